@@ -1,0 +1,145 @@
+//! What the codec takes, what it refuses, and with which words.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::id::{AlarmId, HomeId, ModelVersion, Sequence};
+use crate::messages::{
+    AgentStatus, FeatureWindow, FeedbackRecord, Origin, Receipt, Refusal, RefusalReason, ReleaseNotice, UpdateOutcome,
+    Verdict,
+};
+
+fn record() -> FeedbackRecord {
+    FeedbackRecord {
+        home: HomeId::new("home-7").unwrap(),
+        sequence: Sequence(3),
+        alarm: AlarmId::new("a1b2c3").unwrap(),
+        device_class: "temperature".to_owned(),
+        model_version: ModelVersion(2),
+        feature_schema: 1,
+        window: FeatureWindow { steps: 2, features: 2, values: vec![0.0, -1.5, 2.25, 12.0] },
+        score: 3.5,
+        threshold: 2.0,
+        verdict: Verdict::Dismissed,
+        origin: Origin::Alarm,
+        raised_at: 1_700_000_000,
+        answered_at: 1_700_003_600,
+    }
+}
+
+/// One example of every kind; the golden files are these.
+fn examples() -> Vec<Message> {
+    vec![
+        Message::Feedback(record()),
+        Message::Receipt(Receipt {
+            through: Sequence(9),
+            refused: vec![Refusal { sequence: Sequence(8), reason: RefusalReason::WindowShape }],
+        }),
+        Message::Status(AgentStatus {
+            online: true,
+            agent_version: "0.1.0".to_owned(),
+            model_version: ModelVersion(2),
+            entities: 31,
+            outbox: 4,
+        }),
+        Message::Outcome(UpdateOutcome {
+            model_version: ModelVersion(3),
+            result: UpdateResult::RolledBack { reason: "golden vectors differ".to_owned(), to: ModelVersion(2) },
+            at: 1_700_000_000,
+        }),
+        Message::Release(ReleaseNotice {
+            model_version: ModelVersion(3),
+            target: "model-3.safetensors".to_owned(),
+            at: 1_700_000_000,
+        }),
+    ]
+}
+
+#[test]
+fn the_bytes_of_every_kind_are_those_of_the_golden_files() {
+    for message in examples() {
+        let path = format!("{}/golden/{}.cbor.hex", env!("CARGO_MANIFEST_DIR"), message.kind());
+        let bytes = encode(&message).unwrap();
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, hex::encode(&bytes) + "\n").unwrap();
+        }
+        let golden = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(hex::encode(&bytes), golden.trim(), "{} differs from {path}", message.kind());
+        assert_eq!(decode(&hex::decode(golden.trim()).unwrap()), Ok(message));
+    }
+}
+
+fn refused(change: impl FnOnce(&mut FeedbackRecord)) -> DecodeError {
+    let mut record = record();
+    change(&mut record);
+    let body = serde_cbor::to_vec(&record).unwrap();
+    let bytes = serde_cbor::to_vec(&Envelope { v: SCHEMA_VERSION, kind: "feedback".to_owned(), body }).unwrap();
+    decode(&bytes).unwrap_err()
+}
+
+#[test]
+fn a_number_that_is_not_finite_is_refused_on_both_sides() {
+    assert_eq!(refused(|record| record.window.values[1] = f32::NAN), DecodeError::NotFinite);
+    assert_eq!(refused(|record| record.score = f32::INFINITY), DecodeError::NotFinite);
+    let mut bad = record();
+    bad.threshold = f32::NEG_INFINITY;
+    assert_eq!(encode(&Message::Feedback(bad)), Err(EncodeError(DecodeError::NotFinite)));
+}
+
+#[test]
+fn a_window_that_does_not_fill_its_shape_is_refused() {
+    assert_eq!(refused(|record| record.window.steps = 3), DecodeError::WindowLength { expected: 6, found: 4 });
+    assert_eq!(refused(|record| record.window.steps = 0), DecodeError::WindowShape { steps: 0, features: 2 });
+    assert_eq!(refused(|record| record.window.steps = 999), DecodeError::WindowShape { steps: 999, features: 2 });
+}
+
+#[test]
+fn a_propensity_outside_the_unit_interval_is_refused() {
+    for propensity in [0.0, -0.1, 1.5, f32::NAN] {
+        assert_eq!(refused(|record| record.origin = Origin::Probe { propensity }), DecodeError::Propensity);
+    }
+}
+
+#[test]
+fn a_version_or_kind_from_the_future_is_named_not_guessed() {
+    let envelope =
+        |v: u16, kind: &str| serde_cbor::to_vec(&Envelope { v, kind: kind.to_owned(), body: vec![0xa0] }).unwrap();
+    assert_eq!(decode(&envelope(2, "feedback")), Err(DecodeError::UnknownSchema(2)));
+    assert_eq!(decode(&envelope(1, "gossip")), Err(DecodeError::UnknownKind("gossip".to_owned())));
+}
+
+#[test]
+fn an_oversized_payload_is_refused_unread() {
+    let bytes = vec![0xff; PAYLOAD_BYTES_MAX + 1];
+    assert_eq!(decode(&bytes), Err(DecodeError::TooLarge { found: PAYLOAD_BYTES_MAX + 1 }));
+}
+
+#[test]
+fn trailing_bytes_are_refused() {
+    let mut bytes = encode(&Message::Feedback(record())).unwrap();
+    bytes.push(0);
+    assert!(matches!(decode(&bytes), Err(DecodeError::Envelope(_))));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..512)) {
+        let _ = decode(&bytes);
+    }
+
+    #[test]
+    fn no_damage_to_a_true_message_makes_the_decoder_panic(at in 0usize..160, with in any::<u8>()) {
+        let mut bytes = encode(&Message::Feedback(record())).unwrap();
+        let at = at % bytes.len();
+        bytes[at] = with;
+        let _ = decode(&bytes);
+    }
+
+    #[test]
+    fn every_window_survives_the_journey(values in prop::collection::vec(-1e6f32..1e6, 1..64)) {
+        let mut sent = record();
+        sent.window = FeatureWindow { steps: values.len() as u16, features: 1, values };
+        let message = Message::Feedback(sent);
+        prop_assert_eq!(decode(&encode(&message).unwrap()), Ok(message));
+    }
+}

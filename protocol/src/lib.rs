@@ -1,0 +1,18 @@
+//! What home and cloud say to one another: identities, topics, messages, limits and their bytes.
+//!
+//! Pure values. **Architecture invariant:** this crate opens no socket, reads no file and knows no clock;
+//! it depends on none of the other Hearthwatch crates. Every byte that crosses the boundary between a home and
+//! the aggregator is produced and read by [`codec`], on a topic named by [`topic`].
+//!
+//! `docs/protocol.md` holds the same contract as CDDL; `protocol/golden/` holds its bytes.
+
+pub mod codec;
+pub mod id;
+pub mod limits;
+pub mod messages;
+pub mod topic;
+
+pub use codec::{DecodeError, EncodeError, SCHEMA_VERSION, decode, encode};
+pub use id::{AlarmId, HomeId, IdError, ModelVersion, RecordKey, Sequence};
+pub use messages::Message;
+pub use topic::{Topic, TopicError};

@@ -1,0 +1,23 @@
+//! Every bound on what may cross the wire, with the arithmetic behind it.
+
+/// Longest identity, in bytes. A UUID has 36; 64 is the common name's limit in X.509 (`ub-common-name`).
+pub const ID_LENGTH_MAX: usize = 64;
+
+/// Largest MQTT payload that is looked at, in bytes. The largest honest message is a feedback record:
+/// 96 steps × 20 features × 4 bytes = 7,680 and under 1 KiB of fields around it. 64 KiB leaves room to grow by eight.
+pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Most steps in a feature window: 96 steps of 10 minutes are 16 hours; 288 would be two days.
+pub const WINDOW_STEPS_MAX: usize = 288;
+
+/// Most features of a step; 20 today.
+pub const WINDOW_FEATURES_MAX: usize = 64;
+
+/// Longest free text inside a message (a reason, a version, a device class), in bytes.
+pub const TEXT_BYTES_MAX: usize = 256;
+
+/// Most refusals listed in one receipt; the rest follow in the next one.
+pub const REFUSALS_MAX: usize = 64;
+
+/// Largest model artifact an agent downloads, in bytes. 30,000 parameters × 4 bytes = 120 KB; 4 MiB is thirty times that.
+pub const ARTIFACT_BYTES_MAX: u64 = 4 * 1024 * 1024;

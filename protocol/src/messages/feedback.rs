@@ -1,0 +1,115 @@
+//! The labelled record: what a resident's answer looks like to the cloud.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::DecodeError;
+use crate::id::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
+use crate::limits::{TEXT_BYTES_MAX, WINDOW_FEATURES_MAX, WINDOW_STEPS_MAX};
+
+/// A resident's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Something was really off.
+    Confirmed,
+    /// A false alarm.
+    Dismissed,
+    /// Unusual, but known to the resident (guests, a holiday): teaches nothing.
+    Expected,
+}
+
+/// How the record came to be asked for; needed to weigh it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The agent raised an alarm.
+    Alarm,
+    /// Drawn at random from below the threshold, with this probability (0, 1].
+    Probe {
+        /// The probability with which this window was drawn.
+        propensity: f32,
+    },
+    /// The resident reported something that the agent had not noticed.
+    Miss,
+}
+
+/// What the network saw: `steps` × `features` numbers, oldest step first, one step's features together.
+///
+/// Dimensionless by construction (see the model's feature schema); no raw reading can be computed from it without the
+/// home's own statistics, which never leave the home.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeatureWindow {
+    /// Number of 10-minute steps.
+    pub steps: u16,
+    /// Number of features of a step.
+    pub features: u16,
+    /// `steps * features` finite numbers; little-endian binary32 in one byte string on the wire.
+    #[serde(with = "crate::codec::f32_bytes")]
+    pub values: Vec<f32>,
+}
+
+/// One labelled record. A later record of the same home for the same alarm replaces the earlier one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeedbackRecord {
+    /// Whose answer it is; must equal the topic's home and the certificate's name.
+    pub home: HomeId,
+    /// Position in the home's outbox.
+    pub sequence: Sequence,
+    /// The alarm that was answered.
+    pub alarm: AlarmId,
+    /// Home Assistant device class of the entity, e.g. `temperature`.
+    pub device_class: String,
+    /// The model that raised the alarm.
+    pub model_version: ModelVersion,
+    /// Which features the window holds, in which order.
+    pub feature_schema: u32,
+    /// What the model saw.
+    pub window: FeatureWindow,
+    /// The raw score of the last step.
+    pub score: f32,
+    /// The threshold it was held against.
+    pub threshold: f32,
+    /// The resident's answer.
+    pub verdict: Verdict,
+    /// Why it was asked.
+    pub origin: Origin,
+    /// When the alarm was raised, Unix seconds.
+    pub raised_at: i64,
+    /// When it was answered, Unix seconds.
+    pub answered_at: i64,
+}
+
+impl FeedbackRecord {
+    /// What makes this record unique.
+    #[must_use]
+    pub fn key(&self) -> RecordKey {
+        RecordKey { home: self.home.clone(), sequence: self.sequence }
+    }
+
+    /// Checks everything that the types alone do not: shape, finiteness, lengths.
+    pub(crate) fn validate(&self) -> Result<(), DecodeError> {
+        let window = &self.window;
+        let (steps, features) = (usize::from(window.steps), usize::from(window.features));
+        if steps == 0 || steps > WINDOW_STEPS_MAX || features == 0 || features > WINDOW_FEATURES_MAX {
+            return Err(DecodeError::WindowShape { steps, features });
+        }
+        if window.values.len() != steps * features {
+            return Err(DecodeError::WindowLength { expected: steps * features, found: window.values.len() });
+        }
+        let propensity = match self.origin {
+            Origin::Probe { propensity } if !(propensity > 0.0 && propensity <= 1.0) => {
+                return Err(DecodeError::Propensity);
+            }
+            Origin::Probe { propensity } => propensity,
+            Origin::Alarm | Origin::Miss => 1.0,
+        };
+        let scalars = [self.score, self.threshold, propensity];
+        if !scalars.iter().chain(&window.values).all(|value| value.is_finite()) {
+            return Err(DecodeError::NotFinite);
+        }
+        if self.device_class.len() > TEXT_BYTES_MAX {
+            return Err(DecodeError::TextTooLong { field: "device_class" });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! Topics and what they mean, as inverse pairs: [`Topic`]'s `Display` and [`Topic::parse`].
+
+use std::fmt;
+
+use crate::id::{HomeId, IdError};
+
+/// First levels of every topic; the version is the topic tree's, not a message's.
+pub const ROOT: &str = "hw/v1";
+
+/// Filter that an aggregator subscribes with, shared among its replicas.
+pub const AGGREGATOR_FILTER: &str = "$share/aggregator/hw/v1/home/+/up/+";
+
+/// A place to say something.
+///
+/// ```
+/// use hearthwatch_protocol::{HomeId, Topic};
+/// let topic = Topic::Feedback(HomeId::new("home-7").unwrap());
+/// assert_eq!(topic.to_string(), "hw/v1/home/home-7/up/feedback");
+/// assert_eq!(Topic::parse("hw/v1/home/home-7/up/feedback"), Ok(topic));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// Home → cloud: a labelled record. QoS 1.
+    Feedback(HomeId),
+    /// Home → cloud: what the agent is and runs. QoS 1, retained; also the will.
+    Status(HomeId),
+    /// Home → cloud: how an update ended. QoS 1.
+    Outcome(HomeId),
+    /// Cloud → home: what is durably stored. QoS 1.
+    Receipt(HomeId),
+    /// Cloud → all: the newest release. QoS 1, retained.
+    Release,
+}
+
+/// Why a text is not one of our topics.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TopicError {
+    /// No topic of ours has this form.
+    #[error("not a Hearthwatch topic")]
+    Unknown,
+    /// The home's level is not a valid [`HomeId`].
+    #[error("the home level is not an id: {0}")]
+    Home(#[from] IdError),
+}
+
+impl Topic {
+    /// Reads a topic name as received from a broker.
+    ///
+    /// # Errors
+    /// [`TopicError`] for any other name, wildcard filters included.
+    pub fn parse(name: &str) -> Result<Self, TopicError> {
+        let rest = name.strip_prefix(ROOT).and_then(|rest| rest.strip_prefix('/')).ok_or(TopicError::Unknown)?;
+        let levels: Vec<&str> = rest.split('/').collect();
+        match levels[..] {
+            ["fleet", "release"] => Ok(Self::Release),
+            ["home", home, direction, kind] => {
+                let make = match (direction, kind) {
+                    ("up", "feedback") => Self::Feedback,
+                    ("up", "status") => Self::Status,
+                    ("up", "outcome") => Self::Outcome,
+                    ("down", "receipt") => Self::Receipt,
+                    _ => return Err(TopicError::Unknown),
+                };
+                Ok(make(HomeId::new(home)?))
+            }
+            _ => Err(TopicError::Unknown),
+        }
+    }
+
+    /// The home this topic belongs to; none for the fleet's.
+    #[must_use]
+    pub fn home(&self) -> Option<&HomeId> {
+        match self {
+            Self::Feedback(home) | Self::Status(home) | Self::Outcome(home) | Self::Receipt(home) => Some(home),
+            Self::Release => None,
+        }
+    }
+
+    /// Whether the broker keeps the last message for later subscribers.
+    #[must_use]
+    pub fn retained(&self) -> bool {
+        matches!(self, Self::Status(_) | Self::Release)
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Feedback(home) => write!(f, "{ROOT}/home/{home}/up/feedback"),
+            Self::Status(home) => write!(f, "{ROOT}/home/{home}/up/status"),
+            Self::Outcome(home) => write!(f, "{ROOT}/home/{home}/up/outcome"),
+            Self::Receipt(home) => write!(f, "{ROOT}/home/{home}/down/receipt"),
+            Self::Release => write!(f, "{ROOT}/fleet/release"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_topic() -> impl Strategy<Value = Topic> {
+        let home = || "[a-z0-9-]{1,64}".prop_map(|text| HomeId::new(text).expect("made of allowed characters"));
+        prop_oneof![
+            home().prop_map(Topic::Feedback),
+            home().prop_map(Topic::Status),
+            home().prop_map(Topic::Outcome),
+            home().prop_map(Topic::Receipt),
+            Just(Topic::Release),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_topic_reads_back_as_itself(topic in any_topic()) {
+            prop_assert_eq!(Topic::parse(&topic.to_string()), Ok(topic));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(name in ".{0,80}") {
+            let _ = Topic::parse(&name);
+        }
+    }
+
+    #[test]
+    fn a_filter_is_not_a_topic() {
+        assert_eq!(Topic::parse("hw/v1/home/+/up/feedback"), Err(TopicError::Home(IdError::Character('+'))));
+        assert_eq!(Topic::parse(AGGREGATOR_FILTER), Err(TopicError::Unknown));
+    }
+
+    #[test]
+    fn an_upward_kind_in_the_downward_direction_is_unknown() {
+        assert_eq!(Topic::parse("hw/v1/home/a/down/feedback"), Err(TopicError::Unknown));
+    }
+}
