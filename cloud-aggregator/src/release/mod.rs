@@ -1,0 +1,1 @@
+//! The signed repository: TUF metadata, the signer's client, the gate's verdict.
