@@ -1,1 +1,3 @@
 //! hearthwatch-cloud.
+
+pub mod release;
