@@ -1,1 +1,2 @@
 //! hearthwatch-edge.
+pub mod config;
