@@ -1,0 +1,145 @@
+//! What is known of one entity when a step closes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::grid::FEATURES;
+
+/// In what way something is unusual; the kind whose evidence speaks loudest names an alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnomalyKind {
+    /// Too high or too low for the time of day.
+    Level,
+    /// A move that the last hours did not announce.
+    Change,
+    /// Restless: more noise than this entity ever makes.
+    Noise,
+    /// At odds with the entities that it usually follows.
+    Peers,
+    /// Reports go on, the value does not move.
+    Flat,
+    /// No report for much longer than ever before.
+    Silent,
+    /// A value that the quantity cannot have.
+    Physics,
+    /// On or off for too long at this hour of the week.
+    TimeInState,
+    /// Switching more often than at this hour of the week.
+    Rate,
+    /// A pattern that the network finds unusual and no single rule names.
+    Pattern,
+}
+
+impl AnomalyKind {
+    /// The kind in a word, as in topics and tables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Level => "level",
+            Self::Change => "change",
+            Self::Noise => "noise",
+            Self::Peers => "peers",
+            Self::Flat => "flat",
+            Self::Silent => "silent",
+            Self::Physics => "physics",
+            Self::TimeInState => "time_in_state",
+            Self::Rate => "rate",
+            Self::Pattern => "pattern",
+        }
+    }
+
+    /// Whether one sample is evidence enough: a broken value needs no second witness.
+    #[must_use]
+    pub fn immediate(self) -> bool {
+        self == Self::Physics
+    }
+}
+
+/// What was expected, in the unit that is shown ([`EntityInfo::shown_unit`](crate::reading::EntityInfo::shown_unit)).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Band {
+    /// Below this is unusual.
+    pub low: f32,
+    /// The expectation.
+    pub expected: f32,
+    /// Above this is unusual.
+    pub high: f32,
+}
+
+/// The routine detector's judgement of one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RoutineScore {
+    /// Minus the logarithm of how often a week a step as unusual as this is expected: 0 is once a week, 2.3 once in ten
+    /// weeks. The deterministic rules are put on the same scale.
+    pub score: f32,
+    /// What speaks loudest.
+    pub kind: AnomalyKind,
+}
+
+/// Turns a normalised residual (the first feature) into the unit that is shown, and back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Normaliser {
+    /// The expectation for this step, after the logarithm where `log` is set.
+    pub centre: f32,
+    /// The robust scale of the residual, likewise.
+    pub scale: f32,
+    /// Whether values pass through a signed `ln(1 + x)`.
+    pub log: bool,
+}
+
+impl Normaliser {
+    /// A value as the detector works on it: through the signed logarithm or as it is.
+    #[must_use]
+    pub fn transform(value: f32, log: bool) -> f32 {
+        if log { value.signum() * value.abs().ln_1p() } else { value }
+    }
+
+    /// The residual of `value` in units of the scale.
+    #[must_use]
+    pub fn residual(&self, value: f32) -> f32 {
+        (Self::transform(value, self.log) - self.centre) / self.scale
+    }
+
+    /// The value whose residual this is.
+    #[must_use]
+    pub fn value(&self, residual: f32) -> f32 {
+        let transformed = self.centre + residual * self.scale;
+        if self.log { transformed.signum() * transformed.abs().exp_m1() } else { transformed }
+    }
+}
+
+/// One entity at the end of one step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EntityStep {
+    /// Index in the home's list of entities.
+    pub entity: u32,
+    /// The step, by its end in Unix seconds.
+    pub at: i64,
+    /// The step's value in the unit that is shown; none before the first report and while the entity is silent.
+    pub observed: Option<f32>,
+    /// Whether there is enough history to speak (see [`crate::features`]).
+    pub ready: bool,
+    /// The features.
+    pub features: [f32; FEATURES],
+    /// The routine detector's judgement.
+    pub routine: RoutineScore,
+    /// The routine expectation.
+    pub band: Option<Band>,
+    /// Between residuals and units.
+    pub normal: Normaliser,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_residual_and_its_value_are_inverse_with_and_without_the_logarithm() {
+        for log in [false, true] {
+            let normal = Normaliser { centre: 1.5, scale: 0.4, log };
+            for value in [-3.0f32, 0.0, 2.0, 500.0] {
+                assert!((normal.value(normal.residual(value)) - value).abs() < 1e-3 * (1.0 + value.abs()));
+            }
+        }
+    }
+}
