@@ -6,7 +6,9 @@
 
 pub mod clock;
 pub mod config;
+pub mod event;
 pub mod http;
+pub mod ingest;
 pub mod metrics;
 pub mod release;
 pub mod release_desk;
