@@ -121,8 +121,8 @@ pub trait Store: Send + Sync + 'static {
     // ingest
     /// Applies a batch; afterwards it is durable. Returns the progress of every home that occurs in it, by name.
     fn apply(&self, batch: &IngestBatch) -> Result<Vec<HomeProgress>, StoreError>;
-    /// How a record was handled before, if it was.
-    fn handled(&self, key: &RecordKey) -> Result<Option<Handled>, StoreError>;
+    /// How those of the `keys` were handled that came before.
+    fn handled(&self, keys: &[RecordKey]) -> Result<Vec<Handled>, StoreError>;
     /// Records of a home that were stored since `since`.
     fn received_since(&self, home: &HomeId, since: i64) -> Result<u64, StoreError>;
 

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use hearthwatch_model::ArtifactError;
-
 /// Faulty rows that are named before the rest is only counted: as many as fit on a screen with room to think.
 pub const FAULTS_SHOWN: usize = 10;
 
@@ -136,12 +134,12 @@ pub enum ReplayError {
     #[error("--timezone {0}: no such time zone; give an IANA name such as Europe/London")]
     Timezone(String),
     /// A model that cannot be used.
-    #[error("--model {path}: {source}; give a model file of this version, or `routine` for the routine detector")]
+    #[error("--model {path}: {why}; give a model file of this version, or `routine` for the routine detector")]
     Model {
         /// The file.
         path: String,
         /// What is wrong with it.
-        source: ArtifactError,
+        why: String,
     },
     /// An id that no alarm of this replay has.
     #[error("--explain {id}: no such alarm in this replay; {known}")]

@@ -58,8 +58,11 @@ impl EventsCsv {
         if !self.advance(&mut reader, &mut record)? {
             return Err(ReplayError::Empty(self.path.clone()));
         }
-        let mut columns = Columns::find(&record)
-            .map_err(|what| ReplayError::Header { path: self.path.clone(), line: line_of(&record), what })?;
+        let mut columns = Columns::find(&record).map_err(|what| ReplayError::Header {
+            path: self.path.clone(),
+            line: line_of(&record),
+            what,
+        })?;
         while self.advance(&mut reader, &mut record)? {
             // Files put one behind the other bring their headers along.
             if columns.repeated(&record)
@@ -109,7 +112,13 @@ impl Columns {
             (place(&["timestamp", "last_updated", "last_changed"]), place(&["entity_id"]), place(&["state"]));
         if let (Some(timestamp), Some(entity_id), Some(state)) = (timestamp, entity_id, state) {
             let device_class = place(&["device_class"]);
-            return Ok(Self { timestamp, entity_id, device_class, unit: place(&["unit", "unit_of_measurement"]), state });
+            return Ok(Self {
+                timestamp,
+                entity_id,
+                device_class,
+                unit: place(&["unit", "unit_of_measurement"]),
+                state,
+            });
         }
         if names.first().is_some_and(|first| Moment::parse(first).is_ok()) {
             return Err(format!("the header is missing; make the first line `{HEADER}`"));

@@ -48,11 +48,7 @@ fn the_tables_of_2018_are_read_in_the_order_of_time() {
     ]);
     assert_eq!(
         rows_of(file.path()),
-        [
-            "2 601 sensor.a [] [°C] [21.0]",
-            "1 1200 sensor.a [] [°C] [21.5]",
-            "3 1800 binary_sensor.b [motion] [] [on]"
-        ]
+        ["2 601 sensor.a [] [°C] [21.0]", "1 1200 sensor.a [] [°C] [21.5]", "3 1800 binary_sensor.b [motion] [] [on]"]
     );
 }
 
