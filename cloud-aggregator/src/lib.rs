@@ -6,7 +6,11 @@
 
 pub mod clock;
 pub mod config;
+pub mod dataset;
+pub mod event;
+pub mod files;
 pub mod http;
+pub mod ingest;
 pub mod metrics;
 pub mod release;
 pub mod release_desk;

@@ -6,6 +6,7 @@ use hearthwatch_protocol::messages::ReleaseNotice;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::event::{Event, ModelReleased};
 use crate::metrics::Metrics;
 use crate::state::{Promoted, ReleaseError, ReleaseHook};
 use crate::store::{ReleaseRow, Store, blocking};
@@ -44,8 +45,7 @@ impl ReleaseDesk {
         let row = self.hook.release(promoted).await?;
         let stored = row.clone();
         blocking(&self.store, move |store| store.put_release(&stored)).await?;
-        self.metrics.releases.inc();
-        self.metrics.champion_version.set(i64::try_from(row.model_version.0).unwrap_or(i64::MAX));
+        ModelReleased(&row).emit(&self.metrics);
         self.announce(&row);
         Ok(row)
     }

@@ -1,5 +1,7 @@
 //! Learning from the answers: when, from what, and what the gate says.
 
+pub mod trigger;
+
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::store::{RunRow, RunTrigger};

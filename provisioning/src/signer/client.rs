@@ -1,0 +1,5 @@
+//! The aggregator's side of the signer's socket.
+/// placeholder
+pub struct RemoteTargetsKey;
+/// placeholder
+pub struct SignerClient;

@@ -1,0 +1,1 @@
+//! What is signed, and each thing that is not, with its reason.
