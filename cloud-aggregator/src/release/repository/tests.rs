@@ -17,7 +17,12 @@ struct LocalSigner {
     asked: Mutex<Vec<usize>>,
 }
 
+#[async_trait]
 impl TargetsSigner for LocalSigner {
+    async fn last_version(&self) -> Result<u64, SignerError> {
+        Ok(self.asked.lock().unwrap().len() as u64)
+    }
+
     fn key_source(&self, verdicts: Vec<SignedVerdict>) -> Box<dyn KeySource> {
         self.asked.lock().unwrap().push(verdicts.len());
         Box::new(FileKey::new(&self.key))
@@ -219,10 +224,11 @@ async fn renewal_of_the_snapshot_needs_no_signer_and_renewal_of_targets_brings_n
 async fn a_version_signed_before_a_crash_is_not_signed_again() {
     let world = world().await;
     let repository = world.open(wall()).await.unwrap();
-    // As if power had failed after `2.targets.json` and before anything that names it.
-    std::fs::write(repository.metadata_directory().join("2.targets.json"), b"{}").unwrap();
+    // As if power had failed after version 2 was signed and its snapshot written, before the timestamp named them.
+    world.signer.key_source(Vec::new());
+    std::fs::write(repository.metadata_directory().join("2.snapshot.json"), b"{}").unwrap();
     let written = repository.publish(&release(1, b"weights"), wall()).await.unwrap();
-    assert_eq!(written.targets, 3);
+    assert_eq!(written, Written { targets: 3, snapshot: 3, timestamp: 2 });
     world.client().await.unwrap();
 }
 
@@ -243,6 +249,15 @@ async fn a_root_that_is_not_signed_by_its_own_keys_is_refused() {
     std::fs::write(&world.files.root, edited).unwrap();
     let error = world.open(wall()).await.unwrap_err();
     assert!(matches!(error, RepositoryError::Root { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_signer_that_forgot_what_it_signed_is_noticed() {
+    let world = world().await;
+    let repository = world.open(wall()).await.unwrap();
+    world.signer.asked.lock().unwrap().clear();
+    let error = repository.publish(&release(1, b"weights"), wall()).await.unwrap_err();
+    assert!(matches!(error, RepositoryError::SignerBehind { signer: 0, repository: 1 }), "{error}");
 }
 
 #[test]
