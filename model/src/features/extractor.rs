@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 
 use crate::experts::peers::fit_home;
-use crate::experts::routine::{judge_number, judge_switching, warns};
+use crate::experts::routine::{Voice, judge_number, judge_switching, warns};
 use crate::features::EntityStep;
 use crate::features::calendar::LocalTime;
 use crate::features::entity::{Draft, Entity};
@@ -93,8 +93,13 @@ impl FeatureExtractor {
             .map(|(entity, closed)| entity.advance(at, closed, local, &mut scratch))
             .collect();
         let residuals: Vec<f32> = drafts.iter().map(|draft| draft.residual).collect();
-        let steps =
-            drafts.into_iter().enumerate().map(|(index, draft)| self.finish(index, at, draft, &residuals)).collect();
+        let stalled: Vec<bool> = drafts.iter().map(|draft| draft.rules.stalled()).collect();
+        let voices: Vec<Option<[Voice; 3]>> = self.entities.iter().zip(&drafts).map(|(e, d)| e.voices(d)).collect();
+        let steps = drafts
+            .into_iter()
+            .enumerate()
+            .map(|(index, draft)| self.finish(index, at, draft, &residuals, &voices, &stalled))
+            .collect();
         self.closed = Some(at);
         if at % DAY_SECONDS == 0 {
             self.entities.iter_mut().for_each(Entity::next_day);
@@ -154,7 +159,15 @@ impl FeatureExtractor {
         closed
     }
 
-    fn finish(&mut self, index: usize, at: i64, draft: Draft, residuals: &[f32]) -> EntityStep {
+    fn finish(
+        &mut self,
+        index: usize,
+        at: i64,
+        draft: Draft,
+        residuals: &[f32],
+        voices: &[Option<[Voice; 3]>],
+        stalled: &[bool],
+    ) -> EntityStep {
         let class = self.entities[index].info.class;
         let mut features = draft.features;
         let mut peers: Vec<f32> = self
@@ -175,9 +188,21 @@ impl FeatureExtractor {
             .filter(|_| !draft.residual.is_nan())
             .map(|fitted| (fitted.residual(draft.residual, residuals), &fitted.tail));
         features[17] = apart.map_or(0.0, |(residual, _)| residual.clamp(-12.0, 12.0));
+        // Where two part, the one that is odd by itself is to blame: a stuck sensor must not accuse its neighbours.
+        let loudness = |other: usize| match &voices[other] {
+            // Who stands still or is silent longer than ever cannot bear witness.
+            _ if stalled[other] => f32::INFINITY,
+            Some(voices) => voices[0].0,
+            None => 0.0,
+        };
+        let blamed =
+            learnt.peers.as_ref().is_none_or(|fitted| fitted.peers().all(|peer| loudness(peer) <= loudness(index)));
         let routine = match entity.switching() {
             Some(switching) => judge_switching(class, draft.ready, switching),
-            None => judge_number(draft.ready, &draft.numeric, apart, &draft.rules, learnt, &draft.normal),
+            None => {
+                let value = draft.observed.unwrap_or(0.0);
+                judge_number(voices[index].as_ref(), value, apart.filter(|_| blamed), &draft.rules)
+            }
         };
         entity.keep_row(&features);
         EntityStep {
