@@ -56,6 +56,8 @@ pub(crate) struct Entity {
     absent: u32,
     settling: u32,
     pub(crate) last_heard: Option<i64>,
+    /// Whether somebody else in the home was heard lately.
+    pub(crate) home_alive: bool,
 }
 
 /// A step before the peers have spoken.
@@ -93,6 +95,7 @@ impl Entity {
             absent: 0,
             settling: 0,
             last_heard: None,
+            home_alive: true,
             info,
         }
     }
@@ -107,7 +110,8 @@ impl Entity {
             self.first_at = Some(at);
         }
         self.settle(value);
-        self.flatline.step(value);
+        // While the whole home is silent nothing is known to stand still.
+        self.flatline.step(if closed.fresh || self.home_alive { value } else { f32::NAN });
         if let Some(switching) = &mut self.switching {
             switching.stay.step(closed.state, closed.switches, local.hour_of_week);
             switching.rate.step(closed.switches, local.hour_of_week);

@@ -153,8 +153,8 @@ impl FeatureExtractor {
         let alone = self.entities.iter().filter(|entity| entity.last_heard.is_some()).count() <= 1;
         for (index, (entity, closed)) in self.entities.iter_mut().zip(&closed).enumerate() {
             let others = if index == who { second } else { newest };
-            let alive = alone || others >= at.saturating_sub(HOME_QUIET_SECONDS);
-            entity.heartbeat.step(closed.heard, closed.interval, alive);
+            entity.home_alive = alone || others >= at.saturating_sub(HOME_QUIET_SECONDS);
+            entity.heartbeat.step(closed.heard, closed.interval, entity.home_alive);
         }
         closed
     }
