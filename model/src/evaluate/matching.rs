@@ -9,7 +9,13 @@ const WEEK_SECONDS: f64 = 604_800.0;
 
 /// Judges the alarms of a faulty copy and of its clean twin from `from` on.
 #[must_use]
-pub fn compare(faulty: &RecordedHome, clean: &RecordedHome, from: i64, on_faulty: &[Alarm], on_clean: &[Alarm]) -> HomeResult {
+pub fn compare(
+    faulty: &RecordedHome,
+    clean: &RecordedHome,
+    from: i64,
+    on_faulty: &[Alarm],
+    on_clean: &[Alarm],
+) -> HomeResult {
     let events = faulty
         .labels
         .iter()
