@@ -10,5 +10,6 @@ pub mod detector;
 pub mod experts;
 pub mod features;
 pub mod grid;
+pub mod inject;
 pub mod network;
 pub mod reading;
