@@ -11,5 +11,6 @@ pub mod evaluate;
 pub mod experts;
 pub mod features;
 pub mod grid;
+pub mod inject;
 pub mod network;
 pub mod reading;
