@@ -1,1 +1,4 @@
-//! hearthwatch-edge.
+//! The guest in the house: learns a home's routine beside Home Assistant, speaks up rarely, says why, takes the answer.
+
+pub mod outbox;
+pub mod uplink;
