@@ -4,3 +4,5 @@ pub mod config;
 pub mod explain;
 pub mod replay;
 pub mod state;
+pub mod outbox;
+pub mod uplink;
