@@ -4,6 +4,7 @@
 //! in [`ingest::admission`], which touches nothing. Models leave only through [`release_desk`]. No household event,
 //! token or key is ever logged. Errors are `thiserror` enums; only `main` uses `anyhow`.
 
+pub mod artifacts;
 pub mod clock;
 pub mod config;
 pub mod dataset;
@@ -16,4 +17,5 @@ pub mod release;
 pub mod release_desk;
 pub mod state;
 pub mod store;
+pub mod token;
 pub mod training;
