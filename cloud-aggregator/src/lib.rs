@@ -5,6 +5,7 @@
 //! token or key is ever logged. Errors are `thiserror` enums; only `main` uses `anyhow`.
 
 pub mod artifacts;
+pub mod aggregator;
 pub mod clock;
 pub mod config;
 pub mod dataset;
@@ -15,6 +16,7 @@ pub mod ingest;
 pub mod metrics;
 pub mod release;
 pub mod release_desk;
+pub mod shelf;
 pub mod state;
 pub mod store;
 pub mod token;

@@ -5,8 +5,10 @@
 
 pub mod alarm;
 pub mod class;
+pub mod dataset;
 pub mod detector;
 pub mod experts;
 pub mod features;
 pub mod grid;
+pub mod network;
 pub mod reading;

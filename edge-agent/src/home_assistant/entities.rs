@@ -149,21 +149,10 @@ impl WatchedEntities {
     }
 }
 
-/// Reads a state's text as its class says.
+/// Reads a state's text as its class says; what is no value of the class is a gap.
 #[must_use]
 pub fn parse_state(class: DeviceClass, text: &str) -> Value {
-    if class.is_binary() {
-        match text {
-            "on" => Value::Binary(true),
-            "off" => Value::Binary(false),
-            _ => Value::Gap,
-        }
-    } else {
-        match text.parse::<f64>() {
-            Ok(number) if number.is_finite() => Value::Number(number),
-            _ => Value::Gap,
-        }
-    }
+    crate::state::value_of(class, text).unwrap_or(Value::Gap)
 }
 
 /// Rounded up: a step covers what came *after* its begin, so a state of 0.3 s past a step's end belongs to the next.
