@@ -4,7 +4,6 @@
 //! in [`ingest::admission`], which touches nothing. Models leave only through [`release_desk`]. No household event,
 //! token or key is ever logged. Errors are `thiserror` enums; only `main` uses `anyhow`.
 
-pub mod artifacts;
 pub mod aggregator;
 pub mod clock;
 pub mod config;
@@ -14,6 +13,7 @@ pub mod files;
 pub mod http;
 pub mod ingest;
 pub mod metrics;
+pub mod page;
 pub mod release;
 pub mod release_desk;
 pub mod shelf;

@@ -102,7 +102,7 @@ impl Http {
 }
 
 /// Takes one try of `address` from `limiter`.
-fn limited(limiter: &Mutex<Limiter>, address: std::net::IpAddr, now: i64) -> Result<(), Problem> {
+pub(crate) fn limited(limiter: &Mutex<Limiter>, address: std::net::IpAddr, now: i64) -> Result<(), Problem> {
     let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);
     limiter.take(address, now).map_err(Problem::TooManyRequests)
 }

@@ -4,7 +4,6 @@ pub mod by_hand;
 pub mod custom;
 pub mod keys;
 pub mod lifetimes;
-pub mod lineage;
 pub mod publisher;
 pub mod repository;
 pub mod rollback;

@@ -1,5 +1,6 @@
 //! The release hook of an aggregator with `[release]`: verdict, signer, repository; and the clock-work that renews it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,10 +133,15 @@ fn released_not(error: &RepositoryError) -> ReleaseError {
     }
 }
 
+/// The candidate's figures that go with a release; those by class and family stay in the report.
+const SUMMARY_FIGURES: [&str; 4] = ["homes", "home_weeks", "recall", "false_alarms_per_week"];
+
 /// What clients may read of the gate's report before they download: the verdict and the candidate's figures.
 fn summary(report: &str, report_sha256: &str, by: &str) -> Value {
     let report: Value = serde_json::from_str(report).unwrap_or_default();
-    let picked = json!({"verdict": report.get("verdict"), "candidate": report.get("candidate")});
+    let of_candidate = |name: &str| (name, report.get("candidate").and_then(|candidate| candidate.get(name)));
+    let figures: BTreeMap<_, _> = SUMMARY_FIGURES.map(of_candidate).into();
+    let picked = json!({"verdict": report.get("verdict"), "candidate": figures});
     let fits = picked.to_string().len() <= SUMMARY_BYTES_MAX;
     json!({
         "report_sha256": report_sha256,
@@ -150,13 +156,17 @@ mod tests {
 
     #[test]
     fn the_summary_holds_verdict_and_figures_and_nothing_else_of_the_report() {
-        let report = r#"{"verdict":"promote","candidate":{"recall":0.5},"comparisons":[1,2,3]}"#;
+        let candidate = json!({"homes": 4, "home_weeks": 9.5, "recall": 0.5, "false_alarms_per_week": 1, "by_class": {}});
+        let report = json!({"verdict": "promote", "candidate": candidate, "comparisons": [1, 2]}).to_string();
         let expected = json!({
             "report_sha256": "ab",
             "released_by": "gate",
-            "summary": {"verdict": "promote", "candidate": {"recall": 0.5}},
+            "summary": {
+                "verdict": "promote",
+                "candidate": {"homes": 4, "home_weeks": 9.5, "recall": 0.5, "false_alarms_per_week": 1},
+            },
         });
-        assert_eq!(summary(report, "ab", "auto"), expected);
+        assert_eq!(summary(&report, "ab", "auto"), expected);
     }
 
     #[test]
