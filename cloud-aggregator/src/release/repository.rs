@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU64;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 use aws_lc_rs::rand::SystemRandom;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::limits::ARTIFACT_BYTES_MAX;
+pub use hearthwatch_provision::signer::message::target_name;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tough::editor::signed::SignedRole;
@@ -26,11 +28,12 @@ use tough::schema::{Hashes, KeyHolder, Metafile, Role, Signed, Snapshot, Target,
 use tough::{ExpirationEnforcement, FilesystemTransport, RepositoryLoader, TargetName};
 use url::Url;
 
-use super::atomic_file;
 use super::custom::TargetCustom;
 use super::keys::FileKey;
 use super::lifetimes::{Expiries, Lifetimes, Renewal, expiry};
+use super::signer;
 use super::verdict::SignedVerdict;
+use crate::files;
 
 /// The TUF specification that tough writes.
 const SPEC_VERSION: &str = "1.0.0";
@@ -176,18 +179,6 @@ pub struct Repository {
     online: [FileKey; 2],
     signer: Arc<dyn TargetsSigner>,
     lifetimes: Lifetimes,
-}
-
-/// The flat target name of a release.
-///
-/// ```
-/// # use hearthwatch_cloud::release::target_name;
-/// # use hearthwatch_protocol::ModelVersion;
-/// assert_eq!(target_name(ModelVersion(3)), "model-3.safetensors");
-/// ```
-#[must_use]
-pub fn target_name(version: ModelVersion) -> String {
-    format!("model-{version}.safetensors")
 }
 
 /// The inverse of [`target_name`]; `None` for any other name.
@@ -450,7 +441,10 @@ impl Repository {
 
     fn put(&self, directory: &Path, name: &str, bytes: &[u8]) -> Result<(), RepositoryError> {
         let path = directory.join(name);
-        atomic_file::write(&path, bytes).map_err(|source| RepositoryError::File { path, source })
+        let public = PermissionsExt::from_mode(0o644);
+        files::write_whole(&path, bytes)
+            .and_then(|()| std::fs::set_permissions(&path, public))
+            .map_err(|source| RepositoryError::File { path, source })
     }
 }
 
@@ -461,7 +455,10 @@ async fn sign<T: Role + Serialize>(
     name: &'static str,
 ) -> Result<SignedRole<T>, RepositoryError> {
     let signed = SignedRole::new(role, holder, keys, &SystemRandom::new()).await;
-    signed.map_err(|source| RepositoryError::Sign { role: name, source: Box::new(source) })
+    signed.map_err(|source| match signer::cause(&source) {
+        Some(answer) => RepositoryError::Signer(answer),
+        None => RepositoryError::Sign { role: name, source: Box::new(source) },
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, RepositoryError> {
