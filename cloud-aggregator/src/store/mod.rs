@@ -121,8 +121,8 @@ pub trait Store: Send + Sync + 'static {
     // ingest
     /// Applies a batch; afterwards it is durable. Returns the progress of every home that occurs in it, by name.
     fn apply(&self, batch: &IngestBatch) -> Result<Vec<HomeProgress>, StoreError>;
-    /// How a record was handled before, if it was.
-    fn handled(&self, key: &RecordKey) -> Result<Option<Handled>, StoreError>;
+    /// How those of the `keys` were handled that came before.
+    fn handled(&self, keys: &[RecordKey]) -> Result<Vec<Handled>, StoreError>;
     /// Records of a home that were stored since `since`.
     fn received_since(&self, home: &HomeId, since: i64) -> Result<u64, StoreError>;
 
@@ -135,7 +135,8 @@ pub trait Store: Send + Sync + 'static {
     fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError>;
 
     // learning
-    /// Remembers a snapshot; the same id again changes nothing.
+    /// Remembers a snapshot. The same id again changes at most the watermark and the lineage, forward: further answers
+    /// were looked at, and none of them became an example.
     fn put_snapshot(&self, row: &SnapshotRow) -> Result<(), StoreError>;
     /// One snapshot.
     fn snapshot(&self, id: &str) -> Result<Option<SnapshotRow>, StoreError>;

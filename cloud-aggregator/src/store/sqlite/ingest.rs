@@ -190,19 +190,25 @@ impl<'a> Advance<'a> {
     }
 }
 
-pub(super) fn handled(connection: &Connection, key: &RecordKey) -> Result<Option<Handled>, StoreError> {
-    let row: Option<(Digest, Option<String>)> = connection
-        .query_row(
+pub(super) fn handled(connection: &Connection, keys: &[RecordKey]) -> Result<Vec<Handled>, StoreError> {
+    let mut statement = connection
+        .prepare(
             "SELECT digest, NULL FROM feedback WHERE home = ?1 AND sequence = ?2
                  UNION ALL SELECT digest, reason FROM refused WHERE home = ?1 AND sequence = ?2",
-            params![key.home.as_str(), signed(key.sequence.0)],
-            |row| Ok((row.get(0)?, row.get(1)?)),
         )
-        .optional()
-        .map_err(engine("look up record"))?;
-    let Some((digest, reason)) = row else { return Ok(None) };
-    let refused = reason.as_deref().map(reason_from).transpose()?;
-    Ok(Some(Handled { key: key.clone(), digest, refused }))
+        .map_err(engine("look up records"))?;
+    let mut found = Vec::new();
+    for key in keys {
+        let row: Option<(Digest, Option<String>)> = statement
+            .query_row(params![key.home.as_str(), signed(key.sequence.0)], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()
+            .map_err(engine("look up records"))?;
+        if let Some((digest, reason)) = row {
+            let refused = reason.as_deref().map(reason_from).transpose()?;
+            found.push(Handled { key: key.clone(), digest, refused });
+        }
+    }
+    Ok(found)
 }
 
 pub(super) fn received_since(connection: &Connection, home: &HomeId, since: i64) -> Result<u64, StoreError> {

@@ -143,8 +143,8 @@ impl Store for SqliteStore {
         self.write("apply batch", |transaction| ingest::apply(transaction, batch))
     }
 
-    fn handled(&self, key: &RecordKey) -> Result<Option<Handled>, StoreError> {
-        ingest::handled(&self.read(), key)
+    fn handled(&self, keys: &[RecordKey]) -> Result<Vec<Handled>, StoreError> {
+        ingest::handled(&self.read(), keys)
     }
 
     fn received_since(&self, home: &HomeId, since: i64) -> Result<u64, StoreError> {
