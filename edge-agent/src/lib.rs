@@ -1,4 +1,6 @@
 //! The guest in the house: learns a home's routine beside Home Assistant, speaks up rarely, says why, takes the answer.
 
 pub mod outbox;
+pub mod pinned;
+pub mod update;
 pub mod uplink;
