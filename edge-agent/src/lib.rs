@@ -5,4 +5,6 @@ pub mod explain;
 pub mod replay;
 pub mod state;
 pub mod outbox;
+pub mod pinned;
+pub mod update;
 pub mod uplink;
