@@ -18,4 +18,6 @@ pub mod release_desk;
 pub mod shelf;
 pub mod state;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod training;
