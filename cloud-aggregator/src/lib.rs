@@ -13,6 +13,7 @@ pub mod files;
 pub mod http;
 pub mod ingest;
 pub mod metrics;
+pub mod page;
 pub mod release;
 pub mod release_desk;
 pub mod shelf;
@@ -20,4 +21,5 @@ pub mod state;
 pub mod store;
 #[cfg(test)]
 mod testing;
+pub mod token;
 pub mod training;

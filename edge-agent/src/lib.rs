@@ -1,1 +1,8 @@
-//! hearthwatch-edge.
+//! The guest in the house: learns a home's routine beside Home Assistant, speaks up rarely, says why, takes the answer.
+
+pub mod config;
+pub mod explain;
+pub mod replay;
+pub mod state;
+pub mod outbox;
+pub mod uplink;
