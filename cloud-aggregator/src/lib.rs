@@ -19,5 +19,7 @@ pub mod release_desk;
 pub mod shelf;
 pub mod state;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod token;
 pub mod training;
