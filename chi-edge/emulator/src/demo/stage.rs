@@ -115,8 +115,8 @@ impl Stage {
         let bound = Bound::bind(&http).await?;
         let url = format!("https://localhost:{}", bound.address().port());
         let release = config.release.as_mut().context("the demo configures releases")?;
-        release.url = format!("{url}/repository/").parse()?;
-        let publisher = Publisher::open(release, Arc::new(RemoteSigner::new(client)), &Metrics::new()).await?;
+        release.url = format!("{url}/tuf/").parse()?;
+        let publisher = Publisher::open(release, Arc::new(RemoteSigner::new(&socket)), &Metrics::new()).await?;
         let clock = Arc::new(ManualClock::new(now));
         let options = Options { clock: clock.clone(), learner, hook: Some(publisher) };
         let aggregator = Aggregator::start(config, options).await?;
@@ -179,7 +179,7 @@ fn start_signer(layout: &Layout, socket: &Path) -> anyhow::Result<Signer> {
     let child = Command::new(program)
         .arg("signer")
         .arg("--keys")
-        .arg(layout.tuf_signer())
+        .arg(layout.signer())
         .arg("--gate-public")
         .arg(layout.gate_public())
         .arg("--socket")
