@@ -1,1 +1,21 @@
-//! hearthwatch-cloud.
+//! Where homes teach one another: takes in labelled answers, retrains, judges, releases.
+//!
+//! **Architecture invariants:** a receipt is sent only after its records are on disk. What a payload may do is decided
+//! in [`ingest::admission`], which touches nothing. Models leave only through [`release_desk`]. No household event,
+//! token or key is ever logged. Errors are `thiserror` enums; only `main` uses `anyhow`.
+
+pub mod aggregator;
+pub mod clock;
+pub mod config;
+pub mod dataset;
+pub mod event;
+pub mod files;
+pub mod http;
+pub mod ingest;
+pub mod metrics;
+pub mod release;
+pub mod release_desk;
+pub mod shelf;
+pub mod state;
+pub mod store;
+pub mod training;

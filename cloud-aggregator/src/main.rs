@@ -1,1 +1,2 @@
+//! `hearthwatch-cloud`: the aggregator.
 fn main() {}

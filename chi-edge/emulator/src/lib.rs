@@ -1,1 +1,7 @@
-//! hearthwatch-emulator.
+//! The emulated world: real recorded homes replayed, residents who answer, and the parts that let one machine play all sides.
+//!
+//! It feeds the newcomer's demo, the scenario tests, the benches and the long-running operation on the testbed. No product
+//! binary depends on it.
+
+pub mod data;
+pub mod demo;

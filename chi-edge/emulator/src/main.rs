@@ -1,1 +1,18 @@
-fn main() {}
+//! `hearthwatch-emulator`: the emulated world on one machine. Without a subcommand it is the newcomer's demo.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use hearthwatch_emulator::cli::Arguments;
+
+fn main() -> ExitCode {
+    // tough and rmqtt both bring a provider; without a chosen default rustls would panic at the first handshake.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match hearthwatch_emulator::cli::run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hearthwatch-emulator: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,64 +1,101 @@
-//! Seeded bootstrap intervals over homes.
+//! Uncertainty over homes: the percentile bootstrap (Efron 1979), seeded.
 
-use rand::{RngExt, SeedableRng};
+use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
-/// A value and its bootstrap interval.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+use super::outcome::{Evaluation, Share};
+
+/// A figure with its interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// Lower end.
     pub low: f64,
-    /// The value itself.
-    pub value: f64,
+    /// The figure on all homes.
+    pub point: f64,
     /// Upper end.
     pub high: f64,
 }
 
-/// The statistic over all homes, with the interval of its bootstrap distribution: homes are drawn with replacement
-/// `resamples` times (Efron's percentile interval at `confidence`). Draws for which the statistic is undefined (no event
-/// in any drawn home) are left out; without any the interval is the value alone.
+/// The difference in strict recall, `left` − `right`, with a percentile interval of the given coverage. Homes are drawn with
+/// replacement, the same homes on both sides, so what makes a home hard cancels out. Homes are paired by position.
+///
+/// With fewer than two homes the interval is as wide as recall itself: one home proves nothing about another.
 #[must_use]
-pub fn bootstrap(
-    homes: usize,
-    resamples: usize,
-    confidence: f64,
-    seed: u64,
-    statistic: impl Fn(&[usize]) -> Option<f64>,
-) -> Interval {
-    let all: Vec<usize> = (0..homes).collect();
-    let value = statistic(&all).unwrap_or(0.0);
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut draws: Vec<f64> = (0..resamples)
-        .filter_map(|_| {
-            let drawn: Vec<usize> = (0..homes).map(|_| rng.random_range(0..homes.max(1))).collect();
-            statistic(&drawn)
-        })
-        .collect();
-    if draws.is_empty() {
-        return Interval { low: value, value, high: value };
+pub fn paired_difference(left: &Evaluation, right: &Evaluation, coverage: f64, resamples: usize, seed: u64) -> Interval {
+    let pairs: Vec<(Share, Share)> =
+        left.homes.iter().zip(&right.homes).map(|(left, right)| (left.recall(), right.recall())).collect();
+    let point = difference(pairs.iter());
+    if pairs.len() < 2 {
+        return Interval { low: -1.0, point, high: 1.0 };
     }
-    draws.sort_by(f64::total_cmp);
-    let tail = (1.0 - confidence) / 2.0;
-    let at = |share: f64| draws[((draws.len() - 1) as f64 * share).round() as usize];
-    Interval { low: at(tail), value, high: at(1.0 - tail) }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut drawn: Vec<f64> = (0..resamples)
+        .map(|_| difference((0..pairs.len()).map(|_| &pairs[rng.random_range(0..pairs.len())])))
+        .collect();
+    drawn.sort_by(f64::total_cmp);
+    let tail = (1.0 - coverage) / 2.0;
+    let at = |share: f64| drawn[((drawn.len() - 1) as f64 * share).round() as usize];
+    if drawn.is_empty() { Interval { low: -1.0, point, high: 1.0 } } else { Interval { low: at(tail), point, high: at(1.0 - tail) } }
+}
+
+/// Recall pooled over the events of the given homes, left − right.
+fn difference<'a>(pairs: impl Iterator<Item = &'a (Share, Share)>) -> f64 {
+    let (mut left, mut right) = (Share::default(), Share::default());
+    for (one, other) in pairs {
+        left = Share { found: left.found + one.found, all: left.all + one.all };
+        right = Share { found: right.found + other.found, all: right.all + other.all };
+    }
+    left.ratio() - right.ratio()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::outcome::{EventResult, HomeResult};
     use super::*;
+    use crate::dataset::LabelOrigin;
 
-    #[test]
-    fn the_interval_holds_the_value_and_depends_on_the_seed_alone() {
-        let homes = [0.2, 0.4, 0.9, 0.5, 0.7];
-        let mean = |drawn: &[usize]| Some(drawn.iter().map(|home| homes[*home]).sum::<f64>() / drawn.len() as f64);
-        let interval = bootstrap(homes.len(), 500, 0.9, 1, mean);
-        assert!(interval.low < interval.value && interval.value < interval.high, "{interval:?}");
-        assert_eq!(interval, bootstrap(homes.len(), 500, 0.9, 1, mean));
+    fn evaluation(found_of_ten: &[usize]) -> Evaluation {
+        let event = |found| EventResult {
+            family: "spike".to_owned(),
+            class: "power".to_owned(),
+            origin: LabelOrigin::Injected,
+            found,
+            delay_s: None,
+        };
+        let home = |(number, found): (usize, &usize)| HomeResult {
+            home: format!("home-{number}"),
+            weeks: 1.0,
+            events: (0..10).map(|index| event(index < *found)).collect(),
+            false_alarms: 0,
+        };
+        Evaluation { homes: found_of_ten.iter().enumerate().map(home).collect() }
     }
 
     #[test]
-    fn without_homes_the_interval_is_empty() {
-        let interval = bootstrap(0, 100, 0.9, 1, |_| None);
-        assert_eq!(interval, Interval { low: 0.0, value: 0.0, high: 0.0 });
+    fn the_same_detector_twice_differs_by_exactly_nothing() {
+        let same = evaluation(&[3, 9, 5, 1]);
+        assert_eq!(paired_difference(&same, &same, 0.9, 500, 1), Interval { low: 0.0, point: 0.0, high: 0.0 });
+    }
+
+    #[test]
+    fn an_advantage_on_every_home_excludes_zero_and_one_on_a_single_home_does_not() {
+        let base = evaluation(&[3, 4, 5, 4, 3, 5]);
+        let everywhere = paired_difference(&evaluation(&[5, 6, 7, 6, 5, 7]), &base, 0.9, 1000, 1);
+        let once = paired_difference(&evaluation(&[9, 4, 5, 4, 3, 5]), &base, 0.9, 1000, 1);
+        assert!(everywhere.low > 0.0, "{everywhere:?}");
+        assert!(once.low <= 0.0, "{once:?}");
+    }
+
+    #[test]
+    fn one_home_proves_nothing() {
+        let interval = paired_difference(&evaluation(&[10]), &evaluation(&[0]), 0.9, 100, 1);
+        assert_eq!(interval, Interval { low: -1.0, point: 1.0, high: 1.0 });
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_interval() {
+        let (left, right) = (evaluation(&[5, 6, 7, 1]), evaluation(&[3, 4, 5, 4]));
+        assert_eq!(paired_difference(&left, &right, 0.9, 300, 9), paired_difference(&left, &right, 0.9, 300, 9));
     }
 }

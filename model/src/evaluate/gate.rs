@@ -1,242 +1,164 @@
-//! The gate: whether a candidate may speak in homes, decided from figures alone and explained in sentences.
+//! The gate: whether a candidate may speak in homes. An honest Hold beats a pretty promotion.
 
-use std::fmt;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::bootstrap::{Interval, bootstrap};
-use super::summary::{Sampling, Share, Summary, pooled};
+use super::bootstrap::{Interval, paired_difference};
+use super::outcome::{Evaluation, Share, Summary};
 
 /// What the gate asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct GateConfig {
-    /// False alarms a home accepts in a week.
+pub struct GatePolicy {
+    /// False alarms a home-week that residents asked for.
     pub budget_per_week: f64,
-    /// Confidence of the intervals.
-    pub confidence: f64,
-    /// Bootstrap draws.
+    /// Most false alarms, as a multiple of the budget. 1.4 is the goal's upper end.
+    pub budget_ratio_max: f64,
+    /// Coverage of the intervals.
+    pub coverage: f64,
+    /// Bootstrap resamples.
     pub resamples: usize,
     /// Seed of the bootstrap.
     pub seed: u64,
-    /// Fewest injected faults that a decision may rest on.
+    /// Fewest events on which anything is judged.
     pub events_min: u32,
-    /// Fewest test homes.
-    pub homes_min: u32,
-    /// How far below the champion (or its control) the lower end of the difference may lie. The candidate must be better
-    /// on average; demanding certainty from a handful of homes would hold every improvement.
-    pub champion_margin: f64,
-    /// Most false alarms as deployed, as a multiple of the budget.
-    pub realised_max: f64,
-    /// Most that a family of faults may lose in recall against who speaks today.
-    pub family_loss_max: f64,
-    /// Fewest faults of a family before its loss counts.
-    pub family_events_min: u32,
+    /// Fewest events of a class or family on which a loss counts; below it the figure is noise.
+    pub slice_events_min: u32,
+    /// Largest loss of recall in any class or family against the best of the others.
+    pub slice_loss_max: f64,
 }
 
-impl Default for GateConfig {
+impl Default for GatePolicy {
     fn default() -> Self {
         Self {
             budget_per_week: 1.0,
-            confidence: 0.9,
-            resamples: 1000,
+            budget_ratio_max: 1.4,
+            coverage: 0.9,
+            resamples: 2000,
             seed: 1,
-            events_min: 30,
-            homes_min: 3,
-            champion_margin: 0.02,
-            realised_max: 2.0,
-            family_loss_max: 0.25,
-            family_events_min: 10,
+            events_min: 40,
+            slice_events_min: 12,
+            slice_loss_max: 0.15,
         }
     }
 }
 
-impl GateConfig {
-    pub(super) fn sampling(&self) -> Sampling {
-        Sampling {
-            budget_per_week: self.budget_per_week,
-            resamples: self.resamples,
-            confidence: self.confidence,
-            seed: self.seed,
-        }
-    }
-}
-
-/// The decision.
+/// The gate's word.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+#[must_use]
 pub enum GateVerdict {
-    /// The candidate may be signed and released.
+    /// The candidate may be released.
     Promote,
-    /// It may not, and these sentences say why.
+    /// It may not.
     Hold {
-        /// One sentence for each unmet demand, with numbers.
+        /// Why: whole sentences with figures.
         reasons: Vec<String>,
     },
 }
 
-/// The candidate against one rival: difference of recall at the matched false-alarm rate, paired by home.
+/// The candidate held against one other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// `routine`, `champion` or `replay_control`.
+    /// `routine detector`, `champion` or `replay without feedback`.
     pub against: String,
-    /// Candidate less rival.
-    pub difference: Interval,
+    /// Strict recall of the candidate minus the other's.
+    pub recall: Interval,
 }
 
-/// Everything the decision rests on.
+/// All that the gate looked at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GateReport {
-    /// The decision.
+    /// The gate's word.
     pub verdict: GateVerdict,
     /// The candidate's figures.
     pub candidate: Summary,
-    /// The model that is deployed today, when there is one.
-    pub champion: Option<Summary>,
-    /// The routine detector on the same homes.
+    /// The routine detector's.
     pub routine: Summary,
-    /// As many training steps from the same start without the feedback, when feedback was used.
-    pub replay_control: Option<Summary>,
-    /// The paired differences.
+    /// The champion's, if there is one.
+    pub champion: Option<Summary>,
+    /// Those of the same training without feedback, if that was run.
+    pub control: Option<Summary>,
+    /// Pair by pair.
     pub comparisons: Vec<Comparison>,
     /// What was asked for.
-    pub config: GateConfig,
+    pub policy: GatePolicy,
 }
 
-/// Decides from the summaries of the same test homes.
+/// Judges a candidate on homes held out from training; all evaluations are of the same homes in the same order.
 ///
-/// Promote takes: enough homes and faults; more found than the routine detector with the difference's lower end above
-/// zero; more than the champion and than the replay control on average, with the lower end above −margin; false alarms as
-/// deployed within bounds; no family of faults given up.
-#[must_use]
-pub fn decide(
-    candidate: Summary,
-    routine: Summary,
-    champion: Option<Summary>,
-    replay_control: Option<Summary>,
-    config: &GateConfig,
+/// It must beat the routine detector, the champion, and (when feedback was used) the same training without feedback, each
+/// with a paired interval above zero; keep the false-alarm budget; and lose in no class and no family of some size.
+pub fn judge(
+    candidate: &Evaluation,
+    routine: &Evaluation,
+    champion: Option<&Evaluation>,
+    control: Option<&Evaluation>,
+    policy: &GatePolicy,
 ) -> GateReport {
+    let summary = candidate.summary();
     let mut reasons = Vec::new();
+    if summary.recall.all < policy.events_min {
+        let (all, min) = (summary.recall.all, policy.events_min);
+        reasons.push(format!("only {all} events on held-out homes; at least {min} are needed to judge"));
+    }
+    let limit = policy.budget_per_week * policy.budget_ratio_max;
+    if summary.false_alarms_per_week > limit {
+        let rate = summary.false_alarms_per_week;
+        reasons.push(format!("{rate:.2} false alarms a home-week on held-out homes; at most {limit:.2} are allowed"));
+    }
+    let rivals = [
+        ("routine detector", Some(routine)),
+        ("champion", champion),
+        ("replay without feedback", control),
+    ];
     let mut comparisons = Vec::new();
-    let events: u32 = candidate.matched_by_home.values().map(|share| share.of).sum();
-    if candidate.homes < config.homes_min || events < config.events_min {
-        reasons.push(format!(
-            "Only {events} faults in {} test homes; a decision needs {} in {}.",
-            candidate.homes, config.events_min, config.homes_min
-        ));
-    }
-    let against_routine = difference(&candidate, &routine, config);
-    if against_routine.low <= 0.0 {
-        reasons.push(format!(
-            "It does not surely beat the routine detector: at {} false alarms per home-week it finds {:.1} % of the \
-             faults against {:.1} % ({}).",
-            config.budget_per_week,
-            100.0 * candidate.matched_recall.value,
-            100.0 * routine.matched_recall.value,
-            points(&against_routine, config)
-        ));
-    }
-    comparisons.push(Comparison { against: "routine".to_owned(), difference: against_routine });
-    for (name, title, rival) in [
-        ("champion", "the deployed model", &champion),
-        ("replay_control", "as much training without the answers", &replay_control),
-    ] {
+    for (name, rival) in rivals {
         let Some(rival) = rival else { continue };
-        let against = difference(&candidate, rival, config);
-        if against.value <= 0.0 || against.low < -config.champion_margin {
+        let recall = paired_difference(candidate, rival, policy.coverage, policy.resamples, policy.seed);
+        if recall.low <= 0.0 {
+            let Interval { low, point, high } = recall;
             reasons.push(format!(
-                "It is not better than {title}: {:.1} % of the faults against {:.1} % ({}).",
-                100.0 * candidate.matched_recall.value,
-                100.0 * rival.matched_recall.value,
-                points(&against, config)
+                "recall against the {name} is {point:+.3}, interval {low:+.3} to {high:+.3}: not above zero"
             ));
         }
-        comparisons.push(Comparison { against: name.to_owned(), difference: against });
+        let other = rival.summary();
+        slices("class", name, &summary.by_class, &other.by_class, policy, &mut reasons);
+        slices("family", name, &summary.by_family, &other.by_family, policy, &mut reasons);
+        comparisons.push(Comparison { against: name.to_owned(), recall });
     }
-    let today = champion.as_ref().unwrap_or(&routine);
-    reasons.extend(too_noisy(&candidate, today, config));
-    reasons.extend(families_given_up(&candidate, today, config));
-    let verdict = if reasons.is_empty() { GateVerdict::Promote } else { GateVerdict::Hold { reasons } };
-    GateReport { verdict, candidate, champion, routine, replay_control, comparisons, config: config.clone() }
+    GateReport {
+        verdict: if reasons.is_empty() { GateVerdict::Promote } else { GateVerdict::Hold { reasons } },
+        candidate: summary,
+        routine: routine.summary(),
+        champion: champion.map(Evaluation::summary),
+        control: control.map(Evaluation::summary),
+        comparisons,
+        policy: policy.clone(),
+    }
 }
 
-fn difference(candidate: &Summary, rival: &Summary, config: &GateConfig) -> Interval {
-    let homes: Vec<&String> = candidate.matched_by_home.keys().collect();
-    let of = |summary: &Summary| -> Vec<Share> {
-        homes.iter().map(|home| summary.matched_by_home.get(*home).copied().unwrap_or_default()).collect()
-    };
-    let (left, right) = (of(candidate), of(rival));
-    bootstrap(homes.len(), config.resamples, config.confidence, config.seed, |drawn| {
-        Some(pooled(&left, drawn)? - pooled(&right, drawn)?)
-    })
-}
-
-fn too_noisy(candidate: &Summary, today: &Summary, config: &GateConfig) -> Option<String> {
-    let allowed = (config.realised_max * config.budget_per_week).max(today.false_alarms_per_week.value);
-    let realised = candidate.false_alarms_per_week.value;
-    (realised > allowed).then(|| {
-        format!(
-            "As deployed it gives {realised:.2} false alarms per home-week for a budget of {}; {allowed:.2} are allowed.",
-            config.budget_per_week
-        )
-    })
-}
-
-fn families_given_up(candidate: &Summary, today: &Summary, config: &GateConfig) -> Vec<String> {
-    let mut reasons = Vec::new();
-    for (family, before) in &today.families {
-        let after = candidate.families.get(family).copied().unwrap_or_default();
-        let (Some(was), Some(is)) = (before.ratio(), after.ratio()) else { continue };
-        if before.of >= config.family_events_min && was - is > config.family_loss_max {
+/// A gain on average must not be paid for by one kind of sensor or fault.
+fn slices(
+    what: &str,
+    rival: &str,
+    candidate: &BTreeMap<String, Share>,
+    other: &BTreeMap<String, Share>,
+    policy: &GatePolicy,
+    reasons: &mut Vec<String>,
+) {
+    for (slice, share) in candidate {
+        let before = other.get(slice).copied().unwrap_or_default();
+        let loss = before.ratio() - share.ratio();
+        if share.all >= policy.slice_events_min && loss > policy.slice_loss_max {
             reasons.push(format!(
-                "It gives up {}: {} of {} found where {} of {} are found today.",
-                family.replace('_', " "),
-                after.found,
-                after.of,
-                before.found,
-                before.of
+                "{what} {slice}: recall {:.2} against {:.2} of the {rival}, on {} events",
+                share.ratio(),
+                before.ratio(),
+                share.all
             ));
         }
     }
-    reasons
-}
-
-fn points(interval: &Interval, config: &GateConfig) -> String {
-    format!(
-        "difference {:+.1} points, {:.0} % interval {:+.1} to {:+.1}",
-        100.0 * interval.value,
-        100.0 * config.confidence,
-        100.0 * interval.low,
-        100.0 * interval.high
-    )
-}
-
-impl fmt::Display for GateReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rows: Vec<(&str, &Summary)> = vec![("candidate", &self.candidate)];
-        rows.extend(self.champion.iter().map(|summary| ("champion", summary)));
-        rows.extend(self.replay_control.iter().map(|summary| ("replay control", summary)));
-        rows.push(("routine", &self.routine));
-        writeln!(f, "{:<15} {:>22} {:>20} {:>14} {:>6}", "", "recall at the budget", "recall deployed", "false/week", "real")?;
-        for (name, summary) in rows {
-            writeln!(
-                f,
-                "{name:<15} {:>22} {:>20} {:>14} {:>6}",
-                percent(&summary.matched_recall),
-                percent(&summary.recall),
-                format!("{:.2}", summary.false_alarms_per_week.value),
-                format!("{}/{}", summary.real.found, summary.real.of)
-            )?;
-        }
-        match &self.verdict {
-            GateVerdict::Promote => write!(f, "verdict: promote"),
-            GateVerdict::Hold { reasons } => write!(f, "verdict: hold\n- {}", reasons.join("\n- ")),
-        }
-    }
-}
-
-fn percent(interval: &Interval) -> String {
-    format!("{:.1} % ({:.0} to {:.0})", 100.0 * interval.value, 100.0 * interval.low, 100.0 * interval.high)
 }
 
 #[cfg(test)]

@@ -1,165 +1,179 @@
-//! Which faults were found, how late, and how often the alarm was false.
+//! What an evaluation found, home by home, and the figures that follow from it.
 
 use std::collections::BTreeMap;
 
-use super::episodes::{Episode, Thresholds, episodes};
-use super::fan_out::fan_out;
-use super::judge::{Detector, Judged};
-use super::trace::{EntityTrace, HomePair, HomeTrace};
-use crate::alarm::Calibration;
-use crate::class::DeviceClass;
-use crate::dataset::{Label, LabelOrigin};
+use serde::{Deserialize, Serialize};
 
-/// After a labelled real fault a recording settles for a while; alarms in it are neither hits nor false.
-const SETTLING_SECONDS: i64 = 6 * 3600;
+use crate::dataset::LabelOrigin;
 
-/// A home pair with one detector's judgement of both twins.
-#[derive(Debug, Clone)]
-pub struct JudgedPair<'a> {
-    /// The twins.
-    pub pair: &'a HomePair,
-    /// Judgement of the clean twin, one for each entity.
-    pub clean: Vec<Judged>,
-    /// Judgement of the faulty twin.
-    pub faulty: Vec<Judged>,
-}
-
-/// One fault and what became of it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EventOutcome {
-    /// Kind of fault.
+/// One labelled event under one detector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventResult {
+    /// The fault's family, e.g. `level_shift`.
     pub family: String,
-    /// What the entity measures.
-    pub class: DeviceClass,
-    /// Labelled by the authors or injected.
+    /// Device class of the entity.
+    pub class: String,
+    /// Injected, or labelled by the recording's authors.
     pub origin: LabelOrigin,
-    /// Seconds from the fault's start to the alarm; `None` when it was missed.
-    pub delay_seconds: Option<i64>,
+    /// Whether an alarm was raised while it lasted (and none there in the clean twin).
+    pub found: bool,
+    /// Seconds from the event's start to the first such alarm.
+    pub delay_s: Option<i64>,
 }
 
-/// One home's faults and false alarms.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HomeOutcome {
-    /// Set and name.
+/// One home under one detector.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HomeResult {
+    /// Set and name of the home.
     pub home: String,
-    /// Measured weeks of the clean twin.
+    /// Judged weeks of the clean twin.
     pub weeks: f64,
-    /// Every labelled fault in the measured span.
-    pub events: Vec<EventOutcome>,
-    /// False alarms on the clean twin, by class.
-    pub false_alarms: BTreeMap<DeviceClass, u32>,
+    /// Every labelled event in the judged stretch.
+    pub events: Vec<EventResult>,
+    /// Alarms on the clean twin outside labelled stretches.
+    pub false_alarms: u32,
 }
 
-impl HomeOutcome {
-    /// False alarms of all classes.
+/// One detector on a set of homes.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// The homes, sorted by name.
+    pub homes: Vec<HomeResult>,
+}
+
+/// So many of so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Share {
+    /// Events found.
+    pub found: u32,
+    /// Events there were.
+    pub all: u32,
+}
+
+impl Share {
+    /// `found / all`; 0 when there were none.
     #[must_use]
-    pub fn false_alarm_count(&self) -> u32 {
-        self.false_alarms.values().sum()
+    pub fn ratio(self) -> f64 {
+        if self.all == 0 { 0.0 } else { f64::from(self.found) / f64::from(self.all) }
+    }
+
+    fn count(&mut self, found: bool) {
+        self.all += 1;
+        self.found += u32::from(found);
     }
 }
 
-impl<'a> JudgedPair<'a> {
-    /// Lets a detector judge every pair, on a few threads.
+/// The figures of an evaluation.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Summary {
+    /// Homes judged.
+    pub homes: usize,
+    /// Home-weeks of the clean twins.
+    pub home_weeks: f64,
+    /// Strict event recall over all events.
+    pub recall: Share,
+    /// False alarms a home-week on the clean twins.
+    pub false_alarms_per_week: f64,
+    /// The highest rate among the homes.
+    pub false_alarms_per_week_max: f64,
+    /// Median delay of found events, seconds.
+    pub median_delay_s: Option<i64>,
+    /// Recall by device class.
+    pub by_class: BTreeMap<String, Share>,
+    /// Recall by fault family.
+    pub by_family: BTreeMap<String, Share>,
+}
+
+impl HomeResult {
+    /// Recall on this home.
     #[must_use]
-    pub fn judge_all(
-        pairs: &'a [HomePair],
-        detector: Detector<'_>,
-        threads: usize,
-        done: impl FnMut(usize),
-    ) -> Vec<JudgedPair<'a>> {
-        let judged =
-            fan_out(pairs, threads, |pair| (detector.judge(&pair.clean), detector.judge(&pair.faulty)), done);
-        pairs.iter().zip(judged).map(|(pair, (clean, faulty))| JudgedPair { pair, clean, faulty }).collect()
+    pub fn recall(&self) -> Share {
+        let mut share = Share::default();
+        self.events.iter().for_each(|event| share.count(event.found));
+        share
     }
 }
 
-/// Counts hits and false alarms when every home asks for `budget_per_week` alarms a week.
-#[must_use]
-pub fn measure(
-    pairs: &[JudgedPair<'_>],
-    calibration: &Calibration,
-    routine: &Calibration,
-    budget_per_week: f64,
-) -> Vec<HomeOutcome> {
-    pairs.iter().map(|judged| measure_home(judged, calibration, routine, budget_per_week)).collect()
-}
-
-fn measure_home(
-    judged: &JudgedPair<'_>,
-    calibration: &Calibration,
-    routine: &Calibration,
-    budget_per_week: f64,
-) -> HomeOutcome {
-    let (clean, faulty) = (&judged.pair.clean, &judged.pair.faulty);
-    let rate = (budget_per_week / clean.entities.len().max(1) as f64) as f32;
-    let mut events = Vec::new();
-    let mut false_alarms = BTreeMap::new();
-    for (index, entity) in clean.entities.iter().enumerate() {
-        let thresholds = Thresholds {
-            own: calibration.threshold(entity.class, rate),
-            routine: routine.threshold(entity.class, rate),
-        };
-        let on_clean = measured_episodes(clean, entity, &judged.clean[index], thresholds);
-        let on_faulty = measured_episodes(faulty, &faulty.entities[index], &judged.faulty[index], thresholds);
-        let real: Vec<&Label> = clean.labels.iter().filter(|label| label.entity == entity.entity).collect();
-        let count = on_clean.iter().filter(|episode| is_false(entity, episode, &real)).count() as u32;
-        if count > 0 {
-            *false_alarms.entry(entity.class).or_insert(0) += count;
-        }
-        for label in &real {
-            events.extend(outcome(label, entity, &on_clean, None));
-        }
-        let injected = faulty
-            .labels
-            .iter()
-            .filter(|label| label.entity == entity.entity && label.origin == LabelOrigin::Injected);
-        for label in injected {
-            if label.start > faulty.from {
-                events.extend(outcome(label, entity, &on_faulty, Some(&on_clean)));
+impl Evaluation {
+    /// The figures.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary { homes: self.homes.len(), ..Summary::default() };
+        let mut delays = Vec::new();
+        let mut false_alarms = 0;
+        for home in &self.homes {
+            summary.home_weeks += home.weeks;
+            false_alarms += home.false_alarms;
+            if home.weeks > 0.0 {
+                let rate = f64::from(home.false_alarms) / home.weeks;
+                summary.false_alarms_per_week_max = summary.false_alarms_per_week_max.max(rate);
+            }
+            for event in &home.events {
+                summary.recall.count(event.found);
+                summary.by_class.entry(event.class.clone()).or_default().count(event.found);
+                summary.by_family.entry(event.family.clone()).or_default().count(event.found);
+                delays.extend(event.delay_s);
             }
         }
+        if summary.home_weeks > 0.0 {
+            summary.false_alarms_per_week = f64::from(false_alarms) / summary.home_weeks;
+        }
+        delays.sort_unstable();
+        summary.median_delay_s = delays.get(delays.len() / 2).copied();
+        summary
     }
-    HomeOutcome { home: clean.home.clone(), weeks: clean.weeks(), events, false_alarms }
-}
 
-fn measured_episodes(
-    home: &HomeTrace,
-    entity: &EntityTrace,
-    judged: &Judged,
-    thresholds: Thresholds,
-) -> Vec<Episode> {
-    let begin = (0..entity.len()).find(|index| entity.at(*index) > home.from).unwrap_or(entity.len());
-    episodes(judged, begin..entity.len(), thresholds)
-}
-
-fn is_false(entity: &EntityTrace, episode: &Episode, real: &[&Label]) -> bool {
-    let (raised, last) = (entity.at(episode.raised), entity.at(episode.last));
-    !real.iter().any(|label| raised <= label.end + SETTLING_SECONDS && label.start <= last)
-}
-
-/// A fault is found by the first alarm raised within it, unless the clean twin raises one there too.
-fn outcome(
-    label: &Label,
-    entity: &EntityTrace,
-    alarms: &[Episode],
-    clean: Option<&[Episode]>,
-) -> Option<EventOutcome> {
-    if entity.is_empty() || label.end > entity.at(entity.len() - 1) {
-        return None;
+    /// Puts another evaluation's homes beside these (e.g. the same homes under another injection seed).
+    pub fn extend(&mut self, other: Self) {
+        self.homes.extend(other.homes);
     }
-    let within = |episode: &&Episode| {
-        let raised = entity.at(episode.raised);
-        label.start <= raised && raised <= label.end
-    };
-    let anyhow = clean.is_some_and(|clean| clean.iter().any(|episode| within(&episode)));
-    let first = alarms.iter().find(within).filter(|_| !anyhow);
-    Some(EventOutcome {
-        family: label.family.clone(),
-        class: entity.class,
-        origin: label.origin,
-        delay_seconds: first.map(|episode| entity.at(episode.raised) - label.start + 1),
-    })
+}
+
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (share, rate) = (self.recall, self.false_alarms_per_week);
+        write!(f, "recall {:.3} ({}/{}), {rate:.2} false alarms a home-week", share.ratio(), share.found, share.all)
+    }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    pub(super) fn event(found: bool, delay_s: Option<i64>) -> EventResult {
+        EventResult {
+            family: "spike".to_owned(),
+            class: "temperature".to_owned(),
+            origin: LabelOrigin::Injected,
+            found,
+            delay_s,
+        }
+    }
+
+    #[test]
+    fn a_summary_pools_events_and_weeks_over_homes() {
+        let home = |name: &str, weeks, false_alarms, events| HomeResult {
+            home: name.to_owned(),
+            weeks,
+            events,
+            false_alarms,
+        };
+        let evaluation = Evaluation {
+            homes: vec![
+                home("a", 2.0, 4, vec![event(true, Some(600)), event(false, None)]),
+                home("b", 6.0, 0, vec![event(true, Some(1800)), event(true, Some(1200))]),
+            ],
+        };
+        let summary = evaluation.summary();
+        assert_eq!(summary.recall, Share { found: 3, all: 4 });
+        assert!((summary.false_alarms_per_week - 0.5).abs() < 1e-12);
+        assert!((summary.false_alarms_per_week_max - 2.0).abs() < 1e-12);
+        assert_eq!(summary.median_delay_s, Some(1200));
+        assert_eq!(summary.to_string(), "recall 0.750 (3/4), 0.50 false alarms a home-week");
+    }
+
+    #[test]
+    fn a_share_of_nothing_is_zero_and_not_nan() {
+        assert_eq!(Share::default().ratio(), 0.0);
+    }
+}

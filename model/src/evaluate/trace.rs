@@ -6,6 +6,7 @@ use crate::class::DeviceClass;
 use crate::dataset::{Label, RecordedHome};
 use crate::features::{AnomalyKind, FeatureExtractor};
 use crate::grid::{FEATURES, STEP_SECONDS, WINDOW_STEPS, step_of};
+use crate::reading::EntityInfo;
 
 /// One entity's steps from the home's first to its last; index `i` is the step that ends at `first + i * 600`.
 #[derive(Debug, Clone)]
@@ -35,6 +36,8 @@ pub struct EntityTrace {
 pub struct HomeTrace {
     /// Set and name.
     pub home: String,
+    /// What was recorded.
+    pub infos: Vec<EntityInfo>,
     /// One for each entity.
     pub entities: Vec<EntityTrace>,
     /// Known faults, real and injected.
@@ -143,12 +146,25 @@ impl HomeTrace {
                 }
             }
         }
-        Self { home: home.full_name(), entities, labels: home.labels.clone(), from, until: last }
+        Self {
+            home: home.full_name(),
+            infos: home.entities.clone(),
+            entities,
+            labels: home.labels.clone(),
+            from,
+            until: last,
+        }
     }
 
-    /// Measured weeks: from the end of the warm-up to the last step.
+    /// Number of steps.
     #[must_use]
-    pub fn weeks(&self) -> f64 {
-        (self.until - self.from).max(0) as f64 / 604_800.0
+    pub fn steps(&self) -> usize {
+        self.entities.first().map_or(0, EntityTrace::len)
+    }
+
+    /// When step `index` ends.
+    #[must_use]
+    pub fn at(&self, index: usize) -> i64 {
+        self.entities.first().map_or(self.from, |entity| entity.at(index))
     }
 }

@@ -3,6 +3,7 @@
 //! The scale is −ln(how often a week a step as unusual as this is expected). Statistics get it from their own fortnight's
 //! tail, the rules by construction; so a home's budget means the same for a thermometer, a meter and a door.
 
+use crate::class::DeviceClass;
 use crate::experts::tail::Tail;
 use crate::features::{AnomalyKind, LN_STEPS_PER_WEEK, Normaliser, RoutineScore};
 use crate::features::{Learnt, Switching};
@@ -10,6 +11,10 @@ use crate::grid::STEP_SECONDS;
 
 /// The score of a value that the quantity cannot have: above every threshold.
 pub(crate) const PHYSICS_SCORE: f32 = 20.0;
+/// The score of a sensor that exists to warn and does.
+pub(crate) const ALERT_SCORE: f32 = 15.0;
+/// A warning sensor that turned on more often than this lately is judged like any other: a splash guard, a kitchen.
+const ALERTS_MAX: f32 = 3.0;
 /// How much of the second loudest expert's surprise is added to the loudest's: they agree on what is real more often
 /// than on what is chance.
 const SECOND_SHARE: f32 = 0.3;
@@ -36,6 +41,7 @@ pub(crate) struct Rules {
     pub(crate) broken: Option<f64>,
     pub(crate) flat: f32,
     pub(crate) flat_steps: u32,
+    pub(crate) usual_run: u32,
     pub(crate) silent: f32,
     pub(crate) age_steps: f32,
     pub(crate) usual_pause: u32,
@@ -52,7 +58,7 @@ pub(crate) fn judge_number(
 ) -> RoutineScore {
     let mut best =
         if ready && !seen.value.is_nan() { statistics(seen, peers, learnt, normal) } else { RoutineScore::calm() };
-    louder(&mut best, rules.flat, AnomalyKind::Flat, hours(rules.flat_steps as f32), 0.0);
+    louder(&mut best, rules.flat, AnomalyKind::Flat, hours(rules.flat_steps as f32), hours(rules.usual_run as f32));
     // A device that says nothing stands still as well; silence is the better word for it.
     if rules.silent >= rules.flat - 1.0 && rules.silent > RoutineScore::FLOOR {
         let score = rules.silent.max(rules.flat);
@@ -71,11 +77,19 @@ pub(crate) fn judge_number(
     best
 }
 
+/// Whether turning on is an alarm by itself: a smoke or water sensor that hardly ever does.
+pub(crate) fn warns(class: DeviceClass, switching: &Switching) -> bool {
+    matches!(class, DeviceClass::Smoke | DeviceClass::Moisture) && switching.stay.times(true) <= ALERTS_MAX
+}
+
 /// Judges a binary entity's step.
-pub(crate) fn judge_switching(ready: bool, switching: &Switching) -> RoutineScore {
+pub(crate) fn judge_switching(class: DeviceClass, ready: bool, switching: &Switching) -> RoutineScore {
     let mut best = RoutineScore::calm();
+    let stay = &switching.stay;
+    if stay.current() == Some(true) && warns(class, switching) {
+        louder(&mut best, ALERT_SCORE, AnomalyKind::Alert, 1.0, stay.times(true));
+    }
     if ready {
-        let stay = &switching.stay;
         louder(&mut best, stay.evidence(), AnomalyKind::TimeInState, hours(stay.elapsed() as f32), 0.0);
         let rate = &switching.rate;
         louder(&mut best, rate.evidence(), AnomalyKind::Rate, rate.last_hour() as f32, rate.usual());

@@ -83,10 +83,20 @@ impl TimeInState {
         self.elapsed
     }
 
+    /// The state now; none while it is not known.
+    pub(crate) fn current(&self) -> Option<bool> {
+        self.current
+    }
+
+    /// How often a state was left lately, with the weight that is left of it.
+    pub(crate) fn times(&self, state: bool) -> f32 {
+        self.states[usize::from(state)].leavings.iter().sum()
+    }
+
     /// Evidence: −ln of how often a week a stay as long as this is expected.
     pub(crate) fn evidence(&self) -> f32 {
         let Some(current) = self.current else { return f32::NEG_INFINITY };
-        let leavings: f32 = self.states[usize::from(current)].leavings.iter().sum();
+        let leavings = self.times(current);
         if leavings < LEAVINGS_MIN || self.watched < 1.0 {
             return f32::NEG_INFINITY;
         }

@@ -174,6 +174,7 @@ impl Entity {
                 broken: closed.broken,
                 flat: if binary { f32::NEG_INFINITY } else { self.flatline.evidence() },
                 flat_steps: self.flatline.run(),
+                usual_run: self.flatline.usual_run(),
                 silent: if binary { f32::NEG_INFINITY } else { self.heartbeat.evidence() },
                 age_steps,
                 usual_pause: self.heartbeat.usual_pause(),

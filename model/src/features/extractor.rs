@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 
 use crate::experts::peers::fit_home;
-use crate::experts::routine::{judge_number, judge_switching};
+use crate::experts::routine::{judge_number, judge_switching, warns};
 use crate::features::EntityStep;
 use crate::features::calendar::LocalTime;
 use crate::features::entity::{Draft, Entity};
@@ -61,6 +61,14 @@ impl FeatureExtractor {
         self.entities.get(entity as usize).is_some_and(|entity| entity.intake.is_broken(value))
     }
 
+    /// How often a sensor that exists to warn did so lately, when turning on is an alarm by itself; else none.
+    pub(crate) fn warns(&self, entity: u32, value: Value) -> Option<f32> {
+        let entity = self.entities.get(entity as usize)?;
+        let switching = entity.switching().filter(|switching| warns(entity.info.class, switching))?;
+        let turned_on = value == Value::Binary(true) && switching.stay.current() != Some(true);
+        turned_on.then(|| switching.stay.times(true))
+    }
+
     /// The end of the last closed step.
     pub(crate) fn closed(&self) -> Option<i64> {
         self.closed
@@ -99,11 +107,6 @@ impl FeatureExtractor {
     #[must_use]
     pub fn window(&self, entity: u32) -> Option<Vec<f32>> {
         self.entities.get(entity as usize)?.window()
-    }
-
-    /// The entities' descriptions are kept here too, so that an index means one thing.
-    pub(crate) fn info(&self, entity: u32) -> Option<&EntityInfo> {
-        self.entities.get(entity as usize).map(|entity| &entity.info)
     }
 
     fn skip_to(&mut self, at: i64) {
@@ -173,7 +176,7 @@ impl FeatureExtractor {
             .map(|fitted| (fitted.residual(draft.residual, residuals), &fitted.tail));
         features[17] = apart.map_or(0.0, |(residual, _)| residual.clamp(-12.0, 12.0));
         let routine = match entity.switching() {
-            Some(switching) => judge_switching(draft.ready, switching),
+            Some(switching) => judge_switching(class, draft.ready, switching),
             None => judge_number(draft.ready, &draft.numeric, apart, &draft.rules, learnt, &draft.normal),
         };
         entity.keep_row(&features);

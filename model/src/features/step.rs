@@ -29,6 +29,8 @@ pub enum AnomalyKind {
     TimeInState,
     /// Switching more often than at this hour of the week.
     Rate,
+    /// A sensor that exists to warn, of smoke or water, and hardly ever does.
+    Alert,
     /// A pattern that the network finds unusual and no single rule names.
     Pattern,
 }
@@ -47,14 +49,21 @@ impl AnomalyKind {
             Self::Physics => "physics",
             Self::TimeInState => "time_in_state",
             Self::Rate => "rate",
+            Self::Alert => "alert",
             Self::Pattern => "pattern",
         }
     }
 
-    /// Whether one sample is evidence enough: a broken value needs no second witness.
+    /// Whether it comes from a deterministic rule rather than from statistics.
+    #[must_use]
+    pub fn is_rule(self) -> bool {
+        matches!(self, Self::Flat | Self::Silent | Self::Physics | Self::Alert)
+    }
+
+    /// Whether one sample is evidence enough: a broken value needs no second witness, and smoke cannot wait for one.
     #[must_use]
     pub fn immediate(self) -> bool {
-        self == Self::Physics
+        matches!(self, Self::Physics | Self::Alert)
     }
 }
 
@@ -69,6 +78,14 @@ pub struct Band {
     pub high: f32,
 }
 
+impl Band {
+    /// Whether all three are numbers.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        self.low.is_finite() && self.expected.is_finite() && self.high.is_finite()
+    }
+}
+
 /// The routine detector's judgement of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RoutineScore {
@@ -79,9 +96,10 @@ pub struct RoutineScore {
     pub kind: AnomalyKind,
     /// The figure behind `kind`, for the reason that is given: the step's value (`Level`, `Pattern`), the unannounced
     /// move (`Change`), the usual move from step to step (`Noise`), the distance from what the peers say (`Peers`), hours
-    /// (`Flat`, `Silent`, `TimeInState`), switches in an hour (`Rate`), the impossible value (`Physics`).
+    /// (`Flat`, `Silent`, `TimeInState`), switches in an hour (`Rate`), the impossible
+    /// value (`Physics`).
     pub amount: f32,
-    /// What that figure usually stays below.
+    /// What that figure usually stays below; 0 where the kind needs none. For `Alert`: how often it turned on lately.
     pub usual: f32,
 }
 

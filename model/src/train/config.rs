@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::GateConfig;
+use crate::evaluate::GatePolicy;
 use crate::inject::Family;
 
 /// A run's configuration. The defaults fit the bundled sets on two shared CPU cores.
@@ -60,7 +60,7 @@ pub struct RetrainConfig {
     /// Windows of the validation sample.
     pub validation_windows: usize,
     /// What the gate asks for.
-    pub gate: GateConfig,
+    pub gate: GatePolicy,
 }
 
 impl Default for RetrainConfig {
@@ -91,7 +91,7 @@ impl Default for RetrainConfig {
             feedback_share: 0.25,
             anomaly_weight: 4.0,
             validation_windows: 4096,
-            gate: GateConfig::default(),
+            gate: GatePolicy::default(),
         }
     }
 }

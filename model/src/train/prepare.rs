@@ -6,10 +6,10 @@ use super::{Progress, TrainError};
 use crate::alarm::Calibration;
 use crate::dataset::RecordedHome;
 use crate::evaluate::{
-    Detector, HomePair, HomeTrace, Judged, JudgedPair, Summary, calibrate, fan_out, summarise,
+    Contender, Evaluation, HomePair, HomeTrace, calibrate, fan_out, logits, replay, routine_scores,
 };
 use crate::inject::{Family, InjectionPlan, inject};
-use crate::network::LineageHome;
+use crate::network::{LineageHome, Scorer};
 
 const DAY_SECONDS: i64 = 86_400;
 
@@ -23,7 +23,7 @@ pub struct Prepared {
     pub(super) calibrate: Vec<HomePair>,
     pub(super) test: Vec<HomePair>,
     pub(super) routine: Calibration,
-    pub(super) routine_summary: Summary,
+    pub(super) routine_evaluation: Evaluation,
     pub(super) homes: Vec<LineageHome>,
 }
 
@@ -34,10 +34,16 @@ impl Prepared {
         &self.routine
     }
 
-    /// The routine detector's figures on the test homes.
+    /// The routine detector on the test homes.
     #[must_use]
-    pub fn routine_summary(&self) -> &Summary {
-        &self.routine_summary
+    pub fn routine_evaluation(&self) -> &Evaluation {
+        &self.routine_evaluation
+    }
+
+    /// The test homes as twins, for trying other models.
+    #[must_use]
+    pub fn test_homes(&self) -> &[HomePair] {
+        &self.test
     }
 
     /// The homes that were used, by role.
@@ -88,17 +94,27 @@ pub fn prepare(
     let mut pairs = fan_out(&jobs, config.threads, extract, |done| progress(Progress::Preparing { done, total }));
     let test = pairs.split_off(counts[0] + counts[1]);
     let calibrate = pairs.split_off(counts[0]);
-    let routine = fit_calibration(&calibrate, Detector::Routine, config.threads);
-    let judged = JudgedPair::judge_all(&test, Detector::Routine, config.threads, |_| {});
-    let routine_summary = summarise(&judged, &routine, &routine, &config.gate);
-    Ok(Prepared { train: pairs, calibrate, test, routine, routine_summary, homes: lineage })
+    let routine = routine_thresholds(&calibrate);
+    let budget = config.gate.budget_per_week;
+    let routine_evaluation = replay(&test, Contender::Routine(&routine), budget, config.threads, |_| {});
+    Ok(Prepared { train: pairs, calibrate, test, routine, routine_evaluation, homes: lineage })
 }
 
-/// Thresholds of a detector from the clean twins of the calibration homes.
-pub(super) fn fit_calibration(homes: &[HomePair], detector: Detector<'_>, threads: usize) -> Calibration {
-    let judged: Vec<Vec<Judged>> = fan_out(homes, threads, |pair| detector.judge(&pair.clean), |_| {});
-    let homes: Vec<(&HomeTrace, &[Judged])> =
-        homes.iter().zip(&judged).map(|(pair, judged)| (&pair.clean, judged.as_slice())).collect();
+/// Thresholds of the routine score from the clean twins of the calibration homes.
+fn routine_thresholds(homes: &[HomePair]) -> Calibration {
+    let scores: Vec<Vec<Vec<f32>>> = homes.iter().map(|pair| routine_scores(&pair.clean)).collect();
+    thresholds(homes, &scores)
+}
+
+/// Thresholds of a network's logit from the clean twins of the calibration homes.
+pub(super) fn network_thresholds(homes: &[HomePair], scorer: &Scorer, threads: usize) -> Calibration {
+    let scores = fan_out(homes, threads, |pair| logits(scorer, &pair.clean), |_| {});
+    thresholds(homes, &scores)
+}
+
+fn thresholds(homes: &[HomePair], scores: &[Vec<Vec<f32>>]) -> Calibration {
+    let homes: Vec<(&HomeTrace, &[Vec<f32>])> =
+        homes.iter().zip(scores).map(|(pair, scores)| (&pair.clean, scores.as_slice())).collect();
     calibrate(&homes)
 }
 

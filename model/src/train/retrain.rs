@@ -4,11 +4,11 @@ use super::config::RetrainConfig;
 use super::corpus::Corpus;
 use super::feedback::{self, FeedbackExample};
 use super::fit::{EpochRecord, Plan, fit};
-use super::prepare::{Prepared, fit_calibration, prepare};
+use super::prepare::{Prepared, network_thresholds, prepare};
 use super::sampler::Sampler;
 use super::{Progress, TrainError};
 use crate::alarm::Calibration;
-use crate::evaluate::{Detector, GateReport, JudgedPair, Summary, decide, summarise};
+use crate::evaluate::{Contender, Evaluation, GateReport, judge, replay};
 use crate::network::{Artifact, ArtifactParts, Lineage, PatchTree, Scorer, Weights};
 
 /// A trained model with the gate's opinion of it.
@@ -82,21 +82,26 @@ pub fn retrain_prepared(
         progress(Progress::Evaluating { done, total });
     };
     let scorer = Scorer::new(&weights)?;
-    let calibration = fit_calibration(&prepared.calibrate, Detector::Network(&scorer), config.threads);
-    let summary = measured(prepared, &scorer, &calibration, &prepared.routine, config);
+    let calibration = network_thresholds(&prepared.calibrate, &scorer, config.threads);
+    let evaluation = measured(prepared, &scorer, &calibration, &prepared.routine, config);
     tick();
-    let champion_summary = champion.as_ref().map(|champion| {
-        let summary =
-            measured(prepared, &champion.scorer(), champion.calibration(), champion.routine_calibration(), config);
+    let champion_evaluation = champion.as_ref().map(|champion| {
+        let (own, routine) = (champion.calibration(), champion.routine_calibration());
+        let evaluation = measured(prepared, &champion.scorer(), own, routine, config);
         tick();
-        summary
+        evaluation
     });
-    let control_summary = control.map(|weights| control_figures(prepared, &weights, config)).transpose()?;
-    if control_summary.is_some() {
+    let control_evaluation = control.map(|weights| measured_anew(prepared, &weights, config)).transpose()?;
+    if control_evaluation.is_some() {
         tick();
     }
-    let report =
-        decide(summary, prepared.routine_summary.clone(), champion_summary, control_summary, &config.gate);
+    let report = judge(
+        &evaluation,
+        &prepared.routine_evaluation,
+        champion_evaluation.as_ref(),
+        control_evaluation.as_ref(),
+        &config.gate,
+    );
     let artifact = Artifact::new(ArtifactParts {
         weights,
         calibration,
@@ -118,14 +123,15 @@ fn measured(
     calibration: &Calibration,
     routine: &Calibration,
     config: &RetrainConfig,
-) -> Summary {
-    let judged = JudgedPair::judge_all(&prepared.test, Detector::Network(scorer), config.threads, |_| {});
-    summarise(&judged, calibration, routine, &config.gate)
+) -> Evaluation {
+    let contender = Contender::Network { scorer, calibration, routine };
+    replay(&prepared.test, contender, config.gate.budget_per_week, config.threads, |_| {})
 }
 
-fn control_figures(prepared: &Prepared, weights: &Weights, config: &RetrainConfig) -> Result<Summary, TrainError> {
+/// Weights without thresholds of their own: calibrated, then measured.
+fn measured_anew(prepared: &Prepared, weights: &Weights, config: &RetrainConfig) -> Result<Evaluation, TrainError> {
     let scorer = Scorer::new(weights)?;
-    let calibration = fit_calibration(&prepared.calibrate, Detector::Network(&scorer), config.threads);
+    let calibration = network_thresholds(&prepared.calibrate, &scorer, config.threads);
     Ok(measured(prepared, &scorer, &calibration, &prepared.routine, config))
 }
 

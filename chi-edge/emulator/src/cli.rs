@@ -1,0 +1,71 @@
+//! What the program can be asked to do.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{bench, data, demo, release};
+
+/// Real recorded homes, each with an agent of its own, an embedded broker, an aggregator and residents who answer.
+///
+/// Without a subcommand: shows the whole loop on recorded homes and ends with a table.
+#[derive(Debug, Parser)]
+#[command(name = "hearthwatch-emulator", version, args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    task: Option<Task>,
+    #[command(flatten)]
+    demo: DemoArguments,
+}
+
+/// How the demo runs.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArguments {
+    /// How many homes take part (all that the recordings have, at most 24, when left away).
+    #[arg(long, value_name = "N")]
+    pub homes: Option<usize>,
+    /// Virtual seconds in a real one; 0 is as fast as the machine can.
+    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    pub speed: f64,
+    /// Decides faults, residents, ids and weights: the same seed gives the same table.
+    #[arg(long, value_name = "S", default_value_t = 7)]
+    pub seed: u64,
+    /// Folder of recordings; else $HEARTHWATCH_DATA, else ../shared/data, else the bundled sets.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Where everything is written.
+    #[arg(long, value_name = "DIR", default_value = "hearthwatch-demo")]
+    pub out: PathBuf,
+    /// Stay up after the table, with the pages open, until Ctrl-C.
+    #[arg(long)]
+    pub stay: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Train the model that ships, from the sets that may train shipped weights.
+    TrainRelease(release::TrainReleaseArguments),
+    /// Print figures.
+    #[command(subcommand)]
+    Bench(bench::Bench),
+    /// Recordings: what there is, where it lies, how to fetch it.
+    #[command(subcommand)]
+    Data(data::DataTask),
+    /// The demo's signer process: started by the demo itself.
+    #[command(hide = true)]
+    Signer(demo::SignerArguments),
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// Whatever stopped it, with what to do next in its words.
+pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    match arguments.task {
+        None => demo::run(&arguments.demo),
+        Some(Task::TrainRelease(task)) => release::train(&task),
+        Some(Task::Bench(bench)) => bench::run(&bench),
+        Some(Task::Data(task)) => data::run(&task),
+        Some(Task::Signer(task)) => demo::signer(&task),
+    }
+}

@@ -1,0 +1,85 @@
+//! The configuration file, read whole: every fault is found before the first port opens.
+
+mod http;
+mod mqtt;
+mod release;
+mod section;
+mod training;
+
+use std::path::{Path, PathBuf};
+
+pub use http::{HttpConfig, HttpTls};
+pub use mqtt::{MqttConfig, MqttTls};
+pub use release::ReleaseConfig;
+pub use section::{Fault, Faults, Section};
+pub use training::TrainingConfig;
+
+/// Everything the aggregator is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Directory of the database, the snapshots and the models.
+    pub data: PathBuf,
+    /// The fleet's broker; without it nothing is taken in.
+    pub mqtt: Option<MqttConfig>,
+    /// The admin API; without it there is none.
+    pub http: Option<HttpConfig>,
+    /// When and how to retrain.
+    pub training: TrainingConfig,
+    /// The signed repository; without it a promoted model waits.
+    pub release: Option<ReleaseConfig>,
+}
+
+impl Config {
+    /// A configuration that keeps its data in `data`, and is otherwise silent: for programs that carry an aggregator
+    /// inside them.
+    #[must_use]
+    pub fn in_directory(data: impl Into<PathBuf>) -> Self {
+        Self { data: data.into(), mqtt: None, http: None, training: TrainingConfig::default(), release: None }
+    }
+
+    /// Reads `file`.
+    ///
+    /// # Errors
+    /// [`Faults`] with everything that is wrong, each with its key and remedy.
+    pub fn load(file: &Path) -> Result<Self, Faults> {
+        let whole = |problem: String, remedy: &str| Faults {
+            file: file.to_owned(),
+            list: vec![Fault { key: String::new(), problem, remedy: remedy.to_owned() }],
+        };
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            whole(error.to_string(), "write one; `hearthwatch-cloud serve --help` shows what goes in it")
+        })?;
+        let directory = file.parent().unwrap_or_else(|| Path::new(""));
+        Self::parse(&text, directory).map_err(|list| Faults { file: file.to_owned(), list })
+    }
+
+    /// Reads the text of a configuration file that lies in `directory`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(text: &str, directory: &Path) -> Result<Self, Vec<Fault>> {
+        let table = text.parse::<toml::Table>().map_err(|error| {
+            let problem = error.to_string().trim_end().to_owned();
+            vec![Fault { key: String::new(), problem, remedy: "mend the TOML at the place shown".to_owned() }]
+        })?;
+        let mut faults = Vec::new();
+        let mut root = Section::new("", table, directory, &mut faults);
+        let data = root.required_path("data", "a directory for database, snapshots and models, e.g. data = \"data\"");
+        let tables = ["mqtt", "http", "training", "release"].map(|name| root.table(name));
+        if tables[0].is_none() {
+            root.fault("mqtt", "is missing", "add [mqtt] with host, port, ca_file, cert_file, key_file");
+        }
+        root.finish();
+        let [mqtt, http, training, release] = tables;
+        let mqtt = mqtt.and_then(|table| MqttConfig::read(Section::new("mqtt", table, directory, &mut faults)));
+        let http = http.and_then(|table| HttpConfig::read(Section::new("http", table, directory, &mut faults)));
+        let training =
+            TrainingConfig::read(Section::new("training", training.unwrap_or_default(), directory, &mut faults));
+        let release =
+            release.and_then(|table| ReleaseConfig::read(Section::new("release", table, directory, &mut faults)));
+        match data {
+            Some(data) if faults.is_empty() => Ok(Self { data, mqtt, http, training, release }),
+            _ => Err(faults),
+        }
+    }
+}

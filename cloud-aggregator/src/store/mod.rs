@@ -1,0 +1,213 @@
+//! What the aggregator remembers: one trait, one conformance suite, any number of engines.
+//!
+//! Calls block; async code goes through [`blocking`]. Every method is one transaction: what it says is done is on disk.
+
+mod rows;
+pub mod sqlite;
+
+use std::sync::Arc;
+
+use hearthwatch_protocol::messages::{AgentStatus, Refusal, RefusalReason, UpdateOutcome};
+use hearthwatch_protocol::{HomeId, ModelVersion, RecordKey, Sequence};
+
+pub use rows::*;
+pub use sqlite::SqliteStore;
+
+/// Most payloads kept in quarantine; the oldest go first. At 512 bytes of prefix and as much around it, 10 MB.
+pub const QUARANTINE_ROWS_MAX: u64 = 10_000;
+
+/// How long a missing record is waited for once later ones are here. An agent resends everything that no receipt
+/// covers within minutes of connecting; what is missing a day later was dropped by its bounded outbox.
+pub const GAP_PATIENCE_SECONDS: i64 = 24 * 60 * 60;
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The engine's own error.
+    #[error("store {action}: {cause}")]
+    Engine {
+        /// What was being done.
+        action: &'static str,
+        /// The engine's words.
+        cause: String,
+    },
+    /// A row holds what this program never writes.
+    #[error("store table {table}: {cause}")]
+    Corrupt {
+        /// Which table.
+        table: &'static str,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// No such row.
+    #[error("no {noun} {id:?}")]
+    NotFound {
+        /// What was looked for.
+        noun: &'static str,
+        /// Its identity.
+        id: String,
+    },
+    /// The database was written by a newer program.
+    #[error("database schema {found} is newer than this program's {known}; run the newer hearthwatch-cloud")]
+    NewerSchema {
+        /// What the file says.
+        found: u32,
+        /// What this program knows.
+        known: u32,
+    },
+}
+
+/// A record's end: every record that a home sends gets one, once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handled {
+    /// Whose, and which.
+    pub key: RecordKey,
+    /// SHA-256 of the payload.
+    pub digest: Digest,
+    /// `None` if it was stored.
+    pub refused: Option<RefusalReason>,
+}
+
+/// Everything that one batch of messages changes, applied together or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct IngestBatch {
+    /// Answers to store. A key that is there already is left as it is.
+    pub feedback: Vec<FeedbackRow>,
+    /// Records refused, whose key could be read.
+    pub refused: Vec<Handled>,
+    /// Payloads to quarantine.
+    pub quarantine: Vec<QuarantineRow>,
+    /// Self-descriptions, oldest first.
+    pub statuses: Vec<(HomeId, AgentStatus)>,
+    /// Ends of updates.
+    pub outcomes: Vec<(HomeId, UpdateOutcome)>,
+    /// Homes that want to hear where they stand, though nothing of theirs may be new.
+    pub asking: Vec<HomeId>,
+    /// When the batch was taken.
+    pub at: i64,
+}
+
+/// What a home is to be told after a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HomeProgress {
+    /// Which home.
+    pub home: HomeId,
+    /// Every record up to this one was stored or refused.
+    pub through: Sequence,
+    /// Those refused that the batch moved `through` past.
+    pub refused: Vec<Refusal>,
+    /// Records given up for lost, because they were still missing [`GAP_PATIENCE_SECONDS`] after later ones had come.
+    pub lost: u64,
+}
+
+/// The aggregator's memory.
+pub trait Store: Send + Sync + 'static {
+    /// The engine's name, for logs and the conformance suite.
+    fn engine(&self) -> &'static str;
+
+    // homes
+    /// Lets a home in. Returns false if it was in already (a revoked home stays revoked).
+    fn enrol_home(&self, home: &HomeId, at: i64) -> Result<bool, StoreError>;
+    /// Shuts a home out; [`StoreError::NotFound`] if it never was in.
+    fn revoke_home(&self, home: &HomeId, at: i64) -> Result<(), StoreError>;
+    /// Lets a revoked home in again.
+    fn restore_home(&self, home: &HomeId) -> Result<(), StoreError>;
+    /// One home.
+    fn home(&self, home: &HomeId) -> Result<Option<HomeRow>, StoreError>;
+    /// All homes, by name.
+    fn homes(&self) -> Result<Vec<HomeRow>, StoreError>;
+
+    // ingest
+    /// Applies a batch; afterwards it is durable. Returns the progress of every home that occurs in it, by name.
+    fn apply(&self, batch: &IngestBatch) -> Result<Vec<HomeProgress>, StoreError>;
+    /// How those of the `keys` were handled that came before.
+    fn handled(&self, keys: &[RecordKey]) -> Result<Vec<Handled>, StoreError>;
+    /// Records of a home that were stored since `since`.
+    fn received_since(&self, home: &HomeId, since: i64) -> Result<u64, StoreError>;
+
+    // feedback
+    /// Stored answers in order of (home, sequence).
+    fn feedback(&self, filter: &FeedbackFilter) -> Result<Vec<FeedbackRow>, StoreError>;
+    /// How many there are.
+    fn feedback_totals(&self) -> Result<FeedbackTotals, StoreError>;
+    /// Quarantined payloads, newest first, at most `limit`.
+    fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError>;
+
+    // learning
+    /// Remembers a snapshot. The same id again changes at most the watermark and the lineage, forward: further answers
+    /// were looked at, and none of them became an example.
+    fn put_snapshot(&self, row: &SnapshotRow) -> Result<(), StoreError>;
+    /// One snapshot.
+    fn snapshot(&self, id: &str) -> Result<Option<SnapshotRow>, StoreError>;
+    /// Snapshots, newest first, at most `limit`.
+    fn snapshots(&self, limit: usize) -> Result<Vec<SnapshotRow>, StoreError>;
+    /// Writes a run, replacing the row of the same id.
+    fn put_run(&self, row: &RunRow) -> Result<(), StoreError>;
+    /// One run.
+    fn run(&self, id: &str) -> Result<Option<RunRow>, StoreError>;
+    /// Runs, newest first, at most `limit`.
+    fn runs(&self, limit: usize) -> Result<Vec<RunRow>, StoreError>;
+
+    // models and releases
+    /// Gives the next version to a model; the model of a run that has one already keeps it.
+    fn add_model(&self, model: &NewModel) -> Result<ModelRow, StoreError>;
+    /// One model.
+    fn model(&self, version: ModelVersion) -> Result<Option<ModelRow>, StoreError>;
+    /// All models, newest version first.
+    fn models(&self) -> Result<Vec<ModelRow>, StoreError>;
+    /// The fleet's current model, if there is one.
+    fn champion(&self) -> Result<Option<ModelRow>, StoreError>;
+    /// Withdraws a model.
+    fn set_model_state(&self, version: ModelVersion, state: ModelState) -> Result<(), StoreError>;
+    /// Records a release and makes its model the champion, retiring the one before, in one step.
+    fn put_release(&self, row: &ReleaseRow) -> Result<(), StoreError>;
+    /// Releases, newest first.
+    fn releases(&self) -> Result<Vec<ReleaseRow>, StoreError>;
+    /// Ends of updates, newest first, at most `limit`; of one release if `version` is given.
+    fn outcomes(&self, version: Option<ModelVersion>, limit: usize) -> Result<Vec<OutcomeRow>, StoreError>;
+
+    // people
+    /// Writes a token; a name that is taken is replaced.
+    fn put_token(&self, row: &TokenRow) -> Result<(), StoreError>;
+    /// The token with this hash.
+    fn token_by_hash(&self, hash: &Digest) -> Result<Option<TokenRow>, StoreError>;
+    /// All tokens, by name.
+    fn tokens(&self) -> Result<Vec<TokenRow>, StoreError>;
+    /// Withdraws a token.
+    fn revoke_token(&self, name: &str, at: i64) -> Result<(), StoreError>;
+    /// Appends to the audit log.
+    fn append_audit(&self, entry: &AuditEntry) -> Result<AuditRow, StoreError>;
+    /// The audit log, newest first, at most `limit`; only lines before `before` if given.
+    fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditRow>, StoreError>;
+}
+
+/// A model that is to get a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewModel {
+    /// Hex SHA-256 of the artifact.
+    pub sha256: String,
+    /// The artifact's length in bytes.
+    pub length: u64,
+    /// Canonical hash of the tensors.
+    pub weights_id: String,
+    /// The run that made it; empty for a model given from outside.
+    pub run: String,
+    /// When.
+    pub at: i64,
+}
+
+/// Runs `work` on the store without holding up the async runtime.
+///
+/// # Errors
+/// What `work` returns; [`StoreError::Engine`] if it panicked.
+pub async fn blocking<T, F>(store: &Arc<dyn Store>, work: F) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+{
+    let store = Arc::clone(store);
+    tokio::task::spawn_blocking(move || work(store.as_ref()))
+        .await
+        .unwrap_or_else(|error| Err(StoreError::Engine { action: "task", cause: error.to_string() }))
+}

@@ -1,0 +1,349 @@
+//! What the store keeps, one type for each table. All times are Unix seconds.
+
+use bytes::Bytes;
+use hearthwatch_protocol::messages::{FeedbackRecord, RefusalReason, UpdateResult};
+use hearthwatch_protocol::{HomeId, ModelVersion, RecordKey, Sequence};
+use serde::{Deserialize, Serialize};
+
+/// SHA-256.
+pub type Digest = [u8; 32];
+
+/// Makes an enum whose variants have one word each: in tables, metrics, JSON.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$variant_doc])* #[serde(rename = $word)] $variant),+ }
+
+        impl $name {
+            /// The word for it.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            /// The variant that `word` stands for.
+            #[must_use]
+            pub fn parse(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+/// A home, as far as the aggregator knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HomeRow {
+    /// Its pseudonym.
+    pub home: HomeId,
+    /// When it was let in.
+    pub enrolled_at: i64,
+    /// When it was shut out, if it was: nothing of it is admitted from then on.
+    pub revoked_at: Option<i64>,
+    /// Every record up to this one was stored or refused; what the last receipt said.
+    pub through: Sequence,
+    /// Records stored.
+    pub records: u64,
+    /// Its last self-description.
+    pub status: Option<StatusRow>,
+}
+
+/// What an agent last said of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusRow {
+    /// False after a will or a clean stop.
+    pub online: bool,
+    /// The agent's own version.
+    pub agent_version: String,
+    /// The model in charge there.
+    pub model_version: ModelVersion,
+    /// Watched entities.
+    pub entities: u32,
+    /// Records that wait for a receipt.
+    pub outbox: u32,
+    /// When this was heard.
+    pub heard_at: i64,
+}
+
+/// A stored answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeedbackRow {
+    /// What the home said.
+    pub record: FeedbackRecord,
+    /// The payload, byte for byte as it travelled.
+    pub payload: Bytes,
+    /// SHA-256 of the payload.
+    pub digest: Digest,
+    /// When it was stored.
+    pub received_at: i64,
+}
+
+/// How much feedback there is, without the windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FeedbackTotals {
+    /// Stored records.
+    pub records: u64,
+    /// Of these, answered *confirmed*.
+    pub confirmed: u64,
+    /// Of these, answered *dismissed*.
+    pub dismissed: u64,
+    /// Of these, answered *expected*.
+    pub expected: u64,
+    /// Homes with at least one record.
+    pub homes: u64,
+}
+
+/// Which stored answers to list, in order of (home, sequence).
+#[derive(Debug, Clone, Default)]
+pub struct FeedbackFilter {
+    /// Only this home's.
+    pub home: Option<HomeId>,
+    /// Only those after this key.
+    pub after: Option<RecordKey>,
+    /// At most so many; 0 means all of them.
+    pub limit: usize,
+}
+
+/// A payload that was not admitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantineRow {
+    /// Its position in the quarantine, counted up; 0 in a row that is yet to be stored.
+    pub id: u64,
+    /// Why it was refused.
+    pub reason: RefusalReason,
+    /// One line for the operator.
+    pub detail: String,
+    /// The topic it came on, shortened.
+    pub topic: String,
+    /// The home that sent it, where the topic names one.
+    pub home: Option<HomeId>,
+    /// Its sequence, where it could be read.
+    pub sequence: Option<Sequence>,
+    /// The payload's first bytes.
+    pub prefix: Vec<u8>,
+    /// The payload's length.
+    pub length: u64,
+    /// When it came.
+    pub at: i64,
+}
+
+/// An immutable data set: which answers a run learned from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotRow {
+    /// Hex SHA-256 of its canonical bytes; also its file's name.
+    pub id: String,
+    /// When it was first taken.
+    pub created_at: i64,
+    /// Rows in it.
+    pub rows: u64,
+    /// Homes in it.
+    pub homes: u64,
+    /// Stored records that were looked at, the newest of them included.
+    pub watermark: u64,
+    /// Hash of the recorded sets that go with it.
+    pub corpus: String,
+    /// Lineage as JSON: per home the first and last sequence, what was left out, and why.
+    pub lineage: String,
+}
+
+words! {
+    /// What made a run start.
+    RunTrigger {
+        /// Enough new answers.
+        Count = "count",
+        /// The time had come.
+        Schedule = "schedule",
+        /// A person asked.
+        Hand = "hand",
+    }
+}
+
+words! {
+    /// Where a run is.
+    RunState {
+        /// It trains or is being judged.
+        Running = "running",
+        /// The gate let its candidate through; the release is on its way or waits for a person.
+        Promoted = "promoted",
+        /// The gate held its candidate back; the report says why.
+        Held = "held",
+        /// It broke; the row says how.
+        Failed = "failed",
+    }
+}
+
+/// One retraining.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRow {
+    /// Hex hash of snapshot, champion and configuration: the same work has the same id.
+    pub id: String,
+    /// What it learned from.
+    pub snapshot: String,
+    /// What made it start.
+    pub trigger: RunTrigger,
+    /// The whole training configuration, as JSON.
+    pub config: String,
+    /// The model that its candidate had to beat besides the routine detector.
+    pub champion: Option<ModelVersion>,
+    /// Where it is.
+    pub state: RunState,
+    /// When it started.
+    pub started_at: i64,
+    /// When it ended.
+    pub ended_at: Option<i64>,
+    /// Hex SHA-256 of the challenger's artifact, once there is one.
+    pub challenger: Option<String>,
+    /// The gate's report, as JSON, once there is one.
+    pub report: Option<String>,
+    /// What went wrong, in a failed run.
+    pub failure: Option<String>,
+}
+
+words! {
+    /// What became of a model.
+    ModelState {
+        /// Made by the gate's consent, not yet out.
+        Approved = "approved",
+        /// The fleet's current model.
+        Champion = "champion",
+        /// Was champion once.
+        Retired = "retired",
+        /// Withdrawn by a person.
+        Withdrawn = "withdrawn",
+    }
+}
+
+/// A model that has a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelRow {
+    /// Its version.
+    pub version: ModelVersion,
+    /// Hex SHA-256 of the artifact.
+    pub sha256: String,
+    /// The artifact's length in bytes.
+    pub length: u64,
+    /// Canonical hash of the tensors.
+    pub weights_id: String,
+    /// The run that made it, `again:RUN:WHEN` if it was put in charge again; empty for one given from outside.
+    pub run: String,
+    /// What became of it.
+    pub state: ModelState,
+    /// When it got its version.
+    pub created_at: i64,
+}
+
+/// A model let out to the fleet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseRow {
+    /// Which model.
+    pub model_version: ModelVersion,
+    /// Flat TUF target name.
+    pub target: String,
+    /// Hex SHA-256 of the artifact.
+    pub sha256: String,
+    /// The artifact's length in bytes.
+    pub length: u64,
+    /// Hex SHA-256 of the gate's report (its JSON bytes).
+    pub report_sha256: String,
+    /// When it was signed and published.
+    pub released_at: i64,
+    /// Who or what released it: `auto`, or the name of a token.
+    pub by: String,
+}
+
+/// How an update ended on one home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutcomeRow {
+    /// Where.
+    pub home: HomeId,
+    /// Which model.
+    pub model_version: ModelVersion,
+    /// How it ended.
+    pub result: UpdateResult,
+    /// When, by the home's clock.
+    pub at: i64,
+    /// When it was heard here.
+    pub received_at: i64,
+}
+
+words! {
+    /// What the bearer of a token may do. Each role may do what the ones before it may.
+    Role {
+        /// Look.
+        Viewer = "viewer",
+        /// Look, start, promote, roll back.
+        Operator = "operator",
+        /// All of it, tokens and homes included.
+        Admin = "admin",
+    }
+}
+
+/// A bearer token of the admin API; only its hash is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRow {
+    /// Its name, unique, shown in the audit log.
+    pub name: String,
+    /// SHA-256 of the secret.
+    pub hash: Digest,
+    /// What it allows.
+    pub role: Role,
+    /// When it was made.
+    pub created_at: i64,
+    /// When it ends, if it does.
+    pub expires_at: Option<i64>,
+    /// When it was withdrawn, if it was.
+    pub revoked_at: Option<i64>,
+}
+
+/// A line of the audit log. Its hash covers the line before it, so that none can be taken out unseen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Position, counted from 1.
+    pub index: u64,
+    /// When.
+    pub at: i64,
+    /// Who: a token's name, or `system`.
+    pub actor: String,
+    /// What was done, e.g. `home.revoke`.
+    pub action: String,
+    /// What it was done to.
+    pub subject: String,
+    /// More, as JSON.
+    pub detail: String,
+    /// Hash of the line before; zeros for the first.
+    pub previous: Digest,
+    /// Hash of this line.
+    pub hash: Digest,
+}
+
+/// A line yet to be written to the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// When.
+    pub at: i64,
+    /// Who.
+    pub actor: String,
+    /// What was done.
+    pub action: String,
+    /// What it was done to.
+    pub subject: String,
+    /// More, as JSON.
+    pub detail: String,
+}
+
+impl AuditEntry {
+    /// SHA-256 over position, the hash before and every field, each with its length in front.
+    #[must_use]
+    pub fn hash(&self, index: u64, previous: &Digest) -> Digest {
+        use sha2::Digest as _;
+        let mut hasher = sha2::Sha256::new();
+        hasher.update(index.to_be_bytes());
+        hasher.update(previous);
+        hasher.update(self.at.to_be_bytes());
+        for field in [&self.actor, &self.action, &self.subject, &self.detail] {
+            hasher.update((field.len() as u64).to_be_bytes());
+            hasher.update(field.as_bytes());
+        }
+        hasher.finalize().into()
+    }
+}

@@ -1,0 +1,106 @@
+//! What a link is told when it is opened.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::backoff::Backoff;
+
+/// Seconds between two signs of life on an idle connection. Half a minute keeps the usual home router's
+/// translation entry (60 s and more) alive and costs 5,760 two-byte packets a day.
+pub const KEEP_ALIVE_SECONDS: u16 = 30;
+
+/// PEM files for TLS, read anew for each connection attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The only authority that the broker's certificate may come from.
+    pub ca: PathBuf,
+    /// Our certificate, for brokers that ask for one. With it comes `key`.
+    pub cert: Option<PathBuf>,
+    /// The certificate's private key.
+    pub key: Option<PathBuf>,
+}
+
+/// Something to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// Topic name, no wildcards.
+    pub topic: String,
+    /// Any bytes; at most [`crate::PACKET_BYTES_MAX`] with the topic.
+    pub payload: Vec<u8>,
+    /// Whether the broker keeps it for later subscribers.
+    pub retain: bool,
+}
+
+/// Where to connect, as whom, and what to hear. All traffic is QoS 1.
+#[derive(Clone)]
+pub struct LinkConfig {
+    /// Host name or address; with TLS it must be in the broker's certificate.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// MQTT client identifier; the fleet's broker demands the certificate's common name.
+    pub client_id: String,
+    /// Without it the connection is in clear text.
+    pub tls: Option<TlsFiles>,
+    /// User name and password.
+    pub credentials: Option<(String, String)>,
+    /// `false` asks the broker to keep our subscriptions and messages for an hour while we are away.
+    pub clean_start: bool,
+    /// What the broker says for us when the connection dies without a farewell.
+    pub will: Option<Publication>,
+    /// Topic filters, subscribed on every connection.
+    pub subscriptions: Vec<String>,
+    /// Seconds between two signs of life.
+    pub keep_alive_seconds: u16,
+    /// How fast attempts follow one another.
+    pub backoff: Backoff,
+}
+
+impl LinkConfig {
+    /// A clear-text link with a clean session, no will and no subscriptions; set the rest with struct update.
+    #[must_use]
+    pub fn new(host: impl Into<String>, port: u16, client_id: impl Into<String>) -> Self {
+        Self {
+            host: host.into(),
+            port,
+            client_id: client_id.into(),
+            tls: None,
+            credentials: None,
+            clean_start: true,
+            will: None,
+            subscriptions: Vec::new(),
+            keep_alive_seconds: KEEP_ALIVE_SECONDS,
+            backoff: Backoff::default(),
+        }
+    }
+}
+
+impl fmt::Debug for LinkConfig {
+    /// Everything but the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinkConfig")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("client_id", &self.client_id)
+            .field("tls", &self.tls)
+            .field("username", &self.credentials.as_ref().map(|(username, _)| username))
+            .field("clean_start", &self.clean_start)
+            .field("will", &self.will.as_ref().map(|will| &will.topic))
+            .field("subscriptions", &self.subscriptions)
+            .field("keep_alive_seconds", &self.keep_alive_seconds)
+            .field("backoff", &self.backoff)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_is_not_in_the_debug_form() {
+        let credentials = Some(("agent".to_owned(), "hunter2".to_owned()));
+        let shown = format!("{:?}", LinkConfig { credentials, ..LinkConfig::new("localhost", 1883, "a") });
+        assert!(shown.contains("agent") && !shown.contains("hunter2"), "{shown}");
+    }
+}

@@ -1,0 +1,75 @@
+//! The real parts that the suites need, installed once through the machine's own package clients.
+
+use anyhow::bail;
+
+use crate::shell;
+
+/// What a suite may need from the machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// The broker that production uses.
+    Mosquitto,
+    /// Debian's bootstrapper: Home Assistant wants a newer Python than most machines have.
+    Debootstrap,
+    /// Judges licences, bans and sources of the dependencies.
+    CargoDeny,
+    /// rustfmt and clippy.
+    RustComponents,
+}
+
+/// Version of cargo-deny that `deny.toml` is written for.
+const CARGO_DENY: &str = "0.20.2";
+
+impl Part {
+    fn present(self) -> bool {
+        match self {
+            Self::Mosquitto => shell::has("mosquitto") && shell::has("mosquitto_pub"),
+            Self::Debootstrap => shell::has("debootstrap") && shell::has("unshare") && shell::has("ss"),
+            Self::CargoDeny => shell::has("cargo-deny") || cargo_bin("cargo-deny").is_file(),
+            Self::RustComponents => shell::has("rustfmt") || cargo_bin("rustfmt").is_file(),
+        }
+    }
+
+    fn install(self) -> anyhow::Result<()> {
+        match self {
+            Self::Mosquitto => apt(&["mosquitto", "mosquitto-clients"]),
+            Self::Debootstrap => apt(&["debootstrap", "util-linux", "iproute2", "python3", "ca-certificates"]),
+            // A debug build of the tool is ready in half the time and judges the same.
+            Self::CargoDeny => shell::cargo(["install", "cargo-deny", "--version", CARGO_DENY, "--locked", "--debug"]),
+            Self::RustComponents => shell::run("rustup", ["component", "add", "rustfmt", "clippy"]),
+        }
+    }
+}
+
+fn cargo_bin(program: &str) -> std::path::PathBuf {
+    let home = std::env::var("CARGO_HOME")
+        .unwrap_or_else(|_| format!("{}/.cargo", std::env::var("HOME").unwrap_or_default()));
+    std::path::Path::new(&home).join("bin").join(program)
+}
+
+fn apt(packages: &[&str]) -> anyhow::Result<()> {
+    if !shell::has("apt-get") {
+        bail!("this machine has no apt-get; install {} by hand", packages.join(", "));
+    }
+    // RUNLEVEL=1 keeps Debian's policy from starting the broker as a system service.
+    let quiet = [("DEBIAN_FRONTEND", "noninteractive"), ("RUNLEVEL", "1")];
+    let as_root = |arguments: &[&str]| {
+        if shell::has("sudo") && std::env::var("USER").is_ok_and(|user| user != "root") {
+            shell::run_with("sudo", [&["-E", "apt-get"], arguments].concat(), &quiet)
+        } else {
+            shell::run_with("apt-get", arguments, &quiet)
+        }
+    };
+    as_root(&["update", "-qq"])?;
+    as_root(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())
+}
+
+/// Makes sure that `part` is there; says what was done.
+pub fn ensure(part: Part) -> anyhow::Result<()> {
+    if part.present() {
+        return Ok(());
+    }
+    eprintln!("xtask: installing {part:?}");
+    part.install()?;
+    if part.present() { Ok(()) } else { bail!("{part:?} was installed but does not answer") }
+}

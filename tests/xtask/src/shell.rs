@@ -1,0 +1,49 @@
+//! Running other programs from the root of the workspace.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+
+/// The root of the workspace, two levels above this crate.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).expect("tests/xtask lies two levels below the root").to_owned()
+}
+
+/// Runs `program` to its end and fails with its name when it does.
+pub fn run<S: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = S>) -> anyhow::Result<()> {
+    run_with(program, arguments, &[])
+}
+
+/// Like [`run`], with variables added to the environment.
+pub fn run_with<S: AsRef<OsStr>>(
+    program: &str,
+    arguments: impl IntoIterator<Item = S>,
+    environment: &[(&str, &str)],
+) -> anyhow::Result<()> {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(root()).stdin(Stdio::null()).envs(environment.iter().copied());
+    let status = command.status().with_context(|| format!("{program} could not be started"))?;
+    if !status.success() {
+        bail!("`{program}` ended with {status}");
+    }
+    Ok(())
+}
+
+/// Runs the cargo that runs us.
+pub fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> anyhow::Result<()> {
+    run(&cargo_path(), arguments)
+}
+
+/// Path of the cargo that runs us.
+pub fn cargo_path() -> String {
+    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+}
+
+/// Whether a program answers on the path (or where Debian keeps daemons).
+pub fn has(program: &str) -> bool {
+    let path = std::env::var("PATH").unwrap_or_default();
+    path.split(':').chain(["/usr/sbin", "/sbin"]).any(|folder| Path::new(folder).join(program).is_file())
+}

@@ -1,0 +1,161 @@
+//! Every suite of the project, in the order of what fails fastest.
+
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use clap::Args;
+
+use crate::install::{self, Part};
+use crate::{shell, tidy};
+
+/// What `cargo xtask test` takes.
+#[derive(Args)]
+pub struct TestArguments {
+    /// Run this suite alone (may be repeated): fmt, tidy, deny, clippy, unit, doc, scenarios, embedded-broker,
+    /// mosquitto, home-assistant, full.
+    #[arg(long, value_name = "SUITE")]
+    only: Vec<String>,
+    /// Add the long runs that CI has no time for.
+    #[arg(long)]
+    full: bool,
+}
+
+struct Suite {
+    name: &'static str,
+    what: &'static str,
+    needs: &'static [Part],
+    run: fn() -> anyhow::Result<()>,
+    full_only: bool,
+}
+
+const SUITES: &[Suite] = &[
+    Suite { name: "fmt", what: "formatting", needs: &[Part::RustComponents], run: fmt, full_only: false },
+    Suite { name: "tidy", what: "house rules", needs: &[], run: tidy::check, full_only: false },
+    Suite { name: "deny", what: "bans, licences, sources", needs: &[Part::CargoDeny], run: deny, full_only: false },
+    Suite {
+        name: "clippy",
+        what: "lints, warnings denied",
+        needs: &[Part::RustComponents],
+        run: clippy,
+        full_only: false,
+    },
+    Suite { name: "unit", what: "unit, property and doc tests", needs: &[], run: unit, full_only: false },
+    Suite { name: "doc", what: "documentation builds, links hold", needs: &[], run: doc, full_only: false },
+    Suite {
+        name: "scenarios",
+        what: "the whole loop on embedded parts",
+        needs: &[],
+        run: || integration("scenarios", &[]),
+        full_only: false,
+    },
+    Suite {
+        name: "embedded-broker",
+        what: "the broker conformance suite, embedded broker",
+        needs: &[],
+        run: || integration("broker", &["embedded"]),
+        full_only: false,
+    },
+    Suite {
+        name: "mosquitto",
+        what: "the broker conformance suite, real mosquitto",
+        needs: &[Part::Mosquitto],
+        run: || integration("broker", &["mosquitto"]),
+        full_only: false,
+    },
+    Suite {
+        name: "home-assistant",
+        what: "the agent beside a real Home Assistant",
+        needs: &[Part::Mosquitto, Part::Debootstrap],
+        run: || integration("home_assistant", &[]),
+        full_only: false,
+    },
+    Suite {
+        name: "full",
+        what: "the newcomer's whole command, twice, compared",
+        needs: &[],
+        run: demo_twice,
+        full_only: true,
+    },
+];
+
+struct Outcome {
+    name: &'static str,
+    what: &'static str,
+    took: Duration,
+    failure: Option<String>,
+}
+
+/// Runs the chosen suites, all of them even when one fails, then prints minutes and ends.
+pub fn test(arguments: &TestArguments) -> anyhow::Result<()> {
+    for name in &arguments.only {
+        if !SUITES.iter().any(|suite| suite.name == name) {
+            let names: Vec<_> = SUITES.iter().map(|suite| suite.name).collect();
+            bail!("no suite is called {name:?}; there are {}", names.join(", "));
+        }
+    }
+    let chosen = SUITES.iter().filter(|suite| match arguments.only.as_slice() {
+        [] => arguments.full || !suite.full_only,
+        only => only.iter().any(|name| name == suite.name),
+    });
+    let outcomes: Vec<Outcome> = chosen.map(run).collect();
+    print(&outcomes);
+    let failed: Vec<&str> =
+        outcomes.iter().filter(|outcome| outcome.failure.is_some()).map(|outcome| outcome.name).collect();
+    println!("{} passed, {} failed", outcomes.len() - failed.len(), failed.len());
+    if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
+}
+
+fn run(suite: &Suite) -> Outcome {
+    println!("\n=== {}: {}", suite.name, suite.what);
+    let start = Instant::now();
+    let missing = suite.needs.iter().try_for_each(|part| install::ensure(*part));
+    let result = missing.and_then(|()| (suite.run)());
+    let failure = result.err().map(|error| format!("{error:#}"));
+    if let Some(failure) = &failure {
+        println!("=== {} FAILED: {failure}", suite.name);
+    }
+    Outcome { name: suite.name, what: suite.what, took: start.elapsed(), failure }
+}
+
+fn print(outcomes: &[Outcome]) {
+    println!("\n{:<16} {:>8}  {:<7} what", "suite", "minutes", "result");
+    for outcome in outcomes {
+        let minutes = outcome.took.as_secs_f64() / 60.0;
+        let result = if outcome.failure.is_none() { "ok" } else { "FAILED" };
+        println!("{:<16} {minutes:>8.1}  {result:<7} {}", outcome.name, outcome.what);
+    }
+    let total: Duration = outcomes.iter().map(|outcome| outcome.took).sum();
+    println!("{:<16} {:>8.1}", "total", total.as_secs_f64() / 60.0);
+}
+
+fn fmt() -> anyhow::Result<()> {
+    shell::cargo(["fmt", "--all", "--check"])
+}
+
+fn deny() -> anyhow::Result<()> {
+    shell::cargo(["deny", "--workspace", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"])
+}
+
+fn clippy() -> anyhow::Result<()> {
+    shell::cargo(["clippy", "--release", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+}
+
+fn unit() -> anyhow::Result<()> {
+    shell::cargo(["test", "--release", "--workspace", "--lib", "--bins", "--locked"])?;
+    shell::cargo(["test", "--release", "--workspace", "--doc", "--locked"])
+}
+
+fn doc() -> anyhow::Result<()> {
+    let arguments = ["doc", "--release", "--workspace", "--no-deps", "--locked"];
+    shell::run_with(&shell::cargo_path(), arguments, &[("RUSTDOCFLAGS", "-D warnings")])
+}
+
+/// One thread: these tests own ports, processes and a few hundred megabytes each.
+fn integration(test: &str, filter: &[&str]) -> anyhow::Result<()> {
+    let fixed = ["test", "--release", "--locked", "--package", "hearthwatch-tests", "--test", test, "--"];
+    shell::cargo([&fixed, filter, &["--test-threads=1", "--nocapture"]].concat())
+}
+
+fn demo_twice() -> anyhow::Result<()> {
+    integration("scenarios", &["--ignored"])
+}
