@@ -11,3 +11,7 @@ pub mod mode;
 pub mod replay;
 pub mod run;
 pub mod state;
+pub mod outbox;
+pub mod pinned;
+pub mod update;
+pub mod uplink;

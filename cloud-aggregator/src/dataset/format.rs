@@ -3,8 +3,6 @@
 //! Magic, length-prefixed corpus hash, feature schema, then one row after another. Integers are big-endian, texts and
 //! windows are length-prefixed, numbers are binary32 by their bits.
 
-use std::io;
-
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::grid::FEATURE_SCHEMA;
 use hearthwatch_protocol::{HomeId, ModelVersion, RecordKey, Sequence};
@@ -146,12 +144,5 @@ impl<'a> Reader<'a> {
         let (chunks, _) = self.take(length)?.as_chunks::<4>();
         let window = chunks.iter().map(|chunk| f32::from_bits(u32::from_be_bytes(*chunk))).collect();
         Ok(Example { key: RecordKey { home, sequence }, class, model_version, anomalous, weight, window })
-    }
-}
-
-/// Keeps `io` errors and format errors apart for callers that read files.
-impl From<SnapshotError> for io::Error {
-    fn from(error: SnapshotError) -> Self {
-        Self::new(io::ErrorKind::InvalidData, error)
     }
 }

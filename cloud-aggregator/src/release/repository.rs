@@ -11,12 +11,15 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU64;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use aws_lc_rs::rand::SystemRandom;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::limits::ARTIFACT_BYTES_MAX;
+pub use hearthwatch_provision::signer::message::target_name;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tough::editor::signed::SignedRole;
@@ -25,19 +28,38 @@ use tough::schema::{Hashes, KeyHolder, Metafile, Role, Signed, Snapshot, Target,
 use tough::{ExpirationEnforcement, FilesystemTransport, RepositoryLoader, TargetName};
 use url::Url;
 
-use super::atomic_file;
 use super::custom::TargetCustom;
 use super::keys::FileKey;
 use super::lifetimes::{Expiries, Lifetimes, Renewal, expiry};
+use super::signer;
 use super::verdict::SignedVerdict;
+use crate::files;
 
 /// The TUF specification that tough writes.
 const SPEC_VERSION: &str = "1.0.0";
 
+/// Most releases that the metadata list; the oldest leave first. At 1 KB each they are 200 KB, a quarter of what the
+/// signer reads. A roll back does not need them: it takes the bytes from the aggregator's own models.
+pub const RELEASES_LISTED_MAX: usize = 200;
+
 /// Asks whoever holds the targets key for signatures. The key itself never comes near this program.
+#[async_trait]
 pub trait TargetsSigner: fmt::Debug + Send + Sync {
+    /// The version of the targets metadata that was signed last, published or not; the next one is one above.
+    async fn last_version(&self) -> Result<u64, SignerError>;
     /// A source that signs one version of the targets metadata, given the verdict for each target that is new in it.
     fn key_source(&self, verdicts: Vec<SignedVerdict>) -> Box<dyn KeySource>;
+}
+
+/// Why the signer gave no signature.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignerError {
+    /// It answered, and said no.
+    #[error("the signer refused: {0}")]
+    Refused(String),
+    /// It did not answer.
+    #[error("the signer cannot be reached: {0}")]
+    Unreachable(String),
 }
 
 /// Why the repository could not be read or changed.
@@ -71,6 +93,17 @@ pub enum RepositoryError {
         /// What tough or the signer said.
         #[source]
         source: Box<tough::error::Error>,
+    },
+    /// The signer cannot say where it is.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// The signer's memory is older than what it signed: its state was lost or put back.
+    #[error("the signer says it signed up to targets version {signer}, but {repository} is in force; restore its state")]
+    SignerBehind {
+        /// What the signer says.
+        signer: u64,
+        /// What is in force.
+        repository: u64,
     },
     /// An artifact with no bytes, or with more than an agent downloads.
     #[error("an artifact has 1 to {ARTIFACT_BYTES_MAX} bytes, this one has {0}")]
@@ -148,18 +181,6 @@ pub struct Repository {
     lifetimes: Lifetimes,
 }
 
-/// The flat target name of a release.
-///
-/// ```
-/// # use hearthwatch_cloud::release::target_name;
-/// # use hearthwatch_protocol::ModelVersion;
-/// assert_eq!(target_name(ModelVersion(3)), "model-3.safetensors");
-/// ```
-#[must_use]
-pub fn target_name(version: ModelVersion) -> String {
-    format!("model-{version}.safetensors")
-}
-
 /// The inverse of [`target_name`]; `None` for any other name.
 #[must_use]
 pub fn version_of(name: &str) -> Option<ModelVersion> {
@@ -200,8 +221,10 @@ impl Repository {
         if repository.metadata.join("timestamp.json").exists() {
             repository.load().await?;
         } else {
-            let version = next_version(&repository.metadata, "targets", 0);
-            let empty = Targets::new(SPEC_VERSION.to_owned(), version, expiry(now, lifetimes.targets_s));
+            let version = repository.next_targets_version(0).await?;
+            let mut empty = Targets::new(SPEC_VERSION.to_owned(), version, expiry(now, lifetimes.targets_s));
+            // Our repositories are flat, and an absent member reads the same everywhere.
+            empty.delegations = None;
             let holder = KeyHolder::Root(root.signed);
             let signed = repository.sign_targets(empty, &holder, Vec::new()).await?;
             repository.write_below(&signed, &holder, (0, 0), now).await?;
@@ -284,7 +307,7 @@ impl Repository {
             custom: release.custom.to_map(),
             _extra: HashMap::new(),
         };
-        let mut targets = self.next_targets(&current, now);
+        let mut targets = self.next_targets(&current, now).await?;
         let name = TargetName::new(name).expect("made of letters, digits, a dash and a dot");
         targets.add_target(name, target);
         let holder = KeyHolder::Root(current.root().signed.clone());
@@ -316,7 +339,7 @@ impl Repository {
                 self.write_snapshot(meta, &holder, (snapshot_version, timestamp_version), now).await?;
             }
             Renewal::Targets => {
-                let targets = self.next_targets(&current, now);
+                let targets = self.next_targets(&current, now).await?;
                 let signed = self.sign_targets(targets, &holder, Vec::new()).await?;
                 self.write_below(&signed, &holder, (snapshot_version, timestamp_version), now).await?;
             }
@@ -336,11 +359,25 @@ impl Repository {
             .map_err(|error| RepositoryError::Unverified(Box::new(error)))
     }
 
-    fn next_targets(&self, current: &tough::Repository, now: i64) -> Targets {
+    async fn next_targets(&self, current: &tough::Repository, now: i64) -> Result<Targets, RepositoryError> {
         let mut targets = current.targets().signed.clone();
-        targets.version = next_version(&self.metadata, "targets", targets.version.get());
+        targets.version = self.next_targets_version(targets.version.get()).await?;
         targets.expires = expiry(now, self.lifetimes.targets_s);
-        targets
+        let surplus = (listed(&targets).len() + 1).saturating_sub(RELEASES_LISTED_MAX);
+        for old in listed(&targets).into_iter().take(surplus) {
+            targets.targets.retain(|name, _| version_of(name.resolved()) != Some(old.version));
+        }
+        Ok(targets)
+    }
+
+    /// One above what the signer signed last: what it signed shortly before a crash may never have been published,
+    /// and is not signed again with other content.
+    async fn next_targets_version(&self, in_force: u64) -> Result<NonZeroU64, RepositoryError> {
+        let last = self.signer.last_version().await?;
+        if last < in_force {
+            return Err(RepositoryError::SignerBehind { signer: last, repository: in_force });
+        }
+        Ok(NonZeroU64::MIN.saturating_add(last))
     }
 
     async fn sign_targets(
@@ -374,7 +411,7 @@ impl Repository {
         before: (u64, u64),
         now: i64,
     ) -> Result<(u64, u64), RepositoryError> {
-        let version = next_version(&self.metadata, "snapshot", before.0);
+        let version = next_version(&self.metadata, before.0);
         let mut snapshot = Snapshot::new(SPEC_VERSION.to_owned(), version, expiry(now, self.lifetimes.snapshot_s));
         snapshot.meta.insert("targets.json".to_owned(), targets);
         let signed = sign(snapshot, holder, &self.online_keys(), "snapshot").await?;
@@ -404,7 +441,10 @@ impl Repository {
 
     fn put(&self, directory: &Path, name: &str, bytes: &[u8]) -> Result<(), RepositoryError> {
         let path = directory.join(name);
-        atomic_file::write(&path, bytes).map_err(|source| RepositoryError::File { path, source })
+        let public = PermissionsExt::from_mode(0o644);
+        files::write_whole(&path, bytes)
+            .and_then(|()| std::fs::set_permissions(&path, public))
+            .map_err(|source| RepositoryError::File { path, source })
     }
 }
 
@@ -415,7 +455,10 @@ async fn sign<T: Role + Serialize>(
     name: &'static str,
 ) -> Result<SignedRole<T>, RepositoryError> {
     let signed = SignedRole::new(role, holder, keys, &SystemRandom::new()).await;
-    signed.map_err(|source| RepositoryError::Sign { role: name, source: Box::new(source) })
+    signed.map_err(|source| match signer::cause(&source) {
+        Some(answer) => RepositoryError::Signer(answer),
+        None => RepositoryError::Sign { role: name, source: Box::new(source) },
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, RepositoryError> {
@@ -446,12 +489,11 @@ fn metafile(version: NonZeroU64, bytes: &[u8]) -> Metafile {
     }
 }
 
-/// One above `current` and above every version that a file of this role on disk has: a version that was signed before
-/// a crash is not signed a second time with other content.
-fn next_version(metadata: &Path, role: &str, current: u64) -> NonZeroU64 {
-    let suffix = format!(".{role}.json");
+/// One above `current` and above every snapshot on disk: a version that was signed before a crash is not signed a
+/// second time with other content.
+fn next_version(metadata: &Path, current: u64) -> NonZeroU64 {
     let on_disk = std::fs::read_dir(metadata).into_iter().flatten().flatten().filter_map(|entry| {
-        entry.file_name().to_str().and_then(|name| name.strip_suffix(&suffix)).and_then(|digits| digits.parse().ok())
+        entry.file_name().to_str().and_then(|name| name.strip_suffix(".snapshot.json")).and_then(|digits| digits.parse().ok())
     });
     NonZeroU64::MIN.saturating_add(on_disk.fold(current, u64::max))
 }

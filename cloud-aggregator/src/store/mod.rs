@@ -2,6 +2,8 @@
 //!
 //! Calls block; async code goes through [`blocking`]. Every method is one transaction: what it says is done is on disk.
 
+#[cfg(test)]
+mod conformance;
 mod rows;
 pub mod sqlite;
 
@@ -135,7 +137,8 @@ pub trait Store: Send + Sync + 'static {
     fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError>;
 
     // learning
-    /// Remembers a snapshot; the same id again changes nothing.
+    /// Remembers a snapshot. The same id again changes at most the watermark and the lineage, forward: further answers
+    /// were looked at, and none of them became an example.
     fn put_snapshot(&self, row: &SnapshotRow) -> Result<(), StoreError>;
     /// One snapshot.
     fn snapshot(&self, id: &str) -> Result<Option<SnapshotRow>, StoreError>;

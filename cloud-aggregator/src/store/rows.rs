@@ -224,7 +224,7 @@ pub struct ModelRow {
     pub length: u64,
     /// Canonical hash of the tensors.
     pub weights_id: String,
-    /// The run that made it; empty for a model given from outside.
+    /// The run that made it, `again:RUN:WHEN` if it was put in charge again; empty for one given from outside.
     pub run: String,
     /// What became of it.
     pub state: ModelState,

@@ -171,10 +171,10 @@ impl SimulatedHome {
             alarm: AlarmId::new(alarm_id).ok()?,
             device_class: entity.class.as_str().to_owned(),
             model_version: self.version,
-            feature_schema: hearthwatch_model::features::FEATURE_SCHEMA,
+            feature_schema: hearthwatch_model::grid::FEATURE_SCHEMA,
             window: FeatureWindow {
-                steps: u16::try_from(hearthwatch_model::features::WINDOW_STEPS).ok()?,
-                features: u16::try_from(hearthwatch_model::features::FEATURES).ok()?,
+                steps: u16::try_from(hearthwatch_model::grid::WINDOW_STEPS).ok()?,
+                features: u16::try_from(hearthwatch_model::grid::FEATURES).ok()?,
                 values,
             },
             score: alarm.score,

@@ -5,7 +5,6 @@ pub mod datasets;
 pub mod feedback;
 pub mod homes;
 pub mod models;
-pub mod operations;
 pub mod quarantine;
 pub mod releases;
 pub mod runs;

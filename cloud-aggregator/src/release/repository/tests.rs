@@ -8,7 +8,7 @@ use tough::schema::{RoleKeys, RoleType, Root};
 use tough::sign::Sign;
 
 use super::*;
-use crate::release::verdict::PromotionVerdict;
+use crate::release::verdict::{Judgement, PromotionVerdict};
 
 /// Signs with a key on disk, and remembers which targets it was given a verdict for.
 #[derive(Debug)]
@@ -17,7 +17,12 @@ struct LocalSigner {
     asked: Mutex<Vec<usize>>,
 }
 
+#[async_trait]
 impl TargetsSigner for LocalSigner {
+    async fn last_version(&self) -> Result<u64, SignerError> {
+        Ok(self.asked.lock().unwrap().len() as u64)
+    }
+
     fn key_source(&self, verdicts: Vec<SignedVerdict>) -> Box<dyn KeySource> {
         self.asked.lock().unwrap().push(verdicts.len());
         Box::new(FileKey::new(&self.key))
@@ -87,11 +92,22 @@ fn wall() -> i64 {
 
 fn release(version: u64, bytes: &[u8]) -> NewRelease {
     let version = ModelVersion(version);
-    let gate = Ed25519KeyPair::generate().unwrap();
+    // The local signer does not look at it; the real one is asked in `release/signer.rs`.
+    let verdict = SignedVerdict {
+        body: PromotionVerdict {
+            target: target_name(version),
+            sha256: hex::encode(Sha256::digest(bytes)),
+            length: bytes.len() as u64,
+            model_version: version,
+            verdict: Judgement::Promote,
+            report_sha256: "00".repeat(32),
+        },
+        signature: String::new(),
+    };
     NewRelease {
         bytes: bytes.to_vec(),
         custom: TargetCustom { model_version: version, weights_id: "w1".to_owned(), gate: json!({"recall": 0.5}) },
-        verdict: PromotionVerdict::promote(version, bytes, "00".repeat(32)).sign(&gate),
+        verdict,
     }
 }
 
@@ -195,7 +211,7 @@ async fn nothing_is_signed_on_top_of_tampered_metadata() {
 #[tokio::test]
 async fn an_expired_repository_is_refused_by_clients_until_it_is_renewed() {
     let world = world().await;
-    let long_ago = wall() - 3 * 24 * 3600;
+    let long_ago = wall() - 8 * 24 * 3600;
     let repository = world.open(long_ago).await.unwrap();
     let error = world.client().await.unwrap_err();
     assert!(matches!(error, tough::error::Error::ExpiredMetadata { .. }), "{error}");
@@ -219,10 +235,11 @@ async fn renewal_of_the_snapshot_needs_no_signer_and_renewal_of_targets_brings_n
 async fn a_version_signed_before_a_crash_is_not_signed_again() {
     let world = world().await;
     let repository = world.open(wall()).await.unwrap();
-    // As if power had failed after `2.targets.json` and before anything that names it.
-    std::fs::write(repository.metadata_directory().join("2.targets.json"), b"{}").unwrap();
+    // As if power had failed after version 2 was signed and its snapshot written, before the timestamp named them.
+    world.signer.key_source(Vec::new());
+    std::fs::write(repository.metadata_directory().join("2.snapshot.json"), b"{}").unwrap();
     let written = repository.publish(&release(1, b"weights"), wall()).await.unwrap();
-    assert_eq!(written.targets, 3);
+    assert_eq!(written, Written { targets: 3, snapshot: 3, timestamp: 2 });
     world.client().await.unwrap();
 }
 
@@ -243,6 +260,15 @@ async fn a_root_that_is_not_signed_by_its_own_keys_is_refused() {
     std::fs::write(&world.files.root, edited).unwrap();
     let error = world.open(wall()).await.unwrap_err();
     assert!(matches!(error, RepositoryError::Root { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_signer_that_forgot_what_it_signed_is_noticed() {
+    let world = world().await;
+    let repository = world.open(wall()).await.unwrap();
+    world.signer.asked.lock().unwrap().clear();
+    let error = repository.publish(&release(1, b"weights"), wall()).await.unwrap_err();
+    assert!(matches!(error, RepositoryError::SignerBehind { signer: 0, repository: 1 }), "{error}");
 }
 
 #[test]

@@ -10,7 +10,8 @@ pub(super) fn put_snapshot(connection: &Connection, row: &SnapshotRow) -> Result
     connection
         .execute(
             "INSERT INTO snapshots (id, created_at, rows, homes, watermark, corpus, lineage)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT (id) DO UPDATE SET watermark = ?5, lineage = ?7 WHERE watermark < ?5",
             params![
                 row.id,
                 row.created_at,
