@@ -4,12 +4,22 @@
 //! in [`ingest::admission`], which touches nothing. Models leave only through [`release_desk`]. No household event,
 //! token or key is ever logged. Errors are `thiserror` enums; only `main` uses `anyhow`.
 
+pub mod aggregator;
 pub mod clock;
 pub mod config;
+pub mod dataset;
+pub mod event;
+pub mod files;
 pub mod http;
+pub mod ingest;
 pub mod metrics;
+pub mod page;
 pub mod release;
 pub mod release_desk;
+pub mod shelf;
 pub mod state;
 pub mod store;
+#[cfg(test)]
+mod testing;
+pub mod token;
 pub mod training;

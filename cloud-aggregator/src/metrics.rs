@@ -7,7 +7,11 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+
+/// Buckets of the batch histogram: 1 ms × 4^0 … 4^7 = 16 s.
+const BATCH_BUCKETS: u16 = 8;
 
 /// A word that splits a counter: a message kind, a refusal reason, a run's end.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -20,7 +24,7 @@ pub struct Kind {
 pub type ByKind = Family<Kind, Counter>;
 
 /// Every metric of ingest and training. Other parts add theirs with [`Metrics::register`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Metrics {
     registry: Mutex<Registry>,
     /// Messages stored, by kind.
@@ -31,30 +35,68 @@ pub struct Metrics {
     pub duplicates: Counter,
     /// Batches committed.
     pub batches: Counter,
+    /// Seconds from a batch's first look to its commit.
+    pub batch_seconds: Histogram,
+    /// Batches that the store did not take at once.
+    pub store_failures: Counter,
     /// Receipts sent.
     pub receipts: Counter,
+    /// Receipts and notices that did not reach the broker, by kind.
+    pub unsent: ByKind,
+    /// Records that homes numbered but never delivered.
+    pub records_lost: Counter,
     /// 1 while the broker is connected.
     pub link_connected: Gauge,
     /// Retraining runs that ended, by end.
     pub runs: ByKind,
     /// Models released.
     pub releases: Counter,
+    /// Releases that failed and are tried again.
+    pub release_failures: Counter,
     /// Version of the current model.
     pub champion_version: Gauge,
     /// Ends of updates reported by homes, by end.
     pub outcomes: ByKind,
 }
 
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Metrics {
     /// All metrics at zero, registered under the prefix `hearthwatch_cloud`.
     #[must_use]
     pub fn new() -> Self {
-        let metrics = Self { registry: Mutex::new(Registry::with_prefix("hearthwatch_cloud")), ..Self::default() };
+        let metrics = Self {
+            registry: Mutex::new(Registry::with_prefix("hearthwatch_cloud")),
+            admitted: ByKind::default(),
+            refused: ByKind::default(),
+            duplicates: Counter::default(),
+            batches: Counter::default(),
+            batch_seconds: Histogram::new(exponential_buckets(0.001, 4.0, BATCH_BUCKETS)),
+            store_failures: Counter::default(),
+            receipts: Counter::default(),
+            unsent: ByKind::default(),
+            records_lost: Counter::default(),
+            link_connected: Gauge::default(),
+            runs: ByKind::default(),
+            releases: Counter::default(),
+            release_failures: Counter::default(),
+            champion_version: Gauge::default(),
+            outcomes: ByKind::default(),
+        };
         metrics.register(|registry| {
             registry.register("messages_admitted", "Messages stored, by kind", metrics.admitted.clone());
             registry.register("messages_refused", "Messages refused, by reason", metrics.refused.clone());
             registry.register("records_duplicate", "Records that were stored before", metrics.duplicates.clone());
             registry.register("batches", "Ingest transactions committed", metrics.batches.clone());
+            registry.register("batch_seconds", "Time to judge and commit a batch", metrics.batch_seconds.clone());
+            registry.register("store_failures", "Batches not stored at once", metrics.store_failures.clone());
+            registry.register("unsent", "Words that did not reach the broker", metrics.unsent.clone());
+            registry.register("records_lost", "Records never delivered", metrics.records_lost.clone());
+            registry.register("release_failures", "Releases to be tried again", metrics.release_failures.clone());
             registry.register("receipts", "Receipts sent to homes", metrics.receipts.clone());
             registry.register("link_connected", "1 while the broker is connected", metrics.link_connected.clone());
             registry.register("runs", "Retraining runs that ended, by end", metrics.runs.clone());

@@ -2,13 +2,24 @@
 
 use std::sync::Arc;
 
+use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::ReleaseNotice;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::event::{Event, ModelReleased};
 use crate::metrics::Metrics;
+use crate::shelf::Shelf;
 use crate::state::{Promoted, ReleaseError, ReleaseHook};
-use crate::store::{ReleaseRow, Store, blocking};
+use crate::store::{ModelRow, ModelState, NewModel, ReleaseRow, RunState, Store, StoreError, blocking};
+
+/// Marks the run of a model that is another one under a new version: `again:RUN:WHEN`.
+const AGAIN: &str = "again:";
+
+/// The run that made a model's weights, however often they were put in charge again.
+pub(crate) fn origin(run: &str) -> &str {
+    run.strip_prefix(AGAIN).and_then(|run| run.split(':').next()).unwrap_or(run)
+}
 
 /// Lets models out, one at a time. The link keeps the newest notice retained at the broker, and says it again after
 /// every reconnect, so an announcement is never lost.
@@ -18,36 +29,109 @@ pub struct ReleaseDesk {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
+    shelf: Shelf,
     turn: Arc<tokio::sync::Mutex<()>>,
     notice: watch::Sender<Option<ReleaseNotice>>,
 }
 
 impl ReleaseDesk {
-    /// A desk that releases through `hook`.
+    /// A desk that releases through `hook` what lies on `shelf`.
     #[must_use]
     pub fn new(
         hook: Arc<dyn ReleaseHook>,
         store: Arc<dyn Store>,
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
+        shelf: Shelf,
     ) -> Self {
         let turn = Arc::new(tokio::sync::Mutex::new(()));
-        Self { hook, store, metrics, clock, turn, notice: watch::Sender::new(None) }
+        Self { hook, store, metrics, clock, shelf, turn, notice: watch::Sender::new(None) }
     }
 
-    /// Signs, stores, announces.
+    /// Releases a model that has a version: signs, stores, announces. A model that is out already is announced again
+    /// and nothing else. `by` is `auto` or the name of a token.
     ///
     /// # Errors
     /// [`ReleaseError`]; then nothing was announced and the champion is who it was.
-    pub async fn release(&self, promoted: Promoted) -> Result<ReleaseRow, ReleaseError> {
+    pub async fn release(&self, version: ModelVersion, by: &str) -> Result<ReleaseRow, ReleaseError> {
         let _turn = self.turn.lock().await;
+        let releases = blocking(&self.store, |store| store.releases()).await?;
+        if let Some(row) = releases.into_iter().find(|row| row.model_version == version) {
+            self.announce_latest().await?;
+            return Ok(row);
+        }
+        let model = blocking(&self.store, move |store| store.model(version)).await?;
+        let model = model.ok_or(StoreError::NotFound { noun: "model", id: version.to_string() })?;
+        let promoted = self.promoted(model, by).await?;
         let row = self.hook.release(promoted).await?;
         let stored = row.clone();
         blocking(&self.store, move |store| store.put_release(&stored)).await?;
-        self.metrics.releases.inc();
-        self.metrics.champion_version.set(i64::try_from(row.model_version.0).unwrap_or(i64::MAX));
+        ModelReleased(&row).emit(&self.metrics);
         self.announce(&row);
         Ok(row)
+    }
+
+    /// Puts an older model in charge again: under a new version, because an agent never goes back to a lower one.
+    /// The champion is marked withdrawn.
+    ///
+    /// # Errors
+    /// [`ReleaseError`].
+    pub async fn roll_back(&self, to: ModelVersion, by: &str) -> Result<ReleaseRow, ReleaseError> {
+        let at = self.clock.now();
+        let (again, withdrawn) = blocking(&self.store, move |store| {
+            let not_found = || StoreError::NotFound { noun: "model", id: to.to_string() };
+            let old = store.model(to)?.ok_or_else(not_found)?;
+            let withdrawn = store.champion()?.map(|model| model.version);
+            let ModelRow { sha256, length, weights_id, run, .. } = old;
+            // The origin is kept, so that the gate's verdict on these very weights is found again.
+            let run = format!("{AGAIN}{}:{at}", origin(&run));
+            Ok((store.add_model(&NewModel { sha256, length, weights_id, run, at })?, withdrawn))
+        })
+        .await?;
+        let row = self.release(again.version, by).await?;
+        if let Some(version) = withdrawn {
+            blocking(&self.store, move |store| store.set_model_state(version, ModelState::Withdrawn)).await?;
+        }
+        Ok(row)
+    }
+
+    /// Releases the newest model that the gate let through and that never went out, if there is one: what a signer or
+    /// a disk that was away left behind.
+    ///
+    /// # Errors
+    /// [`ReleaseError`].
+    pub async fn release_pending(&self, by: &str) -> Result<Option<ReleaseRow>, ReleaseError> {
+        let newest = blocking(&self.store, |store| Ok(store.models()?.into_iter().next())).await?;
+        match newest {
+            Some(model) if model.state == ModelState::Approved => self.release(model.version, by).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    async fn promoted(&self, model: ModelRow, by: &str) -> Result<Promoted, ReleaseError> {
+        let (by, at) = (by.to_owned(), self.clock.now());
+        let shelf = self.shelf.clone();
+        blocking(&self.store, move |store| {
+            let origin = origin(&model.run);
+            let run = store.run(origin)?.filter(|run| run.state == RunState::Promoted);
+            let report = run.and_then(|run| run.report);
+            let report = report.ok_or(StoreError::NotFound { noun: "promoted run", id: origin.to_owned() })?;
+            let artifact = shelf
+                .model(&model.sha256)
+                .map_err(|error| StoreError::Engine { action: "read artifact", cause: error.to_string() })?;
+            Ok(Promoted {
+                version: model.version,
+                artifact: artifact.into(),
+                sha256: model.sha256,
+                weights_id: model.weights_id,
+                report,
+                run: origin.to_owned(),
+                by,
+                at,
+            })
+        })
+        .await
+        .map_err(ReleaseError::Store)
     }
 
     /// Announces the newest release that the store knows: what an aggregator does when it starts.
@@ -72,11 +156,5 @@ impl ReleaseDesk {
     #[must_use]
     pub fn notices(&self) -> watch::Receiver<Option<ReleaseNotice>> {
         self.notice.subscribe()
-    }
-
-    /// The time by which releases are stamped.
-    #[must_use]
-    pub fn now(&self) -> i64 {
-        self.clock.now()
     }
 }

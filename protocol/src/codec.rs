@@ -7,6 +7,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::id::RecordKey;
 use crate::limits::{PAYLOAD_BYTES_MAX, REFUSALS_MAX, TEXT_BYTES_MAX};
 use crate::messages::{Message, UpdateResult};
 
@@ -135,6 +136,17 @@ pub fn decode(bytes: &[u8]) -> Result<Message, DecodeError> {
     };
     validate(&message)?;
     Ok(message)
+}
+
+/// The key of a feedback record that [`decode`] refuses, where it can still be read: so that a receipt can name it, and
+/// its home stops sending it.
+#[must_use]
+pub fn peek_key(bytes: &[u8]) -> Option<RecordKey> {
+    if bytes.len() > PAYLOAD_BYTES_MAX {
+        return None;
+    }
+    let envelope: Envelope = serde_cbor::from_slice(bytes).ok()?;
+    if envelope.kind == "feedback" { serde_cbor::from_slice(&envelope.body).ok() } else { None }
 }
 
 fn body<T: DeserializeOwned>(kind: &'static str, bytes: &[u8]) -> Result<T, DecodeError> {

@@ -12,7 +12,7 @@ pub mod limits;
 pub mod messages;
 pub mod topic;
 
-pub use codec::{DecodeError, EncodeError, SCHEMA_VERSION, decode, encode};
+pub use codec::{DecodeError, EncodeError, SCHEMA_VERSION, decode, encode, peek_key};
 pub use id::{AlarmId, HomeId, IdError, ModelVersion, RecordKey, Sequence};
 pub use messages::Message;
 pub use topic::{Topic, TopicError};

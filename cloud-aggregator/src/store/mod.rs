@@ -2,12 +2,14 @@
 //!
 //! Calls block; async code goes through [`blocking`]. Every method is one transaction: what it says is done is on disk.
 
+#[cfg(test)]
+mod conformance;
 mod rows;
 pub mod sqlite;
 
 use std::sync::Arc;
 
-use hearthwatch_protocol::messages::{AgentStatus, RefusalReason, UpdateOutcome};
+use hearthwatch_protocol::messages::{AgentStatus, Refusal, RefusalReason, UpdateOutcome};
 use hearthwatch_protocol::{HomeId, ModelVersion, RecordKey, Sequence};
 
 pub use rows::*;
@@ -15,6 +17,10 @@ pub use sqlite::SqliteStore;
 
 /// Most payloads kept in quarantine; the oldest go first. At 512 bytes of prefix and as much around it, 10 MB.
 pub const QUARANTINE_ROWS_MAX: u64 = 10_000;
+
+/// How long a missing record is waited for once later ones are here. An agent resends everything that no receipt
+/// covers within minutes of connecting; what is missing a day later was dropped by its bounded outbox.
+pub const GAP_PATIENCE_SECONDS: i64 = 24 * 60 * 60;
 
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +84,8 @@ pub struct IngestBatch {
     pub statuses: Vec<(HomeId, AgentStatus)>,
     /// Ends of updates.
     pub outcomes: Vec<(HomeId, UpdateOutcome)>,
+    /// Homes that want to hear where they stand, though nothing of theirs may be new.
+    pub asking: Vec<HomeId>,
     /// When the batch was taken.
     pub at: i64,
 }
@@ -89,6 +97,10 @@ pub struct HomeProgress {
     pub home: HomeId,
     /// Every record up to this one was stored or refused.
     pub through: Sequence,
+    /// Those refused that the batch moved `through` past.
+    pub refused: Vec<Refusal>,
+    /// Records given up for lost, because they were still missing [`GAP_PATIENCE_SECONDS`] after later ones had come.
+    pub lost: u64,
 }
 
 /// The aggregator's memory.
@@ -111,8 +123,8 @@ pub trait Store: Send + Sync + 'static {
     // ingest
     /// Applies a batch; afterwards it is durable. Returns the progress of every home that occurs in it, by name.
     fn apply(&self, batch: &IngestBatch) -> Result<Vec<HomeProgress>, StoreError>;
-    /// How a record was handled before, if it was.
-    fn handled(&self, key: &RecordKey) -> Result<Option<Handled>, StoreError>;
+    /// How those of the `keys` were handled that came before.
+    fn handled(&self, keys: &[RecordKey]) -> Result<Vec<Handled>, StoreError>;
     /// Records of a home that were stored since `since`.
     fn received_since(&self, home: &HomeId, since: i64) -> Result<u64, StoreError>;
 
@@ -125,7 +137,8 @@ pub trait Store: Send + Sync + 'static {
     fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError>;
 
     // learning
-    /// Remembers a snapshot; the same id again changes nothing.
+    /// Remembers a snapshot. The same id again changes at most the watermark and the lineage, forward: further answers
+    /// were looked at, and none of them became an example.
     fn put_snapshot(&self, row: &SnapshotRow) -> Result<(), StoreError>;
     /// One snapshot.
     fn snapshot(&self, id: &str) -> Result<Option<SnapshotRow>, StoreError>;

@@ -1,5 +1,6 @@
 //! What the store keeps, one type for each table. All times are Unix seconds.
 
+use bytes::Bytes;
 use hearthwatch_protocol::messages::{FeedbackRecord, RefusalReason, UpdateResult};
 use hearthwatch_protocol::{HomeId, ModelVersion, RecordKey, Sequence};
 use serde::{Deserialize, Serialize};
@@ -69,7 +70,9 @@ pub struct StatusRow {
 pub struct FeedbackRow {
     /// What the home said.
     pub record: FeedbackRecord,
-    /// SHA-256 of the payload as it travelled.
+    /// The payload, byte for byte as it travelled.
+    pub payload: Bytes,
+    /// SHA-256 of the payload.
     pub digest: Digest,
     /// When it was stored.
     pub received_at: i64,
@@ -221,7 +224,7 @@ pub struct ModelRow {
     pub length: u64,
     /// Canonical hash of the tensors.
     pub weights_id: String,
-    /// The run that made it; empty for a model given from outside.
+    /// The run that made it, `again:RUN:WHEN` if it was put in charge again; empty for one given from outside.
     pub run: String,
     /// What became of it.
     pub state: ModelState,

@@ -1,6 +1,15 @@
 //! Learning from the answers: when, from what, and what the gate says.
 
+mod job;
+mod learner;
+mod trainer;
+pub mod trigger;
+
 use tokio::sync::{mpsc, oneshot, watch};
+
+pub use job::{Finished, Job};
+pub use learner::{Challenger, Learner, Step};
+pub use trainer::Trainer;
 
 use crate::store::{RunRow, RunTrigger};
 

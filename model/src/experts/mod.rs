@@ -1,1 +1,13 @@
-//! One file for each way of noticing.
+//! One file for each way of noticing. Each gives its evidence on the scale of
+//! [`RoutineScore::score`](crate::features::RoutineScore); none of them sees more than one home's past.
+
+pub(crate) mod autoregression;
+pub(crate) mod event_rate;
+pub(crate) mod flatline;
+pub(crate) mod heartbeat;
+mod longest;
+pub(crate) mod peers;
+mod ridge;
+pub(crate) mod routine;
+pub(crate) mod tail;
+pub(crate) mod time_in_state;

@@ -109,6 +109,19 @@ fn a_version_or_kind_from_the_future_is_named_not_guessed() {
 }
 
 #[test]
+fn the_key_of_a_refused_record_can_still_be_read() {
+    let mut bad = record();
+    bad.score = f32::NAN;
+    let envelope =
+        |v: u16, kind: &str, body: Vec<u8>| serde_cbor::to_vec(&Envelope { v, kind: kind.to_owned(), body }).unwrap();
+    let body = serde_cbor::to_vec(&bad).unwrap();
+    assert_eq!(peek_key(&envelope(1, "feedback", body.clone())), Some(bad.key()));
+    assert_eq!(peek_key(&envelope(9, "feedback", body.clone())), Some(bad.key()), "whatever the version");
+    assert_eq!(peek_key(&envelope(1, "status", body)), None);
+    assert_eq!(peek_key(&envelope(1, "feedback", vec![0xa0])), None);
+}
+
+#[test]
 fn an_oversized_payload_is_refused_unread() {
     let bytes = vec![0xff; PAYLOAD_BYTES_MAX + 1];
     assert_eq!(decode(&bytes), Err(DecodeError::TooLarge { found: PAYLOAD_BYTES_MAX + 1 }));

@@ -1,0 +1,211 @@
+//! One simulated home: a recording with faults in it, the agent's detector, and the people who answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hearthwatch_model::alarm::{Alarm, AlarmEvent, Verdict};
+use hearthwatch_model::dataset::RecordedHome;
+use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_model::grid::STEP_SECONDS;
+use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, Origin};
+use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, Sequence};
+use sha2::{Digest, Sha256};
+
+use super::resident::{self, Habits};
+use super::tally;
+
+/// Alarms a week that every household asks for.
+pub const BUDGET_PER_WEEK: f64 = 1.0;
+
+/// Steps between two calls of the progress callback: a virtual day.
+const PROGRESS_STEPS: u64 = 144;
+
+/// A home that lives through its recording.
+#[derive(Debug)]
+pub struct SimulatedHome {
+    /// Its pseudonym in the fleet.
+    pub id: HomeId,
+    /// The recording, with the faults in it, moved to the virtual epoch.
+    pub recording: RecordedHome,
+    /// Everything that was raised by the model in charge.
+    pub alarms: Vec<Alarm>,
+    /// Everything that the routine detector would have raised on the same readings.
+    pub twin_alarms: Vec<Alarm>,
+    detector: HomeDetector,
+    twin: HomeDetector,
+    version: ModelVersion,
+    habits: Habits,
+    seed: u64,
+    step: i64,
+    cursor: usize,
+    pending: BTreeMap<i64, Vec<(String, Verdict)>>,
+    answered: BTreeSet<String>,
+}
+
+impl SimulatedHome {
+    /// Moves in: the detector knows the entities and nothing else.
+    #[must_use]
+    pub fn new(id: HomeId, recording: RecordedHome, habits: Habits, seed: u64, start: i64) -> Self {
+        // The real agent draws its salt at set-up; here it comes from the seed, so that ids are the same in every run.
+        let salt = Sha256::digest([&seed.to_le_bytes()[..], id.as_str().as_bytes()].concat()).to_vec();
+        let detector = || {
+            let config = DetectorConfig {
+                timezone: jiff::tz::TimeZone::UTC,
+                budget_per_week: BUDGET_PER_WEEK,
+                salt: salt.clone(),
+            };
+            let mut detector = HomeDetector::new(config, Arc::new(Model::routine()));
+            for entity in &recording.entities {
+                detector.add_entity(entity.clone());
+            }
+            detector
+        };
+        Self {
+            detector: detector(),
+            twin: detector(),
+            id,
+            recording,
+            alarms: Vec::new(),
+            twin_alarms: Vec::new(),
+            version: ModelVersion::ROUTINE,
+            habits,
+            seed,
+            step: start,
+            cursor: 0,
+            pending: BTreeMap::new(),
+            answered: BTreeSet::new(),
+        }
+    }
+
+    /// The model in charge.
+    #[must_use]
+    pub fn version(&self) -> ModelVersion {
+        self.version
+    }
+
+    /// The agent's detector, for the proof that an update must give on the home's own windows.
+    #[must_use]
+    pub fn detector(&self) -> &HomeDetector {
+        &self.detector
+    }
+
+    /// Another model takes charge; histories and answers stay.
+    pub fn install(&mut self, version: ModelVersion, model: Arc<Model>) {
+        self.version = version;
+        self.detector.replace_model(model);
+    }
+
+    /// Lives until `until`. Returns what the residents answered, in order of time; `progress` hears of steps done.
+    pub fn live_until(&mut self, until: i64, voice: Voice, progress: &mut dyn FnMut(u64)) -> Vec<FeedbackRecord> {
+        let mut records = Vec::new();
+        let mut told = 0;
+        while self.step + STEP_SECONDS <= until {
+            self.step += STEP_SECONDS;
+            self.answer_due(&mut records);
+            self.read(voice);
+            let report = self.detector.close_step(self.step, voice);
+            let twin = self.twin.close_step(self.step, voice);
+            self.hear(report.events);
+            collect(&mut self.twin_alarms, twin.events);
+            told += 1;
+            if told == PROGRESS_STEPS {
+                progress(told);
+                told = 0;
+            }
+        }
+        progress(told);
+        records
+    }
+
+    /// Hands both detectors the readings of the current step.
+    fn read(&mut self, voice: Voice) {
+        while let Some(reading) = self.recording.readings.get(self.cursor).filter(|reading| reading.at <= self.step) {
+            let (events, twin) = (self.detector.observe(reading), self.twin.observe(reading));
+            self.cursor += 1;
+            if voice == Voice::Live {
+                self.hear(events);
+                collect(&mut self.twin_alarms, twin);
+            }
+        }
+    }
+
+    /// Notes alarms and asks the residents about new ones.
+    fn hear(&mut self, events: Vec<AlarmEvent>) {
+        for event in &events {
+            if let AlarmEvent::Raised(alarm) = event {
+                let really = tally::truth(alarm, &self.recording.labels).is_some();
+                let home = self.id.as_str();
+                let answer = resident::answer(&self.habits, self.seed, home, &alarm.id, alarm.raised_at, really);
+                if let Some(answer) = answer {
+                    self.pending.entry(answer.at).or_default().push((alarm.id.clone(), answer.verdict));
+                }
+            }
+        }
+        collect(&mut self.alarms, events);
+    }
+
+    /// Lets residents answer whose time has come: the answer acts at once in the home, and becomes a record.
+    fn answer_due(&mut self, records: &mut Vec<FeedbackRecord>) {
+        while let Some(entry) = self.pending.first_entry().filter(|entry| *entry.key() <= self.step) {
+            let (at, answers) = entry.remove_entry();
+            for (alarm_id, verdict) in answers {
+                // The agent's list of alarms is bounded: what it has forgotten can no longer be answered.
+                if self.detector.answer(&alarm_id, verdict, at).is_ok()
+                    && self.answered.insert(alarm_id.clone())
+                    && let Some(record) = self.record(&alarm_id, verdict, at)
+                {
+                    records.push(record);
+                }
+            }
+        }
+    }
+
+    fn record(&self, alarm_id: &str, verdict: Verdict, at: i64) -> Option<FeedbackRecord> {
+        let alarm = self.alarms.iter().find(|alarm| alarm.id == alarm_id)?;
+        let entity = self.recording.entities.get(usize::try_from(alarm.entity).ok()?)?;
+        let values = self.detector.window_of(alarm_id)?.to_vec();
+        Some(FeedbackRecord {
+            home: self.id.clone(),
+            // The outbox gives the true number when it takes the record.
+            sequence: Sequence::default(),
+            alarm: AlarmId::new(alarm_id).ok()?,
+            device_class: entity.class.as_str().to_owned(),
+            model_version: self.version,
+            feature_schema: hearthwatch_model::grid::FEATURE_SCHEMA,
+            window: FeatureWindow {
+                steps: u16::try_from(hearthwatch_model::grid::WINDOW_STEPS).ok()?,
+                features: u16::try_from(hearthwatch_model::grid::FEATURES).ok()?,
+                values,
+            },
+            score: alarm.score,
+            threshold: alarm.threshold,
+            verdict: wire(verdict),
+            origin: Origin::Alarm,
+            raised_at: alarm.raised_at,
+            answered_at: at,
+        })
+    }
+}
+
+/// The verdict in the words of the wire.
+fn wire(verdict: Verdict) -> hearthwatch_protocol::messages::Verdict {
+    match verdict {
+        Verdict::Confirmed => hearthwatch_protocol::messages::Verdict::Confirmed,
+        Verdict::Dismissed => hearthwatch_protocol::messages::Verdict::Dismissed,
+        Verdict::Expected => hearthwatch_protocol::messages::Verdict::Expected,
+    }
+}
+
+/// Keeps the newest form of every alarm, in the order in which they were raised.
+fn collect(alarms: &mut Vec<Alarm>, events: Vec<AlarmEvent>) {
+    for event in events {
+        match event {
+            AlarmEvent::Raised(alarm) => alarms.push(alarm),
+            AlarmEvent::Changed(alarm) | AlarmEvent::Ended(alarm) => {
+                if let Some(known) = alarms.iter_mut().rev().find(|known| known.id == alarm.id) {
+                    *known = alarm;
+                }
+            }
+        }
+    }
+}

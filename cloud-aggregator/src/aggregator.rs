@@ -1,0 +1,202 @@
+//! The whole program as a value: started, asked, shut down. `main` wraps it, and so do programs that carry it inside.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hearthwatch_link::{LinkConfig, LinkError, TlsFiles};
+use hearthwatch_protocol::topic::AGGREGATOR_FILTER;
+use hearthwatch_protocol::{HomeId, Sequence};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, MqttConfig};
+use crate::ingest::{BatchTaker, Intake, Progress};
+use crate::metrics::Metrics;
+use crate::release_desk::ReleaseDesk;
+use crate::shelf::Shelf;
+use crate::state::{AppState, NoRelease, ReleaseError, ReleaseHook};
+use crate::store::{RunRow, RunTrigger, SqliteStore, Store, StoreError, blocking};
+use crate::training::{Job, Learner, Trainer, TrainingError, TrainingHandle, TrainingStatus};
+
+/// How long the parts get to finish what they are at; then they are cut off.
+pub const DRAIN_SECONDS: u64 = 5;
+
+/// What the configuration file cannot say.
+pub struct Options {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Does the learning.
+    pub learner: Arc<dyn Learner>,
+    /// Signs and publishes; without it a promoted model waits.
+    pub hook: Option<Arc<dyn ReleaseHook>>,
+}
+
+impl Options {
+    /// The machine's clock, and nothing that signs.
+    #[must_use]
+    pub fn new(learner: Arc<dyn Learner>) -> Self {
+        Self { clock: Arc::new(SystemClock), learner, hook: None }
+    }
+}
+
+/// Why the aggregator did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The data directory cannot be made.
+    #[error("data directory {path}: {source}")]
+    Data {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The store does not open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The link's files or options are wrong.
+    #[error("[mqtt]: {0}")]
+    Link(#[from] LinkError),
+    /// The newest release could not be looked up.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+}
+
+/// A running aggregator.
+pub struct Aggregator {
+    state: AppState,
+    progress: watch::Receiver<Progress>,
+    stop: CancellationToken,
+    link: Option<hearthwatch_link::LinkHandle>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Aggregator {
+    /// Opens the store, connects, and starts to take in and to learn. Returns before the broker is reached. The admin
+    /// API is not started here: it is built from [`Aggregator::state`].
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
+        let Options { clock, learner, hook } = options;
+        std::fs::create_dir_all(&config.data)
+            .map_err(|source| StartError::Data { path: config.data.clone(), source })?;
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.data.join("aggregator.db"))?);
+        let metrics = Arc::new(Metrics::new());
+        let shelf = Shelf::new(&config.data);
+        let hook = hook.unwrap_or_else(|| Arc::new(NoRelease));
+        let releases =
+            ReleaseDesk::new(hook, Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&clock), shelf.clone());
+        let (training, requests, status) = TrainingHandle::channel();
+        let stop = CancellationToken::new();
+        let progress = watch::Sender::new(heard(&store).await?);
+        let seen = progress.subscribe();
+        let mut tasks = Vec::new();
+
+        let job = Job {
+            store: Arc::clone(&store),
+            shelf,
+            learner,
+            clock: Arc::clone(&clock),
+            metrics: Arc::clone(&metrics),
+            status,
+            stop: stop.clone(),
+        };
+        let trainer = Trainer { job, config: config.training.clone(), desk: releases.clone() };
+        tasks.push(tokio::spawn(trainer.run(requests, progress.subscribe())));
+
+        let mut link = None;
+        if let Some(mqtt) = &config.mqtt {
+            let (handle, events) = hearthwatch_link::open(link_config(mqtt))?;
+            let taker = BatchTaker::new(Arc::clone(&store), Arc::clone(&metrics));
+            let wire = Arc::new(handle.clone());
+            let intake =
+                Intake::new(taker, Arc::clone(&clock), Arc::clone(&metrics), wire, releases.notices(), progress);
+            tasks.push(tokio::spawn(intake.run(events, stop.clone())));
+            link = Some(handle);
+        }
+        releases.announce_latest().await?;
+        let state = AppState { config: Arc::new(config), store, metrics, clock, training, releases };
+        Ok(Self { state, progress: seen, stop, link, tasks })
+    }
+
+    /// What every part holds on to; the admin API is built from it.
+    #[must_use]
+    pub fn state(&self) -> &AppState {
+        &self.state
+    }
+
+    /// Lets a home in. Returns false if it was in already.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn enrol(&self, home: &HomeId) -> Result<bool, StoreError> {
+        let (home, at) = (home.clone(), self.state.clock.now());
+        blocking(&self.state.store, move |store| store.enrol_home(&home, at)).await
+    }
+
+    /// Waits until every home in `wanted` has been heard up to its sequence: what it sent is stored, or refused.
+    /// Returns false when the aggregator is shut down before.
+    pub async fn heard(&self, wanted: &BTreeMap<HomeId, Sequence>) -> bool {
+        let mut progress = self.progress.clone();
+        let reached = |progress: &Progress| {
+            wanted.iter().all(|(home, sequence)| progress.get(home).is_some_and(|through| through >= sequence))
+        };
+        wanted.values().all(|sequence| sequence.0 == 0) || progress.wait_for(reached).await.is_ok()
+    }
+
+    /// Retrains on everything stored so far and waits for the verdict; with `auto_release` also for the release.
+    ///
+    /// # Errors
+    /// [`TrainingError`].
+    pub async fn retrain_now(&self) -> Result<RunRow, TrainingError> {
+        self.state.training.run(RunTrigger::Hand).await
+    }
+
+    /// What the trainer is doing, now and from now on.
+    #[must_use]
+    pub fn training_status(&self) -> watch::Receiver<TrainingStatus> {
+        self.state.training.status()
+    }
+
+    /// Stops taking in, finishes what is in hand, says farewell to the broker; cuts off after [`DRAIN_SECONDS`].
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        let drain = async {
+            for task in self.tasks {
+                // A panic in there was reported when it happened.
+                let _ = task.await;
+            }
+            if let Some(link) = self.link {
+                link.close().await;
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS), drain).await.is_err() {
+            tracing::warn!(limit_s = DRAIN_SECONDS, "drain cut off; a run in hand is taken up again at the next start");
+        }
+    }
+}
+
+/// How far each home had been heard when the program ended last.
+async fn heard(store: &Arc<dyn Store>) -> Result<Progress, StoreError> {
+    let homes = blocking(store, |store| store.homes()).await?;
+    Ok(homes.into_iter().map(|home| (home.home, home.through)).collect())
+}
+
+fn link_config(mqtt: &MqttConfig) -> LinkConfig {
+    let tls = mqtt.tls.as_ref().map(|files| TlsFiles {
+        ca: files.ca_file.clone(),
+        cert: Some(files.cert_file.clone()),
+        key: Some(files.key_file.clone()),
+    });
+    LinkConfig {
+        tls,
+        // The broker keeps what comes while we restart.
+        clean_start: false,
+        subscriptions: vec![AGGREGATOR_FILTER.to_owned()],
+        ..LinkConfig::new(&mqtt.host, mqtt.port, &mqtt.client_id)
+    }
+}

@@ -1,0 +1,169 @@
+//! From stored answers to examples: the last answer of each alarm, in order of (home, sequence).
+
+use std::collections::BTreeMap;
+
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
+use hearthwatch_protocol::messages::{FeedbackRecord, Origin, Verdict};
+use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
+use serde::{Deserialize, Serialize};
+
+use super::{EXAMPLES_MAX, PAGE_ROWS, WEIGHT_MAX};
+use crate::store::{FeedbackFilter, FeedbackRow, Store, StoreError};
+
+/// One labelled window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Example {
+    /// Where it comes from.
+    pub key: RecordKey,
+    /// What kind of entity.
+    pub class: DeviceClass,
+    /// The model that raised the alarm.
+    pub model_version: ModelVersion,
+    /// The answer: something was off, or nothing was.
+    pub anomalous: bool,
+    /// How much it counts; 1 for an answered alarm, the inverse propensity for a drawn question.
+    pub weight: f32,
+    /// `WINDOW_STEPS * FEATURES` numbers, oldest step first.
+    pub window: Vec<f32>,
+}
+
+/// Where the examples come from and what was left out.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Lineage {
+    /// Hash of the recorded sets that go with the examples.
+    pub corpus: String,
+    /// Stored answers that were looked at.
+    pub watermark: u64,
+    /// By home.
+    pub homes: BTreeMap<HomeId, HomeLineage>,
+}
+
+/// One home's part in a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HomeLineage {
+    /// First sequence that was looked at.
+    pub first: Sequence,
+    /// Last sequence that was looked at.
+    pub last: Sequence,
+    /// Answers that were looked at.
+    pub answers: u64,
+    /// Of these: became examples.
+    pub examples: u64,
+    /// Of these: replaced by a later answer for the same alarm.
+    pub superseded: u64,
+    /// Of these: answered *expected*, which teaches nothing.
+    pub expected: u64,
+    /// Of these: of another feature schema or an unknown class.
+    pub unreadable: u64,
+    /// Of these: beyond the size of a snapshot.
+    pub surplus: u64,
+}
+
+/// An immutable data set. Its id is the SHA-256 of its canonical bytes ([`super::to_bytes`]).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// Hex.
+    pub id: String,
+    /// In order of (home, sequence).
+    pub examples: Vec<Example>,
+    /// The story.
+    pub lineage: Lineage,
+}
+
+/// What is left of an answer once it has been looked at.
+struct Answer {
+    sequence: Sequence,
+    answered_at: i64,
+    example: Option<Example>,
+}
+
+/// Takes a snapshot of everything in the store. `corpus` is the hash of the recorded sets that go with it.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn take(store: &dyn Store, corpus: &str) -> Result<Snapshot, StoreError> {
+    let mut lineage = Lineage { corpus: corpus.to_owned(), ..Lineage::default() };
+    let mut answers: BTreeMap<(HomeId, AlarmId), Answer> = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let page = store.feedback(&FeedbackFilter { home: None, after: after.clone(), limit: PAGE_ROWS })?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.record.key());
+        for row in page {
+            lineage.watermark += 1;
+            consider(row, &mut lineage, &mut answers);
+        }
+    }
+    let mut kept: Vec<(i64, Example)> =
+        answers.into_values().filter_map(|answer| Some((answer.answered_at, answer.example?))).collect();
+    if kept.len() > EXAMPLES_MAX {
+        kept.sort_by(|a, b| (b.0, &b.1.key).cmp(&(a.0, &a.1.key)));
+        for (_, example) in kept.drain(EXAMPLES_MAX..) {
+            lineage.homes.entry(example.key.home).or_default().surplus += 1;
+        }
+    }
+    let mut examples: Vec<Example> = kept.into_iter().map(|(_, example)| example).collect();
+    examples.sort_by(|a, b| a.key.cmp(&b.key));
+    for example in &examples {
+        lineage.homes.entry(example.key.home.clone()).or_default().examples += 1;
+    }
+    let id = super::format::id(&examples, &lineage.corpus);
+    Ok(Snapshot { id, examples, lineage })
+}
+
+fn consider(row: FeedbackRow, lineage: &mut Lineage, answers: &mut BTreeMap<(HomeId, AlarmId), Answer>) {
+    let record = row.record;
+    let home = lineage.homes.entry(record.home.clone()).or_default();
+    if home.answers == 0 {
+        home.first = record.sequence;
+    }
+    home.answers += 1;
+    home.last = record.sequence;
+    match record.verdict {
+        Verdict::Expected => home.expected += 1,
+        Verdict::Confirmed | Verdict::Dismissed if !readable(&record) => home.unreadable += 1,
+        Verdict::Confirmed | Verdict::Dismissed => {}
+    }
+    let alarm = (record.home.clone(), record.alarm.clone());
+    let (sequence, answered_at) = (record.sequence, record.answered_at);
+    // Rows come in order of sequence, so whatever is there already is older.
+    let before = answers.insert(alarm, Answer { sequence, answered_at, example: example(record) });
+    if before.is_some_and(|before| before.example.is_some() && before.sequence < sequence) {
+        home.superseded += 1;
+    }
+}
+
+fn readable(record: &FeedbackRecord) -> bool {
+    record.feature_schema == FEATURE_SCHEMA
+        && record.window.values.len() == WINDOW_STEPS * FEATURES
+        && DeviceClass::parse(&record.device_class).is_some()
+}
+
+/// `None` for an answer that teaches nothing, or of a schema that this program does not learn from.
+fn example(record: FeedbackRecord) -> Option<Example> {
+    if !readable(&record) {
+        return None;
+    }
+    let class = DeviceClass::parse(&record.device_class)?;
+    let anomalous = match record.verdict {
+        Verdict::Confirmed => true,
+        Verdict::Dismissed => false,
+        Verdict::Expected => return None,
+    };
+    let weight = match record.origin {
+        Origin::Alarm | Origin::Miss => 1.0,
+        Origin::Probe { propensity } => (1.0 / propensity).min(WEIGHT_MAX),
+    };
+    Some(Example {
+        key: record.key(),
+        class,
+        model_version: record.model_version,
+        anomalous,
+        weight,
+        window: record.window.values,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! The audit log: who did what, each line chained to the one before.
+
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::json_of;
+use crate::http::Http;
+use crate::http::auth::Operator;
+use crate::http::extract::Params;
+use crate::http::paging::{Page, limit};
+use crate::http::problem::{Problem, ProblemBody};
+use crate::store::{AuditRow, blocking};
+
+/// A line of the audit log. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditView {
+    /// Position, counted from 1.
+    pub index: u64,
+    /// When.
+    pub at: i64,
+    /// Who: a token's name, or `system`.
+    pub actor: String,
+    /// What was done.
+    pub action: String,
+    /// What it was done to.
+    pub subject: String,
+    /// More.
+    pub detail: serde_json::Value,
+    /// SHA-256 of the line before, hexadecimal; zeros for the first.
+    pub previous: String,
+    /// SHA-256 of this line, hexadecimal.
+    pub hash: String,
+}
+
+/// Which lines.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct AuditQuery {
+    /// Only lines before this position: what the page before called `next`.
+    before: Option<u64>,
+    /// Items of the page, 1 to 500; 50 if not given.
+    limit: Option<usize>,
+}
+
+/// A page of them.
+pub type AuditPage = Page<AuditView>;
+
+impl From<AuditRow> for AuditView {
+    fn from(row: AuditRow) -> Self {
+        Self {
+            detail: json_of(&row.detail),
+            index: row.index,
+            at: row.at,
+            actor: row.actor,
+            action: row.action,
+            subject: row.subject,
+            previous: hex::encode(row.previous),
+            hash: hex::encode(row.hash),
+        }
+    }
+}
+
+pub(super) fn router() -> Router<Http> {
+    Router::new().route("/audit", get(list))
+}
+
+/// Lists the audit log, newest first. Needs operator.
+#[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(AuditQuery), responses(
+    (status = 200, body = AuditPage),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn list(
+    _: Operator,
+    http: axum::extract::State<Http>,
+    Params(query): Params<AuditQuery>,
+) -> Result<Json<AuditPage>, Problem> {
+    let limit = limit(query.limit)?;
+    let mut rows = blocking(&http.app.store, move |store| store.audit(query.before, limit + 1)).await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|row| row.index.to_string());
+    Ok(Json(Page { items: rows.into_iter().map(AuditView::from).collect(), next }))
+}

@@ -1,0 +1,137 @@
+//! Tokens: who may call. A token is shown once, when it is made.
+
+use axum::http::StatusCode;
+use axum::routing::{delete, get};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::http::Http;
+use crate::http::audit::audited;
+use crate::http::auth::Admin;
+use crate::http::extract::{Body, Params, Segment};
+use crate::http::paging::{Page, Paging};
+use crate::http::problem::{Problem, ProblemBody};
+use crate::store::{Role, TokenRow, blocking};
+use crate::token::{self, NewTokenError};
+
+/// A token, without its secret. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TokenView {
+    /// Its name, as in the audit log.
+    pub name: String,
+    /// `viewer`, `operator` or `admin`.
+    pub role: String,
+    /// When it was made.
+    pub created_at: i64,
+    /// When it ends, if it does.
+    pub expires_at: Option<i64>,
+    /// When it was withdrawn, if it was.
+    pub revoked_at: Option<i64>,
+}
+
+/// A token to be made.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewToken {
+    /// Its name: 1 to 64 characters of a-z, 0-9 and `-`.
+    pub name: String,
+    /// `viewer`, `operator` or `admin`.
+    pub role: String,
+    /// Days until it ends; never if not given.
+    pub days: Option<u32>,
+}
+
+/// A new token with its secret, which is not shown again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TokenMade {
+    /// The secret, for `Authorization: Bearer …`.
+    pub secret: String,
+    /// The rest of it.
+    pub token: TokenView,
+}
+
+/// A page of them.
+pub type TokenPage = Page<TokenView>;
+
+impl From<TokenRow> for TokenView {
+    fn from(row: TokenRow) -> Self {
+        Self {
+            name: row.name,
+            role: row.role.as_str().to_owned(),
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            revoked_at: row.revoked_at,
+        }
+    }
+}
+
+impl From<NewTokenError> for Problem {
+    fn from(error: NewTokenError) -> Self {
+        match error {
+            NewTokenError::Name(_) => Self::Invalid(error.to_string()),
+            NewTokenError::Taken(_) => Self::Conflict(error.to_string()),
+            NewTokenError::Store(cause) => cause.into(),
+        }
+    }
+}
+
+pub(super) fn router() -> Router<Http> {
+    Router::new().route("/tokens", get(list).post(make)).route("/tokens/{name}", delete(revoke))
+}
+
+/// Lists the tokens by name. Needs admin.
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", params(Paging), responses(
+    (status = 200, body = TokenPage),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn list(
+    _: Admin,
+    http: axum::extract::State<Http>,
+    Params(paging): Params<Paging>,
+) -> Result<Json<TokenPage>, Problem> {
+    let window = paging.window()?;
+    let rows = blocking(&http.app.store, |store| store.tokens()).await?;
+    Ok(Json(window.cut(rows, TokenView::from)))
+}
+
+/// Makes a token. Needs admin.
+#[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", request_body = NewToken, responses(
+    (status = 201, body = TokenMade),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn make(
+    Admin(caller): Admin,
+    http: axum::extract::State<Http>,
+    Body(asked): Body<NewToken>,
+) -> Result<(StatusCode, Json<TokenMade>), Problem> {
+    let role = Role::parse(&asked.role)
+        .ok_or_else(|| Problem::Invalid(format!("role: viewer, operator or admin, not {:?}", asked.role)))?;
+    let (name, now) = (asked.name.clone(), http.wall());
+    let detail = json!({"role": role.as_str(), "days": asked.days});
+    let (secret, row) = audited(&http, &caller, "token.make", &asked.name, detail, async {
+        let work = blocking(&http.app.store, move |store| Ok(token::make(store, &name, role, asked.days, now)));
+        Ok(work.await??)
+    })
+    .await?;
+    Ok((StatusCode::CREATED, Json(TokenMade { secret, token: row.into() })))
+}
+
+/// Withdraws a token at once. Needs admin.
+#[utoipa::path(delete, path = "/api/v1/tokens/{name}", tag = "tokens", params(("name" = String, Path)), responses(
+    (status = 204),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn revoke(
+    Admin(caller): Admin,
+    http: axum::extract::State<Http>,
+    Segment(name): Segment<String>,
+) -> Result<StatusCode, Problem> {
+    let (asked, now) = (name.clone(), http.wall());
+    audited(&http, &caller, "token.revoke", &name, json!({}), async {
+        Ok(blocking(&http.app.store, move |store| store.revoke_token(&asked, now)).await?)
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

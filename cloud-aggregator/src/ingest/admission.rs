@@ -1,0 +1,223 @@
+//! Whether a payload may come in. Pure: bytes and what is known go in, a decision comes out.
+//!
+//! Two steps, because what must be looked up depends on what was read: [`Parcel::open`] reads, [`judge`] decides.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
+use hearthwatch_protocol::messages::{AgentStatus, FeedbackRecord, RefusalReason, UpdateOutcome};
+use hearthwatch_protocol::{DecodeError, HomeId, Message, ModelVersion, RecordKey, Sequence, Topic, decode, peek_key};
+use sha2::{Digest as _, Sha256};
+
+use crate::store::{Digest, FeedbackRow, Handled};
+
+/// How far a home's clock may be ahead of ours: an hour covers a wrongly set time zone and any drift without NTP.
+pub const CLOCK_AHEAD_SECONDS_MAX: i64 = 3_600;
+
+/// Nothing was raised before the year 2000: the oldest recorded homes are younger.
+pub const EARLIEST_AT: i64 = 946_684_800;
+
+/// Records that a home may send within [`QUOTA_SECONDS`]. A resident answers a handful a day; an agent back from a long
+/// absence sends its whole outbox. At 8 KiB each, this is 40 MB a day at the very worst.
+pub const QUOTA_RECORDS: u64 = 5_000;
+
+/// The window over which the quota counts: a day.
+pub const QUOTA_SECONDS: i64 = 86_400;
+
+/// A payload that was read, but not yet judged.
+#[derive(Debug)]
+pub struct Parcel {
+    /// The payload.
+    pub payload: Bytes,
+    /// Its SHA-256.
+    pub digest: Digest,
+    /// The home that the topic belongs to, if it is an upward topic of ours.
+    pub home: Option<HomeId>,
+    /// The key that a receipt can name: the topic's home and the record's sequence, if one could be read.
+    pub key: Option<RecordKey>,
+    content: Result<Content, (RefusalReason, String)>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Feedback(Box<FeedbackRecord>),
+    Status(AgentStatus),
+    Outcome(UpdateOutcome),
+}
+
+/// What is known about a parcel's sender and key, looked up by the caller.
+#[derive(Debug, Clone)]
+pub struct Known<'a> {
+    /// Enrolled and not revoked.
+    pub enrolled: bool,
+    /// How the parcel's key was handled before.
+    pub before: Option<&'a Handled>,
+    /// Every version that was ever released.
+    pub released: &'a BTreeSet<ModelVersion>,
+    /// Records stored of this home within the last [`QUOTA_SECONDS`].
+    pub recent: u64,
+    /// How many of them it may send.
+    pub quota: u64,
+    /// The time here, Unix seconds.
+    pub now: i64,
+}
+
+/// The decision.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Admission {
+    /// Comes in.
+    Admit(Admitted),
+    /// Was handled before, with the same bytes: nothing to store, but the home wants to hear that it is.
+    Duplicate {
+        /// Which record.
+        key: RecordKey,
+        /// Why it was refused then, if it was.
+        refused: Option<RefusalReason>,
+    },
+    /// Stays out.
+    Refuse {
+        /// The word for it.
+        reason: RefusalReason,
+        /// One line more.
+        detail: String,
+        /// Whether a receipt must cover the key: false for strangers, who are told nothing, and for keys that are
+        /// covered already.
+        covers: bool,
+    },
+}
+
+/// What comes in.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Admitted {
+    /// An answer.
+    Feedback(Box<FeedbackRow>),
+    /// A self-description.
+    Status(HomeId, AgentStatus),
+    /// The end of an update.
+    Outcome(HomeId, UpdateOutcome),
+}
+
+impl Parcel {
+    /// Reads `payload` as what `topic` promises. Never fails: what is wrong is kept for [`judge`].
+    #[must_use]
+    pub fn open(topic: &str, payload: Bytes) -> Self {
+        let digest = Sha256::digest(&payload).into();
+        let (home, content) = match Topic::parse(topic) {
+            Ok(topic @ (Topic::Feedback(_) | Topic::Status(_) | Topic::Outcome(_))) => {
+                (topic.home().cloned(), read(&topic, &payload))
+            }
+            Ok(other) => (None, Err((RefusalReason::WrongTopic, format!("{other} is not for records")))),
+            Err(error) => (None, Err((RefusalReason::WrongTopic, error.to_string()))),
+        };
+        let sequence = match &content {
+            Ok(Content::Feedback(record)) => Some(record.sequence),
+            Ok(Content::Status(_) | Content::Outcome(_)) => None,
+            // Only the home itself can publish on its topic, so a false key harms nobody else.
+            Err(_) => peek_key(&payload).map(|key| key.sequence),
+        };
+        let key = home.clone().zip(sequence.filter(|sequence| countable(*sequence)));
+        let key = key.map(|(home, sequence)| RecordKey { home, sequence });
+        Self { payload, digest, home, key, content }
+    }
+}
+
+/// Sequences count from 1, and a store's integers are signed.
+fn countable(sequence: Sequence) -> bool {
+    sequence.0 >= 1 && i64::try_from(sequence.0).is_ok()
+}
+
+fn read(topic: &Topic, payload: &[u8]) -> Result<Content, (RefusalReason, String)> {
+    let message = decode(payload).map_err(|error| (reason_of(&error), error.to_string()))?;
+    match (topic, message) {
+        (Topic::Feedback(_), Message::Feedback(record)) if !countable(record.sequence) => {
+            Err((RefusalReason::Malformed, format!("sequence {} is out of range", record.sequence)))
+        }
+        (Topic::Feedback(_), Message::Feedback(record)) => Ok(Content::Feedback(Box::new(record))),
+        (Topic::Status(_), Message::Status(status)) => Ok(Content::Status(status)),
+        (Topic::Outcome(_), Message::Outcome(outcome)) => Ok(Content::Outcome(outcome)),
+        (topic, message) => Err((RefusalReason::Malformed, format!("a {} on {topic}", message.kind()))),
+    }
+}
+
+fn reason_of(error: &DecodeError) -> RefusalReason {
+    match error {
+        DecodeError::TooLarge { .. } => RefusalReason::TooLarge,
+        DecodeError::UnknownSchema(_) => RefusalReason::UnknownSchema,
+        DecodeError::NotFinite => RefusalReason::NotFinite,
+        DecodeError::WindowShape { .. } | DecodeError::WindowLength { .. } => RefusalReason::WindowShape,
+        _ => RefusalReason::Malformed,
+    }
+}
+
+/// Decides. The order is: topic, size and form · who · seen before · whose · what · when · how much.
+#[must_use]
+pub fn judge(parcel: &Parcel, known: &Known<'_>) -> Admission {
+    let refuse = |reason, detail: String, covers| Admission::Refuse { reason, detail, covers };
+    let Some(home) = &parcel.home else {
+        let (reason, detail) = match &parcel.content {
+            Err((reason, detail)) => (*reason, detail.clone()),
+            Ok(_) => (RefusalReason::WrongTopic, String::new()),
+        };
+        return refuse(reason, detail, false);
+    };
+    if !known.enrolled {
+        return refuse(RefusalReason::UnknownHome, format!("{home} is not enrolled, or is revoked"), false);
+    }
+    if let (Some(key), Some(before)) = (&parcel.key, known.before) {
+        if before.digest == parcel.digest {
+            return Admission::Duplicate { key: key.clone(), refused: before.refused };
+        }
+        return refuse(RefusalReason::ReplayedSequence, format!("{key} was other bytes before"), false);
+    }
+    let covers = parcel.key.is_some();
+    match &parcel.content {
+        Err((reason, detail)) => refuse(*reason, detail.clone(), covers),
+        Ok(Content::Status(status)) => Admission::Admit(Admitted::Status(home.clone(), status.clone())),
+        Ok(Content::Outcome(outcome)) => Admission::Admit(Admitted::Outcome(home.clone(), outcome.clone())),
+        Ok(Content::Feedback(record)) => match fault(record, home, known) {
+            Some((reason, detail)) => refuse(reason, detail, covers),
+            None => Admission::Admit(Admitted::Feedback(Box::new(FeedbackRow {
+                record: record.as_ref().clone(),
+                payload: parcel.payload.clone(),
+                digest: parcel.digest,
+                received_at: known.now,
+            }))),
+        },
+    }
+}
+
+/// What is wrong with a well-formed record, if anything is.
+fn fault(record: &FeedbackRecord, home: &HomeId, known: &Known<'_>) -> Option<(RefusalReason, String)> {
+    let window = &record.window;
+    if record.home != *home {
+        return Some((RefusalReason::WrongHome, format!("says {}, came on the topic of {home}", record.home)));
+    }
+    if record.feature_schema != FEATURE_SCHEMA {
+        let detail = format!("feature schema {}, this is {FEATURE_SCHEMA}", record.feature_schema);
+        return Some((RefusalReason::UnknownSchema, detail));
+    }
+    if (usize::from(window.steps), usize::from(window.features)) != (WINDOW_STEPS, FEATURES) {
+        let detail = format!("{} × {}, should be {WINDOW_STEPS} × {FEATURES}", window.steps, window.features);
+        return Some((RefusalReason::WindowShape, detail));
+    }
+    if DeviceClass::parse(&record.device_class).is_none() {
+        return Some((RefusalReason::UnknownClass, format!("{:?}", record.device_class)));
+    }
+    if record.model_version != ModelVersion::ROUTINE && !known.released.contains(&record.model_version) {
+        return Some((RefusalReason::UnknownModel, format!("model {} was never released", record.model_version)));
+    }
+    let latest = known.now + CLOCK_AHEAD_SECONDS_MAX;
+    if record.raised_at < EARLIEST_AT || record.answered_at < record.raised_at || record.answered_at > latest {
+        let detail = format!("raised {}, answered {}, now {}", record.raised_at, record.answered_at, known.now);
+        return Some((RefusalReason::ImplausibleTime, detail));
+    }
+    if known.recent >= known.quota {
+        return Some((RefusalReason::QuotaExceeded, format!("{} records within a day", known.recent)));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! One batch: look up, judge, commit in one transaction, and say what each home is to be told.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use hearthwatch_protocol::messages::{Receipt, Refusal};
+use hearthwatch_protocol::{HomeId, ModelVersion, RecordKey, Sequence};
+
+use super::admission::{Admission, Admitted, Known, Parcel, QUOTA_RECORDS, QUOTA_SECONDS, judge};
+use crate::event::{BatchStored, Event, GapSkipped, MessageRefused, OutcomeHeard};
+use crate::metrics::Metrics;
+use crate::store::{Handled, HomeProgress, IngestBatch, QuarantineRow, Store, StoreError};
+
+/// Bytes of a refused payload that are kept: enough for the envelope and the first fields.
+pub const QUARANTINE_PREFIX_BYTES: usize = 512;
+
+/// Bytes of a refused message's topic that are kept; ours have at most 90.
+const QUARANTINE_TOPIC_BYTES: usize = 128;
+
+/// What a batch came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BatchReport {
+    /// A receipt for each home that sent records or asked.
+    pub receipts: Vec<(HomeId, Receipt)>,
+    /// Answers stored.
+    pub stored: u64,
+}
+
+/// Takes batches, one at a time.
+pub struct BatchTaker {
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+    quota: u64,
+}
+
+/// What the store said about a home, asked once a batch.
+struct Sender {
+    enrolled: bool,
+    recent: u64,
+}
+
+impl BatchTaker {
+    /// A taker that stores in `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
+        Self { store, metrics, quota: QUOTA_RECORDS }
+    }
+
+    /// The same with another daily quota for each home.
+    #[must_use]
+    pub fn with_quota(self, quota: u64) -> Self {
+        Self { quota, ..self }
+    }
+
+    /// Judges `messages` (topic, payload) and commits what follows from it. Blocks on the store.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing of the batch was stored, and it may be taken again.
+    pub fn take(&self, messages: &[(String, Bytes)], now: i64) -> Result<BatchReport, StoreError> {
+        let started = Instant::now();
+        let released: BTreeSet<ModelVersion> =
+            self.store.releases()?.into_iter().map(|release| release.model_version).collect();
+        let parcels: Vec<Parcel> =
+            messages.iter().map(|(topic, payload)| Parcel::open(topic, payload.clone())).collect();
+        let keys: Vec<RecordKey> = parcels.iter().filter_map(|parcel| parcel.key.clone()).collect();
+        let handled = self.store.handled(&keys)?;
+        let mut sorted = Sorted::new(now, handled);
+        for ((topic, _), parcel) in messages.iter().zip(&parcels) {
+            let before = parcel.key.as_ref().and_then(|key| sorted.handled.get(key)).cloned();
+            let sender = match &parcel.home {
+                None => None,
+                Some(home) => Some(self.sender(&mut sorted.senders, home, now)?),
+            };
+            let known = Known {
+                enrolled: sender.as_ref().is_some_and(|sender| sender.enrolled),
+                before: before.as_ref(),
+                released: &released,
+                recent: sender.as_ref().map_or(0, |sender| sender.recent),
+                quota: self.quota,
+                now,
+            };
+            let admission = judge(parcel, &known);
+            sorted.file(topic, parcel, admission);
+        }
+        let progress = self.store.apply(&sorted.batch)?;
+        self.emit(&sorted, &progress, started);
+        let stored = sorted.batch.feedback.len() as u64;
+        Ok(BatchReport { receipts: sorted.receipts(progress), stored })
+    }
+
+    fn sender<'s>(
+        &self,
+        senders: &'s mut HashMap<HomeId, Sender>,
+        home: &HomeId,
+        now: i64,
+    ) -> Result<&'s Sender, StoreError> {
+        if !senders.contains_key(home) {
+            let row = self.store.home(home)?;
+            let enrolled = row.is_some_and(|row| row.revoked_at.is_none());
+            let recent = if enrolled { self.store.received_since(home, now - QUOTA_SECONDS)? } else { 0 };
+            senders.insert(home.clone(), Sender { enrolled, recent });
+        }
+        Ok(&senders[home])
+    }
+
+    fn emit(&self, sorted: &Sorted, progress: &[HomeProgress], started: Instant) {
+        let batch = &sorted.batch;
+        for row in &batch.quarantine {
+            MessageRefused { reason: row.reason, home: row.home.as_ref(), detail: &row.detail }.emit(&self.metrics);
+        }
+        for (home, outcome) in &batch.outcomes {
+            OutcomeHeard { home, outcome }.emit(&self.metrics);
+        }
+        for home in progress.iter().filter(|home| home.lost > 0) {
+            GapSkipped { home: &home.home, lost: home.lost }.emit(&self.metrics);
+        }
+        BatchStored {
+            feedback: batch.feedback.len() as u64,
+            statuses: batch.statuses.len() as u64,
+            outcomes: batch.outcomes.len() as u64,
+            duplicates: sorted.duplicates,
+            took: started.elapsed(),
+        }
+        .emit(&self.metrics);
+    }
+}
+
+/// A batch while it is being judged.
+struct Sorted {
+    batch: IngestBatch,
+    senders: HashMap<HomeId, Sender>,
+    /// Decided by earlier batches, or by this one already: the same key may come twice in it.
+    handled: HashMap<RecordKey, Handled>,
+    /// Refusals of earlier batches that homes asked about again by resending.
+    remembered: BTreeMap<HomeId, Vec<Refusal>>,
+    duplicates: u64,
+}
+
+impl Sorted {
+    fn new(now: i64, handled: Vec<Handled>) -> Self {
+        Self {
+            batch: IngestBatch { at: now, ..IngestBatch::default() },
+            senders: HashMap::new(),
+            handled: handled.into_iter().map(|handled| (handled.key.clone(), handled)).collect(),
+            remembered: BTreeMap::new(),
+            duplicates: 0,
+        }
+    }
+
+    fn file(&mut self, topic: &str, parcel: &Parcel, admission: Admission) {
+        match admission {
+            Admission::Admit(Admitted::Feedback(row)) => {
+                if let Some(sender) = self.senders.get_mut(&row.record.home) {
+                    sender.recent += 1;
+                }
+                let handled = Handled { key: row.record.key(), digest: row.digest, refused: None };
+                self.handled.insert(handled.key.clone(), handled);
+                self.batch.feedback.push(*row);
+            }
+            Admission::Admit(Admitted::Status(home, status)) => {
+                // An agent that says "I am here, and records wait" gets to hear which of them need not.
+                if status.online && status.outbox > 0 {
+                    self.batch.asking.push(home.clone());
+                }
+                self.batch.statuses.push((home, status));
+            }
+            Admission::Admit(Admitted::Outcome(home, outcome)) => self.batch.outcomes.push((home, outcome)),
+            Admission::Duplicate { key, refused } => {
+                self.duplicates += 1;
+                if let Some(reason) = refused {
+                    let refusal = Refusal { sequence: key.sequence, reason };
+                    self.remembered.entry(key.home.clone()).or_default().push(refusal);
+                }
+                self.batch.asking.push(key.home);
+            }
+            Admission::Refuse { reason, detail, covers } => {
+                self.batch.quarantine.push(QuarantineRow {
+                    id: 0,
+                    reason,
+                    detail,
+                    topic: shortened(topic, QUARANTINE_TOPIC_BYTES).to_owned(),
+                    home: parcel.home.clone(),
+                    sequence: parcel.key.as_ref().map(|key| key.sequence),
+                    prefix: parcel.payload[..parcel.payload.len().min(QUARANTINE_PREFIX_BYTES)].to_vec(),
+                    length: parcel.payload.len() as u64,
+                    at: self.batch.at,
+                });
+                if let Some(key) = parcel.key.as_ref().filter(|_| covers) {
+                    let handled = Handled { key: key.clone(), digest: parcel.digest, refused: Some(reason) };
+                    self.handled.insert(key.clone(), handled.clone());
+                    self.batch.refused.push(handled);
+                }
+            }
+        }
+    }
+
+    /// What each home is to be told: how far it has been heard, and what of that was refused, new or remembered.
+    fn receipts(mut self, progress: Vec<HomeProgress>) -> Vec<(HomeId, Receipt)> {
+        let receipt = |home: HomeProgress| {
+            let mut refused: BTreeMap<Sequence, Refusal> = BTreeMap::new();
+            let remembered = self.remembered.remove(&home.home).unwrap_or_default();
+            for refusal in home.refused.into_iter().chain(remembered) {
+                if refusal.sequence <= home.through {
+                    refused.insert(refusal.sequence, refusal);
+                }
+            }
+            (home.home, Receipt { through: home.through, refused: refused.into_values().collect() })
+        };
+        progress.into_iter().map(receipt).collect()
+    }
+}
+
+/// At most `limit` bytes of `text`, cut between characters.
+fn shortened(text: &str, limit: usize) -> &str {
+    &text[..text.floor_char_boundary(limit)]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,9 @@
+//! From the broker to the store: judged, committed, receipted, in that order.
+
+pub mod admission;
+mod batch;
+mod receipts;
+mod worker;
+
+pub use batch::{BatchReport, BatchTaker};
+pub use worker::{Ear, Intake, Progress, Wire, WireError};

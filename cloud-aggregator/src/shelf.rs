@@ -1,0 +1,114 @@
+//! Where artifacts and snapshots lie: files named for their own hash, so that none can change unseen.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::files::write_whole;
+
+/// The directories under the aggregator's data directory that hold immutable files.
+#[derive(Debug, Clone)]
+pub struct Shelf {
+    directory: PathBuf,
+}
+
+/// Why a file on the shelf cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShelfError {
+    /// The file system says no.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not what its name promises.
+    #[error("{path} was changed: its bytes hash to {found}")]
+    Changed {
+        /// Which file.
+        path: PathBuf,
+        /// What they hash to.
+        found: String,
+    },
+}
+
+impl Shelf {
+    /// The shelf in `data`, the aggregator's data directory.
+    #[must_use]
+    pub fn new(data: &Path) -> Self {
+        Self { directory: data.to_owned() }
+    }
+
+    fn model_path(&self, sha256: &str) -> PathBuf {
+        self.directory.join("models").join(format!("{sha256}.safetensors"))
+    }
+
+    /// The file of a snapshot.
+    #[must_use]
+    pub fn snapshot_path(&self, id: &str) -> PathBuf {
+        self.directory.join("snapshots").join(format!("{id}.hwds"))
+    }
+
+    /// Puts an artifact down. Returns its hex SHA-256.
+    ///
+    /// # Errors
+    /// [`ShelfError::Io`].
+    pub fn put_model(&self, artifact: &[u8]) -> Result<String, ShelfError> {
+        let sha256 = hex::encode(Sha256::digest(artifact));
+        put(self.model_path(&sha256), artifact)?;
+        Ok(sha256)
+    }
+
+    /// An artifact, checked against its hash.
+    ///
+    /// # Errors
+    /// [`ShelfError`].
+    pub fn model(&self, sha256: &str) -> Result<Vec<u8>, ShelfError> {
+        get(self.model_path(sha256), sha256)
+    }
+
+    /// Puts a snapshot's canonical bytes down.
+    ///
+    /// # Errors
+    /// [`ShelfError::Io`].
+    pub fn put_snapshot(&self, id: &str, bytes: &[u8]) -> Result<(), ShelfError> {
+        put(self.snapshot_path(id), bytes)
+    }
+
+    /// A snapshot's canonical bytes, checked against its id.
+    ///
+    /// # Errors
+    /// [`ShelfError`].
+    pub fn snapshot(&self, id: &str) -> Result<Vec<u8>, ShelfError> {
+        get(self.snapshot_path(id), id)
+    }
+}
+
+fn put(path: PathBuf, bytes: &[u8]) -> Result<(), ShelfError> {
+    // The name is the hash: what is there is either these bytes or damaged, and damage is worth mending.
+    write_whole(&path, bytes).map_err(|source| ShelfError::Io { path, source })
+}
+
+fn get(path: PathBuf, sha256: &str) -> Result<Vec<u8>, ShelfError> {
+    let bytes = std::fs::read(&path).map_err(|source| ShelfError::Io { path: path.clone(), source })?;
+    let found = hex::encode(Sha256::digest(&bytes));
+    if found == sha256 { Ok(bytes) } else { Err(ShelfError::Changed { path, found }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_artifact_that_was_changed_on_disk_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(directory.path());
+        let sha256 = shelf.put_model(b"weights").unwrap();
+        assert_eq!(shelf.model(&sha256).unwrap(), b"weights");
+        std::fs::write(shelf.model_path(&sha256), b"weighty").unwrap();
+        assert!(matches!(shelf.model(&sha256), Err(ShelfError::Changed { .. })));
+    }
+}

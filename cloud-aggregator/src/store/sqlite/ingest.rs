@@ -1,0 +1,345 @@
+//! Tables `feedback`, `refused`, `quarantine`, `outcomes`: what homes sent, and how far each has been heard.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use hearthwatch_protocol::messages::{Refusal, RefusalReason, UpdateResult, Verdict};
+use hearthwatch_protocol::{HomeId, Message, ModelVersion, RecordKey, Sequence, decode};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::{corrupt, engine, home_id, homes, limited, signed};
+use crate::store::{
+    Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, GAP_PATIENCE_SECONDS, Handled, HomeProgress, IngestBatch,
+    OutcomeRow, QUARANTINE_ROWS_MAX, QuarantineRow, StoreError,
+};
+
+pub(super) fn apply(transaction: &Transaction<'_>, batch: &IngestBatch) -> Result<Vec<HomeProgress>, StoreError> {
+    let mut touched: BTreeSet<&HomeId> = batch.asking.iter().collect();
+    store_feedback(transaction, batch).map_err(engine("store feedback"))?;
+    store_refused(transaction, batch).map_err(engine("store refusals"))?;
+    store_quarantine(transaction, batch).map_err(engine("quarantine"))?;
+    store_outcomes(transaction, batch)?;
+    for (home, status) in &batch.statuses {
+        homes::set_status(transaction, home, status, batch.at)?;
+    }
+    touched.extend(batch.feedback.iter().map(|row| &row.record.home));
+    touched.extend(batch.refused.iter().map(|handled| &handled.key.home));
+    let mut steps = Advance::prepare(transaction).map_err(engine("advance"))?;
+    let progress = touched.into_iter().filter_map(|home| steps.advance(home, batch.at).transpose());
+    progress.collect()
+}
+
+fn store_feedback(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare(
+        "INSERT INTO feedback (home, sequence, digest, verdict, received_at, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (home, sequence) DO NOTHING",
+    )?;
+    let mut count = transaction.prepare("UPDATE homes SET records = records + 1 WHERE home = ?1")?;
+    for row in &batch.feedback {
+        let home = row.record.home.as_str();
+        let inserted = insert.execute(params![
+            home,
+            signed(row.record.sequence.0),
+            &row.digest[..],
+            verdict_word(row.record.verdict),
+            row.received_at,
+            &row.payload[..],
+        ])?;
+        if inserted == 1 {
+            count.execute([home])?;
+        }
+    }
+    Ok(())
+}
+
+fn store_refused(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare(
+        "INSERT INTO refused (home, sequence, digest, reason) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (home, sequence) DO NOTHING",
+    )?;
+    for handled in &batch.refused {
+        let Some(reason) = handled.refused else { continue };
+        let sequence = signed(handled.key.sequence.0);
+        insert.execute(params![handled.key.home.as_str(), sequence, &handled.digest[..], reason.as_str()])?;
+    }
+    Ok(())
+}
+
+fn store_quarantine(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusqlite::Result<()> {
+    if batch.quarantine.is_empty() {
+        return Ok(());
+    }
+    let mut insert = transaction.prepare(
+        "INSERT INTO quarantine (reason, detail, topic, home, sequence, prefix, length, at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    for row in &batch.quarantine {
+        insert.execute(params![
+            row.reason.as_str(),
+            row.detail,
+            row.topic,
+            row.home.as_ref().map(HomeId::as_str),
+            row.sequence.map(|sequence| signed(sequence.0)),
+            row.prefix,
+            signed(row.length),
+            row.at,
+        ])?;
+    }
+    let newest = transaction.last_insert_rowid();
+    transaction.execute("DELETE FROM quarantine WHERE id <= ?1", [newest - signed(QUARANTINE_ROWS_MAX)])?;
+    Ok(())
+}
+
+fn store_outcomes(transaction: &Transaction<'_>, batch: &IngestBatch) -> Result<(), StoreError> {
+    for (home, outcome) in &batch.outcomes {
+        let result = serde_json::to_string(&outcome.result).map_err(|error| corrupt("outcomes", error))?;
+        transaction
+            .execute(
+                "INSERT INTO outcomes (home, model_version, at, result, received_at) VALUES (?1, ?2, ?3, ?4, ?5)
+                     ON CONFLICT DO NOTHING",
+                params![home.as_str(), signed(outcome.model_version.0), outcome.at, result, batch.at],
+            )
+            .map_err(engine("store outcome"))?;
+    }
+    Ok(())
+}
+
+/// The statements that move a home's `through` forward.
+struct Advance<'a> {
+    where_it_is: rusqlite::Statement<'a>,
+    end_of: rusqlite::Statement<'a>,
+    first_after: rusqlite::Statement<'a>,
+    refused_between: rusqlite::Statement<'a>,
+    save: rusqlite::Statement<'a>,
+}
+
+impl<'a> Advance<'a> {
+    fn prepare(transaction: &'a Transaction<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            where_it_is: transaction.prepare("SELECT through, gap_since FROM homes WHERE home = ?1")?,
+            end_of: transaction.prepare(
+                "SELECT 1 FROM feedback WHERE home = ?1 AND sequence = ?2
+                     UNION ALL SELECT 1 FROM refused WHERE home = ?1 AND sequence = ?2",
+            )?,
+            first_after: transaction.prepare(
+                "SELECT min(s) FROM (
+                     SELECT min(sequence) AS s FROM feedback WHERE home = ?1 AND sequence > ?2
+                     UNION ALL SELECT min(sequence) FROM refused WHERE home = ?1 AND sequence > ?2)",
+            )?,
+            refused_between: transaction.prepare(
+                "SELECT sequence, reason FROM refused WHERE home = ?1 AND sequence > ?2 AND sequence <= ?3
+                     ORDER BY sequence",
+            )?,
+            save: transaction.prepare("UPDATE homes SET through = ?2, gap_since = ?3 WHERE home = ?1")?,
+        })
+    }
+
+    /// `None` for a home that is not enrolled.
+    fn advance(&mut self, home: &HomeId, at: i64) -> Result<Option<HomeProgress>, StoreError> {
+        let found: Option<(i64, Option<i64>)> = self
+            .where_it_is
+            .query_row([home.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()
+            .map_err(engine("advance"))?;
+        let Some((before, mut gap_since)) = found else { return Ok(None) };
+        let mut through = self.contiguous(home, before).map_err(engine("advance"))?;
+        if through > before {
+            gap_since = None;
+        }
+        let mut lost = 0;
+        let next = self.next_after(home, through).map_err(engine("advance"))?;
+        match (next, gap_since) {
+            (None, _) => gap_since = None,
+            (Some(_), None) => gap_since = Some(at),
+            (Some(next), Some(since)) if at - since >= GAP_PATIENCE_SECONDS => {
+                lost = (next - through - 1).unsigned_abs();
+                through = self.contiguous(home, next).map_err(engine("advance"))?;
+                let again = self.next_after(home, through).map_err(engine("advance"))?;
+                gap_since = again.map(|_| at);
+            }
+            (Some(_), Some(_)) => {}
+        }
+        self.save.execute(params![home.as_str(), through, gap_since]).map_err(engine("advance"))?;
+        let refused = self.refused(home, before, through)?;
+        Ok(Some(HomeProgress { home: home.clone(), through: Sequence(through.unsigned_abs()), refused, lost }))
+    }
+
+    /// The last of the unbroken row of handled records that starts at `from`.
+    fn contiguous(&mut self, home: &HomeId, from: i64) -> rusqlite::Result<i64> {
+        let mut through = from;
+        while self.end_of.exists(params![home.as_str(), through + 1])? {
+            through += 1;
+        }
+        Ok(through)
+    }
+
+    fn next_after(&mut self, home: &HomeId, through: i64) -> rusqlite::Result<Option<i64>> {
+        self.first_after.query_row(params![home.as_str(), through], |row| row.get(0))
+    }
+
+    fn refused(&mut self, home: &HomeId, after: i64, through: i64) -> Result<Vec<Refusal>, StoreError> {
+        let rows = self
+            .refused_between
+            .query_map(params![home.as_str(), after, through], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))
+            .map_err(engine("advance"))?;
+        rows.map(|row| {
+            let (sequence, reason) = row.map_err(engine("advance"))?;
+            Ok(Refusal { sequence: Sequence(sequence), reason: reason_from(&reason)? })
+        })
+        .collect()
+    }
+}
+
+pub(super) fn handled(connection: &Connection, keys: &[RecordKey]) -> Result<Vec<Handled>, StoreError> {
+    let mut statement = connection
+        .prepare(
+            "SELECT digest, NULL FROM feedback WHERE home = ?1 AND sequence = ?2
+                 UNION ALL SELECT digest, reason FROM refused WHERE home = ?1 AND sequence = ?2",
+        )
+        .map_err(engine("look up records"))?;
+    let mut found = Vec::new();
+    for key in keys {
+        let row: Option<(Digest, Option<String>)> = statement
+            .query_row(params![key.home.as_str(), signed(key.sequence.0)], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()
+            .map_err(engine("look up records"))?;
+        if let Some((digest, reason)) = row {
+            let refused = reason.as_deref().map(reason_from).transpose()?;
+            found.push(Handled { key: key.clone(), digest, refused });
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn received_since(connection: &Connection, home: &HomeId, since: i64) -> Result<u64, StoreError> {
+    connection
+        .query_row(
+            "SELECT count(*) FROM feedback WHERE home = ?1 AND received_at >= ?2",
+            params![home.as_str(), since],
+            |row| row.get(0),
+        )
+        .map_err(engine("count received"))
+}
+
+pub(super) fn feedback(connection: &Connection, filter: &FeedbackFilter) -> Result<Vec<FeedbackRow>, StoreError> {
+    let mut statement = connection
+        .prepare(
+            "SELECT payload, digest, received_at FROM feedback
+                 WHERE (?1 IS NULL OR home = ?1) AND (?2 IS NULL OR (home, sequence) > (?2, ?3))
+                 ORDER BY home, sequence LIMIT ?4",
+        )
+        .map_err(engine("list feedback"))?;
+    let after = filter.after.as_ref();
+    let rows = statement
+        .query_map(
+            params![
+                filter.home.as_ref().map(HomeId::as_str),
+                after.map(|key| key.home.as_str()),
+                after.map(|key| signed(key.sequence.0)),
+                limited(filter.limit),
+            ],
+            |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?)),
+        )
+        .map_err(engine("list feedback"))?;
+    rows.map(|row| {
+        let (payload, digest, received_at) = row.map_err(engine("list feedback"))?;
+        match decode(&payload) {
+            Ok(Message::Feedback(record)) => {
+                Ok(FeedbackRow { record, payload: Bytes::from(payload), digest, received_at })
+            }
+            Ok(other) => Err(corrupt("feedback", format!("holds a {}", other.kind()))),
+            Err(error) => Err(corrupt("feedback", error)),
+        }
+    })
+    .collect()
+}
+
+pub(super) fn totals(connection: &Connection) -> Result<FeedbackTotals, StoreError> {
+    connection
+        .query_row(
+            "SELECT count(*), coalesce(sum(verdict = 'confirmed'), 0), coalesce(sum(verdict = 'dismissed'), 0),
+                 coalesce(sum(verdict = 'expected'), 0), count(DISTINCT home) FROM feedback",
+            [],
+            |row| {
+                Ok(FeedbackTotals {
+                    records: row.get(0)?,
+                    confirmed: row.get(1)?,
+                    dismissed: row.get(2)?,
+                    expected: row.get(3)?,
+                    homes: row.get(4)?,
+                })
+            },
+        )
+        .map_err(engine("count feedback"))
+}
+
+pub(super) fn quarantine(connection: &Connection, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
+    let mut statement = connection
+        .prepare(
+            "SELECT id, reason, detail, topic, home, sequence, prefix, length, at FROM quarantine
+                 ORDER BY id DESC LIMIT ?1",
+        )
+        .map_err(engine("list quarantine"))?;
+    let rows = statement
+        .query_map([limited(limit)], |row| {
+            let home: Option<String> = row.get(4)?;
+            let reason: String = row.get(1)?;
+            let read = QuarantineRow {
+                id: row.get(0)?,
+                reason: RefusalReason::Malformed,
+                detail: row.get(2)?,
+                topic: row.get(3)?,
+                home: None,
+                sequence: row.get::<_, Option<u64>>(5)?.map(Sequence),
+                prefix: row.get(6)?,
+                length: row.get(7)?,
+                at: row.get(8)?,
+            };
+            Ok((reason, home, read))
+        })
+        .map_err(engine("list quarantine"))?;
+    rows.map(|row| {
+        let (reason, home, read) = row.map_err(engine("list quarantine"))?;
+        let home = home.map(|home| home_id("quarantine", home)).transpose()?;
+        Ok(QuarantineRow { reason: reason_from(&reason)?, home, ..read })
+    })
+    .collect()
+}
+
+pub(super) fn outcomes(
+    connection: &Connection,
+    version: Option<ModelVersion>,
+    limit: usize,
+) -> Result<Vec<OutcomeRow>, StoreError> {
+    let mut statement = connection
+        .prepare(
+            "SELECT home, model_version, at, result, received_at FROM outcomes
+                 WHERE ?1 IS NULL OR model_version = ?1 ORDER BY received_at DESC, home, at DESC LIMIT ?2",
+        )
+        .map_err(engine("list outcomes"))?;
+    let rows = statement
+        .query_map(params![version.map(|version| signed(version.0)), limited(limit)], |row| {
+            let (home, result): (String, String) = (row.get(0)?, row.get(3)?);
+            Ok((home, ModelVersion(row.get(1)?), row.get(2)?, result, row.get(4)?))
+        })
+        .map_err(engine("list outcomes"))?;
+    rows.map(|row| {
+        let (home, model_version, at, result, received_at) = row.map_err(engine("list outcomes"))?;
+        let result: UpdateResult = serde_json::from_str(&result).map_err(|error| corrupt("outcomes", error))?;
+        Ok(OutcomeRow { home: home_id("outcomes", home)?, model_version, result, at, received_at })
+    })
+    .collect()
+}
+
+fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Confirmed => "confirmed",
+        Verdict::Dismissed => "dismissed",
+        Verdict::Expected => "expected",
+    }
+}
+
+/// The reason that a stored word stands for: the same word as on the wire.
+fn reason_from(word: &str) -> Result<RefusalReason, StoreError> {
+    serde_json::from_value(serde_json::Value::String(word.to_owned())).map_err(|error| corrupt("refused", error))
+}

@@ -1,0 +1,117 @@
+//! Tables `tokens` and `audit`.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{corrupt, engine, limited, signed};
+use crate::store::{AuditEntry, AuditRow, Digest, Role, StoreError, TokenRow};
+
+pub(super) fn put_token(connection: &Connection, row: &TokenRow) -> Result<(), StoreError> {
+    connection
+        .execute(
+            "INSERT OR REPLACE INTO tokens (name, hash, role, created_at, expires_at, revoked_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![row.name, &row.hash[..], row.role.as_str(), row.created_at, row.expires_at, row.revoked_at],
+        )
+        .map(drop)
+        .map_err(engine("put token"))
+}
+
+pub(super) fn token_by_hash(connection: &Connection, hash: &Digest) -> Result<Option<TokenRow>, StoreError> {
+    Ok(select(connection, Some(hash))?.pop())
+}
+
+pub(super) fn tokens(connection: &Connection) -> Result<Vec<TokenRow>, StoreError> {
+    select(connection, None)
+}
+
+fn select(connection: &Connection, hash: Option<&Digest>) -> Result<Vec<TokenRow>, StoreError> {
+    let mut statement = connection
+        .prepare(
+            "SELECT name, hash, role, created_at, expires_at, revoked_at FROM tokens
+                 WHERE ?1 IS NULL OR hash = ?1 ORDER BY name",
+        )
+        .map_err(engine("list tokens"))?;
+    let rows = statement
+        .query_map([hash.map(|hash| &hash[..])], |row| {
+            let role: String = row.get(2)?;
+            let read = TokenRow {
+                name: row.get(0)?,
+                hash: row.get(1)?,
+                role: Role::Viewer,
+                created_at: row.get(3)?,
+                expires_at: row.get(4)?,
+                revoked_at: row.get(5)?,
+            };
+            Ok((role, read))
+        })
+        .map_err(engine("list tokens"))?;
+    rows.map(|row| {
+        let (role, read) = row.map_err(engine("list tokens"))?;
+        let role = Role::parse(&role).ok_or_else(|| corrupt("tokens", role))?;
+        Ok(TokenRow { role, ..read })
+    })
+    .collect()
+}
+
+pub(super) fn revoke_token(connection: &Connection, name: &str, at: i64) -> Result<(), StoreError> {
+    let changed = connection
+        .execute("UPDATE tokens SET revoked_at = coalesce(revoked_at, ?2) WHERE name = ?1", params![name, at])
+        .map_err(engine("revoke token"))?;
+    if changed == 0 {
+        return Err(StoreError::NotFound { noun: "token", id: name.to_owned() });
+    }
+    Ok(())
+}
+
+pub(super) fn append_audit(connection: &Connection, entry: &AuditEntry) -> Result<AuditRow, StoreError> {
+    let last: Option<(u64, Digest)> = connection
+        .query_row("SELECT position, hash FROM audit ORDER BY position DESC LIMIT 1", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()
+        .map_err(engine("append audit"))?;
+    let (index, previous) = last.map_or((1, [0; 32]), |(index, hash)| (index + 1, hash));
+    let AuditEntry { at, actor, action, subject, detail } = entry.clone();
+    let row = AuditRow { index, at, actor, action, subject, detail, previous, hash: entry.hash(index, &previous) };
+    connection
+        .execute(
+            "INSERT INTO audit (position, at, actor, action, subject, detail, previous, hash)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                signed(row.index),
+                row.at,
+                row.actor,
+                row.action,
+                row.subject,
+                row.detail,
+                &row.previous[..],
+                &row.hash[..]
+            ],
+        )
+        .map_err(engine("append audit"))?;
+    Ok(row)
+}
+
+pub(super) fn audit(connection: &Connection, before: Option<u64>, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+    let mut statement = connection
+        .prepare(
+            "SELECT position, at, actor, action, subject, detail, previous, hash FROM audit
+                 WHERE ?1 IS NULL OR position < ?1 ORDER BY position DESC LIMIT ?2",
+        )
+        .map_err(engine("list audit"))?;
+    let rows = statement.query_map(params![before.map(signed), limited(limit)], read).map_err(engine("list audit"))?;
+    rows.collect::<rusqlite::Result<_>>().map_err(engine("list audit"))
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
+    Ok(AuditRow {
+        index: row.get(0)?,
+        at: row.get(1)?,
+        actor: row.get(2)?,
+        action: row.get(3)?,
+        subject: row.get(4)?,
+        detail: row.get(5)?,
+        previous: row.get(6)?,
+        hash: row.get(7)?,
+    })
+}

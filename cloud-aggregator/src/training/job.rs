@@ -1,0 +1,219 @@
+//! One run from snapshot to verdict. Idempotent: its id follows from its input, and a finished run is not run again.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::learner::{Challenger, Learner, Step};
+use super::{TrainingError, TrainingStatus};
+use crate::clock::Clock;
+use crate::dataset::{self, Snapshot};
+use crate::event::{Event, RunEnded, RunStarted};
+use crate::metrics::Metrics;
+use crate::shelf::{Shelf, ShelfError};
+use crate::store::{ModelRow, NewModel, RunRow, RunState, RunTrigger, SnapshotRow, Store, StoreError};
+
+/// Everything that a run touches.
+#[derive(Clone)]
+pub struct Job {
+    /// Answers in, rows out.
+    pub store: Arc<dyn Store>,
+    /// Files in and out.
+    pub shelf: Shelf,
+    /// Does the learning.
+    pub learner: Arc<dyn Learner>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Shows what is going on.
+    pub status: watch::Sender<TrainingStatus>,
+    /// Ends a run half-way.
+    pub stop: CancellationToken,
+}
+
+/// A run that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// Its row.
+    pub run: RunRow,
+    /// The model it made, if the gate let it through.
+    pub model: Option<ModelRow>,
+}
+
+/// What a run starts from.
+struct Start {
+    snapshot: Snapshot,
+    champion: Option<(ModelRow, Vec<u8>)>,
+    run: RunRow,
+}
+
+impl From<StoreError> for TrainingError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+impl From<ShelfError> for TrainingError {
+    fn from(error: ShelfError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+impl Job {
+    /// Runs to the verdict. Blocks, for minutes.
+    ///
+    /// # Errors
+    /// [`TrainingError`]; a run that had begun is recorded as failed.
+    pub fn run(&self, trigger: RunTrigger) -> Result<Finished, TrainingError> {
+        self.say("snapshot", None, 0, 0, None);
+        let start = self.start(trigger)?;
+        if let Some(finished) = self.finished(&start.run.id)? {
+            return Ok(finished);
+        }
+        self.store.put_run(&start.run)?;
+        RunStarted(&start.run).emit(&self.metrics);
+        let result = self.learn(&start);
+        let mut run = start.run;
+        run.ended_at = Some(self.clock.now());
+        let ended = match result {
+            Ok(challenger) => self.conclude(run.clone(), &challenger),
+            Err(cause) => Err(TrainingError::Failed { run: run.id.clone(), cause }),
+        };
+        match ended {
+            Ok(finished) => {
+                RunEnded(&finished.run).emit(&self.metrics);
+                Ok(finished)
+            }
+            Err(error) => {
+                run.state = RunState::Failed;
+                run.failure = Some(match &error {
+                    TrainingError::Failed { cause, .. } => cause.clone(),
+                    other => other.to_string(),
+                });
+                RunEnded(&run).emit(&self.metrics);
+                self.store.put_run(&run)?;
+                Err(error)
+            }
+        }
+    }
+
+    fn start(&self, trigger: RunTrigger) -> Result<Start, TrainingError> {
+        let corpus = self.learner.corpus().map_err(TrainingError::Unready)?;
+        let snapshot = dataset::take(self.store.as_ref(), &corpus)?;
+        let at = self.clock.now();
+        self.shelf.put_snapshot(&snapshot.id, &dataset::to_bytes(&snapshot.examples, &corpus))?;
+        self.store.put_snapshot(&snapshot_row(&snapshot, at)?)?;
+        let champion = match self.store.champion()? {
+            None => None,
+            Some(model) => {
+                let artifact = self.shelf.model(&model.sha256)?;
+                Some((model, artifact))
+            }
+        };
+        let config = self.learner.config();
+        let beaten = champion.as_ref().map_or("", |(model, _)| model.sha256.as_str());
+        let run = RunRow {
+            id: run_id(&snapshot.id, beaten, &config),
+            snapshot: snapshot.id.clone(),
+            trigger,
+            config,
+            champion: champion.as_ref().map(|(model, _)| model.version),
+            state: RunState::Running,
+            started_at: at,
+            ended_at: None,
+            challenger: None,
+            report: None,
+            failure: None,
+        };
+        Ok(Start { snapshot, champion, run })
+    }
+
+    /// The same work, done before. A run that was interrupted or failed does not count.
+    fn finished(&self, id: &str) -> Result<Option<Finished>, TrainingError> {
+        let Some(run) = self.store.run(id)? else { return Ok(None) };
+        match run.state {
+            RunState::Running | RunState::Failed => Ok(None),
+            RunState::Held => Ok(Some(Finished { run, model: None })),
+            RunState::Promoted => {
+                let model = self.store.models()?.into_iter().find(|model| model.run == run.id);
+                Ok(Some(Finished { run, model }))
+            }
+        }
+    }
+
+    fn learn(&self, start: &Start) -> Result<Challenger, String> {
+        let run = &start.run.id;
+        let champion = start.champion.as_ref().map(|(_, artifact)| artifact.as_slice());
+        let mut progress = |step| {
+            if self.stop.is_cancelled() {
+                // The learner has no way to be told to stop; this unwinds out of it without the panic hook's message.
+                // The run stays *running* in the store, and is taken up again at the next start.
+                std::panic::resume_unwind(Box::new(Interrupted));
+            }
+            match step {
+                Step::Preparing { done, total } => self.say("preparing", Some(run), done, total, None),
+                Step::Training { done, total, loss } => self.say("training", Some(run), done, total, Some(loss)),
+                Step::Evaluating { done, total } => self.say("evaluating", Some(run), done, total, None),
+            }
+        };
+        self.learner.learn(&start.snapshot.examples, champion, &mut progress)
+    }
+
+    fn conclude(&self, run: RunRow, challenger: &Challenger) -> Result<Finished, TrainingError> {
+        let sha256 = self.shelf.put_model(&challenger.artifact)?;
+        let state = if challenger.promote { RunState::Promoted } else { RunState::Held };
+        // The model first: after a crash between the two the run is still *running*, is run again at the next start,
+        // and finds its model there. A model whose run has no verdict is never released.
+        let model = if challenger.promote {
+            let new = NewModel {
+                sha256: sha256.clone(),
+                length: challenger.artifact.len() as u64,
+                weights_id: challenger.weights_id.clone(),
+                run: run.id.clone(),
+                at: self.clock.now(),
+            };
+            Some(self.store.add_model(&new)?)
+        } else {
+            None
+        };
+        let run = RunRow { state, challenger: Some(sha256), report: Some(challenger.report.clone()), ..run };
+        self.store.put_run(&run)?;
+        Ok(Finished { run, model })
+    }
+
+    fn say(&self, phase: &'static str, run: Option<&String>, done: u64, total: u64, loss: Option<f32>) {
+        self.status.send_replace(TrainingStatus { run: run.cloned(), phase, done, total, loss });
+    }
+}
+
+/// What unwinds out of a run that is told to stop.
+struct Interrupted;
+
+fn snapshot_row(snapshot: &Snapshot, at: i64) -> Result<SnapshotRow, TrainingError> {
+    let lineage = serde_json::to_string(&snapshot.lineage).map_err(|error| TrainingError::Store(error.to_string()))?;
+    Ok(SnapshotRow {
+        id: snapshot.id.clone(),
+        created_at: at,
+        rows: snapshot.examples.len() as u64,
+        homes: snapshot.lineage.homes.len() as u64,
+        watermark: snapshot.lineage.watermark,
+        corpus: snapshot.lineage.corpus.clone(),
+        lineage,
+    })
+}
+
+/// Hex, the first 16 bytes of a SHA-256: enough to tell runs apart, short enough to say.
+fn run_id(snapshot: &str, champion: &str, config: &str) -> String {
+    let mut hasher = Sha256::new();
+    for part in ["hearthwatch-run-1", snapshot, champion, config] {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hex::encode(&hasher.finalize()[..16])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! What a run needs from whoever does the learning; the seam between the job and the model.
+
+use crate::dataset::Example;
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Step {
+    /// Reading the recorded sets into windows.
+    Preparing {
+        /// Homes done.
+        done: u64,
+        /// Homes in all.
+        total: u64,
+    },
+    /// Fitting the network.
+    Training {
+        /// Optimiser steps done.
+        done: u64,
+        /// Optimiser steps in all.
+        total: u64,
+        /// The last loss.
+        loss: f32,
+    },
+    /// Holding the challenger against champion and routine detector.
+    Evaluating {
+        /// Homes done.
+        done: u64,
+        /// Homes in all.
+        total: u64,
+    },
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Challenger {
+    /// The artifact's bytes.
+    pub artifact: Vec<u8>,
+    /// Canonical hash of the tensors.
+    pub weights_id: String,
+    /// Whether the gate lets it through.
+    pub promote: bool,
+    /// The gate's whole report, as JSON.
+    pub report: String,
+}
+
+/// Makes a challenger from examples, and lets the gate judge it. The same input gives the same challenger.
+pub trait Learner: Send + Sync + 'static {
+    /// Finds and reads the recorded sets; returns their hash. Blocks.
+    ///
+    /// # Errors
+    /// A sentence that says where it looked and what to do.
+    fn corpus(&self) -> Result<String, String>;
+
+    /// Everything else that decides the outcome, seed included, as JSON.
+    fn config(&self) -> String;
+
+    /// Learns. Blocks, for minutes. `champion` is the artifact to beat.
+    ///
+    /// # Errors
+    /// A sentence.
+    fn learn(
+        &self,
+        examples: &[Example],
+        champion: Option<&[u8]>,
+        progress: &mut dyn FnMut(Step),
+    ) -> Result<Challenger, String>;
+}

@@ -1,0 +1,130 @@
+//! The agent's configuration: `edge.toml`, read into values that can be trusted, or a list of everything wrong with it.
+//!
+//! One file per concern. Reading opens no port: a bad configuration fails in a moment, in words. Relative paths are
+//! taken from the directory of the configuration file, so that a folder can be moved as a whole.
+
+mod cloud;
+mod fault;
+mod home_assistant;
+mod home_mqtt;
+mod section;
+
+use std::path::{Path, PathBuf};
+
+use jiff::tz::TimeZone;
+
+pub use cloud::{CloudConfig, CloudMqttConfig, UpdatesConfig};
+pub use fault::{Fault, Faults};
+pub use home_assistant::HomeAssistantConfig;
+pub use home_mqtt::HomeMqttConfig;
+pub use section::Secret;
+use section::Section;
+
+/// Alarms a week that a home is asked to bear when nothing is configured.
+pub const DEFAULT_BUDGET_PER_WEEK: f64 = 1.0;
+
+/// Largest configuration file that is read. The longest honest one has a few dozen lines.
+const CONFIG_BYTES_MAX: u64 = 64 * 1024;
+
+/// Everything the agent is told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the agent keeps its own things: history, outbox, models, secrets.
+    pub state: PathBuf,
+    /// The home's time zone; without it Home Assistant's is taken.
+    pub timezone: Option<TimeZone>,
+    /// At most about this many alarms a week.
+    pub budget: f64,
+    /// Where readings come from.
+    pub home_assistant: HomeAssistantConfig,
+    /// Where alarms are shown and answered; without it the agent only listens and logs.
+    pub home_mqtt: Option<HomeMqttConfig>,
+    /// The fleet; without it everything stays local.
+    pub cloud: Option<CloudConfig>,
+}
+
+impl Config {
+    /// Reads and checks `file`.
+    ///
+    /// # Errors
+    /// [`Faults`]: all of them, each with file, key and remedy.
+    pub fn load(file: &Path) -> Result<Self, Faults> {
+        let mut faults = Faults::none(file);
+        let text = match read_bounded(file) {
+            Ok(text) => text,
+            Err(problem) => {
+                faults.add("", problem, "name an existing edge.toml with --config");
+                return Err(faults);
+            }
+        };
+        Self::parse(&text, file)
+    }
+
+    /// Checks `text`, the content of `file`.
+    ///
+    /// # Errors
+    /// [`Faults`], as [`Config::load`].
+    pub fn parse(text: &str, file: &Path) -> Result<Self, Faults> {
+        let mut faults = Faults::none(file);
+        let table = match text.parse::<toml::Table>() {
+            Ok(table) => table,
+            Err(error) => {
+                faults.add("", format!("is not TOML: {}", error.to_string().trim_end()), "mend the line it names");
+                return Err(faults);
+            }
+        };
+        let base = file.parent().unwrap_or(Path::new(""));
+        let config = Self::read(Section::root(table, base), &mut faults);
+        match config {
+            Some(config) if faults.is_empty() => Ok(config),
+            _ => Err(faults),
+        }
+    }
+
+    fn read(mut root: Section<'_>, faults: &mut Faults) -> Option<Self> {
+        let state = read_state(&mut root, faults);
+        let timezone = root.text("timezone", faults).and_then(|name| match TimeZone::get(&name) {
+            Ok(timezone) => Some(timezone),
+            Err(_) => {
+                let remedy = "write an IANA name such as \"Europe/Brussels\", or remove it to take Home Assistant's";
+                faults.add("timezone", format!("{name:?} is not a time zone"), remedy);
+                None
+            }
+        });
+        let budget = root.number("budget", 0.01..=100.0, faults).unwrap_or(DEFAULT_BUDGET_PER_WEEK);
+        let remedy = "add the table with url and token_file: without it there is nothing to watch";
+        let home_assistant = root
+            .required("home_assistant", faults, remedy, Section::section)
+            .and_then(|section| HomeAssistantConfig::read(section, faults));
+        let home_mqtt = root.section("home", faults).and_then(|mut home| {
+            let mqtt = home.section("mqtt", faults).and_then(|section| HomeMqttConfig::read(section, faults));
+            home.finish(faults);
+            mqtt
+        });
+        let cloud = root.section("cloud", faults).and_then(|section| CloudConfig::read(section, faults));
+        root.finish(faults);
+        Some(Self { state: state?, timezone, budget, home_assistant: home_assistant?, home_mqtt, cloud })
+    }
+}
+
+/// The state directory: made by the agent when it is missing, so only what stands in its way is a fault.
+fn read_state(root: &mut Section<'_>, faults: &mut Faults) -> Option<PathBuf> {
+    let remedy = "name a directory that the agent may write to";
+    let state = root.required("state", faults, remedy, Section::path)?;
+    if state.exists() && !state.is_dir() {
+        faults.add("state", format!("{} is not a directory", state.display()), remedy);
+        return None;
+    }
+    Some(state)
+}
+
+fn read_bounded(file: &Path) -> Result<String, String> {
+    let metadata = std::fs::metadata(file).map_err(|error| format!("cannot be read: {error}"))?;
+    if metadata.len() > CONFIG_BYTES_MAX {
+        return Err(format!("has {} bytes, more than {CONFIG_BYTES_MAX}", metadata.len()));
+    }
+    std::fs::read_to_string(file).map_err(|error| format!("cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! A configuration is read into truth, or refused with everything that is wrong with it.
+
+use std::path::Path;
+
+use super::*;
+
+fn keys(error: &Faults) -> Vec<&str> {
+    error.list().iter().map(|fault| fault.key.as_str()).collect()
+}
+
+fn home_with_token() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("token"), "long-lived-token\n").unwrap();
+    dir
+}
+
+fn parse(dir: &Path, text: &str) -> Result<Config, Faults> {
+    Config::parse(text, &dir.join("edge.toml"))
+}
+
+#[test]
+fn the_smallest_configuration_names_a_state_directory_and_home_assistant() {
+    let dir = home_with_token();
+    let text = "state = \"state\"\n[home_assistant]\nurl = \"http://127.0.0.1:8123\"\ntoken_file = \"token\"\n";
+    let config = parse(dir.path(), text).unwrap();
+    assert_eq!(config.state, dir.path().join("state"));
+    assert_eq!(config.budget, DEFAULT_BUDGET_PER_WEEK);
+    assert_eq!(config.home_assistant.token.expose(), "long-lived-token");
+    assert!(config.home_mqtt.is_none() && config.cloud.is_none() && config.timezone.is_none());
+}
+
+#[test]
+fn every_fault_is_reported_at_once() {
+    let dir = home_with_token();
+    let text = "
+state = \"token\"
+timezone = \"Europe/Atlantis\"
+bugdet = 2
+[home_assistant]
+url = \"ftp://home\"
+[home.mqtt]
+port = 70000
+username = \"agent\"
+[cloud]
+home = \"Home 7\"
+[cloud.mqtt]
+host = \"cloud.example\"
+ca_file = \"missing.crt\"
+[cloud.updates]
+url = \"http://cloud.example\"
+";
+    let error = parse(dir.path(), text).unwrap_err();
+    assert_eq!(
+        keys(&error),
+        [
+            "state",
+            "timezone",
+            "home_assistant.url",
+            "home_assistant.token_file",
+            "home.mqtt.host",
+            "home.mqtt.port",
+            "home.mqtt.password_file",
+            "cloud.home",
+            "cloud.mqtt.ca_file",
+            "cloud.mqtt.cert_file",
+            "cloud.mqtt.key_file",
+            "cloud.updates.url",
+            "cloud.updates.root_file",
+            "bugdet",
+        ]
+    );
+    assert!(error.to_string().starts_with("the configuration has 14 faults:"));
+    assert!(error.list().iter().all(|fault| !fault.remedy.is_empty() && fault.file.ends_with("edge.toml")));
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_nearest_known_one() {
+    let dir = home_with_token();
+    let text = "state = \"s\"\nbugdet = 2\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n";
+    let error = parse(dir.path(), text).unwrap_err();
+    assert_eq!(keys(&error), ["bugdet"]);
+    assert_eq!(error.list()[0].remedy, "did you mean `budget`? Otherwise remove it");
+}
+
+#[test]
+fn a_missing_file_is_a_fault_of_the_file_itself() {
+    let error = Config::load(Path::new("/nonexistent/edge.toml")).unwrap_err();
+    assert_eq!(keys(&error), [""]);
+}
+
+#[test]
+fn text_that_is_not_toml_is_one_fault() {
+    let error = Config::parse("state = ", Path::new("edge.toml")).unwrap_err();
+    assert_eq!(keys(&error), [""]);
+    assert!(error.list()[0].problem.starts_with("is not TOML: "));
+}
+
+#[test]
+fn a_secret_never_shows_in_debug_output_or_faults() {
+    let dir = home_with_token();
+    std::fs::write(dir.path().join("big"), "x".repeat(5000)).unwrap();
+    let text = "state = \"s\"\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n";
+    let config = parse(dir.path(), text).unwrap();
+    assert!(!format!("{config:?}").contains("long-lived-token"));
+    let error = parse(dir.path(), &text.replace("\"token\"", "\"big\"")).unwrap_err();
+    assert!(!error.to_string().contains("xxx"));
+}
+
+#[test]
+fn a_cloud_that_leads_nowhere_is_refused() {
+    let dir = home_with_token();
+    let text = "state = \"s\"\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n[cloud]\nhome = \"home-7\"\n";
+    assert_eq!(keys(&parse(dir.path(), text).unwrap_err()), ["cloud.mqtt"]);
+}
+
+#[test]
+fn the_port_follows_from_whether_the_broker_speaks_tls() {
+    let dir = home_with_token();
+    let text = "state = \"s\"\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n[home.mqtt]\nhost = \"broker\"\n";
+    assert_eq!(parse(dir.path(), text).unwrap().home_mqtt.unwrap().port, 1883);
+    let with_ca = format!("{text}ca_file = \"token\"\n");
+    assert_eq!(parse(dir.path(), &with_ca).unwrap().home_mqtt.unwrap().port, 8883);
+}

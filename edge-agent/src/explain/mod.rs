@@ -1,0 +1,54 @@
+//! Draws an alarm so that a resident understands it on a phone: what it is about, what was measured, what was usual
+//! then, and the stretch in question, in local time.
+//!
+//! The drawing is an SVG 360 units wide. As a file of its own it follows the viewer's light or dark preference
+//! ([`Theme::Auto`]); rasterised it needs one theme ([`png()`]), with the font that is carried along, so that it looks the
+//! same on a machine without any.
+
+mod chart;
+mod palette;
+mod png;
+mod ticks;
+mod words;
+
+use hearthwatch_model::alarm::Alarm;
+use hearthwatch_model::features::Band;
+use hearthwatch_model::reading::EntityInfo;
+use jiff::tz::TimeZone;
+
+pub use palette::Theme;
+pub use png::{DrawError, png};
+pub use words::friendly_name;
+
+/// What is known of one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    /// The step's end, in Unix seconds.
+    pub at: i64,
+    /// The value, in the unit that is shown; none in a gap.
+    pub observed: Option<f32>,
+    /// What was expected; none in warm-up.
+    pub band: Option<Band>,
+}
+
+/// An alarm and what led to it.
+#[derive(Debug, Clone, Copy)]
+pub struct Picture<'a> {
+    /// The alarm.
+    pub alarm: &'a Alarm,
+    /// Its entity.
+    pub info: &'a EntityInfo,
+    /// The steps around it, oldest first; [`svg`] shows the part that tells the story.
+    pub points: &'a [Point],
+    /// Where the home is.
+    pub timezone: &'a TimeZone,
+}
+
+/// Draws `picture` as an SVG document.
+#[must_use]
+pub fn svg(picture: &Picture<'_>, theme: Theme) -> String {
+    chart::draw(picture, theme)
+}
+
+#[cfg(test)]
+mod tests;

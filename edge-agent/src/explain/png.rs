@@ -1,0 +1,59 @@
+//! From SVG to pixels, in Rust alone: notifications and image entities want PNG.
+
+use std::sync::{Arc, LazyLock};
+
+use resvg::tiny_skia::{Pixmap, Transform};
+use resvg::usvg::{Options, Tree, fontdb};
+
+/// Pixels for each unit of the drawing: 1080 for 360, the width of a phone's screen.
+const SCALE: f32 = 3.0;
+/// Largest drawing, in pixels a side; ours is 1080 wide.
+const SIDE_MAX: f32 = 4_096.0;
+/// The carried font's family, as it names itself.
+const FONT_FAMILY: &str = "DejaVu Sans Condensed";
+
+/// Why there is no picture.
+#[derive(Debug, thiserror::Error)]
+pub enum DrawError {
+    /// The document is not SVG.
+    #[error("the drawing is not SVG: {0}")]
+    Svg(#[from] resvg::usvg::Error),
+    /// The document has no size, or more than is drawn.
+    #[error("the drawing is {width} × {height} units, beyond what is drawn")]
+    Size {
+        /// Its width.
+        width: f32,
+        /// Its height.
+        height: f32,
+    },
+    /// The picture could not be packed.
+    #[error("the picture cannot be written as PNG: {0}")]
+    Encode(String),
+}
+
+/// The one font that every text is drawn with. It is carried in the program, since a container has none; what it lacks
+/// (scripts beyond Latin, Greek, Cyrillic and their neighbours) is drawn as boxes.
+static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
+    let mut fonts = fontdb::Database::new();
+    fonts.load_font_data(dejavu::sans_condensed::regular().to_vec());
+    fonts.set_sans_serif_family(FONT_FAMILY);
+    Arc::new(fonts)
+});
+
+/// Draws an SVG document as PNG, three pixels for a unit. `@media` rules are not heeded: give a document with one theme.
+///
+/// # Errors
+/// [`DrawError`] when `svg` is not a drawing of sensible size.
+pub fn png(svg: &str) -> Result<Vec<u8>, DrawError> {
+    let options = Options { font_family: FONT_FAMILY.to_owned(), fontdb: Arc::clone(&FONTS), ..Options::default() };
+    let tree = Tree::from_str(svg, &options)?;
+    let size = tree.size();
+    let (width, height) = (size.width() * SCALE, size.height() * SCALE);
+    let too_large = || DrawError::Size { width: size.width(), height: size.height() };
+    if width > SIDE_MAX || height > SIDE_MAX {
+        return Err(too_large());
+    }
+    let mut pixmap = Pixmap::new(width.ceil() as u32, height.ceil() as u32).ok_or_else(too_large)?;
+    resvg::render(&tree, Transform::from_scale(SCALE, SCALE), &mut pixmap.as_mut());
+    pixmap.encode_png().map_err(|error| DrawError::Encode(error.to_string()))
+}

@@ -1,0 +1,78 @@
+//! Alarms as remembered: what was said, what the model saw, and what the resident answered.
+
+use hearthwatch_model::{Alarm, DeviceClass, Verdict};
+use hearthwatch_protocol::ModelVersion;
+use rusqlite::{OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+
+use super::{History, HistoryError};
+
+/// How many alarms are remembered: at the default of one a week, twenty years.
+const ALARMS_MAX: i64 = 1000;
+
+/// An alarm with all that is needed to show it and to answer it, also after a restart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredAlarm {
+    /// The alarm as the detector told it last.
+    pub alarm: Alarm,
+    /// Home Assistant's id of the entity: the detector's index does not survive a restart.
+    pub entity_id: String,
+    /// What it measures.
+    pub class: DeviceClass,
+    /// The unit of `observed` and `band`.
+    pub unit: String,
+    /// The model that raised it.
+    pub model_version: ModelVersion,
+    /// The resident's answer, if any, and when it was given.
+    pub answer: Option<(Verdict, i64)>,
+}
+
+impl History {
+    /// Writes an alarm, new or changed. `window` is what the model saw; `None` leaves what was kept before.
+    ///
+    /// # Errors
+    /// [`HistoryError::Database`].
+    pub fn save_alarm(&mut self, alarm: &StoredAlarm, window: Option<&[f32]>) -> Result<(), HistoryError> {
+        let id = &alarm.alarm.id;
+        let body = serde_json::to_string(alarm).map_err(|source| HistoryError::Damaged { id: id.clone(), source })?;
+        let window: Option<Vec<u8>> = window.map(|window| window.iter().flat_map(|value| value.to_le_bytes()).collect());
+        self.database.execute(
+            "INSERT INTO alarms (id, raised_at, body, window) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (id) DO UPDATE SET body = excluded.body, window = coalesce(excluded.window, window)",
+            params![id, alarm.alarm.raised_at, body, window],
+        )?;
+        self.database.execute(
+            "DELETE FROM alarms WHERE id NOT IN (SELECT id FROM alarms ORDER BY raised_at DESC LIMIT ?1)",
+            [ALARMS_MAX],
+        )?;
+        Ok(())
+    }
+
+    /// The alarms raised at or after `since`, oldest first.
+    ///
+    /// # Errors
+    /// [`HistoryError`] when the database fails or a row does not read back.
+    pub fn alarms(&self, since: i64) -> Result<Vec<StoredAlarm>, HistoryError> {
+        let mut select =
+            self.database.prepare("SELECT id, body FROM alarms WHERE raised_at >= ?1 ORDER BY raised_at, id")?;
+        let rows = select.query_map([since], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+        rows.map(|row| {
+            let (id, body) = row?;
+            serde_json::from_str(&body).map_err(|source| HistoryError::Damaged { id, source })
+        })
+        .collect()
+    }
+
+    /// What the model saw when it raised `alarm_id`.
+    ///
+    /// # Errors
+    /// [`HistoryError::Database`].
+    pub fn window_of(&self, alarm_id: &str) -> Result<Option<Vec<f32>>, HistoryError> {
+        let select = "SELECT window FROM alarms WHERE id = ?1";
+        let bytes: Option<Option<Vec<u8>>> =
+            self.database.query_row(select, [alarm_id], |row| row.get(0)).optional()?;
+        Ok(bytes.flatten().map(|bytes| {
+            bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
+        }))
+    }
+}

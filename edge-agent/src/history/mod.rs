@@ -1,0 +1,223 @@
+//! The agent's own memory: 35 days of grid values and raw scores, binary changes, and the alarms with their windows.
+//!
+//! Home Assistant's recorder forgets after ten days by default; a routine takes weeks to learn. Everything is bounded by
+//! time ([`KEPT_SECONDS`]) and written once per 10-minute step.
+
+mod alarms;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use hearthwatch_model::{EntityInfo, Value};
+use rusqlite::{Connection, OptionalExtension, params};
+
+pub use alarms::StoredAlarm;
+
+/// How long values are kept: five weeks, so that the same weekday is seen five times. 300 entities × 144 steps × 35 days
+/// = 1.5 million rows of about 25 bytes: 40 MB of disk.
+pub const KEPT_SECONDS: i64 = 35 * 86_400;
+
+/// Why the history did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// The database failed: disk full, read-only, damaged.
+    #[error("history: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// An alarm of ours that does not read back.
+    #[error("history: alarm {id} is damaged: {source}")]
+    Damaged {
+        /// Which alarm.
+        id: String,
+        /// What the parser found.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Written by a newer version of this program.
+    #[error("history: has version {found}, this program reads up to {known}")]
+    Newer {
+        /// The file's version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+}
+
+/// One entity's row of a closed step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepRow {
+    /// Index in the detector.
+    pub entity: u32,
+    /// What was heard: a number, a gap, or nothing.
+    pub heard: Option<Value>,
+    /// The raw score, when there was one.
+    pub score: Option<f32>,
+}
+
+/// A binary entity's change.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BinaryChange {
+    /// When.
+    pub at: i64,
+    /// Index in the detector.
+    pub entity: u32,
+    /// Its new state; none for a gap.
+    pub on: Option<bool>,
+}
+
+/// A reading as remembered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredReading {
+    /// When; the step's end for a number.
+    pub at: i64,
+    /// Index in the detector.
+    pub entity: u32,
+    /// What.
+    pub value: Value,
+}
+
+/// The database. Calls block on the disk for some milliseconds.
+#[derive(Debug)]
+pub struct History {
+    database: Connection,
+    /// Row ids of the detector's entities, by index.
+    rows: Vec<i64>,
+    /// The inverse.
+    entities: HashMap<i64, u32>,
+}
+
+impl History {
+    /// Opens the file, or makes it.
+    ///
+    /// # Errors
+    /// [`HistoryError`] when it cannot be opened or is from a newer version of this program.
+    pub fn open(path: &Path) -> Result<Self, HistoryError> {
+        Ok(Self { database: schema::open(path)?, rows: Vec::new(), entities: HashMap::new() })
+    }
+
+    /// Tells which entity the detector numbers `entity`; to be told in order, from 0.
+    ///
+    /// # Errors
+    /// [`HistoryError::Database`].
+    pub fn know(&mut self, entity: u32, info: &EntityInfo) -> Result<(), HistoryError> {
+        if (entity as usize) < self.rows.len() {
+            return Ok(());
+        }
+        self.database.execute("INSERT OR IGNORE INTO entities (entity_id) VALUES (?1)", [&info.entity_id])?;
+        let row = self
+            .database
+            .query_row("SELECT id FROM entities WHERE entity_id = ?1", [&info.entity_id], |row| row.get(0))?;
+        self.rows.push(row);
+        self.entities.insert(row, entity);
+        Ok(())
+    }
+
+    /// Writes what a closed step brought and forgets what is too old. Steps come in order.
+    ///
+    /// # Errors
+    /// [`HistoryError::Database`]; then nothing of the step is kept.
+    pub fn save_step(
+        &mut self,
+        step_end: i64,
+        rows: &[StepRow],
+        changes: &[BinaryChange],
+    ) -> Result<(), HistoryError> {
+        let tx = self.database.transaction()?;
+        tx.execute("INSERT OR REPLACE INTO steps (step) VALUES (?1)", [step_end])?;
+        {
+            let mut insert = tx.prepare_cached(
+                "INSERT OR REPLACE INTO grid (step, entity, heard, value, score) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?;
+            for row in rows.iter().filter(|row| row.heard.is_some() || row.score.is_some()) {
+                let Some(id) = self.rows.get(row.entity as usize) else { continue };
+                let value = match row.heard {
+                    Some(Value::Number(number)) => Some(number),
+                    _ => None,
+                };
+                insert.execute(params![step_end, id, row.heard.is_some(), value, row.score])?;
+            }
+            let mut insert =
+                tx.prepare_cached("INSERT OR REPLACE INTO changes (at, entity, state) VALUES (?1, ?2, ?3)")?;
+            for change in changes {
+                let Some(id) = self.rows.get(change.entity as usize) else { continue };
+                insert.execute(params![change.at, id, change.on])?;
+            }
+        }
+        let oldest = step_end - KEPT_SECONDS;
+        for forget in ["DELETE FROM steps WHERE step < ?1", "DELETE FROM grid WHERE step < ?1", "DELETE FROM changes WHERE at < ?1"] {
+            tx.prepare_cached(forget)?.execute([oldest])?;
+        }
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// The end of the last step that was saved.
+    ///
+    /// # Errors
+    /// [`HistoryError::Database`].
+    pub fn last_step(&self) -> Result<Option<i64>, HistoryError> {
+        Ok(self.database.query_row("SELECT max(step) FROM steps", [], |row| row.get(0))?)
+    }
+
+    /// The ends of the steps saved in (`from`, `until`], in order.
+    ///
+    /// # Errors
+    /// [`HistoryError::Database`].
+    pub fn steps(&self, from: i64, until: i64) -> Result<Vec<i64>, HistoryError> {
+        let mut select =
+            self.database.prepare_cached("SELECT step FROM steps WHERE step > ?1 AND step <= ?2 ORDER BY step")?;
+        let steps = select.query_map([from, until], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(steps)
+    }
+
+    /// What was heard of the known entities in the step that ends at `step_end`, sorted by time.
+    ///
+    /// # Errors
+    /// [`HistoryError::Database`].
+    pub fn readings(&self, step_end: i64, step_begin: i64) -> Result<Vec<StoredReading>, HistoryError> {
+        let mut readings = Vec::new();
+        let mut select = self.database.prepare_cached("SELECT entity, value FROM grid WHERE step = ?1 AND heard")?;
+        let rows = select.query_map([step_end], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<f64>>(1)?)))?;
+        for row in rows {
+            let (id, value) = row?;
+            if let Some(entity) = self.entities.get(&id) {
+                let value = value.map_or(Value::Gap, Value::Number);
+                readings.push(StoredReading { at: step_end, entity: *entity, value });
+            }
+        }
+        let mut select =
+            self.database.prepare_cached("SELECT at, entity, state FROM changes WHERE at > ?1 AND at <= ?2")?;
+        let rows = select.query_map([step_begin, step_end], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<bool>>(2)?))
+        })?;
+        for row in rows {
+            let (at, id, state) = row?;
+            if let Some(entity) = self.entities.get(&id) {
+                let value = state.map_or(Value::Gap, Value::Binary);
+                readings.push(StoredReading { at, entity: *entity, value });
+            }
+        }
+        readings.sort_by_key(|reading| (reading.at, reading.entity));
+        Ok(readings)
+    }
+
+    /// A small text kept under a name, such as the time zone last told.
+    ///
+    /// # Errors
+    /// [`HistoryError::Database`].
+    pub fn note(&self, name: &str) -> Result<Option<String>, HistoryError> {
+        let select = "SELECT value FROM notes WHERE name = ?1";
+        Ok(self.database.query_row(select, [name], |row| row.get(0)).optional()?)
+    }
+
+    /// Keeps a small text.
+    ///
+    /// # Errors
+    /// [`HistoryError::Database`].
+    pub fn set_note(&mut self, name: &str, value: &str) -> Result<(), HistoryError> {
+        self.database.execute("INSERT OR REPLACE INTO notes (name, value) VALUES (?1, ?2)", [name, value])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,230 @@
+//! Warm start from Home Assistant's memory: recorded states where it still has them, hourly statistics where not.
+//!
+//! History comes in slices, oldest first, so that a long past never has to fit into memory at once.
+
+use std::collections::HashMap;
+
+use hearthwatch_model::{DeviceClass, Reading, STEP_SECONDS};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::entities::{parse_state, whole_seconds};
+use super::socket::{Socket, SocketError};
+
+/// Length of a slice. See the bound on messages in [`super::socket`].
+const SLICE_SECONDS: i64 = 6 * 3600;
+/// Entities in one question.
+const ENTITIES_PER_REQUEST: usize = 16;
+/// Most readings of one slice that are kept: 500 entities × 6 h × one a minute, at 24 bytes 4 MiB. A chattier home keeps
+/// the first ones of the slice, which is warm-up, not judgement.
+const SLICE_READINGS_MAX: usize = 180_000;
+/// Statistics are hourly.
+const HOUR_SECONDS: i64 = 3600;
+
+/// An entity to ask for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Its number in the detector.
+    pub entity: u32,
+    /// Its id.
+    pub entity_id: String,
+    /// How its states read.
+    pub class: DeviceClass,
+}
+
+/// A recorded state.
+#[derive(Debug, Deserialize)]
+struct Row {
+    #[serde(rename = "s")]
+    state: String,
+    #[serde(rename = "lu")]
+    last_updated: Option<f64>,
+    #[serde(rename = "lc")]
+    last_changed: Option<f64>,
+}
+
+/// One hour of statistics; times in milliseconds.
+#[derive(Debug, Deserialize)]
+struct Hour {
+    end: f64,
+    mean: Option<f64>,
+    state: Option<f64>,
+}
+
+/// What a slice brought.
+#[derive(Debug, Default, PartialEq)]
+pub struct Slice {
+    /// Sorted by time.
+    pub readings: Vec<Reading>,
+    /// Whether they are hourly means rather than states.
+    pub coarse: bool,
+}
+
+/// The slices that cover (`from`, `until`], each as (begin, end].
+#[must_use]
+pub fn slices(from: i64, until: i64) -> Vec<(i64, i64)> {
+    let mut slices = Vec::new();
+    let mut begin = from;
+    while begin < until {
+        let end = (begin + SLICE_SECONDS).min(until);
+        slices.push((begin, end));
+        begin = end;
+    }
+    slices
+}
+
+/// What Home Assistant remembers of `wanted` in (`begin`, `end`]: states, or statistics when no state is left.
+///
+/// `first` asks also for the states that were already there at `begin`.
+///
+/// # Errors
+/// [`SocketError`] when the connection fails; a recorder that is switched off counts as an empty memory.
+pub async fn fetch(
+    socket: &mut Socket,
+    wanted: &[Wanted],
+    (begin, end): (i64, i64),
+    first: bool,
+) -> Result<Slice, SocketError> {
+    let mut readings = Vec::new();
+    for chunk in wanted.chunks(ENTITIES_PER_REQUEST) {
+        let ids: Vec<&str> = chunk.iter().map(|one| one.entity_id.as_str()).collect();
+        let arguments = json!({
+            "start_time": rfc3339(begin),
+            "end_time": rfc3339(end),
+            "entity_ids": ids,
+            "minimal_response": true,
+            "no_attributes": true,
+            "significant_changes_only": true,
+            "include_start_time_state": first,
+        });
+        let rows: HashMap<String, Vec<Row>> = optional(socket, "history/history_during_period", arguments).await?;
+        collect_rows(chunk, &rows, begin, &mut readings);
+    }
+    let mut coarse = false;
+    if readings.is_empty() {
+        coarse = true;
+        for chunk in wanted.chunks(ENTITIES_PER_REQUEST) {
+            let ids: Vec<&str> = chunk.iter().map(|one| one.entity_id.as_str()).collect();
+            let arguments = json!({
+                "start_time": rfc3339(begin),
+                "end_time": rfc3339(end),
+                "statistic_ids": ids,
+                "period": "hour",
+                "types": ["mean", "state"],
+            });
+            let hours: HashMap<String, Vec<Hour>> =
+                optional(socket, "recorder/statistics_during_period", arguments).await?;
+            collect_hours(chunk, &hours, (begin, end), &mut readings);
+        }
+    }
+    readings.sort_by_key(|reading| (reading.at, reading.entity));
+    Ok(Slice { coarse: coarse && !readings.is_empty(), readings })
+}
+
+/// A command that a home without a recorder does not know: then its answer is empty.
+async fn optional<T: serde::de::DeserializeOwned>(
+    socket: &mut Socket,
+    command: &str,
+    arguments: serde_json::Value,
+) -> Result<HashMap<String, T>, SocketError> {
+    match socket.command(command, arguments).await {
+        Err(SocketError::Refused { code, message, .. }) => {
+            tracing::debug!(command, code, message, "Home Assistant has no such memory");
+            Ok(HashMap::new())
+        }
+        other => other,
+    }
+}
+
+fn collect_rows(wanted: &[Wanted], rows: &HashMap<String, Vec<Row>>, begin: i64, readings: &mut Vec<Reading>) {
+    for one in wanted {
+        for row in rows.get(&one.entity_id).into_iter().flatten() {
+            if readings.len() >= SLICE_READINGS_MAX {
+                return;
+            }
+            // A state from before the slice is told as of its begin.
+            let at = row.last_changed.or(row.last_updated).map_or(begin, whole_seconds).max(begin + 1);
+            readings.push(Reading { at, entity: one.entity, value: parse_state(one.class, &row.state) });
+        }
+    }
+}
+
+/// An hour's mean stands for each of its six steps; a meter's state only for the hour's end.
+fn collect_hours(
+    wanted: &[Wanted],
+    hours: &HashMap<String, Vec<Hour>>,
+    (begin, end): (i64, i64),
+    readings: &mut Vec<Reading>,
+) {
+    for one in wanted.iter().filter(|one| !one.class.is_binary()) {
+        for hour in hours.get(&one.entity_id).into_iter().flatten() {
+            let hour_end = whole_seconds(hour.end / 1000.0);
+            let (value, steps) =
+                if one.class.counter() { (hour.state, 1) } else { (hour.mean, HOUR_SECONDS / STEP_SECONDS) };
+            let Some(value) = value.filter(|value| value.is_finite()) else { continue };
+            let times = (0..steps).map(|back| hour_end - back * STEP_SECONDS).filter(|at| *at > begin && *at <= end);
+            readings.extend(times.map(|at| Reading {
+                at,
+                entity: one.entity,
+                value: hearthwatch_model::Value::Number(value),
+            }));
+        }
+    }
+}
+
+fn rfc3339(at: i64) -> String {
+    jiff::Timestamp::from_second(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use hearthwatch_model::Value;
+
+    use super::*;
+
+    fn wanted(entity: u32, entity_id: &str, class: DeviceClass) -> Wanted {
+        Wanted { entity, entity_id: entity_id.to_owned(), class }
+    }
+
+    #[test]
+    fn slices_cover_the_past_without_overlap() {
+        assert_eq!(slices(0, 50_000), [(0, 21_600), (21_600, 43_200), (43_200, 50_000)]);
+        assert_eq!(slices(10, 10), []);
+    }
+
+    #[test]
+    fn recorded_rows_become_readings_with_gaps_where_nothing_was_known() {
+        let rows = r#"{"sensor.t": [{"s": "unknown", "lu": 100.2}, {"s": "20.5", "lu": 160.0, "lc": 150.5}],
+                       "binary_sensor.m": [{"s": "on", "lu": 20.0}]}"#;
+        let rows = serde_json::from_str(rows).unwrap();
+        let mut readings = Vec::new();
+        let list = [
+            wanted(0, "sensor.t", DeviceClass::Temperature),
+            wanted(1, "binary_sensor.m", DeviceClass::Motion),
+            wanted(2, "sensor.none", DeviceClass::Power),
+        ];
+        collect_rows(&list, &rows, 60, &mut readings);
+        assert_eq!(
+            readings,
+            [
+                Reading { at: 101, entity: 0, value: Value::Gap },
+                Reading { at: 151, entity: 0, value: Value::Number(20.5) },
+                Reading { at: 61, entity: 1, value: Value::Binary(true) },
+            ]
+        );
+    }
+
+    #[test]
+    fn an_hourly_mean_fills_its_steps_and_a_meter_only_the_hour() {
+        let hours = r#"{"sensor.t": [{"start": 0, "end": 3600000, "mean": 20.0, "min": 1.0, "state": null}],
+                        "sensor.e": [{"start": 0, "end": 3600000, "state": 7.5, "sum": 2.0}]}"#;
+        let hours = serde_json::from_str(hours).unwrap();
+        let mut readings = Vec::new();
+        let list =
+            [wanted(0, "sensor.t", DeviceClass::Temperature), wanted(1, "sensor.e", DeviceClass::Energy)];
+        collect_hours(&list, &hours, (0, 21_600), &mut readings);
+        assert_eq!(readings.len(), 7);
+        assert!(readings[..6].iter().all(|reading| reading.value == Value::Number(20.0)));
+        assert_eq!(readings[6], Reading { at: 3600, entity: 1, value: Value::Number(7.5) });
+    }
+}

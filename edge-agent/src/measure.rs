@@ -1,0 +1,141 @@
+//! `hearthwatch-edge measure`: how fast and how small the agent is on *this* machine.
+//!
+//! The load is made up (a daily wave with noise), since only its size matters here: detection is measured elsewhere, on real
+//! recordings. One thread does everything, as in the running agent.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_model::grid::{FEATURES, STEP_SECONDS, WINDOW_STEPS};
+use hearthwatch_model::reading::{EntityInfo, Reading, Value};
+
+/// How much is measured.
+#[derive(Debug, Args)]
+pub struct MeasureArguments {
+    /// Entities of the home.
+    #[arg(long, default_value_t = 300)]
+    entities: u32,
+    /// Days of history before the measured day; 15 fill every window.
+    #[arg(long, default_value_t = 15)]
+    days: i64,
+    /// Timed calls of the scorer for each batch size.
+    #[arg(long, default_value_t = 200)]
+    calls: usize,
+}
+
+/// Prints the figures.
+///
+/// # Errors
+/// When the shipped model cannot be loaded.
+pub fn run(arguments: &MeasureArguments) -> anyhow::Result<()> {
+    let model = Arc::new(Model::shipped().context("the shipped model")?);
+    println!("agent {} on {} thread, {} entities", env!("CARGO_PKG_VERSION"), 1, arguments.entities);
+    scorer(&model, arguments.calls);
+    home(&model, arguments);
+    Ok(())
+}
+
+/// Latency of the network alone, at the batch sizes that the pages name.
+fn scorer(model: &Model, calls: usize) {
+    let Model::Network { scorer, .. } = model else { return };
+    println!("{:>6} {:>12} {:>12} {:>14}", "batch", "median µs", "p99 µs", "windows/s");
+    for batch in [1, 32, 256] {
+        let windows: Vec<f32> =
+            (0..batch * WINDOW_STEPS * FEATURES).map(|number| ((number % 97) as f32 / 48.0) - 1.0).collect();
+        let classes = vec![DeviceClass::Temperature.index(); batch];
+        // The first call of a process also detects the processor's kernels.
+        scorer.score(&windows, &classes);
+        let times = sorted((0..calls).map(|_| timed(|| scorer.score(&windows, &classes))).collect());
+        let median = quantile(&times, 0.5);
+        println!(
+            "{batch:>6} {:>12.1} {:>12.1} {:>14.0}",
+            micros(median),
+            micros(quantile(&times, 0.99)),
+            batch as f64 / median.as_secs_f64()
+        );
+    }
+}
+
+/// A whole home: history, then one day step by step.
+fn home(model: &Arc<Model>, arguments: &MeasureArguments) {
+    let config = DetectorConfig { timezone: jiff::tz::TimeZone::UTC, budget_per_week: 1.0, salt: b"measure".to_vec() };
+    let mut detector = HomeDetector::new(config, Arc::clone(model));
+    for number in 0..arguments.entities {
+        let (class, unit) = match number % 4 {
+            0 => (DeviceClass::Temperature, "°C"),
+            1 => (DeviceClass::Humidity, "%"),
+            2 => (DeviceClass::Power, "W"),
+            _ => (DeviceClass::Illuminance, "lx"),
+        };
+        let entity_id = format!("sensor.measured_{number}");
+        detector.add_entity(EntityInfo { entity_id, class, unit: unit.to_owned() });
+    }
+    let steps_a_day = 86_400 / STEP_SECONDS;
+    let (quiet, all) = (arguments.days * steps_a_day, (arguments.days + 1) * steps_a_day);
+    let mut times = Vec::new();
+    for step in 1..=all {
+        let at = step * STEP_SECONDS;
+        for entity in 0..arguments.entities {
+            detector.observe(&Reading { at, entity, value: Value::Number(wave(entity, step, steps_a_day)) });
+        }
+        let voice = if step <= quiet { Voice::Quiet } else { Voice::Live };
+        let time = timed(|| detector.close_step(at, voice));
+        if step > quiet {
+            times.push(time);
+        }
+    }
+    let times = sorted(times);
+    let (median, worst) = (quantile(&times, 0.5), quantile(&times, 0.99));
+    println!(
+        "step of {} entities: median {:.2} ms, p99 {:.2} ms, {:.1} µs an entity",
+        arguments.entities,
+        micros(median) / 1000.0,
+        micros(worst) / 1000.0,
+        micros(median) / f64::from(arguments.entities)
+    );
+    println!("one core busy {:.4} % of the time with scoring", 100.0 * median.as_secs_f64() / STEP_SECONDS as f64);
+    if let Some(kibibytes) = resident_kibibytes() {
+        println!("resident memory {:.1} MB", kibibytes as f64 * 1024.0 / 1e6);
+    }
+}
+
+/// A daily wave with hash noise: cheap, seeded by the entity, different at every step.
+fn wave(entity: u32, step: i64, steps_a_day: i64) -> f64 {
+    let phase = std::f64::consts::TAU * (step % steps_a_day) as f64 / steps_a_day as f64;
+    let mut hash = (u64::from(entity) << 32) ^ u64::try_from(step).unwrap_or_default();
+    hash = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    hash ^= hash >> 29;
+    let noise = (hash % 1000) as f64 / 1000.0 - 0.5;
+    20.0 + 5.0 * (phase + f64::from(entity)).sin() + noise
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> Duration {
+    let start = Instant::now();
+    std::hint::black_box(work());
+    start.elapsed()
+}
+
+fn sorted(mut times: Vec<Duration>) -> Vec<Duration> {
+    times.sort_unstable();
+    times
+}
+
+fn quantile(sorted: &[Duration], share: f64) -> Duration {
+    let last = sorted.len().saturating_sub(1);
+    sorted.get((last as f64 * share).round() as usize).copied().unwrap_or_default()
+}
+
+fn micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+/// `VmRSS` of this process; none where there is no `/proc`.
+fn resident_kibibytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}

@@ -1,0 +1,274 @@
+//! The command: its arguments, the files it writes and what it says.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model};
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::tz::TimeZone;
+use tempfile::NamedTempFile;
+
+use super::error::{ReplayError, RowFaults};
+use super::moment::Moment;
+use super::playback::{Company, Playback, Played};
+use super::recall::Recall;
+use super::scores_csv::ScoresCsv;
+use super::sorted::SortedRows;
+use super::source::Source;
+use super::summary::Summary;
+use super::verdicts::Verdicts;
+use super::watch::{Seen, Watchlist};
+use crate::explain;
+
+/// Salt of the alarm ids of replays. A constant, so that the same history gives the same ids wherever it is replayed;
+/// a home that shares its answers has a secret one instead.
+const SALT: &[u8] = b"hearthwatch replay";
+/// Rows from which a progress bar is worth its line: about a second of work.
+const BAR_ROWS_MIN: u64 = 20_000;
+/// Rows between two movements of the bar.
+const BAR_ROWS: u64 = 1_000;
+/// Alarms a week that may be asked for: one an hour is not an alarm any more.
+const BUDGET_MAX: f64 = 168.0;
+/// Ids that an error names when it was given a wrong one.
+const IDS_SHOWN: usize = 5;
+
+/// Arguments of `hearthwatch-edge replay`.
+#[derive(Debug, Clone, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct ReplayArgs {
+    /// What was recorded: a CSV file or a Home Assistant database, either also gzipped
+    ///
+    /// The CSV has one state a row and the columns timestamp,entity_id,device_class,unit,state in any order. A timestamp
+    /// is RFC 3339 (2026-01-31T08:30:00Z) or Unix seconds. unavailable, unknown and nothing at all are gaps; entities of
+    /// two states take on/off or 1/0. Rows that are not in the order of time are sorted first. The database is Home
+    /// Assistant's own home-assistant_v2.db, of any version since 2018; it is only read.
+    #[arg(long, value_name = "FILE")]
+    pub events: PathBuf,
+
+    /// The model that judges: a file, or `routine` for the detector without a network [default: the shipped model]
+    #[arg(long, value_name = "FILE|routine")]
+    pub model: Option<String>,
+
+    /// Where the home is, for the time of day: an IANA name such as Europe/London
+    #[arg(long, value_name = "TZ", default_value = "UTC")]
+    pub timezone: String,
+
+    /// How many alarms a week the whole home should raise
+    #[arg(long, value_name = "PER_WEEK", default_value_t = 1.0, value_parser = budget)]
+    pub budget: f64,
+
+    /// Answers of the resident: a CSV file with the columns at,entity_id,start,end,verdict
+    ///
+    /// The verdict is confirmed, dismissed or expected. It is heard at its time `at`, and applies to every alarm of the
+    /// entity that touches start..end. An empty end means: until `at`.
+    #[arg(long, value_name = "FILE")]
+    pub verdicts: Option<PathBuf>,
+
+    /// Draw this alarm as SVG and PNG; may be given several times
+    ///
+    /// The id is the first column of alarms.csv. The same history gives the same ids, so replay once, choose, and replay
+    /// again.
+    #[arg(long, value_name = "ALARM_ID")]
+    pub explain: Vec<String>,
+
+    /// Folder for scores.csv, alarms.csv and the drawings; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+const EXAMPLES: &str = "\
+Results:
+  scores.csv   timestamp,entity_id,score,threshold,expected_low,expected,expected_high
+               One row for each entity and 10-minute step (UTC); the timestamp is the end of the step.
+               Scores are empty while an entity warms up. A step is written once a row after it shows
+               that it is complete, and nothing later ever changes it.
+  alarms.csv   alarm_id,start,end,raised_at,entity_id,severity,score,reason
+               The end is empty while an alarm lasts; severity is info, warning or critical.
+
+Examples:
+  hearthwatch-edge replay --events home.csv --timezone Europe/London --out result
+  hearthwatch-edge replay --events home-assistant_v2.db --model routine --budget 2 --out result
+  hearthwatch-edge replay --events home.csv --explain 3f5c0d9a71b2e684 --out result
+
+Exit codes: 0 done, 1 a result could not be written, 2 something given is not usable (the text says what to mend).";
+
+fn budget(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(budget) if budget > 0.0 && budget <= BUDGET_MAX => Ok(budget),
+        _ => Err(format!("give a number above 0 and up to {BUDGET_MAX}, such as 1 or 0.5")),
+    }
+}
+
+/// Runs the command for a terminal: results to standard output, errors to standard error, and an exit code.
+#[must_use]
+pub fn main(args: &ReplayArgs) -> ExitCode {
+    match run(args, &mut io::stdout()) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell if standard error is closed.
+            let _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Replays, writes the results into `args.out` and one closing line to `output`.
+///
+/// # Errors
+/// [`ReplayError`]; results of an earlier replay are then still as they were.
+pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayError> {
+    let timezone = TimeZone::get(&args.timezone).map_err(|_| ReplayError::Timezone(args.timezone.clone()))?;
+    let model = Arc::new(load_model(args.model.as_deref())?);
+    let verdicts = args.verdicts.as_deref().map_or_else(|| Ok(Verdicts::default()), Verdicts::read)?;
+    let source = Source::open(&args.events)?;
+    let survey = Survey::of(&source)?;
+
+    std::fs::create_dir_all(&args.out).map_err(ReplayError::write(&args.out))?;
+    let scores_path = args.out.join("scores.csv");
+    let scores_file = temporary(&args.out)?;
+    let scores = ScoresCsv::new(BufWriter::new(scores_file)).map_err(ReplayError::write(&scores_path))?;
+    let config = DetectorConfig { timezone: timezone.clone(), budget_per_week: args.budget, salt: SALT.to_vec() };
+    let company = Company { verdicts, recall: Recall::new(&args.explain), scores_path: scores_path.clone() };
+    let playback =
+        Playback::new(args.events.clone(), source.strict(), HomeDetector::new(config, model), scores, company);
+    let played = play(&source, &survey, playback)?;
+
+    let summary = Summary::of(&played);
+    let Played { watch, book, recall, scores, .. } = played;
+    let scores =
+        scores.into_inner().map_err(io::IntoInnerError::into_error).map_err(ReplayError::write(&scores_path))?;
+    let alarms_path = args.out.join("alarms.csv");
+    let alarms = book
+        .write(BufWriter::new(temporary(&args.out)?), watch.infos())
+        .and_then(|writer| writer.into_inner().map_err(io::IntoInnerError::into_error))
+        .map_err(ReplayError::write(&alarms_path))?;
+    publish(scores, &scores_path)?;
+    publish(alarms, &alarms_path)?;
+    for id in &args.explain {
+        let Some((alarm, points)) = book.find(id).zip(recall.points(id)) else {
+            return Err(ReplayError::NoSuchAlarm { id: id.clone(), known: known_ids(&book, &alarms_path) });
+        };
+        let info = &watch.infos()[alarm.entity as usize];
+        draw(&explain::Picture { alarm, info, points, timezone: &timezone }, &args.out, id)?;
+    }
+    writeln!(output, "{summary}; wrote {} and {}", scores_path.display(), alarms_path.display())
+        .map_err(ReplayError::write(Path::new("standard output")))?;
+    Ok(summary)
+}
+
+fn load_model(model: Option<&str>) -> Result<Model, ReplayError> {
+    match model {
+        Some("routine") | None => Ok(Model::routine()),
+        Some(path) => Err(ReplayError::Model { path: path.to_owned(), why: "networks are not read yet".to_owned() }),
+    }
+}
+
+/// Version of a model that comes as a bare file: releases are numbered from 1 by who signs them, and this is none.
+const FILE_MODEL_VERSION: u64 = 0;
+
+/// What a first look at the rows tells: how many there are, and whether they must be sorted.
+#[derive(Debug)]
+struct Survey {
+    rows: u64,
+    sorted: bool,
+}
+
+impl Survey {
+    /// Reads every row once. All faulty rows are found here, before any work is done.
+    fn of(source: &Source) -> Result<Self, ReplayError> {
+        let mut survey = Self { rows: 0, sorted: true };
+        let (mut watch, mut faults) = (Watchlist::default(), RowFaults::new(source.path()));
+        let mut last: Option<Moment> = None;
+        source.read(&mut |row| {
+            survey.rows += 1;
+            match row {
+                Ok(row) => {
+                    survey.sorted &= last.is_none_or(|last| last <= row.at);
+                    last = Some(row.at);
+                    if let Seen::Fault { what, .. } = watch.see(&row)
+                        && source.strict()
+                    {
+                        faults.push(super::error::RowFault { line: row.line, what });
+                    }
+                }
+                Err(fault) => faults.push(fault),
+            }
+            Ok(())
+        })?;
+        faults.into_result()?;
+        Ok(survey)
+    }
+}
+
+fn play<W: Write>(source: &Source, survey: &Survey, mut playback: Playback<W>) -> Result<Played<W>, ReplayError> {
+    let bar = if survey.rows >= BAR_ROWS_MIN { ProgressBar::new(survey.rows) } else { ProgressBar::hidden() };
+    // Without the template the bar still moves; it only looks plainer.
+    if let Ok(style) =
+        ProgressStyle::with_template("replaying {wide_bar} {percent:>3} % of {human_len} rows, {eta} left")
+    {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(500));
+    let mut done = 0_u64;
+    let mut each = |row: super::source::Row<'_>| {
+        done += 1;
+        if done.is_multiple_of(BAR_ROWS) {
+            bar.set_position(done);
+        }
+        playback.row(row)
+    };
+    if survey.sorted {
+        source.read(&mut each)?
+    } else {
+        SortedRows::load(source)?.read(&mut each)?
+    }
+    bar.finish_and_clear();
+    playback.finish()
+}
+
+fn temporary(folder: &Path) -> Result<NamedTempFile, ReplayError> {
+    NamedTempFile::with_prefix_in(".replay-", folder).map_err(ReplayError::write(folder))
+}
+
+/// Puts a finished file in its place, whole or not at all. Readable by whom the user's umask would let: temporary files
+/// are private, results are not secrets.
+fn publish(file: NamedTempFile, path: &Path) -> Result<(), ReplayError> {
+    let write = || ReplayError::write(path);
+    file.as_file().sync_all().map_err(write())?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644)).map_err(write())?;
+    }
+    file.persist(path).map_err(|error| write()(error.error))?;
+    Ok(())
+}
+
+fn draw(picture: &explain::Picture<'_>, out: &Path, id: &str) -> Result<(), ReplayError> {
+    let save = |name: String, bytes: &[u8]| {
+        let path = out.join(name);
+        let mut file = temporary(out)?;
+        file.write_all(bytes).map_err(ReplayError::write(&path))?;
+        publish(file, &path)
+    };
+    save(format!("alarm-{id}.svg"), explain::svg(picture, explain::Theme::Auto).as_bytes())?;
+    for (theme, name) in [(explain::Theme::Light, ""), (explain::Theme::Dark, "-dark")] {
+        let name = format!("alarm-{id}{name}.png");
+        let png = explain::png(&explain::svg(picture, theme))
+            .map_err(|source| ReplayError::Draw { path: out.join(&name), source })?;
+        save(name, &png)?;
+    }
+    Ok(())
+}
+
+fn known_ids(book: &super::alarms_csv::AlarmBook, alarms_path: &Path) -> String {
+    if book.alarms().is_empty() {
+        return "it raised none".to_owned();
+    }
+    let ids: Vec<&str> = book.alarms().iter().take(IDS_SHOWN).map(|alarm| alarm.id.as_str()).collect();
+    format!("{} lists them, beginning with {}", alarms_path.display(), ids.join(", "))
+}

@@ -1,0 +1,247 @@
+//! Walks rows over the 10-minute grid and tells the detector what it would have heard, and when.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use hearthwatch_model::alarm::AlarmEvent;
+use hearthwatch_model::detector::{HomeDetector, Voice};
+use hearthwatch_model::grid::{STEP_SECONDS, step_of};
+use hearthwatch_model::reading::{Reading, Value};
+
+use super::alarms_csv::AlarmBook;
+use super::error::{ReplayError, RowFault, RowFaults};
+use super::moment::rfc3339;
+use super::recall::Recall;
+use super::scores_csv::ScoresCsv;
+use super::source::{EventRow, Row};
+use super::verdicts::Verdicts;
+use super::watch::{ENTITIES_MAX, Seen, Watchlist};
+
+/// Longest stretch without a single row: a house may stand empty for a year, but every step of a hole is scored, and a
+/// clock that once said 1970 would ask for three million of them.
+const HOLE_SECONDS_MAX: i64 = 400 * 86_400;
+
+/// A replay under way.
+///
+/// The order of things at the end of a step is fixed: answers given before it, the step itself, answers given at that
+/// very second. A step is closed by the first row *after* its end, never by the end of the input: rows of a step that
+/// is not over may still be missing, and what is written must not depend on where the input was cut.
+#[derive(Debug)]
+pub struct Playback<W: Write> {
+    path: PathBuf,
+    strict: bool,
+    detector: HomeDetector,
+    watch: Watchlist,
+    /// The detector's number of each entity of `watch`.
+    numbers: Vec<u32>,
+    scores: ScoresCsv<W>,
+    scores_path: PathBuf,
+    book: AlarmBook,
+    recall: Recall,
+    verdicts: Verdicts,
+    faults: RowFaults,
+    /// End of the step that is being filled.
+    open_step: Option<i64>,
+    last_row: Option<i64>,
+    steps: u64,
+    scored_steps: u64,
+    forgotten_answers: usize,
+}
+
+/// Where a [`Playback`] writes to and what it listens to besides the rows.
+#[derive(Debug)]
+pub struct Company {
+    /// The resident's answers.
+    pub verdicts: Verdicts,
+    /// Which alarms are to be drawn.
+    pub recall: Recall,
+    /// Where the scores go, for error texts.
+    pub scores_path: PathBuf,
+}
+
+/// What a replay leaves behind.
+#[derive(Debug)]
+pub struct Played<W> {
+    /// The watched entities and what was left out.
+    pub watch: Watchlist,
+    /// The alarms.
+    pub book: AlarmBook,
+    /// What the drawn alarms looked like.
+    pub recall: Recall,
+    /// The answers.
+    pub verdicts: Verdicts,
+    /// The finished scores.
+    pub scores: W,
+    /// Steps that were closed.
+    pub steps: u64,
+    /// Steps in which at least one entity was past its warm-up.
+    pub scored_steps: u64,
+    /// Answers to alarms that the detector no longer remembered.
+    pub forgotten_answers: usize,
+}
+
+impl<W: Write> Playback<W> {
+    /// Begins. `strict` makes a state that is no value of its class an error instead of a gap.
+    #[must_use]
+    pub fn new(path: PathBuf, strict: bool, detector: HomeDetector, scores: ScoresCsv<W>, company: Company) -> Self {
+        let Company { verdicts, recall, scores_path } = company;
+        Self {
+            faults: RowFaults::new(&path),
+            path,
+            strict,
+            detector,
+            watch: Watchlist::default(),
+            numbers: Vec::new(),
+            scores,
+            scores_path,
+            book: AlarmBook::default(),
+            recall,
+            verdicts,
+            open_step: None,
+            last_row: None,
+            steps: 0,
+            scored_steps: 0,
+            forgotten_answers: 0,
+        }
+    }
+
+    /// Takes the next row. Rows must come in the order of time.
+    ///
+    /// # Errors
+    /// [`ReplayError`] when a result cannot be written or the row lies beyond a limit.
+    pub fn row(&mut self, row: Row<'_>) -> Result<(), ReplayError> {
+        let row = match row {
+            Ok(row) => row,
+            Err(fault) => {
+                self.faults.push(fault);
+                return Ok(());
+            }
+        };
+        let at = row.at.second();
+        self.advance(at)?;
+        match self.watch.see(&row) {
+            Seen::Value { entity, new, value } => self.observe(at, entity, new, value),
+            Seen::Fault { entity, new, what } => {
+                if self.strict {
+                    self.faults.push(RowFault { line: row.line, what });
+                }
+                self.observe(at, entity, new, Value::Gap);
+            }
+            Seen::LeftOut => {}
+            Seen::TooMany => return Err(self.too_many(&row)),
+        }
+        Ok(())
+    }
+
+    /// Ends the replay. The step that was being filled is not written.
+    ///
+    /// # Errors
+    /// [`ReplayError::Rows`] with every faulty row, [`ReplayError::Empty`] without any row, or a failed write.
+    pub fn finish(self) -> Result<Played<W>, ReplayError> {
+        self.faults.into_result()?;
+        if self.last_row.is_none() {
+            return Err(ReplayError::Empty(self.path));
+        }
+        Ok(Played {
+            watch: self.watch,
+            book: self.book,
+            recall: self.recall,
+            verdicts: self.verdicts,
+            scores: self.scores.finish().map_err(ReplayError::write(&self.scores_path))?,
+            steps: self.steps,
+            scored_steps: self.scored_steps,
+            forgotten_answers: self.forgotten_answers,
+        })
+    }
+
+    /// Lets the time come to `at`: every step that ended before it is closed.
+    fn advance(&mut self, at: i64) -> Result<(), ReplayError> {
+        if let Some(hole) = self.last_row.map(|last| at - last)
+            && hole > HOLE_SECONDS_MAX
+        {
+            return Err(ReplayError::Hole { path: self.path.clone(), days: hole / 86_400, at: rfc3339(at) });
+        }
+        self.last_row = Some(at);
+        let mut open = *self.open_step.get_or_insert_with(|| step_of(at));
+        while open < at {
+            self.hear(open - 1);
+            self.close(open)?;
+            self.hear(open);
+            open += STEP_SECONDS;
+        }
+        self.open_step = Some(open);
+        self.hear(at - 1);
+        Ok(())
+    }
+
+    fn close(&mut self, end: i64) -> Result<(), ReplayError> {
+        let mut report = self.detector.close_step(end, Voice::Live);
+        report.scores.sort_by_key(|score| score.entity);
+        self.steps += 1;
+        self.scored_steps += u64::from(report.scores.iter().any(|score| score.score.is_some()));
+        self.scores.step(end, &report.scores, self.watch.infos()).map_err(ReplayError::write(&self.scores_path))?;
+        self.recall.step(&report.scores);
+        self.events(&report.events, end);
+        Ok(())
+    }
+
+    fn observe(&mut self, at: i64, entity: u32, new: bool, value: Value) {
+        if new {
+            self.numbers.push(self.detector.add_entity(self.watch.infos()[entity as usize].clone()));
+        }
+        let reading = Reading { at, entity: self.numbers[entity as usize], value };
+        let events = self.detector.observe(&reading);
+        self.events(&events, at);
+    }
+
+    /// Notes what became of alarms, and lets answers that were given in advance ("guests until Sunday") meet new ones.
+    fn events(&mut self, events: &[AlarmEvent], now: i64) {
+        for event in events {
+            self.book.note(event);
+            self.recall.event(event);
+            let alarm = event.alarm();
+            let entity_id = &self.watch.infos()[alarm.entity as usize].entity_id;
+            let answers: Vec<usize> = self.verdicts.about(alarm, entity_id, now).collect();
+            for position in answers {
+                self.answer(position, &alarm.id, now);
+            }
+        }
+    }
+
+    /// Hears the answers that were given up to `now`, and applies each to the alarms that it speaks of.
+    fn hear(&mut self, now: i64) {
+        while let Some(position) = self.verdicts.hear(now) {
+            let verdict = self.verdicts.get(position);
+            let at = verdict.at;
+            let concerned: Vec<String> = self
+                .book
+                .alarms()
+                .iter()
+                .filter(|alarm| verdict.concerns(alarm, &self.watch.infos()[alarm.entity as usize].entity_id, at))
+                .map(|alarm| alarm.id.clone())
+                .collect();
+            for id in concerned {
+                self.answer(position, &id, at);
+            }
+        }
+    }
+
+    fn answer(&mut self, position: usize, alarm_id: &str, at: i64) {
+        if self.verdicts.meet(position, alarm_id)
+            && self.detector.answer(alarm_id, self.verdicts.get(position).verdict, at).is_err()
+        {
+            self.forgotten_answers += 1;
+        }
+    }
+
+    fn too_many(&self, row: &EventRow<'_>) -> ReplayError {
+        ReplayError::TooLarge {
+            path: self.path.clone(),
+            what: format!(
+                "has more than {ENTITIES_MAX} entities that can be watched ({} at line {} is one too many); replay one \
+                 home at a time",
+                row.entity_id, row.line
+            ),
+        }
+    }
+}

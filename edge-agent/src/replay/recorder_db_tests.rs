@@ -1,0 +1,125 @@
+//! Databases of both ages, made here, read alike.
+
+use super::*;
+use crate::replay::source::Source;
+
+/// The columns of schema 7 (December 2018) that are read, and one that is not.
+const OF_2018: &str = "CREATE TABLE states (state_id INTEGER PRIMARY KEY, domain VARCHAR(64), entity_id VARCHAR(255),
+    state VARCHAR(255), attributes TEXT, last_changed DATETIME, last_updated DATETIME);";
+/// Schema 53 (2026.11): the columns of old are still there, empty.
+const OF_2026: &str = "CREATE TABLE states_meta (metadata_id INTEGER PRIMARY KEY, entity_id VARCHAR(255));
+    CREATE TABLE state_attributes (attributes_id INTEGER PRIMARY KEY, hash BIGINT, shared_attrs TEXT);
+    CREATE TABLE states (state_id INTEGER PRIMARY KEY, entity_id CHAR(0), state VARCHAR(255), attributes CHAR(0),
+        last_changed CHAR(0), last_changed_ts FLOAT, last_reported_ts FLOAT, last_updated CHAR(0), last_updated_ts FLOAT,
+        attributes_id INTEGER, metadata_id INTEGER);
+    CREATE INDEX ix_states_last_updated_ts ON states (last_updated_ts);";
+
+fn database(statements: &[&str]) -> NamedTempFile {
+    let file = NamedTempFile::with_suffix(".db").unwrap();
+    let connection = Connection::open(file.path()).unwrap();
+    for statement in statements {
+        connection.execute_batch(statement).unwrap();
+    }
+    connection.close().unwrap();
+    file
+}
+
+fn rows_of(path: &Path) -> Vec<String> {
+    let mut rows = Vec::new();
+    Source::open(path)
+        .unwrap()
+        .read(&mut |row| {
+            let EventRow { at, entity_id, device_class, unit, state, line } = row.unwrap();
+            rows.push(format!("{line} {} {entity_id} [{device_class}] [{unit}] [{state}]", at.second()));
+            Ok(())
+        })
+        .unwrap();
+    rows
+}
+
+#[test]
+fn the_tables_of_2018_are_read_in_the_order_of_time() {
+    let file = database(&[
+        OF_2018,
+        r#"INSERT INTO states VALUES
+            (1, 'sensor', 'sensor.a', '21.5', '{"unit_of_measurement": "°C"}', NULL, '1970-01-01 00:20:00.000000'),
+            (2, 'sensor', 'sensor.a', '21.0', '{"unit_of_measurement": "°C"}', NULL, '1970-01-01 00:10:00.500000'),
+            (3, 'binary_sensor', 'binary_sensor.b', 'on', '{"device_class": "motion"}', NULL, '1970-01-01 00:30:00');"#,
+    ]);
+    assert_eq!(
+        rows_of(file.path()),
+        ["2 601 sensor.a [] [°C] [21.0]", "1 1200 sensor.a [] [°C] [21.5]", "3 1800 binary_sensor.b [motion] [] [on]"]
+    );
+}
+
+#[test]
+fn the_tables_of_2026_share_ids_and_attributes_between_rows() {
+    let file = database(&[
+        OF_2026,
+        r#"INSERT INTO states_meta VALUES (7, 'sensor.a'), (8, 'light.b');
+           INSERT INTO state_attributes VALUES
+               (1, 11, '{"device_class": "temperature", "unit_of_measurement": "°C", "state_class": "measurement"}'),
+               (2, 12, '{"device_class": null, "supported_color_modes": ["onoff"]}');
+           INSERT INTO states (state_id, state, last_updated_ts, attributes_id, metadata_id) VALUES
+               (1, '21.5', 600.0, 1, 7), (2, 'on', 601.25, 2, 8), (3, NULL, 1200.0, NULL, 7), (4, '22', 1800.0, 1, 7),
+               (5, 'lost', 1900.0, 1, 99), (6, 'lost', NULL, 1, 7);"#,
+    ]);
+    assert_eq!(
+        rows_of(file.path()),
+        [
+            "1 600 sensor.a [temperature] [°C] [21.5]",
+            "2 602 light.b [] [] [on]",
+            "3 1200 sensor.a [temperature] [°C] []",
+            "4 1800 sensor.a [temperature] [°C] [22]",
+        ]
+    );
+}
+
+#[test]
+fn a_database_in_the_middle_of_its_migration_yields_rows_of_both_ages_in_order() {
+    let file = database(&[
+        OF_2026,
+        r#"INSERT INTO states_meta VALUES (7, 'sensor.a');
+           INSERT INTO states (state_id, state, last_updated_ts, metadata_id) VALUES (2, '2', 1200.0, 7);
+           INSERT INTO states (state_id, entity_id, attributes, state, last_updated) VALUES
+               (1, 'sensor.a', '{"unit_of_measurement": "W"}', '1', '1970-01-01 00:10:00');"#,
+    ]);
+    assert_eq!(rows_of(file.path()), ["1 600 sensor.a [] [W] [1]", "2 1200 sensor.a [] [W] [2]"]);
+}
+
+#[test]
+fn a_gzipped_database_is_read_like_a_plain_one_and_neither_is_touched() {
+    let file = database(&[OF_2018, "INSERT INTO states VALUES (1, 's', 'sensor.a', '1', '{}', NULL, '1970-01-01');"]);
+    let before = std::fs::read(file.path()).unwrap();
+    let packed = NamedTempFile::with_suffix(".db.gz").unwrap();
+    let mut writer = flate2::write::GzEncoder::new(packed.as_file(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut writer, &before).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(rows_of(packed.path()), rows_of(file.path()));
+    assert_eq!(std::fs::read(file.path()).unwrap(), before);
+}
+
+#[test]
+fn a_running_home_assistants_last_states_are_read_from_its_journal() {
+    let file = database(&[OF_2018]);
+    let writer = Connection::open(file.path()).unwrap();
+    writer.execute_batch("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;").unwrap();
+    writer
+        .execute_batch("INSERT INTO states VALUES (1, 's', 'sensor.a', '1', '{}', NULL, '1970-01-01 00:10:00');")
+        .unwrap();
+    assert_eq!(rows_of(file.path()), ["1 600 sensor.a [] [] [1]"]);
+}
+
+#[test]
+fn a_database_of_something_else_says_which_file_to_give() {
+    let file = database(&["CREATE TABLE songs (title TEXT);"]);
+    let error = Source::open(file.path()).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!(
+            "{}: is an SQLite database without Home Assistant's table of states; give home-assistant_v2.db from the \
+             configuration folder",
+            file.path().display()
+        )
+    );
+}

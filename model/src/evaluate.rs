@@ -1,0 +1,19 @@
+//! How good a detector is, on homes it has not seen: the whole detector runs, thresholds and all, as it would be deployed.
+//!
+//! Each test home is run twice: a *faulty* copy with labelled events in it, and its *clean* twin. An event counts as found
+//! only by an alarm raised while it lasts, and only if the clean twin raises none there (strict event recall). False alarms are
+//! counted on the clean twin, outside labelled stretches. Point-adjusted F1 is not computed: random scores reach the state of
+//! the art with it (Kim et al. 2022).
+
+mod bootstrap;
+mod gate;
+mod matching;
+mod outcome;
+mod rival;
+mod watch;
+
+pub use bootstrap::{Interval, paired_difference};
+pub use gate::{Comparison, GatePolicy, GateReport, GateVerdict, judge};
+pub use outcome::{Evaluation, EventResult, HomeResult, Share, Summary};
+pub use rival::{StaticZ, evaluate_static_z};
+pub use watch::{TestHome, evaluate};

@@ -1,0 +1,111 @@
+//! Uncertainty over homes: the percentile bootstrap (Efron 1979), seeded.
+
+use rand::{RngExt as _, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::outcome::{Evaluation, Share};
+
+/// A figure with its interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Lower end.
+    pub low: f64,
+    /// The figure on all homes.
+    pub point: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+/// The difference in strict recall, `left` − `right`, with a percentile interval of the given coverage. Homes are drawn with
+/// replacement, the same homes on both sides, so what makes a home hard cancels out. Homes are paired by position.
+///
+/// With fewer than two homes the interval is as wide as recall itself: one home proves nothing about another.
+#[must_use]
+pub fn paired_difference(
+    left: &Evaluation,
+    right: &Evaluation,
+    coverage: f64,
+    resamples: usize,
+    seed: u64,
+) -> Interval {
+    let pairs: Vec<(Share, Share)> =
+        left.homes.iter().zip(&right.homes).map(|(left, right)| (left.recall(), right.recall())).collect();
+    let point = difference(pairs.iter());
+    if pairs.len() < 2 {
+        return Interval { low: -1.0, point, high: 1.0 };
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut drawn: Vec<f64> = (0..resamples)
+        .map(|_| difference((0..pairs.len()).map(|_| &pairs[rng.random_range(0..pairs.len())])))
+        .collect();
+    drawn.sort_by(f64::total_cmp);
+    let tail = (1.0 - coverage) / 2.0;
+    let at = |share: f64| drawn[((drawn.len() - 1) as f64 * share).round() as usize];
+    if drawn.is_empty() {
+        Interval { low: -1.0, point, high: 1.0 }
+    } else {
+        Interval { low: at(tail), point, high: at(1.0 - tail) }
+    }
+}
+
+/// Recall pooled over the events of the given homes, left − right.
+fn difference<'a>(pairs: impl Iterator<Item = &'a (Share, Share)>) -> f64 {
+    let (mut left, mut right) = (Share::default(), Share::default());
+    for (one, other) in pairs {
+        left = Share { found: left.found + one.found, all: left.all + one.all };
+        right = Share { found: right.found + other.found, all: right.all + other.all };
+    }
+    left.ratio() - right.ratio()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::outcome::{EventResult, HomeResult};
+    use super::*;
+    use crate::dataset::LabelOrigin;
+
+    fn evaluation(found_of_ten: &[usize]) -> Evaluation {
+        let event = |found| EventResult {
+            family: "spike".to_owned(),
+            class: "power".to_owned(),
+            origin: LabelOrigin::Injected,
+            found,
+            delay_s: None,
+        };
+        let home = |(number, found): (usize, &usize)| HomeResult {
+            home: format!("home-{number}"),
+            weeks: 1.0,
+            events: (0..10).map(|index| event(index < *found)).collect(),
+            false_alarms: 0,
+        };
+        Evaluation { homes: found_of_ten.iter().enumerate().map(home).collect() }
+    }
+
+    #[test]
+    fn the_same_detector_twice_differs_by_exactly_nothing() {
+        let same = evaluation(&[3, 9, 5, 1]);
+        assert_eq!(paired_difference(&same, &same, 0.9, 500, 1), Interval { low: 0.0, point: 0.0, high: 0.0 });
+    }
+
+    #[test]
+    fn an_advantage_on_every_home_excludes_zero_and_one_on_a_single_home_does_not() {
+        let base = evaluation(&[3, 4, 5, 4, 3, 5]);
+        let everywhere = paired_difference(&evaluation(&[5, 6, 7, 6, 5, 7]), &base, 0.9, 1000, 1);
+        let once = paired_difference(&evaluation(&[9, 4, 5, 4, 3, 5]), &base, 0.9, 1000, 1);
+        assert!(everywhere.low > 0.0, "{everywhere:?}");
+        assert!(once.low <= 0.0, "{once:?}");
+    }
+
+    #[test]
+    fn one_home_proves_nothing() {
+        let interval = paired_difference(&evaluation(&[10]), &evaluation(&[0]), 0.9, 100, 1);
+        assert_eq!(interval, Interval { low: -1.0, point: 1.0, high: 1.0 });
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_interval() {
+        let (left, right) = (evaluation(&[5, 6, 7, 1]), evaluation(&[3, 4, 5, 4]));
+        assert_eq!(paired_difference(&left, &right, 0.9, 300, 9), paired_difference(&left, &right, 0.9, 300, 9));
+    }
+}

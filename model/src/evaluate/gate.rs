@@ -1,0 +1,161 @@
+//! The gate: whether a candidate may speak in homes. An honest Hold beats a pretty promotion.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::bootstrap::{Interval, paired_difference};
+use super::outcome::{Evaluation, Share, Summary};
+
+/// What the gate asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GatePolicy {
+    /// False alarms a home-week that residents asked for.
+    pub budget_per_week: f64,
+    /// Most false alarms, as a multiple of the budget. 1.4 is the goal's upper end.
+    pub budget_ratio_max: f64,
+    /// Coverage of the intervals.
+    pub coverage: f64,
+    /// Bootstrap resamples.
+    pub resamples: usize,
+    /// Seed of the bootstrap.
+    pub seed: u64,
+    /// Fewest events on which anything is judged.
+    pub events_min: u32,
+    /// Fewest events of a class or family on which a loss counts; below it the figure is noise.
+    pub slice_events_min: u32,
+    /// Largest loss of recall in any class or family against the best of the others.
+    pub slice_loss_max: f64,
+}
+
+impl Default for GatePolicy {
+    fn default() -> Self {
+        Self {
+            budget_per_week: 1.0,
+            budget_ratio_max: 1.4,
+            coverage: 0.9,
+            resamples: 2000,
+            seed: 1,
+            events_min: 40,
+            slice_events_min: 12,
+            slice_loss_max: 0.15,
+        }
+    }
+}
+
+/// The gate's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[must_use]
+pub enum GateVerdict {
+    /// The candidate may be released.
+    Promote,
+    /// It may not.
+    Hold {
+        /// Why: whole sentences with figures.
+        reasons: Vec<String>,
+    },
+}
+
+/// The candidate held against one other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// `routine detector`, `champion` or `replay without feedback`.
+    pub against: String,
+    /// Strict recall of the candidate minus the other's.
+    pub recall: Interval,
+}
+
+/// All that the gate looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GateReport {
+    /// The gate's word.
+    pub verdict: GateVerdict,
+    /// The candidate's figures.
+    pub candidate: Summary,
+    /// The routine detector's.
+    pub routine: Summary,
+    /// The champion's, if there is one.
+    pub champion: Option<Summary>,
+    /// Those of the same training without feedback, if that was run.
+    pub control: Option<Summary>,
+    /// Pair by pair.
+    pub comparisons: Vec<Comparison>,
+    /// What was asked for.
+    pub policy: GatePolicy,
+}
+
+/// Judges a candidate on homes held out from training; all evaluations are of the same homes in the same order.
+///
+/// It must beat the routine detector, the champion, and (when feedback was used) the same training without feedback, each
+/// with a paired interval above zero; keep the false-alarm budget; and lose in no class and no family of some size.
+pub fn judge(
+    candidate: &Evaluation,
+    routine: &Evaluation,
+    champion: Option<&Evaluation>,
+    control: Option<&Evaluation>,
+    policy: &GatePolicy,
+) -> GateReport {
+    let summary = candidate.summary();
+    let mut reasons = Vec::new();
+    if summary.recall.all < policy.events_min {
+        let (all, min) = (summary.recall.all, policy.events_min);
+        reasons.push(format!("only {all} events on held-out homes; at least {min} are needed to judge"));
+    }
+    let limit = policy.budget_per_week * policy.budget_ratio_max;
+    if summary.false_alarms_per_week > limit {
+        let rate = summary.false_alarms_per_week;
+        reasons.push(format!("{rate:.2} false alarms a home-week on held-out homes; at most {limit:.2} are allowed"));
+    }
+    let rivals = [("routine detector", Some(routine)), ("champion", champion), ("replay without feedback", control)];
+    let mut comparisons = Vec::new();
+    for (name, rival) in rivals {
+        let Some(rival) = rival else { continue };
+        let recall = paired_difference(candidate, rival, policy.coverage, policy.resamples, policy.seed);
+        if recall.low <= 0.0 {
+            let Interval { low, point, high } = recall;
+            reasons.push(format!(
+                "recall against the {name} is {point:+.3}, interval {low:+.3} to {high:+.3}: not above zero"
+            ));
+        }
+        let other = rival.summary();
+        slices("class", name, &summary.by_class, &other.by_class, policy, &mut reasons);
+        slices("family", name, &summary.by_family, &other.by_family, policy, &mut reasons);
+        comparisons.push(Comparison { against: name.to_owned(), recall });
+    }
+    GateReport {
+        verdict: if reasons.is_empty() { GateVerdict::Promote } else { GateVerdict::Hold { reasons } },
+        candidate: summary,
+        routine: routine.summary(),
+        champion: champion.map(Evaluation::summary),
+        control: control.map(Evaluation::summary),
+        comparisons,
+        policy: policy.clone(),
+    }
+}
+
+/// A gain on average must not be paid for by one kind of sensor or fault.
+fn slices(
+    what: &str,
+    rival: &str,
+    candidate: &BTreeMap<String, Share>,
+    other: &BTreeMap<String, Share>,
+    policy: &GatePolicy,
+    reasons: &mut Vec<String>,
+) {
+    for (slice, share) in candidate {
+        let before = other.get(slice).copied().unwrap_or_default();
+        let loss = before.ratio() - share.ratio();
+        if share.all >= policy.slice_events_min && loss > policy.slice_loss_max {
+            reasons.push(format!(
+                "{what} {slice}: recall {:.2} against {:.2} of the {rival}, on {} events",
+                share.ratio(),
+                before.ratio(),
+                share.all
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

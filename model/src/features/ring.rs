@@ -1,0 +1,73 @@
+//! A fixed number of the newest values, one for each step.
+
+/// The last `capacity` values; what was never pushed is NaN.
+#[derive(Debug, Clone)]
+pub(crate) struct Ring {
+    values: Box<[f32]>,
+    /// Where the next value goes.
+    head: usize,
+}
+
+impl Ring {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { values: vec![f32::NAN; capacity].into_boxed_slice(), head: 0 }
+    }
+
+    pub(crate) fn push(&mut self, value: f32) {
+        self.values[self.head] = value;
+        self.head = if self.head + 1 == self.values.len() { 0 } else { self.head + 1 };
+    }
+
+    /// The value `back` steps before the newest (0 is the newest); NaN beyond what is kept.
+    pub(crate) fn back(&self, back: usize) -> f32 {
+        let length = self.values.len();
+        if back >= length {
+            return f32::NAN;
+        }
+        let index = self.head + length - 1 - back;
+        self.values[if index >= length { index - length } else { index }]
+    }
+
+    /// The newest `count` values as two runs; together oldest first.
+    pub(crate) fn newest(&self, count: usize) -> (&[f32], &[f32]) {
+        let count = count.min(self.values.len());
+        if count <= self.head {
+            (&[], &self.values[self.head - count..self.head])
+        } else {
+            let wrapped = count - self.head;
+            (&self.values[self.values.len() - wrapped..], &self.values[..self.head])
+        }
+    }
+
+    /// Copies everything into `out`, oldest first.
+    pub(crate) fn copy_into(&self, out: &mut Vec<f32>) {
+        out.clear();
+        out.extend_from_slice(&self.values[self.head..]);
+        out.extend_from_slice(&self.values[..self.head]);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.values.fill(f32::NAN);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_values_come_back_in_order_across_the_wrap() {
+        let mut ring = Ring::new(4);
+        for value in 1..=6 {
+            ring.push(value as f32);
+        }
+        assert_eq!(ring.back(0), 6.0);
+        assert_eq!(ring.back(3), 3.0);
+        assert!(ring.back(4).is_nan());
+        let (old, new) = ring.newest(3);
+        assert_eq!([old, new].concat(), [4.0, 5.0, 6.0]);
+        let mut all = Vec::new();
+        ring.copy_into(&mut all);
+        assert_eq!(all, [3.0, 4.0, 5.0, 6.0]);
+    }
+}

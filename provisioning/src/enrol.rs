@@ -1,0 +1,148 @@
+//! Enrolment: a claim token and a signing request become a certificate.
+
+use hearthwatch_protocol::HomeId;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::acl::{Identity, IdentityError};
+use crate::authority::{Authority, AuthorityError, CSR_BYTES_MAX};
+use crate::claims::{ClaimError, Claims, sha256_hex};
+use crate::files::{self, FileError};
+use crate::layout::Layout;
+
+/// Largest body of `POST /enroll` that is worth reading, in bytes: the request and a KiB for token and name.
+pub const BODY_BYTES_MAX: usize = CSR_BYTES_MAX + 1024;
+
+/// Body of `POST /enroll`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnrolRequest {
+    /// Who wants in.
+    pub home: HomeId,
+    /// The claim token. Never logged.
+    pub token: String,
+    /// PKCS#10 signing request, PEM; its key never leaves the home.
+    pub csr: String,
+}
+
+/// Answer to `POST /enroll`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrolReply {
+    /// The home's certificate, PEM.
+    pub certificate: String,
+    /// The authority to trust, PEM.
+    pub ca: String,
+    /// The first TUF root to trust, JSON text.
+    pub root: String,
+}
+
+/// Why a home was not let in.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    /// The name is kept for others.
+    #[error(transparent)]
+    Name(#[from] IdentityError),
+    /// The signing request is no good.
+    #[error(transparent)]
+    Request(AuthorityError),
+    /// The token is no good.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+}
+
+impl EnrolError {
+    /// One word for counters and for the answer over HTTP.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Name(_) => "reserved_name",
+            Self::Request(AuthorityError::Request(_)) => "bad_request",
+            Self::Request(AuthorityError::RequestName { .. }) => "other_name",
+            Self::Request(_) => "unavailable",
+            Self::Claim(error) => error.reason(),
+        }
+    }
+}
+
+/// The desk at which homes enrol; used by the aggregator's `POST /enroll`. Blocks on small files.
+pub struct Enroller {
+    authority: Authority,
+    claims: Claims,
+    tuf_root: String,
+    days: u32,
+}
+
+impl Enroller {
+    /// Opens the desk for the installation in `layout`; certificates live `days` days.
+    ///
+    /// # Errors
+    /// [`AuthorityError`] when the authority's files or the TUF root are missing, open to others or damaged.
+    pub fn load(layout: &Layout, days: u32) -> Result<Self, AuthorityError> {
+        let authority = Authority::load(layout)?;
+        let tuf_root = files::read_text(&layout.tuf_root()).map_err(|error: FileError| AuthorityError::File(error))?;
+        Ok(Self { authority, claims: Claims::at(layout.claims()), tuf_root, days })
+    }
+
+    /// Lets a home in. The token is used up on disk before the certificate is handed out.
+    ///
+    /// # Errors
+    /// [`EnrolError`]; a request that is no good does not use the token up.
+    pub fn enrol(&self, request: &EnrolRequest, now: Timestamp) -> Result<EnrolReply, EnrolError> {
+        let identity = Identity::home(request.home.clone())?;
+        let certificate =
+            self.authority.sign_request(&request.csr, &identity, now, self.days).map_err(EnrolError::Request)?;
+        let key_sha256 = key_sha256(&certificate)
+            .ok_or_else(|| EnrolError::Request(AuthorityError::Request("its key cannot be read".to_owned())))?;
+        self.claims.redeem(&request.token, &request.home, &key_sha256, now)?;
+        Ok(EnrolReply { certificate, ca: self.authority.certificate_pem().to_owned(), root: self.tuf_root.clone() })
+    }
+}
+
+fn key_sha256(certificate_pem: &str) -> Option<String> {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(certificate_pem.as_bytes()).ok()?;
+    Some(sha256_hex(pem.parse_x509().ok()?.public_key().raw))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authority::SigningRequest;
+    use crate::claims::TOKEN_LIFE;
+    use crate::init;
+
+    fn now() -> Timestamp {
+        "2026-03-01T12:00:00Z".parse().unwrap()
+    }
+
+    fn home() -> HomeId {
+        HomeId::new("home-7").unwrap()
+    }
+
+    #[test]
+    fn a_token_and_a_request_become_a_certificate_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        init::run(&layout, &init::Options::default(), now()).unwrap();
+        let desk = Enroller::load(&layout, 30).unwrap();
+        let token = Claims::at(layout.claims()).issue(&home(), now(), TOKEN_LIFE).unwrap();
+        let ask = |home: &HomeId, token: &str| EnrolRequest {
+            home: home.clone(),
+            token: token.to_owned(),
+            csr: SigningRequest::new(home).unwrap().request_pem,
+        };
+
+        let bad = EnrolRequest { csr: "no request".to_owned(), ..ask(&home(), token.reveal()) };
+        assert_eq!(desk.enrol(&bad, now()).unwrap_err().reason(), "bad_request");
+        assert_eq!(desk.enrol(&ask(&home(), "hwc_guess"), now()).unwrap_err().reason(), "unknown_token");
+
+        let good = ask(&home(), token.reveal());
+        let reply = desk.enrol(&good, now()).unwrap();
+        assert!(reply.certificate.starts_with("-----BEGIN CERTIFICATE-----"));
+        assert!(reply.root.contains("\"_type\": \"root\""));
+        desk.enrol(&good, now()).expect("the same key may ask again");
+        assert_eq!(desk.enrol(&ask(&home(), token.reveal()), now()).unwrap_err().reason(), "used_token");
+
+        let aggregator = HomeId::new("aggregator").unwrap();
+        assert_eq!(desk.enrol(&ask(&aggregator, token.reveal()), now()).unwrap_err().reason(), "reserved_name");
+    }
+}

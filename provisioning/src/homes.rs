@@ -1,0 +1,149 @@
+//! Adding a home: a bundle to hand over, and either a claim token or a certificate made here.
+
+use hearthwatch_protocol::HomeId;
+use jiff::Timestamp;
+
+use crate::acl::{Identity, IdentityError};
+use crate::authority::{Authority, AuthorityError};
+use crate::claims::{ClaimError, ClaimToken, Claims, TOKEN_LIFE};
+use crate::files::{self, FileError};
+use crate::layout::{HomeFiles, Layout};
+
+/// Why a home could not be added.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// The name is not one for a home.
+    #[error(transparent)]
+    Name(#[from] IdentityError),
+    /// The authority cannot sign.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// The claims cannot be kept.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// Whether something was made, or was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Made now.
+    Created,
+    /// There before; left as it was.
+    Kept,
+}
+
+/// Makes key and certificate for `home` here, in the directory that is then copied to it. A home that has a
+/// certificate keeps it.
+///
+/// # Errors
+/// [`HomeError`].
+pub fn issue(layout: &Layout, home: &HomeId, now: Timestamp, days: u32) -> Result<(HomeFiles, Outcome), HomeError> {
+    let identity = Identity::home(home.clone())?;
+    let bundle = bundle(layout, home)?;
+    if bundle.cert().exists() {
+        return Ok((bundle, Outcome::Kept));
+    }
+    let issued = Authority::load(layout)?.issue_client(&identity, now, days)?;
+    // The certificate last: it says that the pair is whole.
+    files::write_private(&bundle.key(), issued.key_pem.as_bytes())?;
+    files::write_public(&bundle.cert(), issued.certificate_pem.as_bytes())?;
+    Ok((bundle, Outcome::Created))
+}
+
+/// What came of asking for a token.
+#[derive(Debug)]
+pub enum Token {
+    /// A new one, shown only now.
+    New {
+        /// The token.
+        token: ClaimToken,
+        /// Until when it can be used.
+        expires_at: Timestamp,
+    },
+    /// One is open already; it cannot be shown again.
+    Open {
+        /// Until when it can be used.
+        expires_at: Timestamp,
+    },
+    /// The home has enrolled with an earlier one.
+    Enrolled {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// Makes a claim token for `home`, unless it has an open one or has used one and `again` is false.
+///
+/// # Errors
+/// [`HomeError`].
+pub fn token(layout: &Layout, home: &HomeId, now: Timestamp, again: bool) -> Result<Token, HomeError> {
+    Identity::home(home.clone())?;
+    let claims = Claims::at(layout.claims());
+    if !again {
+        for claim in claims.list()?.iter().rev().filter(|claim| claim.home == *home) {
+            if let Some(used) = &claim.used {
+                return Ok(Token::Enrolled { at: used.at });
+            }
+            if claim.is_open(now) {
+                return Ok(Token::Open { expires_at: claim.expires_at });
+            }
+        }
+    }
+    let token = claims.issue(home, now, TOKEN_LIFE)?;
+    Ok(Token::New { token, expires_at: now.saturating_add(TOKEN_LIFE).unwrap_or(Timestamp::MAX) })
+}
+
+/// The directory for a home with what it must trust: the authority and the first TUF root.
+///
+/// # Errors
+/// [`HomeError::File`] when `init` has not run here, or the directory cannot be written.
+pub fn bundle(layout: &Layout, home: &HomeId) -> Result<HomeFiles, HomeError> {
+    let ca = files::read(&layout.ca_cert())?;
+    let root = files::read(&layout.tuf_root())?;
+    let bundle = layout.home(home);
+    files::make_dir(bundle.root())?;
+    for (path, bytes) in [(bundle.ca(), ca), (bundle.tuf_root(), root)] {
+        if !matches!(files::read(&path), Ok(found) if found == bytes) {
+            files::write_public(&path, &bytes)?;
+        }
+    }
+    Ok(bundle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::init;
+
+    fn now() -> Timestamp {
+        "2026-03-01T12:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn adding_a_home_twice_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        init::run(&layout, &init::Options::default(), now()).unwrap();
+        let home = HomeId::new("home-7").unwrap();
+        let (files, outcome) = issue(&layout, &home, now(), 30).unwrap();
+        assert_eq!(outcome, Outcome::Created);
+        let before = std::fs::read(files.cert()).unwrap();
+        let (files, outcome) = issue(&layout, &home, now(), 30).unwrap();
+        assert_eq!((outcome, std::fs::read(files.cert()).unwrap()), (Outcome::Kept, before));
+
+        assert!(matches!(token(&layout, &home, now(), false).unwrap(), Token::New { .. }));
+        assert!(matches!(token(&layout, &home, now(), false).unwrap(), Token::Open { .. }));
+        assert!(matches!(token(&layout, &home, now(), true).unwrap(), Token::New { .. }));
+    }
+
+    #[test]
+    fn a_home_cannot_be_added_before_init() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let error = issue(&layout, &HomeId::new("home-7").unwrap(), now(), 30).unwrap_err();
+        assert!(matches!(error, HomeError::File(FileError::Missing(_))), "{error}");
+    }
+}
