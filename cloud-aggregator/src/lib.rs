@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod page;
 pub mod release;
 pub mod release_desk;
+pub mod serve;
 pub mod shelf;
 pub mod state;
 pub mod store;
