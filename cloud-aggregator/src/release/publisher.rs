@@ -139,7 +139,8 @@ const SUMMARY_FIGURES: [&str; 4] = ["homes", "home_weeks", "recall", "false_alar
 /// What clients may read of the gate's report before they download: the verdict and the candidate's figures.
 fn summary(report: &str, report_sha256: &str, by: &str) -> Value {
     let report: Value = serde_json::from_str(report).unwrap_or_default();
-    let of_candidate = |name: &str| (name, report.get("candidate").and_then(|candidate| candidate.get(name)));
+    let candidate = report.get("candidate");
+    let of_candidate = |name: &'static str| (name, candidate.and_then(|candidate| candidate.get(name)));
     let figures: BTreeMap<_, _> = SUMMARY_FIGURES.map(of_candidate).into();
     let picked = json!({"verdict": report.get("verdict"), "candidate": figures});
     let fits = picked.to_string().len() <= SUMMARY_BYTES_MAX;
