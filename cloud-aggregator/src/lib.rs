@@ -21,3 +21,6 @@ pub mod state;
 pub mod store;
 pub mod token;
 pub mod training;
+
+#[cfg(test)]
+mod testing;
