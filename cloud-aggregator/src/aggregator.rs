@@ -21,6 +21,9 @@ use crate::state::{AppState, NoRelease, ReleaseError, ReleaseHook};
 use crate::store::{RunRow, RunTrigger, SqliteStore, Store, StoreError, blocking};
 use crate::training::{Job, Learner, Trainer, TrainingError, TrainingHandle, TrainingStatus};
 
+/// Name of the database in the data directory.
+pub const DATABASE_FILE: &str = "aggregator.db";
+
 /// How long the parts get to finish what they are at; then they are cut off.
 pub const DRAIN_SECONDS: u64 = 5;
 
@@ -32,13 +35,15 @@ pub struct Options {
     pub learner: Arc<dyn Learner>,
     /// Signs and publishes; without it a promoted model waits.
     pub hook: Option<Arc<dyn ReleaseHook>>,
+    /// Where the program counts; the release hook's own numbers may be in it already.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Options {
     /// The machine's clock, and nothing that signs.
     #[must_use]
     pub fn new(learner: Arc<dyn Learner>) -> Self {
-        Self { clock: Arc::new(SystemClock), learner, hook: None }
+        Self { clock: Arc::new(SystemClock), learner, hook: None, metrics: Arc::new(Metrics::new()) }
     }
 }
 
@@ -81,11 +86,10 @@ impl Aggregator {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
-        let Options { clock, learner, hook } = options;
+        let Options { clock, learner, hook, metrics } = options;
         std::fs::create_dir_all(&config.data)
             .map_err(|source| StartError::Data { path: config.data.clone(), source })?;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.data.join("aggregator.db"))?);
-        let metrics = Arc::new(Metrics::new());
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.data.join(DATABASE_FILE))?);
         let shelf = Shelf::new(&config.data);
         let hook = hook.unwrap_or_else(|| Arc::new(NoRelease));
         let releases =

@@ -10,8 +10,7 @@ use anyhow::Context;
 use clap::Args;
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, Voice};
-use hearthwatch_model::features::{FEATURES, WINDOW_STEPS};
-use hearthwatch_model::grid::STEP_SECONDS;
+use hearthwatch_model::grid::{FEATURES, STEP_SECONDS, WINDOW_STEPS};
 use hearthwatch_model::reading::{EntityInfo, Reading, Value};
 
 /// How much is measured.

@@ -83,3 +83,6 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 use super::{Http, router};
 use crate::clock::ManualClock;
 use crate::store::Role;
-use crate::testing::{Bench, NOW};
+use crate::bench::{Bench, NOW};
 use crate::token;
 
 /// An aggregator and its API, with a token for each role.

@@ -70,6 +70,11 @@ impl EventRate {
         self.recent.iter().sum()
     }
 
+    /// Switches that an hour like this one usually has.
+    pub(crate) fn usual(&self) -> f32 {
+        self.rate()
+    }
+
     /// Evidence: Chernoff's bound on the Poisson tail, tempered by the dispersion that was seen.
     pub(crate) fn evidence(&self) -> f32 {
         let count = self.last_hour() as f32;

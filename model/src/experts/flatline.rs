@@ -43,14 +43,19 @@ impl Flatline {
         self.run
     }
 
+    /// The longest run that is nothing special, in steps.
+    pub(crate) fn usual_run(&self) -> u32 {
+        self.longest.longest().0.max(RUN_FLOOR_STEPS)
+    }
+
     /// Evidence on the routine score's scale.
     pub(crate) fn evidence(&self) -> f32 {
         if self.longest.completed() < CHANGES_MIN {
             return f32::NEG_INFINITY;
         }
-        let (longest, rest) = self.longest.longest();
+        let (_, rest) = self.longest.longest();
         let patience = if self.value == rest || self.value == 0.0 { REST_PATIENCE } else { 1.0 };
-        evidence(self.run as f32 / (longest.max(RUN_FLOOR_STEPS) as f32 * patience))
+        evidence(self.run as f32 / (self.usual_run() as f32 * patience))
     }
 
     pub(crate) fn next_day(&mut self) {

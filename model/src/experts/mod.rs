@@ -8,5 +8,6 @@ pub(crate) mod heartbeat;
 mod longest;
 pub(crate) mod peers;
 mod ridge;
+pub(crate) mod routine;
 pub(crate) mod tail;
 pub(crate) mod time_in_state;

@@ -16,6 +16,8 @@ const HOUR_PRIOR: f32 = 3.0;
 pub(crate) const DAILY_FADE: f32 = 0.97;
 /// Leavings that must have been seen of a state before its length can mean anything.
 const LEAVINGS_MIN: f32 = 5.0;
+/// The longest stay that is taken in whole, in steps: a fortnight.
+const STAY_STEPS_MAX: u32 = 2016;
 const STEPS_PER_WEEK: f32 = 1008.0;
 
 /// What is learnt of one of the two states.
@@ -59,19 +61,16 @@ impl TimeInState {
         if let Some(before) = self.current {
             self.watched += 1.0;
             let left = switches > 0 || before != now;
-            let bucket = bucket(self.elapsed);
-            let base = self.states[usize::from(before)].base_hazard(bucket);
-            let hazard = self.states[usize::from(before)].hazard(bucket, hour);
-            let learnt = &mut self.states[usize::from(before)];
-            learnt.trials[bucket] += 1.0;
-            learnt.hour_expected[hour] += base;
-            if left {
-                learnt.leavings[bucket] += 1.0;
-                learnt.hour_leavings[hour] += 1.0;
-            } else {
+            if !left {
+                let hazard = self.states[usize::from(before)].hazard(bucket(self.elapsed), hour);
                 self.survived += -(1.0 - hazard).ln();
                 self.elapsed = self.elapsed.saturating_add(1);
                 return;
+            }
+            self.states[usize::from(before)].learn(self.elapsed, hour);
+            if switches >= 2 {
+                // There and back within the step: a short stay in the other state.
+                self.states[usize::from(!before)].learn(0, hour);
             }
         }
         self.current = Some(now);
@@ -84,10 +83,20 @@ impl TimeInState {
         self.elapsed
     }
 
+    /// The state now; none while it is not known.
+    pub(crate) fn current(&self) -> Option<bool> {
+        self.current
+    }
+
+    /// How often a state was left lately, with the weight that is left of it.
+    pub(crate) fn times(&self, state: bool) -> f32 {
+        self.states[usize::from(state)].leavings.iter().sum()
+    }
+
     /// Evidence: −ln of how often a week a stay as long as this is expected.
     pub(crate) fn evidence(&self) -> f32 {
         let Some(current) = self.current else { return f32::NEG_INFINITY };
-        let leavings: f32 = self.states[usize::from(current)].leavings.iter().sum();
+        let leavings = self.times(current);
         if leavings < LEAVINGS_MIN || self.watched < 1.0 {
             return f32::NEG_INFINITY;
         }
@@ -111,6 +120,20 @@ fn bucket(elapsed: u32) -> usize {
 }
 
 impl State {
+    /// Takes in a stay that is over; one that lasts must not vouch for itself. `hour` is the hour of the week it ended.
+    fn learn(&mut self, elapsed: u32, hour: usize) {
+        let stay = elapsed.min(STAY_STEPS_MAX);
+        let base: [f32; BUCKETS] = std::array::from_fn(|at| self.base_hazard(at));
+        for back in 0..=stay {
+            let at = bucket(stay - back);
+            self.trials[at] += 1.0;
+            // Six steps an hour; the exact minute matters little over a stay.
+            self.hour_expected[(hour + 168 * 3 - back as usize / 6) % 168] += base[at];
+        }
+        self.leavings[bucket(stay)] += 1.0;
+        self.hour_leavings[hour] += 1.0;
+    }
+
     /// Hazard by elapsed time alone; each bucket leans on the one before it.
     fn base_hazard(&self, bucket: usize) -> f32 {
         let trials: f32 = self.trials.iter().sum();

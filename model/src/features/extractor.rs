@@ -1,41 +1,203 @@
 //! The streaming feature extractor of one home.
 
-use crate::features::EntityStep;
-use crate::reading::{EntityInfo, Reading};
+use jiff::tz::TimeZone;
 
-/// Turns readings into features, step by step.
+use crate::experts::peers::fit_home;
+use crate::experts::routine::{judge_number, judge_switching, warns};
+use crate::features::EntityStep;
+use crate::features::calendar::LocalTime;
+use crate::features::entity::{Draft, Entity};
+use crate::features::intake::Closed;
+use crate::features::robust::median_of_few;
+use crate::grid::{HISTORY_STEPS, STEP_SECONDS};
+use crate::reading::{EntityInfo, Reading, Value};
+
+const DAY_SECONDS: i64 = 86_400;
+/// A home in which nothing was heard for longer is silent as a whole: one hour.
+const HOME_QUIET_SECONDS: i64 = 3600;
+
+/// Turns readings into features, step by step; strictly causal.
+///
+/// Owns each entity's history of 14 days, the experts fitted to it (at the first step of a UTC day) and the last 16 hours
+/// of feature rows.
 #[derive(Debug)]
 pub struct FeatureExtractor {
-    timezone: jiff::tz::TimeZone,
-    entities: Vec<EntityInfo>,
+    timezone: TimeZone,
+    entities: Vec<Entity>,
+    closed: Option<i64>,
 }
 
 impl FeatureExtractor {
     /// An extractor without entities; `timezone` is the home's, for the time of day.
     #[must_use]
-    pub fn new(timezone: jiff::tz::TimeZone) -> Self {
-        Self { timezone, entities: Vec::new() }
+    pub fn new(timezone: TimeZone) -> Self {
+        Self { timezone, entities: Vec::new(), closed: None }
     }
 
     /// Adds an entity and returns its index. The same id again returns the index it has.
     pub fn add_entity(&mut self, info: EntityInfo) -> u32 {
-        self.entities.push(info);
-        u32::try_from(self.entities.len() - 1).unwrap_or(u32::MAX)
+        let known = self.entities.iter().position(|entity| entity.info.entity_id == info.entity_id);
+        let index = known.unwrap_or_else(|| {
+            let mut entity = Entity::new(info);
+            if let Some(closed) = self.closed {
+                // It joins a running home: its first step is the next one.
+                entity.intake.close(closed);
+            }
+            self.entities.push(entity);
+            self.entities.len() - 1
+        });
+        u32::try_from(index).unwrap_or(u32::MAX)
     }
 
-    /// Takes one reading.
-    pub fn observe(&mut self, _reading: &Reading) {
-        let _ = &self.timezone;
+    /// Takes one reading. Readings of entities that were never added are dropped.
+    pub fn observe(&mut self, reading: &Reading) {
+        if let Some(entity) = self.entities.get_mut(reading.entity as usize) {
+            entity.intake.offer(reading.at, reading.value);
+        }
     }
 
-    /// Closes the step that ends at `step_end`: one [`EntityStep`] for each entity, in order.
-    pub fn close_step(&mut self, _step_end: i64) -> Vec<EntityStep> {
-        Vec::new()
+    /// Whether a reading has a value that its quantity cannot have.
+    pub(crate) fn is_broken(&self, entity: u32, value: Value) -> bool {
+        self.entities.get(entity as usize).is_some_and(|entity| entity.intake.is_broken(value))
+    }
+
+    /// How often a sensor that exists to warn did so lately, when turning on is an alarm by itself; else none.
+    pub(crate) fn warns(&self, entity: u32, value: Value) -> Option<f32> {
+        let entity = self.entities.get(entity as usize)?;
+        let switching = entity.switching().filter(|switching| warns(entity.info.class, switching))?;
+        let turned_on = value == Value::Binary(true) && switching.stay.current() != Some(true);
+        turned_on.then(|| switching.stay.times(true))
+    }
+
+    /// The end of the last closed step.
+    pub(crate) fn closed(&self) -> Option<i64> {
+        self.closed
+    }
+
+    /// Closes the step that ends at `step_end` (drawn back to the grid): one [`EntityStep`] for each entity, in order.
+    /// Nothing for a step that is closed already. Steps that were left out count as steps in which nothing was known; the
+    /// work is bounded however many they are.
+    pub fn close_step(&mut self, step_end: i64) -> Vec<EntityStep> {
+        let at = step_end.div_euclid(STEP_SECONDS) * STEP_SECONDS;
+        if self.closed.is_some_and(|closed| at <= closed) {
+            return Vec::new();
+        }
+        self.skip_to(at);
+        let local = LocalTime::at(at, &self.timezone);
+        let closed = self.close_intakes(at);
+        let mut scratch = Vec::new();
+        let drafts: Vec<Draft> = self
+            .entities
+            .iter_mut()
+            .zip(&closed)
+            .map(|(entity, closed)| entity.advance(at, closed, local, &mut scratch))
+            .collect();
+        let residuals: Vec<f32> = drafts.iter().map(|draft| draft.residual).collect();
+        let steps =
+            drafts.into_iter().enumerate().map(|(index, draft)| self.finish(index, at, draft, &residuals)).collect();
+        self.closed = Some(at);
+        if at % DAY_SECONDS == 0 {
+            self.entities.iter_mut().for_each(Entity::next_day);
+            self.refit();
+        }
+        steps
     }
 
     /// The last `WINDOW_STEPS × FEATURES` features of an entity, oldest first; none before that many steps.
     #[must_use]
-    pub fn window(&self, _entity: u32) -> Option<Vec<f32>> {
-        None
+    pub fn window(&self, entity: u32) -> Option<Vec<f32>> {
+        self.entities.get(entity as usize)?.window()
+    }
+
+    fn skip_to(&mut self, at: i64) {
+        let Some(closed) = self.closed else { return };
+        let skipped = (at - closed) / STEP_SECONDS - 1;
+        if skipped <= 0 {
+            return;
+        }
+        let steps = usize::try_from(skipped).unwrap_or(usize::MAX).min(HISTORY_STEPS);
+        // Midnights among the skipped steps; more than a fortnight of them forget nothing more.
+        let last_skipped = at - STEP_SECONDS;
+        let midnights = (last_skipped.div_euclid(DAY_SECONDS) - closed.div_euclid(DAY_SECONDS)).clamp(0, 14);
+        for entity in &mut self.entities {
+            entity.skip(steps);
+            (0..midnights).for_each(|_| entity.next_day());
+        }
+        if midnights > 0 {
+            self.refit();
+        }
+    }
+
+    fn close_intakes(&mut self, at: i64) -> Vec<Closed> {
+        let closed: Vec<Closed> = self.entities.iter_mut().map(|entity| entity.intake.close(at)).collect();
+        for (entity, closed) in self.entities.iter_mut().zip(&closed) {
+            if closed.heard {
+                entity.last_heard = Some(at);
+            }
+        }
+        // The newest word of the home, and the newest of somebody else than who said that.
+        let (mut newest, mut second, mut who) = (i64::MIN, i64::MIN, usize::MAX);
+        for (index, entity) in self.entities.iter().enumerate() {
+            let heard = entity.last_heard.unwrap_or(i64::MIN);
+            if heard > newest {
+                (second, newest, who) = (newest, heard, index);
+            } else if heard > second {
+                second = heard;
+            }
+        }
+        let alone = self.entities.iter().filter(|entity| entity.last_heard.is_some()).count() <= 1;
+        for (index, (entity, closed)) in self.entities.iter_mut().zip(&closed).enumerate() {
+            let others = if index == who { second } else { newest };
+            let alive = alone || others >= at.saturating_sub(HOME_QUIET_SECONDS);
+            entity.heartbeat.step(closed.heard, closed.interval, alive);
+        }
+        closed
+    }
+
+    fn finish(&mut self, index: usize, at: i64, draft: Draft, residuals: &[f32]) -> EntityStep {
+        let class = self.entities[index].info.class;
+        let mut features = draft.features;
+        let mut peers: Vec<f32> = self
+            .entities
+            .iter()
+            .zip(residuals)
+            .enumerate()
+            .filter(|(other, (entity, residual))| *other != index && entity.info.class == class && !residual.is_nan())
+            .map(|(_, (_, residual))| *residual)
+            .collect();
+        features[10] = median_of_few(&mut peers).unwrap_or(0.0);
+
+        let entity = &mut self.entities[index];
+        let learnt = &entity.learnt;
+        let apart = learnt
+            .peers
+            .as_ref()
+            .filter(|_| !draft.residual.is_nan())
+            .map(|fitted| (fitted.residual(draft.residual, residuals), &fitted.tail));
+        features[17] = apart.map_or(0.0, |(residual, _)| residual.clamp(-12.0, 12.0));
+        let routine = match entity.switching() {
+            Some(switching) => judge_switching(class, draft.ready, switching),
+            None => judge_number(draft.ready, &draft.numeric, apart, &draft.rules, learnt, &draft.normal),
+        };
+        entity.keep_row(&features);
+        EntityStep {
+            entity: u32::try_from(index).unwrap_or(u32::MAX),
+            at,
+            observed: draft.observed,
+            ready: draft.ready,
+            features,
+            routine,
+            band: draft.band,
+            normal: draft.normal,
+        }
+    }
+
+    fn refit(&mut self) {
+        self.entities.iter_mut().for_each(Entity::refit);
+        let residuals: Vec<Vec<f32>> = self.entities.iter().map(Entity::residuals_for_peers).collect();
+        let known: Vec<usize> = self.entities.iter().map(|entity| entity.learnt.known).collect();
+        for (entity, fitted) in self.entities.iter_mut().zip(fit_home(&residuals, &known)) {
+            entity.learnt.peers = fitted;
+        }
     }
 }

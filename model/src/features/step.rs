@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::grid::FEATURES;
 
+/// ln of the 1,008 steps of a week.
+pub(crate) const LN_STEPS_PER_WEEK: f32 = 6.9157;
+
 /// In what way something is unusual; the kind whose evidence speaks loudest names an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -26,6 +29,8 @@ pub enum AnomalyKind {
     TimeInState,
     /// Switching more often than at this hour of the week.
     Rate,
+    /// A sensor that exists to warn, of smoke or water, and hardly ever does.
+    Alert,
     /// A pattern that the network finds unusual and no single rule names.
     Pattern,
 }
@@ -44,14 +49,21 @@ impl AnomalyKind {
             Self::Physics => "physics",
             Self::TimeInState => "time_in_state",
             Self::Rate => "rate",
+            Self::Alert => "alert",
             Self::Pattern => "pattern",
         }
     }
 
-    /// Whether one sample is evidence enough: a broken value needs no second witness.
+    /// Whether it comes from a deterministic rule rather than from statistics.
+    #[must_use]
+    pub fn is_rule(self) -> bool {
+        matches!(self, Self::Flat | Self::Silent | Self::Physics | Self::Alert)
+    }
+
+    /// Whether one sample is evidence enough: a broken value needs no second witness, and smoke cannot wait for one.
     #[must_use]
     pub fn immediate(self) -> bool {
-        self == Self::Physics
+        matches!(self, Self::Physics | Self::Alert)
     }
 }
 
@@ -66,6 +78,14 @@ pub struct Band {
     pub high: f32,
 }
 
+impl Band {
+    /// Whether all three are numbers.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        self.low.is_finite() && self.expected.is_finite() && self.high.is_finite()
+    }
+}
+
 /// The routine detector's judgement of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RoutineScore {
@@ -74,6 +94,24 @@ pub struct RoutineScore {
     pub score: f32,
     /// What speaks loudest.
     pub kind: AnomalyKind,
+    /// The figure behind `kind`, for the reason that is given: the step's value (`Level`, `Pattern`), the unannounced
+    /// move (`Change`), the usual move from step to step (`Noise`), the distance from what the peers say (`Peers`), hours
+    /// (`Flat`, `Silent`, `TimeInState`), switches in an hour (`Rate`), the impossible
+    /// value (`Physics`).
+    pub amount: f32,
+    /// What that figure usually stays below; 0 where the kind needs none. For `Alert`: how often it turned on lately.
+    pub usual: f32,
+}
+
+impl RoutineScore {
+    /// The lowest score: a step like any other, once in every step of the week.
+    pub const FLOOR: f32 = -LN_STEPS_PER_WEEK;
+
+    /// Nothing to say.
+    #[must_use]
+    pub fn calm() -> Self {
+        Self { score: Self::FLOOR, kind: AnomalyKind::Level, amount: 0.0, usual: 0.0 }
+    }
 }
 
 /// Turns a normalised residual (the first feature) into the unit that is shown, and back.

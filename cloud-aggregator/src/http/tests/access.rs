@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Api;
 use crate::http::openapi::document;
 use crate::store::Role;
-use crate::testing::NOW;
+use crate::bench::NOW;
 use crate::token;
 
 /// Every call that wants a token, with the least role that may make it.

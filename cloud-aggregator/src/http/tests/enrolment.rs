@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Answer, Api};
-use crate::testing::{Bench, NOW};
+use crate::bench::{Bench, NOW};
 
 /// An API with an enrolment desk, and a claim token for `home-7`.
 fn open() -> (Api, String) {

@@ -7,7 +7,7 @@ use url::Url;
 use super::Api;
 use crate::config::ReleaseConfig;
 use crate::state::NoRelease;
-use crate::testing::Bench;
+use crate::bench::Bench;
 
 fn open() -> (Api, String) {
     let mut repository = None;

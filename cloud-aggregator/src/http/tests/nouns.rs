@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Api;
 use crate::store::{AuditEntry, RunState};
-use crate::testing::REPORT;
+use crate::bench::REPORT;
 
 #[tokio::test]
 async fn lists_come_in_pages_that_name_the_next() {

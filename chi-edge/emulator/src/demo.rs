@@ -1,0 +1,19 @@
+//! The newcomer's demo: the whole loop on real recorded homes, on one machine, in minutes.
+
+mod agent;
+mod cast;
+mod home;
+mod pace;
+mod resident;
+mod run;
+mod screen;
+mod stage;
+mod table;
+mod tally;
+mod timeline;
+
+pub use run::{Settings, run, world};
+pub use stage::{SignerArguments, signer};
+pub use table::{Part, Report, Round, Row};
+pub use tally::{Found, Tally};
+pub use timeline::Timeline;

@@ -1,0 +1,365 @@
+//! When to speak: sustained evidence, episodes, the home's offset and its answers. Pure: time comes in with each step.
+
+use crate::alarm::evidence::Sustained;
+use crate::alarm::memory::{Context, Lesson, VerdictMemory};
+use crate::alarm::{
+    Alarm, AlarmEvent, Evidence, OFFSET_MAX, OFFSET_MIN, UnknownAlarm, Verdict, alarm_id, next_offset, reason, severity,
+};
+use crate::grid::STEP_SECONDS;
+use crate::reading::EntityInfo;
+
+/// Alarms that are remembered: at an alarm a day well over a year's; at about 400 bytes each 200 KiB.
+pub const ALARMS_MAX: usize = 512;
+/// An alarm that comes back this soon is the same episode: six hours.
+pub const MERGE_SECONDS: i64 = 6 * 3600;
+/// An alarm without evidence for this long is over: one hour.
+pub const QUIET_SECONDS: i64 = 3600;
+/// Evidence holds an alarm down to this far below the threshold: no fluttering at the edge.
+pub(crate) const HOLD_MARGIN: f32 = 1.0;
+/// A higher peak is told again when it is this much higher.
+const CHANGE_SCORE: f32 = 3.0;
+const DAY_SECONDS: i64 = 86_400;
+/// Days without a step that still move the offset.
+const OFFSET_DAYS_MAX: i64 = 7;
+
+/// What a home sets.
+#[derive(Debug, Clone)]
+pub struct DeciderConfig {
+    /// Alarms a week, for the whole home.
+    pub budget_per_week: f64,
+    /// The home's secret in the alarms' ids.
+    pub salt: Vec<u8>,
+    /// Whether the home's offset follows its alarm rate. Off where thresholds themselves are measured.
+    pub adapt: bool,
+}
+
+/// What a step led to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Decision {
+    /// The threshold that each piece of evidence was held against, in the order of the evidence.
+    pub thresholds: Vec<f32>,
+    /// What happened to alarms.
+    pub events: Vec<AlarmEvent>,
+}
+
+/// What of a decider outlives a restart.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+pub struct DeciderMemory {
+    /// Names of the entities that the indices below mean.
+    pub entity_ids: Vec<String>,
+    /// The alarms with their circumstances, oldest first.
+    pub alarms: Vec<(Alarm, Context)>,
+    /// The answers.
+    pub answers: VerdictMemory,
+    /// The home's offset.
+    pub offset: f32,
+}
+
+/// Decides for one home.
+#[derive(Debug)]
+pub struct Decider {
+    config: DeciderConfig,
+    tracks: Vec<Track>,
+    alarms: Vec<Alarm>,
+    /// Circumstances of `alarms`, by the same index.
+    contexts: Vec<Context>,
+    answers: VerdictMemory,
+    offset: f32,
+    day: Option<i64>,
+    raised_today: u32,
+}
+
+#[derive(Debug)]
+struct Track {
+    info: EntityInfo,
+    sustained: Sustained,
+    /// The alarm that lasts, or the last one that ended.
+    alarm: Option<String>,
+    lasting: bool,
+    /// When there was evidence last.
+    last_over: i64,
+    told_score: f32,
+}
+
+impl Decider {
+    /// A decider without entities.
+    #[must_use]
+    pub fn new(config: DeciderConfig) -> Self {
+        Self {
+            config,
+            tracks: Vec::new(),
+            alarms: Vec::new(),
+            contexts: Vec::new(),
+            answers: VerdictMemory::default(),
+            offset: 0.0,
+            day: None,
+            raised_today: 0,
+        }
+    }
+
+    /// Adds an entity; its index is the number of those added before.
+    pub fn add_entity(&mut self, info: EntityInfo) {
+        self.tracks.push(Track {
+            info,
+            sustained: Sustained::default(),
+            alarm: None,
+            lasting: false,
+            last_over: i64::MIN,
+            told_score: 0.0,
+        });
+    }
+
+    /// Decides on a step that ends at `at`, at `hour` of the home's day ([0, 24)). With `speak` off nothing is raised and
+    /// nothing learnt: warm-up.
+    pub fn decide(&mut self, at: i64, hour: f32, evidence: &[Evidence], speak: bool) -> Decision {
+        self.turn_day(at, speak);
+        let mut decision = Decision::default();
+        for one in evidence {
+            let context = Context { entity: one.entity, kind: one.kind, direction: one.direction(), hour };
+            let penalty = self.answers.penalty(&context);
+            let threshold = one.threshold + self.offset + penalty;
+            decision.thresholds.push(threshold);
+            let margin = margin(one, threshold, penalty, speak);
+            let Some(track) = self.tracks.get_mut(one.entity as usize) else { continue };
+            let since = track.sustained.step(at, margin);
+            let since = if one.kind.immediate() && margin >= 0.0 { Some(at) } else { since };
+            let start = since.map(|since| since - STEP_SECONDS);
+            decision.events.extend(self.follow(at, start, margin, threshold, one, context));
+        }
+        decision
+    }
+
+    /// Decides on something that needs no second sample, at the moment `at` of a reading.
+    pub fn decide_at_once(&mut self, at: i64, hour: f32, evidence: &Evidence) -> Option<AlarmEvent> {
+        let context = Context { entity: evidence.entity, kind: evidence.kind, direction: evidence.direction(), hour };
+        let penalty = self.answers.penalty(&context);
+        let threshold = evidence.threshold + self.offset + penalty;
+        let margin = margin(evidence, threshold, penalty, true);
+        if margin < 0.0 || !evidence.kind.immediate() || evidence.entity as usize >= self.tracks.len() {
+            return None;
+        }
+        self.follow(at, Some(at), margin, threshold, evidence, context)
+    }
+
+    fn follow(
+        &mut self,
+        at: i64,
+        start: Option<i64>,
+        margin: f32,
+        threshold: f32,
+        evidence: &Evidence,
+        context: Context,
+    ) -> Option<AlarmEvent> {
+        let track = &self.tracks[evidence.entity as usize];
+        let place = track.alarm.as_ref().and_then(|id| self.alarms.iter().rposition(|alarm| alarm.id == *id));
+        match (place, track.lasting, start) {
+            (Some(place), true, _) => self.continue_alarm(place, at, margin, evidence),
+            (Some(place), false, Some(_)) if at - track.last_over <= MERGE_SECONDS => {
+                Some(self.reopen(place, at, evidence))
+            }
+            (_, _, Some(start)) => Some(self.raise(start, at, threshold, evidence, context)),
+            (None, true, None) => {
+                // Its alarm was forgotten: the list is bounded.
+                self.tracks[evidence.entity as usize].lasting = false;
+                None
+            }
+            (_, false, None) => None,
+        }
+    }
+
+    fn raise(&mut self, start: i64, at: i64, threshold: f32, evidence: &Evidence, context: Context) -> AlarmEvent {
+        let track = &mut self.tracks[evidence.entity as usize];
+        let score = evidence.score.unwrap_or(threshold);
+        let alarm = Alarm {
+            id: alarm_id(&self.config.salt, &track.info.entity_id, start),
+            entity: evidence.entity,
+            start,
+            end: None,
+            raised_at: at,
+            severity: severity(track.info.class, evidence.kind, score - threshold),
+            score,
+            threshold,
+            observed: evidence.observed,
+            band: evidence.band,
+            kind: evidence.kind,
+            reason: reason(&track.info, evidence),
+        };
+        track.alarm = Some(alarm.id.clone());
+        track.lasting = true;
+        track.last_over = at;
+        track.told_score = score;
+        self.raised_today = self.raised_today.saturating_add(1);
+        self.remember(alarm.clone(), context);
+        AlarmEvent::Raised(alarm)
+    }
+
+    fn continue_alarm(&mut self, place: usize, at: i64, margin: f32, evidence: &Evidence) -> Option<AlarmEvent> {
+        let track = &mut self.tracks[evidence.entity as usize];
+        // Evidence after a long stretch that nobody closed is another episode; this one ends first.
+        if margin >= -HOLD_MARGIN && at - track.last_over <= MERGE_SECONDS {
+            track.last_over = at;
+            return self.heighten(place, evidence);
+        }
+        if at - track.last_over < QUIET_SECONDS {
+            return None;
+        }
+        track.lasting = false;
+        let alarm = &mut self.alarms[place];
+        alarm.end = Some(track.last_over.max(alarm.start));
+        Some(AlarmEvent::Ended(alarm.clone()))
+    }
+
+    /// Takes over a higher score; told when it matters more than before.
+    fn heighten(&mut self, place: usize, evidence: &Evidence) -> Option<AlarmEvent> {
+        let track = &mut self.tracks[evidence.entity as usize];
+        let alarm = &mut self.alarms[place];
+        let score = evidence.score?;
+        if score <= alarm.score {
+            return None;
+        }
+        alarm.score = score;
+        alarm.observed = evidence.observed;
+        alarm.band = evidence.band;
+        alarm.kind = evidence.kind;
+        alarm.reason = reason(&track.info, evidence);
+        let worse = severity(track.info.class, evidence.kind, score - alarm.threshold);
+        let graver = worse > alarm.severity;
+        alarm.severity = alarm.severity.max(worse);
+        if graver || score >= track.told_score + CHANGE_SCORE {
+            track.told_score = score;
+            return Some(AlarmEvent::Changed(alarm.clone()));
+        }
+        None
+    }
+
+    fn reopen(&mut self, place: usize, at: i64, evidence: &Evidence) -> AlarmEvent {
+        let track = &mut self.tracks[evidence.entity as usize];
+        track.lasting = true;
+        track.last_over = at;
+        self.alarms[place].end = None;
+        self.heighten(place, evidence);
+        AlarmEvent::Changed(self.alarms[place].clone())
+    }
+
+    fn remember(&mut self, alarm: Alarm, context: Context) {
+        if self.alarms.len() >= ALARMS_MAX {
+            self.alarms.remove(0);
+            self.contexts.remove(0);
+        }
+        self.alarms.push(alarm);
+        self.contexts.push(context);
+    }
+
+    fn turn_day(&mut self, at: i64, speak: bool) {
+        let today = at.div_euclid(DAY_SECONDS);
+        let days = self.day.map_or(0, |day| (today - day).clamp(0, OFFSET_DAYS_MAX));
+        self.day = Some(self.day.map_or(today, |day| day.max(today)));
+        for _ in 0..days {
+            if speak && self.config.adapt {
+                self.offset = next_offset(self.offset, self.raised_today, self.config.budget_per_week);
+            }
+            self.raised_today = 0;
+        }
+    }
+
+    /// Takes a resident's answer, given at `at`; the last one about an alarm counts.
+    ///
+    /// # Errors
+    /// [`UnknownAlarm`] when no such alarm is remembered.
+    pub fn answer(&mut self, id: &str, verdict: Verdict, at: i64) -> Result<(), UnknownAlarm> {
+        let place = self.alarms.iter().rposition(|alarm| alarm.id == id).ok_or_else(|| UnknownAlarm(id.to_owned()))?;
+        let alarm = &self.alarms[place];
+        // What it is now may be more than what it was raised for.
+        let context = Context { kind: alarm.kind, ..self.contexts[place] };
+        let excess = alarm.score - alarm.threshold;
+        self.answers.learn(Lesson { alarm_id: id.to_owned(), context, excess, verdict, at });
+        Ok(())
+    }
+
+    /// Sets how many alarms a week the home wants.
+    pub fn set_budget(&mut self, budget_per_week: f64) {
+        self.config.budget_per_week = budget_per_week;
+    }
+
+    /// How many alarms a week the home wants.
+    #[must_use]
+    pub fn budget(&self) -> f64 {
+        self.config.budget_per_week
+    }
+
+    /// The remembered alarms, oldest first.
+    #[must_use]
+    pub fn alarms(&self) -> &[Alarm] {
+        &self.alarms
+    }
+
+    /// The answers that count.
+    #[must_use]
+    pub fn answers(&self) -> &VerdictMemory {
+        &self.answers
+    }
+
+    /// The home's correction to the fleet's thresholds.
+    #[must_use]
+    pub fn offset(&self) -> f32 {
+        self.offset
+    }
+
+    /// What outlives a restart.
+    #[must_use]
+    pub fn memory(&self) -> DeciderMemory {
+        DeciderMemory {
+            entity_ids: self.tracks.iter().map(|track| track.info.entity_id.clone()).collect(),
+            alarms: self.alarms.iter().cloned().zip(self.contexts.iter().copied()).collect(),
+            answers: self.answers.clone(),
+            offset: self.offset,
+        }
+    }
+
+    /// Takes back what outlived a restart, after the entities were added. Entities are found by name; what belonged to one
+    /// that is gone is forgotten. An alarm that lasted goes on.
+    pub fn restore(&mut self, memory: DeciderMemory) {
+        let now_at: Vec<Option<u32>> = memory
+            .entity_ids
+            .iter()
+            .map(|id| self.tracks.iter().position(|track| track.info.entity_id == *id))
+            .map(|place| place.and_then(|place| u32::try_from(place).ok()))
+            .collect();
+        let moved = |entity: u32| now_at.get(entity as usize).copied().flatten();
+        self.offset = if memory.offset.is_finite() { memory.offset.clamp(OFFSET_MIN, OFFSET_MAX) } else { 0.0 };
+        for (mut alarm, mut context) in memory.alarms {
+            let Some(entity) = moved(alarm.entity) else { continue };
+            (alarm.entity, context.entity) = (entity, entity);
+            let track = &mut self.tracks[entity as usize];
+            track.alarm = Some(alarm.id.clone());
+            track.lasting = alarm.end.is_none();
+            track.last_over = alarm.end.unwrap_or(alarm.raised_at);
+            track.told_score = alarm.score;
+            self.remember(alarm, context);
+        }
+        for lesson in memory.answers.lessons() {
+            if let Some(entity) = moved(lesson.context.entity) {
+                let context = Context { entity, ..lesson.context };
+                self.answers.learn(Lesson { context, ..lesson.clone() });
+            }
+        }
+    }
+}
+
+/// How far the evidence lies above its threshold; far below while it does not count.
+fn margin(evidence: &Evidence, threshold: f32, penalty: f32, speak: bool) -> f32 {
+    match evidence.score {
+        Some(score) if speak && score.is_finite() => {
+            if evidence.kind.immediate() {
+                // Certain as it is, it is said unless it was dismissed before.
+                if penalty > 0.0 { f32::NEG_INFINITY } else { (score - threshold).max(0.0) }
+            } else {
+                score - threshold
+            }
+        }
+        _ => f32::NEG_INFINITY,
+    }
+}
+
+#[cfg(test)]
+mod tests;

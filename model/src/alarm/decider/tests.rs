@@ -1,0 +1,150 @@
+//! Episodes, answers and restarts.
+
+use super::*;
+use crate::alarm::Severity;
+use crate::class::DeviceClass;
+use crate::features::{AnomalyKind, Band};
+
+fn decider() -> Decider {
+    let mut one = Decider::new(DeciderConfig { budget_per_week: 1.0, salt: b"salt".to_vec(), adapt: false });
+    for name in ["sensor.a", "sensor.b"] {
+        one.add_entity(EntityInfo { entity_id: name.into(), class: DeviceClass::Temperature, unit: "°C".into() });
+    }
+    one
+}
+
+fn evidence(score: f32) -> Evidence {
+    Evidence {
+        entity: 0,
+        score: Some(score),
+        threshold: 2.0,
+        kind: AnomalyKind::Level,
+        amount: 30.0,
+        usual: 0.0,
+        observed: Some(30.0),
+        band: Some(Band { low: 18.0, expected: 20.0, high: 22.0 }),
+    }
+}
+
+/// Feeds scores from step `from` on; the hour of the day follows the steps.
+fn feed(one: &mut Decider, from: i64, scores: &[f32]) -> Vec<AlarmEvent> {
+    let mut events = Vec::new();
+    for (index, score) in scores.iter().enumerate() {
+        let at = (from + index as i64) * STEP_SECONDS;
+        let hour = (at.rem_euclid(86_400)) as f32 / 3600.0;
+        events.extend(one.decide(at, hour, &[evidence(*score)], true).events);
+    }
+    events
+}
+
+#[test]
+fn one_sample_raises_nothing_and_a_second_does() {
+    let mut one = decider();
+    assert_eq!(feed(&mut one, 1, &[9.0, 0.0, 0.0, 9.0, 0.0, 0.0]), []);
+    let events = feed(&mut one, 10, &[5.0, 5.0]);
+    let [AlarmEvent::Raised(alarm)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((alarm.start, alarm.raised_at, alarm.end), (9 * 600, 11 * 600, None));
+    assert_eq!(alarm.severity, Severity::Warning);
+    assert!(alarm.reason.contains("30.0 °C"));
+}
+
+#[test]
+fn an_alarm_ends_an_hour_after_its_last_evidence_and_says_when_that_was() {
+    let mut one = decider();
+    feed(&mut one, 1, &[5.0, 5.0]);
+    let events = feed(&mut one, 3, &[0.0; 6]);
+    let [AlarmEvent::Ended(alarm)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(alarm.end, Some(2 * 600));
+}
+
+#[test]
+fn what_comes_back_within_six_hours_is_the_same_episode() {
+    let mut one = decider();
+    feed(&mut one, 1, &[5.0, 5.0]);
+    feed(&mut one, 3, &[0.0; 30]);
+    let events = feed(&mut one, 33, &[5.0, 5.0]);
+    assert!(matches!(&events[..], [AlarmEvent::Changed(alarm)] if alarm.end.is_none()), "{events:?}");
+    assert_eq!(one.alarms().len(), 1);
+    feed(&mut one, 35, &[0.0; 60]);
+    assert!(matches!(feed(&mut one, 95, &[5.0, 5.0])[..], [AlarmEvent::Raised(_)]));
+}
+
+#[test]
+fn an_impossible_value_needs_no_second_sample() {
+    let mut one = decider();
+    let broken = Evidence { kind: AnomalyKind::Physics, amount: -127.0, ..evidence(20.0) };
+    assert!(matches!(one.decide_at_once(1234, 0.3, &broken), Some(AlarmEvent::Raised(alarm)) if alarm.start == 1234));
+    assert_eq!(one.decide_at_once(1240, 0.3, &broken), None);
+    assert_eq!(one.decide_at_once(1240, 0.3, &evidence(20.0)), None);
+}
+
+#[test]
+fn warm_up_raises_nothing() {
+    let mut one = decider();
+    for step in 1..100 {
+        assert_eq!(one.decide(step * 600, 0.0, &[evidence(50.0)], false).events, []);
+    }
+}
+
+#[test]
+fn a_dismissed_nuisance_is_quiet_the_next_day_and_something_bigger_still_speaks() {
+    let mut one = decider();
+    let raised = feed(&mut one, 10, &[5.0, 5.0]);
+    one.answer(&raised[0].alarm().id, Verdict::Dismissed, 9000).unwrap();
+    feed(&mut one, 12, &[0.0; 140]);
+    assert_eq!(feed(&mut one, 154, &[5.5, 5.5, 5.5]), []);
+    assert!(matches!(feed(&mut one, 157, &[14.0, 14.0])[..], [AlarmEvent::Raised(_)]));
+}
+
+#[test]
+fn taking_a_dismissal_back_lets_it_speak_again() {
+    let mut one = decider();
+    let raised = feed(&mut one, 10, &[5.0, 5.0]);
+    let id = &raised[0].alarm().id;
+    one.answer(id, Verdict::Dismissed, 9000).unwrap();
+    one.answer(id, Verdict::Confirmed, 9100).unwrap();
+    feed(&mut one, 12, &[0.0; 140]);
+    assert!(matches!(feed(&mut one, 154, &[5.5, 5.5])[..], [AlarmEvent::Raised(_)]));
+}
+
+#[test]
+fn an_answer_to_an_alarm_that_never_was_is_refused() {
+    assert_eq!(decider().answer("nobody", Verdict::Confirmed, 0), Err(UnknownAlarm("nobody".into())));
+}
+
+#[test]
+fn the_list_of_alarms_is_bounded() {
+    let mut one = decider();
+    for day in 0..(ALARMS_MAX as i64 + 20) {
+        feed(&mut one, day * 60, &[5.0, 5.0]);
+    }
+    assert_eq!(one.alarms().len(), ALARMS_MAX);
+}
+
+#[test]
+fn memory_survives_a_restart_in_which_the_entities_change_places() {
+    let mut one = decider();
+    let raised = feed(&mut one, 10, &[5.0, 5.0]);
+    one.answer(&raised[0].alarm().id, Verdict::Dismissed, 9000).unwrap();
+    let memory = one.memory();
+
+    let mut other = Decider::new(DeciderConfig { budget_per_week: 1.0, salt: b"salt".to_vec(), adapt: false });
+    for name in ["sensor.new", "sensor.b", "sensor.a"] {
+        other.add_entity(EntityInfo { entity_id: name.into(), class: DeviceClass::Temperature, unit: "°C".into() });
+    }
+    other.restore(memory);
+    assert_eq!(other.alarms()[0].entity, 2);
+    assert_eq!(other.answers().lessons()[0].context.entity, 2);
+    let ended = other.decide(12 * 3600, 12.0, &[Evidence { entity: 2, ..evidence(0.0) }], true);
+    assert!(matches!(&ended.events[..], [AlarmEvent::Ended(alarm)] if alarm.id == raised[0].alarm().id));
+}
+
+#[test]
+fn with_adaptation_a_home_that_alarms_too_often_grows_calmer() {
+    let mut one = decider();
+    one.config.adapt = true;
+    for episode in 0..10 {
+        feed(&mut one, episode * 72, &[8.0, 8.0, 8.0]);
+    }
+    assert!(one.offset() > 0.5);
+}

@@ -1,0 +1,207 @@
+//! What a home remembers of its answers: the dismissed nuisance that comes again is quiet, the confirmed never.
+//!
+//! A dismissal raises the threshold of that entity, in that direction and manner and around that time of day, by what the
+//! alarm exceeded it and a margin: the same thing again stays below, something plainly bigger still speaks. Confirmed
+//! manners of an entity are never quietened. "Expected" teaches nothing. Answers can be changed; the last one counts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::alarm::Verdict;
+use crate::features::AnomalyKind;
+
+/// Answers that are remembered: at an alarm a day more than a year's.
+pub const LESSONS_MAX: usize = 512;
+/// A dismissal is believed by this much beyond what the alarm exceeded its threshold: a nuisance varies from day to day.
+const MARGIN: f32 = 3.0;
+/// As a share of the excess, likewise.
+const EXCESS_SHARE: f32 = 1.25;
+/// The most that dismissals raise a threshold, in units of the score: e⁻¹⁵ of the rate.
+pub const PENALTY_MAX: f32 = 15.0;
+/// Within this many hours of the same time of day it is the same nuisance …
+const SAME_HOURS: f32 = 2.0;
+/// … and beyond this many it is another.
+const OTHER_HOURS: f32 = 4.0;
+/// How alike two statistical kinds are: a nuisance that was a change today may be a level tomorrow.
+const KIN: f32 = 0.7;
+
+/// In what circumstances something was, or is, unusual.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Context {
+    /// Index of the entity.
+    pub entity: u32,
+    /// In what way.
+    pub kind: AnomalyKind,
+    /// Above (1) or below (−1) the expectation; 0 where there is no telling.
+    pub direction: i8,
+    /// Local time of day in hours, [0, 24).
+    pub hour: f32,
+}
+
+/// One answer and what it was about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Lesson {
+    /// The alarm that was answered.
+    pub alarm_id: String,
+    /// Its circumstances.
+    pub context: Context,
+    /// By how much it exceeded its threshold.
+    pub excess: f32,
+    /// The answer that counts.
+    pub verdict: Verdict,
+    /// When it was given, in Unix seconds.
+    pub at: i64,
+}
+
+/// The answers of a home, newest last.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct VerdictMemory {
+    lessons: Vec<Lesson>,
+}
+
+impl VerdictMemory {
+    /// Takes an answer; it replaces an earlier one about the same alarm.
+    pub fn learn(&mut self, lesson: Lesson) {
+        self.lessons.retain(|known| known.alarm_id != lesson.alarm_id);
+        if self.lessons.len() >= LESSONS_MAX {
+            self.lessons.remove(0);
+        }
+        self.lessons.push(lesson);
+    }
+
+    /// The answers, oldest first: what a resident is shown, and can change.
+    #[must_use]
+    pub fn lessons(&self) -> &[Lesson] {
+        &self.lessons
+    }
+
+    /// By how much the threshold is raised in these circumstances, in [0, [`PENALTY_MAX`]].
+    #[must_use]
+    pub fn penalty(&self, context: &Context) -> f32 {
+        let mut sum = 0.0f32;
+        for lesson in self.lessons.iter().filter(|lesson| lesson.context.entity == context.entity) {
+            match lesson.verdict {
+                Verdict::Confirmed if lesson.context.kind == context.kind && same_way(&lesson.context, context) => {
+                    return 0.0;
+                }
+                Verdict::Dismissed => {
+                    sum += likeness(&lesson.context, context) * (MARGIN + EXCESS_SHARE * lesson.excess.max(0.0));
+                }
+                Verdict::Confirmed | Verdict::Expected => {}
+            }
+        }
+        sum.clamp(0.0, PENALTY_MAX)
+    }
+}
+
+fn same_way(a: &Context, b: &Context) -> bool {
+    a.direction == b.direction || a.direction == 0 || b.direction == 0
+}
+
+/// How much two circumstances of one entity are the same, in [0, 1].
+fn likeness(a: &Context, b: &Context) -> f32 {
+    if !same_way(a, b) {
+        return 0.0;
+    }
+    let kind = if a.kind == b.kind {
+        1.0
+    } else if statistical(a.kind) && statistical(b.kind) {
+        KIN
+    } else {
+        return 0.0;
+    };
+    if timeless(a.kind) {
+        return kind;
+    }
+    let apart = (a.hour - b.hour).abs().rem_euclid(24.0);
+    let apart = apart.min(24.0 - apart);
+    kind * ((OTHER_HOURS - apart) / (OTHER_HOURS - SAME_HOURS)).clamp(0.0, 1.0)
+}
+
+fn statistical(kind: AnomalyKind) -> bool {
+    matches!(
+        kind,
+        AnomalyKind::Level | AnomalyKind::Change | AnomalyKind::Noise | AnomalyKind::Peers | AnomalyKind::Pattern
+    )
+}
+
+/// A device that fails does so at any hour.
+fn timeless(kind: AnomalyKind) -> bool {
+    matches!(kind, AnomalyKind::Flat | AnomalyKind::Silent | AnomalyKind::Physics | AnomalyKind::Alert)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(kind: AnomalyKind, direction: i8, hour: f32) -> Context {
+        Context { entity: 3, kind, direction, hour }
+    }
+
+    fn lesson(id: &str, context: Context, verdict: Verdict) -> Lesson {
+        Lesson { alarm_id: id.into(), context, excess: 2.0, verdict, at: 0 }
+    }
+
+    fn after(lessons: &[Lesson]) -> VerdictMemory {
+        let mut memory = VerdictMemory::default();
+        lessons.iter().cloned().for_each(|lesson| memory.learn(lesson));
+        memory
+    }
+
+    const EVENING_HIGH: (AnomalyKind, i8, f32) = (AnomalyKind::Level, 1, 18.5);
+
+    fn evening() -> Context {
+        context(EVENING_HIGH.0, EVENING_HIGH.1, EVENING_HIGH.2)
+    }
+
+    #[test]
+    fn a_dismissed_nuisance_is_quiet_at_its_next_occurrence() {
+        let memory = after(&[lesson("a", evening(), Verdict::Dismissed)]);
+        // It exceeded by 2; tomorrow, an hour later and half as strong again, it still does not reach the threshold.
+        assert!(memory.penalty(&context(AnomalyKind::Level, 1, 19.5)) > 3.0);
+        assert!(memory.penalty(&context(AnomalyKind::Change, 1, 18.0)) > 2.0);
+    }
+
+    #[test]
+    fn another_time_direction_manner_or_entity_is_not_quietened() {
+        let memory = after(&[lesson("a", evening(), Verdict::Dismissed)]);
+        assert_eq!(memory.penalty(&context(AnomalyKind::Level, 1, 3.0)), 0.0);
+        assert_eq!(memory.penalty(&context(AnomalyKind::Level, -1, 18.5)), 0.0);
+        assert_eq!(memory.penalty(&context(AnomalyKind::Silent, 1, 18.5)), 0.0);
+        assert_eq!(memory.penalty(&Context { entity: 4, ..evening() }), 0.0);
+    }
+
+    #[test]
+    fn what_was_confirmed_is_never_quietened() {
+        let memory = after(&[lesson("a", evening(), Verdict::Dismissed), lesson("b", evening(), Verdict::Confirmed)]);
+        assert_eq!(memory.penalty(&evening()), 0.0);
+    }
+
+    #[test]
+    fn expected_teaches_nothing() {
+        assert_eq!(after(&[lesson("a", evening(), Verdict::Expected)]).penalty(&evening()), 0.0);
+    }
+
+    #[test]
+    fn an_answer_can_be_changed_and_the_last_one_counts() {
+        let memory = after(&[lesson("a", evening(), Verdict::Dismissed), lesson("a", evening(), Verdict::Expected)]);
+        assert_eq!(memory.penalty(&evening()), 0.0);
+        assert_eq!(memory.lessons().len(), 1);
+    }
+
+    #[test]
+    fn midnight_is_near_half_past_eleven() {
+        let late = context(AnomalyKind::Level, 1, 23.5);
+        let memory = after(&[lesson("a", late, Verdict::Dismissed)]);
+        assert!(memory.penalty(&context(AnomalyKind::Level, 1, 0.5)) > 3.0);
+    }
+
+    #[test]
+    fn memory_and_penalty_are_bounded() {
+        let mut memory = VerdictMemory::default();
+        for index in 0..2000 {
+            memory.learn(lesson(&format!("{index}"), evening(), Verdict::Dismissed));
+        }
+        assert_eq!(memory.lessons().len(), LESSONS_MAX);
+        assert_eq!(memory.penalty(&evening()), PENALTY_MAX);
+    }
+}

@@ -1,0 +1,165 @@
+//! Why, in one sentence with numbers and units.
+
+use crate::alarm::Evidence;
+use crate::features::AnomalyKind;
+use crate::reading::EntityInfo;
+
+/// The sentence that goes with an alarm.
+#[must_use]
+pub fn reason(info: &EntityInfo, evidence: &Evidence) -> String {
+    let name = &info.entity_id;
+    let value = evidence.observed.map_or_else(|| "unknown".to_owned(), |value| with_unit(value, info));
+    let usual = evidence.band.map(|band| format!("{} to {}", number(band.low), with_unit(band.high, info)));
+    let usual = usual.as_deref();
+    match evidence.kind {
+        AnomalyKind::Level => match (usual, evidence.direction()) {
+            (Some(usual), 1) => format!("{name} is {value}, high for this time of day: {usual} is usual."),
+            (Some(usual), _) => format!("{name} is {value}, low for this time of day: {usual} is usual."),
+            (None, _) => format!("{name} is {value}, unusual for this time of day."),
+        },
+        AnomalyKind::Change => {
+            let announced = evidence.observed.map_or(0.0, |value| value - evidence.amount);
+            let announced = with_unit(announced, info);
+            format!(
+                "{name} is {value} where the last hours announced {announced}, a move of {} within 30 minutes.",
+                signed(evidence.amount, info)
+            )
+        }
+        AnomalyKind::Noise => {
+            let (now, then) = (step_size(evidence.amount, info), step_size(evidence.usual, info));
+            format!(
+                "{name} has been restless for 3 hours: it moves by {now} every 10 minutes, usually by less than {then}; it is {value}."
+            )
+        }
+        AnomalyKind::Peers => {
+            let band = usual.map_or_else(String::new, |usual| format!(" ({usual} is usual at this time)"));
+            format!("{name} is {value}{band}, out of step with the entities that it usually follows.")
+        }
+        AnomalyKind::Flat => format!(
+            "{name} has stood at {value} for {}; in the last two weeks it never did for longer than {}.",
+            duration(evidence.amount),
+            duration(evidence.usual)
+        ),
+        AnomalyKind::Silent => format!(
+            "{name} has not reported for {}; in the last two weeks its longest pause was {}.",
+            duration(evidence.amount),
+            duration(evidence.usual)
+        ),
+        AnomalyKind::Physics => {
+            let limits = info.physics().map_or_else(
+                || "no number that can be measured".to_owned(),
+                |(low, high)| format!("{} to {} is possible", number(low as f32), with_unit(high as f32, info)),
+            );
+            format!("{name} reports {}, which cannot be: {limits}.", with_unit(evidence.amount, info))
+        }
+        AnomalyKind::TimeInState => {
+            let state = if evidence.observed.is_some_and(|share| share > 0.5) { "on" } else { "off" };
+            format!("{name} has been {state} for {}, long for this hour of the week.", duration(evidence.amount))
+        }
+        AnomalyKind::Rate => format!(
+            "{name} switched {} times in the last hour; {} times is usual for this hour of the week.",
+            number(evidence.amount),
+            number(evidence.usual)
+        ),
+        AnomalyKind::Alert => {
+            format!("{name} turned on, which it does about {} times in two weeks.", number(evidence.usual))
+        }
+        AnomalyKind::Pattern => match usual {
+            Some(usual) => format!("{name} is {value} and moves in an unusual way; {usual} was expected."),
+            None => format!("{name} is {value} and moves in an unusual way."),
+        },
+    }
+}
+
+/// A number with as many digits as a person reads.
+fn number(value: f32) -> String {
+    let size = value.abs();
+    let text = if size >= 1e7 {
+        format!("{value:.2e}")
+    } else if size >= 100.0 {
+        format!("{value:.0}")
+    } else if size >= 10.0 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.2}")
+    };
+    if text.trim_start_matches('-').chars().all(|digit| matches!(digit, '0' | '.')) { "0".to_owned() } else { text }
+}
+
+fn with_unit(value: f32, info: &EntityInfo) -> String {
+    let unit = info.shown_unit();
+    if unit.is_empty() { number(value) } else { format!("{} {unit}", number(value)) }
+}
+
+fn signed(value: f32, info: &EntityInfo) -> String {
+    let plus = if value > 0.0 { "+" } else { "" };
+    format!("{plus}{}", with_unit(value, info))
+}
+
+/// A typical move from step to step; a share of the value where values are read through a logarithm.
+fn step_size(value: f32, info: &EntityInfo) -> String {
+    if info.class.heavy_tailed() { format!("{} %", number(value.exp_m1() * 100.0)) } else { with_unit(value, info) }
+}
+
+fn duration(hours: f32) -> String {
+    if hours < 1.0 {
+        format!("{:.0} min", hours * 60.0)
+    } else if hours < 48.0 {
+        format!("{hours:.1} h")
+    } else {
+        format!("{:.1} days", hours / 24.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::class::DeviceClass;
+    use crate::features::Band;
+
+    fn say(kind: AnomalyKind, amount: f32, usual: f32) -> String {
+        let info =
+            EntityInfo { entity_id: "sensor.cellar".into(), class: DeviceClass::Temperature, unit: "°C".into() };
+        let band = Some(Band { low: 17.9, expected: 19.0, high: 21.53 });
+        let evidence =
+            Evidence { entity: 0, score: Some(5.0), threshold: 2.0, kind, amount, usual, observed: Some(27.41), band };
+        reason(&info, &evidence)
+    }
+
+    #[test]
+    fn a_level_is_given_with_what_is_usual() {
+        assert_eq!(
+            say(AnomalyKind::Level, 27.41, 0.0),
+            "sensor.cellar is 27.4 °C, high for this time of day: 17.9 to 21.5 °C is usual."
+        );
+    }
+
+    #[test]
+    fn a_change_is_given_with_what_was_announced() {
+        assert_eq!(
+            say(AnomalyKind::Change, 3.0, 0.0),
+            "sensor.cellar is 27.4 °C where the last hours announced 24.4 °C, a move of +3.00 °C within 30 minutes."
+        );
+    }
+
+    #[test]
+    fn silence_is_given_in_hours() {
+        assert_eq!(
+            say(AnomalyKind::Silent, 5.25, 0.5),
+            "sensor.cellar has not reported for 5.2 h; in the last two weeks its longest pause was 30 min."
+        );
+    }
+
+    #[test]
+    fn an_impossible_value_is_given_with_the_limits() {
+        assert_eq!(
+            say(AnomalyKind::Physics, -127.0, 0.0),
+            "sensor.cellar reports -127 °C, which cannot be: -60.0 to 150 °C is possible."
+        );
+    }
+
+    #[test]
+    fn nought_is_said_without_digits_or_sign() {
+        assert_eq!(number(-0.0001), "0");
+    }
+}

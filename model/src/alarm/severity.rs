@@ -1,0 +1,43 @@
+//! How much an alarm matters.
+
+use crate::alarm::Severity;
+use crate::class::DeviceClass;
+use crate::features::AnomalyKind;
+
+/// Scores this far above their threshold are a warning: as rare again as one in e^1.5.
+const WARNING_EXCESS: f32 = 1.5;
+/// And this far, critical.
+const CRITICAL_EXCESS: f32 = 5.0;
+
+/// The severity of an alarm that exceeds its threshold by `excess`.
+#[must_use]
+pub fn severity(class: DeviceClass, kind: AnomalyKind, excess: f32) -> Severity {
+    match kind {
+        // Smoke or water: the sensor exists for this.
+        AnomalyKind::Alert => Severity::Critical,
+        // A broken sensor is a nuisance, not a danger; its score says that it is certain, not that it is grave.
+        AnomalyKind::Physics => Severity::Warning,
+        AnomalyKind::Flat | AnomalyKind::Silent if excess >= WARNING_EXCESS => Severity::Warning,
+        AnomalyKind::Flat | AnomalyKind::Silent => Severity::Info,
+        _ if excess >= CRITICAL_EXCESS || class == DeviceClass::CarbonMonoxide => Severity::Critical,
+        _ if excess >= WARNING_EXCESS => Severity::Warning,
+        _ => Severity::Info,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_sensor_is_never_critical() {
+        assert_eq!(severity(DeviceClass::Temperature, AnomalyKind::Silent, 100.0), Severity::Warning);
+        assert_eq!(severity(DeviceClass::Temperature, AnomalyKind::Physics, 100.0), Severity::Warning);
+    }
+
+    #[test]
+    fn severity_grows_with_the_excess() {
+        let of = |excess| severity(DeviceClass::Water, AnomalyKind::Level, excess);
+        assert_eq!([of(0.0), of(2.0), of(6.0)], [Severity::Info, Severity::Warning, Severity::Critical]);
+    }
+}

@@ -1,0 +1,328 @@
+//! One entity's past and its newest row of features.
+
+use crate::experts::autoregression::{ORDER, SUM_STEPS};
+use crate::experts::event_rate::EventRate;
+use crate::experts::flatline::Flatline;
+use crate::experts::heartbeat::Heartbeat;
+use crate::experts::routine::{Numeric, Rules};
+use crate::experts::time_in_state::TimeInState;
+use crate::features::calendar::LocalTime;
+use crate::features::intake::{Closed, Intake};
+use crate::features::learnt::{Learnt, ROUGH_STEPS};
+use crate::features::profile::Profile;
+use crate::features::ring::Ring;
+use crate::features::{Band, Normaliser};
+use crate::grid::{DAY_STEPS, FEATURES, HISTORY_STEPS, STEP_SECONDS, WINDOW_STEPS};
+use crate::reading::EntityInfo;
+
+/// Features stay within this.
+const CLIP: f32 = 12.0;
+/// Steps of six hours.
+const SIX_HOURS: usize = 36;
+/// An entity speaks by its routine when it has been known for this long, …
+const READY_SECONDS: i64 = 3 * 86_400;
+/// … and with values for this many steps: two days.
+const READY_KNOWN_STEPS: usize = 2 * DAY_STEPS;
+/// After this many steps without a value the first ones back say nothing of change: two hours.
+const SETTLE_AFTER_STEPS: u32 = 12;
+
+/// A binary entity's learners.
+#[derive(Debug)]
+pub(crate) struct Switching {
+    pub(crate) stay: TimeInState,
+    pub(crate) rate: EventRate,
+}
+
+/// One entity of a home. About 33 KiB: three rings of 2,016 f32 and a window of 96 × 20 f32.
+#[derive(Debug)]
+pub(crate) struct Entity {
+    pub(crate) info: EntityInfo,
+    pub(crate) intake: Intake,
+    pub(crate) learnt: Learnt,
+    pub(crate) heartbeat: Heartbeat,
+    log: bool,
+    values: Ring,
+    residuals: Ring,
+    reported: Ring,
+    rows: Box<[f32]>,
+    row_head: usize,
+    rows_filled: usize,
+    flatline: Flatline,
+    switching: Option<Switching>,
+    innovations: [f32; SUM_STEPS],
+    /// Step of the first value since the history began.
+    first_at: Option<i64>,
+    /// Steps without a value, up to now.
+    absent: u32,
+    settling: u32,
+    pub(crate) last_heard: Option<i64>,
+}
+
+/// A step before the peers have spoken.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    pub(crate) features: [f32; FEATURES],
+    pub(crate) observed: Option<f32>,
+    pub(crate) ready: bool,
+    pub(crate) band: Option<Band>,
+    pub(crate) normal: Normaliser,
+    /// Normalised residual; NaN while there is none.
+    pub(crate) residual: f32,
+    pub(crate) numeric: Numeric,
+    pub(crate) rules: Rules,
+}
+
+impl Entity {
+    pub(crate) fn new(info: EntityInfo) -> Self {
+        let class = info.class;
+        Self {
+            intake: Intake::new(&info),
+            learnt: Learnt::nothing(class),
+            heartbeat: Heartbeat::new(),
+            log: class.heavy_tailed(),
+            values: Ring::new(HISTORY_STEPS),
+            residuals: Ring::new(HISTORY_STEPS),
+            reported: Ring::new(HISTORY_STEPS),
+            rows: vec![0.0; WINDOW_STEPS * FEATURES].into_boxed_slice(),
+            row_head: 0,
+            rows_filled: 0,
+            flatline: Flatline::new(),
+            switching: class.is_binary().then(|| Switching { stay: TimeInState::new(), rate: EventRate::new() }),
+            innovations: [0.0; SUM_STEPS],
+            first_at: None,
+            absent: 0,
+            settling: 0,
+            last_heard: None,
+            info,
+        }
+    }
+
+    /// Takes in a closed step and drafts its features.
+    pub(crate) fn advance(&mut self, at: i64, closed: &Closed, local: LocalTime, scratch: &mut Vec<f32>) -> Draft {
+        let binary = self.switching.is_some();
+        let overdue = !binary && self.heartbeat.overdue();
+        let observed = closed.value.filter(|_| !overdue);
+        let value = observed.map_or(f32::NAN, |value| Normaliser::transform(value, self.log));
+        if self.first_at.is_none() && !value.is_nan() {
+            self.first_at = Some(at);
+        }
+        self.settle(value);
+        self.flatline.step(value);
+        if let Some(switching) = &mut self.switching {
+            switching.stay.step(closed.state, closed.switches, local.hour_of_week);
+            switching.rate.step(closed.switches, local.hour_of_week);
+        }
+
+        let profile = Profile::of_next(&self.values, scratch);
+        let scale = self.learnt.scale;
+        let centre = profile.map_or(if value.is_nan() { self.learnt.level } else { value }, |profile| profile.median);
+        let normal = Normaliser { centre, scale, log: self.log };
+        let raw = if profile.is_some() { value - centre } else { f32::NAN };
+        let residual = (raw / scale).clamp(-CLIP, CLIP);
+        let difference = value - self.values.back(0);
+        let (innovation, announced) = self.innovation(value);
+        let day_ago = self.residuals.back(DAY_STEPS - 1) / scale;
+
+        self.values.push(value);
+        self.residuals.push(raw);
+        self.reported.push(f32::from(u8::from(closed.fresh)));
+
+        let age_steps = closed.age.map_or(WINDOW_STEPS as f32, |age| (age / STEP_SECONDS) as f32);
+        let angle = local.day_share * std::f32::consts::TAU;
+        let (rough_short, rough_day) = self.roughness();
+        let mut features = [0.0f32; FEATURES];
+        features[0] = residual;
+        features[1] = difference / scale;
+        features[2] = difference / self.learnt.step_scale * 0.25;
+        features[3] = (self.flatline.run() as f32).ln_1p() / 3.0;
+        features[4] = mean_known(self.residuals.newest(SIX_HOURS)) / scale;
+        features[5] = mean_known(self.residuals.newest(DAY_STEPS)) / scale;
+        features[6] = rough_short / scale;
+        features[7] = rough_day / scale;
+        if let Some(profile) = profile {
+            features[8] = ((value - profile.high).max(0.0) - (profile.low - value).max(0.0)) / scale;
+            features[11] = (profile.high - profile.low) / scale;
+        }
+        features[9] = day_ago;
+        features[12] = if self.learnt.known > 0 { (value - self.learnt.level) / scale * 0.5 } else { 0.0 };
+        features[13] = angle.sin();
+        features[14] = angle.cos();
+        features[15] = f32::from(u8::from(local.weekend));
+        features[16] = innovation;
+        features[18] = age_steps.ln_1p() / 3.0;
+        features[19] = f32::from(u8::from(closed.fresh));
+        for feature in &mut features {
+            *feature = if feature.is_nan() { 0.0 } else { feature.clamp(-CLIP, CLIP) };
+        }
+
+        let ready = self.ready(at);
+        Draft {
+            features,
+            observed,
+            ready,
+            band: profile.filter(|_| ready).and_then(|_| self.band(&normal)),
+            normal,
+            residual,
+            numeric: Numeric {
+                value,
+                residual,
+                rough: rough_short,
+                innovations: self.innovations.iter().sum(),
+                announced,
+            },
+            rules: Rules {
+                broken: closed.broken,
+                flat: if binary { f32::NEG_INFINITY } else { self.flatline.evidence() },
+                flat_steps: self.flatline.run(),
+                usual_run: self.flatline.usual_run(),
+                silent: if binary { f32::NEG_INFINITY } else { self.heartbeat.evidence() },
+                age_steps,
+                usual_pause: self.heartbeat.usual_pause(),
+            },
+        }
+    }
+
+    fn settle(&mut self, value: f32) {
+        if value.is_nan() {
+            self.absent = self.absent.saturating_add(1);
+        } else {
+            if self.absent >= SETTLE_AFTER_STEPS {
+                self.settling = SUM_STEPS as u32;
+            }
+            self.absent = 0;
+        }
+    }
+
+    /// The autoregression's surprise at `value`, and what it had announced before the last few surprises.
+    fn innovation(&mut self, value: f32) -> (f32, f32) {
+        let innovation = match &self.learnt.autoregression {
+            Some(fitted) if !value.is_nan() && self.settling == 0 => {
+                let expected = fitted.predict(self.values.newest(ORDER));
+                ((value - expected) / fitted.scale()).clamp(-4.0 * CLIP, 4.0 * CLIP)
+            }
+            _ => 0.0,
+        };
+        if !value.is_nan() {
+            self.settling = self.settling.saturating_sub(1);
+        }
+        self.innovations.rotate_left(1);
+        self.innovations[SUM_STEPS - 1] = innovation;
+        let scale = self.learnt.autoregression.as_ref().map_or(0.0, |fitted| fitted.scale());
+        (innovation, value - self.innovations.iter().sum::<f32>() * scale)
+    }
+
+    /// Root mean squared difference over 3 h and 24 h, the newest value included.
+    fn roughness(&self) -> (f32, f32) {
+        let (old, new) = self.values.newest(DAY_STEPS + 1);
+        let (mut short, mut long) = (0.0f32, 0.0f32);
+        let mut before = f32::NAN;
+        let count = old.len() + new.len();
+        for (index, value) in old.iter().chain(new).enumerate() {
+            let step = value - before;
+            if !step.is_nan() {
+                long += step * step;
+                if index + ROUGH_STEPS >= count {
+                    short += step * step;
+                }
+            }
+            before = *value;
+        }
+        ((short / ROUGH_STEPS as f32).sqrt(), (long / DAY_STEPS as f32).sqrt())
+    }
+
+    fn ready(&self, at: i64) -> bool {
+        self.first_at.is_some_and(|first| at - first >= READY_SECONDS) && self.learnt.known >= READY_KNOWN_STEPS
+    }
+
+    /// Where 98 % of the fortnight's steps lay, around this time's median.
+    fn band(&self, normal: &Normaliser) -> Option<Band> {
+        let limit = self.learnt.level_tail.usual_limit()?.max(1.0);
+        let floor = if self.log && self.learnt.level >= 0.0 { 0.0 } else { f32::NEG_INFINITY };
+        Some(Band { low: normal.value(-limit).max(floor), expected: normal.value(0.0), high: normal.value(limit) })
+    }
+
+    pub(crate) fn switching(&self) -> Option<&Switching> {
+        self.switching.as_ref()
+    }
+
+    /// Keeps the finished row.
+    pub(crate) fn keep_row(&mut self, row: &[f32; FEATURES]) {
+        let from = self.row_head * FEATURES;
+        self.rows[from..from + FEATURES].copy_from_slice(row);
+        self.row_head = (self.row_head + 1) % WINDOW_STEPS;
+        self.rows_filled = (self.rows_filled + 1).min(WINDOW_STEPS);
+    }
+
+    /// The window, oldest first, once it is full.
+    pub(crate) fn window(&self) -> Option<Vec<f32>> {
+        (self.rows_filled == WINDOW_STEPS).then(|| {
+            let (new, old) = self.rows.split_at(self.row_head * FEATURES);
+            [old, new].concat()
+        })
+    }
+
+    /// Steps passed that nobody closed: nothing is known of them. Bounded by the length of the history.
+    pub(crate) fn skip(&mut self, steps: usize) {
+        if steps >= HISTORY_STEPS {
+            self.values.clear();
+            self.residuals.clear();
+            self.reported.clear();
+            // What a fortnight taught is gone with the fortnight: it is learnt anew before it speaks again.
+            self.learnt = Learnt::nothing(self.info.class);
+            self.first_at = None;
+        } else {
+            for _ in 0..steps {
+                self.values.push(f32::NAN);
+                self.residuals.push(f32::NAN);
+                self.reported.push(0.0);
+            }
+        }
+        self.absent = self.absent.saturating_add(u32::try_from(steps).unwrap_or(u32::MAX));
+        self.innovations = [0.0; SUM_STEPS];
+        for _ in 0..steps.min(WINDOW_STEPS) {
+            self.keep_row(&[0.0; FEATURES]);
+        }
+        if let Some(switching) = &mut self.switching {
+            switching.stay.step(None, 0, 0);
+        }
+    }
+
+    /// Midnight: the oldest day is forgotten and everything fitted again.
+    pub(crate) fn next_day(&mut self) {
+        self.flatline.next_day();
+        self.heartbeat.next_day();
+        if let Some(switching) = &mut self.switching {
+            switching.stay.next_day();
+            switching.rate.next_day();
+        }
+    }
+
+    pub(crate) fn refit(&mut self) {
+        let Self { learnt, info, values, residuals, reported, .. } = self;
+        learnt.refit(info.class, values, residuals, reported);
+    }
+
+    /// The fortnight's normalised residuals for the peer regression, 0 where unknown; empty for who takes no part.
+    pub(crate) fn residuals_for_peers(&self) -> Vec<f32> {
+        let mut out = Vec::new();
+        if self.switching.is_none() && self.learnt.known >= READY_KNOWN_STEPS {
+            self.residuals.copy_into(&mut out);
+            let scale = self.learnt.scale;
+            for residual in &mut out {
+                *residual = if residual.is_nan() { 0.0 } else { (*residual / scale).clamp(-CLIP, CLIP) };
+            }
+        }
+        out
+    }
+}
+
+fn mean_known((old, new): (&[f32], &[f32])) -> f32 {
+    let (mut sum, mut count) = (0.0f32, 0u32);
+    for value in old.iter().chain(new) {
+        if !value.is_nan() {
+            sum += value;
+            count += 1;
+        }
+    }
+    if count == 0 { 0.0 } else { sum / count as f32 }
+}

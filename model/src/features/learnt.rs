@@ -1,0 +1,103 @@
+//! What an entity's last fortnight teaches, refreshed once a day.
+
+use crate::class::DeviceClass;
+use crate::experts::autoregression::Autoregression;
+use crate::experts::peers::PeerRegression;
+use crate::experts::tail::Tail;
+use crate::features::ring::Ring;
+use crate::features::robust;
+use crate::grid::{DAY_STEPS, HISTORY_STEPS};
+
+/// Steps of the short roughness, 3 h.
+pub(crate) const ROUGH_STEPS: usize = 18;
+/// Before anything is learnt, the scale is this many times the class's resolution.
+const FIRST_SCALE: f32 = 5.0;
+
+/// Scales, tails and fits of one entity.
+#[derive(Debug, Clone)]
+pub(crate) struct Learnt {
+    /// Robust scale of the residual.
+    pub(crate) scale: f32,
+    /// Robust scale of the first difference.
+    pub(crate) step_scale: f32,
+    /// Median of the values.
+    pub(crate) level: f32,
+    /// Of |r|.
+    pub(crate) level_tail: Tail,
+    /// Of the short roughness in units of the value.
+    pub(crate) rough_tail: Tail,
+    pub(crate) autoregression: Option<Autoregression>,
+    pub(crate) peers: Option<PeerRegression>,
+    /// Steps of the fortnight with a value.
+    pub(crate) known: usize,
+}
+
+impl Learnt {
+    pub(crate) fn nothing(class: DeviceClass) -> Self {
+        Self {
+            scale: FIRST_SCALE * class.resolution(),
+            step_scale: class.resolution(),
+            level: 0.0,
+            level_tail: Tail::unknown(),
+            rough_tail: Tail::unknown(),
+            autoregression: None,
+            peers: None,
+            known: 0,
+        }
+    }
+
+    /// Learns from the last fortnight; peers come later, from the whole home. With less than a day nothing changes.
+    pub(crate) fn refit(&mut self, class: DeviceClass, values: &Ring, residuals: &Ring, reported: &Ring) {
+        let (mut series, mut fresh) = (Vec::with_capacity(HISTORY_STEPS), Vec::with_capacity(HISTORY_STEPS));
+        values.copy_into(&mut series);
+        reported.copy_into(&mut fresh);
+        let first = series.iter().position(|value| !value.is_nan()).unwrap_or(series.len());
+        let series = &series[first..];
+        let fresh: Vec<bool> = fresh[first..].iter().map(|flag| *flag > 0.5).collect();
+        self.known = series.iter().filter(|value| !value.is_nan()).count();
+        if self.known < DAY_STEPS {
+            return;
+        }
+        let floor = class.resolution();
+        let mut scratch: Vec<f32> = series.iter().copied().filter(|value| !value.is_nan()).collect();
+        self.level = robust::quantile(&mut scratch, 0.5).unwrap_or(self.level);
+
+        let mut left = Vec::with_capacity(HISTORY_STEPS);
+        residuals.copy_into(&mut left);
+        left.retain(|residual| !residual.is_nan());
+        if let Some(scale) = robust::scale(&mut left, &mut scratch) {
+            self.scale = scale.max(floor);
+        }
+        left.iter_mut().for_each(|residual| *residual = (*residual / self.scale).abs());
+        self.level_tail = Tail::fit(&mut left);
+
+        // From here on the last value stands in where none is known.
+        let mut held = series[0];
+        let filled: Vec<f32> = series
+            .iter()
+            .map(|value| {
+                held = if value.is_nan() { held } else { *value };
+                held
+            })
+            .collect();
+        let moves: Vec<f32> = filled.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        left.clear();
+        left.extend(moves.iter().filter(|step| **step != 0.0).map(|step| step.abs()));
+        let typical = robust::quantile(&mut left, 0.5).unwrap_or(0.0) * robust::MAD_TO_SIGMA;
+        self.step_scale = typical.max(0.25 * floor);
+
+        left.clear();
+        let mut sum = 0.0f64;
+        for (at, step) in moves.iter().enumerate() {
+            sum += f64::from(*step).powi(2);
+            if at >= ROUGH_STEPS {
+                sum -= f64::from(moves[at - ROUGH_STEPS]).powi(2);
+            }
+            if at + 1 >= ROUGH_STEPS {
+                left.push((sum.max(0.0) / ROUGH_STEPS as f64).sqrt() as f32);
+            }
+        }
+        self.rough_tail = Tail::fit(&mut left);
+        self.autoregression = Autoregression::fit(&filled, &fresh, 0.25 * floor);
+    }
+}
