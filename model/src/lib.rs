@@ -7,8 +7,12 @@ pub mod alarm;
 pub mod class;
 pub mod dataset;
 pub mod detector;
+pub mod evaluate;
 pub mod experts;
 pub mod features;
 pub mod grid;
+pub mod inject;
 pub mod network;
 pub mod reading;
+#[cfg(feature = "train")]
+pub mod train;

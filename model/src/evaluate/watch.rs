@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use super::matching;
+use super::matching::{Outline, compare};
 use super::outcome::{Evaluation, HomeResult};
 use crate::alarm::{Alarm, AlarmEvent};
 use crate::dataset::RecordedHome;
@@ -29,7 +29,10 @@ pub fn evaluate(homes: &[TestHome], model: &Arc<Model>, budget_per_week: f64) ->
 }
 
 /// Evaluates any way of turning a recording into alarms.
-pub(super) fn evaluate_with(homes: &[TestHome], alarms_of: &(dyn Fn(&RecordedHome, i64) -> Vec<Alarm> + Sync)) -> Evaluation {
+pub(super) fn evaluate_with(
+    homes: &[TestHome],
+    alarms_of: &(dyn Fn(&RecordedHome, i64) -> Vec<Alarm> + Sync),
+) -> Evaluation {
     let queue: Mutex<VecDeque<(usize, &TestHome)>> = Mutex::new(homes.iter().enumerate().collect());
     let results: Mutex<Vec<Option<HomeResult>>> = Mutex::new(vec![None; homes.len()]);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(homes.len().max(1));
@@ -41,7 +44,15 @@ pub(super) fn evaluate_with(homes: &[TestHome], alarms_of: &(dyn Fn(&RecordedHom
                     let Some((index, home)) = next else { return };
                     let on_faulty = alarms_of(&home.faulty, home.from);
                     let on_clean = alarms_of(&home.clean, home.from);
-                    let result = matching::compare(&home.faulty, &home.clean, home.from, &on_faulty, &on_clean);
+                    let name = home.clean.full_name();
+                    let outline = Outline {
+                        home: &name,
+                        entities: &home.faulty.entities,
+                        from: home.from,
+                        until: home.clean.span().map_or(home.from, |(_, end)| end),
+                    };
+                    let faulty = (home.faulty.labels.as_slice(), on_faulty.as_slice());
+                    let result = compare(&outline, faulty, (&home.clean.labels, &on_clean));
                     if let Ok(mut results) = results.lock() {
                         results[index] = Some(result);
                     }

@@ -1,0 +1,73 @@
+//! Faults of meters that only count up: what is added stays on the counter.
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use super::Series;
+use super::family::Family;
+use super::scale::Scale;
+use super::schedule::Slot;
+use crate::reading::Value;
+
+/// Writes the slot's fault; says whether it changed anything.
+pub(super) fn apply(series: &mut Series, slot: &Slot, scale: &Scale, rng: &mut ChaCha8Rng) -> bool {
+    match slot.family {
+        Family::Missing => missing(series, slot),
+        Family::Stuck => stuck(series, slot, scale),
+        // A burst pipe: 4 to 10 scales for a moment.
+        Family::Spike => flow(series, slot, rng.random_range(4.0..10.0) * scale.linear),
+        // A cistern that never closes: half a scale to one and a half, for days.
+        Family::SlowLeak => flow(series, slot, rng.random_range(0.5..1.5) * scale.linear),
+        _ => false,
+    }
+}
+
+/// Adds a constant flow (unit per hour) over the slot; the counter keeps it afterwards.
+fn flow(series: &mut Series, slot: &Slot, per_hour: f64) -> bool {
+    let mut touched = false;
+    for (at, value) in series.iter_mut() {
+        if let Value::Number(count) = value
+            && *at >= slot.start
+        {
+            let hours = ((*at).min(slot.end) - slot.start) as f64 / 3600.0;
+            *count += per_hour * hours;
+            touched = true;
+        }
+    }
+    touched
+}
+
+/// The counter stands while water runs, then shows everything at once.
+fn stuck(series: &mut Series, slot: &Slot, scale: &Scale) -> bool {
+    let held = series.iter().rev().find_map(|(at, value)| match value {
+        Value::Number(count) if *at < slot.start => Some(*count),
+        _ => None,
+    });
+    let Some(held) = held else { return false };
+    let hidden = series
+        .iter()
+        .filter_map(|(at, value)| match value {
+            Value::Number(count) if slot.contains(*at) => Some(count - held),
+            _ => None,
+        })
+        .fold(0.0, f64::max);
+    // A meter that would have stood anyhow is not broken.
+    if hidden < 2.0 * scale.linear {
+        return false;
+    }
+    for (at, value) in series.iter_mut() {
+        if slot.contains(*at) && matches!(value, Value::Number(_)) {
+            *value = Value::Number(held);
+        }
+    }
+    true
+}
+
+fn missing(series: &mut Series, slot: &Slot) -> bool {
+    let before = series.len();
+    if series.iter().filter(|(at, _)| slot.contains(*at)).count() < 3 {
+        return false;
+    }
+    series.retain(|(at, _)| !slot.contains(*at));
+    series.len() < before
+}

@@ -1,0 +1,204 @@
+//! Faults of entities that report plain numbers: one function each.
+
+use std::collections::BTreeMap;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use super::Series;
+use super::family::Family;
+use super::scale::Scale;
+use super::schedule::Slot;
+use crate::grid::STEP_SECONDS;
+use crate::reading::Value;
+
+/// Mean change over the fault, in residual scales, below which nothing was really wrong and no label is due.
+const VISIBLE_SCALES: f64 = 0.5;
+
+/// Reports that must be missing before silence is a fault.
+const SILENT_REPORTS_MIN: usize = 3;
+
+/// Writes the slot's fault; says whether it changed anything that can be seen. What cannot be seen is undone.
+pub(super) fn apply(
+    series: &mut Series,
+    slot: &Slot,
+    scale: &Scale,
+    outdoor: &BTreeMap<i64, f64>,
+    rng: &mut ChaCha8Rng,
+) -> bool {
+    if slot.family == Family::Missing {
+        return missing(series, slot);
+    }
+    let before = series.clone();
+    match slot.family {
+        Family::Spike => spike(series, slot, scale, rng),
+        Family::LevelShift => level_shift(series, slot, scale, rng),
+        Family::Drift => drift(series, slot, scale, rng),
+        Family::Stuck => stuck(series, slot),
+        Family::NoiseBurst => noise_burst(series, slot, scale, rng),
+        Family::TimeShift => time_shift(series, slot, rng),
+        Family::LeftOn => left_on(series, slot, scale, rng),
+        Family::SlowLeak => slow_leak(series, slot, scale, rng),
+        Family::WindowOpen => window_open(series, slot, outdoor, rng),
+        Family::Missing => {}
+    }
+    if visible(&before, series, slot, scale) {
+        return true;
+    }
+    *series = before;
+    false
+}
+
+/// ±4 to 10 scales for a moment.
+fn spike(series: &mut Series, slot: &Slot, scale: &Scale, rng: &mut ChaCha8Rng) {
+    let size = either_sign(rng, 4.0, 10.0);
+    // A spike has no room for soft edges.
+    change(series, slot, scale, |_, value| moved(value, size, scale));
+}
+
+/// ±2 to 4 scales for hours.
+fn level_shift(series: &mut Series, slot: &Slot, scale: &Scale, rng: &mut ChaCha8Rng) {
+    let size = either_sign(rng, 2.0, 4.0);
+    change(series, slot, scale, |at, value| moved(value, size * slot.strength(at), scale));
+}
+
+/// Up to ±3 to 5 scales, growing evenly; soft edges let it also come back.
+fn drift(series: &mut Series, slot: &Slot, scale: &Scale, rng: &mut ChaCha8Rng) {
+    let size = either_sign(rng, 3.0, 5.0);
+    let length = (slot.end - slot.start).max(1) as f64;
+    change(series, slot, scale, |at, value| {
+        let grown = (at - slot.start) as f64 / length;
+        let back = if slot.edge == 0 { 1.0 } else { ((slot.end - at) as f64 / slot.edge as f64).min(1.0) };
+        moved(value, size * grown * back, scale)
+    });
+}
+
+/// The last value before the fault, repeated.
+fn stuck(series: &mut Series, slot: &Slot) {
+    let held = series.iter().rev().find_map(|(at, value)| match value {
+        Value::Number(number) if *at < slot.start => Some(*number),
+        _ => None,
+    });
+    let Some(held) = held else { return };
+    for (at, value) in series.iter_mut() {
+        if slot.contains(*at) && matches!(value, Value::Number(_)) {
+            *value = Value::Number(held);
+        }
+    }
+}
+
+/// No reports at all.
+fn missing(series: &mut Series, slot: &Slot) -> bool {
+    let reports = series.iter().filter(|(at, _)| slot.contains(*at)).count();
+    if reports < SILENT_REPORTS_MIN {
+        return false;
+    }
+    series.retain(|(at, _)| !slot.contains(*at));
+    true
+}
+
+/// Normal noise of 1.5 to 3 scales, drawn anew for each report or step, whichever is longer: noise that is averaged away
+/// within a step would be none.
+fn noise_burst(series: &mut Series, slot: &Slot, scale: &Scale, rng: &mut ChaCha8Rng) {
+    let sigma = 1.5 + 1.5 * rng.random::<f64>();
+    let length = STEP_SECONDS.max(scale.interval);
+    let count = ((slot.end - slot.start) / length + 2) as usize;
+    let deviates: Vec<f64> = (0..count).map(|_| normal(rng)).collect();
+    change(series, slot, scale, |at, value| {
+        let deviate = deviates[((at - slot.start) / length) as usize];
+        moved(value, sigma * deviate * slot.strength(at), scale)
+    });
+}
+
+/// Reports what was true 6 to 12 hours before.
+fn time_shift(series: &mut Series, slot: &Slot, rng: &mut ChaCha8Rng) {
+    let shift = (rng.random_range(6.0..12.0) * 3600.0) as i64;
+    let original: Vec<(i64, f64)> = super::scale::numbers_of(series);
+    for (at, value) in series.iter_mut() {
+        if !slot.contains(*at) || !matches!(value, Value::Number(_)) {
+            continue;
+        }
+        let then = original.partition_point(|(time, _)| *time <= *at - shift);
+        if then > 0 {
+            *value = Value::Number(original[then - 1].1);
+        }
+    }
+}
+
+/// A constant load on top: 2 to 4 linear scales.
+fn left_on(series: &mut Series, slot: &Slot, scale: &Scale, rng: &mut ChaCha8Rng) {
+    let load = rng.random_range(2.0..4.0) * scale.linear;
+    change(series, slot, scale, |at, value| value + load * slot.strength(at));
+}
+
+/// A small constant flow on top: 1 to 2 linear scales.
+fn slow_leak(series: &mut Series, slot: &Slot, scale: &Scale, rng: &mut ChaCha8Rng) {
+    let flow = rng.random_range(1.0..2.0) * scale.linear;
+    change(series, slot, scale, |at, value| value + flow * slot.strength(at));
+}
+
+/// The room goes towards the weather with a time constant of 1 to 2 hours; soft edges let it warm up again.
+fn window_open(series: &mut Series, slot: &Slot, outdoor: &BTreeMap<i64, f64>, rng: &mut ChaCha8Rng) {
+    let constant = rng.random_range(3600.0..7200.0);
+    for (at, value) in series.iter_mut() {
+        let Value::Number(inside) = *value else { continue };
+        if !slot.contains(*at) {
+            continue;
+        }
+        let Some((_, outside)) = outdoor.range(..=at.div_euclid(3600)).next_back() else { continue };
+        let mixed = 1.0 - (-((*at - slot.start) as f64) / constant).exp();
+        let closing = if slot.edge == 0 { 1.0 } else { ((slot.end - *at) as f64 / slot.edge as f64).min(1.0) };
+        *value = Value::Number(inside + (outside - inside) * mixed * closing);
+    }
+}
+
+/// Rewrites the numbers within the slot, held within reach of what was ever seen.
+fn change(series: &mut Series, slot: &Slot, scale: &Scale, new: impl Fn(i64, f64) -> f64) {
+    // A broken sensor may leave the range it was seen in, but a lamp gives no negative light: what never was negative
+    // stays so, and nothing goes further than one range beyond.
+    let (low, high) = scale.range;
+    let width = (high - low).max(10.0 * scale.linear);
+    let floor = if low >= 0.0 { 0.0 } else { low - width };
+    for (at, value) in series.iter_mut() {
+        if let Value::Number(number) = value
+            && slot.contains(*at)
+        {
+            *number = new(*at, *number).clamp(floor, high + width);
+        }
+    }
+}
+
+/// A value moved by so many residual scales, through the logarithm where the entity is treated so.
+fn moved(value: f64, scales: f64, scale: &Scale) -> f64 {
+    if scale.log {
+        (value.max(0.0).ln_1p() + scales * scale.residual).max(0.0).exp_m1()
+    } else {
+        value + scales * scale.residual
+    }
+}
+
+fn visible(before: &Series, after: &Series, slot: &Slot, scale: &Scale) -> bool {
+    let through = |value: f64| if scale.log { value.max(0.0).ln_1p() } else { value };
+    let mut total = 0.0;
+    let mut count = 0_usize;
+    for ((at, old), (_, new)) in before.iter().zip(after) {
+        if let (Value::Number(old), Value::Number(new)) = (old, new)
+            && slot.contains(*at)
+        {
+            total += (through(*new) - through(*old)).abs();
+            count += 1;
+        }
+    }
+    count > 0 && total / count as f64 >= VISIBLE_SCALES * scale.residual
+}
+
+fn either_sign(rng: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
+    let size = rng.random_range(low..high);
+    if rng.random::<bool>() { size } else { -size }
+}
+
+/// A standard normal deviate (Box and Muller 1958).
+fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
+    radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()
+}

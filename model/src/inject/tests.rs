@@ -1,0 +1,125 @@
+//! What injected copies promise.
+
+use super::*;
+use crate::class::DeviceClass;
+use crate::reading::EntityInfo;
+
+const DAY: i64 = 86_400;
+
+/// Six weeks of a temperature, a power, a water meter and a motion sensor, every ten minutes.
+fn home() -> RecordedHome {
+    let entity = |entity_id: &str, class| EntityInfo { entity_id: entity_id.into(), class, unit: String::new() };
+    let entities = vec![
+        entity("sensor.room_temperature", DeviceClass::Temperature),
+        entity("sensor.power", DeviceClass::Power),
+        entity("sensor.water_meter", DeviceClass::Water),
+        entity("binary_sensor.motion", DeviceClass::Motion),
+        entity("sensor.outdoor_temperature", DeviceClass::Temperature),
+    ];
+    let mut readings = Vec::new();
+    let mut litres = 0.0;
+    for step in 0..6 * 7 * 144_i64 {
+        let at = (step + 1) * 600;
+        let phase = step as f64 * std::f64::consts::TAU / 144.0;
+        let wobble = f64::from((step * 7919 % 101) as u32) / 50.0 - 1.0;
+        litres += (wobble * 3.0).max(0.0);
+        for (entity, value) in [
+            Value::Number(21.0 + phase.sin() + 0.2 * wobble),
+            Value::Number(200.0 + 150.0 * phase.sin() + 40.0 * wobble),
+            Value::Number(litres),
+            Value::Binary(step % 5 == 0),
+            Value::Number(5.0 + 4.0 * phase.sin() + wobble),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            readings.push(Reading { at, entity: entity as u32, value });
+        }
+    }
+    RecordedHome {
+        name: "made".into(),
+        set: "tests".into(),
+        timezone: "UTC".into(),
+        entities,
+        readings,
+        labels: Vec::new(),
+    }
+}
+
+fn plan(families: &[Family]) -> InjectionPlan {
+    InjectionPlan { seed: 5, events_per_entity_week: 1.5, families: families.to_vec() }
+}
+
+#[test]
+fn the_same_plan_gives_the_same_copy_and_another_seed_another_one() {
+    let home = home();
+    let copy = inject(&home, &plan(Family::ALL), 14 * DAY);
+    assert_eq!(copy, inject(&home, &plan(Family::ALL), 14 * DAY));
+    let other = InjectionPlan { seed: 6, ..plan(Family::ALL) };
+    assert_ne!(copy.labels, inject(&home, &other, 14 * DAY).labels);
+}
+
+#[test]
+fn nothing_outside_the_labels_changes_except_what_a_meter_keeps() {
+    let home = home();
+    let copy = inject(&home, &plan(Family::ALL), 14 * DAY);
+    assert!(copy.labels.len() > 10, "{} faults", copy.labels.len());
+    assert!(copy.labels.iter().all(|label| label.start > 14 * DAY && label.origin == LabelOrigin::Injected));
+    let inside = |reading: &Reading| {
+        copy.labels
+            .iter()
+            .any(|label| label.entity == reading.entity && label.start <= reading.at && reading.at <= label.end)
+    };
+    let outside = |home: &RecordedHome| -> Vec<Reading> {
+        home.readings.iter().filter(|reading| reading.entity != 2 && !inside(reading)).copied().collect()
+    };
+    assert_eq!(outside(&home), outside(&copy));
+}
+
+#[test]
+fn every_family_leaves_its_mark_somewhere() {
+    let home = home();
+    for family in Family::ALL {
+        let copy = inject(&home, &plan(&[*family]), 7 * DAY);
+        assert!(!copy.labels.is_empty(), "{} never fits", family.as_str());
+        assert!(copy.labels.iter().all(|label| label.family == family.as_str()));
+        assert_ne!(copy.readings, home.readings);
+    }
+}
+
+#[test]
+fn leaving_an_entity_out_changes_no_other_entitys_faults() {
+    let home = home();
+    let mut smaller = home.clone();
+    smaller.entities.pop();
+    smaller.readings.retain(|reading| reading.entity != 4);
+    let of_power = |home: &RecordedHome| -> Vec<Label> {
+        inject(home, &plan(Family::ALL), 14 * DAY).labels.into_iter().filter(|label| label.entity == 1).collect()
+    };
+    assert!(!of_power(&home).is_empty());
+    assert_eq!(of_power(&home), of_power(&smaller));
+}
+
+#[test]
+fn a_leak_stays_on_the_meter() {
+    let home = home();
+    let copy = inject(&home, &plan(&[Family::SlowLeak]), 14 * DAY);
+    let last = |home: &RecordedHome| {
+        home.readings.iter().rev().find_map(|reading| match reading.value {
+            Value::Number(count) if reading.entity == 2 => Some(count),
+            _ => None,
+        })
+    };
+    assert!(last(&copy) > last(&home));
+}
+
+#[test]
+fn a_silent_entity_reports_nothing_while_the_label_lasts() {
+    let home = home();
+    let copy = inject(&home, &plan(&[Family::Missing]), 14 * DAY);
+    for label in &copy.labels {
+        assert!(!copy.readings.iter().any(|reading| {
+            reading.entity == label.entity && label.start <= reading.at && reading.at <= label.end
+        }));
+    }
+}
