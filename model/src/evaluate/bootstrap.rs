@@ -22,7 +22,13 @@ pub struct Interval {
 ///
 /// With fewer than two homes the interval is as wide as recall itself: one home proves nothing about another.
 #[must_use]
-pub fn paired_difference(left: &Evaluation, right: &Evaluation, coverage: f64, resamples: usize, seed: u64) -> Interval {
+pub fn paired_difference(
+    left: &Evaluation,
+    right: &Evaluation,
+    coverage: f64,
+    resamples: usize,
+    seed: u64,
+) -> Interval {
     let pairs: Vec<(Share, Share)> =
         left.homes.iter().zip(&right.homes).map(|(left, right)| (left.recall(), right.recall())).collect();
     let point = difference(pairs.iter());
@@ -36,7 +42,11 @@ pub fn paired_difference(left: &Evaluation, right: &Evaluation, coverage: f64, r
     drawn.sort_by(f64::total_cmp);
     let tail = (1.0 - coverage) / 2.0;
     let at = |share: f64| drawn[((drawn.len() - 1) as f64 * share).round() as usize];
-    if drawn.is_empty() { Interval { low: -1.0, point, high: 1.0 } } else { Interval { low: at(tail), point, high: at(1.0 - tail) } }
+    if drawn.is_empty() {
+        Interval { low: -1.0, point, high: 1.0 }
+    } else {
+        Interval { low: at(tail), point, high: at(1.0 - tail) }
+    }
 }
 
 /// Recall pooled over the events of the given homes, left − right.

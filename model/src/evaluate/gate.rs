@@ -107,11 +107,7 @@ pub fn judge(
         let rate = summary.false_alarms_per_week;
         reasons.push(format!("{rate:.2} false alarms a home-week on held-out homes; at most {limit:.2} are allowed"));
     }
-    let rivals = [
-        ("routine detector", Some(routine)),
-        ("champion", champion),
-        ("replay without feedback", control),
-    ];
+    let rivals = [("routine detector", Some(routine)), ("champion", champion), ("replay without feedback", control)];
     let mut comparisons = Vec::new();
     for (name, rival) in rivals {
         let Some(rival) = rival else { continue };

@@ -152,12 +152,8 @@ mod tests {
 
     #[test]
     fn a_summary_pools_events_and_weeks_over_homes() {
-        let home = |name: &str, weeks, false_alarms, events| HomeResult {
-            home: name.to_owned(),
-            weeks,
-            events,
-            false_alarms,
-        };
+        let home =
+            |name: &str, weeks, false_alarms, events| HomeResult { home: name.to_owned(), weeks, events, false_alarms };
         let evaluation = Evaluation {
             homes: vec![
                 home("a", 2.0, 4, vec![event(true, Some(600)), event(false, None)]),

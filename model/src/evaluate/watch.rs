@@ -29,7 +29,10 @@ pub fn evaluate(homes: &[TestHome], model: &Arc<Model>, budget_per_week: f64) ->
 }
 
 /// Evaluates any way of turning a recording into alarms.
-pub(super) fn evaluate_with(homes: &[TestHome], alarms_of: &(dyn Fn(&RecordedHome, i64) -> Vec<Alarm> + Sync)) -> Evaluation {
+pub(super) fn evaluate_with(
+    homes: &[TestHome],
+    alarms_of: &(dyn Fn(&RecordedHome, i64) -> Vec<Alarm> + Sync),
+) -> Evaluation {
     let queue: Mutex<VecDeque<(usize, &TestHome)>> = Mutex::new(homes.iter().enumerate().collect());
     let results: Mutex<Vec<Option<HomeResult>>> = Mutex::new(vec![None; homes.len()]);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(homes.len().max(1));

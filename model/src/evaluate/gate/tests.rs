@@ -41,10 +41,7 @@ fn a_candidate_better_than_all_within_the_budget_is_promoted() {
 fn a_candidate_no_better_than_the_champion_is_held_with_the_interval() {
     let champion = evaluation(8, 4);
     let report = judge(&champion.clone(), &evaluation(5, 4), Some(&champion), None, &GatePolicy::default());
-    assert_eq!(
-        reasons(&report),
-        ["recall against the champion is +0.000, interval +0.000 to +0.000: not above zero"]
-    );
+    assert_eq!(reasons(&report), ["recall against the champion is +0.000, interval +0.000 to +0.000: not above zero"]);
 }
 
 #[test]
