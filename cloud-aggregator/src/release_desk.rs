@@ -17,7 +17,7 @@ use crate::store::{ModelRow, ModelState, NewModel, ReleaseRow, RunState, Store, 
 const AGAIN: &str = "again:";
 
 /// The run that made a model's weights, however often they were put in charge again.
-fn origin(run: &str) -> &str {
+pub(crate) fn origin(run: &str) -> &str {
     run.strip_prefix(AGAIN).and_then(|run| run.split(':').next()).unwrap_or(run)
 }
 

@@ -1,1 +1,174 @@
-//! The admin API and the page, over HTTPS.
+//! The admin API and the page, over HTTPS; the signed repository as files; enrolment.
+//!
+//! Open to all: `/healthz`, `/metrics` (counts only, nothing of any home), `/tuf/` (public by design: what is in it is
+//! signed), `/api/openapi.json`, `/login`, and `/enroll`, which wants a claim token. Everything else wants a bearer
+//! token of a role, or, for reading, the page's session. There is no exception for loopback: behind a reverse proxy
+//! every caller comes from there.
+
+pub(crate) mod audit;
+pub mod auth;
+pub mod enroll;
+pub mod extract;
+pub mod limiter;
+pub mod openapi;
+pub mod paging;
+pub mod problem;
+pub mod repository_files;
+pub mod routes;
+pub mod server;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hearthwatch_provision::enrol::Enroller;
+use tokio::sync::Semaphore;
+
+use self::auth::Sessions;
+use self::limiter::Limiter;
+use self::problem::Problem;
+use crate::clock::{Clock, SystemClock};
+use crate::page;
+use crate::state::AppState;
+
+/// Largest body of any request but an enrolment, in bytes: the longest is a reason of 1,000 bytes.
+const BODY_BYTES_MAX: usize = 8 * 1024;
+
+/// Pages that may be live at a time; each holds a connection.
+const LIVE_PAGES_MAX: usize = 64;
+
+/// Enrolments from one address: ten at once (a house with a few devices behind one router), then one a minute.
+const ENROLMENTS: (u32, i64) = (10, 60);
+
+/// Log-ins from one address: ten at once, then one every six seconds.
+const LOGINS: (u32, i64) = (10, 6);
+
+/// What the page may load and do: its own style and script, and nothing from anywhere else.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+    img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// What every handler holds on to. Cloning is cheap.
+#[derive(Clone)]
+pub struct Http {
+    /// The rest of the program.
+    pub app: AppState,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) logins: Arc<Mutex<Limiter>>,
+    pub(crate) live_pages: Arc<Semaphore>,
+    enrolments: Arc<Mutex<Limiter>>,
+    enroller: Option<Arc<Enroller>>,
+    wall: Arc<dyn Clock>,
+    /// Whether callers come over TLS; decides about the cookie's name.
+    pub(crate) tls: bool,
+}
+
+impl Http {
+    /// An API of `app`, by the machine's clock, without enrolment. `tls`: whether callers come over TLS.
+    #[must_use]
+    pub fn new(app: AppState, tls: bool) -> Self {
+        Self {
+            app,
+            sessions: Arc::default(),
+            logins: Arc::new(Mutex::new(Limiter::new(LOGINS.0, LOGINS.1))),
+            live_pages: Arc::new(Semaphore::new(LIVE_PAGES_MAX)),
+            enrolments: Arc::new(Mutex::new(Limiter::new(ENROLMENTS.0, ENROLMENTS.1))),
+            enroller: None,
+            wall: Arc::new(SystemClock),
+            tls,
+        }
+    }
+
+    /// The same with an enrolment desk.
+    #[must_use]
+    pub fn with_enroller(self, enroller: Enroller) -> Self {
+        Self { enroller: Some(Arc::new(enroller)), ..self }
+    }
+
+    /// The same by another clock for tokens, sessions and limits.
+    #[must_use]
+    pub fn with_wall(self, wall: Arc<dyn Clock>) -> Self {
+        Self { wall, ..self }
+    }
+
+    /// The real time, Unix seconds: tokens and sessions end by it, even where recorded years are replayed.
+    #[must_use]
+    pub fn wall(&self) -> i64 {
+        self.wall.now()
+    }
+}
+
+/// Takes one try of `address` from `limiter`.
+pub(crate) fn limited(limiter: &Mutex<Limiter>, address: std::net::IpAddr, now: i64) -> Result<(), Problem> {
+    let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);
+    limiter.take(address, now).map_err(Problem::TooManyRequests)
+}
+
+/// Everything that is served.
+pub fn router(http: Http) -> Router {
+    let mut router = Router::new()
+        .nest("/api/v1", routes::router())
+        .route("/api/openapi.json", get(openapi::serve))
+        .route("/healthz", get(healthz))
+        .route("/metrics", get(metrics))
+        .merge(enroll::router())
+        .merge(page::router());
+    if let Some(release) = &http.app.config.release {
+        router = router.nest("/tuf", repository_files::router(release.repository.clone()));
+    }
+    router
+        .fallback(async || Problem::NotFound { noun: "place", id: "here".to_owned() })
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(http.clone(), guard))
+        .with_state(http)
+}
+
+/// Headers that every answer carries.
+async fn guard(State(http): State<Http>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let fixed = [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if http.tls {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Says whether the aggregator can do its work: 200 while the store answers, else 503.
+#[utoipa::path(get, path = "/healthz", tag = "health", security(()), responses(
+    (status = 200, body = String, content_type = "text/plain"),
+    (status = 503, body = problem::ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn healthz(State(http): State<Http>) -> Result<&'static str, Problem> {
+    match crate::store::blocking(&http.app.store, |store| store.champion()).await {
+        Ok(_) => Ok("ok\n"),
+        Err(error) => {
+            tracing::error!(error = %problem::chain(&error), "the store does not answer");
+            Err(Problem::Unavailable("the store does not answer".to_owned()))
+        }
+    }
+}
+
+/// Counters in the OpenMetrics text format.
+#[utoipa::path(get, path = "/metrics", tag = "health", security(()), responses(
+    (status = 200, body = String, content_type = "application/openmetrics-text"),
+))]
+pub(crate) async fn metrics(State(http): State<Http>) -> Response {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], http.app.metrics.render()).into_response()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,11 @@
 //! Long lists, a page at a time.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Ref, Schema, Type};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::problem::Problem;
 
@@ -27,13 +31,40 @@ pub struct Paging {
 }
 
 /// A page of a list.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Page<T> {
     /// Its items.
     pub items: Vec<T>,
     /// Where the next page begins; none on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+// By hand: the derived name is the same for every `T`.
+impl<T: ToSchema> PartialSchema for Page<T> {
+    fn schema() -> RefOr<Schema> {
+        let item = Ref::from_schema_name(T::name().into_owned());
+        let next = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("Where the next page begins; not there on the last."));
+        ObjectBuilder::new()
+            .description(Some("A page of a list."))
+            .property("items", ArrayBuilder::new().items(item))
+            .property("next", next)
+            .required("items")
+            .into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for Page<T> {
+    fn name() -> Cow<'static, str> {
+        format!("{}Page", T::name()).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
 }
 
 /// Checks a `limit`.

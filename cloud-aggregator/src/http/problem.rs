@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::release::by_hand::ByHandError;
 use crate::state::ReleaseError;
 use crate::store::StoreError;
 use crate::training::TrainingError;
@@ -159,6 +160,25 @@ impl From<ReleaseError> for Problem {
             ReleaseError::NotConfigured | ReleaseError::SignerUnreachable(_) => Self::Unavailable(error.to_string()),
             ReleaseError::SignerRefused(_) => Self::Conflict(error.to_string()),
             other => Self::internal(other),
+        }
+    }
+}
+
+impl From<ByHandError> for Problem {
+    fn from(error: ByHandError) -> Self {
+        match error {
+            ByHandError::UnknownModel(version) => Self::NotFound { noun: "model", id: version.to_string() },
+            ByHandError::UnknownRun(id) => Self::NotFound { noun: "run", id },
+            ByHandError::Release(cause) => cause.into(),
+            ByHandError::Store(cause) => cause.into(),
+            ByHandError::Shelf(cause) => Self::internal(cause),
+            ByHandError::NothingReleased
+            | ByHandError::InForce(_)
+            | ByHandError::NeverReleased(_)
+            | ByHandError::Withdrawn(_)
+            | ByHandError::Overtaken { .. }
+            | ByHandError::NoCandidate { .. }
+            | ByHandError::Artifact(_) => Self::Conflict(error.to_string()),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! How long signed metadata lives and when it is renewed. Pure: times in, a decision out.
 
+use hearthwatch_provision::ceremony::{SNAPSHOT_DAYS, TARGETS_DAYS, TIMESTAMP_DAYS};
 use jiff::Timestamp;
 
 const DAY_S: i64 = 24 * 3600;
 
 /// How long each role's metadata is valid, in seconds.
 ///
-/// The timestamp's life bounds a freeze attack: whoever holds an agent's line can hide a release for two days at most.
-/// It is renewed at half of its life, so an aggregator may be down for a day before any agent refuses to update.
-/// The targets need the signer and change with each release; they live for a year.
+/// By default as long as the ceremony's: the timestamp's life bounds a freeze attack (whoever holds an agent's line can
+/// hide a release no longer), and half of it is how long an aggregator may be down before any agent refuses to update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetimes {
     /// Of `N.targets.json`.
@@ -21,7 +21,7 @@ pub struct Lifetimes {
 
 impl Default for Lifetimes {
     fn default() -> Self {
-        Self { targets_s: 365 * DAY_S, snapshot_s: 30 * DAY_S, timestamp_s: 2 * DAY_S }
+        Self { targets_s: TARGETS_DAYS * DAY_S, snapshot_s: SNAPSHOT_DAYS * DAY_S, timestamp_s: TIMESTAMP_DAYS * DAY_S }
     }
 }
 

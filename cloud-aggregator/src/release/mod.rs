@@ -1,13 +1,19 @@
-//! From a promoted candidate to a signed release: verdict, TUF repository, roll back.
+//! From a promoted candidate to a signed release: verdict, TUF repository, renewal, and decisions by hand.
 
-pub mod atomic_file;
+pub mod by_hand;
 pub mod custom;
 pub mod keys;
 pub mod lifetimes;
+pub mod publisher;
 pub mod repository;
+pub mod rollback;
+pub mod signer;
 pub mod verdict;
 
 pub use custom::TargetCustom;
 pub use lifetimes::{Lifetimes, Renewal};
-pub use repository::{NewRelease, Repository, RepositoryError, RepositoryFiles, TargetsSigner, target_name, version_of};
-pub use verdict::{PromotionVerdict, SignedVerdict};
+pub use publisher::Publisher;
+pub use repository::{
+    NewRelease, Repository, RepositoryError, RepositoryFiles, SignerError, TargetsSigner, target_name, version_of,
+};
+pub use signer::RemoteSigner;

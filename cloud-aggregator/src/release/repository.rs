@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU64;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 use aws_lc_rs::rand::SystemRandom;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::limits::ARTIFACT_BYTES_MAX;
+pub use hearthwatch_provision::signer::message::target_name;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tough::editor::signed::SignedRole;
@@ -26,11 +28,12 @@ use tough::schema::{Hashes, KeyHolder, Metafile, Role, Signed, Snapshot, Target,
 use tough::{ExpirationEnforcement, FilesystemTransport, RepositoryLoader, TargetName};
 use url::Url;
 
-use super::atomic_file;
 use super::custom::TargetCustom;
 use super::keys::FileKey;
 use super::lifetimes::{Expiries, Lifetimes, Renewal, expiry};
+use super::signer;
 use super::verdict::SignedVerdict;
+use crate::files;
 
 /// The TUF specification that tough writes.
 const SPEC_VERSION: &str = "1.0.0";
@@ -95,7 +98,9 @@ pub enum RepositoryError {
     #[error(transparent)]
     Signer(#[from] SignerError),
     /// The signer's memory is older than what it signed: its state was lost or put back.
-    #[error("the signer says it signed up to targets version {signer}, but {repository} is in force; restore its state")]
+    #[error(
+        "the signer says it signed up to targets version {signer}, but {repository} is in force; restore its state"
+    )]
     SignerBehind {
         /// What the signer says.
         signer: u64,
@@ -178,18 +183,6 @@ pub struct Repository {
     lifetimes: Lifetimes,
 }
 
-/// The flat target name of a release.
-///
-/// ```
-/// # use hearthwatch_cloud::release::target_name;
-/// # use hearthwatch_protocol::ModelVersion;
-/// assert_eq!(target_name(ModelVersion(3)), "model-3.safetensors");
-/// ```
-#[must_use]
-pub fn target_name(version: ModelVersion) -> String {
-    format!("model-{version}.safetensors")
-}
-
 /// The inverse of [`target_name`]; `None` for any other name.
 #[must_use]
 pub fn version_of(name: &str) -> Option<ModelVersion> {
@@ -226,7 +219,11 @@ impl Repository {
             signer,
             lifetimes,
         };
-        repository.put(&repository.metadata, &format!("{}.root.json", root.signed.version), &repository.trusted_root)?;
+        repository.put(
+            &repository.metadata,
+            &format!("{}.root.json", root.signed.version),
+            &repository.trusted_root,
+        )?;
         if repository.metadata.join("timestamp.json").exists() {
             repository.load().await?;
         } else {
@@ -450,7 +447,10 @@ impl Repository {
 
     fn put(&self, directory: &Path, name: &str, bytes: &[u8]) -> Result<(), RepositoryError> {
         let path = directory.join(name);
-        atomic_file::write(&path, bytes).map_err(|source| RepositoryError::File { path, source })
+        let public = PermissionsExt::from_mode(0o644);
+        files::write_whole(&path, bytes)
+            .and_then(|()| std::fs::set_permissions(&path, public))
+            .map_err(|source| RepositoryError::File { path, source })
     }
 }
 
@@ -461,7 +461,10 @@ async fn sign<T: Role + Serialize>(
     name: &'static str,
 ) -> Result<SignedRole<T>, RepositoryError> {
     let signed = SignedRole::new(role, holder, keys, &SystemRandom::new()).await;
-    signed.map_err(|source| RepositoryError::Sign { role: name, source: Box::new(source) })
+    signed.map_err(|source| match signer::cause(&source) {
+        Some(answer) => RepositoryError::Signer(answer),
+        None => RepositoryError::Sign { role: name, source: Box::new(source) },
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, RepositoryError> {
@@ -470,8 +473,7 @@ fn read(path: &Path) -> Result<Vec<u8>, RepositoryError> {
 
 fn parse_root(path: &Path, bytes: &[u8]) -> Result<Signed<tough::schema::Root>, RepositoryError> {
     let fault = |reason: String| RepositoryError::Root { path: path.to_owned(), reason };
-    let root: Signed<tough::schema::Root> =
-        serde_json::from_slice(bytes).map_err(|error| fault(error.to_string()))?;
+    let root: Signed<tough::schema::Root> = serde_json::from_slice(bytes).map_err(|error| fault(error.to_string()))?;
     root.signed.verify_role(&root).map_err(|error| fault(error.to_string()))?;
     if root.signed.consistent_snapshot {
         Ok(root)
@@ -483,10 +485,7 @@ fn parse_root(path: &Path, bytes: &[u8]) -> Result<Signed<tough::schema::Root>, 
 fn metafile(version: NonZeroU64, bytes: &[u8]) -> Metafile {
     Metafile {
         length: Some(bytes.len() as u64),
-        hashes: Some(Hashes {
-            sha256: Sha256::digest(bytes).to_vec().into(),
-            _extra: HashMap::new(),
-        }),
+        hashes: Some(Hashes { sha256: Sha256::digest(bytes).to_vec().into(), _extra: HashMap::new() }),
         version,
         _extra: HashMap::new(),
     }
@@ -496,7 +495,11 @@ fn metafile(version: NonZeroU64, bytes: &[u8]) -> Metafile {
 /// second time with other content.
 fn next_version(metadata: &Path, current: u64) -> NonZeroU64 {
     let on_disk = std::fs::read_dir(metadata).into_iter().flatten().flatten().filter_map(|entry| {
-        entry.file_name().to_str().and_then(|name| name.strip_suffix(".snapshot.json")).and_then(|digits| digits.parse().ok())
+        entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.strip_suffix(".snapshot.json"))
+            .and_then(|digits| digits.parse().ok())
     });
     NonZeroU64::MIN.saturating_add(on_disk.fold(current, u64::max))
 }

@@ -1,58 +1,47 @@
 //! The gate's word about exactly these bytes, signed with the gate key: without it the targets key does not move.
 
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use std::path::Path;
+
 use hearthwatch_protocol::ModelVersion;
-use serde::{Deserialize, Serialize};
+use hearthwatch_provision::signer::message::target_name;
+pub use hearthwatch_provision::signer::{GateKey, Judgement, PromotionVerdict, SignedVerdict};
 use sha2::{Digest, Sha256};
 
-use super::repository::target_name;
-
-/// What the gate says about one target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PromotionVerdict {
-    /// Flat target name.
-    pub target: String,
-    /// Lower-case hexadecimal.
-    pub sha256: String,
-    /// In bytes.
-    pub length: u64,
-    /// The version under which it is released.
-    pub model_version: ModelVersion,
-    /// Always `promote`; a signer refuses any other word.
-    pub verdict: String,
-    /// Lower-case hexadecimal SHA-256 of the gate's report.
-    pub report_sha256: String,
+/// Why no verdict could be signed.
+#[derive(Debug, thiserror::Error)]
+pub enum VerdictError {
+    /// The gate's key cannot be used.
+    #[error("the gate's key: {0}")]
+    Key(#[from] hearthwatch_provision::ceremony::CeremonyError),
+    /// The artifact is not one that a verdict can name.
+    #[error("no verdict can be given on {length} bytes as version {version}")]
+    Artifact {
+        /// The version asked for.
+        version: ModelVersion,
+        /// The artifact's length.
+        length: u64,
+    },
 }
 
-/// A verdict with its signature.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignedVerdict {
-    /// The bytes that were signed: a [`PromotionVerdict`] as JSON.
-    pub bytes: Vec<u8>,
-    /// ed25519, by the gate key, over `bytes`.
-    pub signature: Vec<u8>,
-}
-
-impl PromotionVerdict {
-    /// The verdict that lets `artifact` out as `version`.
-    #[must_use]
-    pub fn promote(version: ModelVersion, artifact: &[u8], report_sha256: String) -> Self {
-        Self {
-            target: target_name(version),
-            sha256: hex::encode(Sha256::digest(artifact)),
-            length: artifact.len() as u64,
-            model_version: version,
-            verdict: "promote".to_owned(),
-            report_sha256,
-        }
-    }
-
-    /// Signs it with the gate key.
-    #[must_use]
-    pub fn sign(&self, gate: &Ed25519KeyPair) -> SignedVerdict {
-        let bytes = serde_json::to_vec(self).expect("a struct of texts and integers has a JSON form");
-        let signature = gate.sign(&bytes).as_ref().to_vec();
-        debug_assert_eq!(gate.public_key().as_ref().len(), 32, "an ed25519 public key");
-        SignedVerdict { bytes, signature }
-    }
+/// The verdict that lets `artifact` out as `version`, signed with the gate's key in `key`. `report` is the gate's
+/// report as it was stored; the verdict holds its hash.
+///
+/// # Errors
+/// [`VerdictError`].
+pub fn promote(
+    key: &Path,
+    version: ModelVersion,
+    artifact: &[u8],
+    report: &str,
+) -> Result<SignedVerdict, VerdictError> {
+    let length = artifact.len() as u64;
+    let body = PromotionVerdict {
+        target: target_name(version),
+        sha256: hex::encode(Sha256::digest(artifact)),
+        length,
+        model_version: version,
+        verdict: Judgement::Promote,
+        report_sha256: hex::encode(Sha256::digest(report.as_bytes())),
+    };
+    GateKey::load(key)?.sign(body).ok_or(VerdictError::Artifact { version, length })
 }

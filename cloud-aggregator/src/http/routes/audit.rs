@@ -44,6 +44,9 @@ pub struct AuditQuery {
     limit: Option<usize>,
 }
 
+/// A page of them.
+pub type AuditPage = Page<AuditView>;
+
 impl From<AuditRow> for AuditView {
     fn from(row: AuditRow) -> Self {
         Self {
@@ -65,14 +68,14 @@ pub(super) fn router() -> Router<Http> {
 
 /// Lists the audit log, newest first. Needs operator.
 #[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(AuditQuery), responses(
-    (status = 200, body = Page<AuditView>),
+    (status = 200, body = AuditPage),
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Operator,
     http: axum::extract::State<Http>,
     Params(query): Params<AuditQuery>,
-) -> Result<Json<Page<AuditView>>, Problem> {
+) -> Result<Json<AuditPage>, Problem> {
     let limit = limit(query.limit)?;
     let mut rows = blocking(&http.app.store, move |store| store.audit(query.before, limit + 1)).await?;
     let more = rows.len() > limit;

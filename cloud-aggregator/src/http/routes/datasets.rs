@@ -32,6 +32,9 @@ pub struct DatasetView {
     pub lineage: serde_json::Value,
 }
 
+/// A page of them.
+pub type DatasetPage = Page<DatasetView>;
+
 impl From<SnapshotRow> for DatasetView {
     fn from(row: SnapshotRow) -> Self {
         Self {
@@ -52,14 +55,14 @@ pub(super) fn router() -> Router<Http> {
 
 /// Lists the data sets, newest first.
 #[utoipa::path(get, path = "/api/v1/datasets", tag = "datasets", params(Paging), responses(
-    (status = 200, body = Page<DatasetView>),
+    (status = 200, body = DatasetPage),
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Viewer,
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
-) -> Result<Json<Page<DatasetView>>, Problem> {
+) -> Result<Json<DatasetPage>, Problem> {
     let window = paging.window()?;
     let rows = blocking(&http.app.store, move |store| store.snapshots(window.needed())).await?;
     Ok(Json(window.cut(rows, DatasetView::from)))

@@ -78,6 +78,9 @@ fn word(verdict: Verdict) -> &'static str {
     }
 }
 
+/// A page of them.
+pub type FeedbackPage = Page<FeedbackView>;
+
 impl From<FeedbackRow> for FeedbackView {
     fn from(row: FeedbackRow) -> Self {
         let record = row.record;
@@ -126,14 +129,14 @@ pub(super) fn router() -> Router<Http> {
 
 /// Lists stored answers by home and sequence.
 #[utoipa::path(get, path = "/api/v1/feedback", tag = "feedback", params(FeedbackQuery), responses(
-    (status = 200, body = Page<FeedbackView>),
+    (status = 200, body = FeedbackPage),
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Viewer,
     http: axum::extract::State<Http>,
     Params(query): Params<FeedbackQuery>,
-) -> Result<Json<Page<FeedbackView>>, Problem> {
+) -> Result<Json<FeedbackPage>, Problem> {
     let limit = limit(query.limit)?;
     let filter = FeedbackFilter {
         home: query.home.as_deref().map(parse_home).transpose()?,
@@ -152,9 +155,6 @@ pub(crate) async fn list(
     (status = 200, body = FeedbackTotalsView),
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
-pub(crate) async fn totals(
-    _: Viewer,
-    http: axum::extract::State<Http>,
-) -> Result<Json<FeedbackTotalsView>, Problem> {
+pub(crate) async fn totals(_: Viewer, http: axum::extract::State<Http>) -> Result<Json<FeedbackTotalsView>, Problem> {
     Ok(Json(blocking(&http.app.store, |store| store.feedback_totals()).await?.into()))
 }

@@ -49,6 +49,9 @@ pub struct AgentView {
     pub heard_at: i64,
 }
 
+/// A page of them.
+pub type HomePage = Page<HomeView>;
+
 impl From<HomeRow> for HomeView {
     fn from(row: HomeRow) -> Self {
         Self {
@@ -79,14 +82,14 @@ pub(super) fn router() -> Router<Http> {
 
 /// Lists the homes by name.
 #[utoipa::path(get, path = "/api/v1/homes", tag = "homes", params(Paging), responses(
-    (status = 200, body = Page<HomeView>),
+    (status = 200, body = HomePage),
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Viewer,
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
-) -> Result<Json<Page<HomeView>>, Problem> {
+) -> Result<Json<HomePage>, Problem> {
     let window = paging.window()?;
     let rows = blocking(&http.app.store, |store| store.homes()).await?;
     Ok(Json(window.cut(rows, HomeView::from)))

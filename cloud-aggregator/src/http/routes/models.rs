@@ -12,7 +12,7 @@ use crate::http::auth::Viewer;
 use crate::http::extract::{Params, Segment};
 use crate::http::paging::{Page, Paging};
 use crate::http::problem::{Problem, ProblemBody};
-use crate::release::lineage;
+use crate::release_desk::origin;
 use crate::store::{ModelRow, blocking};
 
 /// A model that has a version. Times are Unix seconds.
@@ -26,8 +26,10 @@ pub struct ModelView {
     pub length: u64,
     /// Canonical hash of the tensors.
     pub weights_id: String,
-    /// Where it comes from: a run's id, or `rollback-of-V-after-W`.
-    pub origin: String,
+    /// The run that made its weights; empty for a model given from outside.
+    pub run: String,
+    /// Whether it is an older model's bytes under a new version, by an operator's order.
+    pub again: bool,
     /// `approved`, `champion`, `retired` or `withdrawn`.
     pub state: String,
     /// When it got its version.
@@ -37,6 +39,9 @@ pub struct ModelView {
     pub report: Option<serde_json::Value>,
 }
 
+/// A page of them.
+pub type ModelPage = Page<ModelView>;
+
 impl From<ModelRow> for ModelView {
     fn from(row: ModelRow) -> Self {
         Self {
@@ -44,7 +49,8 @@ impl From<ModelRow> for ModelView {
             sha256: row.sha256,
             length: row.length,
             weights_id: row.weights_id,
-            origin: row.run,
+            again: origin(&row.run) != row.run,
+            run: origin(&row.run).to_owned(),
             state: row.state.as_str().to_owned(),
             created_at: row.created_at,
             report: None,
@@ -58,14 +64,14 @@ pub(super) fn router() -> Router<Http> {
 
 /// Lists the models, newest version first.
 #[utoipa::path(get, path = "/api/v1/models", tag = "models", params(Paging), responses(
-    (status = 200, body = Page<ModelView>),
+    (status = 200, body = ModelPage),
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Viewer,
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
-) -> Result<Json<Page<ModelView>>, Problem> {
+) -> Result<Json<ModelPage>, Problem> {
     let window = paging.window()?;
     let rows = blocking(&http.app.store, |store| store.models()).await?;
     Ok(Json(window.cut(rows, ModelView::from)))
@@ -83,10 +89,9 @@ pub(crate) async fn one(
 ) -> Result<Json<ModelView>, Problem> {
     let found = blocking(&http.app.store, move |store| {
         let Some(row) = store.model(version)? else { return Ok(None) };
-        let report = lineage::report_of(store, &row)?;
+        let report = store.run(origin(&row.run))?.and_then(|run| run.report);
         Ok(Some((row, report)))
     });
-    let (row, report) =
-        found.await?.ok_or_else(|| Problem::NotFound { noun: "model", id: version.to_string() })?;
+    let (row, report) = found.await?.ok_or_else(|| Problem::NotFound { noun: "model", id: version.to_string() })?;
     Ok(Json(ModelView { report: report.as_deref().map(json_of), ..row.into() }))
 }

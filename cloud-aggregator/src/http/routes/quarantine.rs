@@ -35,6 +35,9 @@ pub struct QuarantineView {
     pub at: i64,
 }
 
+/// A page of them.
+pub type QuarantinePage = Page<QuarantineView>;
+
 impl From<QuarantineRow> for QuarantineView {
     fn from(row: QuarantineRow) -> Self {
         Self {
@@ -57,14 +60,14 @@ pub(super) fn router() -> Router<Http> {
 
 /// Lists what was refused, newest first.
 #[utoipa::path(get, path = "/api/v1/quarantine", tag = "quarantine", params(Paging), responses(
-    (status = 200, body = Page<QuarantineView>),
+    (status = 200, body = QuarantinePage),
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Viewer,
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
-) -> Result<Json<Page<QuarantineView>>, Problem> {
+) -> Result<Json<QuarantinePage>, Problem> {
     let window = paging.window()?;
     let rows = blocking(&http.app.store, move |store| store.quarantine(window.needed())).await?;
     Ok(Json(window.cut(rows, QuarantineView::from)))

@@ -99,6 +99,12 @@ impl From<OutcomeRow> for OutcomeView {
     }
 }
 
+/// A page of them.
+pub type ReleasePage = Page<ReleaseView>;
+
+/// A page of them.
+pub type OutcomePage = Page<OutcomeView>;
+
 pub(super) fn router() -> Router<Http> {
     Router::new()
         .route("/releases", get(list))
@@ -108,14 +114,14 @@ pub(super) fn router() -> Router<Http> {
 
 /// Lists the releases, newest first.
 #[utoipa::path(get, path = "/api/v1/releases", tag = "releases", params(Paging), responses(
-    (status = 200, body = Page<ReleaseView>),
+    (status = 200, body = ReleasePage),
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Viewer,
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
-) -> Result<Json<Page<ReleaseView>>, Problem> {
+) -> Result<Json<ReleasePage>, Problem> {
     let window = paging.window()?;
     let rows = blocking(&http.app.store, |store| store.releases()).await?;
     Ok(Json(window.cut(rows, ReleaseView::from)))
@@ -124,7 +130,7 @@ pub(crate) async fn list(
 /// Lists how a release ended on the homes, newest first.
 #[utoipa::path(get, path = "/api/v1/releases/{version}/outcomes", tag = "releases",
     params(("version" = u64, Path), Paging), responses(
-    (status = 200, body = Page<OutcomeView>),
+    (status = 200, body = OutcomePage),
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn outcomes(
@@ -132,7 +138,7 @@ pub(crate) async fn outcomes(
     http: axum::extract::State<Http>,
     Segment(version): Segment<ModelVersion>,
     Params(paging): Params<Paging>,
-) -> Result<Json<Page<OutcomeView>>, Problem> {
+) -> Result<Json<OutcomePage>, Problem> {
     let window = paging.window()?;
     let rows = blocking(&http.app.store, move |store| store.outcomes(Some(version), window.needed())).await?;
     Ok(Json(window.cut(rows, OutcomeView::from)))

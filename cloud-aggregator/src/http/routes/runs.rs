@@ -93,6 +93,9 @@ impl Reason {
     }
 }
 
+/// A page of them.
+pub type RunPage = Page<RunView>;
+
 impl From<RunRow> for RunView {
     fn from(row: RunRow) -> Self {
         Self {
@@ -128,14 +131,14 @@ pub(super) fn router() -> Router<Http> {
 
 /// Lists the runs, newest first.
 #[utoipa::path(get, path = "/api/v1/runs", tag = "runs", params(Paging), responses(
-    (status = 200, body = Page<RunView>),
+    (status = 200, body = RunPage),
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Viewer,
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
-) -> Result<Json<Page<RunView>>, Problem> {
+) -> Result<Json<RunPage>, Problem> {
     let window = paging.window()?;
     let rows = blocking(&http.app.store, move |store| store.runs(window.needed())).await?;
     Ok(Json(window.cut(rows, RunView::from)))

@@ -52,6 +52,9 @@ pub struct TokenMade {
     pub token: TokenView,
 }
 
+/// A page of them.
+pub type TokenPage = Page<TokenView>;
+
 impl From<TokenRow> for TokenView {
     fn from(row: TokenRow) -> Self {
         Self {
@@ -80,14 +83,14 @@ pub(super) fn router() -> Router<Http> {
 
 /// Lists the tokens by name. Needs admin.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", params(Paging), responses(
-    (status = 200, body = Page<TokenView>),
+    (status = 200, body = TokenPage),
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Admin,
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
-) -> Result<Json<Page<TokenView>>, Problem> {
+) -> Result<Json<TokenPage>, Problem> {
     let window = paging.window()?;
     let rows = blocking(&http.app.store, |store| store.tokens()).await?;
     Ok(Json(window.cut(rows, TokenView::from)))

@@ -1,0 +1,100 @@
+//! The operator's page: the fleet, the current model, the last run live, what was refused lately.
+//!
+//! Rendered on the server and readable without script; a few lines of script only replace the run's part while it
+//! moves. Nothing comes from elsewhere, every text is escaped by the template, and the strict content policy of
+//! [`crate::http`] stands behind that. It is read with a session, begun by giving a token at `/login`.
+
+mod gate;
+mod live;
+mod login;
+mod view;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use maud::Markup;
+
+use crate::http::Http;
+use crate::http::auth::Viewer;
+use crate::http::problem::Problem;
+use crate::state::AppState;
+use crate::store::blocking;
+
+/// Homes shown; the API lists all of them.
+const HOMES_SHOWN: usize = 200;
+
+/// Refusals shown.
+const REFUSALS_SHOWN: usize = 10;
+
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+
+/// The page and what it loads.
+pub(crate) fn router() -> Router<Http> {
+    Router::new()
+        .route("/", get(page))
+        .route("/login", get(login::form).post(login::begin))
+        .route("/logout", post(login::end))
+        .route("/live", get(live::run))
+        .route("/page.css", get(async || asset("text/css; charset=utf-8", STYLE)))
+        .route("/page.js", get(async || asset("text/javascript; charset=utf-8", SCRIPT)))
+}
+
+fn asset(kind: &'static str, text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text).into_response()
+}
+
+async fn page(viewer: Result<Viewer, Problem>, State(http): State<Http>) -> Result<Response, Problem> {
+    match viewer {
+        Ok(Viewer(caller)) => {
+            let fleet = read(&http.app).await?;
+            Ok(view::page(&fleet, &caller.name).into_response())
+        }
+        Err(Problem::Unauthenticated) => Ok(Redirect::to("/login").into_response()),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// Everything that the page shows, read in one go.
+async fn read(app: &AppState) -> Result<view::Fleet, Problem> {
+    let now = app.clock.now();
+    let training = app.training.status().borrow().clone();
+    let fleet = blocking(&app.store, move |store| {
+        let champion = store.champion()?;
+        let report = match &champion {
+            Some(model) => store.run(crate::release_desk::origin(&model.run))?.and_then(|run| run.report),
+            None => None,
+        };
+        let mut homes = store.homes()?;
+        let (homes_total, online) = (homes.len(), homes.iter().filter(|home| view::is_online(home)).count());
+        homes.truncate(HOMES_SHOWN);
+        let released = store.releases()?.into_iter().next();
+        let outcomes = match &released {
+            Some(release) => store.outcomes(Some(release.model_version), homes_total)?,
+            None => Vec::new(),
+        };
+        Ok(view::Fleet {
+            now,
+            homes,
+            homes_total,
+            online,
+            champion,
+            report,
+            released,
+            outcomes,
+            feedback: store.feedback_totals()?,
+            refusals: store.quarantine(REFUSALS_SHOWN)?,
+            run: view::RunPanel { run: store.runs(1)?.into_iter().next(), training, now },
+        })
+    });
+    Ok(fleet.await?)
+}
+
+/// The run's part alone, as it is sent while it moves.
+async fn read_run(app: &AppState) -> Result<Markup, Problem> {
+    let (now, training) = (app.clock.now(), app.training.status().borrow().clone());
+    let run = blocking(&app.store, |store| Ok(store.runs(1)?.into_iter().next())).await?;
+    Ok(view::run_panel(&view::RunPanel { run, training, now }))
+}

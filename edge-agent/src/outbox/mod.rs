@@ -1,0 +1,350 @@
+//! What the home has to say and nobody has confirmed yet, on disk.
+//!
+//! A record waits *without a number* until the uplink first sends it; then it gets the home's next [`Sequence`] and its final
+//! bytes, on disk before it leaves, and keeps both until a receipt covers it. So numbers run from 1 without gaps whatever
+//! is dropped, and every copy of a number on the wire is the same bytes.
+//!
+//! Bounded by [`RECORDS_MAX`]. When full, the oldest probe that was never sent makes room (a probe is a question that
+//! the agent put to itself; a verdict is a person's). If there is none, a new probe is let go and a new verdict is refused aloud:
+//! a verdict is never dropped to make room. A new answer to an alarm replaces an older one that was never sent.
+
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use hearthwatch_protocol::messages::{FeedbackRecord, Origin, Receipt, RefusalReason, UpdateOutcome};
+use hearthwatch_protocol::{DecodeError, EncodeError, Message, Sequence, decode, encode};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+/// Most records kept. A record is at most 8 KiB as sent, so 16 MiB of disk; at four answers a day, 500 days
+/// without the cloud.
+pub const RECORDS_MAX: u32 = 2_000;
+
+/// Refused records whose reason is remembered, for the ledger that the resident sees.
+pub const REFUSALS_KEPT_MAX: u32 = 1_000;
+
+/// Update outcomes kept until said; one arises per release, so a year of weekly releases.
+pub const OUTCOMES_KEPT_MAX: u32 = 52;
+
+/// Why the outbox did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    /// The database failed: disk full, read-only, damaged.
+    #[error("outbox: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// The record would be refused by every aggregator.
+    #[error("outbox: {0}")]
+    Invalid(#[from] EncodeError),
+    /// A stored record cannot be read back.
+    #[error("outbox: stored record {id} is damaged: {cause}")]
+    Damaged {
+        /// Row of the record.
+        id: i64,
+        /// The decoder's words.
+        cause: DecodeError,
+    },
+    /// The bound is reached and nothing may be dropped for this record.
+    #[error("outbox: full with {limit} records that nobody has confirmed; this answer is not kept for the cloud")]
+    Full {
+        /// The bound.
+        limit: u32,
+    },
+}
+
+/// What became of a pushed record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Waits to be sent.
+    Queued,
+    /// Took the place of an older answer to the same alarm.
+    Replaced,
+    /// Waits; the oldest unsent probe was dropped for it.
+    QueuedForProbe,
+    /// A probe for which there is no room: dropped.
+    DroppedProbe,
+}
+
+/// A record that may travel: its number and its final bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Numbered {
+    /// Its place in the home's sequence.
+    pub sequence: Sequence,
+    /// The payload, the same on every attempt.
+    pub payload: Vec<u8>,
+}
+
+/// What a receipt did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Records forgotten because they are safe.
+    pub confirmed: u32,
+    /// Records forgotten because they were refused; each reason is kept.
+    pub refused: u32,
+    /// Records that will travel again under a new number, because theirs was used before by a lost past of this home.
+    pub renumbered: u32,
+}
+
+/// One record that the cloud did not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Which one.
+    pub sequence: Sequence,
+    /// Why, in one word ([`RefusalReason::as_str`]).
+    pub reason: String,
+    /// When we heard, Unix seconds.
+    pub at: i64,
+}
+
+/// The outbox of one home. Calls block on the disk for some milliseconds.
+#[derive(Debug)]
+pub struct Outbox {
+    database: Connection,
+    limit: u32,
+}
+
+impl Outbox {
+    /// Opens the file, or makes it.
+    ///
+    /// # Errors
+    /// [`OutboxError::Database`] when it cannot be opened or is from a newer version of this program.
+    pub fn open(path: &Path) -> Result<Self, OutboxError> {
+        Self::open_with_limit(path, RECORDS_MAX)
+    }
+
+    /// As [`Outbox::open`], with another bound.
+    ///
+    /// # Errors
+    /// As [`Outbox::open`].
+    pub fn open_with_limit(path: &Path, limit: u32) -> Result<Self, OutboxError> {
+        Ok(Self { database: schema::open(path)?, limit })
+    }
+
+    /// Keeps a record; its own `sequence` is ignored. On `Ok` it is on disk, or was dropped as the policy says.
+    ///
+    /// # Errors
+    /// [`OutboxError::Full`] for a verdict that finds no room; [`OutboxError::Invalid`]; [`OutboxError::Database`].
+    pub fn push(&mut self, record: FeedbackRecord) -> Result<Admission, OutboxError> {
+        let record = FeedbackRecord { sequence: Sequence(0), ..record };
+        let probe = matches!(record.origin, Origin::Probe { .. });
+        let alarm = record.alarm.to_string();
+        let payload = encode(&Message::Feedback(record))?;
+        let limit = self.limit;
+        let tx = self.begin()?;
+        let replaced = tx.execute(
+            "UPDATE records SET payload = ?1, probe = ?2 WHERE alarm = ?3 AND sequence IS NULL",
+            params![payload, probe, alarm],
+        )?;
+        let mut admission = if replaced > 0 { Admission::Replaced } else { Admission::Queued };
+        if replaced == 0 && count(&tx, "SELECT count(*) FROM records")? >= limit {
+            let oldest_probe = "DELETE FROM records WHERE id = \
+                (SELECT id FROM records WHERE probe AND sequence IS NULL ORDER BY id LIMIT 1)";
+            if tx.execute(oldest_probe, [])? == 1 {
+                schema::add(&tx, schema::DROPPED, 1)?;
+                admission = Admission::QueuedForProbe;
+            } else if probe {
+                schema::add(&tx, schema::DROPPED, 1)?;
+                admission = Admission::DroppedProbe;
+            } else {
+                return Err(OutboxError::Full { limit });
+            }
+        }
+        if matches!(admission, Admission::Queued | Admission::QueuedForProbe) {
+            tx.execute(
+                "INSERT INTO records (alarm, probe, payload) VALUES (?1, ?2, ?3)",
+                params![alarm, probe, payload],
+            )?;
+        }
+        tx.commit()?;
+        Ok(admission)
+    }
+
+    /// Gives the next number to a record that has none: verdicts before probes, the newest first, so that an answer given now
+    /// does not queue behind last week's. On return, number and bytes are on disk.
+    ///
+    /// # Errors
+    /// [`OutboxError::Database`] or [`OutboxError::Damaged`].
+    pub fn number_next(&mut self) -> Result<Option<Numbered>, OutboxError> {
+        let tx = self.begin()?;
+        let next = "SELECT id, payload FROM records WHERE sequence IS NULL ORDER BY probe, id DESC LIMIT 1";
+        let Some((id, payload)) =
+            tx.query_row(next, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))).optional()?
+        else {
+            return Ok(None);
+        };
+        let record = match decode(&payload) {
+            Ok(Message::Feedback(record)) => record,
+            Ok(other) => {
+                let cause = DecodeError::UnknownKind(other.kind().to_owned());
+                return Err(OutboxError::Damaged { id, cause });
+            }
+            Err(cause) => return Err(OutboxError::Damaged { id, cause }),
+        };
+        let sequence = Sequence(schema::get(&tx, schema::NEXT)?);
+        let payload = encode(&Message::Feedback(FeedbackRecord { sequence, ..record }))?;
+        tx.execute(
+            "UPDATE records SET sequence = ?1, payload = ?2 WHERE id = ?3",
+            params![schema::signed(sequence.0), payload, id],
+        )?;
+        schema::add(&tx, schema::NEXT, 1)?;
+        tx.commit()?;
+        Ok(Some(Numbered { sequence, payload }))
+    }
+
+    /// Every record that has a number and no receipt, in order.
+    ///
+    /// # Errors
+    /// [`OutboxError::Database`].
+    pub fn numbered(&self) -> Result<Vec<Numbered>, OutboxError> {
+        let mut statement = self
+            .database
+            .prepare("SELECT sequence, payload FROM records WHERE sequence IS NOT NULL ORDER BY sequence")?;
+        let rows = statement.query_map([], |row| {
+            Ok(Numbered { sequence: Sequence(schema::unsigned(row.get(0)?)), payload: row.get(1)? })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Takes the aggregator's word, received at `at`.
+    ///
+    /// A receipt for numbers that this outbox never gave means that its past was lost (a new disk, an old backup): the sequence
+    /// goes on after what the aggregator has, and what waits is numbered anew.
+    ///
+    /// # Errors
+    /// [`OutboxError::Database`].
+    pub fn settle(&mut self, receipt: &Receipt, at: i64) -> Result<Settled, OutboxError> {
+        let tx = self.begin()?;
+        let mut settled = Settled::default();
+        if receipt.through.0 >= schema::get(&tx, schema::NEXT)? {
+            settled.renumbered = rows(tx.execute("UPDATE records SET sequence = NULL WHERE sequence IS NOT NULL", [])?);
+            drop_superseded(&tx)?;
+            schema::set(&tx, schema::NEXT, receipt.through.0.saturating_add(1))?;
+            tx.commit()?;
+            return Ok(settled);
+        }
+        for refusal in &receipt.refused {
+            let sequence = schema::signed(refusal.sequence.0);
+            if refusal.reason == RefusalReason::ReplayedSequence && refusal.sequence <= receipt.through {
+                let again = "UPDATE records SET sequence = NULL, renumbered = 1 WHERE sequence = ?1 AND renumbered = 0";
+                let again = rows(tx.execute(again, [sequence])?);
+                settled.renumbered += again;
+                if again > 0 {
+                    continue;
+                }
+            }
+            let known = tx.execute("DELETE FROM records WHERE sequence = ?1", [sequence])?;
+            settled.refused += rows(known);
+            tx.execute(
+                "INSERT OR REPLACE INTO refusals (sequence, reason, at) VALUES (?1, ?2, ?3)",
+                params![sequence, refusal.reason.as_str(), at],
+            )?;
+        }
+        drop_superseded(&tx)?;
+        let through = schema::signed(receipt.through.0);
+        settled.confirmed = rows(tx.execute("DELETE FROM records WHERE sequence <= ?1", [through])?);
+        let stale = "DELETE FROM refusals WHERE sequence NOT IN \
+            (SELECT sequence FROM refusals ORDER BY at DESC, sequence DESC LIMIT ?1)";
+        tx.execute(stale, [REFUSALS_KEPT_MAX])?;
+        tx.commit()?;
+        Ok(settled)
+    }
+
+    /// Records that wait for a receipt, sent or not.
+    ///
+    /// # Errors
+    /// [`OutboxError::Database`].
+    pub fn waiting(&self) -> Result<u32, OutboxError> {
+        Ok(count(&self.database, "SELECT count(*) FROM records")?)
+    }
+
+    /// Records that were never sent.
+    ///
+    /// # Errors
+    /// [`OutboxError::Database`].
+    pub fn unsent(&self) -> Result<u32, OutboxError> {
+        Ok(count(&self.database, "SELECT count(*) FROM records WHERE sequence IS NULL")?)
+    }
+
+    /// Probes dropped for lack of room since the outbox was made.
+    ///
+    /// # Errors
+    /// [`OutboxError::Database`].
+    pub fn dropped_probes(&self) -> Result<u64, OutboxError> {
+        Ok(schema::get(&self.database, schema::DROPPED)?)
+    }
+
+    /// The records that the cloud did not take, newest first.
+    ///
+    /// # Errors
+    /// [`OutboxError::Database`].
+    pub fn refusals(&self) -> Result<Vec<Refused>, OutboxError> {
+        let mut statement =
+            self.database.prepare("SELECT sequence, reason, at FROM refusals ORDER BY at DESC, sequence DESC")?;
+        let rows = statement.query_map([], |row| {
+            let sequence = Sequence(schema::unsigned(row.get(0)?));
+            Ok(Refused { sequence, reason: row.get(1)?, at: row.get(2)? })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Keeps an update's outcome until it is said.
+    ///
+    /// # Errors
+    /// [`OutboxError::Invalid`] or [`OutboxError::Database`].
+    pub fn push_outcome(&mut self, outcome: UpdateOutcome) -> Result<(), OutboxError> {
+        let payload = encode(&Message::Outcome(outcome))?;
+        let tx = self.begin()?;
+        tx.execute("INSERT INTO outcomes (payload, said) VALUES (?1, 0)", [payload])?;
+        let old = "DELETE FROM outcomes WHERE id NOT IN (SELECT id FROM outcomes ORDER BY id DESC LIMIT ?1)";
+        tx.execute(old, [OUTCOMES_KEPT_MAX])?;
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// The outcomes to be said, oldest first, with their row. The newest one is said again on each connection: a broker's
+    /// acknowledgement does not tell that the aggregator has it.
+    ///
+    /// # Errors
+    /// [`OutboxError::Database`].
+    pub fn outcomes(&self, again: bool) -> Result<Vec<(i64, Vec<u8>)>, OutboxError> {
+        let mut statement = self.database.prepare(
+            "SELECT id, payload FROM outcomes WHERE said = 0 OR (?1 AND id = (SELECT max(id) FROM outcomes)) ORDER BY id",
+        )?;
+        let rows = statement.query_map([again], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Notes that the broker has an outcome; all but the newest said one are forgotten.
+    ///
+    /// # Errors
+    /// [`OutboxError::Database`].
+    pub fn outcome_said(&mut self, id: i64) -> Result<(), OutboxError> {
+        let tx = self.begin()?;
+        tx.execute("UPDATE outcomes SET said = 1 WHERE id = ?1", [id])?;
+        tx.execute("DELETE FROM outcomes WHERE said = 1 AND id < (SELECT max(id) FROM outcomes)", [])?;
+        tx.commit()?;
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<Transaction<'_>, rusqlite::Error> {
+        self.database.transaction_with_behavior(TransactionBehavior::Immediate)
+    }
+}
+
+/// An answer that lost its number must not travel after a later answer to the same alarm.
+fn drop_superseded(tx: &Transaction<'_>) -> Result<usize, rusqlite::Error> {
+    tx.execute(
+        "DELETE FROM records WHERE sequence IS NULL AND EXISTS \
+         (SELECT 1 FROM records AS later WHERE later.alarm = records.alarm AND later.id > records.id)",
+        [],
+    )
+}
+
+fn count(database: &Connection, query: &str) -> Result<u32, rusqlite::Error> {
+    database.query_row(query, [], |row| row.get(0))
+}
+
+fn rows(changed: usize) -> u32 {
+    u32::try_from(changed).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,77 @@
+//! The outbox's tables, and the settings that make a commit mean "on disk".
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+
+/// The next number to be given.
+pub const NEXT: &str = "next_sequence";
+/// Probes dropped for lack of room.
+pub const DROPPED: &str = "dropped_probes";
+
+/// Version of the tables, in SQLite's `user_version`.
+const VERSION: i64 = 1;
+
+/// How long a second process (an operator looking at the file) may make us wait.
+const BUSY: Duration = Duration::from_secs(5);
+
+const TABLES: &str = "
+CREATE TABLE records (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    sequence INTEGER UNIQUE,
+    alarm TEXT NOT NULL,
+    probe INTEGER NOT NULL,
+    renumbered INTEGER NOT NULL DEFAULT 0,
+    payload BLOB NOT NULL
+) STRICT;
+CREATE INDEX records_by_alarm ON records (alarm);
+CREATE TABLE refusals (sequence INTEGER PRIMARY KEY, reason TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
+CREATE TABLE outcomes (id INTEGER PRIMARY KEY AUTOINCREMENT, payload BLOB NOT NULL, said INTEGER NOT NULL) STRICT;
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+INSERT INTO counters VALUES ('next_sequence', 1), ('dropped_probes', 0);
+";
+
+/// Opens or makes the database. WAL with `synchronous = FULL`: each commit is flushed, so power may fail after it.
+pub fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let mut database = Connection::open(path)?;
+    database.busy_timeout(BUSY)?;
+    database.pragma_update(None, "journal_mode", "WAL")?;
+    database.pragma_update(None, "synchronous", "FULL")?;
+    let tx = database.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    match tx.pragma_query_value(None, "user_version", |row| row.get(0))? {
+        0 => {
+            tx.execute_batch(TABLES)?;
+            tx.pragma_update(None, "user_version", VERSION)?;
+        }
+        VERSION => {}
+        newer => return Err(rusqlite::Error::IntegralValueOutOfRange(0, newer)),
+    }
+    tx.commit()?;
+    Ok(database)
+}
+
+/// Reads a counter.
+pub fn get(database: &Connection, name: &str) -> Result<u64, rusqlite::Error> {
+    database.query_row("SELECT value FROM counters WHERE name = ?1", [name], |row| row.get(0)).map(unsigned)
+}
+
+/// Sets a counter.
+pub fn set(database: &Connection, name: &str, value: u64) -> Result<(), rusqlite::Error> {
+    database.execute("UPDATE counters SET value = ?1 WHERE name = ?2", params![signed(value), name]).map(drop)
+}
+
+/// Adds to a counter.
+pub fn add(database: &Connection, name: &str, by: u64) -> Result<(), rusqlite::Error> {
+    set(database, name, get(database, name)?.saturating_add(by))
+}
+
+/// SQLite's integers are signed; a number beyond them is clamped, which a home reaches after 10^18 answers.
+pub fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The inverse of [`signed`].
+pub fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}

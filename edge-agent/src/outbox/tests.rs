@@ -1,0 +1,306 @@
+//! The outbox: what is promised survives a kill between any two steps (here: reopening the file).
+
+use std::collections::BTreeMap;
+
+use hearthwatch_protocol::messages::{FeatureWindow, Refusal, UpdateResult, Verdict};
+use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+
+fn record(alarm: &str, verdict: Verdict, origin: Origin) -> FeedbackRecord {
+    FeedbackRecord {
+        home: HomeId::new("home-7").unwrap(),
+        sequence: Sequence(99),
+        alarm: AlarmId::new(alarm).unwrap(),
+        device_class: "temperature".to_owned(),
+        model_version: ModelVersion(1),
+        feature_schema: 1,
+        window: FeatureWindow { steps: 1, features: 2, values: vec![0.5, 1.0] },
+        score: 3.0,
+        threshold: 2.0,
+        verdict,
+        origin,
+        raised_at: 600,
+        answered_at: 1_200,
+    }
+}
+
+fn verdict(alarm: &str) -> FeedbackRecord {
+    record(alarm, Verdict::Confirmed, Origin::Alarm)
+}
+
+fn probe(alarm: &str) -> FeedbackRecord {
+    record(alarm, Verdict::Dismissed, Origin::Probe { propensity: 0.1 })
+}
+
+fn read(numbered: &Numbered) -> FeedbackRecord {
+    match decode(&numbered.payload).unwrap() {
+        Message::Feedback(record) => record,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn receipt(through: u64, refused: &[(u64, RefusalReason)]) -> Receipt {
+    let refused = refused.iter().map(|&(sequence, reason)| Refusal { sequence: Sequence(sequence), reason });
+    Receipt { through: Sequence(through), refused: refused.collect() }
+}
+
+struct Home {
+    directory: TempDir,
+    limit: u32,
+}
+
+impl Home {
+    fn new(limit: u32) -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), limit }
+    }
+
+    fn open(&self) -> Outbox {
+        Outbox::open_with_limit(&self.directory.path().join("outbox.db"), self.limit).unwrap()
+    }
+}
+
+#[test]
+fn numbers_run_from_one_without_gaps_across_restarts() {
+    let home = Home::new(100);
+    for expected in 1..=5 {
+        let mut outbox = home.open();
+        outbox.push(verdict(&format!("alarm-{expected}"))).unwrap();
+        let numbered = outbox.number_next().unwrap().unwrap();
+        assert_eq!(numbered.sequence, Sequence(expected));
+        assert_eq!(read(&numbered).sequence, Sequence(expected));
+    }
+    let before = home.open().numbered().unwrap();
+    assert_eq!(before.len(), 5);
+    assert_eq!(home.open().numbered().unwrap(), before, "every attempt has the same bytes");
+}
+
+#[test]
+fn only_a_receipt_makes_the_outbox_forget() {
+    let home = Home::new(100);
+    let mut outbox = home.open();
+    for alarm in ["a", "b", "c"] {
+        outbox.push(verdict(alarm)).unwrap();
+        outbox.number_next().unwrap();
+    }
+    assert_eq!(outbox.settle(&receipt(0, &[]), 5).unwrap(), Settled::default());
+    assert_eq!(outbox.settle(&receipt(2, &[]), 5).unwrap(), Settled { confirmed: 2, ..Settled::default() });
+    drop(outbox);
+    let mut outbox = home.open();
+    assert_eq!(outbox.numbered().unwrap().iter().map(|record| record.sequence.0).collect::<Vec<_>>(), [3]);
+    assert_eq!(outbox.settle(&receipt(2, &[]), 6).unwrap(), Settled::default(), "a receipt may come twice");
+    assert_eq!(outbox.waiting().unwrap(), 1);
+}
+
+#[test]
+fn a_refused_record_is_forgotten_and_its_reason_kept() {
+    let home = Home::new(100);
+    let mut outbox = home.open();
+    for alarm in ["a", "b"] {
+        outbox.push(verdict(alarm)).unwrap();
+        outbox.number_next().unwrap();
+    }
+    let settled = outbox.settle(&receipt(2, &[(1, RefusalReason::UnknownClass)]), 77).unwrap();
+    assert_eq!(settled, Settled { confirmed: 1, refused: 1, renumbered: 0 });
+    let expected = Refused { sequence: Sequence(1), reason: "unknown_class".to_owned(), at: 77 };
+    assert_eq!(home.open().refusals().unwrap(), [expected]);
+}
+
+#[test]
+fn a_changed_answer_replaces_the_one_that_was_not_sent_and_follows_the_one_that_was() {
+    let home = Home::new(100);
+    let mut outbox = home.open();
+    outbox.push(verdict("a")).unwrap();
+    let dismissed = record("a", Verdict::Dismissed, Origin::Alarm);
+    assert_eq!(outbox.push(dismissed.clone()).unwrap(), Admission::Replaced);
+    assert_eq!(read(&outbox.number_next().unwrap().unwrap()).verdict, Verdict::Dismissed);
+    assert_eq!(outbox.push(verdict("a")).unwrap(), Admission::Queued);
+    let second = outbox.number_next().unwrap().unwrap();
+    assert_eq!((second.sequence, read(&second).verdict), (Sequence(2), Verdict::Confirmed));
+}
+
+#[test]
+fn an_answer_given_now_goes_before_the_backlog_and_before_probes() {
+    let mut outbox = Home::new(100).open();
+    for record in [verdict("old"), verdict("new"), probe("probe")] {
+        outbox.push(record).unwrap();
+    }
+    let order: Vec<String> = std::iter::from_fn(|| outbox.number_next().unwrap())
+        .map(|numbered| read(&numbered).alarm.to_string())
+        .collect();
+    assert_eq!(order, ["new", "old", "probe"]);
+}
+
+#[test]
+fn when_full_unsent_probes_go_first_and_a_verdict_never_goes() {
+    let home = Home::new(3);
+    let mut outbox = home.open();
+    outbox.push(probe("p1")).unwrap();
+    outbox.push(probe("p2")).unwrap();
+    outbox.push(verdict("v1")).unwrap();
+    assert_eq!(outbox.push(verdict("v2")).unwrap(), Admission::QueuedForProbe);
+    assert_eq!(outbox.push(probe("p3")).unwrap(), Admission::QueuedForProbe);
+    assert_eq!(outbox.push(verdict("v3")).unwrap(), Admission::QueuedForProbe);
+    assert_eq!(outbox.push(probe("p4")).unwrap(), Admission::DroppedProbe);
+    assert!(matches!(outbox.push(verdict("v4")), Err(OutboxError::Full { limit: 3 })));
+    assert_eq!(outbox.push(record("v1", Verdict::Dismissed, Origin::Alarm)).unwrap(), Admission::Replaced);
+    assert_eq!((outbox.waiting().unwrap(), outbox.dropped_probes().unwrap()), (3, 4));
+    let alarms: Vec<String> = std::iter::from_fn(|| outbox.number_next().unwrap())
+        .map(|numbered| read(&numbered).alarm.to_string())
+        .collect();
+    assert_eq!(alarms, ["v3", "v2", "v1"]);
+}
+
+#[test]
+fn a_probe_that_carries_a_number_is_not_dropped() {
+    let mut outbox = Home::new(1).open();
+    outbox.push(probe("p1")).unwrap();
+    outbox.number_next().unwrap();
+    assert!(matches!(outbox.push(verdict("v1")), Err(OutboxError::Full { limit: 1 })));
+    assert_eq!(outbox.numbered().unwrap().len(), 1);
+}
+
+#[test]
+fn a_home_that_lost_its_disk_goes_on_after_what_the_aggregator_has() {
+    let mut outbox = Home::new(10).open();
+    outbox.push(verdict("a")).unwrap();
+    outbox.push(verdict("b")).unwrap();
+    outbox.number_next().unwrap();
+    let settled = outbox.settle(&receipt(57, &[(1, RefusalReason::ReplayedSequence)]), 5).unwrap();
+    assert_eq!(settled, Settled { renumbered: 1, ..Settled::default() });
+    assert_eq!(outbox.refusals().unwrap(), []);
+    let again: Vec<u64> =
+        std::iter::from_fn(|| outbox.number_next().unwrap()).map(|record| record.sequence.0).collect();
+    assert_eq!(again, [58, 59]);
+}
+
+#[test]
+fn a_record_whose_number_was_used_before_travels_once_more_and_then_no_more() {
+    let mut outbox = Home::new(10).open();
+    outbox.push(verdict("a")).unwrap();
+    outbox.number_next().unwrap();
+    let replayed = |n| receipt(n, &[(n, RefusalReason::ReplayedSequence)]);
+    assert_eq!(outbox.settle(&replayed(1), 5).unwrap(), Settled { renumbered: 1, ..Settled::default() });
+    assert_eq!(outbox.number_next().unwrap().unwrap().sequence, Sequence(2));
+    assert_eq!(outbox.settle(&replayed(2), 6).unwrap(), Settled { refused: 1, ..Settled::default() });
+    assert_eq!(outbox.waiting().unwrap(), 0);
+}
+
+#[test]
+fn an_answer_that_lost_its_number_does_not_overtake_a_later_answer() {
+    let mut outbox = Home::new(10).open();
+    outbox.push(verdict("a")).unwrap();
+    outbox.number_next().unwrap();
+    outbox.push(record("a", Verdict::Dismissed, Origin::Alarm)).unwrap();
+    outbox.number_next().unwrap();
+    outbox.settle(&receipt(1, &[(1, RefusalReason::ReplayedSequence)]), 5).unwrap();
+    assert_eq!(outbox.unsent().unwrap(), 0);
+    assert_eq!(outbox.numbered().unwrap().len(), 1);
+}
+
+#[test]
+fn a_record_that_every_aggregator_would_refuse_is_not_kept() {
+    let mut outbox = Home::new(10).open();
+    let broken = FeedbackRecord { score: f32::NAN, ..verdict("a") };
+    let expected = OutboxError::Invalid(EncodeError::from(DecodeError::NotFinite));
+    assert_eq!(outbox.push(broken).unwrap_err().to_string(), expected.to_string());
+    assert_eq!(outbox.waiting().unwrap(), 0);
+}
+
+#[test]
+fn outcomes_are_kept_until_said_and_the_newest_is_said_again_on_a_new_connection() {
+    let home = Home::new(10);
+    let outcome =
+        |version| UpdateOutcome { model_version: ModelVersion(version), result: UpdateResult::Installed, at: 5 };
+    let mut outbox = home.open();
+    outbox.push_outcome(outcome(1)).unwrap();
+    outbox.push_outcome(outcome(2)).unwrap();
+    let waiting = home.open().outcomes(false).unwrap();
+    assert_eq!(waiting.len(), 2);
+    for (id, _) in &waiting {
+        outbox.outcome_said(*id).unwrap();
+    }
+    assert_eq!(outbox.outcomes(false).unwrap(), []);
+    assert_eq!(outbox.outcomes(true).unwrap(), [waiting[1].clone()]);
+}
+
+/// What may happen to a home.
+#[derive(Debug, Clone)]
+enum Step {
+    Answer(u8, bool),
+    Probe(u8),
+    Send,
+    /// All numbered records reach the aggregator; does its receipt come back?
+    Arrive(bool),
+    Kill,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..12_u8, any::<bool>()).prop_map(|(alarm, confirmed)| Step::Answer(alarm, confirmed)),
+        (100..112_u8).prop_map(Step::Probe),
+        Just(Step::Send),
+        any::<bool>().prop_map(Step::Arrive),
+        Just(Step::Kill),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_accepted_verdict_is_lost_doubled_or_reordered(steps in prop::collection::vec(any_step(), 1..60)) {
+        let home = Home::new(8);
+        let mut outbox = home.open();
+        let mut accepted: BTreeMap<String, Verdict> = BTreeMap::new();
+        let mut aggregator: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+        let mut arrive = |outbox: &mut Outbox, answered: bool| {
+            for numbered in outbox.numbered().unwrap() {
+                let stored = aggregator.entry(numbered.sequence.0).or_insert_with(|| numbered.payload.clone());
+                assert_eq!(*stored, numbered.payload, "one number, one content");
+            }
+            let through = (1..).take_while(|sequence| aggregator.contains_key(sequence)).count();
+            assert_eq!(through, aggregator.len(), "no gaps");
+            if answered {
+                outbox.settle(&receipt(through as u64, &[]), 5).unwrap();
+            }
+        };
+        for step in steps {
+            match step {
+                Step::Answer(alarm, confirmed) => {
+                    let given = if confirmed { Verdict::Confirmed } else { Verdict::Dismissed };
+                    let alarm = format!("a{alarm}");
+                    match outbox.push(record(&alarm, given, Origin::Alarm)) {
+                        Ok(admission) => {
+                            prop_assert_ne!(admission, Admission::DroppedProbe);
+                            accepted.insert(alarm, given);
+                        }
+                        Err(OutboxError::Full { .. }) => prop_assert_eq!(outbox.waiting().unwrap(), 8),
+                        Err(other) => panic!("{other}"),
+                    }
+                }
+                Step::Probe(alarm) => drop(outbox.push(probe(&format!("p{alarm}"))).unwrap()),
+                Step::Send => drop(outbox.number_next().unwrap()),
+                Step::Arrive(answered) => arrive(&mut outbox, answered),
+                Step::Kill => {
+                    drop(outbox);
+                    outbox = home.open();
+                }
+            }
+            prop_assert!(outbox.waiting().unwrap() <= 8);
+        }
+        while outbox.number_next().unwrap().is_some() {}
+        arrive(&mut outbox, true);
+        prop_assert_eq!(outbox.waiting().unwrap(), 0);
+        let mut final_word: BTreeMap<String, Verdict> = BTreeMap::new();
+        for (&sequence, payload) in &aggregator {
+            let record = read(&Numbered { sequence: Sequence(sequence), payload: payload.clone() });
+            if matches!(record.origin, Origin::Alarm) {
+                final_word.insert(record.alarm.to_string(), record.verdict);
+            }
+        }
+        prop_assert_eq!(final_word, accepted);
+    }
+}

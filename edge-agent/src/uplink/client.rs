@@ -1,0 +1,380 @@
+//! The uplink's IO: one task that owns the link, the session and the way to the outbox.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hearthwatch_link::{LinkConfig, LinkError, LinkEvent, LinkEvents, LinkHandle, Publication, open};
+use hearthwatch_protocol::messages::{AgentStatus, FeedbackRecord, ReleaseNotice, UpdateOutcome};
+use hearthwatch_protocol::{HomeId, Message, Sequence, Topic, decode, encode};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::outbox::{Admission, Numbered, Outbox, OutboxError};
+use crate::uplink::session::{Next, Sent, Session};
+
+/// The outbox as the brain and the uplink share it.
+pub type SharedOutbox = Arc<Mutex<Outbox>>;
+
+/// Unix seconds; the demo's homes live in a time of their own.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// Makes an outbox shareable.
+#[must_use]
+pub fn share(outbox: Outbox) -> SharedOutbox {
+    Arc::new(Mutex::new(outbox))
+}
+
+/// What the uplink needs to know.
+pub struct UplinkConfig {
+    /// The home's pseudonym.
+    pub home: HomeId,
+    /// Where the fleet's broker is; client id, will and subscriptions are set by the uplink.
+    pub link: LinkConfig,
+    /// The time, for the dates of refusals.
+    pub clock: Clock,
+    /// Seeds the jitter of resending; anything that differs from home to home.
+    pub seed: u64,
+}
+
+/// Why the uplink cannot start, or an answer was not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum UplinkError {
+    /// The link's configuration is no good.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The outbox failed or refused.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// The status is not a valid message.
+    #[error(transparent)]
+    Status(#[from] hearthwatch_protocol::EncodeError),
+    /// The program is stopping.
+    #[error("the agent is stopping")]
+    Stopping,
+}
+
+/// How the uplink stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UplinkState {
+    /// No attempt has ended yet.
+    Connecting,
+    /// The fleet's broker hears us.
+    Connected,
+    /// It does not; why, in one line. Records wait.
+    Away(String),
+}
+
+/// The uplink as the rest of the agent sees it.
+#[derive(Clone)]
+pub struct UplinkHandle {
+    outbox: SharedOutbox,
+    wake: Arc<Notify>,
+    state: watch::Receiver<UplinkState>,
+    release: watch::Receiver<Option<ReleaseNotice>>,
+    stop: CancellationToken,
+    task: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl fmt::Debug for UplinkHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UplinkHandle").field("state", &*self.state.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// Starts the uplink's task. `status` is published (retained) on each connection and whenever it changes; the number of waiting
+/// records is filled in. The will is the status of this moment, offline.
+///
+/// Must be called within a Tokio runtime.
+///
+/// # Errors
+/// [`UplinkError`] when files or configuration are wrong; never because the broker is away.
+pub fn start(
+    config: UplinkConfig,
+    outbox: SharedOutbox,
+    status: watch::Receiver<AgentStatus>,
+) -> Result<UplinkHandle, UplinkError> {
+    let UplinkConfig { home, link, clock, seed } = config;
+    let offline = AgentStatus { online: false, ..status.borrow().clone() };
+    let (in_flight, waiting) = {
+        let outbox = lock(&outbox);
+        (outbox.numbered()?, outbox.waiting()?)
+    };
+    let will = status_publication(&home, AgentStatus { outbox: waiting, ..offline })?;
+    let (link, events) = open(LinkConfig {
+        client_id: home.to_string(),
+        will: Some(will),
+        subscriptions: vec![Topic::Receipt(home.clone()).to_string(), Topic::Release.to_string()],
+        clean_start: true,
+        ..link
+    })?;
+    let (state, state_seen) = watch::channel(UplinkState::Connecting);
+    let (release, release_seen) = watch::channel(None);
+    let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+    let task = Task {
+        home,
+        link,
+        clock,
+        outbox: Arc::clone(&outbox),
+        session: Session::new(in_flight.iter().map(|record| record.sequence)),
+        payloads: in_flight.into_iter().map(|record| (record.sequence, record.payload)).collect(),
+        rng: SmallRng::seed_from_u64(seed),
+        started: Instant::now(),
+        state,
+        release,
+    };
+    let task = tokio::spawn(task.run(events, status, Arc::clone(&wake), stop.clone()));
+    let task = Arc::new(Mutex::new(Some(task)));
+    Ok(UplinkHandle { outbox, wake, state: state_seen, release: release_seen, stop, task })
+}
+
+impl UplinkHandle {
+    /// Keeps an answer for the cloud; on `Ok` it is on disk (or dropped as the outbox's policy says).
+    ///
+    /// # Errors
+    /// [`UplinkError::Outbox`], for example when the outbox is full; [`UplinkError::Stopping`].
+    pub async fn push(&self, record: FeedbackRecord) -> Result<Admission, UplinkError> {
+        let admission = with(&self.outbox, move |outbox| outbox.push(record)).await?;
+        self.wake.notify_one();
+        Ok(admission)
+    }
+
+    /// Keeps an update's outcome until the broker has it.
+    ///
+    /// # Errors
+    /// As [`UplinkHandle::push`].
+    pub async fn report(&self, outcome: UpdateOutcome) -> Result<(), UplinkError> {
+        with(&self.outbox, move |outbox| outbox.push_outcome(outcome)).await?;
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// How the uplink stands, now and later.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<UplinkState> {
+        self.state.clone()
+    }
+
+    /// The newest release notice. Nothing in it is trusted: it only wakes the updater.
+    #[must_use]
+    pub fn release(&self) -> watch::Receiver<Option<ReleaseNotice>> {
+        self.release.clone()
+    }
+
+    /// Says that the agent goes offline, and ends the task.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            // A task that panicked has said so already.
+            let _ = task.await;
+        }
+    }
+}
+
+struct Task {
+    home: HomeId,
+    link: LinkHandle,
+    clock: Clock,
+    outbox: SharedOutbox,
+    session: Session,
+    payloads: BTreeMap<Sequence, Vec<u8>>,
+    rng: SmallRng,
+    started: Instant,
+    state: watch::Sender<UplinkState>,
+    release: watch::Sender<Option<ReleaseNotice>>,
+}
+
+/// How long the task rests when only an event can give it work; any event wakes it earlier.
+const REST: Duration = Duration::from_secs(3_600);
+
+impl Task {
+    async fn run(
+        mut self,
+        mut events: LinkEvents,
+        mut status: watch::Receiver<AgentStatus>,
+        wake: Arc<Notify>,
+        stop: CancellationToken,
+    ) {
+        loop {
+            let rest = match self.session.next(self.now()) {
+                Next::Number | Next::Send(_) => Duration::ZERO,
+                Next::Wait(until) => until.saturating_sub(self.now()),
+                Next::Idle => REST,
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                event = events.next() => match event {
+                    Some(event) => self.on_event(event, &status).await,
+                    None => break,
+                },
+                Ok(()) = status.changed() => self.say_status(&status).await,
+                () = wake.notified() => {
+                    self.session.queued();
+                    self.say_outcomes(false).await;
+                }
+                () = tokio::time::sleep(rest) => self.step().await,
+            }
+        }
+        let offline = AgentStatus { online: false, ..status.borrow().clone() };
+        self.publish_status(offline).await;
+        self.link.close().await;
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    async fn on_event(&mut self, event: LinkEvent, status: &watch::Receiver<AgentStatus>) {
+        match event {
+            LinkEvent::Connected { .. } => {
+                tracing::info!(home.id = %self.home, "connected to the fleet");
+                self.state.send_replace(UplinkState::Connected);
+                self.say_status(status).await;
+                self.say_outcomes(true).await;
+                self.session.connected(self.now());
+            }
+            LinkEvent::Disconnected { reason } => {
+                tracing::warn!(home.id = %self.home, uplink.reason = %reason, "no connection to the fleet; answers wait on disk");
+                self.session.disconnected();
+                self.state.send_replace(UplinkState::Away(reason));
+            }
+            LinkEvent::Message { topic, payload, .. } => self.on_message(&topic, &payload).await,
+        }
+    }
+
+    async fn on_message(&mut self, topic: &str, payload: &[u8]) {
+        match (Topic::parse(topic), decode(payload)) {
+            (Ok(Topic::Receipt(home)), Ok(Message::Receipt(receipt))) if home == self.home => {
+                let at = (self.clock)();
+                let settled =
+                    with(&self.outbox, move |outbox| Ok((outbox.settle(&receipt, at)?, outbox.numbered()?))).await;
+                match settled {
+                    Ok((settled, left)) => {
+                        tracing::debug!(home.id = %self.home, outbox.settled = ?settled, "receipt");
+                        if settled.refused > 0 || settled.renumbered > 0 {
+                            tracing::warn!(home.id = %self.home, outbox.refused = settled.refused,
+                                outbox.renumbered = settled.renumbered, "the aggregator did not take some answers");
+                        }
+                        self.payloads = left.into_iter().map(|record| (record.sequence, record.payload)).collect();
+                        self.session.settled(self.payloads.keys().copied());
+                    }
+                    Err(error) => tracing::error!(home.id = %self.home, %error, "receipt not settled"),
+                }
+            }
+            (Ok(Topic::Release), Ok(Message::Release(notice))) => drop(self.release.send_replace(Some(notice))),
+            (_, Err(error)) => tracing::warn!(home.id = %self.home, message.topic = topic, %error, "message refused"),
+            (_, Ok(message)) => {
+                let kind = message.kind();
+                tracing::warn!(home.id = %self.home, message.topic = topic, message.kind = kind, "message on a wrong topic refused");
+            }
+        }
+    }
+
+    /// One step of the session: number a record, or send one.
+    async fn step(&mut self) {
+        match self.session.next(self.now()) {
+            Next::Number => match with(&self.outbox, Outbox::number_next).await {
+                Ok(Some(Numbered { sequence, payload })) => {
+                    self.payloads.insert(sequence, payload);
+                    self.session.numbered(Some(sequence), self.now());
+                }
+                Ok(None) => self.session.numbered(None, self.now()),
+                Err(error) => {
+                    tracing::error!(home.id = %self.home, %error, "cannot take an answer from the outbox");
+                    // Not asked again before something new is pushed or the link returns.
+                    self.session.numbered(None, self.now());
+                }
+            },
+            Next::Send(sequence) => {
+                let payload = self.payloads.get(&sequence).cloned().unwrap_or_default();
+                let topic = Topic::Feedback(self.home.clone()).to_string();
+                let sent = match self.link.publish(Publication { topic, payload, retain: false }).await {
+                    Ok(()) => Sent::Acknowledged,
+                    Err(LinkError::Refused(reason)) => {
+                        tracing::warn!(home.id = %self.home, record.sequence = sequence.0, reason, "the broker refuses an answer");
+                        Sent::Refused
+                    }
+                    Err(_) => Sent::Lost,
+                };
+                let now = self.now();
+                self.session.sent(sequence, sent, now, &mut self.rng);
+            }
+            Next::Wait(_) | Next::Idle => {}
+        }
+    }
+
+    async fn say_status(&self, status: &watch::Receiver<AgentStatus>) {
+        let online = status.borrow().clone();
+        self.publish_status(online).await;
+    }
+
+    async fn publish_status(&self, status: AgentStatus) {
+        let waiting = with(&self.outbox, |outbox| outbox.waiting()).await.unwrap_or(status.outbox);
+        let status = AgentStatus { outbox: waiting, ..status };
+        match status_publication(&self.home, status) {
+            Ok(publication) => {
+                self.say(publication).await;
+            }
+            Err(error) => tracing::error!(home.id = %self.home, %error, "status not said"),
+        }
+    }
+
+    async fn say_outcomes(&self, again: bool) {
+        let outcomes = match with(&self.outbox, move |outbox| outbox.outcomes(again)).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                tracing::error!(home.id = %self.home, %error, "outcomes not read");
+                return;
+            }
+        };
+        for (id, payload) in outcomes {
+            let topic = Topic::Outcome(self.home.clone()).to_string();
+            if !self.say(Publication { topic, payload, retain: false }).await {
+                return;
+            }
+            if let Err(error) = with(&self.outbox, move |outbox| outbox.outcome_said(id)).await {
+                tracing::error!(home.id = %self.home, %error, "outcome said but not noted");
+            }
+        }
+    }
+
+    /// Whether the broker took it. What it did not take is said again on the next connection.
+    async fn say(&self, publication: Publication) -> bool {
+        let topic = publication.topic.clone();
+        match self.link.publish(publication).await {
+            Ok(()) => true,
+            Err(LinkError::NotConnected) => false,
+            Err(error) => {
+                tracing::warn!(home.id = %self.home, message.topic = topic, %error, "not said");
+                false
+            }
+        }
+    }
+}
+
+fn status_publication(home: &HomeId, status: AgentStatus) -> Result<Publication, hearthwatch_protocol::EncodeError> {
+    let topic = Topic::Status(home.clone()).to_string();
+    Ok(Publication { topic, payload: encode(&Message::Status(status))?, retain: true })
+}
+
+fn lock(outbox: &SharedOutbox) -> std::sync::MutexGuard<'_, Outbox> {
+    // A panic while holding the lock leaves at most an open transaction, which SQLite rolls back.
+    outbox.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a short piece of disk work off the async threads.
+async fn with<T: Send + 'static>(
+    outbox: &SharedOutbox,
+    work: impl FnOnce(&mut Outbox) -> Result<T, OutboxError> + Send + 'static,
+) -> Result<T, UplinkError> {
+    let outbox = Arc::clone(outbox);
+    let done = tokio::task::spawn_blocking(move || work(&mut lock(&outbox))).await;
+    Ok(done.map_err(|_| UplinkError::Stopping)??)
+}

@@ -1,0 +1,133 @@
+//! What to send next: the in-flight window, resending with back-off, live before stale. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hearthwatch_link::Backoff;
+use hearthwatch_protocol::Sequence;
+use rand::Rng;
+
+/// Records sent and not yet covered by a receipt. 32 × 8 KiB = 256 KiB per home that a broker may have to hold.
+pub const WINDOW_RECORDS_MAX: usize = 32;
+
+/// Patience for a receipt. Doubling from half a minute (an aggregator stores a batch in well under a second) to a quarter of an hour:
+/// at most about 100 resends a day for each record in the window while the aggregator is away.
+const RESEND: Backoff = Backoff { first: Duration::from_secs(30), longest: Duration::from_secs(900) };
+
+/// What the uplink should do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Give the next number to a record that has none, and tell with [`Session::numbered`].
+    Number,
+    /// Send this record (again), and tell with [`Session::sent`].
+    Send(Sequence),
+    /// Nothing before this moment.
+    Wait(Duration),
+    /// Nothing until something happens.
+    Idle,
+}
+
+/// What became of a sending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// The broker has it: now a receipt is awaited.
+    Acknowledged,
+    /// The broker does not want it.
+    Refused,
+    /// The connection was gone; it may have arrived or not.
+    Lost,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Flight {
+    attempts: u32,
+    due: Duration,
+}
+
+/// The state of the conversation. `now` is the time since any fixed moment, and never runs backwards.
+#[derive(Debug)]
+pub struct Session {
+    connected: bool,
+    unsent: bool,
+    flights: BTreeMap<Sequence, Flight>,
+}
+
+impl Session {
+    /// A session that is not connected, with the records that had a number when the agent started.
+    pub fn new(in_flight: impl IntoIterator<Item = Sequence>) -> Self {
+        let flights = in_flight.into_iter().map(|sequence| (sequence, Flight { attempts: 0, due: Duration::ZERO }));
+        Self { connected: false, unsent: true, flights: flights.collect() }
+    }
+
+    /// The link stands: everything in flight is due, for receipts may have been missed.
+    pub fn connected(&mut self, now: Duration) {
+        self.connected = true;
+        self.unsent = true;
+        for flight in self.flights.values_mut() {
+            *flight = Flight { attempts: 0, due: now };
+        }
+    }
+
+    /// The link is gone.
+    pub fn disconnected(&mut self) {
+        self.connected = false;
+    }
+
+    /// A record was pushed into the outbox.
+    pub fn queued(&mut self) {
+        self.unsent = true;
+    }
+
+    /// The answer to [`Next::Number`]; `None` when the outbox has nothing unsent.
+    pub fn numbered(&mut self, sequence: Option<Sequence>, now: Duration) {
+        match sequence {
+            Some(sequence) => drop(self.flights.insert(sequence, Flight { attempts: 0, due: now })),
+            None => self.unsent = false,
+        }
+    }
+
+    /// The answer to [`Next::Send`].
+    pub fn sent(&mut self, sequence: Sequence, outcome: Sent, now: Duration, rng: &mut impl Rng) {
+        let Some(flight) = self.flights.get_mut(&sequence) else { return };
+        match outcome {
+            Sent::Acknowledged | Sent::Refused => {
+                flight.attempts += 1;
+                flight.due = now + RESEND.pause(flight.attempts, rng.next_u64());
+            }
+            Sent::Lost => {
+                flight.due = now;
+                self.connected = false;
+            }
+        }
+    }
+
+    /// A receipt was settled; these are still in flight. Some may have lost their number and wait to be sent anew.
+    pub fn settled(&mut self, in_flight: impl IntoIterator<Item = Sequence>) {
+        let mut left = BTreeMap::new();
+        for sequence in in_flight {
+            let flight = self.flights.remove(&sequence).unwrap_or(Flight { attempts: 0, due: Duration::ZERO });
+            left.insert(sequence, flight);
+        }
+        self.flights = left;
+        self.unsent = true;
+    }
+
+    /// Decides. A record that was never sent goes first as long as the window has room: what a resident says now must not wait
+    /// behind what nobody has confirmed since last week. Then whatever is due, lowest number first.
+    #[must_use]
+    pub fn next(&self, now: Duration) -> Next {
+        if !self.connected {
+            return Next::Idle;
+        }
+        if self.unsent && self.flights.len() < WINDOW_RECORDS_MAX {
+            // A record that just got its number goes out before the next one gets one.
+            let fresh = self.flights.iter().next_back().filter(|(_, flight)| flight.attempts == 0 && flight.due <= now);
+            return fresh.map_or(Next::Number, |(&sequence, _)| Next::Send(sequence));
+        }
+        let due = self.flights.iter().find(|(_, flight)| flight.due <= now);
+        if let Some((&sequence, _)) = due {
+            return Next::Send(sequence);
+        }
+        self.flights.values().map(|flight| flight.due).min().map_or(Next::Idle, Next::Wait)
+    }
+}
