@@ -5,6 +5,8 @@
 //! token or key is ever logged. Errors are `thiserror` enums; only `main` uses `anyhow`.
 
 pub mod aggregator;
+#[cfg(test)]
+mod bench;
 pub mod clock;
 pub mod config;
 pub mod dataset;

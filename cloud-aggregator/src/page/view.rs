@@ -67,7 +67,7 @@ pub(super) fn login(fault: Option<&str>) -> Markup {
                     }
                     button { "Log in" }
                 }
-                p.faint { "A token is made with " code { "hearthwatch-cloud token add --name NAME --role viewer" } "." }
+                p.faint { "Make one with " code { "hearthwatch-cloud token-add --config FILE NAME" } "." }
             }
         }
     };

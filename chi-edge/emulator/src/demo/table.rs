@@ -74,6 +74,12 @@ pub struct Round {
     pub figures: Vec<String>,
     /// The version that was released, if one was.
     pub released: Option<u64>,
+    /// Seconds from the barrier to the gate's word, a release included. Not part of the table: it differs from run to run.
+    #[serde(skip)]
+    pub learning_s: f64,
+    /// Seconds until every home had verified, swapped and proven the release.
+    #[serde(skip)]
+    pub updating_s: f64,
 }
 
 impl fmt::Display for Report {
