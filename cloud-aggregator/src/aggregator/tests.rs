@@ -125,9 +125,8 @@ async fn going_back_puts_the_old_bytes_under_a_new_version() {
     let states: Vec<_> =
         aggregator.state().store.models().unwrap().iter().map(|model| (model.version.0, model.state)).collect();
     assert_eq!(states, [(3, ModelState::Champion), (2, ModelState::Withdrawn), (1, ModelState::Retired)]);
-    let given = hook.given.lock().unwrap();
-    assert_eq!(given[2].report, given[0].report, "the verdict on these very weights goes with them");
-    drop(given);
+    let reports: Vec<_> = hook.given.lock().unwrap().iter().map(|given| given.report.clone()).collect();
+    assert_eq!(reports[2], reports[0], "the verdict on these very weights goes with them");
     aggregator.shutdown().await;
 }
 

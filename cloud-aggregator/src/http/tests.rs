@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The API as its callers see it: requests through the router, on a real store.
 
 mod access;
@@ -93,3 +94,6 @@ impl Api {
         self.send(Request::get(path).body(Body::empty()).unwrap()).await
     }
 }
+=======
+
+>>>>>>> main

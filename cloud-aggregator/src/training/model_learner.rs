@@ -18,6 +18,8 @@ pub enum Corpora {
     Directory(Option<PathBuf>),
     /// Values, for programs that have read them already.
     Given(Arc<Corpus>),
+    /// Values that are exchanged between runs: a replayed world shows each run only what lies in its past.
+    Exchanged(Arc<Mutex<Arc<Corpus>>>),
 }
 
 impl Corpora {
@@ -26,6 +28,7 @@ impl Corpora {
             Self::Directory(None) => Err(CorpusError::NotConfigured),
             Self::Directory(Some(path)) => Ok(Arc::new(Corpus::split(corpus::read(path)?))),
             Self::Given(corpus) => Ok(Arc::clone(corpus)),
+            Self::Exchanged(corpus) => Ok(Arc::clone(&corpus.lock().unwrap_or_else(PoisonError::into_inner))),
         }
     }
 }

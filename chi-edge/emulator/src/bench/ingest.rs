@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
-use hearthwatch_cloud::training::{CorpusSource, ModelLearner};
+use hearthwatch_cloud::training::{Corpora, ModelLearner};
 use hearthwatch_link::{LinkConfig, LinkEvent, LinkHandle, Publication, TlsFiles};
 use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
-use hearthwatch_model::train::RetrainConfig;
 use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, Origin, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, Topic, encode};
 
@@ -39,7 +38,7 @@ pub fn run(arguments: &IngestArguments) -> anyhow::Result<()> {
     runtime.block_on(async {
         let ids: Vec<HomeId> =
             (0..arguments.homes).map(|number| HomeId::new(format!("home-{number}"))).collect::<Result<_, _>>()?;
-        let learner = Arc::new(ModelLearner::new(CorpusSource::Directory(None), RetrainConfig::default()));
+        let learner = Arc::new(ModelLearner::new(Corpora::Directory(None)));
         let now = jiff::Timestamp::now().as_second();
         let stage = Stage::build(folder.path(), &ids, learner, 1, now).await?;
         let links = connect(&stage, &ids).await?;
@@ -57,7 +56,7 @@ pub fn run(arguments: &IngestArguments) -> anyhow::Result<()> {
         let rate = |time: Duration| total as f64 / time.as_secs_f64();
         println!("{total} records of {} homes, {} bytes each", ids.len(), payload(&ids[0], 1, now)?.len());
         println!("bare subscriber  {:>8.0} records/s", rate(bare));
-        println!("stored, deduplicated, receipted  {:>8.0} records/s ({} in the store)", rate(stored), totals.stored);
+        println!("stored, deduplicated, receipted  {:>8.0} records/s ({} in the store)", rate(stored), totals.records);
         println!("ratio {:.2}", rate(stored) / rate(bare));
         for (link, _) in links {
             link.close().await;

@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use anyhow::Context;
 use hearthwatch_cloud::store::RunRow;
-use hearthwatch_cloud::training::{CorpusSource, ModelLearner};
+use hearthwatch_cloud::training::{Corpora, ModelLearner};
 use hearthwatch_model::dataset::DATA_SETS;
 use hearthwatch_model::evaluate::{GateReport, GateVerdict};
 use hearthwatch_model::grid::STEP_SECONDS;
-use hearthwatch_model::train::{Corpus, RetrainConfig};
+use hearthwatch_model::train::Corpus;
 use hearthwatch_protocol::messages::{FeedbackRecord, UpdateResult};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 
@@ -93,8 +93,7 @@ pub async fn world(settings: &Settings, screen: &Screen) -> anyhow::Result<(Repo
     let corpus = cast::corpus(&players);
     // Exchanged at every barrier: a run sees nothing that lies in the homes' future.
     let known = Arc::new(Mutex::new(Arc::new(corpus.until(timeline.history_end()))));
-    let config = RetrainConfig { seed: settings.seed, ..RetrainConfig::default() };
-    let learner = Arc::new(ModelLearner::new(CorpusSource::Given(Arc::clone(&known)), config));
+    let learner = Arc::new(ModelLearner::new(Corpora::Exchanged(Arc::clone(&known))).with_seed(settings.seed));
     let stage = Stage::build(&settings.folder, &ids, learner, settings.seed, timeline.history_end()).await?;
     screen.say(format!(
         "  broker on port {} (TLS, client certificates, one access list), aggregator and signed repository at {}",
