@@ -115,10 +115,10 @@ async fn a_promoted_candidate_that_waits_is_released_by_hand() {
 
 #[tokio::test]
 async fn without_the_signer_nothing_is_released_and_afterwards_the_same_release_succeeds() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let version = world.bench.run("good", RunState::Promoted, b"weights").unwrap();
     world.signer.cancel();
-    world.signing.await.unwrap();
+    (&mut world.signing).await.unwrap();
     let error = world.bench.app.releases.release(version, "auto").await.unwrap_err();
     assert!(matches!(error, ReleaseError::SignerUnreachable(_)), "{error}");
     assert_eq!(world.bench.app.store.champion().unwrap(), None);
