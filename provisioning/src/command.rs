@@ -244,7 +244,7 @@ fn show(dir: &Path, now: Timestamp, out: &mut impl Write) -> anyhow::Result<Exit
 }
 
 /// Widest column for subjects, so that a server with many names does not push the rest off the screen.
-const SUBJECT_WIDTH: usize = 44;
+const SUBJECT_WIDTH: usize = 52;
 
 fn sign(args: &SignerArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     // One request at a time: one thread is enough.

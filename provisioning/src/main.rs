@@ -10,7 +10,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match run(&cli, Timestamp::now(), &mut std::io::stdout().lock()) {
+    // Whole seconds: that is what certificates and metadata carry, and what people read.
+    let now = Timestamp::from_second(Timestamp::now().as_second()).expect("the present is within jiff's range");
+    match run(&cli, now, &mut std::io::stdout().lock()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("hearthwatch-provision: {error:#}");
