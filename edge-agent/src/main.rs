@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use hearthwatch_edge::replay::{self, ReplayArgs};
+use hearthwatch_edge::run::{self, RunArgs};
 
 /// Learns a home's routine, speaks up rarely, says why.
 #[derive(Parser)]
@@ -15,12 +16,16 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Live beside Home Assistant: watch, raise alarms, take answers.
+    #[command(after_long_help = run::EXAMPLE)]
+    Run(RunArgs),
     /// Replay recorded history (a CSV file or a Home Assistant database) as if it were happening.
     Replay(ReplayArgs),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Run(args) => run::main(&args),
         Command::Replay(args) => replay::main(&args),
     }
 }

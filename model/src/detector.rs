@@ -1,30 +1,27 @@
 //! A home's detector: features, model and decisions in one value.
 
+mod model;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::alarm::{Alarm, AlarmEvent, Calibration, CalibrationCurve, UnknownAlarm, Verdict};
+use crate::alarm::{
+    Alarm, AlarmEvent, Decider, DeciderConfig, DeciderMemory, Evidence, UnknownAlarm, Verdict, VerdictMemory,
+};
 use crate::class::DeviceClass;
-use crate::features::Band;
-use crate::reading::{EntityInfo, Reading};
+use crate::experts::routine::{ALERT_SCORE, PHYSICS_SCORE};
+use crate::features::{AnomalyKind, Band, EntityStep, FeatureExtractor, LocalTime, RoutineScore};
+use crate::network::NetworkOutput;
+use crate::reading::{EntityInfo, Reading, Value};
 
-/// What scores: the routine detector alone, or with the shared network.
-#[derive(Debug)]
-pub enum Model {
-    /// No network.
-    Routine {
-        /// Rate → threshold of the routine score.
-        calibration: Calibration,
-    },
-}
+pub use model::{Model, SHIPPED_VERSION};
 
-impl Model {
-    /// The routine detector with the calibration that ships.
-    #[must_use]
-    pub fn routine() -> Self {
-        let fallback = CalibrationCurve { points: vec![(1.0, 1.0), (0.1, 3.0)] };
-        Self::Routine { calibration: Calibration { classes: std::collections::BTreeMap::new(), fallback } }
-    }
-}
+/// Feature windows of alarms that are kept: 128 × 7.5 KiB are under 1 MiB, at an alarm a day four months' worth.
+const WINDOWS_MAX: usize = 128;
+/// A reading further ahead of the last step is nonsense: a day.
+const AHEAD_SECONDS_MAX: i64 = 86_400;
+/// Routine evidence above this (once a week) gives a network's alarm its name; below, it is a pattern.
+const NAMING_SCORE: f32 = 0.0;
 
 /// What a home sets.
 #[derive(Debug, Clone)]
@@ -55,9 +52,9 @@ pub struct EntityScore {
     pub at: i64,
     /// The value, in the unit that is shown.
     pub observed: Option<f32>,
-    /// The score; none in warm-up.
+    /// The score; none in warm-up, and while the entity is too new to be judged.
     pub score: Option<f32>,
-    /// What it is held against.
+    /// What it is held against: calibration, the home's offset and its answers together.
     pub threshold: f32,
     /// What was expected.
     pub band: Option<Band>,
@@ -75,73 +72,247 @@ pub struct StepReport {
 /// Watches one home.
 #[derive(Debug)]
 pub struct HomeDetector {
-    config: DetectorConfig,
+    timezone: jiff::tz::TimeZone,
+    extractor: FeatureExtractor,
     model: Arc<Model>,
+    decider: Decider,
     entities: Vec<EntityInfo>,
-    alarms: Vec<Alarm>,
+    /// Whether an entity ever had a value: only those share the budget.
+    seen: Vec<bool>,
+    /// The network's quantiles for each entity's next residual.
+    foreseen: Vec<Option<[f32; 5]>>,
+    windows: VecDeque<(String, Vec<f32>)>,
+    /// As the last step was closed; before the first, nothing is said.
+    voice: Voice,
 }
 
 impl HomeDetector {
     /// A detector of a home without entities.
     #[must_use]
     pub fn new(config: DetectorConfig, model: Arc<Model>) -> Self {
-        Self { config, model, entities: Vec::new(), alarms: Vec::new() }
+        let decider =
+            Decider::new(DeciderConfig { budget_per_week: config.budget_per_week, salt: config.salt, adapt: true });
+        Self {
+            extractor: FeatureExtractor::new(config.timezone.clone()),
+            timezone: config.timezone,
+            model,
+            decider,
+            entities: Vec::new(),
+            seen: Vec::new(),
+            foreseen: Vec::new(),
+            windows: VecDeque::new(),
+            voice: Voice::Quiet,
+        }
     }
 
     /// Adds an entity and returns its index; the same id again returns the index it has.
     pub fn add_entity(&mut self, info: EntityInfo) -> u32 {
-        let index = self.entities.iter().position(|known| known.entity_id == info.entity_id);
-        let index = index.unwrap_or_else(|| {
+        let index = self.extractor.add_entity(info.clone());
+        if index as usize == self.entities.len() {
+            self.decider.add_entity(info.clone());
             self.entities.push(info);
-            self.entities.len() - 1
+            self.seen.push(false);
+            self.foreseen.push(None);
+        }
+        index
+    }
+
+    /// Takes a reading. What needs no second sample speaks at once: a value that the quantity cannot have, a smoke or
+    /// water sensor that turns on. Nothing speaks at once before the first [`Voice::Live`] step.
+    pub fn observe(&mut self, reading: &Reading) -> Vec<AlarmEvent> {
+        let event = self.judge_at_once(reading);
+        self.extractor.observe(reading);
+        self.capture(event.as_slice());
+        event.into_iter().collect()
+    }
+
+    fn judge_at_once(&mut self, reading: &Reading) -> Option<AlarmEvent> {
+        let closed = self.extractor.closed()?;
+        let on_time = reading.at > closed && reading.at <= closed.saturating_add(AHEAD_SECONDS_MAX);
+        if self.voice == Voice::Quiet || !on_time {
+            return None;
+        }
+        let (kind, score, amount, usual) = if self.extractor.is_broken(reading.entity, reading.value) {
+            let Value::Number(number) = reading.value else { return None };
+            (AnomalyKind::Physics, PHYSICS_SCORE, number.clamp(-1e30, 1e30) as f32, 0.0)
+        } else {
+            let times = self.extractor.warns(reading.entity, reading.value)?;
+            (AnomalyKind::Alert, ALERT_SCORE, 1.0, times)
+        };
+        let class = self.entities.get(reading.entity as usize)?.class;
+        let evidence = Evidence {
+            entity: reading.entity,
+            score: Some(score),
+            threshold: self.model.routine_calibration().threshold(class, self.share()),
+            kind,
+            amount,
+            usual,
+            observed: Some(amount),
+            band: None,
+        };
+        self.decider.decide_at_once(reading.at, LocalTime::at(reading.at, &self.timezone).hour_of_day(), &evidence)
+    }
+
+    /// Closes the step that ends at `step_end`: scores every entity and decides. Empty for a step that is closed already.
+    pub fn close_step(&mut self, step_end: i64, voice: Voice) -> StepReport {
+        self.voice = voice;
+        let steps = self.extractor.close_step(step_end);
+        let Some(at) = steps.first().map(|step| step.at) else { return StepReport::default() };
+        for step in &steps {
+            self.seen[step.entity as usize] |= step.observed.is_some();
+        }
+        let outputs = self.ask_network(&steps);
+        let share = self.share();
+        let evidence: Vec<Evidence> =
+            steps.iter().zip(&outputs).map(|(step, output)| self.weigh(step, output.as_ref(), share)).collect();
+        for (foreseen, output) in self.foreseen.iter_mut().zip(&outputs) {
+            *foreseen = output.as_ref().map(|output| output.quantiles);
+        }
+        let hour = LocalTime::at(at, &self.timezone).hour_of_day();
+        let live = voice == Voice::Live;
+        let decision = self.decider.decide(at, hour, &evidence, live);
+        self.capture(&decision.events);
+        let scores = evidence
+            .iter()
+            .zip(&decision.thresholds)
+            .map(|(one, threshold)| EntityScore {
+                entity: one.entity,
+                at,
+                observed: one.observed,
+                score: one.score.filter(|_| live),
+                threshold: *threshold,
+                band: one.band,
+            })
+            .collect();
+        StepReport { scores, events: decision.events }
+    }
+
+    /// The network's word on every number that is ready and has a full window.
+    fn ask_network(&self, steps: &[EntityStep]) -> Vec<Option<NetworkOutput>> {
+        let mut outputs = vec![None; steps.len()];
+        let Model::Network { scorer, .. } = &*self.model else { return outputs };
+        let (mut windows, mut classes, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, step) in steps.iter().enumerate() {
+            let class = self.entities[step.entity as usize].class;
+            if step.ready
+                && !class.is_binary()
+                && let Some(window) = self.extractor.window(step.entity)
+            {
+                windows.extend_from_slice(&window);
+                classes.push(class.index());
+                places.push(place);
+            }
+        }
+        if !places.is_empty() {
+            for (place, output) in places.into_iter().zip(scorer.score(&windows, &classes)) {
+                // A score that is no number is no score: the routine detector speaks instead.
+                outputs[place] = Some(output).filter(|output| output.logit.is_finite());
+            }
+        }
+        outputs
+    }
+
+    /// One entity's evidence: the network's where it has a word, but a rule that speaks louder is heard.
+    fn weigh(&self, step: &EntityStep, output: Option<&NetworkOutput>, share: f32) -> Evidence {
+        let class = self.entities[step.entity as usize].class;
+        let routine = &step.routine;
+        let judged = step.ready || routine.score > RoutineScore::FLOOR;
+        let by_routine = Evidence {
+            entity: step.entity,
+            score: judged.then_some(routine.score),
+            threshold: self.model.routine_calibration().threshold(class, share),
+            kind: routine.kind,
+            amount: routine.amount,
+            usual: routine.usual,
+            observed: step.observed,
+            band: step.band,
+        };
+        let (Model::Network { calibration, .. }, Some(output)) = (&*self.model, output) else { return by_routine };
+        let threshold = calibration.threshold(class, share);
+        let rule_speaks = routine.kind.is_rule() && routine.score - by_routine.threshold >= output.logit - threshold;
+        if rule_speaks {
+            return by_routine;
+        }
+        let named = routine.score > NAMING_SCORE && !routine.kind.is_rule();
+        let band = self.foreseen[step.entity as usize].map(|quantiles| Band {
+            low: step.normal.value(quantiles[0]),
+            expected: step.normal.value(quantiles[2]),
+            high: step.normal.value(quantiles[4]),
         });
-        u32::try_from(index).unwrap_or(u32::MAX)
+        Evidence {
+            score: Some(output.logit),
+            threshold,
+            kind: if named { routine.kind } else { AnomalyKind::Pattern },
+            band: band.filter(Band::is_finite).or(step.band),
+            ..by_routine
+        }
     }
 
-    /// Takes a reading; rules that need no second sample speak at once.
-    pub fn observe(&mut self, _reading: &Reading) -> Vec<AlarmEvent> {
-        Vec::new()
+    /// An entity's share of the budget, in alarms a week.
+    fn share(&self) -> f32 {
+        let watched = self.seen.iter().filter(|seen| **seen).count().max(1);
+        (self.decider.budget().max(0.0) / watched as f64) as f32
     }
 
-    /// Closes a step: scores every entity and decides.
-    pub fn close_step(&mut self, _step_end: i64, _voice: Voice) -> StepReport {
-        StepReport::default()
+    /// Keeps the window of each alarm that is new.
+    fn capture<'a>(&mut self, events: impl IntoIterator<Item = &'a AlarmEvent>) {
+        for event in events {
+            if let AlarmEvent::Raised(alarm) = event
+                && let Some(window) = self.extractor.window(alarm.entity)
+            {
+                if self.windows.len() >= WINDOWS_MAX {
+                    self.windows.pop_front();
+                }
+                self.windows.push_back((alarm.id.clone(), window));
+            }
+        }
     }
 
-    /// Takes a resident's answer; the last one counts.
+    /// Takes a resident's answer; the last one about an alarm counts.
     ///
     /// # Errors
     /// [`UnknownAlarm`] when no such alarm is remembered.
-    pub fn answer(&mut self, alarm_id: &str, _verdict: Verdict, _at: i64) -> Result<(), UnknownAlarm> {
-        Err(UnknownAlarm(alarm_id.to_owned()))
+    pub fn answer(&mut self, alarm_id: &str, verdict: Verdict, at: i64) -> Result<(), UnknownAlarm> {
+        self.decider.answer(alarm_id, verdict, at)
     }
 
     /// Goes on with another model; histories and answers stay.
     pub fn replace_model(&mut self, model: Arc<Model>) {
         self.model = model;
+        self.foreseen.iter_mut().for_each(|foreseen| *foreseen = None);
+    }
+
+    /// The model in use.
+    #[must_use]
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
     }
 
     /// The recent alarms, oldest first.
     #[must_use]
     pub fn alarms(&self) -> &[Alarm] {
-        &self.alarms
+        self.decider.alarms()
     }
 
-    /// The feature window captured when an alarm was raised.
+    /// The feature window captured when an alarm was raised; none when it was too early for one, or too long ago.
     #[must_use]
-    pub fn window_of(&self, _alarm_id: &str) -> Option<&[f32]> {
-        None
+    pub fn window_of(&self, alarm_id: &str) -> Option<&[f32]> {
+        self.windows.iter().rev().find(|(id, _)| id == alarm_id).map(|(_, window)| window.as_slice())
     }
 
-    /// The newest window of each entity, for a model's probation.
+    /// The newest window of every number that has a full one, for a model's probation.
     #[must_use]
     pub fn recent_windows(&self) -> Vec<(DeviceClass, Vec<f32>)> {
-        Vec::new()
+        (0u32..)
+            .zip(&self.entities)
+            .filter(|(_, info)| !info.class.is_binary())
+            .filter_map(|(entity, info)| Some((info.class, self.extractor.window(entity)?)))
+            .collect()
     }
 
     /// Sets how many alarms a week the home wants.
     pub fn set_budget(&mut self, budget_per_week: f64) {
-        self.config.budget_per_week = budget_per_week;
+        self.decider.set_budget(budget_per_week);
     }
 
     /// The entities, by index.
@@ -149,4 +320,24 @@ impl HomeDetector {
     pub fn entities(&self) -> &[EntityInfo] {
         &self.entities
     }
+
+    /// The answers that count: what is quietened, and why.
+    #[must_use]
+    pub fn answers(&self) -> &VerdictMemory {
+        self.decider.answers()
+    }
+
+    /// What outlives a restart besides the histories, which are read again.
+    #[must_use]
+    pub fn memory(&self) -> DeciderMemory {
+        self.decider.memory()
+    }
+
+    /// Takes back what outlived a restart, after the entities were added.
+    pub fn restore(&mut self, memory: DeciderMemory) {
+        self.decider.restore(memory);
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! moves. Nothing comes from elsewhere, every text is escaped by the template, and the strict content policy of
 //! [`crate::http`] stands behind that. It is read with a session, begun by giving a token at `/login`.
 
+mod gate;
 mod live;
 mod login;
 mod view;

@@ -1,12 +1,10 @@
 //! What the page looks like. Pure: rows in, markup out.
 
-use hearthwatch_model::evaluate::{GateReport, GateVerdict, Summary};
 use hearthwatch_protocol::messages::UpdateResult;
 use maud::{DOCTYPE, Markup, html};
 
-use crate::store::{
-    FeedbackTotals, HomeRow, ModelRow, OutcomeRow, QuarantineRow, ReleaseRow, RunRow, RunState,
-};
+use super::gate::{Figures, Report, Verdict};
+use crate::store::{FeedbackTotals, HomeRow, ModelRow, OutcomeRow, QuarantineRow, ReleaseRow, RunRow, RunState};
 use crate::training::TrainingStatus;
 
 /// Everything that the page shows.
@@ -69,7 +67,7 @@ pub(super) fn login(fault: Option<&str>) -> Markup {
                     }
                     button { "Log in" }
                 }
-                p.faint { "A token is made with " code { "hearthwatch-cloud token add --name NAME --role viewer" } "." }
+                p.faint { "Make one with " code { "hearthwatch-cloud token-add --config FILE NAME" } "." }
             }
         }
     };
@@ -125,7 +123,7 @@ fn model(fleet: &Fleet) -> Markup {
     let Some(champion) = &fleet.champion else {
         return html! { p { "No network is released: every home runs the routine detector." } };
     };
-    let report = fleet.report.as_deref().and_then(|text| serde_json::from_str::<GateReport>(text).ok());
+    let report = fleet.report.as_deref().and_then(Report::read);
     html! {
         p {
             strong { "Version " (champion.version) }
@@ -139,7 +137,7 @@ fn model(fleet: &Fleet) -> Markup {
     }
 }
 
-fn gate(report: &GateReport) -> Markup {
+fn gate(report: &Report) -> Markup {
     html! {
         div.scroll {
             table {
@@ -159,8 +157,8 @@ fn gate(report: &GateReport) -> Markup {
             }
         }
         @match &report.verdict {
-            GateVerdict::Promote => p { span.good { "The gate let it through" } " on " (report.candidate.homes) " homes." },
-            GateVerdict::Hold { reasons } => {
+            Verdict::Promote => p { span.good { "The gate let it through" } " on " (report.candidate.homes) " homes." },
+            Verdict::Hold { reasons } => {
                 p { span.bad { "The gate held it back" } "; it was released by hand." }
                 ul { @for reason in reasons { li { (reason) } } }
             }
@@ -168,7 +166,7 @@ fn gate(report: &GateReport) -> Markup {
     }
 }
 
-fn gate_row(name: &str, summary: &Summary) -> Markup {
+fn gate_row(name: &str, summary: &Figures) -> Markup {
     html! {
         tr {
             td { (name) }
@@ -180,9 +178,8 @@ fn gate_row(name: &str, summary: &Summary) -> Markup {
 }
 
 fn spread(fleet: &Fleet) -> Markup {
-    let count = |wanted: fn(&UpdateResult) -> bool| {
-        fleet.outcomes.iter().filter(|outcome| wanted(&outcome.result)).count()
-    };
+    let count =
+        |wanted: fn(&UpdateResult) -> bool| fleet.outcomes.iter().filter(|outcome| wanted(&outcome.result)).count();
     let installed = count(|result| matches!(result, UpdateResult::Installed));
     let refused = count(|result| matches!(result, UpdateResult::Refused { .. }));
     let back = count(|result| matches!(result, UpdateResult::RolledBack { .. }));
@@ -234,7 +231,7 @@ fn ended(run: &RunRow, now: i64) -> Markup {
         RunState::Held => ("bad", "Held back"),
         RunState::Failed => ("bad", "Failed"),
     };
-    let report = run.report.as_deref().and_then(|text| serde_json::from_str::<GateReport>(text).ok());
+    let report = run.report.as_deref().and_then(Report::read);
     html! {
         p {
             strong class=(class) { (word) }
@@ -245,7 +242,7 @@ fn ended(run: &RunRow, now: i64) -> Markup {
         }
         @if let Some(failure) = &run.failure { p.bad { (failure) } }
         @if let Some(report) = &report {
-            @if let GateVerdict::Hold { reasons } = &report.verdict {
+            @if let Verdict::Hold { reasons } = &report.verdict {
                 ul { @for reason in reasons { li { (reason) } } }
             }
             @for pair in &report.comparisons {

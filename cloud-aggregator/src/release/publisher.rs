@@ -139,7 +139,8 @@ const SUMMARY_FIGURES: [&str; 4] = ["homes", "home_weeks", "recall", "false_alar
 /// What clients may read of the gate's report before they download: the verdict and the candidate's figures.
 fn summary(report: &str, report_sha256: &str, by: &str) -> Value {
     let report: Value = serde_json::from_str(report).unwrap_or_default();
-    let of_candidate = |name: &str| (name, report.get("candidate").and_then(|candidate| candidate.get(name)));
+    let candidate = report.get("candidate");
+    let of_candidate = |name: &'static str| (name, candidate.and_then(|candidate| candidate.get(name)));
     let figures: BTreeMap<_, _> = SUMMARY_FIGURES.map(of_candidate).into();
     let picked = json!({"verdict": report.get("verdict"), "candidate": figures});
     let fits = picked.to_string().len() <= SUMMARY_BYTES_MAX;
@@ -156,7 +157,8 @@ mod tests {
 
     #[test]
     fn the_summary_holds_verdict_and_figures_and_nothing_else_of_the_report() {
-        let candidate = json!({"homes": 4, "home_weeks": 9.5, "recall": 0.5, "false_alarms_per_week": 1, "by_class": {}});
+        let candidate =
+            json!({"homes": 4, "home_weeks": 9.5, "recall": 0.5, "false_alarms_per_week": 1, "by_class": {}});
         let report = json!({"verdict": "promote", "candidate": candidate, "comparisons": [1, 2]}).to_string();
         let expected = json!({
             "report_sha256": "ab",

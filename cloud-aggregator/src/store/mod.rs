@@ -2,6 +2,8 @@
 //!
 //! Calls block; async code goes through [`blocking`]. Every method is one transaction: what it says is done is on disk.
 
+#[cfg(test)]
+mod conformance;
 mod rows;
 pub mod sqlite;
 

@@ -1,18 +1,21 @@
 //! The long CSV: `timestamp,entity_id,device_class,unit,state`, columns found by name, plain or gzipped.
 
+use std::borrow::Cow;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use csv::{ByteRecord, ReaderBuilder, Trim};
+use csv::{ReaderBuilder, Trim};
 use flate2::read::MultiGzDecoder;
 
 use super::error::{ReplayError, RowFault};
 use super::moment::Moment;
 use super::source::{EventRow, Row};
 
-/// Longest row that is believed: Home Assistant caps a state at 255 characters and an id likewise; beyond 64 KiB a
-/// quotation mark was left open.
+/// Bytes read from the disk at a time.
+const READ_BYTES: usize = 64 * 1024;
+/// Longest row that is believed: Home Assistant caps a state at 255 characters and an id likewise, so even a generous
+/// row stays far below 64 KiB.
 const ROW_BYTES_MAX: usize = 64 * 1024;
 /// Longest entity id, as in Home Assistant's own tables.
 const ENTITY_ID_BYTES_MAX: usize = 255;
@@ -53,40 +56,86 @@ impl EventsCsv {
         input: impl Read,
         each: &mut dyn FnMut(Row<'_>) -> Result<(), ReplayError>,
     ) -> Result<(), ReplayError> {
-        let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(input);
-        let mut record = ByteRecord::new();
-        if !self.advance(&mut reader, &mut record)? {
+        let mut lines = Lines::new(input);
+        if !lines.advance().map_err(ReplayError::read(&self.path))? {
             return Err(ReplayError::Empty(self.path.clone()));
         }
-        let mut columns = Columns::find(&record).map_err(|what| ReplayError::Header {
-            path: self.path.clone(),
-            line: line_of(&record),
-            what,
-        })?;
-        while self.advance(&mut reader, &mut record)? {
+        let header = |lines: &Lines<_>, what| ReplayError::Header { path: self.path.clone(), line: lines.number, what };
+        let fields = lines.fields().map_err(|what| header(&lines, what))?;
+        let mut columns = Columns::find(&fields).map_err(|what| header(&lines, what))?;
+        drop(fields);
+        while lines.advance().map_err(ReplayError::read(&self.path))? {
+            let line = lines.number;
+            let fields = match lines.fields() {
+                Ok(fields) => fields,
+                Err(what) => {
+                    each(Err(RowFault { line, what }))?;
+                    continue;
+                }
+            };
             // Files put one behind the other bring their headers along.
-            if columns.repeated(&record)
-                && let Ok(again) = Columns::find(&record)
+            if columns.repeated(&fields)
+                && let Ok(again) = Columns::find(&fields)
             {
                 columns = again;
                 continue;
             }
-            let line = line_of(&record);
-            each(columns.row(&record, line).map_err(|what| RowFault { line, what }))?;
+            each(columns.row(&fields, line).map_err(|what| RowFault { line, what }))?;
         }
         Ok(())
     }
-
-    fn advance<R: Read>(&self, reader: &mut csv::Reader<R>, record: &mut ByteRecord) -> Result<bool, ReplayError> {
-        reader.read_byte_record(record).map_err(|error| match error.into_kind() {
-            csv::ErrorKind::Io(source) => ReplayError::Read { path: self.path.clone(), source },
-            other => ReplayError::Format { path: self.path.clone(), what: format!("is not CSV: {other:?}") },
-        })
-    }
 }
 
-fn line_of(record: &ByteRecord) -> u64 {
-    record.position().map_or(0, csv::Position::line)
+/// Reads a line at a time, so that faults have the number that an editor shows, and no line is held that is too long to
+/// be one. (A state has no line breaks, so a row is a line.)
+struct Lines<R> {
+    input: BufReader<R>,
+    line: Vec<u8>,
+    number: u64,
+    too_long: bool,
+}
+
+impl<R: Read> Lines<R> {
+    fn new(input: R) -> Self {
+        Self { input: BufReader::with_capacity(READ_BYTES, input), line: Vec::new(), number: 0, too_long: false }
+    }
+
+    /// Goes to the next line that is not blank; false at the end.
+    fn advance(&mut self) -> io::Result<bool> {
+        loop {
+            self.line.clear();
+            let limit = ROW_BYTES_MAX as u64 + 1;
+            if (&mut self.input).take(limit).read_until(b'\n', &mut self.line)? == 0 {
+                return Ok(false);
+            }
+            self.number += 1;
+            self.too_long = self.line.len() > ROW_BYTES_MAX && self.line.last() != Some(&b'\n');
+            if self.too_long {
+                self.input.skip_until(b'\n')?;
+            }
+            if !self.line.trim_ascii().is_empty() {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// The fields of the line, trimmed.
+    fn fields(&self) -> Result<Vec<Cow<'_, str>>, String> {
+        if self.too_long {
+            return Err(format!("the row is longer than {} KiB; is a line break missing?", ROW_BYTES_MAX / 1024));
+        }
+        let line = std::str::from_utf8(&self.line).map_err(|_| "the row is not UTF-8; save the file as UTF-8")?;
+        let line = line.trim_start_matches('\u{feff}').trim_end_matches(['\n', '\r']);
+        if !line.contains('"') {
+            return Ok(line.split(',').map(|field| Cow::Borrowed(field.trim())).collect());
+        }
+        let mut record = csv::StringRecord::new();
+        let mut reader = ReaderBuilder::new().has_headers(false).trim(Trim::All).from_reader(line.as_bytes());
+        match reader.read_record(&mut record) {
+            Ok(true) => Ok(record.iter().map(|field| Cow::Owned(field.to_owned())).collect()),
+            _ => Err("the row cannot be read as CSV; close its quotation marks".to_owned()),
+        }
+    }
 }
 
 /// Where each column stands.
@@ -102,11 +151,8 @@ struct Columns {
 impl Columns {
     /// Finds the columns by name. `last_changed` and `unit_of_measurement` are what Home Assistant's own exports say.
     /// Of a name that occurs twice the first column counts.
-    fn find(record: &ByteRecord) -> Result<Self, String> {
-        let names: Vec<String> = record
-            .iter()
-            .map(|name| String::from_utf8_lossy(name).trim_start_matches('\u{feff}').trim().to_ascii_lowercase())
-            .collect();
+    fn find(fields: &[Cow<'_, str>]) -> Result<Self, String> {
+        let names: Vec<String> = fields.iter().map(|name| name.to_ascii_lowercase()).collect();
         let place = |wanted: &[&str]| wanted.iter().find_map(|wanted| names.iter().position(|name| name == wanted));
         let (timestamp, entity_id, state) =
             (place(&["timestamp", "last_updated", "last_changed"]), place(&["entity_id"]), place(&["state"]));
@@ -133,24 +179,22 @@ impl Columns {
         Err(format!("the header lacks {}; the first line should be `{HEADER}`", missing.join(" and ")))
     }
 
-    fn repeated(&self, record: &ByteRecord) -> bool {
-        record.iter().any(|field| field.eq_ignore_ascii_case(b"entity_id"))
-            && record.iter().any(|field| field.eq_ignore_ascii_case(b"state"))
-            && record.get(self.timestamp).is_some_and(|field| !field.first().is_some_and(u8::is_ascii_digit))
+    fn repeated(&self, fields: &[Cow<'_, str>]) -> bool {
+        let named = |name: &str| fields.iter().any(|field| field.eq_ignore_ascii_case(name));
+        fields.get(self.timestamp).is_some_and(|field| field.starts_with(|first: char| first.is_ascii_alphabetic()))
+            && named("entity_id")
+            && named("state")
     }
 
-    fn row<'a>(&self, record: &'a ByteRecord, line: u64) -> Result<EventRow<'a>, String> {
-        if record.as_slice().len() > ROW_BYTES_MAX {
-            return Err(format!("the row is longer than {} KiB; close its quotation mark", ROW_BYTES_MAX / 1024));
-        }
-        let text = |place: usize, name: &str| match record.get(place).map(std::str::from_utf8) {
-            Some(Ok(text)) => Ok(text),
-            Some(Err(_)) => Err(format!("the {name} is not UTF-8; save the file as UTF-8")),
-            None => Err(format!(
-                "the row has {} columns and lacks its {name}; write every column of the header, empty where there is \
-                 nothing to say",
-                record.len()
-            )),
+    fn row<'a>(&self, fields: &'a [Cow<'_, str>], line: u64) -> Result<EventRow<'a>, String> {
+        let text = |place: usize, name: &str| {
+            fields.get(place).map(AsRef::as_ref).ok_or_else(|| {
+                format!(
+                    "the row has {} columns and lacks its {name}; write every column of the header, empty where there is \
+                     nothing to say",
+                    fields.len()
+                )
+            })
         };
         let optional = |place: Option<usize>, name: &str| place.map_or(Ok(""), |place| text(place, name));
         let at = Moment::parse(text(self.timestamp, "timestamp")?).map_err(|error| error.to_string())?;
@@ -245,6 +289,17 @@ mod tests {
             format!("events.csv:1: the header lacks entity_id and state; the first line should be `{HEADER}`")
         );
         assert_eq!(error(""), "events.csv: holds no rows; there is nothing to replay");
+    }
+
+    #[test]
+    fn quoted_fields_are_read_and_what_is_not_a_line_of_text_is_refused() {
+        let rows = read("timestamp,entity_id,unit,state\n600,\"sensor.a,b\",\"\"\"\",1\n").unwrap();
+        assert_eq!(rows, [Ok("2 600 sensor.a,b  \" 1".into())]);
+        let long = format!("timestamp,entity_id,state\n600,{},1\n600,sensor.a,1\n", "x".repeat(ROW_BYTES_MAX));
+        assert_eq!(
+            read(&long).unwrap(),
+            [Err("2: the row is longer than 64 KiB; is a line break missing?".into()), Ok("3 600 sensor.a   1".into())]
+        );
     }
 
     #[test]

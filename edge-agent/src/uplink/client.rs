@@ -319,7 +319,9 @@ impl Task {
         let waiting = with(&self.outbox, |outbox| outbox.waiting()).await.unwrap_or(status.outbox);
         let status = AgentStatus { outbox: waiting, ..status };
         match status_publication(&self.home, status) {
-            Ok(publication) => drop(self.say(publication).await),
+            Ok(publication) => {
+                self.say(publication).await;
+            }
             Err(error) => tracing::error!(home.id = %self.home, %error, "status not said"),
         }
     }

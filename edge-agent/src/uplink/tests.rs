@@ -158,6 +158,6 @@ proptest! {
                 Next::Idle => session.connected(now),
             }
         }
-        panic!("never finished: {session:?}");
+        prop_assert!(false, "never finished: {session:?}");
     }
 }

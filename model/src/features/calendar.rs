@@ -31,9 +31,9 @@ impl LocalTime {
         }
     }
 
-    /// The hour of the day, 0 to 23.
-    pub(crate) fn hour(self) -> usize {
-        self.hour_of_week % 24
+    /// Hours since local midnight, in [0, 24).
+    pub(crate) fn hour_of_day(self) -> f32 {
+        self.day_share * 24.0
     }
 }
 
@@ -48,6 +48,6 @@ mod tests {
         assert_eq!(LocalTime::at(at, &TimeZone::UTC).hour_of_week, 0);
         assert_eq!(LocalTime::at(at, &TimeZone::get("Europe/Brussels").unwrap()).hour_of_week, 1);
         let new_york = LocalTime::at(at, &TimeZone::get("America/New_York").unwrap());
-        assert_eq!((new_york.hour_of_week, new_york.weekend, new_york.hour()), (6 * 24 + 19, true, 19));
+        assert_eq!((new_york.hour_of_week, new_york.weekend, new_york.hour_of_day()), (6 * 24 + 19, true, 19.5));
     }
 }

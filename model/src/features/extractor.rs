@@ -109,11 +109,6 @@ impl FeatureExtractor {
         self.entities.get(entity as usize)?.window()
     }
 
-    /// The entities' descriptions are kept here too, so that an index means one thing.
-    pub(crate) fn info(&self, entity: u32) -> Option<&EntityInfo> {
-        self.entities.get(entity as usize).map(|entity| &entity.info)
-    }
-
     fn skip_to(&mut self, at: i64) {
         let Some(closed) = self.closed else { return };
         let skipped = (at - closed) / STEP_SECONDS - 1;

@@ -36,6 +36,7 @@ mod ring;
 pub(crate) mod robust;
 mod step;
 
+pub(crate) use calendar::LocalTime;
 pub(crate) use entity::Switching;
 pub use extractor::FeatureExtractor;
 pub(crate) use learnt::Learnt;

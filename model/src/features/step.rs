@@ -54,6 +54,12 @@ impl AnomalyKind {
         }
     }
 
+    /// Whether it comes from a deterministic rule rather than from statistics.
+    #[must_use]
+    pub fn is_rule(self) -> bool {
+        matches!(self, Self::Flat | Self::Silent | Self::Physics | Self::Alert)
+    }
+
     /// Whether one sample is evidence enough: a broken value needs no second witness, and smoke cannot wait for one.
     #[must_use]
     pub fn immediate(self) -> bool {
@@ -70,6 +76,14 @@ pub struct Band {
     pub expected: f32,
     /// Above this is unusual.
     pub high: f32,
+}
+
+impl Band {
+    /// Whether all three are numbers.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        self.low.is_finite() && self.expected.is_finite() && self.high.is_finite()
+    }
 }
 
 /// The routine detector's judgement of one step.

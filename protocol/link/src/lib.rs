@@ -25,6 +25,7 @@ pub use backoff::Backoff;
 pub use config::{LinkConfig, Publication, TlsFiles};
 pub use error::LinkError;
 pub use handle::{LinkEvent, LinkEvents, LinkHandle, open};
+pub use tls::client_config as tls_client_config;
 
 /// Largest MQTT packet in either direction. The largest honest one is a home's discovery document:
 /// 300 entities × about 1 KiB = 300 KiB; 1 MiB leaves room to triple.

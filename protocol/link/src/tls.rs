@@ -10,7 +10,10 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::config::TlsFiles;
 use crate::error::LinkError;
 
-/// Reads and checks the files.
+/// Reads and checks the files. What a link uses, open to those who speak HTTPS to the same servers.
+///
+/// # Errors
+/// [`LinkError`] naming the file that is missing or wrong, or that certificate and key do not fit.
 pub fn client_config(files: &TlsFiles) -> Result<Arc<ClientConfig>, LinkError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&files.ca)? {

@@ -2,17 +2,16 @@
 
 use hearthwatch_model::grid::STEP_SECONDS;
 
-/// Virtual midnight, Monday 2026-01-05 UTC, at which every recording begins. Recordings are moved by whole weeks, so
-/// hours and weekdays stay what they were.
+/// Virtual midnight, Monday 2026-01-05 UTC, at which the world begins.
 pub const EPOCH: i64 = 1_767_571_200;
 
 /// A week in seconds.
 pub const WEEK: i64 = 7 * 24 * 3600;
 
-/// The plan of a run: history that is known before the agent starts, then phases with a barrier after each.
+/// The plan of a run: history that agents know before they speak, then phases with a barrier after each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeline {
-    /// Weeks of recorder history from which the agents warm-start; nothing is raised in them.
+    /// Weeks of recorder history from which an agent warm-starts; nothing is raised in them.
     pub history_weeks: i64,
     /// Weeks of each phase; between two phases all homes wait and the aggregator retrains.
     pub phase_weeks: i64,
@@ -22,15 +21,35 @@ pub struct Timeline {
 
 impl Default for Timeline {
     fn default() -> Self {
-        Self { history_weeks: 3, phase_weeks: 4, phases: 3 }
+        Self { history_weeks: 2, phase_weeks: 3, phases: 3 }
     }
 }
 
 impl Timeline {
-    /// End of the known history, Unix seconds.
+    /// End of the known history of a home that is there from the beginning, Unix seconds.
     #[must_use]
     pub fn history_end(&self) -> i64 {
         EPOCH + self.history_weeks * WEEK
+    }
+
+    /// When a home whose (moved) recording starts at `recording_start` moves in: with the world, or later.
+    #[must_use]
+    pub fn moves_in(&self, recording_start: i64) -> i64 {
+        let step = recording_start - recording_start.rem_euclid(STEP_SECONDS);
+        step.max(EPOCH)
+    }
+
+    /// From when on a home that moved in at `start` raises alarms.
+    #[must_use]
+    pub fn speaks_from(&self, start: i64) -> i64 {
+        start + self.history_weeks * WEEK
+    }
+
+    /// Seconds to add to a recording that ends at `recording_end`, so that it covers the world's end: whole weeks, so hours
+    /// and weekdays stay what they were. What lies before the epoch is the past, from which the aggregator may learn.
+    #[must_use]
+    pub fn shift(&self, recording_end: i64) -> i64 {
+        (self.end() - recording_end).div_euclid(WEEK) * WEEK + if (self.end() - recording_end) % WEEK == 0 { 0 } else { WEEK }
     }
 
     /// Steps of a phase, `(first, last]`, Unix seconds; phases count from 0.
@@ -45,22 +64,6 @@ impl Timeline {
     pub fn end(&self) -> i64 {
         self.phase(self.phases - 1).1
     }
-
-    /// All steps of one home, the history's included.
-    #[must_use]
-    pub fn steps(&self) -> u64 {
-        u64::try_from((self.end() - EPOCH) / STEP_SECONDS).expect("the end lies after the epoch")
-    }
-}
-
-/// Moves a recording so that the first Monday 00:00 UTC in it becomes [`EPOCH`]: returns the seconds to add.
-#[must_use]
-pub fn shift(recording_start: i64) -> i64 {
-    // 1970-01-05 was a Monday.
-    let monday = 4 * 24 * 3600;
-    let first_monday = (recording_start - monday).div_euclid(WEEK) * WEEK + monday;
-    let first_monday = if first_monday < recording_start { first_monday + WEEK } else { first_monday };
-    EPOCH - first_monday
 }
 
 #[cfg(test)]
@@ -68,17 +71,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_recording_moves_by_whole_weeks() {
-        for start in [0, 1_470_009_600, 1_273_363_200, 1_647_770_400] {
-            assert_eq!(shift(start).rem_euclid(WEEK), shift(0).rem_euclid(WEEK));
-            assert!((EPOCH..EPOCH + WEEK).contains(&(start + shift(start) + WEEK)));
+    fn a_recording_moves_by_whole_weeks_and_covers_the_end() {
+        let timeline = Timeline::default();
+        for end in [timeline.end(), timeline.end() - 1, timeline.end() + 1, 1_501_484_400, 1_276_000_000] {
+            let shift = timeline.shift(end);
+            assert_eq!(shift % WEEK, 0);
+            assert!((timeline.end()..timeline.end() + WEEK).contains(&(end + shift)));
         }
     }
 
     #[test]
-    fn a_recording_that_starts_on_monday_midnight_loses_nothing() {
-        let monday_2016_08_01 = 1_470_009_600;
-        assert_eq!(monday_2016_08_01 + shift(monday_2016_08_01), EPOCH);
+    fn a_short_recording_moves_in_late_and_still_gets_its_history() {
+        let timeline = Timeline::default();
+        let start = timeline.moves_in(EPOCH + 5 * WEEK + 100);
+        assert_eq!(start, EPOCH + 5 * WEEK);
+        assert_eq!(timeline.speaks_from(start), start + 2 * WEEK);
     }
 
     #[test]

@@ -1,1 +1,109 @@
-//! Tests.
+//! Batches against a real store.
+
+use hearthwatch_protocol::messages::{AgentStatus, RefusalReason};
+use hearthwatch_protocol::{Message, Topic, encode};
+
+use super::*;
+use crate::store::FeedbackFilter;
+use crate::testing::{NOW, home, message, record};
+
+struct World {
+    _directory: tempfile::TempDir,
+    store: Arc<dyn Store>,
+    taker: BatchTaker,
+}
+
+fn world() -> World {
+    let (directory, store) = crate::testing::store();
+    let store: Arc<dyn Store> = Arc::new(store);
+    store.enrol_home(&home("a"), 1).unwrap();
+    store.enrol_home(&home("b"), 1).unwrap();
+    let taker = BatchTaker::new(Arc::clone(&store), Arc::new(Metrics::new()));
+    World { _directory: directory, store, taker }
+}
+
+fn receipt(through: u64, refused: &[(u64, RefusalReason)]) -> Receipt {
+    let refusal =
+        |(sequence, reason): &(u64, RefusalReason)| Refusal { sequence: Sequence(*sequence), reason: *reason };
+    Receipt { through: Sequence(through), refused: refused.iter().map(refusal).collect() }
+}
+
+#[test]
+fn a_batch_is_stored_and_each_home_gets_one_receipt() {
+    let world = world();
+    let messages = [record("b", 1), record("a", 1), record("b", 2)].map(|record| message(&record));
+    let report = world.taker.take(&messages, NOW).unwrap();
+    assert_eq!(report.receipts, [(home("a"), receipt(1, &[])), (home("b"), receipt(2, &[]))]);
+    assert_eq!(world.store.feedback(&FeedbackFilter::default()).unwrap().len(), 3);
+}
+
+#[test]
+fn a_record_sent_twice_in_one_batch_is_stored_once() {
+    let world = world();
+    let messages = [message(&record("a", 1)), message(&record("a", 1))];
+    let report = world.taker.take(&messages, NOW).unwrap();
+    assert_eq!((report.stored, report.receipts), (1, vec![(home("a"), receipt(1, &[]))]));
+}
+
+#[test]
+fn a_home_that_sends_again_is_told_again_refusals_included() {
+    let world = world();
+    let mut strange = record("a", 2);
+    strange.device_class = "ghosts".to_owned();
+    let messages = [message(&record("a", 1)), message(&strange)];
+    let told = [(home("a"), receipt(2, &[(2, RefusalReason::UnknownClass)]))];
+    assert_eq!(world.taker.take(&messages, NOW).unwrap().receipts, told);
+    assert_eq!(world.taker.take(&messages, NOW).unwrap().receipts, told);
+    assert_eq!(world.store.quarantine(0).unwrap().len(), 1, "quarantined once");
+}
+
+#[test]
+fn a_replay_with_other_bytes_changes_nothing_and_is_quarantined() {
+    let world = world();
+    world.taker.take(&[message(&record("a", 1))], NOW).unwrap();
+    let mut other = record("a", 1);
+    other.score = 99.0;
+    let report = world.taker.take(&[message(&other)], NOW).unwrap();
+    assert_eq!(report.receipts, []);
+    let kept = world.store.feedback(&FeedbackFilter::default()).unwrap();
+    assert_eq!(kept[0].record, record("a", 1));
+    let quarantined = world.store.quarantine(1).unwrap().remove(0);
+    assert_eq!((quarantined.reason, quarantined.home), (RefusalReason::ReplayedSequence, Some(home("a"))));
+    assert_eq!(quarantined.prefix.len(), QUARANTINE_PREFIX_BYTES);
+}
+
+#[test]
+fn a_revoked_home_gets_no_receipt() {
+    let world = world();
+    world.store.revoke_home(&home("a"), NOW).unwrap();
+    let report = world.taker.take(&[message(&record("a", 1))], NOW).unwrap();
+    assert_eq!(report, BatchReport::default());
+    assert_eq!(world.store.quarantine(1).unwrap()[0].reason, RefusalReason::UnknownHome);
+}
+
+#[test]
+fn the_quota_counts_what_is_in_the_same_batch_and_lets_go_after_a_day() {
+    let world = world();
+    let taker = world.taker.with_quota(2);
+    let messages = [1, 2, 3].map(|sequence| message(&record("a", sequence)));
+    let report = taker.take(&messages, NOW).unwrap();
+    assert_eq!(report.receipts[0].1, receipt(3, &[(3, RefusalReason::QuotaExceeded)]));
+    let report = taker.take(&[message(&record("a", 4))], NOW + QUOTA_SECONDS + 1).unwrap();
+    assert_eq!(report.stored, 1);
+}
+
+#[test]
+fn an_agent_that_comes_online_with_a_full_outbox_is_told_where_it_stands() {
+    let world = world();
+    world.taker.take(&[message(&record("a", 1))], NOW).unwrap();
+    let status = AgentStatus {
+        online: true,
+        agent_version: "0.1.0".to_owned(),
+        model_version: ModelVersion(0),
+        entities: 1,
+        outbox: 1,
+    };
+    let payload = encode(&Message::Status(status)).unwrap().into();
+    let report = world.taker.take(&[(Topic::Status(home("a")).to_string(), payload)], NOW).unwrap();
+    assert_eq!(report.receipts, [(home("a"), receipt(1, &[]))]);
+}

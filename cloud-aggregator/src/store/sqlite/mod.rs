@@ -243,3 +243,29 @@ impl Store for SqliteStore {
         people::audit(&self.read(), before, limit)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_a_newer_program_is_refused_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("store.db");
+        drop(SqliteStore::open(&file).unwrap());
+        Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        let error = SqliteStore::open(&file).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "database schema 99 is newer than this program's 1; run the newer hearthwatch-cloud"
+        );
+    }
+
+    #[test]
+    fn what_was_written_is_there_after_opening_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("store.db");
+        SqliteStore::open(&file).unwrap().enrol_home(&crate::testing::home("a"), 5).unwrap();
+        assert_eq!(SqliteStore::open(&file).unwrap().homes().unwrap()[0].enrolled_at, 5);
+    }
+}

@@ -1,0 +1,200 @@
+//! The installation that the demo builds for itself: certificates, keys, signer process, broker, aggregator, pages.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use hearthwatch_cloud::aggregator::{Aggregator, Options};
+use hearthwatch_cloud::clock::ManualClock;
+use hearthwatch_cloud::config::{Config, HttpConfig, HttpTls, MqttConfig, MqttTls, ReleaseConfig, TrainingConfig};
+use hearthwatch_cloud::http::Http;
+use hearthwatch_cloud::http::server::Bound;
+use hearthwatch_cloud::metrics::Metrics;
+use hearthwatch_cloud::release::{Publisher, RemoteSigner};
+use hearthwatch_cloud::training::Learner;
+use hearthwatch_protocol::HomeId;
+use hearthwatch_provision::signer::client::SignerClient;
+use hearthwatch_provision::signer::server::Server;
+use hearthwatch_provision::{Layout, homes, init};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::{BrokerFiles, EmbeddedBroker};
+
+/// Life of a demo home's certificate, days.
+const HOME_DAYS: u32 = 7;
+
+/// Tries to reach the signer process before giving up; each waits 50 ms.
+const SIGNER_TRIES: usize = 100;
+
+/// Everything but the homes.
+pub struct Stage {
+    /// Keys and certificates.
+    pub layout: Layout,
+    /// The fleet's broker.
+    pub broker: EmbeddedBroker,
+    /// The aggregator.
+    pub aggregator: Aggregator,
+    /// The virtual clock that the aggregator reads.
+    pub clock: Arc<ManualClock>,
+    /// `https://localhost:PORT`.
+    pub url: String,
+    signer: Signer,
+    stop: CancellationToken,
+    server: JoinHandle<()>,
+}
+
+/// The signer runs as a process of its own, as in production: it alone opens the targets key.
+struct Signer(Child);
+
+impl Drop for Signer {
+    fn drop(&mut self) {
+        // It may have ended already; either way it is gone after this.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Arguments of the hidden subcommand that plays the signer.
+#[derive(Debug, Args)]
+pub struct SignerArguments {
+    #[arg(long)]
+    keys: PathBuf,
+    #[arg(long)]
+    gate_public: PathBuf,
+    #[arg(long)]
+    socket: PathBuf,
+}
+
+/// The signer process: ends when its standard input does, that is, with the demo.
+///
+/// # Errors
+/// When the keys cannot be used or the socket cannot be bound.
+pub fn signer(arguments: &SignerArguments) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let server = Server::bind(&arguments.keys, &arguments.gate_public, &arguments.socket)?;
+        let parent_gone = async {
+            // Standard input blocks, so a thread reads it. An error on the pipe means the same as its end: nobody is there.
+            let _ = tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink())).await;
+        };
+        Ok(server.run(parent_gone).await?)
+    })
+}
+
+impl Stage {
+    /// Builds everything under `folder`, for these homes.
+    ///
+    /// # Errors
+    /// Whatever part could not be started, by name.
+    pub async fn build(
+        folder: &Path,
+        home_ids: &[HomeId],
+        learner: Arc<dyn Learner>,
+        seed: u64,
+        now: i64,
+    ) -> anyhow::Result<Self> {
+        let layout = Layout::new(folder.join("keys"));
+        let wall = jiff::Timestamp::now();
+        init::run(&layout, &init::Options::default(), wall).context("making keys and certificates")?;
+        for home in home_ids {
+            homes::issue(&layout, home, wall, HOME_DAYS).with_context(|| format!("a certificate for {home}"))?;
+        }
+        let socket = folder.join("signer.sock");
+        let signer = start_signer(&layout, &socket)?;
+        let client = SignerClient::new(&socket);
+        wait_for(&client).await.context("the signer process")?;
+        let broker = EmbeddedBroker::start(BrokerFiles::of(&layout), 0)?;
+
+        let mut config = config(folder, &layout, broker.port(), &socket, seed)?;
+        let http = config.http.clone().context("the demo configures HTTP")?;
+        let bound = Bound::bind(&http).await?;
+        let url = format!("https://localhost:{}", bound.address().port());
+        let release = config.release.as_mut().context("the demo configures releases")?;
+        release.url = format!("{url}/tuf/").parse()?;
+        let publisher = Publisher::open(release, Arc::new(RemoteSigner::new(&socket)), &Metrics::new()).await?;
+        let clock = Arc::new(ManualClock::new(now));
+        let options = Options { clock: clock.clone(), learner, hook: Some(publisher) };
+        let aggregator = Aggregator::start(config, options).await?;
+        for home in home_ids {
+            aggregator.enrol(home).await?;
+        }
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        let http = Http::new(aggregator.state().clone(), bound.tls());
+        let server = tokio::spawn(async move {
+            if let Err(error) = bound.serve(http, stopped).await {
+                tracing::error!(%error, "the pages are gone");
+            }
+        });
+        Ok(Self { layout, broker, aggregator, clock, url, signer, stop, server })
+    }
+
+    /// Takes everything down in order: pages, aggregator, broker, signer.
+    pub async fn strike(self) {
+        self.stop.cancel();
+        // A panic in there was reported when it happened.
+        let _ = self.server.await;
+        self.aggregator.shutdown().await;
+        self.broker.stop();
+        drop(self.signer);
+    }
+}
+
+fn config(folder: &Path, layout: &Layout, mqtt_port: u16, socket: &Path, seed: u64) -> anyhow::Result<Config> {
+    let mut config = Config::in_directory(folder.join("cloud"));
+    config.mqtt = Some(MqttConfig {
+        host: "localhost".to_owned(),
+        port: mqtt_port,
+        tls: Some(MqttTls {
+            ca_file: layout.ca_cert(),
+            cert_file: layout.aggregator_cert(),
+            key_file: layout.aggregator_key(),
+        }),
+        client_id: "aggregator".to_owned(),
+    });
+    config.http = Some(HttpConfig {
+        listen: "127.0.0.1:0".parse()?,
+        tls: Some(HttpTls { cert_file: layout.http_cert(), key_file: layout.http_key() }),
+    });
+    // The demo fires training itself, on barriers of virtual time: that is what makes a seed decide the run.
+    config.training = TrainingConfig { trigger_count: 0, schedule_hours: 0, corpus: None, seed, auto_release: true };
+    config.release = Some(ReleaseConfig {
+        repository: folder.join("repository"),
+        root_file: layout.tuf_root(),
+        keys: layout.tuf_online(),
+        gate_key: layout.gate_key(),
+        signer_socket: socket.to_owned(),
+        url: "https://localhost/".parse()?,
+    });
+    Ok(config)
+}
+
+fn start_signer(layout: &Layout, socket: &Path) -> anyhow::Result<Signer> {
+    let program = std::env::current_exe().context("finding this program")?;
+    let child = Command::new(program)
+        .arg("signer")
+        .arg("--keys")
+        .arg(layout.signer())
+        .arg("--gate-public")
+        .arg(layout.gate_public())
+        .arg("--socket")
+        .arg(socket)
+        .stdin(Stdio::piped())
+        .spawn()
+        .context("starting the signer process")?;
+    Ok(Signer(child))
+}
+
+async fn wait_for(client: &SignerClient) -> anyhow::Result<()> {
+    for _ in 1..SIGNER_TRIES {
+        if client.describe().await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    client.describe().await.map(|_| ()).context("it does not answer")
+}

@@ -1,0 +1,325 @@
+//! What every engine must do alike. Each test here runs on each engine listed at the end.
+
+use hearthwatch_protocol::messages::{AgentStatus, Refusal, RefusalReason, UpdateOutcome, UpdateResult, Verdict};
+use hearthwatch_protocol::{ModelVersion, RecordKey, Sequence};
+
+use super::*;
+use crate::testing::{NOW, home, record, row};
+
+fn feedback(home_name: &str, sequences: &[u64]) -> IngestBatch {
+    let rows = sequences.iter().map(|sequence| row(record(home_name, *sequence))).collect();
+    IngestBatch { feedback: rows, at: NOW, ..IngestBatch::default() }
+}
+
+fn refused(home_name: &str, sequence: u64) -> Handled {
+    let key = RecordKey { home: home(home_name), sequence: Sequence(sequence) };
+    Handled { key, digest: [7; 32], refused: Some(RefusalReason::NotFinite) }
+}
+
+fn through(progress: &[HomeProgress]) -> Vec<(String, u64)> {
+    progress.iter().map(|home| (home.home.to_string(), home.through.0)).collect()
+}
+
+fn a_home_is_enrolled_once_and_a_revoked_one_stays_revoked(store: &dyn Store) {
+    assert!(store.enrol_home(&home("a"), 1).unwrap());
+    assert!(!store.enrol_home(&home("a"), 2).unwrap());
+    store.revoke_home(&home("a"), 3).unwrap();
+    assert!(!store.enrol_home(&home("a"), 4).unwrap());
+    let found = store.home(&home("a")).unwrap().unwrap();
+    assert_eq!((found.enrolled_at, found.revoked_at), (1, Some(3)));
+    store.restore_home(&home("a")).unwrap();
+    assert_eq!(store.home(&home("a")).unwrap().unwrap().revoked_at, None);
+    assert!(matches!(store.revoke_home(&home("b"), 5), Err(StoreError::NotFound { noun: "home", .. })));
+    assert_eq!(store.home(&home("b")).unwrap(), None);
+}
+
+fn through_goes_as_far_as_there_is_no_gap(store: &dyn Store) {
+    store.enrol_home(&home("a"), 1).unwrap();
+    assert_eq!(through(&store.apply(&feedback("a", &[1, 2, 4])).unwrap()), [("a".to_owned(), 2)]);
+    assert_eq!(through(&store.apply(&feedback("a", &[5])).unwrap()), [("a".to_owned(), 2)]);
+    assert_eq!(through(&store.apply(&feedback("a", &[3])).unwrap()), [("a".to_owned(), 5)]);
+    assert_eq!(store.home(&home("a")).unwrap().unwrap().through, Sequence(5));
+}
+
+fn a_refused_record_fills_its_place_and_is_named_once_it_is_passed(store: &dyn Store) {
+    store.enrol_home(&home("a"), 1).unwrap();
+    let batch = IngestBatch { refused: vec![refused("a", 2)], at: NOW, ..IngestBatch::default() };
+    assert_eq!(store.apply(&batch).unwrap()[0].refused, [], "not before the receipt covers it");
+    let progress = store.apply(&feedback("a", &[1, 3])).unwrap();
+    let expected = Refusal { sequence: Sequence(2), reason: RefusalReason::NotFinite };
+    assert_eq!((progress[0].through, &progress[0].refused[..]), (Sequence(3), &[expected][..]));
+    assert_eq!(store.apply(&feedback("a", &[4])).unwrap()[0].refused, []);
+}
+
+fn a_missing_record_is_given_up_after_a_day_and_not_before(store: &dyn Store) {
+    store.enrol_home(&home("a"), 1).unwrap();
+    store.apply(&feedback("a", &[1, 4])).unwrap();
+    let asking = |at| IngestBatch { asking: vec![home("a")], at, ..IngestBatch::default() };
+    let early = store.apply(&asking(NOW + GAP_PATIENCE_SECONDS - 1)).unwrap();
+    assert_eq!((early[0].through, early[0].lost), (Sequence(1), 0));
+    let late = store.apply(&asking(NOW + GAP_PATIENCE_SECONDS)).unwrap();
+    assert_eq!((late[0].through, late[0].lost), (Sequence(4), 2));
+    let stored = store.apply(&feedback("a", &[2])).unwrap();
+    assert_eq!(stored[0].through, Sequence(4), "one that comes after all is still stored");
+    assert_eq!(store.feedback_totals().unwrap().records, 3);
+}
+
+fn a_record_is_stored_once(store: &dyn Store) {
+    store.enrol_home(&home("a"), 1).unwrap();
+    store.apply(&feedback("a", &[1])).unwrap();
+    let mut again = feedback("a", &[1]);
+    again.feedback[0].digest = [9; 32];
+    store.apply(&again).unwrap();
+    assert_eq!(store.feedback(&FeedbackFilter::default()).unwrap(), feedback("a", &[1]).feedback);
+    assert_eq!(store.home(&home("a")).unwrap().unwrap().records, 1);
+}
+
+fn what_was_handled_is_known_by_its_key(store: &dyn Store) {
+    store.enrol_home(&home("a"), 1).unwrap();
+    let batch = IngestBatch { refused: vec![refused("a", 2)], ..feedback("a", &[1]) };
+    store.apply(&batch).unwrap();
+    let key = |sequence| RecordKey { home: home("a"), sequence: Sequence(sequence) };
+    let stored = Handled { key: key(1), digest: batch.feedback[0].digest, refused: None };
+    assert_eq!(store.handled(&[key(1), key(2), key(3)]).unwrap(), [stored, refused("a", 2)]);
+    assert_eq!(store.received_since(&home("a"), NOW).unwrap(), 1);
+    assert_eq!(store.received_since(&home("a"), NOW + 1).unwrap(), 0);
+}
+
+fn a_stranger_makes_no_progress(store: &dyn Store) {
+    let batch = IngestBatch { asking: vec![home("nobody")], at: NOW, ..IngestBatch::default() };
+    assert_eq!(store.apply(&batch).unwrap(), []);
+}
+
+fn feedback_comes_in_order_of_home_and_sequence_and_in_pages(store: &dyn Store) {
+    for name in ["b", "a"] {
+        store.enrol_home(&home(name), 1).unwrap();
+    }
+    store.apply(&feedback("b", &[2, 1])).unwrap();
+    store.apply(&feedback("a", &[10, 9])).unwrap();
+    let keys = |filter: &FeedbackFilter| -> Vec<String> {
+        store.feedback(filter).unwrap().iter().map(|row| row.record.key().to_string()).collect()
+    };
+    assert_eq!(keys(&FeedbackFilter::default()), ["a/9", "a/10", "b/1", "b/2"]);
+    let after = Some(RecordKey { home: home("a"), sequence: Sequence(9) });
+    assert_eq!(keys(&FeedbackFilter { after, limit: 2, ..FeedbackFilter::default() }), ["a/10", "b/1"]);
+    assert_eq!(keys(&FeedbackFilter { home: Some(home("b")), ..FeedbackFilter::default() }), ["b/1", "b/2"]);
+}
+
+fn totals_count_each_answer(store: &dyn Store) {
+    store.enrol_home(&home("a"), 1).unwrap();
+    let mut batch = feedback("a", &[1, 2, 3]);
+    batch.feedback[1].record.verdict = Verdict::Dismissed;
+    batch.feedback[2].record.verdict = Verdict::Expected;
+    store.apply(&batch).unwrap();
+    let expected = FeedbackTotals { records: 3, confirmed: 1, dismissed: 1, expected: 1, homes: 1 };
+    assert_eq!(store.feedback_totals().unwrap(), expected);
+}
+
+fn the_quarantine_is_bounded_and_shows_the_newest_first(store: &dyn Store) {
+    let bad = |n: u64| QuarantineRow {
+        id: 0,
+        reason: RefusalReason::Malformed,
+        detail: format!("number {n}"),
+        topic: "t".to_owned(),
+        home: None,
+        sequence: Some(Sequence(n)),
+        prefix: vec![1, 2],
+        length: 2,
+        at: NOW,
+    };
+    let quarantine = (0..QUARANTINE_ROWS_MAX + 5).map(bad).collect();
+    store.apply(&IngestBatch { quarantine, at: NOW, ..IngestBatch::default() }).unwrap();
+    let kept = store.quarantine(0).unwrap();
+    assert_eq!(kept.len() as u64, QUARANTINE_ROWS_MAX);
+    assert_eq!(kept[0].detail, format!("number {}", QUARANTINE_ROWS_MAX + 4));
+    assert_eq!(kept.last().unwrap().detail, "number 5");
+    assert_eq!(store.quarantine(3).unwrap().len(), 3);
+}
+
+fn a_status_and_an_outcome_are_kept_with_their_home(store: &dyn Store) {
+    store.enrol_home(&home("a"), 1).unwrap();
+    let status = AgentStatus {
+        online: true,
+        agent_version: "0.1.0".to_owned(),
+        model_version: ModelVersion(2),
+        entities: 31,
+        outbox: 4,
+    };
+    let result = UpdateResult::RolledBack { reason: "deaf".to_owned(), to: ModelVersion(1) };
+    let outcome = UpdateOutcome { model_version: ModelVersion(2), result, at: NOW - 5 };
+    let batch = IngestBatch {
+        statuses: vec![(home("a"), status)],
+        outcomes: vec![(home("a"), outcome.clone()), (home("a"), outcome.clone())],
+        at: NOW,
+        ..IngestBatch::default()
+    };
+    store.apply(&batch).unwrap();
+    let heard = store.home(&home("a")).unwrap().unwrap().status.unwrap();
+    assert_eq!((heard.online, heard.model_version, heard.outbox, heard.heard_at), (true, ModelVersion(2), 4, NOW));
+    let outcomes = store.outcomes(Some(ModelVersion(2)), 0).unwrap();
+    assert_eq!(outcomes.len(), 1, "said twice, kept once");
+    assert_eq!((outcomes[0].result.clone(), outcomes[0].at), (outcome.result, NOW - 5));
+    assert_eq!(store.outcomes(Some(ModelVersion(3)), 0).unwrap(), []);
+}
+
+fn a_snapshot_keeps_its_first_date_and_its_furthest_watermark(store: &dyn Store) {
+    let row = |watermark, created_at| SnapshotRow {
+        id: "s".to_owned(),
+        created_at,
+        rows: 1,
+        homes: 1,
+        watermark,
+        corpus: "c".to_owned(),
+        lineage: format!("{{\"watermark\":{watermark}}}"),
+    };
+    store.put_snapshot(&row(5, 1)).unwrap();
+    store.put_snapshot(&row(9, 2)).unwrap();
+    store.put_snapshot(&row(7, 3)).unwrap();
+    assert_eq!(store.snapshot("s").unwrap(), Some(row(9, 1)));
+    assert_eq!(store.snapshots(10).unwrap().len(), 1);
+}
+
+fn a_run_is_one_row_however_often_it_is_written(store: &dyn Store) {
+    let running = RunRow {
+        id: "r".to_owned(),
+        snapshot: "s".to_owned(),
+        trigger: RunTrigger::Hand,
+        config: "{}".to_owned(),
+        champion: Some(ModelVersion(3)),
+        state: RunState::Running,
+        started_at: 1,
+        ended_at: None,
+        challenger: None,
+        report: None,
+        failure: None,
+    };
+    store.put_run(&running).unwrap();
+    let held = RunRow {
+        state: RunState::Held,
+        ended_at: Some(2),
+        challenger: Some("ab".to_owned()),
+        report: Some("{\"verdict\":\"hold\"}".to_owned()),
+        ..running
+    };
+    store.put_run(&held).unwrap();
+    assert_eq!(store.run("r").unwrap(), Some(held.clone()));
+    store.put_run(&RunRow { id: "r2".to_owned(), started_at: 5, ..held.clone() }).unwrap();
+    assert_eq!(store.runs(1).unwrap()[0].id, "r2", "newest first");
+}
+
+fn new_model(run: &str) -> NewModel {
+    NewModel { sha256: "aa".to_owned(), length: 7, weights_id: "w".to_owned(), run: run.to_owned(), at: NOW }
+}
+
+fn release(version: u64) -> ReleaseRow {
+    ReleaseRow {
+        model_version: ModelVersion(version),
+        target: format!("model-{version}.safetensors"),
+        sha256: "aa".to_owned(),
+        length: 7,
+        report_sha256: "bb".to_owned(),
+        released_at: NOW,
+        by: "auto".to_owned(),
+    }
+}
+
+fn versions_count_up_and_a_run_gets_only_one(store: &dyn Store) {
+    assert_eq!(store.add_model(&new_model("r1")).unwrap().version, ModelVersion(1));
+    assert_eq!(store.add_model(&new_model("r2")).unwrap().version, ModelVersion(2));
+    assert_eq!(store.add_model(&new_model("r1")).unwrap().version, ModelVersion(1));
+    assert_eq!(store.models().unwrap().len(), 2);
+}
+
+fn a_release_makes_its_model_the_only_champion(store: &dyn Store) {
+    assert_eq!(store.champion().unwrap(), None);
+    for run in ["r1", "r2", "r3"] {
+        store.add_model(&new_model(run)).unwrap();
+    }
+    store.put_release(&release(1)).unwrap();
+    store.put_release(&release(3)).unwrap();
+    store.put_release(&release(2)).unwrap();
+    let states: Vec<_> = store.models().unwrap().iter().map(|model| (model.version.0, model.state)).collect();
+    assert_eq!(states, [(3, ModelState::Champion), (2, ModelState::Approved), (1, ModelState::Retired)]);
+    assert_eq!(store.champion().unwrap().unwrap().version, ModelVersion(3));
+    assert_eq!(store.releases().unwrap().iter().map(|row| row.model_version.0).collect::<Vec<_>>(), [3, 2, 1]);
+    store.set_model_state(ModelVersion(1), ModelState::Withdrawn).unwrap();
+    assert_eq!(store.model(ModelVersion(1)).unwrap().unwrap().state, ModelState::Withdrawn);
+}
+
+fn a_token_is_found_by_its_hash_until_long_after_it_was_withdrawn(store: &dyn Store) {
+    let token = TokenRow {
+        name: "ops".to_owned(),
+        hash: [3; 32],
+        role: Role::Operator,
+        created_at: 1,
+        expires_at: Some(9),
+        revoked_at: None,
+    };
+    store.put_token(&token).unwrap();
+    assert_eq!(store.token_by_hash(&[3; 32]).unwrap(), Some(token.clone()));
+    assert_eq!(store.token_by_hash(&[4; 32]).unwrap(), None);
+    store.revoke_token("ops", 5).unwrap();
+    store.revoke_token("ops", 6).unwrap();
+    assert_eq!(store.tokens().unwrap(), [TokenRow { revoked_at: Some(5), ..token }]);
+    assert!(matches!(store.revoke_token("none", 5), Err(StoreError::NotFound { noun: "token", .. })));
+}
+
+fn each_audit_line_hashes_the_one_before(store: &dyn Store) {
+    let entry = |subject: &str| AuditEntry {
+        at: NOW,
+        actor: "ops".to_owned(),
+        action: "home.revoke".to_owned(),
+        subject: subject.to_owned(),
+        detail: "{}".to_owned(),
+    };
+    let first = store.append_audit(&entry("a")).unwrap();
+    let second = store.append_audit(&entry("b")).unwrap();
+    assert_eq!((first.index, first.previous), (1, [0; 32]));
+    assert_eq!((second.index, second.previous), (2, first.hash));
+    assert_eq!(second.hash, entry("b").hash(2, &first.hash));
+    assert_eq!(store.audit(None, 0).unwrap(), [second, first.clone()]);
+    assert_eq!(store.audit(Some(2), 10).unwrap(), [first]);
+}
+
+/// One `#[test]` for each case on an engine that `$make` opens: `(guard, store)`.
+macro_rules! conformance {
+    ($engine:ident, $make:expr, [$($case:ident),+ $(,)?]) => {
+        mod $engine {
+            $(#[test]
+            fn $case() {
+                let (_guard, store) = $make;
+                super::$case(&store);
+            })+
+        }
+    };
+}
+
+macro_rules! every_case_on {
+    ($engine:ident, $make:expr) => {
+        conformance!(
+            $engine,
+            $make,
+            [
+                a_home_is_enrolled_once_and_a_revoked_one_stays_revoked,
+                through_goes_as_far_as_there_is_no_gap,
+                a_refused_record_fills_its_place_and_is_named_once_it_is_passed,
+                a_missing_record_is_given_up_after_a_day_and_not_before,
+                a_record_is_stored_once,
+                what_was_handled_is_known_by_its_key,
+                a_stranger_makes_no_progress,
+                feedback_comes_in_order_of_home_and_sequence_and_in_pages,
+                totals_count_each_answer,
+                the_quarantine_is_bounded_and_shows_the_newest_first,
+                a_status_and_an_outcome_are_kept_with_their_home,
+                a_snapshot_keeps_its_first_date_and_its_furthest_watermark,
+                a_run_is_one_row_however_often_it_is_written,
+                versions_count_up_and_a_run_gets_only_one,
+                a_release_makes_its_model_the_only_champion,
+                a_token_is_found_by_its_hash_until_long_after_it_was_withdrawn,
+                each_audit_line_hashes_the_one_before,
+            ]
+        );
+    };
+}
+
+every_case_on!(sqlite, crate::testing::store());

@@ -1,0 +1,59 @@
+//! What the tests of several modules build on: records, payloads, a store in a directory that goes away.
+
+use bytes::Bytes;
+use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
+use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, Origin, Verdict};
+use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, Topic, encode};
+use sha2::{Digest as _, Sha256};
+
+use crate::store::{FeedbackRow, SqliteStore};
+
+/// The time in most tests.
+pub const NOW: i64 = 1_700_000_000;
+
+pub fn home(name: &str) -> HomeId {
+    HomeId::new(name).unwrap()
+}
+
+/// A record that is admitted at [`NOW`].
+pub fn record(home_name: &str, sequence: u64) -> FeedbackRecord {
+    let (steps, features) = (WINDOW_STEPS as u16, FEATURES as u16);
+    FeedbackRecord {
+        home: home(home_name),
+        sequence: Sequence(sequence),
+        alarm: AlarmId::new(format!("alarm-{sequence}")).unwrap(),
+        device_class: "temperature".to_owned(),
+        model_version: ModelVersion::ROUTINE,
+        feature_schema: FEATURE_SCHEMA,
+        window: FeatureWindow { steps, features, values: vec![0.5; WINDOW_STEPS * FEATURES] },
+        score: 3.5,
+        threshold: 2.0,
+        verdict: Verdict::Confirmed,
+        origin: Origin::Alarm,
+        raised_at: NOW - 600,
+        answered_at: NOW - 60,
+    }
+}
+
+pub fn payload(record: &FeedbackRecord) -> Bytes {
+    encode(&Message::Feedback(record.clone())).unwrap().into()
+}
+
+/// The record as the broker delivers it.
+pub fn message(record: &FeedbackRecord) -> (String, Bytes) {
+    (Topic::Feedback(record.home.clone()).to_string(), payload(record))
+}
+
+/// The record as the store keeps it.
+pub fn row(record: FeedbackRecord) -> FeedbackRow {
+    let payload = payload(&record);
+    let digest = Sha256::digest(&payload).into();
+    FeedbackRow { record, payload, digest, received_at: NOW }
+}
+
+/// A store of its own for a test; the directory lives as long as the first of the two.
+pub fn store() -> (tempfile::TempDir, SqliteStore) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&directory.path().join("store.db")).unwrap();
+    (directory, store)
+}

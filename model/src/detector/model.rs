@@ -1,0 +1,97 @@
+//! What scores a home: the routine detector alone, or with the shared network.
+
+use crate::alarm::Calibration;
+use crate::network::{Artifact, ArtifactError, Scorer};
+
+/// Rate → threshold of the routine score; measured on calibration homes by `cargo xtask train-release`.
+const ROUTINE_CALIBRATION: &str = include_str!("../../shipped/routine-calibration.json");
+/// The network that ships, written by the same command; empty in a tree in which none was trained yet.
+const NETWORK: &[u8] = include_bytes!("../../shipped/network.safetensors");
+/// Version of the network that ships. Released ones count from 1.
+pub const SHIPPED_VERSION: u64 = 0;
+
+/// What scores.
+#[derive(Debug)]
+pub enum Model {
+    /// No network.
+    Routine {
+        /// Rate → threshold of the routine score.
+        calibration: Calibration,
+    },
+    /// The shared network for numbers; the routine detector for binary entities and those not ready, and for its rules.
+    Network {
+        /// The network.
+        scorer: Box<Scorer>,
+        /// Rate → threshold of the network's logit.
+        calibration: Calibration,
+        /// Rate → threshold of the routine score.
+        routine: Calibration,
+        /// The release that it came with.
+        version: u64,
+    },
+}
+
+impl Model {
+    /// The routine detector with the calibration that ships.
+    #[must_use]
+    pub fn routine() -> Self {
+        let calibration = serde_json::from_str(ROUTINE_CALIBRATION)
+            .expect("the shipped calibration is checked by a test of this crate");
+        Self::Routine { calibration }
+    }
+
+    /// The network that ships.
+    ///
+    /// # Errors
+    /// [`ArtifactError`] when the tree holds none, or one of another format.
+    pub fn shipped() -> Result<Self, ArtifactError> {
+        Self::from_artifact(NETWORK, SHIPPED_VERSION)
+    }
+
+    /// A network from an artifact's bytes, every check of [`Artifact::parse`] passed.
+    ///
+    /// # Errors
+    /// [`ArtifactError`]: why it was refused.
+    pub fn from_artifact(bytes: &[u8], version: u64) -> Result<Self, ArtifactError> {
+        let artifact = Artifact::parse(bytes)?;
+        Ok(Self::Network {
+            scorer: Box::new(artifact.scorer()),
+            calibration: artifact.calibration().clone(),
+            routine: artifact.routine_calibration().clone(),
+            version,
+        })
+    }
+
+    /// The release of the network; none for the routine detector.
+    #[must_use]
+    pub fn version(&self) -> Option<u64> {
+        match self {
+            Self::Routine { .. } => None,
+            Self::Network { version, .. } => Some(*version),
+        }
+    }
+
+    /// The calibration of the routine score.
+    #[must_use]
+    pub fn routine_calibration(&self) -> &Calibration {
+        match self {
+            Self::Routine { calibration } => calibration,
+            Self::Network { routine, .. } => routine,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::class::DeviceClass;
+
+    #[test]
+    fn the_shipped_calibration_reads_and_asks_more_for_fewer_alarms() {
+        let model = Model::routine();
+        for class in DeviceClass::ALL {
+            let at = |rate| model.routine_calibration().threshold(*class, rate);
+            assert!(at(0.01) > at(0.1) && at(0.1) > at(1.0), "{class}");
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The whole detector on small made-up homes.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::grid::STEP_SECONDS;
+
+const DAY: i64 = 86_400;
+
+fn detector() -> HomeDetector {
+    let config =
+        DetectorConfig { timezone: jiff::tz::TimeZone::UTC, budget_per_week: 1.0, salt: b"a home's secret".to_vec() };
+    HomeDetector::new(config, Arc::new(Model::routine()))
+}
+
+fn room(name: &str) -> EntityInfo {
+    EntityInfo { entity_id: name.into(), class: DeviceClass::Temperature, unit: "°C".into() }
+}
+
+/// A room's temperature: a daily wave and a little weather, the same every time.
+fn temperature(at: i64, room: i64) -> f64 {
+    let day = at as f64 / DAY as f64;
+    let jitter = ((at / 60 * 7919 + room * 104_729).rem_euclid(1009)) as f64 / 504.5 - 1.0;
+    20.0 + 2.0 * (day * std::f64::consts::TAU).sin() + 0.7 * (day * 0.9).sin() + 0.08 * jitter
+}
+
+/// Runs two rooms for `days`, room 0 as `alter` says, and returns everything that was raised.
+fn run(one: &mut HomeDetector, from_day: i64, days: i64, alter: impl Fn(i64, f64) -> Option<f64>) -> Vec<AlarmEvent> {
+    let mut events = Vec::new();
+    for step in from_day * 144 + 1..=(from_day + days) * 144 {
+        let end = step * STEP_SECONDS;
+        for at in [end - 400, end - 100] {
+            for entity in 0..2u32 {
+                let value = temperature(at, i64::from(entity));
+                let value = if entity == 0 { alter(at, value) } else { Some(value) };
+                if let Some(value) = value {
+                    events.extend(one.observe(&Reading { at, entity, value: Value::Number(value) }));
+                }
+            }
+        }
+        events.extend(one.close_step(end, Voice::Live).events);
+    }
+    events
+}
+
+fn home() -> HomeDetector {
+    let mut one = detector();
+    one.add_entity(room("sensor.cellar"));
+    one.add_entity(room("sensor.attic"));
+    one
+}
+
+fn raised(events: &[AlarmEvent]) -> Vec<&Alarm> {
+    events.iter().filter_map(|event| if let AlarmEvent::Raised(alarm) = event { Some(alarm) } else { None }).collect()
+}
+
+#[test]
+fn adding_the_same_entity_again_gives_the_same_index() {
+    let mut one = home();
+    assert_eq!(one.add_entity(room("sensor.attic")), 1);
+    assert_eq!(one.entities().len(), 2);
+}
+
+#[test]
+fn nothing_is_said_in_an_ordinary_month() {
+    let events = run(&mut home(), 0, 30, |_, value| Some(value));
+    assert_eq!(raised(&events), Vec::<&Alarm>::new());
+}
+
+#[test]
+fn a_room_that_stays_five_degrees_too_cold_is_noticed_within_the_hour_with_a_band_in_degrees() {
+    let mut one = home();
+    run(&mut one, 0, 20, |_, value| Some(value));
+    let start = 20 * DAY + 8 * 3600;
+    let events = run(&mut one, 20, 1, |at, value| Some(if at > start { value - 5.0 } else { value }));
+    let alarms = raised(&events);
+    let first = alarms.first().expect("an alarm");
+    assert!(first.entity == 0 && first.raised_at <= start + 3600 && first.start >= start - 600, "{first:?}");
+    let band = first.band.expect("a band");
+    assert!((15.0..25.0).contains(&band.expected) && band.low < band.expected && band.expected < band.high);
+    assert!(first.reason.contains("°C"), "{}", first.reason);
+    assert_eq!(one.window_of(&first.id).map(<[f32]>::len), Some(96 * 20));
+}
+
+#[test]
+fn a_sensor_that_dies_alone_is_called_silent() {
+    let mut one = home();
+    run(&mut one, 0, 5, |_, value| Some(value));
+    let events = run(&mut one, 5, 1, |_, _| None);
+    assert!(matches!(raised(&events)[..], [alarm] if alarm.kind == AnomalyKind::Silent), "{events:?}");
+}
+
+#[test]
+fn a_sensor_that_sticks_is_called_flat() {
+    let mut one = home();
+    run(&mut one, 0, 5, |_, value| Some(value));
+    let stuck = temperature(5 * DAY, 0);
+    let events = run(&mut one, 5, 1, |_, _| Some(stuck));
+    assert!(raised(&events).iter().any(|alarm| alarm.kind == AnomalyKind::Flat), "{events:?}");
+}
+
+#[test]
+fn an_impossible_value_is_said_at_once_from_the_first_day() {
+    let mut one = home();
+    run(&mut one, 0, 1, |_, value| Some(value));
+    let events = one.observe(&Reading { at: DAY + 30, entity: 0, value: Value::Number(-127.0) });
+    let [AlarmEvent::Raised(alarm)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((alarm.kind, alarm.raised_at), (AnomalyKind::Physics, DAY + 30));
+}
+
+#[test]
+fn water_on_the_floor_is_said_at_once() {
+    let mut one = home();
+    let leak = one.add_entity(EntityInfo {
+        entity_id: "binary_sensor.leak".into(),
+        class: DeviceClass::Moisture,
+        unit: String::new(),
+    });
+    one.observe(&Reading { at: 1, entity: leak, value: Value::Binary(false) });
+    run(&mut one, 0, 2, |_, value| Some(value));
+    let events = one.observe(&Reading { at: 2 * DAY + 5, entity: leak, value: Value::Binary(true) });
+    assert!(matches!(&events[..], [AlarmEvent::Raised(alarm)] if alarm.severity == crate::alarm::Severity::Critical));
+    // The step that contains it goes on with the same alarm.
+    assert_eq!(one.close_step(2 * DAY + 600, Voice::Live).events, []);
+}
+
+#[test]
+fn a_new_sensor_raises_nothing_in_its_first_hours() {
+    let mut one = home();
+    run(&mut one, 0, 10, |_, value| Some(value));
+    let new = one.add_entity(room("sensor.new"));
+    for step in 1..=2 * 144i64 {
+        let end = 10 * DAY + step * STEP_SECONDS;
+        // It settles from the cold of the parcel, then somebody moves it twice.
+        let value = if step < 20 {
+            5.0 + step as f64
+        } else if step < 100 {
+            25.0
+        } else {
+            15.0 + (step % 7) as f64 * 0.1
+        };
+        for entity in 0..2 {
+            let value = temperature(end, i64::from(entity));
+            one.observe(&Reading { at: end, entity, value: Value::Number(value) });
+        }
+        one.observe(&Reading { at: end, entity: new, value: Value::Number(value) });
+        let report = one.close_step(end, Voice::Live);
+        assert!(report.events.iter().all(|event| event.alarm().entity != new), "{:?}", report.events);
+        assert_eq!(report.scores[new as usize].score, None);
+    }
+}
+
+#[test]
+fn warm_up_scores_nothing_and_raises_nothing() {
+    let mut one = home();
+    for step in 1..=5 * 144i64 {
+        let end = step * STEP_SECONDS;
+        let value = if step % 100 == 0 { 140.0 } else { temperature(end, 0) };
+        assert_eq!(one.observe(&Reading { at: end, entity: 0, value: Value::Number(value) }), []);
+        let report = one.close_step(end, Voice::Quiet);
+        assert!(report.events.is_empty() && report.scores.iter().all(|score| score.score.is_none()));
+    }
+}
+
+#[test]
+fn a_gap_of_years_is_bounded_work_and_starts_anew() {
+    let mut one = home();
+    run(&mut one, 0, 6, |_, value| Some(value));
+    let later = 6 + 3650;
+    let events = run(&mut one, later, 2, |_, value| Some(value + 7.0));
+    assert_eq!(raised(&events), Vec::<&Alarm>::new());
+}
+
+#[test]
+fn a_step_that_is_closed_already_is_not_closed_again() {
+    let mut one = home();
+    run(&mut one, 0, 1, |_, value| Some(value));
+    assert_eq!(one.close_step(DAY, Voice::Live), StepReport::default());
+    assert_eq!(one.close_step(600, Voice::Live), StepReport::default());
+}
+
+#[test]
+fn absurd_input_leaves_only_finite_numbers() {
+    let mut one = home();
+    let absurd = [f64::NAN, f64::INFINITY, -1e308, 1e308, 1e17, 0.0, -0.0, f64::MIN_POSITIVE];
+    let number = one.add_entity(EntityInfo {
+        entity_id: "sensor.odd".into(),
+        class: DeviceClass::GenericNumber,
+        unit: String::new(),
+    });
+    for step in 1..=6 * 144i64 {
+        let end = step * STEP_SECONDS;
+        for (index, value) in absurd.iter().enumerate() {
+            let at = end - (index as i64 * 37 * step) % 2000;
+            let value = if index % 3 == 0 { *value } else { absurd[(step as usize + index) % absurd.len()] };
+            one.observe(&Reading { at, entity: number, value: Value::Number(value) });
+            one.observe(&Reading { at: at + 5000, entity: number, value: Value::Gap });
+        }
+        one.observe(&Reading { at: i64::MAX, entity: number, value: Value::Number(1.0) });
+        one.observe(&Reading { at: i64::MIN, entity: number, value: Value::Number(1.0) });
+        one.observe(&Reading { at: end, entity: 99, value: Value::Number(1.0) });
+        let report = one.close_step(end, Voice::Live);
+        for score in &report.scores {
+            assert!(score.score.is_none_or(f32::is_finite) && score.threshold.is_finite());
+            assert!(score.observed.is_none_or(f32::is_finite) && score.band.is_none_or(|band| band.is_finite()));
+        }
+        if let Some(window) = one.extractor.window(number) {
+            assert!(window.iter().all(|value| value.is_finite() && value.abs() <= 12.0));
+        }
+    }
+}
+
+#[test]
+fn a_constant_sensor_is_left_in_peace() {
+    let mut one = home();
+    let constant = one.add_entity(room("sensor.constant"));
+    let mut events = Vec::new();
+    for step in 1..=20 * 144i64 {
+        let end = step * STEP_SECONDS;
+        one.observe(&Reading { at: end, entity: constant, value: Value::Number(21.0) });
+        one.observe(&Reading { at: end, entity: 0, value: Value::Number(temperature(end, 0)) });
+        events.extend(one.close_step(end, Voice::Live).events);
+    }
+    assert!(raised(&events).iter().all(|alarm| alarm.entity != constant), "{events:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// Nothing after a step can influence it: cut the input anywhere and the reports before the cut are the same.
+    #[test]
+    fn a_truncated_input_gives_an_identical_prefix(
+        seed in any::<u64>(),
+        cut in 450i64..800,
+    ) {
+        let readings = |end: i64| {
+            (0..3i64).flat_map(move |which| {
+                // Some in time, some late, some early, some odd; the same for the same step.
+                let mix = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add((end + which) as u64);
+                let shift = [0, 30, 590, 700, -800, -90][(mix >> 33) as usize % 6];
+                let value = match (mix >> 40) % 50 {
+                    0 => Value::Gap,
+                    1 => Value::Number(f64::NAN),
+                    2 => Value::Number(200.0),
+                    3 => Value::Number(temperature(end, which) + 4.0),
+                    _ => Value::Number(temperature(end, which)),
+                };
+                let reading = Reading { at: end - shift, entity: which as u32, value };
+                ((mix >> 50) % 5 != 0).then_some(reading)
+            })
+        };
+        let play = |until: i64| {
+            let mut one = home();
+            one.add_entity(room("sensor.hall"));
+            let mut reports = Vec::new();
+            for step in 1..=until {
+                let end = step * STEP_SECONDS;
+                let at_once: Vec<AlarmEvent> = readings(end).flat_map(|reading| one.observe(&reading)).collect();
+                reports.push((at_once, one.close_step(end, Voice::Live)));
+            }
+            reports
+        };
+        let (whole, part) = (play(800), play(cut));
+        prop_assert_eq!(&whole[..cut as usize], &part[..]);
+    }
+}
