@@ -167,31 +167,26 @@ fn add(args: &AddArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<E
     let bundle = if args.token_only { None } else { Some(homes::bundle(&layout, &args.name).map_err(remedy)?) };
     let token = homes::token(&layout, &args.name, now, args.new_token).map_err(remedy)?;
     let again = format!("hearthwatch-provision home add {} --new-token --out {}", args.name, args.out.display());
-    match &token {
-        Token::New { token, .. } if args.token_only => writeln!(out, "{}", token.reveal())?,
+    let name = &args.name;
+    let kept = match &token {
+        Token::New { token, .. } if args.token_only => {
+            writeln!(out, "{}", token.reveal())?;
+            None
+        }
         Token::New { token, expires_at } => {
-            writeln!(out, "claim token of {} (shown only now; once, until {expires_at}):", args.name)?;
+            writeln!(out, "claim token of {name} (shown only now; once, until {expires_at}):")?;
             writeln!(out, "\n  {}\n", token.reveal())?;
+            None
         }
-        Token::Open { expires_at } => anyhow::ensure!(
-            !args.token_only,
-            "{} has an unused claim token until {expires_at}, and only its hash is kept; for another: {again}",
-            args.name
-        ),
-        Token::Enrolled { at } => {
-            anyhow::ensure!(!args.token_only, "{} enrolled at {at}; for a new enrolment: {again}", args.name)
-        }
-    }
-    match &token {
-        Token::New { .. } => {}
-        Token::Open { expires_at } => writeln!(
-            out,
-            "kept: {} has an unused claim token until {expires_at}; only its hash is kept. For another: {again}",
-            args.name
-        )?,
-        Token::Enrolled { at } => {
-            writeln!(out, "kept: {} enrolled at {at}. For a new enrolment: {again}", args.name)?;
-        }
+        Token::Open { expires_at } => Some(format!(
+            "{name} has an unused claim token until {expires_at}, and only its hash is kept; for another: {again}"
+        )),
+        Token::Enrolled { at } => Some(format!("{name} enrolled at {at}; for a new enrolment: {again}")),
+    };
+    if let Some(kept) = kept {
+        // A script that wants a token and gets none must not take a sentence for one.
+        anyhow::ensure!(!args.token_only, kept);
+        writeln!(out, "kept: {kept}")?;
     }
     if let Some(bundle) = bundle {
         writeln!(out, "Copy {} to the home: what its agent must trust.", bundle.root().display())?;

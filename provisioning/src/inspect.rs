@@ -117,7 +117,6 @@ fn directories(report: &mut Report, layout: &Layout) {
 }
 
 fn keys(report: &mut Report, layout: &Layout) {
-    let init = format!("hearthwatch-provision init --out {} makes it anew", layout.root().display());
     for (what, path, lost) in [
         ("targets key", layout.targets_key(), "releases cannot be signed; a new root must name a new key"),
         ("snapshot key", layout.snapshot_key(), "the repository cannot be refreshed; a new root must name a new key"),
@@ -132,11 +131,8 @@ fn keys(report: &mut Report, layout: &Layout) {
                 format!("ed25519 {}…", &ceremony::public_hex(&key)[..16]),
                 None,
             )),
-            Err(ceremony::CeremonyError::File(FileError::Missing(_))) if !layout.root().join("gate").exists() => {
-                report.problem(format!("{what} is missing; {init}"));
-            }
             Err(ceremony::CeremonyError::File(FileError::Missing(_))) => {
-                report.problem(format!("{what} is missing: {lost}"))
+                report.problem(format!("{what} is missing: {lost}"));
             }
             Err(error) => report.problem(error.to_string()),
         }
