@@ -7,6 +7,7 @@ pub mod explain;
 pub mod history;
 pub mod home_assistant;
 pub mod log;
+pub mod measure;
 pub mod mode;
 pub mod outbox;
 pub mod pinned;

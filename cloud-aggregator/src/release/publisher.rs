@@ -157,7 +157,8 @@ mod tests {
 
     #[test]
     fn the_summary_holds_verdict_and_figures_and_nothing_else_of_the_report() {
-        let candidate = json!({"homes": 4, "home_weeks": 9.5, "recall": 0.5, "false_alarms_per_week": 1, "by_class": {}});
+        let candidate =
+            json!({"homes": 4, "home_weeks": 9.5, "recall": 0.5, "false_alarms_per_week": 1, "by_class": {}});
         let report = json!({"verdict": "promote", "candidate": candidate, "comparisons": [1, 2]}).to_string();
         let expected = json!({
             "report_sha256": "ab",

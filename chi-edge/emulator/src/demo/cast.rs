@@ -10,6 +10,17 @@ use hearthwatch_protocol::HomeId;
 use super::table::Part;
 use super::timeline::{EPOCH, Timeline};
 
+/// The sets whose homes take part, when they are there.
+pub const SETS: &[&str] = &[
+    "citylearn_2022_homes",
+    "suthaharan_wsn",
+    "river_water_flow",
+    "uci_appliances_energy",
+    "open_smart_home",
+    "daiad_water",
+    "southwark_homes",
+];
+
 /// Most homes in a demo: with more, two cores need more than the three minutes that it may take.
 pub const HOMES_MAX: usize = 24;
 

@@ -1,0 +1,221 @@
+//! The update machine: whole update histories without a network, a disk or a clock.
+
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+use super::*;
+
+const NOW: i64 = 1_800_000_000;
+const HOUR: i64 = 3_600;
+
+fn offer(version: u64) -> Offer {
+    let target = format!("model-{version}.safetensors");
+    Offer { version: ModelVersion(version), target, length: 3, sha256: vec![0; 32] }
+}
+
+fn standing(installed: u64) -> Standing {
+    Standing { installed: ModelVersion(installed), floor: ModelVersion(installed), ..Standing::default() }
+}
+
+fn on_trial(installed: u64, until: i64) -> Standing {
+    Standing { trial: Some(Trial { until, tries: 3 }), floor: ModelVersion(0), ..standing(installed) }
+}
+
+struct Play {
+    machine: Machine,
+    rng: SmallRng,
+    now: i64,
+}
+
+impl Play {
+    fn new(probation_seconds: i64) -> Self {
+        Self { machine: Machine::new(probation_seconds, NOW), rng: SmallRng::seed_from_u64(7), now: NOW }
+    }
+
+    fn on(&mut self, input: Input, standing: &Standing) -> Turn {
+        self.machine.on(input, standing, self.now, &mut self.rng)
+    }
+
+    fn task(&mut self, input: Input, standing: &Standing) -> Task {
+        let turn = self.on(input, standing);
+        assert_eq!(turn.outcome, None);
+        turn.task
+    }
+
+    /// From a notice of version 2 to the moment before the swap.
+    fn until_swap(&mut self) {
+        let at = standing(1);
+        assert_eq!(self.task(Input::Notice(ModelVersion(2)), &at), Task::Refresh);
+        assert_eq!(self.task(Input::Refreshed(Ok(Some(offer(2)))), &at), Task::Fetch(offer(2)));
+        assert_eq!(self.task(Input::Fetched(Ok(())), &at), Task::Prove(offer(2)));
+        assert!(matches!(self.task(Input::Proved(Ok(())), &at), Task::Swap(found, _) if found == offer(2)));
+    }
+}
+
+fn outcome(version: u64, result: UpdateResult, at: i64) -> Option<UpdateOutcome> {
+    Some(UpdateOutcome { model_version: ModelVersion(version), result, at })
+}
+
+fn refused(reason: &str) -> UpdateResult {
+    UpdateResult::Refused { reason: reason.to_owned() }
+}
+
+#[test]
+fn a_good_release_goes_all_the_way_and_is_reported_once_it_has_earned_its_place() {
+    let mut play = Play::new(HOUR);
+    play.until_swap();
+    let trial = on_trial(2, NOW + HOUR);
+    assert_eq!(play.task(Input::Swapped(Ok(())), &trial), Task::Rest);
+    assert_eq!(play.machine.next_check(), NOW + 600);
+    play.now = NOW + 600;
+    assert_eq!(play.task(Input::Tick, &trial), Task::Judge);
+    assert_eq!(play.task(Input::Judged(Ok(())), &trial), Task::Rest);
+    play.now = NOW + HOUR;
+    assert_eq!(play.task(Input::Tick, &trial), Task::Judge);
+    assert_eq!(play.task(Input::Judged(Ok(())), &trial), Task::Commit);
+    let turn = play.on(Input::Committed(Ok(())), &standing(2));
+    assert_eq!(turn, Turn { task: Task::Rest, outcome: outcome(2, UpdateResult::Installed, NOW + HOUR) });
+    assert_eq!(*play.machine.phase(), Phase::Committed(ModelVersion(2)));
+}
+
+#[test]
+fn without_a_probation_time_a_proven_model_is_committed_at_once() {
+    let mut play = Play::new(0);
+    play.until_swap();
+    assert_eq!(play.task(Input::Swapped(Ok(())), &on_trial(2, NOW)), Task::Commit);
+}
+
+#[test]
+fn a_model_that_fails_its_probation_is_rolled_back_and_the_exact_cause_reported() {
+    let mut play = Play::new(HOUR);
+    play.until_swap();
+    let trial = on_trial(2, NOW + HOUR);
+    play.on(Input::Swapped(Ok(())), &trial);
+    play.now = NOW + 600;
+    play.on(Input::Tick, &trial);
+    let cause = "9 of 40 entities would be in alarm at once".to_owned();
+    assert_eq!(play.task(Input::Judged(Err(cause.clone())), &trial), Task::Restore(cause.clone()));
+    let turn = play.on(Input::Restored(Ok(ModelVersion(1))), &standing(1));
+    let result = UpdateResult::RolledBack { reason: format!("probation: {cause}"), to: ModelVersion(1) };
+    assert_eq!(turn.outcome, outcome(2, result, NOW + 600));
+}
+
+#[test]
+fn a_refused_release_is_reported_once_for_each_reason_and_asked_for_ever_more_rarely() {
+    let mut play = Play::new(0);
+    let at = standing(1);
+    play.on(Input::Notice(ModelVersion(2)), &at);
+    let expired = || Input::Refreshed(Err(TrustError::Expired { role: "timestamp".to_owned() }));
+    let turn = play.on(expired(), &at);
+    assert_eq!(turn.outcome, outcome(2, refused("expired: timestamp metadata is expired"), NOW));
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        play.now = play.machine.next_check();
+        assert_eq!(play.task(Input::Tick, &at), Task::Refresh);
+        assert_eq!(play.on(expired(), &at).outcome, None);
+        pauses.push(play.machine.next_check() - play.now);
+    }
+    assert!(pauses[0] <= 20 && pauses[7] > 600, "{pauses:?}");
+    assert_eq!(play.task(Input::Notice(ModelVersion(2)), &at), Task::Rest, "the retained notice hastens nothing");
+    play.now = play.machine.next_check();
+    play.on(Input::Tick, &at);
+    let tampered = TrustError::Tampered { what: "timestamp.json".to_owned() };
+    let turn = play.on(Input::Refreshed(Err(tampered)), &at);
+    let words = "tampered: the bytes of timestamp.json differ from the signed hash";
+    assert_eq!(turn.outcome, outcome(2, refused(words), play.now));
+}
+
+#[test]
+fn a_bad_line_is_not_held_against_the_release() {
+    let mut play = Play::new(0);
+    let at = standing(1);
+    play.on(Input::Notice(ModelVersion(2)), &at);
+    assert_eq!(play.on(Input::Refreshed(Err(TrustError::Unreachable("no route".to_owned()))), &at).outcome, None);
+    assert_eq!(*play.machine.phase(), Phase::Idle);
+    assert!(play.machine.next_check() > NOW && play.machine.next_check() <= NOW + 10);
+}
+
+#[test]
+fn nothing_below_the_floor_gets_in() {
+    let mut play = Play::new(0);
+    let at = Standing { floor: ModelVersion(5), ..standing(5) };
+    assert_eq!(play.task(Input::Tick, &at), Task::Refresh);
+    let turn = play.on(Input::Refreshed(Ok(Some(offer(4)))), &at);
+    assert_eq!(turn.outcome, outcome(4, refused("below_floor: version 4 is below 5, which ran here"), NOW));
+    assert_eq!(turn.task, Task::Rest);
+}
+
+#[test]
+fn the_same_version_and_a_version_that_failed_here_are_left_alone() {
+    let mut play = Play::new(0);
+    play.on(Input::Tick, &standing(5));
+    assert_eq!(play.task(Input::Refreshed(Ok(Some(offer(5)))), &standing(5)), Task::Rest);
+    play.on(Input::Tick, &standing(5));
+    let failed = Standing { offer_failed: true, ..standing(5) };
+    assert_eq!(play.task(Input::Refreshed(Ok(Some(offer(6)))), &failed), Task::Rest);
+}
+
+#[test]
+fn a_notice_that_overtakes_the_mirror_is_followed_up_soon() {
+    let mut play = Play::new(0);
+    let at = standing(1);
+    play.on(Input::Notice(ModelVersion(2)), &at);
+    assert_eq!(play.task(Input::Refreshed(Ok(Some(offer(1)))), &at), Task::Rest);
+    assert!(play.machine.next_check() <= NOW + 10, "{}", play.machine.next_check() - NOW);
+}
+
+#[test]
+fn news_of_a_version_does_not_wait_for_the_back_off_of_an_older_failure() {
+    let mut play = Play::new(0);
+    let at = standing(1);
+    play.on(Input::Tick, &at);
+    play.on(Input::Refreshed(Err(TrustError::Missing("timestamp.json".to_owned()))), &at);
+    assert_eq!(play.task(Input::Notice(ModelVersion(2)), &at), Task::Refresh);
+}
+
+#[test]
+fn a_notice_of_what_runs_already_wakes_nobody() {
+    let mut play = Play::new(0);
+    assert_eq!(play.task(Input::Notice(ModelVersion(1)), &standing(1)), Task::Rest);
+    assert_eq!(play.task(Input::Notice(ModelVersion(0)), &standing(1)), Task::Rest);
+}
+
+#[test]
+fn a_notice_during_a_trial_waits_for_its_end() {
+    let mut play = Play::new(HOUR);
+    play.until_swap();
+    let trial = on_trial(2, NOW + HOUR);
+    play.on(Input::Swapped(Ok(())), &trial);
+    assert_eq!(play.task(Input::Notice(ModelVersion(3)), &trial), Task::Rest);
+    play.now = NOW + HOUR;
+    play.on(Input::Tick, &trial);
+    play.on(Input::Judged(Ok(())), &trial);
+    play.on(Input::Committed(Ok(())), &standing(2));
+    assert_eq!(play.machine.next_check(), play.now);
+}
+
+#[test]
+fn a_model_that_does_not_prove_itself_is_refused() {
+    let mut play = Play::new(0);
+    let at = standing(1);
+    play.on(Input::Tick, &at);
+    play.on(Input::Refreshed(Ok(Some(offer(2)))), &at);
+    play.on(Input::Fetched(Ok(())), &at);
+    let turn = play.on(Input::Proved(Err("3 of 9 scores are not finite".to_owned())), &at);
+    assert_eq!(turn.outcome, outcome(2, refused("not_proven: 3 of 9 scores are not finite"), NOW));
+}
+
+#[test]
+fn an_interrupted_update_begins_anew() {
+    let mut play = Play::new(0);
+    let at = standing(1);
+    play.on(Input::Tick, &at);
+    play.on(Input::Refreshed(Ok(Some(offer(2)))), &at);
+    assert_eq!(play.task(Input::Tick, &at), Task::Refresh);
+}
+
+#[test]
+fn a_reason_longer_than_a_message_may_hold_is_cut_between_characters() {
+    let text = one_line("word", &"é\n".repeat(400));
+    assert!(text.len() <= TEXT_BYTES_MAX && !text.contains('\n') && text.starts_with("word: é"));
+}

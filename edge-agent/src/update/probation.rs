@@ -1,0 +1,139 @@
+//! Whether a model behaves on this home's own recent windows. Pure.
+//!
+//! A gate has judged the model on other homes; this is the last look, on data that never leaves the house. It cannot tell a good model
+//! from a better one. It stops one that is broken here: not finite, deaf, shouting, or on another scale than its threshold.
+
+/// Below so many windows (one per entity) only the hard checks count: shares of a handful say nothing.
+const WINDOWS_MIN: usize = 8;
+
+/// Share of entities that may be in alarm at one moment before something is wrong with the model: one in ten. At a budget
+/// of a few alarms a week, each of some hours, the honest share is below one in a hundred.
+const ALARM_SHARE_MAX: f32 = 0.1;
+
+/// So many entities may always be in alarm: a storm, a power cut, a holiday begins.
+const ALARMS_ALWAYS_ALLOWED: usize = 2;
+
+/// How far the typical distance from the threshold may move between two models, in logits. A logit of 8 is a factor of 3,000
+/// in the odds of an alarm.
+const DRIFT_LOGITS_MAX: f32 = 8.0;
+
+/// Scores closer together than this are one score: the model does not look at its input.
+const SPREAD_MIN: f32 = 1e-4;
+
+/// What is wrong with a model here.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum ProbationFault {
+    /// A score that is no number.
+    #[error("{count} of {windows} scores are not finite")]
+    NotFinite {
+        /// How many.
+        count: usize,
+        /// Of how many.
+        windows: usize,
+    },
+    /// The same score for every window.
+    #[error("all {windows} windows get the same score")]
+    Deaf {
+        /// How many windows.
+        windows: usize,
+    },
+    /// Too many entities in alarm at once.
+    #[error("{alarms} of {windows} entities would be in alarm at once ({before} with the model before)")]
+    Shouting {
+        /// In alarm with this model.
+        alarms: usize,
+        /// Of how many.
+        windows: usize,
+        /// In alarm with the model before.
+        before: usize,
+    },
+    /// The typical score is somewhere else.
+    #[error("the typical score moved by {moved:.1} logits against its threshold (at most {DRIFT_LOGITS_MAX})")]
+    Drift {
+        /// Signed.
+        moved: f32,
+    },
+}
+
+/// Judges by margins: logit minus threshold, one for each window; above 0 means alarm. `before` are the margins of the model before on the
+/// same windows, if it has any.
+///
+/// # Errors
+/// The first [`ProbationFault`] found, hardest first.
+pub fn judge(margins: &[f32], before: Option<&[f32]>) -> Result<(), ProbationFault> {
+    let windows = margins.len();
+    let count = margins.iter().filter(|margin| !margin.is_finite()).count();
+    if count > 0 {
+        return Err(ProbationFault::NotFinite { count, windows });
+    }
+    if windows < WINDOWS_MIN {
+        return Ok(());
+    }
+    let (low, high) = margins.iter().fold((f32::MAX, f32::MIN), |(low, high), &x| (low.min(x), high.max(x)));
+    if high - low < SPREAD_MIN {
+        return Err(ProbationFault::Deaf { windows });
+    }
+    let in_alarm = |margins: &[f32]| margins.iter().filter(|&&margin| margin > 0.0).count();
+    let (alarms, before_alarms) = (in_alarm(margins), before.map_or(0, in_alarm));
+    let share = ((windows as f32) * ALARM_SHARE_MAX) as usize;
+    if alarms > before_alarms + share.max(ALARMS_ALWAYS_ALLOWED) {
+        return Err(ProbationFault::Shouting { alarms, windows, before: before_alarms });
+    }
+    if let Some(before) = before.filter(|before| before.len() == windows && before.iter().all(|x| x.is_finite())) {
+        let moved = median(margins) - median(before);
+        if moved.abs() > DRIFT_LOGITS_MAX {
+            return Err(ProbationFault::Drift { moved });
+        }
+    }
+    Ok(())
+}
+
+fn median(values: &[f32]) -> f32 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quiet(n: usize) -> Vec<f32> {
+        (0..n).map(|i| -3.0 - (i as f32) * 0.01).collect()
+    }
+
+    #[test]
+    fn a_quiet_model_passes_alone_and_beside_a_like_one() {
+        assert_eq!(judge(&quiet(40), None), Ok(()));
+        assert_eq!(judge(&quiet(40), Some(&quiet(40))), Ok(()));
+        assert_eq!(judge(&[], None), Ok(()), "a home without windows cannot object");
+    }
+
+    #[test]
+    fn one_score_that_is_no_number_is_enough() {
+        let mut margins = quiet(3);
+        margins[1] = f32::NAN;
+        assert_eq!(judge(&margins, None), Err(ProbationFault::NotFinite { count: 1, windows: 3 }));
+    }
+
+    #[test]
+    fn a_model_that_does_not_look_is_deaf() {
+        assert_eq!(judge(&[-2.0; 20], None), Err(ProbationFault::Deaf { windows: 20 }));
+    }
+
+    #[test]
+    fn a_shouting_model_fails_unless_the_one_before_shouted_too() {
+        let mut margins = quiet(40);
+        margins[..5].fill(1.0);
+        let fault = ProbationFault::Shouting { alarms: 5, windows: 40, before: 0 };
+        assert_eq!(judge(&margins, Some(&quiet(40))), Err(fault));
+        assert_eq!(judge(&margins, Some(&margins)), Ok(()));
+    }
+
+    #[test]
+    fn a_model_on_another_scale_than_its_threshold_fails() {
+        let far: Vec<f32> = quiet(40).iter().map(|margin| margin - 20.0).collect();
+        assert_eq!(judge(&far, None), Ok(()), "without a model before there is nothing to compare with");
+        assert!(matches!(judge(&far, Some(&quiet(40))), Err(ProbationFault::Drift { moved }) if (moved + 20.0).abs() < 0.01));
+    }
+}

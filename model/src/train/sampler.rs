@@ -1,0 +1,181 @@
+//! Draws training windows: so many inside faults, the others from peace.
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use super::feedback::FeedbackExample;
+use crate::dataset::{Label, LabelOrigin};
+use crate::evaluate::{EntityTrace, HomePair, HomeTrace};
+use crate::grid::STEP_SECONDS;
+use crate::inject::Family;
+use crate::network::{RESIDUAL_FEATURE, WINDOW_VALUES};
+
+/// After a fault its shadow stays in the window: for a day it is neither fault nor peace.
+const SHADOW_SECONDS: i64 = 86_400;
+
+/// Most of a fault's beginning that is passed over.
+const ONSET_SECONDS_MAX: i64 = 6 * 3600;
+
+/// A batch of windows in plain rows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Batch {
+    /// `n * WINDOW_VALUES` values.
+    pub windows: Vec<f32>,
+    /// Device class indices.
+    pub classes: Vec<usize>,
+    /// 1 inside a fault, 0 in peace.
+    pub labels: Vec<f32>,
+    /// Weight of the label.
+    pub weights: Vec<f32>,
+    /// The next step's residual.
+    pub targets: Vec<f32>,
+    /// 1 where the target is known and the window is from peace.
+    pub known: Vec<f32>,
+}
+
+/// One entity of one trace.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    trace: &'a EntityTrace,
+}
+
+/// Steps of one entity that may be drawn as peace.
+struct Peace<'a> {
+    source: Source<'a>,
+    steps: Vec<u32>,
+}
+
+/// One fault's steps that may be drawn.
+struct Fault<'a> {
+    source: Source<'a>,
+    steps: std::ops::Range<usize>,
+}
+
+/// Everything that can be drawn from a set of homes.
+pub(super) struct Sampler<'a> {
+    peace: Vec<Peace<'a>>,
+    faults: Vec<Fault<'a>>,
+    feedback: &'a [FeedbackExample],
+}
+
+impl<'a> Sampler<'a> {
+    pub fn new(pairs: &'a [HomePair], feedback: &'a [FeedbackExample]) -> Self {
+        let mut sampler = Self { peace: Vec::new(), faults: Vec::new(), feedback };
+        for home in pairs.iter().flat_map(|pair| [&pair.clean, &pair.faulty]) {
+            for trace in &home.entities {
+                sampler.add(home, trace);
+            }
+        }
+        sampler
+    }
+
+    fn add(&mut self, home: &'a HomeTrace, trace: &'a EntityTrace) {
+        let labels: Vec<&Label> = home.labels.iter().filter(|label| label.entity == trace.entity).collect();
+        let source = Source { trace };
+        let mut steps = Vec::new();
+        for index in 0..trace.len() {
+            let at = trace.at(index);
+            let shadowed =
+                labels.iter().any(|label| label.start <= at && at <= label.end.saturating_add(SHADOW_SECONDS));
+            if at > home.from && !shadowed && trace.network_ready(index) {
+                steps.push(index as u32);
+            }
+        }
+        if !steps.is_empty() {
+            self.peace.push(Peace { source, steps });
+        }
+        // The clean twin's labels are the recording's own; the faulty twin carries them too, once is enough.
+        let is_clean = home.labels.iter().all(|label| label.origin == LabelOrigin::Real);
+        for label in labels.iter().filter(|label| is_clean == (label.origin == LabelOrigin::Real)) {
+            let step = |at: i64| ((at - trace.first).max(0) / STEP_SECONDS) as usize;
+            let range = step(label.start + onset(label) + STEP_SECONDS - 1)..(step(label.end) + 1).min(trace.len());
+            if range.clone().any(|index| trace.network_ready(index)) {
+                self.faults.push(Fault { source, steps: range });
+            }
+        }
+    }
+
+    pub fn has_faults(&self) -> bool {
+        !self.faults.is_empty()
+    }
+
+    pub fn has_peace(&self) -> bool {
+        !self.peace.is_empty()
+    }
+
+    /// Draws `n` windows: a share from feedback (when there is any), of the rest a share from faults.
+    pub fn draw(&self, rng: &mut ChaCha8Rng, n: usize, faulty_share: f64, feedback_share: f64) -> Batch {
+        let mut batch = Batch::default();
+        batch.windows.reserve(n * WINDOW_VALUES);
+        for _ in 0..n {
+            // All three dice are thrown each time, so that the run without feedback sees the same replay elsewhere.
+            let (source, kind) = (rng.random::<f64>(), rng.random::<f64>());
+            if source < feedback_share && !self.feedback.is_empty() {
+                let example = &self.feedback[rng.random_range(0..self.feedback.len())];
+                batch.push(&example.window, example.class.index(), example.anomalous, example.weight, None);
+            } else if kind < faulty_share && self.has_faults() {
+                self.draw_fault(rng, &mut batch);
+            } else {
+                self.draw_peace(rng, &mut batch);
+            }
+        }
+        batch
+    }
+
+    fn draw_fault(&self, rng: &mut ChaCha8Rng, batch: &mut Batch) {
+        /// A few steps of a fault may have no window (a sensor that just came back); one draw in a few finds one.
+        const TRIES: usize = 32;
+        for _ in 0..TRIES {
+            let fault = &self.faults[rng.random_range(0..self.faults.len())];
+            let index = rng.random_range(fault.steps.clone());
+            if fault.source.trace.network_ready(index)
+                && let Some(window) = fault.source.trace.window(index)
+            {
+                return batch.push(window, fault.source.trace.class.index(), true, 1.0, None);
+            }
+        }
+        self.draw_peace(rng, batch);
+    }
+
+    fn draw_peace(&self, rng: &mut ChaCha8Rng, batch: &mut Batch) {
+        let peace = &self.peace[rng.random_range(0..self.peace.len())];
+        let index = peace.steps[rng.random_range(0..peace.steps.len())] as usize;
+        let trace = peace.source.trace;
+        let window = trace.window(index).expect("steps of peace are network-ready");
+        let next = (index + 1 < trace.len() && trace.observed[index + 1].is_finite())
+            .then(|| trace.row(index + 1).map(|row| row[RESIDUAL_FEATURE]))
+            .flatten();
+        batch.push(window, trace.class.index(), false, 1.0, next);
+    }
+}
+
+impl Batch {
+    fn push(&mut self, window: &[f32], class: usize, anomalous: bool, weight: f32, target: Option<f32>) {
+        self.windows.extend(window.iter().map(|value| if value.is_finite() { *value } else { 0.0 }));
+        self.classes.push(class);
+        self.labels.push(f32::from(u8::from(anomalous)));
+        self.weights.push(weight);
+        self.targets.push(target.unwrap_or(0.0));
+        self.known.push(f32::from(u8::from(target.is_some())));
+    }
+
+    pub fn len(&self) -> usize {
+        self.classes.len()
+    }
+}
+
+/// How long a fault goes on before it can be told from peace: nothing is taught there, in either direction.
+fn onset(label: &Label) -> i64 {
+    let length = (label.end - label.start).max(0);
+    let share = if label.family == Family::Drift.as_str() {
+        0.35
+    } else if [Family::SlowLeak, Family::Stuck, Family::Missing, Family::TimeShift]
+        .iter()
+        .any(|family| label.family == family.as_str())
+    {
+        0.15
+    } else {
+        0.0
+    };
+    ((length as f64 * share) as i64).clamp(STEP_SECONDS, ONSET_SECONDS_MAX.max(STEP_SECONDS)).min(length)
+}
