@@ -4,7 +4,9 @@ use hearthwatch_protocol::messages::UpdateResult;
 use maud::{DOCTYPE, Markup, html};
 
 use super::gate::{Figures, Report, Verdict};
-use crate::store::{FeedbackTotals, HomeRow, ModelRow, OutcomeRow, QuarantineRow, ReleaseRow, RunRow, RunState};
+use crate::store::{
+    FeedbackTotals, HomeRow, ModelRow, OutcomeRow, QuarantineRow, ReleaseRow, RunRow, RunState,
+};
 use crate::training::TrainingStatus;
 
 /// Everything that the page shows.
@@ -67,7 +69,7 @@ pub(super) fn login(fault: Option<&str>) -> Markup {
                     }
                     button { "Log in" }
                 }
-                p.faint { "Make one with " code { "hearthwatch-cloud token-add --config FILE NAME" } "." }
+                p.faint { "Make one with " code { "hearthwatch-cloud token add --config FILE NAME" } "." }
             }
         }
     };
@@ -178,8 +180,9 @@ fn gate_row(name: &str, summary: &Figures) -> Markup {
 }
 
 fn spread(fleet: &Fleet) -> Markup {
-    let count =
-        |wanted: fn(&UpdateResult) -> bool| fleet.outcomes.iter().filter(|outcome| wanted(&outcome.result)).count();
+    let count = |wanted: fn(&UpdateResult) -> bool| {
+        fleet.outcomes.iter().filter(|outcome| wanted(&outcome.result)).count()
+    };
     let installed = count(|result| matches!(result, UpdateResult::Installed));
     let refused = count(|result| matches!(result, UpdateResult::Refused { .. }));
     let back = count(|result| matches!(result, UpdateResult::RolledBack { .. }));
