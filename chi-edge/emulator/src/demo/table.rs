@@ -105,7 +105,7 @@ impl fmt::Display for Report {
 impl Report {
     fn table(&self) -> Table {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+        table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
         let side = ["alarms", "true", "false", "a week", "inj", "real"];
         let header = ["home", "data", "part"].into_iter().map(str::to_owned);
         table.set_header(header.chain(side.map(|name| format!("before\n{name}"))).chain(side.map(|name| format!("after\n{name}"))));
