@@ -8,7 +8,7 @@ use hearthwatch_link::{LinkConfig, LinkError, TlsFiles};
 use hearthwatch_protocol::topic::AGGREGATOR_FILTER;
 use hearthwatch_protocol::{HomeId, Sequence};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, SystemClock};
@@ -35,15 +35,13 @@ pub struct Options {
     pub learner: Arc<dyn Learner>,
     /// Signs and publishes; without it a promoted model waits.
     pub hook: Option<Arc<dyn ReleaseHook>>,
-    /// Where the program counts; the release hook's own numbers may be in it already.
-    pub metrics: Arc<Metrics>,
 }
 
 impl Options {
     /// The machine's clock, and nothing that signs.
     #[must_use]
     pub fn new(learner: Arc<dyn Learner>) -> Self {
-        Self { clock: Arc::new(SystemClock), learner, hook: None, metrics: Arc::new(Metrics::new()) }
+        Self { clock: Arc::new(SystemClock), learner, hook: None }
     }
 }
 
@@ -76,7 +74,7 @@ pub struct Aggregator {
     progress: watch::Receiver<Progress>,
     stop: CancellationToken,
     link: Option<hearthwatch_link::LinkHandle>,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: JoinSet<()>,
 }
 
 impl Aggregator {
@@ -86,7 +84,15 @@ impl Aggregator {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
-        let Options { clock, learner, hook, metrics } = options;
+        Self::start_with(config, options, Arc::new(Metrics::new())).await
+    }
+
+    /// The same, counting in `metrics`, in which the release hook's own numbers may be already.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start_with(config: Config, options: Options, metrics: Arc<Metrics>) -> Result<Self, StartError> {
+        let Options { clock, learner, hook } = options;
         std::fs::create_dir_all(&config.data)
             .map_err(|source| StartError::Data { path: config.data.clone(), source })?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.data.join(DATABASE_FILE))?);
@@ -98,7 +104,7 @@ impl Aggregator {
         let stop = CancellationToken::new();
         let progress = watch::Sender::new(heard(&store).await?);
         let seen = progress.subscribe();
-        let mut tasks = Vec::new();
+        let mut tasks = JoinSet::new();
 
         let job = Job {
             store: Arc::clone(&store),
@@ -110,7 +116,7 @@ impl Aggregator {
             stop: stop.clone(),
         };
         let trainer = Trainer { job, config: config.training.clone(), desk: releases.clone() };
-        tasks.push(tokio::spawn(trainer.run(requests, progress.subscribe())));
+        tasks.spawn(trainer.run(requests, progress.subscribe()));
 
         let mut link = None;
         if let Some(mqtt) = &config.mqtt {
@@ -119,7 +125,7 @@ impl Aggregator {
             let wire = Arc::new(handle.clone());
             let intake =
                 Intake::new(taker, Arc::clone(&clock), Arc::clone(&metrics), wire, releases.notices(), progress);
-            tasks.push(tokio::spawn(intake.run(events, stop.clone())));
+            tasks.spawn(intake.run(events, stop.clone()));
             link = Some(handle);
         }
         releases.announce_latest().await?;
@@ -147,9 +153,10 @@ impl Aggregator {
     pub async fn heard(&self, wanted: &BTreeMap<HomeId, Sequence>) -> bool {
         let mut progress = self.progress.clone();
         let reached = |progress: &Progress| {
-            wanted.iter().all(|(home, sequence)| progress.get(home).is_some_and(|through| through >= sequence))
+            let through = |home| progress.get(home).copied().unwrap_or_default();
+            wanted.iter().all(|(home, sequence)| through(home) >= *sequence)
         };
-        wanted.values().all(|sequence| sequence.0 == 0) || progress.wait_for(reached).await.is_ok()
+        progress.wait_for(reached).await.is_ok()
     }
 
     /// Retrains on everything stored so far and waits for the verdict; with `auto_release` also for the release.
@@ -169,11 +176,10 @@ impl Aggregator {
     /// Stops taking in, finishes what is in hand, says farewell to the broker; cuts off after [`DRAIN_SECONDS`].
     pub async fn shutdown(self) {
         self.stop.cancel();
+        let mut tasks = self.tasks;
         let drain = async {
-            for task in self.tasks {
-                // A panic in there was reported when it happened.
-                let _ = task.await;
-            }
+            // A panic in there was reported when it happened.
+            while tasks.join_next().await.is_some() {}
             if let Some(link) = self.link {
                 link.close().await;
             }
@@ -204,3 +210,6 @@ fn link_config(mqtt: &MqttConfig) -> LinkConfig {
         ..LinkConfig::new(&mqtt.host, mqtt.port, &mqtt.client_id)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ const EXIT_CONFIG: u8 = 78;
 const EXAMPLE: &str = r#"A configuration file; `hearthwatch-provision init` makes every file that it names:
 
   data = "/var/lib/hearthwatch"            # database, snapshots, models
+  enrolment = "."                          # the directory of `init`: homes may enrol at /enroll
 
   [mqtt]                                   # the fleet's broker
   host = "broker.example"
@@ -30,7 +31,6 @@ const EXAMPLE: &str = r#"A configuration file; `hearthwatch-provision init` make
   listen = "0.0.0.0:8443"
   cert_file = "cloud/http.crt"
   key_file = "cloud/http.key"
-  enrolment = "."                          # the directory of `init`: homes may enrol here
 
   [training]
   corpus = "/srv/hearthwatch/data"         # recorded sets, one folder each

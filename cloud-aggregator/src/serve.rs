@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use hearthwatch_model::train::RetrainConfig;
 use hearthwatch_provision::enrol::Enroller;
 use hearthwatch_provision::layout::Layout;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +14,7 @@ use crate::http::Http;
 use crate::http::server::{Bound, ServerError};
 use crate::release::{Publisher, RemoteSigner, RepositoryError};
 use crate::state::ReleaseHook;
-use crate::training::{CorpusSource, ModelLearner};
+use crate::training::{Corpora, ModelLearner};
 
 /// How long a home's certificate lives; agents renew it at half of that.
 pub const CERTIFICATE_DAYS: u32 = 90;
@@ -31,7 +30,7 @@ pub enum ServeError {
     #[error("[http]: {0}")]
     Http(#[from] ServerError),
     /// The enrolment desk's files.
-    #[error("[http] enrolment: {0}")]
+    #[error("enrolment: {0}")]
     Enrolment(String),
     /// The signed repository.
     #[error("[release]: {0}")]
@@ -48,8 +47,9 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeE
         Some(http) => Some(Bound::bind(http).await?),
         None => None,
     };
-    let enroller = config.http.as_ref().and_then(|http| http.enrolment.as_ref()).map(|directory| {
-        Enroller::load(&Layout::new(directory), CERTIFICATE_DAYS).map_err(|error| ServeError::Enrolment(error.to_string()))
+    let enroller = config.enrolment.as_ref().map(|directory| {
+        Enroller::load(&Layout::new(directory), CERTIFICATE_DAYS)
+            .map_err(|error| ServeError::Enrolment(error.to_string()))
     });
     let enroller = enroller.transpose()?;
 
@@ -61,15 +61,13 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeE
             Some(Publisher::open(release, signer, &metrics).await?)
         }
     };
-    let retrain = RetrainConfig { seed: config.training.seed, ..RetrainConfig::default() };
-    let source = CorpusSource::Directory(config.training.corpus.clone());
+    let corpora = Corpora::Directory(config.training.corpus.clone());
     let options = Options {
         clock: Arc::new(SystemClock),
-        learner: Arc::new(ModelLearner::new(source, retrain)),
+        learner: Arc::new(ModelLearner::new(corpora).with_seed(config.training.seed)),
         hook: publisher.clone().map(|publisher| publisher as Arc<dyn ReleaseHook>),
-        metrics,
     };
-    let aggregator = Aggregator::start(config, options).await?;
+    let aggregator = Aggregator::start_with(config, options, metrics).await?;
 
     let mut tasks = tokio::task::JoinSet::new();
     if let Some(publisher) = publisher {

@@ -12,9 +12,11 @@ mod view;
 
 use std::sync::Arc;
 
-use hearthwatch_model::{
-    AlarmEvent, DetectorConfig, DeviceClass, EntityInfo, HomeDetector, Model, Reading, STEP_SECONDS, Verdict, Voice,
-};
+use hearthwatch_model::alarm::{AlarmEvent, Verdict};
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_model::grid::STEP_SECONDS;
+use hearthwatch_model::reading::{EntityInfo, Reading};
 use hearthwatch_protocol::messages::FeedbackRecord;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use jiff::tz::TimeZone;
@@ -31,6 +33,9 @@ pub const WARM_UP_SECONDS: i64 = 14 * 86_400;
 
 /// A step is closed this long after its end, so that what Home Assistant is about to tell still counts.
 pub const CLOSING_GRACE_SECONDS: i64 = 5;
+
+/// Name of the note that holds the detector's answers and alarms.
+const DECIDER_NOTE: &str = "decider";
 
 /// Where answers go that are to teach the fleet: it says what became of the record. None: answers stay here.
 pub type FeedbackSink = Box<dyn FnMut(FeedbackRecord) -> Result<(), String> + Send>;
@@ -70,6 +75,8 @@ pub struct Brain {
     listening: bool,
     /// Own memory was gone through.
     recalled: bool,
+    /// The detector has back what it knew before the last stop.
+    restored: bool,
     view: watch::Sender<HomeView>,
     notices: mpsc::Sender<Notice>,
 }
@@ -86,8 +93,7 @@ impl Brain {
     ) -> Result<Self, HistoryError> {
         let BrainParts { model, model_version, history, salt, budget, timezone, feedback } = parts;
         let timezone_configured = timezone.is_some();
-        let config =
-            DetectorConfig { timezone: timezone.unwrap_or(TimeZone::UTC), budget_per_week: budget, salt };
+        let config = DetectorConfig { timezone: timezone.unwrap_or(TimeZone::UTC), budget_per_week: budget, salt };
         let alarms = Alarms::remember(&history)?;
         let mut brain = Self {
             detector: HomeDetector::new(config.clone(), Arc::clone(&model)),
@@ -102,6 +108,7 @@ impl Brain {
             closed: None,
             listening: false,
             recalled: false,
+            restored: false,
             view,
             notices,
         };
@@ -184,21 +191,45 @@ impl Brain {
 
     /// Whether what comes now may be judged: Home Assistant is up and everything before is learned.
     pub fn set_listening(&mut self, listening: bool, now: i64) {
-        if listening {
-            self.closed.get_or_insert_with(|| step_before(now));
-        }
         self.listening = listening;
+        let closed = self.closed.unwrap_or_else(|| step_before(now));
         if listening {
-            self.tell_open();
+            self.closed = Some(closed);
+            self.restore();
+            // Closing a step again changes nothing but the voice: what cannot be is said from now on, not only from the
+            // end of the step.
+            self.detector.close_step(closed, Voice::Live);
+            self.agree_with_detector(now);
         }
         self.show(None);
     }
 
-    /// Says the alarms that the detector came to while it was learning and that still last.
-    fn tell_open(&mut self) {
-        let open = self.detector.alarms().iter().filter(|alarm| alarm.end.is_none());
-        let unsaid: Vec<_> = open.filter(|alarm| !self.alarms.was_told(&alarm.id)).cloned().collect();
-        self.tell(unsaid.into_iter().map(AlarmEvent::Raised).collect());
+    /// Gives the detector back, once, what it knew before the last stop.
+    fn restore(&mut self) {
+        if std::mem::replace(&mut self.restored, true) {
+            return;
+        }
+        match self.history.note(DECIDER_NOTE) {
+            Ok(None) => {}
+            Ok(Some(text)) => match serde_json::from_str(&text) {
+                Ok(memory) => self.detector.restore(memory),
+                Err(error) => tracing::warn!(error = %error, "what answers taught before the last stop is lost"),
+            },
+            Err(error) => tracing::warn!(error = %error, "what answers taught before the last stop is not read"),
+        }
+    }
+
+    /// Says the alarms that only the detector has, and ends those that only the screen has.
+    fn agree_with_detector(&mut self, now: i64) {
+        let lasting: Vec<_> = self.detector.alarms().iter().filter(|alarm| alarm.end.is_none()).cloned().collect();
+        let followed: Vec<&str> = lasting.iter().map(|alarm| alarm.id.as_str()).collect();
+        for alarm in self.alarms.end_unfollowed(&followed, now) {
+            self.save(&alarm, None);
+            self.notify(NoticeKind::Ended, alarm);
+        }
+        let unsaid = lasting.into_iter().filter(|alarm| !self.alarms.was_told(&alarm.id));
+        let unsaid = unsaid.map(AlarmEvent::Raised).collect();
+        self.tell(unsaid);
     }
 
     /// Takes what was just heard; what no second look is needed for is said at once.
@@ -222,14 +253,17 @@ impl Brain {
     /// Takes a resident's answer. Without an id, the alarm that is shown is meant.
     pub fn answer(&mut self, alarm_id: Option<&str>, verdict: Verdict, now: i64) {
         let Some(alarm) = self.alarms.answer(alarm_id, verdict, now) else {
-            tracing::info!(alarm.id = alarm_id.unwrap_or(""), "an answer to an alarm that is not remembered is ignored");
+            tracing::info!(
+                alarm.id = alarm_id.unwrap_or(""),
+                "an answer to an alarm that is not remembered is ignored"
+            );
             return;
         };
-        // The detector forgets alarms over a restart; the answer then still counts for the fleet and on the screen.
-        let known_as = self.alarms.detector_id(&alarm.alarm.id);
-        if let Err(error) = self.detector.answer(&known_as, verdict, now) {
-            tracing::debug!(error = %error, "answer to an alarm from before the last start");
+        // The detector's list is shorter than ours: the answer then still counts for the fleet and on the screen.
+        if let Err(error) = self.detector.answer(&alarm.alarm.id, verdict, now) {
+            tracing::debug!(error = %error, "an answer that teaches the detector nothing");
         }
+        self.keep_decider();
         self.save(&alarm, None);
         self.send_feedback(&alarm, verdict, now);
         self.notify(NoticeKind::Answered(verdict), alarm);
@@ -267,39 +301,46 @@ impl Brain {
                 tracing::warn!(error = %error, step = step_end, "a step is not remembered");
             }
             self.closed = Some(step_end);
-            if voice == Voice::Live {
-                self.tell(report.events);
-                self.let_go_of_interrupted(step_end);
-                self.show(Some((step_end, &report.scores)));
+            match voice {
+                Voice::Live => {
+                    self.tell(report.events);
+                    self.show(Some((step_end, &report.scores)));
+                }
+                // What ended while nobody listened has ended all the same.
+                Voice::Quiet => {
+                    let ended = |event: &AlarmEvent| matches!(event, AlarmEvent::Ended(_));
+                    self.tell(report.events.into_iter().filter(ended).collect());
+                }
             }
         }
     }
 
     /// Says what became of alarms: to the memory, to the screen, to whoever listens.
     fn tell(&mut self, events: Vec<AlarmEvent>) {
+        if events.is_empty() {
+            return;
+        }
         for event in events {
             let Some(info) = self.detector.entities().get(event.alarm().entity as usize).cloned() else { continue };
-            let Some(told) = self.alarms.tell(event, &info, self.model_version) else { continue };
-            let window = match told.kind {
-                NoticeKind::Raised => self.detector.window_of(&told.alarm.alarm.id).map(<[f32]>::to_vec),
+            let Some((kind, alarm)) = self.alarms.tell(event, &info, self.model_version) else { continue };
+            let window = match kind {
+                NoticeKind::Raised => self.detector.window_of(&alarm.alarm.id).map(<[f32]>::to_vec),
                 _ => None,
             };
-            self.save(&told.alarm, window.as_deref());
-            if let Some((verdict, at)) = told.carried_answer {
-                let known_as = self.alarms.detector_id(&told.alarm.alarm.id);
-                // An answer given before a restart holds for the same trouble after it.
-                let _ = self.detector.answer(&known_as, verdict, at);
-            }
-            self.notify(told.kind, told.alarm);
-            self.show(None);
+            self.save(&alarm, window.as_deref());
+            self.notify(kind, alarm);
         }
+        self.keep_decider();
+        self.show(None);
     }
 
-    /// Ends the alarms of before the start that the first live step does not bear out.
-    fn let_go_of_interrupted(&mut self, step_end: i64) {
-        for alarm in self.alarms.end_interrupted(step_end) {
-            self.save(&alarm, None);
-            self.notify(NoticeKind::Ended, alarm);
+    /// Keeps what the detector must not forget over a restart.
+    fn keep_decider(&mut self) {
+        let kept = serde_json::to_string(&self.detector.memory())
+            .map_err(|error| error.to_string())
+            .and_then(|text| self.history.set_note(DECIDER_NOTE, &text).map_err(|error| error.to_string()));
+        if let Err(error) = kept {
+            tracing::warn!(error, "what answers taught would not survive a restart");
         }
     }
 
@@ -328,13 +369,18 @@ impl Brain {
     }
 
     fn notify(&self, kind: NoticeKind, alarm: ShownAlarm) {
-        tracing::info!(alarm.id = alarm.alarm.id, alarm.severity = alarm.alarm.severity.as_str(), "alarm {}", kind.as_str());
+        tracing::info!(
+            alarm.id = alarm.alarm.id,
+            alarm.severity = alarm.alarm.severity.as_str(),
+            "alarm {}",
+            kind.as_str()
+        );
         // Nobody listening, or far behind: the view and the memory still hold the alarm.
         let _ = self.notices.try_send(Notice { kind, alarm });
     }
 
     /// Renews the view; `scores` when a step was closed.
-    fn show(&mut self, scores: Option<(i64, &[hearthwatch_model::EntityScore])>) {
+    fn show(&mut self, scores: Option<(i64, &[hearthwatch_model::detector::EntityScore])>) {
         let loudest = scores.map(|(at, scores)| Loudest::of(at, scores, self.detector.entities()));
         let (shown, open) = (self.alarms.shown().cloned(), self.alarms.open_count());
         let (model, entities, listening) = (self.model_version, self.detector.entities().len(), self.listening);

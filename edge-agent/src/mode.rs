@@ -58,7 +58,8 @@ mod tests {
             home_broker: Some(BrokerState::Connected),
             cloud: CloudState::None,
         };
-        let line = "listening to Home Assistant 2026.11.0, 42 entities; home's broker connected; no cloud, all stays local";
+        let line =
+            "listening to Home Assistant 2026.11.0, 42 entities; home's broker connected; no cloud, all stays local";
         assert_eq!(mode.to_string(), line);
     }
 

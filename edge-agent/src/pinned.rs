@@ -19,15 +19,20 @@ pub enum PinnedError {
     Client(#[from] reqwest::Error),
 }
 
-/// A client that trusts the authority in `ca` and nobody else. It does not follow redirects: a mirror that answers with another
-/// address is a mirror that is set up wrongly.
+/// A client that trusts the authority in `ca` and nobody else; without one, the system's authorities (for a public mirror, whose
+/// word is not trusted anyway). It does not follow redirects: a mirror that answers with another address is set up wrongly.
 ///
 /// # Errors
 /// [`PinnedError`] when the file is missing or wrong.
-pub fn https_client(ca: &Path) -> Result<reqwest::Client, PinnedError> {
-    let tls = tls_client_config(&TlsFiles { ca: ca.to_owned(), cert: None, key: None })?;
-    let client = reqwest::Client::builder()
-        .tls_backend_preconfigured((*tls).clone())
+pub fn https_client(ca: Option<&Path>) -> Result<reqwest::Client, PinnedError> {
+    let builder = match ca {
+        Some(ca) => {
+            let tls = tls_client_config(&TlsFiles { ca: ca.to_owned(), cert: None, key: None })?;
+            reqwest::Client::builder().tls_backend_preconfigured((*tls).clone())
+        }
+        None => reqwest::Client::builder(),
+    };
+    let client = builder
         .https_only(true)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()

@@ -161,8 +161,7 @@ fn describe(config: &Config) -> String {
     lines.push(match &config.cloud {
         None => "  cloud: none, all stays local".to_owned(),
         Some(cloud) => {
-            let broker =
-                cloud.mqtt.as_ref().map_or("none".to_owned(), |mqtt| format!("{}:{}", mqtt.host, mqtt.port));
+            let broker = cloud.mqtt.as_ref().map_or("none".to_owned(), |mqtt| format!("{}:{}", mqtt.host, mqtt.port));
             let updates = cloud.updates.as_ref().map_or("none".to_owned(), |updates| updates.url.to_string());
             format!("  cloud: as {}; broker {broker}; updates {updates}", cloud.home)
         }

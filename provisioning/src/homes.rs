@@ -42,11 +42,11 @@ pub enum Outcome {
 /// [`HomeError`].
 pub fn issue(layout: &Layout, home: &HomeId, now: Timestamp, days: u32) -> Result<(HomeFiles, Outcome), HomeError> {
     let identity = Identity::home(home.clone())?;
-    let bundle = bundle(layout, home)?;
-    if bundle.cert().exists() {
-        return Ok((bundle, Outcome::Kept));
+    if layout.home(home).cert().exists() {
+        return Ok((bundle(layout, home)?, Outcome::Kept));
     }
     let issued = Authority::load(layout)?.issue_client(&identity, now, days)?;
+    let bundle = bundle(layout, home)?;
     // The certificate last: it says that the pair is whole.
     files::write_private(&bundle.key(), issued.key_pem.as_bytes())?;
     files::write_public(&bundle.cert(), issued.certificate_pem.as_bytes())?;

@@ -12,8 +12,10 @@ mod table;
 mod tally;
 mod timeline;
 
+pub use resident::Habits;
 pub use run::{Settings, run, world};
-pub use stage::{SignerArguments, signer};
+pub use screen::Screen;
+pub use stage::{SignerArguments, Stage, signer};
 pub use table::{Part, Report, Round, Row};
 pub use tally::{Found, Tally};
 pub use timeline::Timeline;

@@ -5,4 +5,7 @@
 
 pub mod broker;
 pub mod data;
+pub mod bench;
+pub mod cli;
 pub mod demo;
+pub mod release;

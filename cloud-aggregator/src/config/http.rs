@@ -15,8 +15,6 @@ pub struct HttpConfig {
     pub listen: SocketAddr,
     /// Certificate and key; without them HTTP is spoken in the clear, which is allowed on loopback only.
     pub tls: Option<HttpTls>,
-    /// The directory that `hearthwatch-provision init` filled: homes with a claim token may enrol here.
-    pub enrolment: Option<PathBuf>,
 }
 
 /// The server's certificate and key, PEM.
@@ -50,12 +48,7 @@ impl HttpConfig {
         if tls.is_none() && !listen.ip().is_loopback() {
             section.fault("listen", format!("{listen} is open to the network without TLS"), FILES);
         }
-        let enrolment = section.path("enrolment");
-        if let Some(directory) = enrolment.as_ref().filter(|directory| !directory.join("ca/ca.key").is_file()) {
-            let remedy = "the directory that `hearthwatch-provision init` filled, with the authority's key in it";
-            section.fault("enrolment", format!("{} holds no ca/ca.key", directory.display()), remedy);
-        }
         section.finish();
-        Some(Self { listen, tls, enrolment })
+        Some(Self { listen, tls })
     }
 }

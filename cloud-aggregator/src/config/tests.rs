@@ -4,7 +4,8 @@ use super::*;
 
 fn directory() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
-    for name in ["ca.crt", "a.crt", "a.key", "h.crt", "h.key", "root.json", "gate.key", "snapshot.key", "timestamp.key"] {
+    for name in ["ca.crt", "a.crt", "a.key", "h.crt", "h.key", "root.json", "gate.key", "snapshot.key", "timestamp.key"]
+    {
         std::fs::write(directory.path().join(name), "x").unwrap();
     }
     directory
@@ -88,7 +89,7 @@ fn every_fault_of_every_section_is_reported_at_once() {
         ("http.listen", "0.0.0.0:8443 is open to the network without TLS"),
         ("training.corpus", "DIR/nowhere is not a directory"),
         ("training.seed", "is \"seven\""),
-        ("release.signer_socket", "is a integer"),
+        ("release.signer_socket", "is of type integer"),
         ("release.url", "\"cloud\" is not a web address"),
     ];
     assert_eq!(found, expected.map(|(key, problem)| (key.to_owned(), problem.to_owned())));
@@ -103,7 +104,7 @@ fn a_misspelt_key_is_told_its_neighbour() {
         [Fault {
             key: "trainng".to_owned(),
             problem: "is not a known key".to_owned(),
-            remedy: "did you mean \"training\"? known here: data, mqtt, http, training, release".to_owned(),
+            remedy: "did you mean \"training\"? known here: data, enrolment, mqtt, http, training, release".to_owned(),
         }]
     );
 }

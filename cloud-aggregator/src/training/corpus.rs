@@ -19,7 +19,9 @@ pub enum CorpusError {
     #[error("no recorded sets are configured: set [training] corpus to a directory that holds some")]
     NotConfigured,
     /// The directory holds none of the sets.
-    #[error("{path} holds none of the sets whose weights may ship ({sets}); `hearthwatch-emulator data fetch --out {path}` fetches them")]
+    #[error(
+        "{path} holds none of the sets whose weights may ship ({sets}); `hearthwatch-emulator data fetch --out {path}` fetches them"
+    )]
     Empty {
         /// Where it looked.
         path: String,

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use job::{Finished, Job};
 pub use learner::{Challenger, Learner, Step};
-pub use model_learner::{CorpusSource, ModelLearner};
+pub use model_learner::{Corpora, ModelLearner};
 pub use trainer::Trainer;
 
 use crate::store::{RunRow, RunTrigger};

@@ -13,48 +13,58 @@ use crate::dataset::Example;
 
 /// Where the recorded sets come from.
 #[derive(Debug, Clone)]
-pub enum CorpusSource {
+pub enum Corpora {
     /// A directory, read anew for each run: sets may be added while the program runs. `None` if none was configured.
     Directory(Option<PathBuf>),
-    /// Values, for programs that have read them already. They may be exchanged between runs.
-    Given(Arc<Mutex<Arc<Corpus>>>),
+    /// Values, for programs that have read them already.
+    Given(Arc<Corpus>),
+    /// Values that are exchanged between runs: a replayed world shows each run only what lies in its past.
+    Exchanged(Arc<Mutex<Arc<Corpus>>>),
 }
 
-impl CorpusSource {
-    /// The corpus itself.
-    #[must_use]
-    pub fn given(corpus: Corpus) -> Self {
-        Self::Given(Arc::new(Mutex::new(Arc::new(corpus))))
-    }
-
+impl Corpora {
     fn load(&self) -> Result<Arc<Corpus>, CorpusError> {
         match self {
             Self::Directory(None) => Err(CorpusError::NotConfigured),
             Self::Directory(Some(path)) => Ok(Arc::new(Corpus::split(corpus::read(path)?))),
-            Self::Given(corpus) => Ok(Arc::clone(&corpus.lock().unwrap_or_else(PoisonError::into_inner))),
+            Self::Given(corpus) => Ok(Arc::clone(corpus)),
+            Self::Exchanged(corpus) => Ok(Arc::clone(&corpus.lock().unwrap_or_else(PoisonError::into_inner))),
         }
     }
 }
 
 /// Retrains by [`retrain`].
 pub struct ModelLearner {
-    source: CorpusSource,
+    corpora: Corpora,
     config: RetrainConfig,
     /// What [`Learner::corpus`] read, for the [`Learner::learn`] that follows it.
     loaded: Mutex<Option<Arc<Corpus>>>,
 }
 
 impl ModelLearner {
-    /// A learner on these sets with this configuration.
+    /// A learner on these sets, with the model crate's own configuration.
     #[must_use]
-    pub fn new(source: CorpusSource, config: RetrainConfig) -> Self {
-        Self { source, config, loaded: Mutex::new(None) }
+    pub fn new(corpora: Corpora) -> Self {
+        Self { corpora, config: RetrainConfig::default(), loaded: Mutex::new(None) }
+    }
+
+    /// The same with another seed.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.config.seed = seed;
+        self
+    }
+
+    /// The same with another configuration, seed included.
+    #[must_use]
+    pub fn with_config(self, config: RetrainConfig) -> Self {
+        Self { config, ..self }
     }
 }
 
 impl Learner for ModelLearner {
     fn corpus(&self) -> Result<String, String> {
-        let corpus = self.source.load().map_err(|error| error.to_string())?;
+        let corpus = self.corpora.load().map_err(|error| error.to_string())?;
         let hash = corpus::hash(&corpus);
         *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = Some(corpus);
         Ok(hash)
@@ -75,7 +85,7 @@ impl Learner for ModelLearner {
         let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).take();
         let corpus = match loaded {
             Some(corpus) => corpus,
-            None => self.source.load().map_err(|error| error.to_string())?,
+            None => self.corpora.load().map_err(|error| error.to_string())?,
         };
         let feedback: Vec<FeedbackExample> = examples.iter().map(feedback).collect();
         let mut tell = |step: Progress| progress(shown(&step));

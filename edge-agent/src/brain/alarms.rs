@@ -1,8 +1,8 @@
 //! The alarms that residents see: those of now, and those of before the last start that may still be answered.
 
-use std::collections::HashMap;
-
-use hearthwatch_model::{AlarmEvent, EntityInfo, FEATURES, FEATURE_SCHEMA, Verdict, WINDOW_STEPS};
+use hearthwatch_model::alarm::{AlarmEvent, Verdict};
+use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
+use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, Origin};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, Sequence, messages};
 
@@ -16,18 +16,6 @@ const ANSWERABLE_MAX: usize = 100;
 #[derive(Debug, Default)]
 pub(super) struct Alarms {
     list: Vec<ShownAlarm>,
-    /// Alarms that were open when the agent stopped, not yet borne out or let go.
-    interrupted: Vec<String>,
-    /// The detector's id of an alarm that goes on under the id it had before a restart, by that earlier id.
-    renamed: HashMap<String, String>,
-}
-
-/// What an event became.
-pub(super) struct Told {
-    pub(super) kind: NoticeKind,
-    pub(super) alarm: ShownAlarm,
-    /// The answer that was given to the same alarm before a restart.
-    pub(super) carried_answer: Option<(Verdict, i64)>,
 }
 
 impl Alarms {
@@ -35,79 +23,46 @@ impl Alarms {
     pub(super) fn remember(history: &History) -> Result<Self, HistoryError> {
         let mut list = history.alarms(0)?;
         list.drain(..list.len().saturating_sub(ANSWERABLE_MAX));
-        let interrupted =
-            list.iter().filter(|alarm| alarm.alarm.end.is_none()).map(|alarm| alarm.alarm.id.clone()).collect();
-        Ok(Self { list, interrupted, renamed: HashMap::new() })
+        Ok(Self { list })
     }
 
-    /// Takes what the detector says. The first word after a restart about trouble that was already known goes on under
-    /// its earlier id: nobody is told twice.
-    /// None for the end of something that was never said.
-    pub(super) fn tell(&mut self, event: AlarmEvent, info: &EntityInfo, model_version: ModelVersion) -> Option<Told> {
-        let (mut kind, mut alarm) = match event {
+    /// Takes what the detector says. None for the end of something that was never said.
+    pub(super) fn tell(
+        &mut self,
+        event: AlarmEvent,
+        info: &EntityInfo,
+        model_version: ModelVersion,
+    ) -> Option<(NoticeKind, ShownAlarm)> {
+        let (kind, alarm) = match event {
             AlarmEvent::Raised(alarm) => (NoticeKind::Raised, alarm),
             AlarmEvent::Changed(alarm) => (NoticeKind::Changed, alarm),
             AlarmEvent::Ended(alarm) => (NoticeKind::Ended, alarm),
         };
-        let mut carried_answer = None;
-        if let Some(earlier) = self.renamed.iter().find(|(_, now)| **now == alarm.id).map(|(earlier, _)| earlier.clone()) {
-            alarm.id = earlier;
-        } else if kind == NoticeKind::Raised
-            && let Some(position) = self.interrupted_of(&info.entity_id, &alarm)
-        {
-            let earlier = self.interrupted.remove(position);
-            self.renamed.insert(earlier.clone(), alarm.id);
-            carried_answer = self.find(&earlier).and_then(|alarm| alarm.answer);
-            alarm.id = earlier;
-            kind = NoticeKind::Changed;
+        if let Some(known) = self.list.iter_mut().find(|known| known.alarm.id == alarm.id) {
+            known.alarm = alarm;
+            return Some((kind, known.clone()));
         }
-        let known = self.list.iter().position(|known| known.alarm.id == alarm.id);
-        if known.is_none() && kind == NoticeKind::Ended {
+        if kind == NoticeKind::Ended {
             return None;
         }
-        let shown = if let Some(position) = known {
-            let known = &mut self.list[position];
-            alarm.start = alarm.start.min(known.alarm.start);
-            alarm.raised_at = known.alarm.raised_at;
-            known.alarm = alarm;
-            known.clone()
-        } else {
-            let shown = ShownAlarm {
-                alarm,
-                entity_id: info.entity_id.clone(),
-                class: info.class,
-                unit: info.shown_unit(),
-                model_version,
-                answer: None,
-            };
-            self.list.push(shown.clone());
-            if self.list.len() > ANSWERABLE_MAX {
-                let forgotten = self.list.remove(0);
-                self.renamed.remove(&forgotten.alarm.id);
-            }
-            shown
+        let shown = ShownAlarm {
+            alarm,
+            entity_id: info.entity_id.clone(),
+            class: info.class,
+            unit: info.shown_unit(),
+            model_version,
+            answer: None,
         };
-        Some(Told { kind, alarm: shown, carried_answer })
+        self.list.push(shown.clone());
+        if self.list.len() > ANSWERABLE_MAX {
+            self.list.remove(0);
+        }
+        Some((kind, shown))
     }
 
-    /// Whether residents were told of what the detector calls `id`.
+    /// Whether residents were told of this alarm.
     pub(super) fn was_told(&self, id: &str) -> bool {
-        self.find(id).is_some() || self.renamed.values().any(|now| now == id)
-    }
-
-    fn interrupted_of(&self, entity_id: &str, alarm: &hearthwatch_model::Alarm) -> Option<usize> {
-        self.interrupted.iter().position(|id| {
-            self.find(id).is_some_and(|known| known.entity_id == entity_id && known.alarm.kind == alarm.kind)
-        })
-    }
-
-    fn find(&self, id: &str) -> Option<&ShownAlarm> {
-        self.list.iter().find(|alarm| alarm.alarm.id == id)
-    }
-
-    /// The id under which the detector knows an alarm.
-    pub(super) fn detector_id(&self, id: &str) -> String {
-        self.renamed.get(id).cloned().unwrap_or_else(|| id.to_owned())
+        self.list.iter().any(|alarm| alarm.alarm.id == id)
     }
 
     /// Notes an answer; the last one counts. Without an id, the alarm that is shown is meant.
@@ -121,17 +76,15 @@ impl Alarms {
         Some(alarm.clone())
     }
 
-    /// Ends what was open before the start and was not said again.
-    pub(super) fn end_interrupted(&mut self, at: i64) -> Vec<ShownAlarm> {
-        let ended = std::mem::take(&mut self.interrupted);
-        let mut alarms = Vec::new();
-        for id in ended {
-            if let Some(alarm) = self.list.iter_mut().find(|alarm| alarm.alarm.id == id) {
-                alarm.alarm.end = Some(at);
-                alarms.push(alarm.clone());
-            }
-        }
-        alarms
+    /// Ends what the detector no longer follows: its entity is gone, or what it remembered is.
+    pub(super) fn end_unfollowed(&mut self, followed: &[&str], at: i64) -> Vec<ShownAlarm> {
+        let unfollowed =
+            |alarm: &&mut ShownAlarm| alarm.alarm.end.is_none() && !followed.contains(&alarm.alarm.id.as_str());
+        let ended = self.list.iter_mut().filter(unfollowed).map(|alarm| {
+            alarm.alarm.end = Some(at.max(alarm.alarm.raised_at));
+            alarm.clone()
+        });
+        ended.collect()
     }
 
     /// The alarm that is meant when nobody says which: the newest that is open and unanswered, else the newest open one,

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use hearthwatch_model::{DeviceClass, EntityInfo, Model, Reading, Verdict};
+use hearthwatch_model::alarm::Verdict;
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::detector::Model;
+use hearthwatch_model::reading::{EntityInfo, Reading};
 use hearthwatch_protocol::ModelVersion;
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot};

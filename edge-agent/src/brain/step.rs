@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use hearthwatch_model::{DeviceClass, EntityScore, Reading, Value};
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::detector::EntityScore;
+use hearthwatch_model::reading::{Reading, Value};
 
 use crate::history::{BinaryChange, StepRow};
 

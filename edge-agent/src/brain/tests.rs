@@ -1,6 +1,8 @@
 //! The brain learns quietly, closes steps in order, remembers alarms over a restart and takes answers.
 
-use hearthwatch_model::{Alarm, AnomalyKind, Severity, Value};
+use hearthwatch_model::alarm::{Alarm, Severity};
+use hearthwatch_model::features::AnomalyKind;
+use hearthwatch_model::reading::Value;
 
 use super::*;
 use crate::history::StoredAlarm;
@@ -114,16 +116,15 @@ fn a_restart_recalls_what_was_remembered() {
 }
 
 #[test]
-fn an_alarm_that_was_open_before_a_restart_ends_when_it_is_not_borne_out() {
+fn an_alarm_that_was_open_before_a_restart_ends_when_the_detector_does_not_follow_it() {
     let mut home = home();
     home.brain.save(&stored_alarm("00d1", None), None);
     let mut home = brain_in(home.dir);
     assert_eq!(home.view.borrow().open, 1);
-    home.brain.set_listening(true, 600);
-    home.brain.tick(1300);
+    home.brain.set_listening(true, 1300);
     assert_eq!(home.view.borrow().open, 0);
     let notice = home.notices.try_recv().unwrap();
-    assert_eq!((notice.kind, notice.alarm.alarm.end), (NoticeKind::Ended, Some(1200)));
+    assert_eq!((notice.kind, notice.alarm.alarm.end), (NoticeKind::Ended, Some(1300)));
 }
 
 #[test]
@@ -136,7 +137,8 @@ fn an_answer_counts_for_the_shown_alarm_also_after_a_restart_and_can_be_changed(
     assert_eq!(home.view.borrow().shown.as_ref().unwrap().answer, Some((Verdict::Dismissed, 700)));
     home.brain.answer(Some("00d1"), Verdict::Confirmed, 800);
     assert_eq!(home.view.borrow().open, 1);
-    let kinds: Vec<NoticeKind> = std::iter::from_fn(|| home.notices.try_recv().ok()).map(|notice| notice.kind).collect();
+    let kinds: Vec<NoticeKind> =
+        std::iter::from_fn(|| home.notices.try_recv().ok()).map(|notice| notice.kind).collect();
     assert_eq!(kinds, [NoticeKind::Answered(Verdict::Dismissed), NoticeKind::Answered(Verdict::Confirmed)]);
 }
 
@@ -149,20 +151,27 @@ fn an_answer_to_an_unknown_alarm_changes_nothing() {
 }
 
 #[test]
-fn the_same_trouble_after_a_restart_goes_on_under_its_earlier_id() {
+fn an_impossible_value_is_said_at_once_and_goes_on_over_a_restart_under_one_id() {
     let mut home = home();
-    home.brain.save(&stored_alarm("00d1", None), None);
-    let mut home = brain_in(home.dir);
     home.brain.add_entities(vec![thermometer()]);
     home.brain.set_listening(true, 600);
-    let again = Alarm { id: "00d2".to_owned(), start: 1200, raised_at: 1200, ..stored_alarm("", None).alarm };
-    home.brain.tell(vec![AlarmEvent::Raised(again.clone())]);
-    let notice = home.notices.try_recv().unwrap();
-    assert_eq!((notice.kind, notice.alarm.alarm.id.as_str(), notice.alarm.alarm.raised_at), (NoticeKind::Changed, "00d1", 600));
-    home.brain.tell(vec![AlarmEvent::Ended(Alarm { end: Some(1800), ..again })]);
-    let notice = home.notices.try_recv().unwrap();
-    assert_eq!((notice.kind, notice.alarm.alarm.id.as_str()), (NoticeKind::Ended, "00d1"));
-    assert_eq!(home.view.borrow().open, 0);
+    home.brain.hear(&[reading(650, 20.0)]);
+    assert!(home.notices.try_recv().is_err());
+    home.brain.hear(&[reading(700, 5000.0)]);
+    let raised = home.notices.try_recv().unwrap();
+    assert_eq!((raised.kind, raised.alarm.alarm.kind), (NoticeKind::Raised, AnomalyKind::Physics));
+    assert_eq!(home.view.borrow().open, 1);
+
+    let mut home = brain_in(home.dir);
+    assert_eq!(home.view.borrow().open, 1);
+    home.brain.add_entities(vec![thermometer()]);
+    home.brain.recall(800);
+    home.brain.set_listening(true, 800);
+    assert!(home.notices.try_recv().is_err(), "nobody is told twice");
+    let id = raised.alarm.alarm.id;
+    assert_eq!(home.view.borrow().shown.as_ref().unwrap().alarm.id, id);
+    home.brain.answer(Some(&id), Verdict::Dismissed, 900);
+    assert_eq!(home.brain.detector.answers().lessons().len(), 1, "the detector knows the alarm again");
 }
 
 #[test]
@@ -170,7 +179,7 @@ fn a_record_for_the_fleet_needs_a_full_window() {
     let alarm = stored_alarm("00d1", None);
     let home = HomeId::new("home-7").unwrap();
     assert!(alarms::feedback_record(home.clone(), &alarm, None, Verdict::Confirmed, 700).is_err());
-    let window = vec![0.5; hearthwatch_model::WINDOW_STEPS * hearthwatch_model::FEATURES];
+    let window = vec![0.5; hearthwatch_model::grid::WINDOW_STEPS * hearthwatch_model::grid::FEATURES];
     let record = alarms::feedback_record(home, &alarm, Some(window), Verdict::Dismissed, 500).unwrap();
     assert_eq!(record.verdict, hearthwatch_protocol::messages::Verdict::Dismissed);
     assert_eq!((record.device_class.as_str(), record.answered_at), ("temperature", 600));

@@ -1,6 +1,9 @@
 //! What the brain shows: the home at a glance, and notices of what happened to alarms.
 
-use hearthwatch_model::{Band, EntityInfo, EntityScore, Verdict};
+use hearthwatch_model::alarm::Verdict;
+use hearthwatch_model::detector::EntityScore;
+use hearthwatch_model::features::Band;
+use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
 
 /// An alarm with all that is needed to show it.

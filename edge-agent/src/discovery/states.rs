@@ -1,6 +1,6 @@
 //! What the entities of the device say: from the brain's view and notices to topics and payloads.
 
-use hearthwatch_model::Band;
+use hearthwatch_model::features::Band;
 use hearthwatch_protocol::ModelVersion;
 use serde_json::{Map, Value, json};
 

@@ -1,6 +1,8 @@
 //! The device is what Home Assistant demands, its states are true, and commands are read strictly.
 
-use hearthwatch_model::{Alarm, AnomalyKind, Band, DeviceClass, Severity, Verdict};
+use hearthwatch_model::alarm::{Alarm, Severity, Verdict};
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::features::{AnomalyKind, Band};
 use hearthwatch_protocol::{AlarmId, ModelVersion};
 use serde_json::{Value, json};
 
@@ -109,7 +111,10 @@ fn what_is_not_a_command_is_refused_with_its_reason() {
     assert!(matches!(read(verdict, "maybe", false), Err(AnswerError::Verdict)));
     assert!(matches!(read(verdict, "confirmed", true), Err(AnswerError::Retained)));
     assert!(matches!(read(answer, "{", false), Err(AnswerError::Json(_))));
-    assert!(matches!(read(answer, r#"{"alarm_id":"a","verdict":"confirmed","x":1}"#, false), Err(AnswerError::Json(_))));
+    assert!(matches!(
+        read(answer, r#"{"alarm_id":"a","verdict":"confirmed","x":1}"#, false),
+        Err(AnswerError::Json(_))
+    ));
     assert!(matches!(read(answer, r#"{"alarm_id":"../a","verdict":"confirmed"}"#, false), Err(AnswerError::Alarm(_))));
     assert!(matches!(read(answer, &"x".repeat(2000), false), Err(AnswerError::TooLong(2000))));
     assert!(matches!(read("hearthwatch/home-8/command/verdict", "confirmed", false), Err(AnswerError::Topic)));
@@ -135,7 +140,8 @@ fn a_component_that_is_no_more_is_taken_away() {
     let device = Device::new("home");
     let now = Published::of(&device);
     let before: Published =
-        serde_json::from_value(json!({"node": "home", "components": {"alarm": "binary_sensor", "old": "switch"}})).unwrap();
+        serde_json::from_value(json!({"node": "home", "components": {"alarm": "binary_sensor", "old": "switch"}}))
+            .unwrap();
     let removed = now.removed_since(&before);
     assert_eq!(removed, [("old".to_owned(), "switch".to_owned())]);
     assert_eq!(device.document(&removed)["components"]["old"], json!({"platform": "switch"}));

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use hearthwatch_link::Backoff;
-use hearthwatch_model::{EntityInfo, Reading};
+use hearthwatch_model::reading::{EntityInfo, Reading};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -259,8 +259,7 @@ impl Session {
             if heard_all && !event.added.is_empty() {
                 // Something new may be our own, just discovered.
                 self.watched.ignore(registry::own_entities(socket).await?);
-                let excluded: Vec<String> =
-                    event.added.keys().filter(|id| self.config.excludes(id)).cloned().collect();
+                let excluded: Vec<String> = event.added.keys().filter(|id| self.config.excludes(id)).cloned().collect();
                 self.watched.ignore(excluded);
             }
             self.hear(&event).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hearthwatch_model::Model;
+use hearthwatch_model::detector::Model;
 use hearthwatch_protocol::ModelVersion;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
@@ -75,7 +75,8 @@ impl Agent {
         let mut tasks = JoinSet::new();
         tasks.spawn(tick(brain.clone(), stop.clone()));
         let (session, session_seen) = watch::channel(SessionState::default());
-        let home_assistant = home_assistant::run(config.home_assistant.clone(), brain.clone(), session, who, stop.clone());
+        let home_assistant =
+            home_assistant::run(config.home_assistant.clone(), brain.clone(), session, who, stop.clone());
         tasks.spawn(home_assistant);
 
         let (line, line_seen) = watch::channel(String::new());

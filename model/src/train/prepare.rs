@@ -6,7 +6,7 @@ use super::{Progress, TrainError};
 use crate::alarm::Calibration;
 use crate::dataset::RecordedHome;
 use crate::evaluate::{
-    Contender, Evaluation, HomePair, HomeTrace, calibrate, fan_out, logits, replay, routine_scores,
+    Contender, Evaluation, HomePair, HomeTrace, Record, calibrate, fan_out, logits, replay, routine_scores,
 };
 use crate::inject::{Family, InjectionPlan, inject};
 use crate::network::{LineageHome, Scorer};
@@ -103,19 +103,19 @@ pub fn prepare(
 /// Thresholds of the routine score from the clean twins of the calibration homes.
 fn routine_thresholds(homes: &[HomePair]) -> Calibration {
     let scores: Vec<Vec<Vec<f32>>> = homes.iter().map(|pair| routine_scores(&pair.clean)).collect();
-    thresholds(homes, &scores)
+    calibrate(&records(homes, &scores), None)
 }
 
-/// Thresholds of a network's logit from the clean twins of the calibration homes.
-pub(super) fn network_thresholds(homes: &[HomePair], scorer: &Scorer, threads: usize) -> Calibration {
+/// Thresholds of a network's logit from the clean twins of the calibration homes; the routine detector's rules speak
+/// beside it.
+pub(super) fn network_thresholds(prepared: &Prepared, scorer: &Scorer, threads: usize) -> Calibration {
+    let homes = &prepared.calibrate;
     let scores = fan_out(homes, threads, |pair| logits(scorer, &pair.clean), |_| {});
-    thresholds(homes, &scores)
+    calibrate(&records(homes, &scores), Some(&prepared.routine))
 }
 
-fn thresholds(homes: &[HomePair], scores: &[Vec<Vec<f32>>]) -> Calibration {
-    let homes: Vec<(&HomeTrace, &[Vec<f32>])> =
-        homes.iter().zip(scores).map(|(pair, scores)| (&pair.clean, scores.as_slice())).collect();
-    calibrate(&homes)
+fn records<'a>(homes: &'a [HomePair], scores: &'a [Vec<Vec<f32>>]) -> Vec<Record<'a>> {
+    homes.iter().zip(scores).map(|(pair, scores)| Record { home: &pair.clean, scores }).collect()
 }
 
 fn extract(job: &Job) -> HomePair {
@@ -125,9 +125,10 @@ fn extract(job: &Job) -> HomePair {
     }
 }
 
-/// The span of a home that its role uses. Training and calibration take the first days after the warm-up; a test home is
-/// measured in the days after those, so that no test week was a training week of another home under the same weather.
-/// Recordings too short for that are measured from the end of their warm-up on.
+/// The span of a home that its role uses. Training takes the first days after the warm-up; a test home is measured in the
+/// days after those, so that no test week was a training week of another home under the same weather. Recordings too
+/// short for that are measured from the end of their warm-up on. Calibration takes both spans: thresholds of one season
+/// do not keep a budget in the next.
 fn job(home: &RecordedHome, part: &'static str, config: &RetrainConfig) -> Option<Job> {
     let (first, last) = home.span()?;
     let warm_up = config.warm_up_days * DAY_SECONDS;
@@ -138,6 +139,8 @@ fn job(home: &RecordedHome, part: &'static str, config: &RetrainConfig) -> Optio
     let (begin, length) = if part == "test" {
         let late = last - first >= warm_up + trained + 2 * USEFUL_DAYS_MIN * DAY_SECONDS;
         (if late { first + trained } else { first }, warm_up + config.test_days * DAY_SECONDS)
+    } else if part == "calibrate" {
+        (first, warm_up + trained + config.test_days * DAY_SECONDS)
     } else {
         (first, warm_up + trained)
     };
@@ -148,11 +151,7 @@ fn job(home: &RecordedHome, part: &'static str, config: &RetrainConfig) -> Optio
     } else {
         (config.train_events_per_entity_week, &config.train_families, 0)
     };
-    let plan = InjectionPlan {
-        seed: config.seed ^ salt,
-        events_per_entity_week: events,
-        families: families.to_vec(),
-    };
+    let plan = InjectionPlan { seed: config.seed ^ salt, events_per_entity_week: events, families: families.to_vec() };
     Some(Job { from: begin + warm_up, home, plan })
 }
 

@@ -1,16 +1,16 @@
 //! The run itself: homes live, residents answer, the aggregator learns, the fleet updates, the table tells.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
 use hearthwatch_cloud::store::RunRow;
 use hearthwatch_cloud::training::{Corpora, ModelLearner};
 use hearthwatch_model::dataset::DATA_SETS;
-use hearthwatch_model::detector::Voice;
 use hearthwatch_model::evaluate::{GateReport, GateVerdict};
 use hearthwatch_model::grid::STEP_SECONDS;
+use hearthwatch_model::train::Corpus;
 use hearthwatch_protocol::messages::{FeedbackRecord, UpdateResult};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 
@@ -26,6 +26,9 @@ use super::tally::Tally;
 use super::timeline::{EPOCH, Timeline, WEEK};
 use crate::cli::DemoArguments;
 use crate::data;
+
+/// Longest name in the table; some sets name homes by UUID.
+const NAME_CHARS_MAX: usize = 14;
 
 /// What a world needs to know; the scenario tests make small ones.
 #[derive(Debug, Clone)]
@@ -90,9 +93,11 @@ pub async fn world(settings: &Settings, screen: &Screen) -> anyhow::Result<(Repo
     let timeline = &settings.timeline;
     let players = load(settings, screen)?;
     let ids: Vec<HomeId> = players.iter().map(|player| player.id.clone()).collect();
-    let learner = Arc::new(ModelLearner::new(Corpora::Given(Arc::new(cast::corpus(&players)))).with_seed(settings.seed));
-    let clock_start = timeline.history_end();
-    let stage = Stage::build(&settings.folder, &ids, learner, settings.seed, clock_start).await?;
+    let corpus = cast::corpus(&players);
+    // Exchanged at every barrier: a run sees nothing that lies in the homes' future.
+    let known = Arc::new(Mutex::new(Arc::new(corpus.until(timeline.history_end()))));
+    let learner = Arc::new(ModelLearner::new(Corpora::Exchanged(Arc::clone(&known))).with_seed(settings.seed));
+    let stage = Stage::build(&settings.folder, &ids, learner, settings.seed, timeline.history_end()).await?;
     screen.say(format!(
         "  broker on port {} (TLS, client certificates, one access list), aggregator and signed repository at {}",
         stage.broker.port(),
@@ -101,32 +106,31 @@ pub async fn world(settings: &Settings, screen: &Screen) -> anyhow::Result<(Repo
     let mut homes: Vec<SimulatedHome> = Vec::new();
     let mut agents: Vec<FleetAgent> = Vec::new();
     for player in &players {
-        agents.push(FleetAgent::start(&stage, &player.id, &settings.folder, settings.seed)?);
+        let (id, lived) = (player.id.clone(), player.lived.clone());
+        agents.push(FleetAgent::start(&stage, &id, lived.entities.len(), &settings.folder, settings.seed)?);
         let speaks = timeline.speaks_from(player.moves_in);
-        homes.push(SimulatedHome::new(player.id.clone(), player.lived.clone(), settings.habits, settings.seed, player.moves_in, speaks));
+        homes.push(SimulatedHome::new(id, lived, settings.habits, settings.seed, player.moves_in, speaks));
     }
     let mut rounds = Vec::new();
-    let mut loop_seconds = Vec::new();
     for phase in 0..timeline.phases {
         let (from, until) = timeline.phase(phase);
         let from = if phase == 0 { EPOCH } else { from };
-        homes = replay(homes, &agents, (from, until), phase, settings, screen).await?;
-        stage.clock.set(until);
+        homes = replay(homes, &agents, &stage, (from, until), phase, settings, screen).await?;
         if phase + 1 < timeline.phases {
-            let start = Instant::now();
-            let round = teach(&stage, &mut homes, &mut agents, screen).await?;
-            if round.released.is_some() {
-                loop_seconds.push(start.elapsed().as_secs_f64());
-            }
-            rounds.push(round);
+            exchange(&known, corpus.until(until));
+            rounds.push(teach(&stage, &mut homes, &mut agents, screen).await?);
         }
     }
     for agent in agents {
         agent.stop().await;
     }
     let report = report(settings, &players, &homes, rounds);
-    write(&settings.folder, &report, &homes, &loop_seconds)?;
+    write(&settings.folder, &report, &homes)?;
     Ok((report, stage))
+}
+
+fn exchange(known: &Mutex<Arc<Corpus>>, corpus: Corpus) {
+    *known.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(corpus);
 }
 
 fn load(settings: &Settings, screen: &Screen) -> anyhow::Result<Vec<Player>> {
@@ -149,6 +153,7 @@ fn load(settings: &Settings, screen: &Screen) -> anyhow::Result<Vec<Player>> {
 async fn replay(
     mut homes: Vec<SimulatedHome>,
     agents: &[FleetAgent],
+    stage: &Stage,
     (from, until): (i64, i64),
     phase: usize,
     settings: &Settings,
@@ -165,6 +170,7 @@ async fn replay(
         pace.reach(at).await;
         let records;
         (homes, records) = live(homes, at, &bar).await?;
+        stage.clock.set(at);
         for (agent, records) in agents.iter().zip(records) {
             answers += records.len();
             agent.say(records).await?;
@@ -173,7 +179,7 @@ async fn replay(
         bar.message(format!("{alarms} alarms, {answers} answers"));
     }
     for agent in agents {
-        agent.all_stored().await;
+        agent.all_stored().await?;
     }
     alarms_before = alarms_of(&homes) - alarms_before;
     let bar = Arc::try_unwrap(bar).map_err(|_| anyhow::anyhow!("the replay still holds its bar"))?;
@@ -237,7 +243,9 @@ async fn teach(
         GateVerdict::Promote => "Promote".to_owned(),
         GateVerdict::Hold { reasons } => format!("Hold: {}", reasons.join("; ")),
     };
+    let learning_s = start.elapsed().as_secs_f64();
     screen.say(format!("gate after {}: {verdict}", spoken(start.elapsed())));
+    let start = Instant::now();
     if let Some(version) = released {
         update_all(version, homes, agents, screen).await?;
     }
@@ -248,6 +256,8 @@ async fn teach(
         verdict,
         figures: figures(&report),
         released: released.map(|version| version.0),
+        learning_s,
+        updating_s: start.elapsed().as_secs_f64(),
     })
 }
 
@@ -322,7 +332,7 @@ fn report(settings: &Settings, players: &[Player], homes: &[SimulatedHome], roun
         .map(|(player, home)| {
             let span = (from.max(settings.timeline.speaks_from(player.moves_in)), until);
             Row {
-                home: player.clean.name.clone(),
+                home: player.clean.name.chars().take(NAME_CHARS_MAX).collect(),
                 set: player.clean.set.clone(),
                 part: player.part,
                 entities: player.clean.entities.len(),
@@ -341,10 +351,9 @@ fn report(settings: &Settings, players: &[Player], homes: &[SimulatedHome], roun
     Report { seed: settings.seed, before: "routine detector".to_owned(), after, rows, rounds }
 }
 
-fn write(folder: &Path, report: &Report, homes: &[SimulatedHome], loop_seconds: &[f64]) -> anyhow::Result<()> {
+fn write(folder: &Path, report: &Report, homes: &[SimulatedHome]) -> anyhow::Result<()> {
     std::fs::write(folder.join("table.txt"), report.to_string())?;
     std::fs::write(folder.join("table.json"), serde_json::to_vec_pretty(report)?)?;
-    std::fs::write(folder.join("loop_seconds.json"), serde_json::to_vec(loop_seconds)?)?;
     let mut alarms = csv::Writer::from_path(folder.join("alarms.csv"))?;
     alarms.write_record(["home", "alarm_id", "entity_id", "raised_at", "kind", "score", "reason"])?;
     for home in homes {

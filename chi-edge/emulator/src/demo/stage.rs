@@ -78,9 +78,8 @@ pub fn signer(arguments: &SignerArguments) -> anyhow::Result<()> {
     runtime.block_on(async {
         let server = Server::bind(&arguments.keys, &arguments.gate_public, &arguments.socket)?;
         let parent_gone = async {
-            let mut ignored = Vec::new();
-            // An error on the pipe means the same as its end: nobody is there any more.
-            let _ = tokio::io::AsyncReadExt::read_to_end(&mut tokio::io::stdin(), &mut ignored).await;
+            // Standard input blocks, so a thread reads it. An error on the pipe means the same as its end: nobody is there.
+            let _ = tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink())).await;
         };
         Ok(server.run(parent_gone).await?)
     })
