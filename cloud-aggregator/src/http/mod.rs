@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -120,7 +120,7 @@ pub fn router(http: Http) -> Router {
         router = router.nest("/tuf", repository_files::router(release.repository.clone()));
     }
     router
-        .fallback(async || Problem::NotFound { noun: "place", id: "here".to_owned() })
+        .fallback(async |place: Uri| Problem::NotFound { noun: "place", id: place.path().to_owned() })
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(http.clone(), guard))
