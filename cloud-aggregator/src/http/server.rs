@@ -128,7 +128,7 @@ mod tests {
 
     #[tokio::test]
     async fn in_the_clear_it_listens_on_loopback_only() {
-        let open = HttpConfig { listen: "0.0.0.0:0".parse().unwrap(), tls: None, enrolment: None };
+        let open = HttpConfig { listen: "0.0.0.0:0".parse().unwrap(), tls: None };
         assert!(matches!(Bound::bind(&open).await, Err(ServerError::Clear(_))));
         let loopback = HttpConfig { listen: "127.0.0.1:0".parse().unwrap(), ..open };
         let bound = Bound::bind(&loopback).await.unwrap();
@@ -139,7 +139,7 @@ mod tests {
     async fn it_answers_until_it_is_stopped() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let bench = crate::bench::Bench::new();
-        let config = HttpConfig { listen: "127.0.0.1:0".parse().unwrap(), tls: None, enrolment: None };
+        let config = HttpConfig { listen: "127.0.0.1:0".parse().unwrap(), tls: None };
         let bound = Bound::bind(&config).await.unwrap();
         let address = bound.address();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
