@@ -18,7 +18,11 @@ fn empty() -> Fleet {
         outcomes: Vec::new(),
         feedback: FeedbackTotals::default(),
         refusals: Vec::new(),
-        run: RunPanel { run: None, training: TrainingStatus { phase: "idle", ..TrainingStatus::default() }, now: 10_000 },
+        run: RunPanel {
+            run: None,
+            training: TrainingStatus { phase: "idle", ..TrainingStatus::default() },
+            now: 10_000,
+        },
     }
 }
 
@@ -209,5 +213,7 @@ fn a_full_fleet_is_told_with_the_gates_figures_and_reasons() {
     ] {
         assert!(text.contains(part), "{part}");
     }
-    if let Some(out) = std::env::var_os("PAGE_OUT") { std::fs::write(out, text.replace("\"/page", "\"page")).unwrap(); }
+    if let Some(out) = std::env::var_os("PAGE_OUT") {
+        std::fs::write(out, text.replace("\"/page", "\"page")).unwrap();
+    }
 }
