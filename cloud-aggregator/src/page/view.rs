@@ -67,7 +67,7 @@ pub(super) fn login(fault: Option<&str>) -> Markup {
                     }
                     button { "Log in" }
                 }
-                p.faint { "Make one with " code { "hearthwatch-cloud token-add --config FILE NAME" } "." }
+                p.faint { "Make one with " code { "hearthwatch-cloud token add --config FILE NAME" } "." }
             }
         }
     };

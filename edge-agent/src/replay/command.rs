@@ -260,9 +260,9 @@ fn play<W: Write>(source: &Source, survey: &Survey, mut playback: Playback<W>) -
         playback.row(row)
     };
     if survey.sorted {
-        source.read(&mut each)?
+        source.read(&mut each)?;
     } else {
-        SortedRows::load(source)?.read(&mut each)?
+        SortedRows::load(source)?.read(&mut each)?;
     }
     bar.finish_and_clear();
     playback.finish()

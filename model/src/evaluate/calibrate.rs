@@ -14,39 +14,56 @@ const ENTITY_WEEKS_MIN: f64 = 6.0;
 /// Alarms of an entity in a week at the lowest threshold of a curve: one a day is far beyond any budget.
 const RATE_MAX: f64 = 7.0;
 
+/// How far above the loudest step a threshold is put when even that is too often.
+const ABOVE_ALL: f32 = 0.5;
+
 /// What a curve answers when no score was ever seen: nothing is unusual enough.
 const NOTHING_SEEN: f32 = 1e6;
 
 /// After a labelled fault a recording settles for a while; nothing in it calibrates.
 const SETTLING_SECONDS: i64 = 6 * 3600;
 
+/// Rates at which thresholds are sought: from one alarm in the whole record to one a day, a factor of about 1.3 apart.
+const RATES: usize = 24;
+
+/// What a home's entities are judged by: scores to be calibrated, and rules that speak beside them.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// The clean home.
+    pub home: &'a HomeTrace,
+    /// One score for each step of each entity; NaN where there is none.
+    pub scores: &'a [Vec<f32>],
+}
+
 /// Consecutive steps of one entity that count.
 struct Stretch<'a> {
+    entity: &'a EntityTrace,
     scores: &'a [f32],
     steps: Range<usize>,
 }
 
-/// Curves of episodes per entity-week against the threshold, from clean homes and one score for each of their entities'
-/// steps (NaN or −∞ where there is none).
+/// Thresholds on a score by the rate of alarms they give on clean homes, one curve a device class.
 ///
-/// Episodes are those of the deployed decision. Labelled stretches of the recordings are left out. Classes with too
-/// little of a record share the pooled curve.
+/// Episodes are those of the deployed decision. Where the scores are a network's, `rules` gives the thresholds of the
+/// routine detector: its rules go on speaking beside a network, and their alarms count towards the rate, so that what is
+/// asked for is what both together give. Labelled stretches of the recordings are left out. Classes with too little of a
+/// record share the pooled curve.
 #[must_use]
-pub fn calibrate(homes: &[(&HomeTrace, &[Vec<f32>])]) -> Calibration {
+pub fn calibrate(records: &[Record<'_>], rules: Option<&Calibration>) -> Calibration {
     let mut classes: BTreeMap<DeviceClass, Vec<Stretch<'_>>> = BTreeMap::new();
-    for (home, scores) in homes {
+    for Record { home, scores } in records {
         for (entity, scores) in home.entities.iter().zip(*scores) {
-            let stretches = unlabelled(home, entity).into_iter().map(|steps| Stretch { scores, steps });
+            let stretches = unlabelled(home, entity).into_iter().map(|steps| Stretch { entity, scores, steps });
             classes.entry(entity.class).or_default().extend(stretches);
         }
     }
     let all: Vec<&Stretch<'_>> = classes.values().flatten().collect();
-    let fallback = curve(&all);
+    let fallback = curve(&all, rules);
     let curves = classes
         .iter()
         .map(|(class, stretches)| (*class, stretches.iter().collect::<Vec<_>>()))
         .filter(|(_, stretches)| weeks(stretches) >= ENTITY_WEEKS_MIN)
-        .map(|(class, stretches)| (class, curve(&stretches)))
+        .map(|(class, stretches)| (class, curve(&stretches, rules)))
         .filter(|(_, curve)| curve.points.len() > 1)
         .collect();
     Calibration { classes: curves, fallback }
@@ -58,9 +75,10 @@ fn unlabelled(home: &HomeTrace, entity: &EntityTrace) -> Vec<Range<usize>> {
     let mut begin = None;
     for index in 0..=entity.len() {
         let at = entity.at(index);
-        let labelled = home.labels.iter().any(|label| {
-            label.entity == entity.entity && label.start <= at && at <= label.end + SETTLING_SECONDS
-        });
+        let labelled = home
+            .labels
+            .iter()
+            .any(|label| label.entity == entity.entity && label.start <= at && at <= label.end + SETTLING_SECONDS);
         let counts = index < entity.len() && at > home.from && !labelled;
         match (counts, begin) {
             (true, None) => begin = Some(index),
@@ -79,7 +97,7 @@ fn weeks(stretches: &[&Stretch<'_>]) -> f64 {
     steps as f64 * STEP_SECONDS as f64 / 604_800.0
 }
 
-fn curve(stretches: &[&Stretch<'_>]) -> CalibrationCurve {
+fn curve(stretches: &[&Stretch<'_>], rules: Option<&Calibration>) -> CalibrationCurve {
     let weeks = weeks(stretches);
     let mut peaks: Vec<f32> = stretches
         .iter()
@@ -88,25 +106,57 @@ fn curve(stretches: &[&Stretch<'_>]) -> CalibrationCurve {
         .collect();
     peaks.sort_by(|left, right| right.total_cmp(left));
     let mut points: Vec<(f32, f32)> = Vec::new();
-    let mut rank = 0;
-    while rank < peaks.len() && weeks > 0.0 {
-        let threshold = peaks[rank];
-        let count: usize = stretches.iter().map(|stretch| episodes(stretch, threshold)).sum();
-        let rate = (count as f64 / weeks) as f32;
-        let rises = points.last().is_none_or(|(before, lowest)| rate > *before && threshold < *lowest);
-        if rises && count > 0 {
-            points.push((rate, threshold));
+    if weeks > 0.0 && !peaks.is_empty() {
+        let (lowest, highest) = ((1.0 / weeks).min(RATE_MAX / 2.0).ln(), RATE_MAX.ln());
+        for step in 0..RATES {
+            let wanted = (lowest + (highest - lowest) * step as f64 / (RATES - 1) as f64).exp();
+            let threshold = threshold_for(wanted, weeks, &peaks, stretches, rules);
+            if points.last().is_none_or(|(_, before)| threshold < *before) {
+                points.push((wanted as f32, threshold));
+            }
         }
-        if f64::from(rate) > RATE_MAX {
-            break;
-        }
-        // Ranks grow by a fifth: some fifty thresholds from the loudest step to one alarm a day.
-        rank += 1 + rank / 5;
     }
     if points.is_empty() {
         points.push((1.0, NOTHING_SEEN));
     }
     CalibrationCurve { points }
+}
+
+/// The lowest of the record's own scores at which alarms come no more often than wanted; a little above the highest when
+/// even that is too often.
+fn threshold_for(
+    wanted: f64,
+    weeks: f64,
+    peaks: &[f32],
+    stretches: &[&Stretch<'_>],
+    rules: Option<&Calibration>,
+) -> f32 {
+    let rate = |threshold: f32| {
+        let count: usize = stretches
+            .iter()
+            .map(|stretch| {
+                let rule = rules.map(|rules| rules.threshold(stretch.entity.class, wanted as f32));
+                episodes(stretch, threshold, rule)
+            })
+            .sum();
+        count as f64 / weeks
+    };
+    if rate(peaks[0]) > wanted {
+        return peaks[0] + ABOVE_ALL;
+    }
+    // From the loudest step down, not by halving the whole: far below, alarms merge into one that never ends and are few
+    // again. Of ranks in falling order of score `enough` is rare enough and `many` is not.
+    let (mut enough, mut many) = (0, 1);
+    while many < peaks.len() && rate(peaks[many]) <= wanted {
+        enough = many;
+        many += 1 + many / 4;
+    }
+    many = many.min(peaks.len());
+    while many - enough > 1 {
+        let middle = usize::midpoint(enough, many);
+        if rate(peaks[middle]) <= wanted { enough = middle } else { many = middle }
+    }
+    peaks[enough]
 }
 
 /// The highest threshold at which a step would raise an alarm: what it and one of the two steps before it reach.
@@ -117,8 +167,8 @@ fn sustained(scores: &[f32], index: usize) -> f32 {
 }
 
 /// Alarms of one entity at a threshold, as [`crate::alarm::Decider`] raises them: lasting evidence, held a little below
-/// the threshold, merged within six hours.
-fn episodes(stretch: &Stretch<'_>, threshold: f32) -> usize {
+/// the threshold, merged within six hours. With `rule` given, the routine detector's rules speak beside the score.
+fn episodes(stretch: &Stretch<'_>, threshold: f32, rule: Option<f32>) -> usize {
     let mut count = 0;
     let mut recent = Sustained::default();
     let mut lasting = false;
@@ -126,7 +176,12 @@ fn episodes(stretch: &Stretch<'_>, threshold: f32) -> usize {
     for index in stretch.steps.clone() {
         let at = index as i64 * STEP_SECONDS;
         let score = stretch.scores[index];
-        let margin = if score.is_finite() { score - threshold } else { f32::NEG_INFINITY };
+        let mut margin = if score.is_finite() { score - threshold } else { f32::NEG_INFINITY };
+        if let Some(rule) = rule
+            && (score.is_nan() || stretch.entity.kind[index].is_rule())
+        {
+            margin = margin.max(stretch.entity.routine[index] - rule);
+        }
         let since = recent.step(at, margin);
         let quiet = last_over.map_or(i64::MAX, |last| at - last);
         if lasting {
