@@ -8,7 +8,7 @@ use hearthwatch_link::{LinkConfig, LinkError, TlsFiles};
 use hearthwatch_protocol::topic::AGGREGATOR_FILTER;
 use hearthwatch_protocol::{HomeId, Sequence};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, SystemClock};
@@ -20,6 +20,9 @@ use crate::shelf::Shelf;
 use crate::state::{AppState, NoRelease, ReleaseError, ReleaseHook};
 use crate::store::{RunRow, RunTrigger, SqliteStore, Store, StoreError, blocking};
 use crate::training::{Job, Learner, Trainer, TrainingError, TrainingHandle, TrainingStatus};
+
+/// Name of the database in the data directory.
+pub const DATABASE_FILE: &str = "aggregator.db";
 
 /// How long the parts get to finish what they are at; then they are cut off.
 pub const DRAIN_SECONDS: u64 = 5;
@@ -71,7 +74,7 @@ pub struct Aggregator {
     progress: watch::Receiver<Progress>,
     stop: CancellationToken,
     link: Option<hearthwatch_link::LinkHandle>,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: JoinSet<()>,
 }
 
 impl Aggregator {
@@ -81,11 +84,18 @@ impl Aggregator {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
+        Self::start_with(config, options, Arc::new(Metrics::new())).await
+    }
+
+    /// The same, counting in `metrics`, in which the release hook's own numbers may be already.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start_with(config: Config, options: Options, metrics: Arc<Metrics>) -> Result<Self, StartError> {
         let Options { clock, learner, hook } = options;
         std::fs::create_dir_all(&config.data)
             .map_err(|source| StartError::Data { path: config.data.clone(), source })?;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.data.join("aggregator.db"))?);
-        let metrics = Arc::new(Metrics::new());
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.data.join(DATABASE_FILE))?);
         let shelf = Shelf::new(&config.data);
         let hook = hook.unwrap_or_else(|| Arc::new(NoRelease));
         let releases =
@@ -94,7 +104,7 @@ impl Aggregator {
         let stop = CancellationToken::new();
         let progress = watch::Sender::new(heard(&store).await?);
         let seen = progress.subscribe();
-        let mut tasks = Vec::new();
+        let mut tasks = JoinSet::new();
 
         let job = Job {
             store: Arc::clone(&store),
@@ -106,7 +116,7 @@ impl Aggregator {
             stop: stop.clone(),
         };
         let trainer = Trainer { job, config: config.training.clone(), desk: releases.clone() };
-        tasks.push(tokio::spawn(trainer.run(requests, progress.subscribe())));
+        tasks.spawn(trainer.run(requests, progress.subscribe()));
 
         let mut link = None;
         if let Some(mqtt) = &config.mqtt {
@@ -115,7 +125,7 @@ impl Aggregator {
             let wire = Arc::new(handle.clone());
             let intake =
                 Intake::new(taker, Arc::clone(&clock), Arc::clone(&metrics), wire, releases.notices(), progress);
-            tasks.push(tokio::spawn(intake.run(events, stop.clone())));
+            tasks.spawn(intake.run(events, stop.clone()));
             link = Some(handle);
         }
         releases.announce_latest().await?;
@@ -143,9 +153,10 @@ impl Aggregator {
     pub async fn heard(&self, wanted: &BTreeMap<HomeId, Sequence>) -> bool {
         let mut progress = self.progress.clone();
         let reached = |progress: &Progress| {
-            wanted.iter().all(|(home, sequence)| progress.get(home).is_some_and(|through| through >= sequence))
+            let through = |home| progress.get(home).copied().unwrap_or_default();
+            wanted.iter().all(|(home, sequence)| through(home) >= *sequence)
         };
-        wanted.values().all(|sequence| sequence.0 == 0) || progress.wait_for(reached).await.is_ok()
+        progress.wait_for(reached).await.is_ok()
     }
 
     /// Retrains on everything stored so far and waits for the verdict; with `auto_release` also for the release.
@@ -165,11 +176,10 @@ impl Aggregator {
     /// Stops taking in, finishes what is in hand, says farewell to the broker; cuts off after [`DRAIN_SECONDS`].
     pub async fn shutdown(self) {
         self.stop.cancel();
+        let mut tasks = self.tasks;
         let drain = async {
-            for task in self.tasks {
-                // A panic in there was reported when it happened.
-                let _ = task.await;
-            }
+            // A panic in there was reported when it happened.
+            while tasks.join_next().await.is_some() {}
             if let Some(link) = self.link {
                 link.close().await;
             }
@@ -200,3 +210,6 @@ fn link_config(mqtt: &MqttConfig) -> LinkConfig {
         ..LinkConfig::new(&mqtt.host, mqtt.port, &mqtt.client_id)
     }
 }
+
+#[cfg(test)]
+mod tests;

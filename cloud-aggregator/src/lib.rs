@@ -5,6 +5,8 @@
 //! token or key is ever logged. Errors are `thiserror` enums; only `main` uses `anyhow`.
 
 pub mod aggregator;
+#[cfg(test)]
+mod bench;
 pub mod clock;
 pub mod config;
 pub mod dataset;
@@ -16,6 +18,7 @@ pub mod metrics;
 pub mod page;
 pub mod release;
 pub mod release_desk;
+pub mod serve;
 pub mod shelf;
 pub mod state;
 pub mod store;

@@ -1,2 +1,185 @@
-//! `hearthwatch-cloud`: the aggregator.
-fn main() {}
+//! `hearthwatch-cloud`: the aggregator's command line.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand, ValueEnum};
+use hearthwatch_cloud::clock::{Clock as _, SystemClock};
+use hearthwatch_cloud::config::Config;
+use hearthwatch_cloud::store::{AuditEntry, Role, SqliteStore, Store as _};
+use hearthwatch_cloud::{serve, token};
+use tokio_util::sync::CancellationToken;
+
+/// Exit code for a configuration that cannot be used (`EX_CONFIG`).
+const EXIT_CONFIG: u8 = 78;
+
+const EXAMPLE: &str = r#"A configuration file; `hearthwatch-provision init` makes every file that it names:
+
+  data = "/var/lib/hearthwatch"            # database, snapshots, models
+  enrolment = "."                          # the directory of `init`: homes may enrol at /enroll
+
+  [mqtt]                                   # the fleet's broker
+  host = "broker.example"
+  port = 8883
+  ca_file = "ca/ca.crt"
+  cert_file = "cloud/aggregator.crt"
+  key_file = "cloud/aggregator.key"
+
+  [http]                                   # page, admin API, metrics, releases
+  listen = "0.0.0.0:8443"
+  cert_file = "cloud/http.crt"
+  key_file = "cloud/http.key"
+
+  [training]
+  corpus = "/srv/hearthwatch/data"         # recorded sets, one folder each
+  trigger_count = 50                       # so many new answers start a run; 0 never
+  schedule_hours = 168                     # at least so often, if there is a new answer; 0 never
+  seed = 7
+  auto_release = true                      # false: what the gate promotes waits for a person
+
+  [release]                                # the signed repository
+  repository = "tuf/repository"
+  root_file = "tuf/root.json"
+  keys = "tuf/online"
+  gate_key = "gate/gate.key"
+  signer_socket = "/run/hearthwatch/signer.sock"
+  url = "https://cloud.example:8443/tuf/"
+
+Relative paths start at the file's directory. RUST_LOG chooses what is logged (default: info)."#;
+
+/// Where homes teach one another: takes in labelled answers, retrains, judges, releases.
+#[derive(Parser)]
+#[command(version, after_help = "First steps: `hearthwatch-cloud serve --help` shows a configuration file.")]
+struct Cli {
+    /// How to log.
+    #[arg(long, value_enum, default_value_t = LogFormat::Human, global = true)]
+    log: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Human,
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the aggregator until Ctrl-C; a second Ctrl-C stops it at once.
+    #[command(after_help = EXAMPLE)]
+    Serve {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Bearer tokens of the admin API and the page.
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// Makes a token and prints it, once.
+    Add {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// What the audit log will call it: a-z, 0-9 and '-'.
+        name: String,
+        /// viewer, operator or admin.
+        #[arg(long, default_value = "viewer", value_parser = role)]
+        role: Role,
+        /// Days until it ends; without it, never.
+        #[arg(long)]
+        days: Option<u32>,
+    },
+}
+
+fn role(word: &str) -> Result<Role, String> {
+    Role::parse(word).ok_or_else(|| "viewer, operator or admin".to_owned())
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(cli.log);
+    // Fails only if a provider is installed already, which is as good.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let (Command::Serve { config: file } | Command::Token(TokenCommand::Add { config: file, .. })) = &cli.command;
+    let config = match Config::load(file) {
+        Ok(config) => config,
+        Err(faults) => {
+            eprintln!("{faults}");
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    let result = match cli.command {
+        Command::Serve { .. } => run(config),
+        Command::Token(TokenCommand::Add { name, role, days, .. }) => add_token(&config.data, &name, role, days),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+    let stop = CancellationToken::new();
+    runtime.spawn(stop_on_signals(stop.clone()));
+    let result = runtime.block_on(serve::serve(config, stop));
+    // A training thread may not have come to a place where it can stop; it is taken up again at the next start.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    Ok(result?)
+}
+
+/// The first signal asks, the second one ends.
+async fn stop_on_signals(stop: CancellationToken) {
+    signal().await;
+    stop.cancel();
+    signal().await;
+    std::process::exit(130);
+}
+
+#[cfg(unix)]
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() {
+    // An error means that signals cannot be heard at all; then there is nothing to wait for.
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+fn add_token(data: &Path, name: &str, role: Role, days: Option<u32>) -> anyhow::Result<()> {
+    std::fs::create_dir_all(data).with_context(|| format!("make {}", data.display()))?;
+    let store = SqliteStore::open(&data.join(hearthwatch_cloud::aggregator::DATABASE_FILE))?;
+    let at = SystemClock.now();
+    let (secret, _) = token::make(&store, name, role, days, at)?;
+    let detail = serde_json::json!({"role": role.as_str(), "days": days}).to_string();
+    let (actor, action, subject) = ("system".to_owned(), "token.make".to_owned(), name.to_owned());
+    store.append_audit(&AuditEntry { at, actor, action, subject, detail })?;
+    println!("{secret}");
+    Ok(())
+}
+
+fn log(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Human => logs.init(),
+        LogFormat::Json => logs.json().init(),
+    }
+}

@@ -4,16 +4,31 @@
 //! only by an alarm raised while it lasts, and only if the clean twin raises none there (strict event recall). False alarms are
 //! counted on the clean twin, outside labelled stretches. Point-adjusted F1 is not computed: random scores reach the state of
 //! the art with it (Kim et al. 2022).
+//!
+//! Two ways lead to the same alarms. [`evaluate`] runs the deployed detector over recordings. [`HomeTrace`] runs only the
+//! feature extractor, once, and [`replay`] tries any number of models on what it kept: training runs live from that.
 
+mod bench;
 mod bootstrap;
+mod calibrate;
+mod fan_out;
 mod gate;
 mod matching;
 mod outcome;
+mod replay;
 mod rival;
+mod scores;
+mod trace;
 mod watch;
 
+pub use bench::{BenchConfig, BenchRow, BenchTable, bench};
 pub use bootstrap::{Interval, paired_difference};
+pub use calibrate::{Record, calibrate};
+pub use fan_out::fan_out;
 pub use gate::{Comparison, GatePolicy, GateReport, GateVerdict, judge};
 pub use outcome::{Evaluation, EventResult, HomeResult, Share, Summary};
+pub use replay::{Contender, replay};
 pub use rival::{StaticZ, evaluate_static_z};
+pub use scores::{logits, routine_scores};
+pub use trace::{EntityTrace, HomePair, HomeTrace};
 pub use watch::{TestHome, evaluate};

@@ -14,3 +14,5 @@ pub mod grid;
 pub mod inject;
 pub mod network;
 pub mod reading;
+#[cfg(feature = "train")]
+pub mod train;

@@ -19,6 +19,8 @@ pub use training::TrainingConfig;
 pub struct Config {
     /// Directory of the database, the snapshots and the models.
     pub data: PathBuf,
+    /// The directory that `hearthwatch-provision init` filled: homes with a claim token may enrol here.
+    pub enrolment: Option<PathBuf>,
     /// The fleet's broker; without it nothing is taken in.
     pub mqtt: Option<MqttConfig>,
     /// The admin API; without it there is none.
@@ -34,7 +36,8 @@ impl Config {
     /// inside them.
     #[must_use]
     pub fn in_directory(data: impl Into<PathBuf>) -> Self {
-        Self { data: data.into(), mqtt: None, http: None, training: TrainingConfig::default(), release: None }
+        let training = TrainingConfig::default();
+        Self { data: data.into(), enrolment: None, mqtt: None, http: None, training, release: None }
     }
 
     /// Reads `file`.
@@ -65,6 +68,11 @@ impl Config {
         let mut faults = Vec::new();
         let mut root = Section::new("", table, directory, &mut faults);
         let data = root.required_path("data", "a directory for database, snapshots and models, e.g. data = \"data\"");
+        let enrolment = root.path("enrolment");
+        if let Some(directory) = enrolment.as_ref().filter(|directory| !directory.join("ca/ca.key").is_file()) {
+            let remedy = "the directory that `hearthwatch-provision init` filled, with the authority's key in it";
+            root.fault("enrolment", format!("{} holds no ca/ca.key", directory.display()), remedy);
+        }
         let tables = ["mqtt", "http", "training", "release"].map(|name| root.table(name));
         if tables[0].is_none() {
             root.fault("mqtt", "is missing", "add [mqtt] with host, port, ca_file, cert_file, key_file");
@@ -78,8 +86,11 @@ impl Config {
         let release =
             release.and_then(|table| ReleaseConfig::read(Section::new("release", table, directory, &mut faults)));
         match data {
-            Some(data) if faults.is_empty() => Ok(Self { data, mqtt, http, training, release }),
+            Some(data) if faults.is_empty() => Ok(Self { data, enrolment, mqtt, http, training, release }),
             _ => Err(faults),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

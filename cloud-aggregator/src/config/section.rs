@@ -77,7 +77,7 @@ impl<'a> Section<'a> {
         match self.take(key)? {
             Value::Table(table) => Some(table),
             other => {
-                self.fault(key, format!("is a {}", other.type_str()), format!("write it as a table: [{key}]"));
+                self.fault(key, format!("is of type {}", other.type_str()), format!("write it as a table: [{key}]"));
                 None
             }
         }
@@ -92,7 +92,7 @@ impl<'a> Section<'a> {
                 None
             }
             other => {
-                self.fault(key, format!("is a {}", other.type_str()), "put it in quotes");
+                self.fault(key, format!("is of type {}", other.type_str()), "put it in quotes");
                 None
             }
         }

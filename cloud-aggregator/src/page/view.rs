@@ -4,9 +4,7 @@ use hearthwatch_protocol::messages::UpdateResult;
 use maud::{DOCTYPE, Markup, html};
 
 use super::gate::{Figures, Report, Verdict};
-use crate::store::{
-    FeedbackTotals, HomeRow, ModelRow, OutcomeRow, QuarantineRow, ReleaseRow, RunRow, RunState,
-};
+use crate::store::{FeedbackTotals, HomeRow, ModelRow, OutcomeRow, QuarantineRow, ReleaseRow, RunRow, RunState};
 use crate::training::TrainingStatus;
 
 /// Everything that the page shows.
@@ -69,7 +67,7 @@ pub(super) fn login(fault: Option<&str>) -> Markup {
                     }
                     button { "Log in" }
                 }
-                p.faint { "A token is made with " code { "hearthwatch-cloud token add --name NAME --role viewer" } "." }
+                p.faint { "Make one with " code { "hearthwatch-cloud token add --config FILE NAME" } "." }
             }
         }
     };
@@ -180,9 +178,8 @@ fn gate_row(name: &str, summary: &Figures) -> Markup {
 }
 
 fn spread(fleet: &Fleet) -> Markup {
-    let count = |wanted: fn(&UpdateResult) -> bool| {
-        fleet.outcomes.iter().filter(|outcome| wanted(&outcome.result)).count()
-    };
+    let count =
+        |wanted: fn(&UpdateResult) -> bool| fleet.outcomes.iter().filter(|outcome| wanted(&outcome.result)).count();
     let installed = count(|result| matches!(result, UpdateResult::Installed));
     let refused = count(|result| matches!(result, UpdateResult::Refused { .. }));
     let back = count(|result| matches!(result, UpdateResult::RolledBack { .. }));

@@ -1,7 +1,9 @@
 //! Learning from the answers: when, from what, and what the gate says.
 
+pub mod corpus;
 mod job;
 mod learner;
+mod model_learner;
 mod trainer;
 pub mod trigger;
 
@@ -9,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use job::{Finished, Job};
 pub use learner::{Challenger, Learner, Step};
+pub use model_learner::{Corpora, ModelLearner};
 pub use trainer::Trainer;
 
 use crate::store::{RunRow, RunTrigger};

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use hearthwatch_protocol::HomeId;
 use url::Url;
 
-use super::section::Section;
 use super::Faults;
+use super::section::Section;
 
 /// Port that the fleet's broker listens on unless said otherwise: MQTT over TLS.
 const FLEET_PORT: u16 = 8883;

@@ -2,8 +2,8 @@
 
 use url::Url;
 
-use super::section::{Secret, Section};
 use super::Faults;
+use super::section::{Secret, Section};
 
 /// How to reach Home Assistant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +29,9 @@ impl HomeAssistantConfig {
         });
         let token_remedy = "make a long-lived access token in Home Assistant (profile, Security) for a user without \
                             administrator rights, and save it in this file";
-        let token = section
-            .required("token_file", faults, token_remedy, |section, key, faults| section.secret(key, faults, token_remedy));
+        let token = section.required("token_file", faults, token_remedy, |section, key, faults| {
+            section.secret(key, faults, token_remedy)
+        });
         let exclude = section.texts("exclude", faults).unwrap_or_default();
         section.finish(faults);
         Some(Self { websocket: websocket?, token: token?, exclude })

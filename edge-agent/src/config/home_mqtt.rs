@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::section::{Secret, Section};
 use super::Faults;
+use super::section::{Secret, Section};
 
 /// Port that a broker listens on without TLS, as registered for MQTT.
 const PLAIN_PORT: u16 = 1883;
@@ -30,8 +30,7 @@ impl HomeMqttConfig {
         let port = section.port("port", faults);
         let username = section.text("username", faults);
         let before = faults.list().len();
-        let password =
-            section.secret("password_file", faults, "save the broker's password for this user in this file");
+        let password = section.secret("password_file", faults, "save the broker's password for this user in this file");
         let ca_file = section.file("ca_file", faults, "save the broker's CA certificate (PEM) there");
         let credentials = match (username, password) {
             (Some(username), Some(password)) => Some((username, password)),

@@ -85,9 +85,9 @@ impl<'a> Section<'a> {
     /// A list of texts.
     pub(super) fn texts(&mut self, key: &'static str, faults: &mut Faults) -> Option<Vec<String>> {
         let value = self.take(key)?;
-        let texts = value.as_array().and_then(|list| {
-            list.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<String>>>()
-        });
+        let texts = value
+            .as_array()
+            .and_then(|list| list.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<String>>>());
         if texts.is_none() {
             self.wrong_type(faults, key, &value, "a list of texts: [\"…\", \"…\"]");
         }

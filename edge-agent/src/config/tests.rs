@@ -109,14 +109,16 @@ fn a_secret_never_shows_in_debug_output_or_faults() {
 #[test]
 fn a_cloud_that_leads_nowhere_is_refused() {
     let dir = home_with_token();
-    let text = "state = \"s\"\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n[cloud]\nhome = \"home-7\"\n";
+    let text =
+        "state = \"s\"\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n[cloud]\nhome = \"home-7\"\n";
     assert_eq!(keys(&parse(dir.path(), text).unwrap_err()), ["cloud.mqtt"]);
 }
 
 #[test]
 fn the_port_follows_from_whether_the_broker_speaks_tls() {
     let dir = home_with_token();
-    let text = "state = \"s\"\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n[home.mqtt]\nhost = \"broker\"\n";
+    let text =
+        "state = \"s\"\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n[home.mqtt]\nhost = \"broker\"\n";
     assert_eq!(parse(dir.path(), text).unwrap().home_mqtt.unwrap().port, 1883);
     let with_ca = format!("{text}ca_file = \"token\"\n");
     assert_eq!(parse(dir.path(), &with_ca).unwrap().home_mqtt.unwrap().port, 8883);

@@ -1,6 +1,7 @@
 //! Alarms as remembered: what was said, what the model saw, and what the resident answered.
 
-use hearthwatch_model::{Alarm, DeviceClass, Verdict};
+use hearthwatch_model::alarm::{Alarm, Verdict};
+use hearthwatch_model::class::DeviceClass;
 use hearthwatch_protocol::ModelVersion;
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
@@ -35,7 +36,8 @@ impl History {
     pub fn save_alarm(&mut self, alarm: &StoredAlarm, window: Option<&[f32]>) -> Result<(), HistoryError> {
         let id = &alarm.alarm.id;
         let body = serde_json::to_string(alarm).map_err(|source| HistoryError::Damaged { id: id.clone(), source })?;
-        let window: Option<Vec<u8>> = window.map(|window| window.iter().flat_map(|value| value.to_le_bytes()).collect());
+        let window: Option<Vec<u8>> =
+            window.map(|window| window.iter().flat_map(|value| value.to_le_bytes()).collect());
         self.database.execute(
             "INSERT INTO alarms (id, raised_at, body, window) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (id) DO UPDATE SET body = excluded.body, window = coalesce(excluded.window, window)",

@@ -11,7 +11,7 @@ mod tests;
 use std::collections::HashMap;
 use std::path::Path;
 
-use hearthwatch_model::{EntityInfo, Value};
+use hearthwatch_model::reading::{EntityInfo, Value};
 use rusqlite::{Connection, OptionalExtension, params};
 
 pub use alarms::StoredAlarm;
@@ -106,9 +106,9 @@ impl History {
             return Ok(());
         }
         self.database.execute("INSERT OR IGNORE INTO entities (entity_id) VALUES (?1)", [&info.entity_id])?;
-        let row = self
-            .database
-            .query_row("SELECT id FROM entities WHERE entity_id = ?1", [&info.entity_id], |row| row.get(0))?;
+        let row =
+            self.database
+                .query_row("SELECT id FROM entities WHERE entity_id = ?1", [&info.entity_id], |row| row.get(0))?;
         self.rows.push(row);
         self.entities.insert(row, entity);
         Ok(())
@@ -118,16 +118,11 @@ impl History {
     ///
     /// # Errors
     /// [`HistoryError::Database`]; then nothing of the step is kept.
-    pub fn save_step(
-        &mut self,
-        step_end: i64,
-        rows: &[StepRow],
-        changes: &[BinaryChange],
-    ) -> Result<(), HistoryError> {
+    pub fn save_step(&mut self, step_end: i64, rows: &[StepRow], changes: &[BinaryChange]) -> Result<(), HistoryError> {
         let tx = self.database.transaction()?;
         tx.execute("INSERT OR REPLACE INTO steps (step) VALUES (?1)", [step_end])?;
         {
-            let mut insert = tx.prepare_cached(
+            let mut insert = tx.prepare(
                 "INSERT OR REPLACE INTO grid (step, entity, heard, value, score) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?;
             for row in rows.iter().filter(|row| row.heard.is_some() || row.score.is_some()) {
@@ -138,16 +133,19 @@ impl History {
                 };
                 insert.execute(params![step_end, id, row.heard.is_some(), value, row.score])?;
             }
-            let mut insert =
-                tx.prepare_cached("INSERT OR REPLACE INTO changes (at, entity, state) VALUES (?1, ?2, ?3)")?;
+            let mut insert = tx.prepare("INSERT OR REPLACE INTO changes (at, entity, state) VALUES (?1, ?2, ?3)")?;
             for change in changes {
                 let Some(id) = self.rows.get(change.entity as usize) else { continue };
                 insert.execute(params![change.at, id, change.on])?;
             }
         }
         let oldest = step_end - KEPT_SECONDS;
-        for forget in ["DELETE FROM steps WHERE step < ?1", "DELETE FROM grid WHERE step < ?1", "DELETE FROM changes WHERE at < ?1"] {
-            tx.prepare_cached(forget)?.execute([oldest])?;
+        for forget in [
+            "DELETE FROM steps WHERE step < ?1",
+            "DELETE FROM grid WHERE step < ?1",
+            "DELETE FROM changes WHERE at < ?1",
+        ] {
+            tx.prepare(forget)?.execute([oldest])?;
         }
         tx.commit()?;
         Ok(())
@@ -167,7 +165,7 @@ impl History {
     /// [`HistoryError::Database`].
     pub fn steps(&self, from: i64, until: i64) -> Result<Vec<i64>, HistoryError> {
         let mut select =
-            self.database.prepare_cached("SELECT step FROM steps WHERE step > ?1 AND step <= ?2 ORDER BY step")?;
+            self.database.prepare("SELECT step FROM steps WHERE step > ?1 AND step <= ?2 ORDER BY step")?;
         let steps = select.query_map([from, until], |row| row.get(0))?.collect::<Result<_, _>>()?;
         Ok(steps)
     }
@@ -178,7 +176,7 @@ impl History {
     /// [`HistoryError::Database`].
     pub fn readings(&self, step_end: i64, step_begin: i64) -> Result<Vec<StoredReading>, HistoryError> {
         let mut readings = Vec::new();
-        let mut select = self.database.prepare_cached("SELECT entity, value FROM grid WHERE step = ?1 AND heard")?;
+        let mut select = self.database.prepare("SELECT entity, value FROM grid WHERE step = ?1 AND heard")?;
         let rows = select.query_map([step_end], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<f64>>(1)?)))?;
         for row in rows {
             let (id, value) = row?;
@@ -187,8 +185,7 @@ impl History {
                 readings.push(StoredReading { at: step_end, entity: *entity, value });
             }
         }
-        let mut select =
-            self.database.prepare_cached("SELECT at, entity, state FROM changes WHERE at > ?1 AND at <= ?2")?;
+        let mut select = self.database.prepare("SELECT at, entity, state FROM changes WHERE at > ?1 AND at <= ?2")?;
         let rows = select.query_map([step_begin, step_end], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<bool>>(2)?))
         })?;

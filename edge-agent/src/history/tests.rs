@@ -1,6 +1,8 @@
 //! The agent remembers what it heard, tells silence from a gap, and forgets in time.
 
-use hearthwatch_model::{Alarm, AnomalyKind, DeviceClass, Severity, Verdict};
+use hearthwatch_model::alarm::{Alarm, Severity, Verdict};
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_protocol::ModelVersion;
 
 use super::*;

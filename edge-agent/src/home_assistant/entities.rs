@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use hearthwatch_model::{DeviceClass, EntityInfo, Value};
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::reading::{EntityInfo, Value};
 use serde::Deserialize;
 
 /// Most entities watched in one home. An entity's histories and feature ring take about 50 kB, so 500 take 25 MB.
@@ -139,7 +140,11 @@ impl WatchedEntities {
             }
             if let (Some(class), Some(text)) = (self.class(entity_id), state.state.as_deref()) {
                 let at = state.last_changed.or(state.last_updated).map_or(now, whole_seconds);
-                changes.push(EntityChange::Stated { entity_id: entity_id.clone(), at, value: parse_state(class, text) });
+                changes.push(EntityChange::Stated {
+                    entity_id: entity_id.clone(),
+                    at,
+                    value: parse_state(class, text),
+                });
             }
         }
         for entity_id in event.removed.iter().filter(|id| self.classes.contains_key(*id)) {
@@ -219,7 +224,8 @@ mod tests {
     fn a_change_of_attributes_alone_is_not_a_reading() {
         let mut watched = WatchedEntities::default();
         watched.apply(&event(SNAPSHOT), 0);
-        let change = r#"{"c": {"sensor.kitchen_temperature": {"+": {"lu": 700.0, "a": {"icon": "x"}}, "-": {"a": ["b"]}}}}"#;
+        let change =
+            r#"{"c": {"sensor.kitchen_temperature": {"+": {"lu": 700.0, "a": {"icon": "x"}}, "-": {"a": ["b"]}}}}"#;
         assert_eq!(watched.apply(&event(change), 0), []);
     }
 

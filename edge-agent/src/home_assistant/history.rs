@@ -4,7 +4,9 @@
 
 use std::collections::HashMap;
 
-use hearthwatch_model::{DeviceClass, Reading, STEP_SECONDS};
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::grid::STEP_SECONDS;
+use hearthwatch_model::reading::Reading;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -166,7 +168,7 @@ fn collect_hours(
             readings.extend(times.map(|at| Reading {
                 at,
                 entity: one.entity,
-                value: hearthwatch_model::Value::Number(value),
+                value: hearthwatch_model::reading::Value::Number(value),
             }));
         }
     }
@@ -178,7 +180,7 @@ fn rfc3339(at: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hearthwatch_model::Value;
+    use hearthwatch_model::reading::Value;
 
     use super::*;
 
@@ -220,8 +222,7 @@ mod tests {
                         "sensor.e": [{"start": 0, "end": 3600000, "state": 7.5, "sum": 2.0}]}"#;
         let hours = serde_json::from_str(hours).unwrap();
         let mut readings = Vec::new();
-        let list =
-            [wanted(0, "sensor.t", DeviceClass::Temperature), wanted(1, "sensor.e", DeviceClass::Energy)];
+        let list = [wanted(0, "sensor.t", DeviceClass::Temperature), wanted(1, "sensor.e", DeviceClass::Energy)];
         collect_hours(&list, &hours, (0, 21_600), &mut readings);
         assert_eq!(readings.len(), 7);
         assert!(readings[..6].iter().all(|reading| reading.value == Value::Number(20.0)));

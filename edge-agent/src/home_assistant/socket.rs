@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use url::Url;
 
@@ -161,8 +161,7 @@ impl Socket {
     /// # Errors
     /// [`SocketError::Token`] when the token is refused, else whatever stood in the way.
     pub async fn connect(url: &Url, token: &Secret) -> Result<Self, SocketError> {
-        let late =
-            |_| SocketError::Timeout { what: "the connection".to_owned(), seconds: CONNECT_TIMEOUT.as_secs() };
+        let late = |_| SocketError::Timeout { what: "the connection".to_owned(), seconds: CONNECT_TIMEOUT.as_secs() };
         timeout(CONNECT_TIMEOUT, Self::open(url, token)).await.map_err(late)?
     }
 

@@ -1,13 +1,14 @@
 //! The command: its arguments, the files it writes and what it says.
 
-use std::io::{self, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model};
+use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, SHIPPED_VERSION};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 use tempfile::NamedTempFile;
@@ -33,6 +34,8 @@ const BAR_ROWS_MIN: u64 = 20_000;
 const BAR_ROWS: u64 = 1_000;
 /// Alarms a week that may be asked for: one an hour is not an alarm any more.
 const BUDGET_MAX: f64 = 168.0;
+/// Bytes of a model file that are read: well above what an artifact may have, well below what would hurt.
+const MODEL_BYTES_MAX: u64 = 16 << 20;
 /// Ids that an error names when it was given a wrong one.
 const IDS_SHOWN: usize = 5;
 
@@ -122,7 +125,7 @@ pub fn main(args: &ReplayArgs) -> ExitCode {
 /// [`ReplayError`]; results of an earlier replay are then still as they were.
 pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayError> {
     let timezone = TimeZone::get(&args.timezone).map_err(|_| ReplayError::Timezone(args.timezone.clone()))?;
-    let model = Arc::new(load_model(args.model.as_deref())?);
+    let (model, note) = load_model(args.model.as_deref())?;
     let verdicts = args.verdicts.as_deref().map_or_else(|| Ok(Verdicts::default()), Verdicts::read)?;
     let source = Source::open(&args.events)?;
     let survey = Survey::of(&source)?;
@@ -133,11 +136,17 @@ pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayE
     let scores = ScoresCsv::new(BufWriter::new(scores_file)).map_err(ReplayError::write(&scores_path))?;
     let config = DetectorConfig { timezone: timezone.clone(), budget_per_week: args.budget, salt: SALT.to_vec() };
     let company = Company { verdicts, recall: Recall::new(&args.explain), scores_path: scores_path.clone() };
-    let playback =
-        Playback::new(args.events.clone(), source.strict(), HomeDetector::new(config, model), scores, company);
+    let playback = Playback::new(
+        args.events.clone(),
+        source.strict(),
+        HomeDetector::new(config, Arc::new(model)),
+        scores,
+        company,
+    );
     let played = play(&source, &survey, playback)?;
 
-    let summary = Summary::of(&played);
+    let mut summary = Summary::of(&played);
+    summary.left_out.extend(note);
     let Played { watch, book, recall, scores, .. } = played;
     let scores =
         scores.into_inner().map_err(io::IntoInnerError::into_error).map_err(ReplayError::write(&scores_path))?;
@@ -160,15 +169,30 @@ pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayE
     Ok(summary)
 }
 
-fn load_model(model: Option<&str>) -> Result<Model, ReplayError> {
+/// The model that was asked for, and a note where it is not the one that the user expects.
+fn load_model(model: Option<&str>) -> Result<(Model, Option<String>), ReplayError> {
     match model {
-        Some("routine") | None => Ok(Model::routine()),
-        Some(path) => Err(ReplayError::Model { path: path.to_owned(), why: "networks are not read yet".to_owned() }),
+        Some("routine") => Ok((Model::routine(), None)),
+        // A build that carries no usable network still has a detector; the closing line says which one judged.
+        None => Ok(Model::shipped().map_or_else(
+            |error| (Model::routine(), Some(format!("the network, which this build does not carry ({error})"))),
+            |model| (model, None),
+        )),
+        Some(path) => {
+            let bytes = read_model(Path::new(path)).map_err(ReplayError::read(Path::new(path)))?;
+            Model::from_artifact(&bytes, SHIPPED_VERSION)
+                .map(|model| (model, None))
+                .map_err(|error| ReplayError::Model { path: path.to_owned(), why: error.to_string() })
+        }
     }
 }
 
-/// Version of a model that comes as a bare file: releases are numbered from 1 by who signs them, and this is none.
-const FILE_MODEL_VERSION: u64 = 0;
+/// Reads no more than [`MODEL_BYTES_MAX`]; the artifact's own check refuses what was cut off.
+fn read_model(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MODEL_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
 
 /// What a first look at the rows tells: how many there are, and whether they must be sorted.
 #[derive(Debug)]
@@ -222,9 +246,9 @@ fn play<W: Write>(source: &Source, survey: &Survey, mut playback: Playback<W>) -
         playback.row(row)
     };
     if survey.sorted {
-        source.read(&mut each)?
+        source.read(&mut each)?;
     } else {
-        SortedRows::load(source)?.read(&mut each)?
+        SortedRows::load(source)?.read(&mut each)?;
     }
     bar.finish_and_clear();
     playback.finish()

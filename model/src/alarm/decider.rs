@@ -15,7 +15,7 @@ pub const MERGE_SECONDS: i64 = 6 * 3600;
 /// An alarm without evidence for this long is over: one hour.
 pub const QUIET_SECONDS: i64 = 3600;
 /// Evidence holds an alarm down to this far below the threshold: no fluttering at the edge.
-const HOLD_MARGIN: f32 = 1.0;
+pub(crate) const HOLD_MARGIN: f32 = 1.0;
 /// A higher peak is told again when it is this much higher.
 const CHANGE_SCORE: f32 = 3.0;
 const DAY_SECONDS: i64 = 86_400;

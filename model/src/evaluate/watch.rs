@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use super::matching;
+use super::matching::{Outline, compare};
 use super::outcome::{Evaluation, HomeResult};
 use crate::alarm::{Alarm, AlarmEvent};
 use crate::dataset::RecordedHome;
@@ -44,7 +44,15 @@ pub(super) fn evaluate_with(
                     let Some((index, home)) = next else { return };
                     let on_faulty = alarms_of(&home.faulty, home.from);
                     let on_clean = alarms_of(&home.clean, home.from);
-                    let result = matching::compare(&home.faulty, &home.clean, home.from, &on_faulty, &on_clean);
+                    let name = home.clean.full_name();
+                    let outline = Outline {
+                        home: &name,
+                        entities: &home.faulty.entities,
+                        from: home.from,
+                        until: home.clean.span().map_or(home.from, |(_, end)| end),
+                    };
+                    let faulty = (home.faulty.labels.as_slice(), on_faulty.as_slice());
+                    let result = compare(&outline, faulty, (&home.clean.labels, &on_clean));
                     if let Ok(mut results) = results.lock() {
                         results[index] = Some(result);
                     }

@@ -36,6 +36,7 @@ pub struct SimulatedHome {
     version: ModelVersion,
     habits: Habits,
     seed: u64,
+    speaks_from: i64,
     step: i64,
     cursor: usize,
     pending: BTreeMap<i64, Vec<(String, Verdict)>>,
@@ -43,9 +44,9 @@ pub struct SimulatedHome {
 }
 
 impl SimulatedHome {
-    /// Moves in: the detector knows the entities and nothing else.
+    /// Moves in at `start`, knowing the entities and nothing else; learns quietly and speaks from `speaks_from` on.
     #[must_use]
-    pub fn new(id: HomeId, recording: RecordedHome, habits: Habits, seed: u64, start: i64) -> Self {
+    pub fn new(id: HomeId, recording: RecordedHome, habits: Habits, seed: u64, start: i64, speaks_from: i64) -> Self {
         // The real agent draws its salt at set-up; here it comes from the seed, so that ids are the same in every run.
         let salt = Sha256::digest([&seed.to_le_bytes()[..], id.as_str().as_bytes()].concat()).to_vec();
         let detector = || {
@@ -70,6 +71,7 @@ impl SimulatedHome {
             version: ModelVersion::ROUTINE,
             habits,
             seed,
+            speaks_from,
             step: start,
             cursor: 0,
             pending: BTreeMap::new(),
@@ -96,11 +98,12 @@ impl SimulatedHome {
     }
 
     /// Lives until `until`. Returns what the residents answered, in order of time; `progress` hears of steps done.
-    pub fn live_until(&mut self, until: i64, voice: Voice, progress: &mut dyn FnMut(u64)) -> Vec<FeedbackRecord> {
+    pub fn live_until(&mut self, until: i64, progress: &mut dyn FnMut(u64)) -> Vec<FeedbackRecord> {
         let mut records = Vec::new();
         let mut told = 0;
         while self.step + STEP_SECONDS <= until {
             self.step += STEP_SECONDS;
+            let voice = if self.step > self.speaks_from { Voice::Live } else { Voice::Quiet };
             self.answer_due(&mut records);
             self.read(voice);
             let report = self.detector.close_step(self.step, voice);

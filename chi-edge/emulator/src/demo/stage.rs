@@ -78,9 +78,9 @@ pub fn signer(arguments: &SignerArguments) -> anyhow::Result<()> {
     runtime.block_on(async {
         let server = Server::bind(&arguments.keys, &arguments.gate_public, &arguments.socket)?;
         let parent_gone = async {
-            let mut ignored = Vec::new();
-            // An error on the pipe means the same as its end: nobody is there any more.
-            let _ = tokio::io::AsyncReadExt::read_to_end(&mut tokio::io::stdin(), &mut ignored).await;
+            // Standard input blocks, so a thread reads it. An error on the pipe means the same as its end: nobody is there.
+            let _ =
+                tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink())).await;
         };
         Ok(server.run(parent_gone).await?)
     })
@@ -115,8 +115,8 @@ impl Stage {
         let bound = Bound::bind(&http).await?;
         let url = format!("https://localhost:{}", bound.address().port());
         let release = config.release.as_mut().context("the demo configures releases")?;
-        release.url = format!("{url}/repository/").parse()?;
-        let publisher = Publisher::open(release, Arc::new(RemoteSigner::new(client)), &Metrics::new()).await?;
+        release.url = format!("{url}/tuf/").parse()?;
+        let publisher = Publisher::open(release, Arc::new(RemoteSigner::new(&socket)), &Metrics::new()).await?;
         let clock = Arc::new(ManualClock::new(now));
         let options = Options { clock: clock.clone(), learner, hook: Some(publisher) };
         let aggregator = Aggregator::start(config, options).await?;
@@ -179,7 +179,7 @@ fn start_signer(layout: &Layout, socket: &Path) -> anyhow::Result<Signer> {
     let child = Command::new(program)
         .arg("signer")
         .arg("--keys")
-        .arg(layout.tuf_signer())
+        .arg(layout.signer())
         .arg("--gate-public")
         .arg(layout.gate_public())
         .arg("--socket")

@@ -1,1 +1,120 @@
-//! Tests.
+//! Runs with a learner that does what it is told.
+
+use std::sync::atomic::Ordering;
+
+use hearthwatch_protocol::ModelVersion;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::store::{IngestBatch, ModelState, ReleaseRow};
+use crate::testing::{NOW, Puppet, home, record, row};
+
+struct World {
+    _directory: tempfile::TempDir,
+    job: Job,
+    puppet: Arc<Puppet>,
+    shown: watch::Receiver<TrainingStatus>,
+}
+
+fn world(puppet: Puppet) -> World {
+    let (directory, store) = crate::testing::store();
+    store.enrol_home(&home("a"), 1).unwrap();
+    let puppet = Arc::new(puppet);
+    let (status, shown) = watch::channel(TrainingStatus::default());
+    let job = Job {
+        store: Arc::new(store),
+        shelf: Shelf::new(directory.path()),
+        learner: Arc::clone(&puppet) as Arc<dyn Learner>,
+        clock: Arc::new(ManualClock::new(NOW)),
+        metrics: Arc::new(Metrics::new()),
+        status,
+        stop: CancellationToken::new(),
+    };
+    World { _directory: directory, job, puppet, shown }
+}
+
+fn answer(world: &World, sequence: u64) {
+    let feedback = vec![row(record("a", sequence))];
+    world.job.store.apply(&IngestBatch { feedback, at: NOW, ..IngestBatch::default() }).unwrap();
+}
+
+#[test]
+fn a_promoted_run_leaves_snapshot_artifact_report_and_a_version() {
+    let world = world(Puppet::new(true));
+    answer(&world, 1);
+    let finished = world.job.run(RunTrigger::Hand).unwrap();
+    let (run, model) = (finished.run, finished.model.unwrap());
+    assert_eq!((run.state, run.champion, run.ended_at), (RunState::Promoted, None, Some(NOW)));
+    assert_eq!(run.report.as_deref(), Some("{\"promote\":true}"));
+    assert_eq!((model.version, model.state), (ModelVersion(1), ModelState::Approved));
+    let artifact = world.job.shelf.model(&model.sha256).unwrap();
+    assert_eq!(artifact, b"1 examples after None");
+    let bytes = world.job.shelf.snapshot(&run.snapshot).unwrap();
+    assert_eq!(dataset::read(&bytes, &run.snapshot).unwrap().1.len(), 1);
+    assert_eq!(world.job.store.snapshot(&run.snapshot).unwrap().unwrap().watermark, 1);
+    assert_eq!(world.shown.borrow().phase, "training");
+}
+
+#[test]
+fn a_held_run_keeps_its_challenger_and_report_but_gives_no_version() {
+    let world = world(Puppet::new(false));
+    let finished = world.job.run(RunTrigger::Count).unwrap();
+    assert_eq!((finished.run.state, finished.model), (RunState::Held, None));
+    assert!(world.job.shelf.model(&finished.run.challenger.unwrap()).is_ok());
+    assert_eq!(world.job.store.models().unwrap(), []);
+}
+
+#[test]
+fn the_same_work_is_not_done_twice() {
+    let world = world(Puppet::new(true));
+    let first = world.job.run(RunTrigger::Hand).unwrap();
+    let second = world.job.run(RunTrigger::Schedule).unwrap();
+    assert_eq!(first, second);
+    assert_eq!(world.puppet.runs.load(Ordering::SeqCst), 1);
+    answer(&world, 1);
+    let third = world.job.run(RunTrigger::Hand).unwrap();
+    assert_ne!(third.run.id, first.run.id);
+    assert_eq!(world.puppet.runs.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_champion_makes_it_other_work_and_is_given_to_the_learner() {
+    let world = world(Puppet::new(true));
+    let first = world.job.run(RunTrigger::Hand).unwrap();
+    let model = first.model.unwrap();
+    let release = ReleaseRow {
+        model_version: model.version,
+        target: "model-1.safetensors".to_owned(),
+        sha256: model.sha256.clone(),
+        length: model.length,
+        report_sha256: String::new(),
+        released_at: NOW,
+        by: "auto".to_owned(),
+    };
+    world.job.store.put_release(&release).unwrap();
+    let second = world.job.run(RunTrigger::Hand).unwrap();
+    assert_ne!(second.run.id, first.run.id);
+    assert_eq!(second.run.champion, Some(ModelVersion(1)));
+    let artifact = world.job.shelf.model(&second.run.challenger.unwrap()).unwrap();
+    assert!(artifact.starts_with(b"0 examples after Some"));
+}
+
+#[test]
+fn a_failed_run_says_why_and_may_be_run_again() {
+    let mut world = world(Puppet { fails: true, ..Puppet::new(true) });
+    let error = world.job.run(RunTrigger::Hand).unwrap_err();
+    let run = world.job.store.runs(1).unwrap().remove(0);
+    assert_eq!(error.to_string(), format!("run {} failed: the loss is not finite", run.id));
+    assert_eq!((run.state, run.failure.as_deref()), (RunState::Failed, Some("the loss is not finite")));
+    world.job.learner = Arc::new(Puppet::new(true));
+    assert_eq!(world.job.run(RunTrigger::Hand).unwrap().run.id, run.id);
+}
+
+#[test]
+fn a_run_that_is_told_to_stop_stays_running_so_that_it_is_taken_up_again() {
+    let world = world(Puppet::new(true));
+    world.job.stop.cancel();
+    let job = world.job.clone();
+    assert!(std::thread::spawn(move || job.run(RunTrigger::Hand)).join().is_err());
+    assert_eq!(world.job.store.runs(1).unwrap()[0].state, RunState::Running);
+}

@@ -1,0 +1,132 @@
+//! An agent's way to the cloud: its own certificate, outbox, uplink and updater, all the product's own code.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use hearthwatch_edge::outbox::Outbox;
+use hearthwatch_edge::update::{ModelProof, Trigger, Updater, UpdaterConfig};
+use hearthwatch_edge::uplink::{self, UplinkConfig, UplinkHandle};
+use hearthwatch_link::{LinkConfig, TlsFiles};
+use hearthwatch_model::detector::Model;
+use hearthwatch_protocol::messages::{AgentStatus, FeedbackRecord, UpdateResult};
+use hearthwatch_protocol::{HomeId, ModelVersion};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use tokio::sync::watch;
+
+use super::home::{BUDGET_PER_WEEK, SimulatedHome};
+use super::stage::Stage;
+
+/// How long a retained release notice may take to reach an agent on the same machine.
+const NOTICE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often the outbox is looked at while its receipts are awaited.
+const RECEIPT_POLL: Duration = Duration::from_millis(20);
+
+/// One home's agent, but for the detector, which the replay drives.
+pub struct FleetAgent {
+    uplink: UplinkHandle,
+    outbox: uplink::SharedOutbox,
+    status: watch::Sender<AgentStatus>,
+    updater: Updater<ModelProof>,
+    rng: ChaCha8Rng,
+}
+
+impl FleetAgent {
+    /// Connects the home under its own certificate; returns before the broker is reached.
+    ///
+    /// # Errors
+    /// When a file of the home's bundle or its state folder cannot be used.
+    pub fn start(stage: &Stage, home: &HomeId, entities: usize, folder: &Path, seed: u64) -> anyhow::Result<Self> {
+        let files = stage.layout.home(home);
+        let state = folder.join("homes").join(home.as_str());
+        std::fs::create_dir_all(&state).with_context(|| format!("making {}", state.display()))?;
+        let outbox = uplink::share(Outbox::open(&state.join("outbox.db"))?);
+        let (status, status_seen) = watch::channel(AgentStatus {
+            online: true,
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            model_version: ModelVersion::ROUTINE,
+            entities: u32::try_from(entities).unwrap_or(u32::MAX),
+            outbox: 0,
+        });
+        let tls = TlsFiles { ca: files.ca(), cert: Some(files.cert()), key: Some(files.key()) };
+        let clock = Arc::clone(&stage.clock);
+        let config = UplinkConfig {
+            home: home.clone(),
+            link: LinkConfig { tls: Some(tls), ..LinkConfig::new("localhost", stage.broker.port(), home.as_str()) },
+            clock: Arc::new(move || hearthwatch_cloud::clock::Clock::now(clock.as_ref())),
+            seed,
+        };
+        let uplink = uplink::start(config, Arc::clone(&outbox), status_seen)?;
+        let updates = UpdaterConfig {
+            url: format!("{}/tuf/", stage.url).parse()?,
+            ca: Some(files.ca()),
+            root: std::fs::read(files.tuf_root())?,
+            directory: state.join("update"),
+            // Shadowing on the home's stored windows decides; the demo has no hours to wait.
+            probation_seconds: 0,
+        };
+        let proof = ModelProof { budget_per_week: BUDGET_PER_WEEK };
+        let now = jiff::Timestamp::now().as_second();
+        let routine = Arc::new(Model::routine());
+        let (updater, _) = Updater::boot(updates, proof, routine, ModelVersion::ROUTINE, now)?;
+        Ok(Self { uplink, outbox, status, updater, rng: ChaCha8Rng::seed_from_u64(seed) })
+    }
+
+    /// Puts answers into the outbox; the uplink sends them.
+    ///
+    /// # Errors
+    /// When the outbox does not take one.
+    pub async fn say(&self, records: Vec<FeedbackRecord>) -> anyhow::Result<()> {
+        for record in records {
+            self.uplink.push(record).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the aggregator's receipts cover everything that was said.
+    ///
+    /// # Errors
+    /// When the outbox cannot be read.
+    pub async fn all_stored(&self) -> anyhow::Result<()> {
+        loop {
+            let waiting = self.outbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).waiting()?;
+            if waiting == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(RECEIPT_POLL).await;
+        }
+    }
+
+    /// Waits for the notice of `version`, then verifies, fetches, proves and swaps; the home goes on with what came of it.
+    ///
+    /// # Errors
+    /// When no notice comes, or the outcome cannot be reported.
+    pub async fn update(&mut self, home: &mut SimulatedHome, version: ModelVersion) -> anyhow::Result<UpdateResult> {
+        let mut notices = self.uplink.release();
+        let noticed = notices.wait_for(|notice| notice.as_ref().is_some_and(|notice| notice.model_version >= version));
+        tokio::time::timeout(NOTICE_TIMEOUT, noticed)
+            .await
+            .with_context(|| format!("{} heard of no release within {} s", home.id, NOTICE_TIMEOUT.as_secs()))??;
+        let windows = home.detector().recent_windows();
+        let now = jiff::Timestamp::now().as_second();
+        let step = self.updater.run(Trigger::Notice(version), &windows, now, &mut self.rng).await;
+        if let Some((version, model)) = step.model {
+            home.install(version, model);
+            self.status.send_modify(|status| status.model_version = version);
+        }
+        let mut result = UpdateResult::Refused { reason: "the repository offered nothing".to_owned() };
+        for outcome in step.outcomes {
+            result = outcome.result.clone();
+            self.uplink.report(outcome).await?;
+        }
+        Ok(result)
+    }
+
+    /// Says farewell to the broker.
+    pub async fn stop(self) {
+        self.uplink.stop().await;
+    }
+}

@@ -1,0 +1,117 @@
+//! What the tests of HTTP and release have in common: an aggregator without a broker, in a temporary directory.
+
+use std::sync::Arc;
+
+use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, Origin, Verdict};
+use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, encode};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+use tokio::sync::{mpsc, watch};
+
+use crate::clock::ManualClock;
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::release_desk::ReleaseDesk;
+use crate::shelf::Shelf;
+use crate::state::{AppState, NoRelease, ReleaseHook};
+use crate::store::{FeedbackRow, IngestBatch, NewModel, RunRow, RunState, RunTrigger, SqliteStore, Store};
+use crate::training::{RunRequest, TrainingHandle, TrainingStatus};
+
+/// The time at which the tests play, Unix seconds.
+pub(crate) const NOW: i64 = 1_767_225_600;
+
+/// An aggregator without broker and trainer; the trainer's ends are here.
+pub(crate) struct Bench {
+    pub directory: TempDir,
+    pub app: AppState,
+    pub requests: mpsc::Receiver<RunRequest>,
+    pub status: watch::Sender<TrainingStatus>,
+}
+
+impl Bench {
+    /// One that releases nothing.
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {}, Arc::new(NoRelease))
+    }
+
+    /// One with its configuration changed, releasing through `hook`.
+    pub(crate) fn with(change: impl FnOnce(&mut Config), hook: Arc<dyn ReleaseHook>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = Config::in_directory(directory.path().join("data"));
+        std::fs::create_dir_all(&config.data).unwrap();
+        change(&mut config);
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.data.join("aggregator.db")).unwrap());
+        let (metrics, clock) = (Arc::new(Metrics::new()), Arc::new(ManualClock::new(NOW)));
+        let shelf = Shelf::new(&config.data);
+        let releases = ReleaseDesk::new(hook, store.clone(), metrics.clone(), clock.clone(), shelf);
+        let (training, requests, status) = TrainingHandle::channel();
+        let app = AppState { config: Arc::new(config), store, metrics, clock, training, releases };
+        Self { directory, app, requests, status }
+    }
+
+    /// A finished run whose candidate has these bytes, and, if the gate let it through, a version.
+    pub(crate) fn run(&self, id: &str, state: RunState, artifact: &[u8]) -> Option<ModelVersion> {
+        let sha256 = Shelf::new(&self.app.config.data).put_model(artifact).unwrap();
+        let row = RunRow {
+            id: id.to_owned(),
+            snapshot: "5a".repeat(32),
+            trigger: RunTrigger::Hand,
+            config: "{\"seed\":7}".to_owned(),
+            champion: None,
+            state,
+            started_at: NOW - 300,
+            ended_at: Some(NOW - 240),
+            challenger: Some(sha256.clone()),
+            report: Some(REPORT.to_owned()),
+            failure: None,
+        };
+        self.app.store.put_run(&row).unwrap();
+        (state == RunState::Promoted).then(|| {
+            let new = NewModel {
+                length: artifact.len() as u64,
+                weights_id: hex::encode(Sha256::digest(artifact)),
+                sha256,
+                run: id.to_owned(),
+                at: NOW - 240,
+            };
+            self.app.store.add_model(&new).unwrap().version
+        })
+    }
+
+    /// Stores `count` answers of `home`.
+    pub(crate) fn answers(&self, home: &str, count: u64) {
+        let home = HomeId::new(home).unwrap();
+        self.app.store.enrol_home(&home, NOW).unwrap();
+        let feedback = (1..=count).map(|sequence| {
+            let record = record(&home, sequence);
+            let payload = encode(&Message::Feedback(record.clone())).unwrap();
+            FeedbackRow { record, digest: Sha256::digest(&payload).into(), payload: payload.into(), received_at: NOW }
+        });
+        let batch = IngestBatch { feedback: feedback.collect(), at: NOW, ..IngestBatch::default() };
+        self.app.store.apply(&batch).unwrap();
+    }
+}
+
+/// A gate report of the form that is stored.
+pub(crate) const REPORT: &str = r#"{"verdict":"promote","candidate":{"homes":4,"home_weeks":9.5,"recall":{"found":15,"all":20},
+"false_alarms_per_week":0.9,"by_class":{}},"routine":{"homes":4,"home_weeks":9.5,"recall":{"found":9,"all":20},
+"false_alarms_per_week":1.1,"by_class":{}},"champion":null,"comparisons":[{"against":"routine detector",
+"recall":{"low":0.1,"point":0.3,"high":0.5}}]}"#;
+
+fn record(home: &HomeId, sequence: u64) -> FeedbackRecord {
+    FeedbackRecord {
+        home: home.clone(),
+        sequence: Sequence(sequence),
+        alarm: AlarmId::new(format!("alarm-{sequence}")).unwrap(),
+        device_class: "power".to_owned(),
+        model_version: ModelVersion(0),
+        feature_schema: 1,
+        window: FeatureWindow { steps: 1, features: 2, values: vec![0.25, 0.5] },
+        score: 3.0,
+        threshold: 2.5,
+        verdict: Verdict::Dismissed,
+        origin: Origin::Alarm,
+        raised_at: NOW - 600,
+        answered_at: NOW - 60,
+    }
+}

@@ -1,0 +1,126 @@
+//! Faults, all at once, and the file that has none.
+
+use super::*;
+
+fn directory() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["ca.crt", "a.crt", "a.key", "h.crt", "h.key", "root.json", "gate.key", "snapshot.key", "timestamp.key"]
+    {
+        std::fs::write(directory.path().join(name), "x").unwrap();
+    }
+    directory
+}
+
+const GOOD: &str = r#"
+data = "data"
+[mqtt]
+host = "broker"
+ca_file = "ca.crt"
+cert_file = "a.crt"
+key_file = "a.key"
+[http]
+listen = "0.0.0.0:8443"
+cert_file = "h.crt"
+key_file = "h.key"
+[training]
+corpus = "."
+trigger_count = 20
+schedule_hours = 24
+seed = 3
+[release]
+repository = "repository"
+root_file = "root.json"
+keys = "."
+gate_key = "gate.key"
+signer_socket = "signer.sock"
+url = "https://cloud.example:8443/tuf/"
+"#;
+
+fn faults(text: &str) -> Vec<(String, String)> {
+    let directory = directory();
+    let list = Config::parse(text, directory.path()).unwrap_err();
+    let here = directory.path().display().to_string();
+    list.into_iter().map(|fault| (fault.key, fault.problem.replace(&here, "DIR"))).collect()
+}
+
+#[test]
+fn a_good_file_is_read_with_paths_from_its_own_directory() {
+    let directory = directory();
+    let config = Config::parse(GOOD, directory.path()).unwrap();
+    assert_eq!(config.data, directory.path().join("data"));
+    let mqtt = config.mqtt.unwrap();
+    assert_eq!((mqtt.host.as_str(), mqtt.port, mqtt.client_id.as_str()), ("broker", 8883, "aggregator"));
+    assert_eq!((config.training.trigger_count, config.training.seed, config.training.auto_release), (20, 3, true));
+    assert_eq!(config.release.unwrap().signer_socket, directory.path().join("signer.sock"));
+}
+
+#[test]
+fn every_fault_of_every_section_is_reported_at_once() {
+    let found = faults(
+        r#"
+        dta = "x"
+        [mqtt]
+        port = 70000
+        ca_file = "gone.crt"
+        cert_file = "a.crt"
+        [http]
+        listen = "0.0.0.0:8443"
+        cert_file = "h.crt"
+        [training]
+        corpus = "nowhere"
+        seed = "seven"
+        [release]
+        repository = "repository"
+        root_file = "root.json"
+        keys = "."
+        gate_key = "gate.key"
+        signer_socket = 7
+        url = "cloud"
+        "#,
+    );
+    let expected = [
+        ("data", "is missing"),
+        ("dta", "is not a known key"),
+        ("mqtt.host", "is missing"),
+        ("mqtt.port", "is 70000"),
+        ("mqtt.ca_file", "DIR/gone.crt: No such file or directory (os error 2)"),
+        ("mqtt.key_file", "is missing"),
+        ("http.key_file", "is missing beside cert_file"),
+        ("http.listen", "0.0.0.0:8443 is open to the network without TLS"),
+        ("training.corpus", "DIR/nowhere is not a directory"),
+        ("training.seed", "is \"seven\""),
+        ("release.signer_socket", "is of type integer"),
+        ("release.url", "\"cloud\" is not a web address"),
+    ];
+    assert_eq!(found, expected.map(|(key, problem)| (key.to_owned(), problem.to_owned())));
+}
+
+#[test]
+fn a_misspelt_key_is_told_its_neighbour() {
+    let directory = directory();
+    let list = Config::parse(&GOOD.replace("[training]", "[trainng]"), directory.path()).unwrap_err();
+    assert_eq!(
+        list,
+        [Fault {
+            key: "trainng".to_owned(),
+            problem: "is not a known key".to_owned(),
+            remedy: "did you mean \"training\"? known here: data, enrolment, mqtt, http, training, release".to_owned(),
+        }]
+    );
+}
+
+#[test]
+fn the_report_names_file_key_and_remedy() {
+    let faults = Faults {
+        file: "cloud.toml".into(),
+        list: vec![Fault { key: "mqtt.host".into(), problem: "is missing".into(), remedy: "name it".into() }],
+    };
+    assert_eq!(faults.to_string(), "cloud.toml: 1 fault\n  mqtt.host: is missing\n    remedy: name it");
+}
+
+#[test]
+fn a_file_that_is_not_toml_is_one_fault_with_its_place() {
+    let found = faults("data = ");
+    assert_eq!(found.len(), 1);
+    assert!(found[0].1.contains("line 1"), "{found:?}");
+}

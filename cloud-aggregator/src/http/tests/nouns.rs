@@ -1,0 +1,162 @@
+//! What the calls answer and do.
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::{Value, json};
+
+use super::Api;
+use crate::bench::REPORT;
+use crate::store::{AuditEntry, RunState};
+
+#[tokio::test]
+async fn lists_come_in_pages_that_name_the_next() {
+    let api = Api::new();
+    for home in ["a", "b", "c"] {
+        api.bench.answers(home, 1);
+    }
+    let first = api.get("/api/v1/homes?limit=2").await.json();
+    assert_eq!(first["items"].as_array().unwrap().len(), 2);
+    assert_eq!(first["next"], "2");
+    let second = api.get("/api/v1/homes?limit=2&skip=2").await.json();
+    assert_eq!(second["items"][0]["home"], "c");
+    assert_eq!(second.get("next"), None);
+    for bad in ["limit=0", "limit=501", "limit=x", "skip=100001", "page=2"] {
+        assert_eq!(api.get(&format!("/api/v1/homes?{bad}")).await.problem(), "invalid", "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn feedback_is_told_without_its_windows() {
+    let api = Api::new();
+    api.bench.answers("a", 3);
+    let page = api.get("/api/v1/feedback?limit=2").await.json();
+    assert_eq!(page["next"], "a/2");
+    assert_eq!(page["items"][0]["verdict"], "dismissed");
+    assert_eq!(page["items"][0].get("window"), None);
+    let rest = api.get("/api/v1/feedback?limit=2&after=a/2").await.json();
+    assert_eq!(rest["items"].as_array().unwrap().len(), 1);
+    assert_eq!(api.get("/api/v1/feedback?after=nonsense").await.problem(), "invalid");
+    assert_eq!(api.get("/api/v1/feedback/totals").await.json()["dismissed"], 3);
+}
+
+#[tokio::test]
+async fn a_retraining_is_asked_for_and_written_down() {
+    let mut api = Api::new();
+    let answer = api.call("POST", "/api/v1/runs", &api.operator, None).await;
+    assert_eq!((answer.status.as_u16(), answer.json()), (202, json!({"queued": true})));
+    assert!(api.bench.requests.try_recv().is_ok());
+    let audit = api.call("GET", "/api/v1/audit", &api.operator, None).await.json();
+    assert_eq!(audit["items"][0]["action"], "run.start");
+    assert_eq!(audit["items"][0]["actor"], "operator");
+}
+
+#[tokio::test]
+async fn when_the_trainer_is_busy_a_further_request_says_so_and_the_log_too() {
+    let api = Api::new();
+    for _ in 0..crate::training::REQUESTS_MAX {
+        assert_eq!(api.call("POST", "/api/v1/runs", &api.operator, None).await.status, 202);
+    }
+    let answer = api.call("POST", "/api/v1/runs", &api.operator, None).await;
+    assert_eq!(answer.problem(), "conflict");
+    let newest = &api.bench.app.store.audit(None, 1).unwrap()[0];
+    assert_eq!(newest.action, "run.start.failed");
+}
+
+#[tokio::test]
+async fn the_audit_log_is_a_chain_that_can_be_checked() {
+    let api = Api::new();
+    for _ in 0..3 {
+        api.call("POST", "/api/v1/runs", &api.operator, None).await;
+    }
+    let mut rows = api.bench.app.store.audit(None, 10).unwrap();
+    rows.reverse();
+    let mut previous = [0; 32];
+    for row in rows {
+        let (at, actor, action, subject, detail) = (row.at, row.actor, row.action, row.subject, row.detail);
+        let entry = AuditEntry { at, actor, action, subject, detail };
+        assert_eq!(row.previous, previous);
+        assert_eq!(row.hash, entry.hash(row.index, &previous));
+        previous = row.hash;
+    }
+}
+
+#[tokio::test]
+async fn a_home_is_shut_out_and_let_in_again_by_an_admin() {
+    let api = Api::new();
+    api.bench.answers("a", 1);
+    let out = api.call("POST", "/api/v1/homes/a/revoke", &api.admin, None).await.json();
+    assert!(out["revoked_at"].is_i64());
+    let back = api.call("POST", "/api/v1/homes/a/restore", &api.admin, None).await.json();
+    assert_eq!(back["revoked_at"], Value::Null);
+    assert_eq!(api.call("POST", "/api/v1/homes/b/revoke", &api.admin, None).await.problem(), "not-found");
+    assert_eq!(api.call("POST", "/api/v1/homes/B/revoke", &api.admin, None).await.problem(), "invalid");
+}
+
+#[tokio::test]
+async fn a_model_is_shown_with_the_gates_report() {
+    let api = Api::new();
+    let version = api.bench.run("ab12", RunState::Promoted, b"weights").unwrap();
+    let shown = api.get(&format!("/api/v1/models/{version}")).await.json();
+    assert_eq!(shown["report"], serde_json::from_str::<Value>(REPORT).unwrap());
+    assert_eq!((&shown["run"], &shown["state"], &shown["again"]), (&json!("ab12"), &json!("approved"), &json!(false)));
+    assert_eq!(api.get("/api/v1/models/99").await.problem(), "not-found");
+    assert_eq!(api.get("/api/v1/models/x").await.problem(), "invalid");
+    assert_eq!(api.get("/api/v1/runs/ab12").await.json()["config"], json!({"seed": 7}));
+}
+
+#[tokio::test]
+async fn promoting_needs_a_reason_a_candidate_and_a_repository() {
+    let api = Api::new();
+    api.bench.run("held", RunState::Held, b"not an artifact");
+    api.bench.run("open", RunState::Running, b"weights");
+    api.bench.run("good", RunState::Promoted, b"weights");
+    let promote = async |run: &str, body: Value| {
+        api.call("POST", &format!("/api/v1/runs/{run}/promote"), &api.operator, Some(body)).await
+    };
+    let why = json!({"reason": "checked by hand"});
+    assert_eq!(promote("held", json!({})).await.problem(), "invalid");
+    assert_eq!(promote("held", json!({"reason": " "})).await.problem(), "invalid");
+    assert_eq!(promote("none", why.clone()).await.problem(), "not-found");
+    assert_eq!(promote("open", why.clone()).await.problem(), "conflict");
+    assert_eq!(promote("held", why.clone()).await.problem(), "conflict", "no agent would take these bytes");
+    assert_eq!(promote("good", why).await.problem(), "unavailable", "no [release] is configured");
+    assert_eq!(api.bench.app.store.releases().unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_is_too_large_strange_or_elsewhere_is_a_problem_and_no_more() {
+    let api = Api::new();
+    let large = json!({"reason": "x".repeat(20_000)});
+    let answer = api.call("POST", "/api/v1/runs/x/promote", &api.operator, Some(large)).await;
+    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (413, "too-large"));
+    let extra = json!({"to": 1, "reason": "why", "force": true});
+    let answer = api.call("POST", "/api/v1/releases/rollback", &api.operator, Some(extra)).await;
+    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (422, "invalid"));
+    assert_eq!(api.get("/api/v1/nothing").await.problem(), "not-found");
+    assert_eq!(api.call("PUT", "/api/v1/runs", &api.admin, None).await.problem(), "method-not-allowed");
+    let text = Request::post("/api/v1/releases/rollback")
+        .header("authorization", format!("Bearer {}", api.operator))
+        .body(Body::from("to=1"))
+        .unwrap();
+    assert_eq!(api.send(text).await.problem(), "invalid");
+}
+
+#[tokio::test]
+async fn health_and_metrics_are_open_and_name_no_home() {
+    let api = Api::new();
+    api.bench.answers("secret-home", 1);
+    let health = api.open("/healthz").await;
+    assert_eq!((health.status.as_u16(), health.text().as_str()), (200, "ok\n"));
+    let metrics = api.open("/metrics").await;
+    assert!(metrics.headers["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
+    assert!(metrics.text().contains("hearthwatch_cloud_") && metrics.text().ends_with("# EOF\n"));
+    assert!(!metrics.text().contains("secret-home"));
+}
+
+#[tokio::test]
+async fn the_api_describes_itself() {
+    let api = Api::new();
+    let document = api.open("/api/openapi.json").await.json();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3."));
+    assert_eq!(document["paths"]["/api/v1/homes"]["get"]["tags"][0], "homes");
+}

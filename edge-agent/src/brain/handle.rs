@@ -1,0 +1,109 @@
+//! The brain's thread, and the handle that the rest of the agent holds.
+
+use std::sync::Arc;
+
+use hearthwatch_model::alarm::Verdict;
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::detector::Model;
+use hearthwatch_model::reading::{EntityInfo, Reading};
+use hearthwatch_protocol::ModelVersion;
+use jiff::tz::TimeZone;
+use tokio::sync::{mpsc, oneshot};
+
+use super::Brain;
+
+/// Commands that may wait. The largest is a slice of history, at most 4 MiB; slices come one at a time.
+const COMMANDS_MAX: usize = 64;
+
+/// What the brain can be told or asked.
+pub enum BrainCommand {
+    /// [`Brain::set_timezone`].
+    Timezone(TimeZone),
+    /// [`Brain::add_entities`].
+    AddEntities(Vec<EntityInfo>, oneshot::Sender<Vec<u32>>),
+    /// [`Brain::recall`].
+    Recall(i64, oneshot::Sender<i64>),
+    /// [`Brain::learn`]; answered when done, so that slices do not pile up.
+    Learn(Vec<Reading>, i64, oneshot::Sender<()>),
+    /// [`Brain::set_listening`].
+    Listening(bool, i64),
+    /// [`Brain::hear`].
+    Hear(Vec<Reading>),
+    /// [`Brain::tick`].
+    Tick(i64),
+    /// [`Brain::answer`].
+    Answer(Option<String>, Verdict, i64),
+    /// [`Brain::replace_model`].
+    ReplaceModel(Arc<Model>, ModelVersion, oneshot::Sender<()>),
+    /// [`Brain::recent_windows`].
+    RecentWindows(oneshot::Sender<Vec<(DeviceClass, Vec<f32>)>>),
+}
+
+/// The brain's thread has ended: the agent is stopping, or is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the agent's brain has stopped")]
+pub struct BrainGone;
+
+/// Sends commands to the brain. Cheap to clone; when all handles are dropped, the brain's thread ends.
+#[derive(Debug, Clone)]
+pub struct BrainHandle {
+    commands: mpsc::Sender<BrainCommand>,
+}
+
+/// Starts the thread.
+///
+/// # Errors
+/// When the system has no thread to give.
+pub fn start(mut brain: Brain) -> std::io::Result<(BrainHandle, std::thread::JoinHandle<()>)> {
+    let (commands, mut received) = mpsc::channel(COMMANDS_MAX);
+    let thread = std::thread::Builder::new().name("brain".to_owned()).spawn(move || {
+        while let Some(command) = received.blocking_recv() {
+            brain.obey(command);
+        }
+    })?;
+    Ok((BrainHandle { commands }, thread))
+}
+
+impl Brain {
+    /// Carries out one command. Who asked may have gone: then the answer is dropped.
+    fn obey(&mut self, command: BrainCommand) {
+        match command {
+            BrainCommand::Timezone(timezone) => self.set_timezone(timezone),
+            BrainCommand::AddEntities(infos, reply) => drop(reply.send(self.add_entities(infos))),
+            BrainCommand::Recall(now, reply) => drop(reply.send(self.recall(now))),
+            BrainCommand::Learn(readings, until, reply) => {
+                self.learn(&readings, until);
+                let _ = reply.send(());
+            }
+            BrainCommand::Listening(listening, now) => self.set_listening(listening, now),
+            BrainCommand::Hear(readings) => self.hear(&readings),
+            BrainCommand::Tick(now) => self.tick(now),
+            BrainCommand::Answer(alarm_id, verdict, now) => self.answer(alarm_id.as_deref(), verdict, now),
+            BrainCommand::ReplaceModel(model, version, reply) => {
+                self.replace_model(model, version);
+                let _ = reply.send(());
+            }
+            BrainCommand::RecentWindows(reply) => drop(reply.send(self.recent_windows())),
+        }
+    }
+}
+
+impl BrainHandle {
+    /// Tells the brain something; waits while it is far behind.
+    ///
+    /// # Errors
+    /// [`BrainGone`].
+    pub async fn tell(&self, command: BrainCommand) -> Result<(), BrainGone> {
+        self.commands.send(command).await.map_err(|_| BrainGone)
+    }
+
+    /// Asks the brain something: `question` wraps the sender of the answer.
+    ///
+    /// # Errors
+    /// [`BrainGone`].
+    pub async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> BrainCommand) -> Result<T, BrainGone> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(question(reply)).await?;
+        answer.await.map_err(|_| BrainGone)
+    }
+}

@@ -1,0 +1,123 @@
+//! What the brain shows: the home at a glance, and notices of what happened to alarms.
+
+use hearthwatch_model::alarm::Verdict;
+use hearthwatch_model::detector::EntityScore;
+use hearthwatch_model::features::Band;
+use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_protocol::ModelVersion;
+
+/// An alarm with all that is needed to show it.
+pub type ShownAlarm = crate::history::StoredAlarm;
+
+/// The home at a glance. Only the newest matters.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct HomeView {
+    /// The alarm that is meant when nobody says which: the newest open and unanswered one, else the newest.
+    pub shown: Option<ShownAlarm>,
+    /// Alarms that last and were neither dismissed nor expected.
+    pub open: usize,
+    /// The most unusual entity of the last step.
+    pub loudest: Option<Loudest>,
+    /// The model in charge.
+    pub model: ModelVersion,
+    /// Whether that is a network; without one the routine detector judges alone.
+    pub network: bool,
+    /// How many entities are watched.
+    pub entities: usize,
+    /// Whether what is heard is judged.
+    pub listening: bool,
+}
+
+/// The most unusual entity of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loudest {
+    /// Home Assistant's id.
+    pub entity_id: String,
+    /// The step's end.
+    pub at: i64,
+    /// Raw score.
+    pub score: f32,
+    /// What it is held against.
+    pub threshold: f32,
+    /// The value.
+    pub observed: Option<f32>,
+    /// What was expected.
+    pub band: Option<Band>,
+    /// Unit of both.
+    pub unit: String,
+}
+
+impl Loudest {
+    /// The entity whose score is furthest above, or least below, its threshold.
+    pub(super) fn of(at: i64, scores: &[EntityScore], entities: &[EntityInfo]) -> Option<Self> {
+        let margin = |score: &EntityScore| score.score.map_or(f32::NEG_INFINITY, |value| value - score.threshold);
+        let loudest = scores
+            .iter()
+            .filter(|score| margin(score).is_finite())
+            .max_by(|left, right| margin(left).total_cmp(&margin(right)))?;
+        let info = entities.get(loudest.entity as usize)?;
+        Some(Self {
+            entity_id: info.entity_id.clone(),
+            at,
+            score: loudest.score?,
+            threshold: loudest.threshold,
+            observed: loudest.observed,
+            band: loudest.band,
+            unit: info.shown_unit(),
+        })
+    }
+
+    /// How unusual, from 0 to 100: 50 is the threshold. A logistic of the distance to it.
+    #[must_use]
+    pub fn percent(&self) -> f64 {
+        100.0 / (1.0 + f64::from(self.threshold - self.score).exp())
+    }
+}
+
+/// What happened to an alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// It is new.
+    Raised,
+    /// It grew.
+    Changed,
+    /// It is over.
+    Ended,
+    /// A resident answered.
+    Answered(Verdict),
+}
+
+impl NoticeKind {
+    /// All words that [`NoticeKind::as_str`] may say.
+    pub const WORDS: [&'static str; 6] = ["raised", "changed", "ended", "confirmed", "dismissed", "expected"];
+
+    /// It in a word, as in the event entity.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::Changed => "changed",
+            Self::Ended => "ended",
+            Self::Answered(verdict) => verdict_word(verdict),
+        }
+    }
+}
+
+/// A verdict in a word, as on the answer topic.
+#[must_use]
+pub fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Confirmed => "confirmed",
+        Verdict::Dismissed => "dismissed",
+        Verdict::Expected => "expected",
+    }
+}
+
+/// One thing that happened to one alarm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notice {
+    /// What.
+    pub kind: NoticeKind,
+    /// To which.
+    pub alarm: ShownAlarm,
+}

@@ -1,0 +1,163 @@
+//! The device that Home Assistant is told of: one retained document with all entities of the agent.
+
+use serde_json::{Value, json};
+
+use crate::brain::NoticeKind;
+use crate::home_assistant::registry::OWN_UNIQUE_ID_PREFIX;
+
+/// First level of Home Assistant's discovery topics, unless a person changed it there.
+const DISCOVERY_PREFIX: &str = "homeassistant";
+
+/// Topic of Home Assistant's birth and will.
+pub(super) const BIRTH_TOPIC: &str = "homeassistant/status";
+
+/// What [`Device::availability_topic`] says while the agent lives.
+pub(super) const ONLINE: &str = "online";
+/// What it says otherwise.
+pub(super) const OFFLINE: &str = "offline";
+
+/// The agent's place in the broker's topics and in Home Assistant's registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    node: String,
+}
+
+impl Device {
+    /// `node` tells agents on one broker apart: the home's pseudonym, or `home` without a fleet. Characters `a-z0-9-`.
+    #[must_use]
+    pub fn new(node: impl Into<String>) -> Self {
+        Self { node: node.into() }
+    }
+
+    /// What tells this agent from others on the same broker.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// Where the discovery document is kept.
+    #[must_use]
+    pub fn discovery_topic(&self) -> String {
+        format!("{DISCOVERY_PREFIX}/device/{OWN_UNIQUE_ID_PREFIX}{}/config", self.node)
+    }
+
+    /// A topic of the agent's own.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> String {
+        format!("hearthwatch/{}/{name}", self.node)
+    }
+
+    /// Where the agent says that it lives; the will is on the same topic.
+    #[must_use]
+    pub fn availability_topic(&self) -> String {
+        self.topic("availability")
+    }
+
+    /// The filter of everything that residents may say.
+    #[must_use]
+    pub fn command_filter(&self) -> String {
+        self.topic("command/+")
+    }
+
+    /// Key and platform of every component, in the order shown.
+    pub(super) const COMPONENTS: [(&'static str, &'static str); 9] = [
+        ("alarm", "binary_sensor"),
+        ("score", "sensor"),
+        ("model", "sensor"),
+        ("mode", "sensor"),
+        ("update", "update"),
+        ("confirm", "button"),
+        ("dismiss", "button"),
+        ("expected", "button"),
+        ("event", "event"),
+    ];
+
+    /// The discovery document. `removed` lists components of an earlier version of the agent that are no more.
+    #[must_use]
+    pub fn document(&self, removed: &[(String, String)]) -> Value {
+        let mut components = serde_json::Map::new();
+        for (key, platform) in Self::COMPONENTS {
+            let mut component = self.component(key);
+            component["platform"] = platform.into();
+            component["unique_id"] = format!("{OWN_UNIQUE_ID_PREFIX}{}_{key}", self.node).into();
+            components.insert(key.to_owned(), component);
+        }
+        for (key, platform) in removed {
+            // A component with nothing but its platform is taken away; one that is merely left out would stay for ever.
+            components.insert(key.clone(), json!({"platform": platform}));
+        }
+        json!({
+            "device": {
+                "identifiers": [format!("{OWN_UNIQUE_ID_PREFIX}{}", self.node)],
+                "name": "Hearthwatch",
+                "manufacturer": "Hearthwatch",
+                "model": "Edge agent",
+                "sw_version": env!("CARGO_PKG_VERSION"),
+                "serial_number": self.node,
+            },
+            "origin": {"name": "hearthwatch-edge", "sw_version": env!("CARGO_PKG_VERSION")},
+            "components": components,
+            "availability_topic": self.availability_topic(),
+            "payload_available": ONLINE,
+            "payload_not_available": OFFLINE,
+            "qos": 1,
+        })
+    }
+
+    fn component(&self, key: &str) -> Value {
+        let verdict_button = |name: &str, icon: &str, verdict: &str| {
+            json!({
+                "name": name,
+                "icon": icon,
+                "command_topic": self.topic("command/verdict"),
+                "payload_press": verdict,
+            })
+        };
+        match key {
+            "alarm" => json!({
+                "name": "Alarm",
+                "device_class": "problem",
+                "state_topic": self.topic("alarm"),
+                "json_attributes_topic": self.topic("alarm/attributes"),
+            }),
+            "score" => json!({
+                "name": "Score",
+                "icon": "mdi:gauge",
+                "state_class": "measurement",
+                "unit_of_measurement": "%",
+                "suggested_display_precision": 0,
+                "state_topic": self.topic("score"),
+                "json_attributes_topic": self.topic("score/attributes"),
+            }),
+            "model" => json!({
+                "name": "Model version",
+                "icon": "mdi:brain",
+                "entity_category": "diagnostic",
+                "state_topic": self.topic("model"),
+            }),
+            "mode" => json!({
+                "name": "Mode",
+                "icon": "mdi:information-outline",
+                "entity_category": "diagnostic",
+                "state_topic": self.topic("mode"),
+            }),
+            "update" => json!({
+                "name": "Model update",
+                "device_class": "firmware",
+                "entity_category": "config",
+                "state_topic": self.topic("update"),
+                "command_topic": self.topic("command/install"),
+                "payload_install": "install",
+            }),
+            "confirm" => verdict_button("Confirm", "mdi:check-circle", "confirmed"),
+            "dismiss" => verdict_button("Dismiss", "mdi:close-circle", "dismissed"),
+            "expected" => verdict_button("Expected", "mdi:calendar-check", "expected"),
+            _ => json!({
+                "name": "Alarm event",
+                "icon": "mdi:bell-ring",
+                "event_types": NoticeKind::WORDS,
+                "state_topic": self.topic("event"),
+            }),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Keeps the device on the home's broker true: document, states, events; and passes on what residents say.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hearthwatch_link::{LinkConfig, LinkEvent, LinkEvents, LinkHandle, Publication, TlsFiles};
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::BrokerState;
+use super::commands::Command;
+use super::device::{BIRTH_TOPIC, Device, OFFLINE, ONLINE};
+use super::stale::Published;
+use super::states::{UpdateView, event, states};
+use crate::brain::{BrainCommand, BrainHandle, HomeView, Notice};
+use crate::config::HomeMqttConfig;
+
+/// Events that wait for a broker or for Home Assistant. A week's budget of alarms has a few; older ones are shown by
+/// the alarm entity anyway.
+const WAITING_EVENTS_MAX: usize = 32;
+/// Farewells must not hold up a stop.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What the service is made of.
+pub struct Discovery {
+    /// The broker.
+    pub config: HomeMqttConfig,
+    /// Who we are there.
+    pub device: Device,
+    /// Where what was published is noted.
+    pub note: PathBuf,
+    /// Who takes answers.
+    pub brain: BrainHandle,
+    /// The home at a glance.
+    pub view: watch::Receiver<HomeView>,
+    /// Model updates.
+    pub updates: watch::Receiver<UpdateView>,
+    /// The agent's mode in one line.
+    pub mode: watch::Receiver<String>,
+    /// What happens to alarms.
+    pub notices: mpsc::Receiver<Notice>,
+    /// A resident wants the newest model now.
+    pub install: mpsc::Sender<()>,
+}
+
+/// Serves until `stop`; then says farewell.
+///
+/// # Errors
+/// [`hearthwatch_link::LinkError`] when the broker's CA file is not usable. Never because the broker is away.
+pub async fn run(
+    discovery: Discovery,
+    state: watch::Sender<BrokerState>,
+    stop: CancellationToken,
+) -> Result<(), hearthwatch_link::LinkError> {
+    let (link, events) = hearthwatch_link::open(link_config(&discovery.config, &discovery.device))?;
+    let now = Published::of(&discovery.device);
+    let before = Published::read(&discovery.note);
+    let removed = before.as_ref().map(|before| now.removed_since(before)).unwrap_or_default();
+    let orphaned = before.as_ref().map(|before| before.orphaned_by(&now)).unwrap_or_default();
+    let service = Service {
+        document: discovery.device.document(&removed).to_string(),
+        discovery,
+        link,
+        published: now,
+        orphaned,
+        said: HashMap::new(),
+        waiting: VecDeque::new(),
+        home_assistant_online: true,
+        connected: false,
+    };
+    service.serve(events, state, stop).await;
+    Ok(())
+}
+
+fn link_config(config: &HomeMqttConfig, device: &Device) -> LinkConfig {
+    let will = Publication { topic: device.availability_topic(), payload: OFFLINE.into(), retain: true };
+    LinkConfig {
+        tls: config.ca_file.clone().map(|ca| TlsFiles { ca, cert: None, key: None }),
+        credentials: config.credentials.as_ref().map(|(user, password)| (user.clone(), password.expose().to_owned())),
+        will: Some(will),
+        subscriptions: vec![device.command_filter(), BIRTH_TOPIC.to_owned()],
+        ..LinkConfig::new(config.host.clone(), config.port, format!("hearthwatch-{}", device.node()))
+    }
+}
+
+struct Service {
+    discovery: Discovery,
+    document: String,
+    link: LinkHandle,
+    published: Published,
+    orphaned: Vec<String>,
+    /// The retained states that the broker has acknowledged.
+    said: HashMap<String, String>,
+    waiting: VecDeque<Notice>,
+    home_assistant_online: bool,
+    connected: bool,
+}
+
+impl Service {
+    async fn serve(mut self, mut events: LinkEvents, state: watch::Sender<BrokerState>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                event = events.next() => match event {
+                    None => break,
+                    Some(event) => self.on_link(event, &state).await,
+                },
+                notice = self.discovery.notices.recv() => match notice {
+                    None => break,
+                    Some(notice) => {
+                        if self.waiting.len() >= WAITING_EVENTS_MAX {
+                            self.waiting.pop_front();
+                        }
+                        self.waiting.push_back(notice);
+                        // The alarm entity first: whoever reacts to the event reads its attributes.
+                        self.say_states().await;
+                        self.say_events().await;
+                    }
+                },
+                Ok(()) = self.discovery.view.changed() => self.say_states().await,
+                Ok(()) = self.discovery.updates.changed() => self.say_states().await,
+                Ok(()) = self.discovery.mode.changed() => self.say_states().await,
+            }
+        }
+        let farewell = async {
+            self.say(self.discovery.device.availability_topic(), OFFLINE.to_owned(), true).await;
+            self.link.clone().close().await;
+        };
+        // The broker may be away; its will then says the same.
+        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+    }
+
+    async fn on_link(&mut self, event: LinkEvent, state: &watch::Sender<BrokerState>) {
+        match event {
+            LinkEvent::Connected { .. } => {
+                self.connected = true;
+                state.send_replace(BrokerState::Connected);
+                self.introduce().await;
+            }
+            LinkEvent::Disconnected { reason } => {
+                self.connected = false;
+                state.send_replace(BrokerState::Away { reason });
+            }
+            LinkEvent::Message { topic, payload, retain } => {
+                match Command::read(&self.discovery.device, &topic, &payload, retain) {
+                    Ok(command) => self.obey(command).await,
+                    Err(error) => tracing::warn!(mqtt.topic = topic, "a command is ignored: it {error}"),
+                }
+            }
+        }
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Answer { alarm, verdict } => {
+                let alarm = alarm.map(String::from);
+                let answer = BrainCommand::Answer(alarm, verdict, Timestamp::now().as_second());
+                if self.discovery.brain.tell(answer).await.is_err() {
+                    tracing::error!("an answer came too late: the agent is stopping");
+                }
+            }
+            // A full queue means that the same wish is already there.
+            Command::Install => drop(self.discovery.install.try_send(())),
+            Command::Birth { online } => {
+                self.home_assistant_online = online;
+                if online {
+                    self.introduce().await;
+                }
+            }
+        }
+    }
+
+    /// Everything anew: after each connection, and when Home Assistant was born again.
+    async fn introduce(&mut self) {
+        for topic in std::mem::take(&mut self.orphaned) {
+            if !self.say(topic.clone(), String::new(), true).await {
+                self.orphaned.push(topic);
+            }
+        }
+        self.said.clear();
+        let device = self.discovery.device.clone();
+        let introduced = self.say(device.discovery_topic(), self.document.clone(), true).await
+            && self.say(device.availability_topic(), ONLINE.to_owned(), true).await;
+        if !introduced {
+            return;
+        }
+        if self.orphaned.is_empty()
+            && let Err(error) = self.published.write(&self.discovery.note)
+        {
+            tracing::warn!(error = %error, "what was published is not noted: a later version may leave entities behind");
+        }
+        self.say_states().await;
+        self.say_events().await;
+    }
+
+    /// Says the states that differ from what the broker has.
+    async fn say_states(&mut self) {
+        if !self.connected {
+            return;
+        }
+        let view = self.discovery.view.borrow_and_update().clone();
+        let updates = self.discovery.updates.borrow_and_update().clone();
+        let mode = self.discovery.mode.borrow_and_update().clone();
+        for (topic, payload) in states(&self.discovery.device, &view, &updates, &mode) {
+            if self.said.get(&topic) != Some(&payload) && self.say(topic.clone(), payload.clone(), true).await {
+                self.said.insert(topic, payload);
+            }
+        }
+    }
+
+    /// Says the events that wait, as long as there is somebody to hear them.
+    async fn say_events(&mut self) {
+        while self.connected && self.home_assistant_online {
+            let Some(notice) = self.waiting.front() else { return };
+            let payload = event(notice).to_string();
+            if !self.say(self.discovery.device.topic("event"), payload, false).await {
+                return;
+            }
+            self.waiting.pop_front();
+        }
+    }
+
+    async fn say(&self, topic: String, payload: String, retain: bool) -> bool {
+        let publication = Publication { topic, payload: payload.into_bytes(), retain };
+        match self.link.publish(publication).await {
+            Ok(()) => true,
+            // Everything is said again with the next connection.
+            Err(error) => {
+                tracing::debug!(error = %error, "not said to the home's broker");
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The device is what Home Assistant demands, its states are true, and commands are read strictly.
+
+use hearthwatch_model::alarm::{Alarm, Severity, Verdict};
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::features::{AnomalyKind, Band};
+use hearthwatch_protocol::{AlarmId, ModelVersion};
+use serde_json::{Value, json};
+
+use super::commands::{AnswerError, Command};
+use super::device::Device;
+use super::stale::Published;
+use super::states::{UpdateView, event, states};
+use crate::brain::{HomeView, Notice, NoticeKind, ShownAlarm};
+
+fn shown() -> ShownAlarm {
+    ShownAlarm {
+        alarm: Alarm {
+            id: "00d1f3a2b4c5d6e7".to_owned(),
+            entity: 0,
+            start: 0,
+            end: None,
+            raised_at: 600,
+            severity: Severity::Critical,
+            score: 9.0,
+            threshold: 3.25,
+            observed: Some(12.1),
+            band: Some(Band { low: -20.0, expected: -18.0, high: -16.0 }),
+            kind: AnomalyKind::Level,
+            reason: "Freezer at 12.1 °C, where -18 °C is usual.".to_owned(),
+        },
+        entity_id: "sensor.freezer".to_owned(),
+        class: DeviceClass::Temperature,
+        unit: "°C".to_owned(),
+        model_version: ModelVersion(3),
+        answer: None,
+    }
+}
+
+fn state(view: &HomeView, name: &str) -> String {
+    let device = Device::new("home-7");
+    let topic = device.topic(name);
+    let states = states(&device, view, &UpdateView::default(), "listening");
+    states.into_iter().find(|(known, _)| *known == topic).map(|(_, payload)| payload).unwrap()
+}
+
+#[test]
+fn the_document_has_what_home_assistant_demands_of_a_device() {
+    let document = Device::new("home-7").document(&[]);
+    assert_eq!(document["origin"]["name"], "hearthwatch-edge");
+    assert_eq!(document["device"]["identifiers"], json!(["hearthwatch_home-7"]));
+    assert_eq!(document["availability_topic"], "hearthwatch/home-7/availability");
+    let components = document["components"].as_object().unwrap();
+    assert_eq!(components.len(), Device::COMPONENTS.len());
+    for (key, component) in components {
+        assert_eq!(component["unique_id"], format!("hearthwatch_home-7_{key}"));
+        assert!(component["platform"].is_string() && component["name"].is_string(), "{key}");
+    }
+    assert_eq!(components["event"]["event_types"].as_array().unwrap().len(), NoticeKind::WORDS.len());
+}
+
+#[test]
+fn the_alarm_says_why_and_what_was_expected() {
+    let view = HomeView { shown: Some(shown()), open: 1, ..HomeView::default() };
+    assert_eq!(state(&view, "alarm"), "ON");
+    let attributes: Value = serde_json::from_str(&state(&view, "alarm/attributes")).unwrap();
+    assert_eq!(attributes["why"], "Freezer at 12.1 °C, where -18 °C is usual.");
+    assert_eq!(attributes["observed"], 12.1);
+    assert_eq!(attributes["expected"], -18.0);
+    assert_eq!(attributes["score"], 9.0);
+    assert_eq!(attributes["alarm_id"], "00d1f3a2b4c5d6e7");
+    assert_eq!(attributes["answer"], "none");
+}
+
+#[test]
+fn without_an_alarm_the_entity_is_off() {
+    assert_eq!(state(&HomeView::default(), "alarm"), "OFF");
+}
+
+#[test]
+fn the_update_state_has_only_keys_that_home_assistant_takes() {
+    let known = ["installed_version", "latest_version", "title", "release_summary", "in_progress", "update_percentage"];
+    let update: Value = serde_json::from_str(&state(&HomeView::default(), "update")).unwrap();
+    let keys: Vec<&String> = update.as_object().unwrap().keys().collect();
+    assert!(keys.iter().all(|key| known.contains(&key.as_str())), "{keys:?}");
+    assert_eq!(update["installed_version"], update["latest_version"]);
+}
+
+#[test]
+fn an_event_names_its_kind_and_its_alarm() {
+    let event = event(&Notice { kind: NoticeKind::Raised, alarm: shown() });
+    assert_eq!((&event["event_type"], &event["alarm_id"]), (&json!("raised"), &json!("00d1f3a2b4c5d6e7")));
+}
+
+fn read(topic: &str, payload: &str, retained: bool) -> Result<Command, AnswerError> {
+    Command::read(&Device::new("home-7"), topic, payload.as_bytes(), retained)
+}
+
+#[test]
+fn a_button_answers_the_shown_alarm_and_json_a_named_one() {
+    let button = read("hearthwatch/home-7/command/verdict", "dismissed", false).unwrap();
+    assert_eq!(button, Command::Answer { alarm: None, verdict: Verdict::Dismissed });
+    let text = r#"{"alarm_id": "00d1", "verdict": "confirmed"}"#;
+    let named = read("hearthwatch/home-7/command/answer", text, false).unwrap();
+    assert_eq!(named, Command::Answer { alarm: Some(AlarmId::new("00d1").unwrap()), verdict: Verdict::Confirmed });
+}
+
+#[test]
+fn what_is_not_a_command_is_refused_with_its_reason() {
+    let answer = "hearthwatch/home-7/command/answer";
+    let verdict = "hearthwatch/home-7/command/verdict";
+    assert!(matches!(read(verdict, "maybe", false), Err(AnswerError::Verdict)));
+    assert!(matches!(read(verdict, "confirmed", true), Err(AnswerError::Retained)));
+    assert!(matches!(read(answer, "{", false), Err(AnswerError::Json(_))));
+    assert!(matches!(
+        read(answer, r#"{"alarm_id":"a","verdict":"confirmed","x":1}"#, false),
+        Err(AnswerError::Json(_))
+    ));
+    assert!(matches!(read(answer, r#"{"alarm_id":"../a","verdict":"confirmed"}"#, false), Err(AnswerError::Alarm(_))));
+    assert!(matches!(read(answer, &"x".repeat(2000), false), Err(AnswerError::TooLong(2000))));
+    assert!(matches!(read("hearthwatch/home-8/command/verdict", "confirmed", false), Err(AnswerError::Topic)));
+}
+
+#[test]
+fn a_birth_counts_even_when_the_broker_kept_it() {
+    assert_eq!(read("homeassistant/status", "online", true).unwrap(), Command::Birth { online: true });
+    assert_eq!(read("homeassistant/status", "offline", false).unwrap(), Command::Birth { online: false });
+}
+
+#[test]
+fn a_home_that_changed_its_name_clears_what_the_old_one_left() {
+    let (old, new) = (Published::of(&Device::new("home")), Published::of(&Device::new("home-7")));
+    let orphaned = old.orphaned_by(&new);
+    assert_eq!(orphaned[0], "homeassistant/device/hearthwatch_home/config");
+    assert!(orphaned.contains(&"hearthwatch/home/availability".to_owned()));
+    assert!(new.orphaned_by(&new).is_empty() && new.removed_since(&old).is_empty());
+}
+
+#[test]
+fn a_component_that_is_no_more_is_taken_away() {
+    let device = Device::new("home");
+    let now = Published::of(&device);
+    let before: Published =
+        serde_json::from_value(json!({"node": "home", "components": {"alarm": "binary_sensor", "old": "switch"}}))
+            .unwrap();
+    let removed = now.removed_since(&before);
+    assert_eq!(removed, [("old".to_owned(), "switch".to_owned())]);
+    assert_eq!(device.document(&removed)["components"]["old"], json!({"platform": "switch"}));
+}

@@ -1,0 +1,310 @@
+//! The life with Home Assistant, as states: connecting, waiting for it to be up, remembering, listening, and again.
+//!
+//! One function per state. Nothing is judged before Home Assistant is `RUNNING` and its memory of the time we missed is
+//! learned; when the connection is lost, judging stops at once: what is not heard then is our deafness, not the home's.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use hearthwatch_link::Backoff;
+use hearthwatch_model::reading::{EntityInfo, Reading};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::json;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::entities::{EntitiesEvent, EntityChange, WATCHED_MAX, WatchedEntities};
+use super::history::{self, Wanted};
+use super::registry;
+use super::socket::{Socket, SocketError};
+use crate::brain::{BrainCommand, BrainGone, BrainHandle};
+use crate::config::HomeAssistantConfig;
+
+/// Between two questions whether Home Assistant is up yet.
+const RUNNING_POLL: Duration = Duration::from_secs(1);
+/// After a refused token: it helps only that a person writes a new one, and each try raises a warning at theirs.
+const TOKEN_PAUSE: Duration = Duration::from_secs(600);
+/// A connection that lasted this long was a good one: the next failure is the first again.
+const GOOD_CONNECTION: Duration = Duration::from_secs(60);
+/// Memory is asked for until it is at most this old; what happens meanwhile comes with the subscription.
+const MEMORY_LAG_SECONDS: i64 = 30;
+
+/// Where the session stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum SessionState {
+    /// Nobody answered yet.
+    #[default]
+    Connecting,
+    /// The token is refused; a person must act.
+    TokenRefused,
+    /// Connected, but Home Assistant is not up yet.
+    Starting,
+    /// Learning from what Home Assistant remembers.
+    Remembering {
+        /// How much of it is done.
+        percent: u8,
+    },
+    /// Hearing every change.
+    Listening {
+        /// Home Assistant's version.
+        version: String,
+        /// Entities watched.
+        entities: usize,
+    },
+    /// No connection; trying again.
+    Lost {
+        /// Why, in one line.
+        reason: String,
+    },
+}
+
+impl fmt::Display for SessionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connecting => f.write_str("connecting to Home Assistant"),
+            Self::TokenRefused => f.write_str("Home Assistant refuses the token (make a new one)"),
+            Self::Starting => f.write_str("waiting for Home Assistant to be running"),
+            Self::Remembering { percent } => write!(f, "learning from Home Assistant's memory, {percent} %"),
+            Self::Listening { version, entities } => {
+                write!(f, "listening to Home Assistant {version}, {entities} entities")
+            }
+            Self::Lost { reason } => write!(f, "Home Assistant is away ({reason})"),
+        }
+    }
+}
+
+/// Why one connection ended.
+#[derive(Debug, thiserror::Error)]
+enum SessionEnd {
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error(transparent)]
+    Brain(#[from] BrainGone),
+}
+
+/// Lives with Home Assistant until `stop`.
+///
+/// `who` spreads the attempts of agents that lost the same instance.
+pub async fn run(
+    config: HomeAssistantConfig,
+    brain: BrainHandle,
+    state: watch::Sender<SessionState>,
+    who: u64,
+    stop: CancellationToken,
+) {
+    let mut session = Session { config, brain, state, watched: WatchedEntities::default(), numbers: HashMap::new() };
+    let backoff = Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(30) };
+    let mut failures: u32 = 0;
+    loop {
+        let began = tokio::time::Instant::now();
+        let ended = tokio::select! {
+            () = stop.cancelled() => return,
+            ended = session.live() => ended,
+        };
+        // The brain must know before anything else that silence means nothing from now on.
+        if session.brain.tell(BrainCommand::Listening(false, unix_now())).await.is_err() {
+            return;
+        }
+        let pause = match ended {
+            SessionEnd::Brain(BrainGone) => return,
+            SessionEnd::Socket(SocketError::Token(message)) => {
+                tracing::error!(reason = message, "Home Assistant refused the token; write a new one and restart");
+                session.become_state(SessionState::TokenRefused);
+                TOKEN_PAUSE
+            }
+            SessionEnd::Socket(error) => {
+                failures = if began.elapsed() >= GOOD_CONNECTION { 1 } else { failures.saturating_add(1) };
+                session.become_state(SessionState::Lost { reason: error.to_string() });
+                backoff.pause(failures, who)
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+struct Session {
+    config: HomeAssistantConfig,
+    brain: BrainHandle,
+    state: watch::Sender<SessionState>,
+    watched: WatchedEntities,
+    /// The detector's numbers of the watched entities.
+    numbers: HashMap<String, u32>,
+}
+
+impl Session {
+    fn become_state(&self, state: SessionState) {
+        self.state.send_if_modified(|known| {
+            let changed = *known != state;
+            *known = state;
+            changed
+        });
+    }
+
+    /// One connection, from its first byte to its end.
+    async fn live(&mut self) -> SessionEnd {
+        match self.try_live().await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn try_live(&mut self) -> Result<std::convert::Infallible, SessionEnd> {
+        let mut socket = Socket::connect(&self.config.websocket, &self.config.token).await?;
+        self.wait_until_running(&mut socket).await?;
+        self.survey(&mut socket).await?;
+        self.remember(&mut socket).await?;
+        self.listen(&mut socket).await
+    }
+
+    async fn wait_until_running(&mut self, socket: &mut Socket) -> Result<(), SessionEnd> {
+        loop {
+            let home = registry::get_config(socket).await?;
+            if home.is_running() {
+                match TimeZone::get(&home.time_zone) {
+                    Ok(timezone) => self.brain.tell(BrainCommand::Timezone(timezone)).await?,
+                    Err(error) => tracing::warn!(error = %error, "Home Assistant's time zone is not known here"),
+                }
+                return Ok(());
+            }
+            self.become_state(SessionState::Starting);
+            tokio::time::sleep(RUNNING_POLL).await;
+        }
+    }
+
+    /// Finds what can be watched, in the order of the ids.
+    async fn survey(&mut self, socket: &mut Socket) -> Result<(), SessionEnd> {
+        self.watched.ignore(registry::own_entities(socket).await?);
+        let mut states = registry::get_states(socket).await?;
+        states.sort_by(|left, right| left.entity_id.cmp(&right.entity_id));
+        let config = &self.config;
+        self.watched.ignore(
+            states.iter().map(|state| &state.entity_id).filter(|id| config.excludes(id)).cloned().collect::<Vec<_>>(),
+        );
+        let found = states.iter().filter_map(|state| self.watched.consider(&state.entity_id, &state.attributes));
+        let found: Vec<EntityInfo> = found.collect();
+        self.number(found).await?;
+        if self.watched.refused() > 0 {
+            tracing::warn!(limit = WATCHED_MAX, refused = self.watched.refused(), "more entities than can be watched");
+        }
+        Ok(())
+    }
+
+    async fn number(&mut self, found: Vec<EntityInfo>) -> Result<(), SessionEnd> {
+        if found.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<String> = found.iter().map(|info| info.entity_id.clone()).collect();
+        let numbers = self.brain.ask(|reply| BrainCommand::AddEntities(found, reply)).await?;
+        self.numbers.extend(ids.into_iter().zip(numbers));
+        Ok(())
+    }
+
+    /// Learns what was missed: two weeks at the first start, the minutes of an outage later.
+    async fn remember(&mut self, socket: &mut Socket) -> Result<(), SessionEnd> {
+        self.become_state(SessionState::Remembering { percent: 0 });
+        let begin = self.brain.ask(|reply| BrainCommand::Recall(unix_now(), reply)).await?;
+        let wanted = self.wanted();
+        let (mut from, mut now) = (begin, unix_now());
+        let mut coarse = 0;
+        let mut first = true;
+        while now - from > MEMORY_LAG_SECONDS {
+            for (slice_from, slice_until) in history::slices(from, now) {
+                let slice = history::fetch(socket, &wanted, (slice_from, slice_until), first).await?;
+                first = false;
+                coarse += u32::from(slice.coarse);
+                self.brain.ask(|reply| BrainCommand::Learn(slice.readings, slice_until, reply)).await?;
+                self.become_state(SessionState::Remembering { percent: share(slice_until - begin, now - begin) });
+            }
+            from = now;
+            now = unix_now();
+        }
+        if coarse > 0 {
+            tracing::info!(slices = coarse, "older memory was hourly statistics only");
+        }
+        Ok(())
+    }
+
+    fn wanted(&self) -> Vec<Wanted> {
+        let mut wanted: Vec<Wanted> = self
+            .numbers
+            .iter()
+            .filter_map(|(entity_id, entity)| {
+                let class = self.watched.class(entity_id)?;
+                Some(Wanted { entity: *entity, entity_id: entity_id.clone(), class })
+            })
+            .collect();
+        wanted.sort_by_key(|one| one.entity);
+        wanted
+    }
+
+    async fn listen(&mut self, socket: &mut Socket) -> Result<std::convert::Infallible, SessionEnd> {
+        let domains = json!({"include": {"domains": ["sensor", "binary_sensor"]}});
+        let subscription = match socket.subscribe("subscribe_entities", domains).await {
+            // Versions before filters existed: everything comes, and is sorted out here.
+            Err(SocketError::Refused { .. }) => socket.subscribe("subscribe_entities", json!({})).await?,
+            other => other?,
+        };
+        let mut heard_all = false;
+        loop {
+            let event = socket.next_event().await?;
+            if event.subscription != subscription {
+                continue;
+            }
+            let event: EntitiesEvent = event.parse()?;
+            if heard_all && !event.added.is_empty() {
+                // Something new may be our own, just discovered.
+                self.watched.ignore(registry::own_entities(socket).await?);
+                let excluded: Vec<String> = event.added.keys().filter(|id| self.config.excludes(id)).cloned().collect();
+                self.watched.ignore(excluded);
+            }
+            self.hear(&event).await?;
+            if !heard_all {
+                heard_all = true;
+                self.brain.tell(BrainCommand::Listening(true, unix_now())).await?;
+            }
+            self.become_state(SessionState::Listening {
+                version: socket.version().to_owned(),
+                entities: self.watched.len(),
+            });
+        }
+    }
+
+    async fn hear(&mut self, event: &EntitiesEvent) -> Result<(), SessionEnd> {
+        let changes = self.watched.apply(event, unix_now());
+        let mut found = Vec::new();
+        let mut stated = Vec::with_capacity(changes.len());
+        for change in changes {
+            match change {
+                EntityChange::Found(info) => found.push(info),
+                EntityChange::Stated { entity_id, at, value } => stated.push((entity_id, at, value)),
+            }
+        }
+        self.number(found).await?;
+        let mut readings: Vec<Reading> = stated
+            .into_iter()
+            .filter_map(|(entity_id, at, value)| {
+                self.numbers.get(&entity_id).map(|entity| Reading { at, entity: *entity, value })
+            })
+            .collect();
+        readings.sort_by_key(|reading| reading.at);
+        if !readings.is_empty() {
+            self.brain.tell(BrainCommand::Hear(readings)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Seconds since 1970, by this machine's clock.
+fn unix_now() -> i64 {
+    Timestamp::now().as_second()
+}
+
+/// `part` of `whole` in percent.
+fn share(part: i64, whole: i64) -> u8 {
+    u8::try_from((part * 100).checked_div(whole).unwrap_or(100).clamp(0, 100)).unwrap_or(100)
+}

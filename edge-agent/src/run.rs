@@ -1,0 +1,171 @@
+//! The running agent: everything started, wired and stopped.
+//!
+//! ```text
+//! Home Assistant ──session──▶ brain ──view, notices──▶ discovery ──▶ home broker
+//!                               ▲ ▲                       │
+//!                     new model │ └───────answers─────────┘
+//!                       updater ┘   brain ──records──▶ outbox ──uplink──▶ cloud broker
+//! ```
+//!
+//! Each broker may be absent or die by itself; without the cloud everything local still works.
+
+mod fleet;
+mod identity;
+mod modes;
+mod wiring;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::log::{self, LogFormat};
+
+pub use wiring::{Agent, StartError};
+
+/// Exit code for a configuration that cannot be used (`EX_CONFIG` of sysexits).
+const EXIT_CONFIG: u8 = 78;
+/// Time to say farewell and put everything on disk after the first Ctrl-C.
+pub const DRAIN: Duration = Duration::from_secs(5);
+
+/// `hearthwatch-edge run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The configuration file; see `--help` for a complete example.
+    #[arg(long, value_name = "FILE", env = "HEARTHWATCH_EDGE_CONFIG")]
+    pub config: PathBuf,
+    /// Check the configuration, say what would be done, and stop.
+    #[arg(long)]
+    pub check_config: bool,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value = "human", env = "HEARTHWATCH_LOG_FORMAT")]
+    pub log: LogFormat,
+}
+
+/// A complete configuration, shown by `run --help`.
+pub const EXAMPLE: &str = "\
+Example edge.toml (relative paths are taken from the file's own directory):
+
+  state = \"state\"                 # the agent's own directory; made if missing
+  budget = 1.0                     # about this many alarms a week
+  # timezone = \"Europe/Brussels\"   # default: Home Assistant's
+
+  [home_assistant]
+  url = \"http://127.0.0.1:8123\"
+  token_file = \"token\"             # long-lived token of a user without administrator rights
+  exclude = [\"sensor.*_battery\"]   # optional: do not watch these
+
+  [home.mqtt]                      # optional: shows alarms in Home Assistant, takes answers
+  host = \"127.0.0.1\"
+  # port, username, password_file, ca_file
+
+  [cloud]                          # optional: teach and learn with other homes
+  home = \"home-7\"
+  [cloud.mqtt]
+  host = \"cloud.example\"
+  ca_file = \"ca.crt\"
+  cert_file = \"agent.crt\"
+  key_file = \"agent.key\"
+  [cloud.updates]
+  url = \"https://cloud.example:8443/updates/\"
+  ca_file = \"ca.crt\"
+  root_file = \"root.json\"
+
+Environment: HEARTHWATCH_LOG filters the log (e.g. \"debug\" or \"hearthwatch_edge=debug\").
+Ctrl-C stops within 5 seconds; twice stops at once.";
+
+/// Runs until Ctrl-C, a termination signal, or a fault that no waiting mends.
+pub fn main(args: &RunArgs) -> ExitCode {
+    let config = match Config::load(&args.config) {
+        Ok(config) => config,
+        Err(faults) => {
+            eprintln!("{faults}");
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    if args.check_config {
+        println!("{}", describe(&config));
+        return ExitCode::SUCCESS;
+    }
+    log::start(args.log);
+    // An error means that a provider is chosen already, which is all that matters.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(serve(config)),
+        Err(error) => Err(error.into()),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Sockets and timers need little; the brain has a thread of its own. Each worker costs memory that a Pi can use better.
+const WORKERS: usize = 2;
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    let agent = Agent::start(&config, stop.clone())?;
+    let mut signals = Signals::listen()?;
+    signals.next().await;
+    tracing::info!("stopping: within {} s, or at once when asked again", DRAIN.as_secs());
+    stop.cancel();
+    tokio::select! {
+        drained = tokio::time::timeout(DRAIN, agent.join()) => match drained {
+            Ok(()) => tracing::info!("stopped"),
+            Err(_) => tracing::warn!("stopped before everything was said; what matters is on disk"),
+        },
+        () = signals.next() => tracing::warn!("stopped at once"),
+    }
+    Ok(())
+}
+
+/// Ctrl-C and the termination signal.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// What a configuration amounts to, in words, without a secret.
+fn describe(config: &Config) -> String {
+    let mut lines = vec![
+        "The configuration is good.".to_owned(),
+        format!("  state: {}", config.state.display()),
+        format!("  budget: {} alarms a week", config.budget),
+        format!("  Home Assistant: {}", config.home_assistant.websocket),
+    ];
+    lines.push(match &config.home_mqtt {
+        Some(mqtt) => format!("  home broker: {}:{}", mqtt.host, mqtt.port),
+        None => "  home broker: none, alarms are only logged".to_owned(),
+    });
+    lines.push(match &config.cloud {
+        None => "  cloud: none, all stays local".to_owned(),
+        Some(cloud) => {
+            let broker = cloud.mqtt.as_ref().map_or("none".to_owned(), |mqtt| format!("{}:{}", mqtt.host, mqtt.port));
+            let updates = cloud.updates.as_ref().map_or("none".to_owned(), |updates| updates.url.to_string());
+            format!("  cloud: as {}; broker {broker}; updates {updates}", cloud.home)
+        }
+    });
+    lines.join("\n")
+}

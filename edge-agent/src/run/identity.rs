@@ -1,0 +1,128 @@
+//! The state directory: one agent at a time, private to its user, with the home's secret.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+/// Bytes of the home's secret, as many as the hash has that it goes into.
+const SALT_BYTES: usize = 32;
+
+/// Why the state directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// Cannot be made, read or written.
+    #[error("state directory {path}: {source}")]
+    Io {
+        /// Which file or directory.
+        path: PathBuf,
+        /// The system's words.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another agent runs with it.
+    #[error("state directory {0}: another hearthwatch-edge runs with it; stop that one, or name another directory")]
+    InUse(PathBuf),
+    /// The secret is damaged.
+    #[error("{0} has the wrong length; restore it, or remove it to start with a new one")]
+    Salt(PathBuf),
+}
+
+/// The directory, held as long as this value lives.
+#[derive(Debug)]
+pub struct StateDirectory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl StateDirectory {
+    /// Makes the directory if needed and takes it for this process.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn take(path: &Path) -> Result<Self, StateError> {
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |source| StateError::Io { path, source }
+        };
+        let mut builder = std::fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.recursive(true).create(path).map_err(at(path))?;
+        let lock_path = path.join("lock");
+        let lock = private().create(true).truncate(false).write(true).open(&lock_path).map_err(at(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(StateError::InUse(path.to_owned())),
+            Err(TryLockError::Error(source)) => Err(StateError::Io { path: lock_path, source }),
+        }
+    }
+
+    /// A file in it.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The home's secret, made from `fresh` at the first start.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn salt(&self, fresh: impl FnOnce() -> [u8; SALT_BYTES]) -> Result<Vec<u8>, StateError> {
+        let path = self.file("salt");
+        let io = |source| StateError::Io { path: path.clone(), source };
+        match File::open(&path) {
+            Ok(file) => {
+                let mut salt = Vec::new();
+                file.take(SALT_BYTES as u64 + 1).read_to_end(&mut salt).map_err(io)?;
+                if salt.len() == SALT_BYTES { Ok(salt) } else { Err(StateError::Salt(path)) }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let salt = fresh();
+                let mut file = private().create_new(true).write(true).open(&path).map_err(io)?;
+                file.write_all(&salt).and_then(|()| file.sync_all()).map_err(io)?;
+                Ok(salt.to_vec())
+            }
+            Err(error) => Err(io(error)),
+        }
+    }
+}
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_agent_at_a_time_holds_a_state_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        let held = StateDirectory::take(&path).unwrap();
+        assert!(matches!(StateDirectory::take(&path), Err(StateError::InUse(_))));
+        drop(held);
+        assert!(StateDirectory::take(&path).is_ok());
+    }
+
+    #[test]
+    fn the_secret_is_made_once_and_kept_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDirectory::take(dir.path()).unwrap();
+        let first = state.salt(|| [7; SALT_BYTES]).unwrap();
+        let second = state.salt(|| [8; SALT_BYTES]).unwrap();
+        assert_eq!(first, second);
+        let mode = std::fs::metadata(state.file("salt")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_damaged_secret_is_not_silently_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDirectory::take(dir.path()).unwrap();
+        std::fs::write(state.file("salt"), "short").unwrap();
+        assert!(matches!(state.salt(|| [7; SALT_BYTES]), Err(StateError::Salt(_))));
+    }
+}

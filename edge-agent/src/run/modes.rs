@@ -1,0 +1,71 @@
+//! Watches how each side is doing, says the mode once in one line whenever it changes, and keeps it for the screen.
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::discovery::BrokerState;
+use crate::home_assistant::SessionState;
+use crate::mode::{CloudState, Mode};
+use crate::uplink::UplinkState;
+
+/// The sides that are configured.
+pub(super) struct Sides {
+    pub(super) session: watch::Receiver<SessionState>,
+    pub(super) home_broker: Option<watch::Receiver<BrokerState>>,
+    /// None without a cloud; none inside where the cloud only has models to give.
+    pub(super) cloud: Option<Option<watch::Receiver<UplinkState>>>,
+}
+
+/// Runs until `stop`. `line` always holds the mode in words.
+pub(super) async fn watch(mut sides: Sides, line: watch::Sender<String>, stop: CancellationToken) {
+    let mut said = None;
+    loop {
+        let mode = Mode {
+            session: sides.session.borrow_and_update().clone(),
+            home_broker: sides.home_broker.as_mut().map(|side| side.borrow_and_update().clone()),
+            cloud: match &mut sides.cloud {
+                None => CloudState::None,
+                Some(None) => CloudState::UpdatesOnly,
+                Some(Some(uplink)) => cloud_state(&uplink.borrow_and_update()),
+            },
+        };
+        // The percents of the warm-up are for the screen, not for the log.
+        let outline = Mode { session: without_percent(&mode.session), ..mode.clone() };
+        if said.as_ref() != Some(&outline) {
+            tracing::info!("mode: {mode}");
+            said = Some(outline);
+        }
+        line.send_replace(mode.to_string());
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = sides.session.changed() => if changed.is_err() { return },
+            () = change_of(sides.home_broker.as_mut()) => {}
+            () = change_of(sides.cloud.as_mut().and_then(Option::as_mut)) => {}
+        }
+    }
+}
+
+fn cloud_state(uplink: &UplinkState) -> CloudState {
+    match uplink {
+        UplinkState::Connecting => CloudState::Away { reason: String::new() },
+        UplinkState::Connected => CloudState::Connected,
+        UplinkState::Away(reason) => CloudState::Away { reason: reason.clone() },
+    }
+}
+
+fn without_percent(state: &SessionState) -> SessionState {
+    match state {
+        SessionState::Remembering { .. } => SessionState::Remembering { percent: 0 },
+        other => other.clone(),
+    }
+}
+
+/// Waits for the next change; for ever where there is no such side, or it has ended.
+async fn change_of<T>(side: Option<&mut watch::Receiver<T>>) {
+    if let Some(side) = side
+        && side.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
+}

@@ -1,0 +1,166 @@
+//! Starts every part with its channels, and stops them in the order in which they depend on one another.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::fleet::Fleet;
+use super::identity::{StateDirectory, StateError};
+use super::modes::{self, Sides};
+use crate::brain::{self, Brain, BrainCommand, BrainHandle, BrainParts, HomeView};
+use crate::config::Config;
+use crate::discovery::{self, BrokerState, Device, Discovery, UpdateView};
+use crate::history::{History, HistoryError};
+use crate::home_assistant::{self, SessionState};
+use crate::outbox::OutboxError;
+use crate::update::UpdaterError;
+use crate::uplink::UplinkError;
+
+/// Notices that wait for the home's broker; see the bound on waiting events in [`crate::discovery`].
+const NOTICES_MAX: usize = 64;
+/// The node without a fleet.
+const LONE_NODE: &str = "home";
+/// Steps end at whole multiples of ten minutes; asking each second closes one at most a second after its grace.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Why the agent did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The state directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The agent's memory.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The answers that wait for the fleet.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// The way to the fleet.
+    #[error("cloud.mqtt: {0}")]
+    Uplink(#[from] UplinkError),
+    /// The way of models.
+    #[error("cloud.updates: {0}")]
+    Updater(#[from] UpdaterError),
+    /// The first trusted root.
+    #[error("cloud.updates.root_file {path}: {source}")]
+    Root {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No randomness, no thread.
+    #[error("the system gave no {0}")]
+    System(&'static str),
+}
+
+/// A running agent.
+pub struct Agent {
+    tasks: JoinSet<()>,
+    brain: JoinHandle<()>,
+    _state: StateDirectory,
+}
+
+impl Agent {
+    /// Starts everything that `config` asks for; `stop` ends it. Within a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]; never because somebody on the network is away.
+    pub fn start(config: &Config, stop: CancellationToken) -> Result<Self, StartError> {
+        let state = StateDirectory::take(&config.state)?;
+        let mut fresh = [0; 32];
+        aws_lc_rs::rand::fill(&mut fresh).map_err(|_| StartError::System("randomness"))?;
+        let salt = state.salt(|| fresh)?;
+        let who = spread(&salt);
+        let cloud = config.cloud.as_ref();
+        let fleet = Fleet::start(cloud, config.budget, &state, who)?;
+        let (view, view_seen) = watch::channel(HomeView::default());
+        let (notices, notices_heard) = mpsc::channel(NOTICES_MAX);
+        let parts = BrainParts {
+            model: Arc::clone(&fleet.model),
+            model_version: fleet.model_version,
+            history: History::open(&state.file("history.sqlite"))?,
+            salt,
+            budget: config.budget,
+            timezone: config.timezone.clone(),
+            feedback: cloud.and_then(|cloud| fleet.feedback(&cloud.home)),
+        };
+        let brain = Brain::new(parts, view, notices)?;
+        let (brain, thread) = brain::start(brain).map_err(|_| StartError::System("thread"))?;
+
+        let mut tasks = JoinSet::new();
+        tasks.spawn(tick(brain.clone(), stop.clone()));
+        let (session, session_seen) = watch::channel(SessionState::default());
+        let home_assistant =
+            home_assistant::run(config.home_assistant.clone(), brain.clone(), session, who, stop.clone());
+        tasks.spawn(home_assistant);
+
+        let (line, line_seen) = watch::channel(String::new());
+        let (updates, updates_seen) = watch::channel(UpdateView::default());
+        let (install, wishes) = mpsc::channel(1);
+        let cloud_state = cloud.map(|_| fleet.state());
+        let node = cloud.map_or(LONE_NODE.to_owned(), |cloud| cloud.home.to_string());
+        tasks.spawn(fleet.serve(brain.clone(), view_seen.clone(), updates, wishes, stop.clone()));
+        let home_broker = config.home_mqtt.clone().map(|mqtt| {
+            let (broker, broker_seen) = watch::channel(BrokerState::default());
+            let discovery = Discovery {
+                config: mqtt,
+                device: Device::new(node),
+                note: state.file("discovery.json"),
+                brain,
+                view: view_seen,
+                updates: updates_seen,
+                mode: line_seen,
+                notices: notices_heard,
+                install,
+            };
+            tasks.spawn(show(discovery, broker, stop.clone()));
+            broker_seen
+        });
+        tasks.spawn(modes::watch(Sides { session: session_seen, home_broker, cloud: cloud_state }, line, stop));
+        Ok(Self { tasks, brain: thread, _state: state })
+    }
+
+    /// Waits until every part has stopped, after `stop` was cancelled.
+    pub async fn join(mut self) {
+        while self.tasks.join_next().await.is_some() {}
+        // Every handle is gone with the tasks, so the thread is at its end.
+        let thread = self.brain;
+        let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+    }
+}
+
+async fn show(discovery: Discovery, state: watch::Sender<BrokerState>, stop: CancellationToken) {
+    if let Err(error) = discovery::run(discovery, state.clone(), stop).await {
+        tracing::error!(error = %error, "the home's broker cannot be used");
+        state.send_replace(BrokerState::Away { reason: error.to_string() });
+    }
+}
+
+/// Tells the brain the time.
+async fn tick(brain: BrainHandle, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {
+                if brain.tell(BrainCommand::Tick(Timestamp::now().as_second())).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// A number that differs from home to home, for jitter.
+fn spread(salt: &[u8]) -> u64 {
+    salt.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
+}

@@ -1,0 +1,97 @@
+//! Everything that decides a training run, saved beside its artifact.
+
+use serde::{Deserialize, Serialize};
+
+use crate::evaluate::GatePolicy;
+use crate::inject::Family;
+
+/// A run's configuration. The defaults fit the bundled sets on two shared CPU cores.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetrainConfig {
+    /// Decides everything left to chance.
+    pub seed: u64,
+    /// `flex`, `ndarray` or `cuda`.
+    pub device: String,
+    /// Threads for extraction and evaluation; training itself uses one, so that it can be repeated bit by bit.
+    pub threads: usize,
+    /// Days at the start of each recording in which the extractor only learns.
+    pub warm_up_days: i64,
+    /// Days after the warm-up that are trained (and calibrated) on.
+    pub train_days: i64,
+    /// Days that are measured in test homes, after the days trained on where the recording is long enough.
+    pub test_days: i64,
+    /// Most training homes; the first by the hash of their names.
+    pub train_homes_max: usize,
+    /// Most calibration homes.
+    pub calibrate_homes_max: usize,
+    /// Most test homes.
+    pub test_homes_max: usize,
+    /// Most entities of a home; recordings with more keep their first ones.
+    pub entities_max: usize,
+    /// Faults of each entity in a week, in training copies.
+    pub train_events_per_entity_week: f64,
+    /// Faults of each entity in a week, in test copies.
+    pub test_events_per_entity_week: f64,
+    /// Families put into training copies.
+    pub train_families: Vec<Family>,
+    /// Families put into test copies.
+    pub test_families: Vec<Family>,
+    /// Windows drawn anew for each epoch.
+    pub windows_per_epoch: usize,
+    /// Most epochs from a fresh start.
+    pub epochs: usize,
+    /// Most epochs when a champion is fine-tuned.
+    pub fine_tune_epochs: usize,
+    /// Epochs without a better validation loss after which training stops.
+    pub patience: usize,
+    /// Windows of an optimizer step.
+    pub batch: usize,
+    /// Adam's step size from a fresh start, at its highest.
+    pub learning_rate: f64,
+    /// Adam's step size when fine-tuning, at its highest.
+    pub fine_tune_learning_rate: f64,
+    /// Share of windows that end inside a fault.
+    pub faulty_share: f64,
+    /// Share of windows taken from feedback, when there is any.
+    pub feedback_share: f64,
+    /// Weight of the anomaly loss against the quantile loss.
+    pub anomaly_weight: f32,
+    /// Windows of the validation sample.
+    pub validation_windows: usize,
+    /// What the gate asks for.
+    pub gate: GatePolicy,
+}
+
+impl Default for RetrainConfig {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            device: "flex".to_owned(),
+            threads: 2,
+            warm_up_days: 14,
+            train_days: 126,
+            test_days: 42,
+            train_homes_max: 10,
+            calibrate_homes_max: 5,
+            test_homes_max: 7,
+            entities_max: 24,
+            train_events_per_entity_week: 2.0,
+            test_events_per_entity_week: 0.75,
+            train_families: Family::ALL.to_vec(),
+            test_families: Family::ALL.to_vec(),
+            windows_per_epoch: 24_576,
+            epochs: 6,
+            fine_tune_epochs: 3,
+            patience: 2,
+            batch: 256,
+            learning_rate: 1e-3,
+            fine_tune_learning_rate: 4e-4,
+            faulty_share: 0.35,
+            feedback_share: 0.25,
+            anomaly_weight: 4.0,
+            validation_windows: 4096,
+            gate: GatePolicy::default(),
+        }
+    }
+}

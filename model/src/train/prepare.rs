@@ -1,0 +1,175 @@
+//! From recordings to traces: the part of a run that does not depend on what is trained, done once for many runs.
+
+use super::config::RetrainConfig;
+use super::corpus::Corpus;
+use super::{Progress, TrainError};
+use crate::alarm::Calibration;
+use crate::dataset::RecordedHome;
+use crate::evaluate::{
+    Contender, Evaluation, HomePair, HomeTrace, Record, calibrate, fan_out, logits, replay, routine_scores,
+};
+use crate::inject::{Family, InjectionPlan, inject};
+use crate::network::{LineageHome, Scorer};
+
+const DAY_SECONDS: i64 = 86_400;
+
+/// A recording must go on for at least this long after its warm-up to be of use.
+const USEFUL_DAYS_MIN: i64 = 5;
+
+/// A corpus as traces, with the routine detector's thresholds and figures.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    pub(super) train: Vec<HomePair>,
+    pub(super) calibrate: Vec<HomePair>,
+    pub(super) test: Vec<HomePair>,
+    pub(super) routine: Calibration,
+    pub(super) routine_evaluation: Evaluation,
+    pub(super) homes: Vec<LineageHome>,
+}
+
+impl Prepared {
+    /// The routine detector's thresholds from the calibration homes.
+    #[must_use]
+    pub fn routine_calibration(&self) -> &Calibration {
+        &self.routine
+    }
+
+    /// The routine detector on the test homes.
+    #[must_use]
+    pub fn routine_evaluation(&self) -> &Evaluation {
+        &self.routine_evaluation
+    }
+
+    /// The test homes as twins, for trying other models.
+    #[must_use]
+    pub fn test_homes(&self) -> &[HomePair] {
+        &self.test
+    }
+
+    /// The homes that were used, by role.
+    #[must_use]
+    pub fn homes(&self) -> &[LineageHome] {
+        &self.homes
+    }
+}
+
+/// A recording that is useful for less than this is not divided into days to train on and days to test on.
+const DIVIDED_DAYS_MIN: i64 = 28;
+
+/// One recording to be run: cut to its span, with the end of its warm-up and its faults.
+struct Job {
+    home: RecordedHome,
+    from: i64,
+    plan: InjectionPlan,
+}
+
+/// Cuts, injects and extracts; calibrates and measures the routine detector.
+///
+/// # Errors
+/// [`TrainError::NoHomes`] when a part of the corpus has no recording longer than the warm-up.
+pub fn prepare(
+    corpus: &Corpus,
+    config: &RetrainConfig,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Prepared, TrainError> {
+    let parts = [
+        ("train", &corpus.train, config.train_homes_max),
+        ("calibrate", &corpus.calibrate, config.calibrate_homes_max),
+        ("test", &corpus.test, config.test_homes_max),
+    ];
+    let mut jobs = Vec::new();
+    let mut counts = Vec::new();
+    let mut lineage = Vec::new();
+    for (part, homes, most) in parts {
+        let before = jobs.len();
+        jobs.extend(homes.iter().filter_map(|home| job(home, part, config)).take(most));
+        if jobs.len() == before {
+            return Err(TrainError::NoHomes { part, warm_up_days: config.warm_up_days });
+        }
+        counts.push(jobs.len() - before);
+        lineage.extend(jobs[before..].iter().map(|job| LineageHome {
+            name: job.home.full_name(),
+            role: part.to_owned(),
+            sha256: job.home.content_hash(),
+        }));
+    }
+    let total = jobs.len();
+    let mut pairs = fan_out(&jobs, config.threads, extract, |done| progress(Progress::Preparing { done, total }));
+    let test = pairs.split_off(counts[0] + counts[1]);
+    let calibrate = pairs.split_off(counts[0]);
+    let routine = routine_thresholds(&calibrate);
+    let budget = config.gate.budget_per_week;
+    let routine_evaluation = replay(&test, Contender::Routine(&routine), budget, config.threads, |_| {});
+    Ok(Prepared { train: pairs, calibrate, test, routine, routine_evaluation, homes: lineage })
+}
+
+/// Thresholds of the routine score from the clean twins of the calibration homes.
+fn routine_thresholds(homes: &[HomePair]) -> Calibration {
+    let scores: Vec<Vec<Vec<f32>>> = homes.iter().map(|pair| routine_scores(&pair.clean)).collect();
+    calibrate(&records(homes, &scores), None)
+}
+
+/// Thresholds of a network's logit from the clean twins of the calibration homes; the routine detector's rules speak
+/// beside it.
+pub(super) fn network_thresholds(prepared: &Prepared, scorer: &Scorer, threads: usize) -> Calibration {
+    let homes = &prepared.calibrate;
+    let scores = fan_out(homes, threads, |pair| logits(scorer, &pair.clean), |_| {});
+    calibrate(&records(homes, &scores), Some(&prepared.routine))
+}
+
+fn records<'a>(homes: &'a [HomePair], scores: &'a [Vec<Vec<f32>>]) -> Vec<Record<'a>> {
+    homes.iter().zip(scores).map(|(pair, scores)| Record { home: &pair.clean, scores }).collect()
+}
+
+fn extract(job: &Job) -> HomePair {
+    HomePair {
+        clean: HomeTrace::extract(&job.home, job.from),
+        faulty: HomeTrace::extract(&inject(&job.home, &job.plan, job.from), job.from),
+    }
+}
+
+/// The span of a home that its role uses. Training takes the first days after the warm-up; a test home is measured in the
+/// days after those, so that no test week was a training week of another home under the same weather. Calibration takes
+/// both spans: thresholds of one season do not keep a budget in the next. Of a recording that is shorter than asked for,
+/// three fifths are trained on; one that is too short to be divided is used whole in every role.
+fn job(home: &RecordedHome, part: &'static str, config: &RetrainConfig) -> Option<Job> {
+    let (first, last) = home.span()?;
+    let warm_up = config.warm_up_days * DAY_SECONDS;
+    let useful = last - first - warm_up;
+    if useful < USEFUL_DAYS_MIN * DAY_SECONDS {
+        return None;
+    }
+    let divided = useful >= DIVIDED_DAYS_MIN * DAY_SECONDS;
+    let (trained, tested) = if divided {
+        let trained = (config.train_days * DAY_SECONDS).min(useful * 3 / 5 / DAY_SECONDS * DAY_SECONDS);
+        (trained, (config.test_days * DAY_SECONDS).min(useful - trained))
+    } else {
+        (useful, useful)
+    };
+    let (begin, length) = match part {
+        "train" => (first, warm_up + trained),
+        "calibrate" if divided => (first, warm_up + trained + tested),
+        "test" if divided => (first + trained, warm_up + tested),
+        _ => (first, warm_up + useful),
+    };
+    let mut home = home.between(begin - 1, begin + length);
+    keep_entities(&mut home, config.entities_max);
+    let (events, families, salt): (f64, &[Family], u64) = if part == "test" {
+        (config.test_events_per_entity_week, &config.test_families, TEST_SALT)
+    } else {
+        (config.train_events_per_entity_week, &config.train_families, 0)
+    };
+    let plan = InjectionPlan { seed: config.seed ^ salt, events_per_entity_week: events, families: families.to_vec() };
+    Some(Job { from: begin + warm_up, home, plan })
+}
+
+/// Keeps test faults from being training faults when a home changes its role between runs with one seed.
+const TEST_SALT: u64 = 0x7e57_7e57_7e57_7e57;
+
+fn keep_entities(home: &mut RecordedHome, most: usize) {
+    if home.entities.len() > most {
+        home.entities.truncate(most);
+        home.readings.retain(|reading| (reading.entity as usize) < most);
+        home.labels.retain(|label| (label.entity as usize) < most);
+    }
+}

@@ -1,0 +1,175 @@
+//! The agent beside a real Home Assistant 2026.11 and a real mosquitto: what a resident sees, and what they survive.
+//!
+//! Each test has a home of its own, brought up by `tests/home-assistant/`. Where that is impossible the test says so
+//! loudly, and fails when `CI=true`.
+
+#[path = "home_assistant/api.rs"]
+mod api;
+#[path = "home_assistant/home.rs"]
+mod home;
+#[path = "home_assistant/instance.rs"]
+mod instance;
+
+use home::Home;
+use serde_json::{Value, json};
+
+const ALARM: &str = "binary_sensor.hearthwatch_alarm";
+const EVENT: &str = "event.hearthwatch_alarm_event";
+
+/// What no freezer can measure: the rule needs no second look.
+const IMPOSSIBLE: &str = "5000";
+
+fn is(wanted: &str) -> impl Fn(&Value) -> bool {
+    move |state| state["state"] == wanted
+}
+
+fn answered(wanted: &str) -> impl Fn(&Value) -> bool {
+    move |state| state["attributes"]["answer"] == wanted
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_impossible_value_becomes_an_alarm_and_its_answer_comes_back() {
+    let Some(mut home) = Home::new().await else { return };
+    home.listen().await;
+    for (entity_id, state) in [(ALARM, "off"), ("sensor.hearthwatch_model_version", "routine")] {
+        home.owner.state_when(entity_id, state, is(state)).await;
+    }
+    for entity_id in [
+        "update.hearthwatch_model_update",
+        "button.hearthwatch_confirm",
+        "button.hearthwatch_dismiss",
+        "button.hearthwatch_expected",
+        "sensor.hearthwatch_score",
+        "sensor.hearthwatch_mode",
+        EVENT,
+    ] {
+        home.owner.state_when(entity_id, "available", |state| state["state"] != "unavailable").await;
+    }
+
+    home.say_temperature(IMPOSSIBLE).await;
+    let alarm = home.owner.state_when(ALARM, "on", is("on")).await;
+    let attributes = &alarm["attributes"];
+    assert_eq!(attributes["watched_entity"], "sensor.cellar_freezer");
+    assert_eq!(attributes["observed"], 5000.0);
+    assert_eq!(attributes["unit"], "°C");
+    assert!(attributes["why"].as_str().is_some_and(|why| why.contains("5000")), "{attributes}");
+    for key in ["expected", "score", "threshold", "severity", "alarm_id"] {
+        assert!(attributes.get(key).is_some(), "{key} is missing in {attributes}");
+    }
+    let id = attributes["alarm_id"].clone();
+    let event = home.owner.state_when(EVENT, "raised", |state| state["attributes"]["event_type"] == "raised").await;
+    assert_eq!(event["attributes"]["alarm_id"], id);
+
+    home.owner.press("button.hearthwatch_dismiss").await;
+    home.owner.state_when(ALARM, "off", is("off")).await;
+    home.owner.state_when(ALARM, "dismissed", answered("dismissed")).await;
+    home.owner.state_when(EVENT, "dismissed", |state| state["attributes"]["event_type"] == "dismissed").await;
+
+    // The answer can be changed, by an automation that names the alarm.
+    let answer = json!({"alarm_id": id, "verdict": "confirmed"}).to_string();
+    home.command("hearthwatch/home/command/answer", &answer).await;
+    home.owner.state_when(ALARM, "confirmed", answered("confirmed")).await;
+    home.owner.state_when(ALARM, "on", is("on")).await;
+    home.stop_agent();
+    home.owner.state_when(ALARM, "unavailable", is("unavailable")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_agent_survives_restarts_of_everything_around_it_and_its_own() {
+    let Some(mut home) = Home::new().await else { return };
+    home.listen().await;
+    home.say_temperature(IMPOSSIBLE).await;
+    let alarm = home.owner.state_when(ALARM, "on", is("on")).await;
+    let id = alarm["attributes"]["alarm_id"].clone();
+    let same = |state: &Value| state["state"] == "on" && state["attributes"]["alarm_id"] == id;
+
+    // Its own, without a chance to say farewell: the will speaks for it, and the alarm goes on under its id.
+    home.agent = None;
+    home.owner.state_when(ALARM, "unavailable", is("unavailable")).await;
+    home.listen().await;
+    home.owner.state_when(ALARM, "on again, the same", same).await;
+
+    // The broker's, with everything it had kept lost.
+    let from = home.agent_log().len();
+    home.mosquitto.kill();
+    home.agent_says("home's broker is away", from).await;
+    home.mosquitto.start_again();
+    home.agent_says("home's broker connected", from).await;
+    home.owner.state_when(ALARM, "on again, the same", same).await;
+    home.add_sensors().await;
+
+    // Home Assistant's.
+    let from = home.agent_log().len();
+    home.home_assistant.stop();
+    home.agent_says("mode: Home Assistant is away", from).await;
+    home.home_assistant.start_again();
+    home.agent_says("mode: listening to Home Assistant", from).await;
+    home.owner.state_when(ALARM, "there again", |state| state["attributes"]["alarm_id"] == id).await;
+
+    // And it still hears.
+    home.owner.press("button.hearthwatch_expected").await;
+    home.owner.state_when(ALARM, "expected", answered("expected")).await;
+    home.stop_agent();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_broker_the_agent_listens_and_logs_its_alarms() {
+    let Some(mut home) = Home::new().await else { return };
+    let config = home.configure(false, &home.token.clone());
+    home.start_agent(&config);
+    home.agent_says("no home broker, so alarms are only logged; no cloud, all stays local", 0).await;
+    home.agent_says("mode: listening to Home Assistant", 0).await;
+    home.say_temperature(IMPOSSIBLE).await;
+    home.agent_says("alarm raised", 0).await;
+    home.stop_agent();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_token_is_said_in_words_and_the_agent_waits() {
+    let Some(mut home) = Home::new().await else { return };
+    let config = home.configure(true, "not-a-token");
+    home.start_agent(&config);
+    home.agent_says("mode: Home Assistant refuses the token (make a new one)", 0).await;
+    assert!(!home.agent_log().contains("not-a-token"), "a token is never logged");
+    home.owner.state_when(ALARM, "there all the same", |state| state["state"] != "unavailable").await;
+    home.stop_agent();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_learns_from_hourly_statistics_where_states_are_gone() {
+    let Some(mut home) = Home::new().await else { return };
+    let hours = 72;
+    let now = jiff::Timestamp::now().as_second();
+    let newest = now - now % 3600 - 3600;
+    let stats: Vec<Value> = (0..hours)
+        .map(|back| {
+            let start = jiff::Timestamp::from_second(newest - back * 3600).unwrap();
+            json!({"start": start.to_string(), "mean": -18.0, "min": -18.5, "max": -17.5})
+        })
+        .collect();
+    let mut socket = home.owner.socket().await;
+    let metadata = json!({"has_mean": true, "mean_type": 1, "has_sum": false, "name": null, "source": "recorder",
+        "statistic_id": "sensor.cellar_freezer", "unit_of_measurement": "°C", "unit_class": "temperature"});
+    let import = json!({"metadata": metadata, "stats": stats});
+    let _: Value = socket.command("recorder/import_statistics", import).await.unwrap();
+    home.owner
+        .until("statistics to be imported", async |owner| {
+            let mut socket = owner.socket().await;
+            let ask = json!({"start_time": jiff::Timestamp::from_second(newest - hours * 3600).unwrap().to_string(),
+                "statistic_ids": ["sensor.cellar_freezer"], "period": "hour", "types": ["mean"]});
+            let found: Value = socket.command("recorder/statistics_during_period", ask).await.ok()?;
+            socket.close().await;
+            (found["sensor.cellar_freezer"].as_array()?.len() >= 70).then_some(())
+        })
+        .await;
+    socket.close().await;
+
+    home.listen().await;
+    home.stop_agent();
+    let history = rusqlite::Connection::open(home.path("state/history.sqlite")).unwrap();
+    let values: i64 = history
+        .query_row("SELECT count(*) FROM grid WHERE value BETWEEN -18.1 AND -17.9", [], |row| row.get(0))
+        .unwrap();
+    // Six steps an hour; the hours of the newest slices may already be told by states.
+    assert!(values >= 60 * 6, "only {values} steps were learned");
+}

@@ -1,0 +1,181 @@
+//! A home: Home Assistant, its broker, a few sensors, and the real agent as a process.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use hearthwatch_link::{LinkConfig, LinkEvent, LinkEvents, LinkHandle, Publication};
+use serde_json::json;
+
+use crate::api::Owner;
+use crate::instance::{HomeAssistant, Mosquitto, Process, installation};
+
+/// How long the agent may take for anything that it logs.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// The bound that the agent promises for a clean stop, and some for a machine that compiles beside it.
+const STOP: Duration = Duration::from_secs(8);
+
+/// Everything; ended in the order in which the fields stand.
+pub struct Home {
+    pub agent: Option<Process>,
+    pub home_assistant: HomeAssistant,
+    pub mosquitto: Mosquitto,
+    pub owner: Owner,
+    pub token: String,
+    dir: tempfile::TempDir,
+}
+
+impl Home {
+    /// A home with a thermometer and a door, everything running but the agent; none where that is impossible.
+    pub async fn new() -> Option<Self> {
+        let root = installation()?;
+        let _ = rustls_provider();
+        let dir = tempfile::tempdir().unwrap();
+        let mosquitto = Mosquitto::start(&dir.path().join("broker"));
+        let home_assistant = HomeAssistant::start(&root, dir.path());
+        let owner = Owner::move_in(home_assistant.url()).await;
+        owner.add_mqtt(mosquitto.port).await;
+        let token = owner.make_agent_user().await;
+        let home = Self { agent: None, home_assistant, mosquitto, owner, token, dir };
+        home.add_sensors().await;
+        Some(home)
+    }
+
+    /// A file in the home's directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Announces the sensors, as any MQTT device does, and lets them speak.
+    pub async fn add_sensors(&self) {
+        let device = json!({
+            "device": {"identifiers": ["cellar"], "name": "Cellar"},
+            "origin": {"name": "the test"},
+            "components": {
+                "freezer": {"platform": "sensor", "unique_id": "cellar_freezer", "name": "Freezer",
+                    "device_class": "temperature", "unit_of_measurement": "°C", "state_class": "measurement",
+                    "state_topic": "cellar/freezer"},
+                "door": {"platform": "binary_sensor", "unique_id": "cellar_door", "name": "Door",
+                    "device_class": "door", "state_topic": "cellar/door"},
+            },
+        });
+        self.publish("homeassistant/device/cellar/config", &device.to_string()).await;
+        self.say_temperature("-18.0").await;
+        self.publish("cellar/door", "OFF").await;
+        self.owner.state_when("sensor.cellar_freezer", "known", |state| state["state"] == "-18.0").await;
+        self.owner.state_when("binary_sensor.cellar_door", "known", |state| state["state"] == "off").await;
+    }
+
+    /// The freezer says how cold it is.
+    pub async fn say_temperature(&self, degrees: &str) {
+        self.publish("cellar/freezer", degrees).await;
+    }
+
+    /// Publishes, retained, on the home's broker.
+    pub async fn publish(&self, topic: &str, payload: &str) {
+        let (link, mut events) = self.link("test").await;
+        let publication = Publication { topic: topic.to_owned(), payload: payload.into(), retain: true };
+        link.publish(publication).await.unwrap();
+        link.close().await;
+        while events.next().await.is_some() {}
+    }
+
+    /// Says something on the home's broker that the broker does not keep.
+    pub async fn command(&self, topic: &str, payload: &str) {
+        let (link, _events) = self.link("command").await;
+        let publication = Publication { topic: topic.to_owned(), payload: payload.into(), retain: false };
+        link.publish(publication).await.unwrap();
+        link.close().await;
+    }
+
+    async fn link(&self, client_id: &str) -> (LinkHandle, LinkEvents) {
+        let config = LinkConfig::new("127.0.0.1", self.mosquitto.port, format!("{client_id}-{}", fresh_number()));
+        let (link, mut events) = hearthwatch_link::open(config).unwrap();
+        while let Some(event) = events.next().await {
+            if matches!(event, LinkEvent::Connected { .. }) {
+                break;
+            }
+        }
+        (link, events)
+    }
+
+    /// The agent's configuration, written; `broker` says whether it knows the home's broker.
+    pub fn configure(&self, broker: bool, token: &str) -> PathBuf {
+        std::fs::write(self.path("token"), token).unwrap();
+        let mut text = format!(
+            "state = \"state\"\n[home_assistant]\nurl = \"{}\"\ntoken_file = \"token\"\n",
+            self.home_assistant.url()
+        );
+        if broker {
+            text += &format!("[home.mqtt]\nhost = \"127.0.0.1\"\nport = {}\n", self.mosquitto.port);
+        }
+        let file = self.path("edge.toml");
+        std::fs::write(&file, text).unwrap();
+        file
+    }
+
+    /// Starts the real agent with `config`.
+    pub fn start_agent(&mut self, config: &Path) {
+        let mut command = Command::new(agent_program());
+        command.arg("run").arg("--config").arg(config);
+        self.agent = Some(Process::start_logged(&mut command, &self.path("agent.log")));
+    }
+
+    /// Stops it as Ctrl-C does.
+    pub fn stop_agent(&mut self) {
+        let mut agent = self.agent.take().unwrap();
+        agent.signal("INT");
+        assert_eq!(agent.wait(STOP), Some(0), "the agent said:\n{}", self.agent_log());
+    }
+
+    /// What the agent has logged so far.
+    pub fn agent_log(&self) -> String {
+        std::fs::read_to_string(self.path("agent.log")).unwrap_or_default()
+    }
+
+    /// Waits for a line of the agent's log after the first `from` bytes.
+    pub async fn agent_says(&mut self, words: &str, from: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let log = self.agent_log();
+            if log.get(from..).is_some_and(|log| log.contains(words)) {
+                return;
+            }
+            let lives = self.agent.as_mut().is_some_and(Process::lives);
+            assert!(lives && Instant::now() < deadline, "the agent did not say {words:?} but:\n{log}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Starts the agent and waits until it listens.
+    pub async fn listen(&mut self) {
+        let config = self.configure(true, &self.token.clone());
+        let from = self.agent_log().len();
+        self.start_agent(&config);
+        self.agent_says("mode: listening to Home Assistant", from).await;
+    }
+}
+
+/// The real program, built as a person builds it.
+fn agent_program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--release", "--quiet", "--package", "hearthwatch-edge", "--bin", "hearthwatch-edge"]);
+        assert!(build.status().unwrap().success());
+        // This test's own program lies in target/release/deps.
+        let deps = std::env::current_exe().unwrap();
+        deps.ancestors().nth(2).unwrap().join("hearthwatch-edge")
+    })
+}
+
+fn rustls_provider() -> Result<(), std::sync::Arc<rustls::crypto::CryptoProvider>> {
+    rustls::crypto::aws_lc_rs::default_provider().install_default()
+}
+
+fn fresh_number() -> u32 {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    NUMBER.fetch_add(1, Ordering::Relaxed)
+}
