@@ -13,6 +13,7 @@ pub mod outbox;
 pub mod pinned;
 pub mod replay;
 pub mod run;
+pub mod enrol;
 pub mod state;
 pub mod update;
 pub mod uplink;

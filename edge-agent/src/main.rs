@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use hearthwatch_edge::measure::{self, MeasureArguments};
 use hearthwatch_edge::replay::{self, ReplayArgs};
 use hearthwatch_edge::run::{self, RunArgs};
 
@@ -21,11 +22,14 @@ enum Command {
     Run(RunArgs),
     /// Replay recorded history (a CSV file or a Home Assistant database) as if it were happening.
     Replay(ReplayArgs),
+    /// Say how fast and how small the agent is on this machine.
+    Measure(MeasureArguments),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::main(&args),
         Command::Replay(args) => replay::main(&args),
+        Command::Measure(args) => measure::main(&args),
     }
 }

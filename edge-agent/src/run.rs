@@ -9,6 +9,7 @@
 //!
 //! Each broker may be absent or die by itself; without the cloud everything local still works.
 
+mod fleet;
 mod identity;
 mod modes;
 mod wiring;

@@ -117,7 +117,7 @@ pub fn router(http: Http) -> Router {
         .merge(enroll::router())
         .merge(page::router());
     if let Some(release) = &http.app.config.release {
-        router = router.nest("/tuf", repository_files::router(release.repository.clone()));
+        router = router.nest("/tuf", repository_files::router(&release.repository));
     }
     router
         .fallback(async |place: Uri| Problem::NotFound { noun: "place", id: place.path().to_owned() })

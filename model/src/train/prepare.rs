@@ -53,6 +53,9 @@ impl Prepared {
     }
 }
 
+/// A recording that is useful for less than this is not divided into days to train on and days to test on.
+const DIVIDED_DAYS_MIN: i64 = 28;
+
 /// One recording to be run: cut to its span, with the end of its warm-up and its faults.
 struct Job {
     home: RecordedHome,
@@ -126,23 +129,28 @@ fn extract(job: &Job) -> HomePair {
 }
 
 /// The span of a home that its role uses. Training takes the first days after the warm-up; a test home is measured in the
-/// days after those, so that no test week was a training week of another home under the same weather. Recordings too
-/// short for that are measured from the end of their warm-up on. Calibration takes both spans: thresholds of one season
-/// do not keep a budget in the next.
+/// days after those, so that no test week was a training week of another home under the same weather. Calibration takes
+/// both spans: thresholds of one season do not keep a budget in the next. Of a recording that is shorter than asked for,
+/// three fifths are trained on; one that is too short to be divided is used whole in every role.
 fn job(home: &RecordedHome, part: &'static str, config: &RetrainConfig) -> Option<Job> {
     let (first, last) = home.span()?;
     let warm_up = config.warm_up_days * DAY_SECONDS;
-    let trained = config.train_days * DAY_SECONDS;
-    if last - first < warm_up + USEFUL_DAYS_MIN * DAY_SECONDS {
+    let useful = last - first - warm_up;
+    if useful < USEFUL_DAYS_MIN * DAY_SECONDS {
         return None;
     }
-    let (begin, length) = if part == "test" {
-        let late = last - first >= warm_up + trained + 2 * USEFUL_DAYS_MIN * DAY_SECONDS;
-        (if late { first + trained } else { first }, warm_up + config.test_days * DAY_SECONDS)
-    } else if part == "calibrate" {
-        (first, warm_up + trained + config.test_days * DAY_SECONDS)
+    let divided = useful >= DIVIDED_DAYS_MIN * DAY_SECONDS;
+    let (trained, tested) = if divided {
+        let trained = (config.train_days * DAY_SECONDS).min(useful * 3 / 5 / DAY_SECONDS * DAY_SECONDS);
+        (trained, (config.test_days * DAY_SECONDS).min(useful - trained))
     } else {
-        (first, warm_up + trained)
+        (useful, useful)
+    };
+    let (begin, length) = match part {
+        "train" => (first, warm_up + trained),
+        "calibrate" if divided => (first, warm_up + trained + tested),
+        "test" if divided => (first + trained, warm_up + tested),
+        _ => (first, warm_up + useful),
     };
     let mut home = home.between(begin - 1, begin + length);
     keep_entities(&mut home, config.entities_max);

@@ -221,3 +221,68 @@ fn onset(label: &Label) -> i64 {
     };
     ((length as f64 * share) as i64).clamp(STEP_SECONDS, ONSET_SECONDS_MAX.max(STEP_SECONDS)).min(length)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::made::made_home;
+    use crate::inject::{InjectionPlan, inject};
+    use rand::SeedableRng;
+
+    fn pair() -> HomePair {
+        let clean = made_home(3, 28);
+        let from = clean.span().unwrap().0 + 14 * 86_400;
+        let plan = InjectionPlan { seed: 1, events_per_entity_week: 2.0, families: vec![Family::LevelShift] };
+        HomePair {
+            clean: HomeTrace::extract(&clean, from),
+            faulty: HomeTrace::extract(&inject(&clean, &plan, from), from),
+        }
+    }
+
+    #[test]
+    fn faults_and_peace_come_in_the_asked_shares_and_only_peace_has_a_target() {
+        let pairs = [pair()];
+        let sampler = Sampler::for_training(&pairs, &[]);
+        let batch = sampler.draw(&mut ChaCha8Rng::seed_from_u64(1), 400, 0.25, 0.5);
+        let faulty = batch.labels.iter().filter(|label| **label == 1.0).count();
+        assert!((70..130).contains(&faulty), "{faulty} of 400");
+        assert_eq!(batch.windows.len(), 400 * WINDOW_VALUES);
+        assert!(batch.labels.iter().zip(&batch.known).all(|(label, known)| label * known == 0.0));
+        assert!(batch.known.iter().sum::<f32>() > 200.0);
+    }
+
+    #[test]
+    fn feedback_comes_in_its_share_with_its_weight() {
+        let pairs = [pair()];
+        let example = FeedbackExample {
+            window: vec![0.25; WINDOW_VALUES],
+            class: DeviceClass::Power,
+            anomalous: true,
+            weight: 3.0,
+        };
+        let feedback = [example];
+        let sampler = Sampler::for_training(&pairs, &feedback);
+        let batch = sampler.draw(&mut ChaCha8Rng::seed_from_u64(1), 400, 0.0, 0.25);
+        let answered = batch.weights.iter().filter(|weight| **weight == 3.0).count();
+        assert!((70..130).contains(&answered), "{answered} of 400");
+    }
+
+    #[test]
+    fn peace_keeps_away_from_faults_and_their_shadow() {
+        let pairs = [pair()];
+        let sampler = Sampler::for_validation(&pairs);
+        let labels = &pairs[0].faulty.labels;
+        assert!(!labels.is_empty());
+        for peace in sampler.peace.iter().filter(|peace| std::ptr::eq(peace.source.trace, &pairs[0].faulty.entities[0]))
+        {
+            for step in &peace.steps {
+                let at = peace.source.trace.at(*step as usize);
+                assert!(
+                    !labels
+                        .iter()
+                        .any(|label| { label.entity == 0 && label.start <= at && at <= label.end + SHADOW_SECONDS })
+                );
+            }
+        }
+    }
+}
