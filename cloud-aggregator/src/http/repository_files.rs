@@ -72,8 +72,7 @@ async fn serve(
         Err(error) => return Err(Problem::internal(error)),
     };
     let cache = if name == "timestamp.json" { ALWAYS_ASK } else { IMMUTABLE };
-    let fixed =
-        [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, cache), (header::ACCEPT_RANGES, "bytes")];
+    let fixed = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, cache), (header::ACCEPT_RANGES, "bytes")];
     let length = bytes.len();
     Ok(match range(headers, length) {
         Range::Whole => (fixed, bytes).into_response(),

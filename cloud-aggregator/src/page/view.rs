@@ -180,9 +180,8 @@ fn gate_row(name: &str, summary: &Figures) -> Markup {
 }
 
 fn spread(fleet: &Fleet) -> Markup {
-    let count = |wanted: fn(&UpdateResult) -> bool| {
-        fleet.outcomes.iter().filter(|outcome| wanted(&outcome.result)).count()
-    };
+    let count =
+        |wanted: fn(&UpdateResult) -> bool| fleet.outcomes.iter().filter(|outcome| wanted(&outcome.result)).count();
     let installed = count(|result| matches!(result, UpdateResult::Installed));
     let refused = count(|result| matches!(result, UpdateResult::Refused { .. }));
     let back = count(|result| matches!(result, UpdateResult::RolledBack { .. }));

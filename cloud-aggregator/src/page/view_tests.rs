@@ -18,7 +18,11 @@ fn empty() -> Fleet {
         outcomes: Vec::new(),
         feedback: FeedbackTotals::default(),
         refusals: Vec::new(),
-        run: RunPanel { run: None, training: TrainingStatus { phase: "idle", ..TrainingStatus::default() }, now: 10_000 },
+        run: RunPanel {
+            run: None,
+            training: TrainingStatus { phase: "idle", ..TrainingStatus::default() },
+            now: 10_000,
+        },
     }
 }
 

@@ -98,7 +98,9 @@ pub enum RepositoryError {
     #[error(transparent)]
     Signer(#[from] SignerError),
     /// The signer's memory is older than what it signed: its state was lost or put back.
-    #[error("the signer says it signed up to targets version {signer}, but {repository} is in force; restore its state")]
+    #[error(
+        "the signer says it signed up to targets version {signer}, but {repository} is in force; restore its state"
+    )]
     SignerBehind {
         /// What the signer says.
         signer: u64,
@@ -217,7 +219,11 @@ impl Repository {
             signer,
             lifetimes,
         };
-        repository.put(&repository.metadata, &format!("{}.root.json", root.signed.version), &repository.trusted_root)?;
+        repository.put(
+            &repository.metadata,
+            &format!("{}.root.json", root.signed.version),
+            &repository.trusted_root,
+        )?;
         if repository.metadata.join("timestamp.json").exists() {
             repository.load().await?;
         } else {
@@ -467,8 +473,7 @@ fn read(path: &Path) -> Result<Vec<u8>, RepositoryError> {
 
 fn parse_root(path: &Path, bytes: &[u8]) -> Result<Signed<tough::schema::Root>, RepositoryError> {
     let fault = |reason: String| RepositoryError::Root { path: path.to_owned(), reason };
-    let root: Signed<tough::schema::Root> =
-        serde_json::from_slice(bytes).map_err(|error| fault(error.to_string()))?;
+    let root: Signed<tough::schema::Root> = serde_json::from_slice(bytes).map_err(|error| fault(error.to_string()))?;
     root.signed.verify_role(&root).map_err(|error| fault(error.to_string()))?;
     if root.signed.consistent_snapshot {
         Ok(root)
@@ -480,10 +485,7 @@ fn parse_root(path: &Path, bytes: &[u8]) -> Result<Signed<tough::schema::Root>, 
 fn metafile(version: NonZeroU64, bytes: &[u8]) -> Metafile {
     Metafile {
         length: Some(bytes.len() as u64),
-        hashes: Some(Hashes {
-            sha256: Sha256::digest(bytes).to_vec().into(),
-            _extra: HashMap::new(),
-        }),
+        hashes: Some(Hashes { sha256: Sha256::digest(bytes).to_vec().into(), _extra: HashMap::new() }),
         version,
         _extra: HashMap::new(),
     }
@@ -493,7 +495,11 @@ fn metafile(version: NonZeroU64, bytes: &[u8]) -> Metafile {
 /// second time with other content.
 fn next_version(metadata: &Path, current: u64) -> NonZeroU64 {
     let on_disk = std::fs::read_dir(metadata).into_iter().flatten().flatten().filter_map(|entry| {
-        entry.file_name().to_str().and_then(|name| name.strip_suffix(".snapshot.json")).and_then(|digits| digits.parse().ok())
+        entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.strip_suffix(".snapshot.json"))
+            .and_then(|digits| digits.parse().ok())
     });
     NonZeroU64::MIN.saturating_add(on_disk.fold(current, u64::max))
 }
