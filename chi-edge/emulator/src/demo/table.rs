@@ -183,7 +183,7 @@ mod tests {
         };
         let text = report.to_string();
         let line = text.lines().find(|line| line.contains("home-1")).unwrap();
-        let fields: Vec<&str> = line.split_whitespace().collect();
+        let fields: Vec<&str> = line.split_whitespace().filter(|field| *field != "│").collect();
         assert_eq!(
             fields,
             "home-1 citylearn held out 4 3 1 1.0 2/3 1/1 4 3 1 1.0 2/3 1/1".split(' ').collect::<Vec<_>>()
