@@ -247,8 +247,7 @@ fn keep(out: &Path, key_path: &Path, answer: &Answer) -> Result<(), EnrolError> 
 
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), EnrolError> {
     let failed = |source| EnrolError::File { path: path.to_owned(), source };
-    let mut file =
-        OpenOptions::new().create(true).write(true).truncate(true).mode(mode).open(path).map_err(failed)?;
+    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(mode).open(path).map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)
 }
 

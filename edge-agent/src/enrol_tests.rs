@@ -125,7 +125,10 @@ async fn a_certificate_for_another_key_is_not_kept() {
     let (url, _) = desk(move |_| {
         let stranger = KeyPair::generate().unwrap();
         let certificate = CertificateParams::default().signed_by(&stranger, &authority).unwrap().pem();
-        ("201 Created", serde_json::json!({ "certificate": certificate, "ca": authority.pem(), "root": ROOT }).to_string())
+        (
+            "201 Created",
+            serde_json::json!({ "certificate": certificate, "ca": authority.pem(), "root": ROOT }).to_string(),
+        )
     })
     .await;
     let directory = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 pub mod brain;
 pub mod config;
 pub mod discovery;
+pub mod enrol;
 pub mod explain;
 pub mod history;
 pub mod home_assistant;
@@ -13,7 +14,6 @@ pub mod outbox;
 pub mod pinned;
 pub mod replay;
 pub mod run;
-pub mod enrol;
 pub mod state;
 pub mod update;
 pub mod uplink;

@@ -107,8 +107,13 @@ struct Home {
 
 impl Home {
     fn new() -> Self {
-        let status =
-            AgentStatus { online: true, agent_version: "0.1.0".to_owned(), model_version: ModelVersion(1), entities: 3, outbox: 0 };
+        let status = AgentStatus {
+            online: true,
+            agent_version: "0.1.0".to_owned(),
+            model_version: ModelVersion(1),
+            entities: 3,
+            outbox: 0,
+        };
         Self { directory: tempfile::tempdir().unwrap(), status: watch::channel(status).0 }
     }
 
@@ -132,7 +137,9 @@ impl Aggregator {
     async fn start(broker: &Broker, stored: BTreeMap<u64, Vec<u8>>) -> Self {
         let subscriptions = vec![AGGREGATOR_FILTER.to_owned()];
         let (link, mut events) = open(LinkConfig { subscriptions, ..broker.link("aggregator") }).unwrap();
-        while !matches!(tokio::time::timeout(PATIENCE, events.next()).await.unwrap(), Some(LinkEvent::Connected { .. })) {}
+        while !matches!(tokio::time::timeout(PATIENCE, events.next()).await.unwrap(), Some(LinkEvent::Connected { .. }))
+        {
+        }
         Self { link, events, stored, statuses: Vec::new(), outcomes: Vec::new() }
     }
 
@@ -239,7 +246,8 @@ async fn a_release_notice_and_an_outcome_find_their_way() {
     aggregator.publish(Topic::Release, Message::Release(notice.clone())).await;
     let (uplink, _) = home.start(&broker);
     let mut release = uplink.release();
-    let seen = tokio::time::timeout(PATIENCE, release.wait_for(Option::is_some)).await.expect("in time").unwrap().clone();
+    let seen =
+        tokio::time::timeout(PATIENCE, release.wait_for(Option::is_some)).await.expect("in time").unwrap().clone();
     assert_eq!(seen, Some(notice));
     let outcome = UpdateOutcome { model_version: ModelVersion(3), result: UpdateResult::Installed, at: 6 };
     uplink.report(outcome.clone()).await.unwrap();

@@ -65,7 +65,9 @@ async fn respond(socket: &mut tokio::net::TcpStream, answer: &Answer, offset: us
     let length = BODY.len();
     let head = |offset: usize| match offset {
         0 => format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"),
-        _ if offset >= length => "HTTP/1.1 416 Range Not Satisfiable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned(),
+        _ if offset >= length => {
+            "HTTP/1.1 416 Range Not Satisfiable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned()
+        }
         _ => format!(
             "HTTP/1.1 206 Partial Content\r\ncontent-length: {}\r\ncontent-range: bytes {offset}-{}/{length}\r\nconnection: close\r\n\r\n",
             length - offset,

@@ -122,7 +122,8 @@ impl TestRepository {
     }
 
     pub async fn publish_ending(&self, number: u64, models: &[(u64, &str)], ends: Ends) {
-        let models: Vec<_> = models.iter().map(|&(version, text)| (format!("model-{version}.safetensors"), version, text)).collect();
+        let models: Vec<_> =
+            models.iter().map(|&(version, text)| (format!("model-{version}.safetensors"), version, text)).collect();
         self.publish_named(number, &models, ends).await;
     }
 

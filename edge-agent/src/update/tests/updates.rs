@@ -35,7 +35,9 @@ impl Prove for Words {
             "own" => return None,
             "nan" => vec![f32::NAN; windows.len()],
             // Quiet until the home's windows change.
-            "moody" if windows[0].1[0] > 0.5 => vec![1.0; windows.len()].into_iter().enumerate().map(|(i, x)| x + i as f32).collect(),
+            "moody" if windows[0].1[0] > 0.5 => {
+                vec![1.0; windows.len()].into_iter().enumerate().map(|(i, x)| x + i as f32).collect()
+            }
             _ => windows.iter().enumerate().map(quiet).collect(),
         })
     }
