@@ -105,7 +105,8 @@ impl FeatureExtractor {
             .map(|(entity, closed)| entity.advance(at, closed, local, &mut scratch))
             .collect();
         let home = self.survey(&drafts);
-        let steps = drafts.into_iter().enumerate().map(|(index, draft)| self.finish(index, at, &draft, &home)).collect();
+        let steps =
+            drafts.into_iter().enumerate().map(|(index, draft)| self.finish(index, at, &draft, &home)).collect();
         self.closed = Some(at);
         if at % DAY_SECONDS == 0 {
             self.entities.iter_mut().for_each(Entity::next_day);
