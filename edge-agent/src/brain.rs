@@ -383,11 +383,13 @@ impl Brain {
     fn show(&mut self, scores: Option<(i64, &[hearthwatch_model::detector::EntityScore])>) {
         let loudest = scores.map(|(at, scores)| Loudest::of(at, scores, self.detector.entities()));
         let (shown, open) = (self.alarms.shown().cloned(), self.alarms.open_count());
+        let network = self.model.version().is_some();
         let (model, entities, listening) = (self.model_version, self.detector.entities().len(), self.listening);
         self.view.send_modify(|view| {
             view.shown = shown;
             view.open = open;
             view.model = model;
+            view.network = network;
             view.entities = entities;
             view.listening = listening;
             if let Some(loudest) = loudest {

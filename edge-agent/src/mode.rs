@@ -11,6 +11,8 @@ pub enum CloudState {
     /// Not configured: everything stays local.
     #[default]
     None,
+    /// Only models come from there; answers stay local.
+    UpdatesOnly,
     /// Nobody answered yet, or not any more; answers wait on disk.
     Away {
         /// Why, in one line; empty before the first answer.
@@ -40,6 +42,7 @@ impl fmt::Display for Mode {
         }
         match &self.cloud {
             CloudState::None => f.write_str("no cloud, all stays local"),
+            CloudState::UpdatesOnly => f.write_str("cloud for models only"),
             CloudState::Away { reason } if reason.is_empty() => f.write_str("connecting to the cloud"),
             CloudState::Away { reason } => write!(f, "cloud is away, answers wait here ({reason})"),
             CloudState::Connected => f.write_str("cloud connected"),

@@ -9,6 +9,7 @@
 //!
 //! Each broker may be absent or die by itself; without the cloud everything local still works.
 
+mod fleet;
 mod identity;
 mod modes;
 mod wiring;
@@ -111,7 +112,7 @@ const WORKERS: usize = 2;
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
-    let agent = Agent::start(config, stop.clone())?;
+    let agent = Agent::start(&config, stop.clone())?;
     let mut signals = Signals::listen()?;
     signals.next().await;
     tracing::info!("stopping: within {} s, or at once when asked again", DRAIN.as_secs());

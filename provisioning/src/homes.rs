@@ -144,6 +144,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path());
         let error = issue(&layout, &HomeId::new("home-7").unwrap(), now(), 30).unwrap_err();
-        assert!(matches!(error, HomeError::File(FileError::Missing(_))), "{error}");
+        assert!(matches!(error, HomeError::Authority(AuthorityError::File(FileError::Missing(_)))), "{error}");
+        assert!(!layout.homes().exists(), "a refusal leaves nothing behind");
     }
 }

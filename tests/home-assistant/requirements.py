@@ -12,7 +12,7 @@ import sys
 # In use by name. `frontend` is one that Home Assistant refuses to run without.
 NAMED = {
     "analytics", "api", "application_credentials", "auth", "automation", "backup", "blueprint", "brands", "config",
-    "diagnostics", "frontend", "hardware", "hassio", "history", "homeassistant", "http", "image_upload", "labs", "logbook",
+    "diagnostics", "frontend", "hardware", "hassio", "history", "homeassistant", "http", "image_upload", "isal", "labs", "logbook",
     "logger", "lovelace", "map_tiles", "mobile_app", "mqtt", "network", "onboarding", "person", "persistent_notification",
     "recorder", "repairs", "scene", "script", "search", "system_health", "system_log", "tag", "trace", "webhook",
     "websocket_api", "zone",

@@ -182,14 +182,7 @@ mod tests {
     use super::*;
 
     fn token(expires_at: Option<i64>, revoked_at: Option<i64>) -> TokenRow {
-        TokenRow {
-            name: "kim".to_owned(),
-            hash: [0; 32],
-            role: Role::Viewer,
-            created_at: 0,
-            expires_at,
-            revoked_at,
-        }
+        TokenRow { name: "kim".to_owned(), hash: [0; 32], role: Role::Viewer, created_at: 0, expires_at, revoked_at }
     }
 
     #[test]

@@ -59,12 +59,8 @@ impl Limiter {
 
     /// Drops full buckets; if none is full, all of them: an attacker with thousands of addresses gains one burst more.
     fn forget(&mut self, now: i64) {
-        let full: Vec<IpAddr> = self
-            .buckets
-            .keys()
-            .copied()
-            .filter(|address| self.refilled(*address, now).left >= self.burst)
-            .collect();
+        let full: Vec<IpAddr> =
+            self.buckets.keys().copied().filter(|address| self.refilled(*address, now).left >= self.burst).collect();
         if full.is_empty() {
             self.buckets.clear();
         }

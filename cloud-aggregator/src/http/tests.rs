@@ -15,9 +15,9 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use super::{Http, router};
+use crate::bench::{Bench, NOW};
 use crate::clock::ManualClock;
 use crate::store::Role;
-use crate::bench::{Bench, NOW};
 use crate::token;
 
 /// An aggregator and its API, with a token for each role.

@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::gate::{Figures, Report, Verdict};
 use crate::store::{
-    FeedbackTotals, HomeRow, ModelRow, OutcomeRow, QuarantineRow, ReleaseRow, RunRow, RunState,
+    FeedbackTotals, HomeRow, ModelRow, OutcomeRow, QuarantineRow, ReleaseRow, RunRow, RunState, RunTrigger,
 };
 use crate::training::TrainingStatus;
 
@@ -130,7 +130,7 @@ fn model(fleet: &Fleet) -> Markup {
         p {
             strong { "Version " (champion.version) }
             @if let Some(release) = &fleet.released {
-                span.faint { " released " (ago(fleet.now, release.released_at)) " by " (release.by) }
+                span.faint { " released " (ago(fleet.now, release.released_at)) " by " (if release.by == "auto" { "the gate's consent" } else { &release.by }) }
             }
         }
         @if let Some(report) = &report { (gate(report)) } @else { p.faint { "No gate report is stored for it." } }
@@ -148,7 +148,7 @@ fn gate(report: &Report) -> Markup {
                         th { "Held-out homes" }
                         th.number { "Found" }
                         th.number { "Recall" }
-                        th.number { "False alarms / home-week" }
+                        th.number { "False alarms a week" }
                     }
                 }
                 tbody {
@@ -180,9 +180,8 @@ fn gate_row(name: &str, summary: &Figures) -> Markup {
 }
 
 fn spread(fleet: &Fleet) -> Markup {
-    let count = |wanted: fn(&UpdateResult) -> bool| {
-        fleet.outcomes.iter().filter(|outcome| wanted(&outcome.result)).count()
-    };
+    let count =
+        |wanted: fn(&UpdateResult) -> bool| fleet.outcomes.iter().filter(|outcome| wanted(&outcome.result)).count();
     let installed = count(|result| matches!(result, UpdateResult::Installed));
     let refused = count(|result| matches!(result, UpdateResult::Refused { .. }));
     let back = count(|result| matches!(result, UpdateResult::RolledBack { .. }));
@@ -234,12 +233,17 @@ fn ended(run: &RunRow, now: i64) -> Markup {
         RunState::Held => ("bad", "Held back"),
         RunState::Failed => ("bad", "Failed"),
     };
+    let cause = match run.trigger {
+        RunTrigger::Count => "enough new answers",
+        RunTrigger::Schedule => "it was time",
+        RunTrigger::Hand => "by hand",
+    };
     let report = run.report.as_deref().and_then(Report::read);
     html! {
         p {
             strong class=(class) { (word) }
             span.faint {
-                " · started " (ago(now, run.started_at)) " by " (run.trigger.as_str())
+                " · started " (ago(now, run.started_at)) ", " (cause)
                 @if let Some(end) = run.ended_at { " · took " (span(end - run.started_at)) }
             }
         }
@@ -267,7 +271,7 @@ fn homes(fleet: &Fleet) -> Markup {
     }
     html! {
         div.scroll {
-            table.homes {
+            table.stack {
                 thead {
                     tr {
                         th { "Home" } th { "State" } th.number { "Model" } th.number { "Entities" }
@@ -314,15 +318,15 @@ fn refusals(fleet: &Fleet) -> Markup {
     }
     html! {
         div.scroll {
-            table {
+            table.stack {
                 thead { tr { th { "When" } th { "Home" } th { "Reason" } th { "Detail" } } }
                 tbody {
                     @for row in &fleet.refusals {
                         tr {
                             td.plain { (ago(fleet.now, row.at)) }
                             td.plain { (row.home.as_ref().map_or("–", |home| home.as_str())) }
-                            td.plain { (row.reason.as_str().replace('_', " ")) }
-                            td { (row.detail) }
+                            td.plain.wide { (row.reason.as_str().replace('_', " ")) }
+                            td.wide { (row.detail) }
                         }
                     }
                 }

@@ -75,11 +75,7 @@ pub enum Plan {
 ///
 /// # Errors
 /// [`ByHandError`] when there is nothing to release, or it is in force already.
-pub fn plan(
-    run: &RunRow,
-    existing: Option<&ModelRow>,
-    champion: Option<&ModelRow>,
-) -> Result<Plan, ByHandError> {
+pub fn plan(run: &RunRow, existing: Option<&ModelRow>, champion: Option<&ModelRow>) -> Result<Plan, ByHandError> {
     let nothing = |why| Err(ByHandError::NoCandidate { run: run.id.clone(), why });
     match run.state {
         RunState::Running => return nothing("is not over"),
@@ -125,10 +121,9 @@ async fn approve(app: &AppState, run: RunRow, sha256: String) -> Result<ModelVer
         Ok::<_, ByHandError>(NewModel { length: bytes.len() as u64, weights_id, sha256, run: run.id.clone(), at })
             .map(|new| (new, run))
     });
-    let (new, run) = candidate.await.map_err(|error| StoreError::Engine {
-        action: "check a candidate",
-        cause: error.to_string(),
-    })??;
+    let (new, run) = candidate
+        .await
+        .map_err(|error| StoreError::Engine { action: "check a candidate", cause: error.to_string() })??;
     let version = blocking(&app.store, move |store| {
         let version = store.add_model(&new)?.version;
         store.put_run(&RunRow { state: RunState::Promoted, ..run })?;

@@ -35,9 +35,7 @@ fn without_fractions(value: &Value) -> Value {
             Value::from(format!("{:.6}", number.as_f64().unwrap_or(f64::NAN)))
         }
         Value::Array(items) => items.iter().map(without_fractions).collect(),
-        Value::Object(fields) => {
-            fields.iter().map(|(name, field)| (name.clone(), without_fractions(field))).collect()
-        }
+        Value::Object(fields) => fields.iter().map(|(name, field)| (name.clone(), without_fractions(field))).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }

@@ -21,11 +21,7 @@ pub struct Lifetimes {
 
 impl Default for Lifetimes {
     fn default() -> Self {
-        Self {
-            targets_s: TARGETS_DAYS * DAY_S,
-            snapshot_s: SNAPSHOT_DAYS * DAY_S,
-            timestamp_s: TIMESTAMP_DAYS * DAY_S,
-        }
+        Self { targets_s: TARGETS_DAYS * DAY_S, snapshot_s: SNAPSHOT_DAYS * DAY_S, timestamp_s: TIMESTAMP_DAYS * DAY_S }
     }
 }
 

@@ -11,9 +11,9 @@ use url::Url;
 
 use super::*;
 use crate::bench::{Bench, REPORT};
+use crate::release::RemoteSigner;
 use crate::release::by_hand::{self, ByHandError};
 use crate::release::rollback::roll_back;
-use crate::release::RemoteSigner;
 use crate::store::{ModelState, RunState};
 
 /// An installation with its signer running, and an aggregator that releases through it.
@@ -52,8 +52,7 @@ impl World {
         let socket = installation.path().join("s");
         let (signer, signing) = start_signer(&layout, &socket);
         let config = config(&layout, &socket);
-        let publisher =
-            Publisher::open(&config, Arc::new(RemoteSigner::new(&socket)), &Metrics::new()).await.unwrap();
+        let publisher = Publisher::open(&config, Arc::new(RemoteSigner::new(&socket)), &Metrics::new()).await.unwrap();
         let bench = Bench::with(|_| {}, publisher.clone());
         Self { bench, layout, installation, publisher, signer, signing }
     }

@@ -11,11 +11,7 @@ use crate::store::{ModelRow, ModelState, ReleaseRow, blocking};
 ///
 /// # Errors
 /// [`ByHandError`] saying why not.
-pub fn decide(
-    champion: Option<&ModelRow>,
-    older: Option<&ModelRow>,
-    to: ModelVersion,
-) -> Result<(), ByHandError> {
+pub fn decide(champion: Option<&ModelRow>, older: Option<&ModelRow>, to: ModelVersion) -> Result<(), ByHandError> {
     let champion = champion.ok_or(ByHandError::NothingReleased)?;
     let older = older.ok_or(ByHandError::UnknownModel(to))?;
     if older.sha256 == champion.sha256 {

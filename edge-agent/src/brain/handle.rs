@@ -73,7 +73,7 @@ impl Brain {
             BrainCommand::Recall(now, reply) => drop(reply.send(self.recall(now))),
             BrainCommand::Learn(readings, until, reply) => {
                 self.learn(&readings, until);
-                drop(reply.send(()));
+                let _ = reply.send(());
             }
             BrainCommand::Listening(listening, now) => self.set_listening(listening, now),
             BrainCommand::Hear(readings) => self.hear(&readings),
@@ -81,7 +81,7 @@ impl Brain {
             BrainCommand::Answer(alarm_id, verdict, now) => self.answer(alarm_id.as_deref(), verdict, now),
             BrainCommand::ReplaceModel(model, version, reply) => {
                 self.replace_model(model, version);
-                drop(reply.send(()));
+                let _ = reply.send(());
             }
             BrainCommand::RecentWindows(reply) => drop(reply.send(self.recent_windows())),
         }

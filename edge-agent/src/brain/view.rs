@@ -20,6 +20,8 @@ pub struct HomeView {
     pub loudest: Option<Loudest>,
     /// The model in charge.
     pub model: ModelVersion,
+    /// Whether that is a network; without one the routine detector judges alone.
+    pub network: bool,
     /// How many entities are watched.
     pub entities: usize,
     /// Whether what is heard is judged.

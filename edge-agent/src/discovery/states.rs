@@ -27,7 +27,7 @@ pub fn states(device: &Device, view: &HomeView, updates: &UpdateView, mode: &str
     let mut states = vec![
         (device.topic("alarm"), if view.open > 0 { "ON" } else { "OFF" }.to_owned()),
         (device.topic("alarm/attributes"), alarm_attributes(view).to_string()),
-        (device.topic("model"), model_name(view.model)),
+        (device.topic("model"), model_name(view)),
         (device.topic("mode"), mode.chars().take(STATE_CHARS_MAX).collect()),
         (device.topic("update"), update_state(view.model, updates).to_string()),
     ];
@@ -113,9 +113,13 @@ fn update_state(installed: ModelVersion, updates: &UpdateView) -> Value {
     })
 }
 
-/// The routine detector has no release; its number would tell nobody anything.
-fn model_name(version: ModelVersion) -> String {
-    if version == ModelVersion::ROUTINE { "routine".to_owned() } else { version.to_string() }
+/// Version 0 came with the program; its number would tell nobody anything.
+fn model_name(view: &HomeView) -> String {
+    match (view.model, view.network) {
+        (_, false) => "routine".to_owned(),
+        (ModelVersion::ROUTINE, true) => "shipped".to_owned(),
+        (version, true) => version.to_string(),
+    }
 }
 
 /// Three decimals: what a household sensor can mean. Not a number becomes nothing.

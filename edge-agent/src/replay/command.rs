@@ -13,13 +13,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 use tempfile::NamedTempFile;
 
-use super::error::{ReplayError, RowFaults};
+use super::alarms_csv::AlarmBook;
+use super::error::{ReplayError, RowFault, RowFaults};
 use super::moment::Moment;
 use super::playback::{Company, Playback, Played};
 use super::recall::Recall;
 use super::scores_csv::ScoresCsv;
 use super::sorted::SortedRows;
-use super::source::Source;
+use super::source::{Row, Source};
 use super::summary::Summary;
 use super::verdicts::Verdicts;
 use super::watch::{Seen, Watchlist};
@@ -32,6 +33,8 @@ const SALT: &[u8] = b"hearthwatch replay";
 const BAR_ROWS_MIN: u64 = 20_000;
 /// Rows between two movements of the bar.
 const BAR_ROWS: u64 = 1_000;
+/// Rows between two turns of the spinner: about a tenth of a second of reading.
+const SPINNER_ROWS: u64 = 100_000;
 /// Alarms a week that may be asked for: one an hour is not an alarm any more.
 const BUDGET_MAX: f64 = 168.0;
 /// Bytes of a model file that are read: well above what an artifact may have, well below what would hurt.
@@ -127,6 +130,9 @@ pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayE
     let timezone = TimeZone::get(&args.timezone).map_err(|_| ReplayError::Timezone(args.timezone.clone()))?;
     let (model, note) = load_model(args.model.as_deref())?;
     let verdicts = args.verdicts.as_deref().map_or_else(|| Ok(Verdicts::default()), Verdicts::read)?;
+    if args.out.exists() && !args.out.is_dir() {
+        return Err(ReplayError::OutFolder(args.out.clone()));
+    }
     let source = Source::open(&args.events)?;
     let survey = Survey::of(&source)?;
 
@@ -207,8 +213,15 @@ impl Survey {
         let mut survey = Self { rows: 0, sorted: true };
         let (mut watch, mut faults) = (Watchlist::default(), RowFaults::new(source.path()));
         let mut last: Option<Moment> = None;
+        let spinner = ProgressBar::new_spinner().with_message("reading");
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {human_pos} rows") {
+            spinner.set_style(style);
+        }
         source.read(&mut |row| {
             survey.rows += 1;
+            if survey.rows.is_multiple_of(SPINNER_ROWS) {
+                spinner.set_position(survey.rows);
+            }
             match row {
                 Ok(row) => {
                     survey.sorted &= last.is_none_or(|last| last <= row.at);
@@ -216,13 +229,14 @@ impl Survey {
                     if let Seen::Fault { what, .. } = watch.see(&row)
                         && source.strict()
                     {
-                        faults.push(super::error::RowFault { line: row.line, what });
+                        faults.push(RowFault { line: row.line, what });
                     }
                 }
                 Err(fault) => faults.push(fault),
             }
             Ok(())
         })?;
+        spinner.finish_and_clear();
         faults.into_result()?;
         Ok(survey)
     }
@@ -238,7 +252,7 @@ fn play<W: Write>(source: &Source, survey: &Survey, mut playback: Playback<W>) -
     }
     bar.enable_steady_tick(Duration::from_millis(500));
     let mut done = 0_u64;
-    let mut each = |row: super::source::Row<'_>| {
+    let mut each = |row: Row<'_>| {
         done += 1;
         if done.is_multiple_of(BAR_ROWS) {
             bar.set_position(done);
@@ -246,9 +260,9 @@ fn play<W: Write>(source: &Source, survey: &Survey, mut playback: Playback<W>) -
         playback.row(row)
     };
     if survey.sorted {
-        source.read(&mut each)?
+        source.read(&mut each)?;
     } else {
-        SortedRows::load(source)?.read(&mut each)?
+        SortedRows::load(source)?.read(&mut each)?;
     }
     bar.finish_and_clear();
     playback.finish()
@@ -289,7 +303,7 @@ fn draw(picture: &explain::Picture<'_>, out: &Path, id: &str) -> Result<(), Repl
     Ok(())
 }
 
-fn known_ids(book: &super::alarms_csv::AlarmBook, alarms_path: &Path) -> String {
+fn known_ids(book: &AlarmBook, alarms_path: &Path) -> String {
     if book.alarms().is_empty() {
         return "it raised none".to_owned();
     }

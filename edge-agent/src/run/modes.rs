@@ -6,12 +6,14 @@ use tokio_util::sync::CancellationToken;
 use crate::discovery::BrokerState;
 use crate::home_assistant::SessionState;
 use crate::mode::{CloudState, Mode};
+use crate::uplink::UplinkState;
 
 /// The sides that are configured.
 pub(super) struct Sides {
     pub(super) session: watch::Receiver<SessionState>,
     pub(super) home_broker: Option<watch::Receiver<BrokerState>>,
-    pub(super) cloud: Option<watch::Receiver<CloudState>>,
+    /// None without a cloud; none inside where the cloud only has models to give.
+    pub(super) cloud: Option<Option<watch::Receiver<UplinkState>>>,
 }
 
 /// Runs until `stop`. `line` always holds the mode in words.
@@ -21,7 +23,11 @@ pub(super) async fn watch(mut sides: Sides, line: watch::Sender<String>, stop: C
         let mode = Mode {
             session: sides.session.borrow_and_update().clone(),
             home_broker: sides.home_broker.as_mut().map(|side| side.borrow_and_update().clone()),
-            cloud: sides.cloud.as_mut().map_or(CloudState::None, |side| side.borrow_and_update().clone()),
+            cloud: match &mut sides.cloud {
+                None => CloudState::None,
+                Some(None) => CloudState::UpdatesOnly,
+                Some(Some(uplink)) => cloud_state(&uplink.borrow_and_update()),
+            },
         };
         // The percents of the warm-up are for the screen, not for the log.
         let outline = Mode { session: without_percent(&mode.session), ..mode.clone() };
@@ -34,8 +40,16 @@ pub(super) async fn watch(mut sides: Sides, line: watch::Sender<String>, stop: C
             () = stop.cancelled() => return,
             changed = sides.session.changed() => if changed.is_err() { return },
             () = change_of(sides.home_broker.as_mut()) => {}
-            () = change_of(sides.cloud.as_mut()) => {}
+            () = change_of(sides.cloud.as_mut().and_then(Option::as_mut)) => {}
         }
+    }
+}
+
+fn cloud_state(uplink: &UplinkState) -> CloudState {
+    match uplink {
+        UplinkState::Connecting => CloudState::Away { reason: String::new() },
+        UplinkState::Connected => CloudState::Connected,
+        UplinkState::Away(reason) => CloudState::Away { reason: reason.clone() },
     }
 }
 
@@ -53,5 +67,5 @@ async fn change_of<T>(side: Option<&mut watch::Receiver<T>>) {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -1,16 +1,16 @@
 //! Starts every part with its channels, and stops them in the order in which they depend on one another.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hearthwatch_model::detector::Model;
-use hearthwatch_protocol::ModelVersion;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::fleet::Fleet;
 use super::identity::{StateDirectory, StateError};
 use super::modes::{self, Sides};
 use crate::brain::{self, Brain, BrainCommand, BrainHandle, BrainParts, HomeView};
@@ -18,6 +18,9 @@ use crate::config::Config;
 use crate::discovery::{self, BrokerState, Device, Discovery, UpdateView};
 use crate::history::{History, HistoryError};
 use crate::home_assistant::{self, SessionState};
+use crate::outbox::OutboxError;
+use crate::update::UpdaterError;
+use crate::uplink::UplinkError;
 
 /// Notices that wait for the home's broker; see the bound on waiting events in [`crate::discovery`].
 const NOTICES_MAX: usize = 64;
@@ -35,6 +38,24 @@ pub enum StartError {
     /// The agent's memory.
     #[error(transparent)]
     History(#[from] HistoryError),
+    /// The answers that wait for the fleet.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// The way to the fleet.
+    #[error("cloud.mqtt: {0}")]
+    Uplink(#[from] UplinkError),
+    /// The way of models.
+    #[error("cloud.updates: {0}")]
+    Updater(#[from] UpdaterError),
+    /// The first trusted root.
+    #[error("cloud.updates.root_file {path}: {source}")]
+    Root {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        #[source]
+        source: std::io::Error,
+    },
     /// No randomness, no thread.
     #[error("the system gave no {0}")]
     System(&'static str),
@@ -52,22 +73,24 @@ impl Agent {
     ///
     /// # Errors
     /// [`StartError`]; never because somebody on the network is away.
-    pub fn start(config: Config, stop: CancellationToken) -> Result<Self, StartError> {
+    pub fn start(config: &Config, stop: CancellationToken) -> Result<Self, StartError> {
         let state = StateDirectory::take(&config.state)?;
         let mut fresh = [0; 32];
         aws_lc_rs::rand::fill(&mut fresh).map_err(|_| StartError::System("randomness"))?;
         let salt = state.salt(|| fresh)?;
         let who = spread(&salt);
+        let cloud = config.cloud.as_ref();
+        let fleet = Fleet::start(cloud, config.budget, &state, who)?;
         let (view, view_seen) = watch::channel(HomeView::default());
         let (notices, notices_heard) = mpsc::channel(NOTICES_MAX);
         let parts = BrainParts {
-            model: Arc::new(Model::routine()),
-            model_version: ModelVersion::ROUTINE,
+            model: Arc::clone(&fleet.model),
+            model_version: fleet.model_version,
             history: History::open(&state.file("history.sqlite"))?,
             salt,
             budget: config.budget,
             timezone: config.timezone.clone(),
-            feedback: None,
+            feedback: cloud.and_then(|cloud| fleet.feedback(&cloud.home)),
         };
         let brain = Brain::new(parts, view, notices)?;
         let (brain, thread) = brain::start(brain).map_err(|_| StartError::System("thread"))?;
@@ -80,16 +103,18 @@ impl Agent {
         tasks.spawn(home_assistant);
 
         let (line, line_seen) = watch::channel(String::new());
+        let (updates, updates_seen) = watch::channel(UpdateView::default());
+        let (install, wishes) = mpsc::channel(1);
+        let cloud_state = cloud.map(|_| fleet.state());
+        let node = cloud.map_or(LONE_NODE.to_owned(), |cloud| cloud.home.to_string());
+        tasks.spawn(fleet.serve(brain.clone(), view_seen.clone(), updates, wishes, stop.clone()));
         let home_broker = config.home_mqtt.clone().map(|mqtt| {
             let (broker, broker_seen) = watch::channel(BrokerState::default());
-            let node = config.cloud.as_ref().map_or(LONE_NODE.to_owned(), |cloud| cloud.home.to_string());
-            let (install, _wished) = mpsc::channel(1);
-            let (_updates, updates_seen) = watch::channel(UpdateView::default());
             let discovery = Discovery {
                 config: mqtt,
                 device: Device::new(node),
                 note: state.file("discovery.json"),
-                brain: brain.clone(),
+                brain,
                 view: view_seen,
                 updates: updates_seen,
                 mode: line_seen,
@@ -99,8 +124,7 @@ impl Agent {
             tasks.spawn(show(discovery, broker, stop.clone()));
             broker_seen
         });
-        let sides = Sides { session: session_seen, home_broker, cloud: None };
-        tasks.spawn(modes::watch(sides, line, stop));
+        tasks.spawn(modes::watch(Sides { session: session_seen, home_broker, cloud: cloud_state }, line, stop));
         Ok(Self { tasks, brain: thread, _state: state })
     }
 

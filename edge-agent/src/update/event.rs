@@ -56,7 +56,7 @@ impl UpdateCounts {
                 let version = outcome.model_version.0;
                 match &outcome.result {
                     UpdateResult::Installed => {
-                        tracing::info!(model.version = version, "new model has earned its place")
+                        tracing::info!(model.version = version, "new model has earned its place");
                     }
                     UpdateResult::Refused { reason } => {
                         tracing::warn!(model.version = version, update.cause = %reason, "release reported as refused");

@@ -117,7 +117,7 @@ impl Home {
 
     /// Starts the real agent with `config`.
     pub fn start_agent(&mut self, config: &Path) {
-        let mut command = Command::new(agent_program());
+        let mut command = Command::new(hearthwatch_tests::program("hearthwatch-edge"));
         command.arg("run").arg("--config").arg(config);
         self.agent = Some(Process::start_logged(&mut command, &self.path("agent.log")));
     }
@@ -155,19 +155,6 @@ impl Home {
         self.start_agent(&config);
         self.agent_says("mode: listening to Home Assistant", from).await;
     }
-}
-
-/// The real program, built as a person builds it.
-fn agent_program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--release", "--quiet", "--package", "hearthwatch-edge", "--bin", "hearthwatch-edge"]);
-        assert!(build.status().unwrap().success());
-        // This test's own program lies in target/release/deps.
-        let deps = std::env::current_exe().unwrap();
-        deps.ancestors().nth(2).unwrap().join("hearthwatch-edge")
-    })
 }
 
 fn rustls_provider() -> Result<(), std::sync::Arc<rustls::crypto::CryptoProvider>> {

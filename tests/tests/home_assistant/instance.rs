@@ -213,7 +213,7 @@ fn http_settings(port: u16) -> String {
             "cors_allowed_origins": [],
             "login_attempts_threshold": -1,
             "ip_ban_enabled": false,
-            "ssl_profile": "modern",
+            "ssl_profile": "intermediate_v6",
             "use_x_frame_options": true,
             "created_at": "2026-01-01T00:00:00+00:00",
             "error": null,

@@ -63,11 +63,8 @@ pub fn cast(homes: Vec<RecordedHome>, count: usize, timeline: &Timeline, seed: u
     let player = |(number, clean): (usize, RecordedHome)| {
         let start = clean.span().map_or(EPOCH, |(start, _)| start);
         let moves_in = timeline.moves_in(start);
-        let plan = InjectionPlan {
-            seed,
-            events_per_entity_week: FAULTS_PER_ENTITY_WEEK,
-            families: Family::ALL.to_vec(),
-        };
+        let plan =
+            InjectionPlan { seed, events_per_entity_week: FAULTS_PER_ENTITY_WEEK, families: Family::ALL.to_vec() };
         let present = clean.between(moves_in, timeline.end());
         Player {
             id: HomeId::new(format!("home-{:02}", number + 1)).expect("digits and a dash"),

@@ -155,9 +155,6 @@ pub(crate) async fn list(
     (status = 200, body = FeedbackTotalsView),
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
-pub(crate) async fn totals(
-    _: Viewer,
-    http: axum::extract::State<Http>,
-) -> Result<Json<FeedbackTotalsView>, Problem> {
+pub(crate) async fn totals(_: Viewer, http: axum::extract::State<Http>) -> Result<Json<FeedbackTotalsView>, Problem> {
     Ok(Json(blocking(&http.app.store, |store| store.feedback_totals()).await?.into()))
 }

@@ -92,7 +92,6 @@ pub(crate) async fn one(
         let report = store.run(origin(&row.run))?.and_then(|run| run.report);
         Ok(Some((row, report)))
     });
-    let (row, report) =
-        found.await?.ok_or_else(|| Problem::NotFound { noun: "model", id: version.to_string() })?;
+    let (row, report) = found.await?.ok_or_else(|| Problem::NotFound { noun: "model", id: version.to_string() })?;
     Ok(Json(ModelView { report: report.as_deref().map(json_of), ..row.into() }))
 }
