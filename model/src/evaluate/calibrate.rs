@@ -14,6 +14,10 @@ const ENTITY_WEEKS_MIN: f64 = 6.0;
 /// Alarms of an entity in a week at the lowest threshold of a curve: one a day is far beyond any budget.
 const RATE_MAX: f64 = 7.0;
 
+/// Share of a record's steps, the loudest, whose scores are tried as thresholds: a quarter of the time in alarm is beyond
+/// any budget.
+const LOUD_SHARE: f64 = 0.25;
+
 /// How far above the loudest step a threshold is put when even that is too often.
 const ABOVE_ALL: f32 = 0.5;
 
@@ -40,6 +44,22 @@ struct Stretch<'a> {
     entity: &'a EntityTrace,
     scores: &'a [f32],
     steps: Range<usize>,
+}
+
+/// A step that can matter at some threshold that is looked at.
+#[derive(Clone, Copy)]
+struct Mark {
+    at: i64,
+    /// The score to be calibrated; −∞ where there is none.
+    score: f32,
+    /// What a rule says, or the routine detector where it speaks alone; −∞ where neither does.
+    rule: f32,
+}
+
+/// The marks of one stretch.
+struct Marks {
+    class: DeviceClass,
+    marks: Vec<Mark>,
 }
 
 /// Thresholds on a score by the rate of alarms they give on clean homes, one curve a device class.
@@ -105,12 +125,19 @@ fn curve(stretches: &[&Stretch<'_>], rules: Option<&Calibration>) -> Calibration
         .filter(|score| score.is_finite())
         .collect();
     peaks.sort_by(|left, right| right.total_cmp(left));
+    peaks.truncate((peaks.len() as f64 * LOUD_SHARE).ceil() as usize);
     let mut points: Vec<(f32, f32)> = Vec::new();
-    if weeks > 0.0 && !peaks.is_empty() {
+    if let Some(floor) = peaks.last()
+        && weeks > 0.0
+    {
+        let marks: Vec<Marks> = stretches.iter().map(|stretch| marks(stretch, *floor, rules)).collect();
         let (lowest, highest) = ((1.0 / weeks).min(RATE_MAX / 2.0).ln(), RATE_MAX.ln());
+        let mut rank = 0;
         for step in 0..RATES {
             let wanted = (lowest + (highest - lowest) * step as f64 / (RATES - 1) as f64).exp();
-            let threshold = threshold_for(wanted, weeks, &peaks, stretches, rules);
+            let search = Search { wanted, weeks, peaks: &peaks, marks: &marks, rules };
+            let threshold;
+            (rank, threshold) = search.threshold(rank);
             if points.last().is_none_or(|(_, before)| threshold < *before) {
                 points.push((wanted as f32, threshold));
             }
@@ -122,41 +149,67 @@ fn curve(stretches: &[&Stretch<'_>], rules: Option<&Calibration>) -> Calibration
     CalibrationCurve { points }
 }
 
-/// The lowest of the record's own scores at which alarms come no more often than wanted; a little above the highest when
-/// even that is too often.
-fn threshold_for(
+/// The steps of a stretch that can raise or hold an alarm at a threshold of at least `floor`: the others need no second
+/// look at each of the hundreds of thresholds that are tried.
+fn marks(stretch: &Stretch<'_>, floor: f32, rules: Option<&Calibration>) -> Marks {
+    let class = stretch.entity.class;
+    let rule_floor = rules.map(|rules| rules.threshold(class, RATE_MAX as f32) - HOLD_MARGIN);
+    let mark = |index: usize| {
+        let score = if stretch.scores[index].is_nan() { f32::NEG_INFINITY } else { stretch.scores[index] };
+        let speaks = score == f32::NEG_INFINITY || stretch.entity.kind[index].is_rule();
+        let rule = if rules.is_some() && speaks { stretch.entity.routine[index] } else { f32::NEG_INFINITY };
+        let matters = score >= floor - HOLD_MARGIN || rule_floor.is_some_and(|floor| rule >= floor);
+        matters.then_some(Mark { at: index as i64 * STEP_SECONDS, score, rule })
+    };
+    Marks { class, marks: stretch.steps.clone().filter_map(mark).collect() }
+}
+
+/// The search for one rate's threshold.
+struct Search<'a> {
+    /// Episodes per entity-week.
     wanted: f64,
     weeks: f64,
-    peaks: &[f32],
-    stretches: &[&Stretch<'_>],
-    rules: Option<&Calibration>,
-) -> f32 {
-    let rate = |threshold: f32| {
-        let count: usize = stretches
+    /// The record's own scores in falling order: the thresholds that are tried.
+    peaks: &'a [f32],
+    marks: &'a [Marks],
+    rules: Option<&'a Calibration>,
+}
+
+impl Search<'_> {
+    fn rare_enough(&self, rank: usize) -> bool {
+        let count: usize = self
+            .marks
             .iter()
-            .map(|stretch| {
-                let rule = rules.map(|rules| rules.threshold(stretch.entity.class, wanted as f32));
-                episodes(stretch, threshold, rule)
+            .map(|marks| {
+                let rule = self.rules.map_or(f32::INFINITY, |rules| rules.threshold(marks.class, self.wanted as f32));
+                episodes(&marks.marks, self.peaks[rank], rule)
             })
             .sum();
-        count as f64 / weeks
-    };
-    if rate(peaks[0]) > wanted {
-        return peaks[0] + ABOVE_ALL;
+        count as f64 / self.weeks <= self.wanted
     }
-    // From the loudest step down, not by halving the whole: far below, alarms merge into one that never ends and are few
-    // again. Of ranks in falling order of score `enough` is rare enough and `many` is not.
-    let (mut enough, mut many) = (0, 1);
-    while many < peaks.len() && rate(peaks[many]) <= wanted {
-        enough = many;
-        many += 1 + many / 4;
+
+    /// The lowest of the scores at which alarms come no more often than wanted, and its rank; a little above the loudest
+    /// when even that is too often. The search goes down from `rank`, the result of the next rarer rate: not by halving
+    /// the whole, since far below alarms merge into one that never ends and are few again.
+    fn threshold(&self, rank: usize) -> (usize, f32) {
+        let mut enough = if self.rare_enough(rank) { rank } else { 0 };
+        if enough == 0 && !self.rare_enough(0) {
+            return (0, self.peaks[0] + ABOVE_ALL);
+        }
+        let mut stride = 1;
+        let mut many = enough + stride;
+        while many < self.peaks.len() && self.rare_enough(many) {
+            enough = many;
+            stride += stride / 2 + 1;
+            many += stride;
+        }
+        many = many.min(self.peaks.len());
+        while many - enough > 1 {
+            let middle = usize::midpoint(enough, many);
+            if self.rare_enough(middle) { enough = middle } else { many = middle }
+        }
+        (enough, self.peaks[enough])
     }
-    many = many.min(peaks.len());
-    while many - enough > 1 {
-        let middle = usize::midpoint(enough, many);
-        if rate(peaks[middle]) <= wanted { enough = middle } else { many = middle }
-    }
-    peaks[enough]
 }
 
 /// The highest threshold at which a step would raise an alarm: what it and one of the two steps before it reach.
@@ -166,34 +219,38 @@ fn sustained(scores: &[f32], index: usize) -> f32 {
     of(index).min(before)
 }
 
-/// Alarms of one entity at a threshold, as [`crate::alarm::Decider`] raises them: lasting evidence, held a little below
-/// the threshold, merged within six hours. With `rule` given, the routine detector's rules speak beside the score.
-fn episodes(stretch: &Stretch<'_>, threshold: f32, rule: Option<f32>) -> usize {
+/// Alarms of one entity at a threshold (and another one for rules), as [`crate::alarm::Decider`] raises them: lasting
+/// evidence, held a little below the threshold, merged within six hours. Steps without a mark are far below both.
+fn episodes(marks: &[Mark], threshold: f32, rule: f32) -> usize {
     let mut count = 0;
     let mut recent = Sustained::default();
     let mut lasting = false;
     let mut last_over: Option<i64> = None;
-    for index in stretch.steps.clone() {
-        let at = index as i64 * STEP_SECONDS;
-        let score = stretch.scores[index];
-        let mut margin = if score.is_finite() { score - threshold } else { f32::NEG_INFINITY };
-        if let Some(rule) = rule
-            && (score.is_nan() || stretch.entity.kind[index].is_rule())
-        {
-            margin = margin.max(stretch.entity.routine[index] - rule);
+    let mut before = i64::MIN / 2;
+    for mark in marks {
+        // What was passed over since the last mark: two silent steps are all that lasting evidence can remember.
+        for back in (1..3).rev() {
+            let at = mark.at - back * STEP_SECONDS;
+            if at > before {
+                recent.step(at, f32::NEG_INFINITY);
+            }
         }
-        let since = recent.step(at, margin);
-        let quiet = last_over.map_or(i64::MAX, |last| at - last);
+        before = mark.at;
+        let margin = (mark.score - threshold).max(mark.rule - rule);
+        let since = recent.step(mark.at, margin);
+        let quiet = last_over.map_or(i64::MAX, |last| mark.at - last);
+        // An alarm that nothing held for an hour has ended at a step that was passed over.
+        lasting &= quiet <= QUIET_SECONDS;
         if lasting {
-            if margin >= -HOLD_MARGIN && quiet <= MERGE_SECONDS {
-                last_over = Some(at);
-            } else if quiet >= QUIET_SECONDS {
+            if margin >= -HOLD_MARGIN {
+                last_over = Some(mark.at);
+            } else if quiet == QUIET_SECONDS {
                 lasting = false;
             }
         } else if since.is_some() {
             count += usize::from(quiet > MERGE_SECONDS);
             lasting = true;
-            last_over = Some(at);
+            last_over = Some(mark.at);
         }
     }
     count

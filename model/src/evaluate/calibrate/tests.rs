@@ -84,3 +84,40 @@ fn labelled_stretches_do_not_raise_the_threshold() {
     let steps: usize = unlabelled(&home, &home.entities[0]).iter().map(Range::len).sum();
     assert_eq!(steps, 2 * WEEK - 37, "two weeks less the six hours in which it settles");
 }
+
+#[test]
+fn marks_alone_give_the_episodes_that_the_decider_raises() {
+    use crate::alarm::{AlarmEvent, Decider, DeciderConfig, Evidence};
+    // A rough walk with bursts: margins on both sides of every bound.
+    let scores: Vec<f32> = (0..3 * WEEK)
+        .map(|step| 2.0 * (step as f32 * 0.05).sin() + ((step * 7919 % 101) as f32 / 25.0) - (step % 37) as f32 * 0.05)
+        .collect();
+    let home = HomeTrace::of_scores(DeviceClass::Temperature, &scores);
+    for threshold in [1.0_f32, 2.5, 3.5, 4.5] {
+        let mut decider = Decider::new(DeciderConfig { budget_per_week: 1.0, salt: Vec::new(), adapt: false });
+        decider.add_entity(home.infos[0].clone());
+        let raised: usize = scores
+            .iter()
+            .enumerate()
+            .map(|(step, score)| {
+                let evidence = Evidence {
+                    entity: 0,
+                    score: Some(*score),
+                    threshold,
+                    kind: AnomalyKind::Level,
+                    amount: 0.0,
+                    usual: 0.0,
+                    observed: None,
+                    band: None,
+                };
+                let events = decider.decide(step as i64 * STEP_SECONDS, 0.0, &[evidence], true).events;
+                events.iter().filter(|event| matches!(event, AlarmEvent::Raised(_))).count()
+            })
+            .sum();
+        let stretch = Stretch { entity: &home.entities[0], scores: &scores, steps: 0..scores.len() };
+        let sparse = marks(&stretch, threshold, None);
+        assert!(sparse.marks.len() < scores.len());
+        assert_eq!(episodes(&sparse.marks, threshold, f32::INFINITY), raised, "at {threshold}");
+        assert!(raised > 0);
+    }
+}
