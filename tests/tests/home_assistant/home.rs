@@ -162,7 +162,9 @@ fn agent_program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--release", "--quiet", "--package", "hearthwatch-edge", "--bin", "hearthwatch-edge"]);
+        // Named together with this package, so that dependencies have the same features and none is compiled twice.
+        build.args(["build", "--release", "--quiet", "--package", "hearthwatch-tests", "--package", "hearthwatch-edge"]);
+        build.args(["--bin", "hearthwatch-edge"]);
         assert!(build.status().unwrap().success());
         // This test's own program lies in target/release/deps.
         let deps = std::env::current_exe().unwrap();
