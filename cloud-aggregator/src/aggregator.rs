@@ -210,3 +210,6 @@ fn link_config(mqtt: &MqttConfig) -> LinkConfig {
         ..LinkConfig::new(&mqtt.host, mqtt.port, &mqtt.client_id)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use hearthwatch_cloud::clock::{Clock as _, SystemClock};
 use hearthwatch_cloud::config::Config;
-use hearthwatch_cloud::store::{Role, SqliteStore};
+use hearthwatch_cloud::store::{AuditEntry, Role, SqliteStore, Store as _};
 use hearthwatch_cloud::{serve, token};
 use tokio_util::sync::CancellationToken;
 
@@ -75,8 +75,15 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
-    /// Makes a bearer token for the admin API and the page, and prints it once.
-    TokenAdd {
+    /// Bearer tokens of the admin API and the page.
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// Makes a token and prints it, once.
+    Add {
         /// The configuration file.
         #[arg(long)]
         config: PathBuf,
@@ -100,7 +107,7 @@ fn main() -> ExitCode {
     log(cli.log);
     // Fails only if a provider is installed already, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let (Command::Serve { config: file } | Command::TokenAdd { config: file, .. }) = &cli.command;
+    let (Command::Serve { config: file } | Command::Token(TokenCommand::Add { config: file, .. })) = &cli.command;
     let config = match Config::load(file) {
         Ok(config) => config,
         Err(faults) => {
@@ -110,7 +117,7 @@ fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Serve { .. } => run(config),
-        Command::TokenAdd { name, role, days, .. } => add_token(&config.data, &name, role, days),
+        Command::Token(TokenCommand::Add { name, role, days, .. }) => add_token(&config.data, &name, role, days),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -158,7 +165,11 @@ async fn signal() {
 fn add_token(data: &Path, name: &str, role: Role, days: Option<u32>) -> anyhow::Result<()> {
     std::fs::create_dir_all(data).with_context(|| format!("make {}", data.display()))?;
     let store = SqliteStore::open(&data.join(hearthwatch_cloud::aggregator::DATABASE_FILE))?;
-    let (secret, _) = token::make(&store, name, role, days, SystemClock.now())?;
+    let at = SystemClock.now();
+    let (secret, _) = token::make(&store, name, role, days, at)?;
+    let detail = serde_json::json!({"role": role.as_str(), "days": days}).to_string();
+    let (actor, action, subject) = ("system".to_owned(), "token.make".to_owned(), name.to_owned());
+    store.append_audit(&AuditEntry { at, actor, action, subject, detail })?;
     println!("{secret}");
     Ok(())
 }

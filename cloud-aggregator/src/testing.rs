@@ -1,12 +1,16 @@
 //! What the tests of several modules build on: records, payloads, a store in a directory that goes away.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
 use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, Origin, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, Topic, encode};
 use sha2::{Digest as _, Sha256};
 
+use crate::dataset::Example;
 use crate::store::{FeedbackRow, SqliteStore};
+use crate::training::{Challenger, Learner, Step};
 
 /// The time in most tests.
 pub const NOW: i64 = 1_700_000_000;
@@ -56,4 +60,43 @@ pub fn store() -> (tempfile::TempDir, SqliteStore) {
     let directory = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&directory.path().join("store.db")).unwrap();
     (directory, store)
+}
+
+/// Promotes or holds; the artifact is made of what it was given.
+pub struct Puppet {
+    pub promote: bool,
+    pub fails: bool,
+    pub runs: AtomicUsize,
+}
+
+impl Puppet {
+    pub fn new(promote: bool) -> Self {
+        Self { promote, fails: false, runs: AtomicUsize::new(0) }
+    }
+}
+
+impl Learner for Puppet {
+    fn corpus(&self) -> Result<String, String> {
+        Ok("corpus".to_owned())
+    }
+
+    fn config(&self) -> String {
+        "{\"seed\":7}".to_owned()
+    }
+
+    fn learn(
+        &self,
+        examples: &[Example],
+        champion: Option<&[u8]>,
+        progress: &mut dyn FnMut(Step),
+    ) -> Result<Challenger, String> {
+        self.runs.fetch_add(1, Ordering::SeqCst);
+        progress(Step::Training { done: 1, total: 2, loss: 0.5 });
+        if self.fails {
+            return Err("the loss is not finite".to_owned());
+        }
+        let artifact = format!("{} examples after {:?}", examples.len(), champion).into_bytes();
+        let report = format!("{{\"promote\":{}}}", self.promote);
+        Ok(Challenger { artifact, weights_id: "w".to_owned(), promote: self.promote, report })
+    }
 }

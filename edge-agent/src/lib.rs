@@ -3,6 +3,7 @@
 pub mod brain;
 pub mod config;
 pub mod discovery;
+pub mod enrol;
 pub mod explain;
 pub mod history;
 pub mod home_assistant;

@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use hearthwatch_edge::enrol::{self, EnrolArgs};
+use hearthwatch_edge::measure::{self, MeasureArguments};
 use hearthwatch_edge::replay::{self, ReplayArgs};
 use hearthwatch_edge::run::{self, RunArgs};
 
@@ -19,13 +21,19 @@ enum Command {
     /// Live beside Home Assistant: watch, raise alarms, take answers.
     #[command(after_long_help = run::EXAMPLE)]
     Run(RunArgs),
+    /// Fetch a certificate for a key made on this device, with a claim token.
+    Enrol(EnrolArgs),
     /// Replay recorded history (a CSV file or a Home Assistant database) as if it were happening.
     Replay(ReplayArgs),
+    /// Say how fast and how small the agent is on this machine.
+    Measure(MeasureArguments),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::main(&args),
+        Command::Enrol(args) => enrol::main(&args),
         Command::Replay(args) => replay::main(&args),
+        Command::Measure(args) => measure::main(&args),
     }
 }

@@ -3,6 +3,7 @@
 //! The load is made up (a daily wave with noise), since only its size matters here: detection is measured elsewhere, on real
 //! recordings. One thread does everything, as in the running agent.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,18 @@ pub struct MeasureArguments {
     /// Timed calls of the scorer for each batch size.
     #[arg(long, default_value_t = 200)]
     calls: usize,
+}
+
+/// [`run`] as a program: the exit code, and the error in words.
+#[must_use]
+pub fn main(arguments: &MeasureArguments) -> ExitCode {
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hearthwatch-edge: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Prints the figures.

@@ -114,7 +114,7 @@ const WORKERS: usize = 2;
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
-    let agent = Agent::start(config, stop.clone())?;
+    let agent = Agent::start(&config, stop.clone())?;
     let mut signals = Signals::listen()?;
     signals.next().await;
     tracing::info!("stopping: within {} s, or at once when asked again", DRAIN.as_secs());

@@ -11,6 +11,8 @@ mod ethz_heatpump;
 mod hass;
 mod home;
 mod keti;
+#[cfg(test)]
+pub(crate) mod made;
 mod open_smart_home;
 pub mod registry;
 mod river;

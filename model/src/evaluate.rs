@@ -23,7 +23,7 @@ mod watch;
 
 pub use bench::{BenchConfig, BenchRow, BenchTable, bench};
 pub use bootstrap::{Interval, paired_difference};
-pub use calibrate::calibrate;
+pub use calibrate::{Record, calibrate};
 pub use fan_out::fan_out;
 pub use gate::{Comparison, GatePolicy, GateReport, GateVerdict, judge};
 pub use outcome::{Evaluation, EventResult, HomeResult, Share, Summary};

@@ -109,9 +109,10 @@ fn apply(
 
 /// The home's outdoor temperature by hour, for windows that are left open.
 fn outdoor_temperature(home: &RecordedHome, series: &[Series]) -> BTreeMap<i64, f64> {
-    let outdoor = home.entities.iter().position(|info| {
-        info.class == crate::class::DeviceClass::Temperature && family::is_outdoor(&info.entity_id)
-    });
+    let outdoor = home
+        .entities
+        .iter()
+        .position(|info| info.class == crate::class::DeviceClass::Temperature && family::is_outdoor(&info.entity_id));
     let Some(outdoor) = outdoor else { return BTreeMap::new() };
     series[outdoor]
         .iter()

@@ -158,8 +158,9 @@ pub fn allows(identity: &Identity, action: &Action<'_>) -> bool {
 
 /// Whether this is a topic name at all, and not that of a home called like the aggregator, which cannot exist.
 fn is_name(topic: &str, identity: &Identity) -> bool {
-    let own_home = || level_after(topic, "home") == Some(identity.common_name());
-    !topic.contains(['+', '#', '\0']) && !(matches!(identity, Identity::Aggregator(_)) && own_home())
+    let own_home = matches!(identity, Identity::Aggregator(_))
+        && level_after(topic, "home").is_some_and(|home| home == identity.common_name());
+    !own_home && !topic.contains(['+', '#', '\0'])
 }
 
 /// The level below [`ROOT`]`/parent`.

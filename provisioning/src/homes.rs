@@ -42,11 +42,11 @@ pub enum Outcome {
 /// [`HomeError`].
 pub fn issue(layout: &Layout, home: &HomeId, now: Timestamp, days: u32) -> Result<(HomeFiles, Outcome), HomeError> {
     let identity = Identity::home(home.clone())?;
-    let bundle = bundle(layout, home)?;
-    if bundle.cert().exists() {
-        return Ok((bundle, Outcome::Kept));
+    if layout.home(home).cert().exists() {
+        return Ok((bundle(layout, home)?, Outcome::Kept));
     }
     let issued = Authority::load(layout)?.issue_client(&identity, now, days)?;
+    let bundle = bundle(layout, home)?;
     // The certificate last: it says that the pair is whole.
     files::write_private(&bundle.key(), issued.key_pem.as_bytes())?;
     files::write_public(&bundle.cert(), issued.certificate_pem.as_bytes())?;
@@ -144,6 +144,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path());
         let error = issue(&layout, &HomeId::new("home-7").unwrap(), now(), 30).unwrap_err();
-        assert!(matches!(error, HomeError::File(FileError::Missing(_))), "{error}");
+        assert!(matches!(error, HomeError::Authority(AuthorityError::File(FileError::Missing(_)))), "{error}");
+        assert!(!layout.homes().exists(), "a refusal leaves nothing behind");
     }
 }

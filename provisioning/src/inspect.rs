@@ -1,23 +1,209 @@
-//! What an installation holds: certificates, keys, permissions, and what is wrong with them.
-use x509_parser::extensions::GeneralName;
+//! What an installation holds: certificates, keys, permissions, and what is wrong with them, with the remedy.
 
-/// The DNS names and addresses that a certificate is for; none when it cannot be read.
-#[must_use]
-pub fn names_of(certificate_pem: &str) -> Vec<String> {
-    let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(certificate_pem.as_bytes()) else { return Vec::new() };
-    let Ok(certificate) = pem.parse_x509() else { return Vec::new() };
-    let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
-    names.value.general_names.iter().filter_map(name_text).collect()
+mod certificates;
+mod metadata;
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::ceremony;
+use crate::claims::Claims;
+use crate::files::{self, FileError};
+use crate::layout::Layout;
+pub use certificates::names_of;
+
+/// Days before a certificate's expiry that are worth a warning: a fortnight of holidays is covered.
+const CERTIFICATE_DAYS: i64 = 21;
+/// The same for the root of trust: three people with three keys must meet.
+const ROOT_DAYS: i64 = 60;
+/// The same for metadata that the running aggregator refreshes well before: a warning means that it does not.
+const REFRESHED_DAYS: i64 = 1;
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+
+/// One line of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// What it is, in words.
+    pub what: String,
+    /// Where it is, below the installation.
+    pub path: PathBuf,
+    /// Whom or what it names.
+    pub subject: String,
+    /// When it ends, if it does.
+    pub expires: Option<Timestamp>,
+    /// Permission bits, when the file is there.
+    pub mode: Option<u32>,
 }
 
-fn name_text(name: &GeneralName<'_>) -> Option<String> {
-    match name {
-        GeneralName::DNSName(name) => Some((*name).to_owned()),
-        GeneralName::IPAddress(bytes) => match bytes.len() {
-            4 => <[u8; 4]>::try_from(*bytes).ok().map(|bytes| std::net::Ipv4Addr::from(bytes).to_string()),
-            16 => <[u8; 16]>::try_from(*bytes).ok().map(|bytes| std::net::Ipv6Addr::from(bytes).to_string()),
-            _ => None,
-        },
-        _ => None,
+/// Something to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad.
+    pub weight: Weight,
+    /// What is wrong, and the remedy, in one sentence.
+    pub text: String,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// Something does not work, or is not safe.
+    Problem,
+    /// Something will not work soon, or could be safer.
+    Advice,
+}
+
+/// Everything that was seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What is there.
+    pub rows: Vec<Row>,
+    /// What is wrong, worst first.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Whether nothing keeps the installation from working safely now.
+    #[must_use]
+    pub fn sound(&self) -> bool {
+        self.findings.iter().all(|finding| finding.weight == Weight::Advice)
+    }
+
+    fn problem(&mut self, text: impl Into<String>) {
+        self.findings.push(Finding { weight: Weight::Problem, text: text.into() });
+    }
+
+    fn advice(&mut self, text: impl Into<String>) {
+        self.findings.push(Finding { weight: Weight::Advice, text: text.into() });
+    }
+
+    fn expiry(&mut self, what: &str, expires: Timestamp, now: Timestamp, warn_days: i64, remedy: &str) {
+        let days = (expires.as_second() - now.as_second()).div_euclid(DAY);
+        if expires <= now {
+            self.problem(format!("{what} expired at {expires}; {remedy}"));
+        } else if days < warn_days {
+            self.advice(format!("{what} expires in {days} days, at {expires}; {remedy}"));
+        }
     }
 }
+
+/// Looks at everything in `layout`; changes nothing.
+#[must_use]
+pub fn look(layout: &Layout, now: Timestamp) -> Report {
+    let mut report = Report::default();
+    if !layout.root().is_dir() {
+        report.problem(format!("{0} does not exist; hearthwatch-provision init --out {0}", layout.root().display()));
+        return report;
+    }
+    directories(&mut report, layout);
+    certificates::look(&mut report, layout, now);
+    keys(&mut report, layout);
+    metadata::look(&mut report, layout, now);
+    broker_files(&mut report, layout);
+    claims(&mut report, layout, now);
+    report.findings.sort_by_key(|finding| finding.weight);
+    report
+}
+
+fn directories(report: &mut Report, layout: &Layout) {
+    for name in ["ca", "broker", "cloud", "gate", "tuf/online", "tuf/signer"] {
+        let path = layout.root().join(name);
+        if let Err(error @ FileError::Wide { .. }) = files::check_private(&path) {
+            report.problem(error.to_string());
+        }
+    }
+}
+
+fn keys(report: &mut Report, layout: &Layout) {
+    for (what, path, lost) in [
+        ("targets key", layout.targets_key(), "releases cannot be signed; a new root must name a new key"),
+        ("snapshot key", layout.snapshot_key(), "the repository cannot be refreshed; a new root must name a new key"),
+        ("timestamp key", layout.timestamp_key(), "the repository cannot be refreshed; a new root must name a new key"),
+        ("gate's key", layout.gate_key(), "remove gate.pub too, then init makes a new pair"),
+    ] {
+        match ceremony::load_key(&path) {
+            Ok(key) => report.rows.push(row(
+                layout,
+                what,
+                &path,
+                format!("ed25519 {}…", &ceremony::public_hex(&key)[..16]),
+                None,
+            )),
+            Err(ceremony::CeremonyError::File(FileError::Missing(_))) => {
+                report.problem(format!("{what} is missing: {lost}"));
+            }
+            Err(error) => report.problem(error.to_string()),
+        }
+    }
+    let here: Vec<usize> = (1..=ceremony::ROOT_KEYS).filter(|number| layout.root_key(*number).exists()).collect();
+    for number in &here {
+        let path = layout.root_key(*number);
+        match ceremony::load_key(&path) {
+            Ok(key) => report.rows.push(row(
+                layout,
+                "root key",
+                &path,
+                format!("ed25519 {}…", &ceremony::public_hex(&key)[..16]),
+                None,
+            )),
+            Err(error) => report.problem(error.to_string()),
+        }
+    }
+    if !here.is_empty() {
+        report.advice(format!(
+            "{} of {} root keys lie on this machine, beside the keys that they guard against losing; move each file of {} to a \
+             medium of its own",
+            here.len(),
+            ceremony::ROOT_KEYS,
+            layout.tuf_offline().display()
+        ));
+    }
+}
+
+fn broker_files(report: &mut Report, layout: &Layout) {
+    let rendered = crate::acl::render_mosquitto();
+    for (what, path) in
+        [("mosquitto's configuration", layout.mosquitto_conf()), ("mosquitto's access rules", layout.mosquitto_acl())]
+    {
+        match files::read_text(&path) {
+            Ok(text) => {
+                report.rows.push(row(layout, what, &path, String::new(), None));
+                if path == layout.mosquitto_acl() && text != rendered {
+                    report.problem(format!(
+                        "{what} differ from the table that the embedded broker uses; rm {} and run init again",
+                        path.display()
+                    ));
+                }
+            }
+            Err(error) => report.problem(format!("{error}; run init again")),
+        }
+    }
+}
+
+fn claims(report: &mut Report, layout: &Layout, now: Timestamp) {
+    match Claims::at(layout.claims()).list() {
+        Ok(claims) => {
+            for claim in claims {
+                let state = match &claim.used {
+                    Some(used) => format!("{}, used at {}", claim.home, used.at),
+                    None if claim.is_open(now) => format!("{}, open", claim.home),
+                    None => format!("{}, expired unused", claim.home),
+                };
+                report.rows.push(row(layout, "claim token", &layout.claims(), state, Some(claim.expires_at)));
+            }
+        }
+        Err(error) => report.problem(error.to_string()),
+    }
+}
+
+fn row(layout: &Layout, what: &str, path: &Path, subject: String, expires: Option<Timestamp>) -> Row {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path).ok().map(|metadata| metadata.permissions().mode() & 0o7777);
+    let path = path.strip_prefix(layout.root()).unwrap_or(path).to_owned();
+    Row { what: what.to_owned(), path, subject, expires, mode }
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ pub mod acl;
 pub mod authority;
 pub mod ceremony;
 pub mod claims;
+pub mod command;
 pub mod enrol;
 pub mod files;
 pub mod homes;

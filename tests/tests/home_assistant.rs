@@ -167,8 +167,9 @@ async fn a_first_start_learns_from_hourly_statistics_where_states_are_gone() {
     home.listen().await;
     home.stop_agent();
     let history = rusqlite::Connection::open(home.path("state/history.sqlite")).unwrap();
-    let values: i64 =
-        history.query_row("SELECT count(*) FROM grid WHERE value BETWEEN -18.1 AND -17.9", [], |row| row.get(0)).unwrap();
+    let values: i64 = history
+        .query_row("SELECT count(*) FROM grid WHERE value BETWEEN -18.1 AND -17.9", [], |row| row.get(0))
+        .unwrap();
     // Six steps an hour; the hours of the newest slices may already be told by states.
     assert!(values >= 60 * 6, "only {values} steps were learned");
 }

@@ -3,9 +3,9 @@
 //! It feeds the newcomer's demo, the scenario tests, the benches and the long-running operation on the testbed. No product
 //! binary depends on it.
 
-pub mod broker;
-pub mod data;
 pub mod bench;
+pub mod broker;
 pub mod cli;
+pub mod data;
 pub mod demo;
 pub mod release;

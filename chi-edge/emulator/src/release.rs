@@ -79,5 +79,7 @@ pub fn train(arguments: &TrainReleaseArguments) -> anyhow::Result<()> {
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
     let path = folder.join(name);
-    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, bytes)).with_context(|| path.display().to_string())
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&path, bytes))
+        .with_context(|| path.display().to_string())
 }

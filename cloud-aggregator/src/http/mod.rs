@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -117,10 +117,10 @@ pub fn router(http: Http) -> Router {
         .merge(enroll::router())
         .merge(page::router());
     if let Some(release) = &http.app.config.release {
-        router = router.nest("/tuf", repository_files::router(release.repository.clone()));
+        router = router.nest("/tuf", repository_files::router(&release.repository));
     }
     router
-        .fallback(async || Problem::NotFound { noun: "place", id: "here".to_owned() })
+        .fallback(async |place: Uri| Problem::NotFound { noun: "place", id: place.path().to_owned() })
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(http.clone(), guard))

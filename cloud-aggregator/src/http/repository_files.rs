@@ -3,7 +3,7 @@
 //! Names are matched against the few forms that the repository writes, so nothing else below its directory, and
 //! nothing above it, can be asked for. Files are at most 4 MiB and are read whole.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -23,7 +23,7 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const ALWAYS_ASK: &str = "no-cache";
 
 /// Serves `metadata/` and `targets/` below `repository`.
-pub fn router(repository: PathBuf) -> Router<Http> {
+pub fn router(repository: &Path) -> Router<Http> {
     let (metadata, targets) = (repository.join("metadata"), repository.join("targets"));
     let get_metadata = move |Segment(name): Segment<String>, headers: HeaderMap| {
         let directory = metadata.clone();

@@ -7,12 +7,17 @@ use std::time::Duration;
 
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
 
 use super::{Http, router};
 use crate::config::{HttpConfig, HttpTls};
 
 /// How long open requests may take after the order to stop; the program's whole drain has five seconds.
 const DRAIN: Duration = Duration::from_secs(3);
+
+/// How long a caller may take to send a request's headers, and how long an idle connection is kept for the next one.
+const HEADERS: Duration = Duration::from_secs(30);
 
 /// Why the server did not start or ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -88,11 +93,13 @@ impl Bound {
         let serving = async {
             let ended = match self.tls {
                 Some(tls) => {
-                    let server = axum_server::from_tcp_rustls(self.listener, tls).map_err(ServerError::Serve)?;
+                    let mut server = axum_server::from_tcp_rustls(self.listener, tls).map_err(ServerError::Serve)?;
+                    hurry(server.http_builder());
                     server.handle(handle.clone()).serve(service).await
                 }
                 None => {
-                    let server = axum_server::from_tcp(self.listener).map_err(ServerError::Serve)?;
+                    let mut server = axum_server::from_tcp(self.listener).map_err(ServerError::Serve)?;
+                    hurry(server.http_builder());
                     server.handle(handle.clone()).serve(service).await
                 }
             };
@@ -107,5 +114,43 @@ impl Bound {
             ended = serving => ended,
             () = stopping => Ok(()),
         }
+    }
+}
+
+/// Gives up callers who do not finish their headers: without a timer the connection would be held for ever.
+fn hurry(builder: &mut Builder<TokioExecutor>) {
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn in_the_clear_it_listens_on_loopback_only() {
+        let open = HttpConfig { listen: "0.0.0.0:0".parse().unwrap(), tls: None };
+        assert!(matches!(Bound::bind(&open).await, Err(ServerError::Clear(_))));
+        let loopback = HttpConfig { listen: "127.0.0.1:0".parse().unwrap(), ..open };
+        let bound = Bound::bind(&loopback).await.unwrap();
+        assert!(bound.address().port() > 0 && !bound.tls());
+    }
+
+    #[tokio::test]
+    async fn it_answers_until_it_is_stopped() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let bench = crate::bench::Bench::new();
+        let config = HttpConfig { listen: "127.0.0.1:0".parse().unwrap(), tls: None };
+        let bound = Bound::bind(&config).await.unwrap();
+        let address = bound.address();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let stopped = async move { stopped.await.unwrap() };
+        let serving = tokio::spawn(bound.serve(Http::new(bench.app.clone(), false), stopped));
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("ok\n"), "{answer}");
+        stop.send(()).unwrap();
+        serving.await.unwrap().unwrap();
     }
 }

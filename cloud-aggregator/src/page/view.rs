@@ -4,7 +4,9 @@ use hearthwatch_protocol::messages::UpdateResult;
 use maud::{DOCTYPE, Markup, html};
 
 use super::gate::{Figures, Report, Verdict};
-use crate::store::{FeedbackTotals, HomeRow, ModelRow, OutcomeRow, QuarantineRow, ReleaseRow, RunRow, RunState};
+use crate::store::{
+    FeedbackTotals, HomeRow, ModelRow, OutcomeRow, QuarantineRow, ReleaseRow, RunRow, RunState, RunTrigger,
+};
 use crate::training::TrainingStatus;
 
 /// Everything that the page shows.
@@ -67,7 +69,7 @@ pub(super) fn login(fault: Option<&str>) -> Markup {
                     }
                     button { "Log in" }
                 }
-                p.faint { "Make one with " code { "hearthwatch-cloud token-add --config FILE NAME" } "." }
+                p.faint { "Make one with " code { "hearthwatch-cloud token add --config FILE NAME" } "." }
             }
         }
     };
@@ -128,7 +130,7 @@ fn model(fleet: &Fleet) -> Markup {
         p {
             strong { "Version " (champion.version) }
             @if let Some(release) = &fleet.released {
-                span.faint { " released " (ago(fleet.now, release.released_at)) " by " (release.by) }
+                span.faint { " released " (ago(fleet.now, release.released_at)) " by " (if release.by == "auto" { "the gate's consent" } else { &release.by }) }
             }
         }
         @if let Some(report) = &report { (gate(report)) } @else { p.faint { "No gate report is stored for it." } }
@@ -146,7 +148,7 @@ fn gate(report: &Report) -> Markup {
                         th { "Held-out homes" }
                         th.number { "Found" }
                         th.number { "Recall" }
-                        th.number { "False alarms / home-week" }
+                        th.number { "False alarms a week" }
                     }
                 }
                 tbody {
@@ -231,12 +233,17 @@ fn ended(run: &RunRow, now: i64) -> Markup {
         RunState::Held => ("bad", "Held back"),
         RunState::Failed => ("bad", "Failed"),
     };
+    let cause = match run.trigger {
+        RunTrigger::Count => "enough new answers",
+        RunTrigger::Schedule => "it was time",
+        RunTrigger::Hand => "by hand",
+    };
     let report = run.report.as_deref().and_then(Report::read);
     html! {
         p {
             strong class=(class) { (word) }
             span.faint {
-                " · started " (ago(now, run.started_at)) " by " (run.trigger.as_str())
+                " · started " (ago(now, run.started_at)) ", " (cause)
                 @if let Some(end) = run.ended_at { " · took " (span(end - run.started_at)) }
             }
         }
@@ -264,7 +271,7 @@ fn homes(fleet: &Fleet) -> Markup {
     }
     html! {
         div.scroll {
-            table.homes {
+            table.stack {
                 thead {
                     tr {
                         th { "Home" } th { "State" } th.number { "Model" } th.number { "Entities" }
@@ -311,15 +318,15 @@ fn refusals(fleet: &Fleet) -> Markup {
     }
     html! {
         div.scroll {
-            table {
+            table.stack {
                 thead { tr { th { "When" } th { "Home" } th { "Reason" } th { "Detail" } } }
                 tbody {
                     @for row in &fleet.refusals {
                         tr {
                             td.plain { (ago(fleet.now, row.at)) }
                             td.plain { (row.home.as_ref().map_or("–", |home| home.as_str())) }
-                            td.plain { (row.reason.as_str().replace('_', " ")) }
-                            td { (row.detail) }
+                            td.plain.wide { (row.reason.as_str().replace('_', " ")) }
+                            td.wide { (row.detail) }
                         }
                     }
                 }

@@ -100,3 +100,117 @@ fn times_are_told_in_their_largest_unit() {
     assert_eq!([span(90), span(600), span(7_200), span(3 * 86_400)], ["90 s", "10 min", "2 h", "3 days"]);
     assert_eq!([ago(0, 60), ago(3, 0), ago(90, 0)], ["in the future", "just now", "90 s ago"]);
 }
+
+/// A fleet in which everything has happened.
+fn full() -> Fleet {
+    let home = |name: &str, online: bool, version: u64, outbox: u32, heard_at: i64, revoked_at: Option<i64>| HomeRow {
+        home: HomeId::new(name).unwrap(),
+        enrolled_at: 0,
+        revoked_at,
+        through: Sequence(41),
+        records: 41,
+        status: (heard_at > 0).then(|| StatusRow {
+            online,
+            agent_version: "0.1.0".to_owned(),
+            model_version: ModelVersion(version),
+            entities: 31,
+            outbox,
+            heard_at,
+        }),
+    };
+    let homes = vec![
+        home("home-1", true, 2, 0, 9_990, None),
+        home("home-2", true, 2, 3, 9_700, None),
+        home("home-with-a-rather-long-pseudonym-17", false, 0, 12, 2_000, None),
+        home("home-3", false, 0, 0, 0, None),
+        home("home-4", false, 1, 0, 5_000, Some(6_000)),
+    ];
+    let run = RunRow {
+        id: "5f0c21d97be4a1c05f0c21d97be4a1c0".to_owned(),
+        snapshot: "9a".repeat(32),
+        trigger: crate::store::RunTrigger::Count,
+        config: "{}".to_owned(),
+        champion: Some(ModelVersion(2)),
+        state: RunState::Held,
+        started_at: 8_000,
+        ended_at: Some(8_041),
+        challenger: None,
+        report: Some(crate::bench::REPORT.replace(
+            "\"promote\"",
+            "{\"hold\":{\"reasons\":[\"no better than the champion: recall +0.02 (-0.05 to +0.08)\"]}}",
+        )),
+        failure: None,
+    };
+    let refusal = |reason, detail: &str, at| QuarantineRow {
+        id: 1,
+        reason,
+        detail: detail.to_owned(),
+        topic: String::new(),
+        home: Some(HomeId::new("home-2").unwrap()),
+        sequence: None,
+        prefix: Vec::new(),
+        length: 0,
+        at,
+    };
+    let outcome = |name: &str, result| OutcomeRow {
+        home: HomeId::new(name).unwrap(),
+        model_version: ModelVersion(2),
+        result,
+        at: 9_000,
+        received_at: 9_000,
+    };
+    let refused = UpdateResult::Refused { reason: "expired".to_owned() };
+    Fleet {
+        homes_total: 5,
+        online: 2,
+        homes,
+        champion: Some(ModelRow {
+            version: ModelVersion(2),
+            sha256: "ab".repeat(32),
+            length: 117_000,
+            weights_id: "c4".repeat(32),
+            run: "r".to_owned(),
+            state: crate::store::ModelState::Champion,
+            created_at: 0,
+        }),
+        report: Some(crate::bench::REPORT.to_owned()),
+        released: Some(ReleaseRow {
+            model_version: ModelVersion(2),
+            target: "model-2.safetensors".to_owned(),
+            sha256: String::new(),
+            length: 117_000,
+            report_sha256: String::new(),
+            released_at: 7_000,
+            by: "auto".to_owned(),
+        }),
+        outcomes: vec![outcome("home-1", UpdateResult::Installed), outcome("home-2", refused)],
+        feedback: FeedbackTotals { records: 123, confirmed: 31, dismissed: 80, expected: 12, homes: 3 },
+        refusals: vec![
+            refusal(RefusalReason::NotFinite, "window value 17 is not finite", 9_400),
+            refusal(RefusalReason::ImplausibleTime, "answered 3 days after now", 4_000),
+        ],
+        run: RunPanel { run: Some(run), training: empty().run.training, now: 10_000 },
+        ..empty()
+    }
+}
+
+#[test]
+fn a_full_fleet_is_told_with_the_gates_figures_and_reasons() {
+    let text = page(&full(), "kim").into_string();
+    for part in [
+        "Version 2",
+        "15/20",
+        "0.75",
+        "0.45",
+        "The gate let it through",
+        "Installed on 1 of 5 homes, <span class=\"bad\">refused by 1</span>",
+        "Held back",
+        "no better than the champion",
+        "+0.30 (+0.10 to +0.50)",
+        "shut out",
+        "never seen",
+        "not finite",
+    ] {
+        assert!(text.contains(part), "{part}");
+    }
+}

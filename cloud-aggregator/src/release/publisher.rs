@@ -152,29 +152,5 @@ fn summary(report: &str, report_sha256: &str, by: &str) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_summary_holds_verdict_and_figures_and_nothing_else_of_the_report() {
-        let candidate =
-            json!({"homes": 4, "home_weeks": 9.5, "recall": 0.5, "false_alarms_per_week": 1, "by_class": {}});
-        let report = json!({"verdict": "promote", "candidate": candidate, "comparisons": [1, 2]}).to_string();
-        let expected = json!({
-            "report_sha256": "ab",
-            "released_by": "gate",
-            "summary": {
-                "verdict": "promote",
-                "candidate": {"homes": 4, "home_weeks": 9.5, "recall": 0.5, "false_alarms_per_week": 1},
-            },
-        });
-        assert_eq!(summary(&report, "ab", "auto"), expected);
-    }
-
-    #[test]
-    fn a_long_summary_is_left_out_and_a_token_is_not_named() {
-        let report = json!({"verdict": "x".repeat(2000)}).to_string();
-        let found = summary(&report, "ab", "kim");
-        assert_eq!(found, json!({"report_sha256": "ab", "released_by": "operator", "summary": null}));
-    }
-}
+#[path = "publisher_tests.rs"]
+mod tests;

@@ -8,6 +8,9 @@
 //! `tough` verifies, signs and serialises each role; its `SignedRepository::write` is not used because it neither
 //! syncs nor orders its files. The root key is never here; the targets key is behind [`TargetsSigner`].
 
+mod error;
+mod roles;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU64;
@@ -19,15 +22,17 @@ use async_trait::async_trait;
 use aws_lc_rs::rand::SystemRandom;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::limits::ARTIFACT_BYTES_MAX;
-pub use hearthwatch_provision::signer::message::target_name;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tough::editor::signed::SignedRole;
 use tough::key_source::KeySource;
-use tough::schema::{Hashes, KeyHolder, Metafile, Role, Signed, Snapshot, Target, Targets, Timestamp};
+use tough::schema::{Hashes, KeyHolder, Metafile, Role, Snapshot, Target, Targets, Timestamp};
 use tough::{ExpirationEnforcement, FilesystemTransport, RepositoryLoader, TargetName};
 use url::Url;
 
+pub use self::error::{RepositoryError, SignerError};
+pub use self::roles::{Listed, Written, target_name, version_of};
+use self::roles::{expiries, listed, metafile, next_version, online_versions, parse_root, written};
 use super::custom::TargetCustom;
 use super::keys::FileKey;
 use super::lifetimes::{Expiries, Lifetimes, Renewal, expiry};
@@ -49,81 +54,6 @@ pub trait TargetsSigner: fmt::Debug + Send + Sync {
     async fn last_version(&self) -> Result<u64, SignerError>;
     /// A source that signs one version of the targets metadata, given the verdict for each target that is new in it.
     fn key_source(&self, verdicts: Vec<SignedVerdict>) -> Box<dyn KeySource>;
-}
-
-/// Why the signer gave no signature.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SignerError {
-    /// It answered, and said no.
-    #[error("the signer refused: {0}")]
-    Refused(String),
-    /// It did not answer.
-    #[error("the signer cannot be reached: {0}")]
-    Unreachable(String),
-}
-
-/// Why the repository could not be read or changed.
-#[derive(Debug, thiserror::Error)]
-pub enum RepositoryError {
-    /// A file of it cannot be read or written.
-    #[error("repository file {path}")]
-    File {
-        /// Which one.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The trusted root is not a root role, or not signed by its own keys.
-    #[error("{path} is not a valid TUF root: {reason}")]
-    Root {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The repository on disk does not verify from the trusted root: nothing is signed on top of it.
-    #[error("the repository does not verify from its trusted root")]
-    Unverified(#[source] Box<tough::error::Error>),
-    /// A role could not be signed: key missing, or the signer refused.
-    #[error("cannot sign the {role} role")]
-    Sign {
-        /// Which role.
-        role: &'static str,
-        /// What tough or the signer said.
-        #[source]
-        source: Box<tough::error::Error>,
-    },
-    /// The signer cannot say where it is.
-    #[error(transparent)]
-    Signer(#[from] SignerError),
-    /// The signer's memory is older than what it signed: its state was lost or put back.
-    #[error(
-        "the signer says it signed up to targets version {signer}, but {repository} is in force; restore its state"
-    )]
-    SignerBehind {
-        /// What the signer says.
-        signer: u64,
-        /// What is in force.
-        repository: u64,
-    },
-    /// An artifact with no bytes, or with more than an agent downloads.
-    #[error("an artifact has 1 to {ARTIFACT_BYTES_MAX} bytes, this one has {0}")]
-    Size(u64),
-    /// A version at or below one that is released: agents never go down.
-    #[error("version {asked} is not above the newest release {newest}")]
-    NotAbove {
-        /// What was asked for.
-        asked: ModelVersion,
-        /// What is released.
-        newest: ModelVersion,
-    },
-    /// No release has this version.
-    #[error("version {0} is not released")]
-    Unknown(ModelVersion),
-    /// The bytes on disk are not those that were signed.
-    #[error("the bytes of {0} differ from the signed hash")]
-    Bytes(String),
 }
 
 /// Where the repository and its keys are.
@@ -150,28 +80,6 @@ pub struct NewRelease {
     pub verdict: SignedVerdict,
 }
 
-/// One target that the repository lists.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Listed {
-    /// Its version.
-    pub version: ModelVersion,
-    /// Lower-case hexadecimal.
-    pub sha256: String,
-    /// In bytes.
-    pub length: u64,
-}
-
-/// What a change led to: the versions now in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written {
-    /// Of the targets role.
-    pub targets: u64,
-    /// Of the snapshot role.
-    pub snapshot: u64,
-    /// Of the timestamp role.
-    pub timestamp: u64,
-}
-
 /// The repository. One task changes it at a time; reading it over HTTP needs no lock.
 #[derive(Debug)]
 pub struct Repository {
@@ -181,14 +89,6 @@ pub struct Repository {
     online: [FileKey; 2],
     signer: Arc<dyn TargetsSigner>,
     lifetimes: Lifetimes,
-}
-
-/// The inverse of [`target_name`]; `None` for any other name.
-#[must_use]
-pub fn version_of(name: &str) -> Option<ModelVersion> {
-    let digits = name.strip_prefix("model-")?.strip_suffix(".safetensors")?;
-    let version = ModelVersion(digits.parse().ok()?);
-    (target_name(version) == name).then_some(version)
 }
 
 impl Repository {
@@ -469,69 +369,6 @@ async fn sign<T: Role + Serialize>(
 
 fn read(path: &Path) -> Result<Vec<u8>, RepositoryError> {
     std::fs::read(path).map_err(|source| RepositoryError::File { path: path.to_owned(), source })
-}
-
-fn parse_root(path: &Path, bytes: &[u8]) -> Result<Signed<tough::schema::Root>, RepositoryError> {
-    let fault = |reason: String| RepositoryError::Root { path: path.to_owned(), reason };
-    let root: Signed<tough::schema::Root> = serde_json::from_slice(bytes).map_err(|error| fault(error.to_string()))?;
-    root.signed.verify_role(&root).map_err(|error| fault(error.to_string()))?;
-    if root.signed.consistent_snapshot {
-        Ok(root)
-    } else {
-        Err(fault("it does not ask for consistent snapshots".to_owned()))
-    }
-}
-
-fn metafile(version: NonZeroU64, bytes: &[u8]) -> Metafile {
-    Metafile {
-        length: Some(bytes.len() as u64),
-        hashes: Some(Hashes { sha256: Sha256::digest(bytes).to_vec().into(), _extra: HashMap::new() }),
-        version,
-        _extra: HashMap::new(),
-    }
-}
-
-/// One above `current` and above every snapshot on disk: a version that was signed before a crash is not signed a
-/// second time with other content.
-fn next_version(metadata: &Path, current: u64) -> NonZeroU64 {
-    let on_disk = std::fs::read_dir(metadata).into_iter().flatten().flatten().filter_map(|entry| {
-        entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.strip_suffix(".snapshot.json"))
-            .and_then(|digits| digits.parse().ok())
-    });
-    NonZeroU64::MIN.saturating_add(on_disk.fold(current, u64::max))
-}
-
-fn listed(targets: &Targets) -> Vec<Listed> {
-    let mut entries: Vec<Listed> = targets
-        .targets
-        .iter()
-        .filter_map(|(name, target)| {
-            let version = version_of(name.resolved())?;
-            Some(Listed { version, sha256: hex::encode(&target.hashes.sha256), length: target.length })
-        })
-        .collect();
-    entries.sort_by_key(|entry| entry.version);
-    entries
-}
-
-fn expiries(repository: &tough::Repository) -> Expiries {
-    Expiries {
-        targets: repository.targets().signed.expires.as_second(),
-        snapshot: repository.snapshot().signed.expires.as_second(),
-        timestamp: repository.timestamp().signed.expires.as_second(),
-    }
-}
-
-fn online_versions(repository: &tough::Repository) -> (u64, u64) {
-    (repository.snapshot().signed.version.get(), repository.timestamp().signed.version.get())
-}
-
-fn written(repository: &tough::Repository) -> Written {
-    let (snapshot, timestamp) = online_versions(repository);
-    Written { targets: repository.targets().signed.version.get(), snapshot, timestamp }
 }
 
 #[cfg(test)]

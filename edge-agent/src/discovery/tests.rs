@@ -23,7 +23,7 @@ fn shown() -> ShownAlarm {
             severity: Severity::Critical,
             score: 9.0,
             threshold: 3.25,
-            observed: Some(12.100_000_4),
+            observed: Some(12.1),
             band: Some(Band { low: -20.0, expected: -18.0, high: -16.0 }),
             kind: AnomalyKind::Level,
             reason: "Freezer at 12.1 °C, where -18 °C is usual.".to_owned(),

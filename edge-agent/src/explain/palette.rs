@@ -50,9 +50,7 @@ const DARK: Palette = Palette {
 impl Theme {
     /// The style sheet of the drawing's classes. Roles, not colours, are named in the drawing itself.
     pub(super) fn style(self) -> String {
-        let mut style = String::from(
-            "text{font-family:system-ui,-apple-system,\"Segoe UI\",Roboto,\"DejaVu Sans Condensed\",sans-serif}",
-        );
+        let mut style = String::from("text{font-family:system-ui,Roboto,\"DejaVu Sans\",sans-serif}");
         match self {
             Self::Auto => {
                 LIGHT.rules(&mut style);

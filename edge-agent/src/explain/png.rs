@@ -9,8 +9,8 @@ use resvg::usvg::{Options, Tree, fontdb};
 const SCALE: f32 = 3.0;
 /// Largest drawing, in pixels a side; ours is 1080 wide.
 const SIDE_MAX: f32 = 4_096.0;
-/// The carried font's family, as it names itself.
-const FONT_FAMILY: &str = "DejaVu Sans Condensed";
+/// The carried font's family, as it names itself; of its widths only the condensed one is carried.
+const FONT_FAMILY: &str = "DejaVu Sans";
 
 /// Why there is no picture.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,8 @@ static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
     let mut fonts = fontdb::Database::new();
     fonts.load_font_data(dejavu::sans_condensed::regular().to_vec());
     fonts.set_sans_serif_family(FONT_FAMILY);
+    // What is drawn with when no family of a list is known.
+    fonts.set_serif_family(FONT_FAMILY);
     Arc::new(fonts)
 });
 

@@ -1,24 +1,26 @@
 //! The command: its arguments, the files it writes and what it says.
 
-use std::io::{self, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model};
+use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, SHIPPED_VERSION};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 use tempfile::NamedTempFile;
 
-use super::error::{ReplayError, RowFaults};
+use super::alarms_csv::AlarmBook;
+use super::error::{ReplayError, RowFault, RowFaults};
 use super::moment::Moment;
 use super::playback::{Company, Playback, Played};
 use super::recall::Recall;
 use super::scores_csv::ScoresCsv;
 use super::sorted::SortedRows;
-use super::source::Source;
+use super::source::{Row, Source};
 use super::summary::Summary;
 use super::verdicts::Verdicts;
 use super::watch::{Seen, Watchlist};
@@ -31,8 +33,12 @@ const SALT: &[u8] = b"hearthwatch replay";
 const BAR_ROWS_MIN: u64 = 20_000;
 /// Rows between two movements of the bar.
 const BAR_ROWS: u64 = 1_000;
+/// Rows between two turns of the spinner: about a tenth of a second of reading.
+const SPINNER_ROWS: u64 = 100_000;
 /// Alarms a week that may be asked for: one an hour is not an alarm any more.
 const BUDGET_MAX: f64 = 168.0;
+/// Bytes of a model file that are read: well above what an artifact may have, well below what would hurt.
+const MODEL_BYTES_MAX: u64 = 16 << 20;
 /// Ids that an error names when it was given a wrong one.
 const IDS_SHOWN: usize = 5;
 
@@ -122,8 +128,11 @@ pub fn main(args: &ReplayArgs) -> ExitCode {
 /// [`ReplayError`]; results of an earlier replay are then still as they were.
 pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayError> {
     let timezone = TimeZone::get(&args.timezone).map_err(|_| ReplayError::Timezone(args.timezone.clone()))?;
-    let model = Arc::new(load_model(args.model.as_deref())?);
+    let (model, note) = load_model(args.model.as_deref())?;
     let verdicts = args.verdicts.as_deref().map_or_else(|| Ok(Verdicts::default()), Verdicts::read)?;
+    if args.out.exists() && !args.out.is_dir() {
+        return Err(ReplayError::OutFolder(args.out.clone()));
+    }
     let source = Source::open(&args.events)?;
     let survey = Survey::of(&source)?;
 
@@ -133,11 +142,17 @@ pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayE
     let scores = ScoresCsv::new(BufWriter::new(scores_file)).map_err(ReplayError::write(&scores_path))?;
     let config = DetectorConfig { timezone: timezone.clone(), budget_per_week: args.budget, salt: SALT.to_vec() };
     let company = Company { verdicts, recall: Recall::new(&args.explain), scores_path: scores_path.clone() };
-    let playback =
-        Playback::new(args.events.clone(), source.strict(), HomeDetector::new(config, model), scores, company);
+    let playback = Playback::new(
+        args.events.clone(),
+        source.strict(),
+        HomeDetector::new(config, Arc::new(model)),
+        scores,
+        company,
+    );
     let played = play(&source, &survey, playback)?;
 
-    let summary = Summary::of(&played);
+    let mut summary = Summary::of(&played);
+    summary.left_out.extend(note);
     let Played { watch, book, recall, scores, .. } = played;
     let scores =
         scores.into_inner().map_err(io::IntoInnerError::into_error).map_err(ReplayError::write(&scores_path))?;
@@ -160,15 +175,30 @@ pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayE
     Ok(summary)
 }
 
-fn load_model(model: Option<&str>) -> Result<Model, ReplayError> {
+/// The model that was asked for, and a note where it is not the one that the user expects.
+fn load_model(model: Option<&str>) -> Result<(Model, Option<String>), ReplayError> {
     match model {
-        Some("routine") | None => Ok(Model::routine()),
-        Some(path) => Err(ReplayError::Model { path: path.to_owned(), why: "networks are not read yet".to_owned() }),
+        Some("routine") => Ok((Model::routine(), None)),
+        // A build that carries no usable network still has a detector; the closing line says which one judged.
+        None => Ok(Model::shipped().map_or_else(
+            |error| (Model::routine(), Some(format!("the network, which this build does not carry ({error})"))),
+            |model| (model, None),
+        )),
+        Some(path) => {
+            let bytes = read_model(Path::new(path)).map_err(ReplayError::read(Path::new(path)))?;
+            Model::from_artifact(&bytes, SHIPPED_VERSION)
+                .map(|model| (model, None))
+                .map_err(|error| ReplayError::Model { path: path.to_owned(), why: error.to_string() })
+        }
     }
 }
 
-/// Version of a model that comes as a bare file: releases are numbered from 1 by who signs them, and this is none.
-const FILE_MODEL_VERSION: u64 = 0;
+/// Reads no more than [`MODEL_BYTES_MAX`]; the artifact's own check refuses what was cut off.
+fn read_model(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MODEL_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
 
 /// What a first look at the rows tells: how many there are, and whether they must be sorted.
 #[derive(Debug)]
@@ -183,8 +213,15 @@ impl Survey {
         let mut survey = Self { rows: 0, sorted: true };
         let (mut watch, mut faults) = (Watchlist::default(), RowFaults::new(source.path()));
         let mut last: Option<Moment> = None;
+        let spinner = ProgressBar::new_spinner().with_message("reading");
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {human_pos} rows") {
+            spinner.set_style(style);
+        }
         source.read(&mut |row| {
             survey.rows += 1;
+            if survey.rows.is_multiple_of(SPINNER_ROWS) {
+                spinner.set_position(survey.rows);
+            }
             match row {
                 Ok(row) => {
                     survey.sorted &= last.is_none_or(|last| last <= row.at);
@@ -192,13 +229,14 @@ impl Survey {
                     if let Seen::Fault { what, .. } = watch.see(&row)
                         && source.strict()
                     {
-                        faults.push(super::error::RowFault { line: row.line, what });
+                        faults.push(RowFault { line: row.line, what });
                     }
                 }
                 Err(fault) => faults.push(fault),
             }
             Ok(())
         })?;
+        spinner.finish_and_clear();
         faults.into_result()?;
         Ok(survey)
     }
@@ -214,7 +252,7 @@ fn play<W: Write>(source: &Source, survey: &Survey, mut playback: Playback<W>) -
     }
     bar.enable_steady_tick(Duration::from_millis(500));
     let mut done = 0_u64;
-    let mut each = |row: super::source::Row<'_>| {
+    let mut each = |row: Row<'_>| {
         done += 1;
         if done.is_multiple_of(BAR_ROWS) {
             bar.set_position(done);
@@ -222,9 +260,9 @@ fn play<W: Write>(source: &Source, survey: &Survey, mut playback: Playback<W>) -
         playback.row(row)
     };
     if survey.sorted {
-        source.read(&mut each)?
+        source.read(&mut each)?;
     } else {
-        SortedRows::load(source)?.read(&mut each)?
+        SortedRows::load(source)?.read(&mut each)?;
     }
     bar.finish_and_clear();
     playback.finish()
@@ -265,7 +303,7 @@ fn draw(picture: &explain::Picture<'_>, out: &Path, id: &str) -> Result<(), Repl
     Ok(())
 }
 
-fn known_ids(book: &super::alarms_csv::AlarmBook, alarms_path: &Path) -> String {
+fn known_ids(book: &AlarmBook, alarms_path: &Path) -> String {
     if book.alarms().is_empty() {
         return "it raised none".to_owned();
     }

@@ -149,6 +149,9 @@ pub enum ReplayError {
         /// Which ids there are.
         known: String,
     },
+    /// An `--out` that is a file.
+    #[error("--out {0}: is not a folder; give one, or a name that is still free")]
+    OutFolder(PathBuf),
     /// A result that could not be written.
     #[error("cannot write {path}: {source}; give an --out folder that you may write to, with room on its disk")]
     Write {

@@ -36,14 +36,15 @@ struct Attributes {
 }
 
 impl RecorderDb {
-    /// Opens the database in `file` (which is `path` itself, or its unpacked copy).
+    /// Opens the database in its unpacked `copy`, or at `path` itself.
     ///
     /// # Errors
     /// [`ReplayError::Database`] when SQLite cannot read it; [`ReplayError::Format`] when it has no states.
-    pub fn open(path: &Path, file: PathBuf, copy: Option<NamedTempFile>) -> Result<Self, ReplayError> {
+    pub fn open(path: &Path, copy: Option<NamedTempFile>) -> Result<Self, ReplayError> {
         let database = |source| ReplayError::Database { path: path.to_owned(), source };
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(uri(&file), flags).map_err(database)?;
+        let file = copy.as_ref().map_or(path, |copy| copy.path());
+        let connection = Connection::open_with_flags(uri(file), flags).map_err(database)?;
         let columns = column_names(&connection, "states").map_err(database)?;
         let has = |name: &str| columns.contains(name);
         if !has("state")

@@ -58,7 +58,7 @@ impl Source {
         let mut file = File::open(path).map_err(ReplayError::read(path))?;
         let head = first_bytes(&mut file).map_err(ReplayError::read(path))?;
         if head.starts_with(SQLITE_MAGIC) {
-            return RecorderDb::open(path, path.to_owned(), None).map(Self::Recorder);
+            return RecorderDb::open(path, None).map(Self::Recorder);
         }
         if head.starts_with(GZIP_MAGIC) {
             file.seek(SeekFrom::Start(0)).map_err(ReplayError::read(path))?;
@@ -66,7 +66,7 @@ impl Source {
             let head = first_bytes(&mut unpacked).map_err(ReplayError::read(path))?;
             if head.starts_with(SQLITE_MAGIC) {
                 let copy = unpack(path, head.chain(unpacked))?;
-                return RecorderDb::open(path, copy.path().to_owned(), Some(copy)).map(Self::Recorder);
+                return RecorderDb::open(path, Some(copy)).map(Self::Recorder);
             }
             return Ok(Self::Csv(EventsCsv::new(path, true)));
         }

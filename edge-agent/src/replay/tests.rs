@@ -114,7 +114,10 @@ fn an_input_cut_short_anywhere_gives_a_byte_identical_prefix() {
     let whole = Bench::new(&file(&rows));
     whole.run(&[]).unwrap();
     let scores = whole.read("scores.csv");
-    assert!(scores.lines().last().unwrap().split(',').nth(2).is_some_and(|score| !score.is_empty()), "still warming up");
+    assert!(
+        scores.lines().last().unwrap().split(',').nth(2).is_some_and(|score| !score.is_empty()),
+        "still warming up"
+    );
     for kept in [1, 2, 3, 150, rows.len() / 2, rows.len() * 5 / 6, rows.len() * 5 / 6 + 1, rows.len() - 1] {
         let cut = Bench::new(&file(&rows[..kept]));
         cut.run(&[]).unwrap();
@@ -220,10 +223,7 @@ fn what_cannot_be_used_is_said_with_its_remedy_and_exit_code_two() {
         ("--timezone Mars/Olympus: no such time zone; give an IANA name such as Europe/London".to_owned(), 2)
     );
     let empty = Bench::new(&format!("{HEADER}\n"));
-    assert_eq!(
-        empty.run(&[]).unwrap_err(),
-        ("events.csv: holds no rows; there is nothing to replay".to_owned(), 2)
-    );
+    assert_eq!(empty.run(&[]).unwrap_err(), ("events.csv: holds no rows; there is nothing to replay".to_owned(), 2));
     let missing = Bench { folder: TempDir::new().unwrap() };
     let (error, code) = missing.run(&[]).unwrap_err();
     assert!(error.starts_with("cannot read events.csv: "), "{error}");

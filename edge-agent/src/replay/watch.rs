@@ -153,13 +153,19 @@ impl Watchlist {
     }
 }
 
-/// The class of a row's entity: as Home Assistant would have it, or, for ids outside its domains, as the device class
-/// column says.
+/// The class of a row's entity: as Home Assistant would have it; for ids outside its domains, as the device class column
+/// says; and a number of a named class that has no unit (an air quality index, a pH) is a number.
 fn class_of(row: &EventRow<'_>) -> Option<DeviceClass> {
-    let present = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
-    let (device_class, unit) = (present(row.device_class), present(row.unit));
-    DeviceClass::guess(row.entity_id, device_class.as_deref(), unit.as_deref())
-        .or_else(|| device_class.as_deref().and_then(DeviceClass::parse))
+    let named = Some(row.device_class).filter(|name| !name.is_empty());
+    let unit = Some(row.unit).filter(|unit| !unit.is_empty());
+    DeviceClass::guess(row.entity_id, named, unit).or_else(|| {
+        let named = named?;
+        DeviceClass::parse(named).or_else(|| {
+            let number = matches!(state::value_of(DeviceClass::GenericNumber, row.state), Ok(Value::Number(_)));
+            // Any unit will do to ask whether it is the missing unit alone that stands in the way.
+            DeviceClass::guess(row.entity_id, Some(named), Some("1")).filter(|_| number)
+        })
+    })
 }
 
 /// `1 row`, `2 rows`.
@@ -202,8 +208,11 @@ mod tests {
         let mut watch = Watchlist::default();
         watch.see(&row("meter.main", "energy", "kWh", "1"));
         assert_eq!(watch.infos()[0].class, DeviceClass::Energy);
+        watch.see(&row("sensor.air_quality", "aqi", "", "41"));
+        assert_eq!(watch.infos()[1].class, DeviceClass::GenericNumber);
+        assert_eq!(watch.see(&row("sensor.phase", "enum", "", "3")), Seen::LeftOut);
         assert_eq!(watch.see(&row("weather.home", "", "", "sunny")), Seen::LeftOut);
-        assert_eq!(watch.left_out(), ["1 entity of a kind that is not watched (weather.home; 1 row)"]);
+        assert_eq!(watch.left_out(), ["2 entities of a kind that is not watched (sensor.phase, weather.home; 2 rows)"]);
     }
 
     #[test]

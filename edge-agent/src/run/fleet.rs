@@ -184,11 +184,8 @@ fn updater_config(updates: &UpdatesConfig, state: &StateDirectory) -> Result<Upd
 }
 
 fn uplink_config(home: &HomeId, mqtt: &CloudMqttConfig, seed: u64) -> UplinkConfig {
-    let tls = TlsFiles {
-        ca: mqtt.ca_file.clone(),
-        cert: Some(mqtt.cert_file.clone()),
-        key: Some(mqtt.key_file.clone()),
-    };
+    let tls =
+        TlsFiles { ca: mqtt.ca_file.clone(), cert: Some(mqtt.cert_file.clone()), key: Some(mqtt.key_file.clone()) };
     UplinkConfig {
         home: home.clone(),
         link: LinkConfig { tls: Some(tls), ..LinkConfig::new(mqtt.host.clone(), mqtt.port, home.as_str()) },
@@ -228,7 +225,9 @@ fn in_words(outcome: &UpdateOutcome) -> String {
     match &outcome.result {
         UpdateResult::Installed => format!("Model {version} is installed and proven on this home."),
         UpdateResult::Refused { reason } => format!("Model {version} was refused: {reason}."),
-        UpdateResult::RolledBack { reason, to } => format!("Model {version} was taken back ({reason}); {to} is in charge again."),
+        UpdateResult::RolledBack { reason, to } => {
+            format!("Model {version} was taken back ({reason}); {to} is in charge again.")
+        }
     }
 }
 

@@ -75,5 +75,5 @@ async fn change_of<T>(side: Option<&mut watch::Receiver<T>>) {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

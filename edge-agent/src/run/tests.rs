@@ -19,7 +19,7 @@ fn lonely(dir: &Path) -> Config {
 async fn an_agent_with_nobody_around_starts_and_drains_in_time() {
     let dir = tempfile::tempdir().unwrap();
     let stop = CancellationToken::new();
-    let agent = Agent::start(lonely(dir.path()), stop.clone()).unwrap();
+    let agent = Agent::start(&lonely(dir.path()), stop.clone()).unwrap();
     stop.cancel();
     tokio::time::timeout(DRAIN, agent.join()).await.expect("drained within the bound");
 }
@@ -28,7 +28,7 @@ async fn an_agent_with_nobody_around_starts_and_drains_in_time() {
 async fn a_second_agent_on_the_same_state_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let stop = CancellationToken::new();
-    let _first = Agent::start(lonely(dir.path()), stop.clone()).unwrap();
-    let second = Agent::start(lonely(dir.path()), stop);
+    let _first = Agent::start(&lonely(dir.path()), stop.clone()).unwrap();
+    let second = Agent::start(&lonely(dir.path()), stop);
     assert!(matches!(second.err(), Some(StartError::State(_))));
 }

@@ -73,7 +73,7 @@ impl Agent {
     ///
     /// # Errors
     /// [`StartError`]; never because somebody on the network is away.
-    pub fn start(config: Config, stop: CancellationToken) -> Result<Self, StartError> {
+    pub fn start(config: &Config, stop: CancellationToken) -> Result<Self, StartError> {
         let state = StateDirectory::take(&config.state)?;
         let mut fresh = [0; 32];
         aws_lc_rs::rand::fill(&mut fresh).map_err(|_| StartError::System("randomness"))?;

@@ -41,7 +41,11 @@ impl UpdateCounts {
                 ("refused", *reason)
             }
             UpdateEvent::Hindered { reason, cause } => {
-                tracing::info!(update.reason = reason, update.cause = cause, "update not possible now; tried again later");
+                tracing::info!(
+                    update.reason = reason,
+                    update.cause = cause,
+                    "update not possible now; tried again later"
+                );
                 ("hindered", *reason)
             }
             UpdateEvent::Swapped(version) => {
@@ -51,7 +55,9 @@ impl UpdateCounts {
             UpdateEvent::Ended(outcome) => {
                 let version = outcome.model_version.0;
                 match &outcome.result {
-                    UpdateResult::Installed => tracing::info!(model.version = version, "new model has earned its place"),
+                    UpdateResult::Installed => {
+                        tracing::info!(model.version = version, "new model has earned its place");
+                    }
                     UpdateResult::Refused { reason } => {
                         tracing::warn!(model.version = version, update.cause = %reason, "release reported as refused");
                     }

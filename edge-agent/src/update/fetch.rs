@@ -187,8 +187,9 @@ impl Pump {
                 Err(_) => return self.fail(self.too_slow(received)).await,
             };
             received += piece.len() as u64;
+            // On its way to disk before the verifier sees it, so that a cut leaves all that was received.
             if let Some(open) = &mut file
-                && open.write_all(&piece).await.is_err()
+                && (open.write_all(&piece).await.is_err() || open.flush().await.is_err())
             {
                 // A full disk must not stop the update; it only cannot be resumed.
                 file = None;

@@ -1,0 +1,199 @@
+//! The transport against small servers that misbehave.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tough::{IntoVec, Transport, TransportError, TransportErrorKind};
+use url::Url;
+
+use super::fetch::{Patience, TooSlow, UpdateTransport};
+
+const BODY: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+
+/// What the server does with one request.
+#[derive(Clone)]
+enum Answer {
+    /// All of it, range honoured.
+    Whole,
+    /// The first bytes, then the connection is cut.
+    Cut(usize),
+    /// All of it, although a range was asked for.
+    IgnoreRange,
+    /// A byte, and then nothing more.
+    Dawdle,
+    /// Headers never come.
+    Silent,
+    /// Status line only.
+    Status(&'static str),
+}
+
+struct Server {
+    url: Url,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+async fn serve(answers: Vec<Answer>) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/targets/", listener.local_addr().unwrap()).parse().unwrap();
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&requests);
+    tokio::spawn(async move {
+        for answer in answers {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let log = Arc::clone(&log);
+            tokio::spawn(async move {
+                let (mut request, mut buffer) = (Vec::new(), [0; 1024]);
+                while !request.ends_with(b"\r\n\r\n") {
+                    let n = socket.read(&mut buffer).await.unwrap();
+                    request.extend_from_slice(&buffer[..n]);
+                }
+                let request = String::from_utf8(request).unwrap().to_lowercase();
+                let offset = request
+                    .lines()
+                    .find_map(|line| line.strip_prefix("range: bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
+                log.lock().unwrap().push(offset.map_or("whole".to_owned(), |offset| format!("from {offset}")));
+                let _ = respond(&mut socket, &answer, offset.unwrap_or(0)).await;
+            });
+        }
+    });
+    Server { url, requests }
+}
+
+async fn respond(socket: &mut tokio::net::TcpStream, answer: &Answer, offset: usize) -> std::io::Result<()> {
+    let length = BODY.len();
+    let head = |offset: usize| match offset {
+        0 => format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"),
+        _ if offset >= length => {
+            "HTTP/1.1 416 Range Not Satisfiable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned()
+        }
+        _ => format!(
+            "HTTP/1.1 206 Partial Content\r\ncontent-length: {}\r\ncontent-range: bytes {offset}-{}/{length}\r\nconnection: close\r\n\r\n",
+            length - offset,
+            length - 1
+        ),
+    };
+    match answer {
+        Answer::Whole => {
+            socket.write_all(head(offset).as_bytes()).await?;
+            socket.write_all(&BODY[offset.min(length)..]).await?;
+        }
+        Answer::Cut(bytes) => {
+            socket.write_all(head(offset).as_bytes()).await?;
+            socket.write_all(&BODY[offset..offset + bytes]).await?;
+        }
+        Answer::IgnoreRange => {
+            socket.write_all(head(0).as_bytes()).await?;
+            socket.write_all(BODY).await?;
+        }
+        Answer::Dawdle => {
+            socket.write_all(head(0).as_bytes()).await?;
+            socket.write_all(&BODY[..1]).await?;
+            std::future::pending::<()>().await;
+        }
+        Answer::Silent => std::future::pending::<()>().await,
+        Answer::Status(status) => {
+            let head = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            socket.write_all(head.as_bytes()).await?;
+        }
+    }
+    socket.shutdown().await
+}
+
+struct Client {
+    transport: UpdateTransport,
+    directory: tempfile::TempDir,
+    url: Url,
+}
+
+impl Client {
+    fn of(server: &Server) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let directory = tempfile::tempdir().unwrap();
+        let patience = Patience { silence: Duration::from_millis(300), ..Patience::default() };
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let partial = directory.path().join("partial");
+        let transport = UpdateTransport::new(Some(client), server.url.clone(), partial, patience);
+        Self { transport, directory, url: server.url.join("abc.model-1.safetensors").unwrap() }
+    }
+
+    async fn fetch(&self) -> Result<Vec<u8>, TransportError> {
+        self.transport.fetch(self.url.clone()).await?.into_vec().await
+    }
+
+    fn half(&self) -> Vec<u8> {
+        std::fs::read(self.directory.path().join("partial/abc.model-1.safetensors")).unwrap_or_default()
+    }
+}
+
+fn is_slow(error: &TransportError) -> bool {
+    std::error::Error::source(error).is_some_and(|cause| cause.is::<TooSlow>())
+}
+
+#[tokio::test]
+async fn a_download_that_was_cut_goes_on_where_it_ended() {
+    let server = serve(vec![Answer::Cut(10), Answer::Cut(5), Answer::Whole]).await;
+    let client = Client::of(&server);
+    client.fetch().await.unwrap_err();
+    assert_eq!(client.half(), &BODY[..10]);
+    client.fetch().await.unwrap_err();
+    assert_eq!(client.fetch().await.unwrap(), BODY);
+    assert_eq!(*server.requests.lock().unwrap(), ["whole", "from 10", "from 15"]);
+}
+
+#[tokio::test]
+async fn a_server_that_knows_no_ranges_is_read_from_the_start() {
+    let server = serve(vec![Answer::Cut(10), Answer::IgnoreRange]).await;
+    let client = Client::of(&server);
+    client.fetch().await.unwrap_err();
+    assert_eq!(client.fetch().await.unwrap(), BODY);
+    assert_eq!(client.half(), BODY);
+}
+
+#[tokio::test]
+async fn a_half_that_is_whole_already_is_taken_as_it_is() {
+    let server = serve(vec![Answer::Whole, Answer::Whole]).await;
+    let client = Client::of(&server);
+    assert_eq!(client.fetch().await.unwrap(), BODY);
+    assert_eq!(client.fetch().await.unwrap(), BODY);
+    assert_eq!(*server.requests.lock().unwrap(), ["whole", "from 36"]);
+    client.transport.forget_halves().unwrap();
+    assert_eq!(client.half(), b"");
+}
+
+#[tokio::test]
+async fn metadata_is_never_resumed() {
+    let server = serve(vec![Answer::Cut(10), Answer::Whole]).await;
+    let mut client = Client::of(&server);
+    client.url = server.url.join("../metadata/timestamp.json").unwrap();
+    client.fetch().await.unwrap_err();
+    assert_eq!(client.fetch().await.unwrap(), BODY);
+    assert_eq!(*server.requests.lock().unwrap(), ["whole", "whole"]);
+}
+
+#[tokio::test]
+async fn a_server_that_dawdles_is_given_up() {
+    for answer in [Answer::Dawdle, Answer::Silent] {
+        let server = serve(vec![answer]).await;
+        let error = Client::of(&server).fetch().await.unwrap_err();
+        assert!(is_slow(&error), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_file_and_a_failing_server_are_told_apart() {
+    let server = serve(vec![Answer::Status("404 Not Found"), Answer::Status("500 Internal Server Error")]).await;
+    let client = Client::of(&server);
+    assert_eq!(client.fetch().await.unwrap_err().kind(), TransportErrorKind::FileNotFound);
+    assert_eq!(client.fetch().await.unwrap_err().kind(), TransportErrorKind::Other);
+}
+
+#[tokio::test]
+async fn a_name_that_could_leave_the_folder_keeps_no_half() {
+    let server = serve(vec![Answer::Whole]).await;
+    let mut client = Client::of(&server);
+    client.url = server.url.join("sub%2Fdir/..%2Fescape").unwrap();
+    assert_eq!(client.fetch().await.unwrap(), BODY);
+    assert!(!client.directory.path().join("partial").exists());
+}

@@ -210,7 +210,10 @@ impl Machine {
                 self.failures = 0;
                 let turn = self.rest(CHECK, now, rng);
                 self.look_again_if_newer_is_noticed(version, now);
-                Turn { outcome: Some(UpdateOutcome { model_version: version, result: UpdateResult::Installed, at: now }), ..turn }
+                Turn {
+                    outcome: Some(UpdateOutcome { model_version: version, result: UpdateResult::Installed, at: now }),
+                    ..turn
+                }
             }
             Input::Restored(Ok(to)) => self.on_restored(to, now, rng),
             Input::Committed(Err(_)) | Input::Restored(Err(_)) => self.try_again(now, rng),

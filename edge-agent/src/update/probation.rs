@@ -134,6 +134,8 @@ mod tests {
     fn a_model_on_another_scale_than_its_threshold_fails() {
         let far: Vec<f32> = quiet(40).iter().map(|margin| margin - 20.0).collect();
         assert_eq!(judge(&far, None), Ok(()), "without a model before there is nothing to compare with");
-        assert!(matches!(judge(&far, Some(&quiet(40))), Err(ProbationFault::Drift { moved }) if (moved + 20.0).abs() < 0.01));
+        assert!(
+            matches!(judge(&far, Some(&quiet(40))), Err(ProbationFault::Drift { moved }) if (moved + 20.0).abs() < 0.01)
+        );
     }
 }

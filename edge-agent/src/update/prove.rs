@@ -42,7 +42,8 @@ impl Prove for ModelProof {
 
     fn margins(&self, model: &Model, windows: &[Window]) -> Option<Vec<f32>> {
         let Model::Network { scorer, calibration, .. } = model else { return None };
-        let whole: Vec<&Window> = windows.iter().filter(|(_, window)| window.len() == WINDOW_STEPS * FEATURES).collect();
+        let whole: Vec<&Window> =
+            windows.iter().filter(|(_, window)| window.len() == WINDOW_STEPS * FEATURES).collect();
         if whole.is_empty() {
             return Some(Vec::new());
         }

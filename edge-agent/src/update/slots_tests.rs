@@ -153,7 +153,10 @@ fn a_damaged_file_gives_way_to_the_model_before_and_then_to_the_programs_own() {
     drop(with_committed(directory.path(), &[1, 2]));
     std::fs::write(directory.path().join("b.safetensors"), "rotten!").unwrap();
     let boot = booted(directory.path());
-    assert_eq!(boot, Boot { model: Some(model(1)), thrown_out: vec![(ModelVersion(2), "its file is damaged".to_owned())] });
+    assert_eq!(
+        boot,
+        Boot { model: Some(model(1)), thrown_out: vec![(ModelVersion(2), "its file is damaged".to_owned())] }
+    );
     assert!(!open(directory.path()).has_failed(ModelVersion(2)), "it may be fetched again");
     assert_eq!(open(directory.path()).floor(), ModelVersion(1));
     std::fs::remove_file(directory.path().join("a.safetensors")).unwrap();

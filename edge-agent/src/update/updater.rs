@@ -116,8 +116,7 @@ impl<P: Prove> Updater<P> {
             other => return Err(UpdaterError::Scheme(other.to_owned())),
         };
         let (metadata, targets) = (below(&url, "metadata/")?, below(&url, "targets/")?);
-        let transport =
-            UpdateTransport::new(client, targets.clone(), directory.join("partial"), Patience::default());
+        let transport = UpdateTransport::new(client, targets.clone(), directory.join("partial"), Patience::default());
         let trust = TrustStore { root, metadata, targets, directory: directory.join("tuf") };
         let slots = Slots::open(RealDisk, &directory.join("slots"), own_version)?;
         let mut updater = Self {
@@ -175,7 +174,13 @@ impl<P: Prove> Updater<P> {
     /// ([`hearthwatch_model::detector::HomeDetector::recent_windows`]).
     ///
     /// May be dropped half-way; the next call begins anew, and what is on disk is whole.
-    pub async fn run(&mut self, trigger: Trigger, windows: &[Window], now: i64, rng: &mut (impl Rng + Send)) -> Step<P::Model> {
+    pub async fn run(
+        &mut self,
+        trigger: Trigger,
+        windows: &[Window],
+        now: i64,
+        rng: &mut (impl Rng + Send),
+    ) -> Step<P::Model> {
         let mut step = Step::default();
         let mut input = match trigger {
             Trigger::Notice(version) => Input::Notice(version),

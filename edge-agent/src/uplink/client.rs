@@ -193,6 +193,9 @@ struct Task {
 /// How long the task rests when only an event can give it work; any event wakes it earlier.
 const REST: Duration = Duration::from_secs(3_600);
 
+/// Time for the last word, of the five seconds that a stopping agent has; the link takes two more.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 impl Task {
     async fn run(
         mut self,
@@ -223,7 +226,8 @@ impl Task {
             }
         }
         let offline = AgentStatus { online: false, ..status.borrow().clone() };
-        self.publish_status(offline).await;
+        // A broker that does not answer hears the will instead.
+        let _ = tokio::time::timeout(FAREWELL, self.publish_status(offline)).await;
         self.link.close().await;
     }
 

@@ -19,10 +19,25 @@ pub fn severity(class: DeviceClass, kind: AnomalyKind, excess: f32) -> Severity 
         AnomalyKind::Physics => Severity::Warning,
         AnomalyKind::Flat | AnomalyKind::Silent if excess >= WARNING_EXCESS => Severity::Warning,
         AnomalyKind::Flat | AnomalyKind::Silent => Severity::Info,
+        // Being in a room, or not, is never an emergency by itself.
+        _ if comes_and_goes(class) && excess >= WARNING_EXCESS => Severity::Warning,
+        _ if comes_and_goes(class) => Severity::Info,
         _ if excess >= CRITICAL_EXCESS || class == DeviceClass::CarbonMonoxide => Severity::Critical,
         _ if excess >= WARNING_EXCESS => Severity::Warning,
         _ => Severity::Info,
     }
+}
+
+fn comes_and_goes(class: DeviceClass) -> bool {
+    matches!(
+        class,
+        DeviceClass::Motion
+            | DeviceClass::Occupancy
+            | DeviceClass::Presence
+            | DeviceClass::Sound
+            | DeviceClass::Vibration
+            | DeviceClass::GenericBinary
+    )
 }
 
 #[cfg(test)]
@@ -33,6 +48,11 @@ mod tests {
     fn a_dead_sensor_is_never_critical() {
         assert_eq!(severity(DeviceClass::Temperature, AnomalyKind::Silent, 100.0), Severity::Warning);
         assert_eq!(severity(DeviceClass::Temperature, AnomalyKind::Physics, 100.0), Severity::Warning);
+    }
+
+    #[test]
+    fn a_busy_motion_sensor_is_never_critical() {
+        assert_eq!(severity(DeviceClass::Motion, AnomalyKind::Rate, 100.0), Severity::Warning);
     }
 
     #[test]

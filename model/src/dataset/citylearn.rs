@@ -26,15 +26,17 @@ pub(super) fn parse(files: &[SourceFile]) -> Result<Vec<RecordedHome>, DatasetEr
     files.iter().filter(|file| file.name != "weather.csv").map(|file| read_building(file, &weather)).collect()
 }
 
-/// Outdoor temperature [°C] and relative humidity [%] of each hour.
-fn read_weather(file: &SourceFile) -> Result<Vec<(Option<f64>, Option<f64>)>, DatasetError> {
+/// Outdoor temperature [°C] and relative humidity [%] of an hour.
+type Weather = (Option<f64>, Option<f64>);
+
+fn read_weather(file: &SourceFile) -> Result<Vec<Weather>, DatasetError> {
     let table = Table::with_header(&file.name, &file.bytes, ',')?;
     let temperature = table.column("Outdoor Drybulb Temperature [C]")?;
     let humidity = table.column("Relative Humidity [%]")?;
     table.map(|row| Ok((row.number(temperature)?, row.number(humidity)?))).collect()
 }
 
-fn read_building(file: &SourceFile, weather: &[(Option<f64>, Option<f64>)]) -> Result<RecordedHome, DatasetError> {
+fn read_building(file: &SourceFile, weather: &[Weather]) -> Result<RecordedHome, DatasetError> {
     let number = file.name.trim_start_matches("Building_").trim_end_matches(".csv");
     // Two digits, so that names sort as numbers do.
     let mut home = HomeBuilder::new(SET, &format!("building-{number:0>2}"), ZONE);

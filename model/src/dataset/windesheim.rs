@@ -30,11 +30,9 @@ fn read_room(file: &SourceFile) -> Result<RecordedHome, DatasetError> {
     let mut home = HomeBuilder::new(SET, &format!("room-{room}"), "Europe/Amsterdam");
     let table = Table::with_header(&file.name, &file.bytes, ',')?;
     let (source, time) = (table.column("source")?, table.column("timestamp")?);
-    let occupied = table.column("occupancy__bool")?;
-    let mut columns = Vec::new();
-    for (column, ..) in NUMBERS {
-        columns.push(table.column(column)?);
-    }
+    // Not every room has every sensor: a column that is not there is a sensor that is not there.
+    let occupied = table.column("occupancy__bool").ok();
+    let columns: Vec<Option<usize>> = NUMBERS.iter().map(|(column, ..)| table.column(column).ok()).collect();
     let mut entities: BTreeMap<(String, &str), u32> = BTreeMap::new();
     for row in table {
         let source = row.text(source);
@@ -45,6 +43,7 @@ fn read_room(file: &SourceFile) -> Result<RecordedHome, DatasetError> {
         let source = source.to_lowercase().replace('-', "_");
         let at = row.offset_time(time, "%Y-%m-%dT%H:%M:%S%z")?;
         for ((_, name, class, unit, factor), column) in NUMBERS.iter().zip(&columns) {
+            let Some(column) = column else { continue };
             if let Some(value) = row.number(*column)? {
                 let entity = *entities
                     .entry((source.clone(), name))
@@ -52,6 +51,7 @@ fn read_room(file: &SourceFile) -> Result<RecordedHome, DatasetError> {
                 home.number(entity, at, Some(value * factor));
             }
         }
+        let Some(occupied) = occupied else { continue };
         let state = match row.text(occupied) {
             "" => continue,
             "1" | "1.0" | "True" | "true" => true,

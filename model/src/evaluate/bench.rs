@@ -74,10 +74,8 @@ pub fn bench(
 ) -> BenchTable {
     let twins = |homes: &[RecordedHome]| -> Vec<TestHome> { homes.iter().map(|home| twin(home, config)).collect() };
     let tests = twins(test);
-    let mut evaluations: Vec<(String, Evaluation)> = models
-        .iter()
-        .map(|(name, model)| (name.clone(), evaluate(&tests, model, config.budget_per_week)))
-        .collect();
+    let mut evaluations: Vec<(String, Evaluation)> =
+        models.iter().map(|(name, model)| (name.clone(), evaluate(&tests, model, config.budget_per_week))).collect();
     let rival = StaticZ::calibrate(&twins(calibration), config.budget_per_week);
     evaluations.push(("z-score".to_owned(), evaluate_static_z(&tests, rival)));
     let first = evaluations[0].1.clone();
@@ -87,9 +85,8 @@ pub fn bench(
         .map(|(index, (detector, evaluation))| BenchRow {
             detector,
             summary: evaluation.summary(),
-            behind_first: (index > 0).then(|| {
-                paired_difference(&first, &evaluation, config.coverage, config.resamples, config.seed)
-            }),
+            behind_first: (index > 0)
+                .then(|| paired_difference(&first, &evaluation, config.coverage, config.resamples, config.seed)),
         })
         .collect();
     BenchTable { config: config.clone(), rows }

@@ -89,11 +89,7 @@ mod tests {
     }
 
     /// A fortnight of one entity, judged from `from` on.
-    fn judged(
-        from: i64,
-        faulty: (&[Label], &[Alarm]),
-        clean: (&[Label], &[Alarm]),
-    ) -> HomeResult {
+    fn judged(from: i64, faulty: (&[Label], &[Alarm]), clean: (&[Label], &[Alarm])) -> HomeResult {
         let entity =
             EntityInfo { entity_id: "sensor.a".to_owned(), class: DeviceClass::Temperature, unit: "°C".to_owned() };
         compare(&Outline { home: "set/a", entities: &[entity], from, until: 1_209_600 }, faulty, clean)

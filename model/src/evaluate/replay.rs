@@ -61,11 +61,8 @@ fn alarms(
         Contender::Routine(_) => None,
         Contender::Network { scorer, .. } => Some(logits(scorer, home)),
     };
-    let mut decider = Decider::new(DeciderConfig {
-        budget_per_week,
-        salt: home.home.clone().into_bytes(),
-        adapt: offsets.is_none(),
-    });
+    let mut decider =
+        Decider::new(DeciderConfig { budget_per_week, salt: home.home.clone().into_bytes(), adapt: offsets.is_none() });
     for info in &home.infos {
         decider.add_entity(info.clone());
     }

@@ -17,7 +17,8 @@ pub fn logits(scorer: &Scorer, home: &HomeTrace) -> Vec<Vec<f32>> {
 #[must_use]
 pub fn routine_scores(home: &HomeTrace) -> Vec<Vec<f32>> {
     let of = |entity: &EntityTrace| {
-        let judged = |(score, ready): (&f32, &bool)| if *ready || *score > RoutineScore::FLOOR { *score } else { f32::NAN };
+        let judged =
+            |(score, ready): (&f32, &bool)| if *ready || *score > RoutineScore::FLOOR { *score } else { f32::NAN };
         entity.routine.iter().zip(&entity.ready).map(judged).collect()
     };
     home.entities.iter().map(of).collect()

@@ -168,3 +168,60 @@ impl HomeTrace {
         self.entities.first().map_or(self.from, |entity| entity.at(index))
     }
 }
+
+#[cfg(test)]
+impl HomeTrace {
+    /// A home of one entity that is always ready, with these routine scores from step 0 on, measured from its start.
+    pub(super) fn of_scores(class: DeviceClass, routine: &[f32]) -> Self {
+        let info = EntityInfo { entity_id: "sensor.made".into(), class, unit: String::new() };
+        let entity = EntityTrace {
+            entity: 0,
+            class,
+            first: 0,
+            ready: vec![true; routine.len()],
+            observed: vec![1.0; routine.len()],
+            routine: routine.to_vec(),
+            kind: vec![AnomalyKind::Level; routine.len()],
+            rows: Vec::new(),
+            rows_from: routine.len(),
+        };
+        let until = entity.at(routine.len().saturating_sub(1));
+        Self {
+            home: "tests/made".into(),
+            infos: vec![info],
+            entities: vec![entity],
+            labels: Vec::new(),
+            from: -1,
+            until,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::made::made_home;
+
+    #[test]
+    fn windows_are_the_rows_that_the_extractor_would_hand_out() {
+        let home = made_home(1, 6);
+        let (first, last) = home.span().unwrap();
+        let from = first + 4 * 86_400;
+        let trace = HomeTrace::extract(&home, from);
+        assert_eq!(trace.steps() as i64, (last - first) / STEP_SECONDS + 1);
+
+        let mut extractor = FeatureExtractor::new(TimeZone::UTC);
+        for info in &home.entities {
+            extractor.add_entity(info.clone());
+        }
+        for index in 0..trace.steps() {
+            let end = trace.at(index);
+            home.readings.iter().filter(|reading| reading.at == end).for_each(|reading| extractor.observe(reading));
+            extractor.close_step(end);
+            if end > from {
+                assert_eq!(trace.entities[1].window(index).map(<[f32]>::to_vec), extractor.window(1));
+            }
+        }
+        assert_eq!(trace.entities[0].window(10), None, "rows before the warm-up's last window are not kept");
+    }
+}

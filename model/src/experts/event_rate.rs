@@ -1,13 +1,17 @@
 //! Switching far more often than at this hour of the week: a loose contact, a leaking cistern.
+//!
+//! People come in bursts, so a Poisson tail would cry out every evening: an hour's count is compared with what this hour
+//! of the week usually has (square roots, which even out the spread), and the difference with the last fortnight's.
 
+use crate::experts::tail::Tail;
 use crate::experts::time_in_state::DAILY_FADE;
 
 /// Steps that are counted together: one hour.
 const HOUR_STEPS: usize = 6;
+/// Hours of a fortnight, whose differences are remembered.
+const HOURS: usize = 14 * 24;
 /// Weight of the overall rate in each hour's, in hours.
 const HOUR_PRIOR: f32 = 2.0;
-/// Hours watched before a rate means anything: three days.
-const WATCHED_MIN: f32 = 70.0;
 /// ln of the hours in a week.
 const LN_HOURS_PER_WEEK: f32 = 5.124;
 
@@ -20,8 +24,10 @@ pub(crate) struct EventRate {
     hour_watched: Box<[f32; 168]>,
     events: f32,
     watched: f32,
-    /// Variance over mean of the hourly count, as far as it exceeds 1: people come in bursts.
-    square: f32,
+    /// Excesses of the last fortnight's hours, as a ring.
+    excesses: Vec<f32>,
+    oldest: usize,
+    tail: Tail,
     /// The hour of the newest step.
     hour: usize,
 }
@@ -35,34 +41,45 @@ impl EventRate {
             hour_watched: Box::new([0.0; 168]),
             events: 0.0,
             watched: 0.0,
-            square: 0.0,
+            excesses: Vec::new(),
+            oldest: 0,
+            tail: Tail::unknown(),
             hour: 0,
         }
     }
 
-    /// Takes a step's switches. What the step itself adds is learnt only after [`EventRate::evidence`] was asked for the
-    /// next one, an hour later.
+    /// Takes a step's switches. An hour is learnt when it is complete.
     pub(crate) fn step(&mut self, switches: u32, hour_of_week: usize) {
-        self.hour = hour_of_week.min(167);
         self.at = (self.at + 1) % HOUR_STEPS;
-        // The hour that leaves the count is learnt now.
-        let count: f32 = self.recent.iter().sum::<u32>() as f32;
         if self.at == 0 {
-            self.hour_events[self.hour] += count;
-            self.hour_watched[self.hour] += 1.0;
-            let expected = self.rate();
-            self.events += count;
-            self.watched += 1.0;
-            if expected > 0.0 {
-                self.square += ((count - expected).powi(2) / expected).min(100.0);
-            }
+            self.learn_hour();
         }
+        self.hour = hour_of_week.min(167);
         self.recent[self.at] = switches;
     }
 
-    fn rate(&self) -> f32 {
+    fn learn_hour(&mut self) {
+        let (count, excess) = (self.last_hour() as f32, self.excess());
+        if self.excesses.len() < HOURS {
+            self.excesses.push(excess);
+        } else {
+            self.excesses[self.oldest] = excess;
+            self.oldest = (self.oldest + 1) % HOURS;
+        }
+        self.hour_events[self.hour] += count;
+        self.hour_watched[self.hour] += 1.0;
+        self.events += count;
+        self.watched += 1.0;
+    }
+
+    /// Switches that an hour like this one usually has.
+    pub(crate) fn usual(&self) -> f32 {
         let overall = if self.watched > 0.0 { self.events / self.watched } else { 0.0 };
         (self.hour_events[self.hour] + HOUR_PRIOR * overall) / (self.hour_watched[self.hour] + HOUR_PRIOR)
+    }
+
+    fn excess(&self) -> f32 {
+        2.0 * ((self.last_hour() as f32).sqrt() - self.usual().sqrt()).max(0.0)
     }
 
     /// Switches in the last hour.
@@ -70,30 +87,22 @@ impl EventRate {
         self.recent.iter().sum()
     }
 
-    /// Switches that an hour like this one usually has.
-    pub(crate) fn usual(&self) -> f32 {
-        self.rate()
-    }
-
-    /// Evidence: Chernoff's bound on the Poisson tail, tempered by the dispersion that was seen.
+    /// Evidence: −ln of how often a week an hour as busy as this is expected.
     pub(crate) fn evidence(&self) -> f32 {
-        let count = self.last_hour() as f32;
-        let expected = self.rate().max(0.02);
-        if self.watched < WATCHED_MIN || count <= expected {
+        let excess = self.excess();
+        if excess <= 0.0 || self.tail.usual_limit().is_none() {
             return f32::NEG_INFINITY;
         }
-        let dispersion = (self.square / self.watched).max(1.0);
-        let surprise = count * (count / expected).ln() - (count - expected);
-        surprise / dispersion - LN_HOURS_PER_WEEK
+        self.tail.surprise(excess) - LN_HOURS_PER_WEEK
     }
 
     pub(crate) fn next_day(&mut self) {
+        self.tail = Tail::fit(&mut self.excesses.clone());
         for count in self.hour_events.iter_mut().chain(self.hour_watched.iter_mut()) {
             *count *= DAILY_FADE;
         }
         self.events *= DAILY_FADE;
         self.watched *= DAILY_FADE;
-        self.square *= DAILY_FADE;
     }
 }
 
@@ -120,7 +129,7 @@ mod tests {
         for _ in 0..6 {
             rate.step(8, 12);
         }
-        assert!(rate.evidence() > 4.0);
+        assert!(rate.evidence() > 4.0, "{}", rate.evidence());
     }
 
     #[test]
@@ -132,6 +141,21 @@ mod tests {
             worst = worst.max(rate.evidence());
         }
         assert!(worst < 0.0, "{worst}");
+    }
+
+    #[test]
+    fn who_comes_in_bursts_is_allowed_a_burst() {
+        let mut rate = EventRate::new();
+        for step in 0..14 * 144usize {
+            rate.step(if step % 97 < 6 { 9 } else { 0 }, (step / 6) % 168);
+            if step % 144 == 143 {
+                rate.next_day();
+            }
+        }
+        for _ in 0..6 {
+            rate.step(9, 12);
+        }
+        assert!(rate.evidence() < 1.0, "{}", rate.evidence());
     }
 
     #[test]

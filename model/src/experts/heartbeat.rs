@@ -49,6 +49,12 @@ impl Heartbeat {
         self.longest.longest().0.max(PAUSE_FLOOR_STEPS)
     }
 
+    /// Whether it has paused longer than it ever did, however short that is: too early to say so, but what it said last is
+    /// no longer news of now.
+    pub(crate) fn late(&self) -> bool {
+        self.longest.completed() >= PAUSES_MIN && self.silent > self.longest.longest().0
+    }
+
     /// Whether enough is known to say that a pause is too long.
     pub(crate) fn overdue(&self) -> bool {
         self.longest.completed() >= PAUSES_MIN && self.silent > self.usual_pause()

@@ -32,6 +32,11 @@ pub(crate) struct PeerRegression {
 }
 
 impl PeerRegression {
+    /// Indices of the peers.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = usize> + '_ {
+        self.peers.iter().map(|(peer, _)| *peer as usize)
+    }
+
     /// What is left of `own` (a normalised residual) after its peers' say, in its own robust scale.
     pub(crate) fn residual(&self, own: f32, residuals: &[f32]) -> f32 {
         let expected: f32 = self

@@ -45,19 +45,26 @@ pub(crate) struct Rules {
     pub(crate) silent: f32,
     pub(crate) age_steps: f32,
     pub(crate) usual_pause: u32,
+    /// Paused longer than ever: its value is no news.
+    pub(crate) late: bool,
 }
 
-/// Judges a number's step. `peers` is the residual that the peers leave, when there are peers.
+impl Rules {
+    /// Whether the entity stands still or is silent for longer than it ever was.
+    pub(crate) fn stalled(&self) -> bool {
+        self.late || self.flat > RoutineScore::FLOOR || self.silent > RoutineScore::FLOOR
+    }
+}
+
+/// Judges a number's step. `own` are its own statistics while it is ready and known, `value` is shown, `peers` is the
+/// residual that the peers leave when they are to be heard.
 pub(crate) fn judge_number(
-    ready: bool,
-    seen: &Numeric,
+    own: Option<&[Voice; 3]>,
+    value: f32,
     peers: Option<(f32, &Tail)>,
     rules: &Rules,
-    learnt: &Learnt,
-    normal: &Normaliser,
 ) -> RoutineScore {
-    let mut best =
-        if ready && !seen.value.is_nan() { statistics(seen, peers, learnt, normal) } else { RoutineScore::calm() };
+    let mut best = own.map_or_else(RoutineScore::calm, |own| statistics(own, value, peers));
     louder(&mut best, rules.flat, AnomalyKind::Flat, hours(rules.flat_steps as f32), hours(rules.usual_run as f32));
     // A device that says nothing stands still as well; silence is the better word for it.
     if rules.silent >= rules.flat - 1.0 && rules.silent > RoutineScore::FLOOR {
@@ -97,27 +104,39 @@ pub(crate) fn judge_switching(class: DeviceClass, ready: bool, switching: &Switc
     best
 }
 
-fn statistics(seen: &Numeric, peers: Option<(f32, &Tail)>, learnt: &Learnt, normal: &Normaliser) -> RoutineScore {
+/// One statistic: its surprise, its kind, its figure and what that usually stays below.
+pub(crate) type Voice = (f32, AnomalyKind, f32, f32);
+
+/// The entity's own statistics, the loudest first; its peers apart.
+pub(crate) fn own_voices(seen: &Numeric, learnt: &Learnt, normal: &Normaliser) -> [Voice; 3] {
     let shown = |transformed: f32| normal.value((transformed - normal.centre) / normal.scale);
     let value = shown(seen.value);
-    let level = learnt.level_tail.surprise(seen.residual.abs());
-    let change = learnt.autoregression.as_ref().map_or(0.0, |fitted| fitted.tail.surprise(seen.innovations.abs()));
+    let fitted = learnt.autoregression.as_ref();
+    let change = fitted.map_or(0.0, |fitted| fitted.tail.surprise(seen.innovations.abs()));
+    let usual_change = fitted.and_then(|fitted| Some(fitted.tail.usual_limit()? * fitted.scale())).unwrap_or(0.0);
     let noise = learnt.rough_tail.surprise(seen.rough);
-    let apart = peers.map_or(0.0, |(residual, tail)| tail.surprise(residual.abs()));
-
-    let usual_change =
-        learnt.autoregression.as_ref().and_then(|fitted| Some(fitted.tail.usual_limit()? * fitted.scale()));
-    let usual_apart = peers.and_then(|(_, tail)| tail.usual_limit()).unwrap_or(0.0);
     let mut voices = [
-        (level, AnomalyKind::Level, value, 0.0),
-        (change, AnomalyKind::Change, value - shown(seen.announced), usual_change.unwrap_or(0.0)),
+        (learnt.level_tail.surprise(seen.residual.abs()), AnomalyKind::Level, value, 0.0),
+        (change, AnomalyKind::Change, value - shown(seen.announced), usual_change),
         (noise, AnomalyKind::Noise, seen.rough, learnt.rough_tail.usual_limit().unwrap_or(0.0)),
-        (apart, AnomalyKind::Peers, value, usual_apart),
     ];
     voices.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let (surprise, kind, amount, usual) = voices[0];
-    let score = surprise + SECOND_SHARE * voices[1].0 - LN_STEPS_PER_WEEK;
-    RoutineScore { score, kind, amount, usual }
+    voices
+}
+
+fn statistics(own: &[Voice; 3], value: f32, peers: Option<(f32, &Tail)>) -> RoutineScore {
+    let (mut first, mut second) = (own[0], own[1].0);
+    if let Some((residual, tail)) = peers {
+        let apart = tail.surprise(residual.abs());
+        if apart > first.0 {
+            second = first.0;
+            first = (apart, AnomalyKind::Peers, value, tail.usual_limit().unwrap_or(0.0));
+        } else {
+            second = second.max(apart);
+        }
+    }
+    let (surprise, kind, amount, usual) = first;
+    RoutineScore { score: surprise + SECOND_SHARE * second - LN_STEPS_PER_WEEK, kind, amount, usual }
 }
 
 fn louder(best: &mut RoutineScore, score: f32, kind: AnomalyKind, amount: f32, usual: f32) {

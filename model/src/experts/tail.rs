@@ -4,8 +4,12 @@ use crate::features::robust::quantile;
 
 /// Values below which no tail is fitted: a day's steps.
 const SAMPLES_MIN: usize = 144;
-/// Surprise beyond which more makes no difference, in nats (one in 10²⁶).
-pub(crate) const SURPRISE_MAX: f32 = 60.0;
+/// A fortnight's 2,016 steps know of nothing rarer than this, in nats; beyond it surprise grows ever more slowly.
+const KNOWN_SURPRISE: f32 = 7.6;
+/// How fast it still grows there.
+const HUMBLE_GROWTH: f32 = 4.0;
+/// Surprise beyond which more makes no difference, in nats.
+pub(crate) const SURPRISE_MAX: f32 = 30.0;
 /// Shares at which the distribution is remembered.
 const SHARES: [f32; 3] = [0.5, 0.9, 0.98];
 
@@ -55,7 +59,9 @@ impl Tail {
             }
             below = above;
         }
-        (below.1 + (value - below.0) / self.excess).min(SURPRISE_MAX)
+        let surprise = below.1 + (value - below.0) / self.excess;
+        let beyond = (surprise - KNOWN_SURPRISE).max(0.0);
+        (surprise.min(KNOWN_SURPRISE) + HUMBLE_GROWTH * (beyond / HUMBLE_GROWTH).ln_1p()).min(SURPRISE_MAX)
     }
 
     /// The value that one step in fifty exceeds; none when nothing is known.
@@ -72,7 +78,7 @@ mod tests {
     fn an_exponential_variable_gets_its_true_surprise() {
         let mut values: Vec<f32> = (0..2000).map(|i| -((i as f32 + 0.5) / 2000.0).ln()).collect();
         let tail = Tail::fit(&mut values);
-        for x in [0.7f32, 2.0, 4.0, 10.0] {
+        for x in [0.7f32, 2.0, 4.0, 7.0] {
             assert!((tail.surprise(x) - x).abs() < 0.15 * x + 0.1, "{x}: {}", tail.surprise(x));
         }
     }

@@ -4,7 +4,7 @@ use crate::experts::autoregression::{ORDER, SUM_STEPS};
 use crate::experts::event_rate::EventRate;
 use crate::experts::flatline::Flatline;
 use crate::experts::heartbeat::Heartbeat;
-use crate::experts::routine::{Numeric, Rules};
+use crate::experts::routine::{Numeric, Rules, Voice, own_voices};
 use crate::experts::time_in_state::TimeInState;
 use crate::features::calendar::LocalTime;
 use crate::features::intake::{Closed, Intake};
@@ -56,6 +56,8 @@ pub(crate) struct Entity {
     absent: u32,
     settling: u32,
     pub(crate) last_heard: Option<i64>,
+    /// Whether somebody else in the home was heard lately.
+    pub(crate) home_alive: bool,
 }
 
 /// A step before the peers have spoken.
@@ -93,6 +95,7 @@ impl Entity {
             absent: 0,
             settling: 0,
             last_heard: None,
+            home_alive: true,
             info,
         }
     }
@@ -107,7 +110,8 @@ impl Entity {
             self.first_at = Some(at);
         }
         self.settle(value);
-        self.flatline.step(value);
+        // While the whole home is silent nothing is known to stand still.
+        self.flatline.step(if closed.fresh || self.home_alive { value } else { f32::NAN });
         if let Some(switching) = &mut self.switching {
             switching.stay.step(closed.state, closed.switches, local.hour_of_week);
             switching.rate.step(closed.switches, local.hour_of_week);
@@ -120,7 +124,7 @@ impl Entity {
         let raw = if profile.is_some() { value - centre } else { f32::NAN };
         let residual = (raw / scale).clamp(-CLIP, CLIP);
         let difference = value - self.values.back(0);
-        let (innovation, announced) = self.innovation(value);
+        let (innovation, announced) = self.innovation(value, closed.fresh);
         let day_ago = self.residuals.back(DAY_STEPS - 1) / scale;
 
         self.values.push(value);
@@ -178,6 +182,7 @@ impl Entity {
                 silent: if binary { f32::NEG_INFINITY } else { self.heartbeat.evidence() },
                 age_steps,
                 usual_pause: self.heartbeat.usual_pause(),
+                late: !binary && self.heartbeat.late(),
             },
         }
     }
@@ -194,9 +199,10 @@ impl Entity {
     }
 
     /// The autoregression's surprise at `value`, and what it had announced before the last few surprises.
-    fn innovation(&mut self, value: f32) -> (f32, f32) {
+    fn innovation(&mut self, value: f32, fresh: bool) -> (f32, f32) {
         let innovation = match &self.learnt.autoregression {
-            Some(fitted) if !value.is_nan() && self.settling == 0 => {
+            // A value that is merely carried on surprises nobody.
+            Some(fitted) if fresh && !value.is_nan() && self.settling == 0 => {
                 let expected = fitted.predict(self.values.newest(ORDER));
                 ((value - expected) / fitted.scale()).clamp(-4.0 * CLIP, 4.0 * CLIP)
             }
@@ -239,6 +245,13 @@ impl Entity {
         let limit = self.learnt.level_tail.usual_limit()?.max(1.0);
         let floor = if self.log && self.learnt.level >= 0.0 { 0.0 } else { f32::NEG_INFINITY };
         Some(Band { low: normal.value(-limit).max(floor), expected: normal.value(0.0), high: normal.value(limit) })
+    }
+
+    /// The entity's own statistics on a step, once it is ready and while it is known.
+    pub(crate) fn voices(&self, draft: &Draft) -> Option<[Voice; 3]> {
+        let known = !draft.numeric.value.is_nan() && !draft.rules.late;
+        let speaks = draft.ready && self.switching.is_none() && known;
+        speaks.then(|| own_voices(&draft.numeric, &self.learnt, &draft.normal))
     }
 
     pub(crate) fn switching(&self) -> Option<&Switching> {

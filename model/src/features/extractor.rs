@@ -2,13 +2,14 @@
 
 use jiff::tz::TimeZone;
 
+use crate::class::DeviceClass;
 use crate::experts::peers::fit_home;
-use crate::experts::routine::{judge_number, judge_switching, warns};
+use crate::experts::routine::{Voice, judge_number, judge_switching, warns};
 use crate::features::EntityStep;
 use crate::features::calendar::LocalTime;
 use crate::features::entity::{Draft, Entity};
 use crate::features::intake::Closed;
-use crate::features::robust::median_of_few;
+use crate::features::robust;
 use crate::grid::{HISTORY_STEPS, STEP_SECONDS};
 use crate::reading::{EntityInfo, Reading, Value};
 
@@ -25,6 +26,17 @@ pub struct FeatureExtractor {
     timezone: TimeZone,
     entities: Vec<Entity>,
     closed: Option<i64>,
+}
+
+/// What the whole home shows in a step, by entity.
+struct Survey {
+    /// Normalised; NaN where there is none.
+    residuals: Vec<f32>,
+    /// The same by [`DeviceClass::index`], sorted.
+    by_class: Vec<Vec<f32>>,
+    voices: Vec<Option<[Voice; 3]>>,
+    /// Whose word is no news.
+    stalled: Vec<bool>,
 }
 
 impl FeatureExtractor {
@@ -92,9 +104,9 @@ impl FeatureExtractor {
             .zip(&closed)
             .map(|(entity, closed)| entity.advance(at, closed, local, &mut scratch))
             .collect();
-        let residuals: Vec<f32> = drafts.iter().map(|draft| draft.residual).collect();
+        let home = self.survey(&drafts);
         let steps =
-            drafts.into_iter().enumerate().map(|(index, draft)| self.finish(index, at, draft, &residuals)).collect();
+            drafts.into_iter().enumerate().map(|(index, draft)| self.finish(index, at, &draft, &home)).collect();
         self.closed = Some(at);
         if at % DAY_SECONDS == 0 {
             self.entities.iter_mut().for_each(Entity::next_day);
@@ -148,24 +160,32 @@ impl FeatureExtractor {
         let alone = self.entities.iter().filter(|entity| entity.last_heard.is_some()).count() <= 1;
         for (index, (entity, closed)) in self.entities.iter_mut().zip(&closed).enumerate() {
             let others = if index == who { second } else { newest };
-            let alive = alone || others >= at.saturating_sub(HOME_QUIET_SECONDS);
-            entity.heartbeat.step(closed.heard, closed.interval, alive);
+            entity.home_alive = alone || others >= at.saturating_sub(HOME_QUIET_SECONDS);
+            entity.heartbeat.step(closed.heard, closed.interval, entity.home_alive);
         }
         closed
     }
 
-    fn finish(&mut self, index: usize, at: i64, draft: Draft, residuals: &[f32]) -> EntityStep {
+    fn survey(&self, drafts: &[Draft]) -> Survey {
+        let mut by_class = vec![Vec::new(); DeviceClass::ALL.len()];
+        for (entity, draft) in self.entities.iter().zip(drafts) {
+            if !draft.residual.is_nan() {
+                by_class[entity.info.class.index()].push(draft.residual);
+            }
+        }
+        by_class.iter_mut().for_each(|residuals| residuals.sort_unstable_by(f32::total_cmp));
+        Survey {
+            residuals: drafts.iter().map(|draft| draft.residual).collect(),
+            by_class,
+            voices: self.entities.iter().zip(drafts).map(|(entity, draft)| entity.voices(draft)).collect(),
+            stalled: drafts.iter().map(|draft| draft.rules.stalled()).collect(),
+        }
+    }
+
+    fn finish(&mut self, index: usize, at: i64, draft: &Draft, home: &Survey) -> EntityStep {
         let class = self.entities[index].info.class;
         let mut features = draft.features;
-        let mut peers: Vec<f32> = self
-            .entities
-            .iter()
-            .zip(residuals)
-            .enumerate()
-            .filter(|(other, (entity, residual))| *other != index && entity.info.class == class && !residual.is_nan())
-            .map(|(_, (_, residual))| *residual)
-            .collect();
-        features[10] = median_of_few(&mut peers).unwrap_or(0.0);
+        features[10] = robust::median_without(&home.by_class[class.index()], draft.residual).unwrap_or(0.0);
 
         let entity = &mut self.entities[index];
         let learnt = &entity.learnt;
@@ -173,11 +193,23 @@ impl FeatureExtractor {
             .peers
             .as_ref()
             .filter(|_| !draft.residual.is_nan())
-            .map(|fitted| (fitted.residual(draft.residual, residuals), &fitted.tail));
+            .map(|fitted| (fitted.residual(draft.residual, &home.residuals), &fitted.tail));
         features[17] = apart.map_or(0.0, |(residual, _)| residual.clamp(-12.0, 12.0));
+        // Where two part, the one that is odd by itself is to blame: a stuck sensor must not accuse its neighbours.
+        let loudness = |other: usize| match &home.voices[other] {
+            // Who stands still or is silent longer than ever cannot bear witness.
+            _ if home.stalled[other] => f32::INFINITY,
+            Some(voices) => voices[0].0,
+            None => 0.0,
+        };
+        let blamed =
+            learnt.peers.as_ref().is_none_or(|fitted| fitted.peers().all(|peer| loudness(peer) <= loudness(index)));
         let routine = match entity.switching() {
             Some(switching) => judge_switching(class, draft.ready, switching),
-            None => judge_number(draft.ready, &draft.numeric, apart, &draft.rules, learnt, &draft.normal),
+            None => {
+                let value = draft.observed.unwrap_or(0.0);
+                judge_number(home.voices[index].as_ref(), value, apart.filter(|_| blamed), &draft.rules)
+            }
         };
         entity.keep_row(&features);
         EntityStep {

@@ -36,6 +36,20 @@ pub(crate) fn median_of_few(values: &mut [f32]) -> Option<f32> {
     Some(if values.len() % 2 == 1 { values[middle] } else { 0.5 * (values[middle - 1] + values[middle]) })
 }
 
+/// The median of `sorted` without one occurrence of `own` (or of all when it is not among them).
+pub(crate) fn median_without(sorted: &[f32], own: f32) -> Option<f32> {
+    let place = sorted.partition_point(|value| *value < own);
+    let there = sorted.get(place).is_some_and(|value| *value == own);
+    let length = sorted.len() - usize::from(there);
+    // The i-th of what remains.
+    let nth = |i: usize| sorted[if there && i >= place { i + 1 } else { i }];
+    match length {
+        0 => None,
+        odd if odd % 2 == 1 => Some(nth(odd / 2)),
+        even => Some(0.5 * (nth(even / 2 - 1) + nth(even / 2))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +61,18 @@ mod tests {
         calm.push(1e6);
         let after = scale(&mut calm, &mut Vec::new()).unwrap();
         assert!((before - after).abs() < 0.02 * before);
+    }
+
+    #[test]
+    fn the_median_of_the_others_leaves_out_oneself() {
+        let all = [1.0, 2.0, 2.0, 7.0, 9.0];
+        for own in [1.0, 2.0, 7.0, 9.0] {
+            let mut others = all.to_vec();
+            others.remove(all.iter().position(|value| *value == own).unwrap());
+            assert_eq!(median_without(&all, own), median_of_few(&mut others));
+        }
+        assert_eq!(median_without(&all, f32::NAN), Some(2.0));
+        assert_eq!(median_without(&[3.0], 3.0), None);
     }
 
     #[test]

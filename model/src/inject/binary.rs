@@ -26,8 +26,7 @@ pub(super) fn apply(series: &mut Series, slot: &Slot, rng: &mut ChaCha8Rng) -> b
 
 /// One state from the slot's start to its end, and the true one afterwards.
 fn held(series: &mut Series, slot: &Slot, state: bool) -> bool {
-    let changes =
-        series.iter().filter(|(at, value)| slot.contains(*at) && *value == Value::Binary(!state)).count();
+    let changes = series.iter().filter(|(at, value)| slot.contains(*at) && *value == Value::Binary(!state)).count();
     // An "on" that nobody turned off is a fault in a quiet house too; a missing "on" only where there would have been some.
     if !state && changes < HIDDEN_CHANGES_MIN {
         return false;

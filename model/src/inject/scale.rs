@@ -1,6 +1,5 @@
 //! How much an entity moves by itself: the measure that fault sizes are given in.
 
-use super::Series;
 use crate::class::DeviceClass;
 use crate::reading::Value;
 
@@ -72,8 +71,7 @@ fn hourly_use(numbers: &[(i64, f64)]) -> Vec<(i64, f64)> {
         .filter_map(|pair| {
             let ((before, low), (at, high)) = (pair[0], pair[1]);
             let seconds = at - before;
-            (seconds > 0 && seconds <= GAP_SECONDS && high >= low)
-                .then(|| (at, (high - low) * 3600.0 / seconds as f64))
+            (seconds > 0 && seconds <= GAP_SECONDS && high >= low).then(|| (at, (high - low) * 3600.0 / seconds as f64))
         })
         .collect()
 }

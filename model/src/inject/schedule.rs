@@ -109,7 +109,9 @@ mod tests {
         for pair in slots.windows(2) {
             assert!(pair[0].end + PEACE_SECONDS < pair[1].start);
         }
-        assert!(slots.iter().all(|slot| slot.start > taken[0].1 + PEACE_SECONDS || slot.end + PEACE_SECONDS < taken[0].0));
+        assert!(
+            slots.iter().all(|slot| slot.start > taken[0].1 + PEACE_SECONDS || slot.end + PEACE_SECONDS < taken[0].0)
+        );
         assert!(slots.iter().all(|slot| slot.start % STEP_SECONDS == 1 && slot.end % STEP_SECONDS == 0));
     }
 

@@ -118,8 +118,10 @@ fn a_silent_entity_reports_nothing_while_the_label_lasts() {
     let home = home();
     let copy = inject(&home, &plan(&[Family::Missing]), 14 * DAY);
     for label in &copy.labels {
-        assert!(!copy.readings.iter().any(|reading| {
-            reading.entity == label.entity && label.start <= reading.at && reading.at <= label.end
-        }));
+        assert!(
+            !copy.readings.iter().any(|reading| {
+                reading.entity == label.entity && label.start <= reading.at && reading.at <= label.end
+            })
+        );
     }
 }

@@ -4,8 +4,12 @@ use sha2::{Digest, Sha256};
 
 use crate::dataset::RecordedHome;
 
+/// Mixed into the hash. Chosen, before anything was trained, so that the few bundled homes spread over all three roles and
+/// a home with real labelled faults lies on both sides.
+const SALT: &str = "split-58|";
+
 /// Percent of homes that train; the next [`CALIBRATE_PERCENT`] calibrate, the others test.
-const TRAIN_PERCENT: u64 = 50;
+const TRAIN_PERCENT: u64 = 45;
 const CALIBRATE_PERCENT: u64 = 20;
 
 /// Recorded homes by role. No home has two roles, in this run or any other: a home's role is a function of its name.
@@ -58,9 +62,9 @@ impl Corpus {
     }
 }
 
-/// The first eight bytes of SHA-256 over the home's full name.
+/// The first eight bytes of SHA-256 over the salt and the home's full name.
 fn hash(home: &RecordedHome) -> u64 {
-    let digest = Sha256::digest(home.full_name().as_bytes());
+    let digest = Sha256::digest(format!("{SALT}{}", home.full_name()).as_bytes());
     u64::from_be_bytes(digest[..8].try_into().expect("a digest is longer than eight bytes"))
 }
 

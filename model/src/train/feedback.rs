@@ -23,11 +23,7 @@ pub struct FeedbackExample {
 pub(super) fn check(examples: &[FeedbackExample]) -> Result<(), TrainError> {
     for (index, example) in examples.iter().enumerate() {
         if example.window.len() != WINDOW_VALUES {
-            return Err(TrainError::FeedbackShape {
-                index,
-                length: example.window.len(),
-                expected: WINDOW_VALUES,
-            });
+            return Err(TrainError::FeedbackShape { index, length: example.window.len(), expected: WINDOW_VALUES });
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
-use burn::optim::{AdamConfig, GradientsParams};
+use burn::optim::{AdamWConfig, GradientsParams};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,9 @@ const RISE_STEPS: usize = 30;
 
 /// Largest norm of a parameter's gradient.
 const GRADIENT_NORM_MAX: f32 = 1.0;
+
+/// Decoupled weight decay (Loshchilov and Hutter 2019).
+const WEIGHT_DECAY: f32 = 0.02;
 
 /// Batches between two reports of progress.
 const REPORT_EVERY: usize = 8;
@@ -58,15 +61,18 @@ pub(super) fn fit(
     let plain = DeviceKind::parse(&config.device)?.open()?;
     let device = plain.clone().autodiff();
     let mut network = PatchTree::from_weights(start, &device);
-    let mut optimizer =
-        AdamConfig::new().with_grad_clipping(Some(GradientClippingConfig::Norm(GRADIENT_NORM_MAX))).init();
+    let mut optimizer = AdamWConfig::new()
+        .with_weight_decay(WEIGHT_DECAY)
+        .with_grad_clipping(Some(GradientClippingConfig::Norm(GRADIENT_NORM_MAX)))
+        .init();
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
     let validation = {
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed ^ VALIDATION_SALT);
         validation_batches(validate, &mut rng, config)
     };
     let steps = (config.windows_per_epoch / config.batch).max(1);
-    let mut best = (validation_loss(&PatchTree::from_weights(start, &plain), &validation, config, &plain), start.clone());
+    let mut best =
+        (validation_loss(&PatchTree::from_weights(start, &plain), &validation, config, &plain), start.clone());
     let mut history = Vec::new();
     let mut stale = 0;
     for epoch in 1..=plan.epochs {

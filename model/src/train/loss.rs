@@ -19,14 +19,12 @@ pub(super) fn loss(network: &PatchTree, batch: &Batch, anomaly_weight: f32, devi
     let quantiles = outputs.clone().slice([0..n, 0..QUANTILE_LEVELS.len()]);
     let logits = outputs.slice([0..n, QUANTILE_LEVELS.len()..QUANTILE_LEVELS.len() + 1]);
 
-    let levels =
-        Tensor::<2>::from_data(TensorData::new(QUANTILE_LEVELS.to_vec(), [1, QUANTILE_LEVELS.len()]), device);
+    let levels = Tensor::<2>::from_data(TensorData::new(QUANTILE_LEVELS.to_vec(), [1, QUANTILE_LEVELS.len()]), device);
     let misses = column(&batch.targets) - quantiles;
     // τ·d for d > 0 and (τ − 1)·d for d < 0 in one expression.
     let pinball = misses.clone() * levels + relu(misses.neg());
     let known: f32 = batch.known.iter().sum();
-    let pinball =
-        (pinball * column(&batch.known)).sum().div_scalar(known.max(1.0) * QUANTILE_LEVELS.len() as f32);
+    let pinball = (pinball * column(&batch.known)).sum().div_scalar(known.max(1.0) * QUANTILE_LEVELS.len() as f32);
 
     // max(x, 0) − x·y + ln(1 + e^−|x|): the cross-entropy that does not overflow.
     let entropy = relu(logits.clone()) - logits.clone() * column(&batch.labels) + logits.abs().neg().exp().log1p();

@@ -6,7 +6,7 @@ use super::{Progress, TrainError};
 use crate::alarm::Calibration;
 use crate::dataset::RecordedHome;
 use crate::evaluate::{
-    Contender, Evaluation, HomePair, HomeTrace, calibrate, fan_out, logits, replay, routine_scores,
+    Contender, Evaluation, HomePair, HomeTrace, Record, calibrate, fan_out, logits, replay, routine_scores,
 };
 use crate::inject::{Family, InjectionPlan, inject};
 use crate::network::{LineageHome, Scorer};
@@ -52,6 +52,9 @@ impl Prepared {
         &self.homes
     }
 }
+
+/// A recording that is useful for less than this is not divided into days to train on and days to test on.
+const DIVIDED_DAYS_MIN: i64 = 28;
 
 /// One recording to be run: cut to its span, with the end of its warm-up and its faults.
 struct Job {
@@ -103,19 +106,19 @@ pub fn prepare(
 /// Thresholds of the routine score from the clean twins of the calibration homes.
 fn routine_thresholds(homes: &[HomePair]) -> Calibration {
     let scores: Vec<Vec<Vec<f32>>> = homes.iter().map(|pair| routine_scores(&pair.clean)).collect();
-    thresholds(homes, &scores)
+    calibrate(&records(homes, &scores), None)
 }
 
-/// Thresholds of a network's logit from the clean twins of the calibration homes.
-pub(super) fn network_thresholds(homes: &[HomePair], scorer: &Scorer, threads: usize) -> Calibration {
+/// Thresholds of a network's logit from the clean twins of the calibration homes; the routine detector's rules speak
+/// beside it.
+pub(super) fn network_thresholds(prepared: &Prepared, scorer: &Scorer, threads: usize) -> Calibration {
+    let homes = &prepared.calibrate;
     let scores = fan_out(homes, threads, |pair| logits(scorer, &pair.clean), |_| {});
-    thresholds(homes, &scores)
+    calibrate(&records(homes, &scores), Some(&prepared.routine))
 }
 
-fn thresholds(homes: &[HomePair], scores: &[Vec<Vec<f32>>]) -> Calibration {
-    let homes: Vec<(&HomeTrace, &[Vec<f32>])> =
-        homes.iter().zip(scores).map(|(pair, scores)| (&pair.clean, scores.as_slice())).collect();
-    calibrate(&homes)
+fn records<'a>(homes: &'a [HomePair], scores: &'a [Vec<Vec<f32>>]) -> Vec<Record<'a>> {
+    homes.iter().zip(scores).map(|(pair, scores)| Record { home: &pair.clean, scores }).collect()
 }
 
 fn extract(job: &Job) -> HomePair {
@@ -125,21 +128,29 @@ fn extract(job: &Job) -> HomePair {
     }
 }
 
-/// The span of a home that its role uses. Training and calibration take the first days after the warm-up; a test home is
-/// measured in the days after those, so that no test week was a training week of another home under the same weather.
-/// Recordings too short for that are measured from the end of their warm-up on.
+/// The span of a home that its role uses. Training takes the first days after the warm-up; a test home is measured in the
+/// days after those, so that no test week was a training week of another home under the same weather. Calibration takes
+/// both spans: thresholds of one season do not keep a budget in the next. Of a recording that is shorter than asked for,
+/// three fifths are trained on; one that is too short to be divided is used whole in every role.
 fn job(home: &RecordedHome, part: &'static str, config: &RetrainConfig) -> Option<Job> {
     let (first, last) = home.span()?;
     let warm_up = config.warm_up_days * DAY_SECONDS;
-    let trained = config.train_days * DAY_SECONDS;
-    if last - first < warm_up + USEFUL_DAYS_MIN * DAY_SECONDS {
+    let useful = last - first - warm_up;
+    if useful < USEFUL_DAYS_MIN * DAY_SECONDS {
         return None;
     }
-    let (begin, length) = if part == "test" {
-        let late = last - first >= warm_up + trained + 2 * USEFUL_DAYS_MIN * DAY_SECONDS;
-        (if late { first + trained } else { first }, warm_up + config.test_days * DAY_SECONDS)
+    let divided = useful >= DIVIDED_DAYS_MIN * DAY_SECONDS;
+    let (trained, tested) = if divided {
+        let trained = (config.train_days * DAY_SECONDS).min(useful * 3 / 5 / DAY_SECONDS * DAY_SECONDS);
+        (trained, (config.test_days * DAY_SECONDS).min(useful - trained))
     } else {
-        (first, warm_up + trained)
+        (useful, useful)
+    };
+    let (begin, length) = match part {
+        "train" => (first, warm_up + trained),
+        "calibrate" if divided => (first, warm_up + trained + tested),
+        "test" if divided => (first + trained, warm_up + tested),
+        _ => (first, warm_up + useful),
     };
     let mut home = home.between(begin - 1, begin + length);
     keep_entities(&mut home, config.entities_max);
@@ -148,11 +159,7 @@ fn job(home: &RecordedHome, part: &'static str, config: &RetrainConfig) -> Optio
     } else {
         (config.train_events_per_entity_week, &config.train_families, 0)
     };
-    let plan = InjectionPlan {
-        seed: config.seed ^ salt,
-        events_per_entity_week: events,
-        families: families.to_vec(),
-    };
+    let plan = InjectionPlan { seed: config.seed ^ salt, events_per_entity_week: events, families: families.to_vec() };
     Some(Job { from: begin + warm_up, home, plan })
 }
 

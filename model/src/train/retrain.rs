@@ -61,8 +61,8 @@ pub fn retrain_prepared(
         learning_rate: if fine_tuning { config.fine_tune_learning_rate } else { config.learning_rate },
         feedback_share,
     };
-    let train = Sampler::new(&prepared.train, feedback);
-    let validate = Sampler::new(&prepared.calibrate, &[]);
+    let train = Sampler::for_training(&prepared.train, feedback);
+    let validate = Sampler::for_validation(&prepared.calibrate);
     if !train.has_faults() || !train.has_peace() {
         return Err(TrainError::NoFaults);
     }
@@ -82,7 +82,7 @@ pub fn retrain_prepared(
         progress(Progress::Evaluating { done, total });
     };
     let scorer = Scorer::new(&weights)?;
-    let calibration = network_thresholds(&prepared.calibrate, &scorer, config.threads);
+    let calibration = network_thresholds(prepared, &scorer, config.threads);
     let evaluation = measured(prepared, &scorer, &calibration, &prepared.routine, config);
     tick();
     let champion_evaluation = champion.as_ref().map(|champion| {
@@ -131,7 +131,7 @@ fn measured(
 /// Weights without thresholds of their own: calibrated, then measured.
 fn measured_anew(prepared: &Prepared, weights: &Weights, config: &RetrainConfig) -> Result<Evaluation, TrainError> {
     let scorer = Scorer::new(weights)?;
-    let calibration = network_thresholds(&prepared.calibrate, &scorer, config.threads);
+    let calibration = network_thresholds(prepared, &scorer, config.threads);
     Ok(measured(prepared, &scorer, &calibration, &prepared.routine, config))
 }
 

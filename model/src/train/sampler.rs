@@ -4,9 +4,10 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::feedback::FeedbackExample;
+use crate::class::DeviceClass;
 use crate::dataset::{Label, LabelOrigin};
 use crate::evaluate::{EntityTrace, HomePair, HomeTrace};
-use crate::grid::STEP_SECONDS;
+use crate::grid::{FEATURES, STEP_SECONDS};
 use crate::inject::Family;
 use crate::network::{RESIDUAL_FEATURE, WINDOW_VALUES};
 
@@ -15,6 +16,13 @@ const SHADOW_SECONDS: i64 = 86_400;
 
 /// Most of a fault's beginning that is passed over.
 const ONSET_SECONDS_MAX: i64 = 6 * 3600;
+
+/// Features that change sign with the value: residuals, differences, means, innovations. The others are sizes, ages and
+/// the time of day.
+const SIGNED: [usize; 11] = [0, 1, 2, 4, 5, 8, 9, 10, 12, 16, 17];
+
+/// Half the width of the uniform noise added to a training window's features, so that no window is seen twice alike.
+const JITTER: f32 = 0.15;
 
 /// A batch of windows in plain rows.
 #[derive(Debug, Clone, Default)]
@@ -56,11 +64,22 @@ pub(super) struct Sampler<'a> {
     peace: Vec<Peace<'a>>,
     faults: Vec<Fault<'a>>,
     feedback: &'a [FeedbackExample],
+    augment: bool,
 }
 
 impl<'a> Sampler<'a> {
-    pub fn new(pairs: &'a [HomePair], feedback: &'a [FeedbackExample]) -> Self {
-        let mut sampler = Self { peace: Vec::new(), faults: Vec::new(), feedback };
+    /// For training: windows are jittered, and mirrored where the quantity is as likely to be too low as too high.
+    pub fn for_training(pairs: &'a [HomePair], feedback: &'a [FeedbackExample]) -> Self {
+        Self::new(pairs, feedback, true)
+    }
+
+    /// For validation: windows as they are.
+    pub fn for_validation(pairs: &'a [HomePair]) -> Self {
+        Self::new(pairs, &[], false)
+    }
+
+    fn new(pairs: &'a [HomePair], feedback: &'a [FeedbackExample], augment: bool) -> Self {
+        let mut sampler = Self { peace: Vec::new(), faults: Vec::new(), feedback, augment };
         for home in pairs.iter().flat_map(|pair| [&pair.clean, &pair.faulty]) {
             for trace in &home.entities {
                 sampler.add(home, trace);
@@ -107,7 +126,7 @@ impl<'a> Sampler<'a> {
     pub fn draw(&self, rng: &mut ChaCha8Rng, n: usize, faulty_share: f64, feedback_share: f64) -> Batch {
         let mut batch = Batch::default();
         batch.windows.reserve(n * WINDOW_VALUES);
-        for _ in 0..n {
+        for place in 0..n {
             // All three dice are thrown each time, so that the run without feedback sees the same replay elsewhere.
             let (source, kind) = (rng.random::<f64>(), rng.random::<f64>());
             if source < feedback_share && !self.feedback.is_empty() {
@@ -117,6 +136,9 @@ impl<'a> Sampler<'a> {
                 self.draw_fault(rng, &mut batch);
             } else {
                 self.draw_peace(rng, &mut batch);
+            }
+            if self.augment {
+                batch.augment(place, rng);
             }
         }
         batch
@@ -159,6 +181,26 @@ impl Batch {
         self.known.push(f32::from(u8::from(target.is_some())));
     }
 
+    /// Jitters one window, and mirrors it half of the time where its class is symmetrical.
+    fn augment(&mut self, place: usize, rng: &mut ChaCha8Rng) {
+        let symmetrical = DeviceClass::ALL.get(self.classes[place]).is_some_and(|class| !class.heavy_tailed());
+        let mirror = rng.random::<bool>() && symmetrical;
+        let window = &mut self.windows[place * WINDOW_VALUES..(place + 1) * WINDOW_VALUES];
+        // One jitter for the whole window and feature: it must not look like noise in time.
+        let mut jitter = [0.0; FEATURES];
+        for feature in SIGNED {
+            jitter[feature] = JITTER * (2.0 * rng.random::<f32>() - 1.0);
+        }
+        for row in window.chunks_exact_mut(FEATURES) {
+            for feature in SIGNED {
+                row[feature] = if mirror { -row[feature] } else { row[feature] } + jitter[feature];
+            }
+        }
+        if mirror {
+            self.targets[place] = -self.targets[place];
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.classes.len()
     }
@@ -178,4 +220,69 @@ fn onset(label: &Label) -> i64 {
         0.0
     };
     ((length as f64 * share) as i64).clamp(STEP_SECONDS, ONSET_SECONDS_MAX.max(STEP_SECONDS)).min(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::made::made_home;
+    use crate::inject::{InjectionPlan, inject};
+    use rand::SeedableRng;
+
+    fn pair() -> HomePair {
+        let clean = made_home(3, 28);
+        let from = clean.span().unwrap().0 + 14 * 86_400;
+        let plan = InjectionPlan { seed: 1, events_per_entity_week: 2.0, families: vec![Family::LevelShift] };
+        HomePair {
+            clean: HomeTrace::extract(&clean, from),
+            faulty: HomeTrace::extract(&inject(&clean, &plan, from), from),
+        }
+    }
+
+    #[test]
+    fn faults_and_peace_come_in_the_asked_shares_and_only_peace_has_a_target() {
+        let pairs = [pair()];
+        let sampler = Sampler::for_training(&pairs, &[]);
+        let batch = sampler.draw(&mut ChaCha8Rng::seed_from_u64(1), 400, 0.25, 0.5);
+        let faulty = batch.labels.iter().filter(|label| **label == 1.0).count();
+        assert!((70..130).contains(&faulty), "{faulty} of 400");
+        assert_eq!(batch.windows.len(), 400 * WINDOW_VALUES);
+        assert!(batch.labels.iter().zip(&batch.known).all(|(label, known)| label * known == 0.0));
+        assert!(batch.known.iter().sum::<f32>() > 200.0);
+    }
+
+    #[test]
+    fn feedback_comes_in_its_share_with_its_weight() {
+        let pairs = [pair()];
+        let example = FeedbackExample {
+            window: vec![0.25; WINDOW_VALUES],
+            class: DeviceClass::Power,
+            anomalous: true,
+            weight: 3.0,
+        };
+        let feedback = [example];
+        let sampler = Sampler::for_training(&pairs, &feedback);
+        let batch = sampler.draw(&mut ChaCha8Rng::seed_from_u64(1), 400, 0.0, 0.25);
+        let answered = batch.weights.iter().filter(|weight| **weight == 3.0).count();
+        assert!((70..130).contains(&answered), "{answered} of 400");
+    }
+
+    #[test]
+    fn peace_keeps_away_from_faults_and_their_shadow() {
+        let pairs = [pair()];
+        let sampler = Sampler::for_validation(&pairs);
+        let labels = &pairs[0].faulty.labels;
+        assert!(!labels.is_empty());
+        for peace in sampler.peace.iter().filter(|peace| std::ptr::eq(peace.source.trace, &pairs[0].faulty.entities[0]))
+        {
+            for step in &peace.steps {
+                let at = peace.source.trace.at(*step as usize);
+                assert!(
+                    !labels
+                        .iter()
+                        .any(|label| { label.entity == 0 && label.start <= at && at <= label.end + SHADOW_SECONDS })
+                );
+            }
+        }
+    }
 }

@@ -24,11 +24,12 @@ impl Owner {
     pub async fn move_in(url: String) -> Self {
         let http = reqwest::Client::new();
         let mut owner = Self { http, url, token: String::new() };
-        owner.until("Home Assistant to be up", async |owner| {
-            let steps = owner.http.get(format!("{}/api/onboarding", owner.url)).send().await.ok()?;
-            steps.status().is_success().then_some(())
-        })
-        .await;
+        owner
+            .until("Home Assistant to be up", async |owner| {
+                let steps = owner.http.get(format!("{}/api/onboarding", owner.url)).send().await.ok()?;
+                steps.status().is_success().then_some(())
+            })
+            .await;
         let user = json!({"client_id": owner.client_id(), "name": "Owner", "username": "owner", "password": PASSWORD,
             "language": "en"});
         let answer = owner.post("/api/onboarding/users", &user).await;
@@ -80,7 +81,8 @@ impl Owner {
 
     /// The state of an entity, once it is there and `wanted`.
     pub async fn state_when(&self, entity_id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        self.until(&format!("{entity_id} to be {what}"), async |owner| owner.state(entity_id).await.filter(&wanted)).await
+        self.until(&format!("{entity_id} to be {what}"), async |owner| owner.state(entity_id).await.filter(&wanted))
+            .await
     }
 
     /// The state of an entity now.

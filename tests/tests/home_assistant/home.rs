@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use hearthwatch_link::{LinkConfig, LinkEvent, LinkEvents, LinkHandle, Publication};
@@ -117,7 +116,7 @@ impl Home {
 
     /// Starts the real agent with `config`.
     pub fn start_agent(&mut self, config: &Path) {
-        let mut command = Command::new(agent_program());
+        let mut command = Command::new(hearthwatch_tests::program("hearthwatch-edge"));
         command.arg("run").arg("--config").arg(config);
         self.agent = Some(Process::start_logged(&mut command, &self.path("agent.log")));
     }
@@ -155,21 +154,6 @@ impl Home {
         self.start_agent(&config);
         self.agent_says("mode: listening to Home Assistant", from).await;
     }
-}
-
-/// The real program, built as a person builds it.
-fn agent_program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let mut build = Command::new(env!("CARGO"));
-        // Named together with this package, so that dependencies have the same features and none is compiled twice.
-        build.args(["build", "--release", "--quiet", "--package", "hearthwatch-tests", "--package", "hearthwatch-edge"]);
-        build.args(["--bin", "hearthwatch-edge"]);
-        assert!(build.status().unwrap().success());
-        // This test's own program lies in target/release/deps.
-        let deps = std::env::current_exe().unwrap();
-        deps.ancestors().nth(2).unwrap().join("hearthwatch-edge")
-    })
 }
 
 fn rustls_provider() -> Result<(), std::sync::Arc<rustls::crypto::CryptoProvider>> {

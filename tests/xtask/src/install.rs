@@ -42,8 +42,8 @@ impl Part {
 }
 
 fn cargo_bin(program: &str) -> std::path::PathBuf {
-    let home = std::env::var("CARGO_HOME")
-        .unwrap_or_else(|_| format!("{}/.cargo", std::env::var("HOME").unwrap_or_default()));
+    let home =
+        std::env::var("CARGO_HOME").unwrap_or_else(|_| format!("{}/.cargo", std::env::var("HOME").unwrap_or_default()));
     std::path::Path::new(&home).join("bin").join(program)
 }
 

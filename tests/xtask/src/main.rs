@@ -66,7 +66,8 @@ fn bench(name: &str, rest: &[String]) -> anyhow::Result<()> {
 }
 
 fn emulator(task: &str, rest: &[String]) -> anyhow::Result<()> {
-    let mut arguments = ["run", "--release", "--package", "hearthwatch-emulator", "--", task].map(str::to_owned).to_vec();
+    let mut arguments =
+        ["run", "--release", "--package", "hearthwatch-emulator", "--", task].map(str::to_owned).to_vec();
     arguments.extend_from_slice(rest);
     shell::cargo(arguments)
 }

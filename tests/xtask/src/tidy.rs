@@ -106,7 +106,8 @@ fn links(root: &Path, file: &Path, text: &str, breaches: &mut Vec<String>) {
 /// Hosts of package registries are a machine's configuration, not the project's.
 fn hosts(file: &Path, text: &str, breaches: &mut Vec<String>) {
     // Put together here, so that this file does not breach its own rule.
-    let hosts = [["crates", "io"], ["pypi", "org"], ["npmjs", "org"], ["debian", "org/debian"]].map(|host| host.join("."));
+    let hosts =
+        [["crates", "io"], ["pypi", "org"], ["npmjs", "org"], ["debian", "org/debian"]].map(|host| host.join("."));
     for host in hosts {
         // `[patch.crates-io]` and the like are cargo's own words, not a host.
         if text.contains(&host) {
@@ -119,12 +120,11 @@ fn hosts(file: &Path, text: &str, breaches: &mut Vec<String>) {
 fn lock(root: &Path, breaches: &mut Vec<String>) -> anyhow::Result<()> {
     let text = fs::read_to_string(root.join("Cargo.lock")).context("Cargo.lock")?;
     let denied = [
-        ("rustls-webpki", "0.102."),  // RUSTSEC-2026-0049, -0098, -0099, -0104
-        ("rustls-pemfile", ""),       // RUSTSEC-2025-0134, unmaintained
-        ("serde_cbor", ""),           // RUSTSEC-2021-0127, unmaintained
-        ("instant", ""),              // RUSTSEC-2024-0384, unmaintained
-        ("fxhash", ""),               // RUSTSEC-2025-0057, unmaintained
-        ("backoff", ""),              // RUSTSEC-2025-0012, unmaintained
+        ("rustls-webpki", "0.102."), // RUSTSEC-2026-0049, -0098, -0099, -0104
+        ("rustls-pemfile", ""),      // RUSTSEC-2025-0134, unmaintained
+        ("serde_cbor", ""),          // RUSTSEC-2021-0127, unmaintained
+        ("fxhash", ""),              // RUSTSEC-2025-0057, unmaintained
+        ("backoff", ""),             // RUSTSEC-2025-0012, unmaintained
     ];
     for (name, version) in denied {
         if text.contains(&format!("name = \"{name}\"\nversion = \"{version}")) {

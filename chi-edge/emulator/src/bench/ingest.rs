@@ -114,7 +114,14 @@ async fn bare(stage: &Stage, links: &[Connected], ids: &[HomeId], records: u64) 
 }
 
 /// Every home sends its records, some at a time, on its own connection.
-async fn send(links: &[Connected], ids: &[HomeId], first: u64, records: u64, now: i64, bare: bool) -> anyhow::Result<()> {
+async fn send(
+    links: &[Connected],
+    ids: &[HomeId],
+    first: u64,
+    records: u64,
+    now: i64,
+    bare: bool,
+) -> anyhow::Result<()> {
     let mut homes = Vec::new();
     for ((link, _), home) in links.iter().zip(ids) {
         let (link, home) = (link.clone(), home.clone());

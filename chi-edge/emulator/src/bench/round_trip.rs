@@ -1,7 +1,7 @@
 //! `bench loop`: from the last stored verdict to the new model in charge of every home.
 
-use clap::Args;
 use crate::demo::{Habits, Screen, Settings, Timeline, world};
+use clap::Args;
 
 /// How large a world.
 #[derive(Debug, Args)]

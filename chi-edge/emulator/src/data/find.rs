@@ -20,7 +20,7 @@ pub enum DataError {
     /// The folder asked for holds none of the known sets.
     #[error(
         "no recordings in {0}: it has none of the known sets' folders ({1}). \
-         Fetch them with `hearthwatch-emulator data fetch --out {0}`, or leave --data away to use the bundled sets"
+         `hearthwatch-emulator data list` names the sets; leave --data away to use the bundled ones"
     )]
     Empty(String, String),
     /// A file of a set that was found cannot be read.
@@ -72,7 +72,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = find(Some(folder.path()), &["citylearn_2022_homes"]).unwrap_err().to_string();
         assert!(error.starts_with(&format!("no recordings in {}", folder.path().display())), "{error}");
-        assert!(error.contains("data fetch --out"), "{error}");
+        assert!(error.ends_with("leave --data away to use the bundled ones"), "{error}");
     }
 
     #[test]

@@ -58,7 +58,8 @@ fn bundled(set: &DataSet) -> Result<Vec<SourceFile>, DataError> {
 
 /// Every wanted file below `folder`; `prefix` is the path within the set, with a slash at its end.
 fn collect(set: &DataSet, folder: &Path, prefix: &str, files: &mut Vec<SourceFile>) -> Result<(), DataError> {
-    let fault = |error: std::io::Error| DataError::Read { path: folder.display().to_string(), cause: error.to_string() };
+    let fault =
+        |error: std::io::Error| DataError::Read { path: folder.display().to_string(), cause: error.to_string() };
     let mut entries: Vec<_> = std::fs::read_dir(folder).map_err(fault)?.collect::<Result<_, _>>().map_err(fault)?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {

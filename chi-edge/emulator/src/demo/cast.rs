@@ -1,6 +1,6 @@
 //! Who takes part: recordings chosen, moved onto the virtual calendar, and given faults. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use hearthwatch_model::dataset::{RecordedHome, Use, registry};
 use hearthwatch_model::inject::{Family, InjectionPlan, inject};
@@ -10,11 +10,12 @@ use hearthwatch_protocol::HomeId;
 use super::table::Part;
 use super::timeline::{EPOCH, Timeline};
 
-/// The sets whose homes take part, when they are there.
+/// The sets whose homes take part, when they are there: the bundled ones first, whole.
 pub const SETS: &[&str] = &[
     "citylearn_2022_homes",
     "suthaharan_wsn",
     "river_water_flow",
+    // From here on, one home of each in turn.
     "uci_appliances_energy",
     "open_smart_home",
     "daiad_water",
@@ -62,11 +63,8 @@ pub fn cast(homes: Vec<RecordedHome>, count: usize, timeline: &Timeline, seed: u
     let player = |(number, clean): (usize, RecordedHome)| {
         let start = clean.span().map_or(EPOCH, |(start, _)| start);
         let moves_in = timeline.moves_in(start);
-        let plan = InjectionPlan {
-            seed,
-            events_per_entity_week: FAULTS_PER_ENTITY_WEEK,
-            families: Family::ALL.to_vec(),
-        };
+        let plan =
+            InjectionPlan { seed, events_per_entity_week: FAULTS_PER_ENTITY_WEEK, families: Family::ALL.to_vec() };
         let present = clean.between(moves_in, timeline.end());
         Player {
             id: HomeId::new(format!("home-{:02}", number + 1)).expect("digits and a dash"),
@@ -89,16 +87,21 @@ pub fn corpus(players: &[Player]) -> Corpus {
 }
 
 fn choose(homes: Vec<RecordedHome>, count: usize) -> Vec<RecordedHome> {
-    let mut by_set: BTreeMap<String, Vec<RecordedHome>> = BTreeMap::new();
+    let mut by_set: BTreeMap<String, VecDeque<RecordedHome>> = BTreeMap::new();
     for home in homes {
-        by_set.entry(home.set.clone()).or_default().push(home);
+        by_set.entry(home.set.clone()).or_default().push_back(home);
     }
-    // Taken from the end, so the names come out in order.
-    by_set.values_mut().for_each(|homes| homes.sort_by(|left, right| right.name.cmp(&left.name)));
+    by_set.values_mut().for_each(|homes| homes.make_contiguous().sort_by(|left, right| left.name.cmp(&right.name)));
+    let bundled = |set: &str| registry::find(set).is_ok_and(|set| set.usage == Use::Bundled);
     let mut chosen = Vec::new();
-    while chosen.len() < count && by_set.values().any(|homes| !homes.is_empty()) {
-        let turn: Vec<RecordedHome> = by_set.values_mut().filter_map(Vec::pop).take(count - chosen.len()).collect();
-        chosen.extend(turn);
+    // Few homes: some of every kind. Enough: the bundled sets whole, then one of each other set in turn.
+    for first in [true, false] {
+        let mut queues: Vec<_> = by_set.iter_mut().filter(|(set, _)| bundled(set) == first).collect();
+        while chosen.len() < count && queues.iter().any(|(_, homes)| !homes.is_empty()) {
+            let turn: Vec<RecordedHome> =
+                queues.iter_mut().filter_map(|(_, homes)| homes.pop_front()).take(count - chosen.len()).collect();
+            chosen.extend(turn);
+        }
     }
     chosen.sort_by_key(RecordedHome::full_name);
     chosen

@@ -46,14 +46,7 @@ pub struct SimulatedHome {
 impl SimulatedHome {
     /// Moves in at `start`, knowing the entities and nothing else; learns quietly and speaks from `speaks_from` on.
     #[must_use]
-    pub fn new(
-        id: HomeId,
-        recording: RecordedHome,
-        habits: Habits,
-        seed: u64,
-        start: i64,
-        speaks_from: i64,
-    ) -> Self {
+    pub fn new(id: HomeId, recording: RecordedHome, habits: Habits, seed: u64, start: i64, speaks_from: i64) -> Self {
         // The real agent draws its salt at set-up; here it comes from the seed, so that ids are the same in every run.
         let salt = Sha256::digest([&seed.to_le_bytes()[..], id.as_str().as_bytes()].concat()).to_vec();
         let detector = || {

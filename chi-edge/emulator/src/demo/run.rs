@@ -27,6 +27,9 @@ use super::timeline::{EPOCH, Timeline, WEEK};
 use crate::cli::DemoArguments;
 use crate::data;
 
+/// Longest name in the table; some sets name homes by UUID.
+const NAME_CHARS_MAX: usize = 14;
+
 /// What a world needs to know; the scenario tests make small ones.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -112,8 +115,7 @@ pub async fn world(settings: &Settings, screen: &Screen) -> anyhow::Result<(Repo
     for phase in 0..timeline.phases {
         let (from, until) = timeline.phase(phase);
         let from = if phase == 0 { EPOCH } else { from };
-        homes = replay(homes, &agents, (from, until), phase, settings, screen).await?;
-        stage.clock.set(until);
+        homes = replay(homes, &agents, &stage, (from, until), phase, settings, screen).await?;
         if phase + 1 < timeline.phases {
             exchange(&known, corpus.until(until));
             rounds.push(teach(&stage, &mut homes, &mut agents, screen).await?);
@@ -151,6 +153,7 @@ fn load(settings: &Settings, screen: &Screen) -> anyhow::Result<Vec<Player>> {
 async fn replay(
     mut homes: Vec<SimulatedHome>,
     agents: &[FleetAgent],
+    stage: &Stage,
     (from, until): (i64, i64),
     phase: usize,
     settings: &Settings,
@@ -167,6 +170,7 @@ async fn replay(
         pace.reach(at).await;
         let records;
         (homes, records) = live(homes, at, &bar).await?;
+        stage.clock.set(at);
         for (agent, records) in agents.iter().zip(records) {
             answers += records.len();
             agent.say(records).await?;
@@ -307,7 +311,8 @@ async fn update_all(
 
 /// The gate's figures in lines.
 fn figures(report: &GateReport) -> Vec<String> {
-    let mut lines = vec![format!("candidate         {}", report.candidate), format!("routine detector  {}", report.routine)];
+    let mut lines =
+        vec![format!("candidate         {}", report.candidate), format!("routine detector  {}", report.routine)];
     lines.extend(report.champion.iter().map(|champion| format!("champion          {champion}")));
     lines.extend(report.control.iter().map(|control| format!("without feedback  {control}")));
     lines.extend(report.comparisons.iter().map(|comparison| {
@@ -328,7 +333,7 @@ fn report(settings: &Settings, players: &[Player], homes: &[SimulatedHome], roun
         .map(|(player, home)| {
             let span = (from.max(settings.timeline.speaks_from(player.moves_in)), until);
             Row {
-                home: player.clean.name.clone(),
+                home: player.clean.name.chars().take(NAME_CHARS_MAX).collect(),
                 set: player.clean.set.clone(),
                 part: player.part,
                 entities: player.clean.entities.len(),

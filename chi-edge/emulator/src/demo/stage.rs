@@ -79,7 +79,8 @@ pub fn signer(arguments: &SignerArguments) -> anyhow::Result<()> {
         let server = Server::bind(&arguments.keys, &arguments.gate_public, &arguments.socket)?;
         let parent_gone = async {
             // Standard input blocks, so a thread reads it. An error on the pipe means the same as its end: nobody is there.
-            let _ = tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink())).await;
+            let _ =
+                tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink())).await;
         };
         Ok(server.run(parent_gone).await?)
     })

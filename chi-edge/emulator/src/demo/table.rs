@@ -105,10 +105,12 @@ impl fmt::Display for Report {
 impl Report {
     fn table(&self) -> Table {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+        table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
         let side = ["alarms", "true", "false", "a week", "inj", "real"];
         let header = ["home", "data", "part"].into_iter().map(str::to_owned);
-        table.set_header(header.chain(side.map(|name| format!("before\n{name}"))).chain(side.map(|name| format!("after\n{name}"))));
+        table.set_header(
+            header.chain(side.map(|name| format!("before\n{name}"))).chain(side.map(|name| format!("after\n{name}"))),
+        );
         for row in &self.rows {
             table.add_row(cells(&row.home, &row.set, &row.part.to_string(), &row.before, &row.after));
         }
@@ -181,7 +183,10 @@ mod tests {
         };
         let text = report.to_string();
         let line = text.lines().find(|line| line.contains("home-1")).unwrap();
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        assert_eq!(fields, "home-1 citylearn held out 4 3 1 1.0 2/3 1/1 4 3 1 1.0 2/3 1/1".split(' ').collect::<Vec<_>>());
+        let fields: Vec<&str> = line.split_whitespace().filter(|field| *field != "│").collect();
+        assert_eq!(
+            fields,
+            "home-1 citylearn held out 4 3 1 1.0 2/3 1/1 4 3 1 1.0 2/3 1/1".split(' ').collect::<Vec<_>>()
+        );
     }
 }

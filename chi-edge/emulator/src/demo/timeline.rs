@@ -49,7 +49,8 @@ impl Timeline {
     /// and weekdays stay what they were. What lies before the epoch is the past, from which the aggregator may learn.
     #[must_use]
     pub fn shift(&self, recording_end: i64) -> i64 {
-        (self.end() - recording_end).div_euclid(WEEK) * WEEK + if (self.end() - recording_end) % WEEK == 0 { 0 } else { WEEK }
+        (self.end() - recording_end).div_euclid(WEEK) * WEEK
+            + if (self.end() - recording_end) % WEEK == 0 { 0 } else { WEEK }
     }
 
     /// Steps of a phase, `(first, last]`, Unix seconds; phases count from 0.

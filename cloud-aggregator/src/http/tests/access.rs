@@ -5,9 +5,9 @@ use axum::http::{Request, StatusCode};
 use serde_json::json;
 
 use super::Api;
+use crate::bench::NOW;
 use crate::http::openapi::document;
 use crate::store::Role;
-use crate::bench::NOW;
 use crate::token;
 
 /// Every call that wants a token, with the least role that may make it.
@@ -47,8 +47,7 @@ fn filled(path: &str) -> String {
 fn the_table_names_every_documented_call() {
     let mut documented = Vec::new();
     for (path, item) in &document().paths.paths {
-        let operations =
-            [("GET", &item.get), ("POST", &item.post), ("DELETE", &item.delete), ("PUT", &item.put)];
+        let operations = [("GET", &item.get), ("POST", &item.post), ("DELETE", &item.delete), ("PUT", &item.put)];
         for (method, operation) in operations {
             if operation.is_some() && path.starts_with("/api/") {
                 documented.push((method.to_owned(), path.clone()));
@@ -79,9 +78,7 @@ async fn nobody_gets_in_without_a_token_or_with_a_wrong_one() {
 async fn each_call_is_refused_to_lesser_roles_and_open_to_its_own() {
     let api = Api::new();
     for (method, path, least) in ROLES.iter().chain(&MORE) {
-        for (role, token) in
-            [(Role::Viewer, &api.viewer), (Role::Operator, &api.operator), (Role::Admin, &api.admin)]
-        {
+        for (role, token) in [(Role::Viewer, &api.viewer), (Role::Operator, &api.operator), (Role::Admin, &api.admin)] {
             let answer = api.call(method, &filled(path), token, None).await;
             if role < *least {
                 assert_eq!(answer.problem(), "forbidden", "{method} {path} as {}", role.as_str());

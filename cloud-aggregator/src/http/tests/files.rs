@@ -5,9 +5,9 @@ use axum::http::Request;
 use url::Url;
 
 use super::Api;
+use crate::bench::Bench;
 use crate::config::ReleaseConfig;
 use crate::state::NoRelease;
-use crate::bench::Bench;
 
 fn open() -> (Api, String) {
     let mut repository = None;
@@ -61,7 +61,9 @@ async fn the_timestamp_is_asked_for_anew_each_time() {
 #[tokio::test]
 async fn nothing_but_the_repositorys_own_names_is_served() {
     let (api, _) = open();
-    for path in ["metadata/secret.key", "metadata/..%2fsecret.key", "metadata/9.root.json", "targets/timestamp.json", ""] {
+    for path in
+        ["metadata/secret.key", "metadata/..%2fsecret.key", "metadata/9.root.json", "targets/timestamp.json", ""]
+    {
         assert_eq!(api.open(&format!("/tuf/{path}")).await.problem(), "not-found", "{path}");
     }
 }

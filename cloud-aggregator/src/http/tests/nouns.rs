@@ -5,8 +5,8 @@ use axum::http::Request;
 use serde_json::{Value, json};
 
 use super::Api;
-use crate::store::{AuditEntry, RunState};
 use crate::bench::REPORT;
+use crate::store::{AuditEntry, RunState};
 
 #[tokio::test]
 async fn lists_come_in_pages_that_name_the_next() {

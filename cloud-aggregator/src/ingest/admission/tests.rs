@@ -105,7 +105,7 @@ fn a_record_that_cannot_be_decoded_is_covered_if_its_key_can_be_read() {
     let topic = "hw/v1/home/home-7/up/feedback";
     assert_eq!(refused(judged(topic, bytes.into())), (RefusalReason::NotFinite, true));
 
-    let at = good.windows(3).position(|window| window == b"av\x01" || window == b"\x61v\x01").unwrap();
+    let at = good.windows(3).position(|window| window == b"av\x01").unwrap();
     let mut bytes = good.to_vec();
     bytes[at + 2] = 2;
     assert_eq!(refused(judged(topic, bytes.into())), (RefusalReason::UnknownSchema, true));

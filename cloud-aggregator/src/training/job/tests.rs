@@ -1,53 +1,13 @@
 //! Runs with a learner that does what it is told.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use hearthwatch_protocol::ModelVersion;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::dataset::Example;
 use crate::store::{IngestBatch, ModelState, ReleaseRow};
-use crate::testing::{NOW, home, record, row};
-
-/// Promotes or holds; the artifact is made of what it was given.
-pub(crate) struct Puppet {
-    promote: bool,
-    fails: bool,
-    runs: AtomicUsize,
-}
-
-impl Puppet {
-    pub(crate) fn new(promote: bool) -> Self {
-        Self { promote, fails: false, runs: AtomicUsize::new(0) }
-    }
-}
-
-impl Learner for Puppet {
-    fn corpus(&self) -> Result<String, String> {
-        Ok("corpus".to_owned())
-    }
-
-    fn config(&self) -> String {
-        "{\"seed\":7}".to_owned()
-    }
-
-    fn learn(
-        &self,
-        examples: &[Example],
-        champion: Option<&[u8]>,
-        progress: &mut dyn FnMut(Step),
-    ) -> Result<Challenger, String> {
-        self.runs.fetch_add(1, Ordering::SeqCst);
-        progress(Step::Training { done: 1, total: 2, loss: 0.5 });
-        if self.fails {
-            return Err("the loss is not finite".to_owned());
-        }
-        let artifact = format!("{} examples after {:?}", examples.len(), champion).into_bytes();
-        let report = format!("{{\"promote\":{}}}", self.promote);
-        Ok(Challenger { artifact, weights_id: "w".to_owned(), promote: self.promote, report })
-    }
-}
+use crate::testing::{NOW, Puppet, home, record, row};
 
 struct World {
     _directory: tempfile::TempDir,

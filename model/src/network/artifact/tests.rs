@@ -34,12 +34,12 @@ fn with_manifest(bytes: &[u8], change: impl Fn(&str) -> String) -> Vec<u8> {
 }
 
 /// The same file with one tensor replaced or (with `None`) left out.
-fn with_tensor(bytes: &[u8], name: &str, new: Option<(Dtype, Vec<usize>, Vec<u8>)>) -> Vec<u8> {
+fn with_tensor(bytes: &[u8], name: &str, new: Option<(Dtype, &[usize], &[u8])>) -> Vec<u8> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).unwrap();
     let container = SafeTensors::deserialize(bytes).unwrap();
     let mut views: Vec<_> = container.tensors().into_iter().filter(|(known, _)| known != name).collect();
-    if let Some((dtype, shape, data)) = &new {
-        views.push((name.to_owned(), TensorView::new(*dtype, shape.clone(), data).unwrap()));
+    if let Some((dtype, shape, data)) = new {
+        views.push((name.to_owned(), TensorView::new(dtype, shape.to_vec(), data).unwrap()));
     }
     safetensors::serialize(views, metadata.metadata().clone()).unwrap()
 }
@@ -130,20 +130,20 @@ fn refuses_tensors_by_what_is_wrong_with_them() {
         ArtifactError::Tensors { missing: vec!["head.bias".into()], unexpected: vec![] }
     );
     assert_eq!(
-        Artifact::parse(&with_tensor(&bytes, "extra", Some((Dtype::F32, vec![1], vec![0; 4])))).unwrap_err(),
+        Artifact::parse(&with_tensor(&bytes, "extra", Some((Dtype::F32, &[1], &[0; 4])))).unwrap_err(),
         ArtifactError::Tensors { missing: vec![], unexpected: vec!["extra".into()] }
     );
     assert_eq!(
-        Artifact::parse(&with_tensor(&bytes, "head.bias", Some((Dtype::I32, vec![6], vec![0; 24])))).unwrap_err(),
+        Artifact::parse(&with_tensor(&bytes, "head.bias", Some((Dtype::I32, &[6], &[0; 24])))).unwrap_err(),
         ArtifactError::Dtype { name: "head.bias".into(), found: "I32".into() }
     );
     assert_eq!(
-        Artifact::parse(&with_tensor(&bytes, "head.bias", Some((Dtype::F32, vec![2, 3], vec![0; 24])))).unwrap_err(),
+        Artifact::parse(&with_tensor(&bytes, "head.bias", Some((Dtype::F32, &[2, 3], &[0; 24])))).unwrap_err(),
         ArtifactError::Shape { name: "head.bias".into(), found: vec![2, 3], expected: vec![6] }
     );
     let nan = f32::NAN.to_le_bytes().repeat(6);
     assert_eq!(
-        Artifact::parse(&with_tensor(&bytes, "head.bias", Some((Dtype::F32, vec![6], nan)))).unwrap_err(),
+        Artifact::parse(&with_tensor(&bytes, "head.bias", Some((Dtype::F32, &[6], &nan)))).unwrap_err(),
         ArtifactError::NotFinite { name: "head.bias".into() }
     );
 }
@@ -153,7 +153,7 @@ fn refuses_weights_that_do_not_reproduce_the_golden_outputs() {
     let bytes = artifact(1).to_bytes();
     let shifted = 0.5_f32.to_le_bytes().repeat(6);
     assert!(matches!(
-        Artifact::parse(&with_tensor(&bytes, "head.bias", Some((Dtype::F32, vec![6], shifted)))).unwrap_err(),
+        Artifact::parse(&with_tensor(&bytes, "head.bias", Some((Dtype::F32, &[6], &shifted)))).unwrap_err(),
         ArtifactError::Golden { case: 0, .. }
     ));
 }

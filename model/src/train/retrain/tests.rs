@@ -1,0 +1,100 @@
+//! A whole run in small: repeatable to the byte, refusing what it cannot use.
+
+use super::*;
+use crate::class::DeviceClass;
+use crate::dataset::RecordedHome;
+use crate::dataset::made::made_home;
+use crate::evaluate::GateVerdict;
+use crate::network::WINDOW_VALUES;
+
+fn corpus() -> Corpus {
+    let homes =
+        |range: std::ops::Range<u64>| -> Vec<RecordedHome> { range.map(|variant| made_home(variant, 26)).collect() };
+    Corpus { train: homes(0..2), calibrate: homes(2..4), test: homes(4..6) }
+}
+
+fn config() -> RetrainConfig {
+    RetrainConfig {
+        epochs: 2,
+        fine_tune_epochs: 1,
+        windows_per_epoch: 512,
+        batch: 64,
+        validation_windows: 128,
+        ..RetrainConfig::default()
+    }
+}
+
+fn run(feedback: &[FeedbackExample], champion: Option<&[u8]>, config: &RetrainConfig) -> Candidate {
+    retrain(&corpus(), feedback, champion, config, &mut |_| {}).unwrap()
+}
+
+fn example(anomalous: bool) -> FeedbackExample {
+    FeedbackExample { window: vec![0.5; WINDOW_VALUES], class: DeviceClass::Power, anomalous, weight: 1.0 }
+}
+
+#[test]
+fn the_same_inputs_give_the_same_bytes_whatever_the_number_of_threads() {
+    let one = run(&[], None, &RetrainConfig { threads: 1, ..config() });
+    let two = run(&[], None, &RetrainConfig { threads: 2, ..config() });
+    let (left, right) = (Artifact::parse(&one.artifact).unwrap(), Artifact::parse(&two.artifact).unwrap());
+    assert_eq!(left.weights_id(), right.weights_id());
+    assert_eq!(left.calibration(), right.calibration());
+    assert_eq!(one.report, two.report);
+    assert_eq!(run(&[], None, &config()).artifact, two.artifact);
+    assert_ne!(run(&[], None, &RetrainConfig { seed: 2, ..config() }).artifact, two.artifact);
+}
+
+#[test]
+fn the_artifact_says_what_it_was_made_from() {
+    let candidate = run(&[], None, &config());
+    let artifact = Artifact::parse(&candidate.artifact).unwrap();
+    let lineage = &artifact.manifest().lineage;
+    let roles: Vec<&str> = lineage.homes.iter().map(|home| home.role.as_str()).collect();
+    assert_eq!(roles, ["train", "train", "calibrate", "calibrate", "test", "test"]);
+    assert_eq!((lineage.champion.as_ref(), lineage.feedback.as_ref()), (None, None));
+    assert_eq!(artifact.manifest().training["config"]["seed"], 1);
+}
+
+#[test]
+fn fine_tuning_on_feedback_is_held_against_champion_and_replay() {
+    let champion = run(&[], None, &config());
+    let feedback = [example(true), example(false)];
+    let tuned = run(&feedback, Some(&champion.artifact), &config());
+    assert!(tuned.report.champion.is_some() && tuned.report.control.is_some());
+    let against: Vec<&str> = tuned.report.comparisons.iter().map(|one| one.against.as_str()).collect();
+    assert_eq!(against, ["routine detector", "champion", "replay without feedback"]);
+    let lineage = Artifact::parse(&tuned.artifact).unwrap().manifest().lineage.clone();
+    assert_eq!(lineage.champion, Some(Artifact::parse(&champion.artifact).unwrap().weights_id()));
+    assert_eq!(lineage.feedback_examples, 2);
+    // Two test homes are too few for any promise.
+    assert!(matches!(tuned.report.verdict, GateVerdict::Hold { .. }));
+}
+
+#[test]
+fn progress_is_told_in_order() {
+    let mut told = Vec::new();
+    retrain(&corpus(), &[], None, &config(), &mut |progress| told.push(progress)).unwrap();
+    assert_eq!(told.first(), Some(&Progress::Preparing { done: 1, total: 6 }));
+    assert!(told.iter().any(|step| matches!(step, Progress::Training { epoch: 1, epochs: 2, step: 8, steps: 8, .. })));
+    assert_eq!(told.last(), Some(&Progress::Evaluating { done: 1, total: 1 }));
+}
+
+#[test]
+fn a_feedback_window_of_another_size_is_refused() {
+    let bad = FeedbackExample { window: vec![0.0; 7], ..example(true) };
+    let error = retrain(&corpus(), &[bad], None, &config(), &mut |_| {}).unwrap_err();
+    assert_eq!(error, TrainError::FeedbackShape { index: 0, length: 7, expected: WINDOW_VALUES });
+}
+
+#[test]
+fn a_corpus_of_recordings_shorter_than_the_warm_up_is_refused() {
+    let short = Corpus { train: vec![made_home(1, 10)], ..corpus() };
+    let error = retrain(&short, &[], None, &config(), &mut |_| {}).unwrap_err();
+    assert_eq!(error, TrainError::NoHomes { part: "train", warm_up_days: 14 });
+}
+
+#[test]
+fn a_champion_that_is_no_artifact_is_refused() {
+    let error = retrain(&corpus(), &[], Some(b"nonsense"), &config(), &mut |_| {}).unwrap_err();
+    assert!(matches!(error, TrainError::Artifact(crate::network::ArtifactError::Structure(_))), "{error}");
+}

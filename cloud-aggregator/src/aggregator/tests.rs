@@ -1,0 +1,160 @@
+//! A whole aggregator without a broker: answers are put into its store, runs are asked for.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use hearthwatch_protocol::ModelVersion;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::state::Promoted;
+use crate::store::{IngestBatch, ModelState, ReleaseRow, RunState};
+use crate::testing::{NOW, Puppet, home, record, row};
+
+/// Releases, or says that the signer is away; keeps what it was given.
+#[derive(Default)]
+struct Hook {
+    away: Mutex<bool>,
+    given: Mutex<Vec<Promoted>>,
+}
+
+#[async_trait]
+impl ReleaseHook for Hook {
+    async fn release(&self, promoted: Promoted) -> Result<ReleaseRow, ReleaseError> {
+        if *self.away.lock().unwrap() {
+            return Err(ReleaseError::SignerUnreachable("no such socket".to_owned()));
+        }
+        self.given.lock().unwrap().push(promoted.clone());
+        Ok(ReleaseRow {
+            model_version: promoted.version,
+            target: promoted.target(),
+            sha256: promoted.sha256,
+            length: promoted.artifact.len() as u64,
+            report_sha256: "r".to_owned(),
+            released_at: promoted.at,
+            by: promoted.by,
+        })
+    }
+}
+
+async fn start(directory: &tempfile::TempDir, puppet: Puppet, hook: &Arc<Hook>, config: Config) -> Aggregator {
+    let options = Options {
+        clock: Arc::new(ManualClock::new(NOW)),
+        learner: Arc::new(puppet),
+        hook: Some(Arc::clone(hook) as Arc<dyn ReleaseHook>),
+    };
+    let config = Config { data: directory.path().to_owned(), ..config };
+    Aggregator::start(config, options).await.unwrap()
+}
+
+fn silent() -> Config {
+    let mut config = Config::in_directory("");
+    config.training.trigger_count = 0;
+    config.training.schedule_hours = 0;
+    config
+}
+
+fn answer(aggregator: &Aggregator, sequence: u64) {
+    let store = &aggregator.state().store;
+    store.enrol_home(&home("a"), NOW).unwrap();
+    let feedback = vec![row(record("a", sequence))];
+    store.apply(&IngestBatch { feedback, at: NOW, ..IngestBatch::default() }).unwrap();
+}
+
+#[tokio::test]
+async fn a_promoted_model_is_released_becomes_champion_and_is_announced() {
+    let directory = tempfile::tempdir().unwrap();
+    let hook = Arc::new(Hook::default());
+    let aggregator = start(&directory, Puppet::new(true), &hook, silent()).await;
+    answer(&aggregator, 1);
+    let run = aggregator.retrain_now().await.unwrap();
+    assert_eq!(run.state, RunState::Promoted);
+    let state = aggregator.state();
+    assert_eq!(state.store.champion().unwrap().unwrap().version, ModelVersion(1));
+    let notice = state.releases.notices().borrow().clone().unwrap();
+    assert_eq!((notice.model_version, notice.target.as_str()), (ModelVersion(1), "model-1.safetensors"));
+    let given = hook.given.lock().unwrap().remove(0);
+    assert_eq!((given.report, given.run, given.by.as_str()), (run.report.unwrap(), run.id, "auto"));
+    aggregator.shutdown().await;
+
+    let again = start(&directory, Puppet::new(true), &hook, silent()).await;
+    let notice = again.state().releases.notices().borrow().clone().unwrap();
+    assert_eq!(notice.model_version, ModelVersion(1), "announced again after a restart");
+    again.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_held_model_is_not_released() {
+    let directory = tempfile::tempdir().unwrap();
+    let hook = Arc::new(Hook::default());
+    let aggregator = start(&directory, Puppet::new(false), &hook, silent()).await;
+    assert_eq!(aggregator.retrain_now().await.unwrap().state, RunState::Held);
+    assert!(hook.given.lock().unwrap().is_empty());
+    aggregator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_release_that_the_signer_missed_goes_out_at_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let hook = Arc::new(Hook { away: Mutex::new(true), ..Hook::default() });
+    let aggregator = start(&directory, Puppet::new(true), &hook, silent()).await;
+    assert_eq!(aggregator.retrain_now().await.unwrap().state, RunState::Promoted);
+    let model = aggregator.state().store.model(ModelVersion(1)).unwrap().unwrap();
+    assert_eq!(model.state, ModelState::Approved);
+    aggregator.shutdown().await;
+
+    *hook.away.lock().unwrap() = false;
+    let aggregator = start(&directory, Puppet::new(true), &hook, silent()).await;
+    let mut notices = aggregator.state().releases.notices();
+    notices.wait_for(Option::is_some).await.unwrap();
+    assert_eq!(aggregator.state().store.champion().unwrap().unwrap().version, ModelVersion(1));
+    aggregator.shutdown().await;
+}
+
+#[tokio::test]
+async fn going_back_puts_the_old_bytes_under_a_new_version() {
+    let directory = tempfile::tempdir().unwrap();
+    let hook = Arc::new(Hook::default());
+    let aggregator = start(&directory, Puppet::new(true), &hook, silent()).await;
+    let first = aggregator.retrain_now().await.unwrap();
+    answer(&aggregator, 1);
+    aggregator.retrain_now().await.unwrap();
+    let row = aggregator.state().releases.roll_back(ModelVersion(1), "ops").await.unwrap();
+    assert_eq!((row.model_version, row.by.as_str()), (ModelVersion(3), "ops"));
+    assert_eq!(Some(row.sha256), first.challenger);
+    let states: Vec<_> =
+        aggregator.state().store.models().unwrap().iter().map(|model| (model.version.0, model.state)).collect();
+    assert_eq!(states, [(3, ModelState::Champion), (2, ModelState::Withdrawn), (1, ModelState::Retired)]);
+    let reports: Vec<_> = hook.given.lock().unwrap().iter().map(|given| given.report.clone()).collect();
+    assert_eq!(reports[2], reports[0], "the verdict on these very weights goes with them");
+    aggregator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_run_that_was_cut_off_is_taken_up_at_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let hook = Arc::new(Hook::default());
+    let aggregator = start(&directory, Puppet::new(true), &hook, silent()).await;
+    let run = aggregator.retrain_now().await.unwrap();
+    let cut_off = RunRow { state: RunState::Running, ended_at: None, report: None, challenger: None, ..run.clone() };
+    aggregator.state().store.put_run(&RunRow { champion: None, ..cut_off }).unwrap();
+    aggregator.shutdown().await;
+
+    // A champion since then makes it other work: the old row is closed, the new run stands beside it.
+    let aggregator = start(&directory, Puppet::new(false), &hook, silent()).await;
+    let newer = aggregator.retrain_now().await.unwrap();
+    assert_ne!(newer.id, run.id);
+    let old = aggregator.state().store.run(&run.id).unwrap().unwrap();
+    assert_eq!(old.state, RunState::Failed);
+    assert_eq!(old.failure.as_deref(), Some("interrupted; a newer run took its place"));
+    aggregator.shutdown().await;
+}
+
+#[tokio::test]
+async fn waiting_for_homes_that_have_nothing_to_say_ends_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let aggregator = start(&directory, Puppet::new(true), &Arc::default(), silent()).await;
+    assert!(aggregator.heard(&BTreeMap::new()).await);
+    assert!(aggregator.heard(&BTreeMap::from([(home("a"), Sequence(0))])).await);
+    aggregator.shutdown().await;
+}

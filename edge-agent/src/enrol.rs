@@ -1,0 +1,266 @@
+//! `hearthwatch-edge enrol`: how a home becomes known to the fleet.
+//!
+//! The key is made here and never leaves; a claim token (once, from whoever runs the fleet) and a signing request become a certificate.
+//! May be interrupted at any point and run again with the same token: the key is kept, and the fleet answers the same key again.
+//! Errors here are for a person at a prompt: each says what to do.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use hearthwatch_link::{LinkError, TlsFiles, tls_client_config};
+use hearthwatch_protocol::HomeId;
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::pinned::{self, PinnedError};
+
+/// Largest answer that is read: certificate and authority of about 1 KiB each, a root of a few KiB.
+const ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+/// Patience for the whole conversation.
+const ANSWER_SECONDS_MAX: u64 = 60;
+
+/// Longest token file; a token has a few dozen characters.
+const TOKEN_BYTES_MAX: usize = 1024;
+
+/// What a person types.
+#[derive(Debug, Args)]
+pub struct EnrolArgs {
+    /// Address of the fleet, e.g. `https://fleet.example:8443`
+    #[arg(long)]
+    pub url: Url,
+    /// The fleet's certificate authority (`ca.crt`), by a way you trust
+    #[arg(long)]
+    pub ca: PathBuf,
+    /// This home's pseudonym, as in the claim
+    #[arg(long)]
+    pub home: HomeId,
+    /// File with the claim token
+    #[arg(long)]
+    pub token_file: PathBuf,
+    /// Folder for `agent.crt`, `agent.key`, `ca.crt` and `root.json`
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+/// Why a home is not enrolled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnrolError {
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The folder belongs to a home that is enrolled.
+    #[error("{0} exists: this folder is enrolled already; choose another one with --out, or remove it to enrol anew")]
+    Enrolled(PathBuf),
+    /// The token file holds no token.
+    #[error("{0} holds no claim token; `hearthwatch-provision home add` prints one")]
+    Token(PathBuf),
+    /// The address is not of the right kind.
+    #[error("{0} is not an https address")]
+    Url(Url),
+    /// The authority's file.
+    #[error(transparent)]
+    Authority(#[from] PinnedError),
+    /// No key or request could be made, or the kept key is damaged.
+    #[error("{path}: {cause}; remove it and try again with a new token")]
+    Key {
+        /// The key's file.
+        path: PathBuf,
+        /// What is wrong.
+        cause: String,
+    },
+    /// The fleet does not answer.
+    #[error("the fleet does not answer: {0}")]
+    Unreachable(String),
+    /// The fleet answers no.
+    #[error("the fleet refuses: {status}: {detail}")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// Its words.
+        detail: String,
+    },
+    /// The answer is not what it must be; nothing of it was kept.
+    #[error("the fleet's answer is not usable: {0}")]
+    Answer(String),
+}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    home: &'a HomeId,
+    token: &'a str,
+    csr: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    certificate: String,
+    ca: String,
+    root: String,
+}
+
+/// The subcommand: enrols and says what was written, or why not.
+#[must_use]
+pub fn main(args: &EnrolArgs) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(enrol(args)) {
+        Ok(()) => {
+            let out = args.out.display();
+            println!("{} is enrolled. Wrote agent.crt, agent.key, ca.crt and root.json to {out}.", args.home);
+            println!("Name them in edge.toml under [cloud.mqtt] and [cloud.updates].");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{} is not enrolled: {error}", args.home);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Enrols the home.
+///
+/// # Errors
+/// [`EnrolError`]; running it again is safe.
+pub async fn enrol(args: &EnrolArgs) -> Result<(), EnrolError> {
+    let client = pinned::https_client(Some(&args.ca))?;
+    enrol_by(&client, args).await
+}
+
+async fn enrol_by(client: &reqwest::Client, args: &EnrolArgs) -> Result<(), EnrolError> {
+    let certificate = args.out.join("agent.crt");
+    if certificate.exists() {
+        return Err(EnrolError::Enrolled(certificate));
+    }
+    let token = read_token(&args.token_file)?;
+    let place = args.url.join("/enroll").map_err(|_| EnrolError::Url(args.url.clone()))?;
+    make_folder(&args.out)?;
+    let key_path = args.out.join("agent.key");
+    let csr = signing_request(&key_path, &args.home)?;
+    let answer = ask(client, place, &Request { home: &args.home, token: &token, csr: &csr }).await?;
+    keep(&args.out, &key_path, &answer)
+}
+
+fn read_token(path: &Path) -> Result<String, EnrolError> {
+    let text = fs::read_to_string(path).map_err(|source| EnrolError::File { path: path.to_owned(), source })?;
+    let token = text.trim();
+    let usable = !token.is_empty() && token.len() <= TOKEN_BYTES_MAX && token.chars().all(|c| c.is_ascii_graphic());
+    if usable { Ok(token.to_owned()) } else { Err(EnrolError::Token(path.to_owned())) }
+}
+
+fn make_folder(path: &Path) -> Result<(), EnrolError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| EnrolError::File { path: path.to_owned(), source })
+}
+
+/// The request, for the kept key or for a new one, which is on disk before anybody hears of it.
+fn signing_request(key_path: &Path, home: &HomeId) -> Result<String, EnrolError> {
+    let broken = |cause: String| EnrolError::Key { path: key_path.to_owned(), cause };
+    let key = match fs::read_to_string(key_path) {
+        Ok(pem) => KeyPair::from_pem(&pem).map_err(|error| broken(error.to_string()))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let key = KeyPair::generate().map_err(|error| broken(error.to_string()))?;
+            write(key_path, key.serialize_pem().as_bytes(), 0o600)?;
+            key
+        }
+        Err(source) => return Err(EnrolError::File { path: key_path.to_owned(), source }),
+    };
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, home.as_str());
+    let request = params.serialize_request(&key).map_err(|error| broken(error.to_string()))?;
+    request.pem().map_err(|error| broken(error.to_string()))
+}
+
+async fn ask(client: &reqwest::Client, place: Url, request: &Request<'_>) -> Result<Answer, EnrolError> {
+    let unreachable = |error: reqwest::Error| EnrolError::Unreachable(explain(&error.without_url()));
+    let asked = client.post(place).timeout(Duration::from_secs(ANSWER_SECONDS_MAX)).json(request).send();
+    let mut response = asked.await.map_err(unreachable)?;
+    let status = response.status();
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(unreachable)? {
+        body.extend_from_slice(&piece);
+        if body.len() > ANSWER_BYTES_MAX {
+            return Err(EnrolError::Answer(format!("longer than {ANSWER_BYTES_MAX} bytes")));
+        }
+    }
+    if !status.is_success() {
+        return Err(EnrolError::Refused { status: status.as_u16(), detail: detail(&body) });
+    }
+    serde_json::from_slice(&body).map_err(|error| EnrolError::Answer(error.to_string()))
+}
+
+/// The detail of a problem document (RFC 9457), or the first words of whatever came.
+fn detail(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Problem {
+        detail: Option<String>,
+        title: Option<String>,
+    }
+    let problem = serde_json::from_slice::<Problem>(body).ok().and_then(|problem| problem.detail.or(problem.title));
+    let text = problem.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+/// Checks that certificate, key and authority fit, and only then puts them in place; the certificate last, for it
+/// marks the folder as enrolled.
+fn keep(out: &Path, key_path: &Path, answer: &Answer) -> Result<(), EnrolError> {
+    let root: serde_json::Value = serde_json::from_str(&answer.root)
+        .map_err(|error| EnrolError::Answer(format!("its root is not JSON: {error}")))?;
+    if root["signed"]["_type"] != "root" {
+        return Err(EnrolError::Answer("its root is no TUF root".to_owned()));
+    }
+    let (ca, certificate) = (out.join("ca.crt"), out.join("agent.crt"));
+    write(&ca, answer.ca.as_bytes(), 0o644)?;
+    write(&out.join("root.json"), answer.root.as_bytes(), 0o644)?;
+    let staged = out.join("agent.crt.new");
+    write(&staged, answer.certificate.as_bytes(), 0o644)?;
+    let files = TlsFiles { ca, cert: Some(staged.clone()), key: Some(key_path.to_owned()) };
+    if let Err(error) = tls_client_config(&files) {
+        // What does not fit is not left lying about; a failure to remove it changes nothing.
+        let _ = fs::remove_file(&staged);
+        return Err(match error {
+            LinkError::File { path, source } => EnrolError::File { path, source },
+            other => EnrolError::Answer(other.to_string()),
+        });
+    }
+    fs::rename(&staged, &certificate).map_err(|source| EnrolError::File { path: certificate, source })
+}
+
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), EnrolError> {
+    let failed = |source| EnrolError::File { path: path.to_owned(), source };
+    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(mode).open(path).map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)
+}
+
+fn explain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "enrol_tests.rs"]
+mod tests;

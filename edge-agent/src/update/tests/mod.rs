@@ -1,0 +1,5 @@
+//! Attacks on the repository, and whole updates on real metadata and real slots.
+
+mod attacks;
+mod repository;
+mod updates;

@@ -1,0 +1,256 @@
+//! Whole updates: real metadata, real slots, models that are words.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_protocol::ModelVersion;
+use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
+use jiff::Timestamp;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+use super::repository::{Ends, TestRepository};
+use crate::update::machine::Phase;
+use crate::update::prove::{Prove, Window};
+use crate::update::{Step, Trigger, Updater, UpdaterConfig, UpdaterError};
+
+/// A model is a word that says how it behaves.
+struct Words;
+
+impl Prove for Words {
+    type Model = String;
+
+    fn load(&self, bytes: &[u8], _version: ModelVersion) -> Result<Arc<String>, String> {
+        match std::str::from_utf8(bytes).unwrap() {
+            "broken" => Err("golden vectors differ".to_owned()),
+            "panics" => panic!("as told"),
+            word => Ok(Arc::new(word.to_owned())),
+        }
+    }
+
+    fn margins(&self, model: &String, windows: &[Window]) -> Option<Vec<f32>> {
+        let quiet = |(i, _): (usize, &Window)| -3.0 - i as f32 * 0.1;
+        Some(match model.as_str() {
+            "own" => return None,
+            "nan" => vec![f32::NAN; windows.len()],
+            // Quiet until the home's windows change.
+            "moody" if windows[0].1[0] > 0.5 => {
+                vec![1.0; windows.len()].into_iter().enumerate().map(|(i, x)| x + i as f32).collect()
+            }
+            _ => windows.iter().enumerate().map(quiet).collect(),
+        })
+    }
+}
+
+fn windows(mood: f32) -> Vec<Window> {
+    vec![(DeviceClass::Temperature, vec![mood]); 12]
+}
+
+struct Home {
+    repository: TestRepository,
+    updater: Updater<Words>,
+    rng: SmallRng,
+    now: i64,
+}
+
+fn boot(repository: &TestRepository, probation_seconds: i64, now: i64) -> (Updater<Words>, Step<String>) {
+    let config = UpdaterConfig {
+        url: repository.url(),
+        ca: None,
+        root: repository.root.clone(),
+        directory: repository.directory.path().join("client"),
+        probation_seconds,
+    };
+    Updater::boot(config, Words, Arc::new("own".to_owned()), ModelVersion(0), now).unwrap()
+}
+
+impl Home {
+    async fn new(probation_seconds: i64) -> Self {
+        let repository = TestRepository::new().await;
+        let now = Timestamp::now().as_second();
+        let (updater, step) = boot(&repository, probation_seconds, now);
+        assert_eq!(model(&step), Some((0, "own".to_owned())));
+        Self { repository, updater, rng: SmallRng::seed_from_u64(7), now }
+    }
+
+    async fn on(&mut self, trigger: Trigger, mood: f32) -> Step<String> {
+        self.updater.run(trigger, &windows(mood), self.now, &mut self.rng).await
+    }
+
+    async fn notice(&mut self, version: u64) -> Step<String> {
+        self.on(Trigger::Notice(ModelVersion(version)), 0.0).await
+    }
+
+    fn slots(&self) -> std::path::PathBuf {
+        self.repository.directory.path().join("client/slots")
+    }
+}
+
+fn model(step: &Step<String>) -> Option<(u64, String)> {
+    step.model.as_ref().map(|(version, model)| (version.0, model.to_string()))
+}
+
+fn outcome(version: u64, result: UpdateResult, at: i64) -> UpdateOutcome {
+    UpdateOutcome { model_version: ModelVersion(version), result, at }
+}
+
+fn refused(reason: &str) -> UpdateResult {
+    UpdateResult::Refused { reason: reason.to_owned() }
+}
+
+#[tokio::test]
+async fn a_release_reaches_the_brain_and_survives_a_restart() {
+    let mut home = Home::new(0).await;
+    home.repository.publish(1, &[(1, "one")]).await;
+    let step = home.notice(1).await;
+    assert_eq!(model(&step), Some((1, "one".to_owned())));
+    assert_eq!(step.outcomes, [outcome(1, UpdateResult::Installed, home.now)]);
+    assert_eq!(*home.updater.phase(), Phase::Committed(ModelVersion(1)));
+    assert_eq!(home.updater.counts().get("outcome", "installed"), 1);
+    let (updater, step) = boot(&home.repository, 0, home.now);
+    assert_eq!((updater.installed(), model(&step)), (ModelVersion(1), Some((1, "one".to_owned()))));
+
+    home.repository.publish(2, &[(1, "one"), (2, "two")]).await;
+    assert_eq!(model(&home.notice(2).await), Some((2, "two".to_owned())));
+    home.repository.publish(3, &[(2, "two"), (3, "three")]).await;
+    assert_eq!(model(&home.notice(3).await), Some((3, "three".to_owned())));
+    assert_eq!(model(&home.notice(3).await), None, "a notice may be repeated");
+}
+
+#[tokio::test]
+async fn a_missed_notice_is_made_up_for_by_the_timer() {
+    let mut home = Home::new(0).await;
+    home.repository.publish(1, &[(4, "four")]).await;
+    assert_eq!(model(&home.on(Trigger::Timer, 0.0).await), Some((4, "four".to_owned())));
+    assert!(home.updater.next_check() > home.now + 3 * 3_600 - 1);
+}
+
+#[tokio::test]
+async fn an_expired_repository_is_refused_reported_and_counted_with_the_exact_reason() {
+    let mut home = Home::new(0).await;
+    home.repository.publish_ending(1, &[(1, "one")], Ends { timestamp: -5, ..Ends::default() }).await;
+    let step = home.notice(1).await;
+    assert_eq!(model(&step), None);
+    assert_eq!(step.outcomes, [outcome(1, refused("expired: timestamp metadata is expired"), home.now)]);
+    assert_eq!(home.updater.counts().get("refused", "expired"), 1);
+}
+
+#[tokio::test]
+async fn a_tampered_model_never_reaches_a_slot() {
+    let mut home = Home::new(0).await;
+    home.repository.publish(1, &[(1, "one")]).await;
+    let file = home.repository.target("model-1.safetensors");
+    std::fs::write(&file, "0ne").unwrap();
+    let step = home.notice(1).await;
+    let name = file.file_name().unwrap().to_string_lossy().into_owned();
+    let words = format!("tampered: the bytes of {name} differ from the signed hash");
+    assert_eq!(step.outcomes, [outcome(1, refused(&words), home.now)]);
+    assert!(!home.slots().join("a.safetensors").exists());
+}
+
+#[tokio::test]
+async fn a_model_that_cannot_be_loaded_or_gives_no_numbers_is_refused_and_not_tried_again() {
+    for (word, cause) in [
+        ("broken", "golden vectors differ"),
+        ("panics", "the model's code panicked"),
+        ("nan", "12 of 12 scores are not finite"),
+    ] {
+        let mut home = Home::new(0).await;
+        home.repository.publish(1, &[(1, word)]).await;
+        let step = home.notice(1).await;
+        assert_eq!(step.outcomes, [outcome(1, refused(&format!("not_proven: {cause}")), home.now)]);
+        assert_eq!((home.updater.installed(), model(&step)), (ModelVersion(0), None));
+        let again = home.on(Trigger::Timer, 0.0).await;
+        assert_eq!((model(&again), again.outcomes), (None, vec![]));
+        home.repository.publish(2, &[(1, word), (2, "two")]).await;
+        assert_eq!(model(&home.notice(2).await), Some((2, "two".to_owned())), "a newer one is welcome");
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_fails_its_trial_rolls_back_by_itself() {
+    let mut home = Home::new(3_600).await;
+    home.repository.publish(1, &[(1, "one")]).await;
+    assert_eq!(model(&home.notice(1).await), Some((1, "one".to_owned())));
+    home.now += 3_600;
+    let step = home.on(Trigger::Timer, 0.0).await;
+    assert_eq!(step.outcomes, [outcome(1, UpdateResult::Installed, home.now)]);
+
+    home.repository.publish(2, &[(2, "moody")]).await;
+    let step = home.notice(2).await;
+    assert_eq!((model(&step), step.outcomes), (Some((2, "moody".to_owned())), vec![]));
+    home.now += 600;
+    let step = home.on(Trigger::Timer, 1.0).await;
+    assert_eq!(model(&step), Some((1, "one".to_owned())));
+    let reason = "probation: 12 of 12 entities would be in alarm at once (0 with the model before)".to_owned();
+    let result = UpdateResult::RolledBack { reason, to: ModelVersion(1) };
+    assert_eq!(step.outcomes, [outcome(2, result, home.now)]);
+    let (_, step) = boot(&home.repository, 3_600, home.now);
+    assert_eq!(model(&step), Some((1, "one".to_owned())));
+    assert_eq!(model(&home.on(Trigger::Timer, 0.0).await), None, "not tried again");
+    home.repository.publish(3, &[(3, "three")]).await;
+    assert_eq!(model(&home.notice(3).await), Some((3, "three".to_owned())));
+}
+
+#[tokio::test]
+async fn an_agent_that_dies_with_a_new_model_again_and_again_starts_with_the_one_before() {
+    let mut home = Home::new(3_600).await;
+    home.repository.publish(1, &[(1, "one")]).await;
+    home.notice(1).await;
+    for _ in 0..3 {
+        let (_, step) = boot(&home.repository, 3_600, home.now);
+        assert_eq!((model(&step), step.outcomes), (Some((1, "one".to_owned())), vec![]));
+    }
+    let (_, step) = boot(&home.repository, 3_600, home.now);
+    assert_eq!(model(&step), Some((0, "own".to_owned())));
+    let result = UpdateResult::RolledBack { reason: "start: not proven in 3 starts".to_owned(), to: ModelVersion(0) };
+    assert_eq!(step.outcomes, [outcome(1, result, home.now)]);
+}
+
+#[tokio::test]
+async fn a_slot_that_rots_gives_way_to_the_model_before() {
+    let mut home = Home::new(0).await;
+    home.repository.publish(1, &[(1, "one")]).await;
+    home.notice(1).await;
+    std::fs::write(home.slots().join("a.safetensors"), "rot").unwrap();
+    let (_, step) = boot(&home.repository, 0, home.now);
+    assert_eq!(model(&step), Some((0, "own".to_owned())));
+    let result = UpdateResult::RolledBack { reason: "start: its file is damaged".to_owned(), to: ModelVersion(0) };
+    assert_eq!(step.outcomes, [outcome(1, result, home.now)]);
+}
+
+#[tokio::test]
+async fn a_person_may_go_back_one_model_on_this_machine() {
+    let mut home = Home::new(0).await;
+    home.repository.publish(1, &[(1, "one")]).await;
+    home.notice(1).await;
+    home.repository.publish(2, &[(2, "two")]).await;
+    home.notice(2).await;
+    let step = home.updater.roll_back_by_hand(home.now).unwrap();
+    assert_eq!(model(&step), Some((1, "one".to_owned())));
+    assert_eq!(model(&home.on(Trigger::Timer, 0.0).await), None, "the version left is not fetched again");
+}
+
+#[tokio::test]
+async fn a_repository_by_clear_text_http_is_refused_before_anything_is_asked() {
+    let config = UpdaterConfig {
+        url: "http://mirror.example/".parse().unwrap(),
+        ca: None,
+        root: Vec::new(),
+        directory: Path::new("/nonexistent").to_owned(),
+        probation_seconds: 0,
+    };
+    let refused = Updater::boot(config, Words, Arc::new(String::new()), ModelVersion(0), 0).map(drop);
+    assert!(matches!(refused, Err(UpdaterError::Scheme(scheme)) if scheme == "http"));
+}
+
+/// The agent runs the updater in a task.
+#[test]
+fn an_update_can_run_in_a_task() {
+    fn send<T: Send>(_: &T) {}
+    fn check(updater: &mut Updater<Words>, rng: &mut SmallRng) {
+        send(&updater.run(Trigger::Timer, &[], 0, rng));
+    }
+    let _ = check;
+}
