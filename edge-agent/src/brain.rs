@@ -140,8 +140,9 @@ impl Brain {
         numbers.collect()
     }
 
-    /// Goes through the own memory once, and tells from when on the past is unknown to the detector.
-    pub fn recall(&mut self, now: i64) -> i64 {
+    /// Goes through the own memory once, and tells until when the detector knows the past; none when it knows nothing
+    /// of the last [`WARM_UP_SECONDS`].
+    pub fn recall(&mut self, now: i64) -> Option<i64> {
         let from = step_before(now - WARM_UP_SECONDS);
         if !self.recalled {
             self.recalled = true;
@@ -149,8 +150,7 @@ impl Brain {
                 tracing::warn!(error = %error, "own memory not read; learning from Home Assistant's instead");
             }
         }
-        let heard = self.open.newest().max(self.closed);
-        heard.unwrap_or(from).max(from)
+        self.open.newest().max(self.closed).filter(|known| *known > from)
     }
 
     fn recall_history(&mut self, from: i64, now: i64) -> Result<(), HistoryError> {

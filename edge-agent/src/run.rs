@@ -12,6 +12,8 @@
 mod fleet;
 mod identity;
 mod modes;
+#[cfg(test)]
+mod tests;
 mod wiring;
 
 use std::path::PathBuf;

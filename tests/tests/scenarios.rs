@@ -28,8 +28,7 @@ fn report(run: &Path) -> Report {
 fn a_newcomer_sees_homes_learn_and_the_gate_give_its_reasons() {
     let folder = tempfile::tempdir().unwrap();
     let (output, run) = demo(folder.path(), "7", "12");
-    let (told, table) =
-        (String::from_utf8(output.stderr).unwrap(), String::from_utf8(output.stdout).unwrap());
+    let (told, table) = (String::from_utf8(output.stderr).unwrap(), String::from_utf8(output.stdout).unwrap());
     assert!(output.status.success(), "{told}");
     assert!(told.contains("every one stored by the aggregator"), "{told}");
     assert!(table.contains("Gate, round 1: "), "{table}");
@@ -51,9 +50,13 @@ fn a_newcomer_sees_homes_learn_and_the_gate_give_its_reasons() {
 /// Each outbox is empty, and the store holds what the residents said, each thing once.
 fn nothing_was_lost(run: &Path) {
     let store = rusqlite::Connection::open(run.join("cloud/aggregator.db")).unwrap();
-    let mut homes = store.prepare("SELECT home, count(*), count(DISTINCT sequence), max(sequence) FROM feedback GROUP BY home").unwrap();
+    let mut homes = store
+        .prepare("SELECT home, count(*), count(DISTINCT sequence), max(sequence) FROM feedback GROUP BY home")
+        .unwrap();
     let rows = homes
-        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?)))
+        .query_map([], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?))
+        })
         .unwrap();
     let mut seen = 0;
     for row in rows {

@@ -22,7 +22,7 @@ pub enum BrainCommand {
     /// [`Brain::add_entities`].
     AddEntities(Vec<EntityInfo>, oneshot::Sender<Vec<u32>>),
     /// [`Brain::recall`].
-    Recall(i64, oneshot::Sender<i64>),
+    Recall(i64, oneshot::Sender<Option<i64>>),
     /// [`Brain::learn`]; answered when done, so that slices do not pile up.
     Learn(Vec<Reading>, i64, oneshot::Sender<()>),
     /// [`Brain::set_listening`].
@@ -69,8 +69,12 @@ impl Brain {
     fn obey(&mut self, command: BrainCommand) {
         match command {
             BrainCommand::Timezone(timezone) => self.set_timezone(timezone),
-            BrainCommand::AddEntities(infos, reply) => drop(reply.send(self.add_entities(infos))),
-            BrainCommand::Recall(now, reply) => drop(reply.send(self.recall(now))),
+            BrainCommand::AddEntities(infos, reply) => {
+                let _ = reply.send(self.add_entities(infos));
+            }
+            BrainCommand::Recall(now, reply) => {
+                let _ = reply.send(self.recall(now));
+            }
             BrainCommand::Learn(readings, until, reply) => {
                 self.learn(&readings, until);
                 let _ = reply.send(());
@@ -83,7 +87,9 @@ impl Brain {
                 self.replace_model(model, version);
                 let _ = reply.send(());
             }
-            BrainCommand::RecentWindows(reply) => drop(reply.send(self.recent_windows())),
+            BrainCommand::RecentWindows(reply) => {
+                let _ = reply.send(self.recent_windows());
+            }
         }
     }
 }

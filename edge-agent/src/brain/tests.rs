@@ -98,7 +98,7 @@ fn an_outage_stops_the_judging_and_memory_fills_it() {
     home.brain.set_listening(false, 1300);
     home.brain.tick(5000);
     assert_eq!(home.brain.history.last_step().unwrap(), Some(1200));
-    assert_eq!(home.brain.recall(5000), 1200);
+    assert_eq!(home.brain.recall(5000), Some(1200));
     home.brain.learn(&[reading(1300, 20.5), reading(4900, 21.0)], 5000);
     assert_eq!(home.brain.history.last_step().unwrap(), Some(4800));
     assert!(home.notices.try_recv().is_err());
@@ -111,7 +111,8 @@ fn a_restart_recalls_what_was_remembered() {
     home.brain.learn(&[reading(650, 20.0), reading(1300, 20.5)], 3000);
     let mut home = brain_in(home.dir);
     home.brain.add_entities(vec![thermometer()]);
-    assert_eq!(home.brain.recall(4000), 3000);
+    assert_eq!(home.brain.recall(4000), Some(3000));
+    assert_eq!(home.brain.recall(3000 + WARM_UP_SECONDS + STEP_SECONDS), None, "too long ago to go on from");
     assert_eq!(home.brain.closed, Some(3000));
 }
 

@@ -53,6 +53,28 @@ struct Hour {
     state: Option<f64>,
 }
 
+/// How deep Home Assistant's memory is searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// The first slice of a first start: also what was already so at its begin, which may have stayed so ever since.
+    FirstSlice,
+    /// Later slices of a first start: statistics where no state is left.
+    Slice,
+    /// After an outage: only what changed. To tell a silent sensor's old state anew would make it look alive.
+    ChangesOnly,
+}
+
+impl Depth {
+    /// The depth of the slice after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::FirstSlice | Self::Slice => Self::Slice,
+            Self::ChangesOnly => Self::ChangesOnly,
+        }
+    }
+}
+
 /// What a slice brought.
 #[derive(Debug, Default, PartialEq)]
 pub struct Slice {
@@ -77,15 +99,13 @@ pub fn slices(from: i64, until: i64) -> Vec<(i64, i64)> {
 
 /// What Home Assistant remembers of `wanted` in (`begin`, `end`]: states, or statistics when no state is left.
 ///
-/// `first` asks also for the states that were already there at `begin`.
-///
 /// # Errors
 /// [`SocketError`] when the connection fails; a recorder that is switched off counts as an empty memory.
 pub async fn fetch(
     socket: &mut Socket,
     wanted: &[Wanted],
     (begin, end): (i64, i64),
-    first: bool,
+    depth: Depth,
 ) -> Result<Slice, SocketError> {
     let mut readings = Vec::new();
     for chunk in wanted.chunks(ENTITIES_PER_REQUEST) {
@@ -97,13 +117,13 @@ pub async fn fetch(
             "minimal_response": true,
             "no_attributes": true,
             "significant_changes_only": true,
-            "include_start_time_state": first,
+            "include_start_time_state": depth == Depth::FirstSlice,
         });
         let rows: HashMap<String, Vec<Row>> = optional(socket, "history/history_during_period", arguments).await?;
         collect_rows(chunk, &rows, begin, &mut readings);
     }
     let mut coarse = false;
-    if readings.is_empty() {
+    if readings.is_empty() && depth != Depth::ChangesOnly {
         coarse = true;
         for chunk in wanted.chunks(ENTITIES_PER_REQUEST) {
             let ids: Vec<&str> = chunk.iter().map(|one| one.entity_id.as_str()).collect();

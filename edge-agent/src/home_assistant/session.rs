@@ -16,10 +16,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::entities::{EntitiesEvent, EntityChange, WATCHED_MAX, WatchedEntities};
-use super::history::{self, Wanted};
+use super::history::{self, Depth, Wanted};
 use super::registry;
 use super::socket::{Socket, SocketError};
-use crate::brain::{BrainCommand, BrainGone, BrainHandle};
+use crate::brain::{BrainCommand, BrainGone, BrainHandle, WARM_UP_SECONDS};
 use crate::config::HomeAssistantConfig;
 
 /// Between two questions whether Home Assistant is up yet.
@@ -207,15 +207,17 @@ impl Session {
     /// Learns what was missed: two weeks at the first start, the minutes of an outage later.
     async fn remember(&mut self, socket: &mut Socket) -> Result<(), SessionEnd> {
         self.become_state(SessionState::Remembering { percent: 0 });
-        let begin = self.brain.ask(|reply| BrainCommand::Recall(unix_now(), reply)).await?;
+        let known = self.brain.ask(|reply| BrainCommand::Recall(unix_now(), reply)).await?;
         let wanted = self.wanted();
-        let (mut from, mut now) = (begin, unix_now());
+        let mut now = unix_now();
+        let begin = known.unwrap_or(now - WARM_UP_SECONDS);
+        let mut depth = if known.is_none() { Depth::FirstSlice } else { Depth::ChangesOnly };
+        let mut from = begin;
         let mut coarse = 0;
-        let mut first = true;
         while now - from > MEMORY_LAG_SECONDS {
             for (slice_from, slice_until) in history::slices(from, now) {
-                let slice = history::fetch(socket, &wanted, (slice_from, slice_until), first).await?;
-                first = false;
+                let slice = history::fetch(socket, &wanted, (slice_from, slice_until), depth).await?;
+                depth = depth.next();
                 coarse += u32::from(slice.coarse);
                 self.brain.ask(|reply| BrainCommand::Learn(slice.readings, slice_until, reply)).await?;
                 self.become_state(SessionState::Remembering { percent: share(slice_until - begin, now - begin) });

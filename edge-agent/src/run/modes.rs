@@ -1,5 +1,7 @@
 //! Watches how each side is doing, says the mode once in one line whenever it changes, and keeps it for the screen.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -7,6 +9,9 @@ use crate::discovery::BrokerState;
 use crate::home_assistant::SessionState;
 use crate::mode::{CloudState, Mode};
 use crate::uplink::UplinkState;
+
+/// How long changes are gathered before the mode is put together again.
+const SETTLE: Duration = Duration::from_millis(200);
 
 /// The sides that are configured.
 pub(super) struct Sides {
@@ -29,13 +34,15 @@ pub(super) async fn watch(mut sides: Sides, line: watch::Sender<String>, stop: C
                 Some(Some(uplink)) => cloud_state(&uplink.borrow_and_update()),
             },
         };
-        // The percents of the warm-up are for the screen, not for the log.
-        let outline = Mode { session: without_percent(&mode.session), ..mode.clone() };
+        // Percents of the warm-up and entities that come one by one are for the screen, not for the log.
+        let outline = Mode { session: outline_of(&mode.session), ..mode.clone() };
         if said.as_ref() != Some(&outline) {
             tracing::info!("mode: {mode}");
             said = Some(outline);
         }
         line.send_replace(mode.to_string());
+        // Several changes in a row, as when a device with many entities is discovered, are shown as one.
+        tokio::time::sleep(SETTLE).await;
         tokio::select! {
             () = stop.cancelled() => return,
             changed = sides.session.changed() => if changed.is_err() { return },
@@ -53,9 +60,10 @@ fn cloud_state(uplink: &UplinkState) -> CloudState {
     }
 }
 
-fn without_percent(state: &SessionState) -> SessionState {
+fn outline_of(state: &SessionState) -> SessionState {
     match state {
         SessionState::Remembering { .. } => SessionState::Remembering { percent: 0 },
+        SessionState::Listening { version, .. } => SessionState::Listening { version: version.clone(), entities: 0 },
         other => other.clone(),
     }
 }

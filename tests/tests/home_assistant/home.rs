@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use hearthwatch_link::{LinkConfig, LinkEvent, LinkEvents, LinkHandle, Publication};

@@ -64,18 +64,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command`; the kernel ends it when this test's thread ends, however that comes about.
-    pub fn start(command: &Command) -> Self {
-        let mut guarded = Command::new("setpriv");
-        guarded.args(["--pdeathsig", "KILL"]).arg(command.get_program()).args(command.get_args());
-        guarded.stdin(Stdio::null());
-        for (name, value) in command.get_envs() {
-            guarded.env(name, value.unwrap_or_default());
-        }
-        Self { child: guarded.spawn().unwrap() }
-    }
-
-    /// As [`Process::start`], with what it says in `log`.
+    /// Starts `command`, with what it says in `log`; the kernel ends it when this test's thread ends, however that comes about.
     pub fn start_logged(command: &mut Command, log: &Path) -> Self {
         let file = File::options().create(true).append(true).open(log).unwrap();
         let mut guarded = Command::new("setpriv");

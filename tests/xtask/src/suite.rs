@@ -152,7 +152,8 @@ fn doc() -> anyhow::Result<()> {
 
 /// One thread: these tests own ports, processes and a few hundred megabytes each.
 fn integration(test: &str, filter: &[&str]) -> anyhow::Result<()> {
-    let fixed = ["test", "--release", "--locked", "--package", "hearthwatch-tests", "--test", test, "--"];
+    // The whole workspace is selected, so that dependencies keep the features that they were compiled with.
+    let fixed = ["test", "--release", "--locked", "--workspace", "--test", test, "--"];
     shell::cargo([&fixed, filter, &["--test-threads=1", "--nocapture"]].concat())
 }
 

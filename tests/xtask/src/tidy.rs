@@ -123,7 +123,6 @@ fn lock(root: &Path, breaches: &mut Vec<String>) -> anyhow::Result<()> {
         ("rustls-webpki", "0.102."), // RUSTSEC-2026-0049, -0098, -0099, -0104
         ("rustls-pemfile", ""),      // RUSTSEC-2025-0134, unmaintained
         ("serde_cbor", ""),          // RUSTSEC-2021-0127, unmaintained
-        ("instant", ""),             // RUSTSEC-2024-0384, unmaintained
         ("fxhash", ""),              // RUSTSEC-2025-0057, unmaintained
         ("backoff", ""),             // RUSTSEC-2025-0012, unmaintained
     ];
