@@ -2,7 +2,7 @@
 //!
 //! Real labelled faults are rare, so most are made: a plan says how many and of which families, and [`inject`] gives a
 //! copy of the home with the faults in it and a [`Label`] for each. The original stays the *clean twin* that false alarms
-//! are counted on. Sizes are relative to each entity's own robust residual scale ([`scale`]), so that a fault is about
+//! are counted on. Sizes are relative to each entity's own robust residual scale ([`scale_of`]), so that a fault is about
 //! as visible in a quiet cellar as in a busy kitchen. The same plan on the same home gives the same copy; an entity's
 //! faults depend on the seed, the home's name and the entity's id alone.
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use hearthwatch_model::alarm::Severity;
+use hearthwatch_model::features::Band;
 use hearthwatch_model::grid::STEP_SECONDS;
 
 use super::words::{escape, friendly_name, period, quantity, shorten, state_words, text_width, wrap};
@@ -31,7 +32,7 @@ const LEAD_SECONDS: i64 = 12 * 3_600;
 /// What is shown behind an alarm's end.
 const AFTER_SECONDS: i64 = 3 * 3_600;
 /// How far the expected range may stretch the scale, in spans of the measured values: a wide range must not flatten them.
-const BAND_STRETCH: f64 = 1.5;
+const BAND_STRETCH: f64 = 0.6;
 
 /// Draws a picture.
 pub(super) fn draw(picture: &Picture<'_>, theme: Theme) -> String {
@@ -43,14 +44,23 @@ pub(super) fn draw(picture: &Picture<'_>, theme: Theme) -> String {
     y += MEDIUM + 7.0;
     let severity = severity_word(picture.alarm.severity);
     let headline = format!("{severity} · {when}");
-    text(&mut body, (MARGIN, y), MEDIUM, "call", "start", &shorten(&headline, MEDIUM, WIDTH - 2.0 * MARGIN));
+    // Both on one line where they fit, else one below the other.
+    if text_width(&headline, MEDIUM) <= WIDTH - 2.0 * MARGIN {
+        text(&mut body, (MARGIN, y), MEDIUM, "call", "start", &headline);
+    } else {
+        text(&mut body, (MARGIN, y), MEDIUM, "call", "start", severity);
+        y += MEDIUM + 4.0;
+        text(&mut body, (MARGIN, y), MEDIUM, "call", "start", &shorten(&when, MEDIUM, WIDTH - 2.0 * MARGIN));
+    }
     y += 3.0;
-    for line in wrap(&picture.alarm.reason, MEDIUM, WIDTH - 2.0 * MARGIN, REASON_LINES) {
+    for line in wrap(&reason(picture), MEDIUM, WIDTH - 2.0 * MARGIN, REASON_LINES) {
         y += MEDIUM + 4.0;
         text(&mut body, (MARGIN, y), MEDIUM, "ink", "start", &line);
     }
     y += 2.0 * SMALL + 4.0;
-    let axis = quantity(picture.info.class, &picture.info.shown_unit());
+    let unit = picture.info.shown_unit();
+    let binary = picture.info.class.is_binary();
+    let axis = quantity(picture.info.class, if binary { "share of each 10 minutes" } else { &unit });
     text(&mut body, (MARGIN, y), SMALL, "muted", "start", &shorten(&axis, SMALL, WIDTH - 2.0 * MARGIN));
     y += 8.0;
     let shown = story(picture);
@@ -66,7 +76,7 @@ pub(super) fn draw(picture: &Picture<'_>, theme: Theme) -> String {
         picture.timezone.iana_name().map_or_else(|| "local time".to_owned(), |zone| format!("local time, {zone}"));
     text(&mut body, ((PLOT_LEFT + PLOT_RIGHT) / 2.0, y), SMALL, "muted", "middle", &zone);
     y += SMALL + 10.0;
-    legend(&mut body, y, shown);
+    legend(&mut body, y, shown, binary);
     let height = y + MARGIN;
     let description = format!("{headline}. {}", picture.alarm.reason);
     format!(
@@ -78,6 +88,17 @@ pub(super) fn draw(picture: &Picture<'_>, theme: Theme) -> String {
         escape(&description),
         theme.style(),
     )
+}
+
+/// The alarm's reason as it reads under the entity's name, each number kept with its unit.
+fn reason(picture: &Picture<'_>) -> String {
+    let reason = &picture.alarm.reason;
+    let reason = match reason.strip_prefix(picture.info.entity_id.as_str()) {
+        Some(rest) => format!("It{rest}"),
+        None => reason.clone(),
+    };
+    let unit = picture.info.shown_unit();
+    if unit.is_empty() { reason } else { reason.replace(&format!(" {unit}"), &format!("\u{a0}{unit}")) }
 }
 
 fn severity_word(severity: Severity) -> &'static str {
@@ -140,11 +161,14 @@ impl<'a> Plot<'a> {
     }
 
     fn draw(&self, body: &mut String, picture: &Picture<'_>) {
-        self.alarm_ground(body, picture);
+        let binary = picture.info.class.is_binary();
+        self.band(body, binary);
         self.axes(body, picture);
-        self.band(body);
-        self.expected(body);
-        self.values(body, picture.info.class.is_binary());
+        self.alarm_ground(body, picture);
+        if !binary {
+            self.expected(body);
+        }
+        self.values(body, binary);
         self.alarm_edges(body, picture);
     }
 
@@ -182,7 +206,7 @@ impl<'a> Plot<'a> {
             self.level(body, 0.0, off);
             self.level(body, 1.0, on);
         } else {
-            let (marks, decimals) = ticks::numbers(self.low, self.high, 4);
+            let (marks, decimals) = ticks::numbers(self.low, self.high, 5);
             for mark in marks {
                 self.level(body, mark as f32, &short_number(mark, decimals));
             }
@@ -210,9 +234,12 @@ impl<'a> Plot<'a> {
         text(body, (PLOT_LEFT - 5.0, y + SMALL * 0.36), SMALL, "muted", "end", &label);
     }
 
-    fn band(&self, body: &mut String) {
+    /// The expected range. Of an entity of two states the share of time that it is usually on says more than the limits
+    /// around that share, so it is drawn alone, from the ground up.
+    fn band(&self, body: &mut String, binary: bool) {
         for run in self.points.chunk_by(|one, next| adjacent(one, next) && one.band.is_some() == next.band.is_some()) {
-            let bands: Vec<_> = run.iter().filter_map(|point| point.band.map(|band| (point.at, band))).collect();
+            let usual = |band: Band| if binary { Band { low: 0.0, high: band.expected, ..band } } else { band };
+            let bands: Vec<_> = run.iter().filter_map(|point| point.band.map(|band| (point.at, usual(band)))).collect();
             let Some((first, _)) = bands.first() else { continue };
             let mut path = format!("M{:.1} {:.1}", self.x(first - STEP_SECONDS), self.y(bands[0].1.high));
             for (at, band) in &bands {
@@ -303,7 +330,7 @@ fn short_number(value: f64, decimals: usize) -> String {
 }
 
 /// What each mark means, in one line.
-fn legend(body: &mut String, y: f32, points: &[Point]) {
+fn legend(body: &mut String, y: f32, points: &[Point], binary: bool) {
     let mut x = PLOT_LEFT;
     let middle = y - SMALL * 0.36;
     let _ = write!(body, "<path class=\"value\" d=\"M{x:.1} {middle:.1}h16\"/>");
@@ -311,12 +338,11 @@ fn legend(body: &mut String, y: f32, points: &[Point]) {
     text(body, (x, y), SMALL, "ink", "start", "measured");
     x += text_width("measured", SMALL) + 14.0;
     if points.iter().any(|point| point.band.is_some()) {
-        let _ = write!(
-            body,
-            "<rect class=\"band\" x=\"{x:.1}\" y=\"{:.1}\" width=\"16\" height=\"10\"/>\
-             <path class=\"expected\" d=\"M{x:.1} {middle:.1}h16\"/>",
-            middle - 5.0
-        );
+        let _ =
+            write!(body, "<rect class=\"band\" x=\"{x:.1}\" y=\"{:.1}\" width=\"16\" height=\"10\"/>", middle - 5.0);
+        if !binary {
+            let _ = write!(body, "<path class=\"expected\" d=\"M{x:.1} {middle:.1}h16\"/>");
+        }
         x += 20.0;
         text(body, (x, y), SMALL, "ink", "start", "usual at that hour");
     }

@@ -22,7 +22,8 @@ struct Palette {
     value: &'static str,
     band: &'static str,
     alarm: &'static str,
-    alarm_ground: &'static str,
+    /// How much of the alarm's colour lies over the stretch; the expected range shows through.
+    alarm_opacity: &'static str,
 }
 
 const LIGHT: Palette = Palette {
@@ -33,7 +34,7 @@ const LIGHT: Palette = Palette {
     value: "#0b57d0",
     band: "#c9ddfb",
     alarm: "#b3261e",
-    alarm_ground: "#f9dedc",
+    alarm_opacity: ".18",
 };
 
 const DARK: Palette = Palette {
@@ -44,7 +45,7 @@ const DARK: Palette = Palette {
     value: "#8ab4f8",
     band: "#2c4365",
     alarm: "#f28b82",
-    alarm_ground: "#4a2523",
+    alarm_opacity: ".3",
 };
 
 impl Theme {
@@ -67,7 +68,7 @@ impl Theme {
 
 impl Palette {
     fn rules(&self, style: &mut String) {
-        let Self { ground, ink, muted, grid, value, band, alarm, alarm_ground } = self;
+        let Self { ground, ink, muted, grid, value, band, alarm, alarm_opacity } = self;
         // Writing into a String cannot fail.
         let _ = write!(
             style,
@@ -76,7 +77,7 @@ impl Palette {
              .value{{stroke:{value};stroke-width:2;fill:none;stroke-linejoin:round;stroke-linecap:round}}\
              .dot{{fill:{value}}}.band{{fill:{band}}}\
              .expected{{stroke:{value};stroke-width:1;stroke-dasharray:3 3;fill:none;opacity:.75}}\
-             .alarm{{fill:{alarm_ground}}}.edge{{stroke:{alarm};stroke-width:1.5;fill:none}}.call{{fill:{alarm}}}"
+             .alarm{{fill:{alarm};fill-opacity:{alarm_opacity}}}.edge{{stroke:{alarm};stroke-width:1.5;fill:none}}.call{{fill:{alarm}}}"
         );
     }
 }

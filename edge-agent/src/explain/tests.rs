@@ -75,6 +75,17 @@ fn a_drawing_says_what_where_when_and_why_in_local_time() {
 }
 
 #[test]
+fn the_reason_reads_under_the_name_and_a_period_of_days_has_a_line_of_its_own() {
+    let info = info("sensor.freezer_temperature", DeviceClass::Temperature, "°C");
+    let mut long = alarm("sensor.freezer_temperature is 8.0 °C.");
+    long.end = Some(START + 3 * 86_400);
+    let words = words(&draw(&info, &long, &points(), Theme::Light));
+    for expected in ["It is 8.0\u{a0}°C.", "Look at this today", "Tue 1 Aug 12:00 – Fri 4 Aug 12:00"] {
+        assert!(words.iter().any(|text| text == expected), "{expected:?} is not in {words:?}");
+    }
+}
+
+#[test]
 fn names_and_reasons_cannot_break_out_of_the_document() {
     let nasty = "</text><script>alert('&')</script>\u{0}]]>";
     let svg = draw(&info(nasty, DeviceClass::Temperature, nasty), &alarm(nasty), &points(), Theme::Auto);

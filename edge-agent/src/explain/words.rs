@@ -39,7 +39,8 @@ pub(super) fn escape(text: &str) -> String {
 pub(super) fn wrap(text: &str, size: f32, width: f32, lines: usize) -> Vec<String> {
     let mut wrapped: Vec<String> = Vec::new();
     let mut line = String::new();
-    for word in text.split_whitespace() {
+    // At spaces only: what a no-break space joins (21 °C) stays together.
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
         let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
         if text_width(&longer, size) <= width {
             line = longer;
@@ -80,7 +81,7 @@ pub(super) fn text_width(text: &str, size: f32) -> f32 {
     text.chars()
         .map(|letter| match letter {
             'i' | 'j' | 'l' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' => 0.32,
-            'f' | 'r' | 't' | '(' | ')' | ' ' | '-' | '/' => 0.40,
+            'f' | 'r' | 't' | '(' | ')' | ' ' | '\u{a0}' | '-' | '/' | '·' => 0.40,
             'm' | 'w' | 'M' | 'W' | '%' | '@' | '…' | '—' => 0.92,
             letter if letter.is_ascii_uppercase() => 0.68,
             letter if letter.is_ascii() => 0.57,

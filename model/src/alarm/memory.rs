@@ -74,7 +74,7 @@ impl VerdictMemory {
         &self.lessons
     }
 
-    /// By how much the threshold is raised in these circumstances, in [0, [`PENALTY_MAX`]].
+    /// By how much the threshold is raised in these circumstances, from 0 to `PENALTY_MAX`.
     #[must_use]
     pub fn penalty(&self, context: &Context) -> f32 {
         let mut sum = 0.0f32;

@@ -64,7 +64,12 @@ pub fn run(arguments: &DetectionArguments) -> anyhow::Result<()> {
     let source = data::find(arguments.data.as_deref(), &all)?;
     let homes = data::homes(&source, arguments.set.folders())?;
     anyhow::ensure!(!homes.is_empty(), "the set {:?} is not in {source:?}; name a folder with --data", arguments.set);
-    let split = Corpus::split(homes);
+    let mut split = Corpus::split(homes);
+    if split.test.is_empty() {
+        // A set with few homes has none held out; all are measured, and weights may have seen their past.
+        split.test = std::mem::take(&mut split.train);
+        println!("no home of this set is held out: weights that ship may have been trained on its past");
+    }
     let cut = |homes: Vec<RecordedHome>| -> Vec<RecordedHome> {
         let days = |home: RecordedHome| match home.span() {
             Some((start, _)) => home.between(start - 1, start + arguments.days * 86_400),
