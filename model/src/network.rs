@@ -16,9 +16,9 @@ pub use artifact::{Artifact, ArtifactParts};
 pub use device::{DeviceError, DeviceKind};
 pub use error::ArtifactError;
 pub use manifest::{ARTIFACT_FORMAT_VERSION, Architecture, Lineage, LineageHome, Manifest};
-#[cfg(feature = "train")]
-pub(crate) use patch_tree::one_hot;
 pub use patch_tree::{CLASS_SLOTS, OUTPUTS, PARAMETER_COUNT, PatchTree, WINDOW_VALUES};
+#[cfg(feature = "train")]
+pub(crate) use patch_tree::{one_hot, tame};
 pub use scorer::{NetworkOutput, Scorer};
 pub use weights::{NamedTensor, Weights};
 

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 /// Path of one of the project's programs, as it is built from this tree.
 ///
-/// Builds all of them together: one selection of packages means one selection of features, so nothing is compiled twice.
+/// Builds all of them together with the tests: one selection means one set of features, so nothing is compiled twice.
 ///
 /// # Panics
 /// When they do not build, or the test does not lie where cargo puts tests.
@@ -16,7 +16,7 @@ pub fn program(name: &str) -> PathBuf {
     let folder = BUILT.get_or_init(|| {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let build = ["build", "--release", "--quiet", "--locked", "--workspace", "--bins"];
+        let build = ["build", "--release", "--quiet", "--locked", "--workspace", "--bins", "--tests"];
         let status = Command::new(cargo).args(build).current_dir(root).status().expect("cargo starts");
         assert!(status.success(), "the programs do not build");
         let test = std::env::current_exe().expect("a running test has a path");

@@ -5,8 +5,10 @@ use super::matching::{Outline, compare};
 use super::outcome::{Evaluation, HomeResult};
 use super::scores::logits;
 use super::trace::{HomePair, HomeTrace};
-use crate::alarm::{Alarm, AlarmEvent, Calibration, Decider, DeciderConfig, Evidence};
+use crate::alarm::{Alarm, AlarmEvent, Calibration, Decider, DeciderConfig, Evidence, MERGE_SECONDS, QUIET_SECONDS};
+use crate::dataset::{Label, LabelOrigin};
 use crate::features::RoutineScore;
+use crate::grid::STEP_SECONDS;
 use crate::network::Scorer;
 
 /// What is tried.
@@ -42,24 +44,48 @@ pub fn replay(
 }
 
 fn replay_home(pair: &HomePair, contender: Contender<'_>, budget_per_week: f64) -> HomeResult {
-    let (on_clean, offsets) = alarms(&pair.clean, contender, budget_per_week, None);
-    let (on_faulty, _) = alarms(&pair.faulty, contender, budget_per_week, Some(&offsets));
-    let outline =
-        Outline { home: &pair.clean.home, entities: &pair.clean.infos, from: pair.clean.from, until: pair.clean.until };
-    compare(&outline, (&pair.faulty.labels, &on_faulty), (&pair.clean.labels, &on_clean))
+    let clean = &pair.clean;
+    let (on_clean, offsets) = alarms(clean, contender, budget_per_week, None);
+    let outline = Outline { home: &clean.home, entities: &clean.infos, from: clean.from, until: clean.until };
+    // The recording's own faults are in every copy and count once: on the clean twin.
+    let mut result = compare(&outline, (&clean.labels, &on_clean), (&clean.labels, &on_clean));
+    for copy in &pair.faulty {
+        let (on_faulty, _) = alarms(copy, contender, budget_per_week, Some(&offsets));
+        let injected: Vec<Label> =
+            copy.labels.iter().filter(|label| label.origin == LabelOrigin::Injected).cloned().collect();
+        result.events.extend(compare(&outline, (&injected, &on_faulty), (&clean.labels, &on_clean)).events);
+    }
+    result
 }
 
+/// The steps of a faulty copy that can matter: within an entity's faults, and before them for as long as an alarm that is
+/// open may swallow one that follows. What is said elsewhere on the copy is not looked at, so it is not computed.
+fn near_faults(home: &HomeTrace) -> Vec<Vec<bool>> {
+    let mut near: Vec<Vec<bool>> = home.entities.iter().map(|entity| vec![false; entity.len()]).collect();
+    for label in &home.labels {
+        let Some(near) = near.get_mut(label.entity as usize) else { continue };
+        let step = |at: i64| ((at - home.at(0)).max(0) / STEP_SECONDS) as usize;
+        let (begin, end) = (step(label.start - SWALLOW_SECONDS), (step(label.end) + 1).min(near.len()));
+        near[begin.min(end)..end].fill(true);
+    }
+    near
+}
+
+/// An alarm merges with one that ended six hours before, and ends an hour after its last evidence.
+const SWALLOW_SECONDS: i64 = MERGE_SECONDS + QUIET_SECONDS;
+
 /// The alarms of one trace, and the home's offset at each of its steps. With `offsets` given the home does not adapt by
-/// itself but follows them.
+/// itself but follows them, and only steps near faults are judged.
 fn alarms(
     home: &HomeTrace,
     contender: Contender<'_>,
     budget_per_week: f64,
     offsets: Option<&[f32]>,
 ) -> (Vec<Alarm>, Vec<f32>) {
+    let near = offsets.map(|_| near_faults(home));
     let logits = match contender {
         Contender::Routine(_) => None,
-        Contender::Network { scorer, .. } => Some(logits(scorer, home)),
+        Contender::Network { scorer, .. } => Some(logits(scorer, home, near.as_deref())),
     };
     let mut decider =
         Decider::new(DeciderConfig { budget_per_week, salt: home.home.clone().into_bytes(), adapt: offsets.is_none() });
@@ -81,6 +107,9 @@ fn alarms(
                 let logit = logits.as_ref().map(|logits| logits[entity][index]).filter(|logit| logit.is_finite());
                 let mut evidence = weigh(home, entity, index, logit, contender, share);
                 evidence.threshold += offset;
+                if near.as_ref().is_some_and(|near| !near[entity][index]) {
+                    evidence.score = None;
+                }
                 evidence
             })
             .collect();

@@ -7,10 +7,14 @@ use crate::network::{Scorer, WINDOW_VALUES};
 /// Windows copied together before they are scored: 64 × 1,920 values are half a megabyte.
 const GATHER: usize = 64;
 
-/// The logit of every step of every entity of a home; NaN where the network has no word.
+/// The logit of every step of every entity of a home, or only of those marked in `wanted`; NaN where it was not computed
+/// or the network has no word.
 #[must_use]
-pub fn logits(scorer: &Scorer, home: &HomeTrace) -> Vec<Vec<f32>> {
-    home.entities.iter().map(|entity| entity_logits(scorer, entity)).collect()
+pub fn logits(scorer: &Scorer, home: &HomeTrace, wanted: Option<&[Vec<bool>]>) -> Vec<Vec<f32>> {
+    let of = |(place, entity): (usize, &EntityTrace)| {
+        entity_logits(scorer, entity, wanted.map(|wanted| wanted[place].as_slice()))
+    };
+    home.entities.iter().enumerate().map(of).collect()
 }
 
 /// The routine score of every step of every entity of a home; NaN where the entity was not judged.
@@ -24,9 +28,10 @@ pub fn routine_scores(home: &HomeTrace) -> Vec<Vec<f32>> {
     home.entities.iter().map(of).collect()
 }
 
-fn entity_logits(scorer: &Scorer, entity: &EntityTrace) -> Vec<f32> {
+fn entity_logits(scorer: &Scorer, entity: &EntityTrace, wanted: Option<&[bool]>) -> Vec<f32> {
     let mut logits = vec![f32::NAN; entity.len()];
-    let steps: Vec<usize> = (0..entity.len()).filter(|index| entity.network_ready(*index)).collect();
+    let wanted = |index: usize| wanted.is_none_or(|wanted| wanted[index]);
+    let steps: Vec<usize> = (0..entity.len()).filter(|index| wanted(*index) && entity.network_ready(*index)).collect();
     let mut windows = Vec::with_capacity(GATHER * WINDOW_VALUES);
     for steps in steps.chunks(GATHER) {
         windows.clear();

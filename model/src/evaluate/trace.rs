@@ -48,13 +48,13 @@ pub struct HomeTrace {
     pub until: i64,
 }
 
-/// A clean recording and its faulty copy.
+/// A clean recording and its faulty copies.
 #[derive(Debug, Clone)]
 pub struct HomePair {
     /// The recording as it is.
     pub clean: HomeTrace,
-    /// The copy with injected faults.
-    pub faulty: HomeTrace,
+    /// Copies with injected faults, each with others: the more, the less a figure hangs on where a few faults fell.
+    pub faulty: Vec<HomeTrace>,
 }
 
 impl EntityTrace {

@@ -22,7 +22,7 @@ pub const CLASS_SLOTS: usize = 40;
 /// Outputs of a window: five quantiles, then the anomaly logit.
 pub const OUTPUTS: usize = 6;
 
-/// Features are cut here before the first layer: whatever an expert said, ten scales are ten scales.
+/// Features are cut here before the first layer.
 const FEATURE_LIMIT: f32 = 10.0;
 
 const PATCH_STEPS: usize = 4;
@@ -162,13 +162,13 @@ impl PatchTree {
     /// Runs the network.
     ///
     /// # Shapes
-    /// - `windows`: `[n, WINDOW_STEPS * FEATURES]`, oldest step first, a step's features together
+    /// - `windows`: `[n, WINDOW_STEPS * FEATURES]`, oldest step first, a step's features together, each passed through
+    ///   `tame`
     /// - `classes`: `[n, CLASS_SLOTS]`, one-hot rows
     /// - output: `[n, OUTPUTS]`: five quantiles of the next step's residual (unsorted), then the logit
     #[must_use]
     pub fn forward(&self, windows: Tensor<2>, classes: Tensor<2>) -> Tensor<2> {
         let [n, values] = windows.dims();
-        let windows = windows.clamp(-FEATURE_LIMIT, FEATURE_LIMIT);
         let last = windows.clone().slice([0..n, values - FEATURES..values]);
         let patches = relu(self.patch.forward(windows.reshape([n * PATCHES, PATCH_STEPS * FEATURES])));
         let patches = patches.clone() + relu(self.patch_residual.forward(patches));
@@ -179,6 +179,12 @@ impl PatchTree {
         let root = root.clone() + relu(self.root_residual.forward(root));
         self.head.forward(root)
     }
+}
+
+/// A feature as the network takes it: finite, and within ten scales whatever an expert said.
+#[must_use]
+pub(crate) fn tame(value: f32) -> f32 {
+    if value.is_finite() { value.clamp(-FEATURE_LIMIT, FEATURE_LIMIT) } else { 0.0 }
 }
 
 /// One-hot rows for [`PatchTree::forward`]; an index beyond the table leaves its row zero.

@@ -33,6 +33,8 @@ pub struct RetrainConfig {
     pub train_events_per_entity_week: f64,
     /// Faults of each entity in a week, in test copies.
     pub test_events_per_entity_week: f64,
+    /// Faulty copies of each test home, each with faults of its own.
+    pub test_copies: usize,
     /// Families put into training copies.
     pub train_families: Vec<Family>,
     /// Families put into test copies.
@@ -78,6 +80,7 @@ impl Default for RetrainConfig {
             entities_max: 24,
             train_events_per_entity_week: 2.0,
             test_events_per_entity_week: 0.75,
+            test_copies: 3,
             train_families: Family::ALL.to_vec(),
             test_families: Family::ALL.to_vec(),
             windows_per_epoch: 24_576,

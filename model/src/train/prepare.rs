@@ -60,7 +60,7 @@ const DIVIDED_DAYS_MIN: i64 = 28;
 struct Job {
     home: RecordedHome,
     from: i64,
-    plan: InjectionPlan,
+    plans: Vec<InjectionPlan>,
 }
 
 /// Cuts, injects and extracts; calibrates and measures the routine detector.
@@ -113,7 +113,7 @@ fn routine_thresholds(homes: &[HomePair]) -> Calibration {
 /// beside it.
 pub(super) fn network_thresholds(prepared: &Prepared, scorer: &Scorer, threads: usize) -> Calibration {
     let homes = &prepared.calibrate;
-    let scores = fan_out(homes, threads, |pair| logits(scorer, &pair.clean), |_| {});
+    let scores = fan_out(homes, threads, |pair| logits(scorer, &pair.clean, None), |_| {});
     calibrate(&records(homes, &scores), Some(&prepared.routine))
 }
 
@@ -124,7 +124,7 @@ fn records<'a>(homes: &'a [HomePair], scores: &'a [Vec<Vec<f32>>]) -> Vec<Record
 fn extract(job: &Job) -> HomePair {
     HomePair {
         clean: HomeTrace::extract(&job.home, job.from),
-        faulty: HomeTrace::extract(&inject(&job.home, &job.plan, job.from), job.from),
+        faulty: job.plans.iter().map(|plan| HomeTrace::extract(&inject(&job.home, plan, job.from), job.from)).collect(),
     }
 }
 
@@ -154,17 +154,24 @@ fn job(home: &RecordedHome, part: &'static str, config: &RetrainConfig) -> Optio
     };
     let mut home = home.between(begin - 1, begin + length);
     keep_entities(&mut home, config.entities_max);
-    let (events, families, salt): (f64, &[Family], u64) = if part == "test" {
-        (config.test_events_per_entity_week, &config.test_families, TEST_SALT)
+    let (events, families, salt, copies): (f64, &[Family], u64, usize) = if part == "test" {
+        (config.test_events_per_entity_week, &config.test_families, TEST_SALT, config.test_copies)
     } else {
-        (config.train_events_per_entity_week, &config.train_families, 0)
+        (config.train_events_per_entity_week, &config.train_families, 0, 1)
     };
-    let plan = InjectionPlan { seed: config.seed ^ salt, events_per_entity_week: events, families: families.to_vec() };
-    Some(Job { from: begin + warm_up, home, plan })
+    let plan = |copy: usize| InjectionPlan {
+        seed: (config.seed ^ salt).wrapping_add((copy as u64) << COPY_SHIFT),
+        events_per_entity_week: events,
+        families: families.to_vec(),
+    };
+    Some(Job { from: begin + warm_up, home, plans: (0..copies.max(1)).map(plan).collect() })
 }
 
 /// Keeps test faults from being training faults when a home changes its role between runs with one seed.
 const TEST_SALT: u64 = 0x7e57_7e57_7e57_7e57;
+
+/// Seeds of a home's copies lie this many bits apart, so that runs with neighbouring seeds share no copy.
+const COPY_SHIFT: u32 = 32;
 
 fn keep_entities(home: &mut RecordedHome, most: usize) {
     if home.entities.len() > most {

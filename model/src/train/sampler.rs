@@ -9,7 +9,7 @@ use crate::dataset::{Label, LabelOrigin};
 use crate::evaluate::{EntityTrace, HomePair, HomeTrace};
 use crate::grid::{FEATURES, STEP_SECONDS};
 use crate::inject::Family;
-use crate::network::{RESIDUAL_FEATURE, WINDOW_VALUES};
+use crate::network::{RESIDUAL_FEATURE, WINDOW_VALUES, tame};
 
 /// After a fault its shadow stays in the window: for a day it is neither fault nor peace.
 const SHADOW_SECONDS: i64 = 86_400;
@@ -80,7 +80,7 @@ impl<'a> Sampler<'a> {
 
     fn new(pairs: &'a [HomePair], feedback: &'a [FeedbackExample], augment: bool) -> Self {
         let mut sampler = Self { peace: Vec::new(), faults: Vec::new(), feedback, augment };
-        for home in pairs.iter().flat_map(|pair| [&pair.clean, &pair.faulty]) {
+        for home in pairs.iter().flat_map(|pair| std::iter::once(&pair.clean).chain(&pair.faulty)) {
             for trace in &home.entities {
                 sampler.add(home, trace);
             }
@@ -173,7 +173,7 @@ impl<'a> Sampler<'a> {
 
 impl Batch {
     fn push(&mut self, window: &[f32], class: usize, anomalous: bool, weight: f32, target: Option<f32>) {
-        self.windows.extend(window.iter().map(|value| if value.is_finite() { *value } else { 0.0 }));
+        self.windows.extend(window.iter().map(|value| tame(*value)));
         self.classes.push(class);
         self.labels.push(f32::from(u8::from(anomalous)));
         self.weights.push(weight);
@@ -235,7 +235,7 @@ mod tests {
         let plan = InjectionPlan { seed: 1, events_per_entity_week: 2.0, families: vec![Family::LevelShift] };
         HomePair {
             clean: HomeTrace::extract(&clean, from),
-            faulty: HomeTrace::extract(&inject(&clean, &plan, from), from),
+            faulty: vec![HomeTrace::extract(&inject(&clean, &plan, from), from)],
         }
     }
 
@@ -271,9 +271,10 @@ mod tests {
     fn peace_keeps_away_from_faults_and_their_shadow() {
         let pairs = [pair()];
         let sampler = Sampler::for_validation(&pairs);
-        let labels = &pairs[0].faulty.labels;
+        let labels = &pairs[0].faulty[0].labels;
         assert!(!labels.is_empty());
-        for peace in sampler.peace.iter().filter(|peace| std::ptr::eq(peace.source.trace, &pairs[0].faulty.entities[0]))
+        for peace in
+            sampler.peace.iter().filter(|peace| std::ptr::eq(peace.source.trace, &pairs[0].faulty[0].entities[0]))
         {
             for step in &peace.steps {
                 let at = peace.source.trace.at(*step as usize);

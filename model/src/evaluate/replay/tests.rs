@@ -30,7 +30,7 @@ fn homes() -> (Vec<TestHome>, Vec<HomePair>) {
         .iter()
         .map(|home| HomePair {
             clean: HomeTrace::extract(&home.clean, home.from),
-            faulty: HomeTrace::extract(&home.faulty, home.from),
+            faulty: vec![HomeTrace::extract(&home.faulty, home.from)],
         })
         .collect();
     (tests, pairs)
