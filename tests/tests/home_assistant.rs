@@ -31,9 +31,10 @@ fn answered(wanted: &str) -> impl Fn(&Value) -> bool {
 async fn an_impossible_value_becomes_an_alarm_and_its_answer_comes_back() {
     let Some(mut home) = Home::new().await else { return };
     home.listen().await;
-    for (entity_id, state) in [(ALARM, "off"), ("sensor.hearthwatch_model_version", "routine")] {
-        home.owner.state_when(entity_id, state, is(state)).await;
-    }
+    home.owner.state_when(ALARM, "off", is("off")).await;
+    // Whether a network ships with the program is the release's affair; a home without updates runs what came with it.
+    let own_model = |state: &Value| state["state"] == "shipped" || state["state"] == "routine";
+    home.owner.state_when("sensor.hearthwatch_model_version", "what came with the program", own_model).await;
     for entity_id in [
         "update.hearthwatch_model_update",
         "button.hearthwatch_confirm",

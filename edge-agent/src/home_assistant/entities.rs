@@ -114,19 +114,27 @@ impl WatchedEntities {
         self.classes.get(entity_id).copied()
     }
 
+    /// Whether `event` brings an entity that would be taken in.
+    #[must_use]
+    pub fn finds_in(&self, event: &EntitiesEvent) -> bool {
+        event.added.iter().any(|(entity_id, state)| {
+            let class = state.attributes.as_ref().and_then(|attributes| class_of(entity_id, attributes));
+            class.is_some() && !self.classes.contains_key(entity_id) && !self.ignored.contains(entity_id)
+        })
+    }
+
     /// Takes an entity in, if it can be watched and is not yet.
     pub fn consider(&mut self, entity_id: &str, attributes: &Attributes) -> Option<EntityInfo> {
         if self.classes.contains_key(entity_id) || self.ignored.contains(entity_id) {
             return None;
         }
-        let unit = attributes.unit_of_measurement.as_deref();
-        let class = DeviceClass::guess(entity_id, attributes.device_class.as_deref(), unit)?;
+        let class = class_of(entity_id, attributes)?;
         if self.classes.len() >= WATCHED_MAX {
             self.refused += 1;
             return None;
         }
         self.classes.insert(entity_id.to_owned(), class);
-        let unit = if class.is_binary() { "" } else { unit.unwrap_or("") };
+        let unit = attributes.unit_of_measurement.as_deref().filter(|_| !class.is_binary()).unwrap_or("");
         Some(EntityInfo { entity_id: entity_id.to_owned(), class, unit: unit.to_owned() })
     }
 
@@ -152,6 +160,11 @@ impl WatchedEntities {
         }
         changes
     }
+}
+
+fn class_of(entity_id: &str, attributes: &Attributes) -> Option<DeviceClass> {
+    let unit = attributes.unit_of_measurement.as_deref();
+    DeviceClass::guess(entity_id, attributes.device_class.as_deref(), unit)
 }
 
 /// Reads a state's text as its class says; what is no value of the class is a gap.
@@ -239,6 +252,14 @@ mod tests {
         watched.apply(&event(SNAPSHOT), 0);
         let removed = watched.apply(&event(r#"{"r": ["sensor.kitchen_temperature", "light.hall"]}"#), 800);
         assert_eq!(removed, [stated("sensor.kitchen_temperature", 800, Value::Gap)]);
+    }
+
+    #[test]
+    fn only_an_entity_that_could_be_watched_is_a_find() {
+        let mut watched = WatchedEntities::default();
+        assert!(watched.finds_in(&event(SNAPSHOT)));
+        watched.apply(&event(SNAPSHOT), 0);
+        assert!(!watched.finds_in(&event(SNAPSHOT)), "known already, or of no class");
     }
 
     #[test]

@@ -84,13 +84,14 @@ pub struct Slice {
     pub coarse: bool,
 }
 
-/// The slices that cover (`from`, `until`], each as (begin, end].
+/// The slices that cover (`from`, `until`], each as (begin, end]. They end on whole hours, so that none of the hourly
+/// statistics is cut in two and lost to both.
 #[must_use]
 pub fn slices(from: i64, until: i64) -> Vec<(i64, i64)> {
     let mut slices = Vec::new();
     let mut begin = from;
     while begin < until {
-        let end = (begin + SLICE_SECONDS).min(until);
+        let end = ((begin.div_euclid(SLICE_SECONDS) + 1) * SLICE_SECONDS).min(until);
         slices.push((begin, end));
         begin = end;
     }
@@ -209,8 +210,9 @@ mod tests {
     }
 
     #[test]
-    fn slices_cover_the_past_without_overlap() {
+    fn slices_cover_the_past_without_overlap_and_end_on_whole_hours() {
         assert_eq!(slices(0, 50_000), [(0, 21_600), (21_600, 43_200), (43_200, 50_000)]);
+        assert_eq!(slices(21_000, 30_000), [(21_000, 21_600), (21_600, 30_000)]);
         assert_eq!(slices(10, 10), []);
     }
 

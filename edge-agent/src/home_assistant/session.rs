@@ -258,7 +258,7 @@ impl Session {
                 continue;
             }
             let event: EntitiesEvent = event.parse()?;
-            if heard_all && !event.added.is_empty() {
+            if heard_all && self.watched.finds_in(&event) {
                 // Something new may be our own, just discovered.
                 self.watched.ignore(registry::own_entities(socket).await?);
                 let excluded: Vec<String> = event.added.keys().filter(|id| self.config.excludes(id)).cloned().collect();

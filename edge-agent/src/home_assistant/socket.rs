@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use url::Url;
 
@@ -87,7 +87,7 @@ pub enum SocketError {
 pub struct SocketEvent {
     /// What [`Socket::subscribe`] returned.
     pub subscription: u64,
-    text: Utf8Bytes,
+    text: Box<str>,
 }
 
 impl SocketEvent {
@@ -107,10 +107,13 @@ impl SocketEvent {
 }
 
 /// One message of the server: its outline read, its body left as text until somebody knows its type.
+///
+/// The text is a copy: a slice of the socket's read buffer would keep the whole buffer, and one that has held a list of
+/// every entity is large, for as long as a small event waits.
 #[derive(Debug)]
 struct Incoming {
     outline: Outline,
-    text: Utf8Bytes,
+    text: Box<str>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -127,8 +130,8 @@ struct Outline {
 }
 
 impl Incoming {
-    fn read(text: Utf8Bytes) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(&text).map(|outline| Self { outline, text })
+    fn read(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text).map(|outline| Self { outline, text: text.into() })
     }
 
     fn is_event(&self) -> bool {
@@ -317,12 +320,12 @@ impl Socket {
     }
 }
 
-fn parse_frame(text: &Utf8Bytes) -> Result<Vec<Incoming>, SocketError> {
+fn parse_frame(text: &str) -> Result<Vec<Incoming>, SocketError> {
     let messages = if text.trim_start().starts_with('[') {
         let list: Result<Vec<Value>, _> = serde_json::from_str(text);
-        list.and_then(|list| list.into_iter().map(|one| Incoming::read(one.to_string().into())).collect())
+        list.and_then(|list| list.into_iter().map(|one| Incoming::read(&one.to_string())).collect())
     } else {
-        Incoming::read(text.clone()).map(|message| vec![message])
+        Incoming::read(text).map(|message| vec![message])
     };
     messages.map_err(|source| SocketError::Malformed { what: "a frame".to_owned(), source })
 }
@@ -333,16 +336,16 @@ mod tests {
 
     #[test]
     fn a_frame_holds_one_message_or_an_array_of_them() {
-        let one = parse_frame(&r#"{"id":3,"type":"event","event":{"a":{}}}"#.into()).unwrap();
+        let one = parse_frame(r#"{"id":3,"type":"event","event":{"a":{}}}"#).unwrap();
         assert_eq!((one.len(), one[0].outline.id, one[0].is_event()), (1, 3, true));
         let two = r#"[{"id":3,"type":"event","event":{}},{"id":4,"type":"result","success":true,"result":null}]"#;
-        let two = parse_frame(&two.into()).unwrap();
+        let two = parse_frame(two).unwrap();
         assert_eq!((two.len(), two[1].outline.success), (2, true));
     }
 
     #[test]
     fn a_frame_that_is_not_the_protocol_is_malformed() {
-        assert!(matches!(parse_frame(&"{\"id\":".into()), Err(SocketError::Malformed { .. })));
-        assert!(matches!(parse_frame(&"[1]".into()), Err(SocketError::Malformed { .. })));
+        assert!(matches!(parse_frame("{\"id\":"), Err(SocketError::Malformed { .. })));
+        assert!(matches!(parse_frame("[1]"), Err(SocketError::Malformed { .. })));
     }
 }

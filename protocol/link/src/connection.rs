@@ -39,6 +39,10 @@ const REQUESTS_MAX: usize = 2 * UNREAD_MESSAGES_MAX as usize;
 /// Messages held for the reader. The broker stops at [`UNREAD_MESSAGES_MAX`] (some overshoot); only QoS 0 can exceed it.
 const QUEUED_MESSAGES_MAX: usize = 4 * UNREAD_MESSAGES_MAX as usize;
 
+/// Publications that may wait for their acknowledgement at once. The client keeps a table for all of them from the start,
+/// about 240 bytes each: 1,024 take 240 KiB, where MQTT's own bound of 65,535 takes 16 MiB of a small computer.
+const IN_FLIGHT_MAX: u16 = 1024;
+
 /// What the handle asks of the task.
 #[derive(Debug)]
 pub enum Command {
@@ -83,6 +87,7 @@ pub fn options(config: &LinkConfig) -> Result<MqttOptions, LinkError> {
         .set_clean_start(config.clean_start)
         .set_max_packet_size(Some(PACKET_BYTES_MAX))
         .set_receive_maximum(Some(UNREAD_MESSAGES_MAX))
+        .set_outgoing_inflight_upper_limit(IN_FLIGHT_MAX)
         .set_ack_mode(AckMode::Manual)
         .set_request_channel_capacity(REQUESTS_MAX);
     if !config.clean_start {
