@@ -344,6 +344,6 @@ fn legend(body: &mut String, y: f32, points: &[Point], binary: bool) {
             let _ = write!(body, "<path class=\"expected\" d=\"M{x:.1} {middle:.1}h16\"/>");
         }
         x += 20.0;
-        text(body, (x, y), SMALL, "ink", "start", "usual at that hour");
+        text(body, (x, y), SMALL, "ink", "start", "expected");
     }
 }

@@ -68,7 +68,7 @@ fn a_drawing_says_what_where_when_and_why_in_local_time() {
         "local time, Europe/London",
         "alarm",
         "measured",
-        "usual at that hour",
+        "expected",
     ] {
         assert!(words.iter().any(|text| text == expected), "{expected:?} is not in {words:?}");
     }

@@ -2,13 +2,15 @@
 
 use std::fmt;
 
-use hearthwatch_model::grid::STEP_SECONDS;
+use hearthwatch_model::grid::{DAY_STEPS, STEP_SECONDS};
 
 use super::playback::Played;
 use super::watch::counted;
 
 /// Steps of a week.
 const WEEK_STEPS: f64 = 7.0 * 86_400.0 / STEP_SECONDS as f64;
+/// Steps after warm-up from which a rate means anything: a day.
+const RATE_STEPS_MIN: u64 = DAY_STEPS as u64;
 
 /// What a replay came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,11 +51,11 @@ impl Summary {
         }
     }
 
-    /// Alarms a week of the time in which there could be any; none while everything was warm-up.
+    /// Alarms a week of the time in which there could be any; none where that is less than a day.
     #[must_use]
     pub fn alarms_per_week(&self) -> Option<f64> {
         // Counts far below 2⁵³.
-        (self.scored_steps > 0).then(|| self.alarms as f64 * WEEK_STEPS / self.scored_steps as f64)
+        (self.scored_steps >= RATE_STEPS_MIN).then(|| self.alarms as f64 * WEEK_STEPS / self.scored_steps as f64)
     }
 }
 
@@ -70,7 +72,8 @@ impl fmt::Display for Summary {
         )?;
         match self.alarms_per_week() {
             Some(rate) => write!(f, " ({rate:.2} a week in the {:.1} days after warm-up)", days(self.scored_steps))?,
-            None => write!(f, " (all of it was warm-up)")?,
+            None if self.scored_steps == 0 => write!(f, " (all of it was warm-up)")?,
+            None => write!(f, " (less than a day after warm-up)")?,
         }
         write!(f, "; left out: {}", self.left_out.join("; "))
     }
@@ -94,7 +97,13 @@ mod tests {
             "2 entities over 3024 steps (21.0 days), 3 alarms (1.50 a week in the 14.0 days after warm-up); left out: \
              the last step, which nothing after it completes"
         );
-        let cold = Summary { scored_steps: 0, alarms: 0, ..summary };
+        let cold = Summary { scored_steps: 0, alarms: 0, ..summary.clone() };
         assert_eq!(cold.alarms_per_week(), None);
+        let short = Summary { steps: 145, scored_steps: 143, alarms: 1, ..cold };
+        assert!(
+            short
+                .to_string()
+                .starts_with("2 entities over 145 steps (1.0 days), 1 alarm (less than a day after warm-up)")
+        );
     }
 }

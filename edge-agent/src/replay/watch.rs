@@ -12,6 +12,9 @@ use crate::state;
 /// and a busy house has 300.
 pub const ENTITIES_MAX: usize = 5_000;
 
+/// How the names of Hearthwatch's own entities begin.
+const OWN_NAME_PREFIX: &str = "hearthwatch_";
+
 /// What is made of a row.
 #[derive(Debug, PartialEq)]
 pub enum Seen {
@@ -155,7 +158,13 @@ impl Watchlist {
 
 /// The class of a row's entity: as Home Assistant would have it; for ids outside its domains, as the device class column
 /// says; and a number of a named class that has no unit (an air quality index, a pH) is a number.
+///
+/// What Hearthwatch itself said is not listened to: a recorder keeps its score and its alarms too, and a detector that
+/// watched them would answer its own echo. A recording has no registry to ask, so the name it gives its entities tells.
 fn class_of(row: &EventRow<'_>) -> Option<DeviceClass> {
+    if row.entity_id.split_once('.').is_some_and(|(_, name)| name.starts_with(OWN_NAME_PREFIX)) {
+        return None;
+    }
     let named = Some(row.device_class).filter(|name| !name.is_empty());
     let unit = Some(row.unit).filter(|unit| !unit.is_empty());
     DeviceClass::guess(row.entity_id, named, unit).or_else(|| {
@@ -212,7 +221,17 @@ mod tests {
         assert_eq!(watch.infos()[1].class, DeviceClass::GenericNumber);
         assert_eq!(watch.see(&row("sensor.phase", "enum", "", "3")), Seen::LeftOut);
         assert_eq!(watch.see(&row("weather.home", "", "", "sunny")), Seen::LeftOut);
-        assert_eq!(watch.left_out(), ["2 entities of a kind that is not watched (sensor.phase, weather.home; 2 rows)"]);
+    }
+
+    #[test]
+    fn what_is_not_watched_is_counted_and_named_and_our_own_score_is_among_it() {
+        let mut watch = Watchlist::default();
+        assert_eq!(watch.see(&row("sensor.hearthwatch_score", "", "%", "3")), Seen::LeftOut);
+        assert_eq!(watch.see(&row("weather.home", "", "", "sunny")), Seen::LeftOut);
+        assert_eq!(
+            watch.left_out(),
+            ["2 entities of a kind that is not watched (sensor.hearthwatch_score, weather.home; 2 rows)"]
+        );
     }
 
     #[test]
