@@ -21,19 +21,20 @@ pub struct UpdateView {
     pub summary: String,
 }
 
-/// Every retained state, as topic and payload.
+/// Every retained state, as topic and payload, in the order to be said: attributes before the state that an automation
+/// waits for, so that it finds the reason beside the alarm.
 #[must_use]
 pub fn states(device: &Device, view: &HomeView, updates: &UpdateView, mode: &str) -> Vec<(String, String)> {
     let mut states = vec![
-        (device.topic("alarm"), if view.open > 0 { "ON" } else { "OFF" }.to_owned()),
         (device.topic("alarm/attributes"), alarm_attributes(view).to_string()),
+        (device.topic("alarm"), if view.open > 0 { "ON" } else { "OFF" }.to_owned()),
         (device.topic("model"), model_name(view)),
         (device.topic("mode"), mode.chars().take(STATE_CHARS_MAX).collect()),
         (device.topic("update"), update_state(view.model, updates).to_string()),
     ];
     if let Some(loudest) = &view.loudest {
-        states.push((device.topic("score"), format!("{:.1}", loudest.percent())));
         states.push((device.topic("score/attributes"), score_attributes(loudest).to_string()));
+        states.push((device.topic("score"), format!("{:.1}", loudest.percent())));
     }
     states
 }

@@ -72,6 +72,14 @@ fn the_alarm_says_why_and_what_was_expected() {
 }
 
 #[test]
+fn the_reason_is_said_before_the_alarm() {
+    let device = Device::new("home-7");
+    let states = states(&device, &HomeView::default(), &UpdateView::default(), "");
+    let place = |name: &str| states.iter().position(|(topic, _)| *topic == device.topic(name)).unwrap();
+    assert!(place("alarm/attributes") < place("alarm"));
+}
+
+#[test]
 fn without_an_alarm_the_entity_is_off() {
     assert_eq!(state(&HomeView::default(), "alarm"), "OFF");
 }
