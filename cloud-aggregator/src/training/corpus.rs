@@ -20,7 +20,7 @@ pub enum CorpusError {
     NotConfigured,
     /// The directory holds none of the sets.
     #[error(
-        "{path} holds none of the sets whose weights may ship ({sets}); `hearthwatch-emulator data fetch --out {path}` fetches them"
+        "{path} holds none of the sets whose weights may ship ({sets}); `hearthwatch-emulator data list --data {path}` says what is looked for"
     )]
     Empty {
         /// Where it looked.
@@ -150,7 +150,7 @@ mod tests {
         let words = read(directory.path()).unwrap_err().to_string();
         let path = directory.path().display();
         assert!(words.contains(&format!("{path} holds none of the sets")), "{words}");
-        assert!(words.contains(&format!("`hearthwatch-emulator data fetch --out {path}`")), "{words}");
+        assert!(words.contains(&format!("`hearthwatch-emulator data list --data {path}`")), "{words}");
     }
 
     #[test]

@@ -92,7 +92,10 @@ pub fn options(config: &LinkConfig) -> Result<MqttOptions, LinkError> {
         .set_request_channel_capacity(REQUESTS_MAX);
     if !config.clean_start {
         options.set_session_expiry_interval(Some(SESSION_EXPIRY_SECONDS));
-        options.set_session_store(NothingUnfinished { expiry_seconds: SESSION_EXPIRY_SECONDS });
+        options.set_session_store(NothingUnfinished {
+            expiry_seconds: SESSION_EXPIRY_SECONDS,
+            in_flight_max: IN_FLIGHT_MAX,
+        });
     }
     if let Some(files) = &config.tls {
         let config = tls::client_config(files)?;

@@ -15,6 +15,8 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> +
 pub struct NothingUnfinished {
     /// Seconds for which the broker keeps the session.
     pub expiry_seconds: u32,
+    /// Most publications in flight; the library holds it against the connection's own.
+    pub in_flight_max: u16,
 }
 
 impl SessionStore for NothingUnfinished {
@@ -24,7 +26,7 @@ impl SessionStore for NothingUnfinished {
             client_id: key.client_id().to_owned(),
             clean_start: false,
             session_expiry_interval: Some(self.expiry_seconds),
-            outgoing_inflight_upper_limit: None,
+            outgoing_inflight_upper_limit: Some(self.in_flight_max),
             ack_mode: PersistedAckMode::Manual,
             last_pkid: 0,
             last_puback: 0,

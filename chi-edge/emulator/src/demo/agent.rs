@@ -22,6 +22,9 @@ use super::stage::Stage;
 /// How long a retained release notice may take to reach an agent on the same machine.
 const NOTICE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long receipts may take: on one machine they come within a second; a burdened one gets more than enough.
+const RECEIPT_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// How often the outbox is looked at while its receipts are awaited.
 const RECEIPT_POLL: Duration = Duration::from_millis(20);
 
@@ -89,8 +92,16 @@ impl FleetAgent {
     /// Waits until the aggregator's receipts cover everything that was said.
     ///
     /// # Errors
-    /// When the outbox cannot be read.
+    /// When the outbox cannot be read, or the receipts do not come.
     pub async fn all_stored(&self) -> anyhow::Result<()> {
+        let waiting = tokio::time::timeout(RECEIPT_TIMEOUT, self.outbox_empty());
+        waiting.await.with_context(|| {
+            let seconds = RECEIPT_TIMEOUT.as_secs();
+            format!("no receipt for an answer within {seconds} s; log.txt in the run's folder says what the parts did")
+        })?
+    }
+
+    async fn outbox_empty(&self) -> anyhow::Result<()> {
         loop {
             let waiting = self.outbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).waiting()?;
             if waiting == 0 {
