@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use hearthwatch_edge::outbox::Outbox;
+use hearthwatch_edge::outbox::{Outbox, OutboxError};
 use hearthwatch_edge::update::{ModelProof, Trigger, Updater, UpdaterConfig};
 use hearthwatch_edge::uplink::{self, UplinkConfig, UplinkHandle};
 use hearthwatch_link::{LinkConfig, TlsFiles};
@@ -23,10 +23,10 @@ use super::stage::Stage;
 const NOTICE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long receipts may take: on one machine they come within a second; a burdened one gets more than enough.
-const RECEIPT_TIMEOUT: Duration = Duration::from_secs(60);
+const OUTBOX_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often the outbox is looked at while its receipts are awaited.
-const RECEIPT_POLL: Duration = Duration::from_millis(20);
+/// How often the outbox is looked at while it settles.
+const OUTBOX_POLL: Duration = Duration::from_millis(2);
 
 /// One home's agent, but for the detector, which the replay drives.
 pub struct FleetAgent {
@@ -78,13 +78,17 @@ impl FleetAgent {
         Ok(Self { uplink, outbox, status, updater, rng: ChaCha8Rng::seed_from_u64(seed) })
     }
 
-    /// Puts answers into the outbox; the uplink sends them.
+    /// Puts answers into the outbox, one after the other; the uplink sends them.
+    ///
+    /// A record gets its number when it is first sent, and the uplink sends the newest first. So each waits for the number of
+    /// the one before: the same seed then gives the same numbers, and snapshots sort by them.
     ///
     /// # Errors
-    /// When the outbox does not take one.
+    /// When the outbox does not take one, or it is never sent.
     pub async fn say(&self, records: Vec<FeedbackRecord>) -> anyhow::Result<()> {
         for record in records {
             self.uplink.push(record).await?;
+            self.settled(Outbox::unsent, "an answer was not sent").await?;
         }
         Ok(())
     }
@@ -94,21 +98,23 @@ impl FleetAgent {
     /// # Errors
     /// When the outbox cannot be read, or the receipts do not come.
     pub async fn all_stored(&self) -> anyhow::Result<()> {
-        let waiting = tokio::time::timeout(RECEIPT_TIMEOUT, self.outbox_empty());
-        waiting.await.with_context(|| {
-            let seconds = RECEIPT_TIMEOUT.as_secs();
-            format!("no receipt for an answer within {seconds} s; log.txt in the run's folder says what the parts did")
-        })?
+        self.settled(Outbox::waiting, "no receipt for an answer").await
     }
 
-    async fn outbox_empty(&self) -> anyhow::Result<()> {
-        loop {
-            let waiting = self.outbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).waiting()?;
-            if waiting == 0 {
-                return Ok(());
+    /// Waits until `count` of the outbox is 0.
+    async fn settled(&self, count: fn(&Outbox) -> Result<u32, OutboxError>, fault: &str) -> anyhow::Result<()> {
+        let empty = async {
+            loop {
+                if count(&self.outbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner))? == 0 {
+                    return anyhow::Ok(());
+                }
+                tokio::time::sleep(OUTBOX_POLL).await;
             }
-            tokio::time::sleep(RECEIPT_POLL).await;
-        }
+        };
+        tokio::time::timeout(OUTBOX_TIMEOUT, empty).await.with_context(|| {
+            let seconds = OUTBOX_TIMEOUT.as_secs();
+            format!("{fault} within {seconds} s; log.txt in the run's folder says what the parts did")
+        })?
     }
 
     /// Waits for the notice of `version`, then verifies, fetches, proves and swaps; the home goes on with what came of it.
