@@ -89,8 +89,8 @@ async fn bare(stage: &Stage, links: &[Connected], ids: &[HomeId], records: u64) 
         TlsFiles { ca: layout.ca_cert(), cert: Some(layout.aggregator_cert()), key: Some(layout.aggregator_key()) };
     let config = LinkConfig {
         tls: Some(tls),
-        subscriptions: vec!["hw/v1/home/+/up/bench".to_owned()],
-        ..LinkConfig::new("localhost", stage.broker.port(), "aggregator-bench")
+        subscriptions: vec!["hw/v1/home/+/up/+".to_owned()],
+        ..LinkConfig::new("localhost", stage.broker.port(), "aggregator-2")
     };
     let (handle, mut events) = hearthwatch_link::open(config)?;
     while !matches!(events.next().await.context("the link ended")?, LinkEvent::Connected { .. }) {}
