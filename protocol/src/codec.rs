@@ -104,6 +104,9 @@ pub fn encode(message: &Message) -> Result<Vec<u8>, EncodeError> {
         Message::Status(body) => serde_cbor::to_vec(body),
         Message::Outcome(body) => serde_cbor::to_vec(body),
         Message::Release(body) => serde_cbor::to_vec(body),
+        Message::Withdrawal(body) => serde_cbor::to_vec(body),
+        Message::WithdrawalReceipt(body) => serde_cbor::to_vec(body),
+        Message::Contribution(body) => serde_cbor::to_vec(body),
     };
     let bytes = body
         .and_then(|body| serde_cbor::to_vec(&Envelope { v: SCHEMA_VERSION, kind: message.kind().to_owned(), body }))
@@ -132,6 +135,9 @@ pub fn decode(bytes: &[u8]) -> Result<Message, DecodeError> {
         "status" => Message::Status(body("status", &envelope.body)?),
         "outcome" => Message::Outcome(body("outcome", &envelope.body)?),
         "release" => Message::Release(body("release", &envelope.body)?),
+        "withdrawal" => Message::Withdrawal(body("withdrawal", &envelope.body)?),
+        "withdrawal_receipt" => Message::WithdrawalReceipt(body("withdrawal_receipt", &envelope.body)?),
+        "contribution" => Message::Contribution(body("contribution", &envelope.body)?),
         other => return Err(DecodeError::UnknownKind(other.chars().take(32).collect())),
     };
     validate(&message)?;
@@ -169,6 +175,9 @@ fn validate(message: &Message) -> Result<(), DecodeError> {
             UpdateResult::Refused { reason } | UpdateResult::RolledBack { reason, .. } => short("reason", reason),
         },
         Message::Release(notice) => short("target", &notice.target),
+        Message::Withdrawal(withdrawal) => withdrawal.validate(),
+        Message::WithdrawalReceipt(receipt) => receipt.validate(),
+        Message::Contribution(contribution) => short("snapshot", &contribution.snapshot),
     }
 }
 

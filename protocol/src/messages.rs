@@ -1,16 +1,20 @@
-//! The five things that are said, one file each.
+//! The things that are said, one file each.
 
+mod contribution;
 mod feedback;
 mod outcome;
 mod receipt;
 mod release;
 mod status;
+mod withdrawal;
 
+pub use contribution::Contribution;
 pub use feedback::{FeatureWindow, FeedbackRecord, Origin, Verdict};
 pub use outcome::{UpdateOutcome, UpdateResult};
 pub use receipt::{Receipt, Refusal, RefusalReason};
 pub use release::ReleaseNotice;
 pub use status::AgentStatus;
+pub use withdrawal::{Withdrawal, WithdrawalReceipt, WithdrawalScope};
 
 /// Anything that may be the body of an envelope.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +29,12 @@ pub enum Message {
     Outcome(UpdateOutcome),
     /// A model is to be had.
     Release(ReleaseNotice),
+    /// A home takes back what it shared.
+    Withdrawal(Withdrawal),
+    /// What became of that.
+    WithdrawalReceipt(WithdrawalReceipt),
+    /// What a home's answers did.
+    Contribution(Contribution),
 }
 
 impl Message {
@@ -37,6 +47,9 @@ impl Message {
             Self::Status(_) => "status",
             Self::Outcome(_) => "outcome",
             Self::Release(_) => "release",
+            Self::Withdrawal(_) => "withdrawal",
+            Self::WithdrawalReceipt(_) => "withdrawal_receipt",
+            Self::Contribution(_) => "contribution",
         }
     }
 }

@@ -28,6 +28,12 @@ pub enum Topic {
     Outcome(HomeId),
     /// Cloud → home: what is durably stored. QoS 1.
     Receipt(HomeId),
+    /// Home → cloud: what it shared is taken back. QoS 1.
+    Withdrawal(HomeId),
+    /// Cloud → home: what is taken back is gone. QoS 1.
+    Withdrawn(HomeId),
+    /// Cloud → home: what its answers did. QoS 1, retained.
+    Contribution(HomeId),
     /// Cloud → all: the newest release. QoS 1, retained.
     Release,
 }
@@ -58,7 +64,10 @@ impl Topic {
                     ("up", "feedback") => Self::Feedback,
                     ("up", "status") => Self::Status,
                     ("up", "outcome") => Self::Outcome,
+                    ("up", "withdrawal") => Self::Withdrawal,
                     ("down", "receipt") => Self::Receipt,
+                    ("down", "withdrawn") => Self::Withdrawn,
+                    ("down", "contribution") => Self::Contribution,
                     _ => return Err(TopicError::Unknown),
                 };
                 Ok(make(HomeId::new(home)?))
@@ -71,7 +80,13 @@ impl Topic {
     #[must_use]
     pub fn home(&self) -> Option<&HomeId> {
         match self {
-            Self::Feedback(home) | Self::Status(home) | Self::Outcome(home) | Self::Receipt(home) => Some(home),
+            Self::Feedback(home)
+            | Self::Status(home)
+            | Self::Outcome(home)
+            | Self::Receipt(home)
+            | Self::Withdrawal(home)
+            | Self::Withdrawn(home)
+            | Self::Contribution(home) => Some(home),
             Self::Release => None,
         }
     }
@@ -79,7 +94,7 @@ impl Topic {
     /// Whether the broker keeps the last message for later subscribers.
     #[must_use]
     pub fn retained(&self) -> bool {
-        matches!(self, Self::Status(_) | Self::Release)
+        matches!(self, Self::Status(_) | Self::Release | Self::Contribution(_))
     }
 }
 
@@ -90,6 +105,9 @@ impl fmt::Display for Topic {
             Self::Status(home) => write!(f, "{ROOT}/home/{home}/up/status"),
             Self::Outcome(home) => write!(f, "{ROOT}/home/{home}/up/outcome"),
             Self::Receipt(home) => write!(f, "{ROOT}/home/{home}/down/receipt"),
+            Self::Withdrawal(home) => write!(f, "{ROOT}/home/{home}/up/withdrawal"),
+            Self::Withdrawn(home) => write!(f, "{ROOT}/home/{home}/down/withdrawn"),
+            Self::Contribution(home) => write!(f, "{ROOT}/home/{home}/down/contribution"),
             Self::Release => write!(f, "{ROOT}/fleet/release"),
         }
     }
@@ -108,6 +126,9 @@ mod tests {
             home().prop_map(Topic::Status),
             home().prop_map(Topic::Outcome),
             home().prop_map(Topic::Receipt),
+            home().prop_map(Topic::Withdrawal),
+            home().prop_map(Topic::Withdrawn),
+            home().prop_map(Topic::Contribution),
             Just(Topic::Release),
         ]
     }
