@@ -1,4 +1,4 @@
-//! The things that are said, one file each.
+//! The things that are said, one file each; the signed two live in [`crate::assignment`] and [`crate::manifest`].
 
 mod contribution;
 mod feedback;
@@ -7,6 +7,9 @@ mod receipt;
 mod release;
 mod status;
 mod withdrawal;
+
+use crate::assignment::SignedAssignment;
+use crate::manifest::SignedManifest;
 
 pub use contribution::Contribution;
 pub use feedback::{FeatureWindow, FeedbackRecord, Origin, Verdict};
@@ -35,6 +38,10 @@ pub enum Message {
     WithdrawalReceipt(WithdrawalReceipt),
     /// What a home's answers did.
     Contribution(Contribution),
+    /// Which release a home is to run; signed, not verified yet.
+    Assignment(SignedAssignment),
+    /// What a home runs; signed, not verified yet.
+    Manifest(SignedManifest),
 }
 
 impl Message {
@@ -50,6 +57,8 @@ impl Message {
             Self::Withdrawal(_) => "withdrawal",
             Self::WithdrawalReceipt(_) => "withdrawal_receipt",
             Self::Contribution(_) => "contribution",
+            Self::Assignment(_) => "assignment",
+            Self::Manifest(_) => "manifest",
         }
     }
 }
