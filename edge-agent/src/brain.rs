@@ -13,7 +13,6 @@ mod view;
 use std::sync::Arc;
 
 use hearthwatch_model::alarm::{AlarmEvent, Verdict};
-use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, Voice};
 use hearthwatch_model::grid::STEP_SECONDS;
 use hearthwatch_model::reading::{EntityInfo, Reading};
@@ -23,6 +22,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
 
 use crate::history::{History, HistoryError};
+use crate::update::TrialWindows;
 use alarms::Alarms;
 pub use handle::{BrainCommand, BrainGone, BrainHandle, start};
 use step::OpenStep;
@@ -278,10 +278,11 @@ impl Brain {
         self.show(None);
     }
 
-    /// What a new model is tried on.
+    /// What a new model is tried on; each hour other entities sing.
     #[must_use]
-    pub fn recent_windows(&self) -> Vec<(DeviceClass, Vec<f32>)> {
-        self.detector.recent_windows()
+    pub fn trial_windows(&self, now: i64) -> TrialWindows {
+        let turn = now.div_euclid(3_600).unsigned_abs();
+        TrialWindows { recent: self.detector.recent_windows(), canaries: self.detector.canaries(turn) }
     }
 
     fn take(&mut self, reading: &Reading) -> Vec<AlarmEvent> {

@@ -19,7 +19,7 @@ use crate::brain::{BrainCommand, BrainGone, BrainHandle, FeedbackSink, HomeView}
 use crate::config::{CloudConfig, CloudMqttConfig, UpdatesConfig};
 use crate::discovery::UpdateView;
 use crate::outbox::Outbox;
-use crate::update::{ModelProof, PROBATION_SECONDS, Trigger, Updater, UpdaterConfig};
+use crate::update::{ModelProof, Trigger, Updater, UpdaterConfig};
 use crate::uplink::{self, UplinkConfig, UplinkHandle, UplinkState};
 
 /// Largest TUF root that is read; an honest one has about 4 KiB.
@@ -111,7 +111,7 @@ impl Fleet {
                     continue;
                 }
                 version = next_notice(notices.as_mut()) => Trigger::Notice(version),
-                Some(()) = install.recv() => Trigger::Timer,
+                Some(()) = install.recv() => Trigger::Consent,
                 () = due(self.updater.as_ref()) => Trigger::Timer,
             };
             if let Trigger::Notice(version) = trigger {
@@ -133,8 +133,9 @@ impl Fleet {
         updates: &watch::Sender<UpdateView>,
     ) -> Result<(), BrainGone> {
         let Some(updater) = &mut self.updater else { return Ok(()) };
-        let windows = brain.ask(BrainCommand::RecentWindows).await?;
-        let step = updater.run(trigger, &windows, unix_now(), &mut self.rng).await;
+        let now = unix_now();
+        let windows = brain.ask(|reply| BrainCommand::TrialWindows(now, reply)).await?;
+        let step = updater.run(trigger, &windows, now, &mut self.rng).await;
         if let Some((version, model)) = step.model {
             brain.ask(|reply| BrainCommand::ReplaceModel(model, version, reply)).await?;
             self.status.send_modify(|status| status.model_version = version);
@@ -179,7 +180,8 @@ fn updater_config(updates: &UpdatesConfig, state: &StateDirectory) -> Result<Upd
         ca: updates.ca_file.clone(),
         root,
         directory: state.file("update"),
-        probation_seconds: PROBATION_SECONDS,
+        watching: updates.watching,
+        policy: updates.policy,
     })
 }
 

@@ -163,6 +163,8 @@ pub struct Offer {
     pub length: u64,
     /// Hash of the bytes.
     pub sha256: Vec<u8>,
+    /// Named by a signed order to go back: the floor does not hold it up.
+    pub ordered: bool,
 }
 
 /// Where the repository is, and what was trusted before.
@@ -223,17 +225,25 @@ impl Verified {
     /// # Errors
     /// [`TrustError::TooLarge`] when the newest one is larger than any artifact may be.
     pub fn newest(&self) -> Result<Option<Offer>, TrustError> {
-        let offers = self.repository.all_targets().filter_map(|(name, target)| {
+        self.offers().max_by_key(|offer| offer.version).map(small_enough).transpose()
+    }
+
+    /// The offer of one version, if it is listed.
+    ///
+    /// # Errors
+    /// As [`Verified::newest`].
+    pub fn offer(&self, version: ModelVersion) -> Result<Option<Offer>, TrustError> {
+        self.offers().find(|offer| offer.version == version).map(small_enough).transpose()
+    }
+
+    fn offers(&self) -> impl Iterator<Item = Offer> {
+        self.repository.all_targets().filter_map(|(name, target)| {
             let version = ModelVersion(target.custom.get("model_version")?.as_u64()?);
             let expected = format!("model-{version}.safetensors");
             let sha256 = target.hashes.sha256.as_ref().to_vec();
-            (name.raw() == expected).then_some(Offer { version, target: expected, length: target.length, sha256 })
-        });
-        let Some(newest) = offers.max_by_key(|offer| offer.version) else { return Ok(None) };
-        if newest.length > ARTIFACT_BYTES_MAX {
-            return Err(TrustError::TooLarge { what: newest.target, max: ARTIFACT_BYTES_MAX });
-        }
-        Ok(Some(newest))
+            let offer = Offer { version, target: expected, length: target.length, sha256, ordered: false };
+            (name.raw() == offer.target).then_some(offer)
+        })
     }
 
     /// Fetches the bytes of an offer and compares them with the signed length and hash.
@@ -251,6 +261,13 @@ impl Verified {
         }
         Ok(bytes)
     }
+}
+
+fn small_enough(offer: Offer) -> Result<Offer, TrustError> {
+    if offer.length > ARTIFACT_BYTES_MAX {
+        return Err(TrustError::TooLarge { what: offer.target, max: ARTIFACT_BYTES_MAX });
+    }
+    Ok(offer)
 }
 
 /// The failure's name. Failures inside a stream arrive wrapped in transport errors, so the whole chain is looked at.

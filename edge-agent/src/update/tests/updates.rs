@@ -12,8 +12,8 @@ use rand::rngs::SmallRng;
 
 use super::repository::{Ends, TestRepository};
 use crate::update::machine::Phase;
-use crate::update::prove::{Prove, Window};
-use crate::update::{Step, Trigger, Updater, UpdaterConfig, UpdaterError};
+use crate::update::prove::{Prove, TrialWindows, Window};
+use crate::update::{Policy, Step, Trigger, Updater, UpdaterConfig, UpdaterError, Watching};
 
 /// A model is a word that says how it behaves.
 struct Words;
@@ -33,6 +33,9 @@ impl Prove for Words {
         let quiet = |(i, _): (usize, &Window)| -3.0 - i as f32 * 0.1;
         Some(match model.as_str() {
             "own" => return None,
+            // Speaks as rarely as any other, and hears nothing.
+            "deaf" => windows.iter().enumerate().map(quiet).collect(),
+            _ if windows.first().is_some_and(|window| window.1[0] == FAULT) => vec![2.0; windows.len()],
             "nan" => vec![f32::NAN; windows.len()],
             // Quiet until the home's windows change.
             "moody" if windows[0].1[0] > 0.5 => {
@@ -43,8 +46,12 @@ impl Prove for Words {
     }
 }
 
-fn windows(mood: f32) -> Vec<Window> {
-    vec![(DeviceClass::Temperature, vec![mood]); 12]
+/// Marks a window as a canary.
+const FAULT: f32 = 9.0;
+
+fn windows(mood: f32) -> TrialWindows {
+    let copies = |value, count| vec![(DeviceClass::Temperature, vec![value]); count];
+    TrialWindows { recent: copies(mood, 12), canaries: copies(FAULT, 24) }
 }
 
 struct Home {
@@ -55,21 +62,30 @@ struct Home {
 }
 
 fn boot(repository: &TestRepository, probation_seconds: i64, now: i64) -> (Updater<Words>, Step<String>) {
+    boot_watching(repository, Watching { shadow_seconds: 0, probation_seconds }, now)
+}
+
+fn boot_watching(repository: &TestRepository, watching: Watching, now: i64) -> (Updater<Words>, Step<String>) {
     let config = UpdaterConfig {
         url: repository.url(),
         ca: None,
         root: repository.root.clone(),
         directory: repository.directory.path().join("client"),
-        probation_seconds,
+        watching,
+        policy: Policy::default(),
     };
     Updater::boot(config, Words, Arc::new("own".to_owned()), ModelVersion(0), now).unwrap()
 }
 
 impl Home {
     async fn new(probation_seconds: i64) -> Self {
+        Self::watching(Watching { shadow_seconds: 0, probation_seconds }).await
+    }
+
+    async fn watching(watching: Watching) -> Self {
         let repository = TestRepository::new().await;
         let now = Timestamp::now().as_second();
-        let (updater, step) = boot(&repository, probation_seconds, now);
+        let (updater, step) = boot_watching(&repository, watching, now);
         assert_eq!(model(&step), Some((0, "own".to_owned())));
         Self { repository, updater, rng: SmallRng::seed_from_u64(7), now }
     }
@@ -239,7 +255,8 @@ async fn a_repository_by_clear_text_http_is_refused_before_anything_is_asked() {
         ca: None,
         root: Vec::new(),
         directory: Path::new("/nonexistent").to_owned(),
-        probation_seconds: 0,
+        watching: Watching { shadow_seconds: 0, probation_seconds: 0 },
+        policy: Policy::default(),
     };
     let refused = Updater::boot(config, Words, Arc::new(String::new()), ModelVersion(0), 0).map(drop);
     assert!(matches!(refused, Err(UpdaterError::Scheme(scheme)) if scheme == "http"));
@@ -250,7 +267,72 @@ async fn a_repository_by_clear_text_http_is_refused_before_anything_is_asked() {
 fn an_update_can_run_in_a_task() {
     fn send<T: Send>(_: &T) {}
     fn check(updater: &mut Updater<Words>, rng: &mut SmallRng) {
-        send(&updater.run(Trigger::Timer, &[], 0, rng));
+        send(&updater.run(Trigger::Timer, &TrialWindows::default(), 0, rng));
     }
     let _ = check;
+}
+
+#[tokio::test]
+async fn a_deaf_model_is_refused_although_it_speaks_as_often_as_the_one_before() {
+    let mut home = Home::new(0).await;
+    home.repository.publish(1, &[(1, "one")]).await;
+    home.notice(1).await;
+    home.repository.publish(2, &[(2, "deaf")]).await;
+    let step = home.notice(2).await;
+    let cause = "not_proven: hears 0 of 24 canary faults, the model before 24";
+    assert_eq!((model(&step), step.outcomes), (None, vec![outcome(2, refused(cause), home.now)]));
+}
+
+const HOUR: i64 = 3_600;
+
+#[tokio::test]
+async fn a_shadow_survives_a_restart_and_takes_charge_once_it_was_watched() {
+    let watching = Watching { shadow_seconds: HOUR, probation_seconds: HOUR };
+    let mut home = Home::watching(watching).await;
+    home.repository.publish(1, &[(1, "one")]).await;
+    assert_eq!(model(&home.notice(1).await), None);
+    assert_eq!(*home.updater.phase(), Phase::Shadowing(ModelVersion(1)));
+    let (updater, step) = boot_watching(&home.repository, watching, home.now);
+    assert_eq!(model(&step), Some((0, "own".to_owned())));
+    home.updater = updater;
+    home.now += HOUR;
+    assert_eq!(model(&home.on(Trigger::Timer, 0.0).await), None, "one look is no hour of watching");
+    let mut swapped = None;
+    for _ in 0..2 {
+        home.now += 600;
+        swapped = model(&home.on(Trigger::Timer, 0.0).await);
+    }
+    assert_eq!(swapped, Some((1, "one".to_owned())));
+    home.now += HOUR;
+    let step = home.on(Trigger::Timer, 0.0).await;
+    assert_eq!(step.outcomes, [outcome(1, UpdateResult::Installed, home.now)]);
+}
+
+#[tokio::test]
+async fn an_agent_that_dies_with_a_shadow_again_and_again_gives_the_shadow_up() {
+    let watching = Watching { shadow_seconds: HOUR, probation_seconds: 0 };
+    let mut home = Home::watching(watching).await;
+    home.repository.publish(1, &[(1, "one")]).await;
+    home.notice(1).await;
+    for _ in 0..3 {
+        assert_eq!(boot_watching(&home.repository, watching, home.now).1.outcomes, vec![]);
+    }
+    let (updater, step) = boot_watching(&home.repository, watching, home.now);
+    assert_eq!(step.outcomes, [outcome(1, refused("start: not proven in 3 starts"), home.now)]);
+    home.updater = updater;
+    assert_eq!(model(&home.on(Trigger::Timer, 0.0).await), None, "and does not fetch it again");
+}
+
+#[tokio::test]
+async fn a_probation_that_fails_after_the_mirror_pruned_the_old_version_still_goes_back() {
+    let mut home = Home::new(HOUR).await;
+    home.repository.publish(1, &[(1, "one")]).await;
+    home.notice(1).await;
+    home.now += HOUR;
+    home.on(Trigger::Timer, 0.0).await;
+    home.repository.publish(2, &[(2, "moody")]).await;
+    std::fs::remove_file(home.repository.target("model-1.safetensors")).unwrap();
+    home.notice(2).await;
+    home.now += 600;
+    assert_eq!(model(&home.on(Trigger::Timer, 1.0).await), Some((1, "one".to_owned())));
 }
