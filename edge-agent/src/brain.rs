@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, watch};
 use crate::history::{History, HistoryError};
 use crate::update::TrialWindows;
 use alarms::Alarms;
+pub use alarms::Tally;
 pub use handle::{BrainCommand, BrainGone, BrainHandle, start};
 use step::OpenStep;
 pub use view::{HomeView, Loudest, Notice, NoticeKind, ShownAlarm, verdict_word};
@@ -276,6 +277,12 @@ impl Brain {
         self.model = model;
         self.model_version = version;
         self.show(None);
+    }
+
+    /// What residents made of the alarms raised since then.
+    #[must_use]
+    pub fn tally(&self, since: i64) -> Tally {
+        self.alarms.tally(since)
     }
 
     /// What a new model is tried on; each hour other entities sing.

@@ -9,7 +9,7 @@ use hearthwatch_protocol::ModelVersion;
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot};
 
-use super::Brain;
+use super::{Brain, Tally};
 use crate::update::TrialWindows;
 
 /// Commands that may wait. The largest is a slice of history, at most 4 MiB; slices come one at a time.
@@ -35,6 +35,8 @@ pub enum BrainCommand {
     Answer(Option<String>, Verdict, i64),
     /// [`Brain::replace_model`].
     ReplaceModel(Arc<Model>, ModelVersion, oneshot::Sender<()>),
+    /// [`Brain::tally`].
+    Tally(i64, oneshot::Sender<Tally>),
     /// [`Brain::trial_windows`].
     TrialWindows(i64, oneshot::Sender<TrialWindows>),
 }
@@ -86,6 +88,9 @@ impl Brain {
             BrainCommand::ReplaceModel(model, version, reply) => {
                 self.replace_model(model, version);
                 let _ = reply.send(());
+            }
+            BrainCommand::Tally(since, reply) => {
+                let _ = reply.send(self.tally(since));
             }
             BrainCommand::TrialWindows(now, reply) => {
                 let _ = reply.send(self.trial_windows(now));

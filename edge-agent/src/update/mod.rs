@@ -4,6 +4,7 @@
 //! [`fetch`], where they lie in [`slots`] (two slots, one pointer, power may fail at any time), and whether a model behaves in this very home in
 //! [`probation`]. A release notice over MQTT only wakes the updater; nothing in it is believed.
 
+pub mod director;
 pub mod disk;
 pub mod event;
 pub mod fetch;
@@ -21,6 +22,7 @@ mod fetch_tests;
 #[cfg(test)]
 mod tests;
 
+pub use director::DirectorConfig;
 pub use machine::Watching;
 pub use policy::{Install, Policy};
 pub use prove::{ModelProof, Prove, TrialWindows, Window};

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hearthwatch_protocol::ModelVersion;
+use hearthwatch_protocol::assignment::{Assignment, SignedAssignment};
 use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
 use rand::Rng;
 use url::Url;
 
 use crate::pinned::{self, PinnedError};
+use crate::update::director::{Director, DirectorConfig, Taken, both_name};
 use crate::update::disk::RealDisk;
 use crate::update::event::{UpdateCounts, UpdateEvent};
 use crate::update::fetch::{Patience, UpdateTransport};
@@ -34,6 +36,8 @@ pub struct UpdaterConfig {
     pub root: Vec<u8>,
     /// Folder for slots, trusted metadata and half-fetched files.
     pub directory: PathBuf,
+    /// Whose assignments are followed; without one, the newest release is taken.
+    pub director: Option<DirectorConfig>,
     /// How long a new model is watched.
     pub watching: Watching,
     /// The owner's wishes.
@@ -58,8 +62,10 @@ pub enum UpdaterError {
 }
 
 /// What makes the updater act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trigger {
+    /// An assignment came; nothing in it is believed before it is verified.
+    Assigned(SignedAssignment),
     /// A release notice naming this version.
     Notice(ModelVersion),
     /// [`Updater::next_check`] has come.
@@ -92,6 +98,7 @@ pub struct Updater<P: Prove> {
     transport: UpdateTransport,
     counts: UpdateCounts,
     policy: Policy,
+    director: Option<Director>,
     own: Arc<P::Model>,
     current: Arc<P::Model>,
     before: Option<Arc<P::Model>>,
@@ -118,7 +125,7 @@ impl<P: Prove> Updater<P> {
         own_version: ModelVersion,
         now: i64,
     ) -> Result<(Self, Step<P::Model>), UpdaterError> {
-        let UpdaterConfig { url, ca, root, directory, watching, policy } = config;
+        let UpdaterConfig { url, ca, root, directory, director, watching, policy } = config;
         let client = match url.scheme() {
             "https" => Some(pinned::https_client(ca.as_deref())?),
             "file" => None,
@@ -128,6 +135,7 @@ impl<P: Prove> Updater<P> {
         let transport = UpdateTransport::new(client, targets.clone(), directory.join("partial"), Patience::default());
         let trust = TrustStore { root, metadata, targets, directory: directory.join("tuf") };
         let slots = Slots::open(RealDisk, &directory.join("slots"), own_version)?;
+        let director = director.map(|director| Director::recall(director, slots.followed()));
         let mut updater = Self {
             prove,
             machine: Machine::new(watching, now),
@@ -136,6 +144,7 @@ impl<P: Prove> Updater<P> {
             transport,
             counts: UpdateCounts::default(),
             policy,
+            director,
             current: Arc::clone(&own),
             own,
             before: None,
@@ -209,8 +218,15 @@ impl<P: Prove> Updater<P> {
         let mut step = Step::default();
         let mut input = match trigger {
             Trigger::Notice(version) => Input::Notice(version),
-            Trigger::Timer => Input::Tick,
+            Trigger::Timer => match self.director.as_mut().and_then(|director| director.due(now)) {
+                Some(signed) => self.take(signed, now).unwrap_or(Input::Tick),
+                None => Input::Tick,
+            },
             Trigger::Consent => Input::Consent,
+            Trigger::Assigned(signed) => match self.take(signed, now) {
+                Some(input) => input,
+                None => return step,
+            },
         };
         loop {
             let standing = self.standing(&input);
@@ -229,10 +245,47 @@ impl<P: Prove> Updater<P> {
         step
     }
 
+    /// Verifies an assignment and remembers it; the machine's input when it changes what is to be done.
+    fn take(&mut self, signed: SignedAssignment, now: i64) -> Option<Input> {
+        let Some(director) = &mut self.director else {
+            tracing::warn!("an assignment came, but no director is trusted here");
+            return None;
+        };
+        match director.take(signed, now) {
+            Ok(Taken::New(assignment, followed)) => {
+                if let Err(error) = self.slots.follow(followed.clone()) {
+                    // What cannot be remembered could be rolled back later: not followed.
+                    self.hindered(&error);
+                    return None;
+                }
+                director.follow(*assignment, followed);
+                Some(Input::Assigned)
+            }
+            Ok(Taken::Again | Taken::Waiting) => None,
+            Err(refusal) => {
+                self.distrust(&TrustError::Assignment(refusal));
+                None
+            }
+        }
+    }
+
     /// When the timer is due, Unix seconds.
     #[must_use]
     pub fn next_check(&self) -> i64 {
-        self.machine.next_check()
+        let early = self.director.as_ref().and_then(Director::wakes_at).unwrap_or(i64::MAX);
+        self.machine.next_check().min(early)
+    }
+
+    /// The assignment that is followed, if there is a director.
+    #[must_use]
+    pub fn assignment(&self) -> Option<&Assignment> {
+        self.director.as_ref().and_then(Director::current)
+    }
+
+    /// The hash of what is in charge, and since when it is; none for the program's own model.
+    #[must_use]
+    pub fn in_charge(&self) -> Option<([u8; 32], i64)> {
+        self.slots.installed_sha256().map(|sha256| (sha256, self.slots.since()))
     }
 
     /// Where the update stands.
@@ -259,29 +312,6 @@ impl<P: Prove> Updater<P> {
         &self.counts
     }
 
-    /// A person's decision on this machine: back to the model before.
-    ///
-    /// # Errors
-    /// [`SlotError`].
-    pub fn roll_back_by_hand(&mut self, now: i64) -> Result<Step<P::Model>, SlotError> {
-        let mut step = Step::default();
-        let model_version = self.slots.installed();
-        let model = self.load_fallback();
-        let to = self.slots.roll_back_by_hand()?;
-        self.take_charge(&mut step, to, model);
-        let result = UpdateResult::RolledBack { reason: "by hand".to_owned(), to };
-        self.tell(&mut step, UpdateOutcome { model_version, result, at: now });
-        Ok(step)
-    }
-
-    /// A person's word that the clock is right now, after it had run ahead.
-    ///
-    /// # Errors
-    /// [`TrustError::Store`].
-    pub fn forget_time(&self) -> Result<(), TrustError> {
-        self.trust.forget_time()
-    }
-
     fn standing(&self, input: &Input) -> Standing {
         let offer_failed = match input {
             Input::Refreshed(Ok(Some(offer))) => self.slots.has_failed(offer.version),
@@ -293,7 +323,7 @@ impl<P: Prove> Updater<P> {
             trial: self.slots.trial(),
             staged: self.slots.staged().map(|staged| (staged.held.version, staged.until)),
             offer_failed,
-            assigned: None,
+            assigned: self.assignment().map(|assignment| assignment.model_version),
             policy: self.policy,
         }
     }
@@ -333,10 +363,23 @@ impl<P: Prove> Updater<P> {
     }
 
     async fn ask(&mut self, now: i64) -> Result<Option<Offer>, TrustError> {
+        let assignment = match &self.director {
+            None => None,
+            Some(director) => match director.current().cloned() {
+                Some(assignment) => Some(assignment),
+                // Nobody has assigned anything yet: what runs here stays.
+                None => return Ok(None),
+            },
+        };
         let verified = self.trust.refresh(self.transport.clone(), now).await?;
-        let offer = match self.policy.pin {
-            Some(pin) => verified.offer(pin),
-            None => verified.newest(),
+        let offer = match (assignment, self.policy.pin) {
+            (Some(assignment), _) if assignment.model_version == self.slots.installed() => Ok(None),
+            (Some(assignment), _) => {
+                let listed = verified.offer(assignment.model_version)?;
+                both_name(&assignment, listed, now).map(Some)
+            }
+            (None, Some(pin)) => verified.offer(pin),
+            (None, None) => verified.newest(),
         };
         self.verified = Some(verified);
         offer

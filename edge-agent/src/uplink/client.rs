@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hearthwatch_link::{LinkConfig, LinkError, LinkEvent, LinkEvents, LinkHandle, Publication, open};
+use hearthwatch_protocol::assignment::SignedAssignment;
+use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::messages::{AgentStatus, FeedbackRecord, ReleaseNotice, UpdateOutcome};
 use hearthwatch_protocol::{HomeId, Message, Sequence, Topic, decode, encode};
 use rand::SeedableRng;
@@ -36,6 +38,8 @@ pub struct UplinkConfig {
     pub home: HomeId,
     /// Where the fleet's broker is; client id, will and subscriptions are set by the uplink.
     pub link: LinkConfig,
+    /// Whether a director assigns releases to this home; brokers of older fleets refuse its topic.
+    pub directed: bool,
     /// The time, for the dates of refusals.
     pub clock: Clock,
     /// Seeds the jitter of resending; anything that differs from home to home.
@@ -77,6 +81,8 @@ pub struct UplinkHandle {
     wake: Arc<Notify>,
     state: watch::Receiver<UplinkState>,
     release: watch::Receiver<Option<ReleaseNotice>>,
+    assignment: watch::Receiver<Option<SignedAssignment>>,
+    manifest: watch::Sender<Option<SignedManifest>>,
     stop: CancellationToken,
     task: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
@@ -99,22 +105,28 @@ pub fn start(
     outbox: SharedOutbox,
     status: watch::Receiver<AgentStatus>,
 ) -> Result<UplinkHandle, UplinkError> {
-    let UplinkConfig { home, link, clock, seed } = config;
+    let UplinkConfig { home, link, directed, clock, seed } = config;
     let offline = AgentStatus { online: false, ..status.borrow().clone() };
     let (in_flight, waiting) = {
         let outbox = lock(&outbox);
         (outbox.numbered()?, outbox.waiting()?)
     };
     let will = status_publication(&home, AgentStatus { outbox: waiting, ..offline })?;
+    let mut subscriptions = vec![Topic::Receipt(home.clone()).to_string(), Topic::Release.to_string()];
+    if directed {
+        subscriptions.push(Topic::Assignment(home.clone()).to_string());
+    }
     let (link, events) = open(LinkConfig {
         client_id: home.to_string(),
         will: Some(will),
-        subscriptions: vec![Topic::Receipt(home.clone()).to_string(), Topic::Release.to_string()],
+        subscriptions,
         clean_start: true,
         ..link
     })?;
     let (state, state_seen) = watch::channel(UplinkState::Connecting);
     let (release, release_seen) = watch::channel(None);
+    let (assignment, assignment_seen) = watch::channel(None);
+    let (manifest, manifest_seen) = watch::channel(None);
     let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
     let task = Task {
         home,
@@ -127,10 +139,13 @@ pub fn start(
         started: Instant::now(),
         state,
         release,
+        assignment,
+        manifest: manifest_seen,
     };
     let task = tokio::spawn(task.run(events, status, Arc::clone(&wake), stop.clone()));
     let task = Arc::new(Mutex::new(Some(task)));
-    Ok(UplinkHandle { outbox, wake, state: state_seen, release: release_seen, stop, task })
+    let (state, release, assignment) = (state_seen, release_seen, assignment_seen);
+    Ok(UplinkHandle { outbox, wake, state, release, assignment, manifest, stop, task })
 }
 
 impl UplinkHandle {
@@ -166,6 +181,17 @@ impl UplinkHandle {
         self.release.clone()
     }
 
+    /// The newest assignment as it came. Nothing in it is trusted: the updater verifies it.
+    #[must_use]
+    pub fn assignment(&self) -> watch::Receiver<Option<SignedAssignment>> {
+        self.assignment.clone()
+    }
+
+    /// Says what this home runs (retained), now and on each connection, until told otherwise.
+    pub fn declare(&self, manifest: SignedManifest) {
+        self.manifest.send_replace(Some(manifest));
+    }
+
     /// Says that the agent goes offline, and ends the task.
     pub async fn stop(self) {
         self.stop.cancel();
@@ -188,6 +214,8 @@ struct Task {
     started: Instant,
     state: watch::Sender<UplinkState>,
     release: watch::Sender<Option<ReleaseNotice>>,
+    assignment: watch::Sender<Option<SignedAssignment>>,
+    manifest: watch::Receiver<Option<SignedManifest>>,
 }
 
 /// How long the task rests when only an event can give it work; any event wakes it earlier.
@@ -218,6 +246,7 @@ impl Task {
                     None => break,
                 },
                 Ok(()) = status.changed() => self.say_status(&status).await,
+                Ok(()) = self.manifest.changed() => self.say_manifest().await,
                 () = wake.notified() => {
                     self.session.queued();
                     self.say_outcomes(false).await;
@@ -241,6 +270,7 @@ impl Task {
                 tracing::info!(home.id = %self.home, "connected to the fleet");
                 self.state.send_replace(UplinkState::Connected);
                 self.say_status(status).await;
+                self.say_manifest().await;
                 self.say_outcomes(true).await;
                 self.session.connected(self.now());
             }
@@ -271,6 +301,9 @@ impl Task {
                     }
                     Err(error) => tracing::error!(home.id = %self.home, %error, "receipt not settled"),
                 }
+            }
+            (Ok(Topic::Assignment(home)), Ok(Message::Assignment(signed))) if home == self.home => {
+                self.assignment.send_replace(Some(signed));
             }
             (Ok(Topic::Release), Ok(Message::Release(notice))) => drop(self.release.send_replace(Some(notice))),
             (_, Err(error)) => tracing::warn!(home.id = %self.home, message.topic = topic, %error, "message refused"),
@@ -317,6 +350,17 @@ impl Task {
     async fn say_status(&self, status: &watch::Receiver<AgentStatus>) {
         let online = status.borrow().clone();
         self.publish_status(online).await;
+    }
+
+    async fn say_manifest(&mut self) {
+        let Some(manifest) = self.manifest.borrow_and_update().clone() else { return };
+        match encode(&Message::Manifest(manifest)) {
+            Ok(payload) => {
+                let topic = Topic::Manifest(self.home.clone()).to_string();
+                self.say(Publication { topic, payload, retain: true }).await;
+            }
+            Err(error) => tracing::error!(home.id = %self.home, %error, "manifest not said"),
+        }
     }
 
     async fn publish_status(&self, status: AgentStatus) {

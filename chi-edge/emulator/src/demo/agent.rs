@@ -59,6 +59,7 @@ impl FleetAgent {
         let config = UplinkConfig {
             home: home.clone(),
             link: LinkConfig { tls: Some(tls), ..LinkConfig::new("localhost", stage.broker.port(), home.as_str()) },
+            directed: false,
             clock: Arc::new(move || hearthwatch_cloud::clock::Clock::now(clock.as_ref())),
             seed,
         };
@@ -69,6 +70,7 @@ impl FleetAgent {
             root: std::fs::read(files.tuf_root())?,
             directory: state.join("update"),
             // Shadowing on the home's stored windows decides; the demo has no hours to wait.
+            director: None,
             watching: Watching { shadow_seconds: 0, probation_seconds: 0 },
             policy: Policy::default(),
         };

@@ -11,12 +11,14 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 use super::repository::{Ends, TestRepository};
+use crate::update::disk::RealDisk;
 use crate::update::machine::Phase;
 use crate::update::prove::{Prove, TrialWindows, Window};
-use crate::update::{Policy, Step, Trigger, Updater, UpdaterConfig, UpdaterError, Watching};
+use crate::update::slots::Slots;
+use crate::update::{DirectorConfig, Policy, Step, Trigger, Updater, UpdaterConfig, UpdaterError, Watching};
 
 /// A model is a word that says how it behaves.
-struct Words;
+pub struct Words;
 
 impl Prove for Words {
     type Model = String;
@@ -54,11 +56,13 @@ fn windows(mood: f32) -> TrialWindows {
     TrialWindows { recent: copies(mood, 12), canaries: copies(FAULT, 24) }
 }
 
-struct Home {
-    repository: TestRepository,
-    updater: Updater<Words>,
+pub struct Home {
+    pub repository: TestRepository,
+    pub updater: Updater<Words>,
+    pub director: Option<DirectorConfig>,
+    pub watching: Watching,
     rng: SmallRng,
-    now: i64,
+    pub now: i64,
 }
 
 fn boot(repository: &TestRepository, probation_seconds: i64, now: i64) -> (Updater<Words>, Step<String>) {
@@ -66,11 +70,21 @@ fn boot(repository: &TestRepository, probation_seconds: i64, now: i64) -> (Updat
 }
 
 fn boot_watching(repository: &TestRepository, watching: Watching, now: i64) -> (Updater<Words>, Step<String>) {
+    boot_with(repository, None, watching, now)
+}
+
+fn boot_with(
+    repository: &TestRepository,
+    director: Option<DirectorConfig>,
+    watching: Watching,
+    now: i64,
+) -> (Updater<Words>, Step<String>) {
     let config = UpdaterConfig {
         url: repository.url(),
         ca: None,
         root: repository.root.clone(),
         directory: repository.directory.path().join("client"),
+        director,
         watching,
         policy: Policy::default(),
     };
@@ -78,7 +92,7 @@ fn boot_watching(repository: &TestRepository, watching: Watching, now: i64) -> (
 }
 
 impl Home {
-    async fn new(probation_seconds: i64) -> Self {
+    pub async fn new(probation_seconds: i64) -> Self {
         Self::watching(Watching { shadow_seconds: 0, probation_seconds }).await
     }
 
@@ -87,14 +101,19 @@ impl Home {
         let now = Timestamp::now().as_second();
         let (updater, step) = boot_watching(&repository, watching, now);
         assert_eq!(model(&step), Some((0, "own".to_owned())));
-        Self { repository, updater, rng: SmallRng::seed_from_u64(7), now }
+        Self { repository, updater, director: None, watching, rng: SmallRng::seed_from_u64(7), now }
     }
 
-    async fn on(&mut self, trigger: Trigger, mood: f32) -> Step<String> {
+    /// Starts the agent again, under what is configured now.
+    pub fn restart(&mut self) {
+        self.updater = boot_with(&self.repository, self.director.clone(), self.watching, self.now).0;
+    }
+
+    pub async fn on(&mut self, trigger: Trigger, mood: f32) -> Step<String> {
         self.updater.run(trigger, &windows(mood), self.now, &mut self.rng).await
     }
 
-    async fn notice(&mut self, version: u64) -> Step<String> {
+    pub async fn notice(&mut self, version: u64) -> Step<String> {
         self.on(Trigger::Notice(ModelVersion(version)), 0.0).await
     }
 
@@ -103,7 +122,7 @@ impl Home {
     }
 }
 
-fn model(step: &Step<String>) -> Option<(u64, String)> {
+pub fn model(step: &Step<String>) -> Option<(u64, String)> {
     step.model.as_ref().map(|(version, model)| (version.0, model.to_string()))
 }
 
@@ -243,7 +262,10 @@ async fn a_person_may_go_back_one_model_on_this_machine() {
     home.notice(1).await;
     home.repository.publish(2, &[(2, "two")]).await;
     home.notice(2).await;
-    let step = home.updater.roll_back_by_hand(home.now).unwrap();
+    let mut slots = Slots::open(RealDisk, &home.slots(), ModelVersion(0)).unwrap();
+    slots.roll_back_by_hand().unwrap();
+    let (updater, step) = boot(&home.repository, 0, home.now);
+    home.updater = updater;
     assert_eq!(model(&step), Some((1, "one".to_owned())));
     assert_eq!(model(&home.on(Trigger::Timer, 0.0).await), None, "the version left is not fetched again");
 }
@@ -255,6 +277,7 @@ async fn a_repository_by_clear_text_http_is_refused_before_anything_is_asked() {
         ca: None,
         root: Vec::new(),
         directory: Path::new("/nonexistent").to_owned(),
+        director: None,
         watching: Watching { shadow_seconds: 0, probation_seconds: 0 },
         policy: Policy::default(),
     };
@@ -283,7 +306,7 @@ async fn a_deaf_model_is_refused_although_it_speaks_as_often_as_the_one_before()
     assert_eq!((model(&step), step.outcomes), (None, vec![outcome(2, refused(cause), home.now)]));
 }
 
-const HOUR: i64 = 3_600;
+pub const HOUR: i64 = 3_600;
 
 #[tokio::test]
 async fn a_shadow_survives_a_restart_and_takes_charge_once_it_was_watched() {
