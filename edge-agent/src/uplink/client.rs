@@ -83,6 +83,8 @@ pub struct UplinkHandle {
     release: watch::Receiver<Option<ReleaseNotice>>,
     assignment: watch::Receiver<Option<SignedAssignment>>,
     manifest: watch::Sender<Option<SignedManifest>>,
+    settled: watch::Receiver<u64>,
+    home: HomeId,
     stop: CancellationToken,
     task: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
@@ -112,7 +114,12 @@ pub fn start(
         (outbox.numbered()?, outbox.waiting()?)
     };
     let will = status_publication(&home, AgentStatus { outbox: waiting, ..offline })?;
-    let mut subscriptions = vec![Topic::Receipt(home.clone()).to_string(), Topic::Release.to_string()];
+    let mut subscriptions = vec![
+        Topic::Receipt(home.clone()).to_string(),
+        Topic::Withdrawn(home.clone()).to_string(),
+        Topic::Contribution(home.clone()).to_string(),
+        Topic::Release.to_string(),
+    ];
     if directed {
         subscriptions.push(Topic::Assignment(home.clone()).to_string());
     }
@@ -127,7 +134,9 @@ pub fn start(
     let (release, release_seen) = watch::channel(None);
     let (assignment, assignment_seen) = watch::channel(None);
     let (manifest, manifest_seen) = watch::channel(None);
+    let (settled, settled_seen) = watch::channel(0);
     let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+    let me = home.clone();
     let task = Task {
         home,
         link,
@@ -141,11 +150,22 @@ pub fn start(
         release,
         assignment,
         manifest: manifest_seen,
+        settled,
     };
     let task = tokio::spawn(task.run(events, status, Arc::clone(&wake), stop.clone()));
     let task = Arc::new(Mutex::new(Some(task)));
-    let (state, release, assignment) = (state_seen, release_seen, assignment_seen);
-    Ok(UplinkHandle { outbox, wake, state, release, assignment, manifest, stop, task })
+    Ok(UplinkHandle {
+        outbox,
+        wake,
+        state: state_seen,
+        release: release_seen,
+        assignment: assignment_seen,
+        manifest,
+        settled: settled_seen,
+        home: me,
+        stop,
+        task,
+    })
 }
 
 impl UplinkHandle {
@@ -167,6 +187,32 @@ impl UplinkHandle {
         with(&self.outbox, move |outbox| outbox.push_outcome(outcome)).await?;
         self.wake.notify_one();
         Ok(())
+    }
+
+    /// Who this home is to the fleet.
+    #[must_use]
+    pub fn home(&self) -> &HomeId {
+        &self.home
+    }
+
+    /// Counts the withdrawals that were confirmed since the start.
+    #[must_use]
+    pub fn confirmed_withdrawals(&self) -> watch::Receiver<u64> {
+        self.settled.clone()
+    }
+
+    /// Does something with the outbox, on a thread that may wait for the disk, and then looks whether there is more or
+    /// less to send.
+    ///
+    /// # Errors
+    /// [`UplinkError::Outbox`], [`UplinkError::Stopping`].
+    pub async fn with_outbox<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Outbox) -> Result<T, OutboxError> + Send + 'static,
+    ) -> Result<T, UplinkError> {
+        let done = with(&self.outbox, work).await?;
+        self.wake.notify_one();
+        Ok(done)
     }
 
     /// How the uplink stands, now and later.
@@ -216,6 +262,8 @@ struct Task {
     release: watch::Sender<Option<ReleaseNotice>>,
     assignment: watch::Sender<Option<SignedAssignment>>,
     manifest: watch::Receiver<Option<SignedManifest>>,
+    /// Withdrawals that were confirmed since the start.
+    settled: watch::Sender<u64>,
 }
 
 /// How long the task rests when only an event can give it work; any event wakes it earlier.
@@ -248,8 +296,9 @@ impl Task {
                 Ok(()) = status.changed() => self.say_status(&status).await,
                 Ok(()) = self.manifest.changed() => self.say_manifest().await,
                 () = wake.notified() => {
-                    self.session.queued();
+                    self.take_stock().await;
                     self.say_outcomes(false).await;
+                    self.say_withdrawals().await;
                 }
                 () = tokio::time::sleep(rest) => self.step().await,
             }
@@ -272,6 +321,7 @@ impl Task {
                 self.say_status(status).await;
                 self.say_manifest().await;
                 self.say_outcomes(true).await;
+                self.say_withdrawals().await;
                 self.session.connected(self.now());
             }
             LinkEvent::Disconnected { reason } => {
@@ -304,6 +354,19 @@ impl Task {
             }
             (Ok(Topic::Assignment(home)), Ok(Message::Assignment(signed))) if home == self.home => {
                 self.assignment.send_replace(Some(signed));
+            }
+            (Ok(Topic::Withdrawn(home)), Ok(Message::WithdrawalReceipt(receipt))) if home == self.home => {
+                tracing::info!(home.id = %self.home, withdrawal.id = receipt.id, records.removed = receipt.removed,
+                    "what was taken back is gone");
+                if let Err(error) = with(&self.outbox, move |outbox| outbox.withdrawal_done(&receipt)).await {
+                    tracing::error!(home.id = %self.home, %error, "the receipt of a withdrawal is not kept");
+                }
+                self.settled.send_modify(|count| *count += 1);
+            }
+            (Ok(Topic::Contribution(home)), Ok(Message::Contribution(contribution))) if home == self.home => {
+                if let Err(error) = with(&self.outbox, move |outbox| outbox.credit(&contribution)).await {
+                    tracing::error!(home.id = %self.home, %error, "what answers did is not kept");
+                }
             }
             (Ok(Topic::Release), Ok(Message::Release(notice))) => drop(self.release.send_replace(Some(notice))),
             (_, Err(error)) => tracing::warn!(home.id = %self.home, message.topic = topic, %error, "message refused"),
@@ -371,6 +434,33 @@ impl Task {
                 self.say(publication).await;
             }
             Err(error) => tracing::error!(home.id = %self.home, %error, "status not said"),
+        }
+    }
+
+    /// Looks at the outbox again: there may be more to send, or less.
+    async fn take_stock(&mut self) {
+        match with(&self.outbox, |outbox| outbox.numbered()).await {
+            Ok(left) => {
+                self.payloads = left.into_iter().map(|record| (record.sequence, record.payload)).collect();
+                self.session.settled(self.payloads.keys().copied());
+            }
+            Err(error) => tracing::error!(home.id = %self.home, %error, "the outbox is not read"),
+        }
+        self.session.queued();
+    }
+
+    /// Says what is taken back, until it is confirmed.
+    async fn say_withdrawals(&self) {
+        match with(&self.outbox, |outbox| outbox.unconfirmed_withdrawals()).await {
+            Ok(withdrawals) => {
+                for withdrawal in withdrawals {
+                    let topic = Topic::Withdrawal(self.home.clone()).to_string();
+                    if !self.say(Publication { topic, payload: withdrawal.payload, retain: false }).await {
+                        return;
+                    }
+                }
+            }
+            Err(error) => tracing::error!(home.id = %self.home, %error, "withdrawals not read"),
         }
     }
 
