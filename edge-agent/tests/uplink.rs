@@ -119,7 +119,13 @@ impl Home {
 
     fn start(&self, broker: &Broker) -> (UplinkHandle, SharedOutbox) {
         let outbox = uplink::share(Outbox::open(&self.directory.path().join("outbox.db")).unwrap());
-        let config = UplinkConfig { home: home(), link: broker.link("overwritten"), directed: false, clock: Arc::new(|| 77), seed: 7 };
+        let config = UplinkConfig {
+            home: home(),
+            link: broker.link("overwritten"),
+            directed: false,
+            clock: Arc::new(|| 77),
+            seed: 7,
+        };
         (uplink::start(config, Arc::clone(&outbox), self.status.subscribe()).unwrap(), outbox)
     }
 }

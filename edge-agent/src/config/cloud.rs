@@ -19,7 +19,8 @@ const FLEET_PORT: u16 = 8883;
 const PROVISIONED: &str = "copy it from the folder that `hearthwatch-provision home add` made for this home";
 
 /// What stands beside it.
-const DIRECTED: &str = "copy director.pub from the same folder, or write director = \"none\" for a fleet that has no director yet";
+const DIRECTED: &str =
+    "copy director.pub from the same folder, or write director = \"none\" for a fleet that has no director yet";
 
 /// Who this home is to the fleet, and how the fleet is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,9 +86,9 @@ impl CloudConfig {
                 "add one of them, or remove [cloud] to stay local",
             );
         }
-        let directed = updates.as_ref().is_some_and(|updates| {
-            updates.as_ref().is_some_and(|updates| updates.director_file.is_some())
-        });
+        let directed = updates
+            .as_ref()
+            .is_some_and(|updates| updates.as_ref().is_some_and(|updates| updates.director_file.is_some()));
         if directed && mqtt.is_none() {
             faults.add(
                 section.key("mqtt"),

@@ -84,7 +84,7 @@ impl Fleet {
                 Some(uplink::start(uplink_config(home, mqtt, directed, seed), outbox, status_seen)?)
             }
         };
-        let signer = cloud.filter(|_| directed).and_then(|cloud| Signer::of(cloud));
+        let signer = cloud.filter(|_| directed).and_then(Signer::of);
         let rng = SmallRng::seed_from_u64(seed);
         Ok(Self { model, model_version, uplink, status, updater, signer, declared: 0, outcomes, rng })
     }
@@ -212,11 +212,7 @@ fn own_model() -> Arc<Model> {
     }))
 }
 
-fn updater_config(
-    home: &HomeId,
-    updates: &UpdatesConfig,
-    state: &StateDirectory,
-) -> Result<UpdaterConfig, StartError> {
+fn updater_config(home: &HomeId, updates: &UpdatesConfig, state: &StateDirectory) -> Result<UpdaterConfig, StartError> {
     let root = read_trusted(&updates.root_file)?;
     let director = match &updates.director_file {
         None => None,

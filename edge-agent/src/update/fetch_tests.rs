@@ -219,7 +219,8 @@ async fn refresh_at(now: i64, answers: Vec<Answer>) -> TrustError {
     };
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let transport = UpdateTransport::new(Some(client), server.url, directory.path().join("partial"), Patience::default());
+    let transport =
+        UpdateTransport::new(Some(client), server.url, directory.path().join("partial"), Patience::default());
     let error = trust.refresh(transport, now).await.unwrap_err();
     assert_eq!(trust.directory.exists(), !matches!(error, TrustError::ClocksApart { .. } | TrustError::Unreachable(_)));
     error

@@ -16,8 +16,8 @@ use hearthwatch_protocol::limits::ARTIFACT_BYTES_MAX;
 use sha2::{Digest, Sha256};
 
 use crate::update::disk::Disk;
-pub use pointer::{Followed, Held, Slot, Staged, Trial};
 use pointer::Pointer;
+pub use pointer::{Followed, Held, Slot, Staged, Trial};
 
 /// Starts of the agent that a model may use up while it is staged, and again while it is on trial: one for the swap, one for a power
 /// cut, one for bad luck.
@@ -228,13 +228,7 @@ impl<D: Disk> Slots<D> {
     ///
     /// # Errors
     /// [`SlotError`].
-    pub fn stage(
-        &mut self,
-        version: ModelVersion,
-        bytes: &[u8],
-        until: i64,
-        ordered: bool,
-    ) -> Result<(), SlotError> {
+    pub fn stage(&mut self, version: ModelVersion, bytes: &[u8], until: i64, ordered: bool) -> Result<(), SlotError> {
         let slot = match self.pointer.active.as_ref().map(|active| active.slot) {
             Some(Slot::A) => Slot::B,
             Some(Slot::B) | None => Slot::A,

@@ -165,10 +165,7 @@ fn a_damaged_file_gives_way_to_the_model_before_and_then_to_the_programs_own() {
     drop(with_committed(directory.path(), &[1, 2]));
     std::fs::write(directory.path().join("b.safetensors"), "rotten!").unwrap();
     let boot = booted(directory.path());
-    assert_eq!(
-        boot,
-        boot_of(Some(model(1)), vec![(ModelVersion(2), "its file is damaged".to_owned())])
-    );
+    assert_eq!(boot, boot_of(Some(model(1)), vec![(ModelVersion(2), "its file is damaged".to_owned())]));
     assert!(!open(directory.path()).has_failed(ModelVersion(2)), "it may be fetched again");
     assert_eq!(open(directory.path()).floor(), ModelVersion(1));
     std::fs::remove_file(directory.path().join("a.safetensors")).unwrap();
@@ -253,10 +250,37 @@ impl Deed {
 const LIVES: [&[Deed]; 6] = [
     &[Deed::Stage(1), Deed::Swap, Deed::Commit, Deed::Stage(2), Deed::Swap, Deed::Restart, Deed::Commit],
     &[Deed::Stage(1), Deed::Swap, Deed::Commit, Deed::Stage(2), Deed::Swap, Deed::ThrowOut, Deed::Stage(3), Deed::Swap],
-    &[Deed::Stage(1), Deed::Restart, Deed::Drop, Deed::Stage(2), Deed::Swap, Deed::CallBack, Deed::Stage(2), Deed::Swap],
+    &[
+        Deed::Stage(1),
+        Deed::Restart,
+        Deed::Drop,
+        Deed::Stage(2),
+        Deed::Swap,
+        Deed::CallBack,
+        Deed::Stage(2),
+        Deed::Swap,
+    ],
     &[Deed::Stage(4), Deed::Swap, Deed::Commit, Deed::Order(2), Deed::Swap, Deed::Commit, Deed::Stage(5), Deed::Swap],
-    &[Deed::Stage(1), Deed::Swap, Deed::ThrowOut, Deed::Stage(2), Deed::Restart, Deed::Swap, Deed::Restart, Deed::Commit],
-    &[Deed::Stage(1), Deed::Swap, Deed::Commit, Deed::Stage(2), Deed::Swap, Deed::Commit, Deed::Stage(3), Deed::ThrowOut],
+    &[
+        Deed::Stage(1),
+        Deed::Swap,
+        Deed::ThrowOut,
+        Deed::Stage(2),
+        Deed::Restart,
+        Deed::Swap,
+        Deed::Restart,
+        Deed::Commit,
+    ],
+    &[
+        Deed::Stage(1),
+        Deed::Swap,
+        Deed::Commit,
+        Deed::Stage(2),
+        Deed::Swap,
+        Deed::Commit,
+        Deed::Stage(3),
+        Deed::ThrowOut,
+    ],
 ];
 
 #[test]

@@ -328,13 +328,7 @@ impl<P: Prove> Updater<P> {
         }
     }
 
-    async fn carry_out(
-        &mut self,
-        task: Task,
-        windows: &TrialWindows,
-        now: i64,
-        step: &mut Step<P::Model>,
-    ) -> Input {
+    async fn carry_out(&mut self, task: Task, windows: &TrialWindows, now: i64, step: &mut Step<P::Model>) -> Input {
         match task {
             Task::Rest => Input::Tick,
             Task::Refresh => Input::Refreshed(self.refresh(now).await),

@@ -123,13 +123,8 @@ pub fn start(
     if directed {
         subscriptions.push(Topic::Assignment(home.clone()).to_string());
     }
-    let (link, events) = open(LinkConfig {
-        client_id: home.to_string(),
-        will: Some(will),
-        subscriptions,
-        clean_start: true,
-        ..link
-    })?;
+    let (link, events) =
+        open(LinkConfig { client_id: home.to_string(), will: Some(will), subscriptions, clean_start: true, ..link })?;
     let (state, state_seen) = watch::channel(UplinkState::Connecting);
     let (release, release_seen) = watch::channel(None);
     let (assignment, assignment_seen) = watch::channel(None);
