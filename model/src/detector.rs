@@ -345,6 +345,13 @@ impl HomeDetector {
             .collect()
     }
 
+    /// Windows with a known fault at their end, put into copies of the home's own recent stream: what a model must hear.
+    /// `turn` chooses the entities; empty in a home that is too young.
+    #[must_use]
+    pub fn canaries(&self, turn: u64) -> Vec<(DeviceClass, Vec<f32>)> {
+        self.extractor.canaries(turn)
+    }
+
     /// Sets how many alarms a week the home wants.
     pub fn set_budget(&mut self, budget_per_week: f64) {
         self.decider.set_budget(budget_per_week);

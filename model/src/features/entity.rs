@@ -28,7 +28,7 @@ const READY_KNOWN_STEPS: usize = 2 * DAY_STEPS;
 const SETTLE_AFTER_STEPS: u32 = 12;
 
 /// A binary entity's learners.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Switching {
     pub(crate) stay: TimeInState,
     pub(crate) rate: EventRate,
@@ -40,7 +40,7 @@ pub(crate) struct Switching {
 }
 
 /// One entity of a home. About 33 KiB: three rings of 2,016 f32 and a window of 96 × 20 f32.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Entity {
     pub(crate) info: EntityInfo,
     pub(crate) intake: Intake,
@@ -276,6 +276,26 @@ impl Entity {
 
     pub(crate) fn switching(&self) -> Option<&Switching> {
         self.switching.as_ref()
+    }
+
+    /// The value so many steps ago (0 is the newest), as the detector works on it; NaN where there was none.
+    pub(crate) fn value_back(&self, steps: usize) -> f32 {
+        self.values.back(steps)
+    }
+
+    /// The normalised residual so many steps ago.
+    pub(crate) fn residual_back(&self, steps: usize) -> f32 {
+        (self.residuals.back(steps) / self.learnt.scale).clamp(-CLIP, CLIP)
+    }
+
+    /// Whether values pass through the logarithm.
+    pub(crate) fn is_log(&self) -> bool {
+        self.log
+    }
+
+    /// Whether a refit has seen enough values to tell what is usual.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.learnt.known >= READY_KNOWN_STEPS
     }
 
     /// Keeps the finished row.

@@ -25,7 +25,7 @@ const HOME_QUIET_SECONDS: i64 = 3600;
 #[derive(Debug)]
 pub struct FeatureExtractor {
     timezone: TimeZone,
-    entities: Vec<Entity>,
+    pub(super) entities: Vec<Entity>,
     closed: Option<i64>,
     /// Which binary entities follow which.
     habits: Habits,
@@ -83,6 +83,11 @@ impl FeatureExtractor {
         let switching = entity.switching().filter(|switching| warns(entity.info.class, switching))?;
         let turned_on = value == Value::Binary(true) && switching.stay.current() != Some(true);
         turned_on.then(|| switching.stay.times(true))
+    }
+
+    /// The home's time zone.
+    pub(crate) fn timezone(&self) -> &TimeZone {
+        &self.timezone
     }
 
     /// The end of the last closed step.
