@@ -13,7 +13,7 @@ mod view;
 use std::sync::Arc;
 
 use hearthwatch_model::alarm::{AlarmEvent, Verdict};
-use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, StepReport, Voice};
 use hearthwatch_model::grid::STEP_SECONDS;
 use hearthwatch_model::reading::{EntityInfo, Reading};
 use hearthwatch_protocol::messages::FeedbackRecord;
@@ -311,6 +311,7 @@ impl Brain {
             self.closed = Some(step_end);
             match voice {
                 Voice::Live => {
+                    self.ask(&report);
                     self.tell(report.events);
                     self.show(Some((step_end, &report.scores)));
                 }
@@ -321,6 +322,16 @@ impl Brain {
                 }
             }
         }
+    }
+
+    /// Puts the question that is drawn at random in this step, if one is, and if its answer may teach anybody.
+    fn ask(&mut self, report: &StepReport) {
+        let Some((probe, window)) = self.detector.probe(report).filter(|_| self.feedback.is_some()) else { return };
+        let score = report.scores.iter().find(|score| score.entity == probe.entity);
+        let (Some(score), Some(info)) = (score, self.detector.entities().get(probe.entity as usize)) else { return };
+        let question = self.alarms.ask(&self.config.salt, score, probe.propensity, info, self.model_version);
+        self.save(&question, Some(&window));
+        self.notify(NoticeKind::Raised, question);
     }
 
     /// Says what became of alarms: to the memory, to the screen, to whoever listens.

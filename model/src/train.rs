@@ -6,6 +6,7 @@
 
 mod config;
 mod corpus;
+mod defence;
 mod feedback;
 mod fit;
 mod loss;
@@ -16,11 +17,12 @@ mod sampler;
 
 pub use config::RetrainConfig;
 pub use corpus::Corpus;
+pub use defence::{DefencePolicy, Defended, HomeAnswer, defend};
 pub use feedback::FeedbackExample;
 pub use fit::EpochRecord;
 pub use prepare::{Prepared, prepare};
 pub use release::{Release, release};
-pub use retrain::{Candidate, retrain, retrain_prepared};
+pub use retrain::{Candidate, fine_tune, retrain, retrain_prepared};
 
 use crate::network::{ArtifactError, DeviceError};
 

@@ -8,6 +8,7 @@ use hearthwatch_protocol::messages::{FeedbackRecord, Origin, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use serde::{Deserialize, Serialize};
 
+use super::recall::{Heard, RecallEstimate};
 use super::{EXAMPLES_MAX, PAGE_ROWS, WEIGHT_MAX};
 use crate::store::{FeedbackFilter, FeedbackRow, Store, StoreError};
 
@@ -29,7 +30,7 @@ pub struct Example {
 }
 
 /// Where the examples come from and what was left out.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Lineage {
     /// Hash of the recorded sets that go with the examples.
     pub corpus: String,
@@ -37,6 +38,18 @@ pub struct Lineage {
     pub watermark: u64,
     /// By home.
     pub homes: BTreeMap<HomeId, HomeLineage>,
+    /// What random questions say of the champion's recall.
+    #[serde(default)]
+    pub recall: RecallEstimate,
+}
+
+/// What was learnt from before, and by which model.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Consumed {
+    /// The champion; the routine detector before the first.
+    pub champion: ModelVersion,
+    /// By home: answers up to this one are in the champion's weights already and are not learnt from again.
+    pub through: BTreeMap<HomeId, Sequence>,
 }
 
 /// One home's part in a snapshot.
@@ -48,6 +61,9 @@ pub struct HomeLineage {
     pub last: Sequence,
     /// Answers that were looked at.
     pub answers: u64,
+    /// Of these: in the champion's weights already.
+    #[serde(default)]
+    pub consumed: u64,
     /// Of these: became examples.
     pub examples: u64,
     /// Of these: replaced by a later answer for the same alarm.
@@ -79,15 +95,19 @@ struct Answer {
     sequence: Sequence,
     answered_at: i64,
     example: Option<Example>,
+    /// Whether it was drawn at random.
+    drawn: bool,
 }
 
-/// Takes a snapshot of everything in the store. `corpus` is the hash of the recorded sets that go with it.
+/// Takes a snapshot of every answer in the store that the champion has not learnt from. `corpus` is the hash of the
+/// recorded sets that go with it.
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn take(store: &dyn Store, corpus: &str) -> Result<Snapshot, StoreError> {
+pub fn take(store: &dyn Store, corpus: &str, consumed: &Consumed) -> Result<Snapshot, StoreError> {
     let mut lineage = Lineage { corpus: corpus.to_owned(), ..Lineage::default() };
     let mut answers: BTreeMap<(HomeId, AlarmId), Answer> = BTreeMap::new();
+    let mut heard = Heard::default();
     let mut after = None;
     loop {
         let page = store.feedback(&FeedbackFilter { home: None, after: after.clone(), limit: PAGE_ROWS })?;
@@ -95,9 +115,14 @@ pub fn take(store: &dyn Store, corpus: &str) -> Result<Snapshot, StoreError> {
         after = Some(last.record.key());
         for row in page {
             lineage.watermark += 1;
-            consider(row, &mut lineage, &mut answers);
+            if row.record.model_version == consumed.champion {
+                heard.add(&row.record);
+            }
+            consider(row, consumed, &mut lineage, &mut answers);
         }
     }
+    lineage.recall = heard.estimate();
+    weigh_drawn(&mut answers);
     let mut kept: Vec<(i64, Example)> =
         answers.into_values().filter_map(|answer| Some((answer.answered_at, answer.example?))).collect();
     if kept.len() > EXAMPLES_MAX {
@@ -115,7 +140,24 @@ pub fn take(store: &dyn Store, corpus: &str) -> Result<Snapshot, StoreError> {
     Ok(Snapshot { id, examples, lineage })
 }
 
-fn consider(row: FeedbackRow, lineage: &mut Lineage, answers: &mut BTreeMap<(HomeId, AlarmId), Answer>) {
+/// Brings the drawn questions' inverse propensities to a mean of 1 (stabilised weights, Robins 2000), within the cap.
+fn weigh_drawn(answers: &mut BTreeMap<(HomeId, AlarmId), Answer>) {
+    let drawn = || answers.values().filter(|answer| answer.drawn).filter_map(|answer| answer.example.as_ref());
+    let count = drawn().count();
+    let mean = drawn().map(|example| example.weight).sum::<f32>() / count.max(1) as f32;
+    for answer in answers.values_mut().filter(|answer| answer.drawn) {
+        if let Some(example) = &mut answer.example {
+            example.weight = (example.weight / mean).min(WEIGHT_MAX);
+        }
+    }
+}
+
+fn consider(
+    row: FeedbackRow,
+    consumed: &Consumed,
+    lineage: &mut Lineage,
+    answers: &mut BTreeMap<(HomeId, AlarmId), Answer>,
+) {
     let record = row.record;
     let home = lineage.homes.entry(record.home.clone()).or_default();
     if home.answers == 0 {
@@ -123,6 +165,10 @@ fn consider(row: FeedbackRow, lineage: &mut Lineage, answers: &mut BTreeMap<(Hom
     }
     home.answers += 1;
     home.last = record.sequence;
+    if consumed.through.get(&record.home).is_some_and(|through| record.sequence <= *through) {
+        home.consumed += 1;
+        return;
+    }
     match record.verdict {
         Verdict::Expected => home.expected += 1,
         Verdict::Confirmed | Verdict::Dismissed if record.window.is_none() => home.windowless += 1,
@@ -131,8 +177,9 @@ fn consider(row: FeedbackRow, lineage: &mut Lineage, answers: &mut BTreeMap<(Hom
     }
     let alarm = (record.home.clone(), record.alarm.clone());
     let (sequence, answered_at) = (record.sequence, record.answered_at);
+    let drawn = matches!(record.origin, Origin::Probe { .. });
     // Rows come in order of sequence, so whatever is there already is older.
-    let before = answers.insert(alarm, Answer { sequence, answered_at, example: example(record) });
+    let before = answers.insert(alarm, Answer { sequence, answered_at, example: example(record), drawn });
     if before.is_some_and(|before| before.example.is_some() && before.sequence < sequence) {
         home.superseded += 1;
     }
@@ -157,7 +204,7 @@ fn example(record: FeedbackRecord) -> Option<Example> {
     };
     let weight = match record.origin {
         Origin::Alarm | Origin::Miss => 1.0,
-        Origin::Probe { propensity } => (1.0 / propensity).min(WEIGHT_MAX),
+        Origin::Probe { propensity } => 1.0 / propensity,
     };
     Some(Example {
         key: record.key(),

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::learner::{Challenger, Learner, Step};
 use super::{TrainingError, TrainingStatus};
 use crate::clock::Clock;
-use crate::dataset::{self, Snapshot};
-use crate::event::{Event, RunEnded, RunStarted};
+use crate::dataset::{self, Consumed, Snapshot};
+use crate::event::{Event, RecallEstimated, RunEnded, RunStarted};
 use crate::metrics::Metrics;
 use crate::shelf::{Shelf, ShelfError};
 use crate::store::{ModelRow, NewModel, RunRow, RunState, RunTrigger, SnapshotRow, Store, StoreError};
@@ -102,11 +102,14 @@ impl Job {
 
     fn start(&self, trigger: RunTrigger) -> Result<Start, TrainingError> {
         let corpus = self.learner.corpus().map_err(TrainingError::Unready)?;
-        let snapshot = dataset::take(self.store.as_ref(), &corpus)?;
+        let champion = self.store.champion()?;
+        let consumed = self.consumed(champion.as_ref())?;
+        let snapshot = dataset::take(self.store.as_ref(), &corpus, &consumed)?;
+        RecallEstimated(&snapshot.lineage.recall).emit(&self.metrics);
         let at = self.clock.now();
         self.shelf.put_snapshot(&snapshot.id, &dataset::to_bytes(&snapshot.examples, &corpus))?;
         self.store.put_snapshot(&snapshot_row(&snapshot, at)?)?;
-        let champion = match self.store.champion()? {
+        let champion = match champion {
             None => None,
             Some(model) => {
                 let artifact = self.shelf.model(&model.sha256)?;
@@ -129,6 +132,24 @@ impl Job {
             failure: None,
         };
         Ok(Start { snapshot, champion, run })
+    }
+
+    /// What the champion learnt from: the answers up to its snapshot's last of each home. After a roll-back these are the
+    /// older champion's, and what only the withdrawn one had learnt from is new again.
+    fn consumed(&self, champion: Option<&ModelRow>) -> Result<Consumed, TrainingError> {
+        let Some(model) = champion else { return Ok(Consumed::default()) };
+        let mut consumed = Consumed { champion: model.version, ..Consumed::default() };
+        let run = self.store.run(crate::release_desk::origin(&model.run))?;
+        let snapshot = match run {
+            Some(run) => self.store.snapshot(&run.snapshot)?,
+            None => None,
+        };
+        if let Some(snapshot) = snapshot {
+            let lineage: dataset::Lineage =
+                serde_json::from_str(&snapshot.lineage).map_err(|error| TrainingError::Store(error.to_string()))?;
+            consumed.through = lineage.homes.into_iter().map(|(home, lineage)| (home, lineage.last)).collect();
+        }
+        Ok(consumed)
     }
 
     /// The same work, done before. A run that was interrupted or failed does not count.

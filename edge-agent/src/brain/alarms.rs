@@ -1,6 +1,8 @@
 //! The alarms that residents see: those of now, and those of before the last start that may still be answered.
 
-use hearthwatch_model::alarm::{AlarmEvent, Verdict};
+use hearthwatch_model::alarm::{Alarm, AlarmEvent, Severity, Verdict, alarm_id};
+use hearthwatch_model::detector::EntityScore;
+use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, Origin};
@@ -63,18 +65,64 @@ impl Alarms {
             unit: info.shown_unit(),
             model_version,
             answer: None,
+            propensity: None,
         };
-        self.list.push(shown.clone());
+        self.keep(shown.clone());
+        Some((kind, shown))
+    }
+
+    /// Asks about a step that was no alarm: a question drawn at random, over as soon as it is asked.
+    pub(super) fn ask(
+        &mut self,
+        salt: &[u8],
+        score: &EntityScore,
+        propensity: f32,
+        info: &EntityInfo,
+        model_version: ModelVersion,
+    ) -> ShownAlarm {
+        let name = &info.entity_id;
+        let alarm = Alarm {
+            // Never the id of an alarm of the same entity and step.
+            id: alarm_id(salt, &format!("probe|{name}"), score.at),
+            entity: score.entity,
+            start: score.at,
+            end: Some(score.at),
+            raised_at: score.at,
+            severity: Severity::Info,
+            score: score.score.unwrap_or(score.threshold),
+            threshold: score.threshold,
+            observed: score.observed,
+            band: score.band,
+            kind: AnomalyKind::Pattern,
+            reason: format!(
+                "A question drawn at random, no alarm: was anything off with {name} in the last hours? It shows what is missed."
+            ),
+        };
+        let shown = ShownAlarm {
+            alarm,
+            entity_id: name.clone(),
+            class: info.class,
+            unit: info.shown_unit(),
+            model_version,
+            answer: None,
+            propensity: Some(propensity),
+        };
+        self.keep(shown.clone());
+        shown
+    }
+
+    fn keep(&mut self, shown: ShownAlarm) {
+        self.list.push(shown);
         if self.list.len() > ANSWERABLE_MAX {
             self.list.remove(0);
         }
-        Some((kind, shown))
     }
 
     /// What residents made of the alarms raised since then.
     pub(super) fn tally(&self, since: i64) -> Tally {
         let mut tally = Tally::default();
-        for alarm in self.list.iter().filter(|alarm| alarm.alarm.raised_at >= since) {
+        let alarms = self.list.iter().filter(|alarm| alarm.propensity.is_none() && alarm.alarm.raised_at >= since);
+        for alarm in alarms {
             tally.alarms += 1;
             match alarm.answer {
                 Some((Verdict::Confirmed, _)) => tally.confirmed += 1,
@@ -164,7 +212,7 @@ pub(super) fn feedback_record(
             Verdict::Dismissed => messages::Verdict::Dismissed,
             Verdict::Expected => messages::Verdict::Expected,
         },
-        origin: Origin::Alarm,
+        origin: shown.propensity.map_or(Origin::Alarm, |propensity| Origin::Probe { propensity }),
         raised_at: alarm.raised_at,
         // A clock that was set back between the two must not make the record implausible.
         answered_at: now.max(alarm.raised_at),

@@ -66,6 +66,7 @@ fn stored_alarm(id: &str, end: Option<i64>) -> StoredAlarm {
         unit: "°C".to_owned(),
         model_version: ModelVersion::ROUTINE,
         answer: None,
+        propensity: None,
     }
 }
 

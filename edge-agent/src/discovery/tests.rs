@@ -33,6 +33,7 @@ fn shown() -> ShownAlarm {
         unit: "°C".to_owned(),
         model_version: ModelVersion(3),
         answer: None,
+        propensity: None,
     }
 }
 

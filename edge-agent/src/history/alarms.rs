@@ -26,6 +26,9 @@ pub struct StoredAlarm {
     pub model_version: ModelVersion,
     /// The resident's answer, if any, and when it was given.
     pub answer: Option<(Verdict, i64)>,
+    /// With what probability it was drawn, for a question drawn at random; none for an alarm.
+    #[serde(default)]
+    pub propensity: Option<f32>,
 }
 
 impl History {

@@ -86,6 +86,7 @@ fn an_alarm_keeps_its_window_when_its_answer_changes() {
         unit: "°C".to_owned(),
         model_version: ModelVersion(2),
         answer: None,
+        propensity: None,
     };
     history.save_alarm(&stored, Some(&[1.5, -2.0])).unwrap();
     stored.answer = Some((Verdict::Dismissed, 1300));

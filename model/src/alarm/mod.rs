@@ -7,6 +7,7 @@ mod evidence;
 mod learnt;
 mod memory;
 mod offset;
+pub mod probe;
 mod reason;
 mod severity;
 

@@ -21,7 +21,7 @@ struct Arguments {
 enum Task {
     /// Install what the suites need, then run every suite; minutes are printed for each.
     Test(suite::TestArguments),
-    /// Print figures: `detection`, `edge`, `loop` or `ingest`; everything after the name goes to the bench.
+    /// Print figures: `detection`, `binary`, `verdicts`, `feedback`, `edge`, `loop` or `ingest`; everything after the name goes to the bench.
     Bench {
         /// Which bench.
         name: String,
