@@ -10,7 +10,9 @@ use hearthwatch_protocol::ModelVersion;
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot};
 
-use super::Brain;
+use super::{Brain, HomeDetail, MissReport};
+use crate::history::StoredMiss;
+use crate::rehearse::Rehearsal;
 
 /// Commands that may wait. The largest is a slice of history, at most 4 MiB; slices come one at a time.
 const COMMANDS_MAX: usize = 64;
@@ -37,6 +39,12 @@ pub enum BrainCommand {
     ReplaceModel(Arc<Model>, ModelVersion, oneshot::Sender<()>),
     /// [`Brain::recent_windows`].
     RecentWindows(oneshot::Sender<Vec<(DeviceClass, Vec<f32>)>>),
+    /// [`Brain::look`].
+    Look(oneshot::Sender<Box<HomeDetail>>),
+    /// [`Brain::declare_miss`].
+    DeclareMiss(Box<MissReport>, i64, oneshot::Sender<StoredMiss>),
+    /// [`Brain::keep_rehearsal`].
+    KeepRehearsal(Rehearsal),
 }
 
 /// The brain's thread has ended: the agent is stopping, or is broken.
@@ -90,6 +98,13 @@ impl Brain {
             BrainCommand::RecentWindows(reply) => {
                 let _ = reply.send(self.recent_windows());
             }
+            BrainCommand::Look(reply) => {
+                let _ = reply.send(Box::new(self.look()));
+            }
+            BrainCommand::DeclareMiss(report, now, reply) => {
+                let _ = reply.send(self.declare_miss(&report, now));
+            }
+            BrainCommand::KeepRehearsal(rehearsal) => self.keep_rehearsal(&rehearsal),
         }
     }
 }
