@@ -14,13 +14,14 @@ use hearthwatch_protocol::messages::AgentStatus;
 use tokio::sync::watch;
 
 use super::fleet::{OUTBOX_FILE, uplink_config};
-use super::identity::StateDirectory;
+
 use super::wiring::{LONE_NODE, NOTE_FILE};
 use super::{EXIT_CONFIG, unix_now};
 use crate::config::{CloudConfig, Config};
 use crate::discovery::{self, Device};
 use crate::log::{self, LogFormat};
 use crate::outbox::{Outbox, TakeBack};
+use crate::state_directory::StateDirectory;
 use crate::uplink;
 
 /// How long the fleet's receipt is waited for: an aggregator answers within seconds of its broker.
@@ -47,7 +48,7 @@ pub struct LeaveArgs {
 pub enum LeaveError {
     /// The agent runs, or its directory cannot be used.
     #[error(transparent)]
-    State(#[from] super::identity::StateError),
+    State(#[from] crate::state_directory::StateError),
     /// What was shared.
     #[error("what was shared is not taken back yet: {0}")]
     Fleet(String),
@@ -152,8 +153,8 @@ async fn take_back(cloud: &CloudConfig, state: &StateDirectory) -> Result<(), Le
         outbox: 0,
     });
     let outbox = uplink::share(outbox);
-    let uplink =
-        uplink::start(uplink_config(&cloud.home, mqtt, 0), outbox, status_seen).map_err(|error| fleet(&error))?;
+    let uplink = uplink::start(uplink_config(&cloud.home, mqtt, false, 0), outbox, status_seen)
+        .map_err(|error| fleet(&error))?;
     let mut confirmed = uplink.confirmed_withdrawals();
     let all = confirmed.wait_for(|count| *count >= waiting.len() as u64);
     let outcome = match tokio::time::timeout(RECEIPT_PATIENCE, all).await {
