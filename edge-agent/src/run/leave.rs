@@ -14,7 +14,6 @@ use hearthwatch_protocol::messages::AgentStatus;
 use tokio::sync::watch;
 
 use super::fleet::{OUTBOX_FILE, uplink_config};
-
 use super::wiring::{LONE_NODE, NOTE_FILE};
 use super::{EXIT_CONFIG, unix_now};
 use crate::config::{CloudConfig, Config};
