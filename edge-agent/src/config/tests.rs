@@ -146,7 +146,7 @@ fn sharing_a_window_takes_a_word() {
     let text = |more: &str| {
         format!(
             "state = \"s\"\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n[cloud]\nhome = \"home-7\"\n\
-             {more}[cloud.updates]\nurl = \"https://c\"\nroot_file = \"root.json\"\n"
+             {more}[cloud.updates]\nurl = \"https://c\"\nroot_file = \"root.json\"\ndirector = \"none\"\n"
         )
     };
     let level = |more: &str| parse(dir.path(), &text(more)).map(|config| config.cloud.unwrap().sharing);

@@ -133,7 +133,7 @@ async fn the_page_shows_what_is_open_and_carries_its_policy() {
 async fn nothing_that_a_home_says_becomes_markup() {
     let evil = "sensor.\"><script>alert(1)</script>";
     let world = world(evil, "<img src=x onerror=alert(1)>", Door::Loopback { hosts: vec![] }).await;
-    let (_, _, body) = send(&world, get_of("/?said=<script>&entity=<b>&days=<i>&per_week=<u>")).await;
+    let (_, _, body) = send(&world, get_of("/?said=%3Cscript%3E&entity=%3Cb%3E&days=%3Ci%3E&per_week=%3Cu%3E")).await;
     assert!(!body.contains("<script>alert") && !body.contains("<img src=x") && !body.contains("<b>"), "{body}");
     assert!(body.contains("&lt;script&gt;"));
 }

@@ -128,7 +128,7 @@ fn manner(kind: AnomalyKind) -> &'static str {
         AnomalyKind::Physics => "an impossible value",
         AnomalyKind::TimeInState => "on or off for long",
         AnomalyKind::Rate => "switching often",
-        AnomalyKind::Habit => "an unusual hour",
+        AnomalyKind::Habit => "a habit that was broken",
         AnomalyKind::Alert => "a warning sensor that warns",
         AnomalyKind::Pattern => "an unusual pattern",
     }

@@ -165,8 +165,13 @@ fn offline_uplink(dir: &std::path::Path) -> UplinkHandle {
         outbox: 0,
     };
     let home = HomeId::new("home-7").unwrap();
-    let config =
-        UplinkConfig { link: LinkConfig::new("127.0.0.1", 1, "home-7"), home, clock: Arc::new(|| NOW), seed: 7 };
+    let config = UplinkConfig {
+        link: LinkConfig::new("127.0.0.1", 1, "home-7"),
+        home,
+        clock: Arc::new(|| NOW),
+        directed: false,
+        seed: 7,
+    };
     uplink::start(config, uplink::share(outbox), watch::channel(status).1).unwrap()
 }
 
