@@ -13,6 +13,7 @@ mod home;
 mod keti;
 #[cfg(test)]
 pub(crate) mod made;
+mod nab;
 mod open_smart_home;
 pub mod registry;
 mod river;

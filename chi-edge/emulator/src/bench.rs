@@ -9,7 +9,7 @@ use clap::Subcommand;
 /// What can be measured.
 #[derive(Debug, Subcommand)]
 pub enum Bench {
-    /// Recall at a false-alarm budget: network, routine detector and a z-score rival on the same homes.
+    /// Recall, false alarms and areas of every detector on the same homes, by a protocol written down first.
     Detection(detection::DetectionArguments),
     /// The scorer's latency and throughput, the agent's memory and size.
     Edge,
