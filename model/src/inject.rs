@@ -129,8 +129,7 @@ fn apply(
 
 /// What the home's first outdoor entity of a class reports, by hour, for windows that are left open.
 fn outdoors(home: &RecordedHome, series: &[Series], class: DeviceClass) -> BTreeMap<i64, f64> {
-    let outdoor =
-        home.entities.iter().position(|info| info.class == class && family::is_outdoor(&info.entity_id));
+    let outdoor = home.entities.iter().position(|info| info.class == class && family::is_outdoor(&info.entity_id));
     let Some(outdoor) = outdoor else { return BTreeMap::new() };
     series[outdoor]
         .iter()

@@ -1,5 +1,6 @@
 //! From scores to alarms: thresholds, sustained evidence, episodes, words, and what the resident's answers change.
 
+mod allowance;
 mod calibration;
 mod decider;
 mod event;
@@ -10,6 +11,7 @@ mod offset;
 mod reason;
 mod severity;
 
+pub use allowance::{SPAN_SECONDS, TIMES_BUDGET, allowance, may_raise};
 pub use calibration::{Calibration, CalibrationCurve};
 pub(crate) use decider::HOLD_MARGIN;
 pub use decider::{ALARMS_MAX, Decider, DeciderConfig, DeciderMemory, Decision, MERGE_SECONDS, QUIET_SECONDS};

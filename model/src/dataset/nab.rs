@@ -31,10 +31,7 @@ pub(super) fn parse(files: &[SourceFile]) -> Result<Vec<RecordedHome>, DatasetEr
     files.iter().filter(|file| file.name != WINDOWS).map(|file| read_series(file, &windows)).collect()
 }
 
-fn read_series(
-    file: &SourceFile,
-    windows: &BTreeMap<String, Vec<[String; 2]>>,
-) -> Result<RecordedHome, DatasetError> {
+fn read_series(file: &SourceFile, windows: &BTreeMap<String, Vec<[String; 2]>>) -> Result<RecordedHome, DatasetError> {
     let name = file.name.trim_start_matches("realKnownCause/").trim_end_matches(".csv");
     let mut home = HomeBuilder::new(SET, name, "UTC");
     let (entity_id, class, unit) = if name.contains("temperature") {

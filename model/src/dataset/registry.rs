@@ -2,8 +2,8 @@
 
 use super::home::RecordedHome;
 use super::{
-    DatasetError, ampds2, citylearn, daiad, ethz_heatpump, hass, keti, nab, open_smart_home, river, southwark, suthaharan,
-    uci_appliances, uci_household, uci_occupancy, windesheim,
+    DatasetError, ampds2, citylearn, daiad, ethz_heatpump, hass, keti, nab, open_smart_home, river, southwark,
+    suthaharan, uci_appliances, uci_household, uci_occupancy, windesheim,
 };
 
 /// What a set may be used for.

@@ -159,21 +159,16 @@ impl EntrantResult {
         }
     }
 
-    fn at_budget(
-        &self,
-        protocol: &Protocol,
-        place: usize,
-        units: &[Unit<'_>],
-        reference: Option<&Self>,
-    ) -> AtBudget {
+    fn at_budget(&self, protocol: &Protocol, place: usize, units: &[Unit<'_>], reference: Option<&Self>) -> AtBudget {
         let deployed = |event: &BenchEvent| event.delay_s[place].is_some();
         let over = |figure: &dyn Fn(&[&Unit<'_>]) -> f64| {
             bootstrap(units, protocol.coverage, protocol.resamples, SEED, figure)
         };
-        let recall = |units: &[&Unit<'_>], wanted: &dyn Fn(&BenchEvent) -> bool, found: &dyn Fn(&BenchEvent) -> bool| {
-            let events = units.iter().flat_map(|unit| &unit.events).filter(|event| wanted(event));
-            strict_recall(events.map(|event| found(event))).ratio()
-        };
+        let recall =
+            |units: &[&Unit<'_>], wanted: &dyn Fn(&BenchEvent) -> bool, found: &dyn Fn(&BenchEvent) -> bool| {
+                let events = units.iter().flat_map(|unit| &unit.events).filter(|event| wanted(event));
+                strict_recall(events.map(|event| found(event))).ratio()
+            };
         let ahead = reference.map(|reference| {
             let others = reference.units();
             let pairs: Vec<(&Unit<'_>, &Unit<'_>)> = units

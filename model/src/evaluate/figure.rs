@@ -11,12 +11,15 @@ const LEFT: f64 = 190.0;
 const PANEL: f64 = 260.0;
 const GAP: f64 = 40.0;
 
+/// What a panel shows of a line.
+type Figure = fn(&Line) -> Interval;
+
 /// An SVG of the run at its first budget: deployed strict recall, the same for families left out of training, and VUS-PR.
 /// Dots with intervals over homes; the reference entrant's recall is drawn through all rows.
 #[must_use]
 pub fn figure(report: &BenchReport, reference: &str) -> String {
     let lines = report.lines(reference);
-    let panels: [(&str, fn(&Line) -> Interval); 3] = [
+    let panels: [(&str, Figure); 3] = [
         ("strict recall, deployed", |line| line.at[0].recall),
         ("families never trained on", |line| line.at[0].left_out),
         ("VUS-PR", |line| line.vus_pr),
@@ -41,13 +44,13 @@ pub fn figure(report: &BenchReport, reference: &str) -> String {
     }
     for (place, (name, of)) in panels.iter().enumerate() {
         let left = LEFT + (PANEL + GAP) * place as f64;
-        panel(&mut svg, left, name, &lines, reference, of);
+        panel(&mut svg, left, name, &lines, reference, *of);
     }
     svg.push_str("</svg>\n");
     svg
 }
 
-fn panel(svg: &mut String, left: f64, name: &str, lines: &[Line], reference: &str, of: &dyn Fn(&Line) -> Interval) {
+fn panel(svg: &mut String, left: f64, name: &str, lines: &[Line], reference: &str, of: Figure) {
     let bottom = TOP + ROW * lines.len() as f64;
     let _ = writeln!(svg, "<text x=\"{left}\" y=\"46\" fill=\"#202020\">{name}</text>");
     for tick in 0..=4 {

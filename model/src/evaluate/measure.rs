@@ -241,8 +241,12 @@ impl Stage<'_> {
         }
         let first = self.protocol.budgets.first().copied().unwrap_or(1.0);
         let clean_margins = margins(clean, &judged(&clean_scores), first);
-        let faulty: Vec<Vec<Vec<f32>>> =
-            twin.faulty.iter().zip(&faulty_scores).map(|(copy, scores)| margins(copy, &judged(scores), first)).collect();
+        let faulty: Vec<Vec<Vec<f32>>> = twin
+            .faulty
+            .iter()
+            .zip(&faulty_scores)
+            .map(|(copy, scores)| margins(copy, &judged(scores), first))
+            .collect();
         for (copy, margins) in twin.faulty.iter().zip(&faulty) {
             self.curves(copy, margins, &mut record);
         }
@@ -316,9 +320,8 @@ fn within_band(home: &HomeTrace, words: &[EntityScores]) -> Share {
 /// what nobody can know beforehand.
 fn oracle_shift(twins: &[Twin], measured: &[Measured], budget: f64) -> f32 {
     let weeks: f64 = measured.iter().map(|one| one.record.weeks).sum();
-    let finite = || {
-        measured.iter().flat_map(|one| one.clean.iter().flatten().copied()).filter(|margin| margin.is_finite())
-    };
+    let finite =
+        || measured.iter().flat_map(|one| one.clean.iter().flatten().copied()).filter(|margin| margin.is_finite());
     let (mut low, mut high) =
         finite().fold((0.0_f32, 0.0_f32), |(low, high), margin| (low.min(margin), high.max(margin)));
     for _ in 0..ORACLE_STEPS {
@@ -327,7 +330,9 @@ fn oracle_shift(twins: &[Twin], measured: &[Measured], budget: f64) -> f32 {
             .iter()
             .zip(measured)
             .map(|(twin, one)| {
-                (0..one.clean.len()).map(|entity| unlabelled_episodes(&twin.clean, entity, &one.clean, middle)).sum::<usize>()
+                (0..one.clean.len())
+                    .map(|entity| unlabelled_episodes(&twin.clean, entity, &one.clean, middle))
+                    .sum::<usize>()
             })
             .sum();
         if count as f64 > budget * weeks { low = middle } else { high = middle }

@@ -34,6 +34,7 @@ pub fn table(report: &BenchReport, reference: &str) -> String {
     }
     areas(&mut text, &lines);
     families(&mut text, report);
+    seasons(&mut text, report);
     text
 }
 
@@ -42,8 +43,16 @@ fn at_budget(text: &mut String, lines: &[Line], place: usize, reference: &str) {
     let _ = writeln!(
         text,
         "\nbudget {budget} a home-week\n{:<24} {:>20} {:>10} {:>20} {:>16} {:>8} {:>22} {:>8} {:>8} {:>7}  less {reference}",
-        "detector", "strict recall", "found", "left-out families", "oracle threshold", "false/w", "homes min/med/p90/max",
-        "Poisson", "messages", "delay",
+        "detector",
+        "strict recall",
+        "found",
+        "left-out families",
+        "oracle threshold",
+        "false/w",
+        "homes min/med/p90/max",
+        "Poisson",
+        "messages",
+        "delay",
     );
     for line in lines {
         let at = &line.at[place];
@@ -117,6 +126,41 @@ fn families(text: &mut String, report: &BenchReport) {
             let _ = write!(text, " {:>13}", format!("{}/{}", share.found, share.all));
         }
         let _ = writeln!(text);
+    }
+}
+
+/// False alarms a home-week by four weeks since each home's first judged day, and the worst home in any of them: whether a
+/// budget is kept across the seasons.
+fn seasons(text: &mut String, report: &BenchReport) {
+    const SPAN: i64 = 28 * 86_400;
+    let longest = report.entrants.iter().flat_map(|one| &one.homes).map(|home| home.weeks).fold(0.0, f64::max);
+    let spans = (longest / 4.0).ceil() as i64;
+    if spans < 2 {
+        return;
+    }
+    for (place, budget) in report.protocol.budgets.iter().enumerate() {
+        let _ =
+            writeln!(text, "\nfalse alarms a home-week by four weeks, budget {budget}; worst home in any four weeks");
+        for entrant in &report.entrants {
+            let _ = write!(text, "{:<24}", entrant.name);
+            let mut worst = 0.0_f64;
+            for span in 0..spans {
+                let (mut count, mut weeks) = (0, 0.0);
+                for home in &entrant.homes {
+                    let begin = home.from + span * SPAN;
+                    let here =
+                        home.false_alarms[place].iter().filter(|(at, _)| (begin..begin + SPAN).contains(at)).count();
+                    let lasted = (home.weeks - 4.0 * span as f64).clamp(0.0, 4.0);
+                    // A few days say nothing of a rate.
+                    if lasted >= 2.0 {
+                        worst = worst.max(here as f64 / lasted);
+                    }
+                    (count, weeks) = (count + here, weeks + lasted);
+                }
+                let _ = write!(text, " {:>6.2}", if weeks > 0.0 { count as f64 / weeks } else { 0.0 });
+            }
+            let _ = writeln!(text, "   {worst:.2}");
+        }
     }
 }
 

@@ -7,7 +7,7 @@ pub(crate) mod flatline;
 pub(crate) mod heartbeat;
 mod longest;
 pub(crate) mod peers;
-mod ridge;
+pub(crate) mod ridge;
 pub(crate) mod routine;
 pub(crate) mod tail;
 pub(crate) mod time_in_state;

@@ -10,6 +10,7 @@ use hearthwatch_model::dataset::DATA_SETS;
 use hearthwatch_model::detector::Model;
 use hearthwatch_model::evaluate::{Entrant, Fixed, Protocol, Routine, bench, figure, table};
 use hearthwatch_model::network::Scorer;
+use hearthwatch_model::rivals;
 
 use crate::data;
 use sets::{Parts, Set};
@@ -55,7 +56,9 @@ pub fn run(arguments: &DetectionArguments) -> anyhow::Result<()> {
     }
     let network = Fixed::new("network, shipped", shipped()?);
     let routine = Fixed::new(REFERENCE, Routine);
-    let entrants: [&dyn Entrant; 2] = [&network, &routine];
+    let rivals = rivals::entrants();
+    let ours: [&dyn Entrant; 2] = [&network, &routine];
+    let entrants: Vec<&dyn Entrant> = ours.into_iter().chain(rivals.iter().map(|rival| &**rival)).collect();
     let mut said = None;
     let report = bench(&protocol, &homes, &entrants, arguments.threads, &mut |progress| {
         if said.as_ref() != Some(&progress) {

@@ -30,9 +30,8 @@ struct Oracle;
 impl Detector for Oracle {
     fn score(&self, home: &HomeTrace) -> Vec<EntityScores> {
         let score = |entity: u32, at: i64| {
-            // Far apart, so that no alarm is held open by what is calm.
             let inside = home.labels.iter().any(|label| label.entity == entity && label.start <= at && at <= label.end);
-            if inside { 9.0 } else { (at / 600 * 7919 % 1009) as f32 / 100.0 - 10.0 }
+            if inside { 40.0 } else { calm(at as u64 + u64::from(entity)) }
         };
         (0..home.entities.len() as u32)
             .map(|entity| EntityScores {
@@ -41,6 +40,15 @@ impl Detector for Oracle {
             })
             .collect()
     }
+}
+
+/// An exponential deviate by a hash (splitmix64): calm, with a tail to set thresholds by.
+fn calm(seed: u64) -> f32 {
+    let mut mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    let uniform = ((mixed ^ (mixed >> 31)) >> 40) as f32 / (1_u64 << 24) as f32;
+    -(1.0 - uniform).ln()
 }
 
 /// Trains nothing and notes what it was allowed to see.
@@ -65,7 +73,7 @@ impl Entrant for Nosy {
 }
 
 #[test]
-fn a_detector_that_knows_finds_everything_without_a_false_alarm_and_a_trained_one_sees_no_test_home() {
+fn a_detector_that_knows_finds_what_is_there_and_a_trained_one_sees_no_test_home() {
     let homes = homes();
     let protocol = protocol(&homes);
     let nosy = Nosy(std::sync::Mutex::new(Vec::new()));
@@ -76,8 +84,9 @@ fn a_detector_that_knows_finds_everything_without_a_false_alarm_and_a_trained_on
 
     let knowing = &lines[1];
     assert!(knowing.at[0].found.all > 20, "{:?}", knowing.at[0].found);
-    assert_eq!(knowing.at[0].found.found, knowing.at[0].found.all);
-    assert_eq!(knowing.at[0].oracle.point, 1.0);
+    // One may fall into a false alarm that is open.
+    assert!(knowing.at[0].found.found + 1 >= knowing.at[0].found.all, "{:?}", knowing.at[0].found);
+    assert!(knowing.at[0].oracle.point > 0.95);
     assert!(knowing.vus_pr.point > 0.9 && knowing.auc_pr.point > 0.99);
     assert!(knowing.at[0].ahead.unwrap().low > 0.0);
     // The same detector under two training seeds is the routine detector twice over.

@@ -65,8 +65,7 @@ impl Set {
             calibrate_days: 84,
             test_days: 84,
             homes_max: 10,
-            // One fault an entity and four weeks would leave most homes without any; one a week hides none in another's
-            // shadow, since faults keep a day's distance.
+            // A fault of each entity every other week: enough to count, too few to become the routine.
             events_per_entity_week: 0.5,
         };
         match self {
@@ -89,7 +88,9 @@ impl Set {
                 events_per_entity_week: 0.0,
                 ..rules
             },
-            Self::Water | Self::Power | Self::Bundled => rules,
+            // Half a year: thresholds of one season are held against the next.
+            Self::Water | Self::Power => SetRules { test_days: 168, homes_max: 8, ..rules },
+            Self::Bundled => rules,
         }
     }
 }
@@ -122,7 +123,8 @@ impl Parts {
         names.sort_by_key(|name| (hash(name), name.clone()));
         let mut next = 0;
         let mut part = |name: &str| {
-            if kept_apart.iter().any(|kept| name.ends_with(&format!("/{kept}")) || name.ends_with(&format!("-{kept}"))) {
+            if kept_apart.iter().any(|kept| name.ends_with(&format!("/{kept}")) || name.ends_with(&format!("-{kept}")))
+            {
                 return 0;
             }
             next += 1;
