@@ -69,9 +69,7 @@ mod tests {
         let week = 7 * 144;
         let value = |step: usize| if (step % 144) / 6 == 8 { 10.0 } else { (step % 2) as f32 };
         let mut values: Vec<f32> = (0..3 * week).map(value).collect();
-        for step in 2 * week + 12 * 6..2 * week + 13 * 6 {
-            values[step] = 10.0;
-        }
+        values[2 * week + 12 * 6..2 * week + 13 * 6].fill(10.0);
         let grid = Grid { values: vec![values], log: vec![false], first: 600 };
         let scores = SlotZ.score(&grid, 0, 0..2 * week, 3 * week);
         let at = |hour: usize| scores[2 * week + hour * 6 + 4];

@@ -89,11 +89,7 @@ fn area(events: &[(usize, usize)], labels: &[bool], scores: &[f32], window: usiz
         while let Some((score, weight, is_inside)) = weighted.get(next)
             && *score >= cut.threshold
         {
-            if *is_inside {
-                inside += weight
-            } else {
-                beside += weight
-            }
+            *(if *is_inside { &mut inside } else { &mut beside }) += weight;
             next += 1;
         }
         let touched = peaks.iter().filter(|peak| **peak >= cut.threshold).count() as f64 / peaks.len() as f64;
