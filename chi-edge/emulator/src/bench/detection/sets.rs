@@ -107,7 +107,7 @@ impl Parts {
     pub fn of(set: Set, homes: &[RecordedHome], source: &Source) -> anyhow::Result<Self> {
         let rotated = matches!(set.rules().roles, Roles::Rotation { .. });
         if !rotated {
-            let corpus = Corpus::split(homes.to_vec());
+            let corpus = Corpus::split(homes.iter().cloned().collect());
             let roles = [(0, &corpus.test), (1, &corpus.calibrate), (2, &corpus.train)];
             let named = |(part, homes): (usize, &Vec<RecordedHome>)| {
                 homes.iter().map(|home| (home.full_name(), part)).collect::<Vec<_>>()
