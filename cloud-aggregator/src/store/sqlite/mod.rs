@@ -5,6 +5,7 @@ mod ingest;
 mod learning;
 mod models;
 mod people;
+mod rollouts;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,7 +21,7 @@ use super::{
 };
 
 /// Every change of the schema, in order; `user_version` counts how many a file has seen.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002_rollouts.sql")];
 
 /// How long a statement waits for a lock that another process holds (a backup, an operator's shell).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -257,7 +258,7 @@ mod tests {
         let error = SqliteStore::open(&file).err().unwrap();
         assert_eq!(
             error.to_string(),
-            "database schema 99 is newer than this program's 1; run the newer hearthwatch-cloud"
+            "database schema 99 is newer than this program's 2; run the newer hearthwatch-cloud"
         );
     }
 
