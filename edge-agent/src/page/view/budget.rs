@@ -13,17 +13,17 @@ const NAMED: usize = 8;
 pub(super) fn calm(all: &Everything, forms: Forms<'_>) -> Markup {
     let preview = &all.preview;
     let (per_week, current) = (text::rate(preview.per_week), text::rate(preview.current));
-    let slider = html! {
-        label for="per-week" { "At most " output #per-week-shown for="per-week" { (per_week) } " alarms a week" }
-        input #per-week type="range" name="per_week" min=(PER_WEEK.0) max=(PER_WEEK.1) step="0.25" value=(per_week);
-        button type="submit" formmethod="get" formaction={ (forms.base) "/#calm" } class="quiet" { "Preview" }
-        button type="submit" { "Keep this" }
-    };
     html! {
         section #calm {
             h2 { "How much may it speak?" }
             p.faint { "Now at most " (current) " a week. Move it and see what your own last 30 days would have been like." }
-            (forms.form("budget", "slider", &slider))
+            form method="get" action={ (forms.base) "/#calm" } class="slider" {
+                label for="per-week" {
+                    "At most " output #per-week-shown for="per-week" { (per_week) } " alarms a week"
+                }
+                input #per-week type="range" name="per_week" min=(PER_WEEK.0) max=(PER_WEEK.1) step="0.25" value=(per_week);
+                button { "Preview" }
+            }
             div #preview aria-live="polite" { (outcome(preview)) }
         }
     }
