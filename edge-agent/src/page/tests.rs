@@ -44,6 +44,7 @@ fn alarm(entity_id: &str, reason: &str) -> StoredAlarm {
         unit: "°C".to_owned(),
         model_version: ModelVersion::ROUTINE,
         answer: None,
+        propensity: None,
     }
 }
 
