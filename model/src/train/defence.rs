@@ -138,7 +138,7 @@ fn doubted(answers: &[&HomeAnswer]) -> Vec<String> {
     // The median home: a minority that lies does not move it.
     let Some(usual) = shares.get(shares.len() / 2).copied() else { return Vec::new() };
     let beyond_chance = |(agreed, all): (usize, usize)| {
-        let error = (usual * (1.0 - usual) / all as f64).sqrt().max(0.5 / all as f64);
+        let error = (usual * (1.0 - usual) / all as f64).sqrt().max(1.0 / all as f64);
         (agreed as f64 / all as f64) < usual - DOUBT_SIGMAS * error
     };
     agreement
@@ -188,10 +188,12 @@ mod tests {
         HomeAnswer { home: home.into(), example }
     }
 
+    /// Ten homes of twelve answers, none about quite the same; the first so many lie.
     fn fleet(liars: usize) -> Vec<HomeAnswer> {
-        let of = |home: usize| {
-            (0..12).map(move |number| answer(&format!("h{home}"), (number % 4) as f32 / 3.0, home < liars))
-        };
+        let level =
+            |home: usize, number: usize| (number % 4) as f32 / 3.0 + ((home * 7 + number * 13) % 17) as f32 * 0.01;
+        let of =
+            |home: usize| (0..12).map(move |number| answer(&format!("h{home}"), level(home, number), home < liars));
         (0..10).flat_map(of).collect()
     }
 
