@@ -5,7 +5,7 @@
 
 use crate::features::left_out::LeftOut;
 use crate::features::meter::Meter;
-use crate::grid::STEP_SECONDS;
+use crate::grid::{AT_RANGE, STEP_SECONDS};
 use crate::reading::{EntityInfo, MAGNITUDE_MAX, Value};
 
 /// Readings that may wait for their step. A home's clock and a sensor's differ by seconds, so one step's worth waits in
@@ -122,6 +122,15 @@ impl Intake {
 
     /// Takes a reading.
     pub(crate) fn offer(&mut self, at: i64, value: Value) {
+        // A stamp that no calendar names would overflow every difference taken with it.
+        if at < *AT_RANGE.start() {
+            self.left_out.late += 1;
+            return;
+        }
+        if at > *AT_RANGE.end() {
+            self.left_out.ahead += 1;
+            return;
+        }
         match self.closed {
             Some(closed) if at <= closed + STEP_SECONDS => self.take(at, value),
             Some(closed) if at > closed.saturating_add(AHEAD_SECONDS_MAX) => self.left_out.ahead += 1,
