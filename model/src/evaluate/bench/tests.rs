@@ -105,7 +105,7 @@ fn a_detector_that_knows_finds_what_is_there_and_a_trained_one_sees_no_test_home
         for home in fold.homes.iter().filter(|home| home.role == crate::evaluate::Role::Test) {
             assert!(!names.contains(&home.home));
             assert!(*latest <= home.from);
-            assert!(home.until - home.from >= 4 * DAY);
+            assert!(home.until - home.from >= 3 * DAY);
         }
         assert_eq!(families + fold.left_out.len(), crate::inject::Family::EVERY.len());
     }
