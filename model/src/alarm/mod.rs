@@ -1,5 +1,6 @@
 //! From scores to alarms: thresholds, sustained evidence, episodes, words, and what the resident's answers change.
 
+mod blend;
 mod calibration;
 mod decider;
 mod event;
@@ -9,6 +10,7 @@ mod offset;
 mod reason;
 mod severity;
 
+pub use blend::Blend;
 pub use calibration::{Calibration, CalibrationCurve};
 pub(crate) use decider::HOLD_MARGIN;
 pub use decider::{ALARMS_MAX, Decider, DeciderConfig, DeciderMemory, Decision, MERGE_SECONDS, QUIET_SECONDS};

@@ -5,7 +5,9 @@ use super::matching::{Outline, compare};
 use super::outcome::{Evaluation, HomeResult};
 use super::scores::logits;
 use super::trace::{HomePair, HomeTrace};
-use crate::alarm::{Alarm, AlarmEvent, Calibration, Decider, DeciderConfig, Evidence, MERGE_SECONDS, QUIET_SECONDS};
+use crate::alarm::{
+    Alarm, AlarmEvent, Blend, Calibration, Decider, DeciderConfig, Evidence, MERGE_SECONDS, QUIET_SECONDS,
+};
 use crate::dataset::{Label, LabelOrigin};
 use crate::features::RoutineScore;
 use crate::grid::STEP_SECONDS;
@@ -20,8 +22,10 @@ pub enum Contender<'a> {
     Network {
         /// The network.
         scorer: &'a Scorer,
-        /// Thresholds of its logit.
+        /// Thresholds of its score.
         calibration: &'a Calibration,
+        /// How the routine score joins the logit.
+        blend: &'a Blend,
         /// Thresholds of the routine score.
         routine: &'a Calibration,
     },
@@ -152,12 +156,13 @@ fn weigh(
         observed,
         band: None,
     };
-    let (Contender::Network { calibration, .. }, Some(logit)) = (contender, logit) else { return by_routine };
+    let (Contender::Network { calibration, blend, .. }, Some(logit)) = (contender, logit) else { return by_routine };
     let threshold = calibration.threshold(trace.class, share);
-    if kind.is_rule() && score - by_routine.threshold >= logit - threshold {
+    let blended = blend.score(trace.class, logit, score);
+    if kind.is_rule() && score - by_routine.threshold >= blended - threshold {
         return by_routine;
     }
-    Evidence { score: Some(logit), threshold, kind: crate::features::AnomalyKind::Pattern, ..by_routine }
+    Evidence { score: Some(blended), threshold, kind: crate::features::AnomalyKind::Pattern, ..by_routine }
 }
 
 #[cfg(test)]
