@@ -21,3 +21,6 @@ pub const REFUSALS_MAX: usize = 64;
 
 /// Largest model artifact an agent downloads, in bytes. 30,000 parameters × 4 bytes = 120 KB; 4 MiB is thirty times that.
 pub const ARTIFACT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Largest signed statement (an assignment, a manifest), in bytes. An honest one has 400; the text fields could make it 1,200.
+pub const SEALED_BYTES_MAX: usize = 2 * 1024;

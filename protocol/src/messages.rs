@@ -1,10 +1,13 @@
-//! The five things that are said, one file each.
+//! The things that are said, one file each; the signed two live in [`crate::assignment`] and [`crate::manifest`].
 
 mod feedback;
 mod outcome;
 mod receipt;
 mod release;
 mod status;
+
+use crate::assignment::SignedAssignment;
+use crate::manifest::SignedManifest;
 
 pub use feedback::{FeatureWindow, FeedbackRecord, Origin, Verdict};
 pub use outcome::{UpdateOutcome, UpdateResult};
@@ -25,6 +28,10 @@ pub enum Message {
     Outcome(UpdateOutcome),
     /// A model is to be had.
     Release(ReleaseNotice),
+    /// Which release a home is to run; signed, not verified yet.
+    Assignment(SignedAssignment),
+    /// What a home runs; signed, not verified yet.
+    Manifest(SignedManifest),
 }
 
 impl Message {
@@ -37,6 +44,8 @@ impl Message {
             Self::Status(_) => "status",
             Self::Outcome(_) => "outcome",
             Self::Release(_) => "release",
+            Self::Assignment(_) => "assignment",
+            Self::Manifest(_) => "manifest",
         }
     }
 }

@@ -1,13 +1,17 @@
 //! What the codec takes, what it refuses, and with which words.
 
+use aws_lc_rs::signature::Ed25519KeyPair;
 use proptest::prelude::*;
 
 use super::*;
+use crate::assignment::{Assignment, Order};
 use crate::id::{AlarmId, HomeId, ModelVersion, Sequence};
+use crate::manifest::{Manifest, Vitals};
 use crate::messages::{
     AgentStatus, FeatureWindow, FeedbackRecord, Origin, Receipt, Refusal, RefusalReason, ReleaseNotice, UpdateOutcome,
     Verdict,
 };
+use crate::seal::SigningKey;
 
 fn record() -> FeedbackRecord {
     FeedbackRecord {
@@ -52,7 +56,55 @@ fn examples() -> Vec<Message> {
             target: "model-3.safetensors".to_owned(),
             at: 1_700_000_000,
         }),
+        Message::Assignment(assignment().sign(&golden_key()).unwrap()),
+        Message::Manifest(manifest().sign(&golden_key()).unwrap()),
     ]
+}
+
+/// ed25519, whose signatures are the same each time.
+fn golden_key() -> SigningKey {
+    SigningKey::Ed25519(Box::new(Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap()))
+}
+
+fn assignment() -> Assignment {
+    Assignment {
+        home: HomeId::new("home-7").unwrap(),
+        generation: 4,
+        order: Order::Install,
+        model_version: ModelVersion(3),
+        target: "model-3.safetensors".to_owned(),
+        sha256: [1; 32],
+        length: 120_000,
+        not_before: 1_700_000_000,
+        expires_at: 1_700_086_400,
+        nonce: [2; 16],
+    }
+}
+
+fn manifest() -> Manifest {
+    Manifest {
+        home: HomeId::new("home-7").unwrap(),
+        nonce: [2; 16],
+        generation: 4,
+        agent_version: "0.1.0".to_owned(),
+        model_version: ModelVersion(3),
+        sha256: [1; 32],
+        at: 1_700_000_000,
+        vitals: Some(Vitals { alarms: 3, confirmed: 1, dismissed: 1, canaries: 8, caught: 7, ..Vitals::default() }),
+    }
+}
+
+#[test]
+fn the_golden_signatures_verify() {
+    let golden = |kind: &str| {
+        let path = format!("{}/golden/{kind}.cbor.hex", env!("CARGO_MANIFEST_DIR"));
+        decode(&hex::decode(std::fs::read_to_string(path).unwrap().trim()).unwrap()).unwrap()
+    };
+    let keys = [golden_key().public()];
+    let Message::Assignment(signed) = golden("assignment") else { panic!("another kind") };
+    assert_eq!(signed.read(&keys), Ok(assignment()));
+    let Message::Manifest(signed) = golden("manifest") else { panic!("another kind") };
+    assert_eq!(signed.read(&keys, &manifest().home), Ok(manifest()));
 }
 
 #[test]
