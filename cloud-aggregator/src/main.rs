@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use hearthwatch_cloud::clock::{Clock as _, SystemClock};
 use hearthwatch_cloud::config::Config;
 use hearthwatch_cloud::store::{AuditEntry, Role, SqliteStore, Store as _};
+use hearthwatch_cloud::training::offline::{self, TrainArguments};
 use hearthwatch_cloud::{serve, token};
 use tokio_util::sync::CancellationToken;
 
@@ -75,6 +76,8 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Trains one model outside the service: makes an old run again, bit for bit, or tries other settings.
+    Train(TrainArguments),
     /// Bearer tokens of the admin API and the page.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -107,7 +110,10 @@ fn main() -> ExitCode {
     log(cli.log);
     // Fails only if a provider is installed already, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let (Command::Serve { config: file } | Command::Token(TokenCommand::Add { config: file, .. })) = &cli.command;
+    let file = match &cli.command {
+        Command::Train(arguments) => return ended(offline::train(arguments)),
+        Command::Serve { config } | Command::Token(TokenCommand::Add { config, .. }) => config,
+    };
     let config = match Config::load(file) {
         Ok(config) => config,
         Err(faults) => {
@@ -118,7 +124,13 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve { .. } => run(config),
         Command::Token(TokenCommand::Add { name, role, days, .. }) => add_token(&config.data, &name, role, days),
+        // Answered above: it has a configuration of another kind.
+        Command::Train(_) => Ok(()),
     };
+    ended(result)
+}
+
+fn ended(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
