@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use hearthwatch_cloud::clock::{Clock as _, SystemClock};
 use hearthwatch_cloud::config::Config;
 use hearthwatch_cloud::store::{AuditEntry, Role, SqliteStore, Store as _};
+use hearthwatch_cloud::training::measure::{self, MeasureTrainingArguments};
 use hearthwatch_cloud::training::offline::{self, TrainArguments};
 use hearthwatch_cloud::{serve, token};
 use tokio_util::sync::CancellationToken;
@@ -78,6 +79,8 @@ enum Command {
     },
     /// Trains one model outside the service: makes an old run again, bit for bit, or tries other settings.
     Train(TrainArguments),
+    /// Holds a device against the processor: the same outputs? how many samples a second?
+    MeasureTraining(MeasureTrainingArguments),
     /// Bearer tokens of the admin API and the page.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -112,6 +115,7 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let file = match &cli.command {
         Command::Train(arguments) => return ended(offline::train(arguments)),
+        Command::MeasureTraining(arguments) => return ended(measure::run(arguments)),
         Command::Serve { config } | Command::Token(TokenCommand::Add { config, .. }) => config,
     };
     let config = match Config::load(file) {
@@ -124,8 +128,8 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve { .. } => run(config),
         Command::Token(TokenCommand::Add { name, role, days, .. }) => add_token(&config.data, &name, role, days),
-        // Answered above: it has a configuration of another kind.
-        Command::Train(_) => Ok(()),
+        // Answered above: they have no such configuration.
+        Command::Train(_) | Command::MeasureTraining(_) => Ok(()),
     };
     ended(result)
 }

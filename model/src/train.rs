@@ -16,6 +16,7 @@ mod prepare;
 mod release;
 mod retrain;
 mod sampler;
+mod treadmill;
 
 pub use checkpoint::{Checkpoints, NoCheckpoints};
 pub use config::RetrainConfig;
@@ -23,9 +24,11 @@ pub use corpus::Corpus;
 pub use feedback::FeedbackExample;
 pub use fit::EpochRecord;
 pub use fold::{CROSS_FIT_PARTS, cross_fit, leave_set_out};
-pub use prepare::{Prepared, prepare};
+pub use prepare::{Prepared, prepare, prepare_test};
 pub use release::{Release, release};
 pub use retrain::{Candidate, retrain, retrain_prepared, retrain_resumable};
+
+pub use treadmill::Treadmill;
 
 use crate::network::{ArtifactError, DeviceError};
 

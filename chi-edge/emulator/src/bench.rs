@@ -2,6 +2,7 @@
 
 mod detection;
 mod ingest;
+mod network;
 mod round_trip;
 
 use clap::Subcommand;
@@ -11,6 +12,8 @@ use clap::Subcommand;
 pub enum Bench {
     /// Recall at a false-alarm budget: network, routine detector and a z-score rival on the same homes.
     Detection(detection::DetectionArguments),
+    /// The network against the routine detector by fold, over training seeds: trains anew where the fold asks for it.
+    Network(network::NetworkArguments),
     /// The scorer's latency and throughput, the agent's memory and size.
     Edge,
     /// Last verdict stored → better model active on every home.
@@ -27,6 +30,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<()> {
     println!("machine: {}, {} cores", processor(), std::thread::available_parallelism().map_or(0, usize::from));
     match bench {
         Bench::Detection(arguments) => detection::run(arguments),
+        Bench::Network(arguments) => network::run(arguments),
         Bench::Edge => edge(),
         Bench::Loop(arguments) => round_trip::run(arguments),
         Bench::Ingest(arguments) => ingest::run(arguments),

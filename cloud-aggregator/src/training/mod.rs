@@ -5,6 +5,7 @@ pub mod corpus;
 pub mod experiment;
 mod job;
 mod learner;
+pub mod measure;
 mod model_learner;
 pub mod offline;
 mod pace;

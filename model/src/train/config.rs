@@ -72,6 +72,26 @@ pub struct RetrainConfig {
     pub gate: GatePolicy,
 }
 
+impl RetrainConfig {
+    /// What the weights that ship are trained with, on all the sets that may: more homes, copies and epochs than an
+    /// aggregator's nightly run, chosen on fold L (docs/training.md).
+    #[must_use]
+    pub fn release(seed: u64) -> Self {
+        Self {
+            seed,
+            train_homes_max: 40,
+            calibrate_homes_max: 16,
+            test_homes_max: 16,
+            train_copies: 3,
+            epochs: 40,
+            patience: 10,
+            learning_rate: 2e-3,
+            hard_share: 0.2,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for RetrainConfig {
     fn default() -> Self {
         Self {

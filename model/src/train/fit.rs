@@ -2,7 +2,7 @@
 
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,14 @@ pub(super) struct Plan {
     pub feedback_share: f64,
 }
 
+/// AdamW with clipped gradients, its moments empty.
+pub(super) fn optimizer() -> ModuleOptimizer {
+    AdamWConfig::new()
+        .with_weight_decay(WEIGHT_DECAY)
+        .with_grad_clipping(Some(GradientClippingConfig::Norm(GRADIENT_NORM_MAX)))
+        .init()
+}
+
 /// A fit's homes: drawn from, and judged on.
 pub(super) struct Homes<'a> {
     pub train: Sampler<'a>,
@@ -69,10 +77,7 @@ pub(super) fn fit(
 ) -> Result<(Weights, Vec<EpochRecord>), TrainError> {
     let plain = DeviceKind::parse(&config.device)?.open()?;
     let device = plain.clone().autodiff();
-    let mut optimizer = AdamWConfig::new()
-        .with_weight_decay(WEIGHT_DECAY)
-        .with_grad_clipping(Some(GradientClippingConfig::Norm(GRADIENT_NORM_MAX)))
-        .init();
+    let mut optimizer = optimizer();
     let validation = {
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed ^ VALIDATION_SALT);
         validation_batches(&homes.validate, &mut rng, config)

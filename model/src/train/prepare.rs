@@ -124,6 +124,13 @@ pub fn prepare(
     Ok(Prepared { train: pairs, calibrate, test, routine, routine_evaluation, homes: lineage })
 }
 
+/// Homes as a run would test on them, for models that are trained already. Recordings too short for that are left out.
+#[must_use]
+pub fn prepare_test(homes: &[RecordedHome], config: &RetrainConfig) -> Vec<HomePair> {
+    let jobs: Vec<Job> = homes.iter().filter_map(|home| job(home, "test", config)).collect();
+    fan_out(&jobs, config.threads, extract, |_| {})
+}
+
 /// Thresholds of the routine score from the clean twins of the calibration homes.
 fn routine_thresholds(homes: &[HomePair]) -> Calibration {
     let scores: Vec<Vec<Vec<f32>>> = homes.iter().map(|pair| routine_scores(&pair.clean)).collect();
