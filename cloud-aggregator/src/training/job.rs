@@ -191,7 +191,7 @@ impl Job {
                     self.say("training", Some(run), done, total, Some(loss), Some(&mut pace));
                 }
                 Step::Evaluating { done, total } => {
-                    self.say("evaluating", Some(run), done, total, None, Some(&mut pace))
+                    self.say("evaluating", Some(run), done, total, None, Some(&mut pace));
                 }
             }
         };
@@ -235,6 +235,7 @@ impl Job {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what map_err hands over")]
 fn unwritten(error: std::io::Error) -> TrainingError {
     TrainingError::Store(format!("the run's folder: {error}"))
 }

@@ -65,8 +65,8 @@ pub struct RetrainConfig {
     pub anomaly_weight: f32,
     /// Windows of the validation sample.
     pub validation_windows: usize,
-    /// Weights of the routine score beside the logit that are tried on the calibration homes; with one, it is taken.
-    /// When a champion is fine-tuned its blend is kept.
+    /// Weights of the routine score beside the logit that are tried on the calibration homes; a single one is taken as it
+    /// is. When a champion is fine-tuned its blend is kept.
     pub blend_weights: Vec<f32>,
     /// What the gate asks for.
     pub gate: GatePolicy,
@@ -123,7 +123,7 @@ impl Default for RetrainConfig {
             feedback_share: 0.25,
             anomaly_weight: 4.0,
             validation_windows: 4096,
-            blend_weights: vec![0.0, 0.5, 1.0, 2.0],
+            blend_weights: vec![1.0],
             gate: GatePolicy::default(),
         }
     }
