@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use hearthwatch_model::class::DeviceClass;
-use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::messages::{RefusalReason, UpdateOutcome, UpdateResult};
+use hearthwatch_protocol::{HomeId, ModelVersion};
 use tracing::{debug, error, info, warn};
 
 use crate::dataset::quality::QualityReport;
@@ -72,6 +72,21 @@ impl Event for MessageRefused<'_> {
     }
 }
 
+/// A home took answers back.
+pub struct RecordsWithdrawn<'a> {
+    /// Which home.
+    pub home: &'a HomeId,
+    /// Answers deleted.
+    pub removed: u64,
+}
+
+impl Event for RecordsWithdrawn<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.withdrawn.inc_by(self.removed);
+        info!(home.id = %self.home, records.removed = self.removed, "a home took back what it shared");
+    }
+}
+
 /// The broker is there.
 pub struct LinkUp {
     /// Whether it kept our session.
@@ -109,7 +124,7 @@ impl Event for ReceiptSent {
 
 /// A receipt or notice did not reach the broker. Nothing is lost: homes resend, and are told again.
 pub struct WordUnsent<'a> {
-    /// What it was: `receipt` or `release`.
+    /// What it was: `receipt`, `release`, `withdrawal_receipt` or `contribution`.
     pub kind: &'static str,
     /// Why.
     pub cause: &'a str,
@@ -272,5 +287,22 @@ impl Event for ReleaseFailed<'_> {
     fn emit(&self, metrics: &Metrics) {
         metrics.release_failures.inc();
         error!(model.version = self.version, cause = self.cause, "promoted, but not released");
+    }
+}
+
+/// A rollout was stopped by its tests.
+pub struct RolloutStopped<'a> {
+    /// Which release.
+    pub version: ModelVersion,
+    /// Homes that had been ordered to run it.
+    pub saw: u64,
+    /// Which tests, and by how much.
+    pub reason: &'a str,
+}
+
+impl Event for RolloutStopped<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.rollouts_stopped.inc();
+        error!(model.version = self.version.0, homes = self.saw, reason = self.reason, "rollout stopped by its tests");
     }
 }

@@ -44,6 +44,8 @@ pub struct Metrics {
     pub receipts: Counter,
     /// Receipts and notices that did not reach the broker, by kind.
     pub unsent: ByKind,
+    /// Answers deleted because their homes took them back.
+    pub withdrawn: Counter,
     /// Records that homes numbered but never delivered.
     pub records_lost: Counter,
     /// 1 while the broker is connected.
@@ -56,6 +58,8 @@ pub struct Metrics {
     pub release_failures: Counter,
     /// Version of the current model.
     pub champion_version: Gauge,
+    /// Rollouts that their tests stopped.
+    pub rollouts_stopped: Counter,
     /// Ends of updates reported by homes, by end.
     pub outcomes: ByKind,
     /// Findings about the newest data set.
@@ -86,12 +90,14 @@ impl Metrics {
             store_failures: Counter::default(),
             receipts: Counter::default(),
             unsent: ByKind::default(),
+            withdrawn: Counter::default(),
             records_lost: Counter::default(),
             link_connected: Gauge::default(),
             runs: ByKind::default(),
             releases: Counter::default(),
             release_failures: Counter::default(),
             champion_version: Gauge::default(),
+            rollouts_stopped: Counter::default(),
             outcomes: ByKind::default(),
             dataset_findings: Gauge::default(),
             dataset_stability_index: Gauge::default(),
@@ -105,6 +111,7 @@ impl Metrics {
             registry.register("batch_seconds", "Time to judge and commit a batch", metrics.batch_seconds.clone());
             registry.register("store_failures", "Batches not stored at once", metrics.store_failures.clone());
             registry.register("unsent", "Words that did not reach the broker", metrics.unsent.clone());
+            registry.register("records_withdrawn", "Answers taken back by homes", metrics.withdrawn.clone());
             registry.register("records_lost", "Records never delivered", metrics.records_lost.clone());
             registry.register("release_failures", "Releases to be tried again", metrics.release_failures.clone());
             registry.register("receipts", "Receipts sent to homes", metrics.receipts.clone());
@@ -123,6 +130,8 @@ impl Metrics {
                 metrics.dataset_stability_index.clone(),
             );
             registry.register("windows_moved", "Drift of incoming windows, by class", metrics.windows_moved.clone());
+            let stopped = metrics.rollouts_stopped.clone();
+            registry.register("rollouts_stopped", "Rollouts that their tests stopped", stopped);
             registry.register("update_outcomes", "Updates reported by homes, by end", metrics.outcomes.clone());
         });
         metrics

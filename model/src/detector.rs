@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::alarm::{
-    Alarm, AlarmEvent, Decider, DeciderConfig, DeciderMemory, Evidence, UnknownAlarm, Verdict, VerdictMemory,
+    Alarm, AlarmEvent, Decider, DeciderConfig, DeciderMemory, Evidence, Learnt, UnknownAlarm, Verdict, VerdictMemory,
 };
 use crate::class::DeviceClass;
 use crate::experts::routine::{ALERT_SCORE, PHYSICS_SCORE};
@@ -58,6 +58,11 @@ pub struct EntityScore {
     pub threshold: f32,
     /// What was expected.
     pub band: Option<Band>,
+    /// How rare the score is after the home's offset and its answers, whatever gave it
+    /// ([`CalibrationCurve::rarity`](crate::alarm::CalibrationCurve::rarity)); none without a score.
+    pub rarity: Option<f32>,
+    /// Whether it needs no second step to be said.
+    pub immediate: bool,
 }
 
 /// What a step brought.
@@ -163,8 +168,8 @@ impl HomeDetector {
         }
         let outputs = self.ask_network(&steps);
         let share = self.share();
-        let evidence: Vec<Evidence> =
-            steps.iter().zip(&outputs).map(|(step, output)| self.weigh(step, output.as_ref(), share)).collect();
+        let (evidence, by_network): (Vec<Evidence>, Vec<bool>) =
+            steps.iter().zip(&outputs).map(|(step, output)| self.weigh(step, output.as_ref(), share)).unzip();
         for (foreseen, output) in self.foreseen.iter_mut().zip(&outputs) {
             *foreseen = output.as_ref().map(|output| output.quantiles);
         }
@@ -175,13 +180,20 @@ impl HomeDetector {
         let scores = evidence
             .iter()
             .zip(&decision.thresholds)
-            .map(|(one, threshold)| EntityScore {
-                entity: one.entity,
-                at,
-                observed: one.observed,
-                score: one.score.filter(|_| live),
-                threshold: *threshold,
-                band: one.band,
+            .zip(by_network)
+            .map(|((one, threshold), by_network)| {
+                let score = one.score.filter(|_| live);
+                let lifted = threshold - one.threshold;
+                EntityScore {
+                    entity: one.entity,
+                    at,
+                    observed: one.observed,
+                    score,
+                    threshold: *threshold,
+                    band: one.band,
+                    rarity: score.map(|score| self.rarity(one.entity, score - lifted, by_network)),
+                    immediate: one.kind.immediate(),
+                }
             })
             .collect();
         StepReport { scores, events: decision.events }
@@ -212,8 +224,17 @@ impl HomeDetector {
         outputs
     }
 
-    /// One entity's evidence: the network's where it has a word, but a rule that speaks louder is heard.
-    fn weigh(&self, step: &EntityStep, output: Option<&NetworkOutput>, share: f32) -> Evidence {
+    fn rarity(&self, entity: u32, score: f32, by_network: bool) -> f32 {
+        let class = self.entities[entity as usize].class;
+        match &*self.model {
+            Model::Network { calibration, .. } if by_network => calibration.rarity(class, score),
+            model => model.routine_calibration().rarity(class, score),
+        }
+    }
+
+    /// One entity's evidence: the network's where it has a word, but a rule that speaks louder is heard. The second value
+    /// tells whether it is the network's.
+    fn weigh(&self, step: &EntityStep, output: Option<&NetworkOutput>, share: f32) -> (Evidence, bool) {
         let class = self.entities[step.entity as usize].class;
         let routine = &step.routine;
         let judged = step.ready || routine.score > RoutineScore::FLOOR;
@@ -228,13 +249,13 @@ impl HomeDetector {
             band: step.band,
         };
         let (Model::Network { calibration, blend, .. }, Some(output)) = (&*self.model, output) else {
-            return by_routine;
+            return (by_routine, false);
         };
         let threshold = calibration.threshold(class, share);
         let score = blend.score(class, output.logit, routine.score);
         let rule_speaks = routine.kind.is_rule() && routine.score - by_routine.threshold >= score - threshold;
         if rule_speaks {
-            return by_routine;
+            return (by_routine, false);
         }
         let named = routine.score > NAMING_SCORE && !routine.kind.is_rule();
         let band = self.foreseen[step.entity as usize].map(|quantiles| Band {
@@ -242,13 +263,14 @@ impl HomeDetector {
             expected: step.normal.value(quantiles[2]),
             high: step.normal.value(quantiles[4]),
         });
-        Evidence {
+        let by_network = Evidence {
             score: Some(score),
             threshold,
             kind: if named { routine.kind } else { AnomalyKind::Pattern },
             band: band.filter(Band::is_finite).or(step.band),
             ..by_routine
-        }
+        };
+        (by_network, true)
     }
 
     /// An entity's share of the budget, in alarms a week.
@@ -277,6 +299,17 @@ impl HomeDetector {
     /// [`UnknownAlarm`] when no such alarm is remembered.
     pub fn answer(&mut self, alarm_id: &str, verdict: Verdict, at: i64) -> Result<(), UnknownAlarm> {
         self.decider.answer(alarm_id, verdict, at)
+    }
+
+    /// Takes a resident's answer back, as if it had never been given. False when there was none.
+    pub fn take_back(&mut self, alarm_id: &str) -> bool {
+        self.decider.take_back(alarm_id)
+    }
+
+    /// What was learnt from which answer, newest first: for the resident to see, and to take back.
+    #[must_use]
+    pub fn learnt(&self) -> Vec<Learnt> {
+        self.decider.learnt()
     }
 
     /// Goes on with another model; histories and answers stay.
@@ -311,6 +344,13 @@ impl HomeDetector {
             .filter(|(_, info)| !info.class.is_binary())
             .filter_map(|(entity, info)| Some((info.class, self.extractor.window(entity)?)))
             .collect()
+    }
+
+    /// Windows with a known fault at their end, put into copies of the home's own recent stream: what a model must hear.
+    /// `turn` chooses the entities; empty in a home that is too young.
+    #[must_use]
+    pub fn canaries(&self, turn: u64) -> Vec<(DeviceClass, Vec<f32>)> {
+        self.extractor.canaries(turn)
     }
 
     /// Sets how many alarms a week the home wants.

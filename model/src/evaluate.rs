@@ -29,6 +29,6 @@ pub use gate::{Comparison, GatePolicy, GateReport, GateVerdict, judge};
 pub use outcome::{Evaluation, EventResult, HomeResult, Share, Summary};
 pub use replay::{Contender, replay};
 pub use rival::{StaticZ, evaluate_static_z};
-pub use scores::{blend_into, blended, logits, routine_scores};
+pub use scores::{blended, logits, routine_scores};
 pub use trace::{EntityTrace, HomePair, HomeTrace};
 pub use watch::{TestHome, evaluate};

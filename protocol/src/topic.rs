@@ -30,6 +30,12 @@ pub enum Topic {
     Manifest(HomeId),
     /// Cloud → home: what is durably stored. QoS 1.
     Receipt(HomeId),
+    /// Home → cloud: what it shared is taken back. QoS 1.
+    Withdrawal(HomeId),
+    /// Cloud → home: what is taken back is gone. QoS 1.
+    Withdrawn(HomeId),
+    /// Cloud → home: what its answers did. QoS 1, retained.
+    Contribution(HomeId),
     /// Cloud → home: which release this home is to run, signed by the director. QoS 1, retained.
     Assignment(HomeId),
     /// Cloud → all: the newest release. QoS 1, retained.
@@ -63,7 +69,10 @@ impl Topic {
                     ("up", "status") => Self::Status,
                     ("up", "outcome") => Self::Outcome,
                     ("up", "manifest") => Self::Manifest,
+                    ("up", "withdrawal") => Self::Withdrawal,
                     ("down", "receipt") => Self::Receipt,
+                    ("down", "withdrawn") => Self::Withdrawn,
+                    ("down", "contribution") => Self::Contribution,
                     ("down", "assignment") => Self::Assignment,
                     _ => return Err(TopicError::Unknown),
                 };
@@ -82,6 +91,9 @@ impl Topic {
             | Self::Outcome(home)
             | Self::Manifest(home)
             | Self::Receipt(home)
+            | Self::Withdrawal(home)
+            | Self::Withdrawn(home)
+            | Self::Contribution(home)
             | Self::Assignment(home) => Some(home),
             Self::Release => None,
         }
@@ -90,7 +102,10 @@ impl Topic {
     /// Whether the broker keeps the last message for later subscribers.
     #[must_use]
     pub fn retained(&self) -> bool {
-        matches!(self, Self::Status(_) | Self::Manifest(_) | Self::Assignment(_) | Self::Release)
+        matches!(
+            self,
+            Self::Status(_) | Self::Manifest(_) | Self::Assignment(_) | Self::Contribution(_) | Self::Release
+        )
     }
 }
 
@@ -102,6 +117,9 @@ impl fmt::Display for Topic {
             Self::Outcome(home) => write!(f, "{ROOT}/home/{home}/up/outcome"),
             Self::Manifest(home) => write!(f, "{ROOT}/home/{home}/up/manifest"),
             Self::Receipt(home) => write!(f, "{ROOT}/home/{home}/down/receipt"),
+            Self::Withdrawal(home) => write!(f, "{ROOT}/home/{home}/up/withdrawal"),
+            Self::Withdrawn(home) => write!(f, "{ROOT}/home/{home}/down/withdrawn"),
+            Self::Contribution(home) => write!(f, "{ROOT}/home/{home}/down/contribution"),
             Self::Assignment(home) => write!(f, "{ROOT}/home/{home}/down/assignment"),
             Self::Release => write!(f, "{ROOT}/fleet/release"),
         }
@@ -122,6 +140,9 @@ mod tests {
             home().prop_map(Topic::Outcome),
             home().prop_map(Topic::Manifest),
             home().prop_map(Topic::Receipt),
+            home().prop_map(Topic::Withdrawal),
+            home().prop_map(Topic::Withdrawn),
+            home().prop_map(Topic::Contribution),
             home().prop_map(Topic::Assignment),
             Just(Topic::Release),
         ]

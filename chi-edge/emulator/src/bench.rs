@@ -1,9 +1,11 @@
 //! Figures, printed and never asserted on.
 
+mod binary;
 mod detection;
 mod ingest;
 mod network;
 mod round_trip;
+mod verdicts;
 
 use clap::Subcommand;
 
@@ -14,6 +16,10 @@ pub enum Bench {
     Detection(detection::DetectionArguments),
     /// The network against the routine detector by fold, over training seeds: trains anew where the fold asks for it.
     Network(network::NetworkArguments),
+    /// On/off entities: left open, silent, active at night; false alarms a week.
+    Binary(binary::BinaryArguments),
+    /// Repeated false alarms after a home's own dismissals, and recall kept, beside no answers and random ones.
+    Verdicts(verdicts::VerdictsArguments),
     /// The scorer's latency and throughput, the agent's memory and size.
     Edge,
     /// Last verdict stored → better model active on every home.
@@ -31,6 +37,8 @@ pub fn run(bench: &Bench) -> anyhow::Result<()> {
     match bench {
         Bench::Detection(arguments) => detection::run(arguments),
         Bench::Network(arguments) => network::run(arguments),
+        Bench::Binary(arguments) => binary::run(arguments),
+        Bench::Verdicts(arguments) => verdicts::run(arguments),
         Bench::Edge => edge(),
         Bench::Loop(arguments) => round_trip::run(arguments),
         Bench::Ingest(arguments) => ingest::run(arguments),

@@ -10,6 +10,7 @@ mod model_learner;
 pub mod offline;
 mod pace;
 pub mod record;
+pub mod recordings;
 mod trainer;
 pub mod trigger;
 

@@ -27,7 +27,7 @@ pub fn blended(scorer: &Scorer, blend: &Blend, home: &HomeTrace) -> Vec<Vec<f32>
 }
 
 /// Adds the routine score's share to logits that were computed before.
-pub fn blend_into(logits: &mut [Vec<f32>], blend: &Blend, home: &HomeTrace) {
+fn blend_into(logits: &mut [Vec<f32>], blend: &Blend, home: &HomeTrace) {
     for (scores, entity) in logits.iter_mut().zip(&home.entities) {
         for (score, routine) in scores.iter_mut().zip(&entity.routine) {
             *score = blend.score(entity.class, *score, *routine);

@@ -63,8 +63,12 @@ fn an_aggregator_hears_every_home_alone_or_in_a_group_and_answers_with_receipts(
     assert!(!subscribe("aggregator", "$share//hw/v1/home/+/up/+"));
     assert!(!subscribe("aggregator", "$share/g+/hw/v1/home/+/up/+"));
     assert!(!subscribe("aggregator", "#"));
-    assert!(publish("aggregator", "hw/v1/home/home-7/down/receipt"));
-    assert!(publish("aggregator", "hw/v1/home/home-7/down/assignment"));
+    for topic in ["receipt", "withdrawn", "contribution", "assignment"] {
+        assert!(publish("aggregator", &format!("hw/v1/home/home-7/down/{topic}")));
+        assert!(!publish("home-7", &format!("hw/v1/home/home-7/down/{topic}")));
+    }
+    assert!(publish("home-7", "hw/v1/home/home-7/up/withdrawal"));
+    assert!(!publish("home-8", "hw/v1/home/home-7/up/withdrawal"));
     assert!(publish("aggregator", "hw/v1/fleet/release"));
     assert!(!publish("aggregator", "hw/v1/home/home-7/up/feedback"));
     assert!(!publish("aggregator", "hw/v1/home/home-7/down/assign"));
