@@ -12,7 +12,7 @@ use clap::Subcommand;
 /// What can be measured.
 #[derive(Debug, Subcommand)]
 pub enum Bench {
-    /// Recall at a false-alarm budget: network, routine detector and a z-score rival on the same homes.
+    /// Recall, false alarms and areas of every detector on the same homes, by a protocol written down first.
     Detection(detection::DetectionArguments),
     /// The network against the routine detector by fold, over training seeds: trains anew where the fold asks for it.
     Network(network::NetworkArguments),

@@ -18,21 +18,16 @@ pub fn logits(scorer: &Scorer, home: &HomeTrace, wanted: Option<&[Vec<bool>]>) -
     home.entities.iter().enumerate().map(of).collect()
 }
 
-/// The score that a network's thresholds are held against: each logit with its share of the routine score.
+/// The score that a network's thresholds are held against: each of its [`logits`] with its share of the routine score.
 #[must_use]
-pub fn blended(scorer: &Scorer, blend: &Blend, home: &HomeTrace) -> Vec<Vec<f32>> {
-    let mut scores = logits(scorer, home, None);
-    blend_into(&mut scores, blend, home);
-    scores
-}
-
-/// Adds the routine score's share to logits that were computed before.
-fn blend_into(logits: &mut [Vec<f32>], blend: &Blend, home: &HomeTrace) {
-    for (scores, entity) in logits.iter_mut().zip(&home.entities) {
+pub fn blended(scorer: &Scorer, blend: &Blend, home: &HomeTrace, wanted: Option<&[Vec<bool>]>) -> Vec<Vec<f32>> {
+    let mut scores = logits(scorer, home, wanted);
+    for (scores, entity) in scores.iter_mut().zip(&home.entities) {
         for (score, routine) in scores.iter_mut().zip(&entity.routine) {
             *score = blend.score(entity.class, *score, *routine);
         }
     }
+    scores
 }
 
 /// The routine score of every step of every entity of a home; NaN where the entity was not judged.

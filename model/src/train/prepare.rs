@@ -141,7 +141,7 @@ fn routine_thresholds(homes: &[HomePair]) -> Calibration {
 /// beside it.
 pub(super) fn network_thresholds(prepared: &Prepared, scorer: &Scorer, blend: &Blend, threads: usize) -> Calibration {
     let homes = &prepared.calibrate;
-    let scores = fan_out(homes, threads, |pair| blended(scorer, blend, &pair.clean), |_| {});
+    let scores = fan_out(homes, threads, |pair| blended(scorer, blend, &pair.clean, None), |_| {});
     calibrate(&records(homes, &scores), Some(&prepared.routine))
 }
 
