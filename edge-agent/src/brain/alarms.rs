@@ -12,6 +12,17 @@ use crate::history::{History, HistoryError};
 /// How many alarms can be answered by id. At a budget of one a week, two years; at a hundred, a week.
 const ANSWERABLE_MAX: usize = 100;
 
+/// What residents made of the alarms of a period.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Raised.
+    pub alarms: u32,
+    /// Of these, confirmed.
+    pub confirmed: u32,
+    /// Of these, dismissed.
+    pub dismissed: u32,
+}
+
 /// Alarms, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Alarms {
@@ -58,6 +69,20 @@ impl Alarms {
             self.list.remove(0);
         }
         Some((kind, shown))
+    }
+
+    /// What residents made of the alarms raised since then.
+    pub(super) fn tally(&self, since: i64) -> Tally {
+        let mut tally = Tally::default();
+        for alarm in self.list.iter().filter(|alarm| alarm.alarm.raised_at >= since) {
+            tally.alarms += 1;
+            match alarm.answer {
+                Some((Verdict::Confirmed, _)) => tally.confirmed += 1,
+                Some((Verdict::Dismissed, _)) => tally.dismissed += 1,
+                Some((Verdict::Expected, _)) | None => {}
+            }
+        }
+        tally
     }
 
     /// Whether residents were told of this alarm.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use hearthwatch_model::alarm::Verdict;
-use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::detector::Model;
 use hearthwatch_model::reading::{EntityInfo, Reading};
 use hearthwatch_protocol::ModelVersion;
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot};
 
-use super::Brain;
+use super::{Brain, Tally};
+use crate::update::TrialWindows;
 
 /// Commands that may wait. The largest is a slice of history, at most 4 MiB; slices come one at a time.
 const COMMANDS_MAX: usize = 64;
@@ -35,8 +35,10 @@ pub enum BrainCommand {
     Answer(Option<String>, Verdict, i64),
     /// [`Brain::replace_model`].
     ReplaceModel(Arc<Model>, ModelVersion, oneshot::Sender<()>),
-    /// [`Brain::recent_windows`].
-    RecentWindows(oneshot::Sender<Vec<(DeviceClass, Vec<f32>)>>),
+    /// [`Brain::tally`].
+    Tally(i64, oneshot::Sender<Tally>),
+    /// [`Brain::trial_windows`].
+    TrialWindows(i64, oneshot::Sender<TrialWindows>),
 }
 
 /// The brain's thread has ended: the agent is stopping, or is broken.
@@ -87,8 +89,11 @@ impl Brain {
                 self.replace_model(model, version);
                 let _ = reply.send(());
             }
-            BrainCommand::RecentWindows(reply) => {
-                let _ = reply.send(self.recent_windows());
+            BrainCommand::Tally(since, reply) => {
+                let _ = reply.send(self.tally(since));
+            }
+            BrainCommand::TrialWindows(now, reply) => {
+                let _ = reply.send(self.trial_windows(now));
             }
         }
     }

@@ -4,6 +4,8 @@ use hearthwatch_model::alarm::{Alarm, Severity};
 use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_model::reading::Value;
 
+use hearthwatch_model::class::DeviceClass;
+
 use super::*;
 use crate::history::StoredAlarm;
 

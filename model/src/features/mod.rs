@@ -26,6 +26,7 @@
 //! the first reading, silence after 24 reports, standing still after 20 changes, a binary state after three days.
 
 mod calendar;
+mod canary;
 mod entity;
 mod extractor;
 mod intake;
