@@ -53,11 +53,15 @@ impl OpenStep {
         changes.truncate(CHANGES_MAX);
         let mut rows: BTreeMap<u32, StepRow> = scores
             .iter()
-            .filter(|score| score.score.is_some())
-            .map(|score| (score.entity, StepRow { entity: score.entity, heard: None, score: score.score }))
+            .filter(|score| score.score.is_some() || score.observed.is_some())
+            .map(|score| {
+                let (observed, band) = (score.observed, score.band);
+                (score.entity, StepRow { entity: score.entity, heard: None, score: score.score, shown: observed, band })
+            })
             .collect();
         for (entity, number) in numbers {
-            rows.entry(entity).or_insert(StepRow { entity, heard: None, score: None }).heard = Some(number.value());
+            let silent = StepRow { entity, heard: None, score: None, shown: None, band: None };
+            rows.entry(entity).or_insert(silent).heard = Some(number.value());
         }
         (rows.into_values().collect(), changes)
     }

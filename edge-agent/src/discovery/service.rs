@@ -156,7 +156,8 @@ impl Service {
         match command {
             Command::Answer { alarm, verdict } => {
                 let alarm = alarm.map(String::from);
-                let answer = BrainCommand::Answer(alarm, verdict, Timestamp::now().as_second());
+                let at = Timestamp::now().as_second();
+                let answer = BrainCommand::Answer { alarm, verdict, by: String::new(), at };
                 if self.discovery.brain.tell(answer).await.is_err() {
                     tracing::error!("an answer came too late: the agent is stopping");
                 }

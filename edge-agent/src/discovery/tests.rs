@@ -3,6 +3,7 @@
 use hearthwatch_model::alarm::{Alarm, Severity, Verdict};
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::features::{AnomalyKind, Band};
+use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_protocol::{AlarmId, ModelVersion};
 use serde_json::{Value, json};
 
@@ -11,29 +12,28 @@ use super::device::Device;
 use super::stale::Published;
 use super::states::{UpdateView, event, states};
 use crate::brain::{HomeView, Notice, NoticeKind, ShownAlarm};
+use crate::house::Place;
 
 fn shown() -> ShownAlarm {
-    ShownAlarm {
-        alarm: Alarm {
-            id: "00d1f3a2b4c5d6e7".to_owned(),
-            entity: 0,
-            start: 0,
-            end: None,
-            raised_at: 600,
-            severity: Severity::Critical,
-            score: 9.0,
-            threshold: 3.25,
-            observed: Some(12.1),
-            band: Some(Band { low: -20.0, expected: -18.0, high: -16.0 }),
-            kind: AnomalyKind::Level,
-            reason: "Freezer at 12.1 °C, where -18 °C is usual.".to_owned(),
-        },
-        entity_id: "sensor.freezer".to_owned(),
-        class: DeviceClass::Temperature,
-        unit: "°C".to_owned(),
-        model_version: ModelVersion(3),
-        answer: None,
-    }
+    let info =
+        EntityInfo { entity_id: "sensor.freezer".to_owned(), class: DeviceClass::Temperature, unit: "°C".to_owned() };
+    let alarm = Alarm {
+        id: "00d1f3a2b4c5d6e7".to_owned(),
+        entity: 0,
+        start: 0,
+        end: None,
+        raised_at: 600,
+        severity: Severity::Critical,
+        score: 9.0,
+        threshold: 3.25,
+        observed: Some(12.1),
+        band: Some(Band { low: -20.0, expected: -18.0, high: -16.0 }),
+        kind: AnomalyKind::Level,
+        amount: 0.0,
+        usual: 0.0,
+        reason: "Freezer at 12.1 °C, where -18 °C is usual.".to_owned(),
+    };
+    ShownAlarm::new(alarm, &info, Place::default(), ModelVersion(3))
 }
 
 fn state(view: &HomeView, name: &str) -> String {

@@ -6,6 +6,7 @@
 //! same on a machine without any.
 
 mod chart;
+mod language;
 mod palette;
 mod png;
 mod ticks;
@@ -16,6 +17,7 @@ use hearthwatch_model::features::Band;
 use hearthwatch_model::reading::EntityInfo;
 use jiff::tz::TimeZone;
 
+pub use language::Language;
 pub use palette::Theme;
 pub use png::{DrawError, png};
 pub use words::friendly_name;

@@ -11,10 +11,13 @@ mod tests;
 use std::collections::HashMap;
 use std::path::Path;
 
+use hearthwatch_model::features::Band;
 use hearthwatch_model::reading::{EntityInfo, Value};
 use rusqlite::{Connection, OptionalExtension, params};
 
-pub use alarms::StoredAlarm;
+pub use alarms::{PersonsAnswer, StoredAlarm};
+
+use crate::explain::Point;
 
 /// How long values are kept: five weeks, so that the same weekday is seen five times. 300 entities × 144 steps × 35 days
 /// = 1.5 million rows of about 25 bytes: 40 MB of disk.
@@ -54,6 +57,10 @@ pub struct StepRow {
     pub heard: Option<Value>,
     /// The raw score, when there was one.
     pub score: Option<f32>,
+    /// The value as residents see it.
+    pub shown: Option<f32>,
+    /// What was expected.
+    pub band: Option<Band>,
 }
 
 /// A binary entity's change.
@@ -123,15 +130,20 @@ impl History {
         tx.execute("INSERT OR REPLACE INTO steps (step) VALUES (?1)", [step_end])?;
         {
             let mut insert = tx.prepare(
-                "INSERT OR REPLACE INTO grid (step, entity, heard, value, score) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT OR REPLACE INTO grid (step, entity, heard, value, score, shown, low, expected, high)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?;
-            for row in rows.iter().filter(|row| row.heard.is_some() || row.score.is_some()) {
+            for row in rows.iter().filter(|row| row.heard.is_some() || row.score.is_some() || row.shown.is_some()) {
                 let Some(id) = self.rows.get(row.entity as usize) else { continue };
                 let value = match row.heard {
                     Some(Value::Number(number)) => Some(number),
                     _ => None,
                 };
-                insert.execute(params![step_end, id, row.heard.is_some(), value, row.score])?;
+                let band = row.band.filter(Band::is_finite);
+                let (low, expected, high) =
+                    (band.map(|band| band.low), band.map(|band| band.expected), band.map(|band| band.high));
+                let heard = row.heard.is_some();
+                insert.execute(params![step_end, id, heard, value, row.score, row.shown, low, expected, high])?;
             }
             let mut insert = tx.prepare("INSERT OR REPLACE INTO changes (at, entity, state) VALUES (?1, ?2, ?3)")?;
             for change in changes {
@@ -198,6 +210,25 @@ impl History {
         }
         readings.sort_by_key(|reading| (reading.at, reading.entity));
         Ok(readings)
+    }
+
+    /// What was shown and expected of an entity in the steps of (`from`, `until`], in order.
+    ///
+    /// # Errors
+    /// [`HistoryError::Database`].
+    pub fn points(&self, entity_id: &str, from: i64, until: i64) -> Result<Vec<Point>, HistoryError> {
+        let mut select = self.database.prepare(
+            "SELECT step, shown, low, expected, high FROM grid
+             WHERE step > ?1 AND step <= ?2 AND entity = (SELECT id FROM entities WHERE entity_id = ?3) ORDER BY step",
+        )?;
+        let points = select.query_map(params![from, until, entity_id], |row| {
+            let band = match (row.get(2)?, row.get(3)?, row.get(4)?) {
+                (Some(low), Some(expected), Some(high)) => Some(Band { low, expected, high }),
+                _ => None,
+            };
+            Ok(Point { at: row.get(0)?, observed: row.get(1)?, band })
+        })?;
+        Ok(points.collect::<Result<_, _>>()?)
     }
 
     /// A small text kept under a name, such as the time zone last told.

@@ -8,19 +8,30 @@ use rusqlite::Connection;
 use super::HistoryError;
 
 /// Version of the tables; a file with a higher one is not touched.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
-CREATE TABLE entities (id INTEGER PRIMARY KEY, entity_id TEXT NOT NULL UNIQUE);
+-- `registry_id` is Home Assistant's own name for the entity, which outlives a change of its id.
+CREATE TABLE entities (id INTEGER PRIMARY KEY, entity_id TEXT NOT NULL UNIQUE, registry_id TEXT);
 CREATE TABLE steps (step INTEGER PRIMARY KEY);
--- `heard` tells a gap (heard, no value) from silence (a row for the score alone).
+-- `heard` tells a gap (heard, no value) from silence (a row for the score alone). `value` is as heard; `shown` and the
+-- expected range are in the unit that residents see.
 CREATE TABLE grid (step INTEGER NOT NULL, entity INTEGER NOT NULL, heard INTEGER NOT NULL, value REAL, score REAL,
-    PRIMARY KEY (step, entity)) WITHOUT ROWID;
+    shown REAL, low REAL, expected REAL, high REAL, PRIMARY KEY (step, entity)) WITHOUT ROWID;
 CREATE TABLE changes (at INTEGER NOT NULL, entity INTEGER NOT NULL, state INTEGER,
     PRIMARY KEY (at, entity)) WITHOUT ROWID;
 CREATE TABLE alarms (id TEXT PRIMARY KEY, raised_at INTEGER NOT NULL, body TEXT NOT NULL, window BLOB);
 CREATE INDEX alarms_by_time ON alarms (raised_at);
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+";
+
+/// From version 1, which had neither what was shown nor what was expected.
+const FROM_1: &str = "
+ALTER TABLE entities ADD COLUMN registry_id TEXT;
+ALTER TABLE grid ADD COLUMN shown REAL;
+ALTER TABLE grid ADD COLUMN low REAL;
+ALTER TABLE grid ADD COLUMN expected REAL;
+ALTER TABLE grid ADD COLUMN high REAL;
 ";
 
 /// Pages that SQLite keeps in memory: 256 × 4 KiB = 1 MiB.
@@ -37,6 +48,10 @@ pub(super) fn open(path: &Path) -> Result<Connection, HistoryError> {
     match found {
         0 => {
             database.execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"))?;
+            Ok(database)
+        }
+        1 => {
+            database.execute_batch(&format!("BEGIN; {FROM_1} PRAGMA user_version = {VERSION}; COMMIT;"))?;
             Ok(database)
         }
         VERSION => Ok(database),

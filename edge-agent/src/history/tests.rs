@@ -6,6 +6,7 @@ use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_protocol::ModelVersion;
 
 use super::*;
+use crate::house::Place;
 
 fn info(entity_id: &str, class: DeviceClass) -> EntityInfo {
     EntityInfo { entity_id: entity_id.to_owned(), class, unit: String::new() }
@@ -20,7 +21,7 @@ fn open() -> (tempfile::TempDir, History) {
 }
 
 fn row(entity: u32, heard: Option<Value>, score: Option<f32>) -> StepRow {
-    StepRow { entity, heard, score }
+    StepRow { entity, heard, score, shown: None, band: None }
 }
 
 #[test]
@@ -76,15 +77,14 @@ fn an_alarm_keeps_its_window_when_its_answer_changes() {
         observed: Some(30.0),
         band: None,
         kind: AnomalyKind::Level,
+        amount: 0.0,
+        usual: 0.0,
         reason: "30 °C, where 20 °C is usual.".to_owned(),
     };
-    let mut stored = StoredAlarm {
-        alarm,
-        entity_id: "sensor.t".to_owned(),
-        class: DeviceClass::Temperature,
-        unit: "°C".to_owned(),
-        model_version: ModelVersion(2),
-        answer: None,
+    let mut stored = {
+        let info =
+            EntityInfo { entity_id: "sensor.t".to_owned(), class: DeviceClass::Temperature, unit: "°C".to_owned() };
+        StoredAlarm::new(alarm, &info, Place::default(), ModelVersion(2))
     };
     history.save_alarm(&stored, Some(&[1.5, -2.0])).unwrap();
     stored.answer = Some((Verdict::Dismissed, 1300));
@@ -99,5 +99,32 @@ fn a_file_of_a_newer_version_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("history.sqlite");
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    assert!(matches!(History::open(&path), Err(HistoryError::Newer { found: 99, known: 1 })));
+    assert!(matches!(History::open(&path), Err(HistoryError::Newer { found: 99, known: 2 })));
+}
+
+#[test]
+fn a_file_of_the_first_version_is_read_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.sqlite");
+    let old = "CREATE TABLE entities (id INTEGER PRIMARY KEY, entity_id TEXT NOT NULL UNIQUE);
+        CREATE TABLE steps (step INTEGER PRIMARY KEY);
+        CREATE TABLE grid (step INTEGER NOT NULL, entity INTEGER NOT NULL, heard INTEGER NOT NULL, value REAL, score REAL,
+            PRIMARY KEY (step, entity)) WITHOUT ROWID;
+        CREATE TABLE changes (at INTEGER NOT NULL, entity INTEGER NOT NULL, state INTEGER,
+            PRIMARY KEY (at, entity)) WITHOUT ROWID;
+        CREATE TABLE alarms (id TEXT PRIMARY KEY, raised_at INTEGER NOT NULL, body TEXT NOT NULL, window BLOB);
+        CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+        INSERT INTO entities VALUES (1, 'sensor.t'); INSERT INTO steps VALUES (600);
+        INSERT INTO grid VALUES (600, 1, 1, 20.5, NULL); PRAGMA user_version = 1;";
+    Connection::open(&path).unwrap().execute_batch(old).unwrap();
+    let mut history = History::open(&path).unwrap();
+    let info = EntityInfo { entity_id: "sensor.t".to_owned(), class: DeviceClass::Temperature, unit: "°C".to_owned() };
+    history.know(0, &info).unwrap();
+    assert_eq!(history.readings(600, 0).unwrap().len(), 1);
+    let band = Band { low: 19.0, expected: 20.0, high: 21.0 };
+    let shown = StepRow { shown: Some(20.25), band: Some(band), ..row(0, None, None) };
+    history.save_step(1_200, &[shown], &[]).unwrap();
+    let points = history.points("sensor.t", 0, 1_200).unwrap();
+    assert_eq!(points[0], Point { at: 600, observed: None, band: None });
+    assert_eq!(points[1], Point { at: 1_200, observed: Some(20.25), band: Some(band) });
 }

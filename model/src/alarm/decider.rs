@@ -182,6 +182,8 @@ impl Decider {
             observed: evidence.observed,
             band: evidence.band,
             kind: evidence.kind,
+            amount: finite(evidence.amount),
+            usual: finite(evidence.usual),
             reason: reason(&track.info, evidence),
         };
         track.alarm = Some(alarm.id.clone());
@@ -221,6 +223,8 @@ impl Decider {
         alarm.observed = evidence.observed;
         alarm.band = evidence.band;
         alarm.kind = evidence.kind;
+        alarm.amount = finite(evidence.amount);
+        alarm.usual = finite(evidence.usual);
         alarm.reason = reason(&track.info, evidence);
         let worse = severity(track.info.class, evidence.kind, score - alarm.threshold);
         let graver = worse > alarm.severity;
@@ -344,6 +348,11 @@ impl Decider {
             }
         }
     }
+}
+
+/// JSON has no word for what is no number, and an alarm must be read back.
+fn finite(figure: f32) -> f32 {
+    if figure.is_finite() { figure } else { 0.0 }
 }
 
 /// How far the evidence lies above its threshold; far below while it does not count.

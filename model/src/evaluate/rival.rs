@@ -136,6 +136,8 @@ fn alarm(home: &RecordedHome, entity: u32, raised_at: i64) -> Alarm {
         observed: None,
         band: None,
         kind: AnomalyKind::Level,
+        amount: 0.0,
+        usual: 0.0,
         reason: format!("static z on {}", home.full_name()),
     }
 }

@@ -96,6 +96,11 @@ impl EventRate {
         self.tail.surprise(excess) - LN_HOURS_PER_WEEK
     }
 
+    /// Whether enough hours were seen to judge one.
+    pub(crate) fn is_learnt(&self) -> bool {
+        self.tail.usual_limit().is_some()
+    }
+
     pub(crate) fn next_day(&mut self) {
         self.tail = Tail::fit(&mut self.excesses.clone());
         for count in self.hour_events.iter_mut().chain(self.hour_watched.iter_mut()) {
