@@ -70,6 +70,21 @@ impl Event for MessageRefused<'_> {
     }
 }
 
+/// A home took answers back.
+pub struct RecordsWithdrawn<'a> {
+    /// Which home.
+    pub home: &'a HomeId,
+    /// Answers deleted.
+    pub removed: u64,
+}
+
+impl Event for RecordsWithdrawn<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.withdrawn.inc_by(self.removed);
+        info!(home.id = %self.home, records.removed = self.removed, "a home took back what it shared");
+    }
+}
+
 /// The broker is there.
 pub struct LinkUp {
     /// Whether it kept our session.
@@ -107,7 +122,7 @@ impl Event for ReceiptSent {
 
 /// A receipt or notice did not reach the broker. Nothing is lost: homes resend, and are told again.
 pub struct WordUnsent<'a> {
-    /// What it was: `receipt` or `release`.
+    /// What it was: `receipt`, `release`, `withdrawal_receipt` or `contribution`.
     pub kind: &'static str,
     /// Why.
     pub cause: &'a str,

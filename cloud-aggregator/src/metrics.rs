@@ -43,6 +43,8 @@ pub struct Metrics {
     pub receipts: Counter,
     /// Receipts and notices that did not reach the broker, by kind.
     pub unsent: ByKind,
+    /// Answers deleted because their homes took them back.
+    pub withdrawn: Counter,
     /// Records that homes numbered but never delivered.
     pub records_lost: Counter,
     /// 1 while the broker is connected.
@@ -79,6 +81,7 @@ impl Metrics {
             store_failures: Counter::default(),
             receipts: Counter::default(),
             unsent: ByKind::default(),
+            withdrawn: Counter::default(),
             records_lost: Counter::default(),
             link_connected: Gauge::default(),
             runs: ByKind::default(),
@@ -95,6 +98,7 @@ impl Metrics {
             registry.register("batch_seconds", "Time to judge and commit a batch", metrics.batch_seconds.clone());
             registry.register("store_failures", "Batches not stored at once", metrics.store_failures.clone());
             registry.register("unsent", "Words that did not reach the broker", metrics.unsent.clone());
+            registry.register("records_withdrawn", "Answers taken back by homes", metrics.withdrawn.clone());
             registry.register("records_lost", "Records never delivered", metrics.records_lost.clone());
             registry.register("release_failures", "Releases to be tried again", metrics.release_failures.clone());
             registry.register("receipts", "Receipts sent to homes", metrics.receipts.clone());

@@ -59,6 +59,11 @@ pub struct EntityScore {
     pub threshold: f32,
     /// What was expected.
     pub band: Option<Band>,
+    /// How rare the score is after the home's offset and its answers, whatever gave it
+    /// ([`CalibrationCurve::rarity`](crate::alarm::CalibrationCurve::rarity)); none without a score.
+    pub rarity: Option<f32>,
+    /// Whether it needs no second step to be said.
+    pub immediate: bool,
 }
 
 /// What a step brought.
@@ -164,8 +169,8 @@ impl HomeDetector {
         }
         let outputs = self.ask_network(&steps);
         let share = self.share();
-        let evidence: Vec<Evidence> =
-            steps.iter().zip(&outputs).map(|(step, output)| self.weigh(step, output.as_ref(), share)).collect();
+        let (evidence, by_network): (Vec<Evidence>, Vec<bool>) =
+            steps.iter().zip(&outputs).map(|(step, output)| self.weigh(step, output.as_ref(), share)).unzip();
         for (foreseen, output) in self.foreseen.iter_mut().zip(&outputs) {
             *foreseen = output.as_ref().map(|output| output.quantiles);
         }
@@ -176,13 +181,20 @@ impl HomeDetector {
         let scores = evidence
             .iter()
             .zip(&decision.thresholds)
-            .map(|(one, threshold)| EntityScore {
-                entity: one.entity,
-                at,
-                observed: one.observed,
-                score: one.score.filter(|_| live),
-                threshold: *threshold,
-                band: one.band,
+            .zip(by_network)
+            .map(|((one, threshold), by_network)| {
+                let score = one.score.filter(|_| live);
+                let lifted = threshold - one.threshold;
+                EntityScore {
+                    entity: one.entity,
+                    at,
+                    observed: one.observed,
+                    score,
+                    threshold: *threshold,
+                    band: one.band,
+                    rarity: score.map(|score| self.rarity(one.entity, score - lifted, by_network)),
+                    immediate: one.kind.immediate(),
+                }
             })
             .collect();
         StepReport { scores, events: decision.events }
@@ -213,8 +225,17 @@ impl HomeDetector {
         outputs
     }
 
-    /// One entity's evidence: the network's where it has a word, but a rule that speaks louder is heard.
-    fn weigh(&self, step: &EntityStep, output: Option<&NetworkOutput>, share: f32) -> Evidence {
+    fn rarity(&self, entity: u32, score: f32, by_network: bool) -> f32 {
+        let class = self.entities[entity as usize].class;
+        match &*self.model {
+            Model::Network { calibration, .. } if by_network => calibration.rarity(class, score),
+            model => model.routine_calibration().rarity(class, score),
+        }
+    }
+
+    /// One entity's evidence: the network's where it has a word, but a rule that speaks louder is heard. The second value
+    /// tells whether it is the network's.
+    fn weigh(&self, step: &EntityStep, output: Option<&NetworkOutput>, share: f32) -> (Evidence, bool) {
         let class = self.entities[step.entity as usize].class;
         let routine = &step.routine;
         let judged = step.ready || routine.score > RoutineScore::FLOOR;
@@ -228,11 +249,13 @@ impl HomeDetector {
             observed: step.observed,
             band: step.band,
         };
-        let (Model::Network { calibration, .. }, Some(output)) = (&*self.model, output) else { return by_routine };
+        let (Model::Network { calibration, .. }, Some(output)) = (&*self.model, output) else {
+            return (by_routine, false);
+        };
         let threshold = calibration.threshold(class, share);
         let rule_speaks = routine.kind.is_rule() && routine.score - by_routine.threshold >= output.logit - threshold;
         if rule_speaks {
-            return by_routine;
+            return (by_routine, false);
         }
         let named = routine.score > NAMING_SCORE && !routine.kind.is_rule();
         let band = self.foreseen[step.entity as usize].map(|quantiles| Band {
@@ -240,13 +263,14 @@ impl HomeDetector {
             expected: step.normal.value(quantiles[2]),
             high: step.normal.value(quantiles[4]),
         });
-        Evidence {
+        let by_network = Evidence {
             score: Some(output.logit),
             threshold,
             kind: if named { routine.kind } else { AnomalyKind::Pattern },
             band: band.filter(Band::is_finite).or(step.band),
             ..by_routine
-        }
+        };
+        (by_network, true)
     }
 
     /// An entity's share of the budget, in alarms a week.

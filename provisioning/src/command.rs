@@ -290,7 +290,7 @@ mod tests {
     fn a_first_installation_is_made_shown_and_kept() {
         let dir = tempfile::tempdir().unwrap();
         let first = command("init --out KEYS --host broker.example", dir.path()).unwrap();
-        assert_eq!(first.lines().filter(|line| line.starts_with("made  ")).count(), 8, "{first}");
+        assert_eq!(first.lines().filter(|line| line.starts_with("made  ")).count(), 9, "{first}");
         let again = command("init --out KEYS --host broker.example", dir.path()).unwrap();
         assert!(again.lines().all(|line| line.starts_with("kept  ")), "{again}");
         let added = command("home add home-7 --out KEYS", dir.path()).unwrap();

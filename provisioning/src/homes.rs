@@ -96,16 +96,17 @@ pub fn token(layout: &Layout, home: &HomeId, now: Timestamp, again: bool) -> Res
     Ok(Token::New { token, expires_at: now.saturating_add(TOKEN_LIFE).unwrap_or(Timestamp::MAX) })
 }
 
-/// The directory for a home with what it must trust: the authority and the first TUF root.
+/// The directory for a home with what it must trust: the authority, the first TUF root, the director.
 ///
 /// # Errors
 /// [`HomeError::File`] when `init` has not run here, or the directory cannot be written.
 pub fn bundle(layout: &Layout, home: &HomeId) -> Result<HomeFiles, HomeError> {
     let ca = files::read(&layout.ca_cert())?;
     let root = files::read(&layout.tuf_root())?;
+    let director = files::read(&layout.director_public())?;
     let bundle = layout.home(home);
     files::make_dir(bundle.root())?;
-    for (path, bytes) in [(bundle.ca(), ca), (bundle.tuf_root(), root)] {
+    for (path, bytes) in [(bundle.ca(), ca), (bundle.tuf_root(), root), (bundle.director(), director)] {
         if !matches!(files::read(&path), Ok(found) if found == bytes) {
             files::write_public(&path, &bytes)?;
         }

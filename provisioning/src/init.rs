@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 
+use hearthwatch_protocol::seal::SigningKey;
 use jiff::Timestamp;
 
 use crate::acl::{self, Identity};
@@ -80,7 +81,7 @@ pub fn run(layout: &Layout, options: &Options, now: Timestamp) -> Result<Vec<Ste
     files::make_dir(layout.root())?;
     let _lock = lock(layout)?;
     let mut steps = Vec::new();
-    for dir in ["ca", "broker", "cloud", "gate", "mosquitto", "homes"] {
+    for dir in ["ca", "broker", "cloud", "gate", "director", "mosquitto", "homes"] {
         files::make_dir(&layout.root().join(dir))?;
     }
     files::make_dir(&layout.mosquitto_data())?;
@@ -113,6 +114,7 @@ pub fn run(layout: &Layout, options: &Options, now: Timestamp) -> Result<Vec<Ste
     };
     steps.push(Step { what: "update keys and first root", path: layout.tuf_root(), outcome, notice: None });
     steps.push(Step { what: "gate's key", path: layout.gate_key(), outcome: gate(layout)?, notice: None });
+    steps.push(Step { what: "director's key", path: layout.director_key(), outcome: director(layout)?, notice: None });
 
     let absolute = Layout::new(std::path::absolute(layout.root()).unwrap_or_else(|_| layout.root().to_owned()));
     let conf = mosquitto::render(&mosquitto::Options::of(&absolute, options.mqtt_port));
@@ -195,6 +197,18 @@ fn gate(layout: &Layout) -> Result<Outcome, InitError> {
     Ok(Outcome::Created)
 }
 
+fn director(layout: &Layout) -> Result<Outcome, InitError> {
+    if layout.director_public().exists() {
+        files::read_private(&layout.director_key())?;
+        return Ok(Outcome::Kept);
+    }
+    let (key, private) = ceremony::make_key()?;
+    files::write_private(&layout.director_key(), &private)?;
+    let public = SigningKey::Ed25519(Box::new(key)).public();
+    files::write_public(&layout.director_public(), format!("{public}\n").as_bytes())?;
+    Ok(Outcome::Created)
+}
+
 fn rendered(what: &'static str, path: PathBuf, text: &str) -> Result<Step, InitError> {
     let (outcome, notice) = match files::read_text(&path) {
         Ok(found) if found == text => (Outcome::Kept, None),
@@ -270,7 +284,7 @@ mod tests {
                 assert_eq!(mode(path), 0o600, "{}", path.display());
             }
         }
-        assert_eq!(keys, 11, "ca, broker, http, aggregator, three roots, targets, snapshot, timestamp, gate");
+        assert_eq!(keys, 12, "ca, broker, http, aggregator, three roots, targets, snapshot, timestamp, gate, director");
     }
 
     #[test]

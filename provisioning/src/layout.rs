@@ -82,6 +82,10 @@ impl Layout {
         gate_key = "gate/gate.key";
         /// Verifies promotion verdicts (signer). Public.
         gate_public = "gate/gate.pub";
+        /// Signs which home is to run which release (aggregator's director).
+        director_key = "director/director.key";
+        /// Keys that homes trust for that, one a line. Public.
+        director_public = "director/director.pub";
         /// Configuration for mosquitto. Public.
         mosquitto_conf = "mosquitto/mosquitto.conf";
         /// Access rules for mosquitto. Public.
@@ -129,5 +133,7 @@ impl HomeFiles {
         ca = "ca.crt";
         /// The first TUF root to trust.
         tuf_root = "root.json";
+        /// The director's keys to trust.
+        director = "director.pub";
     }
 }

@@ -44,7 +44,7 @@ impl TrainingConfig {
     pub(super) fn read(mut section: Section<'_>) -> Self {
         let corpus = section.path("corpus");
         if let Some(path) = corpus.as_ref().filter(|path| !path.is_dir()) {
-            let remedy = "the directory that holds the recorded sets, one folder each; `hearthwatch-emulator data list` names them";
+            let remedy = "the directory that holds the recorded sets, one folder each; `hearthwatch-emulator data fetch` downloads them";
             section.fault("corpus", format!("{} is not a directory", path.display()), remedy);
         }
         let config = Self {

@@ -54,6 +54,9 @@ pub struct HomeLineage {
     pub superseded: u64,
     /// Of these: answered *expected*, which teaches nothing.
     pub expected: u64,
+    /// Of these: without a window, from a home that shares its verdicts alone.
+    #[serde(default)]
+    pub windowless: u64,
     /// Of these: of another feature schema or an unknown class.
     pub unreadable: u64,
     /// Of these: beyond the size of a snapshot.
@@ -122,6 +125,7 @@ fn consider(row: FeedbackRow, lineage: &mut Lineage, answers: &mut BTreeMap<(Hom
     home.last = record.sequence;
     match record.verdict {
         Verdict::Expected => home.expected += 1,
+        Verdict::Confirmed | Verdict::Dismissed if record.window.is_none() => home.windowless += 1,
         Verdict::Confirmed | Verdict::Dismissed if !readable(&record) => home.unreadable += 1,
         Verdict::Confirmed | Verdict::Dismissed => {}
     }

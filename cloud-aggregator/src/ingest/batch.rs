@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use hearthwatch_protocol::messages::{Receipt, Refusal};
+use hearthwatch_protocol::messages::{Receipt, Refusal, Withdrawal, WithdrawalReceipt};
 use hearthwatch_protocol::{HomeId, ModelVersion, RecordKey, Sequence};
 
 use super::admission::{Admission, Admitted, Known, Parcel, QUOTA_RECORDS, QUOTA_SECONDS, judge};
+use super::withdrawals::withdraw;
 use crate::event::{BatchStored, Event, GapSkipped, MessageRefused, OutcomeHeard};
 use crate::metrics::Metrics;
 use crate::store::{Handled, HomeProgress, IngestBatch, QuarantineRow, Store, StoreError};
@@ -24,6 +25,8 @@ const QUARANTINE_TOPIC_BYTES: usize = 128;
 pub struct BatchReport {
     /// A receipt for each home that sent records or asked.
     pub receipts: Vec<(HomeId, Receipt)>,
+    /// What each home is to be told of what it took back.
+    pub withdrawn: Vec<(HomeId, WithdrawalReceipt)>,
     /// Answers stored.
     pub stored: u64,
 }
@@ -52,6 +55,12 @@ impl BatchTaker {
     #[must_use]
     pub fn with_quota(self, quota: u64) -> Self {
         Self { quota, ..self }
+    }
+
+    /// Where it stores.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
     }
 
     /// Judges `messages` (topic, payload) and commits what follows from it. Blocks on the store.
@@ -85,9 +94,15 @@ impl BatchTaker {
             sorted.file(topic, parcel, admission);
         }
         let progress = self.store.apply(&sorted.batch)?;
+        // After the answers of the same batch: what was sent before it was taken back is taken back too.
+        let mut withdrawn = Vec::new();
+        for withdrawal in std::mem::take(&mut sorted.withdrawals) {
+            let receipt = withdraw(self.store.as_ref(), &self.metrics, &withdrawal, now)?;
+            withdrawn.push((withdrawal.home, receipt));
+        }
         self.emit(&sorted, &progress, started);
         let stored = sorted.batch.feedback.len() as u64;
-        Ok(BatchReport { receipts: sorted.receipts(progress), stored })
+        Ok(BatchReport { receipts: sorted.receipts(progress), withdrawn, stored })
     }
 
     fn sender<'s>(
@@ -135,6 +150,7 @@ struct Sorted {
     handled: HashMap<RecordKey, Handled>,
     /// Refusals of earlier batches that homes asked about again by resending.
     remembered: BTreeMap<HomeId, Vec<Refusal>>,
+    withdrawals: Vec<Withdrawal>,
     duplicates: u64,
 }
 
@@ -145,6 +161,7 @@ impl Sorted {
             senders: HashMap::new(),
             handled: handled.into_iter().map(|handled| (handled.key.clone(), handled)).collect(),
             remembered: BTreeMap::new(),
+            withdrawals: Vec::new(),
             duplicates: 0,
         }
     }
@@ -167,6 +184,7 @@ impl Sorted {
                 self.batch.statuses.push((home, status));
             }
             Admission::Admit(Admitted::Outcome(home, outcome)) => self.batch.outcomes.push((home, outcome)),
+            Admission::Admit(Admitted::Withdrawal(withdrawal)) => self.withdrawals.push(withdrawal),
             Admission::Duplicate { key, refused } => {
                 self.duplicates += 1;
                 if let Some(reason) = refused {

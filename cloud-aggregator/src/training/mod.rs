@@ -4,6 +4,7 @@ pub mod corpus;
 mod job;
 mod learner;
 mod model_learner;
+pub mod recordings;
 mod trainer;
 pub mod trigger;
 

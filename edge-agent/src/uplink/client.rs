@@ -77,6 +77,8 @@ pub struct UplinkHandle {
     wake: Arc<Notify>,
     state: watch::Receiver<UplinkState>,
     release: watch::Receiver<Option<ReleaseNotice>>,
+    settled: watch::Receiver<u64>,
+    home: HomeId,
     stop: CancellationToken,
     task: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
@@ -109,13 +111,20 @@ pub fn start(
     let (link, events) = open(LinkConfig {
         client_id: home.to_string(),
         will: Some(will),
-        subscriptions: vec![Topic::Receipt(home.clone()).to_string(), Topic::Release.to_string()],
+        subscriptions: vec![
+            Topic::Receipt(home.clone()).to_string(),
+            Topic::Withdrawn(home.clone()).to_string(),
+            Topic::Contribution(home.clone()).to_string(),
+            Topic::Release.to_string(),
+        ],
         clean_start: true,
         ..link
     })?;
     let (state, state_seen) = watch::channel(UplinkState::Connecting);
     let (release, release_seen) = watch::channel(None);
+    let (settled, settled_seen) = watch::channel(0);
     let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+    let me = home.clone();
     let task = Task {
         home,
         link,
@@ -127,10 +136,20 @@ pub fn start(
         started: Instant::now(),
         state,
         release,
+        settled,
     };
     let task = tokio::spawn(task.run(events, status, Arc::clone(&wake), stop.clone()));
     let task = Arc::new(Mutex::new(Some(task)));
-    Ok(UplinkHandle { outbox, wake, state: state_seen, release: release_seen, stop, task })
+    Ok(UplinkHandle {
+        outbox,
+        wake,
+        state: state_seen,
+        release: release_seen,
+        settled: settled_seen,
+        home: me,
+        stop,
+        task,
+    })
 }
 
 impl UplinkHandle {
@@ -152,6 +171,32 @@ impl UplinkHandle {
         with(&self.outbox, move |outbox| outbox.push_outcome(outcome)).await?;
         self.wake.notify_one();
         Ok(())
+    }
+
+    /// Who this home is to the fleet.
+    #[must_use]
+    pub fn home(&self) -> &HomeId {
+        &self.home
+    }
+
+    /// Counts the withdrawals that were confirmed since the start.
+    #[must_use]
+    pub fn confirmed_withdrawals(&self) -> watch::Receiver<u64> {
+        self.settled.clone()
+    }
+
+    /// Does something with the outbox, on a thread that may wait for the disk, and then looks whether there is more or
+    /// less to send.
+    ///
+    /// # Errors
+    /// [`UplinkError::Outbox`], [`UplinkError::Stopping`].
+    pub async fn with_outbox<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Outbox) -> Result<T, OutboxError> + Send + 'static,
+    ) -> Result<T, UplinkError> {
+        let done = with(&self.outbox, work).await?;
+        self.wake.notify_one();
+        Ok(done)
     }
 
     /// How the uplink stands, now and later.
@@ -188,6 +233,8 @@ struct Task {
     started: Instant,
     state: watch::Sender<UplinkState>,
     release: watch::Sender<Option<ReleaseNotice>>,
+    /// Withdrawals that were confirmed since the start.
+    settled: watch::Sender<u64>,
 }
 
 /// How long the task rests when only an event can give it work; any event wakes it earlier.
@@ -219,8 +266,9 @@ impl Task {
                 },
                 Ok(()) = status.changed() => self.say_status(&status).await,
                 () = wake.notified() => {
-                    self.session.queued();
+                    self.take_stock().await;
                     self.say_outcomes(false).await;
+                    self.say_withdrawals().await;
                 }
                 () = tokio::time::sleep(rest) => self.step().await,
             }
@@ -242,6 +290,7 @@ impl Task {
                 self.state.send_replace(UplinkState::Connected);
                 self.say_status(status).await;
                 self.say_outcomes(true).await;
+                self.say_withdrawals().await;
                 self.session.connected(self.now());
             }
             LinkEvent::Disconnected { reason } => {
@@ -270,6 +319,19 @@ impl Task {
                         self.session.settled(self.payloads.keys().copied());
                     }
                     Err(error) => tracing::error!(home.id = %self.home, %error, "receipt not settled"),
+                }
+            }
+            (Ok(Topic::Withdrawn(home)), Ok(Message::WithdrawalReceipt(receipt))) if home == self.home => {
+                tracing::info!(home.id = %self.home, withdrawal.id = receipt.id, records.removed = receipt.removed,
+                    "what was taken back is gone");
+                if let Err(error) = with(&self.outbox, move |outbox| outbox.withdrawal_done(&receipt)).await {
+                    tracing::error!(home.id = %self.home, %error, "the receipt of a withdrawal is not kept");
+                }
+                self.settled.send_modify(|count| *count += 1);
+            }
+            (Ok(Topic::Contribution(home)), Ok(Message::Contribution(contribution))) if home == self.home => {
+                if let Err(error) = with(&self.outbox, move |outbox| outbox.credit(&contribution)).await {
+                    tracing::error!(home.id = %self.home, %error, "what answers did is not kept");
                 }
             }
             (Ok(Topic::Release), Ok(Message::Release(notice))) => drop(self.release.send_replace(Some(notice))),
@@ -327,6 +389,33 @@ impl Task {
                 self.say(publication).await;
             }
             Err(error) => tracing::error!(home.id = %self.home, %error, "status not said"),
+        }
+    }
+
+    /// Looks at the outbox again: there may be more to send, or less.
+    async fn take_stock(&mut self) {
+        match with(&self.outbox, |outbox| outbox.numbered()).await {
+            Ok(left) => {
+                self.payloads = left.into_iter().map(|record| (record.sequence, record.payload)).collect();
+                self.session.settled(self.payloads.keys().copied());
+            }
+            Err(error) => tracing::error!(home.id = %self.home, %error, "the outbox is not read"),
+        }
+        self.session.queued();
+    }
+
+    /// Says what is taken back, until it is confirmed.
+    async fn say_withdrawals(&self) {
+        match with(&self.outbox, |outbox| outbox.unconfirmed_withdrawals()).await {
+            Ok(withdrawals) => {
+                for withdrawal in withdrawals {
+                    let topic = Topic::Withdrawal(self.home.clone()).to_string();
+                    if !self.say(Publication { topic, payload: withdrawal.payload, retain: false }).await {
+                        return;
+                    }
+                }
+            }
+            Err(error) => tracing::error!(home.id = %self.home, %error, "withdrawals not read"),
         }
     }
 

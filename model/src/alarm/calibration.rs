@@ -44,6 +44,32 @@ impl CalibrationCurve {
     }
 }
 
+/// Steps of the search in [`CalibrationCurve::rarity`]: 27.6 natural logarithms / 2²⁴ are far below what a score means.
+const SEARCH_STEPS: u32 = 24;
+/// The highest rate that is told apart: more than one episode in each step of a week.
+const RATE_MAX: f32 = 1e4;
+
+impl CalibrationCurve {
+    /// How rare a score is, whatever gave it: minus the natural logarithm of the episodes per entity-week at which it would
+    /// just be the threshold. What is rarer than the curve tells grows by the score itself.
+    ///
+    /// So scores of different classes and models compare, and a stored one can be held against any budget: it speaks where
+    /// its rarity is at least `-ln(episodes per entity-week)`.
+    #[must_use]
+    pub fn rarity(&self, score: f32) -> f32 {
+        let (mut rare, mut common) = (-RATE_MIN.ln(), -RATE_MAX.ln());
+        let beyond = score - self.threshold(RATE_MIN);
+        if beyond >= 0.0 {
+            return rare + beyond;
+        }
+        for _ in 0..SEARCH_STEPS {
+            let middle = f32::midpoint(rare, common);
+            if self.threshold((-middle).exp()) <= score { common = middle } else { rare = middle }
+        }
+        common
+    }
+}
+
 /// The curves of every device class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,7 +84,17 @@ impl Calibration {
     /// The threshold at which an entity of this class gives so many episodes a week.
     #[must_use]
     pub fn threshold(&self, class: DeviceClass, episodes_per_week: f32) -> f32 {
-        self.classes.get(&class).unwrap_or(&self.fallback).threshold(episodes_per_week)
+        self.curve(class).threshold(episodes_per_week)
+    }
+
+    /// How rare a score of an entity of this class is ([`CalibrationCurve::rarity`]).
+    #[must_use]
+    pub fn rarity(&self, class: DeviceClass, score: f32) -> f32 {
+        self.curve(class).rarity(score)
+    }
+
+    fn curve(&self, class: DeviceClass) -> &CalibrationCurve {
+        self.classes.get(&class).unwrap_or(&self.fallback)
     }
 }
 
@@ -80,6 +116,16 @@ mod tests {
     fn beyond_the_points_the_last_slope_goes_on() {
         assert!((curve().threshold(0.001) - 5.0).abs() < 1e-4);
         assert!((curve().threshold(10.0) + 1.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_rarity_is_the_rate_at_which_the_score_would_just_speak() {
+        for rate in [5.0f32, 1.0, 0.3, 0.02, 0.0005] {
+            let rarity = curve().rarity(curve().threshold(rate));
+            assert!((rarity + rate.ln()).abs() < 1e-3, "{rate}: {rarity}");
+        }
+        let rarest = curve().threshold(RATE_MIN);
+        assert!((curve().rarity(rarest + 2.0) - (2.0 - RATE_MIN.ln())).abs() < 1e-3);
     }
 
     #[test]

@@ -5,22 +5,24 @@ mod ingest;
 mod learning;
 mod models;
 mod people;
+mod withdrawals;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hearthwatch_protocol::messages::Withdrawal;
 use hearthwatch_protocol::{HomeId, ModelVersion, RecordKey};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{
     AuditEntry, AuditRow, Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, Handled, HomeProgress, HomeRow,
     IngestBatch, ModelRow, ModelState, NewModel, OutcomeRow, QuarantineRow, ReleaseRow, RunRow, SnapshotRow, Store,
-    StoreError, TokenRow,
+    StoreError, TokenRow, WithdrawalRow,
 };
 
 /// Every change of the schema, in order; `user_version` counts how many a file has seen.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// How long a statement waits for a lock that another process holds (a backup, an operator's shell).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -143,6 +145,14 @@ impl Store for SqliteStore {
         self.write("apply batch", |transaction| ingest::apply(transaction, batch))
     }
 
+    fn withdraw(&self, withdrawal: &Withdrawal, at: i64) -> Result<WithdrawalRow, StoreError> {
+        self.write("withdraw", |transaction| withdrawals::withdraw(transaction, withdrawal, at))
+    }
+
+    fn withdrawals(&self, limit: usize) -> Result<Vec<WithdrawalRow>, StoreError> {
+        withdrawals::list(&self.read(), limit)
+    }
+
     fn handled(&self, keys: &[RecordKey]) -> Result<Vec<Handled>, StoreError> {
         ingest::handled(&self.read(), keys)
     }
@@ -257,7 +267,7 @@ mod tests {
         let error = SqliteStore::open(&file).err().unwrap();
         assert_eq!(
             error.to_string(),
-            "database schema 99 is newer than this program's 1; run the newer hearthwatch-cloud"
+            "database schema 99 is newer than this program's 2; run the newer hearthwatch-cloud"
         );
     }
 
