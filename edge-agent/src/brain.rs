@@ -19,7 +19,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use hearthwatch_model::alarm::AlarmEvent;
-use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, Voice};
 use hearthwatch_model::grid::STEP_SECONDS;
 use hearthwatch_model::reading::{EntityInfo, Reading};
@@ -31,11 +30,13 @@ use tokio::sync::{mpsc, watch};
 use crate::explain::Language;
 use crate::history::{History, HistoryError};
 use crate::house::{House, Place};
+use crate::update::TrialWindows;
 use alarms::Alarms;
+pub use alarms::Tally;
 pub use handle::{BrainCommand, BrainGone, BrainHandle, start};
 pub use readiness::{EntityReadiness, LEARNING_DAYS, Readiness};
 use step::OpenStep;
-pub use view::{Brief, HomeView, Loudest, Notice, NoticeKind, ShownAlarm, Tally, verdict_word};
+pub use view::{Brief, HomeView, Loudest, Month, Notice, NoticeKind, ShownAlarm, verdict_word};
 pub use wishes::AlarmPicture;
 
 /// How much of the past is learned from at a start: what the detector's histories hold.
@@ -292,10 +293,17 @@ impl Brain {
         self.show(None);
     }
 
-    /// What a new model is tried on.
+    /// What residents made of the alarms raised since then.
     #[must_use]
-    pub fn recent_windows(&self) -> Vec<(DeviceClass, Vec<f32>)> {
-        self.detector.recent_windows()
+    pub fn tally(&self, since: i64) -> Tally {
+        self.alarms.tally(since)
+    }
+
+    /// What a new model is tried on; each hour other entities sing.
+    #[must_use]
+    pub fn trial_windows(&self, now: i64) -> TrialWindows {
+        let turn = now.div_euclid(3_600).unsigned_abs();
+        TrialWindows { recent: self.detector.recent_windows(), canaries: self.detector.canaries(turn) }
     }
 
     fn take(&mut self, reading: &Reading) -> Vec<AlarmEvent> {

@@ -1,6 +1,7 @@
 //! The guest in the house: learns a home's routine beside Home Assistant, speaks up rarely, says why, takes the answer.
 
 pub mod brain;
+pub mod by_hand;
 pub mod config;
 pub mod discovery;
 pub mod enrol;
@@ -16,5 +17,6 @@ pub mod pinned;
 pub mod replay;
 pub mod run;
 pub mod state;
+pub mod state_directory;
 pub mod update;
 pub mod uplink;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use hearthwatch_edge::by_hand::{self, ByHandArgs};
 use hearthwatch_edge::enrol::{self, EnrolArgs};
 use hearthwatch_edge::measure::{self, MeasureArguments};
 use hearthwatch_edge::replay::{self, ReplayArgs};
@@ -23,6 +24,8 @@ enum Command {
     Run(RunArgs),
     /// Fetch a certificate for a key made on this device, with a claim token.
     Enrol(EnrolArgs),
+    /// Decide about models on this machine: status, roll back, reset the clock.
+    Update(ByHandArgs),
     /// Replay recorded history (a CSV file or a Home Assistant database) as if it were happening.
     Replay(ReplayArgs),
     /// Say how fast and how small the agent is on this machine.
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::main(&args),
         Command::Enrol(args) => enrol::main(&args),
+        Command::Update(args) => by_hand::main(&args),
         Command::Replay(args) => replay::main(&args),
         Command::Measure(args) => measure::main(&args),
     }

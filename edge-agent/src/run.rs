@@ -10,7 +10,7 @@
 //! Each broker may be absent or die by itself; without the cloud everything local still works.
 
 mod fleet;
-mod identity;
+mod manifest;
 mod modes;
 #[cfg(test)]
 mod tests;
@@ -75,6 +75,10 @@ Example edge.toml (relative paths are taken from the file's own directory):
   url = \"https://cloud.example:8443/updates/\"
   ca_file = \"ca.crt\"
   root_file = \"root.json\"
+  director_file = \"director.pub\"   # or director = \"none\" in a fleet without one
+  # install = \"auto\"               # or \"ask\" (the update entity's Install), or \"paused\"
+  # pin = 7                        # only this version
+  # shadow_hours = 1, probation_hours = 6: how long a new model is watched
 
 Environment: HEARTHWATCH_LOG filters the log (e.g. \"debug\" or \"hearthwatch_edge=debug\").
 Ctrl-C stops within 5 seconds; twice stops at once.";

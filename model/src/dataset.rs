@@ -5,11 +5,13 @@
 
 mod ampds2;
 mod builder;
+mod casas;
 mod citylearn;
 mod daiad;
 mod ethz_heatpump;
 mod hass;
 mod home;
+mod kasteren;
 mod keti;
 #[cfg(test)]
 pub(crate) mod made;

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::alarm::{
-    Alarm, AlarmEvent, Decider, DeciderConfig, DeciderMemory, Evidence, UnknownAlarm, Verdict, VerdictMemory,
+    Alarm, AlarmEvent, Decider, DeciderConfig, DeciderMemory, Evidence, Learnt, UnknownAlarm, Verdict, VerdictMemory,
 };
 use crate::class::DeviceClass;
 use crate::experts::routine::{ALERT_SCORE, PHYSICS_SCORE};
@@ -301,6 +301,17 @@ impl HomeDetector {
         self.decider.answer(alarm_id, verdict, at)
     }
 
+    /// Takes a resident's answer back, as if it had never been given. False when there was none.
+    pub fn take_back(&mut self, alarm_id: &str) -> bool {
+        self.decider.take_back(alarm_id)
+    }
+
+    /// What was learnt from which answer, newest first: for the resident to see, and to take back.
+    #[must_use]
+    pub fn learnt(&self) -> Vec<Learnt> {
+        self.decider.learnt()
+    }
+
     /// Goes on with another model; histories and answers stay.
     pub fn replace_model(&mut self, model: Arc<Model>) {
         self.model = model;
@@ -338,6 +349,13 @@ impl HomeDetector {
     /// What is known of each entity, and watched with that, in order.
     pub fn knowledge(&self) -> impl Iterator<Item = Knowledge> {
         self.extractor.knowledge()
+    }
+
+    /// Windows with a known fault at their end, put into copies of the home's own recent stream: what a model must hear.
+    /// `turn` chooses the entities; empty in a home that is too young.
+    #[must_use]
+    pub fn canaries(&self, turn: u64) -> Vec<(DeviceClass, Vec<f32>)> {
+        self.extractor.canaries(turn)
     }
 
     /// Sets how many alarms a week the home wants.

@@ -5,7 +5,7 @@ use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
 
-use super::view::{NoticeKind, ShownAlarm, Tally};
+use super::view::{Month, NoticeKind, ShownAlarm};
 use crate::history::{History, HistoryError};
 use crate::house::{Held, Place, WEEK_SECONDS};
 
@@ -15,8 +15,19 @@ const ANSWERABLE_MAX: usize = 100;
 const GATHER_SECONDS: i64 = 1_800;
 /// Names that are told beside an alarm: what a phone shows.
 const MOVED_WITH_MAX: usize = 5;
-/// What the tally counts: 30 days.
-const TALLY_SECONDS: i64 = 30 * 86_400;
+/// What is counted as a month: 30 days.
+const MONTH_SECONDS: i64 = 30 * 86_400;
+
+/// What residents made of the alarms of a period.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Raised.
+    pub alarms: u32,
+    /// Of these, confirmed.
+    pub confirmed: u32,
+    /// Of these, dismissed.
+    pub dismissed: u32,
+}
 
 /// Alarms, oldest first.
 #[derive(Debug, Default)]
@@ -65,6 +76,20 @@ impl Alarms {
         if let Some(known) = self.list.iter_mut().find(|known| known.alarm.id == alarm.alarm.id) {
             known.clone_from(alarm);
         }
+    }
+
+    /// What residents made of the alarms raised since then.
+    pub(super) fn tally(&self, since: i64) -> Tally {
+        let mut tally = Tally::default();
+        for alarm in self.list.iter().filter(|alarm| leads(alarm) && alarm.alarm.raised_at >= since) {
+            tally.alarms += 1;
+            match alarm.answer {
+                Some((Verdict::Confirmed, _)) => tally.confirmed += 1,
+                Some((Verdict::Dismissed, _)) => tally.dismissed += 1,
+                Some((Verdict::Expected, _)) | None => {}
+            }
+        }
+        tally
     }
 
     /// An alarm by its id.
@@ -175,21 +200,21 @@ impl Alarms {
     }
 
     /// What the last 30 days brought.
-    pub(super) fn tally(&self, now: i64) -> Tally {
-        let mut tally = Tally::default();
-        for alarm in self.list.iter().filter(|alarm| alarm.alarm.raised_at > now - TALLY_SECONDS) {
+    pub(super) fn month(&self, now: i64) -> Month {
+        let mut month = Month::default();
+        for alarm in self.list.iter().filter(|alarm| alarm.alarm.raised_at > now - MONTH_SECONDS) {
             if alarm.asks && alarm.answer.is_none() && alarm.alarm.raised_at > now - WEEK_SECONDS {
-                tally.questions += 1;
+                month.questions += 1;
             }
             match alarm.answer.map(|(verdict, _)| verdict) {
-                _ if !leads(alarm) => tally.held += usize::from(alarm.led_by.is_none()),
-                Some(Verdict::Confirmed) => tally.confirmed += 1,
-                Some(Verdict::Dismissed) => tally.dismissed += 1,
-                Some(Verdict::Expected) => tally.expected += 1,
-                None => tally.unanswered += 1,
+                _ if !leads(alarm) => month.held += usize::from(alarm.led_by.is_none()),
+                Some(Verdict::Confirmed) => month.confirmed += 1,
+                Some(Verdict::Dismissed) => month.dismissed += 1,
+                Some(Verdict::Expected) => month.expected += 1,
+                None => month.unanswered += 1,
             }
         }
-        tally
+        month
     }
 
     /// Those raised in (`from`, `until`], oldest first.

@@ -22,7 +22,7 @@ impl Brain {
             self.detector.entities().len(),
             (said.len(), &names(&said)),
             (held.len(), &names(&held)),
-            self.alarms.tally(now).questions,
+            self.alarms.month(now).questions,
         );
         Brief { at: now, text }
     }

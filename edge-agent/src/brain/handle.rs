@@ -4,16 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use hearthwatch_model::alarm::Verdict;
-use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::detector::Model;
 use hearthwatch_model::reading::{EntityInfo, Reading};
 use hearthwatch_protocol::ModelVersion;
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{AlarmPicture, Brain};
+use super::{AlarmPicture, Brain, Tally};
 use crate::explain::Language;
 use crate::house::{Change, ChangeError, Place};
+use crate::update::TrialWindows;
 
 /// Commands that may wait. The largest is a slice of history, at most 4 MiB; slices come one at a time.
 const COMMANDS_MAX: usize = 64;
@@ -55,8 +55,10 @@ pub enum BrainCommand {
     Picture(String, oneshot::Sender<Option<AlarmPicture>>),
     /// [`Brain::replace_model`].
     ReplaceModel(Arc<Model>, ModelVersion, oneshot::Sender<()>),
-    /// [`Brain::recent_windows`].
-    RecentWindows(oneshot::Sender<Vec<(DeviceClass, Vec<f32>)>>),
+    /// [`Brain::tally`].
+    Tally(i64, oneshot::Sender<Tally>),
+    /// [`Brain::trial_windows`].
+    TrialWindows(i64, oneshot::Sender<TrialWindows>),
 }
 
 /// The brain's thread has ended: the agent is stopping, or is broken.
@@ -115,8 +117,11 @@ impl Brain {
                 self.replace_model(model, version);
                 let _ = reply.send(());
             }
-            BrainCommand::RecentWindows(reply) => {
-                let _ = reply.send(self.recent_windows());
+            BrainCommand::Tally(since, reply) => {
+                let _ = reply.send(self.tally(since));
+            }
+            BrainCommand::TrialWindows(now, reply) => {
+                let _ = reply.send(self.trial_windows(now));
             }
         }
     }

@@ -218,7 +218,7 @@ impl Brain {
         let (shown, open) = (self.alarms.shown().cloned(), self.alarms.open_count());
         let network = self.model.version().is_some();
         let (model, entities, listening) = (self.model_version, self.detector.entities().len(), self.listening);
-        let (house, budget, tally) = (self.house.clone(), self.budget(), self.alarms.tally(self.now));
+        let (house, budget, month) = (self.house.clone(), self.budget(), self.alarms.month(self.now));
         let timezone = self.config.timezone.clone();
         self.view.send_modify(|view| {
             view.shown = shown;
@@ -229,7 +229,7 @@ impl Brain {
             view.listening = listening;
             view.house = house;
             view.budget = budget;
-            view.tally = tally;
+            view.month = month;
             view.timezone = timezone;
             if let Some(loudest) = loudest {
                 view.loudest = loudest;

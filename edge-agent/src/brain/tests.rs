@@ -4,6 +4,8 @@ use hearthwatch_model::alarm::{Alarm, Severity};
 use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_model::reading::Value;
 
+use hearthwatch_model::class::DeviceClass;
+
 use super::*;
 use crate::history::StoredAlarm;
 use crate::house::{Change, DailyTime, Held, HouseMode, Place, QuietHours, Scope};
@@ -234,7 +236,7 @@ fn an_alarm_beyond_the_weeks_budget_is_remembered_and_not_said() {
     three(&mut home);
     home.brain.hear(&[impossible(620, 0), impossible(630, 2)]);
     assert_eq!(kinds(&mut home), [(NoticeKind::Raised, "sensor.a".to_owned())]);
-    assert_eq!((home.view.borrow().open, home.view.borrow().tally.held), (1, 1));
+    assert_eq!((home.view.borrow().open, home.view.borrow().month.held), (1, 1));
     assert_eq!(home.brain.history.alarms(0).unwrap()[1].held, Some(Held::Budget));
 }
 

@@ -37,7 +37,7 @@ pub struct HomeView {
     /// Alarms a week that the home bears, wished or configured.
     pub budget: f64,
     /// What the last 30 days brought.
-    pub tally: Tally,
+    pub month: Month,
     /// What works already, and what is still being learnt.
     pub readiness: Arc<Readiness>,
     /// The newest daily brief.
@@ -58,7 +58,7 @@ impl Default for HomeView {
             listening: false,
             house: House::default(),
             budget: 0.0,
-            tally: Tally::default(),
+            month: Month::default(),
             readiness: Arc::default(),
             brief: None,
             timezone: TimeZone::UTC,
@@ -68,7 +68,7 @@ impl Default for HomeView {
 
 /// Alarms of the last 30 days, by what became of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
+pub struct Month {
     /// Real, as a resident said.
     pub confirmed: usize,
     /// False, as a resident said.
@@ -83,7 +83,7 @@ pub struct Tally {
     pub questions: usize,
 }
 
-impl Tally {
+impl Month {
     /// Alarms that were said.
     #[must_use]
     pub fn said(&self) -> usize {

@@ -66,10 +66,11 @@ url = \"http://cloud.example\"
             "cloud.mqtt.key_file",
             "cloud.updates.url",
             "cloud.updates.root_file",
+            "cloud.updates.director_file",
             "bugdet",
         ]
     );
-    assert!(error.to_string().starts_with("the configuration has 14 faults:"));
+    assert!(error.to_string().starts_with("the configuration has 15 faults:"));
     assert!(error.list().iter().all(|fault| !fault.remedy.is_empty() && fault.file.ends_with("edge.toml")));
 }
 

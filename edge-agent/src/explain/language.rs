@@ -50,6 +50,7 @@ impl Language {
             (Self::English, K::Rate) => "switches too often",
             (Self::English, K::Alert) => "warning",
             (Self::English, K::Pattern) => "unusual pattern",
+            (Self::English, K::Habit) => "broken habit",
             (Self::Dutch, K::Level) => "ongewone waarde",
             (Self::Dutch, K::Change) => "plotse verandering",
             (Self::Dutch, K::Noise) => "onrustig",
@@ -61,6 +62,7 @@ impl Language {
             (Self::Dutch, K::Rate) => "schakelt te vaak",
             (Self::Dutch, K::Alert) => "waarschuwing",
             (Self::Dutch, K::Pattern) => "ongewoon patroon",
+            (Self::Dutch, K::Habit) => "verbroken gewoonte",
         }
     }
 

@@ -1,11 +1,13 @@
 //! The agent's side of the fleet: answers go up by the uplink, models come down by the updater. All of it may be absent.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hearthwatch_link::{LinkConfig, TlsFiles};
 use hearthwatch_model::detector::{Model, SHIPPED_VERSION};
 use hearthwatch_protocol::messages::{AgentStatus, UpdateOutcome, UpdateResult};
+use hearthwatch_protocol::seal::trusted_keys;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use jiff::Timestamp;
 use rand::SeedableRng;
@@ -13,17 +15,20 @@ use rand::rngs::SmallRng;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::identity::StateDirectory;
+use super::manifest::{Facts, Signer, vitals};
 use super::wiring::StartError;
 use crate::brain::{BrainCommand, BrainGone, BrainHandle, FeedbackSink, HomeView};
 use crate::config::{CloudConfig, CloudMqttConfig, UpdatesConfig};
 use crate::discovery::UpdateView;
 use crate::outbox::Outbox;
-use crate::update::{ModelProof, PROBATION_SECONDS, Trigger, Updater, UpdaterConfig};
+use crate::state_directory::StateDirectory;
+use crate::update::{DirectorConfig, ModelProof, Trigger, Updater, UpdaterConfig};
 use crate::uplink::{self, UplinkConfig, UplinkHandle, UplinkState};
 
-/// Largest TUF root that is read; an honest one has about 4 KiB.
-const ROOT_BYTES_MAX: u64 = 64 * 1024;
+/// Largest TUF root or file of keys that is read; an honest root has about 4 KiB.
+const TRUSTED_BYTES_MAX: u64 = 64 * 1024;
+/// A manifest is said anew so often even when nothing changed: its vitals do.
+const MANIFEST_SECONDS: i64 = 86_400;
 /// A timer that is due long from now is looked at again after this: clocks are set, machines sleep.
 const TIMER_MAX: Duration = Duration::from_secs(600);
 
@@ -34,6 +39,10 @@ pub(super) struct Fleet {
     pub(super) uplink: Option<UplinkHandle>,
     status: watch::Sender<AgentStatus>,
     updater: Option<Updater<ModelProof>>,
+    /// Signs what this home runs; none without a director.
+    signer: Option<Signer>,
+    /// When the manifest was said last.
+    declared: i64,
     /// What was found out about models while starting.
     outcomes: Vec<UpdateOutcome>,
     rng: SmallRng,
@@ -50,8 +59,10 @@ impl Fleet {
         let own = own_model();
         let own_version = ModelVersion(SHIPPED_VERSION);
         let (mut model, mut model_version, mut outcomes, mut updater) = (own, own_version, Vec::new(), None);
-        if let Some(updates) = cloud.and_then(|cloud| cloud.updates.as_ref()) {
-            let config = updater_config(updates, state)?;
+        let mut directed = false;
+        if let Some((cloud, updates)) = cloud.and_then(|cloud| Some((cloud, cloud.updates.as_ref()?))) {
+            let config = updater_config(&cloud.home, updates, state)?;
+            directed = config.director.is_some();
             let proof = ModelProof { budget_per_week: budget };
             let (opened, step) = Updater::boot(config, proof, Arc::clone(&model), own_version, unix_now())?;
             if let Some((version, chosen)) = step.model {
@@ -70,10 +81,12 @@ impl Fleet {
             None => None,
             Some((home, mqtt)) => {
                 let outbox = uplink::share(Outbox::open(&state.file("outbox.sqlite"))?);
-                Some(uplink::start(uplink_config(home, mqtt, seed), outbox, status_seen)?)
+                Some(uplink::start(uplink_config(home, mqtt, directed, seed), outbox, status_seen)?)
             }
         };
-        Ok(Self { model, model_version, uplink, status, updater, outcomes, rng: SmallRng::seed_from_u64(seed) })
+        let signer = cloud.filter(|_| directed).and_then(Signer::of);
+        let rng = SmallRng::seed_from_u64(seed);
+        Ok(Self { model, model_version, uplink, status, updater, signer, declared: 0, outcomes, rng })
     }
 
     /// Where the brain's records go.
@@ -102,6 +115,10 @@ impl Fleet {
         let outcomes = std::mem::take(&mut self.outcomes);
         self.report(outcomes, &updates).await;
         let mut notices = self.uplink.as_ref().map(UplinkHandle::release);
+        let mut assignments = self.uplink.as_ref().map(UplinkHandle::assignment);
+        if self.declare(&brain).await.is_err() {
+            return;
+        }
         loop {
             let trigger = tokio::select! {
                 () = stop.cancelled() => break,
@@ -110,14 +127,16 @@ impl Fleet {
                     self.status.send_if_modified(|status| std::mem::replace(&mut status.entities, entities) != entities);
                     continue;
                 }
-                version = next_notice(notices.as_mut()) => Trigger::Notice(version),
-                Some(()) = install.recv() => Trigger::Timer,
+                notice = next_of(notices.as_mut()) => Trigger::Notice(notice.model_version),
+                signed = next_of(assignments.as_mut()) => Trigger::Assigned(signed),
+                Some(()) = install.recv() => Trigger::Consent,
                 () = due(self.updater.as_ref()) => Trigger::Timer,
             };
             if let Trigger::Notice(version) = trigger {
                 updates.send_modify(|view| view.latest = Some(version));
             }
-            if self.update(trigger, &brain, &updates).await.is_err() {
+            let updated = self.update(trigger, &brain, &updates).await;
+            if updated.is_err() || self.declare(&brain).await.is_err() {
                 break;
             }
         }
@@ -133,13 +152,40 @@ impl Fleet {
         updates: &watch::Sender<UpdateView>,
     ) -> Result<(), BrainGone> {
         let Some(updater) = &mut self.updater else { return Ok(()) };
-        let windows = brain.ask(BrainCommand::RecentWindows).await?;
-        let step = updater.run(trigger, &windows, unix_now(), &mut self.rng).await;
+        let now = unix_now();
+        let windows = brain.ask(|reply| BrainCommand::TrialWindows(now, reply)).await?;
+        let step = updater.run(trigger, &windows, now, &mut self.rng).await;
         if let Some((version, model)) = step.model {
             brain.ask(|reply| BrainCommand::ReplaceModel(model, version, reply)).await?;
             self.status.send_modify(|status| status.model_version = version);
         }
         self.report(step.outcomes, updates).await;
+        Ok(())
+    }
+
+    /// Says what this home runs when that changed, or was said long ago.
+    async fn declare(&mut self, brain: &BrainHandle) -> Result<(), BrainGone> {
+        let (Some(uplink), Some(updater), Some(signer)) = (&self.uplink, &self.updater, &mut self.signer) else {
+            return Ok(());
+        };
+        let now = unix_now();
+        let (sha256, since) = updater.in_charge().unwrap_or_default();
+        let facts = Facts {
+            assignment: updater.assignment().map(|assignment| (assignment.generation, assignment.nonce)),
+            model_version: updater.installed(),
+            sha256,
+        };
+        if !signer.is_news(&facts) && now.saturating_sub(self.declared) < MANIFEST_SECONDS {
+            return Ok(());
+        }
+        let tally = brain.ask(|reply| BrainCommand::Tally(since, reply)).await?;
+        match signer.sign(facts, vitals(tally, updater.watch(), since, now), now) {
+            Ok(manifest) => {
+                uplink.declare(manifest);
+                self.declared = now;
+            }
+            Err(error) => tracing::error!(error = %error, "the fleet is not told what runs here"),
+        }
         Ok(())
     }
 
@@ -166,42 +212,57 @@ fn own_model() -> Arc<Model> {
     }))
 }
 
-fn updater_config(updates: &UpdatesConfig, state: &StateDirectory) -> Result<UpdaterConfig, StartError> {
-    let read = || -> std::io::Result<Vec<u8>> {
-        use std::io::Read;
-        let mut root = Vec::new();
-        std::fs::File::open(&updates.root_file)?.take(ROOT_BYTES_MAX).read_to_end(&mut root)?;
-        Ok(root)
+fn updater_config(home: &HomeId, updates: &UpdatesConfig, state: &StateDirectory) -> Result<UpdaterConfig, StartError> {
+    let root = read_trusted(&updates.root_file)?;
+    let director = match &updates.director_file {
+        None => None,
+        Some(path) => {
+            let bad = |cause: String| StartError::Trusted { path: path.clone(), source: std::io::Error::other(cause) };
+            let text = String::from_utf8(read_trusted(path)?).map_err(|error| bad(error.to_string()))?;
+            let keys = trusted_keys(&text).map_err(|error| bad(error.to_string()))?;
+            Some(DirectorConfig { home: home.clone(), keys })
+        }
     };
-    let root = read().map_err(|source| StartError::Root { path: updates.root_file.clone(), source })?;
     Ok(UpdaterConfig {
         url: updates.url.clone(),
         ca: updates.ca_file.clone(),
         root,
         directory: state.file("update"),
-        probation_seconds: PROBATION_SECONDS,
+        director,
+        watching: updates.watching,
+        policy: updates.policy,
     })
 }
 
-fn uplink_config(home: &HomeId, mqtt: &CloudMqttConfig, seed: u64) -> UplinkConfig {
+/// A small file that trust begins with.
+fn read_trusted(path: &Path) -> Result<Vec<u8>, StartError> {
+    let read = || -> std::io::Result<Vec<u8>> {
+        use std::io::Read;
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(TRUSTED_BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|source| StartError::Trusted { path: path.to_owned(), source })
+}
+
+fn uplink_config(home: &HomeId, mqtt: &CloudMqttConfig, directed: bool, seed: u64) -> UplinkConfig {
     let tls =
         TlsFiles { ca: mqtt.ca_file.clone(), cert: Some(mqtt.cert_file.clone()), key: Some(mqtt.key_file.clone()) };
     UplinkConfig {
         home: home.clone(),
         link: LinkConfig { tls: Some(tls), ..LinkConfig::new(mqtt.host.clone(), mqtt.port, home.as_str()) },
+        directed,
         clock: Arc::new(unix_now),
         seed,
     }
 }
 
-/// The version named by the next release notice; for ever where there is no uplink.
-async fn next_notice(
-    notices: Option<&mut watch::Receiver<Option<hearthwatch_protocol::messages::ReleaseNotice>>>,
-) -> ModelVersion {
-    if let Some(notices) = notices {
-        while notices.changed().await.is_ok() {
-            if let Some(notice) = &*notices.borrow_and_update() {
-                return notice.model_version;
+/// The next thing that the uplink heard; for ever where there is no uplink.
+async fn next_of<T: Clone>(heard: Option<&mut watch::Receiver<Option<T>>>) -> T {
+    if let Some(heard) = heard {
+        while heard.changed().await.is_ok() {
+            if let Some(value) = heard.borrow_and_update().clone() {
+                return value;
             }
         }
     }

@@ -11,7 +11,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::fleet::Fleet;
-use super::identity::{StateDirectory, StateError};
 use super::modes::{self, Sides};
 use crate::brain::{self, Brain, BrainCommand, BrainHandle, BrainParts, HomeView};
 use crate::config::Config;
@@ -19,6 +18,7 @@ use crate::discovery::{self, BrokerState, Device, Discovery, UpdateView};
 use crate::history::{History, HistoryError};
 use crate::home_assistant::{self, SessionState};
 use crate::outbox::OutboxError;
+use crate::state_directory::{StateDirectory, StateError};
 use crate::update::UpdaterError;
 use crate::uplink::UplinkError;
 
@@ -47,9 +47,9 @@ pub enum StartError {
     /// The way of models.
     #[error("cloud.updates: {0}")]
     Updater(#[from] UpdaterError),
-    /// The first trusted root.
-    #[error("cloud.updates.root_file {path}: {source}")]
-    Root {
+    /// The first trusted root, or the director's keys.
+    #[error("cloud.updates: {path}: {source}")]
+    Trusted {
         /// The file.
         path: PathBuf,
         /// The system's words.

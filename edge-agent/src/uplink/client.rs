@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hearthwatch_link::{LinkConfig, LinkError, LinkEvent, LinkEvents, LinkHandle, Publication, open};
+use hearthwatch_protocol::assignment::SignedAssignment;
+use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::messages::{AgentStatus, FeedbackRecord, ReleaseNotice, UpdateOutcome};
 use hearthwatch_protocol::{HomeId, Message, Sequence, Topic, decode, encode};
 use rand::SeedableRng;
@@ -36,6 +38,8 @@ pub struct UplinkConfig {
     pub home: HomeId,
     /// Where the fleet's broker is; client id, will and subscriptions are set by the uplink.
     pub link: LinkConfig,
+    /// Whether a director assigns releases to this home; brokers of older fleets refuse its topic.
+    pub directed: bool,
     /// The time, for the dates of refusals.
     pub clock: Clock,
     /// Seeds the jitter of resending; anything that differs from home to home.
@@ -77,6 +81,8 @@ pub struct UplinkHandle {
     wake: Arc<Notify>,
     state: watch::Receiver<UplinkState>,
     release: watch::Receiver<Option<ReleaseNotice>>,
+    assignment: watch::Receiver<Option<SignedAssignment>>,
+    manifest: watch::Sender<Option<SignedManifest>>,
     settled: watch::Receiver<u64>,
     home: HomeId,
     stop: CancellationToken,
@@ -101,27 +107,28 @@ pub fn start(
     outbox: SharedOutbox,
     status: watch::Receiver<AgentStatus>,
 ) -> Result<UplinkHandle, UplinkError> {
-    let UplinkConfig { home, link, clock, seed } = config;
+    let UplinkConfig { home, link, directed, clock, seed } = config;
     let offline = AgentStatus { online: false, ..status.borrow().clone() };
     let (in_flight, waiting) = {
         let outbox = lock(&outbox);
         (outbox.numbered()?, outbox.waiting()?)
     };
     let will = status_publication(&home, AgentStatus { outbox: waiting, ..offline })?;
-    let (link, events) = open(LinkConfig {
-        client_id: home.to_string(),
-        will: Some(will),
-        subscriptions: vec![
-            Topic::Receipt(home.clone()).to_string(),
-            Topic::Withdrawn(home.clone()).to_string(),
-            Topic::Contribution(home.clone()).to_string(),
-            Topic::Release.to_string(),
-        ],
-        clean_start: true,
-        ..link
-    })?;
+    let mut subscriptions = vec![
+        Topic::Receipt(home.clone()).to_string(),
+        Topic::Withdrawn(home.clone()).to_string(),
+        Topic::Contribution(home.clone()).to_string(),
+        Topic::Release.to_string(),
+    ];
+    if directed {
+        subscriptions.push(Topic::Assignment(home.clone()).to_string());
+    }
+    let (link, events) =
+        open(LinkConfig { client_id: home.to_string(), will: Some(will), subscriptions, clean_start: true, ..link })?;
     let (state, state_seen) = watch::channel(UplinkState::Connecting);
     let (release, release_seen) = watch::channel(None);
+    let (assignment, assignment_seen) = watch::channel(None);
+    let (manifest, manifest_seen) = watch::channel(None);
     let (settled, settled_seen) = watch::channel(0);
     let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
     let me = home.clone();
@@ -136,6 +143,8 @@ pub fn start(
         started: Instant::now(),
         state,
         release,
+        assignment,
+        manifest: manifest_seen,
         settled,
     };
     let task = tokio::spawn(task.run(events, status, Arc::clone(&wake), stop.clone()));
@@ -145,6 +154,8 @@ pub fn start(
         wake,
         state: state_seen,
         release: release_seen,
+        assignment: assignment_seen,
+        manifest,
         settled: settled_seen,
         home: me,
         stop,
@@ -211,6 +222,17 @@ impl UplinkHandle {
         self.release.clone()
     }
 
+    /// The newest assignment as it came. Nothing in it is trusted: the updater verifies it.
+    #[must_use]
+    pub fn assignment(&self) -> watch::Receiver<Option<SignedAssignment>> {
+        self.assignment.clone()
+    }
+
+    /// Says what this home runs (retained), now and on each connection, until told otherwise.
+    pub fn declare(&self, manifest: SignedManifest) {
+        self.manifest.send_replace(Some(manifest));
+    }
+
     /// Says that the agent goes offline, and ends the task.
     pub async fn stop(self) {
         self.stop.cancel();
@@ -233,6 +255,8 @@ struct Task {
     started: Instant,
     state: watch::Sender<UplinkState>,
     release: watch::Sender<Option<ReleaseNotice>>,
+    assignment: watch::Sender<Option<SignedAssignment>>,
+    manifest: watch::Receiver<Option<SignedManifest>>,
     /// Withdrawals that were confirmed since the start.
     settled: watch::Sender<u64>,
 }
@@ -265,6 +289,7 @@ impl Task {
                     None => break,
                 },
                 Ok(()) = status.changed() => self.say_status(&status).await,
+                Ok(()) = self.manifest.changed() => self.say_manifest().await,
                 () = wake.notified() => {
                     self.take_stock().await;
                     self.say_outcomes(false).await;
@@ -289,6 +314,7 @@ impl Task {
                 tracing::info!(home.id = %self.home, "connected to the fleet");
                 self.state.send_replace(UplinkState::Connected);
                 self.say_status(status).await;
+                self.say_manifest().await;
                 self.say_outcomes(true).await;
                 self.say_withdrawals().await;
                 self.session.connected(self.now());
@@ -320,6 +346,9 @@ impl Task {
                     }
                     Err(error) => tracing::error!(home.id = %self.home, %error, "receipt not settled"),
                 }
+            }
+            (Ok(Topic::Assignment(home)), Ok(Message::Assignment(signed))) if home == self.home => {
+                self.assignment.send_replace(Some(signed));
             }
             (Ok(Topic::Withdrawn(home)), Ok(Message::WithdrawalReceipt(receipt))) if home == self.home => {
                 tracing::info!(home.id = %self.home, withdrawal.id = receipt.id, records.removed = receipt.removed,
@@ -379,6 +408,17 @@ impl Task {
     async fn say_status(&self, status: &watch::Receiver<AgentStatus>) {
         let online = status.borrow().clone();
         self.publish_status(online).await;
+    }
+
+    async fn say_manifest(&mut self) {
+        let Some(manifest) = self.manifest.borrow_and_update().clone() else { return };
+        match encode(&Message::Manifest(manifest)) {
+            Ok(payload) => {
+                let topic = Topic::Manifest(self.home.clone()).to_string();
+                self.say(Publication { topic, payload, retain: true }).await;
+            }
+            Err(error) => tracing::error!(home.id = %self.home, %error, "manifest not said"),
+        }
     }
 
     async fn publish_status(&self, status: AgentStatus) {

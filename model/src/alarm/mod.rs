@@ -4,6 +4,7 @@ mod calibration;
 mod decider;
 mod event;
 mod evidence;
+mod learnt;
 mod memory;
 mod offset;
 mod reason;
@@ -15,6 +16,7 @@ pub use decider::{ALARMS_MAX, Decider, DeciderConfig, DeciderMemory, Decision, M
 pub use event::{Alarm, AlarmEvent, Severity, UnknownAlarm, Verdict, alarm_id};
 pub use evidence::Evidence;
 pub(crate) use evidence::Sustained;
+pub use learnt::{Effect, Learnt};
 pub use memory::{Context, Lesson, VerdictMemory};
 pub use offset::{OFFSET_MAX, OFFSET_MIN, next_offset};
 pub use reason::reason;

@@ -4,9 +4,12 @@
 pub(crate) mod autoregression;
 pub(crate) mod event_rate;
 pub(crate) mod flatline;
+pub(crate) mod fortnight;
+pub(crate) mod habits;
 pub(crate) mod heartbeat;
 mod longest;
 pub(crate) mod peers;
+pub(crate) mod quiet_hours;
 mod ridge;
 pub(crate) mod routine;
 pub(crate) mod tail;

@@ -27,6 +27,7 @@
 //! after three days.
 
 mod calendar;
+mod canary;
 mod entity;
 mod extractor;
 mod intake;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use hearthwatch_edge::outbox::{Outbox, OutboxError};
-use hearthwatch_edge::update::{ModelProof, Trigger, Updater, UpdaterConfig};
+use hearthwatch_edge::update::{ModelProof, Policy, TrialWindows, Trigger, Updater, UpdaterConfig, Watching};
 use hearthwatch_edge::uplink::{self, UplinkConfig, UplinkHandle};
 use hearthwatch_link::{LinkConfig, TlsFiles};
 use hearthwatch_model::detector::Model;
@@ -59,6 +59,7 @@ impl FleetAgent {
         let config = UplinkConfig {
             home: home.clone(),
             link: LinkConfig { tls: Some(tls), ..LinkConfig::new("localhost", stage.broker.port(), home.as_str()) },
+            directed: false,
             clock: Arc::new(move || hearthwatch_cloud::clock::Clock::now(clock.as_ref())),
             seed,
         };
@@ -69,7 +70,9 @@ impl FleetAgent {
             root: std::fs::read(files.tuf_root())?,
             directory: state.join("update"),
             // Shadowing on the home's stored windows decides; the demo has no hours to wait.
-            probation_seconds: 0,
+            director: None,
+            watching: Watching { shadow_seconds: 0, probation_seconds: 0 },
+            policy: Policy::default(),
         };
         let proof = ModelProof { budget_per_week: BUDGET_PER_WEEK };
         let now = jiff::Timestamp::now().as_second();
@@ -127,7 +130,8 @@ impl FleetAgent {
         tokio::time::timeout(NOTICE_TIMEOUT, noticed)
             .await
             .with_context(|| format!("{} heard of no release within {} s", home.id, NOTICE_TIMEOUT.as_secs()))??;
-        let windows = home.detector().recent_windows();
+        let detector = home.detector();
+        let windows = TrialWindows { recent: detector.recent_windows(), canaries: detector.canaries(0) };
         let now = jiff::Timestamp::now().as_second();
         let step = self.updater.run(Trigger::Notice(version), &windows, now, &mut self.rng).await;
         if let Some((version, model)) = step.model {
