@@ -47,6 +47,8 @@ pub enum BrainCommand {
     },
     /// [`Brain::change`].
     Change(Change, i64, oneshot::Sender<Result<(), ChangeError>>),
+    /// [`Brain::snooze`].
+    Snooze(String, i64, i64),
     /// [`Brain::set_places`].
     Places(HashMap<String, Place>),
     /// [`Brain::set_language`].
@@ -108,6 +110,7 @@ impl Brain {
             BrainCommand::Change(change, now, reply) => {
                 let _ = reply.send(self.change(change, now));
             }
+            BrainCommand::Snooze(alarm, until, now) => self.snooze(&alarm, until, now),
             BrainCommand::Places(places) => self.set_places(places),
             BrainCommand::Language(language) => self.set_language(language),
             BrainCommand::Picture(alarm_id, reply) => {

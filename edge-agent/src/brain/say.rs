@@ -219,7 +219,7 @@ impl Brain {
         let network = self.model.version().is_some();
         let (model, entities, listening) = (self.model_version, self.detector.entities().len(), self.listening);
         let (house, budget, month) = (self.house.clone(), self.budget(), self.alarms.month(self.now));
-        let timezone = self.config.timezone.clone();
+        let (timezone, language) = (self.config.timezone.clone(), self.language);
         self.view.send_modify(|view| {
             view.shown = shown;
             view.open = open;
@@ -231,6 +231,7 @@ impl Brain {
             view.budget = budget;
             view.month = month;
             view.timezone = timezone;
+            view.language = language;
             if let Some(loudest) = loudest {
                 view.loudest = loudest;
             }

@@ -10,6 +10,7 @@ use hearthwatch_protocol::ModelVersion;
 use jiff::tz::TimeZone;
 
 use super::readiness::Readiness;
+use crate::explain::Language;
 use crate::house::House;
 
 /// An alarm with all that is needed to show it.
@@ -44,6 +45,8 @@ pub struct HomeView {
     pub brief: Option<Brief>,
     /// The home's time zone.
     pub timezone: TimeZone,
+    /// What its residents read.
+    pub language: Language,
 }
 
 impl Default for HomeView {
@@ -62,6 +65,7 @@ impl Default for HomeView {
             readiness: Arc::default(),
             brief: None,
             timezone: TimeZone::UTC,
+            language: Language::default(),
         }
     }
 }

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use hearthwatch_model::reading::EntityInfo;
 use jiff::tz::TimeZone;
 
-use super::{Brain, ShownAlarm};
-use crate::explain::{Language, Point};
+use super::{Brain, NoticeKind, ShownAlarm};
+use crate::explain::{self, DrawError, Language, Picture, Point, Theme};
 use crate::history::{History, HistoryError};
-use crate::house::{Change, ChangeError, House, Place, next_daily};
+use crate::house::{Change, ChangeError, Held, House, Place, Scope, next_daily};
 
 /// Name of the note that holds the wishes.
 const HOUSE_NOTE: &str = "house";
@@ -30,6 +30,18 @@ pub struct AlarmPicture {
     pub timezone: TimeZone,
     /// What it speaks.
     pub language: Language,
+}
+
+impl AlarmPicture {
+    /// Draws it, as PNG for a phone.
+    ///
+    /// # Errors
+    /// [`DrawError`], which no alarm of ours should lead to.
+    pub fn png(&self) -> Result<Vec<u8>, DrawError> {
+        let alarm = &self.alarm.alarm;
+        let picture = Picture { alarm, info: &self.info, points: &self.points, timezone: &self.timezone };
+        explain::png(&explain::svg(&picture, Theme::Light))
+    }
 }
 
 /// The wishes of before the start. Ones that cannot be read are as if never made: a home must not stay dark for them.
@@ -54,6 +66,21 @@ impl Brain {
         self.keep_house();
         self.show(None);
         Ok(())
+    }
+
+    /// Does not mention an alarm's entity until `until`: the alarm that is on goes off as well.
+    pub fn snooze(&mut self, alarm_id: &str, until: i64, now: i64) {
+        let Some(mut alarm) = self.alarms.get(alarm_id).cloned() else { return };
+        let scope = Scope::Entity { entity_id: alarm.entity_id.clone(), kind: None };
+        if let Err(error) = self.change(Change::Hush { scope, until: Some(until) }, now) {
+            tracing::warn!(error = %error, alarm.id = alarm_id, "a snooze is refused");
+            return;
+        }
+        alarm.held = Some(Held::Hushed);
+        self.alarms.put(&alarm);
+        self.save(&alarm, None);
+        self.notify(NoticeKind::Changed, alarm);
+        self.show(None);
     }
 
     /// Alarms a week that the home bears.

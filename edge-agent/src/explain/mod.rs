@@ -9,6 +9,7 @@ mod chart;
 mod language;
 mod palette;
 mod png;
+mod sentence;
 mod ticks;
 mod words;
 
@@ -20,6 +21,7 @@ use jiff::tz::TimeZone;
 pub use language::Language;
 pub use palette::Theme;
 pub use png::{DrawError, png};
+pub use sentence::{Sentence, sentence};
 pub use words::friendly_name;
 
 /// What is known of one step.
