@@ -7,6 +7,7 @@ mod alarms;
 mod brief;
 mod feedback;
 mod handle;
+mod look;
 mod readiness;
 mod say;
 mod step;
@@ -19,7 +20,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use hearthwatch_model::alarm::AlarmEvent;
-use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_model::detector::{DetectorConfig, EntityScore, HomeDetector, Model, Voice};
 use hearthwatch_model::grid::STEP_SECONDS;
 use hearthwatch_model::reading::{EntityInfo, Reading};
 use hearthwatch_protocol::messages::FeedbackRecord;
@@ -33,7 +34,9 @@ use crate::house::{House, Place};
 use crate::update::TrialWindows;
 use alarms::Alarms;
 pub use alarms::Tally;
+pub use feedback::feedback_record;
 pub use handle::{BrainCommand, BrainGone, BrainHandle, start};
+pub use look::{HomeDetail, MissReport};
 pub use readiness::{EntityReadiness, LEARNING_DAYS, Readiness};
 use step::OpenStep;
 pub use view::{Brief, HomeView, Loudest, Month, Notice, NoticeKind, ShownAlarm, verdict_word};
@@ -48,8 +51,9 @@ pub const CLOSING_GRACE_SECONDS: i64 = 5;
 /// Name of the note that holds the detector's answers and alarms.
 const DECIDER_NOTE: &str = "decider";
 
-/// Where answers go that are to teach the fleet: it says what became of the record. None: answers stay here.
-pub type FeedbackSink = Box<dyn FnMut(FeedbackRecord) -> Result<(), String> + Send>;
+/// Where answers go that are to teach the fleet: it says whether the record is kept for it (a resident may share nothing),
+/// or why not. None: answers stay here.
+pub type FeedbackSink = Box<dyn FnMut(FeedbackRecord) -> Result<bool, String> + Send>;
 
 /// What a brain is made of.
 pub struct BrainParts {
@@ -93,6 +97,8 @@ pub struct Brain {
     open: OpenStep,
     /// End of the last closed step; none before the first.
     closed: Option<i64>,
+    /// What the last step made of each entity.
+    last_scores: Vec<EntityScore>,
     /// Whether what is heard now may be judged.
     listening: bool,
     /// Own memory was gone through.
@@ -135,6 +141,7 @@ impl Brain {
             now: 0,
             open: OpenStep::default(),
             closed: None,
+            last_scores: Vec::new(),
             listening: false,
             recalled: false,
             restored: false,
@@ -327,6 +334,7 @@ impl Brain {
                 Voice::Live => {
                     self.tell(report.events, step_end, &report.scores);
                     self.show(Some((step_end, &report.scores)));
+                    self.last_scores = report.scores;
                 }
                 // What ended while nobody listened has ended all the same.
                 Voice::Quiet => {

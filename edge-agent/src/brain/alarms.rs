@@ -78,6 +78,11 @@ impl Alarms {
         }
     }
 
+    /// All of them, oldest first.
+    pub(super) fn list(&self) -> &[ShownAlarm] {
+        &self.list
+    }
+
     /// What residents made of the alarms raised since then.
     pub(super) fn tally(&self, since: i64) -> Tally {
         let mut tally = Tally::default();

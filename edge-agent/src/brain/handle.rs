@@ -10,9 +10,11 @@ use hearthwatch_protocol::ModelVersion;
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{AlarmPicture, Brain, Tally};
+use super::{AlarmPicture, Brain, HomeDetail, MissReport, Tally};
 use crate::explain::Language;
+use crate::history::StoredMiss;
 use crate::house::{Change, ChangeError, Place};
+use crate::rehearse::Rehearsal;
 use crate::update::TrialWindows;
 
 /// Commands that may wait. The largest is a slice of history, at most 4 MiB; slices come one at a time.
@@ -57,6 +59,12 @@ pub enum BrainCommand {
     Picture(String, oneshot::Sender<Option<AlarmPicture>>),
     /// [`Brain::replace_model`].
     ReplaceModel(Arc<Model>, ModelVersion, oneshot::Sender<()>),
+    /// [`Brain::look`].
+    Look(oneshot::Sender<Box<HomeDetail>>),
+    /// [`Brain::declare_miss`].
+    DeclareMiss(Box<MissReport>, i64, oneshot::Sender<StoredMiss>),
+    /// [`Brain::keep_rehearsal`].
+    KeepRehearsal(Rehearsal),
     /// [`Brain::tally`].
     Tally(i64, oneshot::Sender<Tally>),
     /// [`Brain::trial_windows`].
@@ -126,6 +134,13 @@ impl Brain {
             BrainCommand::TrialWindows(now, reply) => {
                 let _ = reply.send(self.trial_windows(now));
             }
+            BrainCommand::Look(reply) => {
+                let _ = reply.send(Box::new(self.look()));
+            }
+            BrainCommand::DeclareMiss(report, now, reply) => {
+                let _ = reply.send(self.declare_miss(&report, now));
+            }
+            BrainCommand::KeepRehearsal(rehearsal) => self.keep_rehearsal(&rehearsal),
         }
     }
 }

@@ -193,7 +193,8 @@ impl Brain {
         };
         match feedback_record(home.clone(), alarm, window, verdict, now) {
             Ok(record) => match sink(record) {
-                Ok(()) => tracing::info!(alarm.id = alarm.alarm.id, "answer kept for the fleet"),
+                Ok(true) => tracing::info!(alarm.id = alarm.alarm.id, "answer kept for the fleet"),
+                Ok(false) => tracing::info!(alarm.id = alarm.alarm.id, "answer not shared, as the resident wishes"),
                 Err(error) => tracing::error!(error, alarm.id = alarm.alarm.id, "an answer is not kept for the fleet"),
             },
             Err(why) => tracing::info!(alarm.id = alarm.alarm.id, "an answer stays here: {why}"),

@@ -34,6 +34,13 @@ pub enum Command {
     },
     /// A wish about the house.
     Wish(Change),
+    /// Something was off, and nobody said so.
+    Miss {
+        /// Where.
+        entity_id: String,
+        /// When, in Unix seconds; none: now.
+        at: Option<i64>,
+    },
     /// Install the newest model now.
     Install,
     /// Home Assistant is there, or has gone.
@@ -64,6 +71,9 @@ pub enum AnswerError {
     /// Not `{"alarm_id": …, "verdict": …}`.
     #[error("is not an answer: {0}")]
     Json(#[from] serde_json::Error),
+    /// Not `{"entity_id": …, "at": …}`.
+    #[error("is not a miss: {0}")]
+    Miss(#[source] serde_json::Error),
     /// Not an alarm's id.
     #[error("names no alarm: {0}")]
     Alarm(#[from] IdError),
@@ -86,6 +96,15 @@ struct JsonAnswer {
 struct JsonSnooze {
     alarm_id: String,
     hours: u16,
+}
+
+/// "Something was off here", for automations; `at` as RFC 3339, left out for now.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JsonMiss {
+    entity_id: String,
+    #[serde(default)]
+    at: Option<jiff::Timestamp>,
 }
 
 impl Command {
@@ -119,6 +138,10 @@ impl Command {
             Some(wish @ ("house_mode" | "pause" | "budget")) => {
                 let word = std::str::from_utf8(payload).map_err(|_| AnswerError::Wish)?;
                 wished(wish, word).map(Self::Wish).ok_or(AnswerError::Wish)
+            }
+            Some("miss") => {
+                let miss: JsonMiss = serde_json::from_slice(payload).map_err(AnswerError::Miss)?;
+                Ok(Self::Miss { entity_id: miss.entity_id, at: miss.at.map(jiff::Timestamp::as_second) })
             }
             Some("install") => Ok(Self::Install),
             _ => Err(AnswerError::Topic),

@@ -22,7 +22,7 @@ pub use language::Language;
 pub use palette::Theme;
 pub use png::{DrawError, png};
 pub use sentence::{Sentence, sentence};
-pub use words::friendly_name;
+pub use words::{friendly_name, state_words};
 
 /// What is known of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
