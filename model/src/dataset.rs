@@ -15,6 +15,7 @@ mod kasteren;
 mod keti;
 #[cfg(test)]
 pub(crate) mod made;
+mod nab;
 mod open_smart_home;
 pub mod registry;
 mod river;

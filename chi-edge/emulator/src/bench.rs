@@ -11,7 +11,7 @@ use clap::Subcommand;
 /// What can be measured.
 #[derive(Debug, Subcommand)]
 pub enum Bench {
-    /// Recall at a false-alarm budget: network, routine detector and a z-score rival on the same homes.
+    /// Recall, false alarms and areas of every detector on the same homes, by a protocol written down first.
     Detection(detection::DetectionArguments),
     /// On/off entities: left open, silent, active at night; false alarms a week.
     Binary(binary::BinaryArguments),

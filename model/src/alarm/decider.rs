@@ -4,8 +4,10 @@ use crate::alarm::evidence::Sustained;
 use crate::alarm::learnt::{Learnt, learnt};
 use crate::alarm::memory::{Context, Lesson, VerdictMemory};
 use crate::alarm::{
-    Alarm, AlarmEvent, Evidence, OFFSET_MAX, OFFSET_MIN, UnknownAlarm, Verdict, alarm_id, next_offset, reason, severity,
+    Alarm, AlarmEvent, Evidence, OFFSET_MAX, OFFSET_MIN, UnknownAlarm, Verdict, alarm_id, may_raise, next_offset,
+    reason, severity,
 };
+use crate::features::AnomalyKind;
 use crate::grid::STEP_SECONDS;
 use crate::reading::EntityInfo;
 
@@ -30,7 +32,8 @@ pub struct DeciderConfig {
     pub budget_per_week: f64,
     /// The home's secret in the alarms' ids.
     pub salt: Vec<u8>,
-    /// Whether the home's offset follows its alarm rate. Off where thresholds themselves are measured.
+    /// Whether the home's offset follows its alarm rate and the allowance is kept. Off where thresholds themselves are
+    /// measured.
     pub adapt: bool,
 }
 
@@ -158,6 +161,7 @@ impl Decider {
             (Some(place), false, Some(_)) if at - track.last_over <= MERGE_SECONDS => {
                 Some(self.reopen(place, at, evidence))
             }
+            (_, _, Some(_)) if !self.may_raise(at, evidence) => None,
             (_, _, Some(start)) => Some(self.raise(start, at, threshold, evidence, context)),
             (None, true, None) => {
                 // Its alarm was forgotten: the list is bounded.
@@ -166,6 +170,14 @@ impl Decider {
             }
             (_, false, None) => None,
         }
+    }
+
+    /// Whether the home's allowance has room; what exists to warn needs none.
+    fn may_raise(&self, at: i64, evidence: &Evidence) -> bool {
+        let counted = self.alarms.iter().filter(|alarm| alarm.kind != AnomalyKind::Alert);
+        !self.config.adapt
+            || evidence.kind == AnomalyKind::Alert
+            || may_raise(counted.map(|alarm| alarm.raised_at), at, self.config.budget_per_week)
     }
 
     fn raise(&mut self, start: i64, at: i64, threshold: f32, evidence: &Evidence, context: Context) -> AlarmEvent {
@@ -183,6 +195,8 @@ impl Decider {
             observed: evidence.observed,
             band: evidence.band,
             kind: evidence.kind,
+            amount: finite(evidence.amount),
+            usual: finite(evidence.usual),
             reason: reason(&track.info, evidence),
         };
         track.alarm = Some(alarm.id.clone());
@@ -231,6 +245,8 @@ impl Decider {
         alarm.observed = evidence.observed;
         alarm.band = evidence.band;
         alarm.kind = evidence.kind;
+        alarm.amount = finite(evidence.amount);
+        alarm.usual = finite(evidence.usual);
         alarm.reason = reason(&track.info, evidence);
         let worse = severity(track.info.class, evidence.kind, score - alarm.threshold);
         let graver = worse > alarm.severity;
@@ -368,6 +384,11 @@ impl Decider {
             }
         }
     }
+}
+
+/// JSON has no word for what is no number, and an alarm must be read back.
+fn finite(figure: f32) -> f32 {
+    if figure.is_finite() { figure } else { 0.0 }
 }
 
 fn hours_between(from: i64, until: i64) -> f32 {

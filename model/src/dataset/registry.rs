@@ -2,7 +2,7 @@
 
 use super::home::RecordedHome;
 use super::{
-    DatasetError, ampds2, casas, citylearn, daiad, ethz_heatpump, hass, kasteren, keti, open_smart_home, river,
+    DatasetError, ampds2, casas, citylearn, daiad, ethz_heatpump, hass, kasteren, keti, nab, open_smart_home, river,
     southwark, suthaharan, uci_appliances, uci_household, uci_occupancy, windesheim,
 };
 
@@ -200,6 +200,15 @@ pub const DATA_SETS: &[DataSet] = &[
         usage: Use::EvaluateOnly,
         files: &["rooms/*.csv"],
         parse: keti::parse,
+    },
+    DataSet {
+        name: nab::SET,
+        title: "A machine's temperature and taxi rides with labelled anomalies of known cause; 5 and 30 minutes",
+        licence: "MIT",
+        // Of a machine and a city, not of homes: measured on, not trained on.
+        usage: Use::EvaluateOnly,
+        files: &["realKnownCause/*.csv", "combined_windows.json"],
+        parse: nab::parse,
     },
     DataSet {
         name: kasteren::SET,

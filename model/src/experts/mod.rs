@@ -10,7 +10,7 @@ pub(crate) mod heartbeat;
 mod longest;
 pub(crate) mod peers;
 pub(crate) mod quiet_hours;
-mod ridge;
+pub(crate) mod ridge;
 pub(crate) mod routine;
 pub(crate) mod tail;
 pub(crate) mod time_in_state;

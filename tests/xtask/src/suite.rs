@@ -6,13 +6,13 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::install::{self, Part};
-use crate::{shell, tidy};
+use crate::{references, shell, tidy};
 
 /// What `cargo xtask test` takes.
 #[derive(Args)]
 pub struct TestArguments {
-    /// Run this suite alone (may be repeated): fmt, tidy, deny, clippy, unit, doc, scenarios, embedded-broker,
-    /// mosquitto, home-assistant, full.
+    /// Run this suite alone (may be repeated): fmt, tidy, deny, clippy, unit, doc, references, scenarios, embedded-broker,
+    /// mosquitto, browser, home-assistant, full.
     #[arg(long, value_name = "SUITE")]
     only: Vec<String>,
     /// Add the long runs that CI has no time for.
@@ -42,6 +42,13 @@ const SUITES: &[Suite] = &[
     Suite { name: "unit", what: "unit, property and doc tests", needs: &[], run: unit, full_only: false },
     Suite { name: "doc", what: "documentation builds, links hold", needs: &[], run: doc, full_only: false },
     Suite {
+        name: "references",
+        what: "metrics and rivals against published programs",
+        needs: &[],
+        run: references::check,
+        full_only: false,
+    },
+    Suite {
         name: "scenarios",
         what: "the whole loop on embedded parts",
         needs: &[],
@@ -60,6 +67,13 @@ const SUITES: &[Suite] = &[
         what: "the broker conformance suite, link and uplink, real mosquitto",
         needs: &[Part::Mosquitto],
         run: mosquitto,
+        full_only: false,
+    },
+    Suite {
+        name: "browser",
+        what: "the local page in a real browser",
+        needs: &[Part::Chromium],
+        run: || integration("browser", &[]),
         full_only: false,
     },
     Suite {
@@ -156,7 +170,11 @@ fn integration(test: &str, filter: &[&str]) -> anyhow::Result<()> {
     let fixed = ["test", "--release", "--locked", "--workspace", "--test", test, "--"];
     let arguments = [&fixed, filter, &["--test-threads=1", "--nocapture"]].concat();
     // What a suite needs was installed before: a test that does not find it must not pass over it.
-    shell::run_with(&shell::cargo_path(), arguments, &[("HEARTHWATCH_REQUIRE_MOSQUITTO", "1")])
+    shell::run_with(
+        &shell::cargo_path(),
+        arguments,
+        &[("HEARTHWATCH_REQUIRE_MOSQUITTO", "1"), ("HEARTHWATCH_REQUIRE_CHROMIUM", "1")],
+    )
 }
 
 fn mosquitto() -> anyhow::Result<()> {
