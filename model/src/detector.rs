@@ -14,6 +14,7 @@ use crate::features::{AnomalyKind, Band, EntityStep, FeatureExtractor, LocalTime
 use crate::network::NetworkOutput;
 use crate::reading::{EntityInfo, Reading, Value};
 
+pub use crate::features::Knowledge;
 pub use model::{Model, SHIPPED_VERSION};
 
 /// Feature windows of alarms that are kept: 128 × 7.5 KiB are under 1 MiB, at an alarm a day four months' worth.
@@ -343,6 +344,11 @@ impl HomeDetector {
             .filter(|(_, info)| !info.class.is_binary())
             .filter_map(|(entity, info)| Some((info.class, self.extractor.window(entity)?)))
             .collect()
+    }
+
+    /// What is known of each entity, and watched with that, in order.
+    pub fn knowledge(&self) -> impl Iterator<Item = Knowledge> {
+        self.extractor.knowledge()
     }
 
     /// An entity's newest window; none before it is full.

@@ -90,7 +90,10 @@ async fn answer(
     let verdict = verdicts.into_iter().find(|verdict| verdict_word(*verdict) == form.verdict);
     let verdict = verdict.ok_or(PageError::NotFound("answer"))?;
     let now = (page.parts.clock)();
-    page.parts.brain.tell(BrainCommand::Answer(Some(form.alarm), verdict, now)).await?;
+    page.parts
+        .brain
+        .tell(BrainCommand::Answer { alarm: Some(form.alarm), verdict, by: String::new(), at: now })
+        .await?;
     Ok(back(&base, Said::Answered, "timeline"))
 }
 

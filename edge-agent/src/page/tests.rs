@@ -12,6 +12,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::brain::{self, Brain, BrainCommand, BrainParts};
 use crate::history::{History, StoredAlarm};
+use crate::house::Place;
 
 const NOW: i64 = 1_700_000_000;
 
@@ -35,16 +36,12 @@ fn alarm(entity_id: &str, reason: &str) -> StoredAlarm {
         observed: Some(30.0),
         band: None,
         kind: AnomalyKind::Level,
+        amount: 0.0,
+        usual: 0.0,
         reason: reason.to_owned(),
     };
-    StoredAlarm {
-        alarm,
-        entity_id: entity_id.to_owned(),
-        class: DeviceClass::Temperature,
-        unit: "°C".to_owned(),
-        model_version: ModelVersion::ROUTINE,
-        answer: None,
-    }
+    let info = EntityInfo { entity_id: entity_id.to_owned(), class: DeviceClass::Temperature, unit: "°C".to_owned() };
+    StoredAlarm::new(alarm, &info, Place::default(), ModelVersion::ROUTINE)
 }
 
 /// A home with one open alarm of `entity_id`, without a fleet.
