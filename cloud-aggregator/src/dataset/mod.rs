@@ -2,6 +2,7 @@
 
 mod format;
 mod recall;
+pub mod quality;
 mod snapshot;
 
 pub use format::{SnapshotError, read, to_bytes};

@@ -8,6 +8,7 @@ use hearthwatch_protocol::messages::{FeedbackRecord, Origin, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use serde::{Deserialize, Serialize};
 
+use super::quality::QualityReport;
 use super::recall::{Heard, RecallEstimate};
 use super::{EXAMPLES_MAX, PAGE_ROWS, WEIGHT_MAX};
 use crate::store::{FeedbackFilter, FeedbackRow, Store, StoreError};
@@ -41,6 +42,9 @@ pub struct Lineage {
     /// What random questions say of the champion's recall.
     #[serde(default)]
     pub recall: RecallEstimate,
+    /// What a look at the examples found; empty in snapshots from before there was one.
+    #[serde(default)]
+    pub quality: QualityReport,
 }
 
 /// What was learnt from before, and by which model.
