@@ -1,8 +1,8 @@
 //! What a run learns from: an immutable, hashed list of labelled windows, and the story of how it came about.
 
 mod format;
-mod recall;
 pub mod quality;
+mod recall;
 mod snapshot;
 
 pub use format::{SnapshotError, read, to_bytes};

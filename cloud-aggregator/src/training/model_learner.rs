@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hearthwatch_model::evaluate::GateVerdict;
 use hearthwatch_model::network::{Artifact, DeviceKind};
 use hearthwatch_model::train::{
-    Checkpoints, Corpus, DefencePolicy, FeedbackExample, HomeAnswer, Progress, RetrainConfig, defend,
-    retrain_resumable,
+    Checkpoints, Corpus, DefencePolicy, FeedbackExample, HomeAnswer, Progress, RetrainConfig, defend, retrain_resumable,
 };
 
 use super::card::card;

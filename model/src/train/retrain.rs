@@ -199,7 +199,9 @@ pub fn fine_tune(
         learning_rate: config.fine_tune_learning_rate,
         feedback_share: if feedback.is_empty() { 0.0 } else { config.feedback_share },
     };
-    Ok(fit(start, &train, &validate, &plan, config, progress)?.0)
+    let fingerprint = fingerprint(config, start, prepared, feedback::content_hash(feedback).as_deref());
+    let mut kept = Kept { checkpoints: &mut NoCheckpoints, part: "trial", fingerprint };
+    Ok(fit(start, &mut Homes { train, validate }, &plan, config, &mut kept, progress)?.0)
 }
 
 fn measured(

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use hearthwatch_model::alarm::Blend;
 use hearthwatch_model::evaluate::{Contender, Evaluation, HomePair, paired_difference, replay};
 
 use super::arms::{Detector, REPLAY};
@@ -22,7 +23,9 @@ pub(super) fn score(detector: &Detector, homes: &[&HomePair], threads: usize) ->
     match &detector.network {
         None => run(routine, BUDGET),
         Some((scorer, calibration)) => {
-            let network = Contender::Network { scorer, calibration, routine: &detector.routine };
+            // The logit alone: what answers teach is in it.
+            let blend = Blend::default();
+            let network = Contender::Network { scorer, calibration, blend: &blend, routine: &detector.routine };
             if detector.fused {
                 either(run(network, BUDGET / 2.0), &run(routine, BUDGET / 2.0))
             } else {
