@@ -15,6 +15,10 @@ pub enum Part {
     CargoDeny,
     /// rustfmt and clippy.
     RustComponents,
+    /// A Python that can make environments: the second judge of signed metadata is written in it.
+    PythonVenv,
+    /// A C++ compiler: libFuzzer is written in it.
+    Cxx,
 }
 
 /// Version of cargo-deny that `deny.toml` is written for.
@@ -26,6 +30,8 @@ impl Part {
             Self::Mosquitto => shell::has("mosquitto") && shell::has("mosquitto_pub"),
             Self::Debootstrap => shell::has("debootstrap") && shell::has("unshare") && shell::has("ss"),
             Self::CargoDeny => shell::has("cargo-deny") || cargo_bin("cargo-deny").is_file(),
+            Self::PythonVenv => shell::run("python3", ["-c", "import venv, ensurepip"]).is_ok(),
+            Self::Cxx => shell::has("c++") || shell::has("g++"),
             Self::RustComponents => shell::has("rustfmt") || cargo_bin("rustfmt").is_file(),
         }
     }
@@ -34,6 +40,8 @@ impl Part {
         match self {
             Self::Mosquitto => apt(&["mosquitto", "mosquitto-clients"]),
             Self::Debootstrap => apt(&["debootstrap", "util-linux", "iproute2", "python3", "ca-certificates"]),
+            Self::PythonVenv => apt(&["python3", "python3-venv"]),
+            Self::Cxx => apt(&["g++"]),
             // A debug build of the tool is ready in half the time and judges the same.
             Self::CargoDeny => shell::cargo(["install", "cargo-deny", "--version", CARGO_DENY, "--locked", "--debug"]),
             Self::RustComponents => shell::run("rustup", ["component", "add", "rustfmt", "clippy"]),

@@ -1,8 +1,10 @@
 //! `cargo xtask`: the project's own tasks, so that a contributor and the CI run the very same commands.
 
+mod endurance;
 mod install;
 mod shell;
 mod suite;
+mod supply;
 mod tidy;
 
 use std::process::ExitCode;
@@ -21,6 +23,12 @@ struct Arguments {
 enum Task {
     /// Install what the suites need, then run every suite; minutes are printed for each.
     Test(suite::TestArguments),
+    /// Strike real processes with faults and count what is lost or doubled: `--rounds 1000 --seed 7`.
+    Chaos {
+        /// Passed on.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
     /// Print figures: `detection`, `edge`, `loop` or `ingest`; everything after the name goes to the bench.
     Bench {
         /// Which bench.
@@ -35,6 +43,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// Write the bill of materials (CycloneDX 1.5, JSON) of what is shipped to homes and to the cloud.
+    Sbom {
+        /// Where to.
+        #[arg(default_value = "target/hearthwatch.cdx.json")]
+        file: std::path::PathBuf,
+    },
     /// Hold the tree against the house rules.
     Tidy,
 }
@@ -44,6 +58,8 @@ fn main() -> ExitCode {
         Task::Test(arguments) => suite::test(&arguments),
         Task::Bench { name, rest } => bench(&name, &rest),
         Task::TrainRelease { rest } => emulator("train-release", &rest),
+        Task::Chaos { rest } => endurance::chaos(&rest),
+        Task::Sbom { file } => supply::sbom(&file),
         Task::Tidy => tidy::check(),
     };
     match result {
