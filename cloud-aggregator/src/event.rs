@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::messages::{RefusalReason, UpdateOutcome, UpdateResult};
+use hearthwatch_protocol::{HomeId, ModelVersion};
 use tracing::{debug, error, info, warn};
 
 use crate::metrics::{Metrics, count};
@@ -253,5 +253,22 @@ impl Event for ReleaseFailed<'_> {
     fn emit(&self, metrics: &Metrics) {
         metrics.release_failures.inc();
         error!(model.version = self.version, cause = self.cause, "promoted, but not released");
+    }
+}
+
+/// A rollout was stopped by its tests.
+pub struct RolloutStopped<'a> {
+    /// Which release.
+    pub version: ModelVersion,
+    /// Homes that had been ordered to run it.
+    pub saw: u64,
+    /// Which tests, and by how much.
+    pub reason: &'a str,
+}
+
+impl Event for RolloutStopped<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.rollouts_stopped.inc();
+        error!(model.version = self.version.0, homes = self.saw, reason = self.reason, "rollout stopped by its tests");
     }
 }

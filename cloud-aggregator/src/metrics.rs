@@ -57,6 +57,8 @@ pub struct Metrics {
     pub release_failures: Counter,
     /// Version of the current model.
     pub champion_version: Gauge,
+    /// Rollouts that their tests stopped.
+    pub rollouts_stopped: Counter,
     /// Ends of updates reported by homes, by end.
     pub outcomes: ByKind,
 }
@@ -88,6 +90,7 @@ impl Metrics {
             releases: Counter::default(),
             release_failures: Counter::default(),
             champion_version: Gauge::default(),
+            rollouts_stopped: Counter::default(),
             outcomes: ByKind::default(),
         };
         metrics.register(|registry| {
@@ -106,6 +109,8 @@ impl Metrics {
             registry.register("runs", "Retraining runs that ended, by end", metrics.runs.clone());
             registry.register("releases", "Models released", metrics.releases.clone());
             registry.register("champion_version", "Version of the current model", metrics.champion_version.clone());
+            let stopped = metrics.rollouts_stopped.clone();
+            registry.register("rollouts_stopped", "Rollouts that their tests stopped", stopped);
             registry.register("update_outcomes", "Updates reported by homes, by end", metrics.outcomes.clone());
         });
         metrics

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::alarm::{
-    Alarm, AlarmEvent, Decider, DeciderConfig, DeciderMemory, Evidence, UnknownAlarm, Verdict, VerdictMemory,
+    Alarm, AlarmEvent, Decider, DeciderConfig, DeciderMemory, Evidence, Learnt, UnknownAlarm, Verdict, VerdictMemory,
 };
 use crate::class::DeviceClass;
 use crate::experts::routine::{ALERT_SCORE, PHYSICS_SCORE};
@@ -298,6 +298,17 @@ impl HomeDetector {
     /// [`UnknownAlarm`] when no such alarm is remembered.
     pub fn answer(&mut self, alarm_id: &str, verdict: Verdict, at: i64) -> Result<(), UnknownAlarm> {
         self.decider.answer(alarm_id, verdict, at)
+    }
+
+    /// Takes a resident's answer back, as if it had never been given. False when there was none.
+    pub fn take_back(&mut self, alarm_id: &str) -> bool {
+        self.decider.take_back(alarm_id)
+    }
+
+    /// What was learnt from which answer, newest first: for the resident to see, and to take back.
+    #[must_use]
+    pub fn learnt(&self) -> Vec<Learnt> {
+        self.decider.learnt()
     }
 
     /// Goes on with another model; histories and answers stay.

@@ -14,5 +14,6 @@ pub mod grid;
 pub mod inject;
 pub mod network;
 pub mod reading;
+pub mod rivals;
 #[cfg(feature = "train")]
 pub mod train;

@@ -9,6 +9,7 @@ use crate::authority::{Authority, AuthorityError, CSR_BYTES_MAX};
 use crate::claims::{ClaimError, Claims, sha256_hex};
 use crate::files::{self, FileError};
 use crate::layout::Layout;
+use crate::ledger::{Ledger, LedgerError};
 
 /// Largest body of `POST /enroll` that is worth reading, in bytes: the request and a KiB for token and name.
 pub const BODY_BYTES_MAX: usize = CSR_BYTES_MAX + 1024;
@@ -50,6 +51,9 @@ pub enum EnrolError {
     /// The token is no good.
     #[error(transparent)]
     Claim(#[from] ClaimError),
+    /// It could not be written down, so nothing is handed out.
+    #[error(transparent)]
+    Ledger(LedgerError),
 }
 
 impl EnrolError {
@@ -62,6 +66,8 @@ impl EnrolError {
             Self::Request(AuthorityError::RequestName { .. }) => "other_name",
             Self::Request(_) => "unavailable",
             Self::Claim(error) => error.reason(),
+            Self::Ledger(LedgerError::Certificate(_)) => "bad_request",
+            Self::Ledger(_) => "unavailable",
         }
     }
 }
@@ -72,6 +78,7 @@ pub struct Enroller {
     claims: Claims,
     tuf_root: String,
     director: String,
+    ledger: Ledger,
     days: u32,
 }
 
@@ -85,7 +92,14 @@ impl Enroller {
         let read =
             |path: &std::path::Path| files::read_text(path).map_err(|error: FileError| AuthorityError::File(error));
         let (tuf_root, director) = (read(&layout.tuf_root())?, read(&layout.director_public())?);
-        Ok(Self { authority, claims: Claims::at(layout.claims()), tuf_root, director, days })
+        Ok(Self {
+            authority,
+            claims: Claims::at(layout.claims()),
+            tuf_root,
+            director,
+            ledger: Ledger::of(layout),
+            days,
+        })
     }
 
     /// Lets a home in. The token is used up on disk before the certificate is handed out.
@@ -99,6 +113,7 @@ impl Enroller {
         let key_sha256 = key_sha256(&certificate)
             .ok_or_else(|| EnrolError::Request(AuthorityError::Request("its key cannot be read".to_owned())))?;
         self.claims.redeem(&request.token, &request.home, &key_sha256, now)?;
+        self.ledger.record(&certificate, now).map_err(EnrolError::Ledger)?;
         Ok(EnrolReply {
             certificate,
             ca: self.authority.certificate_pem().to_owned(),

@@ -8,6 +8,7 @@ use crate::authority::{Authority, AuthorityError};
 use crate::claims::{ClaimError, ClaimToken, Claims, TOKEN_LIFE};
 use crate::files::{self, FileError};
 use crate::layout::{HomeFiles, Layout};
+use crate::ledger::{Ledger, LedgerError};
 
 /// Why a home could not be added.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,9 @@ pub enum HomeError {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The ledger of certificates cannot be kept.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
 }
 
 /// Whether something was made, or was there before.
@@ -46,6 +50,7 @@ pub fn issue(layout: &Layout, home: &HomeId, now: Timestamp, days: u32) -> Resul
         return Ok((bundle(layout, home)?, Outcome::Kept));
     }
     let issued = Authority::load(layout)?.issue_client(&identity, now, days)?;
+    Ledger::of(layout).record(&issued.certificate_pem, now)?;
     let bundle = bundle(layout, home)?;
     // The certificate last: it says that the pair is whole.
     files::write_private(&bundle.key(), issued.key_pem.as_bytes())?;

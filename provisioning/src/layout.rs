@@ -40,6 +40,12 @@ impl Layout {
         ca_cert = "ca/ca.crt";
         /// The authority's key.
         ca_key = "ca/ca.key";
+        /// Certificates that were issued to homes, one JSON line each.
+        issued = "ca/issued.jsonl";
+        /// Certificates that were taken back, one JSON line each.
+        revoked = "ca/revoked.jsonl";
+        /// The same as a list that brokers read (PEM). Public.
+        crl = "ca/ca.crl";
         /// The broker's certificate.
         broker_cert = "broker/server.crt";
         /// The broker's key.

@@ -49,7 +49,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let mut total = Tally::default();
     let halves = [("mosquitto", options.rounds.div_ceil(2), 0), ("embedded", options.rounds / 2, 1)];
     for (broker, rounds, half) in halves.into_iter().filter(|(_, rounds, _)| *rounds > 0) {
-        let tally = play(options, broker, rounds, options.seed.wrapping_mul(2) + half).with_context(|| format!("{broker}, seed {}", options.seed))?;
+        let tally = play(options, broker, rounds, options.seed.wrapping_mul(2) + half)
+            .with_context(|| format!("{broker}, seed {}", options.seed))?;
         total.add(&tally);
     }
     println!("\nround tally, seed {}, {} homes", options.seed, options.homes);
@@ -115,13 +116,21 @@ fn play(options: &Options, broker: &str, rounds: u32, seed: u64) -> anyhow::Resu
             }
             if began.elapsed() > SETTLE_MAX {
                 let (count, first) = (missing.len(), missing[0]);
-                bail!("round {round}, {}: {count} answers are lost, among them {first}\n{}", fault.name(), world.logs());
+                bail!(
+                    "round {round}, {}: {count} answers are lost, among them {first}\n{}",
+                    fault.name(),
+                    world.logs()
+                );
             }
             std::thread::sleep(Duration::from_millis(50));
         }
         tally.settled_after = tally.settled_after.max(began.elapsed());
         *tally.faults.entry(fault.name()).or_default() += 1;
-        println!("{broker:<10} round {round:>4}  {:<24} settled after {:>5.1} s", fault.name(), began.elapsed().as_secs_f64());
+        println!(
+            "{broker:<10} round {round:>4}  {:<24} settled after {:>5.1} s",
+            fault.name(),
+            began.elapsed().as_secs_f64()
+        );
     }
     if tally.memory_kib > MEMORY_KIB_MAX {
         bail!("a process grew to {} KiB, more than {MEMORY_KIB_MAX}", tally.memory_kib);

@@ -80,7 +80,14 @@ async fn live(arguments: &HomeArguments) -> anyhow::Result<()> {
         keep_alive_seconds: KEEP_ALIVE_SECONDS,
         ..LinkConfig::new("localhost", arguments.port, arguments.home.as_str())
     };
-    let config = UplinkConfig { home: arguments.home.clone(), link, directed: false, resend: RESEND, clock: Arc::new(now), seed: 7 };
+    let config = UplinkConfig {
+        home: arguments.home.clone(),
+        link,
+        directed: false,
+        resend: RESEND,
+        clock: Arc::new(now),
+        seed: 7,
+    };
     let uplink = uplink::start(config, outbox, status_seen)?;
     loop {
         tokio::time::sleep(ANSWER_EVERY).await;

@@ -104,7 +104,8 @@ fn a_misspelt_key_is_told_its_neighbour() {
         [Fault {
             key: "trainng".to_owned(),
             problem: "is not a known key".to_owned(),
-            remedy: "did you mean \"training\"? known here: data, enrolment, mqtt, http, training, release".to_owned(),
+            remedy: "did you mean \"training\"? known here: data, enrolment, mqtt, http, training, release, rollout"
+                .to_owned(),
         }]
     );
 }

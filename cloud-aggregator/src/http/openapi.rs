@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::routes::{audit, datasets, feedback, homes, models, quarantine, releases, runs, tokens};
+use super::routes::{audit, datasets, feedback, homes, models, quarantine, releases, rollouts, runs, tokens};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -40,6 +40,14 @@ use super::routes::{audit, datasets, feedback, homes, models, quarantine, releas
         releases::list,
         releases::outcomes,
         releases::roll_back,
+        rollouts::list,
+        rollouts::one,
+        rollouts::pause,
+        rollouts::resume,
+        rollouts::promote,
+        rollouts::halt,
+        rollouts::roll_back,
+        rollouts::attestations,
         tokens::list,
         tokens::make,
         tokens::revoke,

@@ -184,6 +184,7 @@ impl Sorted {
                 self.batch.statuses.push((home, status));
             }
             Admission::Admit(Admitted::Outcome(home, outcome)) => self.batch.outcomes.push((home, outcome)),
+            Admission::Admit(Admitted::Manifest(home, manifest)) => self.batch.manifests.push((home, manifest)),
             Admission::Admit(Admitted::Withdrawal(withdrawal)) => self.withdrawals.push(withdrawal),
             Admission::Duplicate { key, refused } => {
                 self.duplicates += 1;

@@ -90,6 +90,12 @@ impl Intake {
         Self { taker, clock, metrics, wire, notices, progress, connections: watch::Sender::new(0) }
     }
 
+    /// How often the broker was reached, now and from now on.
+    #[must_use]
+    pub fn connections(&self) -> watch::Receiver<u64> {
+        self.connections.subscribe()
+    }
+
     /// Runs until `stop`, or until the ear falls silent. What was taken off the wire by then is stored.
     pub async fn run(self, mut ear: impl Ear, stop: CancellationToken) {
         let (receipts, inbox) = mpsc::channel(RECEIPTS_WAITING_MAX);

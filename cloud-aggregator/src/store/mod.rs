@@ -4,14 +4,17 @@
 
 #[cfg(test)]
 mod conformance;
+pub mod rollouts;
 mod rows;
 pub mod sqlite;
 
 use std::sync::Arc;
 
+use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::messages::{AgentStatus, Refusal, RefusalReason, UpdateOutcome, Withdrawal};
 use hearthwatch_protocol::{HomeId, ModelVersion, RecordKey, Sequence};
 
+pub use rollouts::RolloutStore;
 pub use rows::*;
 pub use sqlite::SqliteStore;
 
@@ -88,6 +91,8 @@ pub struct IngestBatch {
     pub statuses: Vec<(HomeId, AgentStatus)>,
     /// Ends of updates.
     pub outcomes: Vec<(HomeId, UpdateOutcome)>,
+    /// What homes say that they run, oldest first.
+    pub manifests: Vec<(HomeId, SignedManifest)>,
     /// Homes that want to hear where they stand, though nothing of theirs may be new.
     pub asking: Vec<HomeId>,
     /// When the batch was taken.
@@ -108,7 +113,7 @@ pub struct HomeProgress {
 }
 
 /// The aggregator's memory.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: RolloutStore + Send + Sync + 'static {
     /// The engine's name, for logs and the conformance suite.
     fn engine(&self) -> &'static str;
 

@@ -96,6 +96,17 @@ impl Calibration {
     fn curve(&self, class: DeviceClass) -> &CalibrationCurve {
         self.classes.get(&class).unwrap_or(&self.fallback)
     }
+
+    /// The same with the curves of `binary` for on/off classes that have none here: the pooled curve is that of numbers,
+    /// whose scores come from other statistics.
+    #[must_use]
+    pub fn with_binary(mut self, binary: &Self) -> Self {
+        for class in DeviceClass::ALL.iter().filter(|class| class.is_binary()) {
+            let curve = binary.classes.get(class).unwrap_or(&binary.fallback);
+            self.classes.entry(*class).or_insert_with(|| curve.clone());
+        }
+        self
+    }
 }
 
 #[cfg(test)]
@@ -132,6 +143,19 @@ mod tests {
     fn a_curve_without_usable_points_still_answers() {
         assert!(CalibrationCurve { points: vec![] }.threshold(1.0).abs() < 1e-9);
         assert!(curve().threshold(f32::NAN).is_finite());
+    }
+
+    #[test]
+    fn on_off_classes_get_their_own_curve_and_numbers_keep_the_pooled_one() {
+        let flat = |height| CalibrationCurve { points: vec![(1.0, height)] };
+        let numbers = Calibration { classes: BTreeMap::from([(DeviceClass::Door, flat(7.0))]), fallback: flat(1.0) };
+        let binary = Calibration { classes: BTreeMap::from([(DeviceClass::Motion, flat(2.0))]), fallback: flat(3.0) };
+        let both = numbers.with_binary(&binary);
+        let at = |class| both.threshold(class, 1.0);
+        assert_eq!(at(DeviceClass::Motion), 2.0);
+        assert_eq!(at(DeviceClass::Window), 3.0);
+        assert_eq!(at(DeviceClass::Door), 7.0);
+        assert_eq!(at(DeviceClass::Water), 1.0);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::experts::autoregression::{ORDER, SUM_STEPS};
 use crate::experts::event_rate::EventRate;
 use crate::experts::flatline::Flatline;
 use crate::experts::heartbeat::Heartbeat;
+use crate::experts::quiet_hours::QuietHours;
 use crate::experts::routine::{Numeric, Rules, Voice, own_voices};
 use crate::experts::time_in_state::TimeInState;
 use crate::features::calendar::LocalTime;
@@ -31,6 +32,11 @@ const SETTLE_AFTER_STEPS: u32 = 12;
 pub(crate) struct Switching {
     pub(crate) stay: TimeInState,
     pub(crate) rate: EventRate,
+    pub(crate) quiet_hours: QuietHours,
+    /// The same as `stay`, counting only steps in which another binary entity of the home was active.
+    pub(crate) silence: TimeInState,
+    /// Whether there is another that ever was.
+    pub(crate) accompanied: bool,
 }
 
 /// One entity of a home. About 33 KiB: three rings of 2,016 f32 and a window of 96 × 20 f32.
@@ -58,6 +64,8 @@ pub(crate) struct Entity {
     pub(crate) last_heard: Option<i64>,
     /// Whether somebody else in the home was heard lately.
     pub(crate) home_alive: bool,
+    /// Whether another binary entity of the home turned on in the step that is closed.
+    pub(crate) others_active: bool,
 }
 
 /// A step before the peers have spoken.
@@ -89,13 +97,20 @@ impl Entity {
             row_head: 0,
             rows_filled: 0,
             flatline: Flatline::new(),
-            switching: class.is_binary().then(|| Switching { stay: TimeInState::new(), rate: EventRate::new() }),
+            switching: class.is_binary().then(|| Switching {
+                stay: TimeInState::new(),
+                rate: EventRate::new(),
+                quiet_hours: QuietHours::new(),
+                silence: TimeInState::new(),
+                accompanied: false,
+            }),
             innovations: [0.0; SUM_STEPS],
             first_at: None,
             absent: 0,
             settling: 0,
             last_heard: None,
             home_alive: true,
+            others_active: false,
             info,
         }
     }
@@ -115,6 +130,11 @@ impl Entity {
         if let Some(switching) = &mut self.switching {
             switching.stay.step(closed.state, closed.switches, local.hour_of_week);
             switching.rate.step(closed.switches, local.hour_of_week);
+            switching.quiet_hours.step(closed.switches, local.hour_of_week);
+            switching.accompanied |= self.others_active;
+            if self.others_active || closed.switches > 0 || closed.state.is_none() {
+                switching.silence.step(closed.state, closed.switches, local.hour_of_week);
+            }
         }
 
         let profile = Profile::of_next(&self.values, scratch);
@@ -317,6 +337,7 @@ impl Entity {
         }
         if let Some(switching) = &mut self.switching {
             switching.stay.step(None, 0, 0);
+            switching.silence.step(None, 0, 0);
         }
     }
 
@@ -327,6 +348,8 @@ impl Entity {
         if let Some(switching) = &mut self.switching {
             switching.stay.next_day();
             switching.rate.next_day();
+            switching.quiet_hours.next_day();
+            switching.silence.next_day();
         }
     }
 

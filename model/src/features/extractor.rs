@@ -3,6 +3,7 @@
 use jiff::tz::TimeZone;
 
 use crate::class::DeviceClass;
+use crate::experts::habits::Habits;
 use crate::experts::peers::fit_home;
 use crate::experts::routine::{Voice, judge_number, judge_switching, warns};
 use crate::features::EntityStep;
@@ -26,6 +27,8 @@ pub struct FeatureExtractor {
     timezone: TimeZone,
     pub(super) entities: Vec<Entity>,
     closed: Option<i64>,
+    /// Which binary entities follow which.
+    habits: Habits,
 }
 
 /// What the whole home shows in a step, by entity.
@@ -43,13 +46,14 @@ impl FeatureExtractor {
     /// An extractor without entities; `timezone` is the home's, for the time of day.
     #[must_use]
     pub fn new(timezone: TimeZone) -> Self {
-        Self { timezone, entities: Vec::new(), closed: None }
+        Self { timezone, entities: Vec::new(), closed: None, habits: Habits::default() }
     }
 
     /// Adds an entity and returns its index. The same id again returns the index it has.
     pub fn add_entity(&mut self, info: EntityInfo) -> u32 {
         let known = self.entities.iter().position(|entity| entity.info.entity_id == info.entity_id);
         let index = known.unwrap_or_else(|| {
+            self.habits.add(info.class.is_binary());
             let mut entity = Entity::new(info);
             if let Some(closed) = self.closed {
                 // It joins a running home: its first step is the next one.
@@ -102,6 +106,7 @@ impl FeatureExtractor {
         self.skip_to(at);
         let local = LocalTime::at(at, &self.timezone);
         let closed = self.close_intakes(at);
+        self.note_activity(&closed);
         let mut scratch = Vec::new();
         let drafts: Vec<Draft> = self
             .entities
@@ -115,6 +120,7 @@ impl FeatureExtractor {
         self.closed = Some(at);
         if at % DAY_SECONDS == 0 {
             self.entities.iter_mut().for_each(Entity::next_day);
+            self.habits.next_day();
             self.refit();
         }
         steps
@@ -140,6 +146,8 @@ impl FeatureExtractor {
             entity.skip(steps);
             (0..midnights).for_each(|_| entity.next_day());
         }
+        self.habits.skip();
+        (0..midnights).for_each(|_| self.habits.next_day());
         if midnights > 0 {
             self.refit();
         }
@@ -171,6 +179,15 @@ impl FeatureExtractor {
         closed
     }
 
+    /// Tells each binary entity whether another one turned on, and the habits which did.
+    fn note_activity(&mut self, closed: &[Closed]) {
+        let active = closed.iter().filter(|closed| closed.turned_on()).count();
+        for (entity, closed) in self.entities.iter_mut().zip(closed) {
+            entity.others_active = active > usize::from(closed.turned_on());
+        }
+        self.habits.step(closed.iter().map(Closed::turned_on));
+    }
+
     fn survey(&self, drafts: &[Draft]) -> Survey {
         let mut by_class = vec![Vec::new(); DeviceClass::ALL.len()];
         for (entity, draft) in self.entities.iter().zip(drafts) {
@@ -189,6 +206,7 @@ impl FeatureExtractor {
 
     fn finish(&mut self, index: usize, at: i64, draft: &Draft, home: &Survey) -> EntityStep {
         let class = self.entities[index].info.class;
+        let broken = self.habits.broken(index);
         let mut features = draft.features;
         features[10] = robust::median_without(&home.by_class[class.index()], draft.residual).unwrap_or(0.0);
 
@@ -210,7 +228,7 @@ impl FeatureExtractor {
         let blamed =
             learnt.peers.as_ref().is_none_or(|fitted| fitted.peers().all(|peer| loudness(peer) <= loudness(index)));
         let routine = match entity.switching() {
-            Some(switching) => judge_switching(class, draft.ready, switching),
+            Some(switching) => judge_switching(class, draft.ready, switching, broken),
             None => {
                 let value = draft.observed.unwrap_or(0.0);
                 judge_number(home.voices[index].as_ref(), value, apart.filter(|_| blamed), &draft.rules)

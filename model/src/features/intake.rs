@@ -12,6 +12,7 @@ use crate::reading::{EntityInfo, MAGNITUDE_MAX, Value};
 const PENDING_MAX: usize = 64;
 /// Stamps further ahead of the open step are nonsense and dropped.
 const AHEAD_SECONDS_MAX: i64 = 86_400;
+
 /// What a step amounts to.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Closed {
@@ -31,6 +32,13 @@ pub(crate) struct Closed {
     pub(crate) switches: u32,
     /// A binary state at the step's end.
     pub(crate) state: Option<bool>,
+}
+
+impl Closed {
+    /// Whether a binary state was turned on in this step, if only for a moment.
+    pub(crate) fn turned_on(&self) -> bool {
+        self.switches > 1 || (self.switches == 1 && self.state == Some(true))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,8 +10,7 @@ use crate::shell;
 const PYTHON_TUF: &str = "7.0.1";
 
 /// Decoders that are fuzzed; `tests/fuzz/corpus` has a folder for each.
-const FUZZED: [&str; 8] =
-    ["envelope", "body", "signed", "artifact", "home-assistant", "command", "admin", "recorder"];
+const FUZZED: [&str; 8] = ["envelope", "body", "signed", "artifact", "home-assistant", "command", "admin", "recorder"];
 
 /// Seconds for each decoder in CI: 8 × 15 = two minutes.
 pub const FUZZ_SECONDS: u32 = 15;
@@ -30,9 +29,10 @@ pub const CHAOS_ROUNDS_FULL: &str = "1000";
 /// Builds every program, then strikes them.
 pub fn chaos(rest: &[String]) -> anyhow::Result<()> {
     shell::cargo(["build", "--release", "--locked", "--workspace", "--bins"])?;
-    let mut arguments = ["run", "--release", "--locked", "--package", "hearthwatch-tests", "--bin", "hearthwatch-chaos"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut arguments =
+        ["run", "--release", "--locked", "--package", "hearthwatch-tests", "--bin", "hearthwatch-chaos"]
+            .map(str::to_owned)
+            .to_vec();
     arguments.push("--".to_owned());
     arguments.extend_from_slice(rest);
     shell::cargo(arguments)

@@ -2,6 +2,7 @@
 
 mod endurance;
 mod install;
+mod references;
 mod shell;
 mod suite;
 mod supply;

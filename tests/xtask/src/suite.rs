@@ -6,12 +6,12 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::install::{self, Part};
-use crate::{endurance, shell, supply, tidy};
+use crate::{endurance, references, shell, supply, tidy};
 
 /// What `cargo xtask test` takes.
 #[derive(Args)]
 pub struct TestArguments {
-    /// Run this suite alone (may be repeated): fmt, tidy, deny, clippy, unit, doc, scenarios, embedded-broker,
+    /// Run this suite alone (may be repeated): fmt, tidy, deny, clippy, unit, doc, references, scenarios, embedded-broker,
     /// mosquitto, attacks, chaos, fuzz, home-assistant, chaos-long, fuzz-long, reproducible, full.
     #[arg(long, value_name = "SUITE")]
     only: Vec<String>,
@@ -41,6 +41,13 @@ const SUITES: &[Suite] = &[
     },
     Suite { name: "unit", what: "unit, property and doc tests", needs: &[], run: unit, full_only: false },
     Suite { name: "doc", what: "documentation builds, links hold", needs: &[], run: doc, full_only: false },
+    Suite {
+        name: "references",
+        what: "metrics and rivals against published programs",
+        needs: &[],
+        run: references::check,
+        full_only: false,
+    },
     Suite {
         name: "scenarios",
         what: "the whole loop on embedded parts",

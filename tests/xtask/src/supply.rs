@@ -118,7 +118,8 @@ pub fn reproducible() -> anyhow::Result<()> {
             std::fs::remove_dir_all(&target)?;
         }
         // Where the sources and the registry lie on this machine must not get into the programs.
-        let home = std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))?;
+        let home =
+            std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))?;
         let flags = format!("--remap-path-prefix={}=/src --remap-path-prefix={home}=/cargo", root.display());
         let (target_text, mut build) = (target.to_string_lossy(), vec!["build", "--profile", "dist", "--locked"]);
         build.extend(SHIPPED.iter().flat_map(|name| ["--bin", name]));

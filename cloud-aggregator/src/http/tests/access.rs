@@ -11,7 +11,7 @@ use crate::store::Role;
 use crate::token;
 
 /// Every call that wants a token, with the least role that may make it.
-const ROLES: [(&str, &str, Role); 21] = [
+const ROLES: [(&str, &str, Role); 29] = [
     ("GET", "/api/v1/homes", Role::Viewer),
     ("GET", "/api/v1/homes/{home}", Role::Viewer),
     ("POST", "/api/v1/homes/{home}/revoke", Role::Admin),
@@ -31,6 +31,14 @@ const ROLES: [(&str, &str, Role); 21] = [
     ("GET", "/api/v1/releases", Role::Viewer),
     ("GET", "/api/v1/releases/{version}/outcomes", Role::Viewer),
     ("POST", "/api/v1/releases/rollback", Role::Operator),
+    ("GET", "/api/v1/rollouts", Role::Viewer),
+    ("GET", "/api/v1/rollouts/{version}", Role::Viewer),
+    ("GET", "/api/v1/attestations", Role::Viewer),
+    ("POST", "/api/v1/rollouts/{version}/pause", Role::Operator),
+    ("POST", "/api/v1/rollouts/{version}/resume", Role::Operator),
+    ("POST", "/api/v1/rollouts/{version}/promote", Role::Operator),
+    ("POST", "/api/v1/rollouts/{version}/halt", Role::Operator),
+    ("POST", "/api/v1/rollouts/{version}/rollback", Role::Operator),
     ("GET", "/api/v1/audit", Role::Operator),
     ("GET", "/api/v1/tokens", Role::Admin),
 ];

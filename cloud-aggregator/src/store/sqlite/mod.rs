@@ -5,6 +5,7 @@ mod ingest;
 mod learning;
 mod models;
 mod people;
+mod rollouts;
 mod withdrawals;
 
 use std::path::Path;
@@ -22,7 +23,8 @@ use super::{
 };
 
 /// Every change of the schema, in order; `user_version` counts how many a file has seen.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql"), include_str!("migrations/0003.sql")];
 
 /// How long a statement waits for a lock that another process holds (a backup, an operator's shell).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -267,7 +269,7 @@ mod tests {
         let error = SqliteStore::open(&file).err().unwrap();
         assert_eq!(
             error.to_string(),
-            "database schema 99 is newer than this program's 2; run the newer hearthwatch-cloud"
+            "database schema 99 is newer than this program's 3; run the newer hearthwatch-cloud"
         );
     }
 
