@@ -40,6 +40,7 @@ const EXAMPLE: &str = r#"A configuration file; `hearthwatch-provision init` make
   trigger_count = 50                       # so many new answers start a run; 0 never
   schedule_hours = 168                     # at least so often, if there is a new answer; 0 never
   seed = 7
+  device = "flex"                          # "cuda" in a program built with --features cuda
   auto_release = true                      # false: what the gate promotes waits for a person
 
   [release]                                # the signed repository

@@ -5,6 +5,7 @@
 
 mod alarms;
 mod handle;
+mod look;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,7 @@ mod view;
 use std::sync::Arc;
 
 use hearthwatch_model::alarm::{AlarmEvent, Verdict};
-use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_model::detector::{DetectorConfig, EntityScore, HomeDetector, Model, Voice};
 use hearthwatch_model::grid::STEP_SECONDS;
 use hearthwatch_model::reading::{EntityInfo, Reading};
 use hearthwatch_protocol::messages::FeedbackRecord;
@@ -24,8 +25,9 @@ use tokio::sync::{mpsc, watch};
 use crate::history::{History, HistoryError};
 use crate::update::TrialWindows;
 use alarms::Alarms;
-pub use alarms::Tally;
+pub use alarms::{Tally, feedback_record};
 pub use handle::{BrainCommand, BrainGone, BrainHandle, start};
+pub use look::{HomeDetail, MissReport};
 use step::OpenStep;
 pub use view::{HomeView, Loudest, Notice, NoticeKind, ShownAlarm, verdict_word};
 
@@ -38,8 +40,9 @@ pub const CLOSING_GRACE_SECONDS: i64 = 5;
 /// Name of the note that holds the detector's answers and alarms.
 const DECIDER_NOTE: &str = "decider";
 
-/// Where answers go that are to teach the fleet: it says what became of the record. None: answers stay here.
-pub type FeedbackSink = Box<dyn FnMut(FeedbackRecord) -> Result<(), String> + Send>;
+/// Where answers go that are to teach the fleet: it says whether the record is kept for it (a resident may share nothing),
+/// or why not. None: answers stay here.
+pub type FeedbackSink = Box<dyn FnMut(FeedbackRecord) -> Result<bool, String> + Send>;
 
 /// What a brain is made of.
 pub struct BrainParts {
@@ -72,6 +75,8 @@ pub struct Brain {
     open: OpenStep,
     /// End of the last closed step; none before the first.
     closed: Option<i64>,
+    /// What the last step made of each entity.
+    last_scores: Vec<EntityScore>,
     /// Whether what is heard now may be judged.
     listening: bool,
     /// Own memory was gone through.
@@ -107,6 +112,7 @@ impl Brain {
             feedback,
             open: OpenStep::default(),
             closed: None,
+            last_scores: Vec::new(),
             listening: false,
             recalled: false,
             restored: false,
@@ -313,6 +319,7 @@ impl Brain {
                 Voice::Live => {
                     self.tell(report.events);
                     self.show(Some((step_end, &report.scores)));
+                    self.last_scores = report.scores;
                 }
                 // What ended while nobody listened has ended all the same.
                 Voice::Quiet => {
@@ -369,7 +376,8 @@ impl Brain {
         };
         match alarms::feedback_record(home.clone(), alarm, window, verdict, now) {
             Ok(record) => match sink(record) {
-                Ok(()) => tracing::info!(alarm.id = alarm.alarm.id, "answer kept for the fleet"),
+                Ok(true) => tracing::info!(alarm.id = alarm.alarm.id, "answer kept for the fleet"),
+                Ok(false) => tracing::info!(alarm.id = alarm.alarm.id, "answer not shared, as the resident wishes"),
                 Err(error) => tracing::error!(error, alarm.id = alarm.alarm.id, "an answer is not kept for the fleet"),
             },
             Err(why) => tracing::info!(alarm.id = alarm.alarm.id, "an answer stays here: {why}"),

@@ -274,7 +274,7 @@ impl HomeDetector {
 
     /// An entity's share of the budget, in alarms a week.
     fn share(&self) -> f32 {
-        let watched = self.seen.iter().filter(|seen| **seen).count().max(1);
+        let watched = self.watched().max(1);
         (self.decider.budget().max(0.0) / watched as f64) as f32
     }
 
@@ -343,6 +343,24 @@ impl HomeDetector {
             .filter(|(_, info)| !info.class.is_binary())
             .filter_map(|(entity, info)| Some((info.class, self.extractor.window(entity)?)))
             .collect()
+    }
+
+    /// An entity's newest window; none before it is full.
+    #[must_use]
+    pub fn window_now(&self, entity: u32) -> Option<Vec<f32>> {
+        self.extractor.window(entity)
+    }
+
+    /// How many entities share the budget: those that ever had a value.
+    #[must_use]
+    pub fn watched(&self) -> usize {
+        self.seen.iter().filter(|seen| **seen).count()
+    }
+
+    /// How many alarms a week the home wants.
+    #[must_use]
+    pub fn budget(&self) -> f64 {
+        self.decider.budget()
     }
 
     /// Windows with a known fault at their end, put into copies of the home's own recent stream: what a model must hear.

@@ -70,6 +70,10 @@ struct InitArgs {
     /// Port in mosquitto's configuration.
     #[arg(long, value_name = "PORT", default_value_t = mosquitto::PORT)]
     mqtt_port: u16,
+    /// User that mosquitto becomes when root starts it; mosquitto's own default is `mosquitto`. It must own what
+    /// mosquitto opens. Started by anybody else, mosquitto stays who it is.
+    #[arg(long, value_name = "NAME")]
+    broker_user: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -130,7 +134,12 @@ pub fn run(cli: &Cli, now: Timestamp, out: &mut impl Write) -> anyhow::Result<Ex
 
 fn init(args: &InitArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let layout = Layout::new(&args.out);
-    let options = init::Options { hosts: args.host.clone(), days: args.days, mqtt_port: args.mqtt_port };
+    let options = init::Options {
+        hosts: args.host.clone(),
+        days: args.days,
+        mqtt_port: args.mqtt_port,
+        broker_user: args.broker_user.clone(),
+    };
     let steps = init::run(&layout, &options, now)?;
     for step in &steps {
         let word = match step.outcome {

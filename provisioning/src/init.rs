@@ -1,6 +1,7 @@
 //! `init`: everything that an installation needs, made once; run again, it changes nothing.
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use hearthwatch_protocol::seal::SigningKey;
@@ -14,6 +15,12 @@ use crate::homes::Outcome;
 use crate::layout::Layout;
 use crate::mosquitto;
 
+/// User id of root.
+const ROOT: u32 = 0;
+/// What root is told about mosquitto, which refuses to stay root.
+const ROOT_NOTICE: &str = "these files are root's, and mosquitto started by root becomes the user mosquitto, who cannot \
+                           read them: run `init` as the user who runs mosquitto, or name it with --broker-user";
+
 /// What may differ between installations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -23,11 +30,13 @@ pub struct Options {
     pub days: u32,
     /// Port in mosquitto's configuration.
     pub mqtt_port: u16,
+    /// User that mosquitto becomes when root starts it; none for its own default.
+    pub broker_user: Option<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { hosts: Vec::new(), days: authority::SERVER_DAYS, mqtt_port: mosquitto::PORT }
+        Self { hosts: Vec::new(), days: authority::SERVER_DAYS, mqtt_port: mosquitto::PORT, broker_user: None }
     }
 }
 
@@ -117,8 +126,14 @@ pub fn run(layout: &Layout, options: &Options, now: Timestamp) -> Result<Vec<Ste
     steps.push(Step { what: "director's key", path: layout.director_key(), outcome: director(layout)?, notice: None });
 
     let absolute = Layout::new(std::path::absolute(layout.root()).unwrap_or_else(|_| layout.root().to_owned()));
-    let conf = mosquitto::render(&mosquitto::Options::of(&absolute, options.mqtt_port));
-    steps.push(rendered("mosquitto's configuration", layout.mosquitto_conf(), &conf)?);
+    let of_layout = mosquitto::Options::of(&absolute, options.mqtt_port);
+    let conf = mosquitto::render(&mosquitto::Options { user: options.broker_user.clone(), ..of_layout });
+    let mut step = rendered("mosquitto's configuration", layout.mosquitto_conf(), &conf)?;
+    let owner = std::fs::metadata(layout.root()).map(|root| root.uid()).unwrap_or_default();
+    if owner == ROOT && step.outcome == Outcome::Created && options.broker_user.is_none() {
+        step.notice = Some(ROOT_NOTICE.to_owned());
+    }
+    steps.push(step);
     steps.push(rendered("mosquitto's access rules", layout.mosquitto_acl(), &acl::render_mosquitto())?);
     Ok(steps)
 }

@@ -71,7 +71,7 @@ def recorder():
         metadata_id INTEGER);
         INSERT INTO states_meta VALUES (1, 'sensor.a');
         INSERT INTO state_attributes VALUES (1, 0, '{"device_class": "temperature"}');
-        INSERT INTO states VALUES (1, '21.5', 1790000000.0, 1, 1), (2, 'unavailable', 1e300, 9, 9);"""
+        INSERT INTO states VALUES (1, '21.5', 1790000000.0, 1, 1), (2, 'unavailable', 1790000060.0, 9, 9);"""
     for name, script in [("of-2018", old), ("of-2026", new)]:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "db")

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hearthwatch_model::evaluate::GateVerdict;
-use hearthwatch_model::network::Artifact;
+use hearthwatch_model::network::{Artifact, DeviceKind};
 use hearthwatch_model::train::{Corpus, FeedbackExample, Progress, RetrainConfig, retrain};
 
 use super::corpus::{self, CorpusError};
@@ -52,6 +52,13 @@ impl ModelLearner {
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.config.seed = seed;
+        self
+    }
+
+    /// The same, training elsewhere.
+    #[must_use]
+    pub fn on(mut self, device: DeviceKind) -> Self {
+        device.as_str().clone_into(&mut self.config.device);
         self
     }
 

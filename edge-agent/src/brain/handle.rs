@@ -9,7 +9,9 @@ use hearthwatch_protocol::ModelVersion;
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Brain, Tally};
+use super::{Brain, HomeDetail, MissReport, Tally};
+use crate::history::StoredMiss;
+use crate::rehearse::Rehearsal;
 use crate::update::TrialWindows;
 
 /// Commands that may wait. The largest is a slice of history, at most 4 MiB; slices come one at a time.
@@ -35,6 +37,12 @@ pub enum BrainCommand {
     Answer(Option<String>, Verdict, i64),
     /// [`Brain::replace_model`].
     ReplaceModel(Arc<Model>, ModelVersion, oneshot::Sender<()>),
+    /// [`Brain::look`].
+    Look(oneshot::Sender<Box<HomeDetail>>),
+    /// [`Brain::declare_miss`].
+    DeclareMiss(Box<MissReport>, i64, oneshot::Sender<StoredMiss>),
+    /// [`Brain::keep_rehearsal`].
+    KeepRehearsal(Rehearsal),
     /// [`Brain::tally`].
     Tally(i64, oneshot::Sender<Tally>),
     /// [`Brain::trial_windows`].
@@ -95,6 +103,13 @@ impl Brain {
             BrainCommand::TrialWindows(now, reply) => {
                 let _ = reply.send(self.trial_windows(now));
             }
+            BrainCommand::Look(reply) => {
+                let _ = reply.send(Box::new(self.look()));
+            }
+            BrainCommand::DeclareMiss(report, now, reply) => {
+                let _ = reply.send(self.declare_miss(&report, now));
+            }
+            BrainCommand::KeepRehearsal(rehearsal) => self.keep_rehearsal(&rehearsal),
         }
     }
 }

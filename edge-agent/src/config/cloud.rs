@@ -7,6 +7,7 @@ use url::Url;
 
 use super::Faults;
 use super::section::Section;
+use crate::outbox::SharingLevel;
 use crate::update::{Install, Policy, WATCHING, Watching};
 
 /// Longest watch that can be configured, in hours: a model that needs more than a fortnight is not a release.
@@ -14,6 +15,9 @@ const WATCH_HOURS_MAX: f64 = 336.0;
 
 /// Port that the fleet's broker listens on unless said otherwise: MQTT over TLS.
 const FLEET_PORT: u16 = 8883;
+
+/// What is shared as long as nobody was asked. A window can still tell when somebody was in, so it takes a word.
+const UNASKED: SharingLevel = SharingLevel::Verdicts;
 
 /// What `hearthwatch-provision home add` leaves in a home's folder.
 const PROVISIONED: &str = "copy it from the folder that `hearthwatch-provision home add` made for this home";
@@ -27,6 +31,8 @@ const DIRECTED: &str =
 pub struct CloudConfig {
     /// The home's pseudonym.
     pub home: HomeId,
+    /// What of an answer leaves the home, until the resident chooses otherwise on the page.
+    pub sharing: SharingLevel,
     /// Where answers go; without it they stay here.
     pub mqtt: Option<CloudMqttConfig>,
     /// Where models come from; without it the shipped one stays.
@@ -77,6 +83,13 @@ impl CloudConfig {
                 None
             }
         });
+        let sharing = section.text("sharing", faults).map(|word| {
+            SharingLevel::parse(&word).unwrap_or_else(|| {
+                let remedy = "write \"off\", \"verdicts\" or \"windows\"";
+                faults.add(section.key("sharing"), format!("{word:?} is not a level of sharing"), remedy);
+                UNASKED
+            })
+        });
         let mqtt = section.section("mqtt", faults).map(|section| CloudMqttConfig::read(section, faults));
         let updates = section.section("updates", faults).map(|section| UpdatesConfig::read(section, faults));
         if mqtt.is_none() && updates.is_none() && faults.list().len() == before {
@@ -97,7 +110,12 @@ impl CloudConfig {
             );
         }
         section.finish(faults);
-        Some(Self { home: home?, mqtt: mqtt.flatten(), updates: updates.flatten() })
+        Some(Self {
+            home: home?,
+            sharing: sharing.unwrap_or(UNASKED),
+            mqtt: mqtt.flatten(),
+            updates: updates.flatten(),
+        })
     }
 }
 

@@ -19,6 +19,13 @@ pub enum Command {
         /// What the resident says of it.
         verdict: Verdict,
     },
+    /// Something was off, and nobody said so.
+    Miss {
+        /// Where.
+        entity_id: String,
+        /// When, in Unix seconds; none: now.
+        at: Option<i64>,
+    },
     /// Install the newest model now.
     Install,
     /// Home Assistant is there, or has gone.
@@ -46,6 +53,9 @@ pub enum AnswerError {
     /// Not `{"alarm_id": …, "verdict": …}`.
     #[error("is not an answer: {0}")]
     Json(#[from] serde_json::Error),
+    /// Not `{"entity_id": …, "at": …}`.
+    #[error("is not a miss: {0}")]
+    Miss(#[source] serde_json::Error),
     /// Not an alarm's id.
     #[error("names no alarm: {0}")]
     Alarm(#[from] IdError),
@@ -57,6 +67,15 @@ pub enum AnswerError {
 struct JsonAnswer {
     alarm_id: String,
     verdict: String,
+}
+
+/// "Something was off here", for automations; `at` as RFC 3339, left out for now.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JsonMiss {
+    entity_id: String,
+    #[serde(default)]
+    at: Option<jiff::Timestamp>,
 }
 
 impl Command {
@@ -81,6 +100,10 @@ impl Command {
                 let answer: JsonAnswer = serde_json::from_slice(payload)?;
                 let verdict = verdict(answer.verdict.as_bytes())?;
                 Ok(Self::Answer { alarm: Some(AlarmId::new(answer.alarm_id)?), verdict })
+            }
+            Some("miss") => {
+                let miss: JsonMiss = serde_json::from_slice(payload).map_err(AnswerError::Miss)?;
+                Ok(Self::Miss { entity_id: miss.entity_id, at: miss.at.map(jiff::Timestamp::as_second) })
             }
             Some("install") => Ok(Self::Install),
             _ => Err(AnswerError::Topic),

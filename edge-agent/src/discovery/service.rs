@@ -16,6 +16,7 @@ use super::stale::Published;
 use super::states::{UpdateView, event, states};
 use crate::brain::{BrainCommand, BrainHandle, HomeView, Notice};
 use crate::config::HomeMqttConfig;
+use crate::miss;
 
 /// Events that wait for a broker or for Home Assistant. A week's budget of alarms has a few; older ones are shown by
 /// the alarm entity anyway.
@@ -41,6 +42,8 @@ pub struct Discovery {
     pub mode: watch::Receiver<String>,
     /// What happens to alarms.
     pub notices: mpsc::Receiver<Notice>,
+    /// The memory's file, for a look back.
+    pub history: PathBuf,
     /// A resident wants the newest model now.
     pub install: mpsc::Sender<()>,
 }
@@ -74,7 +77,7 @@ pub async fn run(
     Ok(())
 }
 
-fn link_config(config: &HomeMqttConfig, device: &Device) -> LinkConfig {
+pub(super) fn link_config(config: &HomeMqttConfig, device: &Device) -> LinkConfig {
     let will = Publication { topic: device.availability_topic(), payload: OFFLINE.into(), retain: true };
     LinkConfig {
         tls: config.ca_file.clone().map(|ca| TlsFiles { ca, cert: None, key: None }),
@@ -160,6 +163,16 @@ impl Service {
                 if self.discovery.brain.tell(answer).await.is_err() {
                     tracing::error!("an answer came too late: the agent is stopping");
                 }
+            }
+            Command::Miss { entity_id, at } => {
+                let now = Timestamp::now().as_second();
+                let (brain, history) = (self.discovery.brain.clone(), self.discovery.history.clone());
+                // A look back takes seconds; what else is said must not wait for it.
+                tokio::spawn(async move {
+                    if let Err(error) = miss::declare(&brain, &history, entity_id, at.unwrap_or(now), now).await {
+                        tracing::warn!(error = %error, "a declared miss is not taken");
+                    }
+                });
             }
             // A full queue means that the same wish is already there.
             Command::Install => drop(self.discovery.install.try_send(())),

@@ -49,7 +49,11 @@ impl Published {
         if self.node == now.node {
             return Vec::new();
         }
-        let device = Device::new(self.node.clone());
+        Self::topics(&Device::new(self.node.clone()))
+    }
+
+    /// Every topic of `device` that holds a retained message, its discovery document first.
+    pub(super) fn topics(device: &Device) -> Vec<String> {
         let mut topics = vec![device.discovery_topic()];
         topics.extend(RETAINED.map(|name| device.topic(name)));
         topics

@@ -18,7 +18,7 @@ use jiff::tz::TimeZone;
 
 pub use palette::Theme;
 pub use png::{DrawError, png};
-pub use words::friendly_name;
+pub use words::{friendly_name, state_words};
 
 /// What is known of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]

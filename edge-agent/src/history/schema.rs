@@ -31,7 +31,6 @@ ALTER TABLE grid ADD COLUMN rarity REAL;
 ALTER TABLE grid ADD COLUMN immediate INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE misses (alarm TEXT PRIMARY KEY, entity_id TEXT NOT NULL, at INTEGER NOT NULL, said_at INTEGER NOT NULL,
     shared INTEGER NOT NULL);
-CREATE TABLE rehearsals (model INTEGER PRIMARY KEY, against INTEGER NOT NULL, body TEXT NOT NULL);
 ";
 
 /// Pages that SQLite keeps in memory: 256 × 4 KiB = 1 MiB.

@@ -1,6 +1,6 @@
 //! The agent's side of the fleet: answers go up by the uplink, models come down by the updater. All of it may be absent.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,22 +9,26 @@ use hearthwatch_model::detector::{Model, SHIPPED_VERSION};
 use hearthwatch_protocol::messages::{AgentStatus, UpdateOutcome, UpdateResult};
 use hearthwatch_protocol::seal::trusted_keys;
 use hearthwatch_protocol::{HomeId, ModelVersion};
-use jiff::Timestamp;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::manifest::{Facts, Signer, vitals};
-use super::wiring::StartError;
-use crate::brain::{BrainCommand, BrainGone, BrainHandle, FeedbackSink, HomeView};
+use super::unix_now;
+use super::wiring::{HISTORY_FILE, StartError};
+use crate::brain::{BrainCommand, BrainGone, BrainHandle, FeedbackSink, HomeDetail, HomeView};
 use crate::config::{CloudConfig, CloudMqttConfig, UpdatesConfig};
 use crate::discovery::UpdateView;
-use crate::outbox::Outbox;
+use crate::history::HistoryReader;
+use crate::outbox::{Admission, Outbox, SharingLevel};
+use crate::rehearse;
 use crate::state_directory::StateDirectory;
 use crate::update::{DirectorConfig, ModelProof, Trigger, Updater, UpdaterConfig};
 use crate::uplink::{self, UplinkConfig, UplinkHandle, UplinkState};
 
+/// The outbox's file in the state directory.
+pub(super) const OUTBOX_FILE: &str = "outbox.sqlite";
 /// Largest TUF root or file of keys that is read; an honest root has about 4 KiB.
 const TRUSTED_BYTES_MAX: u64 = 64 * 1024;
 /// A manifest is said anew so often even when nothing changed: its vitals do.
@@ -46,6 +50,8 @@ pub(super) struct Fleet {
     /// What was found out about models while starting.
     outcomes: Vec<UpdateOutcome>,
     rng: SmallRng,
+    /// The memory's file, for rehearsals.
+    history: PathBuf,
 }
 
 impl Fleet {
@@ -80,13 +86,16 @@ impl Fleet {
         let uplink = match cloud.and_then(|cloud| Some((&cloud.home, cloud.mqtt.as_ref()?))) {
             None => None,
             Some((home, mqtt)) => {
-                let outbox = uplink::share(Outbox::open(&state.file("outbox.sqlite"))?);
+                let mut outbox = Outbox::open(&state.file(OUTBOX_FILE))?;
+                outbox.configure_sharing(cloud.map_or(SharingLevel::Off, |cloud| cloud.sharing));
+                let outbox = uplink::share(outbox);
                 Some(uplink::start(uplink_config(home, mqtt, directed, seed), outbox, status_seen)?)
             }
         };
         let signer = cloud.filter(|_| directed).and_then(Signer::of);
         let rng = SmallRng::seed_from_u64(seed);
-        Ok(Self { model, model_version, uplink, status, updater, signer, declared: 0, outcomes, rng })
+        let history = state.file(HISTORY_FILE);
+        Ok(Self { model, model_version, uplink, status, updater, signer, declared: 0, outcomes, rng, history })
     }
 
     /// Where the brain's records go.
@@ -94,7 +103,7 @@ impl Fleet {
         let uplink = self.uplink.clone()?;
         let runtime = tokio::runtime::Handle::current();
         // The brain's thread may wait for the disk; it is not one of the runtime's.
-        let sink = move |record| runtime.block_on(uplink.push(record)).map(drop).map_err(|error| error.to_string());
+        let sink = move |record| runtime.block_on(uplink.push(record)).map(is_kept).map_err(|error| error.to_string());
         Some((home.clone(), Box::new(sink)))
     }
 
@@ -135,7 +144,7 @@ impl Fleet {
             if let Trigger::Notice(version) = trigger {
                 updates.send_modify(|view| view.latest = Some(version));
             }
-            let updated = self.update(trigger, &brain, &updates).await;
+            let updated = self.update(trigger, &brain, &updates, &stop).await;
             if updated.is_err() || self.declare(&brain).await.is_err() {
                 break;
             }
@@ -150,13 +159,17 @@ impl Fleet {
         trigger: Trigger,
         brain: &BrainHandle,
         updates: &watch::Sender<UpdateView>,
+        stop: &CancellationToken,
     ) -> Result<(), BrainGone> {
         let Some(updater) = &mut self.updater else { return Ok(()) };
         let now = unix_now();
         let windows = brain.ask(|reply| BrainCommand::TrialWindows(now, reply)).await?;
         let step = updater.run(trigger, &windows, now, &mut self.rng).await;
         if let Some((version, model)) = step.model {
+            let home = brain.ask(BrainCommand::Look).await?;
+            let after = (version, Arc::clone(&model));
             brain.ask(|reply| BrainCommand::ReplaceModel(model, version, reply)).await?;
+            rehearse_aside(&self.history, home, after, brain.clone(), stop.clone());
             self.status.send_modify(|status| status.model_version = version);
         }
         self.report(step.outcomes, updates).await;
@@ -209,6 +222,47 @@ impl Fleet {
     }
 }
 
+/// Finds out what a new model would have changed last month, on a thread of its own that nobody waits for.
+fn rehearse_aside(
+    history: &Path,
+    home: Box<HomeDetail>,
+    after: (ModelVersion, Arc<Model>),
+    brain: BrainHandle,
+    stop: CancellationToken,
+) {
+    let (path, (tell, told)) = (history.to_owned(), oneshot::channel());
+    let work = move || {
+        let before = (home.model_version, Arc::clone(&home.model));
+        let compared = HistoryReader::open(&path)
+            .and_then(|mut reader| rehearse::compare(&mut reader, &home, before, after, unix_now()));
+        match compared {
+            // Nobody listens when the agent stops meanwhile.
+            Ok(Some(rehearsal)) => drop(tell.send(rehearsal)),
+            Ok(None) => tracing::info!("too little is remembered to compare the new model with the one before"),
+            Err(error) => tracing::warn!(error = %error, "the new model is not compared with the one before"),
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("rehearsal".to_owned()).spawn(work) {
+        tracing::warn!(error = %error, "the new model is not compared with the one before");
+        return;
+    }
+    tokio::spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            Ok(rehearsal) = told => {
+                // A brain that is gone keeps nothing.
+                let _ = brain.tell(BrainCommand::KeepRehearsal(rehearsal)).await;
+            }
+            else => {}
+        }
+    });
+}
+
+/// Whether the fleet will hear of a record.
+fn is_kept(admission: Admission) -> bool {
+    !matches!(admission, Admission::NotShared | Admission::DroppedProbe)
+}
+
 /// The network that ships where the tree holds one, else the routine detector.
 fn own_model() -> Arc<Model> {
     Arc::new(Model::shipped().unwrap_or_else(|error| {
@@ -250,7 +304,7 @@ fn read_trusted(path: &Path) -> Result<Vec<u8>, StartError> {
     read().map_err(|source| StartError::Trusted { path: path.to_owned(), source })
 }
 
-fn uplink_config(home: &HomeId, mqtt: &CloudMqttConfig, directed: bool, seed: u64) -> UplinkConfig {
+pub(super) fn uplink_config(home: &HomeId, mqtt: &CloudMqttConfig, directed: bool, seed: u64) -> UplinkConfig {
     let tls =
         TlsFiles { ca: mqtt.ca_file.clone(), cert: Some(mqtt.cert_file.clone()), key: Some(mqtt.key_file.clone()) };
     UplinkConfig {
@@ -296,8 +350,4 @@ fn in_words(outcome: &UpdateOutcome) -> String {
             format!("Model {version} was taken back ({reason}); {to} is in charge again.")
         }
     }
-}
-
-fn unix_now() -> i64 {
-    Timestamp::now().as_second()
 }

@@ -11,6 +11,7 @@ use super::metrics::strict_recall::strict_recall;
 use super::outcome::Share;
 use super::protocol::Protocol;
 use crate::dataset::RecordedHome;
+use crate::inject::Family;
 
 /// Seed of the bootstrap and of the simulated spread: figures of one run are the same however often they are computed.
 const SEED: u64 = 1;
@@ -42,6 +43,9 @@ pub struct AtBudget {
     pub recall: Interval,
     /// Events found, of all, with the deployed threshold.
     pub found: Share,
+    /// Strict recall, deployed, of events in which values go on coming and change: all but silence and standstill, for which
+    /// there are rules that rivals lack.
+    pub changing: Interval,
     /// Strict recall of families that were left out of training, deployed.
     pub left_out: Interval,
     /// Strict recall with the oracle threshold.
@@ -189,6 +193,13 @@ impl EntrantResult {
             budget: protocol.budgets[place],
             recall: over(&|units| recall(units, &|_| true, &deployed)),
             found: strict_recall(events().map(deployed)),
+            changing: over(&|units| {
+                recall(
+                    units,
+                    &|event| ![Family::Missing, Family::Stuck].map(Family::as_str).contains(&&*event.family),
+                    &deployed,
+                )
+            }),
             left_out: over(&|units| recall(units, &|event| event.left_out, &deployed)),
             oracle: over(&|units| recall(units, &|_| true, &|event| event.oracle[place])),
             ahead,

@@ -15,8 +15,8 @@ const DAY_SECONDS: i64 = 86_400;
 /// Days of a home that are seen before it is judged: what every detector's statistics want, in whole weeks.
 const HISTORY_SECONDS: i64 = 28 * DAY_SECONDS;
 
-/// The shortest stretch worth judging.
-const JUDGED_MIN: i64 = 4 * DAY_SECONDS;
+/// The shortest stretch worth judging: half of the shortest recordings, a week's, less what their ends lack.
+const JUDGED_MIN: i64 = 3 * DAY_SECONDS;
 
 /// Families that are left out together, one group a fold. The first are those that networks missed in earlier work.
 const LEFT_OUT: [[Family; 3]; 5] = [

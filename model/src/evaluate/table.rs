@@ -65,17 +65,18 @@ fn at_budget(text: &mut String, lines: &[Line], place: usize, reference: &str) {
         });
         let _ = writeln!(
             text,
-            "{:<24} {:>20} {:>10} {:>20} {:>16} {:>8} {:>22} {:>8} {:>8.2} {:>7}  {}",
+            "{:<24} {:>20} {:>10} {:>20} {:>20} {:>16} {:>8} {:>22} {:>8} {:>8.2} {:>7}  {}",
             line.name,
             interval(&at.recall),
             format!("{}/{}", at.found.found, at.found.all),
+            interval(&at.changing),
             interval(&at.left_out),
             format!("{:.3}", at.oracle.point),
             rates.0,
             rates.1,
             rates.2,
             at.messages_per_week,
-            at.delay.map_or("-".to_owned(), |delay| format!("{} min", delay.median_s / 60)),
+            at.delay.map_or("-".to_owned(), |delay| format!("{} min", (delay.median_s + 30) / 60)),
             at.ahead.map_or("-".to_owned(), |ahead| format!(
                 "{:+.3} ({:+.3} to {:+.3})",
                 ahead.point, ahead.low, ahead.high

@@ -12,7 +12,7 @@ use crate::{endurance, references, shell, supply, tidy};
 #[derive(Args)]
 pub struct TestArguments {
     /// Run this suite alone (may be repeated): fmt, tidy, deny, clippy, unit, doc, references, scenarios, embedded-broker,
-    /// mosquitto, attacks, chaos, fuzz, home-assistant, chaos-long, fuzz-long, reproducible, full.
+    /// mosquitto, attacks, chaos, browser, home-assistant, chaos-long, fuzz, fuzz-long, reproducible, full.
     #[arg(long, value_name = "SUITE")]
     only: Vec<String>,
     /// Add the long runs that CI has no time for.
@@ -88,6 +88,13 @@ const SUITES: &[Suite] = &[
         what: "every decoder that faces the outside, briefly",
         needs: &[Part::Cxx],
         run: || endurance::fuzz(endurance::FUZZ_SECONDS),
+        full_only: true,
+    },
+    Suite {
+        name: "browser",
+        what: "the local page in a real browser",
+        needs: &[Part::Chromium],
+        run: || integration("browser", &[]),
         full_only: false,
     },
     Suite {
@@ -205,7 +212,11 @@ fn integration(test: &str, filter: &[&str]) -> anyhow::Result<()> {
     let fixed = ["test", "--release", "--locked", "--workspace", "--test", test, "--"];
     let arguments = [&fixed, filter, &["--test-threads=1", "--nocapture"]].concat();
     // What a suite needs was installed before: a test that does not find it must not pass over it.
-    shell::run_with(&shell::cargo_path(), arguments, &[("HEARTHWATCH_REQUIRE_MOSQUITTO", "1")])
+    shell::run_with(
+        &shell::cargo_path(),
+        arguments,
+        &[("HEARTHWATCH_REQUIRE_MOSQUITTO", "1"), ("HEARTHWATCH_REQUIRE_CHROMIUM", "1")],
+    )
 }
 
 fn mosquitto() -> anyhow::Result<()> {

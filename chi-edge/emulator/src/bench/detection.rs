@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 use hearthwatch_model::dataset::DATA_SETS;
 use hearthwatch_model::detector::Model;
-use hearthwatch_model::evaluate::{Entrant, Fixed, Protocol, Routine, bench, figure, table};
+use hearthwatch_model::evaluate::{Entrant, Fixed, Fold, Protocol, Role, Routine, bench, figure, table};
 use hearthwatch_model::network::Scorer;
 use hearthwatch_model::rivals;
 
@@ -53,6 +53,13 @@ pub fn run(arguments: &DetectionArguments) -> anyhow::Result<()> {
     write(arguments, "protocol.json", &serde_json::to_string_pretty(&protocol)?)?;
     for home in &protocol.too_short {
         println!("left out in some role, too short: {home}");
+    }
+    for role in [Role::Calibrate, Role::Test] {
+        let has = |fold: &Fold| fold.homes.iter().any(|home| home.role == role);
+        anyhow::ensure!(
+            protocol.folds.iter().all(has),
+            "a fold has no home for {role:?}: the recordings are too short"
+        );
     }
     let network = Fixed::new("network, shipped", shipped()?);
     let routine = Fixed::new(REFERENCE, Routine);

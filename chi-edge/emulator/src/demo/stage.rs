@@ -165,7 +165,7 @@ fn config(folder: &Path, layout: &Layout, mqtt_port: u16, socket: &Path, seed: u
         tls: Some(HttpTls { cert_file: layout.http_cert(), key_file: layout.http_key() }),
     });
     // The demo fires training itself, on barriers of virtual time: that is what makes a seed decide the run.
-    config.training = TrainingConfig { trigger_count: 0, schedule_hours: 0, corpus: None, seed, auto_release: true };
+    config.training = TrainingConfig { trigger_count: 0, schedule_hours: 0, seed, ..TrainingConfig::default() };
     config.release = Some(ReleaseConfig {
         repository: folder.join("repository"),
         root_file: layout.tuf_root(),
