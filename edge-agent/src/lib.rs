@@ -8,6 +8,7 @@ pub mod enrol;
 pub mod explain;
 pub mod history;
 pub mod home_assistant;
+pub mod house;
 pub mod log;
 pub mod measure;
 pub mod miss;

@@ -14,6 +14,7 @@ use crate::features::{AnomalyKind, Band, EntityStep, FeatureExtractor, LocalTime
 use crate::network::NetworkOutput;
 use crate::reading::{EntityInfo, Reading, Value};
 
+pub use crate::features::Knowledge;
 pub use model::{Model, SHIPPED_VERSION};
 
 /// Feature windows of alarms that are kept: 128 × 7.5 KiB are under 1 MiB, at an alarm a day four months' worth.
@@ -248,11 +249,12 @@ impl HomeDetector {
             observed: step.observed,
             band: step.band,
         };
-        let (Model::Network { calibration, .. }, Some(output)) = (&*self.model, output) else {
+        let (Model::Network { calibration, blend, .. }, Some(output)) = (&*self.model, output) else {
             return (by_routine, false);
         };
         let threshold = calibration.threshold(class, share);
-        let rule_speaks = routine.kind.is_rule() && routine.score - by_routine.threshold >= output.logit - threshold;
+        let score = blend.score(class, output.logit, routine.score);
+        let rule_speaks = routine.kind.is_rule() && routine.score - by_routine.threshold >= score - threshold;
         if rule_speaks {
             return (by_routine, false);
         }
@@ -263,7 +265,7 @@ impl HomeDetector {
             high: step.normal.value(quantiles[4]),
         });
         let by_network = Evidence {
-            score: Some(output.logit),
+            score: Some(score),
             threshold,
             kind: if named { routine.kind } else { AnomalyKind::Pattern },
             band: band.filter(Band::is_finite).or(step.band),
@@ -343,6 +345,11 @@ impl HomeDetector {
             .filter(|(_, info)| !info.class.is_binary())
             .filter_map(|(entity, info)| Some((info.class, self.extractor.window(entity)?)))
             .collect()
+    }
+
+    /// What is known of each entity, and watched with that, in order.
+    pub fn knowledge(&self) -> impl Iterator<Item = Knowledge> {
+        self.extractor.knowledge()
     }
 
     /// An entity's newest window; none before it is full.

@@ -8,7 +8,7 @@ use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::Origin;
 
-use super::alarms::{self, Declared};
+use super::feedback::{self, Declared};
 use super::{Brain, ShownAlarm};
 use crate::history::StoredMiss;
 use crate::rehearse::{Moment, Rehearsal};
@@ -99,7 +99,7 @@ impl Brain {
             raised_at: report.at,
             origin: Origin::Miss,
         };
-        let record = alarms::record(home.clone(), &declared, Some(moment.window.clone()), Verdict::Confirmed, now);
+        let record = feedback::record(home.clone(), &declared, Some(moment.window.clone()), Verdict::Confirmed, now);
         match record.map(sink) {
             Ok(Ok(kept)) => kept,
             Ok(Err(error)) => {

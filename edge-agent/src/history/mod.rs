@@ -17,7 +17,7 @@ use hearthwatch_model::features::Band;
 use hearthwatch_model::reading::{EntityInfo, Value};
 use rusqlite::{Connection, OptionalExtension, params};
 
-pub use alarms::StoredAlarm;
+pub use alarms::{PersonsAnswer, StoredAlarm};
 pub use misses::StoredMiss;
 pub use reader::{HistoryReader, LoudStep};
 

@@ -84,21 +84,9 @@ impl HistoryReader {
     /// What is known of `entity_id` in (`from`, `until`], oldest first.
     ///
     /// # Errors
-    /// [`HistoryError::Database`].
+    /// As [`History::points`].
     pub fn points(&self, entity_id: &str, from: i64, until: i64) -> Result<Vec<Point>, HistoryError> {
-        let mut select = self.history.database.prepare(
-            "SELECT step, value, shown FROM grid WHERE step > ?2 AND step <= ?3
-             AND entity = (SELECT id FROM entities WHERE entity_id = ?1) ORDER BY step",
-        )?;
-        let rows = select.query_map(params![entity_id, from, until], |row| {
-            let (at, value, shown) = (row.get(0)?, row.get::<_, Option<f64>>(1)?, row.get::<_, Option<Vec<u8>>>(2)?);
-            let judged = shown.as_deref().map_or_else(Judged::default, judged_from);
-            // Steps of before this was kept have the plain value.
-            #[expect(clippy::cast_possible_truncation, reason = "a drawing has a few hundred pixels")]
-            let observed = judged.observed.or(value.filter(|_| shown.is_none()).map(|value| value as f32));
-            Ok(Point { at, observed, band: judged.band })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        self.history.points(entity_id, from, until)
     }
 
     /// The steps after `since` whose score is at least as rare as `rarity`, in order of time.
@@ -133,6 +121,28 @@ impl HistoryReader {
     pub fn entity_ids(&self) -> Result<std::collections::HashMap<i64, String>, HistoryError> {
         let mut select = self.history.database.prepare("SELECT id, entity_id FROM entities")?;
         let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+impl History {
+    /// What is known of `entity_id` in (`from`, `until`], oldest first.
+    ///
+    /// # Errors
+    /// [`HistoryError::Database`].
+    pub fn points(&self, entity_id: &str, from: i64, until: i64) -> Result<Vec<Point>, HistoryError> {
+        let mut select = self.database.prepare(
+            "SELECT step, value, shown FROM grid WHERE step > ?2 AND step <= ?3
+             AND entity = (SELECT id FROM entities WHERE entity_id = ?1) ORDER BY step",
+        )?;
+        let rows = select.query_map(params![entity_id, from, until], |row| {
+            let (at, value, shown) = (row.get(0)?, row.get::<_, Option<f64>>(1)?, row.get::<_, Option<Vec<u8>>>(2)?);
+            let judged = shown.as_deref().map_or_else(Judged::default, judged_from);
+            // Steps of before this was kept have the plain value.
+            #[expect(clippy::cast_possible_truncation, reason = "a drawing has a few hundred pixels")]
+            let observed = judged.observed.or(value.filter(|_| shown.is_none()).map(|value| value as f32));
+            Ok(Point { at, observed, band: judged.band })
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 }

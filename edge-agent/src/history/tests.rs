@@ -6,6 +6,7 @@ use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_protocol::ModelVersion;
 
 use super::*;
+use crate::house::Place;
 
 fn info(entity_id: &str, class: DeviceClass) -> EntityInfo {
     EntityInfo { entity_id: entity_id.to_owned(), class, unit: String::new() }
@@ -77,16 +78,12 @@ fn an_alarm_keeps_its_window_when_its_answer_changes() {
         observed: Some(30.0),
         band: None,
         kind: AnomalyKind::Level,
+        amount: 0.0,
+        usual: 0.0,
         reason: "30 °C, where 20 °C is usual.".to_owned(),
     };
-    let mut stored = StoredAlarm {
-        alarm,
-        entity_id: "sensor.t".to_owned(),
-        class: DeviceClass::Temperature,
-        unit: "°C".to_owned(),
-        model_version: ModelVersion(2),
-        answer: None,
-    };
+    let mut stored =
+        StoredAlarm::new(alarm, &info("sensor.t", DeviceClass::Temperature), Place::default(), ModelVersion(2));
     history.save_alarm(&stored, Some(&[1.5, -2.0])).unwrap();
     stored.answer = Some((Verdict::Dismissed, 1300));
     history.save_alarm(&stored, None).unwrap();

@@ -12,6 +12,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::brain::{self, Brain, BrainCommand, BrainParts};
 use crate::history::{History, StoredAlarm};
+use crate::house::Place;
 
 const NOW: i64 = 1_700_000_000;
 
@@ -35,16 +36,12 @@ fn alarm(entity_id: &str, reason: &str) -> StoredAlarm {
         observed: Some(30.0),
         band: None,
         kind: AnomalyKind::Level,
+        amount: 0.0,
+        usual: 0.0,
         reason: reason.to_owned(),
     };
-    StoredAlarm {
-        alarm,
-        entity_id: entity_id.to_owned(),
-        class: DeviceClass::Temperature,
-        unit: "°C".to_owned(),
-        model_version: ModelVersion::ROUTINE,
-        answer: None,
-    }
+    let info = EntityInfo { entity_id: entity_id.to_owned(), class: DeviceClass::Temperature, unit: "°C".to_owned() };
+    StoredAlarm::new(alarm, &info, Place::default(), ModelVersion::ROUTINE)
 }
 
 /// A home with one open alarm of `entity_id`, without a fleet.
@@ -211,4 +208,19 @@ async fn leaving_takes_the_word() {
     assert!(world.leaving.try_recv().is_err());
     assert_eq!(send(&world, post_of("/leave", "token=secret&word=leave")).await.0, StatusCode::OK);
     assert_eq!(world.leaving.try_recv(), Ok(()));
+}
+
+#[tokio::test]
+async fn a_budget_and_a_mute_chosen_on_the_page_are_the_homes_and_can_be_lifted() {
+    let world = own().await;
+    assert_eq!(send(&world, post_of("/budget", "token=secret&per_week=3.5")).await.0, StatusCode::SEE_OTHER);
+    assert!((world.brain.ask(BrainCommand::Look).await.unwrap().budget - 3.5).abs() < 1e-9);
+    assert_eq!(send(&world, post_of("/budget", "token=secret&per_week=-1")).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        send(&world, post_of("/hush", "token=secret&entity=sensor.room&hours=0")).await.0,
+        StatusCode::SEE_OTHER
+    );
+    assert!(send(&world, get_of("/")).await.2.contains("for good, except danger"));
+    assert_eq!(send(&world, post_of("/unhush", "token=secret&id=1")).await.0, StatusCode::SEE_OTHER);
+    assert!(send(&world, get_of("/")).await.2.contains("Everything is mentioned."));
 }

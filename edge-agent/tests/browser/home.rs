@@ -181,7 +181,12 @@ async fn answer_and_share(brain: &BrainHandle, uplink: &UplinkHandle) {
     let answered = alarms.len().saturating_sub(1) as u64;
     for (place, alarm) in alarms.iter().take(answered as usize).enumerate() {
         let verdict = if place % 2 == 0 { Verdict::Dismissed } else { Verdict::Confirmed };
-        let answer = BrainCommand::Answer(Some(alarm.alarm.id.clone()), verdict, alarm.alarm.raised_at + 900);
+        let answer = BrainCommand::Answer {
+            alarm: Some(alarm.alarm.id.clone()),
+            verdict,
+            by: String::new(),
+            at: alarm.alarm.raised_at + 900,
+        };
         brain.tell(answer).await.unwrap();
     }
     let period = (FIRST + 2 * DAY, FIRST + 30 * DAY);

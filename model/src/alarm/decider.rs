@@ -195,6 +195,8 @@ impl Decider {
             observed: evidence.observed,
             band: evidence.band,
             kind: evidence.kind,
+            amount: finite(evidence.amount),
+            usual: finite(evidence.usual),
             reason: reason(&track.info, evidence),
         };
         track.alarm = Some(alarm.id.clone());
@@ -243,6 +245,8 @@ impl Decider {
         alarm.observed = evidence.observed;
         alarm.band = evidence.band;
         alarm.kind = evidence.kind;
+        alarm.amount = finite(evidence.amount);
+        alarm.usual = finite(evidence.usual);
         alarm.reason = reason(&track.info, evidence);
         let worse = severity(track.info.class, evidence.kind, score - alarm.threshold);
         let graver = worse > alarm.severity;
@@ -380,6 +384,11 @@ impl Decider {
             }
         }
     }
+}
+
+/// JSON has no word for what is no number, and an alarm must be read back.
+fn finite(figure: f32) -> f32 {
+    if figure.is_finite() { figure } else { 0.0 }
 }
 
 fn hours_between(from: i64, until: i64) -> f32 {

@@ -5,14 +5,14 @@ use crate::experts::event_rate::EventRate;
 use crate::experts::flatline::Flatline;
 use crate::experts::heartbeat::Heartbeat;
 use crate::experts::quiet_hours::QuietHours;
-use crate::experts::routine::{Numeric, Rules, Voice, own_voices};
+use crate::experts::routine::{Numeric, Rules, Voice, own_voices, warns};
 use crate::experts::time_in_state::TimeInState;
 use crate::features::calendar::LocalTime;
 use crate::features::intake::{Closed, Intake};
 use crate::features::learnt::{Learnt, ROUGH_STEPS};
 use crate::features::profile::Profile;
 use crate::features::ring::Ring;
-use crate::features::{Band, Normaliser};
+use crate::features::{AnomalyKind, Band, Knowledge, Normaliser};
 use crate::grid::{DAY_STEPS, FEATURES, HISTORY_STEPS, STEP_SECONDS, WINDOW_STEPS};
 use crate::reading::EntityInfo;
 
@@ -24,6 +24,8 @@ const SIX_HOURS: usize = 36;
 const READY_SECONDS: i64 = 3 * 86_400;
 /// … and with values for this many steps: two days.
 const READY_KNOWN_STEPS: usize = 2 * DAY_STEPS;
+/// Standing still and silence mean nothing of a sensor that was met less than a day ago: it may still be set up.
+const MET_SECONDS: i64 = 86_400;
 /// After this many steps without a value the first ones back say nothing of change: two hours.
 const SETTLE_AFTER_STEPS: u32 = 12;
 
@@ -180,6 +182,7 @@ impl Entity {
         }
 
         let ready = self.ready(at);
+        let rules_speak = !binary && self.is_met(at);
         Draft {
             features,
             observed,
@@ -195,11 +198,11 @@ impl Entity {
                 announced,
             },
             rules: Rules {
-                broken: closed.broken,
-                flat: if binary { f32::NEG_INFINITY } else { self.flatline.evidence() },
+                broken: closed.broken.filter(|_| self.first_at.is_some()),
+                flat: if rules_speak { self.flatline.evidence() } else { f32::NEG_INFINITY },
                 flat_steps: self.flatline.run(),
                 usual_run: self.flatline.usual_run(),
-                silent: if binary { f32::NEG_INFINITY } else { self.heartbeat.evidence() },
+                silent: if rules_speak { self.heartbeat.evidence() } else { f32::NEG_INFINITY },
                 age_steps,
                 usual_pause: self.heartbeat.usual_pause(),
                 late: !binary && self.heartbeat.late(),
@@ -258,6 +261,44 @@ impl Entity {
 
     fn ready(&self, at: i64) -> bool {
         self.first_at.is_some_and(|first| at - first >= READY_SECONDS) && self.learnt.known >= READY_KNOWN_STEPS
+    }
+
+    fn is_met(&self, at: i64) -> bool {
+        self.first_at.is_some_and(|first| at - first >= MET_SECONDS)
+    }
+
+    /// Whether it ever had a value that can be: before, an impossible one is a sensor that wakes up.
+    pub(crate) fn has_spoken(&self) -> bool {
+        self.first_at.is_some() || self.intake.is_known()
+    }
+
+    /// What is known at the end `at` of a step, and watched with that.
+    pub(crate) fn knowledge(&self, at: i64) -> Knowledge {
+        let Some(first) = self.first_at else { return Knowledge::default() };
+        let mut watching = Vec::new();
+        let mut watch = |kind, works: bool| {
+            if works {
+                watching.push(kind);
+            }
+        };
+        let ready = self.ready(at);
+        match &self.switching {
+            Some(switching) => {
+                watch(AnomalyKind::Alert, warns(self.info.class, switching));
+                watch(AnomalyKind::TimeInState, ready && switching.stay.is_learnt());
+                watch(AnomalyKind::Rate, ready);
+            }
+            None => {
+                watch(AnomalyKind::Physics, self.info.physics().is_some());
+                watch(AnomalyKind::Silent, self.is_met(at) && self.heartbeat.is_learnt());
+                watch(AnomalyKind::Flat, self.is_met(at) && self.flatline.is_learnt());
+                watch(AnomalyKind::Level, ready);
+                watch(AnomalyKind::Noise, ready);
+                watch(AnomalyKind::Change, ready && self.learnt.autoregression.is_some());
+                watch(AnomalyKind::Peers, ready && self.learnt.peers.is_some());
+            }
+        }
+        Knowledge { known_seconds: Some((at - first).max(0)), watching }
     }
 
     /// Where 98 % of the fortnight's steps lay, around this time's median.

@@ -6,11 +6,11 @@ use crate::class::DeviceClass;
 use crate::experts::habits::Habits;
 use crate::experts::peers::fit_home;
 use crate::experts::routine::{Voice, judge_number, judge_switching, warns};
-use crate::features::EntityStep;
 use crate::features::calendar::LocalTime;
 use crate::features::entity::{Draft, Entity};
 use crate::features::intake::Closed;
 use crate::features::robust;
+use crate::features::{EntityStep, Knowledge};
 use crate::grid::{HISTORY_STEPS, STEP_SECONDS};
 use crate::reading::{EntityInfo, Reading, Value};
 
@@ -72,9 +72,9 @@ impl FeatureExtractor {
         }
     }
 
-    /// Whether a reading has a value that its quantity cannot have.
+    /// Whether a reading has a value that its quantity cannot have, of an entity that can speak sense.
     pub(crate) fn is_broken(&self, entity: u32, value: Value) -> bool {
-        self.entities.get(entity as usize).is_some_and(|entity| entity.intake.is_broken(value))
+        self.entities.get(entity as usize).is_some_and(|entity| entity.has_spoken() && entity.intake.is_broken(value))
     }
 
     /// How often a sensor that exists to warn did so lately, when turning on is an alarm by itself; else none.
@@ -83,6 +83,12 @@ impl FeatureExtractor {
         let switching = entity.switching().filter(|switching| warns(entity.info.class, switching))?;
         let turned_on = value == Value::Binary(true) && switching.stay.current() != Some(true);
         turned_on.then(|| switching.stay.times(true))
+    }
+
+    /// What is known of each entity, in order.
+    pub(crate) fn knowledge(&self) -> impl Iterator<Item = Knowledge> {
+        let at = self.closed.unwrap_or(i64::MIN);
+        self.entities.iter().map(move |entity| entity.knowledge(at))
     }
 
     /// The home's time zone.

@@ -105,6 +105,11 @@ impl Intake {
         }
     }
 
+    /// Whether there is a value that can be.
+    pub(crate) fn is_known(&self) -> bool {
+        self.known.is_some()
+    }
+
     /// Whether `value` is one that the quantity cannot have.
     pub(crate) fn is_broken(&self, value: Value) -> bool {
         match value {

@@ -4,6 +4,7 @@ mod endurance;
 mod install;
 mod references;
 mod shell;
+mod speed;
 mod suite;
 mod supply;
 mod tidy;
@@ -31,6 +32,8 @@ enum Task {
         rest: Vec<String>,
     },
     /// Print figures: `detection`, `edge`, `loop` or `ingest`; everything after the name goes to the bench.
+    /// Print figures: `detection`, `network`, `edge`, `train`, `loop` or `ingest`; everything after the name goes to the
+    /// bench. `edge` and `train` install ONNX Runtime and PyTorch (pip) to be compared with.
     Bench {
         /// Which bench.
         name: String,
@@ -50,6 +53,8 @@ enum Task {
         #[arg(default_value = "target/hearthwatch.cdx.json")]
         file: std::path::PathBuf,
     },
+    /// Build the aggregator with CUDA and pack it with a script that proves and times it on a machine with a GPU.
+    GpuBundle,
     /// Hold the tree against the house rules.
     Tidy,
 }
@@ -61,6 +66,7 @@ fn main() -> ExitCode {
         Task::TrainRelease { rest } => emulator("train-release", &rest),
         Task::Chaos { rest } => endurance::chaos(&rest),
         Task::Sbom { file } => supply::sbom(&file),
+        Task::GpuBundle => speed::gpu_bundle(),
         Task::Tidy => tidy::check(),
     };
     match result {
@@ -77,9 +83,15 @@ fn bench(name: &str, rest: &[String]) -> anyhow::Result<()> {
     if name == "edge" {
         shell::cargo(["build", "--profile", "dist", "--package", "hearthwatch-edge", "--bin", "hearthwatch-edge"])?;
     }
+    if name == "train" {
+        return speed::compare("train", "hearthwatch-cloud", rest);
+    }
     let mut arguments = vec![name.to_owned()];
-    arguments.extend_from_slice(rest);
-    emulator("bench", &arguments)
+    if name != "edge" {
+        arguments.extend_from_slice(rest);
+    }
+    emulator("bench", &arguments)?;
+    if name == "edge" { speed::compare("edge", "hearthwatch-edge", rest) } else { Ok(()) }
 }
 
 fn emulator(task: &str, rest: &[String]) -> anyhow::Result<()> {
