@@ -31,7 +31,6 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
-    /// Print figures: `detection`, `edge`, `loop` or `ingest`; everything after the name goes to the bench.
     /// Print figures: `detection`, `network`, `edge`, `train`, `loop` or `ingest`; everything after the name goes to the
     /// bench. `edge` and `train` install ONNX Runtime and PyTorch (pip) to be compared with.
     Bench {
