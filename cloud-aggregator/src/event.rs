@@ -4,10 +4,12 @@
 
 use std::time::Duration;
 
+use hearthwatch_model::class::DeviceClass;
 use hearthwatch_protocol::messages::{RefusalReason, UpdateOutcome, UpdateResult};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use tracing::{debug, error, info, warn};
 
+use crate::dataset::quality::QualityReport;
 use crate::metrics::{Metrics, count};
 use crate::store::{ReleaseRow, RunRow};
 
@@ -214,6 +216,38 @@ impl Event for RunEnded<'_> {
         count(&metrics.runs, run.state.as_str());
         let cause = run.failure.as_deref().unwrap_or("");
         info!(run.id = run.id, run.state = run.state.as_str(), cause, "retraining ended");
+    }
+}
+
+/// A data set was taken and looked at.
+pub struct DatasetTaken<'a> {
+    /// Its id.
+    pub snapshot: &'a str,
+    /// What was found.
+    pub quality: &'a QualityReport,
+}
+
+impl Event for DatasetTaken<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        let QualityReport { windows, stability, findings, .. } = self.quality;
+        metrics.dataset_findings.set(i64::try_from(findings.len()).unwrap_or(i64::MAX));
+        metrics.dataset_stability_index.set(stability.iter().copied().fold(0.0, f64::max));
+        for finding in findings {
+            warn!(dataset.id = self.snapshot, dataset.windows = windows, finding, "data set has a fault");
+        }
+    }
+}
+
+/// The windows that come in are no longer as they were.
+pub struct WindowsMoved {
+    /// Whose.
+    pub class: DeviceClass,
+}
+
+impl Event for WindowsMoved {
+    fn emit(&self, metrics: &Metrics) {
+        count(&metrics.windows_moved, self.class.as_str());
+        warn!(class = self.class.as_str(), "the usual size of residuals has moved");
     }
 }
 

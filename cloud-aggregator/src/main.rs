@@ -12,6 +12,8 @@ use hearthwatch_cloud::config::Config;
 use hearthwatch_cloud::rollout::Policy;
 use hearthwatch_cloud::rollout::simulate::{self, FAULTS};
 use hearthwatch_cloud::store::{AuditEntry, Role, SqliteStore, Store as _};
+use hearthwatch_cloud::training::measure::{self, MeasureTrainingArguments};
+use hearthwatch_cloud::training::offline::{self, TrainArguments};
 use hearthwatch_cloud::{serve, token};
 use tokio_util::sync::CancellationToken;
 
@@ -83,6 +85,10 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Trains one model outside the service: makes an old run again, bit for bit, or tries other settings.
+    Train(TrainArguments),
+    /// Holds a device against the processor: the same outputs? how many samples a second?
+    MeasureTraining(MeasureTrainingArguments),
     /// Runs the planner and its tests over a fleet that does not exist: how many homes see a bad model before it stops.
     SimulateRollout {
         /// immediate, staged, urgent, or a file of the same form.
@@ -134,6 +140,8 @@ fn main() -> ExitCode {
     // Fails only if a provider is installed already, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let file = match &cli.command {
+        Command::Train(arguments) => return exit(offline::train(arguments)),
+        Command::MeasureTraining(arguments) => return exit(measure::run(arguments)),
         Command::Serve { config } | Command::Token(TokenCommand::Add { config, .. }) => config,
         Command::SimulateRollout { policy, homes, days, seed, rounds } => {
             return exit(simulate(policy, *homes as usize, i64::from(*days), *seed..*seed + u64::from(*rounds)));
@@ -149,7 +157,8 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve { .. } => run(config),
         Command::Token(TokenCommand::Add { name, role, days, .. }) => add_token(&config.data, &name, role, days),
-        Command::SimulateRollout { .. } => Ok(()),
+        // Answered above: they have no such configuration.
+        Command::Train(_) | Command::MeasureTraining(_) | Command::SimulateRollout { .. } => Ok(()),
     };
     exit(result)
 }

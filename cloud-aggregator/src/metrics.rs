@@ -1,5 +1,6 @@
 //! The numbers behind `/metrics`: one registry for the whole program.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -61,6 +62,12 @@ pub struct Metrics {
     pub rollouts_stopped: Counter,
     /// Ends of updates reported by homes, by end.
     pub outcomes: ByKind,
+    /// Findings about the newest data set.
+    pub dataset_findings: Gauge,
+    /// Highest stability index of a feature of the newest data set, against the reigning model's.
+    pub dataset_stability_index: Gauge<f64, AtomicU64>,
+    /// Times that incoming windows stopped looking as before, by device class.
+    pub windows_moved: ByKind,
 }
 
 impl Default for Metrics {
@@ -92,6 +99,9 @@ impl Metrics {
             champion_version: Gauge::default(),
             rollouts_stopped: Counter::default(),
             outcomes: ByKind::default(),
+            dataset_findings: Gauge::default(),
+            dataset_stability_index: Gauge::default(),
+            windows_moved: ByKind::default(),
         };
         metrics.register(|registry| {
             registry.register("messages_admitted", "Messages stored, by kind", metrics.admitted.clone());
@@ -109,6 +119,17 @@ impl Metrics {
             registry.register("runs", "Retraining runs that ended, by end", metrics.runs.clone());
             registry.register("releases", "Models released", metrics.releases.clone());
             registry.register("champion_version", "Version of the current model", metrics.champion_version.clone());
+            registry.register(
+                "dataset_findings",
+                "Findings about the newest data set",
+                metrics.dataset_findings.clone(),
+            );
+            registry.register(
+                "dataset_stability_index",
+                "Highest index of a feature",
+                metrics.dataset_stability_index.clone(),
+            );
+            registry.register("windows_moved", "Drift of incoming windows, by class", metrics.windows_moved.clone());
             let stopped = metrics.rollouts_stopped.clone();
             registry.register("rollouts_stopped", "Rollouts that their tests stopped", stopped);
             registry.register("update_outcomes", "Updates reported by homes, by end", metrics.outcomes.clone());

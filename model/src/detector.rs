@@ -249,11 +249,12 @@ impl HomeDetector {
             observed: step.observed,
             band: step.band,
         };
-        let (Model::Network { calibration, .. }, Some(output)) = (&*self.model, output) else {
+        let (Model::Network { calibration, blend, .. }, Some(output)) = (&*self.model, output) else {
             return (by_routine, false);
         };
         let threshold = calibration.threshold(class, share);
-        let rule_speaks = routine.kind.is_rule() && routine.score - by_routine.threshold >= output.logit - threshold;
+        let score = blend.score(class, output.logit, routine.score);
+        let rule_speaks = routine.kind.is_rule() && routine.score - by_routine.threshold >= score - threshold;
         if rule_speaks {
             return (by_routine, false);
         }
@@ -264,7 +265,7 @@ impl HomeDetector {
             high: step.normal.value(quantiles[4]),
         });
         let by_network = Evidence {
-            score: Some(output.logit),
+            score: Some(score),
             threshold,
             kind: if named { routine.kind } else { AnomalyKind::Pattern },
             band: band.filter(Band::is_finite).or(step.band),

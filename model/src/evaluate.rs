@@ -41,7 +41,7 @@ pub use measure::{BenchEvent, BenchProgress, HomeRecord, SeriesFigure, measure};
 pub use outcome::{Evaluation, EventResult, HomeResult, Share, Summary};
 pub use protocol::{Fold, HomeRole, Protocol, Role, Roles, SetRules};
 pub use replay::{Contender, replay};
-pub use scores::{logits, routine_scores};
+pub use scores::{blended, logits, routine_scores};
 pub use table::table;
 pub use trace::{EntityTrace, HomePair, HomeTrace};
 pub use watch::{TestHome, evaluate};

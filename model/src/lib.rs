@@ -7,6 +7,7 @@ pub mod alarm;
 pub mod class;
 pub mod dataset;
 pub mod detector;
+pub mod drift;
 pub mod evaluate;
 pub mod experts;
 pub mod features;

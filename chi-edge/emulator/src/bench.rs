@@ -3,6 +3,7 @@
 mod binary;
 mod detection;
 mod ingest;
+mod network;
 mod round_trip;
 mod verdicts;
 
@@ -13,6 +14,8 @@ use clap::Subcommand;
 pub enum Bench {
     /// Recall, false alarms and areas of every detector on the same homes, by a protocol written down first.
     Detection(detection::DetectionArguments),
+    /// The network against the routine detector by fold, over training seeds: trains anew where the fold asks for it.
+    Network(network::NetworkArguments),
     /// On/off entities: left open, silent, active at night; false alarms a week.
     Binary(binary::BinaryArguments),
     /// Repeated false alarms after a home's own dismissals, and recall kept, beside no answers and random ones.
@@ -33,6 +36,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<()> {
     println!("machine: {}, {} cores", processor(), std::thread::available_parallelism().map_or(0, usize::from));
     match bench {
         Bench::Detection(arguments) => detection::run(arguments),
+        Bench::Network(arguments) => network::run(arguments),
         Bench::Binary(arguments) => binary::run(arguments),
         Bench::Verdicts(arguments) => verdicts::run(arguments),
         Bench::Edge => edge(),

@@ -8,6 +8,7 @@ use hearthwatch_protocol::messages::{FeedbackRecord, Origin, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use serde::{Deserialize, Serialize};
 
+use super::quality::QualityReport;
 use super::{EXAMPLES_MAX, PAGE_ROWS, WEIGHT_MAX};
 use crate::store::{FeedbackFilter, FeedbackRow, Store, StoreError};
 
@@ -29,7 +30,7 @@ pub struct Example {
 }
 
 /// Where the examples come from and what was left out.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Lineage {
     /// Hash of the recorded sets that go with the examples.
     pub corpus: String,
@@ -37,6 +38,9 @@ pub struct Lineage {
     pub watermark: u64,
     /// By home.
     pub homes: BTreeMap<HomeId, HomeLineage>,
+    /// What a look at the examples found; empty in snapshots from before there was one.
+    #[serde(default)]
+    pub quality: QualityReport,
 }
 
 /// One home's part in a snapshot.

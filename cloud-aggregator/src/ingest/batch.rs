@@ -1,16 +1,18 @@
 //! One batch: look up, judge, commit in one transaction, and say what each home is to be told.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
+use hearthwatch_model::class::DeviceClass;
 use hearthwatch_protocol::messages::{Receipt, Refusal, Withdrawal, WithdrawalReceipt};
 use hearthwatch_protocol::{HomeId, ModelVersion, RecordKey, Sequence};
 
 use super::admission::{Admission, Admitted, Known, Parcel, QUOTA_RECORDS, QUOTA_SECONDS, judge};
 use super::withdrawals::withdraw;
-use crate::event::{BatchStored, Event, GapSkipped, MessageRefused, OutcomeHeard};
+use crate::dataset::quality::DriftWatch;
+use crate::event::{BatchStored, Event, GapSkipped, MessageRefused, OutcomeHeard, WindowsMoved};
 use crate::metrics::Metrics;
 use crate::store::{Handled, HomeProgress, IngestBatch, QuarantineRow, Store, StoreError};
 
@@ -36,6 +38,8 @@ pub struct BatchTaker {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
     quota: u64,
+    /// Whether what comes in still looks as before.
+    drift: Mutex<DriftWatch>,
 }
 
 /// What the store said about a home, asked once a batch.
@@ -48,7 +52,7 @@ impl BatchTaker {
     /// A taker that stores in `store`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
-        Self { store, metrics, quota: QUOTA_RECORDS }
+        Self { store, metrics, quota: QUOTA_RECORDS, drift: Mutex::default() }
     }
 
     /// The same with another daily quota for each home.
@@ -101,6 +105,7 @@ impl BatchTaker {
             withdrawn.push((withdrawal.home, receipt));
         }
         self.emit(&sorted, &progress, started);
+        self.watch(&sorted.batch);
         let stored = sorted.batch.feedback.len() as u64;
         Ok(BatchReport { receipts: sorted.receipts(progress), withdrawn, stored })
     }
@@ -118,6 +123,17 @@ impl BatchTaker {
             senders.insert(home.clone(), Sender { enrolled, recent });
         }
         Ok(&senders[home])
+    }
+
+    /// Looks at the admitted windows as a stream. What it has seen is forgotten at a restart: it then learns anew.
+    fn watch(&self, batch: &IngestBatch) {
+        let mut drift = self.drift.lock().unwrap_or_else(PoisonError::into_inner);
+        for row in &batch.feedback {
+            let Some(class) = DeviceClass::parse(&row.record.device_class) else { continue };
+            if drift.step(class, &row.record.window.values) {
+                WindowsMoved { class }.emit(&self.metrics);
+            }
+        }
     }
 
     fn emit(&self, sorted: &Sorted, progress: &[HomeProgress], started: Instant) {

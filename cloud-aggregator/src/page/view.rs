@@ -211,12 +211,13 @@ pub(super) fn run_panel(panel: &RunPanel) -> Markup {
 }
 
 fn progress(training: &TrainingStatus) -> Markup {
-    let TrainingStatus { phase, done, total, loss, .. } = training;
+    let TrainingStatus { phase, done, total, loss, remaining_s, .. } = training;
     html! {
         p {
             strong { (phase) }
             @if *total > 0 { " " (done) " of " (total) }
             @if let Some(loss) = loss { span.faint { " · loss " (format!("{loss:.4}")) } }
+            @if let Some(left) = remaining_s { span.faint { " · about " (left) " s left" } }
         }
         @if *total > 0 {
             progress max=(total) value=(done) aria-label=(phase) {}

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hearthwatch_model::evaluate::GateVerdict;
 use hearthwatch_model::network::{Artifact, DeviceKind};
-use hearthwatch_model::train::{Corpus, FeedbackExample, Progress, RetrainConfig, retrain};
+use hearthwatch_model::train::{Checkpoints, Corpus, FeedbackExample, Progress, RetrainConfig, retrain_resumable};
 
+use super::card::card;
 use super::corpus::{self, CorpusError};
 use super::learner::{Challenger, Learner, Step};
 use crate::dataset::Example;
@@ -33,7 +34,7 @@ impl Corpora {
     }
 }
 
-/// Retrains by [`retrain`].
+/// Retrains by [`retrain_resumable`].
 pub struct ModelLearner {
     corpora: Corpora,
     config: RetrainConfig,
@@ -86,6 +87,7 @@ impl Learner for ModelLearner {
         &self,
         examples: &[Example],
         champion: Option<&[u8]>,
+        checkpoints: &mut dyn Checkpoints,
         progress: &mut dyn FnMut(Step),
     ) -> Result<Challenger, String> {
         // Taken out, so that hundreds of megabytes do not stay behind between runs.
@@ -96,13 +98,22 @@ impl Learner for ModelLearner {
         };
         let feedback: Vec<FeedbackExample> = examples.iter().map(feedback).collect();
         let mut tell = |step: Progress| progress(shown(&step));
-        let candidate = retrain(&corpus, &feedback, champion, &self.config, &mut tell);
+        let candidate = retrain_resumable(&corpus, &feedback, champion, &self.config, checkpoints, &mut tell);
         let candidate = candidate.map_err(|error| error.to_string())?;
         let artifact = Artifact::parse(&candidate.artifact).map_err(|error| error.to_string())?;
         Ok(Challenger {
             weights_id: artifact.weights_id(),
             promote: matches!(candidate.report.verdict, GateVerdict::Promote),
             report: serde_json::to_string(&candidate.report).map_err(|error| error.to_string())?,
+            card: card(artifact.manifest(), &artifact.weights_id(), &candidate.report),
+            figures: vec![
+                ("recall", candidate.report.candidate.recall.ratio()),
+                ("false_alarms_per_week", candidate.report.candidate.false_alarms_per_week),
+                ("routine_recall", candidate.report.routine.recall.ratio()),
+                ("routine_false_alarms_per_week", candidate.report.routine.false_alarms_per_week),
+            ],
+            history: candidate.history,
+            profile: candidate.profile,
             artifact: candidate.artifact,
         })
     }

@@ -14,6 +14,7 @@ use super::guard::Refusal;
 use super::home::PageError;
 use super::{Base, Page};
 use crate::brain::{BrainCommand, verdict_word};
+use crate::house::{Change, Scope};
 use crate::miss;
 use crate::outbox::{SharingLevel, TakeBack};
 
@@ -21,6 +22,9 @@ pub(super) fn router() -> Router<Page> {
     Router::new()
         .route("/answer", post(answer))
         .route("/miss", post(report_miss))
+        .route("/budget", post(budget))
+        .route("/hush", post(hush))
+        .route("/unhush", post(unhush))
         .route("/sharing", post(sharing))
         .route("/withdraw", post(withdraw))
         .route("/leave", post(leave))
@@ -35,6 +39,8 @@ pub(super) enum Said {
     MissShared,
     /// A miss was kept here.
     MissKept,
+    /// A wish was granted.
+    Wished,
     /// The level of sharing changed.
     Sharing,
     /// Something is taken back.
@@ -44,10 +50,11 @@ pub(super) enum Said {
 }
 
 impl Said {
-    const ALL: [(Self, &'static str, &'static str); 6] = [
+    const ALL: [(Self, &'static str, &'static str); 7] = [
         (Self::Answered, "answered", "Thank you. It counts at once; what it changed stands under Learnt."),
         (Self::MissShared, "miss-shared", "Thank you. It is kept as something to be noticed, and for the fleet."),
         (Self::MissKept, "miss-kept", "Thank you. It is kept here; nothing of it leaves this home."),
+        (Self::Wished, "wished", "Done. It holds from now on, here and in Home Assistant."),
         (Self::Sharing, "sharing", "Chosen. It holds for everything that has not left yet."),
         (Self::TakenBack, "taken-back", "Taken back. The aggregator's receipt will appear here when it is done."),
         (Self::NothingShared, "nothing-shared", "There was nothing to take back: nothing has ever left."),
@@ -124,6 +131,64 @@ async fn report_miss(
 fn moment_of(text: &str, timezone: &TimeZone) -> Option<i64> {
     let time: DateTime = text.parse().ok()?;
     Some(time.to_zoned(timezone.clone()).ok()?.timestamp().as_second())
+}
+
+/// Makes a change that residents wish for; what is refused is said in words.
+async fn wish(page: &Page, change: Change) -> Result<(), PageError> {
+    let now = (page.parts.clock)();
+    let granted = page.parts.brain.ask(|reply| BrainCommand::Change(change, now, reply)).await?;
+    granted.map_err(|error| PageError::Wrong(format!("Not done: {error}.\n")))
+}
+
+#[derive(Deserialize)]
+struct BudgetForm {
+    token: String,
+    per_week: f64,
+}
+
+async fn budget(
+    State(page): State<Page>,
+    Extension(base): Extension<Base>,
+    Form(form): Form<BudgetForm>,
+) -> Result<Response, PageError> {
+    check(&page, &form.token)?;
+    wish(&page, Change::Budget(form.per_week)).await?;
+    Ok(back(&base, Said::Wished, "calm"))
+}
+
+#[derive(Deserialize)]
+struct HushForm {
+    token: String,
+    entity: String,
+    hours: u32,
+}
+
+async fn hush(
+    State(page): State<Page>,
+    Extension(base): Extension<Base>,
+    Form(form): Form<HushForm>,
+) -> Result<Response, PageError> {
+    check(&page, &form.token)?;
+    let until = (form.hours > 0).then(|| (page.parts.clock)() + i64::from(form.hours) * 3_600);
+    let scope = Scope::Entity { entity_id: form.entity, kind: None };
+    wish(&page, Change::Hush { scope, until }).await?;
+    Ok(back(&base, Said::Wished, "calm"))
+}
+
+#[derive(Deserialize)]
+struct UnhushForm {
+    token: String,
+    id: u64,
+}
+
+async fn unhush(
+    State(page): State<Page>,
+    Extension(base): Extension<Base>,
+    Form(form): Form<UnhushForm>,
+) -> Result<Response, PageError> {
+    check(&page, &form.token)?;
+    wish(&page, Change::Unhush(form.id)).await?;
+    Ok(back(&base, Said::Wished, "calm"))
 }
 
 #[derive(Deserialize)]

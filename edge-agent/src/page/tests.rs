@@ -209,3 +209,18 @@ async fn leaving_takes_the_word() {
     assert_eq!(send(&world, post_of("/leave", "token=secret&word=leave")).await.0, StatusCode::OK);
     assert_eq!(world.leaving.try_recv(), Ok(()));
 }
+
+#[tokio::test]
+async fn a_budget_and_a_mute_chosen_on_the_page_are_the_homes_and_can_be_lifted() {
+    let world = own().await;
+    assert_eq!(send(&world, post_of("/budget", "token=secret&per_week=3.5")).await.0, StatusCode::SEE_OTHER);
+    assert!((world.brain.ask(BrainCommand::Look).await.unwrap().budget - 3.5).abs() < 1e-9);
+    assert_eq!(send(&world, post_of("/budget", "token=secret&per_week=-1")).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        send(&world, post_of("/hush", "token=secret&entity=sensor.room&hours=0")).await.0,
+        StatusCode::SEE_OTHER
+    );
+    assert!(send(&world, get_of("/")).await.2.contains("for good, except danger"));
+    assert_eq!(send(&world, post_of("/unhush", "token=secret&id=1")).await.0, StatusCode::SEE_OTHER);
+    assert!(send(&world, get_of("/")).await.2.contains("Everything is mentioned."));
+}

@@ -117,7 +117,7 @@ pub(super) fn lesson(lesson: &Lesson) -> String {
     }
 }
 
-fn manner(kind: AnomalyKind) -> &'static str {
+pub(super) fn manner(kind: AnomalyKind) -> &'static str {
     match kind {
         AnomalyKind::Level => "an unusual value",
         AnomalyKind::Change => "a sudden move",

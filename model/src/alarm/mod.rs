@@ -1,6 +1,7 @@
 //! From scores to alarms: thresholds, sustained evidence, episodes, words, and what the resident's answers change.
 
 mod allowance;
+mod blend;
 mod calibration;
 mod decider;
 mod event;
@@ -13,6 +14,7 @@ mod reason;
 mod severity;
 
 pub use allowance::{SPAN_SECONDS, TIMES_BUDGET, allowance, may_raise};
+pub use blend::Blend;
 pub use calibration::{Calibration, CalibrationCurve};
 pub(crate) use decider::HOLD_MARGIN;
 pub use decider::{ALARMS_MAX, Decider, DeciderConfig, DeciderMemory, Decision, MERGE_SECONDS, QUIET_SECONDS};

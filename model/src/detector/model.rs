@@ -1,6 +1,6 @@
 //! What scores a home: the routine detector alone, or with the shared network.
 
-use crate::alarm::Calibration;
+use crate::alarm::{Blend, Calibration};
 use crate::network::{Artifact, ArtifactError, Scorer};
 
 /// Rate → threshold of the routine score; measured on calibration homes by `cargo xtask train-release`.
@@ -24,8 +24,10 @@ pub enum Model {
     Network {
         /// The network.
         scorer: Box<Scorer>,
-        /// Rate → threshold of the network's logit.
+        /// Rate → threshold of the network's score.
         calibration: Calibration,
+        /// How the routine score joins the logit.
+        blend: Blend,
         /// Rate → threshold of the routine score.
         routine: Calibration,
         /// The release that it came with.
@@ -59,6 +61,7 @@ impl Model {
         Ok(Self::Network {
             scorer: Box::new(artifact.scorer()),
             calibration: artifact.calibration().clone(),
+            blend: artifact.blend().clone(),
             routine: with_binary(artifact.routine_calibration().clone()),
             version,
         })

@@ -4,9 +4,9 @@ use super::decide::{HomeRun, Judged, decide_home};
 use super::fan_out::fan_out;
 use super::matching::{Outline, compare};
 use super::outcome::{Evaluation, HomeResult};
-use super::scores::logits;
+use super::scores::blended;
 use super::trace::{HomePair, HomeTrace};
-use crate::alarm::{Calibration, MERGE_SECONDS, QUIET_SECONDS};
+use crate::alarm::{Blend, Calibration, MERGE_SECONDS, QUIET_SECONDS};
 use crate::dataset::{Label, LabelOrigin};
 use crate::grid::STEP_SECONDS;
 use crate::network::Scorer;
@@ -20,8 +20,10 @@ pub enum Contender<'a> {
     Network {
         /// The network.
         scorer: &'a Scorer,
-        /// Thresholds of its logit.
+        /// Thresholds of its score.
         calibration: &'a Calibration,
+        /// How the routine score joins the logit.
+        blend: &'a Blend,
         /// Thresholds of the routine score.
         routine: &'a Calibration,
     },
@@ -80,8 +82,8 @@ fn run(home: &HomeTrace, contender: Contender<'_>, budget_per_week: f64, offsets
     let near = offsets.map(|_| near_faults(home));
     let (scores, calibration, routine) = match contender {
         Contender::Routine(routine) => (None, routine, routine),
-        Contender::Network { scorer, calibration, routine } => {
-            (Some(logits(scorer, home, near.as_deref())), calibration, routine)
+        Contender::Network { scorer, calibration, blend, routine } => {
+            (Some(blended(scorer, blend, home, near.as_deref())), calibration, routine)
         }
     };
     let judged = Judged { scores: scores.as_deref(), calibration, routine: Some(routine) };

@@ -3,6 +3,7 @@
 mod install;
 mod references;
 mod shell;
+mod speed;
 mod suite;
 mod tidy;
 
@@ -22,7 +23,8 @@ struct Arguments {
 enum Task {
     /// Install what the suites need, then run every suite; minutes are printed for each.
     Test(suite::TestArguments),
-    /// Print figures: `detection`, `edge`, `loop` or `ingest`; everything after the name goes to the bench.
+    /// Print figures: `detection`, `network`, `edge`, `train`, `loop` or `ingest`; everything after the name goes to the
+    /// bench. `edge` and `train` install ONNX Runtime and PyTorch (pip) to be compared with.
     Bench {
         /// Which bench.
         name: String,
@@ -36,6 +38,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// Build the aggregator with CUDA and pack it with a script that proves and times it on a machine with a GPU.
+    GpuBundle,
     /// Hold the tree against the house rules.
     Tidy,
 }
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => suite::test(&arguments),
         Task::Bench { name, rest } => bench(&name, &rest),
         Task::TrainRelease { rest } => emulator("train-release", &rest),
+        Task::GpuBundle => speed::gpu_bundle(),
         Task::Tidy => tidy::check(),
     };
     match result {
@@ -61,9 +66,15 @@ fn bench(name: &str, rest: &[String]) -> anyhow::Result<()> {
     if name == "edge" {
         shell::cargo(["build", "--profile", "dist", "--package", "hearthwatch-edge", "--bin", "hearthwatch-edge"])?;
     }
+    if name == "train" {
+        return speed::compare("train", "hearthwatch-cloud", rest);
+    }
     let mut arguments = vec![name.to_owned()];
-    arguments.extend_from_slice(rest);
-    emulator("bench", &arguments)
+    if name != "edge" {
+        arguments.extend_from_slice(rest);
+    }
+    emulator("bench", &arguments)?;
+    if name == "edge" { speed::compare("edge", "hearthwatch-edge", rest) } else { Ok(()) }
 }
 
 fn emulator(task: &str, rest: &[String]) -> anyhow::Result<()> {

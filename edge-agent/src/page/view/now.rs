@@ -27,7 +27,7 @@ pub(in crate::page) fn now(all: &Everything, forms: Forms<'_>) -> Markup {
         section #now.hero {
             (sentence(all))
             p.faint {
-                "Watching " (text::count(all.view.entities as u64, "entity").replace("entitys", "entities"))
+                "Watching " (all.view.entities) @if all.view.entities == 1 { " entity" } @else { " entities" }
                 ", with " (text::count(all.days_remembered.unsigned_abs(), "day")) " of memory."
                 @if all.days_remembered < 14 { " It knows a home well after 14." }
             }
