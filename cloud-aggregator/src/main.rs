@@ -150,7 +150,9 @@ fn main() -> ExitCode {
     let file = match &cli.command {
         Command::Train(arguments) => return exit(offline::train(arguments)),
         Command::MeasureTraining(arguments) => return exit(measure::run(arguments)),
-        Command::Serve { config } | Command::VerifyLineage { config } | Command::Token(TokenCommand::Add { config, .. }) => config,
+        Command::Serve { config }
+        | Command::VerifyLineage { config }
+        | Command::Token(TokenCommand::Add { config, .. }) => config,
         Command::SimulateRollout { policy, homes, days, seed, rounds } => {
             return exit(simulate(policy, *homes as usize, i64::from(*days), *seed..*seed + u64::from(*rounds)));
         }
