@@ -1,6 +1,6 @@
 //! From stored answers to examples: the last answer of each alarm, in order of (home, sequence).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
@@ -65,6 +65,14 @@ pub struct HomeLineage {
     pub unreadable: u64,
     /// Of these: beyond the size of a snapshot.
     pub surplus: u64,
+    /// Of these: left out because the home is excluded.
+    #[serde(default, skip_serializing_if = "none")]
+    pub excluded: u64,
+}
+
+/// Left out of the lineage where it is 0, as in lineages from before there were exclusions.
+fn none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// An immutable data set. Its id is the SHA-256 of its canonical bytes ([`super::to_bytes`]).
@@ -92,6 +100,8 @@ struct Answer {
 pub fn take(store: &dyn Store, corpus: &str) -> Result<Snapshot, StoreError> {
     let mut lineage = Lineage { corpus: corpus.to_owned(), ..Lineage::default() };
     let mut answers: BTreeMap<(HomeId, AlarmId), Answer> = BTreeMap::new();
+    let excluded: BTreeSet<HomeId> =
+        store.exclusions()?.into_iter().filter(|row| row.lifted.is_none()).map(|row| row.home).collect();
     let mut after = None;
     loop {
         let page = store.feedback(&FeedbackFilter { home: None, after: after.clone(), limit: PAGE_ROWS })?;
@@ -99,7 +109,7 @@ pub fn take(store: &dyn Store, corpus: &str) -> Result<Snapshot, StoreError> {
         after = Some(last.record.key());
         for row in page {
             lineage.watermark += 1;
-            consider(row, &mut lineage, &mut answers);
+            consider(row, &excluded, &mut lineage, &mut answers);
         }
     }
     let mut kept: Vec<(i64, Example)> =
@@ -112,6 +122,7 @@ pub fn take(store: &dyn Store, corpus: &str) -> Result<Snapshot, StoreError> {
     }
     let mut examples: Vec<Example> = kept.into_iter().map(|(_, example)| example).collect();
     examples.sort_by(|a, b| a.key.cmp(&b.key));
+    super::influence::cap(&mut examples);
     for example in &examples {
         lineage.homes.entry(example.key.home.clone()).or_default().examples += 1;
     }
@@ -119,7 +130,12 @@ pub fn take(store: &dyn Store, corpus: &str) -> Result<Snapshot, StoreError> {
     Ok(Snapshot { id, examples, lineage })
 }
 
-fn consider(row: FeedbackRow, lineage: &mut Lineage, answers: &mut BTreeMap<(HomeId, AlarmId), Answer>) {
+fn consider(
+    row: FeedbackRow,
+    excluded: &BTreeSet<HomeId>,
+    lineage: &mut Lineage,
+    answers: &mut BTreeMap<(HomeId, AlarmId), Answer>,
+) {
     let record = row.record;
     let home = lineage.homes.entry(record.home.clone()).or_default();
     if home.answers == 0 {
@@ -127,6 +143,10 @@ fn consider(row: FeedbackRow, lineage: &mut Lineage, answers: &mut BTreeMap<(Hom
     }
     home.answers += 1;
     home.last = record.sequence;
+    if excluded.contains(&record.home) {
+        home.excluded += 1;
+        return;
+    }
     match record.verdict {
         Verdict::Expected => home.expected += 1,
         Verdict::Confirmed | Verdict::Dismissed if record.window.is_none() => home.windowless += 1,
