@@ -1,6 +1,7 @@
 //! What a run learns from: an immutable, hashed list of labelled windows, and the story of how it came about.
 
 mod format;
+mod influence;
 pub mod quality;
 mod recall;
 mod snapshot;

@@ -1,6 +1,6 @@
 //! From stored answers to examples: the last answer of each alarm, in order of (home, sequence).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
@@ -81,6 +81,14 @@ pub struct HomeLineage {
     pub unreadable: u64,
     /// Of these: beyond the size of a snapshot.
     pub surplus: u64,
+    /// Of these: left out because the home is excluded.
+    #[serde(default, skip_serializing_if = "none")]
+    pub excluded: u64,
+}
+
+/// Left out of the lineage where it is 0, as in lineages from before there were exclusions.
+fn none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// An immutable data set. Its id is the SHA-256 of its canonical bytes ([`super::to_bytes`]).
@@ -112,6 +120,8 @@ pub fn take(store: &dyn Store, corpus: &str, consumed: &Consumed) -> Result<Snap
     let mut lineage = Lineage { corpus: corpus.to_owned(), ..Lineage::default() };
     let mut answers: BTreeMap<(HomeId, AlarmId), Answer> = BTreeMap::new();
     let mut heard = Heard::default();
+    let excluded: BTreeSet<HomeId> =
+        store.exclusions()?.into_iter().filter(|row| row.lifted.is_none()).map(|row| row.home).collect();
     let mut after = None;
     loop {
         let page = store.feedback(&FeedbackFilter { home: None, after: after.clone(), limit: PAGE_ROWS })?;
@@ -119,10 +129,10 @@ pub fn take(store: &dyn Store, corpus: &str, consumed: &Consumed) -> Result<Snap
         after = Some(last.record.key());
         for row in page {
             lineage.watermark += 1;
-            if row.record.model_version == consumed.champion {
+            if row.record.model_version == consumed.champion && !excluded.contains(&row.record.home) {
                 heard.add(&row.record);
             }
-            consider(row, consumed, &mut lineage, &mut answers);
+            consider(row, (consumed, &excluded), &mut lineage, &mut answers);
         }
     }
     lineage.recall = heard.estimate();
@@ -137,6 +147,7 @@ pub fn take(store: &dyn Store, corpus: &str, consumed: &Consumed) -> Result<Snap
     }
     let mut examples: Vec<Example> = kept.into_iter().map(|(_, example)| example).collect();
     examples.sort_by(|a, b| a.key.cmp(&b.key));
+    super::influence::cap(&mut examples);
     for example in &examples {
         lineage.homes.entry(example.key.home.clone()).or_default().examples += 1;
     }
@@ -158,7 +169,7 @@ fn weigh_drawn(answers: &mut BTreeMap<(HomeId, AlarmId), Answer>) {
 
 fn consider(
     row: FeedbackRow,
-    consumed: &Consumed,
+    (consumed, excluded): (&Consumed, &BTreeSet<HomeId>),
     lineage: &mut Lineage,
     answers: &mut BTreeMap<(HomeId, AlarmId), Answer>,
 ) {
@@ -169,6 +180,10 @@ fn consider(
     }
     home.answers += 1;
     home.last = record.sequence;
+    if excluded.contains(&record.home) {
+        home.excluded += 1;
+        return;
+    }
     if consumed.through.get(&record.home).is_some_and(|through| record.sequence <= *through) {
         home.consumed += 1;
         return;

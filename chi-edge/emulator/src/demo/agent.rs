@@ -65,6 +65,7 @@ impl FleetAgent {
             home: home.clone(),
             link: LinkConfig { tls: Some(tls), ..LinkConfig::new("localhost", stage.broker.port(), home.as_str()) },
             directed: true,
+            resend: uplink::RESEND,
             clock: Arc::new(move || hearthwatch_cloud::clock::Clock::now(clock.as_ref())),
             seed,
         };
@@ -155,6 +156,7 @@ impl FleetAgent {
             result = outcome.result.clone();
             self.uplink.report(outcome).await?;
         }
+        self.updater.told();
         Ok(result)
     }
 
