@@ -178,11 +178,11 @@ async fn chooses_what_is_shared(chrome: &mut Chrome, page: &str, home: &home::Ho
 
 async fn hears_of_a_change_without_loading_again(chrome: &mut Chrome, page: &str, home: &home::Home) {
     chrome.open(page).await;
-    chrome.ask("window.marked = true").await;
+    chrome.ask("window.sameAsBefore = true").await;
     let said = "document.querySelector('.sentence').textContent";
     let before = chrome.ask(said).await;
     home.brain.tell(BrainCommand::Listening(false, home::NOW)).await.unwrap();
     chrome.until(&format!("{said} !== {before}")).await;
-    assert_eq!(chrome.ask("window.marked").await, json!(true));
+    assert_eq!(chrome.ask("window.sameAsBefore").await, json!(true));
     assert_eq!(chrome.ask(said).await, "Getting to know the home.");
 }

@@ -78,6 +78,12 @@ impl Chrome {
 
     /// Calls a method and waits for its answer; what happens meanwhile is kept where it is a complaint.
     pub async fn call(&mut self, method: &str, params: Value) -> Value {
+        let answer = self.answer_to(method, params).await;
+        assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
+        answer["result"].clone()
+    }
+
+    async fn answer_to(&mut self, method: &str, params: Value) -> Value {
         self.next += 1;
         let id = self.next;
         let mut request = json!({"id": id, "method": method, "params": params});
@@ -88,8 +94,7 @@ impl Chrome {
         loop {
             let event = self.hear().await;
             if event["id"] == id {
-                assert!(event["error"].is_null(), "{method}: {}", event["error"]);
-                return event["result"].clone();
+                return event;
             }
         }
     }
@@ -110,15 +115,20 @@ impl Chrome {
         }
     }
 
-    async fn until_loaded(&mut self) {
-        while self.hear().await["method"] != "Page.loadEventFired" {}
+    /// Marks the page, so that its successor can be told from it. A load event alone may be that of the page before.
+    async fn mark(&mut self) {
+        self.ask("window.marked = true").await;
+    }
+
+    async fn until_another_page(&mut self) {
+        self.until("window.marked === undefined && document.readyState === 'complete'").await;
     }
 
     /// Opens an address and waits until it is there.
     pub async fn open(&mut self, url: &str) {
+        self.mark().await;
         self.call("Page.navigate", json!({"url": url})).await;
-        // Another fragment of the same page loads nothing.
-        self.until("document.readyState === 'complete'").await;
+        self.until_another_page().await;
     }
 
     /// What an expression says.
@@ -129,10 +139,14 @@ impl Chrome {
         answer["result"]["value"].clone()
     }
 
-    /// Waits until an expression is true.
+    /// Waits until an expression is true. While one page gives way to the next there is nobody to ask.
     pub async fn until(&mut self, expression: &str) {
         let begun = tokio::time::Instant::now();
-        while self.ask(expression).await != Value::Bool(true) {
+        loop {
+            let params = json!({"expression": expression, "returnByValue": true});
+            if self.answer_to("Runtime.evaluate", params).await["result"]["result"]["value"] == true {
+                return;
+            }
             assert!(begun.elapsed() < PATIENCE, "waited too long for {expression}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -163,11 +177,12 @@ impl Chrome {
              const box = it.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; }})()"
         );
         let place = self.ask(&place).await;
+        self.mark().await;
         for kind in ["mousePressed", "mouseReleased"] {
             let event = json!({"type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1});
             self.call("Input.dispatchMouseEvent", event).await;
         }
-        self.until_loaded().await;
+        self.until_another_page().await;
     }
 
     /// Presses a key.
@@ -181,8 +196,9 @@ impl Chrome {
 
     /// As [`Chrome::press`] of Enter on what leads to another page.
     pub async fn enter_through(&mut self) {
+        self.mark().await;
         self.press("Enter", 13).await;
-        self.until_loaded().await;
+        self.until_another_page().await;
     }
 
     /// Names and roles of everything that can be used and has no name: what a screen reader could not say.
