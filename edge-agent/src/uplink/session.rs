@@ -11,12 +11,12 @@ use rand::Rng;
 pub const WINDOW_RECORDS_MAX: usize = 32;
 
 /// Patience for a receipt. Doubling from half a minute (an aggregator stores a batch in well under a second) to a quarter of an hour:
-/// at most about 100 resends a day for each record in the window while the aggregator is away.
+/// at most about 150 resends a day for each record in the window while the aggregator is away.
 pub const RESEND: Backoff = Backoff { first: Duration::from_secs(30), longest: Duration::from_secs(900) };
 
 /// Longest time without a receipt while records are in flight and the broker takes them: then the connection is made anew, for its
-/// subscriptions may be gone without a word. Twice the longest pause between two sendings.
-const STALLED: Duration = Duration::from_secs(1_800);
+/// subscriptions may be gone without a word. Eight times the longest pause between two sendings.
+const STALLED: Duration = Duration::from_secs(7_200);
 
 /// What the uplink should do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -102,7 +102,7 @@ fn a_broker_that_takes_everything_and_answers_nothing_is_left_for_a_new_connecti
     session.sent(Sequence(1), Sent::Acknowledged, day_later, &mut rng);
     session.numbered(None, day_later);
     assert!(matches!(session.next(day_later), Next::Wait(_)), "a quiet day is no stall");
-    let stalled = day_later + seconds(1_800);
+    let stalled = day_later + seconds(7_200);
     assert_eq!(session.next(stalled), Next::Renew);
     session.connected(stalled);
     session.numbered(None, stalled);
