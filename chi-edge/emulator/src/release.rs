@@ -28,7 +28,7 @@ pub struct TrainReleaseArguments {
     #[arg(long, default_value_t = 40)]
     homes: usize,
     /// Most epochs.
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 12)]
     epochs: usize,
 }
 

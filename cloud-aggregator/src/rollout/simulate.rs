@@ -1,7 +1,8 @@
 //! A fleet that does not exist, under the same planner and the same tests: how many homes see a bad model before it stops.
 //!
-//! Homes differ: their residents answer at log-normal rates, and one home in six sleeps through it all. Any other fetches within [`FETCH_HOURS`] of its order, tells how
-//! the installation ended, and reports its canaries an hour later. Nothing in here knows a clock; the seed decides the rest.
+//! Homes differ: their residents answer at log-normal rates, and one home in six sleeps through it all. Any other fetches
+//! within a few hours of its order, tells how the installation ended, and reports its canaries an hour later. Nothing in
+//! here knows a clock; the seed decides the rest.
 
 use std::fmt;
 

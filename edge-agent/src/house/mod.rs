@@ -20,7 +20,7 @@ pub use budget::{BUDGET_MAX, BUDGET_MIN, WEEK_SECONDS, allowed_in_a_week};
 pub use hush::{HUSHES_MAX, Hush, HushError, SNOOZE_SECONDS_MAX, Scope};
 pub use mode::HouseMode;
 pub use place::Place;
-pub use quiet::{DailyTime, QuietHours, next_daily};
+pub use quiet::{DailyTime, DailyTimeError, QuietHours, next_daily};
 
 /// Questions a week unless said otherwise: two, so that even a home that asks for no more alarms teaches a little.
 pub const DEFAULT_QUESTIONS_PER_WEEK: u8 = 2;

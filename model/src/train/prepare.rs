@@ -47,8 +47,8 @@ impl Prepared {
         &self.test
     }
 
-    /// How the features of the clean training homes are distributed: what later data are held against. Every
-    /// [`PROFILE_EVERY`]th row is looked at.
+    /// How the features of the clean training homes are distributed: what later data are held against. One row
+    /// in 37 is looked at.
     #[must_use]
     pub fn profile(&self) -> Option<FeatureProfile> {
         let traces = self.train.iter().flat_map(|pair| &pair.clean.entities);

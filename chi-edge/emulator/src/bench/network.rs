@@ -79,7 +79,7 @@ pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
 
 /// The weights that ship, and the routine detector as it ships.
 fn shipped(homes: &[RecordedHome]) -> anyhow::Result<()> {
-    let config = RetrainConfig::release(1);
+    let config = RetrainConfig::longer(1);
     let pairs = prepare_test(homes, &config);
     let Model::Network { scorer, calibration, blend, routine, .. } = Model::shipped()? else {
         anyhow::bail!("no network ships");
@@ -95,7 +95,7 @@ fn shipped(homes: &[RecordedHome]) -> anyhow::Result<()> {
 fn trained(parts: &[Corpus], arguments: &NetworkArguments) -> anyhow::Result<()> {
     let left_out = families(&arguments.left_out)?;
     let kept: Vec<Family> = Family::ALL.iter().copied().filter(|family| !left_out.contains(family)).collect();
-    let config = RetrainConfig { train_families: kept, ..RetrainConfig::release(1) };
+    let config = RetrainConfig { train_families: kept, ..RetrainConfig::longer(1) };
     let screen = Screen::new();
     let bar = screen.bar("learn", 1);
     let mut networks: Vec<(String, Evaluation)> = Vec::new();
