@@ -9,6 +9,7 @@ use hearthwatch_protocol::messages::{RefusalReason, UpdateOutcome, UpdateResult}
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use tracing::{debug, error, info, warn};
 
+use crate::dataset::RecallEstimate;
 use crate::dataset::quality::QualityReport;
 use crate::metrics::{Metrics, count};
 use crate::store::{ReleaseRow, RunRow};
@@ -216,6 +217,24 @@ impl Event for RunEnded<'_> {
         count(&metrics.runs, run.state.as_str());
         let cause = run.failure.as_deref().unwrap_or("");
         info!(run.id = run.id, run.state = run.state.as_str(), cause, "retraining ended");
+    }
+}
+
+/// Random questions say how much the current model finds.
+pub struct RecallEstimated<'a>(pub &'a RecallEstimate);
+
+impl Event for RecallEstimated<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        let estimate = self.0;
+        metrics.model_deaf.set(i64::from(estimate.deaf));
+        metrics.probes_answered.set(i64::try_from(estimate.probes).unwrap_or(i64::MAX));
+        let Some(recall) = estimate.recall else { return };
+        metrics.recall_estimate.set(recall);
+        if estimate.deaf {
+            warn!(recall, probes = estimate.probes, "the current model misses most of what residents see");
+        } else {
+            info!(recall, probes = estimate.probes, "recall estimated from random questions");
+        }
     }
 }
 

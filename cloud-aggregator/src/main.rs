@@ -107,6 +107,14 @@ enum Command {
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
         rounds: u32,
     },
+    /// Holds every answer, snapshot, run, model, release and order against the chain in which it was sealed.
+    ///
+    /// Exit code 1 if anything was changed, added or taken away by another hand.
+    VerifyLineage {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
     /// Bearer tokens of the admin API and the page.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -142,7 +150,9 @@ fn main() -> ExitCode {
     let file = match &cli.command {
         Command::Train(arguments) => return exit(offline::train(arguments)),
         Command::MeasureTraining(arguments) => return exit(measure::run(arguments)),
-        Command::Serve { config } | Command::Token(TokenCommand::Add { config, .. }) => config,
+        Command::Serve { config }
+        | Command::VerifyLineage { config }
+        | Command::Token(TokenCommand::Add { config, .. }) => config,
         Command::SimulateRollout { policy, homes, days, seed, rounds } => {
             return exit(simulate(policy, *homes as usize, i64::from(*days), *seed..*seed + u64::from(*rounds)));
         }
@@ -157,6 +167,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve { .. } => run(config),
         Command::Token(TokenCommand::Add { name, role, days, .. }) => add_token(&config.data, &name, role, days),
+        Command::VerifyLineage { .. } => verify_lineage(&config.data),
         // Answered above: they have no such configuration.
         Command::Train(_) | Command::MeasureTraining(_) | Command::SimulateRollout { .. } => Ok(()),
     };
@@ -181,6 +192,23 @@ fn run(config: Config) -> anyhow::Result<()> {
     // A training thread may not have come to a place where it can stop; it is taken up again at the next start.
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(result?)
+}
+
+fn verify_lineage(data: &Path) -> anyhow::Result<()> {
+    let file = data.join(hearthwatch_cloud::aggregator::DATABASE_FILE);
+    anyhow::ensure!(file.is_file(), "{} is not there", file.display());
+    let report = SqliteStore::open(&file)?.verify_lineage()?;
+    for (kind, count) in &report.rows {
+        println!("{count:>8}  {kind}");
+    }
+    println!("{:>8}  lines of the chain, head {}", report.lines, hex::encode(report.head));
+    for finding in &report.findings {
+        println!("FOUND     {finding}");
+    }
+    let count = report.findings.len();
+    anyhow::ensure!(count == 0, "{count} rows are not as they were written");
+    println!("sound: every row is as it was written, and follows from what it names");
+    Ok(())
 }
 
 fn simulate(policy: &str, homes: usize, days: i64, seeds: std::ops::Range<u64>) -> anyhow::Result<()> {

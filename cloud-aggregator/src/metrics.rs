@@ -52,6 +52,12 @@ pub struct Metrics {
     pub link_connected: Gauge,
     /// Retraining runs that ended, by end.
     pub runs: ByKind,
+    /// Share of what is really off that the current model finds, by random questions.
+    pub recall_estimate: Gauge<f64, AtomicU64>,
+    /// 1 while even the upper end of that estimate is below one half.
+    pub model_deaf: Gauge,
+    /// Answered random questions behind the estimate.
+    pub probes_answered: Gauge,
     /// Models released.
     pub releases: Counter,
     /// Releases that failed and are tried again.
@@ -94,6 +100,9 @@ impl Metrics {
             records_lost: Counter::default(),
             link_connected: Gauge::default(),
             runs: ByKind::default(),
+            recall_estimate: Gauge::default(),
+            model_deaf: Gauge::default(),
+            probes_answered: Gauge::default(),
             releases: Counter::default(),
             release_failures: Counter::default(),
             champion_version: Gauge::default(),
@@ -117,6 +126,14 @@ impl Metrics {
             registry.register("receipts", "Receipts sent to homes", metrics.receipts.clone());
             registry.register("link_connected", "1 while the broker is connected", metrics.link_connected.clone());
             registry.register("runs", "Retraining runs that ended, by end", metrics.runs.clone());
+            let recall = metrics.recall_estimate.clone();
+            registry.register(
+                "recall_estimate",
+                "Recall of the current model by random questions; 0 if unknown",
+                recall,
+            );
+            registry.register("model_deaf", "1 while the current model surely misses most", metrics.model_deaf.clone());
+            registry.register("probes_answered", "Random questions answered", metrics.probes_answered.clone());
             registry.register("releases", "Models released", metrics.releases.clone());
             registry.register("champion_version", "Version of the current model", metrics.champion_version.clone());
             registry.register(

@@ -123,6 +123,7 @@ impl Home {
             home: home(),
             link: broker.link("overwritten"),
             directed: false,
+            resend: uplink::RESEND,
             clock: Arc::new(|| 77),
             seed: 7,
         };
@@ -235,7 +236,8 @@ async fn status_is_kept_by_the_broker_and_turns_offline_with_a_farewell_and_with
             crashing.status.send_modify(|status| status.entities = 99);
             let link = LinkConfig::new("127.0.0.1", port, "overwritten");
             let home = HomeId::new("home-7").unwrap();
-            let config = UplinkConfig { home, link, directed: false, clock: Arc::new(|| 0), seed: 1 };
+            let config =
+                UplinkConfig { home, link, directed: false, resend: uplink::RESEND, clock: Arc::new(|| 0), seed: 1 };
             until_connected(&uplink::start(config, outbox, crashing.status.subscribe()).unwrap()).await;
         });
     })

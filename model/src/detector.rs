@@ -5,12 +5,14 @@ mod model;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::alarm::probe::{self, Candidate, Probe};
 use crate::alarm::{
     Alarm, AlarmEvent, Decider, DeciderConfig, DeciderMemory, Evidence, Learnt, UnknownAlarm, Verdict, VerdictMemory,
 };
 use crate::class::DeviceClass;
 use crate::experts::routine::{ALERT_SCORE, PHYSICS_SCORE};
-use crate::features::{AnomalyKind, Band, EntityStep, FeatureExtractor, LocalTime, RoutineScore};
+use crate::features::{AnomalyKind, Band, EntityStep, FeatureExtractor, LeftOut, LocalTime, RoutineScore};
+use crate::grid::STEP_SECONDS;
 use crate::network::NetworkOutput;
 use crate::reading::{EntityInfo, Reading, Value};
 
@@ -21,6 +23,7 @@ pub use model::{Model, SHIPPED_VERSION};
 const WINDOWS_MAX: usize = 128;
 /// A reading further ahead of the last step is nonsense: a day.
 const AHEAD_SECONDS_MAX: i64 = 86_400;
+const DAY_SECONDS: i64 = 86_400;
 /// Routine evidence above this (once a week) gives a network's alarm its name; below, it is a pattern.
 const NAMING_SCORE: f32 = 0.0;
 
@@ -111,10 +114,20 @@ impl HomeDetector {
         }
     }
 
-    /// Adds an entity and returns its index; the same id again returns the index it has.
+    /// Adds an entity and returns its index; the same id again returns the index it has. With another class or unit it is
+    /// learnt anew.
     pub fn add_entity(&mut self, info: EntityInfo) -> u32 {
         let index = self.extractor.add_entity(info.clone());
-        if index as usize == self.entities.len() {
+        if let Some(known) = self.entities.get_mut(index as usize)
+            && *known != info
+        {
+            // Its numbers mean something else from now on.
+            self.extractor.replace_entity(index, info.clone());
+            self.decider.replace_entity(index, info.clone());
+            *known = info;
+            self.seen[index as usize] = false;
+            self.foreseen[index as usize] = None;
+        } else if index as usize == self.entities.len() {
             self.decider.add_entity(info.clone());
             self.entities.push(info);
             self.seen.push(false);
@@ -135,7 +148,7 @@ impl HomeDetector {
     fn judge_at_once(&mut self, reading: &Reading) -> Option<AlarmEvent> {
         let closed = self.extractor.closed()?;
         let on_time = reading.at > closed && reading.at <= closed.saturating_add(AHEAD_SECONDS_MAX);
-        if self.voice == Voice::Quiet || !on_time {
+        if self.voice == Voice::Quiet || !on_time || self.extractor.is_new(reading.entity, reading.at) {
             return None;
         }
         let (kind, score, amount, usual) = if self.extractor.is_broken(reading.entity, reading.value) {
@@ -302,9 +315,34 @@ impl HomeDetector {
         self.decider.answer(alarm_id, verdict, at)
     }
 
+    /// What readings were not used so far, and why.
+    #[must_use]
+    pub fn left_out(&self) -> LeftOut {
+        self.extractor.left_out()
+    }
+
     /// Takes a resident's answer back, as if it had never been given. False when there was none.
     pub fn take_back(&mut self, alarm_id: &str) -> bool {
         self.decider.take_back(alarm_id)
+    }
+
+    /// The question that is drawn at random in this step, if one is, with the window that goes with it. `report` is what
+    /// closing the step gave. Entities with an alarm that lasts, or without a full window, are not asked about.
+    #[must_use]
+    pub fn probe(&self, report: &StepReport) -> Option<(Probe, Vec<f32>)> {
+        let at = report.scores.first()?.at;
+        let day = at.div_euclid(DAY_SECONDS);
+        let step = usize::try_from(at.rem_euclid(DAY_SECONDS) / STEP_SECONDS).ok()?;
+        let alarmed: Vec<u32> =
+            self.alarms().iter().filter(|alarm| alarm.end.is_none()).map(|alarm| alarm.entity).collect();
+        let candidates: Vec<Candidate> = report
+            .scores
+            .iter()
+            .filter(|score| !alarmed.contains(&score.entity) && self.extractor.has_window(score.entity))
+            .filter_map(|score| Some(Candidate { entity: score.entity, margin: score.score? - score.threshold }))
+            .collect();
+        let probe = probe::draw(self.decider.salt(), day, step, self.decider.budget(), &candidates)?;
+        Some((probe, self.extractor.window(probe.entity)?))
     }
 
     /// What was learnt from which answer, newest first: for the resident to see, and to take back.

@@ -2,6 +2,7 @@
 
 mod binary;
 mod detection;
+mod feedback;
 mod ingest;
 mod network;
 mod round_trip;
@@ -20,6 +21,8 @@ pub enum Bench {
     Binary(binary::BinaryArguments),
     /// Repeated false alarms after a home's own dismissals, and recall kept, beside no answers and random ones.
     Verdicts(verdicts::VerdictsArguments),
+    /// Training on residents' answers against as much training without them.
+    Feedback(feedback::FeedbackArguments),
     /// The scorer's latency and throughput, the agent's memory and size.
     Edge,
     /// Last verdict stored → better model active on every home.
@@ -39,6 +42,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<()> {
         Bench::Network(arguments) => network::run(arguments),
         Bench::Binary(arguments) => binary::run(arguments),
         Bench::Verdicts(arguments) => verdicts::run(arguments),
+        Bench::Feedback(arguments) => feedback::run(arguments),
         Bench::Edge => edge(),
         Bench::Loop(arguments) => round_trip::run(arguments),
         Bench::Ingest(arguments) => ingest::run(arguments),

@@ -17,6 +17,7 @@ fn empty() -> Fleet {
         released: None,
         outcomes: Vec::new(),
         feedback: FeedbackTotals::default(),
+        recall: crate::dataset::RecallEstimate::default(),
         refusals: Vec::new(),
         run: RunPanel {
             run: None,

@@ -1,6 +1,6 @@
 //! A fleet that does not exist, under the same planner and the same tests: how many homes see a bad model before it stops.
 //!
-//! Homes differ: their residents answer at log-normal rates. A home fetches within [`FETCH_HOURS`] of its order, tells how
+//! Homes differ: their residents answer at log-normal rates, and one home in six sleeps through it all. Any other fetches within [`FETCH_HOURS`] of its order, tells how
 //! the installation ended, and reports its canaries an hour later. Nothing in here knows a clock; the seed decides the rest.
 
 use std::fmt;
@@ -120,7 +120,9 @@ pub fn run(policy: &Policy, fault: &Fault, homes: usize, days: i64, seed: u64) -
         // Members are in order of their seats, so those to be ordered come next.
         for (member, home) in members[ordered..].iter_mut().zip(&mut fleet[ordered..]).take(planned.assign.len()) {
             member.assigned = true;
-            home.installs_at = Some(hour + rng.random_range(0..FETCH_HOURS));
+            // One in six sleeps through it.
+            let wait = rng.random_range(0..FETCH_HOURS);
+            home.installs_at = (wait > 0).then_some(hour + wait);
         }
         ordered += planned.assign.len();
     }

@@ -4,6 +4,7 @@
 
 #[cfg(test)]
 mod conformance;
+pub mod lineage;
 pub mod rollouts;
 mod rows;
 pub mod sqlite;

@@ -12,8 +12,8 @@ use super::pace::Pace;
 use super::record::{RunRecord, git_revision, keep, parameters, processor};
 use super::{TrainingError, TrainingStatus};
 use crate::clock::Clock;
-use crate::dataset::{self, Snapshot};
-use crate::event::{DatasetTaken, Event, RunEnded, RunStarted};
+use crate::dataset::{self, Consumed, Snapshot};
+use crate::event::{DatasetTaken, Event, RecallEstimated, RunEnded, RunStarted};
 use crate::metrics::Metrics;
 use crate::shelf::{Shelf, ShelfError};
 use crate::store::{ModelRow, NewModel, RunRow, RunState, RunTrigger, SnapshotRow, Store, StoreError};
@@ -114,9 +114,11 @@ impl Job {
 
     fn start(&self, trigger: RunTrigger) -> Result<Start, TrainingError> {
         let corpus = self.learner.corpus().map_err(TrainingError::Unready)?;
-        let mut snapshot = dataset::take(self.store.as_ref(), &corpus)?;
-        let at = self.clock.now();
         let reigning = self.store.champion()?;
+        let consumed = self.consumed(reigning.as_ref())?;
+        let mut snapshot = dataset::take(self.store.as_ref(), &corpus, &consumed)?;
+        RecallEstimated(&snapshot.lineage.recall).emit(&self.metrics);
+        let at = self.clock.now();
         let reference = reigning.as_ref().and_then(|model| self.shelf.experiments().run(&model.run).profile());
         snapshot.lineage.quality = dataset::quality::check(&snapshot.examples, reference.as_ref());
         DatasetTaken { snapshot: &snapshot.id, quality: &snapshot.lineage.quality }.emit(&self.metrics);
@@ -145,6 +147,24 @@ impl Job {
             failure: None,
         };
         Ok(Start { snapshot, champion, run })
+    }
+
+    /// What the champion learnt from: the answers up to its snapshot's last of each home. After a roll-back these are the
+    /// older champion's, and what only the withdrawn one had learnt from is new again.
+    fn consumed(&self, champion: Option<&ModelRow>) -> Result<Consumed, TrainingError> {
+        let Some(model) = champion else { return Ok(Consumed::default()) };
+        let mut consumed = Consumed { champion: model.version, ..Consumed::default() };
+        let run = self.store.run(crate::release_desk::origin(&model.run))?;
+        let snapshot = match run {
+            Some(run) => self.store.snapshot(&run.snapshot)?,
+            None => None,
+        };
+        if let Some(snapshot) = snapshot {
+            let lineage: dataset::Lineage =
+                serde_json::from_str(&snapshot.lineage).map_err(|error| TrainingError::Store(error.to_string()))?;
+            consumed.through = lineage.homes.into_iter().map(|(home, lineage)| (home, lineage.last)).collect();
+        }
+        Ok(consumed)
     }
 
     fn record(&self, start: &Start) -> RunRecord {

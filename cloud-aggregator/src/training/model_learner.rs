@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hearthwatch_model::evaluate::GateVerdict;
 use hearthwatch_model::network::{Artifact, DeviceKind};
-use hearthwatch_model::train::{Checkpoints, Corpus, FeedbackExample, Progress, RetrainConfig, retrain_resumable};
+use hearthwatch_model::train::{
+    Checkpoints, Corpus, DefencePolicy, FeedbackExample, HomeAnswer, Progress, RetrainConfig, defend, retrain_resumable,
+};
 
 use super::card::card;
 use super::corpus::{self, CorpusError};
@@ -96,7 +98,18 @@ impl Learner for ModelLearner {
             Some(corpus) => corpus,
             None => self.corpora.load().map_err(|error| error.to_string())?,
         };
-        let feedback: Vec<FeedbackExample> = examples.iter().map(feedback).collect();
+        let answers: Vec<HomeAnswer> = examples.iter().map(answer).collect();
+        let defended = defend(&answers, &DefencePolicy::default());
+        let (doubted, over_quota) = (defended.doubted.len(), defended.over_quota.values().sum::<usize>());
+        if doubted + over_quota + defended.capped.len() > 0 {
+            tracing::info!(
+                homes.doubted = doubted,
+                homes.capped = defended.capped.len(),
+                answers.over_quota = over_quota,
+                "answers were limited before learning from them"
+            );
+        }
+        let feedback = defended.examples;
         let mut tell = |step: Progress| progress(shown(&step));
         let candidate = retrain_resumable(&corpus, &feedback, champion, &self.config, checkpoints, &mut tell);
         let candidate = candidate.map_err(|error| error.to_string())?;
@@ -119,12 +132,15 @@ impl Learner for ModelLearner {
     }
 }
 
-fn feedback(example: &Example) -> FeedbackExample {
-    FeedbackExample {
-        window: example.window.clone(),
-        class: example.class,
-        anomalous: example.anomalous,
-        weight: example.weight,
+fn answer(example: &Example) -> HomeAnswer {
+    HomeAnswer {
+        home: example.key.home.to_string(),
+        example: FeedbackExample {
+            window: example.window.clone(),
+            class: example.class,
+            anomalous: example.anomalous,
+            weight: example.weight,
+        },
     }
 }
 

@@ -203,7 +203,7 @@ impl Fleet {
     }
 
     /// Tells the fleet and the resident how updates ended.
-    async fn report(&self, outcomes: Vec<UpdateOutcome>, updates: &watch::Sender<UpdateView>) {
+    async fn report(&mut self, outcomes: Vec<UpdateOutcome>, updates: &watch::Sender<UpdateView>) {
         for outcome in outcomes {
             let summary = in_words(&outcome);
             tracing::info!(model.version = outcome.model_version.0, "{summary}");
@@ -211,8 +211,13 @@ impl Fleet {
             if let Some(uplink) = &self.uplink
                 && let Err(error) = uplink.report(outcome).await
             {
-                tracing::error!(error = %error, "the fleet will not hear how an update ended");
+                // Kept by the slots, and told at the next start.
+                tracing::error!(error = %error, "the fleet does not hear yet how an update ended");
+                return;
             }
+        }
+        if let Some(updater) = &mut self.updater {
+            updater.told();
         }
     }
 }
@@ -306,6 +311,7 @@ pub(super) fn uplink_config(home: &HomeId, mqtt: &CloudMqttConfig, directed: boo
         home: home.clone(),
         link: LinkConfig { tls: Some(tls), ..LinkConfig::new(mqtt.host.clone(), mqtt.port, home.as_str()) },
         directed,
+        resend: uplink::RESEND,
         clock: Arc::new(unix_now),
         seed,
     }

@@ -30,6 +30,9 @@ const RETRY: Backoff = Backoff { first: Duration::from_secs(10), longest: Durati
 /// A model that is watched is judged once a grid step.
 const JUDGE_SECONDS: i64 = 600;
 
+/// The reason of a roll-back that the fleet asked for.
+pub const CALLED_BACK: &str = "ordered: the fleet calls it back";
+
 /// How long a new model is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Watching {
@@ -381,7 +384,7 @@ impl Machine {
         let reason = if std::mem::take(&mut self.called_back) {
             // What the fleet wants instead is asked for at once.
             self.next_check = now;
-            "ordered: the fleet calls it back".to_owned()
+            CALLED_BACK.to_owned()
         } else {
             one_line("probation", &self.reason)
         };
@@ -446,7 +449,7 @@ fn is_wanted(offer: &Offer, standing: &Standing) -> bool {
 }
 
 /// `word: cause`, cut to what a message may hold.
-fn one_line(word: &str, cause: &str) -> String {
+pub fn one_line(word: &str, cause: &str) -> String {
     let mut text = format!("{word}: {}", cause.replace(['\n', '\r'], " "));
     while text.len() > TEXT_BYTES_MAX {
         text.pop();

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::limits::ARTIFACT_BYTES_MAX;
+use hearthwatch_protocol::messages::UpdateOutcome;
 use sha2::{Digest, Sha256};
 
 use crate::update::disk::Disk;
@@ -56,6 +57,8 @@ pub struct Slots<D> {
     disk: D,
     directory: PathBuf,
     pointer: Pointer,
+    /// Goes to disk with the next change of the pointer.
+    owed: Option<UpdateOutcome>,
     /// The version of the model inside the program.
     own: ModelVersion,
 }
@@ -79,7 +82,7 @@ impl<D: Disk> Slots<D> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Pointer::default(),
             Err(source) => return Err(SlotError { path, source }),
         };
-        Ok(Self { disk, directory: directory.to_owned(), pointer, own })
+        Ok(Self { disk, directory: directory.to_owned(), pointer, owed: None, own })
     }
 
     /// Begins a run of the agent: takes one try of a model that is staged or on trial, and finds the model to start with. A model
@@ -205,6 +208,30 @@ impl<D: Disk> Slots<D> {
         let held = self.pointer.previous.iter().chain(&self.pointer.active);
         let wanted = hex::encode(sha256);
         held.filter(|held| held.version == version && held.sha256 == wanted).find_map(|held| self.read(held).ok())
+    }
+
+    /// The next change of the pointer is one that the fleet must hear of: the outcome goes to disk in the same step, so that no power
+    /// cut lies between the deed and its report.
+    pub fn owing(&mut self, outcome: UpdateOutcome) -> &mut Self {
+        self.owed = Some(outcome);
+        self
+    }
+
+    /// An outcome that may not have been told.
+    #[must_use]
+    pub fn untold(&self) -> Option<&UpdateOutcome> {
+        self.pointer.untold.as_ref()
+    }
+
+    /// The outcome is in the outbox.
+    ///
+    /// # Errors
+    /// [`SlotError`]; then it is told again.
+    pub fn told(&mut self) -> Result<(), SlotError> {
+        if self.pointer.untold.is_none() {
+            return Ok(());
+        }
+        self.store(Pointer { untold: None, ..self.pointer.clone() })
     }
 
     /// The newest assignment that was accepted.
@@ -339,7 +366,10 @@ impl<D: Disk> Slots<D> {
     }
 
     /// Puts a new pointer in the place of the old one. Memory follows the disk, never the other way round.
-    fn store(&mut self, pointer: Pointer) -> Result<(), SlotError> {
+    fn store(&mut self, mut pointer: Pointer) -> Result<(), SlotError> {
+        if let Some(owed) = self.owed.take() {
+            pointer.untold = Some(owed);
+        }
         let path = self.directory.join("pointer.json");
         let next = self.directory.join("pointer.next");
         let bytes = serde_json::to_vec_pretty(&pointer)

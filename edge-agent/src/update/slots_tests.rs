@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hearthwatch_protocol::messages::UpdateResult;
+
 use super::*;
 use crate::update::disk::RealDisk;
 
@@ -328,6 +330,27 @@ fn whatever_a_home_lives_through_power_may_fail_after_every_write() {
 }
 
 #[test]
+fn the_report_of_a_deed_reaches_the_disk_with_the_deed() {
+    let outcome = UpdateOutcome { model_version: ModelVersion(2), result: UpdateResult::Installed, at: 7 };
+    for cut in 0..2 {
+        let directory = tempfile::tempdir().unwrap();
+        let mut slots = with_committed(directory.path(), &[1]);
+        let (version, bytes) = model(2);
+        slots.install(version, &bytes, UNTIL).unwrap();
+        let disk = FailingDisk { left: AtomicUsize::new(cut) };
+        let mut slots = Slots::open(disk, directory.path(), OWN).unwrap();
+        slots.owing(outcome.clone()).commit().unwrap_err();
+        let mut slots = open(directory.path());
+        assert_eq!((slots.untold(), slots.trial().is_some()), (None, true), "cut {cut}: neither happened");
+        slots.owing(outcome.clone()).commit().unwrap();
+        let mut slots = open(directory.path());
+        assert_eq!((slots.untold(), slots.trial()), (Some(&outcome), None), "both happened");
+        slots.told().unwrap();
+        assert_eq!(open(directory.path()).untold(), None);
+    }
+}
+
+#[test]
 fn a_signed_order_lowers_the_floor_and_leaves_no_other_way_down() {
     let directory = tempfile::tempdir().unwrap();
     let mut slots = with_committed(directory.path(), &[3, 4]);
@@ -356,7 +379,7 @@ fn a_pointer_file_of_an_older_program_is_still_read() {
     drop(with_committed(directory.path(), &[1]));
     let path = directory.path().join("pointer.json");
     let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    for field in ["staged", "since", "assignment"] {
+    for field in ["staged", "since", "assignment", "untold"] {
         json.as_object_mut().unwrap().remove(field);
     }
     std::fs::write(&path, json.to_string()).unwrap();

@@ -14,7 +14,7 @@ use crate::update::director::{Director, DirectorConfig, Taken, both_name};
 use crate::update::disk::RealDisk;
 use crate::update::event::{UpdateCounts, UpdateEvent};
 use crate::update::fetch::{Patience, UpdateTransport};
-use crate::update::machine::{Input, Machine, Phase, Standing, Task, Watching};
+use crate::update::machine::{CALLED_BACK, Input, Machine, Phase, Standing, Task, Watching, one_line};
 use crate::update::policy::Policy;
 use crate::update::prove::{Prove, TrialWindows, contained};
 use crate::update::slots::{SlotError, Slots};
@@ -159,6 +159,9 @@ impl<P: Prove> Updater<P> {
 
     fn start(&mut self, now: i64) -> Result<Step<P::Model>, UpdaterError> {
         let mut step = Step::default();
+        if let Some(outcome) = self.slots.untold().cloned() {
+            step.outcomes.push(outcome);
+        }
         let boot = self.slots.boot()?;
         let mut thrown_out = boot.thrown_out;
         let mut found = boot.model;
@@ -276,6 +279,13 @@ impl<P: Prove> Updater<P> {
         self.machine.next_check().min(early)
     }
 
+    /// The outcomes given so far are in the outbox.
+    pub fn told(&mut self) {
+        if let Err(error) = self.slots.told() {
+            self.hindered(&error);
+        }
+    }
+
     /// The assignment that is followed, if there is a director.
     #[must_use]
     pub fn assignment(&self) -> Option<&Assignment> {
@@ -340,15 +350,28 @@ impl<P: Prove> Updater<P> {
             Task::Swap(until) => Input::Swapped(self.swap(until, now, step)),
             Task::Judge => Input::Judged(self.judge(windows)),
             Task::Commit => {
-                let committed = self.slots.commit().map_err(|error| self.hindered(&error));
+                let model_version = self.slots.installed();
+                let outcome = UpdateOutcome { model_version, result: UpdateResult::Installed, at: now };
+                let committed = self.slots.owing(outcome).commit().map_err(|error| self.hindered(&error));
                 if committed.is_ok() {
                     self.before = None;
                 }
                 Input::Committed(committed)
             }
-            Task::Restore(cause) => Input::Restored(self.restore(&cause, step, Slots::throw_out)),
-            Task::CallBack => Input::Restored(self.restore("the fleet calls it back", step, Slots::call_back)),
+            Task::Restore(cause) => {
+                self.owe_roll_back(one_line("probation", &cause), now);
+                Input::Restored(self.restore(&cause, step, Slots::throw_out))
+            }
+            Task::CallBack => {
+                self.owe_roll_back(CALLED_BACK.to_owned(), now);
+                Input::Restored(self.restore(CALLED_BACK, step, Slots::call_back))
+            }
         }
+    }
+
+    fn owe_roll_back(&mut self, reason: String, now: i64) {
+        let (model_version, to) = (self.slots.installed(), self.slots.fallback());
+        self.slots.owing(UpdateOutcome { model_version, result: UpdateResult::RolledBack { reason, to }, at: now });
     }
 
     async fn refresh(&mut self, now: i64) -> Result<Option<Offer>, TrustError> {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hearthwatch_link::{LinkConfig, LinkError, LinkEvent, LinkEvents, LinkHandle, Publication, open};
+use hearthwatch_link::{Backoff, LinkConfig, LinkError, LinkEvent, LinkEvents, LinkHandle, Publication, open};
 use hearthwatch_protocol::assignment::SignedAssignment;
 use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::messages::{AgentStatus, FeedbackRecord, ReleaseNotice, UpdateOutcome};
@@ -40,6 +40,8 @@ pub struct UplinkConfig {
     pub link: LinkConfig,
     /// Whether a director assigns releases to this home; brokers of older fleets refuse its topic.
     pub directed: bool,
+    /// Patience for a receipt before a record is sent again; [`crate::uplink::RESEND`] but for tests.
+    pub resend: Backoff,
     /// The time, for the dates of refusals.
     pub clock: Clock,
     /// Seeds the jitter of resending; anything that differs from home to home.
@@ -107,7 +109,7 @@ pub fn start(
     outbox: SharedOutbox,
     status: watch::Receiver<AgentStatus>,
 ) -> Result<UplinkHandle, UplinkError> {
-    let UplinkConfig { home, link, directed, clock, seed } = config;
+    let UplinkConfig { home, link, directed, resend, clock, seed } = config;
     let offline = AgentStatus { online: false, ..status.borrow().clone() };
     let (in_flight, waiting) = {
         let outbox = lock(&outbox);
@@ -137,7 +139,7 @@ pub fn start(
         link,
         clock,
         outbox: Arc::clone(&outbox),
-        session: Session::new(in_flight.iter().map(|record| record.sequence)),
+        session: Session::new(in_flight.iter().map(|record| record.sequence), resend),
         payloads: in_flight.into_iter().map(|record| (record.sequence, record.payload)).collect(),
         rng: SmallRng::seed_from_u64(seed),
         started: Instant::now(),
@@ -277,7 +279,7 @@ impl Task {
     ) {
         loop {
             let rest = match self.session.next(self.now()) {
-                Next::Number | Next::Send(_) => Duration::ZERO,
+                Next::Number | Next::Send(_) | Next::Renew => Duration::ZERO,
                 Next::Wait(until) => until.saturating_sub(self.now()),
                 Next::Idle => REST,
             };
@@ -342,7 +344,8 @@ impl Task {
                                 outbox.renumbered = settled.renumbered, "the aggregator did not take some answers");
                         }
                         self.payloads = left.into_iter().map(|record| (record.sequence, record.payload)).collect();
-                        self.session.settled(self.payloads.keys().copied());
+                        let now = self.now();
+                        self.session.settled(self.payloads.keys().copied(), now);
                     }
                     Err(error) => tracing::error!(home.id = %self.home, %error, "receipt not settled"),
                 }
@@ -401,6 +404,11 @@ impl Task {
                 let now = self.now();
                 self.session.sent(sequence, sent, now, &mut self.rng);
             }
+            Next::Renew => {
+                tracing::warn!(home.id = %self.home, "the broker takes answers and no receipt comes: connecting anew");
+                self.session.disconnected();
+                self.link.renew("no receipts");
+            }
             Next::Wait(_) | Next::Idle => {}
         }
     }
@@ -437,7 +445,7 @@ impl Task {
         match with(&self.outbox, |outbox| outbox.numbered()).await {
             Ok(left) => {
                 self.payloads = left.into_iter().map(|record| (record.sequence, record.payload)).collect();
-                self.session.settled(self.payloads.keys().copied());
+                self.session.restock(self.payloads.keys().copied());
             }
             Err(error) => tracing::error!(home.id = %self.home, %error, "the outbox is not read"),
         }

@@ -107,7 +107,7 @@ impl Chrome {
             match event["method"].as_str() {
                 Some("Log.entryAdded") => self.complaints.push(event["params"]["entry"]["text"].to_string()),
                 Some("Runtime.exceptionThrown") => {
-                    self.complaints.push(event["params"]["exceptionDetails"].to_string())
+                    self.complaints.push(event["params"]["exceptionDetails"].to_string());
                 }
                 _ => {}
             }

@@ -170,6 +170,7 @@ fn offline_uplink(dir: &std::path::Path) -> UplinkHandle {
         home,
         clock: Arc::new(|| NOW),
         directed: false,
+        resend: uplink::RESEND,
         seed: 7,
     };
     uplink::start(config, uplink::share(outbox), watch::channel(status).1).unwrap()

@@ -113,6 +113,14 @@ impl Decider {
         });
     }
 
+    /// An entity goes on under another class or unit: evidence under the old one does not add up with the new.
+    pub fn replace_entity(&mut self, index: u32, info: EntityInfo) {
+        if let Some(track) = self.tracks.get_mut(index as usize) {
+            track.info = info;
+            track.sustained = Sustained::default();
+        }
+    }
+
     /// Decides on a step that ends at `at`, at `hour` of the home's day ([0, 24)). With `speak` off nothing is raised and
     /// nothing learnt: warm-up.
     pub fn decide(&mut self, at: i64, hour: f32, evidence: &[Evidence], speak: bool) -> Decision {
@@ -319,6 +327,11 @@ impl Decider {
     /// Sets how many alarms a week the home wants.
     pub fn set_budget(&mut self, budget_per_week: f64) {
         self.config.budget_per_week = budget_per_week;
+    }
+
+    /// The home's secret.
+    pub(crate) fn salt(&self) -> &[u8] {
+        &self.config.salt
     }
 
     /// How many alarms a week the home wants.

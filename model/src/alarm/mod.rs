@@ -10,6 +10,7 @@ mod grouping;
 mod learnt;
 mod memory;
 mod offset;
+pub mod probe;
 mod reason;
 mod severity;
 

@@ -90,16 +90,17 @@ pub(crate) fn warns(class: DeviceClass, switching: &Switching) -> bool {
     matches!(class, DeviceClass::Smoke | DeviceClass::Moisture) && switching.stay.times(true) <= ALERTS_MAX
 }
 
-/// Judges a binary entity's step.
+/// Judges a binary entity's step; one that is not `settled` has just joined the home, and may be tried out.
 pub(crate) fn judge_switching(
     class: DeviceClass,
     ready: bool,
     switching: &Switching,
     broken: Option<Broken>,
+    settled: bool,
 ) -> RoutineScore {
     let mut best = RoutineScore::calm();
     let stay = &switching.stay;
-    if stay.current() == Some(true) && warns(class, switching) {
+    if settled && stay.current() == Some(true) && warns(class, switching) {
         louder(&mut best, ALERT_SCORE, AnomalyKind::Alert, 1.0, stay.times(true));
     }
     if ready {

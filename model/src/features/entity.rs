@@ -24,6 +24,8 @@ const SIX_HOURS: usize = 36;
 const READY_SECONDS: i64 = 3 * 86_400;
 /// … and with values for this many steps: two days.
 const READY_KNOWN_STEPS: usize = 2 * DAY_STEPS;
+/// For so long a sensor that joined a running home is not complained about: an hour to be mounted and tried.
+const NEW_SECONDS: i64 = 3600;
 /// Standing still and silence mean nothing of a sensor that was met less than a day ago: it may still be set up.
 const MET_SECONDS: i64 = 86_400;
 /// After this many steps without a value the first ones back say nothing of change: two hours.
@@ -68,6 +70,8 @@ pub(crate) struct Entity {
     pub(crate) home_alive: bool,
     /// Whether another binary entity of the home turned on in the step that is closed.
     pub(crate) others_active: bool,
+    /// The home's last step when it joined; none when it was there from the start.
+    joined: Option<i64>,
 }
 
 /// A step before the peers have spoken.
@@ -113,8 +117,22 @@ impl Entity {
             last_heard: None,
             home_alive: true,
             others_active: false,
+            joined: None,
             info,
         }
+    }
+
+    /// Joins a home whose last closed step is `closed`: its own first step is the next one.
+    pub(crate) fn join(&mut self, closed: Option<i64>) {
+        self.joined = closed;
+        if let Some(closed) = closed {
+            self.intake.close(closed);
+        }
+    }
+
+    /// Whether it joined a running home less than an hour before `at`: what it says first is not held against it.
+    pub(crate) fn is_new(&self, at: i64) -> bool {
+        self.joined.is_some_and(|joined| at.saturating_sub(joined) <= NEW_SECONDS)
     }
 
     /// Takes in a closed step and drafts its features.
@@ -198,7 +216,7 @@ impl Entity {
                 announced,
             },
             rules: Rules {
-                broken: closed.broken.filter(|_| self.first_at.is_some()),
+                broken: closed.broken.filter(|_| self.first_at.is_some() && !self.is_new(at)),
                 flat: if rules_speak { self.flatline.evidence() } else { f32::NEG_INFINITY },
                 flat_steps: self.flatline.run(),
                 usual_run: self.flatline.usual_run(),
@@ -353,6 +371,10 @@ impl Entity {
             let (new, old) = self.rows.split_at(self.row_head * FEATURES);
             [old, new].concat()
         })
+    }
+
+    pub(crate) fn has_window(&self) -> bool {
+        self.rows_filled == WINDOW_STEPS
     }
 
     /// Steps passed that nobody closed: nothing is known of them. Bounded by the length of the history.

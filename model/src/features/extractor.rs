@@ -9,6 +9,7 @@ use crate::experts::routine::{Voice, judge_number, judge_switching, warns};
 use crate::features::calendar::LocalTime;
 use crate::features::entity::{Draft, Entity};
 use crate::features::intake::Closed;
+use crate::features::left_out::LeftOut;
 use crate::features::robust;
 use crate::features::{EntityStep, Knowledge};
 use crate::grid::{HISTORY_STEPS, STEP_SECONDS};
@@ -29,6 +30,8 @@ pub struct FeatureExtractor {
     closed: Option<i64>,
     /// Which binary entities follow which.
     habits: Habits,
+    /// Readings of entities that were never added.
+    unknown: u64,
 }
 
 /// What the whole home shows in a step, by entity.
@@ -46,7 +49,7 @@ impl FeatureExtractor {
     /// An extractor without entities; `timezone` is the home's, for the time of day.
     #[must_use]
     pub fn new(timezone: TimeZone) -> Self {
-        Self { timezone, entities: Vec::new(), closed: None, habits: Habits::default() }
+        Self { timezone, entities: Vec::new(), closed: None, habits: Habits::default(), unknown: 0 }
     }
 
     /// Adds an entity and returns its index. The same id again returns the index it has.
@@ -55,10 +58,7 @@ impl FeatureExtractor {
         let index = known.unwrap_or_else(|| {
             self.habits.add(info.class.is_binary());
             let mut entity = Entity::new(info);
-            if let Some(closed) = self.closed {
-                // It joins a running home: its first step is the next one.
-                entity.intake.close(closed);
-            }
+            entity.join(self.closed);
             self.entities.push(entity);
             self.entities.len() - 1
         });
@@ -69,7 +69,31 @@ impl FeatureExtractor {
     pub fn observe(&mut self, reading: &Reading) {
         if let Some(entity) = self.entities.get_mut(reading.entity as usize) {
             entity.intake.offer(reading.at, reading.value);
+        } else {
+            self.unknown += 1;
         }
+    }
+
+    /// What readings were not used so far, and why.
+    #[must_use]
+    pub fn left_out(&self) -> LeftOut {
+        let mut all = LeftOut { unknown: self.unknown, ..LeftOut::default() };
+        self.entities.iter().for_each(|entity| all += entity.intake.left_out());
+        all
+    }
+
+    /// Forgets all that was learnt of an entity and goes on under another class or unit.
+    pub fn replace_entity(&mut self, index: u32, info: EntityInfo) {
+        let closed = self.closed;
+        if let Some(entity) = self.entities.get_mut(index as usize) {
+            *entity = Entity::new(info);
+            entity.join(closed);
+        }
+    }
+
+    /// Whether an entity joined the running home less than an hour before `at`.
+    pub(crate) fn is_new(&self, entity: u32, at: i64) -> bool {
+        self.entities.get(entity as usize).is_some_and(|entity| entity.is_new(at))
     }
 
     /// Whether a reading has a value that its quantity cannot have, of an entity that can speak sense.
@@ -136,6 +160,11 @@ impl FeatureExtractor {
     #[must_use]
     pub fn window(&self, entity: u32) -> Option<Vec<f32>> {
         self.entities.get(entity as usize)?.window()
+    }
+
+    /// Whether an entity has a full window.
+    pub(crate) fn has_window(&self, entity: u32) -> bool {
+        self.entities.get(entity as usize).is_some_and(Entity::has_window)
     }
 
     fn skip_to(&mut self, at: i64) {
@@ -234,7 +263,7 @@ impl FeatureExtractor {
         let blamed =
             learnt.peers.as_ref().is_none_or(|fitted| fitted.peers().all(|peer| loudness(peer) <= loudness(index)));
         let routine = match entity.switching() {
-            Some(switching) => judge_switching(class, draft.ready, switching, broken),
+            Some(switching) => judge_switching(class, draft.ready, switching, broken, !entity.is_new(at)),
             None => {
                 let value = draft.observed.unwrap_or(0.0);
                 judge_number(home.voices[index].as_ref(), value, apart.filter(|_| blamed), &draft.rules)

@@ -176,6 +176,34 @@ fn fingerprint(config: &RetrainConfig, start: &Weights, prepared: &Prepared, fee
     hex::encode(Sha256::digest(whole.to_string().as_bytes()))
 }
 
+/// Fine-tunes weights on the replay and, where there are any, on answered windows: as many steps either way. What comes
+/// out has no thresholds yet and was judged by nobody; [`retrain_prepared`] does the whole.
+///
+/// # Errors
+/// Any [`TrainError`].
+pub fn fine_tune(
+    prepared: &Prepared,
+    feedback: &[FeedbackExample],
+    start: &Weights,
+    config: &RetrainConfig,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Weights, TrainError> {
+    feedback::check(feedback)?;
+    let train = Sampler::for_training(&prepared.train, feedback);
+    let validate = Sampler::for_validation(&prepared.calibrate);
+    if !train.has_faults() || !train.has_peace() {
+        return Err(TrainError::NoFaults);
+    }
+    let plan = Plan {
+        epochs: config.fine_tune_epochs,
+        learning_rate: config.fine_tune_learning_rate,
+        feedback_share: if feedback.is_empty() { 0.0 } else { config.feedback_share },
+    };
+    let fingerprint = fingerprint(config, start, prepared, feedback::content_hash(feedback).as_deref());
+    let mut kept = Kept { checkpoints: &mut NoCheckpoints, part: "trial", fingerprint };
+    Ok(fit(start, &mut Homes { train, validate }, &plan, config, &mut kept, progress)?.0)
+}
+
 fn measured(
     prepared: &Prepared,
     scorer: &Scorer,

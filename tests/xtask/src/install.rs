@@ -17,6 +17,10 @@ pub enum Part {
     CargoDeny,
     /// rustfmt and clippy.
     RustComponents,
+    /// A Python that can make environments: the second judge of signed metadata is written in it.
+    PythonVenv,
+    /// A C++ compiler: libFuzzer is written in it.
+    Cxx,
 }
 
 /// Version of cargo-deny that `deny.toml` is written for.
@@ -29,6 +33,8 @@ impl Part {
             Self::Debootstrap => shell::has("debootstrap") && shell::has("unshare") && shell::has("ss"),
             Self::Chromium => ["chromium", "chromium-browser", "google-chrome"].iter().any(|name| shell::has(name)),
             Self::CargoDeny => shell::has("cargo-deny") || cargo_bin("cargo-deny").is_file(),
+            Self::PythonVenv => shell::run("python3", ["-c", "import venv, ensurepip"]).is_ok(),
+            Self::Cxx => shell::has("c++") || shell::has("g++"),
             Self::RustComponents => shell::has("rustfmt") || cargo_bin("rustfmt").is_file(),
         }
     }
@@ -37,6 +43,8 @@ impl Part {
         match self {
             Self::Mosquitto => apt(&["mosquitto", "mosquitto-clients"]),
             Self::Debootstrap => apt(&["debootstrap", "util-linux", "iproute2", "python3", "ca-certificates"]),
+            Self::PythonVenv => apt(&["python3", "python3-venv"]),
+            Self::Cxx => apt(&["g++"]),
             Self::Chromium => apt(&["chromium"]),
             // A debug build of the tool is ready in half the time and judges the same.
             Self::CargoDeny => shell::cargo(["install", "cargo-deny", "--version", CARGO_DENY, "--locked", "--debug"]),

@@ -1,10 +1,12 @@
 //! `cargo xtask`: the project's own tasks, so that a contributor and the CI run the very same commands.
 
+mod endurance;
 mod install;
 mod references;
 mod shell;
 mod speed;
 mod suite;
+mod supply;
 mod tidy;
 
 use std::process::ExitCode;
@@ -23,8 +25,15 @@ struct Arguments {
 enum Task {
     /// Install what the suites need, then run every suite; minutes are printed for each.
     Test(suite::TestArguments),
-    /// Print figures: `detection`, `network`, `edge`, `train`, `loop` or `ingest`; everything after the name goes to the
-    /// bench. `edge` and `train` install ONNX Runtime and PyTorch (pip) to be compared with.
+    /// Strike real processes with faults and count what is lost or doubled: `--rounds 1000 --seed 7`.
+    Chaos {
+        /// Passed on.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// Print figures: `detection`, `binary`, `verdicts`, `feedback`, `network`, `edge`, `train`, `loop` or `ingest`;
+    /// everything after the name goes to the bench. `edge` and `train` install ONNX Runtime and PyTorch (pip) to be
+    /// compared with.
     Bench {
         /// Which bench.
         name: String,
@@ -38,6 +47,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// Write the bill of materials (CycloneDX 1.5, JSON) of what is shipped to homes and to the cloud.
+    Sbom {
+        /// Where to.
+        #[arg(default_value = "target/hearthwatch.cdx.json")]
+        file: std::path::PathBuf,
+    },
     /// Build the aggregator with CUDA and pack it with a script that proves and times it on a machine with a GPU.
     GpuBundle,
     /// Hold the tree against the house rules.
@@ -49,6 +64,8 @@ fn main() -> ExitCode {
         Task::Test(arguments) => suite::test(&arguments),
         Task::Bench { name, rest } => bench(&name, &rest),
         Task::TrainRelease { rest } => emulator("train-release", &rest),
+        Task::Chaos { rest } => endurance::chaos(&rest),
+        Task::Sbom { file } => supply::sbom(&file),
         Task::GpuBundle => speed::gpu_bundle(),
         Task::Tidy => tidy::check(),
     };

@@ -6,13 +6,13 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::install::{self, Part};
-use crate::{references, shell, tidy};
+use crate::{endurance, references, shell, supply, tidy};
 
 /// What `cargo xtask test` takes.
 #[derive(Args)]
 pub struct TestArguments {
     /// Run this suite alone (may be repeated): fmt, tidy, deny, clippy, unit, doc, references, scenarios, embedded-broker,
-    /// mosquitto, browser, home-assistant, full.
+    /// mosquitto, attacks, chaos, browser, home-assistant, chaos-long, fuzz, fuzz-long, reproducible, full.
     #[arg(long, value_name = "SUITE")]
     only: Vec<String>,
     /// Add the long runs that CI has no time for.
@@ -70,6 +70,27 @@ const SUITES: &[Suite] = &[
         full_only: false,
     },
     Suite {
+        name: "attacks",
+        what: "every attack on updates, judged by our client and by python-tuf",
+        needs: &[Part::PythonVenv],
+        run: endurance::attacks,
+        full_only: false,
+    },
+    Suite {
+        name: "chaos",
+        what: "kills, partitions, full disks: nothing lost, nothing twice",
+        needs: &[Part::Mosquitto],
+        run: || chaos(endurance::CHAOS_ROUNDS),
+        full_only: false,
+    },
+    Suite {
+        name: "fuzz",
+        what: "every decoder that faces the outside, briefly",
+        needs: &[Part::Cxx],
+        run: || endurance::fuzz(endurance::FUZZ_SECONDS),
+        full_only: true,
+    },
+    Suite {
         name: "browser",
         what: "the local page in a real browser",
         needs: &[Part::Chromium],
@@ -82,6 +103,27 @@ const SUITES: &[Suite] = &[
         needs: &[Part::Mosquitto, Part::Debootstrap],
         run: || integration("home_assistant", &[]),
         full_only: false,
+    },
+    Suite {
+        name: "chaos-long",
+        what: "chaos, 1,000 rounds",
+        needs: &[Part::Mosquitto],
+        run: || chaos(endurance::CHAOS_ROUNDS_FULL),
+        full_only: true,
+    },
+    Suite {
+        name: "fuzz-long",
+        what: "every decoder, ten minutes each",
+        needs: &[Part::Cxx],
+        run: || endurance::fuzz(endurance::FUZZ_SECONDS_FULL),
+        full_only: true,
+    },
+    Suite {
+        name: "reproducible",
+        what: "two release builds, byte for byte; the bill of materials",
+        needs: &[],
+        run: supply::reproducible,
+        full_only: true,
     },
     Suite {
         name: "full",
@@ -181,6 +223,10 @@ fn mosquitto() -> anyhow::Result<()> {
     integration("broker", &["mosquitto"])?;
     integration("mosquitto", &[])?;
     integration("uplink", &[])
+}
+
+fn chaos(rounds: &str) -> anyhow::Result<()> {
+    endurance::chaos(&["--rounds", rounds].map(str::to_owned))
 }
 
 fn demo_twice() -> anyhow::Result<()> {

@@ -128,7 +128,7 @@ fn trained(parts: &[Corpus], arguments: &NetworkArguments) -> anyhow::Result<()>
             }
         }
     }
-    bar.finish("done".to_owned());
+    bar.finish("done");
     print(&networks, &routine);
     if !left_out.is_empty() {
         for (name, evaluation) in networks.iter().chain([&("routine detector".to_owned(), routine)]) {

@@ -58,7 +58,7 @@ enum FetchError {
     #[error("{0}: {1}; run the command again to go on, or name a mirror with --mirror")]
     Network(Url, reqwest::Error),
     #[error("{url} has {got}, where the recording has {wanted}: nothing was kept of it")]
-    NotTheRecording { url: Url, got: String, wanted: String },
+    NotTheRecording { url: String, got: String, wanted: String },
     #[error("{0}: {1}")]
     Write(PathBuf, std::io::Error),
 }
@@ -189,7 +189,7 @@ async fn download(
         received += chunk.len() as u64;
         if received > file.bytes {
             return Err(FetchError::NotTheRecording {
-                url: url.clone(),
+                url: url.to_string(),
                 got: format!("more than {} bytes", file.bytes),
                 wanted: format!("{} bytes", file.bytes),
             });
@@ -207,7 +207,7 @@ async fn download(
     let sha256 = hex::encode(hasher.finalize());
     if sha256 != file.sha256 {
         return Err(FetchError::NotTheRecording {
-            url: url.clone(),
+            url: url.to_string(),
             got: format!("SHA-256 {sha256}"),
             wanted: format!("SHA-256 {}", file.sha256),
         });

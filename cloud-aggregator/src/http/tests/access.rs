@@ -11,11 +11,14 @@ use crate::store::Role;
 use crate::token;
 
 /// Every call that wants a token, with the least role that may make it.
-const ROLES: [(&str, &str, Role); 29] = [
+const ROLES: [(&str, &str, Role); 32] = [
     ("GET", "/api/v1/homes", Role::Viewer),
     ("GET", "/api/v1/homes/{home}", Role::Viewer),
     ("POST", "/api/v1/homes/{home}/revoke", Role::Admin),
     ("POST", "/api/v1/homes/{home}/restore", Role::Admin),
+    ("POST", "/api/v1/homes/{home}/exclude", Role::Operator),
+    ("POST", "/api/v1/homes/{home}/include", Role::Operator),
+    ("GET", "/api/v1/exclusions", Role::Viewer),
     ("GET", "/api/v1/feedback", Role::Viewer),
     ("GET", "/api/v1/feedback/totals", Role::Viewer),
     ("GET", "/api/v1/quarantine", Role::Viewer),

@@ -119,12 +119,12 @@ fn what_a_home_takes_back_is_gone_from_the_next_snapshot_and_the_home_hears_it()
     let world = world();
     let messages = [record("a", 1), record("a", 2), record("b", 1)].map(|record| message(&record));
     world.taker.take(&messages, NOW).unwrap();
-    let before = crate::dataset::take(world.store.as_ref(), "corpus").unwrap();
+    let before = crate::dataset::take(world.store.as_ref(), "corpus", &crate::dataset::Consumed::default()).unwrap();
     let taken_back = [withdrawal("a", 1, WithdrawalScope::Records(vec![Sequence(2), Sequence(9)]))];
     let report = world.taker.take(&taken_back, NOW + 1).unwrap();
     let receipt = WithdrawalReceipt { id: 1, removed: 1, models: vec![], at: NOW + 1 };
     assert_eq!(report.withdrawn, [(home("a"), receipt.clone())]);
-    let after = crate::dataset::take(world.store.as_ref(), "corpus").unwrap();
+    let after = crate::dataset::take(world.store.as_ref(), "corpus", &crate::dataset::Consumed::default()).unwrap();
     let left: Vec<_> = after.examples.iter().map(|example| example.key.to_string()).collect();
     assert_ne!(before.id, after.id);
     assert!(left.iter().all(|key| !key.starts_with("a/2")) && after.lineage.homes[&home("a")].answers == 1, "{left:?}");
@@ -163,6 +163,6 @@ fn a_verdict_without_a_window_is_stored_and_teaches_nothing() {
     let mut alone = record("a", 1);
     alone.window = hearthwatch_protocol::messages::FeatureWindow::none();
     assert_eq!(world.taker.take(&[message(&alone)], NOW).unwrap().stored, 1);
-    let snapshot = crate::dataset::take(world.store.as_ref(), "corpus").unwrap();
+    let snapshot = crate::dataset::take(world.store.as_ref(), "corpus", &crate::dataset::Consumed::default()).unwrap();
     assert_eq!((snapshot.examples.len(), snapshot.lineage.homes[&home("a")].windowless), (0, 1));
 }

@@ -334,7 +334,7 @@ pub(super) fn outcomes(
     .collect()
 }
 
-fn verdict_word(verdict: Verdict) -> &'static str {
+pub(super) fn verdict_word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Confirmed => "confirmed",
         Verdict::Dismissed => "dismissed",

@@ -3,6 +3,7 @@
 mod homes;
 mod ingest;
 mod learning;
+mod lineage;
 mod models;
 mod people;
 mod rollouts;
@@ -23,8 +24,12 @@ use super::{
 };
 
 /// Every change of the schema, in order; `user_version` counts how many a file has seen.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql"), include_str!("migrations/0003.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
+];
 
 /// How long a statement waits for a lock that another process holds (a backup, an operator's shell).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,6 +48,7 @@ impl SqliteStore {
     pub fn open(file: &Path) -> Result<Self, StoreError> {
         let mut writer = connect(file)?;
         migrate(&mut writer)?;
+        lineage::prepare(&mut writer)?;
         let reader = connect(file)?;
         reader.pragma_update(None, "query_only", true).map_err(engine("open"))?;
         Ok(Self { writer: Mutex::new(writer), reader: Mutex::new(reader) })
@@ -61,6 +67,7 @@ impl SqliteStore {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(engine(action))?;
         let result = work(&transaction)?;
+        lineage::seal(&transaction)?;
         transaction.commit().map_err(engine(action))?;
         Ok(result)
     }
@@ -269,7 +276,7 @@ mod tests {
         let error = SqliteStore::open(&file).err().unwrap();
         assert_eq!(
             error.to_string(),
-            "database schema 99 is newer than this program's 3; run the newer hearthwatch-cloud"
+            "database schema 99 is newer than this program's 4; run the newer hearthwatch-cloud"
         );
     }
 

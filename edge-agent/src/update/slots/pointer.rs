@@ -1,6 +1,7 @@
 //! What the pointer file says: which slot is in charge, which waits, what may get in.
 
 use hearthwatch_protocol::ModelVersion;
+use hearthwatch_protocol::messages::UpdateOutcome;
 use serde::{Deserialize, Serialize};
 
 /// One of the two places.
@@ -74,6 +75,9 @@ pub(super) struct Pointer {
     /// What the spare slot holds, whole.
     #[serde(default)]
     pub staged: Option<Staged>,
+    /// How an update ended, until it is known to be in the outbox.
+    #[serde(default)]
+    pub untold: Option<UpdateOutcome>,
     /// When `active` took charge, Unix seconds.
     #[serde(default)]
     pub since: i64,

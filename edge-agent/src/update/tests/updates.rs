@@ -110,7 +110,10 @@ impl Home {
     }
 
     pub async fn on(&mut self, trigger: Trigger, mood: f32) -> Step<String> {
-        self.updater.run(trigger, &windows(mood), self.now, &mut self.rng).await
+        let step = self.updater.run(trigger, &windows(mood), self.now, &mut self.rng).await;
+        // As the agent does once the outbox has them.
+        self.updater.told();
+        step
     }
 
     pub async fn notice(&mut self, version: u64) -> Step<String> {
@@ -241,6 +244,18 @@ async fn an_agent_that_dies_with_a_new_model_again_and_again_starts_with_the_one
     assert_eq!(model(&step), Some((0, "own".to_owned())));
     let result = UpdateResult::RolledBack { reason: "start: not proven in 3 starts".to_owned(), to: ModelVersion(0) };
     assert_eq!(step.outcomes, [outcome(1, result, home.now)]);
+}
+
+#[tokio::test]
+async fn an_outcome_that_was_not_kept_by_the_outbox_is_told_at_the_next_start() {
+    let mut home = Home::new(0).await;
+    home.repository.publish(1, &[(1, "one")]).await;
+    home.updater.run(Trigger::Notice(ModelVersion(1)), &windows(0.0), home.now, &mut home.rng).await;
+    let installed = outcome(1, UpdateResult::Installed, home.now);
+    let (mut updater, step) = boot(&home.repository, 0, home.now);
+    assert_eq!(step.outcomes, std::slice::from_ref(&installed));
+    updater.told();
+    assert_eq!(boot(&home.repository, 0, home.now).1.outcomes, vec![]);
 }
 
 #[tokio::test]

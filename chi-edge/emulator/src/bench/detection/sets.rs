@@ -107,7 +107,8 @@ impl Parts {
     pub fn of(set: Set, homes: &[RecordedHome], source: &Source) -> anyhow::Result<Self> {
         let rotated = matches!(set.rules().roles, Roles::Rotation { .. });
         if !rotated {
-            let corpus = Corpus::split(homes.iter().cloned().collect());
+            // Roles hang on names alone: no readings are copied.
+            let corpus = Corpus::split(homes.iter().map(|home| home.between(i64::MAX, i64::MAX)).collect());
             let roles = [(0, &corpus.test), (1, &corpus.calibrate), (2, &corpus.train)];
             let named = |(part, homes): (usize, &Vec<RecordedHome>)| {
                 homes.iter().map(|home| (home.full_name(), part)).collect::<Vec<_>>()
