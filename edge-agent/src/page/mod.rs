@@ -46,6 +46,7 @@ const HEAVY_MAX: usize = 2;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
+const ICON: &str = include_str!("icon.svg");
 
 /// What the page may load and do: its own style, script and pictures. Framing is for Home Assistant, which shows ingress
 /// in a frame of its own origin.
@@ -119,6 +120,7 @@ pub(crate) fn router(parts: PageParts, stop: CancellationToken) -> Router {
         .route("/sample/{level}", get(sample))
         .merge(actions::router())
         .route("/page.css", get(async || asset("text/css; charset=utf-8", STYLE)))
+        .route("/icon.svg", get(async || asset("image/svg+xml", ICON)))
         .route("/page.js", get(async || asset("text/javascript; charset=utf-8", SCRIPT)))
         .fallback(async || (StatusCode::NOT_FOUND, "There is nothing here.\n"))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -92,6 +92,7 @@ pub(super) fn shell(title: &str, base: &str, body: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (title) }
+                link rel="icon" type="image/svg+xml" href={ (base) "/icon.svg" };
                 link rel="stylesheet" href={ (base) "/page.css" };
                 script src={ (base) "/page.js" } defer {}
             }
