@@ -108,9 +108,10 @@ impl Intake {
         }
     }
 
-    /// Whether there is a value that can be.
+    /// Whether there is a value that can be, taken in or waiting for the end of its step.
     pub(crate) fn is_known(&self) -> bool {
-        self.known.is_some()
+        let possible = |value: Value| matches!(value, Value::Number(number) if number.is_finite()) && !self.is_broken(value);
+        self.known.is_some() || self.pending.iter().any(|(_, value)| possible(*value))
     }
 
     /// Whether `value` is one that the quantity cannot have.
