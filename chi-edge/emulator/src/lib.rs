@@ -5,7 +5,6 @@
 
 pub mod bench;
 pub mod broker;
-mod chaos;
 pub mod cli;
 pub mod data;
 pub mod demo;

@@ -4,7 +4,6 @@
 
 mod commands;
 mod device;
-mod remove;
 mod service;
 mod stale;
 mod states;
@@ -15,7 +14,6 @@ use std::fmt;
 
 pub use commands::{AnswerError, Command};
 pub use device::Device;
-pub use remove::{RemoveError, remove};
 pub use service::{Discovery, run};
 pub use states::UpdateView;
 

@@ -52,8 +52,6 @@ pub enum RefusalReason {
     ImplausibleTime,
     /// More records in a day than a home may send.
     QuotaExceeded,
-    /// The home took it back.
-    Withdrawn,
 }
 
 impl RefusalReason {
@@ -74,7 +72,6 @@ impl RefusalReason {
             Self::UnknownModel => "unknown_model",
             Self::ImplausibleTime => "implausible_time",
             Self::QuotaExceeded => "quota_exceeded",
-            Self::Withdrawn => "withdrawn",
         }
     }
 }

@@ -7,7 +7,6 @@ pub mod homes;
 pub mod models;
 pub mod quarantine;
 pub mod releases;
-pub mod rollouts;
 pub mod runs;
 pub mod tokens;
 
@@ -25,7 +24,6 @@ pub(super) fn router() -> Router<Http> {
         .merge(runs::router())
         .merge(models::router())
         .merge(releases::router())
-        .merge(rollouts::router())
         .merge(tokens::router())
         .merge(audit::router())
 }
