@@ -101,6 +101,13 @@ pub enum PlironArtifact {
     NvptxCode(NvptxModule),
 }
 
+impl core::fmt::Display for PlironArtifact {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self::NvptxCode(module) = self;
+        f.write_str(&module.ir)
+    }
+}
+
 /// Compiles nothing.
 #[derive(Clone, Debug, Default)]
 pub struct PlironCompiler {
