@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hearthwatch_link::{LinkConfig, LinkError, TlsFiles};
+use hearthwatch_protocol::seal::SigningKey;
 use hearthwatch_protocol::topic::AGGREGATOR_FILTER;
 use hearthwatch_protocol::{HomeId, Sequence};
 use tokio::sync::watch;
@@ -13,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, MqttConfig};
-use crate::ingest::{BatchTaker, Intake, Progress};
+use crate::ingest::{BatchTaker, Intake, Progress, Wire};
 use crate::metrics::Metrics;
 use crate::release_desk::ReleaseDesk;
+use crate::rollout::Director;
 use crate::shelf::Shelf;
 use crate::state::{AppState, NoRelease, ReleaseError, ReleaseHook};
 use crate::store::{RunRow, RunTrigger, SqliteStore, Store, StoreError, blocking};
@@ -63,6 +65,14 @@ pub enum StartError {
     /// The link's files or options are wrong.
     #[error("[mqtt]: {0}")]
     Link(#[from] LinkError),
+    /// The director's key cannot be used.
+    #[error("[rollout]: {path}: {cause}")]
+    Director {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// Why.
+        cause: String,
+    },
     /// The newest release could not be looked up.
     #[error(transparent)]
     Release(#[from] ReleaseError),
@@ -118,18 +128,23 @@ impl Aggregator {
         let trainer = Trainer { job, config: config.training.clone(), desk: releases.clone() };
         tasks.spawn(trainer.run(requests, progress.subscribe()));
 
-        let mut link = None;
+        let director = director(&config, &store, &metrics)?;
+        let (mut link, mut wire, mut connections) = (None, None, watch::channel(0).1);
         if let Some(mqtt) = &config.mqtt {
             let (handle, events) = hearthwatch_link::open(link_config(mqtt))?;
             let taker = BatchTaker::new(Arc::clone(&store), Arc::clone(&metrics));
-            let wire = Arc::new(handle.clone());
-            let intake =
-                Intake::new(taker, Arc::clone(&clock), Arc::clone(&metrics), wire, releases.notices(), progress);
+            let spoken: Arc<dyn Wire> = Arc::new(handle.clone());
+            let (clock, metrics) = (Arc::clone(&clock), Arc::clone(&metrics));
+            let intake = Intake::new(taker, clock, metrics, Arc::clone(&spoken), releases.notices(), progress);
+            connections = intake.connections();
             tasks.spawn(intake.run(events, stop.clone()));
-            link = Some(handle);
+            (link, wire) = (Some(handle), Some(spoken));
         }
         releases.announce_latest().await?;
-        let state = AppState { config: Arc::new(config), store, metrics, clock, training, releases };
+        if let Some(director) = director.clone() {
+            tasks.spawn(director.run(wire, connections, releases.notices(), stop.clone()));
+        }
+        let state = AppState { config: Arc::new(config), store, metrics, clock, training, releases, director };
         Ok(Self { state, progress: seen, stop, link, tasks })
     }
 
@@ -188,6 +203,18 @@ impl Aggregator {
             tracing::warn!(limit_s = DRAIN_SECONDS, "drain cut off; a run in hand is taken up again at the next start");
         }
     }
+}
+
+/// The one who signs orders, if the configuration names a key. By the machine's clock, which is what homes hold orders
+/// against, even where the rest of the program replays recorded years.
+fn director(config: &Config, store: &Arc<dyn Store>, metrics: &Arc<Metrics>) -> Result<Option<Director>, StartError> {
+    let Some(rollout) = &config.rollout else { return Ok(None) };
+    let key = |cause: String| StartError::Director { path: rollout.director_key.clone(), cause };
+    let bytes =
+        hearthwatch_provision::files::read_private(&rollout.director_key).map_err(|error| key(error.to_string()))?;
+    let signing = SigningKey::from_pkcs8(&bytes).map_err(|error| key(error.to_string()))?;
+    let (store, metrics, clock) = (Arc::clone(store), Arc::clone(metrics), Arc::new(SystemClock));
+    Ok(Some(Director::new(store, metrics, clock, signing, rollout.policy.clone(), config.enrolment.as_deref())))
 }
 
 /// How far each home had been heard when the program ended last.

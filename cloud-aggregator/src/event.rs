@@ -4,10 +4,13 @@
 
 use std::time::Duration;
 
-use hearthwatch_protocol::HomeId;
+use hearthwatch_model::class::DeviceClass;
 use hearthwatch_protocol::messages::{RefusalReason, UpdateOutcome, UpdateResult};
+use hearthwatch_protocol::{HomeId, ModelVersion};
 use tracing::{debug, error, info, warn};
 
+use crate::dataset::RecallEstimate;
+use crate::dataset::quality::QualityReport;
 use crate::metrics::{Metrics, count};
 use crate::store::{ReleaseRow, RunRow};
 
@@ -70,6 +73,21 @@ impl Event for MessageRefused<'_> {
     }
 }
 
+/// A home took answers back.
+pub struct RecordsWithdrawn<'a> {
+    /// Which home.
+    pub home: &'a HomeId,
+    /// Answers deleted.
+    pub removed: u64,
+}
+
+impl Event for RecordsWithdrawn<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.withdrawn.inc_by(self.removed);
+        info!(home.id = %self.home, records.removed = self.removed, "a home took back what it shared");
+    }
+}
+
 /// The broker is there.
 pub struct LinkUp {
     /// Whether it kept our session.
@@ -107,7 +125,7 @@ impl Event for ReceiptSent {
 
 /// A receipt or notice did not reach the broker. Nothing is lost: homes resend, and are told again.
 pub struct WordUnsent<'a> {
-    /// What it was: `receipt` or `release`.
+    /// What it was: `receipt`, `release`, `withdrawal_receipt` or `contribution`.
     pub kind: &'static str,
     /// Why.
     pub cause: &'a str,
@@ -202,6 +220,56 @@ impl Event for RunEnded<'_> {
     }
 }
 
+/// Random questions say how much the current model finds.
+pub struct RecallEstimated<'a>(pub &'a RecallEstimate);
+
+impl Event for RecallEstimated<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        let estimate = self.0;
+        metrics.model_deaf.set(i64::from(estimate.deaf));
+        metrics.probes_answered.set(i64::try_from(estimate.probes).unwrap_or(i64::MAX));
+        let Some(recall) = estimate.recall else { return };
+        metrics.recall_estimate.set(recall);
+        if estimate.deaf {
+            warn!(recall, probes = estimate.probes, "the current model misses most of what residents see");
+        } else {
+            info!(recall, probes = estimate.probes, "recall estimated from random questions");
+        }
+    }
+}
+
+/// A data set was taken and looked at.
+pub struct DatasetTaken<'a> {
+    /// Its id.
+    pub snapshot: &'a str,
+    /// What was found.
+    pub quality: &'a QualityReport,
+}
+
+impl Event for DatasetTaken<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        let QualityReport { windows, stability, findings, .. } = self.quality;
+        metrics.dataset_findings.set(i64::try_from(findings.len()).unwrap_or(i64::MAX));
+        metrics.dataset_stability_index.set(stability.iter().copied().fold(0.0, f64::max));
+        for finding in findings {
+            warn!(dataset.id = self.snapshot, dataset.windows = windows, finding, "data set has a fault");
+        }
+    }
+}
+
+/// The windows that come in are no longer as they were.
+pub struct WindowsMoved {
+    /// Whose.
+    pub class: DeviceClass,
+}
+
+impl Event for WindowsMoved {
+    fn emit(&self, metrics: &Metrics) {
+        count(&metrics.windows_moved, self.class.as_str());
+        warn!(class = self.class.as_str(), "the usual size of residuals has moved");
+    }
+}
+
 /// A request for a run came to nothing.
 pub struct RunRefused<'a> {
     /// Why.
@@ -238,5 +306,22 @@ impl Event for ReleaseFailed<'_> {
     fn emit(&self, metrics: &Metrics) {
         metrics.release_failures.inc();
         error!(model.version = self.version, cause = self.cause, "promoted, but not released");
+    }
+}
+
+/// A rollout was stopped by its tests.
+pub struct RolloutStopped<'a> {
+    /// Which release.
+    pub version: ModelVersion,
+    /// Homes that had been ordered to run it.
+    pub saw: u64,
+    /// Which tests, and by how much.
+    pub reason: &'a str,
+}
+
+impl Event for RolloutStopped<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.rollouts_stopped.inc();
+        error!(model.version = self.version.0, homes = self.saw, reason = self.reason, "rollout stopped by its tests");
     }
 }

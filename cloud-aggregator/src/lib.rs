@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod page;
 pub mod release;
 pub mod release_desk;
+pub mod rollout;
 pub mod serve;
 pub mod shelf;
 pub mod state;

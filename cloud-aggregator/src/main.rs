@@ -1,5 +1,6 @@
 //! `hearthwatch-cloud`: the aggregator's command line.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,7 +9,11 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use hearthwatch_cloud::clock::{Clock as _, SystemClock};
 use hearthwatch_cloud::config::Config;
+use hearthwatch_cloud::rollout::Policy;
+use hearthwatch_cloud::rollout::simulate::{self, FAULTS};
 use hearthwatch_cloud::store::{AuditEntry, Role, SqliteStore, Store as _};
+use hearthwatch_cloud::training::measure::{self, MeasureTrainingArguments};
+use hearthwatch_cloud::training::offline::{self, TrainArguments};
 use hearthwatch_cloud::{serve, token};
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +42,7 @@ const EXAMPLE: &str = r#"A configuration file; `hearthwatch-provision init` make
   trigger_count = 50                       # so many new answers start a run; 0 never
   schedule_hours = 168                     # at least so often, if there is a new answer; 0 never
   seed = 7
+  device = "flex"                          # "cuda" in a program built with --features cuda
   auto_release = true                      # false: what the gate promotes waits for a person
 
   [release]                                # the signed repository
@@ -46,6 +52,10 @@ const EXAMPLE: &str = r#"A configuration file; `hearthwatch-provision init` make
   gate_key = "gate/gate.key"
   signer_socket = "/run/hearthwatch/signer.sock"
   url = "https://cloud.example:8443/tuf/"
+
+  [rollout]                                # orders to homes, in waves
+  director_key = "director/director.key"
+  policy = "immediate"                     # staged, urgent, or a file of waves
 
 Relative paths start at the file's directory. RUST_LOG chooses what is logged (default: info)."#;
 
@@ -71,6 +81,36 @@ enum Command {
     /// Runs the aggregator until Ctrl-C; a second Ctrl-C stops it at once.
     #[command(after_help = EXAMPLE)]
     Serve {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Trains one model outside the service: makes an old run again, bit for bit, or tries other settings.
+    Train(TrainArguments),
+    /// Holds a device against the processor: the same outputs? how many samples a second?
+    MeasureTraining(MeasureTrainingArguments),
+    /// Runs the planner and its tests over a fleet that does not exist: how many homes see a bad model before it stops.
+    SimulateRollout {
+        /// immediate, staged, urgent, or a file of the same form.
+        #[arg(long, default_value = "staged")]
+        policy: String,
+        /// Homes of the fleet.
+        #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        homes: u32,
+        /// Days that are played.
+        #[arg(long, default_value_t = 21, value_parser = clap::value_parser!(u32).range(1..=92))]
+        days: u32,
+        /// First seed; each further rollout takes the next.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Rollouts of each kind.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        rounds: u32,
+    },
+    /// Holds every answer, snapshot, run, model, release and order against the chain in which it was sealed.
+    ///
+    /// Exit code 1 if anything was changed, added or taken away by another hand.
+    VerifyLineage {
         /// The configuration file.
         #[arg(long)]
         config: PathBuf,
@@ -107,7 +147,16 @@ fn main() -> ExitCode {
     log(cli.log);
     // Fails only if a provider is installed already, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let (Command::Serve { config: file } | Command::Token(TokenCommand::Add { config: file, .. })) = &cli.command;
+    let file = match &cli.command {
+        Command::Train(arguments) => return exit(offline::train(arguments)),
+        Command::MeasureTraining(arguments) => return exit(measure::run(arguments)),
+        Command::Serve { config }
+        | Command::VerifyLineage { config }
+        | Command::Token(TokenCommand::Add { config, .. }) => config,
+        Command::SimulateRollout { policy, homes, days, seed, rounds } => {
+            return exit(simulate(policy, *homes as usize, i64::from(*days), *seed..*seed + u64::from(*rounds)));
+        }
+    };
     let config = match Config::load(file) {
         Ok(config) => config,
         Err(faults) => {
@@ -118,7 +167,14 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve { .. } => run(config),
         Command::Token(TokenCommand::Add { name, role, days, .. }) => add_token(&config.data, &name, role, days),
+        Command::VerifyLineage { .. } => verify_lineage(&config.data),
+        // Answered above: they have no such configuration.
+        Command::Train(_) | Command::MeasureTraining(_) | Command::SimulateRollout { .. } => Ok(()),
     };
+    exit(result)
+}
+
+fn exit(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -136,6 +192,55 @@ fn run(config: Config) -> anyhow::Result<()> {
     // A training thread may not have come to a place where it can stop; it is taken up again at the next start.
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(result?)
+}
+
+fn verify_lineage(data: &Path) -> anyhow::Result<()> {
+    let file = data.join(hearthwatch_cloud::aggregator::DATABASE_FILE);
+    anyhow::ensure!(file.is_file(), "{} is not there", file.display());
+    let report = SqliteStore::open(&file)?.verify_lineage()?;
+    for (kind, count) in &report.rows {
+        println!("{count:>8}  {kind}");
+    }
+    println!("{:>8}  lines of the chain, head {}", report.lines, hex::encode(report.head));
+    for finding in &report.findings {
+        println!("FOUND     {finding}");
+    }
+    let count = report.findings.len();
+    anyhow::ensure!(count == 0, "{count} rows are not as they were written");
+    println!("sound: every row is as it was written, and follows from what it names");
+    Ok(())
+}
+
+fn simulate(policy: &str, homes: usize, days: i64, seeds: std::ops::Range<u64>) -> anyhow::Result<()> {
+    let policy = match Policy::named(policy) {
+        Some(policy) => policy,
+        None => Policy::parse(&std::fs::read_to_string(policy).with_context(|| policy.to_owned())?)?,
+    };
+    println!("policy {}, error {}, {homes} homes, {days} days, seeds {seeds:?}", policy.name, policy.error);
+    println!("{:<20} {:>8} {:>10} {:>10} {:>10}  tests", "release", "stopped", "homes min", "median", "max");
+    for fault in &FAULTS {
+        let runs: Vec<_> = seeds.clone().map(|seed| simulate::run(&policy, fault, homes, days, seed)).collect();
+        let mut saw: Vec<usize> = runs.iter().map(|run| run.saw).collect();
+        saw.sort_unstable();
+        let stopped = runs.iter().filter(|run| run.stopped_after.is_some()).count();
+        let tests: BTreeSet<_> =
+            runs.iter().flat_map(|run| &run.findings).map(|finding| finding.test.as_str()).collect();
+        let hours: BTreeSet<i64> = runs.iter().filter_map(|run| run.stopped_after).collect();
+        let when = match (hours.first(), hours.last()) {
+            (Some(first), Some(last)) => format!("after {first} to {last} h by "),
+            _ => String::new(),
+        };
+        println!(
+            "{:<20} {:>8} {:>10} {:>10} {:>10}  {when}{}",
+            fault.name,
+            format!("{stopped}/{}", runs.len()),
+            saw[0],
+            saw[saw.len() / 2],
+            saw[saw.len() - 1],
+            tests.into_iter().collect::<Vec<_>>().join(", ")
+        );
+    }
+    Ok(())
 }
 
 /// The first signal asks, the second one ends.

@@ -1,5 +1,6 @@
 //! The numbers behind `/metrics`: one registry for the whole program.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -43,20 +44,36 @@ pub struct Metrics {
     pub receipts: Counter,
     /// Receipts and notices that did not reach the broker, by kind.
     pub unsent: ByKind,
+    /// Answers deleted because their homes took them back.
+    pub withdrawn: Counter,
     /// Records that homes numbered but never delivered.
     pub records_lost: Counter,
     /// 1 while the broker is connected.
     pub link_connected: Gauge,
     /// Retraining runs that ended, by end.
     pub runs: ByKind,
+    /// Share of what is really off that the current model finds, by random questions.
+    pub recall_estimate: Gauge<f64, AtomicU64>,
+    /// 1 while even the upper end of that estimate is below one half.
+    pub model_deaf: Gauge,
+    /// Answered random questions behind the estimate.
+    pub probes_answered: Gauge,
     /// Models released.
     pub releases: Counter,
     /// Releases that failed and are tried again.
     pub release_failures: Counter,
     /// Version of the current model.
     pub champion_version: Gauge,
+    /// Rollouts that their tests stopped.
+    pub rollouts_stopped: Counter,
     /// Ends of updates reported by homes, by end.
     pub outcomes: ByKind,
+    /// Findings about the newest data set.
+    pub dataset_findings: Gauge,
+    /// Highest stability index of a feature of the newest data set, against the reigning model's.
+    pub dataset_stability_index: Gauge<f64, AtomicU64>,
+    /// Times that incoming windows stopped looking as before, by device class.
+    pub windows_moved: ByKind,
 }
 
 impl Default for Metrics {
@@ -79,13 +96,21 @@ impl Metrics {
             store_failures: Counter::default(),
             receipts: Counter::default(),
             unsent: ByKind::default(),
+            withdrawn: Counter::default(),
             records_lost: Counter::default(),
             link_connected: Gauge::default(),
             runs: ByKind::default(),
+            recall_estimate: Gauge::default(),
+            model_deaf: Gauge::default(),
+            probes_answered: Gauge::default(),
             releases: Counter::default(),
             release_failures: Counter::default(),
             champion_version: Gauge::default(),
+            rollouts_stopped: Counter::default(),
             outcomes: ByKind::default(),
+            dataset_findings: Gauge::default(),
+            dataset_stability_index: Gauge::default(),
+            windows_moved: ByKind::default(),
         };
         metrics.register(|registry| {
             registry.register("messages_admitted", "Messages stored, by kind", metrics.admitted.clone());
@@ -95,13 +120,35 @@ impl Metrics {
             registry.register("batch_seconds", "Time to judge and commit a batch", metrics.batch_seconds.clone());
             registry.register("store_failures", "Batches not stored at once", metrics.store_failures.clone());
             registry.register("unsent", "Words that did not reach the broker", metrics.unsent.clone());
+            registry.register("records_withdrawn", "Answers taken back by homes", metrics.withdrawn.clone());
             registry.register("records_lost", "Records never delivered", metrics.records_lost.clone());
             registry.register("release_failures", "Releases to be tried again", metrics.release_failures.clone());
             registry.register("receipts", "Receipts sent to homes", metrics.receipts.clone());
             registry.register("link_connected", "1 while the broker is connected", metrics.link_connected.clone());
             registry.register("runs", "Retraining runs that ended, by end", metrics.runs.clone());
+            let recall = metrics.recall_estimate.clone();
+            registry.register(
+                "recall_estimate",
+                "Recall of the current model by random questions; 0 if unknown",
+                recall,
+            );
+            registry.register("model_deaf", "1 while the current model surely misses most", metrics.model_deaf.clone());
+            registry.register("probes_answered", "Random questions answered", metrics.probes_answered.clone());
             registry.register("releases", "Models released", metrics.releases.clone());
             registry.register("champion_version", "Version of the current model", metrics.champion_version.clone());
+            registry.register(
+                "dataset_findings",
+                "Findings about the newest data set",
+                metrics.dataset_findings.clone(),
+            );
+            registry.register(
+                "dataset_stability_index",
+                "Highest index of a feature",
+                metrics.dataset_stability_index.clone(),
+            );
+            registry.register("windows_moved", "Drift of incoming windows, by class", metrics.windows_moved.clone());
+            let stopped = metrics.rollouts_stopped.clone();
+            registry.register("rollouts_stopped", "Rollouts that their tests stopped", stopped);
             registry.register("update_outcomes", "Updates reported by homes, by end", metrics.outcomes.clone());
         });
         metrics

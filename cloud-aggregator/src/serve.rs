@@ -64,7 +64,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeE
     let corpora = Corpora::Directory(config.training.corpus.clone());
     let options = Options {
         clock: Arc::new(SystemClock),
-        learner: Arc::new(ModelLearner::new(corpora).with_seed(config.training.seed)),
+        learner: Arc::new(ModelLearner::new(corpora).with_seed(config.training.seed).on(config.training.device)),
         hook: publisher.clone().map(|publisher| publisher as Arc<dyn ReleaseHook>),
     };
     let aggregator = Aggregator::start_with(config, options, metrics).await?;

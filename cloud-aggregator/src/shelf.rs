@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::files::write_whole;
+use crate::training::experiment::ExperimentLog;
 
 /// The directories under the aggregator's data directory that hold immutable files.
 #[derive(Debug, Clone)]
@@ -40,6 +41,12 @@ impl Shelf {
     #[must_use]
     pub fn new(data: &Path) -> Self {
         Self { directory: data.to_owned() }
+    }
+
+    /// The experiment log beside the shelf.
+    #[must_use]
+    pub fn experiments(&self) -> ExperimentLog {
+        ExperimentLog::new(&self.directory)
     }
 
     fn model_path(&self, sha256: &str) -> PathBuf {

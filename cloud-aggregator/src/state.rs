@@ -26,6 +26,8 @@ pub struct AppState {
     pub training: TrainingHandle,
     /// Lets models out and tells the fleet.
     pub releases: crate::release_desk::ReleaseDesk,
+    /// Signs orders to homes; none without `[rollout]`.
+    pub director: Option<crate::rollout::Director>,
 }
 
 /// A model that the gate let through, with all that a release needs.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
+use hearthwatch_model::train::Checkpoints;
 use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, Origin, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, Topic, encode};
 use sha2::{Digest as _, Sha256};
@@ -88,6 +89,7 @@ impl Learner for Puppet {
         &self,
         examples: &[Example],
         champion: Option<&[u8]>,
+        _checkpoints: &mut dyn Checkpoints,
         progress: &mut dyn FnMut(Step),
     ) -> Result<Challenger, String> {
         self.runs.fetch_add(1, Ordering::SeqCst);
@@ -97,6 +99,7 @@ impl Learner for Puppet {
         }
         let artifact = format!("{} examples after {:?}", examples.len(), champion).into_bytes();
         let report = format!("{{\"promote\":{}}}", self.promote);
-        Ok(Challenger { artifact, weights_id: "w".to_owned(), promote: self.promote, report })
+        let weights_id = "w".to_owned();
+        Ok(Challenger { artifact, weights_id, promote: self.promote, report, ..Challenger::default() })
     }
 }

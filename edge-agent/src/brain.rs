@@ -4,17 +4,23 @@
 //! has to tell goes into a view (the newest counts) and into notices (each counts, as long as somebody listens).
 
 mod alarms;
+mod brief;
+mod feedback;
 mod handle;
+mod look;
+mod readiness;
+mod say;
 mod step;
 #[cfg(test)]
 mod tests;
 mod view;
+mod wishes;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use hearthwatch_model::alarm::{AlarmEvent, Verdict};
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_model::alarm::AlarmEvent;
+use hearthwatch_model::detector::{DetectorConfig, EntityScore, HomeDetector, Model, Voice};
 use hearthwatch_model::grid::STEP_SECONDS;
 use hearthwatch_model::reading::{EntityInfo, Reading};
 use hearthwatch_protocol::messages::FeedbackRecord;
@@ -22,11 +28,19 @@ use hearthwatch_protocol::{HomeId, ModelVersion};
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
 
+use crate::explain::Language;
 use crate::history::{History, HistoryError};
+use crate::house::{House, Place};
+use crate::update::TrialWindows;
 use alarms::Alarms;
+pub use alarms::Tally;
+pub use feedback::feedback_record;
 pub use handle::{BrainCommand, BrainGone, BrainHandle, start};
+pub use look::{HomeDetail, MissReport};
+pub use readiness::{EntityReadiness, LEARNING_DAYS, Readiness};
 use step::OpenStep;
-pub use view::{HomeView, Loudest, Notice, NoticeKind, ShownAlarm, verdict_word};
+pub use view::{Brief, HomeView, Loudest, Month, Notice, NoticeKind, ShownAlarm, verdict_word};
+pub use wishes::AlarmPicture;
 
 /// How much of the past is learned from at a start: what the detector's histories hold.
 pub const WARM_UP_SECONDS: i64 = 14 * 86_400;
@@ -37,8 +51,9 @@ pub const CLOSING_GRACE_SECONDS: i64 = 5;
 /// Name of the note that holds the detector's answers and alarms.
 const DECIDER_NOTE: &str = "decider";
 
-/// Where answers go that are to teach the fleet: it says what became of the record. None: answers stay here.
-pub type FeedbackSink = Box<dyn FnMut(FeedbackRecord) -> Result<(), String> + Send>;
+/// Where answers go that are to teach the fleet: it says whether the record is kept for it (a resident may share nothing),
+/// or why not. None: answers stay here.
+pub type FeedbackSink = Box<dyn FnMut(FeedbackRecord) -> Result<bool, String> + Send>;
 
 /// What a brain is made of.
 pub struct BrainParts {
@@ -68,9 +83,22 @@ pub struct Brain {
     history: History,
     alarms: Alarms,
     feedback: Option<(HomeId, FeedbackSink)>,
+    /// What the residents wish.
+    house: House,
+    /// Alarms a week where nobody wishes otherwise.
+    configured_budget: f64,
+    /// What people call the entities, by id.
+    places: HashMap<String, Place>,
+    language: Language,
+    /// When the next daily brief is told.
+    next_brief: Option<i64>,
+    /// The newest time that was told.
+    now: i64,
     open: OpenStep,
     /// End of the last closed step; none before the first.
     closed: Option<i64>,
+    /// What the last step made of each entity.
+    last_scores: Vec<EntityScore>,
     /// Whether what is heard now may be judged.
     listening: bool,
     /// Own memory was gone through.
@@ -95,6 +123,7 @@ impl Brain {
         let timezone_configured = timezone.is_some();
         let config = DetectorConfig { timezone: timezone.unwrap_or(TimeZone::UTC), budget_per_week: budget, salt };
         let alarms = Alarms::remember(&history)?;
+        let house = wishes::remember(&history)?;
         let mut brain = Self {
             detector: HomeDetector::new(config.clone(), Arc::clone(&model)),
             config,
@@ -104,14 +133,22 @@ impl Brain {
             history,
             alarms,
             feedback,
+            house,
+            configured_budget: budget,
+            places: HashMap::new(),
+            language: Language::default(),
+            next_brief: None,
+            now: 0,
             open: OpenStep::default(),
             closed: None,
+            last_scores: Vec::new(),
             listening: false,
             recalled: false,
             restored: false,
             view,
             notices,
         };
+        brain.detector.set_budget(brain.budget());
         brain.show(None);
         Ok(brain)
     }
@@ -122,6 +159,7 @@ impl Brain {
             self.config.timezone = timezone;
             let entities = self.detector.entities().to_vec();
             self.detector = HomeDetector::new(self.config.clone(), Arc::clone(&self.model));
+            self.detector.set_budget(self.budget());
             for info in entities {
                 self.detector.add_entity(info);
             }
@@ -192,6 +230,7 @@ impl Brain {
     /// Whether what comes now may be judged: Home Assistant is up and everything before is learned.
     pub fn set_listening(&mut self, listening: bool, now: i64) {
         self.listening = listening;
+        self.now = now;
         let closed = self.closed.unwrap_or_else(|| step_before(now));
         if listening {
             self.closed = Some(closed);
@@ -229,7 +268,7 @@ impl Brain {
         }
         let unsaid = lasting.into_iter().filter(|alarm| !self.alarms.was_told(&alarm.id));
         let unsaid = unsaid.map(AlarmEvent::Raised).collect();
-        self.tell(unsaid);
+        self.tell(unsaid, now, &[]);
     }
 
     /// Takes what was just heard; what no second look is needed for is said at once.
@@ -238,36 +277,19 @@ impl Brain {
             let events = self.take(reading);
             // Before anything may be judged, the detector learns only.
             if self.listening {
-                self.tell(events);
+                self.tell(events, reading.at, &[]);
             }
         }
     }
 
     /// Closes what can be closed at `now`.
     pub fn tick(&mut self, now: i64) {
+        self.now = now;
         if self.listening && self.closed.is_some() {
             self.close_through(step_before(now - CLOSING_GRACE_SECONDS), Voice::Live);
         }
-    }
-
-    /// Takes a resident's answer. Without an id, the alarm that is shown is meant.
-    pub fn answer(&mut self, alarm_id: Option<&str>, verdict: Verdict, now: i64) {
-        let Some(alarm) = self.alarms.answer(alarm_id, verdict, now) else {
-            tracing::info!(
-                alarm.id = alarm_id.unwrap_or(""),
-                "an answer to an alarm that is not remembered is ignored"
-            );
-            return;
-        };
-        // The detector's list is shorter than ours: the answer then still counts for the fleet and on the screen.
-        if let Err(error) = self.detector.answer(&alarm.alarm.id, verdict, now) {
-            tracing::debug!(error = %error, "an answer that teaches the detector nothing");
-        }
-        self.keep_decider();
-        self.save(&alarm, None);
-        self.send_feedback(&alarm, verdict, now);
-        self.notify(NoticeKind::Answered(verdict), alarm);
-        self.show(None);
+        self.tell_due(now);
+        self.keep_time(now);
     }
 
     /// Puts another model in charge.
@@ -278,10 +300,17 @@ impl Brain {
         self.show(None);
     }
 
-    /// What a new model is tried on.
+    /// What residents made of the alarms raised since then.
     #[must_use]
-    pub fn recent_windows(&self) -> Vec<(DeviceClass, Vec<f32>)> {
-        self.detector.recent_windows()
+    pub fn tally(&self, since: i64) -> Tally {
+        self.alarms.tally(since)
+    }
+
+    /// What a new model is tried on; each hour other entities sing.
+    #[must_use]
+    pub fn trial_windows(&self, now: i64) -> TrialWindows {
+        let turn = now.div_euclid(3_600).unsigned_abs();
+        TrialWindows { recent: self.detector.recent_windows(), canaries: self.detector.canaries(turn) }
     }
 
     fn take(&mut self, reading: &Reading) -> Vec<AlarmEvent> {
@@ -303,99 +332,17 @@ impl Brain {
             self.closed = Some(step_end);
             match voice {
                 Voice::Live => {
-                    self.tell(report.events);
+                    self.tell(report.events, step_end, &report.scores);
                     self.show(Some((step_end, &report.scores)));
+                    self.last_scores = report.scores;
                 }
                 // What ended while nobody listened has ended all the same.
                 Voice::Quiet => {
                     let ended = |event: &AlarmEvent| matches!(event, AlarmEvent::Ended(_));
-                    self.tell(report.events.into_iter().filter(ended).collect());
+                    self.tell(report.events.into_iter().filter(ended).collect(), step_end, &[]);
                 }
             }
         }
-    }
-
-    /// Says what became of alarms: to the memory, to the screen, to whoever listens.
-    fn tell(&mut self, events: Vec<AlarmEvent>) {
-        if events.is_empty() {
-            return;
-        }
-        for event in events {
-            let Some(info) = self.detector.entities().get(event.alarm().entity as usize).cloned() else { continue };
-            let Some((kind, alarm)) = self.alarms.tell(event, &info, self.model_version) else { continue };
-            let window = match kind {
-                NoticeKind::Raised => self.detector.window_of(&alarm.alarm.id).map(<[f32]>::to_vec),
-                _ => None,
-            };
-            self.save(&alarm, window.as_deref());
-            self.notify(kind, alarm);
-        }
-        self.keep_decider();
-        self.show(None);
-    }
-
-    /// Keeps what the detector must not forget over a restart.
-    fn keep_decider(&mut self) {
-        let kept = serde_json::to_string(&self.detector.memory())
-            .map_err(|error| error.to_string())
-            .and_then(|text| self.history.set_note(DECIDER_NOTE, &text).map_err(|error| error.to_string()));
-        if let Err(error) = kept {
-            tracing::warn!(error, "what answers taught would not survive a restart");
-        }
-    }
-
-    fn save(&mut self, alarm: &ShownAlarm, window: Option<&[f32]>) {
-        if let Err(error) = self.history.save_alarm(alarm, window) {
-            tracing::error!(error = %error, alarm.id = alarm.alarm.id, "an alarm would not survive a restart");
-        }
-    }
-
-    fn send_feedback(&mut self, alarm: &ShownAlarm, verdict: Verdict, now: i64) {
-        let Some((home, sink)) = &mut self.feedback else { return };
-        let window = match self.history.window_of(&alarm.alarm.id) {
-            Ok(window) => window,
-            Err(error) => {
-                tracing::error!(error = %error, alarm.id = alarm.alarm.id, "an answer stays here: its window is lost");
-                return;
-            }
-        };
-        match alarms::feedback_record(home.clone(), alarm, window, verdict, now) {
-            Ok(record) => match sink(record) {
-                Ok(()) => tracing::info!(alarm.id = alarm.alarm.id, "answer kept for the fleet"),
-                Err(error) => tracing::error!(error, alarm.id = alarm.alarm.id, "an answer is not kept for the fleet"),
-            },
-            Err(why) => tracing::info!(alarm.id = alarm.alarm.id, "an answer stays here: {why}"),
-        }
-    }
-
-    fn notify(&self, kind: NoticeKind, alarm: ShownAlarm) {
-        tracing::info!(
-            alarm.id = alarm.alarm.id,
-            alarm.severity = alarm.alarm.severity.as_str(),
-            "alarm {}",
-            kind.as_str()
-        );
-        // Nobody listening, or far behind: the view and the memory still hold the alarm.
-        let _ = self.notices.try_send(Notice { kind, alarm });
-    }
-
-    /// Renews the view; `scores` when a step was closed.
-    fn show(&mut self, scores: Option<(i64, &[hearthwatch_model::detector::EntityScore])>) {
-        let loudest = scores.map(|(at, scores)| Loudest::of(at, scores, self.detector.entities()));
-        let (shown, open) = (self.alarms.shown().cloned(), self.alarms.open_count());
-        let network = self.model.version().is_some();
-        let (model, entities, listening) = (self.model_version, self.detector.entities().len(), self.listening);
-        self.view.send_modify(|view| {
-            view.shown = shown;
-            view.open = open;
-            view.model = model;
-            view.network = network;
-            view.entities = entities;
-            view.listening = listening;
-            if let Some(loudest) = loudest {
-                view.loudest = loudest;
-            }
-        });
     }
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use clap::Args;
 use hearthwatch_link::{LinkError, TlsFiles, tls_client_config};
 use hearthwatch_protocol::HomeId;
+use hearthwatch_protocol::seal::trusted_keys;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -44,7 +45,7 @@ pub struct EnrolArgs {
     /// File with the claim token
     #[arg(long)]
     pub token_file: PathBuf,
-    /// Folder for `agent.crt`, `agent.key`, `ca.crt` and `root.json`
+    /// Folder for `agent.crt`, `agent.key`, `ca.crt`, `root.json` and `director.pub`
     #[arg(long)]
     pub out: PathBuf,
 }
@@ -109,6 +110,8 @@ struct Answer {
     certificate: String,
     ca: String,
     root: String,
+    /// Absent in the answer of a fleet whose aggregator gives no assignments yet.
+    director: Option<String>,
 }
 
 /// The subcommand: enrols and says what was written, or why not.
@@ -227,6 +230,10 @@ fn keep(out: &Path, key_path: &Path, answer: &Answer) -> Result<(), EnrolError> 
         .map_err(|error| EnrolError::Answer(format!("its root is not JSON: {error}")))?;
     if root["signed"]["_type"] != "root" {
         return Err(EnrolError::Answer("its root is no TUF root".to_owned()));
+    }
+    if let Some(director) = &answer.director {
+        trusted_keys(director).map_err(|error| EnrolError::Answer(format!("its director: {error}")))?;
+        write(&out.join("director.pub"), director.as_bytes(), 0o644)?;
     }
     let (ca, certificate) = (out.join("ca.crt"), out.join("agent.crt"));
     write(&ca, answer.ca.as_bytes(), 0o644)?;

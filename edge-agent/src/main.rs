@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use hearthwatch_edge::by_hand::{self, ByHandArgs};
 use hearthwatch_edge::enrol::{self, EnrolArgs};
 use hearthwatch_edge::measure::{self, MeasureArguments};
 use hearthwatch_edge::replay::{self, ReplayArgs};
-use hearthwatch_edge::run::{self, RunArgs};
+use hearthwatch_edge::run::{self, LeaveArgs, RunArgs};
 
 /// Learns a home's routine, speaks up rarely, says why.
 #[derive(Parser)]
@@ -21,8 +22,12 @@ enum Command {
     /// Live beside Home Assistant: watch, raise alarms, take answers.
     #[command(after_long_help = run::EXAMPLE)]
     Run(RunArgs),
+    /// Take Hearthwatch out of this home: entities, shared records, memory, certificate.
+    Leave(LeaveArgs),
     /// Fetch a certificate for a key made on this device, with a claim token.
     Enrol(EnrolArgs),
+    /// Decide about models on this machine: status, roll back, reset the clock.
+    Update(ByHandArgs),
     /// Replay recorded history (a CSV file or a Home Assistant database) as if it were happening.
     Replay(ReplayArgs),
     /// Say how fast and how small the agent is on this machine.
@@ -32,7 +37,9 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::main(&args),
+        Command::Leave(args) => run::leave_main(&args),
         Command::Enrol(args) => enrol::main(&args),
+        Command::Update(args) => by_hand::main(&args),
         Command::Replay(args) => replay::main(&args),
         Command::Measure(args) => measure::main(&args),
     }

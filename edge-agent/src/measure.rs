@@ -12,6 +12,7 @@ use clap::Args;
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, Voice};
 use hearthwatch_model::grid::{FEATURES, STEP_SECONDS, WINDOW_STEPS};
+use hearthwatch_model::network::Scorer;
 use hearthwatch_model::reading::{EntityInfo, Reading, Value};
 
 /// How much is measured.
@@ -26,7 +27,16 @@ pub struct MeasureArguments {
     /// Timed calls of the scorer for each batch size.
     #[arg(long, default_value_t = 200)]
     calls: usize,
+    /// Only the scorer, printed as JSON: what `cargo xtask bench edge` holds against ONNX Runtime.
+    #[arg(long)]
+    scorer: bool,
+    /// With `--scorer`: also 30 days of 300 entities, each window gathered from its rows.
+    #[arg(long, requires = "scorer")]
+    backfill: bool,
 }
+
+/// Batch sizes that the pages name.
+const BATCHES: [usize; 3] = [1, 32, 256];
 
 /// [`run`] as a program: the exit code, and the error in words.
 #[must_use]
@@ -46,9 +56,16 @@ pub fn main(arguments: &MeasureArguments) -> ExitCode {
 /// When the shipped model cannot be loaded.
 pub fn run(arguments: &MeasureArguments) -> anyhow::Result<()> {
     let model = Arc::new(Model::shipped().context("the shipped model")?);
+    if arguments.scorer {
+        println!("{}", scorer_json(&model, arguments));
+        return Ok(());
+    }
     println!("agent {} on {} thread, {} entities", env!("CARGO_PKG_VERSION"), 1, arguments.entities);
     scorer(&model, arguments.calls);
-    home(&model, arguments);
+    // A home's history is bounded, so a step must cost the same however long it has been running.
+    for days in [arguments.days, 2 * arguments.days] {
+        home(&model, days, arguments);
+    }
     Ok(())
 }
 
@@ -56,13 +73,8 @@ pub fn run(arguments: &MeasureArguments) -> anyhow::Result<()> {
 fn scorer(model: &Model, calls: usize) {
     let Model::Network { scorer, .. } = model else { return };
     println!("{:>6} {:>12} {:>12} {:>14}", "batch", "median µs", "p99 µs", "windows/s");
-    for batch in [1, 32, 256] {
-        let windows: Vec<f32> =
-            (0..batch * WINDOW_STEPS * FEATURES).map(|number| ((number % 97) as f32 / 48.0) - 1.0).collect();
-        let classes = vec![DeviceClass::Temperature.index(); batch];
-        // The first call of a process also detects the processor's kernels.
-        std::hint::black_box(scorer.score(&windows, &classes));
-        let times = sorted((0..calls).map(|_| timed(|| scorer.score(&windows, &classes))).collect());
+    for batch in BATCHES {
+        let times = batch_times(scorer, batch, calls);
         let median = quantile(&times, 0.5);
         println!(
             "{batch:>6} {:>12.1} {:>12.1} {:>14.0}",
@@ -73,8 +85,59 @@ fn scorer(model: &Model, calls: usize) {
     }
 }
 
+/// Sorted durations of so many calls on one batch.
+fn batch_times(scorer: &Scorer, batch: usize, calls: usize) -> Vec<Duration> {
+    let windows: Vec<f32> =
+        (0..batch * WINDOW_STEPS * FEATURES).map(|number| ((number % 97) as f32 / 48.0) - 1.0).collect();
+    let classes = vec![DeviceClass::Temperature.index(); batch];
+    // The first call of a process also detects the processor's kernels.
+    std::hint::black_box(scorer.score(&windows, &classes));
+    sorted((0..calls).map(|_| timed(|| scorer.score(&windows, &classes))).collect())
+}
+
+/// The scorer's figures for a program that compares.
+fn scorer_json(model: &Model, arguments: &MeasureArguments) -> serde_json::Value {
+    let Model::Network { scorer, .. } = model else { return serde_json::Value::Null };
+    let batches: serde_json::Map<String, serde_json::Value> = BATCHES
+        .into_iter()
+        .map(|batch| {
+            let times = batch_times(scorer, batch, arguments.calls);
+            let figures = serde_json::json!({
+                "median_us": micros(quantile(&times, 0.5)), "best_us": micros(quantile(&times, 0.0)),
+            });
+            (batch.to_string(), figures)
+        })
+        .collect();
+    let backfill = arguments.backfill.then(|| backfill(scorer).as_secs_f64());
+    serde_json::json!({ "batches": batches, "backfill_s": backfill })
+}
+
+/// Thirty days of 300 entities: every window is gathered from its rows and scored.
+fn backfill(scorer: &Scorer) -> Duration {
+    const ENTITIES: usize = 300;
+    const STEPS: usize = 30 * 144;
+    /// Windows gathered together, as a replay does: 64 × 1,920 values are half a megabyte.
+    const GATHER: usize = 64;
+    let rows: Vec<f32> =
+        (0..(STEPS + WINDOW_STEPS) * FEATURES).map(|number| ((number % 89) as f32 / 44.0) - 1.0).collect();
+    let mut windows = Vec::with_capacity(GATHER * WINDOW_STEPS * FEATURES);
+    let classes = [DeviceClass::Temperature.index(); GATHER];
+    timed(|| {
+        for _ in 0..ENTITIES {
+            for first in (0..STEPS).step_by(GATHER) {
+                let steps = first..(first + GATHER).min(STEPS);
+                windows.clear();
+                for step in steps.clone() {
+                    windows.extend_from_slice(&rows[step * FEATURES..(step + WINDOW_STEPS) * FEATURES]);
+                }
+                std::hint::black_box(scorer.score(&windows, &classes[..steps.len()]));
+            }
+        }
+    })
+}
+
 /// A whole home: history, then one day step by step.
-fn home(model: &Arc<Model>, arguments: &MeasureArguments) {
+fn home(model: &Arc<Model>, days: i64, arguments: &MeasureArguments) {
     let config = DetectorConfig { timezone: jiff::tz::TimeZone::UTC, budget_per_week: 1.0, salt: b"measure".to_vec() };
     let mut detector = HomeDetector::new(config, Arc::clone(model));
     for number in 0..arguments.entities {
@@ -88,7 +151,7 @@ fn home(model: &Arc<Model>, arguments: &MeasureArguments) {
         detector.add_entity(EntityInfo { entity_id, class, unit: unit.to_owned() });
     }
     let steps_a_day = 86_400 / STEP_SECONDS;
-    let (quiet, all) = (arguments.days * steps_a_day, (arguments.days + 1) * steps_a_day);
+    let (quiet, all) = (days * steps_a_day, (days + 1) * steps_a_day);
     let mut times = Vec::new();
     for step in 1..=all {
         let at = step * STEP_SECONDS;
@@ -104,7 +167,7 @@ fn home(model: &Arc<Model>, arguments: &MeasureArguments) {
     let times = sorted(times);
     let (median, worst) = (quantile(&times, 0.5), quantile(&times, 0.99));
     println!(
-        "step of {} entities: median {:.2} ms, p99 {:.2} ms, {:.1} µs an entity",
+        "step of {} entities after {days} days: median {:.2} ms, p99 {:.2} ms, {:.1} µs an entity",
         arguments.entities,
         micros(median) / 1000.0,
         micros(worst) / 1000.0,

@@ -10,7 +10,8 @@
 //! Each broker may be absent or die by itself; without the cloud everything local still works.
 
 mod fleet;
-mod identity;
+mod leave;
+mod manifest;
 mod modes;
 #[cfg(test)]
 mod tests;
@@ -21,11 +22,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::log::{self, LogFormat};
 
+pub use leave::{LeaveArgs, LeaveError, leave, main as leave_main};
 pub use wiring::{Agent, StartError};
 
 /// Exit code for a configuration that cannot be used (`EX_CONFIG` of sysexits).
@@ -64,8 +67,13 @@ Example edge.toml (relative paths are taken from the file's own directory):
   host = \"127.0.0.1\"
   # port, username, password_file, ca_file
 
+  # [page]                         # the local page; default: this machine only
+  # listen = \"127.0.0.1:8099\"      # or \"off\"
+  # door = \"loopback\"              # or \"ingress\": through Home Assistant only
+
   [cloud]                          # optional: teach and learn with other homes
   home = \"home-7\"
+  sharing = \"windows\"            # off, verdicts, or windows: what of an answer leaves the home; default verdicts
   [cloud.mqtt]
   host = \"cloud.example\"
   ca_file = \"ca.crt\"
@@ -75,6 +83,10 @@ Example edge.toml (relative paths are taken from the file's own directory):
   url = \"https://cloud.example:8443/updates/\"
   ca_file = \"ca.crt\"
   root_file = \"root.json\"
+  director_file = \"director.pub\"   # or director = \"none\" in a fleet without one
+  # install = \"auto\"               # or \"ask\" (the update entity's Install), or \"paused\"
+  # pin = 7                        # only this version
+  # shadow_hours = 1, probation_hours = 6: how long a new model is watched
 
 Environment: HEARTHWATCH_LOG filters the log (e.g. \"debug\" or \"hearthwatch_edge=debug\").
 Ctrl-C stops within 5 seconds; twice stops at once.";
@@ -114,9 +126,13 @@ const WORKERS: usize = 2;
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
-    let agent = Agent::start(&config, stop.clone())?;
+    let (wish, mut leaving) = mpsc::channel(1);
+    let agent = Agent::start(&config, wish, stop.clone()).await?;
     let mut signals = Signals::listen()?;
-    signals.next().await;
+    let leaves = tokio::select! {
+        () = signals.next() => false,
+        Some(()) = leaving.recv() => true,
+    };
     tracing::info!("stopping: within {} s, or at once when asked again", DRAIN.as_secs());
     stop.cancel();
     tokio::select! {
@@ -125,6 +141,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             Err(_) => tracing::warn!("stopped before everything was said; what matters is on disk"),
         },
         () = signals.next() => tracing::warn!("stopped at once"),
+    }
+    if leaves {
+        leave(&config, false).await?;
     }
     Ok(())
 }
@@ -149,6 +168,10 @@ impl Signals {
     }
 }
 
+fn unix_now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
 /// What a configuration amounts to, in words, without a secret.
 fn describe(config: &Config) -> String {
     let mut lines = vec![
@@ -160,6 +183,10 @@ fn describe(config: &Config) -> String {
     lines.push(match &config.home_mqtt {
         Some(mqtt) => format!("  home broker: {}:{}", mqtt.host, mqtt.port),
         None => "  home broker: none, alarms are only logged".to_owned(),
+    });
+    lines.push(match &config.page {
+        Some(page) => format!("  page: http://{}/", page.listen),
+        None => "  page: none".to_owned(),
     });
     lines.push(match &config.cloud {
         None => "  cloud: none, all stays local".to_owned(),

@@ -119,7 +119,14 @@ impl Home {
 
     fn start(&self, broker: &Broker) -> (UplinkHandle, SharedOutbox) {
         let outbox = uplink::share(Outbox::open(&self.directory.path().join("outbox.db")).unwrap());
-        let config = UplinkConfig { home: home(), link: broker.link("overwritten"), clock: Arc::new(|| 77), seed: 7 };
+        let config = UplinkConfig {
+            home: home(),
+            link: broker.link("overwritten"),
+            directed: false,
+            resend: uplink::RESEND,
+            clock: Arc::new(|| 77),
+            seed: 7,
+        };
         (uplink::start(config, Arc::clone(&outbox), self.status.subscribe()).unwrap(), outbox)
     }
 }
@@ -228,7 +235,9 @@ async fn status_is_kept_by_the_broker_and_turns_offline_with_a_farewell_and_with
             let outbox = uplink::share(Outbox::open(&crashing.directory.path().join("outbox.db")).unwrap());
             crashing.status.send_modify(|status| status.entities = 99);
             let link = LinkConfig::new("127.0.0.1", port, "overwritten");
-            let config = UplinkConfig { home: HomeId::new("home-7").unwrap(), link, clock: Arc::new(|| 0), seed: 1 };
+            let home = HomeId::new("home-7").unwrap();
+            let config =
+                UplinkConfig { home, link, directed: false, resend: uplink::RESEND, clock: Arc::new(|| 0), seed: 1 };
             until_connected(&uplink::start(config, outbox, crashing.status.subscribe()).unwrap()).await;
         });
     })

@@ -5,14 +5,17 @@
 
 mod ampds2;
 mod builder;
+mod casas;
 mod citylearn;
 mod daiad;
 mod ethz_heatpump;
 mod hass;
 mod home;
+mod kasteren;
 mod keti;
 #[cfg(test)]
 pub(crate) mod made;
+mod nab;
 mod open_smart_home;
 pub mod registry;
 mod river;

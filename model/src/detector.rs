@@ -5,21 +5,25 @@ mod model;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::alarm::probe::{self, Candidate, Probe};
 use crate::alarm::{
-    Alarm, AlarmEvent, Decider, DeciderConfig, DeciderMemory, Evidence, UnknownAlarm, Verdict, VerdictMemory,
+    Alarm, AlarmEvent, Decider, DeciderConfig, DeciderMemory, Evidence, Learnt, UnknownAlarm, Verdict, VerdictMemory,
 };
 use crate::class::DeviceClass;
 use crate::experts::routine::{ALERT_SCORE, PHYSICS_SCORE};
-use crate::features::{AnomalyKind, Band, EntityStep, FeatureExtractor, LocalTime, RoutineScore};
+use crate::features::{AnomalyKind, Band, EntityStep, FeatureExtractor, LeftOut, LocalTime, RoutineScore};
+use crate::grid::STEP_SECONDS;
 use crate::network::NetworkOutput;
 use crate::reading::{EntityInfo, Reading, Value};
 
+pub use crate::features::Knowledge;
 pub use model::{Model, SHIPPED_VERSION};
 
 /// Feature windows of alarms that are kept: 128 × 7.5 KiB are under 1 MiB, at an alarm a day four months' worth.
 const WINDOWS_MAX: usize = 128;
 /// A reading further ahead of the last step is nonsense: a day.
 const AHEAD_SECONDS_MAX: i64 = 86_400;
+const DAY_SECONDS: i64 = 86_400;
 /// Routine evidence above this (once a week) gives a network's alarm its name; below, it is a pattern.
 const NAMING_SCORE: f32 = 0.0;
 
@@ -58,6 +62,11 @@ pub struct EntityScore {
     pub threshold: f32,
     /// What was expected.
     pub band: Option<Band>,
+    /// How rare the score is after the home's offset and its answers, whatever gave it
+    /// ([`CalibrationCurve::rarity`](crate::alarm::CalibrationCurve::rarity)); none without a score.
+    pub rarity: Option<f32>,
+    /// Whether it needs no second step to be said.
+    pub immediate: bool,
 }
 
 /// What a step brought.
@@ -105,10 +114,20 @@ impl HomeDetector {
         }
     }
 
-    /// Adds an entity and returns its index; the same id again returns the index it has.
+    /// Adds an entity and returns its index; the same id again returns the index it has. With another class or unit it is
+    /// learnt anew.
     pub fn add_entity(&mut self, info: EntityInfo) -> u32 {
         let index = self.extractor.add_entity(info.clone());
-        if index as usize == self.entities.len() {
+        if let Some(known) = self.entities.get_mut(index as usize)
+            && *known != info
+        {
+            // Its numbers mean something else from now on.
+            self.extractor.replace_entity(index, info.clone());
+            self.decider.replace_entity(index, info.clone());
+            *known = info;
+            self.seen[index as usize] = false;
+            self.foreseen[index as usize] = None;
+        } else if index as usize == self.entities.len() {
             self.decider.add_entity(info.clone());
             self.entities.push(info);
             self.seen.push(false);
@@ -129,7 +148,7 @@ impl HomeDetector {
     fn judge_at_once(&mut self, reading: &Reading) -> Option<AlarmEvent> {
         let closed = self.extractor.closed()?;
         let on_time = reading.at > closed && reading.at <= closed.saturating_add(AHEAD_SECONDS_MAX);
-        if self.voice == Voice::Quiet || !on_time {
+        if self.voice == Voice::Quiet || !on_time || self.extractor.is_new(reading.entity, reading.at) {
             return None;
         }
         let (kind, score, amount, usual) = if self.extractor.is_broken(reading.entity, reading.value) {
@@ -163,8 +182,8 @@ impl HomeDetector {
         }
         let outputs = self.ask_network(&steps);
         let share = self.share();
-        let evidence: Vec<Evidence> =
-            steps.iter().zip(&outputs).map(|(step, output)| self.weigh(step, output.as_ref(), share)).collect();
+        let (evidence, by_network): (Vec<Evidence>, Vec<bool>) =
+            steps.iter().zip(&outputs).map(|(step, output)| self.weigh(step, output.as_ref(), share)).unzip();
         for (foreseen, output) in self.foreseen.iter_mut().zip(&outputs) {
             *foreseen = output.as_ref().map(|output| output.quantiles);
         }
@@ -175,13 +194,20 @@ impl HomeDetector {
         let scores = evidence
             .iter()
             .zip(&decision.thresholds)
-            .map(|(one, threshold)| EntityScore {
-                entity: one.entity,
-                at,
-                observed: one.observed,
-                score: one.score.filter(|_| live),
-                threshold: *threshold,
-                band: one.band,
+            .zip(by_network)
+            .map(|((one, threshold), by_network)| {
+                let score = one.score.filter(|_| live);
+                let lifted = threshold - one.threshold;
+                EntityScore {
+                    entity: one.entity,
+                    at,
+                    observed: one.observed,
+                    score,
+                    threshold: *threshold,
+                    band: one.band,
+                    rarity: score.map(|score| self.rarity(one.entity, score - lifted, by_network)),
+                    immediate: one.kind.immediate(),
+                }
             })
             .collect();
         StepReport { scores, events: decision.events }
@@ -212,8 +238,17 @@ impl HomeDetector {
         outputs
     }
 
-    /// One entity's evidence: the network's where it has a word, but a rule that speaks louder is heard.
-    fn weigh(&self, step: &EntityStep, output: Option<&NetworkOutput>, share: f32) -> Evidence {
+    fn rarity(&self, entity: u32, score: f32, by_network: bool) -> f32 {
+        let class = self.entities[entity as usize].class;
+        match &*self.model {
+            Model::Network { calibration, .. } if by_network => calibration.rarity(class, score),
+            model => model.routine_calibration().rarity(class, score),
+        }
+    }
+
+    /// One entity's evidence: the network's where it has a word, but a rule that speaks louder is heard. The second value
+    /// tells whether it is the network's.
+    fn weigh(&self, step: &EntityStep, output: Option<&NetworkOutput>, share: f32) -> (Evidence, bool) {
         let class = self.entities[step.entity as usize].class;
         let routine = &step.routine;
         let judged = step.ready || routine.score > RoutineScore::FLOOR;
@@ -227,11 +262,14 @@ impl HomeDetector {
             observed: step.observed,
             band: step.band,
         };
-        let (Model::Network { calibration, .. }, Some(output)) = (&*self.model, output) else { return by_routine };
+        let (Model::Network { calibration, blend, .. }, Some(output)) = (&*self.model, output) else {
+            return (by_routine, false);
+        };
         let threshold = calibration.threshold(class, share);
-        let rule_speaks = routine.kind.is_rule() && routine.score - by_routine.threshold >= output.logit - threshold;
+        let score = blend.score(class, output.logit, routine.score);
+        let rule_speaks = routine.kind.is_rule() && routine.score - by_routine.threshold >= score - threshold;
         if rule_speaks {
-            return by_routine;
+            return (by_routine, false);
         }
         let named = routine.score > NAMING_SCORE && !routine.kind.is_rule();
         let band = self.foreseen[step.entity as usize].map(|quantiles| Band {
@@ -239,18 +277,19 @@ impl HomeDetector {
             expected: step.normal.value(quantiles[2]),
             high: step.normal.value(quantiles[4]),
         });
-        Evidence {
-            score: Some(output.logit),
+        let by_network = Evidence {
+            score: Some(score),
             threshold,
             kind: if named { routine.kind } else { AnomalyKind::Pattern },
             band: band.filter(Band::is_finite).or(step.band),
             ..by_routine
-        }
+        };
+        (by_network, true)
     }
 
     /// An entity's share of the budget, in alarms a week.
     fn share(&self) -> f32 {
-        let watched = self.seen.iter().filter(|seen| **seen).count().max(1);
+        let watched = self.watched().max(1);
         (self.decider.budget().max(0.0) / watched as f64) as f32
     }
 
@@ -274,6 +313,42 @@ impl HomeDetector {
     /// [`UnknownAlarm`] when no such alarm is remembered.
     pub fn answer(&mut self, alarm_id: &str, verdict: Verdict, at: i64) -> Result<(), UnknownAlarm> {
         self.decider.answer(alarm_id, verdict, at)
+    }
+
+    /// What readings were not used so far, and why.
+    #[must_use]
+    pub fn left_out(&self) -> LeftOut {
+        self.extractor.left_out()
+    }
+
+    /// Takes a resident's answer back, as if it had never been given. False when there was none.
+    pub fn take_back(&mut self, alarm_id: &str) -> bool {
+        self.decider.take_back(alarm_id)
+    }
+
+    /// The question that is drawn at random in this step, if one is, with the window that goes with it. `report` is what
+    /// closing the step gave. Entities with an alarm that lasts, or without a full window, are not asked about.
+    #[must_use]
+    pub fn probe(&self, report: &StepReport) -> Option<(Probe, Vec<f32>)> {
+        let at = report.scores.first()?.at;
+        let day = at.div_euclid(DAY_SECONDS);
+        let step = usize::try_from(at.rem_euclid(DAY_SECONDS) / STEP_SECONDS).ok()?;
+        let alarmed: Vec<u32> =
+            self.alarms().iter().filter(|alarm| alarm.end.is_none()).map(|alarm| alarm.entity).collect();
+        let candidates: Vec<Candidate> = report
+            .scores
+            .iter()
+            .filter(|score| !alarmed.contains(&score.entity) && self.extractor.has_window(score.entity))
+            .filter_map(|score| Some(Candidate { entity: score.entity, margin: score.score? - score.threshold }))
+            .collect();
+        let probe = probe::draw(self.decider.salt(), day, step, self.decider.budget(), &candidates)?;
+        Some((probe, self.extractor.window(probe.entity)?))
+    }
+
+    /// What was learnt from which answer, newest first: for the resident to see, and to take back.
+    #[must_use]
+    pub fn learnt(&self) -> Vec<Learnt> {
+        self.decider.learnt()
     }
 
     /// Goes on with another model; histories and answers stay.
@@ -308,6 +383,36 @@ impl HomeDetector {
             .filter(|(_, info)| !info.class.is_binary())
             .filter_map(|(entity, info)| Some((info.class, self.extractor.window(entity)?)))
             .collect()
+    }
+
+    /// What is known of each entity, and watched with that, in order.
+    pub fn knowledge(&self) -> impl Iterator<Item = Knowledge> {
+        self.extractor.knowledge()
+    }
+
+    /// An entity's newest window; none before it is full.
+    #[must_use]
+    pub fn window_now(&self, entity: u32) -> Option<Vec<f32>> {
+        self.extractor.window(entity)
+    }
+
+    /// How many entities share the budget: those that ever had a value.
+    #[must_use]
+    pub fn watched(&self) -> usize {
+        self.seen.iter().filter(|seen| **seen).count()
+    }
+
+    /// How many alarms a week the home wants.
+    #[must_use]
+    pub fn budget(&self) -> f64 {
+        self.decider.budget()
+    }
+
+    /// Windows with a known fault at their end, put into copies of the home's own recent stream: what a model must hear.
+    /// `turn` chooses the entities; empty in a home that is too young.
+    #[must_use]
+    pub fn canaries(&self, turn: u64) -> Vec<(DeviceClass, Vec<f32>)> {
+        self.extractor.canaries(turn)
     }
 
     /// Sets how many alarms a week the home wants.

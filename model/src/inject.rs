@@ -8,8 +8,10 @@
 
 mod binary;
 mod family;
+mod joint;
 mod meter;
 mod number;
+mod rhythm;
 mod scale;
 mod schedule;
 
@@ -22,6 +24,7 @@ use sha2::{Digest, Sha256};
 pub use family::Family;
 pub use scale::{Scale, scale_of};
 
+use crate::class::DeviceClass;
 use crate::dataset::{Label, LabelOrigin, RecordedHome};
 use crate::reading::{Reading, Value};
 use schedule::Slot;
@@ -52,8 +55,10 @@ pub fn inject(home: &RecordedHome, plan: &InjectionPlan, from: i64) -> RecordedH
             series.push((reading.at, reading.value));
         }
     }
-    let outdoor = outdoor_temperature(home, &series);
+    let outdoor = outdoors(home, &series, DeviceClass::Temperature);
+    let original = if plan.families.iter().any(|family| family.is_joint()) { series.clone() } else { Vec::new() };
     let mut labels = home.labels.clone();
+    let mut joint = Vec::new();
     for (entity, info) in home.entities.iter().enumerate() {
         let mut rng = entity_rng(plan.seed, &home.full_name(), &info.entity_id);
         let Some(scale) = scale_of(&series[entity], info.class) else { continue };
@@ -66,16 +71,21 @@ pub fn inject(home: &RecordedHome, plan: &InjectionPlan, from: i64) -> RecordedH
             .map(|label| (label.start, label.end))
             .collect();
         for slot in schedule::draw(&mut rng, &families, plan.events_per_entity_week, (from, last), &scale, &taken) {
-            if apply(&mut series[entity], &slot, info.class, &scale, &outdoor, &mut rng) {
-                labels.push(Label {
-                    entity: entity as u32,
-                    start: slot.start,
-                    end: slot.end,
-                    family: slot.family.as_str().to_owned(),
-                    origin: LabelOrigin::Injected,
-                });
+            let done = if slot.family == Family::SensorSwap {
+                joint::take_values(home, &original, &mut series[entity], entity, &slot, &scale)
+            } else {
+                apply(&mut series[entity], &slot, info.class, &scale, &outdoor, &mut rng)
+            };
+            if done {
+                labels.push(label(entity, &slot));
+                if slot.family.is_joint() {
+                    joint.push((entity, slot));
+                }
             }
         }
+    }
+    for (entity, slot) in joint {
+        joint::follow(home, &original, &mut series, &mut labels, entity, &slot);
     }
     labels.sort_by_key(|label| (label.start, label.entity));
     let mut readings: Vec<Reading> = series
@@ -89,11 +99,21 @@ pub fn inject(home: &RecordedHome, plan: &InjectionPlan, from: i64) -> RecordedH
     RecordedHome { readings, labels, ..home.clone() }
 }
 
+fn label(entity: usize, slot: &Slot) -> Label {
+    Label {
+        entity: entity as u32,
+        start: slot.start,
+        end: slot.end,
+        family: slot.family.as_str().to_owned(),
+        origin: LabelOrigin::Injected,
+    }
+}
+
 /// Writes one fault; says whether anything that can be seen was changed.
 fn apply(
     series: &mut Series,
     slot: &Slot,
-    class: crate::class::DeviceClass,
+    class: DeviceClass,
     scale: &Scale,
     outdoor: &BTreeMap<i64, f64>,
     rng: &mut ChaCha8Rng,
@@ -103,21 +123,18 @@ fn apply(
     } else if class.counter() {
         meter::apply(series, slot, scale, rng)
     } else {
-        number::apply(series, slot, scale, outdoor, rng)
+        number::apply(series, slot, (class, scale), outdoor, rng)
     }
 }
 
-/// The home's outdoor temperature by hour, for windows that are left open.
-fn outdoor_temperature(home: &RecordedHome, series: &[Series]) -> BTreeMap<i64, f64> {
-    let outdoor = home
-        .entities
-        .iter()
-        .position(|info| info.class == crate::class::DeviceClass::Temperature && family::is_outdoor(&info.entity_id));
+/// What the home's first outdoor entity of a class reports, by hour, for windows that are left open.
+fn outdoors(home: &RecordedHome, series: &[Series], class: DeviceClass) -> BTreeMap<i64, f64> {
+    let outdoor = home.entities.iter().position(|info| info.class == class && family::is_outdoor(&info.entity_id));
     let Some(outdoor) = outdoor else { return BTreeMap::new() };
     series[outdoor]
         .iter()
         .filter_map(|(at, value)| match value {
-            Value::Number(degrees) => Some((at.div_euclid(3600), *degrees)),
+            Value::Number(value) => Some((at.div_euclid(3600), *value)),
             _ => None,
         })
         .collect()

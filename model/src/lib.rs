@@ -7,6 +7,7 @@ pub mod alarm;
 pub mod class;
 pub mod dataset;
 pub mod detector;
+pub mod drift;
 pub mod evaluate;
 pub mod experts;
 pub mod features;
@@ -14,5 +15,6 @@ pub mod grid;
 pub mod inject;
 pub mod network;
 pub mod reading;
+pub mod rivals;
 #[cfg(feature = "train")]
 pub mod train;

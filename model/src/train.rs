@@ -4,23 +4,33 @@
 //! configuration: the same inputs give the same artifact bytes on the same machine. Homes are split by a hash of their
 //! name; test homes are measured in weeks after those that were trained on.
 
+mod blending;
+mod checkpoint;
 mod config;
 mod corpus;
+mod defence;
 mod feedback;
 mod fit;
+mod fold;
 mod loss;
 mod prepare;
 mod release;
 mod retrain;
 mod sampler;
+mod treadmill;
 
+pub use checkpoint::{Checkpoints, NoCheckpoints};
 pub use config::RetrainConfig;
 pub use corpus::Corpus;
+pub use defence::{DefencePolicy, Defended, HomeAnswer, defend};
 pub use feedback::FeedbackExample;
 pub use fit::EpochRecord;
-pub use prepare::{Prepared, prepare};
+pub use fold::{CROSS_FIT_PARTS, cross_fit, leave_set_out};
+pub use prepare::{Prepared, prepare, prepare_test};
 pub use release::{Release, release};
-pub use retrain::{Candidate, retrain, retrain_prepared};
+pub use retrain::{Candidate, fine_tune, retrain, retrain_prepared, retrain_resumable};
+
+pub use treadmill::Treadmill;
 
 use crate::network::{ArtifactError, DeviceError};
 
@@ -86,6 +96,9 @@ pub enum TrainError {
     /// The configured device cannot be used.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// A checkpoint of this very run whose optimizer state does not read; it has to be taken away.
+    #[error("the checkpoint's optimizer state is damaged: remove the run's checkpoints to begin anew")]
+    Checkpoint,
     /// The loss stopped being a number.
     #[error("training diverged in epoch {epoch}: the loss is not finite")]
     Diverged {

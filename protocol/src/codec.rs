@@ -7,8 +7,10 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::assignment::SignedAssignment;
 use crate::id::RecordKey;
-use crate::limits::{PAYLOAD_BYTES_MAX, REFUSALS_MAX, TEXT_BYTES_MAX};
+use crate::limits::{PAYLOAD_BYTES_MAX, REFUSALS_MAX, SEALED_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::manifest::SignedManifest;
 use crate::messages::{Message, UpdateResult};
 
 /// The version of every message kind in this crate. A change of meaning gets a new number and a module named for it.
@@ -69,6 +71,12 @@ pub enum DecodeError {
         /// Which field.
         field: &'static str,
     },
+    /// A signed statement above its limit.
+    #[error("a signed statement of {found} bytes, at most {SEALED_BYTES_MAX} are read")]
+    SealedTooLarge {
+        /// Its length.
+        found: usize,
+    },
     /// A list above its limit.
     #[error("{field} has more than {max} entries")]
     ListTooLong {
@@ -104,6 +112,12 @@ pub fn encode(message: &Message) -> Result<Vec<u8>, EncodeError> {
         Message::Status(body) => serde_cbor::to_vec(body),
         Message::Outcome(body) => serde_cbor::to_vec(body),
         Message::Release(body) => serde_cbor::to_vec(body),
+        Message::Withdrawal(body) => serde_cbor::to_vec(body),
+        Message::WithdrawalReceipt(body) => serde_cbor::to_vec(body),
+        Message::Contribution(body) => serde_cbor::to_vec(body),
+        // Signed bytes travel as they were signed.
+        Message::Assignment(signed) => Ok(signed.as_bytes().to_vec()),
+        Message::Manifest(signed) => Ok(signed.as_bytes().to_vec()),
     };
     let bytes = body
         .and_then(|body| serde_cbor::to_vec(&Envelope { v: SCHEMA_VERSION, kind: message.kind().to_owned(), body }))
@@ -132,6 +146,11 @@ pub fn decode(bytes: &[u8]) -> Result<Message, DecodeError> {
         "status" => Message::Status(body("status", &envelope.body)?),
         "outcome" => Message::Outcome(body("outcome", &envelope.body)?),
         "release" => Message::Release(body("release", &envelope.body)?),
+        "withdrawal" => Message::Withdrawal(body("withdrawal", &envelope.body)?),
+        "withdrawal_receipt" => Message::WithdrawalReceipt(body("withdrawal_receipt", &envelope.body)?),
+        "contribution" => Message::Contribution(body("contribution", &envelope.body)?),
+        "assignment" => Message::Assignment(SignedAssignment::from_bytes(envelope.body)),
+        "manifest" => Message::Manifest(SignedManifest::from_bytes(envelope.body)),
         other => return Err(DecodeError::UnknownKind(other.chars().take(32).collect())),
     };
     validate(&message)?;
@@ -169,7 +188,16 @@ fn validate(message: &Message) -> Result<(), DecodeError> {
             UpdateResult::Refused { reason } | UpdateResult::RolledBack { reason, .. } => short("reason", reason),
         },
         Message::Release(notice) => short("target", &notice.target),
+        Message::Withdrawal(withdrawal) => withdrawal.validate(),
+        Message::WithdrawalReceipt(receipt) => receipt.validate(),
+        Message::Contribution(contribution) => short("snapshot", &contribution.snapshot),
+        Message::Assignment(signed) => sealed_size(signed.as_bytes()),
+        Message::Manifest(signed) => sealed_size(signed.as_bytes()),
     }
+}
+
+fn sealed_size(bytes: &[u8]) -> Result<(), DecodeError> {
+    if bytes.len() > SEALED_BYTES_MAX { Err(DecodeError::SealedTooLarge { found: bytes.len() }) } else { Ok(()) }
 }
 
 mod byte_string {
@@ -196,6 +224,22 @@ mod byte_string {
             }
         }
         deserializer.deserialize_byte_buf(Bytes)
+    }
+}
+
+pub(crate) mod fixed_bytes {
+    //! `[u8; N]` as a CBOR byte string of exactly that length.
+    use serde::de::{Deserializer, Error};
+    use serde::ser::Serializer;
+
+    pub fn serialize<S: Serializer, const N: usize>(bytes: &[u8; N], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>, const N: usize>(deserializer: D) -> Result<[u8; N], D::Error> {
+        let bytes = super::byte_string::deserialize(deserializer)?;
+        let found = bytes.len();
+        <[u8; N]>::try_from(bytes).map_err(|_| D::Error::invalid_length(found, &format!("{N} bytes").as_str()))
     }
 }
 

@@ -6,10 +6,13 @@
 //!
 //! `docs/protocol.md` holds the same contract as CDDL; `protocol/golden/` holds its bytes.
 
+pub mod assignment;
 pub mod codec;
 pub mod id;
 pub mod limits;
+pub mod manifest;
 pub mod messages;
+pub mod seal;
 pub mod topic;
 
 pub use codec::{DecodeError, EncodeError, SCHEMA_VERSION, decode, encode, peek_key};

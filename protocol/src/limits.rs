@@ -19,5 +19,14 @@ pub const TEXT_BYTES_MAX: usize = 256;
 /// Most refusals listed in one receipt; the rest follow in the next one.
 pub const REFUSALS_MAX: usize = 64;
 
+/// Most records that one withdrawal names; more go into the next, or into "everything". 9 bytes each: 9 KiB.
+pub const WITHDRAWN_RECORDS_MAX: usize = 1_000;
+
+/// Most models that a withdrawal's receipt names, newest first: five years of weekly releases.
+pub const WITHDRAWN_MODELS_MAX: usize = 260;
+
 /// Largest model artifact an agent downloads, in bytes. 30,000 parameters × 4 bytes = 120 KB; 4 MiB is thirty times that.
 pub const ARTIFACT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Largest signed statement (an assignment, a manifest), in bytes. An honest one has 400; the text fields could make it 1,200.
+pub const SEALED_BYTES_MAX: usize = 2 * 1024;

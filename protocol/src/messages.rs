@@ -1,16 +1,23 @@
-//! The five things that are said, one file each.
+//! The things that are said, one file each; the signed two live in [`crate::assignment`] and [`crate::manifest`].
 
+mod contribution;
 mod feedback;
 mod outcome;
 mod receipt;
 mod release;
 mod status;
+mod withdrawal;
 
+use crate::assignment::SignedAssignment;
+use crate::manifest::SignedManifest;
+
+pub use contribution::Contribution;
 pub use feedback::{FeatureWindow, FeedbackRecord, Origin, Verdict};
 pub use outcome::{UpdateOutcome, UpdateResult};
 pub use receipt::{Receipt, Refusal, RefusalReason};
 pub use release::ReleaseNotice;
 pub use status::AgentStatus;
+pub use withdrawal::{Withdrawal, WithdrawalReceipt, WithdrawalScope};
 
 /// Anything that may be the body of an envelope.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +32,16 @@ pub enum Message {
     Outcome(UpdateOutcome),
     /// A model is to be had.
     Release(ReleaseNotice),
+    /// A home takes back what it shared.
+    Withdrawal(Withdrawal),
+    /// What became of that.
+    WithdrawalReceipt(WithdrawalReceipt),
+    /// What a home's answers did.
+    Contribution(Contribution),
+    /// Which release a home is to run; signed, not verified yet.
+    Assignment(SignedAssignment),
+    /// What a home runs; signed, not verified yet.
+    Manifest(SignedManifest),
 }
 
 impl Message {
@@ -37,6 +54,11 @@ impl Message {
             Self::Status(_) => "status",
             Self::Outcome(_) => "outcome",
             Self::Release(_) => "release",
+            Self::Withdrawal(_) => "withdrawal",
+            Self::WithdrawalReceipt(_) => "withdrawal_receipt",
+            Self::Contribution(_) => "contribution",
+            Self::Assignment(_) => "assignment",
+            Self::Manifest(_) => "manifest",
         }
     }
 }

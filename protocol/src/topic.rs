@@ -26,8 +26,18 @@ pub enum Topic {
     Status(HomeId),
     /// Home → cloud: how an update ended. QoS 1.
     Outcome(HomeId),
+    /// Home → cloud: what the home runs, signed by its key. QoS 1, retained.
+    Manifest(HomeId),
     /// Cloud → home: what is durably stored. QoS 1.
     Receipt(HomeId),
+    /// Home → cloud: what it shared is taken back. QoS 1.
+    Withdrawal(HomeId),
+    /// Cloud → home: what is taken back is gone. QoS 1.
+    Withdrawn(HomeId),
+    /// Cloud → home: what its answers did. QoS 1, retained.
+    Contribution(HomeId),
+    /// Cloud → home: which release this home is to run, signed by the director. QoS 1, retained.
+    Assignment(HomeId),
     /// Cloud → all: the newest release. QoS 1, retained.
     Release,
 }
@@ -58,7 +68,12 @@ impl Topic {
                     ("up", "feedback") => Self::Feedback,
                     ("up", "status") => Self::Status,
                     ("up", "outcome") => Self::Outcome,
+                    ("up", "manifest") => Self::Manifest,
+                    ("up", "withdrawal") => Self::Withdrawal,
                     ("down", "receipt") => Self::Receipt,
+                    ("down", "withdrawn") => Self::Withdrawn,
+                    ("down", "contribution") => Self::Contribution,
+                    ("down", "assignment") => Self::Assignment,
                     _ => return Err(TopicError::Unknown),
                 };
                 Ok(make(HomeId::new(home)?))
@@ -71,7 +86,15 @@ impl Topic {
     #[must_use]
     pub fn home(&self) -> Option<&HomeId> {
         match self {
-            Self::Feedback(home) | Self::Status(home) | Self::Outcome(home) | Self::Receipt(home) => Some(home),
+            Self::Feedback(home)
+            | Self::Status(home)
+            | Self::Outcome(home)
+            | Self::Manifest(home)
+            | Self::Receipt(home)
+            | Self::Withdrawal(home)
+            | Self::Withdrawn(home)
+            | Self::Contribution(home)
+            | Self::Assignment(home) => Some(home),
             Self::Release => None,
         }
     }
@@ -79,7 +102,10 @@ impl Topic {
     /// Whether the broker keeps the last message for later subscribers.
     #[must_use]
     pub fn retained(&self) -> bool {
-        matches!(self, Self::Status(_) | Self::Release)
+        matches!(
+            self,
+            Self::Status(_) | Self::Manifest(_) | Self::Assignment(_) | Self::Contribution(_) | Self::Release
+        )
     }
 }
 
@@ -89,7 +115,12 @@ impl fmt::Display for Topic {
             Self::Feedback(home) => write!(f, "{ROOT}/home/{home}/up/feedback"),
             Self::Status(home) => write!(f, "{ROOT}/home/{home}/up/status"),
             Self::Outcome(home) => write!(f, "{ROOT}/home/{home}/up/outcome"),
+            Self::Manifest(home) => write!(f, "{ROOT}/home/{home}/up/manifest"),
             Self::Receipt(home) => write!(f, "{ROOT}/home/{home}/down/receipt"),
+            Self::Withdrawal(home) => write!(f, "{ROOT}/home/{home}/up/withdrawal"),
+            Self::Withdrawn(home) => write!(f, "{ROOT}/home/{home}/down/withdrawn"),
+            Self::Contribution(home) => write!(f, "{ROOT}/home/{home}/down/contribution"),
+            Self::Assignment(home) => write!(f, "{ROOT}/home/{home}/down/assignment"),
             Self::Release => write!(f, "{ROOT}/fleet/release"),
         }
     }
@@ -107,7 +138,12 @@ mod tests {
             home().prop_map(Topic::Feedback),
             home().prop_map(Topic::Status),
             home().prop_map(Topic::Outcome),
+            home().prop_map(Topic::Manifest),
             home().prop_map(Topic::Receipt),
+            home().prop_map(Topic::Withdrawal),
+            home().prop_map(Topic::Withdrawn),
+            home().prop_map(Topic::Contribution),
+            home().prop_map(Topic::Assignment),
             Just(Topic::Release),
         ]
     }

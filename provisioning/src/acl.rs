@@ -18,8 +18,16 @@ const SELF: &str = "{self}";
 ///
 /// The release announcement is for everybody: mosquitto's patterns hold for every user, and it is no secret.
 const HOME: Grants = Grants { publish: &["home/{self}/up/+"], receive: &["home/{self}/down/+", "fleet/release"] };
-const AGGREGATOR: Grants =
-    Grants { publish: &["home/+/down/receipt", "fleet/release"], receive: &["home/+/up/+", "fleet/release"] };
+const AGGREGATOR: Grants = Grants {
+    publish: &[
+        "home/+/down/receipt",
+        "home/+/down/withdrawn",
+        "home/+/down/contribution",
+        "home/+/down/assignment",
+        "fleet/release",
+    ],
+    receive: &["home/+/up/+", "fleet/release"],
+};
 
 struct Grants {
     publish: &'static [&'static str],

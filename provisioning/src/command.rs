@@ -70,6 +70,10 @@ struct InitArgs {
     /// Port in mosquitto's configuration.
     #[arg(long, value_name = "PORT", default_value_t = mosquitto::PORT)]
     mqtt_port: u16,
+    /// User that mosquitto becomes when root starts it; mosquitto's own default is `mosquitto`. It must own what
+    /// mosquitto opens. Started by anybody else, mosquitto stays who it is.
+    #[arg(long, value_name = "NAME")]
+    broker_user: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -130,7 +134,12 @@ pub fn run(cli: &Cli, now: Timestamp, out: &mut impl Write) -> anyhow::Result<Ex
 
 fn init(args: &InitArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let layout = Layout::new(&args.out);
-    let options = init::Options { hosts: args.host.clone(), days: args.days, mqtt_port: args.mqtt_port };
+    let options = init::Options {
+        hosts: args.host.clone(),
+        days: args.days,
+        mqtt_port: args.mqtt_port,
+        broker_user: args.broker_user.clone(),
+    };
     let steps = init::run(&layout, &options, now)?;
     for step in &steps {
         let word = match step.outcome {
@@ -290,7 +299,7 @@ mod tests {
     fn a_first_installation_is_made_shown_and_kept() {
         let dir = tempfile::tempdir().unwrap();
         let first = command("init --out KEYS --host broker.example", dir.path()).unwrap();
-        assert_eq!(first.lines().filter(|line| line.starts_with("made  ")).count(), 8, "{first}");
+        assert_eq!(first.lines().filter(|line| line.starts_with("made  ")).count(), 9, "{first}");
         let again = command("init --out KEYS --host broker.example", dir.path()).unwrap();
         assert!(again.lines().all(|line| line.starts_with("kept  ")), "{again}");
         let added = command("home add home-7 --out KEYS", dir.path()).unwrap();

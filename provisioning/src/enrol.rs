@@ -9,6 +9,7 @@ use crate::authority::{Authority, AuthorityError, CSR_BYTES_MAX};
 use crate::claims::{ClaimError, Claims, sha256_hex};
 use crate::files::{self, FileError};
 use crate::layout::Layout;
+use crate::ledger::{Ledger, LedgerError};
 
 /// Largest body of `POST /enroll` that is worth reading, in bytes: the request and a KiB for token and name.
 pub const BODY_BYTES_MAX: usize = CSR_BYTES_MAX + 1024;
@@ -34,6 +35,8 @@ pub struct EnrolReply {
     pub ca: String,
     /// The first TUF root to trust, JSON text.
     pub root: String,
+    /// The director's keys to trust, one a line.
+    pub director: String,
 }
 
 /// Why a home was not let in.
@@ -48,6 +51,9 @@ pub enum EnrolError {
     /// The token is no good.
     #[error(transparent)]
     Claim(#[from] ClaimError),
+    /// It could not be written down, so nothing is handed out.
+    #[error(transparent)]
+    Ledger(LedgerError),
 }
 
 impl EnrolError {
@@ -60,6 +66,8 @@ impl EnrolError {
             Self::Request(AuthorityError::RequestName { .. }) => "other_name",
             Self::Request(_) => "unavailable",
             Self::Claim(error) => error.reason(),
+            Self::Ledger(LedgerError::Certificate(_)) => "bad_request",
+            Self::Ledger(_) => "unavailable",
         }
     }
 }
@@ -69,6 +77,8 @@ pub struct Enroller {
     authority: Authority,
     claims: Claims,
     tuf_root: String,
+    director: String,
+    ledger: Ledger,
     days: u32,
 }
 
@@ -79,8 +89,17 @@ impl Enroller {
     /// [`AuthorityError`] when the authority's files or the TUF root are missing, open to others or damaged.
     pub fn load(layout: &Layout, days: u32) -> Result<Self, AuthorityError> {
         let authority = Authority::load(layout)?;
-        let tuf_root = files::read_text(&layout.tuf_root()).map_err(|error: FileError| AuthorityError::File(error))?;
-        Ok(Self { authority, claims: Claims::at(layout.claims()), tuf_root, days })
+        let read =
+            |path: &std::path::Path| files::read_text(path).map_err(|error: FileError| AuthorityError::File(error));
+        let (tuf_root, director) = (read(&layout.tuf_root())?, read(&layout.director_public())?);
+        Ok(Self {
+            authority,
+            claims: Claims::at(layout.claims()),
+            tuf_root,
+            director,
+            ledger: Ledger::of(layout),
+            days,
+        })
     }
 
     /// Lets a home in. The token is used up on disk before the certificate is handed out.
@@ -94,7 +113,13 @@ impl Enroller {
         let key_sha256 = key_sha256(&certificate)
             .ok_or_else(|| EnrolError::Request(AuthorityError::Request("its key cannot be read".to_owned())))?;
         self.claims.redeem(&request.token, &request.home, &key_sha256, now)?;
-        Ok(EnrolReply { certificate, ca: self.authority.certificate_pem().to_owned(), root: self.tuf_root.clone() })
+        self.ledger.record(&certificate, now).map_err(EnrolError::Ledger)?;
+        Ok(EnrolReply {
+            certificate,
+            ca: self.authority.certificate_pem().to_owned(),
+            root: self.tuf_root.clone(),
+            director: self.director.clone(),
+        })
     }
 }
 
@@ -139,6 +164,7 @@ mod tests {
         let reply = desk.enrol(&good, now()).unwrap();
         assert!(reply.certificate.starts_with("-----BEGIN CERTIFICATE-----"));
         assert!(reply.root.contains("\"_type\": \"root\""));
+        assert_eq!(hearthwatch_protocol::seal::trusted_keys(&reply.director).unwrap().len(), 1);
         desk.enrol(&good, now()).expect("the same key may ask again");
         assert_eq!(desk.enrol(&ask(&home(), token.reveal()), now()).unwrap_err().reason(), "used_token");
 

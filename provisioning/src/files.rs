@@ -139,6 +139,24 @@ pub fn write_public(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write_with(path, bytes, PUBLIC_FILE)
 }
 
+/// Adds to the end of a private file, made if it is not there; on disk when this returns. One write, so that two
+/// processes do not mix their lines.
+///
+/// # Errors
+/// [`FileError::Io`], and [`FileError::Wide`] for a file that others could write.
+pub fn append_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    match check_private(path) {
+        Ok(()) | Err(FileError::Missing(_)) => {}
+        Err(error) => return Err(error),
+    }
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new().append(true).create(true).mode(PRIVATE_FILE).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(io_error("write", path))
+}
+
 /// Beside the target, synced, renamed, directory synced: after a power cut there is the old file or the new one.
 fn write_with(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
     let write = || -> io::Result<()> {

@@ -8,6 +8,7 @@ use crate::authority::{Authority, AuthorityError};
 use crate::claims::{ClaimError, ClaimToken, Claims, TOKEN_LIFE};
 use crate::files::{self, FileError};
 use crate::layout::{HomeFiles, Layout};
+use crate::ledger::{Ledger, LedgerError};
 
 /// Why a home could not be added.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,9 @@ pub enum HomeError {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The ledger of certificates cannot be kept.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
 }
 
 /// Whether something was made, or was there before.
@@ -46,6 +50,7 @@ pub fn issue(layout: &Layout, home: &HomeId, now: Timestamp, days: u32) -> Resul
         return Ok((bundle(layout, home)?, Outcome::Kept));
     }
     let issued = Authority::load(layout)?.issue_client(&identity, now, days)?;
+    Ledger::of(layout).record(&issued.certificate_pem, now)?;
     let bundle = bundle(layout, home)?;
     // The certificate last: it says that the pair is whole.
     files::write_private(&bundle.key(), issued.key_pem.as_bytes())?;
@@ -96,16 +101,17 @@ pub fn token(layout: &Layout, home: &HomeId, now: Timestamp, again: bool) -> Res
     Ok(Token::New { token, expires_at: now.saturating_add(TOKEN_LIFE).unwrap_or(Timestamp::MAX) })
 }
 
-/// The directory for a home with what it must trust: the authority and the first TUF root.
+/// The directory for a home with what it must trust: the authority, the first TUF root, the director.
 ///
 /// # Errors
 /// [`HomeError::File`] when `init` has not run here, or the directory cannot be written.
 pub fn bundle(layout: &Layout, home: &HomeId) -> Result<HomeFiles, HomeError> {
     let ca = files::read(&layout.ca_cert())?;
     let root = files::read(&layout.tuf_root())?;
+    let director = files::read(&layout.director_public())?;
     let bundle = layout.home(home);
     files::make_dir(bundle.root())?;
-    for (path, bytes) in [(bundle.ca(), ca), (bundle.tuf_root(), root)] {
+    for (path, bytes) in [(bundle.ca(), ca), (bundle.tuf_root(), root), (bundle.director(), director)] {
         if !matches!(files::read(&path), Ok(found) if found == bytes) {
             files::write_public(&path, &bytes)?;
         }

@@ -1,8 +1,10 @@
 //! `init`: everything that an installation needs, made once; run again, it changes nothing.
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
+use hearthwatch_protocol::seal::SigningKey;
 use jiff::Timestamp;
 
 use crate::acl::{self, Identity};
@@ -13,6 +15,12 @@ use crate::homes::Outcome;
 use crate::layout::Layout;
 use crate::mosquitto;
 
+/// User id of root.
+const ROOT: u32 = 0;
+/// What root is told about mosquitto, which refuses to stay root.
+const ROOT_NOTICE: &str = "these files are root's, and mosquitto started by root becomes the user mosquitto, who cannot \
+                           read them: run `init` as the user who runs mosquitto, or name it with --broker-user";
+
 /// What may differ between installations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -22,11 +30,13 @@ pub struct Options {
     pub days: u32,
     /// Port in mosquitto's configuration.
     pub mqtt_port: u16,
+    /// User that mosquitto becomes when root starts it; none for its own default.
+    pub broker_user: Option<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { hosts: Vec::new(), days: authority::SERVER_DAYS, mqtt_port: mosquitto::PORT }
+        Self { hosts: Vec::new(), days: authority::SERVER_DAYS, mqtt_port: mosquitto::PORT, broker_user: None }
     }
 }
 
@@ -80,7 +90,7 @@ pub fn run(layout: &Layout, options: &Options, now: Timestamp) -> Result<Vec<Ste
     files::make_dir(layout.root())?;
     let _lock = lock(layout)?;
     let mut steps = Vec::new();
-    for dir in ["ca", "broker", "cloud", "gate", "mosquitto", "homes"] {
+    for dir in ["ca", "broker", "cloud", "gate", "director", "mosquitto", "homes"] {
         files::make_dir(&layout.root().join(dir))?;
     }
     files::make_dir(&layout.mosquitto_data())?;
@@ -113,10 +123,17 @@ pub fn run(layout: &Layout, options: &Options, now: Timestamp) -> Result<Vec<Ste
     };
     steps.push(Step { what: "update keys and first root", path: layout.tuf_root(), outcome, notice: None });
     steps.push(Step { what: "gate's key", path: layout.gate_key(), outcome: gate(layout)?, notice: None });
+    steps.push(Step { what: "director's key", path: layout.director_key(), outcome: director(layout)?, notice: None });
 
     let absolute = Layout::new(std::path::absolute(layout.root()).unwrap_or_else(|_| layout.root().to_owned()));
-    let conf = mosquitto::render(&mosquitto::Options::of(&absolute, options.mqtt_port));
-    steps.push(rendered("mosquitto's configuration", layout.mosquitto_conf(), &conf)?);
+    let of_layout = mosquitto::Options::of(&absolute, options.mqtt_port);
+    let conf = mosquitto::render(&mosquitto::Options { user: options.broker_user.clone(), ..of_layout });
+    let mut step = rendered("mosquitto's configuration", layout.mosquitto_conf(), &conf)?;
+    let owner = std::fs::metadata(layout.root()).map(|root| root.uid()).unwrap_or_default();
+    if owner == ROOT && step.outcome == Outcome::Created && options.broker_user.is_none() {
+        step.notice = Some(ROOT_NOTICE.to_owned());
+    }
+    steps.push(step);
     steps.push(rendered("mosquitto's access rules", layout.mosquitto_acl(), &acl::render_mosquitto())?);
     Ok(steps)
 }
@@ -195,6 +212,18 @@ fn gate(layout: &Layout) -> Result<Outcome, InitError> {
     Ok(Outcome::Created)
 }
 
+fn director(layout: &Layout) -> Result<Outcome, InitError> {
+    if layout.director_public().exists() {
+        files::read_private(&layout.director_key())?;
+        return Ok(Outcome::Kept);
+    }
+    let (key, private) = ceremony::make_key()?;
+    files::write_private(&layout.director_key(), &private)?;
+    let public = SigningKey::Ed25519(Box::new(key)).public();
+    files::write_public(&layout.director_public(), format!("{public}\n").as_bytes())?;
+    Ok(Outcome::Created)
+}
+
 fn rendered(what: &'static str, path: PathBuf, text: &str) -> Result<Step, InitError> {
     let (outcome, notice) = match files::read_text(&path) {
         Ok(found) if found == text => (Outcome::Kept, None),
@@ -270,7 +299,7 @@ mod tests {
                 assert_eq!(mode(path), 0o600, "{}", path.display());
             }
         }
-        assert_eq!(keys, 11, "ca, broker, http, aggregator, three roots, targets, snapshot, timestamp, gate");
+        assert_eq!(keys, 12, "ca, broker, http, aggregator, three roots, targets, snapshot, timestamp, gate, director");
     }
 
     #[test]

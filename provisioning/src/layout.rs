@@ -40,6 +40,12 @@ impl Layout {
         ca_cert = "ca/ca.crt";
         /// The authority's key.
         ca_key = "ca/ca.key";
+        /// Certificates that were issued to homes, one JSON line each.
+        issued = "ca/issued.jsonl";
+        /// Certificates that were taken back, one JSON line each.
+        revoked = "ca/revoked.jsonl";
+        /// The same as a list that brokers read (PEM). Public.
+        crl = "ca/ca.crl";
         /// The broker's certificate.
         broker_cert = "broker/server.crt";
         /// The broker's key.
@@ -82,6 +88,10 @@ impl Layout {
         gate_key = "gate/gate.key";
         /// Verifies promotion verdicts (signer). Public.
         gate_public = "gate/gate.pub";
+        /// Signs which home is to run which release (aggregator's director).
+        director_key = "director/director.key";
+        /// Keys that homes trust for that, one a line. Public.
+        director_public = "director/director.pub";
         /// Configuration for mosquitto. Public.
         mosquitto_conf = "mosquitto/mosquitto.conf";
         /// Access rules for mosquitto. Public.
@@ -129,5 +139,7 @@ impl HomeFiles {
         ca = "ca.crt";
         /// The first TUF root to trust.
         tuf_root = "root.json";
+        /// The director's keys to trust.
+        director = "director.pub";
     }
 }

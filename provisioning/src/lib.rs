@@ -17,6 +17,7 @@ pub mod homes;
 pub mod init;
 pub mod inspect;
 pub mod layout;
+pub mod ledger;
 pub mod mosquitto;
 pub mod signer;
 

@@ -1,5 +1,7 @@
 //! The whole from outside: what the suites in `tests/` share.
 
+pub mod chaos;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;

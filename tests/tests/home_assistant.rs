@@ -174,3 +174,16 @@ async fn a_first_start_learns_from_hourly_statistics_where_states_are_gone() {
     // Six steps an hour; the hours of the newest slices may already be told by states.
     assert!(values >= 60 * 6, "only {values} steps were learned");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_leaves_leaves_nothing_of_ours_in_the_registries() {
+    let Some(mut home) = Home::new().await else { return };
+    home.listen().await;
+    home.owner.state_when(ALARM, "off", is("off")).await;
+    assert!(!home.owner.ours().await.is_empty());
+    home.stop_agent();
+    home.leave(&home.path("edge.toml"));
+    home.owner.until("nothing of ours", async |owner| owner.ours().await.is_empty().then_some(())).await;
+    assert!(!home.path("state").exists());
+    home.owner.state_when("sensor.cellar_freezer", "untouched", |state| state["state"] != "unavailable").await;
+}

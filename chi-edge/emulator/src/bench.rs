@@ -1,16 +1,28 @@
 //! Figures, printed and never asserted on.
 
+mod binary;
 mod detection;
+mod feedback;
 mod ingest;
+mod network;
 mod round_trip;
+mod verdicts;
 
 use clap::Subcommand;
 
 /// What can be measured.
 #[derive(Debug, Subcommand)]
 pub enum Bench {
-    /// Recall at a false-alarm budget: network, routine detector and a z-score rival on the same homes.
+    /// Recall, false alarms and areas of every detector on the same homes, by a protocol written down first.
     Detection(detection::DetectionArguments),
+    /// The network against the routine detector by fold, over training seeds: trains anew where the fold asks for it.
+    Network(network::NetworkArguments),
+    /// On/off entities: left open, silent, active at night; false alarms a week.
+    Binary(binary::BinaryArguments),
+    /// Repeated false alarms after a home's own dismissals, and recall kept, beside no answers and random ones.
+    Verdicts(verdicts::VerdictsArguments),
+    /// Training on residents' answers against as much training without them.
+    Feedback(feedback::FeedbackArguments),
     /// The scorer's latency and throughput, the agent's memory and size.
     Edge,
     /// Last verdict stored → better model active on every home.
@@ -27,6 +39,10 @@ pub fn run(bench: &Bench) -> anyhow::Result<()> {
     println!("machine: {}, {} cores", processor(), std::thread::available_parallelism().map_or(0, usize::from));
     match bench {
         Bench::Detection(arguments) => detection::run(arguments),
+        Bench::Network(arguments) => network::run(arguments),
+        Bench::Binary(arguments) => binary::run(arguments),
+        Bench::Verdicts(arguments) => verdicts::run(arguments),
+        Bench::Feedback(arguments) => feedback::run(arguments),
         Bench::Edge => edge(),
         Bench::Loop(arguments) => round_trip::run(arguments),
         Bench::Ingest(arguments) => ingest::run(arguments),

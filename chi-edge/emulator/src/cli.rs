@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{bench, data, demo, release};
+use crate::{bench, chaos, data, demo, release};
 
 /// Real recorded homes, each with an agent of its own, an embedded broker, an aggregator and residents who answer.
 ///
@@ -54,6 +54,12 @@ enum Task {
     /// The demo's signer process: started by the demo itself.
     #[command(hide = true)]
     Signer(demo::SignerArguments),
+    /// A home of the chaos suite.
+    #[command(hide = true)]
+    ChaosHome(chaos::HomeArguments),
+    /// A broker of the chaos suite.
+    #[command(hide = true)]
+    ChaosBroker(chaos::BrokerArguments),
 }
 
 /// Does what was asked.
@@ -67,5 +73,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Some(Task::Bench(bench)) => bench::run(&bench),
         Some(Task::Data(task)) => data::run(&task),
         Some(Task::Signer(task)) => demo::signer(&task),
+        Some(Task::ChaosHome(task)) => chaos::home(&task),
+        Some(Task::ChaosBroker(task)) => chaos::broker(&task),
     }
 }

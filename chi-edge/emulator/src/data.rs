@@ -1,6 +1,7 @@
 //! Where recordings come from: the bundled sets inside this binary, or folders of larger ones.
 
 mod bundled;
+mod fetch;
 mod find;
 mod load;
 
@@ -19,16 +20,24 @@ pub enum DataTask {
         #[arg(long, value_name = "DIR")]
         data: Option<std::path::PathBuf>,
     },
+    /// Download sets from their publishers, each file checked by its SHA-256.
+    Fetch(fetch::FetchArguments),
 }
 
 /// Answers.
 ///
 /// # Errors
-/// [`DataError`] when a named folder holds nothing.
+/// [`DataError`] when a named folder holds nothing; what could not be downloaded.
 pub fn run(task: &DataTask) -> anyhow::Result<()> {
-    let DataTask::List { data } = task;
+    match task {
+        DataTask::List { data } => list(data.as_deref()),
+        DataTask::Fetch(arguments) => fetch::run(arguments),
+    }
+}
+
+fn list(data: Option<&std::path::Path>) -> anyhow::Result<()> {
     let names: Vec<&str> = DATA_SETS.iter().map(|set| set.name).collect();
-    let source = find(data.as_deref(), &names)?;
+    let source = find(data, &names)?;
     for set in DATA_SETS {
         let usage = match set.usage {
             Use::Bundled => "bundled",

@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod broker;
+mod chaos;
 pub mod cli;
 pub mod data;
 pub mod demo;

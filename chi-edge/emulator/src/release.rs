@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use hearthwatch_cloud::training::card;
 use hearthwatch_model::dataset::DATA_SETS;
 use hearthwatch_model::network::Artifact;
 use hearthwatch_model::train::{Progress, RetrainConfig, release};
@@ -43,12 +44,9 @@ pub fn train(arguments: &TrainReleaseArguments) -> anyhow::Result<()> {
     let homes = data::homes(&source, &shippable)?;
     screen.say(format!("{} homes of sets that may train shipped weights", homes.len()));
     let config = RetrainConfig {
-        seed: arguments.seed,
         train_homes_max: arguments.homes,
-        calibrate_homes_max: 16,
-        test_homes_max: 16,
         epochs: arguments.epochs,
-        ..RetrainConfig::default()
+        ..RetrainConfig::release(arguments.seed)
     };
     let bar = screen.bar("learn", 1);
     let released = release(homes, &config, &mut |progress| match progress {
@@ -73,6 +71,8 @@ pub fn train(arguments: &TrainReleaseArguments) -> anyhow::Result<()> {
     write(&arguments.out, "network.safetensors", &released.artifact)?;
     write(&arguments.out, "routine-calibration.json", &serde_json::to_vec_pretty(artifact.routine_calibration())?)?;
     write(&arguments.out, "run.json", &serde_json::to_vec_pretty(&released)?)?;
+    let card = card(artifact.manifest(), &released.weights_id, &released.report);
+    write(&arguments.out, "model-card.md", card.as_bytes())?;
     println!("written to {}", arguments.out.display());
     Ok(())
 }

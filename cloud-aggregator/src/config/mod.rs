@@ -3,6 +3,7 @@
 mod http;
 mod mqtt;
 mod release;
+mod rollout;
 mod section;
 mod training;
 
@@ -11,11 +12,12 @@ use std::path::{Path, PathBuf};
 pub use http::{HttpConfig, HttpTls};
 pub use mqtt::{MqttConfig, MqttTls};
 pub use release::ReleaseConfig;
+pub use rollout::RolloutConfig;
 pub use section::{Fault, Faults, Section};
 pub use training::TrainingConfig;
 
 /// Everything the aggregator is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Directory of the database, the snapshots and the models.
     pub data: PathBuf,
@@ -29,6 +31,8 @@ pub struct Config {
     pub training: TrainingConfig,
     /// The signed repository; without it a promoted model waits.
     pub release: Option<ReleaseConfig>,
+    /// Who signs orders to homes; without it they get none.
+    pub rollout: Option<RolloutConfig>,
 }
 
 impl Config {
@@ -37,7 +41,7 @@ impl Config {
     #[must_use]
     pub fn in_directory(data: impl Into<PathBuf>) -> Self {
         let training = TrainingConfig::default();
-        Self { data: data.into(), enrolment: None, mqtt: None, http: None, training, release: None }
+        Self { data: data.into(), enrolment: None, mqtt: None, http: None, training, release: None, rollout: None }
     }
 
     /// Reads `file`.
@@ -73,20 +77,22 @@ impl Config {
             let remedy = "the directory that `hearthwatch-provision init` filled, with the authority's key in it";
             root.fault("enrolment", format!("{} holds no ca/ca.key", directory.display()), remedy);
         }
-        let tables = ["mqtt", "http", "training", "release"].map(|name| root.table(name));
+        let tables = ["mqtt", "http", "training", "release", "rollout"].map(|name| root.table(name));
         if tables[0].is_none() {
             root.fault("mqtt", "is missing", "add [mqtt] with host, port, ca_file, cert_file, key_file");
         }
         root.finish();
-        let [mqtt, http, training, release] = tables;
+        let [mqtt, http, training, release, rollout] = tables;
         let mqtt = mqtt.and_then(|table| MqttConfig::read(Section::new("mqtt", table, directory, &mut faults)));
         let http = http.and_then(|table| HttpConfig::read(Section::new("http", table, directory, &mut faults)));
         let training =
             TrainingConfig::read(Section::new("training", training.unwrap_or_default(), directory, &mut faults));
         let release =
             release.and_then(|table| ReleaseConfig::read(Section::new("release", table, directory, &mut faults)));
+        let rollout =
+            rollout.and_then(|table| RolloutConfig::read(Section::new("rollout", table, directory, &mut faults)));
         match data {
-            Some(data) if faults.is_empty() => Ok(Self { data, enrolment, mqtt, http, training, release }),
+            Some(data) if faults.is_empty() => Ok(Self { data, enrolment, mqtt, http, training, release, rollout }),
             _ => Err(faults),
         }
     }

@@ -111,6 +111,12 @@ impl<'a> Section<'a> {
         self.text(key).map(|text| self.directory.join(text))
     }
 
+    /// Where a file of that name would be: beside the configuration file, unless it is absolute.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
     /// A path that must be given.
     pub fn required_path(&mut self, key: &'static str, remedy: &str) -> Option<PathBuf> {
         if !self.table.contains_key(key) {

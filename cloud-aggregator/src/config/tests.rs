@@ -69,6 +69,7 @@ fn every_fault_of_every_section_is_reported_at_once() {
         [training]
         corpus = "nowhere"
         seed = "seven"
+        device = "gpu"
         [release]
         repository = "repository"
         root_file = "root.json"
@@ -88,6 +89,7 @@ fn every_fault_of_every_section_is_reported_at_once() {
         ("http.key_file", "is missing beside cert_file"),
         ("http.listen", "0.0.0.0:8443 is open to the network without TLS"),
         ("training.corpus", "DIR/nowhere is not a directory"),
+        ("training.device", "no device is called `gpu`; use `flex`, `ndarray` or `cuda`"),
         ("training.seed", "is \"seven\""),
         ("release.signer_socket", "is of type integer"),
         ("release.url", "\"cloud\" is not a web address"),
@@ -104,7 +106,8 @@ fn a_misspelt_key_is_told_its_neighbour() {
         [Fault {
             key: "trainng".to_owned(),
             problem: "is not a known key".to_owned(),
-            remedy: "did you mean \"training\"? known here: data, enrolment, mqtt, http, training, release".to_owned(),
+            remedy: "did you mean \"training\"? known here: data, enrolment, mqtt, http, training, release, rollout"
+                .to_owned(),
         }]
     );
 }

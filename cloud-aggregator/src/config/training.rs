@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use hearthwatch_model::network::DeviceKind;
+
 use super::section::Section;
 
 /// New answers that start a run: with one alarm a week and every second one answered, a day's worth of some 350 homes.
@@ -26,6 +28,8 @@ pub struct TrainingConfig {
     pub seed: u64,
     /// Release at once what the gate promotes; otherwise it waits for a person.
     pub auto_release: bool,
+    /// Where networks are trained: the processor, or a GPU in a program built for one.
+    pub device: DeviceKind,
 }
 
 impl Default for TrainingConfig {
@@ -36,6 +40,7 @@ impl Default for TrainingConfig {
             corpus: None,
             seed: SEED_DEFAULT.unsigned_abs(),
             auto_release: true,
+            device: DeviceKind::Flex,
         }
     }
 }
@@ -44,10 +49,12 @@ impl TrainingConfig {
     pub(super) fn read(mut section: Section<'_>) -> Self {
         let corpus = section.path("corpus");
         if let Some(path) = corpus.as_ref().filter(|path| !path.is_dir()) {
-            let remedy = "the directory that holds the recorded sets, one folder each; `hearthwatch-emulator data list` names them";
+            let remedy = "the directory that holds the recorded sets, one folder each; `hearthwatch-emulator data fetch` downloads them";
             section.fault("corpus", format!("{} is not a directory", path.display()), remedy);
         }
+        let device = device(&mut section);
         let config = Self {
+            device,
             trigger_count: section.number("trigger_count", 0..=1_000_000, TRIGGER_COUNT_DEFAULT).unsigned_abs(),
             schedule_hours: section.number("schedule_hours", 0..=8_784, SCHEDULE_HOURS_DEFAULT).unsigned_abs(),
             corpus,
@@ -57,4 +64,14 @@ impl TrainingConfig {
         section.finish();
         config
     }
+}
+
+/// The device that was asked for, opened once: a GPU that is not there is known before a port opens, not at night.
+fn device(section: &mut Section<'_>) -> DeviceKind {
+    let Some(name) = section.text("device") else { return DeviceKind::Flex };
+    let opened = DeviceKind::parse(&name).and_then(|kind| kind.open().map(|_| kind));
+    opened.unwrap_or_else(|error| {
+        section.fault("device", error.to_string(), "flex is the processor, and always there");
+        DeviceKind::Flex
+    })
 }

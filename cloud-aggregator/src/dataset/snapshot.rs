@@ -1,6 +1,6 @@
 //! From stored answers to examples: the last answer of each alarm, in order of (home, sequence).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
@@ -8,6 +8,8 @@ use hearthwatch_protocol::messages::{FeedbackRecord, Origin, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use serde::{Deserialize, Serialize};
 
+use super::quality::QualityReport;
+use super::recall::{Heard, RecallEstimate};
 use super::{EXAMPLES_MAX, PAGE_ROWS, WEIGHT_MAX};
 use crate::store::{FeedbackFilter, FeedbackRow, Store, StoreError};
 
@@ -29,7 +31,7 @@ pub struct Example {
 }
 
 /// Where the examples come from and what was left out.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Lineage {
     /// Hash of the recorded sets that go with the examples.
     pub corpus: String,
@@ -37,6 +39,21 @@ pub struct Lineage {
     pub watermark: u64,
     /// By home.
     pub homes: BTreeMap<HomeId, HomeLineage>,
+    /// What random questions say of the champion's recall.
+    #[serde(default)]
+    pub recall: RecallEstimate,
+    /// What a look at the examples found; empty in snapshots from before there was one.
+    #[serde(default)]
+    pub quality: QualityReport,
+}
+
+/// What was learnt from before, and by which model.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Consumed {
+    /// The champion; the routine detector before the first.
+    pub champion: ModelVersion,
+    /// By home: answers up to this one are in the champion's weights already and are not learnt from again.
+    pub through: BTreeMap<HomeId, Sequence>,
 }
 
 /// One home's part in a snapshot.
@@ -48,16 +65,30 @@ pub struct HomeLineage {
     pub last: Sequence,
     /// Answers that were looked at.
     pub answers: u64,
+    /// Of these: in the champion's weights already.
+    #[serde(default)]
+    pub consumed: u64,
     /// Of these: became examples.
     pub examples: u64,
     /// Of these: replaced by a later answer for the same alarm.
     pub superseded: u64,
     /// Of these: answered *expected*, which teaches nothing.
     pub expected: u64,
+    /// Of these: without a window, from a home that shares its verdicts alone.
+    #[serde(default)]
+    pub windowless: u64,
     /// Of these: of another feature schema or an unknown class.
     pub unreadable: u64,
     /// Of these: beyond the size of a snapshot.
     pub surplus: u64,
+    /// Of these: left out because the home is excluded.
+    #[serde(default, skip_serializing_if = "none")]
+    pub excluded: u64,
+}
+
+/// Left out of the lineage where it is 0, as in lineages from before there were exclusions.
+fn none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// An immutable data set. Its id is the SHA-256 of its canonical bytes ([`super::to_bytes`]).
@@ -76,15 +107,21 @@ struct Answer {
     sequence: Sequence,
     answered_at: i64,
     example: Option<Example>,
+    /// Whether it was drawn at random.
+    drawn: bool,
 }
 
-/// Takes a snapshot of everything in the store. `corpus` is the hash of the recorded sets that go with it.
+/// Takes a snapshot of every answer in the store that the champion has not learnt from. `corpus` is the hash of the
+/// recorded sets that go with it.
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn take(store: &dyn Store, corpus: &str) -> Result<Snapshot, StoreError> {
+pub fn take(store: &dyn Store, corpus: &str, consumed: &Consumed) -> Result<Snapshot, StoreError> {
     let mut lineage = Lineage { corpus: corpus.to_owned(), ..Lineage::default() };
     let mut answers: BTreeMap<(HomeId, AlarmId), Answer> = BTreeMap::new();
+    let mut heard = Heard::default();
+    let excluded: BTreeSet<HomeId> =
+        store.exclusions()?.into_iter().filter(|row| row.lifted.is_none()).map(|row| row.home).collect();
     let mut after = None;
     loop {
         let page = store.feedback(&FeedbackFilter { home: None, after: after.clone(), limit: PAGE_ROWS })?;
@@ -92,9 +129,14 @@ pub fn take(store: &dyn Store, corpus: &str) -> Result<Snapshot, StoreError> {
         after = Some(last.record.key());
         for row in page {
             lineage.watermark += 1;
-            consider(row, &mut lineage, &mut answers);
+            if row.record.model_version == consumed.champion && !excluded.contains(&row.record.home) {
+                heard.add(&row.record);
+            }
+            consider(row, (consumed, &excluded), &mut lineage, &mut answers);
         }
     }
+    lineage.recall = heard.estimate();
+    weigh_drawn(&mut answers);
     let mut kept: Vec<(i64, Example)> =
         answers.into_values().filter_map(|answer| Some((answer.answered_at, answer.example?))).collect();
     if kept.len() > EXAMPLES_MAX {
@@ -105,6 +147,7 @@ pub fn take(store: &dyn Store, corpus: &str) -> Result<Snapshot, StoreError> {
     }
     let mut examples: Vec<Example> = kept.into_iter().map(|(_, example)| example).collect();
     examples.sort_by(|a, b| a.key.cmp(&b.key));
+    super::influence::cap(&mut examples);
     for example in &examples {
         lineage.homes.entry(example.key.home.clone()).or_default().examples += 1;
     }
@@ -112,7 +155,24 @@ pub fn take(store: &dyn Store, corpus: &str) -> Result<Snapshot, StoreError> {
     Ok(Snapshot { id, examples, lineage })
 }
 
-fn consider(row: FeedbackRow, lineage: &mut Lineage, answers: &mut BTreeMap<(HomeId, AlarmId), Answer>) {
+/// Brings the drawn questions' inverse propensities to a mean of 1 (stabilised weights, Robins 2000), within the cap.
+fn weigh_drawn(answers: &mut BTreeMap<(HomeId, AlarmId), Answer>) {
+    let drawn = || answers.values().filter(|answer| answer.drawn).filter_map(|answer| answer.example.as_ref());
+    let count = drawn().count();
+    let mean = drawn().map(|example| example.weight).sum::<f32>() / count.max(1) as f32;
+    for answer in answers.values_mut().filter(|answer| answer.drawn) {
+        if let Some(example) = &mut answer.example {
+            example.weight = (example.weight / mean).min(WEIGHT_MAX);
+        }
+    }
+}
+
+fn consider(
+    row: FeedbackRow,
+    (consumed, excluded): (&Consumed, &BTreeSet<HomeId>),
+    lineage: &mut Lineage,
+    answers: &mut BTreeMap<(HomeId, AlarmId), Answer>,
+) {
     let record = row.record;
     let home = lineage.homes.entry(record.home.clone()).or_default();
     if home.answers == 0 {
@@ -120,15 +180,25 @@ fn consider(row: FeedbackRow, lineage: &mut Lineage, answers: &mut BTreeMap<(Hom
     }
     home.answers += 1;
     home.last = record.sequence;
+    if excluded.contains(&record.home) {
+        home.excluded += 1;
+        return;
+    }
+    if consumed.through.get(&record.home).is_some_and(|through| record.sequence <= *through) {
+        home.consumed += 1;
+        return;
+    }
     match record.verdict {
         Verdict::Expected => home.expected += 1,
+        Verdict::Confirmed | Verdict::Dismissed if record.window.is_none() => home.windowless += 1,
         Verdict::Confirmed | Verdict::Dismissed if !readable(&record) => home.unreadable += 1,
         Verdict::Confirmed | Verdict::Dismissed => {}
     }
     let alarm = (record.home.clone(), record.alarm.clone());
     let (sequence, answered_at) = (record.sequence, record.answered_at);
+    let drawn = matches!(record.origin, Origin::Probe { .. });
     // Rows come in order of sequence, so whatever is there already is older.
-    let before = answers.insert(alarm, Answer { sequence, answered_at, example: example(record) });
+    let before = answers.insert(alarm, Answer { sequence, answered_at, example: example(record), drawn });
     if before.is_some_and(|before| before.example.is_some() && before.sequence < sequence) {
         home.superseded += 1;
     }
@@ -153,7 +223,7 @@ fn example(record: FeedbackRecord) -> Option<Example> {
     };
     let weight = match record.origin {
         Origin::Alarm | Origin::Miss => 1.0,
-        Origin::Probe { propensity } => (1.0 / propensity).min(WEIGHT_MAX),
+        Origin::Probe { propensity } => 1.0 / propensity,
     };
     Some(Example {
         key: record.key(),

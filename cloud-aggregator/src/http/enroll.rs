@@ -40,6 +40,8 @@ pub struct EnrolmentGiven {
     pub ca: String,
     /// The first TUF root to trust, JSON text.
     pub root: String,
+    /// The director's keys to trust, one a line.
+    pub director: String,
 }
 
 /// The caller's address. Tests without a socket count as loopback.
@@ -91,6 +93,6 @@ pub(crate) async fn enroll(
     let enrolled_at = http.app.clock.now();
     let row = home.clone();
     blocking(&http.app.store, move |store| store.enrol_home(&row, enrolled_at)).await?;
-    let EnrolReply { certificate, ca, root } = reply;
-    Ok((StatusCode::CREATED, Json(EnrolmentGiven { certificate, ca, root })))
+    let EnrolReply { certificate, ca, root, director } = reply;
+    Ok((StatusCode::CREATED, Json(EnrolmentGiven { certificate, ca, root, director })))
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::routes::{audit, datasets, feedback, homes, models, quarantine, releases, runs, tokens};
+use super::routes::{audit, datasets, feedback, homes, models, quarantine, releases, rollouts, runs, tokens};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -25,6 +25,9 @@ use super::routes::{audit, datasets, feedback, homes, models, quarantine, releas
         homes::one,
         homes::revoke,
         homes::restore,
+        homes::exclude,
+        homes::include,
+        homes::exclusions,
         feedback::list,
         feedback::totals,
         quarantine::list,
@@ -40,6 +43,14 @@ use super::routes::{audit, datasets, feedback, homes, models, quarantine, releas
         releases::list,
         releases::outcomes,
         releases::roll_back,
+        rollouts::list,
+        rollouts::one,
+        rollouts::pause,
+        rollouts::resume,
+        rollouts::promote,
+        rollouts::halt,
+        rollouts::roll_back,
+        rollouts::attestations,
         tokens::list,
         tokens::make,
         tokens::revoke,

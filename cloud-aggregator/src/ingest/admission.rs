@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
-use hearthwatch_protocol::messages::{AgentStatus, FeedbackRecord, RefusalReason, UpdateOutcome};
+use hearthwatch_protocol::manifest::SignedManifest;
+use hearthwatch_protocol::messages::{AgentStatus, FeedbackRecord, RefusalReason, UpdateOutcome, Withdrawal};
 use hearthwatch_protocol::{DecodeError, HomeId, Message, ModelVersion, RecordKey, Sequence, Topic, decode, peek_key};
 use sha2::{Digest as _, Sha256};
 
@@ -45,6 +46,8 @@ enum Content {
     Feedback(Box<FeedbackRecord>),
     Status(AgentStatus),
     Outcome(UpdateOutcome),
+    Manifest(SignedManifest),
+    Withdrawal(Withdrawal),
 }
 
 /// What is known about a parcel's sender and key, looked up by the caller.
@@ -97,6 +100,10 @@ pub enum Admitted {
     Status(HomeId, AgentStatus),
     /// The end of an update.
     Outcome(HomeId, UpdateOutcome),
+    /// What the home says that it runs; its signature is looked at by whoever reads it.
+    Manifest(HomeId, SignedManifest),
+    /// Answers that are taken back.
+    Withdrawal(Withdrawal),
 }
 
 impl Parcel {
@@ -105,15 +112,19 @@ impl Parcel {
     pub fn open(topic: &str, payload: Bytes) -> Self {
         let digest = Sha256::digest(&payload).into();
         let (home, content) = match Topic::parse(topic) {
-            Ok(topic @ (Topic::Feedback(_) | Topic::Status(_) | Topic::Outcome(_))) => {
-                (topic.home().cloned(), read(&topic, &payload))
-            }
+            Ok(
+                topic @ (Topic::Feedback(_)
+                | Topic::Status(_)
+                | Topic::Outcome(_)
+                | Topic::Withdrawal(_)
+                | Topic::Manifest(_)),
+            ) => (topic.home().cloned(), read(&topic, &payload)),
             Ok(other) => (None, Err((RefusalReason::WrongTopic, format!("{other} is not for records")))),
             Err(error) => (None, Err((RefusalReason::WrongTopic, error.to_string()))),
         };
         let sequence = match &content {
             Ok(Content::Feedback(record)) => Some(record.sequence),
-            Ok(Content::Status(_) | Content::Outcome(_)) => None,
+            Ok(Content::Status(_) | Content::Outcome(_) | Content::Withdrawal(_) | Content::Manifest(_)) => None,
             // Only the home itself can publish on its topic, so a false key harms nobody else.
             Err(_) => peek_key(&payload).map(|key| key.sequence),
         };
@@ -137,6 +148,11 @@ fn read(topic: &Topic, payload: &[u8]) -> Result<Content, (RefusalReason, String
         (Topic::Feedback(_), Message::Feedback(record)) => Ok(Content::Feedback(Box::new(record))),
         (Topic::Status(_), Message::Status(status)) => Ok(Content::Status(status)),
         (Topic::Outcome(_), Message::Outcome(outcome)) => Ok(Content::Outcome(outcome)),
+        (Topic::Manifest(_), Message::Manifest(manifest)) => Ok(Content::Manifest(manifest)),
+        (Topic::Withdrawal(home), Message::Withdrawal(withdrawal)) if withdrawal.home != *home => {
+            Err((RefusalReason::WrongHome, format!("says {}, came on the topic of {home}", withdrawal.home)))
+        }
+        (Topic::Withdrawal(_), Message::Withdrawal(withdrawal)) => Ok(Content::Withdrawal(withdrawal)),
         (topic, message) => Err((RefusalReason::Malformed, format!("a {} on {topic}", message.kind()))),
     }
 }
@@ -176,6 +192,8 @@ pub fn judge(parcel: &Parcel, known: &Known<'_>) -> Admission {
         Err((reason, detail)) => refuse(*reason, detail.clone(), covers),
         Ok(Content::Status(status)) => Admission::Admit(Admitted::Status(home.clone(), status.clone())),
         Ok(Content::Outcome(outcome)) => Admission::Admit(Admitted::Outcome(home.clone(), outcome.clone())),
+        Ok(Content::Manifest(manifest)) => Admission::Admit(Admitted::Manifest(home.clone(), manifest.clone())),
+        Ok(Content::Withdrawal(withdrawal)) => Admission::Admit(Admitted::Withdrawal(withdrawal.clone())),
         Ok(Content::Feedback(record)) => match fault(record, home, known) {
             Some((reason, detail)) => refuse(reason, detail, covers),
             None => Admission::Admit(Admitted::Feedback(Box::new(FeedbackRow {
@@ -198,7 +216,7 @@ fn fault(record: &FeedbackRecord, home: &HomeId, known: &Known<'_>) -> Option<(R
         let detail = format!("feature schema {}, this is {FEATURE_SCHEMA}", record.feature_schema);
         return Some((RefusalReason::UnknownSchema, detail));
     }
-    if (usize::from(window.steps), usize::from(window.features)) != (WINDOW_STEPS, FEATURES) {
+    if !window.is_none() && (usize::from(window.steps), usize::from(window.features)) != (WINDOW_STEPS, FEATURES) {
         let detail = format!("{} × {}, should be {WINDOW_STEPS} × {FEATURES}", window.steps, window.features);
         return Some((RefusalReason::WindowShape, detail));
     }

@@ -1,15 +1,18 @@
 //! One batch: look up, judge, commit in one transaction, and say what each home is to be told.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use hearthwatch_protocol::messages::{Receipt, Refusal};
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_protocol::messages::{Receipt, Refusal, Withdrawal, WithdrawalReceipt};
 use hearthwatch_protocol::{HomeId, ModelVersion, RecordKey, Sequence};
 
 use super::admission::{Admission, Admitted, Known, Parcel, QUOTA_RECORDS, QUOTA_SECONDS, judge};
-use crate::event::{BatchStored, Event, GapSkipped, MessageRefused, OutcomeHeard};
+use super::withdrawals::withdraw;
+use crate::dataset::quality::DriftWatch;
+use crate::event::{BatchStored, Event, GapSkipped, MessageRefused, OutcomeHeard, WindowsMoved};
 use crate::metrics::Metrics;
 use crate::store::{Handled, HomeProgress, IngestBatch, QuarantineRow, Store, StoreError};
 
@@ -24,6 +27,8 @@ const QUARANTINE_TOPIC_BYTES: usize = 128;
 pub struct BatchReport {
     /// A receipt for each home that sent records or asked.
     pub receipts: Vec<(HomeId, Receipt)>,
+    /// What each home is to be told of what it took back.
+    pub withdrawn: Vec<(HomeId, WithdrawalReceipt)>,
     /// Answers stored.
     pub stored: u64,
 }
@@ -33,6 +38,8 @@ pub struct BatchTaker {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
     quota: u64,
+    /// Whether what comes in still looks as before.
+    drift: Mutex<DriftWatch>,
 }
 
 /// What the store said about a home, asked once a batch.
@@ -45,13 +52,19 @@ impl BatchTaker {
     /// A taker that stores in `store`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
-        Self { store, metrics, quota: QUOTA_RECORDS }
+        Self { store, metrics, quota: QUOTA_RECORDS, drift: Mutex::default() }
     }
 
     /// The same with another daily quota for each home.
     #[must_use]
     pub fn with_quota(self, quota: u64) -> Self {
         Self { quota, ..self }
+    }
+
+    /// Where it stores.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
     }
 
     /// Judges `messages` (topic, payload) and commits what follows from it. Blocks on the store.
@@ -85,9 +98,16 @@ impl BatchTaker {
             sorted.file(topic, parcel, admission);
         }
         let progress = self.store.apply(&sorted.batch)?;
+        // After the answers of the same batch: what was sent before it was taken back is taken back too.
+        let mut withdrawn = Vec::new();
+        for withdrawal in std::mem::take(&mut sorted.withdrawals) {
+            let receipt = withdraw(self.store.as_ref(), &self.metrics, &withdrawal, now)?;
+            withdrawn.push((withdrawal.home, receipt));
+        }
         self.emit(&sorted, &progress, started);
+        self.watch(&sorted.batch);
         let stored = sorted.batch.feedback.len() as u64;
-        Ok(BatchReport { receipts: sorted.receipts(progress), stored })
+        Ok(BatchReport { receipts: sorted.receipts(progress), withdrawn, stored })
     }
 
     fn sender<'s>(
@@ -103,6 +123,17 @@ impl BatchTaker {
             senders.insert(home.clone(), Sender { enrolled, recent });
         }
         Ok(&senders[home])
+    }
+
+    /// Looks at the admitted windows as a stream. What it has seen is forgotten at a restart: it then learns anew.
+    fn watch(&self, batch: &IngestBatch) {
+        let mut drift = self.drift.lock().unwrap_or_else(PoisonError::into_inner);
+        for row in &batch.feedback {
+            let Some(class) = DeviceClass::parse(&row.record.device_class) else { continue };
+            if drift.step(class, &row.record.window.values) {
+                WindowsMoved { class }.emit(&self.metrics);
+            }
+        }
     }
 
     fn emit(&self, sorted: &Sorted, progress: &[HomeProgress], started: Instant) {
@@ -135,6 +166,7 @@ struct Sorted {
     handled: HashMap<RecordKey, Handled>,
     /// Refusals of earlier batches that homes asked about again by resending.
     remembered: BTreeMap<HomeId, Vec<Refusal>>,
+    withdrawals: Vec<Withdrawal>,
     duplicates: u64,
 }
 
@@ -145,6 +177,7 @@ impl Sorted {
             senders: HashMap::new(),
             handled: handled.into_iter().map(|handled| (handled.key.clone(), handled)).collect(),
             remembered: BTreeMap::new(),
+            withdrawals: Vec::new(),
             duplicates: 0,
         }
     }
@@ -167,6 +200,8 @@ impl Sorted {
                 self.batch.statuses.push((home, status));
             }
             Admission::Admit(Admitted::Outcome(home, outcome)) => self.batch.outcomes.push((home, outcome)),
+            Admission::Admit(Admitted::Manifest(home, manifest)) => self.batch.manifests.push((home, manifest)),
+            Admission::Admit(Admitted::Withdrawal(withdrawal)) => self.withdrawals.push(withdrawal),
             Admission::Duplicate { key, refused } => {
                 self.duplicates += 1;
                 if let Some(reason) = refused {

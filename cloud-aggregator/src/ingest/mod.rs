@@ -2,7 +2,9 @@
 
 pub mod admission;
 mod batch;
+mod contributions;
 mod receipts;
+mod withdrawals;
 mod worker;
 
 pub use batch::{BatchReport, BatchTaker};

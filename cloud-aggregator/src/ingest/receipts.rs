@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use hearthwatch_protocol::limits::REFUSALS_MAX;
-use hearthwatch_protocol::messages::Receipt;
+use hearthwatch_protocol::messages::{Receipt, WithdrawalReceipt};
 use hearthwatch_protocol::{HomeId, Message, Topic, encode};
 use tokio::sync::mpsc;
 
@@ -16,26 +16,43 @@ use crate::metrics::Metrics;
 pub const RECEIPTS_WAITING_MAX: usize = 4_096;
 
 /// Publications on their way at the same time; brokers commonly take 20 to 100 unacknowledged ones.
-const IN_FLIGHT_MAX: usize = 32;
+pub(super) const IN_FLIGHT_MAX: usize = 32;
 
-/// Sends every receipt that comes in, until the sender is dropped.
-pub(super) async fn send_all(wire: Arc<dyn Wire>, inbox: mpsc::Receiver<(HomeId, Receipt)>, metrics: Arc<Metrics>) {
-    let receipts =
-        futures_util::stream::unfold(inbox, |mut inbox| async { inbox.recv().await.map(|receipt| (receipt, inbox)) });
-    receipts
-        .flat_map(|(home, receipt)| futures_util::stream::iter(split(receipt).map(move |part| (home.clone(), part))))
-        .for_each_concurrent(IN_FLIGHT_MAX, |(home, receipt)| send(&wire, home, receipt, &metrics))
+/// What a home is told.
+#[derive(Debug)]
+pub(super) enum Word {
+    /// What of its records is safe.
+    Receipt(HomeId, Receipt),
+    /// What it took back is gone.
+    Withdrawn(HomeId, WithdrawalReceipt),
+}
+
+/// Sends every word that comes in, until the sender is dropped.
+pub(super) async fn send_all(wire: Arc<dyn Wire>, inbox: mpsc::Receiver<Word>, metrics: Arc<Metrics>) {
+    let words = futures_util::stream::unfold(inbox, |mut inbox| async { inbox.recv().await.map(|word| (word, inbox)) });
+    words
+        .flat_map(|word| futures_util::stream::iter(messages(word)))
+        .for_each_concurrent(IN_FLIGHT_MAX, |(topic, message)| send(&wire, topic, message, &metrics))
         .await;
 }
 
-async fn send(wire: &Arc<dyn Wire>, home: HomeId, receipt: Receipt, metrics: &Metrics) {
-    let result = match encode(&Message::Receipt(receipt)) {
-        Ok(payload) => wire.publish(&Topic::Receipt(home), payload).await.map_err(|error| error.to_string()),
+fn messages(word: Word) -> Vec<(Topic, Message)> {
+    match word {
+        Word::Receipt(home, receipt) => {
+            split(receipt).map(|part| (Topic::Receipt(home.clone()), Message::Receipt(part))).collect()
+        }
+        Word::Withdrawn(home, receipt) => vec![(Topic::Withdrawn(home), Message::WithdrawalReceipt(receipt))],
+    }
+}
+
+async fn send(wire: &Arc<dyn Wire>, topic: Topic, message: Message, metrics: &Metrics) {
+    let result = match encode(&message) {
+        Ok(payload) => wire.publish(&topic, payload).await.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     match result {
         Ok(()) => ReceiptSent.emit(metrics),
-        Err(cause) => WordUnsent { kind: "receipt", cause: &cause }.emit(metrics),
+        Err(cause) => WordUnsent { kind: message.kind(), cause: &cause }.emit(metrics),
     }
 }
 

@@ -8,13 +8,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use hearthwatch_link::{LinkEvent, LinkEvents, LinkHandle, Publication};
-use hearthwatch_protocol::messages::{Receipt, ReleaseNotice};
-use hearthwatch_protocol::{HomeId, Message, Sequence, Topic, encode};
+use hearthwatch_protocol::messages::ReleaseNotice;
+use hearthwatch_protocol::{HomeId, Message, ModelVersion, Sequence, Topic, encode};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::batch::{BatchReport, BatchTaker};
-use super::receipts::{RECEIPTS_WAITING_MAX, send_all};
+use super::contributions::{contributions, say_all};
+use super::receipts::{RECEIPTS_WAITING_MAX, Word, send_all};
 use crate::clock::Clock;
 use crate::event::{Event, LinkDown, LinkUp, StoreFailing, WordUnsent};
 use crate::metrics::Metrics;
@@ -89,6 +90,12 @@ impl Intake {
         Self { taker, clock, metrics, wire, notices, progress, connections: watch::Sender::new(0) }
     }
 
+    /// How often the broker was reached, now and from now on.
+    #[must_use]
+    pub fn connections(&self) -> watch::Receiver<u64> {
+        self.connections.subscribe()
+    }
+
     /// Runs until `stop`, or until the ear falls silent. What was taken off the wire by then is stored.
     pub async fn run(self, mut ear: impl Ear, stop: CancellationToken) {
         let (receipts, inbox) = mpsc::channel(RECEIPTS_WAITING_MAX);
@@ -156,23 +163,27 @@ impl Intake {
         }
     }
 
-    fn tell(&self, report: BatchReport, receipts: &mpsc::Sender<(HomeId, Receipt)>) {
+    fn tell(&self, report: BatchReport, words: &mpsc::Sender<Word>) {
         self.progress.send_modify(|progress| {
             for (home, receipt) in &report.receipts {
                 progress.insert(home.clone(), receipt.through);
             }
         });
-        for receipt in report.receipts {
-            if receipts.try_send(receipt).is_err() {
+        let receipts = report.receipts.into_iter().map(|(home, receipt)| Word::Receipt(home, receipt));
+        let withdrawn = report.withdrawn.into_iter().map(|(home, receipt)| Word::Withdrawn(home, receipt));
+        for word in receipts.chain(withdrawn) {
+            if words.try_send(word).is_err() {
                 WordUnsent { kind: "receipt", cause: "too many wait for the broker" }.emit(&self.metrics);
             }
         }
     }
 
-    /// Keeps the newest notice retained at the broker: says it when it changes, and again on every new connection.
+    /// Keeps the newest notice retained at the broker: says it when it changes, and again on every new connection. Then,
+    /// once for each version, tells the homes what their answers did in it.
     async fn announce(self: Arc<Self>) {
         let mut notices = self.notices.clone();
         let mut connections = self.connections.subscribe();
+        let mut credited = None;
         loop {
             tokio::select! {
                 changed = notices.changed() => if changed.is_err() { return },
@@ -183,6 +194,7 @@ impl Intake {
             }
             let notice = notices.borrow_and_update().clone();
             let Some(notice) = notice else { continue };
+            let version = notice.model_version;
             let result = match encode(&Message::Release(notice)) {
                 Ok(payload) => self.wire.publish(&Topic::Release, payload).await.map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
@@ -190,6 +202,21 @@ impl Intake {
             if let Err(cause) = result {
                 // The next connection brings the next attempt.
                 WordUnsent { kind: "release", cause: &cause }.emit(&self.metrics);
+            } else if credited != Some(version) {
+                credited = Some(version);
+                self.credit(version).await;
+            }
+        }
+    }
+
+    async fn credit(&self, version: ModelVersion) {
+        let store = self.taker.store();
+        let found = crate::store::blocking(&store, move |store| contributions(store, version)).await;
+        match found {
+            Ok(said) => say_all(&self.wire, said, &self.metrics).await,
+            Err(error) => {
+                let cause = error.to_string();
+                WordUnsent { kind: "contribution", cause: &cause }.emit(&self.metrics);
             }
         }
     }

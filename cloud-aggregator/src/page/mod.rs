@@ -16,11 +16,12 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::Markup;
 
+use crate::dataset::{Lineage, RecallEstimate};
 use crate::http::Http;
 use crate::http::auth::Viewer;
 use crate::http::problem::Problem;
 use crate::state::AppState;
-use crate::store::blocking;
+use crate::store::{Store, StoreError, blocking};
 
 /// Homes shown; the API lists all of them.
 const HOMES_SHOWN: usize = 200;
@@ -85,11 +86,19 @@ async fn read(app: &AppState) -> Result<view::Fleet, Problem> {
             released,
             outcomes,
             feedback: store.feedback_totals()?,
+            recall: recall(store)?,
             refusals: store.quarantine(REFUSALS_SHOWN)?,
             run: view::RunPanel { run: store.runs(1)?.into_iter().next(), training, now },
         })
     });
     Ok(fleet.await?)
+}
+
+/// What the last run's snapshot says of the current model.
+fn recall(store: &dyn Store) -> Result<RecallEstimate, StoreError> {
+    let snapshot = store.snapshots(1)?.into_iter().next();
+    let lineage = snapshot.and_then(|snapshot| serde_json::from_str::<Lineage>(&snapshot.lineage).ok());
+    Ok(lineage.map_or_else(RecallEstimate::default, |lineage| lineage.recall))
 }
 
 /// The run's part alone, as it is sent while it moves.

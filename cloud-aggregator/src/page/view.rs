@@ -4,6 +4,7 @@ use hearthwatch_protocol::messages::UpdateResult;
 use maud::{DOCTYPE, Markup, html};
 
 use super::gate::{Figures, Report, Verdict};
+use crate::dataset::RecallEstimate;
 use crate::store::{
     FeedbackTotals, HomeRow, ModelRow, OutcomeRow, QuarantineRow, ReleaseRow, RunRow, RunState, RunTrigger,
 };
@@ -22,6 +23,8 @@ pub(super) struct Fleet {
     /// Ends of the newest release on the homes.
     pub outcomes: Vec<OutcomeRow>,
     pub feedback: FeedbackTotals,
+    /// What random questions say of the current model, as of the last run.
+    pub recall: RecallEstimate,
     pub refusals: Vec<QuarantineRow>,
     pub run: RunPanel,
 }
@@ -117,6 +120,23 @@ fn overview(fleet: &Fleet) -> Markup {
                 (figure("False alarms", &fleet.feedback.dismissed.to_string()))
                 (figure("Waiting in homes", &waiting.to_string()))
             }
+            p.faint { (recall(&fleet.recall)) }
+        }
+    }
+}
+
+/// What random questions say of the current model.
+fn recall(estimate: &RecallEstimate) -> Markup {
+    let probes = estimate.probes;
+    html! {
+        @match (estimate.recall, estimate.low, estimate.high) {
+            (Some(recall), Some(low), Some(high)) => {
+                @if estimate.deaf { strong.bad { "The current model is deaf: it misses most of what residents see. " } }
+                "By " (probes) " answered random questions it finds "
+                (format!("{:.0} % ({:.0} to {:.0} %)", recall * 100.0, low * 100.0, high * 100.0))
+                " of what is really off."
+            }
+            _ => { (probes) " random questions answered; 20 are needed to say how much the model misses." }
         }
     }
 }
@@ -211,12 +231,13 @@ pub(super) fn run_panel(panel: &RunPanel) -> Markup {
 }
 
 fn progress(training: &TrainingStatus) -> Markup {
-    let TrainingStatus { phase, done, total, loss, .. } = training;
+    let TrainingStatus { phase, done, total, loss, remaining_s, .. } = training;
     html! {
         p {
             strong { (phase) }
             @if *total > 0 { " " (done) " of " (total) }
             @if let Some(loss) = loss { span.faint { " · loss " (format!("{loss:.4}")) } }
+            @if let Some(left) = remaining_s { span.faint { " · about " (left) " s left" } }
         }
         @if *total > 0 {
             progress max=(total) value=(done) aria-label=(phase) {}

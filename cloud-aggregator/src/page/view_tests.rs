@@ -17,6 +17,7 @@ fn empty() -> Fleet {
         released: None,
         outcomes: Vec::new(),
         feedback: FeedbackTotals::default(),
+        recall: crate::dataset::RecallEstimate::default(),
         refusals: Vec::new(),
         run: RunPanel {
             run: None,
@@ -80,8 +81,14 @@ fn a_home_shows_whether_it_is_there_and_what_it_runs() {
 
 #[test]
 fn a_run_that_moves_has_a_bar() {
-    let training =
-        TrainingStatus { run: Some("ab".to_owned()), phase: "training", done: 3, total: 12, loss: Some(0.25) };
+    let training = TrainingStatus {
+        run: Some("ab".to_owned()),
+        phase: "training",
+        done: 3,
+        total: 12,
+        loss: Some(0.25),
+        remaining_s: Some(40),
+    };
     let text = run_panel(&RunPanel { run: None, training, now: 0 }).into_string();
     assert!(text.contains("<progress max=\"12\" value=\"3\""), "{text}");
     assert!(text.contains("loss 0.2500"));

@@ -1,6 +1,8 @@
 //! What every engine must do alike. Each test here runs on each engine listed at the end.
 
-use hearthwatch_protocol::messages::{AgentStatus, Refusal, RefusalReason, UpdateOutcome, UpdateResult, Verdict};
+use hearthwatch_protocol::messages::{
+    AgentStatus, Refusal, RefusalReason, UpdateOutcome, UpdateResult, Verdict, Withdrawal, WithdrawalScope,
+};
 use hearthwatch_protocol::{ModelVersion, RecordKey, Sequence};
 
 use super::*;
@@ -281,6 +283,23 @@ fn each_audit_line_hashes_the_one_before(store: &dyn Store) {
     assert_eq!(store.audit(Some(2), 10).unwrap(), [first]);
 }
 
+fn a_withdrawal_deletes_settles_and_is_the_same_when_it_comes_again(store: &dyn Store) {
+    store.enrol_home(&home("a"), 1).unwrap();
+    store.apply(&feedback("a", &[1, 2, 3])).unwrap();
+    let withdrawal = |id, scope| Withdrawal { home: home("a"), id, scope, at: NOW - 1 };
+    let first = store.withdraw(&withdrawal(1, WithdrawalScope::Through(Sequence(2))), NOW).unwrap();
+    assert_eq!((first.removed, first.at), (2, NOW));
+    // The same number is the same withdrawal, whatever it says now.
+    assert_eq!(store.withdraw(&withdrawal(1, WithdrawalScope::Through(Sequence(3))), NOW + 9).unwrap(), first);
+    let second = store.withdraw(&withdrawal(2, WithdrawalScope::Records(vec![Sequence(2), Sequence(5)])), NOW).unwrap();
+    assert_eq!(second.removed, 0, "gone already, and never heard of");
+    let left: Vec<u64> =
+        store.feedback(&FeedbackFilter::default()).unwrap().iter().map(|row| row.record.sequence.0).collect();
+    assert_eq!(left, [3]);
+    assert_eq!(through(&store.apply(&feedback("a", &[4])).unwrap()), [("a".to_owned(), 5)], "5 is settled");
+    assert_eq!(store.withdrawals(0).unwrap(), [second, first]);
+}
+
 /// One `#[test]` for each case on an engine that `$make` opens: `(guard, store)`.
 macro_rules! conformance {
     ($engine:ident, $make:expr, [$($case:ident),+ $(,)?]) => {
@@ -317,6 +336,7 @@ macro_rules! every_case_on {
                 a_release_makes_its_model_the_only_champion,
                 a_token_is_found_by_its_hash_until_long_after_it_was_withdrawn,
                 each_audit_line_hashes_the_one_before,
+                a_withdrawal_deletes_settles_and_is_the_same_when_it_comes_again,
             ]
         );
     };

@@ -4,14 +4,18 @@
 
 #[cfg(test)]
 mod conformance;
+pub mod lineage;
+pub mod rollouts;
 mod rows;
 pub mod sqlite;
 
 use std::sync::Arc;
 
-use hearthwatch_protocol::messages::{AgentStatus, Refusal, RefusalReason, UpdateOutcome};
+use hearthwatch_protocol::manifest::SignedManifest;
+use hearthwatch_protocol::messages::{AgentStatus, Refusal, RefusalReason, UpdateOutcome, Withdrawal};
 use hearthwatch_protocol::{HomeId, ModelVersion, RecordKey, Sequence};
 
+pub use rollouts::RolloutStore;
 pub use rows::*;
 pub use sqlite::SqliteStore;
 
@@ -21,6 +25,10 @@ pub const QUARANTINE_ROWS_MAX: u64 = 10_000;
 /// How long a missing record is waited for once later ones are here. An agent resends everything that no receipt
 /// covers within minutes of connecting; what is missing a day later was dropped by its bounded outbox.
 pub const GAP_PATIENCE_SECONDS: i64 = 24 * 60 * 60;
+
+/// Numbers beyond what was heard of a home that "everything up to" settles in advance: an agent's outbox holds 2,000
+/// records, so no honest home has more on their way.
+pub const WITHDRAWN_AHEAD_MAX: i64 = 2_000;
 
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +92,8 @@ pub struct IngestBatch {
     pub statuses: Vec<(HomeId, AgentStatus)>,
     /// Ends of updates.
     pub outcomes: Vec<(HomeId, UpdateOutcome)>,
+    /// What homes say that they run, oldest first.
+    pub manifests: Vec<(HomeId, SignedManifest)>,
     /// Homes that want to hear where they stand, though nothing of theirs may be new.
     pub asking: Vec<HomeId>,
     /// When the batch was taken.
@@ -104,7 +114,7 @@ pub struct HomeProgress {
 }
 
 /// The aggregator's memory.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: RolloutStore + Send + Sync + 'static {
     /// The engine's name, for logs and the conformance suite.
     fn engine(&self) -> &'static str;
 
@@ -127,6 +137,12 @@ pub trait Store: Send + Sync + 'static {
     fn handled(&self, keys: &[RecordKey]) -> Result<Vec<Handled>, StoreError>;
     /// Records of a home that were stored since `since`.
     fn received_since(&self, home: &HomeId, since: i64) -> Result<u64, StoreError>;
+
+    /// Deletes the answers that a home takes back and settles their numbers, so that late copies stay out. The same
+    /// withdrawal again changes nothing and returns the row that it made.
+    fn withdraw(&self, withdrawal: &Withdrawal, at: i64) -> Result<WithdrawalRow, StoreError>;
+    /// Withdrawals, newest first, at most `limit`.
+    fn withdrawals(&self, limit: usize) -> Result<Vec<WithdrawalRow>, StoreError>;
 
     // feedback
     /// Stored answers in order of (home, sequence).

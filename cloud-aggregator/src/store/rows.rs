@@ -127,6 +127,21 @@ pub struct QuarantineRow {
     pub at: i64,
 }
 
+/// Answers that a home took back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WithdrawalRow {
+    /// Whose.
+    pub home: HomeId,
+    /// The home's own number of it.
+    pub id: u64,
+    /// When the resident asked, by the home's clock.
+    pub asked_at: i64,
+    /// Answers that were stored and are deleted.
+    pub removed: u64,
+    /// When they were.
+    pub at: i64,
+}
+
 /// An immutable data set: which answers a run learned from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotRow {

@@ -6,11 +6,14 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::experiment::RunStatus;
 use super::learner::{Challenger, Learner, Step};
+use super::pace::Pace;
+use super::record::{RunRecord, git_revision, keep, parameters, processor};
 use super::{TrainingError, TrainingStatus};
 use crate::clock::Clock;
-use crate::dataset::{self, Snapshot};
-use crate::event::{Event, RunEnded, RunStarted};
+use crate::dataset::{self, Consumed, Snapshot};
+use crate::event::{DatasetTaken, Event, RecallEstimated, RunEnded, RunStarted};
 use crate::metrics::Metrics;
 use crate::shelf::{Shelf, ShelfError};
 use crate::store::{ModelRow, NewModel, RunRow, RunState, RunTrigger, SnapshotRow, Store, StoreError};
@@ -68,18 +71,26 @@ impl Job {
     /// # Errors
     /// [`TrainingError`]; a run that had begun is recorded as failed.
     pub fn run(&self, trigger: RunTrigger) -> Result<Finished, TrainingError> {
-        self.say("snapshot", None, 0, 0, None);
+        self.say("snapshot", None, 0, 0, None, None);
         let start = self.start(trigger)?;
         if let Some(finished) = self.finished(&start.run.id)? {
             return Ok(finished);
         }
         self.store.put_run(&start.run)?;
         RunStarted(&start.run).emit(&self.metrics);
+        let mut record = self.record(&start);
+        let folder = self.shelf.experiments().run(&record.run);
+        folder.begin(start.run.started_at, &parameters(&record.config), &record.tags()).map_err(unwritten)?;
         let result = self.learn(&start);
         let mut run = start.run;
         run.ended_at = Some(self.clock.now());
         let ended = match result {
-            Ok(challenger) => self.conclude(run.clone(), &challenger),
+            Ok(challenger) => {
+                record.artifact = Some(hex::encode(Sha256::digest(&challenger.artifact)));
+                keep(&folder, &record, &challenger, run.started_at, self.clock.now())
+                    .map_err(unwritten)
+                    .and_then(|()| self.conclude(run.clone(), &challenger))
+            }
             Err(cause) => Err(TrainingError::Failed { run: run.id.clone(), cause }),
         };
         match ended {
@@ -94,6 +105,7 @@ impl Job {
                     other => other.to_string(),
                 });
                 RunEnded(&run).emit(&self.metrics);
+                folder.end(RunStatus::Failed, run.started_at, self.clock.now()).map_err(unwritten)?;
                 self.store.put_run(&run)?;
                 Err(error)
             }
@@ -102,11 +114,17 @@ impl Job {
 
     fn start(&self, trigger: RunTrigger) -> Result<Start, TrainingError> {
         let corpus = self.learner.corpus().map_err(TrainingError::Unready)?;
-        let snapshot = dataset::take(self.store.as_ref(), &corpus)?;
+        let reigning = self.store.champion()?;
+        let consumed = self.consumed(reigning.as_ref())?;
+        let mut snapshot = dataset::take(self.store.as_ref(), &corpus, &consumed)?;
+        RecallEstimated(&snapshot.lineage.recall).emit(&self.metrics);
         let at = self.clock.now();
+        let reference = reigning.as_ref().and_then(|model| self.shelf.experiments().run(&model.run).profile());
+        snapshot.lineage.quality = dataset::quality::check(&snapshot.examples, reference.as_ref());
+        DatasetTaken { snapshot: &snapshot.id, quality: &snapshot.lineage.quality }.emit(&self.metrics);
         self.shelf.put_snapshot(&snapshot.id, &dataset::to_bytes(&snapshot.examples, &corpus))?;
         self.store.put_snapshot(&snapshot_row(&snapshot, at)?)?;
-        let champion = match self.store.champion()? {
+        let champion = match reigning {
             None => None,
             Some(model) => {
                 let artifact = self.shelf.model(&model.sha256)?;
@@ -131,6 +149,39 @@ impl Job {
         Ok(Start { snapshot, champion, run })
     }
 
+    /// What the champion learnt from: the answers up to its snapshot's last of each home. After a roll-back these are the
+    /// older champion's, and what only the withdrawn one had learnt from is new again.
+    fn consumed(&self, champion: Option<&ModelRow>) -> Result<Consumed, TrainingError> {
+        let Some(model) = champion else { return Ok(Consumed::default()) };
+        let mut consumed = Consumed { champion: model.version, ..Consumed::default() };
+        let run = self.store.run(crate::release_desk::origin(&model.run))?;
+        let snapshot = match run {
+            Some(run) => self.store.snapshot(&run.snapshot)?,
+            None => None,
+        };
+        if let Some(snapshot) = snapshot {
+            let lineage: dataset::Lineage =
+                serde_json::from_str(&snapshot.lineage).map_err(|error| TrainingError::Store(error.to_string()))?;
+            consumed.through = lineage.homes.into_iter().map(|(home, lineage)| (home, lineage.last)).collect();
+        }
+        Ok(consumed)
+    }
+
+    fn record(&self, start: &Start) -> RunRecord {
+        RunRecord {
+            run: start.run.id.clone(),
+            snapshot: start.snapshot.id.clone(),
+            corpus: start.snapshot.lineage.corpus.clone(),
+            champion: start.champion.as_ref().map(|(model, _)| model.sha256.clone()),
+            // The learner's own JSON; were it none, the record would still tell what it was.
+            config: serde_json::from_str(&start.run.config).unwrap_or_else(|_| start.run.config.clone().into()),
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            git_revision: git_revision(),
+            processor: processor(),
+            artifact: None,
+        }
+    }
+
     /// The same work, done before. A run that was interrupted or failed does not count.
     fn finished(&self, id: &str) -> Result<Option<Finished>, TrainingError> {
         let Some(run) = self.store.run(id)? else { return Ok(None) };
@@ -147,6 +198,7 @@ impl Job {
     fn learn(&self, start: &Start) -> Result<Challenger, String> {
         let run = &start.run.id;
         let champion = start.champion.as_ref().map(|(_, artifact)| artifact.as_slice());
+        let mut pace = Pace::default();
         let mut progress = |step| {
             if self.stop.is_cancelled() {
                 // The learner has no way to be told to stop; this unwinds out of it without the panic hook's message.
@@ -154,12 +206,17 @@ impl Job {
                 std::panic::resume_unwind(Box::new(Interrupted));
             }
             match step {
-                Step::Preparing { done, total } => self.say("preparing", Some(run), done, total, None),
-                Step::Training { done, total, loss } => self.say("training", Some(run), done, total, Some(loss)),
-                Step::Evaluating { done, total } => self.say("evaluating", Some(run), done, total, None),
+                Step::Preparing { done, total } => self.say("preparing", Some(run), done, total, None, Some(&mut pace)),
+                Step::Training { done, total, loss } => {
+                    self.say("training", Some(run), done, total, Some(loss), Some(&mut pace));
+                }
+                Step::Evaluating { done, total } => {
+                    self.say("evaluating", Some(run), done, total, None, Some(&mut pace));
+                }
             }
         };
-        self.learner.learn(&start.snapshot.examples, champion, &mut progress)
+        let mut checkpoints = self.shelf.experiments().run(run).checkpoints();
+        self.learner.learn(&start.snapshot.examples, champion, &mut checkpoints, &mut progress)
     }
 
     fn conclude(&self, run: RunRow, challenger: &Challenger) -> Result<Finished, TrainingError> {
@@ -184,9 +241,23 @@ impl Job {
         Ok(Finished { run, model })
     }
 
-    fn say(&self, phase: &'static str, run: Option<&String>, done: u64, total: u64, loss: Option<f32>) {
-        self.status.send_replace(TrainingStatus { run: run.cloned(), phase, done, total, loss });
+    fn say(
+        &self,
+        phase: &'static str,
+        run: Option<&String>,
+        done: u64,
+        total: u64,
+        loss: Option<f32>,
+        pace: Option<&mut Pace>,
+    ) {
+        let remaining_s = pace.and_then(|pace| pace.remaining(phase, done, total, self.clock.now()));
+        self.status.send_replace(TrainingStatus { run: run.cloned(), phase, done, total, loss, remaining_s });
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what map_err hands over")]
+fn unwritten(error: std::io::Error) -> TrainingError {
+    TrainingError::Store(format!("the run's folder: {error}"))
 }
 
 /// What unwinds out of a run that is told to stop.
@@ -206,7 +277,7 @@ fn snapshot_row(snapshot: &Snapshot, at: i64) -> Result<SnapshotRow, TrainingErr
 }
 
 /// Hex, the first 16 bytes of a SHA-256: enough to tell runs apart, short enough to say.
-fn run_id(snapshot: &str, champion: &str, config: &str) -> String {
+pub(super) fn run_id(snapshot: &str, champion: &str, config: &str) -> String {
     let mut hasher = Sha256::new();
     for part in ["hearthwatch-run-1", snapshot, champion, config] {
         hasher.update((part.len() as u64).to_be_bytes());

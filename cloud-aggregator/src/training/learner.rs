@@ -1,5 +1,8 @@
 //! What a run needs from whoever does the learning; the seam between the job and the model.
 
+use hearthwatch_model::drift::FeatureProfile;
+use hearthwatch_model::train::{Checkpoints, EpochRecord};
+
 use crate::dataset::Example;
 
 /// How far a run has come.
@@ -31,7 +34,7 @@ pub enum Step {
 }
 
 /// What came of a run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Challenger {
     /// The artifact's bytes.
     pub artifact: Vec<u8>,
@@ -41,6 +44,14 @@ pub struct Challenger {
     pub promote: bool,
     /// The gate's whole report, as JSON.
     pub report: String,
+    /// The model card, in Markdown.
+    pub card: String,
+    /// Losses by epoch.
+    pub history: Vec<EpochRecord>,
+    /// Figures that runs are compared by, with their names.
+    pub figures: Vec<(&'static str, f64)>,
+    /// How the features of the data it trained on are distributed.
+    pub profile: Option<FeatureProfile>,
 }
 
 /// Makes a challenger from examples, and lets the gate judge it. The same input gives the same challenger.
@@ -54,7 +65,7 @@ pub trait Learner: Send + Sync + 'static {
     /// Everything else that decides the outcome, seed included, as JSON.
     fn config(&self) -> String;
 
-    /// Learns. Blocks, for minutes. `champion` is the artifact to beat.
+    /// Learns. Blocks, for minutes. `champion` is the artifact to beat; `checkpoints` are those of this very run.
     ///
     /// # Errors
     /// A sentence.
@@ -62,6 +73,7 @@ pub trait Learner: Send + Sync + 'static {
         &self,
         examples: &[Example],
         champion: Option<&[u8]>,
+        checkpoints: &mut dyn Checkpoints,
         progress: &mut dyn FnMut(Step),
     ) -> Result<Challenger, String>;
 }

@@ -1,14 +1,22 @@
 //! Learning from the answers: when, from what, and what the gate says.
 
+mod card;
 pub mod corpus;
+pub mod experiment;
 mod job;
 mod learner;
+pub mod measure;
 mod model_learner;
+pub mod offline;
+mod pace;
+pub mod record;
+pub mod recordings;
 mod trainer;
 pub mod trigger;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use card::card;
 pub use job::{Finished, Job};
 pub use learner::{Challenger, Learner, Step};
 pub use model_learner::{Corpora, ModelLearner};
@@ -32,6 +40,8 @@ pub struct TrainingStatus {
     pub total: u64,
     /// The last training loss.
     pub loss: Option<f32>,
+    /// Seconds that this phase still takes, once there is a pace.
+    pub remaining_s: Option<u64>,
 }
 
 /// Why a run could not be had.

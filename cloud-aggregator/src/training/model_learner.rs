@@ -4,9 +4,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hearthwatch_model::evaluate::GateVerdict;
-use hearthwatch_model::network::Artifact;
-use hearthwatch_model::train::{Corpus, FeedbackExample, Progress, RetrainConfig, retrain};
+use hearthwatch_model::network::{Artifact, DeviceKind};
+use hearthwatch_model::train::{
+    Checkpoints, Corpus, DefencePolicy, FeedbackExample, HomeAnswer, Progress, RetrainConfig, defend, retrain_resumable,
+};
 
+use super::card::card;
 use super::corpus::{self, CorpusError};
 use super::learner::{Challenger, Learner, Step};
 use crate::dataset::Example;
@@ -33,7 +36,7 @@ impl Corpora {
     }
 }
 
-/// Retrains by [`retrain`].
+/// Retrains by [`retrain_resumable`].
 pub struct ModelLearner {
     corpora: Corpora,
     config: RetrainConfig,
@@ -52,6 +55,13 @@ impl ModelLearner {
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.config.seed = seed;
+        self
+    }
+
+    /// The same, training elsewhere.
+    #[must_use]
+    pub fn on(mut self, device: DeviceKind) -> Self {
+        device.as_str().clone_into(&mut self.config.device);
         self
     }
 
@@ -79,6 +89,7 @@ impl Learner for ModelLearner {
         &self,
         examples: &[Example],
         champion: Option<&[u8]>,
+        checkpoints: &mut dyn Checkpoints,
         progress: &mut dyn FnMut(Step),
     ) -> Result<Challenger, String> {
         // Taken out, so that hundreds of megabytes do not stay behind between runs.
@@ -87,26 +98,49 @@ impl Learner for ModelLearner {
             Some(corpus) => corpus,
             None => self.corpora.load().map_err(|error| error.to_string())?,
         };
-        let feedback: Vec<FeedbackExample> = examples.iter().map(feedback).collect();
+        let answers: Vec<HomeAnswer> = examples.iter().map(answer).collect();
+        let defended = defend(&answers, &DefencePolicy::default());
+        let (doubted, over_quota) = (defended.doubted.len(), defended.over_quota.values().sum::<usize>());
+        if doubted + over_quota + defended.capped.len() > 0 {
+            tracing::info!(
+                homes.doubted = doubted,
+                homes.capped = defended.capped.len(),
+                answers.over_quota = over_quota,
+                "answers were limited before learning from them"
+            );
+        }
+        let feedback = defended.examples;
         let mut tell = |step: Progress| progress(shown(&step));
-        let candidate = retrain(&corpus, &feedback, champion, &self.config, &mut tell);
+        let candidate = retrain_resumable(&corpus, &feedback, champion, &self.config, checkpoints, &mut tell);
         let candidate = candidate.map_err(|error| error.to_string())?;
         let artifact = Artifact::parse(&candidate.artifact).map_err(|error| error.to_string())?;
         Ok(Challenger {
             weights_id: artifact.weights_id(),
             promote: matches!(candidate.report.verdict, GateVerdict::Promote),
             report: serde_json::to_string(&candidate.report).map_err(|error| error.to_string())?,
+            card: card(artifact.manifest(), &artifact.weights_id(), &candidate.report),
+            figures: vec![
+                ("recall", candidate.report.candidate.recall.ratio()),
+                ("false_alarms_per_week", candidate.report.candidate.false_alarms_per_week),
+                ("routine_recall", candidate.report.routine.recall.ratio()),
+                ("routine_false_alarms_per_week", candidate.report.routine.false_alarms_per_week),
+            ],
+            history: candidate.history,
+            profile: candidate.profile,
             artifact: candidate.artifact,
         })
     }
 }
 
-fn feedback(example: &Example) -> FeedbackExample {
-    FeedbackExample {
-        window: example.window.clone(),
-        class: example.class,
-        anomalous: example.anomalous,
-        weight: example.weight,
+fn answer(example: &Example) -> HomeAnswer {
+    HomeAnswer {
+        home: example.key.home.to_string(),
+        example: FeedbackExample {
+            window: example.window.clone(),
+            class: example.class,
+            anomalous: example.anomalous,
+            weight: example.weight,
+        },
     }
 }
 

@@ -1,16 +1,33 @@
 //! The alarms that residents see: those of now, and those of before the last start that may still be answered.
 
-use hearthwatch_model::alarm::{AlarmEvent, Verdict};
-use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
+use hearthwatch_model::alarm::{AlarmEvent, Severity, Verdict};
+use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_model::reading::EntityInfo;
-use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, Origin};
-use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, Sequence, messages};
+use hearthwatch_protocol::ModelVersion;
 
-use super::view::{NoticeKind, ShownAlarm};
+use super::view::{Month, NoticeKind, ShownAlarm};
 use crate::history::{History, HistoryError};
+use crate::house::{Held, Place, WEEK_SECONDS};
 
 /// How many alarms can be answered by id. At a budget of one a week, two years; at a hundred, a week.
 const ANSWERABLE_MAX: usize = 100;
+/// What begins within half an hour on one device, or falls silent together, has one cause.
+const GATHER_SECONDS: i64 = 1_800;
+/// Names that are told beside an alarm: what a phone shows.
+const MOVED_WITH_MAX: usize = 5;
+/// What is counted as a month: 30 days.
+const MONTH_SECONDS: i64 = 30 * 86_400;
+
+/// What residents made of the alarms of a period.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Raised.
+    pub alarms: u32,
+    /// Of these, confirmed.
+    pub confirmed: u32,
+    /// Of these, dismissed.
+    pub dismissed: u32,
+}
 
 /// Alarms, oldest first.
 #[derive(Debug, Default)]
@@ -26,11 +43,12 @@ impl Alarms {
         Ok(Self { list })
     }
 
-    /// Takes what the detector says. None for the end of something that was never said.
+    /// Takes what the detector says. None for the end of something that was never told.
     pub(super) fn tell(
         &mut self,
         event: AlarmEvent,
         info: &EntityInfo,
+        place: &Place,
         model_version: ModelVersion,
     ) -> Option<(NoticeKind, ShownAlarm)> {
         let (kind, alarm) = match event {
@@ -45,14 +63,7 @@ impl Alarms {
         if kind == NoticeKind::Ended {
             return None;
         }
-        let shown = ShownAlarm {
-            alarm,
-            entity_id: info.entity_id.clone(),
-            class: info.class,
-            unit: info.shown_unit(),
-            model_version,
-            answer: None,
-        };
+        let shown = ShownAlarm::new(alarm, info, place.clone(), model_version);
         self.list.push(shown.clone());
         if self.list.len() > ANSWERABLE_MAX {
             self.list.remove(0);
@@ -60,20 +71,60 @@ impl Alarms {
         Some((kind, shown))
     }
 
-    /// Whether residents were told of this alarm.
-    pub(super) fn was_told(&self, id: &str) -> bool {
-        self.list.iter().any(|alarm| alarm.alarm.id == id)
+    /// Puts back an alarm that was changed.
+    pub(super) fn put(&mut self, alarm: &ShownAlarm) {
+        if let Some(known) = self.list.iter_mut().find(|known| known.alarm.id == alarm.alarm.id) {
+            known.clone_from(alarm);
+        }
     }
 
-    /// Notes an answer; the last one counts. Without an id, the alarm that is shown is meant.
-    pub(super) fn answer(&mut self, id: Option<&str>, verdict: Verdict, now: i64) -> Option<ShownAlarm> {
+    /// All of them, oldest first.
+    pub(super) fn list(&self) -> &[ShownAlarm] {
+        &self.list
+    }
+
+    /// What residents made of the alarms raised since then.
+    pub(super) fn tally(&self, since: i64) -> Tally {
+        let mut tally = Tally::default();
+        for alarm in self.list.iter().filter(|alarm| leads(alarm) && alarm.alarm.raised_at >= since) {
+            tally.alarms += 1;
+            match alarm.answer {
+                Some((Verdict::Confirmed, _)) => tally.confirmed += 1,
+                Some((Verdict::Dismissed, _)) => tally.dismissed += 1,
+                Some((Verdict::Expected, _)) | None => {}
+            }
+        }
+        tally
+    }
+
+    /// An alarm by its id.
+    pub(super) fn get(&self, id: &str) -> Option<&ShownAlarm> {
+        self.list.iter().find(|alarm| alarm.alarm.id == id)
+    }
+
+    /// Whether this alarm is remembered.
+    pub(super) fn was_told(&self, id: &str) -> bool {
+        self.get(id).is_some()
+    }
+
+    /// Notes an answer for the alarm and for those that it was said for; the last one counts. Without an id, the alarm
+    /// that is shown is meant.
+    pub(super) fn answer(&mut self, id: Option<&str>, verdict: Verdict, by: &str, now: i64) -> Vec<ShownAlarm> {
         let id = match id {
             Some(id) => id.to_owned(),
-            None => self.shown()?.alarm.id.clone(),
+            None => match self.shown() {
+                Some(shown) => shown.alarm.id.clone(),
+                None => return Vec::new(),
+            },
         };
-        let alarm = self.list.iter_mut().find(|alarm| alarm.alarm.id == id)?;
-        alarm.answer = Some((verdict, now));
-        Some(alarm.clone())
+        let meant = |alarm: &&mut ShownAlarm| alarm.alarm.id == id || alarm.led_by.as_deref() == Some(id.as_str());
+        let answered = self.list.iter_mut().filter(meant).map(|alarm| {
+            alarm.take_answer(by, verdict, now);
+            alarm.clone()
+        });
+        let mut answered: Vec<ShownAlarm> = answered.collect();
+        answered.sort_by_key(|alarm| alarm.alarm.id != id);
+        answered
     }
 
     /// Ends what the detector no longer follows: its entity is gone, or what it remembered is.
@@ -90,58 +141,112 @@ impl Alarms {
     /// The alarm that is meant when nobody says which: the newest that is open and unanswered, else the newest open one,
     /// else the newest.
     pub(super) fn shown(&self) -> Option<&ShownAlarm> {
-        let newest = |wanted: fn(&&ShownAlarm) -> bool| self.list.iter().rev().find(wanted);
+        let newest =
+            |wanted: fn(&&ShownAlarm) -> bool| self.list.iter().rev().filter(|alarm| leads(alarm)).find(wanted);
         newest(|alarm| alarm.alarm.end.is_none() && alarm.answer.is_none())
             .or_else(|| newest(|alarm| matters(alarm)))
-            .or_else(|| self.list.last())
+            .or_else(|| newest(|_| true))
     }
 
     /// How many last and were neither dismissed nor expected.
     pub(super) fn open_count(&self) -> usize {
         self.list.iter().filter(|alarm| matters(alarm)).count()
     }
+
+    /// How many alarms below critical, `beside` aside, the week before `now` has had that nobody confirmed.
+    pub(super) fn said_in_week(&self, beside: &str, now: i64) -> usize {
+        let counts = |alarm: &&ShownAlarm| {
+            leads(alarm)
+                && alarm.alarm.id != beside
+                && alarm.alarm.severity < Severity::Critical
+                && alarm.alarm.raised_at > now - WEEK_SECONDS
+                && !matches!(alarm.answer, Some((Verdict::Confirmed, _)))
+        };
+        self.list.iter().filter(counts).count()
+    }
+
+    /// Alarms whose time to be said has come.
+    pub(super) fn due(&self, now: i64) -> Vec<ShownAlarm> {
+        self.list.iter().filter(|alarm| alarm.due.is_some_and(|due| due <= now)).cloned().collect()
+    }
+
+    /// The alarm that can speak for `alarm`: it lasts, was said, matters as much, began about then, and has the same
+    /// cause as far as one can tell.
+    pub(super) fn leader_of(&self, alarm: &ShownAlarm) -> Option<ShownAlarm> {
+        let fails = |one: &ShownAlarm| matches!(one.alarm.kind, AnomalyKind::Silent | AnomalyKind::Flat);
+        let same_cause = |leader: &ShownAlarm| {
+            let device = leader.place.device.is_some() && leader.place.device == alarm.place.device;
+            device || (fails(leader) && fails(alarm))
+        };
+        let leader = self.list.iter().rev().find(|leader| {
+            leader.alarm.id != alarm.alarm.id
+                && matters(leader)
+                && leader.alarm.severity >= alarm.alarm.severity
+                && (alarm.alarm.raised_at - leader.alarm.raised_at).abs() <= GATHER_SECONDS
+                && same_cause(leader)
+        });
+        leader.cloned()
+    }
+
+    /// Whether something like `alarm` was answered before: the same entity in the same manner.
+    pub(super) fn is_known(&self, alarm: &ShownAlarm) -> bool {
+        self.list.iter().any(|known| {
+            known.alarm.id != alarm.alarm.id
+                && known.entity_id == alarm.entity_id
+                && known.alarm.kind == alarm.alarm.kind
+                && known.answer.is_some()
+        })
+    }
+
+    /// Questions put in the week before `now`.
+    pub(super) fn asked_in_week(&self, now: i64) -> usize {
+        let asked = |alarm: &&ShownAlarm| alarm.asks && alarm.alarm.raised_at > now - WEEK_SECONDS;
+        self.list.iter().filter(asked).count()
+    }
+
+    /// What the last 30 days brought.
+    pub(super) fn month(&self, now: i64) -> Month {
+        let mut month = Month::default();
+        for alarm in self.list.iter().filter(|alarm| alarm.alarm.raised_at > now - MONTH_SECONDS) {
+            if alarm.asks && alarm.answer.is_none() && alarm.alarm.raised_at > now - WEEK_SECONDS {
+                month.questions += 1;
+            }
+            match alarm.answer.map(|(verdict, _)| verdict) {
+                _ if !leads(alarm) => month.held += usize::from(alarm.led_by.is_none()),
+                Some(Verdict::Confirmed) => month.confirmed += 1,
+                Some(Verdict::Dismissed) => month.dismissed += 1,
+                Some(Verdict::Expected) => month.expected += 1,
+                None => month.unanswered += 1,
+            }
+        }
+        month
+    }
+
+    /// Those raised in (`from`, `until`], oldest first.
+    pub(super) fn raised_in(&self, from: i64, until: i64) -> impl Iterator<Item = &ShownAlarm> {
+        self.list.iter().filter(move |alarm| alarm.alarm.raised_at > from && alarm.alarm.raised_at <= until)
+    }
 }
 
-/// Whether an alarm is still on: it lasts, and nobody said that it is nothing.
+/// Adds a name to those told beside an alarm.
+pub(super) fn add_moved(alarm: &mut ShownAlarm, name: String) {
+    if alarm.moved_with.len() < MOVED_WITH_MAX && !alarm.moved_with.contains(&name) {
+        alarm.moved_with.push(name);
+    }
+}
+
+/// Whether it was said for itself.
+fn leads(alarm: &ShownAlarm) -> bool {
+    alarm.is_said() && alarm.led_by.is_none()
+}
+
+/// Whether an alarm is still on: it was said, it lasts, and nobody said that it is nothing.
 fn matters(alarm: &ShownAlarm) -> bool {
     let waved_away = matches!(alarm.answer, Some((Verdict::Dismissed | Verdict::Expected, _)));
-    alarm.alarm.end.is_none() && !waved_away
+    alarm.alarm.end.is_none() && leads(alarm) && !waved_away
 }
 
-/// What the fleet learns of an answer, or why it learns nothing.
-pub(super) fn feedback_record(
-    home: HomeId,
-    shown: &ShownAlarm,
-    window: Option<Vec<f32>>,
-    verdict: Verdict,
-    now: i64,
-) -> Result<FeedbackRecord, &'static str> {
-    let values = window
-        .filter(|window| window.len() == WINDOW_STEPS * FEATURES)
-        .ok_or("the alarm came before there was a full window to learn from")?;
-    let alarm = &shown.alarm;
-    Ok(FeedbackRecord {
-        home,
-        sequence: Sequence(0),
-        alarm: AlarmId::new(alarm.id.clone()).map_err(|_| "its id is not one of ours")?,
-        device_class: shown.class.as_str().to_owned(),
-        model_version: shown.model_version,
-        feature_schema: FEATURE_SCHEMA,
-        window: FeatureWindow {
-            steps: u16::try_from(WINDOW_STEPS).map_err(|_| "its window is too long")?,
-            features: u16::try_from(FEATURES).map_err(|_| "its window is too wide")?,
-            values,
-        },
-        score: alarm.score,
-        threshold: alarm.threshold,
-        verdict: match verdict {
-            Verdict::Confirmed => messages::Verdict::Confirmed,
-            Verdict::Dismissed => messages::Verdict::Dismissed,
-            Verdict::Expected => messages::Verdict::Expected,
-        },
-        origin: Origin::Alarm,
-        raised_at: alarm.raised_at,
-        // A clock that was set back between the two must not make the record implausible.
-        answered_at: now.max(alarm.raised_at),
-    })
+/// Whether it may be said after all when it becomes worse: nobody asked for silence about this very thing.
+pub(super) fn may_speak_again(alarm: &ShownAlarm) -> bool {
+    alarm.due.is_some() || matches!(alarm.held, Some(Held::Mode | Held::Budget | Held::Passed))
 }

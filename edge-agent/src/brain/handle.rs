@@ -1,16 +1,21 @@
 //! The brain's thread, and the handle that the rest of the agent holds.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use hearthwatch_model::alarm::Verdict;
-use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::detector::Model;
 use hearthwatch_model::reading::{EntityInfo, Reading};
 use hearthwatch_protocol::ModelVersion;
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot};
 
-use super::Brain;
+use super::{AlarmPicture, Brain, HomeDetail, MissReport, Tally};
+use crate::explain::Language;
+use crate::history::StoredMiss;
+use crate::house::{Change, ChangeError, Place};
+use crate::rehearse::Rehearsal;
+use crate::update::TrialWindows;
 
 /// Commands that may wait. The largest is a slice of history, at most 4 MiB; slices come one at a time.
 const COMMANDS_MAX: usize = 64;
@@ -32,11 +37,38 @@ pub enum BrainCommand {
     /// [`Brain::tick`].
     Tick(i64),
     /// [`Brain::answer`].
-    Answer(Option<String>, Verdict, i64),
+    Answer {
+        /// Which alarm; none: the one that is shown.
+        alarm: Option<String>,
+        /// What is said of it.
+        verdict: Verdict,
+        /// Who says so; empty when nobody knows.
+        by: String,
+        /// When.
+        at: i64,
+    },
+    /// [`Brain::change`].
+    Change(Change, i64, oneshot::Sender<Result<(), ChangeError>>),
+    /// [`Brain::snooze`].
+    Snooze(String, i64, i64),
+    /// [`Brain::set_places`].
+    Places(HashMap<String, Place>),
+    /// [`Brain::set_language`].
+    Language(Language),
+    /// [`Brain::picture`].
+    Picture(String, oneshot::Sender<Option<AlarmPicture>>),
     /// [`Brain::replace_model`].
     ReplaceModel(Arc<Model>, ModelVersion, oneshot::Sender<()>),
-    /// [`Brain::recent_windows`].
-    RecentWindows(oneshot::Sender<Vec<(DeviceClass, Vec<f32>)>>),
+    /// [`Brain::look`].
+    Look(oneshot::Sender<Box<HomeDetail>>),
+    /// [`Brain::declare_miss`].
+    DeclareMiss(Box<MissReport>, i64, oneshot::Sender<StoredMiss>),
+    /// [`Brain::keep_rehearsal`].
+    KeepRehearsal(Rehearsal),
+    /// [`Brain::tally`].
+    Tally(i64, oneshot::Sender<Tally>),
+    /// [`Brain::trial_windows`].
+    TrialWindows(i64, oneshot::Sender<TrialWindows>),
 }
 
 /// The brain's thread has ended: the agent is stopping, or is broken.
@@ -82,14 +114,33 @@ impl Brain {
             BrainCommand::Listening(listening, now) => self.set_listening(listening, now),
             BrainCommand::Hear(readings) => self.hear(&readings),
             BrainCommand::Tick(now) => self.tick(now),
-            BrainCommand::Answer(alarm_id, verdict, now) => self.answer(alarm_id.as_deref(), verdict, now),
+            BrainCommand::Answer { alarm, verdict, by, at } => self.answer(alarm.as_deref(), verdict, &by, at),
+            BrainCommand::Change(change, now, reply) => {
+                let _ = reply.send(self.change(change, now));
+            }
+            BrainCommand::Snooze(alarm, until, now) => self.snooze(&alarm, until, now),
+            BrainCommand::Places(places) => self.set_places(places),
+            BrainCommand::Language(language) => self.set_language(language),
+            BrainCommand::Picture(alarm_id, reply) => {
+                let _ = reply.send(self.picture(&alarm_id));
+            }
             BrainCommand::ReplaceModel(model, version, reply) => {
                 self.replace_model(model, version);
                 let _ = reply.send(());
             }
-            BrainCommand::RecentWindows(reply) => {
-                let _ = reply.send(self.recent_windows());
+            BrainCommand::Tally(since, reply) => {
+                let _ = reply.send(self.tally(since));
             }
+            BrainCommand::TrialWindows(now, reply) => {
+                let _ = reply.send(self.trial_windows(now));
+            }
+            BrainCommand::Look(reply) => {
+                let _ = reply.send(Box::new(self.look()));
+            }
+            BrainCommand::DeclareMiss(report, now, reply) => {
+                let _ = reply.send(self.declare_miss(&report, now));
+            }
+            BrainCommand::KeepRehearsal(rehearsal) => self.keep_rehearsal(&rehearsal),
         }
     }
 }

@@ -6,7 +6,7 @@ use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::detector::EntityScore;
 use hearthwatch_model::reading::{Reading, Value};
 
-use crate::history::{BinaryChange, StepRow};
+use crate::history::{BinaryChange, Judged, StepRow};
 
 /// Most binary changes kept of one step: 500 entities × 20. A flickering contact must not fill the disk.
 const CHANGES_MAX: usize = 10_000;
@@ -53,13 +53,23 @@ impl OpenStep {
         changes.truncate(CHANGES_MAX);
         let mut rows: BTreeMap<u32, StepRow> = scores
             .iter()
-            .filter(|score| score.score.is_some())
-            .map(|score| (score.entity, StepRow { entity: score.entity, heard: None, score: score.score }))
+            .filter(|score| score.score.is_some() || score.observed.is_some())
+            .map(|score| (score.entity, StepRow { judged: Some(judged(score)), ..StepRow::silent(score.entity) }))
             .collect();
         for (entity, number) in numbers {
-            rows.entry(entity).or_insert(StepRow { entity, heard: None, score: None }).heard = Some(number.value());
+            rows.entry(entity).or_insert(StepRow::silent(entity)).heard = Some(number.value());
         }
         (rows.into_values().collect(), changes)
+    }
+}
+
+fn judged(score: &EntityScore) -> Judged {
+    Judged {
+        observed: score.observed,
+        band: score.band,
+        score: score.score,
+        rarity: score.rarity,
+        immediate: score.immediate,
     }
 }
 

@@ -4,8 +4,12 @@ use hearthwatch_model::alarm::{Alarm, Severity};
 use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_model::reading::Value;
 
+use hearthwatch_model::class::DeviceClass;
+
 use super::*;
 use crate::history::StoredAlarm;
+use crate::house::{Change, DailyTime, Held, HouseMode, Place, QuietHours, Scope};
+use hearthwatch_model::alarm::Verdict;
 
 struct Home {
     dir: tempfile::TempDir,
@@ -55,15 +59,14 @@ fn stored_alarm(id: &str, end: Option<i64>) -> StoredAlarm {
         observed: Some(30.0),
         band: None,
         kind: AnomalyKind::Level,
+        amount: 0.0,
+        usual: 0.0,
         reason: "30 °C, where 20 °C is usual.".to_owned(),
     };
-    StoredAlarm {
-        alarm,
-        entity_id: "sensor.t".to_owned(),
-        class: DeviceClass::Temperature,
-        unit: "°C".to_owned(),
-        model_version: ModelVersion::ROUTINE,
-        answer: None,
+    {
+        let info =
+            EntityInfo { entity_id: "sensor.t".to_owned(), class: DeviceClass::Temperature, unit: "°C".to_owned() };
+        StoredAlarm::new(alarm, &info, Place::default(), ModelVersion::ROUTINE)
     }
 }
 
@@ -133,10 +136,10 @@ fn an_answer_counts_for_the_shown_alarm_also_after_a_restart_and_can_be_changed(
     let mut home = home();
     home.brain.save(&stored_alarm("00d1", None), None);
     let mut home = brain_in(home.dir);
-    home.brain.answer(None, Verdict::Dismissed, 700);
+    home.brain.answer(None, Verdict::Dismissed, "", 700);
     assert_eq!(home.view.borrow().open, 0);
     assert_eq!(home.view.borrow().shown.as_ref().unwrap().answer, Some((Verdict::Dismissed, 700)));
-    home.brain.answer(Some("00d1"), Verdict::Confirmed, 800);
+    home.brain.answer(Some("00d1"), Verdict::Confirmed, "", 800);
     assert_eq!(home.view.borrow().open, 1);
     let kinds: Vec<NoticeKind> =
         std::iter::from_fn(|| home.notices.try_recv().ok()).map(|notice| notice.kind).collect();
@@ -146,8 +149,8 @@ fn an_answer_counts_for_the_shown_alarm_also_after_a_restart_and_can_be_changed(
 #[test]
 fn an_answer_to_an_unknown_alarm_changes_nothing() {
     let mut home = home();
-    home.brain.answer(Some("ffff"), Verdict::Confirmed, 700);
-    home.brain.answer(None, Verdict::Confirmed, 700);
+    home.brain.answer(Some("ffff"), Verdict::Confirmed, "", 700);
+    home.brain.answer(None, Verdict::Confirmed, "", 700);
     assert!(home.notices.try_recv().is_err());
 }
 
@@ -171,7 +174,7 @@ fn an_impossible_value_is_said_at_once_and_goes_on_over_a_restart_under_one_id()
     assert!(home.notices.try_recv().is_err(), "nobody is told twice");
     let id = raised.alarm.alarm.id;
     assert_eq!(home.view.borrow().shown.as_ref().unwrap().alarm.id, id);
-    home.brain.answer(Some(&id), Verdict::Dismissed, 900);
+    home.brain.answer(Some(&id), Verdict::Dismissed, "", 900);
     assert_eq!(home.brain.detector.answers().lessons().len(), 1, "the detector knows the alarm again");
 }
 
@@ -179,11 +182,144 @@ fn an_impossible_value_is_said_at_once_and_goes_on_over_a_restart_under_one_id()
 fn a_record_for_the_fleet_needs_a_full_window() {
     let alarm = stored_alarm("00d1", None);
     let home = HomeId::new("home-7").unwrap();
-    assert!(alarms::feedback_record(home.clone(), &alarm, None, Verdict::Confirmed, 700).is_err());
+    assert!(feedback::feedback_record(home.clone(), &alarm, None, Verdict::Confirmed, 700).is_err());
     let window = vec![0.5; hearthwatch_model::grid::WINDOW_STEPS * hearthwatch_model::grid::FEATURES];
-    let record = alarms::feedback_record(home, &alarm, Some(window), Verdict::Dismissed, 500).unwrap();
+    let record = feedback::feedback_record(home, &alarm, Some(window), Verdict::Dismissed, 500).unwrap();
     assert_eq!(record.verdict, hearthwatch_protocol::messages::Verdict::Dismissed);
     assert_eq!((record.device_class.as_str(), record.answered_at), ("temperature", 600));
     let encoded = hearthwatch_protocol::encode(&hearthwatch_protocol::Message::Feedback(record));
     assert!(encoded.is_ok());
+}
+
+fn info_of(name: &str) -> EntityInfo {
+    EntityInfo { entity_id: name.to_owned(), ..thermometer() }
+}
+
+/// Three thermometers, on two devices, that were heard.
+fn three(home: &mut Home) {
+    home.brain.add_entities(vec![info_of("sensor.a"), info_of("sensor.b"), info_of("sensor.c")]);
+    let on = |device: &str| Place { device: Some(device.to_owned()), ..Place::default() };
+    home.brain.set_places(HashMap::from([
+        ("sensor.a".to_owned(), on("hub")),
+        ("sensor.b".to_owned(), on("hub")),
+        ("sensor.c".to_owned(), on("stove")),
+    ]));
+    home.brain.set_listening(true, 600);
+    home.brain.hear(&[0, 1, 2].map(|entity| Reading { at: 610, entity, value: Value::Number(20.0) }));
+}
+
+fn impossible(at: i64, entity: u32) -> Reading {
+    Reading { at, entity, value: Value::Number(5_000.0) }
+}
+
+fn kinds(home: &mut Home) -> Vec<(NoticeKind, String)> {
+    std::iter::from_fn(|| home.notices.try_recv().ok()).map(|notice| (notice.kind, notice.alarm.entity_id)).collect()
+}
+
+#[test]
+fn what_fails_on_one_device_is_one_message_and_one_answer() {
+    let mut home = home();
+    three(&mut home);
+    home.brain.hear(&[impossible(620, 0), impossible(630, 1)]);
+    let said = kinds(&mut home);
+    assert_eq!(said, [(NoticeKind::Raised, "sensor.a".to_owned()), (NoticeKind::Changed, "sensor.a".to_owned())]);
+    let shown = home.view.borrow().shown.clone().unwrap();
+    assert_eq!((shown.moved_with, home.view.borrow().open), (vec!["B".to_owned()], 1));
+    home.brain.answer(None, Verdict::Dismissed, "Ann", 700);
+    assert!(home.brain.history.alarms(0).unwrap().iter().all(|alarm| alarm.answer == Some((Verdict::Dismissed, 700))));
+    assert_eq!(home.view.borrow().open, 0);
+}
+
+#[test]
+fn an_alarm_beyond_the_weeks_budget_is_remembered_and_not_said() {
+    let mut home = home();
+    three(&mut home);
+    home.brain.hear(&[impossible(620, 0), impossible(630, 2)]);
+    assert_eq!(kinds(&mut home), [(NoticeKind::Raised, "sensor.a".to_owned())]);
+    assert_eq!((home.view.borrow().open, home.view.borrow().month.held), (1, 1));
+    assert_eq!(home.brain.history.alarms(0).unwrap()[1].held, Some(Held::Budget));
+}
+
+#[test]
+fn what_was_confirmed_takes_nothing_from_the_budget() {
+    let mut home = home();
+    three(&mut home);
+    home.brain.hear(&[impossible(620, 0)]);
+    home.brain.answer(None, Verdict::Confirmed, "", 625);
+    home.brain.hear(&[impossible(630, 2)]);
+    assert_eq!(home.view.borrow().open, 2);
+}
+
+#[test]
+fn quiet_hours_hold_an_alarm_back_until_they_are_over() {
+    let mut home = home();
+    three(&mut home);
+    let quiet = QuietHours {
+        from: DailyTime::parse("00:00").unwrap(),
+        until: DailyTime::parse("01:00").unwrap(),
+        let_through: Severity::Critical,
+    };
+    home.brain.change(Change::QuietHours(Some(quiet)), 615).unwrap();
+    home.brain.hear(&[impossible(620, 0)]);
+    home.brain.tick(640);
+    assert_eq!((kinds(&mut home), home.view.borrow().open), (vec![], 0));
+    home.brain.tick(3_600);
+    assert_eq!(kinds(&mut home), [(NoticeKind::Raised, "sensor.a".to_owned())]);
+}
+
+#[test]
+fn wishes_hold_over_a_restart_and_a_snooze_ends_by_itself() {
+    let mut home = home();
+    home.brain.change(Change::Budget(3.0), 600).unwrap();
+    home.brain.change(Change::Mode(HouseMode::Guests), 600).unwrap();
+    home.brain.change(Change::Hush { scope: Scope::Home, until: Some(900) }, 600).unwrap();
+    let mut home = brain_in(home.dir);
+    assert_eq!((home.view.borrow().budget, home.view.borrow().house.mode), (3.0, HouseMode::Guests));
+    assert_eq!(home.view.borrow().house.hushes.len(), 1);
+    home.brain.tick(900);
+    assert!(home.view.borrow().house.hushes.is_empty());
+}
+
+#[test]
+fn two_who_disagree_are_both_remembered_and_the_last_one_counts() {
+    let mut home = home();
+    three(&mut home);
+    home.brain.hear(&[impossible(620, 0)]);
+    home.brain.answer(None, Verdict::Confirmed, "Ann", 630);
+    home.brain.answer(None, Verdict::Dismissed, "Ben", 640);
+    let shown = home.view.borrow().shown.clone().unwrap();
+    assert!(shown.is_disputed());
+    assert_eq!(shown.answer, Some((Verdict::Dismissed, 640)));
+    home.brain.answer(Some(&shown.alarm.id), Verdict::Dismissed, "Ann", 650);
+    assert!(!home.view.borrow().shown.as_ref().unwrap().is_disputed());
+}
+
+#[test]
+fn the_daily_brief_is_one_message_at_its_time() {
+    let mut home = home();
+    three(&mut home);
+    home.brain.change(Change::Brief(Some(DailyTime::parse("08:00").unwrap())), 610).unwrap();
+    home.brain.hear(&[impossible(620, 0), impossible(630, 2)]);
+    home.brain.tick(700);
+    assert_eq!(home.view.borrow().brief, None);
+    home.brain.tick(8 * 3_600);
+    let brief = home.view.borrow().brief.clone().unwrap();
+    assert_eq!((brief.at, brief.text.as_str()), (28_800, "One alarm in the last day: A. Kept back: 1 (C)."));
+    home.brain.set_language(Language::Dutch);
+    home.brain.tick(32 * 3_600);
+    assert_eq!(
+        home.view.borrow().brief.as_ref().unwrap().text,
+        "Niets ongewoons de voorbije dag; 3 sensoren in het oog gehouden."
+    );
+}
+
+#[test]
+fn a_sensor_just_met_is_not_said_to_be_broken_before_it_spoke_sense() {
+    let mut home = home();
+    home.brain.add_entities(vec![thermometer()]);
+    home.brain.set_listening(true, 600);
+    home.brain.hear(&[impossible(650, 0)]);
+    home.brain.tick(1_300);
+    assert_eq!(kinds(&mut home), []);
+    assert_eq!(home.view.borrow().readiness.entities, []);
 }

@@ -1,16 +1,23 @@
 //! What the brain shows: the home at a glance, and notices of what happened to alarms.
 
+use std::sync::Arc;
+
 use hearthwatch_model::alarm::Verdict;
 use hearthwatch_model::detector::EntityScore;
 use hearthwatch_model::features::Band;
 use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
+use jiff::tz::TimeZone;
+
+use super::readiness::Readiness;
+use crate::explain::Language;
+use crate::house::House;
 
 /// An alarm with all that is needed to show it.
 pub type ShownAlarm = crate::history::StoredAlarm;
 
 /// The home at a glance. Only the newest matters.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HomeView {
     /// The alarm that is meant when nobody says which: the newest open and unanswered one, else the newest.
     pub shown: Option<ShownAlarm>,
@@ -26,6 +33,75 @@ pub struct HomeView {
     pub entities: usize,
     /// Whether what is heard is judged.
     pub listening: bool,
+    /// What the residents wish.
+    pub house: House,
+    /// Alarms a week that the home bears, wished or configured.
+    pub budget: f64,
+    /// What the last 30 days brought.
+    pub month: Month,
+    /// What works already, and what is still being learnt.
+    pub readiness: Arc<Readiness>,
+    /// The newest daily brief.
+    pub brief: Option<Brief>,
+    /// The home's time zone.
+    pub timezone: TimeZone,
+    /// What its residents read.
+    pub language: Language,
+}
+
+impl Default for HomeView {
+    fn default() -> Self {
+        Self {
+            shown: None,
+            open: 0,
+            loudest: None,
+            model: ModelVersion::default(),
+            network: false,
+            entities: 0,
+            listening: false,
+            house: House::default(),
+            budget: 0.0,
+            month: Month::default(),
+            readiness: Arc::default(),
+            brief: None,
+            timezone: TimeZone::UTC,
+            language: Language::default(),
+        }
+    }
+}
+
+/// Alarms of the last 30 days, by what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Month {
+    /// Real, as a resident said.
+    pub confirmed: usize,
+    /// False, as a resident said.
+    pub dismissed: usize,
+    /// Real and no surprise.
+    pub expected: usize,
+    /// Said, and nobody answered.
+    pub unanswered: usize,
+    /// Remembered, not said.
+    pub held: usize,
+    /// Questions of the last week that nobody answered.
+    pub questions: usize,
+}
+
+impl Month {
+    /// Alarms that were said.
+    #[must_use]
+    pub fn said(&self) -> usize {
+        self.confirmed + self.dismissed + self.expected + self.unanswered
+    }
+}
+
+/// The day in a few sentences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brief {
+    /// When it was told.
+    pub at: i64,
+    /// Its text.
+    pub text: String,
 }
 
 /// The most unusual entity of a step.

@@ -2,23 +2,37 @@
 
 use std::path::PathBuf;
 
-use hearthwatch_protocol::HomeId;
+use hearthwatch_protocol::{HomeId, ModelVersion};
 use url::Url;
 
 use super::Faults;
 use super::section::Section;
+use crate::outbox::SharingLevel;
+use crate::update::{Install, Policy, WATCHING, Watching};
+
+/// Longest watch that can be configured, in hours: a model that needs more than a fortnight is not a release.
+const WATCH_HOURS_MAX: f64 = 336.0;
 
 /// Port that the fleet's broker listens on unless said otherwise: MQTT over TLS.
 const FLEET_PORT: u16 = 8883;
 
+/// What is shared as long as nobody was asked. A window can still tell when somebody was in, so it takes a word.
+const UNASKED: SharingLevel = SharingLevel::Verdicts;
+
 /// What `hearthwatch-provision home add` leaves in a home's folder.
 const PROVISIONED: &str = "copy it from the folder that `hearthwatch-provision home add` made for this home";
+
+/// What stands beside it.
+const DIRECTED: &str =
+    "copy director.pub from the same folder, or write director = \"none\" for a fleet that has no director yet";
 
 /// Who this home is to the fleet, and how the fleet is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloudConfig {
     /// The home's pseudonym.
     pub home: HomeId,
+    /// What of an answer leaves the home, until the resident chooses otherwise on the page.
+    pub sharing: SharingLevel,
     /// Where answers go; without it they stay here.
     pub mqtt: Option<CloudMqttConfig>,
     /// Where models come from; without it the shipped one stays.
@@ -49,6 +63,12 @@ pub struct UpdatesConfig {
     pub ca_file: Option<PathBuf>,
     /// The first trusted TUF root.
     pub root_file: PathBuf,
+    /// The file of the director's keys; without one the newest release is taken, which must be asked for (`director = "none"`).
+    pub director_file: Option<PathBuf>,
+    /// When a release gets in.
+    pub policy: Policy,
+    /// How long it is watched.
+    pub watching: Watching,
 }
 
 impl CloudConfig {
@@ -63,6 +83,13 @@ impl CloudConfig {
                 None
             }
         });
+        let sharing = section.text("sharing", faults).map(|word| {
+            SharingLevel::parse(&word).unwrap_or_else(|| {
+                let remedy = "write \"off\", \"verdicts\" or \"windows\"";
+                faults.add(section.key("sharing"), format!("{word:?} is not a level of sharing"), remedy);
+                UNASKED
+            })
+        });
         let mqtt = section.section("mqtt", faults).map(|section| CloudMqttConfig::read(section, faults));
         let updates = section.section("updates", faults).map(|section| UpdatesConfig::read(section, faults));
         if mqtt.is_none() && updates.is_none() && faults.list().len() == before {
@@ -72,8 +99,23 @@ impl CloudConfig {
                 "add one of them, or remove [cloud] to stay local",
             );
         }
+        let directed = updates
+            .as_ref()
+            .is_some_and(|updates| updates.as_ref().is_some_and(|updates| updates.director_file.is_some()));
+        if directed && mqtt.is_none() {
+            faults.add(
+                section.key("mqtt"),
+                "is missing: the director speaks by the fleet's broker",
+                "add it, or write director = \"none\" in [cloud.updates]",
+            );
+        }
         section.finish(faults);
-        Some(Self { home: home?, mqtt: mqtt.flatten(), updates: updates.flatten() })
+        Some(Self {
+            home: home?,
+            sharing: sharing.unwrap_or(UNASKED),
+            mqtt: mqtt.flatten(),
+            updates: updates.flatten(),
+        })
     }
 }
 
@@ -113,9 +155,43 @@ impl UpdatesConfig {
         });
         let ca_file = provisioned(&mut section, "ca_file", faults);
         let root_file = section.required("root_file", faults, PROVISIONED, provisioned);
+        let director = section.text("director", faults);
+        let director_file = match director.as_deref() {
+            None => section.required("director_file", faults, DIRECTED, provisioned),
+            Some("none") => None,
+            Some(word) => {
+                let remedy = "remove it, or write \"none\" for a fleet that has no director yet";
+                faults.add(section.key("director"), format!("{word:?} is not \"none\""), remedy);
+                None
+            }
+        };
+        let policy = read_policy(&mut section, faults);
+        let watching = Watching {
+            shadow_seconds: hours(&mut section, "shadow_hours", faults).unwrap_or(WATCHING.shadow_seconds),
+            probation_seconds: hours(&mut section, "probation_hours", faults).unwrap_or(WATCHING.probation_seconds),
+        };
         section.finish(faults);
-        Some(Self { url: url?, ca_file, root_file: root_file? })
+        Some(Self { url: url?, ca_file, root_file: root_file?, director_file, policy, watching })
     }
+}
+
+fn read_policy(section: &mut Section<'_>, faults: &mut Faults) -> Policy {
+    let install = section.text("install", faults).map_or(Install::Auto, |word| match word.as_str() {
+        "auto" => Install::Auto,
+        "ask" => Install::Ask,
+        "paused" => Install::Paused,
+        _ => {
+            let remedy = "write \"auto\", \"ask\" (for a resident's word) or \"paused\"";
+            faults.add(section.key("install"), format!("{word:?} is not a way to install"), remedy);
+            Install::Auto
+        }
+    });
+    let pin = section.number("pin", 0.0..=9_007_199_254_740_992.0, faults).map(|version| ModelVersion(version as u64));
+    Policy { install, pin }
+}
+
+fn hours(section: &mut Section<'_>, key: &'static str, faults: &mut Faults) -> Option<i64> {
+    section.number(key, 0.0..=WATCH_HOURS_MAX, faults).map(|hours| (hours * 3_600.0) as i64)
 }
 
 /// A file that provisioning makes.

@@ -7,6 +7,7 @@ mod cloud;
 mod fault;
 mod home_assistant;
 mod home_mqtt;
+mod page;
 mod section;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ pub use cloud::{CloudConfig, CloudMqttConfig, UpdatesConfig};
 pub use fault::{Fault, Faults};
 pub use home_assistant::HomeAssistantConfig;
 pub use home_mqtt::HomeMqttConfig;
+pub use page::PageConfig;
 pub use section::Secret;
 use section::Section;
 
@@ -41,6 +43,8 @@ pub struct Config {
     pub home_mqtt: Option<HomeMqttConfig>,
     /// The fleet; without it everything stays local.
     pub cloud: Option<CloudConfig>,
+    /// The local page; none where it is turned off.
+    pub page: Option<PageConfig>,
 }
 
 impl Config {
@@ -102,8 +106,12 @@ impl Config {
             mqtt
         });
         let cloud = root.section("cloud", faults).and_then(|section| CloudConfig::read(section, faults));
+        let page = match root.section("page", faults) {
+            None => Some(PageConfig::default()),
+            Some(section) => PageConfig::read(section, faults),
+        };
         root.finish(faults);
-        Some(Self { state: state?, timezone, budget, home_assistant: home_assistant?, home_mqtt, cloud })
+        Some(Self { state: state?, timezone, budget, home_assistant: home_assistant?, home_mqtt, cloud, page })
     }
 }
 

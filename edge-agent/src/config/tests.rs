@@ -66,10 +66,11 @@ url = \"http://cloud.example\"
             "cloud.mqtt.key_file",
             "cloud.updates.url",
             "cloud.updates.root_file",
+            "cloud.updates.director_file",
             "bugdet",
         ]
     );
-    assert!(error.to_string().starts_with("the configuration has 14 faults:"));
+    assert!(error.to_string().starts_with("the configuration has 15 faults:"));
     assert!(error.list().iter().all(|fault| !fault.remedy.is_empty() && fault.file.ends_with("edge.toml")));
 }
 
@@ -122,4 +123,34 @@ fn the_port_follows_from_whether_the_broker_speaks_tls() {
     assert_eq!(parse(dir.path(), text).unwrap().home_mqtt.unwrap().port, 1883);
     let with_ca = format!("{text}ca_file = \"token\"\n");
     assert_eq!(parse(dir.path(), &with_ca).unwrap().home_mqtt.unwrap().port, 8883);
+}
+
+#[test]
+fn the_page_is_for_this_machine_unless_home_assistant_lets_in() {
+    let dir = home_with_token();
+    let base = "state = \"s\"\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n";
+    let page = |more: &str| parse(dir.path(), &format!("{base}{more}")).map(|config| config.page);
+    let listens = |page: Result<Option<PageConfig>, Faults>| page.unwrap().map(|page| page.listen.to_string());
+    assert_eq!(listens(page("")), Some("127.0.0.1:8099".to_owned()));
+    assert_eq!(listens(page("[page]\ndoor = \"ingress\"\n")), Some("0.0.0.0:8099".to_owned()));
+    assert_eq!(page("[page]\nlisten = \"off\"\n").unwrap(), None);
+    for wrong in ["listen = \"0.0.0.0:8099\"", "listen = \"8099\"", "door = \"wide\"", "dor = \"ingress\""] {
+        assert_eq!(page(&format!("[page]\n{wrong}\n")).unwrap_err().list().len(), 1, "{wrong}");
+    }
+}
+
+#[test]
+fn sharing_a_window_takes_a_word() {
+    let dir = home_with_token();
+    std::fs::write(dir.path().join("root.json"), "{}").unwrap();
+    let text = |more: &str| {
+        format!(
+            "state = \"s\"\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n[cloud]\nhome = \"home-7\"\n\
+             {more}[cloud.updates]\nurl = \"https://c\"\nroot_file = \"root.json\"\ndirector = \"none\"\n"
+        )
+    };
+    let level = |more: &str| parse(dir.path(), &text(more)).map(|config| config.cloud.unwrap().sharing);
+    assert_eq!(level(""), Ok(crate::outbox::SharingLevel::Verdicts));
+    assert_eq!(level("sharing = \"windows\"\n"), Ok(crate::outbox::SharingLevel::Windows));
+    assert_eq!(keys(&level("sharing = \"all\"\n").unwrap_err()), ["cloud.sharing"]);
 }

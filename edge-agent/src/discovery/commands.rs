@@ -5,12 +5,16 @@ use hearthwatch_protocol::{AlarmId, IdError};
 use serde::Deserialize;
 
 use super::device::{BIRTH_TOPIC, Device, ONLINE};
+use crate::house::{Change, HouseMode};
 
 /// Longest command. A JSON answer has about 70 bytes.
 const COMMAND_BYTES_MAX: usize = 1024;
 
+/// Longest name of who answers that is kept.
+const NAME_CHARS_MAX: usize = 60;
+
 /// Something that was said to the agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// An answer; without an id, to the alarm that is shown.
     Answer {
@@ -18,6 +22,24 @@ pub enum Command {
         alarm: Option<AlarmId>,
         /// What the resident says of it.
         verdict: Verdict,
+        /// Who says so; empty when nobody knows.
+        by: String,
+    },
+    /// Do not mention the entity of an alarm for a while.
+    Snooze {
+        /// Which alarm.
+        alarm: AlarmId,
+        /// For how long.
+        hours: u16,
+    },
+    /// A wish about the house.
+    Wish(Change),
+    /// Something was off, and nobody said so.
+    Miss {
+        /// Where.
+        entity_id: String,
+        /// When, in Unix seconds; none: now.
+        at: Option<i64>,
     },
     /// Install the newest model now.
     Install,
@@ -43,9 +65,15 @@ pub enum AnswerError {
     /// Not one of the three verdicts.
     #[error("is none of confirmed, dismissed, expected")]
     Verdict,
+    /// Not a mode, a switch position or a number.
+    #[error("is no wish that can be granted")]
+    Wish,
     /// Not `{"alarm_id": …, "verdict": …}`.
     #[error("is not an answer: {0}")]
     Json(#[from] serde_json::Error),
+    /// Not `{"entity_id": …, "at": …}`.
+    #[error("is not a miss: {0}")]
+    Miss(#[source] serde_json::Error),
     /// Not an alarm's id.
     #[error("names no alarm: {0}")]
     Alarm(#[from] IdError),
@@ -57,6 +85,26 @@ pub enum AnswerError {
 struct JsonAnswer {
     alarm_id: String,
     verdict: String,
+    /// Who answers.
+    #[serde(default)]
+    by: String,
+}
+
+/// A snooze, for automations.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JsonSnooze {
+    alarm_id: String,
+    hours: u16,
+}
+
+/// "Something was off here", for automations; `at` as RFC 3339, left out for now.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JsonMiss {
+    entity_id: String,
+    #[serde(default)]
+    at: Option<jiff::Timestamp>,
 }
 
 impl Command {
@@ -76,15 +124,38 @@ impl Command {
         }
         let own = device.topic("command/");
         match topic.strip_prefix(&own) {
-            Some("verdict") => Ok(Self::Answer { alarm: None, verdict: verdict(payload)? }),
+            Some("verdict") => Ok(Self::Answer { alarm: None, verdict: verdict(payload)?, by: String::new() }),
             Some("answer") => {
                 let answer: JsonAnswer = serde_json::from_slice(payload)?;
                 let verdict = verdict(answer.verdict.as_bytes())?;
-                Ok(Self::Answer { alarm: Some(AlarmId::new(answer.alarm_id)?), verdict })
+                let by = answer.by.chars().take(NAME_CHARS_MAX).collect();
+                Ok(Self::Answer { alarm: Some(AlarmId::new(answer.alarm_id)?), verdict, by })
+            }
+            Some("snooze") => {
+                let snooze: JsonSnooze = serde_json::from_slice(payload)?;
+                Ok(Self::Snooze { alarm: AlarmId::new(snooze.alarm_id)?, hours: snooze.hours })
+            }
+            Some(wish @ ("house_mode" | "pause" | "budget")) => {
+                let word = std::str::from_utf8(payload).map_err(|_| AnswerError::Wish)?;
+                wished(wish, word).map(Self::Wish).ok_or(AnswerError::Wish)
+            }
+            Some("miss") => {
+                let miss: JsonMiss = serde_json::from_slice(payload).map_err(AnswerError::Miss)?;
+                Ok(Self::Miss { entity_id: miss.entity_id, at: miss.at.map(jiff::Timestamp::as_second) })
             }
             Some("install") => Ok(Self::Install),
             _ => Err(AnswerError::Topic),
         }
+    }
+}
+
+fn wished(what: &str, word: &str) -> Option<Change> {
+    match (what, word) {
+        ("house_mode", word) => HouseMode::parse(word).map(Change::Mode),
+        ("pause", "ON") => Some(Change::Paused(true)),
+        ("pause", "OFF") => Some(Change::Paused(false)),
+        ("budget", number) => number.parse().ok().map(Change::Budget),
+        _ => None,
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::brain::NoticeKind;
 use crate::home_assistant::registry::OWN_UNIQUE_ID_PREFIX;
+use crate::house::{BUDGET_MAX, BUDGET_MIN, HouseMode};
 
 /// First level of Home Assistant's discovery topics, unless a person changed it there.
 const DISCOVERY_PREFIX: &str = "homeassistant";
@@ -15,6 +16,9 @@ pub(super) const BIRTH_TOPIC: &str = "homeassistant/status";
 pub(super) const ONLINE: &str = "online";
 /// What it says otherwise.
 pub(super) const OFFLINE: &str = "offline";
+
+/// What the event entity calls the daily brief.
+pub(super) const BRIEF_EVENT: &str = "brief";
 
 /// The agent's place in the broker's topics and in Home Assistant's registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,9 +64,17 @@ impl Device {
     }
 
     /// Key and platform of every component, in the order shown.
-    pub(super) const COMPONENTS: [(&'static str, &'static str); 9] = [
+    pub(super) const COMPONENTS: [(&'static str, &'static str); 17] = [
         ("alarm", "binary_sensor"),
+        ("picture", "image"),
         ("score", "sensor"),
+        ("last_alarm", "sensor"),
+        ("questions", "sensor"),
+        ("false_alarms", "sensor"),
+        ("house_mode", "select"),
+        ("pause", "switch"),
+        ("budget", "number"),
+        ("readiness", "sensor"),
         ("model", "sensor"),
         ("mode", "sensor"),
         ("update", "update"),
@@ -120,6 +132,60 @@ impl Device {
                 "state_topic": self.topic("alarm"),
                 "json_attributes_topic": self.topic("alarm/attributes"),
             }),
+            "picture" => json!({
+                "name": "Alarm picture",
+                "image_topic": self.topic("picture"),
+                "content_type": "image/png",
+            }),
+            "last_alarm" => json!({
+                "name": "Last alarm",
+                "device_class": "timestamp",
+                "state_topic": self.topic("last_alarm"),
+            }),
+            "questions" => json!({
+                "name": "Open questions",
+                "icon": "mdi:chat-question",
+                "state_topic": self.topic("questions"),
+            }),
+            "false_alarms" => json!({
+                "name": "False alarms this month",
+                "icon": "mdi:bell-cancel",
+                "state_class": "measurement",
+                "state_topic": self.topic("false_alarms"),
+                "json_attributes_topic": self.topic("false_alarms/attributes"),
+            }),
+            "house_mode" => json!({
+                "name": "House mode",
+                "icon": "mdi:home-account",
+                "options": HouseMode::ALL.map(HouseMode::as_str),
+                "state_topic": self.topic("house_mode"),
+                "command_topic": self.topic("command/house_mode"),
+            }),
+            "pause" => json!({
+                "name": "Pause",
+                "icon": "mdi:pause-circle",
+                "entity_category": "config",
+                "state_topic": self.topic("pause"),
+                "command_topic": self.topic("command/pause"),
+            }),
+            "budget" => json!({
+                "name": "Alarms a week",
+                "icon": "mdi:bell-cog",
+                "entity_category": "config",
+                "min": BUDGET_MIN,
+                "max": BUDGET_MAX,
+                "step": BUDGET_MIN,
+                "mode": "box",
+                "state_topic": self.topic("budget"),
+                "command_topic": self.topic("command/budget"),
+            }),
+            "readiness" => json!({
+                "name": "Readiness",
+                "icon": "mdi:school",
+                "entity_category": "diagnostic",
+                "state_topic": self.topic("readiness"),
+                "json_attributes_topic": self.topic("readiness/attributes"),
+            }),
             "score" => json!({
                 "name": "Score",
                 "icon": "mdi:gauge",
@@ -155,7 +221,7 @@ impl Device {
             _ => json!({
                 "name": "Alarm event",
                 "icon": "mdi:bell-ring",
-                "event_types": NoticeKind::WORDS,
+                "event_types": NoticeKind::WORDS.iter().chain(&[BRIEF_EVENT]).collect::<Vec<_>>(),
                 "state_topic": self.topic("event"),
             }),
         }

@@ -4,6 +4,7 @@
 
 mod commands;
 mod device;
+mod remove;
 mod service;
 mod stale;
 mod states;
@@ -14,6 +15,7 @@ use std::fmt;
 
 pub use commands::{AnswerError, Command};
 pub use device::Device;
+pub use remove::{RemoveError, remove};
 pub use service::{Discovery, run};
 pub use states::UpdateView;
 

@@ -13,9 +13,10 @@ use super::BrokerState;
 use super::commands::Command;
 use super::device::{BIRTH_TOPIC, Device, OFFLINE, ONLINE};
 use super::stale::Published;
-use super::states::{UpdateView, event, states};
+use super::states::{UpdateView, brief_event, event, states};
 use crate::brain::{BrainCommand, BrainHandle, HomeView, Notice};
 use crate::config::HomeMqttConfig;
+use crate::miss;
 
 /// Events that wait for a broker or for Home Assistant. A week's budget of alarms has a few; older ones are shown by
 /// the alarm entity anyway.
@@ -41,6 +42,8 @@ pub struct Discovery {
     pub mode: watch::Receiver<String>,
     /// What happens to alarms.
     pub notices: mpsc::Receiver<Notice>,
+    /// The memory's file, for a look back.
+    pub history: PathBuf,
     /// A resident wants the newest model now.
     pub install: mpsc::Sender<()>,
 }
@@ -69,12 +72,14 @@ pub async fn run(
         waiting: VecDeque::new(),
         home_assistant_online: true,
         connected: false,
+        pictured: None,
+        briefed: None,
     };
     service.serve(events, state, stop).await;
     Ok(())
 }
 
-fn link_config(config: &HomeMqttConfig, device: &Device) -> LinkConfig {
+pub(super) fn link_config(config: &HomeMqttConfig, device: &Device) -> LinkConfig {
     let will = Publication { topic: device.availability_topic(), payload: OFFLINE.into(), retain: true };
     LinkConfig {
         tls: config.ca_file.clone().map(|ca| TlsFiles { ca, cert: None, key: None }),
@@ -96,7 +101,14 @@ struct Service {
     waiting: VecDeque<Notice>,
     home_assistant_online: bool,
     connected: bool,
+    /// What the picture shows that the broker has; none before the first.
+    pictured: Option<PictureKey>,
+    /// When the newest brief was told.
+    briefed: Option<i64>,
 }
+
+/// What makes a picture another one: the alarm, its end, the newest step.
+type PictureKey = (String, Option<i64>, Option<i64>);
 
 impl Service {
     async fn serve(mut self, mut events: LinkEvents, state: watch::Sender<BrokerState>, stop: CancellationToken) {
@@ -116,10 +128,16 @@ impl Service {
                         self.waiting.push_back(notice);
                         // The alarm entity first: whoever reacts to the event reads its attributes.
                         self.say_states().await;
+                        // And what it is about, before anybody is called to look.
+                        self.say_picture().await;
                         self.say_events().await;
                     }
                 },
-                Ok(()) = self.discovery.view.changed() => self.say_states().await,
+                Ok(()) = self.discovery.view.changed() => {
+                    self.say_states().await;
+                    self.say_picture().await;
+                    self.say_brief().await;
+                }
                 Ok(()) = self.discovery.updates.changed() => self.say_states().await,
                 Ok(()) = self.discovery.mode.changed() => self.say_states().await,
             }
@@ -154,12 +172,41 @@ impl Service {
 
     async fn obey(&mut self, command: Command) {
         match command {
-            Command::Answer { alarm, verdict } => {
+            Command::Answer { alarm, verdict, by } => {
                 let alarm = alarm.map(String::from);
-                let answer = BrainCommand::Answer(alarm, verdict, Timestamp::now().as_second());
+                let at = Timestamp::now().as_second();
+                let answer = BrainCommand::Answer { alarm, verdict, by, at };
                 if self.discovery.brain.tell(answer).await.is_err() {
                     tracing::error!("an answer came too late: the agent is stopping");
                 }
+            }
+            Command::Snooze { alarm, hours } => {
+                let now = Timestamp::now().as_second();
+                let snooze = BrainCommand::Snooze(String::from(alarm), now + i64::from(hours) * 3_600, now);
+                if self.discovery.brain.tell(snooze).await.is_err() {
+                    tracing::error!("a snooze came too late: the agent is stopping");
+                }
+            }
+            Command::Wish(change) => {
+                let now = Timestamp::now().as_second();
+                match self.discovery.brain.ask(|reply| BrainCommand::Change(change, now, reply)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(error = %error, "a wish is refused"),
+                    Err(_) => tracing::error!("a wish came too late: the agent is stopping"),
+                }
+                // Also when nothing changed: whoever wished waits for the answer.
+                self.said.clear();
+                self.say_states().await;
+            }
+            Command::Miss { entity_id, at } => {
+                let now = Timestamp::now().as_second();
+                let (brain, history) = (self.discovery.brain.clone(), self.discovery.history.clone());
+                // A look back takes seconds; what else is said must not wait for it.
+                tokio::spawn(async move {
+                    if let Err(error) = miss::declare(&brain, &history, entity_id, at.unwrap_or(now), now).await {
+                        tracing::warn!(error = %error, "a declared miss is not taken");
+                    }
+                });
             }
             // A full queue means that the same wish is already there.
             Command::Install => drop(self.discovery.install.try_send(())),
@@ -180,6 +227,7 @@ impl Service {
             }
         }
         self.said.clear();
+        self.pictured = None;
         let device = self.discovery.device.clone();
         let introduced = self.say(device.discovery_topic(), self.document.clone(), true).await
             && self.say(device.availability_topic(), ONLINE.to_owned(), true).await;
@@ -192,7 +240,48 @@ impl Service {
             tracing::warn!(error = %error, "what was published is not noted: a later version may leave entities behind");
         }
         self.say_states().await;
+        self.say_picture().await;
         self.say_events().await;
+    }
+
+    /// Draws the alarm that is shown, when there is something new to draw.
+    async fn say_picture(&mut self) {
+        let key = {
+            let view = self.discovery.view.borrow();
+            let Some(shown) = &view.shown else { return };
+            let step = view.loudest.as_ref().map(|loudest| loudest.at).filter(|_| shown.alarm.end.is_none());
+            (shown.alarm.id.clone(), shown.alarm.end, step)
+        };
+        if !self.connected || self.pictured.as_ref() == Some(&key) {
+            return;
+        }
+        let id = key.0.clone();
+        let Ok(Some(picture)) = self.discovery.brain.ask(|reply| BrainCommand::Picture(id, reply)).await else {
+            return;
+        };
+        // Some tenths of a second on a small computer.
+        let drawn = tokio::task::spawn_blocking(move || picture.png()).await;
+        match drawn {
+            Ok(Ok(png)) => {
+                let topic = self.discovery.device.topic("picture");
+                if self.publish(Publication { topic, payload: png, retain: true }).await {
+                    self.pictured = Some(key);
+                }
+            }
+            Ok(Err(error)) => tracing::warn!(error = %error, alarm.id = key.0, "an alarm without a picture"),
+            Err(error) => tracing::error!(error = %error, alarm.id = key.0, "drawing failed"),
+        }
+    }
+
+    /// Says the daily brief once.
+    async fn say_brief(&mut self) {
+        let Some(brief) = self.discovery.view.borrow().brief.clone() else { return };
+        if self.connected && self.home_assistant_online && self.briefed != Some(brief.at) {
+            let payload = brief_event(&brief).to_string();
+            if self.say(self.discovery.device.topic("event"), payload, false).await {
+                self.briefed = Some(brief.at);
+            }
+        }
     }
 
     /// Says the states that differ from what the broker has.
@@ -214,7 +303,7 @@ impl Service {
     async fn say_events(&mut self) {
         while self.connected && self.home_assistant_online {
             let Some(notice) = self.waiting.front() else { return };
-            let payload = event(notice).to_string();
+            let payload = event(notice, &self.discovery.view.borrow()).to_string();
             if !self.say(self.discovery.device.topic("event"), payload, false).await {
                 return;
             }
@@ -223,7 +312,10 @@ impl Service {
     }
 
     async fn say(&self, topic: String, payload: String, retain: bool) -> bool {
-        let publication = Publication { topic, payload: payload.into_bytes(), retain };
+        self.publish(Publication { topic, payload: payload.into_bytes(), retain }).await
+    }
+
+    async fn publish(&self, publication: Publication) -> bool {
         match self.link.publish(publication).await {
             Ok(()) => true,
             // Everything is said again with the next connection.

@@ -8,8 +8,26 @@ use serde::{Deserialize, Serialize};
 use super::device::Device;
 
 /// Topics of a device that hold retained messages beside its discovery document.
-const RETAINED: [&str; 8] =
-    ["alarm", "alarm/attributes", "score", "score/attributes", "model", "mode", "update", "availability"];
+const RETAINED: [&str; 18] = [
+    "alarm",
+    "alarm/attributes",
+    "picture",
+    "score",
+    "score/attributes",
+    "last_alarm",
+    "questions",
+    "false_alarms",
+    "false_alarms/attributes",
+    "house_mode",
+    "pause",
+    "budget",
+    "readiness",
+    "readiness/attributes",
+    "model",
+    "mode",
+    "update",
+    "availability",
+];
 
 /// What was published, kept on disk so that the next run can clear it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +67,11 @@ impl Published {
         if self.node == now.node {
             return Vec::new();
         }
-        let device = Device::new(self.node.clone());
+        Self::topics(&Device::new(self.node.clone()))
+    }
+
+    /// Every topic of `device` that holds a retained message, its discovery document first.
+    pub(super) fn topics(device: &Device) -> Vec<String> {
         let mut topics = vec![device.discovery_topic()];
         topics.extend(RETAINED.map(|name| device.topic(name)));
         topics

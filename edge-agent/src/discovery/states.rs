@@ -2,10 +2,12 @@
 
 use hearthwatch_model::features::Band;
 use hearthwatch_protocol::ModelVersion;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
-use super::device::Device;
-use crate::brain::{HomeView, Loudest, Notice, ShownAlarm, verdict_word};
+use super::device::{BRIEF_EVENT, Device};
+use crate::brain::{Brief, HomeView, LEARNING_DAYS, Loudest, Notice, Readiness, ShownAlarm, verdict_word};
+use crate::explain::{Language, sentence};
 
 /// Longest state that Home Assistant takes.
 const STATE_CHARS_MAX: usize = 255;
@@ -32,6 +34,17 @@ pub fn states(device: &Device, view: &HomeView, updates: &UpdateView, mode: &str
         (device.topic("mode"), mode.chars().take(STATE_CHARS_MAX).collect()),
         (device.topic("update"), update_state(view.model, updates).to_string()),
     ];
+    states.extend([
+        (device.topic("last_alarm"), last_alarm(view)),
+        (device.topic("questions"), view.month.questions.to_string()),
+        (device.topic("false_alarms/attributes"), month_attributes(view).to_string()),
+        (device.topic("false_alarms"), view.month.dismissed.to_string()),
+        (device.topic("house_mode"), view.house.mode.as_str().to_owned()),
+        (device.topic("pause"), if view.house.paused { "ON" } else { "OFF" }.to_owned()),
+        (device.topic("budget"), format!("{:.1}", view.budget)),
+        (device.topic("readiness/attributes"), readiness_attributes(&view.readiness).to_string()),
+        (device.topic("readiness"), readiness_line(view)),
+    ]);
     if let Some(loudest) = &view.loudest {
         states.push((device.topic("score/attributes"), score_attributes(loudest).to_string()));
         states.push((device.topic("score"), format!("{:.1}", loudest.percent())));
@@ -41,11 +54,78 @@ pub fn states(device: &Device, view: &HomeView, updates: &UpdateView, mode: &str
 
 /// What the event entity is told of a notice; not retained, for Home Assistant ignores retained events.
 #[must_use]
-pub fn event(notice: &Notice) -> Value {
+pub fn event(notice: &Notice, view: &HomeView) -> Value {
     let mut event = Map::new();
     event.insert("event_type".to_owned(), notice.kind.as_str().into());
-    event.extend(describe(&notice.alarm));
+    event.extend(describe(&notice.alarm, &view.timezone, view.language));
     Value::Object(event)
+}
+
+/// What the event entity is told of the daily brief.
+#[must_use]
+pub fn brief_event(brief: &Brief) -> Value {
+    json!({"event_type": BRIEF_EVENT, "message": brief.text, "at": time(brief.at)})
+}
+
+/// `None` is what MQTT sensors take for unknown.
+fn last_alarm(view: &HomeView) -> String {
+    view.shown.as_ref().map_or_else(|| "None".to_owned(), |shown| time(shown.alarm.raised_at))
+}
+
+fn month_attributes(view: &HomeView) -> Value {
+    let month = view.month;
+    json!({
+        "days": 30,
+        "said": month.said(),
+        "confirmed": month.confirmed,
+        "dismissed": month.dismissed,
+        "expected": month.expected,
+        "unanswered": month.unanswered,
+        "remembered_only": month.held,
+    })
+}
+
+/// `learning: 3 of 14 days; already watching: silent, impossible value`.
+fn readiness_line(view: &HomeView) -> String {
+    let readiness = &view.readiness;
+    if readiness.entities.is_empty() {
+        return if view.listening { "listening; nothing learnt yet" } else { "waiting for Home Assistant" }.to_owned();
+    }
+    let days = readiness.days();
+    let progress = if days >= LEARNING_DAYS {
+        format!("ready: {} of {} sensors known in full", readiness.learnt(), readiness.entities.len())
+    } else {
+        format!("learning: {days} of {LEARNING_DAYS} days")
+    };
+    let watching: Vec<&str> = readiness.watching().into_iter().map(|(kind, _)| view.language.kind(kind)).collect();
+    let line =
+        if watching.is_empty() { progress } else { format!("{progress}; already watching: {}", watching.join(", ")) };
+    line.chars().take(STATE_CHARS_MAX).collect()
+}
+
+/// Home Assistant's recorder takes 16 KiB of attributes; an entity here has about 100 bytes.
+const READINESS_ENTITIES_MAX: usize = 100;
+
+fn readiness_attributes(readiness: &Readiness) -> Value {
+    let entities: Map<String, Value> = readiness
+        .entities
+        .iter()
+        .take(READINESS_ENTITIES_MAX)
+        .map(|entity| {
+            let watching: Vec<&str> = entity.watching.iter().map(|kind| kind.as_str()).collect();
+            (
+                entity.entity_id.clone(),
+                format!("{} of {LEARNING_DAYS} days; {}", entity.days, watching.join(", ")).into(),
+            )
+        })
+        .collect();
+    json!({
+        "days": readiness.days(),
+        "of": LEARNING_DAYS,
+        "known_in_full": readiness.learnt(),
+        "watched": readiness.entities.len(),
+        "entities": entities,
+    })
 }
 
 fn alarm_attributes(view: &HomeView) -> Value {
@@ -53,19 +133,29 @@ fn alarm_attributes(view: &HomeView) -> Value {
     attributes.insert("open_alarms".to_owned(), view.open.into());
     attributes.insert("watched_entities".to_owned(), view.entities.into());
     if let Some(shown) = &view.shown {
-        attributes.extend(describe(shown));
+        attributes.extend(describe(shown, &view.timezone, view.language));
     }
     Value::Object(attributes)
 }
 
 /// An alarm in words and numbers. `watched_entity`, since `entity_id` would make Home Assistant take it for a group.
-fn describe(shown: &ShownAlarm) -> Map<String, Value> {
+fn describe(shown: &ShownAlarm, timezone: &TimeZone, language: Language) -> Map<String, Value> {
     let alarm = &shown.alarm;
+    let said = sentence(shown, timezone, language);
     let description = json!({
         "alarm_id": alarm.id,
         "watched_entity": shown.entity_id,
+        "name": shown.place.name_of(&shown.entity_id),
+        "area": shown.place.area,
         "device_class": shown.class.as_str(),
+        "kind": alarm.kind.as_str(),
+        "title": said.title,
+        "message": said.message,
         "why": alarm.reason,
+        "how_unusual": said.how_unusual,
+        "moved_with": shown.moved_with,
+        "asks": shown.asks,
+        "held": shown.held.map(|held| held.as_str()),
         "observed": rounded(alarm.observed),
         "unit": shown.unit,
         "expected": rounded(alarm.band.map(|band| band.expected)),
@@ -79,6 +169,10 @@ fn describe(shown: &ShownAlarm) -> Map<String, Value> {
         "raised_at": time(alarm.raised_at),
         "model_version": shown.model_version.0,
         "answer": shown.answer.map_or("none", |(verdict, _)| verdict_word(verdict)),
+        "answers": shown.answers.iter().map(|answer| json!({
+            "by": answer.by, "answer": verdict_word(answer.verdict), "at": time(answer.at),
+        })).collect::<Vec<_>>(),
+        "disagreement": shown.is_disputed(),
     });
     match description {
         Value::Object(map) => map,

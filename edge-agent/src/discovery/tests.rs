@@ -1,8 +1,11 @@
 //! The device is what Home Assistant demands, its states are true, and commands are read strictly.
 
+use std::sync::Arc;
+
 use hearthwatch_model::alarm::{Alarm, Severity, Verdict};
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::features::{AnomalyKind, Band};
+use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_protocol::{AlarmId, ModelVersion};
 use serde_json::{Value, json};
 
@@ -10,30 +13,30 @@ use super::commands::{AnswerError, Command};
 use super::device::Device;
 use super::stale::Published;
 use super::states::{UpdateView, event, states};
-use crate::brain::{HomeView, Notice, NoticeKind, ShownAlarm};
+use crate::brain::{EntityReadiness, HomeView, Notice, NoticeKind, Readiness, ShownAlarm};
+use crate::house::Place;
+use crate::house::{Change, HouseMode};
 
 fn shown() -> ShownAlarm {
-    ShownAlarm {
-        alarm: Alarm {
-            id: "00d1f3a2b4c5d6e7".to_owned(),
-            entity: 0,
-            start: 0,
-            end: None,
-            raised_at: 600,
-            severity: Severity::Critical,
-            score: 9.0,
-            threshold: 3.25,
-            observed: Some(12.1),
-            band: Some(Band { low: -20.0, expected: -18.0, high: -16.0 }),
-            kind: AnomalyKind::Level,
-            reason: "Freezer at 12.1 °C, where -18 °C is usual.".to_owned(),
-        },
-        entity_id: "sensor.freezer".to_owned(),
-        class: DeviceClass::Temperature,
-        unit: "°C".to_owned(),
-        model_version: ModelVersion(3),
-        answer: None,
-    }
+    let info =
+        EntityInfo { entity_id: "sensor.freezer".to_owned(), class: DeviceClass::Temperature, unit: "°C".to_owned() };
+    let alarm = Alarm {
+        id: "00d1f3a2b4c5d6e7".to_owned(),
+        entity: 0,
+        start: 0,
+        end: None,
+        raised_at: 600,
+        severity: Severity::Critical,
+        score: 9.0,
+        threshold: 3.25,
+        observed: Some(12.1),
+        band: Some(Band { low: -20.0, expected: -18.0, high: -16.0 }),
+        kind: AnomalyKind::Level,
+        amount: 0.0,
+        usual: 0.0,
+        reason: "Freezer at 12.1 °C, where -18 °C is usual.".to_owned(),
+    };
+    ShownAlarm::new(alarm, &info, Place::default(), ModelVersion(3))
 }
 
 fn state(view: &HomeView, name: &str) -> String {
@@ -55,7 +58,7 @@ fn the_document_has_what_home_assistant_demands_of_a_device() {
         assert_eq!(component["unique_id"], format!("hearthwatch_home-7_{key}"));
         assert!(component["platform"].is_string() && component["name"].is_string(), "{key}");
     }
-    assert_eq!(components["event"]["event_types"].as_array().unwrap().len(), NoticeKind::WORDS.len());
+    assert_eq!(components["event"]["event_types"].as_array().unwrap().len(), NoticeKind::WORDS.len() + 1);
 }
 
 #[test]
@@ -95,7 +98,7 @@ fn the_update_state_has_only_keys_that_home_assistant_takes() {
 
 #[test]
 fn an_event_names_its_kind_and_its_alarm() {
-    let event = event(&Notice { kind: NoticeKind::Raised, alarm: shown() });
+    let event = event(&Notice { kind: NoticeKind::Raised, alarm: shown() }, &HomeView::default());
     assert_eq!((&event["event_type"], &event["alarm_id"]), (&json!("raised"), &json!("00d1f3a2b4c5d6e7")));
 }
 
@@ -106,10 +109,39 @@ fn read(topic: &str, payload: &str, retained: bool) -> Result<Command, AnswerErr
 #[test]
 fn a_button_answers_the_shown_alarm_and_json_a_named_one() {
     let button = read("hearthwatch/home-7/command/verdict", "dismissed", false).unwrap();
-    assert_eq!(button, Command::Answer { alarm: None, verdict: Verdict::Dismissed });
-    let text = r#"{"alarm_id": "00d1", "verdict": "confirmed"}"#;
+    assert_eq!(button, Command::Answer { alarm: None, verdict: Verdict::Dismissed, by: String::new() });
+    let text = r#"{"alarm_id": "00d1", "verdict": "confirmed", "by": "Ann"}"#;
     let named = read("hearthwatch/home-7/command/answer", text, false).unwrap();
-    assert_eq!(named, Command::Answer { alarm: Some(AlarmId::new("00d1").unwrap()), verdict: Verdict::Confirmed });
+    let alarm = Some(AlarmId::new("00d1").unwrap());
+    assert_eq!(named, Command::Answer { alarm, verdict: Verdict::Confirmed, by: "Ann".to_owned() });
+    let snooze = read("hearthwatch/home-7/command/snooze", r#"{"alarm_id": "00d1", "hours": 24}"#, false).unwrap();
+    assert_eq!(snooze, Command::Snooze { alarm: AlarmId::new("00d1").unwrap(), hours: 24 });
+}
+
+#[test]
+fn wishes_are_read_as_their_entities_say_them() {
+    let wish = |name: &str, word: &str| read(&format!("hearthwatch/home-7/command/{name}"), word, false);
+    assert_eq!(wish("house_mode", "guests").unwrap(), Command::Wish(Change::Mode(HouseMode::Guests)));
+    assert_eq!(wish("pause", "ON").unwrap(), Command::Wish(Change::Paused(true)));
+    assert_eq!(wish("budget", "2.5").unwrap(), Command::Wish(Change::Budget(2.5)));
+    for (name, word) in [("house_mode", "party"), ("pause", "on"), ("budget", "few")] {
+        assert!(matches!(wish(name, word), Err(AnswerError::Wish)), "{name} {word}");
+    }
+}
+
+#[test]
+fn readiness_is_told_in_one_line_and_by_entity() {
+    let entity = |name: &str, days| EntityReadiness {
+        entity_id: format!("sensor.{name}"),
+        name: name.to_owned(),
+        days,
+        watching: vec![AnomalyKind::Physics, AnomalyKind::Silent],
+    };
+    let readiness = Arc::new(Readiness { entities: vec![entity("a", 3), entity("b", 3), entity("c", 14)] });
+    let view = HomeView { readiness, ..HomeView::default() };
+    assert_eq!(state(&view, "readiness"), "learning: 3 of 14 days; already watching: silent, impossible value");
+    let attributes: Value = serde_json::from_str(&state(&view, "readiness/attributes")).unwrap();
+    assert_eq!(attributes["entities"]["sensor.a"], "3 of 14 days; physics, silent");
 }
 
 #[test]

@@ -6,8 +6,10 @@
 //! same on a machine without any.
 
 mod chart;
+mod language;
 mod palette;
 mod png;
+mod sentence;
 mod ticks;
 mod words;
 
@@ -16,9 +18,11 @@ use hearthwatch_model::features::Band;
 use hearthwatch_model::reading::EntityInfo;
 use jiff::tz::TimeZone;
 
+pub use language::Language;
 pub use palette::Theme;
 pub use png::{DrawError, png};
-pub use words::friendly_name;
+pub use sentence::{Sentence, sentence};
+pub use words::{friendly_name, state_words};
 
 /// What is known of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -26,6 +26,8 @@ fn alarm(reason: &str) -> Alarm {
         observed: Some(8.2),
         band: None,
         kind: AnomalyKind::Level,
+        amount: 0.0,
+        usual: 0.0,
         reason: reason.into(),
     }
 }

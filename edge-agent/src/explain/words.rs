@@ -108,7 +108,8 @@ pub(super) fn quantity(class: DeviceClass, unit: &str) -> String {
 }
 
 /// What the two states of a binary class are called, off first.
-pub(super) fn state_words(class: DeviceClass) -> (&'static str, &'static str) {
+#[must_use]
+pub fn state_words(class: DeviceClass) -> (&'static str, &'static str) {
     match class {
         DeviceClass::Door | DeviceClass::Window | DeviceClass::Opening => ("closed", "open"),
         DeviceClass::Motion | DeviceClass::Vibration | DeviceClass::Sound => ("none", "seen"),

@@ -2,14 +2,19 @@
 
 use hearthwatch_model::alarm::{Alarm, Verdict};
 use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::{History, HistoryError};
+use crate::house::{Held, Place};
 
 /// How many alarms are remembered: at the default of one a week, twenty years.
 const ALARMS_MAX: i64 = 1000;
+
+/// People whose answers to one alarm are remembered: a large household.
+const PERSONS_MAX: usize = 16;
 
 /// An alarm with all that is needed to show it and to answer it, also after a restart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,8 +29,84 @@ pub struct StoredAlarm {
     pub unit: String,
     /// The model that raised it.
     pub model_version: ModelVersion,
-    /// The resident's answer, if any, and when it was given.
+    /// The residents' answer, if any, and when it was given: the last one counts.
     pub answer: Option<(Verdict, i64)>,
+    /// What people call the entity, and where it is.
+    #[serde(default)]
+    pub place: Place,
+    /// Other entities that were unusual at the same time, by name, the most unusual first.
+    #[serde(default)]
+    pub moved_with: Vec<String>,
+    /// Remembered but not said, and why.
+    #[serde(default)]
+    pub held: Option<Held>,
+    /// To be said at this time, unless it is over by then.
+    #[serde(default)]
+    pub due: Option<i64>,
+    /// The alarm that was said for both of them.
+    #[serde(default)]
+    pub led_by: Option<String>,
+    /// Whether the residents are asked: it is unsure, and nothing like it was answered before.
+    #[serde(default)]
+    pub asks: bool,
+    /// The last answer of each person who answered, oldest first.
+    #[serde(default)]
+    pub answers: Vec<PersonsAnswer>,
+}
+
+/// What one person said of an alarm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonsAnswer {
+    /// Who, as Home Assistant or the phone calls them; empty when nobody said.
+    pub by: String,
+    /// Their answer.
+    pub verdict: Verdict,
+    /// When.
+    pub at: i64,
+}
+
+impl StoredAlarm {
+    /// An alarm that nobody has answered, said as it is.
+    #[must_use]
+    pub fn new(alarm: Alarm, info: &EntityInfo, place: Place, model_version: ModelVersion) -> Self {
+        Self {
+            alarm,
+            entity_id: info.entity_id.clone(),
+            class: info.class,
+            unit: info.shown_unit(),
+            model_version,
+            answer: None,
+            place,
+            moved_with: Vec::new(),
+            held: None,
+            due: None,
+            led_by: None,
+            asks: false,
+            answers: Vec::new(),
+        }
+    }
+
+    /// Whether the residents were told, by this alarm or by the one that led it.
+    #[must_use]
+    pub fn is_said(&self) -> bool {
+        self.held.is_none() && self.due.is_none()
+    }
+
+    /// Whether two people see it differently.
+    #[must_use]
+    pub fn is_disputed(&self) -> bool {
+        self.answers.iter().any(|answer| answer.verdict != self.answers[0].verdict)
+    }
+
+    /// Takes one person's answer; the last one counts.
+    pub fn take_answer(&mut self, by: &str, verdict: Verdict, at: i64) {
+        self.answer = Some((verdict, at));
+        self.answers.retain(|answer| answer.by != by);
+        if self.answers.len() >= PERSONS_MAX {
+            self.answers.remove(0);
+        }
+        self.answers.push(PersonsAnswer { by: by.to_owned(), verdict, at });
+    }
 }
 
 impl History {

@@ -4,6 +4,8 @@
 //! time ([`KEPT_SECONDS`]) and written once per 10-minute step.
 
 mod alarms;
+mod misses;
+mod reader;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -11,13 +13,16 @@ mod tests;
 use std::collections::HashMap;
 use std::path::Path;
 
+use hearthwatch_model::features::Band;
 use hearthwatch_model::reading::{EntityInfo, Value};
 use rusqlite::{Connection, OptionalExtension, params};
 
-pub use alarms::StoredAlarm;
+pub use alarms::{PersonsAnswer, StoredAlarm};
+pub use misses::StoredMiss;
+pub use reader::{HistoryReader, LoudStep};
 
 /// How long values are kept: five weeks, so that the same weekday is seen five times. 300 entities × 144 steps × 35 days
-/// = 1.5 million rows of about 25 bytes: 40 MB of disk.
+/// = 1.5 million rows of about 55 bytes: 85 MB of disk.
 pub const KEPT_SECONDS: i64 = 35 * 86_400;
 
 /// Why the history did not do as asked.
@@ -52,8 +57,31 @@ pub struct StepRow {
     pub entity: u32,
     /// What was heard: a number, a gap, or nothing.
     pub heard: Option<Value>,
+    /// What the detector made of it; none while the entity is too new.
+    pub judged: Option<Judged>,
+}
+
+impl StepRow {
+    /// A row of an entity of which nothing is known yet.
+    #[must_use]
+    pub fn silent(entity: u32) -> Self {
+        Self { entity, heard: None, judged: None }
+    }
+}
+
+/// What the detector made of one step of one entity.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Judged {
+    /// The value, in the unit that is shown.
+    pub observed: Option<f32>,
+    /// What was expected.
+    pub band: Option<Band>,
     /// The raw score, when there was one.
     pub score: Option<f32>,
+    /// How rare it is ([`hearthwatch_model::alarm::CalibrationCurve::rarity`]).
+    pub rarity: Option<f32>,
+    /// Whether it needs no second step to be said.
+    pub immediate: bool,
 }
 
 /// A binary entity's change.
@@ -123,15 +151,26 @@ impl History {
         tx.execute("INSERT OR REPLACE INTO steps (step) VALUES (?1)", [step_end])?;
         {
             let mut insert = tx.prepare(
-                "INSERT OR REPLACE INTO grid (step, entity, heard, value, score) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT OR REPLACE INTO grid (step, entity, heard, value, score, shown, rarity, immediate)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?;
-            for row in rows.iter().filter(|row| row.heard.is_some() || row.score.is_some()) {
+            for row in rows.iter().filter(|row| row.heard.is_some() || row.judged.is_some()) {
                 let Some(id) = self.rows.get(row.entity as usize) else { continue };
                 let value = match row.heard {
                     Some(Value::Number(number)) => Some(number),
                     _ => None,
                 };
-                insert.execute(params![step_end, id, row.heard.is_some(), value, row.score])?;
+                let judged = row.judged.unwrap_or_default();
+                insert.execute(params![
+                    step_end,
+                    id,
+                    row.heard.is_some(),
+                    value,
+                    judged.score,
+                    reader::shown_bytes(&judged),
+                    judged.rarity,
+                    judged.immediate,
+                ])?;
             }
             let mut insert = tx.prepare("INSERT OR REPLACE INTO changes (at, entity, state) VALUES (?1, ?2, ?3)")?;
             for change in changes {

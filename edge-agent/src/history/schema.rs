@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::HistoryError;
 
 /// Version of the tables; a file with a higher one is not touched.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE entities (id INTEGER PRIMARY KEY, entity_id TEXT NOT NULL UNIQUE);
@@ -21,6 +21,16 @@ CREATE TABLE changes (at INTEGER NOT NULL, entity INTEGER NOT NULL, state INTEGE
 CREATE TABLE alarms (id TEXT PRIMARY KEY, raised_at INTEGER NOT NULL, body TEXT NOT NULL, window BLOB);
 CREATE INDEX alarms_by_time ON alarms (raised_at);
 CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+";
+
+/// What version 2 added: what is drawn (observed, low, expected, high as four little-endian binary32, NaN for none), how
+/// rare the score is, and whether one step was enough to say it.
+const SINCE_1: &str = "
+ALTER TABLE grid ADD COLUMN shown BLOB;
+ALTER TABLE grid ADD COLUMN rarity REAL;
+ALTER TABLE grid ADD COLUMN immediate INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE misses (alarm TEXT PRIMARY KEY, entity_id TEXT NOT NULL, at INTEGER NOT NULL, said_at INTEGER NOT NULL,
+    shared INTEGER NOT NULL);
 ";
 
 /// Pages that SQLite keeps in memory: 256 × 4 KiB = 1 MiB.
@@ -36,10 +46,24 @@ pub(super) fn open(path: &Path) -> Result<Connection, HistoryError> {
     let found: i64 = database.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match found {
         0 => {
-            database.execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"))?;
+            database.execute_batch(&format!("BEGIN; {TABLES} {SINCE_1} PRAGMA user_version = {VERSION}; COMMIT;"))?;
+            Ok(database)
+        }
+        1 => {
+            database.execute_batch(&format!("BEGIN; {SINCE_1} PRAGMA user_version = {VERSION}; COMMIT;"))?;
             Ok(database)
         }
         VERSION => Ok(database),
         _ => Err(HistoryError::Newer { found, known: VERSION }),
     }
+}
+
+/// A file as the first version left it, with one step of one number.
+#[cfg(test)]
+pub(super) fn write_version_1(path: &Path) {
+    let database = Connection::open(path).unwrap();
+    database.execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = 1; COMMIT;")).unwrap();
+    let row = "INSERT INTO entities VALUES (1, 'sensor.t'); INSERT INTO steps VALUES (600);
+        INSERT INTO grid VALUES (600, 1, 1, 20.5, NULL);";
+    database.execute_batch(row).unwrap();
 }

@@ -6,6 +6,7 @@ use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_protocol::ModelVersion;
 
 use super::*;
+use crate::house::Place;
 
 fn info(entity_id: &str, class: DeviceClass) -> EntityInfo {
     EntityInfo { entity_id: entity_id.to_owned(), class, unit: String::new() }
@@ -20,7 +21,8 @@ fn open() -> (tempfile::TempDir, History) {
 }
 
 fn row(entity: u32, heard: Option<Value>, score: Option<f32>) -> StepRow {
-    StepRow { entity, heard, score }
+    let judged = score.map(|score| Judged { score: Some(score), ..Judged::default() });
+    StepRow { entity, heard, judged }
 }
 
 #[test]
@@ -76,16 +78,12 @@ fn an_alarm_keeps_its_window_when_its_answer_changes() {
         observed: Some(30.0),
         band: None,
         kind: AnomalyKind::Level,
+        amount: 0.0,
+        usual: 0.0,
         reason: "30 °C, where 20 °C is usual.".to_owned(),
     };
-    let mut stored = StoredAlarm {
-        alarm,
-        entity_id: "sensor.t".to_owned(),
-        class: DeviceClass::Temperature,
-        unit: "°C".to_owned(),
-        model_version: ModelVersion(2),
-        answer: None,
-    };
+    let mut stored =
+        StoredAlarm::new(alarm, &info("sensor.t", DeviceClass::Temperature), Place::default(), ModelVersion(2));
     history.save_alarm(&stored, Some(&[1.5, -2.0])).unwrap();
     stored.answer = Some((Verdict::Dismissed, 1300));
     history.save_alarm(&stored, None).unwrap();
@@ -99,5 +97,61 @@ fn a_file_of_a_newer_version_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("history.sqlite");
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    assert!(matches!(History::open(&path), Err(HistoryError::Newer { found: 99, known: 1 })));
+    assert!(matches!(History::open(&path), Err(HistoryError::Newer { found: 99, known: 2 })));
+}
+
+fn reader(dir: &tempfile::TempDir) -> HistoryReader {
+    HistoryReader::open(&dir.path().join("history.sqlite")).unwrap()
+}
+
+#[test]
+fn the_page_reads_what_is_drawn_while_the_brain_holds_the_file() {
+    let (dir, mut history) = open();
+    let band = Band { low: 19.0, expected: 20.0, high: 21.0 };
+    let judged = Judged { observed: Some(20.5), band: Some(band), ..Judged::default() };
+    let heard = StepRow { entity: 0, heard: Some(Value::Number(20.5)), judged: Some(judged) };
+    let binary = StepRow { judged: Some(Judged { observed: Some(0.25), ..Judged::default() }), ..StepRow::silent(1) };
+    history.save_step(600, &[heard, binary], &[]).unwrap();
+    let reader = reader(&dir);
+    let point = |observed, band| crate::explain::Point { at: 600, observed: Some(observed), band };
+    assert_eq!(reader.points("sensor.t", 0, 600).unwrap(), [point(20.5, Some(band))]);
+    assert_eq!(reader.points("binary_sensor.m", 0, 600).unwrap(), [point(0.25, None)]);
+    assert_eq!(reader.points("sensor.unknown", 0, 600).unwrap(), []);
+    assert_eq!(reader.extent(0).unwrap(), Some((600, 600, 1)));
+}
+
+#[test]
+fn only_steps_that_may_speak_are_read_for_a_preview() {
+    let (dir, mut history) = open();
+    let with = |rarity, immediate| {
+        let judged = Judged { score: Some(1.0), rarity: Some(rarity), immediate, ..Judged::default() };
+        StepRow { judged: Some(judged), ..StepRow::silent(0) }
+    };
+    history.save_step(600, &[with(1.0, false)], &[]).unwrap();
+    history.save_step(1200, &[with(6.5, false)], &[]).unwrap();
+    history.save_step(1800, &[with(8.0, true)], &[]).unwrap();
+    let loud: Vec<_> = reader(&dir).loud_steps(0, 5.0).unwrap().iter().map(|one| (one.at, one.immediate)).collect();
+    assert_eq!(loud, [(1200, false), (1800, true)]);
+}
+
+#[test]
+fn a_memory_of_the_first_version_is_read_and_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.sqlite");
+    schema::write_version_1(&path);
+    let mut history = History::open(&path).unwrap();
+    history.know(0, &info("sensor.t", DeviceClass::Temperature)).unwrap();
+    assert_eq!(reader(&dir).points("sensor.t", 0, 600).unwrap()[0].observed, Some(20.5));
+    history.save_step(1200, &[row(0, Some(Value::Number(21.0)), Some(2.0))], &[]).unwrap();
+    assert_eq!(history.steps(0, 1200).unwrap(), [600, 1200]);
+}
+
+#[test]
+fn a_declared_miss_is_kept_once_however_often_it_is_declared() {
+    let (_dir, mut history) = open();
+    let miss = StoredMiss { id: "a1".into(), entity_id: "sensor.t".into(), at: 600, said_at: 900, shared: false };
+    history.save_miss(&miss).unwrap();
+    let again = StoredMiss { said_at: 1000, shared: true, ..miss };
+    history.save_miss(&again).unwrap();
+    assert_eq!(history.misses().unwrap(), [again]);
 }

@@ -8,7 +8,9 @@
 //! the agent put to itself; a verdict is a person's). If there is none, a new probe is let go and a new verdict is refused aloud:
 //! a verdict is never dropped to make room. A new answer to an alarm replaces an older one that was never sent.
 
+mod ledger;
 mod schema;
+mod sharing;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +19,9 @@ use std::path::Path;
 use hearthwatch_protocol::messages::{FeedbackRecord, Origin, Receipt, RefusalReason, UpdateOutcome};
 use hearthwatch_protocol::{DecodeError, EncodeError, Message, Sequence, decode, encode};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+pub use ledger::{LEDGER_MAX, LedgerEntry, LedgerState, StoredWithdrawal, TakeBack};
+pub use sharing::SharingLevel;
 
 /// Most records kept. A record is at most 8 KiB as sent, so 16 MiB of disk; at four answers a day, 500 days
 /// without the cloud.
@@ -27,6 +32,9 @@ pub const REFUSALS_KEPT_MAX: u32 = 1_000;
 
 /// Update outcomes kept until said; one arises per release, so a year of weekly releases.
 pub const OUTCOMES_KEPT_MAX: u32 = 52;
+
+/// Name of the choice of what is shared.
+const SHARING: &str = "sharing";
 
 /// Why the outbox did not do as asked.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +72,8 @@ pub enum Admission {
     QueuedForProbe,
     /// A probe for which there is no room: dropped.
     DroppedProbe,
+    /// The resident shares nothing: dropped.
+    NotShared,
 }
 
 /// A record that may travel: its number and its final bytes.
@@ -102,6 +112,7 @@ pub struct Refused {
 pub struct Outbox {
     database: Connection,
     limit: u32,
+    configured: SharingLevel,
 }
 
 impl Outbox {
@@ -118,15 +129,54 @@ impl Outbox {
     /// # Errors
     /// As [`Outbox::open`].
     pub fn open_with_limit(path: &Path, limit: u32) -> Result<Self, OutboxError> {
-        Ok(Self { database: schema::open(path)?, limit })
+        Ok(Self { database: schema::open(path)?, limit, configured: SharingLevel::default() })
     }
 
-    /// Keeps a record; its own `sequence` is ignored. On `Ok` it is on disk, or was dropped as the policy says.
+    /// What the resident shares; until a choice was made, what the configuration says.
+    ///
+    /// # Errors
+    /// [`OutboxError::Database`].
+    pub fn sharing(&self) -> Result<SharingLevel, OutboxError> {
+        let chosen = schema::choice(&self.database, SHARING)?;
+        Ok(chosen.and_then(|word| SharingLevel::parse(&word)).unwrap_or(self.configured))
+    }
+
+    /// Takes the configuration's level, which holds until the resident chooses another on the page.
+    pub fn configure_sharing(&mut self, level: SharingLevel) {
+        self.configured = level;
+    }
+
+    /// Takes the resident's choice. What has not left yet is cut to it.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub fn choose_sharing(&mut self, level: SharingLevel) -> Result<(), OutboxError> {
+        let tx = self.begin()?;
+        schema::choose(&tx, SHARING, level.as_str())?;
+        let waiting: Vec<(i64, Vec<u8>)> = tx
+            .prepare("SELECT id, payload FROM records WHERE sequence IS NULL")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        for (id, payload) in waiting {
+            match level.shape(feedback_in(id, &payload)?) {
+                Some(record) => {
+                    let payload = encode(&Message::Feedback(record))?;
+                    tx.execute("UPDATE records SET payload = ?1 WHERE id = ?2", params![payload, id])?;
+                }
+                None => drop(tx.execute("DELETE FROM records WHERE id = ?1", [id])?),
+            }
+        }
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// Keeps a record, as much of it as the resident shares; its own `sequence` is ignored. On `Ok` it is on disk, or was dropped as the policy says.
     ///
     /// # Errors
     /// [`OutboxError::Full`] for a verdict that finds no room; [`OutboxError::Invalid`]; [`OutboxError::Database`].
     pub fn push(&mut self, record: FeedbackRecord) -> Result<Admission, OutboxError> {
         let record = FeedbackRecord { sequence: Sequence(0), ..record };
+        let Some(record) = self.sharing()?.shape(record) else { return Ok(Admission::NotShared) };
         let probe = matches!(record.origin, Origin::Probe { .. });
         let alarm = record.alarm.to_string();
         let payload = encode(&Message::Feedback(record))?;
@@ -173,20 +223,14 @@ impl Outbox {
         else {
             return Ok(None);
         };
-        let record = match decode(&payload) {
-            Ok(Message::Feedback(record)) => record,
-            Ok(other) => {
-                let cause = DecodeError::UnknownKind(other.kind().to_owned());
-                return Err(OutboxError::Damaged { id, cause });
-            }
-            Err(cause) => return Err(OutboxError::Damaged { id, cause }),
-        };
+        let record = feedback_in(id, &payload)?;
         let sequence = Sequence(schema::get(&tx, schema::NEXT)?);
         let payload = encode(&Message::Feedback(FeedbackRecord { sequence, ..record }))?;
         tx.execute(
             "UPDATE records SET sequence = ?1, payload = ?2 WHERE id = ?3",
             params![schema::signed(sequence.0), payload, id],
         )?;
+        ledger::note(&tx, sequence, &payload)?;
         schema::add(&tx, schema::NEXT, 1)?;
         tx.commit()?;
         Ok(Some(Numbered { sequence, payload }))
@@ -219,6 +263,7 @@ impl Outbox {
         if receipt.through.0 >= schema::get(&tx, schema::NEXT)? {
             settled.renumbered = rows(tx.execute("UPDATE records SET sequence = NULL WHERE sequence IS NOT NULL", [])?);
             drop_superseded(&tx)?;
+            ledger::mark_through(&tx, i64::MAX, LedgerState::Renumbered)?;
             schema::set(&tx, schema::NEXT, receipt.through.0.saturating_add(1))?;
             tx.commit()?;
             return Ok(settled);
@@ -230,11 +275,13 @@ impl Outbox {
                 let again = rows(tx.execute(again, [sequence])?);
                 settled.renumbered += again;
                 if again > 0 {
+                    ledger::mark(&tx, sequence, LedgerState::Renumbered)?;
                     continue;
                 }
             }
             let known = tx.execute("DELETE FROM records WHERE sequence = ?1", [sequence])?;
             settled.refused += rows(known);
+            ledger::mark(&tx, sequence, LedgerState::Refused)?;
             tx.execute(
                 "INSERT OR REPLACE INTO refusals (sequence, reason, at) VALUES (?1, ?2, ?3)",
                 params![sequence, refusal.reason.as_str(), at],
@@ -242,6 +289,7 @@ impl Outbox {
         }
         drop_superseded(&tx)?;
         let through = schema::signed(receipt.through.0);
+        ledger::mark_through(&tx, through, LedgerState::Stored)?;
         settled.confirmed = rows(tx.execute("DELETE FROM records WHERE sequence <= ?1", [through])?);
         let stale = "DELETE FROM refusals WHERE sequence NOT IN \
             (SELECT sequence FROM refusals ORDER BY at DESC, sequence DESC LIMIT ?1)";
@@ -329,6 +377,14 @@ impl Outbox {
 
     fn begin(&mut self) -> Result<Transaction<'_>, rusqlite::Error> {
         self.database.transaction_with_behavior(TransactionBehavior::Immediate)
+    }
+}
+
+fn feedback_in(id: i64, payload: &[u8]) -> Result<FeedbackRecord, OutboxError> {
+    match decode(payload) {
+        Ok(Message::Feedback(record)) => Ok(record),
+        Ok(other) => Err(OutboxError::Damaged { id, cause: DecodeError::UnknownKind(other.kind().to_owned()) }),
+        Err(cause) => Err(OutboxError::Damaged { id, cause }),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// The next number to be given.
 pub const NEXT: &str = "next_sequence";
@@ -11,7 +11,7 @@ pub const NEXT: &str = "next_sequence";
 pub const DROPPED: &str = "dropped_probes";
 
 /// Version of the tables, in SQLite's `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// How long a second process (an operator looking at the file) may make us wait.
 const BUSY: Duration = Duration::from_secs(5);
@@ -32,6 +32,24 @@ CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 INSERT INTO counters VALUES ('next_sequence', 1), ('dropped_probes', 0);
 ";
 
+/// What version 2 added: the ledger of what left, withdrawals, what the home's answers did, and the resident's choice.
+const SINCE_1: &str = "
+CREATE TABLE ledger (
+    sequence INTEGER PRIMARY KEY, payload BLOB NOT NULL, state TEXT NOT NULL, withdrawal INTEGER
+) STRICT;
+CREATE TABLE withdrawals (
+    id INTEGER PRIMARY KEY, asked_at INTEGER NOT NULL, payload BLOB NOT NULL,
+    removed INTEGER, models TEXT, receipt_at INTEGER
+) STRICT;
+CREATE TABLE contributions (
+    model INTEGER PRIMARY KEY, snapshot TEXT NOT NULL, answers INTEGER NOT NULL, examples INTEGER NOT NULL,
+    at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE choices (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+-- What is on its way in the moment of the change has left already.
+INSERT INTO ledger (sequence, payload, state) SELECT sequence, payload, 'sent' FROM records WHERE sequence IS NOT NULL;
+";
+
 /// Opens or makes the database. WAL with `synchronous = FULL`: each commit is flushed, so power may fail after it.
 pub fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
     let mut database = Connection::open(path)?;
@@ -42,6 +60,11 @@ pub fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
     match tx.pragma_query_value(None, "user_version", |row| row.get(0))? {
         0 => {
             tx.execute_batch(TABLES)?;
+            tx.execute_batch(SINCE_1)?;
+            tx.pragma_update(None, "user_version", VERSION)?;
+        }
+        1 => {
+            tx.execute_batch(SINCE_1)?;
             tx.pragma_update(None, "user_version", VERSION)?;
         }
         VERSION => {}
@@ -49,6 +72,17 @@ pub fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
     }
     tx.commit()?;
     Ok(database)
+}
+
+/// The resident's choice of this name; none was made.
+pub fn choice(database: &Connection, name: &str) -> Result<Option<String>, rusqlite::Error> {
+    let select = "SELECT value FROM choices WHERE name = ?1";
+    database.query_row(select, [name], |row| row.get(0)).optional()
+}
+
+/// Keeps a choice.
+pub fn choose(database: &Connection, name: &str, value: &str) -> Result<(), rusqlite::Error> {
+    database.execute("INSERT OR REPLACE INTO choices (name, value) VALUES (?1, ?2)", [name, value]).map(drop)
 }
 
 /// Reads a counter.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hearthwatch_protocol::messages::{FeatureWindow, Refusal, UpdateResult, Verdict};
+use hearthwatch_protocol::messages::{Contribution, FeatureWindow, Refusal, UpdateResult, Verdict, WithdrawalReceipt};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -303,4 +303,89 @@ proptest! {
         }
         prop_assert_eq!(final_word, accepted);
     }
+}
+
+fn ledger() -> (TempDir, Outbox) {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = Outbox::open(&dir.path().join("outbox.sqlite")).unwrap();
+    (dir, outbox)
+}
+
+fn home() -> HomeId {
+    HomeId::new("home-7").unwrap()
+}
+
+#[test]
+fn every_record_that_got_a_number_stays_in_the_ledger_byte_for_byte_with_what_became_of_it() {
+    let (_dir, mut outbox) = ledger();
+    outbox.push(verdict("a")).unwrap();
+    let sent = outbox.number_next().unwrap().unwrap();
+    assert_eq!(outbox.ledger(None, 10).unwrap()[0].state, LedgerState::Sent);
+    outbox.settle(&Receipt { through: Sequence(1), refused: vec![] }, 5).unwrap();
+    let entry = outbox.ledger_entry(Sequence(1)).unwrap().unwrap();
+    assert_eq!((entry.payload, entry.state, entry.withdrawal), (sent.payload, LedgerState::Stored, None));
+    assert_eq!((outbox.waiting().unwrap(), outbox.shared_totals().unwrap()), (0, (1, 0)));
+}
+
+#[test]
+fn what_is_taken_back_no_longer_travels_and_its_withdrawal_waits_until_it_is_confirmed() {
+    let (_dir, mut outbox) = ledger();
+    for alarm in ["a", "b", "c"] {
+        outbox.push(verdict(alarm)).unwrap();
+    }
+    outbox.number_next().unwrap();
+    outbox.number_next().unwrap();
+    assert_eq!(outbox.take_back(&home(), TakeBack::Records(vec![Sequence(2), Sequence(9)]), 50).unwrap(), Some(1));
+    assert_eq!(outbox.numbered().unwrap().len(), 1);
+    assert_eq!(outbox.ledger_entry(Sequence(2)).unwrap().unwrap().withdrawal, Some(1));
+    assert_eq!(outbox.take_back(&home(), TakeBack::Everything, 60).unwrap(), Some(2));
+    assert_eq!((outbox.waiting().unwrap(), outbox.shared_totals().unwrap()), (0, (2, 2)));
+    let ids = |outbox: &Outbox| outbox.unconfirmed_withdrawals().unwrap().iter().map(|one| one.id).collect::<Vec<_>>();
+    assert_eq!(ids(&outbox), [1, 2]);
+    let receipt = WithdrawalReceipt { id: 1, removed: 1, models: vec![ModelVersion(4), ModelVersion(3)], at: 99 };
+    outbox.withdrawal_done(&receipt).unwrap();
+    assert_eq!(ids(&outbox), [2]);
+    assert_eq!(outbox.withdrawals().unwrap()[1].receipt, Some(receipt));
+}
+
+#[test]
+fn a_home_that_never_shared_has_nothing_to_take_back() {
+    let (_dir, mut outbox) = ledger();
+    outbox.push(verdict("a")).unwrap();
+    assert_eq!(outbox.take_back(&home(), TakeBack::Everything, 50).unwrap(), None);
+    assert_eq!((outbox.waiting().unwrap(), outbox.withdrawals().unwrap().len()), (0, 0));
+}
+
+#[test]
+fn the_residents_choice_decides_what_enters_and_what_waits_is_cut_to_it() {
+    let (dir, mut outbox) = ledger();
+    outbox.configure_sharing(SharingLevel::Windows);
+    outbox.push(verdict("a")).unwrap();
+    outbox.choose_sharing(SharingLevel::Verdicts).unwrap();
+    let sent = outbox.number_next().unwrap().unwrap();
+    let Ok(Message::Feedback(alone)) = decode(&sent.payload) else { panic!("a record") };
+    assert!(alone.window.is_none() && alone.raised_at % 86_400 == 0 && alone.answered_at % 86_400 == 0);
+    assert!(sent.payload.len() < 300, "{}", sent.payload.len());
+    outbox.choose_sharing(SharingLevel::Off).unwrap();
+    assert_eq!(outbox.push(verdict("b")).unwrap(), Admission::NotShared);
+    drop(outbox);
+    let mut again = Outbox::open(&dir.path().join("outbox.sqlite")).unwrap();
+    again.configure_sharing(SharingLevel::Windows);
+    assert_eq!(again.sharing().unwrap(), SharingLevel::Off, "the choice outlives the start and the configuration");
+}
+
+#[test]
+fn what_the_homes_answers_did_is_kept_by_model() {
+    let (_dir, mut outbox) = ledger();
+    let credit = |version, examples| Contribution {
+        model_version: ModelVersion(version),
+        snapshot: "5f".to_owned(),
+        answers: 7,
+        examples,
+        at: 9,
+    };
+    outbox.credit(&credit(3, 4)).unwrap();
+    outbox.credit(&credit(4, 5)).unwrap();
+    outbox.credit(&credit(4, 6)).unwrap();
+    assert_eq!(outbox.contributions().unwrap(), [credit(4, 6), credit(3, 4)]);
 }

@@ -74,7 +74,16 @@ mod tests {
     fn a_row_in_warm_up_has_empty_scores() {
         let info = EntityInfo { entity_id: "sensor.a".into(), class: DeviceClass::Temperature, unit: "°C".into() };
         let mut csv = ScoresCsv::new(Vec::new()).unwrap();
-        let cold = EntityScore { entity: 0, at: 600, observed: Some(21.0), score: None, threshold: 3.0, band: None };
+        let cold = EntityScore {
+            entity: 0,
+            at: 600,
+            observed: Some(21.0),
+            score: None,
+            threshold: 3.0,
+            band: None,
+            rarity: None,
+            immediate: false,
+        };
         let band = Band { low: 19.5, expected: 20.25, high: 21.0 };
         let warm = EntityScore { at: 1200, score: Some(-0.5), band: Some(band), ..cold.clone() };
         csv.step(600, &[cold], std::slice::from_ref(&info)).unwrap();

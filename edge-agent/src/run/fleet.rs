@@ -1,29 +1,38 @@
 //! The agent's side of the fleet: answers go up by the uplink, models come down by the updater. All of it may be absent.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hearthwatch_link::{LinkConfig, TlsFiles};
 use hearthwatch_model::detector::{Model, SHIPPED_VERSION};
 use hearthwatch_protocol::messages::{AgentStatus, UpdateOutcome, UpdateResult};
+use hearthwatch_protocol::seal::trusted_keys;
 use hearthwatch_protocol::{HomeId, ModelVersion};
-use jiff::Timestamp;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::identity::StateDirectory;
-use super::wiring::StartError;
-use crate::brain::{BrainCommand, BrainGone, BrainHandle, FeedbackSink, HomeView};
+use super::manifest::{Facts, Signer, vitals};
+use super::unix_now;
+use super::wiring::{HISTORY_FILE, StartError};
+use crate::brain::{BrainCommand, BrainGone, BrainHandle, FeedbackSink, HomeDetail, HomeView};
 use crate::config::{CloudConfig, CloudMqttConfig, UpdatesConfig};
 use crate::discovery::UpdateView;
-use crate::outbox::Outbox;
-use crate::update::{ModelProof, PROBATION_SECONDS, Trigger, Updater, UpdaterConfig};
+use crate::history::HistoryReader;
+use crate::outbox::{Admission, Outbox, SharingLevel};
+use crate::rehearse;
+use crate::state_directory::StateDirectory;
+use crate::update::{DirectorConfig, ModelProof, Trigger, Updater, UpdaterConfig};
 use crate::uplink::{self, UplinkConfig, UplinkHandle, UplinkState};
 
-/// Largest TUF root that is read; an honest one has about 4 KiB.
-const ROOT_BYTES_MAX: u64 = 64 * 1024;
+/// The outbox's file in the state directory.
+pub(super) const OUTBOX_FILE: &str = "outbox.sqlite";
+/// Largest TUF root or file of keys that is read; an honest root has about 4 KiB.
+const TRUSTED_BYTES_MAX: u64 = 64 * 1024;
+/// A manifest is said anew so often even when nothing changed: its vitals do.
+const MANIFEST_SECONDS: i64 = 86_400;
 /// A timer that is due long from now is looked at again after this: clocks are set, machines sleep.
 const TIMER_MAX: Duration = Duration::from_secs(600);
 
@@ -34,9 +43,15 @@ pub(super) struct Fleet {
     pub(super) uplink: Option<UplinkHandle>,
     status: watch::Sender<AgentStatus>,
     updater: Option<Updater<ModelProof>>,
+    /// Signs what this home runs; none without a director.
+    signer: Option<Signer>,
+    /// When the manifest was said last.
+    declared: i64,
     /// What was found out about models while starting.
     outcomes: Vec<UpdateOutcome>,
     rng: SmallRng,
+    /// The memory's file, for rehearsals.
+    history: PathBuf,
 }
 
 impl Fleet {
@@ -50,8 +65,10 @@ impl Fleet {
         let own = own_model();
         let own_version = ModelVersion(SHIPPED_VERSION);
         let (mut model, mut model_version, mut outcomes, mut updater) = (own, own_version, Vec::new(), None);
-        if let Some(updates) = cloud.and_then(|cloud| cloud.updates.as_ref()) {
-            let config = updater_config(updates, state)?;
+        let mut directed = false;
+        if let Some((cloud, updates)) = cloud.and_then(|cloud| Some((cloud, cloud.updates.as_ref()?))) {
+            let config = updater_config(&cloud.home, updates, state)?;
+            directed = config.director.is_some();
             let proof = ModelProof { budget_per_week: budget };
             let (opened, step) = Updater::boot(config, proof, Arc::clone(&model), own_version, unix_now())?;
             if let Some((version, chosen)) = step.model {
@@ -69,11 +86,16 @@ impl Fleet {
         let uplink = match cloud.and_then(|cloud| Some((&cloud.home, cloud.mqtt.as_ref()?))) {
             None => None,
             Some((home, mqtt)) => {
-                let outbox = uplink::share(Outbox::open(&state.file("outbox.sqlite"))?);
-                Some(uplink::start(uplink_config(home, mqtt, seed), outbox, status_seen)?)
+                let mut outbox = Outbox::open(&state.file(OUTBOX_FILE))?;
+                outbox.configure_sharing(cloud.map_or(SharingLevel::Off, |cloud| cloud.sharing));
+                let outbox = uplink::share(outbox);
+                Some(uplink::start(uplink_config(home, mqtt, directed, seed), outbox, status_seen)?)
             }
         };
-        Ok(Self { model, model_version, uplink, status, updater, outcomes, rng: SmallRng::seed_from_u64(seed) })
+        let signer = cloud.filter(|_| directed).and_then(Signer::of);
+        let rng = SmallRng::seed_from_u64(seed);
+        let history = state.file(HISTORY_FILE);
+        Ok(Self { model, model_version, uplink, status, updater, signer, declared: 0, outcomes, rng, history })
     }
 
     /// Where the brain's records go.
@@ -81,7 +103,7 @@ impl Fleet {
         let uplink = self.uplink.clone()?;
         let runtime = tokio::runtime::Handle::current();
         // The brain's thread may wait for the disk; it is not one of the runtime's.
-        let sink = move |record| runtime.block_on(uplink.push(record)).map(drop).map_err(|error| error.to_string());
+        let sink = move |record| runtime.block_on(uplink.push(record)).map(is_kept).map_err(|error| error.to_string());
         Some((home.clone(), Box::new(sink)))
     }
 
@@ -102,6 +124,10 @@ impl Fleet {
         let outcomes = std::mem::take(&mut self.outcomes);
         self.report(outcomes, &updates).await;
         let mut notices = self.uplink.as_ref().map(UplinkHandle::release);
+        let mut assignments = self.uplink.as_ref().map(UplinkHandle::assignment);
+        if self.declare(&brain).await.is_err() {
+            return;
+        }
         loop {
             let trigger = tokio::select! {
                 () = stop.cancelled() => break,
@@ -110,14 +136,16 @@ impl Fleet {
                     self.status.send_if_modified(|status| std::mem::replace(&mut status.entities, entities) != entities);
                     continue;
                 }
-                version = next_notice(notices.as_mut()) => Trigger::Notice(version),
-                Some(()) = install.recv() => Trigger::Timer,
+                notice = next_of(notices.as_mut()) => Trigger::Notice(notice.model_version),
+                signed = next_of(assignments.as_mut()) => Trigger::Assigned(signed),
+                Some(()) = install.recv() => Trigger::Consent,
                 () = due(self.updater.as_ref()) => Trigger::Timer,
             };
             if let Trigger::Notice(version) = trigger {
                 updates.send_modify(|view| view.latest = Some(version));
             }
-            if self.update(trigger, &brain, &updates).await.is_err() {
+            let updated = self.update(trigger, &brain, &updates, &stop).await;
+            if updated.is_err() || self.declare(&brain).await.is_err() {
                 break;
             }
         }
@@ -131,20 +159,51 @@ impl Fleet {
         trigger: Trigger,
         brain: &BrainHandle,
         updates: &watch::Sender<UpdateView>,
+        stop: &CancellationToken,
     ) -> Result<(), BrainGone> {
         let Some(updater) = &mut self.updater else { return Ok(()) };
-        let windows = brain.ask(BrainCommand::RecentWindows).await?;
-        let step = updater.run(trigger, &windows, unix_now(), &mut self.rng).await;
+        let now = unix_now();
+        let windows = brain.ask(|reply| BrainCommand::TrialWindows(now, reply)).await?;
+        let step = updater.run(trigger, &windows, now, &mut self.rng).await;
         if let Some((version, model)) = step.model {
+            let home = brain.ask(BrainCommand::Look).await?;
+            let after = (version, Arc::clone(&model));
             brain.ask(|reply| BrainCommand::ReplaceModel(model, version, reply)).await?;
+            rehearse_aside(&self.history, home, after, brain.clone(), stop.clone());
             self.status.send_modify(|status| status.model_version = version);
         }
         self.report(step.outcomes, updates).await;
         Ok(())
     }
 
+    /// Says what this home runs when that changed, or was said long ago.
+    async fn declare(&mut self, brain: &BrainHandle) -> Result<(), BrainGone> {
+        let (Some(uplink), Some(updater), Some(signer)) = (&self.uplink, &self.updater, &mut self.signer) else {
+            return Ok(());
+        };
+        let now = unix_now();
+        let (sha256, since) = updater.in_charge().unwrap_or_default();
+        let facts = Facts {
+            assignment: updater.assignment().map(|assignment| (assignment.generation, assignment.nonce)),
+            model_version: updater.installed(),
+            sha256,
+        };
+        if !signer.is_news(&facts) && now.saturating_sub(self.declared) < MANIFEST_SECONDS {
+            return Ok(());
+        }
+        let tally = brain.ask(|reply| BrainCommand::Tally(since, reply)).await?;
+        match signer.sign(facts, vitals(tally, updater.watch(), since, now), now) {
+            Ok(manifest) => {
+                uplink.declare(manifest);
+                self.declared = now;
+            }
+            Err(error) => tracing::error!(error = %error, "the fleet is not told what runs here"),
+        }
+        Ok(())
+    }
+
     /// Tells the fleet and the resident how updates ended.
-    async fn report(&self, outcomes: Vec<UpdateOutcome>, updates: &watch::Sender<UpdateView>) {
+    async fn report(&mut self, outcomes: Vec<UpdateOutcome>, updates: &watch::Sender<UpdateView>) {
         for outcome in outcomes {
             let summary = in_words(&outcome);
             tracing::info!(model.version = outcome.model_version.0, "{summary}");
@@ -152,10 +211,56 @@ impl Fleet {
             if let Some(uplink) = &self.uplink
                 && let Err(error) = uplink.report(outcome).await
             {
-                tracing::error!(error = %error, "the fleet will not hear how an update ended");
+                // Kept by the slots, and told at the next start.
+                tracing::error!(error = %error, "the fleet does not hear yet how an update ended");
+                return;
             }
         }
+        if let Some(updater) = &mut self.updater {
+            updater.told();
+        }
     }
+}
+
+/// Finds out what a new model would have changed last month, on a thread of its own that nobody waits for.
+fn rehearse_aside(
+    history: &Path,
+    home: Box<HomeDetail>,
+    after: (ModelVersion, Arc<Model>),
+    brain: BrainHandle,
+    stop: CancellationToken,
+) {
+    let (path, (tell, told)) = (history.to_owned(), oneshot::channel());
+    let work = move || {
+        let before = (home.model_version, Arc::clone(&home.model));
+        let compared = HistoryReader::open(&path)
+            .and_then(|mut reader| rehearse::compare(&mut reader, &home, before, after, unix_now()));
+        match compared {
+            // Nobody listens when the agent stops meanwhile.
+            Ok(Some(rehearsal)) => drop(tell.send(rehearsal)),
+            Ok(None) => tracing::info!("too little is remembered to compare the new model with the one before"),
+            Err(error) => tracing::warn!(error = %error, "the new model is not compared with the one before"),
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("rehearsal".to_owned()).spawn(work) {
+        tracing::warn!(error = %error, "the new model is not compared with the one before");
+        return;
+    }
+    tokio::spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            Ok(rehearsal) = told => {
+                // A brain that is gone keeps nothing.
+                let _ = brain.tell(BrainCommand::KeepRehearsal(rehearsal)).await;
+            }
+            else => {}
+        }
+    });
+}
+
+/// Whether the fleet will hear of a record.
+fn is_kept(admission: Admission) -> bool {
+    !matches!(admission, Admission::NotShared | Admission::DroppedProbe)
 }
 
 /// The network that ships where the tree holds one, else the routine detector.
@@ -166,42 +271,58 @@ fn own_model() -> Arc<Model> {
     }))
 }
 
-fn updater_config(updates: &UpdatesConfig, state: &StateDirectory) -> Result<UpdaterConfig, StartError> {
-    let read = || -> std::io::Result<Vec<u8>> {
-        use std::io::Read;
-        let mut root = Vec::new();
-        std::fs::File::open(&updates.root_file)?.take(ROOT_BYTES_MAX).read_to_end(&mut root)?;
-        Ok(root)
+fn updater_config(home: &HomeId, updates: &UpdatesConfig, state: &StateDirectory) -> Result<UpdaterConfig, StartError> {
+    let root = read_trusted(&updates.root_file)?;
+    let director = match &updates.director_file {
+        None => None,
+        Some(path) => {
+            let bad = |cause: String| StartError::Trusted { path: path.clone(), source: std::io::Error::other(cause) };
+            let text = String::from_utf8(read_trusted(path)?).map_err(|error| bad(error.to_string()))?;
+            let keys = trusted_keys(&text).map_err(|error| bad(error.to_string()))?;
+            Some(DirectorConfig { home: home.clone(), keys })
+        }
     };
-    let root = read().map_err(|source| StartError::Root { path: updates.root_file.clone(), source })?;
     Ok(UpdaterConfig {
         url: updates.url.clone(),
         ca: updates.ca_file.clone(),
         root,
         directory: state.file("update"),
-        probation_seconds: PROBATION_SECONDS,
+        director,
+        watching: updates.watching,
+        policy: updates.policy,
     })
 }
 
-fn uplink_config(home: &HomeId, mqtt: &CloudMqttConfig, seed: u64) -> UplinkConfig {
+/// A small file that trust begins with.
+fn read_trusted(path: &Path) -> Result<Vec<u8>, StartError> {
+    let read = || -> std::io::Result<Vec<u8>> {
+        use std::io::Read;
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(TRUSTED_BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|source| StartError::Trusted { path: path.to_owned(), source })
+}
+
+pub(super) fn uplink_config(home: &HomeId, mqtt: &CloudMqttConfig, directed: bool, seed: u64) -> UplinkConfig {
     let tls =
         TlsFiles { ca: mqtt.ca_file.clone(), cert: Some(mqtt.cert_file.clone()), key: Some(mqtt.key_file.clone()) };
     UplinkConfig {
         home: home.clone(),
         link: LinkConfig { tls: Some(tls), ..LinkConfig::new(mqtt.host.clone(), mqtt.port, home.as_str()) },
+        directed,
+        resend: uplink::RESEND,
         clock: Arc::new(unix_now),
         seed,
     }
 }
 
-/// The version named by the next release notice; for ever where there is no uplink.
-async fn next_notice(
-    notices: Option<&mut watch::Receiver<Option<hearthwatch_protocol::messages::ReleaseNotice>>>,
-) -> ModelVersion {
-    if let Some(notices) = notices {
-        while notices.changed().await.is_ok() {
-            if let Some(notice) = &*notices.borrow_and_update() {
-                return notice.model_version;
+/// The next thing that the uplink heard; for ever where there is no uplink.
+async fn next_of<T: Clone>(heard: Option<&mut watch::Receiver<Option<T>>>) -> T {
+    if let Some(heard) = heard {
+        while heard.changed().await.is_ok() {
+            if let Some(value) = heard.borrow_and_update().clone() {
+                return value;
             }
         }
     }
@@ -229,8 +350,4 @@ fn in_words(outcome: &UpdateOutcome) -> String {
             format!("Model {version} was taken back ({reason}); {to} is in charge again.")
         }
     }
-}
-
-fn unix_now() -> i64 {
-    Timestamp::now().as_second()
 }

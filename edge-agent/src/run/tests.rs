@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Agent, DRAIN, StartError};
@@ -11,7 +12,7 @@ fn lonely(dir: &Path) -> Config {
     std::fs::write(dir.join("token"), "token").unwrap();
     // Port 1 of this machine: nobody listens there.
     let text = "state = \"state\"\n[home_assistant]\nurl = \"http://127.0.0.1:1\"\ntoken_file = \"token\"\n\
-                [home.mqtt]\nhost = \"127.0.0.1\"\nport = 1\n";
+                [home.mqtt]\nhost = \"127.0.0.1\"\nport = 1\n[page]\nlisten = \"127.0.0.1:0\"\n";
     Config::parse(text, &dir.join("edge.toml")).unwrap()
 }
 
@@ -19,7 +20,7 @@ fn lonely(dir: &Path) -> Config {
 async fn an_agent_with_nobody_around_starts_and_drains_in_time() {
     let dir = tempfile::tempdir().unwrap();
     let stop = CancellationToken::new();
-    let agent = Agent::start(&lonely(dir.path()), stop.clone()).unwrap();
+    let agent = Agent::start(&lonely(dir.path()), mpsc::channel(1).0, stop.clone()).await.unwrap();
     stop.cancel();
     tokio::time::timeout(DRAIN, agent.join()).await.expect("drained within the bound");
 }
@@ -28,7 +29,7 @@ async fn an_agent_with_nobody_around_starts_and_drains_in_time() {
 async fn a_second_agent_on_the_same_state_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let stop = CancellationToken::new();
-    let _first = Agent::start(&lonely(dir.path()), stop.clone()).unwrap();
-    let second = Agent::start(&lonely(dir.path()), stop);
+    let _first = Agent::start(&lonely(dir.path()), mpsc::channel(1).0, stop.clone()).await.unwrap();
+    let second = Agent::start(&lonely(dir.path()), mpsc::channel(1).0, stop).await;
     assert!(matches!(second.err(), Some(StartError::State(_))));
 }

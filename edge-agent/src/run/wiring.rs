@@ -1,31 +1,40 @@
 //! Starts every part with its channels, and stops them in the order in which they depend on one another.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::fleet::Fleet;
-use super::identity::{StateDirectory, StateError};
 use super::modes::{self, Sides};
+use super::unix_now;
 use crate::brain::{self, Brain, BrainCommand, BrainHandle, BrainParts, HomeView};
 use crate::config::Config;
 use crate::discovery::{self, BrokerState, Device, Discovery, UpdateView};
 use crate::history::{History, HistoryError};
 use crate::home_assistant::{self, SessionState};
 use crate::outbox::OutboxError;
+use crate::page::guard::Door;
+use crate::page::{self, PageParts};
+use crate::state_directory::{StateDirectory, StateError};
 use crate::update::UpdaterError;
 use crate::uplink::UplinkError;
 
 /// Notices that wait for the home's broker; see the bound on waiting events in [`crate::discovery`].
 const NOTICES_MAX: usize = 64;
 /// The node without a fleet.
-const LONE_NODE: &str = "home";
+pub(super) const LONE_NODE: &str = "home";
+/// The memory's file in the state directory.
+pub(super) const HISTORY_FILE: &str = "history.sqlite";
+/// The note on what was published on the home's broker.
+pub(super) const NOTE_FILE: &str = "discovery.json";
 /// Steps end at whole multiples of ten minutes; asking each second closes one at most a second after its grace.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -47,9 +56,9 @@ pub enum StartError {
     /// The way of models.
     #[error("cloud.updates: {0}")]
     Updater(#[from] UpdaterError),
-    /// The first trusted root.
-    #[error("cloud.updates.root_file {path}: {source}")]
-    Root {
+    /// The first trusted root, or the director's keys.
+    #[error("cloud.updates: {path}: {source}")]
+    Trusted {
         /// The file.
         path: PathBuf,
         /// The system's words.
@@ -69,11 +78,11 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts everything that `config` asks for; `stop` ends it. Within a Tokio runtime.
+    /// Starts everything that `config` asks for; `stop` ends it, and `leave` is told when a resident wants us gone.
     ///
     /// # Errors
     /// [`StartError`]; never because somebody on the network is away.
-    pub fn start(config: &Config, stop: CancellationToken) -> Result<Self, StartError> {
+    pub async fn start(config: &Config, leave: mpsc::Sender<()>, stop: CancellationToken) -> Result<Self, StartError> {
         let state = StateDirectory::take(&config.state)?;
         let mut fresh = [0; 32];
         aws_lc_rs::rand::fill(&mut fresh).map_err(|_| StartError::System("randomness"))?;
@@ -86,7 +95,7 @@ impl Agent {
         let parts = BrainParts {
             model: Arc::clone(&fleet.model),
             model_version: fleet.model_version,
-            history: History::open(&state.file("history.sqlite"))?,
+            history: History::open(&state.file(HISTORY_FILE))?,
             salt,
             budget: config.budget,
             timezone: config.timezone.clone(),
@@ -106,6 +115,21 @@ impl Agent {
         let (updates, updates_seen) = watch::channel(UpdateView::default());
         let (install, wishes) = mpsc::channel(1);
         let cloud_state = cloud.map(|_| fleet.state());
+        let page = PageParts {
+            door: Door::Ingress,
+            brain: brain.clone(),
+            view: view_seen.clone(),
+            updates: updates_seen.clone(),
+            mode: line_seen.clone(),
+            history: state.file(HISTORY_FILE),
+            uplink: fleet.uplink.clone(),
+            leave,
+            token: secret()?,
+            clock: unix_now,
+        };
+        if let Some(config) = &config.page {
+            tasks.spawn(serve_page(PageParts { door: config.door.clone(), ..page }, config.listen, stop.clone()));
+        }
         let node = cloud.map_or(LONE_NODE.to_owned(), |cloud| cloud.home.to_string());
         tasks.spawn(fleet.serve(brain.clone(), view_seen.clone(), updates, wishes, stop.clone()));
         let home_broker = config.home_mqtt.clone().map(|mqtt| {
@@ -113,12 +137,13 @@ impl Agent {
             let discovery = Discovery {
                 config: mqtt,
                 device: Device::new(node),
-                note: state.file("discovery.json"),
+                note: state.file(NOTE_FILE),
                 brain,
                 view: view_seen,
                 updates: updates_seen,
                 mode: line_seen,
                 notices: notices_heard,
+                history: state.file(HISTORY_FILE),
                 install,
             };
             tasks.spawn(show(discovery, broker, stop.clone()));
@@ -142,6 +167,28 @@ async fn show(discovery: Discovery, state: watch::Sender<BrokerState>, stop: Can
         tracing::error!(error = %error, "the home's broker cannot be used");
         state.send_replace(BrokerState::Away { reason: error.to_string() });
     }
+}
+
+/// The page is a convenience: where it cannot be served, everything else goes on.
+async fn serve_page(parts: PageParts, listen: SocketAddr, stop: CancellationToken) {
+    let listener = match TcpListener::bind(listen).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::warn!(error = %error, page.listen = %listen, "no local page: nobody can listen there");
+            return;
+        }
+    };
+    tracing::info!("local page at http://{listen}/");
+    if let Err(error) = page::serve(parts, listener, stop).await {
+        tracing::error!(error = %error, "the local page has ended");
+    }
+}
+
+/// Text that nobody guesses.
+fn secret() -> Result<String, StartError> {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| StartError::System("randomness"))?;
+    Ok(hex::encode(bytes))
 }
 
 /// Tells the brain the time.

@@ -22,6 +22,8 @@ pub enum UpdateEvent<'a> {
         /// The exact cause.
         cause: &'a str,
     },
+    /// A model waits in the spare slot and scores beside the one in charge.
+    Staged(ModelVersion),
     /// A model is in charge, on trial.
     Swapped(ModelVersion),
     /// How an update ended.
@@ -47,6 +49,10 @@ impl UpdateCounts {
                     "update not possible now; tried again later"
                 );
                 ("hindered", *reason)
+            }
+            UpdateEvent::Staged(version) => {
+                tracing::info!(model.version = version.0, "new model watched beside the one in charge");
+                ("staged", "")
             }
             UpdateEvent::Swapped(version) => {
                 tracing::info!(model.version = version.0, "new model in charge, on trial");

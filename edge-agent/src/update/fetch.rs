@@ -13,12 +13,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_RANGE, RANGE};
+use reqwest::header::{CONTENT_RANGE, DATE, RANGE};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tough::{FilesystemTransport, Transport, TransportError, TransportErrorKind, TransportStream};
 use url::Url;
+
+use crate::update::trust::TrustError;
 
 /// Longest silence in the middle of an answer.
 const SILENCE_SECONDS_MAX: u64 = 20;
@@ -95,6 +97,22 @@ impl UpdateTransport {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// What the server's clock shows: a witness against ours. None where there is no server, or it does not tell.
+    ///
+    /// # Errors
+    /// [`TrustError::Unreachable`] when the server does not answer at all.
+    pub async fn server_time(&self, metadata: &Url) -> Result<Option<i64>, TrustError> {
+        let Some(client) = self.client.as_ref().filter(|_| metadata.scheme() != "file") else { return Ok(None) };
+        let place = metadata.join("timestamp.json").map_err(|error| TrustError::Unreachable(error.to_string()))?;
+        let answer = match timeout(self.patience.silence, client.head(place).send()).await {
+            Ok(answer) => answer.map_err(|error| TrustError::Unreachable(error.without_url().to_string()))?,
+            Err(_) => return Err(TrustError::Unreachable("the server is silent".to_owned())),
+        };
+        let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
+        // An HTTP date (RFC 9110, 5.6.7) is a date of RFC 2822 with the zone spelled GMT.
+        Ok(date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp().as_second()))
     }
 
     async fn fetch_https(&self, client: &reqwest::Client, url: Url) -> Result<TransportStream, TransportError> {

@@ -9,6 +9,7 @@ use tough::{IntoVec, Transport, TransportError, TransportErrorKind};
 use url::Url;
 
 use super::fetch::{Patience, TooSlow, UpdateTransport};
+use super::trust::{TrustError, TrustStore};
 
 const BODY: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
@@ -25,6 +26,8 @@ enum Answer {
     Dawdle,
     /// Headers never come.
     Silent,
+    /// Only what time it is.
+    Date(&'static str),
     /// Status line only.
     Status(&'static str),
 }
@@ -93,6 +96,10 @@ async fn respond(socket: &mut tokio::net::TcpStream, answer: &Answer, offset: us
             std::future::pending::<()>().await;
         }
         Answer::Silent => std::future::pending::<()>().await,
+        Answer::Date(date) => {
+            let head = format!("HTTP/1.1 200 OK\r\ndate: {date}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            socket.write_all(head.as_bytes()).await?;
+        }
         Answer::Status(status) => {
             let head = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
             socket.write_all(head.as_bytes()).await?;
@@ -196,4 +203,40 @@ async fn a_name_that_could_leave_the_folder_keeps_no_half() {
     client.url = server.url.join("sub%2Fdir/..%2Fescape").unwrap();
     assert_eq!(client.fetch().await.unwrap(), BODY);
     assert!(!client.directory.path().join("partial").exists());
+}
+
+/// 2027-01-15T08:00:00Z.
+const NOW: i64 = 1_800_000_000;
+
+async fn refresh_at(now: i64, answers: Vec<Answer>) -> TrustError {
+    let server = serve(answers).await;
+    let directory = tempfile::tempdir().unwrap();
+    let trust = TrustStore {
+        root: b"{}".to_vec(),
+        metadata: server.url.clone(),
+        targets: server.url.clone(),
+        directory: directory.path().join("tuf"),
+    };
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let transport =
+        UpdateTransport::new(Some(client), server.url, directory.path().join("partial"), Patience::default());
+    let error = trust.refresh(transport, now).await.unwrap_err();
+    assert_eq!(trust.directory.exists(), !matches!(error, TrustError::ClocksApart { .. } | TrustError::Unreachable(_)));
+    error
+}
+
+#[tokio::test]
+async fn a_clock_far_from_the_servers_judges_and_remembers_nothing() {
+    let date = || vec![Answer::Date("Fri, 15 Jan 2027 08:00:00 GMT")];
+    for seconds in [400 * 86_400, -2 * 86_400] {
+        assert_eq!(refresh_at(NOW + seconds, date()).await, TrustError::ClocksApart { seconds });
+    }
+    let corrected = refresh_at(NOW + 3_600, date()).await;
+    assert!(matches!(corrected, TrustError::PinnedRoot(_)), "set right, it goes on at once: {corrected:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_lets_no_clock_be_remembered() {
+    assert!(matches!(refresh_at(NOW, vec![]).await, TrustError::Unreachable(_)));
 }

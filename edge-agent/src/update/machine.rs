@@ -1,9 +1,13 @@
 //! The update as a state machine: what to do next, when to try again, what to report. Pure.
 //!
 //! ```text
-//! Idle → Offered → Refreshing → Fetching → Proving → Swapping → Probation → Committed
-//!                       └────────────┴──────────┴─→ Refused        └──────→ RolledBack
+//! Idle → Offered → Refreshing → Fetching → Proving → Staging → Shadowing → Swapping → Probation → Committed
+//!                   │   └────────────┴──────────┴──────────────────┴─→ Refused  └──→ RolledBack
+//!                   └─→ Waiting (for a resident's word)
 //! ```
+//!
+//! A release is watched twice: first beside the model in charge (it scores the same live windows, but says nothing), then in charge
+//! and on trial. An order of the fleet's director may call either watch off.
 
 use std::time::Duration;
 
@@ -13,6 +17,7 @@ use hearthwatch_protocol::limits::TEXT_BYTES_MAX;
 use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
 use rand::Rng;
 
+use crate::update::policy::{Install, Policy};
 use crate::update::slots::Trial;
 use crate::update::trust::{Offer, TrustError};
 
@@ -22,8 +27,20 @@ const CHECK: Backoff = Backoff { first: Duration::from_secs(6 * 3_600), longest:
 /// After a failure of the line, the clock or our disk, and while a noticed release is not on the mirror yet: doubling from ten seconds.
 const RETRY: Backoff = Backoff { first: Duration::from_secs(10), longest: Duration::from_secs(6 * 3_600) };
 
-/// A model on trial is judged once a grid step.
+/// A model that is watched is judged once a grid step.
 const JUDGE_SECONDS: i64 = 600;
+
+/// The reason of a roll-back that the fleet asked for.
+pub const CALLED_BACK: &str = "ordered: the fleet calls it back";
+
+/// How long a new model is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watching {
+    /// Beside the model in charge; 0 swaps as soon as it was compared on the home's stored windows.
+    pub shadow_seconds: i64,
+    /// In charge, on trial; 0 commits at once.
+    pub probation_seconds: i64,
+}
 
 /// Where the update stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,10 +53,16 @@ pub enum Phase {
     Refreshing,
     /// Bytes are being fetched.
     Fetching(Offer),
+    /// Trusted and not yet asked for by a resident.
+    Waiting(ModelVersion),
     /// The model is being tried on recent windows.
     Proving(Offer),
-    /// Slots are being filled and flipped.
-    Swapping(Offer),
+    /// The spare slot is being filled.
+    Staging(Offer),
+    /// In the spare slot, scoring live windows beside the model in charge.
+    Shadowing(ModelVersion),
+    /// The pointer is being flipped.
+    Swapping(ModelVersion),
     /// In charge, not yet for good.
     Probation(ModelVersion),
     /// In charge for good.
@@ -59,8 +82,14 @@ pub struct Standing {
     pub floor: ModelVersion,
     /// Set while what is in charge is on trial.
     pub trial: Option<Trial>,
+    /// What is being watched in the spare slot, and until when.
+    pub staged: Option<(ModelVersion, i64)>,
     /// Of the offer just made: it failed here before.
     pub offer_failed: bool,
+    /// The version that the fleet's director assigns to this home; none without a director.
+    pub assigned: Option<ModelVersion>,
+    /// The owner's wishes.
+    pub policy: Policy,
 }
 
 /// What happened.
@@ -68,6 +97,10 @@ pub struct Standing {
 pub enum Input {
     /// A release notice; not to be trusted.
     Notice(ModelVersion),
+    /// The director's order changed; it was verified ([`Standing::assigned`]).
+    Assigned,
+    /// A resident asks for what is offered.
+    Consent,
     /// Time passed.
     Tick,
     /// The answer to [`Task::Refresh`].
@@ -76,6 +109,12 @@ pub enum Input {
     Fetched(Result<(), TrustError>),
     /// The answer to [`Task::Prove`]; the cause in one line.
     Proved(Result<(), String>),
+    /// The answer to [`Task::Stage`].
+    Staged(Result<(), String>),
+    /// The answer to [`Task::Compare`]: whether it was looked at often enough.
+    Compared(Result<bool, String>),
+    /// The answer to [`Task::Drop`].
+    Dropped(Result<(), String>),
     /// The answer to [`Task::Swap`].
     Swapped(Result<(), String>),
     /// The answer to [`Task::Judge`].
@@ -97,14 +136,22 @@ pub enum Task {
     Fetch(Offer),
     /// Load the model and try it on recent windows.
     Prove(Offer),
-    /// Install it, on trial until then.
-    Swap(Offer, i64),
+    /// Fill the spare slot with it, to be watched until then.
+    Stage(Offer, i64),
+    /// Score the newest windows with the staged model and with the one in charge.
+    Compare,
+    /// Forget the staged model; with a cause, it failed.
+    Drop(Option<String>),
+    /// Put the staged model in charge, on trial until then.
+    Swap(i64),
     /// Try the model in charge on recent windows.
     Judge,
     /// End the trial for good.
     Commit,
     /// Bring back the model before, for this reason.
     Restore(String),
+    /// Bring back the model before because the fleet says so.
+    CallBack,
 }
 
 /// A task, and perhaps an outcome to report.
@@ -120,28 +167,40 @@ pub struct Turn {
 #[derive(Debug)]
 pub struct Machine {
     phase: Phase,
-    probation_seconds: i64,
+    watching: Watching,
     next_check: i64,
     failures: u32,
     noticed: Option<ModelVersion>,
+    /// The newest version that a resident asked for.
+    consented: Option<ModelVersion>,
     reason: String,
+    /// Set while a model on trial is taken back by the fleet's word.
+    called_back: bool,
     /// The last refusal told, so that a broken mirror is not reported at every attempt.
     told: Option<(ModelVersion, &'static str)>,
 }
 
 impl Machine {
-    /// A machine at rest that will ask soon. A new model stays on trial for `probation_seconds`; 0 commits at once.
+    /// A machine at rest that will ask soon.
     #[must_use]
-    pub fn new(probation_seconds: i64, now: i64) -> Self {
+    pub fn new(watching: Watching, now: i64) -> Self {
         Self {
             phase: Phase::Idle,
-            probation_seconds,
+            watching,
             next_check: now,
             failures: 0,
             noticed: None,
+            consented: None,
             reason: String::new(),
+            called_back: false,
             told: None,
         }
+    }
+
+    /// How long a new model is watched.
+    #[must_use]
+    pub fn watching(&self) -> Watching {
+        self.watching
     }
 
     /// Where the update stands.
@@ -160,10 +219,15 @@ impl Machine {
     pub fn on(&mut self, input: Input, standing: &Standing, now: i64, rng: &mut impl Rng) -> Turn {
         match input {
             Input::Notice(version) => self.on_notice(version, standing, now),
-            Input::Tick => match standing.trial {
-                Some(_) => self.go(Phase::Probation(standing.installed), Task::Judge),
-                None => self.go(Phase::Refreshing, Task::Refresh),
-            },
+            Input::Assigned | Input::Tick => self.on_tick(standing, now, rng),
+            Input::Consent => {
+                let offered = match self.phase {
+                    Phase::Waiting(version) => Some(version),
+                    _ => self.noticed,
+                };
+                self.consented = self.consented.max(offered);
+                self.on_tick(standing, now, rng)
+            }
             Input::Refreshed(Ok(offer)) => self.on_refreshed(offer, standing, now, rng),
             Input::Refreshed(Err(error)) => {
                 let version = self.noticed.unwrap_or(standing.installed.next());
@@ -179,8 +243,8 @@ impl Machine {
             },
             Input::Proved(Ok(())) => match self.phase.clone() {
                 Phase::Proving(offer) => {
-                    let until = now.saturating_add(self.probation_seconds);
-                    self.go(Phase::Swapping(offer.clone()), Task::Swap(offer, until))
+                    let until = now.saturating_add(self.watching.shadow_seconds);
+                    self.go(Phase::Staging(offer.clone()), Task::Stage(offer, until))
                 }
                 _ => self.rest(CHECK, now, rng),
             },
@@ -188,17 +252,37 @@ impl Machine {
                 Phase::Proving(Offer { version, .. }) => self.refuse(version, "not_proven", &cause, CHECK, now, rng),
                 _ => self.rest(CHECK, now, rng),
             },
+            Input::Staged(Ok(())) => self.on_tick(standing, now, rng),
+            Input::Compared(Ok(enough)) => match standing.staged {
+                Some((version, until)) if enough && now >= until => {
+                    let until = now.saturating_add(self.watching.probation_seconds);
+                    self.go(Phase::Swapping(version), Task::Swap(until))
+                }
+                _ => self.rest_on_watch(standing.staged.map(|(_, until)| until), now),
+            },
+            Input::Compared(Err(cause)) => {
+                self.reason.clone_from(&cause);
+                Turn { task: Task::Drop(Some(cause)), outcome: None }
+            }
+            Input::Dropped(Ok(())) => match self.phase {
+                Phase::Shadowing(version) if !self.reason.is_empty() => {
+                    let cause = std::mem::take(&mut self.reason);
+                    self.refuse(version, "shadow", &cause, CHECK, now, rng)
+                }
+                // Called off by the fleet: what it wants instead is asked for at once.
+                _ => self.go(Phase::Refreshing, Task::Refresh),
+            },
             Input::Swapped(Ok(())) => {
                 self.phase = Phase::Probation(standing.installed);
-                if self.probation_seconds <= 0 {
+                if self.watching.probation_seconds <= 0 {
                     return self.go(Phase::Probation(standing.installed), Task::Commit);
                 }
-                self.rest_on_trial(standing, now)
+                self.rest_on_watch(standing.trial.map(|trial| trial.until), now)
             }
-            Input::Swapped(Err(_)) => self.try_again(now, rng),
+            Input::Staged(Err(_)) | Input::Dropped(Err(_)) | Input::Swapped(Err(_)) => self.try_again(now, rng),
             Input::Judged(Ok(())) => match standing.trial {
                 Some(trial) if now >= trial.until => self.go(Phase::Probation(standing.installed), Task::Commit),
-                _ => self.rest_on_trial(standing, now),
+                _ => self.rest_on_watch(standing.trial.map(|trial| trial.until), now),
             },
             Input::Judged(Err(cause)) => {
                 self.reason.clone_from(&cause);
@@ -220,11 +304,31 @@ impl Machine {
         }
     }
 
+    /// Goes on where things stand: a trial, a watch, or a look at the repository.
+    fn on_tick(&mut self, standing: &Standing, now: i64, rng: &mut impl Rng) -> Turn {
+        let unwanted = |version| standing.assigned.is_some_and(|assigned| assigned != version);
+        match (standing.trial, standing.staged) {
+            (Some(_), _) if unwanted(standing.installed) => {
+                self.called_back = true;
+                self.go(Phase::Probation(standing.installed), Task::CallBack)
+            }
+            (Some(_), _) => self.go(Phase::Probation(standing.installed), Task::Judge),
+            (None, Some((version, _))) if unwanted(version) => {
+                self.reason.clear();
+                self.go(Phase::Shadowing(version), Task::Drop(None))
+            }
+            (None, _) if standing.policy.install == Install::Paused => self.rest(CHECK, now, rng),
+            (None, Some((version, _))) => self.go(Phase::Shadowing(version), Task::Compare),
+            (None, None) => self.go(Phase::Refreshing, Task::Refresh),
+        }
+    }
+
     fn on_notice(&mut self, version: ModelVersion, standing: &Standing, now: i64) -> Turn {
         let is_news = self.noticed < Some(version);
         self.noticed = self.noticed.max(Some(version));
-        // During a trial both slots are taken; and a notice that repeats itself (it is retained) must not hasten a retry.
-        let wakes = version > standing.installed && standing.trial.is_none();
+        // During a watch both slots are taken; and a notice that repeats itself (it is retained) must not hasten a retry.
+        let watching = standing.trial.is_some() || standing.staged.is_some();
+        let wakes = version > standing.installed && !watching && standing.policy.install != Install::Paused;
         let waits = self.failures > 0 && now < self.next_check;
         if !wakes || (waits && !is_news) {
             return Turn { task: Task::Rest, outcome: None };
@@ -235,17 +339,25 @@ impl Machine {
 
     fn on_refreshed(&mut self, offer: Option<Offer>, standing: &Standing, now: i64, rng: &mut impl Rng) -> Turn {
         match offer {
-            Some(offer) if offer.version < standing.floor => {
+            Some(offer) if offer.version < standing.floor && !offer.ordered => {
                 let cause = format!("version {} is below {}, which ran here", offer.version, standing.floor);
                 self.refuse(offer.version, "below_floor", &cause, CHECK, now, rng)
             }
-            Some(offer) if offer.version > standing.installed && !standing.offer_failed => {
+            Some(offer) if is_wanted(&offer, standing) => {
+                // A roll-back that the fleet orders is a matter of safety and waits for nobody.
+                let asked = self.consented >= Some(offer.version) || offer.ordered;
+                if standing.policy.install == Install::Ask && !asked {
+                    self.failures = 0;
+                    self.phase = Phase::Waiting(offer.version);
+                    return self.rest(CHECK, now, rng);
+                }
                 self.go(Phase::Fetching(offer.clone()), Task::Fetch(offer))
             }
             known => {
                 let newest = known.map_or(standing.installed, |offer| offer.version);
                 self.phase = Phase::Idle;
-                if self.noticed > Some(newest) {
+                let follows_notices = standing.assigned.is_none() && standing.policy.pin.is_none();
+                if follows_notices && self.noticed > Some(newest) {
                     // The notice came before the mirror had the release; or it is a lie, and then this becomes rare.
                     return self.try_again(now, rng);
                 }
@@ -269,7 +381,14 @@ impl Machine {
         self.phase = Phase::RolledBack(version);
         let turn = self.rest(CHECK, now, rng);
         self.look_again_if_newer_is_noticed(version, now);
-        let result = UpdateResult::RolledBack { reason: one_line("probation", &self.reason), to };
+        let reason = if std::mem::take(&mut self.called_back) {
+            // What the fleet wants instead is asked for at once.
+            self.next_check = now;
+            CALLED_BACK.to_owned()
+        } else {
+            one_line("probation", &self.reason)
+        };
+        let result = UpdateResult::RolledBack { reason, to };
         Turn { outcome: Some(UpdateOutcome { model_version: version, result, at: now }), ..turn }
     }
 
@@ -303,8 +422,9 @@ impl Machine {
         Turn { task, outcome: None }
     }
 
-    fn rest_on_trial(&mut self, standing: &Standing, now: i64) -> Turn {
-        let until = standing.trial.map_or(now, |trial| trial.until);
+    fn rest_on_watch(&mut self, until: Option<i64>, now: i64) -> Turn {
+        // Past its end and still watched: it was not looked at often enough yet.
+        let until = until.filter(|until| *until > now).unwrap_or(i64::MAX);
         self.next_check = until.min(now.saturating_add(JUDGE_SECONDS)).max(now);
         Turn { task: Task::Rest, outcome: None }
     }
@@ -321,8 +441,15 @@ impl Machine {
     }
 }
 
+/// Whether an offer is another model than the one in charge, newer or ordered, and none that failed here.
+fn is_wanted(offer: &Offer, standing: &Standing) -> bool {
+    let moves = offer.version > standing.installed || (offer.ordered && offer.version != standing.installed);
+    let pinned_out = standing.policy.pin.is_some_and(|pin| pin != offer.version) && !offer.ordered;
+    moves && !pinned_out && !standing.offer_failed
+}
+
 /// `word: cause`, cut to what a message may hold.
-fn one_line(word: &str, cause: &str) -> String {
+pub fn one_line(word: &str, cause: &str) -> String {
     let mut text = format!("{word}: {}", cause.replace(['\n', '\r'], " "));
     while text.len() > TEXT_BYTES_MAX {
         text.pop();

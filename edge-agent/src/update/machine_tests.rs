@@ -10,7 +10,7 @@ const HOUR: i64 = 3_600;
 
 fn offer(version: u64) -> Offer {
     let target = format!("model-{version}.safetensors");
-    Offer { version: ModelVersion(version), target, length: 3, sha256: vec![0; 32] }
+    Offer { version: ModelVersion(version), target, length: 3, sha256: vec![0; 32], ordered: false }
 }
 
 fn standing(installed: u64) -> Standing {
@@ -18,7 +18,11 @@ fn standing(installed: u64) -> Standing {
 }
 
 fn on_trial(installed: u64, until: i64) -> Standing {
-    Standing { trial: Some(Trial { until, tries: 3 }), floor: ModelVersion(0), ..standing(installed) }
+    Standing { trial: Some(Trial { until, tries: 3, ordered: false }), floor: ModelVersion(0), ..standing(installed) }
+}
+
+fn in_shadow(installed: u64, version: u64, until: i64) -> Standing {
+    Standing { staged: Some((ModelVersion(version), until)), ..standing(installed) }
 }
 
 struct Play {
@@ -29,7 +33,12 @@ struct Play {
 
 impl Play {
     fn new(probation_seconds: i64) -> Self {
-        Self { machine: Machine::new(probation_seconds, NOW), rng: SmallRng::seed_from_u64(7), now: NOW }
+        Self::watching(0, probation_seconds)
+    }
+
+    fn watching(shadow_seconds: i64, probation_seconds: i64) -> Self {
+        let watching = Watching { shadow_seconds, probation_seconds };
+        Self { machine: Machine::new(watching, NOW), rng: SmallRng::seed_from_u64(7), now: NOW }
     }
 
     fn on(&mut self, input: Input, standing: &Standing) -> Turn {
@@ -48,7 +57,10 @@ impl Play {
         assert_eq!(self.task(Input::Notice(ModelVersion(2)), &at), Task::Refresh);
         assert_eq!(self.task(Input::Refreshed(Ok(Some(offer(2)))), &at), Task::Fetch(offer(2)));
         assert_eq!(self.task(Input::Fetched(Ok(())), &at), Task::Prove(offer(2)));
-        assert!(matches!(self.task(Input::Proved(Ok(())), &at), Task::Swap(found, _) if found == offer(2)));
+        assert_eq!(self.task(Input::Proved(Ok(())), &at), Task::Stage(offer(2), NOW));
+        let shadow = in_shadow(1, 2, NOW);
+        assert_eq!(self.task(Input::Staged(Ok(())), &shadow), Task::Compare);
+        assert!(matches!(self.task(Input::Compared(Ok(true)), &shadow), Task::Swap(_)));
     }
 }
 
@@ -218,4 +230,103 @@ fn an_interrupted_update_begins_anew() {
 fn a_reason_longer_than_a_message_may_hold_is_cut_between_characters() {
     let text = one_line("word", &"é\n".repeat(400));
     assert!(text.len() <= TEXT_BYTES_MAX && !text.contains('\n') && text.starts_with("word: é"));
+}
+
+#[test]
+fn a_release_scores_beside_the_one_in_charge_until_it_was_looked_at_long_and_often_enough() {
+    let mut play = Play::watching(HOUR, HOUR);
+    let at = standing(1);
+    play.on(Input::Notice(ModelVersion(2)), &at);
+    play.on(Input::Refreshed(Ok(Some(offer(2)))), &at);
+    play.on(Input::Fetched(Ok(())), &at);
+    assert_eq!(play.task(Input::Proved(Ok(())), &at), Task::Stage(offer(2), NOW + HOUR));
+    let shadow = in_shadow(1, 2, NOW + HOUR);
+    assert_eq!(play.task(Input::Staged(Ok(())), &shadow), Task::Compare);
+    assert_eq!(play.task(Input::Compared(Ok(true)), &shadow), Task::Rest);
+    assert_eq!(*play.machine.phase(), Phase::Shadowing(ModelVersion(2)));
+    assert_eq!(play.machine.next_check(), NOW + 600);
+    play.now = NOW + HOUR;
+    assert_eq!(play.task(Input::Tick, &shadow), Task::Compare);
+    assert_eq!(play.task(Input::Compared(Ok(false)), &shadow), Task::Rest, "an hour asleep is no hour of watching");
+    assert_eq!(play.machine.next_check(), NOW + HOUR + 600);
+    play.now = NOW + HOUR + 600;
+    play.on(Input::Tick, &shadow);
+    assert_eq!(play.task(Input::Compared(Ok(true)), &shadow), Task::Swap(play.now + HOUR));
+}
+
+#[test]
+fn a_release_that_is_deaf_beside_the_one_in_charge_never_takes_charge() {
+    let mut play = Play::watching(HOUR, HOUR);
+    let shadow = in_shadow(1, 2, NOW + HOUR);
+    play.on(Input::Tick, &shadow);
+    let cause = "hears 3 of 24 canary faults, the model before 22".to_owned();
+    assert_eq!(play.task(Input::Compared(Err(cause.clone())), &shadow), Task::Drop(Some(cause.clone())));
+    let turn = play.on(Input::Dropped(Ok(())), &standing(1));
+    assert_eq!(turn, Turn { task: Task::Rest, outcome: outcome(2, refused(&format!("shadow: {cause}")), NOW) });
+}
+
+#[test]
+fn an_owner_may_ask_to_be_asked() {
+    let mut play = Play::new(0);
+    let at = Standing { policy: Policy { install: Install::Ask, pin: None }, ..standing(1) };
+    play.on(Input::Notice(ModelVersion(2)), &at);
+    assert_eq!(play.task(Input::Refreshed(Ok(Some(offer(2)))), &at), Task::Rest);
+    assert_eq!(*play.machine.phase(), Phase::Waiting(ModelVersion(2)));
+    assert_eq!(play.task(Input::Consent, &at), Task::Refresh);
+    assert_eq!(play.task(Input::Refreshed(Ok(Some(offer(2)))), &at), Task::Fetch(offer(2)));
+    play.on(Input::Fetched(Err(TrustError::Unreachable(String::new()))), &at);
+    play.on(Input::Tick, &at);
+    assert_eq!(play.task(Input::Refreshed(Ok(Some(offer(3)))), &at), Task::Rest, "consent to 2 is none to 3");
+}
+
+#[test]
+fn a_paused_home_asks_for_nothing_and_what_is_staged_waits() {
+    let mut play = Play::new(0);
+    let policy = Policy { install: Install::Paused, pin: None };
+    let at = Standing { policy, ..standing(1) };
+    assert_eq!(play.task(Input::Tick, &at), Task::Rest);
+    assert_eq!(play.task(Input::Notice(ModelVersion(2)), &at), Task::Rest);
+    assert_eq!(play.task(Input::Tick, &Standing { policy, ..in_shadow(1, 2, NOW) }), Task::Rest);
+    let trial = Standing { policy, ..on_trial(2, NOW) };
+    assert_eq!(play.task(Input::Tick, &trial), Task::Judge, "a trial under way is still judged");
+}
+
+#[test]
+fn a_pinned_home_takes_the_pinned_version_and_no_other() {
+    let mut play = Play::new(0);
+    let at = Standing { policy: Policy { install: Install::Auto, pin: Some(ModelVersion(2)) }, ..standing(1) };
+    play.on(Input::Notice(ModelVersion(3)), &at);
+    assert_eq!(play.task(Input::Refreshed(Ok(Some(offer(3)))), &at), Task::Rest);
+    assert!(play.machine.next_check() > NOW + HOUR, "no hurry after what it does not want");
+    play.on(Input::Tick, &at);
+    assert_eq!(play.task(Input::Refreshed(Ok(Some(offer(2)))), &at), Task::Fetch(offer(2)));
+}
+
+#[test]
+fn only_a_signed_order_leads_down_and_it_waits_for_no_consent() {
+    let mut play = Play::new(0);
+    let policy = Policy { install: Install::Ask, pin: Some(ModelVersion(5)) };
+    let at = Standing { policy, assigned: Some(ModelVersion(3)), ..standing(5) };
+    play.on(Input::Assigned, &at);
+    let ordered = Offer { ordered: true, ..offer(3) };
+    assert_eq!(play.task(Input::Refreshed(Ok(Some(ordered.clone()))), &at), Task::Fetch(ordered));
+    play.on(Input::Tick, &at);
+    let turn = play.on(Input::Refreshed(Ok(Some(offer(3)))), &at);
+    assert_eq!(turn.outcome, outcome(3, refused("below_floor: version 3 is below 5, which ran here"), NOW));
+}
+
+#[test]
+fn the_fleet_may_call_off_a_shadow_and_a_trial() {
+    let mut play = Play::watching(HOUR, HOUR);
+    let shadow = Standing { assigned: Some(ModelVersion(1)), ..in_shadow(1, 2, NOW + HOUR) };
+    assert_eq!(play.task(Input::Assigned, &shadow), Task::Drop(None));
+    assert_eq!(play.task(Input::Dropped(Ok(())), &standing(1)), Task::Refresh);
+
+    let mut play = Play::watching(HOUR, HOUR);
+    let trial = Standing { assigned: Some(ModelVersion(1)), ..on_trial(2, NOW + HOUR) };
+    assert_eq!(play.task(Input::Assigned, &trial), Task::CallBack);
+    let turn = play.on(Input::Restored(Ok(ModelVersion(1))), &standing(1));
+    let reason = "ordered: the fleet calls it back".to_owned();
+    assert_eq!(turn.outcome, outcome(2, UpdateResult::RolledBack { reason, to: ModelVersion(1) }, NOW));
+    assert_eq!(play.machine.next_check(), NOW, "and what it wants instead is asked for at once");
 }

@@ -11,6 +11,15 @@ use hearthwatch_protocol::ModelVersion;
 /// An entity's newest feature window: `WINDOW_STEPS * FEATURES` numbers, oldest step first.
 pub type Window = (DeviceClass, Vec<f32>);
 
+/// What a model is tried on: copies of this home's newest windows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TrialWindows {
+    /// As they are.
+    pub recent: Vec<Window>,
+    /// With a known fault at their end ([`hearthwatch_model::detector::HomeDetector::canaries`]).
+    pub canaries: Vec<Window>,
+}
+
 /// What the updater must be able to do with models. The updater's tests have models of their own.
 pub trait Prove: Send + Sync {
     /// A model.

@@ -1,22 +1,27 @@
 //! Two slots for models, and one small file that says which one is in charge.
 //!
-//! To install: write the *intent*, empty the spare slot, fill it, then flip the pointer by replacing one file. Each step is on disk
-//! before the next begins, so power may fail between any two: either the old model is in charge or the new one, whole. A new model is
-//! on trial: each start of the agent takes one of its tries, and when they are used up without a commit, the one before is back.
-//! Whatever is wrong with files, there is always the model inside the program.
+//! To stage: write the *intent*, empty the spare slot, fill it, then note that it is whole. To swap: flip the pointer by replacing
+//! one file. Each step is on disk before the next begins, so power may fail between any two: either the old model is in charge or
+//! the new one, whole. A model that is staged or on trial has tries: each start of the agent takes one, and when they are used up
+//! the staged one is dropped, and the one on trial gives way to the one before. Whatever is wrong with files, there is always
+//! the model inside the program.
+
+mod pointer;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::limits::ARTIFACT_BYTES_MAX;
-use serde::{Deserialize, Serialize};
+use hearthwatch_protocol::messages::UpdateOutcome;
 use sha2::{Digest, Sha256};
 
 use crate::update::disk::Disk;
+use pointer::Pointer;
+pub use pointer::{Followed, Held, Slot, Staged, Trial};
 
-/// Starts of the agent that a model on trial may use up before it must be committed: one for the swap, one for a power cut,
-/// one for bad luck.
+/// Starts of the agent that a model may use up while it is staged, and again while it is on trial: one for the swap, one for a power
+/// cut, one for bad luck.
 pub const TRIES: u8 = 3;
 
 /// Versions that failed here and are not tried again; far more than are released while any of them is still offered.
@@ -35,55 +40,6 @@ pub struct SlotError {
     pub source: io::Error,
 }
 
-/// One of the two places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Slot {
-    /// The first.
-    A,
-    /// The second.
-    B,
-}
-
-/// A model in a slot, or one that is about to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
-    /// Where.
-    pub slot: Slot,
-    /// Which.
-    pub version: ModelVersion,
-    /// Hash of its file, hexadecimal.
-    pub sha256: String,
-    /// Length of its file, in bytes.
-    pub length: u64,
-}
-
-/// A model in charge that has yet to earn it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trial {
-    /// When it is over, Unix seconds.
-    pub until: i64,
-    /// Starts of the agent that are left.
-    pub tries: u8,
-}
-
-/// The pointer file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Pointer {
-    /// In charge; without it the program's own model is.
-    active: Option<Held>,
-    /// In charge before, if its slot is still filled.
-    previous: Option<Held>,
-    /// Set while `active` is on trial.
-    trial: Option<Trial>,
-    /// What the spare slot is being filled with; that slot holds nothing that can be relied on.
-    intent: Option<Held>,
-    /// Nothing below this version gets in.
-    floor: ModelVersion,
-    /// Versions that failed here.
-    failed: Vec<ModelVersion>,
-}
-
 /// What a start found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Boot {
@@ -91,6 +47,8 @@ pub struct Boot {
     pub model: Option<(ModelVersion, Vec<u8>)>,
     /// What was thrown out on the way, and why.
     pub thrown_out: Vec<(ModelVersion, String)>,
+    /// What was staged and is given up, and why.
+    pub given_up: Option<(ModelVersion, String)>,
 }
 
 /// The slots of one agent. Calls block on the disk for some milliseconds.
@@ -99,6 +57,8 @@ pub struct Slots<D> {
     disk: D,
     directory: PathBuf,
     pointer: Pointer,
+    /// Goes to disk with the next change of the pointer.
+    owed: Option<UpdateOutcome>,
     /// The version of the model inside the program.
     own: ModelVersion,
 }
@@ -122,11 +82,11 @@ impl<D: Disk> Slots<D> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Pointer::default(),
             Err(source) => return Err(SlotError { path, source }),
         };
-        Ok(Self { disk, directory: directory.to_owned(), pointer, own })
+        Ok(Self { disk, directory: directory.to_owned(), pointer, owed: None, own })
     }
 
-    /// Begins a run of the agent: takes one try of a model on trial, and finds the model to start with. A model that is damaged, or
-    /// out of tries, is thrown out for the one before.
+    /// Begins a run of the agent: takes one try of a model that is staged or on trial, and finds the model to start with. A model
+    /// that is damaged, or out of tries, is thrown out for the one before.
     ///
     /// # Errors
     /// [`SlotError`] when the pointer cannot be written.
@@ -141,9 +101,10 @@ impl<D: Disk> Slots<D> {
                 self.store(Pointer { trial, ..self.pointer.clone() })?;
             }
         }
+        let given_up = self.boot_staged()?;
         while let Some(active) = self.pointer.active.clone() {
             match self.read(&active) {
-                Ok(bytes) => return Ok(Boot { model: Some((active.version, bytes)), thrown_out }),
+                Ok(bytes) => return Ok(Boot { model: Some((active.version, bytes)), thrown_out, given_up }),
                 Err(cause) => {
                     thrown_out.push((active.version, cause));
                     // Damage on our disk says nothing about the release: it may be fetched again.
@@ -151,7 +112,24 @@ impl<D: Disk> Slots<D> {
                 }
             }
         }
-        Ok(Boot { model: None, thrown_out })
+        Ok(Boot { model: None, thrown_out, given_up })
+    }
+
+    fn boot_staged(&mut self) -> Result<Option<(ModelVersion, String)>, SlotError> {
+        let Some(staged) = self.pointer.staged.clone() else { return Ok(None) };
+        let version = staged.held.version;
+        if staged.tries == 0 {
+            self.unstage(true)?;
+            return Ok(Some((version, format!("not proven in {TRIES} starts"))));
+        }
+        if self.read(&staged.held).is_err() {
+            // As with the model in charge: it may be fetched again.
+            self.unstage(false)?;
+            return Ok(None);
+        }
+        let staged = Some(Staged { tries: staged.tries - 1, ..staged });
+        self.store(Pointer { staged, ..self.pointer.clone() })?;
+        Ok(None)
     }
 
     /// The version in charge.
@@ -160,7 +138,20 @@ impl<D: Disk> Slots<D> {
         self.pointer.active.as_ref().map_or(self.own, |active| active.version)
     }
 
-    /// The lowest version that may be installed; nothing but [`Slots::roll_back_by_hand`] goes below it.
+    /// The hash of what is in charge; none for the program's own.
+    #[must_use]
+    pub fn installed_sha256(&self) -> Option<[u8; 32]> {
+        let active = self.pointer.active.as_ref()?;
+        hex::decode(&active.sha256).ok()?.try_into().ok()
+    }
+
+    /// Since when it is in charge, Unix seconds; 0 for the program's own.
+    #[must_use]
+    pub fn since(&self) -> i64 {
+        self.pointer.since
+    }
+
+    /// The lowest version that may be installed; nothing but a signed order and [`Slots::roll_back_by_hand`] goes below it.
     #[must_use]
     pub fn floor(&self) -> ModelVersion {
         self.pointer.floor.max(self.own)
@@ -199,11 +190,72 @@ impl<D: Disk> Slots<D> {
         self.store(Pointer { failed, ..self.pointer.clone() })
     }
 
-    /// Installs a model and puts it in charge, on trial until `until`. When an error comes back, what was in charge still is.
+    /// The model that waits in the spare slot.
+    #[must_use]
+    pub fn staged(&self) -> Option<&Staged> {
+        self.pointer.staged.as_ref()
+    }
+
+    /// Its bytes; none when nothing is staged, or when they are damaged.
+    #[must_use]
+    pub fn staged_bytes(&self) -> Option<Vec<u8>> {
+        self.pointer.staged.as_ref().and_then(|staged| self.read(&staged.held).ok())
+    }
+
+    /// The bytes of a model that one of the slots still holds, whole: a roll-back needs no download.
+    #[must_use]
+    pub fn bytes_of(&self, version: ModelVersion, sha256: &[u8]) -> Option<Vec<u8>> {
+        let held = self.pointer.previous.iter().chain(&self.pointer.active);
+        let wanted = hex::encode(sha256);
+        held.filter(|held| held.version == version && held.sha256 == wanted).find_map(|held| self.read(held).ok())
+    }
+
+    /// The next change of the pointer is one that the fleet must hear of: the outcome goes to disk in the same step, so that no power
+    /// cut lies between the deed and its report.
+    pub fn owing(&mut self, outcome: UpdateOutcome) -> &mut Self {
+        self.owed = Some(outcome);
+        self
+    }
+
+    /// An outcome that may not have been told.
+    #[must_use]
+    pub fn untold(&self) -> Option<&UpdateOutcome> {
+        self.pointer.untold.as_ref()
+    }
+
+    /// The outcome is in the outbox.
+    ///
+    /// # Errors
+    /// [`SlotError`]; then it is told again.
+    pub fn told(&mut self) -> Result<(), SlotError> {
+        if self.pointer.untold.is_none() {
+            return Ok(());
+        }
+        self.store(Pointer { untold: None, ..self.pointer.clone() })
+    }
+
+    /// The newest assignment that was accepted.
+    #[must_use]
+    pub fn followed(&self) -> Option<&Followed> {
+        self.pointer.assignment.as_ref()
+    }
+
+    /// Remembers an assignment as accepted: from now on nothing older is.
+    ///
+    /// # Errors
+    /// [`SlotError`]; then it must not be followed.
+    pub fn follow(&mut self, assignment: Followed) -> Result<(), SlotError> {
+        if self.pointer.assignment.as_ref() == Some(&assignment) {
+            return Ok(());
+        }
+        self.store(Pointer { assignment: Some(assignment), ..self.pointer.clone() })
+    }
+
+    /// Fills the spare slot with a model to be watched until `until`. When an error comes back, what was in charge still is.
     ///
     /// # Errors
     /// [`SlotError`].
-    pub fn install(&mut self, version: ModelVersion, bytes: &[u8], until: i64) -> Result<(), SlotError> {
+    pub fn stage(&mut self, version: ModelVersion, bytes: &[u8], until: i64, ordered: bool) -> Result<(), SlotError> {
         let slot = match self.pointer.active.as_ref().map(|active| active.slot) {
             Some(Slot::A) => Slot::B,
             Some(Slot::B) | None => Slot::A,
@@ -211,22 +263,49 @@ impl<D: Disk> Slots<D> {
         let held = Held { slot, version, sha256: hex::encode(Sha256::digest(bytes)), length: bytes.len() as u64 };
         // From here on the spare slot is nobody's fallback.
         let previous = self.pointer.previous.clone().filter(|previous| previous.slot != slot);
-        self.store(Pointer { previous, intent: Some(held.clone()), ..self.pointer.clone() })?;
+        self.store(Pointer { previous, intent: Some(held.clone()), staged: None, ..self.pointer.clone() })?;
         let (file, filling) = (self.file(slot), self.directory.join("filling"));
         self.act(&file, |disk, path| disk.remove(path))?;
         self.act(&filling, |disk, path| disk.write(path, bytes))?;
         self.act(&file, |disk, path| disk.replace(&filling, path))?;
-        let trial = Some(Trial { until, tries: TRIES });
-        let previous = self.pointer.active.clone();
-        self.store(Pointer { active: Some(held), previous, trial, intent: None, ..self.pointer.clone() })
+        let staged = Some(Staged { held, until, tries: TRIES, ordered });
+        self.store(Pointer { staged, intent: None, ..self.pointer.clone() })
     }
 
-    /// Ends the trial: the model in charge has earned it, and nothing older gets in any more.
+    /// Puts the staged model in charge, on trial until `until`, by one atomic replacement of the pointer.
+    ///
+    /// # Errors
+    /// [`SlotError`], also when nothing is staged.
+    pub fn swap(&mut self, until: i64, now: i64) -> Result<(), SlotError> {
+        let Some(staged) = self.pointer.staged.clone() else {
+            return Err(SlotError { path: self.directory.clone(), source: io::ErrorKind::NotFound.into() });
+        };
+        let trial = Some(Trial { until, tries: TRIES, ordered: staged.ordered });
+        let (active, previous) = (Some(staged.held), self.pointer.active.clone());
+        self.store(Pointer { active, previous, trial, staged: None, since: now, ..self.pointer.clone() })
+    }
+
+    /// Forgets the staged model; `failed`: it is not tried again.
+    ///
+    /// # Errors
+    /// [`SlotError`].
+    pub fn unstage(&mut self, failed: bool) -> Result<(), SlotError> {
+        let Some(staged) = &self.pointer.staged else { return Ok(()) };
+        let failed = match failed {
+            true => with_failed(&self.pointer.failed, staged.held.version),
+            false => self.pointer.failed.clone(),
+        };
+        self.store(Pointer { staged: None, failed, ..self.pointer.clone() })
+    }
+
+    /// Ends the trial: the model in charge has earned it, and nothing older gets in any more. After a signed order the floor is
+    /// the version that was ordered, even if that is lower.
     ///
     /// # Errors
     /// [`SlotError`].
     pub fn commit(&mut self) -> Result<(), SlotError> {
-        let floor = self.floor().max(self.installed());
+        let ordered = self.pointer.trial.is_some_and(|trial| trial.ordered);
+        let floor = if ordered { self.installed() } else { self.floor().max(self.installed()) };
         self.store(Pointer { trial: None, floor, ..self.pointer.clone() })
     }
 
@@ -238,6 +317,16 @@ impl<D: Disk> Slots<D> {
         let failed = with_failed(&self.pointer.failed, self.installed());
         let active = self.pointer.previous.clone();
         self.store(Pointer { active, previous: None, trial: None, failed, ..self.pointer.clone() })?;
+        Ok(self.installed())
+    }
+
+    /// Takes the model on trial back because the fleet calls it back; it did not fail here, and may be assigned again.
+    ///
+    /// # Errors
+    /// [`SlotError`].
+    pub fn call_back(&mut self) -> Result<ModelVersion, SlotError> {
+        let active = self.pointer.previous.clone();
+        self.store(Pointer { active, previous: None, trial: None, ..self.pointer.clone() })?;
         Ok(self.installed())
     }
 
@@ -277,7 +366,10 @@ impl<D: Disk> Slots<D> {
     }
 
     /// Puts a new pointer in the place of the old one. Memory follows the disk, never the other way round.
-    fn store(&mut self, pointer: Pointer) -> Result<(), SlotError> {
+    fn store(&mut self, mut pointer: Pointer) -> Result<(), SlotError> {
+        if let Some(owed) = self.owed.take() {
+            pointer.untold = Some(owed);
+        }
         let path = self.directory.join("pointer.json");
         let next = self.directory.join("pointer.next");
         let bytes = serde_json::to_vec_pretty(&pointer)

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hearthwatch_protocol::messages::UpdateResult;
+
 use super::*;
 use crate::update::disk::RealDisk;
 
@@ -54,6 +56,18 @@ fn model(version: u64) -> (ModelVersion, Vec<u8>) {
     (ModelVersion(version), format!("model {version}").into_bytes())
 }
 
+impl<D: Disk> Slots<D> {
+    /// Both halves of an installation, one after the other.
+    fn install(&mut self, version: ModelVersion, bytes: &[u8], until: i64) -> Result<(), SlotError> {
+        self.stage(version, bytes, until, false)?;
+        self.swap(until, 0)
+    }
+}
+
+fn boot_of(model: Option<(ModelVersion, Vec<u8>)>, thrown_out: Vec<(ModelVersion, String)>) -> Boot {
+    Boot { model, thrown_out, given_up: None }
+}
+
 /// Installs and commits versions, as an agent would have over time.
 fn with_committed(directory: &Path, versions: &[u64]) -> Slots<RealDisk> {
     let mut slots = open(directory);
@@ -72,7 +86,7 @@ fn booted(directory: &Path) -> Boot {
 #[test]
 fn an_empty_folder_leaves_the_programs_own_model_in_charge() {
     let directory = tempfile::tempdir().unwrap();
-    assert_eq!(booted(directory.path()), Boot { model: None, thrown_out: vec![] });
+    assert_eq!(booted(directory.path()), boot_of(None, vec![]));
     assert_eq!(open(directory.path()).installed(), OWN);
 }
 
@@ -106,7 +120,7 @@ fn power_may_fail_after_every_single_write_of_an_install() {
             assert_eq!(booted(directory.path()).model, Some(model(next)));
             cuts += 1;
         }
-        assert_eq!(cuts, 7, "intent (2), empty, fill, replace, flip (2)");
+        assert_eq!(cuts, 9, "intent (2), empty, fill, replace, whole (2), flip (2)");
     }
 }
 
@@ -138,10 +152,10 @@ fn a_model_that_never_gets_committed_runs_out_of_tries() {
     let (version, bytes) = model(2);
     slots.install(version, &bytes, UNTIL).unwrap();
     for _ in 0..TRIES {
-        assert_eq!(booted(directory.path()), Boot { model: Some(model(2)), thrown_out: vec![] });
+        assert_eq!(booted(directory.path()), boot_of(Some(model(2)), vec![]));
     }
     let reason = "not proven in 3 starts".to_owned();
-    assert_eq!(booted(directory.path()), Boot { model: Some(model(1)), thrown_out: vec![(ModelVersion(2), reason)] });
+    assert_eq!(booted(directory.path()), boot_of(Some(model(1)), vec![(ModelVersion(2), reason)]));
     let slots = open(directory.path());
     assert!(slots.has_failed(ModelVersion(2)));
     assert_eq!((slots.trial(), slots.floor()), (None, ModelVersion(1)));
@@ -153,10 +167,7 @@ fn a_damaged_file_gives_way_to_the_model_before_and_then_to_the_programs_own() {
     drop(with_committed(directory.path(), &[1, 2]));
     std::fs::write(directory.path().join("b.safetensors"), "rotten!").unwrap();
     let boot = booted(directory.path());
-    assert_eq!(
-        boot,
-        Boot { model: Some(model(1)), thrown_out: vec![(ModelVersion(2), "its file is damaged".to_owned())] }
-    );
+    assert_eq!(boot, boot_of(Some(model(1)), vec![(ModelVersion(2), "its file is damaged".to_owned())]));
     assert!(!open(directory.path()).has_failed(ModelVersion(2)), "it may be fetched again");
     assert_eq!(open(directory.path()).floor(), ModelVersion(1));
     std::fs::remove_file(directory.path().join("a.safetensors")).unwrap();
@@ -170,7 +181,7 @@ fn a_damaged_pointer_leaves_the_programs_own_model_in_charge() {
     let directory = tempfile::tempdir().unwrap();
     drop(with_committed(directory.path(), &[1]));
     std::fs::write(directory.path().join("pointer.json"), "{").unwrap();
-    assert_eq!(booted(directory.path()), Boot { model: None, thrown_out: vec![] });
+    assert_eq!(booted(directory.path()), boot_of(None, vec![]));
 }
 
 #[test]
@@ -206,4 +217,171 @@ fn the_second_swap_after_a_roll_back_works() {
         assert_eq!(slots.throw_out().unwrap(), ModelVersion(1));
         assert_eq!(booted(directory.path()).model, Some(model(1)));
     }
+}
+
+/// One thing that happens to the slots.
+#[derive(Debug, Clone, Copy)]
+enum Deed {
+    Stage(u64),
+    Order(u64),
+    Swap,
+    Commit,
+    Drop,
+    ThrowOut,
+    CallBack,
+    Restart,
+}
+
+impl Deed {
+    fn on<D: Disk>(self, slots: &mut Slots<D>) -> Result<(), SlotError> {
+        match self {
+            Self::Stage(version) => slots.stage(ModelVersion(version), &model(version).1, UNTIL, false),
+            Self::Order(version) => slots.stage(ModelVersion(version), &model(version).1, UNTIL, true),
+            Self::Swap => slots.swap(UNTIL, 0),
+            Self::Commit => slots.commit(),
+            Self::Drop => slots.unstage(true),
+            Self::ThrowOut => slots.throw_out().map(drop),
+            Self::CallBack => slots.call_back().map(drop),
+            Self::Restart => slots.boot().map(drop),
+        }
+    }
+}
+
+/// Whole lives of a home: good updates, a second swap, a failed swap, a shadow that is given up, roll-backs, and a signed order to go
+/// back to a version that the slots no longer hold.
+const LIVES: [&[Deed]; 6] = [
+    &[Deed::Stage(1), Deed::Swap, Deed::Commit, Deed::Stage(2), Deed::Swap, Deed::Restart, Deed::Commit],
+    &[Deed::Stage(1), Deed::Swap, Deed::Commit, Deed::Stage(2), Deed::Swap, Deed::ThrowOut, Deed::Stage(3), Deed::Swap],
+    &[
+        Deed::Stage(1),
+        Deed::Restart,
+        Deed::Drop,
+        Deed::Stage(2),
+        Deed::Swap,
+        Deed::CallBack,
+        Deed::Stage(2),
+        Deed::Swap,
+    ],
+    &[Deed::Stage(4), Deed::Swap, Deed::Commit, Deed::Order(2), Deed::Swap, Deed::Commit, Deed::Stage(5), Deed::Swap],
+    &[
+        Deed::Stage(1),
+        Deed::Swap,
+        Deed::ThrowOut,
+        Deed::Stage(2),
+        Deed::Restart,
+        Deed::Swap,
+        Deed::Restart,
+        Deed::Commit,
+    ],
+    &[
+        Deed::Stage(1),
+        Deed::Swap,
+        Deed::Commit,
+        Deed::Stage(2),
+        Deed::Swap,
+        Deed::Commit,
+        Deed::Stage(3),
+        Deed::ThrowOut,
+    ],
+];
+
+#[test]
+fn whatever_a_home_lives_through_power_may_fail_after_every_write() {
+    let mut runs = 0;
+    for life in LIVES {
+        for cut_in in 0..life.len() {
+            for cut in 0.. {
+                let directory = tempfile::tempdir().unwrap();
+                let mut slots = open(directory.path());
+                life[..cut_in].iter().for_each(|deed| deed.on(&mut slots).unwrap());
+                let (before, floor) = (slots.installed(), slots.floor());
+                drop(slots);
+                let disk = FailingDisk { left: AtomicUsize::new(cut) };
+                let mut slots = Slots::open(disk, directory.path(), OWN).unwrap();
+                let deed = life[cut_in];
+                let done = deed.on(&mut slots);
+                let memory = slots.installed();
+                drop(slots);
+                runs += 1;
+                let mut slots = open(directory.path());
+                assert_eq!(slots.installed(), memory, "{life:?} {cut_in}/{cut}: memory follows the disk");
+                let boot = slots.boot().unwrap();
+                assert_eq!(boot.thrown_out, vec![], "{life:?} {cut_in}/{cut}: what is pointed at is whole");
+                assert_eq!(boot.given_up, None, "{life:?} {cut_in}/{cut}");
+                assert_eq!(boot.model, (memory != OWN).then(|| model(memory.0)), "{life:?} {cut_in}/{cut}");
+                let staged = slots.staged().map(|staged| model(staged.held.version.0).1);
+                assert_eq!(slots.staged_bytes(), staged, "{life:?} {cut_in}/{cut}: what is staged is whole");
+                let moves = matches!(deed, Deed::Swap | Deed::ThrowOut | Deed::CallBack);
+                assert!(moves || memory == before, "{life:?} {cut_in}/{cut}: only a flip changes who is in charge");
+                let fell = slots.floor() < floor;
+                let ordered = life[..cut_in].iter().any(|deed| matches!(deed, Deed::Order(_)));
+                assert!(!fell || (ordered && matches!(deed, Deed::Commit)), "{life:?} {cut_in}/{cut}: the floor fell");
+                if done.is_ok() {
+                    break;
+                }
+                // The agent tries again what was cut, and the rest of its life goes on.
+                for deed in &life[cut_in..] {
+                    deed.on(&mut slots).unwrap();
+                }
+            }
+        }
+    }
+    assert!(runs >= 200, "{runs} cuts");
+}
+
+#[test]
+fn the_report_of_a_deed_reaches_the_disk_with_the_deed() {
+    let outcome = UpdateOutcome { model_version: ModelVersion(2), result: UpdateResult::Installed, at: 7 };
+    for cut in 0..2 {
+        let directory = tempfile::tempdir().unwrap();
+        let mut slots = with_committed(directory.path(), &[1]);
+        let (version, bytes) = model(2);
+        slots.install(version, &bytes, UNTIL).unwrap();
+        let disk = FailingDisk { left: AtomicUsize::new(cut) };
+        let mut slots = Slots::open(disk, directory.path(), OWN).unwrap();
+        slots.owing(outcome.clone()).commit().unwrap_err();
+        let mut slots = open(directory.path());
+        assert_eq!((slots.untold(), slots.trial().is_some()), (None, true), "cut {cut}: neither happened");
+        slots.owing(outcome.clone()).commit().unwrap();
+        let mut slots = open(directory.path());
+        assert_eq!((slots.untold(), slots.trial()), (Some(&outcome), None), "both happened");
+        slots.told().unwrap();
+        assert_eq!(open(directory.path()).untold(), None);
+    }
+}
+
+#[test]
+fn a_signed_order_lowers_the_floor_and_leaves_no_other_way_down() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut slots = with_committed(directory.path(), &[3, 4]);
+    let (version, bytes) = model(2);
+    slots.stage(version, &bytes, UNTIL, true).unwrap();
+    slots.swap(UNTIL, 0).unwrap();
+    assert_eq!(slots.floor(), ModelVersion(4), "until it has earned its place");
+    slots.commit().unwrap();
+    assert_eq!((slots.installed(), slots.floor()), (ModelVersion(2), ModelVersion(2)));
+    assert!(!slots.has_failed(ModelVersion(4)), "it may be assigned again");
+}
+
+#[test]
+fn a_version_that_a_slot_still_holds_needs_no_download() {
+    let directory = tempfile::tempdir().unwrap();
+    let slots = with_committed(directory.path(), &[3, 4]);
+    let sha256 = Sha256::digest(model(3).1);
+    assert_eq!(slots.bytes_of(ModelVersion(3), &sha256), Some(model(3).1));
+    assert_eq!(slots.bytes_of(ModelVersion(3), &[0; 32]), None, "another hash is another model");
+    assert_eq!(with_committed(directory.path(), &[5]).bytes_of(ModelVersion(3), &sha256), None, "pruned");
+}
+
+#[test]
+fn a_pointer_file_of_an_older_program_is_still_read() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(with_committed(directory.path(), &[1]));
+    let path = directory.path().join("pointer.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for field in ["staged", "since", "assignment", "untold"] {
+        json.as_object_mut().unwrap().remove(field);
+    }
+    std::fs::write(&path, json.to_string()).unwrap();
+    assert_eq!(booted(directory.path()).model, Some(model(1)));
 }

@@ -4,14 +4,16 @@
 //! makes them; this module pins its settings and gives each failure a name.
 
 use std::error::Error as StdError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hearthwatch_protocol::ModelVersion;
+use hearthwatch_protocol::assignment::AssignmentRefusal;
 use hearthwatch_protocol::limits::ARTIFACT_BYTES_MAX;
 use tough::error::Error as TufError;
 use tough::{ExpirationEnforcement, IntoVec, Limits, Repository, RepositoryLoader, TargetName, TransportErrorKind};
 use url::Url;
 
+use crate::update::director;
 use crate::update::fetch::{TooSlow, UpdateTransport};
 
 /// Bounds on metadata. Our root has 5 keys (about 3 KiB), timestamp and snapshot under 1 KiB, targets about 1 KiB for each
@@ -26,6 +28,10 @@ const LIMITS: Limits = Limits {
 
 /// No honest clock shows less: 2026-01-01T00:00:00Z, before this program existed.
 pub const PLAUSIBLE_FROM: i64 = 1_767_225_600;
+
+/// How far our clock may be from the server's. Honest clocks differ by seconds; a day leaves room for a time zone taken for UTC, and
+/// is short against the life of a timestamp's metadata.
+const CLOCKS_APART_SECONDS_MAX: i64 = 86_400;
 
 /// Why metadata or a target is not trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -86,12 +92,29 @@ pub enum TrustError {
     /// The pinned root itself is no good.
     #[error("the pinned root is not usable: {0}")]
     PinnedRoot(String),
+    /// The director's word does not hold.
+    #[error("the assignment is not followed: {0}")]
+    Assignment(#[from] AssignmentRefusal),
+    /// Director and image repository both name the target and mean different bytes.
+    #[error("director and image repository disagree about the {field} of {target}")]
+    Disagree {
+        /// Which target.
+        target: String,
+        /// About what.
+        field: &'static str,
+    },
     /// The repository does not list the target.
     #[error("the repository does not list {0}")]
     NotListed(String),
     /// The clock shows a time before one it has shown.
     #[error("the system clock stepped back: {0}")]
     ClockSteppedBack(String),
+    /// The server's clock shows another time: ours is wrong, or its is; nothing is judged or remembered meanwhile.
+    #[error("the system clock and the server's are {seconds} s apart")]
+    ClocksApart {
+        /// Ours minus the server's.
+        seconds: i64,
+    },
     /// The clock was never set; nothing is judged or remembered by such a clock.
     #[error("the system clock is not set yet")]
     ClockNotSet,
@@ -126,8 +149,11 @@ impl TrustError {
             Self::Malformed { .. } => "malformed",
             Self::TooManyRoots(_) => "too_many_roots",
             Self::PinnedRoot(_) => "pinned_root",
+            Self::Assignment(refusal) => director::reason(refusal),
+            Self::Disagree { .. } => "disagree",
             Self::NotListed(_) => "not_listed",
             Self::ClockSteppedBack(_) => "clock_stepped_back",
+            Self::ClocksApart { .. } => "clocks_apart",
             Self::ClockNotSet => "clock_not_set",
             Self::Missing(_) => "missing",
             Self::TooSlow(_) => "too_slow",
@@ -143,6 +169,7 @@ impl TrustError {
         !matches!(
             self,
             Self::ClockSteppedBack(_)
+                | Self::ClocksApart { .. }
                 | Self::ClockNotSet
                 | Self::Missing(_)
                 | Self::TooSlow(_)
@@ -163,6 +190,8 @@ pub struct Offer {
     pub length: u64,
     /// Hash of the bytes.
     pub sha256: Vec<u8>,
+    /// Named by a signed order to go back: the floor does not hold it up.
+    pub ordered: bool,
 }
 
 /// Where the repository is, and what was trusted before.
@@ -179,13 +208,21 @@ pub struct TrustStore {
 }
 
 impl TrustStore {
-    /// Brings the metadata up to date and verifies it. `now` only guards against a clock that was never set.
+    /// Brings the metadata up to date and verifies it. `now` only guards against a clock that is wrong: one that was never set, or
+    /// that is far from the server's. A device that once started in the future would otherwise remember that time, and refuse
+    /// everything until it comes.
     ///
     /// # Errors
     /// [`TrustError`]; what was trusted before stays trusted.
     pub async fn refresh(&self, transport: UpdateTransport, now: i64) -> Result<Verified, TrustError> {
         if now < PLAUSIBLE_FROM {
             return Err(TrustError::ClockNotSet);
+        }
+        if let Some(server) = transport.server_time(&self.metadata).await? {
+            let seconds = now.saturating_sub(server);
+            if seconds.abs() > CLOCKS_APART_SECONDS_MAX {
+                return Err(TrustError::ClocksApart { seconds });
+            }
         }
         let store = |error: std::io::Error| TrustError::Store(error.to_string());
         tokio::fs::create_dir_all(&self.directory).await.map_err(store)?;
@@ -197,17 +234,17 @@ impl TrustStore {
         let repository = loader.load().await.map_err(classify)?;
         Ok(Verified { repository })
     }
+}
 
-    /// Forgets the latest time seen, after a clock that ran ahead was set right. Versions stay remembered, so nothing older
-    /// gets in by this.
-    ///
-    /// # Errors
-    /// [`TrustError::Store`].
-    pub fn forget_time(&self) -> Result<(), TrustError> {
-        match std::fs::remove_file(self.directory.join("latest_known_time.json")) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(TrustError::Store(error.to_string())),
-            _ => Ok(()),
-        }
+/// A person's word that the clock is right now, after it had run ahead: forgets the latest time seen in a trust store's folder.
+/// Versions stay remembered, so nothing older gets in by this.
+///
+/// # Errors
+/// [`TrustError::Store`].
+pub fn forget_time(directory: &Path) -> Result<(), TrustError> {
+    match std::fs::remove_file(directory.join("latest_known_time.json")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(TrustError::Store(error.to_string())),
+        _ => Ok(()),
     }
 }
 
@@ -223,17 +260,25 @@ impl Verified {
     /// # Errors
     /// [`TrustError::TooLarge`] when the newest one is larger than any artifact may be.
     pub fn newest(&self) -> Result<Option<Offer>, TrustError> {
-        let offers = self.repository.all_targets().filter_map(|(name, target)| {
+        self.offers().max_by_key(|offer| offer.version).map(small_enough).transpose()
+    }
+
+    /// The offer of one version, if it is listed.
+    ///
+    /// # Errors
+    /// As [`Verified::newest`].
+    pub fn offer(&self, version: ModelVersion) -> Result<Option<Offer>, TrustError> {
+        self.offers().find(|offer| offer.version == version).map(small_enough).transpose()
+    }
+
+    fn offers(&self) -> impl Iterator<Item = Offer> {
+        self.repository.all_targets().filter_map(|(name, target)| {
             let version = ModelVersion(target.custom.get("model_version")?.as_u64()?);
             let expected = format!("model-{version}.safetensors");
             let sha256 = target.hashes.sha256.as_ref().to_vec();
-            (name.raw() == expected).then_some(Offer { version, target: expected, length: target.length, sha256 })
-        });
-        let Some(newest) = offers.max_by_key(|offer| offer.version) else { return Ok(None) };
-        if newest.length > ARTIFACT_BYTES_MAX {
-            return Err(TrustError::TooLarge { what: newest.target, max: ARTIFACT_BYTES_MAX });
-        }
-        Ok(Some(newest))
+            let offer = Offer { version, target: expected, length: target.length, sha256, ordered: false };
+            (name.raw() == offer.target).then_some(offer)
+        })
     }
 
     /// Fetches the bytes of an offer and compares them with the signed length and hash.
@@ -251,6 +296,13 @@ impl Verified {
         }
         Ok(bytes)
     }
+}
+
+fn small_enough(offer: Offer) -> Result<Offer, TrustError> {
+    if offer.length > ARTIFACT_BYTES_MAX {
+        return Err(TrustError::TooLarge { what: offer.target, max: ARTIFACT_BYTES_MAX });
+    }
+    Ok(offer)
 }
 
 /// The failure's name. Failures inside a stream arrive wrapped in transport errors, so the whole chain is looked at.

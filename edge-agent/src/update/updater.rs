@@ -4,22 +4,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hearthwatch_protocol::ModelVersion;
+use hearthwatch_protocol::assignment::{Assignment, SignedAssignment};
 use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
 use rand::Rng;
 use url::Url;
 
 use crate::pinned::{self, PinnedError};
+use crate::update::director::{Director, DirectorConfig, Taken, both_name};
 use crate::update::disk::RealDisk;
 use crate::update::event::{UpdateCounts, UpdateEvent};
 use crate::update::fetch::{Patience, UpdateTransport};
-use crate::update::machine::{Input, Machine, Phase, Standing, Task};
-use crate::update::probation;
-use crate::update::prove::{Prove, Window, contained};
+use crate::update::machine::{CALLED_BACK, Input, Machine, Phase, Standing, Task, Watching, one_line};
+use crate::update::policy::Policy;
+use crate::update::prove::{Prove, TrialWindows, contained};
 use crate::update::slots::{SlotError, Slots};
 use crate::update::trust::{Offer, TrustError, TrustStore, Verified};
+use crate::update::watch::{LOOKS_MIN, Margins, Watch};
 
-/// How long a new model is on trial unless said otherwise: six hours see a morning or an evening.
-pub const PROBATION_SECONDS: i64 = 6 * 3_600;
+/// How long a new model is watched unless said otherwise: an hour beside the one in charge, then six in charge, which see a morning or
+/// an evening.
+pub const WATCHING: Watching = Watching { shadow_seconds: 3_600, probation_seconds: 6 * 3_600 };
 
 /// What the updater needs to know.
 #[derive(Debug, Clone)]
@@ -32,8 +36,12 @@ pub struct UpdaterConfig {
     pub root: Vec<u8>,
     /// Folder for slots, trusted metadata and half-fetched files.
     pub directory: PathBuf,
-    /// How long a new model is on trial; 0 keeps it at once, after it was proven on recent windows.
-    pub probation_seconds: i64,
+    /// Whose assignments are followed; without one, the newest release is taken.
+    pub director: Option<DirectorConfig>,
+    /// How long a new model is watched.
+    pub watching: Watching,
+    /// The owner's wishes.
+    pub policy: Policy,
 }
 
 /// Why there is no updater.
@@ -54,12 +62,16 @@ pub enum UpdaterError {
 }
 
 /// What makes the updater act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trigger {
+    /// An assignment came; nothing in it is believed before it is verified.
+    Assigned(SignedAssignment),
     /// A release notice naming this version.
     Notice(ModelVersion),
     /// [`Updater::next_check`] has come.
     Timer,
+    /// A resident asks for what is offered.
+    Consent,
 }
 
 /// What came of it.
@@ -85,15 +97,19 @@ pub struct Updater<P: Prove> {
     trust: TrustStore,
     transport: UpdateTransport,
     counts: UpdateCounts,
+    policy: Policy,
+    director: Option<Director>,
     own: Arc<P::Model>,
     current: Arc<P::Model>,
     before: Option<Arc<P::Model>>,
     /// From refreshing to fetching.
     verified: Option<Verified>,
-    /// From fetching to swapping.
+    /// From fetching to staging.
     fetched: Option<Vec<u8>>,
-    /// From proving to swapping.
+    /// From proving to swapping; what is staged, while something is.
     candidate: Option<Arc<P::Model>>,
+    /// What the watch that is under way, or the last one, has seen.
+    watch: Watch,
 }
 
 impl<P: Prove> Updater<P> {
@@ -109,7 +125,7 @@ impl<P: Prove> Updater<P> {
         own_version: ModelVersion,
         now: i64,
     ) -> Result<(Self, Step<P::Model>), UpdaterError> {
-        let UpdaterConfig { url, ca, root, directory, probation_seconds } = config;
+        let UpdaterConfig { url, ca, root, directory, director, watching, policy } = config;
         let client = match url.scheme() {
             "https" => Some(pinned::https_client(ca.as_deref())?),
             "file" => None,
@@ -119,19 +135,23 @@ impl<P: Prove> Updater<P> {
         let transport = UpdateTransport::new(client, targets.clone(), directory.join("partial"), Patience::default());
         let trust = TrustStore { root, metadata, targets, directory: directory.join("tuf") };
         let slots = Slots::open(RealDisk, &directory.join("slots"), own_version)?;
+        let director = director.map(|director| Director::recall(director, slots.followed()));
         let mut updater = Self {
             prove,
-            machine: Machine::new(probation_seconds, now),
+            machine: Machine::new(watching, now),
             slots,
             trust,
             transport,
             counts: UpdateCounts::default(),
+            policy,
+            director,
             current: Arc::clone(&own),
             own,
             before: None,
             verified: None,
             fetched: None,
             candidate: None,
+            watch: Watch::default(),
         };
         let step = updater.start(now)?;
         Ok((updater, step))
@@ -139,9 +159,13 @@ impl<P: Prove> Updater<P> {
 
     fn start(&mut self, now: i64) -> Result<Step<P::Model>, UpdaterError> {
         let mut step = Step::default();
+        if let Some(outcome) = self.slots.untold().cloned() {
+            step.outcomes.push(outcome);
+        }
         let boot = self.slots.boot()?;
         let mut thrown_out = boot.thrown_out;
         let mut found = boot.model;
+        let mut given_up = boot.given_up;
         while let Some((version, bytes)) = found.take() {
             match contained(|| self.prove.load(&bytes, version)) {
                 Ok(model) => {
@@ -159,6 +183,20 @@ impl<P: Prove> Updater<P> {
         if self.slots.trial().is_some() {
             self.before = Some(self.load_fallback());
         }
+        if let Some(version) = self.slots.staged().map(|staged| staged.held.version) {
+            let bytes = self.slots.staged_bytes().unwrap_or_default();
+            match contained(|| self.prove.load(&bytes, version)) {
+                Ok(model) => self.candidate = Some(model),
+                Err(cause) => {
+                    self.slots.unstage(true)?;
+                    given_up = Some((version, cause));
+                }
+            }
+        }
+        if let Some((model_version, reason)) = given_up {
+            let result = UpdateResult::Refused { reason: format!("start: {reason}") };
+            self.tell(&mut step, UpdateOutcome { model_version, result, at: now });
+        }
         let to = self.slots.installed();
         for (model_version, reason) in thrown_out {
             let result = UpdateResult::RolledBack { reason: format!("start: {reason}"), to };
@@ -170,21 +208,28 @@ impl<P: Prove> Updater<P> {
         Ok(step)
     }
 
-    /// Acts on a notice or the timer until there is nothing more to do now. `windows` are the home's newest
-    /// ([`hearthwatch_model::detector::HomeDetector::recent_windows`]).
+    /// Acts on what happened until there is nothing more to do now. `windows` are copies of the home's newest.
     ///
     /// May be dropped half-way; the next call begins anew, and what is on disk is whole.
     pub async fn run(
         &mut self,
         trigger: Trigger,
-        windows: &[Window],
+        windows: &TrialWindows,
         now: i64,
         rng: &mut (impl Rng + Send),
     ) -> Step<P::Model> {
         let mut step = Step::default();
         let mut input = match trigger {
             Trigger::Notice(version) => Input::Notice(version),
-            Trigger::Timer => Input::Tick,
+            Trigger::Timer => match self.director.as_mut().and_then(|director| director.due(now)) {
+                Some(signed) => self.take(signed, now).unwrap_or(Input::Tick),
+                None => Input::Tick,
+            },
+            Trigger::Consent => Input::Consent,
+            Trigger::Assigned(signed) => match self.take(signed, now) {
+                Some(input) => input,
+                None => return step,
+            },
         };
         loop {
             let standing = self.standing(&input);
@@ -197,16 +242,60 @@ impl<P: Prove> Updater<P> {
             }
             input = self.carry_out(turn.task, windows, now, &mut step).await;
         }
-        if !matches!(self.machine.phase(), Phase::Probation(_)) {
+        if self.slots.staged().is_none() {
             (self.verified, self.fetched, self.candidate) = (None, None, None);
         }
         step
     }
 
+    /// Verifies an assignment and remembers it; the machine's input when it changes what is to be done.
+    fn take(&mut self, signed: SignedAssignment, now: i64) -> Option<Input> {
+        let Some(director) = &mut self.director else {
+            tracing::warn!("an assignment came, but no director is trusted here");
+            return None;
+        };
+        match director.take(signed, now) {
+            Ok(Taken::New(assignment, followed)) => {
+                if let Err(error) = self.slots.follow(followed.clone()) {
+                    // What cannot be remembered could be rolled back later: not followed.
+                    self.hindered(&error);
+                    return None;
+                }
+                director.follow(*assignment, followed);
+                Some(Input::Assigned)
+            }
+            Ok(Taken::Again | Taken::Waiting) => None,
+            Err(refusal) => {
+                self.distrust(&TrustError::Assignment(refusal));
+                None
+            }
+        }
+    }
+
     /// When the timer is due, Unix seconds.
     #[must_use]
     pub fn next_check(&self) -> i64 {
-        self.machine.next_check()
+        let early = self.director.as_ref().and_then(Director::wakes_at).unwrap_or(i64::MAX);
+        self.machine.next_check().min(early)
+    }
+
+    /// The outcomes given so far are in the outbox.
+    pub fn told(&mut self) {
+        if let Err(error) = self.slots.told() {
+            self.hindered(&error);
+        }
+    }
+
+    /// The assignment that is followed, if there is a director.
+    #[must_use]
+    pub fn assignment(&self) -> Option<&Assignment> {
+        self.director.as_ref().and_then(Director::current)
+    }
+
+    /// The hash of what is in charge, and since when it is; none for the program's own model.
+    #[must_use]
+    pub fn in_charge(&self) -> Option<([u8; 32], i64)> {
+        self.slots.installed_sha256().map(|sha256| (sha256, self.slots.since()))
     }
 
     /// Where the update stands.
@@ -221,33 +310,16 @@ impl<P: Prove> Updater<P> {
         self.slots.installed()
     }
 
+    /// What the watch that is under way, or the last one, has seen.
+    #[must_use]
+    pub fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
     /// What was refused, hindered and done since the start.
     #[must_use]
     pub fn counts(&self) -> &UpdateCounts {
         &self.counts
-    }
-
-    /// A person's decision on this machine: back to the model before.
-    ///
-    /// # Errors
-    /// [`SlotError`].
-    pub fn roll_back_by_hand(&mut self, now: i64) -> Result<Step<P::Model>, SlotError> {
-        let mut step = Step::default();
-        let model_version = self.slots.installed();
-        let model = self.load_fallback();
-        let to = self.slots.roll_back_by_hand()?;
-        self.take_charge(&mut step, to, model);
-        let result = UpdateResult::RolledBack { reason: "by hand".to_owned(), to };
-        self.tell(&mut step, UpdateOutcome { model_version, result, at: now });
-        Ok(step)
-    }
-
-    /// A person's word that the clock is right now, after it had run ahead.
-    ///
-    /// # Errors
-    /// [`TrustError::Store`].
-    pub fn forget_time(&self) -> Result<(), TrustError> {
-        self.trust.forget_time()
     }
 
     fn standing(&self, input: &Input) -> Standing {
@@ -259,43 +331,83 @@ impl<P: Prove> Updater<P> {
             installed: self.slots.installed(),
             floor: self.slots.floor(),
             trial: self.slots.trial(),
+            staged: self.slots.staged().map(|staged| (staged.held.version, staged.until)),
             offer_failed,
+            assigned: self.assignment().map(|assignment| assignment.model_version),
+            policy: self.policy,
         }
     }
 
-    async fn carry_out(&mut self, task: Task, windows: &[Window], now: i64, step: &mut Step<P::Model>) -> Input {
+    async fn carry_out(&mut self, task: Task, windows: &TrialWindows, now: i64, step: &mut Step<P::Model>) -> Input {
         match task {
             Task::Rest => Input::Tick,
             Task::Refresh => Input::Refreshed(self.refresh(now).await),
             Task::Fetch(offer) => Input::Fetched(self.fetch(&offer).await.map(|bytes| self.fetched = Some(bytes))),
             Task::Prove(offer) => Input::Proved(self.prove(&offer, windows)),
-            Task::Swap(offer, until) => Input::Swapped(self.swap(&offer, until, step)),
-            Task::Judge => Input::Judged(self.judge(&self.current, self.before.as_ref(), windows)),
+            Task::Stage(offer, until) => Input::Staged(self.stage(&offer, until)),
+            Task::Compare => Input::Compared(self.compare(windows)),
+            Task::Drop(cause) => Input::Dropped(self.drop_staged(cause.as_deref())),
+            Task::Swap(until) => Input::Swapped(self.swap(until, now, step)),
+            Task::Judge => Input::Judged(self.judge(windows)),
             Task::Commit => {
-                let committed = self.slots.commit().map_err(|error| self.hindered(&error));
+                let model_version = self.slots.installed();
+                let outcome = UpdateOutcome { model_version, result: UpdateResult::Installed, at: now };
+                let committed = self.slots.owing(outcome).commit().map_err(|error| self.hindered(&error));
                 if committed.is_ok() {
                     self.before = None;
                 }
                 Input::Committed(committed)
             }
-            Task::Restore(cause) => Input::Restored(self.restore(&cause, step)),
+            Task::Restore(cause) => {
+                self.owe_roll_back(one_line("probation", &cause), now);
+                Input::Restored(self.restore(&cause, step, Slots::throw_out))
+            }
+            Task::CallBack => {
+                self.owe_roll_back(CALLED_BACK.to_owned(), now);
+                Input::Restored(self.restore(CALLED_BACK, step, Slots::call_back))
+            }
         }
     }
 
+    fn owe_roll_back(&mut self, reason: String, now: i64) {
+        let (model_version, to) = (self.slots.installed(), self.slots.fallback());
+        self.slots.owing(UpdateOutcome { model_version, result: UpdateResult::RolledBack { reason, to }, at: now });
+    }
+
     async fn refresh(&mut self, now: i64) -> Result<Option<Offer>, TrustError> {
-        let newest = match self.trust.refresh(self.transport.clone(), now).await {
-            Ok(verified) => {
-                let newest = verified.newest();
-                self.verified = Some(verified);
-                newest
-            }
-            Err(error) => Err(error),
+        let offer = self.ask(now).await;
+        offer.inspect_err(|error| self.distrust(error))
+    }
+
+    async fn ask(&mut self, now: i64) -> Result<Option<Offer>, TrustError> {
+        let assignment = match &self.director {
+            None => None,
+            Some(director) => match director.current().cloned() {
+                Some(assignment) => Some(assignment),
+                // Nobody has assigned anything yet: what runs here stays.
+                None => return Ok(None),
+            },
         };
-        newest.inspect_err(|error| self.distrust(error))
+        let verified = self.trust.refresh(self.transport.clone(), now).await?;
+        let offer = match (assignment, self.policy.pin) {
+            (Some(assignment), _) if assignment.model_version == self.slots.installed() => Ok(None),
+            (Some(assignment), _) => {
+                let listed = verified.offer(assignment.model_version)?;
+                both_name(&assignment, listed, now).map(Some)
+            }
+            (None, Some(pin)) => verified.offer(pin),
+            (None, None) => verified.newest(),
+        };
+        self.verified = Some(verified);
+        offer
     }
 
     async fn fetch(&mut self, offer: &Offer) -> Result<Vec<u8>, TrustError> {
         let Some(verified) = &self.verified else { return Err(TrustError::NotListed(offer.target.clone())) };
+        if let Some(bytes) = self.slots.bytes_of(offer.version, &offer.sha256) {
+            // Still in a slot, under the very hash that is signed now.
+            return Ok(bytes);
+        }
         let mut bytes = verified.fetch(offer).await;
         if matches!(bytes, Err(TrustError::Tampered { .. } | TrustError::TooLarge { .. })) {
             // Perhaps it was only our kept half that was wrong: once more, from the first byte.
@@ -308,10 +420,11 @@ impl<P: Prove> Updater<P> {
         bytes.inspect_err(|error| self.distrust(error))
     }
 
-    fn prove(&mut self, offer: &Offer, windows: &[Window]) -> Result<(), String> {
+    fn prove(&mut self, offer: &Offer, windows: &TrialWindows) -> Result<(), String> {
+        self.watch = Watch::default();
         let bytes = self.fetched.as_deref().unwrap_or_default();
         let proven = contained(|| self.prove.load(bytes, offer.version))
-            .and_then(|model| self.judge(&model, Some(&self.current), windows).map(|()| model));
+            .and_then(|model| self.look(&model, Some(&self.current), windows).map(|_| model));
         match proven {
             Ok(model) => {
                 self.candidate = Some(model);
@@ -328,30 +441,77 @@ impl<P: Prove> Updater<P> {
         }
     }
 
-    fn judge(&self, model: &Arc<P::Model>, before: Option<&Arc<P::Model>>, windows: &[Window]) -> Result<(), String> {
+    /// One more look at `model`, beside `before`: the watch with it.
+    fn look(
+        &self,
+        model: &Arc<P::Model>,
+        before: Option<&Arc<P::Model>>,
+        windows: &TrialWindows,
+    ) -> Result<Watch, String> {
+        let margins = |model: &P::Model| {
+            let recent = self.prove.margins(model, &windows.recent)?;
+            Some(Margins { recent, canaries: self.prove.margins(model, &windows.canaries)? })
+        };
         contained(|| {
-            let Some(margins) = self.prove.margins(model, windows) else { return Ok(()) };
-            let before = before.and_then(|before| self.prove.margins(before, windows));
-            probation::judge(&margins, before.as_deref()).map_err(|fault| fault.to_string())
+            let mut watch = self.watch;
+            let Some(new) = margins(model) else { return Ok(watch) };
+            let before = before.and_then(|before| margins(before));
+            watch.look(&new, before.as_ref()).map_err(|fault| fault.to_string())?;
+            Ok(watch)
         })
     }
 
-    fn swap(&mut self, offer: &Offer, until: i64, step: &mut Step<P::Model>) -> Result<(), String> {
-        let (Some(bytes), Some(model)) = (self.fetched.take(), self.candidate.take()) else {
-            return Err("nothing was proven".to_owned());
-        };
-        self.slots.install(offer.version, &bytes, until).map_err(|error| self.hindered(&error))?;
+    fn stage(&mut self, offer: &Offer, until: i64) -> Result<(), String> {
+        let Some(bytes) = self.fetched.take() else { return Err("nothing was fetched".to_owned()) };
+        let staged = self.slots.stage(offer.version, &bytes, until, offer.ordered);
+        staged.map_err(|error| self.hindered(&error))?;
         self.forget_halves();
-        self.before = Some(Arc::clone(&self.current));
-        self.take_charge(step, offer.version, model);
-        self.counts.emit(&UpdateEvent::Swapped(offer.version));
+        self.watch = Watch::default();
+        self.counts.emit(&UpdateEvent::Staged(offer.version));
         Ok(())
     }
 
-    fn restore(&mut self, cause: &str, step: &mut Step<P::Model>) -> Result<ModelVersion, String> {
+    fn compare(&mut self, windows: &TrialWindows) -> Result<bool, String> {
+        let Some(staged) = self.slots.staged().cloned() else { return Err("nothing is staged".to_owned()) };
+        let Some(model) = self.candidate.clone() else { return Err("nothing was proven".to_owned()) };
+        self.watch = self.look(&model, Some(&self.current), windows)?;
+        // A watch of no length was one look at the stored windows.
+        let looks = self.watch.looks >= LOOKS_MIN || windows.recent.is_empty();
+        Ok(looks || self.machine.watching().shadow_seconds == 0 || staged.ordered)
+    }
+
+    fn drop_staged(&mut self, cause: Option<&str>) -> Result<(), String> {
+        if let Some(cause) = cause {
+            self.counts.emit(&UpdateEvent::Refused { reason: "shadow", cause });
+        }
+        self.candidate = None;
+        self.slots.unstage(cause.is_some()).map_err(|error| self.hindered(&error))
+    }
+
+    fn swap(&mut self, until: i64, now: i64, step: &mut Step<P::Model>) -> Result<(), String> {
+        let Some(model) = self.candidate.take() else { return Err("nothing was proven".to_owned()) };
+        self.slots.swap(until, now).map_err(|error| self.hindered(&error))?;
+        let version = self.slots.installed();
+        self.before = Some(Arc::clone(&self.current));
+        self.take_charge(step, version, model);
+        self.counts.emit(&UpdateEvent::Swapped(version));
+        Ok(())
+    }
+
+    fn judge(&mut self, windows: &TrialWindows) -> Result<(), String> {
+        self.watch = self.look(&self.current, self.before.as_ref(), windows)?;
+        Ok(())
+    }
+
+    fn restore(
+        &mut self,
+        cause: &str,
+        step: &mut Step<P::Model>,
+        leave: impl FnOnce(&mut Slots<RealDisk>) -> Result<ModelVersion, SlotError>,
+    ) -> Result<ModelVersion, String> {
         let model = self.load_fallback();
-        let to = self.slots.throw_out().map_err(|error| self.hindered(&error))?;
-        tracing::warn!(model.restored = to.0, update.cause = cause, "model failed its trial");
+        let to = leave(&mut self.slots).map_err(|error| self.hindered(&error))?;
+        tracing::warn!(model.restored = to.0, update.cause = cause, "model taken back");
         self.before = None;
         self.take_charge(step, to, model);
         Ok(to)

@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hearthwatch_link::{LinkConfig, LinkError, LinkEvent, LinkEvents, LinkHandle, Publication, open};
+use hearthwatch_link::{Backoff, LinkConfig, LinkError, LinkEvent, LinkEvents, LinkHandle, Publication, open};
+use hearthwatch_protocol::assignment::SignedAssignment;
+use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::messages::{AgentStatus, FeedbackRecord, ReleaseNotice, UpdateOutcome};
 use hearthwatch_protocol::{HomeId, Message, Sequence, Topic, decode, encode};
 use rand::SeedableRng;
@@ -36,6 +38,10 @@ pub struct UplinkConfig {
     pub home: HomeId,
     /// Where the fleet's broker is; client id, will and subscriptions are set by the uplink.
     pub link: LinkConfig,
+    /// Whether a director assigns releases to this home; brokers of older fleets refuse its topic.
+    pub directed: bool,
+    /// Patience for a receipt before a record is sent again; [`crate::uplink::RESEND`] but for tests.
+    pub resend: Backoff,
     /// The time, for the dates of refusals.
     pub clock: Clock,
     /// Seeds the jitter of resending; anything that differs from home to home.
@@ -77,6 +83,10 @@ pub struct UplinkHandle {
     wake: Arc<Notify>,
     state: watch::Receiver<UplinkState>,
     release: watch::Receiver<Option<ReleaseNotice>>,
+    assignment: watch::Receiver<Option<SignedAssignment>>,
+    manifest: watch::Sender<Option<SignedManifest>>,
+    settled: watch::Receiver<u64>,
+    home: HomeId,
     stop: CancellationToken,
     task: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
@@ -99,38 +109,60 @@ pub fn start(
     outbox: SharedOutbox,
     status: watch::Receiver<AgentStatus>,
 ) -> Result<UplinkHandle, UplinkError> {
-    let UplinkConfig { home, link, clock, seed } = config;
+    let UplinkConfig { home, link, directed, resend, clock, seed } = config;
     let offline = AgentStatus { online: false, ..status.borrow().clone() };
     let (in_flight, waiting) = {
         let outbox = lock(&outbox);
         (outbox.numbered()?, outbox.waiting()?)
     };
     let will = status_publication(&home, AgentStatus { outbox: waiting, ..offline })?;
-    let (link, events) = open(LinkConfig {
-        client_id: home.to_string(),
-        will: Some(will),
-        subscriptions: vec![Topic::Receipt(home.clone()).to_string(), Topic::Release.to_string()],
-        clean_start: true,
-        ..link
-    })?;
+    let mut subscriptions = vec![
+        Topic::Receipt(home.clone()).to_string(),
+        Topic::Withdrawn(home.clone()).to_string(),
+        Topic::Contribution(home.clone()).to_string(),
+        Topic::Release.to_string(),
+    ];
+    if directed {
+        subscriptions.push(Topic::Assignment(home.clone()).to_string());
+    }
+    let (link, events) =
+        open(LinkConfig { client_id: home.to_string(), will: Some(will), subscriptions, clean_start: true, ..link })?;
     let (state, state_seen) = watch::channel(UplinkState::Connecting);
     let (release, release_seen) = watch::channel(None);
+    let (assignment, assignment_seen) = watch::channel(None);
+    let (manifest, manifest_seen) = watch::channel(None);
+    let (settled, settled_seen) = watch::channel(0);
     let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+    let me = home.clone();
     let task = Task {
         home,
         link,
         clock,
         outbox: Arc::clone(&outbox),
-        session: Session::new(in_flight.iter().map(|record| record.sequence)),
+        session: Session::new(in_flight.iter().map(|record| record.sequence), resend),
         payloads: in_flight.into_iter().map(|record| (record.sequence, record.payload)).collect(),
         rng: SmallRng::seed_from_u64(seed),
         started: Instant::now(),
         state,
         release,
+        assignment,
+        manifest: manifest_seen,
+        settled,
     };
     let task = tokio::spawn(task.run(events, status, Arc::clone(&wake), stop.clone()));
     let task = Arc::new(Mutex::new(Some(task)));
-    Ok(UplinkHandle { outbox, wake, state: state_seen, release: release_seen, stop, task })
+    Ok(UplinkHandle {
+        outbox,
+        wake,
+        state: state_seen,
+        release: release_seen,
+        assignment: assignment_seen,
+        manifest,
+        settled: settled_seen,
+        home: me,
+        stop,
+        task,
+    })
 }
 
 impl UplinkHandle {
@@ -154,6 +186,32 @@ impl UplinkHandle {
         Ok(())
     }
 
+    /// Who this home is to the fleet.
+    #[must_use]
+    pub fn home(&self) -> &HomeId {
+        &self.home
+    }
+
+    /// Counts the withdrawals that were confirmed since the start.
+    #[must_use]
+    pub fn confirmed_withdrawals(&self) -> watch::Receiver<u64> {
+        self.settled.clone()
+    }
+
+    /// Does something with the outbox, on a thread that may wait for the disk, and then looks whether there is more or
+    /// less to send.
+    ///
+    /// # Errors
+    /// [`UplinkError::Outbox`], [`UplinkError::Stopping`].
+    pub async fn with_outbox<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Outbox) -> Result<T, OutboxError> + Send + 'static,
+    ) -> Result<T, UplinkError> {
+        let done = with(&self.outbox, work).await?;
+        self.wake.notify_one();
+        Ok(done)
+    }
+
     /// How the uplink stands, now and later.
     #[must_use]
     pub fn state(&self) -> watch::Receiver<UplinkState> {
@@ -164,6 +222,17 @@ impl UplinkHandle {
     #[must_use]
     pub fn release(&self) -> watch::Receiver<Option<ReleaseNotice>> {
         self.release.clone()
+    }
+
+    /// The newest assignment as it came. Nothing in it is trusted: the updater verifies it.
+    #[must_use]
+    pub fn assignment(&self) -> watch::Receiver<Option<SignedAssignment>> {
+        self.assignment.clone()
+    }
+
+    /// Says what this home runs (retained), now and on each connection, until told otherwise.
+    pub fn declare(&self, manifest: SignedManifest) {
+        self.manifest.send_replace(Some(manifest));
     }
 
     /// Says that the agent goes offline, and ends the task.
@@ -188,6 +257,10 @@ struct Task {
     started: Instant,
     state: watch::Sender<UplinkState>,
     release: watch::Sender<Option<ReleaseNotice>>,
+    assignment: watch::Sender<Option<SignedAssignment>>,
+    manifest: watch::Receiver<Option<SignedManifest>>,
+    /// Withdrawals that were confirmed since the start.
+    settled: watch::Sender<u64>,
 }
 
 /// How long the task rests when only an event can give it work; any event wakes it earlier.
@@ -206,7 +279,7 @@ impl Task {
     ) {
         loop {
             let rest = match self.session.next(self.now()) {
-                Next::Number | Next::Send(_) => Duration::ZERO,
+                Next::Number | Next::Send(_) | Next::Renew => Duration::ZERO,
                 Next::Wait(until) => until.saturating_sub(self.now()),
                 Next::Idle => REST,
             };
@@ -218,9 +291,11 @@ impl Task {
                     None => break,
                 },
                 Ok(()) = status.changed() => self.say_status(&status).await,
+                Ok(()) = self.manifest.changed() => self.say_manifest().await,
                 () = wake.notified() => {
-                    self.session.queued();
+                    self.take_stock().await;
                     self.say_outcomes(false).await;
+                    self.say_withdrawals().await;
                 }
                 () = tokio::time::sleep(rest) => self.step().await,
             }
@@ -241,7 +316,9 @@ impl Task {
                 tracing::info!(home.id = %self.home, "connected to the fleet");
                 self.state.send_replace(UplinkState::Connected);
                 self.say_status(status).await;
+                self.say_manifest().await;
                 self.say_outcomes(true).await;
+                self.say_withdrawals().await;
                 self.session.connected(self.now());
             }
             LinkEvent::Disconnected { reason } => {
@@ -267,9 +344,26 @@ impl Task {
                                 outbox.renumbered = settled.renumbered, "the aggregator did not take some answers");
                         }
                         self.payloads = left.into_iter().map(|record| (record.sequence, record.payload)).collect();
-                        self.session.settled(self.payloads.keys().copied());
+                        let now = self.now();
+                        self.session.settled(self.payloads.keys().copied(), now);
                     }
                     Err(error) => tracing::error!(home.id = %self.home, %error, "receipt not settled"),
+                }
+            }
+            (Ok(Topic::Assignment(home)), Ok(Message::Assignment(signed))) if home == self.home => {
+                self.assignment.send_replace(Some(signed));
+            }
+            (Ok(Topic::Withdrawn(home)), Ok(Message::WithdrawalReceipt(receipt))) if home == self.home => {
+                tracing::info!(home.id = %self.home, withdrawal.id = receipt.id, records.removed = receipt.removed,
+                    "what was taken back is gone");
+                if let Err(error) = with(&self.outbox, move |outbox| outbox.withdrawal_done(&receipt)).await {
+                    tracing::error!(home.id = %self.home, %error, "the receipt of a withdrawal is not kept");
+                }
+                self.settled.send_modify(|count| *count += 1);
+            }
+            (Ok(Topic::Contribution(home)), Ok(Message::Contribution(contribution))) if home == self.home => {
+                if let Err(error) = with(&self.outbox, move |outbox| outbox.credit(&contribution)).await {
+                    tracing::error!(home.id = %self.home, %error, "what answers did is not kept");
                 }
             }
             (Ok(Topic::Release), Ok(Message::Release(notice))) => drop(self.release.send_replace(Some(notice))),
@@ -310,6 +404,11 @@ impl Task {
                 let now = self.now();
                 self.session.sent(sequence, sent, now, &mut self.rng);
             }
+            Next::Renew => {
+                tracing::warn!(home.id = %self.home, "the broker takes answers and no receipt comes: connecting anew");
+                self.session.disconnected();
+                self.link.renew("no receipts");
+            }
             Next::Wait(_) | Next::Idle => {}
         }
     }
@@ -317,6 +416,17 @@ impl Task {
     async fn say_status(&self, status: &watch::Receiver<AgentStatus>) {
         let online = status.borrow().clone();
         self.publish_status(online).await;
+    }
+
+    async fn say_manifest(&mut self) {
+        let Some(manifest) = self.manifest.borrow_and_update().clone() else { return };
+        match encode(&Message::Manifest(manifest)) {
+            Ok(payload) => {
+                let topic = Topic::Manifest(self.home.clone()).to_string();
+                self.say(Publication { topic, payload, retain: true }).await;
+            }
+            Err(error) => tracing::error!(home.id = %self.home, %error, "manifest not said"),
+        }
     }
 
     async fn publish_status(&self, status: AgentStatus) {
@@ -327,6 +437,33 @@ impl Task {
                 self.say(publication).await;
             }
             Err(error) => tracing::error!(home.id = %self.home, %error, "status not said"),
+        }
+    }
+
+    /// Looks at the outbox again: there may be more to send, or less.
+    async fn take_stock(&mut self) {
+        match with(&self.outbox, |outbox| outbox.numbered()).await {
+            Ok(left) => {
+                self.payloads = left.into_iter().map(|record| (record.sequence, record.payload)).collect();
+                self.session.restock(self.payloads.keys().copied());
+            }
+            Err(error) => tracing::error!(home.id = %self.home, %error, "the outbox is not read"),
+        }
+        self.session.queued();
+    }
+
+    /// Says what is taken back, until it is confirmed.
+    async fn say_withdrawals(&self) {
+        match with(&self.outbox, |outbox| outbox.unconfirmed_withdrawals()).await {
+            Ok(withdrawals) => {
+                for withdrawal in withdrawals {
+                    let topic = Topic::Withdrawal(self.home.clone()).to_string();
+                    if !self.say(Publication { topic, payload: withdrawal.payload, retain: false }).await {
+                        return;
+                    }
+                }
+            }
+            Err(error) => tracing::error!(home.id = %self.home, %error, "withdrawals not read"),
         }
     }
 

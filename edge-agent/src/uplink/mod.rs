@@ -9,4 +9,4 @@ mod session;
 mod tests;
 
 pub use client::{Clock, SharedOutbox, UplinkConfig, UplinkError, UplinkHandle, UplinkState, share, start};
-pub use session::{Next, Sent, Session, WINDOW_RECORDS_MAX};
+pub use session::{Next, RESEND, Sent, Session, WINDOW_RECORDS_MAX};

@@ -11,8 +11,12 @@ use rand::Rng;
 pub const WINDOW_RECORDS_MAX: usize = 32;
 
 /// Patience for a receipt. Doubling from half a minute (an aggregator stores a batch in well under a second) to a quarter of an hour:
-/// at most about 100 resends a day for each record in the window while the aggregator is away.
-const RESEND: Backoff = Backoff { first: Duration::from_secs(30), longest: Duration::from_secs(900) };
+/// at most about 150 resends a day for each record in the window while the aggregator is away.
+pub const RESEND: Backoff = Backoff { first: Duration::from_secs(30), longest: Duration::from_secs(900) };
+
+/// Longest time without a receipt while records are in flight and the broker takes them: then the connection is made anew, for its
+/// subscriptions may be gone without a word. Eight times the longest pause between two sendings.
+const STALLED: Duration = Duration::from_secs(7_200);
 
 /// What the uplink should do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub enum Next {
     Number,
     /// Send this record (again), and tell with [`Session::sent`].
     Send(Sequence),
+    /// Make a new connection: the broker takes records and nobody answers.
+    Renew,
     /// Nothing before this moment.
     Wait(Duration),
     /// Nothing until something happens.
@@ -50,19 +56,24 @@ pub struct Session {
     connected: bool,
     unsent: bool,
     flights: BTreeMap<Sequence, Flight>,
+    resend: Backoff,
+    /// When something last came of what is in flight.
+    progress: Duration,
 }
 
 impl Session {
-    /// A session that is not connected, with the records that had a number when the agent started.
-    pub fn new(in_flight: impl IntoIterator<Item = Sequence>) -> Self {
+    /// A session that is not connected, with the records that had a number when the agent started; `resend` is its patience for
+    /// receipts.
+    pub fn new(in_flight: impl IntoIterator<Item = Sequence>, resend: Backoff) -> Self {
         let flights = in_flight.into_iter().map(|sequence| (sequence, Flight { attempts: 0, due: Duration::ZERO }));
-        Self { connected: false, unsent: true, flights: flights.collect() }
+        Self { connected: false, unsent: true, flights: flights.collect(), resend, progress: Duration::ZERO }
     }
 
     /// The link stands: everything in flight is due, for receipts may have been missed.
     pub fn connected(&mut self, now: Duration) {
         self.connected = true;
         self.unsent = true;
+        self.progress = now;
         for flight in self.flights.values_mut() {
             *flight = Flight { attempts: 0, due: now };
         }
@@ -80,6 +91,9 @@ impl Session {
 
     /// The answer to [`Next::Number`]; `None` when the outbox has nothing unsent.
     pub fn numbered(&mut self, sequence: Option<Sequence>, now: Duration) {
+        if self.flights.is_empty() {
+            self.progress = now;
+        }
         match sequence {
             Some(sequence) => drop(self.flights.insert(sequence, Flight { attempts: 0, due: now })),
             None => self.unsent = false,
@@ -92,7 +106,7 @@ impl Session {
         match outcome {
             Sent::Acknowledged | Sent::Refused => {
                 flight.attempts += 1;
-                flight.due = now + RESEND.pause(flight.attempts, rng.next_u64());
+                flight.due = now + self.resend.pause(flight.attempts, rng.next_u64());
             }
             Sent::Lost => {
                 flight.due = now;
@@ -102,7 +116,13 @@ impl Session {
     }
 
     /// A receipt was settled; these are still in flight. Some may have lost their number and wait to be sent anew.
-    pub fn settled(&mut self, in_flight: impl IntoIterator<Item = Sequence>) {
+    pub fn settled(&mut self, in_flight: impl IntoIterator<Item = Sequence>, now: Duration) {
+        self.restock(in_flight);
+        self.progress = now;
+    }
+
+    /// These are in flight, as the outbox sees it.
+    pub fn restock(&mut self, in_flight: impl IntoIterator<Item = Sequence>) {
         let mut left = BTreeMap::new();
         for sequence in in_flight {
             let flight = self.flights.remove(&sequence).unwrap_or(Flight { attempts: 0, due: Duration::ZERO });
@@ -118,6 +138,9 @@ impl Session {
     pub fn next(&self, now: Duration) -> Next {
         if !self.connected {
             return Next::Idle;
+        }
+        if !self.flights.is_empty() && now >= self.progress + STALLED {
+            return Next::Renew;
         }
         if self.unsent && self.flights.len() < WINDOW_RECORDS_MAX {
             // A record that just got its number goes out before the next one gets one.

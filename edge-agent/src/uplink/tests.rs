@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::session::{Next, Sent, Session, WINDOW_RECORDS_MAX};
+use super::session::{Next, RESEND, Sent, Session, WINDOW_RECORDS_MAX};
 
 const NOW: Duration = Duration::from_secs(1_000);
 
@@ -22,7 +22,7 @@ fn seconds(seconds: u64) -> Duration {
 
 #[test]
 fn nothing_is_sent_without_a_link() {
-    let mut session = Session::new([Sequence(1)]);
+    let mut session = Session::new([Sequence(1)], RESEND);
     session.queued();
     assert_eq!(session.next(NOW), Next::Idle);
     session.connected(NOW);
@@ -32,7 +32,7 @@ fn nothing_is_sent_without_a_link() {
 
 #[test]
 fn a_fresh_record_is_numbered_sent_and_then_waited_for() {
-    let mut session = Session::new([]);
+    let mut session = Session::new([], RESEND);
     session.connected(NOW);
     assert_eq!(session.next(NOW), Next::Number);
     session.numbered(Some(Sequence(1)), NOW);
@@ -42,14 +42,14 @@ fn a_fresh_record_is_numbered_sent_and_then_waited_for() {
     session.numbered(None, NOW);
     let Next::Wait(until) = session.next(NOW) else { panic!("{:?}", session.next(NOW)) };
     assert!(until >= NOW + seconds(15) && until <= NOW + seconds(30), "{until:?}");
-    session.settled([]);
+    session.settled([], NOW);
     session.numbered(None, NOW);
     assert_eq!(session.next(NOW), Next::Idle);
 }
 
 #[test]
 fn without_a_receipt_a_record_is_sent_again_ever_more_rarely() {
-    let mut session = Session::new([Sequence(1)]);
+    let mut session = Session::new([Sequence(1)], RESEND);
     let mut rng = rng();
     session.connected(NOW);
     session.numbered(None, NOW);
@@ -66,7 +66,7 @@ fn without_a_receipt_a_record_is_sent_again_ever_more_rarely() {
 
 #[test]
 fn after_a_reconnect_everything_in_flight_is_sent_again_but_live_goes_first() {
-    let mut session = Session::new([]);
+    let mut session = Session::new([], RESEND);
     session.connected(NOW);
     for sequence in 1..=2 {
         session.numbered(Some(Sequence(sequence)), NOW);
@@ -85,7 +85,7 @@ fn after_a_reconnect_everything_in_flight_is_sent_again_but_live_goes_first() {
                 order.push(sequence.0);
                 session.sent(sequence, Sent::Acknowledged, later, &mut rng());
             }
-            Next::Wait(_) | Next::Idle => break,
+            Next::Wait(_) | Next::Renew | Next::Idle => break,
         }
     }
     assert_eq!(order.len(), 3);
@@ -93,8 +93,25 @@ fn after_a_reconnect_everything_in_flight_is_sent_again_but_live_goes_first() {
 }
 
 #[test]
+fn a_broker_that_takes_everything_and_answers_nothing_is_left_for_a_new_connection() {
+    let mut session = Session::new([], RESEND);
+    let mut rng = rng();
+    session.connected(NOW);
+    let day_later = NOW + seconds(86_400);
+    session.numbered(Some(Sequence(1)), day_later);
+    session.sent(Sequence(1), Sent::Acknowledged, day_later, &mut rng);
+    session.numbered(None, day_later);
+    assert!(matches!(session.next(day_later), Next::Wait(_)), "a quiet day is no stall");
+    let stalled = day_later + seconds(7_200);
+    assert_eq!(session.next(stalled), Next::Renew);
+    session.connected(stalled);
+    session.numbered(None, stalled);
+    assert_eq!(session.next(stalled), Next::Send(Sequence(1)), "and everything in flight goes out again");
+}
+
+#[test]
 fn a_lost_connection_stops_the_sending_at_once() {
-    let mut session = Session::new([Sequence(1)]);
+    let mut session = Session::new([Sequence(1)], RESEND);
     session.connected(NOW);
     session.numbered(None, NOW);
     session.sent(Sequence(1), Sent::Lost, NOW, &mut rng());
@@ -107,11 +124,11 @@ fn a_lost_connection_stops_the_sending_at_once() {
 #[test]
 fn a_full_window_gives_out_no_number_until_a_receipt_comes() {
     let all: Vec<Sequence> = (1..=WINDOW_RECORDS_MAX as u64).map(Sequence).collect();
-    let mut session = Session::new(all.clone());
+    let mut session = Session::new(all.clone(), RESEND);
     session.connected(NOW);
     session.queued();
     assert_eq!(session.next(NOW), Next::Send(Sequence(1)));
-    session.settled(all.into_iter().skip(1));
+    session.settled(all.into_iter().skip(1), NOW);
     assert_ne!(session.next(NOW), Next::Idle);
     session.numbered(Some(Sequence(100)), NOW);
     assert_eq!(session.next(NOW), Next::Send(Sequence(2)));
@@ -121,7 +138,7 @@ proptest! {
     /// Whatever is lost on the way, an aggregator that answers in the end has everything in the end.
     #[test]
     fn a_session_always_finishes_once_the_line_is_good(losses in prop::collection::vec(0..4_u8, 0..200), total in 1..80_u64) {
-        let mut session = Session::new([]);
+        let mut session = Session::new([], RESEND);
         let mut rng = SmallRng::seed_from_u64(total);
         let (mut given, mut now) = (0, NOW);
         let mut stored = BTreeSet::new();
@@ -146,7 +163,7 @@ proptest! {
                         if loss == 3 {
                             let through = (1..).take_while(|&next| stored.contains(&Sequence(next))).count() as u64;
                             numbered.retain(|sequence| sequence.0 > through);
-                            session.settled(numbered.iter().copied());
+                            session.settled(numbered.iter().copied(), now);
                         }
                     }
                 },
@@ -154,6 +171,7 @@ proptest! {
                     prop_assert!(until > now);
                     now = until;
                 }
+                Next::Renew => session.connected(now),
                 Next::Idle if given == total && numbered.is_empty() => return Ok(()),
                 Next::Idle => session.connected(now),
             }

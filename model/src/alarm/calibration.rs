@@ -44,6 +44,32 @@ impl CalibrationCurve {
     }
 }
 
+/// Steps of the search in [`CalibrationCurve::rarity`]: 27.6 natural logarithms / 2²⁴ are far below what a score means.
+const SEARCH_STEPS: u32 = 24;
+/// The highest rate that is told apart: more than one episode in each step of a week.
+const RATE_MAX: f32 = 1e4;
+
+impl CalibrationCurve {
+    /// How rare a score is, whatever gave it: minus the natural logarithm of the episodes per entity-week at which it would
+    /// just be the threshold. What is rarer than the curve tells grows by the score itself.
+    ///
+    /// So scores of different classes and models compare, and a stored one can be held against any budget: it speaks where
+    /// its rarity is at least `-ln(episodes per entity-week)`.
+    #[must_use]
+    pub fn rarity(&self, score: f32) -> f32 {
+        let (mut rare, mut common) = (-RATE_MIN.ln(), -RATE_MAX.ln());
+        let beyond = score - self.threshold(RATE_MIN);
+        if beyond >= 0.0 {
+            return rare + beyond;
+        }
+        for _ in 0..SEARCH_STEPS {
+            let middle = f32::midpoint(rare, common);
+            if self.threshold((-middle).exp()) <= score { common = middle } else { rare = middle }
+        }
+        common
+    }
+}
+
 /// The curves of every device class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,7 +84,28 @@ impl Calibration {
     /// The threshold at which an entity of this class gives so many episodes a week.
     #[must_use]
     pub fn threshold(&self, class: DeviceClass, episodes_per_week: f32) -> f32 {
-        self.classes.get(&class).unwrap_or(&self.fallback).threshold(episodes_per_week)
+        self.curve(class).threshold(episodes_per_week)
+    }
+
+    /// How rare a score of an entity of this class is ([`CalibrationCurve::rarity`]).
+    #[must_use]
+    pub fn rarity(&self, class: DeviceClass, score: f32) -> f32 {
+        self.curve(class).rarity(score)
+    }
+
+    fn curve(&self, class: DeviceClass) -> &CalibrationCurve {
+        self.classes.get(&class).unwrap_or(&self.fallback)
+    }
+
+    /// The same with the curves of `binary` for on/off classes that have none here: the pooled curve is that of numbers,
+    /// whose scores come from other statistics.
+    #[must_use]
+    pub fn with_binary(mut self, binary: &Self) -> Self {
+        for class in DeviceClass::ALL.iter().filter(|class| class.is_binary()) {
+            let curve = binary.classes.get(class).unwrap_or(&binary.fallback);
+            self.classes.entry(*class).or_insert_with(|| curve.clone());
+        }
+        self
     }
 }
 
@@ -83,9 +130,32 @@ mod tests {
     }
 
     #[test]
+    fn a_rarity_is_the_rate_at_which_the_score_would_just_speak() {
+        for rate in [5.0f32, 1.0, 0.3, 0.02, 0.0005] {
+            let rarity = curve().rarity(curve().threshold(rate));
+            assert!((rarity + rate.ln()).abs() < 1e-3, "{rate}: {rarity}");
+        }
+        let rarest = curve().threshold(RATE_MIN);
+        assert!((curve().rarity(rarest + 2.0) - (2.0 - RATE_MIN.ln())).abs() < 1e-3);
+    }
+
+    #[test]
     fn a_curve_without_usable_points_still_answers() {
         assert!(CalibrationCurve { points: vec![] }.threshold(1.0).abs() < 1e-9);
         assert!(curve().threshold(f32::NAN).is_finite());
+    }
+
+    #[test]
+    fn on_off_classes_get_their_own_curve_and_numbers_keep_the_pooled_one() {
+        let flat = |height| CalibrationCurve { points: vec![(1.0, height)] };
+        let numbers = Calibration { classes: BTreeMap::from([(DeviceClass::Door, flat(7.0))]), fallback: flat(1.0) };
+        let binary = Calibration { classes: BTreeMap::from([(DeviceClass::Motion, flat(2.0))]), fallback: flat(3.0) };
+        let both = numbers.with_binary(&binary);
+        let at = |class| both.threshold(class, 1.0);
+        assert_eq!(at(DeviceClass::Motion), 2.0);
+        assert_eq!(at(DeviceClass::Window), 3.0);
+        assert_eq!(at(DeviceClass::Door), 7.0);
+        assert_eq!(at(DeviceClass::Water), 1.0);
     }
 
     #[test]

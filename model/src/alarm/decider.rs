@@ -1,10 +1,13 @@
 //! When to speak: sustained evidence, episodes, the home's offset and its answers. Pure: time comes in with each step.
 
 use crate::alarm::evidence::Sustained;
+use crate::alarm::learnt::{Learnt, learnt};
 use crate::alarm::memory::{Context, Lesson, VerdictMemory};
 use crate::alarm::{
-    Alarm, AlarmEvent, Evidence, OFFSET_MAX, OFFSET_MIN, UnknownAlarm, Verdict, alarm_id, next_offset, reason, severity,
+    Alarm, AlarmEvent, Evidence, OFFSET_MAX, OFFSET_MIN, UnknownAlarm, Verdict, alarm_id, may_raise, next_offset,
+    reason, severity,
 };
+use crate::features::AnomalyKind;
 use crate::grid::STEP_SECONDS;
 use crate::reading::EntityInfo;
 
@@ -29,7 +32,8 @@ pub struct DeciderConfig {
     pub budget_per_week: f64,
     /// The home's secret in the alarms' ids.
     pub salt: Vec<u8>,
-    /// Whether the home's offset follows its alarm rate. Off where thresholds themselves are measured.
+    /// Whether the home's offset follows its alarm rate and the allowance is kept. Off where thresholds themselves are
+    /// measured.
     pub adapt: bool,
 }
 
@@ -109,6 +113,14 @@ impl Decider {
         });
     }
 
+    /// An entity goes on under another class or unit: evidence under the old one does not add up with the new.
+    pub fn replace_entity(&mut self, index: u32, info: EntityInfo) {
+        if let Some(track) = self.tracks.get_mut(index as usize) {
+            track.info = info;
+            track.sustained = Sustained::default();
+        }
+    }
+
     /// Decides on a step that ends at `at`, at `hour` of the home's day ([0, 24)). With `speak` off nothing is raised and
     /// nothing learnt: warm-up.
     pub fn decide(&mut self, at: i64, hour: f32, evidence: &[Evidence], speak: bool) -> Decision {
@@ -157,6 +169,7 @@ impl Decider {
             (Some(place), false, Some(_)) if at - track.last_over <= MERGE_SECONDS => {
                 Some(self.reopen(place, at, evidence))
             }
+            (_, _, Some(_)) if !self.may_raise(at, evidence) => None,
             (_, _, Some(start)) => Some(self.raise(start, at, threshold, evidence, context)),
             (None, true, None) => {
                 // Its alarm was forgotten: the list is bounded.
@@ -165,6 +178,14 @@ impl Decider {
             }
             (_, false, None) => None,
         }
+    }
+
+    /// Whether the home's allowance has room; what exists to warn needs none.
+    fn may_raise(&self, at: i64, evidence: &Evidence) -> bool {
+        let counted = self.alarms.iter().filter(|alarm| alarm.kind != AnomalyKind::Alert);
+        !self.config.adapt
+            || evidence.kind == AnomalyKind::Alert
+            || may_raise(counted.map(|alarm| alarm.raised_at), at, self.config.budget_per_week)
     }
 
     fn raise(&mut self, start: i64, at: i64, threshold: f32, evidence: &Evidence, context: Context) -> AlarmEvent {
@@ -182,6 +203,8 @@ impl Decider {
             observed: evidence.observed,
             band: evidence.band,
             kind: evidence.kind,
+            amount: finite(evidence.amount),
+            usual: finite(evidence.usual),
             reason: reason(&track.info, evidence),
         };
         track.alarm = Some(alarm.id.clone());
@@ -198,15 +221,24 @@ impl Decider {
         // Evidence after a long stretch that nobody closed is another episode; this one ends first.
         if margin >= -HOLD_MARGIN && at - track.last_over <= MERGE_SECONDS {
             track.last_over = at;
-            return self.heighten(place, evidence);
+            let event = self.heighten(place, evidence);
+            self.follow_answer(place, at);
+            return event;
         }
         if at - track.last_over < QUIET_SECONDS {
             return None;
         }
         track.lasting = false;
+        let last_over = track.last_over;
         let alarm = &mut self.alarms[place];
-        alarm.end = Some(track.last_over.max(alarm.start));
+        alarm.end = Some(last_over.max(alarm.start));
         Some(AlarmEvent::Ended(alarm.clone()))
+    }
+
+    /// What was answered while it lasted goes on: the answer is about all of it.
+    fn follow_answer(&mut self, place: usize, at: i64) {
+        let alarm = &self.alarms[place];
+        self.answers.follow(&alarm.id, alarm.score - alarm.threshold, hours_between(alarm.raised_at, at));
     }
 
     /// Takes over a higher score; told when it matters more than before.
@@ -221,6 +253,8 @@ impl Decider {
         alarm.observed = evidence.observed;
         alarm.band = evidence.band;
         alarm.kind = evidence.kind;
+        alarm.amount = finite(evidence.amount);
+        alarm.usual = finite(evidence.usual);
         alarm.reason = reason(&track.info, evidence);
         let worse = severity(track.info.class, evidence.kind, score - alarm.threshold);
         let graver = worse > alarm.severity;
@@ -272,13 +306,32 @@ impl Decider {
         // What it is now may be more than what it was raised for.
         let context = Context { kind: alarm.kind, ..self.contexts[place] };
         let excess = alarm.score - alarm.threshold;
-        self.answers.learn(Lesson { alarm_id: id.to_owned(), context, excess, verdict, at });
+        let over = self.tracks.get(alarm.entity as usize).map_or(alarm.raised_at, |track| track.last_over);
+        let lasted_hours = hours_between(alarm.raised_at, alarm.end.unwrap_or(over));
+        self.answers.learn(Lesson { alarm_id: id.to_owned(), context, excess, verdict, at, lasted_hours });
         Ok(())
+    }
+
+    /// Takes a resident's answer back. False when there was none.
+    pub fn take_back(&mut self, id: &str) -> bool {
+        self.answers.forget(id).is_some()
+    }
+
+    /// What was learnt from which answer, newest first.
+    #[must_use]
+    pub fn learnt(&self) -> Vec<Learnt> {
+        let name = |entity: u32| self.tracks.get(entity as usize).map(|track| track.info.entity_id.clone());
+        learnt(&self.answers, name)
     }
 
     /// Sets how many alarms a week the home wants.
     pub fn set_budget(&mut self, budget_per_week: f64) {
         self.config.budget_per_week = budget_per_week;
+    }
+
+    /// The home's secret.
+    pub(crate) fn salt(&self) -> &[u8] {
+        &self.config.salt
     }
 
     /// How many alarms a week the home wants.
@@ -344,6 +397,15 @@ impl Decider {
             }
         }
     }
+}
+
+/// JSON has no word for what is no number, and an alarm must be read back.
+fn finite(figure: f32) -> f32 {
+    if figure.is_finite() { figure } else { 0.0 }
+}
+
+fn hours_between(from: i64, until: i64) -> f32 {
+    until.saturating_sub(from).max(0) as f32 / 3600.0
 }
 
 /// How far the evidence lies above its threshold; far below while it does not count.

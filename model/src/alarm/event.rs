@@ -57,6 +57,12 @@ pub struct Alarm {
     pub band: Option<Band>,
     /// In what way it is unusual.
     pub kind: AnomalyKind,
+    /// The figure behind `kind`, as in [`RoutineScore::amount`](crate::features::RoutineScore::amount).
+    #[serde(default)]
+    pub amount: f32,
+    /// What that figure usually stays below; 0 where the kind needs none.
+    #[serde(default)]
+    pub usual: f32,
     /// One sentence with numbers and units.
     pub reason: String,
 }

@@ -1,8 +1,9 @@
 //! What a home remembers of its answers: the dismissed nuisance that comes again is quiet, the confirmed never.
 //!
 //! A dismissal raises the threshold of that entity, in that direction and manner and around that time of day, by what the
-//! alarm exceeded it and a margin: the same thing again stays below, something plainly bigger still speaks. Confirmed
-//! manners of an entity are never quietened. "Expected" teaches nothing. Answers can be changed; the last one counts.
+//! alarm exceeded it and a margin: the same thing again stays below, something plainly bigger still speaks. What was
+//! confirmed is never quietened: not at its time of day, and at no other when it comes as strong as it did. "Expected"
+//! teaches nothing. Answers can be changed and taken back; the last one counts.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,8 @@ const SAME_HOURS: f32 = 2.0;
 const OTHER_HOURS: f32 = 4.0;
 /// How alike two statistical kinds are: a nuisance that was a change today may be a level tomorrow.
 const KIN: f32 = 0.7;
+/// The longest stretch of the day that one answer is about. What lasts longer has no time of day.
+const LASTING_HOURS_MAX: f32 = 12.0;
 
 /// In what circumstances something was, or is, unusual.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -50,6 +53,9 @@ pub struct Lesson {
     pub verdict: Verdict,
     /// When it was given, in Unix seconds.
     pub at: i64,
+    /// For how long the alarm lasted, in hours from [`Context::hour`] on.
+    #[serde(default)]
+    pub lasted_hours: f32,
 }
 
 /// The answers of a home, newest last.
@@ -68,6 +74,20 @@ impl VerdictMemory {
         self.lessons.push(lesson);
     }
 
+    /// Takes an answer back, as if it had never been given.
+    pub fn forget(&mut self, alarm_id: &str) -> Option<Lesson> {
+        let place = self.lessons.iter().position(|lesson| lesson.alarm_id == alarm_id)?;
+        Some(self.lessons.remove(place))
+    }
+
+    /// An alarm that was answered while it lasted has grown or ended: the answer is about all of it.
+    pub(crate) fn follow(&mut self, alarm_id: &str, excess: f32, lasted_hours: f32) {
+        if let Some(lesson) = self.lessons.iter_mut().rfind(|lesson| lesson.alarm_id == alarm_id) {
+            lesson.excess = lesson.excess.max(excess);
+            lesson.lasted_hours = lesson.lasted_hours.max(lasted_hours);
+        }
+    }
+
     /// The answers, oldest first: what a resident is shown, and can change.
     #[must_use]
     pub fn lessons(&self) -> &[Lesson] {
@@ -77,44 +97,65 @@ impl VerdictMemory {
     /// By how much the threshold is raised in these circumstances, from 0 to `PENALTY_MAX`.
     #[must_use]
     pub fn penalty(&self, context: &Context) -> f32 {
-        let mut sum = 0.0f32;
+        let (mut sum, mut ceiling) = (0.0f32, PENALTY_MAX);
         for lesson in self.lessons.iter().filter(|lesson| lesson.context.entity == context.entity) {
             match lesson.verdict {
                 Verdict::Confirmed if lesson.context.kind == context.kind && same_way(&lesson.context, context) => {
-                    return 0.0;
+                    if lesson.nearness(context.hour) > 0.0 {
+                        return 0.0;
+                    }
+                    ceiling = ceiling.min(lesson.excess.max(0.0));
                 }
-                Verdict::Dismissed => {
-                    sum += likeness(&lesson.context, context) * (MARGIN + EXCESS_SHARE * lesson.excess.max(0.0));
-                }
+                Verdict::Dismissed => sum += lesson.likeness(context) * lesson.weight(),
                 Verdict::Confirmed | Verdict::Expected => {}
             }
         }
-        sum.clamp(0.0, PENALTY_MAX)
+        sum.clamp(0.0, ceiling)
+    }
+}
+
+impl Lesson {
+    /// By how much a dismissal raises the threshold where the circumstances are the same.
+    pub(crate) fn weight(&self) -> f32 {
+        MARGIN + EXCESS_SHARE * self.excess.max(0.0)
+    }
+
+    /// How much circumstances of the same entity are those of this answer, in [0, 1].
+    pub(crate) fn likeness(&self, context: &Context) -> f32 {
+        let own = &self.context;
+        let kind = if own.kind == context.kind {
+            1.0
+        } else if statistical(own.kind) && statistical(context.kind) {
+            KIN
+        } else {
+            0.0
+        };
+        if same_way(own, context) { kind * self.nearness(context.hour) } else { 0.0 }
+    }
+
+    /// How near a time of day is to that of the alarm, from its beginning to its end, in [0, 1].
+    fn nearness(&self, hour: f32) -> f32 {
+        if timeless(self.context.kind) {
+            return 1.0;
+        }
+        let lasted = self.lasted_hours.clamp(0.0, LASTING_HOURS_MAX);
+        let after = (hour - self.context.hour).rem_euclid(24.0);
+        let apart = if after <= lasted { 0.0 } else { (after - lasted).min(24.0 - after) };
+        ((OTHER_HOURS - apart) / (OTHER_HOURS - SAME_HOURS)).clamp(0.0, 1.0)
+    }
+
+    /// The hours of the day, from and to, that the answer is about; none for what has no time of day.
+    pub(crate) fn hours(&self) -> Option<(f32, f32)> {
+        let reach = OTHER_HOURS.midpoint(SAME_HOURS);
+        let lasted = self.lasted_hours.clamp(0.0, LASTING_HOURS_MAX);
+        let hour = self.context.hour;
+        (!timeless(self.context.kind))
+            .then(|| ((hour - reach).rem_euclid(24.0), (hour + lasted + reach).rem_euclid(24.0)))
     }
 }
 
 fn same_way(a: &Context, b: &Context) -> bool {
     a.direction == b.direction || a.direction == 0 || b.direction == 0
-}
-
-/// How much two circumstances of one entity are the same, in [0, 1].
-fn likeness(a: &Context, b: &Context) -> f32 {
-    if !same_way(a, b) {
-        return 0.0;
-    }
-    let kind = if a.kind == b.kind {
-        1.0
-    } else if statistical(a.kind) && statistical(b.kind) {
-        KIN
-    } else {
-        return 0.0;
-    };
-    if timeless(a.kind) {
-        return kind;
-    }
-    let apart = (a.hour - b.hour).abs().rem_euclid(24.0);
-    let apart = apart.min(24.0 - apart);
-    kind * ((OTHER_HOURS - apart) / (OTHER_HOURS - SAME_HOURS)).clamp(0.0, 1.0)
 }
 
 fn statistical(kind: AnomalyKind) -> bool {
@@ -138,7 +179,7 @@ mod tests {
     }
 
     fn lesson(id: &str, context: Context, verdict: Verdict) -> Lesson {
-        Lesson { alarm_id: id.into(), context, excess: 2.0, verdict, at: 0 }
+        Lesson { alarm_id: id.into(), context, excess: 2.0, verdict, at: 0, lasted_hours: 0.0 }
     }
 
     fn after(lessons: &[Lesson]) -> VerdictMemory {
@@ -174,6 +215,41 @@ mod tests {
     fn what_was_confirmed_is_never_quietened() {
         let memory = after(&[lesson("a", evening(), Verdict::Dismissed), lesson("b", evening(), Verdict::Confirmed)]);
         assert_eq!(memory.penalty(&evening()), 0.0);
+    }
+
+    #[test]
+    fn what_was_confirmed_at_another_hour_speaks_when_it_comes_as_strong() {
+        let night = context(AnomalyKind::Level, 1, 3.0);
+        let memory = after(&[
+            lesson("a", evening(), Verdict::Dismissed),
+            Lesson { excess: 1.5, ..lesson("b", night, Verdict::Confirmed) },
+        ]);
+        assert_eq!(memory.penalty(&evening()), 1.5);
+        assert_eq!(memory.penalty(&night), 0.0);
+    }
+
+    #[test]
+    fn an_answer_taken_back_is_as_if_never_given() {
+        let mut memory = after(&[lesson("a", evening(), Verdict::Dismissed)]);
+        assert_eq!(memory.forget("a").map(|lesson| lesson.alarm_id), Some("a".to_owned()));
+        assert_eq!(memory, VerdictMemory::default());
+        assert_eq!(memory.forget("a"), None);
+    }
+
+    #[test]
+    fn a_nuisance_that_lasts_is_quiet_to_its_end() {
+        let mut memory = after(&[lesson("a", evening(), Verdict::Dismissed)]);
+        let late = context(AnomalyKind::Level, 1, 23.5);
+        assert_eq!(memory.penalty(&late), 0.0);
+        memory.follow("a", 4.0, 5.0);
+        assert_eq!(memory.penalty(&late), 8.0);
+        assert_eq!(memory.penalty(&evening()), 8.0);
+    }
+
+    #[test]
+    fn answers_of_before_lengths_were_kept_still_read() {
+        let text = r#"{"alarm_id":"a","context":{"entity":3,"kind":"level","direction":1,"hour":18.5},"excess":2.0,"verdict":"dismissed","at":0}"#;
+        assert_eq!(serde_json::from_str::<Lesson>(text).unwrap(), lesson("a", evening(), Verdict::Dismissed));
     }
 
     #[test]

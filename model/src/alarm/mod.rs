@@ -1,20 +1,29 @@
 //! From scores to alarms: thresholds, sustained evidence, episodes, words, and what the resident's answers change.
 
+mod allowance;
+mod blend;
 mod calibration;
 mod decider;
 mod event;
 mod evidence;
+mod grouping;
+mod learnt;
 mod memory;
 mod offset;
+pub mod probe;
 mod reason;
 mod severity;
 
+pub use allowance::{SPAN_SECONDS, TIMES_BUDGET, allowance, may_raise};
+pub use blend::Blend;
 pub use calibration::{Calibration, CalibrationCurve};
 pub(crate) use decider::HOLD_MARGIN;
 pub use decider::{ALARMS_MAX, Decider, DeciderConfig, DeciderMemory, Decision, MERGE_SECONDS, QUIET_SECONDS};
 pub use event::{Alarm, AlarmEvent, Severity, UnknownAlarm, Verdict, alarm_id};
 pub use evidence::Evidence;
 pub(crate) use evidence::Sustained;
+pub use grouping::{CLOSE_SECONDS, Cause, Group, Onset, TOGETHER_SECONDS, group};
+pub use learnt::{Effect, Learnt};
 pub use memory::{Context, Lesson, VerdictMemory};
 pub use offset::{OFFSET_MAX, OFFSET_MIN, next_offset};
 pub use reason::reason;

@@ -45,6 +45,25 @@ mod tests {
         }
     }
 
+    proptest! {
+        /// No wind-up: however long a home was loud, the way back from the bound takes as long as after one loud week.
+        #[test]
+        fn a_long_loud_time_is_forgotten_as_fast_as_a_short_one(loud_days in 30u32..1000, raised in 3u32..100) {
+            let days_back = |days: u32| {
+                let mut offset = 0.0;
+                (0..days).for_each(|_| offset = next_offset(offset, raised, 1.0));
+                let mut back = 0;
+                while offset > 0.0 {
+                    offset = next_offset(offset, 0, 1.0);
+                    back += 1;
+                }
+                back
+            };
+            prop_assert_eq!(days_back(loud_days), days_back(30));
+            prop_assert!(days_back(loud_days) <= 61);
+        }
+    }
+
     #[test]
     fn it_rests_where_the_rate_is_the_budget() {
         assert!((next_offset(0.5, 2, 14.0) - 0.5).abs() < 1e-6);

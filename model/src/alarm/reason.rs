@@ -61,6 +61,11 @@ pub fn reason(info: &EntityInfo, evidence: &Evidence) -> String {
             number(evidence.amount),
             number(evidence.usual)
         ),
+        AnomalyKind::Habit => format!(
+            "{name} stayed off on {} occasions in a row; on {:.0} % of such occasions it turns on within half an hour.",
+            evidence.amount,
+            100.0 * evidence.usual
+        ),
         AnomalyKind::Alert => {
             format!("{name} turned on, which it does about {} times in two weeks.", number(evidence.usual))
         }
@@ -155,6 +160,14 @@ mod tests {
         assert_eq!(
             say(AnomalyKind::Physics, -127.0, 0.0),
             "sensor.cellar reports -127 °C, which cannot be: -60.0 to 150 °C is possible."
+        );
+    }
+
+    #[test]
+    fn a_broken_habit_is_given_with_how_often_it_was_kept() {
+        assert_eq!(
+            say(AnomalyKind::Habit, 4.0, 0.92),
+            "sensor.cellar stayed off on 4 occasions in a row; on 92 % of such occasions it turns on within half an hour."
         );
     }
 

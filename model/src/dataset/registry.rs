@@ -2,8 +2,8 @@
 
 use super::home::RecordedHome;
 use super::{
-    DatasetError, ampds2, citylearn, daiad, ethz_heatpump, hass, keti, open_smart_home, river, southwark, suthaharan,
-    uci_appliances, uci_household, uci_occupancy, windesheim,
+    DatasetError, ampds2, casas, citylearn, daiad, ethz_heatpump, hass, kasteren, keti, nab, open_smart_home, river,
+    southwark, suthaharan, uci_appliances, uci_household, uci_occupancy, windesheim,
 };
 
 /// What a set may be used for.
@@ -200,6 +200,31 @@ pub const DATA_SETS: &[DataSet] = &[
         usage: Use::EvaluateOnly,
         files: &["rooms/*.csv"],
         parse: keti::parse,
+    },
+    DataSet {
+        name: nab::SET,
+        title: "A machine's temperature and taxi rides with labelled anomalies of known cause; 5 and 30 minutes",
+        licence: "MIT",
+        // Of a machine and a city, not of homes: measured on, not trained on.
+        usage: Use::EvaluateOnly,
+        files: &["realKnownCause/*.csv", "combined_windows.json"],
+        parse: nab::parse,
+    },
+    DataSet {
+        name: kasteren::SET,
+        title: "Five homes in Amsterdam and Boston: doors, drawers, flushes, motion; events, two to four weeks",
+        licence: "none found",
+        usage: Use::EvaluateOnly,
+        files: &["house*.sensors", "house*.sensor_names"],
+        parse: kasteren::parse,
+    },
+    DataSet {
+        name: casas::SET,
+        title: "A CASAS home: motion by room, the outside door; events, one month",
+        licence: "none found",
+        usage: Use::EvaluateOnly,
+        files: &["data.txt"],
+        parse: casas::parse,
     },
 ];
 

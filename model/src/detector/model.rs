@@ -1,10 +1,12 @@
 //! What scores a home: the routine detector alone, or with the shared network.
 
-use crate::alarm::Calibration;
+use crate::alarm::{Blend, Calibration};
 use crate::network::{Artifact, ArtifactError, Scorer};
 
 /// Rate → threshold of the routine score; measured on calibration homes by `cargo xtask train-release`.
 const ROUTINE_CALIBRATION: &str = include_str!("../../shipped/routine-calibration.json");
+/// The same for on/off entities, from the recordings that may ship; written by `cargo xtask bench binary --write`.
+const BINARY_CALIBRATION: &str = include_str!("../../shipped/binary-calibration.json");
 /// The network that ships, written by the same command; empty in a tree in which none was trained yet.
 const NETWORK: &[u8] = include_bytes!("../../shipped/network.safetensors");
 /// Version of the network that ships. Released ones count from 1.
@@ -22,8 +24,10 @@ pub enum Model {
     Network {
         /// The network.
         scorer: Box<Scorer>,
-        /// Rate → threshold of the network's logit.
+        /// Rate → threshold of the network's score.
         calibration: Calibration,
+        /// How the routine score joins the logit.
+        blend: Blend,
         /// Rate → threshold of the routine score.
         routine: Calibration,
         /// The release that it came with.
@@ -37,7 +41,7 @@ impl Model {
     pub fn routine() -> Self {
         let calibration = serde_json::from_str(ROUTINE_CALIBRATION)
             .expect("the shipped calibration is checked by a test of this crate");
-        Self::Routine { calibration }
+        Self::Routine { calibration: with_binary(calibration) }
     }
 
     /// The network that ships.
@@ -57,7 +61,8 @@ impl Model {
         Ok(Self::Network {
             scorer: Box::new(artifact.scorer()),
             calibration: artifact.calibration().clone(),
-            routine: artifact.routine_calibration().clone(),
+            blend: artifact.blend().clone(),
+            routine: with_binary(artifact.routine_calibration().clone()),
             version,
         })
     }
@@ -79,6 +84,13 @@ impl Model {
             Self::Network { routine, .. } => routine,
         }
     }
+}
+
+/// Adds the shipped thresholds of on/off entities to a calibration that has none of its own for them.
+fn with_binary(calibration: Calibration) -> Calibration {
+    let binary: Calibration =
+        serde_json::from_str(BINARY_CALIBRATION).expect("the shipped calibration is checked by a test of this crate");
+    calibration.with_binary(&binary)
 }
 
 #[cfg(test)]

@@ -1,144 +1,245 @@
-//! The detection benchmark: every detector on the same homes, in one table.
+//! The detection benchmark: every entrant through every fold of a protocol, and what came of it.
 
-use std::fmt;
-use std::sync::Arc;
+use serde::{Deserialize, Serialize};
 
-use serde::Serialize;
-
-use super::bootstrap::{Interval, paired_difference};
-use super::outcome::{Evaluation, Summary};
-use super::rival::{StaticZ, evaluate_static_z};
-use super::watch::{TestHome, evaluate};
+use super::bootstrap::{Interval, bootstrap};
+use super::entrant::{Entrant, NotReady};
+use super::measure::{BenchEvent, BenchProgress, HomeRecord, measure};
+use super::metrics::delay::{Delay, delay};
+use super::metrics::false_alarms::{Disturbed, FalseAlarms, false_alarms};
+use super::metrics::strict_recall::strict_recall;
+use super::outcome::Share;
+use super::protocol::Protocol;
 use crate::dataset::RecordedHome;
-use crate::detector::Model;
-use crate::inject::{Family, InjectionPlan, inject};
+use crate::inject::Family;
 
-/// What is measured, and how.
+/// Seed of the bootstrap and of the simulated spread: figures of one run are the same however often they are computed.
+const SEED: u64 = 1;
+
+/// Everything that was measured of one entrant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EntrantResult {
+    /// Its name.
+    pub name: String,
+    /// Homes by fold, training seed and name.
+    pub homes: Vec<HomeRecord>,
+}
+
+/// A run of the benchmark.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BenchReport {
+    /// What was to be measured.
+    pub protocol: Protocol,
+    /// In the order of the entrants.
+    pub entrants: Vec<EntrantResult>,
+}
+
+/// One budget's figures of an entrant.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BenchConfig {
-    /// Seed of the injector and of the bootstrap.
-    pub seed: u64,
-    /// Faults of each entity in a week.
-    pub events_per_entity_week: f64,
-    /// Days of warm-up at the start of each home.
-    pub warm_up_days: i64,
-    /// Alarms a week that each home asks for.
-    pub budget_per_week: f64,
-    /// Coverage of the intervals.
-    pub coverage: f64,
-    /// Bootstrap resamples.
-    pub resamples: usize,
+pub struct AtBudget {
+    /// Alarms a home-week that were asked for.
+    pub budget: f64,
+    /// Strict recall with the deployed threshold.
+    pub recall: Interval,
+    /// Events found, of all, with the deployed threshold.
+    pub found: Share,
+    /// Strict recall, deployed, of events in which values go on coming and change: all but silence and standstill, for which
+    /// there are rules that rivals lack.
+    pub changing: Interval,
+    /// Strict recall of families that were left out of training, deployed.
+    pub left_out: Interval,
+    /// Strict recall with the oracle threshold.
+    pub oracle: Interval,
+    /// Deployed recall less that of the reference entrant on the same homes; none for the reference itself.
+    pub ahead: Option<Interval>,
+    /// Realised false alarms.
+    pub false_alarms: Option<FalseAlarms>,
+    /// Messages a home-week on the clean twins, as a resident counts them.
+    pub messages_per_week: f64,
+    /// Detection delay.
+    pub delay: Option<Delay>,
 }
 
-impl Default for BenchConfig {
-    fn default() -> Self {
-        Self {
-            seed: 1,
-            events_per_entity_week: 0.25,
-            warm_up_days: 14,
-            budget_per_week: 1.0,
-            coverage: 0.9,
-            resamples: 2000,
-        }
-    }
-}
-
-/// One detector's line.
+/// An entrant's line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BenchRow {
-    /// `network`, `routine detector` or `z-score`.
-    pub detector: String,
-    /// Its figures.
-    pub summary: Summary,
-    /// Recall of the first row less this one's, paired by home; absent for the first row.
-    pub behind_first: Option<Interval>,
+pub struct Line {
+    /// The entrant.
+    pub name: String,
+    /// By budget.
+    pub at: Vec<AtBudget>,
+    /// Mean over series.
+    pub vus_pr: Interval,
+    /// Mean over series.
+    pub auc_pr: Interval,
+    /// Deployed recall at the first budget, by training seed.
+    pub by_training_seed: Vec<(u64, f64)>,
+    /// Clean steps within the expected band, of those that have one.
+    pub within_band: Share,
 }
 
-/// The benchmark's result.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BenchTable {
-    /// The settings.
-    pub config: BenchConfig,
-    /// One line a detector.
-    pub rows: Vec<BenchRow>,
-}
-
-/// Measures the models and the z-score rival on `test` homes as deployed. The rival's threshold comes from `calibration`
-/// homes; the models bring theirs.
-#[must_use]
+/// Runs the protocol.
+///
+/// # Errors
+/// [`NotReady`] when an entrant could not be prepared.
 pub fn bench(
-    models: &[(String, Arc<Model>)],
-    calibration: &[RecordedHome],
-    test: &[RecordedHome],
-    config: &BenchConfig,
-) -> BenchTable {
-    let twins = |homes: &[RecordedHome]| -> Vec<TestHome> { homes.iter().map(|home| twin(home, config)).collect() };
-    let tests = twins(test);
-    let mut evaluations: Vec<(String, Evaluation)> =
-        models.iter().map(|(name, model)| (name.clone(), evaluate(&tests, model, config.budget_per_week))).collect();
-    let rival = StaticZ::calibrate(&twins(calibration), config.budget_per_week);
-    evaluations.push(("z-score".to_owned(), evaluate_static_z(&tests, rival)));
-    let first = evaluations[0].1.clone();
-    let rows = evaluations
-        .into_iter()
-        .enumerate()
-        .map(|(index, (detector, evaluation))| BenchRow {
-            detector,
-            summary: evaluation.summary(),
-            behind_first: (index > 0)
-                .then(|| paired_difference(&first, &evaluation, config.coverage, config.resamples, config.seed)),
-        })
-        .collect();
-    BenchTable { config: config.clone(), rows }
-}
-
-fn twin(home: &RecordedHome, config: &BenchConfig) -> TestHome {
-    let from = home.span().map_or(0, |(first, _)| first + config.warm_up_days * 86_400);
-    let plan = InjectionPlan {
-        seed: config.seed,
-        events_per_entity_week: config.events_per_entity_week,
-        families: Family::ALL.to_vec(),
-    };
-    TestHome { faulty: inject(home, &plan, from), clean: home.clone(), from }
-}
-
-impl fmt::Display for BenchTable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(first) = self.rows.first() else { return write!(f, "nothing was measured") };
-        writeln!(
-            f,
-            "{} test homes, {:.1} home-weeks, {} faults; budget {} alarms a home-week",
-            first.summary.homes, first.summary.home_weeks, first.summary.recall.all, self.config.budget_per_week
-        )?;
-        writeln!(
-            f,
-            "{:<18} {:>14} {:>8} {:>22} {:>12} {:>14}",
-            "detector", "found", "recall", "first row less this", "false/week", "delay (min)"
-        )?;
-        for row in &self.rows {
-            let summary = &row.summary;
-            let behind = row.behind_first.map_or("-".to_owned(), |interval| {
-                format!("{:+.3} ({:+.3} to {:+.3})", interval.point, interval.low, interval.high)
-            });
-            writeln!(
-                f,
-                "{:<18} {:>14} {:>8.3} {:>22} {:>12.2} {:>14}",
-                row.detector,
-                format!("{} of {}", summary.recall.found, summary.recall.all),
-                summary.recall.ratio(),
-                behind,
-                summary.false_alarms_per_week,
-                summary.median_delay_s.map_or("-".to_owned(), |seconds| format!("{}", seconds / 60))
-            )?;
+    protocol: &Protocol,
+    homes: &[RecordedHome],
+    entrants: &[&dyn Entrant],
+    threads: usize,
+    progress: &mut dyn FnMut(BenchProgress),
+) -> Result<BenchReport, NotReady> {
+    let mut results: Vec<EntrantResult> =
+        entrants.iter().map(|entrant| EntrantResult { name: entrant.name().to_owned(), homes: Vec::new() }).collect();
+    for fold in &protocol.folds {
+        let records = measure(protocol, fold, homes, entrants, threads, progress)?;
+        for (result, records) in results.iter_mut().zip(records) {
+            result.homes.extend(records);
         }
-        write!(f, "found by family:")?;
-        for family in first.summary.by_family.keys() {
-            write!(f, "\n  {family:<14}")?;
-            for row in &self.rows {
-                let share = row.summary.by_family.get(family).copied().unwrap_or_default();
-                write!(f, " {:>9}", format!("{}/{}", share.found, share.all))?;
+    }
+    Ok(BenchReport { protocol: protocol.clone(), entrants: results })
+}
+
+/// What is drawn with replacement: a home, or an entity where there is one home.
+#[derive(Debug, Clone, Default)]
+struct Unit<'a> {
+    key: Key,
+    events: Vec<&'a BenchEvent>,
+    vus_pr: Vec<f64>,
+    auc_pr: Vec<f64>,
+}
+
+/// A home, and an entity where there is one home.
+type Key = (String, Option<u32>);
+type Units<'a> = std::collections::BTreeMap<Key, Unit<'a>>;
+
+fn unit_of<'u, 'a>(units: &'u mut Units<'a>, key: Key) -> &'u mut Unit<'a> {
+    units.entry(key.clone()).or_insert_with(|| Unit { key, ..Unit::default() })
+}
+
+impl EntrantResult {
+    fn units(&self) -> Vec<Unit<'_>> {
+        let mut names: Vec<&str> = self.homes.iter().map(|home| home.home.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let by_entity = names.len() < 2;
+        let mut units = Units::new();
+        for home in &self.homes {
+            let key = |entity: u32| (home.home.clone(), by_entity.then_some(entity));
+            // Homes without events are drawn too.
+            for entity in 0..home.entities as u32 {
+                unit_of(&mut units, key(entity));
             }
+            home.events.iter().for_each(|event| unit_of(&mut units, key(event.entity)).events.push(event));
+            home.vus_pr.iter().for_each(|one| unit_of(&mut units, key(one.entity)).vus_pr.push(one.value));
+            home.auc_pr.iter().for_each(|one| unit_of(&mut units, key(one.entity)).auc_pr.push(one.value));
         }
-        Ok(())
+        units.into_values().collect()
+    }
+
+    fn line(&self, protocol: &Protocol, reference: Option<&Self>) -> Line {
+        let units = self.units();
+        let over = |figure: &dyn Fn(&[&Unit<'_>]) -> f64| {
+            bootstrap(&units, protocol.coverage, protocol.resamples, SEED, figure)
+        };
+        let at = (0..protocol.budgets.len()).map(|place| self.at_budget(protocol, place, &units, reference)).collect();
+        let mut seeds: Vec<u64> = self.homes.iter().map(|home| home.training_seed).collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        let of_seed = |seed: u64| {
+            let events = self.homes.iter().filter(|home| home.training_seed == seed).flat_map(|home| &home.events);
+            strict_recall(events.map(|event| event.delay_s.first().is_some_and(Option::is_some))).ratio()
+        };
+        let within = |sum: Share, home: &HomeRecord| Share {
+            found: sum.found + home.within_band.found,
+            all: sum.all + home.within_band.all,
+        };
+        Line {
+            name: self.name.clone(),
+            at,
+            vus_pr: over(&|units| mean(units.iter().flat_map(|unit| unit.vus_pr.iter().copied()))),
+            auc_pr: over(&|units| mean(units.iter().flat_map(|unit| unit.auc_pr.iter().copied()))),
+            by_training_seed: seeds.into_iter().map(|seed| (seed, of_seed(seed))).collect(),
+            within_band: self.homes.iter().fold(Share::default(), within),
+        }
+    }
+
+    fn at_budget(&self, protocol: &Protocol, place: usize, units: &[Unit<'_>], reference: Option<&Self>) -> AtBudget {
+        let deployed = |event: &BenchEvent| event.delay_s[place].is_some();
+        let over = |figure: &dyn Fn(&[&Unit<'_>]) -> f64| {
+            bootstrap(units, protocol.coverage, protocol.resamples, SEED, figure)
+        };
+        let recall =
+            |units: &[&Unit<'_>], wanted: &dyn Fn(&BenchEvent) -> bool, found: &dyn Fn(&BenchEvent) -> bool| {
+                let events = units.iter().flat_map(|unit| &unit.events).filter(|event| wanted(event));
+                strict_recall(events.map(|event| found(event))).ratio()
+            };
+        let ahead = reference.map(|reference| {
+            let others = reference.units();
+            let pairs: Vec<(&Unit<'_>, &Unit<'_>)> = units
+                .iter()
+                .filter_map(|unit| Some((unit, others.iter().find(|other| other.key == unit.key)?)))
+                .collect();
+            bootstrap(&pairs, protocol.coverage, protocol.resamples, SEED, &|pairs: &[&(&Unit<'_>, &Unit<'_>)]| {
+                let own: Vec<&Unit<'_>> = pairs.iter().map(|pair| pair.0).collect();
+                let theirs: Vec<&Unit<'_>> = pairs.iter().map(|pair| pair.1).collect();
+                recall(&own, &|_| true, &deployed) - recall(&theirs, &|_| true, &deployed)
+            })
+        });
+        let events = || self.homes.iter().flat_map(|home| &home.events);
+        let disturbed: Vec<Disturbed> = self.disturbed(place);
+        let weeks: f64 = self.homes.iter().map(|home| home.weeks).sum();
+        let said: usize = self.homes.iter().map(|home| home.messages[place]).sum();
+        AtBudget {
+            budget: protocol.budgets[place],
+            recall: over(&|units| recall(units, &|_| true, &deployed)),
+            found: strict_recall(events().map(deployed)),
+            changing: over(&|units| {
+                recall(
+                    units,
+                    &|event| ![Family::Missing, Family::Stuck].map(Family::as_str).contains(&&*event.family),
+                    &deployed,
+                )
+            }),
+            left_out: over(&|units| recall(units, &|event| event.left_out, &deployed)),
+            oracle: over(&|units| recall(units, &|_| true, &|event| event.oracle[place])),
+            ahead,
+            false_alarms: false_alarms(&disturbed, SEED),
+            messages_per_week: if weeks > 0.0 { said as f64 / weeks } else { 0.0 },
+            delay: delay(events().filter_map(|event| event.delay_s[place])),
+        }
+    }
+
+    /// False alarms by home; of several training seeds the mean, rounded, so that a home counts once.
+    fn disturbed(&self, place: usize) -> Vec<Disturbed> {
+        let mut by_home: std::collections::BTreeMap<&str, (usize, f64, usize)> = std::collections::BTreeMap::new();
+        for home in &self.homes {
+            let sum = by_home.entry(&home.home).or_default();
+            *sum = (sum.0 + home.false_alarms[place].len(), sum.1 + home.weeks, sum.2 + 1);
+        }
+        by_home
+            .into_values()
+            .map(|(count, weeks, runs)| Disturbed {
+                count: (count as f64 / runs as f64).round() as u32,
+                weeks: weeks / runs as f64,
+            })
+            .collect()
     }
 }
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0_usize), |(sum, count), value| (sum + value, count + 1));
+    if count == 0 { 0.0 } else { sum / count as f64 }
+}
+
+impl BenchReport {
+    /// The table's lines. `reference` names the entrant that the others are held against.
+    #[must_use]
+    pub fn lines(&self, reference: &str) -> Vec<Line> {
+        let reference = self.entrants.iter().find(|entrant| entrant.name == reference);
+        let other = |entrant: &EntrantResult| reference.filter(|reference| reference.name != entrant.name);
+        self.entrants.iter().map(|entrant| entrant.line(&self.protocol, other(entrant))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -31,26 +31,36 @@ pub fn paired_difference(
 ) -> Interval {
     let pairs: Vec<(Share, Share)> =
         left.homes.iter().zip(&right.homes).map(|(left, right)| (left.recall(), right.recall())).collect();
-    let point = difference(pairs.iter());
-    if pairs.len() < 2 {
-        return Interval { low: -1.0, point, high: 1.0 };
+    let interval = bootstrap(&pairs, coverage, resamples, seed, &|pairs: &[&(Share, Share)]| difference(pairs));
+    if pairs.len() < 2 || resamples == 0 { Interval { low: -1.0, high: 1.0, ..interval } } else { interval }
+}
+
+/// A figure of all `units` with a percentile interval: units are drawn with replacement, as many as there are. With fewer
+/// than two units the interval is the point: there is nothing to draw from.
+#[must_use]
+pub fn bootstrap<T>(
+    units: &[T],
+    coverage: f64,
+    resamples: usize,
+    seed: u64,
+    figure: &dyn Fn(&[&T]) -> f64,
+) -> Interval {
+    let point = figure(&units.iter().collect::<Vec<_>>());
+    if units.len() < 2 || resamples == 0 {
+        return Interval { low: point, point, high: point };
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut drawn: Vec<f64> = (0..resamples)
-        .map(|_| difference((0..pairs.len()).map(|_| &pairs[rng.random_range(0..pairs.len())])))
+        .map(|_| figure(&(0..units.len()).map(|_| &units[rng.random_range(0..units.len())]).collect::<Vec<_>>()))
         .collect();
     drawn.sort_by(f64::total_cmp);
     let tail = (1.0 - coverage) / 2.0;
     let at = |share: f64| drawn[((drawn.len() - 1) as f64 * share).round() as usize];
-    if drawn.is_empty() {
-        Interval { low: -1.0, point, high: 1.0 }
-    } else {
-        Interval { low: at(tail), point, high: at(1.0 - tail) }
-    }
+    Interval { low: at(tail), point, high: at(1.0 - tail) }
 }
 
 /// Recall pooled over the events of the given homes, left − right.
-fn difference<'a>(pairs: impl Iterator<Item = &'a (Share, Share)>) -> f64 {
+fn difference(pairs: &[&(Share, Share)]) -> f64 {
     let (mut left, mut right) = (Share::default(), Share::default());
     for (one, other) in pairs {
         left = Share { found: left.found + one.found, all: left.all + one.all };

@@ -84,6 +84,8 @@ mod tests {
             observed: None,
             band: None,
             kind: AnomalyKind::Level,
+            amount: 0.0,
+            usual: 0.0,
             reason: String::new(),
         }
     }

@@ -57,7 +57,7 @@ impl Share {
         if self.all == 0 { 0.0 } else { f64::from(self.found) / f64::from(self.all) }
     }
 
-    fn count(&mut self, found: bool) {
+    pub(super) fn count(&mut self, found: bool) {
         self.all += 1;
         self.found += u32::from(found);
     }

@@ -1,6 +1,7 @@
 //! What the detectors say of each step of a trace.
 
 use super::trace::{EntityTrace, HomeTrace};
+use crate::alarm::Blend;
 use crate::features::RoutineScore;
 use crate::network::{Scorer, WINDOW_VALUES};
 
@@ -15,6 +16,18 @@ pub fn logits(scorer: &Scorer, home: &HomeTrace, wanted: Option<&[Vec<bool>]>) -
         entity_logits(scorer, entity, wanted.map(|wanted| wanted[place].as_slice()))
     };
     home.entities.iter().enumerate().map(of).collect()
+}
+
+/// The score that a network's thresholds are held against: each of its [`logits`] with its share of the routine score.
+#[must_use]
+pub fn blended(scorer: &Scorer, blend: &Blend, home: &HomeTrace, wanted: Option<&[Vec<bool>]>) -> Vec<Vec<f32>> {
+    let mut scores = logits(scorer, home, wanted);
+    for (scores, entity) in scores.iter_mut().zip(&home.entities) {
+        for (score, routine) in scores.iter_mut().zip(&entity.routine) {
+            *score = blend.score(entity.class, *score, *routine);
+        }
+    }
+    scores
 }
 
 /// The routine score of every step of every entity of a home; NaN where the entity was not judged.

@@ -3,17 +3,13 @@
 //! People come in bursts, so a Poisson tail would cry out every evening: an hour's count is compared with what this hour
 //! of the week usually has (square roots, which even out the spread), and the difference with the last fortnight's.
 
-use crate::experts::tail::Tail;
+use crate::experts::fortnight::Fortnight;
 use crate::experts::time_in_state::DAILY_FADE;
 
 /// Steps that are counted together: one hour.
 const HOUR_STEPS: usize = 6;
-/// Hours of a fortnight, whose differences are remembered.
-const HOURS: usize = 14 * 24;
 /// Weight of the overall rate in each hour's, in hours.
 const HOUR_PRIOR: f32 = 2.0;
-/// ln of the hours in a week.
-const LN_HOURS_PER_WEEK: f32 = 5.124;
 
 /// Learns and judges how often a binary entity switches.
 #[derive(Debug, Clone)]
@@ -24,10 +20,8 @@ pub(crate) struct EventRate {
     hour_watched: Box<[f32; 168]>,
     events: f32,
     watched: f32,
-    /// Excesses of the last fortnight's hours, as a ring.
-    excesses: Vec<f32>,
-    oldest: usize,
-    tail: Tail,
+    /// Excesses of the last fortnight's hours.
+    excesses: Fortnight,
     /// The hour of the newest step.
     hour: usize,
 }
@@ -41,9 +35,7 @@ impl EventRate {
             hour_watched: Box::new([0.0; 168]),
             events: 0.0,
             watched: 0.0,
-            excesses: Vec::new(),
-            oldest: 0,
-            tail: Tail::unknown(),
+            excesses: Fortnight::new(),
             hour: 0,
         }
     }
@@ -60,12 +52,7 @@ impl EventRate {
 
     fn learn_hour(&mut self) {
         let (count, excess) = (self.last_hour() as f32, self.excess());
-        if self.excesses.len() < HOURS {
-            self.excesses.push(excess);
-        } else {
-            self.excesses[self.oldest] = excess;
-            self.oldest = (self.oldest + 1) % HOURS;
-        }
+        self.excesses.push(excess);
         self.hour_events[self.hour] += count;
         self.hour_watched[self.hour] += 1.0;
         self.events += count;
@@ -89,15 +76,11 @@ impl EventRate {
 
     /// Evidence: −ln of how often a week an hour as busy as this is expected.
     pub(crate) fn evidence(&self) -> f32 {
-        let excess = self.excess();
-        if excess <= 0.0 || self.tail.usual_limit().is_none() {
-            return f32::NEG_INFINITY;
-        }
-        self.tail.surprise(excess) - LN_HOURS_PER_WEEK
+        self.excesses.evidence(self.excess())
     }
 
     pub(crate) fn next_day(&mut self) {
-        self.tail = Tail::fit(&mut self.excesses.clone());
+        self.excesses.refit();
         for count in self.hour_events.iter_mut().chain(self.hour_watched.iter_mut()) {
             *count *= DAILY_FADE;
         }

@@ -48,9 +48,14 @@ impl Flatline {
         self.longest.longest().0.max(RUN_FLOOR_STEPS)
     }
 
+    /// Whether enough was seen for standing still to mean anything.
+    pub(crate) fn is_learnt(&self) -> bool {
+        self.longest.completed() >= CHANGES_MIN
+    }
+
     /// Evidence on the routine score's scale.
     pub(crate) fn evidence(&self) -> f32 {
-        if self.longest.completed() < CHANGES_MIN {
+        if !self.is_learnt() {
             return f32::NEG_INFINITY;
         }
         let (_, rest) = self.longest.longest();

@@ -36,9 +36,14 @@ impl Heartbeat {
         }
     }
 
+    /// Whether enough was seen for a pause to mean anything.
+    pub(crate) fn is_learnt(&self) -> bool {
+        self.longest.completed() >= PAUSES_MIN
+    }
+
     /// Evidence on the routine score's scale.
     pub(crate) fn evidence(&self) -> f32 {
-        if self.longest.completed() < PAUSES_MIN {
+        if !self.is_learnt() {
             return f32::NEG_INFINITY;
         }
         evidence(self.silent as f32 / self.usual_pause() as f32)

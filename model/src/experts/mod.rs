@@ -4,10 +4,13 @@
 pub(crate) mod autoregression;
 pub(crate) mod event_rate;
 pub(crate) mod flatline;
+pub(crate) mod fortnight;
+pub(crate) mod habits;
 pub(crate) mod heartbeat;
 mod longest;
 pub(crate) mod peers;
-mod ridge;
+pub(crate) mod quiet_hours;
+pub(crate) mod ridge;
 pub(crate) mod routine;
 pub(crate) mod tail;
 pub(crate) mod time_in_state;

@@ -4,6 +4,7 @@
 //! tail, the rules by construction; so a home's budget means the same for a thermometer, a meter and a door.
 
 use crate::class::DeviceClass;
+use crate::experts::habits::Broken;
 use crate::experts::tail::Tail;
 use crate::features::{AnomalyKind, LN_STEPS_PER_WEEK, Normaliser, RoutineScore};
 use crate::features::{Learnt, Switching};
@@ -89,17 +90,30 @@ pub(crate) fn warns(class: DeviceClass, switching: &Switching) -> bool {
     matches!(class, DeviceClass::Smoke | DeviceClass::Moisture) && switching.stay.times(true) <= ALERTS_MAX
 }
 
-/// Judges a binary entity's step.
-pub(crate) fn judge_switching(class: DeviceClass, ready: bool, switching: &Switching) -> RoutineScore {
+/// Judges a binary entity's step; one that is not `settled` has just joined the home, and may be tried out.
+pub(crate) fn judge_switching(
+    class: DeviceClass,
+    ready: bool,
+    switching: &Switching,
+    broken: Option<Broken>,
+    settled: bool,
+) -> RoutineScore {
     let mut best = RoutineScore::calm();
     let stay = &switching.stay;
-    if stay.current() == Some(true) && warns(class, switching) {
+    if settled && stay.current() == Some(true) && warns(class, switching) {
         louder(&mut best, ALERT_SCORE, AnomalyKind::Alert, 1.0, stay.times(true));
     }
     if ready {
-        louder(&mut best, stay.evidence(), AnomalyKind::TimeInState, hours(stay.elapsed() as f32), 0.0);
+        // Nobody at home is no news of a sensor: where others can tell, an *off* lasts as long as they were active.
+        let quiet = stay.current() == Some(false) && switching.accompanied;
+        let lasting = if quiet { switching.silence.evidence() } else { stay.evidence() };
+        louder(&mut best, lasting, AnomalyKind::TimeInState, hours(stay.elapsed() as f32), 0.0);
         let rate = &switching.rate;
-        louder(&mut best, rate.evidence(), AnomalyKind::Rate, rate.last_hour() as f32, rate.usual());
+        let evidence = rate.evidence().max(switching.quiet_hours.evidence());
+        louder(&mut best, evidence, AnomalyKind::Rate, rate.last_hour() as f32, rate.usual());
+        if let Some(Broken { evidence, misses, share }) = broken {
+            louder(&mut best, evidence, AnomalyKind::Habit, misses, share);
+        }
     }
     best
 }

@@ -104,6 +104,11 @@ impl TimeInState {
         self.survived - stays_per_week.max(1.0).ln()
     }
 
+    /// Whether one of its states was left often enough to be judged.
+    pub(crate) fn is_learnt(&self) -> bool {
+        [false, true].into_iter().any(|state| self.times(state) >= LEAVINGS_MIN)
+    }
+
     pub(crate) fn next_day(&mut self) {
         self.watched *= DAILY_FADE;
         for state in &mut self.states {

@@ -4,14 +4,15 @@ use crate::experts::autoregression::{ORDER, SUM_STEPS};
 use crate::experts::event_rate::EventRate;
 use crate::experts::flatline::Flatline;
 use crate::experts::heartbeat::Heartbeat;
-use crate::experts::routine::{Numeric, Rules, Voice, own_voices};
+use crate::experts::quiet_hours::QuietHours;
+use crate::experts::routine::{Numeric, Rules, Voice, own_voices, warns};
 use crate::experts::time_in_state::TimeInState;
 use crate::features::calendar::LocalTime;
 use crate::features::intake::{Closed, Intake};
 use crate::features::learnt::{Learnt, ROUGH_STEPS};
 use crate::features::profile::Profile;
 use crate::features::ring::Ring;
-use crate::features::{Band, Normaliser};
+use crate::features::{AnomalyKind, Band, Knowledge, Normaliser};
 use crate::grid::{DAY_STEPS, FEATURES, HISTORY_STEPS, STEP_SECONDS, WINDOW_STEPS};
 use crate::reading::EntityInfo;
 
@@ -23,18 +24,27 @@ const SIX_HOURS: usize = 36;
 const READY_SECONDS: i64 = 3 * 86_400;
 /// … and with values for this many steps: two days.
 const READY_KNOWN_STEPS: usize = 2 * DAY_STEPS;
+/// For so long a sensor that joined a running home is not complained about: an hour to be mounted and tried.
+const NEW_SECONDS: i64 = 3600;
+/// Standing still and silence mean nothing of a sensor that was met less than a day ago: it may still be set up.
+const MET_SECONDS: i64 = 86_400;
 /// After this many steps without a value the first ones back say nothing of change: two hours.
 const SETTLE_AFTER_STEPS: u32 = 12;
 
 /// A binary entity's learners.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Switching {
     pub(crate) stay: TimeInState,
     pub(crate) rate: EventRate,
+    pub(crate) quiet_hours: QuietHours,
+    /// The same as `stay`, counting only steps in which another binary entity of the home was active.
+    pub(crate) silence: TimeInState,
+    /// Whether there is another that ever was.
+    pub(crate) accompanied: bool,
 }
 
 /// One entity of a home. About 33 KiB: three rings of 2,016 f32 and a window of 96 × 20 f32.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Entity {
     pub(crate) info: EntityInfo,
     pub(crate) intake: Intake,
@@ -58,6 +68,10 @@ pub(crate) struct Entity {
     pub(crate) last_heard: Option<i64>,
     /// Whether somebody else in the home was heard lately.
     pub(crate) home_alive: bool,
+    /// Whether another binary entity of the home turned on in the step that is closed.
+    pub(crate) others_active: bool,
+    /// The home's last step when it joined; none when it was there from the start.
+    joined: Option<i64>,
 }
 
 /// A step before the peers have spoken.
@@ -89,15 +103,36 @@ impl Entity {
             row_head: 0,
             rows_filled: 0,
             flatline: Flatline::new(),
-            switching: class.is_binary().then(|| Switching { stay: TimeInState::new(), rate: EventRate::new() }),
+            switching: class.is_binary().then(|| Switching {
+                stay: TimeInState::new(),
+                rate: EventRate::new(),
+                quiet_hours: QuietHours::new(),
+                silence: TimeInState::new(),
+                accompanied: false,
+            }),
             innovations: [0.0; SUM_STEPS],
             first_at: None,
             absent: 0,
             settling: 0,
             last_heard: None,
             home_alive: true,
+            others_active: false,
+            joined: None,
             info,
         }
+    }
+
+    /// Joins a home whose last closed step is `closed`: its own first step is the next one.
+    pub(crate) fn join(&mut self, closed: Option<i64>) {
+        self.joined = closed;
+        if let Some(closed) = closed {
+            self.intake.close(closed);
+        }
+    }
+
+    /// Whether it joined a running home less than an hour before `at`: what it says first is not held against it.
+    pub(crate) fn is_new(&self, at: i64) -> bool {
+        self.joined.is_some_and(|joined| at.saturating_sub(joined) <= NEW_SECONDS)
     }
 
     /// Takes in a closed step and drafts its features.
@@ -115,6 +150,11 @@ impl Entity {
         if let Some(switching) = &mut self.switching {
             switching.stay.step(closed.state, closed.switches, local.hour_of_week);
             switching.rate.step(closed.switches, local.hour_of_week);
+            switching.quiet_hours.step(closed.switches, local.hour_of_week);
+            switching.accompanied |= self.others_active;
+            if self.others_active || closed.switches > 0 || closed.state.is_none() {
+                switching.silence.step(closed.state, closed.switches, local.hour_of_week);
+            }
         }
 
         let profile = Profile::of_next(&self.values, scratch);
@@ -160,6 +200,7 @@ impl Entity {
         }
 
         let ready = self.ready(at);
+        let rules_speak = !binary && self.is_met(at);
         Draft {
             features,
             observed,
@@ -175,11 +216,11 @@ impl Entity {
                 announced,
             },
             rules: Rules {
-                broken: closed.broken,
-                flat: if binary { f32::NEG_INFINITY } else { self.flatline.evidence() },
+                broken: closed.broken.filter(|_| self.first_at.is_some() && !self.is_new(at)),
+                flat: if rules_speak { self.flatline.evidence() } else { f32::NEG_INFINITY },
                 flat_steps: self.flatline.run(),
                 usual_run: self.flatline.usual_run(),
-                silent: if binary { f32::NEG_INFINITY } else { self.heartbeat.evidence() },
+                silent: if rules_speak { self.heartbeat.evidence() } else { f32::NEG_INFINITY },
                 age_steps,
                 usual_pause: self.heartbeat.usual_pause(),
                 late: !binary && self.heartbeat.late(),
@@ -240,6 +281,44 @@ impl Entity {
         self.first_at.is_some_and(|first| at - first >= READY_SECONDS) && self.learnt.known >= READY_KNOWN_STEPS
     }
 
+    fn is_met(&self, at: i64) -> bool {
+        self.first_at.is_some_and(|first| at - first >= MET_SECONDS)
+    }
+
+    /// Whether it ever had a value that can be: before, an impossible one is a sensor that wakes up.
+    pub(crate) fn has_spoken(&self) -> bool {
+        self.first_at.is_some() || self.intake.is_known()
+    }
+
+    /// What is known at the end `at` of a step, and watched with that.
+    pub(crate) fn knowledge(&self, at: i64) -> Knowledge {
+        let Some(first) = self.first_at else { return Knowledge::default() };
+        let mut watching = Vec::new();
+        let mut watch = |kind, works: bool| {
+            if works {
+                watching.push(kind);
+            }
+        };
+        let ready = self.ready(at);
+        match &self.switching {
+            Some(switching) => {
+                watch(AnomalyKind::Alert, warns(self.info.class, switching));
+                watch(AnomalyKind::TimeInState, ready && switching.stay.is_learnt());
+                watch(AnomalyKind::Rate, ready);
+            }
+            None => {
+                watch(AnomalyKind::Physics, self.info.physics().is_some());
+                watch(AnomalyKind::Silent, self.is_met(at) && self.heartbeat.is_learnt());
+                watch(AnomalyKind::Flat, self.is_met(at) && self.flatline.is_learnt());
+                watch(AnomalyKind::Level, ready);
+                watch(AnomalyKind::Noise, ready);
+                watch(AnomalyKind::Change, ready && self.learnt.autoregression.is_some());
+                watch(AnomalyKind::Peers, ready && self.learnt.peers.is_some());
+            }
+        }
+        Knowledge { known_seconds: Some((at - first).max(0)), watching }
+    }
+
     /// Where 98 % of the fortnight's steps lay, around this time's median.
     fn band(&self, normal: &Normaliser) -> Option<Band> {
         let limit = self.learnt.level_tail.usual_limit()?.max(1.0);
@@ -258,6 +337,26 @@ impl Entity {
         self.switching.as_ref()
     }
 
+    /// The value so many steps ago (0 is the newest), as the detector works on it; NaN where there was none.
+    pub(crate) fn value_back(&self, steps: usize) -> f32 {
+        self.values.back(steps)
+    }
+
+    /// The normalised residual so many steps ago.
+    pub(crate) fn residual_back(&self, steps: usize) -> f32 {
+        (self.residuals.back(steps) / self.learnt.scale).clamp(-CLIP, CLIP)
+    }
+
+    /// Whether values pass through the logarithm.
+    pub(crate) fn is_log(&self) -> bool {
+        self.log
+    }
+
+    /// Whether a refit has seen enough values to tell what is usual.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.learnt.known >= READY_KNOWN_STEPS
+    }
+
     /// Keeps the finished row.
     pub(crate) fn keep_row(&mut self, row: &[f32; FEATURES]) {
         let from = self.row_head * FEATURES;
@@ -272,6 +371,10 @@ impl Entity {
             let (new, old) = self.rows.split_at(self.row_head * FEATURES);
             [old, new].concat()
         })
+    }
+
+    pub(crate) fn has_window(&self) -> bool {
+        self.rows_filled == WINDOW_STEPS
     }
 
     /// Steps passed that nobody closed: nothing is known of them. Bounded by the length of the history.
@@ -297,6 +400,7 @@ impl Entity {
         }
         if let Some(switching) = &mut self.switching {
             switching.stay.step(None, 0, 0);
+            switching.silence.step(None, 0, 0);
         }
     }
 
@@ -307,6 +411,8 @@ impl Entity {
         if let Some(switching) = &mut self.switching {
             switching.stay.next_day();
             switching.rate.next_day();
+            switching.quiet_hours.next_day();
+            switching.silence.next_day();
         }
     }
 

@@ -3,13 +3,15 @@
 use jiff::tz::TimeZone;
 
 use crate::class::DeviceClass;
+use crate::experts::habits::Habits;
 use crate::experts::peers::fit_home;
 use crate::experts::routine::{Voice, judge_number, judge_switching, warns};
-use crate::features::EntityStep;
 use crate::features::calendar::LocalTime;
 use crate::features::entity::{Draft, Entity};
 use crate::features::intake::Closed;
+use crate::features::left_out::LeftOut;
 use crate::features::robust;
+use crate::features::{EntityStep, Knowledge};
 use crate::grid::{HISTORY_STEPS, STEP_SECONDS};
 use crate::reading::{EntityInfo, Reading, Value};
 
@@ -24,8 +26,12 @@ const HOME_QUIET_SECONDS: i64 = 3600;
 #[derive(Debug)]
 pub struct FeatureExtractor {
     timezone: TimeZone,
-    entities: Vec<Entity>,
+    pub(super) entities: Vec<Entity>,
     closed: Option<i64>,
+    /// Which binary entities follow which.
+    habits: Habits,
+    /// Readings of entities that were never added.
+    unknown: u64,
 }
 
 /// What the whole home shows in a step, by entity.
@@ -43,18 +49,16 @@ impl FeatureExtractor {
     /// An extractor without entities; `timezone` is the home's, for the time of day.
     #[must_use]
     pub fn new(timezone: TimeZone) -> Self {
-        Self { timezone, entities: Vec::new(), closed: None }
+        Self { timezone, entities: Vec::new(), closed: None, habits: Habits::default(), unknown: 0 }
     }
 
     /// Adds an entity and returns its index. The same id again returns the index it has.
     pub fn add_entity(&mut self, info: EntityInfo) -> u32 {
         let known = self.entities.iter().position(|entity| entity.info.entity_id == info.entity_id);
         let index = known.unwrap_or_else(|| {
+            self.habits.add(info.class.is_binary());
             let mut entity = Entity::new(info);
-            if let Some(closed) = self.closed {
-                // It joins a running home: its first step is the next one.
-                entity.intake.close(closed);
-            }
+            entity.join(self.closed);
             self.entities.push(entity);
             self.entities.len() - 1
         });
@@ -65,12 +69,36 @@ impl FeatureExtractor {
     pub fn observe(&mut self, reading: &Reading) {
         if let Some(entity) = self.entities.get_mut(reading.entity as usize) {
             entity.intake.offer(reading.at, reading.value);
+        } else {
+            self.unknown += 1;
         }
     }
 
-    /// Whether a reading has a value that its quantity cannot have.
+    /// What readings were not used so far, and why.
+    #[must_use]
+    pub fn left_out(&self) -> LeftOut {
+        let mut all = LeftOut { unknown: self.unknown, ..LeftOut::default() };
+        self.entities.iter().for_each(|entity| all += entity.intake.left_out());
+        all
+    }
+
+    /// Forgets all that was learnt of an entity and goes on under another class or unit.
+    pub fn replace_entity(&mut self, index: u32, info: EntityInfo) {
+        let closed = self.closed;
+        if let Some(entity) = self.entities.get_mut(index as usize) {
+            *entity = Entity::new(info);
+            entity.join(closed);
+        }
+    }
+
+    /// Whether an entity joined the running home less than an hour before `at`.
+    pub(crate) fn is_new(&self, entity: u32, at: i64) -> bool {
+        self.entities.get(entity as usize).is_some_and(|entity| entity.is_new(at))
+    }
+
+    /// Whether a reading has a value that its quantity cannot have, of an entity that can speak sense.
     pub(crate) fn is_broken(&self, entity: u32, value: Value) -> bool {
-        self.entities.get(entity as usize).is_some_and(|entity| entity.intake.is_broken(value))
+        self.entities.get(entity as usize).is_some_and(|entity| entity.has_spoken() && entity.intake.is_broken(value))
     }
 
     /// How often a sensor that exists to warn did so lately, when turning on is an alarm by itself; else none.
@@ -79,6 +107,17 @@ impl FeatureExtractor {
         let switching = entity.switching().filter(|switching| warns(entity.info.class, switching))?;
         let turned_on = value == Value::Binary(true) && switching.stay.current() != Some(true);
         turned_on.then(|| switching.stay.times(true))
+    }
+
+    /// What is known of each entity, in order.
+    pub(crate) fn knowledge(&self) -> impl Iterator<Item = Knowledge> {
+        let at = self.closed.unwrap_or(i64::MIN);
+        self.entities.iter().map(move |entity| entity.knowledge(at))
+    }
+
+    /// The home's time zone.
+    pub(crate) fn timezone(&self) -> &TimeZone {
+        &self.timezone
     }
 
     /// The end of the last closed step.
@@ -97,6 +136,7 @@ impl FeatureExtractor {
         self.skip_to(at);
         let local = LocalTime::at(at, &self.timezone);
         let closed = self.close_intakes(at);
+        self.note_activity(&closed);
         let mut scratch = Vec::new();
         let drafts: Vec<Draft> = self
             .entities
@@ -110,6 +150,7 @@ impl FeatureExtractor {
         self.closed = Some(at);
         if at % DAY_SECONDS == 0 {
             self.entities.iter_mut().for_each(Entity::next_day);
+            self.habits.next_day();
             self.refit();
         }
         steps
@@ -119,6 +160,11 @@ impl FeatureExtractor {
     #[must_use]
     pub fn window(&self, entity: u32) -> Option<Vec<f32>> {
         self.entities.get(entity as usize)?.window()
+    }
+
+    /// Whether an entity has a full window.
+    pub(crate) fn has_window(&self, entity: u32) -> bool {
+        self.entities.get(entity as usize).is_some_and(Entity::has_window)
     }
 
     fn skip_to(&mut self, at: i64) {
@@ -135,6 +181,8 @@ impl FeatureExtractor {
             entity.skip(steps);
             (0..midnights).for_each(|_| entity.next_day());
         }
+        self.habits.skip();
+        (0..midnights).for_each(|_| self.habits.next_day());
         if midnights > 0 {
             self.refit();
         }
@@ -166,6 +214,15 @@ impl FeatureExtractor {
         closed
     }
 
+    /// Tells each binary entity whether another one turned on, and the habits which did.
+    fn note_activity(&mut self, closed: &[Closed]) {
+        let active = closed.iter().filter(|closed| closed.turned_on()).count();
+        for (entity, closed) in self.entities.iter_mut().zip(closed) {
+            entity.others_active = active > usize::from(closed.turned_on());
+        }
+        self.habits.step(closed.iter().map(Closed::turned_on));
+    }
+
     fn survey(&self, drafts: &[Draft]) -> Survey {
         let mut by_class = vec![Vec::new(); DeviceClass::ALL.len()];
         for (entity, draft) in self.entities.iter().zip(drafts) {
@@ -184,6 +241,7 @@ impl FeatureExtractor {
 
     fn finish(&mut self, index: usize, at: i64, draft: &Draft, home: &Survey) -> EntityStep {
         let class = self.entities[index].info.class;
+        let broken = self.habits.broken(index);
         let mut features = draft.features;
         features[10] = robust::median_without(&home.by_class[class.index()], draft.residual).unwrap_or(0.0);
 
@@ -205,7 +263,7 @@ impl FeatureExtractor {
         let blamed =
             learnt.peers.as_ref().is_none_or(|fitted| fitted.peers().all(|peer| loudness(peer) <= loudness(index)));
         let routine = match entity.switching() {
-            Some(switching) => judge_switching(class, draft.ready, switching),
+            Some(switching) => judge_switching(class, draft.ready, switching, broken, !entity.is_new(at)),
             None => {
                 let value = draft.observed.unwrap_or(0.0);
                 judge_number(home.voices[index].as_ref(), value, apart.filter(|_| blamed), &draft.rules)

@@ -3,8 +3,9 @@
 //! Numbers are averaged, binary states timed, meters differenced and turned into consumption per hour. Readings of a
 //! later step wait; readings of a closed step can no longer change it, but a newer one still becomes the known state.
 
+use crate::features::left_out::LeftOut;
 use crate::features::meter::Meter;
-use crate::grid::STEP_SECONDS;
+use crate::grid::{AT_RANGE, STEP_SECONDS};
 use crate::reading::{EntityInfo, MAGNITUDE_MAX, Value};
 
 /// Readings that may wait for their step. A home's clock and a sensor's differ by seconds, so one step's worth waits in
@@ -12,6 +13,7 @@ use crate::reading::{EntityInfo, MAGNITUDE_MAX, Value};
 const PENDING_MAX: usize = 64;
 /// Stamps further ahead of the open step are nonsense and dropped.
 const AHEAD_SECONDS_MAX: i64 = 86_400;
+
 /// What a step amounts to.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Closed {
@@ -31,6 +33,13 @@ pub(crate) struct Closed {
     pub(crate) switches: u32,
     /// A binary state at the step's end.
     pub(crate) state: Option<bool>,
+}
+
+impl Closed {
+    /// Whether a binary state was turned on in this step, if only for a moment.
+    pub(crate) fn turned_on(&self) -> bool {
+        self.switches > 1 || (self.switches == 1 && self.state == Some(true))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +74,7 @@ pub(crate) struct Intake {
     /// Up to where a binary state's time is counted.
     cursor: i64,
     meter: Meter,
+    left_out: LeftOut,
 }
 
 impl Intake {
@@ -94,7 +104,14 @@ impl Intake {
             known_seconds: 0,
             cursor: i64::MIN,
             meter: Meter::default(),
+            left_out: LeftOut::default(),
         }
+    }
+
+    /// Whether there is a value that can be, taken in or waiting for the end of its step.
+    pub(crate) fn is_known(&self) -> bool {
+        let possible = |value: Value| matches!(value, Value::Number(number) if number.is_finite()) && !self.is_broken(value);
+        self.known.is_some() || self.pending.iter().any(|(_, value)| possible(*value))
     }
 
     /// Whether `value` is one that the quantity cannot have.
@@ -111,15 +128,30 @@ impl Intake {
 
     /// Takes a reading.
     pub(crate) fn offer(&mut self, at: i64, value: Value) {
+        // A stamp that no calendar names would overflow every difference taken with it.
+        if at < *AT_RANGE.start() {
+            self.left_out.late += 1;
+            return;
+        }
+        if at > *AT_RANGE.end() {
+            self.left_out.ahead += 1;
+            return;
+        }
         match self.closed {
             Some(closed) if at <= closed + STEP_SECONDS => self.take(at, value),
-            Some(closed) if at > closed.saturating_add(AHEAD_SECONDS_MAX) => {}
+            Some(closed) if at > closed.saturating_add(AHEAD_SECONDS_MAX) => self.left_out.ahead += 1,
             _ => self.wait(at, value),
         }
     }
 
+    /// What was not used so far.
+    pub(crate) fn left_out(&self) -> LeftOut {
+        self.left_out
+    }
+
     fn wait(&mut self, at: i64, value: Value) {
         if self.pending.len() == PENDING_MAX {
+            self.left_out.crowded += 1;
             // Before the first step is closed the newest state matters; later the nearest reading does.
             if self.closed.is_none() {
                 self.pending.remove(0);
@@ -134,10 +166,12 @@ impl Intake {
     }
 
     fn take(&mut self, at: i64, value: Value) {
+        let gap = value == Value::Gap;
         let in_step = self.closed.is_none_or(|closed| at > closed);
         let newer = self.newest.is_none_or(|newest| at >= newest);
         let value = if self.is_broken(value) {
             // Heard, but no value: the last good one is carried on.
+            self.left_out.impossible += 1;
             if in_step && let Value::Number(number) = value {
                 self.broken = Some(number);
             }
@@ -155,6 +189,7 @@ impl Intake {
             }
         };
         let Some(number) = value else {
+            self.left_out.not_numbers += u64::from(!gap);
             if newer {
                 self.time_state(at);
                 self.newest = Some(at);
@@ -163,9 +198,10 @@ impl Intake {
             return;
         };
         if newer && self.newest == Some(at) && self.known == Some(number) && self.manner != Manner::Meter {
-            // The same report twice.
+            self.left_out.repeated += 1;
             return;
         }
+        self.left_out.late += u64::from(!in_step || (!newer && self.manner != Manner::Number));
         match self.manner {
             Manner::Number => {
                 if in_step {
@@ -181,6 +217,7 @@ impl Intake {
                 }
             }
             Manner::Meter if newer => {
+                self.left_out.resets += u64::from(self.known.is_some_and(|known| number < known));
                 self.meter.count(at, number, in_step);
                 self.count += u32::from(in_step);
             }
@@ -238,7 +275,9 @@ impl Intake {
         for (at, value) in self.pending.drain(..due).collect::<Vec<_>>() {
             self.take(at, value);
         }
+        let waiting = self.pending.len();
         self.pending.retain(|waiting| waiting.0 <= step_end.saturating_add(AHEAD_SECONDS_MAX));
+        self.left_out.ahead += (waiting - self.pending.len()) as u64;
         self.time_state(step_end);
 
         let value = match self.manner {

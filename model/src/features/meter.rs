@@ -28,10 +28,10 @@ impl Meter {
                 return;
             }
             self.learn_interval(elapsed);
-            if in_step {
-                // A count that falls is a meter that was reset or corrected. How much it counted before the reset is
-                // not known and what it shows now may be a correction, so neither is taken for consumption.
-                self.consumed += (count - before).max(0.0);
+            // A count that falls is a meter that was reset or corrected. How much it counted before the reset is not known
+            // and what it shows now may be a correction: nothing is learnt from it, and the rate goes on as it was.
+            if in_step && count >= before {
+                self.consumed += count - before;
                 self.hours += elapsed.min(self.hold_seconds()) / 3600.0;
             }
         }

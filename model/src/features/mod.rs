@@ -22,14 +22,18 @@
 //! rather than breaking it; heavy-tailed classes pass through a signed `ln(1 + x)` first.
 //!
 //! **Ready.** Seasonal evidence waits until an entity has been known for three days, two of them with values, and a refit
-//! at midnight (UTC) has seen them: nothing is said of the first hours of a new sensor. Impossible values are judged from
-//! the first reading, silence after 24 reports, standing still after 20 changes, a binary state after three days.
+//! at midnight (UTC) has seen them: nothing is said of the first hours of a new sensor. Impossible values are judged once
+//! there was a possible one, silence after a day and 24 reports, standing still after a day and 20 changes, a binary state
+//! after three days.
 
 mod calendar;
+mod canary;
 mod entity;
 mod extractor;
 mod intake;
+mod knowledge;
 mod learnt;
+mod left_out;
 mod meter;
 mod profile;
 mod ring;
@@ -39,6 +43,8 @@ mod step;
 pub(crate) use calendar::LocalTime;
 pub(crate) use entity::Switching;
 pub use extractor::FeatureExtractor;
+pub use knowledge::Knowledge;
 pub(crate) use learnt::Learnt;
+pub use left_out::LeftOut;
 pub(crate) use step::LN_STEPS_PER_WEEK;
 pub use step::{AnomalyKind, Band, EntityStep, Normaliser, RoutineScore};

@@ -29,6 +29,8 @@ pub enum AnomalyKind {
     TimeInState,
     /// Switching more often than at this hour of the week.
     Rate,
+    /// It did not follow what it usually follows, several times on end.
+    Habit,
     /// A sensor that exists to warn, of smoke or water, and hardly ever does.
     Alert,
     /// A pattern that the network finds unusual and no single rule names.
@@ -49,6 +51,7 @@ impl AnomalyKind {
             Self::Physics => "physics",
             Self::TimeInState => "time_in_state",
             Self::Rate => "rate",
+            Self::Habit => "habit",
             Self::Alert => "alert",
             Self::Pattern => "pattern",
         }
@@ -96,10 +99,11 @@ pub struct RoutineScore {
     pub kind: AnomalyKind,
     /// The figure behind `kind`, for the reason that is given: the step's value (`Level`, `Pattern`), the unannounced
     /// move (`Change`), the usual move from step to step (`Noise`), the distance from what the peers say (`Peers`), hours
-    /// (`Flat`, `Silent`, `TimeInState`), switches in an hour (`Rate`), the impossible
-    /// value (`Physics`).
+    /// (`Flat`, `Silent`, `TimeInState`), switches in an hour (`Rate`), missed
+    /// occasions (`Habit`), the impossible value (`Physics`).
     pub amount: f32,
-    /// What that figure usually stays below; 0 where the kind needs none. For `Alert`: how often it turned on lately.
+    /// What that figure usually stays below; 0 where the kind needs none. For `Alert`: how often it turned on lately. For `Habit`:
+    /// the share of the occasions on which it follows.
     pub usual: f32,
 }
 

@@ -17,7 +17,7 @@ const CHATTER_SECONDS: std::ops::Range<i64> = 20..180;
 /// Writes the slot's fault; says whether it changed anything that can be seen.
 pub(super) fn apply(series: &mut Series, slot: &Slot, rng: &mut ChaCha8Rng) -> bool {
     match slot.family {
-        Family::LeftOn => held(series, slot, true),
+        Family::LeftOn | Family::DoorOpen => held(series, slot, true),
         Family::Stuck => held(series, slot, false),
         Family::NoiseBurst => chatter(series, slot, rng),
         _ => false,

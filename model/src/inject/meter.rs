@@ -5,6 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Series;
 use super::family::Family;
+use super::rhythm::Rhythm;
 use super::scale::Scale;
 use super::schedule::Slot;
 use crate::reading::Value;
@@ -18,6 +19,11 @@ pub(super) fn apply(series: &mut Series, slot: &Slot, scale: &Scale, rng: &mut C
         Family::Spike => flow(series, slot, rng.random_range(4.0..10.0) * scale.linear),
         // A cistern that never closes: half a scale to one and a half, for days.
         Family::SlowLeak => flow(series, slot, rng.random_range(0.5..1.5) * scale.linear),
+        // A softener that regenerates without end: 2 to 4 scales while it runs.
+        Family::PeriodicLoad => {
+            let rhythm = Rhythm::draw(rng, scale.interval);
+            pulses(series, slot, &rhythm, rng.random_range(2.0..4.0) * scale.linear)
+        }
         _ => false,
     }
 }
@@ -31,6 +37,20 @@ fn flow(series: &mut Series, slot: &Slot, per_hour: f64) -> bool {
         {
             let hours = ((*at).min(slot.end) - slot.start) as f64 / 3600.0;
             *count += per_hour * hours;
+            touched = true;
+        }
+    }
+    touched
+}
+
+/// Adds a flow (unit per hour) while the rhythm runs; the counter keeps it afterwards.
+fn pulses(series: &mut Series, slot: &Slot, rhythm: &Rhythm, per_hour: f64) -> bool {
+    let mut touched = false;
+    for (at, value) in series.iter_mut() {
+        if let Value::Number(count) = value
+            && *at >= slot.start
+        {
+            *count += per_hour * rhythm.seconds_on(slot.start, (*at).min(slot.end)) as f64 / 3600.0;
             touched = true;
         }
     }

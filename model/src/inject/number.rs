@@ -7,8 +7,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Series;
 use super::family::Family;
+use super::rhythm::Rhythm;
 use super::scale::Scale;
 use super::schedule::Slot;
+use crate::class::DeviceClass;
 use crate::grid::STEP_SECONDS;
 use crate::reading::Value;
 
@@ -22,7 +24,7 @@ const SILENT_REPORTS_MIN: usize = 3;
 pub(super) fn apply(
     series: &mut Series,
     slot: &Slot,
-    scale: &Scale,
+    (class, scale): (DeviceClass, &Scale),
     outdoor: &BTreeMap<i64, f64>,
     rng: &mut ChaCha8Rng,
 ) -> bool {
@@ -39,8 +41,15 @@ pub(super) fn apply(
         Family::TimeShift => time_shift(series, slot, rng),
         Family::LeftOn => left_on(series, slot, scale, rng),
         Family::SlowLeak => slow_leak(series, slot, scale, rng),
-        Family::WindowOpen => window_open(series, slot, outdoor, rng),
-        Family::Missing => {}
+        Family::WindowOpen => {
+            let constant = rng.random_range(3600.0..7200.0);
+            mix_with_outdoors(series, slot, outdoor, constant);
+        }
+        Family::DutyCycle => duty_cycle(series, slot, rng),
+        Family::PeriodicLoad => periodic_load(series, slot, scale, rng),
+        Family::UnitChange => unit_change(series, slot, class),
+        // Written elsewhere: the one needs no visible change, the others more than one entity or none of these.
+        Family::Missing | Family::SensorSwap | Family::DoorOpen => {}
     }
     if visible(&before, series, slot, scale) {
         return true;
@@ -137,9 +146,8 @@ fn slow_leak(series: &mut Series, slot: &Slot, scale: &Scale, rng: &mut ChaCha8R
     change(series, slot, scale, |at, value| value + flow * slot.strength(at));
 }
 
-/// The room goes towards the weather with a time constant of 1 to 2 hours; soft edges let it warm up again.
-fn window_open(series: &mut Series, slot: &Slot, outdoor: &BTreeMap<i64, f64>, rng: &mut ChaCha8Rng) {
-    let constant = rng.random_range(3600.0..7200.0);
+/// The room goes towards the weather with this time constant in seconds; soft edges let it recover.
+pub(super) fn mix_with_outdoors(series: &mut Series, slot: &Slot, outdoor: &BTreeMap<i64, f64>, constant: f64) {
     for (at, value) in series.iter_mut() {
         let Value::Number(inside) = *value else { continue };
         if !slot.contains(*at) {
@@ -149,6 +157,53 @@ fn window_open(series: &mut Series, slot: &Slot, outdoor: &BTreeMap<i64, f64>, r
         let mixed = 1.0 - (-((*at - slot.start) as f64) / constant).exp();
         let closing = if slot.edge == 0 { 1.0 } else { ((slot.end - *at) as f64 / slot.edge as f64).min(1.0) };
         *value = Value::Number(inside + (outside - inside) * mixed * closing);
+    }
+}
+
+/// What was, played 1.8 to 2.5 times as fast or as slow: the same levels in another rhythm.
+fn duty_cycle(series: &mut Series, slot: &Slot, rng: &mut ChaCha8Rng) {
+    let factor = rng.random_range(1.8..2.5);
+    let factor = if rng.random::<bool>() { factor } else { 1.0 / factor };
+    let original = super::scale::numbers_of(series);
+    // The tape begins that much earlier as it needs to end with the present: nothing of the future is played.
+    let length = ((slot.end - slot.start) as f64 * factor) as i64;
+    let begin = slot.end - length.max(slot.end - slot.start);
+    for (at, value) in series.iter_mut() {
+        if !slot.contains(*at) || !matches!(value, Value::Number(_)) {
+            continue;
+        }
+        let then = begin + ((*at - slot.start) as f64 * factor) as i64;
+        let place = original.partition_point(|(time, _)| *time <= then);
+        if place > 0 {
+            *value = Value::Number(original[place - 1].1);
+        }
+    }
+}
+
+/// A load of 2 to 4 linear scales that comes and goes by the clock.
+fn periodic_load(series: &mut Series, slot: &Slot, scale: &Scale, rng: &mut ChaCha8Rng) {
+    let load = rng.random_range(2.0..4.0) * scale.linear;
+    let rhythm = Rhythm::draw(rng, scale.interval);
+    change(series, slot, scale, |at, value| {
+        let on = f64::from(u8::from(rhythm.is_on(at - slot.start)));
+        value + load * on * slot.strength(at)
+    });
+}
+
+/// °C read as °F, % as a share, W as kW, hPa as psi: somebody changed a setting.
+fn unit_change(series: &mut Series, slot: &Slot, class: DeviceClass) {
+    let (factor, offset) = match class {
+        DeviceClass::Temperature => (1.8, 32.0),
+        DeviceClass::Humidity => (0.01, 0.0),
+        DeviceClass::Pressure => (0.145, 0.0),
+        _ => (0.001, 0.0),
+    };
+    for (at, value) in series.iter_mut() {
+        if let Value::Number(number) = value
+            && slot.contains(*at)
+        {
+            *number = *number * factor + offset;
+        }
     }
 }
 
@@ -177,7 +232,7 @@ fn moved(value: f64, scales: f64, scale: &Scale) -> f64 {
     }
 }
 
-fn visible(before: &Series, after: &Series, slot: &Slot, scale: &Scale) -> bool {
+pub(super) fn visible(before: &Series, after: &Series, slot: &Slot, scale: &Scale) -> bool {
     let through = |value: f64| if scale.log { value.max(0.0).ln_1p() } else { value };
     let mut total = 0.0;
     let mut count = 0_usize;

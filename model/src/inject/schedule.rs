@@ -9,7 +9,7 @@ use crate::grid::STEP_SECONDS;
 
 /// Peace between two faults of an entity, and around faults that are known already: a day, so that one does not hide
 /// in the other's shadow.
-const PEACE_SECONDS: i64 = 86_400;
+pub(super) const PEACE_SECONDS: i64 = 86_400;
 
 /// Tries to place a fault before it is given up.
 const TRIES: usize = 20;

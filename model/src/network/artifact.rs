@@ -13,7 +13,7 @@ use super::manifest::{Lineage, Manifest};
 use super::patch_tree::{OUTPUTS, WINDOW_VALUES};
 use super::scorer::Scorer;
 use super::weights::{NamedTensor, Weights};
-use crate::alarm::Calibration;
+use crate::alarm::{Blend, Calibration};
 
 /// Largest artifact that is looked at: 30,000 parameters and 4 golden windows are 150 KB, the manifest some 50 KB.
 pub const ARTIFACT_BYTES_MAX: usize = 1024 * 1024;
@@ -32,8 +32,10 @@ const MANIFEST_KEY: &str = "manifest";
 pub struct ArtifactParts {
     /// The network's parameters.
     pub weights: Weights,
-    /// Thresholds on the network's logit.
+    /// Thresholds on the network's score.
     pub calibration: Calibration,
+    /// How the routine score joins the logit.
+    pub blend: Blend,
     /// Thresholds on the routine detector's score.
     pub routine: Calibration,
     /// The training run's configuration.
@@ -68,7 +70,7 @@ impl Artifact {
     /// [`ArtifactError::Calibration`] for unusable curves, [`ArtifactError::Panicked`] when no CPU backend is built in,
     /// [`ArtifactError::NotFinite`] when the network's own outputs are not.
     pub fn new(parts: ArtifactParts) -> Result<Self, ArtifactError> {
-        let manifest = Manifest::new(parts.calibration, parts.routine, parts.training, parts.lineage);
+        let manifest = Manifest::new(parts.calibration, parts.blend, parts.routine, parts.training, parts.lineage);
         let manifest_json =
             serde_json::to_string(&manifest).map_err(|error| ArtifactError::Manifest(error.to_string()))?;
         let manifest = Manifest::parse(&manifest_json)?;
@@ -161,7 +163,13 @@ impl Artifact {
         &self.manifest
     }
 
-    /// Thresholds on the network's logit.
+    /// How the routine score joins the logit.
+    #[must_use]
+    pub fn blend(&self) -> &Blend {
+        &self.manifest.blend
+    }
+
+    /// Thresholds on the network's score.
     #[must_use]
     pub fn calibration(&self) -> &Calibration {
         &self.manifest.calibration

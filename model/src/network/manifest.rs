@@ -5,12 +5,15 @@ use serde::{Deserialize, Serialize};
 use super::QUANTILE_LEVELS;
 use super::error::ArtifactError;
 use super::patch_tree::{CLASS_SLOTS, OUTPUTS, PARAMETER_COUNT};
-use crate::alarm::{Calibration, CalibrationCurve};
+use crate::alarm::{Blend, Calibration, CalibrationCurve};
 use crate::class::DeviceClass;
 use crate::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 
-/// Version of the artifact's layout; another one is refused.
-pub const ARTIFACT_FORMAT_VERSION: u32 = 1;
+/// Newest version of the artifact's layout; a newer one is refused. Version 2 added the blend and the network's form.
+pub const ARTIFACT_FORMAT_VERSION: u32 = 2;
+
+/// What an artifact without anything of version 2 is written as, so that agents of the first version can run it.
+const ARTIFACT_FORMAT_FIRST: u32 = 1;
 
 const FORMAT_NAME: &str = "hearthwatch-model";
 
@@ -20,7 +23,7 @@ const FORMAT_NAME: &str = "hearthwatch-model";
 pub struct Manifest {
     /// Always `hearthwatch-model`.
     pub format: String,
-    /// [`ARTIFACT_FORMAT_VERSION`] of the writer.
+    /// The oldest version that has everything that is in it.
     pub format_version: u32,
     /// The network's form.
     pub architecture: Architecture,
@@ -28,8 +31,11 @@ pub struct Manifest {
     pub feature_schema: u32,
     /// Names of the device classes by index, as the writer numbered them.
     pub classes: Vec<String>,
-    /// Thresholds on the network's logit.
+    /// Thresholds on the network's score.
     pub calibration: Calibration,
+    /// How the routine score joins the logit.
+    #[serde(default, skip_serializing_if = "Blend::is_nothing")]
+    pub blend: Blend,
     /// Thresholds on the routine detector's score, for entities the network does not judge.
     pub routine: Calibration,
     /// The training run's whole configuration, as the trainer wrote it.
@@ -103,14 +109,22 @@ pub struct LineageHome {
 impl Manifest {
     /// A manifest of this program's format.
     #[must_use]
-    pub fn new(calibration: Calibration, routine: Calibration, training: serde_json::Value, lineage: Lineage) -> Self {
+    pub fn new(
+        calibration: Calibration,
+        blend: Blend,
+        routine: Calibration,
+        training: serde_json::Value,
+        lineage: Lineage,
+    ) -> Self {
+        let first = blend.is_nothing();
         Self {
             format: FORMAT_NAME.to_owned(),
-            format_version: ARTIFACT_FORMAT_VERSION,
+            format_version: if first { ARTIFACT_FORMAT_FIRST } else { ARTIFACT_FORMAT_VERSION },
             architecture: Architecture::current(),
             feature_schema: FEATURE_SCHEMA,
             classes: DeviceClass::ALL.iter().map(|class| class.as_str().to_owned()).collect(),
             calibration,
+            blend,
             routine,
             training,
             lineage,
@@ -125,7 +139,8 @@ impl Manifest {
     pub(super) fn parse(json: &str) -> Result<Self, ArtifactError> {
         // The format is read by itself first: a newer manifest may have fields that this program does not know.
         let format: Format = serde_json::from_str(json).map_err(|error| ArtifactError::Manifest(error.to_string()))?;
-        if format.format != FORMAT_NAME || format.format_version != ARTIFACT_FORMAT_VERSION {
+        let known = (ARTIFACT_FORMAT_FIRST..=ARTIFACT_FORMAT_VERSION).contains(&format.format_version);
+        if format.format != FORMAT_NAME || !known {
             return Err(ArtifactError::Format {
                 found: format!("{} {}", format.format, format.format_version),
                 expected: format!("{FORMAT_NAME} {ARTIFACT_FORMAT_VERSION}"),
@@ -144,6 +159,10 @@ impl Manifest {
         check_classes(&manifest.classes)?;
         check_calibration("network", &manifest.calibration)?;
         check_calibration("routine", &manifest.routine)?;
+        if !manifest.blend.is_sound() {
+            let fault = format!("weights of the blend must lie between 0 and {}", Blend::WEIGHT_MAX);
+            return Err(ArtifactError::Calibration { which: "network", fault });
+        }
         Ok(manifest)
     }
 }

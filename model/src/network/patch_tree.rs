@@ -5,7 +5,7 @@
 //! learned vector of the device class. No convolution, no recurrence: at batch 1 a product of small flat matrices is
 //! what a CPU does fastest (facts measured before the project: 13 µs a window).
 
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::nn::Linear;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -117,8 +117,8 @@ impl PatchTree {
     #[must_use]
     pub fn from_weights(weights: &Weights, device: &Device) -> Self {
         let linear = |name: &str, bias: bool| Linear {
-            weight: Param::from_data(tensor_data(weights, &format!("{name}.weight")), device),
-            bias: bias.then(|| Param::from_data(tensor_data(weights, &format!("{name}.bias")), device)),
+            weight: parameter(weights, &format!("{name}.weight"), device),
+            bias: bias.then(|| parameter(weights, &format!("{name}.bias"), device)),
         };
         Self {
             patch: linear("patch", true),
@@ -197,6 +197,15 @@ pub(crate) fn one_hot(classes: &[usize]) -> Vec<f32> {
         }
     }
     rows
+}
+
+/// A parameter whose id is its place in the layout: an optimizer's moments, which are kept by id, find it again in
+/// another process.
+fn parameter<const D: usize>(weights: &Weights, name: &str, device: &Device) -> Param<Tensor<D>> {
+    let place = LAYOUT.iter().position(|(known, _)| *known == name).expect("the layout names every parameter");
+    let parameter = Param::from_data(tensor_data(weights, name), device);
+    let value = parameter.val();
+    parameter.transform_for_load(value, ParamId::from(place as u64 + 1))
 }
 
 fn tensor_data(weights: &Weights, name: &str) -> TensorData {

@@ -33,6 +33,8 @@ pub struct RetrainConfig {
     pub train_events_per_entity_week: f64,
     /// Faults of each entity in a week, in test copies.
     pub test_events_per_entity_week: f64,
+    /// Faulty copies of each training and calibration home, each with faults of its own.
+    pub train_copies: usize,
     /// Faulty copies of each test home, each with faults of its own.
     pub test_copies: usize,
     /// Families put into training copies.
@@ -55,14 +57,50 @@ pub struct RetrainConfig {
     pub fine_tune_learning_rate: f64,
     /// Share of windows that end inside a fault.
     pub faulty_share: f64,
+    /// Share of the windows from peace that are drawn from those which the network of the epoch before found oddest.
+    pub hard_share: f64,
     /// Share of windows taken from feedback, when there is any.
     pub feedback_share: f64,
     /// Weight of the anomaly loss against the quantile loss.
     pub anomaly_weight: f32,
     /// Windows of the validation sample.
     pub validation_windows: usize,
+    /// Weights of the routine score beside the logit that are tried on the calibration homes; a single one is taken as it
+    /// is. When a champion is fine-tuned its blend is kept.
+    pub blend_weights: Vec<f32>,
     /// What the gate asks for.
     pub gate: GatePolicy,
+}
+
+impl RetrainConfig {
+    /// What the weights that ship are trained with, on all the sets that may: more homes than an aggregator's nightly run,
+    /// and the logit alone.
+    #[must_use]
+    pub fn release(seed: u64) -> Self {
+        Self {
+            seed,
+            train_homes_max: 40,
+            calibrate_homes_max: 16,
+            test_homes_max: 16,
+            blend_weights: vec![0.0],
+            ..Self::default()
+        }
+    }
+
+    /// The longer recipe that was chosen on fold L (docs/training.md). Nothing ships by it before it has been measured on
+    /// homes that it was not chosen on.
+    #[must_use]
+    pub fn longer(seed: u64) -> Self {
+        Self {
+            train_copies: 3,
+            blend_weights: vec![1.0],
+            epochs: 40,
+            patience: 10,
+            learning_rate: 2e-3,
+            hard_share: 0.2,
+            ..Self::release(seed)
+        }
+    }
 }
 
 impl Default for RetrainConfig {
@@ -80,6 +118,7 @@ impl Default for RetrainConfig {
             entities_max: 24,
             train_events_per_entity_week: 2.0,
             test_events_per_entity_week: 0.75,
+            train_copies: 1,
             test_copies: 3,
             train_families: Family::ALL.to_vec(),
             test_families: Family::ALL.to_vec(),
@@ -91,9 +130,11 @@ impl Default for RetrainConfig {
             learning_rate: 1e-3,
             fine_tune_learning_rate: 4e-4,
             faulty_share: 0.35,
+            hard_share: 0.0,
             feedback_share: 0.25,
             anomaly_weight: 4.0,
             validation_windows: 4096,
+            blend_weights: vec![1.0],
             gate: GatePolicy::default(),
         }
     }

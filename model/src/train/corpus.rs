@@ -63,7 +63,7 @@ impl Corpus {
 }
 
 /// The first eight bytes of SHA-256 over the salt and the home's full name.
-fn hash(home: &RecordedHome) -> u64 {
+pub(super) fn hash(home: &RecordedHome) -> u64 {
     let digest = Sha256::digest(format!("{SALT}{}", home.full_name()).as_bytes());
     u64::from_be_bytes(digest[..8].try_into().expect("a digest is longer than eight bytes"))
 }

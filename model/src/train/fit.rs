@@ -2,16 +2,17 @@
 
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::checkpoint::{Checkpoint, Checkpoints};
 use super::config::RetrainConfig;
 use super::loss::loss;
 use super::sampler::{Batch, Sampler};
 use super::{Progress, TrainError};
-use crate::network::{DeviceKind, PatchTree, Weights};
+use crate::network::{DeviceKind, PatchTree, Scorer, Weights};
 
 /// Share of the highest step size that the schedule ends with.
 const FINAL_RATE_SHARE: f64 = 0.05;
@@ -49,36 +50,66 @@ pub(super) struct Plan {
     pub feedback_share: f64,
 }
 
-/// Trains from `start` and returns the weights with the lowest validation loss, and the losses on the way.
+/// AdamW with clipped gradients, its moments empty.
+pub(super) fn optimizer() -> ModuleOptimizer {
+    AdamWConfig::new()
+        .with_weight_decay(WEIGHT_DECAY)
+        .with_grad_clipping(Some(GradientClippingConfig::Norm(GRADIENT_NORM_MAX)))
+        .init()
+}
+
+/// A fit's homes: drawn from, and judged on.
+pub(super) struct Homes<'a> {
+    pub train: Sampler<'a>,
+    pub validate: Sampler<'a>,
+}
+
+/// Trains from `start` and returns the weights with the lowest validation loss, and the losses on the way. After each
+/// epoch it keeps a checkpoint; one of the very same fit is gone on from, and gives the same weights as if it had never
+/// been cut off.
 pub(super) fn fit(
     start: &Weights,
-    train: &Sampler<'_>,
-    validate: &Sampler<'_>,
+    homes: &mut Homes<'_>,
     plan: &Plan,
     config: &RetrainConfig,
+    kept: &mut Kept<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Weights, Vec<EpochRecord>), TrainError> {
     let plain = DeviceKind::parse(&config.device)?.open()?;
     let device = plain.clone().autodiff();
-    let mut network = PatchTree::from_weights(start, &device);
-    let mut optimizer = AdamWConfig::new()
-        .with_weight_decay(WEIGHT_DECAY)
-        .with_grad_clipping(Some(GradientClippingConfig::Norm(GRADIENT_NORM_MAX)))
-        .init();
-    let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+    let mut optimizer = optimizer();
     let validation = {
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed ^ VALIDATION_SALT);
-        validation_batches(validate, &mut rng, config)
+        validation_batches(&homes.validate, &mut rng, config)
     };
     let steps = (config.windows_per_epoch / config.batch).max(1);
-    let mut best =
-        (validation_loss(&PatchTree::from_weights(start, &plain), &validation, config, &plain), start.clone());
-    let mut history = Vec::new();
-    let mut stale = 0;
-    for epoch in 1..=plan.epochs {
+    let judge =
+        |weights: &Weights| validation_loss(&PatchTree::from_weights(weights, &plain), &validation, config, &plain);
+    let mut at = match kept.load() {
+        Some(checkpoint) => {
+            optimizer = checkpoint.restore(optimizer).ok_or(TrainError::Checkpoint)?;
+            checkpoint
+        }
+        None => Checkpoint {
+            epoch: 0,
+            stale: 0,
+            best_loss: judge(start),
+            best: start.clone(),
+            last: start.clone(),
+            history: Vec::new(),
+            rng: ChaCha8Rng::seed_from_u64(config.seed),
+            optimizer: Vec::new(),
+        },
+    };
+    while at.epoch < plan.epochs && at.stale < config.patience {
+        let epoch = at.epoch + 1;
+        if at.epoch > 0 {
+            homes.train.find_hard(&Scorer::on(&at.last, &plain), &mut at.rng, config.hard_share);
+        }
+        let mut network = PatchTree::from_weights(&at.last, &device);
         let mut total = 0.0;
         for step in 1..=steps {
-            let batch = train.draw(&mut rng, config.batch, config.faulty_share, plan.feedback_share);
+            let batch = homes.train.draw(&mut at.rng, config.batch, config.faulty_share, plan.feedback_share);
             let loss = loss(&network, &batch, config.anomaly_weight, &device);
             total += loss.clone().into_scalar::<f32>();
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
@@ -92,20 +123,39 @@ pub(super) fn fit(
         if !total.is_finite() {
             return Err(TrainError::Diverged { epoch });
         }
-        let weights = network.clone().to_weights()?;
-        let validation_loss = validation_loss(&PatchTree::from_weights(&weights, &plain), &validation, config, &plain);
-        history.push(EpochRecord { epoch, training_loss: total / steps as f32, validation_loss });
-        if validation_loss < best.0 {
-            best = (validation_loss, weights);
-            stale = 0;
+        at.last = network.to_weights()?;
+        at.epoch = epoch;
+        let validation_loss = judge(&at.last);
+        at.history.push(EpochRecord { epoch, training_loss: total / steps as f32, validation_loss });
+        if validation_loss < at.best_loss {
+            (at.best_loss, at.best, at.stale) = (validation_loss, at.last.clone(), 0);
         } else {
-            stale += 1;
-            if stale >= config.patience {
-                break;
-            }
+            at.stale += 1;
+        }
+        // Moments that cannot be written only cost a resumption.
+        if let Ok(moments) = optimizer.into_bytes() {
+            at.optimizer = moments.to_vec();
+            kept.save(&at);
         }
     }
-    Ok((best.1, history))
+    Ok((at.best, at.history))
+}
+
+/// The checkpoints of one fit: those of another corpus, configuration or start are not its own.
+pub(super) struct Kept<'a> {
+    pub checkpoints: &'a mut dyn Checkpoints,
+    pub part: &'static str,
+    pub fingerprint: String,
+}
+
+impl Kept<'_> {
+    fn load(&mut self) -> Option<Checkpoint> {
+        Checkpoint::parse(&self.checkpoints.load(self.part)?, &self.fingerprint)
+    }
+
+    fn save(&mut self, checkpoint: &Checkpoint) {
+        self.checkpoints.save(self.part, &checkpoint.to_bytes(&self.fingerprint));
+    }
 }
 
 /// Keeps the validation sample apart from the training draws of the same seed.

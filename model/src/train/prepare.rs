@@ -3,10 +3,11 @@
 use super::config::RetrainConfig;
 use super::corpus::Corpus;
 use super::{Progress, TrainError};
-use crate::alarm::Calibration;
+use crate::alarm::{Blend, Calibration};
 use crate::dataset::RecordedHome;
+use crate::drift::FeatureProfile;
 use crate::evaluate::{
-    Contender, Evaluation, HomePair, HomeTrace, Record, calibrate, fan_out, logits, replay, routine_scores,
+    Contender, Evaluation, HomePair, HomeTrace, Record, blended, calibrate, fan_out, replay, routine_scores,
 };
 use crate::inject::{Family, InjectionPlan, inject};
 use crate::network::{LineageHome, Scorer};
@@ -46,12 +47,32 @@ impl Prepared {
         &self.test
     }
 
+    /// How the features of the clean training homes are distributed: what later data are held against. One row
+    /// in 37 is looked at.
+    #[must_use]
+    pub fn profile(&self) -> Option<FeatureProfile> {
+        let traces = self.train.iter().flat_map(|pair| &pair.clean.entities);
+        let rows: Vec<f32> = traces
+            .flat_map(|trace| {
+                (0..trace.len()).filter(|index| trace.network_ready(*index)).map(move |index| (trace, index))
+            })
+            .step_by(PROFILE_EVERY)
+            .filter_map(|(trace, index)| trace.row(index))
+            .flatten()
+            .copied()
+            .collect();
+        FeatureProfile::of(&rows)
+    }
+
     /// The homes that were used, by role.
     #[must_use]
     pub fn homes(&self) -> &[LineageHome] {
         &self.homes
     }
 }
+
+/// Neighbouring rows say nearly the same; one in so many keeps a profile of some ten thousand rows.
+const PROFILE_EVERY: usize = 37;
 
 /// A recording that is useful for less than this is not divided into days to train on and days to test on.
 const DIVIDED_DAYS_MIN: i64 = 28;
@@ -103,6 +124,13 @@ pub fn prepare(
     Ok(Prepared { train: pairs, calibrate, test, routine, routine_evaluation, homes: lineage })
 }
 
+/// Homes as a run would test on them, for models that are trained already. Recordings too short for that are left out.
+#[must_use]
+pub fn prepare_test(homes: &[RecordedHome], config: &RetrainConfig) -> Vec<HomePair> {
+    let jobs: Vec<Job> = homes.iter().filter_map(|home| job(home, "test", config)).collect();
+    fan_out(&jobs, config.threads, extract, |_| {})
+}
+
 /// Thresholds of the routine score from the clean twins of the calibration homes.
 fn routine_thresholds(homes: &[HomePair]) -> Calibration {
     let scores: Vec<Vec<Vec<f32>>> = homes.iter().map(|pair| routine_scores(&pair.clean)).collect();
@@ -111,9 +139,9 @@ fn routine_thresholds(homes: &[HomePair]) -> Calibration {
 
 /// Thresholds of a network's logit from the clean twins of the calibration homes; the routine detector's rules speak
 /// beside it.
-pub(super) fn network_thresholds(prepared: &Prepared, scorer: &Scorer, threads: usize) -> Calibration {
+pub(super) fn network_thresholds(prepared: &Prepared, scorer: &Scorer, blend: &Blend, threads: usize) -> Calibration {
     let homes = &prepared.calibrate;
-    let scores = fan_out(homes, threads, |pair| logits(scorer, &pair.clean, None), |_| {});
+    let scores = fan_out(homes, threads, |pair| blended(scorer, blend, &pair.clean, None), |_| {});
     calibrate(&records(homes, &scores), Some(&prepared.routine))
 }
 
@@ -157,7 +185,7 @@ fn job(home: &RecordedHome, part: &'static str, config: &RetrainConfig) -> Optio
     let (events, families, salt, copies): (f64, &[Family], u64, usize) = if part == "test" {
         (config.test_events_per_entity_week, &config.test_families, TEST_SALT, config.test_copies)
     } else {
-        (config.train_events_per_entity_week, &config.train_families, 0, 1)
+        (config.train_events_per_entity_week, &config.train_families, 0, config.train_copies)
     };
     let plan = |copy: usize| InjectionPlan {
         seed: (config.seed ^ salt).wrapping_add((copy as u64) << COPY_SHIFT),

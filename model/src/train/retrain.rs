@@ -1,13 +1,18 @@
 //! A whole run: prepare, train, calibrate, measure, decide.
 
+use sha2::{Digest as _, Sha256};
+
+use super::blending;
+use super::checkpoint::{Checkpoints, NoCheckpoints};
 use super::config::RetrainConfig;
 use super::corpus::Corpus;
 use super::feedback::{self, FeedbackExample};
-use super::fit::{EpochRecord, Plan, fit};
+use super::fit::{EpochRecord, Homes, Kept, Plan, fit};
 use super::prepare::{Prepared, network_thresholds, prepare};
 use super::sampler::Sampler;
 use super::{Progress, TrainError};
-use crate::alarm::Calibration;
+use crate::alarm::{Blend, Calibration};
+use crate::drift::FeatureProfile;
 use crate::evaluate::{Contender, Evaluation, GateReport, judge, replay};
 use crate::network::{Artifact, ArtifactParts, Lineage, PatchTree, Scorer, Weights};
 
@@ -22,6 +27,10 @@ pub struct Candidate {
     pub config: RetrainConfig,
     /// Losses by epoch.
     pub history: Vec<EpochRecord>,
+    /// What the gate's figures of the candidate were made from, home by home and event by event.
+    pub evaluation: Evaluation,
+    /// How the training homes' features are distributed.
+    pub profile: Option<FeatureProfile>,
 }
 
 /// Trains a candidate from recorded homes and feedback: from scratch without a champion, else fine-tuned from it.
@@ -35,8 +44,23 @@ pub fn retrain(
     config: &RetrainConfig,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Candidate, TrainError> {
+    retrain_resumable(corpus, feedback, champion, config, &mut NoCheckpoints, progress)
+}
+
+/// [`retrain`] that keeps checkpoints, and goes on from those of the same run.
+///
+/// # Errors
+/// Any [`TrainError`].
+pub fn retrain_resumable(
+    corpus: &Corpus,
+    feedback: &[FeedbackExample],
+    champion: Option<&[u8]>,
+    config: &RetrainConfig,
+    checkpoints: &mut dyn Checkpoints,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Candidate, TrainError> {
     let prepared = prepare(corpus, config, progress)?;
-    retrain_prepared(&prepared, feedback, champion, config, progress)
+    run(&prepared, feedback, champion, config, checkpoints, progress)
 }
 
 /// [`retrain`] on a corpus prepared before with the same configuration.
@@ -48,6 +72,17 @@ pub fn retrain_prepared(
     feedback: &[FeedbackExample],
     champion: Option<&[u8]>,
     config: &RetrainConfig,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Candidate, TrainError> {
+    run(prepared, feedback, champion, config, &mut NoCheckpoints, progress)
+}
+
+fn run(
+    prepared: &Prepared,
+    feedback: &[FeedbackExample],
+    champion: Option<&[u8]>,
+    config: &RetrainConfig,
+    checkpoints: &mut dyn Checkpoints,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Candidate, TrainError> {
     feedback::check(feedback)?;
@@ -67,10 +102,15 @@ pub fn retrain_prepared(
         return Err(TrainError::NoFaults);
     }
     let share = if feedback.is_empty() { 0.0 } else { config.feedback_share };
-    let (weights, history) = fit(&start, &train, &validate, &plan(share), config, progress)?;
+    let mut homes = Homes { train, validate };
+    let taught = feedback::content_hash(feedback);
+    let fingerprint = fingerprint(config, &start, prepared, taught.as_deref());
+    let mut kept = Kept { checkpoints, part: "candidate", fingerprint };
+    let (weights, history) = fit(&start, &mut homes, &plan(share), config, &mut kept, progress)?;
     // The fair rival of feedback is as much training from the same start without it.
     let control = if fine_tuning && !feedback.is_empty() {
-        Some(fit(&start, &train, &validate, &plan(0.0), config, progress)?.0)
+        kept.part = "control";
+        Some(fit(&start, &mut homes, &plan(0.0), config, &mut kept, progress)?.0)
     } else {
         None
     };
@@ -82,16 +122,19 @@ pub fn retrain_prepared(
         progress(Progress::Evaluating { done, total });
     };
     let scorer = Scorer::new(&weights)?;
-    let calibration = network_thresholds(prepared, &scorer, config.threads);
-    let evaluation = measured(prepared, &scorer, &calibration, &prepared.routine, config);
+    let blend = champion
+        .as_ref()
+        .map_or_else(|| blending::choose(prepared, &scorer, config), |champion| champion.blend().clone());
+    let calibration = network_thresholds(prepared, &scorer, &blend, config.threads);
+    let evaluation = measured(prepared, &scorer, (&calibration, &blend), &prepared.routine, config);
     tick();
     let champion_evaluation = champion.as_ref().map(|champion| {
-        let (own, routine) = (champion.calibration(), champion.routine_calibration());
+        let (own, routine) = ((champion.calibration(), champion.blend()), champion.routine_calibration());
         let evaluation = measured(prepared, &champion.scorer(), own, routine, config);
         tick();
         evaluation
     });
-    let control_evaluation = control.map(|weights| measured_anew(prepared, &weights, config)).transpose()?;
+    let control_evaluation = control.map(|weights| measured_anew(prepared, &weights, &blend, config)).transpose()?;
     if control_evaluation.is_some() {
         tick();
     }
@@ -105,34 +148,83 @@ pub fn retrain_prepared(
     let artifact = Artifact::new(ArtifactParts {
         weights,
         calibration,
+        blend,
         routine: prepared.routine.clone(),
         training: serde_json::json!({ "config": config, "history": history }),
         lineage: Lineage {
             homes: prepared.homes.clone(),
-            feedback: feedback::content_hash(feedback),
+            feedback: taught,
             feedback_examples: feedback.len(),
             champion: champion.as_ref().map(Artifact::weights_id),
         },
     })?;
-    Ok(Candidate { artifact: artifact.to_bytes(), report, config: config.clone(), history })
+    Ok(Candidate {
+        artifact: artifact.to_bytes(),
+        report,
+        config: config.clone(),
+        history,
+        evaluation,
+        profile: prepared.profile(),
+    })
+}
+
+/// SHA-256 in hex over everything that decides a fit.
+fn fingerprint(config: &RetrainConfig, start: &Weights, prepared: &Prepared, feedback: Option<&str>) -> String {
+    let whole = serde_json::json!({
+        "config": config, "start": start.id(), "homes": prepared.homes, "feedback": feedback,
+    });
+    hex::encode(Sha256::digest(whole.to_string().as_bytes()))
+}
+
+/// Fine-tunes weights on the replay and, where there are any, on answered windows: as many steps either way. What comes
+/// out has no thresholds yet and was judged by nobody; [`retrain_prepared`] does the whole.
+///
+/// # Errors
+/// Any [`TrainError`].
+pub fn fine_tune(
+    prepared: &Prepared,
+    feedback: &[FeedbackExample],
+    start: &Weights,
+    config: &RetrainConfig,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Weights, TrainError> {
+    feedback::check(feedback)?;
+    let train = Sampler::for_training(&prepared.train, feedback);
+    let validate = Sampler::for_validation(&prepared.calibrate);
+    if !train.has_faults() || !train.has_peace() {
+        return Err(TrainError::NoFaults);
+    }
+    let plan = Plan {
+        epochs: config.fine_tune_epochs,
+        learning_rate: config.fine_tune_learning_rate,
+        feedback_share: if feedback.is_empty() { 0.0 } else { config.feedback_share },
+    };
+    let fingerprint = fingerprint(config, start, prepared, feedback::content_hash(feedback).as_deref());
+    let mut kept = Kept { checkpoints: &mut NoCheckpoints, part: "trial", fingerprint };
+    Ok(fit(start, &mut Homes { train, validate }, &plan, config, &mut kept, progress)?.0)
 }
 
 fn measured(
     prepared: &Prepared,
     scorer: &Scorer,
-    calibration: &Calibration,
+    (calibration, blend): (&Calibration, &Blend),
     routine: &Calibration,
     config: &RetrainConfig,
 ) -> Evaluation {
-    let contender = Contender::Network { scorer, calibration, routine };
+    let contender = Contender::Network { scorer, calibration, blend, routine };
     replay(&prepared.test, contender, config.gate.budget_per_week, config.threads, |_| {})
 }
 
 /// Weights without thresholds of their own: calibrated, then measured.
-fn measured_anew(prepared: &Prepared, weights: &Weights, config: &RetrainConfig) -> Result<Evaluation, TrainError> {
+fn measured_anew(
+    prepared: &Prepared,
+    weights: &Weights,
+    blend: &Blend,
+    config: &RetrainConfig,
+) -> Result<Evaluation, TrainError> {
     let scorer = Scorer::new(weights)?;
-    let calibration = network_thresholds(prepared, &scorer, config.threads);
-    Ok(measured(prepared, &scorer, &calibration, &prepared.routine, config))
+    let calibration = network_thresholds(prepared, &scorer, blend, config.threads);
+    Ok(measured(prepared, &scorer, (&calibration, blend), &prepared.routine, config))
 }
 
 #[cfg(test)]

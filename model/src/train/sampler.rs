@@ -9,7 +9,7 @@ use crate::dataset::{Label, LabelOrigin};
 use crate::evaluate::{EntityTrace, HomePair, HomeTrace};
 use crate::grid::{FEATURES, STEP_SECONDS};
 use crate::inject::Family;
-use crate::network::{RESIDUAL_FEATURE, WINDOW_VALUES, tame};
+use crate::network::{RESIDUAL_FEATURE, Scorer, WINDOW_VALUES, tame};
 
 /// After a fault its shadow stays in the window: for a day it is neither fault nor peace.
 const SHADOW_SECONDS: i64 = 86_400;
@@ -23,6 +23,15 @@ const SIGNED: [usize; 11] = [0, 1, 2, 4, 5, 8, 9, 10, 12, 16, 17];
 
 /// Half the width of the uniform noise added to a training window's features, so that no window is seen twice alike.
 const JITTER: f32 = 0.15;
+
+/// Windows from peace that are looked at for hard ones in an epoch: a third of a default epoch's training.
+const HARD_POOL: usize = 8192;
+
+/// Of these, so many count as hard: the oddest twentieth.
+const HARD_KEPT: usize = HARD_POOL / 20;
+
+/// Windows scored together: 256 × 1,920 values are 2 MB.
+const HARD_GATHER: usize = 256;
 
 /// A batch of windows in plain rows.
 #[derive(Debug, Clone, Default)]
@@ -65,6 +74,9 @@ pub(super) struct Sampler<'a> {
     faults: Vec<Fault<'a>>,
     feedback: &'a [FeedbackExample],
     augment: bool,
+    /// Entity and step of the windows from peace that look oddest to the network so far.
+    hard: Vec<(usize, u32)>,
+    hard_share: f64,
 }
 
 impl<'a> Sampler<'a> {
@@ -79,7 +91,8 @@ impl<'a> Sampler<'a> {
     }
 
     fn new(pairs: &'a [HomePair], feedback: &'a [FeedbackExample], augment: bool) -> Self {
-        let mut sampler = Self { peace: Vec::new(), faults: Vec::new(), feedback, augment };
+        let mut sampler =
+            Self { peace: Vec::new(), faults: Vec::new(), feedback, augment, hard: Vec::new(), hard_share: 0.0 };
         for home in pairs.iter().flat_map(|pair| std::iter::once(&pair.clean).chain(&pair.faulty)) {
             for trace in &home.entities {
                 sampler.add(home, trace);
@@ -159,10 +172,40 @@ impl<'a> Sampler<'a> {
         self.draw_peace(rng, batch);
     }
 
+    fn any_peace(&self, rng: &mut ChaCha8Rng) -> (usize, u32) {
+        let entity = rng.random_range(0..self.peace.len());
+        let steps = &self.peace[entity].steps;
+        (entity, steps[rng.random_range(0..steps.len())])
+    }
+
+    /// Looks at [`HARD_POOL`] windows from peace with the network as it is and draws a share of the next windows from
+    /// peace among the oddest of them: at one alarm a week only the tail counts, and uniform draws hardly meet it.
+    pub fn find_hard(&mut self, scorer: &Scorer, rng: &mut ChaCha8Rng, share: f64) {
+        if share <= 0.0 || !self.has_peace() {
+            return;
+        }
+        let pool: Vec<(usize, u32)> = (0..HARD_POOL).map(|_| self.any_peace(rng)).collect();
+        let mut scored = Vec::with_capacity(pool.len());
+        for part in pool.chunks(HARD_GATHER) {
+            let trace = |entity: usize| self.peace[entity].source.trace;
+            let windows: Vec<f32> = part
+                .iter()
+                .flat_map(|(entity, step)| trace(*entity).window(*step as usize).expect("peace has windows"))
+                .copied()
+                .collect();
+            let classes: Vec<usize> = part.iter().map(|(entity, _)| trace(*entity).class.index()).collect();
+            let logits = scorer.score(&windows, &classes).into_iter().map(|output| output.logit);
+            scored.extend(logits.zip(part.iter().copied()));
+        }
+        scored.sort_by(|left, right| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1)));
+        self.hard = scored.into_iter().take(HARD_KEPT).map(|(_, place)| place).collect();
+        self.hard_share = share;
+    }
+
     fn draw_peace(&self, rng: &mut ChaCha8Rng, batch: &mut Batch) {
-        let peace = &self.peace[rng.random_range(0..self.peace.len())];
-        let index = peace.steps[rng.random_range(0..peace.steps.len())] as usize;
-        let trace = peace.source.trace;
+        let hard = !self.hard.is_empty() && rng.random::<f64>() < self.hard_share;
+        let (entity, step) = if hard { self.hard[rng.random_range(0..self.hard.len())] } else { self.any_peace(rng) };
+        let (index, trace) = (step as usize, self.peace[entity].source.trace);
         let window = trace.window(index).expect("steps of peace are network-ready");
         let next = (index + 1 < trace.len() && trace.observed[index + 1].is_finite())
             .then(|| trace.row(index + 1).map(|row| row[RESIDUAL_FEATURE]))

@@ -89,8 +89,7 @@ impl LinkHandle {
         if let Ok(result) = tokio::time::timeout(Duration::from_secs(ACK_SECONDS_MAX), acknowledged).await {
             return result;
         }
-        // A full queue means that others have asked already.
-        let _ = self.commands.try_send(Command::Replace { reason: "the broker acknowledges nothing" });
+        self.renew("the broker acknowledges nothing");
         Err(LinkError::AckTimeout(ACK_SECONDS_MAX))
     }
 
@@ -98,6 +97,12 @@ impl LinkHandle {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.client.borrow().is_some()
+    }
+
+    /// Throws the connection away and makes a new one, subscriptions and all: for who sees that nothing comes of the old one.
+    pub fn renew(&self, reason: &'static str) {
+        // A full queue means that others have asked already.
+        let _ = self.commands.try_send(Command::Replace { reason });
     }
 
     /// Says farewell to the broker (the will is not published) and ends the link for every clone of this handle.

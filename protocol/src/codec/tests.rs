@@ -1,13 +1,17 @@
 //! What the codec takes, what it refuses, and with which words.
 
+use aws_lc_rs::signature::Ed25519KeyPair;
 use proptest::prelude::*;
 
 use super::*;
+use crate::assignment::{Assignment, Order};
 use crate::id::{AlarmId, HomeId, ModelVersion, Sequence};
+use crate::manifest::{Manifest, Vitals};
 use crate::messages::{
-    AgentStatus, FeatureWindow, FeedbackRecord, Origin, Receipt, Refusal, RefusalReason, ReleaseNotice, UpdateOutcome,
-    Verdict,
+    AgentStatus, Contribution, FeatureWindow, FeedbackRecord, Origin, Receipt, Refusal, RefusalReason, ReleaseNotice,
+    UpdateOutcome, Verdict, Withdrawal, WithdrawalReceipt, WithdrawalScope,
 };
+use crate::seal::SigningKey;
 
 fn record() -> FeedbackRecord {
     FeedbackRecord {
@@ -27,8 +31,25 @@ fn record() -> FeedbackRecord {
     }
 }
 
-/// One example of every kind; the golden files are these.
-fn examples() -> Vec<Message> {
+/// A miss that a resident declared, and a record of a home that shares its verdicts alone.
+fn further_records() -> [(&'static str, FeedbackRecord); 2] {
+    let miss = FeedbackRecord { verdict: Verdict::Confirmed, origin: Origin::Miss, score: 0.5, ..record() };
+    let alone = FeedbackRecord {
+        window: FeatureWindow::none(),
+        raised_at: 1_699_920_000,
+        answered_at: 1_699_920_000,
+        ..record()
+    };
+    [("feedback-miss", miss), ("feedback-verdict-alone", alone)]
+}
+
+/// One example of every kind and form, by the name of its golden file.
+fn examples() -> Vec<(&'static str, Message)> {
+    let further = further_records().map(|(name, record)| (name, Message::Feedback(record)));
+    kinds().into_iter().map(|message| (message.kind(), message)).chain(further).collect()
+}
+
+fn kinds() -> Vec<Message> {
     vec![
         Message::Feedback(record()),
         Message::Receipt(Receipt {
@@ -52,19 +73,86 @@ fn examples() -> Vec<Message> {
             target: "model-3.safetensors".to_owned(),
             at: 1_700_000_000,
         }),
+        Message::Withdrawal(Withdrawal {
+            home: HomeId::new("home-7").unwrap(),
+            id: 2,
+            scope: WithdrawalScope::Records(vec![Sequence(3), Sequence(5)]),
+            at: 1_700_000_000,
+        }),
+        Message::WithdrawalReceipt(WithdrawalReceipt {
+            id: 2,
+            removed: 2,
+            models: vec![ModelVersion(3), ModelVersion(2)],
+            at: 1_700_000_001,
+        }),
+        Message::Contribution(Contribution {
+            model_version: ModelVersion(3),
+            snapshot: "5f".repeat(32),
+            answers: 7,
+            examples: 6,
+            at: 1_700_000_000,
+        }),
+        Message::Assignment(assignment().sign(&golden_key()).unwrap()),
+        Message::Manifest(manifest().sign(&golden_key()).unwrap()),
     ]
+}
+
+/// ed25519, whose signatures are the same each time.
+fn golden_key() -> SigningKey {
+    SigningKey::Ed25519(Box::new(Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap()))
+}
+
+fn assignment() -> Assignment {
+    Assignment {
+        home: HomeId::new("home-7").unwrap(),
+        generation: 4,
+        order: Order::Install,
+        model_version: ModelVersion(3),
+        target: "model-3.safetensors".to_owned(),
+        sha256: [1; 32],
+        length: 120_000,
+        not_before: 1_700_000_000,
+        expires_at: 1_700_086_400,
+        nonce: [2; 16],
+    }
+}
+
+fn manifest() -> Manifest {
+    Manifest {
+        home: HomeId::new("home-7").unwrap(),
+        nonce: [2; 16],
+        generation: 4,
+        agent_version: "0.1.0".to_owned(),
+        model_version: ModelVersion(3),
+        sha256: [1; 32],
+        at: 1_700_000_000,
+        vitals: Some(Vitals { alarms: 3, confirmed: 1, dismissed: 1, canaries: 8, caught: 7, ..Vitals::default() }),
+    }
+}
+
+#[test]
+fn the_golden_signatures_verify() {
+    let golden = |kind: &str| {
+        let path = format!("{}/golden/{kind}.cbor.hex", env!("CARGO_MANIFEST_DIR"));
+        decode(&hex::decode(std::fs::read_to_string(path).unwrap().trim()).unwrap()).unwrap()
+    };
+    let keys = [golden_key().public()];
+    let Message::Assignment(signed) = golden("assignment") else { panic!("another kind") };
+    assert_eq!(signed.read(&keys), Ok(assignment()));
+    let Message::Manifest(signed) = golden("manifest") else { panic!("another kind") };
+    assert_eq!(signed.read(&keys, &manifest().home), Ok(manifest()));
 }
 
 #[test]
 fn the_bytes_of_every_kind_are_those_of_the_golden_files() {
-    for message in examples() {
-        let path = format!("{}/golden/{}.cbor.hex", env!("CARGO_MANIFEST_DIR"), message.kind());
+    for (name, message) in examples() {
+        let path = format!("{}/golden/{name}.cbor.hex", env!("CARGO_MANIFEST_DIR"));
         let bytes = encode(&message).unwrap();
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(&path, hex::encode(&bytes) + "\n").unwrap();
         }
         let golden = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(hex::encode(&bytes), golden.trim(), "{} differs from {path}", message.kind());
+        assert_eq!(hex::encode(&bytes), golden.trim(), "{name} differs from {path}");
         assert_eq!(decode(&hex::decode(golden.trim()).unwrap()), Ok(message));
     }
 }

@@ -36,7 +36,8 @@ pub enum Origin {
 /// What the network saw: `steps` × `features` numbers, oldest step first, one step's features together.
 ///
 /// Dimensionless by construction (see the model's feature schema); no raw reading can be computed from it without the
-/// home's own statistics, which never leave the home.
+/// home's own statistics, which never leave the home. A home that shares its verdicts alone sends
+/// [`FeatureWindow::none`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FeatureWindow {
     /// Number of 10-minute steps.
@@ -46,6 +47,20 @@ pub struct FeatureWindow {
     /// `steps * features` finite numbers; little-endian binary32 in one byte string on the wire.
     #[serde(with = "crate::codec::f32_bytes")]
     pub values: Vec<f32>,
+}
+
+impl FeatureWindow {
+    /// No window: 0 steps × 0 features.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { steps: 0, features: 0, values: Vec::new() }
+    }
+
+    /// Whether this is [`FeatureWindow::none`].
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.steps == 0 && self.features == 0 && self.values.is_empty()
+    }
 }
 
 /// One labelled record. A later record of the same home for the same alarm replaces the earlier one.
@@ -73,9 +88,9 @@ pub struct FeedbackRecord {
     pub verdict: Verdict,
     /// Why it was asked.
     pub origin: Origin,
-    /// When the alarm was raised, Unix seconds.
+    /// When the alarm was raised, Unix seconds; without a window, the beginning of that day in UTC.
     pub raised_at: i64,
-    /// When it was answered, Unix seconds.
+    /// When it was answered, Unix seconds; without a window, the beginning of that day in UTC.
     pub answered_at: i64,
 }
 
@@ -90,7 +105,8 @@ impl FeedbackRecord {
     pub(crate) fn validate(&self) -> Result<(), DecodeError> {
         let window = &self.window;
         let (steps, features) = (usize::from(window.steps), usize::from(window.features));
-        if steps == 0 || steps > WINDOW_STEPS_MAX || features == 0 || features > WINDOW_FEATURES_MAX {
+        let fits = (1..=WINDOW_STEPS_MAX).contains(&steps) && (1..=WINDOW_FEATURES_MAX).contains(&features);
+        if !fits && !window.is_none() {
             return Err(DecodeError::WindowShape { steps, features });
         }
         if window.values.len() != steps * features {

@@ -52,6 +52,8 @@ pub enum RefusalReason {
     ImplausibleTime,
     /// More records in a day than a home may send.
     QuotaExceeded,
+    /// The home took it back.
+    Withdrawn,
 }
 
 impl RefusalReason {
@@ -72,6 +74,7 @@ impl RefusalReason {
             Self::UnknownModel => "unknown_model",
             Self::ImplausibleTime => "implausible_time",
             Self::QuotaExceeded => "quota_exceeded",
+            Self::Withdrawn => "withdrawn",
         }
     }
 }

@@ -27,6 +27,15 @@ fn a_home_speaks_only_upwards_and_only_as_itself() {
 }
 
 #[test]
+fn a_home_reports_what_it_runs_and_gives_no_orders() {
+    assert!(publish("home-7", "hw/v1/home/home-7/up/manifest"));
+    assert!(subscribe("home-7", "hw/v1/home/home-7/down/assignment"));
+    assert!(!publish("home-7", "hw/v1/home/home-7/down/assignment"));
+    assert!(!subscribe("home-7", "hw/v1/home/home-8/down/assignment"));
+    assert!(!publish("home-8", "hw/v1/home/home-7/up/manifest"));
+}
+
+#[test]
 fn a_home_hears_its_own_receipts_and_the_fleets_release() {
     assert!(subscribe("home-7", "hw/v1/home/home-7/down/receipt"));
     assert!(subscribe("home-7", "hw/v1/home/home-7/down/+"));
@@ -54,7 +63,12 @@ fn an_aggregator_hears_every_home_alone_or_in_a_group_and_answers_with_receipts(
     assert!(!subscribe("aggregator", "$share//hw/v1/home/+/up/+"));
     assert!(!subscribe("aggregator", "$share/g+/hw/v1/home/+/up/+"));
     assert!(!subscribe("aggregator", "#"));
-    assert!(publish("aggregator", "hw/v1/home/home-7/down/receipt"));
+    for topic in ["receipt", "withdrawn", "contribution", "assignment"] {
+        assert!(publish("aggregator", &format!("hw/v1/home/home-7/down/{topic}")));
+        assert!(!publish("home-7", &format!("hw/v1/home/home-7/down/{topic}")));
+    }
+    assert!(publish("home-7", "hw/v1/home/home-7/up/withdrawal"));
+    assert!(!publish("home-8", "hw/v1/home/home-7/up/withdrawal"));
     assert!(publish("aggregator", "hw/v1/fleet/release"));
     assert!(!publish("aggregator", "hw/v1/home/home-7/up/feedback"));
     assert!(!publish("aggregator", "hw/v1/home/home-7/down/assign"));

@@ -74,6 +74,19 @@ impl Owner {
         Socket::connect(&url.parse().unwrap(), &Secret::new(self.token.clone())).await.unwrap()
     }
 
+    /// Names of everything in the registries and among the states that is ours.
+    pub async fn ours(&self) -> Vec<String> {
+        let mut socket = self.socket().await;
+        let mut ours = Vec::new();
+        for registry in ["config/device_registry/list", "config/entity_registry/list", "get_states"] {
+            let rows: Value = socket.command(registry, json!({})).await.unwrap();
+            let rows = rows.as_array().cloned().unwrap_or_default();
+            ours.extend(rows.iter().map(Value::to_string).filter(|row| row.to_lowercase().contains("hearthwatch_")));
+        }
+        socket.close().await;
+        ours
+    }
+
     /// Presses a button entity, as a resident does.
     pub async fn press(&self, entity_id: &str) {
         self.post("/api/services/button/press", &json!({"entity_id": entity_id})).await;

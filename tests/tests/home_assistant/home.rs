@@ -128,6 +128,13 @@ impl Home {
         assert_eq!(agent.wait(STOP), Some(0), "the agent said:\n{}", self.agent_log());
     }
 
+    /// Takes the agent, which is stopped, out of the home.
+    pub fn leave(&self, config: &Path) {
+        let mut command = Command::new(hearthwatch_tests::program("hearthwatch-edge"));
+        let left = command.arg("leave").arg("--config").arg(config).output().unwrap();
+        assert!(left.status.success(), "{}", String::from_utf8_lossy(&left.stderr));
+    }
+
     /// What the agent has logged so far.
     pub fn agent_log(&self) -> String {
         std::fs::read_to_string(self.path("agent.log")).unwrap_or_default()

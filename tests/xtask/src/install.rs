@@ -11,10 +11,16 @@ pub enum Part {
     Mosquitto,
     /// Debian's bootstrapper: Home Assistant wants a newer Python than most machines have.
     Debootstrap,
+    /// The browser that reads the local page.
+    Chromium,
     /// Judges licences, bans and sources of the dependencies.
     CargoDeny,
     /// rustfmt and clippy.
     RustComponents,
+    /// A Python that can make environments: the second judge of signed metadata is written in it.
+    PythonVenv,
+    /// A C++ compiler: libFuzzer is written in it.
+    Cxx,
 }
 
 /// Version of cargo-deny that `deny.toml` is written for.
@@ -25,7 +31,10 @@ impl Part {
         match self {
             Self::Mosquitto => shell::has("mosquitto") && shell::has("mosquitto_pub"),
             Self::Debootstrap => shell::has("debootstrap") && shell::has("unshare") && shell::has("ss"),
+            Self::Chromium => ["chromium", "chromium-browser", "google-chrome"].iter().any(|name| shell::has(name)),
             Self::CargoDeny => shell::has("cargo-deny") || cargo_bin("cargo-deny").is_file(),
+            Self::PythonVenv => shell::run("python3", ["-c", "import venv, ensurepip"]).is_ok(),
+            Self::Cxx => shell::has("c++") || shell::has("g++"),
             Self::RustComponents => shell::has("rustfmt") || cargo_bin("rustfmt").is_file(),
         }
     }
@@ -34,6 +43,9 @@ impl Part {
         match self {
             Self::Mosquitto => apt(&["mosquitto", "mosquitto-clients"]),
             Self::Debootstrap => apt(&["debootstrap", "util-linux", "iproute2", "python3", "ca-certificates"]),
+            Self::PythonVenv => apt(&["python3", "python3-venv"]),
+            Self::Cxx => apt(&["g++"]),
+            Self::Chromium => apt(&["chromium"]),
             // A debug build of the tool is ready in half the time and judges the same.
             Self::CargoDeny => shell::cargo(["install", "cargo-deny", "--version", CARGO_DENY, "--locked", "--debug"]),
             Self::RustComponents => shell::run("rustup", ["component", "add", "rustfmt", "clippy"]),

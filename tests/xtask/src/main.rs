@@ -1,8 +1,12 @@
 //! `cargo xtask`: the project's own tasks, so that a contributor and the CI run the very same commands.
 
+mod endurance;
 mod install;
+mod references;
 mod shell;
+mod speed;
 mod suite;
+mod supply;
 mod tidy;
 
 use std::process::ExitCode;
@@ -21,7 +25,15 @@ struct Arguments {
 enum Task {
     /// Install what the suites need, then run every suite; minutes are printed for each.
     Test(suite::TestArguments),
-    /// Print figures: `detection`, `edge`, `loop` or `ingest`; everything after the name goes to the bench.
+    /// Strike real processes with faults and count what is lost or doubled: `--rounds 1000 --seed 7`.
+    Chaos {
+        /// Passed on.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// Print figures: `detection`, `binary`, `verdicts`, `feedback`, `network`, `edge`, `train`, `loop` or `ingest`;
+    /// everything after the name goes to the bench. `edge` and `train` install ONNX Runtime and PyTorch (pip) to be
+    /// compared with.
     Bench {
         /// Which bench.
         name: String,
@@ -35,6 +47,14 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// Write the bill of materials (CycloneDX 1.5, JSON) of what is shipped to homes and to the cloud.
+    Sbom {
+        /// Where to.
+        #[arg(default_value = "target/hearthwatch.cdx.json")]
+        file: std::path::PathBuf,
+    },
+    /// Build the aggregator with CUDA and pack it with a script that proves and times it on a machine with a GPU.
+    GpuBundle,
     /// Hold the tree against the house rules.
     Tidy,
 }
@@ -44,6 +64,9 @@ fn main() -> ExitCode {
         Task::Test(arguments) => suite::test(&arguments),
         Task::Bench { name, rest } => bench(&name, &rest),
         Task::TrainRelease { rest } => emulator("train-release", &rest),
+        Task::Chaos { rest } => endurance::chaos(&rest),
+        Task::Sbom { file } => supply::sbom(&file),
+        Task::GpuBundle => speed::gpu_bundle(),
         Task::Tidy => tidy::check(),
     };
     match result {
@@ -60,9 +83,15 @@ fn bench(name: &str, rest: &[String]) -> anyhow::Result<()> {
     if name == "edge" {
         shell::cargo(["build", "--profile", "dist", "--package", "hearthwatch-edge", "--bin", "hearthwatch-edge"])?;
     }
+    if name == "train" {
+        return speed::compare("train", "hearthwatch-cloud", rest);
+    }
     let mut arguments = vec![name.to_owned()];
-    arguments.extend_from_slice(rest);
-    emulator("bench", &arguments)
+    if name != "edge" {
+        arguments.extend_from_slice(rest);
+    }
+    emulator("bench", &arguments)?;
+    if name == "edge" { speed::compare("edge", "hearthwatch-edge", rest) } else { Ok(()) }
 }
 
 fn emulator(task: &str, rest: &[String]) -> anyhow::Result<()> {

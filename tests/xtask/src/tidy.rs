@@ -125,6 +125,8 @@ fn lock(root: &Path, breaches: &mut Vec<String>) -> anyhow::Result<()> {
         ("serde_cbor", ""),          // RUSTSEC-2021-0127, unmaintained
         ("fxhash", ""),              // RUSTSEC-2025-0057, unmaintained
         ("backoff", ""),             // RUSTSEC-2025-0012, unmaintained
+        ("rumqttc", "0."),           // the stalled line, with the four of rustls-webpki 0.102
+        ("sled", ""),                // brings fxhash and instant
     ];
     for (name, version) in denied {
         if text.contains(&format!("name = \"{name}\"\nversion = \"{version}")) {

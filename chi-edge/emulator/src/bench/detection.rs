@@ -1,39 +1,22 @@
-//! `bench detection`: one table for the network, the routine detector and a z-score rival.
+//! `bench detection`: every detector on the same homes with the same faults, by a protocol that is written down first.
+
+mod sets;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
-use hearthwatch_model::dataset::{DATA_SETS, RecordedHome};
+use anyhow::Context as _;
+use clap::Args;
+use hearthwatch_model::dataset::DATA_SETS;
 use hearthwatch_model::detector::Model;
-use hearthwatch_model::evaluate::{BenchConfig, bench};
-use hearthwatch_model::train::Corpus;
+use hearthwatch_model::evaluate::{Entrant, Fixed, Fold, Protocol, Role, Routine, bench, figure, table};
+use hearthwatch_model::network::Scorer;
+use hearthwatch_model::rivals;
 
 use crate::data;
+use sets::{Parts, Set};
 
-/// Which homes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Set {
-    /// The held-out homes of the bundled sets.
-    Bundled,
-    /// Homes in London that no weights were trained on.
-    London,
-    /// The house in Belgium.
-    Belgium,
-    /// Water meters in Alicante.
-    Water,
-}
-
-impl Set {
-    fn folders(self) -> &'static [&'static str] {
-        match self {
-            Self::Bundled => &["citylearn_2022_homes", "suthaharan_wsn", "river_water_flow"],
-            Self::London => &["southwark_homes"],
-            Self::Belgium => &["uci_appliances_energy"],
-            Self::Water => &["daiad_water"],
-        }
-    }
-}
+/// The entrant that the others are held against.
+const REFERENCE: &str = "routine detector";
 
 /// What is measured.
 #[derive(Debug, Args)]
@@ -41,52 +24,75 @@ pub struct DetectionArguments {
     /// Which homes.
     #[arg(long, value_enum, default_value_t = Set::Bundled)]
     set: Set,
-    /// Injection seeds; one table each.
+    /// Injection seeds: each makes a faulty copy of every test home.
     #[arg(long, default_value_t = 3)]
     seeds: u64,
     /// Folder of recordings; else $HEARTHWATCH_DATA, else ../shared/data, else the bundled sets.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Most test homes.
-    #[arg(long, default_value_t = 6)]
-    homes: usize,
-    /// Days of each test recording, from its start.
-    #[arg(long, default_value_t = 56)]
-    days: i64,
+    /// Where protocol, figures and drawing are written.
+    #[arg(long, value_name = "DIR", default_value = "target/bench/detection")]
+    out: PathBuf,
+    /// Threads for extraction and scoring.
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
 }
 
-/// Measures and prints.
+/// Measures, prints and writes `SET.protocol.json` (before anything is measured), `SET.json`, `SET.txt` and `SET.svg`.
 ///
 /// # Errors
-/// When the recordings or the shipped model cannot be read.
+/// When the recordings or the shipped model cannot be read, or a file cannot be written.
 pub fn run(arguments: &DetectionArguments) -> anyhow::Result<()> {
     let all: Vec<&str> = DATA_SETS.iter().map(|set| set.name).collect();
     let source = data::find(arguments.data.as_deref(), &all)?;
     let homes = data::homes(&source, arguments.set.folders())?;
     anyhow::ensure!(!homes.is_empty(), "the set {:?} is not in {source:?}; name a folder with --data", arguments.set);
-    let mut split = Corpus::split(homes);
-    if split.test.is_empty() {
-        // A set with few homes has none held out; all are measured, and weights may have seen their past.
-        split.test = std::mem::take(&mut split.train);
-        println!("no home of this set is held out: weights that ship may have been trained on its past");
+    let parts = Parts::of(arguments.set, &homes, &source)?;
+    let seeds = (1..=arguments.seeds).collect();
+    let protocol = Protocol::new(arguments.set.rules(), &homes, &|home| parts.part(home), seeds);
+    write(arguments, "protocol.json", &serde_json::to_string_pretty(&protocol)?)?;
+    for home in &protocol.too_short {
+        println!("left out in some role, too short: {home}");
     }
-    let cut = |homes: Vec<RecordedHome>| -> Vec<RecordedHome> {
-        let days = |home: RecordedHome| match home.span() {
-            Some((start, _)) => home.between(start - 1, start + arguments.days * 86_400),
-            None => home,
-        };
-        homes.into_iter().take(arguments.homes).map(days).collect()
-    };
-    let (calibration, test) = (cut(split.calibrate), cut(split.test));
-    // A set with a single home has nothing to calibrate the rival on but that home's own past.
-    let calibration = if calibration.is_empty() { test.clone() } else { calibration };
-    let models = [
-        ("network".to_owned(), Arc::new(Model::shipped()?)),
-        ("routine detector".to_owned(), Arc::new(Model::routine())),
-    ];
-    for seed in 1..=arguments.seeds {
-        let table = bench(&models, &calibration, &test, &BenchConfig { seed, ..BenchConfig::default() });
-        println!("\nset {:?}, injection seed {seed}\n{table}", arguments.set);
+    for role in [Role::Calibrate, Role::Test] {
+        let has = |fold: &Fold| fold.homes.iter().any(|home| home.role == role);
+        anyhow::ensure!(
+            protocol.folds.iter().all(has),
+            "a fold has no home for {role:?}: the recordings are too short"
+        );
     }
+    let network = Fixed::new("network, shipped", shipped()?);
+    let routine = Fixed::new(REFERENCE, Routine);
+    let rivals = rivals::entrants();
+    let ours: [&dyn Entrant; 2] = [&network, &routine];
+    let entrants: Vec<&dyn Entrant> = ours.into_iter().chain(rivals.iter().map(|rival| &**rival)).collect();
+    let mut said = None;
+    let report = bench(&protocol, &homes, &entrants, arguments.threads, &mut |progress| {
+        if said.as_ref() != Some(&progress) {
+            eprintln!("fold {}: {}", progress.fold, progress.what);
+            said = Some(progress);
+        }
+    })?;
+    let text = table(&report, REFERENCE);
+    println!("\n{text}");
+    write(arguments, "txt", &text)?;
+    let lines = report.lines(REFERENCE);
+    write(arguments, "json", &serde_json::to_string(&serde_json::json!({ "lines": lines, "report": report }))?)?;
+    write(arguments, "svg", &figure(&report, REFERENCE))?;
+    println!("written to {}", arguments.out.display());
     Ok(())
+}
+
+fn shipped() -> anyhow::Result<Scorer> {
+    match Model::shipped()? {
+        Model::Network { scorer, .. } => Ok(*scorer),
+        Model::Routine { .. } => anyhow::bail!("the model that ships is no network"),
+    }
+}
+
+fn write(arguments: &DetectionArguments, ending: &str, text: &str) -> anyhow::Result<()> {
+    let path = arguments.out.join(format!("{}.{ending}", arguments.set.name()));
+    std::fs::create_dir_all(&arguments.out)
+        .and_then(|()| std::fs::write(&path, text))
+        .with_context(|| path.display().to_string())
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use hearthwatch_cloud::training::recordings::RecordingsError;
+
 /// Environment variable that names a folder of recordings.
 pub const VARIABLE: &str = "HEARTHWATCH_DATA";
 
@@ -20,20 +22,15 @@ pub enum DataError {
     /// The folder asked for holds none of the known sets.
     #[error(
         "no recordings in {0}: it has none of the known sets' folders ({1}). \
-         `hearthwatch-emulator data list` names the sets; leave --data away to use the bundled ones"
+         `hearthwatch-emulator data fetch --out {0}` downloads them; leave --data away to use the bundled ones"
     )]
     Empty(String, String),
-    /// A file of a set that was found cannot be read.
-    #[error("{path}: {cause}")]
-    Read {
-        /// Which file.
-        path: String,
-        /// What went wrong.
-        cause: String,
-    },
-    /// A file of a set is not what its lineage describes.
-    #[error("data set {set}: {cause}")]
-    Parse {
+    /// A set that was found cannot be read.
+    #[error(transparent)]
+    Recordings(#[from] RecordingsError),
+    /// A set that this program carries cannot be read.
+    #[error("bundled set {set}: {cause}")]
+    Bundled {
         /// Which set.
         set: String,
         /// The parser's words.

@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 use hearthwatch_edge::outbox::{Outbox, OutboxError};
-use hearthwatch_edge::update::{ModelProof, Trigger, Updater, UpdaterConfig};
+use hearthwatch_edge::update::{
+    DirectorConfig, ModelProof, Policy, TrialWindows, Trigger, Updater, UpdaterConfig, Watching,
+};
 use hearthwatch_edge::uplink::{self, UplinkConfig, UplinkHandle};
 use hearthwatch_link::{LinkConfig, TlsFiles};
 use hearthwatch_model::detector::Model;
+use hearthwatch_protocol::assignment::SignedAssignment;
 use hearthwatch_protocol::messages::{AgentStatus, FeedbackRecord, UpdateResult};
+use hearthwatch_protocol::seal::{PublicKey, trusted_keys};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -19,8 +23,8 @@ use tokio::sync::watch;
 use super::home::{BUDGET_PER_WEEK, SimulatedHome};
 use super::stage::Stage;
 
-/// How long a retained release notice may take to reach an agent on the same machine.
-const NOTICE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a signed order may take to reach an agent on the same machine.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long receipts may take: on one machine they come within a second; a burdened one gets more than enough.
 const OUTBOX_TIMEOUT: Duration = Duration::from_secs(60);
@@ -34,6 +38,7 @@ pub struct FleetAgent {
     outbox: uplink::SharedOutbox,
     status: watch::Sender<AgentStatus>,
     updater: Updater<ModelProof>,
+    directors: Vec<PublicKey>,
     rng: ChaCha8Rng,
 }
 
@@ -59,9 +64,12 @@ impl FleetAgent {
         let config = UplinkConfig {
             home: home.clone(),
             link: LinkConfig { tls: Some(tls), ..LinkConfig::new("localhost", stage.broker.port(), home.as_str()) },
+            directed: true,
+            resend: uplink::RESEND,
             clock: Arc::new(move || hearthwatch_cloud::clock::Clock::now(clock.as_ref())),
             seed,
         };
+        let directors = trusted_keys(&std::fs::read_to_string(files.director())?)?;
         let uplink = uplink::start(config, Arc::clone(&outbox), status_seen)?;
         let updates = UpdaterConfig {
             url: format!("{}/tuf/", stage.url).parse()?,
@@ -69,13 +77,15 @@ impl FleetAgent {
             root: std::fs::read(files.tuf_root())?,
             directory: state.join("update"),
             // Shadowing on the home's stored windows decides; the demo has no hours to wait.
-            probation_seconds: 0,
+            director: Some(DirectorConfig { home: home.clone(), keys: directors.clone() }),
+            watching: Watching { shadow_seconds: 0, probation_seconds: 0 },
+            policy: Policy::default(),
         };
         let proof = ModelProof { budget_per_week: BUDGET_PER_WEEK };
         let now = jiff::Timestamp::now().as_second();
         let routine = Arc::new(Model::routine());
         let (updater, _) = Updater::boot(updates, proof, routine, ModelVersion::ROUTINE, now)?;
-        Ok(Self { uplink, outbox, status, updater, rng: ChaCha8Rng::seed_from_u64(seed) })
+        Ok(Self { uplink, outbox, status, updater, directors, rng: ChaCha8Rng::seed_from_u64(seed) })
     }
 
     /// Puts answers into the outbox, one after the other; the uplink sends them.
@@ -117,19 +127,26 @@ impl FleetAgent {
         })?
     }
 
-    /// Waits for the notice of `version`, then verifies, fetches, proves and swaps; the home goes on with what came of it.
+    /// Waits for the order to run `version`, then verifies, fetches, proves and swaps; the home goes on with what came of it.
     ///
     /// # Errors
-    /// When no notice comes, or the outcome cannot be reported.
+    /// When no order comes, or the outcome cannot be reported.
     pub async fn update(&mut self, home: &mut SimulatedHome, version: ModelVersion) -> anyhow::Result<UpdateResult> {
-        let mut notices = self.uplink.release();
-        let noticed = notices.wait_for(|notice| notice.as_ref().is_some_and(|notice| notice.model_version >= version));
-        tokio::time::timeout(NOTICE_TIMEOUT, noticed)
+        let mut assignments = self.uplink.assignment();
+        let directors = self.directors.clone();
+        let ordered = |signed: &Option<SignedAssignment>| {
+            let order = signed.as_ref().and_then(|signed| signed.read(&directors).ok());
+            order.is_some_and(|order| order.model_version >= version)
+        };
+        let assignment = tokio::time::timeout(ORDER_TIMEOUT, assignments.wait_for(ordered))
             .await
-            .with_context(|| format!("{} heard of no release within {} s", home.id, NOTICE_TIMEOUT.as_secs()))??;
-        let windows = home.detector().recent_windows();
+            .with_context(|| format!("{} got no order within {} s", home.id, ORDER_TIMEOUT.as_secs()))??
+            .clone();
+        let assignment = assignment.context("the order that was waited for")?;
+        let detector = home.detector();
+        let windows = TrialWindows { recent: detector.recent_windows(), canaries: detector.canaries(0) };
         let now = jiff::Timestamp::now().as_second();
-        let step = self.updater.run(Trigger::Notice(version), &windows, now, &mut self.rng).await;
+        let step = self.updater.run(Trigger::Assigned(assignment), &windows, now, &mut self.rng).await;
         if let Some((version, model)) = step.model {
             home.install(version, model);
             self.status.send_modify(|status| status.model_version = version);
@@ -139,6 +156,7 @@ impl FleetAgent {
             result = outcome.result.clone();
             self.uplink.report(outcome).await?;
         }
+        self.updater.told();
         Ok(result)
     }
 

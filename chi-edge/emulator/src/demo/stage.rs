@@ -9,11 +9,14 @@ use anyhow::Context;
 use clap::Args;
 use hearthwatch_cloud::aggregator::{Aggregator, Options};
 use hearthwatch_cloud::clock::ManualClock;
-use hearthwatch_cloud::config::{Config, HttpConfig, HttpTls, MqttConfig, MqttTls, ReleaseConfig, TrainingConfig};
+use hearthwatch_cloud::config::{
+    Config, HttpConfig, HttpTls, MqttConfig, MqttTls, ReleaseConfig, RolloutConfig, TrainingConfig,
+};
 use hearthwatch_cloud::http::Http;
 use hearthwatch_cloud::http::server::Bound;
 use hearthwatch_cloud::metrics::Metrics;
 use hearthwatch_cloud::release::{Publisher, RemoteSigner};
+use hearthwatch_cloud::rollout::Policy;
 use hearthwatch_cloud::training::Learner;
 use hearthwatch_protocol::HomeId;
 use hearthwatch_provision::signer::client::SignerClient;
@@ -162,7 +165,7 @@ fn config(folder: &Path, layout: &Layout, mqtt_port: u16, socket: &Path, seed: u
         tls: Some(HttpTls { cert_file: layout.http_cert(), key_file: layout.http_key() }),
     });
     // The demo fires training itself, on barriers of virtual time: that is what makes a seed decide the run.
-    config.training = TrainingConfig { trigger_count: 0, schedule_hours: 0, corpus: None, seed, auto_release: true };
+    config.training = TrainingConfig { trigger_count: 0, schedule_hours: 0, seed, ..TrainingConfig::default() };
     config.release = Some(ReleaseConfig {
         repository: folder.join("repository"),
         root_file: layout.tuf_root(),
@@ -171,6 +174,11 @@ fn config(folder: &Path, layout: &Layout, mqtt_port: u16, socket: &Path, seed: u
         signer_socket: socket.to_owned(),
         url: "https://localhost/".parse()?,
     });
+    config.rollout = Some(RolloutConfig {
+        director_key: layout.director_key(),
+        policy: Policy::named("immediate").context("the demo's policy")?,
+    });
+    config.enrolment = Some(layout.root().to_owned());
     Ok(config)
 }
 

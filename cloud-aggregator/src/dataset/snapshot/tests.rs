@@ -18,7 +18,7 @@ fn stored(records: Vec<FeedbackRecord>) -> (tempfile::TempDir, Arc<dyn Store>) {
 }
 
 fn snapshot(records: Vec<FeedbackRecord>) -> Snapshot {
-    take(stored(records).1.as_ref(), "corpus").unwrap()
+    take(stored(records).1.as_ref(), "corpus", &Consumed::default()).unwrap()
 }
 
 fn answered(home_name: &str, sequence: u64, alarm: &str, verdict: Verdict) -> FeedbackRecord {
@@ -67,11 +67,38 @@ fn expected_teaches_nothing_and_takes_an_earlier_answer_back() {
 }
 
 #[test]
-fn a_drawn_question_weighs_the_inverse_of_its_propensity_up_to_the_cap() {
+fn drawn_questions_weigh_their_inverse_propensity_around_a_mean_of_one_up_to_the_cap() {
     let probe = |sequence, propensity| FeedbackRecord { origin: Origin::Probe { propensity }, ..record("a", sequence) };
-    let snapshot = snapshot(vec![record("a", 1), probe(2, 0.25), probe(3, 0.001)]);
-    let weights: Vec<f32> = snapshot.examples.iter().map(|example| example.weight).collect();
-    assert_eq!(weights, [1.0, 4.0, WEIGHT_MAX]);
+    let weights = |records| -> Vec<f32> { snapshot(records).examples.iter().map(|example| example.weight).collect() };
+    // Inverse propensities 4 and 12, mean 8.
+    assert_eq!(weights(vec![record("a", 1), probe(2, 0.25), probe(3, 1.0 / 12.0)]), [1.0, 0.5, 1.5]);
+    let many = (1..=20).map(|sequence| probe(sequence, if sequence == 20 { 1e-5 } else { 0.5 })).collect();
+    assert_eq!(weights(many)[19], WEIGHT_MAX);
+}
+
+#[test]
+fn what_the_champion_has_learnt_from_is_not_learnt_from_again() {
+    let records = vec![record("a", 1), record("a", 2), record("b", 1), answered("a", 3, "alarm-1", Verdict::Dismissed)];
+    let through = [(home("a"), Sequence(2))].into();
+    let (_directory, store) = stored(records);
+    let snapshot = take(store.as_ref(), "corpus", &Consumed { through, ..Consumed::default() }).unwrap();
+    assert_eq!(keys(&snapshot), ["a/3", "b/1"], "a changed answer is a new one");
+    let lineage = &snapshot.lineage.homes[&home("a")];
+    assert_eq!((lineage.answers, lineage.consumed, lineage.examples, lineage.last), (3, 2, 1, Sequence(3)));
+}
+
+#[test]
+fn recall_is_estimated_for_the_champion_alone() {
+    let probe = |sequence, version| FeedbackRecord {
+        origin: Origin::Probe { propensity: 0.1 },
+        model_version: ModelVersion(version),
+        ..record("a", sequence)
+    };
+    let records = (1..=40).map(|sequence| probe(sequence, 1 + sequence % 2)).collect();
+    let (_directory, store) = stored(records);
+    let consumed = Consumed { champion: ModelVersion(2), ..Consumed::default() };
+    let recall = take(store.as_ref(), "corpus", &consumed).unwrap().lineage.recall;
+    assert_eq!((recall.probes, recall.probes_confirmed, recall.deaf), (20, 20, true));
 }
 
 #[test]
@@ -85,7 +112,7 @@ fn the_hash_of_known_examples_never_changes() {
 fn the_hash_covers_the_corpus_and_every_bit_of_a_window() {
     let records = vec![record("a", 1)];
     let (_directory, store) = stored(records.clone());
-    let id = |corpus| take(store.as_ref(), corpus).unwrap().id;
+    let id = |corpus| take(store.as_ref(), corpus, &Consumed::default()).unwrap().id;
     assert_ne!(id("one"), id("other"));
     let mut changed = records;
     changed[0].window.values[7] = 0.500_000_1;

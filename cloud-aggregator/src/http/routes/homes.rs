@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::runs::Reason;
 use crate::http::Http;
 use crate::http::audit::audited;
-use crate::http::auth::{Admin, Viewer};
-use crate::http::extract::{Params, Segment};
+use crate::http::auth::{Admin, Operator, Viewer};
+use crate::http::extract::{Body, Params, Segment};
 use crate::http::paging::{Page, Paging};
 use crate::http::problem::{Problem, ProblemBody};
+use crate::store::rollouts::ExclusionRow;
 use crate::store::{HomeRow, blocking};
 
 /// A home as the aggregator knows it. Times are Unix seconds.
@@ -78,6 +80,9 @@ pub(super) fn router() -> Router<Http> {
         .route("/homes/{home}", get(one))
         .route("/homes/{home}/revoke", post(revoke))
         .route("/homes/{home}/restore", post(restore))
+        .route("/homes/{home}/exclude", post(exclude))
+        .route("/homes/{home}/include", post(include))
+        .route("/exclusions", get(exclusions))
 }
 
 /// Lists the homes by name.
@@ -139,6 +144,89 @@ pub(crate) async fn restore(
     let subject = home.clone();
     audited(&http, &caller, "home.restore", home.as_str(), json!({}), async {
         Ok(blocking(&http.app.store, move |store| store.restore_home(&subject)).await?)
+    })
+    .await?;
+    read(&http, home).await.map(Json)
+}
+
+/// A home whose answers are kept and not learned from, or were. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExclusionView {
+    /// Which.
+    pub home: String,
+    /// Why.
+    pub reason: String,
+    /// Who decided.
+    pub by: String,
+    /// When.
+    pub at: i64,
+    /// Who lifted it, if anybody did.
+    pub lifted_by: Option<String>,
+    /// When it was lifted.
+    pub lifted_at: Option<i64>,
+}
+
+/// A page of them.
+pub type ExclusionPage = Page<ExclusionView>;
+
+/// Lists excluded homes, those whose exclusion was lifted included, newest first.
+#[utoipa::path(get, path = "/api/v1/exclusions", tag = "homes", params(Paging), responses(
+    (status = 200, body = ExclusionPage),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn exclusions(
+    _: Viewer,
+    http: axum::extract::State<Http>,
+    Params(paging): Params<Paging>,
+) -> Result<Json<ExclusionPage>, Problem> {
+    let window = paging.window()?;
+    let rows = blocking(&http.app.store, |store| store.exclusions()).await?;
+    Ok(Json(window.cut(rows, |row| {
+        let (lifted_by, lifted_at) = row.lifted.unzip();
+        let home = row.home.to_string();
+        ExclusionView { home, reason: row.reason, by: row.by, at: row.at, lifted_by, lifted_at }
+    })))
+}
+
+/// Keeps a home's answers out of every snapshot from now on; `POST /runs` then retrains without it. Needs operator.
+#[utoipa::path(post, path = "/api/v1/homes/{home}/exclude", tag = "homes", params(("home" = String, Path)),
+    request_body = Reason, responses(
+    (status = 200, body = HomeView),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn exclude(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Segment(home): Segment<HomeId>,
+    Body(reason): Body<Reason>,
+) -> Result<Json<HomeView>, Problem> {
+    let reason = reason.checked()?;
+    let view = read(&http, home.clone()).await?;
+    let (by, at) = (caller.name.clone(), http.app.clock.now());
+    let row = ExclusionRow { home: home.clone(), reason: reason.clone(), by, at, lifted: None };
+    audited(&http, &caller, "home.exclude", home.as_str(), json!({"reason": reason}), async {
+        Ok(blocking(&http.app.store, move |store| store.exclude_home(&row)).await?)
+    })
+    .await?;
+    Ok(Json(view))
+}
+
+/// Learns from a home again. Needs operator.
+#[utoipa::path(post, path = "/api/v1/homes/{home}/include", tag = "homes", params(("home" = String, Path)),
+    request_body = Reason, responses(
+    (status = 200, body = HomeView),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn include(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Segment(home): Segment<HomeId>,
+    Body(reason): Body<Reason>,
+) -> Result<Json<HomeView>, Problem> {
+    let (reason, subject) = (reason.checked()?, home.clone());
+    let (by, at) = (caller.name.clone(), http.app.clock.now());
+    audited(&http, &caller, "home.include", home.as_str(), json!({"reason": reason}), async {
+        Ok(blocking(&http.app.store, move |store| store.lift_exclusion(&subject, &by, at)).await?)
     })
     .await?;
     read(&http, home).await.map(Json)

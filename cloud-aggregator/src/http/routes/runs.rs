@@ -59,6 +59,8 @@ pub struct TrainingView {
     pub total: u64,
     /// The last training loss.
     pub loss: Option<f32>,
+    /// Seconds that this phase still takes, once there is a pace.
+    pub remaining_s: Option<u64>,
 }
 
 /// A run was asked for.
@@ -116,8 +118,8 @@ impl From<RunRow> for RunView {
 
 impl From<TrainingStatus> for TrainingView {
     fn from(status: TrainingStatus) -> Self {
-        let TrainingStatus { run, phase, done, total, loss } = status;
-        Self { run, phase: phase.to_owned(), done, total, loss }
+        let TrainingStatus { run, phase, done, total, loss, remaining_s } = status;
+        Self { run, phase: phase.to_owned(), done, total, loss, remaining_s }
     }
 }
 

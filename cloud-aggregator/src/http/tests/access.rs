@@ -11,11 +11,14 @@ use crate::store::Role;
 use crate::token;
 
 /// Every call that wants a token, with the least role that may make it.
-const ROLES: [(&str, &str, Role); 21] = [
+const ROLES: [(&str, &str, Role); 32] = [
     ("GET", "/api/v1/homes", Role::Viewer),
     ("GET", "/api/v1/homes/{home}", Role::Viewer),
     ("POST", "/api/v1/homes/{home}/revoke", Role::Admin),
     ("POST", "/api/v1/homes/{home}/restore", Role::Admin),
+    ("POST", "/api/v1/homes/{home}/exclude", Role::Operator),
+    ("POST", "/api/v1/homes/{home}/include", Role::Operator),
+    ("GET", "/api/v1/exclusions", Role::Viewer),
     ("GET", "/api/v1/feedback", Role::Viewer),
     ("GET", "/api/v1/feedback/totals", Role::Viewer),
     ("GET", "/api/v1/quarantine", Role::Viewer),
@@ -31,6 +34,14 @@ const ROLES: [(&str, &str, Role); 21] = [
     ("GET", "/api/v1/releases", Role::Viewer),
     ("GET", "/api/v1/releases/{version}/outcomes", Role::Viewer),
     ("POST", "/api/v1/releases/rollback", Role::Operator),
+    ("GET", "/api/v1/rollouts", Role::Viewer),
+    ("GET", "/api/v1/rollouts/{version}", Role::Viewer),
+    ("GET", "/api/v1/attestations", Role::Viewer),
+    ("POST", "/api/v1/rollouts/{version}/pause", Role::Operator),
+    ("POST", "/api/v1/rollouts/{version}/resume", Role::Operator),
+    ("POST", "/api/v1/rollouts/{version}/promote", Role::Operator),
+    ("POST", "/api/v1/rollouts/{version}/halt", Role::Operator),
+    ("POST", "/api/v1/rollouts/{version}/rollback", Role::Operator),
     ("GET", "/api/v1/audit", Role::Operator),
     ("GET", "/api/v1/tokens", Role::Admin),
 ];

@@ -1,6 +1,6 @@
 //! Batches against a real store.
 
-use hearthwatch_protocol::messages::{AgentStatus, RefusalReason};
+use hearthwatch_protocol::messages::{AgentStatus, RefusalReason, WithdrawalScope};
 use hearthwatch_protocol::{Message, Topic, encode};
 
 use super::*;
@@ -106,4 +106,63 @@ fn an_agent_that_comes_online_with_a_full_outbox_is_told_where_it_stands() {
     let payload = encode(&Message::Status(status)).unwrap().into();
     let report = world.taker.take(&[(Topic::Status(home("a")).to_string(), payload)], NOW).unwrap();
     assert_eq!(report.receipts, [(home("a"), receipt(1, &[]))]);
+}
+
+fn withdrawal(home_name: &str, id: u64, scope: WithdrawalScope) -> (String, Bytes) {
+    let body = Withdrawal { home: home(home_name), id, scope, at: NOW - 5 };
+    let payload = encode(&Message::Withdrawal(body)).unwrap();
+    (Topic::Withdrawal(home(home_name)).to_string(), Bytes::from(payload))
+}
+
+#[test]
+fn what_a_home_takes_back_is_gone_from_the_next_snapshot_and_the_home_hears_it() {
+    let world = world();
+    let messages = [record("a", 1), record("a", 2), record("b", 1)].map(|record| message(&record));
+    world.taker.take(&messages, NOW).unwrap();
+    let before = crate::dataset::take(world.store.as_ref(), "corpus", &crate::dataset::Consumed::default()).unwrap();
+    let taken_back = [withdrawal("a", 1, WithdrawalScope::Records(vec![Sequence(2), Sequence(9)]))];
+    let report = world.taker.take(&taken_back, NOW + 1).unwrap();
+    let receipt = WithdrawalReceipt { id: 1, removed: 1, models: vec![], at: NOW + 1 };
+    assert_eq!(report.withdrawn, [(home("a"), receipt.clone())]);
+    let after = crate::dataset::take(world.store.as_ref(), "corpus", &crate::dataset::Consumed::default()).unwrap();
+    let left: Vec<_> = after.examples.iter().map(|example| example.key.to_string()).collect();
+    assert_ne!(before.id, after.id);
+    assert!(left.iter().all(|key| !key.starts_with("a/2")) && after.lineage.homes[&home("a")].answers == 1, "{left:?}");
+    // Said again, because the receipt was lost: the same receipt, nothing more deleted.
+    assert_eq!(world.taker.take(&taken_back, NOW + 9).unwrap().withdrawn, [(home("a"), receipt)]);
+    let audit = world.store.audit(None, 10).unwrap();
+    assert_eq!(audit.iter().filter(|line| line.action == "home.withdraw").count(), 1);
+}
+
+#[test]
+fn a_record_that_arrives_after_it_was_taken_back_stays_out_and_the_next_one_comes_in() {
+    let world = world();
+    world.taker.take(&[message(&record("a", 1))], NOW).unwrap();
+    world.taker.take(&[withdrawal("a", 1, WithdrawalScope::Through(Sequence(2)))], NOW).unwrap();
+    world.taker.take(&[message(&record("a", 2))], NOW).unwrap();
+    assert_eq!(world.store.feedback(&FeedbackFilter::default()).unwrap(), []);
+    let report = world.taker.take(&[message(&record("a", 3))], NOW).unwrap();
+    assert_eq!(report.receipts, [(home("a"), receipt(3, &[(2, RefusalReason::Withdrawn)]))]);
+    assert_eq!(world.store.home(&home("a")).unwrap().unwrap().records, 1);
+}
+
+#[test]
+fn no_home_takes_back_what_is_another_homes() {
+    let world = world();
+    world.taker.take(&[message(&record("b", 1))], NOW).unwrap();
+    let (_, payload) = withdrawal("b", 1, WithdrawalScope::Through(Sequence(9)));
+    let report = world.taker.take(&[(Topic::Withdrawal(home("a")).to_string(), payload)], NOW).unwrap();
+    assert_eq!(report.withdrawn, []);
+    assert_eq!(world.store.feedback(&FeedbackFilter::default()).unwrap().len(), 1);
+    assert_eq!(world.store.quarantine(1).unwrap()[0].reason, RefusalReason::WrongHome);
+}
+
+#[test]
+fn a_verdict_without_a_window_is_stored_and_teaches_nothing() {
+    let world = world();
+    let mut alone = record("a", 1);
+    alone.window = hearthwatch_protocol::messages::FeatureWindow::none();
+    assert_eq!(world.taker.take(&[message(&alone)], NOW).unwrap().stored, 1);
+    let snapshot = crate::dataset::take(world.store.as_ref(), "corpus", &crate::dataset::Consumed::default()).unwrap();
+    assert_eq!((snapshot.examples.len(), snapshot.lineage.homes[&home("a")].windowless), (0, 1));
 }

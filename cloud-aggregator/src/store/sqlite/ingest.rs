@@ -7,7 +7,7 @@ use hearthwatch_protocol::messages::{Refusal, RefusalReason, UpdateResult, Verdi
 use hearthwatch_protocol::{HomeId, Message, ModelVersion, RecordKey, Sequence, decode};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{corrupt, engine, home_id, homes, limited, signed};
+use super::{corrupt, engine, home_id, homes, limited, rollouts, signed};
 use crate::store::{
     Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, GAP_PATIENCE_SECONDS, Handled, HomeProgress, IngestBatch,
     OutcomeRow, QUARANTINE_ROWS_MAX, QuarantineRow, StoreError,
@@ -21,6 +21,9 @@ pub(super) fn apply(transaction: &Transaction<'_>, batch: &IngestBatch) -> Resul
     store_outcomes(transaction, batch)?;
     for (home, status) in &batch.statuses {
         homes::set_status(transaction, home, status, batch.at)?;
+    }
+    for (home, manifest) in &batch.manifests {
+        rollouts::put_manifest(transaction, home, manifest, batch.at)?;
     }
     touched.extend(batch.feedback.iter().map(|row| &row.record.home));
     touched.extend(batch.refused.iter().map(|handled| &handled.key.home));
@@ -331,7 +334,7 @@ pub(super) fn outcomes(
     .collect()
 }
 
-fn verdict_word(verdict: Verdict) -> &'static str {
+pub(super) fn verdict_word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Confirmed => "confirmed",
         Verdict::Dismissed => "dismissed",

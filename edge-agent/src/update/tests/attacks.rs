@@ -4,7 +4,7 @@ use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::limits::ARTIFACT_BYTES_MAX;
 
 use super::repository::{Ends, TestRepository, edit};
-use crate::update::trust::TrustError;
+use crate::update::trust::{TrustError, forget_time};
 
 fn expired(role: &str) -> TrustError {
     TrustError::Expired { role: role.to_owned() }
@@ -207,7 +207,7 @@ async fn after_a_clock_that_ran_ahead_the_time_can_be_forgotten_but_not_the_vers
     std::fs::write(known, "\"2099-01-01T00:00:00Z\"").unwrap();
     let error = repository.refresh().await.unwrap_err();
     assert!(matches!(error, TrustError::ClockSteppedBack(_)), "{error:?}");
-    repository.trust().forget_time().unwrap();
+    forget_time(&repository.trust().directory).unwrap();
     repository.refresh().await.unwrap();
     std::fs::write(repository.metadata("timestamp.json"), old).unwrap();
     assert_eq!(repository.refresh().await.unwrap_err(), rolled_back("timestamp", 2, 1));

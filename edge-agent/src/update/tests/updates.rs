@@ -11,12 +11,14 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 use super::repository::{Ends, TestRepository};
+use crate::update::disk::RealDisk;
 use crate::update::machine::Phase;
-use crate::update::prove::{Prove, Window};
-use crate::update::{Step, Trigger, Updater, UpdaterConfig, UpdaterError};
+use crate::update::prove::{Prove, TrialWindows, Window};
+use crate::update::slots::Slots;
+use crate::update::{DirectorConfig, Policy, Step, Trigger, Updater, UpdaterConfig, UpdaterError, Watching};
 
 /// A model is a word that says how it behaves.
-struct Words;
+pub struct Words;
 
 impl Prove for Words {
     type Model = String;
@@ -33,6 +35,9 @@ impl Prove for Words {
         let quiet = |(i, _): (usize, &Window)| -3.0 - i as f32 * 0.1;
         Some(match model.as_str() {
             "own" => return None,
+            // Speaks as rarely as any other, and hears nothing.
+            "deaf" => windows.iter().enumerate().map(quiet).collect(),
+            _ if windows.first().is_some_and(|window| window.1[0] == FAULT) => vec![2.0; windows.len()],
             "nan" => vec![f32::NAN; windows.len()],
             // Quiet until the home's windows change.
             "moody" if windows[0].1[0] > 0.5 => {
@@ -43,42 +48,75 @@ impl Prove for Words {
     }
 }
 
-fn windows(mood: f32) -> Vec<Window> {
-    vec![(DeviceClass::Temperature, vec![mood]); 12]
+/// Marks a window as a canary.
+const FAULT: f32 = 9.0;
+
+fn windows(mood: f32) -> TrialWindows {
+    let copies = |value, count| vec![(DeviceClass::Temperature, vec![value]); count];
+    TrialWindows { recent: copies(mood, 12), canaries: copies(FAULT, 24) }
 }
 
-struct Home {
-    repository: TestRepository,
-    updater: Updater<Words>,
+pub struct Home {
+    pub repository: TestRepository,
+    pub updater: Updater<Words>,
+    pub director: Option<DirectorConfig>,
+    pub watching: Watching,
     rng: SmallRng,
-    now: i64,
+    pub now: i64,
 }
 
 fn boot(repository: &TestRepository, probation_seconds: i64, now: i64) -> (Updater<Words>, Step<String>) {
+    boot_watching(repository, Watching { shadow_seconds: 0, probation_seconds }, now)
+}
+
+fn boot_watching(repository: &TestRepository, watching: Watching, now: i64) -> (Updater<Words>, Step<String>) {
+    boot_with(repository, None, watching, now)
+}
+
+fn boot_with(
+    repository: &TestRepository,
+    director: Option<DirectorConfig>,
+    watching: Watching,
+    now: i64,
+) -> (Updater<Words>, Step<String>) {
     let config = UpdaterConfig {
         url: repository.url(),
         ca: None,
         root: repository.root.clone(),
         directory: repository.directory.path().join("client"),
-        probation_seconds,
+        director,
+        watching,
+        policy: Policy::default(),
     };
     Updater::boot(config, Words, Arc::new("own".to_owned()), ModelVersion(0), now).unwrap()
 }
 
 impl Home {
-    async fn new(probation_seconds: i64) -> Self {
+    pub async fn new(probation_seconds: i64) -> Self {
+        Self::watching(Watching { shadow_seconds: 0, probation_seconds }).await
+    }
+
+    async fn watching(watching: Watching) -> Self {
         let repository = TestRepository::new().await;
         let now = Timestamp::now().as_second();
-        let (updater, step) = boot(&repository, probation_seconds, now);
+        let (updater, step) = boot_watching(&repository, watching, now);
         assert_eq!(model(&step), Some((0, "own".to_owned())));
-        Self { repository, updater, rng: SmallRng::seed_from_u64(7), now }
+        Self { repository, updater, director: None, watching, rng: SmallRng::seed_from_u64(7), now }
     }
 
-    async fn on(&mut self, trigger: Trigger, mood: f32) -> Step<String> {
-        self.updater.run(trigger, &windows(mood), self.now, &mut self.rng).await
+    /// Starts the agent again, under what is configured now.
+    pub fn restart(&mut self) {
+        self.updater = boot_with(&self.repository, self.director.clone(), self.watching, self.now).0;
     }
 
-    async fn notice(&mut self, version: u64) -> Step<String> {
+    pub async fn on(&mut self, trigger: Trigger, mood: f32) -> Step<String> {
+        let step = self.updater.run(trigger, &windows(mood), self.now, &mut self.rng).await;
+        // As the agent does once the outbox has them.
+        self.updater.told();
+        step
+    }
+
+    pub async fn notice(&mut self, version: u64) -> Step<String> {
         self.on(Trigger::Notice(ModelVersion(version)), 0.0).await
     }
 
@@ -87,7 +125,7 @@ impl Home {
     }
 }
 
-fn model(step: &Step<String>) -> Option<(u64, String)> {
+pub fn model(step: &Step<String>) -> Option<(u64, String)> {
     step.model.as_ref().map(|(version, model)| (version.0, model.to_string()))
 }
 
@@ -209,6 +247,18 @@ async fn an_agent_that_dies_with_a_new_model_again_and_again_starts_with_the_one
 }
 
 #[tokio::test]
+async fn an_outcome_that_was_not_kept_by_the_outbox_is_told_at_the_next_start() {
+    let mut home = Home::new(0).await;
+    home.repository.publish(1, &[(1, "one")]).await;
+    home.updater.run(Trigger::Notice(ModelVersion(1)), &windows(0.0), home.now, &mut home.rng).await;
+    let installed = outcome(1, UpdateResult::Installed, home.now);
+    let (mut updater, step) = boot(&home.repository, 0, home.now);
+    assert_eq!(step.outcomes, std::slice::from_ref(&installed));
+    updater.told();
+    assert_eq!(boot(&home.repository, 0, home.now).1.outcomes, vec![]);
+}
+
+#[tokio::test]
 async fn a_slot_that_rots_gives_way_to_the_model_before() {
     let mut home = Home::new(0).await;
     home.repository.publish(1, &[(1, "one")]).await;
@@ -227,7 +277,10 @@ async fn a_person_may_go_back_one_model_on_this_machine() {
     home.notice(1).await;
     home.repository.publish(2, &[(2, "two")]).await;
     home.notice(2).await;
-    let step = home.updater.roll_back_by_hand(home.now).unwrap();
+    let mut slots = Slots::open(RealDisk, &home.slots(), ModelVersion(0)).unwrap();
+    slots.roll_back_by_hand().unwrap();
+    let (updater, step) = boot(&home.repository, 0, home.now);
+    home.updater = updater;
     assert_eq!(model(&step), Some((1, "one".to_owned())));
     assert_eq!(model(&home.on(Trigger::Timer, 0.0).await), None, "the version left is not fetched again");
 }
@@ -239,7 +292,9 @@ async fn a_repository_by_clear_text_http_is_refused_before_anything_is_asked() {
         ca: None,
         root: Vec::new(),
         directory: Path::new("/nonexistent").to_owned(),
-        probation_seconds: 0,
+        director: None,
+        watching: Watching { shadow_seconds: 0, probation_seconds: 0 },
+        policy: Policy::default(),
     };
     let refused = Updater::boot(config, Words, Arc::new(String::new()), ModelVersion(0), 0).map(drop);
     assert!(matches!(refused, Err(UpdaterError::Scheme(scheme)) if scheme == "http"));
@@ -250,7 +305,72 @@ async fn a_repository_by_clear_text_http_is_refused_before_anything_is_asked() {
 fn an_update_can_run_in_a_task() {
     fn send<T: Send>(_: &T) {}
     fn check(updater: &mut Updater<Words>, rng: &mut SmallRng) {
-        send(&updater.run(Trigger::Timer, &[], 0, rng));
+        send(&updater.run(Trigger::Timer, &TrialWindows::default(), 0, rng));
     }
     let _ = check;
+}
+
+#[tokio::test]
+async fn a_deaf_model_is_refused_although_it_speaks_as_often_as_the_one_before() {
+    let mut home = Home::new(0).await;
+    home.repository.publish(1, &[(1, "one")]).await;
+    home.notice(1).await;
+    home.repository.publish(2, &[(2, "deaf")]).await;
+    let step = home.notice(2).await;
+    let cause = "not_proven: hears 0 of 24 canary faults, the model before 24";
+    assert_eq!((model(&step), step.outcomes), (None, vec![outcome(2, refused(cause), home.now)]));
+}
+
+pub const HOUR: i64 = 3_600;
+
+#[tokio::test]
+async fn a_shadow_survives_a_restart_and_takes_charge_once_it_was_watched() {
+    let watching = Watching { shadow_seconds: HOUR, probation_seconds: HOUR };
+    let mut home = Home::watching(watching).await;
+    home.repository.publish(1, &[(1, "one")]).await;
+    assert_eq!(model(&home.notice(1).await), None);
+    assert_eq!(*home.updater.phase(), Phase::Shadowing(ModelVersion(1)));
+    let (updater, step) = boot_watching(&home.repository, watching, home.now);
+    assert_eq!(model(&step), Some((0, "own".to_owned())));
+    home.updater = updater;
+    home.now += HOUR;
+    assert_eq!(model(&home.on(Trigger::Timer, 0.0).await), None, "one look is no hour of watching");
+    let mut swapped = None;
+    for _ in 0..2 {
+        home.now += 600;
+        swapped = model(&home.on(Trigger::Timer, 0.0).await);
+    }
+    assert_eq!(swapped, Some((1, "one".to_owned())));
+    home.now += HOUR;
+    let step = home.on(Trigger::Timer, 0.0).await;
+    assert_eq!(step.outcomes, [outcome(1, UpdateResult::Installed, home.now)]);
+}
+
+#[tokio::test]
+async fn an_agent_that_dies_with_a_shadow_again_and_again_gives_the_shadow_up() {
+    let watching = Watching { shadow_seconds: HOUR, probation_seconds: 0 };
+    let mut home = Home::watching(watching).await;
+    home.repository.publish(1, &[(1, "one")]).await;
+    home.notice(1).await;
+    for _ in 0..3 {
+        assert_eq!(boot_watching(&home.repository, watching, home.now).1.outcomes, vec![]);
+    }
+    let (updater, step) = boot_watching(&home.repository, watching, home.now);
+    assert_eq!(step.outcomes, [outcome(1, refused("start: not proven in 3 starts"), home.now)]);
+    home.updater = updater;
+    assert_eq!(model(&home.on(Trigger::Timer, 0.0).await), None, "and does not fetch it again");
+}
+
+#[tokio::test]
+async fn a_probation_that_fails_after_the_mirror_pruned_the_old_version_still_goes_back() {
+    let mut home = Home::new(HOUR).await;
+    home.repository.publish(1, &[(1, "one")]).await;
+    home.notice(1).await;
+    home.now += HOUR;
+    home.on(Trigger::Timer, 0.0).await;
+    home.repository.publish(2, &[(2, "moody")]).await;
+    std::fs::remove_file(home.repository.target("model-1.safetensors")).unwrap();
+    home.notice(2).await;
+    home.now += 600;
+    assert_eq!(model(&home.on(Trigger::Timer, 1.0).await), Some((1, "one".to_owned())));
 }

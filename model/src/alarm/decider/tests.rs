@@ -148,3 +148,20 @@ fn with_adaptation_a_home_that_alarms_too_often_grows_calmer() {
     }
     assert!(one.offset() > 0.5);
 }
+
+#[test]
+fn four_weeks_never_hold_more_than_three_times_the_budget_except_for_what_exists_to_warn() {
+    let mut one = Decider::new(DeciderConfig { budget_per_week: 1.0, salt: b"salt".to_vec(), adapt: true });
+    one.add_entity(EntityInfo { entity_id: "sensor.a".into(), class: DeviceClass::Temperature, unit: "°C".into() });
+    let mut raised = Vec::new();
+    for step in 0..28 * 144 {
+        // Two loud steps every eight hours: three alarms a day, were there no end to patience.
+        let score = if step % 48 < 2 { 50.0 } else { -5.0 };
+        let events = one.decide(step * STEP_SECONDS, 0.0, &[evidence(score)], true).events;
+        raised.extend(events.into_iter().filter(|event| matches!(event, AlarmEvent::Raised(_))));
+    }
+    assert_eq!(raised.len(), crate::alarm::allowance(1.0));
+    let smoke = Evidence { kind: AnomalyKind::Alert, ..evidence(50.0) };
+    let event = one.decide_at_once(28 * 144 * STEP_SECONDS - 1, 0.0, &smoke);
+    assert!(matches!(event, Some(AlarmEvent::Raised(_))), "{event:?}");
+}

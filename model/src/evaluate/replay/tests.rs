@@ -56,11 +56,13 @@ fn a_network_raises_the_same_false_alarms_on_traces_as_deployed() {
     let scorer = Scorer::new(&PatchTree::initial_weights(4)).unwrap();
     // Untrained logits lie around zero: this threshold is crossed now and then.
     let (own, routine) = (calibration(0.2), calibration(1.0));
-    let contender = Contender::Network { scorer: &scorer, calibration: &own, routine: &routine };
+    let blend = Blend::uniform(0.5);
+    let contender = Contender::Network { scorer: &scorer, calibration: &own, blend: &blend, routine: &routine };
     let replayed = replay(&pairs, contender, 3.0, 2, |_| {});
     let model = Model::Network {
         scorer: Box::new(scorer.clone()),
         calibration: own.clone(),
+        blend: blend.clone(),
         routine: routine.clone(),
         version: 1,
     };

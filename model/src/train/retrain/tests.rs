@@ -70,6 +70,54 @@ fn fine_tuning_on_feedback_is_held_against_champion_and_replay() {
     assert!(matches!(tuned.report.verdict, GateVerdict::Hold { .. }));
 }
 
+/// Keeps the checkpoints of the first `saves` epochs, as a run that is cut off after them would.
+struct CutOff {
+    saves: usize,
+    kept: Option<Vec<u8>>,
+}
+
+impl Checkpoints for CutOff {
+    fn load(&mut self, _part: &str) -> Option<Vec<u8>> {
+        self.kept.clone()
+    }
+
+    fn save(&mut self, _part: &str, bytes: &[u8]) {
+        if self.saves > 0 {
+            self.saves -= 1;
+            self.kept = Some(bytes.to_vec());
+        }
+    }
+}
+
+#[test]
+fn a_run_that_was_cut_off_goes_on_to_the_very_same_artifact() {
+    let config = RetrainConfig { epochs: 3, hard_share: 0.25, ..config() };
+    let mut checkpoints = CutOff { saves: 1, kept: None };
+    let mut resumable = |progress: &mut dyn FnMut(Progress)| {
+        retrain_resumable(&corpus(), &[], None, &config, &mut checkpoints, progress).unwrap()
+    };
+    let whole = resumable(&mut |_| {});
+    let mut first_epoch = None;
+    let resumed = resumable(&mut |progress| {
+        if let Progress::Training { epoch, .. } = progress {
+            first_epoch.get_or_insert(epoch);
+        }
+    });
+    assert_eq!(first_epoch, Some(2));
+    assert_eq!(resumed.artifact, whole.artifact);
+}
+
+#[test]
+fn a_checkpoint_of_another_configuration_is_not_gone_on_from() {
+    let mut checkpoints = CutOff { saves: 9, kept: None };
+    let mut with = |config: &RetrainConfig| {
+        retrain_resumable(&corpus(), &[], None, config, &mut checkpoints, &mut |_| {}).unwrap().artifact
+    };
+    with(&config());
+    let other = RetrainConfig { seed: 5, ..config() };
+    assert_eq!(with(&other), run(&[], None, &other).artifact);
+}
+
 #[test]
 fn progress_is_told_in_order() {
     let mut told = Vec::new();

@@ -1,0 +1,165 @@
+//! `bench feedback`: does training on residents' answers beat as much training without them?
+//!
+//! The shipped network is fine-tuned with answers to its own alarms in London homes whose truth is known because the
+//! faults were put there. Each arm starts from the same weights and takes the same steps on the same replay. Judged are
+//! other homes (transfer), and the same homes later (personalisation). Weights made here are never shipped.
+
+mod arms;
+mod residents;
+mod score;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use hearthwatch_model::dataset::{DATA_SETS, RecordedHome};
+use hearthwatch_model::detector::Model;
+use hearthwatch_model::evaluate::{HomePair, HomeTrace, fan_out};
+use hearthwatch_model::inject::{Family, InjectionPlan, inject};
+use hearthwatch_model::train::{Corpus, RetrainConfig, prepare};
+
+use crate::data;
+use arms::{ARMS, Arm};
+use residents::Question;
+use score::{Scored, Sheet};
+
+const DAY: i64 = 86_400;
+/// Days that a home's detector learns at first.
+const WARM_UP_DAYS: i64 = 14;
+/// The day of the recording that ends the time of answers and begins the time that is judged in the same homes.
+const CUT_DAY: i64 = 31;
+/// Faults of each entity in a week.
+const EVENTS_PER_WEEK: f64 = 1.0;
+
+/// What is measured.
+#[derive(Debug, Args)]
+pub struct FeedbackArguments {
+    /// Folder of recordings; else $HEARTHWATCH_DATA, else ../shared/data.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Seeds of faults, residents and training; each is a whole run.
+    #[arg(long, default_value_t = 3)]
+    seeds: u64,
+    /// Most London homes.
+    #[arg(long, default_value_t = 20)]
+    homes: usize,
+    /// Windows of an epoch of fine-tuning.
+    #[arg(long, default_value_t = 8192)]
+    windows: usize,
+    /// Alarms a week that homes ask for while their answers are gathered.
+    #[arg(long, default_value_t = 5.0)]
+    asked: f64,
+}
+
+/// One home in all its forms.
+struct Subject {
+    /// With faults in the time of answers.
+    asked: RecordedHome,
+    /// Judged over all of its time, for homes whose answers were not learnt from.
+    whole: HomePair,
+    /// Judged after the cut, for those whose answers were.
+    later: HomePair,
+}
+
+/// Measures and prints.
+///
+/// # Errors
+/// When recordings cannot be read or a training run fails.
+pub fn run(arguments: &FeedbackArguments) -> anyhow::Result<()> {
+    let source = data::find(arguments.data.as_deref(), &DATA_SETS.iter().map(|set| set.name).collect::<Vec<_>>())?;
+    let mut london = data::homes(&source, &["southwark_homes"])?;
+    london.truncate(arguments.homes);
+    anyhow::ensure!(london.len() >= 4, "the London homes are not in {source:?}; name a folder with --data");
+    let shippable: Vec<&str> = DATA_SETS.iter().filter(|set| set.usage.may_ship()).map(|set| set.name).collect();
+    let corpus = Corpus::split(data::homes(&source, &shippable)?);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut transfer = Sheet::default();
+    let mut later = Sheet::default();
+    for seed in 1..=arguments.seeds {
+        let config = RetrainConfig { seed, threads, windows_per_epoch: arguments.windows, ..RetrainConfig::default() };
+        let prepared = prepare(&corpus, &config, &mut |_| {})?;
+        let subjects = fan_out(&london, threads, |home| subject(home, seed), |_| {});
+        let champion = Arc::new(Model::shipped()?);
+        let questions = fan_out(
+            &subjects,
+            threads,
+            |subject| residents::questions(&subject.asked, &champion, WARM_UP_DAYS, arguments.asked),
+            |_| {},
+        );
+        for fold in 0..2 {
+            let learns = |place: usize| place % 2 == fold;
+            let asked: Vec<(usize, &[Question])> = questions
+                .iter()
+                .enumerate()
+                .filter(|(place, _)| learns(*place))
+                .map(|(p, q)| (p, q.as_slice()))
+                .collect();
+            let side = |wanted: bool| subjects.iter().enumerate().filter(move |(place, _)| learns(*place) == wanted);
+            let strangers: Vec<&HomePair> = side(false).map(|(_, subject)| &subject.whole).collect();
+            let learners: Vec<&HomePair> = side(true).map(|(_, subject)| &subject.later).collect();
+            for arm in ARMS {
+                let judged = measure(arm, &asked, (&strangers, &learners), &prepared, &config, &subjects, &learns)?;
+                eprintln!("seed {seed}, fold {fold}, {}: {} answers", arm.name, judged.answers);
+                transfer.add(arm.name, judged.transfer, judged.answers);
+                later.add(arm.name, judged.later, judged.answers);
+            }
+        }
+    }
+    println!(
+        "{} London homes, 2 folds, seeds 1 to {}; budget 1; 90 % intervals over homes",
+        london.len(),
+        arguments.seeds
+    );
+    println!("\nother homes (transfer)\n{transfer}");
+    println!("\nthe same homes, later (personalisation)\n{later}");
+    Ok(())
+}
+
+/// One arm's figures of one fold.
+struct Judged {
+    answers: usize,
+    transfer: Scored,
+    later: Scored,
+}
+
+fn measure(
+    arm: &Arm,
+    asked: &[(usize, &[Question])],
+    (strangers, learners): (&[&HomePair], &[&HomePair]),
+    prepared: &hearthwatch_model::train::Prepared,
+    config: &RetrainConfig,
+    subjects: &[Subject],
+    learns: &dyn Fn(usize) -> bool,
+) -> anyhow::Result<Judged> {
+    let answers = arm.answers(asked, config.seed);
+    // Every arm gets its thresholds from the same clean weeks of the homes that answer.
+    let clean: Vec<&HomeTrace> = subjects
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| learns(*place))
+        .map(|(_, subject)| &subject.whole.clean)
+        .collect();
+    let detector = arm.detector(&answers, prepared, config, &clean)?;
+    Ok(Judged {
+        answers: answers.len(),
+        transfer: score::score(&detector, strangers, config.threads),
+        later: score::score(&detector, learners, config.threads),
+    })
+}
+
+fn subject(home: &RecordedHome, seed: u64) -> Subject {
+    let (first, last) = home.span().unwrap_or_default();
+    let (from, cut) = (first + WARM_UP_DAYS * DAY, first + CUT_DAY * DAY);
+    // What answers are given to and what is judged are never the same faults.
+    let plan = |salt: u64| InjectionPlan {
+        seed: seed * 10 + salt,
+        events_per_entity_week: EVENTS_PER_WEEK,
+        families: Family::ALL.to_vec(),
+    };
+    let pair = |from: i64, salt: u64| HomePair {
+        clean: HomeTrace::extract(home, from),
+        faulty: vec![HomeTrace::extract(&inject(home, &plan(salt), from), from)],
+    };
+    let asked = inject(&home.between(first - 1, cut.min(last)), &plan(1), from);
+    Subject { asked, whole: pair(from, 2), later: pair(cut.min(last), 3) }
+}

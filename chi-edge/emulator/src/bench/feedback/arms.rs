@@ -1,0 +1,138 @@
+//! The arms of the comparison: same start, same steps, other answers.
+
+use hearthwatch_model::alarm::Calibration;
+use hearthwatch_model::detector::Model;
+use hearthwatch_model::evaluate::{HomeTrace, Record, calibrate, logits, routine_scores};
+use hearthwatch_model::network::{Artifact, Scorer, Weights};
+use hearthwatch_model::train::{
+    DefencePolicy, FeedbackExample, HomeAnswer, Prepared, RetrainConfig, defend, fine_tune,
+};
+
+use super::residents::{Habits, Question, answers};
+
+/// The network that ships: every arm's start.
+const CHAMPION: &[u8] = include_bytes!("../../../../../model/shipped/network.safetensors");
+
+/// What an arm does.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// Nothing: the routine detector.
+    Routine,
+    /// Nothing: the champion as it is.
+    Champion,
+    /// Champion and routine detector side by side, each at half of the budget: fusion without labels.
+    Fusion,
+    /// As many steps on the replay alone: the control that an arm must beat.
+    Replay,
+    /// Steps of which a quarter of the windows are answered ones.
+    Answers(Habits, fn() -> DefencePolicy),
+}
+
+/// A line of the table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arm {
+    pub(super) name: &'static str,
+    kind: Kind,
+}
+
+/// The control.
+pub(super) const REPLAY: &str = "replay without feedback";
+
+const HONEST: Habits = Habits { answered: 1.0, wrong: 0.0, bored: 0.0, flipping: 0.0, shuffled: false };
+const MIDDLING: Habits = Habits { answered: 0.6, wrong: 0.1, bored: 0.0, flipping: 0.0, shuffled: false };
+
+/// Every arm that is run, in the order of the table.
+pub(super) const ARMS: &[Arm] = &[
+    Arm { name: "routine detector", kind: Kind::Routine },
+    Arm { name: "champion", kind: Kind::Champion },
+    Arm { name: "fusion without labels", kind: Kind::Fusion },
+    Arm { name: REPLAY, kind: Kind::Replay },
+    Arm { name: "all answered, none wrong", kind: Kind::Answers(HONEST, DefencePolicy::none) },
+    Arm { name: "60 % answered, 10 % wrong", kind: Kind::Answers(MIDDLING, DefencePolicy::none) },
+    Arm {
+        name: "  the same, boring dismissed",
+        kind: Kind::Answers(Habits { bored: 0.5, ..MIDDLING }, DefencePolicy::none),
+    },
+    Arm {
+        name: "  the same, labels shuffled",
+        kind: Kind::Answers(Habits { shuffled: true, ..MIDDLING }, DefencePolicy::none),
+    },
+    Arm { name: "10 % of homes flip", kind: Kind::Answers(Habits { flipping: 0.1, ..MIDDLING }, DefencePolicy::none) },
+    Arm { name: "30 % of homes flip", kind: Kind::Answers(Habits { flipping: 0.3, ..MIDDLING }, DefencePolicy::none) },
+    Arm { name: "30 % flip, quota 5", kind: Kind::Answers(Habits { flipping: 0.3, ..MIDDLING }, quota) },
+    Arm { name: "30 % flip, influence 12 %", kind: Kind::Answers(Habits { flipping: 0.3, ..MIDDLING }, influence) },
+    Arm { name: "30 % flip, reliability", kind: Kind::Answers(Habits { flipping: 0.3, ..MIDDLING }, reliability) },
+    Arm {
+        name: "30 % flip, all defences",
+        kind: Kind::Answers(Habits { flipping: 0.3, ..MIDDLING }, DefencePolicy::default),
+    },
+];
+
+fn quota() -> DefencePolicy {
+    DefencePolicy { quota: 5, ..DefencePolicy::none() }
+}
+
+fn influence() -> DefencePolicy {
+    DefencePolicy { influence_max: 0.12, ..DefencePolicy::none() }
+}
+
+fn reliability() -> DefencePolicy {
+    DefencePolicy { reliability: true, ..DefencePolicy::none() }
+}
+
+/// What an arm judges with.
+pub(super) struct Detector {
+    /// None: the routine detector alone.
+    pub(super) network: Option<(Scorer, Calibration)>,
+    pub(super) routine: Calibration,
+    /// Both side by side, each at half of the budget.
+    pub(super) fused: bool,
+}
+
+impl Arm {
+    /// The examples that this arm learns from.
+    pub(super) fn answers(&self, asked: &[(usize, &[Question])], seed: u64) -> Vec<FeedbackExample> {
+        match self.kind {
+            Kind::Answers(habits, policy) => {
+                let given: Vec<HomeAnswer> = answers(asked, &habits, seed);
+                defend(&given, &policy()).examples
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Trains what is to be trained, and sets thresholds on the clean homes.
+    pub(super) fn detector(
+        &self,
+        answers: &[FeedbackExample],
+        prepared: &Prepared,
+        config: &RetrainConfig,
+        clean: &[&HomeTrace],
+    ) -> anyhow::Result<Detector> {
+        let on_off = Model::routine().routine_calibration().clone();
+        let scores: Vec<Vec<Vec<f32>>> = clean.iter().map(|home| routine_scores(home)).collect();
+        let routine = calibrate(&records(clean, &scores), None).with_binary(&on_off);
+        let champion = Artifact::parse(CHAMPION)?;
+        let weights: Option<Weights> = match self.kind {
+            Kind::Routine => None,
+            Kind::Champion | Kind::Fusion => Some(champion.weights().clone()),
+            Kind::Replay | Kind::Answers(..) => {
+                Some(fine_tune(prepared, answers, champion.weights(), config, &mut |_| {})?)
+            }
+        };
+        let network = match weights {
+            None => None,
+            Some(weights) => {
+                let scorer = Scorer::new(&weights)?;
+                let scores: Vec<Vec<Vec<f32>>> = clean.iter().map(|home| logits(&scorer, home, None)).collect();
+                let calibration = calibrate(&records(clean, &scores), Some(&routine));
+                Some((scorer, calibration))
+            }
+        };
+        Ok(Detector { network, routine, fused: matches!(self.kind, Kind::Fusion) })
+    }
+}
+
+fn records<'a>(homes: &[&'a HomeTrace], scores: &'a [Vec<Vec<f32>>]) -> Vec<Record<'a>> {
+    homes.iter().zip(scores).map(|(home, scores)| Record { home, scores }).collect()
+}

@@ -1,0 +1,216 @@
+//! Whether windows from homes are fit to learn from: schema, ranges, gaps, repeats, and drift. Pure.
+//!
+//! A window comes with an alarm, so its end is unusual by design. Its first four hours, half a day before, are ordinary
+//! life: those are held against the data that the reigning model was trained on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::drift::{FeatureProfile, PSI_ALARM, PageHinkley};
+use hearthwatch_model::grid::{FEATURES, WINDOW_STEPS};
+use serde::{Deserialize, Serialize};
+
+use super::Example;
+
+/// Rows at the start of a window that count as ordinary life: 24 steps are four hours.
+const ORDINARY_ROWS: usize = 24;
+
+/// The extractor holds every feature within this; what lies beyond was not made by it.
+const FEATURE_LIMIT: f32 = 12.0;
+
+/// The feature that tells how many steps ago the last report came, as ln(1 + steps) / 3.
+const AGE_FEATURE: usize = 18;
+
+/// An age of six hours without a report, on that feature's scale: ln(1 + 36) / 3.
+const AGE_GAP: f32 = 1.2037;
+
+/// The feature whose ordinary size is watched as it comes in: the residual.
+const RESIDUAL_FEATURE: usize = 0;
+
+/// Windows below which no distribution is compared: 20 × 24 rows are the least that fill ten bins.
+const DRIFT_WINDOWS_MIN: usize = 20;
+
+/// Share of windows with a gap beyond which it is worth saying.
+const GAP_SHARE_MAX: f64 = 0.2;
+
+/// Page and Hinkley's allowance and limit for the mean size of ordinary residuals: half a scale of slow movement is no
+/// news, ten window-scales of it is.
+const MOVE_TOLERANCE: f64 = 0.5;
+const MOVE_LIMIT: f64 = 10.0;
+
+/// What was looked at and what was found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct QualityReport {
+    /// Windows.
+    pub windows: usize,
+    /// By device class.
+    pub classes: BTreeMap<String, usize>,
+    /// Of these: answered as real.
+    pub confirmed: usize,
+    /// Windows of another size.
+    pub misshapen: usize,
+    /// Windows with a value that is no number or lies beyond what an extractor gives.
+    pub out_of_range: usize,
+    /// Windows with six silent hours in them.
+    pub gaps: usize,
+    /// Windows whose values are those of another one.
+    pub repeats: usize,
+    /// Population stability index by feature, of the ordinary rows against the reigning model's training data; empty
+    /// without a reference or with too few windows.
+    pub stability: Vec<f64>,
+    /// How often the mean size of ordinary residuals moved (Page and Hinkley), in the order of the examples.
+    pub moves: u32,
+    /// Whole sentences, one for each thing worth a look.
+    pub findings: Vec<String>,
+}
+
+/// Looks at examples before a run learns from them. `reference` describes what the reigning model was trained on.
+#[must_use]
+pub fn check(examples: &[Example], reference: Option<&FeatureProfile>) -> QualityReport {
+    let mut report = QualityReport { windows: examples.len(), ..QualityReport::default() };
+    let mut seen = BTreeSet::new();
+    let mut ordinary = Vec::new();
+    let mut watch = DriftWatch::default();
+    for example in examples {
+        *report.classes.entry(example.class.as_str().to_owned()).or_default() += 1;
+        report.confirmed += usize::from(example.anomalous);
+        if example.window.len() != WINDOW_STEPS * FEATURES {
+            report.misshapen += 1;
+            continue;
+        }
+        report.out_of_range += usize::from(!example.window.iter().all(in_range));
+        report.gaps += usize::from(example.window.chunks_exact(FEATURES).any(|row| row[AGE_FEATURE] >= AGE_GAP));
+        let bits: Vec<u32> = example.window.iter().map(|value| value.to_bits()).collect();
+        report.repeats += usize::from(!seen.insert(bits));
+        ordinary.extend_from_slice(&example.window[..ORDINARY_ROWS * FEATURES]);
+        report.moves += u32::from(watch.step(example.class, &example.window));
+    }
+    if let Some(reference) = reference.filter(|_| examples.len() >= DRIFT_WINDOWS_MIN) {
+        report.stability = reference.psi(&ordinary);
+    }
+    report.findings = findings(&report);
+    report
+}
+
+fn in_range(value: &f32) -> bool {
+    value.is_finite() && value.abs() <= FEATURE_LIMIT
+}
+
+fn findings(report: &QualityReport) -> Vec<String> {
+    let mut said = Vec::new();
+    let all = report.windows;
+    for (count, what) in [
+        (report.misshapen, "have another size than a window"),
+        (report.out_of_range, "hold values that no extractor gives"),
+        (report.repeats, "are copies of another one"),
+    ] {
+        if count > 0 {
+            said.push(format!("{count} of {all} windows {what}"));
+        }
+    }
+    if report.gaps as f64 > GAP_SHARE_MAX * all as f64 {
+        said.push(format!("{} of {all} windows have six silent hours in them", report.gaps));
+    }
+    for (feature, index) in report.stability.iter().enumerate().filter(|(_, index)| **index >= PSI_ALARM) {
+        said.push(format!("feature {feature} has drifted: stability index {index:.2}, {PSI_ALARM} is much"));
+    }
+    if report.moves > 0 {
+        said.push(format!("the usual size of residuals moved {} times", report.moves));
+    }
+    said
+}
+
+/// Watches windows as they come in: has the usual size of residuals moved? One test for each device class, since a
+/// fleet that gains water meters has not drifted.
+#[derive(Debug, Default)]
+pub struct DriftWatch {
+    classes: BTreeMap<DeviceClass, PageHinkley>,
+}
+
+impl DriftWatch {
+    /// Takes a window; says whether its class has moved. A window of another size is passed over.
+    pub fn step(&mut self, class: DeviceClass, window: &[f32]) -> bool {
+        if window.len() != WINDOW_STEPS * FEATURES {
+            return false;
+        }
+        let rows = window.chunks_exact(FEATURES).take(ORDINARY_ROWS);
+        let mean = rows.map(|row| f64::from(row[RESIDUAL_FEATURE].abs())).sum::<f64>() / ORDINARY_ROWS as f64;
+        let test = self.classes.entry(class).or_insert_with(|| PageHinkley::new(MOVE_TOLERANCE, MOVE_LIMIT));
+        test.step(mean)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hearthwatch_protocol::{ModelVersion, RecordKey, Sequence};
+
+    use super::*;
+    use crate::testing::home;
+
+    /// A window whose values depend on `number`; every row reports.
+    fn example(number: u64, by: f32) -> Example {
+        let mut window: Vec<f32> = (0..WINDOW_STEPS * FEATURES)
+            .map(|place| by + ((place as u64 * 31 + number * 17) % 100) as f32 / 100.0)
+            .collect();
+        window.chunks_exact_mut(FEATURES).for_each(|row| row[AGE_FEATURE] = 0.0);
+        Example {
+            key: RecordKey { home: home("a"), sequence: Sequence(number) },
+            class: DeviceClass::Power,
+            model_version: ModelVersion::ROUTINE,
+            anomalous: number.is_multiple_of(2),
+            weight: 1.0,
+            window,
+        }
+    }
+
+    fn profile() -> FeatureProfile {
+        let rows: Vec<f32> = (0..100).flat_map(|number| example(number, 0.0).window).collect();
+        FeatureProfile::of(&rows).unwrap()
+    }
+
+    #[test]
+    fn ordinary_windows_give_no_finding() {
+        let examples: Vec<_> = (0..40).map(|number| example(number, 0.0)).collect();
+        let report = check(&examples, Some(&profile()));
+        assert_eq!((report.windows, report.confirmed, report.classes["power"]), (40, 20, 40));
+        assert_eq!(report.stability.len(), FEATURES);
+        assert_eq!(report.findings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_fault_is_counted_and_said() {
+        let mut examples: Vec<_> = (0..4).map(|number| example(number, 0.0)).collect();
+        examples[0].window.pop();
+        examples[1].window[5] = f32::NAN;
+        examples[2].window[AGE_FEATURE] = 1.3;
+        examples.push(examples[3].clone());
+        let report = check(&examples, None);
+        assert_eq!((report.misshapen, report.out_of_range, report.gaps, report.repeats), (1, 1, 1, 1));
+        assert_eq!(
+            report.findings,
+            [
+                "1 of 5 windows have another size than a window",
+                "1 of 5 windows hold values that no extractor gives",
+                "1 of 5 windows are copies of another one",
+            ]
+        );
+    }
+
+    #[test]
+    fn ordinary_rows_unlike_the_training_data_are_drift_and_a_few_windows_tell_nothing() {
+        let moved = |count| (0..count).map(|number| example(number, 0.8)).collect::<Vec<_>>();
+        let report = check(&moved(30), Some(&profile()));
+        assert!(report.findings[0].starts_with("feature 0 has drifted: stability index "), "{:?}", report.findings);
+        assert!(check(&moved(10), Some(&profile())).stability.is_empty());
+    }
+
+    #[test]
+    fn a_class_whose_residuals_grow_is_noticed_and_another_class_beside_it_is_not() {
+        let mut watch = DriftWatch::default();
+        let (calm, loud) = (example(1, 0.0).window, example(1, 3.0).window);
+        assert!(!(0..50).any(|_| watch.step(DeviceClass::Power, &calm)));
+        assert!(!(0..50).any(|_| watch.step(DeviceClass::Water, &loud)), "loud from the start is usual");
+        assert!((0..50).any(|_| watch.step(DeviceClass::Power, &loud)));
+        assert!(!watch.step(DeviceClass::Power, &loud[1..]));
+    }
+}

@@ -1,0 +1,300 @@
+//! Rollouts: how a release goes out, what is proven to run where, and what an operator may do about it.
+
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use hearthwatch_protocol::ModelVersion;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::runs::Reason;
+use crate::http::Http;
+use crate::http::audit::audited;
+use crate::http::auth::{Caller, Operator, Viewer};
+use crate::http::extract::{Body, Params, Segment};
+use crate::http::paging::{Page, Paging};
+use crate::http::problem::{Problem, ProblemBody};
+use crate::rollout::Director;
+use crate::rollout::by_hand::{self, ByHandError, Wish};
+use crate::rollout::execute::Watched;
+use crate::store::blocking;
+use crate::store::rollouts::RolloutRow;
+
+/// A release on its way. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RolloutView {
+    /// Which release.
+    pub model_version: u64,
+    /// What the fleet ran before, where there was a release.
+    pub previous: Option<u64>,
+    /// The rules that it began with, as TOML.
+    pub policy: String,
+    /// `running`, `paused`, `halted`, `rolled_back`, `complete` or `superseded`.
+    pub state: String,
+    /// Whether a person opened every wave.
+    pub forced: bool,
+    /// When it began.
+    pub started_at: i64,
+    /// Since when it is paused.
+    pub paused_at: Option<i64>,
+    /// When it ended.
+    pub ended_at: Option<i64>,
+    /// Why it is where it is.
+    pub reason: String,
+}
+
+/// A release on its way, with everything that is known about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RolloutDetail {
+    /// The rollout itself.
+    pub rollout: RolloutView,
+    /// Homes that were ordered to run it.
+    pub assigned: u64,
+    /// Homes that told how the installation ended.
+    pub reported: u64,
+    /// Homes that are proven to run it.
+    pub attested: u64,
+    /// Waves that are open.
+    pub open: usize,
+    /// What comes next, in words.
+    pub next: String,
+    /// Where each test stands.
+    pub tests: Vec<TestView>,
+}
+
+/// Where one test stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TestView {
+    /// `installation`, `dismissals`, `confirmations`, `canaries` or `disagreement`.
+    pub test: String,
+    /// Its e-value, as a power of ten.
+    pub log10_e: f64,
+    /// From where on it stops the rollout.
+    pub limit: f64,
+}
+
+/// What one home is proven to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AttestationView {
+    /// Which.
+    pub home: String,
+    /// What it was ordered to run.
+    pub ordered: Option<u64>,
+    /// What it is proven to run.
+    pub runs: Option<u64>,
+    /// `attested`, `differs`, `behind`, `unproven` or `silent`.
+    pub state: String,
+}
+
+impl From<RolloutRow> for RolloutView {
+    fn from(row: RolloutRow) -> Self {
+        Self {
+            model_version: row.model_version.0,
+            previous: row.previous.map(|version| version.0),
+            policy: row.policy,
+            state: row.state.as_str().to_owned(),
+            forced: row.forced,
+            started_at: row.started_at,
+            paused_at: row.paused_at,
+            ended_at: row.ended_at,
+            reason: row.reason,
+        }
+    }
+}
+
+impl From<Watched> for RolloutDetail {
+    fn from(watched: Watched) -> Self {
+        let test = |finding: &crate::rollout::gate::Finding| TestView {
+            test: finding.test.as_str().to_owned(),
+            log10_e: finding.log10_e,
+            limit: finding.limit,
+        };
+        Self {
+            assigned: watched.assigned,
+            reported: watched.reported,
+            attested: watched.attested,
+            open: watched.open,
+            next: watched.next.to_string(),
+            tests: watched.findings.iter().map(test).collect(),
+            rollout: watched.row.into(),
+        }
+    }
+}
+
+/// A page of them.
+pub type RolloutPage = Page<RolloutView>;
+
+/// A page of them.
+pub type AttestationPage = Page<AttestationView>;
+
+pub(super) fn router() -> Router<Http> {
+    Router::new()
+        .route("/rollouts", get(list))
+        .route("/rollouts/{version}", get(one))
+        .route("/rollouts/{version}/pause", post(pause))
+        .route("/rollouts/{version}/resume", post(resume))
+        .route("/rollouts/{version}/promote", post(promote))
+        .route("/rollouts/{version}/halt", post(halt))
+        .route("/rollouts/{version}/rollback", post(roll_back))
+        .route("/attestations", get(attestations))
+}
+
+/// Lists the rollouts, newest first.
+#[utoipa::path(get, path = "/api/v1/rollouts", tag = "rollouts", params(Paging), responses(
+    (status = 200, body = RolloutPage),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn list(
+    _: Viewer,
+    http: axum::extract::State<Http>,
+    Params(paging): Params<Paging>,
+) -> Result<Json<RolloutPage>, Problem> {
+    let window = paging.window()?;
+    let rows = blocking(&http.app.store, |store| store.rollouts()).await?;
+    Ok(Json(window.cut(rows, RolloutView::from)))
+}
+
+/// Shows one rollout: waves, reports, and where its tests stand.
+#[utoipa::path(get, path = "/api/v1/rollouts/{version}", tag = "rollouts", params(("version" = u64, Path)), responses(
+    (status = 200, body = RolloutDetail),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn one(
+    _: Viewer,
+    http: axum::extract::State<Http>,
+    Segment(version): Segment<ModelVersion>,
+) -> Result<Json<RolloutDetail>, Problem> {
+    read(&http, version).await.map(Json)
+}
+
+/// Lists what each home is proven to run, by name.
+#[utoipa::path(get, path = "/api/v1/attestations", tag = "rollouts", params(Paging), responses(
+    (status = 200, body = AttestationPage),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn attestations(
+    _: Viewer,
+    http: axum::extract::State<Http>,
+    Params(paging): Params<Paging>,
+) -> Result<Json<AttestationPage>, Problem> {
+    let window = paging.window()?;
+    let director = director(&http)?;
+    let rows = blocking(&http.app.store, move |store| director.attestations(store)).await?;
+    Ok(Json(window.cut(rows, |(home, ordered, attestation)| AttestationView {
+        home: home.to_string(),
+        ordered: ordered.map(|version| version.0),
+        runs: attestation.runs().map(|version| version.0),
+        state: attestation.as_str().to_owned(),
+    })))
+}
+
+/// Stops the clock of a rollout: no further home gets the release until it goes on. Needs operator.
+#[utoipa::path(post, path = "/api/v1/rollouts/{version}/pause", tag = "rollouts", params(("version" = u64, Path)),
+    request_body = Reason, responses(
+    (status = 200, body = RolloutDetail),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn pause(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Segment(version): Segment<ModelVersion>,
+    Body(reason): Body<Reason>,
+) -> Result<Json<RolloutDetail>, Problem> {
+    act(&http, caller, version, Wish::Pause, reason).await
+}
+
+/// Lets a paused rollout go on. Needs operator.
+#[utoipa::path(post, path = "/api/v1/rollouts/{version}/resume", tag = "rollouts", params(("version" = u64, Path)),
+    request_body = Reason, responses(
+    (status = 200, body = RolloutDetail),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn resume(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Segment(version): Segment<ModelVersion>,
+    Body(reason): Body<Reason>,
+) -> Result<Json<RolloutDetail>, Problem> {
+    act(&http, caller, version, Wish::Resume, reason).await
+}
+
+/// Opens every wave of a rollout now; its tests can still stop it. Needs operator.
+#[utoipa::path(post, path = "/api/v1/rollouts/{version}/promote", tag = "rollouts", params(("version" = u64, Path)),
+    request_body = Reason, responses(
+    (status = 200, body = RolloutDetail),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn promote(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Segment(version): Segment<ModelVersion>,
+    Body(reason): Body<Reason>,
+) -> Result<Json<RolloutDetail>, Problem> {
+    act(&http, caller, version, Wish::Promote, reason).await
+}
+
+/// Stops a rollout for good; homes that have the release keep it. Needs operator.
+#[utoipa::path(post, path = "/api/v1/rollouts/{version}/halt", tag = "rollouts", params(("version" = u64, Path)),
+    request_body = Reason, responses(
+    (status = 200, body = RolloutDetail),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn halt(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Segment(version): Segment<ModelVersion>,
+    Body(reason): Body<Reason>,
+) -> Result<Json<RolloutDetail>, Problem> {
+    act(&http, caller, version, Wish::Halt, reason).await
+}
+
+/// Orders every home that has the release back to the one before, by signed orders. Needs operator.
+#[utoipa::path(post, path = "/api/v1/rollouts/{version}/rollback", tag = "rollouts", params(("version" = u64, Path)),
+    request_body = Reason, responses(
+    (status = 200, body = RolloutDetail),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn roll_back(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Segment(version): Segment<ModelVersion>,
+    Body(reason): Body<Reason>,
+) -> Result<Json<RolloutDetail>, Problem> {
+    act(&http, caller, version, Wish::RollBack, reason).await
+}
+
+async fn act(
+    http: &Http,
+    caller: Caller,
+    version: ModelVersion,
+    wish: Wish,
+    reason: Reason,
+) -> Result<Json<RolloutDetail>, Problem> {
+    let (reason, director, now) = (reason.checked()?, director(http)?, http.wall());
+    let (action, subject) = (format!("rollout.{}", wish.as_str().replace(' ', "_")), version.to_string());
+    let detail = json!({"reason": reason});
+    audited(http, &caller, &action, &subject, detail, async {
+        let work =
+            blocking(&http.app.store, move |store| Ok(by_hand::act(&director, store, version, wish, &reason, now)));
+        work.await?.map_err(|error| match error {
+            ByHandError::Unknown(version) => Problem::NotFound { noun: "rollout", id: version.to_string() },
+            ByHandError::Store(error) => error.into(),
+            refused @ (ByHandError::State { .. } | ByHandError::NothingBefore(_)) => {
+                Problem::Conflict(refused.to_string())
+            }
+        })
+    })
+    .await?;
+    read(http, version).await.map(Json)
+}
+
+fn director(http: &Http) -> Result<Director, Problem> {
+    let none = || Problem::Unavailable("no [rollout] is configured: nothing is ordered to homes".to_owned());
+    http.app.director.clone().ok_or_else(none)
+}
+
+async fn read(http: &Http, version: ModelVersion) -> Result<RolloutDetail, Problem> {
+    let director = director(http)?;
+    let watched = blocking(&http.app.store, move |store| director.look(store, version)).await?;
+    watched.map(RolloutDetail::from).ok_or_else(|| Problem::NotFound { noun: "rollout", id: version.to_string() })
+}

@@ -1,0 +1,185 @@
+//! The director over a store: begins, orders, stops, goes back, and does nothing twice.
+
+use aws_lc_rs::signature::Ed25519KeyPair;
+use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
+use sha2::{Digest as _, Sha256};
+
+use super::*;
+use crate::bench::{Bench, NOW};
+use crate::clock::ManualClock;
+use crate::rollout::by_hand::{Wish, act};
+use crate::store::{IngestBatch, NewModel};
+
+const HOUR: i64 = 3_600;
+
+fn key() -> SigningKey {
+    SigningKey::Ed25519(Box::new(Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap()))
+}
+
+struct Stage {
+    bench: Bench,
+    director: Director,
+}
+
+impl Stage {
+    fn new(policy: &str, homes: usize) -> Self {
+        let bench = Bench::new();
+        let app = &bench.app;
+        let clock = Arc::new(ManualClock::new(NOW));
+        let policy = Policy::named(policy).unwrap();
+        let director = Director::new(app.store.clone(), app.metrics.clone(), clock, key(), policy, None);
+        for index in 0..homes {
+            app.store.enrol_home(&home(index), NOW).unwrap();
+        }
+        Self { bench, director }
+    }
+
+    fn store(&self) -> &dyn Store {
+        self.bench.app.store.as_ref()
+    }
+
+    fn release(&self, version: u64) {
+        let bytes = format!("model {version}");
+        let sha256 = hex::encode(Sha256::digest(bytes.as_bytes()));
+        let (weights_id, run) = (sha256.clone(), format!("run-{version}"));
+        let model = NewModel { sha256: sha256.clone(), length: bytes.len() as u64, weights_id, run, at: NOW };
+        let model = self.store().add_model(&model).unwrap();
+        assert_eq!(model.version.0, version);
+        let row = ReleaseRow {
+            model_version: model.version,
+            target: format!("model-{version}.safetensors"),
+            sha256,
+            length: model.length,
+            report_sha256: String::new(),
+            released_at: NOW,
+            by: "auto".to_owned(),
+        };
+        self.store().put_release(&row).unwrap();
+    }
+
+    fn work(&self, hours: i64) {
+        self.director.work(self.store(), NOW + hours * HOUR).unwrap();
+    }
+
+    fn orders(&self) -> Vec<Assignment> {
+        let rows = self.store().assignments().unwrap();
+        rows.iter().map(|row| row.signed.read(&[key().public()]).unwrap()).collect()
+    }
+
+    fn ended(&self, version: u64, result: &UpdateResult, hours: i64) {
+        let outcome =
+            UpdateOutcome { model_version: ModelVersion(version), result: result.clone(), at: NOW + hours * HOUR };
+        let orders = self.store().assignments().unwrap();
+        let of = orders.into_iter().filter(|row| row.model_version.0 == version);
+        let outcomes = of.map(|row| (row.home, outcome.clone())).collect();
+        self.store().apply(&IngestBatch { outcomes, at: NOW + hours * HOUR, ..IngestBatch::default() }).unwrap();
+    }
+
+    fn state(&self, version: u64) -> RolloutState {
+        let rows = self.store().rollouts().unwrap();
+        rows.into_iter().find(|row| row.model_version.0 == version).unwrap().state
+    }
+}
+
+fn home(index: usize) -> HomeId {
+    HomeId::new(format!("home-{index}")).unwrap()
+}
+
+#[test]
+fn an_immediate_release_orders_every_home_once_and_completes() {
+    let stage = Stage::new("immediate", 5);
+    stage.release(1);
+    stage.work(0);
+    let orders = stage.orders();
+    assert_eq!(orders.len(), 5);
+    assert!(orders.iter().all(|order| order.generation == 1 && order.model_version.0 == 1));
+    assert_eq!(stage.state(1), RolloutState::Complete);
+    stage.work(1);
+    assert_eq!(stage.orders(), orders, "nothing new is said twice");
+}
+
+#[test]
+fn a_home_that_comes_later_gets_what_all_have() {
+    let stage = Stage::new("immediate", 2);
+    stage.release(1);
+    stage.work(0);
+    stage.store().enrol_home(&home(9), NOW).unwrap();
+    stage.work(1);
+    assert_eq!(stage.orders().len(), 3);
+}
+
+#[test]
+fn the_next_release_supersedes_and_generations_rise() {
+    let stage = Stage::new("immediate", 2);
+    stage.release(1);
+    stage.work(0);
+    stage.release(2);
+    stage.work(1);
+    assert_eq!(stage.state(1), RolloutState::Superseded);
+    assert!(stage.orders().iter().all(|order| order.generation == 2 && order.model_version.0 == 2));
+}
+
+#[test]
+fn waves_open_by_time_and_reports_and_a_pause_holds_them() {
+    let stage = Stage::new("staged", 50);
+    stage.release(1);
+    stage.work(0);
+    assert_eq!(stage.orders().len(), 1, "two percent of fifty");
+    stage.work(72);
+    assert_eq!(stage.orders().len(), 1, "the canary has not told yet");
+    stage.ended(1, &UpdateResult::Installed, 72);
+    act(&stage.director, stage.store(), ModelVersion(1), Wish::Pause, "look", NOW + 73 * HOUR).unwrap();
+    stage.work(80);
+    assert_eq!(stage.orders().len(), 1, "paused");
+    act(&stage.director, stage.store(), ModelVersion(1), Wish::Resume, "fine", NOW + 83 * HOUR).unwrap();
+    stage.work(84);
+    assert_eq!(stage.orders().len(), 5);
+    act(&stage.director, stage.store(), ModelVersion(1), Wish::Promote, "all", NOW + 85 * HOUR).unwrap();
+    stage.work(86);
+    assert_eq!(stage.orders().len(), 50);
+}
+
+#[test]
+fn a_release_that_does_not_install_stops_and_its_homes_are_ordered_back() {
+    let stage = Stage::new("staged", 300);
+    stage.release(1);
+    stage.director.work(stage.store(), NOW).unwrap();
+    act(&stage.director, stage.store(), ModelVersion(1), Wish::Promote, "first", NOW).unwrap();
+    stage.work(0);
+    stage.release(2);
+    stage.work(1);
+    let canaries = stage.orders().iter().filter(|order| order.model_version.0 == 2).count();
+    assert_eq!(canaries, 6);
+    stage.ended(2, &UpdateResult::Refused { reason: "golden vectors differ".to_owned() }, 2);
+    stage.work(3);
+    assert_eq!(stage.state(2), RolloutState::RolledBack);
+    let orders = stage.orders();
+    assert!(orders.iter().all(|order| order.model_version.0 == 1));
+    assert_eq!(orders.iter().filter(|order| order.order == Order::RollBack).count(), canaries);
+    assert_eq!(stage.store().champion().unwrap().unwrap().version, ModelVersion(1));
+    let line = &stage.store().audit(None, 1).unwrap()[0];
+    assert_eq!((line.actor.as_str(), line.action.as_str()), ("system", "rollout.roll_back"));
+    stage.work(4);
+    assert_eq!(stage.orders(), orders, "going back is done once");
+}
+
+#[test]
+fn an_order_that_is_half_over_is_renewed_with_a_new_nonce() {
+    let stage = Stage::new("immediate", 1);
+    stage.release(1);
+    stage.work(0);
+    stage.work(8 * 24);
+    let rows = stage.store().assignment_history().unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_ne!(rows[0].nonce, rows[1].nonce);
+}
+
+#[test]
+fn a_generation_that_does_not_rise_is_not_stored() {
+    let stage = Stage::new("immediate", 1);
+    stage.release(1);
+    stage.work(0);
+    let row = stage.store().assignments().unwrap().remove(0);
+    let refused = stage.store().add_assignments(&[row]).unwrap_err();
+    assert!(matches!(refused, StoreError::Corrupt { table: "assignments", .. }), "{refused}");
+}

@@ -1,0 +1,16 @@
+//! How a release reaches the fleet: in waves, watched, stopped by evidence, and each home by its own signed order.
+//!
+//! [`policy`], [`plan`], [`gate`] and [`evidence`] decide and touch nothing; [`execute`] reads, signs, stores and sends;
+//! [`simulate`] runs the same decisions over a fleet that does not exist; [`by_hand`] is what an operator may do.
+
+pub mod attest;
+pub mod by_hand;
+pub mod evidence;
+pub mod execute;
+pub mod gate;
+pub mod plan;
+pub mod policy;
+pub mod simulate;
+
+pub use execute::Director;
+pub use policy::Policy;

@@ -1,0 +1,160 @@
+//! What the store keeps of rollouts, assignments, manifests and excluded homes.
+
+use hearthwatch_protocol::assignment::SignedAssignment;
+use hearthwatch_protocol::manifest::SignedManifest;
+use hearthwatch_protocol::{HomeId, ModelVersion};
+
+use super::StoreError;
+
+/// Where a rollout is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RolloutState {
+    /// Waves go out as the plan says.
+    Running,
+    /// A person stopped it for a while.
+    Paused,
+    /// The gate or a person stopped it for good; homes that have the release keep it.
+    Halted,
+    /// The homes that had the release were ordered back.
+    RolledBack,
+    /// Every home was assigned.
+    Complete,
+    /// A later release took its place.
+    Superseded,
+}
+
+impl RolloutState {
+    const WORDS: [(Self, &'static str); 6] = [
+        (Self::Running, "running"),
+        (Self::Paused, "paused"),
+        (Self::Halted, "halted"),
+        (Self::RolledBack, "rolled_back"),
+        (Self::Complete, "complete"),
+        (Self::Superseded, "superseded"),
+    ];
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(state, _)| *state == self).map_or("running", |(_, word)| word)
+    }
+
+    /// The state that `word` stands for.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(_, known)| *known == word).map(|(state, _)| *state)
+    }
+
+    /// Whether nothing more will come of it.
+    #[must_use]
+    pub fn over(self) -> bool {
+        matches!(self, Self::Halted | Self::RolledBack | Self::Superseded)
+    }
+}
+
+/// One release on its way. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolloutRow {
+    /// Which release.
+    pub model_version: ModelVersion,
+    /// What the fleet ran before, where there was a release.
+    pub previous: Option<ModelVersion>,
+    /// The policy that it began with, as TOML.
+    pub policy: String,
+    /// Where it is.
+    pub state: RolloutState,
+    /// Whether a person opened every wave.
+    pub forced: bool,
+    /// When it began.
+    pub started_at: i64,
+    /// Since when it is paused.
+    pub paused_at: Option<i64>,
+    /// Seconds of earlier pauses.
+    pub paused_seconds: i64,
+    /// When it ended.
+    pub ended_at: Option<i64>,
+    /// Why it is where it is, where somebody or something stopped it.
+    pub reason: String,
+}
+
+/// One assignment that was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssignmentRow {
+    /// Whose.
+    pub home: HomeId,
+    /// Counts up for each home.
+    pub generation: u64,
+    /// The release.
+    pub model_version: ModelVersion,
+    /// What the home's manifest must repeat.
+    pub nonce: [u8; 16],
+    /// When it was signed.
+    pub issued_at: i64,
+    /// Until when it holds.
+    pub expires_at: i64,
+    /// The bytes that were sent.
+    pub signed: SignedAssignment,
+}
+
+/// What a home said that it runs, as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestRow {
+    /// Whose topic it came on.
+    pub home: HomeId,
+    /// The bytes that came.
+    pub signed: SignedManifest,
+    /// When.
+    pub heard_at: i64,
+}
+
+/// How a home answered on one day (UTC), by the time at which the answers were stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerDay {
+    /// Whose.
+    pub home: HomeId,
+    /// Days since 1970.
+    pub day: i64,
+    /// Answers *confirmed*.
+    pub confirmed: u64,
+    /// Answers *dismissed*.
+    pub dismissed: u64,
+}
+
+/// A home that is not learned from, or was not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExclusionRow {
+    /// Which.
+    pub home: HomeId,
+    /// Why.
+    pub reason: String,
+    /// Who or what decided: a token's name, or `system`.
+    pub by: String,
+    /// When.
+    pub at: i64,
+    /// Who lifted it, if anybody did.
+    pub lifted: Option<(String, i64)>,
+}
+
+/// The part of the aggregator's memory that rollouts need. Like [`super::Store`], every method is one transaction.
+pub trait RolloutStore {
+    /// Writes a rollout, replacing the row of the same version.
+    fn put_rollout(&self, row: &RolloutRow) -> Result<(), StoreError>;
+    /// Rollouts, newest version first.
+    fn rollouts(&self) -> Result<Vec<RolloutRow>, StoreError>;
+    /// Adds assignments; [`StoreError::Corrupt`] when a home's generation does not rise: the director's memory is behind.
+    fn add_assignments(&self, rows: &[AssignmentRow]) -> Result<(), StoreError>;
+    /// The newest assignment of each home, by home.
+    fn assignments(&self) -> Result<Vec<AssignmentRow>, StoreError>;
+    /// Every assignment that was ever sent, by home and generation.
+    fn assignment_history(&self) -> Result<Vec<AssignmentRow>, StoreError>;
+    /// The newest manifest of each home, by home.
+    fn manifests(&self) -> Result<Vec<ManifestRow>, StoreError>;
+    /// How homes answered on each day since `since`, by home and day.
+    fn answer_days(&self, since: i64) -> Result<Vec<AnswerDay>, StoreError>;
+    /// Excludes a home; one that is excluded already stays so.
+    fn exclude_home(&self, row: &ExclusionRow) -> Result<(), StoreError>;
+    /// Lifts a home's exclusion; [`StoreError::NotFound`] if it has none.
+    fn lift_exclusion(&self, home: &HomeId, by: &str, at: i64) -> Result<(), StoreError>;
+    /// Every exclusion, newest first.
+    fn exclusions(&self) -> Result<Vec<ExclusionRow>, StoreError>;
+}

@@ -1,0 +1,111 @@
+//! Table `withdrawals`: answers that homes took back are deleted, and their numbers stay settled.
+
+use hearthwatch_protocol::HomeId;
+use hearthwatch_protocol::messages::{RefusalReason, Withdrawal, WithdrawalScope};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::{engine, home_id, limited, signed};
+use crate::store::{StoreError, WITHDRAWN_AHEAD_MAX, WithdrawalRow};
+
+/// What stands for the hash of bytes that were never seen here: no record hashes to it.
+const NEVER_SEEN: [u8; 32] = [0; 32];
+
+pub(super) fn withdraw(tx: &Transaction<'_>, withdrawal: &Withdrawal, at: i64) -> Result<WithdrawalRow, StoreError> {
+    if let Some(row) = find(tx, &withdrawal.home, withdrawal.id)? {
+        return Ok(row);
+    }
+    let home = withdrawal.home.as_str();
+    let removed = match &withdrawal.scope {
+        WithdrawalScope::Through(last) => {
+            let removed = remove_through(tx, home, signed(last.0)).map_err(engine("withdraw"))?;
+            settle_ahead(tx, home, signed(last.0)).map_err(engine("withdraw"))?;
+            removed
+        }
+        WithdrawalScope::Records(records) => {
+            let mut removed = 0;
+            for sequence in records {
+                removed += remove(tx, home, signed(sequence.0)).map_err(engine("withdraw"))?;
+            }
+            removed
+        }
+    };
+    tx.execute("UPDATE homes SET records = max(0, records - ?2) WHERE home = ?1", params![home, signed(removed)])
+        .map_err(engine("withdraw"))?;
+    tx.execute(
+        "INSERT INTO withdrawals (home, id, asked_at, removed, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![home, signed(withdrawal.id), withdrawal.at, signed(removed), at],
+    )
+    .map_err(engine("withdraw"))?;
+    Ok(WithdrawalRow { home: withdrawal.home.clone(), id: withdrawal.id, asked_at: withdrawal.at, removed, at })
+}
+
+pub(super) fn list(connection: &Connection, limit: usize) -> Result<Vec<WithdrawalRow>, StoreError> {
+    let mut statement = connection
+        .prepare("SELECT home, id, asked_at, removed, at FROM withdrawals ORDER BY at DESC, home, id DESC LIMIT ?1")
+        .map_err(engine("list withdrawals"))?;
+    let rows = statement
+        .query_map([limited(limit)], |row| {
+            Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })
+        .map_err(engine("list withdrawals"))?;
+    rows.map(|row| {
+        let (home, id, asked_at, removed, at) = row.map_err(engine("list withdrawals"))?;
+        Ok(WithdrawalRow { home: home_id("withdrawals", home)?, id, asked_at, removed, at })
+    })
+    .collect()
+}
+
+fn find(tx: &Transaction<'_>, home: &HomeId, id: u64) -> Result<Option<WithdrawalRow>, StoreError> {
+    let found = tx
+        .query_row(
+            "SELECT asked_at, removed, at FROM withdrawals WHERE home = ?1 AND id = ?2",
+            params![home.as_str(), signed(id)],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+        .optional()
+        .map_err(engine("withdraw"))?;
+    Ok(found.map(|(asked_at, removed, at)| WithdrawalRow { home: home.clone(), id, asked_at, removed, at }))
+}
+
+/// Deletes one answer, and settles its number so that a late copy of it stays out.
+fn remove(tx: &Transaction<'_>, home: &str, sequence: i64) -> rusqlite::Result<u64> {
+    let digest: Option<[u8; 32]> = tx
+        .query_row("SELECT digest FROM feedback WHERE home = ?1 AND sequence = ?2", params![home, sequence], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    settle(tx, home, sequence, &digest.unwrap_or(NEVER_SEEN))?;
+    let deleted = tx.execute("DELETE FROM feedback WHERE home = ?1 AND sequence = ?2", params![home, sequence])?;
+    Ok(deleted as u64)
+}
+
+fn remove_through(tx: &Transaction<'_>, home: &str, last: i64) -> rusqlite::Result<u64> {
+    tx.execute(
+        "INSERT INTO refused (home, sequence, digest, reason)
+             SELECT home, sequence, digest, ?3 FROM feedback WHERE home = ?1 AND sequence <= ?2
+             ON CONFLICT (home, sequence) DO NOTHING",
+        params![home, last, RefusalReason::Withdrawn.as_str()],
+    )?;
+    let deleted = tx.execute("DELETE FROM feedback WHERE home = ?1 AND sequence <= ?2", params![home, last])?;
+    Ok(deleted as u64)
+}
+
+/// Settles the numbers up to `last` that were never seen here: those records are on their way, or lost.
+fn settle_ahead(tx: &Transaction<'_>, home: &str, last: i64) -> rusqlite::Result<()> {
+    let through: Option<i64> =
+        tx.query_row("SELECT through FROM homes WHERE home = ?1", [home], |row| row.get(0)).optional()?;
+    let Some(through) = through else { return Ok(()) };
+    for sequence in through + 1..=last.min(through + WITHDRAWN_AHEAD_MAX) {
+        settle(tx, home, sequence, &NEVER_SEEN)?;
+    }
+    Ok(())
+}
+
+fn settle(tx: &Transaction<'_>, home: &str, sequence: i64, digest: &[u8; 32]) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO refused (home, sequence, digest, reason) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (home, sequence) DO NOTHING",
+        params![home, sequence, &digest[..], RefusalReason::Withdrawn.as_str()],
+    )
+    .map(drop)
+}

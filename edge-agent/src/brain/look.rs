@@ -1,0 +1,125 @@
+//! What the brain tells who wants to know everything, and what it is told beside answers to alarms: misses, rehearsals.
+
+use std::sync::Arc;
+
+use hearthwatch_model::alarm::{DeciderMemory, Verdict, alarm_id};
+use hearthwatch_model::detector::{DetectorConfig, EntityScore, Model};
+use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_protocol::ModelVersion;
+use hearthwatch_protocol::messages::Origin;
+
+use super::feedback::{self, Declared};
+use super::{Brain, ShownAlarm};
+use crate::history::StoredMiss;
+use crate::rehearse::{Moment, Rehearsal};
+
+/// Name of the note that holds the newest rehearsal.
+const REHEARSAL_NOTE: &str = "rehearsal";
+
+/// Everything that the brain knows at the moment and that the memory on disk does not tell.
+#[derive(Debug, Clone)]
+pub struct HomeDetail {
+    /// Every entity, by the detector's number, with what the last step made of it.
+    pub entities: Vec<(EntityInfo, Option<EntityScore>)>,
+    /// What scores.
+    pub model: Arc<Model>,
+    /// Its version.
+    pub model_version: ModelVersion,
+    /// Time zone, budget and salt.
+    pub config: DetectorConfig,
+    /// Alarms a week, as wished for now.
+    pub budget: f64,
+    /// Answers, alarms and offset.
+    pub memory: DeciderMemory,
+    /// Entities that share the budget.
+    pub watched: usize,
+    /// End of the last closed step.
+    pub closed: Option<i64>,
+    /// Alarms that can be answered, oldest first.
+    pub alarms: Vec<ShownAlarm>,
+    /// What the newest model would have changed last month.
+    pub rehearsal: Option<Rehearsal>,
+}
+
+/// "Something was off here": a place, a time, and what the detector saw there when it looked again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MissReport {
+    /// Where.
+    pub entity_id: String,
+    /// When, in Unix seconds.
+    pub at: i64,
+    /// What was seen then; none when there is no full window.
+    pub moment: Option<Moment>,
+}
+
+impl Brain {
+    /// Tells everything.
+    #[must_use]
+    pub fn look(&self) -> HomeDetail {
+        let scores = &self.last_scores;
+        let of = |number: usize| scores.get(number).filter(|score| score.entity as usize == number).cloned();
+        let entities = self.detector.entities().iter().cloned().enumerate();
+        let rehearsal = self.history.note(REHEARSAL_NOTE).ok().flatten();
+        HomeDetail {
+            entities: entities.map(|(number, info)| (info, of(number))).collect(),
+            model: Arc::clone(&self.model),
+            model_version: self.model_version,
+            config: self.config.clone(),
+            budget: self.detector.budget(),
+            memory: self.detector.memory(),
+            watched: self.detector.watched(),
+            closed: self.closed,
+            alarms: self.alarms.list().to_vec(),
+            rehearsal: rehearsal.and_then(|text| serde_json::from_str(&text).ok()),
+        }
+    }
+
+    /// Keeps a declared miss, and tells the fleet of it as far as the resident shares.
+    pub fn declare_miss(&mut self, report: &MissReport, now: i64) -> StoredMiss {
+        let id = alarm_id(&self.config.salt, &format!("miss|{}", report.entity_id), report.at);
+        let shared = self.share_miss(&id, report, now);
+        let miss = StoredMiss { id, entity_id: report.entity_id.clone(), at: report.at, said_at: now, shared };
+        tracing::info!(alarm.id = miss.id, miss.shared = shared, "a resident says that something was missed");
+        if let Err(error) = self.history.save_miss(&miss) {
+            tracing::error!(error = %error, "a declared miss would not survive a restart");
+        }
+        miss
+    }
+
+    fn share_miss(&mut self, id: &str, report: &MissReport, now: i64) -> bool {
+        let class = self.detector.entities().iter().find(|info| info.entity_id == report.entity_id);
+        let Some(class) = class.map(|info| info.class) else { return false };
+        let (Some(moment), Some((home, sink))) = (&report.moment, &mut self.feedback) else { return false };
+        let declared = Declared {
+            id,
+            class,
+            model_version: self.model_version,
+            score: moment.score.unwrap_or(moment.threshold),
+            threshold: moment.threshold,
+            raised_at: report.at,
+            origin: Origin::Miss,
+        };
+        let record = feedback::record(home.clone(), &declared, Some(moment.window.clone()), Verdict::Confirmed, now);
+        match record.map(sink) {
+            Ok(Ok(kept)) => kept,
+            Ok(Err(error)) => {
+                tracing::error!(error, alarm.id = id, "a declared miss is not kept for the fleet");
+                false
+            }
+            Err(why) => {
+                tracing::info!(alarm.id = id, "a declared miss stays here: {why}");
+                false
+            }
+        }
+    }
+
+    /// Keeps what a new model would have changed.
+    pub fn keep_rehearsal(&mut self, rehearsal: &Rehearsal) {
+        let kept = serde_json::to_string(rehearsal)
+            .map_err(|error| error.to_string())
+            .and_then(|text| self.history.set_note(REHEARSAL_NOTE, &text).map_err(|error| error.to_string()));
+        if let Err(error) = kept {
+            tracing::warn!(error, "what the new model would have changed is forgotten");
+        }
+    }
+}

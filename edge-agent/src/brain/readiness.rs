@@ -1,0 +1,77 @@
+//! What works already, and what is still being learnt: for each entity, and for the home in one line.
+
+use std::sync::Arc;
+
+use hearthwatch_model::detector::Knowledge;
+use hearthwatch_model::features::AnomalyKind;
+
+use super::Brain;
+
+/// Days of history that a routine is learnt from.
+pub const LEARNING_DAYS: u8 = 14;
+
+/// What is known of one entity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EntityReadiness {
+    /// Home Assistant's id.
+    pub entity_id: String,
+    /// Its name.
+    pub name: String,
+    /// Whole days of history, up to [`LEARNING_DAYS`].
+    pub days: u8,
+    /// What is watched already.
+    pub watching: Vec<AnomalyKind>,
+}
+
+/// What is known of the home.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Readiness {
+    /// Every entity that ever spoke, in the order of their numbers.
+    pub entities: Vec<EntityReadiness>,
+}
+
+impl Readiness {
+    /// Days of history of the entity in the middle: half of them have more.
+    #[must_use]
+    pub fn days(&self) -> u8 {
+        let mut days: Vec<u8> = self.entities.iter().map(|entity| entity.days).collect();
+        days.sort_unstable();
+        days.get(days.len() / 2).copied().unwrap_or(0)
+    }
+
+    /// Entities whose routine is known in full.
+    #[must_use]
+    pub fn learnt(&self) -> usize {
+        self.entities.iter().filter(|entity| entity.days >= LEARNING_DAYS).count()
+    }
+
+    /// For how many entities each manner is watched, the most first.
+    #[must_use]
+    pub fn watching(&self) -> Vec<(AnomalyKind, usize)> {
+        let mut kinds: Vec<(AnomalyKind, usize)> = Vec::new();
+        for kind in self.entities.iter().flat_map(|entity| &entity.watching) {
+            match kinds.iter_mut().find(|(known, _)| known == kind) {
+                Some((_, count)) => *count += 1,
+                None => kinds.push((*kind, 1)),
+            }
+        }
+        kinds.sort_by(|left, right| right.1.cmp(&left.1).then(left.0.cmp(&right.0)));
+        kinds
+    }
+}
+
+impl Brain {
+    pub(super) fn readiness(&self) -> Arc<Readiness> {
+        let known = self.detector.entities().iter().zip(self.detector.knowledge());
+        let entities = known.filter_map(|(info, knowledge): (_, Knowledge)| {
+            let days = knowledge.known_seconds? / 86_400;
+            Some(EntityReadiness {
+                entity_id: info.entity_id.clone(),
+                name: self.places.get(&info.entity_id).cloned().unwrap_or_default().name_of(&info.entity_id),
+                days: u8::try_from(days).unwrap_or(LEARNING_DAYS).min(LEARNING_DAYS),
+                watching: knowledge.watching,
+            })
+        });
+        Arc::new(Readiness { entities: entities.collect() })
+    }
+}

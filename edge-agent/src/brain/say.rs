@@ -1,0 +1,255 @@
+//! Saying things: alarms as the residents' wishes allow, answers, the fleet's records.
+
+use hearthwatch_model::alarm::{AlarmEvent, Severity, Verdict};
+use hearthwatch_model::detector::EntityScore;
+use hearthwatch_model::features::AnomalyKind;
+
+use super::alarms::{add_moved, may_speak_again};
+use super::feedback::feedback_record;
+use super::view::{Loudest, Notice, NoticeKind, ShownAlarm};
+use super::{Brain, DECIDER_NOTE};
+use crate::house::{Announcement, Held, Subject};
+
+/// An alarm this little above its threshold, in units of the score, may well be nothing: there an answer teaches most.
+const UNSURE_EXCESS: f32 = 3.0;
+/// Who is this close below their threshold moved with an alarm.
+const MOVED_MARGIN: f32 = 2.0;
+
+impl Brain {
+    /// Says what became of alarms at `at`: to the memory, to the screen, to whoever listens. `scores` of the step, where
+    /// there is one, tell what else moved.
+    pub(super) fn tell(&mut self, events: Vec<AlarmEvent>, at: i64, scores: &[EntityScore]) {
+        if events.is_empty() {
+            return;
+        }
+        for event in events {
+            let Some(info) = self.detector.entities().get(event.alarm().entity as usize).cloned() else { continue };
+            let place = self.places.get(&info.entity_id).cloned().unwrap_or_default();
+            let Some((kind, mut alarm)) = self.alarms.tell(event, &info, &place, self.model_version) else { continue };
+            match kind {
+                NoticeKind::Raised => {
+                    self.note_moved(&mut alarm, scores);
+                    let window = self.detector.window_of(&alarm.alarm.id).map(<[f32]>::to_vec);
+                    self.save(&alarm, window.as_deref());
+                    self.announce(alarm, at);
+                }
+                NoticeKind::Changed if alarm.alarm.severity == Severity::Critical && may_speak_again(&alarm) => {
+                    self.announce(alarm, at);
+                }
+                _ => {
+                    if kind == NoticeKind::Ended && alarm.due.take().is_some() {
+                        alarm.held = Some(Held::Passed);
+                    }
+                    self.keep(&alarm);
+                    if alarm.is_said() && alarm.led_by.is_none() {
+                        self.notify(kind, alarm);
+                    }
+                }
+            }
+        }
+        self.keep_decider();
+        self.show(None);
+    }
+
+    /// Says the alarms whose time has come.
+    pub(super) fn tell_due(&mut self, now: i64) {
+        let due = self.alarms.due(now);
+        if due.is_empty() {
+            return;
+        }
+        for mut alarm in due {
+            if alarm.alarm.end.is_some() || alarm.answer.is_some() {
+                alarm.due = None;
+                alarm.held = Some(Held::Passed);
+                self.keep(&alarm);
+            } else {
+                self.announce(alarm, now);
+            }
+        }
+        self.show(None);
+    }
+
+    /// Says an alarm that was not said yet, or notes why not.
+    fn announce(&mut self, mut alarm: ShownAlarm, now: i64) {
+        let subject = Subject {
+            entity_id: &alarm.entity_id,
+            area: alarm.place.area.as_deref(),
+            class: alarm.class,
+            kind: alarm.alarm.kind,
+            too_much: is_too_much(&alarm),
+            severity: alarm.alarm.severity,
+            known_for: now - alarm.alarm.raised_at,
+        };
+        // What would be the same message again must not be counted twice.
+        let leader = self.alarms.leader_of(&alarm);
+        let said = if leader.is_some() { 0 } else { self.alarms.said_in_week(&alarm.alarm.id, now) };
+        let decided = self.house.announce(&subject, said, self.budget(), now, &self.config.timezone);
+        (alarm.held, alarm.due) = (None, None);
+        match (decided, leader) {
+            (Announcement::Held(why), _) => alarm.held = Some(why),
+            (Announcement::Later(at), _) => alarm.due = Some(at),
+            (Announcement::Now, Some(mut leader)) => {
+                alarm.led_by = Some(leader.alarm.id.clone());
+                add_moved(&mut leader, alarm.place.name_of(&alarm.entity_id));
+                self.keep(&leader);
+                self.notify(NoticeKind::Changed, leader);
+            }
+            (Announcement::Now, None) => {
+                alarm.asks = self.asks(&alarm, now);
+                self.keep(&alarm);
+                self.notify(NoticeKind::Raised, alarm);
+                return;
+            }
+        }
+        self.keep(&alarm);
+        tracing::info!(
+            alarm.id = alarm.alarm.id,
+            alarm.held = alarm.held.map_or("", Held::as_str),
+            "an alarm is remembered, not said"
+        );
+    }
+
+    /// Whether it is worth a question: unsure, unlike anything answered before, and within the week's questions.
+    fn asks(&self, alarm: &ShownAlarm, now: i64) -> bool {
+        let sure = matches!(alarm.alarm.kind, AnomalyKind::Alert | AnomalyKind::Physics)
+            || alarm.alarm.score - alarm.alarm.threshold > UNSURE_EXCESS;
+        !sure
+            && !self.alarms.is_known(alarm)
+            && self.alarms.asked_in_week(now) < usize::from(self.house.questions_per_week)
+    }
+
+    fn note_moved(&self, alarm: &mut ShownAlarm, scores: &[EntityScore]) {
+        let margin = |score: &EntityScore| score.score.map_or(f32::NEG_INFINITY, |value| value - score.threshold);
+        let mut others: Vec<&EntityScore> =
+            scores.iter().filter(|score| score.entity != alarm.alarm.entity && margin(score) > -MOVED_MARGIN).collect();
+        others.sort_by(|left, right| margin(right).total_cmp(&margin(left)));
+        for score in others {
+            if let Some(info) = self.detector.entities().get(score.entity as usize) {
+                let place = self.places.get(&info.entity_id).cloned().unwrap_or_default();
+                add_moved(alarm, place.name_of(&info.entity_id));
+            }
+        }
+    }
+
+    /// Takes a resident's answer; `by` is who gave it, where that is known. Without an id, the alarm that is shown is
+    /// meant.
+    pub fn answer(&mut self, alarm_id: Option<&str>, verdict: Verdict, by: &str, now: i64) {
+        let answered = self.alarms.answer(alarm_id, verdict, by, now);
+        if answered.is_empty() {
+            tracing::info!(
+                alarm.id = alarm_id.unwrap_or(""),
+                "an answer to an alarm that is not remembered is ignored"
+            );
+            return;
+        }
+        for alarm in &answered {
+            // The detector's list is shorter than ours: the answer then still counts for the fleet and on the screen.
+            if let Err(error) = self.detector.answer(&alarm.alarm.id, verdict, now) {
+                tracing::debug!(error = %error, "an answer that teaches the detector nothing");
+            }
+            self.save(alarm, None);
+        }
+        // Only the one that was looked at is a label to learn from.
+        if let Some(meant) = answered.first() {
+            self.send_feedback(meant, verdict, now);
+        }
+        self.keep_decider();
+        for alarm in answered.into_iter().filter(|alarm| alarm.led_by.is_none()) {
+            self.notify(NoticeKind::Answered(verdict), alarm);
+        }
+        self.show(None);
+    }
+
+    /// Puts back an alarm that was changed here.
+    fn keep(&mut self, alarm: &ShownAlarm) {
+        self.alarms.put(alarm);
+        self.save(alarm, None);
+    }
+
+    /// Keeps what the detector must not forget over a restart.
+    pub(super) fn keep_decider(&mut self) {
+        let kept = serde_json::to_string(&self.detector.memory())
+            .map_err(|error| error.to_string())
+            .and_then(|text| self.history.set_note(DECIDER_NOTE, &text).map_err(|error| error.to_string()));
+        if let Err(error) = kept {
+            tracing::warn!(error, "what answers taught would not survive a restart");
+        }
+    }
+
+    pub(super) fn save(&mut self, alarm: &ShownAlarm, window: Option<&[f32]>) {
+        if let Err(error) = self.history.save_alarm(alarm, window) {
+            tracing::error!(error = %error, alarm.id = alarm.alarm.id, "an alarm would not survive a restart");
+        }
+    }
+
+    fn send_feedback(&mut self, alarm: &ShownAlarm, verdict: Verdict, now: i64) {
+        let Some((home, sink)) = &mut self.feedback else { return };
+        let window = match self.history.window_of(&alarm.alarm.id) {
+            Ok(window) => window,
+            Err(error) => {
+                tracing::error!(error = %error, alarm.id = alarm.alarm.id, "an answer stays here: its window is lost");
+                return;
+            }
+        };
+        match feedback_record(home.clone(), alarm, window, verdict, now) {
+            Ok(record) => match sink(record) {
+                Ok(true) => tracing::info!(alarm.id = alarm.alarm.id, "answer kept for the fleet"),
+                Ok(false) => tracing::info!(alarm.id = alarm.alarm.id, "answer not shared, as the resident wishes"),
+                Err(error) => tracing::error!(error, alarm.id = alarm.alarm.id, "an answer is not kept for the fleet"),
+            },
+            Err(why) => tracing::info!(alarm.id = alarm.alarm.id, "an answer stays here: {why}"),
+        }
+    }
+
+    pub(super) fn notify(&self, kind: NoticeKind, alarm: ShownAlarm) {
+        tracing::info!(
+            alarm.id = alarm.alarm.id,
+            alarm.severity = alarm.alarm.severity.as_str(),
+            "alarm {}",
+            kind.as_str()
+        );
+        // Nobody listening, or far behind: the view and the memory still hold the alarm.
+        let _ = self.notices.try_send(Notice { kind, alarm });
+    }
+
+    /// Renews the view; `scores` when a step was closed.
+    pub(super) fn show(&mut self, scores: Option<(i64, &[EntityScore])>) {
+        let loudest = scores.map(|(at, scores)| Loudest::of(at, scores, self.detector.entities()));
+        let readiness = scores.map(|_| self.readiness());
+        let (shown, open) = (self.alarms.shown().cloned(), self.alarms.open_count());
+        let network = self.model.version().is_some();
+        let (model, entities, listening) = (self.model_version, self.detector.entities().len(), self.listening);
+        let (house, budget, month) = (self.house.clone(), self.budget(), self.alarms.month(self.now));
+        let (timezone, language) = (self.config.timezone.clone(), self.language);
+        self.view.send_modify(|view| {
+            view.shown = shown;
+            view.open = open;
+            view.model = model;
+            view.network = network;
+            view.entities = entities;
+            view.listening = listening;
+            view.house = house;
+            view.budget = budget;
+            view.month = month;
+            view.timezone = timezone;
+            view.language = language;
+            if let Some(loudest) = loudest {
+                view.loudest = loudest;
+            }
+            if let Some(readiness) = readiness {
+                view.readiness = readiness;
+            }
+        });
+    }
+}
+
+/// Whether an alarm is of more than usual, rather than of less.
+fn is_too_much(alarm: &ShownAlarm) -> bool {
+    match (alarm.alarm.kind, alarm.alarm.observed, alarm.alarm.band) {
+        (AnomalyKind::Rate | AnomalyKind::Alert | AnomalyKind::Noise, ..) => true,
+        (AnomalyKind::Flat | AnomalyKind::Silent, ..) => false,
+        (AnomalyKind::TimeInState, observed, _) => observed.is_some_and(|share| share > 0.5),
+        (_, Some(observed), Some(band)) => observed >= band.expected,
+        _ => true,
+    }
+}

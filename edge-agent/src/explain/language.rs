@@ -1,0 +1,108 @@
+//! What is said, in the languages that we speak: English complete, Dutch to prove that another fits.
+//!
+//! Deterministic: the same alarm gives the same text, letter for letter. A language is one `impl` of sentences, not a
+//! table of fragments, for word order differs; numbers keep their point and unit as the sensor gives them.
+
+use hearthwatch_model::features::AnomalyKind;
+
+/// A language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Language {
+    /// English.
+    #[default]
+    English,
+    /// Dutch.
+    Dutch,
+}
+
+impl Language {
+    /// The language of a tag such as `nl-BE`; English where it is not spoken here.
+    #[must_use]
+    pub fn of(tag: &str) -> Self {
+        match tag.split(['-', '_']).next() {
+            Some("nl") => Self::Dutch,
+            _ => Self::English,
+        }
+    }
+
+    /// Its tag.
+    #[must_use]
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Dutch => "nl",
+        }
+    }
+
+    /// A manner of being unusual, as a heading.
+    #[must_use]
+    pub fn kind(self, kind: AnomalyKind) -> &'static str {
+        use AnomalyKind as K;
+        match (self, kind) {
+            (Self::English, K::Level) => "unusual value",
+            (Self::English, K::Change) => "sudden change",
+            (Self::English, K::Noise) => "restless",
+            (Self::English, K::Peers) => "out of step",
+            (Self::English, K::Flat) => "stuck",
+            (Self::English, K::Silent) => "silent",
+            (Self::English, K::Physics) => "impossible value",
+            (Self::English, K::TimeInState) => "on or off for too long",
+            (Self::English, K::Rate) => "switches too often",
+            (Self::English, K::Alert) => "warning",
+            (Self::English, K::Pattern) => "unusual pattern",
+            (Self::English, K::Habit) => "broken habit",
+            (Self::Dutch, K::Level) => "ongewone waarde",
+            (Self::Dutch, K::Change) => "plotse verandering",
+            (Self::Dutch, K::Noise) => "onrustig",
+            (Self::Dutch, K::Peers) => "uit de pas",
+            (Self::Dutch, K::Flat) => "blijft steken",
+            (Self::Dutch, K::Silent) => "zwijgt",
+            (Self::Dutch, K::Physics) => "onmogelijke waarde",
+            (Self::Dutch, K::TimeInState) => "te lang aan of uit",
+            (Self::Dutch, K::Rate) => "schakelt te vaak",
+            (Self::Dutch, K::Alert) => "waarschuwing",
+            (Self::Dutch, K::Pattern) => "ongewoon patroon",
+            (Self::Dutch, K::Habit) => "verbroken gewoonte",
+        }
+    }
+
+    /// The daily brief: how many entities are watched; number and names of alarms said, and of those kept back; open
+    /// questions.
+    #[must_use]
+    pub fn brief(self, watched: usize, said: (usize, &str), held: (usize, &str), questions: usize) -> String {
+        let mut parts = Vec::new();
+        match self {
+            Self::English => {
+                parts.push(match said {
+                    (0, _) => format!("Nothing unusual in the last day; {watched} sensors watched."),
+                    (1, names) => format!("One alarm in the last day: {names}."),
+                    (count, names) => format!("{count} alarms in the last day: {names}."),
+                });
+                if held.0 > 0 {
+                    parts.push(format!("Kept back: {} ({}).", held.0, held.1));
+                }
+                match questions {
+                    0 => {}
+                    1 => parts.push("One question waits for your answer.".to_owned()),
+                    count => parts.push(format!("{count} questions wait for your answer.")),
+                }
+            }
+            Self::Dutch => {
+                parts.push(match said {
+                    (0, _) => format!("Niets ongewoons de voorbije dag; {watched} sensoren in het oog gehouden."),
+                    (1, names) => format!("Eén alarm de voorbije dag: {names}."),
+                    (count, names) => format!("{count} alarmen de voorbije dag: {names}."),
+                });
+                if held.0 > 0 {
+                    parts.push(format!("Niet gemeld: {} ({}).", held.0, held.1));
+                }
+                match questions {
+                    0 => {}
+                    1 => parts.push("Eén vraag wacht op een antwoord.".to_owned()),
+                    count => parts.push(format!("{count} vragen wachten op een antwoord.")),
+                }
+            }
+        }
+        parts.join(" ")
+    }
+}

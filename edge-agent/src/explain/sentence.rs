@@ -1,0 +1,246 @@
+//! An alarm in a resident's language: what and where, since when, observed against expected, how unusual, what else.
+
+use hearthwatch_model::alarm::Severity;
+use hearthwatch_model::features::AnomalyKind;
+use jiff::tz::TimeZone;
+
+use super::Language;
+use super::words::local;
+use crate::history::StoredAlarm;
+
+/// A score is −ln(how often a week): this far above the threshold is as rare again as one in e.
+const WEEKS_SAID_MAX: f32 = 520.0;
+
+/// What is told of an alarm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sentence {
+    /// A heading: the entity's name and the manner.
+    pub title: String,
+    /// Two or three sentences.
+    pub message: String,
+    /// How often something as unusual is to be expected.
+    pub how_unusual: String,
+}
+
+/// Says `shown` in `language`; times are the home's.
+#[must_use]
+pub fn sentence(shown: &StoredAlarm, timezone: &TimeZone, language: Language) -> Sentence {
+    let alarm = &shown.alarm;
+    let name = shown.place.name_of(&shown.entity_id);
+    let title = match &shown.place.area {
+        Some(area) if !name.to_lowercase().contains(&area.to_lowercase()) => {
+            format!("{name} ({area}): {}", language.kind(alarm.kind))
+        }
+        _ => format!("{name}: {}", language.kind(alarm.kind)),
+    };
+    let how_unusual = how_unusual(shown, language);
+    let mut parts = vec![what(shown, language)];
+    let since = local(alarm.start, timezone, "%H:%M");
+    parts.push(match language {
+        Language::English => format!("Since {since}; {how_unusual}."),
+        Language::Dutch => format!("Sinds {since}; {how_unusual}."),
+    });
+    if !shown.moved_with.is_empty() {
+        let others = shown.moved_with.join(", ");
+        parts.push(match language {
+            Language::English => format!("Also unusual: {others}."),
+            Language::Dutch => format!("Ook ongewoon: {others}."),
+        });
+    }
+    if shown.asks {
+        parts.push(
+            match language {
+                Language::English => "Was this real?",
+                Language::Dutch => "Was dit echt?",
+            }
+            .to_owned(),
+        );
+    }
+    Sentence { title, message: parts.join(" "), how_unusual }
+}
+
+/// What was seen, beside what was expected.
+fn what(shown: &StoredAlarm, language: Language) -> String {
+    let alarm = &shown.alarm;
+    let unit = &shown.unit;
+    match (language, alarm.kind) {
+        (Language::English, AnomalyKind::Silent) => {
+            format!(
+                "No report for {}, usually at most {}.",
+                hours(alarm.amount, language),
+                hours(alarm.usual, language)
+            )
+        }
+        (Language::Dutch, AnomalyKind::Silent) => {
+            format!(
+                "Geen bericht sinds {}, anders hooguit {}.",
+                hours(alarm.amount, language),
+                hours(alarm.usual, language)
+            )
+        }
+        (Language::English, AnomalyKind::Flat) => {
+            let (for_long, usual) = (hours(alarm.amount, language), hours(alarm.usual, language));
+            format!("Has not moved for {for_long}, usually at most {usual}.")
+        }
+        (Language::Dutch, AnomalyKind::Flat) => {
+            let (for_long, usual) = (hours(alarm.amount, language), hours(alarm.usual, language));
+            format!("Beweegt al {for_long} niet, anders hooguit {usual}.")
+        }
+        (_, AnomalyKind::TimeInState) if alarm.amount > 0.0 => {
+            let (on, duration) = (alarm.observed.is_some_and(|share| share > 0.5), hours(alarm.amount, language));
+            match (language, on) {
+                (Language::English, true) => format!("On for {duration}, long for this hour of the week."),
+                (Language::English, false) => format!("Off for {duration}, long for this hour of the week."),
+                (Language::Dutch, true) => format!("Al {duration} aan, lang voor dit uur van de week."),
+                (Language::Dutch, false) => format!("Al {duration} uit, lang voor dit uur van de week."),
+            }
+        }
+        (Language::English, AnomalyKind::Rate) => {
+            format!("{:.0} times in an hour, usually {:.0}.", alarm.amount, alarm.usual)
+        }
+        (Language::Dutch, AnomalyKind::Rate) => {
+            format!("{:.0} keer in een uur, gewoonlijk {:.0}.", alarm.amount, alarm.usual)
+        }
+        _ => match (language, alarm.observed, alarm.band) {
+            (Language::English, Some(observed), Some(band)) => {
+                format!(
+                    "{}, expected {} to {}.",
+                    with_unit(observed, unit),
+                    number(band.low),
+                    with_unit(band.high, unit)
+                )
+            }
+            (Language::Dutch, Some(observed), Some(band)) => {
+                format!(
+                    "{}, verwacht {} tot {}.",
+                    with_unit(observed, unit),
+                    number(band.low),
+                    with_unit(band.high, unit)
+                )
+            }
+            (_, Some(observed), None) => format!("{}.", with_unit(observed, unit)),
+            (_, None, _) => format!("{}.", language.kind(alarm.kind)),
+        },
+    }
+}
+
+/// How rare it is, from the score: minus the logarithm of how often a week it is to be expected.
+fn how_unusual(shown: &StoredAlarm, language: Language) -> String {
+    let weeks = (shown.alarm.score - shown.alarm.threshold).max(0.0).exp();
+    let certain = matches!(shown.alarm.kind, AnomalyKind::Physics | AnomalyKind::Alert);
+    match (language, shown.alarm.severity) {
+        (Language::English, _) if certain => "it cannot be overlooked".to_owned(),
+        (Language::Dutch, _) if certain => "het is niet te missen".to_owned(),
+        (Language::English, Severity::Critical) if weeks > WEEKS_SAID_MAX => "unlike anything seen here".to_owned(),
+        (Language::Dutch, Severity::Critical) if weeks > WEEKS_SAID_MAX => {
+            "anders dan alles wat hier gezien is".to_owned()
+        }
+        (Language::English, _) if weeks < 1.5 => "just beyond what is usual here".to_owned(),
+        (Language::Dutch, _) if weeks < 1.5 => "net buiten het gewone hier".to_owned(),
+        (Language::English, _) => format!("{:.0} times rarer than what is said at least", weeks.min(WEEKS_SAID_MAX)),
+        (Language::Dutch, _) => {
+            format!("{:.0} keer zeldzamer dan wat minstens gemeld wordt", weeks.min(WEEKS_SAID_MAX))
+        }
+    }
+}
+
+fn hours(hours: f32, language: Language) -> String {
+    let (minutes, long, days) = match language {
+        Language::English => ("min", "h", "days"),
+        Language::Dutch => ("min", "uur", "dagen"),
+    };
+    if hours < 1.0 {
+        format!("{:.0} {minutes}", hours * 60.0)
+    } else if hours < 48.0 {
+        format!("{hours:.1} {long}")
+    } else {
+        format!("{:.1} {days}", hours / 24.0)
+    }
+}
+
+/// A number with as many digits as a person reads.
+fn number(value: f32) -> String {
+    let text = match value.abs() {
+        size if size >= 1e7 => format!("{value:.2e}"),
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    };
+    if text.trim_start_matches('-').chars().all(|digit| matches!(digit, '0' | '.')) { "0".to_owned() } else { text }
+}
+
+fn with_unit(value: f32, unit: &str) -> String {
+    if unit.is_empty() { number(value) } else { format!("{} {unit}", number(value)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use hearthwatch_model::alarm::Alarm;
+    use hearthwatch_model::class::DeviceClass;
+    use hearthwatch_model::features::Band;
+    use hearthwatch_model::reading::EntityInfo;
+    use hearthwatch_protocol::ModelVersion;
+
+    use super::*;
+    use crate::house::Place;
+
+    fn freezer(kind: AnomalyKind, amount: f32, usual: f32) -> StoredAlarm {
+        let alarm = Alarm {
+            id: "00d1".into(),
+            entity: 0,
+            start: 1_690_887_600, // 2023-08-01T11:00:00Z
+            end: None,
+            raised_at: 1_690_888_800,
+            severity: Severity::Warning,
+            score: 5.0,
+            threshold: 3.0,
+            observed: Some(-8.24),
+            band: Some(Band { low: -20.0, expected: -18.0, high: -16.5 }),
+            kind,
+            amount,
+            usual,
+            reason: String::new(),
+        };
+        let info = EntityInfo { entity_id: "sensor.f".into(), class: DeviceClass::Temperature, unit: "°C".into() };
+        let place = Place { name: Some("Freezer".into()), area: Some("Cellar".into()), device: None };
+        StoredAlarm::new(alarm, &info, place, ModelVersion(1))
+    }
+
+    fn said(alarm: &StoredAlarm, language: Language) -> (String, String) {
+        let said = sentence(alarm, &TimeZone::get("Europe/Brussels").unwrap(), language);
+        (said.title, said.message)
+    }
+
+    #[test]
+    fn an_alarm_says_what_where_since_when_how_unusual_and_what_else() {
+        let mut alarm = freezer(AnomalyKind::Level, -8.24, 0.0);
+        alarm.moved_with.push("Cellar door".into());
+        alarm.asks = true;
+        let (title, message) = said(&alarm, Language::English);
+        assert_eq!(title, "Freezer (Cellar): unusual value");
+        assert_eq!(
+            message,
+            "-8.24 °C, expected -20.0 to -16.5 °C. Since 13:00; 7 times rarer than what is said at least. \
+             Also unusual: Cellar door. Was this real?"
+        );
+    }
+
+    #[test]
+    fn a_second_language_says_the_same() {
+        let (title, message) = said(&freezer(AnomalyKind::Silent, 5.25, 0.5), Language::of("nl-BE"));
+        assert_eq!(title, "Freezer (Cellar): zwijgt");
+        assert_eq!(
+            message,
+            "Geen bericht sinds 5.2 uur, anders hooguit 30 min. Sinds 13:00; 7 keer zeldzamer dan wat minstens gemeld wordt."
+        );
+        assert_eq!(Language::of("fi"), Language::English);
+    }
+
+    #[test]
+    fn an_impossible_value_is_said_as_such() {
+        let mut alarm = freezer(AnomalyKind::Physics, 5_000.0, 0.0);
+        (alarm.alarm.observed, alarm.alarm.band) = (Some(5_000.0), None);
+        let (_, message) = said(&alarm, Language::English);
+        assert_eq!(message, "5000 °C. Since 13:00; it cannot be overlooked.");
+    }
+}

@@ -1,0 +1,117 @@
+//! Mutes and snoozes: what is not mentioned, until when, and what can never be silenced for good.
+//!
+//! What is hushed is still watched, remembered and shown in the history; it is only not said.
+
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::features::AnomalyKind;
+use serde::{Deserialize, Serialize};
+
+use super::Subject;
+
+/// Most that are kept at once: a list that a person can still read.
+pub const HUSHES_MAX: usize = 100;
+/// A snooze is over after at most a month; what lasts longer is a mute and is guarded as one.
+pub const SNOOZE_SECONDS_MAX: i64 = 31 * 86_400;
+/// Longest name of an area or entity in a scope; Home Assistant's own bound on entity ids is 255.
+const NAME_CHARS_MAX: usize = 255;
+
+/// What a mute or snooze covers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "covers")]
+pub enum Scope {
+    /// Everything: a snooze only.
+    Home,
+    /// All entities of an area: a snooze only.
+    Area {
+        /// Home Assistant's name of it.
+        area: String,
+    },
+    /// One entity, in every manner or in one.
+    Entity {
+        /// Its id.
+        entity_id: String,
+        /// The manner; none: all of them.
+        #[serde(default)]
+        kind: Option<AnomalyKind>,
+    },
+}
+
+/// A mute or snooze.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hush {
+    /// Its number, for taking it back.
+    pub id: u64,
+    /// What it covers.
+    pub scope: Scope,
+    /// Since when.
+    pub since: i64,
+    /// Until when; none for good.
+    pub until: Option<i64>,
+}
+
+impl Hush {
+    /// Whether it still holds at `now`.
+    #[must_use]
+    pub fn holds(&self, now: i64) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+
+    /// Whether it covers `subject`. A mute for good never covers what exists to warn of danger.
+    #[must_use]
+    pub fn covers(&self, subject: &Subject<'_>) -> bool {
+        if self.until.is_none() && warns_of_danger(subject.class, subject.kind) {
+            return false;
+        }
+        match &self.scope {
+            Scope::Home => true,
+            Scope::Area { area } => subject.area == Some(area.as_str()),
+            Scope::Entity { entity_id, kind } => {
+                subject.entity_id == entity_id && kind.is_none_or(|kind| kind == subject.kind)
+            }
+        }
+    }
+}
+
+/// Why a mute or snooze is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HushError {
+    /// Silencing the whole home, or a whole area, for good.
+    #[error("only one entity can be muted for good; snooze the rest, or pause")]
+    TooWide,
+    /// It would be over before it began.
+    #[error("a snooze ends later than now")]
+    Past,
+    /// A snooze that nobody would remember.
+    #[error("a snooze lasts at most {} days; mute the entity if it is for good", SNOOZE_SECONDS_MAX / 86_400)]
+    TooLong,
+    /// There are [`HUSHES_MAX`] already.
+    #[error("there are {HUSHES_MAX} mutes and snoozes already; lift one first")]
+    TooMany,
+    /// No name, or one that cannot be.
+    #[error("a mute names an entity or an area")]
+    Name,
+}
+
+/// Whether such a wish can be granted.
+pub(super) fn check(scope: &Scope, until: Option<i64>, now: i64) -> Result<(), HushError> {
+    let name = match scope {
+        Scope::Home => "home",
+        Scope::Area { area } => area,
+        Scope::Entity { entity_id, .. } => entity_id,
+    };
+    if name.trim().is_empty() || name.chars().count() > NAME_CHARS_MAX {
+        return Err(HushError::Name);
+    }
+    match until {
+        None if !matches!(scope, Scope::Entity { .. }) => Err(HushError::TooWide),
+        Some(until) if until <= now => Err(HushError::Past),
+        Some(until) if until - now > SNOOZE_SECONDS_MAX => Err(HushError::TooLong),
+        _ => Ok(()),
+    }
+}
+
+/// Smoke, gas and water: the sensors that exist for the worst day.
+fn warns_of_danger(class: DeviceClass, kind: AnomalyKind) -> bool {
+    kind == AnomalyKind::Alert
+        || matches!(class, DeviceClass::Smoke | DeviceClass::Moisture | DeviceClass::CarbonMonoxide)
+}

@@ -1,0 +1,86 @@
+//! Who is at home: what a house without people, or with too many, must not teach.
+
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::features::AnomalyKind;
+use serde::{Deserialize, Serialize};
+
+/// Who is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HouseMode {
+    /// The residents, as usual.
+    #[default]
+    Home,
+    /// Nobody, for hours: still the routine.
+    Away,
+    /// More people than usual: what people do is no news, and teaches nothing.
+    Guests,
+    /// Nobody, for days: that nothing moves is no news, and teaches nothing.
+    Holiday,
+    /// Somebody works on the house or its sensors: only danger is said, and nothing is learnt.
+    Maintenance,
+}
+
+impl HouseMode {
+    /// Every mode, in the order shown.
+    pub const ALL: [Self; 5] = [Self::Home, Self::Away, Self::Guests, Self::Holiday, Self::Maintenance];
+
+    /// The mode in a word, as on topics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Home => "home",
+            Self::Away => "away",
+            Self::Guests => "guests",
+            Self::Holiday => "holiday",
+            Self::Maintenance => "maintenance",
+        }
+    }
+
+    /// The inverse of [`HouseMode::as_str`].
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.as_str() == word)
+    }
+
+    /// Whether such days may become what is usual.
+    #[must_use]
+    pub fn learns(self) -> bool {
+        matches!(self, Self::Home | Self::Away)
+    }
+
+    /// Whether something unusual is what this mode leads one to expect. `too_much` is true for more than usual (more
+    /// use, more movement), false for less.
+    #[must_use]
+    pub fn explains(self, class: DeviceClass, kind: AnomalyKind, too_much: bool) -> bool {
+        match self {
+            Self::Home | Self::Away => false,
+            Self::Guests => driven_by_people(class) && !kind.is_rule(),
+            Self::Holiday => driven_by_people(class) && !too_much && kind != AnomalyKind::Physics,
+            Self::Maintenance => true,
+        }
+    }
+}
+
+/// Whether what is measured is mostly people's doing.
+fn driven_by_people(class: DeviceClass) -> bool {
+    matches!(
+        class,
+        DeviceClass::Motion
+            | DeviceClass::Occupancy
+            | DeviceClass::Presence
+            | DeviceClass::Sound
+            | DeviceClass::Vibration
+            | DeviceClass::Door
+            | DeviceClass::Window
+            | DeviceClass::Opening
+            | DeviceClass::GenericBinary
+            | DeviceClass::SoundPressure
+            | DeviceClass::Illuminance
+            | DeviceClass::CarbonDioxide
+            | DeviceClass::Power
+            | DeviceClass::Current
+            | DeviceClass::Energy
+            | DeviceClass::Water
+    )
+}

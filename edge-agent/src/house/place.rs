@@ -1,0 +1,23 @@
+//! What people call an entity, and where it is, as Home Assistant's registries have it.
+
+use serde::{Deserialize, Serialize};
+
+/// An entity's names. What Home Assistant does not know is absent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Place {
+    /// Its name.
+    pub name: Option<String>,
+    /// The area that it is in, by its name.
+    pub area: Option<String>,
+    /// The device that it belongs to, by its name: what fails together.
+    pub device: Option<String>,
+}
+
+impl Place {
+    /// The name, or what the id says where there is none.
+    #[must_use]
+    pub fn name_of(&self, entity_id: &str) -> String {
+        self.name.clone().unwrap_or_else(|| crate::explain::friendly_name(entity_id))
+    }
+}

@@ -1,0 +1,189 @@
+//! Wishes are granted within their guards, and decide together what is said.
+
+use hearthwatch_model::alarm::Severity;
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::features::AnomalyKind;
+use jiff::tz::TimeZone;
+
+use super::*;
+
+const NOON: i64 = 1_700_049_600; // 2023-11-15T12:00:00Z
+const HOUR: i64 = 3_600;
+
+fn freezer() -> Subject<'static> {
+    Subject {
+        entity_id: "sensor.freezer",
+        area: Some("Cellar"),
+        class: DeviceClass::Temperature,
+        kind: AnomalyKind::Level,
+        too_much: true,
+        severity: Severity::Warning,
+        known_for: 0,
+    }
+}
+
+fn decide(house: &House, subject: &Subject<'_>, now: i64) -> Announcement {
+    house.announce(subject, 0, 1.0, now, &TimeZone::UTC)
+}
+
+fn with(change: Change) -> House {
+    let mut house = House::default();
+    house.apply(change, NOON).unwrap();
+    house
+}
+
+fn time(text: &str) -> DailyTime {
+    DailyTime::parse(text).unwrap()
+}
+
+#[test]
+fn a_house_without_wishes_says_everything() {
+    assert_eq!(decide(&House::default(), &freezer(), NOON), Announcement::Now);
+}
+
+#[test]
+fn a_paused_house_says_nothing_not_even_danger() {
+    let house = with(Change::Paused(true));
+    let smoke =
+        Subject { class: DeviceClass::Smoke, kind: AnomalyKind::Alert, severity: Severity::Critical, ..freezer() };
+    assert_eq!(decide(&house, &smoke, NOON), Announcement::Held(Held::Paused));
+}
+
+#[test]
+fn a_snooze_covers_its_scope_until_it_is_over() {
+    let mut house = with(Change::Hush { scope: Scope::Area { area: "Cellar".into() }, until: Some(NOON + HOUR) });
+    assert_eq!(decide(&house, &freezer(), NOON), Announcement::Held(Held::Hushed));
+    assert_eq!(decide(&house, &Subject { area: Some("Attic"), ..freezer() }, NOON), Announcement::Now);
+    assert_eq!(decide(&house, &freezer(), NOON + HOUR), Announcement::Now);
+    assert!(house.forget_past(NOON + HOUR) && house.hushes.is_empty());
+}
+
+#[test]
+fn a_mute_for_good_covers_one_entity_and_never_danger() {
+    let scope = Scope::Entity { entity_id: "sensor.freezer".into(), kind: None };
+    let house = with(Change::Hush { scope, until: None });
+    assert_eq!(decide(&house, &freezer(), NOON + 1_000 * HOUR), Announcement::Held(Held::Hushed));
+    let leak = Subject { class: DeviceClass::Moisture, ..freezer() };
+    assert_eq!(decide(&house, &leak, NOON), Announcement::Now);
+}
+
+#[test]
+fn a_mute_that_nobody_should_wish_for_is_refused() {
+    let mut house = House::default();
+    let mut refused = |scope, until| match house.apply(Change::Hush { scope, until }, NOON) {
+        Err(ChangeError::Hush(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(Scope::Home, None), HushError::TooWide);
+    assert_eq!(refused(Scope::Area { area: "Cellar".into() }, None), HushError::TooWide);
+    assert_eq!(refused(Scope::Home, Some(NOON)), HushError::Past);
+    assert_eq!(refused(Scope::Home, Some(NOON + SNOOZE_SECONDS_MAX + 1)), HushError::TooLong);
+    assert_eq!(refused(Scope::Entity { entity_id: " ".into(), kind: None }, None), HushError::Name);
+    for number in 0..HUSHES_MAX {
+        let scope = Scope::Entity { entity_id: format!("sensor.{number}"), kind: None };
+        house.apply(Change::Hush { scope, until: None }, NOON).unwrap();
+    }
+    let one_more = Change::Hush { scope: Scope::Entity { entity_id: "sensor.x".into(), kind: None }, until: None };
+    assert_eq!(house.apply(one_more, NOON), Err(ChangeError::Hush(HushError::TooMany)));
+}
+
+#[test]
+fn a_mute_can_be_narrowed_to_a_manner_and_lifted() {
+    let scope = Scope::Entity { entity_id: "sensor.freezer".into(), kind: Some(AnomalyKind::Silent) };
+    let mut house = with(Change::Hush { scope, until: None });
+    assert_eq!(decide(&house, &freezer(), NOON), Announcement::Now);
+    let silent = Subject { kind: AnomalyKind::Silent, ..freezer() };
+    assert_eq!(decide(&house, &silent, NOON), Announcement::Held(Held::Hushed));
+    house.apply(Change::Unhush(house.hushes[0].id), NOON).unwrap();
+    assert_eq!(decide(&house, &silent, NOON), Announcement::Now);
+}
+
+#[test]
+fn a_week_that_had_its_alarms_is_left_in_peace_but_for_danger() {
+    let house = House::default();
+    let third = |subject: &Subject<'_>| house.announce(subject, 2, 2.0, NOON, &TimeZone::UTC);
+    assert_eq!(third(&freezer()), Announcement::Held(Held::Budget));
+    assert_eq!(third(&Subject { severity: Severity::Critical, ..freezer() }), Announcement::Now);
+    assert_eq!(allowed_in_a_week(0.25), 1);
+}
+
+#[test]
+fn quiet_hours_hold_back_what_can_wait_until_the_morning() {
+    let brussels = TimeZone::get("Europe/Brussels").unwrap();
+    let quiet = QuietHours { from: time("22:00"), until: time("07:00"), let_through: Severity::Critical };
+    let house = with(Change::QuietHours(Some(quiet)));
+    let at = |now: i64, subject: &Subject<'_>| house.announce(subject, 0, 1.0, now, &brussels);
+    let (eleven, morning) = (NOON + 10 * HOUR, NOON + 18 * HOUR);
+    assert_eq!(at(eleven, &freezer()), Announcement::Later(morning));
+    assert_eq!(at(eleven + 4 * HOUR, &freezer()), Announcement::Later(morning));
+    assert_eq!(at(morning, &freezer()), Announcement::Now);
+    assert_eq!(at(eleven, &Subject { severity: Severity::Critical, ..freezer() }), Announcement::Now);
+    assert_eq!(
+        House::default().apply(Change::QuietHours(Some(QuietHours { until: time("22:00"), ..quiet })), NOON),
+        Err(ChangeError::QuietHours)
+    );
+}
+
+#[test]
+fn what_hardly_matters_must_last_before_it_is_said() {
+    let info = Subject { severity: Severity::Info, ..freezer() };
+    let house = House::default();
+    assert_eq!(decide(&house, &info, NOON), Announcement::Later(NOON + DEBOUNCE_SECONDS));
+    let lasting = Subject { known_for: DEBOUNCE_SECONDS, ..info };
+    assert_eq!(decide(&house, &lasting, NOON), Announcement::Now);
+}
+
+#[test]
+fn a_time_of_day_comes_once_a_day_also_when_the_clocks_change() {
+    let brussels = TimeZone::get("Europe/Brussels").unwrap();
+    // 2024-03-31: clocks go from 02:00 to 03:00 there, at 01:00 UTC.
+    let midnight = 1_711_839_600;
+    assert_eq!(next_daily(time("08:00"), midnight, &brussels), Some(midnight + 7 * HOUR));
+    assert!(next_daily(time("02:30"), midnight, &brussels).is_some());
+    assert_eq!(DailyTime::parse("24:00").unwrap_err().to_string(), "\"24:00\" is not a time of day such as \"22:30\"");
+    assert_eq!(time("7:05").to_string(), "07:05");
+}
+
+#[test]
+fn guests_explain_movement_and_a_holiday_explains_stillness() {
+    let motion = |kind, too_much| Subject { class: DeviceClass::Motion, kind, too_much, ..freezer() };
+    let guests = with(Change::Mode(HouseMode::Guests));
+    assert_eq!(decide(&guests, &motion(AnomalyKind::Rate, true), NOON), Announcement::Held(Held::Mode));
+    assert_eq!(decide(&guests, &freezer(), NOON), Announcement::Now);
+    let holiday = with(Change::Mode(HouseMode::Holiday));
+    assert_eq!(decide(&holiday, &motion(AnomalyKind::TimeInState, false), NOON), Announcement::Held(Held::Mode));
+    assert_eq!(decide(&holiday, &motion(AnomalyKind::Rate, true), NOON), Announcement::Now);
+    let works = with(Change::Mode(HouseMode::Maintenance));
+    assert_eq!(decide(&works, &freezer(), NOON), Announcement::Held(Held::Mode));
+    assert_eq!(decide(&works, &Subject { severity: Severity::Critical, ..freezer() }, NOON), Announcement::Now);
+}
+
+#[test]
+fn days_with_guests_are_not_learnt_from_also_after_they_left() {
+    let mut house = House::default();
+    house.apply(Change::Mode(HouseMode::Guests), 1_000).unwrap();
+    house.apply(Change::Mode(HouseMode::Holiday), 2_000).unwrap();
+    house.apply(Change::Mode(HouseMode::Home), 3_000).unwrap();
+    assert_eq!([1_000, 1_001, 3_000, 3_001].map(|at| house.learns_at(at)), [true, false, false, true]);
+    house.apply(Change::Mode(HouseMode::Maintenance), 4_000).unwrap();
+    assert!(!house.learns_at(9_000));
+}
+
+#[test]
+fn wishes_survive_a_restart_and_older_files_are_read() {
+    let mut house = with(Change::Budget(2.0));
+    house.apply(Change::Hush { scope: Scope::Home, until: Some(NOON + HOUR) }, NOON).unwrap();
+    house.apply(Change::Brief(Some(time("08:00"))), NOON).unwrap();
+    let text = serde_json::to_string(&house).unwrap();
+    assert_eq!(serde_json::from_str::<House>(&text).unwrap(), house);
+    assert_eq!(serde_json::from_str::<House>(r#"{"mode": "away"}"#).unwrap().mode, HouseMode::Away);
+}
+
+#[test]
+fn a_number_beyond_its_bounds_is_refused() {
+    let mut house = House::default();
+    assert_eq!(house.apply(Change::Budget(0.0), NOON), Err(ChangeError::Budget(0.0)));
+    assert!(house.apply(Change::Budget(f64::NAN), NOON).is_err());
+    assert_eq!(house.apply(Change::Questions(22), NOON), Err(ChangeError::Questions(22)));
+    assert_eq!(house, House::default());
+}

@@ -1,0 +1,59 @@
+//! How much of an answer leaves the home: the resident's choice, applied where records enter the outbox, so that nothing
+//! else can travel.
+
+use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord};
+
+/// Days are what a verdict alone tells of its time: 600 seconds would still tell when somebody was in.
+const DAY_SECONDS: i64 = 86_400;
+
+/// What is shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SharingLevel {
+    /// Nothing.
+    Off,
+    /// The verdict, the kind of sensor, the score and the day.
+    Verdicts,
+    /// The verdict and the feature window that the model saw: what a model can learn from.
+    #[default]
+    Windows,
+}
+
+impl SharingLevel {
+    /// All of them, least first.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Verdicts, Self::Windows];
+
+    /// It in a word, as in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Verdicts => "verdicts",
+            Self::Windows => "windows",
+        }
+    }
+
+    /// The level that `word` stands for.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.as_str() == word)
+    }
+
+    /// What of `record` may leave the home; nothing, perhaps.
+    #[must_use]
+    pub fn shape(self, record: FeedbackRecord) -> Option<FeedbackRecord> {
+        match self {
+            Self::Off => None,
+            Self::Verdicts => Some(FeedbackRecord {
+                window: FeatureWindow::none(),
+                raised_at: day_of(record.raised_at),
+                answered_at: day_of(record.answered_at),
+                ..record
+            }),
+            Self::Windows => Some(record),
+        }
+    }
+}
+
+fn day_of(at: i64) -> i64 {
+    at.div_euclid(DAY_SECONDS) * DAY_SECONDS
+}

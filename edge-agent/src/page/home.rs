@@ -1,0 +1,340 @@
+//! What the page shows, read from the brain, the memory and the outbox. Whatever waits for the disk runs off the async
+//! threads.
+
+use std::collections::HashMap;
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_protocol::messages::{Contribution, FeatureWindow, FeedbackRecord, Origin, Verdict};
+use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, encode};
+use jiff::tz::TimeZone;
+
+use super::preview::{self, PREVIEW_SECONDS, WouldBe};
+use super::{Page, Wish};
+use crate::brain::{BrainCommand, BrainGone, HomeDetail, HomeView};
+use crate::discovery::UpdateView;
+use crate::explain::{self, Picture, Point, Theme};
+use crate::history::{HistoryError, HistoryReader, StoredAlarm, StoredMiss};
+use crate::outbox::{LedgerEntry, OutboxError, SharingLevel, StoredWithdrawal};
+use crate::uplink::UplinkError;
+
+/// How far back the timeline reaches.
+pub(super) const TIMELINE_SECONDS: i64 = 30 * 86_400;
+/// What is shown of the time before an alarm, for a picture.
+const PICTURE_LEAD_SECONDS: i64 = 3 * 86_400;
+/// Records of the ledger on one page.
+pub(super) const LEDGER_SHOWN: u32 = 25;
+/// Smallest and largest budget that can be previewed.
+pub(super) const PER_WEEK: (f64, f64) = (0.25, 14.0);
+
+/// Why the page cannot show something. What a resident reads hides the inside; the log has it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PageError {
+    /// The agent is stopping.
+    #[error(transparent)]
+    Brain(#[from] BrainGone),
+    /// The memory.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The outbox.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// The way to the fleet.
+    #[error(transparent)]
+    Uplink(#[from] UplinkError),
+    /// A thread that panicked.
+    #[error("a look at the memory did not end well")]
+    Task,
+    /// No such thing.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// A form that is out of date.
+    #[error(transparent)]
+    Refused(#[from] super::guard::Refusal),
+    /// A wish that makes no sense.
+    #[error("{0}")]
+    Wrong(String),
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::Brain(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Refused(_) => StatusCode::FORBIDDEN,
+            Self::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(error = %self, "the page cannot show something");
+            return (status, "Something went wrong here; the agent's log says what.\n").into_response();
+        }
+        (status, format!("{self}\n")).into_response()
+    }
+}
+
+/// Everything that the page shows.
+pub(super) struct Everything {
+    pub(super) now: i64,
+    pub(super) timezone: TimeZone,
+    pub(super) view: HomeView,
+    pub(super) updates: UpdateView,
+    pub(super) mode: String,
+    pub(super) detail: HomeDetail,
+    /// Of the last [`TIMELINE_SECONDS`], newest first.
+    pub(super) alarms: Vec<StoredAlarm>,
+    pub(super) misses: Vec<StoredMiss>,
+    pub(super) history: Option<OwnHistory>,
+    pub(super) preview: Preview,
+    pub(super) sharing: Option<Sharing>,
+    /// Days of the memory.
+    pub(super) days_remembered: i64,
+    /// The outcome of the change that was just made.
+    pub(super) said: Option<&'static str>,
+}
+
+/// One entity's past.
+pub(super) struct OwnHistory {
+    pub(super) info: EntityInfo,
+    pub(super) days: i64,
+    pub(super) points: Vec<Point>,
+    pub(super) from: i64,
+    pub(super) until: i64,
+    /// Alarms of this entity in it, as (start, end).
+    pub(super) alarms: Vec<(i64, i64)>,
+}
+
+/// A budget and what it would have brought.
+pub(super) struct Preview {
+    pub(super) timezone: TimeZone,
+    pub(super) per_week: f64,
+    pub(super) current: f64,
+    /// Would-be alarms with the entity's name, oldest first.
+    pub(super) alarms: Vec<(String, i64)>,
+    /// From when on there are scores.
+    pub(super) from: i64,
+    pub(super) until: i64,
+}
+
+/// What left the home.
+pub(super) struct Sharing {
+    pub(super) home: HomeId,
+    pub(super) level: SharingLevel,
+    pub(super) sent: u64,
+    pub(super) taken_back: u64,
+    pub(super) ledger: Vec<LedgerEntry>,
+    pub(super) withdrawals: Vec<StoredWithdrawal>,
+    pub(super) contributions: Vec<Contribution>,
+    pub(super) samples: Vec<(SharingLevel, usize)>,
+}
+
+/// What a level sends.
+pub(super) struct Sample {
+    pub(super) level: SharingLevel,
+    pub(super) payload: Option<Vec<u8>>,
+    /// Whether the numbers are this home's own newest answer, and not made up.
+    pub(super) own: bool,
+}
+
+impl Everything {
+    pub(super) async fn read(page: &Page, wish: &Wish) -> Result<Self, PageError> {
+        let now = (page.parts.clock)();
+        let detail = *page.parts.brain.ask(BrainCommand::Look).await?;
+        let view = page.parts.view.borrow().clone();
+        let sharing = match &page.parts.uplink {
+            None => None,
+            Some(uplink) => {
+                let before = wish.before.as_ref().and_then(|text| text.parse().ok()).map(Sequence);
+                let home = uplink.home().clone();
+                let newest = newest_record(page, &detail).await?.0;
+                Some(uplink.with_outbox(move |outbox| read_sharing(outbox, home, before, &newest)).await?)
+            }
+        };
+        let (wish, preview) = (wish.clone(), preview(page, wish).await?);
+        let (timezone, path) = (detail.config.timezone.clone(), page.parts.history.clone());
+        let loudest = view.loudest.as_ref().map(|loudest| loudest.entity_id.clone());
+        let (detail, past) = blocking(move || {
+            let reader = HistoryReader::open(&path)?;
+            let mut alarms = reader.alarms(now - TIMELINE_SECONDS)?;
+            alarms.reverse();
+            let misses = reader.misses()?;
+            let history = own_history(&reader, &detail, &wish, loudest.as_deref(), &alarms, now)?;
+            let extent = reader.extent(0)?.map_or(0, |(first, last, _)| (last - first) / 86_400);
+            Ok((detail, (alarms, misses, history, extent, wish.said)))
+        })
+        .await?;
+        let (alarms, misses, history, days_remembered, said) = past;
+        Ok(Self {
+            now,
+            timezone,
+            view,
+            updates: page.parts.updates.borrow().clone(),
+            mode: page.parts.mode.borrow().clone(),
+            detail,
+            alarms,
+            misses,
+            history,
+            preview,
+            sharing,
+            days_remembered,
+            said: said.as_deref().and_then(super::actions::Said::sentence),
+        })
+    }
+}
+
+fn read_sharing(
+    outbox: &mut crate::outbox::Outbox,
+    home: HomeId,
+    before: Option<Sequence>,
+    newest: &FeedbackRecord,
+) -> Result<Sharing, OutboxError> {
+    let (sent, taken_back) = outbox.shared_totals()?;
+    let bytes = |level: SharingLevel| {
+        let record = level.shape(newest.clone());
+        record.map_or(0, |record| encode(&Message::Feedback(record)).map_or(0, |payload| payload.len()))
+    };
+    Ok(Sharing {
+        home,
+        level: outbox.sharing()?,
+        sent,
+        taken_back,
+        ledger: outbox.ledger(before, LEDGER_SHOWN)?,
+        withdrawals: outbox.withdrawals()?,
+        contributions: outbox.contributions()?,
+        samples: SharingLevel::ALL.map(|level| (level, bytes(level))).to_vec(),
+    })
+}
+
+fn own_history(
+    reader: &HistoryReader,
+    detail: &HomeDetail,
+    wish: &Wish,
+    loudest: Option<&str>,
+    alarms: &[StoredAlarm],
+    now: i64,
+) -> Result<Option<OwnHistory>, HistoryError> {
+    let known = |id: &str| detail.entities.iter().map(|(info, _)| info).find(|info| info.entity_id == id).cloned();
+    let wished = wish.entity.as_deref().and_then(known);
+    let info =
+        wished.or_else(|| loudest.and_then(known)).or_else(|| detail.entities.first().map(|(info, _)| info.clone()));
+    let Some(info) = info else { return Ok(None) };
+    let days =
+        wish.days.as_ref().and_then(|text| text.parse().ok()).filter(|days| [1, 7, 30].contains(days)).unwrap_or(7);
+    let until = detail.closed.unwrap_or(now);
+    let from = until - days * 86_400;
+    let points = reader.points(&info.entity_id, from, until)?;
+    let of_it = alarms.iter().filter(|alarm| alarm.entity_id == info.entity_id);
+    let spans = of_it.map(|alarm| (alarm.alarm.start, alarm.alarm.end.unwrap_or(until)));
+    let alarms = spans.filter(|(_, end)| *end >= from).collect();
+    Ok(Some(OwnHistory { info, days, points, from, until, alarms }))
+}
+
+/// What a budget would have brought in the last month.
+pub(super) async fn preview(page: &Page, wish: &Wish) -> Result<Preview, PageError> {
+    let now = (page.parts.clock)();
+    let detail = *page.parts.brain.ask(BrainCommand::Look).await?;
+    let wished = wish.per_week.as_ref().and_then(|text| text.parse().ok()).filter(|wished: &f64| wished.is_finite());
+    let per_week = wished.unwrap_or(detail.budget).clamp(PER_WEEK.0, PER_WEEK.1);
+    // Closed only when the program ends.
+    let _turn = page.heavy.acquire().await.map_err(|_| PageError::Task)?;
+    let path = page.parts.history.clone();
+    blocking(move || {
+        let reader = HistoryReader::open(&path)?;
+        let (from, until) = reader.extent(now - PREVIEW_SECONDS)?.map_or((now, now), |(first, last, _)| (first, last));
+        let steps = reader.loud_steps(now - PREVIEW_SECONDS, preview::floor(per_week, detail.watched))?;
+        let names: HashMap<i64, String> = reader.entity_ids()?;
+        let named = |one: WouldBe| (names.get(&one.entity).cloned().unwrap_or_default(), one.at);
+        let alarms = preview::alarms(&steps, per_week, detail.watched).into_iter().map(named).collect();
+        Ok(Preview { timezone: detail.config.timezone, per_week, current: detail.budget, alarms, from, until })
+    })
+    .await
+}
+
+/// An alarm's picture.
+pub(super) async fn picture(page: &Page, id: &str) -> Result<String, PageError> {
+    let detail = *page.parts.brain.ask(BrainCommand::Look).await?;
+    let (path, id) = (page.parts.history.clone(), id.to_owned());
+    blocking(move || {
+        let reader = HistoryReader::open(&path)?;
+        let found = reader.alarms(0)?.into_iter().find(|alarm| alarm.alarm.id == id);
+        let shown = found.ok_or(PageError::NotFound("alarm"))?;
+        let end = shown.alarm.end.unwrap_or(detail.closed.unwrap_or(shown.alarm.raised_at));
+        let points = reader.points(&shown.entity_id, shown.alarm.start - PICTURE_LEAD_SECONDS, end + 86_400)?;
+        let unit = shown.unit.clone();
+        let known = detail.entities.iter().map(|(info, _)| info).find(|info| info.entity_id == shown.entity_id);
+        let info = known.cloned().unwrap_or(EntityInfo { entity_id: shown.entity_id, class: shown.class, unit });
+        let picture = Picture { alarm: &shown.alarm, info: &info, points: &points, timezone: &detail.config.timezone };
+        Ok(explain::svg(&picture, Theme::Auto))
+    })
+    .await
+}
+
+/// One record of the ledger.
+pub(super) async fn ledger_entry(page: &Page, sequence: u64) -> Result<LedgerEntry, PageError> {
+    let uplink = page.parts.uplink.as_ref().ok_or(PageError::NotFound("record"))?;
+    let entry = uplink.with_outbox(move |outbox| outbox.ledger_entry(Sequence(sequence))).await?;
+    entry.ok_or(PageError::NotFound("record"))
+}
+
+/// What a level would send for the newest answer.
+pub(super) async fn sample(page: &Page, level: &str) -> Result<Sample, PageError> {
+    let level = SharingLevel::parse(level).ok_or(PageError::NotFound("level of sharing"))?;
+    let detail = *page.parts.brain.ask(BrainCommand::Look).await?;
+    let (record, own) = newest_record(page, &detail).await?;
+    let payload = level.shape(record).and_then(|record| encode(&Message::Feedback(record)).ok());
+    Ok(Sample { level, payload, own })
+}
+
+/// The record of the newest answered alarm that has a window, or a made one where there is none yet.
+async fn newest_record(page: &Page, detail: &HomeDetail) -> Result<(FeedbackRecord, bool), PageError> {
+    let path = page.parts.history.clone();
+    let answered: Vec<StoredAlarm> =
+        detail.alarms.iter().rev().filter(|alarm| alarm.answer.is_some()).cloned().collect();
+    let home = page.parts.uplink.as_ref().map(|uplink| uplink.home().clone());
+    blocking(move || {
+        let reader = HistoryReader::open(&path)?;
+        let home = home.or_else(|| HomeId::new("your-home").ok()).ok_or(PageError::Task)?;
+        for alarm in answered {
+            let window = reader.history().window_of(&alarm.alarm.id)?;
+            if let Some((verdict, at)) = alarm.answer
+                && let Ok(record) = crate::brain::feedback_record(home.clone(), &alarm, window, verdict, at)
+            {
+                return Ok((record, true));
+            }
+        }
+        Ok((made_record(home), false))
+    })
+    .await
+}
+
+/// An example of the true size.
+fn made_record(home: HomeId) -> FeedbackRecord {
+    use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
+    FeedbackRecord {
+        home,
+        sequence: Sequence(1),
+        alarm: AlarmId::new("0123456789abcdef").expect("made of allowed characters"),
+        device_class: "temperature".to_owned(),
+        model_version: ModelVersion(1),
+        feature_schema: FEATURE_SCHEMA,
+        window: FeatureWindow {
+            steps: u16::try_from(WINDOW_STEPS).unwrap_or(u16::MAX),
+            features: u16::try_from(FEATURES).unwrap_or(u16::MAX),
+            values: vec![0.0; WINDOW_STEPS * FEATURES],
+        },
+        score: 4.5,
+        threshold: 3.0,
+        verdict: Verdict::Confirmed,
+        origin: Origin::Alarm,
+        raised_at: 1_700_000_000,
+        answered_at: 1_700_003_600,
+    }
+}
+
+/// Runs what waits for the disk.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, PageError> + Send + 'static,
+) -> Result<T, PageError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| PageError::Task)?
+}

@@ -1,0 +1,226 @@
+//! The page, called without a socket: what it shows, what it refuses, what it changes.
+
+use axum::body::{Body, to_bytes};
+use hearthwatch_model::alarm::{Alarm, Severity};
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::detector::Model;
+use hearthwatch_model::features::AnomalyKind;
+use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_protocol::ModelVersion;
+use tower::ServiceExt;
+
+use super::*;
+use crate::brain::{self, Brain, BrainCommand, BrainParts};
+use crate::history::{History, StoredAlarm};
+use crate::house::Place;
+
+const NOW: i64 = 1_700_000_000;
+
+struct World {
+    _dir: tempfile::TempDir,
+    router: Router,
+    brain: BrainHandle,
+    leaving: mpsc::Receiver<()>,
+}
+
+fn alarm(entity_id: &str, reason: &str) -> StoredAlarm {
+    let alarm = Alarm {
+        id: "3f5c0d9a71b2e684".to_owned(),
+        entity: 0,
+        start: NOW - 7_200,
+        end: None,
+        raised_at: NOW - 6_000,
+        severity: Severity::Warning,
+        score: 4.0,
+        threshold: 3.0,
+        observed: Some(30.0),
+        band: None,
+        kind: AnomalyKind::Level,
+        amount: 0.0,
+        usual: 0.0,
+        reason: reason.to_owned(),
+    };
+    let info = EntityInfo { entity_id: entity_id.to_owned(), class: DeviceClass::Temperature, unit: "°C".to_owned() };
+    StoredAlarm::new(alarm, &info, Place::default(), ModelVersion::ROUTINE)
+}
+
+/// A home with one open alarm of `entity_id`, without a fleet.
+async fn world(entity_id: &str, reason: &str, door: Door) -> World {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("history.sqlite");
+    let mut history = History::open(&file).unwrap();
+    history.save_alarm(&alarm(entity_id, reason), None).unwrap();
+    let (view, view_seen) = watch::channel(HomeView::default());
+    let parts = BrainParts {
+        model: Arc::new(Model::routine()),
+        model_version: ModelVersion::ROUTINE,
+        history,
+        salt: vec![1; 32],
+        budget: 1.0,
+        timezone: Some(jiff::tz::TimeZone::UTC),
+        feedback: None,
+    };
+    let brain = Brain::new(parts, view, mpsc::channel(16).0).unwrap();
+    let (brain, _) = brain::start(brain).unwrap();
+    let info = EntityInfo { entity_id: entity_id.to_owned(), class: DeviceClass::Temperature, unit: "°C".to_owned() };
+    brain.ask(|reply| BrainCommand::AddEntities(vec![info], reply)).await.unwrap();
+    let (leave, leaving) = mpsc::channel(1);
+    let page = PageParts {
+        door,
+        brain: brain.clone(),
+        view: view_seen,
+        updates: watch::channel(UpdateView::default()).1,
+        mode: watch::channel("all is well".to_owned()).1,
+        history: file,
+        uplink: None,
+        leave,
+        token: "secret".to_owned(),
+        clock: || NOW,
+    };
+    World { _dir: dir, router: router(page, CancellationToken::new()), brain, leaving }
+}
+
+async fn own() -> World {
+    world("sensor.room", "sensor.room is 30 °C.", Door::Loopback { hosts: vec![] }).await
+}
+
+fn get_of(path: &str) -> Request {
+    Request::get(path).header("host", "127.0.0.1:8099").body(Body::empty()).unwrap()
+}
+
+fn post_of(path: &str, form: &str) -> Request {
+    Request::post(path)
+        .header("host", "127.0.0.1:8099")
+        .header("origin", "http://127.0.0.1:8099")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from(form.to_owned()))
+        .unwrap()
+}
+
+async fn send_from(world: &World, peer: [u8; 4], mut request: Request) -> (StatusCode, HeaderMap, String) {
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::from((peer, 40_000))));
+    let response = world.router.clone().oneshot(request).await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (status, headers, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn send(world: &World, request: Request) -> (StatusCode, HeaderMap, String) {
+    send_from(world, [127, 0, 0, 1], request).await
+}
+
+#[tokio::test]
+async fn the_page_shows_what_is_open_and_carries_its_policy() {
+    let world = own().await;
+    let (status, headers, body) = send(&world, get_of("/")).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(headers[header::CONTENT_SECURITY_POLICY], CONTENT_SECURITY_POLICY);
+    for part in
+        ["What was it?", "Room", "It is 30 °C.", "False alarm", "Nothing. No fleet is configured", "all is well"]
+    {
+        assert!(body.contains(part), "{part}");
+    }
+    let (status, headers, svg) = send(&world, get_of("/alarm/3f5c0d9a71b2e684.svg")).await;
+    assert_eq!((status, &headers[header::CONTENT_TYPE]), (StatusCode::OK, &HeaderValue::from_static("image/svg+xml")));
+    assert!(svg.starts_with("<svg"));
+    assert_eq!(send(&world, get_of("/alarm/other.svg")).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn nothing_that_a_home_says_becomes_markup() {
+    let evil = "sensor.\"><script>alert(1)</script>";
+    let world = world(evil, "<img src=x onerror=alert(1)>", Door::Loopback { hosts: vec![] }).await;
+    let (_, _, body) = send(&world, get_of("/?said=%3Cscript%3E&entity=%3Cb%3E&days=%3Ci%3E&per_week=%3Cu%3E")).await;
+    assert!(!body.contains("<script>alert") && !body.contains("<img src=x") && !body.contains("<b>"), "{body}");
+    assert!(body.contains("&lt;script&gt;"));
+}
+
+#[tokio::test]
+async fn an_answer_given_on_the_page_is_the_alarms_answer() {
+    let world = own().await;
+    let form = "token=secret&alarm=3f5c0d9a71b2e684&verdict=dismissed";
+    let (status, headers, _) = send(&world, post_of("/answer", form)).await;
+    assert_eq!(
+        (status, &headers[header::LOCATION]),
+        (StatusCode::SEE_OTHER, &HeaderValue::from_static("/?said=answered#timeline"))
+    );
+    let detail = world.brain.ask(BrainCommand::Look).await.unwrap();
+    assert_eq!(detail.alarms[0].answer, Some((hearthwatch_model::alarm::Verdict::Dismissed, NOW)));
+    let (_, _, body) = send(&world, get_of("/?said=answered")).await;
+    assert!(body.contains("Thank you. It counts at once"));
+}
+
+#[tokio::test]
+async fn a_change_without_the_pages_secret_or_from_another_site_is_refused() {
+    let world = own().await;
+    let form = "token=guess&alarm=3f5c0d9a71b2e684&verdict=dismissed";
+    assert_eq!(send(&world, post_of("/answer", form)).await.0, StatusCode::FORBIDDEN);
+    let mut foreign = post_of("/answer", &form.replace("guess", "secret"));
+    foreign.headers_mut().insert("origin", HeaderValue::from_static("http://evil.example"));
+    assert_eq!(send(&world, foreign).await.0, StatusCode::FORBIDDEN);
+    let detail = world.brain.ask(BrainCommand::Look).await.unwrap();
+    assert_eq!(detail.alarms[0].answer, None);
+}
+
+#[tokio::test]
+async fn strangers_learn_nothing_but_that_the_agent_lives() {
+    let world = own().await;
+    let (status, _, body) = send_from(&world, [192, 168, 1, 9], get_of("/")).await;
+    assert_eq!((status, body.as_str()), (StatusCode::FORBIDDEN, "this page is served to this machine only\n"));
+    assert_eq!(send_from(&world, [192, 168, 1, 9], get_of("/healthz")).await.2, "ok\n");
+}
+
+#[tokio::test]
+async fn behind_ingress_every_path_begins_with_the_one_in_the_address_bar() {
+    let world = world("sensor.room", "sensor.room is 30 °C.", Door::Ingress).await;
+    let mut request = get_of("/");
+    request.headers_mut().insert("x-ingress-path", HeaderValue::from_static("/api/hassio_ingress/abc"));
+    let (status, _, body) = send_from(&world, [172, 30, 32, 2], request).await;
+    assert_eq!(status, StatusCode::OK);
+    for tag in ["href=\"/", "src=\"/", "action=\"/"] {
+        let ours = format!("{tag}api/hassio_ingress/abc/");
+        assert_eq!(body.matches(tag).count(), body.matches(&ours).count(), "{tag}");
+    }
+}
+
+#[tokio::test]
+async fn a_miss_that_cannot_be_looked_at_is_refused_in_words() {
+    let world = own().await;
+    let miss = |entity: &str, when: &str| post_of("/miss", &format!("token=secret&entity={entity}&when={when}"));
+    let (status, _, body) = send(&world, miss("sensor.other", "2023-11-14T20:00")).await;
+    assert_eq!(
+        (status, body.as_str()),
+        (StatusCode::UNPROCESSABLE_ENTITY, "Not taken: there is no watched entity of that name.\n")
+    );
+    let (status, _, _) = send(&world, miss("sensor.room", "2021-01-01T00:00")).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    let (status, headers, _) = send(&world, miss("sensor.room", "2023-11-14T20:00")).await;
+    assert_eq!(
+        (status, &headers[header::LOCATION]),
+        (StatusCode::SEE_OTHER, &HeaderValue::from_static("/?said=miss-kept#miss"))
+    );
+}
+
+#[tokio::test]
+async fn leaving_takes_the_word() {
+    let mut world = own().await;
+    assert_eq!(send(&world, post_of("/leave", "token=secret&word=Leave+it")).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(world.leaving.try_recv().is_err());
+    assert_eq!(send(&world, post_of("/leave", "token=secret&word=leave")).await.0, StatusCode::OK);
+    assert_eq!(world.leaving.try_recv(), Ok(()));
+}
+
+#[tokio::test]
+async fn a_budget_and_a_mute_chosen_on_the_page_are_the_homes_and_can_be_lifted() {
+    let world = own().await;
+    assert_eq!(send(&world, post_of("/budget", "token=secret&per_week=3.5")).await.0, StatusCode::SEE_OTHER);
+    assert!((world.brain.ask(BrainCommand::Look).await.unwrap().budget - 3.5).abs() < 1e-9);
+    assert_eq!(send(&world, post_of("/budget", "token=secret&per_week=-1")).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        send(&world, post_of("/hush", "token=secret&entity=sensor.room&hours=0")).await.0,
+        StatusCode::SEE_OTHER
+    );
+    assert!(send(&world, get_of("/")).await.2.contains("for good, except danger"));
+    assert_eq!(send(&world, post_of("/unhush", "token=secret&id=1")).await.0, StatusCode::SEE_OTHER);
+    assert!(send(&world, get_of("/")).await.2.contains("Everything is mentioned."));
+}

@@ -1,0 +1,158 @@
+//! Numbers, times and manners in words, as the page says them.
+
+use hearthwatch_model::alarm::{Lesson, Verdict};
+use hearthwatch_model::features::AnomalyKind;
+use hearthwatch_model::reading::EntityInfo;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::explain;
+
+/// `at` in the home's time, by jiff's `strftime` letters.
+pub(super) fn local(at: i64, timezone: &TimeZone, format: &str) -> String {
+    Timestamp::from_second(at)
+        .map_or_else(|_| at.to_string(), |at| at.to_zoned(timezone.clone()).strftime(format).to_string())
+}
+
+/// The day and the time of day.
+pub(super) fn moment(at: i64, timezone: &TimeZone) -> String {
+    local(at, timezone, "%a %-d %b, %H:%M")
+}
+
+/// For machines: what `<time datetime>` wants.
+pub(super) fn machine(at: i64) -> String {
+    Timestamp::from_second(at).map_or_else(|_| String::new(), |at| at.to_string())
+}
+
+/// Three significant digits, and no more than a household sensor can mean.
+pub(super) fn number(value: f32) -> String {
+    let magnitude = value.abs();
+    let decimals = if magnitude >= 100.0 {
+        0
+    } else if magnitude >= 10.0 {
+        1
+    } else {
+        2
+    };
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// A value of an entity with its unit; of two states, the one that it is in.
+pub(super) fn value(info: &EntityInfo, value: Option<f32>) -> String {
+    match value.filter(|value| value.is_finite()) {
+        None => "–".to_owned(),
+        Some(share) if info.class.is_binary() => {
+            let (off, on) = explain::state_words(info.class);
+            if share >= 0.5 { on } else { off }.to_owned()
+        }
+        Some(number_of) => {
+            let unit = info.shown_unit();
+            let joint = if unit.is_empty() || unit == "%" { "" } else { "\u{a0}" };
+            format!("{}{joint}{unit}", number(number_of))
+        }
+    }
+}
+
+/// How much memory some bytes are.
+pub(super) fn bytes(count: usize) -> String {
+    if count < 1024 {
+        return format!("{count} bytes");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "some kilobytes")]
+    let kilo = count as f64 / 1024.0;
+    format!("{kilo:.1} KiB")
+}
+
+/// A rate without needless zeros.
+pub(super) fn rate(per_week: f64) -> String {
+    let text = format!("{per_week:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// `1 alarm`, `2 alarms`.
+pub(super) fn count(number: u64, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
+/// An alarm's reason under its entity's name.
+pub(super) fn reason(reason: &str, entity_id: &str) -> String {
+    match reason.strip_prefix(entity_id) {
+        Some(rest) => format!("It{rest}"),
+        None => reason.to_owned(),
+    }
+}
+
+/// An answer, as the resident gave it.
+pub(super) fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Confirmed => "Real",
+        Verdict::Dismissed => "False alarm",
+        Verdict::Expected => "Expected",
+    }
+}
+
+/// What an answer changed, in one sentence.
+pub(super) fn lesson(lesson: &Lesson) -> String {
+    let way = match lesson.context.direction {
+        1 => "above what is usual",
+        -1 => "below what is usual",
+        _ => manner(lesson.context.kind),
+    };
+    match lesson.verdict {
+        Verdict::Confirmed => format!("Never quietened: {way}, at any hour."),
+        Verdict::Expected => "Taught nothing, as you wished.".to_owned(),
+        Verdict::Dismissed => {
+            // The hour lies in [0, 24).
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "minutes of a day")]
+            let minutes = (lesson.context.hour * 60.0).round() as u32 % 1440;
+            let (hour, minute) = (minutes / 60, minutes % 60);
+            match lesson.context.kind {
+                AnomalyKind::Flat | AnomalyKind::Silent | AnomalyKind::Physics | AnomalyKind::Alert => {
+                    format!("Quieter: {way}, at any hour.")
+                }
+                _ => format!("Quieter: {way}, around {hour:02}:{minute:02}. Something plainly bigger still speaks."),
+            }
+        }
+    }
+}
+
+pub(super) fn manner(kind: AnomalyKind) -> &'static str {
+    match kind {
+        AnomalyKind::Level => "an unusual value",
+        AnomalyKind::Change => "a sudden move",
+        AnomalyKind::Noise => "restlessness",
+        AnomalyKind::Peers => "out of step with the others",
+        AnomalyKind::Flat => "a value that does not move",
+        AnomalyKind::Silent => "silence",
+        AnomalyKind::Physics => "an impossible value",
+        AnomalyKind::TimeInState => "on or off for long",
+        AnomalyKind::Rate => "switching often",
+        AnomalyKind::Habit => "a habit that was broken",
+        AnomalyKind::Alert => "a warning sensor that warns",
+        AnomalyKind::Pattern => "an unusual pattern",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hearthwatch_model::class::DeviceClass;
+
+    use super::*;
+
+    #[test]
+    fn numbers_say_no_more_than_a_sensor_means() {
+        assert_eq!(
+            ["21.5", "0.25", "1234", "-3", "0"],
+            [21.52, 0.25, 1234.4, -3.0, 0.0].map(number).each_ref().map(String::as_str)
+        );
+    }
+
+    #[test]
+    fn a_value_comes_with_its_unit_or_as_its_state() {
+        let warm = EntityInfo { entity_id: "sensor.t".into(), class: DeviceClass::Temperature, unit: "°C".into() };
+        let door = EntityInfo { entity_id: "binary_sensor.d".into(), class: DeviceClass::Door, unit: String::new() };
+        assert_eq!(value(&warm, Some(21.52)), "21.5\u{a0}°C");
+        assert_eq!((value(&door, Some(1.0)), value(&door, None)), ("open".to_owned(), "–".to_owned()));
+    }
+}

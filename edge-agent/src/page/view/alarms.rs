@@ -1,0 +1,151 @@
+//! Alarms: with their picture, their reason and the three answers; and what was missed.
+
+use hearthwatch_model::alarm::{Severity, Verdict};
+use maud::{Markup, html};
+
+use super::Forms;
+use crate::brain::verdict_word;
+use crate::explain::friendly_name;
+use crate::history::StoredAlarm;
+use crate::page::home::Everything;
+use crate::page::text;
+
+/// Declared misses shown.
+const MISSES_SHOWN: usize = 10;
+
+/// The answers, in the order of the buttons.
+const ANSWERS: [(Verdict, &str); 3] = [
+    (Verdict::Confirmed, "Something was really off: never be quieter about this"),
+    (Verdict::Dismissed, "It was nothing: be quieter about this"),
+    (Verdict::Expected, "Unusual, but known to us: learn nothing from it"),
+];
+
+/// One alarm that waits for a word, opened.
+pub(super) fn card(alarm: &StoredAlarm, all: &Everything, forms: Forms<'_>) -> Markup {
+    html! {
+        article.alarm class=(alarm.alarm.severity.as_str()) {
+            (picture(alarm, forms))
+            div.words {
+                h3 { (friendly_name(&alarm.entity_id)) }
+                (when(alarm, all))
+                p { (text::reason(&alarm.alarm.reason, &alarm.entity_id)) }
+                (answers(alarm, forms))
+            }
+        }
+    }
+}
+
+/// Every alarm of the last month, newest first.
+pub(super) fn timeline(all: &Everything, forms: Forms<'_>) -> Markup {
+    html! {
+        section #timeline {
+            h2 { "Alarms of the last 30 days" }
+            @if all.alarms.is_empty() {
+                p.empty { "There was none." }
+            }
+            ol.timeline {
+                @for alarm in &all.alarms {
+                    li {
+                        details name="alarm" {
+                            summary {
+                                span class={ "dot " (alarm.alarm.severity.as_str()) } aria-hidden="true" {}
+                                span.name { (friendly_name(&alarm.entity_id)) }
+                                time datetime=(text::machine(alarm.alarm.raised_at)) {
+                                    (text::moment(alarm.alarm.raised_at, &all.timezone))
+                                }
+                                span.answer { (alarm.answer.map_or("No answer yet", |(verdict, _)| text::verdict(verdict))) }
+                            }
+                            article.alarm class=(alarm.alarm.severity.as_str()) {
+                                (picture(alarm, forms))
+                                div.words {
+                                    (when(alarm, all))
+                                    p { (text::reason(&alarm.alarm.reason, &alarm.entity_id)) }
+                                    (answers(alarm, forms))
+                                    p.faint { "Raised by model " (alarm.model_version) ", alarm " code { (alarm.alarm.id) } }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            (misses(all, forms))
+        }
+    }
+}
+
+fn picture(alarm: &StoredAlarm, forms: Forms<'_>) -> Markup {
+    let words = format!("{}: measured and usual values around the alarm", friendly_name(&alarm.entity_id));
+    html! {
+        img src={ (forms.base) "/alarm/" (alarm.alarm.id) ".svg" } alt=(words) width="360" height="330" loading="lazy";
+    }
+}
+
+fn when(alarm: &StoredAlarm, all: &Everything) -> Markup {
+    let urgency = match alarm.alarm.severity {
+        Severity::Info => "Worth a look",
+        Severity::Warning => "Look at this today",
+        Severity::Critical => "Look at this now",
+    };
+    html! {
+        p.when {
+            strong { (urgency) } " · "
+            @match alarm.alarm.end {
+                None => { "since " (text::moment(alarm.alarm.start, &all.timezone)) }
+                Some(end) => {
+                    (text::moment(alarm.alarm.start, &all.timezone)) " to " (text::local(end, &all.timezone, "%H:%M"))
+                }
+            }
+        }
+    }
+}
+
+fn answers(alarm: &StoredAlarm, forms: Forms<'_>) -> Markup {
+    let given = alarm.answer.map(|(verdict, _)| verdict);
+    let buttons = html! {
+        input type="hidden" name="alarm" value=(alarm.alarm.id);
+        @for (verdict, meaning) in ANSWERS {
+            button name="verdict" value=(verdict_word(verdict)) title=(meaning)
+                aria-pressed=(given == Some(verdict)) { (text::verdict(verdict)) }
+        }
+    };
+    forms.form("answer", "answers", &buttons)
+}
+
+fn misses(all: &Everything, forms: Forms<'_>) -> Markup {
+    let fields = html! {
+        label {
+            "Where"
+            select name="entity" required {
+                @for (info, _) in &all.detail.entities {
+                    option value=(info.entity_id) { (friendly_name(&info.entity_id)) }
+                }
+            }
+        }
+        label {
+            "When, about"
+            input type="datetime-local" name="when" required value=(text::local(all.now - 3_600, &all.timezone, "%Y-%m-%dT%H:%M"));
+        }
+        button { "Something was off here" }
+    };
+    html! {
+        details #miss {
+            summary { "Was something missed?" }
+            p.faint {
+                "Say where and when. What the detector saw then becomes an example of something that it should notice"
+                @if all.sharing.is_some() { ", shared as far as you chose below" }
+                "."
+            }
+            (forms.form("miss", "line", &fields))
+            @if !all.misses.is_empty() {
+                ul.plain {
+                    @for miss in all.misses.iter().take(MISSES_SHOWN) {
+                        li {
+                            (friendly_name(&miss.entity_id)) ", " (text::moment(miss.at, &all.timezone))
+                            span.faint { @if miss.shared { " · kept for the fleet" } @else { " · stays here" } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

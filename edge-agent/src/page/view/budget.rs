@@ -1,0 +1,116 @@
+//! Calm: how many alarms a week, tried on the home's own last month.
+
+use maud::{Markup, html};
+
+use super::Forms;
+use crate::explain::friendly_name;
+use crate::house::Scope;
+use crate::page::home::{Everything, PER_WEEK, Preview};
+use crate::page::{plot, text};
+
+/// How long something can be kept quiet, in hours; 0 is for good.
+const LENGTHS: [(u32, &str); 5] = [(1, "1 hour"), (8, "8 hours"), (24, "1 day"), (168, "7 days"), (0, "good")];
+/// Would-be alarms that are named.
+const NAMED: usize = 8;
+
+pub(super) fn calm(all: &Everything, forms: Forms<'_>) -> Markup {
+    let preview = &all.preview;
+    let (per_week, current) = (text::rate(preview.per_week), text::rate(preview.current));
+    let slider = html! {
+        label for="per-week" { "At most " output #per-week-shown for="per-week" { (per_week) } " alarms a week" }
+        input #per-week type="range" name="per_week" min=(PER_WEEK.0) max=(PER_WEEK.1) step="0.25" value=(per_week);
+        button formmethod="get" formaction={ (forms.base) "/#calm" } { "Preview" }
+        button { "Keep this" }
+    };
+    html! {
+        section #calm {
+            h2 { "How much may it speak?" }
+            p.faint { "Now at most " (current) " a week. Move it and see what your own last 30 days would have been like." }
+            (forms.form("budget", "slider", &slider))
+            div #preview aria-live="polite" { (outcome(preview)) }
+            (hushes(all, forms))
+        }
+    }
+}
+
+/// What is not mentioned, with its scope and its end, and a way to add to it.
+fn hushes(all: &Everything, forms: Forms<'_>) -> Markup {
+    let fields = html! {
+        label {
+            "Do not mention"
+            select name="entity" required {
+                @for (info, _) in &all.detail.entities {
+                    option value=(info.entity_id) { (friendly_name(&info.entity_id)) }
+                }
+            }
+        }
+        label {
+            "For"
+            select name="hours" {
+                @for (hours, name) in LENGTHS { option value=(hours) { (name) } }
+            }
+        }
+        button { "Keep quiet" }
+    };
+    let now: Vec<_> = all.view.house.hushes.iter().filter(|hush| hush.holds(all.now)).collect();
+    html! {
+        h3 { "What is not mentioned" }
+        @if now.is_empty() { p.empty { "Everything is mentioned." } }
+        ul.plain {
+            @for hush in now {
+                li {
+                    (scope(&hush.scope))
+                    span.faint {
+                        @match hush.until {
+                            None => " · for good, except danger",
+                            Some(until) => { " · until " (text::moment(until, &all.timezone)) }
+                        }
+                    }
+                    " "
+                    (forms.form("unhush", "inline", &html! {
+                        input type="hidden" name="id" value=(hush.id);
+                        button.quiet { "Lift" span.hidden { " for " (scope(&hush.scope)) } }
+                    }))
+                }
+            }
+        }
+        (forms.form("hush", "line", &fields))
+        p.faint { "It is still watched and kept in the list of alarms. Smoke, gas and water are never silenced for good." }
+    }
+}
+
+fn scope(scope: &Scope) -> String {
+    match scope {
+        Scope::Home => "The whole home".to_owned(),
+        Scope::Area { area } => format!("Everything in {area}"),
+        Scope::Entity { entity_id, kind: None } => friendly_name(entity_id),
+        Scope::Entity { entity_id, kind: Some(kind) } => {
+            format!("{}, {}", friendly_name(entity_id), text::manner(*kind))
+        }
+    }
+}
+
+/// What a budget would have brought.
+pub(in crate::page) fn outcome(preview: &Preview) -> Markup {
+    let days = (preview.until - preview.from) / 86_400;
+    html! {
+        @if preview.until <= preview.from {
+            p.empty { "There are no scores to try this on yet; come back tomorrow." }
+        } @else {
+            p {
+                "At most " strong { (text::rate(preview.per_week)) } " a week would have given "
+                strong { (text::count(preview.alarms.len() as u64, "alarm")) }
+                " in the last " (text::count(days.max(1).unsigned_abs(), "day")) "."
+            }
+            (plot::month(preview))
+            @if !preview.alarms.is_empty() {
+                ul.plain {
+                    @for (entity_id, at) in preview.alarms.iter().rev().take(NAMED) {
+                        li { (friendly_name(entity_id)) span.faint { " · " (text::moment(*at, &preview.timezone)) } }
+                    }
+                    @if preview.alarms.len() > NAMED { li.faint { "and " (preview.alarms.len() - NAMED) " more" } }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What answers did: here at once, and in the shared model when it was trained again.
+
+use hearthwatch_protocol::ModelVersion;
+use maud::{Markup, html};
+
+use crate::explain::friendly_name;
+use crate::page::home::Everything;
+use crate::page::text;
+use crate::rehearse::Rehearsal;
+
+/// Lessons shown.
+const LESSONS_SHOWN: usize = 20;
+
+pub(super) fn learnt(all: &Everything) -> Markup {
+    html! {
+        section #learnt {
+            h2 { "What was learnt" }
+            div.pair {
+                div {
+                    h3 { "The model in charge" }
+                    (in_charge(all))
+                    (receipt(all))
+                }
+                div {
+                    h3 { "From your answers, at once" }
+                    (lessons(all))
+                }
+            }
+        }
+    }
+}
+
+fn in_charge(all: &Everything) -> Markup {
+    html! {
+        p { strong { (model_name(all.view.model, all.view.network)) } }
+        p.faint {
+            @if all.view.network {
+                "The shared network scores measured numbers; fixed rules and the routine detector judge the rest."
+            } @else {
+                "The routine detector judges alone: this home's own habits, without a network."
+            }
+        }
+        @if !all.updates.summary.is_empty() { p { (all.updates.summary) } }
+        @if let Some(latest) = all.updates.latest.filter(|latest| *latest > all.view.model) {
+            p { "Model " (latest) " is offered; it is tried on this home's own recent windows before it may judge." }
+        }
+    }
+}
+
+fn model_name(version: ModelVersion, network: bool) -> String {
+    match (version, network) {
+        (_, false) => "Routine detector".to_owned(),
+        (ModelVersion::ROUTINE, true) => "The model that came with the program".to_owned(),
+        (version, true) => format!("Model {version}"),
+    }
+}
+
+/// "Your 6 answers are in model 14; on your home it would have raised 2 alarms instead of 5 last month."
+fn receipt(all: &Everything) -> Markup {
+    let contribution = all.sharing.as_ref().and_then(|sharing| sharing.contributions.first());
+    let rehearsal = all.detail.rehearsal.as_ref();
+    html! {
+        @if contribution.is_some() || rehearsal.is_some() {
+            div.receipt {
+                @if let Some(contribution) = contribution {
+                    p {
+                        (yours(contribution.examples)) " in model " (contribution.model_version) "."
+                    }
+                    p.faint {
+                        "Of " (text::count(contribution.answers, "answer")) " that reached the aggregator. Data set "
+                        code { (contribution.snapshot.get(..12).unwrap_or(&contribution.snapshot)) } "."
+                    }
+                }
+                @if let Some(rehearsal) = rehearsal { p { (compared(rehearsal)) } p.faint { (period(rehearsal, all)) } }
+            }
+        }
+    }
+}
+
+fn yours(examples: u64) -> String {
+    if examples == 1 { "Your 1 answer is".to_owned() } else { format!("Your {examples} answers are") }
+}
+
+fn compared(rehearsal: &Rehearsal) -> String {
+    let ((_, before), (version, after)) = (rehearsal.before, rehearsal.after);
+    let raised = text::count(u64::from(after), "alarm");
+    if before == after {
+        format!("On your home, model {version} would have raised {raised}, as many as the one before.")
+    } else {
+        format!("On your home, model {version} would have raised {raised} instead of {before}.")
+    }
+}
+
+fn period(rehearsal: &Rehearsal, all: &Everything) -> String {
+    let day = |at| text::local(at, &all.timezone, "%-d %b");
+    format!(
+        "Both tried on what this home remembers, {} to {}, with your answers of today.",
+        day(rehearsal.from),
+        day(rehearsal.until)
+    )
+}
+
+fn lessons(all: &Everything) -> Markup {
+    let memory = &all.detail.memory;
+    html! {
+        @if memory.answers.lessons().is_empty() {
+            p.empty { "Nothing yet. Each answer changes something here, and you see what." }
+        }
+        ul.lessons {
+            @for lesson in memory.answers.lessons().iter().rev().take(LESSONS_SHOWN) {
+                li {
+                    strong { (memory.entity_ids.get(lesson.context.entity as usize).map_or_else(String::new, |id| friendly_name(id))) }
+                    " · " (text::verdict(lesson.verdict))
+                    span.faint { ", " (text::moment(lesson.at, &all.timezone)) }
+                    br;
+                    (text::lesson(lesson))
+                }
+            }
+        }
+        @if !memory.answers.lessons().is_empty() {
+            p.faint { "Change an answer under " a href="#timeline" { "Alarms" } " and its lesson changes with it." }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What is happening now: one sentence, what is open, and the entities, the most unusual first.
+
+use hearthwatch_model::detector::EntityScore;
+use hearthwatch_model::reading::EntityInfo;
+use maud::{Markup, html};
+
+use super::Forms;
+use super::alarms;
+use crate::explain::friendly_name;
+use crate::page::home::Everything;
+use crate::page::text;
+
+/// Entities shown at once; the rest can be opened.
+const ENTITIES_SHOWN: usize = 6;
+/// Alarms that wait for a word and are shown on top.
+const QUESTIONS_SHOWN: usize = 5;
+/// An alarm that is over and was never answered is still worth a question for two weeks.
+const QUESTION_SECONDS: i64 = 14 * 86_400;
+
+/// The live part of the page.
+pub(in crate::page) fn now(all: &Everything, forms: Forms<'_>) -> Markup {
+    let unanswered = |alarm: &&crate::history::StoredAlarm| {
+        alarm.answer.is_none() && alarm.alarm.end.is_none_or(|end| all.now - end < QUESTION_SECONDS)
+    };
+    let questions: Vec<_> = all.alarms.iter().filter(unanswered).collect();
+    html! {
+        section #now.hero {
+            (sentence(all))
+            p.faint {
+                "Watching " (all.view.entities) @if all.view.entities == 1 { " entity" } @else { " entities" }
+                ", with " (text::count(all.days_remembered.unsigned_abs(), "day")) " of memory."
+                @if all.days_remembered < 14 { " It knows a home well after 14." }
+            }
+        }
+        @if !questions.is_empty() {
+            section #questions {
+                h2 { "What was it?" }
+                p.faint { "Your word counts at once, here at home, and can be changed at any time." }
+                @for alarm in questions.iter().take(QUESTIONS_SHOWN) { (alarms::card(alarm, all, forms)) }
+            }
+        }
+        section {
+            h2 { "Right now" }
+            (entities(all))
+        }
+    }
+}
+
+fn sentence(all: &Everything) -> Markup {
+    let (class, words) = if !all.view.listening {
+        ("waiting", "Getting to know the home.".to_owned())
+    } else {
+        match all.view.open {
+            0 => ("calm", "Everything is as usual.".to_owned()),
+            1 => ("alert", "One thing is unusual.".to_owned()),
+            open => ("alert", format!("{open} things are unusual.")),
+        }
+    };
+    html! { p.sentence { span class={ "lamp " (class) } aria-hidden="true" {} (words) } }
+}
+
+fn entities(all: &Everything) -> Markup {
+    let mut rows: Vec<&(EntityInfo, Option<EntityScore>)> = all.detail.entities.iter().collect();
+    let margin = |score: &Option<EntityScore>| {
+        score.as_ref().and_then(|score| Some(score.score? - score.threshold)).unwrap_or(f32::NEG_INFINITY)
+    };
+    rows.sort_by(|one, other| margin(&other.1).total_cmp(&margin(&one.1)));
+    let (first, rest) = rows.split_at(rows.len().min(ENTITIES_SHOWN));
+    html! {
+        @if rows.is_empty() {
+            p.empty { "No entity is known yet. They come from Home Assistant by themselves." }
+        } @else {
+            ul.entities { @for row in first { (entity(row)) } }
+            @if !rest.is_empty() {
+                details {
+                    summary { "All " (rows.len()) " entities" }
+                    ul.entities { @for row in rest { (entity(row)) } }
+                }
+            }
+        }
+    }
+}
+
+fn entity((info, score): &(EntityInfo, Option<EntityScore>)) -> Markup {
+    let name = friendly_name(&info.entity_id);
+    let percent = score.as_ref().and_then(|score| Some(unusual(score.score?, score.threshold)));
+    let band = score.as_ref().and_then(|score| score.band).filter(|_| !info.class.is_binary());
+    html! {
+        li {
+            span.name { (name) }
+            span.reading { (text::value(info, score.as_ref().and_then(|score| score.observed))) }
+            span.usual {
+                @if let Some(band) = band {
+                    "usually " (text::number(band.low)) " to " (text::value(info, Some(band.high)))
+                } @else if percent.is_none() { "still learning" }
+            }
+            @if let Some(percent) = percent {
+                meter min="0" max="100" low="50" high="75" optimum="0" value=(format!("{percent:.0}"))
+                    aria-label={ "How unusual " (name) " is" } { (format!("{percent:.0} of 100")) }
+            }
+        }
+    }
+}
+
+/// How unusual, from 0 to 100: 50 is the threshold. A logistic of the distance to it.
+fn unusual(score: f32, threshold: f32) -> f64 {
+    100.0 / (1.0 + f64::from(threshold - score).exp())
+}

@@ -1,0 +1,85 @@
+//! How much of the routine detector's surprise is added to the network's logit, class by class.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::class::DeviceClass;
+
+/// Weights of the routine score beside the logit. Chosen on calibration homes, carried by the artifact.
+///
+/// Both are logarithms of odds: the logit by its loss, the routine score by construction. Were the two independent, they
+/// would simply add; since they look at the same values, the weight says how much of the second is news. Only surprise
+/// beyond once a week is added, so that where the routine sees nothing the logit stands alone.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Blend {
+    /// By class; 0 leaves the logit alone.
+    pub classes: BTreeMap<DeviceClass, f32>,
+    /// For classes without a weight of their own.
+    pub fallback: f32,
+}
+
+impl Blend {
+    /// Largest weight: beyond it the logit no longer matters, and the routine detector might as well speak alone.
+    pub const WEIGHT_MAX: f32 = 8.0;
+
+    /// The same weight for every class.
+    #[must_use]
+    pub fn uniform(weight: f32) -> Self {
+        Self { classes: BTreeMap::new(), fallback: weight }
+    }
+
+    /// The weight for a class.
+    #[must_use]
+    pub fn weight(&self, class: DeviceClass) -> f32 {
+        self.classes.get(&class).copied().unwrap_or(self.fallback)
+    }
+
+    /// What is held against the network's threshold.
+    #[must_use]
+    pub fn score(&self, class: DeviceClass, logit: f32, routine: f32) -> f32 {
+        let surprise = if routine > 0.0 { routine } else { 0.0 };
+        logit + self.weight(class) * surprise
+    }
+
+    /// Whether every weight is a number from 0 to [`Self::WEIGHT_MAX`].
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.classes.values().chain([&self.fallback]).all(|weight| (0.0..=Self::WEIGHT_MAX).contains(weight))
+    }
+
+    /// Whether it adds nothing anywhere: what artifacts of the first format meant.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.classes.is_empty() && self.fallback == 0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_surprise_beyond_once_a_week_is_added() {
+        let blend = Blend::uniform(0.5);
+        assert_eq!(blend.score(DeviceClass::Power, -2.0, 3.0), -0.5);
+        assert_eq!(blend.score(DeviceClass::Power, -2.0, -3.0), -2.0);
+        assert_eq!(blend.score(DeviceClass::Power, -2.0, f32::NAN), -2.0);
+    }
+
+    #[test]
+    fn a_class_has_its_own_weight_or_the_common_one() {
+        let blend = Blend { classes: BTreeMap::from([(DeviceClass::Water, 2.0)]), fallback: 0.0 };
+        assert_eq!(blend.score(DeviceClass::Water, 1.0, 1.0), 3.0);
+        assert_eq!(blend.score(DeviceClass::Power, 1.0, 1.0), 1.0);
+    }
+
+    #[test]
+    fn weights_out_of_range_are_unsound() {
+        assert!(Blend::default().is_sound() && Blend::default().is_nothing());
+        assert!(!Blend::uniform(f32::NAN).is_sound());
+        assert!(!Blend::uniform(-0.1).is_sound());
+        assert!(!Blend::uniform(9.0).is_sound());
+    }
+}

@@ -1,0 +1,59 @@
+//! Messages a week, as a resident counts them: episodes merged, alarms with one cause told as one.
+
+use crate::alarm::{Alarm, Onset, group};
+
+/// Number of messages that these alarms, sorted by when they were raised, come to.
+#[must_use]
+pub fn messages(alarms: &[Alarm]) -> usize {
+    let onsets: Vec<Onset<'_>> = alarms
+        .iter()
+        .map(|alarm| Onset { entity: alarm.entity, raised_at: alarm.raised_at, kind: alarm.kind, parent: None })
+        .collect();
+    group(&onsets).len()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::alarm::Severity;
+    use crate::features::AnomalyKind;
+
+    fn alarm(entity: u32, raised_at: i64) -> Alarm {
+        Alarm {
+            id: String::new(),
+            entity,
+            start: raised_at - 600,
+            end: None,
+            raised_at,
+            severity: Severity::Info,
+            score: 1.0,
+            threshold: 0.0,
+            observed: None,
+            band: None,
+            kind: AnomalyKind::Level,
+            amount: 0.0,
+            usual: 0.0,
+            reason: String::new(),
+        }
+    }
+
+    #[test]
+    fn an_example_by_hand() {
+        // Two entities together, one of them again a day later, and a third by itself.
+        assert_eq!(messages(&[alarm(0, 0), alarm(1, 600), alarm(0, 86_400), alarm(2, 200_000)]), 3);
+    }
+
+    proptest! {
+        #[test]
+        fn there_are_never_more_messages_than_alarms_nor_none_where_there_is_one(
+            mut times in prop::collection::vec((0u32..5, 0i64..100_000), 0..40),
+        ) {
+            times.sort_by_key(|(_, at)| *at);
+            let alarms: Vec<Alarm> = times.iter().map(|(entity, at)| alarm(*entity, *at)).collect();
+            let count = messages(&alarms);
+            prop_assert!(count <= alarms.len() && (count > 0 || alarms.is_empty()));
+        }
+    }
+}

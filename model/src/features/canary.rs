@@ -1,0 +1,187 @@
+//! Canaries: faults put into copies of a home's own recent stream, to see whether a model still hears.
+//!
+//! A budget fixes how often a model speaks, so a model that has gone deaf speaks as often as any other, about the wrong
+//! things. A canary is a fault whose answer is known: yesterday is played once more in a copy of one entity, with a fault
+//! in it that any model must notice; the rest of the home does what it did yesterday. Nothing of it touches the detector.
+
+use crate::class::DeviceClass;
+use crate::features::calendar::LocalTime;
+use crate::features::entity::Entity;
+use crate::features::intake::Closed;
+use crate::features::robust;
+use crate::features::{FeatureExtractor, Normaliser};
+use crate::grid::{DAY_STEPS, STEP_SECONDS};
+
+/// Entities that are tried at a time. Eight copies of 33 KiB and 8 × 3 × 18 steps are some milliseconds of a small computer.
+const ENTITIES_MAX: usize = 8;
+/// How long a fault lasts: three hours.
+const FAULT_STEPS: usize = 18;
+/// Size of a shift and of a burst, in the entity's own robust scale. The fitted tails call 8 a matter of years.
+const SCALES: f32 = 8.0;
+/// Size of a spike, likewise; the features are cut at 12.
+const SPIKE_SCALES: f32 = 12.0;
+/// As the features are cut.
+const CLIP: f32 = 12.0;
+
+/// What is done to the copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// Three hours too high.
+    Shift,
+    /// Three hours of restlessness.
+    Burst,
+    /// One step far off.
+    Spike,
+}
+
+impl Fault {
+    const ALL: [Self; 3] = [Self::Shift, Self::Burst, Self::Spike];
+
+    /// What is added in the `step`-th step, in scales.
+    fn amount(self, step: usize) -> f32 {
+        match self {
+            Self::Shift => SCALES,
+            Self::Burst if step.is_multiple_of(2) => SCALES,
+            Self::Burst => -SCALES,
+            Self::Spike if step + 1 == FAULT_STEPS => SPIKE_SCALES,
+            Self::Spike => 0.0,
+        }
+    }
+}
+
+impl FeatureExtractor {
+    /// Feature windows with a fault at their end, of up to eight entities that have a full window and two days of values;
+    /// `turn` chooses which, so that all have theirs in time. Empty in a home that is too young.
+    pub(crate) fn canaries(&self, turn: u64) -> Vec<(DeviceClass, Vec<f32>)> {
+        let Some(closed) = self.closed() else { return Vec::new() };
+        let fit: Vec<usize> = (0..self.entities.len()).filter(|index| self.entities[*index].can_sing()).collect();
+        if fit.is_empty() {
+            return Vec::new();
+        }
+        let first = usize::try_from(turn % fit.len() as u64).unwrap_or(0);
+        let chosen = fit.iter().cycle().skip(first).take(fit.len().min(ENTITIES_MAX));
+        chosen
+            .flat_map(|index| Fault::ALL.map(|fault| (*index, fault)))
+            .filter_map(|(index, fault)| {
+                let window = self.sing(index, fault, closed)?;
+                Some((self.entities[index].info.class, window))
+            })
+            .collect()
+    }
+
+    fn sing(&self, index: usize, fault: Fault, closed: i64) -> Option<Vec<f32>> {
+        let mut copy = self.entities[index].clone();
+        let mut scratch = Vec::new();
+        for step in 0..FAULT_STEPS {
+            let at = closed + STEP_SECONDS * (step as i64 + 1);
+            let value = copy.yesterday_with(fault.amount(step))?;
+            let closed = Closed {
+                value: Some(value),
+                fresh: true,
+                heard: true,
+                interval: Some(STEP_SECONDS),
+                age: Some(0),
+                ..Closed::default()
+            };
+            let draft = copy.advance(at, &closed, LocalTime::at(at, self.timezone()), &mut scratch);
+            let mut features = draft.features;
+            let others = self.residuals_of_yesterday(step, index, draft.residual);
+            features[10] = self.class_median(&others, index, draft.residual);
+            let apart = copy.learnt.peers.as_ref().filter(|_| !draft.residual.is_nan());
+            features[17] = apart.map_or(0.0, |peers| peers.residual(draft.residual, &others).clamp(-CLIP, CLIP));
+            copy.keep_row(&features);
+        }
+        copy.window()
+    }
+
+    /// What every entity's residual was at this time yesterday, but for the one that is tried.
+    fn residuals_of_yesterday(&self, step: usize, tried: usize, residual: f32) -> Vec<f32> {
+        let of = |(index, entity): (usize, &Entity)| match index == tried {
+            true => residual,
+            false => entity.residual_back(DAY_STEPS - 1 - step),
+        };
+        self.entities.iter().enumerate().map(of).collect()
+    }
+
+    fn class_median(&self, residuals: &[f32], index: usize, own: f32) -> f32 {
+        let class = self.entities[index].info.class;
+        let same = self.entities.iter().zip(residuals).filter(|(entity, _)| entity.info.class == class);
+        let mut same: Vec<f32> = same.map(|(_, residual)| *residual).filter(|residual| !residual.is_nan()).collect();
+        same.sort_unstable_by(f32::total_cmp);
+        robust::median_without(&same, own).unwrap_or(0.0)
+    }
+}
+
+impl Entity {
+    /// Whether a fault in it would mean anything: a number with a full window and enough history.
+    fn can_sing(&self) -> bool {
+        self.switching().is_none() && self.is_settled() && self.window().is_some()
+    }
+
+    /// The value at this time yesterday, in the unit that is shown, `scales` higher; none where none is known.
+    fn yesterday_with(&self, scales: f32) -> Option<f32> {
+        let centre = self.value_back(DAY_STEPS - 1);
+        let normal = Normaliser { centre, scale: self.learnt.scale, log: self.is_log() };
+        Some(normal.value(scales)).filter(|value| value.is_finite())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::grid::FEATURES;
+    use crate::reading::{EntityInfo, Reading, Value};
+
+    const START: i64 = 1_800_000_000 / 86_400 * 86_400;
+
+    fn home(days: i64) -> FeatureExtractor {
+        let mut extractor = FeatureExtractor::new(TimeZone::UTC);
+        for (index, class) in [DeviceClass::Temperature, DeviceClass::Humidity, DeviceClass::Door].iter().enumerate() {
+            let entity_id = format!("sensor.{index}");
+            extractor.add_entity(EntityInfo { entity_id, class: *class, unit: String::new() });
+        }
+        for step in 1..=days * DAY_STEPS as i64 {
+            let at = START + step * STEP_SECONDS;
+            let wave = (step as f64 * 0.044).sin() + ((step * 7919) % 101) as f64 * 0.004;
+            for entity in 0..2 {
+                extractor.observe(&Reading { at: at - 5, entity, value: Value::Number(20.0 + wave) });
+            }
+            extractor.close_step(at);
+        }
+        extractor
+    }
+
+    #[test]
+    fn a_young_home_has_no_canaries() {
+        assert_eq!(home(1).canaries(0), vec![]);
+    }
+
+    #[test]
+    fn each_number_gets_each_fault_and_the_detector_does_not_notice() {
+        let mut extractor = home(4);
+        let before = extractor.window(0);
+        let canaries = extractor.canaries(0);
+        assert_eq!(canaries.len(), 2 * Fault::ALL.len(), "two numbers, and the door is none");
+        assert_eq!(extractor.window(0), before);
+        assert!(!extractor.close_step(START + 5 * 86_400).is_empty());
+    }
+
+    #[test]
+    fn the_fault_stands_at_the_end_of_the_window_in_the_size_that_was_asked_for() {
+        let canaries = home(4).canaries(0);
+        let last = |index: usize| canaries[index].1[canaries[index].1.len() - FEATURES];
+        let clean = (SCALES - 3.0)..(SCALES + 3.0);
+        assert!(clean.contains(&last(0)), "shift: {}", last(0));
+        assert!(clean.contains(&-last(1)), "burst ends low: {}", last(1));
+        assert!(last(2) > SPIKE_SCALES - 3.0, "spike: {}", last(2));
+    }
+
+    #[test]
+    fn another_turn_begins_with_another_entity() {
+        let extractor = home(4);
+        assert_eq!(extractor.canaries(0)[0].0, DeviceClass::Temperature);
+        assert_eq!(extractor.canaries(1)[0].0, DeviceClass::Humidity);
+    }
+}

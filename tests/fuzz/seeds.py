@@ -1,0 +1,91 @@
+"""Writes the first inputs of each corpus, from the golden files and by hand: `python seeds.py` (needs cbor2).
+
+libFuzzer's own finds lie beside them; an input that ever broke a decoder is added and stays.
+"""
+
+import json
+import sqlite3
+import tempfile
+from pathlib import Path
+
+import cbor2
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+KINDS = ["feedback", "receipt", "status", "outcome", "release", "assignment", "manifest", "withdrawal"]
+KINDS += ["withdrawal_receipt", "contribution"]
+
+
+def put(target, name, data):
+    path = HERE / "corpus" / target / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def messages():
+    for golden in sorted((ROOT / "protocol/golden").glob("*.cbor.hex")):
+        name = golden.name.removesuffix(".cbor.hex")
+        data = bytes.fromhex(golden.read_text().strip())
+        put("envelope", name, data)
+        envelope = cbor2.loads(data)
+        put("body", name, bytes([KINDS.index(envelope["kind"])]) + envelope["body"])
+        if envelope["kind"] in ("assignment", "manifest"):
+            put("signed", name, envelope["body"])
+            put("signed", f"{name}-payload", cbor2.loads(envelope["body"])[2])
+    put("signed", "keys", b"# the director\ned25519:" + b"07" * 32 + b"\n")
+    put("signed", "topic", b"hw/v1/home/home-7/up/feedback")
+
+
+def artifacts():
+    shipped = (ROOT / "model/shipped/network.safetensors").read_bytes()
+    put("artifact", "cut", shipped[:6000])
+    put("artifact", "empty", (2).to_bytes(8, "little") + b"{}")
+    put("artifact", "huge-header", (2**40).to_bytes(8, "little") + b"{}")
+
+
+def texts():
+    entity = {"s": "21.5", "a": {"device_class": "temperature", "unit_of_measurement": "°C"}, "lc": 1790000000.25}
+    change = {"c": {"sensor.a": {"+": {"s": "unavailable", "lu": 1790000060.0}}}, "r": ["sensor.b"]}
+    frames = [(0, {"a": {"sensor.a": entity}}), (0, change), (0, {"a": {"sensor.a": {"s": "1e999"}}})]
+    frames += [(1, [{"entity_id": "sensor.a", "attributes": {}}]), (2, {"state": "RUNNING", "time_zone": "Europe/Brussels"})]
+    for number, (kind, frame) in enumerate(frames):
+        put("home-assistant", f"frame-{number}", bytes([kind]) + json.dumps(frame).encode())
+    put("command", "word", b"\x00confirmed")
+    put("command", "json", b'\x00{"alarm_id": "alarm-1", "verdict": "dismissed"}')
+    put("command", "retained", b"\x01confirmed")
+    asked = {"home": "home-7", "token": "abc", "csr": "-----BEGIN CERTIFICATE REQUEST-----"}
+    bodies = [asked, {"to": 3, "reason": "louder"}, {"reason": "by hand"}, {"name": "ops", "role": "viewer", "days": 30}]
+    bodies += [{"limit": 50}, {"home": "home-7", "limit": 50}]
+    for number, body in enumerate(bodies):
+        put("admin", f"body-{number}", bytes([number]) + json.dumps(body).encode())
+
+
+def recorder():
+    old = """CREATE TABLE states (state_id INTEGER PRIMARY KEY, entity_id TEXT, state TEXT, attributes TEXT,
+        last_changed DATETIME, last_updated DATETIME);
+        INSERT INTO states VALUES (1, 'sensor.a', '21.5', '{"device_class": "temperature"}',
+        '2018-05-01 10:00:00.000000', '2018-05-01 10:00:00.000000');"""
+    new = """CREATE TABLE states_meta (metadata_id INTEGER PRIMARY KEY, entity_id TEXT);
+        CREATE TABLE state_attributes (attributes_id INTEGER PRIMARY KEY, hash BIGINT, shared_attrs TEXT);
+        CREATE TABLE states (state_id INTEGER PRIMARY KEY, state TEXT, last_updated_ts FLOAT, attributes_id INTEGER,
+        metadata_id INTEGER);
+        INSERT INTO states_meta VALUES (1, 'sensor.a');
+        INSERT INTO state_attributes VALUES (1, 0, '{"device_class": "temperature"}');
+        INSERT INTO states VALUES (1, '21.5', 1790000000.0, 1, 1), (2, 'unavailable', 1790000060.0, 9, 9);"""
+    for name, script in [("of-2018", old), ("of-2026", new)]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "db")
+            connection = sqlite3.connect(path)
+            # Small pages: what is fuzzed is the reading, not the padding.
+            connection.executescript("PRAGMA page_size = 512;" + script)
+            connection.close()
+            put("recorder", name, path.read_bytes())
+    put("recorder", "no-database", b"SQLite format 3\x00 and then nothing")
+    put("recorder", "csv", b"at,entity_id,state\n2026-01-01T00:00:00Z,sensor.a,21.5\n")
+
+
+if __name__ == "__main__":
+    messages()
+    artifacts()
+    texts()
+    recorder()

@@ -1,0 +1,127 @@
+//! The decoders, each called as the product calls it. Refusals are answers; only a panic, or a value that does not survive its
+//! own way back, is a finding.
+
+use std::io::Write as _;
+
+use hearthwatch_cloud::http::enroll::EnrolmentAsked;
+use hearthwatch_cloud::http::paging::Paging;
+use hearthwatch_cloud::http::routes::feedback::FeedbackQuery;
+use hearthwatch_cloud::http::routes::releases::RollBack;
+use hearthwatch_cloud::http::routes::runs::Reason;
+use hearthwatch_cloud::http::routes::tokens::NewToken;
+use hearthwatch_edge::discovery::{Command, Device};
+use hearthwatch_edge::home_assistant::entities::{EntitiesEvent, WatchedEntities};
+use hearthwatch_edge::home_assistant::registry::{HomeAssistantState, PresentState};
+use hearthwatch_edge::replay::source::Source;
+use hearthwatch_model::network::Artifact;
+use hearthwatch_protocol::assignment::{Assignment, SignedAssignment};
+use hearthwatch_protocol::manifest::{Manifest, SignedManifest};
+use hearthwatch_protocol::seal::{PublicKey, trusted_keys};
+use hearthwatch_protocol::{HomeId, SCHEMA_VERSION, Topic, decode, encode, peek_key};
+use serde::de::DeserializeOwned;
+use serde_cbor::Value;
+
+/// A moment for states without a time of their own.
+const NOW: i64 = 1_800_000_000;
+
+/// Kinds of messages, as the envelope names them.
+const KINDS: [&str; 10] = [
+    "feedback",
+    "receipt",
+    "status",
+    "outcome",
+    "release",
+    "assignment",
+    "manifest",
+    "withdrawal",
+    "withdrawal_receipt",
+    "contribution",
+];
+
+pub(super) fn envelope(bytes: &[u8]) {
+    let _ = peek_key(bytes);
+    if let Ok(message) = decode(bytes) {
+        let again = encode(&message).expect("what was taken can be said");
+        assert_eq!(decode(&again).as_ref(), Ok(&message), "and means the same");
+    }
+}
+
+pub(super) fn body(bytes: &[u8]) {
+    let Some((first, body)) = bytes.split_first() else { return };
+    let kind = KINDS[usize::from(*first) % KINDS.len()];
+    let field = |name: &str, value| (Value::Text(name.to_owned()), value);
+    let map = Value::Map(
+        [
+            field("v", Value::Integer(SCHEMA_VERSION.into())),
+            field("kind", Value::Text(kind.to_owned())),
+            field("body", Value::Bytes(body.to_vec())),
+        ]
+        .into(),
+    );
+    envelope(&serde_cbor::to_vec(&map).expect("a map of three fields is CBOR"));
+}
+
+pub(super) fn signed(bytes: &[u8]) {
+    let keys = [PublicKey::Ed25519([7; 32]), PublicKey::P256([4; 65])];
+    let home = HomeId::new("home-7").expect("made of allowed characters");
+    let _ = SignedAssignment::from_bytes(bytes.to_vec()).accept(&keys, &home, None, NOW);
+    let _ = SignedManifest::from_bytes(bytes.to_vec()).read(&keys, &home);
+    // What a thief of the key could sign.
+    let _ = serde_cbor::from_slice::<Assignment>(bytes);
+    let _ = serde_cbor::from_slice::<Manifest>(bytes);
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = (trusted_keys(text), Topic::parse(text));
+    }
+}
+
+pub(super) fn artifact(bytes: &[u8]) {
+    let _ = Artifact::parse(bytes);
+}
+
+pub(super) fn home_assistant(bytes: &[u8]) {
+    let Some((first, json)) = bytes.split_first() else { return };
+    match first % 3 {
+        0 => {
+            if let Ok(event) = serde_json::from_slice::<EntitiesEvent>(json) {
+                let mut watched = WatchedEntities::default();
+                let _ = (watched.finds_in(&event), watched.apply(&event, NOW));
+                let _ = watched.apply(&event, NOW);
+            }
+        }
+        1 => read::<Vec<PresentState>>(json),
+        _ => read::<HomeAssistantState>(json),
+    }
+}
+
+pub(super) fn command(bytes: &[u8]) {
+    let Some((first, payload)) = bytes.split_first() else { return };
+    let device = Device::new("home-7".to_owned());
+    for topic in ["verdict", "answer", "install", "sensitivity"] {
+        let _ = Command::read(&device, &device.topic(&format!("command/{topic}")), payload, first % 2 == 1);
+    }
+}
+
+pub(super) fn admin(bytes: &[u8]) {
+    let Some((first, json)) = bytes.split_first() else { return };
+    match first % 6 {
+        0 => read::<EnrolmentAsked>(json),
+        1 => read::<RollBack>(json),
+        2 => read::<Reason>(json),
+        3 => read::<NewToken>(json),
+        4 => read::<Paging>(json),
+        _ => read::<FeedbackQuery>(json),
+    }
+}
+
+fn read<T: DeserializeOwned>(json: &[u8]) {
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    let _ = T::deserialize(&mut reader);
+}
+
+pub(super) fn recorder(bytes: &[u8]) {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file can be made");
+    file.write_all(bytes).expect("and written");
+    if let Ok(source) = Source::open(file.path()) {
+        let _ = source.read(&mut |_| Ok(()));
+    }
+}

@@ -1,0 +1,101 @@
+//! One program that can be killed and started again the same way.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::Context;
+
+/// Lines of a log that are shown when something is lost.
+const TAIL_LINES: usize = 15;
+
+/// A program with its arguments and, while it runs, its process.
+pub struct Process {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    log: PathBuf,
+    child: Option<Child>,
+}
+
+impl Process {
+    /// A program that does not run yet; what it says goes to `log`.
+    pub fn new<S: Into<OsString>>(program: PathBuf, arguments: impl IntoIterator<Item = S>, log: PathBuf) -> Self {
+        Self { program, arguments: arguments.into_iter().map(Into::into).collect(), log, child: None }
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When the program or its log cannot be opened.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        self.start_with(&[])
+    }
+
+    /// Starts it with more arguments, this once.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub fn start_with(&mut self, more: &[&str]) -> anyhow::Result<()> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).args(more);
+        self.spawn(command)
+    }
+
+    /// Starts it where no file may grow beyond `blocks` of 512 bytes: its writes fail as on a full disk.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub fn start_with_full_disk(&mut self, blocks: u32) -> anyhow::Result<()> {
+        let mut command = Command::new("sh");
+        // An ignored signal stays ignored over exec: writes then fail with EFBIG instead of ending the program.
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        command.arg("-c").arg(script).arg(&self.program).args(&self.arguments);
+        self.spawn(command)
+    }
+
+    fn spawn(&mut self, mut command: Command) -> anyhow::Result<()> {
+        self.kill();
+        let log = OpenOptions::new().create(true).append(true).open(&self.log).context("a log")?;
+        let child = command
+            .env("HEARTHWATCH_LOG", "warn")
+            .env("RUST_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| self.program.display().to_string())?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // Already dead is dead enough.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Resident memory in KiB; 0 when it does not run.
+    pub fn memory_kib(&self) -> u64 {
+        let Some(child) = &self.child else { return 0 };
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+    }
+
+    /// The end of its log.
+    pub fn tail(&self) -> String {
+        let text = File::open(&self.log).and_then(std::io::read_to_string).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

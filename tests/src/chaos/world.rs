@@ -1,0 +1,284 @@
+//! The installation that is struck: keys, broker, aggregator, homes, and the line between them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use hearthwatch_cloud::aggregator::DATABASE_FILE;
+use hearthwatch_cloud::store::Store;
+use hearthwatch_cloud::store::sqlite::SqliteStore;
+use hearthwatch_protocol::{HomeId, Message, decode};
+use hearthwatch_provision::acl::Identity;
+use hearthwatch_provision::authority::Authority;
+use hearthwatch_provision::{Layout, homes, init, mosquitto};
+use jiff::{SignedDuration, Timestamp};
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng};
+use rusqlite::{Connection, OpenFlags};
+
+use super::fault::Fault;
+use super::process::Process;
+use super::proxy::{Line, Proxy};
+
+/// Days that a home's certificate lives.
+const DAYS: u32 = 7;
+/// Blocks of 512 bytes beyond which a home with a full disk cannot write: less than its outbox has already.
+const FULL_BLOCKS: u32 = 8;
+
+/// Everything that can be struck.
+pub struct World {
+    layout: Layout,
+    database: PathBuf,
+    broker: Process,
+    aggregator: Process,
+    homes: Vec<Home>,
+    twin: Option<Process>,
+    proxy: Proxy,
+    rng: SmallRng,
+    /// Faults still to come before each has come once.
+    deck: Vec<Fault>,
+    // Removed last.
+    folder: tempfile::TempDir,
+}
+
+struct Home {
+    id: HomeId,
+    state: PathBuf,
+    process: Process,
+}
+
+impl World {
+    /// Makes and starts everything.
+    ///
+    /// # Errors
+    /// The part that could not be made or started.
+    pub fn build(broker: &str, homes: u32, seed: u64) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let root = folder.path();
+        let layout = Layout::new(root.join("keys"));
+        init::run(&layout, &init::Options::default(), Timestamp::now())?;
+        let port = free_port()?;
+        let broker = match broker {
+            "mosquitto" => mosquitto_process(&layout, port, root)?,
+            _ => {
+                let arguments = ["chaos-broker", "--keys", &text(layout.root()), "--port", &port.to_string()];
+                Process::new(beside("hearthwatch-emulator")?, arguments, root.join("broker.log"))
+            }
+        };
+        let data = root.join("cloud");
+        std::fs::create_dir_all(&data)?;
+        let config = root.join("cloud.toml");
+        std::fs::write(&config, cloud_toml(&layout, &data, port))?;
+        let arguments = ["serve", "--config", &text(&config)];
+        let aggregator = Process::new(beside("hearthwatch-cloud")?, arguments, root.join("cloud.log"));
+        let proxy = Proxy::start(port, seed)?;
+        let database = data.join(DATABASE_FILE);
+        let store = SqliteStore::open(&database)?;
+        let mut all = Vec::new();
+        for number in 1..=homes {
+            let id = HomeId::new(format!("home-{number}"))?;
+            store.enrol_home(&id, Timestamp::now().as_second())?;
+            homes::issue(&layout, &id, Timestamp::now(), DAYS)?;
+            let state = root.join(id.as_str());
+            let log = root.join(format!("{id}.log"));
+            let process = home_process(&layout, &id, &state, proxy.port(), &log)?;
+            all.push(Home { id, state, process });
+        }
+        drop(store);
+        let rng = SmallRng::seed_from_u64(seed);
+        let mut world =
+            Self { layout, database, broker, aggregator, homes: all, twin: None, proxy, rng, deck: Vec::new(), folder };
+        world.broker.start()?;
+        world.aggregator.start()?;
+        for home in &mut world.homes {
+            home.process.start()?;
+        }
+        Ok(world)
+    }
+
+    /// The next fault: each comes once, in an order of the seed's, before any comes again.
+    pub fn draw_fault(&mut self) -> Fault {
+        if self.deck.is_empty() {
+            self.deck = Fault::ALL.to_vec();
+        }
+        let index = self.rng.random_range(0..self.deck.len());
+        self.deck.swap_remove(index)
+    }
+
+    fn any_home(&mut self) -> usize {
+        self.rng.random_range(0..self.homes.len())
+    }
+
+    /// Lets it happen.
+    ///
+    /// # Errors
+    /// When a process that the fault needs does not start.
+    pub fn strike(&mut self, fault: Fault) -> anyhow::Result<()> {
+        let victim = self.any_home();
+        if let Some(line) = fault.line() {
+            self.proxy.set(line);
+            return Ok(());
+        }
+        let home = &mut self.homes[victim];
+        match fault {
+            Fault::KillHome => home.process.kill(),
+            Fault::KillBroker => self.broker.kill(),
+            Fault::KillAggregator => self.aggregator.kill(),
+            Fault::KillAll => {
+                home.process.kill();
+                self.aggregator.kill();
+                self.broker.kill();
+            }
+            Fault::DiskFull => home.process.start_with_full_disk(FULL_BLOCKS)?,
+            Fault::ClockBehind => home.process.start_with(&["--clock-off", "-172800"])?,
+            Fault::CertificateEnds => {
+                // Valid for another moment only; the broker's restart makes the home show it.
+                let issued = Timestamp::now() - SignedDuration::from_hours(24 * i64::from(DAYS));
+                certify(&self.layout, &home.id, issued)?;
+                self.broker.kill();
+                self.broker.start()?;
+            }
+            Fault::Twin => {
+                let (root, port) = (self.folder.path(), self.proxy.port());
+                let state = root.join("twin");
+                let mut twin = home_process(&self.layout, &home.id, &state, port, &root.join("twin.log"))?;
+                twin.start_with(&["--mute"])?;
+                self.twin = Some(twin);
+            }
+            Fault::Partition | Fault::HalfOpen | Fault::Delay | Fault::Lossy => {}
+        }
+        Ok(())
+    }
+
+    /// Makes everything good again.
+    ///
+    /// # Errors
+    /// When a process does not start.
+    pub fn mend(&mut self, fault: Fault) -> anyhow::Result<()> {
+        self.proxy.set(Line::Good);
+        self.twin = None;
+        match fault {
+            Fault::KillBroker => self.broker.start()?,
+            Fault::KillAggregator => self.aggregator.start()?,
+            Fault::KillAll => {
+                self.broker.start()?;
+                self.aggregator.start()?;
+            }
+            _ => {}
+        }
+        for home in &mut self.homes {
+            match fault {
+                Fault::CertificateEnds => certify(&self.layout, &home.id, Timestamp::now())?,
+                Fault::KillHome | Fault::KillAll | Fault::DiskFull | Fault::ClockBehind => home.process.start()?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The answers that outboxes took, by alarm id.
+    ///
+    /// # Errors
+    /// When a journal cannot be read.
+    pub fn accepted(&self) -> anyhow::Result<BTreeSet<String>> {
+        let mut accepted = BTreeSet::new();
+        for home in &self.homes {
+            let path = home.state.join("journal");
+            // A home that has not come so far has taken nothing.
+            let Ok(text) = std::fs::read_to_string(&path) else { continue };
+            let took = text.lines().filter_map(|line| line.strip_prefix("took "));
+            accepted.extend(took.map(|number| format!("{}-{number}", home.id)));
+        }
+        Ok(accepted)
+    }
+
+    /// How often each alarm's answer is in the aggregator's store.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn stored(&self) -> anyhow::Result<BTreeMap<String, u32>> {
+        let database = Connection::open_with_flags(&self.database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        database.busy_timeout(Duration::from_secs(10))?;
+        let mut statement = database.prepare("SELECT payload FROM feedback")?;
+        let payloads = statement.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
+        let mut stored = BTreeMap::new();
+        for payload in payloads {
+            if let Message::Feedback(record) = decode(&payload?).context("a stored answer")? {
+                *stored.entry(record.alarm.to_string()).or_default() += 1;
+            }
+        }
+        Ok(stored)
+    }
+
+    /// The largest resident memory of any process now.
+    pub fn largest_memory_kib(&self) -> u64 {
+        let parts = [&self.broker, &self.aggregator].into_iter().chain(self.homes.iter().map(|home| &home.process));
+        parts.map(Process::memory_kib).max().unwrap_or(0)
+    }
+
+    /// The ends of all logs, for the report of a loss.
+    pub fn logs(&self) -> String {
+        let mut text = format!("broker:\n{}\naggregator:\n{}\n", self.broker.tail(), self.aggregator.tail());
+        for home in &self.homes {
+            text.push_str(&format!("{}:\n{}\n", home.id, home.process.tail()));
+        }
+        text
+    }
+}
+
+/// A program of ours, which lies where this one does.
+fn beside(name: &str) -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe()?.with_file_name(name);
+    if program.is_file() { Ok(program) } else { anyhow::bail!("{} is not built", program.display()) }
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+fn home_process(layout: &Layout, id: &HomeId, state: &Path, port: u16, log: &Path) -> anyhow::Result<Process> {
+    let (bundle, state) = (text(layout.home(id).root()), text(state));
+    let port = port.to_string();
+    let arguments = ["chaos-home", "--home", id.as_str(), "--bundle", &bundle, "--state", &state, "--port", &port];
+    Ok(Process::new(beside("hearthwatch-emulator")?, arguments, log.to_owned()))
+}
+
+fn mosquitto_process(layout: &Layout, port: u16, root: &Path) -> anyhow::Result<Process> {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut options = mosquitto::Options::of(layout, port);
+    options.bind = Some(Ipv4Addr::LOCALHOST.to_string());
+    // Started by root it would become the user `mosquitto`, who must not see this directory.
+    options.user = (std::fs::metadata(root)?.uid() == 0).then(|| "root".to_owned());
+    std::fs::write(layout.mosquitto_conf(), mosquitto::render(&options))?;
+    let beside = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let program = std::env::split_paths(&path).chain(beside).map(|folder| folder.join("mosquitto"));
+    let program = program.into_iter().find(|program| program.is_file()).context("mosquitto is not installed")?;
+    Ok(Process::new(program, ["-c".to_owned(), text(&layout.mosquitto_conf())], root.join("broker.log")))
+}
+
+fn cloud_toml(layout: &Layout, data: &Path, port: u16) -> String {
+    format!(
+        "data = {:?}\n[mqtt]\nhost = \"localhost\"\nport = {port}\nca_file = {:?}\ncert_file = {:?}\nkey_file = {:?}\n\
+         [training]\ntrigger_count = 0\nschedule_hours = 0\n",
+        data,
+        layout.ca_cert(),
+        layout.aggregator_cert(),
+        layout.aggregator_key()
+    )
+}
+
+/// Writes a new certificate and key for a home, as a renewal would.
+fn certify(layout: &Layout, id: &HomeId, from: Timestamp) -> anyhow::Result<()> {
+    let issued = Authority::load(layout)?.issue_client(&Identity::home(id.clone())?, from, DAYS)?;
+    let bundle = layout.home(id);
+    std::fs::write(bundle.key(), issued.key_pem)?;
+    std::fs::write(bundle.cert(), issued.certificate_pem)?;
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! Suites that attack: chaos, fuzzing, a second judge of signed metadata.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::shell;
+
+/// Version of python-tuf that judges beside our client.
+const PYTHON_TUF: &str = "7.0.1";
+
+/// Decoders that are fuzzed; `tests/fuzz/corpus` has a folder for each.
+const FUZZED: [&str; 8] = ["envelope", "body", "signed", "artifact", "home-assistant", "command", "admin", "recorder"];
+
+/// Seconds for each decoder in the short run: 8 × 15 = two minutes.
+pub const FUZZ_SECONDS: u32 = 15;
+/// Seconds for each decoder in the long run.
+pub const FUZZ_SECONDS_FULL: u32 = 600;
+/// Longest that a decoder may take over one input before it counts as hanging.
+const FUZZ_HANG_SECONDS: u32 = 10;
+/// Memory that a decoder may take, MiB: libFuzzer's own tables are most of it.
+const FUZZ_MEMORY_MIB: u32 = 1024;
+
+/// Rounds of chaos in CI: each fault four times.
+pub const CHAOS_ROUNDS: &str = "50";
+/// Rounds in the long run.
+pub const CHAOS_ROUNDS_FULL: &str = "1000";
+
+/// Builds every program, then strikes them.
+pub fn chaos(rest: &[String]) -> anyhow::Result<()> {
+    shell::cargo(["build", "--release", "--locked", "--workspace", "--bins"])?;
+    let mut arguments =
+        ["run", "--release", "--locked", "--package", "hearthwatch-tests", "--bin", "hearthwatch-chaos"]
+            .map(str::to_owned)
+            .to_vec();
+    arguments.push("--".to_owned());
+    arguments.extend_from_slice(rest);
+    shell::cargo(arguments)
+}
+
+/// Our client and python-tuf over the same attacks.
+pub fn attacks() -> anyhow::Result<()> {
+    shell::cargo(["test", "--release", "--locked", "--workspace", "--test", "attacks"])?;
+    let python = python_tuf()?;
+    shell::run(&python.to_string_lossy(), ["tests/attacks/judge.py"])
+}
+
+/// A Python with python-tuf, made once below the target directory.
+fn python_tuf() -> anyhow::Result<PathBuf> {
+    let folder = shell::root().join("target/python-tuf");
+    let python = folder.join("bin/python");
+    let has_it = python.is_file() && shell::run(&python.to_string_lossy(), ["-c", "import tuf.ngclient"]).is_ok();
+    if !has_it {
+        shell::run("python3", ["-m", "venv", &folder.to_string_lossy()]).context("python3 -m venv")?;
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        let wanted = [format!("tuf=={PYTHON_TUF}"), "securesystemslib[crypto]".to_owned()];
+        let arguments = pip.into_iter().map(str::to_owned).chain(wanted);
+        shell::run(&python.to_string_lossy(), arguments).context("pip")?;
+    }
+    Ok(python)
+}
+
+/// libFuzzer over every decoder for so many seconds each, on the stable compiler: only our own crates are instrumented, so that
+/// nothing else is compiled anew.
+pub fn fuzz(seconds: u32) -> anyhow::Result<()> {
+    let root = shell::root();
+    let wrapper = root.join("tests/fuzz/covered.sh");
+    let build = [
+        "build",
+        "--release",
+        "--locked",
+        "--workspace",
+        "--bin",
+        "hearthwatch-fuzz",
+        "--features",
+        "hearthwatch-fuzz/libfuzzer",
+    ];
+    shell::run_with(&shell::cargo_path(), build, &[("RUSTC_WORKSPACE_WRAPPER", &wrapper.to_string_lossy())])?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let program = target.join("release/hearthwatch-fuzz");
+    for name in FUZZED {
+        println!("--- {name}, {seconds} s");
+        let scratch = target.join("fuzz").join(name);
+        std::fs::create_dir_all(&scratch)?;
+        let artifacts = format!("-artifact_prefix={}/", scratch.display());
+        let mut arguments = vec![
+            format!("-max_total_time={seconds}"),
+            format!("-timeout={FUZZ_HANG_SECONDS}"),
+            format!("-rss_limit_mb={FUZZ_MEMORY_MIB}"),
+            "-print_final_stats=1".to_owned(),
+            "-verbosity=0".to_owned(),
+            artifacts,
+            // New inputs go here; the corpus in the tree is only read.
+            scratch.to_string_lossy().into_owned(),
+            root.join("tests/fuzz/corpus").join(name).to_string_lossy().into_owned(),
+        ];
+        if name == "artifact" {
+            arguments.push(root.join("model/shipped").to_string_lossy().into_owned());
+        }
+        shell::run_with(&program.to_string_lossy(), arguments, &[("HEARTHWATCH_FUZZ", name)])?;
+    }
+    println!("{} passed, 0 failed", FUZZED.len());
+    Ok(())
+}

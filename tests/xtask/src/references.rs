@@ -1,0 +1,35 @@
+//! Holds the committed vectors against the published programs that they came from, where those can be had.
+
+use std::path::Path;
+
+use anyhow::bail;
+
+use crate::shell;
+
+const FOLDER: &str = "model/references";
+/// Kept between runs: a first installation takes a minute or two.
+const VENV: &str = "target/references";
+
+/// Checks every reference anew. Without Python or its packages this is said loudly; where `CI=true` it is a failure.
+pub fn check() -> anyhow::Result<()> {
+    let root = shell::root();
+    if let Err(error) = install(&root) {
+        if std::env::var("CI").is_ok_and(|value| value == "true") {
+            bail!("the published programs could not be installed: {error:#}");
+        }
+        println!("=== NOT CHECKED against published programs, since they could not be installed: {error:#}");
+        println!("=== the committed vectors in {FOLDER} were checked by the unit suite alone");
+        return Ok(());
+    }
+    let python = root.join(VENV).join("bin/python").display().to_string();
+    shell::run(&python, [format!("{FOLDER}/reference.py"), "check".to_owned()])
+}
+
+fn install(root: &Path) -> anyhow::Result<()> {
+    let python = root.join(VENV).join("bin/python");
+    if !python.is_file() {
+        shell::run("python3", ["-m", "venv", VENV])?;
+    }
+    let requirements = format!("{FOLDER}/requirements.txt");
+    shell::run(&python.display().to_string(), ["-m", "pip", "install", "--quiet", "--requirement", &requirements])
+}

@@ -1,0 +1,87 @@
+//! Benches against other programs, and the bundle for a machine with a GPU.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use crate::shell;
+
+/// Where Python's packages for the comparison are kept between runs.
+const ENVIRONMENT: &str = "target/speed-python";
+
+/// CUDA's version by the bindings that are compiled; drivers of that version or newer run it, no toolkit is needed here.
+const CUDA_VERSION: &str = "13000";
+
+/// Holds one of our programs against ONNX Runtime (`edge`) or PyTorch (`train`), in one run.
+pub fn compare(what: &str, package: &str, rest: &[String]) -> anyhow::Result<()> {
+    shell::cargo(["build", "--profile", "dist", "--package", package, "--bin", package])?;
+    let program = target().join("dist").join(package);
+    let python = environment()?;
+    let script = "tests/speed/compare.py".to_owned();
+    let mut arguments = vec![script, what.to_owned(), "--program".to_owned(), program.display().to_string()];
+    arguments.extend_from_slice(rest);
+    shell::run_with(&python.display().to_string(), arguments, &[])
+}
+
+/// Builds the aggregator with CUDA and packs it with a script that proves and times it.
+pub fn gpu_bundle() -> anyhow::Result<()> {
+    let build = [
+        "build",
+        "--profile",
+        "dist",
+        "--package",
+        "hearthwatch-cloud",
+        "--bin",
+        "hearthwatch-cloud",
+        "--features",
+        "cuda",
+    ];
+    shell::run_with(&shell::cargo_path(), build, &[("CUDARC_CUDA_VERSION", CUDA_VERSION)])?;
+    let folder = target().join("gpu-bundle");
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let copy = |from: &Path, name: &str| {
+        std::fs::copy(from, folder.join(name)).map(|_| ()).with_context(|| from.display().to_string())
+    };
+    copy(&target().join("dist/hearthwatch-cloud"), "hearthwatch-cloud")?;
+    copy(Path::new("tests/speed/gpu.sh"), "run.sh")?;
+    let archive = target().join("gpu-bundle.tar.xz");
+    let status = Command::new("tar")
+        .env("XZ_OPT", "-3")
+        .args(["--create", "--xz", "--owner=0", "--group=0", "--file"])
+        .arg(&archive)
+        .arg("--directory")
+        .arg(target())
+        .arg("gpu-bundle")
+        .status()
+        .context("tar")?;
+    ensure!(status.success(), "tar ended with {status}");
+    let size = std::fs::metadata(&archive)?.len();
+    println!(
+        "{} ({:.1} MB): unpack it on a machine with an NVIDIA driver and start run.sh",
+        archive.display(),
+        size as f64 / 1e6
+    );
+    Ok(())
+}
+
+/// A Python with the packages of `tests/speed/requirements.txt`, made once.
+fn environment() -> anyhow::Result<PathBuf> {
+    let python = Path::new(ENVIRONMENT).join("bin/python");
+    let stamp = Path::new(ENVIRONMENT).join("requirements.txt");
+    let wanted = std::fs::read_to_string("tests/speed/requirements.txt").context("run this from the project's root")?;
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    shell::run("python3", ["-m", "venv", ENVIRONMENT])?;
+    shell::run(
+        &python.display().to_string(),
+        ["-m", "pip", "install", "--quiet", "-r", "tests/speed/requirements.txt"],
+    )?;
+    std::fs::write(&stamp, wanted)?;
+    Ok(python)
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from)
+}
