@@ -195,13 +195,14 @@ impl HomeDetector {
             .iter()
             .zip(&decision.thresholds)
             .zip(by_network)
-            .map(|((one, threshold), by_network)| {
+            .zip(&steps)
+            .map(|(((one, threshold), by_network), step)| {
                 let score = one.score.filter(|_| live);
                 let lifted = threshold - one.threshold;
                 EntityScore {
                     entity: one.entity,
                     at,
-                    observed: one.observed,
+                    observed: step.observed,
                     score,
                     threshold: *threshold,
                     band: one.band,
@@ -259,7 +260,8 @@ impl HomeDetector {
             kind: routine.kind,
             amount: routine.amount,
             usual: routine.usual,
-            observed: step.observed,
+            // A value that cannot be is never taken in: the step carries on the last good one, which nobody asks about.
+            observed: if routine.kind == AnomalyKind::Physics { Some(routine.amount) } else { step.observed },
             band: step.band,
         };
         let (Model::Network { calibration, blend, .. }, Some(output)) = (&*self.model, output) else {

@@ -127,6 +127,20 @@ fn water_on_the_floor_is_said_at_once() {
 }
 
 #[test]
+fn an_impossible_value_that_only_its_step_brings_to_light_is_shown_as_it_was() {
+    let mut one = home();
+    run(&mut one, 0, 1, |_, value| Some(value));
+    one.close_step(DAY, Voice::Quiet);
+    // Nothing speaks at once while it is quiet; the step that closes live says it.
+    assert_eq!(one.close_step(DAY + STEP_SECONDS, Voice::Quiet).events, []);
+    let end = DAY + 2 * STEP_SECONDS;
+    one.observe(&Reading { at: end - 60, entity: 0, value: Value::Number(5000.0) });
+    let report = one.close_step(end, Voice::Live);
+    let [alarm] = raised(&report.events)[..] else { panic!("{:?}", report.events) };
+    assert_eq!((alarm.kind, alarm.observed), (AnomalyKind::Physics, Some(5000.0)));
+}
+
+#[test]
 fn a_new_sensor_raises_nothing_in_its_first_hours() {
     let mut one = home();
     run(&mut one, 0, 10, |_, value| Some(value));

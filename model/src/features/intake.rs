@@ -110,7 +110,8 @@ impl Intake {
 
     /// Whether there is a value that can be, taken in or waiting for the end of its step.
     pub(crate) fn is_known(&self) -> bool {
-        let possible = |value: Value| matches!(value, Value::Number(number) if number.is_finite()) && !self.is_broken(value);
+        let possible =
+            |value: Value| matches!(value, Value::Number(number) if number.is_finite()) && !self.is_broken(value);
         self.known.is_some() || self.pending.iter().any(|(_, value)| possible(*value))
     }
 
