@@ -8,6 +8,7 @@ mod brief;
 mod feedback;
 mod handle;
 mod look;
+mod questions;
 mod readiness;
 mod say;
 mod step;
@@ -332,6 +333,7 @@ impl Brain {
             self.closed = Some(step_end);
             match voice {
                 Voice::Live => {
+                    self.draw_question(&report);
                     self.tell(report.events, step_end, &report.scores);
                     self.show(Some((step_end, &report.scores)));
                     self.last_scores = report.scores;
