@@ -5,12 +5,12 @@
 //! they lead to is thus one of the days on which questions may be put.
 
 use hearthwatch_model::alarm::{Verdict, alarm_id};
-use hearthwatch_model::detector::StepReport;
+use hearthwatch_model::detector::{EntityScore, StepReport};
 use hearthwatch_protocol::messages::Origin;
 
 use super::Brain;
 use super::feedback::{self, Declared};
-use crate::history::{HistoryError, StoredQuestion};
+use crate::history::StoredQuestion;
 use crate::house::WEEK_SECONDS;
 
 impl Brain {
@@ -26,7 +26,7 @@ impl Brain {
     /// Puts the question that is drawn in this step, if one is and the week has room for it.
     pub(super) fn draw_question(&mut self, report: &StepReport) {
         let Some((drawn, window)) = self.detector.probe(report) else { return };
-        let of_it = |score: &&hearthwatch_model::detector::EntityScore| score.entity == drawn.entity;
+        let of_it = |score: &&EntityScore| score.entity == drawn.entity;
         let (Some(score), Some(info)) =
             (report.scores.iter().find(of_it), self.detector.entities().get(drawn.entity as usize).cloned())
         else {
@@ -65,8 +65,7 @@ impl Brain {
             }
         };
         question.answer = Some((verdict, now));
-        let kept: Result<(), HistoryError> = self.history.save_question(&question, None);
-        if let Err(error) = kept {
+        if let Err(error) = self.history.save_question(&question, None) {
             tracing::error!(error = %error, question.id = id, "an answer would not survive a restart");
         }
         let declared = Declared {

