@@ -52,7 +52,10 @@ async fn an_impossible_value_becomes_an_alarm_and_its_answer_comes_back() {
         "select.hearthwatch_house_mode",
         "switch.hearthwatch_pause",
         "number.hearthwatch_alarms_a_week",
+        "text.hearthwatch_quiet_hours",
+        "text.hearthwatch_daily_brief",
         "image.hearthwatch_alarm_picture",
+        "image.hearthwatch_alarm_picture_on_dark",
         EVENT,
     ] {
         home.owner.state_when(entity_id, "available", |state| state["state"] != "unavailable").await;
@@ -259,5 +262,41 @@ async fn wishes_are_made_in_home_assistant_and_outlive_the_agent() {
     home.owner.state_when("number.hearthwatch_alarms_a_week", "2.5", is("2.5")).await;
     home.owner.post("/api/services/switch/turn_on", &json!({"entity_id": "switch.hearthwatch_pause"})).await;
     home.owner.state_when("switch.hearthwatch_pause", "on", is("on")).await;
+    home.stop_agent();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_home_is_set_up_by_one_command_and_its_names_follow_the_registries() {
+    let Some(mut home) = Home::new().await else { return };
+    let mut registries = home.owner.socket().await;
+    let area: Value = registries.command("config/area_registry/create", json!({"name": "Under the stairs"})).await.unwrap();
+    let place = json!({"entity_id": "sensor.cellar_freezer", "area_id": area["area_id"]});
+    let _: Value = registries.command("config/entity_registry/update", place).await.unwrap();
+
+    let (config, said) = home.set_up();
+    assert!(said.contains("Good: Home Assistant 2026.11.0, with ") && said.contains("lets us in"), "{said}");
+    assert!(!said.contains("administrator"), "{said}");
+    home.start_agent(&config);
+    home.agent_says("mode: listening to Home Assistant", 0).await;
+    home.say_temperature(IMPOSSIBLE).await;
+    let alarm = home.owner.state_when(ALARM, "on", is("on")).await;
+    assert_eq!(alarm["attributes"]["name"], "Cellar Freezer");
+    assert_eq!(alarm["attributes"]["area"], "Under the stairs");
+    assert_eq!(alarm["attributes"]["title"], "Cellar Freezer (Under the stairs): impossible value");
+
+    // A rename is heard of while the agent runs, and nothing begins anew.
+    let rename = json!({"entity_id": "sensor.cellar_freezer", "new_entity_id": "sensor.deep_freeze"});
+    let _: Value = registries.command("config/entity_registry/update", rename).await.unwrap();
+    home.agent_says("an entity is called otherwise", 0).await;
+    let renamed = |state: &Value| state["attributes"]["watched_entity"] == "sensor.deep_freeze";
+    let same = home.owner.state_when(ALARM, "of the renamed entity", renamed).await;
+    assert_eq!((&same["state"], &same["attributes"]["alarm_id"]), (&json!("on"), &alarm["attributes"]["alarm_id"]));
+
+    // One that is taken away is forgotten, and its alarm is over.
+    let _: Value =
+        registries.command("config/entity_registry/remove", json!({"entity_id": "sensor.deep_freeze"})).await.unwrap();
+    home.agent_says("an entity is no more", 0).await;
+    home.owner.state_when(ALARM, "off", is("off")).await;
+    registries.close().await;
     home.stop_agent();
 }

@@ -33,14 +33,14 @@ pub struct AlarmPicture {
 }
 
 impl AlarmPicture {
-    /// Draws it, as PNG for a phone.
+    /// Draws it, as PNG for a phone, on light ground or on dark.
     ///
     /// # Errors
     /// [`DrawError`], which no alarm of ours should lead to.
-    pub fn png(&self) -> Result<Vec<u8>, DrawError> {
+    pub fn png(&self, theme: Theme) -> Result<Vec<u8>, DrawError> {
         let alarm = &self.alarm.alarm;
         let picture = Picture { alarm, info: &self.info, points: &self.points, timezone: &self.timezone };
-        explain::png(&explain::svg(&picture, Theme::Light))
+        explain::png(&explain::svg(&picture, theme))
     }
 }
 

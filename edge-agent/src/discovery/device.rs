@@ -70,9 +70,10 @@ impl Device {
     }
 
     /// Key and platform of every component, in the order shown.
-    pub(super) const COMPONENTS: [(&'static str, &'static str); 19] = [
+    pub(super) const COMPONENTS: [(&'static str, &'static str); 20] = [
         ("alarm", "binary_sensor"),
         ("picture", "image"),
+        ("picture_dark", "image"),
         ("score", "sensor"),
         ("last_alarm", "sensor"),
         ("questions", "sensor"),
@@ -143,6 +144,11 @@ impl Device {
             "picture" => json!({
                 "name": "Alarm picture",
                 "image_topic": self.topic("picture"),
+                "content_type": "image/png",
+            }),
+            "picture_dark" => json!({
+                "name": "Alarm picture on dark",
+                "image_topic": self.topic("picture_dark"),
                 "content_type": "image/png",
             }),
             "last_alarm" => json!({
