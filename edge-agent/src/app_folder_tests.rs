@@ -128,7 +128,10 @@ fn every_option_has_a_schema_a_default_and_a_name_in_both_languages() {
         let names = &yaml(&format!("hearthwatch/translations/{language}.yaml"))["configuration"];
         assert_eq!(keys(names), options, "{language}");
         for option in &options {
-            assert!(names[option.as_str()]["name"].as_str().is_some_and(|name| !name.is_empty()), "{language}: {option}");
+            assert!(
+                names[option.as_str()]["name"].as_str().is_some_and(|name| !name.is_empty()),
+                "{language}: {option}"
+            );
         }
     }
 }
@@ -164,7 +167,10 @@ fn the_repository_has_a_name_and_the_app_its_papers_and_an_icon() {
             std::fs::write(&path, drawn(side)).unwrap();
         }
         let png = std::fs::read(&path).unwrap();
-        assert_eq!((&png[..4], &png[16..24]), (b"\x89PNG".as_slice(), [u32_be(side), u32_be(side)].concat().as_slice()));
+        assert_eq!(
+            (&png[..4], &png[16..24]),
+            (b"\x89PNG".as_slice(), [u32_be(side), u32_be(side)].concat().as_slice())
+        );
     }
 }
 

@@ -96,7 +96,9 @@ async fn broker(address: Url, token: &Secret) -> Result<Option<SupervisorBroker>
     let answer: Wrapped = serde_json::from_slice(&body)?;
     // So it answers as long as no broker has been installed.
     if status == StatusCode::BAD_REQUEST || (status.is_success() && answer.data == serde_json::json!({})) {
-        eprintln!("no MQTT broker yet: install one (the app Mosquitto broker) and restart, to see alarms in Home Assistant");
+        eprintln!(
+            "no MQTT broker yet: install one (the app Mosquitto broker) and restart, to see alarms in Home Assistant"
+        );
         return Ok(None);
     }
     if !status.is_success() {

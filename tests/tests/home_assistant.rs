@@ -269,7 +269,8 @@ async fn wishes_are_made_in_home_assistant_and_outlive_the_agent() {
 async fn a_home_is_set_up_by_one_command_and_its_names_follow_the_registries() {
     let Some(mut home) = Home::new().await else { return };
     let mut registries = home.owner.socket().await;
-    let area: Value = registries.command("config/area_registry/create", json!({"name": "Under the stairs"})).await.unwrap();
+    let area: Value =
+        registries.command("config/area_registry/create", json!({"name": "Under the stairs"})).await.unwrap();
     let place = json!({"entity_id": "sensor.cellar_freezer", "area_id": area["area_id"]});
     let _: Value = registries.command("config/entity_registry/update", place).await.unwrap();
 

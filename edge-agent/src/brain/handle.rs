@@ -124,7 +124,7 @@ impl Brain {
             }
             BrainCommand::Snooze(alarm, until, now) => self.snooze(&alarm, until, now),
             BrainCommand::Register(places, ids, now, reply) => {
-                let _ = reply.send(self.register(places, ids, now));
+                let _ = reply.send(self.register(places, &ids, now));
             }
             BrainCommand::Backfill(readings, reply) => {
                 self.backfill(&readings);

@@ -38,10 +38,10 @@ impl Moves {
 impl Brain {
     /// Takes what Home Assistant's registries say: names and places by entity id, entity ids by the registry's keys.
     /// What was learnt of a renamed entity goes with it; what was learnt of one that is no more is forgotten.
-    pub fn register(&mut self, places: HashMap<String, Place>, ids: BTreeMap<String, String>, now: i64) -> Moves {
+    pub fn register(&mut self, places: HashMap<String, Place>, ids: &BTreeMap<String, String>, now: i64) -> Moves {
         let before = self.known_ids();
         // An empty registry is one that is not read yet, not a home in which everything was thrown away.
-        let moves = if ids.is_empty() { Moves::default() } else { Moves::between(&before, &ids) };
+        let moves = if ids.is_empty() { Moves::default() } else { Moves::between(&before, ids) };
         for (from, to) in &moves.renamed {
             tracing::info!(from, to, "an entity is called otherwise; what was learnt of it goes on");
             self.rename(from, to);
@@ -53,8 +53,8 @@ impl Brain {
         if !moves.renamed.is_empty() || !moves.gone.is_empty() {
             self.relearn();
         }
-        if ids != before && !ids.is_empty() {
-            let kept = serde_json::to_string(&ids)
+        if *ids != before && !ids.is_empty() {
+            let kept = serde_json::to_string(ids)
                 .map_err(|error| error.to_string())
                 .and_then(|text| self.history.set_note(REGISTER_NOTE, &text).map_err(|error| error.to_string()));
             if let Err(error) = kept {
@@ -83,15 +83,12 @@ impl Brain {
         }
         self.house.rename_entity(from, to);
         self.keep_house();
-        let renamed = |memory: &mut DeciderMemory| {
-            memory.entity_ids.iter_mut().filter(|id| *id == from).for_each(|id| to.clone_into(id));
-        };
         if self.restored {
             self.renamed.push((from.to_owned(), to.to_owned()));
         } else if let Ok(Some(text)) = self.history.note(DECIDER_NOTE)
-            && let Ok(mut memory) = serde_json::from_str(&text)
+            && let Ok(mut memory) = serde_json::from_str::<DeciderMemory>(&text)
         {
-            renamed(&mut memory);
+            memory.entity_ids.iter_mut().filter(|id| *id == from).for_each(|id| to.clone_into(id));
             let kept = serde_json::to_string(&memory).map(|text| self.history.set_note(DECIDER_NOTE, &text));
             if !matches!(kept, Ok(Ok(()))) {
                 tracing::warn!(from, to, "what answers taught of a renamed entity is lost");

@@ -62,7 +62,10 @@ impl Brain {
         let mut entities = self.detector.entities().to_vec();
         for (from, to) in std::mem::take(&mut self.renamed) {
             memory.entity_ids.iter_mut().filter(|id| **id == from).for_each(|id| to.clone_into(id));
-            entities.iter_mut().filter(|info| info.entity_id == from).for_each(|info| to.clone_into(&mut info.entity_id));
+            entities
+                .iter_mut()
+                .filter(|info| info.entity_id == from)
+                .for_each(|info| to.clone_into(&mut info.entity_id));
         }
         // The past is judged by nobody, so the network need not look at it.
         self.detector = HomeDetector::new(self.config.clone(), Arc::new(Model::routine()));
@@ -100,7 +103,8 @@ impl Brain {
     /// Only what began longer ago than what is kept anyway changes anything.
     fn relearnt_is_due(&self, now: i64) -> bool {
         let before = now - KEPT_SECONDS - STEP_SECONDS;
-        !self.house.learns_at(before) || self.fault_times(now).iter().any(|fault| fault.from < before && fault.until >= now)
+        !self.house.learns_at(before)
+            || self.fault_times(now).iter().any(|fault| fault.from < before && fault.until >= now)
     }
 
     /// Keeps values of entities that came late; [`Brain::relearn`] then learns from them. Sorted by time.
@@ -147,9 +151,8 @@ impl Brain {
 
 /// A reading, or a gap in its place where it belongs to a fault.
 fn without_fault(reading: &StoredReading, faults: &[FaultTime]) -> Reading {
-    let at_fault = |fault: &FaultTime| {
-        fault.entity == reading.entity && reading.at > fault.from && reading.at <= fault.until
-    };
+    let at_fault =
+        |fault: &FaultTime| fault.entity == reading.entity && reading.at > fault.from && reading.at <= fault.until;
     let value = if faults.iter().any(at_fault) { Value::Gap } else { reading.value };
     Reading { at: reading.at, entity: reading.entity, value }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{
-    CloudConfig, Config, DEFAULT_BUDGET_PER_WEEK, Faults, HomeAssistantConfig, HomeMqttConfig, PageConfig, Secret, Section,
+    CloudConfig, Config, DEFAULT_BUDGET_PER_WEEK, Faults, HomeAssistantConfig, HomeMqttConfig, PageConfig, Secret,
+    Section,
 };
 use crate::house::{BUDGET_MAX, BUDGET_MIN};
 use crate::outbox::SharingLevel;
@@ -171,14 +172,18 @@ mod tests {
         let error = app(r#"{"sharing": "all"}"#, dir.path()).unwrap_err();
         assert_eq!(error.to_string(), "sharing: \"all\" is none of off, verdicts, windows");
         std::fs::write(dir.path().join("fleet.toml"), "[cloud]\nhome = \"home-7\"\n").unwrap();
-        assert!(matches!(app("{}", dir.path()).unwrap_err(), OptionsError::Fleet(faults) if faults.list()[0].key == "cloud.mqtt"));
+        assert!(
+            matches!(app("{}", dir.path()).unwrap_err(), OptionsError::Fleet(faults) if faults.list()[0].key == "cloud.mqtt")
+        );
     }
 
     #[test]
     fn a_broker_with_tls_is_checked_against_the_systems_authorities() {
         let broker = |text| HomeMqttConfig::from(serde_json::from_str::<SupervisorBroker>(text).unwrap());
-        let plain = broker(r#"{"host": "core-mosquitto", "port": 1883, "ssl": false, "username": "addons", "password": "p",
-            "protocol": "3.1.1"}"#);
+        let plain = broker(
+            r#"{"host": "core-mosquitto", "port": 1883, "ssl": false, "username": "addons", "password": "p",
+            "protocol": "3.1.1"}"#,
+        );
         assert_eq!((plain.ca_file, plain.credentials.unwrap().0.as_str()), (None, "addons"));
         let tls = broker(r#"{"host": "core-mosquitto", "port": 8883, "ssl": true}"#);
         assert_eq!((tls.ca_file, tls.credentials), (Some(SYSTEM_AUTHORITIES.into()), None));

@@ -105,12 +105,7 @@ impl CloudConfig {
             );
         }
         section.finish(faults);
-        Some(Self {
-            home: home?,
-            sharing: sharing.unwrap_or(usual),
-            mqtt: mqtt.flatten(),
-            updates: updates.flatten(),
-        })
+        Some(Self { home: home?, sharing: sharing.unwrap_or(usual), mqtt: mqtt.flatten(), updates: updates.flatten() })
     }
 }
 

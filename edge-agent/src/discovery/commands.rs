@@ -154,7 +154,9 @@ fn wished(what: &str, word: &str) -> Option<Change> {
         ("house_mode", word) => HouseMode::parse(word).map(Change::Mode),
         ("pause", "ON") => Some(Change::Paused(true)),
         ("pause", "OFF") => Some(Change::Paused(false)),
-        ("quiet_hours" | "brief", OFF) => Some(if what == "brief" { Change::Brief(None) } else { Change::QuietHours(None) }),
+        ("quiet_hours" | "brief", OFF) => {
+            Some(if what == "brief" { Change::Brief(None) } else { Change::QuietHours(None) })
+        }
         ("quiet_hours", hours) => {
             let (from, until) = hours.split_once('-')?;
             let (from, until) = (DailyTime::parse(from).ok()?, DailyTime::parse(until).ok()?);

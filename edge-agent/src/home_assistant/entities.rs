@@ -290,7 +290,10 @@ mod tests {
         assert_eq!(watched.apply(&event(SNAPSHOT), 0), []);
         watched.set_ignored(HashSet::new());
         assert_eq!(watched.apply(&event(SNAPSHOT), 0).len(), 4);
-        assert_eq!(watched.set_ignored(["sensor.kitchen_temperature".to_owned()].into()), ["sensor.kitchen_temperature"]);
+        assert_eq!(
+            watched.set_ignored(["sensor.kitchen_temperature".to_owned()].into()),
+            ["sensor.kitchen_temperature"]
+        );
     }
 
     #[test]

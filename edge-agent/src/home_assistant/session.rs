@@ -227,10 +227,8 @@ impl Session {
             .filter(|entity_id| register.excludes(&self.config, entity_id))
             .cloned()
             .collect();
-        let moves = self
-            .brain
-            .ask(|reply| BrainCommand::Register(register.places, register.ids, unix_now(), reply))
-            .await?;
+        let moves =
+            self.brain.ask(|reply| BrainCommand::Register(register.places, register.ids, unix_now(), reply)).await?;
         for (from, to) in moves.renamed {
             self.watched.rename(&from, &to);
             if let Some(number) = self.numbers.remove(&from) {

@@ -69,7 +69,8 @@ pub(super) fn write(dir: &Path, answers: &Answers) -> Result<(), FilesError> {
 fn config_text(answers: &Answers) -> String {
     let text = |value: &str| toml::Value::String(value.to_owned()).to_string();
     let mut lines = vec![
-        "# Written by `hearthwatch-edge setup`; `hearthwatch-edge run --help` shows all that may stand here.".to_owned(),
+        "# Written by `hearthwatch-edge setup`; `hearthwatch-edge run --help` shows all that may stand here."
+            .to_owned(),
         "state = \"state\"".to_owned(),
         format!("budget = {:?}", answers.alarms),
         format!("sharing = {}", text(answers.sharing.as_str())),

@@ -141,7 +141,8 @@ async fn set_up<R: std::io::BufRead, W: std::io::Write>(
     asker.say(&format!("\nWrote {}. It has been read back and is good. Start the agent with:", file.display()))?;
     asker.say(&format!("  hearthwatch-edge run --config {}", file.display()))?;
     if answers.broker.is_some() {
-        asker.say("In Home Assistant a device \"Hearthwatch\" will appear under Settings, Devices & services, MQTT.")?;
+        asker
+            .say("In Home Assistant a device \"Hearthwatch\" will appear under Settings, Devices & services, MQTT.")?;
     }
     asker.say("It learns from Home Assistant's own history first, so most sensors are watched within minutes.")?;
     Ok(())
@@ -176,7 +177,9 @@ async fn home_assistant<R: std::io::BufRead, W: std::io::Write>(
                     asker.say("  This token is an administrator's. It works; one without such rights is safer.")?;
                 }
                 if !found.mqtt {
-                    asker.say("  Home Assistant has no MQTT integration yet: without it nothing of ours appears there.")?;
+                    asker.say(
+                        "  Home Assistant has no MQTT integration yet: without it nothing of ours appears there.",
+                    )?;
                 }
                 return Ok(answers::HomeAssistant { url: text, token: secret });
             }
@@ -241,7 +244,9 @@ fn share<R: std::io::BufRead, W: std::io::Write>(
     if args.no_questions {
         return Ok(SharingLevel::Off);
     }
-    asker.say("\n3 of 4  What of an answer may leave this home, should you ever join a fleet (nothing leaves before that)")?;
+    asker.say(
+        "\n3 of 4  What of an answer may leave this home, should you ever join a fleet (nothing leaves before that)",
+    )?;
     for line in sharing::explained() {
         asker.say(&format!("  {line}"))?;
     }
@@ -264,7 +269,9 @@ fn alarms<R: std::io::BufRead, W: std::io::Write>(
     if args.no_questions {
         return Ok(crate::config::DEFAULT_BUDGET_PER_WEEK);
     }
-    asker.say("\n4 of 4  About how many alarms a week do you want at most? You can change it at any time, and see what each")?;
+    asker.say(
+        "\n4 of 4  About how many alarms a week do you want at most? You can change it at any time, and see what each",
+    )?;
     asker.say("  choice would have said of your last 30 days.")?;
     loop {
         match answers::alarms(&asker.ask("  Alarms a week", "1")?) {

@@ -42,7 +42,9 @@ pub enum BrokerError {
     #[error(transparent)]
     Link(#[from] LinkError),
     /// Nobody answers, or we are not let in.
-    #[error("the broker does not let us in ({0}); look up its address, user and password in Home Assistant: Settings, Devices & services, MQTT")]
+    #[error(
+        "the broker does not let us in ({0}); look up its address, user and password in Home Assistant: Settings, Devices & services, MQTT"
+    )]
     Refused(String),
     /// Nothing was heard in time.
     #[error("no answer from the broker within {} s", BROKER_PATIENCE.as_secs())]

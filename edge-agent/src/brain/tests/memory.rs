@@ -27,11 +27,11 @@ fn expected(home: &mut Home, at: i64, value: f64) -> f32 {
 #[test]
 fn a_renamed_entity_keeps_what_was_learnt_of_it() {
     let mut home = home();
-    home.brain.register(HashMap::new(), ids(&[("key", "sensor.t")]), 0);
+    home.brain.register(HashMap::new(), &ids(&[("key", "sensor.t")]), 0);
     home.brain.add_entities(vec![thermometer()]);
     home.brain.learn(&steady(0, 4 * DAY, 20.0), 4 * DAY);
     home.brain.set_listening(true, 4 * DAY);
-    let moves = home.brain.register(HashMap::new(), ids(&[("key", "sensor.u")]), 4 * DAY);
+    let moves = home.brain.register(HashMap::new(), &ids(&[("key", "sensor.u")]), 4 * DAY);
     assert_eq!(moves.renamed, [("sensor.t".to_owned(), "sensor.u".to_owned())]);
     assert_eq!(home.brain.look().entities[0].0.entity_id, "sensor.u");
     let band = expected(&mut home, 4 * DAY + STEP_SECONDS, 20.0);
@@ -39,7 +39,7 @@ fn a_renamed_entity_keeps_what_was_learnt_of_it() {
 
     // While the agent is stopped as well.
     let mut home = brain_in(home.dir);
-    home.brain.register(HashMap::new(), ids(&[("key", "sensor.v")]), 4 * DAY);
+    home.brain.register(HashMap::new(), &ids(&[("key", "sensor.v")]), 4 * DAY);
     home.brain.add_entities(vec![info_of("sensor.v")]);
     assert_eq!(home.brain.recall(4 * DAY + 700), Some(4 * DAY + STEP_SECONDS));
     home.brain.set_listening(true, 4 * DAY + 700);
@@ -49,18 +49,18 @@ fn a_renamed_entity_keeps_what_was_learnt_of_it() {
 #[test]
 fn an_entity_that_is_no_more_is_forgotten_and_its_alarm_ends() {
     let mut home = home();
-    home.brain.register(HashMap::new(), ids(&[("1", "sensor.a"), ("2", "sensor.b"), ("3", "sensor.c")]), 600);
+    home.brain.register(HashMap::new(), &ids(&[("1", "sensor.a"), ("2", "sensor.b"), ("3", "sensor.c")]), 600);
     three(&mut home);
     home.brain.hear(&[impossible(620, 1)]);
     home.brain.tick(1300);
     assert_eq!(home.view.borrow().open, 1);
-    let moves = home.brain.register(HashMap::new(), ids(&[("1", "sensor.a"), ("3", "sensor.c")]), 1400);
+    let moves = home.brain.register(HashMap::new(), &ids(&[("1", "sensor.a"), ("3", "sensor.c")]), 1400);
     assert_eq!(moves.gone, ["sensor.b"]);
     assert_eq!(home.view.borrow().open, 0);
     let known: Vec<String> = home.brain.readiness().entities.iter().map(|entity| entity.entity_id.clone()).collect();
     assert_eq!(known, ["sensor.a", "sensor.c"]);
     // An empty registry is one that was not read.
-    assert_eq!(home.brain.register(HashMap::new(), BTreeMap::new(), 1500), Moves::default());
+    assert_eq!(home.brain.register(HashMap::new(), &BTreeMap::new(), 1500), Moves::default());
 }
 
 #[test]
