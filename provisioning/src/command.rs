@@ -15,7 +15,7 @@ use crate::homes::{self, HomeError, Outcome, Token};
 use crate::inspect::{self, Weight};
 use crate::layout::Layout;
 use crate::signer::server::Server;
-use crate::{authority, init, mosquitto};
+use crate::{authority, init, mosquitto, revocation};
 
 /// Who is who in a Hearthwatch fleet: certificates, access rules, update keys, enrolment.
 #[derive(Debug, Parser)]
@@ -83,6 +83,20 @@ enum HomeCommand {
     /// Without a flag: the directory (authority and root of trust) and a claim token, with which the home's agent
     /// gets a certificate for a key that never leaves it.
     Add(AddArgs),
+    /// Take back every certificate of a home, and render what brokers read of it.
+    Revoke(RevokeArgs),
+}
+
+#[derive(Debug, Args)]
+struct RevokeArgs {
+    /// The home's pseudonym.
+    name: HomeId,
+    /// The directory that `init` made.
+    #[arg(long, value_name = "DIR", env = "HEARTHWATCH_KEYS")]
+    out: PathBuf,
+    /// One line for those who read the ledger later.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
 }
 
 #[derive(Debug, Args)]
@@ -127,6 +141,7 @@ pub fn run(cli: &Cli, now: Timestamp, out: &mut impl Write) -> anyhow::Result<Ex
     match &cli.command {
         Command::Init(args) => init(args, now, out),
         Command::Home(HomeCommand::Add(args)) => add(args, now, out),
+        Command::Home(HomeCommand::Revoke(args)) => revoke(args, now, out),
         Command::Inspect { dir } => show(dir, now, out),
         Command::Signer(args) => sign(args, out),
     }
@@ -200,6 +215,20 @@ fn add(args: &AddArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<E
     if let Some(bundle) = bundle {
         writeln!(out, "Copy {} to the home: what its agent must trust.", bundle.root().display())?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn revoke(args: &RevokeArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let layout = Layout::new(&args.out);
+    let taken = revocation::revoke(&layout, &args.name, now, &args.reason)?;
+    writeln!(out, "{} of {} taken back; on the list: {}", taken.len(), args.name, layout.crl().display())?;
+    writeln!(
+        out,
+        "mosquitto reads the list and its access rules anew on: {}\nIts records are still taken in until the aggregator \
+         is told too: POST /api/v1/homes/{}/revoke does both.",
+        revocation::RELOAD,
+        args.name
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -299,7 +328,7 @@ mod tests {
     fn a_first_installation_is_made_shown_and_kept() {
         let dir = tempfile::tempdir().unwrap();
         let first = command("init --out KEYS --host broker.example", dir.path()).unwrap();
-        assert_eq!(first.lines().filter(|line| line.starts_with("made  ")).count(), 9, "{first}");
+        assert_eq!(first.lines().filter(|line| line.starts_with("made  ")).count(), 10, "{first}");
         let again = command("init --out KEYS --host broker.example", dir.path()).unwrap();
         assert!(again.lines().all(|line| line.starts_with("kept  ")), "{again}");
         let added = command("home add home-7 --out KEYS", dir.path()).unwrap();
@@ -309,6 +338,16 @@ mod tests {
         let shown = command("inspect KEYS", dir.path()).unwrap();
         assert!(shown.contains("broker (localhost, 127.0.0.1, ::1, broker.example)"), "{shown}");
         assert!(shown.ends_with("sound: nothing here keeps the installation from working safely\n"), "{shown}");
+    }
+
+    #[test]
+    fn a_home_that_is_revoked_is_named_with_the_command_that_makes_it_hold() {
+        let dir = tempfile::tempdir().unwrap();
+        command("init --out KEYS", dir.path()).unwrap();
+        command("home add home-7 --issue --out KEYS", dir.path()).unwrap();
+        let text = command("home revoke home-7 --reason stolen --out KEYS", dir.path()).unwrap();
+        assert!(text.starts_with("1 of home-7 taken back; on the list: ") && text.contains(revocation::RELOAD), "{text}");
+        assert!(command("inspect KEYS", dir.path()).unwrap().contains("sound: "));
     }
 
     #[test]
