@@ -14,6 +14,7 @@ use crate::files::FileError;
 use crate::homes::{self, HomeError, Outcome, Token};
 use crate::inspect::{self, Weight};
 use crate::layout::Layout;
+use crate::rotation::{self, Step};
 use crate::signer::server::Server;
 use crate::{authority, init, mosquitto, revocation};
 
@@ -45,6 +46,10 @@ enum Command {
     /// Let a home in.
     #[command(subcommand)]
     Home(HomeCommand),
+    /// What the root keys are for after the first ceremony: a later expiry, new keys. Stop aggregator and signer first.
+    ///
+    /// Every step wants two of the three root keys, prints what was done and adds it to tuf/ceremony.txt.
+    Root(RootArgs),
     /// Show what is there: subjects, expiries, permissions, and what is wrong with the remedy. Exit code 1 for problems.
     Inspect {
         /// The directory that `init` made.
@@ -54,6 +59,40 @@ enum Command {
     ///
     /// It signs only releases that carry a signed verdict of the gate, and only upwards. Run it under a user of its own.
     Signer(SignerArgs),
+}
+
+#[derive(Debug, Args)]
+struct RootArgs {
+    /// What to do.
+    #[command(subcommand)]
+    step: RootStep,
+    /// The directory that `init` made.
+    #[arg(long, value_name = "DIR", env = "HEARTHWATCH_KEYS", global = true, default_value = ".")]
+    out: PathBuf,
+    /// A root key; give it twice, each from its own medium.
+    #[arg(long, value_name = "FILE", global = true)]
+    root_key: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum RootStep {
+    /// The same keys and a later expiry: once a year, before the root runs out.
+    Renew,
+    /// A new key for the signer process.
+    RotateTargets,
+    /// A new snapshot key for the aggregator.
+    RotateSnapshot,
+    /// A new timestamp key for the aggregator.
+    RotateTimestamp,
+    /// A new root key in the place of one that was lost or told.
+    RotateRoot {
+        /// How the id of the one that goes begins, as in tuf/ceremony.txt.
+        #[arg(long, value_name = "HEX")]
+        lost: String,
+        /// Where the new one goes: a medium of its own.
+        #[arg(long, value_name = "FILE")]
+        new_key: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -142,6 +181,7 @@ pub fn run(cli: &Cli, now: Timestamp, out: &mut impl Write) -> anyhow::Result<Ex
         Command::Init(args) => init(args, now, out),
         Command::Home(HomeCommand::Add(args)) => add(args, now, out),
         Command::Home(HomeCommand::Revoke(args)) => revoke(args, now, out),
+        Command::Root(args) => root(args, now, out),
         Command::Inspect { dir } => show(dir, now, out),
         Command::Signer(args) => sign(args, out),
     }
@@ -229,6 +269,19 @@ fn revoke(args: &RevokeArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Re
         revocation::RELOAD,
         args.name
     )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn root(args: &RootArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let step = match &args.step {
+        RootStep::Renew => Step::Renew,
+        RootStep::RotateTargets => Step::Targets,
+        RootStep::RotateSnapshot => Step::Snapshot,
+        RootStep::RotateTimestamp => Step::Timestamp,
+        RootStep::RotateRoot { lost, new_key } => Step::Root { lost: lost.clone(), new_key: new_key.clone() },
+    };
+    let text = rotation::take(&Layout::new(&args.out), &step, &args.root_key, now)?;
+    writeln!(out, "{}", text.trim_start())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod mosquitto;
 pub mod renewal;
 pub mod revocation;
+pub mod rotation;
 pub mod signer;
 
 pub use acl::{Action, Identity, allows};
