@@ -16,7 +16,7 @@ use crate::inspect::{self, Weight};
 use crate::layout::Layout;
 use crate::rotation::{self, Step};
 use crate::signer::server::Server;
-use crate::{authority, init, mosquitto, revocation};
+use crate::{authority, init, mirror, mosquitto, revocation};
 
 /// Who is who in a Hearthwatch fleet: certificates, access rules, update keys, enrolment.
 #[derive(Debug, Parser)]
@@ -50,6 +50,14 @@ enum Command {
     ///
     /// Every step wants two of the three root keys, prints what was done and adds it to tuf/ceremony.txt.
     Root(RootArgs),
+    /// Copy the signed repository to a folder for any static HTTPS server; running it again copies what is new.
+    Mirror {
+        /// Where to.
+        to: PathBuf,
+        /// The directory that `init` made.
+        #[arg(long, value_name = "DIR", env = "HEARTHWATCH_KEYS")]
+        out: PathBuf,
+    },
     /// Show what is there: subjects, expiries, permissions, and what is wrong with the remedy. Exit code 1 for problems.
     Inspect {
         /// The directory that `init` made.
@@ -182,6 +190,11 @@ pub fn run(cli: &Cli, now: Timestamp, out: &mut impl Write) -> anyhow::Result<Ex
         Command::Home(HomeCommand::Add(args)) => add(args, now, out),
         Command::Home(HomeCommand::Revoke(args)) => revoke(args, now, out),
         Command::Root(args) => root(args, now, out),
+        Command::Mirror { to, out: dir } => {
+            let copied = mirror::copy(&Layout::new(dir), to)?;
+            writeln!(out, "{} files copied, {} were there: {}", copied.written, copied.kept, to.display())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Inspect { dir } => show(dir, now, out),
         Command::Signer(args) => sign(args, out),
     }

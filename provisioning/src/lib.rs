@@ -19,6 +19,7 @@ pub mod inspect;
 pub mod late;
 pub mod layout;
 pub mod ledger;
+pub mod mirror;
 pub mod mosquitto;
 pub mod renewal;
 pub mod revocation;
