@@ -32,7 +32,7 @@ pub use bench::{AtBudget, BenchReport, EntrantResult, Line, bench};
 pub use bootstrap::{Interval, bootstrap, paired_difference};
 pub use calibrate::{Record, calibrate};
 pub use decide::{HomeRun, Judged, decide_home, margins};
-pub use entrant::{Detector, EntityScores, Entrant, Fixed, Lesson, NotReady, Routine, Span};
+pub use entrant::{Blended, Detector, EntityScores, Entrant, Fixed, Lesson, NotReady, Routine, Span};
 pub use episodes::episodes;
 pub use fan_out::fan_out;
 pub use figure::figure;

@@ -5,20 +5,24 @@
 //! step's normalised residual. Everything that comes from outside (an artifact) is checked here before a tensor is made.
 
 mod artifact;
+mod cone;
 mod device;
 mod error;
+mod form;
 mod manifest;
 mod patch_tree;
 mod scorer;
 mod weights;
 
 pub use artifact::{Artifact, ArtifactParts};
+pub use cone::Cone;
 pub use device::{DeviceError, DeviceKind};
 pub use error::ArtifactError;
-pub use manifest::{ARTIFACT_FORMAT_VERSION, Architecture, Lineage, LineageHome, Manifest};
-pub use patch_tree::{CLASS_SLOTS, OUTPUTS, PARAMETER_COUNT, PatchTree, WINDOW_VALUES};
+pub use form::{CLASS_SLOTS, Form, Network, OUTPUTS, WINDOW_VALUES};
 #[cfg(feature = "train")]
-pub(crate) use patch_tree::{one_hot, tame};
+pub(crate) use form::{one_hot, tame};
+pub use manifest::{ARTIFACT_FORMAT_VERSION, Architecture, Lineage, LineageHome, Manifest};
+pub use patch_tree::{PARAMETER_COUNT, PatchTree};
 pub use scorer::{NetworkOutput, Scorer};
 pub use weights::{NamedTensor, Weights};
 

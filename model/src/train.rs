@@ -14,6 +14,7 @@ mod fit;
 mod fold;
 mod loss;
 mod prepare;
+mod pupil;
 mod release;
 mod retrain;
 mod sampler;
@@ -27,6 +28,7 @@ pub use feedback::FeedbackExample;
 pub use fit::EpochRecord;
 pub use fold::{CROSS_FIT_PARTS, cross_fit, leave_set_out};
 pub use prepare::{Prepared, prepare, prepare_test};
+pub use pupil::Pupil;
 pub use release::{Release, release};
 pub use retrain::{Candidate, fine_tune, retrain, retrain_prepared, retrain_resumable};
 

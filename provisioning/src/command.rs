@@ -412,7 +412,10 @@ mod tests {
         command("init --out KEYS", dir.path()).unwrap();
         command("home add home-7 --issue --out KEYS", dir.path()).unwrap();
         let text = command("home revoke home-7 --reason stolen --out KEYS", dir.path()).unwrap();
-        assert!(text.starts_with("1 of home-7 taken back; on the list: ") && text.contains(revocation::RELOAD), "{text}");
+        assert!(
+            text.starts_with("1 of home-7 taken back; on the list: ") && text.contains(revocation::RELOAD),
+            "{text}"
+        );
         assert!(command("inspect KEYS", dir.path()).unwrap().contains("sound: "));
     }
 

@@ -1,8 +1,9 @@
 //! What can be put on the bench: anything that scores the steps of a home.
 
 use super::protocol::Fold;
-use super::scores::{logits, routine_scores};
+use super::scores::{blended, routine_scores};
 use super::trace::HomeTrace;
+use crate::alarm::Blend;
 use crate::dataset::RecordedHome;
 use crate::features::Band;
 use crate::inject::Family;
@@ -123,9 +124,19 @@ impl Detector for Routine {
     }
 }
 
-impl Detector for Scorer {
+/// A network with its share of the routine score, as homes run it.
+#[derive(Debug, Clone)]
+pub struct Blended {
+    /// The network.
+    pub scorer: Scorer,
+    /// How the routine score joins the logit.
+    pub blend: Blend,
+}
+
+impl Detector for Blended {
     fn score(&self, home: &HomeTrace) -> Vec<EntityScores> {
-        logits(self, home, None).into_iter().map(|scores| EntityScores { scores, bands: Vec::new() }).collect()
+        let scores = blended(&self.scorer, &self.blend, home, None);
+        scores.into_iter().map(|scores| EntityScores { scores, bands: Vec::new() }).collect()
     }
 
     fn beside_routine(&self) -> bool {

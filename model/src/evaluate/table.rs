@@ -42,10 +42,11 @@ fn at_budget(text: &mut String, lines: &[Line], place: usize, reference: &str) {
     let budget = lines.first().map_or(0.0, |line| line.at[place].budget);
     let _ = writeln!(
         text,
-        "\nbudget {budget} a home-week\n{:<24} {:>20} {:>10} {:>20} {:>16} {:>8} {:>22} {:>8} {:>8} {:>7}  less {reference}",
+        "\nbudget {budget} a home-week\n{:<24} {:>20} {:>10} {:>20} {:>20} {:>16} {:>8} {:>22} {:>8} {:>8} {:>7}  less {reference}",
         "detector",
         "strict recall",
         "found",
+        "changing values",
         "left-out families",
         "oracle threshold",
         "false/w",

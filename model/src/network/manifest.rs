@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::QUANTILE_LEVELS;
 use super::error::ArtifactError;
-use super::patch_tree::{CLASS_SLOTS, OUTPUTS, PARAMETER_COUNT};
+use super::form::{CLASS_SLOTS, Form, OUTPUTS};
 use crate::alarm::{Blend, Calibration, CalibrationCurve};
 use crate::class::DeviceClass;
 use crate::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 
-/// Newest version of the artifact's layout; a newer one is refused. Version 2 added the blend and the network's form.
+/// Newest version of the artifact's layout; a newer one is refused. Version 2 added the blend and forms beside the first.
 pub const ARTIFACT_FORMAT_VERSION: u32 = 2;
 
 /// What an artifact without anything of version 2 is written as, so that agents of the first version can run it.
@@ -48,7 +48,7 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Architecture {
-    /// `patch-tree`.
+    /// [`Form::as_str`].
     pub name: String,
     /// Steps of a window.
     pub window_steps: usize,
@@ -65,16 +65,16 @@ pub struct Architecture {
 }
 
 impl Architecture {
-    /// The only one this program runs.
+    /// That of a form, as this program runs it.
     #[must_use]
-    pub fn current() -> Self {
+    pub fn of(form: Form) -> Self {
         Self {
-            name: "patch-tree".to_owned(),
+            name: form.as_str().to_owned(),
             window_steps: WINDOW_STEPS,
             features: FEATURES,
             class_slots: CLASS_SLOTS,
             outputs: OUTPUTS,
-            parameters: PARAMETER_COUNT,
+            parameters: form.parameter_count(),
             quantiles_per_mille: QUANTILE_LEVELS.iter().map(|level| (level * 1000.0).round() as u32).collect(),
         }
     }
@@ -110,17 +110,18 @@ impl Manifest {
     /// A manifest of this program's format.
     #[must_use]
     pub fn new(
+        form: Form,
         calibration: Calibration,
         blend: Blend,
         routine: Calibration,
         training: serde_json::Value,
         lineage: Lineage,
     ) -> Self {
-        let first = blend.is_nothing();
+        let first = blend.is_nothing() && form.is_first();
         Self {
             format: FORMAT_NAME.to_owned(),
             format_version: if first { ARTIFACT_FORMAT_FIRST } else { ARTIFACT_FORMAT_VERSION },
-            architecture: Architecture::current(),
+            architecture: Architecture::of(form),
             feature_schema: FEATURE_SCHEMA,
             classes: DeviceClass::ALL.iter().map(|class| class.as_str().to_owned()).collect(),
             calibration,
@@ -147,10 +148,11 @@ impl Manifest {
             });
         }
         let manifest: Self = serde_json::from_str(json).map_err(|error| ArtifactError::Manifest(error.to_string()))?;
-        if manifest.architecture != Architecture::current() {
+        let runs = Form::ALL.map(Architecture::of);
+        if !runs.contains(&manifest.architecture) {
             return Err(ArtifactError::Architecture {
                 found: format!("{:?}", manifest.architecture),
-                expected: format!("{:?}", Architecture::current()),
+                expected: format!("one of {runs:?}"),
             });
         }
         if manifest.feature_schema != FEATURE_SCHEMA {

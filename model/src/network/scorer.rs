@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::device::{DeviceError, DeviceKind};
-use super::patch_tree::{CLASS_SLOTS, OUTPUTS, PatchTree, WINDOW_VALUES, one_hot, tame};
+use super::form::{CLASS_SLOTS, Network, OUTPUTS, WINDOW_VALUES, one_hot, tame};
 use super::weights::Weights;
 
 /// Windows in one pass. The inputs of 8 windows are 60 KiB and their widest activations 24 KiB: what a core keeps close.
@@ -23,7 +23,7 @@ pub struct NetworkOutput {
 /// A network ready to score. Cheap to clone, safe to share between threads.
 #[derive(Debug, Clone)]
 pub struct Scorer {
-    network: PatchTree,
+    network: Network,
     device: Device,
 }
 
@@ -39,7 +39,7 @@ impl Scorer {
     /// A scorer on an opened device.
     #[must_use]
     pub fn on(weights: &Weights, device: &Device) -> Self {
-        Self { network: PatchTree::from_weights(weights, device).valid(), device: device.clone() }
+        Self { network: Network::from_weights(weights, device).valid(), device: device.clone() }
     }
 
     /// Scores `classes.len()` windows laid one after another.
@@ -78,6 +78,7 @@ impl Scorer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::Form;
     use crate::network::artifact::golden_windows;
 
     fn assert_shareable<T: Send + Sync>() {}
@@ -89,7 +90,7 @@ mod tests {
 
     #[test]
     fn batches_score_as_single_windows_do() {
-        let scorer = Scorer::new(&PatchTree::initial_weights(1)).unwrap();
+        let scorer = Scorer::new(&Form::PatchTree.initial_weights(1)).unwrap();
         let (one, _) = golden_windows();
         let count = 2 * MICRO_BATCH + 3;
         let windows: Vec<f32> = one.iter().copied().cycle().take(count * WINDOW_VALUES).collect();
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn values_that_are_not_finite_count_as_zero() {
-        let scorer = Scorer::new(&PatchTree::initial_weights(1)).unwrap();
+        let scorer = Scorer::new(&Form::PatchTree.initial_weights(1)).unwrap();
         let mut window = vec![0.0; WINDOW_VALUES];
         let clean = scorer.score(&window, &[0]);
         window[5] = f32::NAN;
@@ -113,7 +114,7 @@ mod tests {
 
     #[test]
     fn quantiles_never_cross() {
-        let scorer = Scorer::new(&PatchTree::initial_weights(9)).unwrap();
+        let scorer = Scorer::new(&Form::PatchTree.initial_weights(9)).unwrap();
         let (windows, classes) = golden_windows();
         for output in scorer.score(&windows, &classes) {
             assert!(output.quantiles.windows(2).all(|pair| pair[0] <= pair[1]));
@@ -124,14 +125,14 @@ mod tests {
     #[cfg(feature = "ndarray")]
     #[test]
     fn every_backend_of_this_build_computes_the_same() {
-        let weights = PatchTree::initial_weights(5);
         let (windows, classes) = golden_windows();
-        let reference = Scorer::on(&weights, &DeviceKind::Flex.open().unwrap()).score(&windows, &classes);
         let mut kinds = vec![DeviceKind::NdArray];
         if DeviceKind::Cuda.open().is_ok() {
             kinds.push(DeviceKind::Cuda);
         }
-        for kind in kinds {
+        for (form, kind) in Form::ALL.into_iter().flat_map(|form| kinds.iter().map(move |kind| (form, kind))) {
+            let weights = form.initial_weights(5);
+            let reference = Scorer::on(&weights, &DeviceKind::Flex.open().unwrap()).score(&windows, &classes);
             let other = Scorer::on(&weights, &kind.open().unwrap()).score(&windows, &classes);
             for (left, right) in reference.iter().zip(&other) {
                 assert!((left.logit - right.logit).abs() < 1e-4, "{} disagrees with flex", kind.as_str());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::error::ArtifactError;
-use super::patch_tree::LAYOUT;
+use super::form::Form;
 
 /// One tensor in row-major order.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,25 +18,30 @@ pub struct NamedTensor {
 
 /// Every parameter of the network by name. Holding one means that names, shapes and finiteness were checked.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Weights(BTreeMap<String, NamedTensor>);
+pub struct Weights {
+    form: Form,
+    tensors: BTreeMap<String, NamedTensor>,
+}
 
 impl Weights {
-    /// Checks that `tensors` are exactly the network's parameters.
+    /// Checks that `tensors` are exactly the parameters of the form that their names speak of.
     ///
     /// # Errors
     /// [`ArtifactError::Tensors`], [`ArtifactError::Shape`] or [`ArtifactError::NotFinite`].
     pub fn new(tensors: BTreeMap<String, NamedTensor>) -> Result<Self, ArtifactError> {
-        let missing: Vec<String> = LAYOUT
+        let form = Form::of(&tensors);
+        let layout = form.layout();
+        let missing: Vec<String> = layout
             .iter()
             .filter(|(name, _)| !tensors.contains_key(*name))
             .map(|(name, _)| (*name).to_owned())
             .collect();
         let unexpected: Vec<String> =
-            tensors.keys().filter(|name| !LAYOUT.iter().any(|(known, _)| known == name)).cloned().collect();
+            tensors.keys().filter(|name| !layout.iter().any(|(known, _)| known == name)).cloned().collect();
         if !missing.is_empty() || !unexpected.is_empty() {
             return Err(ArtifactError::Tensors { missing, unexpected });
         }
-        for (name, expected) in LAYOUT {
+        for (name, expected) in layout {
             let tensor = &tensors[*name];
             if tensor.shape != *expected || tensor.values.len() != expected.iter().product::<usize>() {
                 return Err(ArtifactError::Shape {
@@ -49,18 +54,24 @@ impl Weights {
                 return Err(ArtifactError::NotFinite { name: (*name).to_owned() });
             }
         }
-        Ok(Self(tensors))
+        Ok(Self { form, tensors })
+    }
+
+    /// The network's form.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        self.form
     }
 
     /// One parameter by its name in the layout.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&NamedTensor> {
-        self.0.get(name)
+        self.tensors.get(name)
     }
 
     /// All parameters in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &NamedTensor)> {
-        self.0.iter().map(|(name, tensor)| (name.as_str(), tensor))
+        self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 
     /// The canonical identity: SHA-256 in hex over each tensor's name, rank, dimensions and little-endian values, sorted

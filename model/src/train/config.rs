@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::GatePolicy;
 use crate::inject::Family;
+use crate::network::Form;
 
 /// A run's configuration. The defaults fit the bundled sets on two shared CPU cores.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -11,6 +12,9 @@ use crate::inject::Family;
 pub struct RetrainConfig {
     /// Decides everything left to chance.
     pub seed: u64,
+    /// The network's form from a fresh start; a champion keeps its own.
+    #[serde(skip_serializing_if = "Form::is_first")]
+    pub form: Form,
     /// `flex`, `ndarray` or `cuda`.
     pub device: String,
     /// Threads for extraction and evaluation; training itself uses one, so that it can be repeated bit by bit.
@@ -107,6 +111,7 @@ impl Default for RetrainConfig {
     fn default() -> Self {
         Self {
             seed: 1,
+            form: Form::default(),
             device: "flex".to_owned(),
             threads: 2,
             warm_up_days: 14,

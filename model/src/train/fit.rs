@@ -12,7 +12,7 @@ use super::config::RetrainConfig;
 use super::loss::loss;
 use super::sampler::{Batch, Sampler};
 use super::{Progress, TrainError};
-use crate::network::{DeviceKind, PatchTree, Scorer, Weights};
+use crate::network::{DeviceKind, Network, Scorer, Weights};
 
 /// Share of the highest step size that the schedule ends with.
 const FINAL_RATE_SHARE: f64 = 0.05;
@@ -84,7 +84,7 @@ pub(super) fn fit(
     };
     let steps = (config.windows_per_epoch / config.batch).max(1);
     let judge =
-        |weights: &Weights| validation_loss(&PatchTree::from_weights(weights, &plain), &validation, config, &plain);
+        |weights: &Weights| validation_loss(&Network::from_weights(weights, &plain), &validation, config, &plain);
     let mut at = match kept.load() {
         Some(checkpoint) => {
             optimizer = checkpoint.restore(optimizer).ok_or(TrainError::Checkpoint)?;
@@ -106,7 +106,7 @@ pub(super) fn fit(
         if at.epoch > 0 {
             homes.train.find_hard(&Scorer::on(&at.last, &plain), &mut at.rng, config.hard_share);
         }
-        let mut network = PatchTree::from_weights(&at.last, &device);
+        let mut network = Network::from_weights(&at.last, &device);
         let mut total = 0.0;
         for step in 1..=steps {
             let batch = homes.train.draw(&mut at.rng, config.batch, config.faulty_share, plan.feedback_share);
@@ -169,12 +169,7 @@ fn validation_batches(sampler: &Sampler<'_>, rng: &mut ChaCha8Rng, config: &Retr
     (0..count).map(|_| sampler.draw(rng, VALIDATION_BATCH, config.faulty_share, 0.0)).collect()
 }
 
-fn validation_loss(
-    network: &PatchTree,
-    batches: &[Batch],
-    config: &RetrainConfig,
-    device: &burn::tensor::Device,
-) -> f32 {
+fn validation_loss(network: &Network, batches: &[Batch], config: &RetrainConfig, device: &burn::tensor::Device) -> f32 {
     let network = network.valid();
     let total: f32 =
         batches.iter().map(|batch| loss(&network, batch, config.anomaly_weight, device).into_scalar::<f32>()).sum();

@@ -4,13 +4,13 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::sampler::Batch;
-use crate::network::{CLASS_SLOTS, PatchTree, QUANTILE_LEVELS, WINDOW_VALUES, one_hot};
+use crate::network::{CLASS_SLOTS, Network, QUANTILE_LEVELS, WINDOW_VALUES, one_hot};
 
 /// The loss of a batch on a device: a scalar tensor.
 ///
 /// Pinball loss (Koenker and Bassett 1978) of the next step's residual over windows from peace, averaged over quantiles,
 /// plus `anomaly_weight` times the weighted binary cross-entropy of the logit over all windows.
-pub(super) fn loss(network: &PatchTree, batch: &Batch, anomaly_weight: f32, device: &Device) -> Tensor<1> {
+pub(super) fn loss(network: &Network, batch: &Batch, anomaly_weight: f32, device: &Device) -> Tensor<1> {
     let n = batch.len();
     let column = |values: &[f32]| Tensor::<2>::from_data(TensorData::new(values.to_vec(), [n, 1]), device);
     let windows = Tensor::<2>::from_data(TensorData::new(batch.windows.clone(), [n, WINDOW_VALUES]), device);

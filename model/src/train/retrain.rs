@@ -14,7 +14,7 @@ use super::{Progress, TrainError};
 use crate::alarm::{Blend, Calibration};
 use crate::drift::FeatureProfile;
 use crate::evaluate::{Contender, Evaluation, GateReport, judge, replay};
-use crate::network::{Artifact, ArtifactParts, Lineage, PatchTree, Scorer, Weights};
+use crate::network::{Artifact, ArtifactParts, Lineage, Scorer, Weights};
 
 /// A trained model with the gate's opinion of it.
 #[derive(Debug, Clone)]
@@ -89,7 +89,7 @@ fn run(
     let champion = champion.map(Artifact::parse).transpose()?;
     let start = champion
         .as_ref()
-        .map_or_else(|| PatchTree::initial_weights(config.seed), |champion| champion.weights().clone());
+        .map_or_else(|| config.form.initial_weights(config.seed), |champion| champion.weights().clone());
     let fine_tuning = champion.is_some();
     let plan = |feedback_share: f64| Plan {
         epochs: if fine_tuning { config.fine_tune_epochs } else { config.epochs },

@@ -9,11 +9,11 @@ use super::TrainError;
 use super::fit::optimizer;
 use super::loss::loss;
 use super::sampler::Batch;
-use crate::network::{DeviceKind, PatchTree, WINDOW_VALUES};
+use crate::network::{DeviceKind, Form, Network, WINDOW_VALUES};
 
 /// The step of a fit, over and over on one batch.
 pub struct Treadmill {
-    network: PatchTree,
+    network: Network,
     optimizer: ModuleOptimizer,
     batch: Batch,
     device: Device,
@@ -45,7 +45,7 @@ impl Treadmill {
             targets: vec![0.0; batch],
             known: (0..batch).map(|index| 1.0 - faulty(index)).collect(),
         };
-        let network = PatchTree::from_weights(&PatchTree::initial_weights(1), &device);
+        let network = Network::from_weights(&Form::default().initial_weights(1), &device);
         Ok(Self { network, optimizer: optimizer(), batch, device })
     }
 

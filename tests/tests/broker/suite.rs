@@ -212,7 +212,9 @@ pub async fn a_revoked_home_is_silenced_in_the_session_that_it_has_and_gets_no_o
     assert_eq!(revocation::revoke(&stand.layout, &id, Timestamp::now(), "stolen").unwrap().len(), 1);
     stand.reload();
     // The broker hears of it within a moment; until then what is said may still arrive.
-    tokio::time::timeout(PATIENCE, async { while home.say(own, b"meanwhile").await.is_ok() {} }).await.expect("silenced");
+    tokio::time::timeout(PATIENCE, async { while home.say(own, b"meanwhile").await.is_ok() {} })
+        .await
+        .expect("silenced");
     neighbour.say("hw/v1/home/home-8/up/feedback", b"neighbour").await.unwrap();
     loop {
         match aggregator.hear().await {

@@ -24,7 +24,15 @@ pub fn run_with<S: AsRef<OsStr>>(
     environment: &[(&str, &str)],
 ) -> anyhow::Result<()> {
     let mut command = Command::new(program);
-    command.args(arguments).current_dir(root()).stdin(Stdio::null()).envs(environment.iter().copied());
+    command.args(arguments).current_dir(root()).stdin(Stdio::null());
+    // What cargo told us about this crate is not for the builds we start: build scripts that watch these variables would
+    // compile half the tree again whenever xtask and a plain cargo take turns.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
+    command.envs(environment.iter().copied());
     let status = command.status().with_context(|| format!("{program} could not be started"))?;
     if !status.success() {
         bail!("`{program}` ended with {status}");

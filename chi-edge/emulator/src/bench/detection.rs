@@ -1,5 +1,6 @@
 //! `bench detection`: every detector on the same homes with the same faults, by a protocol that is written down first.
 
+mod networks;
 mod sets;
 
 use std::path::PathBuf;
@@ -7,12 +8,11 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use hearthwatch_model::dataset::DATA_SETS;
-use hearthwatch_model::detector::Model;
 use hearthwatch_model::evaluate::{Entrant, Fixed, Fold, Protocol, Role, Routine, bench, figure, table};
-use hearthwatch_model::network::Scorer;
 use hearthwatch_model::rivals;
 
 use crate::data;
+use networks::{NetworkEntrants, shipped};
 use sets::{Parts, Set};
 
 /// The entrant that the others are held against.
@@ -36,6 +36,11 @@ pub struct DetectionArguments {
     /// Threads for extraction and scoring.
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    #[command(flatten)]
+    networks: NetworkEntrants,
+    /// Leaves the rivals out: for trying networks.
+    #[arg(long)]
+    without_rivals: bool,
 }
 
 /// Measures, prints and writes `SET.protocol.json` (before anything is measured), `SET.json`, `SET.txt` and `SET.svg`.
@@ -63,9 +68,11 @@ pub fn run(arguments: &DetectionArguments) -> anyhow::Result<()> {
     }
     let network = Fixed::new("network, shipped", shipped()?);
     let routine = Fixed::new(REFERENCE, Routine);
-    let rivals = rivals::entrants();
+    let more = arguments.networks.entrants(arguments.threads)?;
+    let rivals = if arguments.without_rivals { Vec::new() } else { rivals::entrants() };
     let ours: [&dyn Entrant; 2] = [&network, &routine];
-    let entrants: Vec<&dyn Entrant> = ours.into_iter().chain(rivals.iter().map(|rival| &**rival)).collect();
+    let others = more.iter().chain(&rivals).map(|entrant| &**entrant);
+    let entrants: Vec<&dyn Entrant> = ours.into_iter().chain(others).collect();
     let mut said = None;
     let report = bench(&protocol, &homes, &entrants, arguments.threads, &mut |progress| {
         if said.as_ref() != Some(&progress) {
@@ -81,13 +88,6 @@ pub fn run(arguments: &DetectionArguments) -> anyhow::Result<()> {
     write(arguments, "svg", &figure(&report, REFERENCE))?;
     println!("written to {}", arguments.out.display());
     Ok(())
-}
-
-fn shipped() -> anyhow::Result<Scorer> {
-    match Model::shipped()? {
-        Model::Network { scorer, .. } => Ok(*scorer),
-        Model::Routine { .. } => anyhow::bail!("the model that ships is no network"),
-    }
 }
 
 fn write(arguments: &DetectionArguments, ending: &str, text: &str) -> anyhow::Result<()> {

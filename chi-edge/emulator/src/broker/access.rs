@@ -17,11 +17,7 @@ use super::revoked::Revoked;
 const PRIORITY: u32 = u32::MAX;
 
 /// Hooks in and switches on. Without it the broker would allow everything, so it comes before the listener.
-pub(super) async fn install(
-    context: &ServerContext,
-    revoked: &Revoked,
-    started: Arc<Notify>,
-) -> Box<dyn Register> {
+pub(super) async fn install(context: &ServerContext, revoked: &Revoked, started: Arc<Notify>) -> Box<dyn Register> {
     let register = context.extends.hook_mgr().register();
     for question in [Type::ClientAuthenticate, Type::ClientSubscribeCheckAcl, Type::MessagePublishCheckAcl] {
         register.add_priority(question, PRIORITY, Box::new(Access(revoked.clone()))).await;

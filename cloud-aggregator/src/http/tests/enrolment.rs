@@ -118,7 +118,11 @@ async fn the_present_key_gets_a_certificate_for_the_next() {
     assert!(given.json()["certificate"].as_str().unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
     assert_eq!(api.bench.app.store.audit(None, 1).unwrap()[0].action, "home.renew");
     let stranger = renew(&api, &wish(&next, &next, NOW)).await;
-    assert_eq!(stranger.problem(), "conflict", "a key that was certified a moment ago vouches for another, not for itself");
+    assert_eq!(
+        stranger.problem(),
+        "conflict",
+        "a key that was certified a moment ago vouches for another, not for itself"
+    );
 }
 
 #[tokio::test]

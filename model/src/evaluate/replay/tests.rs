@@ -7,7 +7,7 @@ use crate::dataset::made::made_home;
 use crate::detector::Model;
 use crate::evaluate::{TestHome, evaluate};
 use crate::inject::{Family, InjectionPlan, inject};
-use crate::network::PatchTree;
+use crate::network::Form;
 
 const DAY: i64 = 86_400;
 
@@ -53,7 +53,7 @@ fn the_routine_detector_raises_the_same_false_alarms_on_traces_as_deployed() {
 #[test]
 fn a_network_raises_the_same_false_alarms_on_traces_as_deployed() {
     let (tests, pairs) = homes();
-    let scorer = Scorer::new(&PatchTree::initial_weights(4)).unwrap();
+    let scorer = Scorer::new(&Form::PatchTree.initial_weights(4)).unwrap();
     // Untrained logits lie around zero: this threshold is crossed now and then.
     let (own, routine) = (calibration(0.2), calibration(1.0));
     let blend = Blend::uniform(0.5);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::alarm::CalibrationCurve;
 use crate::class::DeviceClass;
-use crate::network::PatchTree;
+use crate::network::Form;
 
 fn calibration() -> Calibration {
     let curve = CalibrationCurve { points: vec![(0.01, 6.0), (0.1, 4.0), (1.0, 1.5)] };
@@ -14,7 +14,7 @@ fn calibration() -> Calibration {
 
 fn artifact(seed: u64) -> Artifact {
     Artifact::new(ArtifactParts {
-        weights: PatchTree::initial_weights(seed),
+        weights: Form::PatchTree.initial_weights(seed),
         calibration: calibration(),
         blend: Blend::default(),
         routine: calibration(),
