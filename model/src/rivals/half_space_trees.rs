@@ -34,11 +34,11 @@ impl Default for HalfSpaceTrees {
 }
 
 /// One tree over the unit cube: a full binary tree in an array, children of `i` at `2i + 1` and `2i + 2`.
-struct HalfSpaces {
-    column: Vec<usize>,
-    middle: Vec<f32>,
-    mass: Vec<u32>,
-    depth: u32,
+pub(super) struct HalfSpaces {
+    pub(super) column: Vec<usize>,
+    pub(super) middle: Vec<f32>,
+    pub(super) mass: Vec<u32>,
+    pub(super) depth: u32,
 }
 
 impl HalfSpaces {
@@ -71,7 +71,8 @@ impl HalfSpaces {
         }
     }
 
-    fn walk(&self, row: &[f32; COLUMNS], mut visit: impl FnMut(usize, u32) -> bool) {
+    /// Goes down from the root, telling node and level, for as long as `visit` wants to go on.
+    pub(super) fn walk(&self, row: &[f32; COLUMNS], mut visit: impl FnMut(usize, u32) -> bool) {
         let mut node = 0;
         for level in 0..=self.depth {
             if !visit(node, level) {
@@ -83,7 +84,7 @@ impl HalfSpaces {
         }
     }
 
-    fn learn(&mut self, row: &[f32; COLUMNS]) {
+    pub(super) fn learn(&mut self, row: &[f32; COLUMNS]) {
         let mut path = Vec::with_capacity(self.depth as usize + 1);
         self.walk(row, |node, _| {
             path.push(node);
@@ -103,6 +104,55 @@ impl HalfSpaces {
     }
 }
 
+/// Trees that have learnt, with the range of what they learnt.
+pub(super) struct Fitted {
+    trees: Vec<HalfSpaces>,
+    low: [f32; COLUMNS],
+    high: [f32; COLUMNS],
+    limit: f64,
+    most: f64,
+}
+
+impl HalfSpaceTrees {
+    /// Draws trees over the range of `past` and lets each learn all of it.
+    pub(super) fn fit(&self, past: &[[f32; COLUMNS]]) -> Fitted {
+        let mut low = [f32::INFINITY; COLUMNS];
+        let mut high = [f32::NEG_INFINITY; COLUMNS];
+        for row in past {
+            for column in 0..COLUMNS {
+                low[column] = low[column].min(row[column]);
+                high[column] = high[column].max(row[column]);
+            }
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let trees = (0..self.trees).map(|_| HalfSpaces::draw(self.depth, &mut rng)).collect();
+        let limit = self.size_limit * past.len() as f64;
+        let most = past.len() as f64 * f64::from(self.depth).exp2();
+        let mut fitted = Fitted { trees, low, high, limit, most };
+        for row in past {
+            let row = fitted.unit(row);
+            fitted.trees.iter_mut().for_each(|tree| tree.learn(&row));
+        }
+        fitted
+    }
+}
+
+impl Fitted {
+    /// Where a row lies in the unit cube of what was learnt.
+    pub(super) fn unit(&self, row: &[f32; COLUMNS]) -> [f32; COLUMNS] {
+        std::array::from_fn(|column| {
+            (row[column] - self.low[column]) / (self.high[column] - self.low[column]).max(1e-6)
+        })
+    }
+
+    /// The rarer a place, the higher: on a logarithmic scale from 0 up.
+    pub(super) fn score(&self, row: &[f32; COLUMNS]) -> f32 {
+        let row = self.unit(row);
+        let mass: f64 = self.trees.iter().map(|tree| tree.mass_at(&row, self.limit)).sum::<f64>();
+        (self.most.ln() - (mass / self.trees.len() as f64).max(0.1).ln()) as f32
+    }
+}
+
 impl Rival for HalfSpaceTrees {
     fn score(&self, home: &Grid, entity: usize, learn: Range<usize>, until: usize) -> Vec<f32> {
         let values = &home.values[entity][learn.start..until];
@@ -111,35 +161,8 @@ impl Rival for HalfSpaceTrees {
         if past.len() < ROWS_MIN {
             return vec![f32::NAN; values.len()];
         }
-        let mut low = [f32::INFINITY; COLUMNS];
-        let mut high = [f32::NEG_INFINITY; COLUMNS];
-        for row in &past {
-            for column in 0..COLUMNS {
-                low[column] = low[column].min(row[column]);
-                high[column] = high[column].max(row[column]);
-            }
-        }
-        let unit = |row: &[f32; COLUMNS]| {
-            std::array::from_fn(|column| (row[column] - low[column]) / (high[column] - low[column]).max(1e-6))
-        };
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        let mut trees: Vec<HalfSpaces> = (0..self.trees).map(|_| HalfSpaces::draw(self.depth, &mut rng)).collect();
-        for row in &past {
-            let row = unit(row);
-            trees.iter_mut().for_each(|tree| tree.learn(&row));
-        }
-        let limit = self.size_limit * past.len() as f64;
-        let most = past.len() as f64 * f64::from(self.depth).exp2();
-        let score = |row: &Option<[f32; COLUMNS]>| match row {
-            Some(row) => {
-                let row = unit(row);
-                let mass: f64 = trees.iter().map(|tree| tree.mass_at(&row, limit)).sum::<f64>() / trees.len() as f64;
-                // The rarer a place, the higher: on a logarithmic scale from 0 up.
-                (most.ln() - mass.max(0.1).ln()) as f32
-            }
-            None => f32::NAN,
-        };
-        rows.iter().map(score).collect()
+        let fitted = self.fit(&past);
+        rows.iter().map(|row| row.as_ref().map_or(f32::NAN, |row| fitted.score(row))).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::*;
 use crate::evaluate::metrics::auc_pr::auc_pr;
 use crate::evaluate::metrics::vus_pr::{Surface, vus_pr};
+use crate::rivals::half_space_trees::HalfSpaces;
 
 const LEARNT: usize = 14 * 144;
 
@@ -40,6 +41,17 @@ struct Expected {
     forest: Forest,
     forest_scores: Vec<f64>,
     forest_auc: Spread,
+    half_spaces: Vec<Halves>,
+    half_space_scores: Vec<f64>,
+    half_space_auc: Spread,
+}
+
+/// A tree of river's, as arrays: children of node `i` at `2i + 1` and `2i + 2`.
+#[derive(Deserialize)]
+struct Halves {
+    column: Vec<usize>,
+    middle: Vec<f32>,
+    mass: Vec<u32>,
 }
 
 #[derive(Deserialize)]
@@ -146,18 +158,72 @@ fn a_forest_grown_by_scikit_learn_is_scored_to_the_digit() {
     }
 }
 
+/// The probability that something strange scores higher than something usual.
+fn area_of(usual: &[f64], strange: &[f64]) -> f64 {
+    let above = |one: &f64| usual.iter().map(|other| if one > other { 1.0 } else { 0.0 }).sum::<f64>();
+    strange.iter().map(above).sum::<f64>() / (usual.len() * strange.len()) as f64
+}
+
 #[test]
 fn forests_grown_here_are_as_good_as_those_grown_there() {
     let Vectors { inputs, expected } = vectors();
     let area = |seed: u64| {
         let forest = Forest::fit(&inputs.rows, 50, 256, seed);
         let score = |rows: &[Vec<f32>]| -> Vec<f64> { rows.iter().map(|row| forest.score(row)).collect() };
-        let (usual, strange) = (score(&inputs.rows), score(&inputs.strange));
-        let above = |one: &f64| usual.iter().map(|other| if one > other { 1.0 } else { 0.0 }).sum::<f64>();
-        strange.iter().map(above).sum::<f64>() / (usual.len() * strange.len()) as f64
+        area_of(&score(&inputs.rows), &score(&inputs.strange))
     };
     let areas: Vec<f64> = (0..10).map(area).collect();
     let mean = areas.iter().sum::<f64>() / areas.len() as f64;
     let spread = expected.forest_auc.max - expected.forest_auc.min;
     assert!((mean - expected.forest_auc.mean).abs() < spread, "{mean} and {}", expected.forest_auc.mean);
+}
+
+fn three(rows: &[Vec<f32>]) -> Vec<[f32; 3]> {
+    rows.iter().map(|row| [row[0], row[1], row[2]]).collect()
+}
+
+#[test]
+fn half_spaces_drawn_by_river_gather_the_same_mass_here_and_score_to_the_digit() {
+    let Vectors { inputs, expected } = vectors();
+    let (usual, strange) = (three(&inputs.rows), three(&inputs.strange));
+    let range = HalfSpaceTrees { trees: 0, ..HalfSpaceTrees::default() }.fit(&usual);
+    let depth = expected.half_spaces[0].mass.len().ilog2();
+    let mut trees: Vec<HalfSpaces> = Vec::new();
+    for theirs in &expected.half_spaces {
+        let (column, middle) = (theirs.column.clone(), theirs.middle.clone());
+        let mut tree = HalfSpaces { column, middle, mass: vec![0; theirs.mass.len()], depth };
+        usual.iter().for_each(|row| tree.learn(&range.unit(row)));
+        assert_eq!(tree.mass, theirs.mass);
+        trees.push(tree);
+    }
+    // River adds up the masses on the way down, where the paper and we take the last one.
+    let limit = 0.1 * usual.len() as f64;
+    let most = (trees.len() * usual.len() * ((2 << depth) - 1)) as f64;
+    for (row, theirs) in usual[..30].iter().chain(&strange).zip(&expected.half_space_scores) {
+        let mut sum = 0.0;
+        for tree in &trees {
+            tree.walk(&range.unit(row), |node, level| {
+                let mass = f64::from(tree.mass[node]);
+                sum += mass * f64::from(level).exp2();
+                mass >= limit
+            });
+        }
+        assert!(close(1.0 - sum / most, *theirs, 1e-12), "{} and {theirs}", 1.0 - sum / most);
+    }
+}
+
+/// The paper draws a range around the data and halves it; river cuts at random places within it.
+#[test]
+fn half_spaces_drawn_here_are_as_good_as_those_drawn_by_river() {
+    let Vectors { inputs, expected } = vectors();
+    let (usual, strange) = (three(&inputs.rows), three(&inputs.strange));
+    let area = |seed: u64| {
+        let fitted = HalfSpaceTrees { depth: 8, seed, ..HalfSpaceTrees::default() }.fit(&usual);
+        let score = |rows: &[[f32; 3]]| -> Vec<f64> { rows.iter().map(|row| f64::from(fitted.score(row))).collect() };
+        area_of(&score(&usual), &score(&strange))
+    };
+    let areas: Vec<f64> = (0..10).map(area).collect();
+    let mean = areas.iter().sum::<f64>() / areas.len() as f64;
+    let theirs = &expected.half_space_auc;
+    assert!((mean - theirs.mean).abs() < theirs.max - theirs.min, "{mean} and {}", theirs.mean);
 }
