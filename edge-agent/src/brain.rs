@@ -9,6 +9,8 @@ mod feedback;
 mod handle;
 mod look;
 mod readiness;
+mod register;
+mod relearn;
 mod say;
 mod step;
 #[cfg(test)]
@@ -38,6 +40,7 @@ pub use feedback::feedback_record;
 pub use handle::{BrainCommand, BrainGone, BrainHandle, start};
 pub use look::{HomeDetail, MissReport};
 pub use readiness::{EntityReadiness, LEARNING_DAYS, Readiness};
+pub use register::Moves;
 use step::OpenStep;
 pub use view::{Brief, HomeView, Loudest, Month, Notice, NoticeKind, ShownAlarm, verdict_word};
 pub use wishes::AlarmPicture;
@@ -105,6 +108,10 @@ pub struct Brain {
     recalled: bool,
     /// The detector has back what it knew before the last stop.
     restored: bool,
+    /// Renames that the detector is yet to be told.
+    renamed: Vec<(String, String)>,
+    /// The last step when the routine was learnt anew.
+    relearnt: i64,
     view: watch::Sender<HomeView>,
     notices: mpsc::Sender<Notice>,
 }
@@ -145,6 +152,8 @@ impl Brain {
             listening: false,
             recalled: false,
             restored: false,
+            renamed: Vec::new(),
+            relearnt: 0,
             view,
             notices,
         };
@@ -189,26 +198,6 @@ impl Brain {
             }
         }
         self.open.newest().max(self.closed).filter(|known| *known > from)
-    }
-
-    fn recall_history(&mut self, from: i64, now: i64) -> Result<(), HistoryError> {
-        let mut before = None;
-        for step_end in self.history.steps(from, now)? {
-            // Steps that nobody saw are gaps of knowledge, not of the sensors: close them silently.
-            let mut missed = before.map_or(step_end, |before| before + STEP_SECONDS);
-            while missed < step_end {
-                self.detector.close_step(missed, Voice::Quiet);
-                missed += STEP_SECONDS;
-            }
-            for reading in self.history.readings(step_end, step_end - STEP_SECONDS)? {
-                let reading = Reading { at: reading.at, entity: reading.entity, value: reading.value };
-                self.detector.observe(&reading);
-            }
-            self.detector.close_step(step_end, Voice::Quiet);
-            self.closed = Some(step_end);
-            before = Some(step_end);
-        }
-        Ok(())
     }
 
     /// Learns from the past without a word: `readings` sorted by time, complete up to `until`.
@@ -290,6 +279,7 @@ impl Brain {
         }
         self.tell_due(now);
         self.keep_time(now);
+        self.keep_routine(now);
     }
 
     /// Puts another model in charge.

@@ -8,6 +8,7 @@ use hearthwatch_edge::enrol::{self, EnrolArgs};
 use hearthwatch_edge::measure::{self, MeasureArguments};
 use hearthwatch_edge::replay::{self, ReplayArgs};
 use hearthwatch_edge::run::{self, LeaveArgs, RunArgs};
+use hearthwatch_edge::setup::{self, SetupArgs};
 
 /// Learns a home's routine, speaks up rarely, says why.
 #[derive(Parser)]
@@ -19,6 +20,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Ask four questions, try each answer, and write the configuration.
+    #[command(after_long_help = setup::HELP)]
+    Setup(SetupArgs),
     /// Live beside Home Assistant: watch, raise alarms, take answers.
     #[command(after_long_help = run::EXAMPLE)]
     Run(RunArgs),
@@ -36,6 +40,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Setup(args) => setup::main(&args),
         Command::Run(args) => run::main(&args),
         Command::Leave(args) => run::leave_main(&args),
         Command::Enrol(args) => enrol::main(&args),

@@ -24,9 +24,11 @@ use std::time::Duration;
 use clap::Args;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
-use crate::config::Config;
+use crate::config::{Config, Secret};
 use crate::log::{self, LogFormat};
+use crate::supervisor;
 
 pub use leave::{LeaveArgs, LeaveError, leave, main as leave_main};
 pub use wiring::{Agent, StartError};
@@ -39,9 +41,18 @@ pub const DRAIN: Duration = Duration::from_secs(5);
 /// `hearthwatch-edge run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The configuration file; see `--help` for a complete example.
-    #[arg(long, value_name = "FILE", env = "HEARTHWATCH_EDGE_CONFIG")]
-    pub config: PathBuf,
+    /// The configuration file; see `--help` for a complete example. As an app of Home Assistant none is needed.
+    #[arg(long, value_name = "FILE", env = "HEARTHWATCH_EDGE_CONFIG", required_unless_present = "supervisor_token")]
+    pub config: Option<PathBuf>,
+    /// The Supervisor's token, given to apps of Home Assistant: address, token and broker come from there.
+    #[arg(long, hide = true, env = "SUPERVISOR_TOKEN", hide_env_values = true)]
+    pub supervisor_token: Option<String>,
+    /// Where the Supervisor is.
+    #[arg(long, hide = true, env = "HEARTHWATCH_SUPERVISOR", default_value = "http://supervisor/")]
+    pub supervisor: Url,
+    /// Folder in which the Supervisor keeps the app's options and memory.
+    #[arg(long, hide = true, env = "HEARTHWATCH_APP_DATA", default_value = "/data")]
+    pub app_data: PathBuf,
     /// Check the configuration, say what would be done, and stop.
     #[arg(long)]
     pub check_config: bool,
@@ -56,12 +67,14 @@ Example edge.toml (relative paths are taken from the file's own directory):
 
   state = \"state\"                 # the agent's own directory; made if missing
   budget = 1.0                     # about this many alarms a week
+  # sharing = \"off\"               # default for [cloud], as chosen at set-up: off, verdicts, windows
   # timezone = \"Europe/Brussels\"   # default: Home Assistant's
 
   [home_assistant]
   url = \"http://127.0.0.1:8123\"
   token_file = \"token\"             # long-lived token of a user without administrator rights
   exclude = [\"sensor.*_battery\"]   # optional: do not watch these
+  # exclude_areas = [\"Garage\"], exclude_labels = [\"not watched\"]: names or ids
 
   [home.mqtt]                      # optional: shows alarms in Home Assistant, takes answers
   host = \"127.0.0.1\"
@@ -93,10 +106,19 @@ Ctrl-C stops within 5 seconds; twice stops at once.";
 
 /// Runs until Ctrl-C, a termination signal, or a fault that no waiting mends.
 pub fn main(args: &RunArgs) -> ExitCode {
-    let config = match Config::load(&args.config) {
+    // An error means that a provider is chosen already, which is all that matters.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let config = match runtime.block_on(find_config(args)) {
         Ok(config) => config,
-        Err(faults) => {
-            eprintln!("{faults}");
+        Err(fault) => {
+            eprintln!("{fault}");
             return ExitCode::from(EXIT_CONFIG);
         }
     };
@@ -105,19 +127,24 @@ pub fn main(args: &RunArgs) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     log::start(args.log);
-    // An error means that a provider is chosen already, which is all that matters.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
-    let ended = match runtime {
-        Ok(runtime) => runtime.block_on(serve(config)),
-        Err(error) => Err(error.into()),
-    };
+    let ended = runtime.block_on(serve(config));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// From the file where one is named, else from the Supervisor.
+async fn find_config(args: &RunArgs) -> Result<Config, String> {
+    match (&args.config, &args.supervisor_token) {
+        (Some(file), _) => Config::load(file).map_err(|faults| faults.to_string()),
+        (None, Some(token)) => supervisor::configure(&args.supervisor, &Secret::new(token), &args.app_data)
+            .await
+            .map_err(|error| error.to_string()),
+        (None, None) => Err("name an edge.toml with --config, or make one with `hearthwatch-edge setup`".to_owned()),
     }
 }
 

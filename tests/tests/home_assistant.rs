@@ -9,8 +9,11 @@ mod api;
 mod home;
 #[path = "home_assistant/instance.rs"]
 mod instance;
+#[path = "home_assistant/phone.rs"]
+mod phone;
 
 use home::Home;
+use phone::Phone;
 use serde_json::{Value, json};
 
 const ALARM: &str = "binary_sensor.hearthwatch_alarm";
@@ -42,6 +45,17 @@ async fn an_impossible_value_becomes_an_alarm_and_its_answer_comes_back() {
         "button.hearthwatch_expected",
         "sensor.hearthwatch_score",
         "sensor.hearthwatch_mode",
+        "sensor.hearthwatch_last_alarm",
+        "sensor.hearthwatch_open_questions",
+        "sensor.hearthwatch_false_alarms_this_month",
+        "sensor.hearthwatch_readiness",
+        "select.hearthwatch_house_mode",
+        "switch.hearthwatch_pause",
+        "number.hearthwatch_alarms_a_week",
+        "text.hearthwatch_quiet_hours",
+        "text.hearthwatch_daily_brief",
+        "image.hearthwatch_alarm_picture",
+        "image.hearthwatch_alarm_picture_on_dark",
         EVENT,
     ] {
         home.owner.state_when(entity_id, "available", |state| state["state"] != "unavailable").await;
@@ -186,4 +200,104 @@ async fn an_agent_that_leaves_leaves_nothing_of_ours_in_the_registries() {
     home.owner.until("nothing of ours", async |owner| owner.ours().await.is_empty().then_some(())).await;
     assert!(!home.path("state").exists());
     home.owner.state_when("sensor.cellar_freezer", "untouched", |state| state["state"] != "unavailable").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_phones_are_told_with_a_picture_and_answer_in_one_tap() {
+    let Some(mut home) = Home::new().await else { return };
+    home.listen().await;
+    home.owner.state_when(ALARM, "off", is("off")).await;
+    let (mut ann, mut ben) = (Phone::new(&home.owner, "ann").await, Phone::new(&home.owner, "ben").await);
+
+    home.say_temperature(IMPOSSIBLE).await;
+    let (told, also) = (ann.hears().await, ben.hears().await);
+    let alarm = home.owner.state_when(ALARM, "on", is("on")).await;
+    let id = alarm["attributes"]["alarm_id"].as_str().unwrap().to_owned();
+    let tag = format!("hearthwatch_{id}");
+    assert_eq!((&told["data"]["tag"], &also["data"]["tag"]), (&json!(tag), &json!(tag)));
+    assert_eq!(told["title"], alarm["attributes"]["title"]);
+    assert!(told["message"].as_str().is_some_and(|message| message.contains("5000 °C")), "{told}");
+    assert_eq!(told["data"]["actions"].as_array().map(Vec::len), Some(4), "{told}");
+    assert!(told["data"]["image"].as_str().is_some_and(|image| image.starts_with("/api/image_proxy/")), "{told}");
+    let picture = home.owner.bytes(told["data"]["image"].as_str().unwrap()).await;
+    assert!(picture.starts_with(b"\x89PNG"), "{} bytes", picture.len());
+
+    // The answer names its alarm and who gave it; the message goes from both phones.
+    ann.taps(&home.owner, "CONFIRMED", &id).await;
+    let state = home.owner.state_when(ALARM, "confirmed", answered("confirmed")).await;
+    assert_eq!(state["attributes"]["answers"][0]["by"], "ann");
+    for phone in [&mut ann, &mut ben] {
+        let cleared = phone.hears().await;
+        assert_eq!((&cleared["message"], &cleared["data"]["tag"]), (&json!("clear_notification"), &json!(tag)));
+    }
+    // Who sees it differently is heard as well: the last answer counts, and both are shown.
+    ben.taps(&home.owner, "DISMISSED", &id).await;
+    let state = home.owner.state_when(ALARM, "dismissed", answered("dismissed")).await;
+    assert_eq!(state["attributes"]["disagreement"], true);
+    assert_eq!(state["attributes"]["answers"].as_array().map(Vec::len), Some(2));
+    home.owner.state_when(ALARM, "off", is("off")).await;
+    home.stop_agent();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wishes_are_made_in_home_assistant_and_outlive_the_agent() {
+    let Some(mut home) = Home::new().await else { return };
+    home.listen().await;
+    home.owner.state_when("select.hearthwatch_house_mode", "home", is("home")).await;
+    let choose = json!({"entity_id": "select.hearthwatch_house_mode", "option": "maintenance"});
+    home.owner.post("/api/services/select/select_option", &choose).await;
+    let budget = json!({"entity_id": "number.hearthwatch_alarms_a_week", "value": 2.5});
+    home.owner.post("/api/services/number/set_value", &budget).await;
+    home.owner.state_when("select.hearthwatch_house_mode", "maintenance", is("maintenance")).await;
+    home.owner.state_when("number.hearthwatch_alarms_a_week", "2.5", is("2.5")).await;
+    // While somebody works on the house, a broken sensor is remembered and not said.
+    home.say_temperature(IMPOSSIBLE).await;
+    let held = |state: &Value| state["attributes"]["remembered_only"] == 1;
+    home.owner.state_when("sensor.hearthwatch_false_alarms_this_month", "told of one held back", held).await;
+    assert_eq!(home.owner.state(ALARM).await.unwrap()["state"], "off");
+
+    home.agent = None;
+    home.listen().await;
+    home.owner.state_when("select.hearthwatch_house_mode", "maintenance", is("maintenance")).await;
+    home.owner.state_when("number.hearthwatch_alarms_a_week", "2.5", is("2.5")).await;
+    home.owner.post("/api/services/switch/turn_on", &json!({"entity_id": "switch.hearthwatch_pause"})).await;
+    home.owner.state_when("switch.hearthwatch_pause", "on", is("on")).await;
+    home.stop_agent();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_home_is_set_up_by_one_command_and_its_names_follow_the_registries() {
+    let Some(mut home) = Home::new().await else { return };
+    let mut registries = home.owner.socket().await;
+    let area: Value =
+        registries.command("config/area_registry/create", json!({"name": "Under the stairs"})).await.unwrap();
+    let place = json!({"entity_id": "sensor.cellar_freezer", "area_id": area["area_id"]});
+    let _: Value = registries.command("config/entity_registry/update", place).await.unwrap();
+
+    let (config, said) = home.set_up();
+    assert!(said.contains("Good: Home Assistant 2026.11.0, with ") && said.contains("lets us in"), "{said}");
+    assert!(!said.contains("administrator"), "{said}");
+    home.start_agent(&config);
+    home.agent_says("mode: listening to Home Assistant", 0).await;
+    home.say_temperature(IMPOSSIBLE).await;
+    let alarm = home.owner.state_when(ALARM, "on", is("on")).await;
+    assert_eq!(alarm["attributes"]["name"], "Cellar Freezer");
+    assert_eq!(alarm["attributes"]["area"], "Under the stairs");
+    assert_eq!(alarm["attributes"]["title"], "Cellar Freezer (Under the stairs): impossible value");
+
+    // A rename is heard of while the agent runs, and nothing begins anew.
+    let rename = json!({"entity_id": "sensor.cellar_freezer", "new_entity_id": "sensor.deep_freeze"});
+    let _: Value = registries.command("config/entity_registry/update", rename).await.unwrap();
+    home.agent_says("an entity is called otherwise", 0).await;
+    let renamed = |state: &Value| state["attributes"]["watched_entity"] == "sensor.deep_freeze";
+    let same = home.owner.state_when(ALARM, "of the renamed entity", renamed).await;
+    assert_eq!((&same["state"], &same["attributes"]["alarm_id"]), (&json!("on"), &alarm["attributes"]["alarm_id"]));
+
+    // One that is taken away is forgotten, and its alarm is over.
+    let _: Value =
+        registries.command("config/entity_registry/remove", json!({"entity_id": "sensor.deep_freeze"})).await.unwrap();
+    home.agent_says("an entity is no more", 0).await;
+    home.owner.state_when(ALARM, "off", is("off")).await;
+    registries.close().await;
+    home.stop_agent();
 }

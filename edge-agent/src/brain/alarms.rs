@@ -138,6 +138,26 @@ impl Alarms {
         ended.collect()
     }
 
+    /// Calls an entity otherwise, and tells its alarms.
+    pub(super) fn rename(&mut self, from: &str, to: &str) -> Vec<ShownAlarm> {
+        let of = self.list.iter_mut().filter(|alarm| alarm.entity_id == from).map(|alarm| {
+            to.clone_into(&mut alarm.entity_id);
+            alarm.clone()
+        });
+        of.collect()
+    }
+
+    /// Ends the alarms of an entity that is no more.
+    pub(super) fn end_of(&mut self, entity_id: &str, at: i64) -> Vec<ShownAlarm> {
+        let lasting = |alarm: &&mut ShownAlarm| alarm.entity_id == entity_id && alarm.alarm.end.is_none();
+        let ended = self.list.iter_mut().filter(lasting).map(|alarm| {
+            alarm.alarm.end = Some(at.max(alarm.alarm.raised_at));
+            alarm.due = None;
+            alarm.clone()
+        });
+        ended.collect()
+    }
+
     /// The alarm that is meant when nobody says which: the newest that is open and unanswered, else the newest open one,
     /// else the newest.
     pub(super) fn shown(&self) -> Option<&ShownAlarm> {

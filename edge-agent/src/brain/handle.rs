@@ -1,6 +1,6 @@
 //! The brain's thread, and the handle that the rest of the agent holds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use hearthwatch_model::alarm::Verdict;
@@ -10,7 +10,7 @@ use hearthwatch_protocol::ModelVersion;
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{AlarmPicture, Brain, HomeDetail, MissReport, Tally};
+use super::{AlarmPicture, Brain, HomeDetail, MissReport, Moves, Tally};
 use crate::explain::Language;
 use crate::history::StoredMiss;
 use crate::house::{Change, ChangeError, Place};
@@ -51,8 +51,12 @@ pub enum BrainCommand {
     Change(Change, i64, oneshot::Sender<Result<(), ChangeError>>),
     /// [`Brain::snooze`].
     Snooze(String, i64, i64),
-    /// [`Brain::set_places`].
-    Places(HashMap<String, Place>),
+    /// [`Brain::register`].
+    Register(HashMap<String, Place>, BTreeMap<String, String>, i64, oneshot::Sender<Moves>),
+    /// [`Brain::backfill`]; answered when done.
+    Backfill(Vec<Reading>, oneshot::Sender<()>),
+    /// [`Brain::relearn`]; answered when done.
+    Relearn(oneshot::Sender<()>),
     /// [`Brain::set_language`].
     Language(Language),
     /// [`Brain::picture`].
@@ -119,7 +123,17 @@ impl Brain {
                 let _ = reply.send(self.change(change, now));
             }
             BrainCommand::Snooze(alarm, until, now) => self.snooze(&alarm, until, now),
-            BrainCommand::Places(places) => self.set_places(places),
+            BrainCommand::Register(places, ids, now, reply) => {
+                let _ = reply.send(self.register(places, &ids, now));
+            }
+            BrainCommand::Backfill(readings, reply) => {
+                self.backfill(&readings);
+                let _ = reply.send(());
+            }
+            BrainCommand::Relearn(reply) => {
+                self.relearn();
+                let _ = reply.send(());
+            }
             BrainCommand::Language(language) => self.set_language(language),
             BrainCommand::Picture(alarm_id, reply) => {
                 let _ = reply.send(self.picture(&alarm_id));

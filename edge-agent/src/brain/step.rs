@@ -26,6 +26,11 @@ impl OpenStep {
         }
     }
 
+    /// What was heard since the last step.
+    pub(super) fn heard(&self) -> impl Iterator<Item = &Reading> {
+        self.heard.iter().map(|(reading, _)| reading)
+    }
+
     /// When something was heard last.
     pub(super) fn newest(&self) -> Option<i64> {
         self.newest

@@ -11,6 +11,8 @@ use crate::history::StoredAlarm;
 use crate::house::{Change, DailyTime, Held, HouseMode, Place, QuietHours, Scope};
 use hearthwatch_model::alarm::Verdict;
 
+mod memory;
+
 struct Home {
     dir: tempfile::TempDir,
     view: watch::Receiver<HomeView>,

@@ -33,14 +33,14 @@ pub struct AlarmPicture {
 }
 
 impl AlarmPicture {
-    /// Draws it, as PNG for a phone.
+    /// Draws it, as PNG for a phone, on light ground or on dark.
     ///
     /// # Errors
     /// [`DrawError`], which no alarm of ours should lead to.
-    pub fn png(&self) -> Result<Vec<u8>, DrawError> {
+    pub fn png(&self, theme: Theme) -> Result<Vec<u8>, DrawError> {
         let alarm = &self.alarm.alarm;
         let picture = Picture { alarm, info: &self.info, points: &self.points, timezone: &self.timezone };
-        explain::png(&explain::svg(&picture, Theme::Light))
+        explain::png(&explain::svg(&picture, theme))
     }
 }
 
@@ -60,8 +60,13 @@ impl Brain {
     /// [`ChangeError`]; then nothing changed.
     pub fn change(&mut self, change: Change, now: i64) -> Result<(), ChangeError> {
         tracing::info!(change = ?change, "a resident's wish");
+        let learnt = self.house.mode.learns();
         self.house.apply(change, now)?;
         self.detector.set_budget(self.budget());
+        if !learnt && self.house.mode.learns() && self.listening {
+            // What was seen of those days stays in the history, but is no longer what is usual.
+            self.relearn();
+        }
         self.next_brief = None;
         self.keep_house();
         self.show(None);
@@ -106,7 +111,7 @@ impl Brain {
         }
     }
 
-    fn keep_house(&mut self) {
+    pub(super) fn keep_house(&mut self) {
         let kept = serde_json::to_string(&self.house)
             .map_err(|error| error.to_string())
             .and_then(|text| self.history.set_note(HOUSE_NOTE, &text).map_err(|error| error.to_string()));

@@ -17,7 +17,7 @@ const WATCH_HOURS_MAX: f64 = 336.0;
 const FLEET_PORT: u16 = 8883;
 
 /// What is shared as long as nobody was asked. A window can still tell when somebody was in, so it takes a word.
-const UNASKED: SharingLevel = SharingLevel::Verdicts;
+pub(super) const UNASKED: SharingLevel = SharingLevel::Verdicts;
 
 /// What `hearthwatch-provision home add` leaves in a home's folder.
 const PROVISIONED: &str = "copy it from the folder that `hearthwatch-provision home add` made for this home";
@@ -72,7 +72,8 @@ pub struct UpdatesConfig {
 }
 
 impl CloudConfig {
-    pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> Option<Self> {
+    /// `usual` is what is shared where the table does not say.
+    pub(super) fn read(mut section: Section<'_>, usual: SharingLevel, faults: &mut Faults) -> Option<Self> {
         let before = faults.list().len();
         let remedy = "write the home's pseudonym, the name of its certificate, e.g. \"home-7\"";
         let home = section.required("home", faults, remedy, Section::text);
@@ -83,13 +84,7 @@ impl CloudConfig {
                 None
             }
         });
-        let sharing = section.text("sharing", faults).map(|word| {
-            SharingLevel::parse(&word).unwrap_or_else(|| {
-                let remedy = "write \"off\", \"verdicts\" or \"windows\"";
-                faults.add(section.key("sharing"), format!("{word:?} is not a level of sharing"), remedy);
-                UNASKED
-            })
-        });
+        let sharing = read_sharing(&mut section, faults);
         let mqtt = section.section("mqtt", faults).map(|section| CloudMqttConfig::read(section, faults));
         let updates = section.section("updates", faults).map(|section| UpdatesConfig::read(section, faults));
         if mqtt.is_none() && updates.is_none() && faults.list().len() == before {
@@ -110,12 +105,7 @@ impl CloudConfig {
             );
         }
         section.finish(faults);
-        Some(Self {
-            home: home?,
-            sharing: sharing.unwrap_or(UNASKED),
-            mqtt: mqtt.flatten(),
-            updates: updates.flatten(),
-        })
+        Some(Self { home: home?, sharing: sharing.unwrap_or(usual), mqtt: mqtt.flatten(), updates: updates.flatten() })
     }
 }
 
@@ -173,6 +163,17 @@ impl UpdatesConfig {
         section.finish(faults);
         Some(Self { url: url?, ca_file, root_file: root_file?, director_file, policy, watching })
     }
+}
+
+/// The key `sharing`, at the top or in `[cloud]`.
+pub(super) fn read_sharing(section: &mut Section<'_>, faults: &mut Faults) -> Option<SharingLevel> {
+    let word = section.text("sharing", faults)?;
+    let level = SharingLevel::parse(&word);
+    if level.is_none() {
+        let remedy = "write \"off\", \"verdicts\" or \"windows\"";
+        faults.add(section.key("sharing"), format!("{word:?} is not a level of sharing"), remedy);
+    }
+    level
 }
 
 fn read_policy(section: &mut Section<'_>, faults: &mut Faults) -> Policy {

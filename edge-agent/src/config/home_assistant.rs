@@ -14,9 +14,20 @@ pub struct HomeAssistantConfig {
     pub token: Secret,
     /// Entities that are not watched: ids, or globs with `*`.
     pub exclude: Vec<String>,
+    /// Areas that are not watched: names or ids.
+    pub exclude_areas: Vec<String>,
+    /// Labels, of an entity, its device or its area, that keep it from being watched: names or ids.
+    pub exclude_labels: Vec<String>,
 }
 
 impl HomeAssistantConfig {
+    /// Everything that can be watched, at `websocket`.
+    #[must_use]
+    pub fn new(websocket: Url, token: Secret) -> Self {
+        let (exclude, exclude_areas, exclude_labels) = (Vec::new(), Vec::new(), Vec::new());
+        Self { websocket, token, exclude, exclude_areas, exclude_labels }
+    }
+
     pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> Option<Self> {
         let url_remedy = "write Home Assistant's address, e.g. \"http://127.0.0.1:8123\"";
         let url = section.required("url", faults, url_remedy, Section::text);
@@ -33,8 +44,10 @@ impl HomeAssistantConfig {
             section.secret(key, faults, token_remedy)
         });
         let exclude = section.texts("exclude", faults).unwrap_or_default();
+        let exclude_areas = section.texts("exclude_areas", faults).unwrap_or_default();
+        let exclude_labels = section.texts("exclude_labels", faults).unwrap_or_default();
         section.finish(faults);
-        Some(Self { websocket: websocket?, token: token?, exclude })
+        Some(Self { exclude, exclude_areas, exclude_labels, ..Self::new(websocket?, token?) })
     }
 
     /// Whether the resident asked not to watch this entity.
@@ -45,7 +58,7 @@ impl HomeAssistantConfig {
 }
 
 /// The WebSocket endpoint of the Home Assistant at `text`.
-fn websocket_url(text: &str) -> Result<Url, String> {
+pub(crate) fn websocket_url(text: &str) -> Result<Url, String> {
     let mut url = Url::parse(text).map_err(|error| format!("{text:?} is not an address ({error})"))?;
     let scheme = match url.scheme() {
         "http" | "ws" => "ws",

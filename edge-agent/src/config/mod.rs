@@ -3,6 +3,7 @@
 //! One file per concern. Reading opens no port: a bad configuration fails in a moment, in words. Relative paths are
 //! taken from the directory of the configuration file, so that a folder can be moved as a whole.
 
+mod app;
 mod cloud;
 mod fault;
 mod home_assistant;
@@ -14,9 +15,11 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
+pub use app::{AppOptions, OptionsError, SupervisorBroker};
 pub use cloud::{CloudConfig, CloudMqttConfig, UpdatesConfig};
 pub use fault::{Fault, Faults};
 pub use home_assistant::HomeAssistantConfig;
+pub(crate) use home_assistant::websocket_url;
 pub use home_mqtt::HomeMqttConfig;
 pub use page::PageConfig;
 pub use section::Secret;
@@ -105,7 +108,9 @@ impl Config {
             home.finish(faults);
             mqtt
         });
-        let cloud = root.section("cloud", faults).and_then(|section| CloudConfig::read(section, faults));
+        // Chosen at set-up, before there is a fleet.
+        let sharing = cloud::read_sharing(&mut root, faults).unwrap_or(cloud::UNASKED);
+        let cloud = root.section("cloud", faults).and_then(|section| CloudConfig::read(section, sharing, faults));
         let page = match root.section("page", faults) {
             None => Some(PageConfig::default()),
             Some(section) => PageConfig::read(section, faults),

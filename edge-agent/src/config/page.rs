@@ -29,6 +29,13 @@ impl Default for PageConfig {
 }
 
 impl PageConfig {
+    /// Home Assistant alone, through its ingress.
+    #[must_use]
+    pub fn behind_ingress() -> Self {
+        let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), PAGE_PORT);
+        Self { listen, door: Door::Ingress }
+    }
+
     pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> Option<Self> {
         let hosts = section.texts("hosts", faults).unwrap_or_default();
         let ingress = match section.text("door", faults).as_deref() {

@@ -153,4 +153,7 @@ fn sharing_a_window_takes_a_word() {
     assert_eq!(level(""), Ok(crate::outbox::SharingLevel::Verdicts));
     assert_eq!(level("sharing = \"windows\"\n"), Ok(crate::outbox::SharingLevel::Windows));
     assert_eq!(keys(&level("sharing = \"all\"\n").unwrap_err()), ["cloud.sharing"]);
+    // Chosen at set-up, it waits at the top until there is a fleet.
+    let chosen = parse(dir.path(), &format!("sharing = \"off\"\n{}", text(""))).unwrap();
+    assert_eq!(chosen.cloud.unwrap().sharing, crate::outbox::SharingLevel::Off);
 }

@@ -1,11 +1,11 @@
 //! What residents say to the agent over MQTT, read strictly: anything else is refused with its reason.
 
-use hearthwatch_model::alarm::Verdict;
+use hearthwatch_model::alarm::{Severity, Verdict};
 use hearthwatch_protocol::{AlarmId, IdError};
 use serde::Deserialize;
 
-use super::device::{BIRTH_TOPIC, Device, ONLINE};
-use crate::house::{Change, HouseMode};
+use super::device::{BIRTH_TOPIC, Device, OFF, ONLINE};
+use crate::house::{Change, DailyTime, HouseMode, QuietHours};
 
 /// Longest command. A JSON answer has about 70 bytes.
 const COMMAND_BYTES_MAX: usize = 1024;
@@ -135,7 +135,7 @@ impl Command {
                 let snooze: JsonSnooze = serde_json::from_slice(payload)?;
                 Ok(Self::Snooze { alarm: AlarmId::new(snooze.alarm_id)?, hours: snooze.hours })
             }
-            Some(wish @ ("house_mode" | "pause" | "budget")) => {
+            Some(wish @ ("house_mode" | "pause" | "budget" | "quiet_hours" | "brief")) => {
                 let word = std::str::from_utf8(payload).map_err(|_| AnswerError::Wish)?;
                 wished(wish, word).map(Self::Wish).ok_or(AnswerError::Wish)
             }
@@ -154,6 +154,16 @@ fn wished(what: &str, word: &str) -> Option<Change> {
         ("house_mode", word) => HouseMode::parse(word).map(Change::Mode),
         ("pause", "ON") => Some(Change::Paused(true)),
         ("pause", "OFF") => Some(Change::Paused(false)),
+        ("quiet_hours" | "brief", OFF) => {
+            Some(if what == "brief" { Change::Brief(None) } else { Change::QuietHours(None) })
+        }
+        ("quiet_hours", hours) => {
+            let (from, until) = hours.split_once('-')?;
+            let (from, until) = (DailyTime::parse(from).ok()?, DailyTime::parse(until).ok()?);
+            // At night only what is critical is worth a noise.
+            Some(Change::QuietHours(Some(QuietHours { from, until, let_through: Severity::Critical })))
+        }
+        ("brief", time) => DailyTime::parse(time).ok().map(|time| Change::Brief(Some(time))),
         ("budget", number) => number.parse().ok().map(Change::Budget),
         _ => None,
     }

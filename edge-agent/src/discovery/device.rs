@@ -17,6 +17,12 @@ pub(super) const ONLINE: &str = "online";
 /// What it says otherwise.
 pub(super) const OFFLINE: &str = "offline";
 
+/// What quiet hours and brief say where there are none.
+pub(super) const OFF: &str = "off";
+
+/// A time of day, as a regular expression.
+const TIME: &str = "([01][0-9]|2[0-3]):[0-5][0-9]";
+
 /// What the event entity calls the daily brief.
 pub(super) const BRIEF_EVENT: &str = "brief";
 
@@ -64,9 +70,10 @@ impl Device {
     }
 
     /// Key and platform of every component, in the order shown.
-    pub(super) const COMPONENTS: [(&'static str, &'static str); 17] = [
+    pub(super) const COMPONENTS: [(&'static str, &'static str); 20] = [
         ("alarm", "binary_sensor"),
         ("picture", "image"),
+        ("picture_dark", "image"),
         ("score", "sensor"),
         ("last_alarm", "sensor"),
         ("questions", "sensor"),
@@ -74,6 +81,8 @@ impl Device {
         ("house_mode", "select"),
         ("pause", "switch"),
         ("budget", "number"),
+        ("quiet_hours", "text"),
+        ("brief", "text"),
         ("readiness", "sensor"),
         ("model", "sensor"),
         ("mode", "sensor"),
@@ -137,6 +146,11 @@ impl Device {
                 "image_topic": self.topic("picture"),
                 "content_type": "image/png",
             }),
+            "picture_dark" => json!({
+                "name": "Alarm picture on dark",
+                "image_topic": self.topic("picture_dark"),
+                "content_type": "image/png",
+            }),
             "last_alarm" => json!({
                 "name": "Last alarm",
                 "device_class": "timestamp",
@@ -178,6 +192,24 @@ impl Device {
                 "mode": "box",
                 "state_topic": self.topic("budget"),
                 "command_topic": self.topic("command/budget"),
+            }),
+            "quiet_hours" => json!({
+                "name": "Quiet hours",
+                "icon": "mdi:sleep",
+                "entity_category": "config",
+                "pattern": format!("^(off|{TIME}-{TIME})$"),
+                "max": 11,
+                "state_topic": self.topic("quiet_hours"),
+                "command_topic": self.topic("command/quiet_hours"),
+            }),
+            "brief" => json!({
+                "name": "Daily brief",
+                "icon": "mdi:newspaper",
+                "entity_category": "config",
+                "pattern": format!("^(off|{TIME})$"),
+                "max": 5,
+                "state_topic": self.topic("brief"),
+                "command_topic": self.topic("command/brief"),
             }),
             "readiness" => json!({
                 "name": "Readiness",

@@ -14,8 +14,9 @@ use super::commands::Command;
 use super::device::{BIRTH_TOPIC, Device, OFFLINE, ONLINE};
 use super::stale::Published;
 use super::states::{UpdateView, brief_event, event, states};
-use crate::brain::{BrainCommand, BrainHandle, HomeView, Notice};
+use crate::brain::{AlarmPicture, BrainCommand, BrainHandle, HomeView, Notice};
 use crate::config::HomeMqttConfig;
+use crate::explain::{DrawError, Theme};
 use crate::miss;
 
 /// Events that wait for a broker or for Home Assistant. A week's budget of alarms has a few; older ones are shown by
@@ -260,11 +261,13 @@ impl Service {
             return;
         };
         // Some tenths of a second on a small computer.
-        let drawn = tokio::task::spawn_blocking(move || picture.png()).await;
+        let drawn = tokio::task::spawn_blocking(move || draw(&picture)).await;
         match drawn {
-            Ok(Ok(png)) => {
-                let topic = self.discovery.device.topic("picture");
-                if self.publish(Publication { topic, payload: png, retain: true }).await {
+            Ok(Ok((light, dark))) => {
+                let picture = |name, payload| {
+                    self.publish(Publication { topic: self.discovery.device.topic(name), payload, retain: true })
+                };
+                if picture("picture_dark", dark).await && picture("picture", light).await {
                     self.pictured = Some(key);
                 }
             }
@@ -325,4 +328,9 @@ impl Service {
             }
         }
     }
+}
+
+/// On light ground and on dark.
+fn draw(picture: &AlarmPicture) -> Result<(Vec<u8>, Vec<u8>), DrawError> {
+    Ok((picture.png(Theme::Light)?, picture.png(Theme::Dark)?))
 }

@@ -8,10 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::device::Device;
 
 /// Topics of a device that hold retained messages beside its discovery document.
-const RETAINED: [&str; 18] = [
+const RETAINED: [&str; 21] = [
     "alarm",
     "alarm/attributes",
     "picture",
+    "picture_dark",
+    "quiet_hours",
+    "brief",
     "score",
     "score/attributes",
     "last_alarm",

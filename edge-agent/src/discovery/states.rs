@@ -5,7 +5,7 @@ use hearthwatch_protocol::ModelVersion;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
-use super::device::{BRIEF_EVENT, Device};
+use super::device::{BRIEF_EVENT, Device, OFF};
 use crate::brain::{Brief, HomeView, LEARNING_DAYS, Loudest, Notice, Readiness, ShownAlarm, verdict_word};
 use crate::explain::{Language, sentence};
 
@@ -42,6 +42,8 @@ pub fn states(device: &Device, view: &HomeView, updates: &UpdateView, mode: &str
         (device.topic("house_mode"), view.house.mode.as_str().to_owned()),
         (device.topic("pause"), if view.house.paused { "ON" } else { "OFF" }.to_owned()),
         (device.topic("budget"), format!("{:.1}", view.budget)),
+        (device.topic("quiet_hours"), quiet_hours(view)),
+        (device.topic("brief"), view.house.brief.map_or_else(|| OFF.to_owned(), |time| time.to_string())),
         (device.topic("readiness/attributes"), readiness_attributes(&view.readiness).to_string()),
         (device.topic("readiness"), readiness_line(view)),
     ]);
@@ -65,6 +67,11 @@ pub fn event(notice: &Notice, view: &HomeView) -> Value {
 #[must_use]
 pub fn brief_event(brief: &Brief) -> Value {
     json!({"event_type": BRIEF_EVENT, "message": brief.text, "at": time(brief.at)})
+}
+
+/// `22:00-07:00`, or `off`.
+fn quiet_hours(view: &HomeView) -> String {
+    view.house.quiet_hours.map_or_else(|| OFF.to_owned(), |hours| format!("{}-{}", hours.from, hours.until))
 }
 
 /// `None` is what MQTT sensors take for unknown.

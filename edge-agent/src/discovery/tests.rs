@@ -15,7 +15,7 @@ use super::stale::Published;
 use super::states::{UpdateView, event, states};
 use crate::brain::{EntityReadiness, HomeView, Notice, NoticeKind, Readiness, ShownAlarm};
 use crate::house::Place;
-use crate::house::{Change, HouseMode};
+use crate::house::{Change, DailyTime, HouseMode, QuietHours};
 
 fn shown() -> ShownAlarm {
     let info =
@@ -124,6 +124,14 @@ fn wishes_are_read_as_their_entities_say_them() {
     assert_eq!(wish("house_mode", "guests").unwrap(), Command::Wish(Change::Mode(HouseMode::Guests)));
     assert_eq!(wish("pause", "ON").unwrap(), Command::Wish(Change::Paused(true)));
     assert_eq!(wish("budget", "2.5").unwrap(), Command::Wish(Change::Budget(2.5)));
+    let (from, until) = (DailyTime::parse("22:00").unwrap(), DailyTime::parse("07:30").unwrap());
+    let hours = QuietHours { from, until, let_through: Severity::Critical };
+    assert_eq!(wish("quiet_hours", "22:00-07:30").unwrap(), Command::Wish(Change::QuietHours(Some(hours))));
+    assert_eq!(wish("quiet_hours", "off").unwrap(), Command::Wish(Change::QuietHours(None)));
+    assert_eq!(wish("brief", "07:30").unwrap(), Command::Wish(Change::Brief(Some(until))));
+    for (name, word) in [("quiet_hours", "22:00"), ("brief", "25:00"), ("brief", "")] {
+        assert!(matches!(wish(name, word), Err(AnswerError::Wish)), "{name} {word}");
+    }
     for (name, word) in [("house_mode", "party"), ("pause", "on"), ("budget", "few")] {
         assert!(matches!(wish(name, word), Err(AnswerError::Wish)), "{name} {word}");
     }

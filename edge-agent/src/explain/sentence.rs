@@ -64,6 +64,13 @@ fn what(shown: &StoredAlarm, language: Language) -> String {
     let alarm = &shown.alarm;
     let unit = &shown.unit;
     match (language, alarm.kind) {
+        (_, AnomalyKind::Physics) if alarm.observed.is_some() => {
+            let value = with_unit(alarm.observed.unwrap_or_default(), unit);
+            match language {
+                Language::English => format!("{value}, which cannot be."),
+                Language::Dutch => format!("{value}, wat niet kan."),
+            }
+        }
         (Language::English, AnomalyKind::Silent) => {
             format!(
                 "No report for {}, usually at most {}.",
@@ -129,17 +136,17 @@ fn how_unusual(shown: &StoredAlarm, language: Language) -> String {
     let weeks = (shown.alarm.score - shown.alarm.threshold).max(0.0).exp();
     let certain = matches!(shown.alarm.kind, AnomalyKind::Physics | AnomalyKind::Alert);
     match (language, shown.alarm.severity) {
-        (Language::English, _) if certain => "it cannot be overlooked".to_owned(),
-        (Language::Dutch, _) if certain => "het is niet te missen".to_owned(),
+        (Language::English, _) if certain => "no comparison is needed".to_owned(),
+        (Language::Dutch, _) if certain => "dit behoeft geen vergelijking".to_owned(),
         (Language::English, Severity::Critical) if weeks > WEEKS_SAID_MAX => "unlike anything seen here".to_owned(),
         (Language::Dutch, Severity::Critical) if weeks > WEEKS_SAID_MAX => {
             "anders dan alles wat hier gezien is".to_owned()
         }
         (Language::English, _) if weeks < 1.5 => "just beyond what is usual here".to_owned(),
         (Language::Dutch, _) if weeks < 1.5 => "net buiten het gewone hier".to_owned(),
-        (Language::English, _) => format!("{:.0} times rarer than what is said at least", weeks.min(WEEKS_SAID_MAX)),
+        (Language::English, _) => format!("{:.0} times rarer than an alarm takes", weeks.min(WEEKS_SAID_MAX)),
         (Language::Dutch, _) => {
-            format!("{:.0} keer zeldzamer dan wat minstens gemeld wordt", weeks.min(WEEKS_SAID_MAX))
+            format!("{:.0} keer zeldzamer dan voor een alarm nodig is", weeks.min(WEEKS_SAID_MAX))
         }
     }
 }
@@ -220,7 +227,7 @@ mod tests {
         assert_eq!(title, "Freezer (Cellar): unusual value");
         assert_eq!(
             message,
-            "-8.24 °C, expected -20.0 to -16.5 °C. Since 13:00; 7 times rarer than what is said at least. \
+            "-8.24 °C, expected -20.0 to -16.5 °C. Since 13:00; 7 times rarer than an alarm takes. \
              Also unusual: Cellar door. Was this real?"
         );
     }
@@ -231,7 +238,7 @@ mod tests {
         assert_eq!(title, "Freezer (Cellar): zwijgt");
         assert_eq!(
             message,
-            "Geen bericht sinds 5.2 uur, anders hooguit 30 min. Sinds 13:00; 7 keer zeldzamer dan wat minstens gemeld wordt."
+            "Geen bericht sinds 5.2 uur, anders hooguit 30 min. Sinds 13:00; 7 keer zeldzamer dan voor een alarm nodig is."
         );
         assert_eq!(Language::of("fi"), Language::English);
     }
@@ -241,6 +248,6 @@ mod tests {
         let mut alarm = freezer(AnomalyKind::Physics, 5_000.0, 0.0);
         (alarm.alarm.observed, alarm.alarm.band) = (Some(5_000.0), None);
         let (_, message) = said(&alarm, Language::English);
-        assert_eq!(message, "5000 °C. Since 13:00; it cannot be overlooked.");
+        assert_eq!(message, "5000 °C, which cannot be. Since 13:00; no comparison is needed.");
     }
 }

@@ -142,6 +142,34 @@ impl History {
         Ok(())
     }
 
+    /// Calls an entity otherwise: its values go on under the new id. What was kept under that id before is let go of.
+    ///
+    /// # Errors
+    /// [`HistoryError::Database`]; then nothing changed.
+    pub fn rename(&mut self, from: &str, to: &str) -> Result<(), HistoryError> {
+        let tx = self.database.transaction()?;
+        tx.execute("DELETE FROM entities WHERE entity_id = ?1", [to])?;
+        tx.execute("UPDATE entities SET entity_id = ?2 WHERE entity_id = ?1", [from, to])?;
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// Forgets every value of an entity.
+    ///
+    /// # Errors
+    /// [`HistoryError::Database`]; then nothing changed.
+    pub fn forget(&mut self, entity_id: &str) -> Result<(), HistoryError> {
+        let tx = self.database.transaction()?;
+        for forget in [
+            "DELETE FROM grid WHERE entity IN (SELECT id FROM entities WHERE entity_id = ?1)",
+            "DELETE FROM changes WHERE entity IN (SELECT id FROM entities WHERE entity_id = ?1)",
+        ] {
+            tx.execute(forget, [entity_id])?;
+        }
+        tx.commit()?;
+        Ok(())
+    }
+
     /// Writes what a closed step brought and forgets what is too old. Steps come in order.
     ///
     /// # Errors

@@ -58,6 +58,8 @@ pub struct Attributes {
     pub device_class: Option<String>,
     /// The unit of the state.
     pub unit_of_measurement: Option<String>,
+    /// What Home Assistant calls the entity.
+    pub friendly_name: Option<String>,
 }
 
 /// What an event means to the agent, in the order in which it is to be told.
@@ -85,9 +87,24 @@ pub struct WatchedEntities {
 }
 
 impl WatchedEntities {
-    /// Never watch these: the agent's own entities, above all.
-    pub fn ignore(&mut self, entity_ids: impl IntoIterator<Item = String>) {
-        self.ignored.extend(entity_ids);
+    /// Do not watch these and no others: the agent's own entities, and what the resident excludes. Tells which were
+    /// watched until now.
+    pub fn set_ignored(&mut self, entity_ids: HashSet<String>) -> Vec<String> {
+        self.ignored = entity_ids;
+        let (classes, ignored) = (&mut self.classes, &self.ignored);
+        classes.extract_if(|entity_id, _| ignored.contains(entity_id)).map(|(entity_id, _)| entity_id).collect()
+    }
+
+    /// Home Assistant calls a watched entity by another id from now on.
+    pub fn rename(&mut self, from: &str, to: &str) {
+        if let Some(class) = self.classes.remove(from) {
+            self.classes.insert(to.to_owned(), class);
+        }
+    }
+
+    /// An entity is no more.
+    pub fn forget(&mut self, entity_id: &str) {
+        self.classes.remove(entity_id);
     }
 
     /// How many are watched.
@@ -114,13 +131,15 @@ impl WatchedEntities {
         self.classes.get(entity_id).copied()
     }
 
-    /// Whether `event` brings an entity that would be taken in.
+    /// Whether `event` brings an entity that would be taken in, or takes away one that is watched: then the registries
+    /// say what it means.
     #[must_use]
     pub fn finds_in(&self, event: &EntitiesEvent) -> bool {
-        event.added.iter().any(|(entity_id, state)| {
+        let found = event.added.iter().any(|(entity_id, state)| {
             let class = state.attributes.as_ref().and_then(|attributes| class_of(entity_id, attributes));
             class.is_some() && !self.classes.contains_key(entity_id) && !self.ignored.contains(entity_id)
-        })
+        });
+        found || event.removed.iter().any(|entity_id| self.classes.contains_key(entity_id))
     }
 
     /// Takes an entity in, if it can be watched and is not yet.
@@ -260,19 +279,27 @@ mod tests {
         assert!(watched.finds_in(&event(SNAPSHOT)));
         watched.apply(&event(SNAPSHOT), 0);
         assert!(!watched.finds_in(&event(SNAPSHOT)), "known already, or of no class");
+        assert!(watched.finds_in(&event(r#"{"r": ["sensor.kitchen_temperature"]}"#)), "renamed, perhaps");
     }
 
     #[test]
     fn an_ignored_entity_is_never_watched() {
         let mut watched = WatchedEntities::default();
-        watched.ignore(["binary_sensor.kitchen_motion".to_owned(), "sensor.kitchen_temperature".to_owned()]);
+        let ignored = ["binary_sensor.kitchen_motion", "sensor.kitchen_temperature"].map(str::to_owned);
+        assert!(watched.set_ignored(ignored.into()).is_empty());
         assert_eq!(watched.apply(&event(SNAPSHOT), 0), []);
+        watched.set_ignored(HashSet::new());
+        assert_eq!(watched.apply(&event(SNAPSHOT), 0).len(), 4);
+        assert_eq!(
+            watched.set_ignored(["sensor.kitchen_temperature".to_owned()].into()),
+            ["sensor.kitchen_temperature"]
+        );
     }
 
     #[test]
     fn no_more_than_the_bound_is_watched_and_the_rest_is_counted() {
         let mut watched = WatchedEntities::default();
-        let attributes = Attributes { device_class: Some("temperature".to_owned()), unit_of_measurement: None };
+        let attributes = Attributes { device_class: Some("temperature".to_owned()), ..Attributes::default() };
         for number in 0..WATCHED_MAX + 3 {
             watched.consider(&format!("sensor.t{number}"), &attributes);
         }

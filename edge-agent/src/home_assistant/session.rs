@@ -3,16 +3,17 @@
 //! One function per state. Nothing is judged before Home Assistant is `RUNNING` and its memory of the time we missed is
 //! learned; when the connection is lost, judging stops at once: what is not heard then is our deafness, not the home's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
 use hearthwatch_link::Backoff;
-use hearthwatch_model::reading::{EntityInfo, Reading};
+use hearthwatch_model::reading::{EntityInfo, Reading, Value};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::entities::{EntitiesEvent, EntityChange, WATCHED_MAX, WatchedEntities};
@@ -21,6 +22,7 @@ use super::registry;
 use super::socket::{Socket, SocketError};
 use crate::brain::{BrainCommand, BrainGone, BrainHandle, WARM_UP_SECONDS};
 use crate::config::HomeAssistantConfig;
+use crate::explain::Language;
 
 /// Between two questions whether Home Assistant is up yet.
 const RUNNING_POLL: Duration = Duration::from_secs(1);
@@ -30,6 +32,13 @@ const TOKEN_PAUSE: Duration = Duration::from_secs(600);
 const GOOD_CONNECTION: Duration = Duration::from_secs(60);
 /// Memory is asked for until it is at most this old; what happens meanwhile comes with the subscription.
 const MEMORY_LAG_SECONDS: i64 = 30;
+
+/// Changes of the registries are gathered this long: a new device brings a dozen.
+const REGISTRY_SETTLE: Duration = Duration::from_secs(2);
+/// The past of entities that came after the start is asked for when no more of them have come for this long.
+const BACKFILL_SETTLE: Duration = Duration::from_secs(20);
+/// Events that tell of the registries; a user without administrator rights may hear them.
+const REGISTRY_EVENTS: [&str; 3] = ["entity_registry_updated", "device_registry_updated", "area_registry_updated"];
 
 /// Where the session stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -94,7 +103,17 @@ pub async fn run(
     who: u64,
     stop: CancellationToken,
 ) {
-    let mut session = Session { config, brain, state, watched: WatchedEntities::default(), numbers: HashMap::new() };
+    let mut session = Session {
+        config,
+        brain,
+        state,
+        watched: WatchedEntities::default(),
+        numbers: HashMap::new(),
+        listening: false,
+        late: Vec::new(),
+        survey_at: None,
+        backfill_at: None,
+    };
     let backoff = Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(30) };
     let mut failures: u32 = 0;
     loop {
@@ -134,6 +153,21 @@ struct Session {
     watched: WatchedEntities,
     /// The detector's numbers of the watched entities.
     numbers: HashMap<String, u32>,
+    /// Everything that is there was heard of once in this connection: what comes now is new.
+    listening: bool,
+    /// Entities that came since then, whose past is still to be asked for.
+    late: Vec<String>,
+    /// When the registries are read again; none while they have not changed.
+    survey_at: Option<Instant>,
+    /// When the past of the late ones is asked for.
+    backfill_at: Option<Instant>,
+}
+
+/// The past of entities that came late, asked for slice by slice between two events.
+struct Backfill {
+    wanted: Vec<Wanted>,
+    slices: VecDeque<(i64, i64)>,
+    depth: Depth,
 }
 
 impl Session {
@@ -155,6 +189,7 @@ impl Session {
 
     async fn try_live(&mut self) -> Result<std::convert::Infallible, SessionEnd> {
         let mut socket = Socket::connect(&self.config.websocket, &self.config.token).await?;
+        self.listening = false;
         self.wait_until_running(&mut socket).await?;
         self.survey(&mut socket).await?;
         self.remember(&mut socket).await?;
@@ -165,6 +200,8 @@ impl Session {
         loop {
             let home = registry::get_config(socket).await?;
             if home.is_running() {
+                let language = home.language.as_deref().map_or_else(Language::default, Language::of);
+                self.brain.tell(BrainCommand::Language(language)).await?;
                 match TimeZone::get(&home.time_zone) {
                     Ok(timezone) => self.brain.tell(BrainCommand::Timezone(timezone)).await?,
                     Err(error) => tracing::warn!(error = %error, "Home Assistant's time zone is not known here"),
@@ -176,15 +213,37 @@ impl Session {
         }
     }
 
-    /// Finds what can be watched, in the order of the ids.
+    /// Finds what can be watched, in the order of the ids, and what has another name than before, or is no more.
     async fn survey(&mut self, socket: &mut Socket) -> Result<(), SessionEnd> {
-        self.watched.ignore(registry::own_entities(socket).await?);
+        self.survey_at = None;
+        let mut register = registry::register(socket).await?;
         let mut states = registry::get_states(socket).await?;
         states.sort_by(|left, right| left.entity_id.cmp(&right.entity_id));
-        let config = &self.config;
-        self.watched.ignore(
-            states.iter().map(|state| &state.entity_id).filter(|id| config.excludes(id)).cloned().collect::<Vec<_>>(),
-        );
+        register.name(&states);
+        let ignored: HashSet<String> = states
+            .iter()
+            .map(|state| &state.entity_id)
+            .chain(register.places.keys())
+            .filter(|entity_id| register.excludes(&self.config, entity_id))
+            .cloned()
+            .collect();
+        let moves =
+            self.brain.ask(|reply| BrainCommand::Register(register.places, register.ids, unix_now(), reply)).await?;
+        for (from, to) in moves.renamed {
+            self.watched.rename(&from, &to);
+            if let Some(number) = self.numbers.remove(&from) {
+                self.numbers.insert(to, number);
+            }
+        }
+        for entity_id in moves.gone {
+            self.watched.forget(&entity_id);
+            self.numbers.remove(&entity_id);
+        }
+        let dropped = self.watched.set_ignored(ignored);
+        // To the brain it is as if they were not available: neither judged nor learnt from.
+        let gaps = dropped.iter().filter_map(|entity_id| self.numbers.remove(entity_id));
+        let gaps = gaps.map(|entity| Reading { at: unix_now(), entity, value: Value::Gap }).collect();
+        self.brain.tell(BrainCommand::Hear(gaps)).await?;
         let found = states.iter().filter_map(|state| self.watched.consider(&state.entity_id, &state.attributes));
         let found: Vec<EntityInfo> = found.collect();
         self.number(found).await?;
@@ -200,6 +259,10 @@ impl Session {
         }
         let ids: Vec<String> = found.iter().map(|info| info.entity_id.clone()).collect();
         let numbers = self.brain.ask(|reply| BrainCommand::AddEntities(found, reply)).await?;
+        if self.listening {
+            self.late.extend(ids.iter().cloned());
+            self.backfill_at = Some(Instant::now() + BACKFILL_SETTLE);
+        }
         self.numbers.extend(ids.into_iter().zip(numbers));
         Ok(())
     }
@@ -251,29 +314,90 @@ impl Session {
             Err(SocketError::Refused { .. }) => socket.subscribe("subscribe_entities", json!({})).await?,
             other => other?,
         };
-        let mut heard_all = false;
-        loop {
-            let event = socket.next_event().await?;
-            if event.subscription != subscription {
-                continue;
+        let mut registries = Vec::new();
+        for kind in REGISTRY_EVENTS {
+            match socket.subscribe("subscribe_events", json!({"event_type": kind})).await {
+                Ok(subscription) => registries.push(subscription),
+                // Then names are as old as the connection.
+                Err(SocketError::Refused { code, .. }) => tracing::debug!(kind, code, "not told of the registry"),
+                Err(error) => return Err(error.into()),
             }
-            let event: EntitiesEvent = event.parse()?;
-            if heard_all && self.watched.finds_in(&event) {
-                // Something new may be our own, just discovered.
-                self.watched.ignore(registry::own_entities(socket).await?);
-                let excluded: Vec<String> = event.added.keys().filter(|id| self.config.excludes(id)).cloned().collect();
-                self.watched.ignore(excluded);
-            }
-            self.hear(&event).await?;
-            if !heard_all {
-                heard_all = true;
-                self.brain.tell(BrainCommand::Listening(true, unix_now())).await?;
-            }
-            self.become_state(SessionState::Listening {
-                version: socket.version().to_owned(),
-                entities: self.watched.len(),
-            });
         }
+        let mut backfill: Option<Backfill> = None;
+        loop {
+            let event = if backfill.is_some() {
+                // What was heard meanwhile first, then the next slice.
+                socket.heard_event()
+            } else {
+                tokio::select! {
+                    event = socket.next_event() => Some(event?),
+                    () = until(self.survey_at) => {
+                        self.survey(socket).await?;
+                        continue;
+                    }
+                    () = until(self.backfill_at) => {
+                        backfill = self.begin_backfill();
+                        continue;
+                    }
+                }
+            };
+            match (event, &mut backfill) {
+                (Some(event), _) if event.subscription == subscription => {
+                    let event: EntitiesEvent = event.parse()?;
+                    self.take_in(socket, &event).await?;
+                }
+                (Some(event), _) if registries.contains(&event.subscription) => {
+                    self.survey_at.get_or_insert_with(|| Instant::now() + REGISTRY_SETTLE);
+                }
+                (Some(_), _) | (None, None) => {}
+                (None, Some(past)) => {
+                    if !self.fill(socket, past).await? {
+                        backfill = None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// One event of entities.
+    async fn take_in(&mut self, socket: &mut Socket, event: &EntitiesEvent) -> Result<(), SessionEnd> {
+        if self.listening && self.watched.finds_in(event) {
+            // Something new may be our own, or excluded, or something old under another name.
+            self.survey(socket).await?;
+        }
+        self.hear(event).await?;
+        if !self.listening {
+            self.listening = true;
+            self.brain.tell(BrainCommand::Listening(true, unix_now())).await?;
+        }
+        self.become_state(SessionState::Listening {
+            version: socket.version().to_owned(),
+            entities: self.watched.len(),
+        });
+        Ok(())
+    }
+
+    /// What is to be asked for of the entities that came late.
+    fn begin_backfill(&mut self) -> Option<Backfill> {
+        self.backfill_at = None;
+        let late: HashSet<String> = std::mem::take(&mut self.late).into_iter().collect();
+        let mut wanted = self.wanted();
+        wanted.retain(|one| late.contains(&one.entity_id));
+        let now = unix_now();
+        let slices = history::slices(now - WARM_UP_SECONDS, now).into();
+        (!wanted.is_empty()).then_some(Backfill { wanted, slices, depth: Depth::FirstSlice })
+    }
+
+    /// Asks for the next slice; false when there was none left.
+    async fn fill(&mut self, socket: &mut Socket, past: &mut Backfill) -> Result<bool, SessionEnd> {
+        let Some(span) = past.slices.pop_front() else {
+            self.brain.ask(BrainCommand::Relearn).await?;
+            return Ok(false);
+        };
+        let slice = history::fetch(socket, &past.wanted, span, past.depth).await?;
+        past.depth = past.depth.next();
+        self.brain.ask(|reply| BrainCommand::Backfill(slice.readings, reply)).await?;
+        Ok(true)
     }
 
     async fn hear(&mut self, event: &EntitiesEvent) -> Result<(), SessionEnd> {
@@ -298,6 +422,14 @@ impl Session {
             self.brain.tell(BrainCommand::Hear(readings)).await?;
         }
         Ok(())
+    }
+}
+
+/// Waits until `at`; for ever where there is nothing to wait for.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

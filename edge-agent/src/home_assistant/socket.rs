@@ -222,6 +222,11 @@ impl Socket {
         self.result(id, kind).await.map(|_| id)
     }
 
+    /// The next event that was heard already while something else was waited for.
+    pub fn heard_event(&mut self) -> Option<SocketEvent> {
+        self.pending.pop_front()
+    }
+
     /// Waits for the next event, however long that takes, and finds out when nobody is there any more.
     ///
     /// Cancel-safe: an event is either returned or still pending.

@@ -166,6 +166,22 @@ impl House {
         Ok(())
     }
 
+    /// An entity is called otherwise: what is hushed of it stays so.
+    pub fn rename_entity(&mut self, from: &str, to: &str) {
+        for hush in &mut self.hushes {
+            if let Scope::Entity { entity_id, .. } = &mut hush.scope
+                && entity_id == from
+            {
+                to.clone_into(entity_id);
+            }
+        }
+    }
+
+    /// An entity is no more: another one of its name is not hushed for it.
+    pub fn forget_entity(&mut self, gone: &str) {
+        self.hushes.retain(|hush| !matches!(&hush.scope, Scope::Entity { entity_id, .. } if entity_id == gone));
+    }
+
     /// Lets go of snoozes that are over; whether there was one.
     pub fn forget_past(&mut self, now: i64) -> bool {
         let before = self.hushes.len();

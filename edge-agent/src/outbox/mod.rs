@@ -21,7 +21,7 @@ use hearthwatch_protocol::{DecodeError, EncodeError, Message, Sequence, decode, 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 pub use ledger::{LEDGER_MAX, LedgerEntry, LedgerState, StoredWithdrawal, TakeBack};
-pub use sharing::SharingLevel;
+pub use sharing::{SharingLevel, example_record};
 
 /// Most records kept. A record is at most 8 KiB as sent, so 16 MiB of disk; at four answers a day, 500 days
 /// without the cloud.

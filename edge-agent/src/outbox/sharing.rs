@@ -1,7 +1,9 @@
 //! How much of an answer leaves the home: the resident's choice, applied where records enter the outbox, so that nothing
 //! else can travel.
 
-use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord};
+use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
+use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, Origin, Verdict};
+use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, Sequence};
 
 /// Days are what a verdict alone tells of its time: 600 seconds would still tell when somebody was in.
 const DAY_SECONDS: i64 = 86_400;
@@ -51,6 +53,30 @@ impl SharingLevel {
             }),
             Self::Windows => Some(record),
         }
+    }
+}
+
+/// A made-up record of the true size: what a home without answers would send.
+#[must_use]
+pub fn example_record(home: HomeId) -> FeedbackRecord {
+    FeedbackRecord {
+        home,
+        sequence: Sequence(1),
+        alarm: AlarmId::new("0123456789abcdef").expect("made of allowed characters"),
+        device_class: "temperature".to_owned(),
+        model_version: ModelVersion(1),
+        feature_schema: FEATURE_SCHEMA,
+        window: FeatureWindow {
+            steps: u16::try_from(WINDOW_STEPS).unwrap_or(u16::MAX),
+            features: u16::try_from(FEATURES).unwrap_or(u16::MAX),
+            values: vec![0.0; WINDOW_STEPS * FEATURES],
+        },
+        score: 4.5,
+        threshold: 3.0,
+        verdict: Verdict::Confirmed,
+        origin: Origin::Alarm,
+        raised_at: 1_700_000_000,
+        answered_at: 1_700_003_600,
     }
 }
 

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use hearthwatch_model::reading::EntityInfo;
-use hearthwatch_protocol::messages::{Contribution, FeatureWindow, FeedbackRecord, Origin, Verdict};
-use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, encode};
+use hearthwatch_protocol::messages::{Contribution, FeedbackRecord};
+use hearthwatch_protocol::{HomeId, Message, Sequence, encode};
 use jiff::tz::TimeZone;
 
 use super::preview::{self, PREVIEW_SECONDS, WouldBe};
@@ -16,7 +16,7 @@ use crate::brain::{BrainCommand, BrainGone, HomeDetail, HomeView};
 use crate::discovery::UpdateView;
 use crate::explain::{self, Picture, Point, Theme};
 use crate::history::{HistoryError, HistoryReader, StoredAlarm, StoredMiss};
-use crate::outbox::{LedgerEntry, OutboxError, SharingLevel, StoredWithdrawal};
+use crate::outbox::{LedgerEntry, OutboxError, SharingLevel, StoredWithdrawal, example_record};
 use crate::uplink::UplinkError;
 
 /// How far back the timeline reaches.
@@ -303,33 +303,9 @@ async fn newest_record(page: &Page, detail: &HomeDetail) -> Result<(FeedbackReco
                 return Ok((record, true));
             }
         }
-        Ok((made_record(home), false))
+        Ok((example_record(home), false))
     })
     .await
-}
-
-/// An example of the true size.
-fn made_record(home: HomeId) -> FeedbackRecord {
-    use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
-    FeedbackRecord {
-        home,
-        sequence: Sequence(1),
-        alarm: AlarmId::new("0123456789abcdef").expect("made of allowed characters"),
-        device_class: "temperature".to_owned(),
-        model_version: ModelVersion(1),
-        feature_schema: FEATURE_SCHEMA,
-        window: FeatureWindow {
-            steps: u16::try_from(WINDOW_STEPS).unwrap_or(u16::MAX),
-            features: u16::try_from(FEATURES).unwrap_or(u16::MAX),
-            values: vec![0.0; WINDOW_STEPS * FEATURES],
-        },
-        score: 4.5,
-        threshold: 3.0,
-        verdict: Verdict::Confirmed,
-        origin: Origin::Alarm,
-        raised_at: 1_700_000_000,
-        answered_at: 1_700_003_600,
-    }
 }
 
 /// Runs what waits for the disk.

@@ -108,6 +108,13 @@ impl Owner {
         answer.json().await.ok()
     }
 
+    /// What lies at a path, for who holds its link.
+    pub async fn bytes(&self, path: &str) -> Vec<u8> {
+        let answer = self.http.get(format!("{}{path}", self.url)).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.bytes().await.unwrap().to_vec()
+    }
+
     /// Asks again until there is an answer.
     pub async fn until<T>(&self, what: &str, ask: impl AsyncFn(&Self) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
@@ -147,7 +154,8 @@ impl Owner {
         token
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Value {
+    /// Posts JSON with the owner's rights.
+    pub async fn post(&self, path: &str, body: &Value) -> Value {
         let mut request = self.http.post(format!("{}{path}", self.url)).json(body);
         if !self.token.is_empty() {
             request = request.bearer_auth(&self.token);

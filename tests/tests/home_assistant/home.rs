@@ -114,6 +114,23 @@ impl Home {
         file
     }
 
+    /// Sets the agent up as a person does who knows all the answers; the configuration, and what was said.
+    pub fn set_up(&self) -> (PathBuf, String) {
+        std::fs::write(self.path("agents-token"), &self.token).unwrap();
+        let mut command = Command::new(hearthwatch_tests::program("hearthwatch-edge"));
+        command.args(["setup", "--no-questions", "--sharing", "windows", "--alarms", "2"]);
+        command.args(["--home-assistant", &self.home_assistant.url()]);
+        command.args(["--broker", &format!("127.0.0.1:{}", self.mosquitto.port)]);
+        command.arg("--token-file").arg(self.path("agents-token")).arg("--dir").arg(self.path("agent"));
+        let done = command.output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let config = self.path("agent").join("edge.toml");
+        // One page a machine: the usual port may be another home's.
+        let text = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(&config, text + "[page]\nlisten = \"off\"\n").unwrap();
+        (config, String::from_utf8_lossy(&done.stdout).into_owned())
+    }
+
     /// Starts the real agent with `config`.
     pub fn start_agent(&mut self, config: &Path) {
         let mut command = Command::new(hearthwatch_tests::program("hearthwatch-edge"));

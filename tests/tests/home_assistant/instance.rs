@@ -156,6 +156,7 @@ impl HomeAssistant {
         for name in ["configuration.yaml", "loopback.py"] {
             std::fs::copy(scripts().join(name), config.join(name)).unwrap();
         }
+        std::fs::write(config.join("automations.yaml"), "[]\n").unwrap();
         store(&config, "http", &http_settings(port));
         store(&config, "onboarding", ONBOARDED_BUT_FOR_THE_USER);
         let log = dir.join("home-assistant.log");

@@ -1,0 +1,129 @@
+//! Entities come under other names, and go: what was learnt follows the registry's own key, not the name.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use hearthwatch_model::alarm::DeciderMemory;
+
+use super::{Brain, DECIDER_NOTE, NoticeKind};
+use crate::house::Place;
+
+/// Name of the note that holds which entity each key of the registry meant.
+const REGISTER_NOTE: &str = "register";
+
+/// What the registries have changed since they were last read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Moves {
+    /// From which id to which.
+    pub renamed: Vec<(String, String)>,
+    /// Entities that are no more.
+    pub gone: Vec<String>,
+}
+
+impl Moves {
+    /// From what was known to what is. An entity whose key is gone is gone, unless another one has its name now.
+    fn between(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Self {
+        let present: BTreeSet<&String> = now.values().collect();
+        let mut moves = Self::default();
+        for (key, from) in before {
+            match now.get(key) {
+                Some(to) if to != from => moves.renamed.push((from.clone(), to.clone())),
+                None if !present.contains(from) => moves.gone.push(from.clone()),
+                _ => {}
+            }
+        }
+        moves
+    }
+}
+
+impl Brain {
+    /// Takes what Home Assistant's registries say: names and places by entity id, entity ids by the registry's keys.
+    /// What was learnt of a renamed entity goes with it; what was learnt of one that is no more is forgotten.
+    pub fn register(&mut self, places: HashMap<String, Place>, ids: &BTreeMap<String, String>, now: i64) -> Moves {
+        let before = self.known_ids();
+        // An empty registry is one that is not read yet, not a home in which everything was thrown away.
+        let moves = if ids.is_empty() { Moves::default() } else { Moves::between(&before, ids) };
+        for (from, to) in &moves.renamed {
+            tracing::info!(from, to, "an entity is called otherwise; what was learnt of it goes on");
+            self.rename(from, to);
+        }
+        for entity_id in &moves.gone {
+            tracing::info!(entity_id, "an entity is no more; what was learnt of it is forgotten");
+            self.forget(entity_id, now);
+        }
+        if !moves.renamed.is_empty() || !moves.gone.is_empty() {
+            self.relearn();
+        }
+        if *ids != before && !ids.is_empty() {
+            let kept = serde_json::to_string(ids)
+                .map_err(|error| error.to_string())
+                .and_then(|text| self.history.set_note(REGISTER_NOTE, &text).map_err(|error| error.to_string()));
+            if let Err(error) = kept {
+                tracing::warn!(error, "a rename while the agent is stopped would lose an entity's history");
+            }
+        }
+        self.set_places(places);
+        moves
+    }
+
+    fn known_ids(&self) -> BTreeMap<String, String> {
+        let text = self.history.note(REGISTER_NOTE).unwrap_or_else(|error| {
+            tracing::warn!(error = %error, "the entities of before are not read");
+            None
+        });
+        text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    }
+
+    fn rename(&mut self, from: &str, to: &str) {
+        if let Err(error) = self.history.rename(from, to) {
+            tracing::warn!(error = %error, from, to, "a renamed entity begins anew");
+            return;
+        }
+        for alarm in self.alarms.rename(from, to) {
+            self.save(&alarm, None);
+        }
+        self.house.rename_entity(from, to);
+        self.keep_house();
+        if self.restored {
+            self.renamed.push((from.to_owned(), to.to_owned()));
+        } else if let Ok(Some(text)) = self.history.note(DECIDER_NOTE)
+            && let Ok(mut memory) = serde_json::from_str::<DeciderMemory>(&text)
+        {
+            memory.entity_ids.iter_mut().filter(|id| *id == from).for_each(|id| to.clone_into(id));
+            let kept = serde_json::to_string(&memory).map(|text| self.history.set_note(DECIDER_NOTE, &text));
+            if !matches!(kept, Ok(Ok(()))) {
+                tracing::warn!(from, to, "what answers taught of a renamed entity is lost");
+            }
+        }
+    }
+
+    fn forget(&mut self, entity_id: &str, now: i64) {
+        if let Err(error) = self.history.forget(entity_id) {
+            tracing::warn!(error = %error, entity_id, "the values of an entity that is no more stay for five weeks");
+        }
+        self.house.forget_entity(entity_id);
+        self.keep_house();
+        for alarm in self.alarms.end_of(entity_id, now) {
+            self.save(&alarm, None);
+            self.notify(NoticeKind::Ended, alarm);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(list: &[(&str, &str)]) -> BTreeMap<String, String> {
+        list.iter().map(|(key, id)| ((*key).to_owned(), (*id).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_key_with_another_name_is_a_rename_and_a_key_that_is_missing_is_an_end() {
+        let before = ids(&[("1", "sensor.a"), ("2", "sensor.b"), ("3", "sensor.c"), ("4", "sensor.d")]);
+        // `sensor.d` was thrown away and taken in again: it has its old name under a new key.
+        let now = ids(&[("1", "sensor.a"), ("2", "sensor.bb"), ("5", "sensor.d"), ("6", "sensor.new")]);
+        let moves = Moves::between(&before, &now);
+        assert_eq!(moves.renamed, [("sensor.b".to_owned(), "sensor.bb".to_owned())]);
+        assert_eq!(moves.gone, ["sensor.c"]);
+    }
+}

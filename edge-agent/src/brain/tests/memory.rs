@@ -1,0 +1,109 @@
+//! What is learnt follows an entity through renames, goes with it, and never holds what must not count.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+const DAY: i64 = 86_400;
+
+fn ids(list: &[(&str, &str)]) -> BTreeMap<String, String> {
+    list.iter().map(|(key, id)| ((*key).to_owned(), (*id).to_owned())).collect()
+}
+
+/// A reading each ten minutes around `level` in (`from`, `until`].
+fn steady(from: i64, until: i64, level: f64) -> Vec<Reading> {
+    let steps = (until - from) / STEP_SECONDS;
+    let wobble = |step: i64| f64::from(u8::try_from((step * 7) % 5).unwrap()) * 0.1;
+    (1..=steps).map(|step| reading(from + step * STEP_SECONDS - 300, level + wobble(step))).collect()
+}
+
+/// What is expected of the thermometer in the step that ends at `at`.
+fn expected(home: &mut Home, at: i64, value: f64) -> f32 {
+    home.brain.hear(&[reading(at - 300, value)]);
+    home.brain.tick(at + CLOSING_GRACE_SECONDS);
+    home.brain.last_scores[0].band.unwrap().expected
+}
+
+#[test]
+fn a_renamed_entity_keeps_what_was_learnt_of_it() {
+    let mut home = home();
+    home.brain.register(HashMap::new(), &ids(&[("key", "sensor.t")]), 0);
+    home.brain.add_entities(vec![thermometer()]);
+    home.brain.learn(&steady(0, 4 * DAY, 20.0), 4 * DAY);
+    home.brain.set_listening(true, 4 * DAY);
+    let moves = home.brain.register(HashMap::new(), &ids(&[("key", "sensor.u")]), 4 * DAY);
+    assert_eq!(moves.renamed, [("sensor.t".to_owned(), "sensor.u".to_owned())]);
+    assert_eq!(home.brain.look().entities[0].0.entity_id, "sensor.u");
+    let band = expected(&mut home, 4 * DAY + STEP_SECONDS, 20.0);
+    assert!((19.0..21.0).contains(&band), "{band}");
+
+    // While the agent is stopped as well.
+    let mut home = brain_in(home.dir);
+    home.brain.register(HashMap::new(), &ids(&[("key", "sensor.v")]), 4 * DAY);
+    home.brain.add_entities(vec![info_of("sensor.v")]);
+    assert_eq!(home.brain.recall(4 * DAY + 700), Some(4 * DAY + STEP_SECONDS));
+    home.brain.set_listening(true, 4 * DAY + 700);
+    assert_eq!(home.brain.readiness().entities[0].days, 4);
+}
+
+#[test]
+fn an_entity_that_is_no_more_is_forgotten_and_its_alarm_ends() {
+    let mut home = home();
+    home.brain.register(HashMap::new(), &ids(&[("1", "sensor.a"), ("2", "sensor.b"), ("3", "sensor.c")]), 600);
+    three(&mut home);
+    home.brain.hear(&[impossible(620, 1)]);
+    home.brain.tick(1300);
+    assert_eq!(home.view.borrow().open, 1);
+    let moves = home.brain.register(HashMap::new(), &ids(&[("1", "sensor.a"), ("3", "sensor.c")]), 1400);
+    assert_eq!(moves.gone, ["sensor.b"]);
+    assert_eq!(home.view.borrow().open, 0);
+    let known: Vec<String> = home.brain.readiness().entities.iter().map(|entity| entity.entity_id.clone()).collect();
+    assert_eq!(known, ["sensor.a", "sensor.c"]);
+    // An empty registry is one that was not read.
+    assert_eq!(home.brain.register(HashMap::new(), &BTreeMap::new(), 1500), Moves::default());
+}
+
+#[test]
+fn days_with_guests_are_not_what_is_usual() {
+    let mut home = home();
+    home.brain.add_entities(vec![thermometer()]);
+    home.brain.learn(&steady(0, 5 * DAY, 20.0), 5 * DAY);
+    home.brain.change(Change::Mode(HouseMode::Guests), 5 * DAY).unwrap();
+    home.brain.learn(&steady(5 * DAY, 12 * DAY, 30.0), 12 * DAY);
+    home.brain.set_listening(true, 12 * DAY);
+    let among_guests = expected(&mut home, 12 * DAY + STEP_SECONDS, 30.0);
+    home.brain.change(Change::Mode(HouseMode::Home), 12 * DAY + 700).unwrap();
+    let alone = expected(&mut home, 12 * DAY + 2 * STEP_SECONDS, 20.0);
+    assert!(among_guests > 29.0 && alone < 21.0, "{among_guests} with guests, {alone} without");
+}
+
+#[test]
+fn a_fault_that_was_confirmed_is_not_what_is_usual() {
+    let mut home = home();
+    home.brain.add_entities(vec![thermometer()]);
+    home.brain.learn(&steady(0, 5 * DAY, 20.0), 5 * DAY);
+    home.brain.learn(&steady(5 * DAY, 12 * DAY, 30.0), 12 * DAY);
+    let mut fault = stored_alarm("f", Some(12 * DAY));
+    fault.alarm.start = 5 * DAY;
+    fault.take_answer("", Verdict::Confirmed, 6 * DAY);
+    home.brain.history.save_alarm(&fault, None).unwrap();
+    let mut home = brain_in(home.dir);
+    home.brain.add_entities(vec![thermometer()]);
+    home.brain.recall(12 * DAY);
+    home.brain.set_listening(true, 12 * DAY);
+    let band = expected(&mut home, 12 * DAY + STEP_SECONDS, 20.0);
+    assert!((19.0..21.0).contains(&band), "{band}");
+}
+
+#[test]
+fn an_entity_that_came_late_learns_from_its_past() {
+    let mut home = home();
+    home.brain.set_listening(true, 5 * DAY);
+    home.brain.tick(5 * DAY + STEP_SECONDS + CLOSING_GRACE_SECONDS);
+    home.brain.add_entities(vec![thermometer()]);
+    home.brain.backfill(&steady(0, 5 * DAY, 20.0));
+    home.brain.relearn();
+    let band = expected(&mut home, 5 * DAY + 2 * STEP_SECONDS, 20.0);
+    assert!((19.0..21.0).contains(&band), "{band}");
+    assert_eq!(home.brain.readiness().entities[0].days, 5);
+}

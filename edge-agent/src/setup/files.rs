@@ -1,0 +1,102 @@
+//! What set-up writes: a configuration without a secret in it, and a file for each secret.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::answers::Answers;
+use crate::config::{Config, Faults, Secret};
+
+/// The configuration's name.
+pub(super) const CONFIG: &str = "edge.toml";
+/// Home Assistant's token.
+const TOKEN: &str = "token";
+/// The broker's password.
+const PASSWORD: &str = "broker-password";
+/// Longest secret that is read from a file.
+const SECRET_BYTES_MAX: usize = 4096;
+
+/// Why something was not read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// The system's words.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// No secret is in it.
+    #[error("{0} holds no token or password: one line of at most {SECRET_BYTES_MAX} bytes")]
+    NoSecret(PathBuf),
+    /// What was written does not read back; then it is not left there.
+    #[error("what was answered makes no configuration: {0}")]
+    Unusable(Faults),
+}
+
+/// Reads a secret from a file that a person made.
+pub(super) fn secret(path: &Path) -> Result<Secret, FilesError> {
+    let text = fs::read_to_string(path).map_err(|source| FilesError::Io { path: path.to_owned(), source })?;
+    let word = text.trim();
+    if word.is_empty() || word.len() > SECRET_BYTES_MAX || word.lines().count() > 1 {
+        return Err(FilesError::NoSecret(path.to_owned()));
+    }
+    Ok(Secret::new(word))
+}
+
+/// Writes everything into `dir`, the configuration last and at once, and reads it back.
+pub(super) fn write(dir: &Path, answers: &Answers) -> Result<(), FilesError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| FilesError::Io { path, source }
+    };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed(dir))?;
+    keep(&dir.join(TOKEN), answers.home_assistant.token.expose(), 0o600)?;
+    if let Some((_, password)) = answers.broker.as_ref().and_then(|broker| broker.credentials.as_ref()) {
+        keep(&dir.join(PASSWORD), password.expose(), 0o600)?;
+    }
+    let file = dir.join(CONFIG);
+    let text = config_text(answers);
+    Config::parse(&text, &file).map_err(FilesError::Unusable)?;
+    let staged = dir.join("edge.toml.new");
+    keep(&staged, &text, 0o644)?;
+    fs::rename(&staged, &file).map_err(failed(&file))
+}
+
+fn config_text(answers: &Answers) -> String {
+    let text = |value: &str| toml::Value::String(value.to_owned()).to_string();
+    let mut lines = vec![
+        "# Written by `hearthwatch-edge setup`; `hearthwatch-edge run --help` shows all that may stand here."
+            .to_owned(),
+        "state = \"state\"".to_owned(),
+        format!("budget = {:?}", answers.alarms),
+        format!("sharing = {}", text(answers.sharing.as_str())),
+        String::new(),
+        "[home_assistant]".to_owned(),
+        format!("url = {}", text(&answers.home_assistant.url)),
+        format!("token_file = {}", text(TOKEN)),
+    ];
+    if let Some(broker) = &answers.broker {
+        lines.extend([
+            String::new(),
+            "[home.mqtt]".to_owned(),
+            format!("host = {}", text(&broker.door.host)),
+            format!("port = {}", broker.door.port),
+        ]);
+        if let Some((user, _)) = &broker.credentials {
+            lines.extend([format!("username = {}", text(user)), format!("password_file = {}", text(PASSWORD))]);
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+fn keep(path: &Path, text: &str, mode: u32) -> Result<(), FilesError> {
+    let failed = |source| FilesError::Io { path: path.to_owned(), source };
+    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(mode).open(path).map_err(failed)?;
+    // A file that was there before keeps its rights otherwise.
+    file.set_permissions(fs::Permissions::from_mode(mode)).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+}

@@ -1,0 +1,123 @@
+//! Answers tried live: does Home Assistant let us in, what is there to watch, is the broker open to us.
+
+use std::fmt;
+use std::time::Duration;
+
+use hearthwatch_link::{LinkConfig, LinkError, LinkEvent};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::config::{Secret, websocket_url};
+use crate::home_assistant::entities::WatchedEntities;
+use crate::home_assistant::registry;
+use crate::home_assistant::socket::{Socket, SocketError};
+
+/// How long a broker may take to let us in.
+const BROKER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What was found at an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HomeAssistantFound {
+    /// Its version.
+    pub version: String,
+    /// How many entities can be watched.
+    pub watchable: usize,
+    /// Whether the token is an administrator's.
+    pub administrator: bool,
+    /// Whether the MQTT integration is there.
+    pub mqtt: bool,
+}
+
+impl fmt::Display for HomeAssistantFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Home Assistant {}, with {} sensors that can be watched.", self.version, self.watchable)
+    }
+}
+
+/// Why a broker is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// The configuration of the link.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// Nobody answers, or we are not let in.
+    #[error(
+        "the broker does not let us in ({0}); look up its address, user and password in Home Assistant: Settings, Devices & services, MQTT"
+    )]
+    Refused(String),
+    /// Nothing was heard in time.
+    #[error("no answer from the broker within {} s", BROKER_PATIENCE.as_secs())]
+    Silent,
+}
+
+#[derive(Deserialize)]
+struct CurrentUser {
+    #[serde(default)]
+    is_admin: bool,
+}
+
+#[derive(Deserialize)]
+struct Components {
+    #[serde(default)]
+    components: Vec<String>,
+}
+
+/// Tries address and token.
+///
+/// # Errors
+/// A sentence for the person who typed them, with what to do.
+pub async fn try_home_assistant(address: &str, token: &Secret) -> Result<HomeAssistantFound, String> {
+    let url = websocket_url(address)?;
+    let failed = |error: SocketError| match error {
+        SocketError::Token(why) => {
+            format!("Home Assistant is there, but refuses the token ({why}); make a new one and copy all of it.")
+        }
+        error => format!("Home Assistant does not answer at {address} ({error}); is the address right, is it running?"),
+    };
+    let mut socket = Socket::connect(&url, token).await.map_err(failed)?;
+    let found = look(&mut socket).await.map_err(failed);
+    socket.close().await;
+    found
+}
+
+async fn look(socket: &mut Socket) -> Result<HomeAssistantFound, SocketError> {
+    let user: CurrentUser = socket.command("auth/current_user", json!({})).await?;
+    let has: Components = socket.command("get_config", json!({})).await?;
+    let mut watched = WatchedEntities::default();
+    for state in registry::get_states(socket).await? {
+        watched.consider(&state.entity_id, &state.attributes);
+    }
+    Ok(HomeAssistantFound {
+        version: socket.version().to_owned(),
+        watchable: watched.len() + watched.refused(),
+        administrator: user.is_admin,
+        mqtt: has.components.iter().any(|name| name == "mqtt"),
+    })
+}
+
+/// Tries a broker.
+///
+/// # Errors
+/// [`BrokerError`], for the person who typed its address.
+pub async fn try_broker(host: &str, port: u16, credentials: Option<&(String, Secret)>) -> Result<(), BrokerError> {
+    let config = LinkConfig {
+        credentials: credentials.map(|(user, password)| (user.clone(), password.expose().to_owned())),
+        ..LinkConfig::new(host, port, format!("hearthwatch-setup-{}", std::process::id()))
+    };
+    let (link, mut events) = hearthwatch_link::open(config)?;
+    let first = timeout(BROKER_PATIENCE, async {
+        loop {
+            match events.next().await {
+                Some(LinkEvent::Connected { .. }) => return Ok(()),
+                Some(LinkEvent::Disconnected { reason }) => return Err(BrokerError::Refused(reason)),
+                Some(LinkEvent::Message { .. }) => {}
+                None => return Err(BrokerError::Silent),
+            }
+        }
+    })
+    .await
+    .unwrap_or(Err(BrokerError::Silent));
+    link.close().await;
+    first
+}

@@ -1,0 +1,45 @@
+//! What each level of sharing sends, in bytes that were really encoded.
+
+use hearthwatch_protocol::{HomeId, Message, encode};
+
+use crate::outbox::{SharingLevel, example_record};
+
+/// A line for each level.
+pub(super) fn explained() -> Vec<String> {
+    let Ok(home) = HomeId::new("your-home") else { return Vec::new() };
+    let record = example_record(home);
+    let size = |level: SharingLevel| {
+        let message = level.shape(record.clone()).map(Message::Feedback);
+        message.and_then(|message| encode(&message).ok()).map_or(0, |payload| payload.len())
+    };
+    let line = |level: SharingLevel| {
+        let what = match level {
+            SharingLevel::Off => "nothing. You still receive models.",
+            SharingLevel::Verdicts => {
+                "your answer, the kind of sensor, its score and the day. It helps to count false alarms."
+            }
+            SharingLevel::Windows => {
+                "also the 16 hours of numbers without units that the model saw: what a model can learn from. It can still \
+                 tell when somebody was in."
+            }
+        };
+        format!("{:<9}{:>6} bytes an answer: {what}", level.as_str(), size(level))
+    };
+    SharingLevel::ALL.map(line).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_level_is_explained_with_the_bytes_that_it_would_send() {
+        let lines = explained();
+        assert_eq!(lines.len(), 3);
+        assert!(lines[0].starts_with("off           0 bytes an answer"), "{}", lines[0]);
+        let bytes = |line: &str| line.split_whitespace().nth(1).and_then(|number| number.parse::<usize>().ok());
+        let (verdicts, windows) = (bytes(&lines[1]).unwrap(), bytes(&lines[2]).unwrap());
+        assert!((100..600).contains(&verdicts), "{verdicts}");
+        assert!((3_000..20_000).contains(&windows), "{windows}");
+    }
+}
