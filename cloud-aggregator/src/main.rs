@@ -24,6 +24,7 @@ const EXAMPLE: &str = r#"A configuration file; `hearthwatch-provision init` make
 
   data = "/var/lib/hearthwatch"            # database, snapshots, models
   enrolment = "."                          # the directory of `init`: homes may enrol at /enroll
+  certificate_days = 30                    # 7 to 30: life of their certificates, renewed at two thirds
 
   [mqtt]                                   # the fleet's broker
   host = "broker.example"

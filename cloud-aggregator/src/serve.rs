@@ -16,9 +16,6 @@ use crate::release::{Publisher, RemoteSigner, RepositoryError};
 use crate::state::ReleaseHook;
 use crate::training::{Corpora, ModelLearner};
 
-/// How long a home's certificate lives; agents renew it at half of that.
-pub const CERTIFICATE_DAYS: u32 = 90;
-
 /// Why the program did not start, or ended badly.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -48,7 +45,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeE
         None => None,
     };
     let enroller = config.enrolment.as_ref().map(|directory| {
-        Enroller::load(&Layout::new(directory), CERTIFICATE_DAYS)
+        Enroller::load(&Layout::new(directory), config.certificate_days)
             .map_err(|error| ServeError::Enrolment(error.to_string()))
     });
     let enroller = enroller.transpose()?;

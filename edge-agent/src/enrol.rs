@@ -128,7 +128,8 @@ pub fn main(args: &EnrolArgs) -> ExitCode {
         Ok(()) => {
             let out = args.out.display();
             println!("{} is enrolled. Wrote agent.crt, agent.key, ca.crt and root.json to {out}.", args.home);
-            println!("Name them in edge.toml under [cloud.mqtt] and [cloud.updates].");
+            println!("Name them in edge.toml under [cloud.mqtt] and [cloud.updates], and under [cloud]:");
+            println!("  renew_url = \"{}\"", args.url);
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -9,6 +9,7 @@ pub mod explain;
 pub mod history;
 pub mod home_assistant;
 pub mod house;
+pub mod identity;
 pub mod log;
 pub mod measure;
 pub mod miss;

@@ -87,6 +87,7 @@ Example edge.toml (relative paths are taken from the file's own directory):
   [cloud]                          # optional: teach and learn with other homes
   home = \"home-7\"
   sharing = \"windows\"            # off, verdicts, or windows: what of an answer leaves the home; default verdicts
+  renew_url = \"https://cloud.example:8443/\"  # where the certificate is renewed, at two thirds of its life
   [cloud.mqtt]
   host = \"cloud.example\"
   ca_file = \"ca.crt\"

@@ -12,6 +12,7 @@ pub mod id;
 pub mod limits;
 pub mod manifest;
 pub mod messages;
+pub mod renewal;
 pub mod seal;
 pub mod topic;
 

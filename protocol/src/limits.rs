@@ -30,3 +30,7 @@ pub const ARTIFACT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Largest signed statement (an assignment, a manifest), in bytes. An honest one has 400; the text fields could make it 1,200.
 pub const SEALED_BYTES_MAX: usize = 2 * 1024;
+
+/// Longest signing request in a signed renewal, in bytes: a P-256 request has 500 as PEM; with it the statement stays below
+/// [`SEALED_BYTES_MAX`].
+pub const RENEWAL_CSR_BYTES_MAX: usize = 1536;

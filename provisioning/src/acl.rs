@@ -1,5 +1,6 @@
 //! Who may say what on the broker: the one table, the decision, and the mosquitto file rendered from it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fmt::Write as _;
 
@@ -201,9 +202,11 @@ fn covers(granted: &str, own_name: &str, wanted: &str) -> bool {
 
 /// The same table as a mosquitto `acl_file`. Names come from the certificate (`use_identity_as_username`).
 ///
-/// Patterns hold for every user, so each aggregator is first denied the topics of a home of its own name.
+/// Patterns hold for every user, so each aggregator is first denied the topics of a home of its own name. Homes in `shut_out` are
+/// denied everything: mosquitto's revocation list keeps them from connecting, and this silences the sessions that they
+/// still have.
 #[must_use]
-pub fn render_mosquitto() -> String {
+pub fn render_mosquitto(shut_out: &BTreeSet<HomeId>) -> String {
     let mut text = String::from(
         "# Rendered by hearthwatch-provision from its acl.rs. Do not edit: the next `init` says so, and the suite that\n\
          # compares this file with the embedded broker no longer speaks for it.\n\n\
@@ -214,6 +217,12 @@ pub fn render_mosquitto() -> String {
         let _ = writeln!(text, "topic deny {ROOT}/home/{aggregator}/#");
         grant_lines(&mut text, "topic", &AGGREGATOR);
         text.push('\n');
+    }
+    if !shut_out.is_empty() {
+        text.push_str("# Homes whose certificates were taken back.\n");
+    }
+    for home in shut_out {
+        let _ = write!(text, "user {home}\ntopic deny #\n\n");
     }
     text.push_str("# Homes: %u is the common name of the certificate.\n");
     grant_lines(&mut text, "pattern", &HOME);

@@ -3,14 +3,16 @@
 use hearthwatch_protocol::HomeId;
 use jiff::Timestamp;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertificateSigningRequestParams,
+    DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    RevokedCertParams, SerialNumber,
 };
 use x509_parser::time::ASN1Time;
 
 use crate::acl::Identity;
 use crate::files::{self, FileError};
 use crate::layout::Layout;
+use crate::ledger::Revocation;
 
 /// Seconds of a day.
 const DAY: i64 = 86_400;
@@ -18,8 +20,12 @@ const DAY: i64 = 86_400;
 pub const CA_DAYS: u32 = 3650;
 /// Life of server and aggregator certificates: the longest that public authorities still granted in 2025.
 pub const SERVER_DAYS: u32 = 398;
-/// Default life of a home's certificate. Renewal by the agent is not built yet, so it must span a season offline.
-pub const HOME_DAYS: u32 = 90;
+/// Default life of a home's certificate. The agent renews it at two thirds, so a home may be away for ten days and
+/// notice nothing; after that an operator says whether it may come back.
+pub const HOME_DAYS: u32 = 30;
+/// What the enrolment desk may be told to give instead. Shorter, and a weekend offline ends a home's certificate; longer,
+/// and a stolen key serves its thief for longer than a month where nobody reads revocation lists.
+pub const HOME_DAYS_RANGE: std::ops::RangeInclusive<u32> = 7..=30;
 /// Longest life that may be asked for.
 pub const DAYS_MAX: u32 = 825;
 /// Certificates start this much in the past, so that a device whose clock is a little slow accepts them, in seconds.
@@ -215,6 +221,42 @@ impl Authority {
         }
         request.params = client(identity, now, days)?;
         Ok(request.signed_by(&self.issuer).map_err(certificate_error("sign the certificate"))?.pem())
+    }
+
+    /// The list of what was taken back (a CRL, RFC 5280), PEM, for brokers.
+    ///
+    /// It is made anew with each revocation and holds until the authority itself ends: a list that ran out would shut out the
+    /// whole fleet, and what it guards against is already bounded by the certificates' short lives.
+    ///
+    /// # Errors
+    /// [`AuthorityError`] when a serial number in `taken` is not one of ours, or the library refuses.
+    pub fn revocation_list(&self, taken: &[Revocation], now: Timestamp) -> Result<String, AuthorityError> {
+        let at = |seconds: i64| {
+            ASN1Time::from_timestamp(seconds)
+                .map(|time| time.to_datetime())
+                .map_err(|_| AuthorityError::Request(format!("{now} is no time for a revocation list")))
+        };
+        let row = |row: &Revocation| {
+            let serial = hex::decode(&row.serial)
+                .map_err(|_| AuthorityError::Request(format!("{:?} is no serial number", row.serial)))?;
+            Ok(RevokedCertParams {
+                serial_number: SerialNumber::from_slice(&serial),
+                revocation_time: at(row.at.as_second())?,
+                reason_code: None,
+                invalidity_date: None,
+            })
+        };
+        let params = CertificateRevocationListParams {
+            this_update: at(now.as_second() - BACKDATED)?,
+            next_update: at(now.as_second() + i64::from(CA_DAYS) * DAY)?,
+            // Counts up with time; two lists of one second hold the same or more.
+            crl_number: SerialNumber::from(now.as_second().unsigned_abs()),
+            issuing_distribution_point: None,
+            revoked_certs: taken.iter().map(row).collect::<Result<_, AuthorityError>>()?,
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&self.issuer).map_err(certificate_error("sign the revocation list"))?;
+        list.pem().map_err(certificate_error("write the revocation list"))
     }
 
     fn issue(&self, params: &CertificateParams) -> Result<Issued, AuthorityError> {

@@ -244,26 +244,26 @@ impl Ceremony<'_> {
 }
 
 /// `now` plus `days`, in whole seconds: other TUF clients refuse fractions.
-fn expiry(now: Timestamp, days: i64) -> Result<Timestamp, CeremonyError> {
+pub(crate) fn expiry(now: Timestamp, days: i64) -> Result<Timestamp, CeremonyError> {
     whole_second(now).checked_add(SignedDuration::from_hours(days * 24)).map_err(library("compute an expiry"))
 }
 
-fn whole_second(at: Timestamp) -> Timestamp {
+pub(crate) fn whole_second(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
-fn key_id(key: &Ed25519KeyPair) -> Result<Decoded<Hex>, CeremonyError> {
+pub(crate) fn key_id(key: &Ed25519KeyPair) -> Result<Decoded<Hex>, CeremonyError> {
     let public: Key = key.tuf_key();
     public.key_id().map_err(library("name a key"))
 }
 
 /// The bytes that are signed.
-fn canonical<R: Role>(role: &R) -> Result<Vec<u8>, CeremonyError> {
+pub(crate) fn canonical<R: Role>(role: &R) -> Result<Vec<u8>, CeremonyError> {
     role.canonical_form().map_err(library("write metadata canonically"))
 }
 
 /// The bytes of the file: `role` and a signature by each of `keys`.
-fn signed<R: Role + serde::Serialize>(role: R, keys: &[Ed25519KeyPair]) -> Result<Vec<u8>, CeremonyError> {
+pub(crate) fn signed<R: Role + serde::Serialize>(role: R, keys: &[Ed25519KeyPair]) -> Result<Vec<u8>, CeremonyError> {
     let message = canonical(&role)?;
     let mut signatures = Vec::new();
     for key in keys {
@@ -276,7 +276,7 @@ fn signed<R: Role + serde::Serialize>(role: R, keys: &[Ed25519KeyPair]) -> Resul
     Ok(bytes)
 }
 
-fn metafile(version: NonZeroU64, bytes: &[u8]) -> Metafile {
+pub(crate) fn metafile(version: NonZeroU64, bytes: &[u8]) -> Metafile {
     Metafile {
         length: Some(bytes.len() as u64),
         hashes: Some(Hashes { sha256: Sha256::digest(bytes).to_vec().into(), _extra: HashMap::new() }),

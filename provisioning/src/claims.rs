@@ -243,7 +243,7 @@ impl Claims {
     }
 }
 
-fn lock(path: &Path) -> Result<File, FileError> {
+pub(crate) fn lock(path: &Path) -> Result<File, FileError> {
     let open = || -> std::io::Result<File> {
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
         file.lock()?;

@@ -14,8 +14,9 @@ use crate::files::FileError;
 use crate::homes::{self, HomeError, Outcome, Token};
 use crate::inspect::{self, Weight};
 use crate::layout::Layout;
+use crate::rotation::{self, Step};
 use crate::signer::server::Server;
-use crate::{authority, init, mosquitto};
+use crate::{authority, init, mirror, mosquitto, revocation};
 
 /// Who is who in a Hearthwatch fleet: certificates, access rules, update keys, enrolment.
 #[derive(Debug, Parser)]
@@ -45,6 +46,18 @@ enum Command {
     /// Let a home in.
     #[command(subcommand)]
     Home(HomeCommand),
+    /// What the root keys are for after the first ceremony: a later expiry, new keys. Stop aggregator and signer first.
+    ///
+    /// Every step wants two of the three root keys, prints what was done and adds it to tuf/ceremony.txt.
+    Root(RootArgs),
+    /// Copy the signed repository to a folder for any static HTTPS server; running it again copies what is new.
+    Mirror {
+        /// Where to.
+        to: PathBuf,
+        /// The directory that `init` made.
+        #[arg(long, value_name = "DIR", env = "HEARTHWATCH_KEYS")]
+        out: PathBuf,
+    },
     /// Show what is there: subjects, expiries, permissions, and what is wrong with the remedy. Exit code 1 for problems.
     Inspect {
         /// The directory that `init` made.
@@ -54,6 +67,40 @@ enum Command {
     ///
     /// It signs only releases that carry a signed verdict of the gate, and only upwards. Run it under a user of its own.
     Signer(SignerArgs),
+}
+
+#[derive(Debug, Args)]
+struct RootArgs {
+    /// What to do.
+    #[command(subcommand)]
+    step: RootStep,
+    /// The directory that `init` made.
+    #[arg(long, value_name = "DIR", env = "HEARTHWATCH_KEYS", global = true, default_value = ".")]
+    out: PathBuf,
+    /// A root key; give it twice, each from its own medium.
+    #[arg(long, value_name = "FILE", global = true)]
+    root_key: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum RootStep {
+    /// The same keys and a later expiry: once a year, before the root runs out.
+    Renew,
+    /// A new key for the signer process.
+    RotateTargets,
+    /// A new snapshot key for the aggregator.
+    RotateSnapshot,
+    /// A new timestamp key for the aggregator.
+    RotateTimestamp,
+    /// A new root key in the place of one that was lost or told.
+    RotateRoot {
+        /// How the id of the one that goes begins, as in tuf/ceremony.txt.
+        #[arg(long, value_name = "HEX")]
+        lost: String,
+        /// Where the new one goes: a medium of its own.
+        #[arg(long, value_name = "FILE")]
+        new_key: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -83,6 +130,20 @@ enum HomeCommand {
     /// Without a flag: the directory (authority and root of trust) and a claim token, with which the home's agent
     /// gets a certificate for a key that never leaves it.
     Add(AddArgs),
+    /// Take back every certificate of a home, and render what brokers read of it.
+    Revoke(RevokeArgs),
+}
+
+#[derive(Debug, Args)]
+struct RevokeArgs {
+    /// The home's pseudonym.
+    name: HomeId,
+    /// The directory that `init` made.
+    #[arg(long, value_name = "DIR", env = "HEARTHWATCH_KEYS")]
+    out: PathBuf,
+    /// One line for those who read the ledger later.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
 }
 
 #[derive(Debug, Args)]
@@ -127,6 +188,13 @@ pub fn run(cli: &Cli, now: Timestamp, out: &mut impl Write) -> anyhow::Result<Ex
     match &cli.command {
         Command::Init(args) => init(args, now, out),
         Command::Home(HomeCommand::Add(args)) => add(args, now, out),
+        Command::Home(HomeCommand::Revoke(args)) => revoke(args, now, out),
+        Command::Root(args) => root(args, now, out),
+        Command::Mirror { to, out: dir } => {
+            let copied = mirror::copy(&Layout::new(dir), to)?;
+            writeln!(out, "{} files copied, {} were there: {}", copied.written, copied.kept, to.display())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Inspect { dir } => show(dir, now, out),
         Command::Signer(args) => sign(args, out),
     }
@@ -200,6 +268,33 @@ fn add(args: &AddArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<E
     if let Some(bundle) = bundle {
         writeln!(out, "Copy {} to the home: what its agent must trust.", bundle.root().display())?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn revoke(args: &RevokeArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let layout = Layout::new(&args.out);
+    let taken = revocation::revoke(&layout, &args.name, now, &args.reason)?;
+    writeln!(out, "{} of {} taken back; on the list: {}", taken.len(), args.name, layout.crl().display())?;
+    writeln!(
+        out,
+        "mosquitto reads the list and its access rules anew on: {}\nIts records are still taken in until the aggregator \
+         is told too: POST /api/v1/homes/{}/revoke does both.",
+        revocation::RELOAD,
+        args.name
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn root(args: &RootArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let step = match &args.step {
+        RootStep::Renew => Step::Renew,
+        RootStep::RotateTargets => Step::Targets,
+        RootStep::RotateSnapshot => Step::Snapshot,
+        RootStep::RotateTimestamp => Step::Timestamp,
+        RootStep::RotateRoot { lost, new_key } => Step::Root { lost: lost.clone(), new_key: new_key.clone() },
+    };
+    let text = rotation::take(&Layout::new(&args.out), &step, &args.root_key, now)?;
+    writeln!(out, "{}", text.trim_start())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -299,7 +394,7 @@ mod tests {
     fn a_first_installation_is_made_shown_and_kept() {
         let dir = tempfile::tempdir().unwrap();
         let first = command("init --out KEYS --host broker.example", dir.path()).unwrap();
-        assert_eq!(first.lines().filter(|line| line.starts_with("made  ")).count(), 9, "{first}");
+        assert_eq!(first.lines().filter(|line| line.starts_with("made  ")).count(), 10, "{first}");
         let again = command("init --out KEYS --host broker.example", dir.path()).unwrap();
         assert!(again.lines().all(|line| line.starts_with("kept  ")), "{again}");
         let added = command("home add home-7 --out KEYS", dir.path()).unwrap();
@@ -309,6 +404,19 @@ mod tests {
         let shown = command("inspect KEYS", dir.path()).unwrap();
         assert!(shown.contains("broker (localhost, 127.0.0.1, ::1, broker.example)"), "{shown}");
         assert!(shown.ends_with("sound: nothing here keeps the installation from working safely\n"), "{shown}");
+    }
+
+    #[test]
+    fn a_home_that_is_revoked_is_named_with_the_command_that_makes_it_hold() {
+        let dir = tempfile::tempdir().unwrap();
+        command("init --out KEYS", dir.path()).unwrap();
+        command("home add home-7 --issue --out KEYS", dir.path()).unwrap();
+        let text = command("home revoke home-7 --reason stolen --out KEYS", dir.path()).unwrap();
+        assert!(
+            text.starts_with("1 of home-7 taken back; on the list: ") && text.contains(revocation::RELOAD),
+            "{text}"
+        );
+        assert!(command("inspect KEYS", dir.path()).unwrap().contains("sound: "));
     }
 
     #[test]

@@ -8,8 +8,10 @@ use crate::acl::{Identity, IdentityError};
 use crate::authority::{Authority, AuthorityError, CSR_BYTES_MAX};
 use crate::claims::{ClaimError, Claims, sha256_hex};
 use crate::files::{self, FileError};
+use crate::late::WaitingRoom;
 use crate::layout::Layout;
 use crate::ledger::{Ledger, LedgerError};
+use crate::revocation::{self, RevocationError};
 
 /// Largest body of `POST /enroll` that is worth reading, in bytes: the request and a KiB for token and name.
 pub const BODY_BYTES_MAX: usize = CSR_BYTES_MAX + 1024;
@@ -54,6 +56,9 @@ pub enum EnrolError {
     /// It could not be written down, so nothing is handed out.
     #[error(transparent)]
     Ledger(LedgerError),
+    /// A home that was shut out comes back, and the brokers' rules cannot be rendered.
+    #[error(transparent)]
+    Revocation(RevocationError),
 }
 
 impl EnrolError {
@@ -67,19 +72,21 @@ impl EnrolError {
             Self::Request(_) => "unavailable",
             Self::Claim(error) => error.reason(),
             Self::Ledger(LedgerError::Certificate(_)) => "bad_request",
-            Self::Ledger(_) => "unavailable",
+            Self::Ledger(_) | Self::Revocation(_) => "unavailable",
         }
     }
 }
 
 /// The desk at which homes enrol; used by the aggregator's `POST /enroll`. Blocks on small files.
 pub struct Enroller {
-    authority: Authority,
+    pub(crate) authority: Authority,
+    pub(crate) layout: Layout,
+    pub(crate) ledger: Ledger,
+    pub(crate) late: WaitingRoom,
+    pub(crate) days: u32,
     claims: Claims,
     tuf_root: String,
     director: String,
-    ledger: Ledger,
-    days: u32,
 }
 
 impl Enroller {
@@ -94,11 +101,13 @@ impl Enroller {
         let (tuf_root, director) = (read(&layout.tuf_root())?, read(&layout.director_public())?);
         Ok(Self {
             authority,
+            layout: layout.clone(),
+            ledger: Ledger::of(layout),
+            late: WaitingRoom::at(layout.late()),
+            days,
             claims: Claims::at(layout.claims()),
             tuf_root,
             director,
-            ledger: Ledger::of(layout),
-            days,
         })
     }
 
@@ -113,7 +122,11 @@ impl Enroller {
         let key_sha256 = key_sha256(&certificate)
             .ok_or_else(|| EnrolError::Request(AuthorityError::Request("its key cannot be read".to_owned())))?;
         self.claims.redeem(&request.token, &request.home, &key_sha256, now)?;
+        let shut_out = self.ledger.shut_out(now).map_err(EnrolError::Ledger)?.contains(&request.home);
         self.ledger.record(&certificate, now).map_err(EnrolError::Ledger)?;
+        if shut_out {
+            revocation::render(&self.layout, &self.authority, now).map_err(EnrolError::Revocation)?;
+        }
         Ok(EnrolReply {
             certificate,
             ca: self.authority.certificate_pem().to_owned(),
@@ -123,7 +136,7 @@ impl Enroller {
     }
 }
 
-fn key_sha256(certificate_pem: &str) -> Option<String> {
+pub(crate) fn key_sha256(certificate_pem: &str) -> Option<String> {
     let (_, pem) = x509_parser::pem::parse_x509_pem(certificate_pem.as_bytes()).ok()?;
     Some(sha256_hex(pem.parse_x509().ok()?.public_key().raw))
 }

@@ -9,6 +9,7 @@ use crate::claims::{ClaimError, ClaimToken, Claims, TOKEN_LIFE};
 use crate::files::{self, FileError};
 use crate::layout::{HomeFiles, Layout};
 use crate::ledger::{Ledger, LedgerError};
+use crate::revocation::{self, RevocationError};
 
 /// Why a home could not be added.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,9 @@ pub enum HomeError {
     /// The ledger of certificates cannot be kept.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// What brokers read cannot be rendered.
+    #[error(transparent)]
+    Revocation(#[from] RevocationError),
 }
 
 /// Whether something was made, or was there before.
@@ -49,8 +53,13 @@ pub fn issue(layout: &Layout, home: &HomeId, now: Timestamp, days: u32) -> Resul
     if layout.home(home).cert().exists() {
         return Ok((bundle(layout, home)?, Outcome::Kept));
     }
-    let issued = Authority::load(layout)?.issue_client(&identity, now, days)?;
-    Ledger::of(layout).record(&issued.certificate_pem, now)?;
+    let (authority, ledger) = (Authority::load(layout)?, Ledger::of(layout));
+    let issued = authority.issue_client(&identity, now, days)?;
+    let shut_out = ledger.shut_out(now)?.contains(home);
+    ledger.record(&issued.certificate_pem, now)?;
+    if shut_out {
+        revocation::render(layout, &authority, now)?;
+    }
     let bundle = bundle(layout, home)?;
     // The certificate last: it says that the pair is whole.
     files::write_private(&bundle.key(), issued.key_pem.as_bytes())?;

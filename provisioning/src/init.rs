@@ -13,7 +13,9 @@ use crate::ceremony::{self, CeremonyError};
 use crate::files::{self, FileError};
 use crate::homes::Outcome;
 use crate::layout::Layout;
+use crate::ledger::{Ledger, LedgerError};
 use crate::mosquitto;
+use crate::revocation::{self, RevocationError};
 
 /// User id of root.
 const ROOT: u32 = 0;
@@ -65,6 +67,12 @@ pub enum InitError {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The ledger of certificates.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The revocation list.
+    #[error(transparent)]
+    Revocation(#[from] RevocationError),
     /// Two of them at once.
     #[error("another `init` is at work in {}; wait for it", .0.display())]
     Busy(PathBuf),
@@ -134,7 +142,15 @@ pub fn run(layout: &Layout, options: &Options, now: Timestamp) -> Result<Vec<Ste
         step.notice = Some(ROOT_NOTICE.to_owned());
     }
     steps.push(step);
-    steps.push(rendered("mosquitto's access rules", layout.mosquitto_acl(), &acl::render_mosquitto())?);
+    let shut_out = Ledger::of(layout).shut_out(now)?;
+    steps.push(rendered("mosquitto's access rules", layout.mosquitto_acl(), &acl::render_mosquitto(&shut_out))?);
+    let outcome = if layout.crl().exists() {
+        Outcome::Kept
+    } else {
+        revocation::render(layout, &authority, now)?;
+        Outcome::Created
+    };
+    steps.push(Step { what: "revocation list", path: layout.crl(), outcome, notice: None });
     Ok(steps)
 }
 

@@ -101,7 +101,7 @@ pub fn look(layout: &Layout, now: Timestamp) -> Report {
     certificates::look(&mut report, layout, now);
     keys(&mut report, layout);
     metadata::look(&mut report, layout, now);
-    broker_files(&mut report, layout);
+    broker_files(&mut report, layout, now);
     claims(&mut report, layout, now);
     report.findings.sort_by_key(|finding| finding.weight);
     report
@@ -162,8 +162,10 @@ fn keys(report: &mut Report, layout: &Layout) {
     }
 }
 
-fn broker_files(report: &mut Report, layout: &Layout) {
-    let rendered = crate::acl::render_mosquitto();
+fn broker_files(report: &mut Report, layout: &Layout, now: Timestamp) {
+    // A ledger that cannot be read is a finding of its own.
+    let shut_out = crate::ledger::Ledger::of(layout).shut_out(now).unwrap_or_default();
+    let rendered = crate::acl::render_mosquitto(&shut_out);
     for (what, path) in
         [("mosquitto's configuration", layout.mosquitto_conf()), ("mosquitto's access rules", layout.mosquitto_acl())]
     {
@@ -172,7 +174,8 @@ fn broker_files(report: &mut Report, layout: &Layout) {
                 report.rows.push(row(layout, what, &path, String::new(), None));
                 if path == layout.mosquitto_acl() && text != rendered {
                     report.problem(format!(
-                        "{what} differ from the table that the embedded broker uses; rm {} and run init again",
+                        "{what} differ from the table that the embedded broker uses, or from the ledger of certificates; \
+                         rm {} and run init again",
                         path.display()
                     ));
                 }

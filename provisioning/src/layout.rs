@@ -102,6 +102,8 @@ impl Layout {
         homes = "homes";
         /// Claim tokens, hashed.
         claims = "claims.json";
+        /// Homes whose certificate ran out and that wait for a word.
+        late = "late.json";
     }
 
     /// Root key `number` (1 to 3).

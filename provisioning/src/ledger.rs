@@ -132,6 +132,26 @@ impl Ledger {
         Ok(self.revoked_serials()?.contains(serial))
     }
 
+    /// Homes that have no certificate left that holds, because theirs was taken back.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn shut_out(&self, now: Timestamp) -> Result<BTreeSet<HomeId>, LedgerError> {
+        let revocations = self.revocations()?;
+        let gone: BTreeSet<&str> = revocations.iter().map(|revocation| revocation.serial.as_str()).collect();
+        let issues = self.issues()?;
+        let live = |home: &HomeId| {
+            issues.iter().any(|issue| issue.home == *home && issue.until > now && !gone.contains(issue.serial.as_str()))
+        };
+        Ok(revocations.iter().map(|revocation| &revocation.home).filter(|home| !live(home)).cloned().collect())
+    }
+
+    /// Where the revocations are kept: whoever holds sessions open watches this file.
+    #[must_use]
+    pub fn revocations_file(&self) -> &std::path::Path {
+        &self.revoked
+    }
+
     /// The keys certified for each home, but those of certificates that were taken back.
     ///
     /// # Errors
@@ -150,7 +170,11 @@ impl Ledger {
         Ok(keys)
     }
 
-    fn revoked_serials(&self) -> Result<BTreeSet<String>, LedgerError> {
+    /// The serial numbers of everything that was taken back.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn revoked_serials(&self) -> Result<BTreeSet<String>, LedgerError> {
         Ok(self.revocations()?.into_iter().map(|revocation| revocation.serial).collect())
     }
 }

@@ -16,9 +16,14 @@ pub mod files;
 pub mod homes;
 pub mod init;
 pub mod inspect;
+pub mod late;
 pub mod layout;
 pub mod ledger;
+pub mod mirror;
 pub mod mosquitto;
+pub mod renewal;
+pub mod revocation;
+pub mod rotation;
 pub mod signer;
 
 pub use acl::{Action, Identity, allows};

@@ -31,6 +31,8 @@ pub struct Options {
     pub cert: PathBuf,
     /// The broker's key.
     pub key: PathBuf,
+    /// What was taken back of the authority's certificates.
+    pub crl: PathBuf,
     /// The rendered access rules.
     pub acl: PathBuf,
     /// Directory for retained messages and queues.
@@ -48,6 +50,7 @@ impl Options {
             ca: layout.ca_cert(),
             cert: layout.broker_cert(),
             key: layout.broker_key(),
+            crl: layout.crl(),
             acl: layout.mosquitto_acl(),
             data: layout.mosquitto_data(),
         }
@@ -75,6 +78,8 @@ pub fn render(options: &Options) -> String {
          cafile {ca}\n\
          certfile {cert}\n\
          keyfile {key}\n\
+         # Read again, with the access rules, on SIGHUP: `kill -HUP`, or `systemctl reload mosquitto`.\n\
+         crlfile {crl}\n\
          tls_version tlsv1.3\n\
          require_certificate true\n\
          use_identity_as_username true\n\
@@ -103,6 +108,7 @@ pub fn render(options: &Options) -> String {
         ca = options.ca.display(),
         cert = options.cert.display(),
         key = options.key.display(),
+        crl = options.crl.display(),
         acl = options.acl.display(),
         data = options.data.display(),
     );

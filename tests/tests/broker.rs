@@ -51,4 +51,5 @@ conformance! {
     a_retained_release_reaches_a_home_that_comes_later
     shared_subscribers_split_the_records_and_lose_none
     a_record_goes_up_and_its_receipt_comes_down
+    a_revoked_home_is_silenced_in_the_session_that_it_has_and_gets_no_other
 }

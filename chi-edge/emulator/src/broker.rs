@@ -5,6 +5,7 @@
 //! a server: stopping is ending that runtime.
 
 mod access;
+mod revoked;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
@@ -13,12 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hearthwatch_provision::Layout;
+use hearthwatch_provision::ledger::Ledger;
 use hearthwatch_provision::mosquitto::PACKET_BYTES_MAX;
 use rmqtt::context::ServerContext;
 use rmqtt::net::Builder;
 use rmqtt::server::MqttServer;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
+
+use revoked::Revoked;
 
 /// Threads of the broker: it is one of several busy parts on a small machine.
 const WORKERS: usize = 2;
@@ -41,8 +45,8 @@ const RETAINER_CONFIG: &str = "storage.type = \"ram\"\nretained_message_ttl = \"
 /// In turn over the whole group.
 const SHARED_CONFIG: &str = "strategy = \"round_robin\"\n";
 
-/// The three files that a broker needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The files that a broker needs.
+#[derive(Debug, Clone)]
 pub struct BrokerFiles {
     /// Authority that client certificates must come from, PEM.
     pub ca: PathBuf,
@@ -50,13 +54,15 @@ pub struct BrokerFiles {
     pub cert: PathBuf,
     /// The broker's key, PEM.
     pub key: PathBuf,
+    /// Which certificates were taken back.
+    pub ledger: Ledger,
 }
 
 impl BrokerFiles {
     /// Those that `hearthwatch-provision init` made.
     #[must_use]
     pub fn of(layout: &Layout) -> Self {
-        Self { ca: layout.ca_cert(), cert: layout.broker_cert(), key: layout.broker_key() }
+        Self { ca: layout.ca_cert(), cert: layout.broker_cert(), key: layout.broker_key(), ledger: Ledger::of(layout) }
     }
 }
 
@@ -148,7 +154,9 @@ async fn serve(files: &BrokerFiles, port: u16) -> rmqtt::Result<u16> {
     rmqtt_retainer::register(&context, true, true).await?;
     rmqtt_shared_subscription::register(&context, true, true).await?;
     let started = Arc::new(Notify::new());
-    let register = access::install(&context, started.clone()).await;
+    let revoked = Revoked::read(files.ledger.clone());
+    let register = access::install(&context, &revoked, started.clone()).await;
+    tokio::spawn(revoked.enforce(context.clone()));
 
     let listener = Builder::new()
         .name("embedded")

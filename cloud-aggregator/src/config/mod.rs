@@ -9,6 +9,7 @@ mod training;
 
 use std::path::{Path, PathBuf};
 
+use hearthwatch_provision::authority::{HOME_DAYS, HOME_DAYS_RANGE};
 pub use http::{HttpConfig, HttpTls};
 pub use mqtt::{MqttConfig, MqttTls};
 pub use release::ReleaseConfig;
@@ -23,6 +24,8 @@ pub struct Config {
     pub data: PathBuf,
     /// The directory that `hearthwatch-provision init` filled: homes with a claim token may enrol here.
     pub enrolment: Option<PathBuf>,
+    /// Life of the certificates that homes get here, in days.
+    pub certificate_days: u32,
     /// The fleet's broker; without it nothing is taken in.
     pub mqtt: Option<MqttConfig>,
     /// The admin API; without it there is none.
@@ -41,7 +44,8 @@ impl Config {
     #[must_use]
     pub fn in_directory(data: impl Into<PathBuf>) -> Self {
         let training = TrainingConfig::default();
-        Self { data: data.into(), enrolment: None, mqtt: None, http: None, training, release: None, rollout: None }
+        let (data, certificate_days) = (data.into(), HOME_DAYS);
+        Self { data, enrolment: None, certificate_days, mqtt: None, http: None, training, release: None, rollout: None }
     }
 
     /// Reads `file`.
@@ -77,6 +81,9 @@ impl Config {
             let remedy = "the directory that `hearthwatch-provision init` filled, with the authority's key in it";
             root.fault("enrolment", format!("{} holds no ca/ca.key", directory.display()), remedy);
         }
+        let days = i64::from(*HOME_DAYS_RANGE.start())..=i64::from(*HOME_DAYS_RANGE.end());
+        let certificate_days = root.number("certificate_days", days, i64::from(HOME_DAYS));
+        let certificate_days = u32::try_from(certificate_days).unwrap_or(HOME_DAYS);
         let tables = ["mqtt", "http", "training", "release", "rollout"].map(|name| root.table(name));
         if tables[0].is_none() {
             root.fault("mqtt", "is missing", "add [mqtt] with host, port, ca_file, cert_file, key_file");
@@ -92,7 +99,9 @@ impl Config {
         let rollout =
             rollout.and_then(|table| RolloutConfig::read(Section::new("rollout", table, directory, &mut faults)));
         match data {
-            Some(data) if faults.is_empty() => Ok(Self { data, enrolment, mqtt, http, training, release, rollout }),
+            Some(data) if faults.is_empty() => {
+                Ok(Self { data, enrolment, certificate_days, mqtt, http, training, release, rollout })
+            }
             _ => Err(faults),
         }
     }

@@ -1,7 +1,8 @@
 //! The admin API and the page, over HTTPS; the signed repository as files; enrolment.
 //!
 //! Open to all: `/healthz`, `/metrics` (counts only, nothing of any home), `/tuf/` (public by design: what is in it is
-//! signed), `/api/openapi.json`, `/login`, and `/enroll`, which wants a claim token. Everything else wants a bearer
+//! signed), `/api/openapi.json`, `/login`, `/enroll`, which wants a claim token, and `/renew`, which wants the signature of
+//! a home's key. Everything else wants a bearer
 //! token of a role, or, for reading, the page's session. There is no exception for loopback: behind a reverse proxy
 //! every caller comes from there.
 
@@ -13,6 +14,7 @@ pub mod limiter;
 pub mod openapi;
 pub mod paging;
 pub mod problem;
+pub mod renew;
 pub mod repository_files;
 pub mod routes;
 pub mod server;
@@ -60,7 +62,7 @@ pub struct Http {
     pub(crate) logins: Arc<Mutex<Limiter>>,
     pub(crate) live_pages: Arc<Semaphore>,
     enrolments: Arc<Mutex<Limiter>>,
-    enroller: Option<Arc<Enroller>>,
+    pub(crate) enroller: Option<Arc<Enroller>>,
     wall: Arc<dyn Clock>,
     /// Whether callers come over TLS; decides about the cookie's name.
     pub(crate) tls: bool,
@@ -115,6 +117,7 @@ pub fn router(http: Http) -> Router {
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
         .merge(enroll::router())
+        .merge(renew::router())
         .merge(page::router());
     if let Some(release) = &http.app.config.release {
         router = router.nest("/tuf", repository_files::router(&release.repository));

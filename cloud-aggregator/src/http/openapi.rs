@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::routes::{audit, datasets, feedback, homes, models, quarantine, releases, rollouts, runs, tokens};
+use super::routes::{audit, datasets, feedback, homes, models, quarantine, releases, renewals, rollouts, runs, tokens};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,6 +21,10 @@ use super::routes::{audit, datasets, feedback, homes, models, quarantine, releas
         super::healthz,
         super::metrics,
         super::enroll::enroll,
+        super::renew::renew,
+        renewals::list,
+        renewals::approve,
+        renewals::deny,
         homes::list,
         homes::one,
         homes::revoke,

@@ -1,4 +1,5 @@
-//! The operator's page: the fleet, the current model, the last run live, what was refused lately.
+//! The operator's page: the fleet, the current model, the last run live, what goes out, what waits for a decision, what was
+//! refused lately.
 //!
 //! Rendered on the server and readable without script; a few lines of script only replace the run's part while it
 //! moves. Nothing comes from elsewhere, every text is escaped by the template, and the strict content policy of
@@ -7,6 +8,7 @@
 mod gate;
 mod live;
 mod login;
+mod rollouts;
 mod view;
 
 use axum::Router;
@@ -16,15 +18,20 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::Markup;
 
+use self::rollouts::{Cases, Rollouts};
 use crate::dataset::{Lineage, RecallEstimate};
 use crate::http::Http;
 use crate::http::auth::Viewer;
 use crate::http::problem::Problem;
+use crate::rollout::Director;
 use crate::state::AppState;
 use crate::store::{Store, StoreError, blocking};
 
 /// Homes shown; the API lists all of them.
 const HOMES_SHOWN: usize = 200;
+
+/// Earlier rollouts shown.
+const ROLLOUTS_SHOWN: usize = 3;
 
 /// Refusals shown.
 const REFUSALS_SHOWN: usize = 10;
@@ -50,7 +57,7 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 async fn page(viewer: Result<Viewer, Problem>, State(http): State<Http>) -> Result<Response, Problem> {
     match viewer {
         Ok(Viewer(caller)) => {
-            let fleet = read(&http.app).await?;
+            let fleet = read(&http).await?;
             Ok(view::page(&fleet, &caller.name).into_response())
         }
         Err(Problem::Unauthenticated) => Ok(Redirect::to("/login").into_response()),
@@ -59,8 +66,17 @@ async fn page(viewer: Result<Viewer, Problem>, State(http): State<Http>) -> Resu
 }
 
 /// Everything that the page shows, read in one go.
-async fn read(app: &AppState) -> Result<view::Fleet, Problem> {
+async fn read(http: &Http) -> Result<view::Fleet, Problem> {
+    let app = &http.app;
     let now = app.clock.now();
+    let late = match http.enroller.clone() {
+        None => Vec::new(),
+        Some(desk) => tokio::task::spawn_blocking(move || desk.waiting())
+            .await
+            .map_err(Problem::internal)?
+            .map_err(Problem::internal)?,
+    };
+    let director = app.director.clone();
     let training = app.training.status().borrow().clone();
     let fleet = blocking(&app.store, move |store| {
         let champion = store.champion()?;
@@ -88,10 +104,22 @@ async fn read(app: &AppState) -> Result<view::Fleet, Problem> {
             feedback: store.feedback_totals()?,
             recall: recall(store)?,
             refusals: store.quarantine(REFUSALS_SHOWN)?,
+            rollouts: going_out(store, director.as_ref())?,
+            cases: Cases {
+                excluded: store.exclusions()?.into_iter().filter(|row| row.lifted.is_none()).collect(),
+                late,
+            },
             run: view::RunPanel { run: store.runs(1)?.into_iter().next(), training, now },
         })
     });
     Ok(fleet.await?)
+}
+
+/// The newest rollout with its tests, and a few before it.
+fn going_out(store: &dyn Store, director: Option<&Director>) -> Result<Rollouts, StoreError> {
+    let mut rows = store.rollouts()?.into_iter();
+    let (Some(newest), Some(director)) = (rows.next(), director) else { return Ok(Rollouts::default()) };
+    Ok(Rollouts { newest: director.look(store, newest.model_version)?, earlier: rows.take(ROLLOUTS_SHOWN).collect() })
 }
 
 /// What the last run's snapshot says of the current model.

@@ -4,6 +4,7 @@ use hearthwatch_protocol::messages::UpdateResult;
 use maud::{DOCTYPE, Markup, html};
 
 use super::gate::{Figures, Report, Verdict};
+use super::rollouts::{self, Cases, Rollouts};
 use crate::dataset::RecallEstimate;
 use crate::store::{
     FeedbackTotals, HomeRow, ModelRow, OutcomeRow, QuarantineRow, ReleaseRow, RunRow, RunState, RunTrigger,
@@ -26,6 +27,8 @@ pub(super) struct Fleet {
     /// What random questions say of the current model, as of the last run.
     pub recall: RecallEstimate,
     pub refusals: Vec<QuarantineRow>,
+    pub rollouts: Rollouts,
+    pub cases: Cases,
     pub run: RunPanel,
 }
 
@@ -96,6 +99,8 @@ pub(super) fn page(fleet: &Fleet, caller: &str) -> Markup {
                 section { h2 { "Current model" } (model(fleet)) }
                 section id="run" aria-live="polite" { (run_panel(&fleet.run)) }
             }
+            section { h2 { "Going out" } (rollouts::rollouts(&fleet.rollouts, fleet.homes_total, fleet.now)) }
+            section { h2 { "To decide" } (rollouts::cases(&fleet.cases, fleet.now)) }
             section { h2 { "Homes" } (homes(fleet)) }
             section { h2 { "Refused lately" } (refusals(fleet)) }
         }
@@ -362,7 +367,7 @@ fn short(hash: &str) -> &str {
 }
 
 /// How long before `now` something was.
-fn ago(now: i64, at: i64) -> String {
+pub(super) fn ago(now: i64, at: i64) -> String {
     match now - at {
         seconds if seconds < 0 => "in the future".to_owned(),
         seconds if seconds < 5 => "just now".to_owned(),

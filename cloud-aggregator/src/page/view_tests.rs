@@ -19,6 +19,8 @@ fn empty() -> Fleet {
         feedback: FeedbackTotals::default(),
         recall: crate::dataset::RecallEstimate::default(),
         refusals: Vec::new(),
+        rollouts: Rollouts::default(),
+        cases: Cases::default(),
         run: RunPanel {
             run: None,
             training: TrainingStatus { phase: "idle", ..TrainingStatus::default() },

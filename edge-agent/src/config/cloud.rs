@@ -33,6 +33,8 @@ pub struct CloudConfig {
     pub home: HomeId,
     /// What of an answer leaves the home, until the resident chooses otherwise on the page.
     pub sharing: SharingLevel,
+    /// Where the home's certificate is renewed; without it nobody is asked.
+    pub renew_url: Option<Url>,
     /// Where answers go; without it they stay here.
     pub mqtt: Option<CloudMqttConfig>,
     /// Where models come from; without it the shipped one stays.
@@ -85,6 +87,14 @@ impl CloudConfig {
             }
         });
         let sharing = read_sharing(&mut section, faults);
+        let remedy = "write the address that the home enrolled at, e.g. \"https://cloud.example:8443/\"";
+        let renew_url = section.text("renew_url", faults).and_then(|text| match Url::parse(&text) {
+            Ok(url) if url.scheme() == "https" => Some(url),
+            _ => {
+                faults.add(section.key("renew_url"), format!("{text:?} is not an https address"), remedy);
+                None
+            }
+        });
         let mqtt = section.section("mqtt", faults).map(|section| CloudMqttConfig::read(section, faults));
         let updates = section.section("updates", faults).map(|section| UpdatesConfig::read(section, faults));
         if mqtt.is_none() && updates.is_none() && faults.list().len() == before {
@@ -105,7 +115,8 @@ impl CloudConfig {
             );
         }
         section.finish(faults);
-        Some(Self { home: home?, sharing: sharing.unwrap_or(usual), mqtt: mqtt.flatten(), updates: updates.flatten() })
+        let sharing = sharing.unwrap_or(usual);
+        Some(Self { home: home?, sharing, renew_url, mqtt: mqtt.flatten(), updates: updates.flatten() })
     }
 }
 

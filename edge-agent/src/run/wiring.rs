@@ -16,10 +16,12 @@ use super::fleet::Fleet;
 use super::modes::{self, Sides};
 use super::unix_now;
 use crate::brain::{self, Brain, BrainCommand, BrainHandle, BrainParts, HomeView};
-use crate::config::Config;
+use crate::config::{CloudConfig, Config};
 use crate::discovery::{self, BrokerState, Device, Discovery, UpdateView};
 use crate::history::{History, HistoryError};
 use crate::home_assistant::{self, SessionState};
+use crate::identity::pair::{Pair, PairError};
+use crate::identity::{self, Identity};
 use crate::outbox::OutboxError;
 use crate::page::guard::Door;
 use crate::page::{self, PageParts};
@@ -65,6 +67,9 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// The home's key and certificate.
+    #[error("cloud.mqtt: {0}")]
+    Identity(#[from] PairError),
     /// No randomness, no thread.
     #[error("the system gave no {0}")]
     System(&'static str),
@@ -89,6 +94,10 @@ impl Agent {
         let salt = state.salt(|| fresh)?;
         let who = spread(&salt);
         let cloud = config.cloud.as_ref();
+        if let Some(identity) = cloud.and_then(|cloud| identity_of(cloud, who)) {
+            // What a power cut left of a renewal is finished before anybody reads the files.
+            identity.pair.settle()?;
+        }
         let fleet = Fleet::start(cloud, config.budget, &state, who)?;
         let (view, view_seen) = watch::channel(HomeView::default());
         let (notices, notices_heard) = mpsc::channel(NOTICES_MAX);
@@ -130,6 +139,9 @@ impl Agent {
         if let Some(config) = &config.page {
             tasks.spawn(serve_page(PageParts { door: config.door.clone(), ..page }, config.listen, stop.clone()));
         }
+        if let Some(identity) = cloud.and_then(|cloud| identity_of(cloud, who)) {
+            tasks.spawn(identity::keep(identity, fleet.uplink.clone(), unix_now, stop.clone()));
+        }
         let node = cloud.map_or(LONE_NODE.to_owned(), |cloud| cloud.home.to_string());
         tasks.spawn(fleet.serve(brain.clone(), view_seen.clone(), updates, wishes, stop.clone()));
         let home_broker = config.home_mqtt.clone().map(|mqtt| {
@@ -160,6 +172,13 @@ impl Agent {
         let thread = self.brain;
         let _ = tokio::task::spawn_blocking(move || thread.join()).await;
     }
+}
+
+/// The home's key and certificate, where it has any.
+fn identity_of(cloud: &CloudConfig, seed: u64) -> Option<Identity> {
+    let mqtt = cloud.mqtt.as_ref()?;
+    let pair = Pair { ca: mqtt.ca_file.clone(), cert: mqtt.cert_file.clone(), key: mqtt.key_file.clone() };
+    Some(Identity { home: cloud.home.clone(), pair, place: cloud.renew_url.clone(), seed })
 }
 
 async fn show(discovery: Discovery, state: watch::Sender<BrokerState>, stop: CancellationToken) {

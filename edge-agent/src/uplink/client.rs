@@ -87,6 +87,7 @@ pub struct UplinkHandle {
     manifest: watch::Sender<Option<SignedManifest>>,
     settled: watch::Receiver<u64>,
     home: HomeId,
+    link: LinkHandle,
     stop: CancellationToken,
     task: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
@@ -133,7 +134,7 @@ pub fn start(
     let (manifest, manifest_seen) = watch::channel(None);
     let (settled, settled_seen) = watch::channel(0);
     let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
-    let me = home.clone();
+    let (me, to_link) = (home.clone(), link.clone());
     let task = Task {
         home,
         link,
@@ -160,6 +161,7 @@ pub fn start(
         manifest,
         settled: settled_seen,
         home: me,
+        link: to_link,
         stop,
         task,
     })
@@ -233,6 +235,11 @@ impl UplinkHandle {
     /// Says what this home runs (retained), now and on each connection, until told otherwise.
     pub fn declare(&self, manifest: SignedManifest) {
         self.manifest.send_replace(Some(manifest));
+    }
+
+    /// Connects anew: key and certificate are read again.
+    pub fn reconnect(&self, reason: &'static str) {
+        self.link.renew(reason);
     }
 
     /// Says that the agent goes offline, and ends the task.

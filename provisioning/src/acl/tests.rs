@@ -184,7 +184,7 @@ proptest! {
 
     #[test]
     fn mosquitto_reads_the_rendered_file_as_we_mean_it(name in names(), topic in topics()) {
-        let file = Interpreter::parse(&render_mosquitto());
+        let file = Interpreter::parse(&render_mosquitto(&BTreeSet::new()));
         let Ok(identity) = Identity::from_common_name(&name) else { return Ok(()) };
         prop_assert_eq!(
             file.permits(&name, Access::Write, &topic), allows(&identity, &Action::Publish { topic: &topic })

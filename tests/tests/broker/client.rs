@@ -8,7 +8,7 @@ use hearthwatch_link::{LinkConfig, LinkError, LinkEvent, LinkEvents, LinkHandle,
 use crate::stand::Stand;
 
 /// Far longer than anything here takes; reached only when a test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What was heard: topic, payload, whether it had been retained.
 pub type Heard = (String, Vec<u8>, bool);

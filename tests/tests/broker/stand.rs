@@ -21,7 +21,7 @@ const START_TRIES: usize = 5;
 pub struct Stand {
     pub layout: Layout,
     pub port: u16,
-    _broker: Broker,
+    broker: Broker,
     // Removed last.
     dir: tempfile::TempDir,
 }
@@ -44,6 +44,14 @@ impl Stand {
     /// A second installation, whose authority is not this one's.
     pub fn stranger(&self) -> Layout {
         install(&self.dir.path().join("stranger"))
+    }
+
+    /// Has mosquitto read its files again, as `systemctl reload` does; the embedded broker watches them itself.
+    pub fn reload(&self) {
+        if let Broker::Mosquitto(child) = &self.broker {
+            let told = Command::new("kill").args(["-HUP", &child.id().to_string()]).status().unwrap();
+            assert!(told.success());
+        }
     }
 
     /// Certificate and key of a home, made when asked for first.
@@ -70,7 +78,7 @@ pub fn embedded() -> Stand {
     let dir = tempfile::tempdir().unwrap();
     let layout = install(&dir.path().join("hw"));
     let broker = EmbeddedBroker::start(BrokerFiles::of(&layout), 0).unwrap();
-    Stand { layout, port: broker.port(), _broker: Broker::Embedded { _broker: broker }, dir }
+    Stand { layout, port: broker.port(), broker: Broker::Embedded { _broker: broker }, dir }
 }
 
 /// A real mosquitto; none, said loudly, where it is not installed.
@@ -87,7 +95,7 @@ pub fn mosquitto() -> Option<Stand> {
     for _ in 0..START_TRIES {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         if let Some(child) = launch(&program, &layout, port, &log) {
-            return Some(Stand { layout, port, _broker: Broker::Mosquitto(child), dir });
+            return Some(Stand { layout, port, broker: Broker::Mosquitto(child), dir });
         }
     }
     panic!("mosquitto does not start; it said:\n{}", std::fs::read_to_string(&log).unwrap_or_default());

@@ -8,10 +8,10 @@ use hearthwatch_protocol::messages::{AgentStatus, Receipt};
 use hearthwatch_protocol::topic::AGGREGATOR_FILTER;
 use hearthwatch_protocol::{HomeId, Message, ModelVersion, Sequence, Topic};
 use hearthwatch_provision::acl::{AGGREGATORS, Identity};
-use hearthwatch_provision::{Authority, files};
+use hearthwatch_provision::{Authority, files, revocation};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::client::Party;
+use crate::client::{PATIENCE, Party};
 use crate::stand::{Stand, home_in};
 
 const UP: &str = "hw/v1/home/+/up/+";
@@ -198,4 +198,30 @@ pub async fn a_record_goes_up_and_its_receipt_comes_down(stand: &Stand) {
     aggregator.say(&receipts, &hearthwatch_protocol::encode(&receipt).unwrap()).await.unwrap();
     let (topic, payload, _) = home.hear().await;
     assert_eq!((topic, hearthwatch_protocol::decode(&payload)), (receipts, Ok(receipt)));
+}
+
+pub async fn a_revoked_home_is_silenced_in_the_session_that_it_has_and_gets_no_other(stand: &Stand) {
+    let own = "hw/v1/home/home-7/up/feedback";
+    let mut aggregator = Party::aggregator(stand, &[UP]).connect(stand).await.unwrap();
+    let home = Party::home(stand, "home-7", &[]).connect(stand).await.unwrap();
+    let neighbour = Party::home(stand, "home-8", &[]).connect(stand).await.unwrap();
+    home.say(own, b"before").await.unwrap();
+    assert_eq!(aggregator.hear().await.1, b"before");
+
+    let id = HomeId::new("home-7").unwrap();
+    assert_eq!(revocation::revoke(&stand.layout, &id, Timestamp::now(), "stolen").unwrap().len(), 1);
+    stand.reload();
+    // The broker hears of it within a moment; until then what is said may still arrive.
+    tokio::time::timeout(PATIENCE, async { while home.say(own, b"meanwhile").await.is_ok() {} })
+        .await
+        .expect("silenced");
+    neighbour.say("hw/v1/home/home-8/up/feedback", b"neighbour").await.unwrap();
+    loop {
+        match aggregator.hear().await {
+            (topic, payload, _) if topic == own && payload == b"meanwhile" => {}
+            (_, payload, _) => break assert_eq!(payload, b"neighbour", "the others go on"),
+        }
+    }
+    Party::home(stand, "home-7", &[]).connect(stand).await.err().expect("refused");
+    assert!(home.say(own, b"after").await.is_err());
 }

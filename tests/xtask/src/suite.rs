@@ -63,6 +63,13 @@ const SUITES: &[Suite] = &[
         full_only: false,
     },
     Suite {
+        name: "identity",
+        what: "certificates renewed, and homes that come back late, over real TLS",
+        needs: &[],
+        run: || integration("identity", &[]),
+        full_only: false,
+    },
+    Suite {
         name: "mosquitto",
         what: "the broker conformance suite, link and uplink, real mosquitto",
         needs: &[Part::Mosquitto],

@@ -49,8 +49,12 @@ fn component(package: &Value, checksums: &BTreeMap<(String, String), String>) ->
         "name": name,
         "version": version,
         "purl": format!("pkg:cargo/{name}@{version}"),
-        "licenses": [{ "expression": text("license") }],
     });
+    // An older way to write a choice, which is no SPDX expression. Who names a file instead of a licence has none here.
+    let licence = text("license").replace('/', " OR ");
+    if !licence.is_empty() {
+        component["licenses"] = json!([{ "expression": licence }]);
+    }
     if let Some(checksum) = checksums.get(&(name, version)) {
         component["hashes"] = json!([{ "alg": "SHA-256", "content": checksum }]);
     }
@@ -59,7 +63,9 @@ fn component(package: &Value, checksums: &BTreeMap<(String, String), String>) ->
 
 fn metadata() -> anyhow::Result<Value> {
     let output = Command::new(shell::cargo_path())
-        .args(["metadata", "--locked", "--format-version", "1"])
+        // What other systems would need is not in these programs.
+        .args(["metadata", "--locked", "--format-version", "1", "--filter-platform"])
+        .arg(format!("{}-unknown-linux-gnu", std::env::consts::ARCH))
         .current_dir(shell::root())
         .output()
         .context("cargo metadata")?;

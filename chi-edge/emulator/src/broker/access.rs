@@ -11,14 +11,16 @@ use rmqtt::session::Session;
 use rmqtt::types::{AuthResult, ConnectInfo, LastWill, PublishAclResult, Subscribe, SubscribeAclResult};
 use tokio::sync::Notify;
 
+use super::revoked::Revoked;
+
 /// Above every plugin's, so that no other handler speaks first.
 const PRIORITY: u32 = u32::MAX;
 
 /// Hooks in and switches on. Without it the broker would allow everything, so it comes before the listener.
-pub(super) async fn install(context: &ServerContext, started: Arc<Notify>) -> Box<dyn Register> {
+pub(super) async fn install(context: &ServerContext, revoked: &Revoked, started: Arc<Notify>) -> Box<dyn Register> {
     let register = context.extends.hook_mgr().register();
     for question in [Type::ClientAuthenticate, Type::ClientSubscribeCheckAcl, Type::MessagePublishCheckAcl] {
-        register.add_priority(question, PRIORITY, Box::new(Access)).await;
+        register.add_priority(question, PRIORITY, Box::new(Access(revoked.clone()))).await;
     }
     register.add_priority(Type::BeforeStartup, PRIORITY, Box::new(Started(started))).await;
     register.start().await;
@@ -37,7 +39,7 @@ impl Handler for Started {
     }
 }
 
-struct Access;
+struct Access(Revoked);
 
 #[async_trait]
 impl Handler for Access {
@@ -45,7 +47,7 @@ impl Handler for Access {
     async fn hook(&self, parameter: &Parameter, accumulated: Option<HookResult>) -> ReturnType {
         // `false`: nobody after us is asked.
         match parameter {
-            Parameter::ClientAuthenticate(info) => (false, Some(HookResult::AuthResult(connect(info)))),
+            Parameter::ClientAuthenticate(info) => (false, Some(HookResult::AuthResult(connect(info, &self.0)))),
             Parameter::ClientSubscribeCheckAcl(session, subscribe) => {
                 let decision = subscribe_decision(identity_of(session).await, subscribe);
                 (false, Some(HookResult::SubscribeAclResult(decision)))
@@ -74,12 +76,15 @@ async fn identity_of(session: &Session) -> Option<Identity> {
     identity(session.connect_info().await.ok()?.as_ref())
 }
 
-fn connect(info: &ConnectInfo) -> AuthResult {
+fn connect(info: &ConnectInfo, revoked: &Revoked) -> AuthResult {
     let refused = |why: &str| {
         tracing::info!(client.id = %info.id().client_id, "connection refused: {why}");
         AuthResult::NotAuthorized
     };
     let Some(identity) = identity(info) else { return refused("the certificate names nobody of ours") };
+    if info.cert().is_none_or(|cert| revoked.covers(cert)) {
+        return refused("the certificate was taken back");
+    }
     if !identity.may_use_client_id(&info.id().client_id) {
         return refused("the client id is another's");
     }

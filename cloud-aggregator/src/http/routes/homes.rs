@@ -3,6 +3,8 @@
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use hearthwatch_protocol::HomeId;
+use hearthwatch_provision::revocation::RELOAD;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -113,7 +115,8 @@ pub(crate) async fn one(
     read(&http, home).await.map(Json)
 }
 
-/// Shuts a home out: from now on nothing of it is admitted. Needs admin.
+/// Shuts a home out: from now on nothing of it is admitted, and its certificates are taken back: the embedded broker ends its
+/// session, mosquitto does when told to read its files again (SIGHUP). Needs admin.
 #[utoipa::path(post, path = "/api/v1/homes/{home}/revoke", tag = "homes", params(("home" = String, Path)), responses(
     (status = 200, body = HomeView),
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
@@ -124,14 +127,27 @@ pub(crate) async fn revoke(
     Segment(home): Segment<HomeId>,
 ) -> Result<Json<HomeView>, Problem> {
     let (subject, now) = (home.clone(), http.app.clock.now());
+    let by = caller.name.clone();
     audited(&http, &caller, "home.revoke", home.as_str(), json!({}), async {
-        Ok(blocking(&http.app.store, move |store| store.revoke_home(&subject, now)).await?)
+        blocking(&http.app.store, move |store| store.revoke_home(&subject, now)).await?;
+        take_back(&http, home.clone(), by).await
     })
     .await?;
     read(&http, home).await.map(Json)
 }
 
-/// Lets a revoked home in again. Needs admin.
+/// Takes back what the home's certificates open; without an enrolment desk that is the operator's own command.
+async fn take_back(http: &Http, home: HomeId, by: String) -> Result<(), Problem> {
+    let Some(desk) = http.enroller.clone() else { return Ok(()) };
+    let at = Timestamp::from_second(http.wall()).map_err(Problem::internal)?;
+    let subject = home.clone();
+    let work = move || desk.revoke(&subject, at, &format!("shut out by {by}"));
+    let taken = tokio::task::spawn_blocking(work).await.map_err(Problem::internal)?.map_err(Problem::internal)?;
+    tracing::info!(%home, certificates = taken.len(), reload = RELOAD, "certificates taken back");
+    Ok(())
+}
+
+/// Lets a revoked home in again. Certificates that were taken back stay so: it enrols with a new claim token. Needs admin.
 #[utoipa::path(post, path = "/api/v1/homes/{home}/restore", tag = "homes", params(("home" = String, Path)), responses(
     (status = 200, body = HomeView),
     (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),

@@ -7,6 +7,7 @@ pub mod homes;
 pub mod models;
 pub mod quarantine;
 pub mod releases;
+pub mod renewals;
 pub mod rollouts;
 pub mod runs;
 pub mod tokens;
@@ -25,6 +26,7 @@ pub(super) fn router() -> Router<Http> {
         .merge(runs::router())
         .merge(models::router())
         .merge(releases::router())
+        .merge(renewals::router())
         .merge(rollouts::router())
         .merge(tokens::router())
         .merge(audit::router())

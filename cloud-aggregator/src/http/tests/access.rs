@@ -11,7 +11,7 @@ use crate::store::Role;
 use crate::token;
 
 /// Every call that wants a token, with the least role that may make it.
-const ROLES: [(&str, &str, Role); 32] = [
+const ROLES: [(&str, &str, Role); 35] = [
     ("GET", "/api/v1/homes", Role::Viewer),
     ("GET", "/api/v1/homes/{home}", Role::Viewer),
     ("POST", "/api/v1/homes/{home}/revoke", Role::Admin),
@@ -19,6 +19,9 @@ const ROLES: [(&str, &str, Role); 32] = [
     ("POST", "/api/v1/homes/{home}/exclude", Role::Operator),
     ("POST", "/api/v1/homes/{home}/include", Role::Operator),
     ("GET", "/api/v1/exclusions", Role::Viewer),
+    ("GET", "/api/v1/renewals", Role::Viewer),
+    ("POST", "/api/v1/renewals/{home}/approve", Role::Operator),
+    ("POST", "/api/v1/renewals/{home}/deny", Role::Operator),
     ("GET", "/api/v1/feedback", Role::Viewer),
     ("GET", "/api/v1/feedback/totals", Role::Viewer),
     ("GET", "/api/v1/quarantine", Role::Viewer),

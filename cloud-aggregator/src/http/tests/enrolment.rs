@@ -2,7 +2,11 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hearthwatch_protocol::HomeId;
+use hearthwatch_protocol::renewal::Renewal;
+use hearthwatch_protocol::seal::SigningKey;
 use hearthwatch_provision::authority::SigningRequest;
 use hearthwatch_provision::claims::TOKEN_LIFE;
 use hearthwatch_provision::enrol::Enroller;
@@ -81,4 +85,71 @@ async fn guessing_is_slowed_down() {
 async fn an_aggregator_without_a_desk_says_so() {
     let api = Api::new();
     assert_eq!(enroll(&api, &asked("hwc_x")).await.problem(), "unavailable");
+}
+
+/// What a home signs to get its next certificate.
+fn wish(request: &SigningRequest, next: &SigningRequest, at: i64) -> Value {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(request.key_pem.as_bytes()).unwrap();
+    let key = SigningKey::from_pkcs8(&pem.contents).unwrap();
+    let wish = Renewal { home: home(), csr: next.request_pem.clone(), at }.sign(&key).unwrap();
+    json!({"home": "home-7", "wish": STANDARD.encode(wish.as_bytes())})
+}
+
+async fn renew(api: &Api, body: &Value) -> Answer {
+    let request = Request::post("/renew").header("content-type", "application/json");
+    api.send(request.body(Body::from(body.to_string())).unwrap()).await
+}
+
+/// An API where `home-7` has enrolled with this key.
+async fn with_home() -> (Api, SigningRequest) {
+    let (api, token) = open();
+    let request = SigningRequest::new(&home()).unwrap();
+    let asked = json!({"home": "home-7", "token": token, "csr": request.request_pem});
+    assert_eq!(enroll(&api, &asked).await.status, 201);
+    (api, request)
+}
+
+#[tokio::test]
+async fn the_present_key_gets_a_certificate_for_the_next() {
+    let (api, first) = with_home().await;
+    let next = SigningRequest::new(&home()).unwrap();
+    let given = renew(&api, &wish(&first, &next, NOW)).await;
+    assert_eq!(given.status, 201, "{}", given.text());
+    assert!(given.json()["certificate"].as_str().unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
+    assert_eq!(api.bench.app.store.audit(None, 1).unwrap()[0].action, "home.renew");
+    let stranger = renew(&api, &wish(&next, &next, NOW)).await;
+    assert_eq!(
+        stranger.problem(),
+        "conflict",
+        "a key that was certified a moment ago vouches for another, not for itself"
+    );
+}
+
+#[tokio::test]
+async fn a_home_that_comes_back_late_waits_for_an_operator() {
+    let (api, first) = with_home().await;
+    let late = NOW + 40 * 86_400;
+    api.wall.set(late);
+    let asked = wish(&first, &SigningRequest::new(&home()).unwrap(), late);
+    let waits = renew(&api, &asked).await;
+    assert_eq!((waits.status.as_u16(), &waits.json()["state"]), (202, &json!("waits")));
+    let listed = api.get("/api/v1/renewals").await.json();
+    assert_eq!(listed["items"][0]["home"], "home-7");
+    assert_eq!(listed["items"][0]["expired_at"], NOW + 30 * 86_400);
+    let approved = api.call("POST", "/api/v1/renewals/home-7/approve", &api.operator, None).await.json();
+    assert_eq!(approved["approved_by"], "operator");
+    assert_eq!(renew(&api, &asked).await.status, 201);
+    let nobody = api.call("POST", "/api/v1/renewals/home-7/deny", &api.operator, None).await;
+    assert_eq!(nobody.problem(), "not-found", "it came in");
+}
+
+#[tokio::test]
+async fn a_revoked_home_is_on_the_list_that_brokers_read_and_renews_nothing() {
+    let (api, first) = with_home().await;
+    let out = api.call("POST", "/api/v1/homes/home-7/revoke", &api.admin, None).await;
+    assert_eq!(out.status, 200, "{}", out.text());
+    let layout = Layout::new(api.bench.directory.path().join("installation"));
+    assert!(std::fs::read_to_string(layout.mosquitto_acl()).unwrap().contains("user home-7\ntopic deny #"));
+    let refused = renew(&api, &wish(&first, &SigningRequest::new(&home()).unwrap(), NOW)).await;
+    assert_eq!(refused.problem(), "conflict");
 }

@@ -1,0 +1,130 @@
+//! Homes whose certificate ran out while they were away, and the operator's word on each.
+
+use std::sync::Arc;
+
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use hearthwatch_protocol::HomeId;
+use hearthwatch_provision::enrol::Enroller;
+use hearthwatch_provision::late::{Late, LateError};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::http::Http;
+use crate::http::audit::audited;
+use crate::http::auth::{Operator, Viewer};
+use crate::http::extract::{Params, Segment};
+use crate::http::paging::{Page, Paging};
+use crate::http::problem::{Problem, ProblemBody};
+
+/// A home that wants to come back. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RenewalView {
+    /// Who.
+    pub home: String,
+    /// SHA-256 of the key that it wants certified, hexadecimal.
+    pub key_sha256: String,
+    /// When its last certificate ran out.
+    pub expired_at: i64,
+    /// When it asked first.
+    pub asked_at: i64,
+    /// Who said yes, if anybody did; it comes in when it asks again.
+    pub approved_by: Option<String>,
+}
+
+/// A page of them.
+pub type RenewalPage = Page<RenewalView>;
+
+impl From<Late> for RenewalView {
+    fn from(late: Late) -> Self {
+        Self {
+            home: late.home.to_string(),
+            key_sha256: late.key_sha256,
+            expired_at: late.expired_at.as_second(),
+            asked_at: late.asked_at.as_second(),
+            approved_by: late.approved.map(|(by, _)| by),
+        }
+    }
+}
+
+pub(super) fn router() -> Router<Http> {
+    Router::new()
+        .route("/renewals", get(list))
+        .route("/renewals/{home}/approve", post(approve))
+        .route("/renewals/{home}/deny", post(deny))
+}
+
+/// Lists homes whose certificate ran out and that wait for a word, longest first.
+#[utoipa::path(get, path = "/api/v1/renewals", tag = "homes", params(Paging), responses(
+    (status = 200, body = RenewalPage),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn list(
+    _: Viewer,
+    http: axum::extract::State<Http>,
+    Params(paging): Params<Paging>,
+) -> Result<Json<RenewalPage>, Problem> {
+    let window = paging.window()?;
+    let rows = match http.enroller.clone() {
+        None => Vec::new(),
+        Some(desk) => at_the_desk(desk, |desk| desk.waiting()).await?,
+    };
+    Ok(Json(window.cut(rows, RenewalView::from)))
+}
+
+/// Lets a home come back; it gets its certificate when it asks again, within the hour. Needs operator.
+#[utoipa::path(post, path = "/api/v1/renewals/{home}/approve", tag = "homes", params(("home" = String, Path)), responses(
+    (status = 200, body = RenewalView),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn approve(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Segment(home): Segment<HomeId>,
+) -> Result<Json<RenewalView>, Problem> {
+    let desk = desk(&http, &home)?;
+    let (subject, by) = (home.clone(), caller.name.clone());
+    let now = Timestamp::from_second(http.wall()).map_err(Problem::internal)?;
+    let late = audited(&http, &caller, "renewal.approve", home.as_str(), json!({}), async {
+        at_the_desk(desk, move |desk| desk.approve(&subject, &by, now)).await
+    })
+    .await?;
+    Ok(Json(late.into()))
+}
+
+/// Sends a home away that wants to come back. It may ask again; to end that, revoke it. Needs operator.
+#[utoipa::path(post, path = "/api/v1/renewals/{home}/deny", tag = "homes", params(("home" = String, Path)), responses(
+    (status = 204),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn deny(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Segment(home): Segment<HomeId>,
+) -> Result<axum::http::StatusCode, Problem> {
+    let desk = desk(&http, &home)?;
+    let subject = home.clone();
+    audited(&http, &caller, "renewal.deny", home.as_str(), json!({}), async {
+        at_the_desk(desk, move |desk| desk.deny(&subject)).await
+    })
+    .await?;
+    Ok(axum::http::StatusCode::NO_CONTENT)
+}
+
+/// The desk; where there is none, nobody waits.
+fn desk(http: &Http, home: &HomeId) -> Result<Arc<Enroller>, Problem> {
+    http.enroller.clone().ok_or_else(|| Problem::NotFound { noun: "renewal", id: home.to_string() })
+}
+
+async fn at_the_desk<T: Send + 'static>(
+    desk: Arc<Enroller>,
+    work: impl FnOnce(&Enroller) -> Result<T, LateError> + Send + 'static,
+) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(move || work(&desk)).await.map_err(Problem::internal)?;
+    done.map_err(|error| match error {
+        LateError::Nobody(home) => Problem::NotFound { noun: "renewal", id: home.to_string() },
+        other => Problem::internal(other),
+    })
+}

@@ -1,0 +1,122 @@
+//! Who this home is to the fleet, kept up: the certificate is renewed at two thirds of its life, for a key made anew here.
+//!
+//! The present key signs the wish ([`hearthwatch_protocol::renewal`]), so a home that was away until its certificate ran out can
+//! still say whose it was; the fleet then waits for an operator's word. [`pair`] changes key and certificate so that a power
+//! cut leaves one whole pair; [`renew`] asks; [`keep`] does both in time.
+
+pub mod pair;
+pub mod renew;
+
+use std::time::Duration;
+
+use hearthwatch_protocol::HomeId;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use self::pair::{Pair, PairError};
+use self::renew::{Asked, renew};
+use crate::uplink::UplinkHandle;
+
+/// Part of its life after which a certificate is renewed: two thirds.
+const RENEW_AFTER: (i64, i64) = (2, 3);
+/// Between two tries, and two looks at the certificate. The last third of the shortest life (7 days) has 56 of them.
+const TRY_EVERY: Duration = Duration::from_secs(3_600);
+/// Up to this much is added, differently in each home: a fleet that was cut off does not come back in one second.
+const SPREAD_SECONDS: u64 = 600;
+
+/// From when until when a certificate holds, Unix seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// The first second.
+    pub since: i64,
+    /// The last.
+    pub until: i64,
+}
+
+impl Life {
+    /// Reads it from a certificate, PEM.
+    ///
+    /// # Errors
+    /// The parser's words.
+    pub fn of(certificate_pem: &[u8]) -> Result<Self, String> {
+        let (_, pem) = x509_parser::pem::parse_x509_pem(certificate_pem).map_err(|error| error.to_string())?;
+        let certificate = pem.parse_x509().map_err(|error| error.to_string())?;
+        let validity = certificate.validity();
+        Ok(Self { since: validity.not_before.timestamp(), until: validity.not_after.timestamp() })
+    }
+
+    /// Whether it is time for the next certificate.
+    #[must_use]
+    pub fn is_due(self, now: i64) -> bool {
+        let (part, whole) = RENEW_AFTER;
+        now >= self.since.saturating_add((self.until.saturating_sub(self.since)) / whole * part)
+    }
+}
+
+/// What renewing needs.
+pub struct Identity {
+    /// Who.
+    pub home: HomeId,
+    /// Its key and certificate.
+    pub pair: Pair,
+    /// Where the fleet renews: `/renew` on this server. None: nobody is asked, and it is said when the time has come.
+    pub place: Option<Url>,
+    /// Anything that differs from home to home.
+    pub seed: u64,
+}
+
+/// Renews in time until `stop`; the uplink connects anew with each new certificate.
+pub async fn keep(
+    identity: Identity,
+    uplink: Option<UplinkHandle>,
+    clock: impl Fn() -> i64 + Send,
+    stop: CancellationToken,
+) {
+    let pause = TRY_EVERY + Duration::from_secs(identity.seed % SPREAD_SECONDS);
+    loop {
+        match look(&identity, clock()).await {
+            Ok(Some(Asked::Renewed)) => {
+                tracing::info!(home.id = %identity.home, "the certificate is renewed");
+                if let Some(uplink) = &uplink {
+                    uplink.reconnect("certificate renewed");
+                }
+            }
+            Ok(Some(Asked::Waits)) => {
+                tracing::warn!(home.id = %identity.home,
+                    "the certificate has run out while this home was away; whoever runs the fleet is asked to let it back in");
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(home.id = %identity.home, %error, "the certificate is not renewed yet"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Looks at the certificate, and asks for the next when it is time.
+async fn look(identity: &Identity, now: i64) -> Result<Option<Asked>, renew::RenewError> {
+    let life = identity.pair.life()?;
+    if !life.is_due(now) {
+        return Ok(None);
+    }
+    let Some(place) = &identity.place else {
+        return Err(PairError::Nowhere { until: life.until }.into());
+    };
+    renew(identity, place, now).await.map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_renewed_at_two_thirds_of_its_life() {
+        let life = Life { since: 1_000, until: 1_000 + 30 * 86_400 };
+        assert!(!life.is_due(1_000 + 20 * 86_400 - 1));
+        assert!(life.is_due(1_000 + 20 * 86_400));
+        assert!(life.is_due(life.until + 1), "one that has run out is due");
+        assert!(!life.is_due(0), "a clock that is behind asks for nothing");
+    }
+}
