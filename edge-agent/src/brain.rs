@@ -8,6 +8,7 @@ mod brief;
 mod feedback;
 mod handle;
 mod look;
+mod questions;
 mod readiness;
 mod register;
 mod relearn;
@@ -322,6 +323,7 @@ impl Brain {
             self.closed = Some(step_end);
             match voice {
                 Voice::Live => {
+                    self.draw_question(&report);
                     self.tell(report.events, step_end, &report.scores);
                     self.show(Some((step_end, &report.scores)));
                     self.last_scores = report.scores;

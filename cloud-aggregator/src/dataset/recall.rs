@@ -6,7 +6,7 @@
 //! wrong answers that must be reckoned with (Rogan and Gladen 1978). Alarms and probes are taken to be answered equally
 //! often.
 
-use hearthwatch_protocol::messages::{FeedbackRecord, Origin, Verdict};
+use hearthwatch_protocol::messages::{Origin, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// Answers that are the opposite of the truth: what residents' simulations reckon with.
@@ -52,12 +52,12 @@ pub struct RecallEstimate {
 
 impl Heard {
     /// Adds an answer to an alarm or a probe of the current model.
-    pub(super) fn add(&mut self, record: &FeedbackRecord) {
-        match (record.origin, record.verdict) {
+    pub(super) fn add(&mut self, origin: Origin, verdict: Verdict) {
+        match (origin, verdict) {
             (_, Verdict::Expected) => {}
             (Origin::Alarm | Origin::Miss, verdict) => {
                 // A reported miss was not found: it is no sample, and tells nothing of a share.
-                let found = record.origin == Origin::Alarm && verdict == Verdict::Confirmed;
+                let found = origin == Origin::Alarm && verdict == Verdict::Confirmed;
                 self.alarms_confirmed += u64::from(found);
             }
             (Origin::Probe { propensity }, verdict) => {
@@ -114,15 +114,13 @@ fn wilson(share: f64, count: f64) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::record;
 
     fn heard(alarms: u64, probes: u64, confirmed: u64) -> RecallEstimate {
         let mut heard = Heard::default();
-        (0..alarms).for_each(|number| heard.add(&record("a", number + 1)));
+        (0..alarms).for_each(|_| heard.add(Origin::Alarm, Verdict::Confirmed));
         for number in 0..probes {
             let verdict = if number < confirmed { Verdict::Confirmed } else { Verdict::Dismissed };
-            let origin = Origin::Probe { propensity: 0.05 };
-            heard.add(&FeedbackRecord { origin, verdict, ..record("a", number + 1) });
+            heard.add(Origin::Probe { propensity: 0.05 }, verdict);
         }
         heard.estimate()
     }
@@ -157,8 +155,8 @@ mod tests {
     #[test]
     fn expected_and_reported_misses_are_no_sample() {
         let mut heard = Heard::default();
-        heard.add(&FeedbackRecord { verdict: Verdict::Expected, ..record("a", 1) });
-        heard.add(&FeedbackRecord { origin: Origin::Miss, ..record("a", 2) });
+        heard.add(Origin::Alarm, Verdict::Expected);
+        heard.add(Origin::Miss, Verdict::Confirmed);
         assert_eq!(heard.estimate(), RecallEstimate::default());
     }
 }

@@ -119,7 +119,8 @@ struct Answer {
 pub fn take(store: &dyn Store, corpus: &str, consumed: &Consumed) -> Result<Snapshot, StoreError> {
     let mut lineage = Lineage { corpus: corpus.to_owned(), ..Lineage::default() };
     let mut answers: BTreeMap<(HomeId, AlarmId), Answer> = BTreeMap::new();
-    let mut heard = Heard::default();
+    // Of several answers to one alarm or question the last one counts, here as well.
+    let mut of_champion: BTreeMap<(HomeId, AlarmId), (Origin, Verdict)> = BTreeMap::new();
     let excluded: BTreeSet<HomeId> =
         store.exclusions()?.into_iter().filter(|row| row.lifted.is_none()).map(|row| row.home).collect();
     let mut after = None;
@@ -130,11 +131,14 @@ pub fn take(store: &dyn Store, corpus: &str, consumed: &Consumed) -> Result<Snap
         for row in page {
             lineage.watermark += 1;
             if row.record.model_version == consumed.champion && !excluded.contains(&row.record.home) {
-                heard.add(&row.record);
+                let asked = (row.record.home.clone(), row.record.alarm.clone());
+                of_champion.insert(asked, (row.record.origin, row.record.verdict));
             }
             consider(row, (consumed, &excluded), &mut lineage, &mut answers);
         }
     }
+    let mut heard = Heard::default();
+    of_champion.into_values().for_each(|(origin, verdict)| heard.add(origin, verdict));
     lineage.recall = heard.estimate();
     weigh_drawn(&mut answers);
     let mut kept: Vec<(i64, Example)> =

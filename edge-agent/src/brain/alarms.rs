@@ -1,7 +1,6 @@
 //! The alarms that residents see: those of now, and those of before the last start that may still be answered.
 
-use hearthwatch_model::alarm::{AlarmEvent, Severity, Verdict};
-use hearthwatch_model::features::AnomalyKind;
+use hearthwatch_model::alarm::{AlarmEvent, Cause, Onset, Severity, Verdict, group};
 use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
 
@@ -11,8 +10,6 @@ use crate::house::{Held, Place, WEEK_SECONDS};
 
 /// How many alarms can be answered by id. At a budget of one a week, two years; at a hundred, a week.
 const ANSWERABLE_MAX: usize = 100;
-/// What begins within half an hour on one device, or falls silent together, has one cause.
-const GATHER_SECONDS: i64 = 1_800;
 /// Names that are told beside an alarm: what a phone shows.
 const MOVED_WITH_MAX: usize = 5;
 /// What is counted as a month: 30 days.
@@ -190,22 +187,18 @@ impl Alarms {
         self.list.iter().filter(|alarm| alarm.due.is_some_and(|due| due <= now)).cloned().collect()
     }
 
-    /// The alarm that can speak for `alarm`: it lasts, was said, matters as much, began about then, and has the same
-    /// cause as far as one can tell.
-    pub(super) fn leader_of(&self, alarm: &ShownAlarm) -> Option<ShownAlarm> {
-        let fails = |one: &ShownAlarm| matches!(one.alarm.kind, AnomalyKind::Silent | AnomalyKind::Flat);
-        let same_cause = |leader: &ShownAlarm| {
-            let device = leader.place.device.is_some() && leader.place.device == alarm.place.device;
-            device || (fails(leader) && fails(alarm))
-        };
-        let leader = self.list.iter().rev().find(|leader| {
-            leader.alarm.id != alarm.alarm.id
-                && matters(leader)
-                && leader.alarm.severity >= alarm.alarm.severity
-                && (alarm.alarm.raised_at - leader.alarm.raised_at).abs() <= GATHER_SECONDS
-                && same_cause(leader)
-        });
-        leader.cloned()
+    /// The alarm that can speak for `alarm`, and what ties the two together: it lasts, was said, matters as much, and has
+    /// the same cause as far as one can tell ([`group`]).
+    pub(super) fn leader_of(&self, alarm: &ShownAlarm) -> Option<(ShownAlarm, Cause)> {
+        let is_it = |one: &ShownAlarm| one.alarm.id == alarm.alarm.id;
+        let mut known: Vec<&ShownAlarm> = self.list.iter().filter(|one| is_it(one) || one.is_said()).collect();
+        known.sort_by_key(|one| one.alarm.raised_at);
+        let onsets: Vec<Onset<'_>> = known.iter().map(|one| onset(one)).collect();
+        let groups = group(&onsets);
+        let own = groups.iter().find(|group| group.members.iter().any(|member| is_it(known[*member])))?;
+        let can_lead = |one: &&ShownAlarm| !is_it(one) && matters(one) && one.alarm.severity >= alarm.alarm.severity;
+        let leader = own.members.iter().map(|member| known[*member]).find(can_lead)?;
+        Some((leader.clone(), own.cause))
     }
 
     /// Whether something like `alarm` was answered before: the same entity in the same manner.
@@ -245,6 +238,16 @@ impl Alarms {
     /// Those raised in (`from`, `until`], oldest first.
     pub(super) fn raised_in(&self, from: i64, until: i64) -> impl Iterator<Item = &ShownAlarm> {
         self.list.iter().filter(move |alarm| alarm.alarm.raised_at > from && alarm.alarm.raised_at <= until)
+    }
+}
+
+fn onset(shown: &ShownAlarm) -> Onset<'_> {
+    Onset {
+        entity: &shown.entity_id,
+        raised_at: shown.alarm.raised_at,
+        kind: shown.alarm.kind,
+        device: shown.place.device.as_deref(),
+        area: shown.place.area.as_deref(),
     }
 }
 

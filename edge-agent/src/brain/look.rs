@@ -89,7 +89,7 @@ impl Brain {
     fn share_miss(&mut self, id: &str, report: &MissReport, now: i64) -> bool {
         let class = self.detector.entities().iter().find(|info| info.entity_id == report.entity_id);
         let Some(class) = class.map(|info| info.class) else { return false };
-        let (Some(moment), Some((home, sink))) = (&report.moment, &mut self.feedback) else { return false };
+        let Some(moment) = &report.moment else { return false };
         let declared = Declared {
             id,
             class,
@@ -99,18 +99,8 @@ impl Brain {
             raised_at: report.at,
             origin: Origin::Miss,
         };
-        let record = feedback::record(home.clone(), &declared, Some(moment.window.clone()), Verdict::Confirmed, now);
-        match record.map(sink) {
-            Ok(Ok(kept)) => kept,
-            Ok(Err(error)) => {
-                tracing::error!(error, alarm.id = id, "a declared miss is not kept for the fleet");
-                false
-            }
-            Err(why) => {
-                tracing::info!(alarm.id = id, "a declared miss stays here: {why}");
-                false
-            }
-        }
+        let window = Some(moment.window.clone());
+        self.share(id, |home| feedback::record(home, &declared, window, Verdict::Confirmed, now))
     }
 
     /// Keeps what a new model would have changed.

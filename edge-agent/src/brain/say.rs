@@ -3,6 +3,8 @@
 use hearthwatch_model::alarm::{AlarmEvent, Severity, Verdict};
 use hearthwatch_model::detector::EntityScore;
 use hearthwatch_model::features::AnomalyKind;
+use hearthwatch_protocol::HomeId;
+use hearthwatch_protocol::messages::FeedbackRecord;
 
 use super::alarms::{add_moved, may_speak_again};
 use super::feedback::feedback_record;
@@ -88,8 +90,9 @@ impl Brain {
         match (decided, leader) {
             (Announcement::Held(why), _) => alarm.held = Some(why),
             (Announcement::Later(at), _) => alarm.due = Some(at),
-            (Announcement::Now, Some(mut leader)) => {
+            (Announcement::Now, Some((mut leader, cause))) => {
                 alarm.led_by = Some(leader.alarm.id.clone());
+                (leader.speaks_for, leader.cause) = (leader.speaks_for.saturating_add(1), Some(cause));
                 add_moved(&mut leader, alarm.place.name_of(&alarm.entity_id));
                 self.keep(&leader);
                 self.notify(NoticeKind::Changed, leader);
@@ -113,9 +116,7 @@ impl Brain {
     fn asks(&self, alarm: &ShownAlarm, now: i64) -> bool {
         let sure = matches!(alarm.alarm.kind, AnomalyKind::Alert | AnomalyKind::Physics)
             || alarm.alarm.score - alarm.alarm.threshold > UNSURE_EXCESS;
-        !sure
-            && !self.alarms.is_known(alarm)
-            && self.alarms.asked_in_week(now) < usize::from(self.house.questions_per_week)
+        !sure && !self.alarms.is_known(alarm) && self.asked_in_week(now) < usize::from(self.house.questions_per_week)
     }
 
     fn note_moved(&self, alarm: &mut ShownAlarm, scores: &[EntityScore]) {
@@ -131,9 +132,12 @@ impl Brain {
         }
     }
 
-    /// Takes a resident's answer; `by` is who gave it, where that is known. Without an id, the alarm that is shown is
-    /// meant.
+    /// Takes a resident's answer, to an alarm or to a question drawn by chance; `by` is who gave it, where that is known.
+    /// Without an id, the alarm that is shown is meant.
     pub fn answer(&mut self, alarm_id: Option<&str>, verdict: Verdict, by: &str, now: i64) {
+        if alarm_id.is_some_and(|id| self.answer_question(id, verdict, now)) {
+            return;
+        }
         let answered = self.alarms.answer(alarm_id, verdict, by, now);
         if answered.is_empty() {
             tracing::info!(
@@ -183,22 +187,33 @@ impl Brain {
     }
 
     fn send_feedback(&mut self, alarm: &ShownAlarm, verdict: Verdict, now: i64) {
-        let Some((home, sink)) = &mut self.feedback else { return };
-        let window = match self.history.window_of(&alarm.alarm.id) {
-            Ok(window) => window,
+        match self.history.window_of(&alarm.alarm.id) {
+            Ok(window) => {
+                self.share(&alarm.alarm.id, |home| feedback_record(home, alarm, window, verdict, now));
+            }
             Err(error) => {
                 tracing::error!(error = %error, alarm.id = alarm.alarm.id, "an answer stays here: its window is lost");
-                return;
             }
-        };
-        match feedback_record(home.clone(), alarm, window, verdict, now) {
-            Ok(record) => match sink(record) {
-                Ok(true) => tracing::info!(alarm.id = alarm.alarm.id, "answer kept for the fleet"),
-                Ok(false) => tracing::info!(alarm.id = alarm.alarm.id, "answer not shared, as the resident wishes"),
-                Err(error) => tracing::error!(error, alarm.id = alarm.alarm.id, "an answer is not kept for the fleet"),
-            },
-            Err(why) => tracing::info!(alarm.id = alarm.alarm.id, "an answer stays here: {why}"),
         }
+    }
+
+    /// Hands a record to the fleet, if there is one and the resident shares; whether it is kept for it.
+    pub(super) fn share(
+        &mut self,
+        id: &str,
+        record: impl FnOnce(HomeId) -> Result<FeedbackRecord, &'static str>,
+    ) -> bool {
+        let Some((home, sink)) = &mut self.feedback else { return false };
+        match record(home.clone()).map(sink) {
+            Ok(Ok(true)) => {
+                tracing::info!(alarm.id = id, "answer kept for the fleet");
+                return true;
+            }
+            Ok(Ok(false)) => tracing::info!(alarm.id = id, "answer not shared, as the resident wishes"),
+            Ok(Err(error)) => tracing::error!(error, alarm.id = id, "an answer is not kept for the fleet"),
+            Err(why) => tracing::info!(alarm.id = id, "an answer stays here: {why}"),
+        }
+        false
     }
 
     pub(super) fn notify(&self, kind: NoticeKind, alarm: ShownAlarm) {

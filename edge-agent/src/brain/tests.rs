@@ -232,6 +232,108 @@ fn what_fails_on_one_device_is_one_message_and_one_answer() {
     assert_eq!(home.view.borrow().open, 0);
 }
 
+/// Ten sensors of ten devices that reported every ten minutes for four days and then, with their hub, no more; two others go
+/// on, so that it is not the home's own network that is down.
+#[test]
+fn a_hub_that_takes_ten_sensors_down_is_one_message_that_says_where_to_look() {
+    let mut home = home();
+    let names: Vec<String> = (0..12).map(|number| format!("sensor.s{number}")).collect();
+    home.brain.add_entities(names.iter().map(|name| info_of(name)).collect());
+    let on = |number: usize| Place { device: Some(format!("thermometer {number}")), ..Place::default() };
+    home.brain.set_places(names.iter().cloned().enumerate().map(|(number, name)| (name, on(number))).collect());
+    let dies = 4 * 86_400;
+    let report =
+        |at: i64| (0..12).map(move |entity| Reading { at, entity, value: Value::Number(20.0 + (at / 600 % 7) as f64) });
+    let past: Vec<Reading> = (0..dies / 600).flat_map(|step| report(600 * step + 1)).collect();
+    home.brain.learn(&past, dies);
+    home.brain.set_listening(true, dies);
+    for step in 0..144 {
+        let at = dies + 600 * step;
+        home.brain.hear(&report(at + 1).filter(|reading| reading.entity >= 10).collect::<Vec<_>>());
+        home.brain.tick(at + 600 + CLOSING_GRACE_SECONDS);
+    }
+    let said = kinds(&mut home);
+    let raised = said.iter().filter(|(kind, _)| *kind == NoticeKind::Raised).count();
+    assert_eq!(raised, 1, "{said:?}");
+    assert_eq!(home.view.borrow().open, 1);
+    let shown = home.view.borrow().shown.clone().unwrap();
+    assert_eq!((shown.alarm.kind, shown.speaks_for), (AnomalyKind::Silent, 9));
+    assert_eq!(shown.cause, Some(hearthwatch_model::alarm::Cause::Connection));
+}
+
+/// A home that has told everything to a list, with two entities and a routine of 15 days.
+fn settled(budget: f64) -> (Home, Arc<std::sync::Mutex<Vec<FeedbackRecord>>>, i64) {
+    let told: Arc<std::sync::Mutex<Vec<FeedbackRecord>>> = Arc::default();
+    let mut home = home();
+    let list = Arc::clone(&told);
+    let sink: FeedbackSink = Box::new(move |record| {
+        list.lock().unwrap().push(record);
+        Ok(true)
+    });
+    home.brain.feedback = Some((HomeId::new("home-7").unwrap(), sink));
+    home.brain.change(Change::Budget(budget), 0).unwrap();
+    home.brain.add_entities(vec![info_of("sensor.a"), info_of("sensor.b")]);
+    let now = 15 * 86_400;
+    let past: Vec<Reading> = (0..now / 600).flat_map(|step| ordinary(600 * step + 1)).collect();
+    home.brain.learn(&past, now);
+    home.brain.set_listening(true, now);
+    (home, told, now)
+}
+
+/// A day like any other: a daily wave and a little noise (SplitMix64, Steele et al. 2014).
+fn ordinary(at: i64) -> [Reading; 2] {
+    let step = at / 600;
+    let wave = 3.0 * (std::f64::consts::TAU * (step % 144) as f64 / 144.0).sin();
+    [0u32, 1].map(|entity| {
+        let mut bits = (step.unsigned_abs() * 2 + u64::from(entity)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        let noise = ((bits ^ (bits >> 31)) % 1_000) as f64 / 1_000.0;
+        Reading { at, entity, value: Value::Number(20.0 + wave + noise) }
+    })
+}
+
+fn live(home: &mut Home, from: i64, steps: i64) {
+    for at in (0..steps).map(|step| from + 600 * step) {
+        home.brain.hear(&ordinary(at + 1));
+        home.brain.tick(at + 600 + CLOSING_GRACE_SECONDS);
+    }
+}
+
+#[test]
+fn questions_drawn_by_chance_are_put_within_the_weeks_questions_and_answered_with_their_propensity() {
+    // At two alarms a day a question is drawn on about two days in nine; of entities with an alarm none is asked about, and
+    // at two a day there nearly always is one.
+    let (mut home, told, now) = settled(14.0);
+    home.brain.change(Change::Questions(2), now).unwrap();
+    live(&mut home, now, 56 * 144);
+    let questions = home.brain.history.questions(0).unwrap();
+    assert!((1..=16).contains(&questions.len()), "{}", questions.len());
+    assert!(questions.iter().all(|question| question.score < question.threshold && question.answer.is_none()));
+    assert!(questions.windows(3).all(|three| three[0].at - three[2].at >= crate::house::WEEK_SECONDS));
+    assert!(questions.iter().all(|question| !home.brain.alarms.was_told(&question.id)), "nobody is disturbed for them");
+
+    let (question, later) = (questions[0].clone(), now + 60 * 86_400);
+    home.brain.answer(Some(&question.id), Verdict::Confirmed, "Ann", later);
+    assert_eq!(home.brain.history.questions(0).unwrap()[0].answer, Some((Verdict::Confirmed, later)));
+    let records = told.lock().unwrap().clone();
+    let origins: Vec<_> = records.iter().map(|record| (record.origin, record.alarm.as_str(), record.score)).collect();
+    let origin = hearthwatch_protocol::messages::Origin::Probe { propensity: question.propensity };
+    assert_eq!(origins, [(origin, question.id.as_str(), question.score)]);
+    assert!(home.brain.detector.answers().lessons().is_empty(), "nothing was said that could be quietened");
+}
+
+#[test]
+fn who_wants_no_questions_or_is_not_learnt_from_is_asked_none_by_chance() {
+    let (mut home, _, now) = settled(14.0);
+    home.brain.change(Change::Questions(0), now).unwrap();
+    live(&mut home, now, 28 * 144);
+    home.brain.change(Change::Questions(21), now).unwrap();
+    home.brain.change(Change::Mode(HouseMode::Guests), now).unwrap();
+    live(&mut home, now + 28 * 86_400, 28 * 144);
+    assert_eq!(home.brain.history.questions(0).unwrap(), []);
+}
+
 #[test]
 fn an_alarm_beyond_the_weeks_budget_is_remembered_and_not_said() {
     let mut home = home();

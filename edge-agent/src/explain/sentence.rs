@@ -1,6 +1,6 @@
 //! An alarm in a resident's language: what and where, since when, observed against expected, how unusual, what else.
 
-use hearthwatch_model::alarm::Severity;
+use hearthwatch_model::alarm::{Cause, Severity};
 use hearthwatch_model::features::AnomalyKind;
 use jiff::tz::TimeZone;
 
@@ -47,6 +47,7 @@ pub fn sentence(shown: &StoredAlarm, timezone: &TimeZone, language: Language) ->
             Language::Dutch => format!("Ook ongewoon: {others}."),
         });
     }
+    parts.extend(common_cause(shown, language));
     if shown.asks {
         parts.push(
             match language {
@@ -57,6 +58,22 @@ pub fn sentence(shown: &StoredAlarm, timezone: &TimeZone, language: Language) ->
         );
     }
     Sentence { title, message: parts.join(" "), how_unusual }
+}
+
+/// Where to look first when several alarms have one cause.
+fn common_cause(shown: &StoredAlarm, language: Language) -> Option<String> {
+    let count = u32::from(shown.speaks_for) + 1;
+    match (shown.cause?, &shown.place.device, language) {
+        (Cause::Connection, _, Language::English) => {
+            Some(format!("{count} sensors went quiet together: look first at what connects them."))
+        }
+        (Cause::Connection, _, Language::Dutch) => {
+            Some(format!("{count} sensoren vielen samen stil: kijk eerst naar wat ze verbindt."))
+        }
+        (Cause::Device, Some(device), Language::English) => Some(format!("All {count} belong to {device}.")),
+        (Cause::Device, Some(device), Language::Dutch) => Some(format!("Alle {count} horen bij {device}.")),
+        _ => None,
+    }
 }
 
 /// What was seen, beside what was expected.
@@ -230,6 +247,18 @@ mod tests {
             "-8.24 °C, expected -20.0 to -16.5 °C. Since 13:00; 7 times rarer than an alarm takes. \
              Also unusual: Cellar door. Was this real?"
         );
+    }
+
+    #[test]
+    fn what_several_alarms_have_in_common_is_where_to_look_first() {
+        let mut alarm = freezer(AnomalyKind::Silent, 5.25, 0.5);
+        (alarm.speaks_for, alarm.cause) = (9, Some(Cause::Connection));
+        let (_, message) = said(&alarm, Language::English);
+        assert!(message.ends_with("10 sensors went quiet together: look first at what connects them."), "{message}");
+        (alarm.cause, alarm.place.device) = (Some(Cause::Device), Some("Hub".to_owned()));
+        assert!(said(&alarm, Language::Dutch).1.ends_with("Alle 10 horen bij Hub."));
+        alarm.cause = Some(Cause::Mixed);
+        assert!(said(&alarm, Language::English).1.ends_with("at least."));
     }
 
     #[test]

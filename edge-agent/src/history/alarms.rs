@@ -1,6 +1,6 @@
 //! Alarms as remembered: what was said, what the model saw, and what the resident answered.
 
-use hearthwatch_model::alarm::{Alarm, Verdict};
+use hearthwatch_model::alarm::{Alarm, Cause, Verdict};
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
@@ -46,6 +46,12 @@ pub struct StoredAlarm {
     /// The alarm that was said for both of them.
     #[serde(default)]
     pub led_by: Option<String>,
+    /// How many other alarms it was said for.
+    #[serde(default)]
+    pub speaks_for: u16,
+    /// What ties it to them; none while there are none.
+    #[serde(default)]
+    pub cause: Option<Cause>,
     /// Whether the residents are asked: it is unsure, and nothing like it was answered before.
     #[serde(default)]
     pub asks: bool,
@@ -81,6 +87,8 @@ impl StoredAlarm {
             held: None,
             due: None,
             led_by: None,
+            speaks_for: 0,
+            cause: None,
             asks: false,
             answers: Vec::new(),
         }
@@ -117,8 +125,7 @@ impl History {
     pub fn save_alarm(&mut self, alarm: &StoredAlarm, window: Option<&[f32]>) -> Result<(), HistoryError> {
         let id = &alarm.alarm.id;
         let body = serde_json::to_string(alarm).map_err(|source| HistoryError::Damaged { id: id.clone(), source })?;
-        let window: Option<Vec<u8>> =
-            window.map(|window| window.iter().flat_map(|value| value.to_le_bytes()).collect());
+        let window = window.map(little_endian);
         self.database.execute(
             "INSERT INTO alarms (id, raised_at, body, window) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (id) DO UPDATE SET body = excluded.body, window = coalesce(excluded.window, window)",
@@ -154,8 +161,16 @@ impl History {
         let select = "SELECT window FROM alarms WHERE id = ?1";
         let bytes: Option<Option<Vec<u8>>> =
             self.database.query_row(select, [alarm_id], |row| row.get(0)).optional()?;
-        Ok(bytes.flatten().map(|bytes| {
-            bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
-        }))
+        Ok(bytes.flatten().map(|bytes| floats(&bytes)))
     }
+}
+
+/// A window as it is stored.
+pub(super) fn little_endian(window: &[f32]) -> Vec<u8> {
+    window.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// A stored window.
+pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
 }

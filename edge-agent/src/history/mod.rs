@@ -5,6 +5,7 @@
 
 mod alarms;
 mod misses;
+mod questions;
 mod reader;
 mod schema;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 pub use alarms::{PersonsAnswer, StoredAlarm};
 pub use misses::StoredMiss;
+pub use questions::StoredQuestion;
 pub use reader::{HistoryReader, LoudStep};
 
 /// How long values are kept: five weeks, so that the same weekday is seen five times. 300 entities × 144 steps × 35 days
@@ -31,7 +33,7 @@ pub enum HistoryError {
     /// The database failed: disk full, read-only, damaged.
     #[error("history: {0}")]
     Database(#[from] rusqlite::Error),
-    /// An alarm of ours that does not read back.
+    /// An alarm or a question of ours that does not read back.
     #[error("history: alarm {id} is damaged: {source}")]
     Damaged {
         /// Which alarm.

@@ -7,7 +7,7 @@ use hearthwatch_model::features::Band;
 use hearthwatch_model::reading::EntityInfo;
 use rusqlite::{Connection, OpenFlags, params};
 
-use super::{History, HistoryError, Judged, StoredAlarm, StoredMiss};
+use super::{History, HistoryError, Judged, StoredAlarm, StoredMiss, StoredQuestion};
 use crate::explain::Point;
 
 /// How long a look waits for a write.
@@ -79,6 +79,14 @@ impl HistoryReader {
     /// As [`History::misses`].
     pub fn misses(&self) -> Result<Vec<StoredMiss>, HistoryError> {
         self.history.misses()
+    }
+
+    /// The questions drawn by chance after `since`, newest first.
+    ///
+    /// # Errors
+    /// As [`History::questions`].
+    pub fn questions(&self, since: i64) -> Result<Vec<StoredQuestion>, HistoryError> {
+        self.history.questions(since)
     }
 
     /// What is known of `entity_id` in (`from`, `until`], oldest first.

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::HistoryError;
 
 /// Version of the tables; a file with a higher one is not touched.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE entities (id INTEGER PRIMARY KEY, entity_id TEXT NOT NULL UNIQUE);
@@ -33,6 +33,12 @@ CREATE TABLE misses (alarm TEXT PRIMARY KEY, entity_id TEXT NOT NULL, at INTEGER
     shared INTEGER NOT NULL);
 ";
 
+/// What version 3 added: questions drawn by chance.
+const SINCE_2: &str = "
+CREATE TABLE questions (id TEXT PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL, window BLOB);
+CREATE INDEX questions_by_time ON questions (at);
+";
+
 /// Pages that SQLite keeps in memory: 256 × 4 KiB = 1 MiB.
 const CACHE_PAGES: i64 = 256;
 
@@ -44,18 +50,15 @@ pub(super) fn open(path: &Path) -> Result<Connection, HistoryError> {
     database.pragma_update(None, "synchronous", "NORMAL")?;
     database.pragma_update(None, "cache_size", CACHE_PAGES)?;
     let found: i64 = database.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match found {
-        0 => {
-            database.execute_batch(&format!("BEGIN; {TABLES} {SINCE_1} PRAGMA user_version = {VERSION}; COMMIT;"))?;
-            Ok(database)
-        }
-        1 => {
-            database.execute_batch(&format!("BEGIN; {SINCE_1} PRAGMA user_version = {VERSION}; COMMIT;"))?;
-            Ok(database)
-        }
-        VERSION => Ok(database),
-        _ => Err(HistoryError::Newer { found, known: VERSION }),
-    }
+    let missing: &[&str] = match found {
+        0 => &[TABLES, SINCE_1, SINCE_2],
+        1 => &[SINCE_1, SINCE_2],
+        2 => &[SINCE_2],
+        VERSION => return Ok(database),
+        _ => return Err(HistoryError::Newer { found, known: VERSION }),
+    };
+    database.execute_batch(&format!("BEGIN; {} PRAGMA user_version = {VERSION}; COMMIT;", missing.concat()))?;
+    Ok(database)
 }
 
 /// A file as the first version left it, with one step of one number.

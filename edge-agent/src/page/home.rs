@@ -15,7 +15,8 @@ use super::{Page, Wish};
 use crate::brain::{BrainCommand, BrainGone, HomeDetail, HomeView};
 use crate::discovery::UpdateView;
 use crate::explain::{self, Picture, Point, Theme};
-use crate::history::{HistoryError, HistoryReader, StoredAlarm, StoredMiss};
+use crate::history::{HistoryError, HistoryReader, StoredAlarm, StoredMiss, StoredQuestion};
+use crate::house::WEEK_SECONDS;
 use crate::outbox::{LedgerEntry, OutboxError, SharingLevel, StoredWithdrawal, example_record};
 use crate::uplink::UplinkError;
 
@@ -85,6 +86,8 @@ pub(super) struct Everything {
     /// Of the last [`TIMELINE_SECONDS`], newest first.
     pub(super) alarms: Vec<StoredAlarm>,
     pub(super) misses: Vec<StoredMiss>,
+    /// Drawn by chance in the last week, newest first: who remembers an ordinary moment for longer?
+    pub(super) questions: Vec<StoredQuestion>,
     pub(super) history: Option<OwnHistory>,
     pub(super) preview: Preview,
     pub(super) sharing: Option<Sharing>,
@@ -158,13 +161,13 @@ impl Everything {
             let reader = HistoryReader::open(&path)?;
             let mut alarms = reader.alarms(now - TIMELINE_SECONDS)?;
             alarms.reverse();
-            let misses = reader.misses()?;
+            let misses = (reader.misses()?, reader.questions(now - WEEK_SECONDS)?);
             let history = own_history(&reader, &detail, &wish, loudest.as_deref(), &alarms, now)?;
             let extent = reader.extent(0)?.map_or(0, |(first, last, _)| (last - first) / 86_400);
             Ok((detail, (alarms, misses, history, extent, wish.said)))
         })
         .await?;
-        let (alarms, misses, history, days_remembered, said) = past;
+        let (alarms, (misses, questions), history, days_remembered, said) = past;
         Ok(Self {
             now,
             timezone,
@@ -174,6 +177,7 @@ impl Everything {
             detail,
             alarms,
             misses,
+            questions,
             history,
             preview,
             sharing,

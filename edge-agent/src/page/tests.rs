@@ -11,13 +11,13 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::brain::{self, Brain, BrainCommand, BrainParts};
-use crate::history::{History, StoredAlarm};
+use crate::history::{History, StoredAlarm, StoredQuestion};
 use crate::house::Place;
 
 const NOW: i64 = 1_700_000_000;
 
 struct World {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     router: Router,
     brain: BrainHandle,
     leaving: mpsc::Receiver<()>,
@@ -77,7 +77,7 @@ async fn world(entity_id: &str, reason: &str, door: Door) -> World {
         token: "secret".to_owned(),
         clock: || NOW,
     };
-    World { _dir: dir, router: router(page, CancellationToken::new()), brain, leaving }
+    World { dir, router: router(page, CancellationToken::new()), brain, leaving }
 }
 
 async fn own() -> World {
@@ -148,6 +148,33 @@ async fn an_answer_given_on_the_page_is_the_alarms_answer() {
     assert_eq!(detail.alarms[0].answer, Some((hearthwatch_model::alarm::Verdict::Dismissed, NOW)));
     let (_, _, body) = send(&world, get_of("/?said=answered")).await;
     assert!(body.contains("Thank you. It counts at once"));
+}
+
+#[tokio::test]
+async fn a_question_drawn_by_chance_is_put_and_can_be_answered() {
+    let world = own().await;
+    let info = EntityInfo { entity_id: "sensor.room".into(), class: DeviceClass::Temperature, unit: "°C".into() };
+    let question = StoredQuestion {
+        id: "9c5c0d9a71b2e684".to_owned(),
+        info,
+        at: NOW - 86_400,
+        observed: Some(20.5),
+        score: -3.0,
+        threshold: 3.0,
+        model_version: ModelVersion::ROUTINE,
+        propensity: 0.01,
+        answer: None,
+    };
+    let mut history = History::open(&world.dir.path().join("history.sqlite")).unwrap();
+    history.save_question(&question, None).unwrap();
+    let (_, _, body) = send(&world, get_of("/")).await;
+    assert!(body.contains("It was <strong>20.5\u{a0}°C</strong>, and nothing was said."), "{body}");
+    let form = "token=secret&alarm=9c5c0d9a71b2e684&verdict=dismissed";
+    let (status, ..) = send(&world, post_of("/answer", form)).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    world.brain.ask(BrainCommand::Look).await.unwrap();
+    let answer = history.questions(0).unwrap()[0].answer;
+    assert_eq!(answer, Some((hearthwatch_model::alarm::Verdict::Dismissed, NOW)));
 }
 
 #[tokio::test]

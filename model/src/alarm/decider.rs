@@ -4,8 +4,8 @@ use crate::alarm::evidence::Sustained;
 use crate::alarm::learnt::{Learnt, learnt};
 use crate::alarm::memory::{Context, Lesson, VerdictMemory};
 use crate::alarm::{
-    Alarm, AlarmEvent, Evidence, OFFSET_MAX, OFFSET_MIN, UnknownAlarm, Verdict, alarm_id, may_raise, next_offset,
-    reason, severity,
+    Alarm, AlarmEvent, Evidence, LASTING_SECONDS_MAX, OFFSET_MAX, OFFSET_MIN, UnknownAlarm, Verdict, alarm_id,
+    may_raise, next_offset, reason, severity,
 };
 use crate::features::AnomalyKind;
 use crate::grid::STEP_SECONDS;
@@ -288,9 +288,13 @@ impl Decider {
         let today = at.div_euclid(DAY_SECONDS);
         let days = self.day.map_or(0, |day| (today - day).clamp(0, OFFSET_DAYS_MAX));
         self.day = Some(self.day.map_or(today, |day| day.max(today)));
+        let lasting = self
+            .alarms
+            .iter()
+            .any(|alarm| alarm.end.is_none() && at.saturating_sub(alarm.raised_at) <= LASTING_SECONDS_MAX);
         for _ in 0..days {
             if speak && self.config.adapt {
-                self.offset = next_offset(self.offset, self.raised_today, self.config.budget_per_week);
+                self.offset = next_offset(self.offset, self.raised_today, lasting, self.config.budget_per_week);
             }
             self.raised_today = 0;
         }

@@ -1,44 +1,50 @@
 //! One message for one cause: alarms of several entities that begin together are told as one.
 //!
-//! A hub that dies takes ten sensors with it; an open window moves temperature and humidity; a power cut silences a house.
-//! Which alarms share a cause cannot be known from one, so a group stays open for a while after its last member joined. Pure:
-//! alarms in, groups out.
+//! A hub that dies takes ten sensors with it; an open window moves temperature and humidity of a room. What ties alarms
+//! together must be known: going quiet together, one device, or one room within two steps. That they merely began together is
+//! not enough, for an answer to a message is an answer to all that it speaks for. Pure: alarms in, groups out.
 
 use crate::features::AnomalyKind;
 
-/// Alarms of one kind of silence or standstill that begin within this time are one cause: half an hour, three steps.
+/// Alarms of one kind of silence or standstill, or of one device, that begin within this time have one cause: half an hour,
+/// three steps.
 pub const TOGETHER_SECONDS: i64 = 30 * 60;
 
-/// Alarms of other kinds must begin closer, two steps: much that is unrelated happens within half an hour.
+/// Other alarms of one room must begin closer, two steps: much that is unrelated happens within half an hour.
 pub const CLOSE_SECONDS: i64 = 20 * 60;
 
-/// Members from which on a group's cause is sought outside its entities: two may be chance, three in half an hour are not.
-const COMMON_MEMBERS_MIN: usize = 3;
+/// Members from which on a silence is sought outside its entities: two may be chance, three in half an hour are not.
+const CONNECTION_MEMBERS_MIN: usize = 3;
 
 /// What grouping needs to know of an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Onset<'a> {
-    /// Which entity.
-    pub entity: u32,
+    /// Which entity, by Home Assistant's id.
+    pub entity: &'a str,
     /// When the alarm was raised, Unix seconds.
     pub raised_at: i64,
     /// In what way it is unusual.
     pub kind: AnomalyKind,
-    /// What the entity hangs on, when it is known: a device, a hub, an area. Entities with one in common belong together.
-    pub parent: Option<&'a str>,
+    /// The device that the entity belongs to, when it is known.
+    pub device: Option<&'a str>,
+    /// The room that it is in, when it is known.
+    pub area: Option<&'a str>,
 }
 
 /// What ties a group together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// Only one alarm.
     Single,
-    /// Its members went silent together: their common hub, or the network, is the likely cause.
+    /// Its members belong to one device.
+    Device,
+    /// Its members went quiet together: a hub, or the network, is the likely cause.
     Connection,
-    /// Its members hang on one device or are in one area.
-    Parent,
-    /// Many began together and nothing else is known.
-    Together,
+    /// Its members are in one room.
+    Area,
+    /// Each is tied to another, but one tie does not hold for all.
+    Mixed,
 }
 
 /// Alarms that are told as one.
@@ -72,36 +78,34 @@ pub fn group(onsets: &[Onset<'_>]) -> Vec<Group> {
 fn belongs(onsets: &[Onset<'_>], group: &Group, onset: &Onset<'_>) -> bool {
     let members = || group.members.iter().map(|member| &onsets[*member]);
     // An entity speaks once in a group: its second alarm is news.
-    if members().any(|member| member.entity == onset.entity) {
-        return false;
-    }
-    members().any(|member| {
-        let apart = onset.raised_at - member.raised_at;
-        let silence = disconnected(member.kind) && disconnected(onset.kind);
-        let related = member.parent.is_some() && member.parent == onset.parent;
-        apart <= if silence || related { TOGETHER_SECONDS } else { CLOSE_SECONDS }
-            && (silence || related || !(disconnected(member.kind) || disconnected(onset.kind)))
-    })
+    members().all(|member| member.entity != onset.entity) && members().any(|member| tied(member, onset))
+}
+
+/// Whether two alarms, of which `later` is not the earlier, have one cause as far as one can tell.
+fn tied(earlier: &Onset<'_>, later: &Onset<'_>) -> bool {
+    let apart = later.raised_at - earlier.raised_at;
+    let quiet = earlier.kind.is_quiet() && later.kind.is_quiet();
+    let device = earlier.device.is_some() && earlier.device == later.device;
+    // What a rule is certain of is its own message: smoke and a freezer in one kitchen are two things.
+    let statistical = !earlier.kind.is_rule() && !later.kind.is_rule();
+    let area = earlier.area.is_some() && earlier.area == later.area && statistical;
+    ((quiet || device) && apart <= TOGETHER_SECONDS) || (area && apart <= CLOSE_SECONDS)
 }
 
 fn cause(onsets: &[Onset<'_>], members: &[usize]) -> Cause {
-    let of = |place: &usize| &onsets[*place];
+    let first = &onsets[members[0]];
+    let all = |holds: &dyn Fn(&Onset<'_>) -> bool| members.iter().all(|member| holds(&onsets[*member]));
     if members.len() < 2 {
-        return Cause::Single;
+        Cause::Single
+    } else if first.device.is_some() && all(&|member| member.device == first.device) {
+        Cause::Device
+    } else if members.len() >= CONNECTION_MEMBERS_MIN && all(&|member| member.kind.is_quiet()) {
+        Cause::Connection
+    } else if first.area.is_some() && all(&|member| member.area == first.area) {
+        Cause::Area
+    } else {
+        Cause::Mixed
     }
-    if members.iter().all(|member| disconnected(of(member).kind)) && members.len() >= COMMON_MEMBERS_MIN {
-        return Cause::Connection;
-    }
-    let parent = of(&members[0]).parent;
-    if parent.is_some() && members.iter().all(|member| of(member).parent == parent) {
-        return Cause::Parent;
-    }
-    Cause::Together
-}
-
-/// Whether it looks like a lost connection: no report, or the last one for ever.
-fn disconnected(kind: AnomalyKind) -> bool {
-    matches!(kind, AnomalyKind::Silent | AnomalyKind::Flat)
 }
 
 #[cfg(test)]
@@ -110,14 +114,16 @@ mod tests {
 
     use super::*;
 
-    fn onset(entity: u32, raised_at: i64, kind: AnomalyKind) -> Onset<'static> {
-        Onset { entity, raised_at, kind, parent: None }
+    const NAMES: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+
+    fn onset(entity: usize, raised_at: i64, kind: AnomalyKind) -> Onset<'static> {
+        Onset { entity: NAMES[entity], raised_at, kind, device: None, area: None }
     }
 
     #[test]
     fn a_hub_that_takes_ten_entities_down_is_one_message() {
         let onsets: Vec<Onset<'_>> =
-            (0..10).map(|entity| onset(entity, 600 * i64::from(entity / 4), AnomalyKind::Silent)).collect();
+            (0..10).map(|entity| onset(entity, 600 * (entity as i64 / 4), AnomalyKind::Silent)).collect();
         let groups = group(&onsets);
         assert_eq!(groups.len(), 1);
         assert_eq!((groups[0].members.len(), groups[0].cause), (10, Cause::Connection));
@@ -136,29 +142,42 @@ mod tests {
 
     #[test]
     fn entities_of_one_device_are_named_as_its_doing() {
-        let of_fridge = |entity, at, kind| Onset { parent: Some("fridge"), ..onset(entity, at, kind) };
+        let of_fridge = |entity, at, kind| Onset { device: Some("fridge"), ..onset(entity, at, kind) };
         let groups = group(&[of_fridge(0, 0, AnomalyKind::Level), of_fridge(1, 1800, AnomalyKind::Flat)]);
-        assert_eq!((groups.len(), groups[0].cause), (1, Cause::Parent));
+        assert_eq!((groups.len(), groups[0].cause), (1, Cause::Device));
     }
 
     #[test]
-    fn alarms_hours_apart_are_two_messages_and_so_is_a_second_alarm_of_one_entity() {
-        let apart = group(&[onset(0, 0, AnomalyKind::Level), onset(1, 7200, AnomalyKind::Level)]);
-        let again = group(&[onset(0, 0, AnomalyKind::Level), onset(0, 600, AnomalyKind::Level)]);
-        assert_eq!((apart.len(), again.len()), (2, 2));
+    fn an_open_window_is_one_message_and_smoke_in_the_same_room_another() {
+        let in_kitchen = |entity, at, kind| Onset { area: Some("kitchen"), ..onset(entity, at, kind) };
+        let groups = group(&[
+            in_kitchen(0, 0, AnomalyKind::Level),
+            in_kitchen(1, 600, AnomalyKind::Change),
+            in_kitchen(2, 600, AnomalyKind::Alert),
+        ]);
+        let causes: Vec<(usize, Cause)> = groups.iter().map(|group| (group.members.len(), group.cause)).collect();
+        assert_eq!(causes, [(2, Cause::Area), (1, Cause::Single)]);
+    }
+
+    #[test]
+    fn what_merely_begins_together_and_a_second_alarm_of_one_entity_are_two_messages() {
+        let together = group(&[onset(0, 0, AnomalyKind::Level), onset(1, 0, AnomalyKind::Level)]);
+        let again = group(&[onset(0, 0, AnomalyKind::Silent), onset(0, 600, AnomalyKind::Silent)]);
+        assert_eq!((together.len(), again.len()), (2, 2));
     }
 
     proptest! {
         #[test]
         fn every_alarm_is_in_one_group_and_more_alarms_do_not_regroup_earlier_ones(
-            raw in prop::collection::vec((0u32..6, 0i64..3000, any::<bool>()), 0..30),
+            raw in prop::collection::vec((0usize..6, 0i64..3000, any::<bool>(), 0usize..3), 0..30),
         ) {
             let mut at = 0;
             let onsets: Vec<Onset<'_>> = raw
                 .iter()
-                .map(|(entity, pause, silent)| {
+                .map(|(entity, pause, silent, device)| {
                     at += pause;
-                    onset(*entity, at, if *silent { AnomalyKind::Silent } else { AnomalyKind::Level })
+                    let kind = if *silent { AnomalyKind::Silent } else { AnomalyKind::Level };
+                    Onset { device: [None, Some("hub"), Some("stove")][*device], ..onset(*entity, at, kind) }
                 })
                 .collect();
             let groups = group(&onsets);

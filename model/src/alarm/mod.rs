@@ -25,6 +25,6 @@ pub(crate) use evidence::Sustained;
 pub use grouping::{CLOSE_SECONDS, Cause, Group, Onset, TOGETHER_SECONDS, group};
 pub use learnt::{Effect, Learnt};
 pub use memory::{Context, Lesson, VerdictMemory};
-pub use offset::{OFFSET_MAX, OFFSET_MIN, next_offset};
+pub use offset::{LASTING_SECONDS_MAX, OFFSET_MAX, OFFSET_MIN, next_offset};
 pub use reason::reason;
 pub use severity::severity;

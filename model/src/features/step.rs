@@ -63,6 +63,12 @@ impl AnomalyKind {
         matches!(self, Self::Flat | Self::Silent | Self::Physics | Self::Alert)
     }
 
+    /// Whether it looks like a lost connection: no report, or the last one for ever.
+    #[must_use]
+    pub fn is_quiet(self) -> bool {
+        matches!(self, Self::Flat | Self::Silent)
+    }
+
     /// Whether one sample is evidence enough: a broken value needs no second witness, and smoke cannot wait for one.
     #[must_use]
     pub fn immediate(self) -> bool {

@@ -102,6 +102,18 @@ fn recall_is_estimated_for_the_champion_alone() {
 }
 
 #[test]
+fn a_changed_answer_to_a_drawn_question_is_one_answer() {
+    let origin = Origin::Probe { propensity: 0.1 };
+    let records = [(1, Verdict::Confirmed), (2, Verdict::Dismissed)]
+        .map(|(sequence, verdict)| FeedbackRecord { origin, ..answered("a", sequence, "x", verdict) });
+    let champion = records[0].model_version;
+    let (_directory, store) = stored(records.to_vec());
+    let consumed = Consumed { champion, ..Consumed::default() };
+    let recall = take(store.as_ref(), "corpus", &consumed).unwrap().lineage.recall;
+    assert_eq!((recall.probes, recall.probes_confirmed), (1, 0));
+}
+
+#[test]
 fn the_hash_of_known_examples_never_changes() {
     // If this fails, old snapshots can no longer be told from new ones: give the format a new magic instead.
     let snapshot = snapshot(vec![answered("a", 1, "x", Verdict::Confirmed), answered("b", 1, "x", Verdict::Dismissed)]);

@@ -2,6 +2,7 @@
 
 mod alarms;
 pub(super) mod budget;
+mod drawn;
 mod history;
 mod learnt;
 mod leave;

@@ -4,8 +4,7 @@ use hearthwatch_model::detector::EntityScore;
 use hearthwatch_model::reading::EntityInfo;
 use maud::{Markup, html};
 
-use super::Forms;
-use super::alarms;
+use super::{Forms, alarms, drawn};
 use crate::explain::friendly_name;
 use crate::page::home::Everything;
 use crate::page::text;
@@ -39,6 +38,7 @@ pub(in crate::page) fn now(all: &Everything, forms: Forms<'_>) -> Markup {
                 @for alarm in questions.iter().take(QUESTIONS_SHOWN) { (alarms::card(alarm, all, forms)) }
             }
         }
+        (drawn::questions(all, forms))
         section {
             h2 { "Right now" }
             (entities(all))

@@ -165,3 +165,61 @@ fn four_weeks_never_hold_more_than_three_times_the_budget_except_for_what_exists
     let event = one.decide_at_once(28 * 144 * STEP_SECONDS - 1, 0.0, &smoke);
     assert!(matches!(event, Some(AlarmEvent::Raised(_))), "{event:?}");
 }
+
+fn adapting(budget_per_week: f64) -> Decider {
+    let mut one = Decider::new(DeciderConfig { budget_per_week, salt: b"salt".to_vec(), adapt: true });
+    one.add_entity(EntityInfo { entity_id: "sensor.a".into(), class: DeviceClass::Temperature, unit: "°C".into() });
+    one
+}
+
+#[test]
+fn a_fault_of_a_week_leaves_the_home_no_more_eager_than_it_found_it() {
+    let mut one = adapting(1.0);
+    feed(&mut one, 1, &[9.0; 144]);
+    let first = one.offset();
+    feed(&mut one, 145, &[9.0; 6 * 144]);
+    assert!(one.alarms().len() == 1 && one.alarms()[0].end.is_none());
+    assert!(one.offset() >= first.max(0.0), "{} after {first}", one.offset());
+}
+
+#[test]
+fn a_sensor_that_died_for_good_holds_the_offset_for_four_weeks_and_no_longer() {
+    let mut one = adapting(7.0);
+    feed(&mut one, 1, &[50.0; 27 * 144]);
+    assert!(one.offset() >= 0.0, "{}", one.offset());
+    feed(&mut one, 1 + 27 * 144, &[50.0; 14 * 144]);
+    assert!(one.alarms()[0].end.is_none());
+    assert!(one.offset() < -1.0, "{}", one.offset());
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+
+    /// Ten weeks of loud and quiet stretches: whatever comes, four weeks hold at most three times the budget, the offset keeps
+    /// its bounds, and no day lowers it while an alarm lasts.
+    #[test]
+    fn no_life_of_a_home_exceeds_the_allowance_or_lowers_the_offset_under_an_alarm(
+        stretches in proptest::collection::vec((-6.0f32..40.0, 1usize..60), 150..300),
+        budget in 0.25f64..5.0,
+    ) {
+        let mut one = adapting(budget);
+        let mut raised = Vec::new();
+        let scores = stretches.iter().flat_map(|(score, steps)| std::iter::repeat_n(*score, *steps)).take(10 * 1008);
+        for (step, score) in (1i64..).zip(scores) {
+            let before = one.offset();
+            let lasts = one.alarms().iter().any(|alarm| alarm.end.is_none());
+            for event in feed(&mut one, step, &[score]) {
+                if let AlarmEvent::Raised(alarm) = event {
+                    raised.push(alarm.raised_at);
+                }
+            }
+            proptest::prop_assert!(!lasts || one.offset() >= before);
+            proptest::prop_assert!((OFFSET_MIN..=OFFSET_MAX).contains(&one.offset()));
+        }
+        for begin in &raised {
+            let span = *begin..*begin + crate::alarm::SPAN_SECONDS;
+            let within = raised.iter().filter(|at| span.contains(at)).count();
+            proptest::prop_assert!(within <= crate::alarm::allowance(budget));
+        }
+    }
+}

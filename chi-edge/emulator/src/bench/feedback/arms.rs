@@ -58,7 +58,17 @@ pub(super) const ARMS: &[Arm] = &[
         kind: Kind::Answers(Habits { shuffled: true, ..MIDDLING }, DefencePolicy::none),
     },
     Arm { name: "10 % of homes flip", kind: Kind::Answers(Habits { flipping: 0.1, ..MIDDLING }, DefencePolicy::none) },
+    Arm { name: "20 % of homes flip", kind: Kind::Answers(Habits { flipping: 0.2, ..MIDDLING }, DefencePolicy::none) },
     Arm { name: "30 % of homes flip", kind: Kind::Answers(Habits { flipping: 0.3, ..MIDDLING }, DefencePolicy::none) },
+    Arm {
+        name: "10 % flip, all defences",
+        kind: Kind::Answers(Habits { flipping: 0.1, ..MIDDLING }, DefencePolicy::default),
+    },
+    Arm {
+        name: "20 % flip, all defences",
+        kind: Kind::Answers(Habits { flipping: 0.2, ..MIDDLING }, DefencePolicy::default),
+    },
+    Arm { name: "none flips, all defences", kind: Kind::Answers(MIDDLING, DefencePolicy::default) },
     Arm { name: "30 % flip, quota 5", kind: Kind::Answers(Habits { flipping: 0.3, ..MIDDLING }, quota) },
     Arm { name: "30 % flip, influence 12 %", kind: Kind::Answers(Habits { flipping: 0.3, ..MIDDLING }, influence) },
     Arm { name: "30 % flip, reliability", kind: Kind::Answers(Habits { flipping: 0.3, ..MIDDLING }, reliability) },
