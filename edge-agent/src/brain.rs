@@ -159,6 +159,8 @@ impl Brain {
             notices,
         };
         brain.detector.set_budget(brain.budget());
+        let rehearsal = brain.rehearsal();
+        brain.view.send_modify(|view| view.rehearsal = rehearsal);
         brain.show(None);
         Ok(brain)
     }

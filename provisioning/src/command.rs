@@ -10,7 +10,7 @@ use hearthwatch_protocol::HomeId;
 use jiff::Timestamp;
 
 use crate::authority::AuthorityError;
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::homes::{self, HomeError, Outcome, Token};
 use crate::inspect::{self, Weight};
 use crate::layout::Layout;
@@ -67,6 +67,8 @@ enum Command {
     ///
     /// It signs only releases that carry a signed verdict of the gate, and only upwards. Run it under a user of its own.
     Signer(SignerArgs),
+    /// Let the signer release one artifact: the second person's word, for a signer that runs with --approvals.
+    Approve(ApproveArgs),
 }
 
 #[derive(Debug, Args)]
@@ -178,6 +180,21 @@ struct SignerArgs {
     /// Where to listen: a Unix socket that only this user can open.
     #[arg(long, value_name = "PATH")]
     socket: PathBuf,
+    /// Sign only releases that a second person wrote into this file (`approve`). Without it the gate's word is enough.
+    #[arg(long, value_name = "FILE")]
+    approvals: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct ApproveArgs {
+    /// SHA-256 of the artifact, hex: compare it with the model card that you have read.
+    sha256: String,
+    /// The file that the signer reads. Its owner is the second person, not the signer's user nor the aggregator's.
+    #[arg(long, value_name = "FILE")]
+    approvals: PathBuf,
+    /// Who says yes.
+    #[arg(long, value_name = "NAME")]
+    by: String,
 }
 
 /// Does what was asked and prints what came of it.
@@ -197,6 +214,7 @@ pub fn run(cli: &Cli, now: Timestamp, out: &mut impl Write) -> anyhow::Result<Ex
         }
         Command::Inspect { dir } => show(dir, now, out),
         Command::Signer(args) => sign(args, out),
+        Command::Approve(args) => approve(args, now, out),
     }
 }
 
@@ -342,6 +360,24 @@ fn show(dir: &Path, now: Timestamp, out: &mut impl Write) -> anyhow::Result<Exit
     Ok(ExitCode::FAILURE)
 }
 
+fn approve(args: &ApproveArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let sha256 = args.sha256.to_ascii_lowercase();
+    anyhow::ensure!(
+        hex::decode(&sha256).is_ok_and(|bytes| bytes.len() == 32),
+        "{:?} is no SHA-256: 64 hexadecimal digits",
+        args.sha256
+    );
+    anyhow::ensure!(args.by.chars().all(|c| !c.is_control()), "a name is one line");
+    let before = match files::read_text(&args.approvals) {
+        Err(FileError::Missing(_)) => String::new(),
+        other => other?,
+    };
+    // Written whole, and readable by the signer's user.
+    files::write_public(&args.approvals, format!("{before}{sha256}  {now}  {}\n", args.by).as_bytes())?;
+    writeln!(out, "approved by {}: {sha256}; the aggregator tries the release again by itself", args.by)?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Widest column for subjects, so that a server with many names does not push the rest off the screen.
 const SUBJECT_WIDTH: usize = 52;
 
@@ -350,6 +386,10 @@ fn sign(args: &SignerArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async {
         let server = Server::bind(&args.keys, &args.gate_public, &args.socket)?;
+        let server = match &args.approvals {
+            Some(approvals) => server.with_approvals(approvals.clone()),
+            None => server,
+        };
         writeln!(out, "ready: signing releases that the gate promoted, on {}", args.socket.display())?;
         out.flush()?;
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
@@ -417,6 +457,21 @@ mod tests {
             "{text}"
         );
         assert!(command("inspect KEYS", dir.path()).unwrap().contains("sound: "));
+    }
+
+    #[test]
+    fn a_second_persons_word_is_a_line_of_the_file_that_the_signer_reads() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("approvals");
+        let (one, two) = ("ab".repeat(32), "cd".repeat(32));
+        for hash in [&one, &two] {
+            let line = format!("approve {hash} --by ada --approvals {}", file.display());
+            assert!(command(&line, dir.path()).unwrap().starts_with("approved by ada: "));
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(text, format!("{one}  2026-03-01T12:00:00Z  ada\n{two}  2026-03-01T12:00:00Z  ada\n"));
+        let short = command(&format!("approve abcd --by ada --approvals {}", file.display()), dir.path());
+        assert!(short.unwrap_err().to_string().contains("64 hexadecimal digits"));
     }
 
     #[test]

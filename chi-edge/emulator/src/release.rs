@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use hearthwatch_cloud::training::card;
 use hearthwatch_model::dataset::DATA_SETS;
 use hearthwatch_model::network::Artifact;
@@ -22,14 +22,44 @@ pub struct TrainReleaseArguments {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Where the artifact, the calibration of the routine detector and the record of the run are written.
-    #[arg(long, value_name = "DIR", default_value = "model/shipped")]
+    #[arg(long, value_name = "DIR", default_value = SHIPPED_FOLDER)]
     out: PathBuf,
     /// Most training homes.
     #[arg(long, default_value_t = 40)]
     homes: usize,
-    /// Most epochs.
-    #[arg(long, default_value_t = 12)]
-    epochs: usize,
+    /// Most epochs; else the recipe's.
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// By which recipe. Only `shipped` makes what is in the tree; the others are for measuring: give them another `--out`.
+    #[arg(long, value_enum, default_value_t = Recipe::Shipped)]
+    recipe: Recipe,
+}
+
+/// The recipes of docs/training.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Recipe {
+    /// What ships.
+    Shipped,
+    /// More faulty copies, more epochs, hard windows, the routine score beside the logit.
+    Longer,
+    /// The longer one, taught every family.
+    Wider,
+}
+
+/// Where what ships lies in the tree.
+const SHIPPED_FOLDER: &str = "model/shipped";
+
+/// Epochs of what ships.
+const SHIPPED_EPOCHS: usize = 12;
+
+impl Recipe {
+    fn config(self, seed: u64) -> RetrainConfig {
+        match self {
+            Self::Shipped => RetrainConfig { epochs: SHIPPED_EPOCHS, ..RetrainConfig::release(seed) },
+            Self::Longer => RetrainConfig::longer(seed),
+            Self::Wider => RetrainConfig::wider(seed),
+        }
+    }
 }
 
 /// Trains and writes.
@@ -37,17 +67,20 @@ pub struct TrainReleaseArguments {
 /// # Errors
 /// What could not be read, trained or written.
 pub fn train(arguments: &TrainReleaseArguments) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        arguments.recipe == Recipe::Shipped || arguments.out != Path::new(SHIPPED_FOLDER),
+        "{SHIPPED_FOLDER} holds what ships: give the recipe {:?} another --out",
+        arguments.recipe
+    );
     let screen = Screen::new();
     let all: Vec<&str> = DATA_SETS.iter().map(|set| set.name).collect();
     let shippable: Vec<&str> = DATA_SETS.iter().filter(|set| set.usage.may_ship()).map(|set| set.name).collect();
     let source = data::find(arguments.data.as_deref(), &all)?;
     let homes = data::homes(&source, &shippable)?;
     screen.say(format!("{} homes of sets that may train shipped weights", homes.len()));
-    let config = RetrainConfig {
-        train_homes_max: arguments.homes,
-        epochs: arguments.epochs,
-        ..RetrainConfig::release(arguments.seed)
-    };
+    let recipe = arguments.recipe.config(arguments.seed);
+    let config =
+        RetrainConfig { train_homes_max: arguments.homes, epochs: arguments.epochs.unwrap_or(recipe.epochs), ..recipe };
     let bar = screen.bar("learn", 1);
     let released = release(homes, &config, &mut |progress| match progress {
         Progress::Preparing { done, total } => {

@@ -59,7 +59,6 @@ impl Brain {
         let scores = &self.last_scores;
         let of = |number: usize| scores.get(number).filter(|score| score.entity as usize == number).cloned();
         let entities = self.detector.entities().iter().cloned().enumerate();
-        let rehearsal = self.history.note(REHEARSAL_NOTE).ok().flatten();
         HomeDetail {
             entities: entities.map(|(number, info)| (info, of(number))).collect(),
             model: Arc::clone(&self.model),
@@ -70,7 +69,7 @@ impl Brain {
             watched: self.detector.watched(),
             closed: self.closed,
             alarms: self.alarms.list().to_vec(),
-            rehearsal: rehearsal.and_then(|text| serde_json::from_str(&text).ok()),
+            rehearsal: self.rehearsal(),
         }
     }
 
@@ -103,8 +102,15 @@ impl Brain {
         self.share(id, |home| feedback::record(home, &declared, window, Verdict::Confirmed, now))
     }
 
-    /// Keeps what a new model would have changed.
+    /// What the newest model would have changed.
+    pub(super) fn rehearsal(&self) -> Option<Rehearsal> {
+        let text = self.history.note(REHEARSAL_NOTE).ok().flatten()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// Keeps what a new model would have changed, and shows it.
     pub fn keep_rehearsal(&mut self, rehearsal: &Rehearsal) {
+        self.view.send_modify(|view| view.rehearsal = Some(rehearsal.clone()));
         let kept = serde_json::to_string(rehearsal)
             .map_err(|error| error.to_string())
             .and_then(|text| self.history.set_note(REHEARSAL_NOTE, &text).map_err(|error| error.to_string()));

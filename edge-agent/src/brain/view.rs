@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use super::readiness::Readiness;
 use crate::explain::Language;
 use crate::house::House;
+use crate::rehearse::Rehearsal;
 
 /// An alarm with all that is needed to show it.
 pub type ShownAlarm = crate::history::StoredAlarm;
@@ -41,6 +42,8 @@ pub struct HomeView {
     pub month: Month,
     /// What works already, and what is still being learnt.
     pub readiness: Arc<Readiness>,
+    /// What the newest model would have changed last month.
+    pub rehearsal: Option<Rehearsal>,
     /// The newest daily brief.
     pub brief: Option<Brief>,
     /// The home's time zone.
@@ -63,6 +66,7 @@ impl Default for HomeView {
             budget: 0.0,
             month: Month::default(),
             readiness: Arc::default(),
+            rehearsal: None,
             brief: None,
             timezone: TimeZone::UTC,
             language: Language::default(),

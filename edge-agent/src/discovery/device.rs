@@ -232,6 +232,7 @@ impl Device {
                 "icon": "mdi:brain",
                 "entity_category": "diagnostic",
                 "state_topic": self.topic("model"),
+                "json_attributes_topic": self.topic("model/attributes"),
             }),
             "mode" => json!({
                 "name": "Mode",

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::device::Device;
 
 /// Topics of a device that hold retained messages beside its discovery document.
-const RETAINED: [&str; 21] = [
+const RETAINED: [&str; 22] = [
     "alarm",
     "alarm/attributes",
     "picture",
@@ -27,6 +27,7 @@ const RETAINED: [&str; 21] = [
     "readiness",
     "readiness/attributes",
     "model",
+    "model/attributes",
     "mode",
     "update",
     "availability",

@@ -21,6 +21,8 @@ pub struct UpdateView {
     pub percent: Option<u8>,
     /// One line on the newest release, or on why it was not taken.
     pub summary: String,
+    /// The newest model that holds answers of this home, and how many.
+    pub contribution: Option<(ModelVersion, u64)>,
 }
 
 /// Every retained state, as topic and payload, in the order to be said: attributes before the state that an automation
@@ -30,6 +32,7 @@ pub fn states(device: &Device, view: &HomeView, updates: &UpdateView, mode: &str
     let mut states = vec![
         (device.topic("alarm/attributes"), alarm_attributes(view).to_string()),
         (device.topic("alarm"), if view.open > 0 { "ON" } else { "OFF" }.to_owned()),
+        (device.topic("model/attributes"), receipt(view, updates).to_string()),
         (device.topic("model"), model_name(view)),
         (device.topic("mode"), mode.chars().take(STATE_CHARS_MAX).collect()),
         (device.topic("update"), update_state(view.model, updates).to_string()),
@@ -212,6 +215,25 @@ fn update_state(installed: ModelVersion, updates: &UpdateView) -> Value {
         "release_summary": updates.summary.chars().take(STATE_CHARS_MAX).collect::<String>(),
         "in_progress": updates.percent.is_some(),
         "update_percentage": updates.percent,
+    })
+}
+
+/// What the home's answers did: "Your 6 answers are in model 14. On your home it would have raised 2 alarms instead of 5
+/// in the last four weeks." Empty while there is nothing to tell.
+fn receipt(view: &HomeView, updates: &UpdateView) -> Value {
+    let rehearsal = view.rehearsal.as_ref();
+    let answers = updates.contribution;
+    let mut parts = Vec::new();
+    parts.extend(answers.map(|(version, answers)| view.language.answers_in(version, answers)));
+    parts.extend(rehearsal.map(|tried| view.language.rehearsed(tried.after.0, tried.before.1, tried.after.1)));
+    json!({
+        "receipt": parts.join(" "),
+        "answers": answers.map(|(_, answers)| answers),
+        "answers_in_model": answers.map(|(version, _)| version.0),
+        "alarms_before": rehearsal.map(|tried| tried.before.1),
+        "alarms_after": rehearsal.map(|tried| tried.after.1),
+        "compared_from": rehearsal.map(|tried| time(tried.from)),
+        "compared_until": rehearsal.map(|tried| time(tried.until)),
     })
 }
 

@@ -16,6 +16,7 @@ use super::states::{UpdateView, event, states};
 use crate::brain::{EntityReadiness, HomeView, Notice, NoticeKind, Readiness, ShownAlarm};
 use crate::house::Place;
 use crate::house::{Change, DailyTime, HouseMode, QuietHours};
+use crate::rehearse::Rehearsal;
 
 fn shown() -> ShownAlarm {
     let info =
@@ -135,6 +136,26 @@ fn wishes_are_read_as_their_entities_say_them() {
     for (name, word) in [("house_mode", "party"), ("pause", "on"), ("budget", "few")] {
         assert!(matches!(wish(name, word), Err(AnswerError::Wish)), "{name} {word}");
     }
+}
+
+#[test]
+fn the_receipt_says_what_answers_did() {
+    let receipt = |view: &HomeView, updates: &UpdateView| {
+        let device = Device::new("home-7");
+        let found =
+            states(&device, view, updates, "").into_iter().find(|(topic, _)| topic.ends_with("/model/attributes"));
+        serde_json::from_str::<Value>(&found.unwrap().1).unwrap()
+    };
+    assert_eq!(receipt(&HomeView::default(), &UpdateView::default())["receipt"], "");
+    let rehearsal = Rehearsal { from: 0, until: 86_400, before: (ModelVersion(13), 5), after: (ModelVersion(14), 2) };
+    let view = HomeView { rehearsal: Some(rehearsal), ..HomeView::default() };
+    let updates = UpdateView { contribution: Some((ModelVersion(14), 6)), ..UpdateView::default() };
+    let told = receipt(&view, &updates);
+    assert_eq!(
+        told["receipt"],
+        "Your 6 answers are in model 14. On your home model 14 would have raised 2 alarms instead of 5 in the last four weeks."
+    );
+    assert_eq!((&told["answers"], &told["alarms_before"], &told["alarms_after"]), (&json!(6), &json!(5), &json!(2)));
 }
 
 #[test]

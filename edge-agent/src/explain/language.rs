@@ -4,6 +4,7 @@
 //! table of fragments, for word order differs; numbers keep their point and unit as the sensor gives them.
 
 use hearthwatch_model::features::AnomalyKind;
+use hearthwatch_protocol::ModelVersion;
 
 /// A language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,6 +64,36 @@ impl Language {
             (Self::Dutch, K::Alert) => "waarschuwing",
             (Self::Dutch, K::Pattern) => "ongewoon patroon",
             (Self::Dutch, K::Habit) => "verbroken gewoonte",
+        }
+    }
+
+    /// How many of this home's answers a model has learnt from.
+    #[must_use]
+    pub fn answers_in(self, version: ModelVersion, answers: u64) -> String {
+        match (self, answers) {
+            (Self::English, 1) => format!("Your 1 answer is in model {version}."),
+            (Self::English, _) => format!("Your {answers} answers are in model {version}."),
+            (Self::Dutch, 1) => format!("Uw ene antwoord zit in model {version}."),
+            (Self::Dutch, _) => format!("Uw {answers} antwoorden zitten in model {version}."),
+        }
+    }
+
+    /// What a model would have raised in the last four weeks, beside the one before.
+    #[must_use]
+    pub fn rehearsed(self, version: ModelVersion, before: u32, after: u32) -> String {
+        match self {
+            Self::English => {
+                let alarms = if after == 1 { "alarm" } else { "alarms" };
+                format!(
+                    "On your home model {version} would have raised {after} {alarms} instead of {before} in the last four weeks."
+                )
+            }
+            Self::Dutch => {
+                let alarms = if after == 1 { "alarm" } else { "alarmen" };
+                format!(
+                    "Bij u thuis had model {version} de voorbije vier weken {after} {alarms} gegeven in plaats van {before}."
+                )
+            }
         }
     }
 

@@ -173,7 +173,20 @@ impl Fleet {
             self.status.send_modify(|status| status.model_version = version);
         }
         self.report(step.outcomes, updates).await;
+        self.show_contribution(updates).await;
         Ok(())
+    }
+
+    /// Shows which model holds how many of this home's answers.
+    async fn show_contribution(&self, updates: &watch::Sender<UpdateView>) {
+        let Some(uplink) = &self.uplink else { return };
+        match uplink.with_outbox(|outbox| outbox.contributions()).await {
+            Ok(list) => {
+                let newest = list.first().map(|one| (one.model_version, one.examples));
+                updates.send_if_modified(|view| std::mem::replace(&mut view.contribution, newest) != newest);
+            }
+            Err(error) => tracing::debug!(error = %error, "the receipts of answers are not read"),
+        }
     }
 
     /// Says what this home runs when that changed, or was said long ago.

@@ -134,6 +134,7 @@ pub async fn lived() -> Home {
         latest: Some(ModelVersion(14)),
         percent: None,
         summary: "Model 14 is installed and proven on this home.".to_owned(),
+        ..UpdateView::default()
     };
     let parts = PageParts {
         door: Door::Loopback { hosts: vec![] },

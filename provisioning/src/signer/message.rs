@@ -257,6 +257,16 @@ pub enum Refusal {
         /// Its name.
         target: String,
     },
+    /// The gate said yes, and the second person has not yet.
+    #[error(
+        "{target} awaits a second person: `hearthwatch-provision approve {sha256}`, then the release is tried again"
+    )]
+    AwaitingApproval {
+        /// Its name.
+        target: String,
+        /// Of its content, hex.
+        sha256: String,
+    },
     /// The gate said no.
     #[error("the gate holds {target} back")]
     NotPromoted {
@@ -302,6 +312,7 @@ impl Refusal {
             Self::Changed { .. } => "changed",
             Self::NoVerdict { .. } => "no_verdict",
             Self::VerdictSignature { .. } => "verdict_signature",
+            Self::AwaitingApproval { .. } => "awaiting_approval",
             Self::NotPromoted { .. } => "not_promoted",
             Self::VerdictDiffers { .. } => "verdict_differs",
             Self::ModelVersion { .. } => "model_version",

@@ -1,6 +1,6 @@
 //! What the signer agrees to sign. Pure: state, request and time in; the next state or a refusal out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::limits::ARTIFACT_BYTES_MAX;
@@ -102,6 +102,20 @@ pub fn decide(
         next.targets.insert(name.to_owned(), target.clone());
     }
     Ok(next)
+}
+
+/// Whether every release that `next` adds to `state` is one that a second person approved, by its SHA-256.
+///
+/// # Errors
+/// [`Refusal::AwaitingApproval`], naming the first that is not.
+pub fn approved(state: &State, next: &State, hashes: &BTreeSet<String>) -> Result<(), Refusal> {
+    for (name, target) in &next.targets {
+        let sha256 = hex::encode(&*target.hashes.sha256);
+        if !state.targets.contains_key(name) && !hashes.contains(&sha256) {
+            return Err(Refusal::AwaitingApproval { target: name.clone(), sha256 });
+        }
+    }
+    Ok(())
 }
 
 /// Reads the metadata, and makes sure that what was read is all that will be signed.

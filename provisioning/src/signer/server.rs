@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::message::{Description, GatePublic, MESSAGE_BYTES_MAX, Refusal, Request, Response, decode, encode};
-use super::policy::{State, decide};
+use super::policy::{State, approved, decide};
 use crate::ceremony::{self, CeremonyError};
 use crate::files::{self, FileError};
 
@@ -75,6 +75,8 @@ struct Desk {
     gate: GatePublic,
     state: State,
     state_path: PathBuf,
+    /// Where a second person writes what may be released; none where the gate's word is enough.
+    approvals: Option<PathBuf>,
 }
 
 impl Server {
@@ -89,8 +91,16 @@ impl Server {
         let state = State::from_bytes(&files::read_private(&state_path)?)
             .map_err(|cause| SignerError::State { path: state_path.clone(), cause })?;
         let key = ceremony::load_key(&keys.join(KEY))?;
-        let desk = Desk { key, gate: GatePublic::load(gate_public)?, state, state_path };
+        let desk = Desk { key, gate: GatePublic::load(gate_public)?, state, state_path, approvals: None };
         Ok(Self { desk, listener: listen(socket)?, socket: socket.to_owned(), _lock: lock })
+    }
+
+    /// The same, signing only releases whose SHA-256 stands in the file `approvals`, which a second person writes; it is
+    /// read anew for each request, and need not exist yet.
+    #[must_use]
+    pub fn with_approvals(mut self, approvals: PathBuf) -> Self {
+        self.desk.approvals = Some(approvals);
+        self
     }
 
     /// Answers requests, one after the other, until `stop` resolves; then removes the socket.
@@ -156,6 +166,9 @@ impl Desk {
                     Ok(next) => next,
                     Err(refusal) => return Response::Refused(refusal),
                 };
+                if let Err(refusal) = self.second_person(&next) {
+                    return Response::Refused(refusal);
+                }
                 // Kept before it is given: after a crash in between, the same bytes can be signed again.
                 if next != self.state {
                     if let Err(error) = files::write_private(&self.state_path, &next.to_bytes()) {
@@ -166,6 +179,18 @@ impl Desk {
                 Response::Signature(hex::encode(self.key.sign(targets.as_bytes()).as_ref()))
             }
         }
+    }
+}
+
+impl Desk {
+    fn second_person(&self, next: &State) -> Result<(), Refusal> {
+        let Some(path) = &self.approvals else { return Ok(()) };
+        let text = match files::read_text(path) {
+            Err(FileError::Missing(_)) => String::new(),
+            other => other.map_err(|error| Refusal::State(error.to_string()))?,
+        };
+        let hashes = text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
+        approved(&self.state, next, &hashes)
     }
 }
 

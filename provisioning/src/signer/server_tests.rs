@@ -27,9 +27,13 @@ struct Running {
 }
 
 fn start_in(dir: tempfile::TempDir) -> Running {
+    run(dir, |server| server)
+}
+
+fn run(dir: tempfile::TempDir, change: impl FnOnce(Server) -> Server) -> Running {
     let layout = Layout::new(dir.path().join("hw"));
     let socket = dir.path().join("signer.sock");
-    let server = Server::bind(&layout.signer(), &layout.gate_public(), &socket).unwrap();
+    let server = change(Server::bind(&layout.signer(), &layout.gate_public(), &socket).unwrap());
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(server.run(async {
         let _ = stopped.await;
@@ -99,6 +103,34 @@ async fn a_client_of_the_repository_accepts_what_the_signer_signed() {
     assert!(repository.read_target(&name).await.unwrap().is_some());
     let description = running.client.describe().await.unwrap();
     assert_eq!((description.version, description.model_version), (2, ModelVersion(1)));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_release_waits_for_the_second_person_and_goes_out_on_their_word() {
+    let dir = start().stop().await;
+    let approvals = dir.path().join("approvals");
+    let running = run(dir, |server| server.with_approvals(approvals.clone()));
+    let verdicts = || vec![running.verdict(b"weights")];
+    let error = running.release(b"weights", verdicts()).await.unwrap_err();
+    let mut words = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        words = format!("{words}: {cause}");
+        source = cause.source();
+    }
+    assert!(words.contains("awaits a second person"), "{words}");
+    let version = |description: Description| description.version;
+    assert_eq!(running.client.describe().await.map(version).unwrap(), 1, "nothing was signed");
+
+    let other = hex::encode(Sha256::digest(b"other"));
+    std::fs::write(&approvals, format!("{other}  2026-03-01T12:00:00Z  ada\n")).unwrap();
+    running.release(b"weights", verdicts()).await.unwrap_err();
+    let ours = hex::encode(Sha256::digest(b"weights"));
+    std::fs::write(&approvals, format!("{other}  2026-03-01T12:00:00Z  ada\n{ours}  2026-03-01T12:05:00Z  ada\n"))
+        .unwrap();
+    running.release(b"weights", verdicts()).await.unwrap();
+    assert_eq!(running.client.describe().await.map(version).unwrap(), 2);
     running.stop().await;
 }
 
