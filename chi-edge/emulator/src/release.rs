@@ -38,26 +38,23 @@ pub struct TrainReleaseArguments {
 /// The recipes of docs/training.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Recipe {
-    /// What ships.
+    /// What ships: the longer one, taught every family.
     Shipped,
     /// More faulty copies, more epochs, hard windows, the routine score beside the logit.
     Longer,
-    /// The longer one, taught every family.
-    Wider,
+    /// What shipped before: one faulty copy, twelve epochs, the logit alone.
+    Earlier,
 }
 
 /// Where what ships lies in the tree.
 const SHIPPED_FOLDER: &str = "model/shipped";
 
-/// Epochs of what ships.
-const SHIPPED_EPOCHS: usize = 12;
-
 impl Recipe {
     fn config(self, seed: u64) -> RetrainConfig {
         match self {
-            Self::Shipped => RetrainConfig { epochs: SHIPPED_EPOCHS, ..RetrainConfig::release(seed) },
+            Self::Shipped => RetrainConfig::release(seed),
             Self::Longer => RetrainConfig::longer(seed),
-            Self::Wider => RetrainConfig::wider(seed),
+            Self::Earlier => RetrainConfig::earlier(seed),
         }
     }
 }
