@@ -36,6 +36,9 @@ pub struct StoredQuestion {
     pub answer: Option<(Verdict, i64)>,
 }
 
+/// A question with what the model saw, where that was kept.
+type WithWindow = (StoredQuestion, Option<Vec<f32>>);
+
 impl History {
     /// Writes a question, new or answered. `window` is what the model saw; `None` leaves what was kept before.
     ///
@@ -74,7 +77,7 @@ impl History {
     ///
     /// # Errors
     /// [`HistoryError`] when the database fails or the row does not read back.
-    pub fn question(&self, id: &str) -> Result<Option<(StoredQuestion, Option<Vec<f32>>)>, HistoryError> {
+    pub fn question(&self, id: &str) -> Result<Option<WithWindow>, HistoryError> {
         let select = "SELECT body, window FROM questions WHERE id = ?1";
         let row: Option<(String, Option<Vec<u8>>)> =
             self.database.query_row(select, [id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
