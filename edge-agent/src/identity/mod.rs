@@ -2,7 +2,7 @@
 //!
 //! The present key signs the wish ([`hearthwatch_protocol::renewal`]), so a home that was away until its certificate ran out can
 //! still say whose it was; the fleet then waits for an operator's word. [`pair`] changes key and certificate so that a power
-//! cut leaves one whole pair; [`renew`] asks; [`keep`] does both in time.
+//! cut leaves one whole pair; [`renew()`] asks; [`keep`] does both in time.
 
 pub mod pair;
 pub mod renew;
