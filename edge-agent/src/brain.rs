@@ -115,6 +115,8 @@ pub struct Brain {
     relearnt: i64,
     view: watch::Sender<HomeView>,
     notices: mpsc::Sender<Notice>,
+    /// Notices that wait for the view to show what they are about.
+    untold: Vec<Notice>,
 }
 
 impl Brain {
@@ -157,6 +159,7 @@ impl Brain {
             relearnt: 0,
             view,
             notices,
+            untold: Vec::new(),
         };
         brain.detector.set_budget(brain.budget());
         let rehearsal = brain.rehearsal();

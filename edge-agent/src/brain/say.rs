@@ -216,18 +216,19 @@ impl Brain {
         false
     }
 
-    pub(super) fn notify(&self, kind: NoticeKind, alarm: ShownAlarm) {
+    /// Has a change of an alarm told with the next view.
+    pub(super) fn notify(&mut self, kind: NoticeKind, alarm: ShownAlarm) {
         tracing::info!(
             alarm.id = alarm.alarm.id,
             alarm.severity = alarm.alarm.severity.as_str(),
             "alarm {}",
             kind.as_str()
         );
-        // Nobody listening, or far behind: the view and the memory still hold the alarm.
-        let _ = self.notices.try_send(Notice { kind, alarm });
+        self.untold.push(Notice { kind, alarm });
     }
 
-    /// Renews the view; `scores` when a step was closed.
+    /// Renews the view, `scores` when a step was closed, and then tells what waits: whoever hears of an alarm finds it in
+    /// the view.
     pub(super) fn show(&mut self, scores: Option<(i64, &[EntityScore])>) {
         let loudest = scores.map(|(at, scores)| Loudest::of(at, scores, self.detector.entities()));
         let readiness = scores.map(|_| self.readiness());
@@ -255,6 +256,10 @@ impl Brain {
                 view.readiness = readiness;
             }
         });
+        for notice in self.untold.drain(..) {
+            // Nobody listening, or far behind: the view and the memory still hold the alarm.
+            let _ = self.notices.try_send(notice);
+        }
     }
 }
 
