@@ -19,9 +19,8 @@ use crate::revocation::{self, RevocationError};
 
 /// User id of root.
 const ROOT: u32 = 0;
-/// What root is told about mosquitto, which refuses to stay root.
-const ROOT_NOTICE: &str = "these files are root's, and mosquitto started by root becomes the user mosquitto, who cannot \
-                           read them: run `init` as the user who runs mosquitto, or name it with --broker-user";
+/// Who mosquitto becomes when root starts it and nothing else is configured.
+const BROKER_USER: &str = "mosquitto";
 
 /// What may differ between installations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,8 +137,9 @@ pub fn run(layout: &Layout, options: &Options, now: Timestamp) -> Result<Vec<Ste
     let conf = mosquitto::render(&mosquitto::Options { user: options.broker_user.clone(), ..of_layout });
     let mut step = rendered("mosquitto's configuration", layout.mosquitto_conf(), &conf)?;
     let owner = std::fs::metadata(layout.root()).map(|root| root.uid()).unwrap_or_default();
-    if owner == ROOT && step.outcome == Outcome::Created && options.broker_user.is_none() {
-        step.notice = Some(ROOT_NOTICE.to_owned());
+    let broker_user = options.broker_user.as_deref().unwrap_or(BROKER_USER);
+    if owner == ROOT && step.outcome == Outcome::Created && broker_user != "root" {
+        step.notice = Some(root_notice(broker_user));
     }
     steps.push(step);
     let shut_out = Ledger::of(layout).shut_out(now)?;
@@ -152,6 +152,14 @@ pub fn run(layout: &Layout, options: &Options, now: Timestamp) -> Result<Vec<Ste
     };
     steps.push(Step { what: "revocation list", path: layout.crl(), outcome, notice: None });
     Ok(steps)
+}
+
+/// What root is told about mosquitto, which gives root up at once.
+fn root_notice(broker_user: &str) -> String {
+    format!(
+        "these files are root's, and mosquitto started by root becomes the user {broker_user}, who cannot read them: run \
+         `init` as {broker_user}, or let mosquitto stay root with --broker-user root"
+    )
 }
 
 fn lock(layout: &Layout) -> Result<File, InitError> {
