@@ -1,8 +1,8 @@
 //! The arms of the comparison: same start, same steps, other answers.
 
-use hearthwatch_model::alarm::Calibration;
+use hearthwatch_model::alarm::{Blend, Calibration};
 use hearthwatch_model::detector::Model;
-use hearthwatch_model::evaluate::{HomeTrace, Record, calibrate, logits, routine_scores};
+use hearthwatch_model::evaluate::{HomeTrace, Record, blended, calibrate, routine_scores};
 use hearthwatch_model::network::{Artifact, Scorer, Weights};
 use hearthwatch_model::train::{
     DefencePolicy, FeedbackExample, HomeAnswer, Prepared, RetrainConfig, defend, fine_tune,
@@ -92,8 +92,8 @@ fn reliability() -> DefencePolicy {
 
 /// What an arm judges with.
 pub(super) struct Detector {
-    /// None: the routine detector alone.
-    pub(super) network: Option<(Scorer, Calibration)>,
+    /// With its share of the routine score, as homes run it; none: the routine detector alone.
+    pub(super) network: Option<(Scorer, Calibration, Blend)>,
     pub(super) routine: Calibration,
     /// Both side by side, each at half of the budget.
     pub(super) fused: bool,
@@ -133,10 +133,11 @@ impl Arm {
         let network = match weights {
             None => None,
             Some(weights) => {
-                let scorer = Scorer::new(&weights)?;
-                let scores: Vec<Vec<Vec<f32>>> = clean.iter().map(|home| logits(&scorer, home, None)).collect();
+                let (scorer, blend) = (Scorer::new(&weights)?, champion.blend().clone());
+                let scores: Vec<Vec<Vec<f32>>> =
+                    clean.iter().map(|home| blended(&scorer, &blend, home, None)).collect();
                 let calibration = calibrate(&records(clean, &scores), Some(&routine));
-                Some((scorer, calibration))
+                Some((scorer, calibration, blend))
             }
         };
         Ok(Detector { network, routine, fused: matches!(self.kind, Kind::Fusion) })

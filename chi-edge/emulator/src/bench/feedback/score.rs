@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use hearthwatch_model::alarm::Blend;
 use hearthwatch_model::evaluate::{Contender, Evaluation, HomePair, paired_difference, replay};
 
 use super::arms::{Detector, REPLAY};
@@ -22,10 +21,8 @@ pub(super) fn score(detector: &Detector, homes: &[&HomePair], threads: usize) ->
     let routine = Contender::Routine(&detector.routine);
     match &detector.network {
         None => run(routine, BUDGET),
-        Some((scorer, calibration)) => {
-            // The logit alone: what answers teach is in it.
-            let blend = Blend::default();
-            let network = Contender::Network { scorer, calibration, blend: &blend, routine: &detector.routine };
+        Some((scorer, calibration, blend)) => {
+            let network = Contender::Network { scorer, calibration, blend, routine: &detector.routine };
             if detector.fused {
                 either(run(network, BUDGET / 2.0), &run(routine, BUDGET / 2.0))
             } else {
