@@ -9,7 +9,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 use hearthwatch_link::{LinkError, TlsFiles, tls_client_config};
@@ -19,13 +18,10 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::pinned::{self, PinnedError};
+use crate::pinned::{self, AskError, PinnedError};
 
 /// Largest answer that is read: certificate and authority of about 1 KiB each, a root of a few KiB.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
-
-/// Patience for the whole conversation.
-const ANSWER_SECONDS_MAX: u64 = 60;
 
 /// Longest token file; a token has a few dozen characters.
 const TOKEN_BYTES_MAX: usize = 1024;
@@ -98,6 +94,16 @@ pub enum EnrolError {
     Answer(String),
 }
 
+impl From<AskError> for EnrolError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Unreachable(cause) => Self::Unreachable(cause),
+            AskError::Refused { status, detail } => Self::Refused { status, detail },
+            AskError::Answer(cause) => Self::Answer(cause),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Request<'a> {
     home: &'a HomeId,
@@ -158,7 +164,8 @@ async fn enrol_by(client: &reqwest::Client, args: &EnrolArgs) -> Result<(), Enro
     make_folder(&args.out)?;
     let key_path = args.out.join("agent.key");
     let csr = signing_request(&key_path, &args.home)?;
-    let answer = ask(client, place, &Request { home: &args.home, token: &token, csr: &csr }).await?;
+    let request = Request { home: &args.home, token: &token, csr: &csr };
+    let answer: Answer = pinned::ask(client, place, &request, ANSWER_BYTES_MAX).await?;
     keep(&args.out, &key_path, &answer)
 }
 
@@ -194,36 +201,6 @@ fn signing_request(key_path: &Path, home: &HomeId) -> Result<String, EnrolError>
     request.pem().map_err(|error| broken(error.to_string()))
 }
 
-async fn ask(client: &reqwest::Client, place: Url, request: &Request<'_>) -> Result<Answer, EnrolError> {
-    let unreachable = |error: reqwest::Error| EnrolError::Unreachable(explain(&error.without_url()));
-    let asked = client.post(place).timeout(Duration::from_secs(ANSWER_SECONDS_MAX)).json(request).send();
-    let mut response = asked.await.map_err(unreachable)?;
-    let status = response.status();
-    let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(unreachable)? {
-        body.extend_from_slice(&piece);
-        if body.len() > ANSWER_BYTES_MAX {
-            return Err(EnrolError::Answer(format!("longer than {ANSWER_BYTES_MAX} bytes")));
-        }
-    }
-    if !status.is_success() {
-        return Err(EnrolError::Refused { status: status.as_u16(), detail: detail(&body) });
-    }
-    serde_json::from_slice(&body).map_err(|error| EnrolError::Answer(error.to_string()))
-}
-
-/// The detail of a problem document (RFC 9457), or the first words of whatever came.
-fn detail(body: &[u8]) -> String {
-    #[derive(Deserialize)]
-    struct Problem {
-        detail: Option<String>,
-        title: Option<String>,
-    }
-    let problem = serde_json::from_slice::<Problem>(body).ok().and_then(|problem| problem.detail.or(problem.title));
-    let text = problem.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
-}
-
 /// Checks that certificate, key and authority fit, and only then puts them in place; the certificate last, for it
 /// marks the folder as enrolled.
 fn keep(out: &Path, key_path: &Path, answer: &Answer) -> Result<(), EnrolError> {
@@ -257,16 +234,6 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), EnrolError> {
     let failed = |source| EnrolError::File { path: path.to_owned(), source };
     let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(mode).open(path).map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)
-}
-
-fn explain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -120,8 +120,7 @@ impl Assignment {
     /// [`AssignmentRefusal::Field`] when a home would refuse it, [`AssignmentRefusal::Seal`] when the key cannot sign.
     pub fn sign(&self, director: &SigningKey) -> Result<SignedAssignment, AssignmentRefusal> {
         self.check()?;
-        let payload = serde_cbor::to_vec(self).map_err(|error| SealError::Payload(error.to_string()))?;
-        Ok(SignedAssignment(seal::seal(payload, CONTEXT, director)?))
+        Ok(SignedAssignment(seal::seal_value(self, CONTEXT, director)?))
     }
 
     fn check(&self) -> Result<(), AssignmentRefusal> {
@@ -161,9 +160,7 @@ impl SignedAssignment {
     /// # Errors
     /// [`AssignmentRefusal::Seal`] or [`AssignmentRefusal::Field`].
     pub fn read(&self, directors: &[PublicKey]) -> Result<Assignment, AssignmentRefusal> {
-        let payload = seal::open(&self.0, CONTEXT, directors)?;
-        let assignment: Assignment =
-            serde_cbor::from_slice(&payload).map_err(|error| SealError::Payload(error.to_string()))?;
+        let assignment: Assignment = seal::open_value(&self.0, CONTEXT, directors)?;
         assignment.check()?;
         Ok(assignment)
     }

@@ -88,8 +88,7 @@ impl Manifest {
     /// [`ManifestRefusal`].
     pub fn sign(&self, key: &SigningKey) -> Result<SignedManifest, ManifestRefusal> {
         self.check()?;
-        let payload = serde_cbor::to_vec(self).map_err(|error| SealError::Payload(error.to_string()))?;
-        Ok(SignedManifest(seal::seal(payload, CONTEXT, key)?))
+        Ok(SignedManifest(seal::seal_value(self, CONTEXT, key)?))
     }
 
     fn check(&self) -> Result<(), ManifestRefusal> {
@@ -133,9 +132,7 @@ impl SignedManifest {
     /// # Errors
     /// The first [`ManifestRefusal`] that applies.
     pub fn read(&self, keys: &[PublicKey], home: &HomeId) -> Result<Manifest, ManifestRefusal> {
-        let payload = seal::open(&self.0, CONTEXT, keys)?;
-        let manifest: Manifest =
-            serde_cbor::from_slice(&payload).map_err(|error| SealError::Payload(error.to_string()))?;
+        let manifest: Manifest = seal::open_value(&self.0, CONTEXT, keys)?;
         if manifest.home != *home {
             return Err(ManifestRefusal::OtherHome { found: manifest.home });
         }

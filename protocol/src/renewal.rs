@@ -54,8 +54,7 @@ impl Renewal {
     /// [`RenewalRefusal`].
     pub fn sign(&self, key: &SigningKey) -> Result<SignedRenewal, RenewalRefusal> {
         self.check()?;
-        let payload = serde_cbor::to_vec(self).map_err(|error| SealError::Payload(error.to_string()))?;
-        Ok(SignedRenewal(seal::seal(payload, CONTEXT, key)?))
+        Ok(SignedRenewal(seal::seal_value(self, CONTEXT, key)?))
     }
 
     fn check(&self) -> Result<(), RenewalRefusal> {
@@ -82,9 +81,7 @@ impl SignedRenewal {
     /// # Errors
     /// The first [`RenewalRefusal`] that applies.
     pub fn read(&self, key: PublicKey, home: &HomeId) -> Result<Renewal, RenewalRefusal> {
-        let payload = seal::open(&self.0, CONTEXT, &[key])?;
-        let renewal: Renewal =
-            serde_cbor::from_slice(&payload).map_err(|error| SealError::Payload(error.to_string()))?;
+        let renewal: Renewal = seal::open_value(&self.0, CONTEXT, &[key])?;
         if renewal.home != *home {
             return Err(RenewalRefusal::OtherHome { found: renewal.home });
         }

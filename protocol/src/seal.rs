@@ -13,6 +13,8 @@ use aws_lc_rs::signature::{
     UnparsedPublicKey,
 };
 use coset::{Algorithm, CborSerializable as _, CoseSign1, CoseSign1Builder, HeaderBuilder, iana};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use crate::limits::SEALED_BYTES_MAX;
@@ -243,6 +245,28 @@ pub fn open(bytes: &[u8], context: &[u8], trusted: &[PublicKey]) -> Result<Vec<u
         if key.verifies(signature, message) { Ok(()) } else { Err(SealError::Signature) }
     })?;
     sealed.payload.ok_or(SealError::NoPayload)
+}
+
+/// [`seal`]s a statement as CBOR.
+///
+/// # Errors
+/// [`SealError`].
+pub(crate) fn seal_value(value: &impl Serialize, context: &[u8], key: &SigningKey) -> Result<Vec<u8>, SealError> {
+    let payload = serde_cbor::to_vec(value).map_err(|error| SealError::Payload(error.to_string()))?;
+    seal(payload, context, key)
+}
+
+/// [`open`]s a statement that [`seal_value`] sealed.
+///
+/// # Errors
+/// The first [`SealError`] that applies.
+pub(crate) fn open_value<T: DeserializeOwned>(
+    bytes: &[u8],
+    context: &[u8],
+    keys: &[PublicKey],
+) -> Result<T, SealError> {
+    let payload = open(bytes, context, keys)?;
+    serde_cbor::from_slice(&payload).map_err(|error| SealError::Payload(error.to_string()))
 }
 
 #[cfg(test)]
