@@ -20,7 +20,7 @@ use crate::{ALARM, IMPOSSIBLE, answered, is};
 const SEEDED_SECONDS: i64 = 14 * 86_400;
 /// A recorded home of the bundled set, and where in its year the fortnight begins: in its sixth week.
 const SET: &str = "citylearn_2022_homes";
-const HOME: &str = "building-1";
+const HOME: &str = "building-01";
 const BEGIN_SECONDS: i64 = 40 * 86_400;
 
 /// Keeps a protocol of the walk.
