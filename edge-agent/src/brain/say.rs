@@ -138,7 +138,10 @@ impl Brain {
         if alarm_id.is_some_and(|id| self.answer_question(id, verdict, now)) {
             return;
         }
+        let faults = self.old_faults(now);
         let answered = self.alarms.answer(alarm_id, verdict, by, now);
+        self.recounted |= faults != self.old_faults(now);
+        self.leave_faults(now);
         if answered.is_empty() {
             tracing::info!(
                 alarm.id = alarm_id.unwrap_or(""),

@@ -3,7 +3,6 @@
 use hearthwatch_protocol::ModelVersion;
 use maud::{Markup, html};
 
-use crate::explain::friendly_name;
 use crate::page::home::Everything;
 use crate::page::text;
 use crate::rehearse::Rehearsal;
@@ -109,7 +108,7 @@ fn lessons(all: &Everything) -> Markup {
         ul.lessons {
             @for lesson in memory.answers.lessons().iter().rev().take(LESSONS_SHOWN) {
                 li {
-                    strong { (memory.entity_ids.get(lesson.context.entity as usize).map_or_else(String::new, |id| friendly_name(id))) }
+                    strong { (memory.entity_ids.get(lesson.context.entity as usize).map_or_else(String::new, |id| all.detail.name_of(id))) }
                     " · " (text::verdict(lesson.verdict))
                     span.faint { ", " (text::moment(lesson.at, &all.timezone)) }
                     br;
