@@ -1,21 +1,25 @@
 //! When which entity was at fault, and what stands in for it in what is learnt. Pure.
 //!
-//! A fault must not become normal only because nobody answered. So whatever a resident confirmed, and whatever lasted for a day
-//! and was neither waved away nor muted, is left out when the routine is learnt; in its place stands the same time of the week of
-//! before. A blip of some hours that nobody answered is learnt: one day in fourteen moves no median, and a routine that
-//! changes must be able to change what is usual.
+//! A fault must not become normal only because nobody answered. So whatever a resident confirmed, and whatever is plainly unusual,
+//! lasts or lasted for a day, and was neither waved away nor muted, is left out when the routine is learnt; in its place stands
+//! the same time of the week of before. What may well be nothing is learnt even so, and so is a blip of some hours that is over:
+//! else a home that never answers would be told the same doubt again and again.
 
 use std::collections::BTreeMap;
 
-use hearthwatch_model::alarm::Verdict;
+use hearthwatch_model::alarm::{Alarm, Verdict};
 use hearthwatch_model::grid::STEP_SECONDS;
 use hearthwatch_model::reading::EntityInfo;
 
 use super::view::ShownAlarm;
 use crate::house::{Held, WEEK_SECONDS};
 
-/// An alarm that nobody answered counts as a fault once it lasted this long.
+/// An alarm that is over and that nobody answered was a fault if it lasted this long.
 const UNANSWERED_SECONDS: i64 = 86_400;
+/// What nobody answered is plainly unusual from this score on, on the routine's scale rarer than once in twenty weeks, …
+const PLAIN_SCORE: f32 = 3.0;
+/// … and so far above its threshold.
+const PLAIN_EXCESS: f32 = super::say::UNSURE_EXCESS;
 /// Weeks that are looked back for a stand-in: what the memory holds.
 const WEEKS_BACK_MAX: i64 = crate::history::KEPT_SECONDS / WEEK_SECONDS;
 
@@ -43,12 +47,18 @@ pub(super) fn faults(alarms: &[ShownAlarm], entities: &[EntityInfo], now: i64) -
         let counts = match alarm.answer {
             Some((Verdict::Confirmed, _)) => true,
             Some((Verdict::Dismissed | Verdict::Expected, _)) => false,
-            None => alarm.held != Some(Held::Hushed) && until - alarm.alarm.start >= UNANSWERED_SECONDS,
+            None => alarm.held != Some(Held::Hushed) && is_plain(&alarm.alarm),
         };
         let entity = numbers.get(alarm.entity_id.as_str()).copied().filter(|_| counts)?;
         Some(FaultTime { entity, from: alarm.alarm.start, until })
     });
     times.collect()
+}
+
+/// Whether an alarm needs nobody's word to be taken for a fault.
+fn is_plain(alarm: &Alarm) -> bool {
+    let lasted = alarm.end.is_none_or(|end| end - alarm.start >= UNANSWERED_SECONDS);
+    lasted && alarm.score >= PLAIN_SCORE && alarm.score - alarm.threshold >= PLAIN_EXCESS
 }
 
 /// The faulty entities of a step, each with the step of an earlier week that stands in for it; none where all of them were faulty.

@@ -13,7 +13,7 @@ use super::{Brain, DECIDER_NOTE};
 use crate::house::{Announcement, Held, Subject};
 
 /// An alarm this little above its threshold, in units of the score, may well be nothing: there an answer teaches most.
-const UNSURE_EXCESS: f32 = 3.0;
+pub(super) const UNSURE_EXCESS: f32 = 3.0;
 /// Who is this close below their threshold moved with an alarm.
 const MOVED_MARGIN: f32 = 2.0;
 
