@@ -8,7 +8,9 @@ use bytes::Bytes;
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 use hearthwatch_protocol::manifest::SignedManifest;
-use hearthwatch_protocol::messages::{AgentStatus, Announcement, FeedbackRecord, RefusalReason, UpdateOutcome, Withdrawal};
+use hearthwatch_protocol::messages::{
+    AgentStatus, Announcement, FeedbackRecord, RefusalReason, UpdateOutcome, Withdrawal,
+};
 use hearthwatch_protocol::{DecodeError, HomeId, Message, ModelVersion, RecordKey, Sequence, Topic, decode, peek_key};
 use sha2::{Digest as _, Sha256};
 

@@ -3,8 +3,8 @@
 use hearthwatch_model::alarm::{AlarmEvent, Severity, Verdict};
 use hearthwatch_model::detector::EntityScore;
 use hearthwatch_model::features::AnomalyKind;
-use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_protocol::messages::FeedbackRecord;
+use hearthwatch_protocol::{HomeId, ModelVersion};
 
 use super::alarms::{add_moved, may_speak_again};
 use super::feedback::{self, ToFleet, feedback_record};

@@ -8,8 +8,8 @@ use crate::assignment::{Assignment, Order};
 use crate::id::{AlarmId, HomeId, ModelVersion, Sequence};
 use crate::manifest::{Manifest, Vitals};
 use crate::messages::{
-    AgentStatus, Announcement, Contribution, FeatureWindow, FeedbackRecord, Origin, Receipt, Refusal, RefusalReason, ReleaseNotice,
-    UpdateOutcome, Verdict, Withdrawal, WithdrawalReceipt, WithdrawalScope,
+    AgentStatus, Announcement, Contribution, FeatureWindow, FeedbackRecord, Origin, Receipt, Refusal, RefusalReason,
+    ReleaseNotice, UpdateOutcome, Verdict, Withdrawal, WithdrawalReceipt, WithdrawalScope,
 };
 use crate::seal::SigningKey;
 

@@ -194,6 +194,11 @@ async fn carry_out(
     let at = http.app.clock.now();
     let work = move |store: &dyn Store| store.settle_quarantine(&choice, end, &caller.name, &reason, at);
     let settled = blocking(&http.app.store, work).await?;
-    tracing::info!(quarantine.end = end.as_str(), rows.settled = settled.rows, rows.left = settled.left, "quarantine settled");
+    tracing::info!(
+        quarantine.end = end.as_str(),
+        rows.settled = settled.rows,
+        rows.left = settled.left,
+        "quarantine settled"
+    );
     Ok(Json(SettledView { settled: settled.rows, left: settled.left, audit: settled.audit }))
 }

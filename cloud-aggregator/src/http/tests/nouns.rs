@@ -134,7 +134,8 @@ async fn what_was_refused_is_let_in_by_an_operator_with_a_reason_and_the_log_has
     let store = &api.bench.app.store;
     store.enrol_home(&home("a"), NOW).unwrap();
     let answers: Vec<_> = (2..=4).map(|sequence| record("a", sequence)).collect();
-    let forged: Vec<_> = answers.iter().map(|answer| announcement(answer, 1).0).zip(answers.iter().map(payload)).collect();
+    let forged: Vec<_> =
+        answers.iter().map(|answer| announcement(answer, 1).0).zip(answers.iter().map(payload)).collect();
     let taker = BatchTaker::new(Arc::clone(store), Arc::clone(&api.bench.app.metrics))
         .with_labels(LabelPolicy { unannounced_per_day: 0, ..LabelPolicy::default() });
     taker.take(&[announcement(&record("a", 9), 1)], NOW).unwrap();

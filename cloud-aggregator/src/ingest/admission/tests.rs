@@ -12,7 +12,17 @@ use crate::testing::{NOW, home, message, payload, record};
 fn known(released: &BTreeSet<ModelVersion>) -> Known<'_> {
     let labels = LabelPolicy::default();
     let backing = Backing::default();
-    Known { enrolled: true, before: None, released, recent: 0, announced: 0, quota: QUOTA_RECORDS, labels, backing, now: NOW }
+    Known {
+        enrolled: true,
+        before: None,
+        released,
+        recent: 0,
+        announced: 0,
+        quota: QUOTA_RECORDS,
+        labels,
+        backing,
+        now: NOW,
+    }
 }
 
 fn judged(topic: &str, payload: Bytes) -> Admission {

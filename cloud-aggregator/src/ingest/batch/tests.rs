@@ -199,7 +199,8 @@ fn an_answer_waits_a_day_for_what_never_comes_and_is_then_quarantined() {
     let world = world();
     world.taker.take(&[announcement(&record("a", 9), 1)], NOW).unwrap();
     // Raised after the home's first announcement, so that no grace is given.
-    let later = hearthwatch_protocol::messages::FeedbackRecord { raised_at: NOW + 1, answered_at: NOW + 2, ..record("a", 3) };
+    let later =
+        hearthwatch_protocol::messages::FeedbackRecord { raised_at: NOW + 1, answered_at: NOW + 2, ..record("a", 3) };
     let take = |at| world.taker.take(&[message(&later)], at).unwrap().receipts;
     assert_eq!(take(NOW + 10), [(home("a"), receipt(1, &[]))]);
     assert_eq!(take(NOW + 10 + GAP_PATIENCE_SECONDS - 1), [(home("a"), receipt(1, &[]))]);

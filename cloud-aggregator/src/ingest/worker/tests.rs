@@ -6,8 +6,8 @@ use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::decode;
 
 use super::*;
-use crate::ingest::labels::LabelPolicy;
 use crate::clock::ManualClock;
+use crate::ingest::labels::LabelPolicy;
 use crate::store::{FeedbackFilter, Store};
 use crate::testing::{NOW, home, message, record};
 
