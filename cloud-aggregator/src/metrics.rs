@@ -32,6 +32,8 @@ pub struct Metrics {
     pub admitted: ByKind,
     /// Messages refused, by reason.
     pub refused: ByKind,
+    /// Answers that overtook their announcements.
+    pub awaiting: Counter,
     /// Records that were there already.
     pub duplicates: Counter,
     /// Batches committed.
@@ -90,6 +92,7 @@ impl Metrics {
             registry: Mutex::new(Registry::with_prefix("hearthwatch_cloud")),
             admitted: ByKind::default(),
             refused: ByKind::default(),
+            awaiting: Counter::default(),
             duplicates: Counter::default(),
             batches: Counter::default(),
             batch_seconds: Histogram::new(exponential_buckets(0.001, 4.0, BATCH_BUCKETS)),
@@ -115,6 +118,7 @@ impl Metrics {
         metrics.register(|registry| {
             registry.register("messages_admitted", "Messages stored, by kind", metrics.admitted.clone());
             registry.register("messages_refused", "Messages refused, by reason", metrics.refused.clone());
+            registry.register("answers_awaiting", "Answers before their announcements", metrics.awaiting.clone());
             registry.register("records_duplicate", "Records that were stored before", metrics.duplicates.clone());
             registry.register("batches", "Ingest transactions committed", metrics.batches.clone());
             registry.register("batch_seconds", "Time to judge and commit a batch", metrics.batch_seconds.clone());

@@ -27,7 +27,6 @@ use hearthwatch_model::alarm::AlarmEvent;
 use hearthwatch_model::detector::{DetectorConfig, EntityScore, HomeDetector, Model, Voice};
 use hearthwatch_model::grid::STEP_SECONDS;
 use hearthwatch_model::reading::{EntityInfo, Reading};
-use hearthwatch_protocol::messages::FeedbackRecord;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
@@ -38,7 +37,7 @@ use crate::house::{House, Place};
 use crate::update::TrialWindows;
 use alarms::Alarms;
 pub use alarms::Tally;
-pub use feedback::feedback_record;
+pub use feedback::{ToFleet, announcement, feedback_record};
 pub use handle::{BrainCommand, BrainGone, BrainHandle, start};
 pub use look::{HomeDetail, MissReport};
 pub use readiness::{EntityReadiness, LEARNING_DAYS, Readiness};
@@ -56,9 +55,9 @@ pub const CLOSING_GRACE_SECONDS: i64 = 5;
 /// Name of the note that holds the detector's answers and alarms.
 const DECIDER_NOTE: &str = "decider";
 
-/// Where answers go that are to teach the fleet: it says whether the record is kept for it (a resident may share nothing),
-/// or why not. None: answers stay here.
-pub type FeedbackSink = Box<dyn FnMut(FeedbackRecord) -> Result<bool, String> + Send>;
+/// Where alarms and answers go that are to teach the fleet: it says whether the record is kept for it (a resident may share
+/// nothing), or why not. None: answers stay here.
+pub type FeedbackSink = Box<dyn FnMut(ToFleet) -> Result<bool, String> + Send>;
 
 /// What a brain is made of.
 pub struct BrainParts {

@@ -162,6 +162,7 @@ impl Job {
         if let Some(snapshot) = snapshot {
             let lineage: dataset::Lineage =
                 serde_json::from_str(&snapshot.lineage).map_err(|error| TrainingError::Store(error.to_string()))?;
+            consumed.lifts = lineage.lifts;
             consumed.through = lineage.homes.into_iter().map(|(home, lineage)| (home, lineage.last)).collect();
         }
         Ok(consumed)

@@ -18,7 +18,7 @@ use super::manifest::{Facts, Signer, vitals};
 use super::unix_now;
 use super::wiring::{HISTORY_FILE, StartError};
 use crate::audit::{self, AUDIT_FILE, Entry};
-use crate::brain::{BrainCommand, BrainGone, BrainHandle, FeedbackSink, HomeDetail, HomeView};
+use crate::brain::{BrainCommand, BrainGone, BrainHandle, FeedbackSink, HomeDetail, HomeView, ToFleet};
 use crate::config::CloudConfig;
 use crate::discovery::{UpdateView, UpdateWish};
 use crate::history::HistoryReader;
@@ -106,7 +106,15 @@ impl Fleet {
         let uplink = self.uplink.clone()?;
         let runtime = tokio::runtime::Handle::current();
         // The brain's thread may wait for the disk; it is not one of the runtime's.
-        let sink = move |record| runtime.block_on(uplink.push(record)).map(is_kept).map_err(|error| error.to_string());
+        let sink = move |word| {
+            let kept = runtime.block_on(async {
+                match word {
+                    ToFleet::Announcement(announcement) => uplink.announce(announcement).await,
+                    ToFleet::Answer(record) => uplink.push(record).await,
+                }
+            });
+            kept.map(is_kept).map_err(|error| error.to_string())
+        };
         Some((home.clone(), Box::new(sink)))
     }
 
@@ -330,7 +338,7 @@ fn rehearse_aside(
 
 /// Whether the fleet will hear of a record.
 fn is_kept(admission: Admission) -> bool {
-    !matches!(admission, Admission::NotShared | Admission::DroppedProbe)
+    !matches!(admission, Admission::NotShared | Admission::DroppedProbe | Admission::DroppedAnnouncement)
 }
 
 /// The next thing that the uplink heard; for ever where there is no uplink.
