@@ -178,7 +178,7 @@ impl Walk {
         self.command("answer", &json!({"alarm_id": id, "verdict": "dismissed", "by": "Ben"})).await;
         self.home.owner.state_when(ALARM, "dismissed", answered("dismissed")).await;
         self.diary.note("answered by an automation: false alarm");
-        self.chrome.open(&format!("http://{}/#timeline", self.page)).await;
+        self.chrome.open(&format!("http://{}/", self.page)).await;
         self.chrome.ask("document.querySelector('#timeline details').open = true").await;
         self.chrome.click_through("#timeline button[value=confirmed]").await;
         self.home.owner.state_when(ALARM, "confirmed", answered("confirmed")).await;
@@ -238,7 +238,7 @@ impl Walk {
         self.diary.note(&format!("the preview of the last 30 days took {} ms", since.elapsed().as_millis()));
         let sample = self.home.owner.page(&self.page, "/sample/windows").await;
         assert!(sample.contains("96 steps"), "what the level sends is shown");
-        self.chrome.open(&format!("http://{}/#sharing", self.page)).await;
+        self.chrome.open(&format!("http://{}/", self.page)).await;
         self.chrome.click_through("#sharing form[action='/withdraw'] button.danger").await;
         let page = format!("http://{}/", self.page);
         let chrome = &mut self.chrome;
@@ -277,7 +277,7 @@ async fn a_stranger_is_told_answers_by_every_path_and_leaves_no_trace() {
     let ready = |state: &Json| state["attributes"]["days"].as_i64().is_some_and(|days| days >= 13);
     let state = home.owner.state_when("sensor.hearthwatch_readiness", "told", ready).await;
     diary.note(&format!("readiness, before the first step: {}", state["state"]));
-    let mut phone = Phone::new(&home.owner, "ann").await;
+    let mut phone = Phone::of_node(&home.owner, "ann", fleet.node()).await;
     let mut walk = Walk { home, fleet, chrome, diary, page };
     walk.picture_page("first").await;
 
