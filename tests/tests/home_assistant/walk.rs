@@ -198,9 +198,10 @@ impl Walk {
             .await;
         self.diary.note(&format!("{} answers are in the aggregator's store", fleet.answers()));
         let version = fleet.promote().await.0;
+        let name = version.to_string();
         let since = Instant::now();
         let of_it =
-            |state: &Json| state["state"] == version.to_string() && state["attributes"]["answers_in_model"] == version;
+            |state: &Json| state["state"] == name.as_str() && state["attributes"]["answers_in_model"] == version;
         let model = self.home.owner.state_when("sensor.hearthwatch_model_version", "the promoted one", of_it).await;
         let receipt = &model["attributes"]["receipt"];
         self.diary.note(&format!(
