@@ -37,6 +37,7 @@ pub fn card(manifest: &Manifest, weights_id: &str, report: &GateReport) -> Strin
     slices(&mut text, "device class", &report.candidate.by_class, &report.routine.by_class);
     slices(&mut text, "fault", &report.candidate.by_family, &report.routine.by_family);
     in_charge(&mut text, report);
+    owed(&mut text, report);
     failures(&mut text, report);
     text
 }
@@ -142,6 +143,33 @@ fn in_charge(text: &mut String, report: &GateReport) {
             "routine detector"
         };
         let _ = writeln!(text, "| {name} | {who} |");
+    }
+    text.push('\n');
+}
+
+/// What the model owes single homes. The card travels with the model, so it names none.
+fn owed(text: &mut String, report: &GateReport) {
+    if report.influences.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "## Whose answers it rests on\n\nTrained again without each of the homes that weigh most; recall of this model less that \
+         training's, on the same held-out homes.\n\n| left out | share of the answers' weight | recall | interval | would be \
+         let through without it |\n|---|---|---|---|---|"
+    );
+    for (place, influence) in report.influences.iter().enumerate() {
+        let recall = influence.recall;
+        let alone = if influence.held_without.is_empty() { "yes" } else { "no" };
+        let _ = writeln!(
+            text,
+            "| home {} | {:.0} % | {:+.3} | {:+.3} to {:+.3} | {alone} |",
+            place + 1,
+            100.0 * influence.weight_share,
+            recall.point,
+            recall.low,
+            recall.high
+        );
     }
     text.push('\n');
 }
