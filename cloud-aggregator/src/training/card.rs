@@ -205,7 +205,7 @@ fn failures(text: &mut String, report: &GateReport) {
 
 #[cfg(test)]
 mod tests {
-    use hearthwatch_model::evaluate::{Evaluation, EventResult, GatePolicy, HomeResult, judge};
+    use hearthwatch_model::evaluate::{Evaluation, EventResult, GatePolicy, HomeResult, Influence, Interval, judge};
     use hearthwatch_model::network::Artifact;
 
     use super::*;
@@ -230,6 +230,17 @@ mod tests {
         let report: GateReport = serde_json::from_value(run["report"].clone()).unwrap();
         let text = card(artifact.manifest(), &artifact.weights_id(), &report);
         assert_eq!(text, include_str!("../../../model/shipped/model-card.md"));
+    }
+
+    #[test]
+    fn the_card_says_what_the_model_owes_single_homes_and_names_none() {
+        let artifact = Artifact::parse(include_bytes!("../../../model/shipped/network.safetensors")).unwrap();
+        let recall = Interval { low: -0.01, point: 0.02, high: 0.05 };
+        let owed = Influence { home: "home-7".to_owned(), weight_share: 0.1, recall, held_without: Vec::new() };
+        let report = judge(&evaluation(5), &evaluation(8), None, None, &GatePolicy::default());
+        let text = card(artifact.manifest(), "w", &report.weigh_influences(vec![owed]));
+        assert!(text.contains("| home 1 | 10 % | +0.020 | -0.010 to +0.050 | yes |"), "{text}");
+        assert!(!text.contains("home-7"));
     }
 
     #[test]

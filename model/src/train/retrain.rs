@@ -14,9 +14,7 @@ use super::sampler::Sampler;
 use super::{Progress, TrainError};
 use crate::alarm::{Blend, Calibration};
 use crate::drift::FeatureProfile;
-use crate::evaluate::{
-    Contender, Evaluation, GateReport, GateVerdict, Influence, judge, paired_difference, replay,
-};
+use crate::evaluate::{Contender, Evaluation, GateReport, GateVerdict, Influence, judge, paired_difference, replay};
 use crate::network::{Artifact, ArtifactParts, Lineage, Scorer, Weights};
 
 /// A trained model with the gate's opinion of it.
