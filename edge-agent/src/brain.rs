@@ -5,6 +5,7 @@
 
 mod alarms;
 mod brief;
+mod faults;
 mod feedback;
 mod handle;
 mod look;
@@ -112,6 +113,8 @@ pub struct Brain {
     renamed: Vec<(String, String)>,
     /// The last step when the routine was learnt anew.
     relearnt: i64,
+    /// An answer changed what of the past counts as a fault.
+    recounted: bool,
     view: watch::Sender<HomeView>,
     notices: mpsc::Sender<Notice>,
     /// Notices that wait for the view to show what they are about.
@@ -156,6 +159,7 @@ impl Brain {
             restored: false,
             renamed: Vec::new(),
             relearnt: 0,
+            recounted: false,
             view,
             notices,
             untold: Vec::new(),
@@ -198,8 +202,11 @@ impl Brain {
         let from = step_before(now - WARM_UP_SECONDS);
         if !self.recalled {
             self.recalled = true;
-            if let Err(error) = self.recall_history(from, now) {
-                tracing::warn!(error = %error, "own memory not read; learning from Home Assistant's instead");
+            match self.recall_history(from, now) {
+                Ok(scores) => self.last_scores = scores,
+                Err(error) => {
+                    tracing::warn!(error = %error, "own memory not read; learning from Home Assistant's instead");
+                }
             }
         }
         self.open.newest().max(self.closed).filter(|known| *known > from)
@@ -233,6 +240,8 @@ impl Brain {
             // end of the step.
             self.detector.close_step(closed, Voice::Live);
             self.agree_with_detector(now);
+            let readiness = self.readiness();
+            self.view.send_modify(|view| view.readiness = readiness);
         }
         self.show(None);
     }
@@ -331,11 +340,17 @@ impl Brain {
                     self.tell(report.events, step_end, &report.scores);
                     self.show(Some((step_end, &report.scores)));
                     self.last_scores = report.scores;
+                    self.leave_faults(step_end);
+                    if self.detector.alarms().iter().any(|alarm| alarm.end.is_none()) {
+                        // A restart must know how long ago there was evidence, to go on with what lasts.
+                        self.keep_decider();
+                    }
                 }
                 // What ended while nobody listened has ended all the same.
                 Voice::Quiet => {
                     let ended = |event: &AlarmEvent| matches!(event, AlarmEvent::Ended(_));
                     self.tell(report.events.into_iter().filter(ended).collect(), step_end, &[]);
+                    self.last_scores = report.scores;
                 }
             }
         }

@@ -13,7 +13,7 @@ use super::{Brain, DECIDER_NOTE};
 use crate::house::{Announcement, Held, Subject};
 
 /// An alarm this little above its threshold, in units of the score, may well be nothing: there an answer teaches most.
-const UNSURE_EXCESS: f32 = 3.0;
+pub(super) const UNSURE_EXCESS: f32 = 3.0;
 /// Who is this close below their threshold moved with an alarm.
 const MOVED_MARGIN: f32 = 2.0;
 
@@ -140,7 +140,10 @@ impl Brain {
         if alarm_id.is_some_and(|id| self.answer_question(id, verdict, now)) {
             return;
         }
+        let faults = self.old_faults(now);
         let answered = self.alarms.answer(alarm_id, verdict, by, now);
+        self.recounted |= faults != self.old_faults(now);
+        self.leave_faults(now);
         if answered.is_empty() {
             tracing::info!(
                 alarm.id = alarm_id.unwrap_or(""),

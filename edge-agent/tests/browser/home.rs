@@ -149,6 +149,7 @@ pub async fn lived() -> Home {
         history,
         uplink: Some(uplink.clone()),
         leave,
+        wishes: mpsc::channel(1).0,
         token: "0123456789abcdef".to_owned(),
         clock: || NOW,
     };
