@@ -302,8 +302,13 @@ impl Sorted {
                     length: parcel.payload.len() as u64,
                     at: self.batch.at,
                 });
-                if let Some(key) = parcel.key.as_ref().filter(|_| reason == RefusalReason::ReplayedSequence) {
-                    // A home that lost its past counts from 1 again: told so, it gives its answer a number that is free.
+                let taken_back = |key: &&RecordKey| {
+                    self.handled.get(*key).and_then(|before| before.refused) == Some(RefusalReason::Withdrawn)
+                };
+                let replayed = parcel.key.as_ref().filter(|_| reason == RefusalReason::ReplayedSequence);
+                if let Some(key) = replayed.filter(|key| !taken_back(key)) {
+                    // A home that lost its past counts from 1 again: told so, it gives its answer a number that is free. Not so
+                    // a late copy of what it took back, which must not come again.
                     let refusal = Refusal { sequence: key.sequence, reason };
                     self.remembered.entry(key.home.clone()).or_default().push(refusal);
                     self.batch.asking.push(key.home.clone());
