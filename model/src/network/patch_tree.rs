@@ -10,7 +10,7 @@ use burn::nn::Linear;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
-use super::form::{CLASS_SLOTS, Layout, OUTPUTS, linear, parameters};
+use super::form::{CLASS_SLOTS, Layout, OUTPUTS, linear, parameters, side_by_side};
 use super::weights::Weights;
 use crate::grid::{FEATURES, WINDOW_STEPS};
 
@@ -108,12 +108,39 @@ impl PatchTree {
     pub fn forward(&self, windows: Tensor<2>, classes: Tensor<2>) -> Tensor<2> {
         let [n, values] = windows.dims();
         let last = windows.clone().slice([0..n, values - FEATURES..values]);
-        let patches = relu(self.patch.forward(windows.reshape([n * PATCHES, PATCH_STEPS * FEATURES])));
-        let patches = patches.clone() + relu(self.patch_residual.forward(patches));
-        let nodes = relu(self.node.forward(patches.reshape([n * NODES, MERGE * PATCH_WIDTH])));
-        let nodes = nodes.clone() + relu(self.node_residual.forward(nodes));
-        let root = self.root.forward(nodes.reshape([n, NODES * NODE_WIDTH]));
-        let root = relu(root + self.last.forward(last) + self.class.forward(classes));
+        let patches = self.patches(windows.reshape([n * PATCHES, PATCH_STEPS * FEATURES]));
+        let nodes = self.nodes(patches.reshape([n * NODES, MERGE * PATCH_WIDTH]));
+        self.outputs(nodes.reshape([n, NODES * NODE_WIDTH]), last, classes)
+    }
+
+    /// Runs the network on every window of a series, what windows share computed once: a patch of four rows lies in 24 of
+    /// them and a node in 6, so that a window costs a fifth of the products that it costs by itself.
+    ///
+    /// # Shapes
+    /// - `rows`: `[n + WINDOW_STEPS - 1, FEATURES]`, oldest first, each value passed through `tame`
+    /// - `class`: `[1, CLASS_SLOTS]`, one-hot
+    /// - output: `[n, OUTPUTS]`, as [`Self::forward`] says of the window that ends with each row but the first ones
+    #[must_use]
+    pub fn forward_series(&self, rows: Tensor<2>, class: Tensor<2>) -> Tensor<2> {
+        let [steps, features] = rows.dims();
+        let last = rows.clone().slice([WINDOW_STEPS - 1..steps, 0..features]);
+        let patches = self.patches(side_by_side(&rows, PATCH_STEPS, 1));
+        let nodes = self.nodes(side_by_side(&patches, MERGE, PATCH_STEPS));
+        self.outputs(side_by_side(&nodes, NODES, MERGE * PATCH_STEPS), last, class)
+    }
+
+    fn patches(&self, steps: Tensor<2>) -> Tensor<2> {
+        let patches = relu(self.patch.forward(steps));
+        patches.clone() + relu(self.patch_residual.forward(patches))
+    }
+
+    fn nodes(&self, patches: Tensor<2>) -> Tensor<2> {
+        let nodes = relu(self.node.forward(patches));
+        nodes.clone() + relu(self.node_residual.forward(nodes))
+    }
+
+    fn outputs(&self, nodes: Tensor<2>, last: Tensor<2>, classes: Tensor<2>) -> Tensor<2> {
+        let root = relu(self.root.forward(nodes) + self.last.forward(last) + self.class.forward(classes));
         let root = root.clone() + relu(self.root_residual.forward(root));
         self.head.forward(root)
     }
