@@ -9,22 +9,27 @@ use crate::network::Scorer;
 /// or the network has no word.
 #[must_use]
 pub fn logits(scorer: &Scorer, home: &HomeTrace, wanted: Option<&[Vec<bool>]>) -> Vec<Vec<f32>> {
+    let of = |(place, entity): (usize, &EntityTrace)| entity_logits(scorer, entity, of_entity(wanted, place));
+    home.entities.iter().enumerate().map(of).collect()
+}
+
+/// The score that a network's thresholds are held against: each of its [`logits`] with its share of the routine score; NaN
+/// for entities of classes that it does not judge.
+#[must_use]
+pub fn blended(scorer: &Scorer, blend: &Blend, home: &HomeTrace, wanted: Option<&[Vec<bool>]>) -> Vec<Vec<f32>> {
     let of = |(place, entity): (usize, &EntityTrace)| {
-        entity_logits(scorer, entity, wanted.map(|wanted| wanted[place].as_slice()))
+        if !blend.judges(entity.class) {
+            return vec![f32::NAN; entity.len()];
+        }
+        let logits = entity_logits(scorer, entity, of_entity(wanted, place));
+        let score = |(logit, routine): (f32, &f32)| blend.score(entity.class, logit, *routine);
+        logits.into_iter().zip(&entity.routine).map(score).collect()
     };
     home.entities.iter().enumerate().map(of).collect()
 }
 
-/// The score that a network's thresholds are held against: each of its [`logits`] with its share of the routine score.
-#[must_use]
-pub fn blended(scorer: &Scorer, blend: &Blend, home: &HomeTrace, wanted: Option<&[Vec<bool>]>) -> Vec<Vec<f32>> {
-    let mut scores = logits(scorer, home, wanted);
-    for (scores, entity) in scores.iter_mut().zip(&home.entities) {
-        for (score, routine) in scores.iter_mut().zip(&entity.routine) {
-            *score = blend.score(entity.class, *score, *routine);
-        }
-    }
-    scores
+fn of_entity(wanted: Option<&[Vec<bool>]>, place: usize) -> Option<&[bool]> {
+    wanted.map(|wanted| wanted[place].as_slice())
 }
 
 /// The routine score of every step of every entity of a home; NaN where the entity was not judged.
