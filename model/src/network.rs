@@ -12,6 +12,7 @@ mod form;
 mod manifest;
 mod patch_tree;
 mod scorer;
+mod served;
 mod weights;
 
 pub use artifact::{Artifact, ArtifactParts};

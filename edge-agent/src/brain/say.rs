@@ -1,6 +1,7 @@
 //! Saying things: alarms as the residents' wishes allow, answers, the fleet's records.
 
 use hearthwatch_model::alarm::{AlarmEvent, Severity, Verdict};
+use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::detector::EntityScore;
 use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_protocol::HomeId;
@@ -234,6 +235,10 @@ impl Brain {
         let readiness = scores.map(|_| self.readiness());
         let (shown, open) = (self.alarms.shown().cloned(), self.alarms.open_count());
         let network = self.model.version().is_some();
+        let classes = self.detector.entities().iter().map(|info| info.class);
+        let mut judged: Vec<DeviceClass> = classes.filter(|class| self.model.judges(*class)).collect();
+        judged.sort_by_key(|class| class.as_str());
+        judged.dedup();
         let (model, entities, listening) = (self.model_version, self.detector.entities().len(), self.listening);
         let (house, budget, month) = (self.house.clone(), self.budget(), self.alarms.month(self.now));
         let (timezone, language) = (self.config.timezone.clone(), self.language);
@@ -242,6 +247,7 @@ impl Brain {
             view.open = open;
             view.model = model;
             view.network = network;
+            view.judged = judged;
             view.entities = entities;
             view.listening = listening;
             view.house = house;

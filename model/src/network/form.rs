@@ -161,36 +161,6 @@ impl Network {
             Self::Cone(cone) => cone.forward(windows, classes),
         }
     }
-
-    /// Runs the network on every window of a series of rows of one class.
-    ///
-    /// # Shapes
-    /// - `rows`: `[n + WINDOW_STEPS - 1, FEATURES]`, oldest first, each value passed through `tame`
-    /// - `class`: `[1, CLASS_SLOTS]`, one-hot
-    /// - output: `[n, OUTPUTS]`, as [`Self::forward`] of each window by itself but for rounding
-    #[must_use]
-    pub fn forward_series(&self, rows: Tensor<2>, class: Tensor<2>) -> Tensor<2> {
-        match self {
-            Self::PatchTree(tree) => tree.forward_series(rows, class),
-            // Its steps pair up from the window's end backwards: neighbouring windows share no pair in the first layer.
-            Self::Cone(cone) => {
-                let windows = side_by_side(&rows, WINDOW_STEPS, 1);
-                let [n, _] = windows.dims();
-                cone.forward(windows, class.repeat_dim(0, n))
-            }
-        }
-    }
-}
-
-/// Rows that lie `stride` apart put side by side, `count` of them, beginning with every row that has as many after it.
-///
-/// # Shapes
-/// `rows`: `[n + (count - 1) * stride, width]`; output: `[n, count * width]`.
-pub(super) fn side_by_side(rows: &Tensor<2>, count: usize, stride: usize) -> Tensor<2> {
-    let [all, width] = rows.dims();
-    let n = all - (count - 1) * stride;
-    let from = |place: usize| rows.clone().slice([place * stride..place * stride + n, 0..width]);
-    Tensor::cat((0..count).map(from).collect(), 1)
 }
 
 /// A feature as the network takes it: finite, and within ten scales whatever an expert said.

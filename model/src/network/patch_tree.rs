@@ -10,7 +10,8 @@ use burn::nn::Linear;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
-use super::form::{CLASS_SLOTS, Layout, OUTPUTS, linear, parameters, side_by_side};
+use super::form::{CLASS_SLOTS, Layout, OUTPUTS, linear, parameters};
+use super::served::side_by_side;
 use super::weights::Weights;
 use crate::grid::{FEATURES, WINDOW_STEPS};
 
@@ -110,23 +111,8 @@ impl PatchTree {
         let last = windows.clone().slice([0..n, values - FEATURES..values]);
         let patches = self.patches(windows.reshape([n * PATCHES, PATCH_STEPS * FEATURES]));
         let nodes = self.nodes(patches.reshape([n * NODES, MERGE * PATCH_WIDTH]));
-        self.outputs(nodes.reshape([n, NODES * NODE_WIDTH]), last, classes)
-    }
-
-    /// Runs the network on every window of a series, what windows share computed once: a patch of four rows lies in 24 of
-    /// them and a node in 6, so that a window costs a fifth of the products that it costs by itself.
-    ///
-    /// # Shapes
-    /// - `rows`: `[n + WINDOW_STEPS - 1, FEATURES]`, oldest first, each value passed through `tame`
-    /// - `class`: `[1, CLASS_SLOTS]`, one-hot
-    /// - output: `[n, OUTPUTS]`, as [`Self::forward`] says of the window that ends with each row but the first ones
-    #[must_use]
-    pub fn forward_series(&self, rows: Tensor<2>, class: Tensor<2>) -> Tensor<2> {
-        let [steps, features] = rows.dims();
-        let last = rows.clone().slice([WINDOW_STEPS - 1..steps, 0..features]);
-        let patches = self.patches(side_by_side(&rows, PATCH_STEPS, 1));
-        let nodes = self.nodes(side_by_side(&patches, MERGE, PATCH_STEPS));
-        self.outputs(side_by_side(&nodes, NODES, MERGE * PATCH_STEPS), last, class)
+        let root = self.root.forward(nodes.reshape([n, NODES * NODE_WIDTH]));
+        self.outputs(root + self.last.forward(last) + self.class.forward(classes))
     }
 
     fn patches(&self, steps: Tensor<2>) -> Tensor<2> {
@@ -139,9 +125,53 @@ impl PatchTree {
         nodes.clone() + relu(self.node_residual.forward(nodes))
     }
 
-    fn outputs(&self, nodes: Tensor<2>, last: Tensor<2>, classes: Tensor<2>) -> Tensor<2> {
-        let root = relu(self.root.forward(nodes) + self.last.forward(last) + self.class.forward(classes));
+    fn outputs(&self, root: Tensor<2>) -> Tensor<2> {
+        let root = relu(root);
         let root = root.clone() + relu(self.root_residual.forward(root));
         self.head.forward(root)
+    }
+}
+
+/// The tree as it is served: what the root adds up (its nodes, the last row, the class) is one product instead of three,
+/// which at batch 1 is what counts; and a series of windows computes what they share once.
+#[derive(Debug, Clone)]
+pub(super) struct ServedTree {
+    tree: PatchTree,
+    /// The weights of root, last row and class, one below the other: `[NODES * NODE_WIDTH + SEEN, ROOT_WIDTH]`.
+    root: Tensor<2>,
+    bias: Tensor<2>,
+}
+
+impl ServedTree {
+    /// Puts checked parameters on a device.
+    pub(super) fn from_weights(weights: &Weights, device: &Device) -> Self {
+        let tree = PatchTree::from_weights(weights, device).valid();
+        let parts = [&tree.root, &tree.last, &tree.class].map(|layer| layer.weight.val());
+        let bias = tree.root.bias.as_ref().expect("the root has a bias").val().unsqueeze();
+        Self { root: Tensor::cat(parts.into(), 0), bias, tree }
+    }
+
+    /// As [`PatchTree::forward`], but for rounding. `seen`: `[n, SEEN]`, each window's last row and its class.
+    pub(super) fn forward(&self, windows: Tensor<2>, seen: Tensor<2>) -> Tensor<2> {
+        let [n, _] = windows.dims();
+        let patches = self.tree.patches(windows.reshape([n * PATCHES, PATCH_STEPS * FEATURES]));
+        let nodes = self.tree.nodes(patches.reshape([n * NODES, MERGE * PATCH_WIDTH]));
+        self.outputs(vec![nodes.reshape([n, NODES * NODE_WIDTH]), seen])
+    }
+
+    /// Runs the network on every window of a series. A patch of four rows lies in 24 windows and a node in 6: computed once,
+    /// a window costs a fifth of the products that it costs by itself.
+    ///
+    /// # Shapes
+    /// - `rows`: `[n + WINDOW_STEPS - 1, FEATURES]`, oldest first
+    /// - `seen`: `[n, SEEN]`
+    pub(super) fn forward_series(&self, rows: &Tensor<2>, seen: Tensor<2>) -> Tensor<2> {
+        let patches = self.tree.patches(side_by_side(rows, PATCH_STEPS, 1));
+        let nodes = self.tree.nodes(side_by_side(&patches, MERGE, PATCH_STEPS));
+        self.outputs(vec![side_by_side(&nodes, NODES, MERGE * PATCH_STEPS), seen])
+    }
+
+    fn outputs(&self, root: Vec<Tensor<2>>) -> Tensor<2> {
+        self.tree.outputs(Tensor::cat(root, 1).matmul(self.root.clone()) + self.bias.clone())
     }
 }

@@ -1,10 +1,10 @@
 //! Runs the network on windows: the only part of it an agent needs.
 
-use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::device::{DeviceError, DeviceKind};
-use super::form::{CLASS_SLOTS, Network, OUTPUTS, WINDOW_VALUES, one_hot, tame};
+use super::form::{OUTPUTS, WINDOW_VALUES, tame};
+use super::served::{SEEN, Served};
 use super::weights::Weights;
 use crate::grid::{FEATURES, WINDOW_STEPS};
 
@@ -28,7 +28,7 @@ pub struct NetworkOutput {
 /// A network ready to score. Cheap to clone, safe to share between threads.
 #[derive(Debug, Clone)]
 pub struct Scorer {
-    network: Network,
+    served: Served,
     device: Device,
 }
 
@@ -44,7 +44,7 @@ impl Scorer {
     /// A scorer on an opened device.
     #[must_use]
     pub fn on(weights: &Weights, device: &Device) -> Self {
-        Self { network: Network::from_weights(weights, device).valid(), device: device.clone() }
+        Self { served: Served::from_weights(weights, device), device: device.clone() }
     }
 
     /// Scores `classes.len()` windows laid one after another.
@@ -76,25 +76,43 @@ impl Scorer {
         let windows = (rows.len() / FEATURES + 1).saturating_sub(WINDOW_STEPS);
         let mut outputs = Vec::with_capacity(windows);
         for first in (0..windows).step_by(SERIES) {
-            let steps = SERIES.min(windows - first) + WINDOW_STEPS - 1;
-            let rows = &rows[first * FEATURES..(first + steps) * FEATURES];
-            let rows = self.tensor(rows.iter().map(|value| tame(*value)).collect(), FEATURES);
-            let class = self.tensor(one_hot(&[class]), CLASS_SLOTS);
-            read(self.network.forward_series(rows, class), &mut outputs);
+            let count = SERIES.min(windows - first);
+            let rows: Vec<f32> = tamed(&rows[first * FEATURES..(first + count + WINDOW_STEPS - 1) * FEATURES]);
+            let seen = seen(&rows[(WINDOW_STEPS - 1) * FEATURES..], FEATURES, std::iter::repeat_n(class, count));
+            let rows = self.tensor(rows, FEATURES);
+            read(self.served.forward_series(&rows, self.tensor(seen, SEEN)), &mut outputs);
         }
         outputs
     }
 
     fn score_batch(&self, windows: &[f32], classes: &[usize], outputs: &mut Vec<NetworkOutput>) {
-        let windows = self.tensor(windows.iter().map(|value| tame(*value)).collect(), WINDOW_VALUES);
-        let classes = self.tensor(one_hot(classes), CLASS_SLOTS);
-        read(self.network.forward(windows, classes), outputs);
+        let windows = tamed(windows);
+        let seen = seen(&windows, WINDOW_VALUES, classes.iter().copied());
+        let windows = self.tensor(windows, WINDOW_VALUES);
+        read(self.served.forward(windows, self.tensor(seen, SEEN)), outputs);
     }
 
     fn tensor(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
         let rows = values.len() / width;
         Tensor::from_data(TensorData::new(values, [rows, width]), &self.device)
     }
+}
+
+fn tamed(values: &[f32]) -> Vec<f32> {
+    values.iter().map(|value| tame(*value)).collect()
+}
+
+/// The last `FEATURES` values of every `width`, each with its class as one-hot values; a class beyond the table has none.
+fn seen(values: &[f32], width: usize, classes: impl ExactSizeIterator<Item = usize>) -> Vec<f32> {
+    let mut seen = vec![0.0; classes.len() * SEEN];
+    for ((seen, values), class) in seen.chunks_exact_mut(SEEN).zip(values.chunks_exact(width)).zip(classes) {
+        let (last, kind) = seen.split_at_mut(FEATURES);
+        last.copy_from_slice(&values[width - FEATURES..]);
+        if let Some(slot) = kind.get_mut(class) {
+            *slot = 1.0;
+        }
+    }
+    seen
 }
 
 fn read(rows: Tensor<2>, outputs: &mut Vec<NetworkOutput>) {
@@ -109,9 +127,12 @@ fn read(rows: Tensor<2>, outputs: &mut Vec<NetworkOutput>) {
 
 #[cfg(test)]
 mod tests {
+    use burn::module::Module as _;
+
     use super::*;
-    use crate::network::Form;
     use crate::network::artifact::golden_windows;
+    use crate::network::form::{CLASS_SLOTS, one_hot};
+    use crate::network::{Form, Network};
 
     fn assert_shareable<T: Send + Sync>() {}
 
@@ -131,6 +152,25 @@ mod tests {
         for (index, window) in windows.chunks_exact(WINDOW_VALUES).enumerate() {
             let alone = scorer.score(window, &classes[index..=index])[0];
             assert!((alone.logit - together[index].logit).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn what_is_served_says_what_the_network_says() {
+        let device = DeviceKind::open_cpu().unwrap();
+        let (windows, classes) = golden_windows();
+        for form in Form::ALL {
+            let weights = form.initial_weights(2);
+            let tensor = |values: Vec<f32>, width| {
+                Tensor::<2>::from_data(TensorData::new(values, [classes.len(), width]), &device)
+            };
+            let trained = Network::from_weights(&weights, &device).valid();
+            let rows = trained.forward(tensor(windows.clone(), WINDOW_VALUES), tensor(one_hot(&classes), CLASS_SLOTS));
+            let mut said = Vec::new();
+            read(rows, &mut said);
+            for (served, said) in Scorer::on(&weights, &device).score(&windows, &classes).iter().zip(&said) {
+                assert!((served.logit - said.logit).abs() < 1e-5, "{}", form.as_str());
+            }
         }
     }
 
