@@ -13,6 +13,7 @@ mod manifest;
 mod patch_tree;
 mod scorer;
 mod served;
+mod served_tree;
 mod weights;
 
 pub use artifact::{Artifact, ArtifactParts};

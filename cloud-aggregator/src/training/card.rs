@@ -130,7 +130,10 @@ fn in_charge(text: &mut String, manifest: &Manifest) {
     let _ = match &manifest.blend.in_charge {
         None => writeln!(text, "This model, of every number."),
         Some(classes) if classes.is_empty() => {
-            writeln!(text, "The routine detector, of everything: on calibration homes this model was ahead in no device class.")
+            writeln!(
+                text,
+                "The routine detector, of everything: on calibration homes this model was ahead in no device class."
+            )
         }
         Some(classes) => writeln!(
             text,

@@ -11,7 +11,7 @@ use super::alarms::{add_moved, may_speak_again};
 use super::feedback::feedback_record;
 use super::view::{Loudest, Notice, NoticeKind, ShownAlarm};
 use super::{Brain, DECIDER_NOTE};
-use crate::house::{Announcement, Held, Subject};
+use crate::house::{Announcement, Held, Subject, may_ask_about_unsure};
 
 /// An alarm this little above its threshold, in units of the score, may well be nothing: there an answer teaches most.
 const UNSURE_EXCESS: f32 = 3.0;
@@ -117,7 +117,10 @@ impl Brain {
     fn asks(&self, alarm: &ShownAlarm, now: i64) -> bool {
         let sure = matches!(alarm.alarm.kind, AnomalyKind::Alert | AnomalyKind::Physics)
             || alarm.alarm.score - alarm.alarm.threshold > UNSURE_EXCESS;
-        !sure && !self.alarms.is_known(alarm) && self.asked_in_week(now) < usize::from(self.house.questions_per_week)
+        let room = || {
+            may_ask_about_unsure(self.house.questions_per_week, self.alarms.asked_in_week(now), self.drawn_in_week(now))
+        };
+        !sure && !self.alarms.is_known(alarm) && room()
     }
 
     fn note_moved(&self, alarm: &mut ShownAlarm, scores: &[EntityScore]) {

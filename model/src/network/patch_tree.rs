@@ -11,16 +11,15 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use super::form::{CLASS_SLOTS, Layout, OUTPUTS, linear, parameters};
-use super::served::side_by_side;
 use super::weights::Weights;
 use crate::grid::{FEATURES, WINDOW_STEPS};
 
-const PATCH_STEPS: usize = 4;
-const PATCHES: usize = WINDOW_STEPS / PATCH_STEPS;
-const MERGE: usize = 4;
-const NODES: usize = PATCHES / MERGE;
-const PATCH_WIDTH: usize = 32;
-const NODE_WIDTH: usize = 48;
+pub(super) const PATCH_STEPS: usize = 4;
+pub(super) const PATCHES: usize = WINDOW_STEPS / PATCH_STEPS;
+pub(super) const MERGE: usize = 4;
+pub(super) const NODES: usize = PATCHES / MERGE;
+pub(super) const PATCH_WIDTH: usize = 32;
+pub(super) const NODE_WIDTH: usize = 48;
 const ROOT_WIDTH: usize = 44;
 
 /// Name and shape of every parameter. Matrices are `[inputs, outputs]`.
@@ -109,69 +108,13 @@ impl PatchTree {
     pub fn forward(&self, windows: Tensor<2>, classes: Tensor<2>) -> Tensor<2> {
         let [n, values] = windows.dims();
         let last = windows.clone().slice([0..n, values - FEATURES..values]);
-        let patches = self.patches(windows.reshape([n * PATCHES, PATCH_STEPS * FEATURES]));
-        let nodes = self.nodes(patches.reshape([n * NODES, MERGE * PATCH_WIDTH]));
+        let patches = relu(self.patch.forward(windows.reshape([n * PATCHES, PATCH_STEPS * FEATURES])));
+        let patches = patches.clone() + relu(self.patch_residual.forward(patches));
+        let nodes = relu(self.node.forward(patches.reshape([n * NODES, MERGE * PATCH_WIDTH])));
+        let nodes = nodes.clone() + relu(self.node_residual.forward(nodes));
         let root = self.root.forward(nodes.reshape([n, NODES * NODE_WIDTH]));
-        self.outputs(root + self.last.forward(last) + self.class.forward(classes))
-    }
-
-    fn patches(&self, steps: Tensor<2>) -> Tensor<2> {
-        let patches = relu(self.patch.forward(steps));
-        patches.clone() + relu(self.patch_residual.forward(patches))
-    }
-
-    fn nodes(&self, patches: Tensor<2>) -> Tensor<2> {
-        let nodes = relu(self.node.forward(patches));
-        nodes.clone() + relu(self.node_residual.forward(nodes))
-    }
-
-    fn outputs(&self, root: Tensor<2>) -> Tensor<2> {
-        let root = relu(root);
+        let root = relu(root + self.last.forward(last) + self.class.forward(classes));
         let root = root.clone() + relu(self.root_residual.forward(root));
         self.head.forward(root)
-    }
-}
-
-/// The tree as it is served: what the root adds up (its nodes, the last row, the class) is one product instead of three,
-/// which at batch 1 is what counts; and a series of windows computes what they share once.
-#[derive(Debug, Clone)]
-pub(super) struct ServedTree {
-    tree: PatchTree,
-    /// The weights of root, last row and class, one below the other: `[NODES * NODE_WIDTH + SEEN, ROOT_WIDTH]`.
-    root: Tensor<2>,
-    bias: Tensor<2>,
-}
-
-impl ServedTree {
-    /// Puts checked parameters on a device.
-    pub(super) fn from_weights(weights: &Weights, device: &Device) -> Self {
-        let tree = PatchTree::from_weights(weights, device).valid();
-        let parts = [&tree.root, &tree.last, &tree.class].map(|layer| layer.weight.val());
-        let bias = tree.root.bias.as_ref().expect("the root has a bias").val().unsqueeze();
-        Self { root: Tensor::cat(parts.into(), 0), bias, tree }
-    }
-
-    /// As [`PatchTree::forward`], but for rounding. `seen`: `[n, SEEN]`, each window's last row and its class.
-    pub(super) fn forward(&self, windows: Tensor<2>, seen: Tensor<2>) -> Tensor<2> {
-        let [n, _] = windows.dims();
-        let patches = self.tree.patches(windows.reshape([n * PATCHES, PATCH_STEPS * FEATURES]));
-        let nodes = self.tree.nodes(patches.reshape([n * NODES, MERGE * PATCH_WIDTH]));
-        self.outputs(vec![nodes.reshape([n, NODES * NODE_WIDTH]), seen])
-    }
-
-    /// Runs the network on every window of a series. A patch of four rows lies in 24 windows and a node in 6: computed once,
-    /// a window costs a fifth of the products that it costs by itself.
-    ///
-    /// # Shapes
-    /// - `rows`: `[n + WINDOW_STEPS - 1, FEATURES]`, oldest first
-    /// - `seen`: `[n, SEEN]`
-    pub(super) fn forward_series(&self, rows: &Tensor<2>, seen: Tensor<2>) -> Tensor<2> {
-        let patches = self.tree.patches(side_by_side(rows, PATCH_STEPS, 1));
-        let nodes = self.tree.nodes(side_by_side(&patches, MERGE, PATCH_STEPS));
-        self.outputs(vec![side_by_side(&nodes, NODES, MERGE * PATCH_STEPS), seen])
-    }
-
-    fn outputs(&self, root: Vec<Tensor<2>>) -> Tensor<2> {
-        self.tree.outputs(Tensor::cat(root, 1).matmul(self.root.clone()) + self.bias.clone())
     }
 }

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::cone::Cone;
 use super::form::{CLASS_SLOTS, Form};
-use super::patch_tree::ServedTree;
+use super::served_tree::ServedTree;
 use super::weights::Weights;
 use crate::grid::{FEATURES, WINDOW_STEPS};
 

@@ -18,9 +18,8 @@ pub(super) fn earned(
     config: &RetrainConfig,
 ) -> BTreeSet<DeviceClass> {
     let network = Contender::Network { scorer, calibration, blend, routine: &prepared.routine };
-    let try_out = |contender| {
-        replay(&prepared.calibrate, contender, config.gate.budget_per_week, config.threads, |_| {})
-    };
+    let try_out =
+        |contender| replay(&prepared.calibrate, contender, config.gate.budget_per_week, config.threads, |_| {});
     ahead(&try_out(network), &try_out(Contender::Routine(&prepared.routine)), &config.gate)
 }
 

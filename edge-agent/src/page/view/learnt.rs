@@ -50,7 +50,9 @@ fn who_judges(network: bool, judged: &[DeviceClass]) -> String {
     let classes: Vec<String> = judged.iter().map(|class| class.as_str().replace('_', " ")).collect();
     match classes.as_slice() {
         _ if !network => "The routine detector judges alone: this home's own habits, without a network.".to_owned(),
-        [] => format!("The routine detector judges. The shared network has earned no kind of sensor that is here: {WHY}."),
+        [] => {
+            format!("The routine detector judges. The shared network has earned no kind of sensor that is here: {WHY}.")
+        }
         classes => format!(
             "The shared network judges {}. Fixed rules and the routine detector judge the rest, where {WHY}.",
             classes.join(", ")
@@ -141,7 +143,9 @@ mod tests {
     #[test]
     fn the_page_says_which_sensors_the_network_judges_and_why_not_the_others() {
         assert!(who_judges(false, &[]).starts_with("The routine detector judges alone"));
-        assert!(who_judges(true, &[]).starts_with("The routine detector judges. The shared network has earned no kind"));
+        assert!(
+            who_judges(true, &[]).starts_with("The routine detector judges. The shared network has earned no kind")
+        );
         let words = who_judges(true, &[DeviceClass::Power, DeviceClass::CarbonDioxide]);
         assert!(words.starts_with("The shared network judges power, carbon dioxide. Fixed rules"), "{words}");
     }
