@@ -85,7 +85,8 @@ impl Bench {
         let feedback = (1..=count).map(|sequence| {
             let record = record(&home, sequence);
             let payload = encode(&Message::Feedback(record.clone())).unwrap();
-            FeedbackRow { record, digest: Sha256::digest(&payload).into(), payload: payload.into(), received_at: NOW }
+            let digest = Sha256::digest(&payload).into();
+            FeedbackRow { record, digest, payload: payload.into(), received_at: NOW, grace: false, lift: None }
         });
         let batch = IngestBatch { feedback: feedback.collect(), at: NOW, ..IngestBatch::default() };
         self.app.store.apply(&batch).unwrap();

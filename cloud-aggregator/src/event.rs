@@ -24,6 +24,8 @@ pub trait Event {
 pub struct BatchStored {
     /// Answers stored.
     pub feedback: u64,
+    /// Announcements stored.
+    pub announcements: u64,
     /// Self-descriptions stored.
     pub statuses: u64,
     /// Ends of updates stored.
@@ -39,13 +41,20 @@ impl Event for BatchStored {
         metrics.batches.inc();
         metrics.duplicates.inc_by(self.duplicates);
         metrics.batch_seconds.observe(self.took.as_secs_f64());
-        for (kind, number) in [("feedback", self.feedback), ("status", self.statuses), ("outcome", self.outcomes)] {
+        let kinds = [
+            ("feedback", self.feedback),
+            ("announcement", self.announcements),
+            ("status", self.statuses),
+            ("outcome", self.outcomes),
+        ];
+        for (kind, number) in kinds {
             if number > 0 {
                 metrics.admitted.get_or_create(&crate::metrics::Kind { kind: kind.to_owned() }).inc_by(number);
             }
         }
         debug!(
             batch.feedback = self.feedback,
+            batch.announcements = self.announcements,
             batch.statuses = self.statuses,
             batch.outcomes = self.outcomes,
             batch.duplicates = self.duplicates,
@@ -70,6 +79,16 @@ impl Event for MessageRefused<'_> {
         count(&metrics.refused, self.reason.as_str());
         let home = self.home.map_or("-", HomeId::as_str);
         warn!(reason = self.reason.as_str(), home.id = home, detail = self.detail, "message refused");
+    }
+}
+
+/// Answers came before what they rest on, and are to come again.
+pub struct AnswersAwait(pub u64);
+
+impl Event for AnswersAwait {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.awaiting.inc_by(self.0);
+        debug!(batch.awaiting = self.0, "answers overtook their announcements; their homes send them again");
     }
 }
 
@@ -306,6 +325,19 @@ impl Event for ReleaseFailed<'_> {
     fn emit(&self, metrics: &Metrics) {
         metrics.release_failures.inc();
         error!(model.version = self.version, cause = self.cause, "promoted, but not released");
+    }
+}
+
+/// A promoted model waits for a second person's word; it is tried again.
+pub struct ReleaseAwaits<'a> {
+    /// What is to be done.
+    pub cause: &'a str,
+}
+
+impl Event for ReleaseAwaits<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.releases_awaiting.inc();
+        info!(cause = self.cause, "promoted, and not signed yet");
     }
 }
 

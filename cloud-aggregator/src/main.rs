@@ -38,6 +38,10 @@ const EXAMPLE: &str = r#"A configuration file; `hearthwatch-provision init` make
   cert_file = "cloud/http.crt"
   key_file = "cloud/http.key"
 
+  [ingest]                                 # what is asked of answers
+  require_announced = true                 # only to alarms that the home announced before
+  unannounced_per_day = 10                 # but so many a day of agents that cannot announce yet
+
   [training]
   corpus = "/srv/hearthwatch/data"         # recorded sets, one folder each
   trigger_count = 50                       # so many new answers start a run; 0 never

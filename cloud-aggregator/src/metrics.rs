@@ -32,6 +32,8 @@ pub struct Metrics {
     pub admitted: ByKind,
     /// Messages refused, by reason.
     pub refused: ByKind,
+    /// Answers that overtook their announcements.
+    pub awaiting: Counter,
     /// Records that were there already.
     pub duplicates: Counter,
     /// Batches committed.
@@ -62,6 +64,8 @@ pub struct Metrics {
     pub releases: Counter,
     /// Releases that failed and are tried again.
     pub release_failures: Counter,
+    /// Attempts that found a second person's word missing.
+    pub releases_awaiting: Counter,
     /// Version of the current model.
     pub champion_version: Gauge,
     /// Rollouts that their tests stopped.
@@ -90,6 +94,7 @@ impl Metrics {
             registry: Mutex::new(Registry::with_prefix("hearthwatch_cloud")),
             admitted: ByKind::default(),
             refused: ByKind::default(),
+            awaiting: Counter::default(),
             duplicates: Counter::default(),
             batches: Counter::default(),
             batch_seconds: Histogram::new(exponential_buckets(0.001, 4.0, BATCH_BUCKETS)),
@@ -105,6 +110,7 @@ impl Metrics {
             probes_answered: Gauge::default(),
             releases: Counter::default(),
             release_failures: Counter::default(),
+            releases_awaiting: Counter::default(),
             champion_version: Gauge::default(),
             rollouts_stopped: Counter::default(),
             outcomes: ByKind::default(),
@@ -115,6 +121,7 @@ impl Metrics {
         metrics.register(|registry| {
             registry.register("messages_admitted", "Messages stored, by kind", metrics.admitted.clone());
             registry.register("messages_refused", "Messages refused, by reason", metrics.refused.clone());
+            registry.register("answers_awaiting", "Answers before their announcements", metrics.awaiting.clone());
             registry.register("records_duplicate", "Records that were stored before", metrics.duplicates.clone());
             registry.register("batches", "Ingest transactions committed", metrics.batches.clone());
             registry.register("batch_seconds", "Time to judge and commit a batch", metrics.batch_seconds.clone());
@@ -122,6 +129,11 @@ impl Metrics {
             registry.register("unsent", "Words that did not reach the broker", metrics.unsent.clone());
             registry.register("records_withdrawn", "Answers taken back by homes", metrics.withdrawn.clone());
             registry.register("records_lost", "Records never delivered", metrics.records_lost.clone());
+            registry.register(
+                "releases_awaiting",
+                "Attempts that await a signature",
+                metrics.releases_awaiting.clone(),
+            );
             registry.register("release_failures", "Releases to be tried again", metrics.release_failures.clone());
             registry.register("receipts", "Receipts sent to homes", metrics.receipts.clone());
             registry.register("link_connected", "1 while the broker is connected", metrics.link_connected.clone());

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 use hearthwatch_model::train::Checkpoints;
-use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, Origin, Verdict};
+use hearthwatch_protocol::messages::{Announcement, FeatureWindow, FeedbackRecord, Origin, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, Topic, encode};
 use sha2::{Digest as _, Sha256};
 
 use crate::dataset::Example;
-use crate::store::{FeedbackRow, SqliteStore};
+use crate::store::{AnnouncedRow, FeedbackRow, SqliteStore};
 use crate::training::{Challenger, Learner, Step};
 
 /// The time in most tests.
@@ -53,7 +53,33 @@ pub fn message(record: &FeedbackRecord) -> (String, Bytes) {
 pub fn row(record: FeedbackRecord) -> FeedbackRow {
     let payload = payload(&record);
     let digest = Sha256::digest(&payload).into();
-    FeedbackRow { record, payload, digest, received_at: NOW }
+    FeedbackRow { record, payload, digest, received_at: NOW, grace: false, lift: None }
+}
+
+/// What the store keeps of the announcement of `record`'s alarm under another number.
+pub fn announced(record: &FeedbackRecord, sequence: u64) -> AnnouncedRow {
+    AnnouncedRow {
+        home: record.home.clone(),
+        sequence: Sequence(sequence),
+        alarm: record.alarm.clone(),
+        model_version: record.model_version,
+        window: record.window.digest(),
+        digest: [sequence as u8; 32],
+        received_at: NOW,
+    }
+}
+
+/// The announcement of `record`'s alarm as the broker delivers it.
+pub fn announcement(record: &FeedbackRecord, sequence: u64) -> (String, Bytes) {
+    let said = Announcement {
+        home: record.home.clone(),
+        sequence: Sequence(sequence),
+        alarm: record.alarm.clone(),
+        model_version: record.model_version,
+        window_sha256: record.window.digest(),
+        raised_on: record.raised_at,
+    };
+    (Topic::Feedback(record.home.clone()).to_string(), encode(&Message::Announcement(said)).unwrap().into())
 }
 
 /// A store of its own for a test; the directory lives as long as the first of the two.

@@ -5,6 +5,7 @@
 
 mod alarms;
 mod brief;
+mod faults;
 mod feedback;
 mod handle;
 mod look;
@@ -26,7 +27,6 @@ use hearthwatch_model::alarm::AlarmEvent;
 use hearthwatch_model::detector::{DetectorConfig, EntityScore, HomeDetector, Model, Voice};
 use hearthwatch_model::grid::STEP_SECONDS;
 use hearthwatch_model::reading::{EntityInfo, Reading};
-use hearthwatch_protocol::messages::FeedbackRecord;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
@@ -37,7 +37,7 @@ use crate::house::{House, Place};
 use crate::update::TrialWindows;
 use alarms::Alarms;
 pub use alarms::Tally;
-pub use feedback::feedback_record;
+pub use feedback::{ToFleet, announcement, feedback_record};
 pub use handle::{BrainCommand, BrainGone, BrainHandle, start};
 pub use look::{HomeDetail, MissReport};
 pub use readiness::{EntityReadiness, LEARNING_DAYS, Readiness};
@@ -55,9 +55,9 @@ pub const CLOSING_GRACE_SECONDS: i64 = 5;
 /// Name of the note that holds the detector's answers and alarms.
 const DECIDER_NOTE: &str = "decider";
 
-/// Where answers go that are to teach the fleet: it says whether the record is kept for it (a resident may share nothing),
-/// or why not. None: answers stay here.
-pub type FeedbackSink = Box<dyn FnMut(FeedbackRecord) -> Result<bool, String> + Send>;
+/// Where alarms and answers go that are to teach the fleet: it says whether the record is kept for it (a resident may share
+/// nothing), or why not. None: answers stay here.
+pub type FeedbackSink = Box<dyn FnMut(ToFleet) -> Result<bool, String> + Send>;
 
 /// What a brain is made of.
 pub struct BrainParts {
@@ -113,6 +113,8 @@ pub struct Brain {
     renamed: Vec<(String, String)>,
     /// The last step when the routine was learnt anew.
     relearnt: i64,
+    /// An answer changed what of the past counts as a fault.
+    recounted: bool,
     view: watch::Sender<HomeView>,
     notices: mpsc::Sender<Notice>,
     /// Notices that wait for the view to show what they are about.
@@ -157,6 +159,7 @@ impl Brain {
             restored: false,
             renamed: Vec::new(),
             relearnt: 0,
+            recounted: false,
             view,
             notices,
             untold: Vec::new(),
@@ -199,8 +202,11 @@ impl Brain {
         let from = step_before(now - WARM_UP_SECONDS);
         if !self.recalled {
             self.recalled = true;
-            if let Err(error) = self.recall_history(from, now) {
-                tracing::warn!(error = %error, "own memory not read; learning from Home Assistant's instead");
+            match self.recall_history(from, now) {
+                Ok(scores) => self.last_scores = scores,
+                Err(error) => {
+                    tracing::warn!(error = %error, "own memory not read; learning from Home Assistant's instead");
+                }
             }
         }
         self.open.newest().max(self.closed).filter(|known| *known > from)
@@ -234,6 +240,8 @@ impl Brain {
             // end of the step.
             self.detector.close_step(closed, Voice::Live);
             self.agree_with_detector(now);
+            let readiness = self.readiness();
+            self.view.send_modify(|view| view.readiness = readiness);
         }
         self.show(None);
     }
@@ -332,11 +340,17 @@ impl Brain {
                     self.tell(report.events, step_end, &report.scores);
                     self.show(Some((step_end, &report.scores)));
                     self.last_scores = report.scores;
+                    self.leave_faults(step_end);
+                    if self.detector.alarms().iter().any(|alarm| alarm.end.is_none()) {
+                        // A restart must know how long ago there was evidence, to go on with what lasts.
+                        self.keep_decider();
+                    }
                 }
                 // What ended while nobody listened has ended all the same.
                 Voice::Quiet => {
                     let ended = |event: &AlarmEvent| matches!(event, AlarmEvent::Ended(_));
                     self.tell(report.events.into_iter().filter(ended).collect(), step_end, &[]);
+                    self.last_scores = report.scores;
                 }
             }
         }

@@ -2,8 +2,6 @@
 //!
 //! Each decision is written down before it is done, in `audit.jsonl` of the state directory: when, what, and which account did it.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,8 +10,8 @@ use hearthwatch_model::detector::SHIPPED_VERSION;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
 use jiff::Timestamp;
-use serde::Serialize;
 
+use crate::audit::{self, AUDIT_FILE, Entry};
 use crate::config::Config;
 use crate::outbox::{Outbox, OutboxError};
 use crate::state_directory::{StateDirectory, StateError};
@@ -57,15 +55,6 @@ enum ByHandError {
     Outbox(#[from] OutboxError),
 }
 
-/// One line of `audit.jsonl`.
-#[derive(Serialize)]
-struct Entry<'a> {
-    at: Timestamp,
-    deed: &'a str,
-    account: String,
-    detail: String,
-}
-
 /// The subcommand: does it and says what was done.
 #[must_use]
 pub fn main(args: &ByHandArgs) -> ExitCode {
@@ -97,7 +86,7 @@ fn act(state: &Path, deed: Deed, now: Timestamp) -> Result<String, ByHandError> 
         Deed::Status => Ok(describe(&slots)),
         Deed::RollBack => {
             let (from, to) = (slots.installed(), slots.fallback());
-            note(&state, "roll_back", format!("from model {from} to {to}"), now)?;
+            note(&state, "roll_back", &format!("from model {from} to {to}"), now)?;
             slots.roll_back_by_hand()?;
             let result = UpdateResult::RolledBack { reason: "by hand".to_owned(), to };
             let outcome = UpdateOutcome { model_version: from, result, at: now.as_second() };
@@ -105,7 +94,7 @@ fn act(state: &Path, deed: Deed, now: Timestamp) -> Result<String, ByHandError> 
             Ok(format!("Model {to} is in charge from the agent's next start. Model {from} is not tried again."))
         }
         Deed::ResetClock => {
-            note(&state, "reset_clock", format!("the clock shows {now}"), now)?;
+            note(&state, "reset_clock", &format!("the clock shows {now}"), now)?;
             forget_time(&update.join("tuf"))?;
             Ok(format!("The latest time seen is forgotten; {now} counts as now. Versions stay remembered."))
         }
@@ -133,17 +122,11 @@ fn time(at: i64) -> String {
 }
 
 /// Writes down what is about to be done. What cannot be written down is not done.
-fn note(state: &StateDirectory, deed: &str, detail: String, now: Timestamp) -> Result<(), ByHandError> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let path = state.file("audit.jsonl");
+fn note(state: &StateDirectory, deed: &str, detail: &str, now: Timestamp) -> Result<(), ByHandError> {
+    let path = state.file(AUDIT_FILE);
     let account = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_default();
-    let entry = Entry { at: now, deed, account, detail };
-    let written = serde_json::to_string(&entry).map_err(std::io::Error::other).and_then(|line| {
-        let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;
-        file.write_all(format!("{line}\n").as_bytes())?;
-        file.sync_all()
-    });
-    written.map_err(|source| ByHandError::Audit { path, source })
+    let entry = Entry { at: now, deed, account: &account, detail };
+    audit::note(&path, &entry).map_err(|source| ByHandError::Audit { path, source })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The guest in the house: learns a home's routine beside Home Assistant, speaks up rarely, says why, takes the answer.
 
+pub mod audit;
 pub mod brain;
 pub mod by_hand;
 pub mod config;

@@ -360,6 +360,12 @@ impl HomeDetector {
         self.foreseen.iter_mut().for_each(|foreseen| *foreseen = None);
     }
 
+    /// Sets the stretches of time, as (entity, from, until] in Unix seconds, that are judged and not learnt from: faults must not
+    /// become what is usual. Replaces what was set before.
+    pub fn leave_unlearnt(&mut self, spans: impl IntoIterator<Item = (u32, i64, i64)>) {
+        self.extractor.leave_unlearnt(spans);
+    }
+
     /// The model in use.
     #[must_use]
     pub fn model(&self) -> &Arc<Model> {

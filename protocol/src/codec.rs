@@ -108,6 +108,7 @@ pub fn encode(message: &Message) -> Result<Vec<u8>, EncodeError> {
     validate(message)?;
     let body = match message {
         Message::Feedback(body) => serde_cbor::to_vec(body),
+        Message::Announcement(body) => serde_cbor::to_vec(body),
         Message::Receipt(body) => serde_cbor::to_vec(body),
         Message::Status(body) => serde_cbor::to_vec(body),
         Message::Outcome(body) => serde_cbor::to_vec(body),
@@ -142,6 +143,7 @@ pub fn decode(bytes: &[u8]) -> Result<Message, DecodeError> {
     }
     let message = match envelope.kind.as_str() {
         "feedback" => Message::Feedback(body("feedback", &envelope.body)?),
+        "announcement" => Message::Announcement(body("announcement", &envelope.body)?),
         "receipt" => Message::Receipt(body("receipt", &envelope.body)?),
         "status" => Message::Status(body("status", &envelope.body)?),
         "outcome" => Message::Outcome(body("outcome", &envelope.body)?),
@@ -157,7 +159,7 @@ pub fn decode(bytes: &[u8]) -> Result<Message, DecodeError> {
     Ok(message)
 }
 
-/// The key of a feedback record that [`decode`] refuses, where it can still be read: so that a receipt can name it, and
+/// The key of a feedback record or an announcement that [`decode`] refuses, where it can still be read: so that a receipt can name it, and
 /// its home stops sending it.
 #[must_use]
 pub fn peek_key(bytes: &[u8]) -> Option<RecordKey> {
@@ -165,7 +167,8 @@ pub fn peek_key(bytes: &[u8]) -> Option<RecordKey> {
         return None;
     }
     let envelope: Envelope = serde_cbor::from_slice(bytes).ok()?;
-    if envelope.kind == "feedback" { serde_cbor::from_slice(&envelope.body).ok() } else { None }
+    let numbered = matches!(envelope.kind.as_str(), "feedback" | "announcement");
+    if numbered { serde_cbor::from_slice(&envelope.body).ok() } else { None }
 }
 
 fn body<T: DeserializeOwned>(kind: &'static str, bytes: &[u8]) -> Result<T, DecodeError> {
@@ -181,7 +184,7 @@ fn validate(message: &Message) -> Result<(), DecodeError> {
         Message::Receipt(receipt) if receipt.refused.len() > REFUSALS_MAX => {
             Err(DecodeError::ListTooLong { field: "refused", max: REFUSALS_MAX })
         }
-        Message::Receipt(_) => Ok(()),
+        Message::Receipt(_) | Message::Announcement(_) => Ok(()),
         Message::Status(status) => short("agent_version", &status.agent_version),
         Message::Outcome(outcome) => match &outcome.result {
             UpdateResult::Installed => Ok(()),

@@ -1,5 +1,6 @@
 //! The things that are said, one file each; the signed two live in [`crate::assignment`] and [`crate::manifest`].
 
+mod announcement;
 mod contribution;
 mod feedback;
 mod outcome;
@@ -11,6 +12,7 @@ mod withdrawal;
 use crate::assignment::SignedAssignment;
 use crate::manifest::SignedManifest;
 
+pub use announcement::Announcement;
 pub use contribution::Contribution;
 pub use feedback::{FeatureWindow, FeedbackRecord, Origin, Verdict};
 pub use outcome::{UpdateOutcome, UpdateResult};
@@ -24,6 +26,8 @@ pub use withdrawal::{Withdrawal, WithdrawalReceipt, WithdrawalScope};
 pub enum Message {
     /// A labelled record.
     Feedback(FeedbackRecord),
+    /// An alarm that nobody has answered yet.
+    Announcement(Announcement),
     /// What the aggregator has stored.
     Receipt(Receipt),
     /// What an agent is and runs.
@@ -50,6 +54,7 @@ impl Message {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Feedback(_) => "feedback",
+            Self::Announcement(_) => "announcement",
             Self::Receipt(_) => "receipt",
             Self::Status(_) => "status",
             Self::Outcome(_) => "outcome",

@@ -13,7 +13,7 @@ import cbor2
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 KINDS = ["feedback", "receipt", "status", "outcome", "release", "assignment", "manifest", "withdrawal"]
-KINDS += ["withdrawal_receipt", "contribution"]
+KINDS += ["withdrawal_receipt", "contribution", "announcement"]
 
 
 def put(target, name, data):

@@ -11,6 +11,8 @@ mod home;
 mod instance;
 #[path = "home_assistant/phone.rs"]
 mod phone;
+#[path = "home_assistant/walk.rs"]
+mod walk;
 
 use home::Home;
 use phone::Phone;

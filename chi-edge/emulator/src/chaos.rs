@@ -14,7 +14,7 @@ use hearthwatch_edge::outbox::Outbox;
 use hearthwatch_edge::uplink::{self, UplinkConfig};
 use hearthwatch_link::{Backoff, LinkConfig, TlsFiles};
 use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
-use hearthwatch_protocol::messages::{AgentStatus, FeatureWindow, FeedbackRecord, Origin, Verdict};
+use hearthwatch_protocol::messages::{AgentStatus, Announcement, FeatureWindow, FeedbackRecord, Origin, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, Sequence};
 use tokio::sync::watch;
 
@@ -29,7 +29,7 @@ const RESEND: Backoff = Backoff { first: Duration::from_secs(2), longest: Durati
 /// Seconds between two signs of life: a dead line is noticed in twice that.
 const KEEP_ALIVE_SECONDS: u16 = 5;
 
-/// A home that answers alarms nobody raised, and writes down each answer that its outbox took.
+/// A home that announces and answers alarms nobody raised, and writes down each answer that its outbox took.
 #[derive(Debug, Args)]
 pub struct HomeArguments {
     #[arg(long)]
@@ -100,7 +100,9 @@ async fn live(arguments: &HomeArguments) -> anyhow::Result<()> {
             continue;
         }
         journal.next += 1;
-        if uplink.push(record(&arguments.home, number, now())).await.is_ok() {
+        // As an agent does: the alarm is announced when it is raised, the answer comes after.
+        let answer = record(&arguments.home, number, now());
+        if uplink.announce(announcement(&answer)).await.is_ok() && uplink.push(answer).await.is_ok() {
             // On a full disk the answer counts as not taken, although it may arrive.
             let _ = journal.write("took", number);
         }
@@ -123,6 +125,17 @@ fn record(home: &HomeId, number: u64, now: i64) -> FeedbackRecord {
         origin: Origin::Alarm,
         raised_at: now - 600,
         answered_at: now - 60,
+    }
+}
+
+fn announcement(answer: &FeedbackRecord) -> Announcement {
+    Announcement {
+        home: answer.home.clone(),
+        sequence: Sequence::default(),
+        alarm: answer.alarm.clone(),
+        model_version: answer.model_version,
+        window_sha256: answer.window.digest(),
+        raised_on: answer.raised_at,
     }
 }
 

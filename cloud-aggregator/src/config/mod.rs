@@ -1,6 +1,7 @@
 //! The configuration file, read whole: every fault is found before the first port opens.
 
 mod http;
+mod ingest;
 mod mqtt;
 mod release;
 mod rollout;
@@ -17,6 +18,8 @@ pub use rollout::RolloutConfig;
 pub use section::{Fault, Faults, Section};
 pub use training::TrainingConfig;
 
+use crate::ingest::labels::LabelPolicy;
+
 /// Everything the aggregator is told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -30,6 +33,8 @@ pub struct Config {
     pub mqtt: Option<MqttConfig>,
     /// The admin API; without it there is none.
     pub http: Option<HttpConfig>,
+    /// What is asked of answers.
+    pub labels: LabelPolicy,
     /// When and how to retrain.
     pub training: TrainingConfig,
     /// The signed repository; without it a promoted model waits.
@@ -45,7 +50,9 @@ impl Config {
     pub fn in_directory(data: impl Into<PathBuf>) -> Self {
         let training = TrainingConfig::default();
         let (data, certificate_days) = (data.into(), HOME_DAYS);
-        Self { data, enrolment: None, certificate_days, mqtt: None, http: None, training, release: None, rollout: None }
+        let labels = LabelPolicy::default();
+        let (mqtt, http, release, rollout) = (None, None, None, None);
+        Self { data, enrolment: None, certificate_days, mqtt, http, labels, training, release, rollout }
     }
 
     /// Reads `file`.
@@ -84,14 +91,15 @@ impl Config {
         let days = i64::from(*HOME_DAYS_RANGE.start())..=i64::from(*HOME_DAYS_RANGE.end());
         let certificate_days = root.number("certificate_days", days, i64::from(HOME_DAYS));
         let certificate_days = u32::try_from(certificate_days).unwrap_or(HOME_DAYS);
-        let tables = ["mqtt", "http", "training", "release", "rollout"].map(|name| root.table(name));
+        let tables = ["mqtt", "http", "ingest", "training", "release", "rollout"].map(|name| root.table(name));
         if tables[0].is_none() {
             root.fault("mqtt", "is missing", "add [mqtt] with host, port, ca_file, cert_file, key_file");
         }
         root.finish();
-        let [mqtt, http, training, release, rollout] = tables;
+        let [mqtt, http, ingest, training, release, rollout] = tables;
         let mqtt = mqtt.and_then(|table| MqttConfig::read(Section::new("mqtt", table, directory, &mut faults)));
         let http = http.and_then(|table| HttpConfig::read(Section::new("http", table, directory, &mut faults)));
+        let labels = ingest::read(Section::new("ingest", ingest.unwrap_or_default(), directory, &mut faults));
         let training =
             TrainingConfig::read(Section::new("training", training.unwrap_or_default(), directory, &mut faults));
         let release =
@@ -100,7 +108,7 @@ impl Config {
             rollout.and_then(|table| RolloutConfig::read(Section::new("rollout", table, directory, &mut faults)));
         match data {
             Some(data) if faults.is_empty() => {
-                Ok(Self { data, enrolment, certificate_days, mqtt, http, training, release, rollout })
+                Ok(Self { data, enrolment, certificate_days, mqtt, http, labels, training, release, rollout })
             }
             _ => Err(faults),
         }

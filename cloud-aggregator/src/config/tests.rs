@@ -106,7 +106,7 @@ fn a_misspelt_key_is_told_its_neighbour() {
         [Fault {
             key: "trainng".to_owned(),
             problem: "is not a known key".to_owned(),
-            remedy: "did you mean \"training\"? known here: data, enrolment, certificate_days, mqtt, http, training, release, rollout"
+            remedy: "did you mean \"training\"? known here: data, enrolment, certificate_days, mqtt, http, ingest, training, release, rollout"
                 .to_owned(),
         }]
     );

@@ -37,6 +37,9 @@ pub struct Lineage {
     pub corpus: String,
     /// Stored answers that were looked at.
     pub watermark: u64,
+    /// The newest line of the audit log by which one of them was let out of quarantine; 0 where none was.
+    #[serde(default, skip_serializing_if = "none")]
+    pub lifts: u64,
     /// By home.
     pub homes: BTreeMap<HomeId, HomeLineage>,
     /// What random questions say of the champion's recall.
@@ -54,6 +57,11 @@ pub struct Consumed {
     pub champion: ModelVersion,
     /// By home: answers up to this one are in the champion's weights already and are not learnt from again.
     pub through: BTreeMap<HomeId, Sequence>,
+    /// Answers that a later line of the audit log let out of quarantine are new all the same.
+    pub lifts: u64,
+    /// When the run that made the champion began: what was stored later it cannot have learnt from, whatever a snapshot of
+    /// the same content has been looked at since.
+    pub until: Option<i64>,
 }
 
 /// One home's part in a snapshot.
@@ -81,6 +89,9 @@ pub struct HomeLineage {
     pub unreadable: u64,
     /// Of these: beyond the size of a snapshot.
     pub surplus: u64,
+    /// Of these: admitted unannounced.
+    #[serde(default, skip_serializing_if = "none")]
+    pub unannounced: u64,
     /// Of these: left out because the home is excluded.
     #[serde(default, skip_serializing_if = "none")]
     pub excluded: u64,
@@ -130,6 +141,7 @@ pub fn take(store: &dyn Store, corpus: &str, consumed: &Consumed) -> Result<Snap
         after = Some(last.record.key());
         for row in page {
             lineage.watermark += 1;
+            lineage.lifts = lineage.lifts.max(row.lift.unwrap_or_default());
             if row.record.model_version == consumed.champion && !excluded.contains(&row.record.home) {
                 let asked = (row.record.home.clone(), row.record.alarm.clone());
                 of_champion.insert(asked, (row.record.origin, row.record.verdict));
@@ -177,19 +189,27 @@ fn consider(
     lineage: &mut Lineage,
     answers: &mut BTreeMap<(HomeId, AlarmId), Answer>,
 ) {
-    let record = row.record;
+    let (record, received_at) = (row.record, row.received_at);
     let home = lineage.homes.entry(record.home.clone()).or_default();
     if home.answers == 0 {
         home.first = record.sequence;
     }
     home.answers += 1;
     home.last = record.sequence;
+    home.unannounced += u64::from(row.grace);
     if excluded.contains(&record.home) {
         home.excluded += 1;
         return;
     }
-    if consumed.through.get(&record.home).is_some_and(|through| record.sequence <= *through) {
+    let lifted_since = row.lift.is_some_and(|line| line > consumed.lifts);
+    let in_time = consumed.until.is_none_or(|until| received_at <= until);
+    if in_time && !lifted_since && consumed.through.get(&record.home).is_some_and(|through| record.sequence <= *through)
+    {
         home.consumed += 1;
+        // An older answer to the same alarm that was let in since has been overtaken before it came.
+        if answers.remove(&(record.home, record.alarm)).is_some() {
+            home.superseded += 1;
+        }
         return;
     }
     match record.verdict {

@@ -8,11 +8,14 @@ use bytes::Bytes;
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 use hearthwatch_protocol::manifest::SignedManifest;
-use hearthwatch_protocol::messages::{AgentStatus, FeedbackRecord, RefusalReason, UpdateOutcome, Withdrawal};
+use hearthwatch_protocol::messages::{
+    AgentStatus, Announcement, FeedbackRecord, RefusalReason, UpdateOutcome, Withdrawal,
+};
 use hearthwatch_protocol::{DecodeError, HomeId, Message, ModelVersion, RecordKey, Sequence, Topic, decode, peek_key};
 use sha2::{Digest as _, Sha256};
 
-use crate::store::{Digest, FeedbackRow, Handled};
+use super::labels::{Backing, Basis, LabelPolicy, basis};
+use crate::store::{AnnouncedRow, Digest, FeedbackRow, Handled};
 
 /// How far a home's clock may be ahead of ours: an hour covers a wrongly set time zone and any drift without NTP.
 pub const CLOCK_AHEAD_SECONDS_MAX: i64 = 3_600;
@@ -44,6 +47,7 @@ pub struct Parcel {
 #[derive(Debug)]
 enum Content {
     Feedback(Box<FeedbackRecord>),
+    Announcement(Announcement),
     Status(AgentStatus),
     Outcome(UpdateOutcome),
     Manifest(SignedManifest),
@@ -61,8 +65,14 @@ pub struct Known<'a> {
     pub released: &'a BTreeSet<ModelVersion>,
     /// Records stored of this home within the last [`QUOTA_SECONDS`].
     pub recent: u64,
-    /// How many of them it may send.
+    /// Announcements stored of it within the same time.
+    pub announced: u64,
+    /// How many of either it may send.
     pub quota: u64,
+    /// What is asked of answers.
+    pub labels: LabelPolicy,
+    /// What the parcel can rest on, if it is an answer.
+    pub backing: Backing<'a>,
     /// The time here, Unix seconds.
     pub now: i64,
 }
@@ -78,6 +88,11 @@ pub enum Admission {
         key: RecordKey,
         /// Why it was refused then, if it was.
         refused: Option<RefusalReason>,
+    },
+    /// Neither comes in nor stays out: what it rests on may be on its way. The home sends it again.
+    Await {
+        /// Which record.
+        key: RecordKey,
     },
     /// Stays out.
     Refuse {
@@ -96,6 +111,8 @@ pub enum Admission {
 pub enum Admitted {
     /// An answer.
     Feedback(Box<FeedbackRow>),
+    /// An alarm that nobody has answered yet.
+    Announcement(AnnouncedRow),
     /// A self-description.
     Status(HomeId, AgentStatus),
     /// The end of an update.
@@ -124,6 +141,7 @@ impl Parcel {
         };
         let sequence = match &content {
             Ok(Content::Feedback(record)) => Some(record.sequence),
+            Ok(Content::Announcement(announcement)) => Some(announcement.sequence),
             Ok(Content::Status(_) | Content::Outcome(_) | Content::Withdrawal(_) | Content::Manifest(_)) => None,
             // Only the home itself can publish on its topic, so a false key harms nobody else.
             Err(_) => peek_key(&payload).map(|key| key.sequence),
@@ -131,6 +149,15 @@ impl Parcel {
         let key = home.clone().zip(sequence.filter(|sequence| countable(*sequence)));
         let key = key.map(|(home, sequence)| RecordKey { home, sequence });
         Self { payload, digest, home, key, content }
+    }
+
+    /// The answer that it holds, if it holds one.
+    #[must_use]
+    pub fn answer(&self) -> Option<&FeedbackRecord> {
+        match &self.content {
+            Ok(Content::Feedback(record)) => Some(record),
+            _ => None,
+        }
     }
 }
 
@@ -145,7 +172,11 @@ fn read(topic: &Topic, payload: &[u8]) -> Result<Content, (RefusalReason, String
         (Topic::Feedback(_), Message::Feedback(record)) if !countable(record.sequence) => {
             Err((RefusalReason::Malformed, format!("sequence {} is out of range", record.sequence)))
         }
+        (Topic::Feedback(_), Message::Announcement(said)) if !countable(said.sequence) => {
+            Err((RefusalReason::Malformed, format!("sequence {} is out of range", said.sequence)))
+        }
         (Topic::Feedback(_), Message::Feedback(record)) => Ok(Content::Feedback(Box::new(record))),
+        (Topic::Feedback(_), Message::Announcement(announcement)) => Ok(Content::Announcement(announcement)),
         (Topic::Status(_), Message::Status(status)) => Ok(Content::Status(status)),
         (Topic::Outcome(_), Message::Outcome(outcome)) => Ok(Content::Outcome(outcome)),
         (Topic::Manifest(_), Message::Manifest(manifest)) => Ok(Content::Manifest(manifest)),
@@ -167,7 +198,7 @@ fn reason_of(error: &DecodeError) -> RefusalReason {
     }
 }
 
-/// Decides. The order is: topic, size and form · who · seen before · whose · what · when · how much.
+/// Decides. The order is: topic, size and form · who · seen before · whose · what · when · how much · announced.
 #[must_use]
 pub fn judge(parcel: &Parcel, known: &Known<'_>) -> Admission {
     let refuse = |reason, detail: String, covers| Admission::Refuse { reason, detail, covers };
@@ -196,14 +227,46 @@ pub fn judge(parcel: &Parcel, known: &Known<'_>) -> Admission {
         Ok(Content::Withdrawal(withdrawal)) => Admission::Admit(Admitted::Withdrawal(withdrawal.clone())),
         Ok(Content::Feedback(record)) => match fault(record, home, known) {
             Some((reason, detail)) => refuse(reason, detail, covers),
-            None => Admission::Admit(Admitted::Feedback(Box::new(FeedbackRow {
-                record: record.as_ref().clone(),
-                payload: parcel.payload.clone(),
-                digest: parcel.digest,
-                received_at: known.now,
-            }))),
+            None => {
+                let row = |grace| FeedbackRow {
+                    record: record.as_ref().clone(),
+                    payload: parcel.payload.clone(),
+                    digest: parcel.digest,
+                    received_at: known.now,
+                    grace,
+                    lift: None,
+                };
+                match basis(record, &known.backing, &known.labels, known.now) {
+                    Basis::Sound => Admission::Admit(Admitted::Feedback(Box::new(row(false)))),
+                    Basis::Grace => Admission::Admit(Admitted::Feedback(Box::new(row(true)))),
+                    Basis::Awaited => Admission::Await { key: record.key() },
+                    Basis::Missing(reason, detail) => refuse(reason, detail, covers),
+                }
+            }
         },
+        Ok(Content::Announcement(said)) if said.home != *home => {
+            refuse(RefusalReason::WrongHome, format!("says {}, came on the topic of {home}", said.home), covers)
+        }
+        Ok(Content::Announcement(_)) if known.announced >= known.quota => {
+            refuse(RefusalReason::QuotaExceeded, format!("{} announcements within a day", known.announced), covers)
+        }
+        Ok(Content::Announcement(said)) => Admission::Admit(Admitted::Announcement(AnnouncedRow {
+            home: home.clone(),
+            sequence: said.sequence,
+            alarm: said.alarm.clone(),
+            model_version: said.model_version,
+            window: said.window_sha256,
+            digest: parcel.digest,
+            received_at: known.now,
+        })),
     }
+}
+
+/// Whether an operator may let in what was refused for this reason: it is whole, and its home's own.
+#[must_use]
+pub fn liftable(reason: RefusalReason) -> bool {
+    use RefusalReason as Reason;
+    matches!(reason, Reason::NotAnnounced | Reason::QuotaExceeded | Reason::ImplausibleTime | Reason::UnknownModel)
 }
 
 /// What is wrong with a well-formed record, if anything is.

@@ -7,14 +7,17 @@ use std::time::Instant;
 use bytes::Bytes;
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_protocol::messages::{Receipt, Refusal, Withdrawal, WithdrawalReceipt};
-use hearthwatch_protocol::{HomeId, ModelVersion, RecordKey, Sequence};
+use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 
-use super::admission::{Admission, Admitted, Known, Parcel, QUOTA_RECORDS, QUOTA_SECONDS, judge};
+use super::admission::{Admission, Admitted, Known, Parcel, QUOTA_RECORDS, QUOTA_SECONDS, judge, liftable};
+use super::labels::{Backing, LabelPolicy};
 use super::withdrawals::withdraw;
 use crate::dataset::quality::DriftWatch;
-use crate::event::{BatchStored, Event, GapSkipped, MessageRefused, OutcomeHeard, WindowsMoved};
+use crate::event::{AnswersAwait, BatchStored, Event, GapSkipped, MessageRefused, OutcomeHeard, WindowsMoved};
 use crate::metrics::Metrics;
-use crate::store::{Handled, HomeProgress, IngestBatch, QuarantineRow, Store, StoreError};
+use crate::store::{
+    AnnouncedRow, GAP_PATIENCE_SECONDS, Handled, HomeProgress, IngestBatch, QuarantineRow, Received, Store, StoreError,
+};
 
 /// Bytes of a refused payload that are kept: enough for the envelope and the first fields.
 pub const QUARANTINE_PREFIX_BYTES: usize = 512;
@@ -38,6 +41,7 @@ pub struct BatchTaker {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
     quota: u64,
+    labels: LabelPolicy,
     /// Whether what comes in still looks as before.
     drift: Mutex<DriftWatch>,
 }
@@ -45,20 +49,31 @@ pub struct BatchTaker {
 /// What the store said about a home, asked once a batch.
 struct Sender {
     enrolled: bool,
-    recent: u64,
+    /// What is stored of it within the quota's time, this batch included.
+    received: Received,
+    through: Sequence,
+    /// Whether what is missing is still waited for.
+    patient: bool,
+    announces_since: Option<i64>,
 }
 
 impl BatchTaker {
     /// A taker that stores in `store`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
-        Self { store, metrics, quota: QUOTA_RECORDS, drift: Mutex::default() }
+        Self { store, metrics, quota: QUOTA_RECORDS, labels: LabelPolicy::default(), drift: Mutex::default() }
     }
 
     /// The same with another daily quota for each home.
     #[must_use]
     pub fn with_quota(self, quota: u64) -> Self {
         Self { quota, ..self }
+    }
+
+    /// The same asking something else of answers.
+    #[must_use]
+    pub fn with_labels(self, labels: LabelPolicy) -> Self {
+        Self { labels, ..self }
     }
 
     /// Where it stores.
@@ -82,16 +97,29 @@ impl BatchTaker {
         let mut sorted = Sorted::new(now, handled);
         for ((topic, _), parcel) in messages.iter().zip(&parcels) {
             let before = parcel.key.as_ref().and_then(|key| sorted.handled.get(key)).cloned();
-            let sender = match &parcel.home {
-                None => None,
-                Some(home) => Some(self.sender(&mut sorted.senders, home, now)?),
+            if let Some(home) = &parcel.home {
+                self.ask_about(&mut sorted.senders, home, now)?;
+            }
+            let sender = parcel.home.as_ref().and_then(|home| sorted.senders.get(home));
+            let (announced, missing_below) = match sender {
+                Some(sender) if sender.enrolled && before.is_none() => self.rests_on(&sorted, sender, parcel)?,
+                _ => (None, false),
             };
+            let received = sender.map_or(Received::default(), |sender| sender.received);
             let known = Known {
-                enrolled: sender.as_ref().is_some_and(|sender| sender.enrolled),
+                enrolled: sender.is_some_and(|sender| sender.enrolled),
                 before: before.as_ref(),
                 released: &released,
-                recent: sender.as_ref().map_or(0, |sender| sender.recent),
+                recent: received.answers,
+                announced: received.announcements,
                 quota: self.quota,
+                labels: self.labels,
+                backing: Backing {
+                    announced: announced.as_ref(),
+                    announces_since: sender.and_then(|sender| sender.announces_since),
+                    missing_below,
+                    unannounced: received.unannounced,
+                },
                 now,
             };
             let admission = judge(parcel, &known);
@@ -110,19 +138,47 @@ impl BatchTaker {
         Ok(BatchReport { receipts: sorted.receipts(progress), withdrawn, stored })
     }
 
-    fn sender<'s>(
-        &self,
-        senders: &'s mut HashMap<HomeId, Sender>,
-        home: &HomeId,
-        now: i64,
-    ) -> Result<&'s Sender, StoreError> {
-        if !senders.contains_key(home) {
-            let row = self.store.home(home)?;
-            let enrolled = row.is_some_and(|row| row.revoked_at.is_none());
-            let recent = if enrolled { self.store.received_since(home, now - QUOTA_SECONDS)? } else { 0 };
-            senders.insert(home.clone(), Sender { enrolled, recent });
+    fn ask_about(&self, senders: &mut HashMap<HomeId, Sender>, home: &HomeId, now: i64) -> Result<(), StoreError> {
+        if senders.contains_key(home) {
+            return Ok(());
         }
-        Ok(&senders[home])
+        let row = self.store.home(home)?;
+        let enrolled = row.as_ref().is_some_and(|row| row.revoked_at.is_none());
+        let received =
+            if enrolled { self.store.received_since(home, now - QUOTA_SECONDS)? } else { Received::default() };
+        let gap_since = row.as_ref().and_then(|row| row.gap_since);
+        let sender = Sender {
+            enrolled,
+            received,
+            through: row.as_ref().map_or(Sequence(0), |row| row.through),
+            patient: gap_since.is_none_or(|since| now - since < GAP_PATIENCE_SECONDS),
+            announces_since: row.and_then(|row| row.announces_since),
+        };
+        senders.insert(home.clone(), sender);
+        Ok(())
+    }
+
+    /// The announcement that an answer rests on, in this batch or before it; and where there is none, whether numbers below
+    /// the answer's are missing that may still come.
+    fn rests_on(
+        &self,
+        sorted: &Sorted,
+        sender: &Sender,
+        parcel: &Parcel,
+    ) -> Result<(Option<AnnouncedRow>, bool), StoreError> {
+        let Some(answer) = parcel.answer() else { return Ok((None, false)) };
+        let Some(home) = &parcel.home else { return Ok((None, false)) };
+        let known = match sorted.announced.get(&(home.clone(), answer.alarm.clone())) {
+            Some(index) => sorted.batch.announced.get(*index).cloned(),
+            None => self.store.announced(home, &answer.alarm)?,
+        };
+        let between = answer.sequence.0.saturating_sub(sender.through.0 + 1);
+        if known.is_some() || between == 0 || !sender.patient {
+            return Ok((known, false));
+        }
+        let stored = self.store.handled_between(home, sender.through, answer.sequence)?;
+        let here = sorted.handled_here(home, sender.through, answer.sequence);
+        Ok((None, stored + here < between))
     }
 
     /// Looks at the admitted windows as a stream. What it has seen is forgotten at a restart: it then learns anew.
@@ -147,8 +203,12 @@ impl BatchTaker {
         for home in progress.iter().filter(|home| home.lost > 0) {
             GapSkipped { home: &home.home, lost: home.lost }.emit(&self.metrics);
         }
+        if !batch.awaiting.is_empty() {
+            AnswersAwait(batch.awaiting.len() as u64).emit(&self.metrics);
+        }
         BatchStored {
             feedback: batch.feedback.len() as u64,
+            announcements: batch.announced.len() as u64,
             statuses: batch.statuses.len() as u64,
             outcomes: batch.outcomes.len() as u64,
             duplicates: sorted.duplicates,
@@ -164,6 +224,8 @@ struct Sorted {
     senders: HashMap<HomeId, Sender>,
     /// Decided by earlier batches, or by this one already: the same key may come twice in it.
     handled: HashMap<RecordKey, Handled>,
+    /// Where in the batch the first announcement of an alarm is.
+    announced: HashMap<(HomeId, AlarmId), usize>,
     /// Refusals of earlier batches that homes asked about again by resending.
     remembered: BTreeMap<HomeId, Vec<Refusal>>,
     withdrawals: Vec<Withdrawal>,
@@ -176,6 +238,7 @@ impl Sorted {
             batch: IngestBatch { at: now, ..IngestBatch::default() },
             senders: HashMap::new(),
             handled: handled.into_iter().map(|handled| (handled.key.clone(), handled)).collect(),
+            announced: HashMap::new(),
             remembered: BTreeMap::new(),
             withdrawals: Vec::new(),
             duplicates: 0,
@@ -186,12 +249,26 @@ impl Sorted {
         match admission {
             Admission::Admit(Admitted::Feedback(row)) => {
                 if let Some(sender) = self.senders.get_mut(&row.record.home) {
-                    sender.recent += 1;
+                    sender.received.answers += 1;
+                    sender.received.unannounced += u64::from(row.grace);
                 }
                 let handled = Handled { key: row.record.key(), digest: row.digest, refused: None };
                 self.handled.insert(handled.key.clone(), handled);
                 self.batch.feedback.push(*row);
             }
+            Admission::Admit(Admitted::Announcement(row)) => {
+                if let Some(sender) = self.senders.get_mut(&row.home) {
+                    sender.received.announcements += 1;
+                    sender.announces_since.get_or_insert(row.received_at);
+                }
+                let key = RecordKey { home: row.home.clone(), sequence: row.sequence };
+                self.handled.insert(key.clone(), Handled { key, digest: row.digest, refused: None });
+                let place = (row.home.clone(), row.alarm.clone());
+                self.announced.entry(place).or_insert(self.batch.announced.len());
+                self.batch.announced.push(row);
+            }
+            // Nothing remembers it: it is judged anew when it comes again.
+            Admission::Await { key } => self.batch.awaiting.push(key.home),
             Admission::Admit(Admitted::Status(home, status)) => {
                 // An agent that says "I am here, and records wait" gets to hear which of them need not.
                 if status.online && status.outbox > 0 {
@@ -211,8 +288,11 @@ impl Sorted {
                 self.batch.asking.push(key.home);
             }
             Admission::Refuse { reason, detail, covers } => {
+                let whole = parcel.answer().is_some() && parcel.key.is_some() && liftable(reason);
                 self.batch.quarantine.push(QuarantineRow {
                     id: 0,
+                    payload: whole.then(|| parcel.payload.clone()),
+                    settled: None,
                     reason,
                     detail,
                     topic: shortened(topic, QUARANTINE_TOPIC_BYTES).to_owned(),
@@ -229,6 +309,15 @@ impl Sorted {
                 }
             }
         }
+    }
+
+    /// How many of a home's numbers between the two this batch itself stores or refuses.
+    fn handled_here(&self, home: &HomeId, after: Sequence, before: Sequence) -> u64 {
+        let answers = self.batch.feedback.iter().map(|row| (&row.record.home, row.record.sequence));
+        let announcements = self.batch.announced.iter().map(|row| (&row.home, row.sequence));
+        let refused = self.batch.refused.iter().map(|handled| (&handled.key.home, handled.key.sequence));
+        let all = answers.chain(announcements).chain(refused);
+        all.filter(|(whose, sequence)| *whose == home && *sequence > after && *sequence < before).count() as u64
     }
 
     /// What each home is to be told: how far it has been heard, and what of that was refused, new or remembered.

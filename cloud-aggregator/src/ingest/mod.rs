@@ -3,6 +3,7 @@
 pub mod admission;
 mod batch;
 mod contributions;
+pub mod labels;
 mod receipts;
 mod withdrawals;
 mod worker;

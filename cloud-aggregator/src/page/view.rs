@@ -352,7 +352,16 @@ fn refusals(fleet: &Fleet) -> Markup {
                             td.plain { (ago(fleet.now, row.at)) }
                             td.plain { (row.home.as_ref().map_or("–", |home| home.as_str())) }
                             td.plain.wide { (row.reason.as_str().replace('_', " ")) }
-                            td.wide { (row.detail) }
+                            td.wide {
+                                (row.detail)
+                                @match &row.settled {
+                                    Some(settled) => span.faint { " · " (settled.end.as_str()) " by " (settled.by) }
+                                    None if row.payload.is_some() => span.faint {
+                                        " · let it in: " code { "POST /api/v1/quarantine/" (row.id) "/lift" }
+                                    }
+                                    None => {}
+                                }
+                            }
                         }
                     }
                 }

@@ -4,7 +4,7 @@ use hearthwatch_protocol::messages::RefusalReason;
 use hearthwatch_protocol::{HomeId, ModelVersion, Sequence};
 
 use super::*;
-use crate::store::StatusRow;
+use crate::store::{QuarantineEnd, Settlement, StatusRow};
 
 fn empty() -> Fleet {
     Fleet {
@@ -48,11 +48,36 @@ fn whatever_came_from_outside_is_escaped() {
         sequence: None,
         prefix: Vec::new(),
         length: 0,
+        payload: None,
+        settled: None,
         at: 9_000,
     };
     let text = page(&Fleet { refusals: vec![row], ..empty() }, "<b>").into_string();
     assert!(text.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
     assert!(!text.contains("<script>alert") && !text.contains("<b>"));
+}
+
+#[test]
+fn a_refusal_that_may_be_lifted_names_the_call_and_a_settled_one_who_settled_it() {
+    let row = QuarantineRow {
+        id: 41,
+        reason: RefusalReason::NotAnnounced,
+        detail: "alarm a was never announced".to_owned(),
+        topic: String::new(),
+        home: None,
+        sequence: None,
+        prefix: Vec::new(),
+        length: 0,
+        payload: Some(bytes::Bytes::from_static(b"whole")),
+        settled: None,
+        at: 9_000,
+    };
+    let settlement = Settlement { end: QuarantineEnd::Lifted, by: "ann".to_owned(), at: 9_500 };
+    let settled = QuarantineRow { payload: None, settled: Some(settlement), ..row.clone() };
+    let text = page(&Fleet { refusals: vec![row, settled], ..empty() }, "ann").into_string();
+    for part in ["not announced", "POST /api/v1/quarantine/41/lift", "lifted by ann"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }
 
 #[test]
@@ -70,6 +95,8 @@ fn a_home_shows_whether_it_is_there_and_what_it_runs() {
         enrolled_at: 0,
         revoked_at: None,
         through: Sequence(9),
+        gap_since: None,
+        announces_since: None,
         records: 9,
         status: Some(status),
     };
@@ -117,6 +144,8 @@ fn full() -> Fleet {
         enrolled_at: 0,
         revoked_at,
         through: Sequence(41),
+        gap_since: None,
+        announces_since: None,
         records: 41,
         status: (heard_at > 0).then(|| StatusRow {
             online,
@@ -159,6 +188,8 @@ fn full() -> Fleet {
         sequence: None,
         prefix: Vec::new(),
         length: 0,
+        payload: None,
+        settled: None,
         at,
     };
     let outcome = |name: &str, result| OutcomeRow {

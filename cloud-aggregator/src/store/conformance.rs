@@ -6,7 +6,7 @@ use hearthwatch_protocol::messages::{
 use hearthwatch_protocol::{ModelVersion, RecordKey, Sequence};
 
 use super::*;
-use crate::testing::{NOW, home, record, row};
+use crate::testing::{NOW, announced, home, record, row};
 
 fn feedback(home_name: &str, sequences: &[u64]) -> IngestBatch {
     let rows = sequences.iter().map(|sequence| row(record(home_name, *sequence))).collect();
@@ -83,8 +83,8 @@ fn what_was_handled_is_known_by_its_key(store: &dyn Store) {
     let key = |sequence| RecordKey { home: home("a"), sequence: Sequence(sequence) };
     let stored = Handled { key: key(1), digest: batch.feedback[0].digest, refused: None };
     assert_eq!(store.handled(&[key(1), key(2), key(3)]).unwrap(), [stored, refused("a", 2)]);
-    assert_eq!(store.received_since(&home("a"), NOW).unwrap(), 1);
-    assert_eq!(store.received_since(&home("a"), NOW + 1).unwrap(), 0);
+    assert_eq!(store.received_since(&home("a"), NOW).unwrap(), Received { answers: 1, ..Received::default() });
+    assert_eq!(store.received_since(&home("a"), NOW + 1).unwrap(), Received::default());
 }
 
 fn a_stranger_makes_no_progress(store: &dyn Store) {
@@ -127,6 +127,8 @@ fn the_quarantine_is_bounded_and_shows_the_newest_first(store: &dyn Store) {
         sequence: Some(Sequence(n)),
         prefix: vec![1, 2],
         length: 2,
+        payload: None,
+        settled: None,
         at: NOW,
     };
     let quarantine = (0..QUARANTINE_ROWS_MAX + 5).map(bad).collect();
@@ -300,6 +302,99 @@ fn a_withdrawal_deletes_settles_and_is_the_same_when_it_comes_again(store: &dyn 
     assert_eq!(store.withdrawals(0).unwrap(), [second, first]);
 }
 
+fn announcements_count_as_handled_and_the_first_of_an_alarm_is_found(store: &dyn Store) {
+    store.enrol_home(&home("a"), 1).unwrap();
+    let answer = record("a", 3);
+    let (first, again) = (announced(&answer, 1), AnnouncedRow { window: [9; 32], ..announced(&answer, 2) });
+    let batch = IngestBatch { announced: vec![first.clone(), again], ..feedback("a", &[3]) };
+    assert_eq!(through(&store.apply(&batch).unwrap()), [("a".to_owned(), 3)]);
+    assert_eq!(store.announced(&home("a"), &answer.alarm).unwrap(), Some(first.clone()));
+    assert_eq!(store.announced(&home("b"), &answer.alarm).unwrap(), None);
+    let key = RecordKey { home: home("a"), sequence: Sequence(1) };
+    let handled = Handled { key: key.clone(), digest: first.digest, refused: None };
+    assert_eq!(store.handled(std::slice::from_ref(&key)).unwrap(), [handled]);
+    assert_eq!(store.handled_between(&home("a"), Sequence(0), Sequence(3)).unwrap(), 2);
+    let received = store.received_since(&home("a"), NOW).unwrap();
+    assert_eq!(received, Received { answers: 1, unannounced: 0, announcements: 2 });
+    assert_eq!(store.home(&home("a")).unwrap().unwrap().announces_since, Some(NOW));
+    let withdrawal = Withdrawal { home: home("a"), id: 1, scope: WithdrawalScope::Through(Sequence(2)), at: NOW };
+    assert_eq!(store.withdraw(&withdrawal, NOW).unwrap().removed, 2);
+    assert_eq!(store.announced(&home("a"), &answer.alarm).unwrap(), None);
+    assert_eq!(store.home(&home("a")).unwrap().unwrap().records, 1, "the answer stays");
+}
+
+fn an_answer_that_waits_keeps_its_gap_open_and_the_gap_is_timed(store: &dyn Store) {
+    store.enrol_home(&home("a"), 1).unwrap();
+    let awaiting = |at| IngestBatch { awaiting: vec![home("a")], at, ..IngestBatch::default() };
+    let gap = || store.home(&home("a")).unwrap().unwrap().gap_since;
+    store.apply(&awaiting(NOW)).unwrap();
+    store.apply(&awaiting(NOW + 60)).unwrap();
+    assert_eq!(gap(), Some(NOW));
+    store.apply(&feedback("a", &[1])).unwrap();
+    assert_eq!(gap(), None);
+}
+
+/// An answer that was refused and is kept whole.
+fn kept_whole(home_name: &str, sequence: u64) -> (Handled, QuarantineRow) {
+    let row = row(record(home_name, sequence));
+    let reason = RefusalReason::NotAnnounced;
+    let handled = Handled { key: row.record.key(), digest: row.digest, refused: Some(reason) };
+    let quarantined = QuarantineRow {
+        id: 0,
+        reason,
+        detail: "never announced".to_owned(),
+        topic: "t".to_owned(),
+        home: Some(home(home_name)),
+        sequence: Some(Sequence(sequence)),
+        prefix: vec![1],
+        length: row.payload.len() as u64,
+        payload: Some(row.payload),
+        settled: None,
+        at: NOW,
+    };
+    (handled, quarantined)
+}
+
+fn what_is_lifted_is_stored_once_and_audited_and_what_is_discarded_is_gone(store: &dyn Store) {
+    store.enrol_home(&home("a"), 1).unwrap();
+    let (refused, quarantine) = [1, 2, 3].map(|sequence| kept_whole("a", sequence)).into_iter().unzip();
+    store.apply(&IngestBatch { refused, quarantine, at: NOW, ..IngestBatch::default() }).unwrap();
+    let ids: Vec<u64> = store.quarantine(0).unwrap().iter().rev().map(|row| row.id).collect();
+    let settle = |choice: &QuarantineChoice, end| store.settle_quarantine(choice, end, "ann", "why", NOW + 5).unwrap();
+    let lifted = settle(&QuarantineChoice::Row(ids[0]), QuarantineEnd::Lifted);
+    assert_eq!(lifted, Settled { rows: 1, left: 0, audit: Some(1) });
+    assert_eq!(settle(&QuarantineChoice::Row(ids[0]), QuarantineEnd::Lifted), Settled::default(), "once");
+    settle(&QuarantineChoice::Row(ids[1]), QuarantineEnd::Discarded);
+    let all = QuarantineChoice::HomeReason(home("a"), RefusalReason::NotAnnounced);
+    assert_eq!(settle(&all, QuarantineEnd::Lifted).rows, 1, "what is settled is settled");
+    let stored = store.feedback(&FeedbackFilter::default()).unwrap();
+    let found: Vec<_> = stored.iter().map(|row| (row.record.sequence.0, row.received_at, row.lift)).collect();
+    assert_eq!(found, [(1, NOW + 5, Some(1)), (3, NOW + 5, Some(3))]);
+    let rows = store.quarantine(0).unwrap();
+    assert!(rows.iter().all(|row| row.payload.is_none()));
+    let settlement = Settlement { end: QuarantineEnd::Discarded, by: "ann".to_owned(), at: NOW + 5 };
+    assert_eq!(rows[1].settled, Some(settlement));
+    let actions: Vec<String> = store.audit(None, 0).unwrap().into_iter().map(|line| line.action).collect();
+    assert_eq!(actions, ["quarantine.lift", "quarantine.discard", "quarantine.lift"]);
+    assert_eq!(store.home(&home("a")).unwrap().unwrap().records, 2);
+}
+
+fn what_a_home_takes_back_cannot_be_lifted_any_more(store: &dyn Store) {
+    store.enrol_home(&home("a"), 1).unwrap();
+    let (refused, quarantined) = kept_whole("a", 1);
+    let batch =
+        IngestBatch { refused: vec![refused], quarantine: vec![quarantined], at: NOW, ..IngestBatch::default() };
+    store.apply(&batch).unwrap();
+    let withdrawal = Withdrawal { home: home("a"), id: 1, scope: WithdrawalScope::Through(Sequence(1)), at: NOW };
+    store.withdraw(&withdrawal, NOW + 1).unwrap();
+    let row = store.quarantine(1).unwrap().remove(0);
+    let by_home = Settlement { end: QuarantineEnd::Discarded, by: "a".to_owned(), at: NOW + 1 };
+    assert_eq!((row.payload, row.prefix, row.settled), (None, vec![], Some(by_home)));
+    let choice = QuarantineChoice::Row(row.id);
+    let settled = store.settle_quarantine(&choice, QuarantineEnd::Lifted, "ann", "why", NOW + 2).unwrap();
+    assert_eq!(settled, Settled::default());
+}
+
 /// One `#[test]` for each case on an engine that `$make` opens: `(guard, store)`.
 macro_rules! conformance {
     ($engine:ident, $make:expr, [$($case:ident),+ $(,)?]) => {
@@ -337,6 +432,10 @@ macro_rules! every_case_on {
                 a_token_is_found_by_its_hash_until_long_after_it_was_withdrawn,
                 each_audit_line_hashes_the_one_before,
                 a_withdrawal_deletes_settles_and_is_the_same_when_it_comes_again,
+                announcements_count_as_handled_and_the_first_of_an_alarm_is_found,
+                an_answer_that_waits_keeps_its_gap_open_and_the_gap_is_timed,
+                what_is_lifted_is_stored_once_and_audited_and_what_is_discarded_is_gone,
+                what_a_home_takes_back_cannot_be_lifted_any_more,
             ]
         );
     };

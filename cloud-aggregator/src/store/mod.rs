@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::messages::{AgentStatus, Refusal, RefusalReason, UpdateOutcome, Withdrawal};
-use hearthwatch_protocol::{HomeId, ModelVersion, RecordKey, Sequence};
+use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 
 pub use rollouts::RolloutStore;
 pub use rows::*;
@@ -21,6 +21,13 @@ pub use sqlite::SqliteStore;
 
 /// Most payloads kept in quarantine; the oldest go first. At 512 bytes of prefix and as much around it, 10 MB.
 pub const QUARANTINE_ROWS_MAX: u64 = 10_000;
+
+/// The newest rows of the quarantine whose whole payload is kept, where it may be let in after all: 2,000 × 8 KiB are 16 MB,
+/// and 128 MB if every one had the largest size.
+pub const QUARANTINE_PAYLOADS_MAX: u64 = 2_000;
+
+/// Announcements kept of a home, by number: at four a day, seven years. One that is gone can no longer be answered.
+pub const ANNOUNCED_KEPT: u64 = 10_000;
 
 /// How long a missing record is waited for once later ones are here. An agent resends everything that no receipt
 /// covers within minutes of connecting; what is missing a day later was dropped by its bounded outbox.
@@ -84,6 +91,10 @@ pub struct Handled {
 pub struct IngestBatch {
     /// Answers to store. A key that is there already is left as it is.
     pub feedback: Vec<FeedbackRow>,
+    /// Announcements to store.
+    pub announced: Vec<AnnouncedRow>,
+    /// Homes with an answer that waits for what it rests on.
+    pub awaiting: Vec<HomeId>,
     /// Records refused, whose key could be read.
     pub refused: Vec<Handled>,
     /// Payloads to quarantine.
@@ -135,8 +146,12 @@ pub trait Store: RolloutStore + Send + Sync + 'static {
     fn apply(&self, batch: &IngestBatch) -> Result<Vec<HomeProgress>, StoreError>;
     /// How those of the `keys` were handled that came before.
     fn handled(&self, keys: &[RecordKey]) -> Result<Vec<Handled>, StoreError>;
-    /// Records of a home that were stored since `since`.
-    fn received_since(&self, home: &HomeId, since: i64) -> Result<u64, StoreError>;
+    /// What was stored of a home since `since`.
+    fn received_since(&self, home: &HomeId, since: i64) -> Result<Received, StoreError>;
+    /// The first announcement of a home's alarm.
+    fn announced(&self, home: &HomeId, alarm: &AlarmId) -> Result<Option<AnnouncedRow>, StoreError>;
+    /// How many of a home's numbers between the two, both left out, were stored or refused.
+    fn handled_between(&self, home: &HomeId, after: Sequence, before: Sequence) -> Result<u64, StoreError>;
 
     /// Deletes the answers that a home takes back and settles their numbers, so that late copies stay out. The same
     /// withdrawal again changes nothing and returns the row that it made.
@@ -151,6 +166,16 @@ pub trait Store: RolloutStore + Send + Sync + 'static {
     fn feedback_totals(&self) -> Result<FeedbackTotals, StoreError>;
     /// Quarantined payloads, newest first, at most `limit`.
     fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError>;
+    /// Lets in or throws away what is chosen and not settled yet, with one line of the audit log, in one step. What is let
+    /// in counts as stored now.
+    fn settle_quarantine(
+        &self,
+        choice: &QuarantineChoice,
+        end: QuarantineEnd,
+        by: &str,
+        reason: &str,
+        at: i64,
+    ) -> Result<Settled, StoreError>;
 
     // learning
     /// Remembers a snapshot. The same id again changes at most the watermark and the lineage, forward: further answers

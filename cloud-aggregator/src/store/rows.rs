@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use hearthwatch_protocol::messages::{FeedbackRecord, RefusalReason, UpdateResult};
-use hearthwatch_protocol::{HomeId, ModelVersion, RecordKey, Sequence};
+use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use serde::{Deserialize, Serialize};
 
 /// SHA-256.
@@ -42,7 +42,11 @@ pub struct HomeRow {
     pub revoked_at: Option<i64>,
     /// Every record up to this one was stored or refused; what the last receipt said.
     pub through: Sequence,
-    /// Records stored.
+    /// Since when a number after `through` is missing while later ones are here, or wait for it.
+    pub gap_since: Option<i64>,
+    /// When it announced an alarm for the first time.
+    pub announces_since: Option<i64>,
+    /// Answers stored.
     pub records: u64,
     /// Its last self-description.
     pub status: Option<StatusRow>,
@@ -76,6 +80,40 @@ pub struct FeedbackRow {
     pub digest: Digest,
     /// When it was stored.
     pub received_at: i64,
+    /// Whether it was admitted unannounced, as one of the day's few.
+    pub grace: bool,
+    /// The line of the audit log by which an operator let it out of quarantine.
+    pub lift: Option<u64>,
+}
+
+/// What a home said of an alarm before anybody answered it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnnouncedRow {
+    /// Whose.
+    pub home: HomeId,
+    /// Its number.
+    pub sequence: Sequence,
+    /// Which alarm or question.
+    pub alarm: AlarmId,
+    /// The model that raised it.
+    pub model_version: ModelVersion,
+    /// Hash of the window ([`hearthwatch_protocol::messages::FeatureWindow::digest`]).
+    pub window: Digest,
+    /// SHA-256 of the payload.
+    pub digest: Digest,
+    /// When it was stored.
+    pub received_at: i64,
+}
+
+/// What was stored of a home within some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Received {
+    /// Answers.
+    pub answers: u64,
+    /// Of these, unannounced.
+    pub unannounced: u64,
+    /// Announcements.
+    pub announcements: u64,
 }
 
 /// How much feedback there is, without the windows.
@@ -123,8 +161,53 @@ pub struct QuarantineRow {
     pub prefix: Vec<u8>,
     /// The payload's length.
     pub length: u64,
+    /// The whole payload, where it may be let in after all.
+    pub payload: Option<Bytes>,
+    /// What an operator made of it; none yet.
+    pub settled: Option<Settlement>,
     /// When it came.
     pub at: i64,
+}
+
+words! {
+    /// What an operator makes of something in quarantine.
+    QuarantineEnd {
+        /// Let in: stored as if it had been admitted.
+        Lifted = "lifted",
+        /// Thrown away: its payload is gone.
+        Discarded = "discarded",
+    }
+}
+
+/// Who settled something in quarantine, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// How.
+    pub end: QuarantineEnd,
+    /// A token's name, or the home itself where it took its answer back.
+    pub by: String,
+    /// When.
+    pub at: i64,
+}
+
+/// Which of the quarantine is meant; settled rows never are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QuarantineChoice {
+    /// One.
+    Row(u64),
+    /// All of one home for one reason.
+    HomeReason(HomeId, RefusalReason),
+}
+
+/// What became of a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Settled {
+    /// Rows that were settled.
+    pub rows: u64,
+    /// Rows that could not be: their payload is not kept, or their number is taken by another answer.
+    pub left: u64,
+    /// The audit log's line; none when nothing was settled.
+    pub audit: Option<u64>,
 }
 
 /// Answers that a home took back.
@@ -219,6 +302,8 @@ words! {
     ModelState {
         /// Made by the gate's consent, not yet out.
         Approved = "approved",
+        /// Let through by the gate; the signer waits for a second person's word on it.
+        AwaitingSignature = "awaiting_signature",
         /// The fleet's current model.
         Champion = "champion",
         /// Was champion once.

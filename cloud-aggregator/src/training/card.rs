@@ -37,6 +37,7 @@ pub fn card(manifest: &Manifest, weights_id: &str, report: &GateReport) -> Strin
     slices(&mut text, "device class", &report.candidate.by_class, &report.routine.by_class);
     slices(&mut text, "fault", &report.candidate.by_family, &report.routine.by_family);
     in_charge(&mut text, manifest);
+    owed(&mut text, report);
     failures(&mut text, report);
     text
 }
@@ -145,6 +146,33 @@ fn in_charge(text: &mut String, manifest: &Manifest) {
     text.push('\n');
 }
 
+/// What the model owes single homes. The card travels with the model, so it names none.
+fn owed(text: &mut String, report: &GateReport) {
+    if report.influences.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "## Whose answers it rests on\n\nTrained again without each of the homes that weigh most; recall of this model less that \
+         training's, on the same held-out homes.\n\n| left out | share of the answers' weight | recall | interval | would be \
+         let through without it |\n|---|---|---|---|---|"
+    );
+    for (place, influence) in report.influences.iter().enumerate() {
+        let recall = influence.recall;
+        let alone = if influence.held_without.is_empty() { "yes" } else { "no" };
+        let _ = writeln!(
+            text,
+            "| home {} | {:.0} % | {:+.3} | {:+.3} to {:+.3} | {alone} |",
+            place + 1,
+            100.0 * influence.weight_share,
+            recall.point,
+            recall.low,
+            recall.high
+        );
+    }
+    text.push('\n');
+}
+
 fn failures(text: &mut String, report: &GateReport) {
     let _ = writeln!(text, "## Where it fails\n");
     let mut any = false;
@@ -176,7 +204,7 @@ fn failures(text: &mut String, report: &GateReport) {
 
 #[cfg(test)]
 mod tests {
-    use hearthwatch_model::evaluate::{Evaluation, EventResult, GatePolicy, HomeResult, judge};
+    use hearthwatch_model::evaluate::{Evaluation, EventResult, GatePolicy, HomeResult, Influence, Interval, judge};
     use hearthwatch_model::network::Artifact;
 
     use super::*;
@@ -201,6 +229,17 @@ mod tests {
         let report: GateReport = serde_json::from_value(run["report"].clone()).unwrap();
         let text = card(artifact.manifest(), &artifact.weights_id(), &report);
         assert_eq!(text, include_str!("../../../model/shipped/model-card.md"));
+    }
+
+    #[test]
+    fn the_card_says_what_the_model_owes_single_homes_and_names_none() {
+        let artifact = Artifact::parse(include_bytes!("../../../model/shipped/network.safetensors")).unwrap();
+        let recall = Interval { low: -0.01, point: 0.02, high: 0.05 };
+        let owed = Influence { home: "home-7".to_owned(), weight_share: 0.1, recall, held_without: Vec::new() };
+        let report = judge(&evaluation(5), &evaluation(8), None, None, &GatePolicy::default());
+        let text = card(artifact.manifest(), "w", &report.weigh_influences(vec![owed]));
+        assert!(text.contains("| home 1 | 10 % | +0.020 | -0.010 to +0.050 | yes |"), "{text}");
+        assert!(!text.contains("home-7"));
     }
 
     #[test]

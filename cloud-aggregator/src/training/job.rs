@@ -155,6 +155,7 @@ impl Job {
         let Some(model) = champion else { return Ok(Consumed::default()) };
         let mut consumed = Consumed { champion: model.version, ..Consumed::default() };
         let run = self.store.run(crate::release_desk::origin(&model.run))?;
+        consumed.until = run.as_ref().map(|run| run.started_at);
         let snapshot = match run {
             Some(run) => self.store.snapshot(&run.snapshot)?,
             None => None,
@@ -162,6 +163,7 @@ impl Job {
         if let Some(snapshot) = snapshot {
             let lineage: dataset::Lineage =
                 serde_json::from_str(&snapshot.lineage).map_err(|error| TrainingError::Store(error.to_string()))?;
+            consumed.lifts = lineage.lifts;
             consumed.through = lineage.homes.into_iter().map(|(home, lineage)| (home, lineage.last)).collect();
         }
         Ok(consumed)

@@ -1,12 +1,39 @@
-//! What the fleet learns of an answer, or of what a resident says was missed.
+//! What the fleet learns of an alarm, of an answer to it, or of what a resident says was missed.
 
 use hearthwatch_model::alarm::Verdict;
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
-use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, Origin};
+use hearthwatch_protocol::messages::{Announcement, FeatureWindow, FeedbackRecord, Origin};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, Sequence, messages};
 
 use super::view::ShownAlarm;
+
+/// What a home has to say to the fleet.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ToFleet {
+    /// An alarm or a question, before anybody answered it.
+    Announcement(Announcement),
+    /// An answer, or a declared miss.
+    Answer(FeedbackRecord),
+}
+
+/// What the fleet is told of an alarm or a question when it comes up, or why it is told nothing.
+pub fn announcement(
+    home: HomeId,
+    id: &str,
+    model_version: ModelVersion,
+    window: Option<&[f32]>,
+    raised_at: i64,
+) -> Result<Announcement, &'static str> {
+    Ok(Announcement {
+        home,
+        sequence: Sequence(0),
+        alarm: AlarmId::new(id).map_err(|_| "its id is not one of ours")?,
+        model_version,
+        window_sha256: shaped(window.map(<[f32]>::to_vec))?.digest(),
+        raised_on: raised_at,
+    })
+}
 
 /// What the fleet learns of an answer, or why it learns nothing.
 pub fn feedback_record(
@@ -48,9 +75,6 @@ pub(super) fn record(
     verdict: Verdict,
     now: i64,
 ) -> Result<FeedbackRecord, &'static str> {
-    let values = window
-        .filter(|window| window.len() == WINDOW_STEPS * FEATURES)
-        .ok_or("the alarm came before there was a full window to learn from")?;
     Ok(FeedbackRecord {
         home,
         sequence: Sequence(0),
@@ -58,11 +82,7 @@ pub(super) fn record(
         device_class: declared.class.as_str().to_owned(),
         model_version: declared.model_version,
         feature_schema: FEATURE_SCHEMA,
-        window: FeatureWindow {
-            steps: u16::try_from(WINDOW_STEPS).map_err(|_| "its window is too long")?,
-            features: u16::try_from(FEATURES).map_err(|_| "its window is too wide")?,
-            values,
-        },
+        window: shaped(window)?,
         score: declared.score,
         threshold: declared.threshold,
         verdict: match verdict {
@@ -74,5 +94,16 @@ pub(super) fn record(
         raised_at: declared.raised_at,
         // A clock that was set back between the two must not make the record implausible.
         answered_at: now.max(declared.raised_at),
+    })
+}
+
+fn shaped(window: Option<Vec<f32>>) -> Result<FeatureWindow, &'static str> {
+    let values = window
+        .filter(|window| window.len() == WINDOW_STEPS * FEATURES)
+        .ok_or("the alarm came before there was a full window to learn from")?;
+    Ok(FeatureWindow {
+        steps: u16::try_from(WINDOW_STEPS).map_err(|_| "its window is too long")?,
+        features: u16::try_from(FEATURES).map_err(|_| "its window is too wide")?,
+        values,
     })
 }

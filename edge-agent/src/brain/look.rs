@@ -1,5 +1,6 @@
 //! What the brain tells who wants to know everything, and what it is told beside answers to alarms: misses, rehearsals.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use hearthwatch_model::alarm::{DeciderMemory, Verdict, alarm_id};
@@ -10,7 +11,9 @@ use hearthwatch_protocol::messages::Origin;
 
 use super::feedback::{self, Declared};
 use super::{Brain, ShownAlarm};
+use crate::explain::friendly_name;
 use crate::history::StoredMiss;
+use crate::house::Place;
 use crate::rehearse::{Moment, Rehearsal};
 
 /// Name of the note that holds the newest rehearsal.
@@ -39,6 +42,16 @@ pub struct HomeDetail {
     pub alarms: Vec<ShownAlarm>,
     /// What the newest model would have changed last month.
     pub rehearsal: Option<Rehearsal>,
+    /// What people call the entities, by id.
+    pub places: HashMap<String, Place>,
+}
+
+impl HomeDetail {
+    /// What people call an entity.
+    #[must_use]
+    pub fn name_of(&self, entity_id: &str) -> String {
+        self.places.get(entity_id).map_or_else(|| friendly_name(entity_id), |place| place.name_of(entity_id))
+    }
 }
 
 /// "Something was off here": a place, a time, and what the detector saw there when it looked again.
@@ -70,6 +83,7 @@ impl Brain {
             closed: self.closed,
             alarms: self.alarms.list().to_vec(),
             rehearsal: self.rehearsal(),
+            places: self.places.clone(),
         }
     }
 

@@ -49,7 +49,10 @@ impl Brain {
             answer: None,
         };
         match self.history.save_question(&question, Some(&window)) {
-            Ok(()) => tracing::info!(question.id = question.id, "a question is drawn by chance"),
+            Ok(()) => {
+                tracing::info!(question.id = question.id, "a question is drawn by chance");
+                self.announce_to_fleet(&question.id, question.model_version, Some(&window), question.at);
+            }
             Err(error) => tracing::warn!(error = %error, "a question drawn by chance is not put"),
         }
     }

@@ -1,37 +1,35 @@
 //! Learning anew from the own memory: when something in it turns out not to be the home's routine, or to have a past.
 //!
 //! What a detector has learnt cannot be unlearnt; but all that it learns from is remembered, so a new one is taught
-//! without what must not count: days with guests, holidays, maintenance, and the time of a fault that a resident confirmed.
+//! without what must not count: days with guests, holidays, maintenance, and the time of [faults](super::faults).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hearthwatch_model::alarm::Verdict;
-use hearthwatch_model::detector::{HomeDetector, Model, Voice};
+use hearthwatch_model::detector::{EntityScore, HomeDetector, Model, Voice};
 use hearthwatch_model::grid::{STEP_SECONDS, WINDOW_STEPS};
-use hearthwatch_model::reading::{Reading, Value};
+use hearthwatch_model::reading::Reading;
 
+use super::faults::{FaultTime, faults, stand_ins};
 use super::step::OpenStep;
 use super::{Brain, WARM_UP_SECONDS, step_before};
-use crate::history::{HistoryError, StoredReading};
+use crate::history::HistoryError;
 
 /// The newest stretch is always gone through, though its routine is not learnt: what is judged next needs what came just before.
 const KEPT_SECONDS: i64 = WINDOW_STEPS as i64 * STEP_SECONDS;
-/// While something that must not be learnt lasts, the detector is taught anew so often; it refits its routine once a day.
+/// The detector is taught anew at most so often; it refits its routine once a day.
 const AGAIN_SECONDS: i64 = 86_400;
-
-/// The time of a fault that a resident confirmed, as (begin, end]: of one entity.
-pub(super) struct FaultTime {
-    entity: u32,
-    from: i64,
-    until: i64,
-}
+/// While faults last, the detector passes over them in its own fortnight; after a week it is given the weeks before instead.
+const FAULTY_SECONDS: i64 = 7 * 86_400;
 
 impl Brain {
-    /// Goes through what is remembered of (`from`, `until`] without a word.
-    pub(super) fn recall_history(&mut self, from: i64, until: i64) -> Result<(), HistoryError> {
-        let faults = self.fault_times(until);
+    /// Goes through what is remembered of (`from`, `until`] without a word. Gives what the last step was made of.
+    pub(super) fn recall_history(&mut self, from: i64, until: i64) -> Result<Vec<EntityScore>, HistoryError> {
+        let faults = self.faults(until);
         let unlearnt_before = until - KEPT_SECONDS;
-        let mut before = None;
+        self.relearnt = until;
+        self.leave_faults(until);
+        let (mut before, mut scores) = (None, Vec::new());
         for step_end in self.history.steps(from, until)? {
             if step_end <= unlearnt_before && !self.house.learns_at(step_end) {
                 // Left out: the next step that is closed passes over it as over one that nobody saw.
@@ -44,14 +42,36 @@ impl Brain {
                 self.detector.close_step(missed, Voice::Quiet);
                 missed += STEP_SECONDS;
             }
-            for reading in self.history.readings(step_end, step_end - STEP_SECONDS)? {
-                self.detector.observe(&without_fault(&reading, &faults));
+            let out = if step_end <= unlearnt_before { stand_ins(&faults, step_end) } else { BTreeMap::new() };
+            for reading in self.readings_without(step_end, &out)? {
+                self.detector.observe(&reading);
             }
-            self.detector.close_step(step_end, Voice::Quiet);
+            scores = self.detector.close_step(step_end, Voice::Quiet).scores;
             self.closed = Some(step_end);
             before = Some(step_end);
         }
-        Ok(())
+        Ok(scores)
+    }
+
+    /// What is remembered of a step, with another step's readings of the entities in `out`.
+    fn readings_without(&self, step_end: i64, out: &BTreeMap<u32, Option<i64>>) -> Result<Vec<Reading>, HistoryError> {
+        let of = |end: i64| self.history.readings(end, end - STEP_SECONDS);
+        let mut readings: Vec<Reading> = of(step_end)?
+            .into_iter()
+            .filter(|heard| !out.contains_key(&heard.entity))
+            .map(|heard| Reading { at: heard.at, entity: heard.entity, value: heard.value })
+            .collect();
+        let sources: BTreeSet<i64> = out.values().copied().flatten().collect();
+        for source in sources {
+            let stands_in = |entity: u32| out.get(&entity) == Some(&Some(source));
+            readings.extend(of(source)?.into_iter().filter(|heard| stands_in(heard.entity)).map(|heard| Reading {
+                at: heard.at + (step_end - source),
+                entity: heard.entity,
+                value: heard.value,
+            }));
+        }
+        readings.sort_by_key(|reading| (reading.at, reading.entity));
+        Ok(readings)
     }
 
     /// Teaches a new detector from the own memory, and puts it in the place of the one before. Takes seconds in a large
@@ -77,7 +97,7 @@ impl Brain {
             tracing::error!(error = %error, "own memory not read; the home's routine is learnt from now on");
         }
         self.closed = Some(closed);
-        self.relearnt = closed;
+        self.recounted = false;
         if self.restored {
             self.detector.restore(memory);
         }
@@ -92,19 +112,42 @@ impl Brain {
         self.show(None);
     }
 
-    /// Learns anew once a day while a stretch lasts that must not become what is usual.
+    /// Learns anew when an answer changed what counts, and at most once a day when something that must not become what is usual was
+    /// learnt since the last time.
     pub(super) fn keep_routine(&mut self, now: i64) {
-        let lasts = !self.house.learns_at(now) || self.fault_times(now).iter().any(|fault| fault.until >= now);
-        if self.listening && lasts && now - self.relearnt >= AGAIN_SECONDS && self.relearnt_is_due(now) {
+        let daily = || now - self.relearnt >= AGAIN_SECONDS && self.has_learnt_too_much(now);
+        if self.listening && (self.recounted || daily()) {
             self.relearn();
         }
     }
 
-    /// Only what began longer ago than what is kept anyway changes anything.
-    fn relearnt_is_due(&self, now: i64) -> bool {
-        let before = now - KEPT_SECONDS - STEP_SECONDS;
-        !self.house.learns_at(before)
-            || self.fault_times(now).iter().any(|fault| fault.from < before && fault.until >= now)
+    /// The faults that reach into what is learnt.
+    pub(super) fn old_faults(&self, now: i64) -> Vec<FaultTime> {
+        let mut faults = self.faults(now);
+        faults.retain(|fault| fault.from < now - KEPT_SECONDS);
+        faults
+    }
+
+    /// The newest stretch is gone through in any case, so only what is older than that counts.
+    fn has_learnt_too_much(&self, now: i64) -> bool {
+        let (clean, newest) = (self.relearnt - KEPT_SECONDS, now - KEPT_SECONDS - STEP_SECONDS);
+        let is_due = |fault: &FaultTime| {
+            let pause = if fault.until < newest { AGAIN_SECONDS } else { FAULTY_SECONDS };
+            fault.from < newest && fault.until > clean && now - self.relearnt >= pause
+        };
+        !self.house.learns_at(newest) || self.faults(now).iter().any(is_due)
+    }
+
+    /// Has the detector pass over the faults that are not stood in for: those since shortly before it was taught.
+    pub(super) fn leave_faults(&mut self, now: i64) {
+        let clean = self.relearnt - KEPT_SECONDS;
+        let recent = self.faults(now).into_iter().filter(|fault| fault.until > clean);
+        let spans: Vec<_> = recent.map(|fault| (fault.entity, fault.from.max(clean), fault.until)).collect();
+        self.detector.leave_unlearnt(spans);
+    }
+
+    fn faults(&self, now: i64) -> Vec<FaultTime> {
+        faults(self.alarms.list(), self.detector.entities(), now)
     }
 
     /// Keeps values of entities that came late; [`Brain::relearn`] then learns from them. Sorted by time.
@@ -132,27 +175,4 @@ impl Brain {
             tracing::warn!(error = %error, step = step_end, "a step of a new entity's past is not remembered");
         }
     }
-
-    /// When which entity was at fault, as residents confirmed.
-    fn fault_times(&self, now: i64) -> Vec<FaultTime> {
-        let entities = self.detector.entities();
-        let confirmed = self.alarms.list().iter().filter(|alarm| matches!(alarm.answer, Some((Verdict::Confirmed, _))));
-        let times = confirmed.filter_map(|alarm| {
-            let entity = entities.iter().position(|info| info.entity_id == alarm.entity_id)?;
-            Some(FaultTime {
-                entity: u32::try_from(entity).ok()?,
-                from: alarm.alarm.start,
-                until: alarm.alarm.end.unwrap_or(now),
-            })
-        });
-        times.collect()
-    }
-}
-
-/// A reading, or a gap in its place where it belongs to a fault.
-fn without_fault(reading: &StoredReading, faults: &[FaultTime]) -> Reading {
-    let at_fault =
-        |fault: &FaultTime| fault.entity == reading.entity && reading.at > fault.from && reading.at <= fault.until;
-    let value = if faults.iter().any(at_fault) { Value::Gap } else { reading.value };
-    Reading { at: reading.at, entity: reading.entity, value }
 }

@@ -4,17 +4,17 @@ use hearthwatch_model::alarm::{AlarmEvent, Severity, Verdict};
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::detector::EntityScore;
 use hearthwatch_model::features::AnomalyKind;
-use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::messages::FeedbackRecord;
+use hearthwatch_protocol::{HomeId, ModelVersion};
 
 use super::alarms::{add_moved, may_speak_again};
-use super::feedback::feedback_record;
+use super::feedback::{self, ToFleet, feedback_record};
 use super::view::{Loudest, Notice, NoticeKind, ShownAlarm};
 use super::{Brain, DECIDER_NOTE};
 use crate::house::{Announcement, Held, Subject, may_ask_about_unsure};
 
 /// An alarm this little above its threshold, in units of the score, may well be nothing: there an answer teaches most.
-const UNSURE_EXCESS: f32 = 3.0;
+pub(super) const UNSURE_EXCESS: f32 = 3.0;
 /// Who is this close below their threshold moved with an alarm.
 const MOVED_MARGIN: f32 = 2.0;
 
@@ -34,6 +34,8 @@ impl Brain {
                     self.note_moved(&mut alarm, scores);
                     let window = self.detector.window_of(&alarm.alarm.id).map(<[f32]>::to_vec);
                     self.save(&alarm, window.as_deref());
+                    let (id, raised_at) = (alarm.alarm.id.clone(), alarm.alarm.raised_at);
+                    self.announce_to_fleet(&id, alarm.model_version, window.as_deref(), raised_at);
                     self.announce(alarm, at);
                 }
                 NoticeKind::Changed if alarm.alarm.severity == Severity::Critical && may_speak_again(&alarm) => {
@@ -142,7 +144,10 @@ impl Brain {
         if alarm_id.is_some_and(|id| self.answer_question(id, verdict, now)) {
             return;
         }
+        let faults = self.old_faults(now);
         let answered = self.alarms.answer(alarm_id, verdict, by, now);
+        self.recounted |= faults != self.old_faults(now);
+        self.leave_faults(now);
         if answered.is_empty() {
             tracing::info!(
                 alarm.id = alarm_id.unwrap_or(""),
@@ -208,7 +213,7 @@ impl Brain {
         record: impl FnOnce(HomeId) -> Result<FeedbackRecord, &'static str>,
     ) -> bool {
         let Some((home, sink)) = &mut self.feedback else { return false };
-        match record(home.clone()).map(sink) {
+        match record(home.clone()).map(ToFleet::Answer).map(sink) {
             Ok(Ok(true)) => {
                 tracing::info!(alarm.id = id, "answer kept for the fleet");
                 return true;
@@ -218,6 +223,24 @@ impl Brain {
             Err(why) => tracing::info!(alarm.id = id, "an answer stays here: {why}"),
         }
         false
+    }
+
+    /// Tells the fleet of an alarm or a question that nobody has answered yet, as far as the resident shares: an answer that
+    /// comes later is held against it.
+    pub(super) fn announce_to_fleet(
+        &mut self,
+        id: &str,
+        model_version: ModelVersion,
+        window: Option<&[f32]>,
+        raised_at: i64,
+    ) {
+        let Some((home, sink)) = &mut self.feedback else { return };
+        let announcement = feedback::announcement(home.clone(), id, model_version, window, raised_at);
+        match announcement.map(ToFleet::Announcement).map(sink) {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(error, alarm.id = id, "an alarm is not announced to the fleet"),
+            Err(why) => tracing::debug!(alarm.id = id, "an alarm is not announced to the fleet: {why}"),
+        }
     }
 
     /// Has a change of an alarm told with the next view.

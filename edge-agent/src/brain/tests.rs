@@ -262,8 +262,8 @@ fn a_hub_that_takes_ten_sensors_down_is_one_message_that_says_where_to_look() {
 }
 
 /// A home that has told everything to a list, with two entities and a routine of 15 days.
-fn settled(budget: f64) -> (Home, Arc<std::sync::Mutex<Vec<FeedbackRecord>>>, i64) {
-    let told: Arc<std::sync::Mutex<Vec<FeedbackRecord>>> = Arc::default();
+fn settled(budget: f64) -> (Home, Arc<std::sync::Mutex<Vec<ToFleet>>>, i64) {
+    let told: Arc<std::sync::Mutex<Vec<ToFleet>>> = Arc::default();
     let mut home = home();
     let list = Arc::clone(&told);
     let sink: FeedbackSink = Box::new(move |record| {
@@ -316,7 +316,21 @@ fn questions_drawn_by_chance_are_put_within_the_weeks_questions_and_answered_wit
     let (question, later) = (questions[0].clone(), now + 60 * 86_400);
     home.brain.answer(Some(&question.id), Verdict::Confirmed, "Ann", later);
     assert_eq!(home.brain.history.questions(0).unwrap()[0].answer, Some((Verdict::Confirmed, later)));
-    let records = told.lock().unwrap().clone();
+    let words = told.lock().unwrap().clone();
+    let announced = |word: &ToFleet| match word {
+        ToFleet::Announcement(said) => Some((said.alarm.to_string(), said.window_sha256)),
+        ToFleet::Answer(_) => None,
+    };
+    let announced: Vec<_> = words.iter().filter_map(announced).collect();
+    let records: Vec<_> = words
+        .into_iter()
+        .filter_map(|word| match word {
+            ToFleet::Answer(record) => Some(record),
+            ToFleet::Announcement(_) => None,
+        })
+        .collect();
+    let promised = (question.id.clone(), records[0].window.digest());
+    assert_eq!(announced.iter().filter(|said| **said == promised).count(), 1, "announced when it was put");
     let origins: Vec<_> = records.iter().map(|record| (record.origin, record.alarm.as_str(), record.score)).collect();
     let origin = hearthwatch_protocol::messages::Origin::Probe { propensity: question.propensity };
     assert_eq!(origins, [(origin, question.id.as_str(), question.score)]);

@@ -39,7 +39,8 @@ impl AlarmPicture {
     /// [`DrawError`], which no alarm of ours should lead to.
     pub fn png(&self, theme: Theme) -> Result<Vec<u8>, DrawError> {
         let alarm = &self.alarm.alarm;
-        let picture = Picture { alarm, info: &self.info, points: &self.points, timezone: &self.timezone };
+        let name = &self.alarm.place.name_of(&self.info.entity_id);
+        let picture = Picture { alarm, info: &self.info, name, points: &self.points, timezone: &self.timezone };
         explain::png(&explain::svg(&picture, theme))
     }
 }

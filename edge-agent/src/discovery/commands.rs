@@ -43,6 +43,8 @@ pub enum Command {
     },
     /// Install the newest model now.
     Install,
+    /// Go back to the model before.
+    RollBack,
     /// Home Assistant is there, or has gone.
     Birth {
         /// Which of both.
@@ -144,6 +146,7 @@ impl Command {
                 Ok(Self::Miss { entity_id: miss.entity_id, at: miss.at.map(jiff::Timestamp::as_second) })
             }
             Some("install") => Ok(Self::Install),
+            Some("roll_back") => Ok(Self::RollBack),
             _ => Err(AnswerError::Topic),
         }
     }

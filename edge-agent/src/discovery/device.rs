@@ -70,7 +70,7 @@ impl Device {
     }
 
     /// Key and platform of every component, in the order shown.
-    pub(super) const COMPONENTS: [(&'static str, &'static str); 20] = [
+    pub(super) const COMPONENTS: [(&'static str, &'static str); 21] = [
         ("alarm", "binary_sensor"),
         ("picture", "image"),
         ("picture_dark", "image"),
@@ -87,6 +87,7 @@ impl Device {
         ("model", "sensor"),
         ("mode", "sensor"),
         ("update", "update"),
+        ("roll_back", "button"),
         ("confirm", "button"),
         ("dismiss", "button"),
         ("expected", "button"),
@@ -247,6 +248,13 @@ impl Device {
                 "state_topic": self.topic("update"),
                 "command_topic": self.topic("command/install"),
                 "payload_install": "install",
+            }),
+            "roll_back" => json!({
+                "name": "Roll back model",
+                "icon": "mdi:undo",
+                "entity_category": "config",
+                "command_topic": self.topic("command/roll_back"),
+                "payload_press": "roll_back",
             }),
             "confirm" => verdict_button("Confirm", "mdi:check-circle", "confirmed"),
             "dismiss" => verdict_button("Dismiss", "mdi:close-circle", "dismissed"),

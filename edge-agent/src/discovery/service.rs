@@ -13,7 +13,7 @@ use super::BrokerState;
 use super::commands::Command;
 use super::device::{BIRTH_TOPIC, Device, OFFLINE, ONLINE};
 use super::stale::Published;
-use super::states::{UpdateView, brief_event, event, states};
+use super::states::{UpdateView, UpdateWish, brief_event, event, states};
 use crate::brain::{AlarmPicture, BrainCommand, BrainHandle, HomeView, Notice};
 use crate::config::HomeMqttConfig;
 use crate::explain::{DrawError, Theme};
@@ -45,8 +45,8 @@ pub struct Discovery {
     pub notices: mpsc::Receiver<Notice>,
     /// The memory's file, for a look back.
     pub history: PathBuf,
-    /// A resident wants the newest model now.
-    pub install: mpsc::Sender<()>,
+    /// Takes what residents wish of the models.
+    pub wishes: mpsc::Sender<UpdateWish>,
 }
 
 /// Serves until `stop`; then says farewell.
@@ -210,7 +210,8 @@ impl Service {
                 });
             }
             // A full queue means that the same wish is already there.
-            Command::Install => drop(self.discovery.install.try_send(())),
+            Command::Install => drop(self.discovery.wishes.try_send(UpdateWish::Install)),
+            Command::RollBack => drop(self.discovery.wishes.try_send(UpdateWish::RollBack)),
             Command::Birth { online } => {
                 self.home_assistant_online = online;
                 if online {

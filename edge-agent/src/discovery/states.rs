@@ -23,6 +23,17 @@ pub struct UpdateView {
     pub summary: String,
     /// The newest model that holds answers of this home, and how many.
     pub contribution: Option<(ModelVersion, u64)>,
+    /// The model that a roll-back leads to; none where it leads nowhere.
+    pub fallback: Option<ModelVersion>,
+}
+
+/// What a resident wishes of the models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpdateWish {
+    /// Install what is offered.
+    Install,
+    /// Go back to the model before.
+    RollBack,
 }
 
 /// Every retained state, as topic and payload, in the order to be said: attributes before the state that an automation
@@ -234,6 +245,7 @@ fn receipt(view: &HomeView, updates: &UpdateView) -> Value {
         "alarms_after": rehearsal.map(|tried| tried.after.1),
         "compared_from": rehearsal.map(|tried| time(tried.from)),
         "compared_until": rehearsal.map(|tried| time(tried.until)),
+        "roll_back_to": updates.fallback.map(|version| version.0),
     })
 }
 

@@ -6,7 +6,7 @@ use hearthwatch_model::alarm::Severity;
 use hearthwatch_model::features::Band;
 use hearthwatch_model::grid::STEP_SECONDS;
 
-use super::words::{escape, friendly_name, period, quantity, shorten, state_words, text_width, wrap};
+use super::words::{escape, period, quantity, shorten, state_words, text_width, wrap};
 use super::{Picture, Point, Theme, ticks};
 
 /// Width of the drawing: a phone's.
@@ -36,11 +36,10 @@ const BAND_STRETCH: f64 = 0.6;
 
 /// Draws a picture.
 pub(super) fn draw(picture: &Picture<'_>, theme: Theme) -> String {
-    let name = friendly_name(&picture.info.entity_id);
     let when = period(picture.alarm.start, picture.alarm.end, picture.timezone);
     let mut body = String::new();
     let mut y = MARGIN + LARGE;
-    text(&mut body, (MARGIN, y), LARGE, "ink", "start", &shorten(&name, LARGE, WIDTH - 2.0 * MARGIN));
+    text(&mut body, (MARGIN, y), LARGE, "ink", "start", &shorten(picture.name, LARGE, WIDTH - 2.0 * MARGIN));
     y += MEDIUM + 7.0;
     let severity = severity_word(picture.alarm.severity);
     let headline = format!("{severity} · {when}");
@@ -84,7 +83,7 @@ pub(super) fn draw(picture: &Picture<'_>, theme: Theme) -> String {
          viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-labelledby=\"t d\"><title id=\"t\">{}</title>\
          <desc id=\"d\">{}</desc><style>{}</style>\
          <rect class=\"ground\" width=\"{WIDTH}\" height=\"{height:.0}\"/>{body}</svg>\n",
-        escape(&name),
+        escape(picture.name),
         escape(&description),
         theme.style(),
     )

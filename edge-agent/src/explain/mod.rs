@@ -42,6 +42,8 @@ pub struct Picture<'a> {
     pub alarm: &'a Alarm,
     /// Its entity.
     pub info: &'a EntityInfo,
+    /// What people call it.
+    pub name: &'a str,
     /// The steps around it, oldest first; [`svg`] shows the part that tells the story.
     pub points: &'a [Point],
     /// Where the home is.

@@ -46,7 +46,8 @@ fn points() -> Vec<Point> {
 
 fn draw(info: &EntityInfo, alarm: &Alarm, points: &[Point], theme: Theme) -> String {
     let timezone = TimeZone::get("Europe/London").unwrap();
-    svg(&Picture { alarm, info, points, timezone: &timezone }, theme)
+    let name = &friendly_name(&info.entity_id);
+    svg(&Picture { alarm, info, name, points, timezone: &timezone }, theme)
 }
 
 fn words(svg: &str) -> Vec<String> {

@@ -5,6 +5,7 @@
 
 mod alarms;
 mod misses;
+mod moves;
 mod questions;
 mod reader;
 mod schema;
@@ -141,34 +142,6 @@ impl History {
                 .query_row("SELECT id FROM entities WHERE entity_id = ?1", [&info.entity_id], |row| row.get(0))?;
         self.rows.push(row);
         self.entities.insert(row, entity);
-        Ok(())
-    }
-
-    /// Calls an entity otherwise: its values go on under the new id. What was kept under that id before is let go of.
-    ///
-    /// # Errors
-    /// [`HistoryError::Database`]; then nothing changed.
-    pub fn rename(&mut self, from: &str, to: &str) -> Result<(), HistoryError> {
-        let tx = self.database.transaction()?;
-        tx.execute("DELETE FROM entities WHERE entity_id = ?1", [to])?;
-        tx.execute("UPDATE entities SET entity_id = ?2 WHERE entity_id = ?1", [from, to])?;
-        tx.commit()?;
-        Ok(())
-    }
-
-    /// Forgets every value of an entity.
-    ///
-    /// # Errors
-    /// [`HistoryError::Database`]; then nothing changed.
-    pub fn forget(&mut self, entity_id: &str) -> Result<(), HistoryError> {
-        let tx = self.database.transaction()?;
-        for forget in [
-            "DELETE FROM grid WHERE entity IN (SELECT id FROM entities WHERE entity_id = ?1)",
-            "DELETE FROM changes WHERE entity IN (SELECT id FROM entities WHERE entity_id = ?1)",
-        ] {
-            tx.execute(forget, [entity_id])?;
-        }
-        tx.commit()?;
         Ok(())
     }
 

@@ -155,3 +155,35 @@ fn a_declared_miss_is_kept_once_however_often_it_is_declared() {
     history.save_miss(&again).unwrap();
     assert_eq!(history.misses().unwrap(), [again]);
 }
+
+fn question_of(entity_id: &str) -> StoredQuestion {
+    StoredQuestion {
+        id: format!("q-{entity_id}"),
+        info: info(entity_id, DeviceClass::Temperature),
+        at: 600,
+        observed: Some(20.1),
+        score: -1.25,
+        threshold: 3.5,
+        model_version: ModelVersion(2),
+        propensity: 0.1,
+        answer: None,
+    }
+}
+
+#[test]
+fn questions_and_misses_go_with_their_entity() {
+    let (_dir, mut history) = open();
+    let miss = StoredMiss { id: "m".into(), entity_id: "sensor.t".into(), at: 600, said_at: 900, shared: false };
+    history.save_miss(&miss).unwrap();
+    for entity_id in ["sensor.t", "sensor.other"] {
+        history.save_question(&question_of(entity_id), Some(&[1.5])).unwrap();
+    }
+    history.rename("sensor.t", "sensor.new").unwrap();
+    assert_eq!(history.misses().unwrap(), [StoredMiss { entity_id: "sensor.new".into(), ..miss }]);
+    let renamed = StoredQuestion { info: info("sensor.new", DeviceClass::Temperature), ..question_of("sensor.t") };
+    assert_eq!(history.question("q-sensor.t").unwrap(), Some((renamed, Some(vec![1.5]))));
+
+    history.forget("sensor.new").unwrap();
+    assert_eq!(history.misses().unwrap(), []);
+    assert_eq!(history.questions(0).unwrap(), [question_of("sensor.other")]);
+}

@@ -3,7 +3,9 @@
 //! One function per state. Nothing is judged before Home Assistant is `RUNNING` and its memory of the time we missed is
 //! learned; when the connection is lost, judging stops at once: what is not heard then is our deafness, not the home's.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod past;
+
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -17,12 +19,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::entities::{EntitiesEvent, EntityChange, WATCHED_MAX, WatchedEntities};
-use super::history::{self, Depth, Wanted};
 use super::registry;
 use super::socket::{Socket, SocketError};
-use crate::brain::{BrainCommand, BrainGone, BrainHandle, WARM_UP_SECONDS};
+use crate::brain::{BrainCommand, BrainGone, BrainHandle};
 use crate::config::HomeAssistantConfig;
 use crate::explain::Language;
+use past::{BACKFILL_SETTLE, Backfill};
 
 /// Between two questions whether Home Assistant is up yet.
 const RUNNING_POLL: Duration = Duration::from_secs(1);
@@ -30,13 +32,9 @@ const RUNNING_POLL: Duration = Duration::from_secs(1);
 const TOKEN_PAUSE: Duration = Duration::from_secs(600);
 /// A connection that lasted this long was a good one: the next failure is the first again.
 const GOOD_CONNECTION: Duration = Duration::from_secs(60);
-/// Memory is asked for until it is at most this old; what happens meanwhile comes with the subscription.
-const MEMORY_LAG_SECONDS: i64 = 30;
 
 /// Changes of the registries are gathered this long: a new device brings a dozen.
 const REGISTRY_SETTLE: Duration = Duration::from_secs(2);
-/// The past of entities that came after the start is asked for when no more of them have come for this long.
-const BACKFILL_SETTLE: Duration = Duration::from_secs(20);
 /// Events that tell of the registries; a user without administrator rights may hear them.
 const REGISTRY_EVENTS: [&str; 3] = ["entity_registry_updated", "device_registry_updated", "area_registry_updated"];
 
@@ -163,13 +161,6 @@ struct Session {
     backfill_at: Option<Instant>,
 }
 
-/// The past of entities that came late, asked for slice by slice between two events.
-struct Backfill {
-    wanted: Vec<Wanted>,
-    slices: VecDeque<(i64, i64)>,
-    depth: Depth,
-}
-
 impl Session {
     fn become_state(&self, state: SessionState) {
         self.state.send_if_modified(|known| {
@@ -267,46 +258,6 @@ impl Session {
         Ok(())
     }
 
-    /// Learns what was missed: two weeks at the first start, the minutes of an outage later.
-    async fn remember(&mut self, socket: &mut Socket) -> Result<(), SessionEnd> {
-        self.become_state(SessionState::Remembering { percent: 0 });
-        let known = self.brain.ask(|reply| BrainCommand::Recall(unix_now(), reply)).await?;
-        let wanted = self.wanted();
-        let mut now = unix_now();
-        let begin = known.unwrap_or(now - WARM_UP_SECONDS);
-        let mut depth = if known.is_none() { Depth::FirstSlice } else { Depth::ChangesOnly };
-        let mut from = begin;
-        let mut coarse = 0;
-        while now - from > MEMORY_LAG_SECONDS {
-            for (slice_from, slice_until) in history::slices(from, now) {
-                let slice = history::fetch(socket, &wanted, (slice_from, slice_until), depth).await?;
-                depth = depth.next();
-                coarse += u32::from(slice.coarse);
-                self.brain.ask(|reply| BrainCommand::Learn(slice.readings, slice_until, reply)).await?;
-                self.become_state(SessionState::Remembering { percent: share(slice_until - begin, now - begin) });
-            }
-            from = now;
-            now = unix_now();
-        }
-        if coarse > 0 {
-            tracing::info!(slices = coarse, "older memory was hourly statistics only");
-        }
-        Ok(())
-    }
-
-    fn wanted(&self) -> Vec<Wanted> {
-        let mut wanted: Vec<Wanted> = self
-            .numbers
-            .iter()
-            .filter_map(|(entity_id, entity)| {
-                let class = self.watched.class(entity_id)?;
-                Some(Wanted { entity: *entity, entity_id: entity_id.clone(), class })
-            })
-            .collect();
-        wanted.sort_by_key(|one| one.entity);
-        wanted
-    }
-
     async fn listen(&mut self, socket: &mut Socket) -> Result<std::convert::Infallible, SessionEnd> {
         let domains = json!({"include": {"domains": ["sensor", "binary_sensor"]}});
         let subscription = match socket.subscribe("subscribe_entities", domains).await {
@@ -377,29 +328,6 @@ impl Session {
         Ok(())
     }
 
-    /// What is to be asked for of the entities that came late.
-    fn begin_backfill(&mut self) -> Option<Backfill> {
-        self.backfill_at = None;
-        let late: HashSet<String> = std::mem::take(&mut self.late).into_iter().collect();
-        let mut wanted = self.wanted();
-        wanted.retain(|one| late.contains(&one.entity_id));
-        let now = unix_now();
-        let slices = history::slices(now - WARM_UP_SECONDS, now).into();
-        (!wanted.is_empty()).then_some(Backfill { wanted, slices, depth: Depth::FirstSlice })
-    }
-
-    /// Asks for the next slice; false when there was none left.
-    async fn fill(&mut self, socket: &mut Socket, past: &mut Backfill) -> Result<bool, SessionEnd> {
-        let Some(span) = past.slices.pop_front() else {
-            self.brain.ask(BrainCommand::Relearn).await?;
-            return Ok(false);
-        };
-        let slice = history::fetch(socket, &past.wanted, span, past.depth).await?;
-        past.depth = past.depth.next();
-        self.brain.ask(|reply| BrainCommand::Backfill(slice.readings, reply)).await?;
-        Ok(true)
-    }
-
     async fn hear(&mut self, event: &EntitiesEvent) -> Result<(), SessionEnd> {
         let changes = self.watched.apply(event, unix_now());
         let mut found = Vec::new();
@@ -436,9 +364,4 @@ async fn until(at: Option<Instant>) {
 /// Seconds since 1970, by this machine's clock.
 fn unix_now() -> i64 {
     Timestamp::now().as_second()
-}
-
-/// `part` of `whole` in percent.
-fn share(part: i64, whole: i64) -> u8 {
-    u8::try_from((part * 100).checked_div(whole).unwrap_or(100).clamp(0, 100)).unwrap_or(100)
 }

@@ -4,10 +4,14 @@
 //! bytes, on disk before it leaves, and keeps both until a receipt covers it. So numbers run from 1 without gaps whatever
 //! is dropped, and every copy of a number on the wire is the same bytes.
 //!
+//! An alarm is announced when it is raised, under the same numbers, and before any answer: what is announced goes out first.
+//!
 //! Bounded by [`RECORDS_MAX`]. When full, the oldest probe that was never sent makes room (a probe is a question that
-//! the agent put to itself; a verdict is a person's). If there is none, a new probe is let go and a new verdict is refused aloud:
-//! a verdict is never dropped to make room. A new answer to an alarm replaces an older one that was never sent.
+//! the agent put to itself; a verdict is a person's), then the oldest unsent announcement whose alarm nobody has answered. If
+//! there is none, a new probe or announcement is let go and a new verdict is refused aloud: a verdict is never dropped to
+//! make room, nor is what it rests on. A new answer to an alarm replaces an older one that was never sent.
 
+mod announce;
 mod ledger;
 mod schema;
 mod sharing;
@@ -16,7 +20,7 @@ mod tests;
 
 use std::path::Path;
 
-use hearthwatch_protocol::messages::{FeedbackRecord, Origin, Receipt, RefusalReason, UpdateOutcome};
+use hearthwatch_protocol::messages::{Announcement, FeedbackRecord, Origin, Receipt, RefusalReason, UpdateOutcome};
 use hearthwatch_protocol::{DecodeError, EncodeError, Message, Sequence, decode, encode};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
@@ -72,6 +76,10 @@ pub enum Admission {
     QueuedForProbe,
     /// A probe for which there is no room: dropped.
     DroppedProbe,
+    /// Waits; the oldest unsent announcement of an unanswered alarm was dropped for it.
+    QueuedForAnnouncement,
+    /// An announcement for which there is no room: dropped.
+    DroppedAnnouncement,
     /// The resident shares nothing: dropped.
     NotShared,
 }
@@ -158,9 +166,13 @@ impl Outbox {
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?;
         for (id, payload) in waiting {
-            match level.shape(feedback_in(id, &payload)?) {
-                Some(record) => {
-                    let payload = encode(&Message::Feedback(record))?;
+            let left = match message_in(id, &payload)? {
+                Numberable::Feedback(record) => level.shape(record).map(Message::Feedback),
+                Numberable::Announcement(said) => level.shape_announcement(said).map(Message::Announcement),
+            };
+            match left {
+                Some(message) => {
+                    let payload = encode(&message)?;
                     tx.execute("UPDATE records SET payload = ?1 WHERE id = ?2", params![payload, id])?;
                 }
                 None => drop(tx.execute("DELETE FROM records WHERE id = ?1", [id])?),
@@ -183,24 +195,21 @@ impl Outbox {
         let limit = self.limit;
         let tx = self.begin()?;
         let replaced = tx.execute(
-            "UPDATE records SET payload = ?1, probe = ?2 WHERE alarm = ?3 AND sequence IS NULL",
+            "UPDATE records SET payload = ?1, probe = ?2 WHERE alarm = ?3 AND sequence IS NULL AND NOT announcement",
             params![payload, probe, alarm],
         )?;
         let mut admission = if replaced > 0 { Admission::Replaced } else { Admission::Queued };
         if replaced == 0 && count(&tx, "SELECT count(*) FROM records")? >= limit {
-            let oldest_probe = "DELETE FROM records WHERE id = \
-                (SELECT id FROM records WHERE probe AND sequence IS NULL ORDER BY id LIMIT 1)";
-            if tx.execute(oldest_probe, [])? == 1 {
-                schema::add(&tx, schema::DROPPED, 1)?;
-                admission = Admission::QueuedForProbe;
-            } else if probe {
-                schema::add(&tx, schema::DROPPED, 1)?;
-                admission = Admission::DroppedProbe;
-            } else {
-                return Err(OutboxError::Full { limit });
-            }
+            admission = match announce::make_room(&tx, &alarm)? {
+                Some(room) => room,
+                None if probe => {
+                    schema::add(&tx, schema::DROPPED, 1)?;
+                    Admission::DroppedProbe
+                }
+                None => return Err(OutboxError::Full { limit }),
+            };
         }
-        if matches!(admission, Admission::Queued | Admission::QueuedForProbe) {
+        if !matches!(admission, Admission::Replaced | Admission::DroppedProbe) {
             tx.execute(
                 "INSERT INTO records (alarm, probe, payload) VALUES (?1, ?2, ?3)",
                 params![alarm, probe, payload],
@@ -210,22 +219,26 @@ impl Outbox {
         Ok(admission)
     }
 
-    /// Gives the next number to a record that has none: verdicts before probes, the newest first, so that an answer given now
-    /// does not queue behind last week's. On return, number and bytes are on disk.
+    /// Gives the next number to a record that has none: announcements before verdicts, for these are held against them,
+    /// verdicts before probes, the newest first, so that an answer given now does not queue behind last week's. On return, number and bytes are on disk.
     ///
     /// # Errors
     /// [`OutboxError::Database`] or [`OutboxError::Damaged`].
     pub fn number_next(&mut self) -> Result<Option<Numbered>, OutboxError> {
         let tx = self.begin()?;
-        let next = "SELECT id, payload FROM records WHERE sequence IS NULL ORDER BY probe, id DESC LIMIT 1";
+        let next = "SELECT id, payload FROM records WHERE sequence IS NULL \
+            ORDER BY announcement DESC, probe, id DESC LIMIT 1";
         let Some((id, payload)) =
             tx.query_row(next, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))).optional()?
         else {
             return Ok(None);
         };
-        let record = feedback_in(id, &payload)?;
+        let waiting = message_in(id, &payload)?;
         let sequence = Sequence(schema::get(&tx, schema::NEXT)?);
-        let payload = encode(&Message::Feedback(FeedbackRecord { sequence, ..record }))?;
+        let payload = encode(&match waiting {
+            Numberable::Feedback(record) => Message::Feedback(FeedbackRecord { sequence, ..record }),
+            Numberable::Announcement(said) => Message::Announcement(Announcement { sequence, ..said }),
+        })?;
         tx.execute(
             "UPDATE records SET sequence = ?1, payload = ?2 WHERE id = ?3",
             params![schema::signed(sequence.0), payload, id],
@@ -380,9 +393,16 @@ impl Outbox {
     }
 }
 
-fn feedback_in(id: i64, payload: &[u8]) -> Result<FeedbackRecord, OutboxError> {
+/// What waits for a number.
+enum Numberable {
+    Feedback(FeedbackRecord),
+    Announcement(Announcement),
+}
+
+fn message_in(id: i64, payload: &[u8]) -> Result<Numberable, OutboxError> {
     match decode(payload) {
-        Ok(Message::Feedback(record)) => Ok(record),
+        Ok(Message::Feedback(record)) => Ok(Numberable::Feedback(record)),
+        Ok(Message::Announcement(announcement)) => Ok(Numberable::Announcement(announcement)),
         Ok(other) => Err(OutboxError::Damaged { id, cause: DecodeError::UnknownKind(other.kind().to_owned()) }),
         Err(cause) => Err(OutboxError::Damaged { id, cause }),
     }
@@ -391,8 +411,9 @@ fn feedback_in(id: i64, payload: &[u8]) -> Result<FeedbackRecord, OutboxError> {
 /// An answer that lost its number must not travel after a later answer to the same alarm.
 fn drop_superseded(tx: &Transaction<'_>) -> Result<usize, rusqlite::Error> {
     tx.execute(
-        "DELETE FROM records WHERE sequence IS NULL AND EXISTS \
-         (SELECT 1 FROM records AS later WHERE later.alarm = records.alarm AND later.id > records.id)",
+        "DELETE FROM records WHERE sequence IS NULL AND NOT announcement AND EXISTS \
+         (SELECT 1 FROM records AS later WHERE later.alarm = records.alarm AND later.id > records.id \
+          AND NOT later.announcement)",
         [],
     )
 }

@@ -11,7 +11,7 @@ pub const NEXT: &str = "next_sequence";
 pub const DROPPED: &str = "dropped_probes";
 
 /// Version of the tables, in SQLite's `user_version`.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// How long a second process (an operator looking at the file) may make us wait.
 const BUSY: Duration = Duration::from_secs(5);
@@ -50,6 +50,11 @@ CREATE TABLE choices (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 INSERT INTO ledger (sequence, payload, state) SELECT sequence, payload, 'sent' FROM records WHERE sequence IS NOT NULL;
 ";
 
+/// What version 3 added: announcements, which travel under the same numbers.
+const SINCE_2: &str = "
+ALTER TABLE records ADD COLUMN announcement INTEGER NOT NULL DEFAULT 0;
+";
+
 /// Opens or makes the database. WAL with `synchronous = FULL`: each commit is flushed, so power may fail after it.
 pub fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
     let mut database = Connection::open(path)?;
@@ -61,10 +66,16 @@ pub fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
         0 => {
             tx.execute_batch(TABLES)?;
             tx.execute_batch(SINCE_1)?;
+            tx.execute_batch(SINCE_2)?;
             tx.pragma_update(None, "user_version", VERSION)?;
         }
         1 => {
             tx.execute_batch(SINCE_1)?;
+            tx.execute_batch(SINCE_2)?;
+            tx.pragma_update(None, "user_version", VERSION)?;
+        }
+        2 => {
+            tx.execute_batch(SINCE_2)?;
             tx.pragma_update(None, "user_version", VERSION)?;
         }
         VERSION => {}

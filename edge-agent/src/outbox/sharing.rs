@@ -2,7 +2,7 @@
 //! else can travel.
 
 use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
-use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, Origin, Verdict};
+use hearthwatch_protocol::messages::{Announcement, FeatureWindow, FeedbackRecord, Origin, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, Sequence};
 
 /// Days are what a verdict alone tells of its time: 600 seconds would still tell when somebody was in.
@@ -52,6 +52,15 @@ impl SharingLevel {
                 ..record
             }),
             Self::Windows => Some(record),
+        }
+    }
+
+    /// What of an alarm that nobody has answered may leave the home: its day at most, and nothing where windows stay.
+    #[must_use]
+    pub fn shape_announcement(self, announcement: Announcement) -> Option<Announcement> {
+        match self {
+            Self::Off | Self::Verdicts => None,
+            Self::Windows => Some(Announcement { raised_on: day_of(announcement.raised_on), ..announcement }),
         }
     }
 }

@@ -389,3 +389,78 @@ fn what_the_homes_answers_did_is_kept_by_model() {
     outbox.credit(&credit(4, 6)).unwrap();
     assert_eq!(outbox.contributions().unwrap(), [credit(4, 6), credit(3, 4)]);
 }
+
+fn announcement(alarm: &str) -> Announcement {
+    let record = verdict(alarm);
+    Announcement {
+        home: record.home,
+        sequence: Sequence(99),
+        alarm: record.alarm,
+        model_version: record.model_version,
+        window_sha256: record.window.digest(),
+        raised_on: 86_400 + 7_000,
+    }
+}
+
+fn numbered_all(outbox: &mut Outbox) -> Vec<Message> {
+    let numbered = std::iter::from_fn(|| outbox.number_next().unwrap());
+    numbered.map(|numbered| decode(&numbered.payload).unwrap()).collect()
+}
+
+#[test]
+fn what_is_announced_leaves_before_the_answers_and_tells_its_day_only() {
+    let home = Home::new(100);
+    let mut outbox = home.open();
+    outbox.push(verdict("old")).unwrap();
+    outbox.announce(announcement("a")).unwrap();
+    assert_eq!(outbox.announce(announcement("a")).unwrap(), Admission::Replaced, "announced once");
+    outbox.push(verdict("a")).unwrap();
+    let kinds: Vec<_> = numbered_all(&mut outbox)
+        .into_iter()
+        .map(|message| match message {
+            Message::Announcement(said) => (said.sequence.0, "announcement", said.alarm.to_string(), said.raised_on),
+            Message::Feedback(record) => (record.sequence.0, "answer", record.alarm.to_string(), 0),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let expected = [(1, "announcement", "a", 86_400), (2, "answer", "a", 0), (3, "answer", "old", 0)];
+    assert_eq!(kinds, expected.map(|(sequence, kind, alarm, at)| (sequence, kind, alarm.to_owned(), at)));
+}
+
+#[test]
+fn an_announcement_is_let_go_after_probes_and_before_any_verdict_and_never_one_that_a_verdict_rests_on() {
+    let home = Home::new(4);
+    let mut outbox = home.open();
+    for alarm in ["a", "b"] {
+        outbox.announce(announcement(alarm)).unwrap();
+    }
+    outbox.push(probe("p")).unwrap();
+    outbox.push(verdict("a")).unwrap();
+    assert_eq!(outbox.push(verdict("c")).unwrap(), Admission::QueuedForProbe);
+    assert_eq!(outbox.push(verdict("d")).unwrap(), Admission::QueuedForAnnouncement, "b was not answered");
+    assert_eq!(outbox.announce(announcement("e")).unwrap(), Admission::DroppedAnnouncement);
+    assert!(matches!(outbox.push(verdict("f")), Err(OutboxError::Full { limit: 4 })));
+    assert!(matches!(&numbered_all(&mut outbox)[0], Message::Announcement(said) if said.alarm.as_str() == "a"));
+}
+
+#[test]
+fn a_home_that_keeps_its_windows_announces_nothing() {
+    let home = Home::new(10);
+    let mut outbox = home.open();
+    outbox.announce(announcement("a")).unwrap();
+    outbox.choose_sharing(SharingLevel::Verdicts).unwrap();
+    assert_eq!(outbox.waiting().unwrap(), 0, "what has not left is cut to the choice");
+    assert_eq!(outbox.announce(announcement("b")).unwrap(), Admission::NotShared);
+}
+
+#[test]
+fn an_outbox_of_before_announcements_is_taken_over() {
+    let home = Home::new(10);
+    home.open().push(verdict("a")).unwrap();
+    let database = rusqlite::Connection::open(home.directory.path().join("outbox.db")).unwrap();
+    database.execute_batch("ALTER TABLE records DROP COLUMN announcement; PRAGMA user_version = 2").unwrap();
+    drop(database);
+    let mut outbox = home.open();
+    outbox.announce(announcement("b")).unwrap();
+    assert_eq!(numbered_all(&mut outbox).len(), 2);
+}

@@ -14,6 +14,7 @@ use super::guard::Refusal;
 use super::home::PageError;
 use super::{Base, Page};
 use crate::brain::{BrainCommand, verdict_word};
+use crate::discovery::UpdateWish;
 use crate::house::{Change, Scope};
 use crate::miss;
 use crate::outbox::{SharingLevel, TakeBack};
@@ -27,6 +28,7 @@ pub(super) fn router() -> Router<Page> {
         .route("/unhush", post(unhush))
         .route("/sharing", post(sharing))
         .route("/withdraw", post(withdraw))
+        .route("/roll-back", post(roll_back))
         .route("/leave", post(leave))
 }
 
@@ -47,10 +49,12 @@ pub(super) enum Said {
     TakenBack,
     /// There was nothing to take back.
     NothingShared,
+    /// The model before is asked for.
+    RollingBack,
 }
 
 impl Said {
-    const ALL: [(Self, &'static str, &'static str); 7] = [
+    const ALL: [(Self, &'static str, &'static str); 8] = [
         (Self::Answered, "answered", "Thank you. It counts at once; what it changed stands under Learnt."),
         (Self::MissShared, "miss-shared", "Thank you. It is kept as something to be noticed, and for the fleet."),
         (Self::MissKept, "miss-kept", "Thank you. It is kept here; nothing of it leaves this home."),
@@ -58,6 +62,7 @@ impl Said {
         (Self::Sharing, "sharing", "Chosen. It holds for everything that has not left yet."),
         (Self::TakenBack, "taken-back", "Taken back. The aggregator's receipt will appear here when it is done."),
         (Self::NothingShared, "nothing-shared", "There was nothing to take back: nothing has ever left."),
+        (Self::RollingBack, "rolling-back", "Asked for. Under Learnt stands which model is in charge."),
     ];
 
     fn word(self) -> &'static str {
@@ -233,6 +238,22 @@ async fn withdraw(
     let (home, now) = (uplink.home().clone(), (page.parts.clock)());
     let id = uplink.with_outbox(move |outbox| outbox.take_back(&home, what, now)).await?;
     Ok(back(&base, if id.is_some() { Said::TakenBack } else { Said::NothingShared }, "sharing"))
+}
+
+#[derive(Deserialize)]
+struct RollBackForm {
+    token: String,
+}
+
+async fn roll_back(
+    State(page): State<Page>,
+    Extension(base): Extension<Base>,
+    Form(form): Form<RollBackForm>,
+) -> Result<Response, PageError> {
+    check(&page, &form.token)?;
+    // A full queue means that a wish is being granted already.
+    let _ = page.parts.wishes.try_send(UpdateWish::RollBack);
+    Ok(back(&base, Said::RollingBack, "learnt"))
 }
 
 #[derive(Deserialize)]

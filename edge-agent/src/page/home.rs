@@ -100,6 +100,8 @@ pub(super) struct Everything {
 /// One entity's past.
 pub(super) struct OwnHistory {
     pub(super) info: EntityInfo,
+    /// What people call it.
+    pub(super) name: String,
     pub(super) days: i64,
     pub(super) points: Vec<Point>,
     pub(super) from: i64,
@@ -231,7 +233,8 @@ fn own_history(
     let of_it = alarms.iter().filter(|alarm| alarm.entity_id == info.entity_id);
     let spans = of_it.map(|alarm| (alarm.alarm.start, alarm.alarm.end.unwrap_or(until)));
     let alarms = spans.filter(|(_, end)| *end >= from).collect();
-    Ok(Some(OwnHistory { info, days, points, from, until, alarms }))
+    let name = detail.name_of(&info.entity_id);
+    Ok(Some(OwnHistory { info, name, days, points, from, until, alarms }))
 }
 
 /// What a budget would have brought in the last month.
@@ -248,9 +251,11 @@ pub(super) async fn preview(page: &Page, wish: &Wish) -> Result<Preview, PageErr
         let (from, until) = reader.extent(now - PREVIEW_SECONDS)?.map_or((now, now), |(first, last, _)| (first, last));
         let steps = reader.loud_steps(now - PREVIEW_SECONDS, preview::floor(per_week, detail.watched))?;
         let names: HashMap<i64, String> = reader.entity_ids()?;
-        let named = |one: WouldBe| (names.get(&one.entity).cloned().unwrap_or_default(), one.at);
+        let name = |number| names.get(&number).map_or_else(String::new, |id| detail.name_of(id));
+        let named = |one: WouldBe| (name(one.entity), one.at);
         let alarms = preview::alarms(&steps, per_week, detail.watched).into_iter().map(named).collect();
-        Ok(Preview { timezone: detail.config.timezone, per_week, current: detail.budget, alarms, from, until })
+        let timezone = detail.config.timezone.clone();
+        Ok(Preview { timezone, per_week, current: detail.budget, alarms, from, until })
     })
     .await
 }
@@ -268,7 +273,8 @@ pub(super) async fn picture(page: &Page, id: &str) -> Result<String, PageError> 
         let unit = shown.unit.clone();
         let known = detail.entities.iter().map(|(info, _)| info).find(|info| info.entity_id == shown.entity_id);
         let info = known.cloned().unwrap_or(EntityInfo { entity_id: shown.entity_id, class: shown.class, unit });
-        let picture = Picture { alarm: &shown.alarm, info: &info, points: &points, timezone: &detail.config.timezone };
+        let (name, timezone) = (detail.name_of(&info.entity_id), &detail.config.timezone);
+        let picture = Picture { alarm: &shown.alarm, info: &info, name: &name, points: &points, timezone };
         Ok(explain::svg(&picture, Theme::Auto))
     })
     .await

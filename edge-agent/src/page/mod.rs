@@ -32,7 +32,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::brain::{BrainHandle, HomeView};
-use crate::discovery::UpdateView;
+use crate::discovery::{UpdateView, UpdateWish};
 use crate::uplink::UplinkHandle;
 use guard::{Door, Visitor, admit, may_change};
 use home::{Everything, PageError};
@@ -73,6 +73,8 @@ pub struct PageParts {
     pub uplink: Option<UplinkHandle>,
     /// Asks the agent to leave the house.
     pub leave: mpsc::Sender<()>,
+    /// Takes what residents wish of the models.
+    pub wishes: mpsc::Sender<UpdateWish>,
     /// The page's secret: who has it has read the page.
     pub token: String,
     /// Tells the time, Unix seconds.

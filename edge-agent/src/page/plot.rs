@@ -78,7 +78,7 @@ pub(super) fn history(history: &OwnHistory, timezone: &TimeZone) -> Markup {
     times(&mut body, history.from, history.until, timezone, HEIGHT, x);
     let words = format!(
         "{} over {}: from {} to {}",
-        crate::explain::friendly_name(&history.info.entity_id),
+        history.name,
         text::count(history.days.unsigned_abs(), "day"),
         text::value(&history.info, Some(low)),
         text::value(&history.info, Some(high)),

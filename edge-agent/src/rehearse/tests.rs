@@ -38,6 +38,7 @@ fn remembered(days: i64) -> (tempfile::TempDir, HistoryReader, HomeDetail) {
         closed: Some(days * DAY),
         alarms: Vec::new(),
         rehearsal: None,
+        places: std::collections::HashMap::new(),
     };
     (dir, HistoryReader::open(&path).unwrap(), home)
 }

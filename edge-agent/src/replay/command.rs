@@ -168,7 +168,8 @@ pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayE
             return Err(ReplayError::NoSuchAlarm { id: id.clone(), known: known_ids(&book, &alarms_path) });
         };
         let info = &watch.infos()[alarm.entity as usize];
-        draw(&explain::Picture { alarm, info, points, timezone: &timezone }, &args.out, id)?;
+        let name = &explain::friendly_name(&info.entity_id);
+        draw(&explain::Picture { alarm, info, name, points, timezone: &timezone }, &args.out, id)?;
     }
     writeln!(output, "{summary}; wrote {} and {}", scores_path.display(), alarms_path.display())
         .map_err(ReplayError::write(Path::new("standard output")))?;

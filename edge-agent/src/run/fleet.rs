@@ -1,13 +1,13 @@
 //! The agent's side of the fleet: answers go up by the uplink, models come down by the updater. All of it may be absent.
 
+mod parts;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hearthwatch_link::{LinkConfig, TlsFiles};
 use hearthwatch_model::detector::{Model, SHIPPED_VERSION};
 use hearthwatch_protocol::messages::{AgentStatus, UpdateOutcome, UpdateResult};
-use hearthwatch_protocol::seal::trusted_keys;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -17,20 +17,21 @@ use tokio_util::sync::CancellationToken;
 use super::manifest::{Facts, Signer, vitals};
 use super::unix_now;
 use super::wiring::{HISTORY_FILE, StartError};
-use crate::brain::{BrainCommand, BrainGone, BrainHandle, FeedbackSink, HomeDetail, HomeView};
-use crate::config::{CloudConfig, CloudMqttConfig, UpdatesConfig};
-use crate::discovery::UpdateView;
+use crate::audit::{self, AUDIT_FILE, Entry};
+use crate::brain::{BrainCommand, BrainGone, BrainHandle, FeedbackSink, HomeDetail, HomeView, ToFleet};
+use crate::config::CloudConfig;
+use crate::discovery::{UpdateView, UpdateWish};
 use crate::history::HistoryReader;
 use crate::outbox::{Admission, Outbox, SharingLevel};
 use crate::rehearse;
 use crate::state_directory::StateDirectory;
-use crate::update::{DirectorConfig, ModelProof, Trigger, Updater, UpdaterConfig};
-use crate::uplink::{self, UplinkConfig, UplinkHandle, UplinkState};
+use crate::update::{ModelProof, RollBackError, Step, Trigger, Updater};
+use crate::uplink::{self, UplinkHandle, UplinkState};
+pub(super) use parts::uplink_config;
+use parts::{own_model, updater_config};
 
 /// The outbox's file in the state directory.
 pub(super) const OUTBOX_FILE: &str = "outbox.sqlite";
-/// Largest TUF root or file of keys that is read; an honest root has about 4 KiB.
-const TRUSTED_BYTES_MAX: u64 = 64 * 1024;
 /// A manifest is said anew so often even when nothing changed: its vitals do.
 const MANIFEST_SECONDS: i64 = 86_400;
 /// A timer that is due long from now is looked at again after this: clocks are set, machines sleep.
@@ -52,6 +53,8 @@ pub(super) struct Fleet {
     rng: SmallRng,
     /// The memory's file, for rehearsals.
     history: PathBuf,
+    /// Where decisions of people are written down.
+    audit: PathBuf,
 }
 
 impl Fleet {
@@ -94,8 +97,8 @@ impl Fleet {
         };
         let signer = cloud.filter(|_| directed).and_then(Signer::of);
         let rng = SmallRng::seed_from_u64(seed);
-        let history = state.file(HISTORY_FILE);
-        Ok(Self { model, model_version, uplink, status, updater, signer, declared: 0, outcomes, rng, history })
+        let (history, audit) = (state.file(HISTORY_FILE), state.file(AUDIT_FILE));
+        Ok(Self { model, model_version, uplink, status, updater, signer, declared: 0, outcomes, rng, history, audit })
     }
 
     /// Where the brain's records go.
@@ -103,7 +106,15 @@ impl Fleet {
         let uplink = self.uplink.clone()?;
         let runtime = tokio::runtime::Handle::current();
         // The brain's thread may wait for the disk; it is not one of the runtime's.
-        let sink = move |record| runtime.block_on(uplink.push(record)).map(is_kept).map_err(|error| error.to_string());
+        let sink = move |word| {
+            let kept = runtime.block_on(async {
+                match word {
+                    ToFleet::Announcement(announcement) => uplink.announce(announcement).await,
+                    ToFleet::Answer(record) => uplink.push(record).await,
+                }
+            });
+            kept.map(is_kept).map_err(|error| error.to_string())
+        };
         Some((home.clone(), Box::new(sink)))
     }
 
@@ -118,11 +129,13 @@ impl Fleet {
         brain: BrainHandle,
         mut view: watch::Receiver<HomeView>,
         updates: watch::Sender<UpdateView>,
-        mut install: mpsc::Receiver<()>,
+        mut wishes: mpsc::Receiver<UpdateWish>,
         stop: CancellationToken,
     ) {
         let outcomes = std::mem::take(&mut self.outcomes);
         self.report(outcomes, &updates).await;
+        self.show_contribution(&updates).await;
+        self.show_way_back(&updates);
         let mut notices = self.uplink.as_ref().map(UplinkHandle::release);
         let mut assignments = self.uplink.as_ref().map(UplinkHandle::assignment);
         if self.declare(&brain).await.is_err() {
@@ -138,7 +151,15 @@ impl Fleet {
                 }
                 notice = next_of(notices.as_mut()) => Trigger::Notice(notice.model_version),
                 signed = next_of(assignments.as_mut()) => Trigger::Assigned(signed),
-                Some(()) = install.recv() => Trigger::Consent,
+                Some(wish) = wishes.recv() => match wish {
+                    UpdateWish::Install => Trigger::Consent,
+                    UpdateWish::RollBack => {
+                        if self.roll_back(&brain, &updates, &stop).await.is_err() || self.declare(&brain).await.is_err() {
+                            break;
+                        }
+                        continue;
+                    }
+                },
                 () = due(self.updater.as_ref()) => Trigger::Timer,
             };
             if let Trigger::Notice(version) = trigger {
@@ -165,6 +186,44 @@ impl Fleet {
         let now = unix_now();
         let windows = brain.ask(|reply| BrainCommand::TrialWindows(now, reply)).await?;
         let step = updater.run(trigger, &windows, now, &mut self.rng).await;
+        self.take_over(step, brain, updates, stop).await
+    }
+
+    /// A resident wants the model before: written down, done, told to the fleet. Why not is said where updates are.
+    async fn roll_back(
+        &mut self,
+        brain: &BrainHandle,
+        updates: &watch::Sender<UpdateView>,
+        stop: &CancellationToken,
+    ) -> Result<(), BrainGone> {
+        match self.back_by_one(unix_now()) {
+            Ok(step) => self.take_over(step, brain, updates, stop).await,
+            Err(why) => {
+                tracing::warn!(reason = why, "a roll-back is not done");
+                updates.send_modify(|view| view.summary = format!("Not rolled back: {why}."));
+                Ok(())
+            }
+        }
+    }
+
+    fn back_by_one(&mut self, now: i64) -> Result<Step<Model>, String> {
+        let Some(updater) = &mut self.updater else { return Err(RollBackError::Nothing.to_string()) };
+        let (from, to) = updater.roll_back_leads().map_err(|error| error.to_string())?;
+        let at = jiff::Timestamp::from_second(now).unwrap_or_default();
+        let detail = format!("from model {from} to {to}");
+        let entry = Entry { at, deed: "roll_back", account: "resident", detail: &detail };
+        audit::note(&self.audit, &entry).map_err(|error| format!("it cannot be written down: {error}"))?;
+        updater.roll_back(now).map_err(|error| error.to_string())
+    }
+
+    /// Puts the model of a step in charge, and tells everybody how it came about.
+    async fn take_over(
+        &mut self,
+        step: Step<Model>,
+        brain: &BrainHandle,
+        updates: &watch::Sender<UpdateView>,
+        stop: &CancellationToken,
+    ) -> Result<(), BrainGone> {
         if let Some((version, model)) = step.model {
             let home = brain.ask(BrainCommand::Look).await?;
             let after = (version, Arc::clone(&model));
@@ -174,7 +233,13 @@ impl Fleet {
         }
         self.report(step.outcomes, updates).await;
         self.show_contribution(updates).await;
+        self.show_way_back(updates);
         Ok(())
+    }
+
+    fn show_way_back(&self, updates: &watch::Sender<UpdateView>) {
+        let leads = self.updater.as_ref().and_then(|updater| updater.roll_back_leads().ok()).map(|(_, to)| to);
+        updates.send_if_modified(|view| std::mem::replace(&mut view.fallback, leads) != leads);
     }
 
     /// Shows which model holds how many of this home's answers.
@@ -273,61 +338,7 @@ fn rehearse_aside(
 
 /// Whether the fleet will hear of a record.
 fn is_kept(admission: Admission) -> bool {
-    !matches!(admission, Admission::NotShared | Admission::DroppedProbe)
-}
-
-/// The network that ships where the tree holds one, else the routine detector.
-fn own_model() -> Arc<Model> {
-    Arc::new(Model::shipped().unwrap_or_else(|error| {
-        tracing::info!(reason = %error, "no network ships with this program; the routine detector is in charge");
-        Model::routine()
-    }))
-}
-
-fn updater_config(home: &HomeId, updates: &UpdatesConfig, state: &StateDirectory) -> Result<UpdaterConfig, StartError> {
-    let root = read_trusted(&updates.root_file)?;
-    let director = match &updates.director_file {
-        None => None,
-        Some(path) => {
-            let bad = |cause: String| StartError::Trusted { path: path.clone(), source: std::io::Error::other(cause) };
-            let text = String::from_utf8(read_trusted(path)?).map_err(|error| bad(error.to_string()))?;
-            let keys = trusted_keys(&text).map_err(|error| bad(error.to_string()))?;
-            Some(DirectorConfig { home: home.clone(), keys })
-        }
-    };
-    Ok(UpdaterConfig {
-        url: updates.url.clone(),
-        ca: updates.ca_file.clone(),
-        root,
-        directory: state.file("update"),
-        director,
-        watching: updates.watching,
-        policy: updates.policy,
-    })
-}
-
-/// A small file that trust begins with.
-fn read_trusted(path: &Path) -> Result<Vec<u8>, StartError> {
-    let read = || -> std::io::Result<Vec<u8>> {
-        use std::io::Read;
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(TRUSTED_BYTES_MAX).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    read().map_err(|source| StartError::Trusted { path: path.to_owned(), source })
-}
-
-pub(super) fn uplink_config(home: &HomeId, mqtt: &CloudMqttConfig, directed: bool, seed: u64) -> UplinkConfig {
-    let tls =
-        TlsFiles { ca: mqtt.ca_file.clone(), cert: Some(mqtt.cert_file.clone()), key: Some(mqtt.key_file.clone()) };
-    UplinkConfig {
-        home: home.clone(),
-        link: LinkConfig { tls: Some(tls), ..LinkConfig::new(mqtt.host.clone(), mqtt.port, home.as_str()) },
-        directed,
-        resend: uplink::RESEND,
-        clock: Arc::new(unix_now),
-        seed,
-    }
+    !matches!(admission, Admission::NotShared | Admission::DroppedProbe | Admission::DroppedAnnouncement)
 }
 
 /// The next thing that the uplink heard; for ever where there is no uplink.

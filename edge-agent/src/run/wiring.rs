@@ -122,7 +122,7 @@ impl Agent {
 
         let (line, line_seen) = watch::channel(String::new());
         let (updates, updates_seen) = watch::channel(UpdateView::default());
-        let (install, wishes) = mpsc::channel(1);
+        let (wish, wishes) = mpsc::channel(1);
         let cloud_state = cloud.map(|_| fleet.state());
         let page = PageParts {
             door: Door::Ingress,
@@ -133,6 +133,7 @@ impl Agent {
             history: state.file(HISTORY_FILE),
             uplink: fleet.uplink.clone(),
             leave,
+            wishes: wish.clone(),
             token: secret()?,
             clock: unix_now,
         };
@@ -156,7 +157,7 @@ impl Agent {
                 mode: line_seen,
                 notices: notices_heard,
                 history: state.file(HISTORY_FILE),
-                install,
+                wishes: wish,
             };
             tasks.spawn(show(discovery, broker, stop.clone()));
             broker_seen

@@ -203,6 +203,11 @@ impl Machine {
         self.watching
     }
 
+    /// Somebody took `version` back; nothing is under way any more.
+    pub fn left(&mut self, version: ModelVersion) {
+        self.phase = Phase::RolledBack(version);
+    }
+
     /// Where the update stands.
     #[must_use]
     pub fn phase(&self) -> &Phase {

@@ -26,4 +26,4 @@ pub use director::DirectorConfig;
 pub use machine::Watching;
 pub use policy::{Install, Policy};
 pub use prove::{ModelProof, Prove, TrialWindows, Window};
-pub use updater::{Step, Trigger, Updater, UpdaterConfig, UpdaterError, WATCHING};
+pub use updater::{BY_HAND, RollBackError, Step, Trigger, Updater, UpdaterConfig, UpdaterError, WATCHING};

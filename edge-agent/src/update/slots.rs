@@ -169,6 +169,12 @@ impl<D: Disk> Slots<D> {
         self.pointer.previous.as_ref().map_or(self.own, |previous| previous.version)
     }
 
+    /// Whether a slot still holds the model before the one in charge; else a roll-back leads to the program's own.
+    #[must_use]
+    pub fn has_previous(&self) -> bool {
+        self.pointer.previous.is_some()
+    }
+
     /// The bytes of the model that a roll-back would lead to; none for the program's own, or when they are damaged.
     #[must_use]
     pub fn fallback_bytes(&self) -> Option<Vec<u8>> {
@@ -336,10 +342,10 @@ impl<D: Disk> Slots<D> {
     /// # Errors
     /// [`SlotError`].
     pub fn roll_back_by_hand(&mut self) -> Result<ModelVersion, SlotError> {
-        self.throw_out()?;
-        let floor = self.installed();
-        self.store(Pointer { floor, ..self.pointer.clone() })?;
-        Ok(floor)
+        let failed = with_failed(&self.pointer.failed, self.installed());
+        let (active, floor) = (self.pointer.previous.clone(), self.fallback());
+        self.store(Pointer { active, previous: None, trial: None, failed, floor, ..self.pointer.clone() })?;
+        Ok(self.installed())
     }
 
     fn forget_active(&mut self) -> Result<(), SlotError> {

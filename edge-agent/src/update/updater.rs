@@ -1,5 +1,7 @@
 //! Carries out what the machine decides: the only place where metadata, bytes, slots and models meet.
 
+mod roll_back;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,6 +22,8 @@ use crate::update::prove::{Prove, TrialWindows, contained};
 use crate::update::slots::{SlotError, Slots};
 use crate::update::trust::{Offer, TrustError, TrustStore, Verified};
 use crate::update::watch::{LOOKS_MIN, Margins, Watch};
+
+pub use roll_back::{BY_HAND, RollBackError};
 
 /// How long a new model is watched unless said otherwise: an hour beside the one in charge, then six in charge, which see a morning or
 /// an evening.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hearthwatch_link::{Backoff, LinkConfig, LinkError, LinkEvent, LinkEvents, LinkHandle, Publication, open};
 use hearthwatch_protocol::assignment::SignedAssignment;
 use hearthwatch_protocol::manifest::SignedManifest;
-use hearthwatch_protocol::messages::{AgentStatus, FeedbackRecord, ReleaseNotice, UpdateOutcome};
+use hearthwatch_protocol::messages::{AgentStatus, Announcement, FeedbackRecord, ReleaseNotice, UpdateOutcome};
 use hearthwatch_protocol::{HomeId, Message, Sequence, Topic, decode, encode};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -174,6 +174,16 @@ impl UplinkHandle {
     /// [`UplinkError::Outbox`], for example when the outbox is full; [`UplinkError::Stopping`].
     pub async fn push(&self, record: FeedbackRecord) -> Result<Admission, UplinkError> {
         let admission = with(&self.outbox, move |outbox| outbox.push(record)).await?;
+        self.wake.notify_one();
+        Ok(admission)
+    }
+
+    /// Keeps the announcement of an alarm for the cloud, as [`UplinkHandle::push`] does an answer.
+    ///
+    /// # Errors
+    /// As [`UplinkHandle::push`].
+    pub async fn announce(&self, announcement: Announcement) -> Result<Admission, UplinkError> {
+        let admission = with(&self.outbox, move |outbox| outbox.announce(announcement)).await?;
         self.wake.notify_one();
         Ok(admission)
     }

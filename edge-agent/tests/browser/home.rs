@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hearthwatch_edge::brain::{self, Brain, BrainCommand, BrainHandle, BrainParts, HomeView};
+use hearthwatch_edge::brain::{self, Brain, BrainCommand, BrainHandle, BrainParts, HomeView, ToFleet};
 use hearthwatch_edge::discovery::UpdateView;
 use hearthwatch_edge::history::History;
 use hearthwatch_edge::outbox::{Outbox, SharingLevel};
@@ -109,8 +109,12 @@ pub async fn lived() -> Home {
         timezone: Some(jiff::tz::TimeZone::get("Europe/Brussels").unwrap()),
         feedback: Some((
             uplink.home().clone(),
-            Box::new(move |record| {
-                runtime.block_on(sink.push(record)).map(|_| true).map_err(|error| error.to_string())
+            Box::new(move |word| {
+                let kept = match word {
+                    ToFleet::Announcement(announcement) => runtime.block_on(sink.announce(announcement)),
+                    ToFleet::Answer(record) => runtime.block_on(sink.push(record)),
+                };
+                kept.map(|_| true).map_err(|error| error.to_string())
             }),
         )),
     };
@@ -145,6 +149,7 @@ pub async fn lived() -> Home {
         history,
         uplink: Some(uplink.clone()),
         leave,
+        wishes: mpsc::channel(1).0,
         token: "0123456789abcdef".to_owned(),
         clock: || NOW,
     };

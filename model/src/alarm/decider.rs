@@ -57,6 +57,9 @@ pub struct DeciderMemory {
     pub answers: VerdictMemory,
     /// The home's offset.
     pub offset: f32,
+    /// When there was evidence last, in the order of `entity_ids`; none in what older versions wrote.
+    #[serde(default)]
+    pub last_over: Vec<i64>,
 }
 
 /// Decides for one home.
@@ -370,6 +373,7 @@ impl Decider {
             alarms: self.alarms.iter().cloned().zip(self.contexts.iter().copied()).collect(),
             answers: self.answers.clone(),
             offset: self.offset,
+            last_over: self.tracks.iter().map(|track| track.last_over).collect(),
         }
     }
 
@@ -385,12 +389,15 @@ impl Decider {
         let moved = |entity: u32| now_at.get(entity as usize).copied().flatten();
         self.offset = if memory.offset.is_finite() { memory.offset.clamp(OFFSET_MIN, OFFSET_MAX) } else { 0.0 };
         for (mut alarm, mut context) in memory.alarms {
+            let last_over = memory.last_over.get(alarm.entity as usize).copied();
             let Some(entity) = moved(alarm.entity) else { continue };
             (alarm.entity, context.entity) = (entity, entity);
             let track = &mut self.tracks[entity as usize];
             track.alarm = Some(alarm.id.clone());
             track.lasting = alarm.end.is_none();
-            track.last_over = alarm.end.unwrap_or(alarm.raised_at);
+            // Without it, an alarm of yesterday that lasts would end at the next step and be raised under another id.
+            track.last_over =
+                alarm.end.unwrap_or_else(|| last_over.map_or(alarm.raised_at, |at| at.max(alarm.raised_at)));
             track.told_score = alarm.score;
             self.remember(alarm, context);
         }

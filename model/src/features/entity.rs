@@ -12,6 +12,7 @@ use crate::features::intake::{Closed, Intake};
 use crate::features::learnt::{Learnt, ROUGH_STEPS};
 use crate::features::profile::Profile;
 use crate::features::ring::Ring;
+use crate::features::unlearnt::Unlearnt;
 use crate::features::{AnomalyKind, Band, Knowledge, Normaliser};
 use crate::grid::{DAY_STEPS, FEATURES, HISTORY_STEPS, STEP_SECONDS, WINDOW_STEPS};
 use crate::reading::EntityInfo;
@@ -72,6 +73,8 @@ pub(crate) struct Entity {
     pub(crate) others_active: bool,
     /// The home's last step when it joined; none when it was there from the start.
     joined: Option<i64>,
+    /// What is seen and not learnt from.
+    pub(crate) unlearnt: Unlearnt,
 }
 
 /// A step before the peers have spoken.
@@ -118,6 +121,7 @@ impl Entity {
             home_alive: true,
             others_active: false,
             joined: None,
+            unlearnt: Unlearnt::default(),
             info,
         }
     }
@@ -157,7 +161,9 @@ impl Entity {
             }
         }
 
-        let profile = Profile::of_next(&self.values, scratch);
+        // The newest value kept is the one of the step before.
+        let is_out = |back: usize| self.unlearnt.holds(at - STEP_SECONDS * (back as i64 + 1));
+        let profile = Profile::of_next(&self.values, is_out, scratch);
         let scale = self.learnt.scale;
         let centre = profile.map_or(if value.is_nan() { self.learnt.level } else { value }, |profile| profile.median);
         let normal = Normaliser { centre, scale, log: self.log };
@@ -416,16 +422,18 @@ impl Entity {
         }
     }
 
-    pub(crate) fn refit(&mut self) {
-        let Self { learnt, info, values, residuals, reported, .. } = self;
-        learnt.refit(info.class, values, residuals, reported);
+    /// Fits everything again, at the end `at` of the newest step.
+    pub(crate) fn refit(&mut self, at: i64) {
+        let Self { learnt, info, values, residuals, reported, unlearnt, .. } = self;
+        learnt.refit(info.class, (values, residuals, reported), |series| unlearnt.blank(series, at));
     }
 
     /// The fortnight's normalised residuals for the peer regression, 0 where unknown; empty for who takes no part.
-    pub(crate) fn residuals_for_peers(&self) -> Vec<f32> {
+    pub(crate) fn residuals_for_peers(&self, at: i64) -> Vec<f32> {
         let mut out = Vec::new();
         if self.switching.is_none() && self.learnt.known >= READY_KNOWN_STEPS {
             self.residuals.copy_into(&mut out);
+            self.unlearnt.blank(&mut out, at);
             let scale = self.learnt.scale;
             for residual in &mut out {
                 *residual = if residual.is_nan() { 0.0 } else { (*residual / scale).clamp(-CLIP, CLIP) };

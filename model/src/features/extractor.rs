@@ -11,6 +11,7 @@ use crate::features::entity::{Draft, Entity};
 use crate::features::intake::Closed;
 use crate::features::left_out::LeftOut;
 use crate::features::robust;
+use crate::features::unlearnt::Unlearnt;
 use crate::features::{EntityStep, Knowledge};
 use crate::grid::{HISTORY_STEPS, STEP_SECONDS};
 use crate::reading::{EntityInfo, Reading, Value};
@@ -91,6 +92,17 @@ impl FeatureExtractor {
         }
     }
 
+    /// Sets what is seen and not learnt from, as (entity, from, until] in Unix seconds; replaces what was set before. Evidence
+    /// is gathered as ever: only what is usual is learnt without.
+    pub(crate) fn leave_unlearnt(&mut self, spans: impl IntoIterator<Item = (u32, i64, i64)>) {
+        self.entities.iter_mut().for_each(|entity| entity.unlearnt = Unlearnt::default());
+        for (entity, from, until) in spans {
+            if let Some(entity) = self.entities.get_mut(entity as usize) {
+                entity.unlearnt.push(from, until);
+            }
+        }
+    }
+
     /// Whether an entity joined the running home less than an hour before `at`.
     pub(crate) fn is_new(&self, entity: u32, at: i64) -> bool {
         self.entities.get(entity as usize).is_some_and(|entity| entity.is_new(at))
@@ -151,7 +163,7 @@ impl FeatureExtractor {
         if at % DAY_SECONDS == 0 {
             self.entities.iter_mut().for_each(Entity::next_day);
             self.habits.next_day();
-            self.refit();
+            self.refit(at);
         }
         steps
     }
@@ -184,7 +196,7 @@ impl FeatureExtractor {
         self.habits.skip();
         (0..midnights).for_each(|_| self.habits.next_day());
         if midnights > 0 {
-            self.refit();
+            self.refit(last_skipped);
         }
     }
 
@@ -282,9 +294,9 @@ impl FeatureExtractor {
         }
     }
 
-    fn refit(&mut self) {
-        self.entities.iter_mut().for_each(Entity::refit);
-        let residuals: Vec<Vec<f32>> = self.entities.iter().map(Entity::residuals_for_peers).collect();
+    fn refit(&mut self, at: i64) {
+        self.entities.iter_mut().for_each(|entity| entity.refit(at));
+        let residuals: Vec<Vec<f32>> = self.entities.iter().map(|entity| entity.residuals_for_peers(at)).collect();
         let known: Vec<usize> = self.entities.iter().map(|entity| entity.learnt.known).collect();
         for (entity, fitted) in self.entities.iter_mut().zip(fit_home(&residuals, &known)) {
             entity.learnt.peers = fitted;

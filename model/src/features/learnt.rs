@@ -47,9 +47,16 @@ impl Learnt {
     }
 
     /// Learns from the last fortnight; peers come later, from the whole home. With less than a day nothing changes.
-    pub(crate) fn refit(&mut self, class: DeviceClass, values: &Ring, residuals: &Ring, reported: &Ring) {
+    /// `blank` makes unknown what is not to be learnt from.
+    pub(crate) fn refit(
+        &mut self,
+        class: DeviceClass,
+        (values, residuals, reported): (&Ring, &Ring, &Ring),
+        blank: impl Fn(&mut [f32]),
+    ) {
         let (mut series, mut fresh) = (Vec::with_capacity(HISTORY_STEPS), Vec::with_capacity(HISTORY_STEPS));
         values.copy_into(&mut series);
+        blank(&mut series);
         reported.copy_into(&mut fresh);
         let first = series.iter().position(|value| !value.is_nan()).unwrap_or(series.len());
         let series = &series[first..];
@@ -64,6 +71,7 @@ impl Learnt {
 
         let mut left = Vec::with_capacity(HISTORY_STEPS);
         residuals.copy_into(&mut left);
+        blank(&mut left);
         left.retain(|residual| !residual.is_nan());
         if let Some(scale) = robust::scale(&mut left, &mut scratch) {
             self.scale = scale.max(floor);

@@ -39,6 +39,7 @@ mod profile;
 mod ring;
 pub(crate) mod robust;
 mod step;
+mod unlearnt;
 
 pub(crate) use calendar::LocalTime;
 pub(crate) use entity::Switching;

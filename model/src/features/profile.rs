@@ -21,9 +21,9 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
-    /// The profile for the step after the newest in `values`; the own day is not looked at. None before there is anything
-    /// to go by.
-    pub(crate) fn of_next(values: &Ring, scratch: &mut Vec<f32>) -> Option<Self> {
+    /// The profile for the step after the newest in `values`; the own day is not looked at, nor the values so many steps back of
+    /// which `is_out` says so. None before there is anything to go by.
+    pub(crate) fn of_next(values: &Ring, is_out: impl Fn(usize) -> bool, scratch: &mut Vec<f32>) -> Option<Self> {
         let mut samples = [0.0f32; SAMPLES_MAX];
         let mut count = 0;
         let mut days = 0;
@@ -33,7 +33,7 @@ impl Profile {
             let mut known = false;
             for back in same - SLACK..=same + SLACK {
                 let value = values.back(back);
-                if !value.is_nan() {
+                if !value.is_nan() && !is_out(back) {
                     samples[count] = value;
                     count += 1;
                     known = true;
@@ -46,7 +46,8 @@ impl Profile {
         }
         scratch.clear();
         let (old, new) = values.newest(DAY_STEPS);
-        scratch.extend(old.iter().chain(new).copied().filter(|value| !value.is_nan()));
+        let day = (0..old.len() + new.len()).rev().zip(old.iter().chain(new));
+        scratch.extend(day.filter(|(back, value)| !value.is_nan() && !is_out(*back)).map(|(_, value)| *value));
         if scratch.len() < RECENT_MIN { None } else { Self::of(scratch) }
     }
 
@@ -70,12 +71,12 @@ mod tests {
             ring.push(((step % DAY_STEPS) / 10) as f32);
         }
         // The next step is step 0 of a day: its neighbours are the day's first and last steps.
-        let profile = Profile::of_next(&ring, &mut Vec::new()).unwrap();
+        let profile = Profile::of_next(&ring, |_| false, &mut Vec::new()).unwrap();
         assert_eq!(profile.median, 0.0);
         for step in 0..75 {
             ring.push(((step % DAY_STEPS) / 10) as f32);
         }
-        assert_eq!(Profile::of_next(&ring, &mut Vec::new()).unwrap().median, 7.0);
+        assert_eq!(Profile::of_next(&ring, |_| false, &mut Vec::new()).unwrap().median, 7.0);
     }
 
     #[test]
@@ -83,15 +84,15 @@ mod tests {
         let mut ring = Ring::new(2016);
         (0..2016).for_each(|_| ring.push(1.0));
         (0..100).for_each(|_| ring.push(50.0));
-        assert_eq!(Profile::of_next(&ring, &mut Vec::new()).unwrap().median, 1.0);
+        assert_eq!(Profile::of_next(&ring, |_| false, &mut Vec::new()).unwrap().median, 1.0);
     }
 
     #[test]
     fn a_new_entity_is_expected_to_stay_where_it_was_in_the_last_day() {
         let mut ring = Ring::new(2016);
         (0..35).for_each(|_| ring.push(3.0));
-        assert_eq!(Profile::of_next(&ring, &mut Vec::new()), None);
+        assert_eq!(Profile::of_next(&ring, |_| false, &mut Vec::new()), None);
         ring.push(3.0);
-        assert_eq!(Profile::of_next(&ring, &mut Vec::new()).unwrap().median, 3.0);
+        assert_eq!(Profile::of_next(&ring, |_| false, &mut Vec::new()).unwrap().median, 3.0);
     }
 }

@@ -8,8 +8,8 @@ use crate::assignment::{Assignment, Order};
 use crate::id::{AlarmId, HomeId, ModelVersion, Sequence};
 use crate::manifest::{Manifest, Vitals};
 use crate::messages::{
-    AgentStatus, Contribution, FeatureWindow, FeedbackRecord, Origin, Receipt, Refusal, RefusalReason, ReleaseNotice,
-    UpdateOutcome, Verdict, Withdrawal, WithdrawalReceipt, WithdrawalScope,
+    AgentStatus, Announcement, Contribution, FeatureWindow, FeedbackRecord, Origin, Receipt, Refusal, RefusalReason,
+    ReleaseNotice, UpdateOutcome, Verdict, Withdrawal, WithdrawalReceipt, WithdrawalScope,
 };
 use crate::seal::SigningKey;
 
@@ -28,6 +28,18 @@ fn record() -> FeedbackRecord {
         origin: Origin::Alarm,
         raised_at: 1_700_000_000,
         answered_at: 1_700_003_600,
+    }
+}
+
+/// Said when the alarm of [`record`] was raised.
+fn announcement() -> Announcement {
+    Announcement {
+        home: HomeId::new("home-7").unwrap(),
+        sequence: Sequence(2),
+        alarm: AlarmId::new("a1b2c3").unwrap(),
+        model_version: ModelVersion(2),
+        window_sha256: record().window.digest(),
+        raised_on: 1_699_920_000,
     }
 }
 
@@ -52,6 +64,7 @@ fn examples() -> Vec<(&'static str, Message)> {
 fn kinds() -> Vec<Message> {
     vec![
         Message::Feedback(record()),
+        Message::Announcement(announcement()),
         Message::Receipt(Receipt {
             through: Sequence(9),
             refused: vec![Refusal { sequence: Sequence(8), reason: RefusalReason::WindowShape }],

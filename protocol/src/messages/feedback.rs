@@ -1,6 +1,7 @@
 //! The labelled record: what a resident's answer looks like to the cloud.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::codec::DecodeError;
 use crate::id::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
@@ -60,6 +61,19 @@ impl FeatureWindow {
     #[must_use]
     pub fn is_none(&self) -> bool {
         self.steps == 0 && self.features == 0 && self.values.is_empty()
+    }
+
+    /// SHA-256 over the shape and the values as they travel: what an announcement promises of its window.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        hasher.update(b"hearthwatch window 1");
+        hasher.update(self.steps.to_be_bytes());
+        hasher.update(self.features.to_be_bytes());
+        for value in &self.values {
+            hasher.update(value.to_le_bytes());
+        }
+        hasher.finalize().into()
     }
 }
 

@@ -54,6 +54,9 @@ pub enum RefusalReason {
     QuotaExceeded,
     /// The home took it back.
     Withdrawn,
+    /// An answer to an alarm that the home had not announced, or had announced otherwise. Said only to homes that
+    /// announce: agents from before there were announcements do not know the word.
+    NotAnnounced,
 }
 
 impl RefusalReason {
@@ -75,6 +78,7 @@ impl RefusalReason {
             Self::ImplausibleTime => "implausible_time",
             Self::QuotaExceeded => "quota_exceeded",
             Self::Withdrawn => "withdrawn",
+            Self::NotAnnounced => "not_announced",
         }
     }
 }

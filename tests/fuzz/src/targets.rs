@@ -25,7 +25,7 @@ use serde_cbor::Value;
 const NOW: i64 = 1_800_000_000;
 
 /// Kinds of messages, as the envelope names them.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     "feedback",
     "receipt",
     "status",
@@ -36,6 +36,7 @@ const KINDS: [&str; 10] = [
     "withdrawal",
     "withdrawal_receipt",
     "contribution",
+    "announcement",
 ];
 
 pub(super) fn envelope(bytes: &[u8]) {

@@ -115,6 +115,33 @@ impl Owner {
         answer.bytes().await.unwrap().to_vec()
     }
 
+    /// Deletes what lies at a path, with the owner's rights.
+    pub async fn delete(&self, path: &str) {
+        let request = self.http.delete(format!("{}{path}", self.url)).bearer_auth(&self.token);
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+    }
+
+    /// What stands on a place of the agent's page.
+    pub async fn page(&self, address: &str, path: &str) -> String {
+        let answer = self.http.get(format!("http://{address}{path}")).send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_success(), "{path}: {status}: {text}");
+        text
+    }
+
+    /// Answers with the form of the agent's page, of which `text` was seen.
+    pub async fn answer_on_page(&self, address: &str, text: &str, alarm_id: &str, verdict: &str) {
+        let secret = text.split_once("name=\"token\" value=\"").and_then(|(_, rest)| rest.split_once('"')).unwrap().0;
+        let origin = format!("http://{address}");
+        let form = format!("token={secret}&alarm={alarm_id}&verdict={verdict}");
+        let request = self.http.post(format!("{origin}/answer")).header("origin", &origin);
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.status());
+    }
+
     /// Asks again until there is an answer.
     pub async fn until<T>(&self, what: &str, ask: impl AsyncFn(&Self) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;

@@ -114,8 +114,14 @@ impl Home {
         file
     }
 
-    /// Sets the agent up as a person does who knows all the answers; the configuration, and what was said.
+    /// Sets the agent up as a person does who knows all the answers; the configuration, and what was said. Without a page:
+    /// its usual port may be another home's.
     pub fn set_up(&self) -> (PathBuf, String) {
+        self.set_up_with_page("off")
+    }
+
+    /// The same with a page at `page`.
+    pub fn set_up_with_page(&self, page: &str) -> (PathBuf, String) {
         std::fs::write(self.path("agents-token"), &self.token).unwrap();
         let mut command = Command::new(hearthwatch_tests::program("hearthwatch-edge"));
         command.args(["setup", "--no-questions", "--sharing", "windows", "--alarms", "2"]);
@@ -125,9 +131,8 @@ impl Home {
         let done = command.output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         let config = self.path("agent").join("edge.toml");
-        // One page a machine: the usual port may be another home's.
         let text = std::fs::read_to_string(&config).unwrap();
-        std::fs::write(&config, text + "[page]\nlisten = \"off\"\n").unwrap();
+        std::fs::write(&config, format!("{text}[page]\nlisten = \"{page}\"\n")).unwrap();
         (config, String::from_utf8_lossy(&done.stdout).into_owned())
     }
 
@@ -136,6 +141,11 @@ impl Home {
         let mut command = Command::new(hearthwatch_tests::program("hearthwatch-edge"));
         command.arg("run").arg("--config").arg(config);
         self.agent = Some(Process::start_logged(&mut command, &self.path("agent.log")));
+    }
+
+    /// Memory that the agent holds, in MB, and seconds of processor time that it took.
+    pub fn agent_usage(&self) -> (f64, f64) {
+        self.agent.as_ref().unwrap().usage()
     }
 
     /// Stops it as Ctrl-C does.

@@ -78,6 +78,19 @@ impl Process {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Memory that it holds, in MB, and seconds of processor time that it took.
+    pub fn usage(&self) -> (f64, f64) {
+        let of = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap();
+        let status = of("status");
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kibibytes: f64 = resident.split_whitespace().next().unwrap().parse().unwrap();
+        // After the name in brackets: fields 14 and 15, in hundredths of a second.
+        let stat = of("stat");
+        let fields: Vec<f64> =
+            stat.rsplit_once(") ").unwrap().1.split(' ').filter_map(|field| field.parse().ok()).collect();
+        (kibibytes * 1024.0 / 1e6, (fields[10] + fields[11]) / 100.0)
+    }
+
     /// Sends a signal by name.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();

@@ -64,6 +64,12 @@ impl Phone {
         tokio::time::timeout(PATIENCE, next).await.expect("a notification in time")
     }
 
+    /// Takes its automation away.
+    pub async fn forget(&self, owner: &Owner) {
+        let name = self.slug.trim_start_matches("notify_mobile_app_");
+        owner.delete(&format!("/api/config/automation/config/{name}")).await;
+    }
+
     /// Taps one of the buttons of the notification about an alarm.
     pub async fn taps(&self, owner: &Owner, button: &str, alarm_id: &str) {
         let action = format!("HEARTHWATCH_{button}_{alarm_id}_{}", self.slug);

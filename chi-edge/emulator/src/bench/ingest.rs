@@ -172,7 +172,8 @@ fn payload(home: &HomeId, sequence: u64, now: i64) -> anyhow::Result<Vec<u8>> {
         score: 2.0,
         threshold: 1.0,
         verdict: Verdict::Dismissed,
-        origin: Origin::Alarm,
+        // A declared miss needs no announcement: what is measured is the storing.
+        origin: Origin::Miss,
         raised_at: now - 7200,
         answered_at: now - 3600,
     };

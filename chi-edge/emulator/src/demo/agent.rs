@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use hearthwatch_edge::brain::ToFleet;
 use hearthwatch_edge::outbox::{Outbox, OutboxError};
 use hearthwatch_edge::update::{
     DirectorConfig, ModelProof, Policy, TrialWindows, Trigger, Updater, UpdaterConfig, Watching,
@@ -13,7 +14,7 @@ use hearthwatch_edge::uplink::{self, UplinkConfig, UplinkHandle};
 use hearthwatch_link::{LinkConfig, TlsFiles};
 use hearthwatch_model::detector::Model;
 use hearthwatch_protocol::assignment::SignedAssignment;
-use hearthwatch_protocol::messages::{AgentStatus, FeedbackRecord, UpdateResult};
+use hearthwatch_protocol::messages::{AgentStatus, UpdateResult};
 use hearthwatch_protocol::seal::{PublicKey, trusted_keys};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use rand::SeedableRng;
@@ -88,16 +89,19 @@ impl FleetAgent {
         Ok(Self { uplink, outbox, status, updater, directors, rng: ChaCha8Rng::seed_from_u64(seed) })
     }
 
-    /// Puts answers into the outbox, one after the other; the uplink sends them.
+    /// Puts announcements and answers into the outbox, one after the other; the uplink sends them.
     ///
     /// A record gets its number when it is first sent, and the uplink sends the newest first. So each waits for the number of
     /// the one before: the same seed then gives the same numbers, and snapshots sort by them.
     ///
     /// # Errors
     /// When the outbox does not take one, or it is never sent.
-    pub async fn say(&self, records: Vec<FeedbackRecord>) -> anyhow::Result<()> {
-        for record in records {
-            self.uplink.push(record).await?;
+    pub async fn say(&self, words: Vec<ToFleet>) -> anyhow::Result<()> {
+        for word in words {
+            match word {
+                ToFleet::Announcement(announcement) => self.uplink.announce(announcement).await?,
+                ToFleet::Answer(record) => self.uplink.push(record).await?,
+            };
             self.settled(Outbox::unsent, "an answer was not sent").await?;
         }
         Ok(())

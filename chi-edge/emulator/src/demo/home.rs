@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hearthwatch_edge::brain::{ToFleet, announcement};
 use hearthwatch_model::alarm::{Alarm, AlarmEvent, Verdict};
 use hearthwatch_model::dataset::RecordedHome;
 use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, Voice};
 use hearthwatch_model::grid::STEP_SECONDS;
-use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, Origin};
+use hearthwatch_protocol::messages::{Announcement, FeatureWindow, FeedbackRecord, Origin};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, Sequence};
 use sha2::{Digest, Sha256};
 
@@ -41,6 +42,8 @@ pub struct SimulatedHome {
     cursor: usize,
     pending: BTreeMap<i64, Vec<(String, Verdict)>>,
     answered: BTreeSet<String>,
+    /// What was announced of each alarm when it was raised.
+    announced: BTreeMap<String, Announcement>,
 }
 
 impl SimulatedHome {
@@ -76,6 +79,7 @@ impl SimulatedHome {
             cursor: 0,
             pending: BTreeMap::new(),
             answered: BTreeSet::new(),
+            announced: BTreeMap::new(),
         }
     }
 
@@ -97,18 +101,19 @@ impl SimulatedHome {
         self.detector.replace_model(model);
     }
 
-    /// Lives until `until`. Returns what the residents answered, in order of time; `progress` hears of steps done.
-    pub fn live_until(&mut self, until: i64, progress: &mut dyn FnMut(u64)) -> Vec<FeedbackRecord> {
-        let mut records = Vec::new();
+    /// Lives until `until`. Returns what the home tells the fleet, in order of time: alarms, and what the residents answered;
+    /// `progress` hears of steps done.
+    pub fn live_until(&mut self, until: i64, progress: &mut dyn FnMut(u64)) -> Vec<ToFleet> {
+        let mut words = Vec::new();
         let mut told = 0;
         while self.step + STEP_SECONDS <= until {
             self.step += STEP_SECONDS;
             let voice = if self.step > self.speaks_from { Voice::Live } else { Voice::Quiet };
-            self.answer_due(&mut records);
-            self.read(voice);
+            self.answer_due(&mut words);
+            self.read(voice, &mut words);
             let report = self.detector.close_step(self.step, voice);
             let twin = self.twin.close_step(self.step, voice);
-            self.hear(report.events);
+            self.hear(report.events, &mut words);
             collect(&mut self.twin_alarms, twin.events);
             told += 1;
             if told == PROGRESS_STEPS {
@@ -117,25 +122,32 @@ impl SimulatedHome {
             }
         }
         progress(told);
-        records
+        words
     }
 
     /// Hands both detectors the readings of the current step.
-    fn read(&mut self, voice: Voice) {
+    fn read(&mut self, voice: Voice, words: &mut Vec<ToFleet>) {
         while let Some(reading) = self.recording.readings.get(self.cursor).filter(|reading| reading.at <= self.step) {
             let (events, twin) = (self.detector.observe(reading), self.twin.observe(reading));
             self.cursor += 1;
             if voice == Voice::Live {
-                self.hear(events);
+                self.hear(events, words);
                 collect(&mut self.twin_alarms, twin);
             }
         }
     }
 
-    /// Notes alarms and asks the residents about new ones.
-    fn hear(&mut self, events: Vec<AlarmEvent>) {
+    /// Notes alarms, announces new ones and asks the residents about them.
+    fn hear(&mut self, events: Vec<AlarmEvent>, words: &mut Vec<ToFleet>) {
         for event in &events {
             if let AlarmEvent::Raised(alarm) = event {
+                let window = self.detector.window_of(&alarm.id);
+                let announced = announcement(self.id.clone(), &alarm.id, self.version, window, alarm.raised_at);
+                // Before there is a full window, there is nothing to announce and nothing to learn from.
+                if let Ok(announcement) = announced {
+                    words.push(ToFleet::Announcement(announcement.clone()));
+                    self.announced.insert(alarm.id.clone(), announcement);
+                }
                 let really = tally::truth(alarm, &self.recording.labels).is_some();
                 let home = self.id.as_str();
                 let answer = resident::answer(&self.habits, self.seed, home, &alarm.id, alarm.raised_at, really);
@@ -148,7 +160,7 @@ impl SimulatedHome {
     }
 
     /// Lets residents answer whose time has come: the answer acts at once in the home, and becomes a record.
-    fn answer_due(&mut self, records: &mut Vec<FeedbackRecord>) {
+    fn answer_due(&mut self, words: &mut Vec<ToFleet>) {
         while let Some(entry) = self.pending.first_entry().filter(|entry| *entry.key() <= self.step) {
             let (at, answers) = entry.remove_entry();
             for (alarm_id, verdict) in answers {
@@ -157,7 +169,7 @@ impl SimulatedHome {
                     && self.answered.insert(alarm_id.clone())
                     && let Some(record) = self.record(&alarm_id, verdict, at)
                 {
-                    records.push(record);
+                    words.push(ToFleet::Answer(record));
                 }
             }
         }
@@ -166,6 +178,7 @@ impl SimulatedHome {
     fn record(&self, alarm_id: &str, verdict: Verdict, at: i64) -> Option<FeedbackRecord> {
         let alarm = self.alarms.iter().find(|alarm| alarm.id == alarm_id)?;
         let entity = self.recording.entities.get(usize::try_from(alarm.entity).ok()?)?;
+        let announced = self.announced.get(alarm_id)?;
         let values = self.detector.window_of(alarm_id)?.to_vec();
         Some(FeedbackRecord {
             home: self.id.clone(),
@@ -173,7 +186,7 @@ impl SimulatedHome {
             sequence: Sequence::default(),
             alarm: AlarmId::new(alarm_id).ok()?,
             device_class: entity.class.as_str().to_owned(),
-            model_version: self.version,
+            model_version: announced.model_version,
             feature_schema: hearthwatch_model::grid::FEATURE_SCHEMA,
             window: FeatureWindow {
                 steps: u16::try_from(hearthwatch_model::grid::WINDOW_STEPS).ok()?,

@@ -7,11 +7,12 @@ use std::time::Instant;
 use anyhow::Context;
 use hearthwatch_cloud::store::RunRow;
 use hearthwatch_cloud::training::{Corpora, ModelLearner};
+use hearthwatch_edge::brain::ToFleet;
 use hearthwatch_model::dataset::DATA_SETS;
 use hearthwatch_model::evaluate::{GateReport, GateVerdict};
 use hearthwatch_model::grid::STEP_SECONDS;
 use hearthwatch_model::train::Corpus;
-use hearthwatch_protocol::messages::{FeedbackRecord, UpdateResult};
+use hearthwatch_protocol::messages::UpdateResult;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 
 use super::agent::FleetAgent;
@@ -168,12 +169,12 @@ async fn replay(
     while at < until {
         at = (at + WEEK).min(until);
         pace.reach(at).await;
-        let records;
-        (homes, records) = live(homes, at, &bar).await?;
+        let told;
+        (homes, told) = live(homes, at, &bar).await?;
         stage.clock.set(at);
-        for (agent, records) in agents.iter().zip(records) {
-            answers += records.len();
-            agent.say(records).await?;
+        for (agent, words) in agents.iter().zip(told) {
+            answers += words.iter().filter(|word| matches!(word, ToFleet::Answer(_))).count();
+            agent.say(words).await?;
         }
         let alarms = alarms_of(&homes) - alarms_before;
         bar.message(format!("{alarms} alarms, {answers} answers"));
@@ -202,7 +203,7 @@ async fn live(
     homes: Vec<SimulatedHome>,
     at: i64,
     bar: &Arc<Bar>,
-) -> anyhow::Result<(Vec<SimulatedHome>, Vec<Vec<FeedbackRecord>>)> {
+) -> anyhow::Result<(Vec<SimulatedHome>, Vec<Vec<ToFleet>>)> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut lanes: Vec<Vec<(usize, SimulatedHome)>> = (0..cores).map(|_| Vec::new()).collect();
     for (index, home) in homes.into_iter().enumerate() {
@@ -212,8 +213,8 @@ async fn live(
         let bar = Arc::clone(bar);
         tokio::task::spawn_blocking(move || {
             let one = |(index, mut home): (usize, SimulatedHome)| {
-                let records = home.live_until(at, &mut |steps| bar.advance(steps));
-                (index, home, records)
+                let words = home.live_until(at, &mut |steps| bar.advance(steps));
+                (index, home, words)
             };
             lane.into_iter().map(one).collect::<Vec<_>>()
         })
@@ -223,7 +224,7 @@ async fn live(
         done.extend(lane.await.context("a home's thread")?);
     }
     done.sort_by_key(|(index, _, _)| *index);
-    Ok(done.into_iter().map(|(_, home, records)| (home, records)).unzip())
+    Ok(done.into_iter().map(|(_, home, words)| (home, words)).unzip())
 }
 
 /// A barrier: retrain, let the gate judge, and if it promotes, let every home verify, swap and prove the new model.

@@ -1,16 +1,20 @@
-//! Quarantine: what was refused, and why.
+//! Quarantine: what was refused, and why; and an operator's word that it may come in after all, or goes for good.
 
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
+use hearthwatch_protocol::HomeId;
+use hearthwatch_protocol::messages::RefusalReason;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::runs::Reason;
+
 use crate::http::Http;
-use crate::http::auth::Viewer;
-use crate::http::extract::Params;
+use crate::http::auth::{Caller, Operator, Viewer};
+use crate::http::extract::{Body, Params, Segment};
 use crate::http::paging::{Page, Paging};
 use crate::http::problem::{Problem, ProblemBody};
-use crate::store::{QuarantineRow, blocking};
+use crate::store::{QuarantineChoice, QuarantineEnd, QuarantineRow, Store, blocking};
 
 /// A payload that was not admitted. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -31,6 +35,14 @@ pub struct QuarantineView {
     pub prefix: String,
     /// The payload's length in bytes.
     pub length: u64,
+    /// Whether it is kept whole, so that it can be let in after all.
+    pub liftable: bool,
+    /// What an operator made of it: `lifted` or `discarded`.
+    pub settled: Option<String>,
+    /// Who did; the home's own name where it took the answer back.
+    pub settled_by: Option<String>,
+    /// When that was.
+    pub settled_at: Option<i64>,
     /// When it came.
     pub at: i64,
 }
@@ -49,13 +61,21 @@ impl From<QuarantineRow> for QuarantineView {
             sequence: row.sequence.map(|sequence| sequence.0),
             prefix: hex::encode(row.prefix),
             length: row.length,
+            liftable: row.payload.is_some() && row.settled.is_none(),
+            settled: row.settled.as_ref().map(|settled| settled.end.as_str().to_owned()),
+            settled_at: row.settled.as_ref().map(|settled| settled.at),
+            settled_by: row.settled.map(|settled| settled.by),
             at: row.at,
         }
     }
 }
 
 pub(super) fn router() -> Router<Http> {
-    Router::new().route("/quarantine", get(list))
+    Router::new()
+        .route("/quarantine", get(list))
+        .route("/quarantine/settle", post(settle))
+        .route("/quarantine/{id}/lift", post(lift))
+        .route("/quarantine/{id}/discard", post(discard))
 }
 
 /// Lists what was refused, newest first.
@@ -71,4 +91,114 @@ pub(crate) async fn list(
     let window = paging.window()?;
     let rows = blocking(&http.app.store, move |store| store.quarantine(window.needed())).await?;
     Ok(Json(window.cut(rows, QuarantineView::from)))
+}
+
+/// All that one home sent and that was refused for one reason, to be settled alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SettlementAsked {
+    /// Whose.
+    #[schema(value_type = String)]
+    pub home: HomeId,
+    /// The one word for why it was refused, e.g. `not_announced`.
+    pub refused_for: String,
+    /// `lifted` or `discarded`.
+    pub end: String,
+    /// Why, for the audit log.
+    pub reason: String,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SettledView {
+    /// Rows that are settled now.
+    pub settled: u64,
+    /// Rows that could not be: not kept whole, or their number was settled otherwise.
+    pub left: u64,
+    /// The audit log's line; none when there was nothing to settle.
+    pub audit: Option<u64>,
+}
+
+/// Lets one refused answer in, as if it had been admitted: the next data set holds it. Needs operator.
+#[utoipa::path(post, path = "/api/v1/quarantine/{id}/lift", tag = "quarantine", params(("id" = u64, Path)),
+    request_body = Reason, responses(
+    (status = 200, body = SettledView),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn lift(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Segment(id): Segment<u64>,
+    Body(reason): Body<Reason>,
+) -> Result<Json<SettledView>, Problem> {
+    one(&http, caller, id, QuarantineEnd::Lifted, reason).await
+}
+
+/// Throws one refused payload away. Needs operator.
+#[utoipa::path(post, path = "/api/v1/quarantine/{id}/discard", tag = "quarantine", params(("id" = u64, Path)),
+    request_body = Reason, responses(
+    (status = 200, body = SettledView),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn discard(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Segment(id): Segment<u64>,
+    Body(reason): Body<Reason>,
+) -> Result<Json<SettledView>, Problem> {
+    one(&http, caller, id, QuarantineEnd::Discarded, reason).await
+}
+
+/// Settles all that one home sent and that was refused for one reason. Needs operator.
+#[utoipa::path(post, path = "/api/v1/quarantine/settle", tag = "quarantine", request_body = SettlementAsked, responses(
+    (status = 200, body = SettledView),
+    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn settle(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Body(asked): Body<SettlementAsked>,
+) -> Result<Json<SettledView>, Problem> {
+    let word = serde_json::Value::String(asked.refused_for.clone());
+    let refused_for: RefusalReason = serde_json::from_value(word)
+        .map_err(|_| Problem::Invalid(format!("{:?} is no reason to refuse", asked.refused_for)))?;
+    let end = QuarantineEnd::parse(&asked.end)
+        .ok_or_else(|| Problem::Invalid(format!("{:?} is neither lifted nor discarded", asked.end)))?;
+    let reason = Reason { reason: asked.reason }.checked()?;
+    carry_out(&http, caller, QuarantineChoice::HomeReason(asked.home, refused_for), end, reason).await
+}
+
+async fn one(
+    http: &Http,
+    caller: Caller,
+    id: u64,
+    end: QuarantineEnd,
+    reason: Reason,
+) -> Result<Json<SettledView>, Problem> {
+    let reason = reason.checked()?;
+    let settled = carry_out(http, caller, QuarantineChoice::Row(id), end, reason).await?;
+    if settled.settled + settled.left == 0 {
+        return Err(Problem::NotFound { noun: "unsettled row in quarantine", id: id.to_string() });
+    }
+    Ok(settled)
+}
+
+/// The store writes the line of the audit log in the same step.
+async fn carry_out(
+    http: &Http,
+    caller: Caller,
+    choice: QuarantineChoice,
+    end: QuarantineEnd,
+    reason: String,
+) -> Result<Json<SettledView>, Problem> {
+    let at = http.app.clock.now();
+    let work = move |store: &dyn Store| store.settle_quarantine(&choice, end, &caller.name, &reason, at);
+    let settled = blocking(&http.app.store, work).await?;
+    tracing::info!(
+        quarantine.end = end.as_str(),
+        rows.settled = settled.rows,
+        rows.left = settled.left,
+        "quarantine settled"
+    );
+    Ok(Json(SettledView { settled: settled.rows, left: settled.left, audit: settled.audit }))
 }

@@ -11,7 +11,7 @@ use crate::store::Role;
 use crate::token;
 
 /// Every call that wants a token, with the least role that may make it.
-const ROLES: [(&str, &str, Role); 35] = [
+const ROLES: [(&str, &str, Role); 38] = [
     ("GET", "/api/v1/homes", Role::Viewer),
     ("GET", "/api/v1/homes/{home}", Role::Viewer),
     ("POST", "/api/v1/homes/{home}/revoke", Role::Admin),
@@ -25,6 +25,9 @@ const ROLES: [(&str, &str, Role); 35] = [
     ("GET", "/api/v1/feedback", Role::Viewer),
     ("GET", "/api/v1/feedback/totals", Role::Viewer),
     ("GET", "/api/v1/quarantine", Role::Viewer),
+    ("POST", "/api/v1/quarantine/settle", Role::Operator),
+    ("POST", "/api/v1/quarantine/{id}/lift", Role::Operator),
+    ("POST", "/api/v1/quarantine/{id}/discard", Role::Operator),
     ("GET", "/api/v1/datasets", Role::Viewer),
     ("GET", "/api/v1/datasets/{id}", Role::Viewer),
     ("GET", "/api/v1/runs", Role::Viewer),

@@ -1,12 +1,17 @@
 //! What the calls answer and do.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 
 use super::Api;
 use crate::bench::REPORT;
+use crate::ingest::BatchTaker;
+use crate::ingest::labels::LabelPolicy;
 use crate::store::{AuditEntry, RunState};
+use crate::testing::{NOW, announcement, home, payload, record};
 
 #[tokio::test]
 async fn lists_come_in_pages_that_name_the_next() {
@@ -121,6 +126,39 @@ async fn promoting_needs_a_reason_a_candidate_and_a_repository() {
     assert_eq!(promote("held", why.clone()).await.problem(), "conflict", "no agent would take these bytes");
     assert_eq!(promote("good", why).await.problem(), "unavailable", "no [release] is configured");
     assert_eq!(api.bench.app.store.releases().unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_was_refused_is_let_in_by_an_operator_with_a_reason_and_the_log_has_one_line_of_it() {
+    let api = Api::new();
+    let store = &api.bench.app.store;
+    store.enrol_home(&home("a"), NOW).unwrap();
+    let answers: Vec<_> = (2..=4).map(|sequence| record("a", sequence)).collect();
+    let forged: Vec<_> =
+        answers.iter().map(|answer| announcement(answer, 1).0).zip(answers.iter().map(payload)).collect();
+    let taker = BatchTaker::new(Arc::clone(store), Arc::clone(&api.bench.app.metrics))
+        .with_labels(LabelPolicy { unannounced_per_day: 0, ..LabelPolicy::default() });
+    taker.take(&[announcement(&record("a", 9), 1)], NOW).unwrap();
+    taker.take(&forged, NOW).unwrap();
+    let listed = api.get("/api/v1/quarantine").await.json();
+    let row = &listed["items"][0];
+    assert_eq!((&row["reason"], &row["liftable"]), (&json!("quota_exceeded"), &json!(true)));
+    let path = format!("/api/v1/quarantine/{}/lift", row["id"]);
+    let why = || Some(json!({"reason": "asked the resident"}));
+    assert_eq!(api.call("POST", &path, &api.viewer, why()).await.problem(), "forbidden");
+    let lifted = api.call("POST", &path, &api.operator, why()).await.json();
+    assert_eq!(lifted, json!({"settled": 1, "left": 0, "audit": 1}));
+    assert_eq!(api.call("POST", &path, &api.operator, why()).await.problem(), "not-found", "once");
+    let all = |end: &str| json!({"home": "a", "refused_for": "quota_exceeded", "end": end, "reason": "a bad day"});
+    let settled = api.call("POST", "/api/v1/quarantine/settle", &api.operator, Some(all("discarded"))).await.json();
+    assert_eq!(settled["settled"], 2);
+    let odd = api.call("POST", "/api/v1/quarantine/settle", &api.operator, Some(all("eaten"))).await;
+    assert_eq!(odd.problem(), "invalid");
+    let ends: Vec<_> = api.get("/api/v1/quarantine").await.json()["items"].as_array().unwrap().clone();
+    assert_eq!(ends.iter().map(|row| row["settled"].clone()).collect::<Vec<_>>(), ["lifted", "discarded", "discarded"]);
+    let newest = &store.audit(None, 1).unwrap()[0];
+    assert_eq!((newest.action.as_str(), newest.subject.as_str()), ("quarantine.discard", "a/quota_exceeded"));
+    assert_eq!(api.get("/api/v1/feedback/totals").await.json()["records"], 1);
 }
 
 #[tokio::test]

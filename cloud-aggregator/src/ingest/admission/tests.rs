@@ -10,7 +10,19 @@ use crate::testing::{NOW, home, message, payload, record};
 
 /// What is known of a well-behaved home.
 fn known(released: &BTreeSet<ModelVersion>) -> Known<'_> {
-    Known { enrolled: true, before: None, released, recent: 0, quota: QUOTA_RECORDS, now: NOW }
+    let labels = LabelPolicy::default();
+    let backing = Backing::default();
+    Known {
+        enrolled: true,
+        before: None,
+        released,
+        recent: 0,
+        announced: 0,
+        quota: QUOTA_RECORDS,
+        labels,
+        backing,
+        now: NOW,
+    }
 }
 
 fn judged(topic: &str, payload: Bytes) -> Admission {
@@ -36,7 +48,7 @@ fn a_good_record_is_admitted_with_its_bytes_and_their_hash() {
     let record = record("home-7", 3);
     let (topic, payload) = message(&record);
     let digest = Sha256::digest(&payload).into();
-    let row = FeedbackRow { record, payload: payload.clone(), digest, received_at: NOW };
+    let row = FeedbackRow { record, payload: payload.clone(), digest, received_at: NOW, grace: true, lift: None };
     assert_eq!(judged(&topic, payload), Admission::Admit(Admitted::Feedback(Box::new(row))));
 }
 

@@ -4,8 +4,8 @@ use hearthwatch_protocol::messages::{AgentStatus, RefusalReason, WithdrawalScope
 use hearthwatch_protocol::{Message, Topic, encode};
 
 use super::*;
-use crate::store::FeedbackFilter;
-use crate::testing::{NOW, home, message, record};
+use crate::store::{FeedbackFilter, QuarantineChoice, QuarantineEnd};
+use crate::testing::{NOW, announcement, home, message, record};
 
 struct World {
     _directory: tempfile::TempDir,
@@ -165,4 +165,80 @@ fn a_verdict_without_a_window_is_stored_and_teaches_nothing() {
     assert_eq!(world.taker.take(&[message(&alone)], NOW).unwrap().stored, 1);
     let snapshot = crate::dataset::take(world.store.as_ref(), "corpus", &crate::dataset::Consumed::default()).unwrap();
     assert_eq!((snapshot.examples.len(), snapshot.lineage.homes[&home("a")].windowless), (0, 1));
+}
+
+fn refused(world: &World) -> Vec<(RefusalReason, String)> {
+    world.store.quarantine(0).unwrap().into_iter().map(|row| (row.reason, row.detail)).collect()
+}
+
+#[test]
+fn an_answer_after_its_announcement_is_stored_even_in_the_same_batch_and_teaches() {
+    let world = world();
+    let answer = record("a", 2);
+    let report = world.taker.take(&[announcement(&answer, 1), message(&answer)], NOW).unwrap();
+    assert_eq!((report.stored, report.receipts), (1, vec![(home("a"), receipt(2, &[]))]));
+    let stored = world.store.feedback(&FeedbackFilter::default()).unwrap();
+    assert!(!stored[0].grace);
+}
+
+#[test]
+fn an_answer_that_overtakes_its_announcement_waits_and_is_taken_when_it_comes_again() {
+    let world = world();
+    world.taker.take(&[announcement(&record("a", 9), 1)], NOW).unwrap();
+    let answer = record("a", 3);
+    let report = world.taker.take(&[message(&answer)], NOW).unwrap();
+    assert_eq!((report.stored, report.receipts), (0, vec![(home("a"), receipt(1, &[]))]), "no receipt covers it");
+    world.taker.take(&[announcement(&answer, 2)], NOW).unwrap();
+    let report = world.taker.take(&[message(&answer)], NOW).unwrap();
+    assert_eq!((report.stored, report.receipts), (1, vec![(home("a"), receipt(3, &[]))]));
+    assert_eq!(refused(&world), []);
+}
+
+#[test]
+fn an_answer_waits_a_day_for_what_never_comes_and_is_then_quarantined() {
+    let world = world();
+    world.taker.take(&[announcement(&record("a", 9), 1)], NOW).unwrap();
+    // Raised after the home's first announcement, so that no grace is given.
+    let later =
+        hearthwatch_protocol::messages::FeedbackRecord { raised_at: NOW + 1, answered_at: NOW + 2, ..record("a", 3) };
+    let take = |at| world.taker.take(&[message(&later)], at).unwrap().receipts;
+    assert_eq!(take(NOW + 10), [(home("a"), receipt(1, &[]))]);
+    assert_eq!(take(NOW + 10 + GAP_PATIENCE_SECONDS - 1), [(home("a"), receipt(1, &[]))]);
+    let at = NOW + 10 + GAP_PATIENCE_SECONDS;
+    assert_eq!(take(at), [(home("a"), receipt(3, &[(3, RefusalReason::NotAnnounced)]))]);
+    assert_eq!(refused(&world), [(RefusalReason::NotAnnounced, "alarm alarm-3 was never announced".to_owned())]);
+}
+
+#[test]
+fn an_answer_to_what_was_announced_otherwise_is_quarantined_whole_and_lifting_it_teaches_the_next_snapshot() {
+    let world = world();
+    let mut answer = record("a", 2);
+    let announced = announcement(&answer, 1);
+    answer.window.values[0] = 7.0;
+    let report = world.taker.take(&[announced, message(&answer)], NOW).unwrap();
+    assert_eq!(report.receipts, [(home("a"), receipt(2, &[(2, RefusalReason::NotAnnounced)]))]);
+    assert_eq!(refused(&world), [(RefusalReason::NotAnnounced, "announced with another window".to_owned())]);
+    // The champion has learnt from everything of this home so far; what is lifted later is new to it.
+    let through = BTreeMap::from([(home("a"), Sequence(2))]);
+    let consumed = crate::dataset::Consumed { through, ..crate::dataset::Consumed::default() };
+    let examples = |consumed| crate::dataset::take(world.store.as_ref(), "corpus", consumed).unwrap();
+    assert_eq!(examples(&consumed).examples.len(), 0);
+    let choice = QuarantineChoice::HomeReason(home("a"), RefusalReason::NotAnnounced);
+    let settled = world.store.settle_quarantine(&choice, QuarantineEnd::Lifted, "ann", "looked at", NOW + 9).unwrap();
+    assert_eq!(settled.rows, 1);
+    let snapshot = examples(&consumed);
+    assert_eq!((snapshot.examples.len(), snapshot.lineage.lifts), (1, settled.audit.unwrap()));
+    let consumed = crate::dataset::Consumed { lifts: snapshot.lineage.lifts, ..consumed.clone() };
+    assert_eq!(examples(&consumed).examples.len(), 0, "and is learnt from once");
+}
+
+#[test]
+fn an_agent_from_before_has_ten_answers_a_day_and_the_rest_waits_for_an_operator() {
+    let world = world();
+    let messages: Vec<_> = (1..=11).map(|sequence| message(&record("a", sequence))).collect();
+    let report = world.taker.take(&messages, NOW).unwrap();
+    assert_eq!(report.receipts, [(home("a"), receipt(11, &[(11, RefusalReason::QuotaExceeded)]))]);
+    assert!(world.store.feedback(&FeedbackFilter::default()).unwrap().iter().all(|row| row.grace));
+    let report = world.taker.take(&[message(&record("a", 12))], NOW + QUOTA_SECONDS + 1).unwrap();
+    assert_eq!(report.stored, 1, "the next day there are ten again");
 }

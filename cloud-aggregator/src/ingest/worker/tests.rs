@@ -7,6 +7,7 @@ use hearthwatch_protocol::decode;
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::ingest::labels::LabelPolicy;
 use crate::store::{FeedbackFilter, Store};
 use crate::testing::{NOW, home, message, record};
 
@@ -60,7 +61,9 @@ fn world() -> World {
     let progress = watch::Sender::new(Progress::new());
     let seen = progress.subscribe();
     let intake = Intake::new(
-        BatchTaker::new(Arc::clone(&store), Arc::clone(&metrics)),
+        // What is tested here is the way in, not what an answer rests on.
+        BatchTaker::new(Arc::clone(&store), Arc::clone(&metrics))
+            .with_labels(LabelPolicy { require_announced: false, ..LabelPolicy::default() }),
         Arc::new(ManualClock::new(NOW)),
         metrics,
         Arc::clone(&recorder) as Arc<dyn Wire>,

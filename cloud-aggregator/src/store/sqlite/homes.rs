@@ -55,7 +55,7 @@ pub(super) fn list(connection: &Connection, only: Option<&HomeId>) -> Result<Vec
     let mut statement = connection
         .prepare(
             "SELECT home, enrolled_at, revoked_at, through, records, online, agent_version, model_version, entities,
-                 outbox, heard_at FROM homes WHERE ?1 IS NULL OR home = ?1 ORDER BY home",
+                 outbox, heard_at, gap_since, announces_since FROM homes WHERE ?1 IS NULL OR home = ?1 ORDER BY home",
         )
         .map_err(engine("list homes"))?;
     let rows = statement
@@ -72,6 +72,7 @@ pub(super) fn list(connection: &Connection, only: Option<&HomeId>) -> Result<Vec
 fn read(row: &Row<'_>) -> rusqlite::Result<impl FnOnce(HomeId) -> HomeRow + use<>> {
     let (enrolled_at, revoked_at) = (row.get(1)?, row.get(2)?);
     let (through, records) = (Sequence(row.get(3)?), row.get(4)?);
+    let (gap_since, announces_since) = (row.get(11)?, row.get(12)?);
     let status = match row.get::<_, Option<bool>>(5)? {
         None => None,
         Some(online) => Some(StatusRow {
@@ -83,5 +84,5 @@ fn read(row: &Row<'_>) -> rusqlite::Result<impl FnOnce(HomeId) -> HomeRow + use<
             heard_at: row.get(10)?,
         }),
     };
-    Ok(move |home| HomeRow { home, enrolled_at, revoked_at, through, records, status })
+    Ok(move |home| HomeRow { home, enrolled_at, revoked_at, through, gap_since, announces_since, records, status })
 }

@@ -1,4 +1,4 @@
-//! Tables `feedback`, `refused`, `quarantine`, `outcomes`: what homes sent, and how far each has been heard.
+//! Tables `feedback`, `refused`, `outcomes`: what homes sent, and how far each has been heard.
 
 use std::collections::BTreeSet;
 
@@ -7,17 +7,18 @@ use hearthwatch_protocol::messages::{Refusal, RefusalReason, UpdateResult, Verdi
 use hearthwatch_protocol::{HomeId, Message, ModelVersion, RecordKey, Sequence, decode};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{corrupt, engine, home_id, homes, limited, rollouts, signed};
+use super::{announced, corrupt, engine, home_id, homes, limited, quarantine, rollouts, signed};
 use crate::store::{
     Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, GAP_PATIENCE_SECONDS, Handled, HomeProgress, IngestBatch,
-    OutcomeRow, QUARANTINE_ROWS_MAX, QuarantineRow, StoreError,
+    OutcomeRow, Received, StoreError,
 };
 
 pub(super) fn apply(transaction: &Transaction<'_>, batch: &IngestBatch) -> Result<Vec<HomeProgress>, StoreError> {
     let mut touched: BTreeSet<&HomeId> = batch.asking.iter().collect();
     store_feedback(transaction, batch).map_err(engine("store feedback"))?;
+    announced::store(transaction, batch).map_err(engine("store announcements"))?;
     store_refused(transaction, batch).map_err(engine("store refusals"))?;
-    store_quarantine(transaction, batch).map_err(engine("quarantine"))?;
+    quarantine::store(transaction, batch).map_err(engine("quarantine"))?;
     store_outcomes(transaction, batch)?;
     for (home, status) in &batch.statuses {
         homes::set_status(transaction, home, status, batch.at)?;
@@ -26,16 +27,18 @@ pub(super) fn apply(transaction: &Transaction<'_>, batch: &IngestBatch) -> Resul
         rollouts::put_manifest(transaction, home, manifest, batch.at)?;
     }
     touched.extend(batch.feedback.iter().map(|row| &row.record.home));
+    touched.extend(batch.announced.iter().map(|row| &row.home));
     touched.extend(batch.refused.iter().map(|handled| &handled.key.home));
+    touched.extend(&batch.awaiting);
     let mut steps = Advance::prepare(transaction).map_err(engine("advance"))?;
-    let progress = touched.into_iter().filter_map(|home| steps.advance(home, batch.at).transpose());
+    let progress = touched.into_iter().filter_map(|home| steps.advance(home, batch).transpose());
     progress.collect()
 }
 
 fn store_feedback(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusqlite::Result<()> {
     let mut insert = transaction.prepare(
-        "INSERT INTO feedback (home, sequence, digest, verdict, received_at, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (home, sequence) DO NOTHING",
+        "INSERT INTO feedback (home, sequence, digest, verdict, received_at, payload, grace, lift)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (home, sequence) DO NOTHING",
     )?;
     let mut count = transaction.prepare("UPDATE homes SET records = records + 1 WHERE home = ?1")?;
     for row in &batch.feedback {
@@ -47,6 +50,8 @@ fn store_feedback(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusqlit
             verdict_word(row.record.verdict),
             row.received_at,
             &row.payload[..],
+            row.grace,
+            row.lift.map(signed),
         ])?;
         if inserted == 1 {
             count.execute([home])?;
@@ -65,31 +70,6 @@ fn store_refused(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusqlite
         let sequence = signed(handled.key.sequence.0);
         insert.execute(params![handled.key.home.as_str(), sequence, &handled.digest[..], reason.as_str()])?;
     }
-    Ok(())
-}
-
-fn store_quarantine(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusqlite::Result<()> {
-    if batch.quarantine.is_empty() {
-        return Ok(());
-    }
-    let mut insert = transaction.prepare(
-        "INSERT INTO quarantine (reason, detail, topic, home, sequence, prefix, length, at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?;
-    for row in &batch.quarantine {
-        insert.execute(params![
-            row.reason.as_str(),
-            row.detail,
-            row.topic,
-            row.home.as_ref().map(HomeId::as_str),
-            row.sequence.map(|sequence| signed(sequence.0)),
-            row.prefix,
-            signed(row.length),
-            row.at,
-        ])?;
-    }
-    let newest = transaction.last_insert_rowid();
-    transaction.execute("DELETE FROM quarantine WHERE id <= ?1", [newest - signed(QUARANTINE_ROWS_MAX)])?;
     Ok(())
 }
 
@@ -122,12 +102,14 @@ impl<'a> Advance<'a> {
             where_it_is: transaction.prepare("SELECT through, gap_since FROM homes WHERE home = ?1")?,
             end_of: transaction.prepare(
                 "SELECT 1 FROM feedback WHERE home = ?1 AND sequence = ?2
-                     UNION ALL SELECT 1 FROM refused WHERE home = ?1 AND sequence = ?2",
+                     UNION ALL SELECT 1 FROM refused WHERE home = ?1 AND sequence = ?2
+                     UNION ALL SELECT 1 FROM announced WHERE home = ?1 AND sequence = ?2",
             )?,
             first_after: transaction.prepare(
                 "SELECT min(s) FROM (
                      SELECT min(sequence) AS s FROM feedback WHERE home = ?1 AND sequence > ?2
-                     UNION ALL SELECT min(sequence) FROM refused WHERE home = ?1 AND sequence > ?2)",
+                     UNION ALL SELECT min(sequence) FROM refused WHERE home = ?1 AND sequence > ?2
+                     UNION ALL SELECT min(sequence) FROM announced WHERE home = ?1 AND sequence > ?2)",
             )?,
             refused_between: transaction.prepare(
                 "SELECT sequence, reason FROM refused WHERE home = ?1 AND sequence > ?2 AND sequence <= ?3
@@ -138,7 +120,8 @@ impl<'a> Advance<'a> {
     }
 
     /// `None` for a home that is not enrolled.
-    fn advance(&mut self, home: &HomeId, at: i64) -> Result<Option<HomeProgress>, StoreError> {
+    fn advance(&mut self, home: &HomeId, batch: &IngestBatch) -> Result<Option<HomeProgress>, StoreError> {
+        let (at, awaiting) = (batch.at, batch.awaiting.contains(home));
         let found: Option<(i64, Option<i64>)> = self
             .where_it_is
             .query_row([home.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -152,7 +135,8 @@ impl<'a> Advance<'a> {
         let mut lost = 0;
         let next = self.next_after(home, through).map_err(engine("advance"))?;
         match (next, gap_since) {
-            (None, _) => gap_since = None,
+            // An answer that waits for what it rests on is a later one that is not here.
+            (None, since) => gap_since = awaiting.then(|| since.unwrap_or(at)),
             (Some(_), None) => gap_since = Some(at),
             (Some(next), Some(since)) if at - since >= GAP_PATIENCE_SECONDS => {
                 lost = (next - through - 1).unsigned_abs();
@@ -197,7 +181,8 @@ pub(super) fn handled(connection: &Connection, keys: &[RecordKey]) -> Result<Vec
     let mut statement = connection
         .prepare(
             "SELECT digest, NULL FROM feedback WHERE home = ?1 AND sequence = ?2
-                 UNION ALL SELECT digest, reason FROM refused WHERE home = ?1 AND sequence = ?2",
+                 UNION ALL SELECT digest, reason FROM refused WHERE home = ?1 AND sequence = ?2
+                 UNION ALL SELECT digest, NULL FROM announced WHERE home = ?1 AND sequence = ?2",
         )
         .map_err(engine("look up records"))?;
     let mut found = Vec::new();
@@ -214,20 +199,39 @@ pub(super) fn handled(connection: &Connection, keys: &[RecordKey]) -> Result<Vec
     Ok(found)
 }
 
-pub(super) fn received_since(connection: &Connection, home: &HomeId, since: i64) -> Result<u64, StoreError> {
+pub(super) fn received_since(connection: &Connection, home: &HomeId, since: i64) -> Result<Received, StoreError> {
     connection
         .query_row(
-            "SELECT count(*) FROM feedback WHERE home = ?1 AND received_at >= ?2",
+            "SELECT count(*), coalesce(sum(grace), 0),
+                 (SELECT count(*) FROM announced WHERE home = ?1 AND received_at >= ?2)
+                 FROM feedback WHERE home = ?1 AND received_at >= ?2",
             params![home.as_str(), since],
-            |row| row.get(0),
+            |row| Ok(Received { answers: row.get(0)?, unannounced: row.get(1)?, announcements: row.get(2)? }),
         )
         .map_err(engine("count received"))
+}
+
+pub(super) fn handled_between(
+    connection: &Connection,
+    home: &HomeId,
+    after: Sequence,
+    before: Sequence,
+) -> Result<u64, StoreError> {
+    connection
+        .query_row(
+            "SELECT (SELECT count(*) FROM feedback WHERE home = ?1 AND sequence > ?2 AND sequence < ?3)
+                 + (SELECT count(*) FROM refused WHERE home = ?1 AND sequence > ?2 AND sequence < ?3)
+                 + (SELECT count(*) FROM announced WHERE home = ?1 AND sequence > ?2 AND sequence < ?3)",
+            params![home.as_str(), signed(after.0), signed(before.0)],
+            |row| row.get(0),
+        )
+        .map_err(engine("count handled"))
 }
 
 pub(super) fn feedback(connection: &Connection, filter: &FeedbackFilter) -> Result<Vec<FeedbackRow>, StoreError> {
     let mut statement = connection
         .prepare(
-            "SELECT payload, digest, received_at FROM feedback
+            "SELECT payload, digest, received_at, grace, lift FROM feedback
                  WHERE (?1 IS NULL OR home = ?1) AND (?2 IS NULL OR (home, sequence) > (?2, ?3))
                  ORDER BY home, sequence LIMIT ?4",
         )
@@ -241,14 +245,14 @@ pub(super) fn feedback(connection: &Connection, filter: &FeedbackFilter) -> Resu
                 after.map(|key| signed(key.sequence.0)),
                 limited(filter.limit),
             ],
-            |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?)),
+            |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
         )
         .map_err(engine("list feedback"))?;
     rows.map(|row| {
-        let (payload, digest, received_at) = row.map_err(engine("list feedback"))?;
+        let (payload, digest, received_at, grace, lift) = row.map_err(engine("list feedback"))?;
         match decode(&payload) {
             Ok(Message::Feedback(record)) => {
-                Ok(FeedbackRow { record, payload: Bytes::from(payload), digest, received_at })
+                Ok(FeedbackRow { record, payload: Bytes::from(payload), digest, received_at, grace, lift })
             }
             Ok(other) => Err(corrupt("feedback", format!("holds a {}", other.kind()))),
             Err(error) => Err(corrupt("feedback", error)),
@@ -274,39 +278,6 @@ pub(super) fn totals(connection: &Connection) -> Result<FeedbackTotals, StoreErr
             },
         )
         .map_err(engine("count feedback"))
-}
-
-pub(super) fn quarantine(connection: &Connection, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
-    let mut statement = connection
-        .prepare(
-            "SELECT id, reason, detail, topic, home, sequence, prefix, length, at FROM quarantine
-                 ORDER BY id DESC LIMIT ?1",
-        )
-        .map_err(engine("list quarantine"))?;
-    let rows = statement
-        .query_map([limited(limit)], |row| {
-            let home: Option<String> = row.get(4)?;
-            let reason: String = row.get(1)?;
-            let read = QuarantineRow {
-                id: row.get(0)?,
-                reason: RefusalReason::Malformed,
-                detail: row.get(2)?,
-                topic: row.get(3)?,
-                home: None,
-                sequence: row.get::<_, Option<u64>>(5)?.map(Sequence),
-                prefix: row.get(6)?,
-                length: row.get(7)?,
-                at: row.get(8)?,
-            };
-            Ok((reason, home, read))
-        })
-        .map_err(engine("list quarantine"))?;
-    rows.map(|row| {
-        let (reason, home, read) = row.map_err(engine("list quarantine"))?;
-        let home = home.map(|home| home_id("quarantine", home)).transpose()?;
-        Ok(QuarantineRow { reason: reason_from(&reason)?, home, ..read })
-    })
-    .collect()
 }
 
 pub(super) fn outcomes(
@@ -343,6 +314,6 @@ pub(super) fn verdict_word(verdict: Verdict) -> &'static str {
 }
 
 /// The reason that a stored word stands for: the same word as on the wire.
-fn reason_from(word: &str) -> Result<RefusalReason, StoreError> {
+pub(super) fn reason_from(word: &str) -> Result<RefusalReason, StoreError> {
     serde_json::from_value(serde_json::Value::String(word.to_owned())).map_err(|error| corrupt("refused", error))
 }

@@ -24,13 +24,19 @@ struct Kind {
     columns: &'static str,
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     // The payload is left out: the digest in the row covers it, and is held against it.
     Kind {
         name: "answer",
         table: "feedback",
         key: &["home", "sequence"],
         columns: "home, sequence, hex(digest), verdict, received_at",
+    },
+    Kind {
+        name: "announcement",
+        table: "announced",
+        key: &["home", "sequence"],
+        columns: "home, sequence, alarm, model_version, hex(window), hex(digest), received_at",
     },
     Kind {
         name: "snapshot",

@@ -1,11 +1,13 @@
 //! The embedded engine: one file, write-ahead log, one writer.
 
+mod announced;
 mod homes;
 mod ingest;
 mod learning;
 mod lineage;
 mod models;
 mod people;
+mod quarantine;
 mod rollouts;
 mod withdrawals;
 
@@ -14,13 +16,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hearthwatch_protocol::messages::Withdrawal;
-use hearthwatch_protocol::{HomeId, ModelVersion, RecordKey};
+use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{
-    AuditEntry, AuditRow, Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, Handled, HomeProgress, HomeRow,
-    IngestBatch, ModelRow, ModelState, NewModel, OutcomeRow, QuarantineRow, ReleaseRow, RunRow, SnapshotRow, Store,
-    StoreError, TokenRow, WithdrawalRow,
+    AnnouncedRow, AuditEntry, AuditRow, Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, Handled, HomeProgress,
+    HomeRow, IngestBatch, ModelRow, ModelState, NewModel, OutcomeRow, QuarantineChoice, QuarantineEnd, QuarantineRow,
+    Received, ReleaseRow, RunRow, Settled, SnapshotRow, Store, StoreError, TokenRow, WithdrawalRow,
 };
 
 /// Every change of the schema, in order; `user_version` counts how many a file has seen.
@@ -29,6 +31,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
+    include_str!("migrations/0005.sql"),
 ];
 
 /// How long a statement waits for a lock that another process holds (a backup, an operator's shell).
@@ -166,8 +169,16 @@ impl Store for SqliteStore {
         ingest::handled(&self.read(), keys)
     }
 
-    fn received_since(&self, home: &HomeId, since: i64) -> Result<u64, StoreError> {
+    fn received_since(&self, home: &HomeId, since: i64) -> Result<Received, StoreError> {
         ingest::received_since(&self.read(), home, since)
+    }
+
+    fn announced(&self, home: &HomeId, alarm: &AlarmId) -> Result<Option<AnnouncedRow>, StoreError> {
+        announced::first(&self.read(), home, alarm)
+    }
+
+    fn handled_between(&self, home: &HomeId, after: Sequence, before: Sequence) -> Result<u64, StoreError> {
+        ingest::handled_between(&self.read(), home, after, before)
     }
 
     fn feedback(&self, filter: &FeedbackFilter) -> Result<Vec<FeedbackRow>, StoreError> {
@@ -179,7 +190,18 @@ impl Store for SqliteStore {
     }
 
     fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
-        ingest::quarantine(&self.read(), limit)
+        quarantine::list(&self.read(), limit)
+    }
+
+    fn settle_quarantine(
+        &self,
+        choice: &QuarantineChoice,
+        end: QuarantineEnd,
+        by: &str,
+        reason: &str,
+        at: i64,
+    ) -> Result<Settled, StoreError> {
+        self.write("settle quarantine", |transaction| quarantine::settle(transaction, choice, end, (by, reason), at))
     }
 
     fn put_snapshot(&self, row: &SnapshotRow) -> Result<(), StoreError> {
@@ -276,7 +298,7 @@ mod tests {
         let error = SqliteStore::open(&file).err().unwrap();
         assert_eq!(
             error.to_string(),
-            "database schema 99 is newer than this program's 4; run the newer hearthwatch-cloud"
+            "database schema 99 is newer than this program's 5; run the newer hearthwatch-cloud"
         );
     }
 

@@ -4,7 +4,7 @@ use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::messages::{RefusalReason, Withdrawal, WithdrawalScope};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{engine, home_id, limited, signed};
+use super::{engine, home_id, limited, quarantine, signed};
 use crate::store::{StoreError, WITHDRAWN_AHEAD_MAX, WithdrawalRow};
 
 /// What stands for the hash of bytes that were never seen here: no record hashes to it.
@@ -15,22 +15,25 @@ pub(super) fn withdraw(tx: &Transaction<'_>, withdrawal: &Withdrawal, at: i64) -
         return Ok(row);
     }
     let home = withdrawal.home.as_str();
-    let removed = match &withdrawal.scope {
+    let (mut answers, mut announcements) = (0, 0);
+    match &withdrawal.scope {
         WithdrawalScope::Through(last) => {
-            let removed = remove_through(tx, home, signed(last.0)).map_err(engine("withdraw"))?;
+            (answers, announcements) = remove_through(tx, home, signed(last.0)).map_err(engine("withdraw"))?;
             settle_ahead(tx, home, signed(last.0)).map_err(engine("withdraw"))?;
-            removed
+            quarantine::forget(tx, home, 0, signed(last.0), at).map_err(engine("withdraw"))?;
         }
         WithdrawalScope::Records(records) => {
-            let mut removed = 0;
             for sequence in records {
-                removed += remove(tx, home, signed(sequence.0)).map_err(engine("withdraw"))?;
+                let sequence = signed(sequence.0);
+                let removed = remove(tx, home, sequence).map_err(engine("withdraw"))?;
+                (answers, announcements) = (answers + removed.0, announcements + removed.1);
+                quarantine::forget(tx, home, sequence, sequence, at).map_err(engine("withdraw"))?;
             }
-            removed
         }
-    };
-    tx.execute("UPDATE homes SET records = max(0, records - ?2) WHERE home = ?1", params![home, signed(removed)])
+    }
+    tx.execute("UPDATE homes SET records = max(0, records - ?2) WHERE home = ?1", params![home, signed(answers)])
         .map_err(engine("withdraw"))?;
+    let removed = answers + announcements;
     tx.execute(
         "INSERT INTO withdrawals (home, id, asked_at, removed, at) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![home, signed(withdrawal.id), withdrawal.at, signed(removed), at],
@@ -67,27 +70,32 @@ fn find(tx: &Transaction<'_>, home: &HomeId, id: u64) -> Result<Option<Withdrawa
     Ok(found.map(|(asked_at, removed, at)| WithdrawalRow { home: home.clone(), id, asked_at, removed, at }))
 }
 
-/// Deletes one answer, and settles its number so that a late copy of it stays out.
-fn remove(tx: &Transaction<'_>, home: &str, sequence: i64) -> rusqlite::Result<u64> {
-    let digest: Option<[u8; 32]> = tx
-        .query_row("SELECT digest FROM feedback WHERE home = ?1 AND sequence = ?2", params![home, sequence], |row| {
-            row.get(0)
-        })
-        .optional()?;
+/// Deletes one answer or announcement, and settles its number so that a late copy of it stays out. How many of either.
+fn remove(tx: &Transaction<'_>, home: &str, sequence: i64) -> rusqlite::Result<(u64, u64)> {
+    let select = "SELECT digest FROM feedback WHERE home = ?1 AND sequence = ?2
+        UNION ALL SELECT digest FROM announced WHERE home = ?1 AND sequence = ?2";
+    let digest: Option<[u8; 32]> = tx.query_row(select, params![home, sequence], |row| row.get(0)).optional()?;
     settle(tx, home, sequence, &digest.unwrap_or(NEVER_SEEN))?;
-    let deleted = tx.execute("DELETE FROM feedback WHERE home = ?1 AND sequence = ?2", params![home, sequence])?;
-    Ok(deleted as u64)
+    let delete = |table: &str| {
+        let delete = format!("DELETE FROM {table} WHERE home = ?1 AND sequence = ?2");
+        tx.execute(&delete, params![home, sequence]).map(|deleted| deleted as u64)
+    };
+    Ok((delete("feedback")?, delete("announced")?))
 }
 
-fn remove_through(tx: &Transaction<'_>, home: &str, last: i64) -> rusqlite::Result<u64> {
-    tx.execute(
-        "INSERT INTO refused (home, sequence, digest, reason)
-             SELECT home, sequence, digest, ?3 FROM feedback WHERE home = ?1 AND sequence <= ?2
-             ON CONFLICT (home, sequence) DO NOTHING",
-        params![home, last, RefusalReason::Withdrawn.as_str()],
-    )?;
-    let deleted = tx.execute("DELETE FROM feedback WHERE home = ?1 AND sequence <= ?2", params![home, last])?;
-    Ok(deleted as u64)
+/// The same with everything up to `last`.
+fn remove_through(tx: &Transaction<'_>, home: &str, last: i64) -> rusqlite::Result<(u64, u64)> {
+    let remove = |table: &str| {
+        let insert = format!(
+            "INSERT INTO refused (home, sequence, digest, reason)
+                 SELECT home, sequence, digest, ?3 FROM {table} WHERE home = ?1 AND sequence <= ?2
+                 ON CONFLICT (home, sequence) DO NOTHING"
+        );
+        tx.execute(&insert, params![home, last, RefusalReason::Withdrawn.as_str()])?;
+        let delete = format!("DELETE FROM {table} WHERE home = ?1 AND sequence <= ?2");
+        tx.execute(&delete, params![home, last]).map(|deleted| deleted as u64)
+    };
+    Ok((remove("feedback")?, remove("announced")?))
 }
 
 /// Settles the numbers up to `last` that were never seen here: those records are on their way, or lost.

@@ -107,3 +107,72 @@ fn an_entity_that_came_late_learns_from_its_past() {
     assert!((19.0..21.0).contains(&band), "{band}");
     assert_eq!(home.brain.readiness().entities[0].days, 5);
 }
+
+/// Lives through (`from`, `until`] at `level`, or stuck at exactly 20 where there is none.
+fn live_at(home: &mut Home, from: i64, until: i64, level: Option<f64>) {
+    for mut heard in steady(from, until, level.unwrap_or(20.0)) {
+        if level.is_none() {
+            heard.value = Value::Number(20.0);
+        }
+        home.brain.hear(&[heard]);
+        home.brain.tick(heard.at + 300 + CLOSING_GRACE_SECONDS);
+    }
+}
+
+/// A thermometer that was watched for a fortnight.
+fn watched() -> Home {
+    let mut home = home();
+    home.brain.add_entities(vec![thermometer()]);
+    home.brain.learn(&steady(0, 14 * DAY, 20.0), 14 * DAY);
+    home.brain.set_listening(true, 14 * DAY);
+    home
+}
+
+fn raised(home: &Home) -> usize {
+    home.brain.history.alarms(0).unwrap().len()
+}
+
+#[test]
+fn a_level_that_shifted_and_that_nobody_answered_never_becomes_what_is_usual() {
+    let mut home = watched();
+    live_at(&mut home, 14 * DAY, 30 * DAY, Some(28.0));
+    assert_eq!((raised(&home), home.view.borrow().open), (1, 1), "one alarm that lasts");
+    let usual = home.brain.last_scores[0].band.unwrap().expected;
+    assert!((19.0..21.0).contains(&usual), "after sixteen days of 28 °C {usual} °C is expected");
+
+    // Over a restart it is the same alarm.
+    let id = home.view.borrow().shown.as_ref().unwrap().alarm.id.clone();
+    let mut home = brain_in(home.dir);
+    home.brain.add_entities(vec![thermometer()]);
+    home.brain.recall(30 * DAY + 60);
+    home.brain.set_listening(true, 30 * DAY + 60);
+    live_at(&mut home, 30 * DAY, 31 * DAY, Some(28.0));
+    assert_eq!((raised(&home), home.view.borrow().open), (1, 1));
+    assert_eq!(home.view.borrow().shown.as_ref().unwrap().alarm.id, id);
+
+    // It ends by itself when what is usual is back, and that is no alarm.
+    live_at(&mut home, 31 * DAY, 34 * DAY, Some(20.0));
+    assert_eq!((raised(&home), home.view.borrow().open), (1, 0));
+}
+
+#[test]
+fn what_a_resident_waves_away_is_let_in_again() {
+    let mut home = watched();
+    live_at(&mut home, 14 * DAY, 24 * DAY, Some(28.0));
+    home.brain.answer(None, Verdict::Expected, "", 24 * DAY);
+    live_at(&mut home, 24 * DAY, 25 * DAY, Some(28.0));
+    let usual = home.brain.last_scores[0].band.unwrap().expected;
+    assert!((27.0..29.0).contains(&usual), "{usual}");
+}
+
+#[test]
+fn a_sensor_that_is_stuck_and_that_nobody_answered_is_still_an_alarm_weeks_later() {
+    let mut home = watched();
+    live_at(&mut home, 14 * DAY, 30 * DAY, None);
+    assert_eq!((raised(&home), home.view.borrow().open), (1, 1));
+    live_at(&mut home, 30 * DAY, 33 * DAY, Some(20.0));
+    assert_eq!(home.view.borrow().open, 0);
+    // Had it learnt that this sensor stands still for weeks, the next time would be missed.
+    live_at(&mut home, 33 * DAY, 35 * DAY, None);
+    assert_eq!((raised(&home), home.view.borrow().open), (2, 1));
+}

@@ -5,7 +5,6 @@ use maud::{Markup, html};
 
 use super::Forms;
 use crate::brain::verdict_word;
-use crate::explain::friendly_name;
 use crate::history::StoredAlarm;
 use crate::page::home::Everything;
 use crate::page::text;
@@ -24,9 +23,9 @@ const ANSWERS: [(Verdict, &str); 3] = [
 pub(super) fn card(alarm: &StoredAlarm, all: &Everything, forms: Forms<'_>) -> Markup {
     html! {
         article.alarm class=(alarm.alarm.severity.as_str()) {
-            (picture(alarm, forms))
+            (picture(alarm, all, forms))
             div.words {
-                h3 { (friendly_name(&alarm.entity_id)) }
+                h3 { (all.detail.name_of(&alarm.entity_id)) }
                 (when(alarm, all))
                 p { (text::reason(&alarm.alarm.reason, &alarm.entity_id)) }
                 (answers(alarm, forms))
@@ -49,14 +48,14 @@ pub(super) fn timeline(all: &Everything, forms: Forms<'_>) -> Markup {
                         details name="alarm" {
                             summary {
                                 span class={ "dot " (alarm.alarm.severity.as_str()) } aria-hidden="true" {}
-                                span.name { (friendly_name(&alarm.entity_id)) }
+                                span.name { (all.detail.name_of(&alarm.entity_id)) }
                                 time datetime=(text::machine(alarm.alarm.raised_at)) {
                                     (text::moment(alarm.alarm.raised_at, &all.timezone))
                                 }
                                 span.answer { (alarm.answer.map_or("No answer yet", |(verdict, _)| text::verdict(verdict))) }
                             }
                             article.alarm class=(alarm.alarm.severity.as_str()) {
-                                (picture(alarm, forms))
+                                (picture(alarm, all, forms))
                                 div.words {
                                     (when(alarm, all))
                                     p { (text::reason(&alarm.alarm.reason, &alarm.entity_id)) }
@@ -73,8 +72,8 @@ pub(super) fn timeline(all: &Everything, forms: Forms<'_>) -> Markup {
     }
 }
 
-fn picture(alarm: &StoredAlarm, forms: Forms<'_>) -> Markup {
-    let words = format!("{}: measured and usual values around the alarm", friendly_name(&alarm.entity_id));
+fn picture(alarm: &StoredAlarm, all: &Everything, forms: Forms<'_>) -> Markup {
+    let words = format!("{}: measured and usual values around the alarm", all.detail.name_of(&alarm.entity_id));
     html! {
         img src={ (forms.base) "/alarm/" (alarm.alarm.id) ".svg" } alt=(words) width="360" height="330" loading="lazy";
     }
@@ -117,7 +116,7 @@ fn misses(all: &Everything, forms: Forms<'_>) -> Markup {
             "Where"
             select name="entity" required {
                 @for (info, _) in &all.detail.entities {
-                    option value=(info.entity_id) { (friendly_name(&info.entity_id)) }
+                    option value=(info.entity_id) { (all.detail.name_of(&info.entity_id)) }
                 }
             }
         }
@@ -140,7 +139,7 @@ fn misses(all: &Everything, forms: Forms<'_>) -> Markup {
                 ul.plain {
                     @for miss in all.misses.iter().take(MISSES_SHOWN) {
                         li {
-                            (friendly_name(&miss.entity_id)) ", " (text::moment(miss.at, &all.timezone))
+                            (all.detail.name_of(&miss.entity_id)) ", " (text::moment(miss.at, &all.timezone))
                             span.faint { @if miss.shared { " · kept for the fleet" } @else { " · stays here" } }
                         }
                     }

@@ -3,7 +3,6 @@
 use maud::{Markup, html};
 
 use super::Forms;
-use crate::explain::friendly_name;
 use crate::house::Scope;
 use crate::page::home::{Everything, PER_WEEK, Preview};
 use crate::page::{plot, text};
@@ -40,7 +39,7 @@ fn hushes(all: &Everything, forms: Forms<'_>) -> Markup {
             "Do not mention"
             select name="entity" required {
                 @for (info, _) in &all.detail.entities {
-                    option value=(info.entity_id) { (friendly_name(&info.entity_id)) }
+                    option value=(info.entity_id) { (all.detail.name_of(&info.entity_id)) }
                 }
             }
         }
@@ -59,7 +58,7 @@ fn hushes(all: &Everything, forms: Forms<'_>) -> Markup {
         ul.plain {
             @for hush in now {
                 li {
-                    (scope(&hush.scope))
+                    (scope(&hush.scope, all))
                     span.faint {
                         @match hush.until {
                             None => " · for good, except danger",
@@ -69,7 +68,7 @@ fn hushes(all: &Everything, forms: Forms<'_>) -> Markup {
                     " "
                     (forms.form("unhush", "inline", &html! {
                         input type="hidden" name="id" value=(hush.id);
-                        button.quiet { "Lift" span.hidden { " for " (scope(&hush.scope)) } }
+                        button.quiet { "Lift" span.hidden { " for " (scope(&hush.scope, all)) } }
                     }))
                 }
             }
@@ -79,13 +78,13 @@ fn hushes(all: &Everything, forms: Forms<'_>) -> Markup {
     }
 }
 
-fn scope(scope: &Scope) -> String {
+fn scope(scope: &Scope, all: &Everything) -> String {
     match scope {
         Scope::Home => "The whole home".to_owned(),
         Scope::Area { area } => format!("Everything in {area}"),
-        Scope::Entity { entity_id, kind: None } => friendly_name(entity_id),
+        Scope::Entity { entity_id, kind: None } => all.detail.name_of(entity_id),
         Scope::Entity { entity_id, kind: Some(kind) } => {
-            format!("{}, {}", friendly_name(entity_id), text::manner(*kind))
+            format!("{}, {}", all.detail.name_of(entity_id), text::manner(*kind))
         }
     }
 }
@@ -105,8 +104,8 @@ pub(in crate::page) fn outcome(preview: &Preview) -> Markup {
             (plot::month(preview))
             @if !preview.alarms.is_empty() {
                 ul.plain {
-                    @for (entity_id, at) in preview.alarms.iter().rev().take(NAMED) {
-                        li { (friendly_name(entity_id)) span.faint { " · " (text::moment(*at, &preview.timezone)) } }
+                    @for (name, at) in preview.alarms.iter().rev().take(NAMED) {
+                        li { (name) span.faint { " · " (text::moment(*at, &preview.timezone)) } }
                     }
                     @if preview.alarms.len() > NAMED { li.faint { "and " (preview.alarms.len() - NAMED) " more" } }
                 }

@@ -5,7 +5,6 @@ use maud::{Markup, html};
 
 use super::Forms;
 use crate::brain::verdict_word;
-use crate::explain::friendly_name;
 use crate::history::StoredQuestion;
 use crate::page::home::Everything;
 use crate::page::text;
@@ -43,7 +42,7 @@ fn card(question: &StoredQuestion, all: &Everything, forms: Forms<'_>) -> Markup
     html! {
         article.alarm.info {
             div.words {
-                h3 { (friendly_name(&question.info.entity_id)) }
+                h3 { (all.detail.name_of(&question.info.entity_id)) }
                 p.when { time datetime=(text::machine(question.at)) { (text::moment(question.at, &all.timezone)) } }
                 p { "It was " strong { (text::value(&question.info, question.observed)) } ", and nothing was said." }
                 (forms.form("answer", "answers", &buttons))

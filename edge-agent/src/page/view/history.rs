@@ -3,7 +3,6 @@
 use maud::{Markup, html};
 
 use super::Forms;
-use crate::explain::friendly_name;
 use crate::page::home::Everything;
 use crate::page::plot;
 
@@ -21,7 +20,7 @@ pub(super) fn history(all: &Everything, forms: Forms<'_>) -> Markup {
                     select name="entity" {
                         @for (info, _) in &all.detail.entities {
                             option value=(info.entity_id) selected[shown.is_some_and(|shown| shown.info.entity_id == info.entity_id)] {
-                                (friendly_name(&info.entity_id))
+                                (all.detail.name_of(&info.entity_id))
                             }
                         }
                     }

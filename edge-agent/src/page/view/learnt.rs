@@ -4,7 +4,7 @@ use hearthwatch_model::class::DeviceClass;
 use hearthwatch_protocol::ModelVersion;
 use maud::{Markup, html};
 
-use crate::explain::friendly_name;
+use super::Forms;
 use crate::page::home::Everything;
 use crate::page::text;
 use crate::rehearse::Rehearsal;
@@ -12,7 +12,7 @@ use crate::rehearse::Rehearsal;
 /// Lessons shown.
 const LESSONS_SHOWN: usize = 20;
 
-pub(super) fn learnt(all: &Everything) -> Markup {
+pub(super) fn learnt(all: &Everything, forms: Forms<'_>) -> Markup {
     html! {
         section #learnt {
             h2 { "What was learnt" }
@@ -20,6 +20,7 @@ pub(super) fn learnt(all: &Everything) -> Markup {
                 div {
                     h3 { "The model in charge" }
                     (in_charge(all))
+                    (way_back(all, forms))
                     (receipt(all))
                 }
                 div {
@@ -57,6 +58,17 @@ fn who_judges(network: bool, judged: &[DeviceClass]) -> String {
             "The shared network judges {}. Fixed rules and the routine detector judge the rest, where {WHY}.",
             classes.join(", ")
         ),
+    }
+}
+
+/// The button that leads back to the model before, where there is one.
+fn way_back(all: &Everything, forms: Forms<'_>) -> Markup {
+    html! {
+        @if let Some(to) = all.updates.fallback {
+            @let name = model_name(to, true);
+            (forms.form("roll-back", "inline", &html! { button.quiet { "Go back to: " (name) } }))
+            p.faint { "It stays until a newer model than today's is released. The fleet is told." }
+        }
     }
 }
 
@@ -122,7 +134,7 @@ fn lessons(all: &Everything) -> Markup {
         ul.lessons {
             @for lesson in memory.answers.lessons().iter().rev().take(LESSONS_SHOWN) {
                 li {
-                    strong { (memory.entity_ids.get(lesson.context.entity as usize).map_or_else(String::new, |id| friendly_name(id))) }
+                    strong { (memory.entity_ids.get(lesson.context.entity as usize).map_or_else(String::new, |id| all.detail.name_of(id))) }
                     " · " (text::verdict(lesson.verdict))
                     span.faint { ", " (text::moment(lesson.at, &all.timezone)) }
                     br;

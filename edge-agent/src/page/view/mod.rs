@@ -63,7 +63,7 @@ pub(super) fn page(all: &Everything, base: &str, token: &str) -> Markup {
             (alarms::timeline(all, forms))
             (history::history(all, forms))
             (budget::calm(all, forms))
-            (learnt::learnt(all))
+            (learnt::learnt(all, forms))
             (sharing::sharing(all, forms))
             (leave::leave(all, forms))
         }

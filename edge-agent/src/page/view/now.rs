@@ -5,7 +5,6 @@ use hearthwatch_model::reading::EntityInfo;
 use maud::{Markup, html};
 
 use super::{Forms, alarms, drawn};
-use crate::explain::friendly_name;
 use crate::page::home::Everything;
 use crate::page::text;
 
@@ -70,19 +69,19 @@ fn entities(all: &Everything) -> Markup {
         @if rows.is_empty() {
             p.empty { "No entity is known yet. They come from Home Assistant by themselves." }
         } @else {
-            ul.entities { @for row in first { (entity(row)) } }
+            ul.entities { @for row in first { (entity(row, all)) } }
             @if !rest.is_empty() {
                 details {
                     summary { "All " (rows.len()) " entities" }
-                    ul.entities { @for row in rest { (entity(row)) } }
+                    ul.entities { @for row in rest { (entity(row, all)) } }
                 }
             }
         }
     }
 }
 
-fn entity((info, score): &(EntityInfo, Option<EntityScore>)) -> Markup {
-    let name = friendly_name(&info.entity_id);
+fn entity((info, score): &(EntityInfo, Option<EntityScore>), all: &Everything) -> Markup {
+    let name = all.detail.name_of(&info.entity_id);
     let percent = score.as_ref().and_then(|score| Some(unusual(score.score?, score.threshold)));
     let band = score.as_ref().and_then(|score| score.band).filter(|_| !info.class.is_binary());
     html! {

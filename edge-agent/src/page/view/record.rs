@@ -1,6 +1,6 @@
 //! One record as it travels: every field in words, then every byte.
 
-use hearthwatch_protocol::messages::{FeedbackRecord, Origin, Verdict};
+use hearthwatch_protocol::messages::{Announcement, FeedbackRecord, Origin, Verdict};
 use hearthwatch_protocol::{Message, decode};
 use maud::{Markup, html};
 
@@ -69,12 +69,27 @@ fn content(payload: &[u8]) -> Markup {
         h2 { "Decoded" }
         @match decode(payload) {
             Ok(Message::Feedback(record)) => (fields(&record)),
+            Ok(Message::Announcement(announcement)) => (announced(&announcement)),
             Ok(other) => p { "A " (other.kind()) "." },
             Err(error) => p { "Not readable: " (error) },
         }
         h2 { "Byte for byte" }
         p.faint { (text::bytes(payload.len())) " of CBOR, as published." }
         pre.hex tabindex="0" aria-label="The record in hexadecimal" { (bytes::hex_dump(payload)) }
+    }
+}
+
+fn announced(announcement: &Announcement) -> Markup {
+    let rows = [
+        ("home", announcement.home.to_string()),
+        ("sequence", announcement.sequence.to_string()),
+        ("alarm", announcement.alarm.to_string()),
+        ("model_version", announcement.model_version.to_string()),
+        ("window_sha256", hex::encode(announcement.window_sha256)),
+        ("raised_on", text::machine(announcement.raised_on)),
+    ];
+    html! {
+        dl.fields { @for (name, value) in rows { dt { code { (name) } } dd { (value) } } }
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) fn meaning(level: SharingLevel) -> &'static str {
             "Your answer, the kind of sensor, its score, and the day. It helps to count false alarms."
         }
         SharingLevel::Windows => {
-            "Also the 16 hours of numbers without units that the model saw. A model can learn from that; it can still tell when somebody was in."
+            "Also the 16 hours of numbers without units that the model saw. A model can learn from that; it can still tell when somebody was in. Of each alarm and question, answered or not, the day and a hash of its window are told when it comes up."
         }
     }
 }
@@ -103,14 +103,24 @@ fn row(entry: &LedgerEntry, forms: Forms<'_>) -> Markup {
         Ok(Message::Feedback(record)) => Some(record),
         _ => None,
     };
+    let announced = match decode(&entry.payload) {
+        Ok(Message::Announcement(announcement)) => Some(announcement),
+        _ => None,
+    };
+    let what = match (&record, &announced) {
+        (Some(record), _) => super::record::verdict(record.verdict),
+        (None, Some(_)) => "Announced",
+        (None, None) => "–",
+    };
+    let at = record.as_ref().map(|record| record.raised_at).or(announced.as_ref().map(|announced| announced.raised_on));
     let day =
         |at: i64| jiff::Timestamp::from_second(at).map_or_else(|_| String::new(), |at| at.strftime("%F").to_string());
     html! {
         tr {
             td data-name="No." { (entry.sequence) }
-            td { (record.as_ref().map_or("–", |record| super::record::verdict(record.verdict))) }
+            td { (what) }
             td { (record.as_ref().map_or("–", |record| record.device_class.as_str()).replace('_', " ")) }
-            td { (record.as_ref().map_or_else(String::new, |record| day(record.raised_at))) }
+            td { (at.map_or_else(String::new, day)) }
             td.number { (text::bytes(entry.payload.len())) }
             td { (state(entry)) }
             td.actions {

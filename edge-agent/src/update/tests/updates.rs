@@ -15,7 +15,9 @@ use crate::update::disk::RealDisk;
 use crate::update::machine::Phase;
 use crate::update::prove::{Prove, TrialWindows, Window};
 use crate::update::slots::Slots;
-use crate::update::{DirectorConfig, Policy, Step, Trigger, Updater, UpdaterConfig, UpdaterError, Watching};
+use crate::update::{
+    BY_HAND, DirectorConfig, Policy, RollBackError, Step, Trigger, Updater, UpdaterConfig, UpdaterError, Watching,
+};
 
 /// A model is a word that says how it behaves.
 pub struct Words;
@@ -373,4 +375,48 @@ async fn a_probation_that_fails_after_the_mirror_pruned_the_old_version_still_go
     home.notice(2).await;
     home.now += 600;
     assert_eq!(model(&home.on(Trigger::Timer, 1.0).await), Some((1, "one".to_owned())));
+}
+
+#[tokio::test]
+async fn a_resident_goes_back_to_the_model_before_and_it_stays_until_a_newer_release() {
+    let mut home = Home::new(0).await;
+    assert!(matches!(home.updater.roll_back(home.now), Err(RollBackError::Nothing)));
+    home.repository.publish(1, &[(1, "one")]).await;
+    home.notice(1).await;
+    home.repository.publish(2, &[(1, "one"), (2, "two")]).await;
+    home.notice(2).await;
+    assert_eq!(home.updater.roll_back_leads().unwrap(), (ModelVersion(2), ModelVersion(1)));
+
+    let step = home.updater.roll_back(home.now).unwrap();
+    assert_eq!(model(&step), Some((1, "one".to_owned())));
+    let back = UpdateResult::RolledBack { reason: BY_HAND.to_owned(), to: ModelVersion(1) };
+    assert_eq!(step.outcomes, [outcome(2, back, home.now)]);
+    // Power fails before the fleet heard of it.
+    home.restart();
+    assert_eq!(home.updater.installed(), ModelVersion(1));
+    assert_eq!(model(&home.notice(2).await), None, "what a resident left does not come back");
+    assert_eq!(model(&home.on(Trigger::Timer, 0.0).await), None);
+    home.repository.publish(3, &[(2, "two"), (3, "three")]).await;
+    assert_eq!(model(&home.notice(3).await), Some((3, "three".to_owned())));
+
+    assert_eq!(model(&home.updater.roll_back(home.now).unwrap()), Some((1, "one".to_owned())));
+    assert_eq!(model(&home.updater.roll_back(home.now).unwrap()), Some((0, "own".to_owned())));
+    assert!(matches!(home.updater.roll_back(home.now), Err(RollBackError::Nothing)));
+}
+
+#[tokio::test]
+async fn there_is_no_way_back_while_a_newer_model_lies_in_the_place_of_the_one_before_or_it_is_damaged() {
+    let mut home = Home::new(0).await;
+    for version in 1..=2 {
+        home.repository.publish(version, &[(version, "good")]).await;
+        home.notice(version).await;
+    }
+    std::fs::write(home.slots().join("a.safetensors"), "rotten").unwrap();
+    assert!(matches!(home.updater.roll_back(home.now), Err(RollBackError::Damaged(_))));
+    home.watching = Watching { shadow_seconds: 3_600, probation_seconds: 0 };
+    home.restart();
+    home.repository.publish(3, &[(3, "good")]).await;
+    home.notice(3).await;
+    assert!(matches!(home.updater.roll_back(home.now), Err(RollBackError::Watched)));
+    assert_eq!(home.updater.installed(), ModelVersion(2));
 }

@@ -140,6 +140,17 @@ fn memory_survives_a_restart_in_which_the_entities_change_places() {
 }
 
 #[test]
+fn an_alarm_that_lasts_for_long_goes_on_over_a_restart() {
+    let mut one = decider();
+    let raised = feed(&mut one, 10, &[5.0, 5.0]);
+    feed(&mut one, 12, &[5.0; 144]);
+    let mut other = decider();
+    other.restore(one.memory());
+    assert_eq!(feed(&mut other, 156, &[5.0; 12]), []);
+    assert_eq!((&other.alarms()[0].id, other.alarms()[0].end), (&raised[0].alarm().id, None));
+}
+
+#[test]
 fn with_adaptation_a_home_that_alarms_too_often_grows_calmer() {
     let mut one = decider();
     one.config.adapt = true;

@@ -1,0 +1,91 @@
+//! What Home Assistant remembers: asked for after each connection, and for entities that come late.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
+
+use super::super::history::{self, Depth, Wanted};
+use super::super::socket::Socket;
+use super::{Session, SessionEnd, SessionState, unix_now};
+use crate::brain::{BrainCommand, WARM_UP_SECONDS};
+
+/// Memory is asked for until it is at most this old; what happens meanwhile comes with the subscription.
+const MEMORY_LAG_SECONDS: i64 = 30;
+/// The past of entities that came after the start is asked for when no more of them have come for this long.
+pub(super) const BACKFILL_SETTLE: Duration = Duration::from_secs(20);
+
+/// The past of entities that came late, asked for slice by slice between two events.
+pub(super) struct Backfill {
+    wanted: Vec<Wanted>,
+    slices: VecDeque<(i64, i64)>,
+    depth: Depth,
+}
+
+impl Session {
+    /// Learns what was missed: two weeks at the first start, the minutes of an outage later.
+    pub(super) async fn remember(&mut self, socket: &mut Socket) -> Result<(), SessionEnd> {
+        self.become_state(SessionState::Remembering { percent: 0 });
+        let known = self.brain.ask(|reply| BrainCommand::Recall(unix_now(), reply)).await?;
+        let wanted = self.wanted();
+        let mut now = unix_now();
+        let begin = known.unwrap_or(now - WARM_UP_SECONDS);
+        let mut depth = if known.is_none() { Depth::FirstSlice } else { Depth::ChangesOnly };
+        let mut from = begin;
+        let mut coarse = 0;
+        while now - from > MEMORY_LAG_SECONDS {
+            for (slice_from, slice_until) in history::slices(from, now) {
+                let slice = history::fetch(socket, &wanted, (slice_from, slice_until), depth).await?;
+                depth = depth.next();
+                coarse += u32::from(slice.coarse);
+                self.brain.ask(|reply| BrainCommand::Learn(slice.readings, slice_until, reply)).await?;
+                self.become_state(SessionState::Remembering { percent: share(slice_until - begin, now - begin) });
+            }
+            from = now;
+            now = unix_now();
+        }
+        if coarse > 0 {
+            tracing::info!(slices = coarse, "older memory was hourly statistics only");
+        }
+        Ok(())
+    }
+
+    fn wanted(&self) -> Vec<Wanted> {
+        let mut wanted: Vec<Wanted> = self
+            .numbers
+            .iter()
+            .filter_map(|(entity_id, entity)| {
+                let class = self.watched.class(entity_id)?;
+                Some(Wanted { entity: *entity, entity_id: entity_id.clone(), class })
+            })
+            .collect();
+        wanted.sort_by_key(|one| one.entity);
+        wanted
+    }
+
+    /// What is to be asked for of the entities that came late.
+    pub(super) fn begin_backfill(&mut self) -> Option<Backfill> {
+        self.backfill_at = None;
+        let late: HashSet<String> = std::mem::take(&mut self.late).into_iter().collect();
+        let mut wanted = self.wanted();
+        wanted.retain(|one| late.contains(&one.entity_id));
+        let now = unix_now();
+        let slices = history::slices(now - WARM_UP_SECONDS, now).into();
+        (!wanted.is_empty()).then_some(Backfill { wanted, slices, depth: Depth::FirstSlice })
+    }
+
+    /// Asks for the next slice; false when there was none left.
+    pub(super) async fn fill(&mut self, socket: &mut Socket, past: &mut Backfill) -> Result<bool, SessionEnd> {
+        let Some(span) = past.slices.pop_front() else {
+            self.brain.ask(BrainCommand::Relearn).await?;
+            return Ok(false);
+        };
+        let slice = history::fetch(socket, &past.wanted, span, past.depth).await?;
+        past.depth = past.depth.next();
+        self.brain.ask(|reply| BrainCommand::Backfill(slice.readings, reply)).await?;
+        Ok(true)
+    }
+}
+
+/// `part` of `whole` in percent.
+fn share(part: i64, whole: i64) -> u8 {
+    u8::try_from((part * 100).checked_div(whole).unwrap_or(100).clamp(0, 100)).unwrap_or(100)
+}

@@ -1,0 +1,77 @@
+//! What the fleet's side is made of, from the configuration and the files that it names.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hearthwatch_link::{LinkConfig, TlsFiles};
+use hearthwatch_model::detector::Model;
+use hearthwatch_protocol::HomeId;
+use hearthwatch_protocol::seal::trusted_keys;
+
+use super::super::unix_now;
+use super::super::wiring::StartError;
+use crate::config::{CloudMqttConfig, UpdatesConfig};
+use crate::state_directory::StateDirectory;
+use crate::update::{DirectorConfig, UpdaterConfig};
+use crate::uplink::{self, UplinkConfig};
+
+/// Largest TUF root or file of keys that is read; an honest root has about 4 KiB.
+const TRUSTED_BYTES_MAX: u64 = 64 * 1024;
+
+/// The network that ships where the tree holds one, else the routine detector.
+pub(super) fn own_model() -> Arc<Model> {
+    Arc::new(Model::shipped().unwrap_or_else(|error| {
+        tracing::info!(reason = %error, "no network ships with this program; the routine detector is in charge");
+        Model::routine()
+    }))
+}
+
+pub(super) fn updater_config(
+    home: &HomeId,
+    updates: &UpdatesConfig,
+    state: &StateDirectory,
+) -> Result<UpdaterConfig, StartError> {
+    let root = read_trusted(&updates.root_file)?;
+    let director = match &updates.director_file {
+        None => None,
+        Some(path) => {
+            let bad = |cause: String| StartError::Trusted { path: path.clone(), source: std::io::Error::other(cause) };
+            let text = String::from_utf8(read_trusted(path)?).map_err(|error| bad(error.to_string()))?;
+            let keys = trusted_keys(&text).map_err(|error| bad(error.to_string()))?;
+            Some(DirectorConfig { home: home.clone(), keys })
+        }
+    };
+    Ok(UpdaterConfig {
+        url: updates.url.clone(),
+        ca: updates.ca_file.clone(),
+        root,
+        directory: state.file("update"),
+        director,
+        watching: updates.watching,
+        policy: updates.policy,
+    })
+}
+
+/// A small file that trust begins with.
+fn read_trusted(path: &Path) -> Result<Vec<u8>, StartError> {
+    let read = || -> std::io::Result<Vec<u8>> {
+        use std::io::Read;
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(TRUSTED_BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|source| StartError::Trusted { path: path.to_owned(), source })
+}
+
+pub(in crate::run) fn uplink_config(home: &HomeId, mqtt: &CloudMqttConfig, directed: bool, seed: u64) -> UplinkConfig {
+    let tls =
+        TlsFiles { ca: mqtt.ca_file.clone(), cert: Some(mqtt.cert_file.clone()), key: Some(mqtt.key_file.clone()) };
+    UplinkConfig {
+        home: home.clone(),
+        link: LinkConfig { tls: Some(tls), ..LinkConfig::new(mqtt.host.clone(), mqtt.port, home.as_str()) },
+        directed,
+        resend: uplink::RESEND,
+        clock: Arc::new(unix_now),
+        seed,
+    }
+}
