@@ -5,6 +5,7 @@
 //! name; test homes are measured in weeks after those that were trained on.
 
 mod blending;
+mod charge;
 mod checkpoint;
 mod config;
 mod corpus;

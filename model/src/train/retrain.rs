@@ -2,7 +2,6 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::blending;
 use super::checkpoint::{Checkpoints, NoCheckpoints};
 use super::config::RetrainConfig;
 use super::corpus::Corpus;
@@ -11,7 +10,7 @@ use super::feedback::{self, FeedbackExample};
 use super::fit::{EpochRecord, Homes, Kept, Plan, fit};
 use super::prepare::{Prepared, network_thresholds, prepare};
 use super::sampler::Sampler;
-use super::{Progress, TrainError};
+use super::{Progress, TrainError, blending, charge};
 use crate::alarm::{Blend, Calibration};
 use crate::drift::FeatureProfile;
 use crate::evaluate::{Contender, Evaluation, GateReport, GateVerdict, Influence, judge, paired_difference, replay};
@@ -145,7 +144,7 @@ fn run(
     let blend = champion
         .as_ref()
         .map_or_else(|| blending::choose(prepared, &scorer, config), |champion| champion.blend().clone());
-    let calibration = network_thresholds(prepared, &scorer, &blend, config.threads);
+    let (calibration, blend) = set_up(prepared, &scorer, blend, config);
     let evaluation = measured(prepared, &scorer, (&calibration, &blend), &prepared.routine, config);
     tick();
     let champion_evaluation = champion.as_ref().map(|champion| {
@@ -263,7 +262,16 @@ fn measured(
     replay(&prepared.test, contender, config.gate.budget_per_week, config.threads, |_| {})
 }
 
-/// Weights without thresholds of their own: calibrated, then measured.
+/// Thresholds of a network, and the classes that it earned. Each network earns them anew: what a champion held may be lost,
+/// and what it did not hold be won.
+fn set_up(prepared: &Prepared, scorer: &Scorer, blend: Blend, config: &RetrainConfig) -> (Calibration, Blend) {
+    let everywhere = Blend { in_charge: None, ..blend };
+    let calibration = network_thresholds(prepared, scorer, &everywhere, config.threads);
+    let earned = charge::earned(prepared, scorer, (&calibration, &everywhere), config);
+    (calibration, Blend { in_charge: Some(earned), ..everywhere })
+}
+
+/// Weights without thresholds of their own: set up, then measured.
 fn measured_anew(
     prepared: &Prepared,
     weights: &Weights,
@@ -271,8 +279,8 @@ fn measured_anew(
     config: &RetrainConfig,
 ) -> Result<Evaluation, TrainError> {
     let scorer = Scorer::new(weights)?;
-    let calibration = network_thresholds(prepared, &scorer, blend, config.threads);
-    Ok(measured(prepared, &scorer, (&calibration, blend), &prepared.routine, config))
+    let (calibration, blend) = set_up(prepared, &scorer, blend.clone(), config);
+    Ok(measured(prepared, &scorer, (&calibration, &blend), &prepared.routine, config))
 }
 
 #[cfg(test)]
