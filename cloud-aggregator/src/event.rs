@@ -328,6 +328,19 @@ impl Event for ReleaseFailed<'_> {
     }
 }
 
+/// A promoted model waits for a second person's word; it is tried again.
+pub struct ReleaseAwaits<'a> {
+    /// What is to be done.
+    pub cause: &'a str,
+}
+
+impl Event for ReleaseAwaits<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.releases_awaiting.inc();
+        info!(cause = self.cause, "promoted, and not signed yet");
+    }
+}
+
 /// A rollout was stopped by its tests.
 pub struct RolloutStopped<'a> {
     /// Which release.

@@ -64,6 +64,8 @@ pub struct Metrics {
     pub releases: Counter,
     /// Releases that failed and are tried again.
     pub release_failures: Counter,
+    /// Attempts that found a second person's word missing.
+    pub releases_awaiting: Counter,
     /// Version of the current model.
     pub champion_version: Gauge,
     /// Rollouts that their tests stopped.
@@ -108,6 +110,7 @@ impl Metrics {
             probes_answered: Gauge::default(),
             releases: Counter::default(),
             release_failures: Counter::default(),
+            releases_awaiting: Counter::default(),
             champion_version: Gauge::default(),
             rollouts_stopped: Counter::default(),
             outcomes: ByKind::default(),
@@ -126,6 +129,11 @@ impl Metrics {
             registry.register("unsent", "Words that did not reach the broker", metrics.unsent.clone());
             registry.register("records_withdrawn", "Answers taken back by homes", metrics.withdrawn.clone());
             registry.register("records_lost", "Records never delivered", metrics.records_lost.clone());
+            registry.register(
+                "releases_awaiting",
+                "Attempts that await a signature",
+                metrics.releases_awaiting.clone(),
+            );
             registry.register("release_failures", "Releases to be tried again", metrics.release_failures.clone());
             registry.register("receipts", "Receipts sent to homes", metrics.receipts.clone());
             registry.register("link_connected", "1 while the broker is connected", metrics.link_connected.clone());

@@ -63,7 +63,12 @@ impl ReleaseDesk {
         let model = blocking(&self.store, move |store| store.model(version)).await?;
         let model = model.ok_or(StoreError::NotFound { noun: "model", id: version.to_string() })?;
         let promoted = self.promoted(model, by).await?;
-        let row = self.hook.release(promoted).await?;
+        let released = self.hook.release(promoted).await;
+        if matches!(released, Err(ReleaseError::AwaitingSignature(_))) {
+            // Seen by everybody who looks; the next attempt finds the word, or waits on.
+            blocking(&self.store, move |store| store.set_model_state(version, ModelState::AwaitingSignature)).await?;
+        }
+        let row = released?;
         let stored = row.clone();
         blocking(&self.store, move |store| store.put_release(&stored)).await?;
         ModelReleased(&row).emit(&self.metrics);
@@ -103,7 +108,9 @@ impl ReleaseDesk {
     pub async fn release_pending(&self, by: &str) -> Result<Option<ReleaseRow>, ReleaseError> {
         let newest = blocking(&self.store, |store| Ok(store.models()?.into_iter().next())).await?;
         match newest {
-            Some(model) if model.state == ModelState::Approved => self.release(model.version, by).await.map(Some),
+            Some(model) if matches!(model.state, ModelState::Approved | ModelState::AwaitingSignature) => {
+                self.release(model.version, by).await.map(Some)
+            }
             _ => Ok(None),
         }
     }

@@ -69,6 +69,9 @@ pub enum ReleaseError {
     /// The signer said no.
     #[error("the signer refused: {0}")]
     SignerRefused(String),
+    /// The signer waits for a second person's word.
+    #[error("{0}")]
+    AwaitingSignature(String),
     /// The signer cannot be reached.
     #[error("the signer cannot be reached: {0}")]
     SignerUnreachable(String),

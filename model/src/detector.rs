@@ -214,15 +214,16 @@ impl HomeDetector {
         StepReport { scores, events: decision.events }
     }
 
-    /// The network's word on every number that is ready and has a full window.
+    /// The network's word on every number that it judges, that is ready and has a full window.
     fn ask_network(&self, steps: &[EntityStep]) -> Vec<Option<NetworkOutput>> {
         let mut outputs = vec![None; steps.len()];
-        let Model::Network { scorer, .. } = &*self.model else { return outputs };
+        let Model::Network { scorer, blend, .. } = &*self.model else { return outputs };
         let (mut windows, mut classes, mut places) = (Vec::new(), Vec::new(), Vec::new());
         for (place, step) in steps.iter().enumerate() {
             let class = self.entities[step.entity as usize].class;
             if step.ready
                 && !class.is_binary()
+                && blend.judges(class)
                 && let Some(window) = self.extractor.window(step.entity)
             {
                 windows.extend_from_slice(&window);
@@ -383,7 +384,8 @@ impl HomeDetector {
         self.windows.iter().rev().find(|(id, _)| id == alarm_id).map(|(_, window)| window.as_slice())
     }
 
-    /// The newest window of every number that has a full one, for a model's probation.
+    /// The newest window of every number that has a full one, for a model's probation; of all classes, since two models
+    /// need not judge the same.
     #[must_use]
     pub fn recent_windows(&self) -> Vec<(DeviceClass, Vec<f32>)> {
         (0u32..)

@@ -12,6 +12,8 @@ mod form;
 mod manifest;
 mod patch_tree;
 mod scorer;
+mod served;
+mod served_tree;
 mod weights;
 
 pub use artifact::{Artifact, ArtifactParts};

@@ -5,6 +5,7 @@
 //! name; test homes are measured in weeks after those that were trained on.
 
 mod blending;
+mod charge;
 mod checkpoint;
 mod config;
 mod corpus;
@@ -23,14 +24,14 @@ mod treadmill;
 pub use checkpoint::{Checkpoints, NoCheckpoints};
 pub use config::RetrainConfig;
 pub use corpus::Corpus;
-pub use defence::{DefencePolicy, Defended, HomeAnswer, defend};
+pub use defence::{DefencePolicy, Defended, HomeAnswer, WithoutHome, defend};
 pub use feedback::FeedbackExample;
 pub use fit::EpochRecord;
 pub use fold::{CROSS_FIT_PARTS, cross_fit, leave_set_out};
 pub use prepare::{Prepared, prepare, prepare_test};
 pub use pupil::Pupil;
 pub use release::{Release, release};
-pub use retrain::{Candidate, fine_tune, retrain, retrain_prepared, retrain_resumable};
+pub use retrain::{Candidate, fine_tune, retrain, retrain_guarded, retrain_prepared, retrain_resumable};
 
 pub use treadmill::Treadmill;
 

@@ -59,6 +59,9 @@ pub struct Consumed {
     pub through: BTreeMap<HomeId, Sequence>,
     /// Answers that a later line of the audit log let out of quarantine are new all the same.
     pub lifts: u64,
+    /// When the run that made the champion began: what was stored later it cannot have learnt from, whatever a snapshot of
+    /// the same content has been looked at since.
+    pub until: Option<i64>,
 }
 
 /// One home's part in a snapshot.
@@ -186,7 +189,7 @@ fn consider(
     lineage: &mut Lineage,
     answers: &mut BTreeMap<(HomeId, AlarmId), Answer>,
 ) {
-    let record = row.record;
+    let (record, received_at) = (row.record, row.received_at);
     let home = lineage.homes.entry(record.home.clone()).or_default();
     if home.answers == 0 {
         home.first = record.sequence;
@@ -199,7 +202,9 @@ fn consider(
         return;
     }
     let lifted_since = row.lift.is_some_and(|line| line > consumed.lifts);
-    if !lifted_since && consumed.through.get(&record.home).is_some_and(|through| record.sequence <= *through) {
+    let in_time = consumed.until.is_none_or(|until| received_at <= until);
+    if in_time && !lifted_since && consumed.through.get(&record.home).is_some_and(|through| record.sequence <= *through)
+    {
         home.consumed += 1;
         // An older answer to the same alarm that was let in since has been overtaken before it came.
         if answers.remove(&(record.home, record.alarm)).is_some() {

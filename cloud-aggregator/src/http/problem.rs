@@ -158,7 +158,7 @@ impl From<ReleaseError> for Problem {
         match error {
             ReleaseError::Store(cause) => cause.into(),
             ReleaseError::NotConfigured | ReleaseError::SignerUnreachable(_) => Self::Unavailable(error.to_string()),
-            ReleaseError::SignerRefused(_) => Self::Conflict(error.to_string()),
+            ReleaseError::SignerRefused(_) | ReleaseError::AwaitingSignature(_) => Self::Conflict(error.to_string()),
             other => Self::internal(other),
         }
     }

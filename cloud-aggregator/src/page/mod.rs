@@ -25,7 +25,7 @@ use crate::http::auth::Viewer;
 use crate::http::problem::Problem;
 use crate::rollout::Director;
 use crate::state::AppState;
-use crate::store::{Store, StoreError, blocking};
+use crate::store::{ModelRow, ModelState, Store, StoreError, blocking};
 
 /// Homes shown; the API lists all of them.
 const HOMES_SHOWN: usize = 200;
@@ -106,6 +106,7 @@ async fn read(http: &Http) -> Result<view::Fleet, Problem> {
             refusals: store.quarantine(REFUSALS_SHOWN)?,
             rollouts: going_out(store, director.as_ref())?,
             cases: Cases {
+                awaiting: awaiting(store)?,
                 excluded: store.exclusions()?.into_iter().filter(|row| row.lifted.is_none()).collect(),
                 late,
             },
@@ -120,6 +121,14 @@ fn going_out(store: &dyn Store, director: Option<&Director>) -> Result<Rollouts,
     let mut rows = store.rollouts()?.into_iter();
     let (Some(newest), Some(director)) = (rows.next(), director) else { return Ok(Rollouts::default()) };
     Ok(Rollouts { newest: director.look(store, newest.model_version)?, earlier: rows.take(ROLLOUTS_SHOWN).collect() })
+}
+
+/// What waits for a second person's word, unless a newer model is in charge by now.
+fn awaiting(store: &dyn Store) -> Result<Vec<ModelRow>, StoreError> {
+    let champion = store.champion()?.map(|model| model.version).unwrap_or_default();
+    let mut models = store.models()?;
+    models.retain(|model| model.state == ModelState::AwaitingSignature && model.version > champion);
+    Ok(models)
 }
 
 /// What the last run's snapshot says of the current model.

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::view::ago;
 use crate::rollout::execute::Watched;
+use crate::store::ModelRow;
 use crate::store::rollouts::{ExclusionRow, RolloutRow, RolloutState};
 
 /// What is shown of rollouts.
@@ -19,6 +20,8 @@ pub(super) struct Rollouts {
 /// What is shown of homes that an operator may want to decide about.
 #[derive(Default)]
 pub(super) struct Cases {
+    /// Let through by the gate, and not signed before a second person's word.
+    pub awaiting: Vec<ModelRow>,
     /// Not learned from at present.
     pub excluded: Vec<ExclusionRow>,
     /// Their certificate ran out, and they want to come back.
@@ -75,6 +78,15 @@ fn state(row: &RolloutRow) -> Markup {
 /// Homes that are quarantined or want to come back, each with its reason and the call that decides.
 pub(super) fn cases(cases: &Cases, now: i64) -> Markup {
     html! {
+        @for model in &cases.awaiting {
+            p {
+                strong { "Version " (model.version) } " awaits a signature: the gate let it through, a second person has not yet"
+                span.faint {
+                    " · since " (ago(now, model.created_at)) " · say yes where the signer is: "
+                    code { "hearthwatch-provision approve " (model.sha256) }
+                }
+            }
+        }
         @if cases.excluded.is_empty() && cases.late.is_empty() { p { "No home waits for a decision." } }
         @for row in &cases.excluded {
             p {
@@ -131,8 +143,25 @@ mod tests {
             lifted: None,
         };
         let late = Late { home, key_sha256: String::new(), expired_at: at, asked_at: at, approved: None };
-        let text = cases(&Cases { excluded: vec![excluded], late: vec![late] }, 10_000).into_string();
-        for part in ["contradicts &lt;all&gt;", "/homes/home-7/include", "/renewals/home-7/approve", "16 min ago"] {
+        let model = ModelRow {
+            version: ModelVersion(4),
+            sha256: "ab".repeat(32),
+            length: 7,
+            weights_id: "w".to_owned(),
+            run: "r".to_owned(),
+            state: crate::store::ModelState::AwaitingSignature,
+            created_at: 9_000,
+        };
+        let shown = Cases { awaiting: vec![model], excluded: vec![excluded], late: vec![late] };
+        let text = cases(&shown, 10_000).into_string();
+        for part in [
+            "Version 4",
+            "hearthwatch-provision approve abab",
+            "contradicts &lt;all&gt;",
+            "/homes/home-7/include",
+            "/renewals/home-7/approve",
+            "16 min ago",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(cases(&Cases::default(), 0).into_string().contains("No home waits"));

@@ -128,6 +128,7 @@ impl ReleaseHook for Publisher {
 fn released_not(error: &RepositoryError) -> ReleaseError {
     match error {
         RepositoryError::Signer(SignerError::Refused(reason)) => ReleaseError::SignerRefused(reason.clone()),
+        RepositoryError::Signer(SignerError::Awaiting(reason)) => ReleaseError::AwaitingSignature(reason.clone()),
         RepositoryError::Signer(SignerError::Unreachable(reason)) => ReleaseError::SignerUnreachable(reason.clone()),
         _ => ReleaseError::Repository(chain(error)),
     }

@@ -87,6 +87,32 @@ async fn what_the_gate_let_through_is_signed_and_reaches_a_client() {
 }
 
 #[tokio::test]
+async fn a_release_that_awaits_a_second_person_says_so_and_goes_out_after_their_word() {
+    let mut world = World::new().await;
+    world.signer.cancel();
+    (&mut world.signing).await.unwrap();
+    let (socket, approvals) = (world.installation.path().join("s"), world.installation.path().join("approvals"));
+    let server = Server::bind(&world.layout.signer(), &world.layout.gate_public(), &socket).unwrap();
+    let server = server.with_approvals(approvals.clone());
+    let signing = tokio::spawn(async move { server.run(std::future::pending()).await });
+    let app = &world.bench.app;
+    let version = world.bench.run("good", RunState::Promoted, b"weights").unwrap();
+    let error = app.releases.release(version, "auto").await.unwrap_err();
+    let sha256 = hex::encode(Sha256::digest(b"weights"));
+    let expected = format!(
+        "model-1.safetensors awaits a second person: `hearthwatch-provision approve {sha256}`, then the release is tried again"
+    );
+    assert!(matches!(&error, ReleaseError::AwaitingSignature(words) if *words == expected), "{error}");
+    assert_eq!(app.store.model(version).unwrap().unwrap().state, ModelState::AwaitingSignature);
+
+    std::fs::write(&approvals, format!("{sha256}  2026-03-01T12:05:00Z  ada\n")).unwrap();
+    let row = app.releases.release_pending("auto").await.unwrap().unwrap();
+    assert_eq!((row.model_version, world.downloaded().await.1), (version, b"weights".to_vec()));
+    assert_eq!(app.store.model(version).unwrap().unwrap().state, ModelState::Champion);
+    signing.abort();
+}
+
+#[tokio::test]
 async fn a_roll_back_reaches_clients_as_a_higher_version_of_older_bytes() {
     let world = World::new().await;
     let app = &world.bench.app;

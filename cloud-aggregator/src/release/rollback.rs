@@ -19,7 +19,7 @@ pub fn decide(champion: Option<&ModelRow>, older: Option<&ModelRow>, to: ModelVe
     }
     match older.state {
         ModelState::Retired | ModelState::Champion => Ok(()),
-        ModelState::Approved => Err(ByHandError::NeverReleased(to)),
+        ModelState::Approved | ModelState::AwaitingSignature => Err(ByHandError::NeverReleased(to)),
         ModelState::Withdrawn => Err(ByHandError::Withdrawn(to)),
     }
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use hearthwatch_provision::signer::client::ClientError;
-use hearthwatch_provision::signer::{RemoteTargetsKey, SignedVerdict, SignerClient};
+use hearthwatch_provision::signer::{Refusal, RemoteTargetsKey, SignedVerdict, SignerClient};
 use tough::key_source::KeySource;
 
 use super::repository::{SignerError, TargetsSigner};
@@ -33,6 +33,7 @@ impl TargetsSigner for RemoteSigner {
 impl From<&ClientError> for SignerError {
     fn from(error: &ClientError) -> Self {
         match error {
+            ClientError::Refused(refusal @ Refusal::AwaitingApproval { .. }) => Self::Awaiting(refusal.to_string()),
             ClientError::Refused(refusal) => Self::Refused(refusal.to_string()),
             other => Self::Unreachable(other.to_string()),
         }

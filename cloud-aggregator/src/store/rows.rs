@@ -302,6 +302,8 @@ words! {
     ModelState {
         /// Made by the gate's consent, not yet out.
         Approved = "approved",
+        /// Let through by the gate; the signer waits for a second person's word on it.
+        AwaitingSignature = "awaiting_signature",
         /// The fleet's current model.
         Champion = "champion",
         /// Was champion once.

@@ -28,7 +28,7 @@ pub fn card(manifest: &Manifest, weights_id: &str, report: &GateReport) -> Strin
         text,
         "## Intended use\n\nSays which ten-minute steps of a home's numeric sensors are unusual, for a resident who asked \
          for at most so many alarms a week. It runs in the home, beside rules and the routine detector, which speak \
-         where it does not: binary sensors, sensors younger than three days.\n\nNot for safety of life: it replaces no \
+         where it does not: classes that it has not earned, binary sensors, sensors younger than three days.\n\nNot for safety of life: it replaces no \
          smoke, gas or water alarm. Not for watching people: it is not trained to tell who is at home, and its windows \
          could.\n"
     );
@@ -36,7 +36,8 @@ pub fn card(manifest: &Manifest, weights_id: &str, report: &GateReport) -> Strin
     measured(&mut text, report);
     slices(&mut text, "device class", &report.candidate.by_class, &report.routine.by_class);
     slices(&mut text, "fault", &report.candidate.by_family, &report.routine.by_family);
-    in_charge(&mut text, report);
+    in_charge(&mut text, manifest);
+    owed(&mut text, report);
     failures(&mut text, report);
     text
 }
@@ -124,24 +125,50 @@ fn slices(text: &mut String, what: &str, ours: &BTreeMap<String, Share>, routine
     text.push('\n');
 }
 
-/// Which detector the measured slices speak for, class by class.
-fn in_charge(text: &mut String, report: &GateReport) {
+/// Which detector judges what: as the artifact says, which is what agents follow.
+fn in_charge(text: &mut String, manifest: &Manifest) {
+    let _ = writeln!(text, "## Who is in charge\n");
+    let _ = match &manifest.blend.in_charge {
+        None => writeln!(text, "This model, of every number."),
+        Some(classes) if classes.is_empty() => {
+            writeln!(
+                text,
+                "The routine detector, of everything: on calibration homes this model was ahead in no device class."
+            )
+        }
+        Some(classes) => writeln!(
+            text,
+            "This model, of {}: on calibration homes, which taught it nothing, it found more than the routine detector there, \
+             the interval over homes above zero. The routine detector keeps every other class.",
+            classes.iter().map(|class| class.as_str()).collect::<Vec<_>>().join(", ")
+        ),
+    };
+    text.push('\n');
+}
+
+/// What the model owes single homes. The card travels with the model, so it names none.
+fn owed(text: &mut String, report: &GateReport) {
+    if report.influences.is_empty() {
+        return;
+    }
     let _ = writeln!(
         text,
-        "## Who should be in charge\n\nThe routine detector, but where this model found more on these held-out homes. The \
-         agent does not choose by class: it puts the model in charge of every number. Homes unlike these are measured in \
-         docs/detection.md.\n\n| device class | by these figures |\n|---|---|"
+        "## Whose answers it rests on\n\nTrained again without each of the homes that weigh most; recall of this model less that \
+         training's, on the same held-out homes.\n\n| left out | share of the answers' weight | recall | interval | would be \
+         let through without it |\n|---|---|---|---|---|"
     );
-    for (name, share) in &report.candidate.by_class {
-        let routine = report.routine.by_class.get(name).copied().unwrap_or_default();
-        let who = if share.all < SLICE_FAULTS_MIN {
-            "routine detector: too few faults to say"
-        } else if share.found > routine.found {
-            "this model"
-        } else {
-            "routine detector"
-        };
-        let _ = writeln!(text, "| {name} | {who} |");
+    for (place, influence) in report.influences.iter().enumerate() {
+        let recall = influence.recall;
+        let alone = if influence.held_without.is_empty() { "yes" } else { "no" };
+        let _ = writeln!(
+            text,
+            "| home {} | {:.0} % | {:+.3} | {:+.3} to {:+.3} | {alone} |",
+            place + 1,
+            100.0 * influence.weight_share,
+            recall.point,
+            recall.low,
+            recall.high
+        );
     }
     text.push('\n');
 }
@@ -177,7 +204,7 @@ fn failures(text: &mut String, report: &GateReport) {
 
 #[cfg(test)]
 mod tests {
-    use hearthwatch_model::evaluate::{Evaluation, EventResult, GatePolicy, HomeResult, judge};
+    use hearthwatch_model::evaluate::{Evaluation, EventResult, GatePolicy, HomeResult, Influence, Interval, judge};
     use hearthwatch_model::network::Artifact;
 
     use super::*;
@@ -205,6 +232,17 @@ mod tests {
     }
 
     #[test]
+    fn the_card_says_what_the_model_owes_single_homes_and_names_none() {
+        let artifact = Artifact::parse(include_bytes!("../../../model/shipped/network.safetensors")).unwrap();
+        let recall = Interval { low: -0.01, point: 0.02, high: 0.05 };
+        let owed = Influence { home: "home-7".to_owned(), weight_share: 0.1, recall, held_without: Vec::new() };
+        let report = judge(&evaluation(5), &evaluation(8), None, None, &GatePolicy::default());
+        let text = card(artifact.manifest(), "w", &report.weigh_influences(vec![owed]));
+        assert!(text.contains("| home 1 | 10 % | +0.020 | -0.010 to +0.050 | yes |"), "{text}");
+        assert!(!text.contains("home-7"));
+    }
+
+    #[test]
     fn the_card_names_sets_with_licences_slices_and_failures() {
         let artifact = Artifact::parse(include_bytes!("../../../model/shipped/network.safetensors")).unwrap();
         let report = judge(&evaluation(5), &evaluation(8), None, None, &GatePolicy::default());
@@ -213,7 +251,7 @@ mod tests {
             "| this model | 0.250 | 5 of 20 | 0.50 | 0.50 | 20 min |",
             "| routine detector | 0.400 | 8 of 20 | 0.50 | 0.50 | 20 min |",
             "| power | 0.25 (5 of 20) | 0.40 (8 of 20) |",
-            "| power | routine detector |",
+            "This model, of ",
             "- fault drift: 15 of 20 missed",
             "- held by the gate: only 20 events on held-out homes; at least 40 are needed to judge",
         ] {

@@ -155,6 +155,7 @@ impl Job {
         let Some(model) = champion else { return Ok(Consumed::default()) };
         let mut consumed = Consumed { champion: model.version, ..Consumed::default() };
         let run = self.store.run(crate::release_desk::origin(&model.run))?;
+        consumed.until = run.as_ref().map(|run| run.started_at);
         let snapshot = match run {
             Some(run) => self.store.snapshot(&run.snapshot)?,
             None => None,

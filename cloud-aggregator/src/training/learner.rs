@@ -1,7 +1,11 @@
 //! What a run needs from whoever does the learning; the seam between the job and the model.
 
+use std::collections::BTreeMap;
+
 use hearthwatch_model::drift::FeatureProfile;
 use hearthwatch_model::train::{Checkpoints, EpochRecord};
+
+use serde::{Deserialize, Serialize};
 
 use crate::dataset::Example;
 
@@ -33,6 +37,19 @@ pub enum Step {
     },
 }
 
+/// What was done to homes' answers before they were learnt from, by home; the method is in `docs/feedback.md`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Defences {
+    /// Answers beyond the quota.
+    pub over_quota: BTreeMap<String, usize>,
+    /// Left out, for contradicting the others beyond chance.
+    pub doubted: Vec<String>,
+    /// Weight for agreeing less than the median home, below 1.
+    pub reliability: BTreeMap<String, f64>,
+    /// Share of the weight that was cut off above the cap.
+    pub capped: BTreeMap<String, f64>,
+}
+
 /// What came of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Challenger {
@@ -46,6 +63,8 @@ pub struct Challenger {
     pub report: String,
     /// The model card, in Markdown.
     pub card: String,
+    /// What was done to the answers before they were learnt from.
+    pub defences: Option<Defences>,
     /// Losses by epoch.
     pub history: Vec<EpochRecord>,
     /// Figures that runs are compared by, with their names.

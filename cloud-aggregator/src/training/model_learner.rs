@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hearthwatch_model::evaluate::GateVerdict;
 use hearthwatch_model::network::{Artifact, DeviceKind};
 use hearthwatch_model::train::{
-    Checkpoints, Corpus, DefencePolicy, FeedbackExample, HomeAnswer, Progress, RetrainConfig, defend, retrain_resumable,
+    Checkpoints, Corpus, DefencePolicy, FeedbackExample, HomeAnswer, Progress, RetrainConfig, defend, retrain_guarded,
 };
 
 use super::card::card;
 use super::corpus::{self, CorpusError};
-use super::learner::{Challenger, Learner, Step};
+use super::learner::{Challenger, Defences, Learner, Step};
 use crate::dataset::Example;
 
 /// Where the recorded sets come from.
@@ -36,7 +36,7 @@ impl Corpora {
     }
 }
 
-/// Retrains by [`retrain_resumable`].
+/// Retrains by [`retrain_guarded`].
 pub struct ModelLearner {
     corpora: Corpora,
     config: RetrainConfig,
@@ -109,9 +109,8 @@ impl Learner for ModelLearner {
                 "answers were limited before learning from them"
             );
         }
-        let feedback = defended.examples;
         let mut tell = |step: Progress| progress(shown(&step));
-        let candidate = retrain_resumable(&corpus, &feedback, champion, &self.config, checkpoints, &mut tell);
+        let candidate = retrain_guarded(&corpus, &defended, champion, &self.config, checkpoints, &mut tell);
         let candidate = candidate.map_err(|error| error.to_string())?;
         let artifact = Artifact::parse(&candidate.artifact).map_err(|error| error.to_string())?;
         Ok(Challenger {
@@ -125,6 +124,12 @@ impl Learner for ModelLearner {
                 ("routine_recall", candidate.report.routine.recall.ratio()),
                 ("routine_false_alarms_per_week", candidate.report.routine.false_alarms_per_week),
             ],
+            defences: Some(Defences {
+                over_quota: defended.over_quota,
+                doubted: defended.doubted,
+                reliability: defended.reliability,
+                capped: defended.capped,
+            }),
             history: candidate.history,
             profile: candidate.profile,
             artifact: candidate.artifact,

@@ -90,7 +90,8 @@ pub fn parameters(config: &serde_json::Value) -> Vec<(String, String)> {
     flat
 }
 
-/// Puts a finished run's files into its folder and closes it: artifact, record, report, card, profile, losses, figures.
+/// Puts a finished run's files into its folder and closes it: artifact, record, report, card, defences, profile, losses,
+/// figures.
 ///
 /// # Errors
 /// What the file system says.
@@ -105,6 +106,9 @@ pub fn keep(
     folder.put("record.json", &serde_json::to_vec_pretty(record)?)?;
     folder.put("report.json", challenger.report.as_bytes())?;
     folder.put("model-card.md", challenger.card.as_bytes())?;
+    if let Some(defences) = &challenger.defences {
+        folder.put("defences.json", &serde_json::to_vec_pretty(defences)?)?;
+    }
     if let Some(profile) = &challenger.profile {
         folder.put("profile.json", &serde_json::to_vec(profile)?)?;
     }

@@ -9,9 +9,10 @@ use super::job::{Finished, Job};
 use super::trigger::{Situation, decide};
 use super::{RunRequest, TrainingError, TrainingStatus};
 use crate::config::TrainingConfig;
-use crate::event::{Event, ReleaseFailed, RunRefused};
+use crate::event::{Event, ReleaseAwaits, ReleaseFailed, RunRefused};
 use crate::ingest::Progress;
 use crate::release_desk::ReleaseDesk;
+use crate::state::ReleaseError;
 use crate::store::{RunRow, RunState, RunTrigger, StoreError, blocking};
 
 /// How often the triggers are looked at when nothing comes in, and a failed release is tried again.
@@ -135,7 +136,7 @@ impl Trainer {
             let running = result.as_ref().ok().map(|finished| finished.run.id.clone());
             self.job.status.send_replace(TrainingStatus { run: running, phase: "releasing", ..Default::default() });
             if let Err(error) = self.desk.release(model.version, "auto").await {
-                ReleaseFailed { version: model.version.0, cause: &error.to_string() }.emit(&self.job.metrics);
+                self.not_released(model.version.0, &error);
             }
         }
         self.job.status.send_replace(TrainingStatus { phase: "idle", ..TrainingStatus::default() });
@@ -164,8 +165,17 @@ impl Trainer {
             return;
         }
         match self.desk.release_pending("auto").await {
-            Ok(_) | Err(crate::state::ReleaseError::NotConfigured) => {}
-            Err(error) => ReleaseFailed { version: 0, cause: &error.to_string() }.emit(&self.job.metrics),
+            Ok(_) | Err(ReleaseError::NotConfigured) => {}
+            Err(error) => self.not_released(0, &error),
+        }
+    }
+
+    /// Waiting for a person is no failure; it is tried again all the same.
+    fn not_released(&self, version: u64, error: &ReleaseError) {
+        let cause = error.to_string();
+        match error {
+            ReleaseError::AwaitingSignature(_) => ReleaseAwaits { cause: &cause }.emit(&self.job.metrics),
+            _ => ReleaseFailed { version, cause: &cause }.emit(&self.job.metrics),
         }
     }
 }

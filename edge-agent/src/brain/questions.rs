@@ -1,7 +1,7 @@
 //! Questions drawn by chance from below the threshold: put on the local page, answered like alarms, weighed by the fleet.
 //!
 //! They are asked nowhere else: nothing was unusual enough to disturb anybody. They share the week's questions with those
-//! about unsure alarms, and are not put while the house is paused or in a mode that is not learnt from. The estimate that
+//! about unsure alarms, which leave one place to them where there are two or more, and are not put while the house is paused or in a mode that is not learnt from. The estimate that
 //! they lead to is thus one of the days on which questions may be put.
 
 use hearthwatch_model::alarm::{Verdict, alarm_id};
@@ -14,13 +14,13 @@ use crate::history::StoredQuestion;
 use crate::house::WEEK_SECONDS;
 
 impl Brain {
-    /// Questions put in the week before `now`: about unsure alarms, and by chance.
-    pub(super) fn asked_in_week(&self, now: i64) -> usize {
+    /// Questions drawn by chance in the week before `now`.
+    pub(super) fn drawn_in_week(&self, now: i64) -> usize {
         let drawn = self.history.questions(now - WEEK_SECONDS).unwrap_or_else(|error| {
             tracing::warn!(error = %error, "the week's questions are not read");
             Vec::new()
         });
-        self.alarms.asked_in_week(now) + drawn.len()
+        drawn.len()
     }
 
     /// Puts the question that is drawn in this step, if one is and the week has room for it.
@@ -32,7 +32,8 @@ impl Brain {
         else {
             return;
         };
-        let full = self.asked_in_week(score.at) >= usize::from(self.house.questions_per_week);
+        let asked = self.alarms.asked_in_week(score.at) + self.drawn_in_week(score.at);
+        let full = asked >= usize::from(self.house.questions_per_week);
         if full || self.house.paused || !self.house.mode.learns() {
             return;
         }

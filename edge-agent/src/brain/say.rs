@@ -1,6 +1,7 @@
 //! Saying things: alarms as the residents' wishes allow, answers, the fleet's records.
 
 use hearthwatch_model::alarm::{AlarmEvent, Severity, Verdict};
+use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::detector::EntityScore;
 use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_protocol::messages::FeedbackRecord;
@@ -10,7 +11,7 @@ use super::alarms::{add_moved, may_speak_again};
 use super::feedback::{self, ToFleet, feedback_record};
 use super::view::{Loudest, Notice, NoticeKind, ShownAlarm};
 use super::{Brain, DECIDER_NOTE};
-use crate::house::{Announcement, Held, Subject};
+use crate::house::{Announcement, Held, Subject, may_ask_about_unsure};
 
 /// An alarm this little above its threshold, in units of the score, may well be nothing: there an answer teaches most.
 pub(super) const UNSURE_EXCESS: f32 = 3.0;
@@ -118,7 +119,10 @@ impl Brain {
     fn asks(&self, alarm: &ShownAlarm, now: i64) -> bool {
         let sure = matches!(alarm.alarm.kind, AnomalyKind::Alert | AnomalyKind::Physics)
             || alarm.alarm.score - alarm.alarm.threshold > UNSURE_EXCESS;
-        !sure && !self.alarms.is_known(alarm) && self.asked_in_week(now) < usize::from(self.house.questions_per_week)
+        let room = || {
+            may_ask_about_unsure(self.house.questions_per_week, self.alarms.asked_in_week(now), self.drawn_in_week(now))
+        };
+        !sure && !self.alarms.is_known(alarm) && room()
     }
 
     fn note_moved(&self, alarm: &mut ShownAlarm, scores: &[EntityScore]) {
@@ -257,6 +261,10 @@ impl Brain {
         let readiness = scores.map(|_| self.readiness());
         let (shown, open) = (self.alarms.shown().cloned(), self.alarms.open_count());
         let network = self.model.version().is_some();
+        let classes = self.detector.entities().iter().map(|info| info.class);
+        let mut judged: Vec<DeviceClass> = classes.filter(|class| self.model.judges(*class)).collect();
+        judged.sort_by_key(|class| class.as_str());
+        judged.dedup();
         let (model, entities, listening) = (self.model_version, self.detector.entities().len(), self.listening);
         let (house, budget, month) = (self.house.clone(), self.budget(), self.alarms.month(self.now));
         let (timezone, language) = (self.config.timezone.clone(), self.language);
@@ -265,6 +273,7 @@ impl Brain {
             view.open = open;
             view.model = model;
             view.network = network;
+            view.judged = judged;
             view.entities = entities;
             view.listening = listening;
             view.house = house;

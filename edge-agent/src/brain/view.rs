@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hearthwatch_model::alarm::Verdict;
+use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::detector::EntityScore;
 use hearthwatch_model::features::Band;
 use hearthwatch_model::reading::EntityInfo;
@@ -30,6 +31,9 @@ pub struct HomeView {
     pub model: ModelVersion,
     /// Whether that is a network; without one the routine detector judges alone.
     pub network: bool,
+    /// The classes of this home's entities that it judges, in the order of their names; the routine detector judges the
+    /// others.
+    pub judged: Vec<DeviceClass>,
     /// How many entities are watched.
     pub entities: usize,
     /// Whether what is heard is judged.
@@ -60,6 +64,7 @@ impl Default for HomeView {
             loudest: None,
             model: ModelVersion::default(),
             network: false,
+            judged: Vec::new(),
             entities: 0,
             listening: false,
             house: House::default(),

@@ -14,3 +14,24 @@ pub const BUDGET_MAX: f64 = 14.0;
 pub fn allowed_in_a_week(budget: f64) -> usize {
     budget.clamp(BUDGET_MIN, BUDGET_MAX).ceil() as usize
 }
+
+/// Whether a week that has had so many questions of each kind has room for one about an unsure alarm. One place is left for
+/// a question drawn by chance, where the week has two or more: its probability goes with the answer and must not hang on
+/// how many alarms were unsure.
+#[must_use]
+pub fn may_ask_about_unsure(per_week: u8, unsure: usize, drawn: usize) -> bool {
+    unsure + drawn.max(usize::from(per_week >= 2)) < usize::from(per_week)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unsure_alarms_leave_one_of_the_weeks_questions_to_chance() {
+        assert!(!may_ask_about_unsure(0, 0, 0));
+        assert!(may_ask_about_unsure(1, 0, 0) && !may_ask_about_unsure(1, 0, 1));
+        assert!(may_ask_about_unsure(2, 0, 0) && !may_ask_about_unsure(2, 1, 0));
+        assert!(may_ask_about_unsure(3, 1, 1) && !may_ask_about_unsure(3, 1, 2));
+    }
+}

@@ -16,7 +16,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use announce::{Announcement, DEBOUNCE_SECONDS, Held, Subject};
-pub use budget::{BUDGET_MAX, BUDGET_MIN, WEEK_SECONDS, allowed_in_a_week};
+pub use budget::{BUDGET_MAX, BUDGET_MIN, WEEK_SECONDS, allowed_in_a_week, may_ask_about_unsure};
 pub use hush::{HUSHES_MAX, Hush, HushError, SNOOZE_SECONDS_MAX, Scope};
 pub use mode::HouseMode;
 pub use place::Place;

@@ -1,6 +1,7 @@
-//! How much of the routine detector's surprise is added to the network's logit, class by class.
+//! How network and routine detector share the word, class by class: which of them judges, and how much of the routine
+//! detector's surprise is added to the network's logit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,11 @@ pub struct Blend {
     pub classes: BTreeMap<DeviceClass, f32>,
     /// For classes without a weight of their own.
     pub fallback: f32,
+    /// The classes that the network judges: those for which it was seen ahead of the routine detector on homes that taught
+    /// it nothing. The routine detector stays in charge of the others. None: it judges every class, as artifacts of formats
+    /// 1 and 2 do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_charge: Option<BTreeSet<DeviceClass>>,
 }
 
 impl Blend {
@@ -27,7 +33,13 @@ impl Blend {
     /// The same weight for every class.
     #[must_use]
     pub fn uniform(weight: f32) -> Self {
-        Self { classes: BTreeMap::new(), fallback: weight }
+        Self { classes: BTreeMap::new(), fallback: weight, in_charge: None }
+    }
+
+    /// Whether the network judges a class; the routine detector does otherwise.
+    #[must_use]
+    pub fn judges(&self, class: DeviceClass) -> bool {
+        self.in_charge.as_ref().is_none_or(|classes| classes.contains(&class))
     }
 
     /// The weight for a class.
@@ -52,7 +64,7 @@ impl Blend {
     /// Whether it adds nothing anywhere: what artifacts of the first format meant.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
-        self.classes.is_empty() && self.fallback == 0.0
+        self.classes.is_empty() && self.fallback == 0.0 && self.in_charge.is_none()
     }
 }
 
@@ -70,9 +82,17 @@ mod tests {
 
     #[test]
     fn a_class_has_its_own_weight_or_the_common_one() {
-        let blend = Blend { classes: BTreeMap::from([(DeviceClass::Water, 2.0)]), fallback: 0.0 };
+        let blend = Blend { classes: BTreeMap::from([(DeviceClass::Water, 2.0)]), ..Blend::uniform(0.0) };
         assert_eq!(blend.score(DeviceClass::Water, 1.0, 1.0), 3.0);
         assert_eq!(blend.score(DeviceClass::Power, 1.0, 1.0), 1.0);
+    }
+
+    #[test]
+    fn the_network_judges_every_class_unless_a_list_says_which() {
+        assert!(DeviceClass::ALL.iter().all(|class| Blend::uniform(1.0).judges(*class)));
+        let blend = Blend { in_charge: Some(BTreeSet::from([DeviceClass::Power])), ..Blend::uniform(1.0) };
+        assert!(blend.judges(DeviceClass::Power) && !blend.judges(DeviceClass::Water));
+        assert!(!blend.is_nothing());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What scores a home: the routine detector alone, or with the shared network.
 
 use crate::alarm::{Blend, Calibration};
+use crate::class::DeviceClass;
 use crate::network::{Artifact, ArtifactError, Scorer};
 
 /// Rate → threshold of the routine score; measured on calibration homes by `cargo xtask train-release`.
@@ -20,7 +21,8 @@ pub enum Model {
         /// Rate → threshold of the routine score.
         calibration: Calibration,
     },
-    /// The shared network for numbers; the routine detector for binary entities and those not ready, and for its rules.
+    /// The shared network for numbers of the classes it earned; the routine detector for all others, for those not ready,
+    /// and for its rules.
     Network {
         /// The network.
         scorer: Box<Scorer>,
@@ -76,6 +78,15 @@ impl Model {
         }
     }
 
+    /// Whether a network judges numbers of a class, once an entity is ready; the routine detector does otherwise.
+    #[must_use]
+    pub fn judges(&self, class: DeviceClass) -> bool {
+        match self {
+            Self::Routine { .. } => false,
+            Self::Network { blend, .. } => !class.is_binary() && blend.judges(class),
+        }
+    }
+
     /// The calibration of the routine score.
     #[must_use]
     pub fn routine_calibration(&self) -> &Calibration {
@@ -96,7 +107,6 @@ fn with_binary(calibration: Calibration) -> Calibration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::class::DeviceClass;
 
     #[test]
     fn the_shipped_calibration_reads_and_asks_more_for_fewer_alarms() {

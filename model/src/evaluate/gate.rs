@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{Interval, paired_difference};
+use super::influence::Influence;
 use super::outcome::{Evaluation, Share, Summary};
 
 /// What the gate asks for.
@@ -81,6 +82,9 @@ pub struct GateReport {
     pub control: Option<Summary>,
     /// Pair by pair.
     pub comparisons: Vec<Comparison>,
+    /// What the candidate owes the homes whose answers weigh most; measured only where it would be let through.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub influences: Vec<Influence>,
     /// What was asked for.
     pub policy: GatePolicy,
 }
@@ -130,6 +134,7 @@ pub fn judge(
         champion: champion.map(Evaluation::summary),
         control: control.map(Evaluation::summary),
         comparisons,
+        influences: Vec::new(),
         policy: policy.clone(),
     }
 }

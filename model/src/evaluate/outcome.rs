@@ -123,6 +123,16 @@ impl Evaluation {
         summary
     }
 
+    /// Only what happened to entities of one device class, on the homes where something did.
+    #[must_use]
+    pub fn of_class(&self, class: &str) -> Self {
+        let of_home = |home: &HomeResult| {
+            let events: Vec<_> = home.events.iter().filter(|event| event.class == class).cloned().collect();
+            (!events.is_empty()).then(|| HomeResult { events, ..home.clone() })
+        };
+        Self { homes: self.homes.iter().filter_map(of_home).collect() }
+    }
+
     /// Puts another evaluation's homes beside these (e.g. the same homes under another injection seed).
     pub fn extend(&mut self, other: Self) {
         self.homes.extend(other.homes);

@@ -3,31 +3,33 @@
 use super::trace::{EntityTrace, HomeTrace};
 use crate::alarm::Blend;
 use crate::features::RoutineScore;
-use crate::network::{Scorer, WINDOW_VALUES};
-
-/// Windows copied together before they are scored: 64 × 1,920 values are half a megabyte.
-const GATHER: usize = 64;
+use crate::network::Scorer;
 
 /// The logit of every step of every entity of a home, or only of those marked in `wanted`; NaN where it was not computed
 /// or the network has no word.
 #[must_use]
 pub fn logits(scorer: &Scorer, home: &HomeTrace, wanted: Option<&[Vec<bool>]>) -> Vec<Vec<f32>> {
+    let of = |(place, entity): (usize, &EntityTrace)| entity_logits(scorer, entity, of_entity(wanted, place));
+    home.entities.iter().enumerate().map(of).collect()
+}
+
+/// The score that a network's thresholds are held against: each of its [`logits`] with its share of the routine score; NaN
+/// for entities of classes that it does not judge.
+#[must_use]
+pub fn blended(scorer: &Scorer, blend: &Blend, home: &HomeTrace, wanted: Option<&[Vec<bool>]>) -> Vec<Vec<f32>> {
     let of = |(place, entity): (usize, &EntityTrace)| {
-        entity_logits(scorer, entity, wanted.map(|wanted| wanted[place].as_slice()))
+        if !blend.judges(entity.class) {
+            return vec![f32::NAN; entity.len()];
+        }
+        let logits = entity_logits(scorer, entity, of_entity(wanted, place));
+        let score = |(logit, routine): (f32, &f32)| blend.score(entity.class, logit, *routine);
+        logits.into_iter().zip(&entity.routine).map(score).collect()
     };
     home.entities.iter().enumerate().map(of).collect()
 }
 
-/// The score that a network's thresholds are held against: each of its [`logits`] with its share of the routine score.
-#[must_use]
-pub fn blended(scorer: &Scorer, blend: &Blend, home: &HomeTrace, wanted: Option<&[Vec<bool>]>) -> Vec<Vec<f32>> {
-    let mut scores = logits(scorer, home, wanted);
-    for (scores, entity) in scores.iter_mut().zip(&home.entities) {
-        for (score, routine) in scores.iter_mut().zip(&entity.routine) {
-            *score = blend.score(entity.class, *score, *routine);
-        }
-    }
-    scores
+fn of_entity(wanted: Option<&[Vec<bool>]>, place: usize) -> Option<&[bool]> {
+    wanted.map(|wanted| wanted[place].as_slice())
 }
 
 /// The routine score of every step of every entity of a home; NaN where the entity was not judged.
@@ -43,17 +45,13 @@ pub fn routine_scores(home: &HomeTrace) -> Vec<Vec<f32>> {
 
 fn entity_logits(scorer: &Scorer, entity: &EntityTrace, wanted: Option<&[bool]>) -> Vec<f32> {
     let mut logits = vec![f32::NAN; entity.len()];
-    let wanted = |index: usize| wanted.is_none_or(|wanted| wanted[index]);
-    let steps: Vec<usize> = (0..entity.len()).filter(|index| wanted(*index) && entity.network_ready(*index)).collect();
-    let mut windows = Vec::with_capacity(GATHER * WINDOW_VALUES);
-    for steps in steps.chunks(GATHER) {
-        windows.clear();
-        for index in steps {
-            windows.extend_from_slice(entity.window(*index).expect("network-ready steps have a window"));
-        }
-        let classes = vec![entity.class.index(); steps.len()];
-        for (index, output) in steps.iter().zip(scorer.score(&windows, &classes)) {
-            logits[*index] = output.logit;
+    let asked = |index: &usize| wanted.is_none_or(|wanted| wanted[*index]) && entity.network_ready(*index);
+    let mut next = 0;
+    while let Some(first) = (next..entity.len()).find(asked) {
+        next = (first..entity.len()).find(|index| !asked(index)).unwrap_or(entity.len());
+        let rows = entity.series(first..next).expect("network-ready steps have their rows");
+        for (logit, output) in logits[first..next].iter_mut().zip(scorer.score_series(rows, entity.class.index())) {
+            *logit = output.logit;
         }
     }
     logits

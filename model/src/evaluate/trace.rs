@@ -1,5 +1,7 @@
 //! A home run through the feature extractor once, kept so that every detector can be tried on it.
 
+use std::ops::Range;
+
 use jiff::tz::TimeZone;
 
 use crate::class::DeviceClass;
@@ -80,8 +82,15 @@ impl EntityTrace {
     /// missing before it.
     #[must_use]
     pub fn window(&self, index: usize) -> Option<&[f32]> {
-        let begin = (index + 1).checked_sub(WINDOW_STEPS)?.checked_sub(self.rows_from)?;
-        self.rows.get(begin * FEATURES..(begin + WINDOW_STEPS) * FEATURES)
+        self.series(index..index + 1)
+    }
+
+    /// The rows of all windows that end with these steps, oldest first: `WINDOW_STEPS - 1` rows lead up to the first step.
+    /// `None` where rows are missing.
+    #[must_use]
+    pub fn series(&self, steps: Range<usize>) -> Option<&[f32]> {
+        let begin = (steps.start + 1).checked_sub(WINDOW_STEPS)?.checked_sub(self.rows_from)?;
+        self.rows.get(begin * FEATURES..steps.end.checked_sub(self.rows_from)? * FEATURES)
     }
 
     /// The feature row of step `index`, where it was kept.

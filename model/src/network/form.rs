@@ -170,6 +170,7 @@ pub(crate) fn tame(value: f32) -> f32 {
 }
 
 /// One-hot rows for [`Network::forward`]; an index beyond the table leaves its row zero.
+#[cfg(any(feature = "train", test))]
 #[must_use]
 pub(crate) fn one_hot(classes: &[usize]) -> Vec<f32> {
     let mut rows = vec![0.0; classes.len() * CLASS_SLOTS];

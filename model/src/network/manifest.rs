@@ -9,11 +9,15 @@ use crate::alarm::{Blend, Calibration, CalibrationCurve};
 use crate::class::DeviceClass;
 use crate::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 
-/// Newest version of the artifact's layout; a newer one is refused. Version 2 added the blend and forms beside the first.
-pub const ARTIFACT_FORMAT_VERSION: u32 = 2;
+/// Newest version of the artifact's layout; a newer one is refused. Version 2 added the blend and forms beside the first,
+/// version 3 the classes that the network judges.
+pub const ARTIFACT_FORMAT_VERSION: u32 = 3;
 
-/// What an artifact without anything of version 2 is written as, so that agents of the first version can run it.
+/// What an artifact without anything newer is written as, so that agents of the first version can run it.
 const ARTIFACT_FORMAT_FIRST: u32 = 1;
+
+/// What an artifact without a list of classes is written as.
+const ARTIFACT_FORMAT_BLEND: u32 = 2;
 
 const FORMAT_NAME: &str = "hearthwatch-model";
 
@@ -33,7 +37,7 @@ pub struct Manifest {
     pub classes: Vec<String>,
     /// Thresholds on the network's score.
     pub calibration: Calibration,
-    /// How the routine score joins the logit.
+    /// Which classes the network judges, and how the routine score joins its logit.
     #[serde(default, skip_serializing_if = "Blend::is_nothing")]
     pub blend: Blend,
     /// Thresholds on the routine detector's score, for entities the network does not judge.
@@ -117,10 +121,16 @@ impl Manifest {
         training: serde_json::Value,
         lineage: Lineage,
     ) -> Self {
-        let first = blend.is_nothing() && form.is_first();
+        let format_version = if blend.in_charge.is_some() {
+            ARTIFACT_FORMAT_VERSION
+        } else if blend.is_nothing() && form.is_first() {
+            ARTIFACT_FORMAT_FIRST
+        } else {
+            ARTIFACT_FORMAT_BLEND
+        };
         Self {
             format: FORMAT_NAME.to_owned(),
-            format_version: if first { ARTIFACT_FORMAT_FIRST } else { ARTIFACT_FORMAT_VERSION },
+            format_version,
             architecture: Architecture::of(form),
             feature_schema: FEATURE_SCHEMA,
             classes: DeviceClass::ALL.iter().map(|class| class.as_str().to_owned()).collect(),

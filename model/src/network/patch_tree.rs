@@ -14,12 +14,12 @@ use super::form::{CLASS_SLOTS, Layout, OUTPUTS, linear, parameters};
 use super::weights::Weights;
 use crate::grid::{FEATURES, WINDOW_STEPS};
 
-const PATCH_STEPS: usize = 4;
-const PATCHES: usize = WINDOW_STEPS / PATCH_STEPS;
-const MERGE: usize = 4;
-const NODES: usize = PATCHES / MERGE;
-const PATCH_WIDTH: usize = 32;
-const NODE_WIDTH: usize = 48;
+pub(super) const PATCH_STEPS: usize = 4;
+pub(super) const PATCHES: usize = WINDOW_STEPS / PATCH_STEPS;
+pub(super) const MERGE: usize = 4;
+pub(super) const NODES: usize = PATCHES / MERGE;
+pub(super) const PATCH_WIDTH: usize = 32;
+pub(super) const NODE_WIDTH: usize = 48;
 const ROOT_WIDTH: usize = 44;
 
 /// Name and shape of every parameter. Matrices are `[inputs, outputs]`.

@@ -51,7 +51,7 @@ fn best(tried: &[(f32, Evaluation)]) -> Blend {
         };
         classes.insert(class, first_best(&mut summaries.iter().map(of_class)));
     }
-    Blend { classes, fallback }
+    Blend { classes, ..Blend::uniform(fallback) }
 }
 
 #[cfg(test)]
@@ -81,6 +81,6 @@ mod tests {
             (1.0, evaluation(&[(power, 20, 40), (water, 4, 5)])),
             (2.0, evaluation(&[(power, 10, 40), (water, 5, 5)])),
         ];
-        assert_eq!(best(&tried), Blend { classes: BTreeMap::from([(power, 0.0)]), fallback: 1.0 });
+        assert_eq!(best(&tried), Blend { classes: BTreeMap::from([(power, 0.0)]), ..Blend::uniform(1.0) });
     }
 }

@@ -72,8 +72,20 @@ pub struct RetrainConfig {
     /// Weights of the routine score beside the logit that are tried on the calibration homes; a single one is taken as it
     /// is. When a champion is fine-tuned its blend is kept.
     pub blend_weights: Vec<f32>,
+    /// Homes whose answers are left out, one at a time, before a candidate that learnt from answers is let through: those that
+    /// weigh most. Each costs a fine-tuning and a measurement.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub influence_homes: usize,
     /// What the gate asks for.
     pub gate: GatePolicy,
+}
+
+/// Three: beyond them a home has less than the cap's share anyway, and each costs minutes.
+const INFLUENCE_HOMES: usize = 3;
+
+/// Left out of the JSON then, as in configurations from before there was a choice.
+fn is_usual(homes: &usize) -> bool {
+    *homes == INFLUENCE_HOMES
 }
 
 impl RetrainConfig {
@@ -147,6 +159,7 @@ impl Default for RetrainConfig {
             anomaly_weight: 4.0,
             validation_windows: 4096,
             blend_weights: vec![1.0],
+            influence_homes: INFLUENCE_HOMES,
             gate: GatePolicy::default(),
         }
     }

@@ -2,18 +2,18 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::blending;
 use super::checkpoint::{Checkpoints, NoCheckpoints};
 use super::config::RetrainConfig;
 use super::corpus::Corpus;
+use super::defence::{Defended, WithoutHome};
 use super::feedback::{self, FeedbackExample};
 use super::fit::{EpochRecord, Homes, Kept, Plan, fit};
 use super::prepare::{Prepared, network_thresholds, prepare};
 use super::sampler::Sampler;
-use super::{Progress, TrainError};
+use super::{Progress, TrainError, blending, charge};
 use crate::alarm::{Blend, Calibration};
 use crate::drift::FeatureProfile;
-use crate::evaluate::{Contender, Evaluation, GateReport, judge, replay};
+use crate::evaluate::{Contender, Evaluation, GateReport, GateVerdict, Influence, judge, paired_difference, replay};
 use crate::network::{Artifact, ArtifactParts, Lineage, Scorer, Weights};
 
 /// A trained model with the gate's opinion of it.
@@ -60,7 +60,25 @@ pub fn retrain_resumable(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Candidate, TrainError> {
     let prepared = prepare(corpus, config, progress)?;
-    run(&prepared, feedback, champion, config, checkpoints, progress)
+    run(&prepared, feedback, &[], champion, config, checkpoints, progress)
+}
+
+/// [`retrain_resumable`] on defended answers: what the gate would let through is trained again without each of the homes
+/// that weigh most ([`RetrainConfig::influence_homes`]), and held if it would not be let through without one of them.
+///
+/// # Errors
+/// Any [`TrainError`].
+pub fn retrain_guarded(
+    corpus: &Corpus,
+    answers: &Defended,
+    champion: Option<&[u8]>,
+    config: &RetrainConfig,
+    checkpoints: &mut dyn Checkpoints,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Candidate, TrainError> {
+    let prepared = prepare(corpus, config, progress)?;
+    let without = answers.without_each(config.influence_homes);
+    run(&prepared, &answers.examples, &without, champion, config, checkpoints, progress)
 }
 
 /// [`retrain`] on a corpus prepared before with the same configuration.
@@ -74,12 +92,13 @@ pub fn retrain_prepared(
     config: &RetrainConfig,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Candidate, TrainError> {
-    run(prepared, feedback, champion, config, &mut NoCheckpoints, progress)
+    run(prepared, feedback, &[], champion, config, &mut NoCheckpoints, progress)
 }
 
 fn run(
     prepared: &Prepared,
     feedback: &[FeedbackExample],
+    without: &[WithoutHome],
     champion: Option<&[u8]>,
     config: &RetrainConfig,
     checkpoints: &mut dyn Checkpoints,
@@ -125,7 +144,7 @@ fn run(
     let blend = champion
         .as_ref()
         .map_or_else(|| blending::choose(prepared, &scorer, config), |champion| champion.blend().clone());
-    let calibration = network_thresholds(prepared, &scorer, &blend, config.threads);
+    let (calibration, blend) = set_up(prepared, &scorer, blend, config);
     let evaluation = measured(prepared, &scorer, (&calibration, &blend), &prepared.routine, config);
     tick();
     let champion_evaluation = champion.as_ref().map(|champion| {
@@ -138,13 +157,21 @@ fn run(
     if control_evaluation.is_some() {
         tick();
     }
-    let report = judge(
-        &evaluation,
-        &prepared.routine_evaluation,
-        champion_evaluation.as_ref(),
-        control_evaluation.as_ref(),
-        &config.gate,
-    );
+    let gate = |candidate: &Evaluation| {
+        let rivals = (champion_evaluation.as_ref(), control_evaluation.as_ref());
+        judge(candidate, &prepared.routine_evaluation, rivals.0, rivals.1, &config.gate)
+    };
+    let mut report = gate(&evaluation);
+    // From scratch the answers are one part of what a network is made of, and no control tells what they did.
+    if control_evaluation.is_some() && matches!(report.verdict, GateVerdict::Promote) {
+        let mut influences = Vec::new();
+        for left in without {
+            let weights = fine_tune(prepared, &left.examples, &start, config, progress)?;
+            let measured = measured_anew(prepared, &weights, &blend, config)?;
+            influences.push(influence(left, &evaluation, &measured, &gate(&measured), config));
+        }
+        report = report.weigh_influences(influences);
+    }
     let artifact = Artifact::new(ArtifactParts {
         weights,
         calibration,
@@ -166,6 +193,26 @@ fn run(
         evaluation,
         profile: prepared.profile(),
     })
+}
+
+/// What the candidate owes a home, given what was measured without it.
+fn influence(
+    left: &WithoutHome,
+    candidate: &Evaluation,
+    measured: &Evaluation,
+    without: &GateReport,
+    config: &RetrainConfig,
+) -> Influence {
+    let gate = &config.gate;
+    Influence {
+        home: left.home.clone(),
+        weight_share: left.weight_share,
+        recall: paired_difference(candidate, measured, gate.coverage, gate.resamples, gate.seed),
+        held_without: match &without.verdict {
+            GateVerdict::Promote => Vec::new(),
+            GateVerdict::Hold { reasons } => reasons.clone(),
+        },
+    }
 }
 
 /// SHA-256 in hex over everything that decides a fit.
@@ -215,7 +262,16 @@ fn measured(
     replay(&prepared.test, contender, config.gate.budget_per_week, config.threads, |_| {})
 }
 
-/// Weights without thresholds of their own: calibrated, then measured.
+/// Thresholds of a network, and the classes that it earned. Each network earns them anew: what a champion held may be lost,
+/// and what it did not hold be won.
+fn set_up(prepared: &Prepared, scorer: &Scorer, blend: Blend, config: &RetrainConfig) -> (Calibration, Blend) {
+    let everywhere = Blend { in_charge: None, ..blend };
+    let calibration = network_thresholds(prepared, scorer, &everywhere, config.threads);
+    let earned = charge::earned(prepared, scorer, (&calibration, &everywhere), config);
+    (calibration, Blend { in_charge: Some(earned), ..everywhere })
+}
+
+/// Weights without thresholds of their own: set up, then measured.
 fn measured_anew(
     prepared: &Prepared,
     weights: &Weights,
@@ -223,8 +279,8 @@ fn measured_anew(
     config: &RetrainConfig,
 ) -> Result<Evaluation, TrainError> {
     let scorer = Scorer::new(weights)?;
-    let calibration = network_thresholds(prepared, &scorer, blend, config.threads);
-    Ok(measured(prepared, &scorer, (&calibration, blend), &prepared.routine, config))
+    let (calibration, blend) = set_up(prepared, &scorer, blend.clone(), config);
+    Ok(measured(prepared, &scorer, (&calibration, &blend), &prepared.routine, config))
 }
 
 #[cfg(test)]

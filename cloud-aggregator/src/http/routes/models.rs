@@ -30,7 +30,7 @@ pub struct ModelView {
     pub run: String,
     /// Whether it is an older model's bytes under a new version, by an operator's order.
     pub again: bool,
-    /// `approved`, `champion`, `retired` or `withdrawn`.
+    /// `approved`, `awaiting_signature` (a second person's word is missing), `champion`, `retired` or `withdrawn`.
     pub state: String,
     /// When it got its version.
     pub created_at: i64,

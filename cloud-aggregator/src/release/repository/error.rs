@@ -11,6 +11,9 @@ pub enum SignerError {
     /// It answered, and said no.
     #[error("the signer refused: {0}")]
     Refused(String),
+    /// It answered, and waits for a second person's word.
+    #[error("{0}")]
+    Awaiting(String),
     /// It did not answer.
     #[error("the signer cannot be reached: {0}")]
     Unreachable(String),

@@ -6,31 +6,33 @@ use hearthwatch_protocol::ModelVersion;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::store::{IngestBatch, ModelState, ReleaseRow};
+use crate::store::rollouts::ExclusionRow;
+use crate::store::{FeedbackRow, IngestBatch, ModelState, ReleaseRow};
 use crate::testing::{NOW, Puppet, home, record, row};
 
 struct World {
     _directory: tempfile::TempDir,
     job: Job,
     puppet: Arc<Puppet>,
+    clock: Arc<ManualClock>,
     shown: watch::Receiver<TrainingStatus>,
 }
 
 fn world(puppet: Puppet) -> World {
     let (directory, store) = crate::testing::store();
     store.enrol_home(&home("a"), 1).unwrap();
-    let puppet = Arc::new(puppet);
+    let (puppet, clock) = (Arc::new(puppet), Arc::new(ManualClock::new(NOW)));
     let (status, shown) = watch::channel(TrainingStatus::default());
     let job = Job {
         store: Arc::new(store),
         shelf: Shelf::new(directory.path()),
         learner: Arc::clone(&puppet) as Arc<dyn Learner>,
-        clock: Arc::new(ManualClock::new(NOW)),
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
         metrics: Arc::new(Metrics::new()),
         status,
         stop: CancellationToken::new(),
     };
-    World { _directory: directory, job, puppet, shown }
+    World { _directory: directory, job, puppet, clock, shown }
 }
 
 fn answer(world: &World, sequence: u64) {
@@ -117,4 +119,49 @@ fn a_run_that_is_told_to_stop_stays_running_so_that_it_is_taken_up_again() {
     let job = world.job.clone();
     assert!(std::thread::spawn(move || job.run(RunTrigger::Hand)).join().is_err());
     assert_eq!(world.job.store.runs(1).unwrap()[0].state, RunState::Running);
+}
+
+fn put_in_charge(world: &World, model: &ModelRow) {
+    let release = ReleaseRow {
+        model_version: model.version,
+        target: format!("model-{}.safetensors", model.version),
+        sha256: model.sha256.clone(),
+        length: model.length,
+        report_sha256: String::new(),
+        released_at: NOW,
+        by: "auto".to_owned(),
+    };
+    world.job.store.put_release(&release).unwrap();
+}
+
+#[test]
+fn an_excluded_home_teaches_nothing_and_after_a_roll_back_the_others_teach_again_without_it() {
+    let world = world(Puppet::new(true));
+    let store = &world.job.store;
+    store.enrol_home(&home("liar"), 1).unwrap();
+    let first = world.job.run(RunTrigger::Hand).unwrap().model.unwrap();
+    put_in_charge(&world, &first);
+    let said = |home, sequence| FeedbackRow { received_at: NOW + 5, ..row(record(home, sequence)) };
+    let feedback = vec![said("a", 1), said("liar", 1), said("liar", 2)];
+    world.clock.set(NOW + 9);
+    store.apply(&IngestBatch { feedback, at: NOW, ..IngestBatch::default() }).unwrap();
+    let artifact = |model: &ModelRow| String::from_utf8(world.job.shelf.model(&model.sha256).unwrap()).unwrap();
+    let poisoned = world.job.run(RunTrigger::Hand).unwrap().model.unwrap();
+    assert!(artifact(&poisoned).starts_with("3 examples"), "{}", artifact(&poisoned));
+    put_in_charge(&world, &poisoned);
+
+    let (reason, by) = ("contradicts everybody".to_owned(), "kim".to_owned());
+    store.exclude_home(&ExclusionRow { home: home("liar"), reason, by, at: NOW, lifted: None }).unwrap();
+    let after = world.job.run(RunTrigger::Hand).unwrap().model.unwrap();
+    assert!(artifact(&after).starts_with("0 examples"), "what the champion knows is not learnt twice");
+
+    let run = format!("again:{}:{NOW}", first.run);
+    let ModelRow { sha256, length, weights_id, .. } = first;
+    let back = store.add_model(&NewModel { sha256, length, weights_id, run, at: NOW }).unwrap();
+    put_in_charge(&world, &back);
+    let finished = world.job.run(RunTrigger::Hand).unwrap();
+    assert!(artifact(&finished.model.unwrap()).starts_with("1 examples"), "the honest answer, and no other");
+    let snapshot = store.snapshot(&finished.run.snapshot).unwrap().unwrap();
+    let lineage: crate::dataset::Lineage = serde_json::from_str(&snapshot.lineage).unwrap();
+    assert_eq!((lineage.homes[&home("liar")].excluded, lineage.homes[&home("liar")].examples), (2, 0));
 }

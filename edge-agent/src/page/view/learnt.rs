@@ -1,5 +1,6 @@
 //! What answers did: here at once, and in the shared model when it was trained again.
 
+use hearthwatch_model::class::DeviceClass;
 use hearthwatch_protocol::ModelVersion;
 use maud::{Markup, html};
 
@@ -35,16 +36,28 @@ fn in_charge(all: &Everything) -> Markup {
     html! {
         p { strong { (model_name(all.view.model, all.view.network)) } }
         p.faint {
-            @if all.view.network {
-                "The shared network scores measured numbers; fixed rules and the routine detector judge the rest."
-            } @else {
-                "The routine detector judges alone: this home's own habits, without a network."
-            }
+            (who_judges(all.view.network, &all.view.judged))
         }
         @if !all.updates.summary.is_empty() { p { (all.updates.summary) } }
         @if let Some(latest) = all.updates.latest.filter(|latest| *latest > all.view.model) {
             p { "Model " (latest) " is offered; it is tried on this home's own recent windows before it may judge." }
         }
+    }
+}
+
+/// A network judges what it was seen to judge better; nothing else is taken from the home's own habits.
+fn who_judges(network: bool, judged: &[DeviceClass]) -> String {
+    const WHY: &str = "it was not seen to find more in homes that taught it nothing";
+    let classes: Vec<String> = judged.iter().map(|class| class.as_str().replace('_', " ")).collect();
+    match classes.as_slice() {
+        _ if !network => "The routine detector judges alone: this home's own habits, without a network.".to_owned(),
+        [] => {
+            format!("The routine detector judges. The shared network has earned no kind of sensor that is here: {WHY}.")
+        }
+        classes => format!(
+            "The shared network judges {}. Fixed rules and the routine detector judge the rest, where {WHY}.",
+            classes.join(", ")
+        ),
     }
 }
 
@@ -132,5 +145,20 @@ fn lessons(all: &Everything) -> Markup {
         @if !memory.answers.lessons().is_empty() {
             p.faint { "Change an answer under " a href="#timeline" { "Alarms" } " and its lesson changes with it." }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_says_which_sensors_the_network_judges_and_why_not_the_others() {
+        assert!(who_judges(false, &[]).starts_with("The routine detector judges alone"));
+        assert!(
+            who_judges(true, &[]).starts_with("The routine detector judges. The shared network has earned no kind")
+        );
+        let words = who_judges(true, &[DeviceClass::Power, DeviceClass::CarbonDioxide]);
+        assert!(words.starts_with("The shared network judges power, carbon dioxide. Fixed rules"), "{words}");
     }
 }

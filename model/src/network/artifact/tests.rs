@@ -102,7 +102,7 @@ fn refuses_a_manifest_by_what_is_wrong_with_it() {
     assert!(matches!(parse("\"lineage\"", "\"ancestry\""), ArtifactError::Manifest(_)));
     assert_eq!(
         parse("\"format_version\":1", "\"format_version\":9"),
-        ArtifactError::Format { found: "hearthwatch-model 9".into(), expected: "hearthwatch-model 2".into() }
+        ArtifactError::Format { found: "hearthwatch-model 9".into(), expected: "hearthwatch-model 3".into() }
     );
     assert!(matches!(parse("patch-tree", "oak-tree"), ArtifactError::Architecture { .. }));
     assert_eq!(

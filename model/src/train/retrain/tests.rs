@@ -6,6 +6,7 @@ use crate::dataset::RecordedHome;
 use crate::dataset::made::made_home;
 use crate::evaluate::GateVerdict;
 use crate::network::WINDOW_VALUES;
+use crate::train::{DefencePolicy, HomeAnswer, defend};
 
 fn corpus() -> Corpus {
     let homes =
@@ -68,6 +69,27 @@ fn fine_tuning_on_feedback_is_held_against_champion_and_replay() {
     assert_eq!(lineage.feedback_examples, 2);
     // Two test homes are too few for any promise.
     assert!(matches!(tuned.report.verdict, GateVerdict::Hold { .. }));
+}
+
+#[test]
+fn without_its_only_teacher_a_candidate_is_what_replay_alone_would_have_made() {
+    let champion = run(&[], None, &config());
+    let start = Artifact::parse(&champion.artifact).unwrap().weights().clone();
+    let prepared = prepare(&corpus(), &config(), &mut |_| {}).unwrap();
+    let answer = |anomalous| HomeAnswer { home: "only".to_owned(), example: example(anomalous) };
+    let defended = defend(&[answer(true), answer(false)], &DefencePolicy::none());
+    let left = defended.without_each(3).remove(0);
+    assert_eq!((left.home.as_str(), left.weight_share, left.examples.len()), ("only", 1.0, 0));
+    let without = fine_tune(&prepared, &left.examples, &start, &config(), &mut |_| {}).unwrap();
+    let guarded =
+        retrain_guarded(&corpus(), &defended, Some(&champion.artifact), &config(), &mut NoCheckpoints, &mut |_| {});
+    let guarded = guarded.unwrap();
+    let blend = Artifact::parse(&champion.artifact).unwrap().blend().clone();
+    let measured = measured_anew(&prepared, &without, &blend, &config()).unwrap();
+    assert_eq!(guarded.report.control, Some(measured.summary()));
+    assert_eq!(guarded.report.influences, [], "what is held anyway is not trained again");
+    let found = influence(&left, &guarded.evaluation, &measured, &guarded.report, &config());
+    assert_eq!((found.weight_share, found.held_without.is_empty()), (1.0, false));
 }
 
 /// Keeps the checkpoints of the first `saves` epochs, as a run that is cut off after them would.
