@@ -184,8 +184,10 @@ impl Brain {
         }
     }
 
-    /// Makes entities known and tells their numbers.
+    /// Makes entities known and tells their numbers. What was remembered of one under another unit or class is forgotten: its
+    /// numbers meant something else.
     pub fn add_entities(&mut self, infos: Vec<EntityInfo>) -> Vec<u32> {
+        self.forget_other_units(&infos);
         let numbers = infos.into_iter().map(|info| {
             let number = self.detector.add_entity(info.clone());
             if let Err(error) = self.history.know(number, &info) {

@@ -1,4 +1,7 @@
 //! Claim tokens: one for one home, hashed at rest, expiring, bound to the first key that uses it.
+//!
+//! A home without a disk has lost its key at each start. Its token is *reusable*: it certifies a new key each time, so many
+//! times a day, and whoever redeems it takes the certificates before it back.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -16,6 +19,12 @@ use crate::files::{self, FileError};
 
 /// Life of a token: long enough to drive to the house, short enough to be forgotten in a chat.
 pub const TOKEN_LIFE: SignedDuration = SignedDuration::from_hours(72);
+/// Life of a reusable token: a year, like the root's.
+pub const REUSABLE_LIFE: SignedDuration = SignedDuration::from_hours(365 * 24);
+/// Keys that a reusable token certifies within a day: a restart an hour. More is a container that crashes, or a thief.
+pub const REUSES_PER_DAY: usize = 24;
+/// What a day is to that limit.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// Random bytes of a token: 192 bits cannot be guessed, and are 32 characters without padding.
 const TOKEN_BYTES: usize = 24;
 /// What a token begins with, so that one is recognised where it should not be.
@@ -61,6 +70,12 @@ pub enum ClaimError {
         /// Whose.
         home: HomeId,
     },
+    /// A reusable token, too often.
+    #[error("the reusable claim token of {home} certified {REUSES_PER_DAY} keys within a day; try again later")]
+    TooOften {
+        /// Whose.
+        home: HomeId,
+    },
     /// A token for another home.
     #[error("the claim token is not for {asked}")]
     OtherHome {
@@ -81,6 +96,7 @@ impl ClaimError {
             Self::Unknown | Self::OtherHome { .. } => "unknown_token",
             Self::Expired { .. } => "expired_token",
             Self::Used { .. } => "used_token",
+            Self::TooOften { .. } => "too_often",
         }
     }
 }
@@ -115,8 +131,20 @@ pub struct Claim {
     pub issued_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
-    /// Its use, if any.
+    /// Its use, if any; the last one of a reusable token.
     pub used: Option<Use>,
+    /// When a reusable token certified a key within the last day, oldest first; none in a token for one use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reused: Option<Vec<Timestamp>>,
+}
+
+/// What kind of token was redeemed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redeemed {
+    /// For one use: nobody had a certificate by it before.
+    Once,
+    /// Reusable: what the home had before is to be taken back.
+    Anew,
 }
 
 /// When a token was used, and by which key.
@@ -130,10 +158,10 @@ pub struct Use {
 }
 
 impl Claim {
-    /// Whether the token can still be used for the first time.
+    /// Whether the token can still be used, for the first time or again.
     #[must_use]
     pub fn is_open(&self, now: Timestamp) -> bool {
-        self.used.is_none() && now < self.expires_at
+        (self.used.is_none() || self.reused.is_some()) && now < self.expires_at
     }
 }
 
@@ -164,16 +192,46 @@ impl Claims {
         Ok(self.read()?.claims)
     }
 
-    /// Makes a token for `home`; an unused one that it had before is void.
+    /// Makes a token for `home`; an unused or reusable one that it had before is void.
     ///
     /// # Errors
     /// [`ClaimError::Full`], or trouble with the file.
     pub fn issue(&self, home: &HomeId, now: Timestamp, life: SignedDuration) -> Result<ClaimToken, ClaimError> {
+        self.make(home, now, life, None)
+    }
+
+    /// Makes a reusable token for `home`; an unused or reusable one that it had before is void.
+    ///
+    /// # Errors
+    /// As [`Claims::issue`].
+    pub fn issue_reusable(&self, home: &HomeId, now: Timestamp) -> Result<ClaimToken, ClaimError> {
+        self.make(home, now, REUSABLE_LIFE, Some(Vec::new()))
+    }
+
+    /// Makes every token of `home` void that could still be used.
+    ///
+    /// # Errors
+    /// Trouble with the file.
+    pub fn void(&self, home: &HomeId, now: Timestamp) -> Result<(), ClaimError> {
+        let _lock = self.lock()?;
+        let mut contents = self.read()?;
+        let before = contents.claims.len();
+        contents.claims.retain(|claim| claim.home != *home || !claim.is_open(now));
+        if contents.claims.len() == before { Ok(()) } else { self.write(&contents) }
+    }
+
+    fn make(
+        &self,
+        home: &HomeId,
+        now: Timestamp,
+        life: SignedDuration,
+        reused: Option<Vec<Timestamp>>,
+    ) -> Result<ClaimToken, ClaimError> {
         let _lock = self.lock()?;
         let mut contents = self.read()?;
         contents.claims.retain(|claim| {
             let over = now.duration_since(claim.expires_at) > KEPT_AFTER;
-            !over && (claim.home != *home || claim.used.is_some())
+            !over && (claim.home != *home || (claim.used.is_some() && claim.reused.is_none()))
         });
         if contents.claims.len() >= CLAIMS_MAX {
             return Err(ClaimError::Full);
@@ -186,17 +244,19 @@ impl Claims {
             issued_at: now,
             expires_at: now.saturating_add(life).unwrap_or(Timestamp::MAX),
             used: None,
+            reused,
         });
         self.write(&contents)?;
         Ok(token)
     }
 
     /// Uses a token for the key with this fingerprint. The same key may repeat itself until the token expires: its
-    /// first answer may have been lost on the way. The use is on disk when this returns.
+    /// first answer may have been lost on the way. A reusable token takes another key too, [`REUSES_PER_DAY`] times a day. The
+    /// use is on disk when this returns.
     ///
     /// # Errors
     /// [`ClaimError`] naming why the token is no good.
-    pub fn redeem(&self, token: &str, home: &HomeId, key_sha256: &str, now: Timestamp) -> Result<(), ClaimError> {
+    pub fn redeem(&self, token: &str, home: &HomeId, key_sha256: &str, now: Timestamp) -> Result<Redeemed, ClaimError> {
         if token.len() > TOKEN_LENGTH_MAX {
             return Err(ClaimError::Unknown);
         }
@@ -211,14 +271,22 @@ impl Claims {
         if now >= claim.expires_at {
             return Err(ClaimError::Expired { home: claim.home.clone(), at: claim.expires_at });
         }
-        match &claim.used {
-            Some(used) if used.key_sha256 == key_sha256 => Ok(()),
-            Some(_) => Err(ClaimError::Used { home: claim.home.clone() }),
-            None => {
-                claim.used = Some(Use { at: now, key_sha256: key_sha256.to_owned() });
-                self.write(&contents)
+        let kind = if claim.reused.is_some() { Redeemed::Anew } else { Redeemed::Once };
+        match (&claim.used, &mut claim.reused) {
+            (Some(used), _) if used.key_sha256 == key_sha256 => return Ok(kind),
+            (Some(_), None) => return Err(ClaimError::Used { home: claim.home.clone() }),
+            (_, Some(reused)) => {
+                reused.retain(|at| now.duration_since(*at) < DAY);
+                if reused.len() >= REUSES_PER_DAY {
+                    return Err(ClaimError::TooOften { home: claim.home.clone() });
+                }
+                reused.push(now);
             }
+            (None, None) => {}
         }
+        claim.used = Some(Use { at: now, key_sha256: key_sha256.to_owned() });
+        self.write(&contents)?;
+        Ok(kind)
     }
 
     fn read(&self) -> Result<Contents, ClaimError> {
@@ -313,6 +381,33 @@ mod tests {
         let new = claims.issue(&home("home-7"), now(), TOKEN_LIFE).unwrap();
         assert!(matches!(claims.redeem(old.reveal(), &home("home-7"), "k", now()), Err(ClaimError::Unknown)));
         claims.redeem(new.reveal(), &home("home-7"), "k", now()).unwrap();
+    }
+
+    #[test]
+    fn a_reusable_token_takes_a_new_key_so_many_times_a_day_and_is_void_with_the_next_one() {
+        let (_dir, claims) = claims();
+        let token = claims.issue_reusable(&home("home-7"), now()).unwrap();
+        let redeem = |home_name, key: usize, at| claims.redeem(token.reveal(), &home(home_name), &key.to_string(), at);
+        assert!(matches!(redeem("home-8", 0, now()), Err(ClaimError::OtherHome { .. })), "bound to its home");
+        for key in 0..REUSES_PER_DAY {
+            assert_eq!(redeem("home-7", key, now()).unwrap(), Redeemed::Anew);
+            redeem("home-7", key, now()).expect("an answer that was lost is asked for again, and counts once");
+        }
+        assert!(matches!(redeem("home-7", 99, now()), Err(ClaimError::TooOften { .. })));
+        redeem("home-7", 99, now() + DAY).expect("the next day there are as many again");
+        let later = now() + REUSABLE_LIFE;
+        assert!(matches!(redeem("home-7", 100, later), Err(ClaimError::Expired { .. })));
+        claims.issue(&home("home-7"), now(), TOKEN_LIFE).unwrap();
+        assert!(matches!(redeem("home-7", 99, now() + DAY), Err(ClaimError::Unknown)));
+    }
+
+    #[test]
+    fn a_home_that_is_revoked_keeps_no_token_that_opens() {
+        let (_dir, claims) = claims();
+        let token = claims.issue_reusable(&home("home-7"), now()).unwrap();
+        claims.redeem(token.reveal(), &home("home-7"), "k", now()).unwrap();
+        claims.void(&home("home-7"), now()).unwrap();
+        assert!(matches!(claims.redeem(token.reveal(), &home("home-7"), "k2", now()), Err(ClaimError::Unknown)));
     }
 
     #[test]

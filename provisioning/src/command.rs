@@ -164,6 +164,10 @@ struct AddArgs {
     /// Make a new claim token although there is one, or the home has enrolled; the unused one is void then.
     #[arg(long, conflicts_with = "issue")]
     new_token: bool,
+    /// Make a claim token that may be used again, for a home that loses its key at each restart; a year, 24 times a day, and
+    /// each use takes the certificate before it back. Whoever has the token is the home.
+    #[arg(long, conflicts_with_all = ["issue", "new_token"])]
+    reusable: bool,
     /// Life of the certificate made by --issue, in days.
     #[arg(long, value_name = "N", default_value_t = authority::HOME_DAYS)]
     days: u32,
@@ -260,7 +264,12 @@ fn add(args: &AddArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<E
         return Ok(ExitCode::SUCCESS);
     }
     let bundle = if args.token_only { None } else { Some(homes::bundle(&layout, &args.name).map_err(remedy)?) };
-    let token = homes::token(&layout, &args.name, now, args.new_token).map_err(remedy)?;
+    let token = match args.reusable {
+        true => homes::reusable_token(&layout, &args.name, now),
+        false => homes::token(&layout, &args.name, now, args.new_token),
+    };
+    let token = token.map_err(remedy)?;
+    let times = if args.reusable { "again and again" } else { "once" };
     let again = format!("hearthwatch-provision home add {} --new-token --out {}", args.name, args.out.display());
     let name = &args.name;
     let kept = match &token {
@@ -269,7 +278,7 @@ fn add(args: &AddArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<E
             None
         }
         Token::New { token, expires_at } => {
-            writeln!(out, "claim token of {name} (shown only now; once, until {expires_at}):")?;
+            writeln!(out, "claim token of {name} (shown only now; {times}, until {expires_at}):")?;
             writeln!(out, "\n  {}\n", token.reveal())?;
             None
         }

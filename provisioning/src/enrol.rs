@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::acl::{Identity, IdentityError};
 use crate::authority::{Authority, AuthorityError, CSR_BYTES_MAX};
-use crate::claims::{ClaimError, Claims, sha256_hex};
+use crate::claims::{ClaimError, Claims, Redeemed, sha256_hex};
 use crate::files::{self, FileError};
 use crate::late::WaitingRoom;
 use crate::layout::Layout;
@@ -39,6 +39,9 @@ pub struct EnrolReply {
     pub root: String,
     /// The director's keys to trust, one a line.
     pub director: String,
+    /// Certificates that the home had before and that were taken back for this one; not told to the home.
+    #[serde(skip)]
+    pub replaced: u64,
 }
 
 /// Why a home was not let in.
@@ -121,10 +124,18 @@ impl Enroller {
             self.authority.sign_request(&request.csr, &identity, now, self.days).map_err(EnrolError::Request)?;
         let key_sha256 = key_sha256(&certificate)
             .ok_or_else(|| EnrolError::Request(AuthorityError::Request("its key cannot be read".to_owned())))?;
-        self.claims.redeem(&request.token, &request.home, &key_sha256, now)?;
+        let redeemed = self.claims.redeem(&request.token, &request.home, &key_sha256, now)?;
         let shut_out = self.ledger.shut_out(now).map_err(EnrolError::Ledger)?.contains(&request.home);
+        let replaced = match redeemed {
+            Redeemed::Once => 0,
+            // A home without a disk: whoever held its former key is gone, or ought to be.
+            Redeemed::Anew => {
+                let why = "replaced by its reusable claim";
+                self.ledger.revoke(&request.home, now, why).map_err(EnrolError::Ledger)?.len() as u64
+            }
+        };
         self.ledger.record(&certificate, now).map_err(EnrolError::Ledger)?;
-        if shut_out {
+        if shut_out || replaced > 0 {
             revocation::render(&self.layout, &self.authority, now).map_err(EnrolError::Revocation)?;
         }
         Ok(EnrolReply {
@@ -132,6 +143,7 @@ impl Enroller {
             ca: self.authority.certificate_pem().to_owned(),
             root: self.tuf_root.clone(),
             director: self.director.clone(),
+            replaced,
         })
     }
 }
@@ -183,5 +195,27 @@ mod tests {
 
         let aggregator = HomeId::new("aggregator").unwrap();
         assert_eq!(desk.enrol(&ask(&aggregator, token.reveal()), now()).unwrap_err().reason(), "reserved_name");
+    }
+
+    #[test]
+    fn a_home_without_a_disk_comes_back_with_a_new_key_and_its_former_certificate_is_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        init::run(&layout, &init::Options::default(), now()).unwrap();
+        let desk = Enroller::load(&layout, 30).unwrap();
+        let token = Claims::at(layout.claims()).issue_reusable(&home(), now()).unwrap();
+        let enrol = || {
+            let csr = SigningRequest::new(&home()).unwrap().request_pem;
+            desk.enrol(&EnrolRequest { home: home(), token: token.reveal().to_owned(), csr }, now())
+        };
+        assert_eq!(enrol().unwrap().replaced, 0);
+        assert_eq!(enrol().unwrap().replaced, 1);
+        let ledger = Ledger::of(&layout);
+        let reasons: Vec<String> = ledger.revocations().unwrap().into_iter().map(|row| row.reason).collect();
+        assert_eq!(reasons, ["replaced by its reusable claim"]);
+        assert_eq!(ledger.keys().unwrap()[&home()].len(), 1, "one key speaks for the home");
+        assert!(ledger.shut_out(now()).unwrap().is_empty());
+        revocation::revoke(&layout, &home(), now(), "sold").unwrap();
+        assert_eq!(enrol().unwrap_err().reason(), "unknown_token", "revoked with its home");
     }
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::acl::{Identity, IdentityError};
 use crate::authority::{Authority, AuthorityError};
-use crate::claims::{ClaimError, ClaimToken, Claims, TOKEN_LIFE};
+use crate::claims::{ClaimError, ClaimToken, Claims, REUSABLE_LIFE, TOKEN_LIFE};
 use crate::files::{self, FileError};
 use crate::layout::{HomeFiles, Layout};
 use crate::ledger::{Ledger, LedgerError};
@@ -98,16 +98,26 @@ pub fn token(layout: &Layout, home: &HomeId, now: Timestamp, again: bool) -> Res
     let claims = Claims::at(layout.claims());
     if !again {
         for claim in claims.list()?.iter().rev().filter(|claim| claim.home == *home) {
-            if let Some(used) = &claim.used {
-                return Ok(Token::Enrolled { at: used.at });
-            }
             if claim.is_open(now) {
                 return Ok(Token::Open { expires_at: claim.expires_at });
+            }
+            if let Some(used) = &claim.used {
+                return Ok(Token::Enrolled { at: used.at });
             }
         }
     }
     let token = claims.issue(home, now, TOKEN_LIFE)?;
     Ok(Token::New { token, expires_at: now.saturating_add(TOKEN_LIFE).unwrap_or(Timestamp::MAX) })
+}
+
+/// Makes a reusable claim token for a home without a disk; what it had before is void.
+///
+/// # Errors
+/// [`HomeError`].
+pub fn reusable_token(layout: &Layout, home: &HomeId, now: Timestamp) -> Result<Token, HomeError> {
+    Identity::home(home.clone())?;
+    let token = Claims::at(layout.claims()).issue_reusable(home, now)?;
+    Ok(Token::New { token, expires_at: now.saturating_add(REUSABLE_LIFE).unwrap_or(Timestamp::MAX) })
 }
 
 /// The directory for a home with what it must trust: the authority, the first TUF root, the director.

@@ -190,6 +190,7 @@ fn claims(report: &mut Report, layout: &Layout, now: Timestamp) {
         Ok(claims) => {
             for claim in claims {
                 let state = match &claim.used {
+                    Some(used) if claim.reused.is_some() => format!("{}, reusable, used at {}", claim.home, used.at),
                     Some(used) => format!("{}, used at {}", claim.home, used.at),
                     None if claim.is_open(now) => format!("{}, open", claim.home),
                     None => format!("{}, expired unused", claim.home),

@@ -193,9 +193,7 @@ impl Enroller {
     /// # Errors
     /// [`RevocationError`].
     pub fn revoke(&self, home: &HomeId, now: Timestamp, reason: &str) -> Result<Vec<Revocation>, RevocationError> {
-        let taken = self.ledger.revoke(home, now, reason)?;
-        revocation::render(&self.layout, &self.authority, now)?;
-        Ok(taken)
+        revocation::revoke(&self.layout, home, now, reason)
     }
 }
 

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::acl;
 use crate::authority::{Authority, AuthorityError};
+use crate::claims::{ClaimError, Claims};
 use crate::files::{self, FileError};
 use crate::layout::Layout;
 use crate::ledger::{Ledger, LedgerError, Revocation};
@@ -22,6 +23,9 @@ pub enum RevocationError {
     /// The ledger of certificates.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The claim tokens.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
     /// The list could not be signed.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
@@ -30,7 +34,7 @@ pub enum RevocationError {
     File(#[from] FileError),
 }
 
-/// Takes back every certificate of `home` that still holds, and renders what brokers read. A home that has none is none the
+/// Takes back every certificate and claim token of `home` that still holds, and renders what brokers read. A home that has none is none the
 /// worse: then only the files are rendered anew.
 ///
 /// # Errors
@@ -41,6 +45,7 @@ pub fn revoke(
     now: Timestamp,
     reason: &str,
 ) -> Result<Vec<Revocation>, RevocationError> {
+    Claims::at(layout.claims()).void(home, now)?;
     let taken = Ledger::of(layout).revoke(home, now, reason)?;
     render(layout, &Authority::load(layout)?, now)?;
     Ok(taken)

@@ -1,6 +1,9 @@
 //! The whole from outside: what the suites in `tests/` share.
 
+pub mod bench_home;
 pub mod chaos;
+pub mod double;
+pub mod guest;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -5,6 +5,11 @@
 
 #[path = "home_assistant/api.rs"]
 mod api;
+#[path = "../../edge-agent/tests/browser/chrome.rs"]
+#[expect(dead_code, reason = "the suite of the page alone uses the rest")]
+mod chrome;
+#[path = "home_assistant/fleet.rs"]
+mod fleet;
 #[path = "home_assistant/home.rs"]
 mod home;
 #[path = "home_assistant/instance.rs"]
@@ -14,12 +19,17 @@ mod phone;
 #[path = "home_assistant/walk.rs"]
 mod walk;
 
+use std::time::Duration;
+
 use home::Home;
 use phone::Phone;
 use serde_json::{Value, json};
 
 const ALARM: &str = "binary_sensor.hearthwatch_alarm";
 const EVENT: &str = "event.hearthwatch_alarm_event";
+
+/// How long anything may take, on a machine that compiles beside it.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What no freezer can measure: the rule needs no second look.
 const IMPOSSIBLE: &str = "5000";
@@ -42,6 +52,7 @@ async fn an_impossible_value_becomes_an_alarm_and_its_answer_comes_back() {
     home.owner.state_when("sensor.hearthwatch_model_version", "what came with the program", own_model).await;
     for entity_id in [
         "update.hearthwatch_model_update",
+        "button.hearthwatch_roll_back_model",
         "button.hearthwatch_confirm",
         "button.hearthwatch_dismiss",
         "button.hearthwatch_expected",

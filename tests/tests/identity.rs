@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hearthwatch_cloud::config::{Config, HttpConfig, HttpTls};
+use hearthwatch_edge::enrol::{EnrolArgs, enrol};
 use hearthwatch_edge::identity::pair::Pair;
 use hearthwatch_edge::identity::renew::{Asked, renew};
 use hearthwatch_edge::identity::{Identity, Life, keep};
 use hearthwatch_edge::outbox::Outbox;
 use hearthwatch_edge::uplink::{self, UplinkConfig, UplinkState};
 use hearthwatch_emulator::broker::{BrokerFiles, EmbeddedBroker};
-use hearthwatch_link::{LinkConfig, TlsFiles};
+use hearthwatch_link::{LinkConfig, LinkEvent, TlsFiles, open};
 use hearthwatch_protocol::messages::AgentStatus;
 use hearthwatch_protocol::{HomeId, ModelVersion};
+use hearthwatch_provision::claims::Claims;
 use hearthwatch_provision::enrol::Enroller;
 use hearthwatch_provision::{Layout, homes, init};
 use jiff::{SignedDuration, Timestamp};
@@ -145,5 +147,37 @@ async fn a_home_whose_certificate_ran_out_comes_back_when_an_operator_says_so() 
     desk.approve(&stand.identity.home, "ada", Timestamp::now()).unwrap();
     assert_eq!(stand.ask().await, Asked::Renewed);
     assert!(!life(&stand.identity.pair.cert).is_due(Timestamp::now().as_second()));
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_home_without_a_disk_enrols_at_each_start_and_only_its_newest_certificate_opens() {
+    let stand = Stand::with_certificate_of(0).await;
+    let token = Claims::at(stand.layout.claims()).issue_reusable(&stand.identity.home, Timestamp::now()).unwrap();
+    let memory = tempfile::tempdir().unwrap();
+    let token_file = memory.path().join("token");
+    std::fs::write(&token_file, token.reveal()).unwrap();
+    let start = |name: &str| EnrolArgs {
+        url: stand.identity.place.clone().unwrap(),
+        ca: stand.layout.ca_cert(),
+        home: stand.identity.home.clone(),
+        token_file: token_file.clone(),
+        out: memory.path().join(name),
+    };
+    for name in ["first", "second"] {
+        enrol(&start(name)).await.unwrap();
+    }
+    let broker = EmbeddedBroker::start(BrokerFiles::of(&stand.layout), 0).unwrap();
+    let opens = async |name: &str| {
+        let file = |kind: &str| memory.path().join(name).join(kind);
+        let tls = TlsFiles { ca: file("ca.crt"), cert: Some(file("agent.crt")), key: Some(file("agent.key")) };
+        let config = LinkConfig { tls: Some(tls), ..LinkConfig::new("localhost", broker.port(), "home-7") };
+        let (handle, mut events) = open(config).unwrap();
+        let first = tokio::time::timeout(PATIENCE, events.next()).await.expect("an answer").unwrap();
+        handle.close().await;
+        matches!(first, LinkEvent::Connected { .. })
+    };
+    assert!(opens("second").await);
+    assert!(!opens("first").await, "taken back for the second");
     stand.end().await;
 }

@@ -89,10 +89,11 @@ pub(crate) async fn enroll(
             });
         }
     };
-    record(&http, "system", "home.enrol", home.as_str(), &json!({})).await?;
+    let detail = if reply.replaced > 0 { json!({"replaced": reply.replaced}) } else { json!({}) };
+    record(&http, "system", "home.enrol", home.as_str(), &detail).await?;
     let enrolled_at = http.app.clock.now();
     let row = home.clone();
     blocking(&http.app.store, move |store| store.enrol_home(&row, enrolled_at)).await?;
-    let EnrolReply { certificate, ca, root, director } = reply;
+    let EnrolReply { certificate, ca, root, director, .. } = reply;
     Ok((StatusCode::CREATED, Json(EnrolmentGiven { certificate, ca, root, director })))
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hearthwatch_model::class::DeviceClass;
-use hearthwatch_protocol::messages::{Receipt, Refusal, Withdrawal, WithdrawalReceipt};
+use hearthwatch_protocol::messages::{Receipt, Refusal, RefusalReason, Withdrawal, WithdrawalReceipt};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 
 use super::admission::{Admission, Admitted, Known, Parcel, QUOTA_RECORDS, QUOTA_SECONDS, judge, liftable};
@@ -302,6 +302,17 @@ impl Sorted {
                     length: parcel.payload.len() as u64,
                     at: self.batch.at,
                 });
+                let taken_back = |key: &&RecordKey| {
+                    self.handled.get(*key).and_then(|before| before.refused) == Some(RefusalReason::Withdrawn)
+                };
+                let replayed = parcel.key.as_ref().filter(|_| reason == RefusalReason::ReplayedSequence);
+                if let Some(key) = replayed.filter(|key| !taken_back(key)) {
+                    // A home that lost its past counts from 1 again: told so, it gives its answer a number that is free. Not so
+                    // a late copy of what it took back, which must not come again.
+                    let refusal = Refusal { sequence: key.sequence, reason };
+                    self.remembered.entry(key.home.clone()).or_default().push(refusal);
+                    self.batch.asking.push(key.home.clone());
+                }
                 if let Some(key) = parcel.key.as_ref().filter(|_| covers) {
                     let handled = Handled { key: key.clone(), digest: parcel.digest, refused: Some(reason) };
                     self.handled.insert(key.clone(), handled.clone());

@@ -3,12 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hearthwatch_model::alarm::DeciderMemory;
+use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::reading::EntityInfo;
 
 use super::{Brain, DECIDER_NOTE, NoticeKind};
 use crate::house::Place;
 
 /// Name of the note that holds which entity each key of the registry meant.
 const REGISTER_NOTE: &str = "register";
+
+/// Name of the note that holds under which class and unit each entity's values are remembered.
+const UNITS_NOTE: &str = "units";
 
 /// What the registries have changed since they were last read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,6 +78,46 @@ impl Brain {
         text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
     }
 
+    /// Forgets what is remembered of entities under another unit or class than they have now.
+    pub(super) fn forget_other_units(&mut self, infos: &[EntityInfo]) {
+        let mut units = self.known_units();
+        let before = units.clone();
+        for info in infos {
+            let now = (info.class, info.unit.clone());
+            let other = units.insert(info.entity_id.clone(), now.clone()).filter(|before| *before != now);
+            if other.is_some() {
+                tracing::info!(
+                    entity_id = info.entity_id,
+                    unit = info.unit,
+                    "an entity has another unit; it is learnt anew"
+                );
+                if let Err(error) = self.history.forget(&info.entity_id) {
+                    tracing::warn!(error = %error, entity_id = info.entity_id, "values in two units are mixed");
+                }
+            }
+        }
+        if units != before {
+            self.keep_units(&units);
+        }
+    }
+
+    fn known_units(&self) -> BTreeMap<String, (DeviceClass, String)> {
+        let text = self.history.note(UNITS_NOTE).unwrap_or_else(|error| {
+            tracing::warn!(error = %error, "the units of before are not read");
+            None
+        });
+        text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    }
+
+    fn keep_units(&mut self, units: &BTreeMap<String, (DeviceClass, String)>) {
+        let kept = serde_json::to_string(units)
+            .map_err(|error| error.to_string())
+            .and_then(|text| self.history.set_note(UNITS_NOTE, &text).map_err(|error| error.to_string()));
+        if let Err(error) = kept {
+            tracing::warn!(error, "a unit that changes while the agent is stopped would go unnoticed");
+        }
+    }
+
     fn rename(&mut self, from: &str, to: &str) {
         if let Err(error) = self.history.rename(from, to) {
             tracing::warn!(error = %error, from, to, "a renamed entity begins anew");
@@ -80,6 +125,11 @@ impl Brain {
         }
         for alarm in self.alarms.rename(from, to) {
             self.save(&alarm, None);
+        }
+        let mut units = self.known_units();
+        if let Some(unit) = units.remove(from) {
+            units.insert(to.to_owned(), unit);
+            self.keep_units(&units);
         }
         self.house.rename_entity(from, to);
         self.keep_house();

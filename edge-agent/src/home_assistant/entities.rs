@@ -52,7 +52,7 @@ pub struct CompressedChange {
 }
 
 /// The attributes that say what a state means.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Attributes {
     /// Home Assistant's device class.
     pub device_class: Option<String>,
@@ -62,10 +62,22 @@ pub struct Attributes {
     pub friendly_name: Option<String>,
 }
 
+impl Attributes {
+    /// These, and of the older ones what these do not say: of a change Home Assistant tells only what is new.
+    fn over(&self, older: &Self) -> Self {
+        let of = |new: &Option<String>, old: &Option<String>| new.clone().or_else(|| old.clone());
+        Self {
+            device_class: of(&self.device_class, &older.device_class),
+            unit_of_measurement: of(&self.unit_of_measurement, &older.unit_of_measurement),
+            friendly_name: of(&self.friendly_name, &older.friendly_name),
+        }
+    }
+}
+
 /// What an event means to the agent, in the order in which it is to be told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EntityChange {
-    /// An entity that can be watched, seen for the first time.
+    /// An entity that can be watched, seen for the first time or under another unit or class.
     Found(EntityInfo),
     /// A state of an entity that is watched.
     Stated {
@@ -81,9 +93,15 @@ pub enum EntityChange {
 /// Which entities are watched, and how their states read.
 #[derive(Debug, Default)]
 pub struct WatchedEntities {
-    classes: HashMap<String, DeviceClass>,
+    known: HashMap<String, Known>,
     ignored: HashSet<String>,
     refused: usize,
+}
+
+#[derive(Debug)]
+struct Known {
+    class: DeviceClass,
+    attributes: Attributes,
 }
 
 impl WatchedEntities {
@@ -91,32 +109,32 @@ impl WatchedEntities {
     /// watched until now.
     pub fn set_ignored(&mut self, entity_ids: HashSet<String>) -> Vec<String> {
         self.ignored = entity_ids;
-        let (classes, ignored) = (&mut self.classes, &self.ignored);
-        classes.extract_if(|entity_id, _| ignored.contains(entity_id)).map(|(entity_id, _)| entity_id).collect()
+        let (known, ignored) = (&mut self.known, &self.ignored);
+        known.extract_if(|entity_id, _| ignored.contains(entity_id)).map(|(entity_id, _)| entity_id).collect()
     }
 
     /// Home Assistant calls a watched entity by another id from now on.
     pub fn rename(&mut self, from: &str, to: &str) {
-        if let Some(class) = self.classes.remove(from) {
-            self.classes.insert(to.to_owned(), class);
+        if let Some(known) = self.known.remove(from) {
+            self.known.insert(to.to_owned(), known);
         }
     }
 
     /// An entity is no more.
     pub fn forget(&mut self, entity_id: &str) {
-        self.classes.remove(entity_id);
+        self.known.remove(entity_id);
     }
 
     /// How many are watched.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.classes.len()
+        self.known.len()
     }
 
     /// Whether none is watched.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.classes.is_empty()
+        self.known.is_empty()
     }
 
     /// How many could have been watched, were it not for [`WATCHED_MAX`].
@@ -128,7 +146,7 @@ impl WatchedEntities {
     /// The class of a watched entity.
     #[must_use]
     pub fn class(&self, entity_id: &str) -> Option<DeviceClass> {
-        self.classes.get(entity_id).copied()
+        self.known.get(entity_id).map(|known| known.class)
     }
 
     /// Whether `event` brings an entity that would be taken in, or takes away one that is watched: then the registries
@@ -137,24 +155,32 @@ impl WatchedEntities {
     pub fn finds_in(&self, event: &EntitiesEvent) -> bool {
         let found = event.added.iter().any(|(entity_id, state)| {
             let class = state.attributes.as_ref().and_then(|attributes| class_of(entity_id, attributes));
-            class.is_some() && !self.classes.contains_key(entity_id) && !self.ignored.contains(entity_id)
+            class.is_some() && !self.known.contains_key(entity_id) && !self.ignored.contains(entity_id)
         });
-        found || event.removed.iter().any(|entity_id| self.classes.contains_key(entity_id))
+        found || event.removed.iter().any(|entity_id| self.known.contains_key(entity_id))
     }
 
-    /// Takes an entity in, if it can be watched and is not yet.
+    /// Takes an entity in, if it can be watched and is not yet, or not under this unit and class.
     pub fn consider(&mut self, entity_id: &str, attributes: &Attributes) -> Option<EntityInfo> {
-        if self.classes.contains_key(entity_id) || self.ignored.contains(entity_id) {
+        if self.ignored.contains(entity_id) {
             return None;
         }
-        let class = class_of(entity_id, attributes)?;
-        if self.classes.len() >= WATCHED_MAX {
+        let before = self.known.get(entity_id);
+        let attributes = before.map_or_else(|| attributes.clone(), |before| attributes.over(&before.attributes));
+        let class = class_of(entity_id, &attributes)?;
+        let unit = |attributes: &Attributes| {
+            attributes.unit_of_measurement.clone().filter(|_| !class.is_binary()).unwrap_or_default()
+        };
+        let info = EntityInfo { entity_id: entity_id.to_owned(), class, unit: unit(&attributes) };
+        if before.is_some_and(|before| before.class == class && unit(&before.attributes) == info.unit) {
+            return None;
+        }
+        if before.is_none() && self.known.len() >= WATCHED_MAX {
             self.refused += 1;
             return None;
         }
-        self.classes.insert(entity_id.to_owned(), class);
-        let unit = attributes.unit_of_measurement.as_deref().filter(|_| !class.is_binary()).unwrap_or("");
-        Some(EntityInfo { entity_id: entity_id.to_owned(), class, unit: unit.to_owned() })
+        self.known.insert(entity_id.to_owned(), Known { class, attributes });
+        Some(info)
     }
 
     /// What `event`, received at `now`, means.
@@ -174,7 +200,7 @@ impl WatchedEntities {
                 });
             }
         }
-        for entity_id in event.removed.iter().filter(|id| self.classes.contains_key(*id)) {
+        for entity_id in event.removed.iter().filter(|id| self.known.contains_key(*id)) {
             changes.push(EntityChange::Stated { entity_id: entity_id.clone(), at: now, value: Value::Gap });
         }
         changes
@@ -304,5 +330,23 @@ mod tests {
             watched.consider(&format!("sensor.t{number}"), &attributes);
         }
         assert_eq!((watched.len(), watched.refused()), (WATCHED_MAX, 3));
+    }
+
+    #[test]
+    fn a_change_of_the_unit_alone_is_another_meaning_of_the_same_entity() {
+        let mut watched = WatchedEntities::default();
+        let first: EntitiesEvent = serde_json::from_str(
+            r#"{"a": {"sensor.t": {"s": "20", "a": {"device_class": "temperature", "unit_of_measurement": "°C"}, "lc": 1}}}"#,
+        )
+        .unwrap();
+        assert_eq!(watched.apply(&first, 1).len(), 2);
+        let other: EntitiesEvent = serde_json::from_str(
+            r#"{"c": {"sensor.t": {"+": {"s": "68", "a": {"unit_of_measurement": "°F"}, "lc": 2}}}}"#,
+        )
+        .unwrap();
+        let info = EntityInfo { entity_id: "sensor.t".into(), class: DeviceClass::Temperature, unit: "°F".into() };
+        let stated = EntityChange::Stated { entity_id: "sensor.t".into(), at: 2, value: Value::Number(68.0) };
+        assert_eq!(watched.apply(&other, 2), [EntityChange::Found(info), stated.clone()]);
+        assert_eq!(watched.apply(&other, 2), [stated], "told once");
     }
 }

@@ -249,9 +249,11 @@ impl Session {
             return Ok(());
         }
         let ids: Vec<String> = found.iter().map(|info| info.entity_id.clone()).collect();
+        // What goes on under another unit has no past that could be learnt from.
+        let new: Vec<String> = ids.iter().filter(|id| !self.numbers.contains_key(*id)).cloned().collect();
         let numbers = self.brain.ask(|reply| BrainCommand::AddEntities(found, reply)).await?;
-        if self.listening {
-            self.late.extend(ids.iter().cloned());
+        if self.listening && !new.is_empty() {
+            self.late.extend(new);
             self.backfill_at = Some(Instant::now() + BACKFILL_SETTLE);
         }
         self.numbers.extend(ids.into_iter().zip(numbers));

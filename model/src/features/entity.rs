@@ -11,7 +11,7 @@ use crate::features::calendar::LocalTime;
 use crate::features::intake::{Closed, Intake};
 use crate::features::learnt::{Learnt, ROUGH_STEPS};
 use crate::features::profile::Profile;
-use crate::features::ring::Ring;
+use crate::features::ring::{Flags, Ring};
 use crate::features::unlearnt::Unlearnt;
 use crate::features::{AnomalyKind, Band, Knowledge, Normaliser};
 use crate::grid::{DAY_STEPS, FEATURES, HISTORY_STEPS, STEP_SECONDS, WINDOW_STEPS};
@@ -44,7 +44,7 @@ pub(crate) struct Switching {
     pub(crate) accompanied: bool,
 }
 
-/// One entity of a home. About 33 KiB: three rings of 2,016 f32 and a window of 96 × 20 f32.
+/// One entity of a home. About 24 KiB: two rings of 2,016 f32, as many flags, and a window of 96 × 20 f32.
 #[derive(Debug, Clone)]
 pub(crate) struct Entity {
     pub(crate) info: EntityInfo,
@@ -54,7 +54,7 @@ pub(crate) struct Entity {
     log: bool,
     values: Ring,
     residuals: Ring,
-    reported: Ring,
+    reported: Flags,
     rows: Box<[f32]>,
     row_head: usize,
     rows_filled: usize,
@@ -101,7 +101,7 @@ impl Entity {
             log: class.heavy_tailed(),
             values: Ring::new(HISTORY_STEPS),
             residuals: Ring::new(HISTORY_STEPS),
-            reported: Ring::new(HISTORY_STEPS),
+            reported: Flags::new(HISTORY_STEPS),
             rows: vec![0.0; WINDOW_STEPS * FEATURES].into_boxed_slice(),
             row_head: 0,
             rows_filled: 0,
@@ -175,7 +175,7 @@ impl Entity {
 
         self.values.push(value);
         self.residuals.push(raw);
-        self.reported.push(f32::from(u8::from(closed.fresh)));
+        self.reported.push(closed.fresh);
 
         let age_steps = closed.age.map_or(WINDOW_STEPS as f32, |age| (age / STEP_SECONDS) as f32);
         let angle = local.day_share * std::f32::consts::TAU;
@@ -396,7 +396,7 @@ impl Entity {
             for _ in 0..steps {
                 self.values.push(f32::NAN);
                 self.residuals.push(f32::NAN);
-                self.reported.push(0.0);
+                self.reported.push(false);
             }
         }
         self.absent = self.absent.saturating_add(u32::try_from(steps).unwrap_or(u32::MAX));

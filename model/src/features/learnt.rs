@@ -4,7 +4,7 @@ use crate::class::DeviceClass;
 use crate::experts::autoregression::Autoregression;
 use crate::experts::peers::PeerRegression;
 use crate::experts::tail::Tail;
-use crate::features::ring::Ring;
+use crate::features::ring::{Flags, Ring};
 use crate::features::robust;
 use crate::grid::{DAY_STEPS, HISTORY_STEPS};
 
@@ -51,16 +51,15 @@ impl Learnt {
     pub(crate) fn refit(
         &mut self,
         class: DeviceClass,
-        (values, residuals, reported): (&Ring, &Ring, &Ring),
+        (values, residuals, reported): (&Ring, &Ring, &Flags),
         blank: impl Fn(&mut [f32]),
     ) {
-        let (mut series, mut fresh) = (Vec::with_capacity(HISTORY_STEPS), Vec::with_capacity(HISTORY_STEPS));
+        let mut series = Vec::with_capacity(HISTORY_STEPS);
         values.copy_into(&mut series);
         blank(&mut series);
-        reported.copy_into(&mut fresh);
         let first = series.iter().position(|value| !value.is_nan()).unwrap_or(series.len());
         let series = &series[first..];
-        let fresh: Vec<bool> = fresh[first..].iter().map(|flag| *flag > 0.5).collect();
+        let fresh: Vec<bool> = reported.iter().skip(first).collect();
         self.known = series.iter().filter(|value| !value.is_nan()).count();
         if self.known < DAY_STEPS {
             return;

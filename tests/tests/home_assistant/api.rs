@@ -131,15 +131,18 @@ impl Owner {
         text
     }
 
-    /// Answers with the form of the agent's page, of which `text` was seen.
-    pub async fn answer_on_page(&self, address: &str, text: &str, alarm_id: &str, verdict: &str) {
-        let secret = text.split_once("name=\"token\" value=\"").and_then(|(_, rest)| rest.split_once('"')).unwrap().0;
-        let origin = format!("http://{address}");
-        let form = format!("token={secret}&alarm={alarm_id}&verdict={verdict}");
-        let request = self.http.post(format!("{origin}/answer")).header("origin", &origin);
-        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
-        let answer = request.send().await.unwrap();
-        assert!(answer.status().is_success(), "{}", answer.status());
+    /// The owner's token, for a browser that is to be theirs.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The registry's id of a device.
+    pub async fn device_id(&self, name: &str) -> String {
+        let mut socket = self.socket().await;
+        let devices: Value = socket.command("config/device_registry/list", json!({})).await.unwrap();
+        socket.close().await;
+        let device = devices.as_array().unwrap().iter().find(|device| device["name"] == name);
+        text(device.unwrap(), "id").to_owned()
     }
 
     /// Asks again until there is an answer.

@@ -117,11 +117,11 @@ impl Home {
     /// Sets the agent up as a person does who knows all the answers; the configuration, and what was said. Without a page:
     /// its usual port may be another home's.
     pub fn set_up(&self) -> (PathBuf, String) {
-        self.set_up_with_page("off")
+        self.set_up_with("[page]\nlisten = \"off\"\n")
     }
 
-    /// The same with a page at `page`.
-    pub fn set_up_with_page(&self, page: &str) -> (PathBuf, String) {
+    /// The same, with more in the configuration.
+    pub fn set_up_with(&self, more: &str) -> (PathBuf, String) {
         std::fs::write(self.path("agents-token"), &self.token).unwrap();
         let mut command = Command::new(hearthwatch_tests::program("hearthwatch-edge"));
         command.args(["setup", "--no-questions", "--sharing", "windows", "--alarms", "2"]);
@@ -132,7 +132,7 @@ impl Home {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         let config = self.path("agent").join("edge.toml");
         let text = std::fs::read_to_string(&config).unwrap();
-        std::fs::write(&config, format!("{text}[page]\nlisten = \"{page}\"\n")).unwrap();
+        std::fs::write(&config, format!("{text}{more}")).unwrap();
         (config, String::from_utf8_lossy(&done.stdout).into_owned())
     }
 

@@ -1,6 +1,8 @@
 //! A stranger's walk: a home whose recorder holds a fortnight of a recorded one, from set-up to the empty registries.
 //!
-//! What is seen on the way is kept under the target directory's `tmp/walk/`: the log, the page, the picture on the phone.
+//! Home Assistant, mosquitto, browser, agent, aggregator, fleet's broker and signed repository are real; the phone is simulated,
+//! and the aggregator's learner is a [stand-in](crate::fleet). What is seen on the way is kept under the target directory's
+//! `tmp/walk/`: the log, pictures of the page and of Home Assistant, the picture on the phone.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -11,6 +13,8 @@ use hearthwatch_model::dataset::RecordedHome;
 use hearthwatch_model::reading::{EntityInfo, Value};
 use serde_json::{Value as Json, json};
 
+use crate::chrome::{Chrome, Light};
+use crate::fleet::Fleet;
 use crate::home::Home;
 use crate::instance::free_port;
 use crate::phone::Phone;
@@ -22,6 +26,10 @@ const SEEDED_SECONDS: i64 = 14 * 86_400;
 const SET: &str = "citylearn_2022_homes";
 const HOME: &str = "building-01";
 const BEGIN_SECONDS: i64 = 40 * 86_400;
+/// What is replayed while the agent watches: the next day of the recording, an hour at a time.
+const REPLAYED_SECONDS: i64 = 86_400;
+/// The recorded sensor that breaks.
+const BROKEN: &str = "temperature";
 
 /// Keeps a protocol of the walk.
 struct Diary {
@@ -49,11 +57,13 @@ impl Diary {
     }
 }
 
-fn recorded() -> RecordedHome {
+/// The fortnight that is remembered, and the day after it.
+fn recorded() -> (RecordedHome, RecordedHome) {
     let mut all = homes(&Source::Bundled, &[SET]).unwrap();
     let home = all.swap_remove(all.iter().position(|home| home.name == HOME).unwrap());
     let begin = home.span().unwrap().0 + BEGIN_SECONDS;
-    home.between(begin, begin + SEEDED_SECONDS)
+    let until = begin + SEEDED_SECONDS;
+    (home.between(begin, until), home.between(until, until + REPLAYED_SECONDS))
 }
 
 fn entity_id(info: &EntityInfo) -> String {
@@ -109,88 +119,189 @@ fn seed(home: &Home, recorded: &RecordedHome) -> usize {
     seeded
 }
 
+/// Goes on with the recording, faster than it was lived; how many states that are.
+async fn replay(home: &Home, recorded: &RecordedHome) -> usize {
+    let mut told = 0;
+    for reading in &recorded.readings {
+        if let Value::Number(number) = reading.value {
+            home.publish(&format!("recorded/{}", reading.entity), &number.to_string()).await;
+            told += 1;
+        }
+    }
+    told
+}
+
+/// Everything that the walk needs and that is not the home's.
+struct Walk {
+    home: Home,
+    fleet: Fleet,
+    chrome: Chrome,
+    diary: Diary,
+    page: String,
+}
+
+impl Walk {
+    /// What the page shows from the top to its end, at a phone's width in the dark and at a desk's in the light.
+    async fn picture_page(&mut self, name: &str) {
+        for (width, height, light, suffix) in [(360, 740, Light::Dark, "phone"), (1280, 900, Light::Bright, "desk")] {
+            self.chrome.look(width, height, light).await;
+            self.chrome.open(&format!("http://{}/", self.page)).await;
+            self.chrome.picture(&self.diary.folder.join(format!("{name}-{suffix}.png"))).await;
+        }
+    }
+
+    async fn command(&self, what: &str, payload: &Json) {
+        let topic = format!("hearthwatch/{}/command/{what}", self.fleet.node());
+        self.home.command(&topic, &payload.to_string()).await;
+    }
+
+    /// Breaks a sensor, and answers what comes of it by every path; the last answer counts.
+    async fn alarm_and_answers(&mut self, phone: &mut Phone, topic: &str) {
+        let since = Instant::now();
+        self.home.publish(topic, IMPOSSIBLE).await;
+        let told = phone.hears().await;
+        let (took, title, message) = (since.elapsed().as_millis(), &told["title"], &told["message"]);
+        self.diary.note(&format!("the phone is told after {took} ms: {title} {message}"));
+        let picture = self.home.owner.bytes(told["data"]["image"].as_str().unwrap()).await;
+        assert!(picture.starts_with(b"\x89PNG"));
+        self.diary.keep("phone.png", &picture);
+        let alarm = self.home.owner.state_when(ALARM, "on", is("on")).await;
+        let id = alarm["attributes"]["alarm_id"].as_str().unwrap().to_owned();
+        self.picture_page("alarm").await;
+
+        phone.taps(&self.home.owner, "CONFIRMED", &id).await;
+        self.home.owner.state_when(ALARM, "confirmed", answered("confirmed")).await;
+        self.diary.note("answered on the phone: real");
+        self.home.owner.press("button.hearthwatch_expected").await;
+        self.home.owner.state_when(ALARM, "expected", answered("expected")).await;
+        self.diary.note("answered by the device's button: expected");
+        self.command("answer", &json!({"alarm_id": id, "verdict": "dismissed", "by": "Ben"})).await;
+        self.home.owner.state_when(ALARM, "dismissed", answered("dismissed")).await;
+        self.diary.note("answered by an automation: false alarm");
+        self.chrome.open(&format!("http://{}/", self.page)).await;
+        self.chrome.ask("document.querySelector('#timeline details').open = true").await;
+        self.chrome.click_through("#timeline button[value=confirmed]").await;
+        self.home.owner.state_when(ALARM, "confirmed", answered("confirmed")).await;
+        self.diary.note("answered on the page: real");
+        let entity_id = alarm["attributes"]["watched_entity"].clone();
+        self.command("miss", &json!({ "entity_id": entity_id })).await;
+        self.home.agent_says("a resident says that something was missed", 0).await;
+        self.diary.note("a miss reported by an automation");
+    }
+
+    /// The fleet learns from the answers, and says so; a resident goes back to the model before.
+    async fn receipt_and_way_back(&mut self) {
+        let fleet = &self.fleet;
+        self.home
+            .owner
+            .until("the answers to reach the aggregator", async |_| (fleet.answers() > 0).then_some(()))
+            .await;
+        self.diary.note(&format!("{} answers are in the aggregator's store", fleet.answers()));
+        let version = fleet.promote().await.0;
+        let name = version.to_string();
+        let since = Instant::now();
+        let of_it =
+            |state: &Json| state["state"] == name.as_str() && state["attributes"]["answers_in_model"] == version;
+        let model = self.home.owner.state_when("sensor.hearthwatch_model_version", "the promoted one", of_it).await;
+        let receipt = &model["attributes"]["receipt"];
+        self.diary.note(&format!(
+            "model {version} in charge {} ms after its release; receipt: {receipt}",
+            since.elapsed().as_millis()
+        ));
+        self.picture_page("receipt").await;
+        self.picture_home_assistant().await;
+
+        self.home.owner.press("button.hearthwatch_roll_back_model").await;
+        self.home.owner.state_when("sensor.hearthwatch_model_version", "the one before", is("shipped")).await;
+        self.diary.note("went back to the model that came with the program, by the device's button");
+    }
+
+    /// What the resident sees in Home Assistant itself.
+    async fn picture_home_assistant(&mut self) {
+        let url = self.home.home_assistant.url();
+        let device = self.home.owner.device_id("Hearthwatch").await;
+        self.chrome.look(1280, 900, Light::Bright).await;
+        self.chrome.open(&format!("{url}/manifest.json")).await;
+        let tokens = json!({"access_token": self.home.owner.token(), "token_type": "Bearer", "expires_in": 86_400,
+            "hassUrl": url, "clientId": format!("{url}/"), "expires": 4_000_000_000_000_u64, "refresh_token": ""});
+        self.chrome.ask(&format!("localStorage.setItem('hassTokens', {:?})", tokens.to_string())).await;
+        self.chrome.open(&format!("{url}/config/devices/device/{device}")).await;
+        let everywhere = "(function all(node) { return (node.shadowRoot ? all(node.shadowRoot) : '') + [...node.childNodes]\
+            .map(child => child.nodeType === 3 ? child.data : all(child)).join(' '); })(document.body)";
+        self.chrome.until(&format!("{everywhere}.includes('Alarms a week')")).await;
+        self.chrome.picture(&self.diary.folder.join("home-assistant.png")).await;
+        self.diary.note("the device's page in Home Assistant is pictured");
+    }
+
+    async fn preview_and_withdrawal(&mut self) {
+        let since = Instant::now();
+        self.home.owner.page(&self.page, "/preview?per_week=3").await;
+        self.diary.note(&format!("the preview of the last 30 days took {} ms", since.elapsed().as_millis()));
+        let sample = self.home.owner.page(&self.page, "/sample/windows").await;
+        assert!(sample.contains("96 steps"), "what the level sends is shown");
+        self.chrome.open(&format!("http://{}/", self.page)).await;
+        self.chrome.click_through("#sharing form[action='/withdraw'] button.danger").await;
+        let page = format!("http://{}/", self.page);
+        let chrome = &mut self.chrome;
+        let deadline = Instant::now() + crate::PATIENCE;
+        while chrome.ask("document.querySelector('#sharing').textContent.includes('receipt of')").await != json!(true) {
+            assert!(Instant::now() < deadline, "no receipt for what was taken back");
+            chrome.open(&page).await;
+        }
+        assert_eq!(self.fleet.answers(), 0, "the aggregator's store has nothing of this home");
+        self.diary.note("everything taken back, with the aggregator's receipt");
+        self.picture_page("withdrawn").await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_is_told_answers_by_every_path_and_leaves_no_trace() {
-    let Some(mut home) = Home::new().await else { return };
+    let (Some(mut home), Some(chrome)) = (Home::new().await, Chrome::start().await) else { return };
     let mut diary = Diary::open();
-    let recorded = recorded();
-    announce(&home, &recorded).await;
+    let fleet = Fleet::start(&home.path("fleet")).await;
+    diary.note("the fleet is up: broker, aggregator, signer, repository");
+    let (remembered, next_day) = recorded();
+    announce(&home, &remembered).await;
     home.home_assistant.stop();
-    let seeded = seed(&home, &recorded);
+    let seeded = seed(&home, &remembered);
     home.home_assistant.start_again();
     home.owner.state_when("sensor.cellar_freezer", "there again", |state| state["state"] != "unavailable").await;
-    diary.note(&format!(
-        "seeded {seeded} states of {} sensors of {}, 14 days",
-        recorded.entities.len(),
-        recorded.full_name()
-    ));
+    let sensors = remembered.entities.len();
+    diary.note(&format!("seeded {seeded} states of {sensors} sensors of {}, 14 days", remembered.full_name()));
 
     let page = format!("127.0.0.1:{}", free_port());
-    let (config, said) = home.set_up_with_page(&page);
+    let (config, said) = home.set_up_with(&format!("[page]\nlisten = \"{page}\"\n{}", fleet.configuration()));
     said.lines().for_each(|line| diary.note(line));
     home.start_agent(&config);
     home.agent_says("mode: listening to Home Assistant", 0).await;
     diary.note("listening");
     let ready = |state: &Json| state["attributes"]["days"].as_i64().is_some_and(|days| days >= 13);
-    let readiness = home.owner.state_when("sensor.hearthwatch_readiness", "told", ready);
-    // The first step closes within ten minutes; what is ready is on the page before that.
-    let shown = tokio::time::timeout(std::time::Duration::from_secs(1), readiness).await;
-    diary.note(
-        &shown.map_or("readiness: after the first step".to_owned(), |state| format!("readiness: {}", state["state"])),
-    );
+    let state = home.owner.state_when("sensor.hearthwatch_readiness", "told", ready).await;
+    diary.note(&format!("readiness, before the first step: {}", state["state"]));
+    let mut phone = Phone::of_node(&home.owner, "ann", fleet.node()).await;
+    let mut walk = Walk { home, fleet, chrome, diary, page };
+    walk.picture_page("first").await;
 
-    let mut phone = Phone::new(&home.owner, "ann").await;
-    let since = Instant::now();
-    home.say_temperature(IMPOSSIBLE).await;
-    let told = phone.hears().await;
-    diary.note(&format!(
-        "the phone is told after {} ms: {} {}",
-        since.elapsed().as_millis(),
-        told["title"],
-        told["message"]
-    ));
-    diary.keep("phone.png", &home.owner.bytes(told["data"]["image"].as_str().unwrap()).await);
-    let alarm = home.owner.state_when(ALARM, "on", is("on")).await;
-    let id = alarm["attributes"]["alarm_id"].as_str().unwrap().to_owned();
+    let told = replay(&walk.home, &next_day).await;
+    assert_eq!(walk.home.owner.state(ALARM).await.unwrap()["state"], "off");
+    walk.diary.note(&format!("replayed the recording's next day, {told} states: no alarm"));
+    let broken = remembered.entities.iter().position(|info| info.class.as_str() == BROKEN).unwrap();
+    walk.alarm_and_answers(&mut phone, &format!("recorded/{broken}")).await;
+    walk.receipt_and_way_back().await;
+    walk.preview_and_withdrawal().await;
 
-    // By the phone, the device's button, an automation, the page; the last answer counts.
-    phone.taps(&home.owner, "CONFIRMED", &id).await;
-    home.owner.state_when(ALARM, "confirmed", answered("confirmed")).await;
-    diary.note("answered on the phone");
-    home.owner.press("button.hearthwatch_expected").await;
-    home.owner.state_when(ALARM, "expected", answered("expected")).await;
-    diary.note("answered by the button");
-    let answer = json!({"alarm_id": id, "verdict": "confirmed", "by": "Ben"}).to_string();
-    home.command("hearthwatch/home/command/answer", &answer).await;
-    home.owner.state_when(ALARM, "confirmed", answered("confirmed")).await;
-    diary.note("answered by an automation");
-    let text = home.owner.page(&page, "/").await;
-    diary.keep("page.html", text.as_bytes());
-    assert!(text.contains("Freezer") && text.contains("5000"), "the page shows the alarm");
-    home.owner.answer_on_page(&page, &text, &id, "dismissed").await;
-    home.owner.state_when(ALARM, "dismissed", answered("dismissed")).await;
-    diary.note("answered on the page");
-
-    let since = Instant::now();
-    home.owner.page(&page, "/preview?budget=3").await;
-    diary.note(&format!("the preview of the last 30 days took {} ms", since.elapsed().as_millis()));
-    let sample = home.owner.page(&page, "/sample/windows").await;
-    diary.keep("sample.html", sample.as_bytes());
-    home.command("hearthwatch/home/command/miss", &json!({"entity_id": "sensor.cellar_freezer"}).to_string()).await;
-    home.agent_says("a resident says that something was missed", 0).await;
-    diary.note("reported a miss");
-
-    let (memory, busy) = home.agent_usage();
-    let lived = diary.begun.elapsed().as_secs_f64();
-    diary.note(&format!(
+    let (memory, busy) = walk.home.agent_usage();
+    let lived = walk.diary.begun.elapsed().as_secs_f64();
+    walk.diary.note(&format!(
         "the agent holds {memory:.1} MB and was busy for {busy:.2} s of {lived:.0} s, warm start included"
     ));
 
     // The automation is the resident's own; they take it away as they made it.
-    phone.forget(&home.owner).await;
-    home.stop_agent();
-    home.leave(&config);
-    home.owner.until("nothing of ours", async |owner| owner.ours().await.is_empty().then_some(())).await;
-    assert!(!home.path("agent/state").exists());
-    diary.note("left: nothing of ours in Home Assistant's registries and states, no memory on disk");
+    phone.forget(&walk.home.owner).await;
+    walk.home.stop_agent();
+    walk.home.leave(&config);
+    walk.home.owner.until("nothing of ours", async |owner| owner.ours().await.is_empty().then_some(())).await;
+    assert!(!walk.home.path("agent/state").exists());
+    walk.diary.note("left: nothing of ours in Home Assistant's registries and states, no memory on disk");
+    walk.fleet.end().await;
 }

@@ -31,7 +31,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
-    /// Print figures: `detection`, `binary`, `verdicts`, `feedback`, `network`, `edge`, `train`, `loop` or `ingest`;
+    /// Print figures: `detection`, `binary`, `verdicts`, `feedback`, `network`, `edge`, `home`, `train`, `loop` or `ingest`;
     /// everything after the name goes to the bench. `edge` and `train` install ONNX Runtime and PyTorch (pip) to be
     /// compared with.
     Bench {
@@ -82,6 +82,9 @@ fn main() -> ExitCode {
 fn bench(name: &str, rest: &[String]) -> anyhow::Result<()> {
     if name == "edge" {
         shell::cargo(["build", "--profile", "dist", "--package", "hearthwatch-edge", "--bin", "hearthwatch-edge"])?;
+    }
+    if name == "home" {
+        return speed::home(rest);
     }
     if name == "train" {
         return speed::compare("train", "hearthwatch-cloud", rest);

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
+use crate::install::{self, Part};
 use crate::shell;
 
 /// Where Python's packages for the comparison are kept between runs.
@@ -22,6 +23,20 @@ pub fn compare(what: &str, package: &str, rest: &[String]) -> anyhow::Result<()>
     let mut arguments = vec![script, what.to_owned(), "--program".to_owned(), program.display().to_string()];
     arguments.extend_from_slice(rest);
     shell::run_with(&python.display().to_string(), arguments, &[])
+}
+
+/// The whole agent as it ships, beside a stand-in for Home Assistant and a real mosquitto.
+pub fn home(rest: &[String]) -> anyhow::Result<()> {
+    install::ensure(Part::Mosquitto)?;
+    let package = "hearthwatch-edge";
+    shell::cargo(["build", "--profile", "dist", "--package", package, "--bin", package])?;
+    let agent = std::path::absolute(target().join("dist").join(package))?;
+    let run =
+        ["run", "--release", "--package", "hearthwatch-tests", "--bin", "hearthwatch-home-bench", "--", "--agent"];
+    let mut arguments = run.map(str::to_owned).to_vec();
+    arguments.push(agent.display().to_string());
+    arguments.extend_from_slice(rest);
+    shell::cargo(arguments)
 }
 
 /// Builds the aggregator with CUDA and packs it with a script that proves and times it.

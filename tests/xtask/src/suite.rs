@@ -12,7 +12,7 @@ use crate::{endurance, references, shell, supply, tidy};
 #[derive(Args)]
 pub struct TestArguments {
     /// Run this suite alone (may be repeated): fmt, tidy, deny, clippy, unit, doc, references, scenarios, embedded-broker,
-    /// mosquitto, attacks, chaos, browser, home-assistant, chaos-long, fuzz, fuzz-long, reproducible, full.
+    /// mosquitto, attacks, chaos, browser, endures, home-assistant, chaos-long, fuzz, fuzz-long, reproducible, full.
     #[arg(long, value_name = "SUITE")]
     only: Vec<String>,
     /// Add the long runs that CI has no time for.
@@ -105,9 +105,16 @@ const SUITES: &[Suite] = &[
         full_only: false,
     },
     Suite {
+        name: "endures",
+        what: "bursts and cut lines: no false alarm, no answer lost",
+        needs: &[Part::Mosquitto],
+        run: || integration("endures", &[]),
+        full_only: false,
+    },
+    Suite {
         name: "home-assistant",
-        what: "the agent beside a real Home Assistant",
-        needs: &[Part::Mosquitto, Part::Debootstrap],
+        what: "the agent beside a real Home Assistant, a stranger's walk among it",
+        needs: &[Part::Mosquitto, Part::Debootstrap, Part::Chromium],
         run: || integration("home_assistant", &[]),
         full_only: false,
     },

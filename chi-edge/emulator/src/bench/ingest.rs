@@ -43,7 +43,8 @@ pub fn run(arguments: &IngestArguments) -> anyhow::Result<()> {
             (0..arguments.homes).map(|number| HomeId::new(format!("home-{number}"))).collect::<Result<_, _>>()?;
         let learner = Arc::new(ModelLearner::new(Corpora::Directory(None)));
         let now = jiff::Timestamp::now().as_second();
-        let stage = Stage::build(folder.path(), &ids, learner, 1, now).await?;
+        let program = std::env::current_exe().context("finding this program")?;
+        let stage = Stage::build(&program, folder.path(), &ids, learner, 1, now).await?;
         let links = connect(&stage, &ids).await?;
         let total = arguments.records * arguments.homes as u64;
 

@@ -98,7 +98,8 @@ pub async fn world(settings: &Settings, screen: &Screen) -> anyhow::Result<(Repo
     // Exchanged at every barrier: a run sees nothing that lies in the homes' future.
     let known = Arc::new(Mutex::new(Arc::new(corpus.until(timeline.history_end()))));
     let learner = Arc::new(ModelLearner::new(Corpora::Exchanged(Arc::clone(&known))).with_seed(settings.seed));
-    let stage = Stage::build(&settings.folder, &ids, learner, settings.seed, timeline.history_end()).await?;
+    let program = std::env::current_exe().context("finding this program")?;
+    let stage = Stage::build(&program, &settings.folder, &ids, learner, settings.seed, timeline.history_end()).await?;
     screen.say(format!(
         "  broker on port {} (TLS, client certificates, one access list), aggregator and signed repository at {}",
         stage.broker.port(),

@@ -90,11 +90,12 @@ pub fn signer(arguments: &SignerArguments) -> anyhow::Result<()> {
 }
 
 impl Stage {
-    /// Builds everything under `folder`, for these homes.
+    /// Builds everything under `folder`, for these homes. `program` is this project's emulator, which also plays the signer.
     ///
     /// # Errors
     /// Whatever part could not be started, by name.
     pub async fn build(
+        program: &Path,
         folder: &Path,
         home_ids: &[HomeId],
         learner: Arc<dyn Learner>,
@@ -108,7 +109,7 @@ impl Stage {
             homes::issue(&layout, home, wall, HOME_DAYS).with_context(|| format!("a certificate for {home}"))?;
         }
         let socket = folder.join("signer.sock");
-        let signer = start_signer(&layout, &socket)?;
+        let signer = start_signer(program, &layout, &socket)?;
         let client = SignerClient::new(&socket);
         wait_for(&client).await.context("the signer process")?;
         let broker = EmbeddedBroker::start(BrokerFiles::of(&layout), 0)?;
@@ -182,8 +183,7 @@ fn config(folder: &Path, layout: &Layout, mqtt_port: u16, socket: &Path, seed: u
     Ok(config)
 }
 
-fn start_signer(layout: &Layout, socket: &Path) -> anyhow::Result<Signer> {
-    let program = std::env::current_exe().context("finding this program")?;
+fn start_signer(program: &Path, layout: &Layout, socket: &Path) -> anyhow::Result<Signer> {
     let child = Command::new(program)
         .arg("signer")
         .arg("--keys")

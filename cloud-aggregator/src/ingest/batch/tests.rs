@@ -58,13 +58,13 @@ fn a_home_that_sends_again_is_told_again_refusals_included() {
 }
 
 #[test]
-fn a_replay_with_other_bytes_changes_nothing_and_is_quarantined() {
+fn a_replay_with_other_bytes_changes_nothing_is_quarantined_and_the_home_is_told() {
     let world = world();
     world.taker.take(&[message(&record("a", 1))], NOW).unwrap();
     let mut other = record("a", 1);
     other.score = 99.0;
     let report = world.taker.take(&[message(&other)], NOW).unwrap();
-    assert_eq!(report.receipts, []);
+    assert_eq!(report.receipts, [(home("a"), receipt(1, &[(1, RefusalReason::ReplayedSequence)]))]);
     let kept = world.store.feedback(&FeedbackFilter::default()).unwrap();
     assert_eq!(kept[0].record, record("a", 1));
     let quarantined = world.store.quarantine(1).unwrap().remove(0);

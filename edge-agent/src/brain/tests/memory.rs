@@ -176,3 +176,45 @@ fn a_sensor_that_is_stuck_and_that_nobody_answered_is_still_an_alarm_weeks_later
     live_at(&mut home, 33 * DAY, 35 * DAY, None);
     assert_eq!((raised(&home), home.view.borrow().open), (2, 1));
 }
+
+#[test]
+fn a_sensor_that_goes_on_in_another_unit_raises_no_alarm_and_is_learnt_anew() {
+    let mut home = watched();
+    let fahrenheit = EntityInfo { unit: "°F".to_owned(), ..thermometer() };
+    assert_eq!(home.brain.add_entities(vec![fahrenheit.clone()]), [0], "it is the same entity");
+    live_at(&mut home, 14 * DAY, 16 * DAY, Some(68.0));
+    assert_eq!(raised(&home), 0);
+
+    // While the agent was stopped, and back again.
+    let mut home = brain_in(home.dir);
+    home.brain.add_entities(vec![thermometer()]);
+    home.brain.recall(16 * DAY + 60);
+    home.brain.set_listening(true, 16 * DAY + 60);
+    live_at(&mut home, 16 * DAY, 20 * DAY, Some(20.0));
+    assert_eq!(raised(&home), 0);
+    let usual = home.brain.last_scores[0].band.unwrap().expected;
+    assert!((19.0..21.0).contains(&usual), "{usual}");
+}
+
+#[test]
+fn a_home_that_was_away_for_a_week_raises_no_alarm_and_keeps_its_own() {
+    // With a recorder that tells of the week, and with none.
+    for told in [true, false] {
+        let mut home = watched();
+        live_at(&mut home, 14 * DAY, 15 * DAY, Some(28.0));
+        assert_eq!(raised(&home), 1);
+        home.brain.answer(None, Verdict::Confirmed, "", 15 * DAY);
+        home.brain.set_listening(false, 15 * DAY);
+        for hour in 0..7 * 24 {
+            home.brain.tick(15 * DAY + hour * 3_600);
+        }
+        let week = if told { steady(15 * DAY, 22 * DAY, 20.0) } else { Vec::new() };
+        home.brain.recall(22 * DAY);
+        home.brain.learn(&week, 22 * DAY);
+        home.brain.set_listening(true, 22 * DAY);
+        live_at(&mut home, 22 * DAY, 25 * DAY, Some(20.0));
+        assert_eq!((raised(&home), home.view.borrow().open), (1, 0), "told: {told}");
+        let alarm = &home.brain.history.alarms(0).unwrap()[0];
+        assert_eq!(alarm.answer, Some((Verdict::Confirmed, 15 * DAY)), "no answer is lost");
+    }
+}

@@ -1,0 +1,161 @@
+//! `cargo xtask bench home`: the whole agent beside the [stand-in](crate::double) and a real mosquitto.
+//!
+//! Measured is what a resident would feel: from the event that completes the evidence, as Home Assistant sends it, to the
+//! alarm's attributes and state on the home's broker; memory; processor time at rest and under load; and for how long the agent does nothing
+//! else while it learns its routine anew.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use clap::Args;
+use serde_json::Value;
+
+use crate::double::Sensor;
+use crate::guest::Guest;
+
+/// Days that the recorder holds.
+const REMEMBERED_SECONDS: i64 = 14 * 86_400;
+/// Between two recorded states of a sensor.
+const RECORDED_EVERY: i64 = 600;
+/// What no thermometer measures: the rule needs no second look.
+const IMPOSSIBLE: &str = "5000";
+/// The most that a resident can allow: every alarm must be said.
+const ALARMS_A_WEEK: &str = "14.0";
+/// How long the agent is left in peace, to see what it does at rest.
+const REST: Duration = Duration::from_secs(60);
+
+/// How large a home, how busy, how often.
+#[derive(Debug, Args)]
+pub struct HomeArguments {
+    /// Sensors.
+    #[arg(long, default_value_t = 300)]
+    entities: usize,
+    /// Ordinary changes a second.
+    #[arg(long, default_value_t = 20)]
+    changes: u32,
+    /// Alarms that are timed, each another sensor's; the detector allows 168 in four weeks.
+    #[arg(long, default_value_t = 160)]
+    alarms: usize,
+    /// The agent that is measured.
+    #[arg(long)]
+    agent: PathBuf,
+}
+
+/// Measures and prints.
+///
+/// # Errors
+/// The part that did not start or did not answer.
+pub async fn run(arguments: &HomeArguments) -> anyhow::Result<()> {
+    ensure!(arguments.alarms < arguments.entities, "each timed alarm is another sensor's: ask for fewer --alarms");
+    let begun = Instant::now();
+    let sensors = sensors(arguments.entities);
+    let mut bench = Bench { guest: Guest::start(&arguments.agent, sensors, Box::new(recorded)).await? };
+    println!(
+        "{} sensors, warm start from 14 days of states: {:.1} s",
+        arguments.entities,
+        begun.elapsed().as_secs_f64()
+    );
+    bench.guest.line.say("budget", ALARMS_A_WEEK).await?;
+    bench.guest.line.wait_for("budget", |budget| budget == ALARMS_A_WEEK).await?;
+
+    let busy = bench.guest.processor_seconds()?;
+    tokio::time::sleep(REST).await;
+    println!("at rest: {:.2} % of a core", share(bench.guest.processor_seconds()? - busy, REST));
+
+    bench.time_alarms(arguments).await?;
+    bench.time_relearning().await?;
+    println!("resident memory {:.1} MB", bench.guest.memory_mb()?);
+    Ok(())
+}
+
+struct Bench {
+    guest: Guest,
+}
+
+impl Bench {
+    /// Ordinary changes at the asked pace, and once in a while an impossible one, whose alarm is timed and confirmed.
+    async fn time_alarms(&mut self, arguments: &HomeArguments) -> anyhow::Result<()> {
+        // A second between two alarms: each is answered before the next.
+        let pause = Duration::from_secs(1) / arguments.changes;
+        let mut ticks = tokio::time::interval(pause);
+        let (begun, busy) = (Instant::now(), self.guest.processor_seconds()?);
+        let mut times = Vec::with_capacity(arguments.alarms);
+        let mut turn = 0_u32;
+        while times.len() < arguments.alarms {
+            for _ in 0..arguments.changes {
+                ticks.tick().await;
+                // Those that broke are not spoken for any more.
+                let ordinary = times.len() + (turn as usize * 7) % (arguments.entities - times.len());
+                let value = 20.0 + f64::from(turn % 17) / 10.0;
+                self.guest.double.say([(name(ordinary).as_str(), format!("{value:.1}"))]);
+                turn += 1;
+            }
+            let broken = name(times.len());
+            let said = Instant::now();
+            self.guest.double.say([(broken.as_str(), IMPOSSIBLE.to_owned())]);
+            let about = |text: &str| {
+                let attributes: Value = serde_json::from_str(text).unwrap_or_default();
+                (attributes["watched_entity"] == broken.as_str()).then(|| attributes["alarm_id"].to_string())
+            };
+            let id = self.guest.line.wait_for_some("alarm/attributes", about).await?;
+            times.push(said.elapsed());
+            let answer = format!("{{\"alarm_id\":{id},\"verdict\":\"confirmed\"}}");
+            self.guest.line.say("answer", &answer).await?;
+            let confirmed = |text: &str| text.contains(&id) && text.contains("\"answer\":\"confirmed\"");
+            self.guest.line.wait_for("alarm/attributes", confirmed).await?;
+        }
+        let lived = begun.elapsed();
+        times.sort_unstable();
+        let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize].as_secs_f64() * 1000.0;
+        println!(
+            "from the event to the alarm on the broker, {} alarms at {} changes a second: p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms",
+            times.len(),
+            arguments.changes,
+            at(0.5),
+            at(0.99),
+            at(1.0)
+        );
+        println!("meanwhile {:.2} % of a core", share(self.guest.processor_seconds()? - busy, lived));
+        Ok(())
+    }
+
+    /// The end of days with guests teaches the routine anew, before the mode is told back.
+    async fn time_relearning(&mut self) -> anyhow::Result<()> {
+        self.guest.line.say("house_mode", "guests").await?;
+        self.guest.line.wait_for("house_mode", |mode| mode == "guests").await?;
+        let begun = Instant::now();
+        self.guest.line.say("house_mode", "home").await?;
+        self.guest.line.wait_for("house_mode", |mode| mode == "home").await?;
+        println!("learning 14 days anew, in which nothing else is done: {:.2} s", begun.elapsed().as_secs_f64());
+        Ok(())
+    }
+}
+
+fn share(seconds: f64, of: Duration) -> f64 {
+    100.0 * seconds / of.as_secs_f64()
+}
+
+fn name(number: usize) -> String {
+    format!("sensor.thermometer_{number:03}")
+}
+
+fn sensors(count: usize) -> Vec<Sensor> {
+    let one =
+        |number| Sensor { entity_id: name(number), device_class: "temperature", unit: "°C", state: "20.0".to_owned() };
+    (0..count).map(one).collect()
+}
+
+/// A daily wave with some noise, every ten minutes.
+fn recorded(entity_id: &str, from: i64, until: i64) -> Vec<(i64, String)> {
+    let now = jiff::Timestamp::now().as_second();
+    let number = entity_id.rsplit('_').next().and_then(|text| text.parse::<i64>().ok()).unwrap_or_default();
+    let first = from.max(now - REMEMBERED_SECONDS).div_euclid(RECORDED_EVERY) + 1;
+    let last = until.min(now).div_euclid(RECORDED_EVERY);
+    let value = |step: i64| {
+        let wave = (std::f64::consts::TAU * (step % 144) as f64 / 144.0).sin();
+        let noise = ((step * 7919 + number * 104_729) % 1009) as f64 / 1009.0;
+        format!("{:.2}", 20.0 + wave + noise)
+    };
+    (first..=last).map(|step| (step * RECORDED_EVERY, value(step))).collect()
+}

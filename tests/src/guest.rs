@@ -1,0 +1,207 @@
+//! The real agent as a process beside a [stand-in](crate::double) for Home Assistant and a real mosquitto.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use hearthwatch_link::{LinkConfig, LinkEvent, LinkEvents, LinkHandle, Publication};
+
+use crate::double::{Double, Recorder, Sensor};
+
+/// Longest that anything may take before it is called failed.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Where an agent without a fleet speaks.
+const TOPICS: &str = "hearthwatch/home/";
+/// Hundredths of a second, in `/proc/PID/stat`.
+const TICKS: f64 = 100.0;
+
+/// An agent at work; everything ends with it.
+pub struct Guest {
+    /// What it hears.
+    pub double: Double,
+    /// What it says, and where residents speak to it.
+    pub line: Line,
+    agent: Running,
+    _broker: Broker,
+    // Removed last.
+    folder: tempfile::TempDir,
+}
+
+impl Guest {
+    /// Starts the program `agent` in a home with these sensors, and waits until it listens.
+    ///
+    /// # Errors
+    /// The part that did not start.
+    pub async fn start(agent: &Path, sensors: Vec<Sensor>, recorder: Box<Recorder>) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let double = Double::start(sensors, recorder).await?;
+        let broker = Broker::start(folder.path())?;
+        let agent = start_agent(agent, folder.path(), &broker, &double.url())?;
+        let line = Line::open(broker.port).await?;
+        let mut guest = Self { double, line, agent, _broker: broker, folder };
+        guest.listens().await?;
+        Ok(guest)
+    }
+
+    /// Waits until it hears every change.
+    ///
+    /// # Errors
+    /// When it does not come so far.
+    pub async fn listens(&mut self) -> anyhow::Result<()> {
+        let listens = self.line.wait_for("mode", |mode| mode.starts_with("listening to Home Assistant")).await;
+        listens.with_context(|| self.log())
+    }
+
+    /// What it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("agent.log")).unwrap_or_default()
+    }
+
+    /// Processor time that it has taken, in seconds.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn processor_seconds(&self) -> anyhow::Result<f64> {
+        let stat = self.agent.proc("stat")?;
+        let fields = stat.rsplit_once(") ").context("a line of /proc/PID/stat")?.1.split(' ');
+        // After the name in brackets: 11 and 12 are the times in user and system mode.
+        let ticks: f64 = fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+        Ok(ticks / TICKS)
+    }
+
+    /// Memory that it holds, in MB.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn memory_mb(&self) -> anyhow::Result<f64> {
+        let status = self.agent.proc("status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+        let kibibytes: f64 = line.split_whitespace().next().context("VmRSS")?.parse()?;
+        Ok(kibibytes * 1024.0 / 1e6)
+    }
+}
+
+/// A child process that does not outlive the run.
+struct Running(Child);
+
+impl Running {
+    fn proc(&self, file: &str) -> std::io::Result<String> {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.0.id()))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // May have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts the program `agent` in `folder`, beside what answers at `home_assistant`.
+fn start_agent(agent: &Path, folder: &Path, broker: &Broker, home_assistant: &str) -> anyhow::Result<Running> {
+    std::fs::write(folder.join("token"), "any")?;
+    let config = folder.join("edge.toml");
+    let text = format!(
+        "state = \"state\"\n[home_assistant]\nurl = \"{home_assistant}\"\ntoken_file = \"token\"\n\
+         [home.mqtt]\nhost = \"127.0.0.1\"\nport = {}\n[page]\nlisten = \"127.0.0.1:{}\"\n",
+        broker.port,
+        free_port()?
+    );
+    std::fs::write(&config, text)?;
+    let mut command = Command::new(agent);
+    command.arg("run").arg("--config").arg(config);
+    start(&mut command, &folder.join("agent.log")).with_context(|| agent.display().to_string())
+}
+
+fn start(command: &mut Command, log: &Path) -> anyhow::Result<Running> {
+    let file = std::fs::File::create(log)?;
+    let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn()?;
+    Ok(Running(child))
+}
+
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// mosquitto on loopback, without any rule.
+struct Broker {
+    port: u16,
+    _process: Running,
+}
+
+impl Broker {
+    fn start(folder: &Path) -> anyhow::Result<Self> {
+        let port = free_port()?;
+        let config = folder.join("mosquitto.conf");
+        let text =
+            format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\n");
+        std::fs::write(&config, text)?;
+        // Debian keeps it out of ordinary users' way.
+        let program = ["/usr/sbin/mosquitto", "mosquitto"].into_iter().find(|path| Path::new(path).exists());
+        let mut command = Command::new(program.unwrap_or("mosquitto"));
+        let process = start(command.arg("-c").arg(&config), &folder.join("mosquitto.log")).context("mosquitto")?;
+        let begun = Instant::now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            ensure!(begun.elapsed() < PATIENCE, "mosquitto does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Self { port, _process: process })
+    }
+}
+
+/// Somebody on the home's broker who hears all that the agent says.
+pub struct Line {
+    link: LinkHandle,
+    events: LinkEvents,
+}
+
+impl Line {
+    async fn open(port: u16) -> anyhow::Result<Self> {
+        let subscriptions = vec![format!("{TOPICS}#")];
+        let config = LinkConfig { subscriptions, ..LinkConfig::new("127.0.0.1", port, "bench") };
+        let (link, events) = hearthwatch_link::open(config)?;
+        Ok(Self { link, events })
+    }
+
+    /// Says something to the agent.
+    ///
+    /// # Errors
+    /// When the line has ended.
+    pub async fn say(&self, command: &str, payload: &str) -> anyhow::Result<()> {
+        let topic = format!("{TOPICS}command/{command}");
+        Ok(self.link.publish(Publication { topic, payload: payload.into(), retain: false }).await?)
+    }
+
+    /// Waits until what is said of `name` is wanted.
+    ///
+    /// # Errors
+    /// When nothing wanted is said in time.
+    pub async fn wait_for(&mut self, name: &str, wanted: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+        self.wait_for_some(name, |text| wanted(text).then_some(())).await
+    }
+
+    /// The next thing said of `name` that is wanted.
+    ///
+    /// # Errors
+    /// When nothing wanted is said in time.
+    pub async fn wait_for_some<T>(&mut self, name: &str, wanted: impl Fn(&str) -> Option<T>) -> anyhow::Result<T> {
+        let heard = async {
+            loop {
+                match self.events.next().await {
+                    None => bail!("the line to the broker has ended"),
+                    Some(LinkEvent::Message { topic, payload, .. }) if topic.strip_prefix(TOPICS) == Some(name) => {
+                        if let Some(found) = std::str::from_utf8(&payload).ok().and_then(&wanted) {
+                            return Ok(found);
+                        }
+                    }
+                    Some(_) => {}
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, heard).await.with_context(|| format!("nothing wanted was said of {name}"))?
+    }
+}

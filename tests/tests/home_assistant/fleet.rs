@@ -1,0 +1,100 @@
+//! A fleet of one home: the real aggregator, broker, signer process and signed repository.
+//!
+//! Only the learner is a stand-in. It gives the network that ships back as the challenger and lets it through: no gate promotes
+//! what one home's answer taught, and what is looked at here is what becomes of a promotion.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hearthwatch_cloud::dataset::Example;
+use hearthwatch_cloud::training::{Challenger, Learner, Step};
+use hearthwatch_emulator::demo::Stage;
+use hearthwatch_model::network::Artifact;
+use hearthwatch_model::train::Checkpoints;
+use hearthwatch_protocol::{HomeId, ModelVersion};
+use hearthwatch_tests::program;
+
+/// The network that ships, as it lies in the tree.
+const SHIPPED: &[u8] = include_bytes!("../../../model/shipped/network.safetensors");
+
+pub struct Fleet {
+    stage: Stage,
+    home: HomeId,
+}
+
+struct SameAgain;
+
+impl Learner for SameAgain {
+    fn corpus(&self) -> Result<String, String> {
+        Ok("none".to_owned())
+    }
+
+    fn config(&self) -> String {
+        "{}".to_owned()
+    }
+
+    fn learn(
+        &self,
+        _examples: &[Example],
+        _champion: Option<&[u8]>,
+        _checkpoints: &mut dyn Checkpoints,
+        _progress: &mut dyn FnMut(Step),
+    ) -> Result<Challenger, String> {
+        let weights_id = Artifact::parse(SHIPPED).map_err(|error| error.to_string())?.weights_id();
+        let report = "{\"promote\":true}".to_owned();
+        Ok(Challenger { artifact: SHIPPED.to_vec(), weights_id, promote: true, report, ..Challenger::default() })
+    }
+}
+
+impl Fleet {
+    /// Starts everything in `folder`, with one home in it.
+    pub async fn start(folder: &Path) -> Self {
+        std::fs::create_dir_all(folder).unwrap();
+        let home = HomeId::new("home-7").unwrap();
+        let now = jiff::Timestamp::now().as_second();
+        let emulator = program("hearthwatch-emulator");
+        let homes = std::slice::from_ref(&home);
+        let stage = Stage::build(&emulator, folder, homes, Arc::new(SameAgain), 1, now).await.unwrap();
+        Self { stage, home }
+    }
+
+    /// What the home's configuration says of it: no watching beside the old model and no trial, there is no day to wait.
+    pub fn configuration(&self) -> String {
+        let files = self.stage.layout.home(&self.home);
+        let (ca, url) = (files.ca(), &self.stage.url);
+        format!(
+            "[cloud]\nhome = \"{}\"\n[cloud.mqtt]\nhost = \"localhost\"\nport = {}\nca_file = {ca:?}\ncert_file = {:?}\n\
+             key_file = {:?}\n[cloud.updates]\nurl = \"{url}/tuf/\"\nca_file = {ca:?}\nroot_file = {:?}\n\
+             director_file = {:?}\nshadow_hours = 0\nprobation_hours = 0\n",
+            self.home,
+            self.stage.broker.port(),
+            files.cert(),
+            files.key(),
+            files.tuf_root(),
+            files.director(),
+        )
+    }
+
+    /// What stands between the agent and the others in its topics.
+    pub fn node(&self) -> &str {
+        self.home.as_str()
+    }
+
+    /// Rows of answers that the aggregator's store holds.
+    pub fn answers(&self) -> u32 {
+        let database = self.stage.aggregator.state().config.data.join(hearthwatch_cloud::aggregator::DATABASE_FILE);
+        let store = rusqlite::Connection::open(database).unwrap();
+        store.query_row("SELECT count(*) FROM feedback", [], |row| row.get(0)).unwrap()
+    }
+
+    /// Retrains, judges, signs and releases; the version that is in charge of the fleet then.
+    pub async fn promote(&self) -> ModelVersion {
+        self.stage.clock.set(jiff::Timestamp::now().as_second());
+        self.stage.aggregator.retrain_now().await.unwrap();
+        self.stage.aggregator.state().store.champion().unwrap().expect("the gate let it through").version
+    }
+
+    pub async fn end(self) {
+        self.stage.strike().await;
+    }
+}
