@@ -12,7 +12,7 @@ use clap::Args;
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, Voice};
 use hearthwatch_model::grid::{FEATURES, STEP_SECONDS, WINDOW_STEPS};
-use hearthwatch_model::network::Scorer;
+use hearthwatch_model::network::{Form, Scorer};
 use hearthwatch_model::reading::{EntityInfo, Reading, Value};
 
 /// How much is measured.
@@ -30,9 +30,21 @@ pub struct MeasureArguments {
     /// Only the scorer, printed as JSON: what `cargo xtask bench edge` holds against ONNX Runtime.
     #[arg(long)]
     scorer: bool,
+    /// With `--scorer`: fresh weights of this form (patch-tree, cone) instead of the model that ships; how fast it is does not
+    /// depend on what was learnt.
+    #[arg(long, requires = "scorer", value_parser = form)]
+    form: Option<Form>,
     /// With `--scorer`: also 30 days of 300 entities.
     #[arg(long, requires = "scorer")]
     backfill: bool,
+}
+
+fn form(name: &str) -> Result<Form, String> {
+    let known = Form::ALL.map(Form::as_str).join(", ");
+    Form::ALL
+        .into_iter()
+        .find(|form| form.as_str() == name)
+        .ok_or_else(|| format!("no form has this name; there are {known}"))
 }
 
 /// Batch sizes that the pages name.
@@ -57,7 +69,12 @@ pub fn main(arguments: &MeasureArguments) -> ExitCode {
 pub fn run(arguments: &MeasureArguments) -> anyhow::Result<()> {
     let model = Arc::new(Model::shipped().context("the shipped model")?);
     if arguments.scorer {
-        println!("{}", scorer_json(&model, arguments));
+        let scorer = match (arguments.form, &*model) {
+            (Some(form), _) => Scorer::new(&form.initial_weights(1))?,
+            (None, Model::Network { scorer, .. }) => scorer.as_ref().clone(),
+            (None, Model::Routine { .. }) => anyhow::bail!("the model that ships has no network"),
+        };
+        println!("{}", scorer_json(&scorer, arguments));
         return Ok(());
     }
     println!("agent {} on {} thread, {} entities", env!("CARGO_PKG_VERSION"), 1, arguments.entities);
@@ -96,8 +113,7 @@ fn batch_times(scorer: &Scorer, batch: usize, calls: usize) -> Vec<Duration> {
 }
 
 /// The scorer's figures for a program that compares.
-fn scorer_json(model: &Model, arguments: &MeasureArguments) -> serde_json::Value {
-    let Model::Network { scorer, .. } = model else { return serde_json::Value::Null };
+fn scorer_json(scorer: &Scorer, arguments: &MeasureArguments) -> serde_json::Value {
     let batches: serde_json::Map<String, serde_json::Value> = BATCHES
         .into_iter()
         .map(|batch| {

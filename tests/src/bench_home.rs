@@ -65,7 +65,8 @@ pub async fn run(arguments: &HomeArguments) -> anyhow::Result<()> {
 
     bench.time_alarms(arguments).await?;
     bench.time_relearning().await?;
-    println!("resident memory {:.1} MB", bench.guest.memory_mb()?);
+    let (all, own) = (bench.guest.memory_mb()?, bench.guest.allocated_mb()?);
+    println!("resident memory {all:.1} MB, {own:.1} MB of it allocated, the rest pages of the program's file");
     Ok(())
 }
 

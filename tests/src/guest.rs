@@ -138,9 +138,21 @@ impl Guest {
     /// # Errors
     /// When it has ended.
     pub fn memory_mb(&self) -> anyhow::Result<f64> {
+        self.status_mb("VmRSS:")
+    }
+
+    /// The part of it that it allocated; the rest are pages of the program's file, which the system may drop.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn allocated_mb(&self) -> anyhow::Result<f64> {
+        self.status_mb("RssAnon:")
+    }
+
+    fn status_mb(&self, key: &'static str) -> anyhow::Result<f64> {
         let status = self.agent.as_ref().context("no agent runs")?.proc("status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
-        let kibibytes: f64 = line.split_whitespace().next().context("VmRSS")?.parse()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).context(key)?;
+        let kibibytes: f64 = line.split_whitespace().next().context(key)?.parse()?;
         Ok(kibibytes * 1024.0 / 1e6)
     }
 }

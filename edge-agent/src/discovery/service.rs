@@ -307,7 +307,7 @@ impl Service {
     async fn say_events(&mut self) {
         while self.connected && self.home_assistant_online {
             let Some(notice) = self.waiting.front() else { return };
-            let payload = event(notice, &self.discovery.view.borrow()).to_string();
+            let payload = event(&self.discovery.device, notice, &self.discovery.view.borrow()).to_string();
             if !self.say(self.discovery.device.topic("event"), payload, false).await {
                 return;
             }

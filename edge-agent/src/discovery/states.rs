@@ -68,11 +68,13 @@ pub fn states(device: &Device, view: &HomeView, updates: &UpdateView, mode: &str
     states
 }
 
-/// What the event entity is told of a notice; not retained, for Home Assistant ignores retained events.
+/// What the event entity is told of a notice; not retained, for Home Assistant ignores retained events. It says below which
+/// topic an answer is heard, so that an automation need not be told.
 #[must_use]
-pub fn event(notice: &Notice, view: &HomeView) -> Value {
+pub fn event(device: &Device, notice: &Notice, view: &HomeView) -> Value {
     let mut event = Map::new();
     event.insert("event_type".to_owned(), notice.kind.as_str().into());
+    event.insert("command_topic".to_owned(), device.topic("command").into());
     event.extend(describe(&notice.alarm, &view.timezone, view.language));
     Value::Object(event)
 }

@@ -98,8 +98,10 @@ fn the_update_state_has_only_keys_that_home_assistant_takes() {
 }
 
 #[test]
-fn an_event_names_its_kind_and_its_alarm() {
-    let event = event(&Notice { kind: NoticeKind::Raised, alarm: shown() }, &HomeView::default());
+fn an_event_names_its_kind_its_alarm_and_where_an_answer_is_heard() {
+    let device = Device::new("home-7");
+    let event = event(&device, &Notice { kind: NoticeKind::Raised, alarm: shown() }, &HomeView::default());
+    assert_eq!(event["command_topic"], "hearthwatch/home-7/command");
     assert_eq!((&event["event_type"], &event["alarm_id"]), (&json!("raised"), &json!("00d1f3a2b4c5d6e7")));
 }
 

@@ -24,11 +24,6 @@ pub struct Phone {
 impl Phone {
     /// Registers a phone of that name (one word, small letters) and makes its automation from the blueprint.
     pub async fn new(owner: &Owner, name: &str) -> Self {
-        Self::of_node(owner, name, "home").await
-    }
-
-    /// The same in a home that teaches a fleet, under whose name its agent speaks.
-    pub async fn of_node(owner: &Owner, name: &str, node: &str) -> Self {
         let registration = json!({"app_id": "test", "app_name": "test", "app_version": "1", "device_id": name,
             "device_name": name, "manufacturer": "test", "model": "test", "os_name": "test", "os_version": "1",
             "supports_encryption": false, "app_data": {"push_websocket_channel": true}});
@@ -49,8 +44,7 @@ impl Phone {
         assert!(saved.is_object(), "{saved}");
         admin.close().await;
         let automation = json!({"alias": format!("Hearthwatch {name}"), "use_blueprint": {"path": BLUEPRINT_PATH,
-            "input": {"phone": format!("notify.mobile_app_{name}"), "person": name,
-                "topic": format!("hearthwatch/{node}")}}});
+            "input": {"phone": format!("notify.mobile_app_{name}"), "person": name}}});
         owner.post(&format!("/api/config/automation/config/{name}"), &automation).await;
         let entity_id = format!("automation.hearthwatch_{name}");
         owner.state_when(&entity_id, "on", |state| state["state"] == "on").await;

@@ -278,7 +278,7 @@ async fn a_stranger_is_told_answers_by_every_path_and_leaves_no_trace() {
     let ready = |state: &Json| state["attributes"]["days"].as_i64().is_some_and(|days| days >= 13);
     let state = home.owner.state_when("sensor.hearthwatch_readiness", "told", ready).await;
     diary.note(&format!("readiness, before the first step: {}", state["state"]));
-    let mut phone = Phone::of_node(&home.owner, "ann", fleet.node()).await;
+    let mut phone = Phone::new(&home.owner, "ann").await;
     let mut walk = Walk { home, fleet, chrome, diary, page };
     walk.picture_page("first").await;
 

@@ -95,7 +95,7 @@ const SUITES: &[Suite] = &[
         what: "every decoder that faces the outside, briefly",
         needs: &[Part::Cxx],
         run: || endurance::fuzz(endurance::FUZZ_SECONDS),
-        full_only: true,
+        full_only: false,
     },
     Suite {
         name: "browser",
