@@ -18,6 +18,7 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::config::Secret;
 use crate::pinned::{self, AskError, PinnedError};
 
 /// Largest answer that is read: certificate and authority of about 1 KiB each, a root of a few KiB.
@@ -160,20 +161,45 @@ async fn enrol_by(client: &reqwest::Client, args: &EnrolArgs) -> Result<(), Enro
         return Err(EnrolError::Enrolled(certificate));
     }
     let token = read_token(&args.token_file)?;
-    let place = args.url.join("/enroll").map_err(|_| EnrolError::Url(args.url.clone()))?;
-    make_folder(&args.out)?;
-    let key_path = args.out.join("agent.key");
-    let csr = signing_request(&key_path, &args.home)?;
-    let request = Request { home: &args.home, token: &token, csr: &csr };
-    let answer: Answer = pinned::ask(client, place, &request, ANSWER_BYTES_MAX).await?;
-    keep(&args.out, &key_path, &answer)
+    claim(client, &Claim { url: &args.url, home: &args.home, token: &token, out: &args.out }).await
 }
 
-fn read_token(path: &Path) -> Result<String, EnrolError> {
+/// What an enrolment takes, whoever asks for it.
+pub(crate) struct Claim<'a> {
+    /// The fleet's address.
+    pub url: &'a Url,
+    /// Who enrols.
+    pub home: &'a HomeId,
+    /// With which token.
+    pub token: &'a Secret,
+    /// Where what comes of it is kept.
+    pub out: &'a Path,
+}
+
+/// Redeems a token. The key in the folder is kept if there is one, so asking again after a failure is safe.
+///
+/// # Errors
+/// [`EnrolError`].
+pub(crate) async fn claim(client: &reqwest::Client, claim: &Claim<'_>) -> Result<(), EnrolError> {
+    let place = claim.url.join("/enroll").map_err(|_| EnrolError::Url(claim.url.clone()))?;
+    make_folder(claim.out)?;
+    let key_path = claim.out.join("agent.key");
+    let csr = signing_request(&key_path, claim.home)?;
+    let request = Request { home: claim.home, token: claim.token.expose(), csr: &csr };
+    let answer: Answer = pinned::ask(client, place, &request, ANSWER_BYTES_MAX).await?;
+    keep(claim.out, &key_path, &answer)
+}
+
+fn read_token(path: &Path) -> Result<Secret, EnrolError> {
     let text = fs::read_to_string(path).map_err(|source| EnrolError::File { path: path.to_owned(), source })?;
+    token_in(&text).ok_or_else(|| EnrolError::Token(path.to_owned()))
+}
+
+/// The token that a text consists of, white space around it aside; none if it cannot be one.
+pub(crate) fn token_in(text: &str) -> Option<Secret> {
     let token = text.trim();
     let usable = !token.is_empty() && token.len() <= TOKEN_BYTES_MAX && token.chars().all(|c| c.is_ascii_graphic());
-    if usable { Ok(token.to_owned()) } else { Err(EnrolError::Token(path.to_owned())) }
+    usable.then(|| Secret::new(token))
 }
 
 fn make_folder(path: &Path) -> Result<(), EnrolError> {

@@ -5,6 +5,7 @@ pub mod brain;
 pub mod by_hand;
 pub mod config;
 pub mod discovery;
+pub mod diskless;
 pub mod enrol;
 pub mod explain;
 pub mod history;

@@ -27,10 +27,12 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::config::{Config, Secret};
+use crate::diskless;
 use crate::log::{self, LogFormat};
 use crate::supervisor;
 
 pub use leave::{LeaveArgs, LeaveError, leave, main as leave_main};
+pub(crate) use wiring::spread;
 pub use wiring::{Agent, StartError};
 
 /// Exit code for a configuration that cannot be used (`EX_CONFIG` of sysexits).
@@ -65,7 +67,7 @@ pub struct RunArgs {
 pub const EXAMPLE: &str = "\
 Example edge.toml (relative paths are taken from the file's own directory):
 
-  state = \"state\"                 # the agent's own directory; made if missing
+  state = \"state\"                 # the agent's own directory; made if missing; \"none\" without a disk, see below
   budget = 1.0                     # about this many alarms a week
   # sharing = \"off\"               # default for [cloud], as chosen at set-up: off, verdicts, windows
   # timezone = \"Europe/Brussels\"   # default: Home Assistant's
@@ -101,6 +103,14 @@ Example edge.toml (relative paths are taken from the file's own directory):
   # install = \"auto\"               # or \"ask\" (the update entity's Install), or \"paused\"
   # pin = 7                        # only this version
   # shadow_hours = 1, probation_hours = 6: how long a new model is watched
+
+A home without a disk writes state = \"none\", no ca_file, cert_file and key_file in [cloud.mqtt], no root_file and
+director_file in [cloud.updates], and says how it enrols at each start, with a reusable claim token:
+
+  [cloud.enrol]
+  url = \"https://cloud.example:8443/\"
+  ca_file = \"ca.crt\"
+  token_file = \"claim\"             # or the token itself in the environment: HEARTHWATCH_CLAIM_TOKEN
 
 Environment: HEARTHWATCH_LOG filters the log (e.g. \"debug\" or \"hearthwatch_edge=debug\").
 Ctrl-C stops within 5 seconds; twice stops at once.";
@@ -155,8 +165,13 @@ const WORKERS: usize = 2;
 async fn serve(config: Config) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let (wish, mut leaving) = mpsc::channel(1);
-    let agent = Agent::start(&config, wish, stop.clone()).await?;
     let mut signals = Signals::listen()?;
+    // Dropped last: what is in memory goes when nobody uses it any more.
+    let _in_memory = tokio::select! {
+        there = diskless::move_in(&config) => there?,
+        () = signals.next() => return Ok(()),
+    };
+    let agent = Agent::start(&config, wish, stop.clone()).await?;
     let leaves = tokio::select! {
         () = signals.next() => false,
         Some(()) = leaving.recv() => true,
@@ -204,7 +219,12 @@ fn unix_now() -> i64 {
 fn describe(config: &Config) -> String {
     let mut lines = vec![
         "The configuration is good.".to_owned(),
-        format!("  state: {}", config.state.display()),
+        match config.cloud.as_ref().and_then(|cloud| cloud.enrolment.as_ref()) {
+            None => format!("  state: {}", config.state.display()),
+            Some(enrolment) => {
+                format!("  state: none, in memory at {}; enrols at each start", enrolment.folder.display())
+            }
+        },
         format!("  budget: {} alarms a week", config.budget),
         format!("  Home Assistant: {}", config.home_assistant.websocket),
     ];

@@ -1,7 +1,7 @@
 //! The real agent as a process beside a [stand-in](crate::double) for Home Assistant and a real mosquitto.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,25 @@ use crate::double::{Double, Recorder, Sensor};
 
 /// Longest that anything may take before it is called failed.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// Where an agent without a fleet speaks.
-const TOPICS: &str = "hearthwatch/home/";
+/// What a home is called that has no fleet.
+const ALONE: Membership<'_> = Membership { node: "home", state: "state", tables: "" };
+/// Its configuration's file.
+const CONFIG: &str = "edge.toml";
+/// Its log's file.
+const LOG: &str = "agent.log";
 /// Hundredths of a second, in `/proc/PID/stat`.
 const TICKS: f64 = 100.0;
+
+/// What an agent's configuration says that differs from home to home.
+#[derive(Debug, Clone, Copy)]
+pub struct Membership<'a> {
+    /// What stands between the agent and the others in its topics: the home's name in its fleet.
+    pub node: &'a str,
+    /// Its `state`.
+    pub state: &'a str,
+    /// The table `[cloud]` and those below it.
+    pub tables: &'a str,
+}
 
 /// An agent at work; everything ends with it.
 pub struct Guest {
@@ -23,7 +38,9 @@ pub struct Guest {
     pub double: Double,
     /// What it says, and where residents speak to it.
     pub line: Line,
-    agent: Running,
+    /// None while it is killed.
+    agent: Option<Running>,
+    program: PathBuf,
     _broker: Broker,
     // Removed last.
     folder: tempfile::TempDir,
@@ -35,14 +52,58 @@ impl Guest {
     /// # Errors
     /// The part that did not start.
     pub async fn start(agent: &Path, sensors: Vec<Sensor>, recorder: Box<Recorder>) -> anyhow::Result<Self> {
+        Self::start_as(ALONE, agent, sensors, recorder).await
+    }
+
+    /// The same, as a member of a fleet.
+    ///
+    /// # Errors
+    /// The part that did not start.
+    pub async fn start_as(
+        member: Membership<'_>,
+        agent: &Path,
+        sensors: Vec<Sensor>,
+        recorder: Box<Recorder>,
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let double = Double::start(sensors, recorder).await?;
         let broker = Broker::start(folder.path())?;
-        let agent = start_agent(agent, folder.path(), &broker, &double.url())?;
-        let line = Line::open(broker.port).await?;
-        let mut guest = Self { double, line, agent, _broker: broker, folder };
-        guest.listens().await?;
+        configure(member, folder.path(), &broker, &double.url())?;
+        let line = Line::open(broker.port, member.node).await?;
+        let program = agent.to_owned();
+        let mut guest = Self { double, line, agent: None, program, _broker: broker, folder };
+        guest.start_again().await?;
         Ok(guest)
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.agent = None;
+    }
+
+    /// Starts the agent, and waits until it listens.
+    ///
+    /// # Errors
+    /// When it does not come so far.
+    pub async fn start_again(&mut self) -> anyhow::Result<()> {
+        let mut command = Command::new(&self.program);
+        command.arg("run").arg("--config").arg(self.folder.path().join(CONFIG));
+        let log = self.folder.path().join(LOG);
+        self.agent = Some(start(&mut command, &log).with_context(|| self.program.display().to_string())?);
+        self.listens().await
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    /// When it does not run, or ends otherwise than in peace.
+    pub fn end(&mut self) -> anyhow::Result<()> {
+        let mut agent = self.agent.take().context("no agent runs")?;
+        let asked = Command::new("kill").arg(agent.0.id().to_string()).status()?;
+        ensure!(asked.success(), "the agent cannot be asked to end");
+        let ended = agent.0.wait()?;
+        ensure!(ended.success(), "the agent ended with {ended}: {}", self.log());
+        Ok(())
     }
 
     /// Waits until it hears every change.
@@ -57,7 +118,7 @@ impl Guest {
     /// What it has logged.
     #[must_use]
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("agent.log")).unwrap_or_default()
+        std::fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default()
     }
 
     /// Processor time that it has taken, in seconds.
@@ -65,7 +126,7 @@ impl Guest {
     /// # Errors
     /// When it has ended.
     pub fn processor_seconds(&self) -> anyhow::Result<f64> {
-        let stat = self.agent.proc("stat")?;
+        let stat = self.agent.as_ref().context("no agent runs")?.proc("stat")?;
         let fields = stat.rsplit_once(") ").context("a line of /proc/PID/stat")?.1.split(' ');
         // After the name in brackets: 11 and 12 are the times in user and system mode.
         let ticks: f64 = fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
@@ -89,7 +150,7 @@ impl Guest {
     }
 
     fn status_mb(&self, key: &'static str) -> anyhow::Result<f64> {
-        let status = self.agent.proc("status")?;
+        let status = self.agent.as_ref().context("no agent runs")?.proc("status")?;
         let line = status.lines().find_map(|line| line.strip_prefix(key)).context(key)?;
         let kibibytes: f64 = line.split_whitespace().next().context(key)?.parse()?;
         Ok(kibibytes * 1024.0 / 1e6)
@@ -113,20 +174,19 @@ impl Drop for Running {
     }
 }
 
-/// Starts the program `agent` in `folder`, beside what answers at `home_assistant`.
-fn start_agent(agent: &Path, folder: &Path, broker: &Broker, home_assistant: &str) -> anyhow::Result<Running> {
+/// Writes what an agent in `folder` is told, beside what answers at `home_assistant`.
+fn configure(member: Membership<'_>, folder: &Path, broker: &Broker, home_assistant: &str) -> anyhow::Result<()> {
     std::fs::write(folder.join("token"), "any")?;
-    let config = folder.join("edge.toml");
     let text = format!(
-        "state = \"state\"\n[home_assistant]\nurl = \"{home_assistant}\"\ntoken_file = \"token\"\n\
-         [home.mqtt]\nhost = \"127.0.0.1\"\nport = {}\n[page]\nlisten = \"127.0.0.1:{}\"\n",
+        "state = \"{}\"\n[home_assistant]\nurl = \"{home_assistant}\"\ntoken_file = \"token\"\n\
+         [home.mqtt]\nhost = \"127.0.0.1\"\nport = {}\n[page]\nlisten = \"127.0.0.1:{}\"\n{}",
+        member.state,
         broker.port,
-        free_port()?
+        free_port()?,
+        member.tables
     );
-    std::fs::write(&config, text)?;
-    let mut command = Command::new(agent);
-    command.arg("run").arg("--config").arg(config);
-    start(&mut command, &folder.join("agent.log")).with_context(|| agent.display().to_string())
+    std::fs::write(folder.join(CONFIG), text)?;
+    Ok(())
 }
 
 fn start(command: &mut Command, log: &Path) -> anyhow::Result<Running> {
@@ -169,14 +229,17 @@ impl Broker {
 pub struct Line {
     link: LinkHandle,
     events: LinkEvents,
+    /// What every topic of the agent begins with.
+    topics: String,
 }
 
 impl Line {
-    async fn open(port: u16) -> anyhow::Result<Self> {
-        let subscriptions = vec![format!("{TOPICS}#")];
+    async fn open(port: u16, node: &str) -> anyhow::Result<Self> {
+        let topics = format!("hearthwatch/{node}/");
+        let subscriptions = vec![format!("{topics}#")];
         let config = LinkConfig { subscriptions, ..LinkConfig::new("127.0.0.1", port, "bench") };
         let (link, events) = hearthwatch_link::open(config)?;
-        Ok(Self { link, events })
+        Ok(Self { link, events, topics })
     }
 
     /// Says something to the agent.
@@ -184,7 +247,7 @@ impl Line {
     /// # Errors
     /// When the line has ended.
     pub async fn say(&self, command: &str, payload: &str) -> anyhow::Result<()> {
-        let topic = format!("{TOPICS}command/{command}");
+        let topic = format!("{}command/{command}", self.topics);
         Ok(self.link.publish(Publication { topic, payload: payload.into(), retain: false }).await?)
     }
 
@@ -205,7 +268,9 @@ impl Line {
             loop {
                 match self.events.next().await {
                     None => bail!("the line to the broker has ended"),
-                    Some(LinkEvent::Message { topic, payload, .. }) if topic.strip_prefix(TOPICS) == Some(name) => {
+                    Some(LinkEvent::Message { topic, payload, .. })
+                        if topic.strip_prefix(&self.topics) == Some(name) =>
+                    {
                         if let Some(found) = std::str::from_utf8(&payload).ok().and_then(&wanted) {
                             return Ok(found);
                         }

@@ -1,5 +1,8 @@
 //! A home's certificate from end to end, over real TLS: renewed in time while the uplink lives, and after a long absence.
 
+#[path = "identity/diskless.rs"]
+mod diskless;
+
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

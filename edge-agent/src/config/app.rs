@@ -141,7 +141,7 @@ fn read_fleet(data: &Path, sharing: SharingLevel) -> Result<Option<CloudConfig>,
     };
     let mut root = Section::root(table, data);
     let section = root.required("cloud", &mut faults, "write the table [cloud]", Section::section);
-    let fleet = section.and_then(|section| CloudConfig::read(section, sharing, &mut faults));
+    let fleet = section.and_then(|section| CloudConfig::read(section, sharing, false, &mut faults));
     root.finish(&mut faults);
     if faults.is_empty() { Ok(fleet) } else { Err(faults) }
 }

@@ -1,11 +1,12 @@
 //! `[cloud]`, `[cloud.mqtt]`, `[cloud.updates]`: the fleet, all of it optional.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use url::Url;
 
 use super::Faults;
+use super::enrolment::{self, Enrolment};
 use super::section::Section;
 use crate::outbox::SharingLevel;
 use crate::update::{Install, Policy, WATCHING, Watching};
@@ -39,6 +40,8 @@ pub struct CloudConfig {
     pub mqtt: Option<CloudMqttConfig>,
     /// Where models come from; without it the shipped one stays.
     pub updates: Option<UpdatesConfig>,
+    /// How a home without a disk comes to its files at each start.
+    pub enrolment: Option<Enrolment>,
 }
 
 /// The fleet's broker. Certificates on both sides, always.
@@ -74,8 +77,13 @@ pub struct UpdatesConfig {
 }
 
 impl CloudConfig {
-    /// `usual` is what is shared where the table does not say.
-    pub(super) fn read(mut section: Section<'_>, usual: SharingLevel, faults: &mut Faults) -> Option<Self> {
+    /// `usual` is what is shared where the table does not say; a home without a disk is `diskless`.
+    pub(super) fn read(
+        mut section: Section<'_>,
+        usual: SharingLevel,
+        diskless: bool,
+        faults: &mut Faults,
+    ) -> Option<Self> {
         let before = faults.list().len();
         let remedy = "write the home's pseudonym, the name of its certificate, e.g. \"home-7\"";
         let home = section.required("home", faults, remedy, Section::text);
@@ -88,15 +96,15 @@ impl CloudConfig {
         });
         let sharing = read_sharing(&mut section, faults);
         let remedy = "write the address that the home enrolled at, e.g. \"https://cloud.example:8443/\"";
-        let renew_url = section.text("renew_url", faults).and_then(|text| match Url::parse(&text) {
-            Ok(url) if url.scheme() == "https" => Some(url),
-            _ => {
-                faults.add(section.key("renew_url"), format!("{text:?} is not an https address"), remedy);
-                None
-            }
-        });
-        let mqtt = section.section("mqtt", faults).map(|section| CloudMqttConfig::read(section, faults));
-        let updates = section.section("updates", faults).map(|section| UpdatesConfig::read(section, faults));
+        let renew_url = section.https("renew_url", faults, remedy);
+        // A home whose name is a fault gets no configuration, wherever its folder would have been.
+        let folder = diskless.then(|| home.as_ref().map(enrolment::folder_of).unwrap_or_default());
+        let enrolment = read_enrolment(&mut section, folder.clone(), faults);
+        let keys = folder.as_deref().map(enrolment::keys_in);
+        let mqtt =
+            section.section("mqtt", faults).map(|section| CloudMqttConfig::read(section, keys.as_deref(), faults));
+        let updates =
+            section.section("updates", faults).map(|section| UpdatesConfig::read(section, keys.as_deref(), faults));
         if mqtt.is_none() && updates.is_none() && faults.list().len() == before {
             faults.add(
                 section.key("mqtt"),
@@ -116,24 +124,31 @@ impl CloudConfig {
         }
         section.finish(faults);
         let sharing = sharing.unwrap_or(usual);
-        Some(Self { home: home?, sharing, renew_url, mqtt: mqtt.flatten(), updates: updates.flatten() })
+        // A container may outlive its certificate; it is renewed where it was made.
+        let renew_url = renew_url.or_else(|| enrolment.as_ref().map(|enrolment| enrolment.url.clone()));
+        Some(Self { home: home?, sharing, renew_url, mqtt: mqtt.flatten(), updates: updates.flatten(), enrolment })
     }
 }
 
 impl CloudMqttConfig {
-    fn read(mut section: Section<'_>, faults: &mut Faults) -> Option<Self> {
+    /// With `keys`, the files are the enrolment's, in that folder, and none may be named.
+    fn read(mut section: Section<'_>, keys: Option<&Path>, faults: &mut Faults) -> Option<Self> {
         let host = section.required("host", faults, "write the fleet broker's name", Section::text);
         let port = section.port("port", faults).unwrap_or(FLEET_PORT);
-        let ca_file = section.required("ca_file", faults, PROVISIONED, provisioned);
-        let cert_file = section.required("cert_file", faults, PROVISIONED, provisioned);
-        let key_file = section.required("key_file", faults, PROVISIONED, provisioned);
+        let mut file = |key, name| match keys {
+            Some(keys) => Some(keys.join(name)),
+            None => section.required(key, faults, PROVISIONED, provisioned),
+        };
+        let (ca_file, cert_file) = (file("ca_file", "ca.crt"), file("cert_file", "agent.crt"));
+        let key_file = file("key_file", "agent.key");
         section.finish(faults);
         Some(Self { host: host?, port, ca_file: ca_file?, cert_file: cert_file?, key_file: key_file? })
     }
 }
 
 impl UpdatesConfig {
-    fn read(mut section: Section<'_>, faults: &mut Faults) -> Option<Self> {
+    /// With `keys`, what trust begins with is the enrolment's, in that folder.
+    fn read(mut section: Section<'_>, keys: Option<&Path>, faults: &mut Faults) -> Option<Self> {
         let remedy = "write the repository's address, e.g. \"https://cloud.example:8443/updates/\"";
         let url = section.required("url", faults, remedy, Section::text);
         let url = url.and_then(|text| match Url::parse(&text) {
@@ -155,12 +170,16 @@ impl UpdatesConfig {
             }
         });
         let ca_file = provisioned(&mut section, "ca_file", faults);
-        let root_file = section.required("root_file", faults, PROVISIONED, provisioned);
+        let root_file = match keys {
+            Some(keys) => Some(keys.join("root.json")),
+            None => section.required("root_file", faults, PROVISIONED, provisioned),
+        };
         let director = section.text("director", faults);
-        let director_file = match director.as_deref() {
-            None => section.required("director_file", faults, DIRECTED, provisioned),
-            Some("none") => None,
-            Some(word) => {
+        let director_file = match (director.as_deref(), keys) {
+            (None, Some(keys)) => Some(keys.join("director.pub")),
+            (None, None) => section.required("director_file", faults, DIRECTED, provisioned),
+            (Some("none"), _) => None,
+            (Some(word), _) => {
                 let remedy = "remove it, or write \"none\" for a fleet that has no director yet";
                 faults.add(section.key("director"), format!("{word:?} is not \"none\""), remedy);
                 None
@@ -173,6 +192,21 @@ impl UpdatesConfig {
         };
         section.finish(faults);
         Some(Self { url: url?, ca_file, root_file: root_file?, director_file, policy, watching })
+    }
+}
+
+/// The table `enrol`: needed with a folder in memory, and refused without one.
+fn read_enrolment(section: &mut Section<'_>, folder: Option<PathBuf>, faults: &mut Faults) -> Option<Enrolment> {
+    match folder {
+        Some(folder) => section
+            .required("enrol", faults, enrolment::NEEDED, Section::section)
+            .and_then(|section| Enrolment::read(section, folder, faults)),
+        None => {
+            section.section("enrol", faults)?;
+            let remedy = "write state = \"none\", or remove it and run `hearthwatch-edge enrol` once";
+            faults.add(section.key("enrol"), "is for a home without a disk, and this one has a state", remedy);
+            None
+        }
     }
 }
 

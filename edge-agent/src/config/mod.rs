@@ -5,6 +5,7 @@
 
 mod app;
 mod cloud;
+mod enrolment;
 mod fault;
 mod home_assistant;
 mod home_mqtt;
@@ -17,6 +18,7 @@ use jiff::tz::TimeZone;
 
 pub use app::{AppOptions, OptionsError, SupervisorBroker};
 pub use cloud::{CloudConfig, CloudMqttConfig, UpdatesConfig};
+pub use enrolment::{Enrolment, TOKEN_VARIABLE};
 pub use fault::{Fault, Faults};
 pub use home_assistant::HomeAssistantConfig;
 pub(crate) use home_assistant::websocket_url;
@@ -28,13 +30,17 @@ use section::Section;
 /// Alarms a week that a home is asked to bear when nothing is configured.
 pub const DEFAULT_BUDGET_PER_WEEK: f64 = 1.0;
 
+/// The `state` of a home without a disk. A directory of that name is `./none`.
+const IN_MEMORY: &str = "none";
+
 /// Largest configuration file that is read. The longest honest one has a few dozen lines.
 const CONFIG_BYTES_MAX: u64 = 64 * 1024;
 
 /// Everything the agent is told.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where the agent keeps its own things: history, outbox, models, secrets.
+    /// Where the agent keeps its own things: history, outbox, models, secrets. In memory for a home without a disk, and then
+    /// made by [`crate::diskless`].
     pub state: PathBuf,
     /// The home's time zone; without it Home Assistant's is taken.
     pub timezone: Option<TimeZone>,
@@ -110,25 +116,52 @@ impl Config {
         });
         // Chosen at set-up, before there is a fleet.
         let sharing = cloud::read_sharing(&mut root, faults).unwrap_or(cloud::UNASKED);
-        let cloud = root.section("cloud", faults).and_then(|section| CloudConfig::read(section, sharing, faults));
+        let diskless = state == Some(State::InMemory);
+        let cloud = match root.section("cloud", faults) {
+            Some(section) => CloudConfig::read(section, sharing, diskless, faults),
+            None if diskless => {
+                faults.add(
+                    "cloud.enrol",
+                    "is missing: what is in memory only must come from somewhere",
+                    enrolment::NEEDED,
+                );
+                None
+            }
+            None => None,
+        };
         let page = match root.section("page", faults) {
             None => Some(PageConfig::default()),
             Some(section) => PageConfig::read(section, faults),
         };
         root.finish(faults);
-        Some(Self { state: state?, timezone, budget, home_assistant: home_assistant?, home_mqtt, cloud, page })
+        let state = match state? {
+            State::Directory(path) => path,
+            State::InMemory => cloud.as_ref()?.enrolment.as_ref()?.state(),
+        };
+        Some(Self { state, timezone, budget, home_assistant: home_assistant?, home_mqtt, cloud, page })
     }
 }
 
+/// What `state` says.
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Directory(PathBuf),
+    InMemory,
+}
+
 /// The state directory: made by the agent when it is missing, so only what stands in its way is a fault.
-fn read_state(root: &mut Section<'_>, faults: &mut Faults) -> Option<PathBuf> {
-    let remedy = "name a directory that the agent may write to";
-    let state = root.required("state", faults, remedy, Section::path)?;
+fn read_state(root: &mut Section<'_>, faults: &mut Faults) -> Option<State> {
+    let remedy = "name a directory that the agent may write to, or write \"none\" if the home has no disk";
+    let text = root.required("state", faults, remedy, Section::text)?;
+    if text == IN_MEMORY {
+        return Some(State::InMemory);
+    }
+    let state = root.resolve(&text);
     if state.exists() && !state.is_dir() {
         faults.add("state", format!("{} is not a directory", state.display()), remedy);
         return None;
     }
-    Some(state)
+    Some(State::Directory(state))
 }
 
 fn read_bounded(file: &Path) -> Result<String, String> {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
+use url::Url;
 
 use super::Faults;
 
@@ -96,7 +97,24 @@ impl<'a> Section<'a> {
 
     /// A path; relative ones are taken from the configuration file's directory.
     pub(super) fn path(&mut self, key: &'static str, faults: &mut Faults) -> Option<PathBuf> {
-        self.text(key, faults).map(|text| self.base.join(text))
+        self.text(key, faults).map(|text| self.resolve(&text))
+    }
+
+    /// The path that `text` means here.
+    pub(super) fn resolve(&self, text: &str) -> PathBuf {
+        self.base.join(text)
+    }
+
+    /// An address that begins with `https`.
+    pub(super) fn https(&mut self, key: &'static str, faults: &mut Faults, remedy: &str) -> Option<Url> {
+        let text = self.text(key, faults)?;
+        match Url::parse(&text) {
+            Ok(url) if url.scheme() == "https" => Some(url),
+            _ => {
+                faults.add(self.key(key), format!("{text:?} is not an https address"), remedy);
+                None
+            }
+        }
     }
 
     /// A file that exists and can be read.

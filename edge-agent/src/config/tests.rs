@@ -157,3 +157,35 @@ fn sharing_a_window_takes_a_word() {
     let chosen = parse(dir.path(), &format!("sharing = \"off\"\n{}", text(""))).unwrap();
     assert_eq!(chosen.cloud.unwrap().sharing, crate::outbox::SharingLevel::Off);
 }
+
+#[test]
+fn a_home_without_a_disk_keeps_what_it_enrols_for_in_memory() {
+    let dir = home_with_token();
+    let text = "state = \"none\"\n[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n[cloud]\nhome = \"home-7\"\n\
+                [cloud.enrol]\nurl = \"https://c:8443\"\nca_file = \"token\"\n[cloud.mqtt]\nhost = \"c\"\n\
+                [cloud.updates]\nurl = \"https://c:8443/tuf\"\n";
+    let config = parse(dir.path(), text).unwrap();
+    let cloud = config.cloud.unwrap();
+    let (enrolment, mqtt, updates) = (cloud.enrolment.unwrap(), cloud.mqtt.unwrap(), cloud.updates.unwrap());
+    assert!(enrolment.folder.ends_with("hearthwatch-home-7") && enrolment.token.is_none());
+    assert_eq!(config.state, enrolment.folder.join("state"));
+    assert!(
+        mqtt.key_file == enrolment.keys().join("agent.key") && mqtt.cert_file == enrolment.keys().join("agent.crt")
+    );
+    assert_eq!(updates.director_file, Some(enrolment.keys().join("director.pub")));
+    assert_eq!(cloud.renew_url, Some(enrolment.url), "renewed where it was made");
+}
+
+#[test]
+fn a_home_enrols_at_each_start_exactly_when_it_has_no_disk() {
+    let dir = home_with_token();
+    let home = "[home_assistant]\nurl = \"http://h\"\ntoken_file = \"token\"\n";
+    let fleet = "[cloud]\nhome = \"home-7\"\n[cloud.updates]\nurl = \"https://c\"\ndirector = \"none\"\n";
+    let faults = |text: String| parse(dir.path(), &text).unwrap_err();
+    assert_eq!(keys(&faults(format!("state = \"none\"\n{home}"))), ["cloud.enrol"]);
+    assert_eq!(keys(&faults(format!("state = \"none\"\n{home}{fleet}"))), ["cloud.enrol"]);
+    let enrol = "root_file = \"token\"\n[cloud.enrol]\nurl = \"https://c\"\nca_file = \"token\"\n";
+    assert_eq!(keys(&faults(format!("state = \"s\"\n{home}{fleet}{enrol}"))), ["cloud.enrol"]);
+    // Files of an enrolment that is yet to come cannot be named.
+    assert_eq!(keys(&faults(format!("state = \"none\"\n{home}{fleet}{enrol}"))), ["cloud.updates.root_file"]);
+}

@@ -228,6 +228,6 @@ async fn tick(brain: BrainHandle, stop: CancellationToken) {
 }
 
 /// A number that differs from home to home, for jitter.
-fn spread(salt: &[u8]) -> u64 {
+pub(crate) fn spread(salt: &[u8]) -> u64 {
     salt.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }

@@ -64,7 +64,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "identity",
-        what: "certificates renewed, and homes that come back late, over real TLS",
+        what: "certificates renewed, homes that come back late or without a disk, over real TLS",
         needs: &[],
         run: || integration("identity", &[]),
         full_only: false,

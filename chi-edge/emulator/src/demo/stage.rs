@@ -19,6 +19,7 @@ use hearthwatch_cloud::release::{Publisher, RemoteSigner};
 use hearthwatch_cloud::rollout::Policy;
 use hearthwatch_cloud::training::Learner;
 use hearthwatch_protocol::HomeId;
+use hearthwatch_provision::enrol::Enroller;
 use hearthwatch_provision::signer::client::SignerClient;
 use hearthwatch_provision::signer::server::Server;
 use hearthwatch_provision::{Layout, homes, init};
@@ -129,7 +130,8 @@ impl Stage {
         }
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
-        let http = Http::new(aggregator.state().clone(), bound.tls());
+        let desk = Enroller::load(&layout, HOME_DAYS).context("the desk where homes enrol")?;
+        let http = Http::new(aggregator.state().clone(), bound.tls()).with_enroller(desk);
         let server = tokio::spawn(async move {
             if let Err(error) = bound.serve(http, stopped).await {
                 tracing::error!(%error, "the pages are gone");

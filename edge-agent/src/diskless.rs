@@ -1,0 +1,223 @@
+//! A home without a disk: a private folder in memory, and an enrolment at each start.
+//!
+//! What a start needs comes from the configuration, the claim token and the fleet; see [`Config::load`] with `state = "none"`.
+//! The folder goes when the agent ends in peace. An agent that was killed may find its folder again, if the memory lived on:
+//! it takes what is there, unsent answers above all, and enrols all the same, for somebody else may have enrolled meanwhile.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hearthwatch_link::Backoff;
+use hearthwatch_protocol::HomeId;
+use sha2::{Digest as _, Sha256};
+
+use crate::config::{Config, Enrolment, Secret, TOKEN_VARIABLE};
+use crate::enrol::{Claim, EnrolError, claim, token_in};
+use crate::pinned;
+use crate::run::spread;
+use crate::state_directory::{StateDirectory, StateError};
+
+/// What the secret of alarm ids is hashed with, so that it is no other hash of the token: the fleet knows one.
+const SALT_DOMAIN: &[u8] = b"hearthwatch alarm ids of a home without a disk, 1\0";
+/// Between tries while the fleet does not answer. Asking again with the same key does not count against the token's daily limit.
+const AGAIN: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(300) };
+/// The first status of an answer that says nothing of the asker: the fleet's own trouble.
+const SERVER_TROUBLE: u16 = 500;
+
+/// Why a home without a disk does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DisklessError {
+    /// No token.
+    #[error("no claim token: name a file in cloud.enrol.token_file, or set {TOKEN_VARIABLE}")]
+    Token,
+    /// The folder cannot be made or emptied.
+    #[error("{path}: {source}")]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// The system's words.
+        #[source]
+        source: io::Error,
+    },
+    /// The folder is there and is not ours alone.
+    #[error("{0} exists and is not private to this user; remove it")]
+    NotPrivate(PathBuf),
+    /// What is in the folder.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The fleet says no.
+    #[error("cloud.enrol: {0}")]
+    Enrol(#[from] EnrolError),
+}
+
+/// A folder in memory, removed with this value.
+#[derive(Debug)]
+pub struct InMemory(PathBuf);
+
+impl Drop for InMemory {
+    fn drop(&mut self) {
+        match fs::remove_dir_all(&self.0) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(error = %error, "what was kept in memory is still there: {}", self.0.display());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Makes everything that `config` takes for granted, where it is that of a home without a disk. Waits as long as the fleet does
+/// not answer; what it left behind when it is given up, or refused, is found by the next start.
+///
+/// # Errors
+/// [`DisklessError`]: nothing that waiting mends.
+pub async fn move_in(config: &Config) -> Result<Option<InMemory>, DisklessError> {
+    let Some((home, enrolment)) =
+        config.cloud.as_ref().and_then(|cloud| Some((&cloud.home, cloud.enrolment.as_ref()?)))
+    else {
+        return Ok(None);
+    };
+    let token = token_of(enrolment, |name| std::env::var(name).ok()).ok_or(DisklessError::Token)?;
+    make_private(&enrolment.folder)?;
+    // Held until we are enrolled: a second agent of the home must not shut the first one out.
+    let state = StateDirectory::take(&enrolment.state())?;
+    let salt = state.salt(|| salt_of(&token))?;
+    let keys = enrolment.keys();
+    match fs::remove_dir_all(&keys) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            return Err(DisklessError::Folder { path: keys, source });
+        }
+        _ => {}
+    }
+    enrol(enrolment, home, &token, spread(&salt)).await?;
+    Ok(Some(InMemory(enrolment.folder.clone())))
+}
+
+/// Enrols, however long it takes the fleet to answer.
+async fn enrol(enrolment: &Enrolment, home: &HomeId, token: &Secret, who: u64) -> Result<(), DisklessError> {
+    let client = pinned::https_client(Some(&enrolment.ca_file)).map_err(EnrolError::from)?;
+    let keys = enrolment.keys();
+    let mut failures = 0;
+    loop {
+        let error = match claim(&client, &Claim { url: &enrolment.url, home, token, out: &keys }).await {
+            Ok(()) => {
+                tracing::info!("{home} is enrolled, for as long as this agent runs");
+                return Ok(());
+            }
+            Err(error) if is_passing(&error) => error,
+            Err(error) => return Err(error.into()),
+        };
+        failures += 1;
+        let pause = AGAIN.pause(failures, who);
+        tracing::warn!(error = %error, "not enrolled, and so nothing is watched yet; trying again in {} s", pause.as_secs());
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Whether asking again may have another answer.
+fn is_passing(error: &EnrolError) -> bool {
+    match error {
+        EnrolError::Unreachable(_) => true,
+        EnrolError::Refused { status, .. } => *status >= SERVER_TROUBLE,
+        _ => false,
+    }
+}
+
+/// The token, from its file or else from a variable of the environment.
+fn token_of(enrolment: &Enrolment, variable: impl FnOnce(&str) -> Option<String>) -> Option<Secret> {
+    match &enrolment.token {
+        Some(token) => token_in(token.expose()),
+        None => token_in(&variable(TOKEN_VARIABLE)?),
+    }
+}
+
+/// The secret of alarm ids: the same after each start, and nobody else's, for nobody else has the token.
+fn salt_of(token: &Secret) -> [u8; 32] {
+    Sha256::new().chain_update(SALT_DOMAIN).chain_update(token.expose()).finalize().into()
+}
+
+/// Makes a folder that is ours alone, or finds it so. Memory is everybody's: somebody else may have made it first.
+fn make_private(folder: &Path) -> Result<(), DisklessError> {
+    let failed = |source| DisklessError::Folder { path: folder.to_owned(), source };
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let found = fs::symlink_metadata(folder).map_err(failed)?;
+            let parent = folder.parent().unwrap_or(Path::new("/"));
+            // A file that we make has our user; there is no other safe way to ask who we are.
+            let own = tempfile::tempfile_in(parent).and_then(|file| file.metadata()).map_err(failed)?;
+            let private = found.is_dir() && found.uid() == own.uid() && found.mode() & 0o077 == 0;
+            if private { Ok(()) } else { Err(DisklessError::NotPrivate(folder.to_owned())) }
+        }
+        made => made.map_err(failed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn enrolment(token: Option<&str>) -> Enrolment {
+        Enrolment {
+            url: "https://cloud.example:8443/".parse().unwrap(),
+            ca_file: "ca.crt".into(),
+            token: token.map(Secret::new),
+            folder: "/dev/shm/hearthwatch-home-7".into(),
+        }
+    }
+
+    #[test]
+    fn the_token_is_the_files_or_else_the_environments_and_nothing_that_cannot_be_one() {
+        let text = |token: Option<Secret>| token.map(|token| token.expose().to_owned());
+        let set = |name: &str| (name == "HEARTHWATCH_CLAIM_TOKEN").then(|| " hwc_b\n".to_owned());
+        assert_eq!(text(token_of(&enrolment(Some("hwc_a")), set)).as_deref(), Some("hwc_a"));
+        assert_eq!(text(token_of(&enrolment(None), set)).as_deref(), Some("hwc_b"));
+        assert_eq!(text(token_of(&enrolment(None), |_| None)), None);
+        assert_eq!(text(token_of(&enrolment(None), |_| Some("two words".to_owned()))), None);
+    }
+
+    #[test]
+    fn alarm_ids_are_the_same_after_each_start_and_differ_from_token_to_token() {
+        let salt = |token| salt_of(&Secret::new(token));
+        assert_eq!(salt("hwc_a"), salt("hwc_a"));
+        assert_ne!(salt("hwc_a"), salt("hwc_b"));
+        // Not the hash that the fleet keeps of the token.
+        assert_ne!(salt("hwc_a"), <[u8; 32]>::from(Sha256::digest("hwc_a")));
+    }
+
+    #[test]
+    fn a_folder_in_memory_is_private_and_somebody_elses_is_not_taken() {
+        let memory = tempfile::tempdir().unwrap();
+        let folder = memory.path().join("hearthwatch-home-7");
+        make_private(&folder).unwrap();
+        assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o777, 0o700);
+        // What a killed agent left is its own.
+        make_private(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(matches!(make_private(&folder), Err(DisklessError::NotPrivate(path)) if path == folder));
+        let link = memory.path().join("link");
+        std::os::unix::fs::symlink(memory.path(), &link).unwrap();
+        assert!(matches!(make_private(&link), Err(DisklessError::NotPrivate(path)) if path == link));
+    }
+
+    #[test]
+    fn a_fleet_that_says_no_is_not_asked_again_and_one_in_trouble_is() {
+        let refused = |status| EnrolError::Refused { status, detail: String::new() };
+        assert!(is_passing(&EnrolError::Unreachable("nobody there".to_owned())) && is_passing(&refused(503)));
+        assert!(!is_passing(&refused(403)) && !is_passing(&refused(429)));
+    }
+
+    #[test]
+    fn the_folder_goes_with_the_agent() {
+        let memory = tempfile::tempdir().unwrap();
+        let folder = memory.path().join("hearthwatch-home-7");
+        make_private(&folder).unwrap();
+        fs::write(folder.join("secret"), "kept in memory").unwrap();
+        drop(InMemory(folder.clone()));
+        assert!(!folder.exists());
+    }
+}
