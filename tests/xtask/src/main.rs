@@ -7,6 +7,7 @@ mod shell;
 mod speed;
 mod suite;
 mod supply;
+mod tables;
 mod tidy;
 
 use std::process::ExitCode;
@@ -33,7 +34,8 @@ enum Task {
     },
     /// Print figures: `detection`, `binary`, `verdicts`, `feedback`, `network`, `edge`, `home`, `train`, `loop` or `ingest`;
     /// everything after the name goes to the bench. `edge` and `train` install ONNX Runtime and PyTorch (pip) to be
-    /// compared with.
+    /// compared with. `tables` prints every table of docs/detection.md, docs/feedback.md and docs/training.md, in about an
+    /// hour; it needs the recordings beside the checkout.
     Bench {
         /// Which bench.
         name: String,
@@ -80,6 +82,9 @@ fn main() -> ExitCode {
 
 /// Benches measure what is shipped, so they run under the `dist` profile where size and speed are the figures.
 fn bench(name: &str, rest: &[String]) -> anyhow::Result<()> {
+    if name == "tables" {
+        return tables::print_all(bench);
+    }
     if name == "edge" {
         shell::cargo(["build", "--profile", "dist", "--package", "hearthwatch-edge", "--bin", "hearthwatch-edge"])?;
     }
