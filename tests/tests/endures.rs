@@ -54,7 +54,7 @@ fn burst(guest: &Guest, rounds: std::ops::Range<usize>) {
 async fn ten_thousand_events_in_a_burst_raise_nothing_and_lose_no_answer() {
     let Some(mut guest) = guest().await else { return };
     let id = broken(&mut guest, 0).await;
-    let memory = guest.memory_mb().unwrap();
+    let memory = guest.allocated_mb().unwrap();
     burst(&guest, 0..ROUNDS / 2);
     guest.line.say("answer", &format!("{{\"alarm_id\":\"{id}\",\"verdict\":\"confirmed\"}}")).await.unwrap();
     burst(&guest, ROUNDS / 2..ROUNDS + 1);
@@ -64,7 +64,8 @@ async fn ten_thousand_events_in_a_burst_raise_nothing_and_lose_no_answer() {
     broken(&mut guest, 1).await;
     let said = |text: &str| serde_json::from_str::<Value>(text).unwrap()["said"] == 2;
     guest.line.wait_for("false_alarms/attributes", said).await.unwrap();
-    let grown = guest.memory_mb().unwrap() - memory;
+    // What it allocated: pages of the program's file come and go as the system likes.
+    let grown = guest.allocated_mb().unwrap() - memory;
     assert!(grown < GROWTH_MB, "memory has grown by {grown:.1} MB");
 }
 

@@ -47,11 +47,16 @@ fn a_newcomer_sees_homes_learn_and_the_gate_give_its_reasons() {
     every_key_is_private(&run.join("keys"));
 }
 
-/// Each outbox is empty, and the store holds what the residents said, each thing once.
+/// Each outbox is empty, and the store holds what the homes said, answers and announcements, under one row of numbers: each
+/// thing once.
 fn nothing_was_lost(run: &Path) {
     let store = rusqlite::Connection::open(run.join("cloud/aggregator.db")).unwrap();
     let mut homes = store
-        .prepare("SELECT home, count(*), count(DISTINCT sequence), max(sequence) FROM feedback GROUP BY home")
+        .prepare(
+            "SELECT home, count(*), count(DISTINCT sequence), max(sequence) FROM
+                 (SELECT home, sequence FROM feedback UNION ALL SELECT home, sequence FROM announced)
+             GROUP BY home",
+        )
         .unwrap();
     let rows = homes
         .query_map([], |row| {
