@@ -17,10 +17,9 @@ pub(super) fn earned(
     (calibration, blend): (&Calibration, &Blend),
     config: &RetrainConfig,
 ) -> BTreeSet<DeviceClass> {
-    let network = Contender::Network { scorer, calibration, blend, routine: &prepared.routine };
-    let try_out =
-        |contender| replay(&prepared.calibrate, contender, config.gate.budget_per_week, config.threads, |_| {});
-    ahead(&try_out(network), &try_out(Contender::Routine(&prepared.routine)), &config.gate)
+    let contender = Contender::Network { scorer, calibration, blend, routine: &prepared.routine };
+    let network = replay(&prepared.calibrate, contender, config.gate.budget_per_week, config.threads, |_| {});
+    ahead(&network, &prepared.routine_on_calibrate, &config.gate)
 }
 
 /// The classes in which the paired interval over homes lies above zero. A class of one home proves nothing about another,

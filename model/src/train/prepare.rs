@@ -25,6 +25,8 @@ pub struct Prepared {
     pub(super) test: Vec<HomePair>,
     pub(super) routine: Calibration,
     pub(super) routine_evaluation: Evaluation,
+    /// The routine detector on the calibration homes: what a network is held against there.
+    pub(super) routine_on_calibrate: Evaluation,
     pub(super) homes: Vec<LineageHome>,
 }
 
@@ -120,8 +122,9 @@ pub fn prepare(
     let calibrate = pairs.split_off(counts[0]);
     let routine = routine_thresholds(&calibrate);
     let budget = config.gate.budget_per_week;
-    let routine_evaluation = replay(&test, Contender::Routine(&routine), budget, config.threads, |_| {});
-    Ok(Prepared { train: pairs, calibrate, test, routine, routine_evaluation, homes: lineage })
+    let by_routine = |homes: &[HomePair]| replay(homes, Contender::Routine(&routine), budget, config.threads, |_| {});
+    let (routine_evaluation, routine_on_calibrate) = (by_routine(&test), by_routine(&calibrate));
+    Ok(Prepared { train: pairs, calibrate, test, routine, routine_evaluation, routine_on_calibrate, homes: lineage })
 }
 
 /// Homes as a run would test on them, for models that are trained already. Recordings too short for that are left out.
