@@ -61,7 +61,6 @@ impl Fleet {
     /// Opens outbox, slots and links; nobody need be there.
     pub(super) fn start(
         cloud: Option<&CloudConfig>,
-        budget: f64,
         state: &StateDirectory,
         seed: u64,
     ) -> Result<Self, StartError> {
@@ -72,8 +71,7 @@ impl Fleet {
         if let Some((cloud, updates)) = cloud.and_then(|cloud| Some((cloud, cloud.updates.as_ref()?))) {
             let config = updater_config(&cloud.home, updates, state)?;
             directed = config.director.is_some();
-            let proof = ModelProof { budget_per_week: budget };
-            let (opened, step) = Updater::boot(config, proof, Arc::clone(&model), own_version, unix_now())?;
+            let (opened, step) = Updater::boot(config, ModelProof, Arc::clone(&model), own_version, unix_now())?;
             if let Some((version, chosen)) = step.model {
                 (model_version, model) = (version, chosen);
             }
