@@ -59,11 +59,7 @@ pub(super) struct Fleet {
 
 impl Fleet {
     /// Opens outbox, slots and links; nobody need be there.
-    pub(super) fn start(
-        cloud: Option<&CloudConfig>,
-        state: &StateDirectory,
-        seed: u64,
-    ) -> Result<Self, StartError> {
+    pub(super) fn start(cloud: Option<&CloudConfig>, state: &StateDirectory, seed: u64) -> Result<Self, StartError> {
         let own = own_model();
         let own_version = ModelVersion(SHIPPED_VERSION);
         let (mut model, mut model_version, mut outcomes, mut updater) = (own, own_version, Vec::new(), None);

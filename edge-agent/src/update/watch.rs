@@ -216,7 +216,8 @@ mod tests {
 
     #[test]
     fn a_model_that_judges_nothing_here_is_what_the_routine_detector_is() {
-        let nothing = Margins { recent: vec![Margin { value: -9.0, by_network: false }; 20], canaries: sung(23, 24, false) };
+        let nothing =
+            Margins { recent: vec![Margin { value: -9.0, by_network: false }; 20], canaries: sung(23, 24, false) };
         let mut watch = Watch::default();
         assert_eq!(watch.look(&nothing, Some(&margins(&quiet(), 24, 24))), Ok(()), "after a network");
         assert_eq!(watch.look(&nothing, Some(&nothing)), Ok(()), "after another that judges nothing");
