@@ -21,7 +21,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
 
-use super::home::{BUDGET_PER_WEEK, SimulatedHome};
+use super::home::SimulatedHome;
 use super::stage::Stage;
 
 /// How long a signed order may take to reach an agent on the same machine.
