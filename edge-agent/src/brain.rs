@@ -319,7 +319,11 @@ impl Brain {
     #[must_use]
     pub fn trial_windows(&self, now: i64) -> TrialWindows {
         let turn = now.div_euclid(3_600).unsigned_abs();
-        TrialWindows { recent: self.detector.recent_windows(), canaries: self.detector.canaries(turn) }
+        TrialWindows {
+            recent: self.detector.recent_windows(),
+            canaries: self.detector.canaries(turn),
+            share: self.detector.share(),
+        }
     }
 
     fn take(&mut self, reading: &Reading) -> Vec<AlarmEvent> {

@@ -1,6 +1,7 @@
 //! A home's detector: features, model and decisions in one value.
 
 mod model;
+mod trial;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,7 +10,6 @@ use crate::alarm::probe::{self, Candidate, Probe};
 use crate::alarm::{
     Alarm, AlarmEvent, Decider, DeciderConfig, DeciderMemory, Evidence, Learnt, UnknownAlarm, Verdict, VerdictMemory,
 };
-use crate::class::DeviceClass;
 use crate::experts::routine::{ALERT_SCORE, PHYSICS_SCORE};
 use crate::features::{AnomalyKind, Band, EntityStep, FeatureExtractor, LeftOut, LocalTime, RoutineScore};
 use crate::grid::STEP_SECONDS;
@@ -18,6 +18,7 @@ use crate::reading::{EntityInfo, Reading, Value};
 
 pub use crate::features::Knowledge;
 pub use model::{Model, SHIPPED_VERSION};
+pub use trial::{Margin, TrialWindow};
 
 /// Feature windows of alarms that are kept: 128 × 7.5 KiB are under 1 MiB, at an alarm a day four months' worth.
 const WINDOWS_MAX: usize = 128;
@@ -90,6 +91,8 @@ pub struct HomeDetector {
     seen: Vec<bool>,
     /// The network's quantiles for each entity's next residual.
     foreseen: Vec<Option<[f32; 5]>>,
+    /// What the routine detector said of each entity in the last step; none while it is not ready.
+    routine: Vec<Option<RoutineScore>>,
     windows: VecDeque<(String, Vec<f32>)>,
     /// As the last step was closed; before the first, nothing is said.
     voice: Voice,
@@ -109,6 +112,7 @@ impl HomeDetector {
             entities: Vec::new(),
             seen: Vec::new(),
             foreseen: Vec::new(),
+            routine: Vec::new(),
             windows: VecDeque::new(),
             voice: Voice::Quiet,
         }
@@ -127,11 +131,13 @@ impl HomeDetector {
             *known = info;
             self.seen[index as usize] = false;
             self.foreseen[index as usize] = None;
+            self.routine[index as usize] = None;
         } else if index as usize == self.entities.len() {
             self.decider.add_entity(info.clone());
             self.entities.push(info);
             self.seen.push(false);
             self.foreseen.push(None);
+            self.routine.push(None);
         }
         index
     }
@@ -179,6 +185,7 @@ impl HomeDetector {
         let Some(at) = steps.first().map(|step| step.at) else { return StepReport::default() };
         for step in &steps {
             self.seen[step.entity as usize] |= step.observed.is_some();
+            self.routine[step.entity as usize] = step.ready.then_some(step.routine);
         }
         let outputs = self.ask_network(&steps);
         let share = self.share();
@@ -265,13 +272,8 @@ impl HomeDetector {
             observed: if routine.kind == AnomalyKind::Physics { Some(routine.amount) } else { step.observed },
             band: step.band,
         };
-        let (Model::Network { calibration, blend, .. }, Some(output)) = (&*self.model, output) else {
-            return (by_routine, false);
-        };
-        let threshold = calibration.threshold(class, share);
-        let score = blend.score(class, output.logit, routine.score);
-        let rule_speaks = routine.kind.is_rule() && routine.score - by_routine.threshold >= score - threshold;
-        if rule_speaks {
+        let word = self.model.word(class, routine, output, share);
+        if !word.by_network {
             return (by_routine, false);
         }
         let named = routine.score > NAMING_SCORE && !routine.kind.is_rule();
@@ -281,8 +283,8 @@ impl HomeDetector {
             high: step.normal.value(quantiles[4]),
         });
         let by_network = Evidence {
-            score: Some(score),
-            threshold,
+            score: Some(word.score),
+            threshold: word.threshold,
             kind: if named { routine.kind } else { AnomalyKind::Pattern },
             band: band.filter(Band::is_finite).or(step.band),
             ..by_routine
@@ -291,7 +293,8 @@ impl HomeDetector {
     }
 
     /// An entity's share of the budget, in alarms a week.
-    fn share(&self) -> f32 {
+    #[must_use]
+    pub fn share(&self) -> f32 {
         let watched = self.watched().max(1);
         (self.decider.budget().max(0.0) / watched as f64) as f32
     }
@@ -414,14 +417,17 @@ impl HomeDetector {
         self.windows.iter().rev().find(|(id, _)| id == alarm_id).map(|(_, window)| window.as_slice())
     }
 
-    /// The newest window of every number that has a full one, for a model's probation; of all classes, since two models
-    /// need not judge the same.
+    /// The newest window of every number that is ready and has a full one, for a model's probation; of all classes, since two
+    /// models need not judge the same.
     #[must_use]
-    pub fn recent_windows(&self) -> Vec<(DeviceClass, Vec<f32>)> {
+    pub fn recent_windows(&self) -> Vec<TrialWindow> {
         (0u32..)
-            .zip(&self.entities)
-            .filter(|(_, info)| !info.class.is_binary())
-            .filter_map(|(entity, info)| Some((info.class, self.extractor.window(entity)?)))
+            .zip(self.entities.iter().zip(&self.routine))
+            .filter(|(_, (info, _))| !info.class.is_binary())
+            .filter_map(|(entity, (info, routine))| {
+                let values = self.extractor.window(entity)?;
+                Some(TrialWindow { class: info.class, values, routine: (*routine)? })
+            })
             .collect()
     }
 
@@ -451,7 +457,7 @@ impl HomeDetector {
     /// Windows with a known fault at their end, put into copies of the home's own recent stream: what a model must hear.
     /// `turn` chooses the entities; empty in a home that is too young.
     #[must_use]
-    pub fn canaries(&self, turn: u64) -> Vec<(DeviceClass, Vec<f32>)> {
+    pub fn canaries(&self, turn: u64) -> Vec<TrialWindow> {
         self.extractor.canaries(turn)
     }
 

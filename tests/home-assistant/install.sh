@@ -15,25 +15,12 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/hearthwatch/home-assistant
 root=$cache/rootfs
 installed=$root/opt/ha/.version
 
+# shellcheck source=mirror.sh
+source "$here/mirror.sh"
+
 say() { printf 'home-assistant: %s\n' "$*" >&2; }
 
 installed() { [[ -r $installed && $(<"$installed") == "$version" ]]; }
-
-# The Debian archive that this machine's apt already uses.
-mirror() {
-    if [[ -n ${HEARTHWATCH_DEBIAN_MIRROR:-} ]]; then
-        echo "$HEARTHWATCH_DEBIAN_MIRROR"
-        return
-    fi
-    local uri
-    while read -r uri; do
-        case ${uri%/} in
-            */debian) echo "$uri" && return ;;
-        esac
-    done < <(apt-get indextargets --format '$(REPO_URI)' 'Component: main')
-    say "apt knows no Debian archive; name one in HEARTHWATCH_DEBIAN_MIRROR"
-    return 1
-}
 
 bootstrap() {
     local from script=/usr/share/debootstrap/scripts/$suite

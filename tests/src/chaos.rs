@@ -33,6 +33,8 @@ pub struct Options {
 
 /// Longest that a mended world may take until everything is stored. A lost message is sent again after half a minute.
 const SETTLE_MAX: Duration = Duration::from_secs(120);
+/// How much longer is waited after that, only to tell a late answer from a lost one: resends back off to a quarter of an hour.
+const LATE_MAX: Duration = Duration::from_secs(1200);
 /// How long a fault lasts: long enough for answers to fall into it.
 const FAULT_LASTS: Duration = Duration::from_millis(800);
 /// Time in between: answers flow.
@@ -91,6 +93,19 @@ impl Tally {
     }
 }
 
+/// Waits on for what is missing: a loss and a delay are different faults.
+fn comes_late(world: &World, accepted: &std::collections::BTreeSet<String>) -> anyhow::Result<String> {
+    let began = Instant::now();
+    while began.elapsed() < LATE_MAX {
+        let stored = world.stored()?;
+        if accepted.iter().all(|id| stored.contains_key(id)) {
+            return Ok(format!("they came {:.0} s later", began.elapsed().as_secs_f64()));
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    Ok(format!("nor {} s later", LATE_MAX.as_secs()))
+}
+
 fn play(options: &Options, broker: &str, rounds: u32, seed: u64) -> anyhow::Result<Tally> {
     let mut world = World::build(broker, options.homes, seed)?;
     let mut tally = Tally::default();
@@ -116,10 +131,13 @@ fn play(options: &Options, broker: &str, rounds: u32, seed: u64) -> anyhow::Resu
             }
             if began.elapsed() > SETTLE_MAX {
                 let (count, first) = (missing.len(), missing[0]);
+                let logs = world.logs();
+                let came = comes_late(&world, &accepted)?;
+                let kept = world.keep().display();
                 bail!(
-                    "round {round}, {}: {count} answers are lost, among them {first}\n{}",
+                    "round {round}, {}: {count} answers are not stored after {} s, among them {first}; {came}; all files are in {kept}\n{logs}",
                     fault.name(),
-                    world.logs()
+                    SETTLE_MAX.as_secs(),
                 );
             }
             std::thread::sleep(Duration::from_millis(50));

@@ -5,6 +5,8 @@
 
 #[path = "home_assistant/api.rs"]
 mod api;
+#[path = "home_assistant/app.rs"]
+mod app;
 #[path = "../../edge-agent/tests/browser/chrome.rs"]
 #[expect(dead_code, reason = "the suite of the page alone uses the rest")]
 mod chrome;
@@ -12,10 +14,14 @@ mod chrome;
 mod fleet;
 #[path = "home_assistant/home.rs"]
 mod home;
+#[path = "home_assistant/image.rs"]
+mod image;
 #[path = "home_assistant/instance.rs"]
 mod instance;
 #[path = "home_assistant/phone.rs"]
 mod phone;
+#[path = "home_assistant/supervisor.rs"]
+mod supervisor;
 #[path = "home_assistant/walk.rs"]
 mod walk;
 

@@ -59,12 +59,7 @@ pub(super) struct Fleet {
 
 impl Fleet {
     /// Opens outbox, slots and links; nobody need be there.
-    pub(super) fn start(
-        cloud: Option<&CloudConfig>,
-        budget: f64,
-        state: &StateDirectory,
-        seed: u64,
-    ) -> Result<Self, StartError> {
+    pub(super) fn start(cloud: Option<&CloudConfig>, state: &StateDirectory, seed: u64) -> Result<Self, StartError> {
         let own = own_model();
         let own_version = ModelVersion(SHIPPED_VERSION);
         let (mut model, mut model_version, mut outcomes, mut updater) = (own, own_version, Vec::new(), None);
@@ -72,8 +67,7 @@ impl Fleet {
         if let Some((cloud, updates)) = cloud.and_then(|cloud| Some((cloud, cloud.updates.as_ref()?))) {
             let config = updater_config(&cloud.home, updates, state)?;
             directed = config.director.is_some();
-            let proof = ModelProof { budget_per_week: budget };
-            let (opened, step) = Updater::boot(config, proof, Arc::clone(&model), own_version, unix_now())?;
+            let (opened, step) = Updater::boot(config, ModelProof, Arc::clone(&model), own_version, unix_now())?;
             if let Some((version, chosen)) = step.model {
                 (model_version, model) = (version, chosen);
             }

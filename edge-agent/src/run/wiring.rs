@@ -98,7 +98,7 @@ impl Agent {
             // What a power cut left of a renewal is finished before anybody reads the files.
             identity.pair.settle()?;
         }
-        let fleet = Fleet::start(cloud, config.budget, &state, who)?;
+        let fleet = Fleet::start(cloud, &state, who)?;
         let (view, view_seen) = watch::channel(HomeView::default());
         let (notices, notices_heard) = mpsc::channel(NOTICES_MAX);
         let parts = BrainParts {

@@ -25,5 +25,5 @@ mod tests;
 pub use director::DirectorConfig;
 pub use machine::Watching;
 pub use policy::{Install, Policy};
-pub use prove::{ModelProof, Prove, TrialWindows, Window};
+pub use prove::{ModelProof, Prove, TrialWindows};
 pub use updater::{BY_HAND, RollBackError, Step, Trigger, Updater, UpdaterConfig, UpdaterError, WATCHING};

@@ -3,6 +3,8 @@
 //! A gate has judged the model on other homes; this is the last look, on data that never leaves the house. It cannot tell a good model
 //! from a better one. It stops one that is broken here: not finite, deaf, shouting, or on another scale than its threshold.
 
+use hearthwatch_model::detector::Margin;
+
 /// Below so many windows (one per entity) only the hard checks count: shares of a handful say nothing.
 const WINDOWS_MIN: usize = 8;
 
@@ -31,7 +33,7 @@ pub enum ProbationFault {
         /// Of how many.
         windows: usize,
     },
-    /// The same score for every window.
+    /// The same score for every window that the network judges.
     #[error("all {windows} windows get the same score")]
     Deaf {
         /// How many windows.
@@ -55,32 +57,43 @@ pub enum ProbationFault {
     },
 }
 
-/// Judges by margins: logit minus threshold, one for each window; above 0 means alarm. `before` are the margins of the model before on the
-/// same windows, if it has any.
+/// Judges by margins: score minus threshold of whoever speaks, one for each window; above 0 means alarm. `before` are the margins of
+/// the model before on the same windows. Only what the network itself says is held to be on a scale: the routine detector's floor is the
+/// same for all.
 ///
 /// # Errors
 /// The first [`ProbationFault`] found, hardest first.
-pub fn judge(margins: &[f32], before: Option<&[f32]>) -> Result<(), ProbationFault> {
+pub fn judge(margins: &[Margin], before: Option<&[Margin]>) -> Result<(), ProbationFault> {
     let windows = margins.len();
-    let count = margins.iter().filter(|margin| !margin.is_finite()).count();
+    let count = margins.iter().filter(|margin| !margin.value.is_finite()).count();
     if count > 0 {
         return Err(ProbationFault::NotFinite { count, windows });
     }
     if windows < WINDOWS_MIN {
         return Ok(());
     }
-    let (low, high) = margins.iter().fold((f32::MAX, f32::MIN), |(low, high), &x| (low.min(x), high.max(x)));
-    if high - low < SPREAD_MIN {
-        return Err(ProbationFault::Deaf { windows });
+    let judged: Vec<f32> = margins.iter().filter(|margin| margin.by_network).map(|margin| margin.value).collect();
+    let (low, high) = judged.iter().fold((f32::MAX, f32::MIN), |(low, high), &x| (low.min(x), high.max(x)));
+    if judged.len() >= WINDOWS_MIN && high - low < SPREAD_MIN {
+        return Err(ProbationFault::Deaf { windows: judged.len() });
     }
-    let in_alarm = |margins: &[f32]| margins.iter().filter(|&&margin| margin > 0.0).count();
+    let in_alarm = |margins: &[Margin]| margins.iter().filter(|margin| margin.value > 0.0).count();
     let (alarms, before_alarms) = (in_alarm(margins), before.map_or(0, in_alarm));
     let share = ((windows as f32) * ALARM_SHARE_MAX) as usize;
     if alarms > before_alarms + share.max(ALARMS_ALWAYS_ALLOWED) {
         return Err(ProbationFault::Shouting { alarms, windows, before: before_alarms });
     }
-    if let Some(before) = before.filter(|before| before.len() == windows && before.iter().all(|x| x.is_finite())) {
-        let moved = median(margins) - median(before);
+    // Of windows that only one of the two networks judges there are two scales, and nothing has moved.
+    let both: Vec<(f32, f32)> = before
+        .filter(|before| before.len() == windows)
+        .into_iter()
+        .flat_map(|before| margins.iter().zip(before))
+        .filter(|(new, before)| new.by_network && before.by_network && before.value.is_finite())
+        .map(|(new, before)| (new.value, before.value))
+        .collect();
+    if both.len() >= WINDOWS_MIN {
+        let (new, before): (Vec<f32>, Vec<f32>) = both.into_iter().unzip();
+        let moved = median(new) - median(before);
         if moved.abs() > DRIFT_LOGITS_MAX {
             return Err(ProbationFault::Drift { moved });
         }
@@ -88,18 +101,26 @@ pub fn judge(margins: &[f32], before: Option<&[f32]>) -> Result<(), ProbationFau
     Ok(())
 }
 
-fn median(values: &[f32]) -> f32 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f32::total_cmp);
-    sorted[sorted.len() / 2]
+fn median(mut values: Vec<f32>) -> f32 {
+    values.sort_by(f32::total_cmp);
+    values[values.len() / 2]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn quiet(n: usize) -> Vec<f32> {
-        (0..n).map(|i| -3.0 - (i as f32) * 0.01).collect()
+    fn by_network(values: impl IntoIterator<Item = f32>) -> Vec<Margin> {
+        values.into_iter().map(|value| Margin { value, by_network: true }).collect()
+    }
+
+    fn quiet(n: usize) -> Vec<Margin> {
+        by_network((0..n).map(|i| -3.0 - (i as f32) * 0.01))
+    }
+
+    /// What the routine detector says of a calm home.
+    fn routine(n: usize) -> Vec<Margin> {
+        vec![Margin { value: -12.0, by_network: false }; n]
     }
 
     #[test]
@@ -110,21 +131,30 @@ mod tests {
     }
 
     #[test]
+    fn a_model_that_judges_nothing_here_is_neither_deaf_nor_on_another_scale() {
+        assert_eq!(judge(&routine(20), None), Ok(()));
+        assert_eq!(judge(&routine(20), Some(&quiet(20))), Ok(()));
+        assert_eq!(judge(&quiet(20), Some(&routine(20))), Ok(()));
+    }
+
+    #[test]
     fn one_score_that_is_no_number_is_enough() {
         let mut margins = quiet(3);
-        margins[1] = f32::NAN;
+        margins[1].value = f32::NAN;
         assert_eq!(judge(&margins, None), Err(ProbationFault::NotFinite { count: 1, windows: 3 }));
     }
 
     #[test]
-    fn a_model_that_does_not_look_is_deaf() {
-        assert_eq!(judge(&[-2.0; 20], None), Err(ProbationFault::Deaf { windows: 20 }));
+    fn a_model_that_does_not_look_is_deaf_whatever_else_the_home_has() {
+        let mut margins = by_network([-2.0; 20]);
+        margins.extend(routine(5));
+        assert_eq!(judge(&margins, None), Err(ProbationFault::Deaf { windows: 20 }));
     }
 
     #[test]
     fn a_shouting_model_fails_unless_the_one_before_shouted_too() {
         let mut margins = quiet(40);
-        margins[..5].fill(1.0);
+        margins[..5].iter_mut().for_each(|margin| margin.value = 1.0);
         let fault = ProbationFault::Shouting { alarms: 5, windows: 40, before: 0 };
         assert_eq!(judge(&margins, Some(&quiet(40))), Err(fault));
         assert_eq!(judge(&margins, Some(&margins)), Ok(()));
@@ -132,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_model_on_another_scale_than_its_threshold_fails() {
-        let far: Vec<f32> = quiet(40).iter().map(|margin| margin - 20.0).collect();
+        let far = by_network(quiet(40).iter().map(|margin| margin.value - 20.0));
         assert_eq!(judge(&far, None), Ok(()), "without a model before there is nothing to compare with");
         assert!(
             matches!(judge(&far, Some(&quiet(40))), Err(ProbationFault::Drift { moved }) if (moved + 20.0).abs() < 0.01)

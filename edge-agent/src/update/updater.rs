@@ -453,14 +453,13 @@ impl<P: Prove> Updater<P> {
         windows: &TrialWindows,
     ) -> Result<Watch, String> {
         let margins = |model: &P::Model| {
-            let recent = self.prove.margins(model, &windows.recent)?;
-            Some(Margins { recent, canaries: self.prove.margins(model, &windows.canaries)? })
+            let of = |some: &[_]| self.prove.margins(model, some, windows.share);
+            Margins { recent: of(&windows.recent), canaries: of(&windows.canaries) }
         };
         contained(|| {
             let mut watch = self.watch;
-            let Some(new) = margins(model) else { return Ok(watch) };
-            let before = before.and_then(|before| margins(before));
-            watch.look(&new, before.as_ref()).map_err(|fault| fault.to_string())?;
+            let before = before.map(|before| margins(before));
+            watch.look(&margins(model), before.as_ref()).map_err(|fault| fault.to_string())?;
             Ok(watch)
         })
     }

@@ -1,5 +1,7 @@
 //! Two models on the same windows: what a watch adds up, and when it says no. Pure.
 
+use hearthwatch_model::detector::Margin;
+
 use crate::update::probation::{self, ProbationFault};
 
 /// Looks that a watch needs, however late they come: half an hour of live steps. A computer that was off for a day has not
@@ -67,42 +69,39 @@ pub enum WatchFault {
     },
 }
 
-/// Margins (logit minus threshold; above 0 means alarm) of one model.
+/// By how much windows are alarms in a home that runs one model, whoever speaks there.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Margins {
-    /// On the home's newest windows.
-    pub recent: Vec<f32>,
-    /// On its canaries.
-    pub canaries: Vec<f32>,
+    /// The home's newest windows.
+    pub recent: Vec<Margin>,
+    /// Its canaries.
+    pub canaries: Vec<Margin>,
 }
 
 impl Watch {
-    /// Adds a look. Without `before` (the routine detector has no margins) there is nothing to compare with.
+    /// Adds a look. Without `before` there is nothing to compare with.
+    ///
+    /// Deafness is looked for twice: among all canaries, and among those that one of the two networks judges, for where the
+    /// routine detector speaks under both there is nothing to tell apart, and the few that a network lost would not show.
     ///
     /// # Errors
     /// [`WatchFault`] when the model must not stay.
     pub fn look(&mut self, new: &Margins, before: Option<&Margins>) -> Result<(), WatchFault> {
         self.looks += 1;
-        self.canaries = count(new.canaries.len());
-        self.caught = in_alarm(&new.canaries);
-        self.caught_before = before.map_or(0, |before| in_alarm(&before.canaries));
+        let canaries = Heard::of(&new.canaries, before.map(|before| before.canaries.as_slice()), |_, _| true);
+        (self.canaries, self.caught, self.caught_before) = (canaries.canaries, canaries.caught, canaries.caught_before);
         if let Some(before) = before {
             self.compared += count(new.recent.len().min(before.recent.len()));
-            let differ = |(new, before): (&f32, &f32)| (*new > 0.0) != (*before > 0.0);
+            let differ = |(new, before): (&Margin, &Margin)| is_alarm(new) != is_alarm(before);
             self.disagreed += count(new.recent.iter().zip(&before.recent).filter(|pair| differ(*pair)).count());
             self.alarms += in_alarm(&new.recent);
             self.alarms_before += in_alarm(&before.recent);
+            canaries.judge()?;
+            let judged = |new: &Margin, before: &Margin| new.by_network || before.by_network;
+            Heard::of(&new.canaries, Some(&before.canaries), judged).judge()?;
         }
         probation::judge(&new.recent, before.map(|before| before.recent.as_slice()))?;
-        self.judge()
-    }
-
-    fn judge(&self) -> Result<(), WatchFault> {
-        let Self { looks, alarms, alarms_before, canaries, caught, caught_before, .. } = *self;
-        let lost_max = canaries as f32 * CANARIES_LOST_MAX;
-        if canaries >= CANARIES_MIN && caught_before as f32 - caught as f32 > lost_max {
-            return Err(WatchFault::Deaf { caught, canaries, caught_before });
-        }
+        let Self { looks, alarms, alarms_before, .. } = *self;
         let more = (alarms as f32 - alarms_before as f32) / looks.max(1) as f32;
         let times = alarms as f32 > ALARMS_TIMES_MAX * alarms_before as f32;
         if looks >= LOOKS_MIN && more > ALARMS_MORE_MAX && times {
@@ -112,8 +111,42 @@ impl Watch {
     }
 }
 
-fn in_alarm(margins: &[f32]) -> u32 {
-    count(margins.iter().filter(|margin| **margin > 0.0).count())
+/// How many of some canaries each model found.
+struct Heard {
+    canaries: u32,
+    caught: u32,
+    caught_before: u32,
+}
+
+impl Heard {
+    fn of(new: &[Margin], before: Option<&[Margin]>, counts: impl Fn(&Margin, &Margin) -> bool) -> Self {
+        let Some(before) = before else {
+            return Self { canaries: count(new.len()), caught: in_alarm(new), caught_before: 0 };
+        };
+        let pairs: Vec<_> = new.iter().zip(before).filter(|(new, before)| counts(new, before)).collect();
+        Self {
+            canaries: count(pairs.len()),
+            caught: count(pairs.iter().filter(|(new, _)| is_alarm(new)).count()),
+            caught_before: count(pairs.iter().filter(|(_, before)| is_alarm(before)).count()),
+        }
+    }
+
+    fn judge(&self) -> Result<(), WatchFault> {
+        let Self { canaries, caught, caught_before } = *self;
+        let lost_max = canaries as f32 * CANARIES_LOST_MAX;
+        if canaries >= CANARIES_MIN && caught_before as f32 - caught as f32 > lost_max {
+            return Err(WatchFault::Deaf { caught, canaries, caught_before });
+        }
+        Ok(())
+    }
+}
+
+fn is_alarm(margin: &Margin) -> bool {
+    margin.value > 0.0
+}
+
+fn in_alarm(margins: &[Margin]) -> u32 {
+    count(margins.iter().filter(|margin| is_alarm(margin)).count())
 }
 
 fn count(number: usize) -> u32 {
@@ -124,9 +157,18 @@ fn count(number: usize) -> u32 {
 mod tests {
     use super::*;
 
+    fn by_network(value: f32) -> Margin {
+        Margin { value, by_network: true }
+    }
+
+    /// The first `caught` of the canaries are found.
+    fn sung(caught: usize, canaries: usize, by_network: bool) -> Vec<Margin> {
+        let value = |index| if index < caught { 1.0 } else { -1.0 };
+        (0..canaries).map(|index| Margin { value: value(index), by_network }).collect()
+    }
+
     fn margins(recent: &[f32], caught: usize, canaries: usize) -> Margins {
-        let canaries = (0..canaries).map(|index| if index < caught { 1.0 } else { -1.0 }).collect();
-        Margins { recent: recent.to_vec(), canaries }
+        Margins { recent: recent.iter().copied().map(by_network).collect(), canaries: sung(caught, canaries, true) }
     }
 
     fn quiet() -> Vec<f32> {
@@ -158,6 +200,30 @@ mod tests {
     fn a_model_that_hears_fewer_canaries_is_deaf_even_though_its_alarms_look_alike() {
         let refused = Watch::default().look(&margins(&quiet(), 18, 24), Some(&margins(&quiet(), 22, 24)));
         assert_eq!(refused, Err(WatchFault::Deaf { caught: 18, canaries: 24, caught_before: 22 }));
+    }
+
+    #[test]
+    fn a_model_deaf_in_the_few_classes_that_it_judges_is_caught_among_those() {
+        // Sixteen canaries are the routine detector's under both; of its own nine the network lost three.
+        let mixed = |caught| {
+            let canaries = [sung(16, 16, false), sung(caught, 9, true)].concat();
+            Margins { canaries, ..Margins::default() }
+        };
+        assert_eq!(Watch::default().look(&mixed(8), Some(&mixed(9))), Ok(()));
+        let refused = Watch::default().look(&mixed(6), Some(&mixed(9)));
+        assert_eq!(refused, Err(WatchFault::Deaf { caught: 6, canaries: 9, caught_before: 9 }));
+    }
+
+    #[test]
+    fn a_model_that_judges_nothing_here_is_what_the_routine_detector_is() {
+        let nothing =
+            Margins { recent: vec![Margin { value: -9.0, by_network: false }; 20], canaries: sung(23, 24, false) };
+        let mut watch = Watch::default();
+        assert_eq!(watch.look(&nothing, Some(&margins(&quiet(), 24, 24))), Ok(()), "after a network");
+        assert_eq!(watch.look(&nothing, Some(&nothing)), Ok(()), "after another that judges nothing");
+        assert_eq!((watch.caught, watch.caught_before, watch.disagreed), (23, 23, 0));
+        let deaf = Watch::default().look(&margins(&quiet(), 2, 24), Some(&nothing));
+        assert_eq!(deaf, Err(WatchFault::Deaf { caught: 2, canaries: 24, caught_before: 23 }), "the other way round");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::class::DeviceClass;
 use crate::grid::STEP_SECONDS;
 
 const DAY: i64 = 86_400;
@@ -303,4 +304,79 @@ proptest! {
         let (whole, part) = (play(800), play(cut));
         prop_assert_eq!(&whole[..cut as usize], &part[..]);
     }
+}
+
+/// Four rooms after three weeks, judged by the network that ships.
+fn watched_by_network() -> HomeDetector {
+    let config = DetectorConfig { timezone: jiff::tz::TimeZone::UTC, budget_per_week: 1.0, salt: vec![1] };
+    let mut one = HomeDetector::new(config, Arc::new(Model::shipped().expect("a network ships")));
+    for name in ["sensor.a", "sensor.b", "sensor.c", "sensor.d"] {
+        one.add_entity(room(name));
+    }
+    for step in 1..=21 * 144 {
+        let at = step * STEP_SECONDS;
+        for entity in 0..4u32 {
+            one.observe(&Reading { at: at - 5, entity, value: Value::Number(temperature(at, i64::from(entity))) });
+        }
+        one.close_step(at, Voice::Quiet);
+    }
+    one
+}
+
+fn values(margins: &[Margin]) -> Vec<f32> {
+    margins.iter().map(|margin| margin.value).collect()
+}
+
+#[test]
+fn a_margin_is_what_the_home_would_hear() {
+    let mut one = watched_by_network();
+    let at = (21 * 144 + 1) * STEP_SECONDS;
+    for entity in 0..4u32 {
+        one.observe(&Reading { at: at - 5, entity, value: Value::Number(temperature(at, i64::from(entity))) });
+    }
+    let scores = one.close_step(at, Voice::Live).scores;
+    let said: Vec<f32> = scores.iter().map(|score| score.score.unwrap() - score.threshold).collect();
+    let margins = one.model().margins(&one.recent_windows(), one.share());
+    assert!(margins.iter().all(|margin| margin.by_network), "it judges temperature");
+    for (margin, said) in margins.iter().zip(said) {
+        assert!((margin.value - said).abs() < 1e-4, "{margin:?} {said}");
+    }
+}
+
+#[test]
+fn a_network_that_judges_nothing_of_a_home_is_to_it_what_the_routine_detector_is() {
+    let one = watched_by_network();
+    let mut mute = Model::shipped().unwrap();
+    if let Model::Network { blend, .. } = &mut mute {
+        blend.in_charge = Some([DeviceClass::Power].into());
+    }
+    let routine = Model::Routine { calibration: mute.routine_calibration().clone() };
+    for windows in [one.recent_windows(), one.canaries(0)] {
+        let margins = mute.margins(&windows, one.share());
+        assert!(!margins.is_empty() && margins.iter().all(|margin| !margin.by_network));
+        assert_eq!(margins, routine.margins(&windows, one.share()));
+    }
+}
+
+#[test]
+fn canaries_are_heard_by_the_network_and_by_the_routine_detector_and_not_by_a_network_that_is_deaf() {
+    let one = watched_by_network();
+    let (canaries, share) = (one.canaries(0), one.share());
+    for hears in [Model::shipped().unwrap(), Model::routine()] {
+        let margins = values(&hears.margins(&canaries, share));
+        assert!(margins.len() == 12 && margins.iter().all(|margin| *margin > 0.0), "{margins:?}");
+    }
+    let mut deaf = Model::shipped().unwrap();
+    if let Model::Network { calibration, .. } = &mut deaf {
+        calibration.classes.clear();
+        calibration.fallback.points = vec![(0.01, 1_000.0), (1.0, 999.0)];
+    }
+    let margins = values(&deaf.margins(&canaries, share));
+    assert!(margins.iter().all(|margin| *margin < 0.0), "{margins:?}");
+}
+
+#[test]
+fn a_window_of_another_length_has_no_margin() {
+    let window = TrialWindow { class: DeviceClass::Power, values: vec![0.0; 3], routine: RoutineScore::calm() };
+    assert_eq!(Model::routine().margins(&[window], 1.0), []);
 }

@@ -4,12 +4,13 @@
 //! things. A canary is a fault whose answer is known: yesterday is played once more in a copy of one entity, with a fault
 //! in it that any model must notice; the rest of the home does what it did yesterday. Nothing of it touches the detector.
 
-use crate::class::DeviceClass;
+use crate::detector::TrialWindow;
+use crate::experts::routine::judge_number;
 use crate::features::calendar::LocalTime;
 use crate::features::entity::Entity;
 use crate::features::intake::Closed;
 use crate::features::robust;
-use crate::features::{FeatureExtractor, Normaliser};
+use crate::features::{FeatureExtractor, Normaliser, RoutineScore};
 use crate::grid::{DAY_STEPS, STEP_SECONDS};
 
 /// Entities that are tried at a time. Eight copies of 33 KiB and 8 × 3 × 18 steps are some milliseconds of a small computer.
@@ -51,8 +52,9 @@ impl Fault {
 
 impl FeatureExtractor {
     /// Feature windows with a fault at their end, of up to eight entities that have a full window and two days of values;
-    /// `turn` chooses which, so that all have theirs in time. Empty in a home that is too young.
-    pub(crate) fn canaries(&self, turn: u64) -> Vec<(DeviceClass, Vec<f32>)> {
+    /// `turn` chooses which, so that all have theirs in time. Empty in a home that is too young. The routine detector's word on the
+    /// last step goes with each; it takes the rest of the home for what it was yesterday, so that no peer is blamed.
+    pub(crate) fn canaries(&self, turn: u64) -> Vec<TrialWindow> {
         let Some(closed) = self.closed() else { return Vec::new() };
         let fit: Vec<usize> = (0..self.entities.len()).filter(|index| self.entities[*index].can_sing()).collect();
         if fit.is_empty() {
@@ -63,14 +65,15 @@ impl FeatureExtractor {
         chosen
             .flat_map(|index| Fault::ALL.map(|fault| (*index, fault)))
             .filter_map(|(index, fault)| {
-                let window = self.sing(index, fault, closed)?;
-                Some((self.entities[index].info.class, window))
+                let (values, routine) = self.sing(index, fault, closed)?;
+                Some(TrialWindow { class: self.entities[index].info.class, values, routine })
             })
             .collect()
     }
 
-    fn sing(&self, index: usize, fault: Fault, closed: i64) -> Option<Vec<f32>> {
+    fn sing(&self, index: usize, fault: Fault, closed: i64) -> Option<(Vec<f32>, RoutineScore)> {
         let mut copy = self.entities[index].clone();
+        let mut routine = RoutineScore::calm();
         let mut scratch = Vec::new();
         for step in 0..FAULT_STEPS {
             let at = closed + STEP_SECONDS * (step as i64 + 1);
@@ -88,10 +91,12 @@ impl FeatureExtractor {
             let others = self.residuals_of_yesterday(step, index, draft.residual);
             features[10] = self.class_median(&others, index, draft.residual);
             let apart = copy.learnt.peers.as_ref().filter(|_| !draft.residual.is_nan());
-            features[17] = apart.map_or(0.0, |peers| peers.residual(draft.residual, &others).clamp(-CLIP, CLIP));
+            let apart = apart.map(|peers| (peers.residual(draft.residual, &others), &peers.tail));
+            features[17] = apart.map_or(0.0, |(residual, _)| residual.clamp(-CLIP, CLIP));
+            routine = judge_number(copy.voices(&draft).as_ref(), value, apart, &draft.rules);
             copy.keep_row(&features);
         }
-        copy.window()
+        Some((copy.window()?, routine))
     }
 
     /// What every entity's residual was at this time yesterday, but for the one that is tried.
@@ -131,6 +136,7 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
+    use crate::class::DeviceClass;
     use crate::grid::FEATURES;
     use crate::reading::{EntityInfo, Reading, Value};
 
@@ -171,17 +177,19 @@ mod tests {
     #[test]
     fn the_fault_stands_at_the_end_of_the_window_in_the_size_that_was_asked_for() {
         let canaries = home(4).canaries(0);
-        let last = |index: usize| canaries[index].1[canaries[index].1.len() - FEATURES];
+        let last = |index: usize| canaries[index].values[canaries[index].values.len() - FEATURES];
         let clean = (SCALES - 3.0)..(SCALES + 3.0);
         assert!(clean.contains(&last(0)), "shift: {}", last(0));
         assert!(clean.contains(&-last(1)), "burst ends low: {}", last(1));
         assert!(last(2) > SPIKE_SCALES - 3.0, "spike: {}", last(2));
+        // Rarer than once in twenty years, by its own statistics.
+        assert!(canaries.iter().all(|canary| canary.routine.score > 1_000f32.ln()), "{canaries:?}");
     }
 
     #[test]
     fn another_turn_begins_with_another_entity() {
         let extractor = home(4);
-        assert_eq!(extractor.canaries(0)[0].0, DeviceClass::Temperature);
-        assert_eq!(extractor.canaries(1)[0].0, DeviceClass::Humidity);
+        assert_eq!(extractor.canaries(0)[0].class, DeviceClass::Temperature);
+        assert_eq!(extractor.canaries(1)[0].class, DeviceClass::Humidity);
     }
 }

@@ -218,6 +218,12 @@ impl World {
         parts.map(Process::memory_kib).max().unwrap_or(0)
     }
 
+    /// Keeps keys, stores and logs where they are, for whoever looks for the cause, and says where.
+    pub fn keep(&mut self) -> &Path {
+        self.folder.disable_cleanup(true);
+        self.folder.path()
+    }
+
     /// The ends of all logs, for the report of a loss.
     pub fn logs(&self) -> String {
         let mut text = format!("broker:\n{}\naggregator:\n{}\n", self.broker.tail(), self.aggregator.tail());

@@ -11,6 +11,10 @@ pub enum Part {
     Mosquitto,
     /// Debian's bootstrapper: Home Assistant wants a newer Python than most machines have.
     Debootstrap,
+    /// Builds and runs container images without a service.
+    Buildah,
+    /// Compiles the app's profile.
+    AppArmor,
     /// The browser that reads the local page.
     Chromium,
     /// Judges licences, bans and sources of the dependencies.
@@ -31,6 +35,8 @@ impl Part {
         match self {
             Self::Mosquitto => shell::has("mosquitto") && shell::has("mosquitto_pub"),
             Self::Debootstrap => shell::has("debootstrap") && shell::has("unshare") && shell::has("ss"),
+            Self::Buildah => shell::has("buildah"),
+            Self::AppArmor => shell::has("apparmor_parser"),
             Self::Chromium => ["chromium", "chromium-browser", "google-chrome"].iter().any(|name| shell::has(name)),
             Self::CargoDeny => shell::has("cargo-deny") || cargo_bin("cargo-deny").is_file(),
             Self::PythonVenv => shell::run("python3", ["-c", "import venv, ensurepip"]).is_ok(),
@@ -45,6 +51,8 @@ impl Part {
             Self::Debootstrap => apt(&["debootstrap", "util-linux", "iproute2", "python3", "ca-certificates"]),
             Self::PythonVenv => apt(&["python3", "python3-venv"]),
             Self::Cxx => apt(&["g++"]),
+            Self::Buildah => apt(&["buildah", "crun"]),
+            Self::AppArmor => apt(&["apparmor"]),
             Self::Chromium => apt(&["chromium"]),
             // A debug build of the tool is ready in half the time and judges the same.
             Self::CargoDeny => shell::cargo(["install", "cargo-deny", "--version", CARGO_DENY, "--locked", "--debug"]),

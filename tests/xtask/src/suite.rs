@@ -113,8 +113,8 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "home-assistant",
-        what: "the agent beside a real Home Assistant, a stranger's walk among it",
-        needs: &[Part::Mosquitto, Part::Debootstrap, Part::Chromium],
+        what: "the agent beside a real Home Assistant, in its containers, a stranger's walk among it",
+        needs: &[Part::Mosquitto, Part::Debootstrap, Part::Chromium, Part::Buildah, Part::AppArmor],
         run: || integration("home_assistant", &[]),
         full_only: false,
     },

@@ -21,7 +21,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::watch;
 
-use super::home::{BUDGET_PER_WEEK, SimulatedHome};
+use super::home::SimulatedHome;
 use super::stage::Stage;
 
 /// How long a signed order may take to reach an agent on the same machine.
@@ -82,10 +82,9 @@ impl FleetAgent {
             watching: Watching { shadow_seconds: 0, probation_seconds: 0 },
             policy: Policy::default(),
         };
-        let proof = ModelProof { budget_per_week: BUDGET_PER_WEEK };
         let now = jiff::Timestamp::now().as_second();
         let routine = Arc::new(Model::routine());
-        let (updater, _) = Updater::boot(updates, proof, routine, ModelVersion::ROUTINE, now)?;
+        let (updater, _) = Updater::boot(updates, ModelProof, routine, ModelVersion::ROUTINE, now)?;
         Ok(Self { uplink, outbox, status, updater, directors, rng: ChaCha8Rng::seed_from_u64(seed) })
     }
 
@@ -148,7 +147,8 @@ impl FleetAgent {
             .clone();
         let assignment = assignment.context("the order that was waited for")?;
         let detector = home.detector();
-        let windows = TrialWindows { recent: detector.recent_windows(), canaries: detector.canaries(0) };
+        let (recent, canaries) = (detector.recent_windows(), detector.canaries(0));
+        let windows = TrialWindows { recent, canaries, share: detector.share() };
         let now = jiff::Timestamp::now().as_second();
         let step = self.updater.run(Trigger::Assigned(assignment), &windows, now, &mut self.rng).await;
         if let Some((version, model)) = step.model {

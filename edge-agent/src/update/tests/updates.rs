@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::detector::{Margin, TrialWindow};
+use hearthwatch_model::features::RoutineScore;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
 use jiff::Timestamp;
@@ -13,7 +15,7 @@ use rand::rngs::SmallRng;
 use super::repository::{Ends, TestRepository};
 use crate::update::disk::RealDisk;
 use crate::update::machine::Phase;
-use crate::update::prove::{Prove, TrialWindows, Window};
+use crate::update::prove::{Prove, TrialWindows};
 use crate::update::slots::Slots;
 use crate::update::{
     BY_HAND, DirectorConfig, Policy, RollBackError, Step, Trigger, Updater, UpdaterConfig, UpdaterError, Watching,
@@ -33,20 +35,19 @@ impl Prove for Words {
         }
     }
 
-    fn margins(&self, model: &String, windows: &[Window]) -> Option<Vec<f32>> {
-        let quiet = |(i, _): (usize, &Window)| -3.0 - i as f32 * 0.1;
-        Some(match model.as_str() {
-            "own" => return None,
+    fn margins(&self, model: &String, windows: &[TrialWindow], _share: f32) -> Vec<Margin> {
+        let faulty = windows.first().is_some_and(|window| window.values[0] == FAULT);
+        let moved = windows.first().is_some_and(|window| window.values[0] > 0.5);
+        let value = |index: usize| match model.as_str() {
             // Speaks as rarely as any other, and hears nothing.
-            "deaf" => windows.iter().enumerate().map(quiet).collect(),
-            _ if windows.first().is_some_and(|window| window.1[0] == FAULT) => vec![2.0; windows.len()],
-            "nan" => vec![f32::NAN; windows.len()],
+            "own" | "deaf" => -3.0 - index as f32 * 0.1,
+            _ if faulty => 2.0,
+            "nan" => f32::NAN,
             // Quiet until the home's windows change.
-            "moody" if windows[0].1[0] > 0.5 => {
-                vec![1.0; windows.len()].into_iter().enumerate().map(|(i, x)| x + i as f32).collect()
-            }
-            _ => windows.iter().enumerate().map(quiet).collect(),
-        })
+            "moody" if moved => 1.0 + index as f32,
+            _ => -3.0 - index as f32 * 0.1,
+        };
+        (0..windows.len()).map(|index| Margin { value: value(index), by_network: model != "own" }).collect()
     }
 }
 
@@ -54,8 +55,10 @@ impl Prove for Words {
 const FAULT: f32 = 9.0;
 
 fn windows(mood: f32) -> TrialWindows {
-    let copies = |value, count| vec![(DeviceClass::Temperature, vec![value]); count];
-    TrialWindows { recent: copies(mood, 12), canaries: copies(FAULT, 24) }
+    let copies = |value, count| {
+        vec![TrialWindow { class: DeviceClass::Temperature, values: vec![value], routine: RoutineScore::calm() }; count]
+    };
+    TrialWindows { recent: copies(mood, 12), canaries: copies(FAULT, 24), share: 0.1 }
 }
 
 pub struct Home {

@@ -1,0 +1,94 @@
+//! What a model is tried on, and what would be said of it: a margin for each window, whoever speaks.
+//!
+//! A network judges the classes that it earned, with the routine detector's surprise added to its logit; of everything else the
+//! routine detector speaks, under the thresholds that come with the network. So a model is held to what the home would hear,
+//! and of two models that judge different classes each has a margin everywhere.
+
+use super::model::Model;
+use crate::class::DeviceClass;
+use crate::features::RoutineScore;
+use crate::grid::{FEATURES, WINDOW_STEPS};
+use crate::network::NetworkOutput;
+
+/// A window, and what the routine detector says at its end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrialWindow {
+    /// Of what.
+    pub class: DeviceClass,
+    /// `WINDOW_STEPS * FEATURES` numbers, oldest step first.
+    pub values: Vec<f32>,
+    /// The routine detector's judgement of the newest step.
+    pub routine: RoutineScore,
+}
+
+/// By how much a window is an alarm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Margin {
+    /// Score minus threshold, above 0 for an alarm; not finite where the network gives no number.
+    pub value: f32,
+    /// Whether the network judges this window; the routine detector speaks otherwise.
+    pub by_network: bool,
+}
+
+/// Who speaks of a step, and how loudly.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Word {
+    pub(super) score: f32,
+    pub(super) threshold: f32,
+    pub(super) by_network: bool,
+}
+
+impl Model {
+    /// What a step is held to: the network's score where it has a word, but a rule that speaks louder is heard. `share` is an
+    /// entity's part of the budget, in alarms a week.
+    pub(super) fn word(
+        &self,
+        class: DeviceClass,
+        routine: &RoutineScore,
+        output: Option<&NetworkOutput>,
+        share: f32,
+    ) -> Word {
+        let threshold = self.routine_calibration().threshold(class, share);
+        let by_routine = Word { score: routine.score, threshold, by_network: false };
+        let (Self::Network { calibration, blend, .. }, Some(output)) = (self, output) else { return by_routine };
+        let threshold = calibration.threshold(class, share);
+        let score = blend.score(class, output.logit, routine.score);
+        let rule_speaks = routine.kind.is_rule() && by_routine.margin() >= score - threshold;
+        if rule_speaks { by_routine } else { Word { score, threshold, by_network: true } }
+    }
+
+    /// By how much each window is an alarm to this model; windows of another length are left out. `share` is an entity's part of
+    /// the budget, in alarms a week.
+    #[must_use]
+    pub fn margins(&self, windows: &[TrialWindow], share: f32) -> Vec<Margin> {
+        let whole: Vec<&TrialWindow> =
+            windows.iter().filter(|window| window.values.len() == WINDOW_STEPS * FEATURES).collect();
+        let judged: Vec<&TrialWindow> = whole.iter().copied().filter(|window| self.judges(window.class)).collect();
+        let mut outputs = match self {
+            Self::Network { scorer, .. } if !judged.is_empty() => {
+                let values: Vec<f32> = judged.iter().flat_map(|window| &window.values).copied().collect();
+                let classes: Vec<usize> = judged.iter().map(|window| window.class.index()).collect();
+                scorer.score(&values, &classes)
+            }
+            _ => Vec::new(),
+        }
+        .into_iter();
+        let margin = |window: &TrialWindow| {
+            let by_network = self.judges(window.class);
+            let output = if by_network { outputs.next() } else { None };
+            // The detector would fall back to the routine; a model that needs that is broken, and must show it.
+            let value = match &output {
+                Some(output) if !output.logit.is_finite() => f32::NAN,
+                output => self.word(window.class, &window.routine, output.as_ref(), share).margin(),
+            };
+            Margin { value, by_network }
+        };
+        whole.into_iter().map(margin).collect()
+    }
+}
+
+impl Word {
+    fn margin(self) -> f32 {
+        self.score - self.threshold
+    }
+}
