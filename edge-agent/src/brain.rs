@@ -15,6 +15,7 @@ mod register;
 mod relearn;
 mod say;
 mod step;
+mod teach;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -42,7 +43,9 @@ pub use handle::{BrainCommand, BrainGone, BrainHandle, start};
 pub use look::{HomeDetail, MissReport};
 pub use readiness::{EntityReadiness, LEARNING_DAYS, Readiness};
 pub use register::Moves;
+use relearn::Studies;
 use step::OpenStep;
+pub use teach::Relearning;
 pub use view::{Brief, HomeView, Loudest, Month, Notice, NoticeKind, ShownAlarm, verdict_word};
 pub use wishes::AlarmPicture;
 
@@ -109,10 +112,10 @@ pub struct Brain {
     recalled: bool,
     /// The detector has back what it knew before the last stop.
     restored: bool,
-    /// Renames that the detector is yet to be told.
-    renamed: Vec<(String, String)>,
     /// The last step when the routine was learnt anew.
     relearnt: i64,
+    /// Whether it is being learnt anew.
+    studies: Studies,
     /// An answer changed what of the past counts as a fault.
     recounted: bool,
     view: watch::Sender<HomeView>,
@@ -157,8 +160,8 @@ impl Brain {
             listening: false,
             recalled: false,
             restored: false,
-            renamed: Vec::new(),
             relearnt: 0,
+            studies: Studies::Rest,
             recounted: false,
             view,
             notices,

@@ -357,6 +357,36 @@ impl HomeDetector {
         self.decider.learnt()
     }
 
+    /// Calls an entity otherwise: what was learnt of it, its alarms and its answers go on under the new id. Whoever had that id
+    /// gets the old one.
+    pub fn rename_entity(&mut self, index: u32, entity_id: &str) {
+        let Some(before) = self.entities.get(index as usize).map(|info| info.entity_id.clone()) else { return };
+        let holder = self.entities.iter().position(|info| info.entity_id == entity_id);
+        let holder = holder.and_then(|holder| u32::try_from(holder).ok());
+        for (index, entity_id) in holder.map(|holder| (holder, before.as_str())).into_iter().chain([(index, entity_id)])
+        {
+            entity_id.clone_into(&mut self.entities[index as usize].entity_id);
+            self.extractor.rename_entity(index, entity_id);
+            self.decider.rename_entity(index, entity_id);
+        }
+    }
+
+    /// Takes over what `taught` has learnt of the same entities, in the place of what was learnt here: histories, experts, time
+    /// zone. Alarms, the evidence for them, answers and the model stay. Entities that came meanwhile begin anew; those that are
+    /// called otherwise, or go on in another unit, are here as they are now. `open` is what was heard in the open step.
+    pub fn take_routine<'a>(&mut self, mut taught: Self, open: impl IntoIterator<Item = &'a Reading>) {
+        for (index, info) in (0u32..).zip(&self.entities) {
+            taught.rename_entity(index, &info.entity_id);
+            taught.add_entity(info.clone());
+        }
+        open.into_iter().for_each(|reading| taught.extractor.observe(reading));
+        self.timezone = taught.timezone;
+        self.extractor = taught.extractor;
+        self.seen = taught.seen;
+        // What the network foresaw is in the scale of before.
+        self.foreseen.iter_mut().for_each(|foreseen| *foreseen = None);
+    }
+
     /// Goes on with another model; histories and answers stay.
     pub fn replace_model(&mut self, model: Arc<Model>) {
         self.model = model;

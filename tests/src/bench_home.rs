@@ -1,8 +1,8 @@
 //! `cargo xtask bench home`: the whole agent beside the [stand-in](crate::double) and a real mosquitto.
 //!
 //! Measured is what a resident would feel: from the event that completes the evidence, as Home Assistant sends it, to the
-//! alarm's attributes and state on the home's broker; memory; processor time at rest and under load; and for how long the agent does nothing
-//! else while it learns its routine anew.
+//! alarm's attributes and state on the home's broker, also while the agent learns its routine anew; memory; processor time at rest
+//! and under load.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -25,6 +25,13 @@ const ALARMS_A_WEEK: &str = "14.0";
 /// How long the agent is left in peace, to see what it does at rest.
 const REST: Duration = Duration::from_secs(60);
 
+/// What the agent logs when it has learnt anew.
+const RELEARNT: &str = "the home's routine is learnt anew";
+/// Longest that this may take.
+const RELEARNING_MAX: Duration = Duration::from_secs(60);
+/// Between two alarms of that time.
+const BREATH: Duration = Duration::from_millis(50);
+
 /// How large a home, how busy, how often.
 #[derive(Debug, Args)]
 pub struct HomeArguments {
@@ -35,8 +42,11 @@ pub struct HomeArguments {
     #[arg(long, default_value_t = 20)]
     changes: u32,
     /// Alarms that are timed, each another sensor's; the detector allows 168 in four weeks.
-    #[arg(long, default_value_t = 160)]
+    #[arg(long, default_value_t = 120)]
     alarms: usize,
+    /// Alarms that are timed while the routine is learnt anew, as many at a time as fit.
+    #[arg(long, default_value_t = 40)]
+    relearning_alarms: usize,
     /// The agent that is measured.
     #[arg(long)]
     agent: PathBuf,
@@ -47,7 +57,8 @@ pub struct HomeArguments {
 /// # Errors
 /// The part that did not start or did not answer.
 pub async fn run(arguments: &HomeArguments) -> anyhow::Result<()> {
-    ensure!(arguments.alarms < arguments.entities, "each timed alarm is another sensor's: ask for fewer --alarms");
+    let timed = arguments.alarms + arguments.relearning_alarms;
+    ensure!(timed < arguments.entities, "each timed alarm is another sensor's: ask for fewer --alarms");
     let begun = Instant::now();
     let sensors = sensors(arguments.entities);
     let mut bench = Bench { guest: Guest::start(&arguments.agent, sensors, Box::new(recorded)).await? };
@@ -64,7 +75,7 @@ pub async fn run(arguments: &HomeArguments) -> anyhow::Result<()> {
     println!("at rest: {:.2} % of a core", share(bench.guest.processor_seconds()? - busy, REST));
 
     bench.time_alarms(arguments).await?;
-    bench.time_relearning().await?;
+    bench.time_relearning(arguments).await?;
     let (all, own) = (bench.guest.memory_mb()?, bench.guest.allocated_mb()?);
     println!("resident memory {all:.1} MB, {own:.1} MB of it allocated, the rest pages of the program's file");
     Ok(())
@@ -92,45 +103,76 @@ impl Bench {
                 self.guest.double.say([(name(ordinary).as_str(), format!("{value:.1}"))]);
                 turn += 1;
             }
-            let broken = name(times.len());
-            let said = Instant::now();
-            self.guest.double.say([(broken.as_str(), IMPOSSIBLE.to_owned())]);
-            let about = |text: &str| {
-                let attributes: Value = serde_json::from_str(text).unwrap_or_default();
-                (attributes["watched_entity"] == broken.as_str()).then(|| attributes["alarm_id"].to_string())
-            };
-            let id = self.guest.line.wait_for_some("alarm/attributes", about).await?;
-            times.push(said.elapsed());
-            let answer = format!("{{\"alarm_id\":{id},\"verdict\":\"confirmed\"}}");
-            self.guest.line.say("answer", &answer).await?;
-            let confirmed = |text: &str| text.contains(&id) && text.contains("\"answer\":\"confirmed\"");
-            self.guest.line.wait_for("alarm/attributes", confirmed).await?;
+            times.push(self.time_alarm(times.len()).await?);
         }
         let lived = begun.elapsed();
-        times.sort_unstable();
-        let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize].as_secs_f64() * 1000.0;
         println!(
-            "from the event to the alarm on the broker, {} alarms at {} changes a second: p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms",
+            "from the event to the alarm on the broker, {} alarms at {} changes a second: {}",
             times.len(),
             arguments.changes,
-            at(0.5),
-            at(0.99),
-            at(1.0)
+            summary(&mut times)
         );
         println!("meanwhile {:.2} % of a core", share(self.guest.processor_seconds()? - busy, lived));
         Ok(())
     }
 
-    /// The end of days with guests teaches the routine anew, before the mode is told back.
-    async fn time_relearning(&mut self) -> anyhow::Result<()> {
-        self.guest.line.say("house_mode", "guests").await?;
-        self.guest.line.wait_for("house_mode", |mode| mode == "guests").await?;
-        let begun = Instant::now();
-        self.guest.line.say("house_mode", "home").await?;
-        self.guest.line.wait_for("house_mode", |mode| mode == "home").await?;
-        println!("learning 14 days anew, in which nothing else is done: {:.2} s", begun.elapsed().as_secs_f64());
+    /// Breaks a sensor; how long until its alarm is on the broker. Confirms it before the next.
+    async fn time_alarm(&mut self, number: usize) -> anyhow::Result<Duration> {
+        let broken = name(number);
+        let said = Instant::now();
+        self.guest.double.say([(broken.as_str(), IMPOSSIBLE.to_owned())]);
+        let about = |text: &str| {
+            let attributes: Value = serde_json::from_str(text).unwrap_or_default();
+            (attributes["watched_entity"] == broken.as_str()).then(|| attributes["alarm_id"].to_string())
+        };
+        let id = self.guest.line.wait_for_some("alarm/attributes", about).await?;
+        let took = said.elapsed();
+        let answer = format!("{{\"alarm_id\":{id},\"verdict\":\"confirmed\"}}");
+        self.guest.line.say("answer", &answer).await?;
+        let confirmed = |text: &str| text.contains(&id) && text.contains("\"answer\":\"confirmed\"");
+        self.guest.line.wait_for("alarm/attributes", confirmed).await?;
+        Ok(took)
+    }
+
+    /// The end of days with guests has the routine learnt anew; sensors break meanwhile, one after the other.
+    async fn time_relearning(&mut self, arguments: &HomeArguments) -> anyhow::Result<()> {
+        let (mut alarms, mut relearnt) = (Vec::new(), Vec::new());
+        while alarms.len() < arguments.relearning_alarms {
+            let before = self.relearnt();
+            for mode in ["guests", "home"] {
+                self.guest.line.say("house_mode", mode).await?;
+                self.guest.line.wait_for("house_mode", |told| told == mode).await?;
+            }
+            let begun = Instant::now();
+            while self.relearnt() == before {
+                ensure!(begun.elapsed() < RELEARNING_MAX, "the routine is not learnt anew: {}", self.guest.log());
+                if alarms.len() < arguments.relearning_alarms {
+                    let took = self.time_alarm(arguments.alarms + alarms.len()).await?;
+                    // One that was told when it was over already says nothing of the time before.
+                    if self.relearnt() == before || alarms.is_empty() {
+                        alarms.push(took);
+                    }
+                }
+                tokio::time::sleep(BREATH).await;
+            }
+            relearnt.push(begun.elapsed());
+        }
+        println!("learning 14 days anew beside that, {} times: {}", relearnt.len(), summary(&mut relearnt));
+        println!("from the event to the alarm meanwhile, {} alarms: {}", alarms.len(), summary(&mut alarms));
         Ok(())
     }
+
+    /// How often the agent has said that it has learnt anew.
+    fn relearnt(&self) -> usize {
+        self.guest.log().matches(RELEARNT).count()
+    }
+}
+
+/// Middle, tail and end of some times.
+fn summary(times: &mut [Duration]) -> String {
+    times.sort_unstable();
+    let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize].as_secs_f64() * 1000.0;
+    format!("p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms", at(0.5), at(0.99), at(1.0))
 }
 
 fn share(seconds: f64, of: Duration) -> f64 {

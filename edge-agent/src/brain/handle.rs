@@ -10,7 +10,7 @@ use hearthwatch_protocol::ModelVersion;
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{AlarmPicture, Brain, HomeDetail, MissReport, Moves, Tally};
+use super::{AlarmPicture, Brain, HomeDetail, MissReport, Moves, Relearning, Tally};
 use crate::explain::Language;
 use crate::history::StoredMiss;
 use crate::house::{Change, ChangeError, Place};
@@ -55,8 +55,10 @@ pub enum BrainCommand {
     Register(HashMap<String, Place>, BTreeMap<String, String>, i64, oneshot::Sender<Moves>),
     /// [`Brain::backfill`]; answered when done.
     Backfill(Vec<Reading>, oneshot::Sender<()>),
-    /// [`Brain::relearn`]; answered when done.
-    Relearn(oneshot::Sender<()>),
+    /// [`Brain::relearn`].
+    Relearn,
+    /// [`Brain::take_over`].
+    TakeOver(Box<Relearning>),
     /// [`Brain::set_language`].
     Language(Language),
     /// [`Brain::picture`].
@@ -92,12 +94,32 @@ pub struct BrainHandle {
 /// When the system has no thread to give.
 pub fn start(mut brain: Brain) -> std::io::Result<(BrainHandle, std::thread::JoinHandle<()>)> {
     let (commands, mut received) = mpsc::channel(COMMANDS_MAX);
+    // A strong one would keep the thread from ending with the last handle.
+    let own = commands.downgrade();
     let thread = std::thread::Builder::new().name("brain".to_owned()).spawn(move || {
         while let Some(command) = received.blocking_recv() {
             brain.obey(command);
+            if let Some(relearning) = brain.due_relearning()
+                && let Err(error) = study_aside(relearning, own.clone())
+            {
+                tracing::warn!(error = %error, "no thread to learn anew on; tried again later");
+                brain.put_off_relearning();
+            }
         }
     })?;
     Ok((BrainHandle { commands }, thread))
+}
+
+/// Goes through the past on a thread of its own, which ends early when the brain has gone.
+fn study_aside(mut relearning: Box<Relearning>, brain: mpsc::WeakSender<BrainCommand>) -> std::io::Result<()> {
+    let study = move || {
+        relearning.study(|| brain.strong_count() > 0);
+        if let Some(brain) = brain.upgrade() {
+            // Refused only by a brain that has gone.
+            let _ = brain.blocking_send(BrainCommand::TakeOver(relearning));
+        }
+    };
+    std::thread::Builder::new().name("relearning".to_owned()).spawn(study).map(drop)
 }
 
 impl Brain {
@@ -130,10 +152,8 @@ impl Brain {
                 self.backfill(&readings);
                 let _ = reply.send(());
             }
-            BrainCommand::Relearn(reply) => {
-                self.relearn();
-                let _ = reply.send(());
-            }
+            BrainCommand::Relearn => self.relearn(),
+            BrainCommand::TakeOver(relearning) => self.take_over(relearning),
             BrainCommand::Language(language) => self.set_language(language),
             BrainCommand::Picture(alarm_id, reply) => {
                 let _ = reply.send(self.picture(&alarm_id));

@@ -47,15 +47,17 @@ impl Brain {
         let before = self.known_ids();
         // An empty registry is one that is not read yet, not a home in which everything was thrown away.
         let moves = if ids.is_empty() { Moves::default() } else { Moves::between(&before, ids) };
-        for (from, to) in &moves.renamed {
+        // Two that change names with one another are found before either has its new one.
+        let numbers: Vec<Option<u32>> = moves.renamed.iter().map(|(from, _)| self.number_of(from)).collect();
+        for ((from, to), number) in moves.renamed.iter().zip(numbers) {
             tracing::info!(from, to, "an entity is called otherwise; what was learnt of it goes on");
-            self.rename(from, to);
+            self.rename(from, to, number);
         }
         for entity_id in &moves.gone {
             tracing::info!(entity_id, "an entity is no more; what was learnt of it is forgotten");
             self.forget(entity_id, now);
         }
-        if !moves.renamed.is_empty() || !moves.gone.is_empty() {
+        if !moves.gone.is_empty() {
             self.relearn();
         }
         if *ids != before && !ids.is_empty() {
@@ -118,7 +120,13 @@ impl Brain {
         }
     }
 
-    fn rename(&mut self, from: &str, to: &str) {
+    fn number_of(&self, entity_id: &str) -> Option<u32> {
+        let number = self.detector.entities().iter().position(|info| info.entity_id == entity_id)?;
+        u32::try_from(number).ok()
+    }
+
+    /// `number` is the entity's in the detector, where it is known there.
+    fn rename(&mut self, from: &str, to: &str, number: Option<u32>) {
         if let Err(error) = self.history.rename(from, to) {
             tracing::warn!(error = %error, from, to, "a renamed entity begins anew");
             return;
@@ -133,8 +141,11 @@ impl Brain {
         }
         self.house.rename_entity(from, to);
         self.keep_house();
+        if let Some(number) = number {
+            self.detector.rename_entity(number, to);
+        }
         if self.restored {
-            self.renamed.push((from.to_owned(), to.to_owned()));
+            self.keep_decider();
         } else if let Ok(Some(text)) = self.history.note(DECIDER_NOTE)
             && let Ok(mut memory) = serde_json::from_str::<DeciderMemory>(&text)
         {

@@ -1,122 +1,143 @@
 //! Learning anew from the own memory: when something in it turns out not to be the home's routine, or to have a past.
 //!
 //! What a detector has learnt cannot be unlearnt; but all that it learns from is remembered, so a new one is taught
-//! without what must not count: days with guests, holidays, maintenance, and the time of [faults](super::faults).
+//! without what must not count: days with guests, holidays, maintenance, and the time of [faults](super::faults). That takes
+//! seconds in a large home, so it is done [beside](super::teach) the brain: the detector of before goes on judging until the new
+//! one has caught up, and everything but what is usual stays with it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hearthwatch_model::detector::{EntityScore, HomeDetector, Model, Voice};
-use hearthwatch_model::grid::{STEP_SECONDS, WINDOW_STEPS};
+use hearthwatch_model::grid::STEP_SECONDS;
 use hearthwatch_model::reading::Reading;
 
-use super::faults::{FaultTime, faults, stand_ins};
+use super::faults::{FaultTime, faults};
 use super::step::OpenStep;
+use super::teach::{KEPT_SECONDS, Plan, Progress, Relearning, teach};
 use super::{Brain, WARM_UP_SECONDS, step_before};
 use crate::history::HistoryError;
 
-/// The newest stretch is always gone through, though its routine is not learnt: what is judged next needs what came just before.
-const KEPT_SECONDS: i64 = WINDOW_STEPS as i64 * STEP_SECONDS;
 /// The detector is taught anew at most so often; it refits its routine once a day.
 const AGAIN_SECONDS: i64 = 86_400;
 /// While faults last, the detector passes over them in its own fortnight; after a week it is given the weeks before instead.
 const FAULTY_SECONDS: i64 = 7 * 86_400;
+/// The brain itself makes up for at most so many steps, an hour's, at some milliseconds each in a large home.
+const CATCH_UP_STEPS: i64 = 6;
+
+/// Whether the routine is being learnt anew.
+#[derive(Debug)]
+pub(super) enum Studies {
+    /// No.
+    Rest,
+    /// It is to be; `again` when something else has changed since then.
+    Due { relearning: Box<Relearning>, again: bool },
+    /// Somebody is at it.
+    Underway { again: bool },
+}
 
 impl Brain {
     /// Goes through what is remembered of (`from`, `until`] without a word. Gives what the last step was made of.
     pub(super) fn recall_history(&mut self, from: i64, until: i64) -> Result<Vec<EntityScore>, HistoryError> {
-        let faults = self.faults(until);
-        let unlearnt_before = until - KEPT_SECONDS;
+        let plan = self.plan(until);
         self.relearnt = until;
         self.leave_faults(until);
-        let (mut before, mut scores) = (None, Vec::new());
-        for step_end in self.history.steps(from, until)? {
-            if step_end <= unlearnt_before && !self.house.learns_at(step_end) {
-                // Left out: the next step that is closed passes over it as over one that nobody saw.
-                before = Some(step_end);
-                continue;
-            }
-            // Steps that nobody saw are gaps of knowledge, not of the sensors: close them silently.
-            let mut missed = before.map_or(step_end, |before| before + STEP_SECONDS);
-            while missed < step_end {
-                self.detector.close_step(missed, Voice::Quiet);
-                missed += STEP_SECONDS;
-            }
-            let out = if step_end <= unlearnt_before { stand_ins(&faults, step_end) } else { BTreeMap::new() };
-            for reading in self.readings_without(step_end, &out)? {
-                self.detector.observe(&reading);
-            }
-            scores = self.detector.close_step(step_end, Voice::Quiet).scores;
-            self.closed = Some(step_end);
-            before = Some(step_end);
-        }
-        Ok(scores)
+        let mut progress = Progress::default();
+        let taught = teach(&mut self.detector, &self.history, &plan, (from, until), &mut progress, || true);
+        self.closed = progress.closed.or(self.closed);
+        taught.map(|()| progress.scores)
     }
 
-    /// What is remembered of a step, with another step's readings of the entities in `out`.
-    fn readings_without(&self, step_end: i64, out: &BTreeMap<u32, Option<i64>>) -> Result<Vec<Reading>, HistoryError> {
-        let of = |end: i64| self.history.readings(end, end - STEP_SECONDS);
-        let mut readings: Vec<Reading> = of(step_end)?
-            .into_iter()
-            .filter(|heard| !out.contains_key(&heard.entity))
-            .map(|heard| Reading { at: heard.at, entity: heard.entity, value: heard.value })
-            .collect();
-        let sources: BTreeSet<i64> = out.values().copied().flatten().collect();
-        for source in sources {
-            let stands_in = |entity: u32| out.get(&entity) == Some(&Some(source));
-            readings.extend(of(source)?.into_iter().filter(|heard| stands_in(heard.entity)).map(|heard| Reading {
-                at: heard.at + (step_end - source),
-                entity: heard.entity,
-                value: heard.value,
-            }));
-        }
-        readings.sort_by_key(|reading| (reading.at, reading.entity));
-        Ok(readings)
+    fn plan(&self, as_of: i64) -> Plan {
+        Plan { house: self.house.clone(), faults: self.faults(as_of), as_of }
     }
 
-    /// Teaches a new detector from the own memory, and puts it in the place of the one before. Takes seconds in a large
-    /// home; answers, alarms and the model stay.
+    /// Has a new detector taught from the own memory, by whoever takes it from [`Brain::due_relearning`]. When something
+    /// changes while that goes on, it is done again.
     pub fn relearn(&mut self) {
         let Some(closed) = self.closed else { return };
-        let mut memory = self.detector.memory();
-        let mut entities = self.detector.entities().to_vec();
-        for (from, to) in std::mem::take(&mut self.renamed) {
-            memory.entity_ids.iter_mut().filter(|id| **id == from).for_each(|id| to.clone_into(id));
-            entities
-                .iter_mut()
-                .filter(|info| info.entity_id == from)
-                .for_each(|info| to.clone_into(&mut info.entity_id));
-        }
-        // The past is judged by nobody, so the network need not look at it.
-        self.detector = HomeDetector::new(self.config.clone(), Arc::new(Model::routine()));
-        self.detector.set_budget(self.budget());
-        for info in entities {
-            self.detector.add_entity(info);
-        }
-        if let Err(error) = self.recall_history(step_before(closed - WARM_UP_SECONDS), closed) {
-            tracing::error!(error = %error, "own memory not read; the home's routine is learnt from now on");
-        }
-        self.closed = Some(closed);
         self.recounted = false;
-        if self.restored {
-            self.detector.restore(memory);
+        if let Studies::Underway { again } = &mut self.studies {
+            *again = true;
+            return;
         }
-        self.detector.replace_model(Arc::clone(&self.model));
-        for reading in self.open.heard() {
-            self.detector.observe(reading);
+        match self.history.reader() {
+            Ok(history) => {
+                // The past is judged by nobody, so the network need not look at it.
+                let mut detector = HomeDetector::new(self.config.clone(), Arc::new(Model::routine()));
+                for info in self.detector.entities() {
+                    detector.add_entity(info.clone());
+                }
+                detector.leave_unlearnt(self.recent_faults(closed, closed));
+                let from = step_before(closed - WARM_UP_SECONDS);
+                let relearning = Box::new(Relearning::new(detector, history, self.plan(closed), from));
+                self.studies = Studies::Due { relearning, again: false };
+            }
+            Err(error) => self.go_on_as_before(closed, &error),
         }
-        if self.listening {
-            self.detector.close_step(closed, Voice::Live);
+    }
+
+    /// What is to be [studied](Relearning::study) and then given to [`Brain::take_over`], if anything is.
+    pub fn due_relearning(&mut self) -> Option<Box<Relearning>> {
+        match std::mem::replace(&mut self.studies, Studies::Rest) {
+            Studies::Due { relearning, again } => {
+                self.studies = Studies::Underway { again };
+                Some(relearning)
+            }
+            other => {
+                self.studies = other;
+                None
+            }
         }
-        self.keep_decider();
-        self.show(None);
+    }
+
+    /// Nobody could study: tried again with the next tick.
+    pub fn put_off_relearning(&mut self) {
+        self.studies = Studies::Rest;
+        self.recounted = true;
+    }
+
+    /// Puts what was learnt anew in the place of what was learnt before, once it knows of everything that came meanwhile.
+    pub fn take_over(&mut self, mut relearning: Box<Relearning>) {
+        let again = matches!(self.studies, Studies::Underway { again: true });
+        self.studies = Studies::Rest;
+        let as_of = relearning.as_of();
+        let closed = self.closed.unwrap_or(as_of);
+        if !relearning.has_failed() && relearning.behind(closed) > 0 {
+            let far = relearning.behind(closed) > CATCH_UP_STEPS;
+            relearning.go_on_until(closed);
+            if far {
+                self.studies = Studies::Due { relearning, again };
+                return;
+            }
+            relearning.study(|| true);
+        }
+        match relearning.into_detector() {
+            Ok(mut taught) => {
+                taught.close_step(closed, Voice::Quiet);
+                self.detector.take_routine(taught, self.open.heard());
+                self.relearnt = as_of;
+                self.leave_faults(closed);
+                tracing::info!("the home's routine is learnt anew");
+            }
+            Err(error) => self.go_on_as_before(as_of, &error),
+        }
+        if again {
+            self.relearn();
+        }
+    }
+
+    fn go_on_as_before(&mut self, as_of: i64, error: &HistoryError) {
+        // Not tried again before a day has passed: the memory will hardly read better in a second.
+        self.relearnt = as_of;
+        tracing::error!(error = %error, "own memory not read; what was learnt before stays");
     }
 
     /// Learns anew when an answer changed what counts, and at most once a day when something that must not become what is usual was
     /// learnt since the last time.
     pub(super) fn keep_routine(&mut self, now: i64) {
         let daily = || now - self.relearnt >= AGAIN_SECONDS && self.has_learnt_too_much(now);
-        if self.listening && (self.recounted || daily()) {
+        let rests = matches!(self.studies, Studies::Rest);
+        if rests && self.listening && (self.recounted || daily()) {
             self.relearn();
         }
     }
@@ -140,10 +161,14 @@ impl Brain {
 
     /// Has the detector pass over the faults that are not stood in for: those since shortly before it was taught.
     pub(super) fn leave_faults(&mut self, now: i64) {
-        let clean = self.relearnt - KEPT_SECONDS;
+        self.detector.leave_unlearnt(self.recent_faults(now, self.relearnt));
+    }
+
+    /// The faults that a detector taught as of `relearnt` has to pass over, as (entity, from, until].
+    fn recent_faults(&self, now: i64, relearnt: i64) -> Vec<(u32, i64, i64)> {
+        let clean = relearnt - KEPT_SECONDS;
         let recent = self.faults(now).into_iter().filter(|fault| fault.until > clean);
-        let spans: Vec<_> = recent.map(|fault| (fault.entity, fault.from.max(clean), fault.until)).collect();
-        self.detector.leave_unlearnt(spans);
+        recent.map(|fault| (fault.entity, fault.from.max(clean), fault.until)).collect()
     }
 
     fn faults(&self, now: i64) -> Vec<FaultTime> {

@@ -128,6 +128,16 @@ impl History {
         Ok(Self { database: schema::open(path)?, rows: Vec::new(), entities: HashMap::new() })
     }
 
+    /// The same memory through a connection of its own, which only reads; entities are numbered as here and now.
+    ///
+    /// # Errors
+    /// [`HistoryError::Database`].
+    pub fn reader(&self) -> Result<Self, HistoryError> {
+        let path = self.database.path().unwrap_or_default();
+        let database = schema::open_to_read(Path::new(path))?;
+        Ok(Self { database, rows: self.rows.clone(), entities: self.entities.clone() })
+    }
+
     /// Tells which entity the detector numbers `entity`; to be told in order, from 0.
     ///
     /// # Errors

@@ -1,17 +1,13 @@
 //! The memory as the page reads it: through a connection of its own, so that a person who looks never holds up the brain.
 
 use std::path::Path;
-use std::time::Duration;
 
 use hearthwatch_model::features::Band;
 use hearthwatch_model::reading::EntityInfo;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::params;
 
-use super::{History, HistoryError, Judged, StoredAlarm, StoredMiss, StoredQuestion};
+use super::{History, HistoryError, Judged, StoredAlarm, StoredMiss, StoredQuestion, schema};
 use crate::explain::Point;
-
-/// How long a look waits for a write.
-const BUSY: Duration = Duration::from_secs(5);
 
 /// A step of an entity whose score may speak under some budget.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,9 +34,7 @@ impl HistoryReader {
     /// # Errors
     /// [`HistoryError::Database`].
     pub fn open(path: &Path) -> Result<Self, HistoryError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let database = Connection::open_with_flags(path, flags)?;
-        database.busy_timeout(BUSY)?;
+        let database = schema::open_to_read(path)?;
         Ok(Self { history: History { database, rows: Vec::new(), entities: std::collections::HashMap::new() } })
     }
 

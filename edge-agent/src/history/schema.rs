@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use super::HistoryError;
 
@@ -39,12 +39,14 @@ CREATE TABLE questions (id TEXT PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT 
 CREATE INDEX questions_by_time ON questions (at);
 ";
 
+/// How long anybody waits for a write.
+const BUSY: Duration = Duration::from_secs(5);
 /// Pages that SQLite keeps in memory: 256 × 4 KiB = 1 MiB.
 const CACHE_PAGES: i64 = 256;
 
 pub(super) fn open(path: &Path) -> Result<Connection, HistoryError> {
     let database = Connection::open(path)?;
-    database.busy_timeout(Duration::from_secs(5))?;
+    database.busy_timeout(BUSY)?;
     database.pragma_update(None, "journal_mode", "WAL")?;
     // A step lost to a power cut is fetched again from Home Assistant; a write per step must not wear out an SD card.
     database.pragma_update(None, "synchronous", "NORMAL")?;
@@ -58,6 +60,15 @@ pub(super) fn open(path: &Path) -> Result<Connection, HistoryError> {
         _ => return Err(HistoryError::Newer { found, known: VERSION }),
     };
     database.execute_batch(&format!("BEGIN; {} PRAGMA user_version = {VERSION}; COMMIT;", missing.concat()))?;
+    Ok(database)
+}
+
+/// A connection to a file that [`open`] has made, which never writes.
+pub(super) fn open_to_read(path: &Path) -> Result<Connection, HistoryError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let database = Connection::open_with_flags(path, flags)?;
+    database.busy_timeout(BUSY)?;
+    database.pragma_update(None, "cache_size", CACHE_PAGES)?;
     Ok(database)
 }
 

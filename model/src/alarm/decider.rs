@@ -124,6 +124,13 @@ impl Decider {
         }
     }
 
+    /// Calls an entity otherwise.
+    pub(crate) fn rename_entity(&mut self, index: u32, entity_id: &str) {
+        if let Some(track) = self.tracks.get_mut(index as usize) {
+            entity_id.clone_into(&mut track.info.entity_id);
+        }
+    }
+
     /// Decides on a step that ends at `at`, at `hour` of the home's day ([0, 24)). With `speak` off nothing is raised and
     /// nothing learnt: warm-up.
     pub fn decide(&mut self, at: i64, hour: f32, evidence: &[Evidence], speak: bool) -> Decision {

@@ -63,6 +63,30 @@ fn adding_the_same_entity_again_gives_the_same_index() {
 }
 
 #[test]
+fn a_routine_that_is_taken_over_goes_on_as_if_it_had_been_lived() {
+    let mut lived = home();
+    run(&mut lived, 0, 10, |_, value| Some(value));
+    let mut taught = home();
+    run(&mut taught, 0, 10, |_, value| Some(value));
+    let mut one = home();
+    one.rename_entity(0, "sensor.attic");
+    assert_eq!(
+        one.entities().iter().map(|info| info.entity_id.as_str()).collect::<Vec<_>>(),
+        ["sensor.attic", "sensor.cellar"]
+    );
+    one.rename_entity(0, "sensor.cellar");
+    one.take_routine(taught, []);
+    for step in 10 * 144 + 1..=12 * 144i64 {
+        let end = step * STEP_SECONDS;
+        for entity in 0..2 {
+            let reading = Reading { at: end - 60, entity, value: Value::Number(temperature(end, i64::from(entity))) };
+            assert_eq!(one.observe(&reading), lived.observe(&reading));
+        }
+        assert_eq!(one.close_step(end, Voice::Live), lived.close_step(end, Voice::Live));
+    }
+}
+
+#[test]
 fn nothing_is_said_in_an_ordinary_month() {
     let events = run(&mut home(), 0, 30, |_, value| Some(value));
     assert_eq!(raised(&events), Vec::<&Alarm>::new());

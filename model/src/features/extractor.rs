@@ -92,6 +92,13 @@ impl FeatureExtractor {
         }
     }
 
+    /// Calls an entity otherwise.
+    pub(crate) fn rename_entity(&mut self, index: u32, entity_id: &str) {
+        if let Some(entity) = self.entities.get_mut(index as usize) {
+            entity_id.clone_into(&mut entity.info.entity_id);
+        }
+    }
+
     /// Sets what is seen and not learnt from, as (entity, from, until] in Unix seconds; replaces what was set before. Evidence
     /// is gathered as ever: only what is usual is learnt without.
     pub(crate) fn leave_unlearnt(&mut self, spans: impl IntoIterator<Item = (u32, i64, i64)>) {

@@ -17,8 +17,17 @@ fn steady(from: i64, until: i64, level: f64) -> Vec<Reading> {
     (1..=steps).map(|step| reading(from + step * STEP_SECONDS - 300, level + wobble(step))).collect()
 }
 
+/// Does what somebody beside the brain does: learns anew where that is due.
+fn study(brain: &mut Brain) {
+    while let Some(mut relearning) = brain.due_relearning() {
+        relearning.study(|| true);
+        brain.take_over(relearning);
+    }
+}
+
 /// What is expected of the thermometer in the step that ends at `at`.
 fn expected(home: &mut Home, at: i64, value: f64) -> f32 {
+    study(&mut home.brain);
     home.brain.hear(&[reading(at - 300, value)]);
     home.brain.tick(at + CLOSING_GRACE_SECONDS);
     home.brain.last_scores[0].band.unwrap().expected
@@ -57,6 +66,7 @@ fn an_entity_that_is_no_more_is_forgotten_and_its_alarm_ends() {
     let moves = home.brain.register(HashMap::new(), &ids(&[("1", "sensor.a"), ("3", "sensor.c")]), 1400);
     assert_eq!(moves.gone, ["sensor.b"]);
     assert_eq!(home.view.borrow().open, 0);
+    study(&mut home.brain);
     let known: Vec<String> = home.brain.readiness().entities.iter().map(|entity| entity.entity_id.clone()).collect();
     assert_eq!(known, ["sensor.a", "sensor.c"]);
     // An empty registry is one that was not read.
@@ -116,6 +126,7 @@ fn live_at(home: &mut Home, from: i64, until: i64, level: Option<f64>) {
         }
         home.brain.hear(&[heard]);
         home.brain.tick(heard.at + 300 + CLOSING_GRACE_SECONDS);
+        study(&mut home.brain);
     }
 }
 
@@ -194,6 +205,76 @@ fn a_sensor_that_goes_on_in_another_unit_raises_no_alarm_and_is_learnt_anew() {
     assert_eq!(raised(&home), 0);
     let usual = home.brain.last_scores[0].band.unwrap().expected;
     assert!((19.0..21.0).contains(&usual), "{usual}");
+}
+
+#[test]
+fn an_alarm_while_the_routine_is_learnt_anew_waits_for_nothing_and_nothing_that_came_is_lost() {
+    let mut home = home();
+    home.brain.add_entities(vec![thermometer()]);
+    home.brain.learn(&steady(0, 5 * DAY, 20.0), 5 * DAY);
+    home.brain.change(Change::Mode(HouseMode::Guests), 5 * DAY).unwrap();
+    home.brain.learn(&steady(5 * DAY, 12 * DAY, 30.0), 12 * DAY);
+    home.brain.set_listening(true, 12 * DAY);
+    home.brain.change(Change::Mode(HouseMode::Home), 12 * DAY).unwrap();
+    let mut relearning = home.brain.due_relearning().expect("the days with guests are to be forgotten");
+    assert!(home.brain.due_relearning().is_none(), "it is learnt once");
+
+    // Nobody has studied yet: a step ends, another sensor comes, one breaks, an entity gets another name.
+    home.brain.hear(&[reading(12 * DAY + 300, 20.0)]);
+    home.brain.tick(12 * DAY + STEP_SECONDS + CLOSING_GRACE_SECONDS);
+    home.brain.add_entities(vec![info_of("sensor.late")]);
+    home.brain.hear(&[Reading { at: 12 * DAY + 640, entity: 1, value: Value::Number(7.0) }]);
+    home.brain.hear(&[impossible(12 * DAY + 700, 0)]);
+    let said = kinds(&mut home);
+    assert_eq!(said.last(), Some(&(NoticeKind::Raised, "sensor.t".to_owned())));
+    let id = home.view.borrow().shown.as_ref().unwrap().alarm.id.clone();
+    home.brain.register(HashMap::new(), &ids(&[("key", "sensor.t")]), 12 * DAY);
+    home.brain.register(HashMap::new(), &ids(&[("key", "sensor.u")]), 12 * DAY);
+
+    relearning.study(|| true);
+    home.brain.take_over(relearning);
+    assert_eq!(home.brain.detector.entities(), [info_of("sensor.u"), info_of("sensor.late")]);
+    let report = home.brain.detector.alarms();
+    assert_eq!((report[0].id.as_str(), report[0].end), (id.as_str(), None), "the alarm goes on");
+    home.brain.tick(12 * DAY + 2 * STEP_SECONDS + CLOSING_GRACE_SECONDS);
+    let scores = &home.brain.last_scores;
+    assert_eq!(scores[1].observed, Some(7.0), "what was heard in the open step counts");
+    let band = scores[0].band.unwrap().expected;
+    assert!((19.0..21.0).contains(&band), "{band}");
+    home.brain.answer(Some(&id), Verdict::Dismissed, "", 12 * DAY + 2_000);
+    assert_eq!(home.brain.detector.answers().lessons().len(), 1);
+}
+
+#[test]
+fn what_changes_while_the_routine_is_learnt_anew_has_it_learnt_once_more() {
+    let mut home = watched();
+    home.brain.relearn();
+    let mut relearning = home.brain.due_relearning().unwrap();
+    home.brain.relearn();
+    home.brain.relearn();
+    relearning.study(|| true);
+    home.brain.take_over(relearning);
+    let mut again = home.brain.due_relearning().expect("once more");
+    again.study(|| true);
+    home.brain.take_over(again);
+    assert!(home.brain.due_relearning().is_none());
+}
+
+#[test]
+fn who_learns_anew_and_has_fallen_far_behind_catches_up_before_it_is_taken() {
+    let mut home = home();
+    home.brain.add_entities(vec![thermometer()]);
+    home.brain.learn(&steady(0, 5 * DAY, 20.0), 5 * DAY);
+    home.brain.relearn();
+    let mut relearning = home.brain.due_relearning().unwrap();
+    relearning.study(|| true);
+    home.brain.learn(&steady(5 * DAY, 7 * DAY, 20.0), 7 * DAY);
+    home.brain.take_over(relearning);
+    let mut rest = home.brain.due_relearning().expect("two days are not made up for at once");
+    rest.study(|| true);
+    home.brain.take_over(rest);
+    assert_eq!(home.brain.readiness().entities[0].days, 6, "whole days since the first step");
+    assert!(home.brain.due_relearning().is_none());
 }
 
 #[test]

@@ -75,7 +75,7 @@ impl Session {
     /// Asks for the next slice; false when there was none left.
     pub(super) async fn fill(&mut self, socket: &mut Socket, past: &mut Backfill) -> Result<bool, SessionEnd> {
         let Some(span) = past.slices.pop_front() else {
-            self.brain.ask(BrainCommand::Relearn).await?;
+            self.brain.tell(BrainCommand::Relearn).await?;
             return Ok(false);
         };
         let slice = history::fetch(socket, &past.wanted, span, past.depth).await?;

@@ -1,0 +1,144 @@
+//! Teaching a detector from the own memory: what is gone through, what is left out, and what stands in for it.
+//!
+//! A [`Relearning`] owns all that it needs, so that it is carried out beside the brain, which goes on hearing and speaking.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hearthwatch_model::detector::{EntityScore, HomeDetector, Voice};
+use hearthwatch_model::grid::{STEP_SECONDS, WINDOW_STEPS};
+use hearthwatch_model::reading::Reading;
+
+use super::faults::{FaultTime, stand_ins};
+use crate::history::{History, HistoryError};
+use crate::house::House;
+
+/// The newest stretch is always gone through, though its routine is not learnt: what is judged next needs what came just before.
+pub(super) const KEPT_SECONDS: i64 = WINDOW_STEPS as i64 * STEP_SECONDS;
+
+/// What is learnt from the past, as wished and known at `as_of`.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) house: House,
+    pub(super) faults: Vec<FaultTime>,
+    pub(super) as_of: i64,
+}
+
+/// How far a detector has been taught.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// The last step that was looked at.
+    seen: Option<i64>,
+    /// The last step that was closed, …
+    pub(super) closed: Option<i64>,
+    /// … and what it was made of.
+    pub(super) scores: Vec<EntityScore>,
+}
+
+/// Goes through what is remembered of (`from`, `until`] without a word, for as long as `goes_on`.
+pub(super) fn teach(
+    detector: &mut HomeDetector,
+    history: &History,
+    plan: &Plan,
+    (from, until): (i64, i64),
+    progress: &mut Progress,
+    goes_on: impl Fn() -> bool,
+) -> Result<(), HistoryError> {
+    let unlearnt_before = plan.as_of - KEPT_SECONDS;
+    for step_end in history.steps(from, until)? {
+        if !goes_on() {
+            break;
+        }
+        if step_end <= unlearnt_before && !plan.house.learns_at(step_end) {
+            // Left out: the next step that is closed passes over it as over one that nobody saw.
+            progress.seen = Some(step_end);
+            continue;
+        }
+        // Steps that nobody saw are gaps of knowledge, not of the sensors: close them silently.
+        let mut missed = progress.seen.map_or(step_end, |seen| seen + STEP_SECONDS);
+        while missed < step_end {
+            detector.close_step(missed, Voice::Quiet);
+            missed += STEP_SECONDS;
+        }
+        let out = if step_end <= unlearnt_before { stand_ins(&plan.faults, step_end) } else { BTreeMap::new() };
+        for reading in readings_without(history, step_end, &out)? {
+            detector.observe(&reading);
+        }
+        progress.scores = detector.close_step(step_end, Voice::Quiet).scores;
+        (progress.closed, progress.seen) = (Some(step_end), Some(step_end));
+    }
+    Ok(())
+}
+
+/// What is remembered of a step, with another step's readings of the entities in `out`.
+fn readings_without(
+    history: &History,
+    step_end: i64,
+    out: &BTreeMap<u32, Option<i64>>,
+) -> Result<Vec<Reading>, HistoryError> {
+    let of = |end: i64| history.readings(end, end - STEP_SECONDS);
+    let mut readings: Vec<Reading> = of(step_end)?
+        .into_iter()
+        .filter(|heard| !out.contains_key(&heard.entity))
+        .map(|heard| Reading { at: heard.at, entity: heard.entity, value: heard.value })
+        .collect();
+    let sources: BTreeSet<i64> = out.values().copied().flatten().collect();
+    for source in sources {
+        let stands_in = |entity: u32| out.get(&entity) == Some(&Some(source));
+        readings.extend(of(source)?.into_iter().filter(|heard| stands_in(heard.entity)).map(|heard| Reading {
+            at: heard.at + (step_end - source),
+            entity: heard.entity,
+            value: heard.value,
+        }));
+    }
+    readings.sort_by_key(|reading| (reading.at, reading.entity));
+    Ok(readings)
+}
+
+/// A new detector that is taught from the past, with a connection of its own to the memory.
+#[derive(Debug)]
+pub struct Relearning {
+    detector: HomeDetector,
+    history: History,
+    plan: Plan,
+    progress: Progress,
+    /// What is still to be gone through, as (from, until].
+    span: (i64, i64),
+    outcome: Result<(), HistoryError>,
+}
+
+impl Relearning {
+    pub(super) fn new(detector: HomeDetector, history: History, plan: Plan, from: i64) -> Self {
+        let span = (from, plan.as_of);
+        Self { detector, history, plan, progress: Progress::default(), span, outcome: Ok(()) }
+    }
+
+    /// Goes through the past: seconds in a large home. Ends early when it no longer `goes_on`.
+    pub fn study(&mut self, goes_on: impl Fn() -> bool) {
+        let Self { detector, history, plan, progress, span, outcome } = self;
+        *outcome = teach(detector, history, plan, *span, progress, goes_on);
+    }
+
+    /// For which moment what is left out was decided.
+    pub(super) fn as_of(&self) -> i64 {
+        self.plan.as_of
+    }
+
+    /// How many steps it lacks to `closed`.
+    pub(super) fn behind(&self, closed: i64) -> i64 {
+        (closed - self.span.1) / STEP_SECONDS
+    }
+
+    /// Has what has been closed meanwhile, up to `closed`, gone through next.
+    pub(super) fn go_on_until(&mut self, closed: i64) {
+        self.span = (self.span.1, closed);
+    }
+
+    /// The detector, once the past is gone through.
+    pub(super) fn into_detector(self) -> Result<HomeDetector, HistoryError> {
+        self.outcome.map(|()| self.detector)
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.outcome.is_err()
+    }
+}
