@@ -58,6 +58,12 @@ pub struct StoredAlarm {
     /// The last answer of each person who answered, oldest first.
     #[serde(default)]
     pub answers: Vec<PersonsAnswer>,
+    /// Whether the last answer was kept for the fleet.
+    #[serde(default)]
+    pub shared: bool,
+    /// Known only from what Home Assistant remembers of it: what the model saw is lost.
+    #[serde(default)]
+    pub recovered: bool,
 }
 
 /// What one person said of an alarm.
@@ -91,6 +97,8 @@ impl StoredAlarm {
             cause: None,
             asks: false,
             answers: Vec::new(),
+            shared: false,
+            recovered: false,
         }
     }
 
