@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::config::{Config, Enrolment, Secret, TOKEN_VARIABLE};
 use crate::enrol::{Claim, EnrolError, claim, token_in};
-use crate::pinned::{self, PinnedError};
+use crate::pinned::{self, AskError, PinnedError};
 use crate::run::spread;
 use crate::state_directory::{StateDirectory, StateError};
 
@@ -124,8 +124,7 @@ pub fn move_in(config: &Config) -> Result<Option<Tenant>, DisklessError> {
         _ => {}
     }
     let client = pinned::https_client(Some(&enrolment.ca_file))?;
-    let joining =
-        Joining { client, enrolment: enrolment.clone(), home: home.clone(), token, who: spread(&salt) };
+    let joining = Joining { client, enrolment: enrolment.clone(), home: home.clone(), token, who: spread(&salt) };
     Ok(Some(Tenant { folder: InMemory(enrolment.folder.clone()), joining }))
 }
 
@@ -137,14 +136,15 @@ impl Joining {
         let keys = enrolment.keys();
         let mut failures = 0;
         loop {
-            let error = match claim(&client, &Claim { url: &enrolment.url, home: &home, token: &token, out: &keys }).await {
-                Ok(()) => {
-                    tracing::info!("{home} is enrolled, for as long as this agent runs");
-                    membership.send_replace(Membership::Inside);
-                    return true;
-                }
-                Err(error) => error,
-            };
+            let error =
+                match claim(&client, &Claim { url: &enrolment.url, home: &home, token: &token, out: &keys }).await {
+                    Ok(()) => {
+                        tracing::info!("{home} is enrolled, for as long as this agent runs");
+                        membership.send_replace(Membership::Inside);
+                        return true;
+                    }
+                    Err(error) => error,
+                };
             membership.send_replace(Membership::Outside(error.to_string()));
             if !is_passing(&error) {
                 tracing::error!(
@@ -164,8 +164,8 @@ impl Joining {
 /// Whether asking again may have another answer.
 fn is_passing(error: &EnrolError) -> bool {
     match error {
-        EnrolError::Unreachable(_) => true,
-        EnrolError::Refused { status, .. } => *status >= SERVER_TROUBLE,
+        EnrolError::Ask(AskError::Unreachable(_)) => true,
+        EnrolError::Ask(AskError::Refused { status, .. }) => *status >= SERVER_TROUBLE,
         _ => false,
     }
 }
@@ -250,8 +250,8 @@ mod tests {
 
     #[test]
     fn a_fleet_that_says_no_is_not_asked_again_and_one_in_trouble_is() {
-        let refused = |status| EnrolError::Refused { status, detail: String::new() };
-        assert!(is_passing(&EnrolError::Unreachable("nobody there".to_owned())) && is_passing(&refused(503)));
+        let refused = |status| EnrolError::from(AskError::Refused { status, detail: String::new() });
+        assert!(is_passing(&AskError::Unreachable("nobody there".to_owned()).into()) && is_passing(&refused(503)));
         assert!(!is_passing(&refused(403)) && !is_passing(&refused(429)));
     }
 

@@ -78,7 +78,14 @@ pub struct Operator(pub Caller);
 pub struct Admin(pub Caller);
 
 async fn caller(parts: &Parts, http: &Http, needed: Role) -> Result<Caller, Problem> {
-    let hash = presented(parts, http).ok_or(Problem::Unauthenticated)?;
+    of_token(http, presented(parts, http).ok_or(Problem::Unauthenticated)?, needed).await
+}
+
+/// Who holds the token with this hash, if it is in force and allows what is needed.
+///
+/// # Errors
+/// [`Problem::Unauthenticated`], [`Problem::Forbidden`], or the store's.
+pub async fn of_token(http: &Http, hash: Digest, needed: Role) -> Result<Caller, Problem> {
     let token = blocking(&http.app.store, move |store| store.token_by_hash(&hash)).await?;
     let token = token.filter(|token| in_force(token, http.wall())).ok_or(Problem::Unauthenticated)?;
     if token.role >= needed {

@@ -16,7 +16,8 @@ use crate::dataset::quality::DriftWatch;
 use crate::event::{AnswersAwait, BatchStored, Event, GapSkipped, MessageRefused, OutcomeHeard, WindowsMoved};
 use crate::metrics::Metrics;
 use crate::store::{
-    AnnouncedRow, AnsweredRow, FeedbackRow, GAP_PATIENCE_SECONDS, Handled, HomeProgress, IngestBatch, QuarantineRow, Received, Store, StoreError,
+    AnnouncedRow, AnsweredRow, FeedbackRow, GAP_PATIENCE_SECONDS, Handled, HomeProgress, IngestBatch, QuarantineRow,
+    Received, Store, StoreError,
 };
 
 /// Bytes of a refused payload that are kept: enough for the envelope and the first fields.

@@ -117,8 +117,10 @@ impl Brain {
     }
 }
 
-/// The alarms that `rows` tell of, oldest first; of several rows about one alarm the newest counts. Pure.
-fn recovered(rows: &[RecordedState], salt: &[u8], now: i64) -> Vec<ShownAlarm> {
+/// The alarms that `rows` tell of, oldest first; of several rows about one alarm the newest counts. `salt` is the home's secret in its
+/// alarms' ids. Pure.
+#[must_use]
+pub fn recovered(rows: &[RecordedState], salt: &[u8], now: i64) -> Vec<ShownAlarm> {
     let mut newest: HashMap<String, (f64, ShownAlarm)> = HashMap::new();
     for row in rows {
         let Some(alarm) = read(&row.attributes, salt, now) else { continue };
@@ -128,9 +130,7 @@ fn recovered(rows: &[RecordedState], salt: &[u8], now: i64) -> Vec<ShownAlarm> {
         }
     }
     let mut found: Vec<ShownAlarm> = newest.into_values().map(|(_, alarm)| alarm).collect();
-    found.sort_by(|left, right| {
-        (left.alarm.raised_at, &left.alarm.id).cmp(&(right.alarm.raised_at, &right.alarm.id))
-    });
+    found.sort_by(|left, right| (left.alarm.raised_at, &left.alarm.id).cmp(&(right.alarm.raised_at, &right.alarm.id)));
     found.drain(..found.len().saturating_sub(ALARMS_MAX));
     found
 }

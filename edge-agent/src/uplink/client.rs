@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hearthwatch_link::{Backoff, LinkConfig, LinkError, LinkEvent, LinkEvents, LinkHandle, Publication, open, open_after};
+use hearthwatch_link::{
+    Backoff, LinkConfig, LinkError, LinkEvent, LinkEvents, LinkHandle, Publication, open, open_after,
+};
 use hearthwatch_protocol::assignment::SignedAssignment;
 use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::messages::{AgentStatus, Announcement, FeedbackRecord, ReleaseNotice, UpdateOutcome};

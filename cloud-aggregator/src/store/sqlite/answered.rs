@@ -40,11 +40,7 @@ pub(super) fn store_repeated(transaction: &Transaction<'_>, batch: &IngestBatch)
     Ok(())
 }
 
-pub(super) fn last(
-    connection: &Connection,
-    home: &HomeId,
-    alarm: &AlarmId,
-) -> Result<Option<AnsweredRow>, StoreError> {
+pub(super) fn last(connection: &Connection, home: &HomeId, alarm: &AlarmId) -> Result<Option<AnsweredRow>, StoreError> {
     let select = "SELECT sequence, verdict, answered_at, withdrawn_at FROM answered WHERE home = ?1 AND alarm = ?2";
     let row: Option<(u64, String, i64, Option<i64>)> = connection
         .query_row(select, [home.as_str(), alarm.as_str()], |row| {

@@ -21,9 +21,9 @@ use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{
-    AnnouncedRow, AnsweredRow, AuditEntry, AuditRow, Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, Handled, HomeProgress,
-    HomeRow, IngestBatch, ModelRow, ModelState, NewModel, OutcomeRow, QuarantineChoice, QuarantineEnd, QuarantineRow,
-    Received, ReleaseRow, RunRow, Settled, SnapshotRow, Store, StoreError, TokenRow, WithdrawalRow,
+    AnnouncedRow, AnsweredRow, AuditEntry, AuditRow, Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, Handled,
+    HomeProgress, HomeRow, IngestBatch, ModelRow, ModelState, NewModel, OutcomeRow, QuarantineChoice, QuarantineEnd,
+    QuarantineRow, Received, ReleaseRow, RunRow, Settled, SnapshotRow, Store, StoreError, TokenRow, WithdrawalRow,
 };
 
 /// Every change of the schema, in order; `user_version` counts how many a file has seen.

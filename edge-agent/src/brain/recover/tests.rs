@@ -70,7 +70,10 @@ fn an_alarm_comes_back_as_it_was_said_and_without_an_answer_where_there_was_none
     assert_eq!((alarm.alarm.raised_at, alarm.alarm.end, alarm.alarm.kind), (RAISED, None, AnomalyKind::Level));
     assert_eq!((alarm.alarm.score, alarm.alarm.threshold, alarm.alarm.severity), (5.25, 3.5, Severity::Warning));
     assert_eq!(alarm.alarm.band, Some(Band { low: -19.0, expected: -18.0, high: -17.0 }));
-    assert_eq!((alarm.model_version, alarm.answer, alarm.shared, alarm.recovered), (ModelVersion(4), None, false, true));
+    assert_eq!(
+        (alarm.model_version, alarm.answer, alarm.shared, alarm.recovered),
+        (ModelVersion(4), None, false, true)
+    );
 }
 
 #[test]
@@ -112,7 +115,9 @@ fn rows_that_make_no_sense_are_left_out_and_spoil_no_others() {
         |row| row["expected_low"] = json!(-1e300),
         |row| row["why"] = "x".repeat(TEXT_CHARS_MAX + 1).into(),
         |row| row["moved_with"] = vec!["x"; LIST_MAX + 1].into(),
-        |row| row["answers"] = vec![json!({"by": "a", "answer": "confirmed", "at": stamp(RAISED)}); LIST_MAX + 1].into(),
+        |row| {
+            row["answers"] = vec![json!({"by": "a", "answer": "confirmed", "at": stamp(RAISED)}); LIST_MAX + 1].into()
+        },
         |row| row["answers"] = json!([{"by": "a", "answer": "maybe", "at": stamp(RAISED)}]),
         |row| row["raised_at"] = stamp(RAISED - 1_200).into(),
         |row| row["raised_at"] = "yesterday".into(),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use hearthwatch_link::{LinkConfig, TlsFiles};
 use hearthwatch_model::detector::{Model, SHIPPED_VERSION};
-use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_protocol::seal::trusted_keys;
+use hearthwatch_protocol::{HomeId, ModelVersion};
 
 use super::super::unix_now;
 use super::super::wiring::StartError;
