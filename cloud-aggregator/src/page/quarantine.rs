@@ -39,6 +39,7 @@ pub(super) async fn settle(
     let caller = of_token(&http, hash(token.trim()), Role::Operator).await?;
     let end = QuarantineEnd::parse(&end)
         .ok_or_else(|| Problem::Invalid(format!("{end:?} is neither lifted nor discarded")))?;
-    one(&http, caller, id, end, Reason { reason }).await?;
+    // What came of it is on the page that is shown again.
+    let _ = one(&http, caller, id, end, Reason { reason }).await?;
     Ok(Redirect::to("/").into_response())
 }

@@ -116,7 +116,7 @@ fn rows_that_make_no_sense_are_left_out_and_spoil_no_others() {
         |row| row["why"] = "x".repeat(TEXT_CHARS_MAX + 1).into(),
         |row| row["moved_with"] = vec!["x"; LIST_MAX + 1].into(),
         |row| {
-            row["answers"] = vec![json!({"by": "a", "answer": "confirmed", "at": stamp(RAISED)}); LIST_MAX + 1].into()
+            row["answers"] = vec![json!({"by": "a", "answer": "confirmed", "at": stamp(RAISED)}); LIST_MAX + 1].into();
         },
         |row| row["answers"] = json!([{"by": "a", "answer": "maybe", "at": stamp(RAISED)}]),
         |row| row["raised_at"] = stamp(RAISED - 1_200).into(),
