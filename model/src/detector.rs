@@ -64,7 +64,8 @@ pub struct EntityScore {
     /// What was expected.
     pub band: Option<Band>,
     /// How rare the score is after the home's offset and its answers, whatever gave it
-    /// ([`CalibrationCurve::rarity`](crate::alarm::CalibrationCurve::rarity)); none without a score.
+    /// ([`CalibrationCurve::rarity`](crate::alarm::CalibrationCurve::rarity)); none while the entity is too new to be judged. In
+    /// warm-up too: what would have been said, had anybody listened.
     pub rarity: Option<f32>,
     /// Whether it needs no second step to be said.
     pub immediate: bool,
@@ -204,16 +205,15 @@ impl HomeDetector {
             .zip(by_network)
             .zip(&steps)
             .map(|(((one, threshold), by_network), step)| {
-                let score = one.score.filter(|_| live);
                 let lifted = threshold - one.threshold;
                 EntityScore {
                     entity: one.entity,
                     at,
                     observed: step.observed,
-                    score,
+                    score: one.score.filter(|_| live),
                     threshold: *threshold,
                     band: one.band,
-                    rarity: score.map(|score| self.rarity(one.entity, score - lifted, by_network)),
+                    rarity: one.score.map(|score| self.rarity(one.entity, score - lifted, by_network)),
                     immediate: one.kind.immediate(),
                 }
             })
