@@ -200,7 +200,7 @@ fn what_is_not_a_command_is_refused_with_its_reason() {
         Err(AnswerError::Json(_))
     ));
     assert!(matches!(read(answer, r#"{"alarm_id":"../a","verdict":"confirmed"}"#, false), Err(AnswerError::Alarm(_))));
-    assert!(matches!(read(answer, &"x".repeat(2000), false), Err(AnswerError::TooLong(2000))));
+    assert!(matches!(read(answer, &"x".repeat(3000), false), Err(AnswerError::TooLong(3000))));
     assert!(matches!(read("hearthwatch/home-8/command/verdict", "confirmed", false), Err(AnswerError::Topic)));
 }
 

@@ -227,7 +227,7 @@ fn a_home_whose_time_zone_changes_raises_no_alarm_for_it_and_has_the_days_of_the
     live(&mut home, 16 * DAY + 600, 3 * 144);
     assert_eq!(raised(&home), 0);
     // Eight in the morning of Tokyo is eleven in the evening of before.
-    assert_eq!(home.view.borrow().brief.as_ref().unwrap().at, 18 * DAY + 23 * 3_600);
+    assert_eq!(home.view.borrow().brief.as_ref().unwrap().at, 18 * DAY + 23 * 3_600 + CLOSING_GRACE_SECONDS);
     // The wave of the day is expected where it is, by days that begin elsewhere.
     let peak = 19 * DAY + 6 * 3_600;
     live(&mut home, 19 * DAY + 600, 36);
