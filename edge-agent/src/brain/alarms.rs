@@ -111,7 +111,7 @@ impl Alarms {
         id: Option<&str>,
         verdict: Verdict,
         by: &str,
-        reason: Option<Reason>,
+        reason: Option<&Reason>,
         now: i64,
     ) -> Vec<ShownAlarm> {
         let id = match id {
@@ -123,7 +123,7 @@ impl Alarms {
         };
         let meant = |alarm: &&mut ShownAlarm| alarm.alarm.id == id || alarm.led_by.as_deref() == Some(id.as_str());
         let answered = self.list.iter_mut().filter(meant).map(|alarm| {
-            alarm.take_answer(by, verdict, reason.clone(), now);
+            alarm.take_answer(by, verdict, reason.cloned(), now);
             alarm.clone()
         });
         let mut answered: Vec<ShownAlarm> = answered.collect();

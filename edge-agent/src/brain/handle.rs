@@ -143,7 +143,7 @@ impl Brain {
             BrainCommand::Hear(readings) => self.hear(&readings),
             BrainCommand::Tick(now) => self.tick(now),
             BrainCommand::Answer { alarm, verdict, by, reason, at } => {
-                self.answer(alarm.as_deref(), verdict, &by, reason, at);
+                self.answer(alarm.as_deref(), verdict, &by, reason.as_ref(), at);
             }
             BrainCommand::Change(change, now, reply) => {
                 let _ = reply.send(self.change(change, now));

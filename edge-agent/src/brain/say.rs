@@ -143,7 +143,7 @@ impl Brain {
 
     /// Takes a resident's answer, to an alarm or to a question drawn by chance; `by` is who gave it, where that is known.
     /// Without an id, the alarm that is shown is meant. `reason` is kept here and goes nowhere.
-    pub fn answer(&mut self, alarm_id: Option<&str>, verdict: Verdict, by: &str, reason: Option<Reason>, now: i64) {
+    pub fn answer(&mut self, alarm_id: Option<&str>, verdict: Verdict, by: &str, reason: Option<&Reason>, now: i64) {
         if alarm_id.is_some_and(|id| self.answer_question(id, verdict, now)) {
             return;
         }

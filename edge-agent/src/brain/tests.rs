@@ -406,7 +406,7 @@ fn a_reason_is_kept_beside_the_answer_and_told_when_the_like_comes_again_but_nev
     let first = home.view.borrow().shown.clone().unwrap();
     assert_eq!(first.precedent, None);
     let reason = Reason::new("the boiler was serviced");
-    home.brain.answer(None, Verdict::Expected, "Ann", reason.clone(), now + 30);
+    home.brain.answer(None, Verdict::Expected, "Ann", reason.as_ref(), now + 30);
     // The same word again, without a reason, takes nothing back; another word has none.
     home.brain.answer(Some(&first.alarm.id), Verdict::Expected, "Ann", None, now + 40);
     home.brain.answer(Some(&first.alarm.id), Verdict::Confirmed, "Ben", None, now + 50);
