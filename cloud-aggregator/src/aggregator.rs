@@ -132,7 +132,9 @@ impl Aggregator {
         let (mut link, mut wire, mut connections) = (None, None, watch::channel(0).1);
         if let Some(mqtt) = &config.mqtt {
             let (handle, events) = hearthwatch_link::open(link_config(mqtt))?;
-            let taker = BatchTaker::new(Arc::clone(&store), Arc::clone(&metrics)).with_labels(config.labels);
+            let taker = BatchTaker::new(Arc::clone(&store), Arc::clone(&metrics))
+                .with_labels(config.ingest.labels)
+                .with_quota(config.ingest.records_per_day);
             let spoken: Arc<dyn Wire> = Arc::new(handle.clone());
             let (clock, metrics) = (Arc::clone(&clock), Arc::clone(&metrics));
             let intake = Intake::new(taker, clock, metrics, Arc::clone(&spoken), releases.notices(), progress);

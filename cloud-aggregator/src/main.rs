@@ -41,6 +41,7 @@ const EXAMPLE: &str = r#"A configuration file; `hearthwatch-provision init` make
   [ingest]                                 # what is asked of answers
   require_announced = true                 # only to alarms that the home announced before
   unannounced_per_day = 10                 # but so many a day of agents that cannot announce yet
+  records_per_day = 5000                   # most answers, and most announcements, of one home
 
   [training]
   corpus = "/srv/hearthwatch/data"         # recorded sets, one folder each

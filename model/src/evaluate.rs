@@ -18,6 +18,8 @@ mod fan_out;
 mod figure;
 mod gate;
 mod influence;
+#[cfg(test)]
+pub(crate) mod made_up;
 mod matching;
 mod measure;
 pub mod metrics;

@@ -12,13 +12,12 @@ use std::path::{Path, PathBuf};
 
 use hearthwatch_provision::authority::{HOME_DAYS, HOME_DAYS_RANGE};
 pub use http::{HttpConfig, HttpTls};
+pub use ingest::IngestConfig;
 pub use mqtt::{MqttConfig, MqttTls};
 pub use release::ReleaseConfig;
 pub use rollout::RolloutConfig;
 pub use section::{Fault, Faults, Section};
 pub use training::TrainingConfig;
-
-use crate::ingest::labels::LabelPolicy;
 
 /// Everything the aggregator is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +33,7 @@ pub struct Config {
     /// The admin API; without it there is none.
     pub http: Option<HttpConfig>,
     /// What is asked of answers.
-    pub labels: LabelPolicy,
+    pub ingest: IngestConfig,
     /// When and how to retrain.
     pub training: TrainingConfig,
     /// The signed repository; without it a promoted model waits.
@@ -50,9 +49,9 @@ impl Config {
     pub fn in_directory(data: impl Into<PathBuf>) -> Self {
         let training = TrainingConfig::default();
         let (data, certificate_days) = (data.into(), HOME_DAYS);
-        let labels = LabelPolicy::default();
+        let ingest = IngestConfig::default();
         let (mqtt, http, release, rollout) = (None, None, None, None);
-        Self { data, enrolment: None, certificate_days, mqtt, http, labels, training, release, rollout }
+        Self { data, enrolment: None, certificate_days, mqtt, http, ingest, training, release, rollout }
     }
 
     /// Reads `file`.
@@ -99,7 +98,7 @@ impl Config {
         let [mqtt, http, ingest, training, release, rollout] = tables;
         let mqtt = mqtt.and_then(|table| MqttConfig::read(Section::new("mqtt", table, directory, &mut faults)));
         let http = http.and_then(|table| HttpConfig::read(Section::new("http", table, directory, &mut faults)));
-        let labels = ingest::read(Section::new("ingest", ingest.unwrap_or_default(), directory, &mut faults));
+        let ingest = ingest::read(Section::new("ingest", ingest.unwrap_or_default(), directory, &mut faults));
         let training =
             TrainingConfig::read(Section::new("training", training.unwrap_or_default(), directory, &mut faults));
         let release =
@@ -108,7 +107,7 @@ impl Config {
             rollout.and_then(|table| RolloutConfig::read(Section::new("rollout", table, directory, &mut faults)));
         match data {
             Some(data) if faults.is_empty() => {
-                Ok(Self { data, enrolment, certificate_days, mqtt, http, labels, training, release, rollout })
+                Ok(Self { data, enrolment, certificate_days, mqtt, http, ingest, training, release, rollout })
             }
             _ => Err(faults),
         }

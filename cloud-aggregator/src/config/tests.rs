@@ -127,3 +127,15 @@ fn a_file_that_is_not_toml_is_one_fault_with_its_place() {
     assert_eq!(found.len(), 1);
     assert!(found[0].1.contains("line 1"), "{found:?}");
 }
+
+#[test]
+fn the_daily_quota_is_asked_for_and_never_without_bound() {
+    let directory = directory();
+    let read = |text: &str| Config::parse(&format!("{GOOD}[ingest]\n{text}"), directory.path());
+    assert_eq!(read("").unwrap().ingest, IngestConfig::default());
+    assert_eq!(read("records_per_day = 12").unwrap().ingest.records_per_day, 12);
+    for wrong in [0, 864_001] {
+        let key = &read(&format!("records_per_day = {wrong}")).unwrap_err()[0].key;
+        assert_eq!(key, "ingest.records_per_day");
+    }
+}

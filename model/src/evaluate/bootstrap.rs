@@ -71,25 +71,11 @@ fn difference(pairs: &[&(Share, Share)]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::outcome::{EventResult, HomeResult};
+    use super::super::made_up::{self, events};
     use super::*;
-    use crate::dataset::LabelOrigin;
 
     fn evaluation(found_of_ten: &[usize]) -> Evaluation {
-        let event = |found| EventResult {
-            family: "spike".to_owned(),
-            class: "power".to_owned(),
-            origin: LabelOrigin::Injected,
-            found,
-            delay_s: None,
-        };
-        let home = |(number, found): (usize, &usize)| HomeResult {
-            home: format!("home-{number}"),
-            weeks: 1.0,
-            events: (0..10).map(|index| event(index < *found)).collect(),
-            false_alarms: 0,
-        };
-        Evaluation { homes: found_of_ten.iter().enumerate().map(home).collect() }
+        made_up::evaluation(1.0, 0, found_of_ten.iter().map(|found| events("spike", "power", *found, 10)))
     }
 
     #[test]

@@ -40,25 +40,12 @@ impl GateReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::LabelOrigin;
-    use crate::evaluate::{Evaluation, EventResult, GatePolicy, HomeResult, judge};
+    use crate::evaluate::made_up::{self, events};
+    use crate::evaluate::{Evaluation, GatePolicy, judge};
 
     /// Six homes of ten events each, of which so many are found.
     fn evaluation(found: usize) -> Evaluation {
-        let event = |index| EventResult {
-            family: "drift".to_owned(),
-            class: "power".to_owned(),
-            origin: LabelOrigin::Injected,
-            found: index < found,
-            delay_s: None,
-        };
-        let home = |number: usize| HomeResult {
-            home: number.to_string(),
-            weeks: 6.0,
-            events: (0..10).map(event).collect(),
-            false_alarms: 1,
-        };
-        Evaluation { homes: (0..6).map(home).collect() }
+        made_up::evaluation(6.0, 1, vec![events("drift", "power", found, 10); 6])
     }
 
     fn influence(home: &str, held_without: &[&str]) -> Influence {

@@ -57,20 +57,11 @@ fn best(tried: &[(f32, Evaluation)]) -> Blend {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::LabelOrigin;
-    use crate::evaluate::{EventResult, HomeResult};
+    use crate::evaluate::made_up::{self, events};
 
     fn evaluation(found: &[(DeviceClass, usize, usize)]) -> Evaluation {
-        let event = |class: DeviceClass, found| EventResult {
-            family: "spike".to_owned(),
-            class: class.as_str().to_owned(),
-            origin: LabelOrigin::Injected,
-            found,
-            delay_s: None,
-        };
-        let events =
-            found.iter().flat_map(|(class, found, all)| (0..*all).map(|index| event(*class, index < *found))).collect();
-        Evaluation { homes: vec![HomeResult { home: "a".to_owned(), weeks: 1.0, events, false_alarms: 0 }] }
+        let home = found.iter().flat_map(|(class, found, all)| events("spike", class.as_str(), *found, *all));
+        made_up::evaluation(1.0, 0, [home.collect()])
     }
 
     #[test]

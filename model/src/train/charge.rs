@@ -39,29 +39,14 @@ fn ahead(network: &Evaluation, routine: &Evaluation, policy: &GatePolicy) -> BTr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::LabelOrigin;
-    use crate::evaluate::{EventResult, HomeResult};
+    use crate::evaluate::made_up::{self, events};
 
     /// Homes with twenty faults of each class, so many of them found.
     fn evaluation(found: &[&[(DeviceClass, usize)]]) -> Evaluation {
-        let event = |class: DeviceClass, found| EventResult {
-            family: "spike".to_owned(),
-            class: class.as_str().to_owned(),
-            origin: LabelOrigin::Injected,
-            found,
-            delay_s: None,
+        let home = |home: &&[(DeviceClass, usize)]| {
+            home.iter().flat_map(|(class, found)| events("spike", class.as_str(), *found, 20)).collect()
         };
-        let home = |(place, found): (usize, &&[(DeviceClass, usize)])| HomeResult {
-            home: format!("home-{place}"),
-            weeks: 1.0,
-            events: found
-                .iter()
-                .flat_map(|(class, found)| (0..20).map(move |index| (*class, index < *found)))
-                .map(|(class, found)| event(class, found))
-                .collect(),
-            false_alarms: 0,
-        };
-        Evaluation { homes: found.iter().enumerate().map(home).collect() }
+        made_up::evaluation(1.0, 0, found.iter().map(home))
     }
 
     #[test]

@@ -27,13 +27,15 @@ pub enum Fault {
     ClockBehind,
     /// The home's certificate ends, and is renewed only when the fault is mended.
     CertificateEnds,
+    /// The home's certificate is taken back; another is issued only when the fault is mended.
+    Revoked,
     /// Somebody else connects under the home's name, with its key.
     Twin,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::KillHome,
         Self::KillBroker,
         Self::KillAggregator,
@@ -45,6 +47,7 @@ impl Fault {
         Self::DiskFull,
         Self::ClockBehind,
         Self::CertificateEnds,
+        Self::Revoked,
         Self::Twin,
     ];
 
@@ -63,6 +66,7 @@ impl Fault {
             Self::DiskFull => "disk full",
             Self::ClockBehind => "clock 2 days behind",
             Self::CertificateEnds => "certificate ends",
+            Self::Revoked => "certificate revoked",
             Self::Twin => "duplicate client id",
         }
     }

@@ -69,6 +69,16 @@ impl Process {
         Ok(())
     }
 
+    /// Asks it to read its files again, as mosquitto does.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn hang_up(&self) -> anyhow::Result<()> {
+        let Some(child) = &self.child else { return Ok(()) };
+        let asked = Command::new("kill").args(["-s", "HUP", &child.id().to_string()]).status().context("kill")?;
+        if asked.success() { Ok(()) } else { anyhow::bail!("kill -s HUP {} failed", child.id()) }
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -12,7 +12,8 @@ use hearthwatch_cloud::store::sqlite::SqliteStore;
 use hearthwatch_protocol::{HomeId, Message, decode};
 use hearthwatch_provision::acl::Identity;
 use hearthwatch_provision::authority::Authority;
-use hearthwatch_provision::{Layout, homes, init, mosquitto};
+use hearthwatch_provision::ledger::Ledger;
+use hearthwatch_provision::{Layout, homes, init, mosquitto, revocation};
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng};
@@ -32,6 +33,10 @@ pub struct World {
     layout: Layout,
     database: PathBuf,
     broker: Process,
+    /// The embedded broker watches the ledger itself; mosquitto must be told.
+    broker_must_be_told: bool,
+    /// The home whose certificate was taken back.
+    revoked: Option<HomeId>,
     aggregator: Process,
     homes: Vec<Home>,
     twin: Option<Process>,
@@ -60,6 +65,7 @@ impl World {
         let layout = Layout::new(root.join("keys"));
         init::run(&layout, &init::Options::default(), Timestamp::now())?;
         let port = free_port()?;
+        let broker_must_be_told = broker == "mosquitto";
         let broker = match broker {
             "mosquitto" => mosquitto_process(&layout, port, root)?,
             _ => {
@@ -88,8 +94,20 @@ impl World {
         }
         drop(store);
         let rng = SmallRng::seed_from_u64(seed);
-        let mut world =
-            Self { layout, database, broker, aggregator, homes: all, twin: None, proxy, rng, deck: Vec::new(), folder };
+        let mut world = Self {
+            layout,
+            database,
+            broker,
+            broker_must_be_told,
+            revoked: None,
+            aggregator,
+            homes: all,
+            twin: None,
+            proxy,
+            rng,
+            deck: Vec::new(),
+            folder,
+        };
         world.broker.start()?;
         world.aggregator.start()?;
         for home in &mut world.homes {
@@ -140,6 +158,12 @@ impl World {
                 self.broker.kill();
                 self.broker.start()?;
             }
+            Fault::Revoked => {
+                let taken = revocation::revoke(&self.layout, &home.id, Timestamp::now(), "chaos")?;
+                anyhow::ensure!(!taken.is_empty(), "{} had no certificate to take back", home.id);
+                self.revoked = Some(home.id.clone());
+                self.tell_broker()?;
+            }
             Fault::Twin => {
                 let (root, port) = (self.folder.path(), self.proxy.port());
                 let state = root.join("twin");
@@ -168,6 +192,10 @@ impl World {
             }
             _ => {}
         }
+        if let Some(id) = self.revoked.take() {
+            certify(&self.layout, &id, Timestamp::now())?;
+            self.tell_broker()?;
+        }
         for home in &mut self.homes {
             match fault {
                 Fault::CertificateEnds => certify(&self.layout, &home.id, Timestamp::now())?,
@@ -176,6 +204,10 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    fn tell_broker(&self) -> anyhow::Result<()> {
+        if self.broker_must_be_told { self.broker.hang_up() } else { Ok(()) }
     }
 
     /// The answers that outboxes took, by alarm id.
@@ -272,7 +304,7 @@ fn mosquitto_process(layout: &Layout, port: u16, root: &Path) -> anyhow::Result<
 fn cloud_toml(layout: &Layout, data: &Path, port: u16) -> String {
     format!(
         "data = {:?}\n[mqtt]\nhost = \"localhost\"\nport = {port}\nca_file = {:?}\ncert_file = {:?}\nkey_file = {:?}\n\
-         [training]\ntrigger_count = 0\nschedule_hours = 0\n",
+         [ingest]\nrecords_per_day = 864000\n[training]\ntrigger_count = 0\nschedule_hours = 0\n",
         data,
         layout.ca_cert(),
         layout.aggregator_cert(),
@@ -280,9 +312,12 @@ fn cloud_toml(layout: &Layout, data: &Path, port: u16) -> String {
     )
 }
 
-/// Writes a new certificate and key for a home, as a renewal would.
+/// Writes a new certificate and key for a home, as a renewal would; who was shut out is let in again.
 fn certify(layout: &Layout, id: &HomeId, from: Timestamp) -> anyhow::Result<()> {
-    let issued = Authority::load(layout)?.issue_client(&Identity::home(id.clone())?, from, DAYS)?;
+    let authority = Authority::load(layout)?;
+    let issued = authority.issue_client(&Identity::home(id.clone())?, from, DAYS)?;
+    Ledger::of(layout).record(&issued.certificate_pem, from)?;
+    revocation::render(layout, &authority, Timestamp::now())?;
     let bundle = layout.home(id);
     std::fs::write(bundle.key(), issued.key_pem)?;
     std::fs::write(bundle.cert(), issued.certificate_pem)?;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 
 use crate::install::{self, Part};
 use crate::{endurance, references, shell, supply, tidy};
@@ -11,13 +12,16 @@ use crate::{endurance, references, shell, supply, tidy};
 /// What `cargo xtask test` takes.
 #[derive(Args)]
 pub struct TestArguments {
-    /// Run this suite alone (may be repeated): fmt, tidy, deny, clippy, unit, doc, references, scenarios, embedded-broker,
-    /// mosquitto, attacks, chaos, browser, endures, home-assistant, chaos-long, fuzz, fuzz-long, reproducible, full.
-    #[arg(long, value_name = "SUITE")]
+    /// Run this suite alone (may be repeated).
+    #[arg(long, value_name = "SUITE", value_parser = names())]
     only: Vec<String>,
     /// Add the long runs that CI has no time for.
     #[arg(long)]
     full: bool,
+}
+
+fn names() -> PossibleValuesParser {
+    SUITES.iter().map(|suite| suite.name).collect::<Vec<_>>().into()
 }
 
 struct Suite {
@@ -140,6 +144,13 @@ const SUITES: &[Suite] = &[
         full_only: true,
     },
     Suite {
+        name: "cuda",
+        what: "the aggregator with its feature for GPUs compiles, without a toolkit",
+        needs: &[],
+        run: cuda,
+        full_only: true,
+    },
+    Suite {
         name: "full",
         what: "the newcomer's whole command, twice, compared",
         needs: &[],
@@ -157,12 +168,6 @@ struct Outcome {
 
 /// Runs the chosen suites, all of them even when one fails, then prints minutes and ends.
 pub fn test(arguments: &TestArguments) -> anyhow::Result<()> {
-    for name in &arguments.only {
-        if !SUITES.iter().any(|suite| suite.name == name) {
-            let names: Vec<_> = SUITES.iter().map(|suite| suite.name).collect();
-            bail!("no suite is called {name:?}; there are {}", names.join(", "));
-        }
-    }
     let chosen = SUITES.iter().filter(|suite| match arguments.only.as_slice() {
         [] => arguments.full || !suite.full_only,
         only => only.iter().any(|name| name == suite.name),
@@ -213,6 +218,11 @@ fn clippy() -> anyhow::Result<()> {
 fn unit() -> anyhow::Result<()> {
     shell::cargo(["test", "--release", "--workspace", "--lib", "--bins", "--locked"])?;
     shell::cargo(["test", "--release", "--workspace", "--doc", "--locked"])
+}
+
+fn cuda() -> anyhow::Result<()> {
+    let feature = ["check", "--release", "--locked", "--workspace", "--bins", "--features", "hearthwatch-cloud/cuda"];
+    shell::cargo(feature)
 }
 
 fn doc() -> anyhow::Result<()> {

@@ -1,26 +1,12 @@
 //! What the gate lets through, what it holds, and in which words.
 
-use super::super::outcome::{EventResult, HomeResult};
+use super::super::made_up::{self, events};
 use super::*;
-use crate::dataset::LabelOrigin;
 
-/// Six homes with ten events each: the first `found` of every home are found.
+/// Six homes with ten events each, five spikes and then five drifts: the first `found` of every home are found.
 fn evaluation(found: usize, false_alarms: u32) -> Evaluation {
-    let home = |number: usize| HomeResult {
-        home: format!("home-{number}"),
-        weeks: 4.0,
-        events: (0..10)
-            .map(|index| EventResult {
-                family: if index < 5 { "spike" } else { "drift" }.to_owned(),
-                class: "power".to_owned(),
-                origin: LabelOrigin::Injected,
-                found: index < found,
-                delay_s: None,
-            })
-            .collect(),
-        false_alarms,
-    };
-    Evaluation { homes: (0..6).map(home).collect() }
+    let home = [events("spike", "power", found, 5), events("drift", "power", found.saturating_sub(5), 5)].concat();
+    made_up::evaluation(4.0, false_alarms, vec![home; 6])
 }
 
 fn reasons(report: &GateReport) -> &[String] {
