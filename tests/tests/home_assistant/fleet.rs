@@ -23,8 +23,9 @@ pub struct Fleet {
     home: HomeId,
 }
 
-/// By how much the challenger asks for more before it speaks: what was an alarm of the past is none any more.
-const STRICTER: f32 = 30.0;
+/// By how much the challenger asks for more before it speaks, in units of the score: some alarms of the past would be none, and a
+/// fault that any model must hear is still heard, else the home refuses it.
+const STRICTER: f32 = 2.0;
 
 struct Stricter;
 
