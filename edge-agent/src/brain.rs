@@ -176,10 +176,18 @@ impl Brain {
         Ok(brain)
     }
 
-    /// Takes the home's time zone, unless one is configured. Once something was learned, it no longer changes.
+    /// Takes the home's time zone, unless one is configured. What is usual at which time of day is then learnt anew, for days that
+    /// begin elsewhere.
     pub fn set_timezone(&mut self, timezone: TimeZone) {
-        if !self.timezone_configured && self.closed.is_none() && self.config.timezone != timezone {
-            self.config.timezone = timezone;
+        if self.timezone_configured || self.config.timezone == timezone {
+            return;
+        }
+        tracing::info!(timezone = timezone.iana_name().unwrap_or("without a name"), "the home's time zone is another");
+        self.config.timezone = timezone;
+        self.next_brief = None;
+        if self.closed.is_some() {
+            self.relearn();
+        } else {
             let entities = self.detector.entities().to_vec();
             self.detector = HomeDetector::new(self.config.clone(), Arc::clone(&self.model));
             self.detector.set_budget(self.budget());
@@ -187,6 +195,7 @@ impl Brain {
                 self.detector.add_entity(info);
             }
         }
+        self.show(None);
     }
 
     /// Makes entities known and tells their numbers. What was remembered of one under another unit or class is forgotten: its

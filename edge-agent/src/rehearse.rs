@@ -21,6 +21,9 @@ pub const REHEARSED_SECONDS: i64 = 28 * 86_400;
 /// Learnt from before anything is counted, where the memory reaches back far enough: a week of the 35 days that are kept.
 const LEAD_SECONDS: i64 = 7 * 86_400;
 
+/// Less than this is not compared: a week, but for the hours that the first slice of a recorder's past lacks.
+const COMPARED_SECONDS_MIN: i64 = 6 * 86_400;
+
 /// What a new model would have changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rehearsal {
@@ -34,6 +37,14 @@ pub struct Rehearsal {
     pub after: (ModelVersion, u32),
 }
 
+impl Rehearsal {
+    /// How many days were compared, to the nearest.
+    #[must_use]
+    pub fn days(&self) -> u32 {
+        u32::try_from((self.until - self.from + 43_200) / 86_400).unwrap_or(0)
+    }
+}
+
 /// What the detector saw of one entity at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Moment {
@@ -45,7 +56,7 @@ pub struct Moment {
     pub threshold: f32,
 }
 
-/// Counts the alarms of the last four weeks under both models; none when less than a week can be compared.
+/// Counts the alarms of the last four weeks under both models; none when hardly a week can be compared.
 ///
 /// # Errors
 /// [`HistoryError`].
@@ -58,7 +69,7 @@ pub fn compare(
 ) -> Result<Option<Rehearsal>, HistoryError> {
     let Some((first, until, _)) = reader.extent(now - REHEARSED_SECONDS - LEAD_SECONDS)? else { return Ok(None) };
     let from = (first + LEAD_SECONDS).max(until - REHEARSED_SECONDS);
-    if until - from < LEAD_SECONDS {
+    if until - from < COMPARED_SECONDS_MIN {
         return Ok(None);
     }
     let (before_version, before) = before;

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use chrome::{Chrome, Light};
 use hearthwatch_edge::brain::BrainCommand;
+use hearthwatch_edge::discovery::UpdateWish;
 use hearthwatch_edge::outbox::SharingLevel;
 use hearthwatch_model::alarm::Verdict;
 use hearthwatch_protocol::messages::WithdrawalReceipt;
@@ -53,6 +54,8 @@ async fn a_resident_reads_answers_previews_shares_withdraws_and_leaves() {
     reports_a_miss(&mut chrome, &page, &home).await;
     reads_and_takes_back_a_record(&mut chrome, &page, &home, &folder).await;
     chooses_what_is_shared(&mut chrome, &page, &home).await;
+    gives_a_reason(&mut chrome, &page, &home).await;
+    goes_back_to_the_model_before(&mut chrome, &page, &mut home).await;
     hears_of_a_change_without_loading_again(&mut chrome, &page, &home).await;
 
     assert_eq!(
@@ -174,6 +177,33 @@ async fn chooses_what_is_shared(chrome: &mut Chrome, page: &str, home: &home::Ho
     chrome.ask("document.querySelector('#sharing input[value=verdicts]').checked = true").await;
     chrome.click_through("#sharing fieldset + button").await;
     assert_eq!(home.uplink.with_outbox(|outbox| outbox.sharing()).await.unwrap(), SharingLevel::Verdicts);
+}
+
+async fn gives_a_reason(chrome: &mut Chrome, page: &str, home: &home::Home) {
+    chrome.open(page).await;
+    chrome
+        .ask(
+            "document.querySelector('#timeline details').open = true; \
+             document.querySelector('#timeline textarea').value = 'the <b>boiler</b> was serviced'",
+        )
+        .await;
+    chrome.click_through("#timeline button[value=expected]").await;
+    chrome.open(page).await;
+    assert_eq!(chrome.ask("document.querySelector('#timeline article b')").await, json!(null), "no markup of it");
+    let said = "document.querySelector('#timeline').textContent.includes('“the <b>boiler</b> was serviced”')";
+    assert_eq!(chrome.ask(said).await, json!(true));
+    let detail = home.brain.ask(BrainCommand::Look).await.unwrap();
+    assert!(detail.alarms.iter().any(|alarm| alarm.reasoned().is_some()));
+}
+
+async fn goes_back_to_the_model_before(chrome: &mut Chrome, page: &str, home: &mut home::Home) {
+    chrome.open(page).await;
+    let button = "#learnt form[action$='/roll-back'] button";
+    assert_eq!(chrome.ask(&format!("document.querySelector(\"{button}\").textContent")).await, "Go back to: Model 13");
+    chrome.click_through(button).await;
+    let said = chrome.ask("document.querySelector('.said').textContent").await;
+    assert_eq!(said, "Asked for. Under Learnt stands which model is in charge.");
+    assert_eq!(home.wishes.recv().await, Some(UpdateWish::RollBack));
 }
 
 async fn hears_of_a_change_without_loading_again(chrome: &mut Chrome, page: &str, home: &home::Home) {

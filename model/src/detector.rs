@@ -13,7 +13,7 @@ use crate::alarm::{
 use crate::experts::routine::{ALERT_SCORE, PHYSICS_SCORE};
 use crate::features::{AnomalyKind, Band, EntityStep, FeatureExtractor, LeftOut, LocalTime, RoutineScore};
 use crate::grid::STEP_SECONDS;
-use crate::network::NetworkOutput;
+use crate::network::{MICRO_BATCH, NetworkOutput};
 use crate::reading::{EntityInfo, Reading, Value};
 
 pub use crate::features::Knowledge;
@@ -64,7 +64,8 @@ pub struct EntityScore {
     /// What was expected.
     pub band: Option<Band>,
     /// How rare the score is after the home's offset and its answers, whatever gave it
-    /// ([`CalibrationCurve::rarity`](crate::alarm::CalibrationCurve::rarity)); none without a score.
+    /// ([`CalibrationCurve::rarity`](crate::alarm::CalibrationCurve::rarity)); none while the entity is too new to be judged. In
+    /// warm-up too: what would have been said, had anybody listened.
     pub rarity: Option<f32>,
     /// Whether it needs no second step to be said.
     pub immediate: bool,
@@ -204,16 +205,15 @@ impl HomeDetector {
             .zip(by_network)
             .zip(&steps)
             .map(|(((one, threshold), by_network), step)| {
-                let score = one.score.filter(|_| live);
                 let lifted = threshold - one.threshold;
                 EntityScore {
                     entity: one.entity,
                     at,
                     observed: step.observed,
-                    score,
+                    score: one.score.filter(|_| live),
                     threshold: *threshold,
                     band: one.band,
-                    rarity: score.map(|score| self.rarity(one.entity, score - lifted, by_network)),
+                    rarity: one.score.map(|score| self.rarity(one.entity, score - lifted, by_network)),
                     immediate: one.kind.immediate(),
                 }
             })
@@ -225,23 +225,20 @@ impl HomeDetector {
     fn ask_network(&self, steps: &[EntityStep]) -> Vec<Option<NetworkOutput>> {
         let mut outputs = vec![None; steps.len()];
         let Model::Network { scorer, blend, .. } = &*self.model else { return outputs };
-        let (mut windows, mut classes, mut places) = (Vec::new(), Vec::new(), Vec::new());
-        for (place, step) in steps.iter().enumerate() {
+        let judged = steps.iter().enumerate().filter(|(_, step)| {
             let class = self.entities[step.entity as usize].class;
-            if step.ready
-                && !class.is_binary()
-                && blend.judges(class)
-                && let Some(window) = self.extractor.window(step.entity)
-            {
-                windows.extend_from_slice(&window);
-                classes.push(class.index());
-                places.push(place);
-            }
-        }
-        if !places.is_empty() {
-            for (place, output) in places.into_iter().zip(scorer.score(&windows, &classes)) {
+            step.ready && !class.is_binary() && blend.judges(class) && self.extractor.has_window(step.entity)
+        });
+        let judged: Vec<(usize, u32)> = judged.map(|(place, step)| (place, step.entity)).collect();
+        // As many at a time as the network takes in a pass: the windows of 300 entities together are 2.3 MB.
+        for pass in judged.chunks(MICRO_BATCH) {
+            let windows: Vec<f32> =
+                pass.iter().filter_map(|(_, entity)| self.extractor.window(*entity)).flatten().collect();
+            let classes: Vec<usize> =
+                pass.iter().map(|(_, entity)| self.entities[*entity as usize].class.index()).collect();
+            for ((place, _), output) in pass.iter().zip(scorer.score(&windows, &classes)) {
                 // A score that is no number is no score: the routine detector speaks instead.
-                outputs[place] = Some(output).filter(|output| output.logit.is_finite());
+                outputs[*place] = Some(output).filter(|output| output.logit.is_finite());
             }
         }
         outputs
@@ -381,8 +378,10 @@ impl HomeDetector {
         }
         open.into_iter().for_each(|reading| taught.extractor.observe(reading));
         self.timezone = taught.timezone;
-        self.extractor = taught.extractor;
         self.seen = taught.seen;
+        // What another thread has allocated would lie beside the place of what is let go of here, and neither would be given back:
+        // it is copied into that place instead, some milliseconds for 300 entities.
+        self.extractor.copy_from(&taught.extractor);
         // What the network foresaw is in the scale of before.
         self.foreseen.iter_mut().for_each(|foreseen| *foreseen = None);
     }

@@ -25,6 +25,7 @@ pub use form::{CLASS_SLOTS, Form, Network, OUTPUTS, WINDOW_VALUES};
 pub(crate) use form::{one_hot, tame};
 pub use manifest::{ARTIFACT_FORMAT_VERSION, Architecture, Lineage, LineageHome, Manifest};
 pub use patch_tree::{PARAMETER_COUNT, PatchTree};
+pub(crate) use scorer::MICRO_BATCH;
 pub use scorer::{NetworkOutput, Scorer};
 pub use weights::{NamedTensor, Weights};
 

@@ -5,7 +5,7 @@ use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
 
 use super::view::{Month, NoticeKind, ShownAlarm};
-use crate::history::{History, HistoryError};
+use crate::history::{History, HistoryError, Precedent, Reason};
 use crate::house::{Held, Place, WEEK_SECONDS};
 
 /// How many alarms can be answered by id. At a budget of one a week, two years; at a hundred, a week.
@@ -115,7 +115,14 @@ impl Alarms {
 
     /// Notes an answer for the alarm and for those that it was said for; the last one counts. Without an id, the alarm
     /// that is shown is meant.
-    pub(super) fn answer(&mut self, id: Option<&str>, verdict: Verdict, by: &str, now: i64) -> Vec<ShownAlarm> {
+    pub(super) fn answer(
+        &mut self,
+        id: Option<&str>,
+        verdict: Verdict,
+        by: &str,
+        reason: Option<&Reason>,
+        now: i64,
+    ) -> Vec<ShownAlarm> {
         let id = match id {
             Some(id) => id.to_owned(),
             None => match self.shown() {
@@ -125,7 +132,7 @@ impl Alarms {
         };
         let meant = |alarm: &&mut ShownAlarm| alarm.alarm.id == id || alarm.led_by.as_deref() == Some(id.as_str());
         let answered = self.list.iter_mut().filter(meant).map(|alarm| {
-            alarm.take_answer(by, verdict, now);
+            alarm.take_answer(by, verdict, reason.cloned(), now);
             alarm.clone()
         });
         let mut answered: Vec<ShownAlarm> = answered.collect();
@@ -217,6 +224,21 @@ impl Alarms {
                 && known.entity_id == alarm.entity_id
                 && known.alarm.kind == alarm.alarm.kind
                 && known.answer.is_some()
+        })
+    }
+
+    /// The newest alarm like `alarm` that somebody gave a reason for: the same entity, in the same manner and direction.
+    pub(super) fn precedent_of(&self, alarm: &ShownAlarm) -> Option<Precedent> {
+        let like = |known: &&ShownAlarm| {
+            known.alarm.id != alarm.alarm.id
+                && known.entity_id == alarm.entity_id
+                && known.alarm.kind == alarm.alarm.kind
+                && known.is_too_much() == alarm.is_too_much()
+        };
+        self.list.iter().rev().filter(like).find_map(|known| {
+            let (answer, reason) = known.reasoned()?;
+            let (by, verdict) = (answer.by.clone(), answer.verdict);
+            Some(Precedent { raised_at: known.alarm.raised_at, by, verdict, reason: reason.clone() })
         })
     }
 

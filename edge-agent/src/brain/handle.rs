@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{AlarmPicture, Brain, HomeDetail, MissReport, Moves, RecordedState, Relearning, Tally};
 use crate::explain::Language;
-use crate::history::StoredMiss;
+use crate::history::{Reason, StoredMiss};
 use crate::house::{Change, ChangeError, Place};
 use crate::rehearse::Rehearsal;
 use crate::update::TrialWindows;
@@ -44,6 +44,8 @@ pub enum BrainCommand {
         verdict: Verdict,
         /// Who says so; empty when nobody knows.
         by: String,
+        /// Why, in their own words; it stays in this home.
+        reason: Option<Reason>,
         /// When.
         at: i64,
     },
@@ -142,7 +144,9 @@ impl Brain {
             BrainCommand::Listening(listening, now) => self.set_listening(listening, now),
             BrainCommand::Hear(readings) => self.hear(&readings),
             BrainCommand::Tick(now) => self.tick(now),
-            BrainCommand::Answer { alarm, verdict, by, at } => self.answer(alarm.as_deref(), verdict, &by, at),
+            BrainCommand::Answer { alarm, verdict, by, reason, at } => {
+                self.answer(alarm.as_deref(), verdict, &by, reason.as_ref(), at);
+            }
             BrainCommand::Change(change, now, reply) => {
                 let _ = reply.send(self.change(change, now));
             }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::Brain;
 use super::view::ShownAlarm;
-use crate::history::PersonsAnswer;
+use crate::history::Reason;
 use crate::house::{Held, Place};
 
 /// How far back is looked: as far as Home Assistant's recorder reaches unless it is told otherwise.
@@ -83,6 +83,8 @@ struct ToldAnswer {
     by: String,
     answer: Verdict,
     at: Timestamp,
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 impl Brain {
@@ -190,14 +192,15 @@ fn read(attributes: &Map<String, Value>, salt: &[u8], now: i64) -> Option<ShownA
         cause: None,
         asks: told.asks,
         answers: Vec::new(),
+        precedent: None,
         shared: told.shared,
         recovered: true,
     };
     for answer in told.answers {
         let at = answer.at.as_second().clamp(raised_at, now.max(raised_at));
         let by: String = answer.by.chars().take(TEXT_CHARS_MAX).collect();
-        shown.answers.retain(|known: &PersonsAnswer| known.by != by);
-        shown.take_answer(&by, answer.answer, at);
+        let reason = answer.reason.as_deref().and_then(Reason::new);
+        shown.take_answer(&by, answer.answer, reason, at);
     }
     Some(shown)
 }

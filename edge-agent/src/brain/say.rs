@@ -11,6 +11,7 @@ use super::alarms::{add_moved, may_speak_again};
 use super::feedback::{self, ToFleet, feedback_record};
 use super::view::{Loudest, Notice, NoticeKind, ShownAlarm};
 use super::{Brain, DECIDER_NOTE};
+use crate::history::Reason;
 use crate::house::{Announcement, Held, Subject, may_ask_about_unsure};
 
 /// An alarm this little above its threshold, in units of the score, may well be nothing: there an answer teaches most.
@@ -32,6 +33,8 @@ impl Brain {
             match kind {
                 NoticeKind::Raised => {
                     self.note_moved(&mut alarm, scores);
+                    alarm.precedent = self.alarms.precedent_of(&alarm);
+                    self.alarms.put(&alarm);
                     let window = self.detector.window_of(&alarm.alarm.id).map(<[f32]>::to_vec);
                     self.save(&alarm, window.as_deref());
                     let (id, raised_at) = (alarm.alarm.id.clone(), alarm.alarm.raised_at);
@@ -81,7 +84,7 @@ impl Brain {
             area: alarm.place.area.as_deref(),
             class: alarm.class,
             kind: alarm.alarm.kind,
-            too_much: is_too_much(&alarm),
+            too_much: alarm.is_too_much(),
             severity: alarm.alarm.severity,
             known_for: now - alarm.alarm.raised_at,
         };
@@ -139,13 +142,13 @@ impl Brain {
     }
 
     /// Takes a resident's answer, to an alarm or to a question drawn by chance; `by` is who gave it, where that is known.
-    /// Without an id, the alarm that is shown is meant.
-    pub fn answer(&mut self, alarm_id: Option<&str>, verdict: Verdict, by: &str, now: i64) {
+    /// Without an id, the alarm that is shown is meant. `reason` is kept here and goes nowhere.
+    pub fn answer(&mut self, alarm_id: Option<&str>, verdict: Verdict, by: &str, reason: Option<&Reason>, now: i64) {
         if alarm_id.is_some_and(|id| self.answer_question(id, verdict, now)) {
             return;
         }
         let faults = self.old_faults(now);
-        let mut answered = self.alarms.answer(alarm_id, verdict, by, now);
+        let mut answered = self.alarms.answer(alarm_id, verdict, by, reason, now);
         self.recounted |= faults != self.old_faults(now);
         self.leave_faults(now);
         if answered.is_empty() {
@@ -293,16 +296,5 @@ impl Brain {
             // Nobody listening, or far behind: the view and the memory still hold the alarm.
             let _ = self.notices.try_send(notice);
         }
-    }
-}
-
-/// Whether an alarm is of more than usual, rather than of less.
-fn is_too_much(alarm: &ShownAlarm) -> bool {
-    match (alarm.alarm.kind, alarm.alarm.observed, alarm.alarm.band) {
-        (AnomalyKind::Rate | AnomalyKind::Alert | AnomalyKind::Noise, ..) => true,
-        (AnomalyKind::Flat | AnomalyKind::Silent, ..) => false,
-        (AnomalyKind::TimeInState, observed, _) => observed.is_some_and(|share| share > 0.5),
-        (_, Some(observed), Some(band)) => observed >= band.expected,
-        _ => true,
     }
 }

@@ -7,7 +7,7 @@ use hearthwatch_model::reading::Value;
 use hearthwatch_model::class::DeviceClass;
 
 use super::*;
-use crate::history::StoredAlarm;
+use crate::history::{Reason, StoredAlarm};
 use crate::house::{Change, DailyTime, Held, HouseMode, Place, QuietHours, Scope};
 use hearthwatch_model::alarm::Verdict;
 
@@ -138,10 +138,10 @@ fn an_answer_counts_for_the_shown_alarm_also_after_a_restart_and_can_be_changed(
     let mut home = home();
     home.brain.save(&stored_alarm("00d1", None), None);
     let mut home = brain_in(home.dir);
-    home.brain.answer(None, Verdict::Dismissed, "", 700);
+    home.brain.answer(None, Verdict::Dismissed, "", None, 700);
     assert_eq!(home.view.borrow().open, 0);
     assert_eq!(home.view.borrow().shown.as_ref().unwrap().answer, Some((Verdict::Dismissed, 700)));
-    home.brain.answer(Some("00d1"), Verdict::Confirmed, "", 800);
+    home.brain.answer(Some("00d1"), Verdict::Confirmed, "", None, 800);
     assert_eq!(home.view.borrow().open, 1);
     let kinds: Vec<NoticeKind> =
         std::iter::from_fn(|| home.notices.try_recv().ok()).map(|notice| notice.kind).collect();
@@ -151,8 +151,8 @@ fn an_answer_counts_for_the_shown_alarm_also_after_a_restart_and_can_be_changed(
 #[test]
 fn an_answer_to_an_unknown_alarm_changes_nothing() {
     let mut home = home();
-    home.brain.answer(Some("ffff"), Verdict::Confirmed, "", 700);
-    home.brain.answer(None, Verdict::Confirmed, "", 700);
+    home.brain.answer(Some("ffff"), Verdict::Confirmed, "", None, 700);
+    home.brain.answer(None, Verdict::Confirmed, "", None, 700);
     assert!(home.notices.try_recv().is_err());
 }
 
@@ -176,7 +176,7 @@ fn an_impossible_value_is_said_at_once_and_goes_on_over_a_restart_under_one_id()
     assert!(home.notices.try_recv().is_err(), "nobody is told twice");
     let id = raised.alarm.alarm.id;
     assert_eq!(home.view.borrow().shown.as_ref().unwrap().alarm.id, id);
-    home.brain.answer(Some(&id), Verdict::Dismissed, "", 900);
+    home.brain.answer(Some(&id), Verdict::Dismissed, "", None, 900);
     assert_eq!(home.brain.detector.answers().lessons().len(), 1, "the detector knows the alarm again");
 }
 
@@ -227,7 +227,7 @@ fn what_fails_on_one_device_is_one_message_and_one_answer() {
     assert_eq!(said, [(NoticeKind::Raised, "sensor.a".to_owned()), (NoticeKind::Changed, "sensor.a".to_owned())]);
     let shown = home.view.borrow().shown.clone().unwrap();
     assert_eq!((shown.moved_with, home.view.borrow().open), (vec!["B".to_owned()], 1));
-    home.brain.answer(None, Verdict::Dismissed, "Ann", 700);
+    home.brain.answer(None, Verdict::Dismissed, "Ann", None, 700);
     assert!(home.brain.history.alarms(0).unwrap().iter().all(|alarm| alarm.answer == Some((Verdict::Dismissed, 700))));
     assert_eq!(home.view.borrow().open, 0);
 }
@@ -314,7 +314,7 @@ fn questions_drawn_by_chance_are_put_within_the_weeks_questions_and_answered_wit
     assert!(questions.iter().all(|question| !home.brain.alarms.was_told(&question.id)), "nobody is disturbed for them");
 
     let (question, later) = (questions[0].clone(), now + 60 * 86_400);
-    home.brain.answer(Some(&question.id), Verdict::Confirmed, "Ann", later);
+    home.brain.answer(Some(&question.id), Verdict::Confirmed, "Ann", None, later);
     assert_eq!(home.brain.history.questions(0).unwrap()[0].answer, Some((Verdict::Confirmed, later)));
     let words = told.lock().unwrap().clone();
     let announced = |word: &ToFleet| match word {
@@ -363,7 +363,7 @@ fn what_was_confirmed_takes_nothing_from_the_budget() {
     let mut home = home();
     three(&mut home);
     home.brain.hear(&[impossible(620, 0)]);
-    home.brain.answer(None, Verdict::Confirmed, "", 625);
+    home.brain.answer(None, Verdict::Confirmed, "", None, 625);
     home.brain.hear(&[impossible(630, 2)]);
     assert_eq!(home.view.borrow().open, 2);
 }
@@ -399,16 +399,56 @@ fn wishes_hold_over_a_restart_and_a_snooze_ends_by_itself() {
 }
 
 #[test]
+fn a_reason_is_kept_beside_the_answer_and_told_when_the_like_comes_again_but_never_to_the_fleet() {
+    let (mut home, told, now) = settled(2.0);
+    let at = |after: i64| impossible(now + after, 0);
+    home.brain.hear(&[at(20)]);
+    let first = home.view.borrow().shown.clone().unwrap();
+    assert_eq!(first.precedent, None);
+    let reason = Reason::new("the boiler was serviced");
+    home.brain.answer(None, Verdict::Expected, "Ann", reason.as_ref(), now + 30);
+    // The same word again, without a reason, takes nothing back; another word has none.
+    home.brain.answer(Some(&first.alarm.id), Verdict::Expected, "Ann", None, now + 40);
+    home.brain.answer(Some(&first.alarm.id), Verdict::Confirmed, "Ben", None, now + 50);
+    let kept = home.brain.history.alarms(0).unwrap().remove(0);
+    assert_eq!(kept.answers.iter().map(|answer| answer.reason.clone()).collect::<Vec<_>>(), [reason.clone(), None]);
+
+    // Hours later the same sensor does it again, and another one.
+    let later = now + 12 * 3_600;
+    live(&mut home, now, 72);
+    home.brain.hear(&[impossible(later + 20, 0), impossible(later + 20, 1)]);
+    let alarms = home.brain.look().alarms;
+    let (again, other) = (&alarms[alarms.len() - 2], &alarms[alarms.len() - 1]);
+    let precedent = again.precedent.clone().unwrap();
+    assert_eq!((precedent.by.as_str(), precedent.verdict), ("Ann", Verdict::Expected));
+    assert_eq!((precedent.raised_at, Some(precedent.reason)), (first.alarm.raised_at, reason));
+    assert_eq!(other.precedent, None, "another sensor is another matter");
+
+    let told = told.lock().unwrap();
+    assert!(told.iter().any(|one| matches!(one, ToFleet::Answer(_))));
+    for one in told.iter() {
+        let message = match one {
+            ToFleet::Announcement(announcement) => hearthwatch_protocol::Message::Announcement(announcement.clone()),
+            ToFleet::Answer(record) => hearthwatch_protocol::Message::Feedback(record.clone()),
+        };
+        let bytes = hearthwatch_protocol::encode(&message).unwrap();
+        for secret in ["boiler", "serviced", "Ann"] {
+            assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{secret} has left the home");
+        }
+    }
+}
+
+#[test]
 fn two_who_disagree_are_both_remembered_and_the_last_one_counts() {
     let mut home = home();
     three(&mut home);
     home.brain.hear(&[impossible(620, 0)]);
-    home.brain.answer(None, Verdict::Confirmed, "Ann", 630);
-    home.brain.answer(None, Verdict::Dismissed, "Ben", 640);
+    home.brain.answer(None, Verdict::Confirmed, "Ann", None, 630);
+    home.brain.answer(None, Verdict::Dismissed, "Ben", None, 640);
     let shown = home.view.borrow().shown.clone().unwrap();
     assert!(shown.is_disputed());
     assert_eq!(shown.answer, Some((Verdict::Dismissed, 640)));
-    home.brain.answer(Some(&shown.alarm.id), Verdict::Dismissed, "Ann", 650);
+    home.brain.answer(Some(&shown.alarm.id), Verdict::Dismissed, "Ann", None, 650);
     assert!(!home.view.borrow().shown.as_ref().unwrap().is_disputed());
 }
 

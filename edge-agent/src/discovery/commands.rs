@@ -5,10 +5,11 @@ use hearthwatch_protocol::{AlarmId, IdError};
 use serde::Deserialize;
 
 use super::device::{BIRTH_TOPIC, Device, OFF, ONLINE};
+use crate::history::Reason;
 use crate::house::{Change, DailyTime, HouseMode, QuietHours};
 
-/// Longest command. A JSON answer has about 70 bytes.
-const COMMAND_BYTES_MAX: usize = 1024;
+/// Longest command. A JSON answer has about 100 bytes, and a reason and a name of 260 letters, escaped at six bytes each.
+const COMMAND_BYTES_MAX: usize = 2048;
 
 /// Longest name of who answers that is kept.
 const NAME_CHARS_MAX: usize = 60;
@@ -24,6 +25,8 @@ pub enum Command {
         verdict: Verdict,
         /// Who says so; empty when nobody knows.
         by: String,
+        /// Why, in their own words.
+        reason: Option<Reason>,
     },
     /// Do not mention the entity of an alarm for a while.
     Snooze {
@@ -90,6 +93,9 @@ struct JsonAnswer {
     /// Who answers.
     #[serde(default)]
     by: String,
+    /// Why, for those who live here.
+    #[serde(default)]
+    reason: String,
 }
 
 /// A snooze, for automations.
@@ -126,12 +132,15 @@ impl Command {
         }
         let own = device.topic("command/");
         match topic.strip_prefix(&own) {
-            Some("verdict") => Ok(Self::Answer { alarm: None, verdict: verdict(payload)?, by: String::new() }),
+            Some("verdict") => {
+                Ok(Self::Answer { alarm: None, verdict: verdict(payload)?, by: String::new(), reason: None })
+            }
             Some("answer") => {
                 let answer: JsonAnswer = serde_json::from_slice(payload)?;
                 let verdict = verdict(answer.verdict.as_bytes())?;
                 let by = answer.by.chars().take(NAME_CHARS_MAX).collect();
-                Ok(Self::Answer { alarm: Some(AlarmId::new(answer.alarm_id)?), verdict, by })
+                let reason = Reason::new(&answer.reason);
+                Ok(Self::Answer { alarm: Some(AlarmId::new(answer.alarm_id)?), verdict, by, reason })
             }
             Some("snooze") => {
                 let snooze: JsonSnooze = serde_json::from_slice(payload)?;

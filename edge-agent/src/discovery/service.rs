@@ -173,10 +173,10 @@ impl Service {
 
     async fn obey(&mut self, command: Command) {
         match command {
-            Command::Answer { alarm, verdict, by } => {
+            Command::Answer { alarm, verdict, by, reason } => {
                 let alarm = alarm.map(String::from);
                 let at = Timestamp::now().as_second();
-                let answer = BrainCommand::Answer { alarm, verdict, by, at };
+                let answer = BrainCommand::Answer { alarm, verdict, by, reason, at };
                 if self.discovery.brain.tell(answer).await.is_err() {
                     tracing::error!("an answer came too late: the agent is stopping");
                 }

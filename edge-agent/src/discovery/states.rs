@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::device::{BRIEF_EVENT, Device, OFF};
 use crate::brain::{Brief, HomeView, LEARNING_DAYS, Loudest, Notice, Readiness, ShownAlarm, verdict_word};
 use crate::explain::{Language, sentence};
+use crate::history::Reason;
 
 /// Longest state that Home Assistant takes.
 const STATE_CHARS_MAX: usize = 255;
@@ -198,9 +199,14 @@ fn describe(shown: &ShownAlarm, timezone: &TimeZone, language: Language) -> Map<
         "answer": shown.answer.map_or("none", |(verdict, _)| verdict_word(verdict)),
         "answers": shown.answers.iter().map(|answer| json!({
             "by": answer.by, "answer": verdict_word(answer.verdict), "at": time(answer.at),
+            "reason": answer.reason.as_ref().map(Reason::as_str),
         })).collect::<Vec<_>>(),
         "disagreement": shown.is_disputed(),
         "shared": shown.shared,
+        "precedent": shown.precedent.as_ref().map(|before| json!({
+            "by": before.by, "answer": verdict_word(before.verdict), "raised_at": time(before.raised_at),
+            "reason": before.reason.as_str(),
+        })),
     });
     match description {
         Value::Object(map) => map,
@@ -243,7 +249,7 @@ fn receipt(view: &HomeView, updates: &UpdateView) -> Value {
     let answers = updates.contribution;
     let mut parts = Vec::new();
     parts.extend(answers.map(|(version, answers)| view.language.answers_in(version, answers)));
-    parts.extend(rehearsal.map(|tried| view.language.rehearsed(tried.after.0, tried.before.1, tried.after.1)));
+    parts.extend(rehearsal.map(|tried| view.language.rehearsed(tried)));
     json!({
         "receipt": parts.join(" "),
         "answers": answers.map(|(_, answers)| answers),

@@ -112,11 +112,23 @@ fn read(topic: &str, payload: &str, retained: bool) -> Result<Command, AnswerErr
 #[test]
 fn a_button_answers_the_shown_alarm_and_json_a_named_one() {
     let button = read("hearthwatch/home-7/command/verdict", "dismissed", false).unwrap();
-    assert_eq!(button, Command::Answer { alarm: None, verdict: Verdict::Dismissed, by: String::new() });
+    assert_eq!(button, Command::Answer { alarm: None, verdict: Verdict::Dismissed, by: String::new(), reason: None });
     let text = r#"{"alarm_id": "00d1", "verdict": "confirmed", "by": "Ann"}"#;
     let named = read("hearthwatch/home-7/command/answer", text, false).unwrap();
     let alarm = Some(AlarmId::new("00d1").unwrap());
-    assert_eq!(named, Command::Answer { alarm, verdict: Verdict::Confirmed, by: "Ann".to_owned() });
+    assert_eq!(
+        named,
+        Command::Answer { alarm: alarm.clone(), verdict: Verdict::Confirmed, by: "Ann".to_owned(), reason: None }
+    );
+    let why = format!(
+        r#"{{"alarm_id": "00d1", "verdict": "confirmed", "by": "Ann", "reason": " the boiler\nwas {} "}}"#,
+        "x".repeat(300)
+    );
+    let Ok(Command::Answer { reason: Some(reason), .. }) = read("hearthwatch/home-7/command/answer", &why, false)
+    else {
+        panic!()
+    };
+    assert!(reason.as_str().starts_with("the boiler was xxx") && reason.as_str().chars().count() == 200, "{reason:?}");
     let snooze = read("hearthwatch/home-7/command/snooze", r#"{"alarm_id": "00d1", "hours": 24}"#, false).unwrap();
     assert_eq!(snooze, Command::Snooze { alarm: AlarmId::new("00d1").unwrap(), hours: 24 });
 }
@@ -149,7 +161,8 @@ fn the_receipt_says_what_answers_did() {
         serde_json::from_str::<Value>(&found.unwrap().1).unwrap()
     };
     assert_eq!(receipt(&HomeView::default(), &UpdateView::default())["receipt"], "");
-    let rehearsal = Rehearsal { from: 0, until: 86_400, before: (ModelVersion(13), 5), after: (ModelVersion(14), 2) };
+    let rehearsal =
+        Rehearsal { from: 0, until: 28 * 86_400, before: (ModelVersion(13), 5), after: (ModelVersion(14), 2) };
     let view = HomeView { rehearsal: Some(rehearsal), ..HomeView::default() };
     let updates = UpdateView { contribution: Some((ModelVersion(14), 6)), ..UpdateView::default() };
     let told = receipt(&view, &updates);
@@ -187,7 +200,7 @@ fn what_is_not_a_command_is_refused_with_its_reason() {
         Err(AnswerError::Json(_))
     ));
     assert!(matches!(read(answer, r#"{"alarm_id":"../a","verdict":"confirmed"}"#, false), Err(AnswerError::Alarm(_))));
-    assert!(matches!(read(answer, &"x".repeat(2000), false), Err(AnswerError::TooLong(2000))));
+    assert!(matches!(read(answer, &"x".repeat(3000), false), Err(AnswerError::TooLong(3000))));
     assert!(matches!(read("hearthwatch/home-8/command/verdict", "confirmed", false), Err(AnswerError::Topic)));
 }
 

@@ -5,6 +5,10 @@
 
 use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_protocol::ModelVersion;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::rehearse::Rehearsal;
 
 /// A language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,6 +71,34 @@ impl Language {
         }
     }
 
+    /// The day of a moment, such as `3 May`; the year is clear to who lives there.
+    #[must_use]
+    pub fn day(self, at: i64, timezone: &TimeZone) -> String {
+        const DUTCH: [&str; 12] = [
+            "januari",
+            "februari",
+            "maart",
+            "april",
+            "mei",
+            "juni",
+            "juli",
+            "augustus",
+            "september",
+            "oktober",
+            "november",
+            "december",
+        ];
+        let Ok(at) = Timestamp::from_second(at) else { return at.to_string() };
+        let at = at.to_zoned(timezone.clone());
+        match self {
+            Self::English => at.strftime("%-d %B").to_string(),
+            Self::Dutch => {
+                let month = usize::try_from(at.month()).ok().and_then(|month| DUTCH.get(month - 1)).copied();
+                format!("{} {}", at.day(), month.unwrap_or_default())
+            }
+        }
+    }
+
     /// How many of this home's answers a model has learnt from.
     #[must_use]
     pub fn answers_in(self, version: ModelVersion, answers: u64) -> String {
@@ -78,20 +110,23 @@ impl Language {
         }
     }
 
-    /// What a model would have raised in the last four weeks, beside the one before.
+    /// What a model would have raised in the days that were compared, beside the one before.
     #[must_use]
-    pub fn rehearsed(self, version: ModelVersion, before: u32, after: u32) -> String {
+    pub fn rehearsed(self, tried: &Rehearsal) -> String {
+        let ((_, before), (version, after), days) = (tried.before, tried.after, tried.days());
         match self {
             Self::English => {
                 let alarms = if after == 1 { "alarm" } else { "alarms" };
+                let period = if days == 28 { "four weeks".to_owned() } else { format!("{days} days") };
                 format!(
-                    "On your home model {version} would have raised {after} {alarms} instead of {before} in the last four weeks."
+                    "On your home model {version} would have raised {after} {alarms} instead of {before} in the last {period}."
                 )
             }
             Self::Dutch => {
                 let alarms = if after == 1 { "alarm" } else { "alarmen" };
+                let period = if days == 28 { "vier weken".to_owned() } else { format!("{days} dagen") };
                 format!(
-                    "Bij u thuis had model {version} de voorbije vier weken {after} {alarms} gegeven in plaats van {before}."
+                    "Bij u thuis had model {version} de voorbije {period} {after} {alarms} gegeven in plaats van {before}."
                 )
             }
         }

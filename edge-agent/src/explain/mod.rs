@@ -21,7 +21,7 @@ use jiff::tz::TimeZone;
 pub use language::Language;
 pub use palette::Theme;
 pub use png::{DrawError, png};
-pub use sentence::{Sentence, sentence};
+pub use sentence::{Sentence, precedent, sentence};
 pub use words::{friendly_name, state_words};
 
 /// What is known of one step.

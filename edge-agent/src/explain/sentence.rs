@@ -1,12 +1,12 @@
 //! An alarm in a resident's language: what and where, since when, observed against expected, how unusual, what else.
 
-use hearthwatch_model::alarm::{Cause, Severity};
+use hearthwatch_model::alarm::{Cause, Severity, Verdict};
 use hearthwatch_model::features::AnomalyKind;
 use jiff::tz::TimeZone;
 
 use super::Language;
 use super::words::local;
-use crate::history::StoredAlarm;
+use crate::history::{Precedent, StoredAlarm};
 
 /// A score is −ln(how often a week): this far above the threshold is as rare again as one in e.
 const WEEKS_SAID_MAX: f32 = 520.0;
@@ -48,6 +48,7 @@ pub fn sentence(shown: &StoredAlarm, timezone: &TimeZone, language: Language) ->
         });
     }
     parts.extend(common_cause(shown, language));
+    parts.extend(shown.precedent.as_ref().map(|before| precedent(before, timezone, language)));
     if shown.asks {
         parts.push(
             match language {
@@ -58,6 +59,32 @@ pub fn sentence(shown: &StoredAlarm, timezone: &TimeZone, language: Language) ->
         );
     }
     Sentence { title, message: parts.join(" "), how_unusual }
+}
+
+/// What somebody said of one like it: "On 3 May Ann called one like this expected: “the boiler was serviced”."
+#[must_use]
+pub fn precedent(before: &Precedent, timezone: &TimeZone, language: Language) -> String {
+    let (day, reason) = (language.day(before.raised_at, timezone), before.reason.as_str());
+    match language {
+        Language::English => {
+            let by = if before.by.is_empty() { "somebody" } else { &before.by };
+            let word = match before.verdict {
+                Verdict::Confirmed => "real",
+                Verdict::Dismissed => "a false alarm",
+                Verdict::Expected => "expected",
+            };
+            format!("On {day} {by} called one like this {word}: “{reason}”.")
+        }
+        Language::Dutch => {
+            let by = if before.by.is_empty() { "iemand" } else { &before.by };
+            let word = match before.verdict {
+                Verdict::Confirmed => "echt",
+                Verdict::Dismissed => "een vals alarm",
+                Verdict::Expected => "verwacht",
+            };
+            format!("Op {day} noemde {by} er zo een {word}: “{reason}”.")
+        }
+    }
 }
 
 /// Where to look first when several alarms have one cause.
@@ -199,6 +226,7 @@ fn with_unit(value: f32, unit: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::history::Reason;
     use hearthwatch_model::alarm::Alarm;
     use hearthwatch_model::class::DeviceClass;
     use hearthwatch_model::features::Band;
@@ -247,6 +275,20 @@ mod tests {
             "-8.24 °C, expected -20.0 to -16.5 °C. Since 13:00; 7 times rarer than an alarm takes. \
              Also unusual: Cellar door. Was this real?"
         );
+    }
+
+    #[test]
+    fn what_was_said_of_one_like_it_is_told_with_who_when_and_why() {
+        let mut alarm = freezer(AnomalyKind::Level, -8.24, 0.0);
+        let reason = Reason::new("the freezer was defrosted").unwrap();
+        let before = Precedent { raised_at: 1_683_122_400, by: "Ann".into(), verdict: Verdict::Expected, reason };
+        alarm.precedent = Some(before.clone());
+        let (_, message) = said(&alarm, Language::English);
+        let words = "On 3 May Ann called one like this expected: “the freezer was defrosted”.";
+        assert!(message.ends_with(words), "{message}");
+        alarm.precedent = Some(Precedent { by: String::new(), ..before });
+        let words = "Op 3 mei noemde iemand er zo een verwacht: “the freezer was defrosted”.";
+        assert!(said(&alarm, Language::Dutch).1.ends_with(words));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use hearthwatch_model::alarm::{Alarm, Cause, Verdict};
 use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
 use rusqlite::{OptionalExtension, params};
@@ -64,6 +65,48 @@ pub struct StoredAlarm {
     /// Known only from what Home Assistant remembers of it: what the model saw is lost.
     #[serde(default)]
     pub recovered: bool,
+    /// One like it that somebody gave a reason for, as known when it was raised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precedent: Option<Precedent>,
+}
+
+/// Why somebody answered as they did, in their own words: one line of at most [`Reason::CHARS_MAX`] letters. It stays in the
+/// home: no message to the fleet has a place for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Reason(String);
+
+impl Reason {
+    /// A sentence or two, as on a note on the fridge.
+    pub const CHARS_MAX: usize = 200;
+
+    /// From what was typed; none where that says nothing.
+    #[must_use]
+    pub fn new(typed: &str) -> Option<Self> {
+        let line = typed.split(|letter: char| letter.is_whitespace() || letter.is_control());
+        let line = line.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+        let line: String = line.chars().take(Self::CHARS_MAX).collect();
+        (!line.is_empty()).then_some(Self(line))
+    }
+
+    /// It.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An alarm of before that this one is like, and what was said of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Precedent {
+    /// When it was raised.
+    pub raised_at: i64,
+    /// Who spoke; empty when nobody knows.
+    pub by: String,
+    /// Their answer.
+    pub verdict: Verdict,
+    /// And why.
+    pub reason: Reason,
 }
 
 /// What one person said of an alarm.
@@ -75,6 +118,9 @@ pub struct PersonsAnswer {
     pub verdict: Verdict,
     /// When.
     pub at: i64,
+    /// Why, where they said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
 }
 
 impl StoredAlarm {
@@ -99,6 +145,7 @@ impl StoredAlarm {
             answers: Vec::new(),
             shared: false,
             recovered: false,
+            precedent: None,
         }
     }
 
@@ -114,14 +161,36 @@ impl StoredAlarm {
         self.answers.iter().any(|answer| answer.verdict != self.answers[0].verdict)
     }
 
-    /// Takes one person's answer; the last one counts.
-    pub fn take_answer(&mut self, by: &str, verdict: Verdict, at: i64) {
+    /// Takes one person's answer; the last one counts. Who says the same again without a reason has the one of before.
+    pub fn take_answer(&mut self, by: &str, verdict: Verdict, reason: Option<Reason>, at: i64) {
         self.answer = Some((verdict, at));
+        let before = self.answers.iter().find(|answer| answer.by == by && answer.verdict == verdict);
+        let reason = reason.or_else(|| before.and_then(|answer| answer.reason.clone()));
         self.answers.retain(|answer| answer.by != by);
         if self.answers.len() >= PERSONS_MAX {
             self.answers.remove(0);
         }
-        self.answers.push(PersonsAnswer { by: by.to_owned(), verdict, at });
+        self.answers.push(PersonsAnswer { by: by.to_owned(), verdict, at, reason });
+    }
+
+    /// The last reason that was given for the answer that counts, or for another where that one has none.
+    #[must_use]
+    pub fn reasoned(&self) -> Option<(&PersonsAnswer, &Reason)> {
+        let counts = self.answer.map(|(verdict, _)| verdict);
+        let with_reason = || self.answers.iter().rev().filter_map(|answer| Some((answer, answer.reason.as_ref()?)));
+        with_reason().find(|(answer, _)| Some(answer.verdict) == counts).or_else(|| with_reason().next())
+    }
+
+    /// Whether it is of more than usual, rather than of less.
+    #[must_use]
+    pub fn is_too_much(&self) -> bool {
+        match (self.alarm.kind, self.alarm.observed, self.alarm.band) {
+            (AnomalyKind::Rate | AnomalyKind::Alert | AnomalyKind::Noise, ..) => true,
+            (AnomalyKind::Flat | AnomalyKind::Silent, ..) => false,
+            (AnomalyKind::TimeInState, observed, _) => observed.is_some_and(|share| share > 0.5),
+            (_, Some(observed), Some(band)) => observed >= band.expected,
+            _ => true,
+        }
     }
 }
 

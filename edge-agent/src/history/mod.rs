@@ -19,10 +19,10 @@ use hearthwatch_model::features::Band;
 use hearthwatch_model::reading::{EntityInfo, Value};
 use rusqlite::{Connection, OptionalExtension, params};
 
-pub use alarms::{PersonsAnswer, StoredAlarm};
+pub use alarms::{PersonsAnswer, Precedent, Reason, StoredAlarm};
 pub use misses::StoredMiss;
 pub use questions::StoredQuestion;
-pub use reader::{HistoryReader, LoudStep};
+pub use reader::{HistoryReader, JudgedSpan, LoudStep};
 
 /// How long values are kept: five weeks, so that the same weekday is seen five times. 300 entities × 144 steps × 35 days
 /// = 1.5 million rows of about 55 bytes: 85 MB of disk.
@@ -81,7 +81,7 @@ pub struct Judged {
     pub band: Option<Band>,
     /// The raw score, when there was one.
     pub score: Option<f32>,
-    /// How rare it is ([`hearthwatch_model::alarm::CalibrationCurve::rarity`]).
+    /// How rare it is ([`hearthwatch_model::alarm::CalibrationCurve::rarity`]); without a score it was judged in hindsight.
     pub rarity: Option<f32>,
     /// Whether it needs no second step to be said.
     pub immediate: bool,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use hearthwatch_model::features::Band;
 use hearthwatch_model::reading::EntityInfo;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::{History, HistoryError, Judged, StoredAlarm, StoredMiss, StoredQuestion, schema};
 use crate::explain::Point;
@@ -20,6 +20,17 @@ pub struct LoudStep {
     pub rarity: f32,
     /// Whether it needs no second step to be said.
     pub immediate: bool,
+}
+
+/// From when to when there are judgements, by the ends of steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JudgedSpan {
+    /// The first of any kind.
+    pub first: i64,
+    /// The last.
+    pub last: i64,
+    /// The first that was judged as it was lived; none while all are of hindsight.
+    pub lived: Option<i64>,
 }
 
 /// Looks, and never writes. Calls block on the disk.
@@ -103,6 +114,20 @@ impl HistoryReader {
             Ok(LoudStep { at: row.get(0)?, entity: row.get(1)?, rarity: row.get(2)?, immediate: row.get(3)? })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The steps after `since` of which anything is judged: the first, the last, and the first that was judged as it was lived
+    /// rather than in hindsight.
+    ///
+    /// # Errors
+    /// [`HistoryError::Database`].
+    pub fn judged(&self, since: i64) -> Result<Option<JudgedSpan>, HistoryError> {
+        let one = |what: &str| {
+            let select = format!("SELECT step FROM grid WHERE step > ?1 AND rarity IS NOT NULL {what} LIMIT 1");
+            self.history.database.query_row(&select, [since], |row| row.get(0)).optional()
+        };
+        let (Some(first), Some(last)) = (one("ORDER BY step")?, one("ORDER BY step DESC")?) else { return Ok(None) };
+        Ok(Some(JudgedSpan { first, last, lived: one("AND score IS NOT NULL ORDER BY step")? }))
     }
 
     /// The first and the last step that were saved after `since`, and how many there are.

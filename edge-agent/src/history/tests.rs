@@ -93,6 +93,16 @@ fn an_alarm_keeps_its_window_when_its_answer_changes() {
 }
 
 #[test]
+fn a_reason_is_one_line_of_bounded_length_and_answers_of_before_there_were_any_read() {
+    assert_eq!(Reason::new(" the boiler\nwas\u{7}serviced ").unwrap().as_str(), "the boiler was serviced");
+    assert_eq!(Reason::new(&"ä".repeat(500)).unwrap().as_str().chars().count(), Reason::CHARS_MAX);
+    assert_eq!(Reason::new(" \n "), None);
+    let before: PersonsAnswer = serde_json::from_str(r#"{"by": "Ann", "verdict": "expected", "at": 700}"#).unwrap();
+    assert_eq!(before, PersonsAnswer { by: "Ann".into(), verdict: Verdict::Expected, at: 700, reason: None });
+    assert!(!serde_json::to_string(&before).unwrap().contains("reason"), "and are written as they were");
+}
+
+#[test]
 fn a_file_of_a_newer_version_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("history.sqlite");
@@ -132,6 +142,22 @@ fn only_steps_that_may_speak_are_read_for_a_preview() {
     history.save_step(1800, &[with(8.0, true)], &[]).unwrap();
     let loud: Vec<_> = reader(&dir).loud_steps(0, 5.0).unwrap().iter().map(|one| (one.at, one.immediate)).collect();
     assert_eq!(loud, [(1200, false), (1800, true)]);
+}
+
+#[test]
+fn what_was_judged_in_hindsight_is_told_from_what_was_lived() {
+    let (dir, mut history) = open();
+    let step = |rarity, score| {
+        let judged = Judged { score, rarity, observed: Some(20.0), ..Judged::default() };
+        [StepRow { judged: Some(judged), ..StepRow::silent(0) }]
+    };
+    history.save_step(600, &step(None, None), &[]).unwrap();
+    assert_eq!(reader(&dir).judged(0).unwrap(), None, "too new to be judged");
+    history.save_step(1200, &step(Some(5.0), None), &[]).unwrap();
+    assert_eq!(reader(&dir).judged(0).unwrap(), Some(JudgedSpan { first: 1200, last: 1200, lived: None }));
+    history.save_step(1800, &step(Some(6.0), Some(2.0)), &[]).unwrap();
+    assert_eq!(reader(&dir).judged(0).unwrap(), Some(JudgedSpan { first: 1200, last: 1800, lived: Some(1800) }));
+    assert_eq!(reader(&dir).loud_steps(0, 1.0).unwrap().len(), 2);
 }
 
 #[test]

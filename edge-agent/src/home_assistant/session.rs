@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::entities::{EntitiesEvent, EntityChange, WATCHED_MAX, WatchedEntities};
-use super::registry;
+use super::registry::{self, HomeAssistantState};
 use super::socket::{Socket, SocketError};
 use crate::brain::{BrainCommand, BrainGone, BrainHandle};
 use crate::config::HomeAssistantConfig;
@@ -37,6 +37,9 @@ const GOOD_CONNECTION: Duration = Duration::from_secs(60);
 const REGISTRY_SETTLE: Duration = Duration::from_secs(2);
 /// Events that tell of the registries; a user without administrator rights may hear them.
 const REGISTRY_EVENTS: [&str; 3] = ["entity_registry_updated", "device_registry_updated", "area_registry_updated"];
+
+/// Tells that the home has moved, or reads another language.
+const CONFIG_EVENT: &str = "core_config_updated";
 
 /// Where the session stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -200,17 +203,22 @@ impl Session {
         loop {
             let home = registry::get_config(socket).await?;
             if home.is_running() {
-                let language = home.language.as_deref().map_or_else(Language::default, Language::of);
-                self.brain.tell(BrainCommand::Language(language)).await?;
-                match TimeZone::get(&home.time_zone) {
-                    Ok(timezone) => self.brain.tell(BrainCommand::Timezone(timezone)).await?,
-                    Err(error) => tracing::warn!(error = %error, "Home Assistant's time zone is not known here"),
-                }
-                return Ok(());
+                return self.take_config(&home).await;
             }
             self.become_state(SessionState::Starting);
             tokio::time::sleep(RUNNING_POLL).await;
         }
+    }
+
+    /// Where the home is, and what it reads.
+    async fn take_config(&self, home: &HomeAssistantState) -> Result<(), SessionEnd> {
+        let language = home.language.as_deref().map_or_else(Language::default, Language::of);
+        self.brain.tell(BrainCommand::Language(language)).await?;
+        match TimeZone::get(&home.time_zone) {
+            Ok(timezone) => self.brain.tell(BrainCommand::Timezone(timezone)).await?,
+            Err(error) => tracing::warn!(error = %error, "Home Assistant's time zone is not known here"),
+        }
+        Ok(())
     }
 
     /// Finds what can be watched, in the order of the ids, and what has another name than before, or is no more.
@@ -279,13 +287,9 @@ impl Session {
         };
         let mut registries = Vec::new();
         for kind in REGISTRY_EVENTS {
-            match socket.subscribe("subscribe_events", json!({"event_type": kind})).await {
-                Ok(subscription) => registries.push(subscription),
-                // Then names are as old as the connection.
-                Err(SocketError::Refused { code, .. }) => tracing::debug!(kind, code, "not told of the registry"),
-                Err(error) => return Err(error.into()),
-            }
+            registries.extend(told_of(socket, kind).await?);
         }
+        let config = told_of(socket, CONFIG_EVENT).await?;
         let mut backfill: Option<Backfill> = None;
         loop {
             let event = if backfill.is_some() {
@@ -311,6 +315,10 @@ impl Session {
                 }
                 (Some(event), _) if registries.contains(&event.subscription) => {
                     self.survey_at.get_or_insert_with(|| Instant::now() + REGISTRY_SETTLE);
+                }
+                (Some(event), _) if config == Some(event.subscription) => {
+                    let home = registry::get_config(socket).await?;
+                    self.take_config(&home).await?;
                 }
                 (Some(_), _) | (None, None) => {}
                 (None, Some(past)) => {
@@ -362,6 +370,19 @@ impl Session {
             self.brain.tell(BrainCommand::Hear(readings)).await?;
         }
         Ok(())
+    }
+}
+
+/// Asks to be told of events of a kind; none where Home Assistant does not tell: then what they are about is as old as the
+/// connection.
+async fn told_of(socket: &mut Socket, kind: &str) -> Result<Option<u64>, SessionEnd> {
+    match socket.subscribe("subscribe_events", json!({"event_type": kind})).await {
+        Ok(subscription) => Ok(Some(subscription)),
+        Err(SocketError::Refused { code, .. }) => {
+            tracing::debug!(kind, code, "not told of changes");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -15,6 +15,7 @@ use super::home::PageError;
 use super::{Base, Page};
 use crate::brain::{BrainCommand, verdict_word};
 use crate::discovery::UpdateWish;
+use crate::history::Reason;
 use crate::house::{Change, Scope};
 use crate::miss;
 use crate::outbox::{SharingLevel, TakeBack};
@@ -90,6 +91,9 @@ struct AnswerForm {
     token: String,
     alarm: String,
     verdict: String,
+    /// Why; it stays in this home.
+    #[serde(default)]
+    reason: String,
 }
 
 async fn answer(
@@ -104,7 +108,13 @@ async fn answer(
     let now = (page.parts.clock)();
     page.parts
         .brain
-        .tell(BrainCommand::Answer { alarm: Some(form.alarm), verdict, by: String::new(), at: now })
+        .tell(BrainCommand::Answer {
+            alarm: Some(form.alarm),
+            verdict,
+            by: String::new(),
+            reason: Reason::new(&form.reason),
+            at: now,
+        })
         .await?;
     Ok(back(&base, Said::Answered, "timeline"))
 }

@@ -15,7 +15,7 @@ use super::{Page, Wish};
 use crate::brain::{BrainCommand, BrainGone, HomeDetail, HomeView};
 use crate::discovery::UpdateView;
 use crate::explain::{self, Picture, Point, Theme};
-use crate::history::{HistoryError, HistoryReader, StoredAlarm, StoredMiss, StoredQuestion};
+use crate::history::{HistoryError, HistoryReader, JudgedSpan, StoredAlarm, StoredMiss, StoredQuestion};
 use crate::house::WEEK_SECONDS;
 use crate::outbox::{LedgerEntry, OutboxError, SharingLevel, StoredWithdrawal, example_record};
 use crate::uplink::UplinkError;
@@ -117,9 +117,8 @@ pub(super) struct Preview {
     pub(super) current: f64,
     /// Would-be alarms with the entity's name, oldest first.
     pub(super) alarms: Vec<(String, i64)>,
-    /// From when on there are scores.
-    pub(super) from: i64,
-    pub(super) until: i64,
+    /// From when to when there are judgements; none while nothing could be judged.
+    pub(super) judged: Option<JudgedSpan>,
 }
 
 /// What left the home.
@@ -248,14 +247,14 @@ pub(super) async fn preview(page: &Page, wish: &Wish) -> Result<Preview, PageErr
     let path = page.parts.history.clone();
     blocking(move || {
         let reader = HistoryReader::open(&path)?;
-        let (from, until) = reader.extent(now - PREVIEW_SECONDS)?.map_or((now, now), |(first, last, _)| (first, last));
+        let judged = reader.judged(now - PREVIEW_SECONDS)?;
         let steps = reader.loud_steps(now - PREVIEW_SECONDS, preview::floor(per_week, detail.watched))?;
         let names: HashMap<i64, String> = reader.entity_ids()?;
         let name = |number| names.get(&number).map_or_else(String::new, |id| detail.name_of(id));
         let named = |one: WouldBe| (name(one.entity), one.at);
         let alarms = preview::alarms(&steps, per_week, detail.watched).into_iter().map(named).collect();
         let timezone = detail.config.timezone.clone();
-        Ok(Preview { timezone, per_week, current: detail.budget, alarms, from, until })
+        Ok(Preview { timezone, per_week, current: detail.budget, alarms, judged })
     })
     .await
 }

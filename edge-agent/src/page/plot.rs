@@ -10,6 +10,7 @@ use maud::{Markup, PreEscaped, html};
 use super::home::{OwnHistory, Preview};
 use super::text;
 use crate::explain::Point;
+use crate::history::JudgedSpan;
 
 /// Units of the drawing; it is scaled to the width that there is.
 const WIDTH: f32 = 720.0;
@@ -87,15 +88,15 @@ pub(super) fn history(history: &OwnHistory, timezone: &TimeZone) -> Markup {
 }
 
 /// A month of would-be alarms: a dot for each, on its day.
-pub(super) fn month(preview: &Preview) -> Markup {
+pub(super) fn month(preview: &Preview, judged: JudgedSpan) -> Markup {
     const ROW: f32 = 44.0;
-    let span = (preview.until - preview.from).max(1) as f32;
-    let x = |at: i64| 8.0 + ((at - preview.from) as f32 / span).clamp(0.0, 1.0) * (WIDTH - 16.0);
+    let span = (judged.last - judged.first).max(1) as f32;
+    let x = |at: i64| 8.0 + ((at - judged.first) as f32 / span).clamp(0.0, 1.0) * (WIDTH - 16.0);
     let mut body = format!("<path class=\"grid\" d=\"M8 22H{}\"/>", WIDTH - 8.0);
     for (_, at) in &preview.alarms {
         let _ = write!(body, "<circle class=\"dot\" cx=\"{:.1}\" cy=\"22\" r=\"6\"/>", x(*at));
     }
-    times(&mut body, preview.from, preview.until, &preview.timezone, ROW, x);
+    times(&mut body, judged.first, judged.last, &preview.timezone, ROW, x);
     drawing(&format!("{} in the last 30 days", text::count(preview.alarms.len() as u64, "alarm")), ROW + BELOW, &body)
 }
 

@@ -152,6 +152,16 @@ async fn an_answer_given_on_the_page_is_the_alarms_answer() {
 }
 
 #[tokio::test]
+async fn a_reason_given_on_the_page_is_shown_beside_its_answer_and_what_was_learnt_and_is_no_markup() {
+    let world = own().await;
+    let form = "token=secret&alarm=3f5c0d9a71b2e684&verdict=dismissed&reason=the+%3Cb%3Eboiler%3C%2Fb%3E";
+    assert_eq!(send(&world, post_of("/answer", form)).await.0, StatusCode::SEE_OTHER);
+    let (_, _, body) = send(&world, get_of("/")).await;
+    assert!(body.contains("False alarm, “the &lt;b&gt;boiler&lt;/b&gt;”"), "{body}");
+    assert!(!body.contains("<b>boiler"));
+}
+
+#[tokio::test]
 async fn a_question_drawn_by_chance_is_put_and_can_be_answered() {
     let world = own().await;
     let info = EntityInfo { entity_id: "sensor.room".into(), class: DeviceClass::Temperature, unit: "°C".into() };

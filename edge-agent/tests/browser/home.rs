@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hearthwatch_edge::brain::{self, Brain, BrainCommand, BrainHandle, BrainParts, HomeView, ToFleet};
-use hearthwatch_edge::discovery::UpdateView;
+use hearthwatch_edge::discovery::{UpdateView, UpdateWish};
 use hearthwatch_edge::history::History;
 use hearthwatch_edge::outbox::{Outbox, SharingLevel};
 use hearthwatch_edge::page::guard::Door;
@@ -37,6 +37,7 @@ pub struct Home {
     pub brain: BrainHandle,
     pub uplink: UplinkHandle,
     pub leaving: mpsc::Receiver<()>,
+    pub wishes: mpsc::Receiver<UpdateWish>,
     pub stop: CancellationToken,
     _dir: tempfile::TempDir,
 }
@@ -138,8 +139,10 @@ pub async fn lived() -> Home {
         latest: Some(ModelVersion(14)),
         percent: None,
         summary: "Model 14 is installed and proven on this home.".to_owned(),
+        fallback: Some(ModelVersion(13)),
         ..UpdateView::default()
     };
+    let (wish, wishes) = mpsc::channel(1);
     let parts = PageParts {
         door: Door::Loopback { hosts: vec![] },
         brain: brain.clone(),
@@ -149,14 +152,14 @@ pub async fn lived() -> Home {
         history,
         uplink: Some(uplink.clone()),
         leave,
-        wishes: mpsc::channel(1).0,
+        wishes: wish,
         token: "0123456789abcdef".to_owned(),
         clock: || NOW,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     tokio::spawn(page::serve(parts, listener, stop.clone()));
-    Home { address, brain, uplink, leaving, stop, _dir: dir }
+    Home { address, brain, uplink, leaving, wishes, stop, _dir: dir }
 }
 
 /// A fleet that is away: port 1 of this machine, where nobody listens.
@@ -192,6 +195,7 @@ async fn answer_and_share(brain: &BrainHandle, uplink: &UplinkHandle) {
             alarm: Some(alarm.alarm.id.clone()),
             verdict,
             by: String::new(),
+            reason: None,
             at: alarm.alarm.raised_at + 900,
         };
         brain.tell(answer).await.unwrap();

@@ -76,6 +76,8 @@ fn a_routine_that_is_taken_over_goes_on_as_if_it_had_been_lived() {
     );
     one.rename_entity(0, "sensor.cellar");
     one.take_routine(taught, []);
+    // The offset is not the routine's.
+    one.restore(lived.memory());
     for step in 10 * 144 + 1..=12 * 144i64 {
         let end = step * STEP_SECONDS;
         for entity in 0..2 {
@@ -189,6 +191,34 @@ fn a_new_sensor_raises_nothing_in_its_first_hours() {
         assert!(report.events.iter().all(|event| event.alarm().entity != new), "{:?}", report.events);
         assert_eq!(report.scores[new as usize].score, None);
     }
+}
+
+#[test]
+fn warm_up_tells_in_hindsight_how_rare_each_step_was_as_if_it_had_been_lived() {
+    let (mut quiet, mut live) = (home(), home());
+    let (mut judged, mut loudest) = (0, f32::MIN);
+    for step in 1..=20 * 144i64 {
+        let end = step * STEP_SECONDS;
+        let odd = if (17 * 144..17 * 144 + 6).contains(&step) { -6.0 } else { 0.0 };
+        for entity in 0..2u32 {
+            let value = temperature(end, i64::from(entity)) + if entity == 0 { odd } else { 0.0 };
+            let reading = Reading { at: end - 60, entity, value: Value::Number(value) };
+            quiet.observe(&reading);
+            live.observe(&reading);
+        }
+        // The home's offset follows its quiet days; here the same word is to be compared.
+        live.restore(DeciderMemory::default());
+        let (lived, told) = (live.close_step(end, Voice::Live), quiet.close_step(end, Voice::Quiet));
+        assert!(told.events.is_empty() && told.scores.iter().all(|score| score.score.is_none()));
+        if end % DAY != 0 {
+            for (lived, told) in lived.scores.iter().zip(&told.scores) {
+                assert_eq!((lived.rarity, lived.immediate), (told.rarity, told.immediate), "step {step}");
+                judged += usize::from(told.rarity.is_some());
+                loudest = told.rarity.unwrap_or(f32::MIN).max(loudest);
+            }
+        }
+    }
+    assert!(judged > 10 * 144 && loudest > 3.0, "{judged} judged, the rarest {loudest}");
 }
 
 #[test]

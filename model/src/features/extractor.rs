@@ -92,6 +92,16 @@ impl FeatureExtractor {
         }
     }
 
+    /// Becomes a copy of `other`, made where this one was.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        let Self { timezone, entities, closed, habits, unknown } = other;
+        self.entities.clear();
+        self.entities.extend_from_slice(entities);
+        self.timezone.clone_from(timezone);
+        self.habits.clone_from(habits);
+        (self.closed, self.unknown) = (*closed, *unknown);
+    }
+
     /// Calls an entity otherwise.
     pub(crate) fn rename_entity(&mut self, index: u32, entity_id: &str) {
         if let Some(entity) = self.entities.get_mut(index as usize) {
@@ -303,9 +313,9 @@ impl FeatureExtractor {
 
     fn refit(&mut self, at: i64) {
         self.entities.iter_mut().for_each(|entity| entity.refit(at));
-        let residuals: Vec<Vec<f32>> = self.entities.iter().map(|entity| entity.residuals_for_peers(at)).collect();
         let known: Vec<usize> = self.entities.iter().map(|entity| entity.learnt.known).collect();
-        for (entity, fitted) in self.entities.iter_mut().zip(fit_home(&residuals, &known)) {
+        let fits = fit_home(|entity| self.entities[entity].residuals_for_peers(at), &known);
+        for (entity, fitted) in self.entities.iter_mut().zip(fits) {
             entity.learnt.peers = fitted;
         }
     }

@@ -10,7 +10,7 @@ use crate::grid::{FEATURES, WINDOW_STEPS};
 
 /// Windows in one pass. The inputs of 8 windows are 60 KiB and their widest activations 24 KiB: what a core keeps close.
 /// `cargo xtask bench edge` printed 10.5 µs a window alone and 4.9 µs in passes of 8, on one core of a two-core machine.
-const MICRO_BATCH: usize = 8;
+pub(crate) const MICRO_BATCH: usize = 8;
 
 /// Windows of a series in one pass: at this length the 95 rows that only lead up to the first window are a fourteenth of the
 /// products (1.0 of 15 million), and the widest activations, 348 values a window, are 700 KiB.

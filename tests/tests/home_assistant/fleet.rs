@@ -1,7 +1,7 @@
 //! A fleet of one home: the real aggregator, broker, signer process and signed repository.
 //!
-//! Only the learner is a stand-in. It gives the network that ships back as the challenger and lets it through: no gate promotes
-//! what one home's answer taught, and what is looked at here is what becomes of a promotion.
+//! Only the learner is a stand-in. Its challenger is the network that ships with stricter thresholds, and it lets it through: no gate
+//! promotes what one home's answer taught, and what is looked at here is what becomes of a promotion.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use std::sync::Arc;
 use hearthwatch_cloud::dataset::Example;
 use hearthwatch_cloud::training::{Challenger, Learner, Step};
 use hearthwatch_emulator::demo::Stage;
-use hearthwatch_model::network::Artifact;
+use hearthwatch_model::alarm::Calibration;
+use hearthwatch_model::network::{Artifact, ArtifactError, ArtifactParts};
 use hearthwatch_model::train::Checkpoints;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_tests::program;
@@ -22,9 +23,34 @@ pub struct Fleet {
     home: HomeId,
 }
 
-struct SameAgain;
+/// By how much the challenger asks for more before it speaks, in units of the score: some alarms of the past would be none, and a
+/// fault that any model must hear is still heard, else the home refuses it.
+const STRICTER: f32 = 2.0;
 
-impl Learner for SameAgain {
+struct Stricter;
+
+impl Stricter {
+    fn challenger() -> Result<Artifact, ArtifactError> {
+        let shipped = Artifact::parse(SHIPPED)?;
+        let stricter = |calibration: &Calibration| {
+            let mut calibration = calibration.clone();
+            for curve in calibration.classes.values_mut().chain([&mut calibration.fallback]) {
+                curve.points.iter_mut().for_each(|(_, threshold)| *threshold += STRICTER);
+            }
+            calibration
+        };
+        Artifact::new(ArtifactParts {
+            weights: shipped.weights().clone(),
+            calibration: stricter(shipped.calibration()),
+            blend: shipped.blend().clone(),
+            routine: stricter(shipped.routine_calibration()),
+            training: shipped.manifest().training.clone(),
+            lineage: shipped.manifest().lineage.clone(),
+        })
+    }
+}
+
+impl Learner for Stricter {
     fn corpus(&self) -> Result<String, String> {
         Ok("none".to_owned())
     }
@@ -40,9 +66,10 @@ impl Learner for SameAgain {
         _checkpoints: &mut dyn Checkpoints,
         _progress: &mut dyn FnMut(Step),
     ) -> Result<Challenger, String> {
-        let weights_id = Artifact::parse(SHIPPED).map_err(|error| error.to_string())?.weights_id();
+        let stricter = Self::challenger().map_err(|error| error.to_string())?;
+        let (artifact, weights_id) = (stricter.to_bytes(), stricter.weights_id());
         let report = "{\"promote\":true}".to_owned();
-        Ok(Challenger { artifact: SHIPPED.to_vec(), weights_id, promote: true, report, ..Challenger::default() })
+        Ok(Challenger { artifact, weights_id, promote: true, report, ..Challenger::default() })
     }
 }
 
@@ -54,7 +81,7 @@ impl Fleet {
         let now = jiff::Timestamp::now().as_second();
         let emulator = program("hearthwatch-emulator");
         let homes = std::slice::from_ref(&home);
-        let stage = Stage::build(&emulator, folder, homes, Arc::new(SameAgain), 1, now).await.unwrap();
+        let stage = Stage::build(&emulator, folder, homes, Arc::new(Stricter), 1, now).await.unwrap();
         Self { stage, home }
     }
 

@@ -72,9 +72,19 @@ impl Phone {
 
     /// Taps one of the buttons of the notification about an alarm.
     pub async fn taps(&self, owner: &Owner, button: &str, alarm_id: &str) {
-        let action = format!("HEARTHWATCH_{button}_{alarm_id}_{}", self.slug);
+        self.act(owner, button, alarm_id, json!({})).await;
+    }
+
+    /// Taps one that asks for words, and types some.
+    pub async fn replies(&self, owner: &Owner, button: &str, alarm_id: &str, words: &str) {
+        self.act(owner, button, alarm_id, json!({ "reply_text": words })).await;
+    }
+
+    async fn act(&self, owner: &Owner, button: &str, alarm_id: &str, mut data: Value) {
+        data["action"] = format!("HEARTHWATCH_{button}_{alarm_id}_{}", self.slug).into();
+        data["tag"] = format!("hearthwatch_{alarm_id}").into();
         let tap = json!({"type": "fire_event", "data": {"event_type": "mobile_app_notification_action",
-            "event_data": {"action": action, "tag": format!("hearthwatch_{alarm_id}")}}});
+            "event_data": data}});
         owner.post(&format!("/api/webhook/{}", self.webhook), &tap).await;
     }
 }

@@ -83,13 +83,15 @@ fn the_newest_row_about_an_alarm_counts_with_every_persons_answer_and_the_last_o
         attributes["shared"] = true.into();
         attributes["answers"] = json!([
             {"by": "ann", "answer": "dismissed", "at": stamp(RAISED + 60)},
-            {"by": "ben", "answer": "confirmed", "at": stamp(RAISED + 90)},
+            {"by": "ben", "answer": "confirmed", "at": stamp(RAISED + 90), "reason": "the door stood open"},
         ]);
     };
     let rows = [row(RAISED + 100, RAISED - 600, answered), row(RAISED, RAISED - 600, |_| {})];
     let found = recovered(&rows, SALT, NOW);
     let [alarm] = &found[..] else { panic!("{found:?}") };
     assert_eq!((alarm.answer, alarm.shared), (Some((Verdict::Confirmed, RAISED + 90)), true));
+    let reasons: Vec<_> = alarm.answers.iter().map(|answer| answer.reason.as_ref().map(Reason::as_str)).collect();
+    assert_eq!(reasons, [None, Some("the door stood open")]);
     assert!(alarm.is_disputed() && alarm.alarm.end == Some(RAISED + 7_200));
 }
 

@@ -95,7 +95,7 @@ fn a_fault_that_was_confirmed_is_not_what_is_usual() {
     home.brain.learn(&steady(5 * DAY, 12 * DAY, 30.0), 12 * DAY);
     let mut fault = stored_alarm("f", Some(12 * DAY));
     fault.alarm.start = 5 * DAY;
-    fault.take_answer("", Verdict::Confirmed, 6 * DAY);
+    fault.take_answer("", Verdict::Confirmed, None, 6 * DAY);
     home.brain.history.save_alarm(&fault, None).unwrap();
     let mut home = brain_in(home.dir);
     home.brain.add_entities(vec![thermometer()]);
@@ -170,7 +170,7 @@ fn a_level_that_shifted_and_that_nobody_answered_never_becomes_what_is_usual() {
 fn what_a_resident_waves_away_is_let_in_again() {
     let mut home = watched();
     live_at(&mut home, 14 * DAY, 24 * DAY, Some(28.0));
-    home.brain.answer(None, Verdict::Expected, "", 24 * DAY);
+    home.brain.answer(None, Verdict::Expected, "", None, 24 * DAY);
     live_at(&mut home, 24 * DAY, 25 * DAY, Some(28.0));
     let usual = home.brain.last_scores[0].band.unwrap().expected;
     assert!((27.0..29.0).contains(&usual), "{usual}");
@@ -208,6 +208,55 @@ fn a_sensor_that_goes_on_in_another_unit_raises_no_alarm_and_is_learnt_anew() {
 }
 
 #[test]
+fn a_home_whose_time_zone_changes_raises_no_alarm_for_it_and_has_the_days_of_the_new_one() {
+    let mut home = home();
+    home.brain.timezone_configured = false;
+    home.brain.change(Change::Brief(Some(DailyTime::parse("08:00").unwrap())), 0).unwrap();
+    home.brain.add_entities(vec![info_of("sensor.a"), info_of("sensor.b")]);
+    let past: Vec<Reading> = (0..15 * 144).flat_map(|step| ordinary(600 * step + 1)).collect();
+    home.brain.learn(&past, 15 * DAY);
+    home.brain.set_listening(true, 15 * DAY);
+    live(&mut home, 15 * DAY, 144);
+
+    let tokyo = TimeZone::get("Asia/Tokyo").unwrap();
+    home.brain.set_timezone(tokyo.clone());
+    assert_eq!(home.view.borrow().timezone, tokyo);
+    // A step before the routine is learnt anew, and days after.
+    live(&mut home, 16 * DAY, 1);
+    study(&mut home.brain);
+    live(&mut home, 16 * DAY + 600, 3 * 144);
+    assert_eq!(raised(&home), 0);
+    // Eight in the morning of Tokyo is eleven in the evening of before.
+    assert_eq!(home.view.borrow().brief.as_ref().unwrap().at, 18 * DAY + 23 * 3_600 + CLOSING_GRACE_SECONDS);
+    // The wave of the day is expected where it is, by days that begin elsewhere.
+    let peak = 19 * DAY + 6 * 3_600;
+    live(&mut home, 19 * DAY + 600, 36);
+    let score = &home.brain.last_scores[0];
+    let (at, band) = (score.at, score.band.unwrap());
+    assert!((peak - 600..=peak + 1_200).contains(&at) && (22.5..24.5).contains(&band.expected), "{at}: {band:?}");
+}
+
+#[test]
+fn the_days_of_the_warm_start_are_judged_in_hindsight_and_none_of_them_is_an_alarm() {
+    let mut home = home();
+    home.brain.add_entities(vec![thermometer()]);
+    let mut past = steady(0, 13 * DAY, 20.0);
+    past.extend(steady(13 * DAY, 13 * DAY + 3 * 3_600, 35.0));
+    past.extend(steady(13 * DAY + 3 * 3_600, 14 * DAY, 20.0));
+    home.brain.learn(&past, 14 * DAY);
+    home.brain.set_listening(true, 14 * DAY);
+    assert_eq!((kinds(&mut home), raised(&home)), (vec![], 0));
+    let reader = crate::history::HistoryReader::open(&home.dir.path().join("history.sqlite")).unwrap();
+    let judged = reader.judged(0).unwrap().expect("a fortnight is enough to judge");
+    assert_eq!((judged.last, judged.lived), (14 * DAY, None));
+    assert!((3 * DAY..5 * DAY).contains(&judged.first), "{judged:?}");
+    let loud = reader.loud_steps(0, 5.0).unwrap();
+    assert!(loud.iter().any(|step| step.at > 13 * DAY), "the three hot hours: {loud:?}");
+    live_at(&mut home, 14 * DAY, 14 * DAY + 3_600, Some(20.0));
+    assert_eq!(reader.judged(0).unwrap().unwrap().lived, Some(14 * DAY + STEP_SECONDS));
+}
+
+#[test]
 fn an_alarm_while_the_routine_is_learnt_anew_waits_for_nothing_and_nothing_that_came_is_lost() {
     let mut home = home();
     home.brain.add_entities(vec![thermometer()]);
@@ -241,7 +290,7 @@ fn an_alarm_while_the_routine_is_learnt_anew_waits_for_nothing_and_nothing_that_
     assert_eq!(scores[1].observed, Some(7.0), "what was heard in the open step counts");
     let band = scores[0].band.unwrap().expected;
     assert!((19.0..21.0).contains(&band), "{band}");
-    home.brain.answer(Some(&id), Verdict::Dismissed, "", 12 * DAY + 2_000);
+    home.brain.answer(Some(&id), Verdict::Dismissed, "", None, 12 * DAY + 2_000);
     assert_eq!(home.brain.detector.answers().lessons().len(), 1);
 }
 
@@ -284,7 +333,7 @@ fn a_home_that_was_away_for_a_week_raises_no_alarm_and_keeps_its_own() {
         let mut home = watched();
         live_at(&mut home, 14 * DAY, 15 * DAY, Some(28.0));
         assert_eq!(raised(&home), 1);
-        home.brain.answer(None, Verdict::Confirmed, "", 15 * DAY);
+        home.brain.answer(None, Verdict::Confirmed, "", None, 15 * DAY);
         home.brain.set_listening(false, 15 * DAY);
         for hour in 0..7 * 24 {
             home.brain.tick(15 * DAY + hour * 3_600);

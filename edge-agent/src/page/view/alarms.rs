@@ -5,7 +5,8 @@ use maud::{Markup, html};
 
 use super::Forms;
 use crate::brain::verdict_word;
-use crate::history::StoredAlarm;
+use crate::explain::{self, Language};
+use crate::history::{Reason, StoredAlarm};
 use crate::page::home::Everything;
 use crate::page::text;
 
@@ -28,6 +29,7 @@ pub(super) fn card(alarm: &StoredAlarm, all: &Everything, forms: Forms<'_>) -> M
                 h3 { (all.detail.name_of(&alarm.entity_id)) }
                 (when(alarm, all))
                 p { (text::reason(&alarm.alarm.reason, &alarm.entity_id)) }
+                (precedent(alarm, all))
                 (answers(alarm, forms))
             }
         }
@@ -59,6 +61,8 @@ pub(super) fn timeline(all: &Everything, forms: Forms<'_>) -> Markup {
                                 div.words {
                                     (when(alarm, all))
                                     p { (text::reason(&alarm.alarm.reason, &alarm.entity_id)) }
+                                    (precedent(alarm, all))
+                                    (given(alarm, all))
                                     (answers(alarm, forms))
                                     p.faint { "Raised by model " (alarm.model_version) ", alarm " code { (alarm.alarm.id) } }
                                 }
@@ -98,6 +102,35 @@ fn when(alarm: &StoredAlarm, all: &Everything) -> Markup {
     }
 }
 
+/// What was said of one like it.
+fn precedent(alarm: &StoredAlarm, all: &Everything) -> Markup {
+    html! {
+        @if let Some(before) = &alarm.precedent {
+            p { (explain::precedent(before, &all.timezone, Language::English)) }
+        }
+    }
+}
+
+/// Who answered, and why, where anybody said so.
+fn given(alarm: &StoredAlarm, all: &Everything) -> Markup {
+    let given = alarm.answers.iter().filter(|answer| !answer.by.is_empty() || answer.reason.is_some());
+    let given: Vec<_> = given.collect();
+    html! {
+        @if !given.is_empty() {
+            ul.plain {
+                @for answer in given {
+                    li {
+                        @if !answer.by.is_empty() { (answer.by) ": " }
+                        (text::verdict(answer.verdict))
+                        @if let Some(reason) = &answer.reason { ", “" (reason.as_str()) "”" }
+                        span.faint { " · " (text::moment(answer.at, &all.timezone)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
 fn answers(alarm: &StoredAlarm, forms: Forms<'_>) -> Markup {
     let given = alarm.answer.map(|(verdict, _)| verdict);
     let buttons = html! {
@@ -105,6 +138,11 @@ fn answers(alarm: &StoredAlarm, forms: Forms<'_>) -> Markup {
         @for (verdict, meaning) in ANSWERS {
             button name="verdict" value=(verdict_word(verdict)) title=(meaning)
                 aria-pressed=(given == Some(verdict)) { (text::verdict(verdict)) }
+        }
+        // No field of one line: there Enter would press the first button.
+        label.why {
+            "Why, if you like; it stays in this home"
+            textarea name="reason" rows="1" maxlength=(Reason::CHARS_MAX) {}
         }
     };
     forms.form("answer", "answers", &buttons)

@@ -1,8 +1,10 @@
 //! Calm: how many alarms a week, tried on the home's own last month.
 
+use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use super::Forms;
+use crate::history::JudgedSpan;
 use crate::house::Scope;
 use crate::page::home::{Everything, PER_WEEK, Preview};
 use crate::page::{plot, text};
@@ -91,17 +93,15 @@ fn scope(scope: &Scope, all: &Everything) -> String {
 
 /// What a budget would have brought.
 pub(in crate::page) fn outcome(preview: &Preview) -> Markup {
-    let days = (preview.until - preview.from) / 86_400;
     html! {
-        @if preview.until <= preview.from {
-            p.empty { "There are no scores to try this on yet; come back tomorrow." }
-        } @else {
+        @if let Some(judged) = preview.judged.filter(|judged| judged.first < judged.last) {
             p {
                 "At most " strong { (text::rate(preview.per_week)) } " a week would have given "
                 strong { (text::count(preview.alarms.len() as u64, "alarm")) }
-                " in the last " (text::count(days.max(1).unsigned_abs(), "day")) "."
+                " in the last " (text::count(days(judged.first, judged.last), "day")) "."
             }
-            (plot::month(preview))
+            @if let Some(words) = hindsight(judged, &preview.timezone) { p.faint { (words) } }
+            (plot::month(preview, judged))
             @if !preview.alarms.is_empty() {
                 ul.plain {
                     @for (name, at) in preview.alarms.iter().rev().take(NAMED) {
@@ -110,6 +110,59 @@ pub(in crate::page) fn outcome(preview: &Preview) -> Markup {
                     @if preview.alarms.len() > NAMED { li.faint { "and " (preview.alarms.len() - NAMED) " more" } }
                 }
             }
+        } @else {
+            p.empty { "There are no scores to try this on yet; come back tomorrow." }
         }
+    }
+}
+
+/// Whole days, and at least one.
+fn days(from: i64, until: i64) -> u64 {
+    ((until - from) / 86_400).max(1).unsigned_abs()
+}
+
+/// What is to be known of days that were judged only afterwards.
+fn hindsight(judged: JudgedSpan, timezone: &TimeZone) -> Option<String> {
+    let until = judged.lived.unwrap_or(judged.last);
+    (until > judged.first).then(|| {
+        let lived = judged.lived.map_or_else(
+            || "All of it was".to_owned(),
+            |at| format!("What lies before {} was", text::moment(at, timezone)),
+        );
+        format!(
+            "{lived} judged in hindsight, from what Home Assistant remembered: each step by what was known before it."
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_that_nobody_watched_are_said_to_be_judged_in_hindsight() {
+        let of = |lived| hindsight(JudgedSpan { first: 0, last: 9 * 86_400, lived }, &TimeZone::UTC);
+        assert!(of(None).unwrap().starts_with("All of it was judged in hindsight, "));
+        assert!(
+            of(Some(8 * 86_400)).unwrap().starts_with("What lies before Fri 9 Jan, 00:00 was judged in hindsight, ")
+        );
+        assert_eq!(of(Some(0)), None);
+    }
+
+    #[test]
+    fn a_first_day_has_a_preview_and_only_a_home_without_any_judgement_has_none() {
+        let preview = |judged| Preview {
+            timezone: TimeZone::UTC,
+            per_week: 1.0,
+            current: 1.0,
+            alarms: vec![("Cellar".to_owned(), 600)],
+            judged,
+        };
+        let shown = outcome(&preview(Some(JudgedSpan { first: 0, last: 9 * 86_400, lived: None }))).into_string();
+        assert!(
+            shown.contains("<strong>1 alarm</strong> in the last 9 days.") && shown.contains("in hindsight"),
+            "{shown}"
+        );
+        assert!(outcome(&preview(None)).into_string().contains("There are no scores to try this on yet"));
     }
 }

@@ -5,6 +5,7 @@ use hearthwatch_protocol::ModelVersion;
 use maud::{Markup, html};
 
 use super::Forms;
+use crate::history::{PersonsAnswer, Reason};
 use crate::page::home::Everything;
 use crate::page::text;
 use crate::rehearse::Rehearsal;
@@ -139,6 +140,12 @@ fn lessons(all: &Everything) -> Markup {
                     span.faint { ", " (text::moment(lesson.at, &all.timezone)) }
                     br;
                     (text::lesson(lesson))
+                    @if let Some((answer, reason)) = reasoned(&lesson.alarm_id, all) {
+                        br;
+                        span.faint {
+                            "Because: “" (reason.as_str()) "”" @if !answer.by.is_empty() { " (" (answer.by) ")" }
+                        }
+                    }
                 }
             }
         }
@@ -146,6 +153,11 @@ fn lessons(all: &Everything) -> Markup {
             p.faint { "Change an answer under " a href="#timeline" { "Alarms" } " and its lesson changes with it." }
         }
     }
+}
+
+/// What somebody gave for a reason when they answered an alarm.
+fn reasoned<'a>(alarm_id: &str, all: &'a Everything) -> Option<(&'a PersonsAnswer, &'a Reason)> {
+    all.detail.alarms.iter().find(|alarm| alarm.alarm.id == alarm_id)?.reasoned()
 }
 
 #[cfg(test)]
