@@ -3,8 +3,8 @@
 //! A token is 256 random bits; the store knows only its SHA-256. That is enough for a secret of full entropy: there is
 //! nothing to guess, so no slow hash is needed, and a look-up by hash compares nothing secret byte by byte.
 //!
-//! A session cookie is honoured for reading (`GET`, `HEAD`) alone. Whatever changes something needs the bearer header,
-//! which no other site can make a browser send; so there is nothing to forge.
+//! A session cookie is honoured for reading (`GET`, `HEAD`) alone. Whatever changes something needs the token itself: in the bearer
+//! header, or typed into a form of the page. No other site can make a browser send either; so there is nothing to forge.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
