@@ -263,9 +263,10 @@ async fn a_fleet_that_is_away_silences_nobody_and_what_was_said_meanwhile_outliv
     let outside = "mode: listening to Home Assistant 2026.11.0, 2 entities; home's broker connected; not in the fleet, answers wait here \
                    (the fleet does not answer";
     assert!(guest.log().contains(outside), "{}", guest.log());
-    let unanswered = alarmed(&mut guest, SENSORS[0]).await;
-    let said = alarmed(&mut guest, SENSORS[1]).await;
+    let said = alarmed(&mut guest, SENSORS[0]).await;
     confirm(&mut guest, &said).await;
+    // What somebody confirmed does not count against the week's one alarm.
+    let unanswered = alarmed(&mut guest, SENSORS[1]).await;
 
     // Memory, outbox and all go before the fleet is back; what is left is in Home Assistant's recorder.
     guest.kill();
