@@ -157,13 +157,7 @@ impl Brain {
                 let _ = reply.send(());
             }
             BrainCommand::Relearn => self.relearn(),
-            BrainCommand::TakeOver(relearning) => {
-                if let Some(taught) = self.take_over(relearning) {
-                    // Where memory is let go of by a thread that ends, nothing of it is kept for the thread's next wishes, so that the
-                    // system has all of it back. Without a thread it goes here.
-                    let _ = std::thread::Builder::new().name("letting go".to_owned()).spawn(move || drop(taught));
-                }
-            }
+            BrainCommand::TakeOver(relearning) => self.take_over(relearning),
             BrainCommand::Language(language) => self.set_language(language),
             BrainCommand::Picture(alarm_id, reply) => {
                 let _ = reply.send(self.picture(&alarm_id));

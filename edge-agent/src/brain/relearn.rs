@@ -96,9 +96,8 @@ impl Brain {
         self.recounted = true;
     }
 
-    /// Puts what was learnt anew in the place of what was learnt before, once it knows of everything that came meanwhile. Gives
-    /// back what is to be let go of then.
-    pub fn take_over(&mut self, mut relearning: Box<Relearning>) -> Option<Box<HomeDetector>> {
+    /// Puts what was learnt anew in the place of what was learnt before, once it knows of everything that came meanwhile.
+    pub fn take_over(&mut self, mut relearning: Box<Relearning>) {
         let again = matches!(self.studies, Studies::Underway { again: true });
         self.studies = Studies::Rest;
         let as_of = relearning.as_of();
@@ -108,28 +107,23 @@ impl Brain {
             relearning.go_on_until(closed);
             if far {
                 self.studies = Studies::Due { relearning, again };
-                return None;
+                return;
             }
             relearning.study(|| true);
         }
-        let taught = match relearning.into_detector() {
+        match relearning.into_detector() {
             Ok(mut taught) => {
                 taught.close_step(closed, Voice::Quiet);
-                self.detector.take_routine(&mut taught, self.open.heard());
+                self.detector.take_routine(taught, self.open.heard());
                 self.relearnt = as_of;
                 self.leave_faults(closed);
                 tracing::info!("the home's routine is learnt anew");
-                Some(Box::new(taught))
             }
-            Err(error) => {
-                self.go_on_as_before(as_of, &error);
-                None
-            }
-        };
+            Err(error) => self.go_on_as_before(as_of, &error),
+        }
         if again {
             self.relearn();
         }
-        taught
     }
 
     fn go_on_as_before(&mut self, as_of: i64, error: &HistoryError) {
