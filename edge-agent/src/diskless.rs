@@ -1,6 +1,7 @@
 //! A home without a disk: a private folder in memory, and an enrolment at each start.
 //!
 //! What a start needs comes from the configuration, the claim token and the fleet; see [`Config::load`] with `state = "none"`.
+//! The home is watched from the first moment; it joins the fleet when that answers.
 //! The folder goes when the agent ends in peace. An agent that was killed may find its folder again, if the memory lived on:
 //! it takes what is there, unsent answers above all, and enrols all the same, for somebody else may have enrolled meanwhile.
 
@@ -13,10 +14,11 @@ use std::time::Duration;
 use hearthwatch_link::Backoff;
 use hearthwatch_protocol::HomeId;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 
 use crate::config::{Config, Enrolment, Secret, TOKEN_VARIABLE};
 use crate::enrol::{Claim, EnrolError, claim, token_in};
-use crate::pinned;
+use crate::pinned::{self, AskError, PinnedError};
 use crate::run::spread;
 use crate::state_directory::{StateDirectory, StateError};
 
@@ -49,9 +51,9 @@ pub enum DisklessError {
     /// What is in the folder.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The fleet says no.
-    #[error("cloud.enrol: {0}")]
-    Enrol(#[from] EnrolError),
+    /// The fleet's authority.
+    #[error("cloud.enrol.ca_file: {0}")]
+    Authority(#[from] PinnedError),
 }
 
 /// A folder in memory, removed with this value.
@@ -69,12 +71,41 @@ impl Drop for InMemory {
     }
 }
 
-/// Makes everything that `config` takes for granted, where it is that of a home without a disk. Waits as long as the fleet does
-/// not answer; what it left behind when it is given up, or refused, is found by the next start.
+/// Whether a home is in its fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Membership {
+    /// It is; or it has a certificate of before, as a home with a disk has.
+    #[default]
+    Inside,
+    /// Not yet, or not any more; why, in one line, empty before the first answer.
+    Outside(String),
+}
+
+/// A home that has what it needs to watch, and is yet to be enrolled.
+#[derive(Debug)]
+pub struct Tenant {
+    /// Its folder.
+    pub folder: InMemory,
+    /// Its way into the fleet.
+    pub joining: Joining,
+}
+
+/// An enrolment that is to be done.
+#[derive(Debug)]
+pub struct Joining {
+    client: reqwest::Client,
+    enrolment: Enrolment,
+    home: HomeId,
+    token: Secret,
+    who: u64,
+}
+
+/// Makes the folder that `config` takes for granted, where it is that of a home without a disk. Asks nobody; what it left behind
+/// when it is given up is found by the next start.
 ///
 /// # Errors
 /// [`DisklessError`]: nothing that waiting mends.
-pub async fn move_in(config: &Config) -> Result<Option<InMemory>, DisklessError> {
+pub fn move_in(config: &Config) -> Result<Option<Tenant>, DisklessError> {
     let Some((home, enrolment)) =
         config.cloud.as_ref().and_then(|cloud| Some((&cloud.home, cloud.enrolment.as_ref()?)))
     else {
@@ -82,7 +113,7 @@ pub async fn move_in(config: &Config) -> Result<Option<InMemory>, DisklessError>
     };
     let token = token_of(enrolment, |name| std::env::var(name).ok()).ok_or(DisklessError::Token)?;
     make_private(&enrolment.folder)?;
-    // Held until we are enrolled: a second agent of the home must not shut the first one out.
+    // A second agent of the home finds it taken, and does not shut the first one out.
     let state = StateDirectory::take(&enrolment.state())?;
     let salt = state.salt(|| salt_of(&token))?;
     let keys = enrolment.keys();
@@ -92,36 +123,49 @@ pub async fn move_in(config: &Config) -> Result<Option<InMemory>, DisklessError>
         }
         _ => {}
     }
-    enrol(enrolment, home, &token, spread(&salt)).await?;
-    Ok(Some(InMemory(enrolment.folder.clone())))
+    let client = pinned::https_client(Some(&enrolment.ca_file))?;
+    let joining = Joining { client, enrolment: enrolment.clone(), home: home.clone(), token, who: spread(&salt) };
+    Ok(Some(Tenant { folder: InMemory(enrolment.folder.clone()), joining }))
 }
 
-/// Enrols, however long it takes the fleet to answer.
-async fn enrol(enrolment: &Enrolment, home: &HomeId, token: &Secret, who: u64) -> Result<(), DisklessError> {
-    let client = pinned::https_client(Some(&enrolment.ca_file)).map_err(EnrolError::from)?;
-    let keys = enrolment.keys();
-    let mut failures = 0;
-    loop {
-        let error = match claim(&client, &Claim { url: &enrolment.url, home, token, out: &keys }).await {
-            Ok(()) => {
-                tracing::info!("{home} is enrolled, for as long as this agent runs");
-                return Ok(());
+impl Joining {
+    /// Enrols, however long it takes the fleet to answer; true when the home is in. A fleet that says no is not asked again: that
+    /// helps only when a person does something.
+    pub async fn join(self, membership: &watch::Sender<Membership>) -> bool {
+        let Self { client, enrolment, home, token, who } = self;
+        let keys = enrolment.keys();
+        let mut failures = 0;
+        loop {
+            let error =
+                match claim(&client, &Claim { url: &enrolment.url, home: &home, token: &token, out: &keys }).await {
+                    Ok(()) => {
+                        tracing::info!("{home} is enrolled, for as long as this agent runs");
+                        membership.send_replace(Membership::Inside);
+                        return true;
+                    }
+                    Err(error) => error,
+                };
+            membership.send_replace(Membership::Outside(error.to_string()));
+            if !is_passing(&error) {
+                tracing::error!(
+                    error = %error,
+                    "not enrolled: watching goes on without the fleet until somebody mends this and starts the agent again"
+                );
+                return false;
             }
-            Err(error) if is_passing(&error) => error,
-            Err(error) => return Err(error.into()),
-        };
-        failures += 1;
-        let pause = AGAIN.pause(failures, who);
-        tracing::warn!(error = %error, "not enrolled, and so nothing is watched yet; trying again in {} s", pause.as_secs());
-        tokio::time::sleep(pause).await;
+            failures += 1;
+            let pause = AGAIN.pause(failures, who);
+            tracing::warn!(error = %error, "not enrolled, watching without the fleet; trying again in {} s", pause.as_secs());
+            tokio::time::sleep(pause).await;
+        }
     }
 }
 
 /// Whether asking again may have another answer.
 fn is_passing(error: &EnrolError) -> bool {
     match error {
-        EnrolError::Unreachable(_) => true,
-        EnrolError::Refused { status, .. } => *status >= SERVER_TROUBLE,
+        EnrolError::Ask(AskError::Unreachable(_)) => true,
+        EnrolError::Ask(AskError::Refused { status, .. }) => *status >= SERVER_TROUBLE,
         _ => false,
     }
 }
@@ -206,8 +250,8 @@ mod tests {
 
     #[test]
     fn a_fleet_that_says_no_is_not_asked_again_and_one_in_trouble_is() {
-        let refused = |status| EnrolError::Refused { status, detail: String::new() };
-        assert!(is_passing(&EnrolError::Unreachable("nobody there".to_owned())) && is_passing(&refused(503)));
+        let refused = |status| EnrolError::from(AskError::Refused { status, detail: String::new() });
+        assert!(is_passing(&AskError::Unreachable("nobody there".to_owned()).into()) && is_passing(&refused(503)));
         assert!(!is_passing(&refused(403)) && !is_passing(&refused(429)));
     }
 

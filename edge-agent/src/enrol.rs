@@ -79,30 +79,9 @@ pub enum EnrolError {
         /// What is wrong.
         cause: String,
     },
-    /// The fleet does not answer.
-    #[error("the fleet does not answer: {0}")]
-    Unreachable(String),
-    /// The fleet answers no.
-    #[error("the fleet refuses: {status}: {detail}")]
-    Refused {
-        /// HTTP status.
-        status: u16,
-        /// Its words.
-        detail: String,
-    },
-    /// The answer is not what it must be; nothing of it was kept.
-    #[error("the fleet's answer is not usable: {0}")]
-    Answer(String),
-}
-
-impl From<AskError> for EnrolError {
-    fn from(error: AskError) -> Self {
-        match error {
-            AskError::Unreachable(cause) => Self::Unreachable(cause),
-            AskError::Refused { status, detail } => Self::Refused { status, detail },
-            AskError::Answer(cause) => Self::Answer(cause),
-        }
-    }
+    /// The fleet does not answer, answers no, or what it answers is not what it must be; nothing of it was kept.
+    #[error(transparent)]
+    Ask(#[from] AskError),
 }
 
 #[derive(Serialize)]
@@ -230,13 +209,13 @@ fn signing_request(key_path: &Path, home: &HomeId) -> Result<String, EnrolError>
 /// Checks that certificate, key and authority fit, and only then puts them in place; the certificate last, for it
 /// marks the folder as enrolled.
 fn keep(out: &Path, key_path: &Path, answer: &Answer) -> Result<(), EnrolError> {
-    let root: serde_json::Value = serde_json::from_str(&answer.root)
-        .map_err(|error| EnrolError::Answer(format!("its root is not JSON: {error}")))?;
+    let root: serde_json::Value =
+        serde_json::from_str(&answer.root).map_err(|error| unusable(format!("its root is not JSON: {error}")))?;
     if root["signed"]["_type"] != "root" {
-        return Err(EnrolError::Answer("its root is no TUF root".to_owned()));
+        return Err(unusable("its root is no TUF root".to_owned()));
     }
     if let Some(director) = &answer.director {
-        trusted_keys(director).map_err(|error| EnrolError::Answer(format!("its director: {error}")))?;
+        trusted_keys(director).map_err(|error| unusable(format!("its director: {error}")))?;
         write(&out.join("director.pub"), director.as_bytes(), 0o644)?;
     }
     let (ca, certificate) = (out.join("ca.crt"), out.join("agent.crt"));
@@ -250,10 +229,15 @@ fn keep(out: &Path, key_path: &Path, answer: &Answer) -> Result<(), EnrolError> 
         let _ = fs::remove_file(&staged);
         return Err(match error {
             LinkError::File { path, source } => EnrolError::File { path, source },
-            other => EnrolError::Answer(other.to_string()),
+            other => unusable(other.to_string()),
         });
     }
     fs::rename(&staged, &certificate).map_err(|source| EnrolError::File { path: certificate, source })
+}
+
+/// An answer that is not what it must be.
+fn unusable(cause: String) -> EnrolError {
+    AskError::Answer(cause).into()
 }
 
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), EnrolError> {

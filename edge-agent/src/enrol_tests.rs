@@ -103,7 +103,7 @@ async fn an_enrolment_whose_answer_was_lost_is_repeated_with_the_same_key() {
     let directory = tempfile::tempdir().unwrap();
     let args = args(&directory, url);
     let refused = enrol_by(&client(), &args).await.unwrap_err();
-    assert!(matches!(refused, EnrolError::Refused { status: 502, .. }), "{refused}");
+    assert!(matches!(refused, EnrolError::Ask(AskError::Refused { status: 502, .. })), "{refused}");
     let key = std::fs::read(args.out.join("agent.key")).unwrap();
     enrol_by(&client(), &args).await.unwrap();
     assert_eq!(std::fs::read(args.out.join("agent.key")).unwrap(), key);
@@ -134,7 +134,7 @@ async fn a_certificate_for_another_key_is_not_kept() {
     let directory = tempfile::tempdir().unwrap();
     let args = args(&directory, url);
     let error = enrol_by(&client(), &args).await.unwrap_err();
-    assert!(matches!(error, EnrolError::Answer(_)), "{error}");
+    assert!(matches!(error, EnrolError::Ask(AskError::Answer(_))), "{error}");
     assert!(!args.out.join("agent.crt").exists());
 }
 
@@ -145,7 +145,7 @@ async fn an_answer_that_is_no_answer_is_not_kept() {
         let directory = tempfile::tempdir().unwrap();
         let args = args(&directory, url);
         let error = enrol_by(&client(), &args).await.unwrap_err();
-        assert!(matches!(error, EnrolError::Answer(_)), "{error}");
+        assert!(matches!(error, EnrolError::Ask(AskError::Answer(_))), "{error}");
         assert!(!args.out.join("ca.crt").exists());
     }
 }

@@ -13,6 +13,11 @@ pub enum CloudState {
     None,
     /// Only models come from there; answers stay local.
     UpdatesOnly,
+    /// This home is not in the fleet yet, and everything local goes on without it.
+    Outside {
+        /// Why, in one line; empty before the first answer.
+        reason: String,
+    },
     /// Nobody answered yet, or not any more; answers wait on disk.
     Away {
         /// Why, in one line; empty before the first answer.
@@ -43,6 +48,8 @@ impl fmt::Display for Mode {
         match &self.cloud {
             CloudState::None => f.write_str("no cloud, all stays local"),
             CloudState::UpdatesOnly => f.write_str("cloud for models only"),
+            CloudState::Outside { reason } if reason.is_empty() => f.write_str("enrolling with the fleet"),
+            CloudState::Outside { reason } => write!(f, "not in the fleet, answers wait here ({reason})"),
             CloudState::Away { reason } if reason.is_empty() => f.write_str("connecting to the cloud"),
             CloudState::Away { reason } => write!(f, "cloud is away, answers wait here ({reason})"),
             CloudState::Connected => f.write_str("cloud connected"),

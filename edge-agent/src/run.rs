@@ -167,11 +167,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let (wish, mut leaving) = mpsc::channel(1);
     let mut signals = Signals::listen()?;
     // Dropped last: what is in memory goes when nobody uses it any more.
-    let _in_memory = tokio::select! {
-        there = diskless::move_in(&config) => there?,
-        () = signals.next() => return Ok(()),
-    };
-    let agent = Agent::start(&config, wish, stop.clone()).await?;
+    let (_in_memory, joining) = diskless::move_in(&config)?.map(|tenant| (tenant.folder, tenant.joining)).unzip();
+    let agent = Agent::start(&config, joining, wish, stop.clone()).await?;
     let leaves = tokio::select! {
         () = signals.next() => false,
         Some(()) = leaving.recv() => true,

@@ -92,7 +92,7 @@ impl SignedRenewal {
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 
     use super::*;
 
@@ -102,6 +102,21 @@ mod tests {
 
     fn renewal() -> Renewal {
         Renewal { home: HomeId::new("home-7").unwrap(), csr: "a request".to_owned(), at: 1_790_000_000 }
+    }
+
+    #[test]
+    fn the_bytes_of_a_wish_are_those_of_the_golden_file_and_read_back() {
+        // ed25519, whose signatures are the same each time.
+        let key = SigningKey::Ed25519(Box::new(Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap()));
+        let path = format!("{}/golden/renewal.cose.hex", env!("CARGO_MANIFEST_DIR"));
+        let signed = renewal().sign(&key).unwrap();
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, hex::encode(signed.as_bytes()) + "\n").unwrap();
+        }
+        let golden = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(hex::encode(signed.as_bytes()), golden.trim(), "differs from {path}");
+        let read = SignedRenewal::from_bytes(hex::decode(golden.trim()).unwrap());
+        assert_eq!(read.read(key.public(), &renewal().home), Ok(renewal()));
     }
 
     #[test]

@@ -120,7 +120,7 @@ struct InitArgs {
     #[arg(long, value_name = "PORT", default_value_t = mosquitto::PORT)]
     mqtt_port: u16,
     /// User that mosquitto becomes when root starts it; mosquitto's own default is `mosquitto`. It must own what
-    /// mosquitto opens. Started by anybody else, mosquitto stays who it is.
+    /// mosquitto opens: `init` run by root gives it that. Started by anybody else, mosquitto stays who it is.
     #[arg(long, value_name = "NAME")]
     broker_user: Option<String>,
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 /// Largest file of ours that is read, in bytes: certificates and keys have 2 KiB, claims 200 bytes each, TUF metadata
@@ -15,6 +15,8 @@ const PRIVATE_DIR: u32 = 0o700;
 const PUBLIC_FILE: u32 = 0o644;
 /// Every bit that gives something to the group or to others.
 const OTHERS: u32 = 0o077;
+/// The same of a directory, whose group may pass through: it finds only what it knows the name of, and may read.
+const OTHERS_IN_DIR: u32 = 0o067;
 
 /// Why a file could not be used; the path is always named.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +110,8 @@ pub fn read_private(path: &Path) -> Result<Vec<u8>, FileError> {
 pub fn check_private(path: &Path) -> Result<(), FileError> {
     let metadata = fs::metadata(path).map_err(io_error("read", path))?;
     let mode = metadata.permissions().mode() & 0o7777;
-    if mode & OTHERS == 0 {
+    let others = if metadata.is_dir() { OTHERS_IN_DIR } else { OTHERS };
+    if mode & others == 0 {
         return Ok(());
     }
     Err(FileError::Wide { path: path.to_owned(), mode, directory: metadata.is_dir() })
@@ -157,6 +160,19 @@ pub fn append_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write().map_err(io_error("write", path))
 }
 
+/// A file that was given to somebody stays theirs when it is replaced. Who may not give it away keeps it, as before.
+fn keep_owner(path: &Path, new: &File) -> io::Result<()> {
+    let Ok(old) = fs::symlink_metadata(path) else { return Ok(()) };
+    let own = new.metadata()?;
+    if (old.uid(), old.gid()) == (own.uid(), own.gid()) {
+        return Ok(());
+    }
+    match fchown(new, Some(old.uid()), Some(old.gid())) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        given => given,
+    }
+}
+
 /// Beside the target, synced, renamed, directory synced: after a power cut there is the old file or the new one.
 fn write_with(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
     let write = || -> io::Result<()> {
@@ -171,6 +187,7 @@ fn write_with(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
         // The umask may have taken bits away; it never adds any, so a private file was private from its first byte.
         file.set_permissions(fs::Permissions::from_mode(mode))?;
+        keep_owner(path, &file)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&beside, path)?;

@@ -11,6 +11,7 @@ use crate::acl::{self, Identity};
 use crate::authority::{self, Authority, AuthorityError, Issued};
 use crate::ceremony::{self, CeremonyError};
 use crate::files::{self, FileError};
+use crate::handing_over::{self, Owner};
 use crate::homes::Outcome;
 use crate::layout::Layout;
 use crate::ledger::{Ledger, LedgerError};
@@ -72,6 +73,9 @@ pub enum InitError {
     /// The revocation list.
     #[error(transparent)]
     Revocation(#[from] RevocationError),
+    /// Nobody to give the broker's files to.
+    #[error("there is no user {0} in {USERS}; make one, or name another with --broker-user", USERS = handing_over::USERS)]
+    NoUser(String),
     /// Two of them at once.
     #[error("another `init` is at work in {}; wait for it", .0.display())]
     Busy(PathBuf),
@@ -138,7 +142,8 @@ pub fn run(layout: &Layout, options: &Options, now: Timestamp) -> Result<Vec<Ste
     let mut step = rendered("mosquitto's configuration", layout.mosquitto_conf(), &conf)?;
     let owner = std::fs::metadata(layout.root()).map(|root| root.uid()).unwrap_or_default();
     let broker_user = options.broker_user.as_deref().unwrap_or(BROKER_USER);
-    if owner == ROOT && step.outcome == Outcome::Created && broker_user != "root" {
+    let to_give = options.broker_user.as_deref().filter(|name| owner == ROOT && *name != "root");
+    if owner == ROOT && to_give.is_none() && step.outcome == Outcome::Created && broker_user != "root" {
         step.notice = Some(root_notice(broker_user));
     }
     steps.push(step);
@@ -151,14 +156,19 @@ pub fn run(layout: &Layout, options: &Options, now: Timestamp) -> Result<Vec<Ste
         Outcome::Created
     };
     steps.push(Step { what: "revocation list", path: layout.crl(), outcome, notice: None });
+    if let Some(name) = to_give {
+        let users = std::fs::read_to_string(handing_over::USERS).unwrap_or_default();
+        let owner = Owner::find(&users, name).ok_or_else(|| InitError::NoUser(name.to_owned()))?;
+        handing_over::hand_over(layout, owner)?;
+    }
     Ok(steps)
 }
 
 /// What root is told about mosquitto, which gives root up at once.
 fn root_notice(broker_user: &str) -> String {
     format!(
-        "these files are root's, and mosquitto started by root becomes the user {broker_user}, who cannot read them: run \
-         `init` as {broker_user}, or let mosquitto stay root with --broker-user root"
+        "these files are root's, and mosquitto started by root becomes the user {broker_user}, who cannot read them: give \
+         them with --broker-user {broker_user}, or let mosquitto stay root with --broker-user root"
     )
 }
 

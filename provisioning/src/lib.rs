@@ -13,6 +13,7 @@ pub mod claims;
 pub mod command;
 pub mod enrol;
 pub mod files;
+pub mod handing_over;
 pub mod homes;
 pub mod init;
 pub mod inspect;

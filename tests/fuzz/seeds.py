@@ -32,6 +32,9 @@ def messages():
         if envelope["kind"] in ("assignment", "manifest"):
             put("signed", name, envelope["body"])
             put("signed", f"{name}-payload", cbor2.loads(envelope["body"])[2])
+    wish = bytes.fromhex((ROOT / "protocol/golden/renewal.cose.hex").read_text().strip())
+    put("signed", "renewal", wish)
+    put("signed", "renewal-payload", cbor2.loads(wish)[2])
     put("signed", "keys", b"# the director\ned25519:" + b"07" * 32 + b"\n")
     put("signed", "topic", b"hw/v1/home/home-7/up/feedback")
 
@@ -47,7 +50,12 @@ def texts():
     entity = {"s": "21.5", "a": {"device_class": "temperature", "unit_of_measurement": "°C"}, "lc": 1790000000.25}
     change = {"c": {"sensor.a": {"+": {"s": "unavailable", "lu": 1790000060.0}}}, "r": ["sensor.b"]}
     frames = [(0, {"a": {"sensor.a": entity}}), (0, change), (0, {"a": {"sensor.a": {"s": "1e999"}}})]
+    told = {"alarm_id": "0", "watched_entity": "sensor.a", "watched_class": "temperature", "kind": "level", "why": "high",
+            "severity": "info", "start": "2027-01-15T08:00:00Z", "end": None, "raised_at": "2027-01-15T08:00:00Z", "score": 5,
+            "threshold": 3, "amount": 1, "usual": 0, "observed": 9.5, "model_version": 0, "shared": True, "held": None,
+            "answers": [{"by": "ann", "answer": "confirmed", "at": "2027-01-15T08:00:00Z"}]}
     frames += [(1, [{"entity_id": "sensor.a", "attributes": {}}]), (2, {"state": "RUNNING", "time_zone": "Europe/Brussels"})]
+    frames += [(3, [{"lu": 1800000000.0, "a": told}])]
     for number, (kind, frame) in enumerate(frames):
         put("home-assistant", f"frame-{number}", bytes([kind]) + json.dumps(frame).encode())
     put("command", "word", b"\x00confirmed")
@@ -55,7 +63,7 @@ def texts():
     put("command", "retained", b"\x01confirmed")
     asked = {"home": "home-7", "token": "abc", "csr": "-----BEGIN CERTIFICATE REQUEST-----"}
     bodies = [asked, {"to": 3, "reason": "louder"}, {"reason": "by hand"}, {"name": "ops", "role": "viewer", "days": 30}]
-    bodies += [{"limit": 50}, {"home": "home-7", "limit": 50}]
+    bodies += [{"limit": 50}, {"home": "home-7", "limit": 50}, {"home": "home-7", "wish": "0oRD"}]
     for number, body in enumerate(bodies):
         put("admin", f"body-{number}", bytes([number]) + json.dumps(body).encode())
 

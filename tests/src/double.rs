@@ -34,6 +34,17 @@ pub struct Sensor {
 /// What the recorder holds of a sensor in (`from`, `until`]: times and states, oldest first.
 pub type Recorder = dyn Fn(&str, i64, i64) -> Vec<(i64, String)> + Send + Sync;
 
+/// An entity of the agent's own, as the registry and the recorder know it.
+#[derive(Debug, Clone)]
+pub struct Own {
+    /// Home Assistant's id.
+    pub entity_id: String,
+    /// The agent's.
+    pub unique_id: String,
+    /// When it said something, in Unix seconds, and with which attributes.
+    pub rows: Vec<(f64, Value)>,
+}
+
 /// The stand-in; ends with the last of its handles' runtime.
 pub struct Double {
     address: SocketAddr,
@@ -42,6 +53,7 @@ pub struct Double {
 
 struct Shared {
     sensors: Mutex<BTreeMap<String, (Sensor, f64)>>,
+    own: Mutex<Vec<Own>>,
     recorder: Box<Recorder>,
     /// Events to every connection; none closes it.
     events: broadcast::Sender<Option<Arc<str>>>,
@@ -60,7 +72,13 @@ impl Double {
         let now = now();
         let sensors = sensors.into_iter().map(|sensor| (sensor.entity_id.clone(), (sensor, now))).collect();
         let (events, _) = broadcast::channel(EVENTS_MAX);
-        let shared = Arc::new(Shared { sensors: Mutex::new(sensors), recorder, events, away: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            sensors: Mutex::new(sensors),
+            own: Mutex::default(),
+            recorder,
+            events,
+            away: AtomicBool::new(false),
+        });
         let serving = Arc::clone(&shared);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -110,6 +128,11 @@ impl Double {
         let _ = self.shared.events.send(None);
     }
 
+    /// From now on these are the agent's own entities, and this is what the recorder has of them.
+    pub fn remember(&self, own: Vec<Own>) {
+        *self.shared.own() = own;
+    }
+
     /// Lets agents in again.
     pub fn come_back(&self) {
         self.shared.away.store(false, Ordering::Relaxed);
@@ -126,13 +149,19 @@ impl Shared {
         self.sensors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn own(&self) -> MutexGuard<'_, Vec<Own>> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn answer(&self, kind: &str, asked: &Value) -> Value {
         match kind {
             "get_config" => json!({"state": "RUNNING", "time_zone": "UTC", "version": "2026.11.0", "language": "en"}),
             "get_states" => self.sensors().values().map(|(sensor, _)| present(sensor)).collect(),
             "config/entity_registry/list" => {
                 let entry = |id: &String| json!({"entity_id": id, "id": id, "unique_id": id});
-                self.sensors().keys().map(entry).collect()
+                let own = self.own();
+                let ours = own.iter().map(|own| json!({"entity_id": own.entity_id, "unique_id": own.unique_id}));
+                self.sensors().keys().map(entry).chain(ours).collect()
             }
             "config/device_registry/list" | "config/area_registry/list" | "config/label_registry/list" => json!([]),
             "history/history_during_period" => self.history(asked),
@@ -149,6 +178,11 @@ impl Shared {
         let (from, until) = (time("start_time"), time("end_time"));
         let ids = asked["entity_ids"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let rows = |id: &str| -> Value {
+            if let Some(own) = self.own().iter().find(|own| own.entity_id == id) {
+                let inside = |at: f64| at > from as f64 && at <= until as f64 + 1.0;
+                let said = own.rows.iter().filter(|(at, _)| inside(*at));
+                return said.map(|(at, attributes)| json!({"s": "on", "lu": at, "a": attributes})).collect();
+            }
             (self.recorder)(id, from, until).into_iter().map(|(at, state)| json!({"s": state, "lu": at})).collect()
         };
         ids.map(|id| (id.to_owned(), rows(id))).collect::<Map<String, Value>>().into()

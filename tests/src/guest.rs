@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use hearthwatch_link::{LinkConfig, LinkEvent, LinkEvents, LinkHandle, Publication};
+use serde_json::Value;
 
-use crate::double::{Double, Recorder, Sensor};
+use crate::double::{Double, Own, Recorder, Sensor};
 
 /// Longest that anything may take before it is called failed.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -231,6 +232,8 @@ pub struct Line {
     events: LinkEvents,
     /// What every topic of the agent begins with.
     topics: String,
+    /// What was heard of alarms, and when: what Home Assistant's recorder would have.
+    told: Vec<(f64, String, Value)>,
 }
 
 impl Line {
@@ -239,7 +242,7 @@ impl Line {
         let subscriptions = vec![format!("{topics}#")];
         let config = LinkConfig { subscriptions, ..LinkConfig::new("127.0.0.1", port, "bench") };
         let (link, events) = hearthwatch_link::open(config)?;
-        Ok(Self { link, events, topics })
+        Ok(Self { link, events, topics, told: Vec::new() })
     }
 
     /// Says something to the agent.
@@ -249,6 +252,22 @@ impl Line {
     pub async fn say(&self, command: &str, payload: &str) -> anyhow::Result<()> {
         let topic = format!("{}command/{command}", self.topics);
         Ok(self.link.publish(Publication { topic, payload: payload.into(), retain: false }).await?)
+    }
+
+    /// What Home Assistant's recorder would have of the agent's own entities, as far as this line has listened.
+    #[must_use]
+    pub fn recorded(&self, node: &str) -> Vec<Own> {
+        let own = |key: &str, topic: &str| Own {
+            entity_id: format!("binary_sensor.hearthwatch_{key}"),
+            unique_id: format!("hearthwatch_{node}_{key}"),
+            rows: self
+                .told
+                .iter()
+                .filter(|(_, name, _)| name == topic)
+                .map(|(at, _, attributes)| (*at, attributes.clone()))
+                .collect(),
+        };
+        vec![own("alarm", "alarm/attributes"), own("event", "event")]
     }
 
     /// Waits until what is said of `name` is wanted.
@@ -266,16 +285,20 @@ impl Line {
     pub async fn wait_for_some<T>(&mut self, name: &str, wanted: impl Fn(&str) -> Option<T>) -> anyhow::Result<T> {
         let heard = async {
             loop {
-                match self.events.next().await {
+                let (topic, payload) = match self.events.next().await {
                     None => bail!("the line to the broker has ended"),
-                    Some(LinkEvent::Message { topic, payload, .. })
-                        if topic.strip_prefix(&self.topics) == Some(name) =>
-                    {
-                        if let Some(found) = std::str::from_utf8(&payload).ok().and_then(&wanted) {
-                            return Ok(found);
-                        }
-                    }
-                    Some(_) => {}
+                    Some(LinkEvent::Message { topic, payload, .. }) => (topic, payload),
+                    Some(_) => continue,
+                };
+                let Some(said_of) = topic.strip_prefix(&self.topics) else { continue };
+                if let ("alarm/attributes" | "event", Ok(attributes)) = (said_of, serde_json::from_slice(&payload)) {
+                    let now = jiff::Timestamp::now().as_millisecond() as f64 / 1000.0;
+                    self.told.push((now, said_of.to_owned(), attributes));
+                }
+                if said_of == name
+                    && let Some(found) = std::str::from_utf8(&payload).ok().and_then(&wanted)
+                {
+                    return Ok(found);
                 }
             }
         };

@@ -2,6 +2,8 @@
 
 #[path = "identity/diskless.rs"]
 mod diskless;
+#[path = "identity/mirror.rs"]
+mod mirror;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;

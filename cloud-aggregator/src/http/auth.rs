@@ -3,8 +3,8 @@
 //! A token is 256 random bits; the store knows only its SHA-256. That is enough for a secret of full entropy: there is
 //! nothing to guess, so no slow hash is needed, and a look-up by hash compares nothing secret byte by byte.
 //!
-//! A session cookie is honoured for reading (`GET`, `HEAD`) alone. Whatever changes something needs the bearer header,
-//! which no other site can make a browser send; so there is nothing to forge.
+//! A session cookie is honoured for reading (`GET`, `HEAD`) alone. Whatever changes something needs the token itself: in the bearer
+//! header, or typed into a form of the page. No other site can make a browser send either; so there is nothing to forge.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -78,7 +78,14 @@ pub struct Operator(pub Caller);
 pub struct Admin(pub Caller);
 
 async fn caller(parts: &Parts, http: &Http, needed: Role) -> Result<Caller, Problem> {
-    let hash = presented(parts, http).ok_or(Problem::Unauthenticated)?;
+    of_token(http, presented(parts, http).ok_or(Problem::Unauthenticated)?, needed).await
+}
+
+/// Who holds the token with this hash, if it is in force and allows what is needed.
+///
+/// # Errors
+/// [`Problem::Unauthenticated`], [`Problem::Forbidden`], or the store's.
+pub async fn of_token(http: &Http, hash: Digest, needed: Role) -> Result<Caller, Problem> {
     let token = blocking(&http.app.store, move |store| store.token_by_hash(&hash)).await?;
     let token = token.filter(|token| in_force(token, http.wall())).ok_or(Problem::Unauthenticated)?;
     if token.role >= needed {

@@ -15,7 +15,8 @@ use hearthwatch_protocol::{DecodeError, HomeId, Message, ModelVersion, RecordKey
 use sha2::{Digest as _, Sha256};
 
 use super::labels::{Backing, Basis, LabelPolicy, basis};
-use crate::store::{AnnouncedRow, Digest, FeedbackRow, Handled};
+use super::repeats::is_repeat;
+use crate::store::{AnnouncedRow, AnsweredRow, Digest, FeedbackRow, Handled};
 
 /// How far a home's clock may be ahead of ours: an hour covers a wrongly set time zone and any drift without NTP.
 pub const CLOCK_AHEAD_SECONDS_MAX: i64 = 3_600;
@@ -73,6 +74,8 @@ pub struct Known<'a> {
     pub labels: LabelPolicy,
     /// What the parcel can rest on, if it is an answer.
     pub backing: Backing<'a>,
+    /// The last stored answer to the same alarm, if the parcel is an answer.
+    pub answered: Option<AnsweredRow>,
     /// The time here, Unix seconds.
     pub now: i64,
 }
@@ -88,6 +91,13 @@ pub enum Admission {
         key: RecordKey,
         /// Why it was refused then, if it was.
         refused: Option<RefusalReason>,
+    },
+    /// Says once more what is stored under another number: nothing to store, and its own number is settled.
+    Repeat {
+        /// Which record, and its bytes.
+        handled: Handled,
+        /// Where it is stored.
+        original: Sequence,
     },
     /// Neither comes in nor stays out: what it rests on may be on its way. The home sends it again.
     Await {
@@ -227,6 +237,10 @@ pub fn judge(parcel: &Parcel, known: &Known<'_>) -> Admission {
         Ok(Content::Withdrawal(withdrawal)) => Admission::Admit(Admitted::Withdrawal(withdrawal.clone())),
         Ok(Content::Feedback(record)) => match fault(record, home, known) {
             Some((reason, detail)) => refuse(reason, detail, covers),
+            None if let Some(known) = known.answered.filter(|known| is_repeat(record, known)) => Admission::Repeat {
+                handled: Handled { key: record.key(), digest: parcel.digest, refused: None },
+                original: known.sequence,
+            },
             None => {
                 let row = |grace| FeedbackRow {
                     record: record.as_ref().clone(),

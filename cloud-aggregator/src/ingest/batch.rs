@@ -16,7 +16,8 @@ use crate::dataset::quality::DriftWatch;
 use crate::event::{AnswersAwait, BatchStored, Event, GapSkipped, MessageRefused, OutcomeHeard, WindowsMoved};
 use crate::metrics::Metrics;
 use crate::store::{
-    AnnouncedRow, GAP_PATIENCE_SECONDS, Handled, HomeProgress, IngestBatch, QuarantineRow, Received, Store, StoreError,
+    AnnouncedRow, AnsweredRow, FeedbackRow, GAP_PATIENCE_SECONDS, Handled, HomeProgress, IngestBatch, QuarantineRow,
+    Received, Store, StoreError,
 };
 
 /// Bytes of a refused payload that are kept: enough for the envelope and the first fields.
@@ -120,6 +121,10 @@ impl BatchTaker {
                     missing_below,
                     unannounced: received.unannounced,
                 },
+                answered: match sender {
+                    Some(sender) if sender.enrolled && before.is_none() => self.answered(&sorted, parcel)?,
+                    _ => None,
+                },
                 now,
             };
             let admission = judge(parcel, &known);
@@ -179,6 +184,22 @@ impl BatchTaker {
         let stored = self.store.handled_between(home, sender.through, answer.sequence)?;
         let here = sorted.handled_here(home, sender.through, answer.sequence);
         Ok((None, stored + here < between))
+    }
+
+    /// The last answer to the same alarm, in this batch or before it; of a verdict alone only, which may be a repetition.
+    fn answered(&self, sorted: &Sorted, parcel: &Parcel) -> Result<Option<AnsweredRow>, StoreError> {
+        let Some(answer) = parcel.answer().filter(|answer| answer.window.is_none()) else { return Ok(None) };
+        let same = |row: &&FeedbackRow| row.record.home == answer.home && row.record.alarm == answer.alarm;
+        let here = sorted.batch.feedback.iter().filter(same).max_by_key(|row| row.record.sequence);
+        Ok(match here {
+            Some(row) => Some(AnsweredRow {
+                sequence: row.record.sequence,
+                verdict: row.record.verdict,
+                answered_at: row.record.answered_at,
+                withdrawn_at: None,
+            }),
+            None => self.store.answered(&answer.home, &answer.alarm)?,
+        })
     }
 
     /// Looks at the admitted windows as a stream. What it has seen is forgotten at a restart: it then learns anew.
@@ -267,6 +288,11 @@ impl Sorted {
                 self.announced.entry(place).or_insert(self.batch.announced.len());
                 self.batch.announced.push(row);
             }
+            Admission::Repeat { handled, original } => {
+                self.duplicates += 1;
+                self.handled.insert(handled.key.clone(), handled.clone());
+                self.batch.repeated.push((handled, original));
+            }
             // Nothing remembers it: it is judged anew when it comes again.
             Admission::Await { key } => self.batch.awaiting.push(key.home),
             Admission::Admit(Admitted::Status(home, status)) => {
@@ -327,7 +353,8 @@ impl Sorted {
         let answers = self.batch.feedback.iter().map(|row| (&row.record.home, row.record.sequence));
         let announcements = self.batch.announced.iter().map(|row| (&row.home, row.sequence));
         let refused = self.batch.refused.iter().map(|handled| (&handled.key.home, handled.key.sequence));
-        let all = answers.chain(announcements).chain(refused);
+        let repeated = self.batch.repeated.iter().map(|(handled, _)| (&handled.key.home, handled.key.sequence));
+        let all = answers.chain(announcements).chain(refused).chain(repeated);
         all.filter(|(whose, sequence)| *whose == home && *sequence > after && *sequence < before).count() as u64
     }
 

@@ -5,6 +5,7 @@ mod batch;
 mod contributions;
 pub mod labels;
 mod receipts;
+pub mod repeats;
 mod withdrawals;
 mod worker;
 

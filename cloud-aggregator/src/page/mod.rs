@@ -8,6 +8,7 @@
 mod gate;
 mod live;
 mod login;
+mod quarantine;
 mod rollouts;
 mod view;
 
@@ -45,6 +46,7 @@ pub(crate) fn router() -> Router<Http> {
         .route("/", get(page))
         .route("/login", get(login::form).post(login::begin))
         .route("/logout", post(login::end))
+        .route("/quarantine/{id}", post(quarantine::settle))
         .route("/live", get(live::run))
         .route("/page.css", get(async || asset("text/css; charset=utf-8", STYLE)))
         .route("/page.js", get(async || asset("text/javascript; charset=utf-8", SCRIPT)))

@@ -356,15 +356,28 @@ fn refusals(fleet: &Fleet) -> Markup {
                                 (row.detail)
                                 @match &row.settled {
                                     Some(settled) => span.faint { " · " (settled.end.as_str()) " by " (settled.by) }
-                                    None if row.payload.is_some() => span.faint {
-                                        " · let it in: " code { "POST /api/v1/quarantine/" (row.id) "/lift" }
-                                    }
+                                    None if row.payload.is_some() => (decide(row.id)),
                                     None => {}
                                 }
                             }
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// An operator's word on what was refused. The token is asked for each time: the session is for looking alone.
+fn decide(id: u64) -> Markup {
+    html! {
+        details {
+            summary { "Decide" }
+            form method="post" action={ "/quarantine/" (id) } {
+                label { "Why" input name="reason" required maxlength="1000"; }
+                label { "Operator's token" input type="password" name="token" required autocomplete="current-password"; }
+                button name="end" value="lifted" { "Let it in" }
+                button.quiet name="end" value="discarded" { "Throw it away" }
             }
         }
     }

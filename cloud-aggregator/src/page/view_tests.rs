@@ -58,7 +58,7 @@ fn whatever_came_from_outside_is_escaped() {
 }
 
 #[test]
-fn a_refusal_that_may_be_lifted_names_the_call_and_a_settled_one_who_settled_it() {
+fn a_refusal_that_may_be_lifted_asks_an_operator_and_a_settled_one_names_who_settled_it() {
     let row = QuarantineRow {
         id: 41,
         reason: RefusalReason::NotAnnounced,
@@ -75,7 +75,7 @@ fn a_refusal_that_may_be_lifted_names_the_call_and_a_settled_one_who_settled_it(
     let settlement = Settlement { end: QuarantineEnd::Lifted, by: "ann".to_owned(), at: 9_500 };
     let settled = QuarantineRow { payload: None, settled: Some(settlement), ..row.clone() };
     let text = page(&Fleet { refusals: vec![row, settled], ..empty() }, "ann").into_string();
-    for part in ["not announced", "POST /api/v1/quarantine/41/lift", "lifted by ann"] {
+    for part in ["not announced", "action=\"/quarantine/41\"", "value=\"discarded\"", "lifted by ann"] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }

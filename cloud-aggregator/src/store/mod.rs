@@ -95,6 +95,8 @@ pub struct IngestBatch {
     pub announced: Vec<AnnouncedRow>,
     /// Homes with an answer that waits for what it rests on.
     pub awaiting: Vec<HomeId>,
+    /// Answers that came once more, and the numbers under which they are stored.
+    pub repeated: Vec<(Handled, Sequence)>,
     /// Records refused, whose key could be read.
     pub refused: Vec<Handled>,
     /// Payloads to quarantine.
@@ -150,6 +152,8 @@ pub trait Store: RolloutStore + Send + Sync + 'static {
     fn received_since(&self, home: &HomeId, since: i64) -> Result<Received, StoreError>;
     /// The first announcement of a home's alarm.
     fn announced(&self, home: &HomeId, alarm: &AlarmId) -> Result<Option<AnnouncedRow>, StoreError>;
+    /// The last stored answer to a home's alarm, also one that was taken back since.
+    fn answered(&self, home: &HomeId, alarm: &AlarmId) -> Result<Option<AnsweredRow>, StoreError>;
     /// How many of a home's numbers between the two, both left out, were stored or refused.
     fn handled_between(&self, home: &HomeId, after: Sequence, before: Sequence) -> Result<u64, StoreError>;
 

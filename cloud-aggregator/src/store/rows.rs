@@ -1,7 +1,7 @@
 //! What the store keeps, one type for each table. All times are Unix seconds.
 
 use bytes::Bytes;
-use hearthwatch_protocol::messages::{FeedbackRecord, RefusalReason, UpdateResult};
+use hearthwatch_protocol::messages::{FeedbackRecord, RefusalReason, UpdateResult, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +103,22 @@ pub struct AnnouncedRow {
     pub digest: Digest,
     /// When it was stored.
     pub received_at: i64,
+}
+
+/// How long the last answer to an alarm is known by the alarm: what a home without a disk may say again is ten days old at most.
+pub const ANSWERED_KEPT_SECONDS: i64 = 40 * 86_400;
+
+/// The last stored answer to an alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnsweredRow {
+    /// Its number.
+    pub sequence: Sequence,
+    /// What it said.
+    pub verdict: Verdict,
+    /// When it was given.
+    pub answered_at: i64,
+    /// When the home took it back.
+    pub withdrawn_at: Option<i64>,
 }
 
 /// What was stored of a home within some time.

@@ -68,6 +68,15 @@ impl Alarms {
         Some((kind, shown))
     }
 
+    /// Takes in alarms of before that were forgotten; tells those that were not known.
+    pub(super) fn take_in(&mut self, found: Vec<ShownAlarm>) -> Vec<ShownAlarm> {
+        let new: Vec<ShownAlarm> = found.into_iter().filter(|alarm| !self.was_told(&alarm.alarm.id)).collect();
+        self.list.extend(new.iter().cloned());
+        self.list.sort_by_key(|alarm| alarm.alarm.raised_at);
+        self.list.drain(..self.list.len().saturating_sub(ANSWERABLE_MAX));
+        new
+    }
+
     /// Puts back an alarm that was changed.
     pub(super) fn put(&mut self, alarm: &ShownAlarm) {
         if let Some(known) = self.list.iter_mut().find(|known| known.alarm.id == alarm.alarm.id) {

@@ -7,6 +7,7 @@ use hearthwatch_protocol::messages::{Announcement, FeatureWindow, FeedbackRecord
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, Sequence, messages};
 
 use super::view::ShownAlarm;
+use crate::outbox::SharingLevel;
 
 /// What a home has to say to the fleet.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,7 +54,13 @@ pub fn feedback_record(
         raised_at: alarm.raised_at,
         origin: Origin::Alarm,
     };
-    record(home, &declared, window, verdict, now)
+    match window {
+        // What the model saw went with the memory: the verdict alone is left, and says no more of its time than such do.
+        None if shown.recovered => SharingLevel::Verdicts
+            .shape(record_of(home, &declared, FeatureWindow::none(), verdict, now)?)
+            .ok_or("it is not shared"),
+        window => record(home, &declared, window, verdict, now),
+    }
 }
 
 /// Something that a resident says a word about: an alarm, or what should have been one.
@@ -75,6 +82,16 @@ pub(super) fn record(
     verdict: Verdict,
     now: i64,
 ) -> Result<FeedbackRecord, &'static str> {
+    record_of(home, declared, shaped(window)?, verdict, now)
+}
+
+fn record_of(
+    home: HomeId,
+    declared: &Declared<'_>,
+    window: FeatureWindow,
+    verdict: Verdict,
+    now: i64,
+) -> Result<FeedbackRecord, &'static str> {
     Ok(FeedbackRecord {
         home,
         sequence: Sequence(0),
@@ -82,7 +99,7 @@ pub(super) fn record(
         device_class: declared.class.as_str().to_owned(),
         model_version: declared.model_version,
         feature_schema: FEATURE_SCHEMA,
-        window: shaped(window)?,
+        window,
         score: declared.score,
         threshold: declared.threshold,
         verdict: match verdict {

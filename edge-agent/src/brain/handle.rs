@@ -10,7 +10,7 @@ use hearthwatch_protocol::ModelVersion;
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{AlarmPicture, Brain, HomeDetail, MissReport, Moves, Relearning, Tally};
+use super::{AlarmPicture, Brain, HomeDetail, MissReport, Moves, RecordedState, Relearning, Tally};
 use crate::explain::Language;
 use crate::history::{Reason, StoredMiss};
 use crate::house::{Change, ChangeError, Place};
@@ -73,6 +73,8 @@ pub enum BrainCommand {
     DeclareMiss(Box<MissReport>, i64, oneshot::Sender<StoredMiss>),
     /// [`Brain::keep_rehearsal`].
     KeepRehearsal(Rehearsal),
+    /// [`Brain::recover`].
+    Recover(Vec<RecordedState>, i64),
     /// [`Brain::tally`].
     Tally(i64, oneshot::Sender<Tally>),
     /// [`Brain::trial_windows`].
@@ -166,6 +168,7 @@ impl Brain {
                 self.replace_model(model, version);
                 let _ = reply.send(());
             }
+            BrainCommand::Recover(rows, now) => self.recover(&rows, now),
             BrainCommand::Tally(since, reply) => {
                 let _ = reply.send(self.tally(since));
             }

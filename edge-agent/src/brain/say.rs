@@ -148,7 +148,7 @@ impl Brain {
             return;
         }
         let faults = self.old_faults(now);
-        let answered = self.alarms.answer(alarm_id, verdict, by, reason, now);
+        let mut answered = self.alarms.answer(alarm_id, verdict, by, reason, now);
         self.recounted |= faults != self.old_faults(now);
         self.leave_faults(now);
         if answered.is_empty() {
@@ -166,8 +166,9 @@ impl Brain {
             self.save(alarm, None);
         }
         // Only the one that was looked at is a label to learn from.
-        if let Some(meant) = answered.first() {
-            self.send_feedback(meant, verdict, now);
+        if let Some(meant) = answered.first_mut() {
+            meant.shared = self.send_feedback(meant, verdict, now);
+            self.keep(meant);
         }
         self.keep_decider();
         for alarm in answered.into_iter().filter(|alarm| alarm.led_by.is_none()) {
@@ -198,13 +199,13 @@ impl Brain {
         }
     }
 
-    fn send_feedback(&mut self, alarm: &ShownAlarm, verdict: Verdict, now: i64) {
+    /// Whether the fleet will hear of it.
+    pub(super) fn send_feedback(&mut self, alarm: &ShownAlarm, verdict: Verdict, now: i64) -> bool {
         match self.history.window_of(&alarm.alarm.id) {
-            Ok(window) => {
-                self.share(&alarm.alarm.id, |home| feedback_record(home, alarm, window, verdict, now));
-            }
+            Ok(window) => self.share(&alarm.alarm.id, |home| feedback_record(home, alarm, window, verdict, now)),
             Err(error) => {
                 tracing::error!(error = %error, alarm.id = alarm.alarm.id, "an answer stays here: its window is lost");
+                false
             }
         }
     }

@@ -172,6 +172,8 @@ fn describe(shown: &ShownAlarm, timezone: &TimeZone, language: Language) -> Map<
         "name": shown.place.name_of(&shown.entity_id),
         "area": shown.place.area,
         "device_class": shown.class.as_str(),
+        // The same once more: of a binary sensor Home Assistant keeps its own device class under that name.
+        "watched_class": shown.class.as_str(),
         "kind": alarm.kind.as_str(),
         "title": said.title,
         "message": said.message,
@@ -185,6 +187,8 @@ fn describe(shown: &ShownAlarm, timezone: &TimeZone, language: Language) -> Map<
         "expected": rounded(alarm.band.map(|band| band.expected)),
         "expected_low": rounded(alarm.band.map(|band| band.low)),
         "expected_high": rounded(alarm.band.map(|band| band.high)),
+        "amount": rounded(Some(alarm.amount)),
+        "usual": rounded(Some(alarm.usual)),
         "score": rounded(Some(alarm.score)),
         "threshold": rounded(Some(alarm.threshold)),
         "severity": alarm.severity.as_str(),
@@ -198,6 +202,7 @@ fn describe(shown: &ShownAlarm, timezone: &TimeZone, language: Language) -> Map<
             "reason": answer.reason.as_ref().map(Reason::as_str),
         })).collect::<Vec<_>>(),
         "disagreement": shown.is_disputed(),
+        "shared": shown.shared,
         "precedent": shown.precedent.as_ref().map(|before| json!({
             "by": before.by, "answer": verdict_word(before.verdict), "raised_at": time(before.raised_at),
             "reason": before.reason.as_str(),

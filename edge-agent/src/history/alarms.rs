@@ -59,6 +59,12 @@ pub struct StoredAlarm {
     /// The last answer of each person who answered, oldest first.
     #[serde(default)]
     pub answers: Vec<PersonsAnswer>,
+    /// Whether the last answer was kept for the fleet.
+    #[serde(default)]
+    pub shared: bool,
+    /// Known only from what Home Assistant remembers of it: what the model saw is lost.
+    #[serde(default)]
+    pub recovered: bool,
     /// One like it that somebody gave a reason for, as known when it was raised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precedent: Option<Precedent>,
@@ -137,6 +143,8 @@ impl StoredAlarm {
             cause: None,
             asks: false,
             answers: Vec::new(),
+            shared: false,
+            recovered: false,
             precedent: None,
         }
     }

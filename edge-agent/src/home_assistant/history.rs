@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::entities::{parse_state, whole_seconds};
 use super::socket::{Socket, SocketError};
+use crate::brain::RecordedState;
 
 /// Length of a slice. See the bound on messages in [`super::socket`].
 const SLICE_SECONDS: i64 = 6 * 3600;
@@ -142,6 +143,29 @@ pub async fn fetch(
     }
     readings.sort_by_key(|reading| (reading.at, reading.entity));
     Ok(Slice { coarse: coarse && !readings.is_empty(), readings })
+}
+
+/// What our own entities said in (`begin`, `end`], attributes and all. A row that does not read is left out.
+///
+/// # Errors
+/// [`SocketError`] when the connection fails; a recorder that is switched off counts as an empty memory.
+pub async fn own_states(
+    socket: &mut Socket,
+    entity_ids: &[String],
+    (begin, end): (i64, i64),
+) -> Result<Vec<RecordedState>, SocketError> {
+    let arguments = json!({
+        "start_time": rfc3339(begin),
+        "end_time": rfc3339(end),
+        "entity_ids": entity_ids,
+        "minimal_response": false,
+        "no_attributes": false,
+        "significant_changes_only": false,
+        "include_start_time_state": false,
+    });
+    let rows: HashMap<String, Vec<serde_json::Value>> =
+        optional(socket, "history/history_during_period", arguments).await?;
+    Ok(rows.into_values().flatten().filter_map(|row| serde_json::from_value(row).ok()).collect())
 }
 
 /// A command that a home without a recorder does not know: then its answer is empty.

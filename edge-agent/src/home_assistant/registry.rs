@@ -1,7 +1,7 @@
 //! What Home Assistant knows of itself: its configuration, what people call things and where they are, which entities
 //! are the agent's own.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -105,8 +105,8 @@ pub struct Register {
     pub places: HashMap<String, Place>,
     /// Entity ids by the registry's own keys, which outlive a rename. Entities without a unique id have none.
     pub ids: BTreeMap<String, String>,
-    /// Entities that an agent of ours shows.
-    own: HashSet<String>,
+    /// Entities that an agent of ours shows: their unique ids by entity id.
+    own: HashMap<String, String>,
     /// Ids and names of each entity's area, in small letters.
     areas: HashMap<String, Vec<String>>,
     /// Ids and names of each entity's labels, its device's and its area's among them, in small letters.
@@ -120,10 +120,20 @@ impl Register {
         let named = |wanted: &[String], names: Option<&Vec<String>>| {
             wanted.iter().any(|one| names.is_some_and(|names| names.contains(&one.to_lowercase())))
         };
-        self.own.contains(entity_id)
+        self.own.contains_key(entity_id)
             || config.excludes(entity_id)
             || named(&config.exclude_areas, self.areas.get(entity_id))
             || named(&config.exclude_labels, self.labels.get(entity_id))
+    }
+
+    /// The entities by which the agent called `node` tells of alarms, whatever Home Assistant calls them now.
+    #[must_use]
+    pub fn told_by(&self, node: &str) -> Vec<String> {
+        let keys = ["alarm", "event"].map(|key| format!("{OWN_UNIQUE_ID_PREFIX}{node}_{key}"));
+        let mut found: Vec<String> =
+            self.own.iter().filter(|(_, id)| keys.contains(id)).map(|(entity_id, _)| entity_id.clone()).collect();
+        found.sort();
+        found
     }
 
     /// Takes the names that Home Assistant shows: it puts them together from device, entity and the resident's wish.
@@ -145,9 +155,12 @@ impl Register {
         let areas: HashMap<String, RegistryArea> = areas.into_iter().map(|one| (one.area_id.clone(), one)).collect();
         let labels: HashMap<String, String> = labels.into_iter().map(|one| (one.label_id, one.name)).collect();
         let mut register = Self::default();
-        for entity in entities.into_iter().filter(|entity| is_of_interest(&entity.entity_id)) {
-            if is_own(&entity) {
-                register.own.insert(entity.entity_id);
+        for entity in entities {
+            if let Some(unique_id) = own_unique_id(&entity) {
+                register.own.insert(entity.entity_id.clone(), unique_id.to_owned());
+                continue;
+            }
+            if !is_of_interest(&entity.entity_id) {
                 continue;
             }
             let device = entity.device_id.as_ref().and_then(|id| devices.get(id));
@@ -214,8 +227,8 @@ fn is_of_interest(entity_id: &str) -> bool {
     DOMAINS.iter().any(|domain| entity_id.starts_with(domain))
 }
 
-fn is_own(entity: &RegistryEntity) -> bool {
-    entity.unique_id.as_str().is_some_and(|id| id.starts_with(OWN_UNIQUE_ID_PREFIX))
+fn own_unique_id(entity: &RegistryEntity) -> Option<&str> {
+    entity.unique_id.as_str().filter(|id| id.starts_with(OWN_UNIQUE_ID_PREFIX))
 }
 
 /// Every present state.
@@ -260,6 +273,18 @@ mod tests {
         assert_eq!(place("sensor.bare"), (None, None, None));
         assert!(!register.places.contains_key("light.hall"));
         assert_eq!(register.ids.len(), 2, "neither our own, nor a light, nor one without a key");
+    }
+
+    #[test]
+    fn an_agent_finds_what_tells_of_its_own_alarms_and_not_of_another_agents() {
+        let entities = r#"[
+            {"entity_id": "binary_sensor.alarm_in_the_hall", "unique_id": "hearthwatch_home-7_alarm"},
+            {"entity_id": "event.hearthwatch", "unique_id": "hearthwatch_home-7_event"},
+            {"entity_id": "sensor.hearthwatch_score", "unique_id": "hearthwatch_home-7_score"},
+            {"entity_id": "event.other", "unique_id": "hearthwatch_home-70_event"}]"#;
+        let register = Register::of(list(entities), Vec::new(), Vec::new(), Vec::new());
+        assert_eq!(register.told_by("home-7"), ["binary_sensor.alarm_in_the_hall", "event.hearthwatch"]);
+        assert_eq!(register.told_by("home"), Vec::<String>::new());
     }
 
     #[test]

@@ -96,9 +96,11 @@ enum SessionEnd {
 
 /// Lives with Home Assistant until `stop`.
 ///
+/// `forgetful` is what tells the entities of an agent without a disk from others: what they said of alarms is asked for once.
 /// `who` spreads the attempts of agents that lost the same instance.
 pub async fn run(
     config: HomeAssistantConfig,
+    forgetful: Option<String>,
     brain: BrainHandle,
     state: watch::Sender<SessionState>,
     who: u64,
@@ -112,6 +114,8 @@ pub async fn run(
         numbers: HashMap::new(),
         listening: false,
         late: Vec::new(),
+        forgetful,
+        told_by: Vec::new(),
         survey_at: None,
         backfill_at: None,
     };
@@ -158,6 +162,10 @@ struct Session {
     listening: bool,
     /// Entities that came since then, whose past is still to be asked for.
     late: Vec<String>,
+    /// Whose alarms are to be recovered from the recorder; none where there is nothing to recover any more.
+    forgetful: Option<String>,
+    /// The entities that told of them.
+    told_by: Vec<String>,
     /// When the registries are read again; none while they have not changed.
     survey_at: Option<Instant>,
     /// When the past of the late ones is asked for.
@@ -186,6 +194,7 @@ impl Session {
         self.listening = false;
         self.wait_until_running(&mut socket).await?;
         self.survey(&mut socket).await?;
+        self.recover(&mut socket).await?;
         self.remember(&mut socket).await?;
         self.listen(&mut socket).await
     }
@@ -219,6 +228,7 @@ impl Session {
         let mut states = registry::get_states(socket).await?;
         states.sort_by(|left, right| left.entity_id.cmp(&right.entity_id));
         register.name(&states);
+        self.told_by = self.forgetful.as_deref().map(|node| register.told_by(node)).unwrap_or_default();
         let ignored: HashSet<String> = states
             .iter()
             .map(|state| &state.entity_id)

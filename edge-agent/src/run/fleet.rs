@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::manifest::{Facts, Signer, vitals};
 use super::unix_now;
 use super::wiring::{HISTORY_FILE, StartError};
-use crate::audit::{self, AUDIT_FILE, Entry};
+use crate::audit::{self, AUDIT_FILE};
 use crate::brain::{BrainCommand, BrainGone, BrainHandle, FeedbackSink, HomeDetail, HomeView, ToFleet};
 use crate::config::CloudConfig;
 use crate::discovery::{UpdateView, UpdateWish};
@@ -28,10 +28,12 @@ use crate::state_directory::StateDirectory;
 use crate::update::{ModelProof, RollBackError, Step, Trigger, Updater};
 use crate::uplink::{self, UplinkHandle, UplinkState};
 pub(super) use parts::uplink_config;
-use parts::{own_model, updater_config};
+use parts::{Entry, own_model};
 
 /// The outbox's file in the state directory.
 pub(super) const OUTBOX_FILE: &str = "outbox.sqlite";
+/// The folder of models in the state directory.
+const UPDATE_FOLDER: &str = "update";
 /// A manifest is said anew so often even when nothing changed: its vitals do.
 const MANIFEST_SECONDS: i64 = 86_400;
 /// A timer that is due long from now is looked at again after this: clocks are set, machines sleep.
@@ -44,6 +46,8 @@ pub(super) struct Fleet {
     pub(super) uplink: Option<UplinkHandle>,
     status: watch::Sender<AgentStatus>,
     updater: Option<Updater<ModelProof>>,
+    /// What becomes the updater once this home is in the fleet.
+    entering: Option<(Entry, CancellationToken)>,
     /// Signs what this home runs; none without a director.
     signer: Option<Signer>,
     /// When the manifest was said last.
@@ -58,20 +62,28 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// Opens outbox, slots and links; nobody need be there.
-    pub(super) fn start(cloud: Option<&CloudConfig>, state: &StateDirectory, seed: u64) -> Result<Self, StartError> {
-        let own = own_model();
-        let own_version = ModelVersion(SHIPPED_VERSION);
-        let (mut model, mut model_version, mut outcomes, mut updater) = (own, own_version, Vec::new(), None);
-        let mut directed = false;
-        if let Some((cloud, updates)) = cloud.and_then(|cloud| Some((cloud, cloud.updates.as_ref()?))) {
-            let config = updater_config(&cloud.home, updates, state)?;
-            directed = config.director.is_some();
-            let (opened, step) = Updater::boot(config, ModelProof, Arc::clone(&model), own_version, unix_now())?;
-            if let Some((version, chosen)) = step.model {
-                (model_version, model) = (version, chosen);
+    /// Opens outbox, slots and links; nobody need be there. What needs the fleet's word waits until `joined`.
+    pub(super) fn start(
+        cloud: Option<&CloudConfig>,
+        state: &StateDirectory,
+        seed: u64,
+        joined: &CancellationToken,
+    ) -> Result<Self, StartError> {
+        let (mut model, mut model_version) = (own_model(), ModelVersion(SHIPPED_VERSION));
+        let (mut outcomes, mut updater, mut entering) = (Vec::new(), None, None);
+        let updates = cloud.and_then(|cloud| Some((cloud.home.clone(), cloud.updates.clone()?)));
+        let directed = updates.as_ref().is_some_and(|(_, updates)| updates.director_file.is_some());
+        if let Some((home, updates)) = updates {
+            let entry = Entry { home, updates, directory: state.file(UPDATE_FOLDER), own: Arc::clone(&model) };
+            if joined.is_cancelled() {
+                let (opened, step) = entry.boot()?;
+                if let Some((version, chosen)) = step.model {
+                    (model_version, model) = (version, chosen);
+                }
+                (updater, outcomes) = (Some(opened), step.outcomes);
+            } else {
+                entering = Some((entry, joined.clone()));
             }
-            (updater, outcomes) = (Some(opened), step.outcomes);
         }
         let (status, status_seen) = watch::channel(AgentStatus {
             online: true,
@@ -86,13 +98,31 @@ impl Fleet {
                 let mut outbox = Outbox::open(&state.file(OUTBOX_FILE))?;
                 outbox.configure_sharing(cloud.map_or(SharingLevel::Off, |cloud| cloud.sharing));
                 let outbox = uplink::share(outbox);
-                Some(uplink::start(uplink_config(home, mqtt, directed, seed), outbox, status_seen)?)
+                let config = uplink_config(home, mqtt, directed, seed);
+                Some(match joined.is_cancelled() {
+                    true => uplink::start(config, outbox, status_seen)?,
+                    false => uplink::start_after(config, outbox, status_seen, joined.clone().cancelled_owned())?,
+                })
             }
         };
         let signer = cloud.filter(|_| directed).and_then(Signer::of);
         let rng = SmallRng::seed_from_u64(seed);
         let (history, audit) = (state.file(HISTORY_FILE), state.file(AUDIT_FILE));
-        Ok(Self { model, model_version, uplink, status, updater, signer, declared: 0, outcomes, rng, history, audit })
+        let declared = 0;
+        Ok(Self {
+            model,
+            model_version,
+            uplink,
+            status,
+            updater,
+            entering,
+            signer,
+            declared,
+            outcomes,
+            rng,
+            history,
+            audit,
+        })
     }
 
     /// Where the brain's records go.
@@ -138,6 +168,12 @@ impl Fleet {
         loop {
             let trigger = tokio::select! {
                 () = stop.cancelled() => break,
+                entry = entered(&mut self.entering) => {
+                    if self.enter(&entry, &brain, &updates, &stop).await.is_err() || self.declare(&brain).await.is_err() {
+                        break;
+                    }
+                    continue;
+                }
                 Ok(()) = view.changed() => {
                     let entities = u32::try_from(view.borrow_and_update().entities).unwrap_or(u32::MAX);
                     self.status.send_if_modified(|status| std::mem::replace(&mut status.entities, entities) != entities);
@@ -166,6 +202,29 @@ impl Fleet {
         }
         if let Some(uplink) = self.uplink {
             uplink.stop().await;
+        }
+    }
+
+    /// In the fleet at last: from now on its models are taken.
+    async fn enter(
+        &mut self,
+        entry: &Entry,
+        brain: &BrainHandle,
+        updates: &watch::Sender<UpdateView>,
+        stop: &CancellationToken,
+    ) -> Result<(), BrainGone> {
+        match entry.boot() {
+            Ok((updater, mut step)) => {
+                self.updater = Some(updater);
+                // What is in charge already need not take charge.
+                let in_charge = self.status.borrow().model_version;
+                step.model = step.model.filter(|(version, _)| *version != in_charge);
+                self.take_over(step, brain, updates, stop).await
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "no models come from the fleet");
+                Ok(())
+            }
         }
     }
 
@@ -205,7 +264,7 @@ impl Fleet {
         let (from, to) = updater.roll_back_leads().map_err(|error| error.to_string())?;
         let at = jiff::Timestamp::from_second(now).unwrap_or_default();
         let detail = format!("from model {from} to {to}");
-        let entry = Entry { at, deed: "roll_back", account: "resident", detail: &detail };
+        let entry = audit::Entry { at, deed: "roll_back", account: "resident", detail: &detail };
         audit::note(&self.audit, &entry).map_err(|error| format!("it cannot be written down: {error}"))?;
         updater.roll_back(now).map_err(|error| error.to_string())
     }
@@ -333,6 +392,17 @@ fn rehearse_aside(
 /// Whether the fleet will hear of a record.
 fn is_kept(admission: Admission) -> bool {
     !matches!(admission, Admission::NotShared | Admission::DroppedProbe | Admission::DroppedAnnouncement)
+}
+
+/// Waits until this home is in the fleet; for ever where it has been from the start, or has no models from there.
+async fn entered(entering: &mut Option<(Entry, CancellationToken)>) -> Entry {
+    if let Some((_, joined)) = entering {
+        joined.cancelled().await;
+    }
+    match entering.take() {
+        Some((entry, _)) => entry,
+        None => std::future::pending().await,
+    }
 }
 
 /// The next thing that the uplink heard; for ever where there is no uplink.

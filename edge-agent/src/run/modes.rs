@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::discovery::BrokerState;
+use crate::diskless::Membership;
 use crate::home_assistant::SessionState;
 use crate::mode::{CloudState, Mode};
 use crate::uplink::UplinkState;
@@ -17,6 +18,8 @@ const SETTLE: Duration = Duration::from_millis(200);
 pub(super) struct Sides {
     pub(super) session: watch::Receiver<SessionState>,
     pub(super) home_broker: Option<watch::Receiver<BrokerState>>,
+    /// Whether this home is in its fleet.
+    pub(super) membership: watch::Receiver<Membership>,
     /// None without a cloud; none inside where the cloud only has models to give.
     pub(super) cloud: Option<Option<watch::Receiver<UplinkState>>>,
 }
@@ -28,10 +31,11 @@ pub(super) async fn watch(mut sides: Sides, line: watch::Sender<String>, stop: C
         let mode = Mode {
             session: sides.session.borrow_and_update().clone(),
             home_broker: sides.home_broker.as_mut().map(|side| side.borrow_and_update().clone()),
-            cloud: match &mut sides.cloud {
-                None => CloudState::None,
-                Some(None) => CloudState::UpdatesOnly,
-                Some(Some(uplink)) => cloud_state(&uplink.borrow_and_update()),
+            cloud: match (&*sides.membership.borrow_and_update(), &mut sides.cloud) {
+                (_, None) => CloudState::None,
+                (Membership::Outside(reason), _) => CloudState::Outside { reason: reason.clone() },
+                (Membership::Inside, Some(None)) => CloudState::UpdatesOnly,
+                (Membership::Inside, Some(Some(uplink))) => cloud_state(&uplink.borrow_and_update()),
             },
         };
         // Percents of the warm-up and entities that come one by one are for the screen, not for the log.
@@ -47,6 +51,7 @@ pub(super) async fn watch(mut sides: Sides, line: watch::Sender<String>, stop: C
             () = stop.cancelled() => return,
             changed = sides.session.changed() => if changed.is_err() { return },
             () = change_of(sides.home_broker.as_mut()) => {}
+            () = change_of(Some(&mut sides.membership)) => {}
             () = change_of(sides.cloud.as_mut().and_then(Option::as_mut)) => {}
         }
     }

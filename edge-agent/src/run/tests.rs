@@ -20,7 +20,7 @@ fn lonely(dir: &Path) -> Config {
 async fn an_agent_with_nobody_around_starts_and_drains_in_time() {
     let dir = tempfile::tempdir().unwrap();
     let stop = CancellationToken::new();
-    let agent = Agent::start(&lonely(dir.path()), mpsc::channel(1).0, stop.clone()).await.unwrap();
+    let agent = Agent::start(&lonely(dir.path()), None, mpsc::channel(1).0, stop.clone()).await.unwrap();
     stop.cancel();
     tokio::time::timeout(DRAIN, agent.join()).await.expect("drained within the bound");
 }
@@ -29,7 +29,7 @@ async fn an_agent_with_nobody_around_starts_and_drains_in_time() {
 async fn a_second_agent_on_the_same_state_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let stop = CancellationToken::new();
-    let _first = Agent::start(&lonely(dir.path()), mpsc::channel(1).0, stop.clone()).await.unwrap();
-    let second = Agent::start(&lonely(dir.path()), mpsc::channel(1).0, stop).await;
+    let _first = Agent::start(&lonely(dir.path()), None, mpsc::channel(1).0, stop.clone()).await.unwrap();
+    let second = Agent::start(&lonely(dir.path()), None, mpsc::channel(1).0, stop).await;
     assert!(matches!(second.err(), Some(StartError::State(_))));
 }

@@ -18,6 +18,7 @@ use super::unix_now;
 use crate::brain::{self, Brain, BrainCommand, BrainHandle, BrainParts, HomeView};
 use crate::config::{CloudConfig, Config};
 use crate::discovery::{self, BrokerState, Device, Discovery, UpdateView};
+use crate::diskless::{Joining, Membership};
 use crate::history::{History, HistoryError};
 use crate::home_assistant::{self, SessionState};
 use crate::identity::pair::{Pair, PairError};
@@ -83,11 +84,17 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts everything that `config` asks for; `stop` ends it, and `leave` is told when a resident wants us gone.
+    /// Starts everything that `config` asks for; `stop` ends it, and `leave` is told when a resident wants us gone. With `joining` the
+    /// home is enrolled meanwhile, and what needs the fleet's word begins then.
     ///
     /// # Errors
     /// [`StartError`]; never because somebody on the network is away.
-    pub async fn start(config: &Config, leave: mpsc::Sender<()>, stop: CancellationToken) -> Result<Self, StartError> {
+    pub async fn start(
+        config: &Config,
+        joining: Option<Joining>,
+        leave: mpsc::Sender<()>,
+        stop: CancellationToken,
+    ) -> Result<Self, StartError> {
         let state = StateDirectory::take(&config.state)?;
         let mut fresh = [0; 32];
         aws_lc_rs::rand::fill(&mut fresh).map_err(|_| StartError::System("randomness"))?;
@@ -98,7 +105,12 @@ impl Agent {
             // What a power cut left of a renewal is finished before anybody reads the files.
             identity.pair.settle()?;
         }
-        let fleet = Fleet::start(cloud, &state, who)?;
+        let (membership, membership_seen) = watch::channel(Membership::default());
+        let joined = CancellationToken::new();
+        if joining.is_none() {
+            joined.cancel();
+        }
+        let fleet = Fleet::start(cloud, &state, who, &joined)?;
         let (view, view_seen) = watch::channel(HomeView::default());
         let (notices, notices_heard) = mpsc::channel(NOTICES_MAX);
         let parts = BrainParts {
@@ -114,10 +126,16 @@ impl Agent {
         let (brain, thread) = brain::start(brain).map_err(|_| StartError::System("thread"))?;
 
         let mut tasks = JoinSet::new();
+        if let Some(joining) = joining {
+            membership.send_replace(Membership::Outside(String::new()));
+            tasks.spawn(join(joining, membership, joined.clone(), stop.clone()));
+        }
         tasks.spawn(tick(brain.clone(), stop.clone()));
         let (session, session_seen) = watch::channel(SessionState::default());
+        let node = cloud.map_or(LONE_NODE.to_owned(), |cloud| cloud.home.to_string());
+        let forgetful = cloud.and_then(|cloud| cloud.enrolment.as_ref()).map(|_| node.clone());
         let home_assistant =
-            home_assistant::run(config.home_assistant.clone(), brain.clone(), session, who, stop.clone());
+            home_assistant::run(config.home_assistant.clone(), forgetful, brain.clone(), session, who, stop.clone());
         tasks.spawn(home_assistant);
 
         let (line, line_seen) = watch::channel(String::new());
@@ -141,9 +159,15 @@ impl Agent {
             tasks.spawn(serve_page(PageParts { door: config.door.clone(), ..page }, config.listen, stop.clone()));
         }
         if let Some(identity) = cloud.and_then(|cloud| identity_of(cloud, who)) {
-            tasks.spawn(identity::keep(identity, fleet.uplink.clone(), unix_now, stop.clone()));
+            let (uplink, joined, stop) = (fleet.uplink.clone(), joined.clone(), stop.clone());
+            tasks.spawn(async move {
+                let keep = identity::keep(identity, uplink, unix_now, stop.clone());
+                // Before that there is no certificate to be kept.
+                if stop.run_until_cancelled(joined.cancelled()).await.is_some() {
+                    keep.await;
+                }
+            });
         }
-        let node = cloud.map_or(LONE_NODE.to_owned(), |cloud| cloud.home.to_string());
         tasks.spawn(fleet.serve(brain.clone(), view_seen.clone(), updates, wishes, stop.clone()));
         let home_broker = config.home_mqtt.clone().map(|mqtt| {
             let (broker, broker_seen) = watch::channel(BrokerState::default());
@@ -162,7 +186,8 @@ impl Agent {
             tasks.spawn(show(discovery, broker, stop.clone()));
             broker_seen
         });
-        tasks.spawn(modes::watch(Sides { session: session_seen, home_broker, cloud: cloud_state }, line, stop));
+        let sides = Sides { session: session_seen, home_broker, membership: membership_seen, cloud: cloud_state };
+        tasks.spawn(modes::watch(sides, line, stop));
         Ok(Self { tasks, brain: thread, _state: state })
     }
 
@@ -173,6 +198,20 @@ impl Agent {
         let thread = self.brain;
         let _ = tokio::task::spawn_blocking(move || thread.join()).await;
     }
+}
+
+/// Enrols, and says so.
+async fn join(
+    joining: Joining,
+    membership: watch::Sender<Membership>,
+    joined: CancellationToken,
+    stop: CancellationToken,
+) {
+    if stop.run_until_cancelled(joining.join(&membership)).await == Some(true) {
+        joined.cancel();
+    }
+    // Whoever watches goes on hearing what was said last.
+    stop.cancelled().await;
 }
 
 /// The home's key and certificate, where it has any.

@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hearthwatch_link::{Backoff, LinkConfig, LinkError, LinkEvent, LinkEvents, LinkHandle, Publication, open};
+use hearthwatch_link::{
+    Backoff, LinkConfig, LinkError, LinkEvent, LinkEvents, LinkHandle, Publication, open, open_after,
+};
 use hearthwatch_protocol::assignment::SignedAssignment;
 use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::messages::{AgentStatus, Announcement, FeedbackRecord, ReleaseNotice, UpdateOutcome};
@@ -109,6 +111,28 @@ pub fn start(
     config: UplinkConfig,
     outbox: SharedOutbox,
     status: watch::Receiver<AgentStatus>,
+) -> Result<UplinkHandle, UplinkError> {
+    begin(config, outbox, status, open)
+}
+
+/// As [`start`], but the fleet is not looked for before `joined` ends, and key and certificate need not be there until then.
+///
+/// # Errors
+/// [`UplinkError::Outbox`]; [`UplinkError::Status`].
+pub fn start_after(
+    config: UplinkConfig,
+    outbox: SharedOutbox,
+    status: watch::Receiver<AgentStatus>,
+    joined: impl Future<Output = ()> + Send + 'static,
+) -> Result<UplinkHandle, UplinkError> {
+    begin(config, outbox, status, |link| Ok(open_after(link, joined)))
+}
+
+fn begin(
+    config: UplinkConfig,
+    outbox: SharedOutbox,
+    status: watch::Receiver<AgentStatus>,
+    open: impl FnOnce(LinkConfig) -> Result<(LinkHandle, LinkEvents), LinkError>,
 ) -> Result<UplinkHandle, UplinkError> {
     let UplinkConfig { home, link, directed, resend, clock, seed } = config;
     let offline = AgentStatus { online: false, ..status.borrow().clone() };

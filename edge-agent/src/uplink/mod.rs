@@ -8,5 +8,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-pub use client::{Clock, SharedOutbox, UplinkConfig, UplinkError, UplinkHandle, UplinkState, share, start};
+pub use client::{
+    Clock, SharedOutbox, UplinkConfig, UplinkError, UplinkHandle, UplinkState, share, start, start_after,
+};
 pub use session::{Next, RESEND, Sent, Session, WINDOW_RECORDS_MAX};

@@ -1,6 +1,7 @@
 //! The task that holds the connection: connect, subscribe, pass on, notice silence, wait, again.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -42,6 +43,9 @@ const QUEUED_MESSAGES_MAX: usize = 4 * UNREAD_MESSAGES_MAX as usize;
 /// Publications that may wait for their acknowledgement at once. The client keeps a table for all of them from the start,
 /// about 240 bytes each: 1,024 take 240 KiB, where MQTT's own bound of 65,535 takes 16 MiB of a small computer.
 const IN_FLIGHT_MAX: u16 = 1024;
+
+/// Ends when the first attempt may be made.
+pub type Ready = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What the handle asks of the task.
 #[derive(Debug)]
@@ -113,8 +117,13 @@ pub fn options(config: &LinkConfig) -> Result<MqttOptions, LinkError> {
 }
 
 impl Connection {
-    /// Runs until closed, or until nobody listens any more.
-    pub async fn run(mut self) {
+    /// Runs until closed, or until nobody listens any more; tries nothing before `ready`.
+    pub async fn run(mut self, ready: Option<Ready>) {
+        if let Some(ready) = ready
+            && let Some(done) = self.wait(ready).await
+        {
+            return finish(done);
+        }
         let who = backoff::who(&self.config.client_id);
         let mut failures = 0;
         let mut told = String::new();
@@ -133,15 +142,14 @@ impl Connection {
                 told.clone_from(&reason);
                 let _ = self.queue.send(Queued::Event(LinkEvent::Disconnected { reason }));
             }
-            if let Some(done) = self.wait(self.config.backoff.pause(failures, who)).await {
+            if let Some(done) = self.wait(sleep(self.config.backoff.pause(failures, who))).await {
                 return finish(done);
             }
         }
     }
 
-    /// Sleeps; `Some` when the link is to end.
-    async fn wait(&mut self, pause: Duration) -> Option<Option<oneshot::Sender<()>>> {
-        let until = sleep(pause);
+    /// Waits; `Some` when the link is to end.
+    async fn wait(&mut self, until: impl Future<Output = ()>) -> Option<Option<oneshot::Sender<()>>> {
         tokio::pin!(until);
         loop {
             tokio::select! {

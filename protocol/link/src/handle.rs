@@ -9,7 +9,7 @@ use rumqttc::{AsyncClient, ClientError, Publish, PublishNoticeError, PublishOpti
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::{LinkConfig, Publication};
-use crate::connection::{self, Command, Connection, Queued};
+use crate::connection::{self, Command, Connection, Queued, Ready};
 use crate::error::LinkError;
 
 /// How long a broker may take to acknowledge. A broker that answers pings but acknowledges nothing for so long
@@ -52,13 +52,23 @@ pub enum LinkEvent {
 /// [`LinkError`] when TLS files are missing or wrong, or the options are invalid; never because the broker is away.
 pub fn open(config: LinkConfig) -> Result<(LinkHandle, LinkEvents), LinkError> {
     connection::options(&config)?;
+    Ok(begin(config, None))
+}
+
+/// As [`open`], but nothing is tried and no file is read before `ready` ends: for who has yet to be given the files. What is
+/// wrong with them then is told as a reason for not being connected.
+pub fn open_after(config: LinkConfig, ready: impl Future<Output = ()> + Send + 'static) -> (LinkHandle, LinkEvents) {
+    begin(config, Some(Box::pin(ready)))
+}
+
+fn begin(config: LinkConfig, ready: Option<Ready>) -> (LinkHandle, LinkEvents) {
     let (queue, queued) = mpsc::unbounded_channel();
     let (commands, commands_received) = mpsc::channel(COMMANDS_MAX);
     let (current, client) = watch::channel(None);
     let unread = Arc::new(AtomicUsize::new(0));
     let connection = Connection { config, queue, commands: commands_received, current, unread: Arc::clone(&unread) };
-    tokio::spawn(connection.run());
-    Ok((LinkHandle { client, commands }, LinkEvents { queued, unread }))
+    tokio::spawn(connection.run(ready));
+    (LinkHandle { client, commands }, LinkEvents { queued, unread })
 }
 
 /// The speaking end. Cheap to clone; dropping it changes nothing.

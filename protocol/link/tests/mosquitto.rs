@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use hearthwatch_link::{
-    Backoff, LinkConfig, LinkError, LinkEvent, LinkEvents, LinkHandle, Publication, TlsFiles, open,
+    Backoff, LinkConfig, LinkError, LinkEvent, LinkEvents, LinkHandle, Publication, TlsFiles, open, open_after,
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
@@ -248,4 +248,20 @@ async fn with_mutual_tls_only_a_known_certificate_from_the_pinned_authority_conn
             other => panic!("{expected}: {other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_link_that_waits_for_its_files_connects_when_they_are_there_and_can_be_closed_before() {
+    let Some(broker) = start("allow_anonymous true\n", tempfile::tempdir().unwrap()) else { return };
+    let files = TlsFiles { ca: broker.directory.path().join("not-yet"), cert: None, key: None };
+    let waiting = LinkConfig { tls: Some(files), ..config(&broker, "never", &[]) };
+    assert!(matches!(open(waiting.clone()), Err(LinkError::File { .. })));
+    let (handle, mut events) = open_after(waiting, std::future::pending());
+    tokio::time::timeout(PATIENCE, handle.close()).await.expect("closed while it waits");
+    assert_eq!(events.next().await, None, "nothing was tried, so nothing is told");
+
+    let (ready, wait) = tokio::sync::oneshot::channel();
+    let (_handle, mut events) = open_after(config(&broker, "later", &[]), async { drop(wait.await) });
+    ready.send(()).unwrap();
+    until_connected(&mut events).await;
 }

@@ -5,10 +5,12 @@ use std::io::Write as _;
 
 use hearthwatch_cloud::http::enroll::EnrolmentAsked;
 use hearthwatch_cloud::http::paging::Paging;
+use hearthwatch_cloud::http::renew::RenewalAsked;
 use hearthwatch_cloud::http::routes::feedback::FeedbackQuery;
 use hearthwatch_cloud::http::routes::releases::RollBack;
 use hearthwatch_cloud::http::routes::runs::Reason;
 use hearthwatch_cloud::http::routes::tokens::NewToken;
+use hearthwatch_edge::brain::{RecordedState, recovered};
 use hearthwatch_edge::discovery::{Command, Device};
 use hearthwatch_edge::home_assistant::entities::{EntitiesEvent, WatchedEntities};
 use hearthwatch_edge::home_assistant::registry::{HomeAssistantState, PresentState};
@@ -16,6 +18,7 @@ use hearthwatch_edge::replay::source::Source;
 use hearthwatch_model::network::Artifact;
 use hearthwatch_protocol::assignment::{Assignment, SignedAssignment};
 use hearthwatch_protocol::manifest::{Manifest, SignedManifest};
+use hearthwatch_protocol::renewal::{Renewal, SignedRenewal};
 use hearthwatch_protocol::seal::{PublicKey, trusted_keys};
 use hearthwatch_protocol::{HomeId, SCHEMA_VERSION, Topic, decode, encode, peek_key};
 use serde::de::DeserializeOwned;
@@ -67,9 +70,13 @@ pub(super) fn signed(bytes: &[u8]) {
     let home = HomeId::new("home-7").expect("made of allowed characters");
     let _ = SignedAssignment::from_bytes(bytes.to_vec()).accept(&keys, &home, None, NOW);
     let _ = SignedManifest::from_bytes(bytes.to_vec()).read(&keys, &home);
+    for key in keys {
+        let _ = SignedRenewal::from_bytes(bytes.to_vec()).read(key, &home);
+    }
     // What a thief of the key could sign.
     let _ = serde_cbor::from_slice::<Assignment>(bytes);
     let _ = serde_cbor::from_slice::<Manifest>(bytes);
+    let _ = serde_cbor::from_slice::<Renewal>(bytes);
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = (trusted_keys(text), Topic::parse(text));
     }
@@ -81,7 +88,12 @@ pub(super) fn artifact(bytes: &[u8]) {
 
 pub(super) fn home_assistant(bytes: &[u8]) {
     let Some((first, json)) = bytes.split_first() else { return };
-    match first % 3 {
+    match first % 4 {
+        3 => {
+            if let Ok(rows) = serde_json::from_slice::<Vec<RecordedState>>(json) {
+                let _ = recovered(&rows, b"this home's", NOW);
+            }
+        }
         0 => {
             if let Ok(event) = serde_json::from_slice::<EntitiesEvent>(json) {
                 let mut watched = WatchedEntities::default();
@@ -104,12 +116,13 @@ pub(super) fn command(bytes: &[u8]) {
 
 pub(super) fn admin(bytes: &[u8]) {
     let Some((first, json)) = bytes.split_first() else { return };
-    match first % 6 {
+    match first % 7 {
         0 => read::<EnrolmentAsked>(json),
         1 => read::<RollBack>(json),
         2 => read::<Reason>(json),
         3 => read::<NewToken>(json),
         4 => read::<Paging>(json),
+        6 => read::<RenewalAsked>(json),
         _ => read::<FeedbackQuery>(json),
     }
 }

@@ -1,47 +1,24 @@
 //! A home without a disk as a real process: killed, its memory gone, and back by itself.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
-use hearthwatch_cloud::dataset::Example;
-use hearthwatch_cloud::training::{Challenger, Learner, Step};
 use hearthwatch_emulator::demo::Stage;
-use hearthwatch_model::train::Checkpoints;
 use hearthwatch_protocol::{HomeId, Message, decode};
-use hearthwatch_provision::claims::Claims;
+use hearthwatch_provision::claims::{ClaimToken, Claims};
 use hearthwatch_tests::double::Sensor;
 use hearthwatch_tests::guest::{Guest, Membership};
+use hearthwatch_tests::learner::Given;
 use hearthwatch_tests::program;
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
 
 /// The recorder holds a state of each sensor every ten minutes.
 const STEP: i64 = 600;
 const SENSORS: [&str; 2] = ["sensor.hall", "sensor.kitchen"];
-
-/// Nothing is trained here.
-struct Idle;
-
-impl Learner for Idle {
-    fn corpus(&self) -> Result<String, String> {
-        Ok("none".to_owned())
-    }
-
-    fn config(&self) -> String {
-        "{}".to_owned()
-    }
-
-    fn learn(
-        &self,
-        _examples: &[Example],
-        _champion: Option<&[u8]>,
-        _checkpoints: &mut dyn Checkpoints,
-        _progress: &mut dyn FnMut(Step),
-    ) -> Result<Challenger, String> {
-        Err("nothing is trained here".to_owned())
-    }
-}
 
 /// The home's folder in memory, cleared when the test ends however it ends.
 struct Memory(PathBuf);
@@ -70,6 +47,101 @@ impl Drop for Memory {
     }
 }
 
+/// A port at which nobody listens until it is opened.
+struct Gate(u16);
+
+impl Gate {
+    fn shut() -> Self {
+        Self(super::free_address().port())
+    }
+
+    /// Passes on to another port from now on.
+    async fn open(&self, to: u16) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.0)).await.unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    if let Ok(mut far) = TcpStream::connect((Ipv4Addr::LOCALHOST, to)).await {
+                        // Either end may go at any time.
+                        let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                    }
+                });
+            }
+        });
+    }
+}
+
+/// Whether there is a mosquitto to be tried with.
+fn has_mosquitto() -> bool {
+    let has = ["/usr/sbin/mosquitto", "/usr/bin/mosquitto"].into_iter().any(|path| Path::new(path).exists());
+    if !has {
+        assert!(std::env::var_os("HEARTHWATCH_REQUIRE_MOSQUITTO").is_none(), "mosquitto is required and not installed");
+        eprintln!("skipped: mosquitto is not installed");
+    }
+    has
+}
+
+/// A fleet with one home, which has a token that may be used again.
+struct Fleet {
+    stage: Stage,
+    token: ClaimToken,
+    home: HomeId,
+    folder: tempfile::TempDir,
+}
+
+impl Fleet {
+    async fn of(name: &str) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        // Two runs on one machine share its memory.
+        let home = HomeId::new(format!("{name}-{}", std::process::id())).unwrap();
+        let now = Timestamp::now();
+        let homes = std::slice::from_ref(&home);
+        let emulator = program("hearthwatch-emulator");
+        let stage =
+            Stage::build(&emulator, folder.path(), homes, Arc::new(Given(None)), 1, now.as_second()).await.unwrap();
+        let token = Claims::at(stage.layout.claims()).issue_reusable(&home, now).unwrap();
+        std::fs::write(folder.path().join("claim"), token.reveal()).unwrap();
+        Self { stage, token, home, folder }
+    }
+
+    /// What the home's configuration says of it, where its servers are at these ports.
+    fn tables(&self, http: u16, mqtt: u16) -> String {
+        let (home, ca, claim) = (&self.home, self.stage.layout.ca_cert(), self.folder.path().join("claim"));
+        let url = format!("https://localhost:{http}");
+        format!(
+            "[cloud]\nhome = \"{home}\"\n[cloud.enrol]\nurl = \"{url}\"\nca_file = {ca:?}\ntoken_file = {claim:?}\n\
+             [cloud.mqtt]\nhost = \"localhost\"\nport = {mqtt}\n[cloud.updates]\nurl = \"{url}/tuf/\"\nca_file = {ca:?}\n"
+        )
+    }
+
+    /// Where it serves HTTPS.
+    fn http(&self) -> u16 {
+        self.stage.url.rsplit(':').next().unwrap().trim_end_matches('/').parse().unwrap()
+    }
+
+    fn mqtt(&self) -> u16 {
+        self.stage.broker.port()
+    }
+}
+
+async fn start_guest(fleet: &Fleet, tables: &str) -> Guest {
+    let sensor = |name: &str| Sensor {
+        entity_id: name.to_owned(),
+        device_class: "temperature",
+        unit: "°C",
+        state: "20.0".to_owned(),
+    };
+    let member = Membership { node: fleet.home.as_str(), state: "none", tables };
+    // Only what has a full window of before can be learnt from; a little unrest, for a sensor that says nothing new is no sensor.
+    let calm = Box::new(|_: &str, from: i64, until: i64| {
+        let times = (from / STEP + 1)..=(until / STEP);
+        times.map(|step| (step * STEP, format!("20.{}", step % 5))).collect()
+    });
+    let sensors = SENSORS.map(sensor).to_vec();
+    Guest::start_as(member, &program("hearthwatch-edge"), sensors, calm).await.unwrap()
+}
+
 /// Alarm and number of each answer that is stored, in the order of numbers.
 fn stored(stage: &Stage) -> Vec<(String, u64)> {
     let store = rusqlite::Connection::open(stage.aggregator.state().config.data.join(DATABASE_FILE)).unwrap();
@@ -82,78 +154,114 @@ fn stored(stage: &Stage) -> Vec<(String, u64)> {
     answers.collect()
 }
 
-/// Breaks a sensor, confirms the alarm that comes of it, and waits until the fleet has the answer; the alarm's id.
-async fn answered(guest: &mut Guest, stage: &Stage, sensor: &str) -> String {
+/// Breaks a sensor and mends it; the id of the alarm that comes of it.
+async fn alarmed(guest: &mut Guest, sensor: &str) -> String {
     guest.double.say([(sensor, "5000".to_owned())]);
     let about = |text: &str| {
         let attributes: Value = serde_json::from_str(text).unwrap();
         (attributes["watched_entity"] == sensor).then(|| attributes["alarm_id"].as_str().unwrap().to_owned())
     };
     let id = guest.line.wait_for_some("alarm/attributes", about).await.unwrap();
+    guest.double.say([(sensor, "20.1".to_owned())]);
+    id
+}
+
+async fn confirm(guest: &mut Guest, id: &str) {
     guest.line.say("answer", &format!("{{\"alarm_id\":\"{id}\",\"verdict\":\"confirmed\"}}")).await.unwrap();
-    let arrives = async {
-        while !stored(stage).iter().any(|(alarm, _)| *alarm == id) {
+    let confirmed = |text: &str| {
+        let said: Value = serde_json::from_str(text).unwrap();
+        said["alarm_id"] == id && said["event_type"] == "confirmed" && said["shared"] == true
+    };
+    guest.line.wait_for("event", confirmed).await.unwrap();
+}
+
+/// Waits until the aggregator's store is as wanted.
+async fn until(guest: &Guest, what: &str, wanted: impl Fn() -> bool) {
+    let comes = async {
+        while !wanted() {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
     };
-    tokio::time::timeout(super::PATIENCE, arrives).await.unwrap_or_else(|_| panic!("not stored: {}", guest.log()));
+    tokio::time::timeout(super::PATIENCE, comes).await.unwrap_or_else(|_| panic!("{what}: {}", guest.log()));
+}
+
+/// Breaks a sensor, confirms the alarm that comes of it, and waits until the fleet has the answer; the alarm's id.
+async fn answered(guest: &mut Guest, stage: &Stage, sensor: &str) -> String {
+    let id = alarmed(guest, sensor).await;
+    confirm(guest, &id).await;
+    until(guest, "stored", || stored(stage).iter().any(|(alarm, _)| *alarm == id)).await;
     id
+}
+
+/// How often an answer came once more.
+fn repeated(stage: &Stage) -> u32 {
+    let store = rusqlite::Connection::open(stage.aggregator.state().config.data.join(DATABASE_FILE)).unwrap();
+    store.query_row("SELECT count(*) FROM repeated", [], |row| row.get(0)).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_home_without_a_disk_is_killed_and_enrols_again_and_nothing_is_stored_twice() {
-    let has = ["/usr/sbin/mosquitto", "/usr/bin/mosquitto"].into_iter().any(|path| Path::new(path).exists());
-    if !has {
-        assert!(std::env::var_os("HEARTHWATCH_REQUIRE_MOSQUITTO").is_none(), "mosquitto is required and not installed");
-        eprintln!("skipped: mosquitto is not installed");
+    if !has_mosquitto() {
         return;
     }
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let folder = tempfile::tempdir().unwrap();
-    // Two runs on one machine share its memory.
-    let home = HomeId::new(format!("diskless-{}", std::process::id())).unwrap();
-    let memory = Memory::of(&home);
-    let now = Timestamp::now();
-    let homes = std::slice::from_ref(&home);
-    let emulator = program("hearthwatch-emulator");
-    let stage = Stage::build(&emulator, folder.path(), homes, Arc::new(Idle), 1, now.as_second()).await.unwrap();
-    let token = Claims::at(stage.layout.claims()).issue_reusable(&home, now).unwrap();
-    let claim = folder.path().join("claim");
-    std::fs::write(&claim, token.reveal()).unwrap();
-    let (ca, url, port) = (stage.layout.ca_cert(), &stage.url, stage.broker.port());
-    let tables = format!(
-        "[cloud]\nhome = \"{home}\"\n[cloud.enrol]\nurl = \"{url}\"\nca_file = {ca:?}\ntoken_file = {claim:?}\n\
-         [cloud.mqtt]\nhost = \"localhost\"\nport = {port}\n[cloud.updates]\nurl = \"{url}/tuf/\"\nca_file = {ca:?}\n"
-    );
-    let sensor = |name: &str| Sensor {
-        entity_id: name.to_owned(),
-        device_class: "temperature",
-        unit: "°C",
-        state: "20.0".to_owned(),
-    };
-    let member = Membership { node: home.as_str(), state: "none", tables: &tables };
-    // Only what has a full window of before can be learnt from; a little unrest, for a sensor that says nothing new is no sensor.
-    let calm = Box::new(|_: &str, from: i64, until: i64| {
-        let times = (from / STEP + 1)..=(until / STEP);
-        times.map(|step| (step * STEP, format!("20.{}", step % 5))).collect()
-    });
-    let sensors = SENSORS.map(sensor).to_vec();
-    let mut guest = Guest::start_as(member, &program("hearthwatch-edge"), sensors, calm).await.unwrap();
+    let fleet = Fleet::of("diskless").await;
+    let (memory, stage) = (Memory::of(&fleet.home), &fleet.stage);
+    let mut guest = start_guest(&fleet, &fleet.tables(fleet.http(), fleet.mqtt())).await;
 
-    let before = answered(&mut guest, &stage, SENSORS[0]).await;
+    let before = answered(&mut guest, stage, SENSORS[0]).await;
     let key = memory.key();
     guest.kill();
     memory.lose();
     guest.start_again().await.unwrap();
+    let after = answered(&mut guest, stage, SENSORS[1]).await;
     assert!(memory.key() != key, "enrolled anew, for a new key");
-    let after = answered(&mut guest, &stage, SENSORS[1]).await;
 
-    let stored = stored(&stage);
+    let stored = stored(stage);
     let alarms: Vec<&str> = stored.iter().map(|(alarm, _)| alarm.as_str()).collect();
     assert_eq!(alarms, [before.as_str(), after.as_str()], "each once, in order");
     assert!(stored[0].1 < stored[1].1, "under numbers of their own: {stored:?}");
-    assert!(!guest.log().contains(token.reveal()), "the token is in no log");
+    assert!(!guest.log().contains(fleet.token.reveal()), "the token is in no log");
     guest.end().unwrap();
     assert!(!memory.0.exists(), "nothing is left in memory");
-    stage.strike().await;
+    fleet.stage.strike().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_that_is_away_silences_nobody_and_what_was_said_meanwhile_outlives_the_memory() {
+    if !has_mosquitto() {
+        return;
+    }
+    let fleet = Fleet::of("forgetful").await;
+    let (memory, stage, node) = (Memory::of(&fleet.home), &fleet.stage, fleet.home.as_str());
+    let (http, mqtt) = (Gate::shut(), Gate::shut());
+    // Nobody answers, and the home is watched all the same: alarms come and are answered.
+    let mut guest = start_guest(&fleet, &fleet.tables(http.0, mqtt.0)).await;
+    let outside = "mode: listening to Home Assistant 2026.11.0, 2 entities; home's broker connected; not in the fleet, answers wait here \
+                   (the fleet does not answer";
+    assert!(guest.log().contains(outside), "{}", guest.log());
+    let unanswered = alarmed(&mut guest, SENSORS[0]).await;
+    let said = alarmed(&mut guest, SENSORS[1]).await;
+    confirm(&mut guest, &said).await;
+
+    // Memory, outbox and all go before the fleet is back; what is left is in Home Assistant's recorder.
+    guest.kill();
+    memory.lose();
+    guest.double.remember(guest.line.recorded(node));
+    http.open(fleet.http()).await;
+    mqtt.open(fleet.mqtt()).await;
+    guest.start_again().await.unwrap();
+    until(&guest, "the answer arrives", || !stored(stage).is_empty()).await;
+    confirm(&mut guest, &unanswered).await;
+    until(&guest, "the other one too", || stored(stage).len() == 2).await;
+
+    // Once more: what has arrived is said again, for nobody knows, and is not counted again.
+    guest.kill();
+    memory.lose();
+    guest.double.remember(guest.line.recorded(node));
+    guest.start_again().await.unwrap();
+    until(&guest, "both come once more", || repeated(stage) == 2).await;
+    let alarms: Vec<String> = stored(stage).into_iter().map(|(alarm, _)| alarm).collect();
+    assert_eq!(alarms, [said, unanswered], "each once");
+    guest.end().unwrap();
+    fleet.stage.strike().await;
 }

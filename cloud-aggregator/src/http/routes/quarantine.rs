@@ -168,7 +168,11 @@ pub(crate) async fn settle(
     carry_out(&http, caller, QuarantineChoice::HomeReason(asked.home, refused_for), end, reason).await
 }
 
-async fn one(
+/// Settles one row.
+///
+/// # Errors
+/// [`Problem`]: no reason given, or no such row that is not settled yet.
+pub(crate) async fn one(
     http: &Http,
     caller: Caller,
     id: u64,

@@ -1,10 +1,17 @@
 //! The page and its log-in.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::Request;
 
 use super::{Answer, Api};
+use crate::bench::NOW;
+use crate::ingest::BatchTaker;
+use crate::ingest::labels::LabelPolicy;
+use crate::metrics::Metrics;
 use crate::store::RunState;
+use crate::testing::{home, message, record};
 use crate::training::TrainingStatus;
 
 async fn login(api: &Api, token: &str) -> Answer {
@@ -94,4 +101,41 @@ async fn the_live_part_comes_as_events() {
     // The trainer's end: the program is shutting down, and so does the stream.
     drop(bench);
     assert!(futures_util::StreamExt::next(&mut events).await.is_none());
+}
+
+#[tokio::test]
+async fn what_was_refused_is_settled_from_the_page_by_an_operators_token_and_by_no_cookie() {
+    let api = Api::new();
+    let store = Arc::clone(&api.bench.app.store);
+    let labels = LabelPolicy { unannounced_per_day: 0, ..LabelPolicy::default() };
+    let taker = BatchTaker::new(Arc::clone(&store), Arc::new(Metrics::new())).with_labels(labels);
+    store.enrol_home(&home("a"), 1).unwrap();
+    taker.take(&[message(&record("a", 1)), message(&record("a", 2))], NOW).unwrap();
+    let entered = login(&api, &api.operator).await;
+    let cookie = entered.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let rows = store.quarantine(0).unwrap();
+    let shown = page(&api, &cookie).await.text();
+    assert!(shown.contains(&format!("action=\"/quarantine/{}\"", rows[0].id)), "{shown}");
+
+    let say = async |id: u64, form: String| {
+        let request = Request::post(format!("/quarantine/{id}"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("cookie", &cookie)
+            .body(Body::from(form));
+        api.send(request.unwrap()).await
+    };
+    let form = |token: &str, end: &str| format!("token={token}&reason=asked+the+resident&end={end}");
+    let id = rows[0].id;
+    assert_eq!(say(id, form("", "lifted")).await.problem(), "unauthenticated", "the session alone is not enough");
+    assert_eq!(say(id, form(&api.viewer, "lifted")).await.problem(), "forbidden");
+    assert_eq!(say(id, form(&api.operator, "eaten")).await.problem(), "invalid");
+    assert_eq!(say(id, format!("token={}&reason=+&end=lifted", api.operator)).await.problem(), "invalid");
+    assert_eq!(say(id, form(&api.operator, "lifted")).await.status, 303);
+    assert_eq!(say(rows[1].id, form(&api.operator, "discarded")).await.status, 303);
+    assert_eq!(say(id, form(&api.operator, "lifted")).await.problem(), "not-found", "once");
+    let ends: Vec<_> = store.quarantine(0).unwrap().into_iter().filter_map(|row| row.settled).collect();
+    assert_eq!(
+        ends.iter().map(|end| (end.end.as_str(), end.by.as_str())).collect::<Vec<_>>(),
+        [("lifted", "operator"), ("discarded", "operator")]
+    );
 }

@@ -21,6 +21,7 @@ fn known(released: &BTreeSet<ModelVersion>) -> Known<'_> {
         quota: QUOTA_RECORDS,
         labels,
         backing,
+        answered: None,
         now: NOW,
     }
 }

@@ -1,6 +1,8 @@
 //! Batches against a real store.
 
-use hearthwatch_protocol::messages::{AgentStatus, RefusalReason, WithdrawalScope};
+use hearthwatch_protocol::messages::{
+    AgentStatus, FeatureWindow, FeedbackRecord, RefusalReason, Verdict, WithdrawalScope,
+};
 use hearthwatch_protocol::{Message, Topic, encode};
 
 use super::*;
@@ -241,4 +243,57 @@ fn an_agent_from_before_has_ten_answers_a_day_and_the_rest_waits_for_an_operator
     assert!(world.store.feedback(&FeedbackFilter::default()).unwrap().iter().all(|row| row.grace));
     let report = world.taker.take(&[message(&record("a", 12))], NOW + QUOTA_SECONDS + 1).unwrap();
     assert_eq!(report.stored, 1, "the next day there are ten again");
+}
+
+/// The verdict of `record` as a home says it that lost its memory: without the window, of the day only, under a new number.
+fn once_more(record: &FeedbackRecord, sequence: u64) -> FeedbackRecord {
+    let day = |at: i64| at - at.rem_euclid(86_400);
+    FeedbackRecord {
+        sequence: Sequence(sequence),
+        window: FeatureWindow::none(),
+        raised_at: day(record.raised_at),
+        answered_at: day(record.answered_at),
+        ..record.clone()
+    }
+}
+
+#[test]
+fn an_answer_that_a_home_says_once_more_is_covered_and_not_stored_again() {
+    let world = world();
+    let first = record("a", 1);
+    world.taker.take(&[message(&first)], NOW).unwrap();
+    let again = once_more(&first, 2);
+    let told = world.taker.take(&[message(&again), message(&once_more(&first, 3))], NOW).unwrap();
+    assert_eq!((told.stored, told.receipts), (0, vec![(home("a"), receipt(3, &[]))]));
+    let told = world.taker.take(&[message(&again)], NOW).unwrap();
+    assert_eq!((told.stored, told.receipts), (0, vec![(home("a"), receipt(3, &[]))]), "as often as it likes");
+
+    // Another verdict is news, and so is the one after it, and each in one batch as over several.
+    let changed = FeedbackRecord { verdict: Verdict::Dismissed, ..once_more(&first, 4) };
+    let repeated = FeedbackRecord { sequence: Sequence(5), ..changed.clone() };
+    let told = world.taker.take(&[message(&changed), message(&repeated)], NOW).unwrap();
+    assert_eq!((told.stored, told.receipts), (1, vec![(home("a"), receipt(5, &[]))]));
+    let stored: Vec<u64> =
+        world.store.feedback(&FeedbackFilter::default()).unwrap().iter().map(|row| row.record.sequence.0).collect();
+    assert_eq!(stored, [1, 4]);
+    assert_eq!(world.store.home(&home("a")).unwrap().unwrap().records, 2);
+}
+
+#[test]
+fn an_answer_that_was_taken_back_does_not_come_again_by_a_home_that_forgot_it() {
+    let world = world();
+    let (first, second) = (record("a", 1), FeedbackRecord { verdict: Verdict::Dismissed, ..record("a", 2) });
+    let again = once_more(&second, 3);
+    world.taker.take(&[message(&first), message(&second), message(&again)], NOW).unwrap();
+    let take_back = |id, records: &[u64]| Withdrawal {
+        home: home("a"),
+        id,
+        scope: WithdrawalScope::Records(records.iter().copied().map(Sequence).collect()),
+        at: NOW,
+    };
+    // The second by the number under which it came once more.
+    assert_eq!(world.store.withdraw(&take_back(1, &[1, 3]), NOW).unwrap().removed, 2);
+    let told = world.taker.take(&[message(&once_more(&first, 4)), message(&once_more(&second, 5))], NOW).unwrap();
+    assert_eq!((told.stored, told.receipts), (0, vec![(home("a"), receipt(5, &[]))]));
+    assert_eq!(world.store.feedback(&FeedbackFilter::default()).unwrap(), []);
 }

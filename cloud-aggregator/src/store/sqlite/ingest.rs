@@ -7,7 +7,7 @@ use hearthwatch_protocol::messages::{Refusal, RefusalReason, UpdateResult, Verdi
 use hearthwatch_protocol::{HomeId, Message, ModelVersion, RecordKey, Sequence, decode};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{announced, corrupt, engine, home_id, homes, limited, quarantine, rollouts, signed};
+use super::{announced, answered, corrupt, engine, home_id, homes, limited, quarantine, rollouts, signed};
 use crate::store::{
     Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, GAP_PATIENCE_SECONDS, Handled, HomeProgress, IngestBatch,
     OutcomeRow, Received, StoreError,
@@ -17,6 +17,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, batch: &IngestBatch) -> Resul
     let mut touched: BTreeSet<&HomeId> = batch.asking.iter().collect();
     store_feedback(transaction, batch).map_err(engine("store feedback"))?;
     announced::store(transaction, batch).map_err(engine("store announcements"))?;
+    answered::store_repeated(transaction, batch).map_err(engine("store repetitions"))?;
     store_refused(transaction, batch).map_err(engine("store refusals"))?;
     quarantine::store(transaction, batch).map_err(engine("quarantine"))?;
     store_outcomes(transaction, batch)?;
@@ -28,6 +29,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, batch: &IngestBatch) -> Resul
     }
     touched.extend(batch.feedback.iter().map(|row| &row.record.home));
     touched.extend(batch.announced.iter().map(|row| &row.home));
+    touched.extend(batch.repeated.iter().map(|(handled, _)| &handled.key.home));
     touched.extend(batch.refused.iter().map(|handled| &handled.key.home));
     touched.extend(&batch.awaiting);
     let mut steps = Advance::prepare(transaction).map_err(engine("advance"))?;
@@ -55,6 +57,7 @@ fn store_feedback(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusqlit
         ])?;
         if inserted == 1 {
             count.execute([home])?;
+            answered::note(transaction, row)?;
         }
     }
     Ok(())
@@ -103,13 +106,15 @@ impl<'a> Advance<'a> {
             end_of: transaction.prepare(
                 "SELECT 1 FROM feedback WHERE home = ?1 AND sequence = ?2
                      UNION ALL SELECT 1 FROM refused WHERE home = ?1 AND sequence = ?2
-                     UNION ALL SELECT 1 FROM announced WHERE home = ?1 AND sequence = ?2",
+                     UNION ALL SELECT 1 FROM announced WHERE home = ?1 AND sequence = ?2
+                     UNION ALL SELECT 1 FROM repeated WHERE home = ?1 AND sequence = ?2",
             )?,
             first_after: transaction.prepare(
                 "SELECT min(s) FROM (
                      SELECT min(sequence) AS s FROM feedback WHERE home = ?1 AND sequence > ?2
                      UNION ALL SELECT min(sequence) FROM refused WHERE home = ?1 AND sequence > ?2
-                     UNION ALL SELECT min(sequence) FROM announced WHERE home = ?1 AND sequence > ?2)",
+                     UNION ALL SELECT min(sequence) FROM announced WHERE home = ?1 AND sequence > ?2
+                     UNION ALL SELECT min(sequence) FROM repeated WHERE home = ?1 AND sequence > ?2)",
             )?,
             refused_between: transaction.prepare(
                 "SELECT sequence, reason FROM refused WHERE home = ?1 AND sequence > ?2 AND sequence <= ?3
@@ -182,7 +187,8 @@ pub(super) fn handled(connection: &Connection, keys: &[RecordKey]) -> Result<Vec
         .prepare(
             "SELECT digest, NULL FROM feedback WHERE home = ?1 AND sequence = ?2
                  UNION ALL SELECT digest, reason FROM refused WHERE home = ?1 AND sequence = ?2
-                 UNION ALL SELECT digest, NULL FROM announced WHERE home = ?1 AND sequence = ?2",
+                 UNION ALL SELECT digest, NULL FROM announced WHERE home = ?1 AND sequence = ?2
+                 UNION ALL SELECT digest, NULL FROM repeated WHERE home = ?1 AND sequence = ?2",
         )
         .map_err(engine("look up records"))?;
     let mut found = Vec::new();
@@ -221,7 +227,8 @@ pub(super) fn handled_between(
         .query_row(
             "SELECT (SELECT count(*) FROM feedback WHERE home = ?1 AND sequence > ?2 AND sequence < ?3)
                  + (SELECT count(*) FROM refused WHERE home = ?1 AND sequence > ?2 AND sequence < ?3)
-                 + (SELECT count(*) FROM announced WHERE home = ?1 AND sequence > ?2 AND sequence < ?3)",
+                 + (SELECT count(*) FROM announced WHERE home = ?1 AND sequence > ?2 AND sequence < ?3)
+                 + (SELECT count(*) FROM repeated WHERE home = ?1 AND sequence > ?2 AND sequence < ?3)",
             params![home.as_str(), signed(after.0), signed(before.0)],
             |row| row.get(0),
         )

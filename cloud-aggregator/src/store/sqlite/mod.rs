@@ -1,6 +1,7 @@
 //! The embedded engine: one file, write-ahead log, one writer.
 
 mod announced;
+mod answered;
 mod homes;
 mod ingest;
 mod learning;
@@ -20,9 +21,9 @@ use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{
-    AnnouncedRow, AuditEntry, AuditRow, Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, Handled, HomeProgress,
-    HomeRow, IngestBatch, ModelRow, ModelState, NewModel, OutcomeRow, QuarantineChoice, QuarantineEnd, QuarantineRow,
-    Received, ReleaseRow, RunRow, Settled, SnapshotRow, Store, StoreError, TokenRow, WithdrawalRow,
+    AnnouncedRow, AnsweredRow, AuditEntry, AuditRow, Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, Handled,
+    HomeProgress, HomeRow, IngestBatch, ModelRow, ModelState, NewModel, OutcomeRow, QuarantineChoice, QuarantineEnd,
+    QuarantineRow, Received, ReleaseRow, RunRow, Settled, SnapshotRow, Store, StoreError, TokenRow, WithdrawalRow,
 };
 
 /// Every change of the schema, in order; `user_version` counts how many a file has seen.
@@ -32,6 +33,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
     include_str!("migrations/0005.sql"),
+    include_str!("migrations/0006.sql"),
 ];
 
 /// How long a statement waits for a lock that another process holds (a backup, an operator's shell).
@@ -177,6 +179,10 @@ impl Store for SqliteStore {
         announced::first(&self.read(), home, alarm)
     }
 
+    fn answered(&self, home: &HomeId, alarm: &AlarmId) -> Result<Option<AnsweredRow>, StoreError> {
+        answered::last(&self.read(), home, alarm)
+    }
+
     fn handled_between(&self, home: &HomeId, after: Sequence, before: Sequence) -> Result<u64, StoreError> {
         ingest::handled_between(&self.read(), home, after, before)
     }
@@ -298,7 +304,7 @@ mod tests {
         let error = SqliteStore::open(&file).err().unwrap();
         assert_eq!(
             error.to_string(),
-            "database schema 99 is newer than this program's 5; run the newer hearthwatch-cloud"
+            "database schema 99 is newer than this program's 6; run the newer hearthwatch-cloud"
         );
     }
 

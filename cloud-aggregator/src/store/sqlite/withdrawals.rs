@@ -4,7 +4,7 @@ use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::messages::{RefusalReason, Withdrawal, WithdrawalScope};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{engine, home_id, limited, quarantine, signed};
+use super::{answered, engine, home_id, limited, quarantine, signed};
 use crate::store::{StoreError, WITHDRAWN_AHEAD_MAX, WithdrawalRow};
 
 /// What stands for the hash of bytes that were never seen here: no record hashes to it.
@@ -20,11 +20,14 @@ pub(super) fn withdraw(tx: &Transaction<'_>, withdrawal: &Withdrawal, at: i64) -
         WithdrawalScope::Through(last) => {
             (answers, announcements) = remove_through(tx, home, signed(last.0)).map_err(engine("withdraw"))?;
             settle_ahead(tx, home, signed(last.0)).map_err(engine("withdraw"))?;
+            answered::withdraw(tx, home, 0, signed(last.0), at).map_err(engine("withdraw"))?;
             quarantine::forget(tx, home, 0, signed(last.0), at).map_err(engine("withdraw"))?;
         }
         WithdrawalScope::Records(records) => {
             for sequence in records {
-                let sequence = signed(sequence.0);
+                // What came once more is taken back where it is stored.
+                let sequence = answered::original(tx, home, signed(sequence.0)).map_err(engine("withdraw"))?;
+                answered::withdraw(tx, home, sequence, sequence, at).map_err(engine("withdraw"))?;
                 let removed = remove(tx, home, sequence).map_err(engine("withdraw"))?;
                 (answers, announcements) = (answers + removed.0, announcements + removed.1);
                 quarantine::forget(tx, home, sequence, sequence, at).map_err(engine("withdraw"))?;

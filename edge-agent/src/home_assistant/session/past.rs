@@ -6,10 +6,14 @@ use std::time::Duration;
 use super::super::history::{self, Depth, Wanted};
 use super::super::socket::Socket;
 use super::{Session, SessionEnd, SessionState, unix_now};
-use crate::brain::{BrainCommand, WARM_UP_SECONDS};
+use crate::brain::{BrainCommand, RECOVERED_SECONDS, WARM_UP_SECONDS};
 
 /// Memory is asked for until it is at most this old; what happens meanwhile comes with the subscription.
 const MEMORY_LAG_SECONDS: i64 = 30;
+/// What our own entities said is asked for day by day: at 2 KiB a row and a row a minute, 3 MiB.
+const RECOVERED_SLICE_SECONDS: i64 = 86_400;
+/// Most rows of it that are looked at: 100 alarms with a hundred changes each. The newest come first.
+const RECOVERED_ROWS_MAX: usize = 10_000;
 /// The past of entities that came after the start is asked for when no more of them have come for this long.
 pub(super) const BACKFILL_SETTLE: Duration = Duration::from_secs(20);
 
@@ -21,6 +25,26 @@ pub(super) struct Backfill {
 }
 
 impl Session {
+    /// Asks once what our own entities said of alarms, the newest days first, and tells the brain.
+    pub(super) async fn recover(&mut self, socket: &mut Socket) -> Result<(), SessionEnd> {
+        if self.forgetful.is_none() {
+            return Ok(());
+        }
+        let (now, mut rows) = (unix_now(), Vec::new());
+        if !self.told_by.is_empty() {
+            let mut until = now;
+            while until > now - RECOVERED_SECONDS && rows.len() < RECOVERED_ROWS_MAX {
+                let from = until - RECOVERED_SLICE_SECONDS;
+                rows.extend(history::own_states(socket, &self.told_by, (from, until)).await?);
+                until = from;
+            }
+        }
+        rows.truncate(RECOVERED_ROWS_MAX);
+        self.brain.tell(BrainCommand::Recover(rows, now)).await?;
+        self.forgetful = None;
+        Ok(())
+    }
+
     /// Learns what was missed: two weeks at the first start, the minutes of an outage later.
     pub(super) async fn remember(&mut self, socket: &mut Socket) -> Result<(), SessionEnd> {
         self.become_state(SessionState::Remembering { percent: 0 });

@@ -1,18 +1,17 @@
 //! What the fleet's side is made of, from the configuration and the files that it names.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hearthwatch_link::{LinkConfig, TlsFiles};
-use hearthwatch_model::detector::Model;
-use hearthwatch_protocol::HomeId;
+use hearthwatch_model::detector::{Model, SHIPPED_VERSION};
 use hearthwatch_protocol::seal::trusted_keys;
+use hearthwatch_protocol::{HomeId, ModelVersion};
 
 use super::super::unix_now;
 use super::super::wiring::StartError;
 use crate::config::{CloudMqttConfig, UpdatesConfig};
-use crate::state_directory::StateDirectory;
-use crate::update::{DirectorConfig, UpdaterConfig};
+use crate::update::{DirectorConfig, ModelProof, Step, Updater, UpdaterConfig};
 use crate::uplink::{self, UplinkConfig};
 
 /// Largest TUF root or file of keys that is read; an honest root has about 4 KiB.
@@ -26,11 +25,26 @@ pub(super) fn own_model() -> Arc<Model> {
     }))
 }
 
-pub(super) fn updater_config(
-    home: &HomeId,
-    updates: &UpdatesConfig,
-    state: &StateDirectory,
-) -> Result<UpdaterConfig, StartError> {
+/// What an updater is made of, once the files that trust begins with are there.
+pub(super) struct Entry {
+    pub(super) home: HomeId,
+    pub(super) updates: UpdatesConfig,
+    /// Where models are kept.
+    pub(super) directory: PathBuf,
+    /// The model inside the program.
+    pub(super) own: Arc<Model>,
+}
+
+impl Entry {
+    /// Opens it, with the model to start with.
+    pub(super) fn boot(&self) -> Result<(Updater<ModelProof>, Step<Model>), StartError> {
+        let config = updater_config(&self.home, &self.updates, &self.directory)?;
+        let own_version = ModelVersion(SHIPPED_VERSION);
+        Ok(Updater::boot(config, ModelProof, Arc::clone(&self.own), own_version, unix_now())?)
+    }
+}
+
+fn updater_config(home: &HomeId, updates: &UpdatesConfig, directory: &Path) -> Result<UpdaterConfig, StartError> {
     let root = read_trusted(&updates.root_file)?;
     let director = match &updates.director_file {
         None => None,
@@ -45,7 +59,7 @@ pub(super) fn updater_config(
         url: updates.url.clone(),
         ca: updates.ca_file.clone(),
         root,
-        directory: state.file("update"),
+        directory: directory.to_owned(),
         director,
         watching: updates.watching,
         policy: updates.policy,

@@ -1,0 +1,45 @@
+//! Settling what was refused, from the page: the form brings the operator's token.
+//!
+//! The session's cookie is for looking alone ([`crate::http::auth`]), and stays so: a form of another site can make a browser
+//! send the cookie, and not the token, so there is nothing to forge here either.
+
+use axum::Form;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use crate::http::Http;
+use crate::http::auth::{hash, of_token};
+use crate::http::enroll::Peer;
+use crate::http::extract::Segment;
+use crate::http::limited;
+use crate::http::problem::Problem;
+use crate::http::routes::quarantine::one;
+use crate::http::routes::runs::Reason;
+use crate::store::{QuarantineEnd, Role};
+
+/// What the form sends.
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    token: String,
+    reason: String,
+    /// The button: `lifted` or `discarded`.
+    end: String,
+}
+
+/// Lets one refused answer in or throws it away, and shows the page again.
+pub(super) async fn settle(
+    State(http): State<Http>,
+    Peer(address): Peer,
+    Segment(id): Segment<u64>,
+    Form(Asked { token, reason, end }): Form<Asked>,
+) -> Result<Response, Problem> {
+    let now = http.wall();
+    limited(&http.logins, address, now)?;
+    let caller = of_token(&http, hash(token.trim()), Role::Operator).await?;
+    let end = QuarantineEnd::parse(&end)
+        .ok_or_else(|| Problem::Invalid(format!("{end:?} is neither lifted nor discarded")))?;
+    // What came of it is on the page that is shown again.
+    let _ = one(&http, caller, id, end, Reason { reason }).await?;
+    Ok(Redirect::to("/").into_response())
+}

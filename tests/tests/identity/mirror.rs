@@ -1,0 +1,90 @@
+//! The repository on a server that knows nothing but files: what `mirror` writes is all that an agent needs.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::http::{StatusCode, Uri};
+use axum_server::tls_rustls::RustlsConfig;
+use hearthwatch_edge::update::{ModelProof, Policy, TrialWindows, Trigger, Updater, UpdaterConfig, Watching};
+use hearthwatch_emulator::demo::Stage;
+use hearthwatch_model::detector::Model;
+use hearthwatch_protocol::messages::UpdateResult;
+use hearthwatch_protocol::{HomeId, ModelVersion};
+use hearthwatch_provision::{Layout, mirror};
+use hearthwatch_tests::learner::{Given, shipped};
+use hearthwatch_tests::program;
+use rand::SeedableRng as _;
+use rand::rngs::SmallRng;
+
+/// Serves the files of a folder over HTTPS under the fleet's authority, whole and by name, and nothing else: no ranges, no conditions.
+async fn serve_files(folder: PathBuf, layout: &Layout) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let tls = RustlsConfig::from_pem_file(layout.http_cert(), layout.http_key()).await.unwrap();
+    let files = axum::Router::new().fallback(async move |uri: Uri| {
+        let name = uri.path().trim_start_matches('/');
+        let safe = !name.split('/').any(|part| part.is_empty() || part == "..");
+        let found = safe.then(|| std::fs::read(folder.join(name)).ok()).flatten();
+        found.ok_or(StatusCode::NOT_FOUND)
+    });
+    let server = axum_server::from_tcp_rustls(listener, tls).unwrap();
+    tokio::spawn(server.serve(files.into_make_service()));
+    port
+}
+
+fn updater(port: u16, layout: &Layout, directory: &Path) -> Updater<ModelProof> {
+    let config = UpdaterConfig {
+        url: format!("https://localhost:{port}/").parse().unwrap(),
+        ca: Some(layout.ca_cert()),
+        root: std::fs::read(layout.tuf_root()).unwrap(),
+        directory: directory.to_owned(),
+        director: None,
+        watching: Watching { shadow_seconds: 0, probation_seconds: 0 },
+        policy: Policy::default(),
+    };
+    let now = jiff::Timestamp::now().as_second();
+    Updater::boot(config, ModelProof, Arc::new(Model::routine()), ModelVersion(0), now).unwrap().0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_takes_a_release_from_a_mirror_on_a_server_of_plain_files() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let folder = tempfile::tempdir().unwrap();
+    let home = HomeId::new("home-7").unwrap();
+    let now = jiff::Timestamp::now().as_second();
+    let emulator = program("hearthwatch-emulator");
+    let homes = std::slice::from_ref(&home);
+    let stage = Stage::build(&emulator, folder.path(), homes, Arc::new(Given(Some(shipped()))), 1, now).await.unwrap();
+    stage.aggregator.retrain_now().await.unwrap();
+    let released = stage.aggregator.state().store.champion().unwrap().expect("released").version;
+    let (layout, copy) = (stage.layout.clone(), folder.path().join("mirror"));
+    // The fleet itself is gone: what follows comes from the copy alone.
+    stage.strike().await;
+    // The stage keeps its repository elsewhere than an installation does.
+    let repository = layout.tuf_metadata().parent().unwrap().to_owned();
+    std::fs::remove_dir_all(&repository).unwrap();
+    std::fs::rename(folder.path().join("repository"), &repository).unwrap();
+    mirror::copy(&layout, &copy).unwrap();
+
+    let port = serve_files(copy.clone(), &layout).await;
+    let (mut rng, windows) = (SmallRng::seed_from_u64(7), TrialWindows::default());
+    let mut agent = updater(port, &layout, &folder.path().join("agent"));
+    let step = agent.run(Trigger::Notice(released), &windows, now, &mut rng).await;
+    let results: Vec<_> = step.outcomes.into_iter().map(|outcome| (outcome.model_version, outcome.result)).collect();
+    let seen: Vec<_> = agent.counts().iter().collect();
+    assert_eq!(results, [(released, UpdateResult::Installed)], "{seen:?}");
+    assert_eq!((agent.installed(), step.model.map(|(version, _)| version)), (released, Some(released)));
+
+    // A mirror that somebody edited is a server like any other: nothing is taken from it.
+    let artifact = std::fs::read_dir(copy.join("targets")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&artifact).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&artifact, bytes).unwrap();
+    let mut other = updater(port, &layout, &folder.path().join("other"));
+    let step = other.run(Trigger::Notice(released), &windows, now, &mut rng).await;
+    assert!(step.model.is_none() && other.installed() == ModelVersion(0), "{:?}", step.outcomes);
+    assert_eq!(other.counts().get("refused", "tampered"), 1);
+}
