@@ -4,6 +4,7 @@ pub mod bench_home;
 pub mod chaos;
 pub mod double;
 pub mod guest;
+pub mod learner;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

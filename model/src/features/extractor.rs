@@ -92,16 +92,6 @@ impl FeatureExtractor {
         }
     }
 
-    /// Becomes a copy of `other`, made where this one was.
-    pub(crate) fn copy_from(&mut self, other: &Self) {
-        let Self { timezone, entities, closed, habits, unknown } = other;
-        self.entities.clear();
-        self.entities.extend_from_slice(entities);
-        self.timezone.clone_from(timezone);
-        self.habits.clone_from(habits);
-        (self.closed, self.unknown) = (*closed, *unknown);
-    }
-
     /// Calls an entity otherwise.
     pub(crate) fn rename_entity(&mut self, index: u32, entity_id: &str) {
         if let Some(entity) = self.entities.get_mut(index as usize) {

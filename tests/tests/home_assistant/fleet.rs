@@ -6,17 +6,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use hearthwatch_cloud::dataset::Example;
-use hearthwatch_cloud::training::{Challenger, Learner, Step};
 use hearthwatch_emulator::demo::Stage;
 use hearthwatch_model::alarm::Calibration;
-use hearthwatch_model::network::{Artifact, ArtifactError, ArtifactParts};
-use hearthwatch_model::train::Checkpoints;
+use hearthwatch_model::network::{Artifact, ArtifactParts};
 use hearthwatch_protocol::{HomeId, ModelVersion};
+use hearthwatch_tests::learner::{Given, shipped};
 use hearthwatch_tests::program;
-
-/// The network that ships, as it lies in the tree.
-const SHIPPED: &[u8] = include_bytes!("../../../model/shipped/network.safetensors");
 
 pub struct Fleet {
     stage: Stage,
@@ -27,50 +22,24 @@ pub struct Fleet {
 /// fault that any model must hear is still heard, else the home refuses it.
 const STRICTER: f32 = 2.0;
 
-struct Stricter;
-
-impl Stricter {
-    fn challenger() -> Result<Artifact, ArtifactError> {
-        let shipped = Artifact::parse(SHIPPED)?;
-        let stricter = |calibration: &Calibration| {
-            let mut calibration = calibration.clone();
-            for curve in calibration.classes.values_mut().chain([&mut calibration.fallback]) {
-                curve.points.iter_mut().for_each(|(_, threshold)| *threshold += STRICTER);
-            }
-            calibration
-        };
-        Artifact::new(ArtifactParts {
-            weights: shipped.weights().clone(),
-            calibration: stricter(shipped.calibration()),
-            blend: shipped.blend().clone(),
-            routine: stricter(shipped.routine_calibration()),
-            training: shipped.manifest().training.clone(),
-            lineage: shipped.manifest().lineage.clone(),
-        })
-    }
-}
-
-impl Learner for Stricter {
-    fn corpus(&self) -> Result<String, String> {
-        Ok("none".to_owned())
-    }
-
-    fn config(&self) -> String {
-        "{}".to_owned()
-    }
-
-    fn learn(
-        &self,
-        _examples: &[Example],
-        _champion: Option<&[u8]>,
-        _checkpoints: &mut dyn Checkpoints,
-        _progress: &mut dyn FnMut(Step),
-    ) -> Result<Challenger, String> {
-        let stricter = Self::challenger().map_err(|error| error.to_string())?;
-        let (artifact, weights_id) = (stricter.to_bytes(), stricter.weights_id());
-        let report = "{\"promote\":true}".to_owned();
-        Ok(Challenger { artifact, weights_id, promote: true, report, ..Challenger::default() })
-    }
+fn stricter() -> Artifact {
+    let shipped = shipped();
+    let stricter = |calibration: &Calibration| {
+        let mut calibration = calibration.clone();
+        for curve in calibration.classes.values_mut().chain([&mut calibration.fallback]) {
+            curve.points.iter_mut().for_each(|(_, threshold)| *threshold += STRICTER);
+        }
+        calibration
+    };
+    let parts = ArtifactParts {
+        weights: shipped.weights().clone(),
+        calibration: stricter(shipped.calibration()),
+        blend: shipped.blend().clone(),
+        routine: stricter(shipped.routine_calibration()),
+        training: shipped.manifest().training.clone(),
+        lineage: shipped.manifest().lineage.clone(),
+    };
+    Artifact::new(parts).unwrap()
 }
 
 impl Fleet {
@@ -81,7 +50,7 @@ impl Fleet {
         let now = jiff::Timestamp::now().as_second();
         let emulator = program("hearthwatch-emulator");
         let homes = std::slice::from_ref(&home);
-        let stage = Stage::build(&emulator, folder, homes, Arc::new(Stricter), 1, now).await.unwrap();
+        let stage = Stage::build(&emulator, folder, homes, Arc::new(Given(Some(stricter()))), 1, now).await.unwrap();
         Self { stage, home }
     }
 

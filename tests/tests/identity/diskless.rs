@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
-use hearthwatch_cloud::dataset::Example;
-use hearthwatch_cloud::training::{Challenger, Learner, Step};
 use hearthwatch_emulator::demo::Stage;
-use hearthwatch_model::train::Checkpoints;
 use hearthwatch_protocol::{HomeId, Message, decode};
 use hearthwatch_provision::claims::{ClaimToken, Claims};
 use hearthwatch_tests::double::Sensor;
 use hearthwatch_tests::guest::{Guest, Membership};
+use hearthwatch_tests::learner::Given;
 use hearthwatch_tests::program;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -21,29 +19,6 @@ use tokio::net::{TcpListener, TcpStream};
 /// The recorder holds a state of each sensor every ten minutes.
 const STEP: i64 = 600;
 const SENSORS: [&str; 2] = ["sensor.hall", "sensor.kitchen"];
-
-/// Nothing is trained here.
-struct Idle;
-
-impl Learner for Idle {
-    fn corpus(&self) -> Result<String, String> {
-        Ok("none".to_owned())
-    }
-
-    fn config(&self) -> String {
-        "{}".to_owned()
-    }
-
-    fn learn(
-        &self,
-        _examples: &[Example],
-        _champion: Option<&[u8]>,
-        _checkpoints: &mut dyn Checkpoints,
-        _progress: &mut dyn FnMut(Step),
-    ) -> Result<Challenger, String> {
-        Err("nothing is trained here".to_owned())
-    }
-}
 
 /// The home's folder in memory, cleared when the test ends however it ends.
 struct Memory(PathBuf);
@@ -123,7 +98,8 @@ impl Fleet {
         let now = Timestamp::now();
         let homes = std::slice::from_ref(&home);
         let emulator = program("hearthwatch-emulator");
-        let stage = Stage::build(&emulator, folder.path(), homes, Arc::new(Idle), 1, now.as_second()).await.unwrap();
+        let stage =
+            Stage::build(&emulator, folder.path(), homes, Arc::new(Given(None)), 1, now.as_second()).await.unwrap();
         let token = Claims::at(stage.layout.claims()).issue_reusable(&home, now).unwrap();
         std::fs::write(folder.path().join("claim"), token.reveal()).unwrap();
         Self { stage, token, home, folder }

@@ -6,47 +6,16 @@ use std::sync::Arc;
 
 use axum::http::{StatusCode, Uri};
 use axum_server::tls_rustls::RustlsConfig;
-use hearthwatch_cloud::dataset::Example;
-use hearthwatch_cloud::training::{Challenger, Learner, Step};
 use hearthwatch_edge::update::{ModelProof, Policy, TrialWindows, Trigger, Updater, UpdaterConfig, Watching};
 use hearthwatch_emulator::demo::Stage;
 use hearthwatch_model::detector::Model;
-use hearthwatch_model::network::Artifact;
-use hearthwatch_model::train::Checkpoints;
 use hearthwatch_protocol::messages::UpdateResult;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_provision::{Layout, mirror};
+use hearthwatch_tests::learner::{Given, shipped};
 use hearthwatch_tests::program;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
-
-/// The network that ships, as it lies in the tree.
-const SHIPPED: &[u8] = include_bytes!("../../../model/shipped/network.safetensors");
-
-/// Gives the network that ships back as the challenger, and lets it through.
-struct SameAgain;
-
-impl Learner for SameAgain {
-    fn corpus(&self) -> Result<String, String> {
-        Ok("none".to_owned())
-    }
-
-    fn config(&self) -> String {
-        "{}".to_owned()
-    }
-
-    fn learn(
-        &self,
-        _examples: &[Example],
-        _champion: Option<&[u8]>,
-        _checkpoints: &mut dyn Checkpoints,
-        _progress: &mut dyn FnMut(Step),
-    ) -> Result<Challenger, String> {
-        let weights_id = Artifact::parse(SHIPPED).map_err(|error| error.to_string())?.weights_id();
-        let report = "{\"promote\":true}".to_owned();
-        Ok(Challenger { artifact: SHIPPED.to_vec(), weights_id, promote: true, report, ..Challenger::default() })
-    }
-}
 
 /// Serves the files of a folder over HTTPS under the fleet's authority, whole and by name, and nothing else: no ranges, no conditions.
 async fn serve_files(folder: PathBuf, layout: &Layout) -> u16 {
@@ -87,7 +56,7 @@ async fn an_agent_takes_a_release_from_a_mirror_on_a_server_of_plain_files() {
     let now = jiff::Timestamp::now().as_second();
     let emulator = program("hearthwatch-emulator");
     let homes = std::slice::from_ref(&home);
-    let stage = Stage::build(&emulator, folder.path(), homes, Arc::new(SameAgain), 1, now).await.unwrap();
+    let stage = Stage::build(&emulator, folder.path(), homes, Arc::new(Given(Some(shipped()))), 1, now).await.unwrap();
     stage.aggregator.retrain_now().await.unwrap();
     let released = stage.aggregator.state().store.champion().unwrap().expect("released").version;
     let (layout, copy) = (stage.layout.clone(), folder.path().join("mirror"));
