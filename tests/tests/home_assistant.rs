@@ -12,6 +12,8 @@ mod app;
 mod chrome;
 #[path = "home_assistant/fleet.rs"]
 mod fleet;
+#[path = "home_assistant/forgetful.rs"]
+mod forgetful;
 #[path = "home_assistant/home.rs"]
 mod home;
 #[path = "home_assistant/image.rs"]
@@ -172,31 +174,7 @@ async fn a_wrong_token_is_said_in_words_and_the_agent_waits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_start_learns_from_hourly_statistics_where_states_are_gone() {
     let Some(mut home) = Home::new().await else { return };
-    let hours = 72;
-    let now = jiff::Timestamp::now().as_second();
-    let newest = now - now % 3600 - 3600;
-    let stats: Vec<Value> = (0..hours)
-        .map(|back| {
-            let start = jiff::Timestamp::from_second(newest - back * 3600).unwrap();
-            json!({"start": start.to_string(), "mean": -18.0, "min": -18.5, "max": -17.5})
-        })
-        .collect();
-    let mut socket = home.owner.socket().await;
-    let metadata = json!({"has_mean": true, "mean_type": 1, "has_sum": false, "name": null, "source": "recorder",
-        "statistic_id": "sensor.cellar_freezer", "unit_of_measurement": "°C", "unit_class": "temperature"});
-    let import = json!({"metadata": metadata, "stats": stats});
-    let _: Value = socket.command("recorder/import_statistics", import).await.unwrap();
-    home.owner
-        .until("statistics to be imported", async |owner| {
-            let mut socket = owner.socket().await;
-            let ask = json!({"start_time": jiff::Timestamp::from_second(newest - hours * 3600).unwrap().to_string(),
-                "statistic_ids": ["sensor.cellar_freezer"], "period": "hour", "types": ["mean"]});
-            let found: Value = socket.command("recorder/statistics_during_period", ask).await.ok()?;
-            socket.close().await;
-            (found["sensor.cellar_freezer"].as_array()?.len() >= 70).then_some(())
-        })
-        .await;
-    socket.close().await;
+    home.remember_hours(72).await;
 
     home.listen().await;
     home.stop_agent();

@@ -10,6 +10,7 @@ use hearthwatch_emulator::demo::Stage;
 use hearthwatch_model::alarm::Calibration;
 use hearthwatch_model::network::{Artifact, ArtifactParts};
 use hearthwatch_protocol::{HomeId, ModelVersion};
+use hearthwatch_provision::claims::Claims;
 use hearthwatch_tests::learner::{Given, shipped};
 use hearthwatch_tests::program;
 
@@ -68,6 +69,24 @@ impl Fleet {
             files.key(),
             files.tuf_root(),
             files.director(),
+        )
+    }
+
+    /// A claim token that the home may use at each start.
+    pub fn reusable_claim(&self) -> String {
+        let claims = Claims::at(self.stage.layout.claims());
+        claims.issue_reusable(&self.home, jiff::Timestamp::now()).unwrap().reveal().to_owned()
+    }
+
+    /// The same for a home without a disk, which enrols with the token in the file `claim`; with `away` at these ports for HTTPS and
+    /// MQTT, where nobody answers.
+    pub fn enrolling(&self, claim: &str, away: Option<(u16, u16)>) -> String {
+        let (ca, mqtt) = (self.stage.layout.ca_cert(), away.map_or(self.stage.broker.port(), |(_, mqtt)| mqtt));
+        let url = away.map_or_else(|| self.stage.url.clone(), |(http, _)| format!("https://localhost:{http}"));
+        format!(
+            "[cloud]\nhome = \"{}\"\n[cloud.enrol]\nurl = \"{url}\"\nca_file = {ca:?}\ntoken_file = \"{claim}\"\n\
+             [cloud.mqtt]\nhost = \"localhost\"\nport = {mqtt}\n[cloud.updates]\nurl = \"{url}/tuf/\"\nca_file = {ca:?}\n",
+            self.home,
         )
     }
 

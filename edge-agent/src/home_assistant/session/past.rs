@@ -32,7 +32,8 @@ impl Session {
         }
         let (now, mut rows) = (unix_now(), Vec::new());
         if !self.told_by.is_empty() {
-            let mut until = now;
+            // The second that is running belongs to it: an agent may be back before it has passed.
+            let mut until = now + 1;
             while until > now - RECOVERED_SECONDS && rows.len() < RECOVERED_ROWS_MAX {
                 let from = until - RECOVERED_SLICE_SECONDS;
                 rows.extend(history::own_states(socket, &self.told_by, (from, until)).await?);
