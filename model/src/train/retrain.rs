@@ -163,14 +163,11 @@ fn run(
     };
     let mut report = gate(&evaluation);
     // From scratch the answers are one part of what a network is made of, and no control tells what they did.
-    if control_evaluation.is_some() && matches!(report.verdict, GateVerdict::Promote) {
-        let mut influences = Vec::new();
-        for left in without {
+    if control_evaluation.is_some() {
+        report = weigh_homes(report, &evaluation, without, gate, config, |left| {
             let weights = fine_tune(prepared, &left.examples, &start, config, progress)?;
-            let measured = measured_anew(prepared, &weights, &blend, config)?;
-            influences.push(influence(left, &evaluation, &measured, &gate(&measured), config));
-        }
-        report = report.weigh_influences(influences);
+            measured_anew(prepared, &weights, &blend, config)
+        })?;
     }
     let artifact = Artifact::new(ArtifactParts {
         weights,
@@ -193,6 +190,26 @@ fn run(
         evaluation,
         profile: prepared.profile(),
     })
+}
+
+/// Has what the gate would let through measured again without each of these homes, and holds it where one of them alone carries it.
+fn weigh_homes(
+    report: GateReport,
+    candidate: &Evaluation,
+    without: &[WithoutHome],
+    gate: impl Fn(&Evaluation) -> GateReport,
+    config: &RetrainConfig,
+    mut again: impl FnMut(&WithoutHome) -> Result<Evaluation, TrainError>,
+) -> Result<GateReport, TrainError> {
+    if !matches!(report.verdict, GateVerdict::Promote) {
+        return Ok(report);
+    }
+    let mut influences = Vec::new();
+    for left in without {
+        let measured = again(left)?;
+        influences.push(influence(left, candidate, &measured, &gate(&measured), config));
+    }
+    Ok(report.weigh_influences(influences))
 }
 
 /// What the candidate owes a home, given what was measured without it.

@@ -5,6 +5,7 @@ use crate::class::DeviceClass;
 use crate::dataset::RecordedHome;
 use crate::dataset::made::made_home;
 use crate::evaluate::GateVerdict;
+use crate::evaluate::made_up::{self, events};
 use crate::network::WINDOW_VALUES;
 use crate::train::{DefencePolicy, HomeAnswer, defend};
 
@@ -90,6 +91,27 @@ fn without_its_only_teacher_a_candidate_is_what_replay_alone_would_have_made() {
     assert_eq!(guarded.report.influences, [], "what is held anyway is not trained again");
     let found = influence(&left, &guarded.evaluation, &measured, &guarded.report, &config());
     assert_eq!((found.weight_share, found.held_without.is_empty()), (1.0, false));
+}
+
+#[test]
+fn what_the_gate_lets_through_is_measured_without_each_home_and_held_where_one_alone_carries_it() {
+    let evaluation = |found| made_up::evaluation(6.0, 1, vec![events("drift", "power", found, 10); 6]);
+    let (candidate, routine) = (evaluation(8), evaluation(5));
+    let gate = |found: &Evaluation| judge(found, &routine, None, None, &config().gate);
+    let answer = |home: &str| HomeAnswer { home: home.to_owned(), example: example(true) };
+    let without = defend(&[answer("a"), answer("b")], &DefencePolicy::none()).without_each(2);
+    let weighed = |without_b: usize| {
+        let again = |left: &WithoutHome| Ok(evaluation(if left.home == "b" { without_b } else { 8 }));
+        weigh_homes(gate(&candidate), &candidate, &without, gate, &config(), again).unwrap()
+    };
+    let shared = weighed(7);
+    assert_eq!((shared.verdict, shared.influences.len()), (GateVerdict::Promote, 2));
+    let GateVerdict::Hold { reasons } = weighed(5).verdict else { panic!("one home alone carries it") };
+    assert_eq!(reasons.len(), 1);
+    assert!(
+        reasons[0].starts_with("without the answers of b, 50 % of their weight, it would be held: "),
+        "{reasons:?}"
+    );
 }
 
 /// Keeps the checkpoints of the first `saves` epochs, as a run that is cut off after them would.
