@@ -5,6 +5,7 @@ pub mod chaos;
 pub mod double;
 pub mod guest;
 pub mod learner;
+pub mod memory;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,29 +1,12 @@
 //! A home without a disk beside a real recorder: what it said outlives its memory.
 
-use std::path::PathBuf;
-
+use hearthwatch_tests::memory::Memory;
 use serde_json::{Value, json};
 
 use crate::fleet::Fleet;
 use crate::home::Home;
 use crate::instance::free_port;
 use crate::{ALARM, IMPOSSIBLE, answered, is};
-
-/// The home's folder in memory, removed when the test ends however it ends.
-struct Memory(PathBuf);
-
-impl Memory {
-    fn lose(&self) {
-        std::fs::remove_dir_all(&self.0).unwrap();
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        // Gone already, when all went well.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Whether Home Assistant's recorder has written down that the alarm was answered and kept for the fleet.
 async fn is_recorded(home: &Home, since: &str) -> Option<()> {
@@ -42,9 +25,7 @@ async fn an_answer_given_while_the_fleet_is_away_outlives_the_agents_memory_in_t
     // Only an alarm with a full window of before can be announced to a fleet.
     home.remember_hours(72).await;
     let fleet = Fleet::start(&home.path("fleet")).await;
-    let shared = PathBuf::from("/dev/shm");
-    let memory = if shared.is_dir() { shared } else { std::env::temp_dir() };
-    let memory = Memory(memory.join(format!("hearthwatch-{}", fleet.node())));
+    let memory = Memory::of(fleet.node());
     std::fs::write(home.path("claim"), fleet.reusable_claim()).unwrap();
     std::fs::write(home.path("token"), &home.token).unwrap();
     let local = format!(
@@ -71,7 +52,7 @@ async fn an_answer_given_while_the_fleet_is_away_outlives_the_agents_memory_in_t
 
     // Its outbox goes with the rest of its memory.
     home.agent = None;
-    memory.lose();
+    memory.lose().unwrap();
     assert_eq!(fleet.answers(), 0);
     std::fs::write(&config, format!("{local}{}", fleet.enrolling("claim", None))).unwrap();
     let from = home.agent_log().len();
@@ -84,6 +65,6 @@ async fn an_answer_given_while_the_fleet_is_away_outlives_the_agents_memory_in_t
     home.command(&format!("hearthwatch/{}/command/answer", fleet.node()), &other).await;
     home.owner.until("the other answer to arrive", async |_| (fleet.answers() == 2).then_some(())).await;
     home.stop_agent();
-    assert!(!memory.0.exists(), "nothing is left in memory");
+    assert!(!memory.path().exists(), "nothing is left in memory");
     fleet.end().await;
 }

@@ -1,7 +1,7 @@
 //! A home without a disk as a real process: killed, its memory gone, and back by itself.
 
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
@@ -11,6 +11,7 @@ use hearthwatch_provision::claims::{ClaimToken, Claims};
 use hearthwatch_tests::double::Sensor;
 use hearthwatch_tests::guest::{Guest, Membership};
 use hearthwatch_tests::learner::Given;
+use hearthwatch_tests::memory::Memory;
 use hearthwatch_tests::program;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -20,31 +21,9 @@ use tokio::net::{TcpListener, TcpStream};
 const STEP: i64 = 600;
 const SENSORS: [&str; 2] = ["sensor.hall", "sensor.kitchen"];
 
-/// The home's folder in memory, cleared when the test ends however it ends.
-struct Memory(PathBuf);
-
-impl Memory {
-    fn of(home: &HomeId) -> Self {
-        let shared = Path::new("/dev/shm");
-        let memory = if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() };
-        Self(memory.join(format!("hearthwatch-{home}")))
-    }
-
-    /// What a container's end does.
-    fn lose(&self) {
-        std::fs::remove_dir_all(&self.0).unwrap();
-    }
-
-    fn key(&self) -> Vec<u8> {
-        std::fs::read(self.0.join("keys/agent.key")).unwrap()
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        // Gone already, when all went well.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// The key that the home enrolled with.
+fn key(memory: &Memory) -> Vec<u8> {
+    std::fs::read(memory.path().join("keys/agent.key")).unwrap()
 }
 
 /// A port at which nobody listens until it is opened.
@@ -204,16 +183,16 @@ async fn a_home_without_a_disk_is_killed_and_enrols_again_and_nothing_is_stored_
         return;
     }
     let fleet = Fleet::of("diskless").await;
-    let (memory, stage) = (Memory::of(&fleet.home), &fleet.stage);
+    let (memory, stage) = (Memory::of(fleet.home.as_str()), &fleet.stage);
     let mut guest = start_guest(&fleet, &fleet.tables(fleet.http(), fleet.mqtt())).await;
 
     let before = answered(&mut guest, stage, SENSORS[0]).await;
-    let key = memory.key();
+    let before_key = key(&memory);
     guest.kill();
-    memory.lose();
+    memory.lose().unwrap();
     guest.start_again().await.unwrap();
     let after = answered(&mut guest, stage, SENSORS[1]).await;
-    assert!(memory.key() != key, "enrolled anew, for a new key");
+    assert!(key(&memory) != before_key, "enrolled anew, for a new key");
 
     let stored = stored(stage);
     let alarms: Vec<&str> = stored.iter().map(|(alarm, _)| alarm.as_str()).collect();
@@ -221,7 +200,7 @@ async fn a_home_without_a_disk_is_killed_and_enrols_again_and_nothing_is_stored_
     assert!(stored[0].1 < stored[1].1, "under numbers of their own: {stored:?}");
     assert!(!guest.log().contains(fleet.token.reveal()), "the token is in no log");
     guest.end().unwrap();
-    assert!(!memory.0.exists(), "nothing is left in memory");
+    assert!(!memory.path().exists(), "nothing is left in memory");
     fleet.stage.strike().await;
 }
 
@@ -231,7 +210,7 @@ async fn a_fleet_that_is_away_silences_nobody_and_what_was_said_meanwhile_outliv
         return;
     }
     let fleet = Fleet::of("forgetful").await;
-    let (memory, stage, node) = (Memory::of(&fleet.home), &fleet.stage, fleet.home.as_str());
+    let (memory, stage, node) = (Memory::of(fleet.home.as_str()), &fleet.stage, fleet.home.as_str());
     let (http, mqtt) = (Gate::shut(), Gate::shut());
     // Nobody answers, and the home is watched all the same: alarms come and are answered.
     let mut guest = start_guest(&fleet, &fleet.tables(http.0, mqtt.0)).await;
@@ -245,7 +224,7 @@ async fn a_fleet_that_is_away_silences_nobody_and_what_was_said_meanwhile_outliv
 
     // Memory, outbox and all go before the fleet is back; what is left is in Home Assistant's recorder.
     guest.kill();
-    memory.lose();
+    memory.lose().unwrap();
     guest.double.remember(guest.line.recorded(node));
     http.open(fleet.http()).await;
     mqtt.open(fleet.mqtt()).await;
@@ -257,7 +236,7 @@ async fn a_fleet_that_is_away_silences_nobody_and_what_was_said_meanwhile_outliv
     // Once more: what has arrived is said again, for nobody knows, and is not counted again.
     let known = come_before(stage);
     guest.kill();
-    memory.lose();
+    memory.lose().unwrap();
     guest.double.remember(guest.line.recorded(node));
     guest.start_again().await.unwrap();
     until(&guest, "both come once more", || come_before(stage) >= known + 2).await;
