@@ -1,9 +1,11 @@
 //! The agent's log: one line per happening on stderr, for people or as JSON. Never a token, a password or a reading.
 
 use clap::ValueEnum;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Variable that overrides which events are logged, in the syntax of `tracing`'s filters.
+/// Variable that overrides which events are logged: a level, or a level for each target, such as `info,hearthwatch_edge=debug`.
 pub const FILTER_VARIABLE: &str = "HEARTHWATCH_LOG";
 
 /// How log lines look.
@@ -17,13 +19,15 @@ pub enum LogFormat {
 
 /// Starts logging. Once per process; a second call changes nothing.
 pub fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // An error means that logging runs already, as in a test.
-    let _ = match format {
+    let wanted = std::env::var(FILTER_VARIABLE).ok().and_then(|text| text.parse().ok());
+    let filter: Targets = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
         LogFormat::Human => {
-            builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).with_target(false).try_init()
+            lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).with_target(false).boxed()
         }
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    // An error means that logging runs already, as in a test.
+    let _ = tracing_subscriber::registry().with(lines).with(filter).try_init();
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use hearthwatch_edge::by_hand::{self, ByHandArgs};
 use hearthwatch_edge::enrol::{self, EnrolArgs};
+use hearthwatch_edge::heap;
 use hearthwatch_edge::measure::{self, MeasureArguments};
 use hearthwatch_edge::replay::{self, ReplayArgs};
 use hearthwatch_edge::run::{self, LeaveArgs, RunArgs};
@@ -41,7 +42,11 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Setup(args) => setup::main(&args),
-        Command::Run(args) => run::main(&args),
+        Command::Run(args) => {
+            // It stays for months on a small computer.
+            heap::keep_small();
+            run::main(&args)
+        }
         Command::Leave(args) => run::leave_main(&args),
         Command::Enrol(args) => enrol::main(&args),
         Command::Update(args) => by_hand::main(&args),

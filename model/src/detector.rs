@@ -370,16 +370,18 @@ impl HomeDetector {
 
     /// Takes over what `taught` has learnt of the same entities, in the place of what was learnt here: histories, experts, time
     /// zone. Alarms, the evidence for them, answers and the model stay. Entities that came meanwhile begin anew; those that are
-    /// called otherwise, or go on in another unit, are here as they are now. `open` is what was heard in the open step.
-    pub fn take_routine<'a>(&mut self, mut taught: Self, open: impl IntoIterator<Item = &'a Reading>) {
+    /// called otherwise, or go on in another unit, are here as they are now. `open` is what was heard in the open step. `taught` is of no
+    /// use afterwards.
+    pub fn take_routine<'a>(&mut self, taught: &mut Self, open: impl IntoIterator<Item = &'a Reading>) {
         for (index, info) in (0u32..).zip(&self.entities) {
             taught.rename_entity(index, &info.entity_id);
             taught.add_entity(info.clone());
         }
         open.into_iter().for_each(|reading| taught.extractor.observe(reading));
-        self.timezone = taught.timezone;
-        self.extractor = taught.extractor;
-        self.seen = taught.seen;
+        // A copy: all that was allocated while it was taught goes with it.
+        self.extractor.copy_from(&taught.extractor);
+        self.timezone.clone_from(&taught.timezone);
+        self.seen.clone_from(&taught.seen);
         // What the network foresaw is in the scale of before.
         self.foreseen.iter_mut().for_each(|foreseen| *foreseen = None);
     }

@@ -74,10 +74,13 @@ pub async fn run(arguments: &HomeArguments) -> anyhow::Result<()> {
     tokio::time::sleep(REST).await;
     println!("at rest: {:.2} % of a core", share(bench.guest.processor_seconds()? - busy, REST));
 
+    bench.print_memory("after the warm start")?;
+
     bench.time_alarms(arguments).await?;
+    bench.print_memory("after these alarms")?;
     bench.time_relearning(arguments).await?;
-    let (all, own) = (bench.guest.memory_mb()?, bench.guest.allocated_mb()?);
-    println!("resident memory {all:.1} MB, {own:.1} MB of it allocated, the rest pages of the program's file");
+    bench.print_memory("after learning anew")?;
+    println!("the most that was ever resident: {:.1} MB", bench.guest.peak_memory_mb()?);
     Ok(())
 }
 
@@ -137,6 +140,8 @@ impl Bench {
     /// The end of days with guests has the routine learnt anew; sensors break meanwhile, one after the other.
     async fn time_relearning(&mut self, arguments: &HomeArguments) -> anyhow::Result<()> {
         let (mut alarms, mut relearnt) = (Vec::new(), Vec::new());
+        // A sensor breaks once, whether its alarm counts or not.
+        let mut broken = arguments.alarms;
         while alarms.len() < arguments.relearning_alarms {
             let before = self.relearnt();
             for mode in ["guests", "home"] {
@@ -146,8 +151,9 @@ impl Bench {
             let begun = Instant::now();
             while self.relearnt() == before {
                 ensure!(begun.elapsed() < RELEARNING_MAX, "the routine is not learnt anew: {}", self.guest.log());
-                if alarms.len() < arguments.relearning_alarms {
-                    let took = self.time_alarm(arguments.alarms + alarms.len()).await?;
+                if alarms.len() < arguments.relearning_alarms && broken < arguments.entities {
+                    let took = self.time_alarm(broken).await?;
+                    broken += 1;
                     // One that was told when it was over already says nothing of the time before.
                     if self.relearnt() == before || alarms.is_empty() {
                         alarms.push(took);
@@ -159,6 +165,12 @@ impl Bench {
         }
         println!("learning 14 days anew beside that, {} times: {}", relearnt.len(), summary(&mut relearnt));
         println!("from the event to the alarm meanwhile, {} alarms: {}", alarms.len(), summary(&mut alarms));
+        Ok(())
+    }
+
+    fn print_memory(&self, when: &str) -> anyhow::Result<()> {
+        let (all, own) = (self.guest.memory_mb()?, self.guest.allocated_mb()?);
+        println!("resident memory {when}: {all:.1} MB, {own:.1} MB of it allocated, the rest pages of the program's file");
         Ok(())
     }
 

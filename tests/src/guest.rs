@@ -142,6 +142,14 @@ impl Guest {
         self.status_mb("VmRSS:")
     }
 
+    /// The most that was ever resident, in MB.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn peak_memory_mb(&self) -> anyhow::Result<f64> {
+        self.status_mb("VmHWM:")
+    }
+
     /// The part of it that it allocated; the rest are pages of the program's file, which the system may drop.
     ///
     /// # Errors

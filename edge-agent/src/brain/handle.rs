@@ -59,8 +59,8 @@ pub enum BrainCommand {
     Backfill(Vec<Reading>, oneshot::Sender<()>),
     /// [`Brain::relearn`].
     Relearn,
-    /// [`Brain::take_over`].
-    TakeOver(Box<Relearning>),
+    /// [`Brain::take_over`]; what is spent is given back.
+    TakeOver(Box<Relearning>, oneshot::Sender<Box<Relearning>>),
     /// [`Brain::set_language`].
     Language(Language),
     /// [`Brain::picture`].
@@ -118,10 +118,14 @@ pub fn start(mut brain: Brain) -> std::io::Result<(BrainHandle, std::thread::Joi
 fn study_aside(mut relearning: Box<Relearning>, brain: mpsc::WeakSender<BrainCommand>) -> std::io::Result<()> {
     let study = move || {
         relearning.study(|| brain.strong_count() > 0);
+        let (reply, spent) = oneshot::channel();
         if let Some(brain) = brain.upgrade() {
             // Refused only by a brain that has gone.
-            let _ = brain.blocking_send(BrainCommand::TakeOver(relearning));
+            let _ = brain.blocking_send(BrainCommand::TakeOver(relearning, reply));
         }
+        // Freed where it was allocated: what another thread frees stays in that one's store of small pieces, and each of them keeps
+        // all that lies below it in this thread's heap. An error means that it is studied on.
+        drop(spent.blocking_recv());
     };
     std::thread::Builder::new().name("relearning".to_owned()).spawn(study).map(drop)
 }
@@ -159,7 +163,11 @@ impl Brain {
                 let _ = reply.send(());
             }
             BrainCommand::Relearn => self.relearn(),
-            BrainCommand::TakeOver(relearning) => self.take_over(relearning),
+            BrainCommand::TakeOver(relearning, reply) => {
+                if let Some(spent) = self.take_over(relearning) {
+                    let _ = reply.send(spent);
+                }
+            }
             BrainCommand::Language(language) => self.set_language(language),
             BrainCommand::Picture(alarm_id, reply) => {
                 let _ = reply.send(self.picture(&alarm_id));

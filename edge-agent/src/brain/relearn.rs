@@ -13,7 +13,7 @@ use hearthwatch_model::reading::Reading;
 
 use super::faults::{FaultTime, faults};
 use super::step::OpenStep;
-use super::teach::{KEPT_SECONDS, Plan, Progress, Relearning, teach};
+use super::teach::{KEPT_SECONDS, Plan, Progress, Pupils, Relearning, teach};
 use super::{Brain, WARM_UP_SECONDS, step_before};
 use crate::history::HistoryError;
 
@@ -63,13 +63,13 @@ impl Brain {
         match self.history.reader() {
             Ok(history) => {
                 // The past is judged by nobody, so the network need not look at it.
-                let mut detector = HomeDetector::new(self.config.clone(), Arc::new(Model::routine()));
-                for info in self.detector.entities() {
-                    detector.add_entity(info.clone());
-                }
-                detector.leave_unlearnt(self.recent_faults(closed, closed));
+                let detector = HomeDetector::new(self.config.clone(), Arc::new(Model::routine()));
+                let pupils = Pupils {
+                    entities: self.detector.entities().to_vec(),
+                    unlearnt: self.recent_faults(closed, closed),
+                };
                 let from = step_before(closed - WARM_UP_SECONDS);
-                let relearning = Box::new(Relearning::new(detector, history, self.plan(closed), from));
+                let relearning = Box::new(Relearning::new(detector, pupils, history, self.plan(closed), from));
                 self.studies = Studies::Due { relearning, again: false };
             }
             Err(error) => self.go_on_as_before(closed, &error),
@@ -96,8 +96,9 @@ impl Brain {
         self.recounted = true;
     }
 
-    /// Puts what was learnt anew in the place of what was learnt before, once it knows of everything that came meanwhile.
-    pub fn take_over(&mut self, mut relearning: Box<Relearning>) {
+    /// Puts what was learnt anew in the place of what was learnt before, once it knows of everything that came meanwhile. Gives back
+    /// what is needed no more.
+    pub fn take_over(&mut self, mut relearning: Box<Relearning>) -> Option<Box<Relearning>> {
         let again = matches!(self.studies, Studies::Underway { again: true });
         self.studies = Studies::Rest;
         let as_of = relearning.as_of();
@@ -107,23 +108,24 @@ impl Brain {
             relearning.go_on_until(closed);
             if far {
                 self.studies = Studies::Due { relearning, again };
-                return;
+                return None;
             }
             relearning.study(|| true);
         }
-        match relearning.into_detector() {
-            Ok(mut taught) => {
+        match relearning.detector() {
+            Ok(taught) => {
                 taught.close_step(closed, Voice::Quiet);
                 self.detector.take_routine(taught, self.open.heard());
                 self.relearnt = as_of;
                 self.leave_faults(closed);
                 tracing::info!("the home's routine is learnt anew");
             }
-            Err(error) => self.go_on_as_before(as_of, &error),
+            Err(error) => self.go_on_as_before(as_of, error),
         }
         if again {
             self.relearn();
         }
+        Some(relearning)
     }
 
     fn go_on_as_before(&mut self, as_of: i64, error: &HistoryError) {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hearthwatch_model::detector::{EntityScore, HomeDetector, Voice};
 use hearthwatch_model::grid::{STEP_SECONDS, WINDOW_STEPS};
-use hearthwatch_model::reading::Reading;
+use hearthwatch_model::reading::{EntityInfo, Reading};
 
 use super::faults::{FaultTime, stand_ins};
 use crate::history::{History, HistoryError};
@@ -94,10 +94,20 @@ fn readings_without(
     Ok(readings)
 }
 
+/// What a home consists of, and what of each entity's past is not usual, as (entity, from, until].
+#[derive(Debug)]
+pub(super) struct Pupils {
+    pub(super) entities: Vec<EntityInfo>,
+    pub(super) unlearnt: Vec<(u32, i64, i64)>,
+}
+
 /// A new detector that is taught from the past, with a connection of its own to the memory.
 #[derive(Debug)]
 pub struct Relearning {
     detector: HomeDetector,
+    /// What the detector is still to be told before it is taught: by whoever teaches, so that all its memory is taken from the heap of
+    /// one thread, and given back with it.
+    pupils: Option<Pupils>,
     history: History,
     plan: Plan,
     progress: Progress,
@@ -107,14 +117,21 @@ pub struct Relearning {
 }
 
 impl Relearning {
-    pub(super) fn new(detector: HomeDetector, history: History, plan: Plan, from: i64) -> Self {
+    /// `detector` knows of no entity yet.
+    pub(super) fn new(detector: HomeDetector, pupils: Pupils, history: History, plan: Plan, from: i64) -> Self {
         let span = (from, plan.as_of);
-        Self { detector, history, plan, progress: Progress::default(), span, outcome: Ok(()) }
+        Self { detector, pupils: Some(pupils), history, plan, progress: Progress::default(), span, outcome: Ok(()) }
     }
 
     /// Goes through the past: seconds in a large home. Ends early when it no longer `goes_on`.
     pub fn study(&mut self, goes_on: impl Fn() -> bool) {
-        let Self { detector, history, plan, progress, span, outcome } = self;
+        let Self { detector, pupils, history, plan, progress, span, outcome } = self;
+        if let Some(Pupils { entities, unlearnt }) = pupils.take() {
+            for info in entities {
+                detector.add_entity(info);
+            }
+            detector.leave_unlearnt(unlearnt);
+        }
         *outcome = teach(detector, history, plan, *span, progress, goes_on);
     }
 
@@ -134,8 +151,8 @@ impl Relearning {
     }
 
     /// The detector, once the past is gone through.
-    pub(super) fn into_detector(self) -> Result<HomeDetector, HistoryError> {
-        self.outcome.map(|()| self.detector)
+    pub(super) fn detector(&mut self) -> Result<&mut HomeDetector, &HistoryError> {
+        self.outcome.as_ref().map(|()| &mut self.detector)
     }
 
     pub(super) fn has_failed(&self) -> bool {

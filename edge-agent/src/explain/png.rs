@@ -35,7 +35,8 @@ pub enum DrawError {
 /// (scripts beyond Latin, Greek, Cyrillic and their neighbours) is drawn as boxes.
 static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
     let mut fonts = fontdb::Database::new();
-    fonts.load_font_data(dejavu::sans_condensed::regular().to_vec());
+    // In place: no copy of it on the heap.
+    fonts.load_font_source(fontdb::Source::Binary(Arc::new(dejavu::sans_condensed::regular())));
     fonts.set_sans_serif_family(FONT_FAMILY);
     // What is drawn with when no family of a list is known.
     fonts.set_serif_family(FONT_FAMILY);

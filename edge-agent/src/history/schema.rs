@@ -41,8 +41,8 @@ CREATE INDEX questions_by_time ON questions (at);
 
 /// How long anybody waits for a write.
 const BUSY: Duration = Duration::from_secs(5);
-/// Pages that SQLite keeps in memory: 256 × 4 KiB = 1 MiB.
-const CACHE_PAGES: i64 = 256;
+/// Pages that SQLite keeps in memory: 64 × 4 KiB = 256 KiB. It is written to in order and read in order, so more of them help little.
+const CACHE_PAGES: i64 = 64;
 
 pub(super) fn open(path: &Path) -> Result<Connection, HistoryError> {
     let database = Connection::open(path)?;

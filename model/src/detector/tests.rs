@@ -75,7 +75,7 @@ fn a_routine_that_is_taken_over_goes_on_as_if_it_had_been_lived() {
         ["sensor.attic", "sensor.cellar"]
     );
     one.rename_entity(0, "sensor.cellar");
-    one.take_routine(taught, []);
+    one.take_routine(&mut taught, []);
     // The offset is not the routine's.
     one.restore(lived.memory());
     for step in 10 * 144 + 1..=12 * 144i64 {

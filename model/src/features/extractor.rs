@@ -92,6 +92,18 @@ impl FeatureExtractor {
         }
     }
 
+    /// Becomes a copy of `other`, each entity where it is in memory.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        let Self { timezone, entities, closed, habits, unknown } = self;
+        entities.truncate(other.entities.len());
+        let (known, new) = other.entities.split_at(entities.len());
+        entities.iter_mut().zip(known).for_each(|(entity, other)| entity.copy_from(other));
+        entities.extend_from_slice(new);
+        timezone.clone_from(&other.timezone);
+        habits.clone_from(&other.habits);
+        (*closed, *unknown) = (other.closed, other.unknown);
+    }
+
     /// Calls an entity otherwise.
     pub(crate) fn rename_entity(&mut self, index: u32, entity_id: &str) {
         if let Some(entity) = self.entities.get_mut(index as usize) {

@@ -49,6 +49,12 @@ impl Ring {
     pub(crate) fn clear(&mut self) {
         self.values.fill(f32::NAN);
     }
+
+    /// Becomes a copy of one of the same capacity, where it is in memory.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        self.values.copy_from_slice(&other.values);
+        self.head = other.head;
+    }
 }
 
 /// The last `capacity` answers to a yes-or-no question, a bit each: of 300 entities and a fortnight 76 KB, where numbers take 2.4 MB.
@@ -80,6 +86,12 @@ impl Flags {
 
     pub(crate) fn clear(&mut self) {
         self.words.fill(0);
+    }
+
+    /// Becomes a copy of one of the same capacity, where it is in memory.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        self.words.copy_from_slice(&other.words);
+        self.head = other.head;
     }
 }
 

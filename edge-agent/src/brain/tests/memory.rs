@@ -21,7 +21,7 @@ fn steady(from: i64, until: i64, level: f64) -> Vec<Reading> {
 fn study(brain: &mut Brain) {
     while let Some(mut relearning) = brain.due_relearning() {
         relearning.study(|| true);
-        brain.take_over(relearning);
+        drop(brain.take_over(relearning));
     }
 }
 
