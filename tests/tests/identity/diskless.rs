@@ -176,7 +176,7 @@ async fn answered(guest: &mut Guest, stage: &Stage, sensor: &str) -> String {
 
 /// The alarms whose answers the home said in this life and knows to be safe, in the order of their ids; none while one waits.
 fn settled(memory: &Memory) -> Option<Vec<String>> {
-    let file = memory.path().join("outbox.sqlite");
+    let file = memory.path().join("state/outbox.sqlite");
     // Opening would make it.
     let outbox = file.exists().then(|| Outbox::open(&file).unwrap())?;
     let entries = outbox.ledger(None, 100).unwrap();
