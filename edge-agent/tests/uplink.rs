@@ -165,7 +165,7 @@ impl Aggregator {
                     let known = self.stored.entry(record.sequence.0).or_insert_with(|| payload.to_vec());
                     assert_eq!(*known, payload.to_vec(), "one number, one content");
                     let through = (1..).take_while(|sequence| self.stored.contains_key(sequence)).count() as u64;
-                    let receipt = Receipt { through: Sequence(through), refused: vec![] };
+                    let receipt = Receipt { through: Sequence(through), refused: vec![], digests: vec![] };
                     self.publish(Topic::Receipt(home()), Message::Receipt(receipt)).await;
                 }
                 Message::Status(status) => self.statuses.push(status),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::assignment::SignedAssignment;
 use crate::id::RecordKey;
-use crate::limits::{PAYLOAD_BYTES_MAX, REFUSALS_MAX, SEALED_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::limits::{PAYLOAD_BYTES_MAX, RECEIPT_DIGESTS_MAX, REFUSALS_MAX, SEALED_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::manifest::SignedManifest;
 use crate::messages::{Message, UpdateResult};
 
@@ -184,6 +184,9 @@ fn validate(message: &Message) -> Result<(), DecodeError> {
         Message::Receipt(receipt) if receipt.refused.len() > REFUSALS_MAX => {
             Err(DecodeError::ListTooLong { field: "refused", max: REFUSALS_MAX })
         }
+        Message::Receipt(receipt) if receipt.digests.len() > RECEIPT_DIGESTS_MAX => {
+            Err(DecodeError::ListTooLong { field: "digests", max: RECEIPT_DIGESTS_MAX })
+        }
         Message::Receipt(_) | Message::Announcement(_) => Ok(()),
         Message::Status(status) => short("agent_version", &status.agent_version),
         Message::Outcome(outcome) => match &outcome.result {
@@ -243,6 +246,28 @@ pub(crate) mod fixed_bytes {
         let bytes = super::byte_string::deserialize(deserializer)?;
         let found = bytes.len();
         <[u8; N]>::try_from(bytes).map_err(|_| D::Error::invalid_length(found, &format!("{N} bytes").as_str()))
+    }
+}
+
+pub(crate) mod payload_digests {
+    //! [`PayloadDigest`]s, one behind the other in one byte string.
+    use serde::de::{Deserializer, Error};
+    use serde::ser::Serializer;
+
+    use crate::messages::{PAYLOAD_DIGEST_BYTES, PayloadDigest};
+
+    pub fn serialize<S: Serializer>(digests: &[PayloadDigest], serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = digests.iter().flat_map(|digest| digest.0).collect();
+        serializer.serialize_bytes(&bytes)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PayloadDigest>, D::Error> {
+        let bytes = super::byte_string::deserialize(deserializer)?;
+        let (chunks, rest) = bytes.as_chunks::<PAYLOAD_DIGEST_BYTES>();
+        if !rest.is_empty() {
+            return Err(D::Error::custom(format_args!("length is not a multiple of {PAYLOAD_DIGEST_BYTES}")));
+        }
+        Ok(chunks.iter().map(|chunk| PayloadDigest(*chunk)).collect())
     }
 }
 

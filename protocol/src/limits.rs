@@ -19,6 +19,9 @@ pub const TEXT_BYTES_MAX: usize = 256;
 /// Most refusals listed in one receipt; the rest follow in the next one.
 pub const REFUSALS_MAX: usize = 64;
 
+/// Most numbers of which one receipt tells what bytes stand under them: as many as an agent has in flight. 8 bytes each: 256 bytes.
+pub const RECEIPT_DIGESTS_MAX: usize = 32;
+
 /// Most records that one withdrawal names; more go into the next, or into "everything". 9 bytes each: 9 KiB.
 pub const WITHDRAWN_RECORDS_MAX: usize = 1_000;
 

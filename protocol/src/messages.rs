@@ -16,7 +16,7 @@ pub use announcement::Announcement;
 pub use contribution::Contribution;
 pub use feedback::{FeatureWindow, FeedbackRecord, Origin, Verdict};
 pub use outcome::{UpdateOutcome, UpdateResult};
-pub use receipt::{Receipt, Refusal, RefusalReason};
+pub use receipt::{PAYLOAD_DIGEST_BYTES, PayloadDigest, Receipt, Refusal, RefusalReason, Said};
 pub use release::ReleaseNotice;
 pub use status::AgentStatus;
 pub use withdrawal::{Withdrawal, WithdrawalReceipt, WithdrawalScope};

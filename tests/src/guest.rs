@@ -300,8 +300,10 @@ impl Line {
                 };
                 let Some(said_of) = topic.strip_prefix(&self.topics) else { continue };
                 if let ("alarm/attributes" | "event", Ok(attributes)) = (said_of, serde_json::from_slice(&payload)) {
-                    let now = jiff::Timestamp::now().as_millisecond() as f64 / 1000.0;
-                    self.told.push((now, said_of.to_owned(), attributes));
+                    // A recorder stamps to the microsecond: what is read here in one go was still said one after the other.
+                    let now = jiff::Timestamp::now().as_microsecond() as f64 / 1e6;
+                    let after = self.told.last().map_or(0.0, |(at, ..)| at + 1e-6);
+                    self.told.push((now.max(after), said_of.to_owned(), attributes));
                 }
                 if said_of == name
                     && let Some(found) = std::str::from_utf8(&payload).ok().and_then(&wanted)

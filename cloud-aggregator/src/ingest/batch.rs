@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hearthwatch_model::class::DeviceClass;
-use hearthwatch_protocol::messages::{Receipt, Refusal, RefusalReason, Withdrawal, WithdrawalReceipt};
+use hearthwatch_protocol::messages::{PayloadDigest, Receipt, Refusal, RefusalReason, Withdrawal, WithdrawalReceipt};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 
 use super::admission::{Admission, Admitted, Known, Parcel, QUOTA_RECORDS, QUOTA_SECONDS, judge, liftable};
@@ -16,8 +16,8 @@ use crate::dataset::quality::DriftWatch;
 use crate::event::{AnswersAwait, BatchStored, Event, GapSkipped, MessageRefused, OutcomeHeard, WindowsMoved};
 use crate::metrics::Metrics;
 use crate::store::{
-    AnnouncedRow, AnsweredRow, FeedbackRow, GAP_PATIENCE_SECONDS, Handled, HomeProgress, IngestBatch, QuarantineRow,
-    Received, Store, StoreError,
+    AnnouncedRow, AnsweredRow, Digest, FeedbackRow, GAP_PATIENCE_SECONDS, Handled, HomeProgress, IngestBatch,
+    QuarantineRow, Received, Store, StoreError,
 };
 
 /// Bytes of a refused payload that are kept: enough for the envelope and the first fields.
@@ -368,7 +368,10 @@ impl Sorted {
                     refused.insert(refusal.sequence, refusal);
                 }
             }
-            (home.home, Receipt { through: home.through, refused: refused.into_values().collect() })
+            let digest =
+                |sha256: &Option<Digest>| sha256.as_ref().map_or(PayloadDigest::MISSING, PayloadDigest::from_sha256);
+            let digests = home.digests.iter().map(digest).collect();
+            (home.home, Receipt { through: home.through, refused: refused.into_values().collect(), digests })
         };
         progress.into_iter().map(receipt).collect()
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use hearthwatch_protocol::limits::REFUSALS_MAX;
-use hearthwatch_protocol::messages::{Receipt, WithdrawalReceipt};
+use hearthwatch_protocol::messages::{Receipt, Refusal, WithdrawalReceipt};
 use hearthwatch_protocol::{HomeId, Message, Topic, encode};
 use tokio::sync::mpsc;
 
@@ -58,9 +58,8 @@ async fn send(wire: &Arc<dyn Wire>, topic: Topic, message: Message, metrics: &Me
 
 /// A receipt lists at most [`REFUSALS_MAX`] refusals; further ones follow in further receipts.
 fn split(receipt: Receipt) -> impl Iterator<Item = Receipt> {
-    let through = receipt.through;
-    let mut parts: Vec<Receipt> =
-        receipt.refused.chunks(REFUSALS_MAX).map(|part| Receipt { through, refused: part.to_vec() }).collect();
+    let part = |refused: &[Refusal]| Receipt { refused: refused.to_vec(), digests: receipt.digests.clone(), ..receipt };
+    let mut parts: Vec<Receipt> = receipt.refused.chunks(REFUSALS_MAX).map(part).collect();
     if parts.is_empty() {
         parts.push(receipt);
     }
@@ -70,20 +69,21 @@ fn split(receipt: Receipt) -> impl Iterator<Item = Receipt> {
 #[cfg(test)]
 mod tests {
     use hearthwatch_protocol::Sequence;
-    use hearthwatch_protocol::messages::{Refusal, RefusalReason};
+    use hearthwatch_protocol::messages::{PayloadDigest, RefusalReason};
 
     use super::*;
 
     fn refusals(count: u64) -> Receipt {
         let refused =
             (1..=count).map(|n| Refusal { sequence: Sequence(n), reason: RefusalReason::NotFinite }).collect();
-        Receipt { through: Sequence(500), refused }
+        Receipt { through: Sequence(500), refused, digests: vec![PayloadDigest([5; 8])] }
     }
 
     #[test]
     fn a_receipt_with_too_many_refusals_becomes_several_that_a_reader_takes() {
         let parts: Vec<_> = split(refusals(150)).collect();
         assert_eq!(parts.iter().map(|part| part.refused.len()).collect::<Vec<_>>(), [64, 64, 22]);
+        assert!(parts.iter().all(|part| part.digests == refusals(0).digests), "each may be the first to arrive");
         assert!(parts.iter().all(|part| encode(&Message::Receipt(part.clone())).is_ok()));
     }
 

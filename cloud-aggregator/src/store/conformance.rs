@@ -1,5 +1,6 @@
 //! What every engine must do alike. Each test here runs on each engine listed at the end.
 
+use hearthwatch_protocol::limits::RECEIPT_DIGESTS_MAX;
 use hearthwatch_protocol::messages::{
     AgentStatus, Refusal, RefusalReason, UpdateOutcome, UpdateResult, Verdict, Withdrawal, WithdrawalScope,
 };
@@ -64,6 +65,34 @@ fn a_missing_record_is_given_up_after_a_day_and_not_before(store: &dyn Store) {
     let stored = store.apply(&feedback("a", &[2])).unwrap();
     assert_eq!(stored[0].through, Sequence(4), "one that comes after all is still stored");
     assert_eq!(store.feedback_totals().unwrap().records, 3);
+}
+
+fn what_stands_under_the_last_numbers_is_told(store: &dyn Store) {
+    store.enrol_home(&home("a"), 1).unwrap();
+    let once_more = Handled { refused: None, ..refused("a", 4) };
+    let batch = IngestBatch {
+        refused: vec![refused("a", 2)],
+        announced: vec![AnnouncedRow { digest: [3; 32], ..announced(&record("a", 1), 3) }],
+        repeated: vec![(once_more, Sequence(1))],
+        ..feedback("a", &[1])
+    };
+    let told = store.apply(&batch).unwrap().remove(0).digests;
+    assert_eq!(told, [Some(batch.feedback[0].digest), Some([7; 32]), Some([3; 32]), Some([7; 32])]);
+
+    // 5 is taken back before it came, 6 never comes, and what is taken back later keeps its bytes.
+    let withdrawal = Withdrawal { home: home("a"), id: 1, scope: WithdrawalScope::Through(Sequence(5)), at: NOW };
+    store.withdraw(&withdrawal, NOW).unwrap();
+    let late = feedback("a", &[7]);
+    store.apply(&late).unwrap();
+    let asking = IngestBatch { asking: vec![home("a")], at: NOW + GAP_PATIENCE_SECONDS, ..IngestBatch::default() };
+    let again = store.apply(&asking).unwrap().remove(0).digests;
+    assert_eq!(again[..4], told);
+    assert_eq!(again[4..], [Some([0; 32]), None, Some(late.feedback[0].digest)]);
+
+    let many: Vec<u64> = (8..=50).collect();
+    let last = store.apply(&feedback("a", &many)).unwrap().remove(0);
+    assert_eq!((last.through.0, last.digests.len()), (50, RECEIPT_DIGESTS_MAX));
+    assert_eq!(last.digests[0], Some(row(record("a", 19)).digest), "32 numbers before 51");
 }
 
 fn a_record_is_stored_once(store: &dyn Store) {
@@ -418,6 +447,7 @@ macro_rules! every_case_on {
                 through_goes_as_far_as_there_is_no_gap,
                 a_refused_record_fills_its_place_and_is_named_once_it_is_passed,
                 a_missing_record_is_given_up_after_a_day_and_not_before,
+                what_stands_under_the_last_numbers_is_told,
                 a_record_is_stored_once,
                 what_was_handled_is_known_by_its_key,
                 a_stranger_makes_no_progress,

@@ -122,6 +122,10 @@ pub struct HomeProgress {
     pub through: Sequence,
     /// Those refused that the batch moved `through` past.
     pub refused: Vec<Refusal>,
+    /// What was handled under the last numbers, `through` the last of them, at most
+    /// [`RECEIPT_DIGESTS_MAX`](hearthwatch_protocol::limits::RECEIPT_DIGESTS_MAX); none for a number under which nothing came, zeros for
+    /// one that was taken back before.
+    pub digests: Vec<Option<Digest>>,
     /// Records given up for lost, because they were still missing [`GAP_PATIENCE_SECONDS`] after later ones had come.
     pub lost: u64,
 }

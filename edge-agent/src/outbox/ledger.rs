@@ -249,10 +249,17 @@ pub(super) fn mark(tx: &Transaction<'_>, sequence: i64, state: LedgerState) -> R
     tx.execute("UPDATE ledger SET state = ?2 WHERE sequence = ?1", params![sequence, state.as_str()]).map(drop)
 }
 
-/// Notes that everything on its way up to `through` has come to `state`.
-pub(super) fn mark_through(tx: &Transaction<'_>, through: i64, state: LedgerState) -> Result<(), rusqlite::Error> {
-    let update = "UPDATE ledger SET state = ?2 WHERE sequence <= ?1 AND state = 'sent'";
+/// Notes that whatever was on its way up to `through` and waits no longer has come to `state`.
+pub(super) fn mark_rest(tx: &Transaction<'_>, through: i64, state: LedgerState) -> Result<(), rusqlite::Error> {
+    let update = "UPDATE ledger SET state = ?2 WHERE sequence <= ?1 AND state = 'sent' \
+        AND NOT EXISTS (SELECT 1 FROM records WHERE records.sequence = ledger.sequence)";
     tx.execute(update, params![through, state.as_str()]).map(drop)
+}
+
+/// What travelled under a number.
+pub(super) fn payload(tx: &Transaction<'_>, sequence: Sequence) -> Result<Option<Vec<u8>>, rusqlite::Error> {
+    let select = "SELECT payload FROM ledger WHERE sequence = ?1";
+    tx.query_row(select, [schema::signed(sequence.0)], |row| row.get(0)).optional()
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<LedgerEntry> {

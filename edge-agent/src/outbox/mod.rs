@@ -14,17 +14,19 @@
 mod announce;
 mod ledger;
 mod schema;
+mod settle;
 mod sharing;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 
-use hearthwatch_protocol::messages::{Announcement, FeedbackRecord, Origin, Receipt, RefusalReason, UpdateOutcome};
+use hearthwatch_protocol::messages::{Announcement, FeedbackRecord, Origin, UpdateOutcome};
 use hearthwatch_protocol::{DecodeError, EncodeError, Message, Sequence, decode, encode};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 pub use ledger::{LEDGER_MAX, LedgerEntry, LedgerState, StoredWithdrawal, TakeBack};
+pub use settle::Settled;
 pub use sharing::{SharingLevel, example_record};
 
 /// Most records kept. A record is at most 8 KiB as sent, so 16 MiB of disk; at four answers a day, 500 days
@@ -93,23 +95,12 @@ pub struct Numbered {
     pub payload: Vec<u8>,
 }
 
-/// What a receipt did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Settled {
-    /// Records forgotten because they are safe.
-    pub confirmed: u32,
-    /// Records forgotten because they were refused; each reason is kept.
-    pub refused: u32,
-    /// Records that will travel again under a new number, because theirs was used before by a lost past of this home.
-    pub renumbered: u32,
-}
-
 /// One record that the cloud did not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// Which one.
     pub sequence: Sequence,
-    /// Why, in one word ([`RefusalReason::as_str`]).
+    /// Why, in one word ([`hearthwatch_protocol::messages::RefusalReason::as_str`]).
     pub reason: String,
     /// When we heard, Unix seconds.
     pub at: i64,
@@ -254,61 +245,7 @@ impl Outbox {
     /// # Errors
     /// [`OutboxError::Database`].
     pub fn numbered(&self) -> Result<Vec<Numbered>, OutboxError> {
-        let mut statement = self
-            .database
-            .prepare("SELECT sequence, payload FROM records WHERE sequence IS NOT NULL ORDER BY sequence")?;
-        let rows = statement.query_map([], |row| {
-            Ok(Numbered { sequence: Sequence(schema::unsigned(row.get(0)?)), payload: row.get(1)? })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// Takes the aggregator's word, received at `at`.
-    ///
-    /// A receipt for numbers that this outbox never gave means that its past was lost (a new disk, an old backup): the sequence
-    /// goes on after what the aggregator has, and what waits is numbered anew.
-    ///
-    /// # Errors
-    /// [`OutboxError::Database`].
-    pub fn settle(&mut self, receipt: &Receipt, at: i64) -> Result<Settled, OutboxError> {
-        let tx = self.begin()?;
-        let mut settled = Settled::default();
-        if receipt.through.0 >= schema::get(&tx, schema::NEXT)? {
-            settled.renumbered = rows(tx.execute("UPDATE records SET sequence = NULL WHERE sequence IS NOT NULL", [])?);
-            drop_superseded(&tx)?;
-            ledger::mark_through(&tx, i64::MAX, LedgerState::Renumbered)?;
-            schema::set(&tx, schema::NEXT, receipt.through.0.saturating_add(1))?;
-            tx.commit()?;
-            return Ok(settled);
-        }
-        for refusal in &receipt.refused {
-            let sequence = schema::signed(refusal.sequence.0);
-            if refusal.reason == RefusalReason::ReplayedSequence && refusal.sequence <= receipt.through {
-                let again = "UPDATE records SET sequence = NULL, renumbered = 1 WHERE sequence = ?1 AND renumbered = 0";
-                let again = rows(tx.execute(again, [sequence])?);
-                settled.renumbered += again;
-                if again > 0 {
-                    ledger::mark(&tx, sequence, LedgerState::Renumbered)?;
-                    continue;
-                }
-            }
-            let known = tx.execute("DELETE FROM records WHERE sequence = ?1", [sequence])?;
-            settled.refused += rows(known);
-            ledger::mark(&tx, sequence, LedgerState::Refused)?;
-            tx.execute(
-                "INSERT OR REPLACE INTO refusals (sequence, reason, at) VALUES (?1, ?2, ?3)",
-                params![sequence, refusal.reason.as_str(), at],
-            )?;
-        }
-        drop_superseded(&tx)?;
-        let through = schema::signed(receipt.through.0);
-        ledger::mark_through(&tx, through, LedgerState::Stored)?;
-        settled.confirmed = rows(tx.execute("DELETE FROM records WHERE sequence <= ?1", [through])?);
-        let stale = "DELETE FROM refusals WHERE sequence NOT IN \
-            (SELECT sequence FROM refusals ORDER BY at DESC, sequence DESC LIMIT ?1)";
-        tx.execute(stale, [REFUSALS_KEPT_MAX])?;
-        tx.commit()?;
-        Ok(settled)
+        Ok(numbered(&self.database, Sequence(u64::MAX))?)
     }
 
     /// Records that wait for a receipt, sent or not.
@@ -406,6 +343,16 @@ fn message_in(id: i64, payload: &[u8]) -> Result<Numberable, OutboxError> {
         Ok(other) => Err(OutboxError::Damaged { id, cause: DecodeError::UnknownKind(other.kind().to_owned()) }),
         Err(cause) => Err(OutboxError::Damaged { id, cause }),
     }
+}
+
+/// What has a number up to `through` and no receipt, in order.
+fn numbered(database: &Connection, through: Sequence) -> Result<Vec<Numbered>, rusqlite::Error> {
+    let mut select =
+        database.prepare("SELECT sequence, payload FROM records WHERE sequence <= ?1 ORDER BY sequence")?;
+    let rows = select.query_map([schema::signed(through.0)], |row| {
+        Ok(Numbered { sequence: Sequence(schema::unsigned(row.get(0)?)), payload: row.get(1)? })
+    })?;
+    rows.collect()
 }
 
 /// An answer that lost its number must not travel after a later answer to the same alarm.

@@ -1,8 +1,12 @@
 //! The outbox: what is promised survives a kill between any two steps (here: reopening the file).
 
+mod lives;
+
 use std::collections::BTreeMap;
 
-use hearthwatch_protocol::messages::{Contribution, FeatureWindow, Refusal, UpdateResult, Verdict, WithdrawalReceipt};
+use hearthwatch_protocol::messages::{
+    Contribution, FeatureWindow, Receipt, Refusal, RefusalReason, UpdateResult, Verdict, WithdrawalReceipt,
+};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -44,7 +48,7 @@ fn read(numbered: &Numbered) -> FeedbackRecord {
 
 fn receipt(through: u64, refused: &[(u64, RefusalReason)]) -> Receipt {
     let refused = refused.iter().map(|&(sequence, reason)| Refusal { sequence: Sequence(sequence), reason });
-    Receipt { through: Sequence(through), refused: refused.collect() }
+    Receipt { through: Sequence(through), refused: refused.collect(), digests: vec![] }
 }
 
 struct Home {
@@ -321,7 +325,7 @@ fn every_record_that_got_a_number_stays_in_the_ledger_byte_for_byte_with_what_be
     outbox.push(verdict("a")).unwrap();
     let sent = outbox.number_next().unwrap().unwrap();
     assert_eq!(outbox.ledger(None, 10).unwrap()[0].state, LedgerState::Sent);
-    outbox.settle(&Receipt { through: Sequence(1), refused: vec![] }, 5).unwrap();
+    outbox.settle(&receipt(1, &[]), 5).unwrap();
     let entry = outbox.ledger_entry(Sequence(1)).unwrap().unwrap();
     assert_eq!((entry.payload, entry.state, entry.withdrawal), (sent.payload, LedgerState::Stored, None));
     assert_eq!((outbox.waiting().unwrap(), outbox.shared_totals().unwrap()), (0, (1, 0)));

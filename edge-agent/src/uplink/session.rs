@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use hearthwatch_link::Backoff;
 use hearthwatch_protocol::Sequence;
+use hearthwatch_protocol::limits::RECEIPT_DIGESTS_MAX;
 use rand::Rng;
 
 /// Records sent and not yet covered by a receipt. 32 × 8 KiB = 256 KiB per home that a broker may have to hold.
 pub const WINDOW_RECORDS_MAX: usize = 32;
+
+// Of all that is in flight, a receipt can tell which bytes it speaks of.
+const _: () = assert!(WINDOW_RECORDS_MAX <= RECEIPT_DIGESTS_MAX);
 
 /// Patience for a receipt. Doubling from half a minute (an aggregator stores a batch in well under a second) to a quarter of an hour:
 /// at most about 150 resends a day for each record in the window while the aggregator is away.

@@ -224,7 +224,7 @@ async fn answer_and_share(brain: &BrainHandle, uplink: &UplinkHandle) {
         while let Some(numbered) = outbox.number_next()? {
             last = numbered.sequence.0;
         }
-        outbox.settle(&Receipt { through: Sequence(last), refused: vec![] }, NOW)?;
+        outbox.settle(&Receipt { through: Sequence(last), refused: vec![], digests: vec![] }, NOW)?;
         outbox.credit(&credit)
     };
     uplink.with_outbox(store).await.unwrap();

@@ -8,8 +8,8 @@ use crate::assignment::{Assignment, Order};
 use crate::id::{AlarmId, HomeId, ModelVersion, Sequence};
 use crate::manifest::{Manifest, Vitals};
 use crate::messages::{
-    AgentStatus, Announcement, Contribution, FeatureWindow, FeedbackRecord, Origin, Receipt, Refusal, RefusalReason,
-    ReleaseNotice, UpdateOutcome, Verdict, Withdrawal, WithdrawalReceipt, WithdrawalScope,
+    AgentStatus, Announcement, Contribution, FeatureWindow, FeedbackRecord, Origin, PayloadDigest, Receipt, Refusal,
+    RefusalReason, ReleaseNotice, UpdateOutcome, Verdict, Withdrawal, WithdrawalReceipt, WithdrawalScope,
 };
 use crate::seal::SigningKey;
 
@@ -55,10 +55,17 @@ fn further_records() -> [(&'static str, FeedbackRecord); 2] {
     [("feedback-miss", miss), ("feedback-verdict-alone", alone)]
 }
 
+/// A receipt that names the bytes that it speaks of: of numbers 7 and 9; nothing ever came under 8.
+fn naming_receipt() -> Receipt {
+    let digests = vec![PayloadDigest([7; 8]), PayloadDigest::MISSING, PayloadDigest([9; 8])];
+    Receipt { through: Sequence(9), refused: vec![], digests }
+}
+
 /// One example of every kind and form, by the name of its golden file.
 fn examples() -> Vec<(&'static str, Message)> {
     let further = further_records().map(|(name, record)| (name, Message::Feedback(record)));
-    kinds().into_iter().map(|message| (message.kind(), message)).chain(further).collect()
+    let naming = ("receipt-digests", Message::Receipt(naming_receipt()));
+    kinds().into_iter().map(|message| (message.kind(), message)).chain(further).chain([naming]).collect()
 }
 
 fn kinds() -> Vec<Message> {
@@ -68,6 +75,7 @@ fn kinds() -> Vec<Message> {
         Message::Receipt(Receipt {
             through: Sequence(9),
             refused: vec![Refusal { sequence: Sequence(8), reason: RefusalReason::WindowShape }],
+            digests: vec![],
         }),
         Message::Status(AgentStatus {
             online: true,
@@ -207,6 +215,35 @@ fn a_version_or_kind_from_the_future_is_named_not_guessed() {
         |v: u16, kind: &str| serde_cbor::to_vec(&Envelope { v, kind: kind.to_owned(), body: vec![0xa0] }).unwrap();
     assert_eq!(decode(&envelope(2, "feedback")), Err(DecodeError::UnknownSchema(2)));
     assert_eq!(decode(&envelope(1, "gossip")), Err(DecodeError::UnknownKind("gossip".to_owned())));
+}
+
+#[test]
+fn a_receipt_that_names_more_or_broken_digests_is_refused() {
+    let envelope =
+        |body| serde_cbor::to_vec(&Envelope { v: SCHEMA_VERSION, kind: "receipt".to_owned(), body }).unwrap();
+    let many = Receipt { digests: vec![PayloadDigest([1; 8]); RECEIPT_DIGESTS_MAX + 1], ..naming_receipt() };
+    let too_long = DecodeError::ListTooLong { field: "digests", max: RECEIPT_DIGESTS_MAX };
+    assert_eq!(decode(&envelope(serde_cbor::to_vec(&many).unwrap())), Err(too_long));
+    let mut cut = serde_cbor::to_vec(&naming_receipt()).unwrap();
+    // The byte string of 24 bytes at the end becomes one of 23.
+    let header = cut.len() - 26;
+    assert_eq!(cut[header..header + 2], [0x58, 24]);
+    cut.pop();
+    cut[header + 1] = 23;
+    let DecodeError::Body { kind: "receipt", cause } = decode(&envelope(cut)).unwrap_err() else { panic!("another") };
+    assert!(cause.contains("length is not a multiple of 8"), "{cause}");
+}
+
+#[test]
+fn an_agent_from_before_reads_a_receipt_that_names_digests() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Before {
+        through: Sequence,
+        refused: Vec<Refusal>,
+    }
+    let body = serde_cbor::to_vec(&naming_receipt()).unwrap();
+    let before: Before = serde_cbor::from_slice(&body).unwrap();
+    assert_eq!(before, Before { through: Sequence(9), refused: vec![] });
 }
 
 #[test]

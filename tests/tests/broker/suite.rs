@@ -194,7 +194,7 @@ pub async fn a_record_goes_up_and_its_receipt_comes_down(stand: &Stand) {
     assert_eq!(Topic::parse(&topic), Ok(up));
     assert_eq!(hearthwatch_protocol::decode(&payload), Ok(status));
 
-    let receipt = Message::Receipt(Receipt { through: Sequence(1), refused: Vec::new() });
+    let receipt = Message::Receipt(Receipt { through: Sequence(1), refused: Vec::new(), digests: Vec::new() });
     aggregator.say(&receipts, &hearthwatch_protocol::encode(&receipt).unwrap()).await.unwrap();
     let (topic, payload, _) = home.hear().await;
     assert_eq!((topic, hearthwatch_protocol::decode(&payload)), (receipts, Ok(receipt)));

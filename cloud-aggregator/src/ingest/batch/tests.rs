@@ -1,7 +1,7 @@
 //! Batches against a real store.
 
 use hearthwatch_protocol::messages::{
-    AgentStatus, FeatureWindow, FeedbackRecord, RefusalReason, Verdict, WithdrawalScope,
+    AgentStatus, FeatureWindow, FeedbackRecord, RefusalReason, Said, Verdict, WithdrawalScope,
 };
 use hearthwatch_protocol::{Message, Topic, encode};
 
@@ -24,17 +24,31 @@ fn world() -> World {
     World { _directory: directory, store, taker }
 }
 
+impl World {
+    fn take(&self, messages: &[(String, Bytes)], now: i64) -> Result<BatchReport, StoreError> {
+        self.taker.take(messages, now).map(bare)
+    }
+}
+
+/// Without the digests, which one test of their own looks at.
+fn bare(mut report: BatchReport) -> BatchReport {
+    for (_, receipt) in &mut report.receipts {
+        receipt.digests.clear();
+    }
+    report
+}
+
 fn receipt(through: u64, refused: &[(u64, RefusalReason)]) -> Receipt {
     let refusal =
         |(sequence, reason): &(u64, RefusalReason)| Refusal { sequence: Sequence(*sequence), reason: *reason };
-    Receipt { through: Sequence(through), refused: refused.iter().map(refusal).collect() }
+    Receipt { through: Sequence(through), refused: refused.iter().map(refusal).collect(), digests: vec![] }
 }
 
 #[test]
 fn a_batch_is_stored_and_each_home_gets_one_receipt() {
     let world = world();
     let messages = [record("b", 1), record("a", 1), record("b", 2)].map(|record| message(&record));
-    let report = world.taker.take(&messages, NOW).unwrap();
+    let report = world.take(&messages, NOW).unwrap();
     assert_eq!(report.receipts, [(home("a"), receipt(1, &[])), (home("b"), receipt(2, &[]))]);
     assert_eq!(world.store.feedback(&FeedbackFilter::default()).unwrap().len(), 3);
 }
@@ -43,7 +57,7 @@ fn a_batch_is_stored_and_each_home_gets_one_receipt() {
 fn a_record_sent_twice_in_one_batch_is_stored_once() {
     let world = world();
     let messages = [message(&record("a", 1)), message(&record("a", 1))];
-    let report = world.taker.take(&messages, NOW).unwrap();
+    let report = world.take(&messages, NOW).unwrap();
     assert_eq!((report.stored, report.receipts), (1, vec![(home("a"), receipt(1, &[]))]));
 }
 
@@ -54,18 +68,18 @@ fn a_home_that_sends_again_is_told_again_refusals_included() {
     strange.device_class = "ghosts".to_owned();
     let messages = [message(&record("a", 1)), message(&strange)];
     let told = [(home("a"), receipt(2, &[(2, RefusalReason::UnknownClass)]))];
-    assert_eq!(world.taker.take(&messages, NOW).unwrap().receipts, told);
-    assert_eq!(world.taker.take(&messages, NOW).unwrap().receipts, told);
+    assert_eq!(world.take(&messages, NOW).unwrap().receipts, told);
+    assert_eq!(world.take(&messages, NOW).unwrap().receipts, told);
     assert_eq!(world.store.quarantine(0).unwrap().len(), 1, "quarantined once");
 }
 
 #[test]
 fn a_replay_with_other_bytes_changes_nothing_is_quarantined_and_the_home_is_told() {
     let world = world();
-    world.taker.take(&[message(&record("a", 1))], NOW).unwrap();
+    world.take(&[message(&record("a", 1))], NOW).unwrap();
     let mut other = record("a", 1);
     other.score = 99.0;
-    let report = world.taker.take(&[message(&other)], NOW).unwrap();
+    let report = world.take(&[message(&other)], NOW).unwrap();
     assert_eq!(report.receipts, [(home("a"), receipt(1, &[(1, RefusalReason::ReplayedSequence)]))]);
     let kept = world.store.feedback(&FeedbackFilter::default()).unwrap();
     assert_eq!(kept[0].record, record("a", 1));
@@ -75,10 +89,33 @@ fn a_replay_with_other_bytes_changes_nothing_is_quarantined_and_the_home_is_told
 }
 
 #[test]
+fn a_home_that_asks_is_told_whose_bytes_stand_under_its_last_numbers() {
+    let world = world();
+    let mut strange = record("a", 2);
+    strange.device_class = "ghosts".to_owned();
+    let messages = [message(&record("a", 1)), message(&strange)];
+    world.take(&messages, NOW).unwrap();
+    let mut other = record("a", 1);
+    other.score = 99.0;
+    let told = world.taker.take(&[message(&other)], NOW).unwrap().receipts.remove(0).1;
+    let said = [(1, &messages[0].1), (2, &messages[1].1), (1, &message(&other).1)]
+        .map(|(sequence, payload)| told.says_of(Sequence(sequence), payload));
+    assert_eq!(said, [Said::Judged, Said::Judged, Said::OtherBytes]);
+
+    // 3 and 4 were taken back on their way; 5 never comes.
+    world.take(&[withdrawal("a", 1, WithdrawalScope::Through(Sequence(4)))], NOW).unwrap();
+    world.take(&[message(&record("a", 6))], NOW).unwrap();
+    let at = NOW + GAP_PATIENCE_SECONDS;
+    let told = world.taker.take(&[message(&record("a", 6))], at).unwrap().receipts.remove(0).1;
+    let said = [1, 4, 5].map(|sequence| told.says_of(Sequence(sequence), &message(&record("a", sequence)).1));
+    assert_eq!((told.through, said), (Sequence(6), [Said::Judged, Said::Nothing, Said::Missing]));
+}
+
+#[test]
 fn a_revoked_home_gets_no_receipt() {
     let world = world();
     world.store.revoke_home(&home("a"), NOW).unwrap();
-    let report = world.taker.take(&[message(&record("a", 1))], NOW).unwrap();
+    let report = world.take(&[message(&record("a", 1))], NOW).unwrap();
     assert_eq!(report, BatchReport::default());
     assert_eq!(world.store.quarantine(1).unwrap()[0].reason, RefusalReason::UnknownHome);
 }
@@ -88,7 +125,7 @@ fn the_quota_counts_what_is_in_the_same_batch_and_lets_go_after_a_day() {
     let world = world();
     let taker = world.taker.with_quota(2);
     let messages = [1, 2, 3].map(|sequence| message(&record("a", sequence)));
-    let report = taker.take(&messages, NOW).unwrap();
+    let report = bare(taker.take(&messages, NOW).unwrap());
     assert_eq!(report.receipts[0].1, receipt(3, &[(3, RefusalReason::QuotaExceeded)]));
     let report = taker.take(&[message(&record("a", 4))], NOW + QUOTA_SECONDS + 1).unwrap();
     assert_eq!(report.stored, 1);
@@ -97,7 +134,7 @@ fn the_quota_counts_what_is_in_the_same_batch_and_lets_go_after_a_day() {
 #[test]
 fn an_agent_that_comes_online_with_a_full_outbox_is_told_where_it_stands() {
     let world = world();
-    world.taker.take(&[message(&record("a", 1))], NOW).unwrap();
+    world.take(&[message(&record("a", 1))], NOW).unwrap();
     let status = AgentStatus {
         online: true,
         agent_version: "0.1.0".to_owned(),
@@ -106,7 +143,7 @@ fn an_agent_that_comes_online_with_a_full_outbox_is_told_where_it_stands() {
         outbox: 1,
     };
     let payload = encode(&Message::Status(status)).unwrap().into();
-    let report = world.taker.take(&[(Topic::Status(home("a")).to_string(), payload)], NOW).unwrap();
+    let report = world.take(&[(Topic::Status(home("a")).to_string(), payload)], NOW).unwrap();
     assert_eq!(report.receipts, [(home("a"), receipt(1, &[]))]);
 }
 
@@ -120,10 +157,10 @@ fn withdrawal(home_name: &str, id: u64, scope: WithdrawalScope) -> (String, Byte
 fn what_a_home_takes_back_is_gone_from_the_next_snapshot_and_the_home_hears_it() {
     let world = world();
     let messages = [record("a", 1), record("a", 2), record("b", 1)].map(|record| message(&record));
-    world.taker.take(&messages, NOW).unwrap();
+    world.take(&messages, NOW).unwrap();
     let before = crate::dataset::take(world.store.as_ref(), "corpus", &crate::dataset::Consumed::default()).unwrap();
     let taken_back = [withdrawal("a", 1, WithdrawalScope::Records(vec![Sequence(2), Sequence(9)]))];
-    let report = world.taker.take(&taken_back, NOW + 1).unwrap();
+    let report = world.take(&taken_back, NOW + 1).unwrap();
     let receipt = WithdrawalReceipt { id: 1, removed: 1, models: vec![], at: NOW + 1 };
     assert_eq!(report.withdrawn, [(home("a"), receipt.clone())]);
     let after = crate::dataset::take(world.store.as_ref(), "corpus", &crate::dataset::Consumed::default()).unwrap();
@@ -131,7 +168,7 @@ fn what_a_home_takes_back_is_gone_from_the_next_snapshot_and_the_home_hears_it()
     assert_ne!(before.id, after.id);
     assert!(left.iter().all(|key| !key.starts_with("a/2")) && after.lineage.homes[&home("a")].answers == 1, "{left:?}");
     // Said again, because the receipt was lost: the same receipt, nothing more deleted.
-    assert_eq!(world.taker.take(&taken_back, NOW + 9).unwrap().withdrawn, [(home("a"), receipt)]);
+    assert_eq!(world.take(&taken_back, NOW + 9).unwrap().withdrawn, [(home("a"), receipt)]);
     let audit = world.store.audit(None, 10).unwrap();
     assert_eq!(audit.iter().filter(|line| line.action == "home.withdraw").count(), 1);
 }
@@ -139,11 +176,11 @@ fn what_a_home_takes_back_is_gone_from_the_next_snapshot_and_the_home_hears_it()
 #[test]
 fn a_record_that_arrives_after_it_was_taken_back_stays_out_and_the_next_one_comes_in() {
     let world = world();
-    world.taker.take(&[message(&record("a", 1))], NOW).unwrap();
-    world.taker.take(&[withdrawal("a", 1, WithdrawalScope::Through(Sequence(2)))], NOW).unwrap();
-    world.taker.take(&[message(&record("a", 2))], NOW).unwrap();
+    world.take(&[message(&record("a", 1))], NOW).unwrap();
+    world.take(&[withdrawal("a", 1, WithdrawalScope::Through(Sequence(2)))], NOW).unwrap();
+    world.take(&[message(&record("a", 2))], NOW).unwrap();
     assert_eq!(world.store.feedback(&FeedbackFilter::default()).unwrap(), []);
-    let report = world.taker.take(&[message(&record("a", 3))], NOW).unwrap();
+    let report = world.take(&[message(&record("a", 3))], NOW).unwrap();
     assert_eq!(report.receipts, [(home("a"), receipt(3, &[(2, RefusalReason::Withdrawn)]))]);
     assert_eq!(world.store.home(&home("a")).unwrap().unwrap().records, 1);
 }
@@ -151,9 +188,9 @@ fn a_record_that_arrives_after_it_was_taken_back_stays_out_and_the_next_one_come
 #[test]
 fn no_home_takes_back_what_is_another_homes() {
     let world = world();
-    world.taker.take(&[message(&record("b", 1))], NOW).unwrap();
+    world.take(&[message(&record("b", 1))], NOW).unwrap();
     let (_, payload) = withdrawal("b", 1, WithdrawalScope::Through(Sequence(9)));
-    let report = world.taker.take(&[(Topic::Withdrawal(home("a")).to_string(), payload)], NOW).unwrap();
+    let report = world.take(&[(Topic::Withdrawal(home("a")).to_string(), payload)], NOW).unwrap();
     assert_eq!(report.withdrawn, []);
     assert_eq!(world.store.feedback(&FeedbackFilter::default()).unwrap().len(), 1);
     assert_eq!(world.store.quarantine(1).unwrap()[0].reason, RefusalReason::WrongHome);
@@ -164,7 +201,7 @@ fn a_verdict_without_a_window_is_stored_and_teaches_nothing() {
     let world = world();
     let mut alone = record("a", 1);
     alone.window = hearthwatch_protocol::messages::FeatureWindow::none();
-    assert_eq!(world.taker.take(&[message(&alone)], NOW).unwrap().stored, 1);
+    assert_eq!(world.take(&[message(&alone)], NOW).unwrap().stored, 1);
     let snapshot = crate::dataset::take(world.store.as_ref(), "corpus", &crate::dataset::Consumed::default()).unwrap();
     assert_eq!((snapshot.examples.len(), snapshot.lineage.homes[&home("a")].windowless), (0, 1));
 }
@@ -177,7 +214,7 @@ fn refused(world: &World) -> Vec<(RefusalReason, String)> {
 fn an_answer_after_its_announcement_is_stored_even_in_the_same_batch_and_teaches() {
     let world = world();
     let answer = record("a", 2);
-    let report = world.taker.take(&[announcement(&answer, 1), message(&answer)], NOW).unwrap();
+    let report = world.take(&[announcement(&answer, 1), message(&answer)], NOW).unwrap();
     assert_eq!((report.stored, report.receipts), (1, vec![(home("a"), receipt(2, &[]))]));
     let stored = world.store.feedback(&FeedbackFilter::default()).unwrap();
     assert!(!stored[0].grace);
@@ -186,12 +223,12 @@ fn an_answer_after_its_announcement_is_stored_even_in_the_same_batch_and_teaches
 #[test]
 fn an_answer_that_overtakes_its_announcement_waits_and_is_taken_when_it_comes_again() {
     let world = world();
-    world.taker.take(&[announcement(&record("a", 9), 1)], NOW).unwrap();
+    world.take(&[announcement(&record("a", 9), 1)], NOW).unwrap();
     let answer = record("a", 3);
-    let report = world.taker.take(&[message(&answer)], NOW).unwrap();
+    let report = world.take(&[message(&answer)], NOW).unwrap();
     assert_eq!((report.stored, report.receipts), (0, vec![(home("a"), receipt(1, &[]))]), "no receipt covers it");
-    world.taker.take(&[announcement(&answer, 2)], NOW).unwrap();
-    let report = world.taker.take(&[message(&answer)], NOW).unwrap();
+    world.take(&[announcement(&answer, 2)], NOW).unwrap();
+    let report = world.take(&[message(&answer)], NOW).unwrap();
     assert_eq!((report.stored, report.receipts), (1, vec![(home("a"), receipt(3, &[]))]));
     assert_eq!(refused(&world), []);
 }
@@ -199,11 +236,11 @@ fn an_answer_that_overtakes_its_announcement_waits_and_is_taken_when_it_comes_ag
 #[test]
 fn an_answer_waits_a_day_for_what_never_comes_and_is_then_quarantined() {
     let world = world();
-    world.taker.take(&[announcement(&record("a", 9), 1)], NOW).unwrap();
+    world.take(&[announcement(&record("a", 9), 1)], NOW).unwrap();
     // Raised after the home's first announcement, so that no grace is given.
     let later =
         hearthwatch_protocol::messages::FeedbackRecord { raised_at: NOW + 1, answered_at: NOW + 2, ..record("a", 3) };
-    let take = |at| world.taker.take(&[message(&later)], at).unwrap().receipts;
+    let take = |at| world.take(&[message(&later)], at).unwrap().receipts;
     assert_eq!(take(NOW + 10), [(home("a"), receipt(1, &[]))]);
     assert_eq!(take(NOW + 10 + GAP_PATIENCE_SECONDS - 1), [(home("a"), receipt(1, &[]))]);
     let at = NOW + 10 + GAP_PATIENCE_SECONDS;
@@ -217,7 +254,7 @@ fn an_answer_to_what_was_announced_otherwise_is_quarantined_whole_and_lifting_it
     let mut answer = record("a", 2);
     let announced = announcement(&answer, 1);
     answer.window.values[0] = 7.0;
-    let report = world.taker.take(&[announced, message(&answer)], NOW).unwrap();
+    let report = world.take(&[announced, message(&answer)], NOW).unwrap();
     assert_eq!(report.receipts, [(home("a"), receipt(2, &[(2, RefusalReason::NotAnnounced)]))]);
     assert_eq!(refused(&world), [(RefusalReason::NotAnnounced, "announced with another window".to_owned())]);
     // The champion has learnt from everything of this home so far; what is lifted later is new to it.
@@ -238,10 +275,10 @@ fn an_answer_to_what_was_announced_otherwise_is_quarantined_whole_and_lifting_it
 fn an_agent_from_before_has_ten_answers_a_day_and_the_rest_waits_for_an_operator() {
     let world = world();
     let messages: Vec<_> = (1..=11).map(|sequence| message(&record("a", sequence))).collect();
-    let report = world.taker.take(&messages, NOW).unwrap();
+    let report = world.take(&messages, NOW).unwrap();
     assert_eq!(report.receipts, [(home("a"), receipt(11, &[(11, RefusalReason::QuotaExceeded)]))]);
     assert!(world.store.feedback(&FeedbackFilter::default()).unwrap().iter().all(|row| row.grace));
-    let report = world.taker.take(&[message(&record("a", 12))], NOW + QUOTA_SECONDS + 1).unwrap();
+    let report = world.take(&[message(&record("a", 12))], NOW + QUOTA_SECONDS + 1).unwrap();
     assert_eq!(report.stored, 1, "the next day there are ten again");
 }
 
@@ -261,17 +298,17 @@ fn once_more(record: &FeedbackRecord, sequence: u64) -> FeedbackRecord {
 fn an_answer_that_a_home_says_once_more_is_covered_and_not_stored_again() {
     let world = world();
     let first = record("a", 1);
-    world.taker.take(&[message(&first)], NOW).unwrap();
+    world.take(&[message(&first)], NOW).unwrap();
     let again = once_more(&first, 2);
-    let told = world.taker.take(&[message(&again), message(&once_more(&first, 3))], NOW).unwrap();
+    let told = world.take(&[message(&again), message(&once_more(&first, 3))], NOW).unwrap();
     assert_eq!((told.stored, told.receipts), (0, vec![(home("a"), receipt(3, &[]))]));
-    let told = world.taker.take(&[message(&again)], NOW).unwrap();
+    let told = world.take(&[message(&again)], NOW).unwrap();
     assert_eq!((told.stored, told.receipts), (0, vec![(home("a"), receipt(3, &[]))]), "as often as it likes");
 
     // Another verdict is news, and so is the one after it, and each in one batch as over several.
     let changed = FeedbackRecord { verdict: Verdict::Dismissed, ..once_more(&first, 4) };
     let repeated = FeedbackRecord { sequence: Sequence(5), ..changed.clone() };
-    let told = world.taker.take(&[message(&changed), message(&repeated)], NOW).unwrap();
+    let told = world.take(&[message(&changed), message(&repeated)], NOW).unwrap();
     assert_eq!((told.stored, told.receipts), (1, vec![(home("a"), receipt(5, &[]))]));
     let stored: Vec<u64> =
         world.store.feedback(&FeedbackFilter::default()).unwrap().iter().map(|row| row.record.sequence.0).collect();
@@ -284,7 +321,7 @@ fn an_answer_that_was_taken_back_does_not_come_again_by_a_home_that_forgot_it() 
     let world = world();
     let (first, second) = (record("a", 1), FeedbackRecord { verdict: Verdict::Dismissed, ..record("a", 2) });
     let again = once_more(&second, 3);
-    world.taker.take(&[message(&first), message(&second), message(&again)], NOW).unwrap();
+    world.take(&[message(&first), message(&second), message(&again)], NOW).unwrap();
     let take_back = |id, records: &[u64]| Withdrawal {
         home: home("a"),
         id,
@@ -293,7 +330,7 @@ fn an_answer_that_was_taken_back_does_not_come_again_by_a_home_that_forgot_it() 
     };
     // The second by the number under which it came once more.
     assert_eq!(world.store.withdraw(&take_back(1, &[1, 3]), NOW).unwrap().removed, 2);
-    let told = world.taker.take(&[message(&once_more(&first, 4)), message(&once_more(&second, 5))], NOW).unwrap();
+    let told = world.take(&[message(&once_more(&first, 4)), message(&once_more(&second, 5))], NOW).unwrap();
     assert_eq!((told.stored, told.receipts), (0, vec![(home("a"), receipt(5, &[]))]));
     assert_eq!(world.store.feedback(&FeedbackFilter::default()).unwrap(), []);
 }

@@ -1,8 +1,9 @@
 //! Tables `feedback`, `refused`, `outcomes`: what homes sent, and how far each has been heard.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use hearthwatch_protocol::limits::RECEIPT_DIGESTS_MAX;
 use hearthwatch_protocol::messages::{Refusal, RefusalReason, UpdateResult, Verdict};
 use hearthwatch_protocol::{HomeId, Message, ModelVersion, RecordKey, Sequence, decode};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -96,6 +97,7 @@ struct Advance<'a> {
     end_of: rusqlite::Statement<'a>,
     first_after: rusqlite::Statement<'a>,
     refused_between: rusqlite::Statement<'a>,
+    digests_between: rusqlite::Statement<'a>,
     save: rusqlite::Statement<'a>,
 }
 
@@ -119,6 +121,12 @@ impl<'a> Advance<'a> {
             refused_between: transaction.prepare(
                 "SELECT sequence, reason FROM refused WHERE home = ?1 AND sequence > ?2 AND sequence <= ?3
                      ORDER BY sequence",
+            )?,
+            digests_between: transaction.prepare(
+                "SELECT sequence, digest FROM refused WHERE home = ?1 AND sequence > ?2 AND sequence <= ?3
+                     UNION ALL SELECT sequence, digest FROM feedback WHERE home = ?1 AND sequence > ?2 AND sequence <= ?3
+                     UNION ALL SELECT sequence, digest FROM announced WHERE home = ?1 AND sequence > ?2 AND sequence <= ?3
+                     UNION ALL SELECT sequence, digest FROM repeated WHERE home = ?1 AND sequence > ?2 AND sequence <= ?3",
             )?,
             save: transaction.prepare("UPDATE homes SET through = ?2, gap_since = ?3 WHERE home = ?1")?,
         })
@@ -153,7 +161,8 @@ impl<'a> Advance<'a> {
         }
         self.save.execute(params![home.as_str(), through, gap_since]).map_err(engine("advance"))?;
         let refused = self.refused(home, before, through)?;
-        Ok(Some(HomeProgress { home: home.clone(), through: Sequence(through.unsigned_abs()), refused, lost }))
+        let digests = self.digests(home, through).map_err(engine("advance"))?;
+        Ok(Some(HomeProgress { home: home.clone(), through: Sequence(through.unsigned_abs()), refused, digests, lost }))
     }
 
     /// The last of the unbroken row of handled records that starts at `from`.
@@ -167,6 +176,16 @@ impl<'a> Advance<'a> {
 
     fn next_after(&mut self, home: &HomeId, through: i64) -> rusqlite::Result<Option<i64>> {
         self.first_after.query_row(params![home.as_str(), through], |row| row.get(0))
+    }
+
+    /// What was handled under the last numbers up to `through`.
+    fn digests(&mut self, home: &HomeId, through: i64) -> rusqlite::Result<Vec<Option<Digest>>> {
+        let after = (through - RECEIPT_DIGESTS_MAX as i64).max(0);
+        let rows = self.digests_between.query_map(params![home.as_str(), after, through], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Digest>(1)?))
+        })?;
+        let known: BTreeMap<i64, Digest> = rows.collect::<Result<_, _>>()?;
+        Ok((after + 1..=through).map(|sequence| known.get(&sequence).copied()).collect())
     }
 
     fn refused(&mut self, home: &HomeId, after: i64, through: i64) -> Result<Vec<Refusal>, StoreError> {
