@@ -8,7 +8,6 @@ pub mod discovery;
 pub mod diskless;
 pub mod enrol;
 pub mod explain;
-pub mod heap;
 pub mod history;
 pub mod home_assistant;
 pub mod house;

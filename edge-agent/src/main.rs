@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use hearthwatch_edge::by_hand::{self, ByHandArgs};
 use hearthwatch_edge::enrol::{self, EnrolArgs};
-use hearthwatch_edge::heap;
 use hearthwatch_edge::measure::{self, MeasureArguments};
 use hearthwatch_edge::replay::{self, ReplayArgs};
 use hearthwatch_edge::run::{self, LeaveArgs, RunArgs};
@@ -44,7 +43,7 @@ fn main() -> ExitCode {
         Command::Setup(args) => setup::main(&args),
         Command::Run(args) => {
             // It stays for months on a small computer.
-            heap::keep_small();
+            hearthwatch_footprint::keep_heap_small();
             run::main(&args)
         }
         Command::Leave(args) => run::leave_main(&args),

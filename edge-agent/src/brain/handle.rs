@@ -102,7 +102,12 @@ pub fn start(mut brain: Brain) -> std::io::Result<(BrainHandle, std::thread::Joi
     let own = commands.downgrade();
     let thread = std::thread::Builder::new().name("brain".to_owned()).spawn(move || {
         while let Some(command) = received.blocking_recv() {
+            let before = brain.stage();
             brain.obey(command);
+            if brain.stage() != before {
+                // A few times an hour: what was needed once, or long ago, need not be held.
+                hearthwatch_footprint::let_go_of_instructions();
+            }
             if let Some(relearning) = brain.due_relearning()
                 && let Err(error) = study_aside(relearning, own.clone())
             {
@@ -131,6 +136,12 @@ fn study_aside(mut relearning: Box<Relearning>, brain: mpsc::WeakSender<BrainCom
 }
 
 impl Brain {
+    /// What changes when the warm start is over, when a step is closed and when learning anew begins and ends; during a warm start
+    /// nothing does.
+    fn stage(&self) -> Option<(Option<i64>, bool)> {
+        self.listening.then_some((self.closed, self.is_relearning()))
+    }
+
     /// Carries out one command. Who asked may have gone: then the answer is dropped.
     fn obey(&mut self, command: BrainCommand) {
         match command {

@@ -90,6 +90,11 @@ impl Brain {
         }
     }
 
+    /// Whether the routine is being learnt anew by somebody.
+    pub(super) fn is_relearning(&self) -> bool {
+        matches!(self.studies, Studies::Underway { .. })
+    }
+
     /// Nobody could study: tried again with the next tick.
     pub fn put_off_relearning(&mut self) {
         self.studies = Studies::Rest;

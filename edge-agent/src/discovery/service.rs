@@ -333,5 +333,8 @@ impl Service {
 
 /// On light ground and on dark.
 fn draw(picture: &AlarmPicture) -> Result<(Vec<u8>, Vec<u8>), DrawError> {
-    Ok((picture.png(Theme::Light)?, picture.png(Theme::Dark)?))
+    let drawn = (picture.png(Theme::Light)?, picture.png(Theme::Dark)?);
+    // A renderer for vector graphics with its fonts, once for each alarm: megabytes that nothing else needs.
+    hearthwatch_footprint::let_go_of_instructions();
+    Ok(drawn)
 }

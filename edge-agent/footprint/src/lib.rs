@@ -1,0 +1,56 @@
+//! How much memory a program that stays for months holds on a small computer: what its heap keeps, and what is mapped of its own file.
+//!
+//! The only crate of this workspace with `unsafe` in it. Elsewhere than on Linux, and in part on another C library than glibc, its
+//! functions do nothing.
+
+mod maps;
+
+/// Pieces of this size and more get pages of their own, which go back when they are freed; of a heap's end as much is kept. In bytes.
+pub const HEAP_THRESHOLD: i32 = 64 * 1024;
+
+/// Has the C library give back what is freed. Left alone, glibc raises its two thresholds with the largest piece that was ever freed
+/// (a picture is 2 MB, a slice of history up to 4 MiB), and from then on keeps that much and more for each thread. Call it first.
+pub fn keep_heap_small() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    for threshold in [libc::M_MMAP_THRESHOLD, libc::M_TRIM_THRESHOLD] {
+        #[expect(unsafe_code, reason = "mallopt has no safe wrapper")]
+        // SAFETY: takes two integers and sets a parameter under the allocator's own lock; glibc allows it at any time.
+        let _accepted = unsafe { libc::mallopt(threshold, HEAP_THRESHOLD) };
+    }
+}
+
+/// Unmaps the pages of the running program's instructions; those that are needed again are mapped again, one fault for some sixteen of
+/// them, from the system's page cache, where they stay. For a lull after something rare: what starting, reading weeks of history or
+/// drawing took would otherwise count as this program's memory until the system runs short.
+pub fn let_go_of_instructions() {
+    #[cfg(target_os = "linux")]
+    {
+        let here = let_go_of_instructions as fn() as usize;
+        let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else { return };
+        let Some(range) = maps::instructions_around(&maps, here) else { return };
+        #[expect(unsafe_code, reason = "madvise has no safe wrapper")]
+        // SAFETY: the range is one whole mapping of a file that nobody has ever been able to write to through it (`r-xp`), so each page
+        // of it equals the file's, and a page that is dropped reads the same afterwards: Linux refuses to write to a file that is
+        // executed (ETXTBSY), and a program is updated by a new file. Threads that run there fault the page in again.
+        let _dropped = unsafe { libc::madvise(range.start as *mut libc::c_void, range.len(), libc::MADV_DONTNEED) };
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_lets_go_of_its_instructions_goes_on_executing_them_on_every_thread() {
+        keep_heap_small();
+        let sum = |numbers: u64| (0..numbers).map(|number| number.wrapping_mul(number)).fold(0, u64::wrapping_add);
+        let expected = sum(100_000);
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (0..2).map(|_| scope.spawn(|| (0..50).all(|_| sum(100_000) == expected))).collect();
+            for _ in 0..50 {
+                let_go_of_instructions();
+            }
+            assert!(others.into_iter().all(|other| other.join().unwrap()));
+        });
+    }
+}
