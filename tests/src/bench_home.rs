@@ -170,7 +170,9 @@ impl Bench {
 
     fn print_memory(&self, when: &str) -> anyhow::Result<()> {
         let (all, own) = (self.guest.memory_mb()?, self.guest.allocated_mb()?);
-        println!("resident memory {when}: {all:.1} MB, {own:.1} MB of it allocated, the rest pages of the program's file");
+        println!(
+            "resident memory {when}: {all:.1} MB, {own:.1} MB of it allocated, the rest pages of the program's file"
+        );
         Ok(())
     }
 
