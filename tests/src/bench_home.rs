@@ -12,7 +12,8 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::double::Sensor;
-use crate::guest::Guest;
+use crate::fleet::Fleet;
+use crate::guest::{Guest, Membership};
 
 /// Days that the recorder holds.
 const REMEMBERED_SECONDS: i64 = 14 * 86_400;
@@ -47,6 +48,9 @@ pub struct HomeArguments {
     /// Alarms that are timed while the routine is learnt anew, as many at a time as fit.
     #[arg(long, default_value_t = 40)]
     relearning_alarms: usize,
+    /// The home is one of a fleet, and has no disk: the way to the cloud, enrolment and updates are measured with it.
+    #[arg(long)]
+    fleet: bool,
     /// The agent that is measured.
     #[arg(long)]
     agent: PathBuf,
@@ -61,7 +65,16 @@ pub async fn run(arguments: &HomeArguments) -> anyhow::Result<()> {
     ensure!(timed < arguments.entities, "each timed alarm is another sensor's: ask for fewer --alarms");
     let begun = Instant::now();
     let sensors = sensors(arguments.entities);
-    let mut bench = Bench { guest: Guest::start(&arguments.agent, sensors, Box::new(recorded)).await? };
+    let fleet = if arguments.fleet { Some(Fleet::of("bench").await?) } else { None };
+    let guest = match &fleet {
+        Some(fleet) => {
+            let tables = fleet.tables(fleet.http_port()?, fleet.mqtt_port());
+            let member = Membership { node: fleet.home.as_str(), state: "none", tables: &tables };
+            Guest::start_as(member, &arguments.agent, sensors, Box::new(recorded)).await?
+        }
+        None => Guest::start(&arguments.agent, sensors, Box::new(recorded)).await?,
+    };
+    let mut bench = Bench { guest };
     println!(
         "{} sensors, warm start from 14 days of states: {:.1} s",
         arguments.entities,

@@ -3,6 +3,7 @@
 pub mod bench_home;
 pub mod chaos;
 pub mod double;
+pub mod fleet;
 pub mod guest;
 pub mod learner;
 pub mod memory;
@@ -35,7 +36,9 @@ pub fn program(name: &str) -> PathBuf {
         let status = command.args(build).current_dir(root).status().expect("cargo starts");
         assert!(status.success(), "the programs do not build");
         let test = std::env::current_exe().expect("a running test has a path");
-        test.ancestors().nth(2).expect("a test lies in target/release/deps").to_owned()
+        let folder = test.parent().expect("it lies in a folder");
+        // A test lies in target/release/deps, a program in target/release.
+        if folder.ends_with("deps") { folder.parent().expect("deps lies in a folder") } else { folder }.to_owned()
     });
     folder.join(name)
 }

@@ -19,20 +19,22 @@ pub fn keep_heap_small() {
     }
 }
 
-/// Unmaps the pages of the running program's instructions; those that are needed again are mapped again, one fault for some sixteen of
-/// them, from the system's page cache, where they stay. For a lull after something rare: what starting, reading weeks of history or
-/// drawing took would otherwise count as this program's memory until the system runs short.
-pub fn let_go_of_instructions() {
+/// Unmaps the pages of the running program's file that are as in the file: its instructions and constants. Those that are needed again
+/// are mapped again, one fault for some sixteen of them, from the system's page cache, where they stay. For a lull after something rare:
+/// what starting, reading weeks of history or drawing took would otherwise count as this program's memory until the system runs short.
+pub fn let_go_of_program() {
     #[cfg(target_os = "linux")]
     {
-        let here = let_go_of_instructions as fn() as usize;
-        let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else { return };
-        let Some(range) = maps::instructions_around(&maps, here) else { return };
-        #[expect(unsafe_code, reason = "madvise has no safe wrapper")]
-        // SAFETY: the range is one whole mapping of a file that nobody has ever been able to write to through it (`r-xp`), so each page
-        // of it equals the file's, and a page that is dropped reads the same afterwards: Linux refuses to write to a file that is
-        // executed (ETXTBSY), and a program is updated by a new file. Threads that run there fault the page in again.
-        let _dropped = unsafe { libc::madvise(range.start as *mut libc::c_void, range.len(), libc::MADV_DONTNEED) };
+        let here = let_go_of_program as fn() as usize;
+        let Ok(smaps) = std::fs::read_to_string("/proc/self/smaps") else { return };
+        for range in maps::as_in_the_file(&smaps, here) {
+            #[expect(unsafe_code, reason = "madvise has no safe wrapper")]
+            // SAFETY: the range is one whole private mapping of the file that is executed. It is read-only and has no page of its own,
+            // and nobody but the loader, which is done, makes such a mapping writable: so each page equals the file's, and one that
+            // is dropped reads the same afterwards, for Linux refuses to write to a file that is executed (ETXTBSY), and a program is
+            // updated by a new file. Threads that execute or read there fault the page in again.
+            let _dropped = unsafe { libc::madvise(range.start as *mut libc::c_void, range.len(), libc::MADV_DONTNEED) };
+        }
     }
 }
 
@@ -41,14 +43,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_lets_go_of_its_instructions_goes_on_executing_them_on_every_thread() {
+    fn a_program_that_lets_go_of_its_own_pages_goes_on_executing_them_on_every_thread() {
         keep_heap_small();
         let sum = |numbers: u64| (0..numbers).map(|number| number.wrapping_mul(number)).fold(0, u64::wrapping_add);
         let expected = sum(100_000);
         std::thread::scope(|scope| {
             let others: Vec<_> = (0..2).map(|_| scope.spawn(|| (0..50).all(|_| sum(100_000) == expected))).collect();
             for _ in 0..50 {
-                let_go_of_instructions();
+                let_go_of_program();
             }
             assert!(others.into_iter().all(|other| other.join().unwrap()));
         });

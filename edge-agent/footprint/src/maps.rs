@@ -1,46 +1,103 @@
-//! Reading `/proc/PID/maps`. Pure.
+//! Reading `/proc/PID/smaps`. Pure.
 
 use std::ops::Range;
 
-/// The mapping that `address` lies in, when it maps a file for reading and executing and for nothing else.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there is no such file elsewhere"))]
-pub(crate) fn instructions_around(maps: &str, address: usize) -> Option<Range<usize>> {
-    maps.lines().filter_map(executed).find(|range| range.contains(&address))
+/// A mapping as a line of `/proc/PID/maps` has it: `START-END PERMISSIONS OFFSET DEVICE INODE PATH`.
+struct Mapping<'a> {
+    range: Range<usize>,
+    permissions: &'a str,
+    path: &'a str,
 }
 
-/// A line's range, where it is `START-END r-xp OFFSET DEVICE INODE PATH` with a path.
-fn executed(line: &str) -> Option<Range<usize>> {
-    let mut words = line.split_ascii_whitespace();
+/// The read-only mappings of the file whose instructions lie around `address`, in which every page is as in the file: none was ever
+/// written to for this process, neither in memory nor swapped out.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there is no such file elsewhere"))]
+pub(crate) fn as_in_the_file(smaps: &str, address: usize) -> Vec<Range<usize>> {
+    let mappings = mappings(smaps);
+    let around =
+        |(mapping, _): &&(Mapping<'_>, bool)| mapping.range.contains(&address) && mapping.permissions == "r-xp";
+    let Some(path) = mappings.iter().find(around).map(|(mapping, _)| mapping.path).filter(|path| path.starts_with('/'))
+    else {
+        return Vec::new();
+    };
+    let fits = |mapping: &Mapping<'_>| mapping.path == path && ["r-xp", "r--p"].contains(&mapping.permissions);
+    mappings.into_iter().filter(|(mapping, own)| fits(mapping) && !own).map(|(mapping, _)| mapping.range).collect()
+}
+
+/// Each mapping, and whether it may have pages of its own.
+fn mappings(smaps: &str) -> Vec<(Mapping<'_>, bool)> {
+    let mut all: Vec<(Mapping<'_>, bool)> = Vec::new();
+    let mut proven = 0;
+    for line in smaps.lines() {
+        if let Some(mapping) = mapping(line) {
+            all.push((mapping, true));
+            proven = 0;
+        } else if let Some((_, own)) = all.last_mut()
+            && let Some(amount) = line.strip_prefix("Anonymous:").or_else(|| line.strip_prefix("Swap:"))
+        {
+            // Both must be told, and be nothing.
+            proven += usize::from(amount.trim() == "0 kB");
+            *own = proven < 2;
+        }
+    }
+    all
+}
+
+fn mapping(line: &str) -> Option<Mapping<'_>> {
+    // What follows the inode is the path, whatever it is made of.
+    let mut words = line.splitn(6, ' ');
     let (start, end) = words.next()?.split_once('-')?;
-    let is_executed = words.next()? == "r-xp";
-    let is_file = words.nth(3)?.starts_with('/');
+    let permissions = words.next()?;
+    let path = words.nth(3).unwrap_or_default().trim_start();
     let address = |text| usize::from_str_radix(text, 16).ok();
-    (is_executed && is_file).then_some(address(start)?..address(end)?)
+    Some(Mapping { range: address(start)?..address(end)?, permissions, path })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const MAPS: &str = "\
-5581d0000000-5581d00a0000 r--p 00000000 fe:00 77 /usr/bin/program
-5581d00a0000-5581d0a00000 r-xp 000a0000 fe:00 77 /usr/bin/program
-5581d0a00000-5581d0a20000 rw-p 00a00000 fe:00 77 /usr/bin/program
-7f0000000000-7f0000010000 r-xp 00000000 00:00 0 
-7ffd00000000-7ffd00002000 r-xp 00000000 00:00 0 [vdso]
+    const SMAPS: &str = "\
+5581d0000000-5581d00a0000 r--p 00000000 fe:00 77                         /opt/a home/program
+Size:                640 kB
+Anonymous:             0 kB
+Swap:                  0 kB
+5581d00a0000-5581d0a00000 r-xp 000a0000 fe:00 77                         /opt/a home/program
+Anonymous:             0 kB
+Swap:                  0 kB
+VmFlags: rd ex mr mw me
+5581d0a00000-5581d0a20000 r--p 00a00000 fe:00 77                         /opt/a home/program
+Anonymous:           128 kB
+Swap:                  0 kB
+5581d0a20000-5581d0a30000 r--p 00a20000 fe:00 77                         /opt/a home/program
+Anonymous:             0 kB
+Swap:                  4 kB
+5581d0a30000-5581d0a40000 r--p 00a30000 fe:00 77                         /opt/a home/program
+Anonymous:             0 kB
+5581d0a40000-5581d0a50000 rw-p 00a40000 fe:00 77                         /opt/a home/program
+Anonymous:             0 kB
+Swap:                  0 kB
+7f0000000000-7f0000010000 r-xp 00000000 fe:00 78                         /opt/a library.so
+Anonymous:             0 kB
+Swap:                  0 kB
+7ffd00000000-7ffd00002000 r-xp 00000000 00:00 0                          [vdso]
+Anonymous:             0 kB
+Swap:                  0 kB
 ";
 
     #[test]
-    fn the_mapping_that_is_executed_is_found_by_an_address_in_it() {
-        assert_eq!(instructions_around(MAPS, 0x5581_d00a_0000), Some(0x5581_d00a_0000..0x5581_d0a0_0000));
-        assert_eq!(instructions_around(MAPS, 0x5581_d09f_ffff), Some(0x5581_d00a_0000..0x5581_d0a0_0000));
+    fn of_the_executed_file_what_is_read_only_and_was_never_written_to_is_found() {
+        let instructions = 0x5581_d00a_0000..0x5581_d0a0_0000;
+        let expected = [0x5581_d000_0000..0x5581_d00a_0000, instructions.clone()];
+        assert_eq!(as_in_the_file(SMAPS, instructions.start), expected);
+        assert_eq!(as_in_the_file(SMAPS, instructions.end - 1), expected);
     }
 
     #[test]
-    fn what_can_be_written_what_is_no_file_and_what_is_no_line_is_left_alone() {
-        for address in [0x5581_d000_0010, 0x5581_d0a0_0010, 0x7f00_0000_0010, 0x7ffd_0000_0010, 0] {
-            assert_eq!(instructions_around(MAPS, address), None, "{address:x}");
+    fn an_address_that_no_file_is_executed_at_finds_nothing() {
+        for address in [0x5581_d000_0010, 0x5581_d0a4_0010, 0x7ffd_0000_0010, 0] {
+            assert_eq!(as_in_the_file(SMAPS, address), [], "{address:x}");
         }
-        assert_eq!(instructions_around("no-range r-xp\n5581 r-xp 0 0 0 /x\n\n", 0x5581), None);
+        assert_eq!(as_in_the_file("no-range r-xp\n5581 r-xp 0 0 0 /x\nAnonymous: 0 kB\n\n", 0x5581), []);
     }
 }

@@ -106,7 +106,7 @@ pub fn start(mut brain: Brain) -> std::io::Result<(BrainHandle, std::thread::Joi
             brain.obey(command);
             if brain.stage() != before {
                 // A few times an hour: what was needed once, or long ago, need not be held.
-                hearthwatch_footprint::let_go_of_instructions();
+                hearthwatch_footprint::let_go_of_program();
             }
             if let Some(relearning) = brain.due_relearning()
                 && let Err(error) = study_aside(relearning, own.clone())

@@ -335,6 +335,6 @@ impl Service {
 fn draw(picture: &AlarmPicture) -> Result<(Vec<u8>, Vec<u8>), DrawError> {
     let drawn = (picture.png(Theme::Light)?, picture.png(Theme::Dark)?);
     // A renderer for vector graphics with its fonts, once for each alarm: megabytes that nothing else needs.
-    hearthwatch_footprint::let_go_of_instructions();
+    hearthwatch_footprint::let_go_of_program();
     Ok(drawn)
 }

@@ -3,19 +3,16 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::sync::Arc;
 
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
 use hearthwatch_edge::outbox::{LedgerState, Outbox};
 use hearthwatch_emulator::demo::Stage;
-use hearthwatch_protocol::{HomeId, Message, decode};
-use hearthwatch_provision::claims::{ClaimToken, Claims};
+use hearthwatch_protocol::{Message, decode};
 use hearthwatch_tests::double::Sensor;
+use hearthwatch_tests::fleet::Fleet;
 use hearthwatch_tests::guest::{Guest, Membership};
-use hearthwatch_tests::learner::Given;
 use hearthwatch_tests::memory::Memory;
 use hearthwatch_tests::program;
-use jiff::Timestamp;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -60,50 +57,6 @@ fn has_mosquitto() -> bool {
         eprintln!("skipped: mosquitto is not installed");
     }
     has
-}
-
-/// A fleet with one home, which has a token that may be used again.
-struct Fleet {
-    stage: Stage,
-    token: ClaimToken,
-    home: HomeId,
-    folder: tempfile::TempDir,
-}
-
-impl Fleet {
-    async fn of(name: &str) -> Self {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let folder = tempfile::tempdir().unwrap();
-        // Two runs on one machine share its memory.
-        let home = HomeId::new(format!("{name}-{}", std::process::id())).unwrap();
-        let now = Timestamp::now();
-        let homes = std::slice::from_ref(&home);
-        let emulator = program("hearthwatch-emulator");
-        let stage =
-            Stage::build(&emulator, folder.path(), homes, Arc::new(Given(None)), 1, now.as_second()).await.unwrap();
-        let token = Claims::at(stage.layout.claims()).issue_reusable(&home, now).unwrap();
-        std::fs::write(folder.path().join("claim"), token.reveal()).unwrap();
-        Self { stage, token, home, folder }
-    }
-
-    /// What the home's configuration says of it, where its servers are at these ports.
-    fn tables(&self, http: u16, mqtt: u16) -> String {
-        let (home, ca, claim) = (&self.home, self.stage.layout.ca_cert(), self.folder.path().join("claim"));
-        let url = format!("https://localhost:{http}");
-        format!(
-            "[cloud]\nhome = \"{home}\"\n[cloud.enrol]\nurl = \"{url}\"\nca_file = {ca:?}\ntoken_file = {claim:?}\n\
-             [cloud.mqtt]\nhost = \"localhost\"\nport = {mqtt}\n[cloud.updates]\nurl = \"{url}/tuf/\"\nca_file = {ca:?}\n"
-        )
-    }
-
-    /// Where it serves HTTPS.
-    fn http(&self) -> u16 {
-        self.stage.url.rsplit(':').next().unwrap().trim_end_matches('/').parse().unwrap()
-    }
-
-    fn mqtt(&self) -> u16 {
-        self.stage.broker.port()
-    }
 }
 
 async fn start_guest(fleet: &Fleet, tables: &str) -> Guest {
@@ -194,9 +147,9 @@ async fn a_home_without_a_disk_is_killed_and_enrols_again_and_nothing_is_stored_
     if !has_mosquitto() {
         return;
     }
-    let fleet = Fleet::of("diskless").await;
+    let fleet = Fleet::of("diskless").await.unwrap();
     let (memory, stage) = (Memory::of(fleet.home.as_str()), &fleet.stage);
-    let mut guest = start_guest(&fleet, &fleet.tables(fleet.http(), fleet.mqtt())).await;
+    let mut guest = start_guest(&fleet, &fleet.tables(fleet.http_port().unwrap(), fleet.mqtt_port())).await;
 
     let before = answered(&mut guest, stage, SENSORS[0]).await;
     let before_key = key(&memory);
@@ -221,7 +174,7 @@ async fn a_fleet_that_is_away_silences_nobody_and_what_was_said_meanwhile_outliv
     if !has_mosquitto() {
         return;
     }
-    let fleet = Fleet::of("forgetful").await;
+    let fleet = Fleet::of("forgetful").await.unwrap();
     let (memory, stage, node) = (Memory::of(fleet.home.as_str()), &fleet.stage, fleet.home.as_str());
     let (http, mqtt) = (Gate::shut(), Gate::shut());
     // Nobody answers, and the home is watched all the same: alarms come and are answered.
@@ -238,8 +191,8 @@ async fn a_fleet_that_is_away_silences_nobody_and_what_was_said_meanwhile_outliv
     guest.kill();
     memory.lose().unwrap();
     guest.double.remember(guest.line.recorded(node));
-    http.open(fleet.http()).await;
-    mqtt.open(fleet.mqtt()).await;
+    http.open(fleet.http_port().unwrap()).await;
+    mqtt.open(fleet.mqtt_port()).await;
     guest.start_again().await.unwrap();
     until(&guest, "the answer arrives", || !stored(stage).is_empty()).await;
     confirm(&mut guest, &unanswered).await;
