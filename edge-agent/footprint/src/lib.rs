@@ -30,9 +30,9 @@ pub fn let_go_of_program() {
         for range in maps::as_in_the_file(&smaps, here) {
             #[expect(unsafe_code, reason = "madvise has no safe wrapper")]
             // SAFETY: the range is one whole private mapping of the file that is executed. It is read-only and has no page of its own,
-            // and nobody but the loader, which is done, makes such a mapping writable: so each page equals the file's, and one that
-            // is dropped reads the same afterwards, for Linux refuses to write to a file that is executed (ETXTBSY), and a program is
-            // updated by a new file. Threads that execute or read there fault the page in again.
+            // and nobody but the loader, which is done, makes such a mapping writable: so each page of it is the very page in which
+            // the system keeps that piece of the file, and what a thread that executes or reads there faults in again is that page.
+            // Whatever could happen to the file would show in a mapped page as well.
             let _dropped = unsafe { libc::madvise(range.start as *mut libc::c_void, range.len(), libc::MADV_DONTNEED) };
         }
     }
