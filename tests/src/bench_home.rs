@@ -63,9 +63,9 @@ pub struct HomeArguments {
 pub async fn run(arguments: &HomeArguments) -> anyhow::Result<()> {
     let timed = arguments.alarms + arguments.relearning_alarms;
     ensure!(timed < arguments.entities, "each timed alarm is another sensor's: ask for fewer --alarms");
-    let begun = Instant::now();
     let sensors = sensors(arguments.entities);
     let fleet = if arguments.fleet { Some(Fleet::of("bench").await?) } else { None };
+    let begun = Instant::now();
     let guest = match &fleet {
         Some(fleet) => {
             let tables = fleet.tables(fleet.http_port()?, fleet.mqtt_port());
@@ -155,7 +155,7 @@ impl Bench {
         let (mut alarms, mut relearnt) = (Vec::new(), Vec::new());
         // A sensor breaks once, whether its alarm counts or not.
         let mut broken = arguments.alarms;
-        while alarms.len() < arguments.relearning_alarms {
+        while alarms.len() < arguments.relearning_alarms && broken < arguments.entities {
             let before = self.relearnt();
             for mode in ["guests", "home"] {
                 self.guest.line.say("house_mode", mode).await?;

@@ -1,5 +1,6 @@
 //! A fleet in this process, with one home that has no disk.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -43,12 +44,8 @@ impl Fleet {
     /// What the home's configuration says of it, where its servers are at these ports.
     #[must_use]
     pub fn tables(&self, http: u16, mqtt: u16) -> String {
-        let (home, ca, claim) = (&self.home, self.stage.layout.ca_cert(), self.folder.path().join("claim"));
-        let url = format!("https://localhost:{http}");
-        format!(
-            "[cloud]\nhome = \"{home}\"\n[cloud.enrol]\nurl = \"{url}\"\nca_file = {ca:?}\ntoken_file = {claim:?}\n\
-             [cloud.mqtt]\nhost = \"localhost\"\nport = {mqtt}\n[cloud.updates]\nurl = \"{url}/tuf/\"\nca_file = {ca:?}\n"
-        )
+        let (ca, claim) = (self.stage.layout.ca_cert(), self.folder.path().join("claim"));
+        enrolling(&self.home, &ca, &claim, &format!("https://localhost:{http}"), mqtt)
     }
 
     /// Where it serves HTTPS.
@@ -65,4 +62,14 @@ impl Fleet {
     pub fn mqtt_port(&self) -> u16 {
         self.stage.broker.port()
     }
+}
+
+/// What the configuration of a home without a disk says of its fleet, whose pages are at `url` and whose broker listens at the port `mqtt`
+/// of this machine; the home enrols with the token in the file `claim`.
+#[must_use]
+pub fn enrolling(home: &HomeId, ca: &Path, claim: &Path, url: &str, mqtt: u16) -> String {
+    format!(
+        "[cloud]\nhome = \"{home}\"\n[cloud.enrol]\nurl = \"{url}\"\nca_file = {ca:?}\ntoken_file = {claim:?}\n\
+         [cloud.mqtt]\nhost = \"localhost\"\nport = {mqtt}\n[cloud.updates]\nurl = \"{url}/tuf/\"\nca_file = {ca:?}\n"
+    )
 }

@@ -6,7 +6,8 @@
 mod maps;
 
 /// Pieces of this size and more get pages of their own, which go back when they are freed; of a heap's end as much is kept. In bytes.
-pub const HEAP_THRESHOLD: i32 = 64 * 1024;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const HEAP_THRESHOLD: i32 = 64 * 1024;
 
 /// Has the C library give back what is freed. Left alone, glibc raises its two thresholds with the largest piece that was ever freed
 /// (a picture is 2 MB, a slice of history up to 4 MiB), and from then on keeps that much and more for each thread. Call it first.
@@ -24,23 +25,36 @@ pub fn keep_heap_small() {
 /// what starting, reading weeks of history or drawing took would otherwise count as this program's memory until the system runs short.
 pub fn let_go_of_program() {
     #[cfg(target_os = "linux")]
-    {
-        let here = let_go_of_program as fn() as usize;
-        let Ok(smaps) = std::fs::read_to_string("/proc/self/smaps") else { return };
-        for range in maps::as_in_the_file(&smaps, here) {
-            #[expect(unsafe_code, reason = "madvise has no safe wrapper")]
-            // SAFETY: the range is one whole private mapping of the file that is executed. It is read-only and has no page of its own,
-            // and nobody but the loader, which is done, makes such a mapping writable: so each page of it is the very page in which
-            // the system keeps that piece of the file, and what a thread that executes or reads there faults in again is that page.
-            // Whatever could happen to the file would show in a mapped page as well.
-            let _dropped = unsafe { libc::madvise(range.start as *mut libc::c_void, range.len(), libc::MADV_DONTNEED) };
-        }
+    for range in pages_of_program() {
+        #[expect(unsafe_code, reason = "madvise has no safe wrapper")]
+        // SAFETY: the range is one whole private mapping of the file that is executed. It is read-only and has no page of its own,
+        // and nobody but the loader, which is done, makes such a mapping writable: so each page of it is the very page in which
+        // the system keeps that piece of the file, and what a thread that executes or reads there faults in again is that page.
+        // Whatever could happen to the file would show in a mapped page as well.
+        let _dropped = unsafe { libc::madvise(range.start as *mut libc::c_void, range.len(), libc::MADV_DONTNEED) };
     }
+}
+
+/// Where the program's file is mapped, as it is in the file; nothing where the system does not say.
+#[cfg(target_os = "linux")]
+fn pages_of_program() -> Vec<std::ops::Range<usize>> {
+    let here = let_go_of_program as fn() as usize;
+    std::fs::read_to_string("/proc/self/smaps").map_or_else(|_| Vec::new(), |smaps| maps::as_in_the_file(&smaps, here))
 }
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_programs_instructions_and_constants_are_found_and_what_it_writes_is_not() {
+        static CONSTANT: [u8; 4] = *b"here";
+        static WRITTEN: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(1);
+        let pages = pages_of_program();
+        let holds = |address: usize| pages.iter().any(|range| range.contains(&address));
+        assert!(holds(let_go_of_program as fn() as usize) && holds(&raw const CONSTANT as usize), "{pages:x?}");
+        assert!(!holds(&raw const WRITTEN as usize) && !holds(&raw const pages as usize), "{pages:x?}");
+    }
 
     #[test]
     fn a_program_that_lets_go_of_its_own_pages_goes_on_executing_them_on_every_thread() {

@@ -120,19 +120,23 @@ pub fn start(mut brain: Brain) -> std::io::Result<(BrainHandle, std::thread::Joi
 }
 
 /// Goes through the past on a thread of its own, which ends early when the brain has gone.
-fn study_aside(mut relearning: Box<Relearning>, brain: mpsc::WeakSender<BrainCommand>) -> std::io::Result<()> {
+pub(super) fn study_aside(
+    mut relearning: Box<Relearning>,
+    brain: mpsc::WeakSender<BrainCommand>,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
     let study = move || {
         relearning.study(|| brain.strong_count() > 0);
+        let Some(brain) = brain.upgrade() else { return };
         let (reply, spent) = oneshot::channel();
-        if let Some(brain) = brain.upgrade() {
-            // Refused only by a brain that has gone.
-            let _ = brain.blocking_send(BrainCommand::TakeOver(relearning, reply));
-        }
+        // Refused only by a brain that has gone.
+        let _ = brain.blocking_send(BrainCommand::TakeOver(relearning, reply));
+        // Who waits for an answer must not be who keeps the brain from ending.
+        drop(brain);
         // Freed where it was allocated: what another thread frees stays in that one's store of small pieces, and each of them keeps
         // all that lies below it in this thread's heap. An error means that it is studied on.
         drop(spent.blocking_recv());
     };
-    std::thread::Builder::new().name("relearning".to_owned()).spawn(study).map(drop)
+    std::thread::Builder::new().name("relearning".to_owned()).spawn(study)
 }
 
 impl Brain {

@@ -11,6 +11,7 @@ use hearthwatch_model::alarm::Calibration;
 use hearthwatch_model::network::{Artifact, ArtifactParts};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_provision::claims::Claims;
+use hearthwatch_tests::fleet::enrolling;
 use hearthwatch_tests::learner::{Given, shipped};
 use hearthwatch_tests::program;
 
@@ -83,11 +84,7 @@ impl Fleet {
     pub fn enrolling(&self, claim: &str, away: Option<(u16, u16)>) -> String {
         let (ca, mqtt) = (self.stage.layout.ca_cert(), away.map_or(self.stage.broker.port(), |(_, mqtt)| mqtt));
         let url = away.map_or_else(|| self.stage.url.clone(), |(http, _)| format!("https://localhost:{http}"));
-        format!(
-            "[cloud]\nhome = \"{}\"\n[cloud.enrol]\nurl = \"{url}\"\nca_file = {ca:?}\ntoken_file = \"{claim}\"\n\
-             [cloud.mqtt]\nhost = \"localhost\"\nport = {mqtt}\n[cloud.updates]\nurl = \"{url}/tuf/\"\nca_file = {ca:?}\n",
-            self.home,
-        )
+        enrolling(&self.home, &ca, Path::new(claim), &url, mqtt)
     }
 
     /// What stands between the agent and the others in its topics.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::brain::handle::study_aside;
 
 const DAY: i64 = 86_400;
 
@@ -307,6 +308,24 @@ fn what_changes_while_the_routine_is_learnt_anew_has_it_learnt_once_more() {
     again.study(|| true);
     home.brain.take_over(again);
     assert!(home.brain.due_relearning().is_none());
+}
+
+#[test]
+fn who_learns_anew_aside_ends_with_the_brain_or_when_it_has_given_back_what_is_spent() {
+    let mut home = watched();
+    home.brain.relearn();
+    let relearning = home.brain.due_relearning().unwrap();
+    let (commands, mut received) = mpsc::channel(1);
+    let aside = study_aside(relearning, commands.downgrade()).unwrap();
+    let Some(BrainCommand::TakeOver(relearning, reply)) = received.blocking_recv() else { panic!("another command") };
+    reply.send(home.brain.take_over(relearning).unwrap()).unwrap();
+    aside.join().unwrap();
+
+    home.brain.relearn();
+    let relearning = home.brain.due_relearning().unwrap();
+    let gone = commands.downgrade();
+    drop(commands);
+    study_aside(relearning, gone).unwrap().join().unwrap();
 }
 
 #[test]
