@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -15,7 +14,7 @@ use hearthwatch_cloud::store::{AuditEntry, Role, SqliteStore, Store as _};
 use hearthwatch_cloud::training::measure::{self, MeasureTrainingArguments};
 use hearthwatch_cloud::training::offline::{self, TrainArguments};
 use hearthwatch_cloud::{serve, token};
-use tokio_util::sync::CancellationToken;
+use hearthwatch_supervision::FaultPlan;
 
 /// Exit code for a configuration that cannot be used (`EX_CONFIG`).
 const EXIT_CONFIG: u8 = 78;
@@ -171,7 +170,7 @@ fn main() -> ExitCode {
         }
     };
     let result = match cli.command {
-        Command::Serve { .. } => run(config),
+        Command::Serve { .. } => return serve::main(config, FaultPlan::default()),
         Command::Token(TokenCommand::Add { name, role, days, .. }) => add_token(&config.data, &name, role, days),
         Command::VerifyLineage { .. } => verify_lineage(&config.data),
         // Answered above: they have no such configuration.
@@ -188,16 +187,6 @@ fn exit(result: anyhow::Result<()>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn run(config: Config) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
-    let stop = CancellationToken::new();
-    runtime.spawn(stop_on_signals(stop.clone()));
-    let result = runtime.block_on(serve::serve(config, stop));
-    // A training thread may not have come to a place where it can stop; it is taken up again at the next start.
-    runtime.shutdown_timeout(Duration::from_millis(100));
-    Ok(result?)
 }
 
 fn verify_lineage(data: &Path) -> anyhow::Result<()> {
@@ -247,30 +236,6 @@ fn simulate(policy: &str, homes: usize, days: i64, seeds: std::ops::Range<u64>) 
         );
     }
     Ok(())
-}
-
-/// The first signal asks, the second one ends.
-async fn stop_on_signals(stop: CancellationToken) {
-    signal().await;
-    stop.cancel();
-    signal().await;
-    std::process::exit(130);
-}
-
-#[cfg(unix)]
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
-#[cfg(not(unix))]
-async fn signal() {
-    // An error means that signals cannot be heard at all; then there is nothing to wait for.
-    let _ = tokio::signal::ctrl_c().await;
 }
 
 fn add_token(data: &Path, name: &str, role: Role, days: Option<u32>) -> anyhow::Result<()> {

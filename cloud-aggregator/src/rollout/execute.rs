@@ -16,6 +16,7 @@ use hearthwatch_protocol::seal::{PublicKey, SigningKey};
 use hearthwatch_protocol::{HomeId, Message, ModelVersion, Topic, encode};
 use hearthwatch_provision::Layout;
 use hearthwatch_provision::ledger::Ledger;
+use hearthwatch_supervision::Progress;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -108,6 +109,7 @@ impl Director {
         wire: Option<Arc<dyn Wire>>,
         mut connections: watch::Receiver<u64>,
         mut releases: watch::Receiver<Option<ReleaseNotice>>,
+        progress: Arc<Progress>,
         stop: CancellationToken,
     ) {
         let mut sent: BTreeMap<HomeId, u64> = BTreeMap::new();
@@ -115,8 +117,13 @@ impl Director {
         loop {
             let now = self.clock.now();
             let director = self.clone();
-            if let Err(error) = blocking(&self.store, move |store| director.work(store, now)).await {
-                tracing::error!(%error, "rollouts cannot be looked at");
+            progress.begin();
+            match blocking(&self.store, move |store| director.work(store, now)).await {
+                Ok(()) => progress.done(),
+                Err(error) => {
+                    progress.give_up();
+                    tracing::error!(%error, "rollouts cannot be looked at");
+                }
             }
             let current = *connections.borrow_and_update();
             if current != connection {

@@ -1,7 +1,9 @@
 //! One run from snapshot to verdict. Idempotent: its id follows from its input, and a finished run is not run again.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
+use hearthwatch_supervision::panic_text;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -218,7 +220,14 @@ impl Job {
             }
         };
         let mut checkpoints = self.shelf.experiments().run(run).checkpoints();
-        self.learner.learn(&start.snapshot.examples, champion, &mut checkpoints, &mut progress)
+        let examples = &start.snapshot.examples;
+        let learning = || self.learner.learn(examples, champion, &mut checkpoints, &mut progress);
+        // What a panic leaves half done is the challenger, which nobody has yet.
+        match catch_unwind(AssertUnwindSafe(learning)) {
+            Ok(learnt) => learnt,
+            Err(panic) if panic.is::<Interrupted>() => resume_unwind(panic),
+            Err(panic) => Err(format!("the learner panicked: {}", panic_text(&*panic))),
+        }
     }
 
     fn conclude(&self, run: RunRow, challenger: &Challenger) -> Result<Finished, TrainingError> {

@@ -77,6 +77,7 @@ async fn world(entity_id: &str, reason: &str, door: Door) -> World {
         leave,
         token: "secret".to_owned(),
         clock: || NOW,
+        health: Arc::default(),
     };
     World { dir, router: router(page, CancellationToken::new()), brain, leaving }
 }

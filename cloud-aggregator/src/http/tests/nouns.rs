@@ -183,8 +183,10 @@ async fn what_is_too_large_strange_or_elsewhere_is_a_problem_and_no_more() {
 async fn health_and_metrics_are_open_and_name_no_home() {
     let api = Api::new();
     api.bench.answers("secret-home", 1);
-    let health = api.open("/healthz").await;
-    assert_eq!((health.status.as_u16(), health.text().as_str()), (200, "ok\n"));
+    for path in ["/healthz", "/readyz"] {
+        let health = api.open(path).await;
+        assert_eq!((health.status.as_u16(), health.text().as_str()), (200, r#"{"status":"able","parts":[]}"#), "{path}");
+    }
     let metrics = api.open("/metrics").await;
     assert!(metrics.headers["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
     assert!(metrics.text().contains("hearthwatch_cloud_") && metrics.text().ends_with("# EOF\n"));
