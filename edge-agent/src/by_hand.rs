@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use hearthwatch_model::detector::SHIPPED_VERSION;
 use hearthwatch_protocol::ModelVersion;
-use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
+use hearthwatch_protocol::messages::UpdateOutcome;
 use jiff::Timestamp;
 
 use crate::audit::{self, AUDIT_FILE, Entry};
@@ -88,8 +88,7 @@ fn act(state: &Path, deed: Deed, now: Timestamp) -> Result<String, ByHandError> 
             let (from, to) = (slots.installed(), slots.fallback());
             note(&state, "roll_back", &format!("from model {from} to {to}"), now)?;
             slots.roll_back_by_hand()?;
-            let result = UpdateResult::RolledBack { reason: "by hand".to_owned(), to };
-            let outcome = UpdateOutcome { model_version: from, result, at: now.as_second() };
+            let outcome = UpdateOutcome::rolled_back(from, "by hand".to_owned(), to, now.as_second());
             Outbox::open(&state.file("outbox.sqlite"))?.push_outcome(outcome)?;
             Ok(format!("Model {to} is in charge from the agent's next start. Model {from} is not tried again."))
         }

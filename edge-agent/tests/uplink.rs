@@ -13,7 +13,7 @@ use hearthwatch_edge::outbox::Outbox;
 use hearthwatch_edge::uplink::{self, SharedOutbox, UplinkConfig, UplinkHandle, UplinkState};
 use hearthwatch_link::{Backoff, LinkConfig, LinkEvent, LinkEvents, LinkHandle, Publication, open};
 use hearthwatch_protocol::messages::{
-    AgentStatus, FeatureWindow, FeedbackRecord, Origin, Receipt, ReleaseNotice, UpdateOutcome, UpdateResult, Verdict,
+    AgentStatus, FeatureWindow, FeedbackRecord, Origin, Receipt, ReleaseNotice, UpdateOutcome, Verdict,
 };
 use hearthwatch_protocol::topic::AGGREGATOR_FILTER;
 use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, Topic, decode, encode};
@@ -258,7 +258,7 @@ async fn a_release_notice_and_an_outcome_find_their_way() {
     let seen =
         tokio::time::timeout(PATIENCE, release.wait_for(Option::is_some)).await.expect("in time").unwrap().clone();
     assert_eq!(seen, Some(notice));
-    let outcome = UpdateOutcome { model_version: ModelVersion(3), result: UpdateResult::Installed, at: 6 };
+    let outcome = UpdateOutcome::installed(ModelVersion(3), 6);
     uplink.report(outcome.clone()).await.unwrap();
     aggregator.until(|heard| heard.outcomes == [outcome.clone()]).await;
 }

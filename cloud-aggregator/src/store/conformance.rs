@@ -2,7 +2,7 @@
 
 use hearthwatch_protocol::limits::RECEIPT_DIGESTS_MAX;
 use hearthwatch_protocol::messages::{
-    AgentStatus, Refusal, RefusalReason, UpdateOutcome, UpdateResult, Verdict, Withdrawal, WithdrawalScope,
+    AgentStatus, Refusal, RefusalReason, UpdateOutcome, Verdict, Withdrawal, WithdrawalScope,
 };
 use hearthwatch_protocol::{ModelVersion, RecordKey, Sequence};
 
@@ -178,8 +178,7 @@ fn a_status_and_an_outcome_are_kept_with_their_home(store: &dyn Store) {
         entities: 31,
         outbox: 4,
     };
-    let result = UpdateResult::RolledBack { reason: "deaf".to_owned(), to: ModelVersion(1) };
-    let outcome = UpdateOutcome { model_version: ModelVersion(2), result, at: NOW - 5 };
+    let outcome = UpdateOutcome::rolled_back(ModelVersion(2), "deaf".to_owned(), ModelVersion(1), NOW - 5);
     let batch = IngestBatch {
         statuses: vec![(home("a"), status)],
         outcomes: vec![(home("a"), outcome.clone()), (home("a"), outcome.clone())],

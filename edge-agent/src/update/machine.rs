@@ -14,7 +14,7 @@ use std::time::Duration;
 use hearthwatch_link::Backoff;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::limits::TEXT_BYTES_MAX;
-use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
+use hearthwatch_protocol::messages::{UpdateOutcome, UpdateStage};
 use rand::Rng;
 
 use crate::update::policy::{Install, Policy};
@@ -236,14 +236,16 @@ impl Machine {
             Input::Refreshed(Ok(offer)) => self.on_refreshed(offer, standing, now, rng),
             Input::Refreshed(Err(error)) => {
                 let version = self.noticed.unwrap_or(standing.installed.next());
-                self.on_distrust(version, &error, now, rng)
+                self.on_distrust(version, UpdateStage::Verify, &error, now, rng)
             }
             Input::Fetched(Ok(())) => match self.phase.clone() {
                 Phase::Fetching(offer) => self.go(Phase::Proving(offer.clone()), Task::Prove(offer)),
                 _ => self.rest(CHECK, now, rng),
             },
             Input::Fetched(Err(error)) => match self.phase {
-                Phase::Fetching(Offer { version, .. }) => self.on_distrust(version, &error, now, rng),
+                Phase::Fetching(Offer { version, .. }) => {
+                    self.on_distrust(version, UpdateStage::Fetch, &error, now, rng)
+                }
                 _ => self.rest(CHECK, now, rng),
             },
             Input::Proved(Ok(())) => match self.phase.clone() {
@@ -254,7 +256,9 @@ impl Machine {
                 _ => self.rest(CHECK, now, rng),
             },
             Input::Proved(Err(cause)) => match self.phase {
-                Phase::Proving(Offer { version, .. }) => self.refuse(version, "not_proven", &cause, CHECK, now, rng),
+                Phase::Proving(Offer { version, .. }) => {
+                    self.refuse(version, (UpdateStage::Install, "not_proven"), &cause, CHECK, now, rng)
+                }
                 _ => self.rest(CHECK, now, rng),
             },
             Input::Staged(Ok(())) => self.on_tick(standing, now, rng),
@@ -272,7 +276,7 @@ impl Machine {
             Input::Dropped(Ok(())) => match self.phase {
                 Phase::Shadowing(version) if !self.reason.is_empty() => {
                     let cause = std::mem::take(&mut self.reason);
-                    self.refuse(version, "shadow", &cause, CHECK, now, rng)
+                    self.refuse(version, (UpdateStage::Install, "shadow"), &cause, CHECK, now, rng)
                 }
                 // Called off by the fleet: what it wants instead is asked for at once.
                 _ => self.go(Phase::Refreshing, Task::Refresh),
@@ -299,10 +303,7 @@ impl Machine {
                 self.failures = 0;
                 let turn = self.rest(CHECK, now, rng);
                 self.look_again_if_newer_is_noticed(version, now);
-                Turn {
-                    outcome: Some(UpdateOutcome { model_version: version, result: UpdateResult::Installed, at: now }),
-                    ..turn
-                }
+                Turn { outcome: Some(UpdateOutcome::installed(version, now)), ..turn }
             }
             Input::Restored(Ok(to)) => self.on_restored(to, now, rng),
             Input::Committed(Err(_)) | Input::Restored(Err(_)) => self.try_again(now, rng),
@@ -346,7 +347,7 @@ impl Machine {
         match offer {
             Some(offer) if offer.version < standing.floor && !offer.ordered => {
                 let cause = format!("version {} is below {}, which ran here", offer.version, standing.floor);
-                self.refuse(offer.version, "below_floor", &cause, CHECK, now, rng)
+                self.refuse(offer.version, (UpdateStage::Verify, "below_floor"), &cause, CHECK, now, rng)
             }
             Some(offer) if is_wanted(&offer, standing) => {
                 // A roll-back that the fleet orders is a matter of safety and waits for nobody.
@@ -372,10 +373,17 @@ impl Machine {
         }
     }
 
-    fn on_distrust(&mut self, version: ModelVersion, error: &TrustError, now: i64, rng: &mut impl Rng) -> Turn {
+    fn on_distrust(
+        &mut self,
+        version: ModelVersion,
+        stage: UpdateStage,
+        error: &TrustError,
+        now: i64,
+        rng: &mut impl Rng,
+    ) -> Turn {
         if error.is_refusal() {
             // Not the end of the version: a mirror may be repaired, so it is asked again, ever more rarely.
-            return self.refuse(version, error.reason(), &error.to_string(), RETRY, now, rng);
+            return self.refuse(version, (stage, error.reason()), &error.to_string(), RETRY, now, rng);
         }
         self.phase = Phase::Idle;
         self.try_again(now, rng)
@@ -393,14 +401,13 @@ impl Machine {
         } else {
             one_line("probation", &self.reason)
         };
-        let result = UpdateResult::RolledBack { reason, to };
-        Turn { outcome: Some(UpdateOutcome { model_version: version, result, at: now }), ..turn }
+        Turn { outcome: Some(UpdateOutcome::rolled_back(version, reason, to, now)), ..turn }
     }
 
     fn refuse(
         &mut self,
         version: ModelVersion,
-        reason: &'static str,
+        (stage, reason): (UpdateStage, &'static str),
         cause: &str,
         pause: Backoff,
         now: i64,
@@ -411,8 +418,7 @@ impl Machine {
         let again = self.told == Some((version, reason));
         self.told = Some((version, reason));
         let turn = self.rest(pause, now, rng);
-        let result = UpdateResult::Refused { reason: one_line(reason, cause) };
-        let outcome = UpdateOutcome { model_version: version, result, at: now };
+        let outcome = UpdateOutcome::refused(version, stage, one_line(reason, cause), now);
         Turn { outcome: (!again).then_some(outcome), ..turn }
     }
 

@@ -47,6 +47,8 @@ pub struct Boot {
     pub model: Option<(ModelVersion, Vec<u8>)>,
     /// What was thrown out on the way, and why.
     pub thrown_out: Vec<(ModelVersion, String)>,
+    /// What this machine's disk lost, and how: that says nothing about the release, which may be fetched again.
+    pub lost: Vec<(ModelVersion, String)>,
     /// What was staged and is given up, and why.
     pub given_up: Option<(ModelVersion, String)>,
 }
@@ -91,7 +93,7 @@ impl<D: Disk> Slots<D> {
     /// # Errors
     /// [`SlotError`] when the pointer cannot be written.
     pub fn boot(&mut self) -> Result<Boot, SlotError> {
-        let mut thrown_out = Vec::new();
+        let (mut thrown_out, mut lost) = (Vec::new(), Vec::new());
         if let (Some(active), Some(trial)) = (self.pointer.active.clone(), self.pointer.trial) {
             if trial.tries == 0 {
                 thrown_out.push((active.version, format!("not proven in {TRIES} starts")));
@@ -104,15 +106,14 @@ impl<D: Disk> Slots<D> {
         let given_up = self.boot_staged()?;
         while let Some(active) = self.pointer.active.clone() {
             match self.read(&active) {
-                Ok(bytes) => return Ok(Boot { model: Some((active.version, bytes)), thrown_out, given_up }),
+                Ok(bytes) => return Ok(Boot { model: Some((active.version, bytes)), thrown_out, lost, given_up }),
                 Err(cause) => {
-                    thrown_out.push((active.version, cause));
-                    // Damage on our disk says nothing about the release: it may be fetched again.
+                    lost.push((active.version, cause));
                     self.forget_active()?;
                 }
             }
         }
-        Ok(Boot { model: None, thrown_out, given_up })
+        Ok(Boot { model: None, thrown_out, lost, given_up })
     }
 
     fn boot_staged(&mut self) -> Result<Option<(ModelVersion, String)>, SlotError> {

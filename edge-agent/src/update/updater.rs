@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::assignment::{Assignment, SignedAssignment};
-use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
+use hearthwatch_protocol::messages::{UpdateOutcome, UpdateStage};
 use rand::Rng;
 use url::Url;
 
@@ -167,7 +167,7 @@ impl<P: Prove> Updater<P> {
             step.outcomes.push(outcome);
         }
         let boot = self.slots.boot()?;
-        let mut thrown_out = boot.thrown_out;
+        let (mut thrown_out, mut lost) = (boot.thrown_out, boot.lost);
         let mut found = boot.model;
         let mut given_up = boot.given_up;
         while let Some((version, bytes)) = found.take() {
@@ -180,7 +180,9 @@ impl<P: Prove> Updater<P> {
                 Err(cause) => {
                     thrown_out.push((version, cause));
                     self.slots.throw_out()?;
-                    found = self.slots.boot()?.model;
+                    let boot = self.slots.boot()?;
+                    lost.extend(boot.lost);
+                    found = boot.model;
                 }
             }
         }
@@ -198,13 +200,16 @@ impl<P: Prove> Updater<P> {
             }
         }
         if let Some((model_version, reason)) = given_up {
-            let result = UpdateResult::Refused { reason: format!("start: {reason}") };
-            self.tell(&mut step, UpdateOutcome { model_version, result, at: now });
+            let reason = format!("start: {reason}");
+            self.tell(&mut step, UpdateOutcome::refused(model_version, UpdateStage::Install, reason, now));
         }
         let to = self.slots.installed();
         for (model_version, reason) in thrown_out {
-            let result = UpdateResult::RolledBack { reason: format!("start: {reason}"), to };
-            self.tell(&mut step, UpdateOutcome { model_version, result, at: now });
+            self.tell(&mut step, UpdateOutcome::rolled_back(model_version, format!("start: {reason}"), to, now));
+        }
+        for (model_version, reason) in lost {
+            let outcome = UpdateOutcome::rolled_back(model_version, format!("start: {reason}"), to, now);
+            self.tell(&mut step, UpdateOutcome { stage: Some(UpdateStage::Fetch), ..outcome });
         }
         if step.model.is_none() {
             step.model = Some((to, Arc::clone(&self.own)));
@@ -354,8 +359,7 @@ impl<P: Prove> Updater<P> {
             Task::Swap(until) => Input::Swapped(self.swap(until, now, step)),
             Task::Judge => Input::Judged(self.judge(windows)),
             Task::Commit => {
-                let model_version = self.slots.installed();
-                let outcome = UpdateOutcome { model_version, result: UpdateResult::Installed, at: now };
+                let outcome = UpdateOutcome::installed(self.slots.installed(), now);
                 let committed = self.slots.owing(outcome).commit().map_err(|error| self.hindered(&error));
                 if committed.is_ok() {
                     self.before = None;
@@ -375,7 +379,7 @@ impl<P: Prove> Updater<P> {
 
     fn owe_roll_back(&mut self, reason: String, now: i64) {
         let (model_version, to) = (self.slots.installed(), self.slots.fallback());
-        self.slots.owing(UpdateOutcome { model_version, result: UpdateResult::RolledBack { reason, to }, at: now });
+        self.slots.owing(UpdateOutcome::rolled_back(model_version, reason, to, now));
     }
 
     async fn refresh(&mut self, now: i64) -> Result<Option<Offer>, TrustError> {

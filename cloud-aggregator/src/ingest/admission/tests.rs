@@ -2,7 +2,7 @@
 
 use hearthwatch_protocol::encode;
 use hearthwatch_protocol::limits::PAYLOAD_BYTES_MAX;
-use hearthwatch_protocol::messages::{UpdateResult, Verdict};
+use hearthwatch_protocol::messages::Verdict;
 use proptest::prelude::*;
 
 use super::*;
@@ -174,7 +174,7 @@ fn the_record_over_the_quota_is_refused_and_the_one_before_is_not() {
 
 #[test]
 fn an_outcome_comes_in_for_its_home() {
-    let outcome = UpdateOutcome { model_version: ModelVersion(9), result: UpdateResult::Installed, at: NOW };
+    let outcome = UpdateOutcome::installed(ModelVersion(9), NOW);
     let payload = Bytes::from(encode(&Message::Outcome(outcome.clone())).unwrap());
     let admitted = judged("hw/v1/home/home-7/up/outcome", payload);
     assert_eq!(admitted, Admission::Admit(Admitted::Outcome(home("home-7"), outcome)));

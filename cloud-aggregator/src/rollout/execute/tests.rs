@@ -67,8 +67,8 @@ impl Stage {
     }
 
     fn ended(&self, version: u64, result: &UpdateResult, hours: i64) {
-        let outcome =
-            UpdateOutcome { model_version: ModelVersion(version), result: result.clone(), at: NOW + hours * HOUR };
+        let (model_version, at) = (ModelVersion(version), NOW + hours * HOUR);
+        let outcome = UpdateOutcome { model_version, stage: None, result: result.clone(), at };
         let orders = self.store().assignments().unwrap();
         let of = orders.into_iter().filter(|row| row.model_version.0 == version);
         let outcomes = of.map(|row| (row.home, outcome.clone())).collect();

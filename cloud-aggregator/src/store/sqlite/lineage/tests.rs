@@ -1,7 +1,7 @@
 //! Every table that a model's story rests on is edited behind the program's back, and each edit is found.
 
 use hearthwatch_protocol::assignment::SignedAssignment;
-use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
+use hearthwatch_protocol::messages::UpdateOutcome;
 use hearthwatch_protocol::{ModelVersion, Sequence};
 
 use super::*;
@@ -17,7 +17,7 @@ fn story() -> (tempfile::TempDir, std::path::PathBuf, SqliteStore) {
     let file = directory.path().join("aggregator.db");
     let store = SqliteStore::open(&file).unwrap();
     store.enrol_home(&home("a"), 1).unwrap();
-    let installed = UpdateOutcome { model_version: ModelVersion(1), result: UpdateResult::Installed, at: NOW };
+    let installed = UpdateOutcome::installed(ModelVersion(1), NOW);
     let batch = IngestBatch {
         feedback: vec![row(record("a", 1)), row(record("a", 2))],
         outcomes: vec![(home("a"), installed)],
