@@ -231,7 +231,11 @@ impl Aggregator {
             Ok(late) if late.is_empty() => {}
             late => {
                 let parts = late.unwrap_or_default();
-                tracing::warn!(limit_s = DRAIN_SECONDS, ?parts, "drain cut off; a run in hand is taken up again at the next start");
+                tracing::warn!(
+                    limit_s = DRAIN_SECONDS,
+                    ?parts,
+                    "drain cut off; a run in hand is taken up again at the next start"
+                );
             }
         }
     }

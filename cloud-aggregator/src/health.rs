@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::metrics::Metrics;
 use crate::release::Publisher;
-use crate::clock::{Clock as _, SystemClock};
 use crate::training::TrainingStatus;
 
 /// How often all parts are looked at without being asked: "since when" is right to within this.

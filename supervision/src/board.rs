@@ -252,8 +252,7 @@ mod tests {
         let board = Board::default();
         board.probe("broker", Grade::Vital, || Condition::Unable);
         let text = serde_json::to_string(&board.look_at(7)).unwrap();
-        let expected =
-            r#"{"status":"unable","parts":[{"part":"broker","grade":"vital","state":"unable","since":7}]}"#;
+        let expected = r#"{"status":"unable","parts":[{"part":"broker","grade":"vital","state":"unable","since":7}]}"#;
         assert_eq!(text, expected);
     }
 }

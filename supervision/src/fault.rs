@@ -1,5 +1,7 @@
 //! Faults that a test orders, to see what the program makes of them. No configuration leads here.
 
+use std::io::BufRead;
+
 use tokio::sync::watch;
 
 /// What the panic or the error of an ordered fault says.
@@ -31,6 +33,23 @@ impl FaultPlan {
     pub fn strike(&self, part: &str, fault: Fault) {
         if let Some(orders) = &self.0 {
             orders.send_modify(|orders| orders.push((part.to_owned(), fault)));
+        }
+    }
+
+    /// Reads orders, one a line and like `panic intake`, until there are no more; blocks. What is no order is passed over.
+    pub fn obey(&self, lines: impl BufRead) {
+        for line in lines.lines().map_while(Result::ok) {
+            let fault = |word| match word {
+                "end" => Some(Fault::End),
+                "error" => Some(Fault::Error),
+                "panic" => Some(Fault::Panic),
+                _ => None,
+            };
+            if let Some((word, part)) = line.split_once(' ')
+                && let Some(fault) = fault(word)
+            {
+                self.strike(part, fault);
+            }
         }
     }
 
@@ -88,5 +107,22 @@ fn happen(fault: Fault) -> Result<(), String> {
         Fault::End => Ok(()),
         Fault::Error => Err(MESSAGE.to_owned()),
         Fault::Panic => panic!("{MESSAGE}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_strikes_its_part_once() {
+        let plan = FaultPlan::armed();
+        plan.obey("panic intake\nexplode intake\nend\nerror trainer\n".as_bytes());
+        assert_eq!(plan.take("director"), None);
+        assert_eq!((plan.take("intake"), plan.take("intake")), (Some(Fault::Panic), None));
+        assert_eq!(plan.take("trainer"), Some(Fault::Error));
+        let unarmed = FaultPlan::default();
+        unarmed.strike("intake", Fault::End);
+        assert_eq!(unarmed.take("intake"), None);
     }
 }

@@ -85,7 +85,11 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_is_no_detector_that_stands_still() {
         assert_eq!(condition(None, SOON, 86_400), Condition::Able, "forward by a day, or a machine that slept");
-        assert_eq!(condition(None, HOUR, -7_200), Condition::Able, "back by hours: no step can end before it has begun");
+        assert_eq!(
+            condition(None, HOUR, -7_200),
+            Condition::Able,
+            "back by hours: no step can end before it has begun"
+        );
     }
 
     #[test]

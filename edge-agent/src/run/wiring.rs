@@ -157,7 +157,8 @@ impl Agent {
         if let Some(joining) = joining {
             membership.send_replace(Membership::Outside(String::new()));
             let (joined, stop) = (joined.clone(), stop.clone());
-            parts.optional("enrolment", move || join(joining.clone(), membership.clone(), joined.clone(), stop.clone()));
+            parts
+                .optional("enrolment", move || join(joining.clone(), membership.clone(), joined.clone(), stop.clone()));
             health::membership(&board, membership_seen.clone());
         }
         let (line, line_seen) = watch::channel(String::new());
@@ -324,8 +325,7 @@ impl Screen {
     ) -> Result<(), hearthwatch_link::LinkError> {
         let Self { config, node, note, brain, view, updates, mode, notices, history, wishes } = self;
         let (device, notices) = (Device::new(node), notices.lock_owned().await);
-        let discovery =
-            Discovery { config, device, note, brain, view, updates, mode, notices, history, wishes };
+        let discovery = Discovery { config, device, note, brain, view, updates, mode, notices, history, wishes };
         let ended = discovery::run(discovery, state.clone(), stop).await;
         if let Err(error) = &ended {
             state.send_replace(BrokerState::Away { reason: error.to_string() });
@@ -336,7 +336,8 @@ impl Screen {
 
 /// The page is a convenience: where it cannot be served, everything else goes on, and it is tried again.
 async fn serve_page(parts: PageParts, listen: SocketAddr, stop: CancellationToken) -> Result<(), String> {
-    let listener = TcpListener::bind(listen).await.map_err(|error| format!("nobody can listen at {listen}: {error}"))?;
+    let listener =
+        TcpListener::bind(listen).await.map_err(|error| format!("nobody can listen at {listen}: {error}"))?;
     tracing::info!("local page at http://{listen}/");
     page::serve(parts, listener, stop).await.map_err(|error| error.to_string())
 }

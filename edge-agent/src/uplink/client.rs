@@ -455,7 +455,10 @@ impl Task {
     }
 }
 
-pub(super) fn status_publication(home: &HomeId, status: AgentStatus) -> Result<Publication, hearthwatch_protocol::EncodeError> {
+pub(super) fn status_publication(
+    home: &HomeId,
+    status: AgentStatus,
+) -> Result<Publication, hearthwatch_protocol::EncodeError> {
     let topic = Topic::Status(home.clone()).to_string();
     Ok(Publication { topic, payload: encode(&Message::Status(status))?, retain: true })
 }

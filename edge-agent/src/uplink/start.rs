@@ -17,7 +17,9 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::client::{Clock, SharedOutbox, Task, UplinkError, UplinkHandle, UplinkState, lock, status_publication, with};
+use super::client::{
+    Clock, SharedOutbox, Task, UplinkError, UplinkHandle, UplinkState, lock, status_publication, with,
+};
 use super::session::Session;
 
 /// What the uplink needs to know.

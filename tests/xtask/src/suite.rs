@@ -116,6 +116,13 @@ const SUITES: &[Suite] = &[
         full_only: false,
     },
     Suite {
+        name: "parts",
+        what: "every part of both programs ends: a restart or a line, and the alarm is raised all the same",
+        needs: &[Part::Mosquitto],
+        run: || integration("parts", &[]),
+        full_only: false,
+    },
+    Suite {
         name: "home-assistant",
         what: "the agent beside a real Home Assistant, in its containers, a stranger's walk among it",
         needs: &[Part::Mosquitto, Part::Debootstrap, Part::Chromium, Part::Buildah, Part::AppArmor],

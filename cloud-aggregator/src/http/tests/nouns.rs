@@ -185,7 +185,11 @@ async fn health_and_metrics_are_open_and_name_no_home() {
     api.bench.answers("secret-home", 1);
     for path in ["/healthz", "/readyz"] {
         let health = api.open(path).await;
-        assert_eq!((health.status.as_u16(), health.text().as_str()), (200, r#"{"status":"able","parts":[]}"#), "{path}");
+        assert_eq!(
+            (health.status.as_u16(), health.text().as_str()),
+            (200, r#"{"status":"able","parts":[]}"#),
+            "{path}"
+        );
     }
     let metrics = api.open("/metrics").await;
     assert!(metrics.headers["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
