@@ -145,13 +145,14 @@ impl Agent {
         let (brain, thread) = brain::prepare(brain);
         parts.thread("detector", move |strikes| thread.run(strikes)).map_err(|_| StartError::System("thread"))?;
         health::detector(&board, &brain);
-        parts.vital("clock", beside(&brain, &stop, tick(brain.clone(), Arc::clone(&board), stop.clone())));
+        parts
+            .vital("clock", beside(brain.clone(), stop.clone(), tick(brain.clone(), Arc::clone(&board), stop.clone())));
         let (session, session_seen) = watch::channel(SessionState::default());
         let node = cloud.map_or(LONE_NODE.to_owned(), |cloud| cloud.home.to_string());
         let forgetful = cloud.and_then(|cloud| cloud.enrolment.as_ref()).map(|_| node.clone());
         let home_assistant =
             home_assistant::run(config.home_assistant.clone(), forgetful, brain.clone(), session, who, stop.clone());
-        parts.vital("home-assistant", beside(&brain, &stop, home_assistant));
+        parts.vital("home-assistant", beside(brain.clone(), stop.clone(), home_assistant));
         health::home_assistant(&board, session_seen.clone());
 
         if let Some(joining) = joining {
@@ -214,7 +215,8 @@ impl Agent {
             async move {
                 let mut models = models.lock().await;
                 let (fleet, wishes) = &mut *models;
-                beside(&brain, &stop, fleet.serve(brain.clone(), view, updates, wishes, stop.clone())).await;
+                let serving = fleet.serve(brain.clone(), view, updates, wishes, stop.clone());
+                beside(brain, stop, serving).await;
             }
         });
         let home_broker = config.home_mqtt.clone().map(|mqtt| {
@@ -260,7 +262,7 @@ impl Agent {
 }
 
 /// What needs the detector ends with it; that is the detector's failure, which its own supervisor tells.
-async fn beside(brain: &BrainHandle, stop: &CancellationToken, body: impl Future<Output = ()>) {
+async fn beside(brain: BrainHandle, stop: CancellationToken, body: impl Future<Output = ()>) {
     body.await;
     if brain.is_gone() {
         stop.cancelled().await;

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::FutureExt as _;
+use futures_util::FutureExt;
 use futures_util::future::Shared;
 use hearthwatch_link::{Backoff, LinkConfig, LinkError, LinkEvents, LinkHandle, open, open_after};
 use hearthwatch_protocol::assignment::SignedAssignment;
@@ -170,7 +170,7 @@ fn open_link(link: &LinkConfig, joined: Option<&Joined>) -> Result<(LinkHandle, 
 
 impl Uplink {
     /// One life, from what the outbox holds now until [`UplinkHandle::stop`].
-    pub fn run(&mut self) -> impl Future<Output = Result<(), UplinkError>> + Send + 'static {
+    pub fn run(&mut self) -> impl Future<Output = Result<(), UplinkError>> + Send + use<> {
         let opened = self.opened.take().map_or_else(|| open_link(&self.link, self.joined.as_ref()), Ok);
         if let Ok((link, _)) = &opened {
             self.present.lock().unwrap_or_else(PoisonError::into_inner).clone_from(link);

@@ -14,6 +14,10 @@ async fn until(stop: CancellationToken) {
     stop.cancelled().await;
 }
 
+async fn overflows(sequence: u64) {
+    panic!("sequence {sequence} overflows");
+}
+
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[tokio::test]
@@ -40,7 +44,7 @@ async fn a_vital_part_that_ends_fails_or_panics_stops_the_program_and_says_why()
 #[tokio::test]
 async fn the_line_names_the_part_and_its_own_words() {
     let parts = supervisor(&FaultPlan::default());
-    parts.vital("intake", async { panic!("sequence {} overflows", 7) });
+    parts.vital("intake", overflows(7));
     assert_eq!(parts.failed().await.to_string(), "the part intake panicked: sequence 7 overflows");
     let parts = supervisor(&FaultPlan::default());
     parts.vital("http", async { Err::<(), _>(std::io::Error::other("too many open files")) });

@@ -23,7 +23,7 @@ use hearthwatch_provision::enrol::Enroller;
 use hearthwatch_provision::signer::client::SignerClient;
 use hearthwatch_provision::signer::server::Server;
 use hearthwatch_provision::{Layout, homes, init};
-use tokio::task::JoinHandle;
+use hearthwatch_supervision::{FaultPlan, Supervisor};
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::{BrokerFiles, EmbeddedBroker};
@@ -47,8 +47,6 @@ pub struct Stage {
     /// `https://localhost:PORT`.
     pub url: String,
     signer: Signer,
-    stop: CancellationToken,
-    server: JoinHandle<()>,
 }
 
 /// The signer runs as a process of its own, as in production: it alone opens the targets key.
@@ -124,27 +122,20 @@ impl Stage {
         let publisher = Publisher::open(release, Arc::new(RemoteSigner::new(&socket)), &Metrics::new()).await?;
         let clock = Arc::new(ManualClock::new(now));
         let options = Options { clock: clock.clone(), learner, hook: Some(publisher) };
-        let aggregator = Aggregator::start(config, options).await?;
+        let parts = Supervisor::new(CancellationToken::new(), FaultPlan::default());
+        let metrics = Arc::new(Metrics::new());
+        let aggregator = Aggregator::start_under(config, options, metrics, parts.clone()).await?;
         for home in home_ids {
             aggregator.enrol(home).await?;
         }
-        let stop = CancellationToken::new();
-        let stopped = stop.clone().cancelled_owned();
         let desk = Enroller::load(&layout, HOME_DAYS).context("the desk where homes enrol")?;
         let http = Http::new(aggregator.state().clone(), bound.tls()).with_enroller(desk);
-        let server = tokio::spawn(async move {
-            if let Err(error) = bound.serve(http, stopped).await {
-                tracing::error!(%error, "the pages are gone");
-            }
-        });
-        Ok(Self { layout, broker, aggregator, clock, url, signer, stop, server })
+        parts.vital("http", bound.serve(http, parts.stop().clone().cancelled_owned()));
+        Ok(Self { layout, broker, aggregator, clock, url, signer })
     }
 
-    /// Takes everything down in order: pages, aggregator, broker, signer.
+    /// Takes everything down in order: aggregator with its pages, broker, signer.
     pub async fn strike(self) {
-        self.stop.cancel();
-        // A panic in there was reported when it happened.
-        let _ = self.server.await;
         self.aggregator.shutdown().await;
         self.broker.stop();
         drop(self.signer);
