@@ -157,6 +157,7 @@ impl Aggregator {
             let (clock, metrics, counted) = (Arc::clone(&clock), Arc::clone(&metrics), Arc::clone(&metrics));
             let intake = Intake::new(taker, clock, metrics, Arc::clone(&spoken), releases.notices(), progress);
             connections = intake.connections();
+            health::intake(&health, intake.health());
             parts.vital("intake", intake.run(events, stop.clone()));
             health::broker(&health, &counted);
             (link, wire) = (Some(handle), Some(spoken));

@@ -13,6 +13,7 @@ use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock as _, SystemClock};
+use crate::ingest::IntakeHealth;
 use crate::metrics::Metrics;
 use crate::release::Publisher;
 use crate::training::TrainingStatus;
@@ -29,6 +30,8 @@ const TRIAL_BYTES: usize = 4096;
 const TRIAL_FILE: &str = ".writable";
 /// A run tells of each batch and each home that it is done with; the longest of them is minutes on a small machine.
 const TRAINING_STANDS_MAX: Duration = Duration::from_secs(3_600);
+/// A batch is stored in well under a second.
+const INTAKE_BUSY_MAX: Duration = Duration::from_secs(600);
 /// A look at a fleet of 10,000 homes takes seconds.
 const DIRECTOR_BUSY_MAX: Duration = Duration::from_secs(600);
 /// The director looks twice a minute: so much later, ten looks have failed.
@@ -38,6 +41,23 @@ const DIRECTOR_LATE_MAX: Duration = Duration::from_secs(300);
 pub(crate) fn broker(board: &Board, metrics: &Metrics) {
     let connected = metrics.link_connected.clone();
     board.probe("broker", Grade::Optional, move || able(connected.get() == 1));
+}
+
+/// What is taken off the broker is stored.
+pub(crate) fn intake(board: &Board, health: watch::Receiver<IntakeHealth>) {
+    board.probe("intake", Grade::Vital, move || {
+        let health = health.borrow();
+        stores(health.failing_since.is_some(), health.busy_since.map(|since| since.elapsed()))
+    });
+}
+
+/// A store that fails is tried again for as long as it takes: that is no intake that stands still.
+fn stores(failing: bool, busy: Option<Duration>) -> Condition {
+    match busy {
+        _ if failing => Condition::Unable,
+        Some(busy) if busy > INTAKE_BUSY_MAX => Condition::Stuck,
+        _ => Condition::Able,
+    }
 }
 
 /// The director's looks end, and end well.
@@ -179,12 +199,18 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_that_is_never_done_is_stuck_and_a_store_that_fails_is_not() {
+        assert_eq!(stores(false, HOUR), Condition::Stuck);
+        assert_eq!(stores(true, HOUR), Condition::Unable);
+        assert_eq!((stores(false, SOON), stores(false, None)), (Condition::Able, Condition::Able));
+    }
+
+    #[test]
     fn a_run_that_tells_nothing_new_does_not_come_on_and_an_idle_trainer_need_not() {
         let progress = Progress::default();
         let status = |phase, done| TrainingStatus { phase, done, ..TrainingStatus::default() };
         note(&progress, &status("training", 1), None);
-        let first = progress.since_last().expect("it has begun");
-        std::hint::black_box(first);
+        assert!(progress.since_last().is_some(), "it has begun");
         note(&progress, &status("idle", 0), Some(&status("training", 1)));
         assert_eq!(progress.since_last(), None);
         note(&progress, &status("training", 1), Some(&status("training", 1)));

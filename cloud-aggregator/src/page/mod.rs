@@ -91,7 +91,7 @@ async fn read(http: &Http) -> Result<view::Fleet, Problem> {
         homes.truncate(HOMES_SHOWN);
         let released = store.releases()?.into_iter().next();
         let outcomes = match &released {
-            Some(release) => store.outcomes(Some(release.model_version), homes_total)?,
+            Some(release) => store.outcomes(Some(release.model_version), 0)?,
             None => Vec::new(),
         };
         Ok(view::Fleet {

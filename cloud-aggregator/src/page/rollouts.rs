@@ -41,7 +41,8 @@ pub(super) fn rollouts(shown: &Rollouts, homes: usize, now: i64) -> Markup {
         @if !newest.row.reason.is_empty() { p { (newest.row.reason) } }
         p {
             "Ordered to " (newest.assigned) " of " (homes) " homes, " (newest.reported) " told how it went, proven on "
-            (newest.attested) ". Waves open: " (newest.open) ". Next: " (newest.next) "."
+            (newest.attested) @if newest.evidence.undelivered > 0 { ", not delivered to " (newest.evidence.undelivered) }
+            ". Waves open: " (newest.open) ". Next: " (newest.next) "."
         }
         div.scroll {
             table {

@@ -1,5 +1,8 @@
 //! What the page looks like. Pure: rows in, markup out.
 
+use std::collections::BTreeSet;
+
+use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::messages::UpdateResult;
 use maud::{DOCTYPE, Markup, html};
 
@@ -205,8 +208,10 @@ fn gate_row(name: &str, summary: &Figures) -> Markup {
 }
 
 fn spread(fleet: &Fleet) -> Markup {
-    let count =
-        |wanted: fn(&UpdateResult) -> bool| fleet.outcomes.iter().filter(|outcome| wanted(&outcome.result)).count();
+    let (weighing, others): (Vec<_>, Vec<_>) = fleet.outcomes.iter().partition(|outcome| outcome.weighs_on_release());
+    let count = |wanted: fn(&UpdateResult) -> bool| weighing.iter().filter(|outcome| wanted(&outcome.result)).count();
+    let told: BTreeSet<&HomeId> = weighing.iter().map(|outcome| &outcome.home).collect();
+    let undelivered = others.iter().filter(|outcome| !told.contains(&outcome.home)).count();
     let installed = count(|result| matches!(result, UpdateResult::Installed));
     let refused = count(|result| matches!(result, UpdateResult::Refused { .. }));
     let back = count(|result| matches!(result, UpdateResult::RolledBack { .. }));
@@ -215,6 +220,7 @@ fn spread(fleet: &Fleet) -> Markup {
             "Installed on " (installed) " of " (fleet.homes_total) " homes"
             @if refused > 0 { ", " span.bad { "refused by " (refused) } }
             @if back > 0 { ", " span.bad { "rolled back by " (back) } }
+            @if undelivered > 0 { ", not delivered to " (undelivered) }
             "."
         }
     }

@@ -1,6 +1,6 @@
 //! What the page says for given rows.
 
-use hearthwatch_protocol::messages::RefusalReason;
+use hearthwatch_protocol::messages::{RefusalReason, UpdateStage};
 use hearthwatch_protocol::{HomeId, ModelVersion, Sequence};
 
 use super::*;
@@ -195,6 +195,7 @@ fn full() -> Fleet {
     let outcome = |name: &str, result| OutcomeRow {
         home: HomeId::new(name).unwrap(),
         model_version: ModelVersion(2),
+        stage: Some(UpdateStage::Install),
         result,
         at: 9_000,
         received_at: 9_000,

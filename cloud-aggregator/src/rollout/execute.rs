@@ -44,9 +44,6 @@ const BACKDATED: i64 = 300;
 /// Orders on their way to the broker at the same time; brokers commonly take 20 to 100 unacknowledged ones.
 const IN_FLIGHT_MAX: usize = 16;
 
-/// Ends of an update that are read: two for each home of the largest fleet that one aggregator serves.
-const OUTCOMES_MAX: usize = 200_000;
-
 /// Everything that is known about a rollout, for those who watch it.
 #[derive(Debug, Clone)]
 pub struct Watched {
@@ -247,7 +244,8 @@ impl Director {
         now: i64,
     ) -> Result<(Watched, Vec<HomeId>), StoreError> {
         let (version, policy) = (row.model_version, self.policy_of(row));
-        let outcomes = store.outcomes(Some(version), OUTCOMES_MAX)?;
+        // All of them, two a home at most: what is left out could be what matters.
+        let outcomes = store.outcomes(Some(version), 0)?;
         let assigned = fleet.assigned(version);
         let evidence = evidence::gather(&Known {
             version,
@@ -333,7 +331,7 @@ impl Director {
             sha256.ok_or_else(|| broken(format!("release {} has no hash", release.model_version)))?;
         let mut rows = Vec::with_capacity(homes.len());
         for home in homes {
-            let generation = fleet.orders.get(home).map_or(0, |order| order.generation) + 1;
+            let generation = fleet.orders.get(home).map_or(0, |order| order.generation).saturating_add(1);
             let mut nonce = [0; 16];
             aws_lc_rs::rand::fill(&mut nonce).map_err(|_| broken("the system gives no randomness".to_owned()))?;
             let assignment = Assignment {
@@ -462,7 +460,9 @@ impl Fleet {
 
     /// Homes whose order for `version` has less than half of its life left.
     fn half_over(&self, version: ModelVersion, now: i64) -> Vec<HomeId> {
-        let due = |order: &&AssignmentRow| order.model_version == version && order.expires_at - now < ORDER_SECONDS / 2;
+        let due = |order: &&AssignmentRow| {
+            order.model_version == version && order.expires_at.saturating_sub(now) < ORDER_SECONDS / 2
+        };
         let orders = self.orders.values().filter(due);
         orders.map(|order| order.home.clone()).filter(|home| self.proven.contains_key(home)).collect()
     }

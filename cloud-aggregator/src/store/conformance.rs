@@ -2,7 +2,7 @@
 
 use hearthwatch_protocol::limits::RECEIPT_DIGESTS_MAX;
 use hearthwatch_protocol::messages::{
-    AgentStatus, Refusal, RefusalReason, UpdateOutcome, Verdict, Withdrawal, WithdrawalScope,
+    AgentStatus, Refusal, RefusalReason, UpdateOutcome, UpdateStage, Verdict, Withdrawal, WithdrawalScope,
 };
 use hearthwatch_protocol::{ModelVersion, RecordKey, Sequence};
 
@@ -146,27 +146,54 @@ fn totals_count_each_answer(store: &dyn Store) {
     assert_eq!(store.feedback_totals().unwrap(), expected);
 }
 
-fn the_quarantine_is_bounded_and_shows_the_newest_first(store: &dyn Store) {
-    let bad = |n: u64| QuarantineRow {
+/// A row of a home that is too large to be let in, with a number to tell it by.
+fn refused_row(home_name: &str, number: u64, whole: bool) -> QuarantineRow {
+    QuarantineRow {
         id: 0,
         reason: RefusalReason::Malformed,
-        detail: format!("number {n}"),
+        detail: format!("number {number}"),
         topic: "t".to_owned(),
-        home: None,
-        sequence: Some(Sequence(n)),
-        prefix: vec![1, 2],
-        length: 2,
-        payload: None,
+        home: Some(home(home_name)),
+        sequence: None,
+        prefix: vec![1],
+        length: 1,
+        payload: whole.then(|| bytes::Bytes::from_static(b"x")),
         settled: None,
         at: NOW,
-    };
-    let quarantine = (0..QUARANTINE_ROWS_MAX + 5).map(bad).collect();
-    store.apply(&IngestBatch { quarantine, at: NOW, ..IngestBatch::default() }).unwrap();
+    }
+}
+
+fn quarantine(store: &dyn Store, rows: Vec<QuarantineRow>) {
+    store.apply(&IngestBatch { quarantine: rows, at: NOW, ..IngestBatch::default() }).unwrap();
+}
+
+fn the_quarantine_keeps_the_newest_of_each_home_and_shows_them_first(store: &dyn Store) {
+    quarantine(store, (0..QUARANTINE_HOME_ROWS_MAX + 5).map(|number| refused_row("a", number, false)).collect());
     let kept = store.quarantine(0).unwrap();
-    assert_eq!(kept.len() as u64, QUARANTINE_ROWS_MAX);
-    assert_eq!(kept[0].detail, format!("number {}", QUARANTINE_ROWS_MAX + 4));
+    assert_eq!(kept.len() as u64, QUARANTINE_HOME_ROWS_MAX);
+    assert_eq!(kept[0].detail, format!("number {}", QUARANTINE_HOME_ROWS_MAX + 4));
     assert_eq!(kept.last().unwrap().detail, "number 5");
     assert_eq!(store.quarantine(3).unwrap().len(), 3);
+}
+
+fn a_home_cannot_push_another_ones_entry_out_of_quarantine(store: &dyn Store) {
+    quarantine(store, vec![refused_row("victim", 1, true)]);
+    for _ in 0..3 {
+        quarantine(store, (0..QUARANTINE_ROWS_MAX).map(|number| refused_row("hostile", number, true)).collect());
+    }
+    // Many hostile homes fill it to the brim, and one more gives up what it holds most of.
+    let homes = QUARANTINE_ROWS_MAX / QUARANTINE_HOME_ROWS_MAX + 7;
+    for index in 0..homes {
+        let name = format!("hostile-{index}");
+        quarantine(store, (0..QUARANTINE_HOME_ROWS_MAX).map(|number| refused_row(&name, number, true)).collect());
+    }
+    let kept = store.quarantine(0).unwrap();
+    assert_eq!(kept.len() as u64, QUARANTINE_ROWS_MAX);
+    let of = |name: &str| kept.iter().filter(|row| row.home == Some(home(name))).collect::<Vec<_>>();
+    assert_eq!(of("victim").len(), 1);
+    assert!(of("victim")[0].payload.is_some(), "and it can still be let in");
+    assert!(of("hostile-0").len() >= 40, "they share alike");
+    assert_eq!(kept.iter().filter(|row| row.payload.is_some()).count() as u64, QUARANTINE_PAYLOADS_MAX);
 }
 
 fn a_status_and_an_outcome_are_kept_with_their_home(store: &dyn Store) {
@@ -192,6 +219,74 @@ fn a_status_and_an_outcome_are_kept_with_their_home(store: &dyn Store) {
     assert_eq!(outcomes.len(), 1, "said twice, kept once");
     assert_eq!((outcomes[0].result.clone(), outcomes[0].at), (outcome.result, NOW - 5));
     assert_eq!(store.outcomes(Some(ModelVersion(3)), 0).unwrap(), []);
+}
+
+fn say(store: &dyn Store, home_name: &str, outcome: UpdateOutcome, at: i64) {
+    let outcomes = vec![(home(home_name), outcome)];
+    store.apply(&IngestBatch { outcomes, at, ..IngestBatch::default() }).unwrap();
+}
+
+fn one_word_of_a_home_on_a_release_counts_and_it_is_the_last_by_its_own_clock(store: &dyn Store) {
+    let version = ModelVersion(2);
+    let back = UpdateOutcome::rolled_back(version, "deaf".to_owned(), ModelVersion(1), NOW + 5);
+    say(store, "a", UpdateOutcome::installed(version, NOW), NOW);
+    say(store, "a", back.clone(), NOW + 6);
+    say(store, "a", UpdateOutcome::installed(version, NOW), NOW + 7);
+    say(store, "a", UpdateOutcome::installed(version, i64::MIN), NOW + 8);
+    for number in 0..500 {
+        say(store, "b", UpdateOutcome::installed(version, NOW + number), NOW);
+    }
+    let kept = store.outcomes(Some(version), 0).unwrap();
+    let of = |name: &str| kept.iter().filter(|row| row.home == home(name)).collect::<Vec<_>>();
+    assert_eq!((of("a").len(), of("b").len()), (1, 1));
+    assert_eq!((&of("a")[0].result, of("a")[0].received_at), (&back.result, NOW + 6));
+    assert_eq!(of("b")[0].at, NOW + 499);
+}
+
+fn a_word_about_the_mirror_stands_beside_the_one_about_the_release(store: &dyn Store) {
+    let version = ModelVersion(2);
+    let stale = |at| UpdateOutcome::refused(version, UpdateStage::Verify, "expired: of last week".to_owned(), at);
+    say(store, "a", UpdateOutcome::installed(version, NOW), NOW);
+    say(store, "a", stale(NOW + 1), NOW + 1);
+    say(store, "a", stale(NOW + 2), NOW + 2);
+    let kept = store.outcomes(Some(version), 0).unwrap();
+    let found: Vec<_> = kept.iter().map(|row| (row.stage, row.weighs_on_release(), row.at)).collect();
+    assert_eq!(found, [(Some(UpdateStage::Verify), false, NOW + 2), (Some(UpdateStage::Run), true, NOW)]);
+}
+
+fn a_number_at_the_end_of_all_numbers_overflows_nothing(store: &dyn Store) {
+    // As a store may hold it that was written before such numbers were refused.
+    store.enrol_home(&home("a"), 1).unwrap();
+    let last = i64::MAX as u64;
+    store.apply(&feedback("a", &[1, last])).unwrap();
+    let asking = |at| IngestBatch { asking: vec![home("a")], at, ..IngestBatch::default() };
+    let given_up = store.apply(&asking(NOW + GAP_PATIENCE_SECONDS)).unwrap().remove(0);
+    assert_eq!((given_up.through, given_up.lost), (Sequence(last), last - 2));
+    assert_eq!(given_up.digests.len(), RECEIPT_DIGESTS_MAX);
+    for (id, scope) in
+        [(1, WithdrawalScope::Through(Sequence(u64::MAX))), (2, WithdrawalScope::Records(vec![Sequence(last)]))]
+    {
+        store.withdraw(&Withdrawal { home: home("a"), id, scope, at: i64::MIN }, NOW).unwrap();
+    }
+    assert_eq!(through(&store.apply(&asking(i64::MAX)).unwrap()), [("a".to_owned(), last)]);
+}
+
+fn what_is_taken_back_far_ahead_settles_nothing(store: &dyn Store) {
+    store.enrol_home(&home("a"), 1).unwrap();
+    let near = WITHDRAWN_AHEAD_MAX as u64;
+    let scope = WithdrawalScope::Records([near, near + 1, i64::MAX as u64, u64::MAX].map(Sequence).to_vec());
+    store.withdraw(&Withdrawal { home: home("a"), id: 1, scope, at: NOW }, NOW).unwrap();
+    let keys =
+        [near, near + 1, i64::MAX as u64].map(|sequence| RecordKey { home: home("a"), sequence: Sequence(sequence) });
+    let settled: Vec<u64> = store.handled(&keys).unwrap().iter().map(|handled| handled.key.sequence.0).collect();
+    assert_eq!(settled, [near]);
+}
+
+fn trying_whether_anything_can_be_stored_leaves_nothing_behind(store: &dyn Store) {
+    store.probe().unwrap();
+    store.probe().unwrap();
+    assert_eq!((store.homes().unwrap(), store.feedback_totals().unwrap()), (vec![], FeedbackTotals::default()));
+    assert_eq!(store.outcomes(None, 0).unwrap(), []);
 }
 
 fn a_snapshot_keeps_its_first_date_and_its_furthest_watermark(store: &dyn Store) {
@@ -452,7 +547,13 @@ macro_rules! every_case_on {
                 a_stranger_makes_no_progress,
                 feedback_comes_in_order_of_home_and_sequence_and_in_pages,
                 totals_count_each_answer,
-                the_quarantine_is_bounded_and_shows_the_newest_first,
+                the_quarantine_keeps_the_newest_of_each_home_and_shows_them_first,
+                a_home_cannot_push_another_ones_entry_out_of_quarantine,
+                one_word_of_a_home_on_a_release_counts_and_it_is_the_last_by_its_own_clock,
+                a_word_about_the_mirror_stands_beside_the_one_about_the_release,
+                a_number_at_the_end_of_all_numbers_overflows_nothing,
+                what_is_taken_back_far_ahead_settles_nothing,
+                trying_whether_anything_can_be_stored_leaves_nothing_behind,
                 a_status_and_an_outcome_are_kept_with_their_home,
                 a_snapshot_keeps_its_first_date_and_its_furthest_watermark,
                 a_run_is_one_row_however_often_it_is_written,

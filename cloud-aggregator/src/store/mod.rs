@@ -16,15 +16,24 @@ use hearthwatch_protocol::messages::{AgentStatus, Refusal, RefusalReason, Update
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 
 pub use rollouts::RolloutStore;
+pub(crate) use rows::stage_word;
 pub use rows::*;
 pub use sqlite::SqliteStore;
 
-/// Most payloads kept in quarantine; the oldest go first. At 512 bytes of prefix and as much around it, 10 MB.
+/// Most payloads kept in quarantine; beyond it the home that holds most gives up its oldest. At 512 bytes of prefix and as much
+/// around it, 10 MB.
 pub const QUARANTINE_ROWS_MAX: u64 = 10_000;
 
-/// The newest rows of the quarantine whose whole payload is kept, where it may be let in after all: 2,000 × 8 KiB are 16 MB,
-/// and 128 MB if every one had the largest size.
+/// Most payloads of one home kept in quarantine; its oldest go first. Twenty days of ten unannounced answers, and a fiftieth of the
+/// whole.
+pub const QUARANTINE_HOME_ROWS_MAX: u64 = 200;
+
+/// Rows of the quarantine whose whole payload is kept, where it may be let in after all; beyond it the home that holds most gives
+/// up its oldest. 2,000 × 8 KiB are 16 MB, and 128 MB if every one had the largest size.
 pub const QUARANTINE_PAYLOADS_MAX: u64 = 2_000;
+
+/// Whole payloads of one home that are kept: all of its rows may have one. 200 × 8 KiB are 1.6 MB.
+pub const QUARANTINE_HOME_PAYLOADS_MAX: u64 = QUARANTINE_HOME_ROWS_MAX;
 
 /// Announcements kept of a home, by number: at four a day, seven years. One that is gone can no longer be answered.
 pub const ANNOUNCED_KEPT: u64 = 10_000;
@@ -44,6 +53,15 @@ pub enum StoreError {
     /// The engine's own error.
     #[error("store {action}: {cause}")]
     Engine {
+        /// What was being done.
+        action: &'static str,
+        /// The engine's words.
+        cause: String,
+    },
+    /// The engine can do nothing at this moment, whatever it is asked for: the disk is full or fails, the file is locked. Worth trying
+    /// again.
+    #[error("store {action}: {cause}")]
+    Unavailable {
         /// What was being done.
         action: &'static str,
         /// The engine's words.
@@ -150,6 +168,8 @@ pub trait Store: RolloutStore + Send + Sync + 'static {
     // ingest
     /// Applies a batch; afterwards it is durable. Returns the progress of every home that occurs in it, by name.
     fn apply(&self, batch: &IngestBatch) -> Result<Vec<HomeProgress>, StoreError>;
+    /// Writes something that changes nothing, as durably as anything else: an error means that nothing can be stored now.
+    fn probe(&self) -> Result<(), StoreError>;
     /// How those of the `keys` were handled that came before.
     fn handled(&self, keys: &[RecordKey]) -> Result<Vec<Handled>, StoreError>;
     /// What was stored of a home since `since`.
@@ -215,7 +235,8 @@ pub trait Store: RolloutStore + Send + Sync + 'static {
     fn put_release(&self, row: &ReleaseRow) -> Result<(), StoreError>;
     /// Releases, newest first.
     fn releases(&self) -> Result<Vec<ReleaseRow>, StoreError>;
-    /// Ends of updates, newest first, at most `limit`; of one release if `version` is given.
+    /// The last words of homes on how updates ended, newest first, at most `limit` (0 for all); of one release if `version` is given.
+    /// A home has at most two for each release: one that weighs on it, one about the way to it.
     fn outcomes(&self, version: Option<ModelVersion>, limit: usize) -> Result<Vec<OutcomeRow>, StoreError>;
 
     // people

@@ -1,7 +1,9 @@
 //! What the store keeps, one type for each table. All times are Unix seconds.
 
 use bytes::Bytes;
-use hearthwatch_protocol::messages::{FeedbackRecord, RefusalReason, UpdateResult, Verdict};
+use hearthwatch_protocol::messages::{
+    FeedbackRecord, RefusalReason, UpdateOutcome, UpdateResult, UpdateStage, Verdict,
+};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use serde::{Deserialize, Serialize};
 
@@ -374,12 +376,40 @@ pub struct OutcomeRow {
     pub home: HomeId,
     /// Which model.
     pub model_version: ModelVersion,
+    /// Where it stood when it ended; none in the words of agents that name no stage.
+    pub stage: Option<UpdateStage>,
     /// How it ended.
     pub result: UpdateResult,
     /// When, by the home's clock.
     pub at: i64,
     /// When it was heard here.
     pub received_at: i64,
+}
+
+impl OutcomeRow {
+    /// The word for the stage, as on the wire.
+    #[must_use]
+    pub fn stage_word(&self) -> Option<&'static str> {
+        self.stage.map(stage_word)
+    }
+
+    /// Whether it says how good the release is, or only how the way to it was.
+    #[must_use]
+    pub fn weighs_on_release(&self) -> bool {
+        let (model_version, stage, result, at) = (self.model_version, self.stage, self.result.clone(), self.at);
+        UpdateOutcome { model_version, stage, result, at }.weighs_on_release()
+    }
+}
+
+/// The word for a stage, as on the wire.
+pub(crate) fn stage_word(stage: UpdateStage) -> &'static str {
+    match stage {
+        UpdateStage::Fetch => "fetch",
+        UpdateStage::Verify => "verify",
+        UpdateStage::Install => "install",
+        UpdateStage::Run => "run",
+        UpdateStage::Other => "other",
+    }
 }
 
 words! {

@@ -44,6 +44,10 @@ pub struct OutcomeView {
     pub home: String,
     /// Which model.
     pub model_version: u64,
+    /// `fetch`, `verify`, `install` or `run`: where it stood when it ended; none in the words of agents that name no stage.
+    pub stage: Option<String>,
+    /// Whether it says how good the release is: a refusal at `fetch` or `verify` is about a mirror, a line or a clock.
+    pub weighs: bool,
     /// `installed`, `refused` or `rolled_back`.
     pub result: String,
     /// Why, where it was not installed.
@@ -82,6 +86,7 @@ impl From<ReleaseRow> for ReleaseView {
 
 impl From<OutcomeRow> for OutcomeView {
     fn from(row: OutcomeRow) -> Self {
+        let (weighs, stage) = (row.weighs_on_release(), row.stage_word());
         let (result, reason, back_to) = match row.result {
             UpdateResult::Installed => ("installed", None, None),
             UpdateResult::Refused { reason } => ("refused", Some(reason), None),
@@ -90,6 +95,8 @@ impl From<OutcomeRow> for OutcomeView {
         Self {
             home: row.home.to_string(),
             model_version: row.model_version.0,
+            stage: stage.map(str::to_owned),
+            weighs,
             result: result.to_owned(),
             reason,
             back_to,
@@ -127,7 +134,7 @@ pub(crate) async fn list(
     Ok(Json(window.cut(rows, ReleaseView::from)))
 }
 
-/// Lists how a release ended on the homes, newest first.
+/// Lists the homes' last words on how a release ended, newest first: at most one that weighs on it and one about the way to it.
 #[utoipa::path(get, path = "/api/v1/releases/{version}/outcomes", tag = "releases",
     params(("version" = u64, Path), Paging), responses(
     (status = 200, body = OutcomePage),

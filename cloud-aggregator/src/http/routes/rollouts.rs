@@ -52,6 +52,8 @@ pub struct RolloutDetail {
     pub assigned: u64,
     /// Homes that told how the installation ended.
     pub reported: u64,
+    /// Homes to which it did not come whole, or was not trusted there; they weigh in no test.
+    pub undelivered: u64,
     /// Homes that are proven to run it.
     pub attested: u64,
     /// Waves that are open.
@@ -112,6 +114,7 @@ impl From<Watched> for RolloutDetail {
         Self {
             assigned: watched.assigned,
             reported: watched.reported,
+            undelivered: watched.evidence.undelivered,
             attested: watched.attested,
             open: watched.open,
             next: watched.next.to_string(),

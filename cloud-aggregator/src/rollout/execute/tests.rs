@@ -183,3 +183,20 @@ fn a_generation_that_does_not_rise_is_not_stored() {
     let refused = stage.store().add_assignments(&[row]).unwrap_err();
     assert!(matches!(refused, StoreError::Corrupt { table: "assignments", .. }), "{refused}");
 }
+
+#[test]
+fn a_home_that_tells_its_end_without_end_hides_nobody_elses() {
+    let stage = Stage::new("immediate", 40);
+    stage.release(1);
+    stage.work(0);
+    let failed = UpdateResult::RolledBack { reason: "deaf".to_owned(), to: ModelVersion(0) };
+    stage.ended(1, &failed, 1);
+    let before = stage.director.look(stage.store(), ModelVersion(1)).unwrap().unwrap();
+    let flood = |number| (home(0), UpdateOutcome::installed(ModelVersion(1), NOW + 2 * HOUR + number));
+    let outcomes: Vec<_> = (0..5_000).map(flood).collect();
+    stage.store().apply(&IngestBatch { outcomes, at: NOW + 2 * HOUR, ..IngestBatch::default() }).unwrap();
+    let after = stage.director.look(stage.store(), ModelVersion(1)).unwrap().unwrap();
+    assert_eq!((before.evidence.failed, after.evidence.failed, after.evidence.installed), (40, 39, 1));
+    assert_eq!((after.reported, stage.store().outcomes(Some(ModelVersion(1)), 0).unwrap().len()), (40, 40));
+    assert!(after.findings[0].alarms());
+}

@@ -7,6 +7,7 @@ mod ingest;
 mod learning;
 mod lineage;
 mod models;
+mod outcomes;
 mod people;
 mod quarantine;
 mod rollouts;
@@ -34,6 +35,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004.sql"),
     include_str!("migrations/0005.sql"),
     include_str!("migrations/0006.sql"),
+    include_str!("migrations/0007.sql"),
 ];
 
 /// How long a statement waits for a lock that another process holds (a backup, an operator's shell).
@@ -54,6 +56,7 @@ impl SqliteStore {
         let mut writer = connect(file)?;
         migrate(&mut writer)?;
         lineage::prepare(&mut writer)?;
+        outcomes::move_those_of_before(&mut writer)?;
         let reader = connect(file)?;
         reader.pragma_update(None, "query_only", true).map_err(engine("open"))?;
         Ok(Self { writer: Mutex::new(writer), reader: Mutex::new(reader) })
@@ -108,7 +111,35 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 
 /// Turns the engine's error into ours.
 fn engine(action: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {
-    move |error| StoreError::Engine { action, cause: error.to_string() }
+    move |error| {
+        let cause = error.to_string();
+        if unavailable(&error) {
+            StoreError::Unavailable { action, cause }
+        } else {
+            StoreError::Engine { action, cause }
+        }
+    }
+}
+
+/// Whether the engine could do nothing at this moment, whatever it was asked for: the disk is full or broken, the file is locked.
+fn unavailable(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode as Code;
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            Code::DiskFull
+                | Code::DatabaseBusy
+                | Code::DatabaseLocked
+                | Code::SystemIoFailure
+                | Code::CannotOpen
+                | Code::OutOfMemory
+                | Code::ReadOnly
+                | Code::PermissionDenied
+                | Code::FileLockingProtocolFailed
+                | Code::NotADatabase
+                | Code::DatabaseCorrupt
+        )
+    )
 }
 
 /// A value that this program would not have written.
@@ -157,6 +188,16 @@ impl Store for SqliteStore {
 
     fn apply(&self, batch: &IngestBatch) -> Result<Vec<HomeProgress>, StoreError> {
         self.write("apply batch", |transaction| ingest::apply(transaction, batch))
+    }
+
+    fn probe(&self) -> Result<(), StoreError> {
+        self.write("probe", |transaction| {
+            ingest::probe(transaction)?;
+            // Written again as it is: a page goes to the log and to the disk, and nothing changes.
+            let version: u32 =
+                transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(engine("probe"))?;
+            transaction.pragma_update(None, "user_version", version).map_err(engine("probe"))
+        })
     }
 
     fn withdraw(&self, withdrawal: &Withdrawal, at: i64) -> Result<WithdrawalRow, StoreError> {
@@ -263,7 +304,7 @@ impl Store for SqliteStore {
     }
 
     fn outcomes(&self, version: Option<ModelVersion>, limit: usize) -> Result<Vec<OutcomeRow>, StoreError> {
-        ingest::outcomes(&self.read(), version, limit)
+        outcomes::list(&self.read(), version, limit)
     }
 
     fn put_token(&self, row: &TokenRow) -> Result<(), StoreError> {
@@ -302,10 +343,9 @@ mod tests {
         drop(SqliteStore::open(&file).unwrap());
         Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let error = SqliteStore::open(&file).err().unwrap();
-        assert_eq!(
-            error.to_string(),
-            "database schema 99 is newer than this program's 6; run the newer hearthwatch-cloud"
-        );
+        let known = MIGRATIONS.len();
+        let words = format!("database schema 99 is newer than this program's {known}; run the newer hearthwatch-cloud");
+        assert_eq!(error.to_string(), words);
     }
 
     #[test]
