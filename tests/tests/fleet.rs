@@ -1,4 +1,5 @@
-//! The README's "A fleet of your own", run as it stands: by an ordinary user whom no list knows, and by root.
+//! The README's "A fleet of your own", run as it stands: by an ordinary user whom no list knows, and by root. And what any shell
+//! expects of the programs.
 //!
 //! Without mosquitto on the machine each test says so and does nothing; with `HEARTHWATCH_REQUIRE_MOSQUITTO` set it fails.
 
@@ -11,6 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hearthwatch_provision::command::next_steps;
+use hearthwatch_provision::pipe::CLOSED;
 use hearthwatch_tests::program;
 use serde_json::Value;
 
@@ -220,4 +222,38 @@ fn root_who_copies_the_readme_has_a_fleet_whose_broker_is_not_root() {
         let found = fs::metadata(fleet.folder().join("keys").join(key)).unwrap();
         assert_eq!((found.uid(), found.mode() & 0o777), (0, 0o600), "{key} is root's alone");
     }
+}
+
+#[test]
+fn a_closed_pipe_ends_each_program_without_a_word() {
+    for (name, arguments) in [
+        ("hearthwatch-provision", &["inspect", "/nonexistent"][..]),
+        ("hearthwatch-cloud", &["simulate-rollout", "--homes", "100", "--days", "2", "--rounds", "1"]),
+        ("hearthwatch-emulator", &["data", "list"]),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = Command::new(program(name)).args(arguments).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!((ended.status.code(), said.as_str()), (Some(i32::from(CLOSED)), ""), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_of_a_demonstration_that_stays_opens_its_api_and_is_its_owners_alone() {
+    let demonstration = hearthwatch_tests::fleet::Fleet::of("stays").await.unwrap();
+    let stage = &demonstration.stage;
+    let file = stage.admin_token(&stage.layout.root().join("admin.token")).await.unwrap();
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let token = fs::read_to_string(&file).unwrap();
+    let ask = ["-sS", "-o", "/dev/null", "-w", "%{http_code}", "--cacert"];
+    let (ca, url) = (stage.layout.ca_cert(), format!("{}/api/v1/tokens", stage.url));
+    let status = |token: String| {
+        let mut command = Command::new("curl");
+        command.args(ask).arg(&ca).args(["-H", &format!("Authorization: Bearer {token}"), &url]);
+        let answer = command.output().unwrap();
+        String::from_utf8_lossy(&answer.stdout).into_owned()
+    };
+    assert_eq!(status(token.trim().to_owned()), "200");
+    assert_eq!(status(format!("{}0", token.trim())), "401");
 }
