@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use hearthwatch_link::{LinkConfig, LinkError, TlsFiles};
 use hearthwatch_protocol::seal::SigningKey;
-use hearthwatch_protocol::topic::AGGREGATOR_FILTER;
 use hearthwatch_protocol::{HomeId, Sequence};
 use hearthwatch_supervision::{FaultPlan, PartFailed, Supervisor};
 use tokio::sync::watch;
@@ -270,7 +269,8 @@ fn link_config(mqtt: &MqttConfig) -> LinkConfig {
         tls,
         // The broker keeps what comes while we restart.
         clean_start: false,
-        subscriptions: vec![AGGREGATOR_FILTER.to_owned()],
+        subscriptions: vec![mqtt.group.filter()],
+        forgotten: mqtt.group.former_filters(),
         ..LinkConfig::new(&mqtt.host, mqtt.port, &mqtt.client_id)
     }
 }

@@ -99,7 +99,7 @@ Example edge.toml (relative paths are taken from the file's own directory):
   cert_file = \"agent.crt\"
   key_file = \"agent.key\"
   [cloud.updates]
-  url = \"https://cloud.example:8443/updates/\"
+  url = \"https://cloud.example:8443/tuf/\"
   ca_file = \"ca.crt\"
   root_file = \"root.json\"
   director_file = \"director.pub\"   # or director = \"none\" in a fleet without one

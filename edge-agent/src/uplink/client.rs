@@ -234,7 +234,12 @@ impl Task {
                     None => break,
                 },
                 Ok(()) = status.changed() => self.say_status(&status).await,
-                Ok(()) = self.manifest.changed() => self.say_manifest().await,
+                Ok(()) = self.manifest.changed() => {
+                    self.say_manifest().await;
+                    // Once a day, then, everything that no receipt covers: a broker may have lost what it acknowledged.
+                    self.say_status(&status).await;
+                    self.say_outcomes(true).await;
+                }
                 () = wake.notified() => {
                     self.take_stock().await;
                     self.say_outcomes(false).await;

@@ -427,11 +427,12 @@ fn mosquitto_process(layout: &Layout, port: u16, root: &Path) -> anyhow::Result<
 fn cloud_toml(layout: &Layout, data: &Path, port: u16) -> String {
     format!(
         "data = {:?}\n[mqtt]\nhost = \"localhost\"\nport = {port}\nca_file = {:?}\ncert_file = {:?}\nkey_file = {:?}\n\
-         [ingest]\nrecords_per_day = 864000\n[training]\ntrigger_count = 0\nschedule_hours = 0\n",
+         group_file = {:?}\n[ingest]\nrecords_per_day = 864000\n[training]\ntrigger_count = 0\nschedule_hours = 0\n",
         data,
         layout.ca_cert(),
         layout.aggregator_cert(),
-        layout.aggregator_key()
+        layout.aggregator_key(),
+        layout.group()
     )
 }
 

@@ -12,8 +12,8 @@ use crate::{endurance, references, shell, supply, tidy};
 /// What `cargo xtask test` takes.
 #[derive(Args)]
 pub struct TestArguments {
-    /// Run this suite alone (may be repeated).
-    #[arg(long, value_name = "SUITE", value_parser = names())]
+    /// Run this suite alone (may be repeated, or several with commas between).
+    #[arg(long, value_name = "SUITE", value_delimiter = ',', value_parser = names())]
     only: Vec<String>,
     /// Add the long runs that CI has no time for.
     #[arg(long)]
@@ -78,6 +78,13 @@ const SUITES: &[Suite] = &[
         what: "the broker conformance suite, link and uplink, real mosquitto",
         needs: &[Part::Mosquitto],
         run: mosquitto,
+        full_only: false,
+    },
+    Suite {
+        name: "fleet",
+        what: "the README's fleet, to the letter, as an ordinary user and as root",
+        needs: &[Part::Mosquitto],
+        run: || integration("fleet", &[]),
         full_only: false,
     },
     Suite {

@@ -77,7 +77,9 @@ pub fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
         println!("{report}");
         println!("seed {}, {} in all; everything is in {}", settings.seed, spoken(start.elapsed()), folder.display());
         if arguments.stay {
+            let token = stage.admin_token(&folder.join("admin.token")).await?;
             println!("the page is at {}/ (authority: {})", stage.url, stage.layout.ca_cert().display());
+            println!("its token, and that of the admin API, is in {}", token.display());
             println!("Ctrl-C ends it");
             tokio::select! {
                 asked = tokio::signal::ctrl_c() => asked?,

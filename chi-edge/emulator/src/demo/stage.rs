@@ -17,12 +17,14 @@ use hearthwatch_cloud::http::server::Bound;
 use hearthwatch_cloud::metrics::Metrics;
 use hearthwatch_cloud::release::{Publisher, RemoteSigner};
 use hearthwatch_cloud::rollout::Policy;
+use hearthwatch_cloud::store::Role;
+use hearthwatch_cloud::token;
 use hearthwatch_cloud::training::Learner;
 use hearthwatch_protocol::HomeId;
 use hearthwatch_provision::enrol::Enroller;
 use hearthwatch_provision::signer::client::SignerClient;
 use hearthwatch_provision::signer::server::Server;
-use hearthwatch_provision::{Layout, homes, init};
+use hearthwatch_provision::{Group, Layout, files, homes, init};
 use hearthwatch_supervision::{FaultPlan, Supervisor};
 use tokio_util::sync::CancellationToken;
 
@@ -134,6 +136,19 @@ impl Stage {
         Ok(Self { layout, broker, aggregator, clock, url, signer })
     }
 
+    /// Makes a token that may do everything and keeps it in `file`, which only its owner can read. Returns that path.
+    ///
+    /// # Errors
+    /// When the store does not take it, or the file cannot be written.
+    pub async fn admin_token(&self, file: &Path) -> anyhow::Result<PathBuf> {
+        let state = self.aggregator.state();
+        let (store, at) = (Arc::clone(&state.store), state.clock.now());
+        let made = tokio::task::spawn_blocking(move || token::make(&*store, "demo", Role::Admin, None, at));
+        let (secret, _) = made.await.context("making a token")?.context("making a token")?;
+        files::write_private(file, format!("{secret}\n").as_bytes())?;
+        Ok(file.to_owned())
+    }
+
     /// Takes everything down in order: aggregator with its pages, broker, signer.
     pub async fn strike(self) {
         self.aggregator.shutdown().await;
@@ -153,6 +168,7 @@ fn config(folder: &Path, layout: &Layout, mqtt_port: u16, socket: &Path, seed: u
             key_file: layout.aggregator_key(),
         }),
         client_id: "aggregator".to_owned(),
+        group: Group::load(&layout.group())?,
     });
     config.http = Some(HttpConfig {
         listen: "127.0.0.1:0".parse()?,
