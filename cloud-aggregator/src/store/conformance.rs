@@ -6,6 +6,7 @@ use hearthwatch_protocol::messages::{
 };
 use hearthwatch_protocol::{ModelVersion, RecordKey, Sequence};
 
+use super::rollouts::ExclusionRow;
 use super::*;
 use crate::testing::{NOW, announced, home, record, row};
 
@@ -275,7 +276,8 @@ fn a_release_makes_its_model_the_only_champion(store: &dyn Store) {
     assert_eq!(states, [(3, ModelState::Champion), (2, ModelState::Approved), (1, ModelState::Retired)]);
     assert_eq!(store.champion().unwrap().unwrap().version, ModelVersion(3));
     assert_eq!(store.releases().unwrap().iter().map(|row| row.model_version.0).collect::<Vec<_>>(), [3, 2, 1]);
-    store.set_model_state(ModelVersion(1), ModelState::Withdrawn).unwrap();
+    let seen = store.model(ModelVersion(1)).unwrap().unwrap();
+    store.set_model_state(&seen, ModelState::Withdrawn).unwrap();
     assert_eq!(store.model(ModelVersion(1)).unwrap().unwrap().state, ModelState::Withdrawn);
 }
 
@@ -300,7 +302,7 @@ fn a_token_is_found_by_its_hash_until_long_after_it_was_withdrawn(store: &dyn St
 fn each_audit_line_hashes_the_one_before(store: &dyn Store) {
     let entry = |subject: &str| AuditEntry {
         at: NOW,
-        actor: "ops".to_owned(),
+        actor: Actor::Token("ops".to_owned()),
         action: "home.revoke".to_owned(),
         subject: subject.to_owned(),
         detail: "{}".to_owned(),
@@ -363,6 +365,10 @@ fn an_answer_that_waits_keeps_its_gap_open_and_the_gap_is_timed(store: &dyn Stor
     assert_eq!(gap(), None);
 }
 
+fn ann() -> Actor {
+    Actor::Token("ann".to_owned())
+}
+
 /// An answer that was refused and is kept whole.
 fn kept_whole(home_name: &str, sequence: u64) -> (Handled, QuarantineRow) {
     let row = row(record(home_name, sequence));
@@ -389,7 +395,7 @@ fn what_is_lifted_is_stored_once_and_audited_and_what_is_discarded_is_gone(store
     let (refused, quarantine) = [1, 2, 3].map(|sequence| kept_whole("a", sequence)).into_iter().unzip();
     store.apply(&IngestBatch { refused, quarantine, at: NOW, ..IngestBatch::default() }).unwrap();
     let ids: Vec<u64> = store.quarantine(0).unwrap().iter().rev().map(|row| row.id).collect();
-    let settle = |choice: &QuarantineChoice, end| store.settle_quarantine(choice, end, "ann", "why", NOW + 5).unwrap();
+    let settle = |choice: &QuarantineChoice, end| store.settle_quarantine(choice, end, &ann(), "why", NOW + 5).unwrap();
     let lifted = settle(&QuarantineChoice::Row(ids[0]), QuarantineEnd::Lifted);
     assert_eq!(lifted, Settled { rows: 1, left: 0, audit: Some(1) });
     assert_eq!(settle(&QuarantineChoice::Row(ids[0]), QuarantineEnd::Lifted), Settled::default(), "once");
@@ -401,7 +407,7 @@ fn what_is_lifted_is_stored_once_and_audited_and_what_is_discarded_is_gone(store
     assert_eq!(found, [(1, NOW + 5, Some(1)), (3, NOW + 5, Some(3))]);
     let rows = store.quarantine(0).unwrap();
     assert!(rows.iter().all(|row| row.payload.is_none()));
-    let settlement = Settlement { end: QuarantineEnd::Discarded, by: "ann".to_owned(), at: NOW + 5 };
+    let settlement = Settlement { end: QuarantineEnd::Discarded, by: "token:ann".to_owned(), at: NOW + 5 };
     assert_eq!(rows[1].settled, Some(settlement));
     let actions: Vec<String> = store.audit(None, 0).unwrap().into_iter().map(|line| line.action).collect();
     assert_eq!(actions, ["quarantine.lift", "quarantine.discard", "quarantine.lift"]);
@@ -417,11 +423,79 @@ fn what_a_home_takes_back_cannot_be_lifted_any_more(store: &dyn Store) {
     let withdrawal = Withdrawal { home: home("a"), id: 1, scope: WithdrawalScope::Through(Sequence(1)), at: NOW };
     store.withdraw(&withdrawal, NOW + 1).unwrap();
     let row = store.quarantine(1).unwrap().remove(0);
-    let by_home = Settlement { end: QuarantineEnd::Discarded, by: "a".to_owned(), at: NOW + 1 };
+    let by_home = Settlement { end: QuarantineEnd::Discarded, by: "home:a".to_owned(), at: NOW + 1 };
     assert_eq!((row.payload, row.prefix, row.settled), (None, vec![], Some(by_home)));
     let choice = QuarantineChoice::Row(row.id);
-    let settled = store.settle_quarantine(&choice, QuarantineEnd::Lifted, "ann", "why", NOW + 2).unwrap();
+    let settled = store.settle_quarantine(&choice, QuarantineEnd::Lifted, &ann(), "why", NOW + 2).unwrap();
     assert_eq!(settled, Settled::default());
+}
+
+fn every_list_comes_in_pages_that_begin_where_the_one_before_ended(store: &dyn Store) {
+    for name in ["a", "b", "c"] {
+        store.enrol_home(&home(name), 1).unwrap();
+        let (reason, by) = ("odd".to_owned(), Actor::System);
+        // Two at the same time: the second part of the key decides.
+        let at = if name == "c" { 9 } else { 5 };
+        store.exclude_home(&ExclusionRow { home: home(name), reason, by, at, lifted: None }).unwrap();
+    }
+    let names = |rows: Vec<HomeRow>| rows.into_iter().map(|row| row.home.to_string()).collect::<Vec<_>>();
+    assert_eq!(names(store.homes_after(None, 2).unwrap()), ["a", "b"]);
+    assert_eq!(names(store.homes_after(Some(&home("b")), 2).unwrap()), ["c"]);
+    let names = |rows: Vec<ExclusionRow>| rows.into_iter().map(|row| row.home.to_string()).collect::<Vec<_>>();
+    assert_eq!(names(store.exclusions(None, 2).unwrap()), ["c", "a"]);
+    assert_eq!(names(store.exclusions(Some(&(5, home("a"))), 2).unwrap()), ["b"]);
+    store.lift_exclusion(&home("c"), &ann(), 10).unwrap();
+    assert_eq!(names(store.excluded(0).unwrap()), ["a", "b"]);
+
+    let ended = |at| UpdateOutcome { model_version: ModelVersion(1), result: UpdateResult::Installed, at };
+    let outcomes = [("a", 1), ("a", 2), ("b", 1)].map(|(name, at)| (home(name), ended(at))).to_vec();
+    store.apply(&IngestBatch { outcomes, at: NOW, ..IngestBatch::default() }).unwrap();
+    let page = |after: Option<&OutcomeKey>| -> Vec<(String, i64)> {
+        let rows = store.outcomes_after(ModelVersion(1), after, 2).unwrap();
+        rows.into_iter().map(|row| (row.home.to_string(), row.at)).collect()
+    };
+    assert_eq!(page(None), [("a".to_owned(), 2), ("a".to_owned(), 1)]);
+    assert_eq!(page(Some(&OutcomeKey { received_at: NOW, home: home("a"), at: 1 })), [("b".to_owned(), 1)]);
+    let totals = OutcomeTotals { installed: 3, ..OutcomeTotals::default() };
+    assert_eq!(store.outcome_totals(ModelVersion(1)).unwrap(), totals);
+
+    for run in ["r1", "r2", "r3"] {
+        store.add_model(&new_model(run)).unwrap();
+    }
+    let versions = |rows: Vec<ModelRow>| rows.into_iter().map(|row| row.version.0).collect::<Vec<_>>();
+    assert_eq!(versions(store.models_before(None, 2).unwrap()), [3, 2]);
+    assert_eq!(versions(store.models_before(Some(ModelVersion(2)), 2).unwrap()), [1]);
+}
+
+fn a_change_of_what_somebody_else_changed_is_a_conflict_and_changes_nothing(store: &dyn Store) {
+    store.enrol_home(&home("a"), 1).unwrap();
+    store.add_model(&new_model("r1")).unwrap();
+    let seen = store.model(ModelVersion(1)).unwrap().unwrap();
+    store.set_model_state(&seen, ModelState::Withdrawn).unwrap();
+    let lost = store.set_model_state(&seen, ModelState::AwaitingSignature).unwrap_err();
+    assert_eq!(lost.to_string(), "model 1 was changed meanwhile: it is withdrawn");
+    let lost = store.put_release(&release(1)).unwrap_err();
+    assert_eq!(lost.to_string(), "model 1 was changed meanwhile: it is withdrawn");
+    assert_eq!(store.releases().unwrap(), []);
+
+    let row = ExclusionRow { home: home("a"), reason: "odd".to_owned(), by: ann(), at: 5, lifted: None };
+    let note = Note::because(5, ann(), "home.exclude", "odd");
+    store.change(&Change::ExcludeHome(row.clone()), &note).unwrap();
+    let lost = store.change(&Change::ExcludeHome(ExclusionRow { at: 6, ..row }), &note).unwrap_err();
+    assert_eq!(lost.to_string(), "home a was changed meanwhile: it is excluded");
+    let lines = store.audit(None, 0).unwrap();
+    assert_eq!(lines.len(), 1, "what was not done is not written down as done");
+    let detail: serde_json::Value = serde_json::from_str(&lines[0].detail).unwrap();
+    assert_eq!(detail["before"], serde_json::json!({"state": "included"}));
+    assert_eq!(detail["after"], serde_json::json!({"state": "excluded", "reason": "odd", "by": "token:ann"}));
+
+    let note = Note::because(7, ann(), "home.revoke", "sold");
+    store.change(&Change::RevokeHome { home: home("a"), at: 7 }, &note).unwrap();
+    store.change(&Change::RevokeHome { home: home("a"), at: 8 }, &note).unwrap();
+    let row = store.home(&home("a")).unwrap().unwrap();
+    assert_eq!((row.revoked_at, row.row_version), (Some(7), 3), "the first time stays");
+    let missing = store.change(&Change::RestoreHome { home: home("b") }, &note).unwrap_err();
+    assert!(matches!(missing, StoreError::NotFound { noun: "home", .. }));
 }
 
 /// One `#[test]` for each case on an engine that `$make` opens: `(guard, store)`.
@@ -466,6 +540,8 @@ macro_rules! every_case_on {
                 an_answer_that_waits_keeps_its_gap_open_and_the_gap_is_timed,
                 what_is_lifted_is_stored_once_and_audited_and_what_is_discarded_is_gone,
                 what_a_home_takes_back_cannot_be_lifted_any_more,
+                every_list_comes_in_pages_that_begin_where_the_one_before_ended,
+                a_change_of_what_somebody_else_changed_is_a_conflict_and_changes_nothing,
             ]
         );
     };

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use super::{announced, answered, corrupt, engine, home_id, homes, limited, quarantine, rollouts, signed};
 use crate::store::{
     Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, GAP_PATIENCE_SECONDS, Handled, HomeProgress, IngestBatch,
-    OutcomeRow, Received, StoreError,
+    OutcomeKey, OutcomeRow, OutcomeTotals, Received, StoreError,
 };
 
 pub(super) fn apply(transaction: &Transaction<'_>, batch: &IngestBatch) -> Result<Vec<HomeProgress>, StoreError> {
@@ -254,25 +254,42 @@ pub(super) fn handled_between(
         .map_err(engine("count handled"))
 }
 
+const FEEDBACK: &str = "SELECT payload, digest, received_at, grace, lift FROM feedback";
+
+/// In order of (home, sequence), after a key.
 pub(super) fn feedback(connection: &Connection, filter: &FeedbackFilter) -> Result<Vec<FeedbackRow>, StoreError> {
-    let mut statement = connection
-        .prepare(
-            "SELECT payload, digest, received_at, grace, lift FROM feedback
-                 WHERE (?1 IS NULL OR home = ?1) AND (?2 IS NULL OR (home, sequence) > (?2, ?3))
-                 ORDER BY home, sequence LIMIT ?4",
-        )
-        .map_err(engine("list feedback"))?;
-    let after = filter.after.as_ref();
+    // One statement for each case: with `?1 IS NULL OR …` no index would be used to find the first row.
+    let (home, after) = (filter.home.as_ref().map(HomeId::as_str), filter.after.as_ref());
+    let (after_home, after_sequence) = after.map_or(("", 0), |key| (key.home.as_str(), signed(key.sequence.0)));
+    let limit = limited(filter.limit);
+    match home {
+        None => {
+            let clause = "WHERE (home, sequence) > (?1, ?2) ORDER BY home, sequence LIMIT ?3";
+            select_feedback(connection, clause, params![after_home, after_sequence, limit])
+        }
+        Some(home) => {
+            let clause = "WHERE home = ?1 AND (home, sequence) > (?2, ?3) ORDER BY sequence LIMIT ?4";
+            select_feedback(connection, clause, params![home, after_home, after_sequence, limit])
+        }
+    }
+}
+
+pub(super) fn feedback_of(connection: &Connection, keys: &[RecordKey]) -> Result<Vec<FeedbackRow>, StoreError> {
+    let one = |key: &RecordKey| {
+        let values = params![key.home.as_str(), signed(key.sequence.0)];
+        select_feedback(connection, "WHERE home = ?1 AND sequence = ?2", values)
+    };
+    Ok(keys.iter().map(one).collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+fn select_feedback(
+    connection: &Connection,
+    clause: &str,
+    values: impl rusqlite::Params,
+) -> Result<Vec<FeedbackRow>, StoreError> {
+    let mut statement = connection.prepare(&format!("{FEEDBACK} {clause}")).map_err(engine("list feedback"))?;
     let rows = statement
-        .query_map(
-            params![
-                filter.home.as_ref().map(HomeId::as_str),
-                after.map(|key| key.home.as_str()),
-                after.map(|key| signed(key.sequence.0)),
-                limited(filter.limit),
-            ],
-            |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
-        )
+        .query_map(values, |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
         .map_err(engine("list feedback"))?;
     rows.map(|row| {
         let (payload, digest, received_at, grace, lift) = row.map_err(engine("list feedback"))?;
@@ -288,37 +305,61 @@ pub(super) fn feedback(connection: &Connection, filter: &FeedbackFilter) -> Resu
 }
 
 pub(super) fn totals(connection: &Connection) -> Result<FeedbackTotals, StoreError> {
-    connection
-        .query_row(
-            "SELECT count(*), coalesce(sum(verdict = 'confirmed'), 0), coalesce(sum(verdict = 'dismissed'), 0),
-                 coalesce(sum(verdict = 'expected'), 0), count(DISTINCT home) FROM feedback",
-            [],
-            |row| {
-                Ok(FeedbackTotals {
-                    records: row.get(0)?,
-                    confirmed: row.get(1)?,
-                    dismissed: row.get(2)?,
-                    expected: row.get(3)?,
-                    homes: row.get(4)?,
-                })
-            },
-        )
+    let select = "SELECT records, confirmed, dismissed, expected, answering FROM totals";
+    let mut statement = connection.prepare(select).map_err(engine("count feedback"))?;
+    statement
+        .query_row([], |row| {
+            Ok(FeedbackTotals {
+                records: row.get(0)?,
+                confirmed: row.get(1)?,
+                dismissed: row.get(2)?,
+                expected: row.get(3)?,
+                homes: row.get(4)?,
+            })
+        })
         .map_err(engine("count feedback"))
 }
+
+const OUTCOMES: &str = "SELECT home, model_version, at, result, received_at FROM outcomes";
 
 pub(super) fn outcomes(
     connection: &Connection,
     version: Option<ModelVersion>,
     limit: usize,
 ) -> Result<Vec<OutcomeRow>, StoreError> {
-    let mut statement = connection
-        .prepare(
-            "SELECT home, model_version, at, result, received_at FROM outcomes
-                 WHERE ?1 IS NULL OR model_version = ?1 ORDER BY received_at DESC, home, at DESC LIMIT ?2",
-        )
-        .map_err(engine("list outcomes"))?;
+    let order = "ORDER BY received_at DESC, home, at DESC";
+    match version {
+        None => select_outcomes(connection, &format!("{order} LIMIT ?1"), [limited(limit)]),
+        Some(version) => {
+            let clause = format!("WHERE model_version = ?1 {order} LIMIT ?2");
+            select_outcomes(connection, &clause, params![signed(version.0), limited(limit)])
+        }
+    }
+}
+
+/// Of one release, newest first, after a row.
+pub(super) fn outcomes_after(
+    connection: &Connection,
+    version: ModelVersion,
+    after: Option<&OutcomeKey>,
+    limit: usize,
+) -> Result<Vec<OutcomeRow>, StoreError> {
+    let Some(after) = after else { return outcomes(connection, Some(version), limit) };
+    let clause = "WHERE model_version = ?1 AND received_at <= ?2
+         AND (received_at < ?2 OR home > ?3 OR (home = ?3 AND at < ?4))
+         ORDER BY received_at DESC, home, at DESC LIMIT ?5";
+    let values = params![signed(version.0), after.received_at, after.home.as_str(), after.at, limited(limit)];
+    select_outcomes(connection, clause, values)
+}
+
+fn select_outcomes(
+    connection: &Connection,
+    clause: &str,
+    values: impl rusqlite::Params,
+) -> Result<Vec<OutcomeRow>, StoreError> {
+    let mut statement = connection.prepare(&format!("{OUTCOMES} {clause}")).map_err(engine("list outcomes"))?;
     let rows = statement
-        .query_map(params![version.map(|version| signed(version.0)), limited(limit)], |row| {
+        .query_map(values, |row| {
             let (home, result): (String, String) = (row.get(0)?, row.get(3)?);
             Ok((home, ModelVersion(row.get(1)?), row.get(2)?, result, row.get(4)?))
         })
@@ -329,6 +370,17 @@ pub(super) fn outcomes(
         Ok(OutcomeRow { home: home_id("outcomes", home)?, model_version, result, at, received_at })
     })
     .collect()
+}
+
+/// By the first word of what is stored: every kind but *installed* is an object whose only key is its name.
+pub(super) fn outcome_totals(connection: &Connection, version: ModelVersion) -> Result<OutcomeTotals, StoreError> {
+    let select = "SELECT coalesce(sum(result LIKE '\"installed\"%'), 0), coalesce(sum(result LIKE '{\"refused\"%'), 0),
+         coalesce(sum(result LIKE '{\"rolled_back\"%'), 0) FROM outcomes WHERE model_version = ?1";
+    let mut statement = connection.prepare(select).map_err(engine("count outcomes"))?;
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(OutcomeTotals { installed: row.get(0)?, refused: row.get(1)?, rolled_back: row.get(2)? })
+    };
+    statement.query_row([signed(version.0)], read).map_err(engine("count outcomes"))
 }
 
 pub(super) fn verdict_word(verdict: Verdict) -> &'static str {
