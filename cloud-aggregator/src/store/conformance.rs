@@ -456,7 +456,12 @@ fn every_list_comes_in_pages_that_begin_where_the_one_before_ended(store: &dyn S
     };
     assert_eq!(page(None), [("a".to_owned(), 2), ("a".to_owned(), 1)]);
     assert_eq!(page(Some(&OutcomeKey { received_at: NOW, home: home("a"), at: 1 })), [("b".to_owned(), 1)]);
-    let totals = OutcomeTotals { installed: 3, ..OutcomeTotals::default() };
+    let result = UpdateResult::RolledBack { reason: "deaf".to_owned(), to: ModelVersion(0) };
+    let back = UpdateOutcome { result, ..ended(3) };
+    let refused = UpdateOutcome { result: UpdateResult::Refused { reason: "\"".to_owned() }, ..ended(4) };
+    let outcomes = vec![(home("b"), back), (home("c"), refused)];
+    store.apply(&IngestBatch { outcomes, at: NOW, ..IngestBatch::default() }).unwrap();
+    let totals = OutcomeTotals { installed: 3, refused: 1, rolled_back: 1 };
     assert_eq!(store.outcome_totals(ModelVersion(1)).unwrap(), totals);
 
     for run in ["r1", "r2", "r3"] {

@@ -122,7 +122,7 @@ impl Job {
         let consumed = self.consumed(reigning.as_ref())?;
         let reference = reigning.as_ref().and_then(|model| self.shelf.experiments().run(&model.run).profile());
         let at = self.clock.now();
-        let snapshot = take(self.store.as_ref(), &self.shelf, &corpus, &consumed, reference.as_ref())?;
+        let snapshot = take_snapshot(self.store.as_ref(), &self.shelf, &corpus, &consumed, reference.as_ref())?;
         RecallEstimated(&snapshot.lineage.recall).emit(&self.metrics);
         DatasetTaken { snapshot: &snapshot.id, quality: &snapshot.lineage.quality }.emit(&self.metrics);
         self.store.put_snapshot(&snapshot_row(&snapshot, at)?)?;
@@ -266,7 +266,7 @@ impl Job {
 ///
 /// # Errors
 /// [`TrainingError::Store`].
-pub fn take(
+pub fn take_snapshot(
     store: &dyn Store,
     shelf: &Shelf,
     corpus: &str,

@@ -98,6 +98,30 @@ async fn a_home_is_shut_out_and_let_in_again_by_an_admin() {
 }
 
 #[tokio::test]
+async fn who_comes_second_is_told_where_the_home_is_and_the_log_says_that_it_was_refused() {
+    let api = Api::new();
+    api.bench.answers("a", 1);
+    let exclude = async |token: &str, why: &str| {
+        api.call("POST", "/api/v1/homes/a/exclude", token, Some(json!({"reason": why}))).await
+    };
+    assert_eq!(exclude(&api.operator, "contradicts all").await.status, 200);
+    let second = exclude(&api.admin, "odd").await;
+    assert_eq!((second.status.as_u16(), second.problem().as_str()), (409, "changed"));
+    assert_eq!(second.json()["present"], json!({"state": "excluded", "row_version": 0}));
+    let lines = api.bench.app.store.audit(None, 0).unwrap();
+    let told: Vec<_> = lines.iter().map(|line| (line.actor.to_string(), line.action.as_str())).collect();
+    let expected = [("token:admin".to_owned(), "home.exclude.refused"), ("token:operator".to_owned(), "home.exclude")];
+    assert_eq!(told, expected);
+    let why: Value = serde_json::from_str(&lines[0].detail).unwrap();
+    assert_eq!(why, json!({"reason": "odd", "why": "home a was changed meanwhile: it is excluded"}));
+    let listed = api.get("/api/v1/exclusions").await.json();
+    assert_eq!(
+        (&listed["items"][0]["by"], &listed["items"][0]["reason"]),
+        (&json!("token:operator"), &json!("contradicts all"))
+    );
+}
+
+#[tokio::test]
 async fn a_model_is_shown_with_the_gates_report() {
     let api = Api::new();
     let version = api.bench.run("ab12", RunState::Promoted, b"weights").unwrap();

@@ -1,5 +1,6 @@
 //! Tables `feedback`, `refused`, `outcomes`: what homes sent, and how far each has been heard.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
@@ -260,7 +261,8 @@ const FEEDBACK: &str = "SELECT payload, digest, received_at, grace, lift FROM fe
 pub(super) fn feedback(connection: &Connection, filter: &FeedbackFilter) -> Result<Vec<FeedbackRow>, StoreError> {
     // One statement for each case: with `?1 IS NULL OR …` no index would be used to find the first row.
     let (home, after) = (filter.home.as_ref().map(HomeId::as_str), filter.after.as_ref());
-    let (after_home, after_sequence) = after.map_or(("", 0), |key| (key.home.as_str(), signed(key.sequence.0)));
+    // Before every key: no name is empty, and no number is below 0.
+    let (after_home, after_sequence) = after.map_or(("", -1), |key| (key.home.as_str(), signed(key.sequence.0)));
     let limit = limited(filter.limit);
     match home {
         None => {
@@ -268,8 +270,13 @@ pub(super) fn feedback(connection: &Connection, filter: &FeedbackFilter) -> Resu
             select_feedback(connection, clause, params![after_home, after_sequence, limit])
         }
         Some(home) => {
-            let clause = "WHERE home = ?1 AND (home, sequence) > (?2, ?3) ORDER BY sequence LIMIT ?4";
-            select_feedback(connection, clause, params![home, after_home, after_sequence, limit])
+            let after = match after_home.cmp(home) {
+                Ordering::Less => -1,
+                Ordering::Equal => after_sequence,
+                Ordering::Greater => return Ok(Vec::new()),
+            };
+            let clause = "WHERE home = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
+            select_feedback(connection, clause, params![home, after, limit])
         }
     }
 }
@@ -372,15 +379,24 @@ fn select_outcomes(
     .collect()
 }
 
-/// By the first word of what is stored: every kind but *installed* is an object whose only key is its name.
 pub(super) fn outcome_totals(connection: &Connection, version: ModelVersion) -> Result<OutcomeTotals, StoreError> {
-    let select = "SELECT coalesce(sum(result LIKE '\"installed\"%'), 0), coalesce(sum(result LIKE '{\"refused\"%'), 0),
-         coalesce(sum(result LIKE '{\"rolled_back\"%'), 0) FROM outcomes WHERE model_version = ?1";
+    let select = "SELECT kind, outcomes FROM outcome_kinds WHERE model_version = ?1";
     let mut statement = connection.prepare(select).map_err(engine("count outcomes"))?;
-    let read = |row: &rusqlite::Row<'_>| {
-        Ok(OutcomeTotals { installed: row.get(0)?, refused: row.get(1)?, rolled_back: row.get(2)? })
-    };
-    statement.query_row([signed(version.0)], read).map_err(engine("count outcomes"))
+    let rows = statement
+        .query_map([signed(version.0)], |row| Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?)))
+        .map_err(engine("count outcomes"))?;
+    let mut totals = OutcomeTotals::default();
+    for row in rows {
+        let (kind, outcomes) = row.map_err(engine("count outcomes"))?;
+        match kind.as_str() {
+            "installed" => totals.installed = outcomes,
+            "refused" => totals.refused = outcomes,
+            "rolled_back" => totals.rolled_back = outcomes,
+            // A kind that this program does not know was told by a newer agent.
+            _ => {}
+        }
+    }
+    Ok(totals)
 }
 
 pub(super) fn verdict_word(verdict: Verdict) -> &'static str {

@@ -51,7 +51,7 @@ pub(super) fn snapshots(
 /// Read from the index alone.
 pub(super) fn newest_recall(connection: &Connection) -> Result<Option<String>, StoreError> {
     let select = "SELECT CASE WHEN json_valid(lineage) THEN json_extract(lineage, '$.recall') END FROM snapshots
-         ORDER BY created_at DESC, rowid DESC LIMIT 1";
+         ORDER BY created_at DESC LIMIT 1";
     let mut statement = connection.prepare(select).map_err(engine("look up recall"))?;
     let found = statement.query_row([], |row| row.get::<_, Option<String>>(0)).optional();
     Ok(found.map_err(engine("look up recall"))?.flatten())

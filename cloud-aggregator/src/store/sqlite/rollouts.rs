@@ -41,13 +41,13 @@ impl RolloutStore for SqliteStore {
     }
 
     fn assignments(&self) -> Result<Vec<AssignmentRow>, StoreError> {
-        select_assignments(&self.read(), "JOIN newest_orders USING (home, generation)", [])
+        select_assignments(&self.read(), NEWEST_ORDERS, "", [])
     }
 
     fn assignments_of(&self, homes: &[HomeId]) -> Result<Vec<AssignmentRow>, StoreError> {
         let reader = self.read();
-        let newest = "JOIN newest_orders USING (home, generation) WHERE home = ?1";
-        let each = homes.iter().map(|home| select_assignments(&reader, newest, [home.as_str()]));
+        let one = |home: &HomeId| select_assignments(&reader, NEWEST_ORDERS, "WHERE home = ?1", [home.as_str()]);
+        let each = homes.iter().map(one);
         Ok(each.collect::<Result<Vec<_>, _>>()?.concat())
     }
 
@@ -72,7 +72,7 @@ impl RolloutStore for SqliteStore {
     }
 
     fn assignment_history(&self) -> Result<Vec<AssignmentRow>, StoreError> {
-        select_assignments(&self.read(), "", [])
+        select_assignments(&self.read(), "assignments", "", [])
     }
 
     fn manifests(&self) -> Result<Vec<ManifestRow>, StoreError> {
@@ -286,13 +286,17 @@ pub(super) fn add_assignment(
     run(note, params![row.home.as_str(), signed(row.generation), signed(rollout.0)])
 }
 
+/// Read from the smaller table: every order that was ever given stays in the other.
+const NEWEST_ORDERS: &str = "newest_orders CROSS JOIN assignments USING (home, generation)";
+
 fn select_assignments(
     connection: &Connection,
+    from: &str,
     clause: &str,
     values: impl Params,
 ) -> Result<Vec<AssignmentRow>, StoreError> {
     let select = format!(
-        "SELECT home, generation, model_version, nonce, issued_at, expires_at, signed FROM assignments {clause}
+        "SELECT home, generation, model_version, nonce, issued_at, expires_at, signed FROM {from} {clause}
              ORDER BY home, generation"
     );
     let mut statement = connection.prepare(&select).map_err(engine("list assignments"))?;

@@ -125,7 +125,7 @@ fn an_edit_of_any_table_is_found() {
         ("DELETE FROM feedback WHERE sequence = 2", "answer a/2: was written and is gone"),
         ("DELETE FROM runs", "model 1: does not follow from run ab12"),
         (
-            "INSERT INTO models SELECT 9, sha256, length, weights_id, '', 'approved', 1 FROM models",
+            "INSERT INTO models SELECT 9, sha256, length, weights_id, '', 'approved', 1, 1 FROM models",
             "model 9: was not written",
         ),
         ("UPDATE audit SET actor = 'eve' WHERE position = 1", "audit 1: the chain is broken here"),

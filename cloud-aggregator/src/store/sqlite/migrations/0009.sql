@@ -98,6 +98,36 @@ CREATE TRIGGER recount_home AFTER UPDATE OF online, outbox, revoked_at ON homes
         waiting = waiting + coalesce(NEW.outbox, 0) - coalesce(OLD.outbox, 0);
 END;
 
+-- How updates ended, by release and kind: the first word of the stored result, which is a word or an object with one key.
+CREATE TABLE outcome_kinds (
+    model_version INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    outcomes INTEGER NOT NULL,
+    PRIMARY KEY (model_version, kind)
+) STRICT, WITHOUT ROWID;
+INSERT INTO outcome_kinds
+    SELECT model_version, CASE WHEN result LIKE '"%' THEN trim(result, '"') ELSE substr(result, 3, instr(substr(result, 3), '"') - 1) END, count(*)
+    FROM outcomes GROUP BY 1, 2;
+
+CREATE TRIGGER count_outcome AFTER INSERT ON outcomes BEGIN
+    INSERT INTO outcome_kinds VALUES (NEW.model_version,
+        CASE WHEN NEW.result LIKE '"%' THEN trim(NEW.result, '"') ELSE substr(NEW.result, 3, instr(substr(NEW.result, 3), '"') - 1) END, 1)
+        ON CONFLICT (model_version, kind) DO UPDATE SET outcomes = outcomes + 1;
+END;
+
+CREATE TRIGGER uncount_outcome AFTER DELETE ON outcomes BEGIN
+    UPDATE outcome_kinds SET outcomes = outcomes - 1 WHERE model_version = OLD.model_version
+        AND kind = CASE WHEN OLD.result LIKE '"%' THEN trim(OLD.result, '"') ELSE substr(OLD.result, 3, instr(substr(OLD.result, 3), '"') - 1) END;
+END;
+
+CREATE TRIGGER recount_outcome AFTER UPDATE OF result ON outcomes BEGIN
+    UPDATE outcome_kinds SET outcomes = outcomes - 1 WHERE model_version = OLD.model_version
+        AND kind = CASE WHEN OLD.result LIKE '"%' THEN trim(OLD.result, '"') ELSE substr(OLD.result, 3, instr(substr(OLD.result, 3), '"') - 1) END;
+    INSERT INTO outcome_kinds VALUES (NEW.model_version,
+        CASE WHEN NEW.result LIKE '"%' THEN trim(NEW.result, '"') ELSE substr(NEW.result, 3, instr(substr(NEW.result, 3), '"') - 1) END, 1)
+        ON CONFLICT (model_version, kind) DO UPDATE SET outcomes = outcomes + 1;
+END;
+
 -- Pages of lists begin where the one before ended: each order has its index.
 CREATE INDEX outcomes_newest ON outcomes (model_version, received_at DESC, home, at DESC);
 CREATE INDEX runs_newest ON runs (started_at);
