@@ -10,7 +10,7 @@ use hearthwatch_cloud::clock::{Clock as _, SystemClock};
 use hearthwatch_cloud::config::Config;
 use hearthwatch_cloud::rollout::Policy;
 use hearthwatch_cloud::rollout::simulate::{self, FAULTS};
-use hearthwatch_cloud::store::{AuditEntry, Role, SqliteStore, Store as _};
+use hearthwatch_cloud::store::{Actor, AuditEntry, Role, SqliteStore, Store as _};
 use hearthwatch_cloud::training::measure::{self, MeasureTrainingArguments};
 use hearthwatch_cloud::training::offline::{self, TrainArguments};
 use hearthwatch_cloud::{serve, token};
@@ -257,7 +257,7 @@ fn add_token(data: &Path, name: &str, role: Role, days: Option<u32>, file: Optio
     let at = SystemClock.now();
     let (secret, _) = token::make(&store, name, role, days, at)?;
     let detail = serde_json::json!({"role": role.as_str(), "days": days}).to_string();
-    let (actor, action, subject) = ("system".to_owned(), "token.make".to_owned(), name.to_owned());
+    let (actor, action, subject) = (Actor::System, "token.make".to_owned(), name.to_owned());
     store.append_audit(&AuditEntry { at, actor, action, subject, detail })?;
     match file {
         None => println!("{secret}"),

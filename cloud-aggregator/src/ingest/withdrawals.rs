@@ -10,7 +10,7 @@ use crate::dataset::{HomeLineage, Lineage};
 use crate::event::{Event, RecordsWithdrawn};
 use crate::metrics::Metrics;
 use crate::release_desk::origin;
-use crate::store::{AuditEntry, Store, StoreError};
+use crate::store::{Actor, AuditEntry, Store, StoreError};
 
 /// Carries out `withdrawals`, and says what each home is to be told. The same one again changes nothing and gets the same receipt.
 pub(super) fn withdraw(
@@ -33,7 +33,7 @@ pub(super) fn withdraw(
             RecordsWithdrawn { home: &withdrawal.home, removed: row.removed }.emit(metrics);
             store.append_audit(&AuditEntry {
                 at: now,
-                actor: withdrawal.home.to_string(),
+                actor: Actor::Home(withdrawal.home.clone()),
                 action: "home.withdraw".to_owned(),
                 subject: withdrawal.home.to_string(),
                 detail: format!("{{\"id\":{},\"removed\":{}}}", row.id, row.removed),

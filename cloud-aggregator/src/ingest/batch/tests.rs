@@ -263,7 +263,8 @@ fn an_answer_to_what_was_announced_otherwise_is_quarantined_whole_and_lifting_it
     let examples = |consumed| crate::dataset::take(world.store.as_ref(), "corpus", consumed).unwrap();
     assert_eq!(examples(&consumed).examples.len(), 0);
     let choice = QuarantineChoice::HomeReason(home("a"), RefusalReason::NotAnnounced);
-    let settled = world.store.settle_quarantine(&choice, QuarantineEnd::Lifted, "ann", "looked at", NOW + 9).unwrap();
+    let ann = crate::store::Actor::Token("ann".to_owned());
+    let settled = world.store.settle_quarantine(&choice, QuarantineEnd::Lifted, &ann, "looked at", NOW + 9).unwrap();
     assert_eq!(settled.rows, 1);
     let snapshot = examples(&consumed);
     assert_eq!((snapshot.examples.len(), snapshot.lineage.lifts), (1, settled.audit.unwrap()));

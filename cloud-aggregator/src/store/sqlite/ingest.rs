@@ -1,5 +1,6 @@
 //! Tables `feedback` and `refused`: what homes sent, and how far each has been heard.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
@@ -310,25 +311,48 @@ pub(super) fn handled_between(
         .map_err(engine("count handled"))
 }
 
+const FEEDBACK: &str = "SELECT payload, digest, received_at, grace, lift FROM feedback";
+
+/// In order of (home, sequence), after a key.
 pub(super) fn feedback(connection: &Connection, filter: &FeedbackFilter) -> Result<Vec<FeedbackRow>, StoreError> {
-    let mut statement = connection
-        .prepare(
-            "SELECT payload, digest, received_at, grace, lift FROM feedback
-                 WHERE (?1 IS NULL OR home = ?1) AND (?2 IS NULL OR (home, sequence) > (?2, ?3))
-                 ORDER BY home, sequence LIMIT ?4",
-        )
-        .map_err(engine("list feedback"))?;
-    let after = filter.after.as_ref();
+    // One statement for each case: with `?1 IS NULL OR …` no index would be used to find the first row.
+    let (home, after) = (filter.home.as_ref().map(HomeId::as_str), filter.after.as_ref());
+    // Before every key: no name is empty, and no number is below 0.
+    let (after_home, after_sequence) = after.map_or(("", -1), |key| (key.home.as_str(), signed(key.sequence.0)));
+    let limit = limited(filter.limit);
+    match home {
+        None => {
+            let clause = "WHERE (home, sequence) > (?1, ?2) ORDER BY home, sequence LIMIT ?3";
+            select_feedback(connection, clause, params![after_home, after_sequence, limit])
+        }
+        Some(home) => {
+            let after = match after_home.cmp(home) {
+                Ordering::Less => -1,
+                Ordering::Equal => after_sequence,
+                Ordering::Greater => return Ok(Vec::new()),
+            };
+            let clause = "WHERE home = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
+            select_feedback(connection, clause, params![home, after, limit])
+        }
+    }
+}
+
+pub(super) fn feedback_of(connection: &Connection, keys: &[RecordKey]) -> Result<Vec<FeedbackRow>, StoreError> {
+    let one = |key: &RecordKey| {
+        let values = params![key.home.as_str(), signed(key.sequence.0)];
+        select_feedback(connection, "WHERE home = ?1 AND sequence = ?2", values)
+    };
+    Ok(keys.iter().map(one).collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+fn select_feedback(
+    connection: &Connection,
+    clause: &str,
+    values: impl rusqlite::Params,
+) -> Result<Vec<FeedbackRow>, StoreError> {
+    let mut statement = connection.prepare(&format!("{FEEDBACK} {clause}")).map_err(engine("list feedback"))?;
     let rows = statement
-        .query_map(
-            params![
-                filter.home.as_ref().map(HomeId::as_str),
-                after.map(|key| key.home.as_str()),
-                after.map(|key| signed(key.sequence.0)),
-                limited(filter.limit),
-            ],
-            |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
-        )
+        .query_map(values, |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
         .map_err(engine("list feedback"))?;
     rows.map(|row| {
         let (payload, digest, received_at, grace, lift) = row.map_err(engine("list feedback"))?;
@@ -344,21 +368,18 @@ pub(super) fn feedback(connection: &Connection, filter: &FeedbackFilter) -> Resu
 }
 
 pub(super) fn totals(connection: &Connection) -> Result<FeedbackTotals, StoreError> {
-    connection
-        .query_row(
-            "SELECT count(*), coalesce(sum(verdict = 'confirmed'), 0), coalesce(sum(verdict = 'dismissed'), 0),
-                 coalesce(sum(verdict = 'expected'), 0), count(DISTINCT home) FROM feedback",
-            [],
-            |row| {
-                Ok(FeedbackTotals {
-                    records: row.get(0)?,
-                    confirmed: row.get(1)?,
-                    dismissed: row.get(2)?,
-                    expected: row.get(3)?,
-                    homes: row.get(4)?,
-                })
-            },
-        )
+    let select = "SELECT records, confirmed, dismissed, expected, answering FROM totals";
+    let mut statement = connection.prepare(select).map_err(engine("count feedback"))?;
+    statement
+        .query_row([], |row| {
+            Ok(FeedbackTotals {
+                records: row.get(0)?,
+                confirmed: row.get(1)?,
+                dismissed: row.get(2)?,
+                expected: row.get(3)?,
+                homes: row.get(4)?,
+            })
+        })
         .map_err(engine("count feedback"))
 }
 

@@ -2,11 +2,11 @@
 
 use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
 use hearthwatch_protocol::{HomeId, ModelVersion};
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, Params, Transaction, params};
 
 use super::{corrupt, engine, home_id, limited, lineage, signed};
 use crate::ingest::admission::CLOCK_AHEAD_SECONDS_MAX;
-use crate::store::{IngestBatch, OutcomeRow, StoreError, stage_word};
+use crate::store::{IngestBatch, OutcomeKey, OutcomeRow, OutcomeTotals, StoreError, stage_word};
 
 pub(super) fn store(transaction: &Transaction<'_>, batch: &IngestBatch) -> Result<(), StoreError> {
     batch.outcomes.iter().try_for_each(|(home, outcome)| put(transaction, home, outcome, batch.at))
@@ -36,19 +36,43 @@ fn put(transaction: &Transaction<'_>, home: &HomeId, outcome: &UpdateOutcome, he
     Ok(())
 }
 
+const SELECT: &str = "SELECT home, model_version, at, result, received_at, stage FROM outcomes";
+const ORDER: &str = "ORDER BY received_at DESC, home, at DESC";
+
 pub(super) fn list(
     connection: &Connection,
     version: Option<ModelVersion>,
     limit: usize,
 ) -> Result<Vec<OutcomeRow>, StoreError> {
-    let mut statement = connection
-        .prepare(
-            "SELECT home, model_version, at, result, received_at, stage FROM outcomes
-                 WHERE ?1 IS NULL OR model_version = ?1 ORDER BY received_at DESC, home, at DESC LIMIT ?2",
-        )
-        .map_err(engine("list outcomes"))?;
+    match version {
+        None => select(connection, &format!("{ORDER} LIMIT ?1"), [limited(limit)]),
+        Some(version) => {
+            let clause = format!("WHERE model_version = ?1 {ORDER} LIMIT ?2");
+            select(connection, &clause, params![signed(version.0), limited(limit)])
+        }
+    }
+}
+
+/// Of one release, newest first, after a row.
+pub(super) fn list_after(
+    connection: &Connection,
+    version: ModelVersion,
+    after: Option<&OutcomeKey>,
+    limit: usize,
+) -> Result<Vec<OutcomeRow>, StoreError> {
+    let Some(after) = after else { return list(connection, Some(version), limit) };
+    let clause = format!(
+        "WHERE model_version = ?1 AND received_at <= ?2
+             AND (received_at < ?2 OR home > ?3 OR (home = ?3 AND at < ?4)) {ORDER} LIMIT ?5"
+    );
+    let values = params![signed(version.0), after.received_at, after.home.as_str(), after.at, limited(limit)];
+    select(connection, &clause, values)
+}
+
+fn select(connection: &Connection, clause: &str, values: impl Params) -> Result<Vec<OutcomeRow>, StoreError> {
+    let mut statement = connection.prepare(&format!("{SELECT} {clause}")).map_err(engine("list outcomes"))?;
     let rows = statement
-        .query_map(params![version.map(|version| signed(version.0)), limited(limit)], |row| {
+        .query_map(values, |row| {
             let (home, result, stage): (String, String, Option<String>) = (row.get(0)?, row.get(3)?, row.get(5)?);
             Ok((home, ModelVersion(row.get(1)?), row.get(2)?, (result, stage), row.get(4)?))
         })
@@ -60,6 +84,32 @@ pub(super) fn list(
         Ok(OutcomeRow { home: home_id("outcomes", home)?, model_version, stage, result, at, received_at })
     })
     .collect()
+}
+
+/// How many homes told each end of a release, from kept counts; and how many told of nothing but the way to it.
+pub(super) fn totals(connection: &Connection, version: ModelVersion) -> Result<OutcomeTotals, StoreError> {
+    let select = "SELECT kind, outcomes FROM outcome_kinds WHERE model_version = ?1";
+    let mut statement = connection.prepare(select).map_err(engine("count outcomes"))?;
+    let rows = statement
+        .query_map([signed(version.0)], |row| Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?)))
+        .map_err(engine("count outcomes"))?;
+    let mut totals = OutcomeTotals::default();
+    for row in rows {
+        let (kind, outcomes) = row.map_err(engine("count outcomes"))?;
+        match kind.as_str() {
+            "installed" => totals.installed = outcomes,
+            "refused" => totals.refused = outcomes,
+            "rolled_back" => totals.rolled_back = outcomes,
+            // A kind that this program does not know was told by a newer agent.
+            _ => {}
+        }
+    }
+    let undelivered = "SELECT count(*) FROM outcomes AS way WHERE model_version = ?1 AND weighs = 0 AND NOT EXISTS
+             (SELECT 1 FROM outcomes WHERE home = way.home AND model_version = ?1 AND weighs = 1)";
+    totals.undelivered = connection
+        .query_row(undelivered, [signed(version.0)], |row| row.get(0))
+        .map_err(engine("count outcomes"))?;
+    Ok(totals)
 }
 
 /// Moves what was stored before one word of each home and release counted. The lineage sees the old rows go and the new ones come.

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::ingest::{reason_from, verdict_word};
 use super::{corrupt, engine, home_id, limited, people, signed};
 use crate::store::{
-    AuditEntry, IngestBatch, QUARANTINE_HOME_PAYLOADS_MAX, QUARANTINE_HOME_ROWS_MAX, QUARANTINE_PAYLOADS_MAX,
+    Actor, AuditEntry, IngestBatch, QUARANTINE_HOME_PAYLOADS_MAX, QUARANTINE_HOME_ROWS_MAX, QUARANTINE_PAYLOADS_MAX,
     QUARANTINE_ROWS_MAX, QuarantineChoice, QuarantineEnd, QuarantineRow, Settled, Settlement, StoreError,
 };
 
@@ -108,15 +108,21 @@ fn level(held: &[u64], share: u64, all: u64) -> Vec<u64> {
     left
 }
 
-pub(super) fn list(connection: &Connection, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
+/// Newest first, before the id `before`.
+pub(super) fn list(
+    connection: &Connection,
+    before: Option<u64>,
+    limit: usize,
+) -> Result<Vec<QuarantineRow>, StoreError> {
+    let before = before.map_or(i64::MAX, signed);
     let mut statement = connection
         .prepare(
             "SELECT id, reason, detail, topic, home, sequence, prefix, length, at, payload, settled, settled_by,
-                 settled_at FROM quarantine ORDER BY id DESC LIMIT ?1",
+                 settled_at FROM quarantine WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
         )
         .map_err(engine("list quarantine"))?;
     let rows = statement
-        .query_map([limited(limit)], |row| {
+        .query_map(params![before, limited(limit)], |row| {
             let words: (String, Option<String>, Option<String>) = (row.get(1)?, row.get(4)?, row.get(10)?);
             let settled: (Option<String>, Option<i64>) = (row.get(11)?, row.get(12)?);
             let read = QuarantineRow {
@@ -176,7 +182,7 @@ pub(super) fn settle(
         QuarantineEnd::Discarded => "quarantine.discard",
     };
     let detail = serde_json::json!({ "reason": reason, "rows": ids }).to_string();
-    let entry = AuditEntry { at, actor: by.to_owned(), action: action.to_owned(), subject, detail };
+    let entry = AuditEntry { at, actor: Actor::parse(by), action: action.to_owned(), subject, detail };
     let line = people::append_audit(transaction, &entry)?.index;
     for (id, payload) in ends {
         let let_in = payload.map(|payload| admit(transaction, &payload, line, at)).transpose()?;
@@ -244,7 +250,7 @@ fn admit(transaction: &Transaction<'_>, payload: &[u8], line: u64, at: i64) -> R
 pub(super) fn forget(tx: &Transaction<'_>, home: &str, first: i64, last: i64, at: i64) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE quarantine SET payload = NULL, prefix = x'', settled = coalesce(settled, ?4),
-             settled_by = coalesce(settled_by, home), settled_at = coalesce(settled_at, ?5)
+             settled_by = coalesce(settled_by, 'home:' || home), settled_at = coalesce(settled_at, ?5)
              WHERE home = ?1 AND sequence BETWEEN ?2 AND ?3",
         params![home, first, last, QuarantineEnd::Discarded.as_str(), at],
     )

@@ -150,7 +150,7 @@ fn an_excluded_home_teaches_nothing_and_after_a_roll_back_the_others_teach_again
     assert!(artifact(&poisoned).starts_with("3 examples"), "{}", artifact(&poisoned));
     put_in_charge(&world, &poisoned);
 
-    let (reason, by) = ("contradicts everybody".to_owned(), "kim".to_owned());
+    let (reason, by) = ("contradicts everybody".to_owned(), crate::store::Actor::Token("kim".to_owned()));
     store.exclude_home(&ExclusionRow { home: home("liar"), reason, by, at: NOW, lifted: None }).unwrap();
     let after = world.job.run(RunTrigger::Hand).unwrap().model.unwrap();
     assert!(artifact(&after).starts_with("0 examples"), "what the champion knows is not learnt twice");

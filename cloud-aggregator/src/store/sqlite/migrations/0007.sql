@@ -11,7 +11,6 @@ CREATE TABLE outcomes (
     received_at INTEGER NOT NULL,
     PRIMARY KEY (home, model_version, weighs)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX outcomes_version ON outcomes (model_version, received_at);
 
 -- Each home has a ring of its own in quarantine: how many rows and payloads it holds, and which are the oldest.
 CREATE INDEX quarantine_home ON quarantine (home, id);
