@@ -41,7 +41,7 @@ pub enum ServeError {
 pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeError> {
     // The socket first: an address in use is the commonest fault, and nothing has been touched yet.
     let bound = match &config.http {
-        Some(http) => Some(Bound::bind(http).await?),
+        Some(http) => Some(Bound::bind(http)?),
         None => None,
     };
     let enroller = config.enrolment.as_ref().map(|directory| {

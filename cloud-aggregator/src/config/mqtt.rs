@@ -42,7 +42,7 @@ impl MqttConfig {
         let client_id = section.text("client_id").unwrap_or_else(|| "aggregator".to_owned());
         let ca_file = section.required_file("ca_file", FILES);
         let cert_file = section.required_file("cert_file", FILES);
-        let key_file = section.required_file("key_file", FILES);
+        let key_file = section.required_secret("key_file", FILES);
         section.finish();
         let tls = Some(MqttTls { ca_file: ca_file?, cert_file: cert_file?, key_file: key_file? });
         Some(Self { host: host?, port: u16::try_from(port).ok()?, tls, client_id })

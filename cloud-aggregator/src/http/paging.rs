@@ -20,6 +20,7 @@ pub const SKIP_MAX: usize = 100_000;
 
 /// Which page.
 #[derive(Debug, Clone, Copy, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Paging {
     /// Items of the page, 1 to 500; 50 if not given.

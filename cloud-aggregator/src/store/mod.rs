@@ -7,6 +7,7 @@ mod conformance;
 pub mod lineage;
 pub mod rollouts;
 mod rows;
+pub mod run_requests;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 
 pub use rollouts::RolloutStore;
 pub use rows::*;
+pub use run_requests::RunRequestStore;
 pub use sqlite::SqliteStore;
 
 /// Most payloads kept in quarantine; the oldest go first. At 512 bytes of prefix and as much around it, 10 MB.
@@ -65,6 +67,9 @@ pub enum StoreError {
         /// Its identity.
         id: String,
     },
+    /// Without this token nobody could make another.
+    #[error("{0:?} is the last admin token in force; make another admin token first")]
+    LastAdmin(String),
     /// The database was written by a newer program.
     #[error("database schema {found} is newer than this program's {known}; run the newer hearthwatch-cloud")]
     NewerSchema {
@@ -131,7 +136,7 @@ pub struct HomeProgress {
 }
 
 /// The aggregator's memory.
-pub trait Store: RolloutStore + Send + Sync + 'static {
+pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     /// The engine's name, for logs and the conformance suite.
     fn engine(&self) -> &'static str;
 
@@ -225,7 +230,7 @@ pub trait Store: RolloutStore + Send + Sync + 'static {
     fn token_by_hash(&self, hash: &Digest) -> Result<Option<TokenRow>, StoreError>;
     /// All tokens, by name.
     fn tokens(&self) -> Result<Vec<TokenRow>, StoreError>;
-    /// Withdraws a token.
+    /// Withdraws a token; [`StoreError::LastAdmin`] if no other admin token would be in force at `at`.
     fn revoke_token(&self, name: &str, at: i64) -> Result<(), StoreError>;
     /// Appends to the audit log.
     fn append_audit(&self, entry: &AuditEntry) -> Result<AuditRow, StoreError>;

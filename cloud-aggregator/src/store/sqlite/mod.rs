@@ -10,8 +10,12 @@ mod models;
 mod people;
 mod quarantine;
 mod rollouts;
+mod run_requests;
 mod withdrawals;
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,6 +38,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004.sql"),
     include_str!("migrations/0005.sql"),
     include_str!("migrations/0006.sql"),
+    include_str!("migrations/0007.sql"),
 ];
 
 /// How long a statement waits for a lock that another process holds (a backup, an operator's shell).
@@ -51,6 +56,7 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::Engine`] when it cannot be opened, [`StoreError::NewerSchema`] when a newer program wrote it.
     pub fn open(file: &Path) -> Result<Self, StoreError> {
+        create_private(file)?;
         let mut writer = connect(file)?;
         migrate(&mut writer)?;
         lineage::prepare(&mut writer)?;
@@ -75,6 +81,17 @@ impl SqliteStore {
         lineage::seal(&transaction)?;
         transaction.commit().map_err(engine(action))?;
         Ok(result)
+    }
+}
+
+/// Makes the file if it is not there, for its owner alone: SQLite would make it readable for all, and gives the files that it
+/// keeps beside it the same mode.
+fn create_private(file: &Path) -> Result<(), StoreError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(StoreError::Engine { action: "open", cause: format!("{}: {error}", file.display()) })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -304,7 +321,7 @@ mod tests {
         let error = SqliteStore::open(&file).err().unwrap();
         assert_eq!(
             error.to_string(),
-            "database schema 99 is newer than this program's 6; run the newer hearthwatch-cloud"
+            "database schema 99 is newer than this program's 7; run the newer hearthwatch-cloud"
         );
     }
 
