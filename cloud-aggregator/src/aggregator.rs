@@ -7,12 +7,14 @@ use std::time::Duration;
 use hearthwatch_link::{LinkConfig, LinkError, TlsFiles};
 use hearthwatch_protocol::seal::SigningKey;
 use hearthwatch_protocol::{HomeId, Sequence};
+use hearthwatch_provision::files::FileError;
 use hearthwatch_supervision::{FaultPlan, PartFailed, Supervisor};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, MqttConfig};
+use crate::files::private_data;
 use crate::health::{self, Checks};
 use crate::ingest::{BatchTaker, Intake, Progress, Wire};
 use crate::metrics::Metrics;
@@ -51,14 +53,9 @@ impl Options {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The data directory cannot be made.
-    #[error("data directory {path}: {source}")]
-    Data {
-        /// Which.
-        path: std::path::PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    /// The data directory cannot be made, or others could look into it.
+    #[error("data: {0}")]
+    Data(#[from] FileError),
     /// The store does not open.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -118,14 +115,13 @@ impl Aggregator {
         parts: Supervisor,
     ) -> Result<Self, StartError> {
         let Options { clock, learner, hook } = options;
-        std::fs::create_dir_all(&config.data)
-            .map_err(|source| StartError::Data { path: config.data.clone(), source })?;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.data.join(DATABASE_FILE))?);
+        let database = private_data(&config.data, DATABASE_FILE)?;
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&database)?);
         let shelf = Shelf::new(&config.data);
         let hook = hook.unwrap_or_else(|| Arc::new(NoRelease));
         let releases =
             ReleaseDesk::new(hook, Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&clock), shelf.clone());
-        let (training, requests, status) = TrainingHandle::channel();
+        let (training, requests, status) = TrainingHandle::channel(Arc::clone(&store), Arc::clone(&clock));
         let (stop, health) = (parts.stop().clone(), Arc::clone(parts.board()));
         let progress = watch::Sender::new(heard(&store).await?);
         let seen = progress.subscribe();

@@ -13,6 +13,7 @@ use crate::dataset::RecallEstimate;
 use crate::dataset::quality::QualityReport;
 use crate::ingest::limiter::Traffic;
 use crate::metrics::{Metrics, count};
+use crate::store::run_requests::RunRequestRow;
 use crate::store::{ReleaseRow, RunRow};
 
 /// Something worth a line in the log.
@@ -385,6 +386,21 @@ impl Event for WindowsMoved {
     fn emit(&self, metrics: &Metrics) {
         count(&metrics.windows_moved, self.class.as_str());
         warn!(class = self.class.as_str(), "the usual size of residuals has moved");
+    }
+}
+
+/// A request for a run has ended, or was cut off and is taken up at the next start.
+pub struct RunRequestEnded<'a>(pub &'a RunRequestRow);
+
+impl Event for RunRequestEnded<'_> {
+    fn emit(&self, _: &Metrics) {
+        let request = self.0;
+        let (run, cause) = (request.run.as_deref().unwrap_or("-"), request.reason.as_deref().unwrap_or(""));
+        if request.ended_at.is_none() {
+            info!(request.id = request.id, "request for a retraining cut off; it is taken up at the next start");
+            return;
+        }
+        info!(request.id = request.id, request.state = request.state.as_str(), run.id = run, cause, "request ended");
     }
 }
 

@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
+use hearthwatch_cloud::aggregator::DATABASE_FILE;
 use hearthwatch_cloud::clock::{Clock as _, SystemClock};
 use hearthwatch_cloud::config::Config;
+use hearthwatch_cloud::files::private_data;
 use hearthwatch_cloud::rollout::Policy;
 use hearthwatch_cloud::rollout::simulate::{self, FAULTS};
 use hearthwatch_cloud::store::{Actor, AuditEntry, Role, SqliteStore, Store as _};
@@ -38,6 +40,8 @@ const EXAMPLE: &str = r#"A configuration file; `hearthwatch-provision init` make
   listen = "0.0.0.0:8443"
   cert_file = "cloud/http.crt"
   key_file = "cloud/http.key"
+  trusted_proxies = []                     # addresses or networks of your own reverse proxies: their X-Forwarded-For
+                                           # or Forwarded says who calls
 
   [ingest]                                 # what is asked of answers
   require_announced = true                 # only to alarms that the home announced before
@@ -198,7 +202,8 @@ fn exit(result: anyhow::Result<()>) -> ExitCode {
 }
 
 fn verify_lineage(data: &Path) -> anyhow::Result<()> {
-    let file = data.join(hearthwatch_cloud::aggregator::DATABASE_FILE);
+    anyhow::ensure!(data.is_dir(), "{} is not there", data.display());
+    let file = private_data(data, DATABASE_FILE)?;
     anyhow::ensure!(file.is_file(), "{} is not there", file.display());
     let report = SqliteStore::open(&file)?.verify_lineage()?;
     for (kind, count) in &report.rows {
@@ -252,8 +257,7 @@ fn add_token(data: &Path, name: &str, role: Role, days: Option<u32>, file: Optio
         anyhow::ensure!(!file.exists(), "{} is there already; name another file", file.display());
         files::write_private(file, b"")?;
     }
-    std::fs::create_dir_all(data).with_context(|| format!("make {}", data.display()))?;
-    let store = SqliteStore::open(&data.join(hearthwatch_cloud::aggregator::DATABASE_FILE))?;
+    let store = SqliteStore::open(&private_data(data, DATABASE_FILE)?)?;
     let at = SystemClock.now();
     let (secret, _) = token::make(&store, name, role, days, at)?;
     let detail = serde_json::json!({"role": role.as_str(), "days": days}).to_string();

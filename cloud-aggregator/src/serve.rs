@@ -109,7 +109,7 @@ pub async fn serve_under(config: Config, parts: Supervisor) -> Result<(), ServeE
     let stop = parts.stop().clone();
     // The socket first: an address in use is the commonest fault, and nothing has been touched yet.
     let bound = match &config.http {
-        Some(http) => Some(Bound::bind(http).await?),
+        Some(http) => Some(Bound::bind(http)?),
         None => None,
     };
     let enroller = config.enrolment.as_ref().map(|directory| {

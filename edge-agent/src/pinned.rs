@@ -42,6 +42,7 @@ pub fn https_client(ca: Option<&Path>) -> Result<reqwest::Client, PinnedError> {
     };
     let client = builder
         .https_only(true)
+        .tls_version_min(reqwest::tls::Version::TLS_1_3)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))

@@ -250,6 +250,19 @@ impl Claims {
         Ok(token)
     }
 
+    /// Whether `token` is a claim of `home` that was given out and has not expired, used or not. Changes nothing.
+    ///
+    /// # Errors
+    /// [`ClaimError`] when the file is unreadable, open to others or damaged.
+    pub fn knows(&self, token: &str, home: &HomeId, now: Timestamp) -> Result<bool, ClaimError> {
+        if token.len() > TOKEN_LENGTH_MAX {
+            return Ok(false);
+        }
+        let token_sha256 = sha256_hex(token.as_bytes());
+        let holds = |claim: &Claim| claim.token_sha256 == token_sha256 && claim.home == *home && now < claim.expires_at;
+        Ok(self.read()?.claims.iter().any(holds))
+    }
+
     /// Uses a token for the key with this fingerprint. The same key may repeat itself until the token expires: its
     /// first answer may have been lost on the way. A reusable token takes another key too, [`REUSES_PER_DAY`] times a day. The
     /// use is on disk when this returns.

@@ -49,7 +49,7 @@ impl MqttConfig {
         let client_id = section.text("client_id").unwrap_or_else(|| "aggregator".to_owned());
         let ca_file = section.required_file("ca_file", FILES);
         let cert_file = section.required_file("cert_file", FILES);
-        let key_file = section.required_file("key_file", FILES);
+        let key_file = section.required_secret("key_file", FILES);
         let group = section.required_path("group_file", GROUP);
         let group = group.and_then(|path| match Group::load(&path) {
             Ok(group) => Some(group),

@@ -1,12 +1,16 @@
 //! Faults, all at once, and the file that has none.
 
+use std::os::unix::fs::PermissionsExt as _;
+
+use hearthwatch_provision::files::write_private;
+
 use super::*;
 
 fn directory() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     for name in ["ca.crt", "a.crt", "a.key", "h.crt", "h.key", "root.json", "gate.key", "snapshot.key", "timestamp.key"]
     {
-        std::fs::write(directory.path().join(name), "x").unwrap();
+        write_private(&directory.path().join(name), b"x").unwrap();
     }
     hearthwatch_provision::Group::make(&directory.path().join("ingest.group")).unwrap();
     directory
@@ -118,6 +122,48 @@ fn a_group_that_homes_could_guess_is_a_fault() {
     let list = Config::parse(GOOD, directory.path()).unwrap_err();
     assert_eq!(list.len(), 1);
     assert!(list[0].problem.contains("is not a name of 32 hexadecimal digits"), "{list:?}");
+}
+
+#[test]
+fn every_key_that_others_could_read_is_named_with_the_command_that_closes_it() {
+    let directory = directory();
+    let path = |name: &str| directory.path().join(name);
+    for name in ["a.key", "h.key", "gate.key", "timestamp.key"] {
+        std::fs::set_permissions(path(name), std::fs::Permissions::from_mode(0o640)).unwrap();
+    }
+    let list = Config::parse(GOOD, directory.path()).unwrap_err();
+    let told = |key: &str, name: &str| Fault {
+        key: key.to_owned(),
+        problem: format!("{} is open to others (mode 0640)", path(name).display()),
+        remedy: format!("if nobody read it: chmod 600 {}", path(name).display()),
+    };
+    assert_eq!(
+        list,
+        [
+            told("mqtt.key_file", "a.key"),
+            told("http.key_file", "h.key"),
+            told("release.keys", "./timestamp.key"),
+            told("release.gate_key", "gate.key"),
+        ]
+    );
+}
+
+#[test]
+fn trusted_proxies_are_addresses_and_networks_and_nothing_else() {
+    let directory = directory();
+    let read = |list: &str| {
+        let text = GOOD.replace("key_file = \"h.key\"", &format!("key_file = \"h.key\"\ntrusted_proxies = {list}"));
+        Config::parse(&text, directory.path())
+    };
+    let http = read("[\"127.0.0.1\", \"10.0.0.0/8\"]").unwrap().http.unwrap();
+    assert_eq!(http.trusted_proxies, ["127.0.0.1".parse().unwrap(), "10.0.0.0/8".parse().unwrap()]);
+    let problem = |list: &str| read(list).unwrap_err().remove(0).problem;
+    assert_eq!(
+        problem("[\"proxy.example\"]"),
+        "\"proxy.example\" is neither an address nor a network like \"10.0.0.0/8\""
+    );
+    assert_eq!(problem("\"10.0.0.1\""), "is of type string");
+    assert_eq!(problem("[1]"), "holds something else than texts");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! header, or typed into a form of the page. No other site can make a browser send either; so there is nothing to forge.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, Method, header};
 use sha2::{Digest as _, Sha256};
 
 use super::Http;
+use super::connections::Member;
 use super::problem::Problem;
 use crate::store::{Actor, Digest, Role, TokenRow, blocking};
 
@@ -86,7 +87,12 @@ pub struct Operator(pub Caller);
 pub struct Admin(pub Caller);
 
 async fn caller(parts: &Parts, http: &Http, needed: Role) -> Result<Caller, Problem> {
-    of_token(http, presented(parts, http).ok_or(Problem::Unauthenticated)?, needed).await
+    let hash = presented(parts, http).ok_or(Problem::Unauthenticated)?;
+    let token = token_in_force(http, hash).await?;
+    if let Some(member) = parts.extensions.get::<Arc<Member>>() {
+        member.authenticate();
+    }
+    allowed(token, needed)
 }
 
 /// Who holds the token with this hash, if it is in force and allows what is needed.
@@ -94,8 +100,15 @@ async fn caller(parts: &Parts, http: &Http, needed: Role) -> Result<Caller, Prob
 /// # Errors
 /// [`Problem::Unauthenticated`], [`Problem::Forbidden`], or the store's.
 pub async fn of_token(http: &Http, hash: Digest, needed: Role) -> Result<Caller, Problem> {
+    allowed(token_in_force(http, hash).await?, needed)
+}
+
+async fn token_in_force(http: &Http, hash: Digest) -> Result<TokenRow, Problem> {
     let token = blocking(&http.app.store, move |store| store.token_by_hash(&hash)).await?;
-    let token = token.filter(|token| in_force(token, http.wall())).ok_or(Problem::Unauthenticated)?;
+    token.filter(|token| in_force(token, http.wall())).ok_or(Problem::Unauthenticated)
+}
+
+fn allowed(token: TokenRow, needed: Role) -> Result<Caller, Problem> {
     if token.role >= needed {
         Ok(Caller { name: token.name, role: token.role })
     } else {

@@ -1,8 +1,8 @@
 //! axum's extractors, with every refusal told as a [`Problem`].
 
-use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
+use axum::{Form, Json};
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
@@ -18,6 +18,10 @@ pub struct Params<T>(pub T);
 /// A JSON body, within the router's size limit.
 #[derive(Debug)]
 pub struct Body<T>(pub T);
+
+/// A form of the page.
+#[derive(Debug)]
+pub struct Fields<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment<T> {
     type Rejection = Problem;
@@ -42,6 +46,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let Json(value) = Json::<T>::from_request(request, state).await?;
+        Ok(Self(value))
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Fields<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let Form(value) = Form::<T>::from_request(request, state).await?;
         Ok(Self(value))
     }
 }

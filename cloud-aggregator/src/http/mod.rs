@@ -8,22 +8,28 @@
 
 pub(crate) mod audit;
 pub mod auth;
+pub mod connections;
+pub mod contract;
 pub mod enroll;
 pub mod extract;
 pub(crate) mod health;
 pub mod limiter;
+mod limits;
 pub mod openapi;
+pub mod origin;
 pub mod paging;
 pub mod problem;
 pub mod renew;
 pub mod repository_files;
 pub mod routes;
 pub mod server;
+pub mod stream;
+pub mod words;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, Extension, Request, State};
 use axum::http::{HeaderValue, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -32,23 +38,16 @@ use hearthwatch_provision::enrol::Enroller;
 use tokio::sync::Semaphore;
 
 use self::auth::Sessions;
-use self::limiter::Limiter;
+use self::connections::Member;
+use self::limits::Limits;
+use self::origin::Network;
 use self::problem::Problem;
 use crate::clock::{Clock, SystemClock};
 use crate::page;
 use crate::state::AppState;
 
-/// Largest body of any request but an enrolment, in bytes: the longest is a reason of 1,000 bytes.
-const BODY_BYTES_MAX: usize = 8 * 1024;
-
 /// Pages that may be live at a time; each holds a connection.
 const LIVE_PAGES_MAX: usize = 64;
-
-/// Enrolments from one address: ten at once (a house with a few devices behind one router), then one a minute.
-const ENROLMENTS: (u32, i64) = (10, 60);
-
-/// Log-ins from one address: ten at once, then one every six seconds.
-const LOGINS: (u32, i64) = (10, 6);
 
 /// What the page may load and do: its own style and script, and nothing from anywhere else.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
@@ -60,9 +59,10 @@ pub struct Http {
     /// The rest of the program.
     pub app: AppState,
     pub(crate) sessions: Arc<Sessions>,
-    pub(crate) logins: Arc<Mutex<Limiter>>,
+    pub(crate) limits: Arc<Limits>,
+    /// Proxies whose word on a caller's address is taken.
+    trusted: Arc<[Network]>,
     pub(crate) live_pages: Arc<Semaphore>,
-    enrolments: Arc<Mutex<Limiter>>,
     pub(crate) enroller: Option<Arc<Enroller>>,
     wall: Arc<dyn Clock>,
     /// Whether callers come over TLS; decides about the cookie's name.
@@ -73,12 +73,13 @@ impl Http {
     /// An API of `app`, by the machine's clock, without enrolment. `tls`: whether callers come over TLS.
     #[must_use]
     pub fn new(app: AppState, tls: bool) -> Self {
+        let trusted = app.config.http.as_ref().map_or_else(Vec::new, |http| http.trusted_proxies.clone());
         Self {
             app,
             sessions: Arc::default(),
-            logins: Arc::new(Mutex::new(Limiter::new(LOGINS.0, LOGINS.1))),
+            limits: Arc::default(),
+            trusted: trusted.into(),
             live_pages: Arc::new(Semaphore::new(LIVE_PAGES_MAX)),
-            enrolments: Arc::new(Mutex::new(Limiter::new(ENROLMENTS.0, ENROLMENTS.1))),
             enroller: None,
             wall: Arc::new(SystemClock),
             tls,
@@ -104,12 +105,6 @@ impl Http {
     }
 }
 
-/// Takes one try of `address` from `limiter`.
-pub(crate) fn limited(limiter: &Mutex<Limiter>, address: std::net::IpAddr, now: i64) -> Result<(), Problem> {
-    let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);
-    limiter.take(address, now).map_err(Problem::TooManyRequests)
-}
-
 /// Everything that is served.
 pub fn router(http: Http) -> Router {
     let mut router = Router::new()
@@ -127,13 +122,21 @@ pub fn router(http: Http) -> Router {
     router
         .fallback(async |place: Uri| Problem::NotFound { noun: "place", id: place.path().to_owned() })
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        // Bodies have been read and measured by then.
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn(contract::hold))
         .layer(middleware::from_fn_with_state(http.clone(), guard))
         .with_state(http)
 }
 
-/// Headers that every answer carries.
-async fn guard(State(http): State<Http>, request: Request, next: Next) -> Response {
+/// Headers that every answer carries. Meanwhile the connection counts as busy.
+async fn guard(
+    State(http): State<Http>,
+    member: Option<Extension<Arc<Member>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let _busy = member.as_ref().map(|Extension(member)| member.busy());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let fixed = [

@@ -17,6 +17,7 @@ pub const LIMIT_MAX: usize = 500;
 
 /// Which page.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Paging {
     /// Items of the page, 1 to 500; 50 if not given.

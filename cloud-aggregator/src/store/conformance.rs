@@ -7,6 +7,7 @@ use hearthwatch_protocol::messages::{
 use hearthwatch_protocol::{ModelVersion, RecordKey, Sequence};
 
 use super::rollouts::ExclusionRow;
+use super::run_requests::RunRequestRow;
 use super::*;
 use crate::testing::{NOW, announced, home, record, row};
 
@@ -373,6 +374,56 @@ fn a_release_makes_its_model_the_only_champion(store: &dyn Store) {
     let seen = store.model(ModelVersion(1)).unwrap().unwrap();
     store.set_model_state(&seen, ModelState::Withdrawn).unwrap();
     assert_eq!(store.model(ModelVersion(1)).unwrap().unwrap().state, ModelState::Withdrawn);
+}
+
+fn the_last_admin_token_in_force_is_not_withdrawn(store: &dyn Store) {
+    let admin = |name: &str, hash: u8, expires_at| {
+        let (name, role) = (name.to_owned(), Role::Admin);
+        TokenRow { name, hash: [hash; 32], role, created_at: 1, expires_at, revoked_at: None }
+    };
+    store.put_token(&admin("first", 1, None)).unwrap();
+    store.put_token(&admin("expired", 2, Some(10))).unwrap();
+    let refused = store.revoke_token("first", 10).unwrap_err();
+    assert_eq!(refused.to_string(), "\"first\" is the last admin token in force; make another admin token first");
+    store.revoke_token("expired", 10).expect("it opened nothing any more");
+    store.put_token(&admin("second", 3, Some(11))).unwrap();
+    store.revoke_token("first", 10).unwrap();
+    assert!(matches!(store.revoke_token("second", 10), Err(StoreError::LastAdmin(name)) if name == "second"));
+}
+
+fn asked(id: &str, ended_at: Option<i64>) -> RunRequestRow {
+    let row = RunRequestRow::queued(id.to_owned(), RunTrigger::Hand, "token:kim".to_owned(), 1);
+    let state = if ended_at.is_some() { RequestState::Done } else { RequestState::Queued };
+    RunRequestRow { state, ended_at, ..row }
+}
+
+fn ids(rows: &[RunRequestRow]) -> Vec<&str> {
+    rows.iter().map(|row| row.id.as_str()).collect()
+}
+
+fn requests_are_listed_newest_first_and_open_ones_oldest_first(store: &dyn Store) {
+    for id in ["a", "b", "c"] {
+        store.put_run_request(&asked(id, None)).unwrap();
+    }
+    let ended = RunRequestRow { run: Some("r".to_owned()), reason: Some("why".to_owned()), ..asked("b", Some(5)) };
+    store.put_run_request(&ended).unwrap();
+    assert_eq!(ids(&store.run_requests(0).unwrap()), ["c", "b", "a"]);
+    assert_eq!(ids(&store.run_requests(2).unwrap()), ["c", "b"]);
+    assert_eq!(ids(&store.open_run_requests().unwrap()), ["a", "c"]);
+    assert_eq!(store.run_request("b").unwrap(), Some(ended));
+    assert_eq!(store.run_request("d").unwrap(), None);
+}
+
+fn of_requests_that_ended_the_newest_are_kept_and_open_ones_always(store: &dyn Store) {
+    use super::run_requests::RUN_REQUESTS_KEPT;
+    store.put_run_request(&asked("open", None)).unwrap();
+    store.put_run_request(&asked("old", Some(1))).unwrap();
+    for number in 0..RUN_REQUESTS_KEPT {
+        store.put_run_request(&asked(&number.to_string(), Some(2))).unwrap();
+    }
+    assert!(store.run_request("open").unwrap().is_some());
+    assert_eq!(store.run_request("old").unwrap(), None);
+    assert_eq!(store.run_requests(0).unwrap().len() as u64, RUN_REQUESTS_KEPT + 1);
 }
 
 fn a_token_is_found_by_its_hash_until_long_after_it_was_withdrawn(store: &dyn Store) {
@@ -839,6 +890,9 @@ macro_rules! every_case_on {
                 versions_count_up_and_a_run_gets_only_one,
                 a_release_makes_its_model_the_only_champion,
                 a_token_is_found_by_its_hash_until_long_after_it_was_withdrawn,
+                the_last_admin_token_in_force_is_not_withdrawn,
+                requests_are_listed_newest_first_and_open_ones_oldest_first,
+                of_requests_that_ended_the_newest_are_kept_and_open_ones_always,
                 each_audit_line_hashes_the_one_before,
                 a_withdrawal_deletes_settles_and_is_the_same_when_it_comes_again,
                 announcements_count_as_handled_and_the_first_of_an_alarm_is_found,

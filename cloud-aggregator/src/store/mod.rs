@@ -9,6 +9,7 @@ mod conformance;
 pub mod lineage;
 pub mod rollouts;
 mod rows;
+pub mod run_requests;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub use change::{Change, Note};
 pub use rollouts::RolloutStore;
 pub(crate) use rows::stage_word;
 pub use rows::*;
+pub use run_requests::RunRequestStore;
 pub use sqlite::SqliteStore;
 
 /// Most payloads kept in quarantine; beyond it the home that holds most gives up its oldest. At 512 bytes of prefix and as much
@@ -99,6 +101,9 @@ pub enum StoreError {
         /// Its version now; 0 where it has none.
         row_version: u64,
     },
+    /// Without this token nobody could make another.
+    #[error("{0:?} is the last admin token in force; make another admin token first")]
+    LastAdmin(String),
     /// The database was written by a newer program.
     #[error("database schema {found} is newer than this program's {known}; run the newer hearthwatch-cloud")]
     NewerSchema {
@@ -165,7 +170,7 @@ pub struct HomeProgress {
 }
 
 /// The aggregator's memory.
-pub trait Store: RolloutStore + Send + Sync + 'static {
+pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     /// The engine's name, for logs and the conformance suite.
     fn engine(&self) -> &'static str;
 
@@ -296,7 +301,7 @@ pub trait Store: RolloutStore + Send + Sync + 'static {
     fn tokens(&self) -> Result<Vec<TokenRow>, StoreError>;
     /// Tokens by name, at most `limit`; only those after `after` if given.
     fn tokens_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<TokenRow>, StoreError>;
-    /// Withdraws a token.
+    /// Withdraws a token; [`StoreError::LastAdmin`] if no other admin token would be in force at `at`.
     fn revoke_token(&self, name: &str, at: i64) -> Result<(), StoreError>;
     /// Appends to the audit log.
     fn append_audit(&self, entry: &AuditEntry) -> Result<AuditRow, StoreError>;

@@ -3,11 +3,13 @@
 use hearthwatch_protocol::assignment::SignedAssignment;
 use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::{HomeId, ModelVersion};
+use serde::{Deserialize, Serialize};
 
 use super::{Actor, StoreError};
 
 /// Where a rollout is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum RolloutState {
     /// Waves go out as the plan says.
     Running,

@@ -12,12 +12,15 @@ use super::Actor;
 /// SHA-256.
 pub type Digest = [u8; 32];
 
-/// Makes an enum whose variants have one word each: in tables, metrics, JSON.
+/// Makes an enum whose variants have one word each, their own name in snake case: in tables, metrics, JSON.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum $name { $($(#[$variant_doc])* #[serde(rename = $word)] $variant),+ }
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+        )]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$variant_doc])* $variant),+ }
 
         impl $name {
             /// The word for it.
@@ -327,6 +330,22 @@ words! {
     }
 }
 
+words! {
+    /// Where a request for a run is.
+    RequestState {
+        /// It waits for the trainer.
+        Queued = "queued",
+        /// The trainer is at it.
+        Running = "running",
+        /// It became a run that ended, with whatever verdict.
+        Done = "done",
+        /// It came to nothing; the row says why.
+        Failed = "failed",
+        /// The process ended again and again while it ran.
+        Interrupted = "interrupted",
+    }
+}
+
 /// One retraining.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRow {
@@ -532,5 +551,28 @@ impl AuditEntry {
             hasher.update(field.as_bytes());
         }
         hasher.finalize().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written<T: Serialize>(words: &[T]) -> Vec<String> {
+        words.iter().map(|word| serde_json::to_value(word).unwrap().as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_word_is_the_same_in_tables_and_in_json() {
+        let triggers = [RunTrigger::Count, RunTrigger::Schedule, RunTrigger::Hand];
+        assert_eq!(written(&triggers), triggers.map(RunTrigger::as_str));
+        let runs = [RunState::Running, RunState::Promoted, RunState::Held, RunState::Failed];
+        assert_eq!(written(&runs), runs.map(RunState::as_str));
+        let models = [ModelState::Approved, ModelState::AwaitingSignature, ModelState::Champion, ModelState::Withdrawn];
+        assert_eq!(written(&models), models.map(ModelState::as_str));
+        let requests = [RequestState::Queued, RequestState::Running, RequestState::Done, RequestState::Interrupted];
+        assert_eq!(written(&requests), requests.map(RequestState::as_str));
+        assert_eq!(written(&[QuarantineEnd::Lifted, QuarantineEnd::Discarded]), ["lifted", "discarded"]);
+        assert_eq!(written(&[Role::Viewer, Role::Operator, Role::Admin]), ["viewer", "operator", "admin"]);
     }
 }

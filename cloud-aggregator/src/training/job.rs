@@ -84,38 +84,44 @@ impl Job {
         }
         self.store.put_run(&start.run)?;
         RunStarted(&start.run).emit(&self.metrics);
-        let mut record = self.record(&start);
-        let folder = self.shelf.experiments().run(&record.run);
-        folder.begin(start.run.started_at, &parameters(&record.config), &record.tags()).map_err(unwritten)?;
-        let result = self.learn(&start);
+        // From here on there is a row: whatever goes wrong is its end.
+        let ended = self.attempt(&start);
         let mut run = start.run;
-        run.ended_at = Some(self.clock.now());
-        let ended = match result {
-            Ok(challenger) => {
-                record.artifact = Some(hex::encode(Sha256::digest(&challenger.artifact)));
-                keep(&folder, &record, &challenger, run.started_at, self.clock.now())
-                    .map_err(unwritten)
-                    .and_then(|()| self.conclude(run.clone(), &challenger))
-            }
-            Err(cause) => Err(TrainingError::Failed { run: run.id.clone(), cause }),
-        };
         match ended {
             Ok(finished) => {
                 RunEnded(&finished.run).emit(&self.metrics);
                 Ok(finished)
             }
             Err(error) => {
+                run.ended_at = Some(self.clock.now());
                 run.state = RunState::Failed;
                 run.failure = Some(match &error {
                     TrainingError::Failed { cause, .. } => cause.clone(),
                     other => other.to_string(),
                 });
                 RunEnded(&run).emit(&self.metrics);
-                folder.end(RunStatus::Failed, run.started_at, self.clock.now()).map_err(unwritten)?;
                 self.store.put_run(&run)?;
-                Err(error)
+                let folder = self.shelf.experiments().run(&run.id);
+                if let Err(cause) = folder.end(RunStatus::Failed, run.started_at, self.clock.now()) {
+                    tracing::warn!(run.id = run.id, %cause, "the end of the run is not in its folder");
+                }
+                let cause = run.failure.unwrap_or_default();
+                Err(TrainingError::Failed { run: run.id, cause })
             }
         }
+    }
+
+    /// Learns, keeps what was learnt, and records the verdict.
+    fn attempt(&self, start: &Start) -> Result<Finished, TrainingError> {
+        let mut record = self.record(start);
+        let folder = self.shelf.experiments().run(&record.run);
+        folder.begin(start.run.started_at, &parameters(&record.config), &record.tags()).map_err(unwritten)?;
+        let challenger =
+            self.learn(start).map_err(|cause| TrainingError::Failed { run: start.run.id.clone(), cause })?;
+        record.artifact = Some(hex::encode(Sha256::digest(&challenger.artifact)));
+        let ended_at = self.clock.now();
+        keep(&folder, &record, &challenger, start.run.started_at, ended_at).map_err(unwritten)?;
+        self.conclude(RunRow { ended_at: Some(ended_at), ..start.run.clone() }, &challenger)
     }
 
     fn start(&self, trigger: RunTrigger) -> Result<Start, TrainingError> {

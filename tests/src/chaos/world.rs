@@ -93,7 +93,7 @@ impl World {
             }
         };
         let data = root.join("cloud");
-        std::fs::create_dir_all(&data)?;
+        hearthwatch_provision::files::make_dir(&data)?;
         let config = root.join("cloud.toml");
         std::fs::write(&config, cloud_toml(&layout, &data, port))?;
         let arguments = ["serve", "--config", &text(&config)];

@@ -74,6 +74,13 @@ const SUITES: &[Suite] = &[
         full_only: false,
     },
     Suite {
+        name: "contract",
+        what: "the admin API against its document, by schemathesis, a validator and a generated client",
+        needs: &[Part::PythonVenv],
+        run: contract,
+        full_only: false,
+    },
+    Suite {
         name: "mosquitto",
         what: "the broker conformance suite, link and uplink, real mosquitto",
         needs: &[Part::Mosquitto],
@@ -253,8 +260,17 @@ fn integration(test: &str, filter: &[&str]) -> anyhow::Result<()> {
     shell::run_with(
         &shell::cargo_path(),
         arguments,
-        &[("HEARTHWATCH_REQUIRE_MOSQUITTO", "1"), ("HEARTHWATCH_REQUIRE_CHROMIUM", "1")],
+        &[
+            ("HEARTHWATCH_REQUIRE_MOSQUITTO", "1"),
+            ("HEARTHWATCH_REQUIRE_CHROMIUM", "1"),
+            ("HEARTHWATCH_REQUIRE_CONTRACT", "1"),
+        ],
     )
+}
+
+fn contract() -> anyhow::Result<()> {
+    install::python_packages(&shell::root().join("target/contract"), "tests/contract/requirements.txt")?;
+    integration("contract", &[])
 }
 
 fn mosquitto() -> anyhow::Result<()> {

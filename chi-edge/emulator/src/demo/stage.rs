@@ -117,7 +117,7 @@ impl Stage {
 
         let mut config = config(folder, &layout, broker.port(), &socket, seed)?;
         let http = config.http.clone().context("the demo configures HTTP")?;
-        let bound = Bound::bind(&http).await?;
+        let bound = Bound::bind(&http)?;
         let url = format!("https://localhost:{}", bound.address().port());
         let release = config.release.as_mut().context("the demo configures releases")?;
         release.url = format!("{url}/tuf/").parse()?;
@@ -173,6 +173,7 @@ fn config(folder: &Path, layout: &Layout, mqtt_port: u16, socket: &Path, seed: u
     config.http = Some(HttpConfig {
         listen: "127.0.0.1:0".parse()?,
         tls: Some(HttpTls { cert_file: layout.http_cert(), key_file: layout.http_key() }),
+        trusted_proxies: Vec::new(),
     });
     // The demo fires training itself, on barriers of virtual time: that is what makes a seed decide the run.
     config.training = TrainingConfig { trigger_count: 0, schedule_hours: 0, seed, ..TrainingConfig::default() };

@@ -10,7 +10,7 @@ use crate::http::Http;
 use crate::http::auth::Viewer;
 use crate::http::extract::{Params, Segment};
 use crate::http::paging::{Page, Paging};
-use crate::http::problem::{Problem, ProblemBody};
+use crate::http::problem::Problem;
 use crate::store::{SnapshotRow, blocking};
 
 /// An immutable data set. Times are Unix seconds.
@@ -56,7 +56,6 @@ pub(super) fn router() -> Router<Http> {
 /// Lists the data sets, newest first.
 #[utoipa::path(get, path = "/api/v1/datasets", tag = "datasets", params(Paging), responses(
     (status = 200, body = DatasetPage),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Viewer,
@@ -75,7 +74,6 @@ pub(crate) async fn list(
 /// Shows one data set.
 #[utoipa::path(get, path = "/api/v1/datasets/{id}", tag = "datasets", params(("id" = String, Path)), responses(
     (status = 200, body = DatasetView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn one(
     _: Viewer,

@@ -15,7 +15,8 @@ use crate::http::audit::{changed, undone};
 use crate::http::auth::{Admin, Operator, Viewer};
 use crate::http::extract::{Body, Params, Segment};
 use crate::http::paging::{Page, Paging};
-use crate::http::problem::{Problem, ProblemBody};
+use crate::http::problem::Problem;
+use crate::http::words::Name;
 use crate::store::rollouts::ExclusionRow;
 use crate::store::{Actor, Change, HomeRow, blocking};
 
@@ -90,7 +91,6 @@ pub(super) fn router() -> Router<Http> {
 /// Lists the homes by name.
 #[utoipa::path(get, path = "/api/v1/homes", tag = "homes", params(Paging), responses(
     (status = 200, body = HomePage),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Viewer,
@@ -104,9 +104,8 @@ pub(crate) async fn list(
 }
 
 /// Shows one home.
-#[utoipa::path(get, path = "/api/v1/homes/{home}", tag = "homes", params(("home" = String, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/homes/{home}", tag = "homes", params(("home" = Name, Path)), responses(
     (status = 200, body = HomeView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn one(
     _: Viewer,
@@ -118,9 +117,8 @@ pub(crate) async fn one(
 
 /// Shuts a home out: from now on nothing of it is admitted, and its certificates are taken back: the embedded broker ends its
 /// session, mosquitto does when told to read its files again (SIGHUP). Needs admin.
-#[utoipa::path(post, path = "/api/v1/homes/{home}/revoke", tag = "homes", params(("home" = String, Path)), responses(
+#[utoipa::path(post, path = "/api/v1/homes/{home}/revoke", tag = "homes", params(("home" = Name, Path)), responses(
     (status = 200, body = HomeView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn revoke(
     Admin(caller): Admin,
@@ -148,9 +146,8 @@ async fn take_back(http: &Http, home: HomeId, by: Actor) -> Result<(), Problem> 
 }
 
 /// Lets a revoked home in again. Certificates that were taken back stay so: it enrols with a new claim token. Needs admin.
-#[utoipa::path(post, path = "/api/v1/homes/{home}/restore", tag = "homes", params(("home" = String, Path)), responses(
+#[utoipa::path(post, path = "/api/v1/homes/{home}/restore", tag = "homes", params(("home" = Name, Path)), responses(
     (status = 200, body = HomeView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn restore(
     Admin(caller): Admin,
@@ -185,7 +182,6 @@ pub type ExclusionPage = Page<ExclusionView>;
 /// Lists excluded homes, those whose exclusion was lifted included, newest first.
 #[utoipa::path(get, path = "/api/v1/exclusions", tag = "homes", params(Paging), responses(
     (status = 200, body = ExclusionPage),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn exclusions(
     _: Viewer,
@@ -208,10 +204,9 @@ pub(crate) async fn exclusions(
 }
 
 /// Keeps a home's answers out of every snapshot from now on; `POST /runs` then retrains without it. Needs operator.
-#[utoipa::path(post, path = "/api/v1/homes/{home}/exclude", tag = "homes", params(("home" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/homes/{home}/exclude", tag = "homes", params(("home" = Name, Path)),
     request_body = Reason, responses(
     (status = 200, body = HomeView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn exclude(
     Operator(caller): Operator,
@@ -229,10 +224,9 @@ pub(crate) async fn exclude(
 }
 
 /// Learns from a home again. Needs operator.
-#[utoipa::path(post, path = "/api/v1/homes/{home}/include", tag = "homes", params(("home" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/homes/{home}/include", tag = "homes", params(("home" = Name, Path)),
     request_body = Reason, responses(
     (status = 200, body = HomeView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn include(
     Operator(caller): Operator,

@@ -14,7 +14,8 @@ use crate::http::audit::audited;
 use crate::http::auth::{Operator, Viewer};
 use crate::http::extract::{Body, Params, Segment};
 use crate::http::paging::{Page, Paging, number};
-use crate::http::problem::{Problem, ProblemBody};
+use crate::http::problem::Problem;
+use crate::http::words::{Number, OutcomeWord, Sentence, StageWord};
 use crate::release::rollback;
 use crate::store::{OutcomeKey, OutcomeRow, ReleaseRow, blocking};
 
@@ -45,10 +46,12 @@ pub struct OutcomeView {
     /// Which model.
     pub model_version: u64,
     /// `fetch`, `verify`, `install` or `run`: where it stood when it ended; none in the words of agents that name no stage.
+    #[schema(value_type = Option<StageWord>)]
     pub stage: Option<String>,
     /// Whether it says how good the release is: a refusal at `fetch` or `verify` is about a mirror, a line or a clock.
     pub weighs: bool,
-    /// `installed`, `refused` or `rolled_back`.
+    /// How it ended.
+    #[schema(value_type = OutcomeWord)]
     pub result: String,
     /// Why, where it was not installed.
     pub reason: Option<String>,
@@ -65,8 +68,10 @@ pub struct OutcomeView {
 #[serde(deny_unknown_fields)]
 pub struct RollBack {
     /// The model whose bytes are released again, under a new version.
+    #[schema(value_type = Number)]
     pub to: u64,
     /// One line for those who read the audit log later.
+    #[schema(value_type = Sentence)]
     pub reason: String,
 }
 
@@ -122,7 +127,6 @@ pub(super) fn router() -> Router<Http> {
 /// Lists the releases, newest first.
 #[utoipa::path(get, path = "/api/v1/releases", tag = "releases", params(Paging), responses(
     (status = 200, body = ReleasePage),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Viewer,
@@ -137,9 +141,8 @@ pub(crate) async fn list(
 
 /// Lists the homes' last words on how a release ended, newest first: at most one that weighs on it and one about the way to it.
 #[utoipa::path(get, path = "/api/v1/releases/{version}/outcomes", tag = "releases",
-    params(("version" = u64, Path), Paging), responses(
+    params(("version" = Number, Path), Paging), responses(
     (status = 200, body = OutcomePage),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn outcomes(
     _: Viewer,
@@ -162,7 +165,6 @@ pub(crate) async fn outcomes(
 /// Releases an older model's bytes under a new, higher version, so that no agent goes down. Needs operator.
 #[utoipa::path(post, path = "/api/v1/releases/rollback", tag = "releases", request_body = RollBack, responses(
     (status = 200, body = ReleaseView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn roll_back(
     Operator(caller): Operator,

@@ -17,7 +17,8 @@ use crate::http::audit::audited;
 use crate::http::auth::{Operator, Viewer};
 use crate::http::extract::{Params, Segment};
 use crate::http::paging::{Page, Paging};
-use crate::http::problem::{Problem, ProblemBody};
+use crate::http::problem::Problem;
+use crate::http::words::Name;
 
 /// A home that wants to come back. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -59,7 +60,6 @@ pub(super) fn router() -> Router<Http> {
 /// Lists homes whose certificate ran out and that wait for a word, longest first.
 #[utoipa::path(get, path = "/api/v1/renewals", tag = "homes", params(Paging), responses(
     (status = 200, body = RenewalPage),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Viewer,
@@ -77,9 +77,8 @@ pub(crate) async fn list(
 }
 
 /// Lets a home come back; it gets its certificate when it asks again, within the hour. Needs operator.
-#[utoipa::path(post, path = "/api/v1/renewals/{home}/approve", tag = "homes", params(("home" = String, Path)), responses(
+#[utoipa::path(post, path = "/api/v1/renewals/{home}/approve", tag = "homes", params(("home" = Name, Path)), responses(
     (status = 200, body = RenewalView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn approve(
     Operator(caller): Operator,
@@ -97,9 +96,8 @@ pub(crate) async fn approve(
 }
 
 /// Sends a home away that wants to come back. It may ask again; to end that, revoke it. Needs operator.
-#[utoipa::path(post, path = "/api/v1/renewals/{home}/deny", tag = "homes", params(("home" = String, Path)), responses(
+#[utoipa::path(post, path = "/api/v1/renewals/{home}/deny", tag = "homes", params(("home" = Name, Path)), responses(
     (status = 204),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn deny(
     Operator(caller): Operator,

@@ -13,12 +13,13 @@ use crate::http::audit::undone;
 use crate::http::auth::{Caller, Operator, Viewer};
 use crate::http::extract::{Body, Params, Segment};
 use crate::http::paging::{Page, Paging, number};
-use crate::http::problem::{Problem, ProblemBody};
+use crate::http::problem::Problem;
+use crate::http::words::{AttestationWord, Number, TestWord};
 use crate::rollout::Director;
 use crate::rollout::by_hand::{self, Asked, ByHandError, Wish};
 use crate::rollout::execute::Watched;
 use crate::store::blocking;
-use crate::store::rollouts::RolloutRow;
+use crate::store::rollouts::{RolloutRow, RolloutState};
 
 /// A release on its way. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -29,8 +30,8 @@ pub struct RolloutView {
     pub previous: Option<u64>,
     /// The rules that it began with, as TOML.
     pub policy: String,
-    /// `running`, `paused`, `halted`, `rolled_back`, `complete` or `superseded`.
-    pub state: String,
+    /// Where it is.
+    pub state: RolloutState,
     /// Whether a person opened every wave.
     pub forced: bool,
     /// When it began.
@@ -79,7 +80,8 @@ pub struct RolloutDetail {
 /// Where one test stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TestView {
-    /// `installation`, `dismissals`, `confirmations`, `canaries` or `disagreement`.
+    /// Which.
+    #[schema(value_type = TestWord)]
     pub test: String,
     /// Its e-value, as a power of ten.
     pub log10_e: f64,
@@ -96,7 +98,8 @@ pub struct AttestationView {
     pub ordered: Option<u64>,
     /// What it is proven to run.
     pub runs: Option<u64>,
-    /// `attested`, `differs`, `behind`, `unproven` or `silent`.
+    /// What is proven.
+    #[schema(value_type = AttestationWord)]
     pub state: String,
 }
 
@@ -106,7 +109,7 @@ impl From<RolloutRow> for RolloutView {
             model_version: row.model_version.0,
             previous: row.previous.map(|version| version.0),
             policy: row.policy,
-            state: row.state.as_str().to_owned(),
+            state: row.state,
             forced: row.forced,
             started_at: row.started_at,
             paused_at: row.paused_at,
@@ -158,7 +161,6 @@ pub(super) fn router() -> Router<Http> {
 /// Lists the rollouts, newest first.
 #[utoipa::path(get, path = "/api/v1/rollouts", tag = "rollouts", params(Paging), responses(
     (status = 200, body = RolloutPage),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Viewer,
@@ -172,9 +174,8 @@ pub(crate) async fn list(
 }
 
 /// Shows one rollout: waves, reports, and where its tests stand.
-#[utoipa::path(get, path = "/api/v1/rollouts/{version}", tag = "rollouts", params(("version" = u64, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/rollouts/{version}", tag = "rollouts", params(("version" = Number, Path)), responses(
     (status = 200, body = RolloutDetail),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn one(
     _: Viewer,
@@ -187,7 +188,6 @@ pub(crate) async fn one(
 /// Lists what each home is proven to run, by name.
 #[utoipa::path(get, path = "/api/v1/attestations", tag = "rollouts", params(Paging), responses(
     (status = 200, body = AttestationPage),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn attestations(
     _: Viewer,
@@ -211,10 +211,9 @@ pub(crate) async fn attestations(
 }
 
 /// Stops the clock of a rollout: no further home gets the release until it goes on. Needs operator.
-#[utoipa::path(post, path = "/api/v1/rollouts/{version}/pause", tag = "rollouts", params(("version" = u64, Path)),
+#[utoipa::path(post, path = "/api/v1/rollouts/{version}/pause", tag = "rollouts", params(("version" = Number, Path)),
     request_body = RolloutWish, responses(
     (status = 200, body = RolloutDetail),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn pause(
     Operator(caller): Operator,
@@ -226,10 +225,9 @@ pub(crate) async fn pause(
 }
 
 /// Lets a paused rollout go on. Needs operator.
-#[utoipa::path(post, path = "/api/v1/rollouts/{version}/resume", tag = "rollouts", params(("version" = u64, Path)),
+#[utoipa::path(post, path = "/api/v1/rollouts/{version}/resume", tag = "rollouts", params(("version" = Number, Path)),
     request_body = RolloutWish, responses(
     (status = 200, body = RolloutDetail),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn resume(
     Operator(caller): Operator,
@@ -241,10 +239,9 @@ pub(crate) async fn resume(
 }
 
 /// Opens every wave of a rollout now; its tests can still stop it. Needs operator.
-#[utoipa::path(post, path = "/api/v1/rollouts/{version}/promote", tag = "rollouts", params(("version" = u64, Path)),
+#[utoipa::path(post, path = "/api/v1/rollouts/{version}/promote", tag = "rollouts", params(("version" = Number, Path)),
     request_body = RolloutWish, responses(
     (status = 200, body = RolloutDetail),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn promote(
     Operator(caller): Operator,
@@ -256,10 +253,9 @@ pub(crate) async fn promote(
 }
 
 /// Stops a rollout for good; homes that have the release keep it. Needs operator.
-#[utoipa::path(post, path = "/api/v1/rollouts/{version}/halt", tag = "rollouts", params(("version" = u64, Path)),
+#[utoipa::path(post, path = "/api/v1/rollouts/{version}/halt", tag = "rollouts", params(("version" = Number, Path)),
     request_body = RolloutWish, responses(
     (status = 200, body = RolloutDetail),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn halt(
     Operator(caller): Operator,
@@ -271,10 +267,9 @@ pub(crate) async fn halt(
 }
 
 /// Orders every home that has the release back to the one before, by signed orders. Needs operator.
-#[utoipa::path(post, path = "/api/v1/rollouts/{version}/rollback", tag = "rollouts", params(("version" = u64, Path)),
+#[utoipa::path(post, path = "/api/v1/rollouts/{version}/rollback", tag = "rollouts", params(("version" = Number, Path)),
     request_body = RolloutWish, responses(
     (status = 200, body = RolloutDetail),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn roll_back(
     Operator(caller): Operator,

@@ -25,7 +25,7 @@ async fn lists_come_in_pages_that_name_the_next() {
     let second = api.get("/api/v1/homes?limit=2&after=b").await.json();
     assert_eq!(second["items"][0]["home"], "c");
     assert_eq!(second.get("next"), None);
-    for bad in ["limit=0", "limit=501", "limit=x", "after=%2F", "page=2"] {
+    for bad in ["limit=0", "limit=501", "limit=x", "after=%2F", "limit=1&limit=2"] {
         assert_eq!(api.get(&format!("/api/v1/homes?{bad}")).await.problem(), "invalid", "{bad}");
     }
 }
@@ -48,8 +48,17 @@ async fn feedback_is_told_without_its_windows() {
 async fn a_retraining_is_asked_for_and_written_down() {
     let mut api = Api::new();
     let answer = api.call("POST", "/api/v1/runs", &api.operator, None).await;
-    assert_eq!((answer.status.as_u16(), answer.json()), (202, json!({"queued": true})));
-    assert!(api.bench.requests.try_recv().is_ok());
+    let asked = answer.json();
+    assert_eq!(
+        (answer.status.as_u16(), &asked["state"], &asked["by"]),
+        (202, &json!("queued"), &json!("token:operator"))
+    );
+    let place = answer.headers["location"].to_str().unwrap().to_owned();
+    assert_eq!(place, format!("/api/v1/run-requests/{}", asked["id"].as_str().unwrap()));
+    assert_eq!(api.get(&place).await.json(), asked, "it is in the store before it is answered");
+    assert_eq!(api.get("/api/v1/run-requests").await.json()["items"], json!([asked]));
+    assert_eq!(api.bench.requests.try_recv().unwrap().row.id, asked["id"]);
+    assert_eq!(api.get("/api/v1/run-requests/none").await.problem(), "not-found");
     let audit = api.call("GET", "/api/v1/audit", &api.operator, None).await.json();
     assert_eq!(audit["items"][0]["action"], "run.start");
     assert_eq!(audit["items"][0]["actor"], "token:operator");
@@ -63,6 +72,7 @@ async fn when_the_trainer_is_busy_a_further_request_says_so_and_the_log_too() {
     }
     let answer = api.call("POST", "/api/v1/runs", &api.operator, None).await;
     assert_eq!(answer.problem(), "conflict");
+    assert_eq!(api.bench.app.store.run_requests(0).unwrap().len(), crate::training::REQUESTS_MAX);
     let newest = &api.bench.app.store.audit(None, 1).unwrap()[0];
     assert_eq!(newest.action, "run.start.refused");
 }
@@ -200,7 +210,14 @@ async fn what_is_too_large_strange_or_elsewhere_is_a_problem_and_no_more() {
         .header("authorization", format!("Bearer {}", api.operator))
         .body(Body::from("to=1"))
         .unwrap();
-    assert_eq!(api.send(text).await.problem(), "invalid");
+    let answer = api.send(text).await;
+    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (415, "unsupported-media-type"));
+    let broken = Request::post("/api/v1/releases/rollback")
+        .header("authorization", format!("Bearer {}", api.operator))
+        .header("content-type", "application/json")
+        .body(Body::from("{\"to\":"));
+    let answer = api.send(broken.unwrap()).await;
+    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (400, "malformed"));
 }
 
 #[tokio::test]

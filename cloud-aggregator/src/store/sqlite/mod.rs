@@ -13,8 +13,12 @@ mod people;
 mod quarantine;
 mod readers;
 mod rollouts;
+mod run_requests;
 mod withdrawals;
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -40,6 +44,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005.sql"),
     include_str!("migrations/0006.sql"),
     include_str!("migrations/0007.sql"),
+    include_str!("migrations/0008.sql"),
     include_str!("migrations/0009.sql"),
 ];
 
@@ -59,6 +64,7 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::Engine`] when it cannot be opened, [`StoreError::NewerSchema`] when a newer program wrote it.
     pub fn open(file: &Path) -> Result<Self, StoreError> {
+        create_private(file)?;
         let mut writer = connect(file)?;
         migrate(&mut writer)?;
         lineage::prepare(&mut writer)?;
@@ -88,6 +94,17 @@ impl SqliteStore {
         lineage::seal(&transaction)?;
         transaction.commit().map_err(engine(action))?;
         Ok(result)
+    }
+}
+
+/// Makes the file if it is not there, for its owner alone: SQLite would make it readable for all, and gives the files that it
+/// keeps beside it the same mode.
+fn create_private(file: &Path) -> Result<(), StoreError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(StoreError::Engine { action: "open", cause: format!("{}: {error}", file.display()) })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -56,6 +56,15 @@ fn select(connection: &Connection, clause: &str, values: impl Params) -> Result<
 }
 
 pub(super) fn revoke_token(connection: &Connection, name: &str, at: i64) -> Result<(), StoreError> {
+    // Counted in the transaction that withdraws it: of two admins who withdraw each other's token at once, one stays.
+    let admins = "SELECT count(*), coalesce(sum(name = ?1), 0) FROM tokens
+         WHERE role = ?2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)";
+    let (in_force, own): (u64, u64) = connection
+        .query_row(admins, params![name, Role::Admin.as_str(), at], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(engine("revoke token"))?;
+    if own > 0 && in_force == own {
+        return Err(StoreError::LastAdmin(name.to_owned()));
+    }
     let changed = connection
         .execute("UPDATE tokens SET revoked_at = coalesce(revoked_at, ?2) WHERE name = ?1", params![name, at])
         .map_err(engine("revoke token"))?;
