@@ -165,7 +165,7 @@ impl BatchTaker {
         }
         let progress = self.store.apply(&sorted.batch)?;
         // After the answers of the same batch: what was sent before it was taken back is taken back too.
-        let withdrawn = withdraw(self.store.as_ref(), &self.metrics, std::mem::take(&mut sorted.withdrawals), now)?;
+        let withdrawn = withdraw(self.store.as_ref(), &self.metrics, &sorted.withdrawals, now)?;
         self.emit(&sorted, &progress, started);
         self.watch(&sorted.batch);
         let stored = sorted.batch.feedback.len() as u64;

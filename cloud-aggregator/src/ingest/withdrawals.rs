@@ -16,7 +16,7 @@ use crate::store::{Actor, AuditEntry, Store, StoreError};
 pub(super) fn withdraw(
     store: &dyn Store,
     metrics: &Metrics,
-    withdrawals: Vec<Withdrawal>,
+    withdrawals: &[Withdrawal],
     now: i64,
 ) -> Result<Vec<(HomeId, WithdrawalReceipt)>, StoreError> {
     if withdrawals.is_empty() {
@@ -25,7 +25,7 @@ pub(super) fn withdraw(
     let homes: BTreeSet<&HomeId> = withdrawals.iter().map(|withdrawal| &withdrawal.home).collect();
     let taught = Taught::read(store, &homes)?;
     let mut told = Vec::with_capacity(withdrawals.len());
-    for withdrawal in &withdrawals {
+    for withdrawal in withdrawals {
         let models = taught.by(&withdrawal.home, &withdrawal.scope);
         let row = store.withdraw(withdrawal, now)?;
         // An older time means that it was carried out before.
