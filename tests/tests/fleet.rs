@@ -99,7 +99,7 @@ impl Fleet {
                 chown(&home, Some(STRANGER), Some(STRANGER)).unwrap();
                 let mut command = Command::new("setpriv");
                 let (user, group) = (format!("--reuid={STRANGER}"), format!("--regid={STRANGER}"));
-                command.args([&user, &group, "--clear-groups", "bash"].map(AsRef::<str>::as_ref));
+                command.args([user.as_str(), group.as_str(), "--clear-groups", "bash"]);
                 command
             }
         };
