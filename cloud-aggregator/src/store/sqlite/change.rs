@@ -55,7 +55,14 @@ fn rollout(tx: &Transaction<'_>, row: &RolloutRow) -> Result<Done, StoreError> {
 fn roll_back(tx: &Transaction<'_>, row: &RolloutRow, orders: &[AssignmentRow]) -> Result<Done, StoreError> {
     let done = rollout(tx, row)?;
     for order in orders {
-        rollouts::add_assignment(tx, row.model_version, order)?;
+        match rollouts::add_assignment(tx, row.model_version, order) {
+            // The director gave this home a newer order after these were signed: they are signed anew on what is there now.
+            Err(StoreError::Corrupt { .. }) => {
+                let (id, present) = (row.model_version.to_string(), "giving orders".to_owned());
+                return Err(StoreError::Conflict { noun: "rollout", id, present, row_version: row.row_version });
+            }
+            added => added?,
+        }
     }
     let Some(model) = models::one(tx, row.model_version)? else { return Ok(done) };
     let was_champion = model.state == ModelState::Champion;
