@@ -137,7 +137,8 @@ fn begin(
     let UplinkConfig { home, link, directed, resend, clock, seed } = config;
     let offline = AgentStatus { online: false, ..status.borrow().clone() };
     let (in_flight, waiting) = {
-        let outbox = lock(&outbox);
+        let mut outbox = lock(&outbox);
+        outbox.mend_withdrawals(&home)?;
         (outbox.numbered()?, outbox.waiting()?)
     };
     let will = status_publication(&home, AgentStatus { outbox: waiting, ..offline })?;
