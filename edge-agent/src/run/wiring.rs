@@ -27,7 +27,7 @@ use crate::outbox::OutboxError;
 use crate::page::guard::Door;
 use crate::page::{self, PageParts};
 use crate::state_directory::{StateDirectory, StateError};
-use crate::update::UpdaterError;
+use crate::update::{UpdaterError, Wishes};
 use crate::uplink::UplinkError;
 
 /// Notices that wait for the home's broker; see the bound on waiting events in [`crate::discovery`].
@@ -36,6 +36,8 @@ const NOTICES_MAX: usize = 64;
 pub(super) const LONE_NODE: &str = "home";
 /// The memory's file in the state directory.
 pub(super) const HISTORY_FILE: &str = "history.sqlite";
+/// What residents wish of the models.
+const WISHES_FILE: &str = "wishes.json";
 /// The note on what was published on the home's broker.
 pub(super) const NOTE_FILE: &str = "discovery.json";
 /// Steps end at whole multiples of ten minutes; asking each second closes one at most a second after its grace.
@@ -53,6 +55,9 @@ pub enum StartError {
     /// The answers that wait for the fleet.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
+    /// What residents wish of the models.
+    #[error("the wishes about models: {0}")]
+    Wishes(#[source] std::io::Error),
     /// The way to the fleet.
     #[error("cloud.mqtt: {0}")]
     Uplink(#[from] UplinkError),
@@ -140,7 +145,7 @@ impl Agent {
 
         let (line, line_seen) = watch::channel(String::new());
         let (updates, updates_seen) = watch::channel(UpdateView::default());
-        let (wish, wishes) = mpsc::channel(1);
+        let wishes = Wishes::open(&state.file(WISHES_FILE)).map_err(StartError::Wishes)?;
         let cloud_state = cloud.map(|_| fleet.state());
         let page = PageParts {
             door: Door::Ingress,
@@ -151,7 +156,7 @@ impl Agent {
             history: state.file(HISTORY_FILE),
             uplink: fleet.uplink.clone(),
             leave,
-            wishes: wish.clone(),
+            wishes: wishes.clone(),
             token: secret()?,
             clock: unix_now,
         };
@@ -168,7 +173,7 @@ impl Agent {
                 }
             });
         }
-        tasks.spawn(fleet.serve(brain.clone(), view_seen.clone(), updates, wishes, stop.clone()));
+        tasks.spawn(fleet.serve(brain.clone(), view_seen.clone(), updates, wishes.clone(), stop.clone()));
         let home_broker = config.home_mqtt.clone().map(|mqtt| {
             let (broker, broker_seen) = watch::channel(BrokerState::default());
             let discovery = Discovery {
@@ -181,7 +186,7 @@ impl Agent {
                 mode: line_seen,
                 notices: notices_heard,
                 history: state.file(HISTORY_FILE),
-                wishes: wish,
+                wishes,
             };
             tasks.spawn(show(discovery, broker, stop.clone()));
             broker_seen
