@@ -279,7 +279,7 @@ impl Brain {
             Ok(None) => {}
             Ok(Some(text)) => match serde_json::from_str(&text) {
                 Ok(memory) => self.detector.restore(memory),
-                Err(error) => tracing::warn!(error = %error, "what answers taught before the last stop is lost"),
+                Err(error) => self.history.set_note_aside(DECIDER_NOTE, &error, &text),
             },
             Err(error) => tracing::warn!(error = %error, "what answers taught before the last stop is not read"),
         }

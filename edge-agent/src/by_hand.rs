@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use crate::audit::{self, AUDIT_FILE, Entry};
 use crate::config::Config;
 use crate::outbox::{Outbox, OutboxError};
+use crate::output::{complain, say};
 use crate::state_directory::{StateDirectory, StateError};
 use crate::update::disk::RealDisk;
 use crate::update::slots::{SlotError, Slots};
@@ -61,17 +62,17 @@ pub fn main(args: &ByHandArgs) -> ExitCode {
     let config = match Config::load(&args.config) {
         Ok(config) => config,
         Err(faults) => {
-            eprintln!("{faults}");
+            complain!("{faults}");
             return ExitCode::FAILURE;
         }
     };
     match act(&config.state, args.deed, Timestamp::now()) {
         Ok(words) => {
-            println!("{words}");
+            say!("{words}");
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("not done: {error}");
+            complain!("not done: {error}");
             ExitCode::FAILURE
         }
     }

@@ -32,6 +32,7 @@ use url::Url;
 use crate::config::{Config, Secret};
 use crate::diskless;
 use crate::log::{self, LogFormat};
+use crate::output::{complain, say};
 use crate::supervisor;
 
 pub use leave::{LeaveArgs, LeaveError, leave, main as leave_main};
@@ -130,19 +131,19 @@ pub fn main_with(args: &RunArgs, faults: FaultPlan) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("cannot start: {error}");
+            complain!("cannot start: {error}");
             return ExitCode::FAILURE;
         }
     };
     let config = match runtime.block_on(find_config(args)) {
         Ok(config) => config,
         Err(fault) => {
-            eprintln!("{fault}");
+            complain!("{fault}");
             return ExitCode::from(EXIT_CONFIG);
         }
     };
     if args.check_config {
-        println!("{}", describe(&config));
+        say!("{}", describe(&config));
         return ExitCode::SUCCESS;
     }
     log::start(args.log);
@@ -164,7 +165,7 @@ pub fn main_with(args: &RunArgs, faults: FaultPlan) -> ExitCode {
 async fn find_config(args: &RunArgs) -> Result<Config, String> {
     match (&args.config, &args.supervisor_token) {
         (Some(file), _) => Config::load(file).map_err(|faults| faults.to_string()),
-        (None, Some(token)) => supervisor::configure(&args.supervisor, &Secret::new(token), &args.app_data)
+        (None, Some(token)) => supervisor::configure_patiently(&args.supervisor, &Secret::new(token), &args.app_data)
             .await
             .map_err(|error| error.to_string()),
         (None, None) => Err("name an edge.toml with --config, or make one with `hearthwatch-edge setup`".to_owned()),

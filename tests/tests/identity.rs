@@ -168,6 +168,7 @@ async fn a_home_without_a_disk_enrols_at_each_start_and_only_its_newest_certific
         home: stand.identity.home.clone(),
         token_file: token_file.clone(),
         out: memory.path().join(name),
+        wait: 0,
     };
     for name in ["first", "second"] {
         enrol(&start(name)).await.unwrap();

@@ -1,5 +1,6 @@
 //! The outbox: what is promised survives a kill between any two steps (here: reopening the file).
 
+mod damage;
 mod lives;
 
 use std::collections::BTreeMap;

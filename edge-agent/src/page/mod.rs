@@ -34,7 +34,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::brain::{BrainHandle, HomeView};
-use crate::discovery::{UpdateView, UpdateWish};
+use crate::discovery::UpdateView;
+use crate::update::Wishes;
 use crate::uplink::UplinkHandle;
 use guard::{Door, Visitor, admit, may_change};
 use home::{Everything, PageError};
@@ -77,7 +78,7 @@ pub struct PageParts {
     /// Asks the agent to leave the house.
     pub leave: mpsc::Sender<()>,
     /// Takes what residents wish of the models.
-    pub wishes: mpsc::Sender<UpdateWish>,
+    pub wishes: Wishes,
     /// The page's secret: who has it has read the page.
     pub token: String,
     /// Tells the time, Unix seconds.

@@ -71,7 +71,7 @@ async fn world(entity_id: &str, reason: &str, door: Door) -> World {
         door,
         brain: brain.clone(),
         view: view_seen,
-        wishes: tokio::sync::mpsc::channel(1).0,
+        wishes: Wishes::open(&dir.path().join("wishes.json")).unwrap(),
         updates: watch::channel(UpdateView::default()).1,
         mode: watch::channel("all is well".to_owned()).1,
         history: file,

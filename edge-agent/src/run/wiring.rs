@@ -16,7 +16,7 @@ use super::modes::{self, Sides};
 use super::{DRAIN, health, unix_now};
 use crate::brain::{self, Brain, BrainCommand, BrainHandle, BrainParts, HomeView, Notice};
 use crate::config::{CloudConfig, Config, HomeMqttConfig};
-use crate::discovery::{self, BrokerState, Device, Discovery, UpdateView, UpdateWish};
+use crate::discovery::{self, BrokerState, Device, Discovery, UpdateView};
 use crate::diskless::{Joining, Membership};
 use crate::history::{History, HistoryError};
 use crate::home_assistant::{self, SessionState};
@@ -26,7 +26,7 @@ use crate::outbox::OutboxError;
 use crate::page::guard::Door;
 use crate::page::{self, PageParts};
 use crate::state_directory::{StateDirectory, StateError};
-use crate::update::UpdaterError;
+use crate::update::{UpdaterError, Wishes};
 use crate::uplink::{UplinkError, UplinkHandle};
 
 /// Notices that wait for the home's broker; see the bound on waiting events in [`crate::discovery`].
@@ -35,6 +35,8 @@ const NOTICES_MAX: usize = 64;
 pub(super) const LONE_NODE: &str = "home";
 /// The memory's file in the state directory.
 pub(super) const HISTORY_FILE: &str = "history.sqlite";
+/// What residents wish of the models.
+const WISHES_FILE: &str = "wishes.json";
 /// The note on what was published on the home's broker.
 pub(super) const NOTE_FILE: &str = "discovery.json";
 /// Steps end at whole multiples of ten minutes; asking each second closes one at most a second after its grace.
@@ -54,6 +56,9 @@ pub enum StartError {
     /// The answers that wait for the fleet.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
+    /// What residents wish of the models.
+    #[error("the wishes about models: {0}")]
+    Wishes(#[source] std::io::Error),
     /// The way to the fleet.
     #[error("cloud.mqtt: {0}")]
     Uplink(#[from] UplinkError),
@@ -164,7 +169,7 @@ impl Agent {
         }
         let (line, line_seen) = watch::channel(String::new());
         let (updates, updates_seen) = watch::channel(UpdateView::default());
-        let (wish, wishes) = mpsc::channel(1);
+        let wishes = Wishes::open(&state.file(WISHES_FILE)).map_err(StartError::Wishes)?;
         let cloud_state = cloud.map(|_| fleet.state());
         let page = PageParts {
             door: Door::Ingress,
@@ -175,7 +180,7 @@ impl Agent {
             history: state.file(HISTORY_FILE),
             uplink: fleet.uplink.clone(),
             leave,
-            wishes: wish.clone(),
+            wishes: wishes.clone(),
             token: secret()?,
             clock: unix_now,
             health: Arc::clone(&board),
@@ -207,14 +212,14 @@ impl Agent {
             });
             health::fleet(&board, handle);
         }
-        let models = Arc::new(Mutex::new((fleet, wishes)));
+        let models = Arc::new(Mutex::new(fleet));
         let (handle, view, ends) = (brain.clone(), view_seen.clone(), stop.clone());
+        let wished = wishes.clone();
         parts.optional("updates", move || {
             let (models, brain, stop) = (Arc::clone(&models), handle.clone(), ends.clone());
-            let (view, updates) = (view.clone(), updates.clone());
+            let (view, updates, wishes) = (view.clone(), updates.clone(), wished.clone());
             async move {
-                let mut models = models.lock().await;
-                let (fleet, wishes) = &mut *models;
+                let mut fleet = models.lock().await;
                 let serving = fleet.serve(brain.clone(), view, updates, wishes, stop.clone());
                 beside(brain, stop, serving).await;
             }
@@ -231,7 +236,7 @@ impl Agent {
                 mode: line_seen,
                 notices: Arc::new(Mutex::new(notices_heard)),
                 history: state.file(HISTORY_FILE),
-                wishes: wish,
+                wishes,
             };
             let stop = stop.clone();
             parts.optional("discovery", move || screen.clone().show(broker.clone(), stop.clone()));
@@ -316,7 +321,7 @@ struct Screen {
     mode: watch::Receiver<String>,
     notices: Arc<Mutex<mpsc::Receiver<Notice>>>,
     history: PathBuf,
-    wishes: mpsc::Sender<UpdateWish>,
+    wishes: Wishes,
 }
 
 impl Screen {

@@ -17,6 +17,8 @@ use hearthwatch_protocol::limits::TEXT_BYTES_MAX;
 use hearthwatch_protocol::messages::{UpdateOutcome, UpdateStage};
 use rand::Rng;
 
+use crate::pinned;
+use crate::update::fetch::Busy;
 use crate::update::policy::{Install, Policy};
 use crate::update::slots::Trial;
 use crate::update::trust::{Offer, TrustError};
@@ -99,8 +101,8 @@ pub enum Input {
     Notice(ModelVersion),
     /// The director's order changed; it was verified ([`Standing::assigned`]).
     Assigned,
-    /// A resident asks for what is offered.
-    Consent,
+    /// A resident asks for this version, or for what is offered.
+    Consent(Option<ModelVersion>),
     /// Time passed.
     Tick,
     /// The answer to [`Task::Refresh`].
@@ -154,6 +156,16 @@ pub enum Task {
     CallBack,
 }
 
+/// The repository's metadata is not trusted now: its dates are over, or it is older than what was seen before. That says nothing about
+/// any release, and what is installed goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MirrorFault {
+    /// When it was found first, Unix seconds.
+    pub since: i64,
+    /// The newest cause in one line.
+    pub cause: String,
+}
+
 /// A task, and perhaps an outcome to report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
@@ -178,6 +190,8 @@ pub struct Machine {
     called_back: bool,
     /// The last refusal told, so that a broken mirror is not reported at every attempt.
     told: Option<(ModelVersion, &'static str)>,
+    /// Until metadata is trusted again.
+    mirror_fault: Option<MirrorFault>,
 }
 
 impl Machine {
@@ -194,7 +208,14 @@ impl Machine {
             reason: String::new(),
             called_back: false,
             told: None,
+            mirror_fault: None,
         }
+    }
+
+    /// Why the repository's metadata is not trusted, while it is not.
+    #[must_use]
+    pub fn mirror_fault(&self) -> Option<&MirrorFault> {
+        self.mirror_fault.as_ref()
     }
 
     /// How long a new model is watched.
@@ -220,23 +241,40 @@ impl Machine {
         self.next_check
     }
 
+    /// Whether the last try failed and another one is to come.
+    #[must_use]
+    pub fn is_hindered(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// What a resident's consent would be about: the version that waits for it, else the newest that was noticed.
+    #[must_use]
+    pub fn offered(&self) -> Option<ModelVersion> {
+        match self.phase {
+            Phase::Waiting(version) => Some(version),
+            _ => self.noticed,
+        }
+    }
+
     /// Takes what happened and decides. A notice or a tick in the middle of an update begins it anew: the update was interrupted.
     pub fn on(&mut self, input: Input, standing: &Standing, now: i64, rng: &mut impl Rng) -> Turn {
         match input {
             Input::Notice(version) => self.on_notice(version, standing, now),
             Input::Assigned | Input::Tick => self.on_tick(standing, now, rng),
-            Input::Consent => {
-                let offered = match self.phase {
-                    Phase::Waiting(version) => Some(version),
-                    _ => self.noticed,
-                };
-                self.consented = self.consented.max(offered);
+            Input::Consent(version) => {
+                self.consented = self.consented.max(version.or(self.offered()));
                 self.on_tick(standing, now, rng)
             }
-            Input::Refreshed(Ok(offer)) => self.on_refreshed(offer, standing, now, rng),
+            Input::Refreshed(Ok(offer)) => {
+                self.mirror_fault = None;
+                self.on_refreshed(offer, standing, now, rng)
+            }
             Input::Refreshed(Err(error)) => {
-                let version = self.noticed.unwrap_or(standing.installed.next());
-                self.on_distrust(version, UpdateStage::Verify, &error, now, rng)
+                if error.is_refusal() {
+                    let since = self.mirror_fault.as_ref().map_or(now, |fault| fault.since);
+                    self.mirror_fault = Some(MirrorFault { since, cause: error.to_string() });
+                }
+                self.on_distrust(self.sought(standing), UpdateStage::Verify, &error, now, rng)
             }
             Input::Fetched(Ok(())) => match self.phase.clone() {
                 Phase::Fetching(offer) => self.go(Phase::Proving(offer.clone()), Task::Prove(offer)),
@@ -244,7 +282,7 @@ impl Machine {
             },
             Input::Fetched(Err(error)) => match self.phase {
                 Phase::Fetching(Offer { version, .. }) => {
-                    self.on_distrust(version, UpdateStage::Fetch, &error, now, rng)
+                    self.on_distrust(Some(version), UpdateStage::Fetch, &error, now, rng)
                 }
                 _ => self.rest(CHECK, now, rng),
             },
@@ -373,20 +411,35 @@ impl Machine {
         }
     }
 
+    /// The version that the repository is asked for; none while it is only asked whether there is one. Never what is installed: that was
+    /// trusted when it came, and whatever is wrong with the repository today is not its fault.
+    fn sought(&self, standing: &Standing) -> Option<ModelVersion> {
+        match standing.assigned.or(standing.policy.pin) {
+            Some(wanted) => (wanted != standing.installed).then_some(wanted),
+            None => self.noticed.filter(|noticed| *noticed > standing.installed),
+        }
+    }
+
     fn on_distrust(
         &mut self,
-        version: ModelVersion,
+        version: Option<ModelVersion>,
         stage: UpdateStage,
         error: &TrustError,
         now: i64,
         rng: &mut impl Rng,
     ) -> Turn {
-        if error.is_refusal() {
-            // Not the end of the version: a mirror may be repaired, so it is asked again, ever more rarely.
+        // Not the end of the version: a mirror may be repaired, so it is asked again, ever more rarely.
+        if let Some(version) = version.filter(|_| error.is_refusal()) {
             return self.refuse(version, (stage, error.reason()), &error.to_string(), RETRY, now, rng);
         }
         self.phase = Phase::Idle;
-        self.try_again(now, rng)
+        let turn = self.try_again(now, rng);
+        if let TrustError::Busy(Busy { retry_after: Some(wanted), .. }) = error {
+            // Asked for by the server itself: not sooner.
+            let pause = pinned::pause(RETRY, self.failures, rng.next_u64(), Some(*wanted)).as_secs();
+            self.next_check = now.saturating_add(i64::try_from(pause).unwrap_or(i64::MAX)).max(self.next_check);
+        }
+        turn
     }
 
     fn on_restored(&mut self, to: ModelVersion, now: i64, rng: &mut impl Rng) -> Turn {

@@ -141,6 +141,63 @@ fn a_refused_release_is_reported_once_for_each_reason_and_asked_for_ever_more_ra
 }
 
 #[test]
+fn metadata_that_is_not_trusted_is_never_held_against_what_is_installed_or_against_a_version_that_nobody_named() {
+    let expired = || Input::Refreshed(Err(TrustError::Expired { role: "timestamp".to_owned() }));
+    let stale = || {
+        let role = "snapshot".to_owned();
+        Input::Refreshed(Err(TrustError::RolledBack { role, had: 9, offered: 8 }))
+    };
+    let pinned = Policy { install: Install::Auto, pin: Some(ModelVersion(2)) };
+    for at in [
+        standing(2),
+        Standing { assigned: Some(ModelVersion(2)), ..standing(2) },
+        Standing { policy: pinned, ..standing(2) },
+    ] {
+        let mut play = Play::new(0);
+        // Retained, and long installed.
+        play.on(Input::Notice(ModelVersion(2)), &at);
+        for input in [expired(), stale(), expired()] {
+            play.on(Input::Tick, &at);
+            let turn = play.on(input, &at);
+            assert_eq!((turn.task, turn.outcome), (Task::Rest, None));
+            assert_eq!(*play.machine.phase(), Phase::Idle);
+            play.now = play.machine.next_check();
+        }
+        let cause = "timestamp metadata is expired".to_owned();
+        assert_eq!(play.machine.mirror_fault(), Some(&MirrorFault { since: NOW, cause }));
+        play.on(Input::Tick, &at);
+        play.on(Input::Refreshed(Err(TrustError::Unreachable("no route".to_owned()))), &at);
+        assert!(play.machine.mirror_fault().is_some(), "silence repairs nothing");
+        play.on(Input::Tick, &at);
+        play.on(Input::Refreshed(Ok(Some(offer(2)))), &at);
+        assert_eq!(play.machine.mirror_fault(), None);
+    }
+}
+
+#[test]
+fn what_the_fleet_assigns_is_named_when_its_metadata_is_not_trusted() {
+    let mut play = Play::new(0);
+    let at = Standing { assigned: Some(ModelVersion(3)), ..standing(2) };
+    play.on(Input::Assigned, &at);
+    let turn = play.on(Input::Refreshed(Err(TrustError::Expired { role: "targets".to_owned() })), &at);
+    assert_eq!(turn.outcome, refused(3, UpdateStage::Verify, "expired: targets metadata is expired", NOW));
+    assert!(!turn.outcome.unwrap().weighs_on_release());
+}
+
+#[test]
+fn a_busy_mirror_is_asked_again_when_it_says_and_not_sooner() {
+    let mut play = Play::new(0);
+    let at = standing(1);
+    play.on(Input::Notice(ModelVersion(2)), &at);
+    let busy = |seconds| TrustError::Busy(Busy { status: 429, retry_after: Some(Duration::from_secs(seconds)) });
+    assert_eq!(play.on(Input::Refreshed(Err(busy(1_800))), &at).outcome, None);
+    let pause = play.machine.next_check() - NOW;
+    assert!((1_800..=1_980).contains(&pause), "{pause}");
+    assert_eq!(play.task(Input::Notice(ModelVersion(2)), &at), Task::Rest, "the retained notice hastens nothing");
+    assert_eq!(play.machine.mirror_fault(), None);
+}
+
+#[test]
 fn a_bad_line_is_not_held_against_the_release() {
     let mut play = Play::new(0);
     let at = standing(1);
@@ -278,7 +335,7 @@ fn an_owner_may_ask_to_be_asked() {
     play.on(Input::Notice(ModelVersion(2)), &at);
     assert_eq!(play.task(Input::Refreshed(Ok(Some(offer(2)))), &at), Task::Rest);
     assert_eq!(*play.machine.phase(), Phase::Waiting(ModelVersion(2)));
-    assert_eq!(play.task(Input::Consent, &at), Task::Refresh);
+    assert_eq!(play.task(Input::Consent(None), &at), Task::Refresh);
     assert_eq!(play.task(Input::Refreshed(Ok(Some(offer(2)))), &at), Task::Fetch(offer(2)));
     play.on(Input::Fetched(Err(TrustError::Unreachable(String::new()))), &at);
     play.on(Input::Tick, &at);

@@ -392,3 +392,40 @@ fn a_pointer_file_of_an_older_program_is_still_read() {
     std::fs::write(&path, json.to_string()).unwrap();
     assert_eq!(booted(directory.path()).model, Some(model(1)));
 }
+
+#[test]
+fn a_field_of_the_pointer_that_cannot_be_read_takes_no_other_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut slots = with_committed(directory.path(), &[1, 2]);
+    slots.owing(UpdateOutcome::installed(ModelVersion(2), 7)).mark_failed(ModelVersion(9)).unwrap();
+    drop(slots);
+    let path = directory.path().join("pointer.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    // The outcome of a newer agent, and a number that is none.
+    let damaged = text.replace("\"installed\"", "\"polished\"").replace("\"failed\": [", "\"failed\": [\"x\",");
+    assert_ne!(damaged, text);
+    std::fs::write(&path, &damaged).unwrap();
+    let slots = open(directory.path());
+    assert_eq!(
+        (slots.installed(), slots.fallback(), slots.floor()),
+        (ModelVersion(2), ModelVersion(1), ModelVersion(2))
+    );
+    assert_eq!((slots.untold(), slots.has_failed(ModelVersion(9))), (None, false));
+    assert_eq!(std::fs::read_to_string(directory.path().join("pointer.json.damaged-1")).unwrap(), damaged);
+    assert_eq!(open(directory.path()).installed(), ModelVersion(2));
+    assert!(!directory.path().join("pointer.json.damaged-2").exists(), "told once");
+}
+
+#[test]
+fn wherever_the_pointer_was_cut_the_agent_starts_and_the_damaged_file_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(with_committed(directory.path(), &[1, 2]));
+    let path = directory.path().join("pointer.json");
+    let whole = std::fs::read(&path).unwrap();
+    for length in (0..whole.len() - 1).step_by(37) {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        assert_eq!(open(directory.path()).installed(), OWN);
+        assert_eq!(booted(directory.path()), boot_of(None, vec![]));
+    }
+    assert_eq!(std::fs::read(directory.path().join("pointer.json.damaged-2")).unwrap(), &whole[..37]);
+}

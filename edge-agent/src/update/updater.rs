@@ -1,12 +1,13 @@
 //! Carries out what the machine decides: the only place where metadata, bytes, slots and models meet.
 
 mod roll_back;
+mod view;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use hearthwatch_protocol::ModelVersion;
-use hearthwatch_protocol::assignment::{Assignment, SignedAssignment};
+use hearthwatch_protocol::assignment::SignedAssignment;
 use hearthwatch_protocol::messages::{UpdateOutcome, UpdateStage};
 use rand::Rng;
 use url::Url;
@@ -16,7 +17,7 @@ use crate::update::director::{Director, DirectorConfig, Taken, both_name};
 use crate::update::disk::RealDisk;
 use crate::update::event::{UpdateCounts, UpdateEvent};
 use crate::update::fetch::{Patience, UpdateTransport};
-use crate::update::machine::{CALLED_BACK, Input, Machine, Phase, Standing, Task, Watching, one_line};
+use crate::update::machine::{CALLED_BACK, Input, Machine, MirrorFault, Standing, Task, Watching, one_line};
 use crate::update::policy::Policy;
 use crate::update::prove::{Prove, TrialWindows, contained};
 use crate::update::slots::{SlotError, Slots};
@@ -74,8 +75,8 @@ pub enum Trigger {
     Notice(ModelVersion),
     /// [`Updater::next_check`] has come.
     Timer,
-    /// A resident asks for what is offered.
-    Consent,
+    /// A resident asks for this version, or for what is offered.
+    Consent(Option<ModelVersion>),
 }
 
 /// What came of it.
@@ -228,13 +229,14 @@ impl<P: Prove> Updater<P> {
         rng: &mut (impl Rng + Send),
     ) -> Step<P::Model> {
         let mut step = Step::default();
+        let fault = self.machine.mirror_fault().cloned();
         let mut input = match trigger {
             Trigger::Notice(version) => Input::Notice(version),
             Trigger::Timer => match self.director.as_mut().and_then(|director| director.due(now)) {
                 Some(signed) => self.take(signed, now).unwrap_or(Input::Tick),
                 None => Input::Tick,
             },
-            Trigger::Consent => Input::Consent,
+            Trigger::Consent(version) => Input::Consent(version),
             Trigger::Assigned(signed) => match self.take(signed, now) {
                 Some(input) => input,
                 None => return step,
@@ -251,6 +253,7 @@ impl<P: Prove> Updater<P> {
             }
             input = self.carry_out(turn.task, windows, now, &mut step).await;
         }
+        self.tell_mirror(fault.as_ref());
         if self.slots.staged().is_none() {
             (self.verified, self.fetched, self.candidate) = (None, None, None);
         }
@@ -293,42 +296,6 @@ impl<P: Prove> Updater<P> {
         if let Err(error) = self.slots.told() {
             self.hindered(&error);
         }
-    }
-
-    /// The assignment that is followed, if there is a director.
-    #[must_use]
-    pub fn assignment(&self) -> Option<&Assignment> {
-        self.director.as_ref().and_then(Director::current)
-    }
-
-    /// The hash of what is in charge, and since when it is; none for the program's own model.
-    #[must_use]
-    pub fn in_charge(&self) -> Option<([u8; 32], i64)> {
-        self.slots.installed_sha256().map(|sha256| (sha256, self.slots.since()))
-    }
-
-    /// Where the update stands.
-    #[must_use]
-    pub fn phase(&self) -> &Phase {
-        self.machine.phase()
-    }
-
-    /// The version in charge.
-    #[must_use]
-    pub fn installed(&self) -> ModelVersion {
-        self.slots.installed()
-    }
-
-    /// What the watch that is under way, or the last one, has seen.
-    #[must_use]
-    pub fn watch(&self) -> &Watch {
-        &self.watch
-    }
-
-    /// What was refused, hindered and done since the start.
-    #[must_use]
-    pub fn counts(&self) -> &UpdateCounts {
-        &self.counts
     }
 
     fn standing(&self, input: &Input) -> Standing {
@@ -547,6 +514,18 @@ impl<P: Prove> Updater<P> {
     fn tell(&mut self, step: &mut Step<P::Model>, outcome: UpdateOutcome) {
         self.counts.emit(&UpdateEvent::Ended(&outcome));
         step.outcomes.push(outcome);
+    }
+
+    /// Says once that the repository is not trusted any more, or again, or for another cause.
+    fn tell_mirror(&mut self, before: Option<&MirrorFault>) {
+        let now = self.machine.mirror_fault().cloned();
+        if before.map(|fault| &fault.cause) == now.as_ref().map(|fault| &fault.cause) {
+            return;
+        }
+        self.counts.emit(&match &now {
+            Some(fault) => UpdateEvent::MirrorFault { since: fault.since, cause: &fault.cause },
+            None => UpdateEvent::MirrorRepaired,
+        });
     }
 
     fn distrust(&mut self, error: &TrustError) {

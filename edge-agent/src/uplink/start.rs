@@ -101,7 +101,11 @@ pub fn prepare(
 ) -> Result<(UplinkHandle, Uplink), UplinkError> {
     let UplinkConfig { home, link, directed, resend, clock, seed } = config;
     let offline = AgentStatus { online: false, ..status.borrow().clone() };
-    let waiting = lock(&outbox).waiting()?;
+    let waiting = {
+        let mut outbox = lock(&outbox);
+        outbox.mend_withdrawals(&home)?;
+        outbox.waiting()?
+    };
     let will = status_publication(&home, AgentStatus { outbox: waiting, ..offline })?;
     let mut subscriptions = vec![
         Topic::Receipt(home.clone()).to_string(),
