@@ -72,6 +72,7 @@ async fn an_optional_part_is_started_again_each_time_and_the_rest_goes_on() {
         starts.send_modify(|count| *count += 1);
         until(counted.clone())
     });
+    seen.wait_for(|starts| *starts == 1).await.unwrap();
     for (fault, count) in [(Fault::End, 2), (Fault::Error, 3), (Fault::Panic, 4)] {
         faults.strike("page", fault);
         seen.wait_for(|starts| *starts == count).await.unwrap();

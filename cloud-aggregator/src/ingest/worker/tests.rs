@@ -163,7 +163,7 @@ async fn a_home_that_floods_with_outcomes_and_withdrawals_delays_another_by_a_fe
     }
     world.send.send(heard(&record("b", 1))).unwrap();
     drop(world.send);
-    assert_eq!(world.task.await.unwrap(), Ok(()));
+    assert_eq!(world.task.await.unwrap(), Err(IntakeError::Silent));
     assert_eq!(world.store.home(&home("b")).unwrap().unwrap().through, Sequence(1));
     // 64 outcomes, 20 withdrawals and the record: what a home may send at once, however the wire cuts it.
     assert!(metrics.batches.get() <= 5, "{} batches", metrics.batches.get());
