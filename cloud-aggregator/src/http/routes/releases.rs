@@ -15,7 +15,7 @@ use crate::http::auth::{Operator, Viewer};
 use crate::http::extract::{Body, Params, Segment};
 use crate::http::paging::{Page, Paging};
 use crate::http::problem::Problem;
-use crate::http::words::{Number, OutcomeWord, Sentence};
+use crate::http::words::{NUMBER_MAX, Number, OutcomeWord, Sentence};
 use crate::release::rollback;
 use crate::store::{OutcomeRow, ReleaseRow, blocking};
 
@@ -142,6 +142,9 @@ pub(crate) async fn outcomes(
     Params(paging): Params<Paging>,
 ) -> Result<Json<OutcomePage>, Problem> {
     let window = paging.window()?;
+    if version.0 > NUMBER_MAX {
+        return Err(Problem::Invalid(format!("version is at most {NUMBER_MAX}")));
+    }
     let rows = blocking(&http.app.store, move |store| store.outcomes(Some(version), window.needed())).await?;
     Ok(Json(window.cut(rows, OutcomeView::from)))
 }
