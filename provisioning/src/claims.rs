@@ -367,6 +367,17 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_is_known_for_its_own_home_used_or_not_until_it_expires() {
+        let (_dir, claims) = claims();
+        let token = claims.issue(&home("home-7"), now(), TOKEN_LIFE).unwrap();
+        let knows = |token: &str, name, at| claims.knows(token, &home(name), at).unwrap();
+        assert!(knows(token.reveal(), "home-7", now()));
+        assert!(!knows(token.reveal(), "home-8", now()) && !knows("hwc_guess", "home-7", now()));
+        claims.redeem(token.reveal(), &home("home-7"), "k1", now()).unwrap();
+        assert!(knows(token.reveal(), "home-7", now()) && !knows(token.reveal(), "home-7", now() + TOKEN_LIFE));
+    }
+
+    #[test]
     fn the_key_that_used_a_token_may_ask_again_because_its_answer_may_be_lost() {
         let (_dir, claims) = claims();
         let token = claims.issue(&home("home-7"), now(), TOKEN_LIFE).unwrap();

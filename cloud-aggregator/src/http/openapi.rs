@@ -174,7 +174,7 @@ fn faults(path: &str, method: &str, operation: &Operation, takes: bool) -> Vec<u
     let changes = method != "get";
     let found = path.contains('{') || path.ends_with("/rollback");
     let body = operation.request_body.is_some();
-    let doors = matches!(path, "/enroll" | "/renew");
+    let enrols = matches!(path, "/enroll" | "/renew");
     let off = UNAVAILABLE.iter().any(|start| path.starts_with(start));
     let all = [
         (true, 400),
@@ -186,7 +186,7 @@ fn faults(path: &str, method: &str, operation: &Operation, takes: bool) -> Vec<u
         (body, 413),
         (body, 415),
         (takes, 422),
-        (doors, 429),
+        (enrols, 429),
         (true, 500),
         (off, 503),
     ];

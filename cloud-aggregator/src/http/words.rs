@@ -62,11 +62,11 @@ schemas! {
     /// A claim token.
     Claim => text("As `hearthwatch-provision home add` prints it.").pattern(Some("^[!-~]{1,128}$")).max_length(Some(128));
     /// A signing request.
-    SigningRequest => text("PKCS#10, PEM.").pattern(Some("^[ -~\r\n]{1,8192}$")).max_length(Some(8_192));
+    SigningRequest => text("PKCS#10, PEM.").pattern(Some("^[ -~\r\n]{1,4096}$")).max_length(Some(4_096));
     /// Bytes as text.
     Base64 => text("Base64 with padding (RFC 4648 §4).")
         .pattern(Some("^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$"))
-        .max_length(Some(12_288));
+        .max_length(Some(8_192));
     /// A resident's answer.
     VerdictWord => words("What the resident said.", &["confirmed", "dismissed", "expected"]);
     /// What was answered.

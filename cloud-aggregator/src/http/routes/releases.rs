@@ -15,7 +15,7 @@ use crate::http::auth::{Operator, Viewer};
 use crate::http::extract::{Body, Params, Segment};
 use crate::http::paging::{Page, Paging, number};
 use crate::http::problem::Problem;
-use crate::http::words::{Number, OutcomeWord, Sentence, StageWord};
+use crate::http::words::{NUMBER_MAX, Number, OutcomeWord, Sentence, StageWord};
 use crate::release::rollback;
 use crate::store::{OutcomeKey, OutcomeRow, ReleaseRow, blocking};
 
@@ -150,6 +150,9 @@ pub(crate) async fn outcomes(
     Segment(version): Segment<ModelVersion>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<OutcomePage>, Problem> {
+    if version.0 > NUMBER_MAX {
+        return Err(Problem::Invalid(format!("version is at most {NUMBER_MAX}")));
+    }
     let parse = |text: &str| {
         let mut parts = text.split('/');
         let (received_at, home, at) = (parts.next()?, parts.next()?, parts.next()?);
