@@ -175,14 +175,15 @@ async fn guest(folder: &Path) -> Option<Guest> {
 
 const SENSORS: usize = 40;
 
-/// Breaks a sensor and waits for the alarm that comes of it.
+/// Breaks a sensor and waits for the alarm that comes of it. The first is said; the others are beyond the week's budget and are remembered.
 async fn breaks(guest: &mut Guest, number: usize) {
+    let alarms = |guest: &Guest| count(guest, "alarm raised") + count(guest, "an alarm is remembered, not said");
+    let (before, begun) = (alarms(guest), Instant::now());
     guest.double.say([(name(number).as_str(), "5000".to_owned())]);
-    let about = |text: &str| {
-        let attributes: Value = serde_json::from_str(text).unwrap();
-        attributes["watched_entity"] == name(number).as_str()
-    };
-    guest.line.wait_for("alarm/attributes", about).await.unwrap();
+    while alarms(guest) == before {
+        assert!(begun.elapsed() < PATIENCE, "no alarm of {}: {}", name(number), guest.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// How often the log says so.

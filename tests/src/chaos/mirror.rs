@@ -10,6 +10,7 @@ use hearthwatch_cloud::release::keys::FileKey;
 use hearthwatch_cloud::release::{
     Lifetimes, NewRelease, Repository, RepositoryFiles, SignerError, TargetCustom, TargetsSigner, verdict,
 };
+use hearthwatch_cloud::store::{NewModel, Store};
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_provision::Layout;
 use hearthwatch_provision::signer::SignedVerdict;
@@ -65,7 +66,7 @@ impl Mirror {
     ///
     /// # Errors
     /// The part that could not be made.
-    pub fn start(folder: &Path, layout: &Layout) -> anyhow::Result<Self> {
+    pub fn start(folder: &Path, layout: &Layout, store: &dyn Store) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let now = jiff::Timestamp::now().as_second();
         std::fs::create_dir_all(folder)?;
@@ -74,7 +75,7 @@ impl Mirror {
         let repository = runtime.block_on(open(layout, &folder.join("fresh"), now))?;
         let (folder, layout) = (folder.to_owned(), layout.clone());
         let mut mirror = Self { folder, layout, repository, newest: ModelVersion(0), runtime };
-        mirror.release()?;
+        mirror.release(store)?;
         mirror.show(Shown::Fresh)?;
         Ok(mirror)
     }
@@ -93,23 +94,31 @@ impl Mirror {
         self.newest
     }
 
-    /// Releases the same network under the next version; what was there before is kept as [`Shown::Before`].
+    /// Releases the same network under the next version, which `store` learns of; what was there before is kept as [`Shown::Before`].
     ///
     /// # Errors
     /// When it cannot be signed or written.
-    pub fn release(&mut self) -> anyhow::Result<()> {
+    pub fn release(&mut self, store: &dyn Store) -> anyhow::Result<()> {
         let before = self.folder.join("before");
         if before.exists() {
             std::fs::remove_dir_all(&before)?;
         }
         copy(&self.folder.join("fresh"), &before)?;
-        let (version, network) = (self.newest.next(), shipped());
+        let (network, now) = (shipped(), jiff::Timestamp::now().as_second());
         let bytes = network.to_bytes();
+        let new = NewModel {
+            // Nobody compares it here, and each version has one of its own.
+            sha256: format!("{:064x}", self.newest.next().0),
+            length: bytes.len() as u64,
+            weights_id: network.weights_id(),
+            run: format!("chaos-{}", self.newest.next()),
+            at: now,
+        };
+        let version = store.add_model(&new)?.version;
         let verdict = verdict::promote(&self.layout.gate_key(), version, &bytes, "{}")?;
         let custom =
             TargetCustom { model_version: version, weights_id: network.weights_id(), gate: serde_json::json!({}) };
         let release = NewRelease { bytes, custom, verdict };
-        let now = jiff::Timestamp::now().as_second();
         self.runtime.block_on(self.repository.publish(&release, now))?;
         self.newest = version;
         Ok(())

@@ -99,10 +99,10 @@ impl World {
         let arguments = ["serve", "--config", &text(&config)];
         // This very program is the aggregator too, so that a part of it can be told to end: see `ordered`.
         let aggregator = Process::new(std::env::current_exe()?, arguments, root.join("cloud.log"));
-        let mirror = Mirror::start(&root.join("models"), &layout)?;
         let proxy = Proxy::start(port, seed)?;
         let database = data.join(DATABASE_FILE);
         let store = SqliteStore::open(&database)?;
+        let mirror = Mirror::start(&root.join("models"), &layout, &store)?;
         let mut all = Vec::new();
         for number in 1..=homes {
             let id = HomeId::new(format!("home-{number}"))?;
@@ -248,7 +248,7 @@ impl World {
                 self.aggregator.start()?;
             }
             Fault::StaleMirror => {
-                self.mirror.release()?;
+                self.mirror.release(&SqliteStore::open(&self.database)?)?;
                 self.mirror.show(Shown::Fresh)?;
             }
             Fault::KillBroker => self.broker.start()?,
