@@ -211,7 +211,8 @@ impl Director {
             None => None,
         };
         let fleet = Fleet::read(store, self.ledger.as_deref())?;
-        let outcomes = store.outcomes(Some(row.model_version), OUTCOMES_MAX)?;
+        // All of them, two a home at most: what is left out could be what matters.
+        let outcomes = store.outcomes(Some(row.model_version), 0)?;
         let answers = store.answer_days(row.started_at)?;
         Ok(Some(Seen { row, release, previous, fleet, outcomes, answers }))
     }
