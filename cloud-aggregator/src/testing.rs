@@ -113,7 +113,7 @@ impl Learner for Puppet {
 
     fn learn(
         &self,
-        examples: &[Example],
+        examples: Vec<Example>,
         champion: Option<&[u8]>,
         _checkpoints: &mut dyn Checkpoints,
         progress: &mut dyn FnMut(Step),

@@ -89,7 +89,7 @@ pub struct Tenant {
 }
 
 /// An enrolment that is to be done.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Joining {
     client: reqwest::Client,
     enrolment: Enrolment,

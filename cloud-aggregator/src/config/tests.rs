@@ -8,6 +8,7 @@ fn directory() -> tempfile::TempDir {
     {
         std::fs::write(directory.path().join(name), "x").unwrap();
     }
+    hearthwatch_provision::Group::make(&directory.path().join("ingest.group")).unwrap();
     directory
 }
 
@@ -18,6 +19,7 @@ host = "broker"
 ca_file = "ca.crt"
 cert_file = "a.crt"
 key_file = "a.key"
+group_file = "ingest.group"
 [http]
 listen = "0.0.0.0:8443"
 cert_file = "h.crt"
@@ -86,6 +88,7 @@ fn every_fault_of_every_section_is_reported_at_once() {
         ("mqtt.port", "is 70000"),
         ("mqtt.ca_file", "DIR/gone.crt: No such file or directory (os error 2)"),
         ("mqtt.key_file", "is missing"),
+        ("mqtt.group_file", "is missing"),
         ("http.key_file", "is missing beside cert_file"),
         ("http.listen", "0.0.0.0:8443 is open to the network without TLS"),
         ("training.corpus", "DIR/nowhere is not a directory"),
@@ -95,6 +98,26 @@ fn every_fault_of_every_section_is_reported_at_once() {
         ("release.url", "\"cloud\" is not a web address"),
     ];
     assert_eq!(found, expected.map(|(key, problem)| (key.to_owned(), problem.to_owned())));
+}
+
+#[test]
+fn a_configuration_from_before_the_secret_group_is_told_the_command_that_makes_one() {
+    let directory = directory();
+    let old = GOOD.replace("group_file = \"ingest.group\"\n", "");
+    let list = Config::parse(&old, directory.path()).unwrap_err();
+    let [fault] = &list[..] else { panic!("{list:?}") };
+    assert_eq!((fault.key.as_str(), fault.problem.as_str()), ("mqtt.group_file", "is missing"));
+    assert!(fault.remedy.contains("`hearthwatch-provision group --out DIR` makes it"), "{}", fault.remedy);
+}
+
+#[test]
+fn a_group_that_homes_could_guess_is_a_fault() {
+    let directory = directory();
+    let path = directory.path().join("ingest.group");
+    hearthwatch_provision::files::write_private(&path, b"aggregator\n").unwrap();
+    let list = Config::parse(GOOD, directory.path()).unwrap_err();
+    assert_eq!(list.len(), 1);
+    assert!(list[0].problem.contains("is not a name of 32 hexadecimal digits"), "{list:?}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Http;
 use super::problem::Problem;
-use crate::store::{Digest, Role, TokenRow, blocking};
+use crate::store::{Actor, Digest, Role, TokenRow, blocking};
 
 /// What every token begins with, so that one that leaks can be found by scanners.
 pub const TOKEN_PREFIX: &str = "hwt_";
@@ -63,6 +63,14 @@ pub struct Caller {
     pub name: String,
     /// What it allows.
     pub role: Role,
+}
+
+impl Caller {
+    /// The caller as the audit log names it.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor::Token(self.name.clone())
+    }
 }
 
 /// A caller who may look.

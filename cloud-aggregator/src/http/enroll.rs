@@ -17,7 +17,7 @@ use super::audit::record;
 use super::extract::Body;
 use super::problem::{Problem, ProblemBody, chain};
 use super::{Http, limited};
-use crate::store::blocking;
+use crate::store::{Actor, blocking};
 
 /// What a home sends to enrol.
 #[derive(Deserialize, Serialize, ToSchema)]
@@ -90,7 +90,7 @@ pub(crate) async fn enroll(
         }
     };
     let detail = if reply.replaced > 0 { json!({"replaced": reply.replaced}) } else { json!({}) };
-    record(&http, "system", "home.enrol", home.as_str(), &detail).await?;
+    record(&http, &Actor::System, "home.enrol", home.as_str(), &detail).await?;
     let enrolled_at = http.app.clock.now();
     let row = home.clone();
     blocking(&http.app.store, move |store| store.enrol_home(&row, enrolled_at)).await?;

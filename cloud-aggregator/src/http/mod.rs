@@ -1,6 +1,6 @@
 //! The admin API and the page, over HTTPS; the signed repository as files; enrolment.
 //!
-//! Open to all: `/healthz`, `/metrics` (counts only, nothing of any home), `/tuf/` (public by design: what is in it is
+//! Open to all: `/healthz` and `/readyz` (parts and their states, nothing of any home), `/metrics` (counts only, nothing of any home), `/tuf/` (public by design: what is in it is
 //! signed), `/api/openapi.json`, `/login`, `/enroll`, which wants a claim token, and `/renew`, which wants the signature of
 //! a home's key. Everything else wants a bearer
 //! token of a role, or, for reading, the page's session. There is no exception for loopback: behind a reverse proxy
@@ -10,6 +10,7 @@ pub(crate) mod audit;
 pub mod auth;
 pub mod enroll;
 pub mod extract;
+pub(crate) mod health;
 pub mod limiter;
 pub mod openapi;
 pub mod paging;
@@ -114,7 +115,8 @@ pub fn router(http: Http) -> Router {
     let mut router = Router::new()
         .nest("/api/v1", routes::router())
         .route("/api/openapi.json", get(openapi::serve))
-        .route("/healthz", get(healthz))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics))
         .merge(enroll::router())
         .merge(renew::router())
@@ -147,21 +149,6 @@ async fn guard(State(http): State<Http>, request: Request, next: Next) -> Respon
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
-}
-
-/// Says whether the aggregator can do its work: 200 while the store answers, else 503.
-#[utoipa::path(get, path = "/healthz", tag = "health", security(()), responses(
-    (status = 200, body = String, content_type = "text/plain"),
-    (status = 503, body = problem::ProblemBody, content_type = "application/problem+json"),
-))]
-pub(crate) async fn healthz(State(http): State<Http>) -> Result<&'static str, Problem> {
-    match crate::store::blocking(&http.app.store, |store| store.champion()).await {
-        Ok(_) => Ok("ok\n"),
-        Err(error) => {
-            tracing::error!(error = %problem::chain(&error), "the store does not answer");
-            Err(Problem::Unavailable("the store does not answer".to_owned()))
-        }
-    }
 }
 
 /// Counters in the OpenMetrics text format.

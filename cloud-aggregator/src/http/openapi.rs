@@ -18,7 +18,8 @@ use super::routes::{audit, datasets, feedback, homes, models, quarantine, releas
     security(("bearer" = [])),
     modifiers(&Bearer),
     paths(
-        super::healthz,
+        super::health::healthz,
+        super::health::readyz,
         super::metrics,
         super::enroll::enroll,
         super::renew::renew,

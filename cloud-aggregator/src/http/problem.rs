@@ -25,6 +25,18 @@ pub struct ProblemBody {
     /// What is wrong with this request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Where the thing is now, when somebody else changed it first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub present: Option<Present>,
+}
+
+/// Where a thing is that was changed by somebody else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Present {
+    /// Its state, in one word.
+    pub state: String,
+    /// Its version; 0 where it has none.
+    pub row_version: u64,
 }
 
 /// Everything that a request can end in besides success.
@@ -56,6 +68,14 @@ pub enum Problem {
     /// It is well said, but not in the present state.
     #[error("{0}")]
     Conflict(String),
+    /// Somebody else changed it since it was read.
+    #[error("{detail}")]
+    Changed {
+        /// One sentence.
+        detail: String,
+        /// Where it is now.
+        present: Present,
+    },
     /// Too often; try again after so many seconds.
     #[error("too many requests: try again in {0} s")]
     TooManyRequests(u64),
@@ -83,6 +103,7 @@ impl Problem {
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request cannot be understood"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Not in the present state"),
+            Self::Changed { .. } => (StatusCode::CONFLICT, "changed", "Somebody else changed it first"),
             Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Slow down"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available now"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "A fault on our side"),
@@ -99,6 +120,10 @@ impl Problem {
             title: title.to_owned(),
             status: status.as_u16(),
             detail,
+            present: match self {
+                Self::Changed { present, .. } => Some(present.clone()),
+                _ => None,
+            },
         }
     }
 
@@ -148,6 +173,10 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound { noun, id } => Self::NotFound { noun, id },
+            StoreError::Conflict { ref present, row_version, .. } => {
+                let present = Present { state: present.clone(), row_version };
+                Self::Changed { detail: error.to_string(), present }
+            }
             other => Self::internal(other),
         }
     }
@@ -235,6 +264,7 @@ mod tests {
             title: "There is no such thing".to_owned(),
             status: 404,
             detail: Some("no model \"9\"".to_owned()),
+            present: None,
         };
         assert_eq!(body, expected);
     }

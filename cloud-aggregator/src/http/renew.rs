@@ -17,6 +17,7 @@ use super::enroll::Peer;
 use super::extract::Body;
 use super::problem::{Problem, ProblemBody, chain};
 use super::{Http, limited};
+use crate::store::Actor;
 
 /// What a home sends to renew its certificate.
 #[derive(Deserialize, Serialize, ToSchema)]
@@ -60,7 +61,7 @@ pub(crate) async fn renew(
     let renewed = tokio::task::spawn_blocking(move || desk.renew(&asked, at)).await.map_err(Problem::internal)?;
     match renewed {
         Ok(Renewed::Given { certificate }) => {
-            record(&http, "system", "home.renew", home.as_str(), &json!({})).await?;
+            record(&http, &Actor::System, "home.renew", home.as_str(), &json!({})).await?;
             let given = RenewalGiven { state: "given".to_owned(), certificate: Some(certificate) };
             Ok((StatusCode::CREATED, Json(given)).into_response())
         }

@@ -1,7 +1,10 @@
 //! One run from snapshot to verdict. Idempotent: its id follows from its input, and a finished run is not run again.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
+use hearthwatch_model::drift::FeatureProfile;
+use hearthwatch_supervision::panic_text;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +20,9 @@ use crate::event::{DatasetTaken, Event, RecallEstimated, RunEnded, RunStarted};
 use crate::metrics::Metrics;
 use crate::shelf::{Shelf, ShelfError};
 use crate::store::{ModelRow, NewModel, RunRow, RunState, RunTrigger, SnapshotRow, Store, StoreError};
+
+/// How often a snapshot is begun anew because a home took one of its answers back meanwhile.
+const SNAPSHOT_ATTEMPTS: usize = 5;
 
 /// Everything that a run touches.
 #[derive(Clone)]
@@ -116,13 +122,11 @@ impl Job {
         let corpus = self.learner.corpus().map_err(TrainingError::Unready)?;
         let reigning = self.store.champion()?;
         let consumed = self.consumed(reigning.as_ref())?;
-        let mut snapshot = dataset::take(self.store.as_ref(), &corpus, &consumed)?;
-        RecallEstimated(&snapshot.lineage.recall).emit(&self.metrics);
-        let at = self.clock.now();
         let reference = reigning.as_ref().and_then(|model| self.shelf.experiments().run(&model.run).profile());
-        snapshot.lineage.quality = dataset::quality::check(&snapshot.examples, reference.as_ref());
+        let at = self.clock.now();
+        let snapshot = take_snapshot(self.store.as_ref(), &self.shelf, &corpus, &consumed, reference.as_ref())?;
+        RecallEstimated(&snapshot.lineage.recall).emit(&self.metrics);
         DatasetTaken { snapshot: &snapshot.id, quality: &snapshot.lineage.quality }.emit(&self.metrics);
-        self.shelf.put_snapshot(&snapshot.id, &dataset::to_bytes(&snapshot.examples, &corpus))?;
         self.store.put_snapshot(&snapshot_row(&snapshot, at)?)?;
         let champion = match reigning {
             None => None,
@@ -218,7 +222,16 @@ impl Job {
             }
         };
         let mut checkpoints = self.shelf.experiments().run(run).checkpoints();
-        self.learner.learn(&start.snapshot.examples, champion, &mut checkpoints, &mut progress)
+        let path = self.shelf.snapshot_path(&start.snapshot.id);
+        let (_, examples) =
+            dataset::read_file(&path, &start.snapshot.id).map_err(|error| format!("{}: {error}", path.display()))?;
+        let learning = || self.learner.learn(examples, champion, &mut checkpoints, &mut progress);
+        // What a panic leaves half done is the challenger, which nobody has yet.
+        match catch_unwind(AssertUnwindSafe(learning)) {
+            Ok(learnt) => learnt,
+            Err(panic) if panic.is::<Interrupted>() => resume_unwind(panic),
+            Err(panic) => Err(format!("the learner panicked: {}", panic_text(&*panic))),
+        }
     }
 
     fn conclude(&self, run: RunRow, challenger: &Challenger) -> Result<Finished, TrainingError> {
@@ -257,6 +270,29 @@ impl Job {
     }
 }
 
+/// Takes a snapshot into its file on the shelf. Neither the answers nor the windows are held in memory.
+///
+/// # Errors
+/// [`TrainingError::Store`].
+pub fn take_snapshot(
+    store: &dyn Store,
+    shelf: &Shelf,
+    corpus: &str,
+    consumed: &Consumed,
+    reference: Option<&FeatureProfile>,
+) -> Result<Snapshot, TrainingError> {
+    for _ in 0..SNAPSHOT_ATTEMPTS {
+        let chosen = dataset::choose(store, corpus, consumed)?;
+        let mut file = shelf.begin_snapshot()?;
+        let written = dataset::write(store, chosen, reference, &mut file);
+        if let Some(snapshot) = written.map_err(|error| TrainingError::Store(error.to_string()))? {
+            file.keep(&snapshot.id)?;
+            return Ok(snapshot);
+        }
+    }
+    Err(TrainingError::Store("homes take answers back faster than a snapshot is taken".to_owned()))
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "what map_err hands over")]
 fn unwritten(error: std::io::Error) -> TrainingError {
     TrainingError::Store(format!("the run's folder: {error}"))
@@ -270,7 +306,7 @@ fn snapshot_row(snapshot: &Snapshot, at: i64) -> Result<SnapshotRow, TrainingErr
     Ok(SnapshotRow {
         id: snapshot.id.clone(),
         created_at: at,
-        rows: snapshot.examples.len() as u64,
+        rows: snapshot.rows as u64,
         homes: snapshot.lineage.homes.len() as u64,
         watermark: snapshot.lineage.watermark,
         corpus: snapshot.lineage.corpus.clone(),

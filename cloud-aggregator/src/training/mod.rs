@@ -17,7 +17,7 @@ pub mod trigger;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use card::card;
-pub use job::{Finished, Job};
+pub use job::{Finished, Job, take_snapshot};
 pub use learner::{Challenger, Learner, Step};
 pub use model_learner::{Corpora, ModelLearner};
 pub use trainer::Trainer;

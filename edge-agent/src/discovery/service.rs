@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hearthwatch_link::{LinkConfig, LinkEvent, LinkEvents, LinkHandle, Publication, TlsFiles};
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::BrokerState;
@@ -42,8 +42,8 @@ pub struct Discovery {
     pub updates: watch::Receiver<UpdateView>,
     /// The agent's mode in one line.
     pub mode: watch::Receiver<String>,
-    /// What happens to alarms.
-    pub notices: mpsc::Receiver<Notice>,
+    /// What happens to alarms; lent, so that what has happened meanwhile is there for a service that is started again.
+    pub notices: OwnedMutexGuard<mpsc::Receiver<Notice>>,
     /// The memory's file, for a look back.
     pub history: PathBuf,
     /// Takes what residents wish of the models.
@@ -223,7 +223,7 @@ impl Service {
 
     /// What comes of it is said with the updates.
     async fn wish_of_models(&self, wish: UpdateWish) {
-        if let Err(error) = self.discovery.wishes.say_aside(wish, Timestamp::now().as_second()).await {
+        if let Err(error) = self.discovery.wishes.submit_aside(wish, Timestamp::now().as_second()).await {
             tracing::error!(%error, ?wish, "a wish is not taken: it cannot be written down");
         }
     }

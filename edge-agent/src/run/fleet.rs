@@ -31,7 +31,7 @@ use crate::outbox::{Admission, Outbox, SharingLevel};
 use crate::rehearse;
 use crate::state_directory::StateDirectory;
 use crate::update::{ModelProof, Step, Trigger, Updater, Wishes};
-use crate::uplink::{self, UplinkHandle, UplinkState};
+use crate::uplink::{self, Uplink, UplinkHandle, UplinkState};
 pub(super) use parts::uplink_config;
 use parts::{Entry, own_model};
 
@@ -49,10 +49,15 @@ pub(super) struct Fleet {
     pub(super) model: Arc<Model>,
     pub(super) model_version: ModelVersion,
     pub(super) uplink: Option<UplinkHandle>,
+    /// The uplink's work, until a supervisor has it.
+    pub(super) lives: Option<Uplink>,
     status: watch::Sender<AgentStatus>,
     updater: Option<Updater<ModelProof>>,
     /// What becomes the updater once this home is in the fleet.
     entering: Option<(Entry, CancellationToken)>,
+    /// What the updater is made of anew after this part has ended before its time; the flag: it has begun.
+    entry: Option<(Entry, CancellationToken)>,
+    begun: bool,
     /// Signs what this home runs; none without a director.
     signer: Option<Signer>,
     /// When the manifest was said last.
@@ -75,11 +80,12 @@ impl Fleet {
         joined: &CancellationToken,
     ) -> Result<Self, StartError> {
         let (mut model, mut model_version) = (own_model(), ModelVersion(SHIPPED_VERSION));
-        let (mut outcomes, mut updater, mut entering) = (Vec::new(), None, None);
+        let (mut outcomes, mut updater, mut entering, mut again) = (Vec::new(), None, None, None);
         let updates = cloud.and_then(|cloud| Some((cloud.home.clone(), cloud.updates.clone()?)));
         let directed = updates.as_ref().is_some_and(|(_, updates)| updates.director_file.is_some());
         if let Some((home, updates)) = updates {
             let entry = Entry { home, updates, directory: state.file(UPDATE_FOLDER), own: Arc::clone(&model) };
+            again = Some((entry.clone(), joined.clone()));
             if joined.is_cancelled() {
                 let (opened, step) = entry.boot()?;
                 if let Some((version, chosen)) = step.model {
@@ -97,17 +103,16 @@ impl Fleet {
             entities: 0,
             outbox: 0,
         });
-        let uplink = match cloud.and_then(|cloud| Some((&cloud.home, cloud.mqtt.as_ref()?))) {
-            None => None,
+        let (uplink, lives) = match cloud.and_then(|cloud| Some((&cloud.home, cloud.mqtt.as_ref()?))) {
+            None => (None, None),
             Some((home, mqtt)) => {
                 let mut outbox = Outbox::open(&state.file(OUTBOX_FILE))?;
                 outbox.configure_sharing(cloud.map_or(SharingLevel::Off, |cloud| cloud.sharing));
                 let outbox = uplink::share(outbox);
                 let config = uplink_config(home, mqtt, directed, seed);
-                Some(match joined.is_cancelled() {
-                    true => uplink::start(config, outbox, status_seen)?,
-                    false => uplink::start_after(config, outbox, status_seen, joined.clone().cancelled_owned())?,
-                })
+                let ready = (!joined.is_cancelled()).then(|| Box::pin(joined.clone().cancelled_owned()) as _);
+                let (handle, lives) = uplink::prepare(config, outbox, status_seen, ready)?;
+                (Some(handle), Some(lives))
             }
         };
         let signer = cloud.filter(|_| directed).and_then(Signer::of);
@@ -118,9 +123,12 @@ impl Fleet {
             model,
             model_version,
             uplink,
+            lives,
             status,
             updater,
             entering,
+            entry: again,
+            begun: false,
             signer,
             declared,
             outcomes,
@@ -153,20 +161,25 @@ impl Fleet {
     }
 
     /// Keeps model and status up to date until `stop`; then says farewell. Whatever is going on then ends where it stands: what is on disk
-    /// is whole at any moment, and what was wished or is owed is taken up by the next start.
+    /// is whole at any moment, and what was wished or is owed is taken up by the next start. May be begun again when it has ended before:
+    /// what it knows of models then comes from the disk anew.
     pub(super) async fn serve(
-        mut self,
+        &mut self,
         brain: BrainHandle,
         view: watch::Receiver<HomeView>,
         updates: watch::Sender<UpdateView>,
         wishes: Wishes,
         stop: CancellationToken,
     ) {
+        if std::mem::replace(&mut self.begun, true) {
+            self.updater = None;
+            self.entering.clone_from(&self.entry);
+        }
         let around = Around { brain, updates, wishes, stop };
         if let Some(Err(error)) = around.stop.run_until_cancelled(self.live(&around, view)).await {
             tracing::debug!(%error, "the fleet's side ends");
         }
-        if let Some(uplink) = self.uplink {
+        if let Some(uplink) = self.uplink.take() {
             uplink.stop().await;
         }
     }

@@ -156,6 +156,7 @@ pub async fn lived() -> Home {
         wishes: wishes.clone(),
         token: "0123456789abcdef".to_owned(),
         clock: || NOW,
+        health: Arc::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());

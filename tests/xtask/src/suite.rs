@@ -12,8 +12,8 @@ use crate::{endurance, references, shell, supply, tidy};
 /// What `cargo xtask test` takes.
 #[derive(Args)]
 pub struct TestArguments {
-    /// Run this suite alone (may be repeated).
-    #[arg(long, value_name = "SUITE", value_parser = names())]
+    /// Run this suite alone (may be repeated, or several with commas between).
+    #[arg(long, value_name = "SUITE", value_delimiter = ',', value_parser = names())]
     only: Vec<String>,
     /// Add the long runs that CI has no time for.
     #[arg(long)]
@@ -81,6 +81,13 @@ const SUITES: &[Suite] = &[
         full_only: false,
     },
     Suite {
+        name: "fleet",
+        what: "the README's fleet, to the letter, as an ordinary user and as root",
+        needs: &[Part::Mosquitto],
+        run: || integration("fleet", &[]),
+        full_only: false,
+    },
+    Suite {
         name: "attacks",
         what: "every attack on updates, judged by our client and by python-tuf",
         needs: &[Part::PythonVenv],
@@ -113,6 +120,13 @@ const SUITES: &[Suite] = &[
         what: "bursts and cut lines: no false alarm, no answer lost",
         needs: &[Part::Mosquitto],
         run: || integration("endures", &[]),
+        full_only: false,
+    },
+    Suite {
+        name: "parts",
+        what: "every part of both programs ends: a restart or a line, and the alarm is raised all the same",
+        needs: &[Part::Mosquitto],
+        run: || integration("parts", &[]),
         full_only: false,
     },
     Suite {

@@ -20,7 +20,7 @@ pub struct AuditView {
     pub index: u64,
     /// When.
     pub at: i64,
-    /// Who: a token's name, or `system`.
+    /// Who: `token:NAME`, `home:NAME` or `system`; a bare name in lines from before actors had a kind.
     pub actor: String,
     /// What was done.
     pub action: String,
@@ -53,7 +53,7 @@ impl From<AuditRow> for AuditView {
             detail: json_of(&row.detail),
             index: row.index,
             at: row.at,
-            actor: row.actor,
+            actor: row.actor.to_string(),
             action: row.action,
             subject: row.subject,
             previous: hex::encode(row.previous),

@@ -63,9 +63,13 @@ pub(crate) async fn list(
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<DatasetPage>, Problem> {
-    let window = paging.window()?;
-    let rows = blocking(&http.app.store, move |store| store.snapshots(window.needed())).await?;
-    Ok(Json(window.cut(rows, DatasetView::from)))
+    let window = paging.window(|text| Some(text.to_owned()))?;
+    let (after, needed) = (window.after.clone(), window.needed());
+    let rows = blocking(&http.app.store, move |store| match after {
+        None => store.snapshots(needed),
+        Some(after) => store.snapshots_after(&after, needed),
+    });
+    Ok(Json(window.cut(rows.await?, |row| row.id.clone(), DatasetView::from)))
 }
 
 /// Shows one data set.

@@ -11,13 +11,13 @@ use utoipa::ToSchema;
 
 use super::runs::Reason;
 use crate::http::Http;
-use crate::http::audit::audited;
+use crate::http::audit::{changed, undone};
 use crate::http::auth::{Admin, Operator, Viewer};
 use crate::http::extract::{Body, Params, Segment};
 use crate::http::paging::{Page, Paging};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::store::rollouts::ExclusionRow;
-use crate::store::{HomeRow, blocking};
+use crate::store::{Actor, Change, HomeRow, blocking};
 
 /// A home as the aggregator knows it. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -97,9 +97,10 @@ pub(crate) async fn list(
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<HomePage>, Problem> {
-    let window = paging.window()?;
-    let rows = blocking(&http.app.store, |store| store.homes()).await?;
-    Ok(Json(window.cut(rows, HomeView::from)))
+    let window = paging.window(|text| HomeId::new(text).ok())?;
+    let (after, needed) = (window.after.clone(), window.needed());
+    let rows = blocking(&http.app.store, move |store| store.homes_after(after.as_ref(), needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.home.to_string(), HomeView::from)))
 }
 
 /// Shows one home.
@@ -126,18 +127,17 @@ pub(crate) async fn revoke(
     http: axum::extract::State<Http>,
     Segment(home): Segment<HomeId>,
 ) -> Result<Json<HomeView>, Problem> {
-    let (subject, now) = (home.clone(), http.app.clock.now());
-    let by = caller.name.clone();
-    audited(&http, &caller, "home.revoke", home.as_str(), json!({}), async {
-        blocking(&http.app.store, move |store| store.revoke_home(&subject, now)).await?;
-        take_back(&http, home.clone(), by).await
-    })
-    .await?;
+    let change = Change::RevokeHome { home: home.clone(), at: http.app.clock.now() };
+    changed(&http, &caller, "home.revoke", home.as_str(), json!({}), change).await?;
+    if let Err(problem) = take_back(&http, home.clone(), caller.actor()).await {
+        undone(&http, &caller, "home.certificates", home.as_str(), json!({}), &problem).await?;
+        return Err(problem);
+    }
     read(&http, home).await.map(Json)
 }
 
 /// Takes back what the home's certificates open; without an enrolment desk that is the operator's own command.
-async fn take_back(http: &Http, home: HomeId, by: String) -> Result<(), Problem> {
+async fn take_back(http: &Http, home: HomeId, by: Actor) -> Result<(), Problem> {
     let Some(desk) = http.enroller.clone() else { return Ok(()) };
     let at = Timestamp::from_second(http.wall()).map_err(Problem::internal)?;
     let subject = home.clone();
@@ -157,11 +157,8 @@ pub(crate) async fn restore(
     http: axum::extract::State<Http>,
     Segment(home): Segment<HomeId>,
 ) -> Result<Json<HomeView>, Problem> {
-    let subject = home.clone();
-    audited(&http, &caller, "home.restore", home.as_str(), json!({}), async {
-        Ok(blocking(&http.app.store, move |store| store.restore_home(&subject)).await?)
-    })
-    .await?;
+    let change = Change::RestoreHome { home: home.clone() };
+    changed(&http, &caller, "home.restore", home.as_str(), json!({}), change).await?;
     read(&http, home).await.map(Json)
 }
 
@@ -195,12 +192,18 @@ pub(crate) async fn exclusions(
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<ExclusionPage>, Problem> {
-    let window = paging.window()?;
-    let rows = blocking(&http.app.store, |store| store.exclusions()).await?;
-    Ok(Json(window.cut(rows, |row| {
-        let (lifted_by, lifted_at) = row.lifted.unzip();
-        let home = row.home.to_string();
-        ExclusionView { home, reason: row.reason, by: row.by, at: row.at, lifted_by, lifted_at }
+    let parse = |text: &str| {
+        let (at, home) = text.split_once('/')?;
+        Some((at.parse().ok()?, HomeId::new(home).ok()?))
+    };
+    let window = paging.window(parse)?;
+    let (after, needed) = (window.after.clone(), window.needed());
+    let rows = blocking(&http.app.store, move |store| store.exclusions(after.as_ref(), needed)).await?;
+    let key = |row: &ExclusionRow| format!("{}/{}", row.at, row.home);
+    Ok(Json(window.cut(rows, key, |row| {
+        let (lifted_by, lifted_at) = row.lifted.map(|(by, at)| (by.to_string(), at)).unzip();
+        let (home, by) = (row.home.to_string(), row.by.to_string());
+        ExclusionView { home, reason: row.reason, by, at: row.at, lifted_by, lifted_at }
     })))
 }
 
@@ -218,12 +221,10 @@ pub(crate) async fn exclude(
 ) -> Result<Json<HomeView>, Problem> {
     let reason = reason.checked()?;
     let view = read(&http, home.clone()).await?;
-    let (by, at) = (caller.name.clone(), http.app.clock.now());
+    let (by, at) = (caller.actor(), http.app.clock.now());
     let row = ExclusionRow { home: home.clone(), reason: reason.clone(), by, at, lifted: None };
-    audited(&http, &caller, "home.exclude", home.as_str(), json!({"reason": reason}), async {
-        Ok(blocking(&http.app.store, move |store| store.exclude_home(&row)).await?)
-    })
-    .await?;
+    let (detail, change) = (json!({"reason": reason}), Change::ExcludeHome(row));
+    changed(&http, &caller, "home.exclude", home.as_str(), detail, change).await?;
     Ok(Json(view))
 }
 
@@ -239,12 +240,9 @@ pub(crate) async fn include(
     Segment(home): Segment<HomeId>,
     Body(reason): Body<Reason>,
 ) -> Result<Json<HomeView>, Problem> {
-    let (reason, subject) = (reason.checked()?, home.clone());
-    let (by, at) = (caller.name.clone(), http.app.clock.now());
-    audited(&http, &caller, "home.include", home.as_str(), json!({"reason": reason}), async {
-        Ok(blocking(&http.app.store, move |store| store.lift_exclusion(&subject, &by, at)).await?)
-    })
-    .await?;
+    let change = Change::IncludeHome { home: home.clone(), by: caller.actor(), at: http.app.clock.now() };
+    let detail = json!({"reason": reason.checked()?});
+    changed(&http, &caller, "home.include", home.as_str(), detail, change).await?;
     read(&http, home).await.map(Json)
 }
 

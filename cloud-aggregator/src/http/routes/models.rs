@@ -10,7 +10,7 @@ use super::json_of;
 use crate::http::Http;
 use crate::http::auth::Viewer;
 use crate::http::extract::{Params, Segment};
-use crate::http::paging::{Page, Paging};
+use crate::http::paging::{Page, Paging, number};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::release_desk::origin;
 use crate::store::{ModelRow, blocking};
@@ -72,9 +72,10 @@ pub(crate) async fn list(
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<ModelPage>, Problem> {
-    let window = paging.window()?;
-    let rows = blocking(&http.app.store, |store| store.models()).await?;
-    Ok(Json(window.cut(rows, ModelView::from)))
+    let window = paging.window(number)?;
+    let (before, needed) = (window.after.map(ModelVersion), window.needed());
+    let rows = blocking(&http.app.store, move |store| store.models_before(before, needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.version.to_string(), ModelView::from)))
 }
 
 /// Shows one model with the gate's report.

@@ -12,7 +12,7 @@ use super::runs::Reason;
 use crate::http::Http;
 use crate::http::auth::{Caller, Operator, Viewer};
 use crate::http::extract::{Body, Params, Segment};
-use crate::http::paging::{Page, Paging};
+use crate::http::paging::{Page, Paging, number};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::store::{QuarantineChoice, QuarantineEnd, QuarantineRow, Store, blocking};
 
@@ -88,9 +88,13 @@ pub(crate) async fn list(
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<QuarantinePage>, Problem> {
-    let window = paging.window()?;
-    let rows = blocking(&http.app.store, move |store| store.quarantine(window.needed())).await?;
-    Ok(Json(window.cut(rows, QuarantineView::from)))
+    let window = paging.window(number)?;
+    let (before, needed) = (window.after, window.needed());
+    let rows = blocking(&http.app.store, move |store| match before {
+        None => store.quarantine(needed),
+        Some(before) => store.quarantine_before(before, needed),
+    });
+    Ok(Json(window.cut(rows.await?, |row| row.id.to_string(), QuarantineView::from)))
 }
 
 /// All that one home sent and that was refused for one reason, to be settled alike.
@@ -196,7 +200,7 @@ async fn carry_out(
     reason: String,
 ) -> Result<Json<SettledView>, Problem> {
     let at = http.app.clock.now();
-    let work = move |store: &dyn Store| store.settle_quarantine(&choice, end, &caller.name, &reason, at);
+    let work = move |store: &dyn Store| store.settle_quarantine(&choice, end, &caller.actor(), &reason, at);
     let settled = blocking(&http.app.store, work).await?;
     tracing::info!(
         quarantine.end = end.as_str(),

@@ -66,12 +66,14 @@ pub(crate) async fn list(
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<RenewalPage>, Problem> {
-    let window = paging.window()?;
-    let rows = match http.enroller.clone() {
+    let window = paging.window(|text| HomeId::new(text).ok())?;
+    let mut rows = match http.enroller.clone() {
         None => Vec::new(),
         Some(desk) => at_the_desk(desk, |desk| desk.waiting()).await?,
     };
-    Ok(Json(window.cut(rows, RenewalView::from)))
+    rows.retain(|row| window.after.as_ref().is_none_or(|after| row.home > *after));
+    rows.sort_by(|one, other| one.home.cmp(&other.home));
+    Ok(Json(window.cut(rows, |row| row.home.to_string(), RenewalView::from)))
 }
 
 /// Lets a home come back; it gets its certificate when it asks again, within the hour. Needs operator.
@@ -85,7 +87,7 @@ pub(crate) async fn approve(
     Segment(home): Segment<HomeId>,
 ) -> Result<Json<RenewalView>, Problem> {
     let desk = desk(&http, &home)?;
-    let (subject, by) = (home.clone(), caller.name.clone());
+    let (subject, by) = (home.clone(), caller.actor().to_string());
     let now = Timestamp::from_second(http.wall()).map_err(Problem::internal)?;
     let late = audited(&http, &caller, "renewal.approve", home.as_str(), json!({}), async {
         at_the_desk(desk, move |desk| desk.approve(&subject, &by, now)).await

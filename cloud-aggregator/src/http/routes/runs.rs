@@ -141,9 +141,13 @@ pub(crate) async fn list(
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<RunPage>, Problem> {
-    let window = paging.window()?;
-    let rows = blocking(&http.app.store, move |store| store.runs(window.needed())).await?;
-    Ok(Json(window.cut(rows, RunView::from)))
+    let window = paging.window(|text| Some(text.to_owned()))?;
+    let (after, needed) = (window.after.clone(), window.needed());
+    let rows = blocking(&http.app.store, move |store| match after {
+        None => store.runs(needed),
+        Some(after) => store.runs_after(&after, needed),
+    });
+    Ok(Json(window.cut(rows.await?, |row| row.id.clone(), RunView::from)))
 }
 
 /// Shows one run.
@@ -204,7 +208,7 @@ pub(crate) async fn promote(
     let reason = reason.checked()?;
     let detail = json!({"reason": reason});
     let row = audited(&http, &caller, "run.promote", &id, detail, async {
-        Ok(by_hand::promote(&http.app, &id, &caller.name).await?)
+        Ok(by_hand::promote(&http.app, &id, &caller.actor().to_string()).await?)
     })
     .await?;
     Ok(Json(row.into()))

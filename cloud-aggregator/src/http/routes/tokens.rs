@@ -91,9 +91,10 @@ pub(crate) async fn list(
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<TokenPage>, Problem> {
-    let window = paging.window()?;
-    let rows = blocking(&http.app.store, |store| store.tokens()).await?;
-    Ok(Json(window.cut(rows, TokenView::from)))
+    let window = paging.window(|text| Some(text.to_owned()))?;
+    let (after, needed) = (window.after.clone(), window.needed());
+    let rows = blocking(&http.app.store, move |store| store.tokens_after(after.as_deref(), needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.name.clone(), TokenView::from)))
 }
 
 /// Makes a token. Needs admin.

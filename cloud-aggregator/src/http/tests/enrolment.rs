@@ -137,7 +137,7 @@ async fn a_home_that_comes_back_late_waits_for_an_operator() {
     assert_eq!(listed["items"][0]["home"], "home-7");
     assert_eq!(listed["items"][0]["expired_at"], NOW + 30 * 86_400);
     let approved = api.call("POST", "/api/v1/renewals/home-7/approve", &api.operator, None).await.json();
-    assert_eq!(approved["approved_by"], "operator");
+    assert_eq!(approved["approved_by"], "token:operator");
     assert_eq!(renew(&api, &asked).await.status, 201);
     let nobody = api.call("POST", "/api/v1/renewals/home-7/deny", &api.operator, None).await;
     assert_eq!(nobody.problem(), "not-found", "it came in");

@@ -136,6 +136,6 @@ async fn what_was_refused_is_settled_from_the_page_by_an_operators_token_and_by_
     let ends: Vec<_> = store.quarantine(0).unwrap().into_iter().filter_map(|row| row.settled).collect();
     assert_eq!(
         ends.iter().map(|end| (end.end.as_str(), end.by.as_str())).collect::<Vec<_>>(),
-        [("lifted", "operator"), ("discarded", "operator")]
+        [("lifted", "token:operator"), ("discarded", "token:operator")]
     );
 }
