@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use crate::audit::{self, AUDIT_FILE, Entry};
 use crate::config::Config;
 use crate::outbox::{Outbox, OutboxError};
-use crate::output::{complain, say};
+use crate::output::{stderr_line, stdout_line};
 use crate::state_directory::{StateDirectory, StateError};
 use crate::update::disk::RealDisk;
 use crate::update::slots::{SlotError, Slots};
@@ -62,17 +62,17 @@ pub fn main(args: &ByHandArgs) -> ExitCode {
     let config = match Config::load(&args.config) {
         Ok(config) => config,
         Err(faults) => {
-            complain!("{faults}");
+            stderr_line!("{faults}");
             return ExitCode::FAILURE;
         }
     };
     match act(&config.state, args.deed, Timestamp::now()) {
         Ok(words) => {
-            say!("{words}");
+            stdout_line!("{words}");
             ExitCode::SUCCESS
         }
         Err(error) => {
-            complain!("not done: {error}");
+            stderr_line!("not done: {error}");
             ExitCode::FAILURE
         }
     }

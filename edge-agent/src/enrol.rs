@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::config::Secret;
-use crate::output::{complain, say};
+use crate::output::{stderr_line, stdout_line};
 use crate::pinned::{self, AskError, PinnedError};
 
 /// Between tries while the fleet is away or busy.
@@ -149,21 +149,21 @@ pub fn main(args: &EnrolArgs) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            complain!("cannot start: {error}");
+            stderr_line!("cannot start: {error}");
             return ExitCode::FAILURE;
         }
     };
     match runtime.block_on(enrol_patiently(args)) {
         Ok(()) => {
             let out = args.out.display();
-            say!("{} is enrolled. Wrote agent.crt, agent.key, ca.crt and root.json to {out}.", args.home);
-            say!("Name them in edge.toml under [cloud.mqtt] and [cloud.updates], and under [cloud]:");
-            say!("  renew_url = \"{}\"", args.url);
+            stdout_line!("{} is enrolled. Wrote agent.crt, agent.key, ca.crt and root.json to {out}.", args.home);
+            stdout_line!("Name them in edge.toml under [cloud.mqtt] and [cloud.updates], and under [cloud]:");
+            stdout_line!("  renew_url = \"{}\"", args.url);
             ExitCode::SUCCESS
         }
         Err(error) => {
-            complain!("{} is not enrolled: {error}", args.home);
-            complain!("What to do: {}.", error.what_to_do());
+            stderr_line!("{} is not enrolled: {error}", args.home);
+            stderr_line!("What to do: {}.", error.what_to_do());
             ExitCode::FAILURE
         }
     }
@@ -194,7 +194,7 @@ async fn wait_out(
         if waited > patience {
             return Err(error);
         }
-        complain!("not enrolled yet: {error}; trying again in {} s, Ctrl-C gives up", pause.as_secs().max(1));
+        stderr_line!("not enrolled yet: {error}; trying again in {} s, Ctrl-C gives up", pause.as_secs().max(1));
         sleep(pause).await;
     }
 }

@@ -8,16 +8,16 @@ use std::io::{self, Write};
 pub const EXIT_NOBODY_READS: i32 = 141;
 
 /// A line on stdout, as `println!` writes it.
-macro_rules! say {
+macro_rules! stdout_line {
     ($($words:tt)*) => { $crate::output::line(&mut std::io::stdout().lock(), format_args!($($words)*)) };
 }
 
 /// A line on stderr, as `eprintln!` writes it.
-macro_rules! complain {
+macro_rules! stderr_line {
     ($($words:tt)*) => { $crate::output::line(&mut std::io::stderr().lock(), format_args!($($words)*)) };
 }
 
-pub(crate) use {complain, say};
+pub(crate) use {stderr_line, stdout_line};
 
 /// Writes a line. Where nobody reads any more the program ends, quietly: all that it says from then on is for nobody. Every other failure,
 /// such as a full disk behind the file that it writes to, is passed over: the exit code says how the command itself ended.

@@ -32,7 +32,7 @@ use url::Url;
 use crate::config::{Config, Secret};
 use crate::diskless;
 use crate::log::{self, LogFormat};
-use crate::output::{complain, say};
+use crate::output::{stderr_line, stdout_line};
 use crate::supervisor;
 
 pub use leave::{LeaveArgs, LeaveError, leave, main as leave_main};
@@ -131,19 +131,19 @@ pub fn main_with(args: &RunArgs, faults: FaultPlan) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            complain!("cannot start: {error}");
+            stderr_line!("cannot start: {error}");
             return ExitCode::FAILURE;
         }
     };
     let config = match runtime.block_on(find_config(args)) {
         Ok(config) => config,
         Err(fault) => {
-            complain!("{fault}");
+            stderr_line!("{fault}");
             return ExitCode::from(EXIT_CONFIG);
         }
     };
     if args.check_config {
-        say!("{}", describe(&config));
+        stdout_line!("{}", describe(&config));
         return ExitCode::SUCCESS;
     }
     log::start(args.log);

@@ -235,7 +235,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 /// Whether a file is whole, and its tables are those of `model`.
 fn verify(database: &Connection, model: &Connection, tables: &[Table]) -> Result<(), rusqlite::Error> {
     for Table { name, .. } in tables {
-        // A default or a type that rotted in the file's own description of its tables would spoil what is written from now on.
+        // A default or a type that is damaged in the file's own description of its tables would spoil what is written from now on.
         if described(database, name)? != described(model, name)? {
             return Err(corrupt(format!("its description of {name} is not ours")));
         }
@@ -313,7 +313,7 @@ fn copy(
     let (Ok(mut select), Ok(mut insert)) = (old.prepare(&select), new.prepare(&insert)) else { return false };
     let Ok(mut rows) = select.query([]) else { return false };
     let mut whole = true;
-    // Pages that rotted may lead in circles.
+    // Damaged pages may lead in circles.
     for _ in 0..ROWS_READ_MAX {
         let row = match rows.next() {
             Ok(Some(row)) => row,

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::config::{AppOptions, Config, HomeAssistantConfig, OptionsError, Secret, SupervisorBroker};
-use crate::output::complain;
+use crate::output::stderr_line;
 
 /// The form's answers, in the app's folder.
 const OPTIONS_FILE: &str = "options.json";
@@ -92,7 +92,7 @@ pub async fn configure_patiently(base: &Url, token: &Secret, data: &Path) -> Res
         match configure(base, token, data).await {
             Err(error) if error.is_passing() => {
                 let pause = AGAIN.pause(failures, u64::from(std::process::id()));
-                complain!("{error}; trying again in {} s", pause.as_secs().max(1));
+                stderr_line!("{error}; trying again in {} s", pause.as_secs().max(1));
                 tokio::time::sleep(pause).await;
             }
             ended => return ended,
@@ -132,7 +132,7 @@ async fn broker(address: Url, token: &Secret) -> Result<Option<SupervisorBroker>
     let answer: Wrapped = serde_json::from_slice(&body)?;
     // So it answers as long as no broker has been installed.
     if status == StatusCode::BAD_REQUEST || (status.is_success() && answer.data == serde_json::json!({})) {
-        complain!(
+        stderr_line!(
             "no MQTT broker yet: install one (the app Mosquitto broker) and restart, to see alarms in Home Assistant"
         );
         return Ok(None);

@@ -49,7 +49,6 @@ pub(super) const ORDER_SECONDS: i64 = 14 * 86_400;
 /// Orders hold from a little before they are signed, for homes whose clocks are slow, in seconds.
 const BACKDATED: i64 = 300;
 
-
 /// Everything that is known about a rollout, for those who watch it.
 #[derive(Debug, Clone)]
 pub struct Watched {

@@ -223,7 +223,7 @@ impl Service {
 
     /// What comes of it is said with the updates.
     async fn wish_of_models(&self, wish: UpdateWish) {
-        if let Err(error) = self.discovery.wishes.say_aside(wish, Timestamp::now().as_second()).await {
+        if let Err(error) = self.discovery.wishes.submit_aside(wish, Timestamp::now().as_second()).await {
             tracing::error!(%error, ?wish, "a wish is not taken: it cannot be written down");
         }
     }

@@ -261,7 +261,7 @@ async fn roll_back(
     Form(form): Form<RollBackForm>,
 ) -> Result<Response, PageError> {
     check(&page, &form.token)?;
-    let said = page.parts.wishes.say_aside(UpdateWish::RollBack, (page.parts.clock)()).await;
+    let said = page.parts.wishes.submit_aside(UpdateWish::RollBack, (page.parts.clock)()).await;
     said.map_err(|error| PageError::Wrong(format!("Not taken: it cannot be written down: {error}.\n")))?;
     Ok(back(&base, Said::RollingBack, "learnt"))
 }

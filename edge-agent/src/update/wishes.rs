@@ -70,9 +70,9 @@ pub struct AnsweredWish {
 
 /// The file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Book {
-    /// Wishes said so far.
-    said: u64,
+struct State {
+    /// Wishes taken so far.
+    taken: u64,
     open: Option<OpenWish>,
     /// Oldest first.
     answered: Vec<AnsweredWish>,
@@ -82,7 +82,7 @@ struct Book {
 #[derive(Debug, Clone)]
 pub struct Wishes {
     path: Arc<PathBuf>,
-    book: Arc<Mutex<Book>>,
+    state: Arc<Mutex<State>>,
     changed: Arc<watch::Sender<()>>,
 }
 
@@ -92,44 +92,44 @@ impl Wishes {
     /// # Errors
     /// The system's, when the file can neither be read nor set aside.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let book = match read(path) {
-            Ok(book) => book,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Book::default(),
+        let state = match read(path) {
+            Ok(state) => state,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => State::default(),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 let aside = store::set_file_aside(path, &[], &[])?;
                 tracing::error!(
                     %error, wishes.set_aside = %aside.display(),
                     "what residents wished of the models cannot be read: it is kept under a new name, and nothing is wished"
                 );
-                Book::default()
+                State::default()
             }
             Err(error) => return Err(error),
         };
         let (changed, _) = watch::channel(());
-        Ok(Self { path: Arc::new(path.to_owned()), book: Arc::new(Mutex::new(book)), changed: Arc::new(changed) })
+        Ok(Self { path: Arc::new(path.to_owned()), state: Arc::new(Mutex::new(state)), changed: Arc::new(changed) })
     }
 
     /// Takes a wish, in the place of one that is open. On `Ok` it is on disk.
     ///
     /// # Errors
     /// The system's; then it is not taken.
-    pub fn say(&self, wish: UpdateWish, at: i64) -> io::Result<()> {
-        self.change(|book| {
-            if let Some(asked) = book.open.take() {
-                book.answer(AnsweredWish { asked, answer: WishAnswer::Superseded, at });
+    pub fn submit(&self, wish: UpdateWish, at: i64) -> io::Result<()> {
+        self.change(|state| {
+            if let Some(asked) = state.open.take() {
+                state.answer(AnsweredWish { asked, answer: WishAnswer::Superseded, at });
             }
-            book.said = book.said.saturating_add(1);
-            book.open = Some(OpenWish { id: book.said, wish, at, version: None });
+            state.taken = state.taken.saturating_add(1);
+            state.open = Some(OpenWish { id: state.taken, wish, at, version: None });
         })
     }
 
-    /// As [`Wishes::say`], on a thread that may wait for the disk.
+    /// As [`Wishes::submit`], on a thread that may wait for the disk.
     ///
     /// # Errors
-    /// As [`Wishes::say`]; also when the agent is stopping.
-    pub async fn say_aside(&self, wish: UpdateWish, at: i64) -> io::Result<()> {
+    /// As [`Wishes::submit`]; also when the agent is stopping.
+    pub async fn submit_aside(&self, wish: UpdateWish, at: i64) -> io::Result<()> {
         let wishes = self.clone();
-        tokio::task::spawn_blocking(move || wishes.say(wish, at)).await.map_err(io::Error::other)?
+        tokio::task::spawn_blocking(move || wishes.submit(wish, at)).await.map_err(io::Error::other)?
     }
 
     /// What is wished and not answered.
@@ -149,8 +149,8 @@ impl Wishes {
     /// # Errors
     /// The system's; then it must not be acted upon.
     pub fn take_up(&self, id: u64, version: ModelVersion) -> io::Result<()> {
-        self.change(|book| {
-            if let Some(open) = book.open.as_mut().filter(|open| open.id == id) {
+        self.change(|state| {
+            if let Some(open) = state.open.as_mut().filter(|open| open.id == id) {
                 open.version = Some(version);
             }
         })
@@ -161,9 +161,9 @@ impl Wishes {
     /// # Errors
     /// The system's; then it stays open.
     pub fn answer(&self, id: u64, answer: WishAnswer, at: i64) -> io::Result<()> {
-        self.change(|book| {
-            if let Some(asked) = book.open.take_if(|open| open.id == id) {
-                book.answer(AnsweredWish { asked, answer, at });
+        self.change(|state| {
+            if let Some(asked) = state.open.take_if(|open| open.id == id) {
+                state.answer(AnsweredWish { asked, answer, at });
             }
         })
     }
@@ -175,27 +175,27 @@ impl Wishes {
     }
 
     /// Disk first: what is not there is not so.
-    fn change(&self, change: impl FnOnce(&mut Book)) -> io::Result<()> {
-        let mut book = self.lock();
-        let mut next = book.clone();
+    fn change(&self, change: impl FnOnce(&mut State)) -> io::Result<()> {
+        let mut state = self.lock();
+        let mut next = state.clone();
         change(&mut next);
-        if next == *book {
+        if next == *state {
             return Ok(());
         }
         write(&self.path, &next)?;
-        *book = next;
-        drop(book);
+        *state = next;
+        drop(state);
         self.changed.send_replace(());
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Book> {
-        // A change is made on a copy, so that a panic leaves the book as it was.
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A change is made on a copy, so that a panic leaves the state as it was.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Book {
+impl State {
     fn answer(&mut self, answered: AnsweredWish) {
         self.answered.push(answered);
         let surplus = self.answered.len().saturating_sub(ANSWERED_MAX);
@@ -203,7 +203,7 @@ impl Book {
     }
 }
 
-fn read(path: &Path) -> io::Result<Book> {
+fn read(path: &Path) -> io::Result<State> {
     use io::Read as _;
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
@@ -211,10 +211,10 @@ fn read(path: &Path) -> io::Result<Book> {
 }
 
 /// One atomic replacement, on disk when it returns.
-fn write(path: &Path, book: &Book) -> io::Result<()> {
+fn write(path: &Path, state: &State) -> io::Result<()> {
     let next = path.with_extension("next");
     let mut file = std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&next)?;
-    file.write_all(&serde_json::to_vec_pretty(book)?)?;
+    file.write_all(&serde_json::to_vec_pretty(state)?)?;
     file.sync_all()?;
     std::fs::rename(&next, path)?;
     match path.parent() {
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn a_wish_outlives_a_restart_until_it_is_answered_and_the_answer_does_too() {
         let directory = tempfile::tempdir().unwrap();
-        wishes(&directory).say(UpdateWish::RollBack, 5).unwrap();
+        wishes(&directory).submit(UpdateWish::RollBack, 5).unwrap();
         let again = wishes(&directory);
         let open = again.pending().unwrap();
         assert_eq!(open, OpenWish { id: 1, wish: UpdateWish::RollBack, at: 5, version: None });
@@ -253,8 +253,8 @@ mod tests {
     fn a_later_wish_supersedes_an_open_one_and_an_answer_to_that_one_comes_too_late() {
         let directory = tempfile::tempdir().unwrap();
         let wishes = wishes(&directory);
-        wishes.say(UpdateWish::Install, 5).unwrap();
-        wishes.say(UpdateWish::RollBack, 6).unwrap();
+        wishes.submit(UpdateWish::Install, 5).unwrap();
+        wishes.submit(UpdateWish::RollBack, 6).unwrap();
         assert_eq!(wishes.answered().unwrap().answer, WishAnswer::Superseded);
         wishes.answer(1, WishAnswer::Done, 7).unwrap();
         assert_eq!(wishes.pending().unwrap().id, 2);
@@ -266,7 +266,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let wishes = wishes(&directory);
         drop(directory);
-        assert_eq!(wishes.say(UpdateWish::Install, 5).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(wishes.submit(UpdateWish::Install, 5).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(wishes.pending(), None);
     }
 
@@ -274,13 +274,13 @@ mod tests {
     fn a_damaged_file_is_kept_aside_and_stops_no_later_wish() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("wishes.json");
-        wishes(&directory).say(UpdateWish::Install, 5).unwrap();
+        wishes(&directory).submit(UpdateWish::Install, 5).unwrap();
         let whole = std::fs::read(&path).unwrap();
         for length in 0..whole.len() {
             std::fs::write(&path, &whole[..length]).unwrap();
             let wishes = wishes(&directory);
             assert_eq!(wishes.pending(), None, "{length} bytes");
-            wishes.say(UpdateWish::RollBack, 6).unwrap();
+            wishes.submit(UpdateWish::RollBack, 6).unwrap();
         }
         assert_eq!(std::fs::read(directory.path().join("wishes.json.damaged-1")).unwrap(), b"");
     }
@@ -290,7 +290,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let wishes = wishes(&directory);
         for at in 0..30 {
-            wishes.say(UpdateWish::Install, at).unwrap();
+            wishes.submit(UpdateWish::Install, at).unwrap();
         }
         assert_eq!(wishes.lock().answered.len(), ANSWERED_MAX);
     }

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_agent_that_names_no_stage_a_rotten_disk_is_not_held_against_the_release() {
+    fn of_an_agent_that_names_no_stage_a_damaged_disk_is_not_held_against_the_release() {
         let back = |reason: &str| {
             let outcome = UpdateOutcome::rolled_back(RELEASE, reason.to_owned(), ModelVersion(2), 1);
             UpdateOutcome { stage: None, ..outcome }.weighs_on_release()

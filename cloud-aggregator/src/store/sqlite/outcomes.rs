@@ -106,9 +106,8 @@ pub(super) fn totals(connection: &Connection, version: ModelVersion) -> Result<O
     }
     let undelivered = "SELECT count(*) FROM outcomes AS way WHERE model_version = ?1 AND weighs = 0 AND NOT EXISTS
              (SELECT 1 FROM outcomes WHERE home = way.home AND model_version = ?1 AND weighs = 1)";
-    totals.undelivered = connection
-        .query_row(undelivered, [signed(version.0)], |row| row.get(0))
-        .map_err(engine("count outcomes"))?;
+    totals.undelivered =
+        connection.query_row(undelivered, [signed(version.0)], |row| row.get(0)).map_err(engine("count outcomes"))?;
     Ok(totals)
 }
 

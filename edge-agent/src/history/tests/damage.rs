@@ -1,4 +1,4 @@
-//! A damaged memory: whatever rots, the home is watched on, and what can be read is kept.
+//! A damaged memory: whatever is damaged, the home is watched on, and what can be read is kept.
 
 use std::sync::LazyLock;
 
@@ -119,7 +119,7 @@ fn an_alarm_that_cannot_be_read_hides_no_other_and_is_kept_aside() {
 }
 
 #[test]
-fn a_row_that_rots_while_the_agent_runs_hides_no_other_one() {
+fn a_row_that_is_damaged_while_the_agent_runs_hides_no_other_one() {
     let (_dir, file) = lived();
     let history = History::open(&file).unwrap();
     damage(&file, "UPDATE alarms SET body = x'ff00' WHERE id = 'alarm-1'");
@@ -140,7 +140,7 @@ fn a_file_that_is_no_database_is_kept_under_a_new_name() {
 }
 
 #[test]
-fn of_a_file_with_a_page_that_rotted_the_rest_goes_on() {
+fn of_a_file_with_a_damaged_page_the_rest_goes_on() {
     let (_dir, file) = lived();
     let mut bytes = LIVED.clone();
     // The last page belongs to one table.
@@ -159,7 +159,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn whatever_bytes_rot_the_home_is_watched_on(
+    fn whatever_bytes_are_damaged_the_home_is_watched_on(
         places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..24),
     ) {
         let (_dir, file) = lived();

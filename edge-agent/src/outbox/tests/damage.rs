@@ -1,4 +1,4 @@
-//! Damaged stores: rows, bytes, cut files. Whatever rots, the rest goes on, and what a resident chose holds.
+//! Damaged stores: rows, bytes, cut files. Whatever is damaged, the rest goes on, and what a resident chose holds.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -218,27 +218,27 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn whatever_rows_rot_the_others_are_sent(
-        rotten in prop::collection::btree_set(0usize..UNSENT.len(), 0..UNSENT.len()),
+    fn whatever_rows_are_damaged_the_others_are_sent(
+        damaged in prop::collection::btree_set(0usize..UNSENT.len(), 0..UNSENT.len()),
         noise in prop::collection::vec(any::<u8>(), 0..40),
         also in prop::sample::subsequence(vec!["ledger", "outcomes", "withdrawals"], 0..=3),
     ) {
         let home = Home::lived();
         let database = Connection::open(home.file()).unwrap();
-        for place in &rotten {
+        for place in &damaged {
             database.execute("UPDATE records SET payload = ?1 WHERE alarm = ?2", params![noise, UNSENT[*place]]).unwrap();
         }
         for table in also {
             database.execute(&format!("UPDATE {table} SET payload = ?1"), [&noise]).unwrap();
         }
         drop(database);
-        let lost: Vec<&str> = rotten.iter().map(|&place| UNSENT[place]).collect();
+        let lost: Vec<&str> = damaged.iter().map(|&place| UNSENT[place]).collect();
         prop_assert_eq!(live_on(&home), &all() - &names(&lost));
-        prop_assert!(home.open().set_aside() >= rotten.len() as u64);
+        prop_assert!(home.open().set_aside() >= damaged.len() as u64);
     }
 
     #[test]
-    fn whatever_bytes_rot_the_home_goes_on(
+    fn whatever_bytes_are_damaged_the_home_goes_on(
         places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..24),
     ) {
         let home = Home::lived();

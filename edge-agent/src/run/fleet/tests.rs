@@ -75,7 +75,7 @@ impl Home {
         let state = StateDirectory::take(&self.repository.directory.path().join("state")).unwrap();
         let joined = CancellationToken::new();
         joined.cancel();
-        let fleet = Fleet::start(Some(&self.cloud), &state, 7, &joined).unwrap();
+        let mut fleet = Fleet::start(Some(&self.cloud), &state, 7, &joined).unwrap();
         let (view, view_seen) = watch::channel(HomeView::default());
         let parts = BrainParts {
             model: Arc::new(Model::routine()),
@@ -89,7 +89,8 @@ impl Home {
         let (brain, _) = brain::start(Brain::new(parts, view, tokio::sync::mpsc::channel(16).0).unwrap()).unwrap();
         let (updates, updates_seen) = watch::channel(UpdateView::default());
         let stop = CancellationToken::new();
-        let task = tokio::spawn(fleet.serve(brain, view_seen, updates, self.wishes.clone(), stop.clone()));
+        let (wishes, ends) = (self.wishes.clone(), stop.clone());
+        let task = tokio::spawn(async move { fleet.serve(brain, view_seen, updates, wishes, ends).await });
         Running { stop, updates: updates_seen, task, _state: state }
     }
 
@@ -120,7 +121,7 @@ async fn a_roll_back_wished_while_a_download_stands_still_is_done_afterwards() {
     let home = Home::new().await;
     let mut running = home.start();
     home.until_the_download_stands_still().await;
-    home.wishes.say(UpdateWish::RollBack, unix_now()).unwrap();
+    home.wishes.submit(UpdateWish::RollBack, unix_now()).unwrap();
     home.stall.let_go.cancel();
     let answered = running.answered().await;
     assert_eq!((answered.asked.version, answered.answer), (Some(INSTALLED), WishAnswer::Done));
@@ -133,7 +134,7 @@ async fn an_agent_stops_in_the_middle_of_a_download_and_its_next_start_does_what
     let home = Home::new().await;
     let running = home.start();
     home.until_the_download_stands_still().await;
-    home.wishes.say(UpdateWish::RollBack, unix_now()).unwrap();
+    home.wishes.submit(UpdateWish::RollBack, unix_now()).unwrap();
     // Nobody lets the download go: it would stand still for longer than this test waits.
     running.stop().await;
     assert_eq!((home.installed(), home.wishes.answered()), (INSTALLED, None));
@@ -146,7 +147,7 @@ async fn an_agent_stops_in_the_middle_of_a_download_and_its_next_start_does_what
 #[tokio::test(flavor = "multi_thread")]
 async fn a_roll_back_that_was_done_before_a_power_cut_is_answered_and_not_done_twice() {
     let home = Home::new().await;
-    home.wishes.say(UpdateWish::RollBack, unix_now()).unwrap();
+    home.wishes.submit(UpdateWish::RollBack, unix_now()).unwrap();
     home.wishes.take_up(1, ModelVersion(9)).unwrap();
     let mut running = home.start();
     assert_eq!(running.answered().await.answer, WishAnswer::Done);
@@ -158,7 +159,7 @@ async fn a_roll_back_that_was_done_before_a_power_cut_is_answered_and_not_done_t
 async fn a_roll_back_that_leads_nowhere_is_refused_with_its_reason() {
     let home = Home::new().await;
     for reason in [None, Some("there is no model before this one")] {
-        home.wishes.say(UpdateWish::RollBack, unix_now()).unwrap();
+        home.wishes.submit(UpdateWish::RollBack, unix_now()).unwrap();
         let mut running = home.start();
         let answer = reason.map_or(WishAnswer::Done, |reason| WishAnswer::Refused { reason: reason.to_owned() });
         let of_this =
@@ -171,7 +172,7 @@ async fn a_roll_back_that_leads_nowhere_is_refused_with_its_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wish_to_install_waits_for_the_mirror_and_is_refused_where_updates_are_paused() {
     let mut home = Home::new().await;
-    home.wishes.say(UpdateWish::Install, unix_now()).unwrap();
+    home.wishes.submit(UpdateWish::Install, unix_now()).unwrap();
     let running = home.start();
     home.until_the_download_stands_still().await;
     running.stop().await;
