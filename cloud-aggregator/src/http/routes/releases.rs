@@ -12,7 +12,7 @@ use super::runs::Reason;
 use crate::http::Http;
 use crate::http::audit::audited;
 use crate::http::auth::{Operator, Viewer};
-use crate::http::extract::{Body, Params, Segment};
+use crate::http::extract::{Body, Params, Segment, whole};
 use crate::http::paging::{Page, Paging, number};
 use crate::http::problem::Problem;
 use crate::http::words::{NUMBER_MAX, Number, OutcomeWord, Sentence, StageWord};
@@ -68,6 +68,7 @@ pub struct OutcomeView {
 #[serde(deny_unknown_fields)]
 pub struct RollBack {
     /// The model whose bytes are released again, under a new version.
+    #[serde(deserialize_with = "whole")]
     #[schema(value_type = Number)]
     pub to: u64,
     /// One line for those who read the audit log later.

@@ -184,7 +184,8 @@ pub(crate) async fn list(
     Ok(Json(window.cut(rows.await?, |row| row.id.clone(), RunView::from)))
 }
 
-/// Shows one run.
+/// Shows one run. By the id of a request: the run that it became, or, before there is one, the request as a run without data
+/// set and configuration, *running* until it ends.
 #[utoipa::path(get, path = "/api/v1/runs/{id}", tag = "runs", params(("id" = String, Path)), responses(
     (status = 200, body = RunView),
 ))]
@@ -194,8 +195,33 @@ pub(crate) async fn one(
     Segment(id): Segment<String>,
 ) -> Result<Json<RunView>, Problem> {
     let asked = id.clone();
-    let row = blocking(&http.app.store, move |store| store.run(&asked)).await?;
-    row.map(|row| Json(row.into())).ok_or(Problem::NotFound { noun: "run", id })
+    let found = blocking(&http.app.store, move |store| {
+        if let Some(run) = store.run(&asked)? {
+            return Ok(Some(RunView::from(run)));
+        }
+        let Some(request) = store.run_request(&asked)? else { return Ok(None) };
+        let run = request.run.as_deref().map(|run| store.run(run)).transpose()?.flatten();
+        Ok(Some(run.map_or_else(|| not_begun(request), RunView::from)))
+    });
+    found.await?.map(Json).ok_or(Problem::NotFound { noun: "run", id })
+}
+
+/// A request that became no run, or none yet.
+fn not_begun(request: RunRequestRow) -> RunView {
+    let state = if request.ended_at.is_some() { RunState::Failed } else { RunState::Running };
+    RunView {
+        id: request.id,
+        dataset: String::new(),
+        trigger: request.trigger,
+        config: serde_json::Value::Null,
+        champion: None,
+        state,
+        started_at: request.started_at.unwrap_or(request.asked_at),
+        ended_at: request.ended_at,
+        candidate: None,
+        report: None,
+        failure: request.reason,
+    }
 }
 
 /// Shows what the trainer is doing.

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::http::Http;
 use crate::http::audit::audited;
 use crate::http::auth::Admin;
-use crate::http::extract::{Body, Params, Segment};
+use crate::http::extract::{Body, Params, Segment, whole_or_none};
 use crate::http::paging::{Page, Paging};
 use crate::http::problem::Problem;
 use crate::http::words::Name;
@@ -42,6 +42,7 @@ pub struct NewToken {
     /// What it allows.
     pub role: Role,
     /// Days until it ends, 1 to 36,500; never if not given.
+    #[serde(default, deserialize_with = "whole_or_none")]
     #[schema(minimum = 1, maximum = 36_500)]
     pub days: Option<u32>,
 }

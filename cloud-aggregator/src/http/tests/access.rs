@@ -141,6 +141,10 @@ async fn a_made_token_is_shown_once_and_works() {
     assert_eq!(api.call("POST", "/api/v1/tokens", &api.admin, Some(strange)).await.problem(), "invalid");
     let king = json!({"name": "king", "role": "king"});
     assert_eq!(api.call("POST", "/api/v1/tokens", &api.admin, Some(king)).await.problem(), "invalid");
+    let whole = json!({"name": "kim-3", "role": "viewer", "days": 30.0});
+    assert_eq!(api.call("POST", "/api/v1/tokens", &api.admin, Some(whole)).await.status, 201, "30.0 is a whole number");
+    let half = json!({"name": "kim-4", "role": "viewer", "days": 1.5});
+    assert_eq!(api.call("POST", "/api/v1/tokens", &api.admin, Some(half)).await.problem(), "invalid");
     for days in [0, 36_501] {
         let asked = json!({"name": "kim-2", "role": "viewer", "days": days});
         assert_eq!(api.call("POST", "/api/v1/tokens", &api.admin, Some(asked)).await.problem(), "invalid");

@@ -59,6 +59,9 @@ async fn a_retraining_is_asked_for_and_written_down() {
     assert_eq!(api.get("/api/v1/run-requests").await.json()["items"], json!([asked]));
     assert_eq!(api.bench.requests.try_recv().unwrap().row.id, asked["id"]);
     assert_eq!(api.get("/api/v1/run-requests/none").await.problem(), "not-found");
+    let id = asked["id"].as_str().unwrap();
+    let shown = api.get(&format!("/api/v1/runs/{id}")).await.json();
+    assert_eq!((&shown["id"], &shown["state"], &shown["ended_at"]), (&asked["id"], &json!("running"), &Value::Null));
     let audit = api.call("GET", "/api/v1/audit", &api.operator, None).await.json();
     assert_eq!(audit["items"][0]["action"], "run.start");
     assert_eq!(audit["items"][0]["actor"], "token:operator");
