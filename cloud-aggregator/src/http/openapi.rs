@@ -123,6 +123,11 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
             && matches!(parameter.parameter_in, ParameterIn::Query)
         {
             present(parameter);
+            if parameter.name == "after"
+                && let (Some(pattern), Some(RefOr::T(Schema::Object(object)))) = (begins(path), &mut parameter.schema)
+            {
+                object.pattern = Some(pattern.to_owned());
+            }
         }
     }
     for (status, response) in &mut operation.responses.responses {
@@ -134,6 +139,17 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
     }
     for status in faults(path, method, operation, takes) {
         operation.responses.responses.insert(status.to_string(), RefOr::T(fault(status)));
+    }
+}
+
+/// How a list says where its page begins; none where any text is taken.
+fn begins(path: &str) -> Option<&'static str> {
+    match path {
+        "/api/v1/homes" | "/api/v1/renewals" | "/api/v1/attestations" => Some("^[a-z0-9-]{1,64}$"),
+        "/api/v1/models" | "/api/v1/releases" | "/api/v1/rollouts" | "/api/v1/quarantine" => Some("^[0-9]{1,15}$"),
+        "/api/v1/exclusions" => Some("^-?[0-9]{1,15}/[a-z0-9-]{1,64}$"),
+        "/api/v1/releases/{version}/outcomes" => Some("^-?[0-9]{1,15}/[a-z0-9-]{1,64}/-?[0-9]{1,15}$"),
+        _ => None,
     }
 }
 
@@ -200,7 +216,10 @@ fn fault(status: u16) -> Response {
         403 => ("The token's role does not allow this.", None),
         404 => ("There is no such thing.", None),
         408 => ("The body did not come in time.", None),
-        409 => ("Not in the present state, which the detail tells.", None),
+        409 => (
+            "Not in the present state, which the detail tells; or changed by somebody else meanwhile (`present`).",
+            None,
+        ),
         413 => ("The body is larger than this call takes.", None),
         415 => ("The body is no JSON.", None),
         422 => ("A value that cannot be.", None),

@@ -89,10 +89,18 @@ impl Paging {
     }
 }
 
-/// Reads where a page begins, for lists that are in order of a number.
+/// Reads where a page begins, for lists that are in order of a number: 1 to 15 digits.
 #[must_use]
 pub fn number(text: &str) -> Option<u64> {
-    text.parse().ok()
+    let digits = (1..=15).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
+
+/// Reads a time in Unix seconds, a part of where a page begins: 1 to 15 digits, with `-` before 1970.
+#[must_use]
+pub fn seconds(text: &str) -> Option<i64> {
+    let size = number(text.strip_prefix('-').unwrap_or(text))?;
+    i64::try_from(size).ok().map(|size| if text.starts_with('-') { -size } else { size })
 }
 
 /// A checked page.

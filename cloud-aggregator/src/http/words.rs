@@ -11,7 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 pub const NUMBER_MAX: u64 = (1 << 53) - 1;
 
 /// Every reason to refuse a record; a test holds it against the type.
-const REFUSALS: [RefusalReason; 15] = [
+const REFUSALS: [RefusalReason; 17] = [
     RefusalReason::TooLarge,
     RefusalReason::Malformed,
     RefusalReason::UnknownSchema,
@@ -27,6 +27,8 @@ const REFUSALS: [RefusalReason; 15] = [
     RefusalReason::QuotaExceeded,
     RefusalReason::Withdrawn,
     RefusalReason::NotAnnounced,
+    RefusalReason::SequenceAhead,
+    RefusalReason::Unstorable,
 ];
 
 /// Types that are nothing but a schema.
@@ -123,6 +125,8 @@ mod tests {
             RefusalReason::QuotaExceeded => 12,
             RefusalReason::Withdrawn => 13,
             RefusalReason::NotAnnounced => 14,
+            RefusalReason::SequenceAhead => 15,
+            RefusalReason::Unstorable => 16,
         }
     }
 

@@ -58,6 +58,8 @@ pub trait RunRequestStore {
     fn run_request(&self, id: &str) -> Result<Option<RunRequestRow>, StoreError>;
     /// Requests, newest first, at most `limit`.
     fn run_requests(&self, limit: usize) -> Result<Vec<RunRequestRow>, StoreError>;
+    /// The same, only those that come after the request of this id; none if there is no such request.
+    fn run_requests_after(&self, id: &str, limit: usize) -> Result<Vec<RunRequestRow>, StoreError>;
     /// Requests that have not ended, oldest first.
     fn open_run_requests(&self) -> Result<Vec<RunRequestRow>, StoreError>;
 }

@@ -178,7 +178,8 @@ impl Server {
             releases,
             director: Some(director),
         };
-        let bound = Bound::bind(&HttpConfig { listen: "127.0.0.1:0".parse()?, tls: None, trusted_proxies: Vec::new() })?;
+        let bound =
+            Bound::bind(&HttpConfig { listen: "127.0.0.1:0".parse()?, tls: None, trusted_proxies: Vec::new() })?;
         let url = format!("http://{}", bound.address());
         tokio::spawn({
             let stop = stop.clone();

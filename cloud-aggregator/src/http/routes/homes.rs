@@ -14,7 +14,7 @@ use crate::http::Http;
 use crate::http::audit::{changed, undone};
 use crate::http::auth::{Admin, Operator, Viewer};
 use crate::http::extract::{Body, Params, Segment};
-use crate::http::paging::{Page, Paging};
+use crate::http::paging::{Page, Paging, seconds};
 use crate::http::problem::Problem;
 use crate::http::words::Name;
 use crate::store::rollouts::ExclusionRow;
@@ -190,7 +190,7 @@ pub(crate) async fn exclusions(
 ) -> Result<Json<ExclusionPage>, Problem> {
     let parse = |text: &str| {
         let (at, home) = text.split_once('/')?;
-        Some((at.parse().ok()?, HomeId::new(home).ok()?))
+        Some((seconds(at)?, HomeId::new(home).ok()?))
     };
     let window = paging.window(parse)?;
     let (after, needed) = (window.after.clone(), window.needed());

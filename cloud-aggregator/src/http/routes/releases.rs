@@ -13,7 +13,7 @@ use crate::http::Http;
 use crate::http::audit::audited;
 use crate::http::auth::{Operator, Viewer};
 use crate::http::extract::{Body, Params, Segment, whole};
-use crate::http::paging::{Page, Paging, number};
+use crate::http::paging::{Page, Paging, number, seconds};
 use crate::http::problem::Problem;
 use crate::http::words::{NUMBER_MAX, Number, OutcomeWord, Sentence, StageWord};
 use crate::release::rollback;
@@ -157,7 +157,8 @@ pub(crate) async fn outcomes(
     let parse = |text: &str| {
         let mut parts = text.split('/');
         let (received_at, home, at) = (parts.next()?, parts.next()?, parts.next()?);
-        Some(OutcomeKey { received_at: received_at.parse().ok()?, home: HomeId::new(home).ok()?, at: at.parse().ok()? })
+        let key = OutcomeKey { received_at: seconds(received_at)?, home: HomeId::new(home).ok()?, at: seconds(at)? };
+        parts.next().is_none().then_some(key)
     };
     let window = paging.window(parse)?;
     let (after, needed) = (window.after.clone(), window.needed());

@@ -11,10 +11,10 @@ use super::runs::Reason;
 use crate::http::Http;
 use crate::http::audit::undone;
 use crate::http::auth::{Caller, Operator, Viewer};
-use crate::http::extract::{Body, Params, Segment};
+use crate::http::extract::{Body, Params, Segment, whole_or_none};
 use crate::http::paging::{Page, Paging, number};
 use crate::http::problem::Problem;
-use crate::http::words::{AttestationWord, Number, TestWord};
+use crate::http::words::{AttestationWord, Number, Sentence, TestWord};
 use crate::rollout::Director;
 use crate::rollout::by_hand::{self, Asked, ByHandError, Wish};
 use crate::rollout::execute::Watched;
@@ -51,8 +51,11 @@ pub struct RolloutView {
 #[serde(deny_unknown_fields)]
 pub struct RolloutWish {
     /// One line for those who read the audit log later.
+    #[schema(value_type = Sentence)]
     pub reason: String,
     /// The `row_version` that was looked at: the wish is refused (409) if the rollout has changed since.
+    #[serde(default, deserialize_with = "whole_or_none")]
+    #[schema(value_type = Option<Number>)]
     pub row_version: Option<u64>,
 }
 

@@ -260,9 +260,13 @@ pub(crate) async fn requests(
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<RunRequestPage>, Problem> {
-    let window = paging.window()?;
-    let rows = blocking(&http.app.store, move |store| store.run_requests(window.needed())).await?;
-    Ok(Json(window.cut(rows, RunRequestView::from)))
+    let window = paging.window(|text| Some(text.to_owned()))?;
+    let (after, needed) = (window.after.clone(), window.needed());
+    let rows = blocking(&http.app.store, move |store| match after {
+        None => store.run_requests(needed),
+        Some(after) => store.run_requests_after(&after, needed),
+    });
+    Ok(Json(window.cut(rows.await?, |row| row.id.clone(), RunRequestView::from)))
 }
 
 /// Shows one retraining that was asked for: where it is, and the run that it became.

@@ -41,6 +41,12 @@ impl RunRequestStore for SqliteStore {
         select(&self.read(), "ORDER BY position DESC LIMIT ?1", [limited(limit)])
     }
 
+    fn run_requests_after(&self, id: &str, limit: usize) -> Result<Vec<RunRequestRow>, StoreError> {
+        let clause =
+            "WHERE position < (SELECT position FROM run_requests WHERE id = ?1) ORDER BY position DESC LIMIT ?2";
+        select(&self.read(), clause, params![id, limited(limit)])
+    }
+
     fn open_run_requests(&self) -> Result<Vec<RunRequestRow>, StoreError> {
         select(&self.read(), "WHERE ended_at IS NULL ORDER BY position", [])
     }
