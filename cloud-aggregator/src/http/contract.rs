@@ -136,17 +136,17 @@ mod tests {
 
     #[test]
     fn the_first_unknown_parameter_is_named_beside_the_known_ones() {
-        let names = ["limit".to_owned(), "skip".to_owned()];
-        assert!(known(None, &names).is_ok() && known(Some("skip=1&limit=2"), &names).is_ok());
+        let names = ["limit".to_owned(), "after".to_owned()];
+        assert!(known(None, &names).is_ok() && known(Some("after=1&limit=2"), &names).is_ok());
         let refused = known(Some("limit=1&dry%52un=true"), &names).unwrap_err().to_string();
-        assert_eq!(refused, "unknown query parameter \"dryRun\"; known here: limit, skip");
+        assert_eq!(refused, "unknown query parameter \"dryRun\"; known here: limit, after");
         let none = known(Some("x"), &[]).unwrap_err().to_string();
         assert_eq!(none, "unknown query parameter \"x\"; this call takes none");
     }
 
     #[test]
     fn the_calls_are_those_of_the_document() {
-        assert_eq!(CALLS["/api/v1/homes"][&Method::GET].parameters, ["limit", "skip"]);
+        assert_eq!(CALLS["/api/v1/homes"][&Method::GET].parameters, ["limit", "after"]);
         assert!(CALLS["/api/v1/tokens"][&Method::POST].body && !CALLS["/api/v1/runs"][&Method::POST].body);
     }
 }

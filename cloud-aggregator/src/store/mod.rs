@@ -5,6 +5,7 @@
 mod actor;
 mod change;
 #[cfg(test)]
+#[path = "tests/conformance.rs"]
 mod conformance;
 pub mod lineage;
 pub mod rollouts;

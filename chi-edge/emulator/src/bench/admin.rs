@@ -161,12 +161,12 @@ impl Server {
         let (shelf, hook) = (Shelf::new(&data), Arc::new(NoRelease));
         let releases = ReleaseDesk::new(hook, Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&clock), shelf);
         // The trainer's ends are kept, so that nobody is told that it is gone.
-        let (training, requests, status) = TrainingHandle::channel();
+        let (training, requests, status) = TrainingHandle::channel(Arc::clone(&store), Arc::clone(&clock));
         let stop = CancellationToken::new();
         tokio::spawn({
             let (stop, notices, connections) = (stop.clone(), releases.notices(), watch::channel(0).1);
             let director = director.clone();
-            async move { director.run(None, connections, notices, stop).await }
+            async move { director.run(None, connections, notices, Arc::default(), stop).await }
         });
         let (secret, _) = token::make(store.as_ref(), &format!("viewer-{now}"), Role::Viewer, None, now)?;
         let app = AppState {
@@ -177,6 +177,7 @@ impl Server {
             training,
             releases,
             director: Some(director),
+            health: Arc::default(),
         };
         let bound =
             Bound::bind(&HttpConfig { listen: "127.0.0.1:0".parse()?, tls: None, trusted_proxies: Vec::new() })?;

@@ -59,7 +59,7 @@ impl Taker {
                 updater.told();
             }
             tokio::time::sleep(ASK_EVERY).await;
-            step = updater.run(Trigger::Consent, &TrialWindows::default(), now(), &mut rng).await;
+            step = updater.run(Trigger::Consent(None), &TrialWindows::default(), now(), &mut rng).await;
         }
     }
 }

@@ -180,7 +180,7 @@ impl Learner for Panics {
 
     fn learn(
         &self,
-        _examples: &[crate::dataset::Example],
+        _examples: Vec<crate::dataset::Example>,
         _champion: Option<&[u8]>,
         _checkpoints: &mut dyn hearthwatch_model::train::Checkpoints,
         _progress: &mut dyn FnMut(Step),

@@ -9,9 +9,7 @@ use hearthwatch_cloud::store::{
     FeedbackRow, IngestBatch, NewModel, ReleaseRow, RunRow, RunState, RunTrigger, SnapshotRow, SqliteStore, Store as _,
 };
 use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
-use hearthwatch_protocol::messages::{
-    AgentStatus, FeatureWindow, FeedbackRecord, Origin, UpdateOutcome, UpdateResult, Verdict,
-};
+use hearthwatch_protocol::messages::{AgentStatus, FeatureWindow, FeedbackRecord, Origin, UpdateOutcome, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, Topic, encode};
 use indicatif::ProgressBar;
 use rand::{RngExt as _, SeedableRng as _};
@@ -48,7 +46,7 @@ pub(super) fn store(data: &Path, homes: u64, answers: u64, seed: u64, now: i64) 
         let (agent_version, model_version) = ("0.1.0".to_owned(), ModelVersion(1));
         let status = AgentStatus { online: number % 7 != 0, agent_version, model_version, entities: 31, outbox: 1 };
         batch.statuses.push((home.clone(), status));
-        let installed = UpdateOutcome { model_version, result: UpdateResult::Installed, at: now - 3_600 };
+        let installed = UpdateOutcome::installed(model_version, now - 3_600);
         batch.outcomes.push((home.clone(), installed));
         for sequence in 1..=each.min(left) {
             let ago = DAYS * 86_400 * i64::try_from(each - sequence + 1)? / i64::try_from(each)?;
