@@ -17,12 +17,13 @@ use hearthwatch_cloud::serve::serve;
 use hearthwatch_cloud::store::rollouts::{ExclusionRow, RolloutRow, RolloutState};
 use hearthwatch_cloud::store::run_requests::RunRequestRow;
 use hearthwatch_cloud::store::{
-    AuditEntry, FeedbackRow, IngestBatch, NewModel, QuarantineRow, ReleaseRow, RequestState, Role, RolloutStore as _,
-    RunRequestStore as _, RunRow, RunState, RunTrigger, SnapshotRow, SqliteStore, Store,
+    Actor, AuditEntry, FeedbackRow, IngestBatch, NewModel, QuarantineRow, ReleaseRow, RequestState, Role,
+    RolloutStore as _, RunRequestStore as _, RunRow, RunState, RunTrigger, SnapshotRow, SqliteStore, Store,
 };
 use hearthwatch_cloud::token;
 use hearthwatch_protocol::messages::{
-    AgentStatus, FeatureWindow, FeedbackRecord, Origin, RefusalReason, UpdateOutcome, UpdateResult, Verdict,
+    AgentStatus, FeatureWindow, FeedbackRecord, Origin, RefusalReason, UpdateOutcome, UpdateResult, UpdateStage,
+    Verdict,
 };
 use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, encode};
 use hearthwatch_provision::{Layout, init};
@@ -132,7 +133,12 @@ fn fill(store: &SqliteStore) {
         entities: 12,
         outbox: 0,
     };
-    let installed = |number| UpdateOutcome { model_version: ModelVersion(1), result: outcome(number), at };
+    let installed = |number| UpdateOutcome {
+        model_version: ModelVersion(1),
+        stage: Some(UpdateStage::Run),
+        result: outcome(number),
+        at,
+    };
     let batch = IngestBatch {
         feedback: (1..=3).flat_map(|number| (1..=3).map(move |sequence| answer(number, sequence, at))).collect(),
         quarantine: (1..=3).map(|number| refused(number, at)).collect(),
@@ -143,11 +149,11 @@ fn fill(store: &SqliteStore) {
     };
     store.apply(&batch).unwrap();
     let reason = "answers for others".to_owned();
-    let row = ExclusionRow { home: home(3), reason, by: "kim".to_owned(), at, lifted: None };
+    let row = ExclusionRow { home: home(3), reason, by: Actor::Token("kim".to_owned()), at, lifted: None };
     store.exclude_home(&row).unwrap();
     let entry = AuditEntry {
         at,
-        actor: "system".to_owned(),
+        actor: Actor::System,
         action: "home.enrol".to_owned(),
         subject: "home-1".to_owned(),
         detail: "{}".to_owned(),
@@ -217,6 +223,7 @@ fn learning(store: &SqliteStore, at: i64) {
         paused_seconds: 0,
         ended_at: None,
         reason: String::new(),
+        row_version: 0,
     };
     store.put_rollout(&rollout).unwrap();
 }

@@ -1,6 +1,6 @@
 //! What the page says for given rows.
 
-use hearthwatch_protocol::messages::{RefusalReason, UpdateStage};
+use hearthwatch_protocol::messages::RefusalReason;
 use hearthwatch_protocol::{HomeId, ModelVersion, Sequence};
 
 use super::*;
