@@ -155,13 +155,12 @@ impl Trainer {
         match situation.map(|situation| decide(&situation, &self.config)) {
             Ok(None) => {}
             // Any other outcome is in the table of runs.
-            Ok(Some(trigger)) => match self.once(trigger).await {
-                Err(error @ (TrainingError::Unready(_) | TrainingError::Store(_))) => {
+            Ok(Some(trigger)) => {
+                if let Err(error @ (TrainingError::Unready(_) | TrainingError::Store(_))) = self.once(trigger).await {
                     self.not_begun(trigger, &error).await;
                     *rest_until = Instant::now() + UNREADY_REST;
                 }
-                _ => {}
-            },
+            }
             Err(error) => RunRefused { cause: &error.to_string() }.emit(&self.job.metrics),
         }
     }

@@ -80,7 +80,9 @@ fn live_on(file: &Path) -> Vec<String> {
     history.know(0, &info("sensor.t", DeviceClass::Temperature)).unwrap();
     history.know(1, &info("binary_sensor.m", DeviceClass::Motion)).unwrap();
     let ids: Vec<String> = history.alarms(0).unwrap().into_iter().map(|alarm| alarm.alarm.id).collect();
-    (history.questions(0).unwrap(), history.misses().unwrap(), history.note("house").unwrap());
+    history.questions(0).unwrap();
+    history.misses().unwrap();
+    history.note("house").unwrap();
     for step in history.steps(0, 60 * 600).unwrap() {
         history.readings(step, step - 600).unwrap();
     }
@@ -97,8 +99,11 @@ fn live_on(file: &Path) -> Vec<String> {
     history.rename("sensor.t", "sensor.u").unwrap();
     history.forget("sensor.u").unwrap();
     let reader = HistoryReader::open(file).unwrap();
-    (reader.points("binary_sensor.m", 0, 36_000).unwrap(), reader.loud_steps(0, 0.1).unwrap());
-    (reader.judged(0).unwrap(), reader.extent(0).unwrap(), reader.entity_ids().unwrap());
+    reader.points("binary_sensor.m", 0, 36_000).unwrap();
+    reader.loud_steps(0, 0.1).unwrap();
+    reader.judged(0).unwrap();
+    reader.extent(0).unwrap();
+    reader.entity_ids().unwrap();
     assert!(history.alarms(0).unwrap().iter().any(|alarm| alarm.alarm.id == "new"));
     ids
 }

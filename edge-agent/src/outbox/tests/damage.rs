@@ -89,7 +89,9 @@ fn live_on(home: &Home) -> BTreeSet<String> {
     let through = numbered.last().map_or(0, |last| last.sequence.0);
     outbox.settle(&receipt(through, &[]), 9).unwrap();
     assert_eq!(outbox.waiting().unwrap(), 0, "a receipt covers everything");
-    (outbox.ledger(None, 100).unwrap(), outbox.refusals().unwrap(), outbox.contributions().unwrap());
+    outbox.ledger(None, 100).unwrap();
+    outbox.refusals().unwrap();
+    outbox.contributions().unwrap();
     outbox.shared_totals().unwrap();
     outbox.choose_sharing(SharingLevel::Off).unwrap();
     assert_eq!(outbox.push(verdict("late")).unwrap(), Admission::NotShared);
