@@ -82,7 +82,9 @@ fn open(path: &Path) -> Result<Connection, HistoryError> {
         1 => &[SINCE_1, SINCE_2],
         2 => &[SINCE_2],
         VERSION => return Ok(database),
-        newer if (VERSION..=VERSION_PLAUSIBLE_MAX).contains(&newer) => return Err(HistoryError::Newer { found, known: VERSION }),
+        newer if (VERSION..=VERSION_PLAUSIBLE_MAX).contains(&newer) => {
+            return Err(HistoryError::Newer { found, known: VERSION });
+        }
         other => return Err(corrupt(format!("no version of ours: {other}")).into()),
     };
     database.execute_batch(&format!("BEGIN; {} PRAGMA user_version = {VERSION}; COMMIT;", missing.concat()))?;
