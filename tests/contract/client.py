@@ -29,7 +29,9 @@ def main(url: str, viewer_token: str, operator_token: str) -> None:
 
     page = get_homes.sync(client=viewer, limit=2)
     assert isinstance(page, HomeViewPage), page
-    assert len(page.items) == 2 and page.next_ == "2", page
+    assert len(page.items) == 2 and page.next_ == page.items[-1].home, page
+    rest = get_homes.sync(client=viewer, limit=2, after=page.next_)
+    assert isinstance(rest, HomeViewPage) and rest.items[0].home > page.next_, rest
     name = page.items[0].home
 
     home = get_homes_by_home.sync(name, client=viewer)

@@ -71,13 +71,14 @@ impl Cloud {
         let signer = tokio::spawn(async move { signer.run(std::future::pending()).await.unwrap() });
         let text = format!(
             "data = {:?}\n[mqtt]\nhost = \"localhost\"\nport = 1\nca_file = {:?}\ncert_file = {:?}\nkey_file = {:?}\n\
-             [http]\nlisten = \"127.0.0.1:{http}\"\n[training]\ntrigger_count = 0\nschedule_hours = 0\n\
+             group_file = {:?}\n[http]\nlisten = \"127.0.0.1:{http}\"\n[training]\ntrigger_count = 0\nschedule_hours = 0\n\
              [release]\nrepository = {:?}\nroot_file = {:?}\nkeys = {:?}\ngate_key = {:?}\nsigner_socket = {socket:?}\n\
              url = \"https://localhost/tuf/\"\n[rollout]\ndirector_key = {:?}\npolicy = \"immediate\"\n",
             folder.path().join("cloud"),
             layout.ca_cert(),
             layout.aggregator_cert(),
             layout.aggregator_key(),
+            layout.group(),
             layout.tuf_repository(),
             layout.tuf_root(),
             layout.tuf_online(),
