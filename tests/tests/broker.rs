@@ -50,6 +50,7 @@ conformance! {
     a_will_on_another_homes_topic_is_not_delivered
     a_retained_release_reaches_a_home_that_comes_later
     aggregators_in_their_secret_group_split_the_records_and_lose_none
+    an_aggregator_that_comes_back_to_its_session_leaves_an_earlier_group_and_keeps_its_own
     no_home_reads_or_thins_what_another_says
     a_record_goes_up_and_its_receipt_comes_down
     a_revoked_home_is_silenced_in_the_session_that_it_has_and_gets_no_other

@@ -52,8 +52,7 @@ pub struct LinkConfig {
     /// Topic filters, subscribed on every connection. The group of a shared one (`$share/GROUP/…`) may be a secret: it is neither
     /// logged nor part of an error.
     pub subscriptions: Vec<String>,
-    /// Topic filters of earlier days, unsubscribed where the broker kept our session: it would go on to serve them. Taken off after
-    /// the new ones stand, so that nothing is missed.
+    /// Topic filters of earlier days, unsubscribed where the broker kept our session: it would go on to serve them.
     pub forgotten: Vec<String>,
     /// Seconds between two signs of life.
     pub keep_alive_seconds: u16,

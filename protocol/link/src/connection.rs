@@ -210,6 +210,15 @@ impl Connection {
                     self.greet(client, greeting);
                     return Ok(());
                 }
+                if connack.session_present {
+                    // Before the new ones, which the broker takes next: some brokers know a shared subscription by its filter alone,
+                    // and would take off the new one with the old.
+                    for filter in &self.config.forgotten {
+                        client
+                            .try_unsubscribe(filter.as_str())
+                            .map_err(|error| format!("cannot unsubscribe from {}: {error}", shown(filter)))?;
+                    }
+                }
                 let filters = self.config.subscriptions.iter();
                 client
                     .try_subscribe_many(filters.map(|filter| SubscribeFilterInput::new(filter, QoS::AtLeastOnce)))
@@ -219,13 +228,6 @@ impl Connection {
                 for (filter, code) in self.config.subscriptions.iter().zip(&suback.return_codes) {
                     if !matches!(code, SubscribeReasonCode::Success(_)) {
                         return Err(format!("subscription to {} refused: {code:?}", shown(filter)));
-                    }
-                }
-                if greeting.session_present && !greeting.complete {
-                    for filter in &self.config.forgotten {
-                        client
-                            .try_unsubscribe(filter.as_str())
-                            .map_err(|error| format!("cannot unsubscribe from {}: {error}", shown(filter)))?;
                     }
                 }
                 self.greet(client, greeting);

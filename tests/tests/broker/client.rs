@@ -24,20 +24,22 @@ pub struct Party {
     pub cert: Option<(PathBuf, PathBuf)>,
     pub filters: Vec<String>,
     pub will: Option<Publication>,
+    /// Filters of earlier days, for a party whose session the broker keeps; none for one that begins anew each time.
+    pub former: Option<Vec<String>>,
 }
 
 impl Party {
     /// A home as it should be.
     pub fn home(stand: &Stand, name: &str, filters: &[&str]) -> Self {
         let filters = filters.iter().map(|filter| (*filter).to_owned()).collect();
-        Self { client_id: name.to_owned(), cert: Some(stand.home(name)), filters, will: None }
+        Self { client_id: name.to_owned(), cert: Some(stand.home(name)), filters, will: None, former: None }
     }
 
     /// The aggregator as it should be.
     pub fn aggregator(stand: &Stand, filters: &[&str]) -> Self {
         let cert = Some((stand.layout.aggregator_cert(), stand.layout.aggregator_key()));
         let filters = filters.iter().map(|filter| (*filter).to_owned()).collect();
-        Self { client_id: "aggregator".to_owned(), cert, filters, will: None }
+        Self { client_id: "aggregator".to_owned(), cert, filters, will: None, former: None }
     }
 
     /// Connects and subscribes; the error is the reason that the link tells.
@@ -47,6 +49,8 @@ impl Party {
             tls: Some(TlsFiles { ca: stand.layout.ca_cert(), cert, key }),
             subscriptions: self.filters,
             will: self.will,
+            clean_start: self.former.is_none(),
+            forgotten: self.former.unwrap_or_default(),
             ..LinkConfig::new("localhost", stand.port, self.client_id)
         };
         let (handle, mut events) = hearthwatch_link::open(config).unwrap();

@@ -182,6 +182,18 @@ pub async fn aggregators_in_their_secret_group_split_the_records_and_lose_none(s
     assert_eq!(all.len(), usize::from(RECORDS), "each exactly once");
 }
 
+pub async fn an_aggregator_that_comes_back_to_its_session_leaves_an_earlier_group_and_keeps_its_own(stand: &Stand) {
+    let (own, known) = (group_filter(stand), shared("aggregator", UP_FILTER));
+    let home = Party::home(stand, "home-7", &[]).connect(stand).await.unwrap();
+    for round in 0u8..3 {
+        let party = Party { former: Some(vec![known.clone()]), ..Party::aggregator(stand, &[&own]) };
+        let mut aggregator = party.connect(stand).await.unwrap();
+        home.say("hw/v1/home/home-7/up/status", &[round]).await.unwrap();
+        assert_eq!(aggregator.hear().await.1, [round]);
+        aggregator.handle.close().await;
+    }
+}
+
 /// Filters by which a home might get hold of what home-8 says, or have the broker give it nobody.
 fn thieves_filters() -> Vec<String> {
     let guesses = ["aggregator", "hearthwatch", "+", "#", "00000000000000000000000000000000"];
