@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use hearthwatch_link::{LinkConfig, LinkError, TlsFiles};
 use hearthwatch_protocol::seal::SigningKey;
-use hearthwatch_protocol::topic::AGGREGATOR_FILTER;
 use hearthwatch_protocol::{HomeId, Sequence};
+use hearthwatch_provision::files::FileError;
+use hearthwatch_supervision::{FaultPlan, PartFailed, Supervisor};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, MqttConfig};
+use crate::files::private_data;
+use crate::health::{self, Checks};
 use crate::ingest::{BatchTaker, Intake, Progress, Wire};
 use crate::metrics::Metrics;
 use crate::release_desk::ReleaseDesk;
@@ -51,14 +53,9 @@ impl Options {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The data directory cannot be made.
-    #[error("data directory {path}: {source}")]
-    Data {
-        /// Which.
-        path: std::path::PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    /// The data directory cannot be made, or others could look into it.
+    #[error("data: {0}")]
+    Data(#[from] FileError),
     /// The store does not open.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -78,13 +75,14 @@ pub enum StartError {
     Release(#[from] ReleaseError),
 }
 
-/// A running aggregator.
+/// A running aggregator. All of its parts are vital: the program is to be started again when one of them ends.
 pub struct Aggregator {
     state: AppState,
     progress: watch::Receiver<Progress>,
-    stop: CancellationToken,
     link: Option<hearthwatch_link::LinkHandle>,
-    tasks: JoinSet<()>,
+    parts: Supervisor,
+    /// Nobody is left to ask for the end when this value is gone.
+    _ends: DropGuard,
 }
 
 impl Aggregator {
@@ -102,19 +100,31 @@ impl Aggregator {
     /// # Errors
     /// [`StartError`].
     pub async fn start_with(config: Config, options: Options, metrics: Arc<Metrics>) -> Result<Self, StartError> {
+        let parts = Supervisor::new(CancellationToken::new(), FaultPlan::default());
+        Self::start_under(config, options, metrics, parts).await
+    }
+
+    /// The same, its parts owned by `parts`, which may own others too.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start_under(
+        config: Config,
+        options: Options,
+        metrics: Arc<Metrics>,
+        parts: Supervisor,
+    ) -> Result<Self, StartError> {
         let Options { clock, learner, hook } = options;
-        std::fs::create_dir_all(&config.data)
-            .map_err(|source| StartError::Data { path: config.data.clone(), source })?;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.data.join(DATABASE_FILE))?);
+        let database = private_data(&config.data, DATABASE_FILE)?;
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&database)?);
         let shelf = Shelf::new(&config.data);
         let hook = hook.unwrap_or_else(|| Arc::new(NoRelease));
         let releases =
             ReleaseDesk::new(hook, Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&clock), shelf.clone());
-        let (training, requests, status) = TrainingHandle::channel();
-        let stop = CancellationToken::new();
+        let (training, requests, status) = TrainingHandle::channel(Arc::clone(&store), Arc::clone(&clock));
+        let (stop, health) = (parts.stop().clone(), Arc::clone(parts.board()));
         let progress = watch::Sender::new(heard(&store).await?);
         let seen = progress.subscribe();
-        let mut tasks = JoinSet::new();
 
         let job = Job {
             store: Arc::clone(&store),
@@ -126,7 +136,10 @@ impl Aggregator {
             stop: stop.clone(),
         };
         let trainer = Trainer { job, config: config.training.clone(), desk: releases.clone() };
-        tasks.spawn(trainer.run(requests, progress.subscribe()));
+        parts.vital("trainer", trainer.run(requests, progress.subscribe()));
+        let signer = config.release.as_ref().map(|release| release.signer_socket.as_path());
+        let checks = Checks::new(&health, training.status(), &config.data, signer);
+        parts.vital("checks", checks.run(stop.clone()));
 
         let director = director(&config, &store, &metrics)?;
         let (mut link, mut wire, mut connections) = (None, None, watch::channel(0).1);
@@ -136,18 +149,23 @@ impl Aggregator {
                 .with_labels(config.ingest.labels)
                 .with_quota(config.ingest.records_per_day);
             let spoken: Arc<dyn Wire> = Arc::new(handle.clone());
-            let (clock, metrics) = (Arc::clone(&clock), Arc::clone(&metrics));
+            let (clock, metrics, counted) = (Arc::clone(&clock), Arc::clone(&metrics), Arc::clone(&metrics));
             let intake = Intake::new(taker, clock, metrics, Arc::clone(&spoken), releases.notices(), progress);
             connections = intake.connections();
-            tasks.spawn(intake.run(events, stop.clone()));
+            health::intake(&health, intake.health());
+            parts.vital("intake", intake.run(events, stop.clone()));
+            health::broker(&health, &counted);
             (link, wire) = (Some(handle), Some(spoken));
         }
         releases.announce_latest().await?;
         if let Some(director) = director.clone() {
-            tasks.spawn(director.run(wire, connections, releases.notices(), stop.clone()));
+            let looks = Arc::default();
+            health::director(&health, Arc::clone(&looks));
+            parts.vital("director", director.run(wire, connections, releases.notices(), looks, stop.clone()));
         }
-        let state = AppState { config: Arc::new(config), store, metrics, clock, training, releases, director };
-        Ok(Self { state, progress: seen, stop, link, tasks })
+        let config = Arc::new(config);
+        let state = AppState { config, store, metrics, clock, training, releases, director, health };
+        Ok(Self { state, progress: seen, link, parts, _ends: stop.drop_guard() })
     }
 
     /// What every part holds on to; the admin API is built from it.
@@ -190,19 +208,31 @@ impl Aggregator {
         self.state.training.status()
     }
 
+    /// Waits until a part has ended before its time; for ever where none does.
+    pub async fn failed(&self) -> PartFailed {
+        self.parts.failed().await
+    }
+
     /// Stops taking in, finishes what is in hand, says farewell to the broker; cuts off after [`DRAIN_SECONDS`].
     pub async fn shutdown(self) {
-        self.stop.cancel();
-        let mut tasks = self.tasks;
+        let limit = Duration::from_secs(DRAIN_SECONDS);
         let drain = async {
-            // A panic in there was reported when it happened.
-            while tasks.join_next().await.is_some() {}
+            let late = self.parts.drain(limit).await;
             if let Some(link) = self.link {
                 link.close().await;
             }
+            late
         };
-        if tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS), drain).await.is_err() {
-            tracing::warn!(limit_s = DRAIN_SECONDS, "drain cut off; a run in hand is taken up again at the next start");
+        match tokio::time::timeout(limit, drain).await {
+            Ok(late) if late.is_empty() => {}
+            late => {
+                let parts = late.unwrap_or_default();
+                tracing::warn!(
+                    limit_s = DRAIN_SECONDS,
+                    ?parts,
+                    "drain cut off; a run in hand is taken up again at the next start"
+                );
+            }
         }
     }
 }
@@ -235,7 +265,8 @@ fn link_config(mqtt: &MqttConfig) -> LinkConfig {
         tls,
         // The broker keeps what comes while we restart.
         clean_start: false,
-        subscriptions: vec![AGGREGATOR_FILTER.to_owned()],
+        subscriptions: vec![mqtt.group.filter()],
+        forgotten: mqtt.group.former_filters(),
         ..LinkConfig::new(&mqtt.host, mqtt.port, &mqtt.client_id)
     }
 }

@@ -44,8 +44,9 @@ impl Bench {
         let (metrics, clock) = (Arc::new(Metrics::new()), Arc::new(ManualClock::new(NOW)));
         let shelf = Shelf::new(&config.data);
         let releases = ReleaseDesk::new(hook, store.clone(), metrics.clone(), clock.clone(), shelf);
-        let (training, requests, status) = TrainingHandle::channel();
-        let app = AppState { config: Arc::new(config), store, metrics, clock, training, releases, director: None };
+        let (training, requests, status) = TrainingHandle::channel(store.clone(), clock.clone());
+        let (config, health) = (Arc::new(config), Arc::default());
+        let app = AppState { config, store, metrics, clock, training, releases, director: None, health };
         Self { directory, app, requests, status }
     }
 

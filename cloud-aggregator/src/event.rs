@@ -11,7 +11,9 @@ use tracing::{debug, error, info, warn};
 
 use crate::dataset::RecallEstimate;
 use crate::dataset::quality::QualityReport;
+use crate::ingest::limiter::Traffic;
 use crate::metrics::{Metrics, count};
+use crate::store::run_requests::RunRequestRow;
 use crate::store::{ReleaseRow, RunRow};
 
 /// Something worth a line in the log.
@@ -79,6 +81,104 @@ impl Event for MessageRefused<'_> {
         count(&metrics.refused, self.reason.as_str());
         let home = self.home.map_or("-", HomeId::as_str);
         warn!(reason = self.reason.as_str(), home.id = home, detail = self.detail, "message refused");
+    }
+}
+
+/// A message was dropped before it was read: its home had sent too much.
+pub struct QuotaExceeded<'a> {
+    /// Who sent it; none where its topic belongs to nobody.
+    pub home: Option<&'a HomeId>,
+    /// What it was.
+    pub traffic: Traffic,
+    /// Messages of the home dropped since the last line that names it; none when this is not the time for a line.
+    pub tell: Option<u64>,
+}
+
+impl Event for QuotaExceeded<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        count(&metrics.over_quota, self.traffic.as_str());
+        count(&metrics.refused, RefusalReason::QuotaExceeded.as_str());
+        let Some(messages) = self.tell else { return };
+        let home = self.home.map_or("-", HomeId::as_str);
+        warn!(
+            home.id = home,
+            message.kind = self.traffic.as_str(),
+            messages,
+            "a home sends more than its quota; what is beyond it is dropped"
+        );
+    }
+}
+
+/// The queue was full: the home that held most of it gave something up, and sends it again if it matters.
+pub struct QueueFull<'a> {
+    /// Which home.
+    pub home: Option<&'a HomeId>,
+    /// What was given up.
+    pub traffic: Traffic,
+    /// As in [`QuotaExceeded`].
+    pub tell: Option<u64>,
+}
+
+impl Event for QueueFull<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        count(&metrics.queue_full, self.traffic.as_str());
+        let Some(messages) = self.tell else { return };
+        let home = self.home.map_or("-", HomeId::as_str);
+        warn!(
+            home.id = home,
+            message.kind = self.traffic.as_str(),
+            messages,
+            "more comes than is stored; the home that holds most of the queue gives way"
+        );
+    }
+}
+
+/// Storing a message failed while the store works: it is in quarantine.
+pub struct MessageSetAside<'a> {
+    /// Who sent it.
+    pub home: Option<&'a HomeId>,
+    /// What it was.
+    pub traffic: Traffic,
+    /// How storing it failed.
+    pub cause: &'a str,
+}
+
+impl Event for MessageSetAside<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        count(&metrics.set_aside, self.traffic.as_str());
+        let home = self.home.map_or("-", HomeId::as_str);
+        error!(
+            home.id = home,
+            message.kind = self.traffic.as_str(),
+            cause = self.cause,
+            "a message cannot be stored and is in quarantine; this is a fault of this program, please report it"
+        );
+    }
+}
+
+/// Neither the store nor the quarantine took a message, while both work.
+pub struct MessageLost<'a> {
+    /// Who sent it.
+    pub home: Option<&'a HomeId>,
+    /// What it was.
+    pub traffic: Traffic,
+    /// How storing it failed.
+    pub cause: &'a str,
+    /// How the quarantine failed.
+    pub second: &'a str,
+}
+
+impl Event for MessageLost<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        count(&metrics.messages_lost, self.traffic.as_str());
+        let home = self.home.map_or("-", HomeId::as_str);
+        error!(
+            home.id = home,
+            message.kind = self.traffic.as_str(),
+            cause = self.cause,
+            quarantine.cause = self.second,
+            "a message can neither be stored nor quarantined and is dropped; this is a fault of this program, please report it"
+        );
     }
 }
 
@@ -286,6 +386,21 @@ impl Event for WindowsMoved {
     fn emit(&self, metrics: &Metrics) {
         count(&metrics.windows_moved, self.class.as_str());
         warn!(class = self.class.as_str(), "the usual size of residuals has moved");
+    }
+}
+
+/// A request for a run has ended, or was cut off and is taken up at the next start.
+pub struct RunRequestEnded<'a>(pub &'a RunRequestRow);
+
+impl Event for RunRequestEnded<'_> {
+    fn emit(&self, _: &Metrics) {
+        let request = self.0;
+        let (run, cause) = (request.run.as_deref().unwrap_or("-"), request.reason.as_deref().unwrap_or(""));
+        if request.ended_at.is_none() {
+            info!(request.id = request.id, "request for a retraining cut off; it is taken up at the next start");
+            return;
+        }
+        info!(request.id = request.id, request.state = request.state.as_str(), run.id = run, cause, "request ended");
     }
 }
 

@@ -12,6 +12,7 @@ pub mod config;
 pub mod dataset;
 pub mod event;
 pub mod files;
+mod health;
 pub mod http;
 pub mod ingest;
 pub mod metrics;

@@ -3,24 +3,26 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
+use hearthwatch_cloud::aggregator::DATABASE_FILE;
 use hearthwatch_cloud::clock::{Clock as _, SystemClock};
 use hearthwatch_cloud::config::Config;
+use hearthwatch_cloud::files::private_data;
 use hearthwatch_cloud::rollout::Policy;
 use hearthwatch_cloud::rollout::simulate::{self, FAULTS};
-use hearthwatch_cloud::store::{AuditEntry, Role, SqliteStore, Store as _};
+use hearthwatch_cloud::store::{Actor, AuditEntry, Role, SqliteStore, Store as _};
 use hearthwatch_cloud::training::measure::{self, MeasureTrainingArguments};
 use hearthwatch_cloud::training::offline::{self, TrainArguments};
 use hearthwatch_cloud::{serve, token};
-use tokio_util::sync::CancellationToken;
+use hearthwatch_provision::{files, pipe};
+use hearthwatch_supervision::FaultPlan;
 
 /// Exit code for a configuration that cannot be used (`EX_CONFIG`).
 const EXIT_CONFIG: u8 = 78;
 
-const EXAMPLE: &str = r#"A configuration file; `hearthwatch-provision init` makes every file that it names:
+const EXAMPLE: &str = r#"A configuration file; `hearthwatch-provision init` makes one that works, and every file that it names:
 
   data = "/var/lib/hearthwatch"            # database, snapshots, models
   enrolment = "."                          # the directory of `init`: homes may enrol at /enroll
@@ -32,11 +34,14 @@ const EXAMPLE: &str = r#"A configuration file; `hearthwatch-provision init` make
   ca_file = "ca/ca.crt"
   cert_file = "cloud/aggregator.crt"
   key_file = "cloud/aggregator.key"
+  group_file = "cloud/ingest.group"        # secret: in which group aggregators share what homes say
 
   [http]                                   # page, admin API, metrics, releases
   listen = "0.0.0.0:8443"
   cert_file = "cloud/http.crt"
   key_file = "cloud/http.key"
+  trusted_proxies = []                     # addresses or networks of your own reverse proxies: their X-Forwarded-For
+                                           # or Forwarded says who calls
 
   [ingest]                                 # what is asked of answers
   require_announced = true                 # only to alarms that the home announced before
@@ -141,6 +146,9 @@ enum TokenCommand {
         /// Days until it ends; without it, never.
         #[arg(long)]
         days: Option<u32>,
+        /// A file for it, mode 0600, instead of the terminal.
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
     },
 }
 
@@ -149,6 +157,7 @@ fn role(word: &str) -> Result<Role, String> {
 }
 
 fn main() -> ExitCode {
+    pipe::end_quietly();
     let cli = Cli::parse();
     log(cli.log);
     // Fails only if a provider is installed already, which is as good.
@@ -171,8 +180,10 @@ fn main() -> ExitCode {
         }
     };
     let result = match cli.command {
-        Command::Serve { .. } => run(config),
-        Command::Token(TokenCommand::Add { name, role, days, .. }) => add_token(&config.data, &name, role, days),
+        Command::Serve { .. } => return serve::main(config, FaultPlan::default()),
+        Command::Token(TokenCommand::Add { name, role, days, file, .. }) => {
+            add_token(&config.data, &name, role, days, file.as_deref())
+        }
         Command::VerifyLineage { .. } => verify_lineage(&config.data),
         // Answered above: they have no such configuration.
         Command::Train(_) | Command::MeasureTraining(_) | Command::SimulateRollout { .. } => Ok(()),
@@ -190,18 +201,9 @@ fn exit(result: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-fn run(config: Config) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
-    let stop = CancellationToken::new();
-    runtime.spawn(stop_on_signals(stop.clone()));
-    let result = runtime.block_on(serve::serve(config, stop));
-    // A training thread may not have come to a place where it can stop; it is taken up again at the next start.
-    runtime.shutdown_timeout(Duration::from_millis(100));
-    Ok(result?)
-}
-
 fn verify_lineage(data: &Path) -> anyhow::Result<()> {
-    let file = data.join(hearthwatch_cloud::aggregator::DATABASE_FILE);
+    anyhow::ensure!(data.is_dir(), "{} is not there", data.display());
+    let file = private_data(data, DATABASE_FILE)?;
     anyhow::ensure!(file.is_file(), "{} is not there", file.display());
     let report = SqliteStore::open(&file)?.verify_lineage()?;
     for (kind, count) in &report.rows {
@@ -249,39 +251,25 @@ fn simulate(policy: &str, homes: usize, days: i64, seeds: std::ops::Range<u64>) 
     Ok(())
 }
 
-/// The first signal asks, the second one ends.
-async fn stop_on_signals(stop: CancellationToken) {
-    signal().await;
-    stop.cancel();
-    signal().await;
-    std::process::exit(130);
-}
-
-#[cfg(unix)]
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+fn add_token(data: &Path, name: &str, role: Role, days: Option<u32>, file: Option<&Path>) -> anyhow::Result<()> {
+    if let Some(file) = file {
+        // Before the token is made: it is not to be had twice.
+        anyhow::ensure!(!file.exists(), "{} is there already; name another file", file.display());
+        files::write_private(file, b"")?;
     }
-}
-
-#[cfg(not(unix))]
-async fn signal() {
-    // An error means that signals cannot be heard at all; then there is nothing to wait for.
-    let _ = tokio::signal::ctrl_c().await;
-}
-
-fn add_token(data: &Path, name: &str, role: Role, days: Option<u32>) -> anyhow::Result<()> {
-    std::fs::create_dir_all(data).with_context(|| format!("make {}", data.display()))?;
-    let store = SqliteStore::open(&data.join(hearthwatch_cloud::aggregator::DATABASE_FILE))?;
+    let store = SqliteStore::open(&private_data(data, DATABASE_FILE)?)?;
     let at = SystemClock.now();
     let (secret, _) = token::make(&store, name, role, days, at)?;
     let detail = serde_json::json!({"role": role.as_str(), "days": days}).to_string();
-    let (actor, action, subject) = ("system".to_owned(), "token.make".to_owned(), name.to_owned());
+    let (actor, action, subject) = (Actor::System, "token.make".to_owned(), name.to_owned());
     store.append_audit(&AuditEntry { at, actor, action, subject, detail })?;
-    println!("{secret}");
+    match file {
+        None => println!("{secret}"),
+        Some(file) => {
+            files::write_private(file, format!("{secret}\n").as_bytes())?;
+            println!("the token {name} ({}) is in {}", role.as_str(), file.display());
+        }
+    }
     Ok(())
 }
 

@@ -32,6 +32,14 @@ pub struct Metrics {
     pub admitted: ByKind,
     /// Messages refused, by reason.
     pub refused: ByKind,
+    /// Messages dropped before they were read, because their home had sent too much, by kind.
+    pub over_quota: ByKind,
+    /// Messages given up because the queue was full, always of the home that held most of it, by kind.
+    pub queue_full: ByKind,
+    /// Messages set aside because storing them failed, by kind.
+    pub set_aside: ByKind,
+    /// Messages that even the quarantine did not take, by kind.
+    pub messages_lost: ByKind,
     /// Answers that overtook their announcements.
     pub awaiting: Counter,
     /// Records that were there already.
@@ -94,6 +102,10 @@ impl Metrics {
             registry: Mutex::new(Registry::with_prefix("hearthwatch_cloud")),
             admitted: ByKind::default(),
             refused: ByKind::default(),
+            over_quota: ByKind::default(),
+            queue_full: ByKind::default(),
+            set_aside: ByKind::default(),
+            messages_lost: ByKind::default(),
             awaiting: Counter::default(),
             duplicates: Counter::default(),
             batches: Counter::default(),
@@ -121,6 +133,10 @@ impl Metrics {
         metrics.register(|registry| {
             registry.register("messages_admitted", "Messages stored, by kind", metrics.admitted.clone());
             registry.register("messages_refused", "Messages refused, by reason", metrics.refused.clone());
+            registry.register("messages_over_quota", "Messages of homes over their quota", metrics.over_quota.clone());
+            registry.register("messages_queue_full", "Messages given up for room", metrics.queue_full.clone());
+            registry.register("messages_set_aside", "Messages that failed to be stored", metrics.set_aside.clone());
+            registry.register("messages_lost", "Messages not even quarantined", metrics.messages_lost.clone());
             registry.register("answers_awaiting", "Answers before their announcements", metrics.awaiting.clone());
             registry.register("records_duplicate", "Records that were stored before", metrics.duplicates.clone());
             registry.register("batches", "Ingest transactions committed", metrics.batches.clone());

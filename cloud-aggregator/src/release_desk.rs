@@ -49,7 +49,7 @@ impl ReleaseDesk {
     }
 
     /// Releases a model that has a version: signs, stores, announces. A model that is out already is announced again
-    /// and nothing else. `by` is `auto` or the name of a token.
+    /// and nothing else. `by` is `auto` or an [`Actor`](crate::store::Actor).
     ///
     /// # Errors
     /// [`ReleaseError`]; then nothing was announced and the champion is who it was.
@@ -62,11 +62,11 @@ impl ReleaseDesk {
         }
         let model = blocking(&self.store, move |store| store.model(version)).await?;
         let model = model.ok_or(StoreError::NotFound { noun: "model", id: version.to_string() })?;
-        let promoted = self.promoted(model, by).await?;
+        let promoted = self.promoted(model.clone(), by).await?;
         let released = self.hook.release(promoted).await;
-        if matches!(released, Err(ReleaseError::AwaitingSignature(_))) {
+        if matches!(released, Err(ReleaseError::AwaitingSignature(_))) && model.state != ModelState::AwaitingSignature {
             // Seen by everybody who looks; the next attempt finds the word, or waits on.
-            blocking(&self.store, move |store| store.set_model_state(version, ModelState::AwaitingSignature)).await?;
+            blocking(&self.store, move |store| store.set_model_state(&model, ModelState::AwaitingSignature)).await?;
         }
         let row = released?;
         let stored = row.clone();
@@ -95,7 +95,11 @@ impl ReleaseDesk {
         .await?;
         let row = self.release(again.version, by).await?;
         if let Some(version) = withdrawn {
-            blocking(&self.store, move |store| store.set_model_state(version, ModelState::Withdrawn)).await?;
+            let withdraw = move |store: &dyn Store| match store.model(version)? {
+                Some(model) => store.set_model_state(&model, ModelState::Withdrawn),
+                None => Ok(()),
+            };
+            blocking(&self.store, withdraw).await?;
         }
         Ok(row)
     }
@@ -106,7 +110,7 @@ impl ReleaseDesk {
     /// # Errors
     /// [`ReleaseError`].
     pub async fn release_pending(&self, by: &str) -> Result<Option<ReleaseRow>, ReleaseError> {
-        let newest = blocking(&self.store, |store| Ok(store.models()?.into_iter().next())).await?;
+        let newest = blocking(&self.store, |store| Ok(store.models_before(None, 1)?.pop())).await?;
         match newest {
             Some(model) if matches!(model.state, ModelState::Approved | ModelState::AwaitingSignature) => {
                 self.release(model.version, by).await.map(Some)
@@ -146,7 +150,7 @@ impl ReleaseDesk {
     /// # Errors
     /// [`ReleaseError::Store`].
     pub async fn announce_latest(&self) -> Result<(), ReleaseError> {
-        let newest = blocking(&self.store, |store| Ok(store.releases()?.into_iter().next())).await?;
+        let newest = blocking(&self.store, |store| Ok(store.releases_before(None, 1)?.pop())).await?;
         if let Some(row) = newest {
             self.announce(&row);
         }

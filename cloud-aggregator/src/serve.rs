@@ -1,15 +1,19 @@
 //! `hearthwatch-cloud serve`: the aggregator, its HTTP server and its repository, wired together.
 
+use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hearthwatch_provision::enrol::Enroller;
 use hearthwatch_provision::layout::Layout;
+use hearthwatch_supervision::{EXIT_PART, FaultPlan, PartFailed, Supervisor};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::info;
 
 use crate::aggregator::{Aggregator, Options, StartError};
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::health;
 use crate::http::Http;
 use crate::http::server::{Bound, ServerError};
 use crate::release::{Publisher, RemoteSigner, RepositoryError};
@@ -32,6 +36,61 @@ pub enum ServeError {
     /// The signed repository.
     #[error("[release]: {0}")]
     Repository(#[from] RepositoryError),
+    /// A part ended before its time; this has been logged.
+    #[error(transparent)]
+    Part(#[from] PartFailed),
+}
+
+/// Time for blocking jobs after everything else has ended. A training thread may not have come to a place where it can stop; its run is
+/// taken up again at the next start.
+const LEFTOVERS: Duration = Duration::from_millis(100);
+
+/// `hearthwatch-cloud serve`: until Ctrl-C or a termination signal; a second one ends at once. `faults` are for tests of what becomes of
+/// a part that ends.
+pub fn main(config: Config, faults: FaultPlan) -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let stop = CancellationToken::new();
+    runtime.spawn(stop_on_signals(stop.clone()));
+    let result = runtime.block_on(serve_under(config, Supervisor::new(stop, faults)));
+    runtime.shutdown_timeout(LEFTOVERS);
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(ServeError::Part(_)) => ExitCode::from(EXIT_PART),
+        Err(error) => {
+            eprintln!("error: {:#}", anyhow::Error::from(error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The first signal asks, the second one ends.
+async fn stop_on_signals(stop: CancellationToken) {
+    signal().await;
+    stop.cancel();
+    signal().await;
+    std::process::exit(130);
+}
+
+#[cfg(unix)]
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() {
+    // An error means that signals cannot be heard at all; then there is nothing to wait for.
+    let _ = tokio::signal::ctrl_c().await;
 }
 
 /// Runs everything that `config` asks for until `stop`, then drains.
@@ -39,9 +98,18 @@ pub enum ServeError {
 /// # Errors
 /// [`ServeError`].
 pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeError> {
+    serve_under(config, Supervisor::new(stop, FaultPlan::default())).await
+}
+
+/// The same, every part owned by `parts`.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn serve_under(config: Config, parts: Supervisor) -> Result<(), ServeError> {
+    let stop = parts.stop().clone();
     // The socket first: an address in use is the commonest fault, and nothing has been touched yet.
     let bound = match &config.http {
-        Some(http) => Some(Bound::bind(http).await?),
+        Some(http) => Some(Bound::bind(http)?),
         None => None,
     };
     let enroller = config.enrolment.as_ref().map(|directory| {
@@ -64,12 +132,12 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeE
         learner: Arc::new(ModelLearner::new(corpora).with_seed(config.training.seed).on(config.training.device)),
         hook: publisher.clone().map(|publisher| publisher as Arc<dyn ReleaseHook>),
     };
-    let aggregator = Aggregator::start_with(config, options, metrics).await?;
+    let aggregator = Aggregator::start_under(config, options, metrics, parts.clone()).await?;
 
-    let mut tasks = tokio::task::JoinSet::new();
     if let Some(publisher) = publisher {
+        health::repository(parts.board(), &publisher);
         let stop = stop.clone();
-        tasks.spawn(async move { publisher.keep_fresh(stop).await });
+        parts.vital("repository", async move { publisher.keep_fresh(stop).await });
     }
     if let Some(bound) = bound {
         let scheme = if bound.tls() { "https" } else { "http" };
@@ -79,19 +147,12 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeE
             Some(enroller) => http.with_enroller(enroller),
             None => http,
         };
-        let stop = stop.clone();
-        tasks.spawn(async move {
-            if let Err(error) = bound.serve(http, stop.clone().cancelled_owned()).await {
-                // Without its page and repository the program is no use: better seen to be down.
-                error!(%error, "the HTTP server ended");
-                stop.cancel();
-            }
-        });
+        // Vital: without its page and repository the program is no use, better seen to be down.
+        parts.vital("http", bound.serve(http, stop.clone().cancelled_owned()));
     }
     info!("running; Ctrl-C stops");
     stop.cancelled().await;
     info!("stopping: what is in hand is finished first; Ctrl-C again stops at once");
     aggregator.shutdown().await;
-    while tasks.join_next().await.is_some() {}
-    Ok(())
+    parts.failure().map_or(Ok(()), |failed| Err(failed.into()))
 }

@@ -1,11 +1,11 @@
 //! Where artifacts and snapshots lie: files named for their own hash, so that none can change unseen.
 
-use std::io;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::files::write_whole;
+use crate::files::{WholeFile, write_whole};
 use crate::training::experiment::ExperimentLog;
 
 /// The directories under the aggregator's data directory that hold immutable files.
@@ -77,12 +77,14 @@ impl Shelf {
         get(self.model_path(sha256), sha256)
     }
 
-    /// Puts a snapshot's canonical bytes down.
+    /// A file for a snapshot whose id is known once it is written.
     ///
     /// # Errors
     /// [`ShelfError::Io`].
-    pub fn put_snapshot(&self, id: &str, bytes: &[u8]) -> Result<(), ShelfError> {
-        put(self.snapshot_path(id), bytes)
+    pub fn begin_snapshot(&self) -> Result<SnapshotFile, ShelfError> {
+        let folder = self.directory.join("snapshots");
+        let begun = WholeFile::begin(&folder).map_err(|source| ShelfError::Io { path: folder, source })?;
+        Ok(SnapshotFile { file: BufWriter::new(begun), shelf: self.clone() })
     }
 
     /// A snapshot's canonical bytes, checked against its id.
@@ -91,6 +93,34 @@ impl Shelf {
     /// [`ShelfError`].
     pub fn snapshot(&self, id: &str) -> Result<Vec<u8>, ShelfError> {
         get(self.snapshot_path(id), id)
+    }
+}
+
+/// A snapshot's file while it is written; gone again unless it is kept.
+pub struct SnapshotFile {
+    file: BufWriter<WholeFile>,
+    shelf: Shelf,
+}
+
+impl Write for SnapshotFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl SnapshotFile {
+    /// Gives the file its name, whole and on disk.
+    ///
+    /// # Errors
+    /// [`ShelfError::Io`].
+    pub fn keep(self, id: &str) -> Result<(), ShelfError> {
+        let path = self.shelf.snapshot_path(id);
+        let kept = self.file.into_inner().map_err(|error| error.into_error()).and_then(|file| file.keep(&path));
+        kept.map_err(|source| ShelfError::Io { path, source })
     }
 }
 

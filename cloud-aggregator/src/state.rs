@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hearthwatch_protocol::ModelVersion;
+use hearthwatch_supervision::Board;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -28,6 +29,8 @@ pub struct AppState {
     pub releases: crate::release_desk::ReleaseDesk,
     /// Signs orders to homes; none without `[rollout]`.
     pub director: Option<crate::rollout::Director>,
+    /// How the parts are doing.
+    pub health: Arc<Board>,
 }
 
 /// A model that the gate let through, with all that a release needs.

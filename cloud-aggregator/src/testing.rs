@@ -93,18 +93,20 @@ pub fn store() -> (tempfile::TempDir, SqliteStore) {
 pub struct Puppet {
     pub promote: bool,
     pub fails: bool,
+    /// There is nothing to judge by.
+    pub unready: bool,
     pub runs: AtomicUsize,
 }
 
 impl Puppet {
     pub fn new(promote: bool) -> Self {
-        Self { promote, fails: false, runs: AtomicUsize::new(0) }
+        Self { promote, fails: false, unready: false, runs: AtomicUsize::new(0) }
     }
 }
 
 impl Learner for Puppet {
     fn corpus(&self) -> Result<String, String> {
-        Ok("corpus".to_owned())
+        if self.unready { Err("no recorded sets".to_owned()) } else { Ok("corpus".to_owned()) }
     }
 
     fn config(&self) -> String {
@@ -113,7 +115,7 @@ impl Learner for Puppet {
 
     fn learn(
         &self,
-        examples: &[Example],
+        examples: Vec<Example>,
         champion: Option<&[u8]>,
         _checkpoints: &mut dyn Checkpoints,
         progress: &mut dyn FnMut(Step),

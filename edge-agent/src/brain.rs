@@ -8,6 +8,7 @@ mod brief;
 mod faults;
 mod feedback;
 mod handle;
+mod health;
 mod look;
 mod questions;
 mod readiness;
@@ -40,7 +41,8 @@ use crate::update::TrialWindows;
 use alarms::Alarms;
 pub use alarms::Tally;
 pub use feedback::{ToFleet, announcement, feedback_record};
-pub use handle::{BrainCommand, BrainGone, BrainHandle, start};
+pub use handle::{BrainCommand, BrainGone, BrainHandle, BrainThread, prepare, start};
+pub use health::DetectorHealth;
 pub use look::{HomeDetail, MissReport};
 pub use readiness::{EntityReadiness, LEARNING_DAYS, Readiness};
 pub use recover::{RECOVERED_SECONDS, RecordedState, recovered};
@@ -118,8 +120,12 @@ pub struct Brain {
     relearnt: i64,
     /// Whether it is being learnt anew.
     studies: Studies,
-    /// An answer changed what of the past counts as a fault.
+    /// It is to be learnt anew: an answer changed what of the past counts as a fault, or the last attempt did not come back.
     recounted: bool,
+    /// Not before this moment does it begin by itself.
+    study_not_before: i64,
+    /// The newest step was not kept: the disk is full, or broken.
+    forgets: bool,
     view: watch::Sender<HomeView>,
     notices: mpsc::Sender<Notice>,
     /// Notices that wait for the view to show what they are about.
@@ -165,6 +171,8 @@ impl Brain {
             relearnt: 0,
             studies: Studies::Rest,
             recounted: false,
+            study_not_before: 0,
+            forgets: false,
             view,
             notices,
             untold: Vec::new(),
@@ -273,7 +281,7 @@ impl Brain {
             Ok(None) => {}
             Ok(Some(text)) => match serde_json::from_str(&text) {
                 Ok(memory) => self.detector.restore(memory),
-                Err(error) => tracing::warn!(error = %error, "what answers taught before the last stop is lost"),
+                Err(error) => self.history.set_note_aside(DECIDER_NOTE, &error, &text),
             },
             Err(error) => tracing::warn!(error = %error, "what answers taught before the last stop is not read"),
         }
@@ -352,7 +360,9 @@ impl Brain {
         while let Some(step_end) = self.closed.map(|closed| closed + STEP_SECONDS).filter(|end| *end <= last) {
             let report = self.detector.close_step(step_end, voice);
             let (rows, changes) = self.open.close(step_end, &report.scores);
-            if let Err(error) = self.history.save_step(step_end, &rows, &changes) {
+            let saved = self.history.save_step(step_end, &rows, &changes);
+            self.forgets = saved.is_err();
+            if let Err(error) = saved {
                 tracing::warn!(error = %error, step = step_end, "a step is not remembered");
             }
             self.closed = Some(step_end);

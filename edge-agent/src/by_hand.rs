@@ -8,12 +8,13 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use hearthwatch_model::detector::SHIPPED_VERSION;
 use hearthwatch_protocol::ModelVersion;
-use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
+use hearthwatch_protocol::messages::UpdateOutcome;
 use jiff::Timestamp;
 
 use crate::audit::{self, AUDIT_FILE, Entry};
 use crate::config::Config;
 use crate::outbox::{Outbox, OutboxError};
+use crate::output::{stderr_line, stdout_line};
 use crate::state_directory::{StateDirectory, StateError};
 use crate::update::disk::RealDisk;
 use crate::update::slots::{SlotError, Slots};
@@ -61,17 +62,17 @@ pub fn main(args: &ByHandArgs) -> ExitCode {
     let config = match Config::load(&args.config) {
         Ok(config) => config,
         Err(faults) => {
-            eprintln!("{faults}");
+            stderr_line!("{faults}");
             return ExitCode::FAILURE;
         }
     };
     match act(&config.state, args.deed, Timestamp::now()) {
         Ok(words) => {
-            println!("{words}");
+            stdout_line!("{words}");
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("not done: {error}");
+            stderr_line!("not done: {error}");
             ExitCode::FAILURE
         }
     }
@@ -88,8 +89,7 @@ fn act(state: &Path, deed: Deed, now: Timestamp) -> Result<String, ByHandError> 
             let (from, to) = (slots.installed(), slots.fallback());
             note(&state, "roll_back", &format!("from model {from} to {to}"), now)?;
             slots.roll_back_by_hand()?;
-            let result = UpdateResult::RolledBack { reason: "by hand".to_owned(), to };
-            let outcome = UpdateOutcome { model_version: from, result, at: now.as_second() };
+            let outcome = UpdateOutcome::rolled_back(from, "by hand".to_owned(), to, now.as_second());
             Outbox::open(&state.file("outbox.sqlite"))?.push_outcome(outcome)?;
             Ok(format!("Model {to} is in charge from the agent's next start. Model {from} is not tried again."))
         }

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::config::{Config, Enrolment, Secret, TOKEN_VARIABLE};
 use crate::enrol::{Claim, EnrolError, claim, token_in};
-use crate::pinned::{self, AskError, PinnedError};
+use crate::pinned::{self, PinnedError};
 use crate::run::spread;
 use crate::state_directory::{StateDirectory, StateError};
 
@@ -26,8 +26,6 @@ use crate::state_directory::{StateDirectory, StateError};
 const SALT_DOMAIN: &[u8] = b"hearthwatch alarm ids of a home without a disk, 1\0";
 /// Between tries while the fleet does not answer. Asking again with the same key does not count against the token's daily limit.
 const AGAIN: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(300) };
-/// The first status of an answer that says nothing of the asker: the fleet's own trouble.
-const SERVER_TROUBLE: u16 = 500;
 
 /// Why a home without a disk does not start.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +89,7 @@ pub struct Tenant {
 }
 
 /// An enrolment that is to be done.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Joining {
     client: reqwest::Client,
     enrolment: Enrolment,
@@ -129,44 +127,48 @@ pub fn move_in(config: &Config) -> Result<Option<Tenant>, DisklessError> {
 }
 
 impl Joining {
-    /// Enrols, however long it takes the fleet to answer; true when the home is in. A fleet that says no is not asked again: that
-    /// helps only when a person does something.
+    /// Enrols, however long it takes the fleet to answer; true when the home is in. A token that the fleet does not take is not shown
+    /// again: that helps only when a person does something, and what stands in the log.
     pub async fn join(self, membership: &watch::Sender<Membership>) -> bool {
         let Self { client, enrolment, home, token, who } = self;
         let keys = enrolment.keys();
-        let mut failures = 0;
-        loop {
-            let error =
-                match claim(&client, &Claim { url: &enrolment.url, home: &home, token: &token, out: &keys }).await {
-                    Ok(()) => {
-                        tracing::info!("{home} is enrolled, for as long as this agent runs");
-                        membership.send_replace(Membership::Inside);
-                        return true;
-                    }
-                    Err(error) => error,
-                };
-            membership.send_replace(Membership::Outside(error.to_string()));
-            if !is_passing(&error) {
-                tracing::error!(
-                    error = %error,
-                    "not enrolled: watching goes on without the fleet until somebody mends this and starts the agent again"
-                );
-                return false;
-            }
-            failures += 1;
-            let pause = AGAIN.pause(failures, who);
-            tracing::warn!(error = %error, "not enrolled, watching without the fleet; trying again in {} s", pause.as_secs());
-            tokio::time::sleep(pause).await;
+        let wanted = Claim { url: &enrolment.url, home: &home, token: &token, out: &keys };
+        let joined = ask_until_answered(|| claim(&client, &wanted), tokio::time::sleep, who, membership).await;
+        if joined {
+            tracing::info!("{home} is enrolled, for as long as this agent runs");
         }
+        joined
     }
 }
 
-/// Whether asking again may have another answer.
-fn is_passing(error: &EnrolError) -> bool {
-    match error {
-        EnrolError::Ask(AskError::Unreachable(_)) => true,
-        EnrolError::Ask(AskError::Refused { status, .. }) => *status >= SERVER_TROUBLE,
-        _ => false,
+/// True as soon as an attempt succeeds, false as soon as one fails in a way that waiting cannot mend.
+async fn ask_until_answered<F: Future<Output = Result<(), EnrolError>>, S: Future<Output = ()>>(
+    mut attempt: impl FnMut() -> F,
+    mut sleep: impl FnMut(Duration) -> S,
+    who: u64,
+    membership: &watch::Sender<Membership>,
+) -> bool {
+    let mut failures = 0;
+    loop {
+        let error = match attempt().await {
+            Ok(()) => {
+                membership.send_replace(Membership::Inside);
+                return true;
+            }
+            Err(error) => error,
+        };
+        membership.send_replace(Membership::Outside(error.to_string()));
+        if !error.is_passing() {
+            tracing::error!(
+                error = %error,
+                "not enrolled: watching goes on without the fleet; {}, and start the agent again", error.what_to_do()
+            );
+            return false;
+        }
+        failures += 1;
+        let pause = pinned::pause(AGAIN, failures, who, error.retry_after());
+        tracing::warn!(error = %error, "not enrolled, watching without the fleet; trying again in {} s", pause.as_secs());
+        sleep(pause).await;
     }
 }
 
@@ -204,6 +206,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::pinned::AskError;
 
     fn enrolment(token: Option<&str>) -> Enrolment {
         Enrolment {
@@ -248,11 +251,41 @@ mod tests {
         assert!(matches!(make_private(&link), Err(DisklessError::NotPrivate(path)) if path == link));
     }
 
-    #[test]
-    fn a_fleet_that_says_no_is_not_asked_again_and_one_in_trouble_is() {
-        let refused = |status| EnrolError::from(AskError::Refused { status, detail: String::new() });
-        assert!(is_passing(&AskError::Unreachable("nobody there".to_owned()).into()) && is_passing(&refused(503)));
-        assert!(!is_passing(&refused(403)) && !is_passing(&refused(429)));
+    /// A fleet that answers as told, and how much time passes until the last answer is there.
+    async fn asked(answers: Vec<Result<(), EnrolError>>) -> (bool, Membership, Duration, usize) {
+        let (membership, seen) = watch::channel(Membership::Outside(String::new()));
+        let (mut answers, mut waited) = (answers.into_iter(), Duration::ZERO);
+        let attempt = || std::future::ready(answers.next().expect("not asked again"));
+        let sleep = |pause| {
+            waited += pause;
+            std::future::ready(())
+        };
+        let joined = ask_until_answered(attempt, sleep, 7, &membership).await;
+        let last = seen.borrow().clone();
+        (joined, last, waited, answers.len())
+    }
+
+    fn refused(status: u16, seconds: Option<u64>) -> Result<(), EnrolError> {
+        let retry_after = seconds.map(Duration::from_secs);
+        Err(AskError::Refused { status, detail: String::new(), retry_after }.into())
+    }
+
+    #[tokio::test]
+    async fn a_fleet_that_is_busy_or_away_is_waited_out_as_long_as_it_says() {
+        let away = Err(AskError::Unreachable("nobody there".to_owned()).into());
+        let answers = vec![refused(429, Some(900)), refused(503, None), away, refused(429, Some(60)), Ok(())];
+        let (joined, last, waited, left) = asked(answers).await;
+        assert_eq!((joined, last, left), (true, Membership::Inside, 0));
+        assert!(waited >= Duration::from_secs(900 + 60) && waited < Duration::from_secs(1_200), "{waited:?}");
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_not_taken_is_not_shown_again() {
+        for status in [400, 401, 403, 409] {
+            let (joined, last, waited, left) = asked(vec![refused(status, None), Ok(())]).await;
+            assert_eq!((joined, waited, left), (false, Duration::ZERO, 1), "{status}");
+            assert_eq!(last, Membership::Outside(format!("the fleet refuses: {status}: ")));
+        }
     }
 
     #[test]

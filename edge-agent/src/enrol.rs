@@ -9,9 +9,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
-use hearthwatch_link::{LinkError, TlsFiles, tls_client_config};
+use hearthwatch_link::{Backoff, LinkError, TlsFiles, tls_client_config};
 use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::seal::trusted_keys;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
@@ -19,7 +20,11 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::config::Secret;
+use crate::output::{stderr_line, stdout_line};
 use crate::pinned::{self, AskError, PinnedError};
+
+/// Between tries while the fleet is away or busy.
+const AGAIN: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(60) };
 
 /// Largest answer that is read: certificate and authority of about 1 KiB each, a root of a few KiB.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
@@ -45,6 +50,9 @@ pub struct EnrolArgs {
     /// Folder for `agent.crt`, `agent.key`, `ca.crt`, `root.json` and `director.pub`
     #[arg(long)]
     pub out: PathBuf,
+    /// How many minutes a fleet is waited for that is away or busy; 0 asks once
+    #[arg(long, value_name = "MINUTES", default_value_t = 10)]
+    pub wait: u64,
 }
 
 /// Why a home is not enrolled.
@@ -84,6 +92,41 @@ pub enum EnrolError {
     Ask(#[from] AskError),
 }
 
+impl EnrolError {
+    /// Whether asking again may have another answer, without a person's help.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Ask(error) if error.is_passing())
+    }
+
+    /// When to ask again at the earliest, as the fleet says.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Ask(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// What a person has to do; half a sentence.
+    #[must_use]
+    pub fn what_to_do(&self) -> &'static str {
+        match self {
+            Self::Ask(AskError::Refused { status: 401 | 403, .. }) => {
+                "the token is unknown, used up or over: get a new one from whoever runs the fleet (`hearthwatch-provision home add` prints it)"
+            }
+            Self::Ask(AskError::Refused { status: 409, .. }) => {
+                "the token was used for another key: get a new one from whoever runs the fleet (`hearthwatch-provision home add` prints it)"
+            }
+            Self::Ask(AskError::Refused { .. }) => {
+                "compare the home's name with the claim, and this program's version with the fleet's"
+            }
+            Self::Ask(_) => "look whether the fleet's address and authority are right",
+            _ => "mend what is named above",
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Request<'a> {
     home: &'a HomeId,
@@ -106,26 +149,57 @@ pub fn main(args: &EnrolArgs) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("cannot start: {error}");
+            stderr_line!("cannot start: {error}");
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(enrol(args)) {
+    match runtime.block_on(enrol_patiently(args)) {
         Ok(()) => {
             let out = args.out.display();
-            println!("{} is enrolled. Wrote agent.crt, agent.key, ca.crt and root.json to {out}.", args.home);
-            println!("Name them in edge.toml under [cloud.mqtt] and [cloud.updates], and under [cloud]:");
-            println!("  renew_url = \"{}\"", args.url);
+            stdout_line!("{} is enrolled. Wrote agent.crt, agent.key, ca.crt and root.json to {out}.", args.home);
+            stdout_line!("Name them in edge.toml under [cloud.mqtt] and [cloud.updates], and under [cloud]:");
+            stdout_line!("  renew_url = \"{}\"", args.url);
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("{} is not enrolled: {error}", args.home);
+            stderr_line!("{} is not enrolled: {error}", args.home);
+            stderr_line!("What to do: {}.", error.what_to_do());
             ExitCode::FAILURE
         }
     }
 }
 
-/// Enrols the home.
+/// Enrols the home, and waits out a fleet that is away or busy for as long as `args.wait` says.
+async fn enrol_patiently(args: &EnrolArgs) -> Result<(), EnrolError> {
+    let client = pinned::https_client(Some(&args.ca))?;
+    wait_out(Duration::from_secs(args.wait.saturating_mul(60)), || enrol_by(&client, args), tokio::time::sleep).await
+}
+
+/// Tries until it is done, until an answer comes that waiting cannot change, or until it would have waited for longer than `patience`.
+async fn wait_out(
+    patience: Duration,
+    attempt: impl AsyncFn() -> Result<(), EnrolError>,
+    sleep: impl AsyncFn(Duration),
+) -> Result<(), EnrolError> {
+    let (who, mut waited) = (rand::random(), Duration::ZERO);
+    let mut failures = 0;
+    loop {
+        let error = match attempt().await {
+            Err(error) if error.is_passing() => error,
+            ended => return ended,
+        };
+        failures += 1;
+        let pause = pinned::pause(AGAIN, failures, who, error.retry_after());
+        waited += pause;
+        if waited > patience {
+            return Err(error);
+        }
+        stderr_line!("not enrolled yet: {error}; trying again in {} s, Ctrl-C gives up", pause.as_secs().max(1));
+        sleep(pause).await;
+    }
+}
+
+/// Asks the fleet once.
 ///
 /// # Errors
 /// [`EnrolError`]; running it again is safe.

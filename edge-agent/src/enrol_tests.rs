@@ -63,7 +63,7 @@ fn args(directory: &TempDir, url: Url) -> EnrolArgs {
     let token_file = directory.path().join("token");
     std::fs::write(&token_file, "secret-token\n").unwrap();
     let home = HomeId::new("home-7").unwrap();
-    EnrolArgs { url, ca: directory.path().join("none"), home, token_file, out: directory.path().join("out") }
+    EnrolArgs { url, ca: directory.path().join("none"), home, token_file, out: directory.path().join("out"), wait: 0 }
 }
 
 fn client() -> reqwest::Client {
@@ -158,4 +158,37 @@ async fn a_token_file_without_a_token_is_named_before_a_key_is_made() {
     let error = enrol_by(&client(), &args).await.unwrap_err();
     assert!(matches!(error, EnrolError::Token(_)), "{error}");
     assert!(!args.out.exists());
+}
+
+/// A fleet that answers as told, and how often it was asked.
+async fn waited(patience: Duration, statuses: &[u16]) -> (Result<(), EnrolError>, usize) {
+    let asked = std::cell::Cell::new(0);
+    let attempt = async || {
+        let status = statuses[asked.replace(asked.get() + 1)];
+        match status {
+            201 => Ok(()),
+            _ => Err(AskError::Refused { status, detail: String::new(), retry_after: None }.into()),
+        }
+    };
+    let ended = wait_out(patience, attempt, async |_| {}).await;
+    (ended, asked.get())
+}
+
+#[tokio::test]
+async fn a_person_at_a_prompt_waits_for_a_busy_fleet_and_is_told_at_once_what_waiting_cannot_change() {
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    assert!(matches!(waited(minutes(10), &[429, 503, 502, 201]).await, (Ok(()), 4)));
+    assert!(matches!(waited(minutes(10), &[429, 409, 201]).await, (Err(_), 2)));
+    assert!(matches!(waited(minutes(0), &[429, 201]).await, (Err(_), 1)), "asked once");
+    let (ended, asked) = waited(minutes(10), &[503; 100]).await;
+    assert!(ended.is_err() && (10..60).contains(&asked), "{asked}");
+}
+
+#[test]
+fn what_is_final_says_what_to_do() {
+    let refused = |status| EnrolError::from(AskError::Refused { status, detail: String::new(), retry_after: None });
+    for status in [401, 403, 409] {
+        assert!(refused(status).what_to_do().contains("hearthwatch-provision home add"), "{status}");
+    }
+    assert!(refused(400).what_to_do().starts_with("compare the home's name with the claim"));
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::output::{stderr_line, stdout_line};
 use anyhow::Context;
 use clap::Args;
 use hearthwatch_model::class::DeviceClass;
@@ -56,7 +57,7 @@ pub fn main(arguments: &MeasureArguments) -> ExitCode {
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("hearthwatch-edge: {error:#}");
+            stderr_line!("hearthwatch-edge: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -74,10 +75,10 @@ pub fn run(arguments: &MeasureArguments) -> anyhow::Result<()> {
             (None, Model::Network { scorer, .. }) => scorer.as_ref().clone(),
             (None, Model::Routine { .. }) => anyhow::bail!("the model that ships has no network"),
         };
-        println!("{}", scorer_json(&scorer, arguments));
+        stdout_line!("{}", scorer_json(&scorer, arguments));
         return Ok(());
     }
-    println!("agent {} on {} thread, {} entities", env!("CARGO_PKG_VERSION"), 1, arguments.entities);
+    stdout_line!("agent {} on {} thread, {} entities", env!("CARGO_PKG_VERSION"), 1, arguments.entities);
     scorer(&model, arguments.calls);
     // A home's history is bounded, so a step must cost the same however long it has been running.
     for days in [arguments.days, 2 * arguments.days] {
@@ -89,11 +90,11 @@ pub fn run(arguments: &MeasureArguments) -> anyhow::Result<()> {
 /// Latency of the network alone, at the batch sizes that the pages name.
 fn scorer(model: &Model, calls: usize) {
     let Model::Network { scorer, .. } = model else { return };
-    println!("{:>6} {:>12} {:>12} {:>14}", "batch", "median µs", "p99 µs", "windows/s");
+    stdout_line!("{:>6} {:>12} {:>12} {:>14}", "batch", "median µs", "p99 µs", "windows/s");
     for batch in BATCHES {
         let times = batch_times(scorer, batch, calls);
         let median = quantile(&times, 0.5);
-        println!(
+        stdout_line!(
             "{batch:>6} {:>12.1} {:>12.1} {:>14.0}",
             micros(median),
             micros(quantile(&times, 0.99)),
@@ -172,16 +173,16 @@ fn home(model: &Arc<Model>, days: i64, arguments: &MeasureArguments) {
     }
     let times = sorted(times);
     let (median, worst) = (quantile(&times, 0.5), quantile(&times, 0.99));
-    println!(
+    stdout_line!(
         "step of {} entities after {days} days: median {:.2} ms, p99 {:.2} ms, {:.1} µs an entity",
         arguments.entities,
         micros(median) / 1000.0,
         micros(worst) / 1000.0,
         micros(median) / f64::from(arguments.entities)
     );
-    println!("one core busy {:.4} % of the time with scoring", 100.0 * median.as_secs_f64() / STEP_SECONDS as f64);
+    stdout_line!("one core busy {:.4} % of the time with scoring", 100.0 * median.as_secs_f64() / STEP_SECONDS as f64);
     if let Some(kibibytes) = resident_kibibytes() {
-        println!("resident memory {:.1} MB", kibibytes as f64 * 1024.0 / 1e6);
+        stdout_line!("resident memory {:.1} MB", kibibytes as f64 * 1024.0 / 1e6);
     }
 }
 

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use hearthwatch_link::{LinkError, TlsFiles, tls_client_config};
+use hearthwatch_link::{Backoff, LinkError, TlsFiles, tls_client_config};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -42,6 +43,7 @@ pub fn https_client(ca: Option<&Path>) -> Result<reqwest::Client, PinnedError> {
     };
     let client = builder
         .https_only(true)
+        .tls_version_min(reqwest::tls::Version::TLS_1_3)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
@@ -63,10 +65,64 @@ pub enum AskError {
         status: u16,
         /// Its words.
         detail: String,
+        /// When it wants to be asked again at the earliest, if it said so; at most [`RETRY_AFTER_MAX`].
+        retry_after: Option<Duration>,
     },
     /// The answer is too long, or not what it must be.
     #[error("the fleet's answer is not usable: {0}")]
     Answer(String),
+}
+
+/// The longest wait that a server may ask for: an hour. A server that says more is set up wrongly, or does not want us at all.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+
+impl AskError {
+    /// Whether waiting may bring another answer. Only these cannot: the question is wrong (400, 422), the token is unknown, used or over
+    /// (401, 403), or the name is taken (409). Everything else is the line, the server, or something in between.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        !matches!(self, Self::Refused { status: 400 | 401 | 403 | 409 | 422, .. })
+    }
+
+    /// When to ask again at the earliest, as the server says.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// The pause before the next try: as long as `backoff` says, and not shorter than the server wants it. What it wants is spread by up to a
+/// tenth, so that a hundred homes that were told the same second do not come back in it.
+#[must_use]
+pub fn pause(backoff: Backoff, failures: u32, who: u64, retry_after: Option<Duration>) -> Duration {
+    let own = backoff.pause(failures, who);
+    let Some(wanted) = retry_after else { return own };
+    let spread = Backoff { first: wanted / 10, longest: wanted / 10 };
+    own.max(wanted + spread.pause(1, who))
+}
+
+/// `Retry-After` (RFC 9110, 10.2.3): seconds, or a date that is held against the server's own `Date`, else against `now`. Absent where it is
+/// neither; at most [`RETRY_AFTER_MAX`].
+#[must_use]
+pub fn retry_after(headers: &HeaderMap, now: i64) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let seconds = match value.parse::<u64>() {
+        Ok(seconds) => seconds,
+        Err(_) => {
+            let now = headers.get(DATE).and_then(|date| http_date(date.to_str().ok()?)).unwrap_or(now);
+            u64::try_from(http_date(value)?.saturating_sub(now)).unwrap_or(0)
+        }
+    };
+    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
+}
+
+/// An HTTP date (RFC 9110, 5.6.7), Unix seconds: a date of RFC 2822 with the zone spelled GMT.
+#[must_use]
+pub fn http_date(text: &str) -> Option<i64> {
+    jiff::fmt::rfc2822::parse(text).ok().map(|date| date.timestamp().as_second())
 }
 
 /// Posts a question as JSON and reads an answer of at most `bytes_max` bytes.
@@ -83,15 +139,20 @@ pub async fn ask<T: DeserializeOwned>(
     let asked = client.post(place).timeout(Duration::from_secs(ANSWER_SECONDS_MAX)).json(question).send();
     let mut response = asked.await.map_err(unreachable)?;
     let status = response.status();
+    let retry_after = retry_after(response.headers(), jiff::Timestamp::now().as_second());
     let mut body = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(unreachable)? {
         body.extend_from_slice(&piece);
         if body.len() > bytes_max {
-            return Err(AskError::Answer(format!("longer than {bytes_max} bytes")));
+            if status.is_success() {
+                return Err(AskError::Answer(format!("longer than {bytes_max} bytes")));
+            }
+            // A refusal counts by its status, however much a proxy writes below it.
+            break;
         }
     }
     if !status.is_success() {
-        return Err(AskError::Refused { status: status.as_u16(), detail: detail(&body) });
+        return Err(AskError::Refused { status: status.as_u16(), detail: detail(&body), retry_after });
     }
     serde_json::from_slice(&body).map_err(|error| AskError::Answer(error.to_string()))
 }
@@ -116,4 +177,58 @@ fn explain(error: &dyn std::error::Error) -> String {
         cause = next.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-11-28T17:00:00Z.
+    const NOW: i64 = 1_795_885_200;
+
+    fn wanted(pairs: &[(&'static str, &'static str)]) -> Option<Duration> {
+        let headers = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        retry_after(&headers, NOW)
+    }
+
+    #[test]
+    fn a_server_says_in_seconds_or_by_a_date_when_it_wants_to_be_asked_again() {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(wanted(&[]), None);
+        assert_eq!(wanted(&[("retry-after", "120")]), seconds(120));
+        assert_eq!(wanted(&[("retry-after", "Sat, 28 Nov 2026 17:02:00 GMT")]), seconds(120));
+        let by_its_own_clock =
+            [("retry-after", "Sat, 28 Nov 2026 09:02:00 GMT"), ("date", "Sat, 28 Nov 2026 09:00:00 GMT")];
+        assert_eq!(wanted(&by_its_own_clock), seconds(120), "whatever ours shows");
+        assert_eq!(wanted(&[("retry-after", "Sat, 28 Nov 2026 16:00:00 GMT")]), seconds(0), "a time that has passed");
+        for too_long in ["99999999999", "Thu, 31 Dec 9998 23:59:59 GMT"] {
+            assert_eq!(wanted(&[("retry-after", too_long)]), Some(RETRY_AFTER_MAX));
+        }
+        for nothing in ["soon", "-5", "1.5", "", "99999999999999999999999"] {
+            assert_eq!(wanted(&[("retry-after", nothing)]), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn a_pause_is_never_shorter_than_the_server_wants_and_differs_from_home_to_home() {
+        let backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(300) };
+        let wanted = Duration::from_secs(100);
+        let pauses: Vec<Duration> = (0..50).map(|who| pause(backoff, 1, who, Some(wanted))).collect();
+        assert!(pauses.iter().all(|pause| (wanted..=wanted + wanted / 10).contains(pause)), "{pauses:?}");
+        assert!(pauses.iter().collect::<std::collections::HashSet<_>>().len() > 40);
+        assert_eq!(
+            pause(backoff, 9, 7, Some(Duration::from_secs(1))),
+            backoff.pause(9, 7),
+            "and never shorter than ours"
+        );
+    }
+
+    #[test]
+    fn only_an_answer_that_waiting_cannot_change_is_final() {
+        let refused = |status| AskError::Refused { status, detail: String::new(), retry_after: None };
+        let passing = |status: &u16| refused(*status).is_passing();
+        assert!([404, 405, 408, 413, 425, 429, 500, 502, 503, 504, 302].iter().all(passing));
+        assert!(![400, 401, 403, 409, 422].iter().any(passing));
+        assert!(AskError::Unreachable(String::new()).is_passing() && AskError::Answer(String::new()).is_passing());
+    }
 }

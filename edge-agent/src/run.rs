@@ -7,9 +7,11 @@
 //!                       updater ┘   brain ──records──▶ outbox ──uplink──▶ cloud broker
 //! ```
 //!
-//! Each broker may be absent or die by itself; without the cloud everything local still works.
+//! Each broker may be absent or die by itself; without the cloud everything local still works. Every part is owned by a supervisor:
+//! the detector, its clock and the session with Home Assistant stop the program when they end; all others are started again.
 
 mod fleet;
+mod health;
 mod leave;
 mod manifest;
 mod modes;
@@ -22,6 +24,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use hearthwatch_supervision::{EXIT_PART, FaultPlan, PartFailed, Supervisor};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -29,6 +32,7 @@ use url::Url;
 use crate::config::{Config, Secret};
 use crate::diskless;
 use crate::log::{self, LogFormat};
+use crate::output::{stderr_line, stdout_line};
 use crate::supervisor;
 
 pub use leave::{LeaveArgs, LeaveError, leave, main as leave_main};
@@ -96,7 +100,7 @@ Example edge.toml (relative paths are taken from the file's own directory):
   cert_file = \"agent.crt\"
   key_file = \"agent.key\"
   [cloud.updates]
-  url = \"https://cloud.example:8443/updates/\"
+  url = \"https://cloud.example:8443/tuf/\"
   ca_file = \"ca.crt\"
   root_file = \"root.json\"
   director_file = \"director.pub\"   # or director = \"none\" in a fleet without one
@@ -117,30 +121,39 @@ Ctrl-C stops within 5 seconds; twice stops at once.";
 
 /// Runs until Ctrl-C, a termination signal, or a fault that no waiting mends.
 pub fn main(args: &RunArgs) -> ExitCode {
+    main_with(args, FaultPlan::default())
+}
+
+/// The same with faults that somebody may order: for tests of what becomes of a part that ends.
+pub fn main_with(args: &RunArgs, faults: FaultPlan) -> ExitCode {
     // An error means that a provider is chosen already, which is all that matters.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("cannot start: {error}");
+            stderr_line!("cannot start: {error}");
             return ExitCode::FAILURE;
         }
     };
     let config = match runtime.block_on(find_config(args)) {
         Ok(config) => config,
         Err(fault) => {
-            eprintln!("{fault}");
+            stderr_line!("{fault}");
             return ExitCode::from(EXIT_CONFIG);
         }
     };
     if args.check_config {
-        println!("{}", describe(&config));
+        stdout_line!("{}", describe(&config));
         return ExitCode::SUCCESS;
     }
     log::start(args.log);
-    let ended = runtime.block_on(serve(config));
+    let ended = runtime.block_on(serve(config, faults));
+    // A blocking job that never ends must not keep the process: what was to be said is said, and what matters is on disk.
+    runtime.shutdown_timeout(LEFTOVERS);
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(None) => ExitCode::SUCCESS,
+        // Told when it happened.
+        Ok(Some(_)) => ExitCode::from(EXIT_PART),
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
@@ -152,7 +165,7 @@ pub fn main(args: &RunArgs) -> ExitCode {
 async fn find_config(args: &RunArgs) -> Result<Config, String> {
     match (&args.config, &args.supervisor_token) {
         (Some(file), _) => Config::load(file).map_err(|faults| faults.to_string()),
-        (None, Some(token)) => supervisor::configure(&args.supervisor, &Secret::new(token), &args.app_data)
+        (None, Some(token)) => supervisor::configure_patiently(&args.supervisor, &Secret::new(token), &args.app_data)
             .await
             .map_err(|error| error.to_string()),
         (None, None) => Err("name an edge.toml with --config, or make one with `hearthwatch-edge setup`".to_owned()),
@@ -162,30 +175,33 @@ async fn find_config(args: &RunArgs) -> Result<Config, String> {
 /// Sockets and timers need little; the brain has a thread of its own. Each worker costs memory that a Pi can use better.
 const WORKERS: usize = 2;
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+/// Time for blocking jobs after everything else has ended.
+const LEFTOVERS: Duration = Duration::from_millis(100);
+
+async fn serve(config: Config, faults: FaultPlan) -> anyhow::Result<Option<PartFailed>> {
     let stop = CancellationToken::new();
     let (wish, mut leaving) = mpsc::channel(1);
     let mut signals = Signals::listen()?;
     // Dropped last: what is in memory goes when nobody uses it any more.
     let (_in_memory, joining) = diskless::move_in(&config)?.map(|tenant| (tenant.folder, tenant.joining)).unzip();
-    let agent = Agent::start(&config, joining, wish, stop.clone()).await?;
-    let leaves = tokio::select! {
-        () = signals.next() => false,
-        Some(()) = leaving.recv() => true,
+    let agent = Agent::start_under(&config, joining, wish, Supervisor::new(stop, faults)).await?;
+    let (leaves, failed) = tokio::select! {
+        () = signals.next() => (false, None),
+        Some(()) = leaving.recv() => (true, None),
+        failed = agent.failed() => (false, Some(failed)),
     };
     tracing::info!("stopping: within {} s, or at once when asked again", DRAIN.as_secs());
-    stop.cancel();
     tokio::select! {
-        drained = tokio::time::timeout(DRAIN, agent.join()) => match drained {
-            Ok(()) => tracing::info!("stopped"),
-            Err(_) => tracing::warn!("stopped before everything was said; what matters is on disk"),
+        late = agent.join() => match late.as_slice() {
+            [] => tracing::info!("stopped"),
+            late => tracing::warn!(parts = ?late, "stopped before everything was said; what matters is on disk"),
         },
         () = signals.next() => tracing::warn!("stopped at once"),
     }
     if leaves {
         leave(&config, false).await?;
     }
-    Ok(())
+    Ok(failed)
 }
 
 /// Ctrl-C and the termination signal.

@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::store;
+
 /// Bytes of the home's secret, as many as the hash has that it goes into.
 const SALT_BYTES: usize = 32;
 
@@ -22,9 +24,6 @@ pub enum StateError {
     /// Another agent runs with it.
     #[error("state directory {0}: another hearthwatch-edge runs with it; stop that one, or name another directory")]
     InUse(PathBuf),
-    /// The secret is damaged.
-    #[error("{0} has the wrong length; restore it, or remove it to start with a new one")]
-    Salt(PathBuf),
 }
 
 /// The directory, held as long as this value lives.
@@ -62,7 +61,8 @@ impl StateDirectory {
         self.path.join(name)
     }
 
-    /// The home's secret, made from `fresh` at the first start.
+    /// The home's secret, made from `fresh` at the first start. One that a power cut left half written is set aside, for a home must not
+    /// stay unwatched for it: alarms of before keep their ids, later ones have others.
     ///
     /// # Errors
     /// [`StateError`].
@@ -73,16 +73,32 @@ impl StateDirectory {
             Ok(file) => {
                 let mut salt = Vec::new();
                 file.take(SALT_BYTES as u64 + 1).read_to_end(&mut salt).map_err(io)?;
-                if salt.len() == SALT_BYTES { Ok(salt) } else { Err(StateError::Salt(path)) }
+                if salt.len() == SALT_BYTES {
+                    return Ok(salt);
+                }
+                let aside = store::set_file_aside(&path, &[], &[]).map_err(io)?;
+                tracing::error!(
+                    state.path = %path.display(), state.set_aside = %aside.display(),
+                    "the home's secret is damaged: it is kept under a new name, and a new one is made"
+                );
+                self.write_salt(&path, fresh())
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let salt = fresh();
-                let mut file = private().create_new(true).write(true).open(&path).map_err(io)?;
-                file.write_all(&salt).and_then(|()| file.sync_all()).map_err(io)?;
-                Ok(salt.to_vec())
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.write_salt(&path, fresh()),
             Err(error) => Err(io(error)),
         }
+    }
+
+    /// Whole or not at all: it is renamed into its place once it is on disk.
+    fn write_salt(&self, path: &Path, salt: [u8; SALT_BYTES]) -> Result<Vec<u8>, StateError> {
+        let next = self.file("salt.next");
+        let write = || {
+            let mut file = private().create(true).truncate(true).write(true).open(&next)?;
+            file.write_all(&salt)?;
+            file.sync_all()?;
+            std::fs::rename(&next, path)
+        };
+        write().map_err(|source| StateError::Io { path: path.to_owned(), source })?;
+        Ok(salt.to_vec())
     }
 }
 
@@ -119,10 +135,12 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_secret_is_not_silently_replaced() {
+    fn a_damaged_secret_is_kept_aside_and_does_not_stop_the_home() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDirectory::take(dir.path()).unwrap();
         std::fs::write(state.file("salt"), "short").unwrap();
-        assert!(matches!(state.salt(|| [7; SALT_BYTES]), Err(StateError::Salt(_))));
+        assert_eq!(state.salt(|| [7; SALT_BYTES]).unwrap(), [7; SALT_BYTES]);
+        assert_eq!(std::fs::read(state.file("salt.damaged-1")).unwrap(), b"short");
+        assert_eq!(state.salt(|| [8; SALT_BYTES]).unwrap(), [7; SALT_BYTES]);
     }
 }

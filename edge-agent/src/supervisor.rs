@@ -7,11 +7,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hearthwatch_link::Backoff;
 use reqwest::StatusCode;
 use serde::Deserialize;
 use url::Url;
 
 use crate::config::{AppOptions, Config, HomeAssistantConfig, OptionsError, Secret, SupervisorBroker};
+use crate::output::stderr_line;
 
 /// The form's answers, in the app's folder.
 const OPTIONS_FILE: &str = "options.json";
@@ -19,6 +21,11 @@ const OPTIONS_FILE: &str = "options.json";
 const BYTES_MAX: u64 = 64 * 1024;
 /// How long the Supervisor may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Between tries while it does not.
+const AGAIN: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(30) };
+/// Tries: after the pauses of eight of them, about two minutes, whoever watches over us starts us anew.
+const TRIES: u32 = 8;
 
 /// Why an app cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +72,35 @@ struct Wrapped {
     message: Option<String>,
 }
 
+impl SupervisorError {
+    /// Whether the Supervisor may answer otherwise in a moment: it starts beside us, and is renewed while we run.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Refused { status, .. } => *status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error(),
+            _ => false,
+        }
+    }
+}
+
+/// As [`configure`], and waits out a Supervisor that is away or busy, for about two minutes.
+///
+/// # Errors
+/// [`SupervisorError`].
+pub async fn configure_patiently(base: &Url, token: &Secret, data: &Path) -> Result<Config, SupervisorError> {
+    for failures in 1..TRIES {
+        match configure(base, token, data).await {
+            Err(error) if error.is_passing() => {
+                let pause = AGAIN.pause(failures, u64::from(std::process::id()));
+                stderr_line!("{error}; trying again in {} s", pause.as_secs().max(1));
+                tokio::time::sleep(pause).await;
+            }
+            ended => return ended,
+        }
+    }
+    configure(base, token, data).await
+}
+
 /// Asks the Supervisor at `base` for all that the agent needs; `data` is the app's own folder.
 ///
 /// Without a broker the app still starts: alarms are on the page, and the log says what to do.
@@ -96,7 +132,7 @@ async fn broker(address: Url, token: &Secret) -> Result<Option<SupervisorBroker>
     let answer: Wrapped = serde_json::from_slice(&body)?;
     // So it answers as long as no broker has been installed.
     if status == StatusCode::BAD_REQUEST || (status.is_success() && answer.data == serde_json::json!({})) {
-        eprintln!(
+        stderr_line!(
             "no MQTT broker yet: install one (the app Mosquitto broker) and restart, to see alarms in Home Assistant"
         );
         return Ok(None);

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 
 use chrome::{Chrome, Light};
 use hearthwatch_edge::brain::BrainCommand;
-use hearthwatch_edge::discovery::UpdateWish;
 use hearthwatch_edge::outbox::SharingLevel;
+use hearthwatch_edge::update::UpdateWish;
 use hearthwatch_model::alarm::Verdict;
 use hearthwatch_protocol::messages::WithdrawalReceipt;
 use serde_json::json;
@@ -202,8 +202,8 @@ async fn goes_back_to_the_model_before(chrome: &mut Chrome, page: &str, home: &m
     assert_eq!(chrome.ask(&format!("document.querySelector(\"{button}\").textContent")).await, "Go back to: Model 13");
     chrome.click_through(button).await;
     let said = chrome.ask("document.querySelector('.said').textContent").await;
-    assert_eq!(said, "Asked for. Under Learnt stands which model is in charge.");
-    assert_eq!(home.wishes.recv().await, Some(UpdateWish::RollBack));
+    assert_eq!(said, "Asked for, and written down. Under Learnt stands what comes of it.");
+    assert_eq!(home.wishes.pending().unwrap().wish, UpdateWish::RollBack);
 }
 
 async fn hears_of_a_change_without_loading_again(chrome: &mut Chrome, page: &str, home: &home::Home) {

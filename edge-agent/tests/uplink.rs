@@ -12,10 +12,11 @@ use std::time::Duration;
 use hearthwatch_edge::outbox::Outbox;
 use hearthwatch_edge::uplink::{self, SharedOutbox, UplinkConfig, UplinkHandle, UplinkState};
 use hearthwatch_link::{Backoff, LinkConfig, LinkEvent, LinkEvents, LinkHandle, Publication, open};
+use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::messages::{
-    AgentStatus, FeatureWindow, FeedbackRecord, Origin, Receipt, ReleaseNotice, UpdateOutcome, UpdateResult, Verdict,
+    AgentStatus, FeatureWindow, FeedbackRecord, Origin, Receipt, ReleaseNotice, UpdateOutcome, Verdict,
 };
-use hearthwatch_protocol::topic::AGGREGATOR_FILTER;
+use hearthwatch_protocol::topic::{UP_FILTER, shared};
 use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, Topic, decode, encode};
 use tokio::sync::watch;
 
@@ -142,7 +143,7 @@ struct Aggregator {
 
 impl Aggregator {
     async fn start(broker: &Broker, stored: BTreeMap<u64, Vec<u8>>) -> Self {
-        let subscriptions = vec![AGGREGATOR_FILTER.to_owned()];
+        let subscriptions = vec![shared("group", UP_FILTER)];
         let (link, mut events) = open(LinkConfig { subscriptions, ..broker.link("aggregator") }).unwrap();
         while !matches!(tokio::time::timeout(PATIENCE, events.next()).await.unwrap(), Some(LinkEvent::Connected { .. }))
         {
@@ -170,6 +171,7 @@ impl Aggregator {
                 }
                 Message::Status(status) => self.statuses.push(status),
                 Message::Outcome(outcome) => self.outcomes.push(outcome),
+                Message::Manifest(_) => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -258,7 +260,13 @@ async fn a_release_notice_and_an_outcome_find_their_way() {
     let seen =
         tokio::time::timeout(PATIENCE, release.wait_for(Option::is_some)).await.expect("in time").unwrap().clone();
     assert_eq!(seen, Some(notice));
-    let outcome = UpdateOutcome { model_version: ModelVersion(3), result: UpdateResult::Installed, at: 6 };
+    let outcome = UpdateOutcome::installed(ModelVersion(3), 6);
     uplink.report(outcome.clone()).await.unwrap();
     aggregator.until(|heard| heard.outcomes == [outcome.clone()]).await;
+
+    // A broker may have lost what it acknowledged: each manifest, one a day at least, brings status and newest outcome again.
+    let statuses = aggregator.statuses.len();
+    uplink.declare(SignedManifest::from_bytes(vec![0; 8]));
+    aggregator.until(|heard| heard.outcomes.len() == 2 && heard.statuses.len() > statuses).await;
+    assert_eq!(aggregator.outcomes, [outcome.clone(), outcome]);
 }

@@ -52,11 +52,49 @@ impl FeatureProfile {
     /// Empty without any row.
     #[must_use]
     pub fn psi(&self, rows: &[f32]) -> Vec<f64> {
-        if rows.len() < FEATURES {
+        let mut binned = Binned::new(self);
+        binned.add(rows);
+        binned.psi()
+    }
+}
+
+/// Rows counted into a profile's bins, a few at a time: what the index needs of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Binned<'a> {
+    profile: &'a FeatureProfile,
+    rows: usize,
+    /// For each feature, how many values lie in each bin.
+    counts: Vec<Vec<usize>>,
+}
+
+impl<'a> Binned<'a> {
+    /// No row yet.
+    #[must_use]
+    pub fn new(profile: &'a FeatureProfile) -> Self {
+        let counts = profile.edges.iter().map(|edges| vec![0; edges.len() + 1]).collect();
+        Self { profile, rows: 0, counts }
+    }
+
+    /// Counts rows of [`FEATURES`] values. What is no whole row, and values that are no numbers, are left out.
+    pub fn add(&mut self, rows: &[f32]) {
+        for row in rows.chunks_exact(FEATURES) {
+            self.rows += 1;
+            for ((value, edges), counts) in row.iter().zip(&self.profile.edges).zip(&mut self.counts) {
+                if value.is_finite() {
+                    counts[bin(edges, *value)] += 1;
+                }
+            }
+        }
+    }
+
+    /// The population stability index of each feature; empty without any row.
+    #[must_use]
+    pub fn psi(&self) -> Vec<f64> {
+        if self.rows == 0 {
             return Vec::new();
         }
-        let features = self.edges.iter().zip(&self.shares).enumerate();
-        features.map(|(feature, (edges, before))| psi(before, &shares(&column(rows, feature), edges))).collect()
+        let features = self.profile.shares.iter().zip(&self.counts);
+        features.map(|(before, counts)| psi(before, &of_all(counts))).collect()
     }
 }
 
@@ -68,9 +106,18 @@ fn column(rows: &[f32], feature: usize) -> Vec<f32> {
 fn shares(values: &[f32], edges: &[f32]) -> Vec<f64> {
     let mut counts = vec![0_usize; edges.len() + 1];
     for value in values {
-        counts[edges.partition_point(|edge| edge <= value)] += 1;
+        counts[bin(edges, *value)] += 1;
     }
-    counts.into_iter().map(|count| count as f64 / values.len().max(1) as f64).collect()
+    of_all(&counts)
+}
+
+fn bin(edges: &[f32], value: f32) -> usize {
+    edges.partition_point(|edge| *edge <= value)
+}
+
+fn of_all(counts: &[usize]) -> Vec<f64> {
+    let all: usize = counts.iter().sum();
+    counts.iter().map(|count| *count as f64 / all.max(1) as f64).collect()
 }
 
 /// The population stability index of two lists of shares.

@@ -15,7 +15,7 @@ use crate::manifest::SignedManifest;
 pub use announcement::Announcement;
 pub use contribution::Contribution;
 pub use feedback::{FeatureWindow, FeedbackRecord, Origin, Verdict};
-pub use outcome::{UpdateOutcome, UpdateResult};
+pub use outcome::{UpdateOutcome, UpdateResult, UpdateStage};
 pub use receipt::{PAYLOAD_DIGEST_BYTES, PayloadDigest, Receipt, Refusal, RefusalReason, Said};
 pub use release::ReleaseNotice;
 pub use status::AgentStatus;

@@ -7,8 +7,22 @@ use crate::id::{HomeId, IdError};
 /// First levels of every topic; the version is the topic tree's, not a message's.
 pub const ROOT: &str = "hw/v1";
 
-/// Filter that an aggregator subscribes with, shared among its replicas.
-pub const AGGREGATOR_FILTER: &str = "$share/aggregator/hw/v1/home/+/up/+";
+/// Everything that homes say. An aggregator subscribes to it through [`shared`].
+pub const UP_FILTER: &str = "hw/v1/home/+/up/+";
+
+/// `filter`, shared among all who subscribe with the same `group`: each message goes to one of them.
+///
+/// mosquitto lets any client into any group, and drops the message when it is the turn of one who may not read it. So the
+/// name of the aggregators' group is a secret.
+///
+/// ```
+/// use hearthwatch_protocol::topic::{UP_FILTER, shared};
+/// assert_eq!(shared("g", UP_FILTER), "$share/g/hw/v1/home/+/up/+");
+/// ```
+#[must_use]
+pub fn shared(group: &str, filter: &str) -> String {
+    format!("$share/{group}/{filter}")
+}
 
 /// A place to say something.
 ///
@@ -163,7 +177,7 @@ mod tests {
     #[test]
     fn a_filter_is_not_a_topic() {
         assert_eq!(Topic::parse("hw/v1/home/+/up/feedback"), Err(TopicError::Home(IdError::Character('+'))));
-        assert_eq!(Topic::parse(AGGREGATOR_FILTER), Err(TopicError::Unknown));
+        assert_eq!(Topic::parse(&shared("g", UP_FILTER)), Err(TopicError::Unknown));
     }
 
     #[test]

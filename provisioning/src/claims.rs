@@ -250,6 +250,19 @@ impl Claims {
         Ok(token)
     }
 
+    /// Whether `token` is a claim of `home` that was given out and has not expired, used or not. Changes nothing.
+    ///
+    /// # Errors
+    /// [`ClaimError`] when the file is unreadable, open to others or damaged.
+    pub fn knows(&self, token: &str, home: &HomeId, now: Timestamp) -> Result<bool, ClaimError> {
+        if token.len() > TOKEN_LENGTH_MAX {
+            return Ok(false);
+        }
+        let token_sha256 = sha256_hex(token.as_bytes());
+        let holds = |claim: &Claim| claim.token_sha256 == token_sha256 && claim.home == *home && now < claim.expires_at;
+        Ok(self.read()?.claims.iter().any(holds))
+    }
+
     /// Uses a token for the key with this fingerprint. The same key may repeat itself until the token expires: its
     /// first answer may have been lost on the way. A reusable token takes another key too, [`REUSES_PER_DAY`] times a day. The
     /// use is on disk when this returns.
@@ -351,6 +364,17 @@ mod tests {
         claims.redeem(token.reveal(), &home("home-7"), "k1", now()).unwrap();
         let again = claims.redeem(token.reveal(), &home("home-7"), "k2", now()).unwrap_err();
         assert!(matches!(again, ClaimError::Used { .. }));
+    }
+
+    #[test]
+    fn a_claim_is_known_for_its_own_home_used_or_not_until_it_expires() {
+        let (_dir, claims) = claims();
+        let token = claims.issue(&home("home-7"), now(), TOKEN_LIFE).unwrap();
+        let knows = |token: &str, name, at| claims.knows(token, &home(name), at).unwrap();
+        assert!(knows(token.reveal(), "home-7", now()));
+        assert!(!knows(token.reveal(), "home-8", now()) && !knows("hwc_guess", "home-7", now()));
+        claims.redeem(token.reveal(), &home("home-7"), "k1", now()).unwrap();
+        assert!(knows(token.reveal(), "home-7", now()) && !knows(token.reveal(), "home-7", now() + TOKEN_LIFE));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The command line: what can be asked, and what is printed for it. `anyhow` here, since a person reads the errors.
 
 use std::io::Write;
+use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,12 +13,14 @@ use jiff::Timestamp;
 
 use crate::authority::AuthorityError;
 use crate::files::{self, FileError};
+use crate::group::Group;
+use crate::handing_over::{self, Owner};
 use crate::homes::{self, HomeError, Outcome, Token};
 use crate::inspect::{self, Weight};
 use crate::layout::Layout;
 use crate::rotation::{self, Step};
 use crate::signer::server::Server;
-use crate::{authority, init, mirror, mosquitto, revocation};
+use crate::{authority, cloud_toml, host, init, mirror, mosquitto, revocation};
 
 /// Who is who in a Hearthwatch fleet: certificates, access rules, update keys, enrolment.
 #[derive(Debug, Parser)]
@@ -24,12 +28,9 @@ use crate::{authority, init, mirror, mosquitto, revocation};
     name = "hearthwatch-provision",
     version,
     after_help = "A first installation:\n  \
-                  hearthwatch-provision init --out keys --host broker.example\n  \
-                  hearthwatch-provision home add home-7 --out keys\n  \
-                  hearthwatch-provision inspect keys\n  \
-                  mosquitto -c keys/mosquitto/mosquitto.conf\n  \
-                  hearthwatch-provision signer --keys keys/tuf/signer --gate-public keys/gate/gate.pub \\\n      \
-                  --socket /run/hearthwatch/signer.sock\n\n\
+                  hearthwatch-provision init --out keys --host fleet.example\n  \
+                  hearthwatch-provision inspect keys\n\
+                  init prints what comes next: broker, signer, aggregator, the first token and the first home.\n\n\
                   Every command can be run again: what is there is kept, never replaced."
 )]
 pub struct Cli {
@@ -39,13 +40,24 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make the authority, the certificates of broker and aggregator, the update keys, mosquitto's configuration.
+    /// Make the authority, the certificates of broker and aggregator, the update keys, and the configurations of both.
     ///
     /// Running it again makes what is missing and changes nothing else.
     Init(InitArgs),
     /// Let a home in.
     #[command(subcommand)]
     Home(HomeCommand),
+    /// Make the secret group in which aggregators share what homes say, in an installation from before there was one.
+    ///
+    /// Each aggregator wants it: under [mqtt], group_file = "cloud/ingest.group", or a copy of that file on another machine.
+    Group {
+        /// The directory that `init` made.
+        #[arg(long, value_name = "DIR", env = "HEARTHWATCH_KEYS")]
+        out: PathBuf,
+        /// A new name although there is one: somebody who should not knows it. Then restart every aggregator.
+        #[arg(long)]
+        new: bool,
+    },
     /// What the root keys are for after the first ceremony: a later expiry, new keys. Stop aggregator and signer first.
     ///
     /// Every step wants two of the three root keys, prints what was done and adds it to tuf/ceremony.txt.
@@ -110,19 +122,32 @@ struct InitArgs {
     /// Where everything goes; made if it is not there.
     #[arg(long, value_name = "DIR", env = "HEARTHWATCH_KEYS")]
     out: PathBuf,
-    /// A name or address under which homes reach broker and aggregator; may be repeated. Loopback is always in.
-    #[arg(long, value_name = "NAME")]
+    /// A DNS name or IP address under which homes reach broker and aggregator; may be repeated, the first stands in addresses.
+    /// Loopback is always in.
+    #[arg(long, value_name = "HOST", value_parser = host::host)]
     host: Vec<String>,
+    /// The address that broker and aggregator listen on; without it all of this machine's.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<IpAddr>,
     /// Life of the server and aggregator certificates, in days.
     #[arg(long, value_name = "N", default_value_t = authority::SERVER_DAYS)]
     days: u32,
-    /// Port in mosquitto's configuration.
-    #[arg(long, value_name = "PORT", default_value_t = mosquitto::PORT)]
+    /// Port of the broker.
+    #[arg(long, value_name = "PORT", default_value_t = mosquitto::PORT, value_parser = clap::value_parser!(u16).range(1..))]
     mqtt_port: u16,
-    /// User that mosquitto becomes when root starts it; mosquitto's own default is `mosquitto`. It must own what
-    /// mosquitto opens: `init` run by root gives it that. Started by anybody else, mosquitto stays who it is.
-    #[arg(long, value_name = "NAME")]
+    /// Port of the aggregator's page, admin API, enrolment and releases.
+    #[arg(long, value_name = "PORT", default_value_t = cloud_toml::PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    http_port: u16,
+    /// Recorded sets that networks are trained on, one folder each; without it OUT/corpus, which is empty at first.
+    #[arg(long, value_name = "DIR")]
+    corpus: Option<PathBuf>,
+    /// User that mosquitto becomes when root starts it; mosquitto's own default is `mosquitto`. `init` run by root gives this
+    /// user what mosquitto opens, and nothing else. Started by anybody but root, mosquitto stays who it is.
+    #[arg(long, value_name = "NAME", value_parser = host::user)]
     broker_user: Option<String>,
+    /// Where root puts what mosquitto opens if that user cannot reach OUT, as in root's own home; OUT/mosquitto is then a link.
+    #[arg(long, value_name = "DIR", env = "HEARTHWATCH_BROKER_DIR", default_value = handing_over::ELSEWHERE)]
+    broker_dir: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -210,6 +235,7 @@ pub fn run(cli: &Cli, now: Timestamp, out: &mut impl Write) -> anyhow::Result<Ex
         Command::Init(args) => init(args, now, out),
         Command::Home(HomeCommand::Add(args)) => add(args, now, out),
         Command::Home(HomeCommand::Revoke(args)) => revoke(args, now, out),
+        Command::Group { out: dir, new } => group(dir, *new, out),
         Command::Root(args) => root(args, now, out),
         Command::Mirror { to, out: dir } => {
             let copied = mirror::copy(&Layout::new(dir), to)?;
@@ -224,11 +250,19 @@ pub fn run(cli: &Cli, now: Timestamp, out: &mut impl Write) -> anyhow::Result<Ex
 
 fn init(args: &InitArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let layout = Layout::new(&args.out);
+    let users = std::fs::read_to_string(handing_over::USERS).unwrap_or_default();
+    // Where there is no /proc, there is no mosquitto package that becomes another user either.
+    let root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == ROOT);
     let options = init::Options {
         hosts: args.host.clone(),
         days: args.days,
         mqtt_port: args.mqtt_port,
+        http_port: args.http_port,
+        listen: args.listen,
+        corpus: args.corpus.clone(),
         broker_user: args.broker_user.clone(),
+        broker_owner: broker_owner(args.broker_user.as_deref(), root, &users)?,
+        broker_elsewhere: args.broker_dir.clone(),
     };
     let steps = init::run(&layout, &options, now)?;
     for step in &steps {
@@ -241,15 +275,82 @@ fn init(args: &InitArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result
             writeln!(out, "      note: {notice}")?;
         }
     }
+    if root && options.broker_owner.is_none() && args.broker_user.is_none() {
+        writeln!(
+            out,
+            "      note: there is no user {BROKER_USER} on this machine; where mosquitto is started by root, that user must own {}",
+            layout.mosquitto().display()
+        )?;
+    }
     if steps.iter().any(|step| step.outcome == Outcome::Created) {
         writeln!(
             out,
-            "\nWhat was done with the update keys, and what is left for you: {}\nNext: hearthwatch-provision home add \
-             NAME --out {}",
-            layout.ceremony_transcript().display(),
-            args.out.display()
+            "\nWhat was done with the update keys, and what is left for you: {}",
+            layout.ceremony_transcript().display()
         )?;
+        writeln!(out, "\nNext, each that stays in a terminal of its own:")?;
+        for step in next_steps(&args.out) {
+            writeln!(out, "  {step}")?;
+        }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// To whom `init` gives what mosquitto opens: the user that it becomes when root starts it. Nobody where it stays who it is.
+fn broker_owner(named: Option<&str>, root: bool, users: &str) -> anyhow::Result<Option<Owner>> {
+    match named {
+        _ if !root => Ok(None),
+        Some("root") => Ok(None),
+        Some(name) => {
+            let owner = Owner::find(users, name).with_context(|| {
+                format!(
+                    "there is no user {name} in {}; make one, or name another with --broker-user",
+                    handing_over::USERS
+                )
+            })?;
+            Ok(Some(owner))
+        }
+        None => Ok(Owner::find(users, BROKER_USER)),
+    }
+}
+
+/// What brings up a fleet after `init --out KEYS`; the README has the same lines.
+#[must_use]
+pub fn next_steps(keys: &Path) -> [String; 5] {
+    let keys = keys.display();
+    [
+        format!(r#"mosquitto -c "$(realpath {keys}/mosquitto/mosquitto.conf)""#),
+        format!(
+            "hearthwatch-provision signer --keys {keys}/tuf/signer --gate-public {keys}/gate/gate.pub --socket {keys}/signer.sock"
+        ),
+        format!("hearthwatch-cloud token add admin --role admin --config {keys}/cloud.toml --file admin.token"),
+        format!("hearthwatch-cloud serve --config {keys}/cloud.toml"),
+        format!("hearthwatch-provision home add home-7 --token-only --out {keys}"),
+    ]
+}
+
+fn group(dir: &Path, new: bool, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let layout = Layout::new(dir);
+    let path = layout.group();
+    anyhow::ensure!(
+        layout.ca_cert().is_file(),
+        "{0} holds no installation; first: hearthwatch-provision init --out {0}",
+        dir.display()
+    );
+    files::make_dir(path.parent().unwrap_or(dir))?;
+    let made = if new {
+        Group::renew(&path)?;
+        true
+    } else {
+        Group::make(&path)? == Outcome::Created
+    };
+    writeln!(out, "{}  {}", if made { "made" } else { "kept" }, path.display())?;
+    writeln!(
+        out,
+        "Each aggregator is told under [mqtt]: group_file = \"{}\" (a path from its configuration file, or an absolute one), \
+         and started again. On another machine it gets a copy, mode 0600. No home may see it.",
+        path.display()
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -387,6 +488,11 @@ fn approve(args: &ApproveArgs, now: Timestamp, out: &mut impl Write) -> anyhow::
     Ok(ExitCode::SUCCESS)
 }
 
+/// User id of root.
+const ROOT: u32 = 0;
+/// Who mosquitto becomes when root starts it and nothing else is configured.
+const BROKER_USER: &str = "mosquitto";
+
 /// Widest column for subjects, so that a server with many names does not push the rest off the screen.
 const SUBJECT_WIDTH: usize = 52;
 
@@ -416,95 +522,4 @@ fn sign(args: &SignerArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn now() -> Timestamp {
-        "2026-03-01T12:00:00Z".parse().unwrap()
-    }
-
-    fn command(line: &str, dir: &Path) -> anyhow::Result<String> {
-        let dir = dir.join("keys");
-        let words =
-            line.split(' ').map(|word| if word == "KEYS" { dir.to_string_lossy().into() } else { word.to_owned() });
-        let cli = Cli::try_parse_from(std::iter::once("hearthwatch-provision".to_owned()).chain(words))?;
-        let mut out = Vec::new();
-        run(&cli, now(), &mut out)?;
-        Ok(String::from_utf8(out)?)
-    }
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        use clap::CommandFactory as _;
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_first_installation_is_made_shown_and_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = command("init --out KEYS --host broker.example", dir.path()).unwrap();
-        assert_eq!(first.lines().filter(|line| line.starts_with("made  ")).count(), 10, "{first}");
-        let again = command("init --out KEYS --host broker.example", dir.path()).unwrap();
-        assert!(again.lines().all(|line| line.starts_with("kept  ")), "{again}");
-        let added = command("home add home-7 --out KEYS", dir.path()).unwrap();
-        assert!(added.contains("hwc_"), "{added}");
-        let kept = command("home add home-7 --out KEYS", dir.path()).unwrap();
-        assert!(kept.starts_with("kept: home-7 has an unused claim token until 2026-03-04T12:00:00Z"), "{kept}");
-        let shown = command("inspect KEYS", dir.path()).unwrap();
-        assert!(shown.contains("broker (localhost, 127.0.0.1, ::1, broker.example)"), "{shown}");
-        assert!(shown.ends_with("sound: nothing here keeps the installation from working safely\n"), "{shown}");
-    }
-
-    #[test]
-    fn a_home_that_is_revoked_is_named_with_the_command_that_makes_it_hold() {
-        let dir = tempfile::tempdir().unwrap();
-        command("init --out KEYS", dir.path()).unwrap();
-        command("home add home-7 --issue --out KEYS", dir.path()).unwrap();
-        let text = command("home revoke home-7 --reason stolen --out KEYS", dir.path()).unwrap();
-        assert!(
-            text.starts_with("1 of home-7 taken back; on the list: ") && text.contains(revocation::RELOAD),
-            "{text}"
-        );
-        assert!(command("inspect KEYS", dir.path()).unwrap().contains("sound: "));
-    }
-
-    #[test]
-    fn a_second_persons_word_is_a_line_of_the_file_that_the_signer_reads() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("approvals");
-        let (one, two) = ("ab".repeat(32), "cd".repeat(32));
-        for hash in [&one, &two] {
-            let line = format!("approve {hash} --by ada --approvals {}", file.display());
-            assert!(command(&line, dir.path()).unwrap().starts_with("approved by ada: "));
-        }
-        let text = std::fs::read_to_string(&file).unwrap();
-        assert_eq!(text, format!("{one}  2026-03-01T12:00:00Z  ada\n{two}  2026-03-01T12:00:00Z  ada\n"));
-        let short = command(&format!("approve abcd --by ada --approvals {}", file.display()), dir.path());
-        assert!(short.unwrap_err().to_string().contains("64 hexadecimal digits"));
-    }
-
-    #[test]
-    fn a_token_for_a_script_is_the_token_and_nothing_else() {
-        let dir = tempfile::tempdir().unwrap();
-        command("init --out KEYS", dir.path()).unwrap();
-        let token = command("home add home-7 --token-only --out KEYS", dir.path()).unwrap();
-        assert!(token.starts_with("hwc_") && token.lines().count() == 1, "{token}");
-        let error = command("home add home-7 --token-only --out KEYS", dir.path()).unwrap_err();
-        assert!(error.to_string().contains("home add home-7 --new-token"), "{error}");
-    }
-
-    #[test]
-    fn a_name_that_could_be_an_aggregators_is_refused_with_the_rule() {
-        let dir = tempfile::tempdir().unwrap();
-        command("init --out KEYS", dir.path()).unwrap();
-        let error = command("home add aggregator-2 --issue --out KEYS", dir.path()).unwrap_err();
-        assert!(format!("{error:#}").contains("is kept for aggregators"), "{error:#}");
-    }
-
-    #[test]
-    fn adding_before_init_names_the_first_command() {
-        let dir = tempfile::tempdir().unwrap();
-        let error = format!("{:#}", command("home add home-7 --out KEYS", dir.path()).unwrap_err());
-        assert!(error.contains("does not exist; first: hearthwatch-provision init --out "), "{error}");
-    }
-}
+mod tests;

@@ -114,6 +114,13 @@ impl Enroller {
         })
     }
 
+    /// Whether a request brings a claim of the home that it names: then it is that home's, and not a stranger's guess. False
+    /// where the claims cannot be read, which [`Enroller::enrol`] tells.
+    #[must_use]
+    pub fn has_claim(&self, request: &EnrolRequest, now: Timestamp) -> bool {
+        self.claims.knows(&request.token, &request.home, now).unwrap_or(false)
+    }
+
     /// Lets a home in. The token is used up on disk before the certificate is handed out.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! `init`: everything that an installation needs, made once; run again, it changes nothing.
 
 use std::fs::File;
-use std::os::unix::fs::MetadataExt as _;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use hearthwatch_protocol::seal::SigningKey;
@@ -11,17 +11,14 @@ use crate::acl::{self, Identity};
 use crate::authority::{self, Authority, AuthorityError, Issued};
 use crate::ceremony::{self, CeremonyError};
 use crate::files::{self, FileError};
+use crate::group::{Group, GroupError};
 use crate::handing_over::{self, Owner};
 use crate::homes::Outcome;
+use crate::host::{self, NameError};
 use crate::layout::Layout;
 use crate::ledger::{Ledger, LedgerError};
-use crate::mosquitto;
 use crate::revocation::{self, RevocationError};
-
-/// User id of root.
-const ROOT: u32 = 0;
-/// Who mosquitto becomes when root starts it and nothing else is configured.
-const BROKER_USER: &str = "mosquitto";
+use crate::{cloud_toml, mosquitto};
 
 /// What may differ between installations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,15 +27,35 @@ pub struct Options {
     pub hosts: Vec<String>,
     /// Life of the server and aggregator certificates, in days.
     pub days: u32,
-    /// Port in mosquitto's configuration.
+    /// Port of the broker.
     pub mqtt_port: u16,
+    /// Port of the aggregator's HTTPS listener.
+    pub http_port: u16,
+    /// Address that both listen on; none for all.
+    pub listen: Option<IpAddr>,
+    /// Recorded sets for training; none for a folder of the installation.
+    pub corpus: Option<PathBuf>,
     /// User that mosquitto becomes when root starts it; none for its own default.
     pub broker_user: Option<String>,
+    /// To whom the broker's folder is given, which only root can; none leaves it as it is.
+    pub broker_owner: Option<Owner>,
+    /// Where that folder is made if the one in the installation is not within that user's reach.
+    pub broker_elsewhere: PathBuf,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { hosts: Vec::new(), days: authority::SERVER_DAYS, mqtt_port: mosquitto::PORT, broker_user: None }
+        Self {
+            hosts: Vec::new(),
+            days: authority::SERVER_DAYS,
+            mqtt_port: mosquitto::PORT,
+            http_port: cloud_toml::PORT,
+            listen: None,
+            corpus: None,
+            broker_user: None,
+            broker_owner: None,
+            broker_elsewhere: handing_over::ELSEWHERE.into(),
+        }
     }
 }
 
@@ -73,9 +90,18 @@ pub enum InitError {
     /// The revocation list.
     #[error(transparent)]
     Revocation(#[from] RevocationError),
-    /// Nobody to give the broker's files to.
-    #[error("there is no user {0} in {USERS}; make one, or name another with --broker-user", USERS = handing_over::USERS)]
-    NoUser(String),
+    /// A host that is none.
+    #[error(transparent)]
+    Host(#[from] NameError),
+    /// The group of the aggregators.
+    #[error(transparent)]
+    Group(#[from] GroupError),
+    /// A path that cannot stand in a configuration.
+    #[error("{0:?} cannot stand in a configuration file: a path without control characters, in UTF-8")]
+    Path(PathBuf),
+    /// The broker's folder cannot be where it would have to be.
+    #[error("{} is there already, and not this installation's; name another place for what mosquitto reads with --broker-dir", .0.display())]
+    Taken(PathBuf),
     /// Two of them at once.
     #[error("another `init` is at work in {}; wait for it", .0.display())]
     Busy(PathBuf),
@@ -98,13 +124,22 @@ pub enum InitError {
 /// # Errors
 /// [`InitError`].
 pub fn run(layout: &Layout, options: &Options, now: Timestamp) -> Result<Vec<Step>, InitError> {
+    for host in &options.hosts {
+        host::check_host(host)?;
+    }
+    for path in [Some(layout.root()), options.corpus.as_deref(), Some(&options.broker_elsewhere)].into_iter().flatten()
+    {
+        if path.to_str().is_none_or(|path| path.contains(char::is_control)) {
+            return Err(InitError::Path(path.to_owned()));
+        }
+    }
     files::make_dir(layout.root())?;
     let _lock = lock(layout)?;
     let mut steps = Vec::new();
-    for dir in ["ca", "broker", "cloud", "gate", "director", "mosquitto", "homes"] {
+    for dir in ["ca", "broker", "cloud", "gate", "director", "homes"] {
         files::make_dir(&layout.root().join(dir))?;
     }
-    files::make_dir(&layout.mosquitto_data())?;
+    let unreached = brokers_folder(layout, options)?;
 
     let (authority, outcome) = authority(layout, now)?;
     steps.push(Step { what: "certificate authority", path: layout.ca_cert(), outcome, notice: None });
@@ -136,16 +171,13 @@ pub fn run(layout: &Layout, options: &Options, now: Timestamp) -> Result<Vec<Ste
     steps.push(Step { what: "gate's key", path: layout.gate_key(), outcome: gate(layout)?, notice: None });
     steps.push(Step { what: "director's key", path: layout.director_key(), outcome: director(layout)?, notice: None });
 
-    let absolute = Layout::new(std::path::absolute(layout.root()).unwrap_or_else(|_| layout.root().to_owned()));
-    let of_layout = mosquitto::Options::of(&absolute, options.mqtt_port);
-    let conf = mosquitto::render(&mosquitto::Options { user: options.broker_user.clone(), ..of_layout });
+    let outcome = Group::make(&layout.group())?;
+    steps.push(Step { what: "aggregators' secret group", path: layout.group(), outcome, notice: None });
+    steps.push(cloud_config(layout, options)?);
+
+    let conf = mosquitto::render(&broker_options(layout, options));
     let mut step = rendered("mosquitto's configuration", layout.mosquitto_conf(), &conf)?;
-    let owner = std::fs::metadata(layout.root()).map(|root| root.uid()).unwrap_or_default();
-    let broker_user = options.broker_user.as_deref().unwrap_or(BROKER_USER);
-    let to_give = options.broker_user.as_deref().filter(|name| owner == ROOT && *name != "root");
-    if owner == ROOT && to_give.is_none() && step.outcome == Outcome::Created && broker_user != "root" {
-        step.notice = Some(root_notice(broker_user));
-    }
+    step.notice = unreached.or(step.notice);
     steps.push(step);
     let shut_out = Ledger::of(layout).shut_out(now)?;
     steps.push(rendered("mosquitto's access rules", layout.mosquitto_acl(), &acl::render_mosquitto(&shut_out))?);
@@ -156,20 +188,109 @@ pub fn run(layout: &Layout, options: &Options, now: Timestamp) -> Result<Vec<Ste
         Outcome::Created
     };
     steps.push(Step { what: "revocation list", path: layout.crl(), outcome, notice: None });
-    if let Some(name) = to_give {
-        let users = std::fs::read_to_string(handing_over::USERS).unwrap_or_default();
-        let owner = Owner::find(&users, name).ok_or_else(|| InitError::NoUser(name.to_owned()))?;
+    let outcome = copies(layout)?;
+    steps.push(Step { what: "mosquitto's copies", path: layout.mosquitto(), outcome, notice: None });
+    if let Some(owner) = options.broker_owner {
         handing_over::hand_over(layout, owner)?;
     }
     Ok(steps)
 }
 
-/// What root is told about mosquitto, which gives root up at once.
-fn root_notice(broker_user: &str) -> String {
-    format!(
-        "these files are root's, and mosquitto started by root becomes the user {broker_user}, who cannot read them: give \
-         them with --broker-user {broker_user}, or let mosquitto stay root with --broker-user root"
-    )
+/// Makes the broker's folder where its user can reach it. What to say when one that was there before is out of reach.
+fn brokers_folder(layout: &Layout, options: &Options) -> Result<Option<String>, InitError> {
+    let barred = match options.broker_owner {
+        Some(owner) => handing_over::barred(layout.root(), owner)?,
+        None => None,
+    };
+    let folder = layout.mosquitto();
+    let mut notice = None;
+    match barred {
+        Some(above) if folder.is_dir() && !folder.is_symlink() => {
+            let user = options.broker_user.as_deref().unwrap_or("mosquitto");
+            notice = Some(format!(
+                "the user {user} cannot pass through {}, so mosquitto started by root cannot read this; rm -r {} and run init again, \
+                 which then puts it in {}",
+                above.display(),
+                folder.display(),
+                options.broker_elsewhere.display()
+            ));
+        }
+        Some(_) if !folder.is_dir() => {
+            if options.broker_elsewhere.symlink_metadata().is_ok() {
+                return Err(InitError::Taken(options.broker_elsewhere.clone()));
+            }
+            handing_over::make_elsewhere(layout, &options.broker_elsewhere)?;
+        }
+        _ => files::make_dir(&folder)?,
+    }
+    files::make_dir(&layout.mosquitto_data())?;
+    Ok(notice)
+}
+
+/// What mosquitto is told, with the absolute paths of its folder: it reads it anew on SIGHUP, as another user and from another place.
+fn broker_options(layout: &Layout, options: &Options) -> mosquitto::Options {
+    let folder = std::fs::canonicalize(layout.mosquitto()).unwrap_or_else(|_| layout.mosquitto());
+    let of_layout = mosquitto::Options::of(layout, options.mqtt_port);
+    let there =
+        |path: &PathBuf| path.strip_prefix(layout.mosquitto()).map_or_else(|_| path.clone(), |name| folder.join(name));
+    mosquitto::Options {
+        bind: options.listen.map(|address| address.to_string()),
+        user: options.broker_user.clone(),
+        ca: there(&of_layout.ca),
+        cert: there(&of_layout.cert),
+        key: there(&of_layout.key),
+        crl: there(&of_layout.crl),
+        acl: there(&of_layout.acl),
+        data: there(&of_layout.data),
+        port: of_layout.port,
+    }
+}
+
+fn cloud_config(layout: &Layout, options: &Options) -> Result<Step, InitError> {
+    files::make_dir(&layout.cloud_data())?;
+    if options.corpus.is_none() {
+        files::make_dir(&layout.corpus())?;
+    }
+    let corpus = options.corpus.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    let text = cloud_toml::render(&cloud_toml::Options {
+        host: options.hosts.first().cloned().unwrap_or_else(|| "localhost".to_owned()),
+        listen: options.listen,
+        port: options.http_port,
+        mqtt_port: options.mqtt_port,
+        corpus,
+    });
+    let path = layout.cloud_toml();
+    // A person edits it; a difference is no news.
+    let outcome = match path.exists() {
+        true => Outcome::Kept,
+        false => {
+            files::write_private(&path, text.as_bytes())?;
+            Outcome::Created
+        }
+    };
+    Ok(Step { what: "aggregator's configuration", path, outcome, notice: None })
+}
+
+/// Brings the broker's copies up to date with what they are copies of.
+fn copies(layout: &Layout) -> Result<Outcome, InitError> {
+    let mut outcome = Outcome::Kept;
+    for (from, to) in [
+        (layout.ca_cert(), layout.mosquitto_ca()),
+        (layout.broker_cert(), layout.mosquitto_cert()),
+        (layout.crl(), layout.mosquitto_crl()),
+    ] {
+        let bytes = files::read(&from)?;
+        if !matches!(files::read(&to), Ok(found) if found == bytes) {
+            files::write_public(&to, &bytes)?;
+            outcome = Outcome::Created;
+        }
+    }
+    let key = files::read_private(&layout.broker_key())?;
+    if !matches!(files::read_private(&layout.mosquitto_key()), Ok(found) if found == key) {
+        files::write_private(&layout.mosquitto_key(), &key)?;
+        outcome = Outcome::Created;
+    }
+    Ok(outcome)
 }
 
 fn lock(layout: &Layout) -> Result<File, InitError> {
@@ -280,7 +401,7 @@ fn rendered(what: &'static str, path: PathBuf, text: &str) -> Result<Step, InitE
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::path::Path;
 
     use super::*;
@@ -319,21 +440,91 @@ mod tests {
     }
 
     #[test]
-    fn every_key_and_every_directory_is_the_owners_alone() {
+    fn every_file_and_directory_has_the_permissions_that_it_needs_and_no_more() {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path().join("hw"));
         run(&layout, &Options::default(), now()).unwrap();
-        let mut keys = 0;
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let (mut private, mut public) = (Vec::new(), Vec::new());
         for path in snapshot(layout.root()).keys() {
-            let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
             assert_eq!(mode(path.parent().unwrap()), 0o700, "{}", path.display());
-            if path.extension().is_some_and(|extension| extension == "key") {
-                keys += 1;
-                assert_eq!(mode(path), 0o600, "{}", path.display());
+            let name = path.strip_prefix(layout.root()).unwrap().display().to_string();
+            match mode(path) {
+                0o600 => private.push(name),
+                0o644 => public.push(name),
+                other => panic!("{name} has mode {other:04o}"),
             }
         }
-        assert_eq!(keys, 12, "ca, broker, http, aggregator, three roots, targets, snapshot, timestamp, gate, director");
+        let expected = [
+            "ca/ca.key",
+            "broker/server.key",
+            "cloud/http.key",
+            "cloud/aggregator.key",
+            "cloud/ingest.group",
+            "cloud.toml",
+            "director/director.key",
+            "gate/gate.key",
+            "mosquitto/acl",
+            "mosquitto/mosquitto.conf",
+            "mosquitto/server.key",
+            "tuf/offline/root-1.key",
+            "tuf/offline/root-2.key",
+            "tuf/offline/root-3.key",
+            "tuf/online/snapshot.key",
+            "tuf/online/timestamp.key",
+            "tuf/signer/state.json",
+            "tuf/signer/targets.key",
+        ];
+        assert_eq!(private.iter().map(String::as_str).collect::<BTreeSet<_>>(), BTreeSet::from(expected));
+        let expected = [
+            "broker/server.crt",
+            "ca/ca.crl",
+            "ca/ca.crt",
+            "cloud/aggregator.crt",
+            "cloud/http.crt",
+            "director/director.pub",
+            "gate/gate.pub",
+            "mosquitto/ca.crl",
+            "mosquitto/ca.crt",
+            "mosquitto/server.crt",
+            "tuf/ceremony.txt",
+            "tuf/repository/metadata/1.root.json",
+            "tuf/repository/metadata/1.snapshot.json",
+            "tuf/repository/metadata/1.targets.json",
+            "tuf/repository/metadata/timestamp.json",
+            "tuf/root.json",
+        ];
+        assert_eq!(public.iter().map(String::as_str).collect::<BTreeSet<_>>(), BTreeSet::from(expected));
+    }
+
+    #[test]
+    fn a_certificate_that_was_replaced_is_copied_to_the_broker() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path().join("hw"));
+        run(&layout, &Options::default(), now()).unwrap();
+        for path in [layout.broker_cert(), layout.broker_key()] {
+            std::fs::remove_file(path).unwrap();
+        }
+        let steps = run(&layout, &Options::default(), now()).unwrap();
+        let copies = steps.iter().find(|step| step.what == "mosquitto's copies").unwrap();
+        assert_eq!(copies.outcome, Outcome::Created);
+        for (from, to) in
+            [(layout.broker_cert(), layout.mosquitto_cert()), (layout.broker_key(), layout.mosquitto_key())]
+        {
+            assert_eq!(std::fs::read(from).unwrap(), std::fs::read(to).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_none_or_a_path_that_would_break_a_configuration_stops_init_before_anything_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path().join("hw"));
+        let hosts = vec!["bad host/name".to_owned()];
+        assert!(matches!(run(&layout, &Options { hosts, ..Options::default() }, now()), Err(InitError::Host(_))));
+        let odd = Layout::new(dir.path().join("hw\nuser root"));
+        assert!(matches!(run(&odd, &Options::default(), now()), Err(InitError::Path(_))));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

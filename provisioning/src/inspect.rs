@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::ceremony;
 use crate::claims::Claims;
 use crate::files::{self, FileError};
+use crate::group::Group;
 use crate::layout::Layout;
 pub use certificates::names_of;
 
@@ -108,7 +109,7 @@ pub fn look(layout: &Layout, now: Timestamp) -> Report {
 }
 
 fn directories(report: &mut Report, layout: &Layout) {
-    for name in ["ca", "broker", "cloud", "gate", "tuf/online", "tuf/signer"] {
+    for name in ["ca", "broker", "cloud", "gate", "mosquitto", "tuf/online", "tuf/signer"] {
         let path = layout.root().join(name);
         if let Err(error @ FileError::Wide { .. }) = files::check_private(&path) {
             report.problem(error.to_string());
@@ -182,6 +183,24 @@ fn broker_files(report: &mut Report, layout: &Layout, now: Timestamp) {
             }
             Err(error) => report.problem(format!("{error}; run init again")),
         }
+    }
+    for (from, to) in [
+        (layout.ca_cert(), layout.mosquitto_ca()),
+        (layout.broker_cert(), layout.mosquitto_cert()),
+        (layout.crl(), layout.mosquitto_crl()),
+    ] {
+        if let (Ok(original), Ok(copy)) = (files::read(&from), files::read(&to))
+            && original != copy
+        {
+            report.problem(format!("{} is no copy of {} any more; run init again", to.display(), from.display()));
+        }
+    }
+    match Group::load(&layout.group()) {
+        Ok(_) => report.rows.push(row(layout, "aggregators' secret group", &layout.group(), String::new(), None)),
+        Err(error) => report.problem(format!(
+            "aggregators' secret group: {error}; hearthwatch-provision group --out {}",
+            layout.root().display()
+        )),
     }
 }
 

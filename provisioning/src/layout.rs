@@ -58,6 +58,8 @@ impl Layout {
         aggregator_cert = "cloud/aggregator.crt";
         /// The aggregator's client key.
         aggregator_key = "cloud/aggregator.key";
+        /// The secret name of the group in which aggregators share what homes say.
+        group = "cloud/ingest.group";
         /// Everything of the update framework.
         tuf = "tuf";
         /// Root keys: belong on three separate media, away from this machine.
@@ -92,6 +94,25 @@ impl Layout {
         director_key = "director/director.key";
         /// Keys that homes trust for that, one a line. Public.
         director_public = "director/director.pub";
+        /// Configuration of the aggregator, with paths from its own directory.
+        cloud_toml = "cloud.toml";
+        /// The aggregator's database, data sets and models.
+        cloud_data = "data";
+        /// Recorded sets that networks are trained and judged on, one folder each.
+        corpus = "corpus";
+        /// Where the signer process listens for the aggregator.
+        signer_socket = "signer.sock";
+        /// Everything that mosquitto reads and writes, and nothing else: on its machine this folder is all it needs. A link where it had
+        /// to be elsewhere.
+        mosquitto = "mosquitto";
+        /// A copy of the authority's certificate. Public.
+        mosquitto_ca = "mosquitto/ca.crt";
+        /// A copy of the broker's certificate.
+        mosquitto_cert = "mosquitto/server.crt";
+        /// A copy of the broker's key.
+        mosquitto_key = "mosquitto/server.key";
+        /// A copy of the list of certificates that were taken back. Public.
+        mosquitto_crl = "mosquitto/ca.crl";
         /// Configuration for mosquitto. Public.
         mosquitto_conf = "mosquitto/mosquitto.conf";
         /// Access rules for mosquitto. Public.

@@ -40,17 +40,17 @@ pub struct Options {
 }
 
 impl Options {
-    /// The files of `layout`, on all addresses.
+    /// The copies in the broker's folder of `layout`, on all addresses.
     #[must_use]
     pub fn of(layout: &Layout, port: u16) -> Self {
         Self {
             bind: None,
             port,
             user: None,
-            ca: layout.ca_cert(),
-            cert: layout.broker_cert(),
-            key: layout.broker_key(),
-            crl: layout.crl(),
+            ca: layout.mosquitto_ca(),
+            cert: layout.mosquitto_cert(),
+            key: layout.mosquitto_key(),
+            crl: layout.mosquitto_crl(),
             acl: layout.mosquitto_acl(),
             data: layout.mosquitto_data(),
         }
@@ -61,9 +61,9 @@ impl Options {
 #[must_use]
 pub fn render(options: &Options) -> String {
     let mut text = String::from(
-        "# Rendered by hearthwatch-provision for mosquitto 2.0. Run: mosquitto -c THIS_FILE\n\
-         # mosquitto gives root up at once: the user it runs as must own the key, the acl file and the data directory,\n\
-         # and be able to enter the directories above them.\n\n",
+        "# Rendered by hearthwatch-provision for mosquitto 2.0. Run: mosquitto -c THIS_FILE, with an absolute path.\n\
+         # mosquitto started by root gives root up at once: the user it runs as must own this directory and what is in it,\n\
+         # and be able to enter the directories above it.\n\n",
     );
     if let Some(user) = &options.user {
         let _ = writeln!(text, "user {user}");

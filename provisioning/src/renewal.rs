@@ -120,6 +120,15 @@ impl RenewError {
 }
 
 impl Enroller {
+    /// Whether a wish is signed by a key that was certified for the home that it names. False where the ledger cannot be read,
+    /// which [`Enroller::renew`] tells.
+    #[must_use]
+    pub fn is_signed(&self, request: &RenewRequest) -> bool {
+        let (Ok(wish), Ok(issues)) = (STANDARD.decode(&request.wish), self.ledger.issues()) else { return false };
+        let known: Vec<Issue> = issues.into_iter().filter(|issue| issue.home == request.home).collect();
+        who_signed(&SignedRenewal::from_bytes(wish), &request.home, &known).is_ok()
+    }
+
     /// Gives a home its next certificate; one whose last has run out waits until an operator says yes.
     ///
     /// # Errors

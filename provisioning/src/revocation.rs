@@ -59,6 +59,7 @@ pub fn render(layout: &Layout, authority: &Authority, now: Timestamp) -> Result<
     let ledger = Ledger::of(layout);
     let list = authority.revocation_list(&ledger.revocations()?, now)?;
     files::write_public(&layout.crl(), list.as_bytes())?;
+    files::write_public(&layout.mosquitto_crl(), list.as_bytes())?;
     let rules = acl::render_mosquitto(&ledger.shut_out(now)?);
     Ok(files::write_private(&layout.mosquitto_acl(), rules.as_bytes())?)
 }

@@ -1,9 +1,10 @@
 //! Chaos: homes that answer, an aggregator that stores, a broker between them, and a fault in every round.
 //!
 //! After each round everything is mended, and then every answer that a home's outbox took must be in the aggregator's store
-//! exactly once. The seed decides the faults and their order; times are the machine's own.
+//! exactly once, the aggregator must run, and every home must run the newest model, with no word against any. The seed decides the faults and their order; times are the machine's own.
 
 mod fault;
+mod mirror;
 mod process;
 mod proxy;
 mod world;
@@ -125,9 +126,19 @@ fn play(options: &Options, broker: &str, rounds: u32, seed: u64) -> anyhow::Resu
                 bail!("round {round}, {}: {} is stored {} times", fault.name(), twice.0, twice.1);
             }
             let missing: Vec<_> = accepted.iter().filter(|id| !stored.contains_key(*id)).collect();
-            if missing.is_empty() {
+            let behind = world.behind()?;
+            if missing.is_empty() && behind.is_empty() {
+                world.sound().with_context(|| format!("round {round}, {}", fault.name()))?;
                 (tally.accepted, tally.stored) = (accepted.len(), accepted.len());
                 break;
+            }
+            if began.elapsed() > SETTLE_MAX && missing.is_empty() {
+                let (logs, kept) = (world.logs(), world.keep().display());
+                bail!(
+                    "round {round}, {}: these homes do not run the newest model after {} s: {behind:?}; all files are in {kept}\n{logs}",
+                    fault.name(),
+                    SETTLE_MAX.as_secs(),
+                );
             }
             if began.elapsed() > SETTLE_MAX {
                 let (count, first) = (missing.len(), missing[0]);

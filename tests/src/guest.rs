@@ -1,5 +1,6 @@
 //! The real agent as a process beside a [stand-in](crate::double) for Home Assistant and a real mosquitto.
 
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,6 +14,8 @@ use crate::double::{Double, Own, Recorder, Sensor};
 
 /// Longest that anything may take before it is called failed.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// A program that stops has five seconds for that; the rest is for a machine that has other work.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
 /// What a home is called that has no fleet.
 const ALONE: Membership<'_> = Membership { node: "home", state: "state", tables: "" };
 /// Its configuration's file.
@@ -42,6 +45,8 @@ pub struct Guest {
     /// None while it is killed.
     agent: Option<Running>,
     program: PathBuf,
+    /// Where its page listens.
+    page: u16,
     _broker: Broker,
     // Removed last.
     folder: tempfile::TempDir,
@@ -69,10 +74,11 @@ impl Guest {
         let folder = tempfile::tempdir()?;
         let double = Double::start(sensors, recorder).await?;
         let broker = Broker::start(folder.path())?;
-        configure(member, folder.path(), &broker, &double.url())?;
+        let page = free_port()?;
+        configure(member, folder.path(), (broker.port, page), &double.url())?;
         let line = Line::open(broker.port, member.node).await?;
         let program = agent.to_owned();
-        let mut guest = Self { double, line, agent: None, program, _broker: broker, folder };
+        let mut guest = Self { double, line, agent: None, program, page, _broker: broker, folder };
         guest.start_again().await?;
         Ok(guest)
     }
@@ -92,6 +98,31 @@ impl Guest {
         let log = self.folder.path().join(LOG);
         self.agent = Some(start(&mut command, &log).with_context(|| self.program.display().to_string())?);
         self.listens().await
+    }
+
+    /// Lets a part of it end, like `panic page`; only the [program](crate::ordered) that takes such orders does so.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn order(&mut self, fault: &str) -> anyhow::Result<()> {
+        let agent = self.agent.as_mut().context("no agent runs")?;
+        writeln!(agent.0.stdin.as_mut().context("its standard input")?, "{fault}")?;
+        Ok(())
+    }
+
+    /// Waits until it has ended by itself, and gives its exit code.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn ended(&mut self) -> anyhow::Result<Option<i32>> {
+        let mut agent = self.agent.take().context("no agent runs")?;
+        ended(&mut agent.0)
+    }
+
+    /// What `/healthz` and `/readyz` are asked at.
+    #[must_use]
+    pub fn page(&self) -> String {
+        format!("http://127.0.0.1:{}", self.page)
     }
 
     /// Asks it to end, and waits until it has.
@@ -166,6 +197,21 @@ impl Guest {
     }
 }
 
+/// Waits until a process has ended by itself, and gives its exit code.
+///
+/// # Errors
+/// When it does not end.
+pub fn ended(child: &mut Child) -> anyhow::Result<Option<i32>> {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status.code());
+        }
+        ensure!(begun.elapsed() < ENDS_WITHIN, "the process has not ended after {} s", ENDS_WITHIN.as_secs());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// A child process that does not outlive the run.
 struct Running(Child);
 
@@ -184,15 +230,17 @@ impl Drop for Running {
 }
 
 /// Writes what an agent in `folder` is told, beside what answers at `home_assistant`.
-fn configure(member: Membership<'_>, folder: &Path, broker: &Broker, home_assistant: &str) -> anyhow::Result<()> {
+fn configure(
+    member: Membership<'_>,
+    folder: &Path,
+    (broker, page): (u16, u16),
+    home_assistant: &str,
+) -> anyhow::Result<()> {
     std::fs::write(folder.join("token"), "any")?;
     let text = format!(
         "state = \"{}\"\n[home_assistant]\nurl = \"{home_assistant}\"\ntoken_file = \"token\"\n\
-         [home.mqtt]\nhost = \"127.0.0.1\"\nport = {}\n[page]\nlisten = \"127.0.0.1:{}\"\n{}",
-        member.state,
-        broker.port,
-        free_port()?,
-        member.tables
+         [home.mqtt]\nhost = \"127.0.0.1\"\nport = {broker}\n[page]\nlisten = \"127.0.0.1:{page}\"\n{}",
+        member.state, member.tables
     );
     std::fs::write(folder.join(CONFIG), text)?;
     Ok(())
@@ -200,7 +248,8 @@ fn configure(member: Membership<'_>, folder: &Path, broker: &Broker, home_assist
 
 fn start(command: &mut Command, log: &Path) -> anyhow::Result<Running> {
     let file = std::fs::File::create(log)?;
-    let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn()?;
+    // Open as long as the process is held: orders may come by it.
+    let child = command.stdin(Stdio::piped()).stdout(file.try_clone()?).stderr(file).spawn()?;
     Ok(Running(child))
 }
 

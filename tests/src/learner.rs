@@ -28,7 +28,7 @@ impl Learner for Given {
 
     fn learn(
         &self,
-        _examples: &[Example],
+        _examples: Vec<Example>,
         _champion: Option<&[u8]>,
         _checkpoints: &mut dyn Checkpoints,
         _progress: &mut dyn FnMut(Step),

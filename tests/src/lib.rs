@@ -7,6 +7,7 @@ pub mod fleet;
 pub mod guest;
 pub mod learner;
 pub mod memory;
+pub mod ordered;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

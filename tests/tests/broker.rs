@@ -49,7 +49,18 @@ conformance! {
     a_will_on_ones_own_topic_is_delivered
     a_will_on_another_homes_topic_is_not_delivered
     a_retained_release_reaches_a_home_that_comes_later
-    shared_subscribers_split_the_records_and_lose_none
+    aggregators_in_their_secret_group_split_the_records_and_lose_none
+    no_home_reads_or_thins_what_another_says
     a_record_goes_up_and_its_receipt_comes_down
     a_revoked_home_is_silenced_in_the_session_that_it_has_and_gets_no_other
+}
+
+/// What is true of mosquitto alone.
+mod mosquitto_itself {
+    #[tokio::test(flavor = "multi_thread")]
+    async fn takes_from_a_victim_what_falls_to_a_home_that_knows_the_group() {
+        if let Some(stand) = crate::stand::mosquitto() {
+            crate::suite::a_home_that_knows_the_group_thins_what_another_says(&stand).await;
+        }
+    }
 }

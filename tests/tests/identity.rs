@@ -55,10 +55,10 @@ impl Stand {
         let (files, _) = homes::issue(&layout, &home, then, DAYS).unwrap();
         let listen = free_address();
         let mut config = Config::in_directory(dir.path().join("cloud"));
-        std::fs::create_dir_all(&config.data).unwrap();
+        hearthwatch_provision::files::make_dir(&config.data).unwrap();
         config.enrolment = Some(layout.root().to_owned());
         let tls = HttpTls { cert_file: layout.http_cert(), key_file: layout.http_key() };
-        config.http = Some(HttpConfig { listen, tls: Some(tls) });
+        config.http = Some(HttpConfig { listen, tls: Some(tls), trusted_proxies: Vec::new() });
         let stop = CancellationToken::new();
         let serving = {
             let stop = stop.clone();
@@ -168,6 +168,7 @@ async fn a_home_without_a_disk_enrols_at_each_start_and_only_its_newest_certific
         home: stand.identity.home.clone(),
         token_file: token_file.clone(),
         out: memory.path().join(name),
+        wait: 0,
     };
     for name in ["first", "second"] {
         enrol(&start(name)).await.unwrap();

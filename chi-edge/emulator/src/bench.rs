@@ -1,5 +1,6 @@
 //! Figures, printed and never asserted on.
 
+mod admin;
 mod binary;
 mod detection;
 mod feedback;
@@ -29,6 +30,8 @@ pub enum Bench {
     Loop(round_trip::LoopArguments),
     /// Records stored durably a second, against a bare subscriber on the same broker.
     Ingest(ingest::IngestArguments),
+    /// The admin API and the page over a large fleet's store, with several people looking.
+    Admin(admin::AdminArguments),
 }
 
 /// Measures.
@@ -46,6 +49,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<()> {
         Bench::Edge => edge(),
         Bench::Loop(arguments) => round_trip::run(arguments),
         Bench::Ingest(arguments) => ingest::run(arguments),
+        Bench::Admin(arguments) => admin::run(arguments),
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! `cargo xtask chaos` starts them, beside a real mosquitto and a real aggregator.
 
+mod flood;
+mod updates;
+
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -16,7 +19,10 @@ use hearthwatch_link::{Backoff, LinkConfig, TlsFiles};
 use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 use hearthwatch_protocol::messages::{AgentStatus, Announcement, FeatureWindow, FeedbackRecord, Origin, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, Sequence};
+use hearthwatch_supervision::{FaultPlan, Pauses, Supervisor};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::broker::{BrokerFiles, EmbeddedBroker};
 
@@ -28,6 +34,9 @@ const BACKOFF: Backoff = Backoff { first: Duration::from_millis(50), longest: Du
 const RESEND: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(8) };
 /// Seconds between two signs of life: a dead line is noticed in twice that.
 const KEEP_ALIVE_SECONDS: u16 = 5;
+
+/// A part that was let end comes back within a round.
+const PAUSES: Pauses = Pauses { first: Duration::from_millis(200), longest: Duration::from_secs(1) };
 
 /// A home that announces and answers alarms nobody raised, and writes down each answer that its outbox took.
 #[derive(Debug, Args)]
@@ -48,6 +57,15 @@ pub struct HomeArguments {
     /// Connect and say nothing: somebody else under this home's name.
     #[arg(long)]
     mute: bool,
+    /// Say so many things of each kind, as fast as the broker takes them, and nothing else.
+    #[arg(long)]
+    flood: Option<u64>,
+    /// Take models from this repository.
+    #[arg(long, requires = "root")]
+    updates: Option<Url>,
+    /// The root of trust of that repository.
+    #[arg(long)]
+    root: Option<PathBuf>,
 }
 
 /// Plays the home until it is killed.
@@ -80,6 +98,9 @@ async fn live(arguments: &HomeArguments) -> anyhow::Result<()> {
         keep_alive_seconds: KEEP_ALIVE_SECONDS,
         ..LinkConfig::new("localhost", arguments.port, arguments.home.as_str())
     };
+    if let Some(count) = arguments.flood {
+        return flood::flood(&arguments.home, link, count, now).await;
+    }
     let config = UplinkConfig {
         home: arguments.home.clone(),
         link,
@@ -88,7 +109,18 @@ async fn live(arguments: &HomeArguments) -> anyhow::Result<()> {
         clock: Arc::new(now),
         seed: 7,
     };
-    let uplink = uplink::start(config, outbox, status_seen)?;
+    let (faults, stop) = (FaultPlan::armed(), CancellationToken::new());
+    let orders = faults.clone();
+    // Ends with the process: nobody waits for it.
+    std::thread::spawn(move || orders.obey(std::io::stdin().lock()));
+    let parts = Supervisor::new(stop, faults).with_pauses(PAUSES);
+    let (uplink, mut lives) = uplink::prepare(config, outbox, status_seen, None)?;
+    parts.optional("uplink", move || lives.run());
+    if let (Some(url), Some(root)) = (&arguments.updates, &arguments.root) {
+        let taker = updates::Taker::new(url.clone(), root, &arguments.state)?;
+        let uplink = uplink.clone();
+        parts.optional("updates", move || taker.clone().run(uplink.clone(), now));
+    }
     loop {
         tokio::time::sleep(ANSWER_EVERY).await;
         if arguments.mute {

@@ -36,7 +36,7 @@ pub struct DemoArguments {
     /// Where everything is written.
     #[arg(long, value_name = "DIR", default_value = "hearthwatch-demo")]
     pub out: PathBuf,
-    /// Stay up after the table, with the pages open, until Ctrl-C.
+    /// Stay up after the table, with the pages open, until Ctrl-C; says where their address and token are.
     #[arg(long)]
     pub stay: bool,
 }

@@ -4,15 +4,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use hearthwatch_emulator::cli::Arguments;
+use hearthwatch_provision::pipe;
 
 fn main() -> ExitCode {
+    pipe::end_quietly();
     // tough and rmqtt both bring a provider; without a chosen default rustls would panic at the first handshake.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match hearthwatch_emulator::cli::run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("hearthwatch-emulator: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => pipe::exit("hearthwatch-emulator", &error),
     }
 }

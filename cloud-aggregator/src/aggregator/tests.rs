@@ -8,7 +8,8 @@ use hearthwatch_protocol::ModelVersion;
 use super::*;
 use crate::clock::ManualClock;
 use crate::state::Promoted;
-use crate::store::{IngestBatch, ModelState, ReleaseRow, RunState};
+use crate::store::run_requests::RunRequestRow;
+use crate::store::{IngestBatch, ModelState, ReleaseRow, RequestState, RunState};
 use crate::testing::{NOW, Puppet, home, record, row};
 
 /// Releases, or says that the signer is away; keeps what it was given.
@@ -43,7 +44,7 @@ async fn start(directory: &tempfile::TempDir, puppet: Puppet, hook: &Arc<Hook>, 
         learner: Arc::new(puppet),
         hook: Some(Arc::clone(hook) as Arc<dyn ReleaseHook>),
     };
-    let config = Config { data: directory.path().to_owned(), ..config };
+    let config = Config { data: directory.path().join("data"), ..config };
     Aggregator::start(config, options).await.unwrap()
 }
 
@@ -147,6 +148,86 @@ async fn a_run_that_was_cut_off_is_taken_up_at_the_next_start() {
     let old = aggregator.state().store.run(&run.id).unwrap().unwrap();
     assert_eq!(old.state, RunState::Failed);
     assert_eq!(old.failure.as_deref(), Some("interrupted; a newer run took its place"));
+    aggregator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_request_ends_as_its_run_did_and_names_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let aggregator = start(&directory, Puppet { fails: true, ..Puppet::new(true) }, &Arc::default(), silent()).await;
+    let failed = aggregator.retrain_now().await.unwrap_err();
+    let row = aggregator.state().store.run_requests(1).unwrap().remove(0);
+    let run = aggregator.state().store.runs(1).unwrap().remove(0);
+    assert_eq!(failed.to_string(), format!("run {} failed: the loss is not finite", run.id));
+    assert_eq!((row.state, row.run, row.ended_at), (RequestState::Failed, Some(run.id), Some(NOW)));
+    assert_eq!(row.reason.as_deref(), Some("the loss is not finite"));
+    aggregator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_request_whose_run_never_began_ends_with_the_reason_and_is_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    let puppet = Puppet { unready: true, ..Puppet::new(true) };
+    let aggregator = start(&directory, puppet, &Arc::default(), silent()).await;
+    assert!(matches!(aggregator.retrain_now().await, Err(TrainingError::Unready(_))));
+    let store = &aggregator.state().store;
+    let row = store.run_requests(1).unwrap().remove(0);
+    assert_eq!((row.state, row.run, row.by.as_str()), (RequestState::Failed, None, "system"));
+    assert_eq!((row.ended_at, row.reason.as_deref()), (Some(NOW), Some("no recorded sets")));
+    assert_eq!(store.runs(0).unwrap(), []);
+    aggregator.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_the_triggers_wanted_and_could_not_begin_is_listed_once_however_often_it_is_tried() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = silent();
+    config.training.trigger_count = 1;
+    let aggregator = start(&directory, Puppet::new(true), &Arc::default(), silent()).await;
+    answer(&aggregator, 1);
+    let store = Arc::clone(&aggregator.state().store);
+    let listed = async |attempts| loop {
+        let rows = store.run_requests(0).unwrap();
+        if rows.first().is_some_and(|row| row.attempts == attempts) {
+            return rows;
+        }
+        tokio::task::yield_now().await;
+    };
+    // The trainer's clock ticks at once after a start: an answer that is there by then is seen.
+    aggregator.shutdown().await;
+    for attempts in 1..=2 {
+        let puppet = Puppet { unready: true, ..Puppet::new(true) };
+        let aggregator = start(&directory, puppet, &Arc::default(), config.clone()).await;
+        let rows = listed(attempts).await;
+        assert_eq!(rows.len(), 1);
+        assert_eq!((rows[0].trigger, rows[0].state), (RunTrigger::Count, RequestState::Failed));
+        aggregator.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_a_killed_process_left_is_put_through_at_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let aggregator = start(&directory, Puppet::new(false), &Arc::default(), silent()).await;
+    let store = Arc::clone(&aggregator.state().store);
+    aggregator.shutdown().await;
+    let queued = |id: &str| RunRequestRow::queued(id.to_owned(), RunTrigger::Hand, "token:kim".to_owned(), NOW);
+    store.put_run_request(&queued("waited")).unwrap();
+    let (state, attempts) = (RequestState::Running, 1);
+    store.put_run_request(&RunRequestRow { state, attempts, ..queued("was-at-it") }).unwrap();
+    let attempts = crate::training::requests::ATTEMPTS_MAX;
+    store.put_run_request(&RunRequestRow { state, attempts, ..queued("ends-processes") }).unwrap();
+
+    let aggregator = start(&directory, Puppet::new(false), &Arc::default(), silent()).await;
+    let newest = aggregator.retrain_now().await.unwrap();
+    let ended = |id: &str| {
+        let row = store.run_request(id).unwrap().unwrap();
+        (row.state, row.run, row.attempts)
+    };
+    assert_eq!(ended("waited"), (RequestState::Done, Some(newest.id.clone()), 1));
+    assert_eq!(ended("was-at-it"), (RequestState::Done, Some(newest.id), 2));
+    assert_eq!(ended("ends-processes"), (RequestState::Interrupted, None, 3));
+    assert_eq!(store.open_run_requests().unwrap(), []);
     aggregator.shutdown().await;
 }
 

@@ -92,7 +92,7 @@ impl Config {
         let certificate_days = u32::try_from(certificate_days).unwrap_or(HOME_DAYS);
         let tables = ["mqtt", "http", "ingest", "training", "release", "rollout"].map(|name| root.table(name));
         if tables[0].is_none() {
-            root.fault("mqtt", "is missing", "add [mqtt] with host, port, ca_file, cert_file, key_file");
+            root.fault("mqtt", "is missing", "add [mqtt] with host, port, ca_file, cert_file, key_file, group_file");
         }
         root.finish();
         let [mqtt, http, ingest, training, release, rollout] = tables;

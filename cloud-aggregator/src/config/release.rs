@@ -32,12 +32,15 @@ impl ReleaseConfig {
         let keys = section.required_path("keys", FILES);
         if let Some(keys) = &keys {
             for name in ["snapshot.key", "timestamp.key"] {
-                if !keys.join(name).is_file() {
+                let file = keys.join(name);
+                if file.is_file() {
+                    section.closed("keys", &file);
+                } else {
                     section.fault("keys", format!("{} holds no {name}", keys.display()), FILES);
                 }
             }
         }
-        let gate_key = section.required_file("gate_key", FILES);
+        let gate_key = section.required_secret("gate_key", FILES);
         let socket_remedy = "the socket of `hearthwatch-provision signer --socket PATH`";
         let signer_socket = section.required_path("signer_socket", socket_remedy);
         let url =

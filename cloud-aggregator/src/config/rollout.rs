@@ -17,7 +17,7 @@ pub struct RolloutConfig {
 impl RolloutConfig {
     pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
         let remedy = "`hearthwatch-provision init` makes this: director/director.key";
-        let director_key = section.required_file("director_key", remedy);
+        let director_key = section.required_secret("director_key", remedy);
         let named = section.text("policy").unwrap_or_else(|| "immediate".to_owned());
         let policy = match Policy::named(&named) {
             Some(policy) => Some(policy),

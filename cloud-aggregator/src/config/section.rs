@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use hearthwatch_provision::files::{FileError, check_private};
 use toml::{Table, Value};
 
 /// One thing wrong with a configuration file.
@@ -98,6 +99,24 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A list of texts that may be left out.
+    pub fn texts(&mut self, key: &'static str) -> Vec<String> {
+        let remedy = "write it as a list of texts: [\"…\", \"…\"]";
+        let found = match self.take(key) {
+            None => return Vec::new(),
+            Some(Value::Array(found)) => found,
+            Some(other) => {
+                self.fault(key, format!("is of type {}", other.type_str()), remedy);
+                return Vec::new();
+            }
+        };
+        let texts: Option<Vec<String>> = found.iter().map(|value| value.as_str().map(str::to_owned)).collect();
+        texts.unwrap_or_else(|| {
+            self.fault(key, "holds something else than texts", remedy);
+            Vec::new()
+        })
+    }
+
     /// A text that must be there.
     pub fn required_text(&mut self, key: &'static str, remedy: &str) -> Option<String> {
         if !self.table.contains_key(key) {
@@ -135,6 +154,29 @@ impl<'a> Section<'a> {
     pub fn file(&mut self, key: &'static str, remedy: &str) -> Option<PathBuf> {
         let path = self.path(key)?;
         self.readable(key, path, remedy)
+    }
+
+    /// A file that must be given, be readable, and be its owner's alone.
+    pub fn required_secret(&mut self, key: &'static str, remedy: &str) -> Option<PathBuf> {
+        let path = self.required_file(key, remedy)?;
+        self.closed(key, &path);
+        Some(path)
+    }
+
+    /// A file that may be left out, but must be readable and its owner's alone if it is named.
+    pub fn secret(&mut self, key: &'static str, remedy: &str) -> Option<PathBuf> {
+        let path = self.file(key, remedy)?;
+        self.closed(key, &path);
+        Some(path)
+    }
+
+    /// Notes a fault if others could read or write the file.
+    pub fn closed(&mut self, key: &'static str, path: &Path) {
+        if let Err(FileError::Wide { path, mode, .. }) = check_private(path) {
+            let path = path.display();
+            let problem = format!("{path} is open to others (mode {mode:04o})");
+            self.fault(key, problem, format!("if nobody read it: chmod 600 {path}"));
+        }
     }
 
     fn readable(&mut self, key: &'static str, path: PathBuf, remedy: &str) -> Option<PathBuf> {

@@ -1,13 +1,18 @@
 //! Faults, all at once, and the file that has none.
 
+use std::os::unix::fs::PermissionsExt as _;
+
+use hearthwatch_provision::files::write_private;
+
 use super::*;
 
 fn directory() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     for name in ["ca.crt", "a.crt", "a.key", "h.crt", "h.key", "root.json", "gate.key", "snapshot.key", "timestamp.key"]
     {
-        std::fs::write(directory.path().join(name), "x").unwrap();
+        write_private(&directory.path().join(name), b"x").unwrap();
     }
+    hearthwatch_provision::Group::make(&directory.path().join("ingest.group")).unwrap();
     directory
 }
 
@@ -18,6 +23,7 @@ host = "broker"
 ca_file = "ca.crt"
 cert_file = "a.crt"
 key_file = "a.key"
+group_file = "ingest.group"
 [http]
 listen = "0.0.0.0:8443"
 cert_file = "h.crt"
@@ -86,6 +92,7 @@ fn every_fault_of_every_section_is_reported_at_once() {
         ("mqtt.port", "is 70000"),
         ("mqtt.ca_file", "DIR/gone.crt: No such file or directory (os error 2)"),
         ("mqtt.key_file", "is missing"),
+        ("mqtt.group_file", "is missing"),
         ("http.key_file", "is missing beside cert_file"),
         ("http.listen", "0.0.0.0:8443 is open to the network without TLS"),
         ("training.corpus", "DIR/nowhere is not a directory"),
@@ -95,6 +102,68 @@ fn every_fault_of_every_section_is_reported_at_once() {
         ("release.url", "\"cloud\" is not a web address"),
     ];
     assert_eq!(found, expected.map(|(key, problem)| (key.to_owned(), problem.to_owned())));
+}
+
+#[test]
+fn a_configuration_from_before_the_secret_group_is_told_the_command_that_makes_one() {
+    let directory = directory();
+    let old = GOOD.replace("group_file = \"ingest.group\"\n", "");
+    let list = Config::parse(&old, directory.path()).unwrap_err();
+    let [fault] = &list[..] else { panic!("{list:?}") };
+    assert_eq!((fault.key.as_str(), fault.problem.as_str()), ("mqtt.group_file", "is missing"));
+    assert!(fault.remedy.contains("`hearthwatch-provision group --out DIR` makes it"), "{}", fault.remedy);
+}
+
+#[test]
+fn a_group_that_homes_could_guess_is_a_fault() {
+    let directory = directory();
+    let path = directory.path().join("ingest.group");
+    hearthwatch_provision::files::write_private(&path, b"aggregator\n").unwrap();
+    let list = Config::parse(GOOD, directory.path()).unwrap_err();
+    assert_eq!(list.len(), 1);
+    assert!(list[0].problem.contains("is not a name of 32 hexadecimal digits"), "{list:?}");
+}
+
+#[test]
+fn every_key_that_others_could_read_is_named_with_the_command_that_closes_it() {
+    let directory = directory();
+    let path = |name: &str| directory.path().join(name);
+    for name in ["a.key", "h.key", "gate.key", "timestamp.key"] {
+        std::fs::set_permissions(path(name), std::fs::Permissions::from_mode(0o640)).unwrap();
+    }
+    let list = Config::parse(GOOD, directory.path()).unwrap_err();
+    let told = |key: &str, name: &str| Fault {
+        key: key.to_owned(),
+        problem: format!("{} is open to others (mode 0640)", path(name).display()),
+        remedy: format!("if nobody read it: chmod 600 {}", path(name).display()),
+    };
+    assert_eq!(
+        list,
+        [
+            told("mqtt.key_file", "a.key"),
+            told("http.key_file", "h.key"),
+            told("release.keys", "./timestamp.key"),
+            told("release.gate_key", "gate.key"),
+        ]
+    );
+}
+
+#[test]
+fn trusted_proxies_are_addresses_and_networks_and_nothing_else() {
+    let directory = directory();
+    let read = |list: &str| {
+        let text = GOOD.replace("key_file = \"h.key\"", &format!("key_file = \"h.key\"\ntrusted_proxies = {list}"));
+        Config::parse(&text, directory.path())
+    };
+    let http = read("[\"127.0.0.1\", \"10.0.0.0/8\"]").unwrap().http.unwrap();
+    assert_eq!(http.trusted_proxies, ["127.0.0.1".parse().unwrap(), "10.0.0.0/8".parse().unwrap()]);
+    let problem = |list: &str| read(list).unwrap_err().remove(0).problem;
+    assert_eq!(
+        problem("[\"proxy.example\"]"),
+        "\"proxy.example\" is neither an address nor a network like \"10.0.0.0/8\""
+    );
+    assert_eq!(problem("\"10.0.0.1\""), "is of type string");
+    assert_eq!(problem("[1]"), "holds something else than texts");
 }
 
 #[test]

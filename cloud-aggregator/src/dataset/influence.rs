@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_protocol::HomeId;
 
-use super::Example;
+/// Something that weighs, for a home and a device class.
+pub(super) trait Weighing {
+    fn home(&self) -> &HomeId;
+    fn class(&self) -> DeviceClass;
+    fn weight(&mut self) -> &mut f32;
+}
 
 /// Most that one home may weigh within a device class, as a share of what all other homes weigh there.
 ///
@@ -18,45 +23,55 @@ pub const SHARE_MAX: f64 = 0.25;
 pub const KEPT_WEIGHT: f64 = 30.0;
 
 /// Scales the weights of homes that weigh too much; leaves all others as they are.
-pub(super) fn cap(examples: &mut [Example]) {
+pub(super) fn cap<T: Weighing>(examples: &mut [T]) {
     let mut weights: BTreeMap<(DeviceClass, HomeId), f64> = BTreeMap::new();
     let mut totals: BTreeMap<DeviceClass, f64> = BTreeMap::new();
-    for example in examples.iter() {
-        let weight = f64::from(example.weight);
-        *weights.entry((example.class, example.key.home.clone())).or_default() += weight;
-        *totals.entry(example.class).or_default() += weight;
+    for example in examples.iter_mut() {
+        let weight = f64::from(*example.weight());
+        *weights.entry((example.class(), example.home().clone())).or_default() += weight;
+        *totals.entry(example.class()).or_default() += weight;
     }
     for example in examples {
-        let own = weights.get(&(example.class, example.key.home.clone())).copied().unwrap_or_default();
-        let others = totals.get(&example.class).copied().unwrap_or_default() - own;
+        let own = weights.get(&(example.class(), example.home().clone())).copied().unwrap_or_default();
+        let others = totals.get(&example.class()).copied().unwrap_or_default() - own;
         let most = (SHARE_MAX * others).max(KEPT_WEIGHT);
         if own > most {
-            example.weight = (f64::from(example.weight) * most / own) as f32;
+            let weight = example.weight();
+            *weight = (f64::from(*weight) * most / own) as f32;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use hearthwatch_protocol::{ModelVersion, RecordKey, Sequence};
-
     use super::*;
     use crate::testing::home;
 
-    fn examples(home_name: &str, count: u64) -> Vec<Example> {
-        let example = |sequence| Example {
-            key: RecordKey { home: home(home_name), sequence: Sequence(sequence) },
-            class: DeviceClass::parse("power").unwrap(),
-            model_version: ModelVersion(1),
-            anomalous: true,
-            weight: 1.0,
-            window: Vec::new(),
-        };
-        (1..=count).map(example).collect()
+    struct Example {
+        home: HomeId,
+        weight: f32,
+    }
+
+    impl Weighing for Example {
+        fn home(&self) -> &HomeId {
+            &self.home
+        }
+
+        fn class(&self) -> DeviceClass {
+            DeviceClass::Power
+        }
+
+        fn weight(&mut self) -> &mut f32 {
+            &mut self.weight
+        }
+    }
+
+    fn examples(home_name: &str, count: usize) -> Vec<Example> {
+        (0..count).map(|_| Example { home: home(home_name), weight: 1.0 }).collect()
     }
 
     fn weight(examples: &[Example], home_name: &str) -> f32 {
-        examples.iter().filter(|example| example.key.home == home(home_name)).map(|example| example.weight).sum()
+        examples.iter().filter(|example| example.home == home(home_name)).map(|example| example.weight).sum()
     }
 
     #[test]

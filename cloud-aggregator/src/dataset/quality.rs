@@ -3,12 +3,13 @@
 //! A window comes with an alarm, so its end is unusual by design. Its first four hours, half a day before, are ordinary
 //! life: those are held against the data that the reigning model was trained on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 
 use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::drift::{FeatureProfile, PSI_ALARM, PageHinkley};
+use hearthwatch_model::drift::{Binned, FeatureProfile, PSI_ALARM, PageHinkley};
 use hearthwatch_model::grid::{FEATURES, WINDOW_STEPS};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::Example;
 
@@ -67,29 +68,58 @@ pub struct QualityReport {
 /// Looks at examples before a run learns from them. `reference` describes what the reigning model was trained on.
 #[must_use]
 pub fn check(examples: &[Example], reference: Option<&FeatureProfile>) -> QualityReport {
-    let mut report = QualityReport { windows: examples.len(), ..QualityReport::default() };
-    let mut seen = BTreeSet::new();
-    let mut ordinary = Vec::new();
-    let mut watch = DriftWatch::default();
-    for example in examples {
+    let mut check = Check::new(reference);
+    examples.iter().for_each(|example| check.add(example));
+    check.finish()
+}
+
+/// The same look, one example after another: it keeps 32 bytes of each.
+pub struct Check<'a> {
+    report: QualityReport,
+    /// Hashes of the windows, to find repeats.
+    seen: HashSet<[u8; 32]>,
+    ordinary: Option<Binned<'a>>,
+    watch: DriftWatch,
+}
+
+impl<'a> Check<'a> {
+    /// A look at nothing yet. `reference` describes what the reigning model was trained on.
+    #[must_use]
+    pub fn new(reference: Option<&'a FeatureProfile>) -> Self {
+        let (report, seen, watch) = (QualityReport::default(), HashSet::new(), DriftWatch::default());
+        Self { report, seen, ordinary: reference.map(Binned::new), watch }
+    }
+
+    /// Looks at the next example.
+    pub fn add(&mut self, example: &Example) {
+        let report = &mut self.report;
+        report.windows += 1;
         *report.classes.entry(example.class.as_str().to_owned()).or_default() += 1;
         report.confirmed += usize::from(example.anomalous);
         if example.window.len() != WINDOW_STEPS * FEATURES {
             report.misshapen += 1;
-            continue;
+            return;
         }
         report.out_of_range += usize::from(!example.window.iter().all(in_range));
         report.gaps += usize::from(example.window.chunks_exact(FEATURES).any(|row| row[AGE_FEATURE] >= AGE_GAP));
-        let bits: Vec<u32> = example.window.iter().map(|value| value.to_bits()).collect();
-        report.repeats += usize::from(!seen.insert(bits));
-        ordinary.extend_from_slice(&example.window[..ORDINARY_ROWS * FEATURES]);
-        report.moves += u32::from(watch.step(example.class, &example.window));
+        let bits: Vec<u8> = example.window.iter().flat_map(|value| value.to_bits().to_be_bytes()).collect();
+        report.repeats += usize::from(!self.seen.insert(Sha256::digest(&bits).into()));
+        if let Some(ordinary) = &mut self.ordinary {
+            ordinary.add(&example.window[..ORDINARY_ROWS * FEATURES]);
+        }
+        report.moves += u32::from(self.watch.step(example.class, &example.window));
     }
-    if let Some(reference) = reference.filter(|_| examples.len() >= DRIFT_WINDOWS_MIN) {
-        report.stability = reference.psi(&ordinary);
+
+    /// What was found.
+    #[must_use]
+    pub fn finish(self) -> QualityReport {
+        let mut report = self.report;
+        if let Some(ordinary) = self.ordinary.filter(|_| report.windows >= DRIFT_WINDOWS_MIN) {
+            report.stability = ordinary.psi();
+        }
+        report.findings = findings(&report);
+        report
     }
-    report.findings = findings(&report);
-    report
 }
 
 fn in_range(value: &f32) -> bool {

@@ -1,14 +1,18 @@
 //! From stored answers to examples: the last answer of each alarm, in order of (home, sequence).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
 
 use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::drift::FeatureProfile;
 use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 use hearthwatch_protocol::messages::{FeedbackRecord, Origin, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use serde::{Deserialize, Serialize};
 
-use super::quality::QualityReport;
+use super::format::Writer;
+use super::influence::Weighing;
+use super::quality::{Check, QualityReport};
 use super::recall::{Heard, RecallEstimate};
 use super::{EXAMPLES_MAX, PAGE_ROWS, WEIGHT_MAX};
 use crate::store::{FeedbackFilter, FeedbackRow, Store, StoreError};
@@ -107,87 +111,199 @@ fn none(count: &u64) -> bool {
 pub struct Snapshot {
     /// Hex.
     pub id: String,
-    /// In order of (home, sequence).
-    pub examples: Vec<Example>,
+    /// Examples in it.
+    pub rows: usize,
     /// The story.
     pub lineage: Lineage,
+}
+
+/// Which answers become examples, in order of (home, sequence), before their windows are read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chosen {
+    examples: Vec<Weighed>,
+    lineage: Lineage,
+}
+
+/// An example without its window: some 60 bytes.
+#[derive(Debug, Clone, PartialEq)]
+struct Weighed {
+    key: RecordKey,
+    class: DeviceClass,
+    weight: f32,
+    answered_at: i64,
+    /// Whether it was drawn at random.
+    drawn: bool,
+}
+
+impl Weighing for Weighed {
+    fn home(&self) -> &HomeId {
+        &self.key.home
+    }
+
+    fn class(&self) -> DeviceClass {
+        self.class
+    }
+
+    fn weight(&mut self) -> &mut f32 {
+        &mut self.weight
+    }
 }
 
 /// What is left of an answer once it has been looked at.
 struct Answer {
     sequence: Sequence,
-    answered_at: i64,
-    example: Option<Example>,
-    /// Whether it was drawn at random.
-    drawn: bool,
+    example: Option<Weighed>,
 }
 
-/// Takes a snapshot of every answer in the store that the champion has not learnt from. `corpus` is the hash of the
-/// recorded sets that go with it.
+/// One home's answers, by alarm. Stored answers come home by home, so only one home's are held at a time.
+#[derive(Default)]
+struct HomeAnswers {
+    of: Option<HomeId>,
+    answers: BTreeMap<AlarmId, Answer>,
+    // Of several answers to one alarm or question the last one counts, here as well.
+    of_champion: BTreeMap<AlarmId, (Origin, Verdict)>,
+}
+
+/// What is kept of the homes that are through.
+#[derive(Default)]
+struct Gathered {
+    heard: Heard,
+    examples: Vec<Weighed>,
+    /// Examples by home, before the surplus is left out.
+    by_home: BTreeMap<HomeId, u64>,
+    /// Drawn questions, and the sum of their weights, in order of (home, alarm).
+    drawn: usize,
+    drawn_weight: f32,
+}
+
+impl Gathered {
+    /// Takes over what is left of a home.
+    fn take(&mut self, home: &mut HomeAnswers) {
+        std::mem::take(&mut home.of_champion)
+            .into_values()
+            .for_each(|(origin, verdict)| self.heard.add(origin, verdict));
+        let Some(name) = home.of.take() else { return };
+        let mut count = 0;
+        for example in std::mem::take(&mut home.answers).into_values().filter_map(|answer| answer.example) {
+            if example.drawn {
+                self.drawn += 1;
+                self.drawn_weight += example.weight;
+            }
+            self.examples.push(example);
+            count += 1;
+        }
+        self.by_home.insert(name, count);
+        // Twice as many, so that each is moved once on average.
+        if self.examples.len() > 2 * EXAMPLES_MAX {
+            newest(&mut self.examples);
+        }
+    }
+}
+
+/// Leaves the [`EXAMPLES_MAX`] that were answered last, in any order.
+fn newest(examples: &mut Vec<Weighed>) {
+    if examples.len() > EXAMPLES_MAX {
+        let key = |example: &Weighed| (example.answered_at, example.key.clone());
+        examples.select_nth_unstable_by(EXAMPLES_MAX, |a, b| key(b).cmp(&key(a)));
+        examples.truncate(EXAMPLES_MAX);
+    }
+}
+
+/// Looks at every answer in the store that the champion has not learnt from and chooses which become examples. `corpus` is the hash
+/// of the recorded sets that go with it. Holds one page of answers at a time, and of those chosen no window.
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn take(store: &dyn Store, corpus: &str, consumed: &Consumed) -> Result<Snapshot, StoreError> {
+pub fn choose(store: &dyn Store, corpus: &str, consumed: &Consumed) -> Result<Chosen, StoreError> {
     let mut lineage = Lineage { corpus: corpus.to_owned(), ..Lineage::default() };
-    let mut answers: BTreeMap<(HomeId, AlarmId), Answer> = BTreeMap::new();
-    // Of several answers to one alarm or question the last one counts, here as well.
-    let mut of_champion: BTreeMap<(HomeId, AlarmId), (Origin, Verdict)> = BTreeMap::new();
-    let excluded: BTreeSet<HomeId> =
-        store.exclusions()?.into_iter().filter(|row| row.lifted.is_none()).map(|row| row.home).collect();
+    let excluded: BTreeSet<HomeId> = store.excluded(0)?.into_iter().map(|row| row.home).collect();
+    let (mut gathered, mut home) = (Gathered::default(), HomeAnswers::default());
     let mut after = None;
     loop {
         let page = store.feedback(&FeedbackFilter { home: None, after: after.clone(), limit: PAGE_ROWS })?;
         let Some(last) = page.last() else { break };
         after = Some(last.record.key());
         for row in page {
+            if home.of.as_ref() != Some(&row.record.home) {
+                gathered.take(&mut home);
+                home.of = Some(row.record.home.clone());
+            }
             lineage.watermark += 1;
             lineage.lifts = lineage.lifts.max(row.lift.unwrap_or_default());
             if row.record.model_version == consumed.champion && !excluded.contains(&row.record.home) {
-                let asked = (row.record.home.clone(), row.record.alarm.clone());
-                of_champion.insert(asked, (row.record.origin, row.record.verdict));
+                home.of_champion.insert(row.record.alarm.clone(), (row.record.origin, row.record.verdict));
             }
-            consider(row, (consumed, &excluded), &mut lineage, &mut answers);
+            consider(row, (consumed, &excluded), &mut lineage, &mut home.answers);
         }
     }
-    let mut heard = Heard::default();
-    of_champion.into_values().for_each(|(origin, verdict)| heard.add(origin, verdict));
-    lineage.recall = heard.estimate();
-    weigh_drawn(&mut answers);
-    let mut kept: Vec<(i64, Example)> =
-        answers.into_values().filter_map(|answer| Some((answer.answered_at, answer.example?))).collect();
-    if kept.len() > EXAMPLES_MAX {
-        kept.sort_by(|a, b| (b.0, &b.1.key).cmp(&(a.0, &a.1.key)));
-        for (_, example) in kept.drain(EXAMPLES_MAX..) {
-            lineage.homes.entry(example.key.home).or_default().surplus += 1;
-        }
-    }
-    let mut examples: Vec<Example> = kept.into_iter().map(|(_, example)| example).collect();
+    gathered.take(&mut home);
+    lineage.recall = gathered.heard.estimate();
+    let (mut examples, mean) = (gathered.examples, gathered.drawn_weight / gathered.drawn.max(1) as f32);
+    newest(&mut examples);
     examples.sort_by(|a, b| a.key.cmp(&b.key));
+    // Inverse propensities are brought to a mean of 1 (stabilised weights, Robins 2000), within the cap.
+    for example in examples.iter_mut().filter(|example| example.drawn) {
+        example.weight = (example.weight / mean).min(WEIGHT_MAX);
+    }
     super::influence::cap(&mut examples);
     for example in &examples {
         lineage.homes.entry(example.key.home.clone()).or_default().examples += 1;
     }
-    let id = super::format::id(&examples, &lineage.corpus);
-    Ok(Snapshot { id, examples, lineage })
+    for (home, count) in gathered.by_home {
+        let lineage = lineage.homes.entry(home).or_default();
+        lineage.surplus = count - lineage.examples;
+    }
+    Ok(Chosen { examples, lineage })
 }
 
-/// Brings the drawn questions' inverse propensities to a mean of 1 (stabilised weights, Robins 2000), within the cap.
-fn weigh_drawn(answers: &mut BTreeMap<(HomeId, AlarmId), Answer>) {
-    let drawn = || answers.values().filter(|answer| answer.drawn).filter_map(|answer| answer.example.as_ref());
-    let count = drawn().count();
-    let mean = drawn().map(|example| example.weight).sum::<f32>() / count.max(1) as f32;
-    for answer in answers.values_mut().filter(|answer| answer.drawn) {
-        if let Some(example) = &mut answer.example {
-            example.weight = (example.weight / mean).min(WEIGHT_MAX);
+/// Writes the chosen examples' canonical bytes to `sink`, one page of windows at a time, and looks at each. `reference` describes what
+/// the champion was trained on. `None` when one of them was taken back by its home meanwhile: choose again.
+///
+/// # Errors
+/// The store's, or the sink's.
+pub fn write(
+    store: &dyn Store,
+    chosen: Chosen,
+    reference: Option<&FeatureProfile>,
+    sink: &mut dyn Write,
+) -> Result<Option<Snapshot>, WriteError> {
+    let Chosen { examples, mut lineage } = chosen;
+    let mut writer = Writer::begin(sink, &lineage.corpus, examples.len())?;
+    let mut check = Check::new(reference);
+    for page in examples.chunks(PAGE_ROWS) {
+        let keys: Vec<RecordKey> = page.iter().map(|example| example.key.clone()).collect();
+        let rows = store.feedback_of(&keys)?;
+        if rows.len() < page.len() {
+            return Ok(None);
+        }
+        for (weighed, row) in page.iter().zip(rows) {
+            let Some(example) = example(row.record) else { return Ok(None) };
+            let example = Example { weight: weighed.weight, ..example };
+            check.add(&example);
+            writer.add(&example)?;
         }
     }
+    let id = writer.id();
+    lineage.quality = check.finish();
+    Ok(Some(Snapshot { id, rows: examples.len(), lineage }))
+}
+
+/// Why a snapshot was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The answers cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file cannot be written.
+    #[error("write a snapshot: {0}")]
+    Io(#[from] io::Error),
 }
 
 fn consider(
     row: FeedbackRow,
     (consumed, excluded): (&Consumed, &BTreeSet<HomeId>),
     lineage: &mut Lineage,
-    answers: &mut BTreeMap<(HomeId, AlarmId), Answer>,
+    answers: &mut BTreeMap<AlarmId, Answer>,
 ) {
     let (record, received_at) = (row.record, row.received_at);
     let home = lineage.homes.entry(record.home.clone()).or_default();
@@ -207,7 +323,7 @@ fn consider(
     {
         home.consumed += 1;
         // An older answer to the same alarm that was let in since has been overtaken before it came.
-        if answers.remove(&(record.home, record.alarm)).is_some() {
+        if answers.remove(&record.alarm).is_some() {
             home.superseded += 1;
         }
         return;
@@ -218,11 +334,12 @@ fn consider(
         Verdict::Confirmed | Verdict::Dismissed if !readable(&record) => home.unreadable += 1,
         Verdict::Confirmed | Verdict::Dismissed => {}
     }
-    let alarm = (record.home.clone(), record.alarm.clone());
-    let (sequence, answered_at) = (record.sequence, record.answered_at);
+    let (alarm, sequence, answered_at) = (record.alarm.clone(), record.sequence, record.answered_at);
     let drawn = matches!(record.origin, Origin::Probe { .. });
+    let example =
+        example(record).map(|Example { key, class, weight, .. }| Weighed { key, class, weight, answered_at, drawn });
     // Rows come in order of sequence, so whatever is there already is older.
-    let before = answers.insert(alarm, Answer { sequence, answered_at, example: example(record), drawn });
+    let before = answers.insert(alarm, Answer { sequence, example });
     if before.is_some_and(|before| before.example.is_some() && before.sequence < sequence) {
         home.superseded += 1;
     }

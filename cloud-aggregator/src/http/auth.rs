@@ -7,7 +7,7 @@
 //! header, or typed into a form of the page. No other site can make a browser send either; so there is nothing to forge.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -15,8 +15,9 @@ use axum::http::{HeaderMap, Method, header};
 use sha2::{Digest as _, Sha256};
 
 use super::Http;
+use super::connections::Member;
 use super::problem::Problem;
-use crate::store::{Digest, Role, TokenRow, blocking};
+use crate::store::{Actor, Digest, Role, TokenRow, blocking};
 
 /// What every token begins with, so that one that leaks can be found by scanners.
 pub const TOKEN_PREFIX: &str = "hwt_";
@@ -65,6 +66,14 @@ pub struct Caller {
     pub role: Role,
 }
 
+impl Caller {
+    /// The caller as the audit log names it.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor::Token(self.name.clone())
+    }
+}
+
 /// A caller who may look.
 #[derive(Debug, Clone)]
 pub struct Viewer(pub Caller);
@@ -78,7 +87,12 @@ pub struct Operator(pub Caller);
 pub struct Admin(pub Caller);
 
 async fn caller(parts: &Parts, http: &Http, needed: Role) -> Result<Caller, Problem> {
-    of_token(http, presented(parts, http).ok_or(Problem::Unauthenticated)?, needed).await
+    let hash = presented(parts, http).ok_or(Problem::Unauthenticated)?;
+    let token = token_in_force(http, hash).await?;
+    if let Some(member) = parts.extensions.get::<Arc<Member>>() {
+        member.authenticate();
+    }
+    allowed(token, needed)
 }
 
 /// Who holds the token with this hash, if it is in force and allows what is needed.
@@ -86,8 +100,15 @@ async fn caller(parts: &Parts, http: &Http, needed: Role) -> Result<Caller, Prob
 /// # Errors
 /// [`Problem::Unauthenticated`], [`Problem::Forbidden`], or the store's.
 pub async fn of_token(http: &Http, hash: Digest, needed: Role) -> Result<Caller, Problem> {
+    allowed(token_in_force(http, hash).await?, needed)
+}
+
+async fn token_in_force(http: &Http, hash: Digest) -> Result<TokenRow, Problem> {
     let token = blocking(&http.app.store, move |store| store.token_by_hash(&hash)).await?;
-    let token = token.filter(|token| in_force(token, http.wall())).ok_or(Problem::Unauthenticated)?;
+    token.filter(|token| in_force(token, http.wall())).ok_or(Problem::Unauthenticated)
+}
+
+fn allowed(token: TokenRow, needed: Role) -> Result<Caller, Problem> {
     if token.role >= needed {
         Ok(Caller { name: token.name, role: token.role })
     } else {

@@ -1,13 +1,14 @@
 //! `POST /enroll`: a claim token and a signing request become a home's certificate, once.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, State};
+use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::routing::post;
 use axum::{Json, Router};
-use hearthwatch_provision::enrol::{BODY_BYTES_MAX, EnrolReply, EnrolRequest};
+use hearthwatch_provision::enrol::{EnrolReply, EnrolRequest};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,19 +16,23 @@ use utoipa::ToSchema;
 
 use super::audit::record;
 use super::extract::Body;
-use super::problem::{Problem, ProblemBody, chain};
-use super::{Http, limited};
-use crate::store::blocking;
+use super::problem::{Problem, chain};
+use super::words::{Claim, Name, SigningRequest};
+use super::{Http, origin};
+use crate::store::{Actor, blocking};
 
 /// What a home sends to enrol.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnrolmentAsked {
     /// Its name, as in the claim.
+    #[schema(value_type = Name)]
     pub home: String,
     /// The claim token.
+    #[schema(value_type = Claim)]
     pub token: String,
     /// PKCS#10 signing request, PEM; its key never leaves the home.
+    #[schema(value_type = SigningRequest)]
     pub csr: String,
 }
 
@@ -44,26 +49,29 @@ pub struct EnrolmentGiven {
     pub director: String,
 }
 
-/// The caller's address. Tests without a socket count as loopback.
+/// The caller's address, as [`origin::caller`] finds it. Tests without a socket count as loopback.
 pub(crate) struct Peer(pub(crate) IpAddr);
 
-impl<S: Send + Sync> FromRequestParts<S> for Peer {
+impl FromRequestParts<Http> for Peer {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+    async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Self::Rejection> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Ok(Self(peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |info| info.0.ip())))
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |info| info.0.ip());
+        Ok(Self(origin::caller(peer, &parts.headers, &http.trusted)))
     }
 }
 
+/// What somebody without a claim is told.
+const UNKNOWN: &str = "unknown_token";
+
 pub(super) fn router() -> Router<Http> {
-    Router::new().route("/enroll", post(enroll)).layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+    Router::new().route("/enroll", post(enroll))
 }
 
 /// Lets a home in: certifies its key and gives it what it needs to trust. A claim token works for one key.
 #[utoipa::path(post, path = "/enroll", tag = "enrolment", security(()), request_body = EnrolmentAsked, responses(
     (status = 201, body = EnrolmentGiven),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn enroll(
     State(http): State<Http>,
@@ -71,11 +79,18 @@ pub(crate) async fn enroll(
     Body(asked): Body<EnrolRequest>,
 ) -> Result<(StatusCode, Json<EnrolmentGiven>), Problem> {
     let now = http.wall();
-    limited(&http.enrolments, address, now)?;
     let desk = http.enroller.clone().ok_or_else(|| Problem::Unavailable("homes do not enrol here".to_owned()))?;
+    http.limits.look(address, now)?;
     let home = asked.home.clone();
     let at = Timestamp::from_second(now).map_err(Problem::internal)?;
-    let reply = tokio::task::spawn_blocking(move || desk.enrol(&asked, at)).await.map_err(Problem::internal)?;
+    let limits = Arc::clone(&http.limits);
+    let work = move || {
+        let known = desk.has_claim(&asked, at);
+        limits.enrolment(known.then_some(&asked.home), address, now)?;
+        Ok((known, desk.enrol(&asked, at)))
+    };
+    let done: Result<_, Problem> = tokio::task::spawn_blocking(work).await.map_err(Problem::internal)?;
+    let (known, reply) = done?;
     let reply: EnrolReply = match reply {
         Ok(reply) => reply,
         Err(error) => {
@@ -83,6 +98,8 @@ pub(crate) async fn enroll(
             tracing::warn!(home = %home, reason, error = %chain(&error), "enrolment refused");
             // Why a token is no good is for the operator's log; whoever guesses learns one word.
             return Err(match reason {
+                // What else is wrong with a stranger's request is not told.
+                "bad_request" | "other_name" | "reserved_name" if !known => Problem::Conflict(UNKNOWN.to_owned()),
                 "bad_request" | "other_name" | "reserved_name" => Problem::Invalid(reason.to_owned()),
                 "unavailable" => Problem::Unavailable(reason.to_owned()),
                 _ => Problem::Conflict(reason.to_owned()),
@@ -90,7 +107,7 @@ pub(crate) async fn enroll(
         }
     };
     let detail = if reply.replaced > 0 { json!({"replaced": reply.replaced}) } else { json!({}) };
-    record(&http, "system", "home.enrol", home.as_str(), &detail).await?;
+    record(&http, &Actor::System, "home.enrol", home.as_str(), &detail).await?;
     let enrolled_at = http.app.clock.now();
     let row = home.clone();
     blocking(&http.app.store, move |store| store.enrol_home(&row, enrolled_at)).await?;

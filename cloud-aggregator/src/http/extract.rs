@@ -1,11 +1,14 @@
 //! axum's extractors, with every refusal told as a [`Problem`].
 
-use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use serde::de::DeserializeOwned;
+use axum::{Form, Json};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::Number;
 
 use super::problem::Problem;
+use super::words::NUMBER_MAX;
 
 /// A part of the path.
 #[derive(Debug)]
@@ -18,6 +21,37 @@ pub struct Params<T>(pub T);
 /// A JSON body, within the router's size limit.
 #[derive(Debug)]
 pub struct Body<T>(pub T);
+
+/// A whole number as JSON Schema means it: `336.0` is one too. For `#[serde(deserialize_with)]`.
+///
+/// # Errors
+/// The deserializer's, for what is no whole number or does not fit.
+pub fn whole<'de, D: Deserializer<'de>, T: TryFrom<u64>>(deserializer: D) -> Result<T, D::Error> {
+    let number = Number::deserialize(deserializer)?;
+    let float = || number.as_f64().filter(|float| float.fract() == 0.0 && (0.0..=NUMBER_MAX as f64).contains(float));
+    let value = number.as_u64().or_else(|| float().map(|float| float as u64));
+    value
+        .and_then(|value| T::try_from(value).ok())
+        .ok_or_else(|| D::Error::custom(format!("{number} is no such number")))
+}
+
+/// The same where it may be left out or null.
+///
+/// # Errors
+/// As [`whole`].
+pub fn whole_or_none<'de, D: Deserializer<'de>, T: TryFrom<u64>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    struct Whole<T>(T);
+    impl<'de, T: TryFrom<u64>> Deserialize<'de> for Whole<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            whole(deserializer).map(Self)
+        }
+    }
+    Ok(Option::<Whole<T>>::deserialize(deserializer)?.map(|whole| whole.0))
+}
+
+/// A form of the page.
+#[derive(Debug)]
+pub struct Fields<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment<T> {
     type Rejection = Problem;
@@ -42,6 +76,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let Json(value) = Json::<T>::from_request(request, state).await?;
+        Ok(Self(value))
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Fields<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let Form(value) = Form::<T>::from_request(request, state).await?;
         Ok(Self(value))
     }
 }

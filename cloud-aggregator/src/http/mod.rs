@@ -1,6 +1,6 @@
 //! The admin API and the page, over HTTPS; the signed repository as files; enrolment.
 //!
-//! Open to all: `/healthz`, `/metrics` (counts only, nothing of any home), `/tuf/` (public by design: what is in it is
+//! Open to all: `/healthz` and `/readyz` (parts and their states, nothing of any home), `/metrics` (counts only, nothing of any home), `/tuf/` (public by design: what is in it is
 //! signed), `/api/openapi.json`, `/login`, `/enroll`, which wants a claim token, and `/renew`, which wants the signature of
 //! a home's key. Everything else wants a bearer
 //! token of a role, or, for reading, the page's session. There is no exception for loopback: behind a reverse proxy
@@ -8,21 +8,28 @@
 
 pub(crate) mod audit;
 pub mod auth;
+pub mod connections;
+pub mod contract;
 pub mod enroll;
 pub mod extract;
+pub(crate) mod health;
 pub mod limiter;
+mod limits;
 pub mod openapi;
+pub mod origin;
 pub mod paging;
 pub mod problem;
 pub mod renew;
 pub mod repository_files;
 pub mod routes;
 pub mod server;
+pub mod stream;
+pub mod words;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, Extension, Request, State};
 use axum::http::{HeaderValue, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -31,23 +38,16 @@ use hearthwatch_provision::enrol::Enroller;
 use tokio::sync::Semaphore;
 
 use self::auth::Sessions;
-use self::limiter::Limiter;
+use self::connections::Member;
+use self::limits::Limits;
+use self::origin::Network;
 use self::problem::Problem;
 use crate::clock::{Clock, SystemClock};
 use crate::page;
 use crate::state::AppState;
 
-/// Largest body of any request but an enrolment, in bytes: the longest is a reason of 1,000 bytes.
-const BODY_BYTES_MAX: usize = 8 * 1024;
-
 /// Pages that may be live at a time; each holds a connection.
 const LIVE_PAGES_MAX: usize = 64;
-
-/// Enrolments from one address: ten at once (a house with a few devices behind one router), then one a minute.
-const ENROLMENTS: (u32, i64) = (10, 60);
-
-/// Log-ins from one address: ten at once, then one every six seconds.
-const LOGINS: (u32, i64) = (10, 6);
 
 /// What the page may load and do: its own style and script, and nothing from anywhere else.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
@@ -59,9 +59,10 @@ pub struct Http {
     /// The rest of the program.
     pub app: AppState,
     pub(crate) sessions: Arc<Sessions>,
-    pub(crate) logins: Arc<Mutex<Limiter>>,
+    pub(crate) limits: Arc<Limits>,
+    /// Proxies whose word on a caller's address is taken.
+    trusted: Arc<[Network]>,
     pub(crate) live_pages: Arc<Semaphore>,
-    enrolments: Arc<Mutex<Limiter>>,
     pub(crate) enroller: Option<Arc<Enroller>>,
     wall: Arc<dyn Clock>,
     /// Whether callers come over TLS; decides about the cookie's name.
@@ -72,12 +73,13 @@ impl Http {
     /// An API of `app`, by the machine's clock, without enrolment. `tls`: whether callers come over TLS.
     #[must_use]
     pub fn new(app: AppState, tls: bool) -> Self {
+        let trusted = app.config.http.as_ref().map_or_else(Vec::new, |http| http.trusted_proxies.clone());
         Self {
             app,
             sessions: Arc::default(),
-            logins: Arc::new(Mutex::new(Limiter::new(LOGINS.0, LOGINS.1))),
+            limits: Arc::default(),
+            trusted: trusted.into(),
             live_pages: Arc::new(Semaphore::new(LIVE_PAGES_MAX)),
-            enrolments: Arc::new(Mutex::new(Limiter::new(ENROLMENTS.0, ENROLMENTS.1))),
             enroller: None,
             wall: Arc::new(SystemClock),
             tls,
@@ -103,18 +105,13 @@ impl Http {
     }
 }
 
-/// Takes one try of `address` from `limiter`.
-pub(crate) fn limited(limiter: &Mutex<Limiter>, address: std::net::IpAddr, now: i64) -> Result<(), Problem> {
-    let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);
-    limiter.take(address, now).map_err(Problem::TooManyRequests)
-}
-
 /// Everything that is served.
 pub fn router(http: Http) -> Router {
     let mut router = Router::new()
         .nest("/api/v1", routes::router())
         .route("/api/openapi.json", get(openapi::serve))
-        .route("/healthz", get(healthz))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics))
         .merge(enroll::router())
         .merge(renew::router())
@@ -125,13 +122,21 @@ pub fn router(http: Http) -> Router {
     router
         .fallback(async |place: Uri| Problem::NotFound { noun: "place", id: place.path().to_owned() })
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        // Bodies have been read and measured by then.
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn(contract::hold))
         .layer(middleware::from_fn_with_state(http.clone(), guard))
         .with_state(http)
 }
 
-/// Headers that every answer carries.
-async fn guard(State(http): State<Http>, request: Request, next: Next) -> Response {
+/// Headers that every answer carries. Meanwhile the connection counts as busy.
+async fn guard(
+    State(http): State<Http>,
+    member: Option<Extension<Arc<Member>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let _busy = member.as_ref().map(|Extension(member)| member.busy());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let fixed = [
@@ -147,21 +152,6 @@ async fn guard(State(http): State<Http>, request: Request, next: Next) -> Respon
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
-}
-
-/// Says whether the aggregator can do its work: 200 while the store answers, else 503.
-#[utoipa::path(get, path = "/healthz", tag = "health", security(()), responses(
-    (status = 200, body = String, content_type = "text/plain"),
-    (status = 503, body = problem::ProblemBody, content_type = "application/problem+json"),
-))]
-pub(crate) async fn healthz(State(http): State<Http>) -> Result<&'static str, Problem> {
-    match crate::store::blocking(&http.app.store, |store| store.champion()).await {
-        Ok(_) => Ok("ok\n"),
-        Err(error) => {
-            tracing::error!(error = %problem::chain(&error), "the store does not answer");
-            Err(Problem::Unavailable("the store does not answer".to_owned()))
-        }
-    }
 }
 
 /// Counters in the OpenMetrics text format.

@@ -15,19 +15,16 @@ pub const LIMIT_DEFAULT: usize = 50;
 /// Most items of a page: 500 runs with their reports (some 4 KB each) are 2 MB.
 pub const LIMIT_MAX: usize = 500;
 
-/// Deepest page: beyond 100,000 rows a filter finds more than paging does.
-pub const SKIP_MAX: usize = 100_000;
-
 /// Which page.
-#[derive(Debug, Clone, Copy, Default, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Paging {
     /// Items of the page, 1 to 500; 50 if not given.
     #[param(minimum = 1, maximum = 500)]
     pub limit: Option<usize>,
-    /// Items before the page, at most 100,000: what the page before called `next`.
-    #[param(maximum = 100_000)]
-    pub skip: Option<usize>,
+    /// Only items after this one: what the page before called `next`.
+    pub after: Option<String>,
 }
 
 /// A page of a list.
@@ -79,38 +76,54 @@ pub fn limit(asked: Option<usize>) -> Result<usize, Problem> {
 }
 
 impl Paging {
-    /// How many rows to take from the front of the list to fill this page and see whether there is another.
+    /// The page that is asked for; `parse` reads where it begins.
     ///
     /// # Errors
-    /// [`Problem::Invalid`] for a page that is too large or too deep.
-    pub fn window(self) -> Result<Window, Problem> {
+    /// [`Problem::Invalid`] for a page that is too large, or begins at what was never called `next`.
+    pub fn window<K>(&self, parse: impl FnOnce(&str) -> Option<K>) -> Result<Window<K>, Problem> {
         let limit = limit(self.limit)?;
-        match self.skip.unwrap_or(0) {
-            skip @ 0..=SKIP_MAX => Ok(Window { skip, limit }),
-            other => Err(Problem::Invalid(format!("skip is at most {SKIP_MAX}, not {other}"))),
-        }
+        let after = self.after.as_deref().map(|text| {
+            parse(text).ok_or_else(|| Problem::Invalid("after: give what the page before called `next`".to_owned()))
+        });
+        Ok(Window { after: after.transpose()?, limit })
     }
+}
+
+/// Reads where a page begins, for lists that are in order of a number: 1 to 15 digits.
+#[must_use]
+pub fn number(text: &str) -> Option<u64> {
+    let digits = (1..=15).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
+
+/// Reads a time in Unix seconds, a part of where a page begins: 1 to 15 digits, with `-` before 1970.
+#[must_use]
+pub fn seconds(text: &str) -> Option<i64> {
+    let size = number(text.strip_prefix('-').unwrap_or(text))?;
+    i64::try_from(size).ok().map(|size| if text.starts_with('-') { -size } else { size })
 }
 
 /// A checked page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
-    skip: usize,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window<K> {
+    /// The last item of the page before.
+    pub after: Option<K>,
     limit: usize,
 }
 
-impl Window {
-    /// Rows needed from the front of the list.
+impl<K> Window<K> {
+    /// Rows to read: the page's own and one more, which tells whether there is another page.
     #[must_use]
-    pub fn needed(self) -> usize {
-        self.skip + self.limit + 1
+    pub fn needed(&self) -> usize {
+        self.limit + 1
     }
 
-    /// Cuts the page out of the front of the list (at least [`Window::needed`] rows, or all there are).
-    pub fn cut<R, T>(self, rows: Vec<R>, view: impl FnMut(R) -> T) -> Page<T> {
-        let more = rows.len() > self.skip + self.limit;
-        let items = rows.into_iter().skip(self.skip).take(self.limit).map(view).collect();
-        Page { items, next: more.then(|| (self.skip + self.limit).to_string()) }
+    /// Makes a page of the rows that were read; `key` is what the next page is asked for by.
+    pub fn cut<R, T>(&self, mut rows: Vec<R>, key: impl Fn(&R) -> String, view: impl FnMut(R) -> T) -> Page<T> {
+        let more = rows.len() > self.limit;
+        rows.truncate(self.limit);
+        let next = rows.last().filter(|_| more).map(key);
+        Page { items: rows.into_iter().map(view).collect(), next }
     }
 }
 
@@ -118,24 +131,27 @@ impl Window {
 mod tests {
     use super::*;
 
-    fn page(skip: usize, limit: usize) -> Page<u32> {
-        let window = Paging { limit: Some(limit), skip: Some(skip) }.window().unwrap();
-        window.cut((0..5).take(window.needed()).collect(), |row| row)
+    fn page(after: Option<&str>, count: usize) -> Page<u64> {
+        let paging = Paging { limit: Some(count), after: after.map(str::to_owned) };
+        let window = paging.window(number).unwrap();
+        let rows = (1..=5).filter(|row| window.after.is_none_or(|after| *row > after)).take(window.needed());
+        window.cut(rows.collect(), u64::to_string, |row| row)
     }
 
     #[test]
     fn a_page_says_where_the_next_begins_and_the_last_says_nothing() {
-        assert_eq!((page(0, 2).items, page(0, 2).next), (vec![0, 1], Some("2".to_owned())));
-        assert_eq!((page(4, 2).items, page(4, 2).next), (vec![4], None));
-        assert_eq!((page(0, 5).items.len(), page(0, 5).next), (5, None));
-        assert!(page(9, 2).items.is_empty());
+        assert_eq!((page(None, 2).items, page(None, 2).next), (vec![1, 2], Some("2".to_owned())));
+        assert_eq!((page(Some("4"), 2).items, page(Some("4"), 2).next), (vec![5], None));
+        assert_eq!((page(None, 5).items.len(), page(None, 5).next), (5, None));
+        assert!(page(Some("9"), 2).items.is_empty());
     }
 
     #[test]
-    fn a_page_of_nothing_or_of_too_much_is_refused() {
+    fn a_page_of_nothing_or_of_too_much_or_after_nonsense_is_refused() {
         for asked in [0, LIMIT_MAX + 1] {
             assert!(matches!(limit(Some(asked)), Err(Problem::Invalid(_))));
         }
-        assert!(matches!(Paging { limit: None, skip: Some(SKIP_MAX + 1) }.window(), Err(Problem::Invalid(_))));
+        let paging = Paging { limit: None, after: Some("x".to_owned()) };
+        assert!(matches!(paging.window(number), Err(Problem::Invalid(_))));
     }
 }

@@ -1,7 +1,7 @@
 //! What a caller is told when it goes wrong: RFC 9457 problem details, with the cause kept to the log.
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{FormRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,18 @@ pub struct ProblemBody {
     /// What is wrong with this request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Where the thing is now, when somebody else changed it first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub present: Option<Present>,
+}
+
+/// Where a thing is that was changed by somebody else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Present {
+    /// Its state, in one word.
+    pub state: String,
+    /// Its version; 0 where it has none.
+    pub row_version: u64,
 }
 
 /// Everything that a request can end in besides success.
@@ -47,6 +59,26 @@ pub enum Problem {
     /// The place exists, but not for this method.
     #[error("this place does not take that method")]
     MethodNotAllowed,
+    /// The request cannot be read.
+    #[error("{0}")]
+    Malformed(String),
+    /// A query parameter that the call does not know.
+    #[error("unknown query parameter {name:?}; {}", told(known))]
+    UnknownParameter {
+        /// As the caller wrote it.
+        name: String,
+        /// What the call knows.
+        known: Vec<String>,
+    },
+    /// A body where none is taken.
+    #[error("this call takes no body")]
+    NoBody,
+    /// The body did not come in time.
+    #[error("the body did not come within {0} s")]
+    TooSlow(u64),
+    /// The body is not of the type that the call takes.
+    #[error("{0}")]
+    UnsupportedMediaType(String),
     /// The request says something that cannot be.
     #[error("{0}")]
     Invalid(String),
@@ -56,6 +88,14 @@ pub enum Problem {
     /// It is well said, but not in the present state.
     #[error("{0}")]
     Conflict(String),
+    /// Somebody else changed it since it was read.
+    #[error("{detail}")]
+    Changed {
+        /// One sentence.
+        detail: String,
+        /// Where it is now.
+        present: Present,
+    },
     /// Too often; try again after so many seconds.
     #[error("too many requests: try again in {0} s")]
     TooManyRequests(u64),
@@ -80,9 +120,17 @@ impl Problem {
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Your role does not allow this"),
             Self::NotFound { .. } => (StatusCode::NOT_FOUND, "not-found", "There is no such thing"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method"),
+            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read"),
+            Self::UnknownParameter { .. } => (StatusCode::BAD_REQUEST, "unknown-parameter", "An unknown parameter"),
+            Self::NoBody => (StatusCode::BAD_REQUEST, "no-body", "A body where none is taken"),
+            Self::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "too-slow", "The request took too long"),
+            Self::UnsupportedMediaType(_) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is of another type")
+            }
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request cannot be understood"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Not in the present state"),
+            Self::Changed { .. } => (StatusCode::CONFLICT, "changed", "Somebody else changed it first"),
             Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Slow down"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available now"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "A fault on our side"),
@@ -99,6 +147,10 @@ impl Problem {
             title: title.to_owned(),
             status: status.as_u16(),
             detail,
+            present: match self {
+                Self::Changed { present, .. } => Some(present.clone()),
+                _ => None,
+            },
         }
     }
 
@@ -124,10 +176,19 @@ impl IntoResponse for Problem {
             Self::TooManyRequests(seconds) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
+            // What else comes on this connection is the rest of the body.
+            Self::TooSlow(_) | Self::TooLarge => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             _ => {}
         }
         response
     }
+}
+
+/// The parameters that a call knows, for its refusal of another.
+fn told(known: &[String]) -> String {
+    if known.is_empty() { "this call takes none".to_owned() } else { format!("known here: {}", known.join(", ")) }
 }
 
 /// An error with all its causes, in one line.
@@ -148,6 +209,11 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound { noun, id } => Self::NotFound { noun, id },
+            StoreError::Conflict { ref present, row_version, .. } => {
+                let present = Present { state: present.clone(), row_version };
+                Self::Changed { detail: error.to_string(), present }
+            }
+            StoreError::LastAdmin(_) => Self::Conflict(error.to_string()),
             other => Self::internal(other),
         }
     }
@@ -195,10 +261,12 @@ impl From<TrainingError> for Problem {
 
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            Self::TooLarge
-        } else {
-            Self::Invalid(rejection.body_text())
+        let text = rejection.body_text();
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType(text),
+            StatusCode::BAD_REQUEST => Self::Malformed(text),
+            _ => Self::Invalid(text),
         }
     }
 }
@@ -206,6 +274,17 @@ impl From<JsonRejection> for Problem {
 impl From<QueryRejection> for Problem {
     fn from(rejection: QueryRejection) -> Self {
         Self::Invalid(rejection.body_text())
+    }
+}
+
+impl From<FormRejection> for Problem {
+    fn from(rejection: FormRejection) -> Self {
+        let text = rejection.body_text();
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType(text),
+            _ => Self::Invalid(text),
+        }
     }
 }
 
@@ -235,6 +314,7 @@ mod tests {
             title: "There is no such thing".to_owned(),
             status: 404,
             detail: Some("no model \"9\"".to_owned()),
+            present: None,
         };
         assert_eq!(body, expected);
     }

@@ -1,30 +1,35 @@
 //! `POST /renew`: a home's present key vouches for its next.
 
-use axum::extract::{DefaultBodyLimit, State};
+use std::sync::Arc;
+
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use hearthwatch_provision::enrol::BODY_BYTES_MAX;
 use hearthwatch_provision::renewal::{RenewRequest, Renewed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::Http;
 use super::audit::record;
 use super::enroll::Peer;
 use super::extract::Body;
-use super::problem::{Problem, ProblemBody, chain};
-use super::{Http, limited};
+use super::problem::{Problem, chain};
+use super::words::{Base64, Name, RenewalWord};
+use crate::store::Actor;
 
 /// What a home sends to renew its certificate.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RenewalAsked {
     /// Its name.
+    #[schema(value_type = Name)]
     pub home: String,
     /// Home, signing request for a new key, and time, as a COSE_Sign1 statement of its present key; base64.
+    #[schema(value_type = Base64)]
     pub wish: String,
 }
 
@@ -32,20 +37,20 @@ pub struct RenewalAsked {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct RenewalGiven {
     /// `given`, or `waits` when the last certificate ran out and an operator has to say yes.
+    #[schema(value_type = RenewalWord)]
     pub state: String,
     /// The next certificate, PEM.
     pub certificate: Option<String>,
 }
 
 pub(super) fn router() -> Router<Http> {
-    Router::new().route("/renew", post(renew)).layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+    Router::new().route("/renew", post(renew))
 }
 
 /// Certifies a home's next key on the word of its present one. A home whose certificate ran out waits for an operator.
 #[utoipa::path(post, path = "/renew", tag = "enrolment", security(()), request_body = RenewalAsked, responses(
     (status = 201, body = RenewalGiven),
     (status = 202, body = RenewalGiven),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn renew(
     State(http): State<Http>,
@@ -53,14 +58,21 @@ pub(crate) async fn renew(
     Body(asked): Body<RenewRequest>,
 ) -> Result<Response, Problem> {
     let now = http.wall();
-    limited(&http.enrolments, address, now)?;
     let desk = http.enroller.clone().ok_or_else(|| Problem::Unavailable("homes do not renew here".to_owned()))?;
+    http.limits.look(address, now)?;
     let home = asked.home.clone();
     let at = Timestamp::from_second(now).map_err(Problem::internal)?;
-    let renewed = tokio::task::spawn_blocking(move || desk.renew(&asked, at)).await.map_err(Problem::internal)?;
+    let limits = Arc::clone(&http.limits);
+    let work = move || {
+        let own = desk.is_signed(&asked).then_some(&asked.home);
+        limits.enrolment(own, address, now)?;
+        Ok(desk.renew(&asked, at))
+    };
+    let renewed: Result<_, Problem> = tokio::task::spawn_blocking(work).await.map_err(Problem::internal)?;
+    let renewed = renewed?;
     match renewed {
         Ok(Renewed::Given { certificate }) => {
-            record(&http, "system", "home.renew", home.as_str(), &json!({})).await?;
+            record(&http, &Actor::System, "home.renew", home.as_str(), &json!({})).await?;
             let given = RenewalGiven { state: "given".to_owned(), certificate: Some(certificate) };
             Ok((StatusCode::CREATED, Json(given)).into_response())
         }

@@ -1,23 +1,47 @@
-//! The listening socket: rustls in front of axum, and an orderly end.
+//! The listening socket: limits on connections, rustls (TLS 1.3 alone) in front of axum, and an orderly end.
+//!
+//! No caller holds anything for long without doing something: the TLS handshake, a request's headers and the wait for the
+//! next request have [`HANDSHAKE`] and [`HEADERS`]; a body has [`BODY`](super::contract::BODY); an answer has
+//! [`WRITE`](super::stream::WRITE) for each part of it; and how many connections there are is up to
+//! [`Connections`](super::connections::Connections).
 
-use std::future::Future;
-use std::io;
+use std::future::{Future, Ready, ready};
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
+use axum::middleware::AddExtension;
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::accept::Accept;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpStream;
+use tower::Layer as _;
 
+use super::connections::{Connections, Member};
+use super::origin::{Network, is_trusted};
+use super::stream::Watched;
 use super::{Http, router};
 use crate::config::{HttpConfig, HttpTls};
 
 /// How long open requests may take after the order to stop; the program's whole drain has five seconds.
 const DRAIN: Duration = Duration::from_secs(3);
 
+/// How long the TLS handshake may take: two round trips, and a second of work on a small computer.
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
+
 /// How long a caller may take to send a request's headers, and how long an idle connection is kept for the next one.
-const HEADERS: Duration = Duration::from_secs(30);
+pub const HEADERS: Duration = Duration::from_secs(10);
+
+/// Most bytes of a request's headers that are kept: browsers send 1 to 2 KiB, proxies some more.
+const HEADER_BYTES_MAX: usize = 32 * 1024;
 
 /// Why the server did not start or ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +59,13 @@ pub enum ServerError {
     #[error("{0} is open to the network: give [http] cert_file and key_file")]
     Clear(SocketAddr),
     /// The certificate or its key cannot be used.
-    #[error("the certificate of [http]")]
-    Certificate(#[source] io::Error),
+    #[error("the certificate of [http]: {path}: {cause}")]
+    Certificate {
+        /// The file at fault.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// It broke while running.
     #[error("the HTTP server stopped")]
     Serve(#[source] io::Error),
@@ -47,6 +76,7 @@ pub struct Bound {
     listener: TcpListener,
     tls: Option<RustlsConfig>,
     address: SocketAddr,
+    admission: Admission,
 }
 
 impl Bound {
@@ -54,13 +84,13 @@ impl Bound {
     ///
     /// # Errors
     /// [`ServerError`].
-    pub async fn bind(config: &HttpConfig) -> Result<Self, ServerError> {
+    pub fn bind(config: &HttpConfig) -> Result<Self, ServerError> {
         if config.tls.is_none() && !config.listen.ip().is_loopback() {
             return Err(ServerError::Clear(config.listen));
         }
         let tls = match &config.tls {
             Some(HttpTls { cert_file, key_file }) => {
-                Some(RustlsConfig::from_pem_file(cert_file, key_file).await.map_err(ServerError::Certificate)?)
+                Some(RustlsConfig::from_config(Arc::new(tls_config(cert_file, key_file)?)))
             }
             None => None,
         };
@@ -68,7 +98,8 @@ impl Bound {
         let listener = TcpListener::bind(config.listen).map_err(fault)?;
         listener.set_nonblocking(true).map_err(fault)?;
         let address = listener.local_addr().map_err(fault)?;
-        Ok(Self { listener, tls, address })
+        let admission = Admission { connections: Arc::default(), trusted: config.trusted_proxies.as_slice().into() };
+        Ok(Self { listener, tls, address, admission })
     }
 
     /// Where it listens; the port is the real one if the configuration said 0.
@@ -90,18 +121,18 @@ impl Bound {
     pub async fn serve(self, http: Http, stop: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
         let handle = Handle::new();
         let service = router(http).into_make_service_with_connect_info::<SocketAddr>();
+        let admission = self.admission;
         let serving = async {
+            let mut server = axum_server::from_tcp(self.listener).map_err(ServerError::Serve)?;
+            hurry(server.http_builder());
+            let server = server.handle(handle.clone());
+            // HTTP/1 alone: while it waits for what could be the preface of HTTP/2 no clock runs.
             let ended = match self.tls {
                 Some(tls) => {
-                    let mut server = axum_server::from_tcp_rustls(self.listener, tls).map_err(ServerError::Serve)?;
-                    hurry(server.http_builder());
-                    server.handle(handle.clone()).serve(service).await
+                    let acceptor = RustlsAcceptor::new(tls).handshake_timeout(HANDSHAKE).acceptor(admission);
+                    server.acceptor(acceptor).http1_only().serve(service).await
                 }
-                None => {
-                    let mut server = axum_server::from_tcp(self.listener).map_err(ServerError::Serve)?;
-                    hurry(server.http_builder());
-                    server.handle(handle.clone()).serve(service).await
-                }
+                None => server.acceptor(admission).http1_only().serve(service).await,
             };
             ended.map_err(ServerError::Serve)
         };
@@ -119,38 +150,54 @@ impl Bound {
 
 /// Gives up callers who do not finish their headers: without a timer the connection would be held for ever.
 fn hurry(builder: &mut Builder<TokioExecutor>) {
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(HEADER_BYTES_MAX);
+}
+
+/// TLS 1.3 and nothing older, as the threat model says.
+fn tls_config(cert_file: &Path, key_file: &Path) -> Result<ServerConfig, ServerError> {
+    let fault = |path: &Path, cause: String| ServerError::Certificate { path: path.to_owned(), cause };
+    let chain: Vec<_> = CertificateDer::pem_file_iter(cert_file)
+        .and_then(Iterator::collect)
+        .map_err(|error| fault(cert_file, error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_file(key_file).map_err(|error| fault(key_file, error.to_string()))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(|error| fault(cert_file, error.to_string()))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Gives each connection a place before a byte of it is read, and its requests the means to keep it.
+#[derive(Clone)]
+struct Admission {
+    connections: Arc<Connections>,
+    trusted: Arc<[Network]>,
+}
+
+impl<S> Accept<TcpStream, S> for Admission {
+    type Stream = Watched<TcpStream>;
+    type Service = AddExtension<S, Arc<Member>>;
+    type Future = Ready<io::Result<(Self::Stream, Self::Service)>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        ready(self.admit(stream).map(|(stream, member)| (stream, Extension(member).layer(service))))
+    }
+}
+
+impl Admission {
+    fn admit(&self, stream: TcpStream) -> io::Result<(Watched<TcpStream>, Arc<Member>)> {
+        let peer = stream.peer_addr()?.ip();
+        let place = self.connections.admit(peer, is_trusted(&self.trusted, peer));
+        let place = place.ok_or_else(|| {
+            tracing::warn!(%peer, "connection refused: all places are taken by callers with tokens");
+            io::Error::from(ErrorKind::ConnectionRefused)
+        })?;
+        let member = Arc::clone(place.member());
+        Ok((Watched::new(stream, place), member))
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn in_the_clear_it_listens_on_loopback_only() {
-        let open = HttpConfig { listen: "0.0.0.0:0".parse().unwrap(), tls: None };
-        assert!(matches!(Bound::bind(&open).await, Err(ServerError::Clear(_))));
-        let loopback = HttpConfig { listen: "127.0.0.1:0".parse().unwrap(), ..open };
-        let bound = Bound::bind(&loopback).await.unwrap();
-        assert!(bound.address().port() > 0 && !bound.tls());
-    }
-
-    #[tokio::test]
-    async fn it_answers_until_it_is_stopped() {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let bench = crate::bench::Bench::new();
-        let config = HttpConfig { listen: "127.0.0.1:0".parse().unwrap(), tls: None };
-        let bound = Bound::bind(&config).await.unwrap();
-        let address = bound.address();
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let stopped = async move { stopped.await.unwrap() };
-        let serving = tokio::spawn(bound.serve(Http::new(bench.app.clone(), false), stopped));
-        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("ok\n"), "{answer}");
-        stop.send(()).unwrap();
-        serving.await.unwrap().unwrap();
-    }
-}
+mod tests;

@@ -31,6 +31,21 @@ pub const QUOTA_RECORDS: u64 = 5_000;
 /// The window over which the quota counts: a day.
 pub const QUOTA_SECONDS: i64 = 86_400;
 
+/// Days for which a home's numbers may run ahead of what is known of it: a store that was put back from a backup so old takes
+/// a home that used its whole quota on every day since.
+const AHEAD_DAYS: u64 = 105;
+
+/// Records of an agent's outbox: all of them may have a number when the store knows none of it.
+const OUTBOX_RECORDS: u64 = 2_000;
+
+/// How far a number may be beyond what was handled of its home without a gap: what it can have sent meanwhile, answers and
+/// announcements alike. 105 × 2 × 5,000 + 2,000 = 1,052,000 at the usual quota; a store that lost everything still takes a home that has
+/// counted thirty a day for 95 years. A smaller quota than the usual does not narrow it: it may have been larger before.
+#[must_use]
+pub fn ahead_max(records_per_day: u64) -> u64 {
+    records_per_day.max(QUOTA_RECORDS).saturating_mul(2 * AHEAD_DAYS).saturating_add(OUTBOX_RECORDS)
+}
+
 /// A payload that was read, but not yet judged.
 #[derive(Debug)]
 pub struct Parcel {
@@ -64,6 +79,10 @@ pub struct Known<'a> {
     pub before: Option<&'a Handled>,
     /// Every version that was ever released.
     pub released: &'a BTreeSet<ModelVersion>,
+    /// Every version that was ever made: a home may try one before its release is on record here.
+    pub made: &'a BTreeSet<ModelVersion>,
+    /// Every number of the home up to this one was handled.
+    pub through: Sequence,
     /// Records stored of this home within the last [`QUOTA_SECONDS`].
     pub recent: u64,
     /// Announcements stored of it within the same time.
@@ -193,6 +212,9 @@ fn read(topic: &Topic, payload: &[u8]) -> Result<Content, (RefusalReason, String
         (Topic::Withdrawal(home), Message::Withdrawal(withdrawal)) if withdrawal.home != *home => {
             Err((RefusalReason::WrongHome, format!("says {}, came on the topic of {home}", withdrawal.home)))
         }
+        (Topic::Withdrawal(_), Message::Withdrawal(withdrawal)) if !countable(Sequence(withdrawal.id)) => {
+            Err((RefusalReason::Malformed, format!("withdrawal {} is out of range", withdrawal.id)))
+        }
         (Topic::Withdrawal(_), Message::Withdrawal(withdrawal)) => Ok(Content::Withdrawal(withdrawal)),
         (topic, message) => Err((RefusalReason::Malformed, format!("a {} on {topic}", message.kind()))),
     }
@@ -208,7 +230,7 @@ fn reason_of(error: &DecodeError) -> RefusalReason {
     }
 }
 
-/// Decides. The order is: topic, size and form · who · seen before · whose · what · when · how much · announced.
+/// Decides. The order is: topic, size and form · who · seen before · number · whose · what · when · how much · announced.
 #[must_use]
 pub fn judge(parcel: &Parcel, known: &Known<'_>) -> Admission {
     let refuse = |reason, detail: String, covers| Admission::Refuse { reason, detail, covers };
@@ -228,11 +250,25 @@ pub fn judge(parcel: &Parcel, known: &Known<'_>) -> Admission {
         }
         return refuse(RefusalReason::ReplayedSequence, format!("{key} was other bytes before"), false);
     }
+    if let Some(key) = &parcel.key
+        && key.sequence.0.saturating_sub(known.through.0) > ahead_max(known.quota)
+    {
+        let detail = format!("number {}, and {} is heard up to {}", key.sequence, home, known.through);
+        return refuse(RefusalReason::SequenceAhead, detail, false);
+    }
     let covers = parcel.key.is_some();
     match &parcel.content {
         Err((reason, detail)) => refuse(*reason, detail.clone(), covers),
         Ok(Content::Status(status)) => Admission::Admit(Admitted::Status(home.clone(), status.clone())),
-        Ok(Content::Outcome(outcome)) => Admission::Admit(Admitted::Outcome(home.clone(), outcome.clone())),
+        // Of what was never made nobody can tell how it ended, and each home would fill the table with it.
+        Ok(Content::Outcome(outcome)) if !known.made.contains(&outcome.model_version) => {
+            refuse(RefusalReason::UnknownModel, format!("model {} was never made", outcome.model_version), covers)
+        }
+        Ok(Content::Outcome(outcome)) => {
+            // The last word of a home counts, by its own clock: one from the future would be the last for ever.
+            let at = outcome.at.min(known.now.saturating_add(CLOCK_AHEAD_SECONDS_MAX));
+            Admission::Admit(Admitted::Outcome(home.clone(), UpdateOutcome { at, ..outcome.clone() }))
+        }
         Ok(Content::Manifest(manifest)) => Admission::Admit(Admitted::Manifest(home.clone(), manifest.clone())),
         Ok(Content::Withdrawal(withdrawal)) => Admission::Admit(Admitted::Withdrawal(withdrawal.clone())),
         Ok(Content::Feedback(record)) => match fault(record, home, known) {
@@ -303,7 +339,7 @@ fn fault(record: &FeedbackRecord, home: &HomeId, known: &Known<'_>) -> Option<(R
     if record.model_version != ModelVersion::ROUTINE && !known.released.contains(&record.model_version) {
         return Some((RefusalReason::UnknownModel, format!("model {} was never released", record.model_version)));
     }
-    let latest = known.now + CLOCK_AHEAD_SECONDS_MAX;
+    let latest = known.now.saturating_add(CLOCK_AHEAD_SECONDS_MAX);
     if record.raised_at < EARLIEST_AT || record.answered_at < record.raised_at || record.answered_at > latest {
         let detail = format!("raised {}, answered {}, now {}", record.raised_at, record.answered_at, known.now);
         return Some((RefusalReason::ImplausibleTime, detail));

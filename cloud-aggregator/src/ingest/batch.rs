@@ -6,11 +6,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hearthwatch_model::class::DeviceClass;
+use hearthwatch_protocol::limits::TEXT_BYTES_MAX;
 use hearthwatch_protocol::messages::{PayloadDigest, Receipt, Refusal, RefusalReason, Withdrawal, WithdrawalReceipt};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 
-use super::admission::{Admission, Admitted, Known, Parcel, QUOTA_RECORDS, QUOTA_SECONDS, judge, liftable};
+use super::admission::{Admission, Admitted, Known, Parcel, QUOTA_RECORDS, QUOTA_SECONDS, ahead_max, judge, liftable};
 use super::labels::{Backing, LabelPolicy};
+use super::limiter::Traffic;
 use super::withdrawals::withdraw;
 use crate::dataset::quality::DriftWatch;
 use crate::event::{AnswersAwait, BatchStored, Event, GapSkipped, MessageRefused, OutcomeHeard, WindowsMoved};
@@ -35,6 +37,27 @@ pub struct BatchReport {
     pub withdrawn: Vec<(HomeId, WithdrawalReceipt)>,
     /// Answers stored.
     pub stored: u64,
+}
+
+/// What storing is made of; all of it blocks.
+pub(super) trait Take: Send + Sync + 'static {
+    /// See [`BatchTaker::take`].
+    fn take(&self, messages: &[(String, Bytes)], now: i64) -> Result<BatchReport, StoreError>;
+    /// Puts a message that the store does not take into quarantine, with the `cause`. With `covered`, and if its key can be read, a
+    /// receipt will cover it: its home sends it no more. Blocks on the store.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then it is not even in quarantine.
+    fn set_aside(
+        &self,
+        topic: &str,
+        payload: &Bytes,
+        cause: &str,
+        covered: bool,
+        now: i64,
+    ) -> Result<BatchReport, StoreError>;
+    /// Whether anything can be stored now.
+    fn probe(&self) -> Result<(), StoreError>;
 }
 
 /// Takes batches, one at a time.
@@ -77,6 +100,12 @@ impl BatchTaker {
         Self { labels, ..self }
     }
 
+    /// The daily quota for each home.
+    #[must_use]
+    pub fn quota(&self) -> u64 {
+        self.quota
+    }
+
     /// Where it stores.
     #[must_use]
     pub fn store(&self) -> Arc<dyn Store> {
@@ -91,6 +120,8 @@ impl BatchTaker {
         let started = Instant::now();
         let released: BTreeSet<ModelVersion> =
             self.store.releases()?.into_iter().map(|release| release.model_version).collect();
+        let made: BTreeSet<ModelVersion> = self.store.models()?.into_iter().map(|model| model.version).collect();
+        let made = &made | &released;
         let parcels: Vec<Parcel> =
             messages.iter().map(|(topic, payload)| Parcel::open(topic, payload.clone())).collect();
         let keys: Vec<RecordKey> = parcels.iter().filter_map(|parcel| parcel.key.clone()).collect();
@@ -111,6 +142,8 @@ impl BatchTaker {
                 enrolled: sender.is_some_and(|sender| sender.enrolled),
                 before: before.as_ref(),
                 released: &released,
+                made: &made,
+                through: sender.map_or(Sequence(0), |sender| sender.through),
                 recent: received.answers,
                 announced: received.announcements,
                 quota: self.quota,
@@ -132,11 +165,7 @@ impl BatchTaker {
         }
         let progress = self.store.apply(&sorted.batch)?;
         // After the answers of the same batch: what was sent before it was taken back is taken back too.
-        let mut withdrawn = Vec::new();
-        for withdrawal in std::mem::take(&mut sorted.withdrawals) {
-            let receipt = withdraw(self.store.as_ref(), &self.metrics, &withdrawal, now)?;
-            withdrawn.push((withdrawal.home, receipt));
-        }
+        let withdrawn = withdraw(self.store.as_ref(), &self.metrics, &sorted.withdrawals, now)?;
         self.emit(&sorted, &progress, started);
         self.watch(&sorted.batch);
         let stored = sorted.batch.feedback.len() as u64;
@@ -149,14 +178,17 @@ impl BatchTaker {
         }
         let row = self.store.home(home)?;
         let enrolled = row.as_ref().is_some_and(|row| row.revoked_at.is_none());
-        let received =
-            if enrolled { self.store.received_since(home, now - QUOTA_SECONDS)? } else { Received::default() };
+        let received = if enrolled {
+            self.store.received_since(home, now.saturating_sub(QUOTA_SECONDS))?
+        } else {
+            Received::default()
+        };
         let gap_since = row.as_ref().and_then(|row| row.gap_since);
         let sender = Sender {
             enrolled,
             received,
             through: row.as_ref().map_or(Sequence(0), |row| row.through),
-            patient: gap_since.is_none_or(|since| now - since < GAP_PATIENCE_SECONDS),
+            patient: gap_since.is_none_or(|since| now.saturating_sub(since) < GAP_PATIENCE_SECONDS),
             announces_since: row.and_then(|row| row.announces_since),
         };
         senders.insert(home.clone(), sender);
@@ -177,13 +209,13 @@ impl BatchTaker {
             Some(index) => sorted.batch.announced.get(*index).cloned(),
             None => self.store.announced(home, &answer.alarm)?,
         };
-        let between = answer.sequence.0.saturating_sub(sender.through.0 + 1);
+        let between = answer.sequence.0.saturating_sub(sender.through.0.saturating_add(1));
         if known.is_some() || between == 0 || !sender.patient {
             return Ok((known, false));
         }
         let stored = self.store.handled_between(home, sender.through, answer.sequence)?;
         let here = sorted.handled_here(home, sender.through, answer.sequence);
-        Ok((None, stored + here < between))
+        Ok((None, stored.saturating_add(here) < between))
     }
 
     /// The last answer to the same alarm, in this batch or before it; of a verdict alone only, which may be a repetition.
@@ -236,6 +268,56 @@ impl BatchTaker {
             took: started.elapsed(),
         }
         .emit(&self.metrics);
+    }
+}
+
+impl Take for BatchTaker {
+    fn take(&self, messages: &[(String, Bytes)], now: i64) -> Result<BatchReport, StoreError> {
+        Self::take(self, messages, now)
+    }
+
+    fn set_aside(
+        &self,
+        topic: &str,
+        payload: &Bytes,
+        cause: &str,
+        covered: bool,
+        now: i64,
+    ) -> Result<BatchReport, StoreError> {
+        // What reading it did is not known to be harmless: without `covered` it is not read again.
+        let parcel = covered.then(|| Parcel::open(topic, payload.clone()));
+        let home = Traffic::of(topic).0;
+        let key = parcel.and_then(|parcel| Some((parcel.key?, parcel.digest)));
+        let row = match &home {
+            Some(home) if covered => self.store.home(home)?.filter(|row| row.revoked_at.is_none()),
+            Some(_) | None => None,
+        };
+        let near =
+            |key: &RecordKey, through: Sequence| key.sequence.0.saturating_sub(through.0) <= ahead_max(self.quota);
+        let key = key.zip(row).filter(|((key, _), row)| near(key, row.through)).map(|(key, _)| key);
+        let mut batch = IngestBatch { at: now, ..IngestBatch::default() };
+        let reason = RefusalReason::Unstorable;
+        let sequence = key.as_ref().map(|(key, _)| key.sequence);
+        batch.quarantine.push(quarantined(
+            (reason, shortened(cause, TEXT_BYTES_MAX).to_owned()),
+            topic,
+            home,
+            sequence,
+            payload,
+            now,
+        ));
+        // In the receipt a word that every agent knows.
+        batch.refused.extend(key.map(|(key, digest)| Handled { key, digest, refused: Some(RefusalReason::Malformed) }));
+        let progress = self.store.apply(&batch)?;
+        let sorted = Sorted { batch, ..Sorted::new(now, Vec::new()) };
+        for row in &sorted.batch.quarantine {
+            MessageRefused { reason: row.reason, home: row.home.as_ref(), detail: &row.detail }.emit(&self.metrics);
+        }
+        Ok(BatchReport { receipts: sorted.receipts(progress), ..BatchReport::default() })
+    }
+
+    fn probe(&self) -> Result<(), StoreError> {
+        self.store.probe()
     }
 }
 
@@ -315,19 +397,14 @@ impl Sorted {
             }
             Admission::Refuse { reason, detail, covers } => {
                 let whole = parcel.answer().is_some() && parcel.key.is_some() && liftable(reason);
-                self.batch.quarantine.push(QuarantineRow {
-                    id: 0,
-                    payload: whole.then(|| parcel.payload.clone()),
-                    settled: None,
-                    reason,
-                    detail,
-                    topic: shortened(topic, QUARANTINE_TOPIC_BYTES).to_owned(),
-                    home: parcel.home.clone(),
-                    sequence: parcel.key.as_ref().map(|key| key.sequence),
-                    prefix: parcel.payload[..parcel.payload.len().min(QUARANTINE_PREFIX_BYTES)].to_vec(),
-                    length: parcel.payload.len() as u64,
-                    at: self.batch.at,
-                });
+                let sequence = parcel.key.as_ref().map(|key| key.sequence);
+                let why = (reason, detail);
+                let row = quarantined(why, topic, parcel.home.clone(), sequence, &parcel.payload, self.batch.at);
+                self.batch.quarantine.push(QuarantineRow { payload: whole.then(|| parcel.payload.clone()), ..row });
+                if reason == RefusalReason::SequenceAhead {
+                    // It hears where it stands, and nothing of this number.
+                    self.batch.asking.extend(parcel.home.clone());
+                }
                 let taken_back = |key: &&RecordKey| {
                     self.handled.get(*key).and_then(|before| before.refused) == Some(RefusalReason::Withdrawn)
                 };
@@ -374,6 +451,30 @@ impl Sorted {
             (home.home, Receipt { through: home.through, refused: refused.into_values().collect(), digests })
         };
         progress.into_iter().map(receipt).collect()
+    }
+}
+
+/// What is kept of a payload that stays out for a reason, with one line more.
+fn quarantined(
+    (reason, detail): (RefusalReason, String),
+    topic: &str,
+    home: Option<HomeId>,
+    sequence: Option<Sequence>,
+    payload: &Bytes,
+    at: i64,
+) -> QuarantineRow {
+    QuarantineRow {
+        id: 0,
+        reason,
+        detail,
+        topic: shortened(topic, QUARANTINE_TOPIC_BYTES).to_owned(),
+        home,
+        sequence,
+        prefix: payload[..payload.len().min(QUARANTINE_PREFIX_BYTES)].to_vec(),
+        length: payload.len() as u64,
+        payload: None,
+        settled: None,
+        at,
     }
 }
 

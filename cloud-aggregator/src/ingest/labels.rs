@@ -76,7 +76,7 @@ pub fn basis(record: &FeedbackRecord, backing: &Backing<'_>, policy: &LabelPolic
     }
     let old = match backing.announces_since {
         None => true,
-        Some(since) => record.raised_at < since && now - since < UPGRADE_SECONDS,
+        Some(since) => record.raised_at < since && now.saturating_sub(since) < UPGRADE_SECONDS,
     };
     if !old {
         return Basis::Missing(RefusalReason::NotAnnounced, format!("alarm {} was never announced", record.alarm));

@@ -1,5 +1,7 @@
 //! Withdrawals: delete, find out which released models had learnt from what is gone, and say both.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use hearthwatch_protocol::limits::WITHDRAWN_MODELS_MAX;
 use hearthwatch_protocol::messages::{Withdrawal, WithdrawalReceipt, WithdrawalScope};
 use hearthwatch_protocol::{HomeId, ModelVersion, Sequence};
@@ -8,42 +10,64 @@ use crate::dataset::{HomeLineage, Lineage};
 use crate::event::{Event, RecordsWithdrawn};
 use crate::metrics::Metrics;
 use crate::release_desk::origin;
-use crate::store::{AuditEntry, Store, StoreError};
+use crate::store::{Actor, AuditEntry, Store, StoreError};
 
-/// Carries out one withdrawal. The same one again changes nothing and gets the same receipt.
+/// Carries out `withdrawals`, and says what each home is to be told. The same one again changes nothing and gets the same receipt.
 pub(super) fn withdraw(
     store: &dyn Store,
     metrics: &Metrics,
-    withdrawal: &Withdrawal,
+    withdrawals: &[Withdrawal],
     now: i64,
-) -> Result<WithdrawalReceipt, StoreError> {
-    let models = taught_by(store, &withdrawal.home, &withdrawal.scope)?;
-    let row = store.withdraw(withdrawal, now)?;
-    // An older time means that it was carried out before.
-    if row.at == now {
-        RecordsWithdrawn { home: &withdrawal.home, removed: row.removed }.emit(metrics);
-        store.append_audit(&AuditEntry {
-            at: now,
-            actor: withdrawal.home.to_string(),
-            action: "home.withdraw".to_owned(),
-            subject: withdrawal.home.to_string(),
-            detail: format!("{{\"id\":{},\"removed\":{}}}", row.id, row.removed),
-        })?;
+) -> Result<Vec<(HomeId, WithdrawalReceipt)>, StoreError> {
+    if withdrawals.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(WithdrawalReceipt { id: row.id, removed: row.removed, models, at: row.at })
+    let homes: BTreeSet<&HomeId> = withdrawals.iter().map(|withdrawal| &withdrawal.home).collect();
+    let taught = Taught::read(store, &homes)?;
+    let mut told = Vec::with_capacity(withdrawals.len());
+    for withdrawal in withdrawals {
+        let models = taught.by(&withdrawal.home, &withdrawal.scope);
+        let row = store.withdraw(withdrawal, now)?;
+        // An older time means that it was carried out before.
+        if row.at == now {
+            RecordsWithdrawn { home: &withdrawal.home, removed: row.removed }.emit(metrics);
+            store.append_audit(&AuditEntry {
+                at: now,
+                actor: Actor::Home(withdrawal.home.clone()),
+                action: "home.withdraw".to_owned(),
+                subject: withdrawal.home.to_string(),
+                detail: format!("{{\"id\":{},\"removed\":{}}}", row.id, row.removed),
+            })?;
+        }
+        told.push((
+            withdrawal.home.clone(),
+            WithdrawalReceipt { id: row.id, removed: row.removed, models, at: row.at },
+        ));
+    }
+    Ok(told)
 }
 
-/// The released models whose data set looked at answers of `home` that `scope` covers, newest first.
-fn taught_by(store: &dyn Store, home: &HomeId, scope: &WithdrawalScope) -> Result<Vec<ModelVersion>, StoreError> {
-    let mut models = Vec::new();
-    for release in store.releases()?.into_iter().take(WITHDRAWN_MODELS_MAX) {
-        let lineage = lineage_of(store, release.model_version)?;
-        let touched = lineage.and_then(|(_, lineage)| lineage.homes.get(home).map(|part| touches(part, scope)));
-        if touched == Some(true) {
-            models.push(release.model_version);
+/// What released models learnt of some homes, newest model first. Read once for all withdrawals of a batch: a release's lineage names
+/// every home of its data set.
+struct Taught(Vec<(ModelVersion, BTreeMap<HomeId, HomeLineage>)>);
+
+impl Taught {
+    fn read(store: &dyn Store, homes: &BTreeSet<&HomeId>) -> Result<Self, StoreError> {
+        let mut models = Vec::new();
+        for release in store.releases()?.into_iter().take(WITHDRAWN_MODELS_MAX) {
+            let Some((_, lineage)) = lineage_of(store, release.model_version)? else { continue };
+            let mut parts = lineage.homes;
+            parts.retain(|home, _| homes.contains(home));
+            models.push((release.model_version, parts));
         }
+        Ok(Self(models))
     }
-    Ok(models)
+
+    /// The models whose data set looked at answers of `home` that `scope` covers.
+    fn by(&self, home: &HomeId, scope: &WithdrawalScope) -> Vec<ModelVersion> {
+        let taught = self.0.iter().filter(|(_, parts)| parts.get(home).is_some_and(|part| touches(part, scope)));
+        taught.map(|(version, _)| *version).collect()
+    }
 }
 
 /// Whether a data set that looked at these answers learnt from some that `scope` covers. Which of them became examples

@@ -1,30 +1,37 @@
-//! The intake: takes messages off the wire in batches, commits them, and only then says so.
+//! The intake: takes messages off the wire as they come, and commits them in batches that are fair to every home, and only then
+//! says so.
+//!
+//! Taking is never held up by storing, as long as there is room: a broker that is not read drops what it cannot keep, whoever said
+//! it. What a home sends beyond its quota goes no further than here.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::FutureExt;
 use hearthwatch_link::{LinkEvent, LinkEvents, LinkHandle, Publication};
 use hearthwatch_protocol::messages::ReleaseNotice;
 use hearthwatch_protocol::{HomeId, Message, ModelVersion, Sequence, Topic, encode};
+use hearthwatch_supervision::panic_text;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::batch::{BatchReport, BatchTaker};
 use super::contributions::{contributions, say_all};
+use super::health::IntakeHealth;
+use super::limiter::{Limiter, Limits, Traffic, Verdict};
+use super::queue::{FairQueue, Queued, Waiting};
 use super::receipts::{RECEIPTS_WAITING_MAX, Word, send_all};
+use super::storing::{STORE_AGAIN_FIRST, Storing};
 use crate::clock::Clock;
-use crate::event::{Event, LinkDown, LinkUp, StoreFailing, WordUnsent};
+use crate::event::{Event, LinkDown, LinkUp, QueueFull, QuotaExceeded, WordUnsent};
 use crate::metrics::Metrics;
 
-/// Most messages in one transaction: 256 records of 8 KiB are 2 MiB of write-ahead log, and one disk flush.
-pub const BATCH_MESSAGES_MAX: usize = 256;
-
-/// Longest wait between two attempts to store a batch.
-const STORE_AGAIN_SECONDS_MAX: u64 = 30;
+/// Events taken off the wire before looking again whether a batch can be begun: twice what a broker sends unacknowledged.
+const EVENTS_AT_ONCE: usize = 512;
 
 /// How far each home has been heard, as of the last commit.
 pub type Progress = BTreeMap<HomeId, Sequence>;
@@ -65,7 +72,7 @@ impl Ear for LinkEvents {
 
 /// Takes everything in.
 pub struct Intake {
-    taker: BatchTaker,
+    taker: Arc<BatchTaker>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     wire: Arc<dyn Wire>,
@@ -73,7 +80,11 @@ pub struct Intake {
     progress: watch::Sender<Progress>,
     /// How often the broker was reached.
     connections: watch::Sender<u64>,
+    health: watch::Sender<IntakeHealth>,
 }
+
+/// A batch that is being stored.
+type InHand = Pin<Box<dyn Future<Output = Option<Vec<BatchReport>>> + Send>>;
 
 impl Intake {
     /// An intake that stores through `taker`, speaks through `wire`, keeps the newest of `notices` retained at the
@@ -87,7 +98,8 @@ impl Intake {
         notices: watch::Receiver<Option<ReleaseNotice>>,
         progress: watch::Sender<Progress>,
     ) -> Self {
-        Self { taker, clock, metrics, wire, notices, progress, connections: watch::Sender::new(0) }
+        let (connections, health) = (watch::Sender::new(0), watch::Sender::default());
+        Self { taker: Arc::new(taker), clock, metrics, wire, notices, progress, connections, health }
     }
 
     /// How often the broker was reached, now and from now on.
@@ -96,70 +108,81 @@ impl Intake {
         self.connections.subscribe()
     }
 
+    /// How storing goes, now and from now on. The sender is gone when the intake has ended.
+    #[must_use]
+    pub fn health(&self) -> watch::Receiver<IntakeHealth> {
+        self.health.subscribe()
+    }
+
     /// Runs until `stop`, or until the ear falls silent. What was taken off the wire by then is stored.
-    pub async fn run(self, mut ear: impl Ear, stop: CancellationToken) {
+    ///
+    /// # Errors
+    /// [`IntakeError`] when it ends before `stop`.
+    pub async fn run(self, mut ear: impl Ear, stop: CancellationToken) -> Result<(), IntakeError> {
         let (receipts, inbox) = mpsc::channel(RECEIPTS_WAITING_MAX);
-        let sender = tokio::spawn(send_all(Arc::clone(&self.wire), inbox, Arc::clone(&self.metrics)));
+        let (fault, mut faults) = mpsc::channel(1);
+        let send = send_all(Arc::clone(&self.wire), inbox, Arc::clone(&self.metrics));
+        let sender = tokio::spawn(watched("receipts", send, fault.clone()));
         let intake = Arc::new(self);
-        let announcer = tokio::spawn(Arc::clone(&intake).announce());
+        let announcer = tokio::spawn(watched("announcements", Arc::clone(&intake).announce(), fault));
+        let mut ended = Ok(());
+        let mut inbound = Inbound::new(&intake);
+        let mut in_hand: Option<InHand> = None;
+        let mut listening = true;
         loop {
-            let first = tokio::select! {
+            if in_hand.is_none() && !inbound.queue.is_empty() {
+                let batch = inbound.queue.batch();
+                let backlog = inbound.queue.len() + batch.len();
+                intake.health.send_modify(|health| health.began(Instant::now(), backlog));
+                in_hand = Some(Box::pin(intake.storing().store(batch, stop.clone())));
+            }
+            if in_hand.is_none() && !listening {
+                break;
+            }
+            tokio::select! {
                 biased;
-                () = stop.cancelled() => break,
-                event = ear.next() => event,
-            };
-            let Some(first) = first else { break };
-            let mut messages = Vec::new();
-            intake.sort(first, &mut messages);
-            while messages.len() < BATCH_MESSAGES_MAX {
-                match ear.next().now_or_never() {
-                    Some(Some(event)) => intake.sort(event, &mut messages),
-                    Some(None) | None => break,
+                () = stop.cancelled(), if listening => listening = false,
+                reports = wait_for(&mut in_hand) => {
+                    in_hand = None;
+                    intake.health.send_modify(|health| health.ended(inbound.queue.len()));
+                    // Told to stop while the store failed: homes say again what was not receipted.
+                    let Some(reports) = reports else { break };
+                    reports.into_iter().for_each(|report| intake.tell(report, &receipts));
                 }
+                Some(fault) = faults.recv(), if listening => {
+                    (listening, ended) = (false, Err(fault));
+                }
+                event = ear.next(), if listening && inbound.queue.takes_more() => match event {
+                    None => (listening, ended) = (false, Err(IntakeError::Silent)),
+                    Some(event) => {
+                        inbound.take(event);
+                        for _ in 0..EVENTS_AT_ONCE {
+                            if !inbound.queue.takes_more() {
+                                break;
+                            }
+                            match ear.next().now_or_never() {
+                                Some(Some(event)) => inbound.take(event),
+                                Some(None) | None => break,
+                            }
+                        }
+                    }
+                },
             }
-            if messages.is_empty() {
-                continue;
-            }
-            let Some(report) = intake.store(messages, &stop).await else { break };
-            intake.tell(report, &receipts);
         }
         announcer.abort();
         drop(receipts);
-        // A panic in there was reported by its own thread.
+        // What it panicked with is in `faults`.
         let _ = sender.await;
+        if stop.is_cancelled() { Ok(()) } else { ended }
     }
 
-    fn sort(&self, event: LinkEvent, messages: &mut Vec<(String, Bytes)>) {
-        match event {
-            LinkEvent::Message { topic, payload, .. } => messages.push((topic, payload)),
-            LinkEvent::Connected { session_present } => {
-                LinkUp { session_present }.emit(&self.metrics);
-                self.connections.send_modify(|count| *count += 1);
-            }
-            LinkEvent::Disconnected { reason } => LinkDown { reason: &reason }.emit(&self.metrics),
-        }
-    }
-
-    /// Commits a batch, trying again for as long as the store fails: meanwhile nothing more is taken off the wire, so
-    /// the broker, and then the homes, keep what comes. `None` if told to stop before it worked.
-    async fn store(self: &Arc<Self>, messages: Vec<(String, Bytes)>, stop: &CancellationToken) -> Option<BatchReport> {
-        let messages = Arc::new(messages);
-        let mut wait = 1;
-        loop {
-            let (intake, batch) = (Arc::clone(self), Arc::clone(&messages));
-            let work = move || intake.taker.take(&batch, intake.clock.now());
-            let cause = match tokio::task::spawn_blocking(work).await {
-                Ok(Ok(report)) => return Some(report),
-                Ok(Err(error)) => error.to_string(),
-                Err(error) => error.to_string(),
-            };
-            let again_in = Duration::from_secs(wait);
-            StoreFailing { cause: &cause, again_in }.emit(&self.metrics);
-            tokio::select! {
-                () = stop.cancelled() => return None,
-                () = tokio::time::sleep(again_in) => {}
-            }
-            wait = (wait * 2).min(STORE_AGAIN_SECONDS_MAX);
+    fn storing(&self) -> Storing {
+        Storing {
+            taker: Arc::<BatchTaker>::clone(&self.taker),
+            clock: Arc::clone(&self.clock),
+            metrics: Arc::clone(&self.metrics),
+            health: self.health.clone(),
+            first_wait: STORE_AGAIN_FIRST,
         }
     }
 
@@ -218,6 +241,79 @@ impl Intake {
                 let cause = error.to_string();
                 WordUnsent { kind: "contribution", cause: &cause }.emit(&self.metrics);
             }
+        }
+    }
+}
+
+/// Why the intake ended before it was told to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IntakeError {
+    /// The task that holds the connection is gone.
+    #[error("the connection to the broker has ended by itself")]
+    Silent,
+    /// A task of its own is gone.
+    #[error("its task for {task} panicked: {cause}")]
+    Task {
+        /// What it sent.
+        task: &'static str,
+        /// The panic's message.
+        cause: String,
+    },
+}
+
+/// Tells of a panic of `work`.
+async fn watched(task: &'static str, work: impl Future<Output = ()>, fault: mpsc::Sender<IntakeError>) {
+    if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
+        // Refused when another was told before, or the intake has ended.
+        let _ = fault.try_send(IntakeError::Task { task, cause: panic_text(&*panic) });
+    }
+}
+
+/// The batch in hand, when it is done; never, while nothing is in hand.
+async fn wait_for(in_hand: &mut Option<InHand>) -> Option<Vec<BatchReport>> {
+    match in_hand {
+        Some(work) => work.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What comes off the wire: held against its home's quota, then put in line.
+struct Inbound {
+    intake: Arc<Intake>,
+    limiter: Limiter,
+    queue: FairQueue,
+    since: Instant,
+}
+
+impl Inbound {
+    fn new(intake: &Arc<Intake>) -> Self {
+        let limiter = Limiter::new(Limits::for_quota(intake.taker.quota()));
+        Self { intake: Arc::clone(intake), limiter, queue: FairQueue::default(), since: Instant::now() }
+    }
+
+    fn take(&mut self, event: LinkEvent) {
+        let metrics = &self.intake.metrics;
+        match event {
+            LinkEvent::Message { topic, payload, .. } => {
+                let (home, traffic) = Traffic::of(&topic);
+                let now = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                let bytes = topic.len().saturating_add(payload.len());
+                match self.limiter.weigh(home.as_ref(), traffic, bytes, now) {
+                    Verdict::Over { tell } => QuotaExceeded { home: home.as_ref(), traffic, tell }.emit(metrics),
+                    Verdict::Pass => {
+                        let queued = self.queue.push(home, Waiting { traffic, topic, payload });
+                        if let Queued::Dropped { home, traffic } = queued {
+                            let tell = self.limiter.dropped(home.as_ref(), now);
+                            QueueFull { home: home.as_ref(), traffic, tell }.emit(metrics);
+                        }
+                    }
+                }
+            }
+            LinkEvent::Connected { session_present } => {
+                LinkUp { session_present }.emit(metrics);
+                self.intake.connections.send_modify(|count| *count += 1);
+            }
+            LinkEvent::Disconnected { reason } => LinkDown { reason: &reason }.emit(metrics),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Logging in to the page: a token in, a session cookie out.
 
-use axum::Form;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -10,12 +9,13 @@ use super::view;
 use crate::http::Http;
 use crate::http::auth::{hash, in_force, session_cookie, set_cookie};
 use crate::http::enroll::Peer;
-use crate::http::limited;
+use crate::http::extract::Fields;
 use crate::http::problem::Problem;
 use crate::store::blocking;
 
 /// What the form sends.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Login {
     token: String,
 }
@@ -29,13 +29,13 @@ pub(super) async fn form() -> Response {
 pub(super) async fn begin(
     State(http): State<Http>,
     Peer(address): Peer,
-    Form(Login { token }): Form<Login>,
+    Fields(Login { token }): Fields<Login>,
 ) -> Result<Response, Problem> {
     let now = http.wall();
-    limited(&http.logins, address, now)?;
     let key = hash(token.trim());
     let row = blocking(&http.app.store, move |store| store.token_by_hash(&key)).await?;
     if row.is_none_or(|row| !in_force(&row, now)) {
+        http.limits.bad_token(address, now)?;
         tracing::warn!(%address, "log-in refused");
         let answer = view::login(Some("This token is not known, has ended, or was withdrawn."));
         return Ok((StatusCode::UNAUTHORIZED, answer).into_response());

@@ -20,16 +20,19 @@ use axum::routing::{get, post};
 use maud::Markup;
 
 use self::rollouts::{Cases, Rollouts};
-use crate::dataset::{Lineage, RecallEstimate};
+use crate::dataset::RecallEstimate;
 use crate::http::Http;
 use crate::http::auth::Viewer;
 use crate::http::problem::Problem;
 use crate::rollout::Director;
 use crate::state::AppState;
-use crate::store::{ModelRow, ModelState, Store, StoreError, blocking};
+use crate::store::{ModelRow, ModelState, OutcomeTotals, Store, StoreError, blocking};
 
 /// Homes shown; the API lists all of them.
 const HOMES_SHOWN: usize = 200;
+
+/// Excluded homes, and models among the newest that await a signature, that are shown.
+const CASES_SHOWN: usize = 100;
 
 /// Earlier rollouts shown.
 const ROLLOUTS_SHOWN: usize = 3;
@@ -86,19 +89,15 @@ async fn read(http: &Http) -> Result<view::Fleet, Problem> {
             Some(model) => store.run(crate::release_desk::origin(&model.run))?.and_then(|run| run.report),
             None => None,
         };
-        let mut homes = store.homes()?;
-        let (homes_total, online) = (homes.len(), homes.iter().filter(|home| view::is_online(home)).count());
-        homes.truncate(HOMES_SHOWN);
-        let released = store.releases()?.into_iter().next();
+        let released = store.releases_before(None, 1)?.pop();
         let outcomes = match &released {
-            Some(release) => store.outcomes(Some(release.model_version), homes_total)?,
-            None => Vec::new(),
+            Some(release) => store.outcome_totals(release.model_version)?,
+            None => OutcomeTotals::default(),
         };
         Ok(view::Fleet {
             now,
-            homes,
-            homes_total,
-            online,
+            homes: store.homes_after(None, HOMES_SHOWN)?,
+            totals: store.fleet_totals()?,
             champion,
             report,
             released,
@@ -107,11 +106,7 @@ async fn read(http: &Http) -> Result<view::Fleet, Problem> {
             recall: recall(store)?,
             refusals: store.quarantine(REFUSALS_SHOWN)?,
             rollouts: going_out(store, director.as_ref())?,
-            cases: Cases {
-                awaiting: awaiting(store)?,
-                excluded: store.exclusions()?.into_iter().filter(|row| row.lifted.is_none()).collect(),
-                late,
-            },
+            cases: Cases { awaiting: awaiting(store)?, excluded: store.excluded(CASES_SHOWN)?, late },
             run: view::RunPanel { run: store.runs(1)?.into_iter().next(), training, now },
         })
     });
@@ -120,24 +115,23 @@ async fn read(http: &Http) -> Result<view::Fleet, Problem> {
 
 /// The newest rollout with its tests, and a few before it.
 fn going_out(store: &dyn Store, director: Option<&Director>) -> Result<Rollouts, StoreError> {
-    let mut rows = store.rollouts()?.into_iter();
+    let mut rows = store.rollouts(None, 1 + ROLLOUTS_SHOWN)?.into_iter();
     let (Some(newest), Some(director)) = (rows.next(), director) else { return Ok(Rollouts::default()) };
-    Ok(Rollouts { newest: director.look(store, newest.model_version)?, earlier: rows.take(ROLLOUTS_SHOWN).collect() })
+    Ok(Rollouts { newest: director.look_lately(store, newest.model_version)?, earlier: rows.collect() })
 }
 
 /// What waits for a second person's word, unless a newer model is in charge by now.
 fn awaiting(store: &dyn Store) -> Result<Vec<ModelRow>, StoreError> {
     let champion = store.champion()?.map(|model| model.version).unwrap_or_default();
-    let mut models = store.models()?;
+    let mut models = store.models_before(None, CASES_SHOWN)?;
     models.retain(|model| model.state == ModelState::AwaitingSignature && model.version > champion);
     Ok(models)
 }
 
 /// What the last run's snapshot says of the current model.
 fn recall(store: &dyn Store) -> Result<RecallEstimate, StoreError> {
-    let snapshot = store.snapshots(1)?.into_iter().next();
-    let lineage = snapshot.and_then(|snapshot| serde_json::from_str::<Lineage>(&snapshot.lineage).ok());
-    Ok(lineage.map_or_else(RecallEstimate::default, |lineage| lineage.recall))
+    let told = store.newest_recall()?;
+    Ok(told.and_then(|told| serde_json::from_str(&told).ok()).unwrap_or_default())
 }
 
 /// The run's part alone, as it is sent while it moves.

@@ -3,7 +3,6 @@
 //! The session's cookie is for looking alone ([`crate::http::auth`]), and stays so: a form of another site can make a browser
 //! send the cookie, and not the token, so there is nothing to forge here either.
 
-use axum::Form;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
@@ -11,8 +10,7 @@ use serde::Deserialize;
 use crate::http::Http;
 use crate::http::auth::{hash, of_token};
 use crate::http::enroll::Peer;
-use crate::http::extract::Segment;
-use crate::http::limited;
+use crate::http::extract::{Fields, Segment};
 use crate::http::problem::Problem;
 use crate::http::routes::quarantine::one;
 use crate::http::routes::runs::Reason;
@@ -20,6 +18,7 @@ use crate::store::{QuarantineEnd, Role};
 
 /// What the form sends.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     token: String,
     reason: String,
@@ -32,11 +31,15 @@ pub(super) async fn settle(
     State(http): State<Http>,
     Peer(address): Peer,
     Segment(id): Segment<u64>,
-    Form(Asked { token, reason, end }): Form<Asked>,
+    Fields(Asked { token, reason, end }): Fields<Asked>,
 ) -> Result<Response, Problem> {
-    let now = http.wall();
-    limited(&http.logins, address, now)?;
-    let caller = of_token(&http, hash(token.trim()), Role::Operator).await?;
+    let caller = match of_token(&http, hash(token.trim()), Role::Operator).await {
+        Err(Problem::Unauthenticated) => {
+            http.limits.bad_token(address, http.wall())?;
+            return Err(Problem::Unauthenticated);
+        }
+        other => other?,
+    };
     let end = QuarantineEnd::parse(&end)
         .ok_or_else(|| Problem::Invalid(format!("{end:?} is neither lifted nor discarded")))?;
     // What came of it is on the page that is shown again.

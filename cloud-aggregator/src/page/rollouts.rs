@@ -29,7 +29,7 @@ pub(super) struct Cases {
 }
 
 /// How a release goes out, and how the ones before it did.
-pub(super) fn rollouts(shown: &Rollouts, homes: usize, now: i64) -> Markup {
+pub(super) fn rollouts(shown: &Rollouts, homes: u64, now: i64) -> Markup {
     let Some(newest) = &shown.newest else {
         return html! { p { "Nothing is going out in waves." } };
     };
@@ -41,7 +41,8 @@ pub(super) fn rollouts(shown: &Rollouts, homes: usize, now: i64) -> Markup {
         @if !newest.row.reason.is_empty() { p { (newest.row.reason) } }
         p {
             "Ordered to " (newest.assigned) " of " (homes) " homes, " (newest.reported) " told how it went, proven on "
-            (newest.attested) ". Waves open: " (newest.open) ". Next: " (newest.next) "."
+            (newest.attested) @if newest.evidence.undelivered > 0 { ", not delivered to " (newest.evidence.undelivered) }
+            ". Waves open: " (newest.open) ". Next: " (newest.next) "."
         }
         div.scroll {
             table {
@@ -128,6 +129,7 @@ mod tests {
             paused_seconds: 0,
             ended_at: None,
             reason: reason.to_owned(),
+            row_version: 1,
         }
     }
 
@@ -138,7 +140,7 @@ mod tests {
         let excluded = ExclusionRow {
             home: home.clone(),
             reason: "contradicts <all>".to_owned(),
-            by: "system".to_owned(),
+            by: crate::store::Actor::System,
             at: 9_000,
             lifted: None,
         };
@@ -151,6 +153,7 @@ mod tests {
             run: "r".to_owned(),
             state: crate::store::ModelState::AwaitingSignature,
             created_at: 9_000,
+            row_version: 1,
         };
         let shown = Cases { awaiting: vec![model], excluded: vec![excluded], late: vec![late] };
         let text = cases(&shown, 10_000).into_string();

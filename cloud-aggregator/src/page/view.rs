@@ -1,28 +1,28 @@
 //! What the page looks like. Pure: rows in, markup out.
 
-use hearthwatch_protocol::messages::UpdateResult;
 use maud::{DOCTYPE, Markup, html};
 
 use super::gate::{Figures, Report, Verdict};
 use super::rollouts::{self, Cases, Rollouts};
 use crate::dataset::RecallEstimate;
 use crate::store::{
-    FeedbackTotals, HomeRow, ModelRow, OutcomeRow, QuarantineRow, ReleaseRow, RunRow, RunState, RunTrigger,
+    FeedbackTotals, FleetTotals, HomeRow, ModelRow, OutcomeTotals, QuarantineRow, ReleaseRow, RunRow, RunState,
+    RunTrigger,
 };
 use crate::training::TrainingStatus;
 
 /// Everything that the page shows.
 pub(super) struct Fleet {
     pub now: i64,
+    /// The first of them, by name.
     pub homes: Vec<HomeRow>,
-    pub homes_total: usize,
-    pub online: usize,
+    pub totals: FleetTotals,
     pub champion: Option<ModelRow>,
     /// The gate's report on the champion, JSON.
     pub report: Option<String>,
     pub released: Option<ReleaseRow>,
     /// Ends of the newest release on the homes.
-    pub outcomes: Vec<OutcomeRow>,
+    pub outcomes: OutcomeTotals,
     pub feedback: FeedbackTotals,
     /// What random questions say of the current model, as of the last run.
     pub recall: RecallEstimate,
@@ -99,7 +99,7 @@ pub(super) fn page(fleet: &Fleet, caller: &str) -> Markup {
                 section { h2 { "Current model" } (model(fleet)) }
                 section id="run" aria-live="polite" { (run_panel(&fleet.run)) }
             }
-            section { h2 { "Going out" } (rollouts::rollouts(&fleet.rollouts, fleet.homes_total, fleet.now)) }
+            section { h2 { "Going out" } (rollouts::rollouts(&fleet.rollouts, fleet.totals.homes, fleet.now)) }
             section { h2 { "To decide" } (rollouts::cases(&fleet.cases, fleet.now)) }
             section { h2 { "Homes" } (homes(fleet)) }
             section { h2 { "Refused lately" } (refusals(fleet)) }
@@ -114,16 +114,15 @@ fn figure(name: &str, value: &str) -> Markup {
 }
 
 fn overview(fleet: &Fleet) -> Markup {
-    let waiting: u64 = fleet.homes.iter().filter_map(|home| home.status.as_ref()).map(|s| u64::from(s.outbox)).sum();
     html! {
         section {
             dl.figures {
-                (figure("Homes", &fleet.homes_total.to_string()))
-                (figure("Online", &fleet.online.to_string()))
+                (figure("Homes", &fleet.totals.homes.to_string()))
+                (figure("Online", &fleet.totals.online.to_string()))
                 (figure("Answers stored", &fleet.feedback.records.to_string()))
                 (figure("Confirmed", &fleet.feedback.confirmed.to_string()))
                 (figure("False alarms", &fleet.feedback.dismissed.to_string()))
-                (figure("Waiting in homes", &waiting.to_string()))
+                (figure("Waiting in homes", &fleet.totals.waiting.to_string()))
             }
             p.faint { (recall(&fleet.recall)) }
         }
@@ -205,16 +204,13 @@ fn gate_row(name: &str, summary: &Figures) -> Markup {
 }
 
 fn spread(fleet: &Fleet) -> Markup {
-    let count =
-        |wanted: fn(&UpdateResult) -> bool| fleet.outcomes.iter().filter(|outcome| wanted(&outcome.result)).count();
-    let installed = count(|result| matches!(result, UpdateResult::Installed));
-    let refused = count(|result| matches!(result, UpdateResult::Refused { .. }));
-    let back = count(|result| matches!(result, UpdateResult::RolledBack { .. }));
+    let OutcomeTotals { installed, refused, rolled_back: back, undelivered } = fleet.outcomes;
     html! {
         p {
-            "Installed on " (installed) " of " (fleet.homes_total) " homes"
+            "Installed on " (installed) " of " (fleet.totals.homes) " homes"
             @if refused > 0 { ", " span.bad { "refused by " (refused) } }
             @if back > 0 { ", " span.bad { "rolled back by " (back) } }
+            @if undelivered > 0 { ", not delivered to " (undelivered) }
             "."
         }
     }
@@ -307,8 +303,8 @@ fn homes(fleet: &Fleet) -> Markup {
                 tbody { @for home in &fleet.homes { (home_row(home, fleet.now)) } }
             }
         }
-        @if fleet.homes_total > fleet.homes.len() {
-            p.faint { "The first " (fleet.homes.len()) " of " (fleet.homes_total) "; the API lists all." }
+        @if fleet.totals.homes > fleet.homes.len() as u64 {
+            p.faint { "The first " (fleet.homes.len()) " of " (fleet.totals.homes) "; the API lists all." }
         }
     }
 }

@@ -10,12 +10,11 @@ fn empty() -> Fleet {
     Fleet {
         now: 10_000,
         homes: Vec::new(),
-        homes_total: 0,
-        online: 0,
+        totals: FleetTotals::default(),
         champion: None,
         report: None,
         released: None,
-        outcomes: Vec::new(),
+        outcomes: OutcomeTotals::default(),
         feedback: FeedbackTotals::default(),
         recall: crate::dataset::RecallEstimate::default(),
         refusals: Vec::new(),
@@ -99,6 +98,7 @@ fn a_home_shows_whether_it_is_there_and_what_it_runs() {
         announces_since: None,
         records: 9,
         status: Some(status),
+        row_version: 1,
     };
     assert!(is_online(&home));
     let row = home_row(&home, 10_000).into_string();
@@ -155,6 +155,7 @@ fn full() -> Fleet {
             outbox,
             heard_at,
         }),
+        row_version: 1,
     };
     let homes = vec![
         home("home-1", true, 2, 0, 9_990, None),
@@ -192,17 +193,8 @@ fn full() -> Fleet {
         settled: None,
         at,
     };
-    let outcome = |name: &str, result| OutcomeRow {
-        home: HomeId::new(name).unwrap(),
-        model_version: ModelVersion(2),
-        result,
-        at: 9_000,
-        received_at: 9_000,
-    };
-    let refused = UpdateResult::Refused { reason: "expired".to_owned() };
     Fleet {
-        homes_total: 5,
-        online: 2,
+        totals: FleetTotals { homes: 5, online: 2, waiting: 15 },
         homes,
         champion: Some(ModelRow {
             version: ModelVersion(2),
@@ -212,6 +204,7 @@ fn full() -> Fleet {
             run: "r".to_owned(),
             state: crate::store::ModelState::Champion,
             created_at: 0,
+            row_version: 1,
         }),
         report: Some(crate::bench::REPORT.to_owned()),
         released: Some(ReleaseRow {
@@ -223,7 +216,7 @@ fn full() -> Fleet {
             released_at: 7_000,
             by: "auto".to_owned(),
         }),
-        outcomes: vec![outcome("home-1", UpdateResult::Installed), outcome("home-2", refused)],
+        outcomes: OutcomeTotals { installed: 1, refused: 1, rolled_back: 0, undelivered: 0 },
         feedback: FeedbackTotals { records: 123, confirmed: 31, dismissed: 80, expected: 12, homes: 3 },
         refusals: vec![
             refusal(RefusalReason::NotFinite, "window value 17 is not finite", 9_400),

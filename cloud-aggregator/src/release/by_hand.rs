@@ -93,7 +93,7 @@ pub fn plan(run: &RunRow, existing: Option<&ModelRow>, champion: Option<&ModelRo
     }
 }
 
-/// Releases the candidate of run `id`. `by` names the token.
+/// Releases the candidate of run `id`. `by` says who, as an [`Actor`](crate::store::Actor).
 ///
 /// # Errors
 /// [`ByHandError`]; the model in force is then the one before.
@@ -119,14 +119,14 @@ async fn approve(app: &AppState, run: RunRow, sha256: String) -> Result<ModelVer
         let bytes = shelf.model(&sha256)?;
         let weights_id = Artifact::parse(&bytes)?.weights_id();
         Ok::<_, ByHandError>(NewModel { length: bytes.len() as u64, weights_id, sha256, run: run.id.clone(), at })
-            .map(|new| (new, run))
+            .map(|new| (new, run.id))
     });
     let (new, run) = candidate
         .await
         .map_err(|error| StoreError::Engine { action: "check a candidate", cause: error.to_string() })??;
     let version = blocking(&app.store, move |store| {
         let version = store.add_model(&new)?.version;
-        store.put_run(&RunRow { state: RunState::Promoted, ..run })?;
+        store.promote_run(&run)?;
         Ok(version)
     });
     Ok(version.await?)
@@ -156,7 +156,7 @@ mod tests {
     fn model(version: u64, sha256: &str, state: ModelState) -> ModelRow {
         let (sha256, run) = (sha256.to_owned(), "ab12".to_owned());
         let version = ModelVersion(version);
-        ModelRow { version, sha256, length: 1, weights_id: String::new(), run, state, created_at: 0 }
+        ModelRow { version, sha256, length: 1, weights_id: String::new(), run, state, created_at: 0, row_version: 1 }
     }
 
     #[test]

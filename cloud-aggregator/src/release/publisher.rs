@@ -84,6 +84,11 @@ impl Publisher {
         }
     }
 
+    /// When the repository's timestamp expires, Unix seconds; as of the last look.
+    pub(crate) fn expires(&self) -> i64 {
+        self.timestamp_expires.get()
+    }
+
     /// Renews what is past half of its life.
     ///
     /// # Errors

@@ -24,7 +24,8 @@ pub fn decide(champion: Option<&ModelRow>, older: Option<&ModelRow>, to: ModelVe
     }
 }
 
-/// Releases the bytes of model `to` under a new version and withdraws the model that was in force. `by` names the token.
+/// Releases the bytes of model `to` under a new version and withdraws the model that was in force. `by` says who, as an
+/// [`Actor`](crate::store::Actor).
 ///
 /// # Errors
 /// [`ByHandError`]; the model in force is then the one before.
@@ -47,6 +48,7 @@ mod tests {
             run: "run".to_owned(),
             state,
             created_at: 0,
+            row_version: 1,
         }
     }
 

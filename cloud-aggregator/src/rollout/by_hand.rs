@@ -1,10 +1,11 @@
-//! What an operator may do to a rollout. Each changes one row; the director does the rest.
+//! What an operator may do to a rollout. Each changes one row, against the version that was read; the
+//! director does the rest.
 
 use hearthwatch_protocol::ModelVersion;
 
 use super::Director;
 use crate::store::rollouts::{RolloutRow, RolloutState};
-use crate::store::{Store, StoreError};
+use crate::store::{Actor, Change, Note, Store, StoreError};
 
 /// What may be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,25 +84,75 @@ pub fn decide(row: &RolloutRow, wish: Wish, reason: &str, now: i64) -> Result<Ro
     }
 }
 
-/// Does it. Blocks.
+/// How often a stop is decided anew when somebody else wrote meanwhile: it must not be lost to a harmless write.
+const ATTEMPTS: usize = 8;
+
+/// What is asked for, by whom, and of what.
+#[derive(Debug, Clone)]
+pub struct Asked<'a> {
+    /// Which rollout.
+    pub version: ModelVersion,
+    /// What.
+    pub wish: Wish,
+    /// Why.
+    pub reason: &'a str,
+    /// Who.
+    pub actor: Actor,
+    /// The row's version that the asker looked at, where it says so: the wish is then for that row and no other.
+    pub row_version: Option<u64>,
+    /// When, Unix seconds.
+    pub now: i64,
+}
+
+/// Does it, with its line in the audit log. Blocks.
 ///
 /// # Errors
-/// [`ByHandError`].
-pub fn act(
+/// [`ByHandError`]; [`StoreError::Conflict`] when somebody wrote meanwhile. Then nothing was changed.
+pub fn act(director: &Director, store: &dyn Store, asked: &Asked<'_>) -> Result<(), ByHandError> {
+    // A stop is decided anew on what is there now; everything else is for its asker to look at again.
+    let stops = matches!(asked.wish, Wish::Halt | Wish::RollBack) && asked.row_version.is_none();
+    let attempts = if stops { ATTEMPTS } else { 1 };
+    let mut done = attempt(director, store, asked);
+    for _ in 1..attempts {
+        if !matches!(done, Err(ByHandError::Store(StoreError::Conflict { .. }))) {
+            break;
+        }
+        done = attempt(director, store, asked);
+    }
+    done?;
+    director.wake();
+    Ok(())
+}
+
+fn attempt(director: &Director, store: &dyn Store, asked: &Asked<'_>) -> Result<(), ByHandError> {
+    let row = read(store, asked)?;
+    write(director, store, asked, &row)
+}
+
+/// Reads the row that the wish is about.
+pub(super) fn read(store: &dyn Store, asked: &Asked<'_>) -> Result<RolloutRow, ByHandError> {
+    let row = store.rollout(asked.version)?.ok_or(ByHandError::Unknown(asked.version))?;
+    if asked.row_version.is_some_and(|seen| seen != row.row_version) {
+        let (noun, id, present) = ("rollout", row.model_version.to_string(), row.state.as_str().to_owned());
+        return Err(StoreError::Conflict { noun, id, present, row_version: row.row_version }.into());
+    }
+    Ok(row)
+}
+
+/// Writes what the wish makes of the row, against the version that was read.
+pub(super) fn write(
     director: &Director,
     store: &dyn Store,
-    version: ModelVersion,
-    wish: Wish,
-    reason: &str,
-    now: i64,
+    asked: &Asked<'_>,
+    seen: &RolloutRow,
 ) -> Result<(), ByHandError> {
-    let row = store.rollouts()?.into_iter().find(|row| row.model_version == version);
-    let row = decide(&row.ok_or(ByHandError::Unknown(version))?, wish, reason, now)?;
-    match wish {
-        Wish::RollBack => director.roll_back(store, &row, reason, now)?,
-        _ => store.put_rollout(&row)?,
+    let row = decide(seen, asked.wish, asked.reason, asked.now)?;
+    let action = format!("rollout.{}", asked.wish.as_str().replace(' ', "_"));
+    let note = Note::because(asked.now, asked.actor.clone(), &action, asked.reason);
+    match asked.wish {
+        Wish::RollBack => director.roll_back(store, &row, &note, asked.reason)?,
+        _ => store.change(&Change::Rollout(row), &note).map(drop)?,
     }
-    director.wake();
     Ok(())
 }
 
@@ -121,6 +172,7 @@ mod tests {
             paused_seconds: 7,
             ended_at: None,
             reason: String::new(),
+            row_version: 1,
         }
     }
 

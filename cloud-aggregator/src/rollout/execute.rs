@@ -3,48 +3,51 @@
 //! Background work without input: it looks at the store, does what is missing, and may be run again at any time. What was
 //! stored and not sent is sent after the next start or connection.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use hearthwatch_protocol::assignment::{Assignment, Order};
-use hearthwatch_protocol::manifest::Vitals;
 use hearthwatch_protocol::messages::ReleaseNotice;
-use hearthwatch_protocol::seal::{PublicKey, SigningKey};
-use hearthwatch_protocol::{HomeId, Message, ModelVersion, Topic, encode};
+use hearthwatch_protocol::seal::SigningKey;
+use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_provision::Layout;
 use hearthwatch_provision::ledger::Ledger;
+use hearthwatch_supervision::Progress;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::attest::{Attestation, attest};
+use super::attest::Attestation;
 use super::evidence::{self, Known};
+use super::fleet::Fleet;
 use super::gate::{self, Evidence, Finding};
 use super::plan::{Member, Next, Situation, plan};
 use super::policy::{OnAlarm, Policy};
 use crate::clock::Clock;
-use crate::event::{Event, RolloutStopped, WordUnsent};
+use crate::event::{Event, RolloutStopped};
 use crate::ingest::Wire;
 use crate::metrics::Metrics;
-use crate::store::rollouts::{AssignmentRow, RolloutRow, RolloutState};
-use crate::store::{AuditEntry, ModelState, ReleaseRow, Store, StoreError, blocking};
+use crate::store::rollouts::{AnswerDay, AssignmentRow, RolloutRow, RolloutState};
+use crate::store::{Actor, Change, ModelState, Note, OutcomeRow, ReleaseRow, Store, StoreError, blocking};
 
 /// How often the director looks by itself; signals wake it earlier. Waves are hours apart.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
+/// How often one look decides anew when somebody else wrote meanwhile. People are slower.
+const ATTEMPTS: usize = 3;
+
+/// Orders that are stored in one transaction: a stop is seen before each, and other writers wait some 20 ms.
+const ORDERS_AT_ONCE: usize = 500;
+
+/// How old the last look may be for those who only want to see it, in seconds: two of the director's own.
+const LATELY_SECONDS: i64 = 60;
+
 /// Life of an order. A home that was away for longer gets a new one when it asks; half of it is left when it is renewed.
-const ORDER_SECONDS: i64 = 14 * 86_400;
+pub(super) const ORDER_SECONDS: i64 = 14 * 86_400;
 
 /// Orders hold from a little before they are signed, for homes whose clocks are slow, in seconds.
 const BACKDATED: i64 = 300;
-
-/// Orders on their way to the broker at the same time; brokers commonly take 20 to 100 unacknowledged ones.
-const IN_FLIGHT_MAX: usize = 16;
-
-/// Ends of an update that are read: two for each home of the largest fleet that one aggregator serves.
-const OUTCOMES_MAX: usize = 200_000;
 
 /// Everything that is known about a rollout, for those who watch it.
 #[derive(Debug, Clone)]
@@ -70,8 +73,8 @@ pub struct Watched {
 /// Signs and sends orders.
 #[derive(Clone)]
 pub struct Director {
-    store: Arc<dyn Store>,
-    metrics: Arc<Metrics>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) metrics: Arc<Metrics>,
     /// The machine's clock: homes hold orders against theirs.
     clock: Arc<dyn Clock>,
     key: Arc<SigningKey>,
@@ -79,6 +82,33 @@ pub struct Director {
     /// Which keys were certified for which home.
     ledger: Option<Arc<Ledger>>,
     wake: Arc<Notify>,
+    /// Read-locked by each order on its way to the broker.
+    pub(super) handing: Arc<tokio::sync::RwLock<()>>,
+    /// The last look at a rollout, for those who only want to see it, and when that was.
+    lately: Arc<Mutex<Option<(i64, Watched)>>>,
+}
+
+/// Everything that one decision of the director's rests on.
+struct Seen {
+    row: RolloutRow,
+    release: ReleaseRow,
+    /// What the fleet ran before, where it can be gone back to.
+    previous: Option<ReleaseRow>,
+    fleet: Fleet,
+    outcomes: Vec<OutcomeRow>,
+    answers: Vec<AnswerDay>,
+}
+
+/// What the director makes of it.
+enum Decision {
+    /// Nothing is to be done.
+    Nothing,
+    /// Homes get an order, wave by wave; `complete` says that these are the last.
+    Order { orders: Vec<AssignmentRow>, complete: bool },
+    /// A test alarmed: nothing further goes out.
+    Halt { reason: String, saw: u64 },
+    /// A test alarmed: homes are led back.
+    RollBack { orders: Vec<AssignmentRow>, reason: String, saw: u64 },
 }
 
 impl Director {
@@ -94,7 +124,8 @@ impl Director {
         installation: Option<&Path>,
     ) -> Self {
         let ledger = installation.map(|directory| Arc::new(Ledger::of(&Layout::new(directory))));
-        Self { store, metrics, clock, key: Arc::new(key), policy, ledger, wake: Arc::default() }
+        let (wake, handing, lately) = (Arc::default(), Arc::default(), Arc::default());
+        Self { store, metrics, clock, key: Arc::new(key), policy, ledger, wake, handing, lately }
     }
 
     /// Looks again soon: something changed.
@@ -108,6 +139,7 @@ impl Director {
         wire: Option<Arc<dyn Wire>>,
         mut connections: watch::Receiver<u64>,
         mut releases: watch::Receiver<Option<ReleaseNotice>>,
+        progress: Arc<Progress>,
         stop: CancellationToken,
     ) {
         let mut sent: BTreeMap<HomeId, u64> = BTreeMap::new();
@@ -115,8 +147,13 @@ impl Director {
         loop {
             let now = self.clock.now();
             let director = self.clone();
-            if let Err(error) = blocking(&self.store, move |store| director.work(store, now)).await {
-                tracing::error!(%error, "rollouts cannot be looked at");
+            progress.begin();
+            match blocking(&self.store, move |store| director.work(store, now)).await {
+                Ok(()) => progress.done(),
+                Err(error) => {
+                    progress.give_up();
+                    tracing::error!(%error, "rollouts cannot be looked at");
+                }
             }
             let current = *connections.borrow_and_update();
             if current != connection {
@@ -138,46 +175,127 @@ impl Director {
 
     /// Does what is missing: begins rollouts, plans, signs, stores. Blocks.
     ///
+    /// Whoever writes to the rollout between the reading and the writing wins: what was decided is thrown away and decided
+    /// anew, and after [`ATTEMPTS`] the director leaves it for the next look.
+    ///
     /// # Errors
     /// [`StoreError`]; what was stored before stays.
     pub fn work(&self, store: &dyn Store, now: i64) -> Result<(), StoreError> {
+        for _ in 0..ATTEMPTS {
+            match self.attempt(store, now) {
+                Err(error @ StoreError::Conflict { .. }) => tracing::info!(%error, "decided anew"),
+                other => return other,
+            }
+        }
+        Ok(())
+    }
+
+    fn attempt(&self, store: &dyn Store, now: i64) -> Result<(), StoreError> {
         self.begin(store, now)?;
-        let Some(row) = store.rollouts()?.into_iter().next() else { return Ok(()) };
-        let Some(release) = release_of(store, row.model_version)? else { return Ok(()) };
+        let Some(seen) = self.read(store)? else { return Ok(()) };
+        let decision = self.decide(&seen, now)?;
+        self.write(store, &seen, decision, now)
+    }
+
+    /// Reads all that a decision about the newest rollout rests on. `None` where there is nothing to decide.
+    fn read(&self, store: &dyn Store) -> Result<Option<Seen>, StoreError> {
+        let Some(row) = store.rollouts(None, 1)?.pop() else { return Ok(None) };
+        self.read_about(store, row)
+    }
+
+    fn read_about(&self, store: &dyn Store, row: RolloutRow) -> Result<Option<Seen>, StoreError> {
+        let Some(release) = release_of(store, row.model_version)? else { return Ok(None) };
+        let previous = match row.previous {
+            Some(version) => release_of(store, version)?,
+            None => None,
+        };
         let fleet = Fleet::read(store, self.ledger.as_deref())?;
+        // All of them, two a home at most: what is left out could be what matters.
+        let outcomes = store.outcomes(Some(row.model_version), 0)?;
+        let answers = store.answer_days(row.started_at)?;
+        Ok(Some(Seen { row, release, previous, fleet, outcomes, answers }))
+    }
+
+    /// Decides, and signs what is to be ordered. Touches no store.
+    fn decide(&self, seen: &Seen, now: i64) -> Result<Decision, StoreError> {
+        let Seen { row, release, previous, fleet, .. } = seen;
+        let (watched, assign) = self.watch(seen, now);
+        if let Ok(mut lately) = self.lately.lock() {
+            *lately = Some((now, watched.clone()));
+        }
         match row.state {
             RolloutState::Running | RolloutState::Complete => {}
-            RolloutState::RolledBack => return self.keep_back(store, &row, &fleet, now),
-            RolloutState::Paused | RolloutState::Halted | RolloutState::Superseded => return Ok(()),
+            RolloutState::RolledBack => return self.keep_back(seen, now),
+            RolloutState::Paused | RolloutState::Halted | RolloutState::Superseded => return Ok(Decision::Nothing),
         }
-        let (watched, assign) = self.watch(store, &row, &fleet, now)?;
         if watched.next == Next::Stopped {
-            return self.stop(store, &watched, now);
+            let alarms = watched.findings.iter().filter(|finding| finding.alarms()).map(ToString::to_string);
+            let (reason, saw) = (alarms.collect::<Vec<_>>().join("; "), watched.assigned);
+            return Ok(match (self.policy_of(row).on_alarm, previous) {
+                (OnAlarm::RollBack, Some(previous)) => {
+                    Decision::RollBack { orders: self.way_back(row, previous, fleet, now)?, reason, saw }
+                }
+                (OnAlarm::RollBack | OnAlarm::Halt, _) => Decision::Halt { reason, saw },
+            });
         }
-        let mut orders = self.orders(&fleet, &assign, &release, Order::Install, now)?;
+        let mut orders = self.orders(fleet, &assign, release, Order::Install, now)?;
         let renew = fleet.half_over(row.model_version, now);
-        orders.extend(self.orders(&fleet, &renew, &release, Order::Install, now)?);
-        store.add_assignments(&orders)?;
-        if watched.next == Next::Complete && row.state == RolloutState::Running {
-            store.put_rollout(&RolloutRow { state: RolloutState::Complete, ended_at: Some(now), ..row })?;
+        orders.extend(self.orders(fleet, &renew, release, Order::Install, now)?);
+        let complete = watched.next == Next::Complete && row.state == RolloutState::Running;
+        Ok(if orders.is_empty() && !complete { Decision::Nothing } else { Decision::Order { orders, complete } })
+    }
+
+    /// Stores what was decided on `seen`. Each write is held against the row that was seen, in its own transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when somebody wrote since: then nothing more of the decision is carried out.
+    fn write(&self, store: &dyn Store, seen: &Seen, decision: Decision, now: i64) -> Result<(), StoreError> {
+        let row = &seen.row;
+        let note = |action: &str, reason: &str| Note::because(now, Actor::System, action, reason);
+        match decision {
+            Decision::Nothing => {}
+            Decision::Order { orders, complete } => {
+                for part in orders.chunks(ORDERS_AT_ONCE) {
+                    store.add_assignments(row, part)?;
+                }
+                if complete {
+                    let (state, ended_at) = (RolloutState::Complete, Some(now));
+                    store.put_rollout(&RolloutRow { state, ended_at, ..row.clone() })?;
+                }
+            }
+            Decision::Halt { reason, saw } => {
+                let note = note("rollout.halted", &reason);
+                let (state, ended_at) = (RolloutState::Halted, Some(now));
+                let halted = RolloutRow { state, ended_at, reason: reason.clone(), ..row.clone() };
+                store.change(&Change::Rollout(halted), &note)?;
+                RolloutStopped { version: row.model_version, saw, reason: &reason }.emit(&self.metrics);
+            }
+            Decision::RollBack { orders, reason, saw } => {
+                let note = note("rollout.rolled_back", &reason);
+                let row = rolled_back(row, &reason, now);
+                let version = row.model_version;
+                store.change(&Change::RollBack { row, orders }, &note)?;
+                RolloutStopped { version, saw, reason: &reason }.emit(&self.metrics);
+            }
         }
         Ok(())
     }
 
     /// After a fleet-wide roll-back: homes that come back, or come new, are ordered to the release before as well.
-    fn keep_back(&self, store: &dyn Store, row: &RolloutRow, fleet: &Fleet, now: i64) -> Result<(), StoreError> {
-        let Some(previous) = row.previous else { return Ok(()) };
-        let Some(release) = release_of(store, previous)? else { return Ok(()) };
-        let other = |home: &&HomeId| fleet.orders.get(home).is_none_or(|order| order.model_version != previous);
+    fn keep_back(&self, seen: &Seen, now: i64) -> Result<Decision, StoreError> {
+        let (fleet, Some(previous)) = (&seen.fleet, &seen.previous) else { return Ok(Decision::Nothing) };
+        let version = previous.model_version;
+        let other = |home: &&HomeId| fleet.orders.get(home).is_none_or(|order| order.model_version != version);
         let mut homes: Vec<HomeId> = fleet.homes.iter().filter(other).cloned().collect();
-        homes.extend(fleet.half_over(previous, now));
-        store.add_assignments(&self.orders(fleet, &homes, &release, Order::RollBack, now)?)
+        homes.extend(fleet.half_over(version, now));
+        let orders = self.orders(fleet, &homes, previous, Order::RollBack, now)?;
+        Ok(Decision::Order { orders, complete: false })
     }
 
     /// A rollout for the newest release, if it has none; the one before is superseded.
     fn begin(&self, store: &dyn Store, now: i64) -> Result<(), StoreError> {
-        let Some(release) = store.releases()?.into_iter().next() else { return Ok(()) };
-        let rollouts = store.rollouts()?;
+        let Some(release) = store.releases_before(None, 1)?.pop() else { return Ok(()) };
+        let rollouts = store.rollouts(None, 0)?;
         if rollouts.iter().any(|row| row.model_version >= release.model_version) {
             return Ok(());
         }
@@ -188,7 +306,7 @@ impl Director {
         let mut before = store.releases()?.into_iter().skip(1).map(|row| row.model_version);
         let withdrawn = |version: &ModelVersion| matches!(store.model(*version), Ok(Some(model)) if model.state == ModelState::Withdrawn);
         let previous = before.find(|version| !withdrawn(version));
-        store.put_rollout(&RolloutRow {
+        let begun = store.put_rollout(&RolloutRow {
             model_version: release.model_version,
             previous,
             policy: self.policy.to_toml(),
@@ -199,7 +317,9 @@ impl Director {
             paused_seconds: 0,
             ended_at: None,
             reason: String::new(),
-        })
+            row_version: 0,
+        });
+        begun.map(drop)
     }
 
     /// What the row's own policy says; today's if that cannot be read any more.
@@ -212,43 +332,60 @@ impl Director {
     /// # Errors
     /// [`StoreError`].
     pub fn look(&self, store: &dyn Store, version: ModelVersion) -> Result<Option<Watched>, StoreError> {
-        let Some(row) = store.rollouts()?.into_iter().find(|row| row.model_version == version) else { return Ok(None) };
-        let fleet = Fleet::read(store, self.ledger.as_deref())?;
-        self.watch(store, &row, &fleet, self.clock.now()).map(|(watched, _)| Some(watched))
+        let Some(row) = store.rollout(version)? else { return Ok(None) };
+        let seen = self.read_about(store, row)?;
+        Ok(seen.map(|seen| self.watch(&seen, self.clock.now()).0))
     }
 
-    /// What each home is proven to run, by home. Blocks.
+    /// The same as of the director's last look, at most a minute old: a look reads and proves what the whole fleet said. A row
+    /// that was changed since is looked at anew, by one caller at a time. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn look_lately(&self, store: &dyn Store, version: ModelVersion) -> Result<Option<Watched>, StoreError> {
+        let Some(row) = store.rollout(version)? else { return Ok(None) };
+        let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        if let Some((at, watched)) = lately.as_ref()
+            && watched.row == row
+            && (now - at).abs() < LATELY_SECONDS
+        {
+            return Ok(Some(watched.clone()));
+        }
+        let seen = self.read_about(store, row)?;
+        let watched = seen.map(|seen| self.watch(&seen, now).0);
+        *lately = watched.clone().map(|watched| (now, watched));
+        Ok(watched)
+    }
+
+    /// What homes are proven to run, by home: at most `limit` that come after `after`. Blocks.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn attestations(
         &self,
         store: &dyn Store,
+        after: Option<&HomeId>,
+        limit: usize,
     ) -> Result<Vec<(HomeId, Option<ModelVersion>, Attestation)>, StoreError> {
-        let fleet = Fleet::read(store, self.ledger.as_deref())?;
+        let fleet = Fleet::part(store, self.ledger.as_deref(), after, limit)?;
         let assigned = |home: &HomeId| fleet.orders.get(home).map(|order| order.model_version);
         let proven = fleet.proven.into_iter();
         Ok(proven.map(|(home, (attestation, _))| (home.clone(), assigned(&home), attestation)).collect())
     }
 
     /// How a rollout stands, and the homes that its plan would order now.
-    fn watch(
-        &self,
-        store: &dyn Store,
-        row: &RolloutRow,
-        fleet: &Fleet,
-        now: i64,
-    ) -> Result<(Watched, Vec<HomeId>), StoreError> {
+    fn watch(&self, seen: &Seen, now: i64) -> (Watched, Vec<HomeId>) {
+        let Seen { row, fleet, outcomes, answers, .. } = seen;
         let (version, policy) = (row.model_version, self.policy_of(row));
-        let outcomes = store.outcomes(Some(version), OUTCOMES_MAX)?;
         let assigned = fleet.assigned(version);
         let evidence = evidence::gather(&Known {
             version,
             started_at: row.started_at,
             homes: &fleet.homes,
             assigned: &assigned,
-            outcomes: &outcomes,
-            answers: &store.answer_days(row.started_at)?,
+            outcomes,
+            answers,
             vitals: &fleet.vitals(version),
             now: row.ended_at.unwrap_or(now),
         });
@@ -256,7 +393,7 @@ impl Director {
         // A rollout that is complete has nobody left to stop for; homes that come later get what all have.
         let weighed = findings.into_iter().filter(|_| row.state == RolloutState::Running);
         let alarms: Vec<Finding> = weighed.filter(Finding::alarms).collect();
-        let reported = evidence::reported(version, &outcomes);
+        let reported = evidence::reported(version, outcomes);
         let members = fleet.members(version, &reported);
         let planned = plan(&situation(&policy, row, &members, &alarms, now));
         let attested = fleet.proven.values().filter(|(attestation, _)| attestation.runs() == Some(version)).count();
@@ -270,45 +407,32 @@ impl Director {
             open: planned.open,
             next: planned.next,
         };
-        Ok((watched, planned.assign))
+        (watched, planned.assign)
     }
 
-    /// What a test that alarms does.
-    fn stop(&self, store: &dyn Store, watched: &Watched, now: i64) -> Result<(), StoreError> {
-        let alarms = watched.findings.iter().filter(|finding| finding.alarms()).map(ToString::to_string);
-        let reason = alarms.collect::<Vec<_>>().join("; ");
-        let row = &watched.row;
-        RolloutStopped { version: row.model_version, saw: watched.assigned, reason: &reason }.emit(&self.metrics);
-        match self.policy_of(row).on_alarm {
-            OnAlarm::RollBack if row.previous.is_some() => {
-                audit(store, now, "rollout.roll_back", row.model_version, &reason)?;
-                self.roll_back(store, row, &reason, now)
-            }
-            OnAlarm::RollBack | OnAlarm::Halt => {
-                audit(store, now, "rollout.halt", row.model_version, &reason)?;
-                let ended_at = Some(now);
-                store.put_rollout(&RolloutRow { state: RolloutState::Halted, ended_at, reason, ..row.clone() })
-            }
-        }
+    /// Signed orders for every home that may have the release, back to the one before: the only way down.
+    fn way_back(
+        &self,
+        row: &RolloutRow,
+        previous: &ReleaseRow,
+        fleet: &Fleet,
+        now: i64,
+    ) -> Result<Vec<AssignmentRow>, StoreError> {
+        let homes: Vec<HomeId> = fleet.assigned(row.model_version).into_keys().collect();
+        self.orders(fleet, &homes, previous, Order::RollBack, now)
     }
 
-    /// Orders every home that may have the release back to the one before: signed orders, the only way down. The models
-    /// change places. Blocks.
+    /// Orders every home that may have the release back to the one before, on a person's word. The models change places. `row` is
+    /// the rollout as it was read. Blocks.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when there is none before.
-    pub fn roll_back(&self, store: &dyn Store, row: &RolloutRow, reason: &str, now: i64) -> Result<(), StoreError> {
+    /// [`StoreError::NotFound`] when there is none before, [`StoreError::Conflict`] when the row was changed since.
+    pub fn roll_back(&self, store: &dyn Store, row: &RolloutRow, note: &Note, reason: &str) -> Result<(), StoreError> {
         let none = || StoreError::NotFound { noun: "release before", id: row.model_version.to_string() };
-        let previous = row.previous.ok_or_else(none)?;
-        let release = release_of(store, previous)?.ok_or_else(none)?;
+        let previous = release_of(store, row.previous.ok_or_else(none)?)?.ok_or_else(none)?;
         let fleet = Fleet::read(store, self.ledger.as_deref())?;
-        let homes: Vec<HomeId> = fleet.assigned(row.model_version).into_keys().collect();
-        let orders = self.orders(&fleet, &homes, &release, Order::RollBack, now)?;
-        store.add_assignments(&orders)?;
-        store.set_model_state(row.model_version, ModelState::Withdrawn)?;
-        store.set_model_state(previous, ModelState::Champion)?;
-        let (state, reason) = (RolloutState::RolledBack, reason.to_owned());
-        store.put_rollout(&RolloutRow { state, reason, ended_at: Some(now), ..row.clone() })
+        let orders = self.way_back(row, &previous, &fleet, note.at)?;
+        store.change(&Change::RollBack { row: rolled_back(row, reason, note.at), orders }, note).map(drop)
     }
 
     /// Signs an order for each of `homes`.
@@ -326,7 +450,7 @@ impl Director {
             sha256.ok_or_else(|| broken(format!("release {} has no hash", release.model_version)))?;
         let mut rows = Vec::with_capacity(homes.len());
         for home in homes {
-            let generation = fleet.orders.get(home).map_or(0, |order| order.generation) + 1;
+            let generation = fleet.orders.get(home).map_or(0, |order| order.generation).saturating_add(1);
             let mut nonce = [0; 16];
             aws_lc_rs::rand::fill(&mut nonce).map_err(|_| broken("the system gives no randomness".to_owned()))?;
             let assignment = Assignment {
@@ -348,36 +472,6 @@ impl Director {
         }
         Ok(rows)
     }
-
-    /// Sends every home's newest order that is not at the broker yet.
-    async fn send(&self, wire: &Arc<dyn Wire>, sent: &mut BTreeMap<HomeId, u64>) {
-        let orders = match blocking(&self.store, |store| store.assignments()).await {
-            Ok(orders) => orders,
-            Err(error) => return tracing::error!(%error, "assignments cannot be read"),
-        };
-        let new: Vec<AssignmentRow> =
-            orders.into_iter().filter(|row| sent.get(&row.home) != Some(&row.generation)).collect();
-        let done: Vec<(HomeId, u64)> = futures_util::stream::iter(new)
-            .map(|row| async move {
-                let payload = encode(&Message::Assignment(row.signed)).map_err(|error| error.to_string());
-                let result = match payload {
-                    Ok(payload) => {
-                        let topic = Topic::Assignment(row.home.clone());
-                        wire.publish(&topic, payload).await.map_err(|error| error.to_string())
-                    }
-                    Err(cause) => Err(cause),
-                };
-                if let Err(cause) = &result {
-                    WordUnsent { kind: "assignment", cause }.emit(&self.metrics);
-                }
-                result.is_ok().then_some((row.home, row.generation))
-            })
-            .buffer_unordered(IN_FLIGHT_MAX)
-            .filter_map(std::future::ready)
-            .collect()
-            .await;
-        sent.extend(done);
-    }
 }
 
 fn situation<'a>(
@@ -397,74 +491,12 @@ fn release_of(store: &dyn Store, version: ModelVersion) -> Result<Option<Release
     Ok(store.releases()?.into_iter().find(|row| row.model_version == version))
 }
 
-/// A line in the audit log about what a rollout did by itself.
-fn audit(store: &dyn Store, at: i64, action: &str, version: ModelVersion, reason: &str) -> Result<(), StoreError> {
-    let detail = serde_json::json!({ "reason": reason }).to_string();
-    let (actor, action, subject) = ("system".to_owned(), action.to_owned(), version.to_string());
-    store.append_audit(&AuditEntry { at, actor, action, subject, detail }).map(drop)
+fn rolled_back(row: &RolloutRow, reason: &str, now: i64) -> RolloutRow {
+    let (state, reason) = (RolloutState::RolledBack, reason.to_owned());
+    RolloutRow { state, reason, ended_at: Some(now), ..row.clone() }
 }
 
-/// What the store knows about homes and their orders, read once for a plan.
-struct Fleet {
-    /// Homes that are in, by name.
-    homes: Vec<HomeId>,
-    orders: BTreeMap<HomeId, AssignmentRow>,
-    proven: BTreeMap<HomeId, (Attestation, Option<(ModelVersion, Vitals)>)>,
-}
-
-impl Fleet {
-    fn read(store: &dyn Store, ledger: Option<&Ledger>) -> Result<Self, StoreError> {
-        let homes: Vec<HomeId> =
-            store.homes()?.into_iter().filter(|row| row.revoked_at.is_none()).map(|row| row.home).collect();
-        let orders: BTreeMap<HomeId, AssignmentRow> =
-            store.assignments()?.into_iter().map(|row| (row.home.clone(), row)).collect();
-        let manifests: BTreeMap<HomeId, _> =
-            store.manifests()?.into_iter().map(|row| (row.home.clone(), row)).collect();
-        let keys: BTreeMap<HomeId, Vec<PublicKey>> = match ledger.map(Ledger::keys) {
-            None => BTreeMap::new(),
-            Some(Ok(keys)) => keys,
-            Some(Err(error)) => {
-                tracing::error!(%error, "the ledger of certificates cannot be read; no manifest counts as proven");
-                BTreeMap::new()
-            }
-        };
-        let none = Vec::new();
-        let prove = |home: &HomeId| {
-            let certified = keys.get(home).unwrap_or(&none);
-            let (attestation, manifest) = attest(home, orders.get(home), manifests.get(home), certified);
-            (attestation, manifest.and_then(|manifest| Some((manifest.model_version, manifest.vitals?))))
-        };
-        let proven = homes.iter().map(|home| (home.clone(), prove(home))).collect();
-        Ok(Self { homes, orders, proven })
-    }
-
-    /// When each home was ordered to run `version`.
-    fn assigned(&self, version: ModelVersion) -> BTreeMap<HomeId, i64> {
-        let orders = self.orders.values().filter(|order| order.model_version == version);
-        orders.map(|order| (order.home.clone(), order.issued_at)).collect()
-    }
-
-    fn members(&self, version: ModelVersion, reported: &BTreeSet<HomeId>) -> Vec<Member> {
-        let member = |home: &HomeId| Member {
-            home: home.clone(),
-            assigned: self.orders.get(home).is_some_and(|order| order.model_version == version),
-            reported: reported.contains(home),
-        };
-        self.homes.iter().map(member).collect()
-    }
-
-    /// Homes whose order for `version` has less than half of its life left.
-    fn half_over(&self, version: ModelVersion, now: i64) -> Vec<HomeId> {
-        let due = |order: &&AssignmentRow| order.model_version == version && order.expires_at - now < ORDER_SECONDS / 2;
-        let orders = self.orders.values().filter(due);
-        orders.map(|order| order.home.clone()).filter(|home| self.proven.contains_key(home)).collect()
-    }
-
-    fn vitals(&self, version: ModelVersion) -> Vec<Vitals> {
-        let of = |(runs, vitals): &(ModelVersion, Vitals)| (*runs == version).then_some(*vitals);
-        self.proven.values().filter_map(|(_, said)| said.as_ref().and_then(of)).collect()
-    }
-}
-
+#[cfg(test)]
+mod race_tests;
 #[cfg(test)]
 mod tests;

@@ -50,6 +50,8 @@ pub struct Evidence {
     pub installed: u64,
     /// Homes that refused it or went back by themselves.
     pub failed: u64,
+    /// Homes whose last word is that it did not come whole or was not trusted: about a mirror, a line or a clock. Weighed by no test.
+    pub undelivered: u64,
     /// Day by day, homes with the release beside homes without.
     pub days: Vec<Day>,
     /// Canaries tried in homes with the release.

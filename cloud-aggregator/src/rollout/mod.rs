@@ -1,12 +1,15 @@
 //! How a release reaches the fleet: in waves, watched, stopped by evidence, and each home by its own signed order.
 //!
-//! [`policy`], [`plan`], [`gate`] and [`evidence`] decide and touch nothing; [`execute`] reads, signs, stores and sends;
+//! [`policy`], [`plan`], [`gate`] and [`evidence`] decide and touch nothing; [`execute`] reads, signs and stores,
+//! and hands over what is stored;
 //! [`simulate`] runs the same decisions over a fleet that does not exist; [`by_hand`] is what an operator may do.
 
 pub mod attest;
 pub mod by_hand;
+mod deliver;
 pub mod evidence;
 pub mod execute;
+mod fleet;
 pub mod gate;
 pub mod plan;
 pub mod policy;

@@ -2,11 +2,15 @@
 //!
 //! Calls block; async code goes through [`blocking`]. Every method is one transaction: what it says is done is on disk.
 
+mod actor;
+mod change;
 #[cfg(test)]
+#[path = "tests/conformance.rs"]
 mod conformance;
 pub mod lineage;
 pub mod rollouts;
 mod rows;
+pub mod run_requests;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -15,16 +19,28 @@ use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::messages::{AgentStatus, Refusal, RefusalReason, UpdateOutcome, Withdrawal};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 
+pub use actor::Actor;
+pub use change::{Change, Note};
 pub use rollouts::RolloutStore;
+pub(crate) use rows::stage_word;
 pub use rows::*;
+pub use run_requests::RunRequestStore;
 pub use sqlite::SqliteStore;
 
-/// Most payloads kept in quarantine; the oldest go first. At 512 bytes of prefix and as much around it, 10 MB.
+/// Most payloads kept in quarantine; beyond it the home that holds most gives up its oldest. At 512 bytes of prefix and as much
+/// around it, 10 MB.
 pub const QUARANTINE_ROWS_MAX: u64 = 10_000;
 
-/// The newest rows of the quarantine whose whole payload is kept, where it may be let in after all: 2,000 × 8 KiB are 16 MB,
-/// and 128 MB if every one had the largest size.
+/// Most payloads of one home kept in quarantine; its oldest go first. Twenty days of ten unannounced answers, and a fiftieth of the
+/// whole.
+pub const QUARANTINE_HOME_ROWS_MAX: u64 = 200;
+
+/// Rows of the quarantine whose whole payload is kept, where it may be let in after all; beyond it the home that holds most gives
+/// up its oldest. 2,000 × 8 KiB are 16 MB, and 128 MB if every one had the largest size.
 pub const QUARANTINE_PAYLOADS_MAX: u64 = 2_000;
+
+/// Whole payloads of one home that are kept: all of its rows may have one. 200 × 8 KiB are 1.6 MB.
+pub const QUARANTINE_HOME_PAYLOADS_MAX: u64 = QUARANTINE_HOME_ROWS_MAX;
 
 /// Announcements kept of a home, by number: at four a day, seven years. One that is gone can no longer be answered.
 pub const ANNOUNCED_KEPT: u64 = 10_000;
@@ -49,6 +65,15 @@ pub enum StoreError {
         /// The engine's words.
         cause: String,
     },
+    /// The engine can do nothing at this moment, whatever it is asked for: the disk is full or fails, the file is locked. Worth trying
+    /// again.
+    #[error("store {action}: {cause}")]
+    Unavailable {
+        /// What was being done.
+        action: &'static str,
+        /// The engine's words.
+        cause: String,
+    },
     /// A row holds what this program never writes.
     #[error("store table {table}: {cause}")]
     Corrupt {
@@ -65,6 +90,21 @@ pub enum StoreError {
         /// Its identity.
         id: String,
     },
+    /// Somebody else wrote since the row was read; nothing was changed.
+    #[error("{noun} {id} was changed meanwhile: it is {present}")]
+    Conflict {
+        /// What was to be changed.
+        noun: &'static str,
+        /// Its identity.
+        id: String,
+        /// Where it is now, in one word.
+        present: String,
+        /// Its version now; 0 where it has none.
+        row_version: u64,
+    },
+    /// Without this token nobody could make another.
+    #[error("{0:?} is the last admin token in force; make another admin token first")]
+    LastAdmin(String),
     /// The database was written by a newer program.
     #[error("database schema {found} is newer than this program's {known}; run the newer hearthwatch-cloud")]
     NewerSchema {
@@ -131,7 +171,7 @@ pub struct HomeProgress {
 }
 
 /// The aggregator's memory.
-pub trait Store: RolloutStore + Send + Sync + 'static {
+pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     /// The engine's name, for logs and the conformance suite.
     fn engine(&self) -> &'static str;
 
@@ -146,10 +186,16 @@ pub trait Store: RolloutStore + Send + Sync + 'static {
     fn home(&self, home: &HomeId) -> Result<Option<HomeRow>, StoreError>;
     /// All homes, by name.
     fn homes(&self) -> Result<Vec<HomeRow>, StoreError>;
+    /// Homes by name, at most `limit`; only those after `after` if given.
+    fn homes_after(&self, after: Option<&HomeId>, limit: usize) -> Result<Vec<HomeRow>, StoreError>;
+    /// The fleet in numbers.
+    fn fleet_totals(&self) -> Result<FleetTotals, StoreError>;
 
     // ingest
     /// Applies a batch; afterwards it is durable. Returns the progress of every home that occurs in it, by name.
     fn apply(&self, batch: &IngestBatch) -> Result<Vec<HomeProgress>, StoreError>;
+    /// Writes something that changes nothing, as durably as anything else: an error means that nothing can be stored now.
+    fn probe(&self) -> Result<(), StoreError>;
     /// How those of the `keys` were handled that came before.
     fn handled(&self, keys: &[RecordKey]) -> Result<Vec<Handled>, StoreError>;
     /// What was stored of a home since `since`.
@@ -168,19 +214,23 @@ pub trait Store: RolloutStore + Send + Sync + 'static {
     fn withdrawals(&self, limit: usize) -> Result<Vec<WithdrawalRow>, StoreError>;
 
     // feedback
+    /// The stored answers with these keys, as far as they are there.
+    fn feedback_of(&self, keys: &[RecordKey]) -> Result<Vec<FeedbackRow>, StoreError>;
     /// Stored answers in order of (home, sequence).
     fn feedback(&self, filter: &FeedbackFilter) -> Result<Vec<FeedbackRow>, StoreError>;
     /// How many there are.
     fn feedback_totals(&self) -> Result<FeedbackTotals, StoreError>;
     /// Quarantined payloads, newest first, at most `limit`.
     fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError>;
+    /// The same, only those before this id.
+    fn quarantine_before(&self, before: u64, limit: usize) -> Result<Vec<QuarantineRow>, StoreError>;
     /// Lets in or throws away what is chosen and not settled yet, with one line of the audit log, in one step. What is let
     /// in counts as stored now.
     fn settle_quarantine(
         &self,
         choice: &QuarantineChoice,
         end: QuarantineEnd,
-        by: &str,
+        by: &Actor,
         reason: &str,
         at: i64,
     ) -> Result<Settled, StoreError>;
@@ -193,12 +243,20 @@ pub trait Store: RolloutStore + Send + Sync + 'static {
     fn snapshot(&self, id: &str) -> Result<Option<SnapshotRow>, StoreError>;
     /// Snapshots, newest first, at most `limit`.
     fn snapshots(&self, limit: usize) -> Result<Vec<SnapshotRow>, StoreError>;
+    /// The same, only those that come after this one.
+    fn snapshots_after(&self, after: &str, limit: usize) -> Result<Vec<SnapshotRow>, StoreError>;
+    /// What the newest snapshot's lineage says of the champion's recall, as JSON.
+    fn newest_recall(&self) -> Result<Option<String>, StoreError>;
     /// Writes a run, replacing the row of the same id.
     fn put_run(&self, row: &RunRow) -> Result<(), StoreError>;
     /// One run.
     fn run(&self, id: &str) -> Result<Option<RunRow>, StoreError>;
     /// Runs, newest first, at most `limit`.
     fn runs(&self, limit: usize) -> Result<Vec<RunRow>, StoreError>;
+    /// The same, only those that come after this one.
+    fn runs_after(&self, after: &str, limit: usize) -> Result<Vec<RunRow>, StoreError>;
+    /// Marks a run as promoted whose candidate the gate held back; [`StoreError::Conflict`] if it is neither held nor promoted.
+    fn promote_run(&self, id: &str) -> Result<(), StoreError>;
 
     // models and releases
     /// Gives the next version to a model; the model of a run that has one already keeps it.
@@ -209,23 +267,42 @@ pub trait Store: RolloutStore + Send + Sync + 'static {
     fn models(&self) -> Result<Vec<ModelRow>, StoreError>;
     /// The fleet's current model, if there is one.
     fn champion(&self) -> Result<Option<ModelRow>, StoreError>;
-    /// Withdraws a model.
-    fn set_model_state(&self, version: ModelVersion, state: ModelState) -> Result<(), StoreError>;
-    /// Records a release and makes its model the champion, retiring the one before, in one step.
+    /// Models, newest version first, at most `limit`; only versions below `before` if given.
+    fn models_before(&self, before: Option<ModelVersion>, limit: usize) -> Result<Vec<ModelRow>, StoreError>;
+    /// Changes what became of a model, which must still be the row that was read: else [`StoreError::Conflict`].
+    fn set_model_state(&self, seen: &ModelRow, state: ModelState) -> Result<(), StoreError>;
+    /// Records a release and makes its model the champion, retiring the one before, in one step. [`StoreError::Conflict`] if the
+    /// model was withdrawn meanwhile.
     fn put_release(&self, row: &ReleaseRow) -> Result<(), StoreError>;
     /// Releases, newest first.
     fn releases(&self) -> Result<Vec<ReleaseRow>, StoreError>;
-    /// Ends of updates, newest first, at most `limit`; of one release if `version` is given.
+    /// The same, at most `limit`; only versions below `before` if given.
+    fn releases_before(&self, before: Option<ModelVersion>, limit: usize) -> Result<Vec<ReleaseRow>, StoreError>;
+    /// The last words of homes on how updates ended, newest first, at most `limit` (0 for all); of one release if `version` is given.
+    /// A home has at most two for each release: one that weighs on it, one about the way to it.
     fn outcomes(&self, version: Option<ModelVersion>, limit: usize) -> Result<Vec<OutcomeRow>, StoreError>;
+    /// Ends of one release, newest first, at most `limit`; only those that come after this one if given.
+    fn outcomes_after(
+        &self,
+        version: ModelVersion,
+        after: Option<&OutcomeKey>,
+        limit: usize,
+    ) -> Result<Vec<OutcomeRow>, StoreError>;
+    /// How many ends of each kind a release had.
+    fn outcome_totals(&self, version: ModelVersion) -> Result<OutcomeTotals, StoreError>;
 
     // people
-    /// Writes a token; a name that is taken is replaced.
+    /// Changes something with its line of the audit log, in one step: the line says what was before and what is after.
+    fn change(&self, change: &Change, note: &Note) -> Result<AuditRow, StoreError>;
+    /// Writes a token; one of the same name is replaced if it was withdrawn, else it is a [`StoreError::Conflict`].
     fn put_token(&self, row: &TokenRow) -> Result<(), StoreError>;
     /// The token with this hash.
     fn token_by_hash(&self, hash: &Digest) -> Result<Option<TokenRow>, StoreError>;
     /// All tokens, by name.
     fn tokens(&self) -> Result<Vec<TokenRow>, StoreError>;
-    /// Withdraws a token.
+    /// Tokens by name, at most `limit`; only those after `after` if given.
+    fn tokens_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<TokenRow>, StoreError>;
+    /// Withdraws a token; [`StoreError::LastAdmin`] if no other admin token would be in force at `at`.
     fn revoke_token(&self, name: &str, at: i64) -> Result<(), StoreError>;
     /// Appends to the audit log.
     fn append_audit(&self, entry: &AuditEntry) -> Result<AuditRow, StoreError>;

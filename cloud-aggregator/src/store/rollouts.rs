@@ -3,11 +3,13 @@
 use hearthwatch_protocol::assignment::SignedAssignment;
 use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::{HomeId, ModelVersion};
+use serde::{Deserialize, Serialize};
 
-use super::StoreError;
+use super::{Actor, StoreError};
 
 /// Where a rollout is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum RolloutState {
     /// Waves go out as the plan says.
     Running,
@@ -75,6 +77,8 @@ pub struct RolloutRow {
     pub ended_at: Option<i64>,
     /// Why it is where it is, where somebody or something stopped it.
     pub reason: String,
+    /// Counts up with every change; a change names the one that it read. 0 in a row that is yet to be stored.
+    pub row_version: u64,
 }
 
 /// One assignment that was sent.
@@ -127,34 +131,52 @@ pub struct ExclusionRow {
     pub home: HomeId,
     /// Why.
     pub reason: String,
-    /// Who or what decided: a token's name, or `system`.
-    pub by: String,
+    /// Who decided.
+    pub by: Actor,
     /// When.
     pub at: i64,
     /// Who lifted it, if anybody did.
-    pub lifted: Option<(String, i64)>,
+    pub lifted: Option<(Actor, i64)>,
 }
 
 /// The part of the aggregator's memory that rollouts need. Like [`super::Store`], every method is one transaction.
 pub trait RolloutStore {
-    /// Writes a rollout, replacing the row of the same version.
-    fn put_rollout(&self, row: &RolloutRow) -> Result<(), StoreError>;
-    /// Rollouts, newest version first.
-    fn rollouts(&self) -> Result<Vec<RolloutRow>, StoreError>;
-    /// Adds assignments; [`StoreError::Corrupt`] when a home's generation does not rise: the director's memory is behind.
-    fn add_assignments(&self, rows: &[AssignmentRow]) -> Result<(), StoreError>;
+    /// Writes a rollout: a new one where `row_version` is 0, else over the version that was read. Returns the row as it is then.
+    ///
+    /// [`StoreError::Conflict`] when somebody else wrote since, or made the row.
+    fn put_rollout(&self, row: &RolloutRow) -> Result<RolloutRow, StoreError>;
+    /// One rollout.
+    fn rollout(&self, version: ModelVersion) -> Result<Option<RolloutRow>, StoreError>;
+    /// Rollouts, newest version first, at most `limit`; only versions below `before` if given.
+    fn rollouts(&self, before: Option<ModelVersion>, limit: usize) -> Result<Vec<RolloutRow>, StoreError>;
+    /// Adds assignments of the rollout `under`, which must still be the row that was read: looked up in the same transaction.
+    ///
+    /// [`StoreError::Conflict`] when it is not; [`StoreError::Corrupt`] when a home's generation does not rise: the director's
+    /// memory is behind.
+    fn add_assignments(&self, under: &RolloutRow, rows: &[AssignmentRow]) -> Result<(), StoreError>;
     /// The newest assignment of each home, by home.
     fn assignments(&self) -> Result<Vec<AssignmentRow>, StoreError>;
+    /// The newest assignments of these homes.
+    fn assignments_of(&self, homes: &[HomeId]) -> Result<Vec<AssignmentRow>, StoreError>;
+    /// Whether a home's order may be handed to the broker: it is the home's newest, and its rollout is neither paused nor halted,
+    /// or the broker had it before.
+    fn may_deliver(&self, home: &HomeId, generation: u64) -> Result<bool, StoreError>;
+    /// Remembers that the broker has these orders, by home and generation.
+    fn delivered(&self, orders: &[(HomeId, u64)]) -> Result<(), StoreError>;
     /// Every assignment that was ever sent, by home and generation.
     fn assignment_history(&self) -> Result<Vec<AssignmentRow>, StoreError>;
     /// The newest manifest of each home, by home.
     fn manifests(&self) -> Result<Vec<ManifestRow>, StoreError>;
+    /// The newest manifests of these homes.
+    fn manifests_of(&self, homes: &[HomeId]) -> Result<Vec<ManifestRow>, StoreError>;
     /// How homes answered on each day since `since`, by home and day.
     fn answer_days(&self, since: i64) -> Result<Vec<AnswerDay>, StoreError>;
     /// Excludes a home; one that is excluded already stays so.
     fn exclude_home(&self, row: &ExclusionRow) -> Result<(), StoreError>;
     /// Lifts a home's exclusion; [`StoreError::NotFound`] if it has none.
-    fn lift_exclusion(&self, home: &HomeId, by: &str, at: i64) -> Result<(), StoreError>;
-    /// Every exclusion, newest first.
-    fn exclusions(&self) -> Result<Vec<ExclusionRow>, StoreError>;
+    fn lift_exclusion(&self, home: &HomeId, by: &Actor, at: i64) -> Result<(), StoreError>;
+    /// Exclusions, newest first, at most `limit`; only those after this one, by its time and home, if given.
+    fn exclusions(&self, after: Option<&(i64, HomeId)>, limit: usize) -> Result<Vec<ExclusionRow>, StoreError>;
+    /// Exclusions that nobody lifted, newest first, at most `limit`.
+    fn excluded(&self, limit: usize) -> Result<Vec<ExclusionRow>, StoreError>;
 }

@@ -1,19 +1,26 @@
 //! What the store keeps, one type for each table. All times are Unix seconds.
 
 use bytes::Bytes;
-use hearthwatch_protocol::messages::{FeedbackRecord, RefusalReason, UpdateResult, Verdict};
+use hearthwatch_protocol::messages::{
+    FeedbackRecord, RefusalReason, UpdateOutcome, UpdateResult, UpdateStage, Verdict,
+};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use serde::{Deserialize, Serialize};
+
+use super::Actor;
 
 /// SHA-256.
 pub type Digest = [u8; 32];
 
-/// Makes an enum whose variants have one word each: in tables, metrics, JSON.
+/// Makes an enum whose variants have one word each, their own name in snake case: in tables, metrics, JSON.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum $name { $($(#[$variant_doc])* #[serde(rename = $word)] $variant),+ }
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+        )]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$variant_doc])* $variant),+ }
 
         impl $name {
             /// The word for it.
@@ -50,6 +57,8 @@ pub struct HomeRow {
     pub records: u64,
     /// Its last self-description.
     pub status: Option<StatusRow>,
+    /// Counts up when somebody shuts it out or lets it in again.
+    pub row_version: u64,
 }
 
 /// What an agent last said of itself.
@@ -147,6 +156,41 @@ pub struct FeedbackTotals {
     pub homes: u64,
 }
 
+/// The fleet in numbers, kept up to date with every change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FleetTotals {
+    /// Homes that were ever let in.
+    pub homes: u64,
+    /// Of these, neither shut out nor offline by their last word.
+    pub online: u64,
+    /// Records that wait in the homes' outboxes, by their last word.
+    pub waiting: u64,
+}
+
+/// How a release ended on the homes, in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OutcomeTotals {
+    /// Ends *installed*.
+    pub installed: u64,
+    /// Ends *refused*.
+    pub refused: u64,
+    /// Ends *rolled back*.
+    pub rolled_back: u64,
+    /// Homes that told of nothing but the way to the release: a mirror, its metadata.
+    pub undelivered: u64,
+}
+
+/// Where the next page of a release's outcomes begins: after this row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutcomeKey {
+    /// When it was heard.
+    pub received_at: i64,
+    /// Where.
+    pub home: HomeId,
+    /// When it was, by the home's clock.
+    pub at: i64,
+}
+
 /// Which stored answers to list, in order of (home, sequence).
 #[derive(Debug, Clone, Default)]
 pub struct FeedbackFilter {
@@ -200,7 +244,7 @@ words! {
 pub struct Settlement {
     /// How.
     pub end: QuarantineEnd,
-    /// A token's name, or the home itself where it took its answer back.
+    /// An [`Actor`]: a token, or the home itself where it took its answer back.
     pub by: String,
     /// When.
     pub at: i64,
@@ -286,6 +330,22 @@ words! {
     }
 }
 
+words! {
+    /// Where a request for a run is.
+    RequestState {
+        /// It waits for the trainer.
+        Queued = "queued",
+        /// The trainer is at it.
+        Running = "running",
+        /// It became a run that ended, with whatever verdict.
+        Done = "done",
+        /// It came to nothing; the row says why.
+        Failed = "failed",
+        /// The process ended again and again while it ran.
+        Interrupted = "interrupted",
+    }
+}
+
 /// One retraining.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRow {
@@ -346,6 +406,8 @@ pub struct ModelRow {
     pub state: ModelState,
     /// When it got its version.
     pub created_at: i64,
+    /// Counts up with every change of `state`: a change names the one that it read.
+    pub row_version: u64,
 }
 
 /// A model let out to the fleet.
@@ -363,7 +425,7 @@ pub struct ReleaseRow {
     pub report_sha256: String,
     /// When it was signed and published.
     pub released_at: i64,
-    /// Who or what released it: `auto`, or the name of a token.
+    /// Who or what released it: `auto`, or an [`Actor`] (a bare token's name in old rows).
     pub by: String,
 }
 
@@ -374,12 +436,40 @@ pub struct OutcomeRow {
     pub home: HomeId,
     /// Which model.
     pub model_version: ModelVersion,
+    /// Where it stood when it ended; none in the words of agents that name no stage.
+    pub stage: Option<UpdateStage>,
     /// How it ended.
     pub result: UpdateResult,
     /// When, by the home's clock.
     pub at: i64,
     /// When it was heard here.
     pub received_at: i64,
+}
+
+impl OutcomeRow {
+    /// The word for the stage, as on the wire.
+    #[must_use]
+    pub fn stage_word(&self) -> Option<&'static str> {
+        self.stage.map(stage_word)
+    }
+
+    /// Whether it says how good the release is, or only how the way to it was.
+    #[must_use]
+    pub fn weighs_on_release(&self) -> bool {
+        let (model_version, stage, result, at) = (self.model_version, self.stage, self.result.clone(), self.at);
+        UpdateOutcome { model_version, stage, result, at }.weighs_on_release()
+    }
+}
+
+/// The word for a stage, as on the wire.
+pub(crate) fn stage_word(stage: UpdateStage) -> &'static str {
+    match stage {
+        UpdateStage::Fetch => "fetch",
+        UpdateStage::Verify => "verify",
+        UpdateStage::Install => "install",
+        UpdateStage::Run => "run",
+        UpdateStage::Other => "other",
+    }
 }
 
 words! {
@@ -418,8 +508,8 @@ pub struct AuditRow {
     pub index: u64,
     /// When.
     pub at: i64,
-    /// Who: a token's name, or `system`.
-    pub actor: String,
+    /// Who.
+    pub actor: Actor,
     /// What was done, e.g. `home.revoke`.
     pub action: String,
     /// What it was done to.
@@ -438,7 +528,7 @@ pub struct AuditEntry {
     /// When.
     pub at: i64,
     /// Who.
-    pub actor: String,
+    pub actor: Actor,
     /// What was done.
     pub action: String,
     /// What it was done to.
@@ -456,10 +546,33 @@ impl AuditEntry {
         hasher.update(index.to_be_bytes());
         hasher.update(previous);
         hasher.update(self.at.to_be_bytes());
-        for field in [&self.actor, &self.action, &self.subject, &self.detail] {
+        for field in [&self.actor.to_string(), &self.action, &self.subject, &self.detail] {
             hasher.update((field.len() as u64).to_be_bytes());
             hasher.update(field.as_bytes());
         }
         hasher.finalize().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written<T: Serialize>(words: &[T]) -> Vec<String> {
+        words.iter().map(|word| serde_json::to_value(word).unwrap().as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_word_is_the_same_in_tables_and_in_json() {
+        let triggers = [RunTrigger::Count, RunTrigger::Schedule, RunTrigger::Hand];
+        assert_eq!(written(&triggers), triggers.map(RunTrigger::as_str));
+        let runs = [RunState::Running, RunState::Promoted, RunState::Held, RunState::Failed];
+        assert_eq!(written(&runs), runs.map(RunState::as_str));
+        let models = [ModelState::Approved, ModelState::AwaitingSignature, ModelState::Champion, ModelState::Withdrawn];
+        assert_eq!(written(&models), models.map(ModelState::as_str));
+        let requests = [RequestState::Queued, RequestState::Running, RequestState::Done, RequestState::Interrupted];
+        assert_eq!(written(&requests), requests.map(RequestState::as_str));
+        assert_eq!(written(&[QuarantineEnd::Lifted, QuarantineEnd::Discarded]), ["lifted", "discarded"]);
+        assert_eq!(written(&[Role::Viewer, Role::Operator, Role::Admin]), ["viewer", "operator", "admin"]);
     }
 }

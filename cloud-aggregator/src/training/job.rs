@@ -1,7 +1,10 @@
 //! One run from snapshot to verdict. Idempotent: its id follows from its input, and a finished run is not run again.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
+use hearthwatch_model::drift::FeatureProfile;
+use hearthwatch_supervision::panic_text;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +20,9 @@ use crate::event::{DatasetTaken, Event, RecallEstimated, RunEnded, RunStarted};
 use crate::metrics::Metrics;
 use crate::shelf::{Shelf, ShelfError};
 use crate::store::{ModelRow, NewModel, RunRow, RunState, RunTrigger, SnapshotRow, Store, StoreError};
+
+/// How often a snapshot is begun anew because a home took one of its answers back meanwhile.
+const SNAPSHOT_ATTEMPTS: usize = 5;
 
 /// Everything that a run touches.
 #[derive(Clone)]
@@ -78,51 +84,55 @@ impl Job {
         }
         self.store.put_run(&start.run)?;
         RunStarted(&start.run).emit(&self.metrics);
-        let mut record = self.record(&start);
-        let folder = self.shelf.experiments().run(&record.run);
-        folder.begin(start.run.started_at, &parameters(&record.config), &record.tags()).map_err(unwritten)?;
-        let result = self.learn(&start);
+        // From here on there is a row: whatever goes wrong is its end.
+        let ended = self.attempt(&start);
         let mut run = start.run;
-        run.ended_at = Some(self.clock.now());
-        let ended = match result {
-            Ok(challenger) => {
-                record.artifact = Some(hex::encode(Sha256::digest(&challenger.artifact)));
-                keep(&folder, &record, &challenger, run.started_at, self.clock.now())
-                    .map_err(unwritten)
-                    .and_then(|()| self.conclude(run.clone(), &challenger))
-            }
-            Err(cause) => Err(TrainingError::Failed { run: run.id.clone(), cause }),
-        };
         match ended {
             Ok(finished) => {
                 RunEnded(&finished.run).emit(&self.metrics);
                 Ok(finished)
             }
             Err(error) => {
+                run.ended_at = Some(self.clock.now());
                 run.state = RunState::Failed;
                 run.failure = Some(match &error {
                     TrainingError::Failed { cause, .. } => cause.clone(),
                     other => other.to_string(),
                 });
                 RunEnded(&run).emit(&self.metrics);
-                folder.end(RunStatus::Failed, run.started_at, self.clock.now()).map_err(unwritten)?;
                 self.store.put_run(&run)?;
-                Err(error)
+                let folder = self.shelf.experiments().run(&run.id);
+                if let Err(cause) = folder.end(RunStatus::Failed, run.started_at, self.clock.now()) {
+                    tracing::warn!(run.id = run.id, %cause, "the end of the run is not in its folder");
+                }
+                let cause = run.failure.unwrap_or_default();
+                Err(TrainingError::Failed { run: run.id, cause })
             }
         }
+    }
+
+    /// Learns, keeps what was learnt, and records the verdict.
+    fn attempt(&self, start: &Start) -> Result<Finished, TrainingError> {
+        let mut record = self.record(start);
+        let folder = self.shelf.experiments().run(&record.run);
+        folder.begin(start.run.started_at, &parameters(&record.config), &record.tags()).map_err(unwritten)?;
+        let challenger =
+            self.learn(start).map_err(|cause| TrainingError::Failed { run: start.run.id.clone(), cause })?;
+        record.artifact = Some(hex::encode(Sha256::digest(&challenger.artifact)));
+        let ended_at = self.clock.now();
+        keep(&folder, &record, &challenger, start.run.started_at, ended_at).map_err(unwritten)?;
+        self.conclude(RunRow { ended_at: Some(ended_at), ..start.run.clone() }, &challenger)
     }
 
     fn start(&self, trigger: RunTrigger) -> Result<Start, TrainingError> {
         let corpus = self.learner.corpus().map_err(TrainingError::Unready)?;
         let reigning = self.store.champion()?;
         let consumed = self.consumed(reigning.as_ref())?;
-        let mut snapshot = dataset::take(self.store.as_ref(), &corpus, &consumed)?;
-        RecallEstimated(&snapshot.lineage.recall).emit(&self.metrics);
-        let at = self.clock.now();
         let reference = reigning.as_ref().and_then(|model| self.shelf.experiments().run(&model.run).profile());
-        snapshot.lineage.quality = dataset::quality::check(&snapshot.examples, reference.as_ref());
+        let at = self.clock.now();
+        let snapshot = take_snapshot(self.store.as_ref(), &self.shelf, &corpus, &consumed, reference.as_ref())?;
+        RecallEstimated(&snapshot.lineage.recall).emit(&self.metrics);
         DatasetTaken { snapshot: &snapshot.id, quality: &snapshot.lineage.quality }.emit(&self.metrics);
-        self.shelf.put_snapshot(&snapshot.id, &dataset::to_bytes(&snapshot.examples, &corpus))?;
         self.store.put_snapshot(&snapshot_row(&snapshot, at)?)?;
         let champion = match reigning {
             None => None,
@@ -218,7 +228,16 @@ impl Job {
             }
         };
         let mut checkpoints = self.shelf.experiments().run(run).checkpoints();
-        self.learner.learn(&start.snapshot.examples, champion, &mut checkpoints, &mut progress)
+        let path = self.shelf.snapshot_path(&start.snapshot.id);
+        let (_, examples) =
+            dataset::read_file(&path, &start.snapshot.id).map_err(|error| format!("{}: {error}", path.display()))?;
+        let learning = || self.learner.learn(examples, champion, &mut checkpoints, &mut progress);
+        // What a panic leaves half done is the challenger, which nobody has yet.
+        match catch_unwind(AssertUnwindSafe(learning)) {
+            Ok(learnt) => learnt,
+            Err(panic) if panic.is::<Interrupted>() => resume_unwind(panic),
+            Err(panic) => Err(format!("the learner panicked: {}", panic_text(&*panic))),
+        }
     }
 
     fn conclude(&self, run: RunRow, challenger: &Challenger) -> Result<Finished, TrainingError> {
@@ -257,6 +276,29 @@ impl Job {
     }
 }
 
+/// Takes a snapshot into its file on the shelf. Neither the answers nor the windows are held in memory.
+///
+/// # Errors
+/// [`TrainingError::Store`].
+pub fn take_snapshot(
+    store: &dyn Store,
+    shelf: &Shelf,
+    corpus: &str,
+    consumed: &Consumed,
+    reference: Option<&FeatureProfile>,
+) -> Result<Snapshot, TrainingError> {
+    for _ in 0..SNAPSHOT_ATTEMPTS {
+        let chosen = dataset::choose(store, corpus, consumed)?;
+        let mut file = shelf.begin_snapshot()?;
+        let written = dataset::write(store, chosen, reference, &mut file);
+        if let Some(snapshot) = written.map_err(|error| TrainingError::Store(error.to_string()))? {
+            file.keep(&snapshot.id)?;
+            return Ok(snapshot);
+        }
+    }
+    Err(TrainingError::Store("homes take answers back faster than a snapshot is taken".to_owned()))
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "what map_err hands over")]
 fn unwritten(error: std::io::Error) -> TrainingError {
     TrainingError::Store(format!("the run's folder: {error}"))
@@ -270,7 +312,7 @@ fn snapshot_row(snapshot: &Snapshot, at: i64) -> Result<SnapshotRow, TrainingErr
     Ok(SnapshotRow {
         id: snapshot.id.clone(),
         created_at: at,
-        rows: snapshot.examples.len() as u64,
+        rows: snapshot.rows as u64,
         homes: snapshot.lineage.homes.len() as u64,
         watermark: snapshot.lineage.watermark,
         corpus: snapshot.lineage.corpus.clone(),

@@ -84,13 +84,13 @@ pub trait Learner: Send + Sync + 'static {
     /// Everything else that decides the outcome, seed included, as JSON.
     fn config(&self) -> String;
 
-    /// Learns. Blocks, for minutes. `champion` is the artifact to beat; `checkpoints` are those of this very run.
+    /// Learns. Blocks, for minutes. The examples are given away: they are the largest thing in memory. `champion` is the artifact to beat; `checkpoints` are those of this very run.
     ///
     /// # Errors
     /// A sentence.
     fn learn(
         &self,
-        examples: &[Example],
+        examples: Vec<Example>,
         champion: Option<&[u8]>,
         checkpoints: &mut dyn Checkpoints,
         progress: &mut dyn FnMut(Step),

@@ -87,7 +87,7 @@ impl Learner for ModelLearner {
 
     fn learn(
         &self,
-        examples: &[Example],
+        examples: Vec<Example>,
         champion: Option<&[u8]>,
         checkpoints: &mut dyn Checkpoints,
         progress: &mut dyn FnMut(Step),
@@ -98,8 +98,10 @@ impl Learner for ModelLearner {
             Some(corpus) => corpus,
             None => self.corpora.load().map_err(|error| error.to_string())?,
         };
-        let answers: Vec<HomeAnswer> = examples.iter().map(answer).collect();
+        let answers: Vec<HomeAnswer> = examples.into_iter().map(answer).collect();
         let defended = defend(&answers, &DefencePolicy::default());
+        // What is learnt from are copies.
+        drop(answers);
         let (doubted, over_quota) = (defended.doubted.len(), defended.over_quota.values().sum::<usize>());
         if doubted + over_quota + defended.capped.len() > 0 {
             tracing::info!(
@@ -137,11 +139,11 @@ impl Learner for ModelLearner {
     }
 }
 
-fn answer(example: &Example) -> HomeAnswer {
+fn answer(example: Example) -> HomeAnswer {
     HomeAnswer {
         home: example.key.home.to_string(),
         example: FeedbackExample {
-            window: example.window.clone(),
+            window: example.window,
             class: example.class,
             anomalous: example.anomalous,
             weight: example.weight,

@@ -89,7 +89,7 @@ pub fn train(arguments: &TrainArguments) -> anyhow::Result<()> {
         Step::Evaluating { done, total } => reach(&bar, "measuring on held-out homes", done, total),
     };
     let mut checkpoints = folder.checkpoints();
-    let challenger = match learner.learn(&examples, champion.as_deref(), &mut checkpoints, &mut show) {
+    let challenger = match learner.learn(examples, champion.as_deref(), &mut checkpoints, &mut show) {
         Ok(challenger) => challenger,
         Err(cause) => {
             folder.end(RunStatus::Failed, began_at, clock.now())?;
@@ -132,8 +132,8 @@ fn read_snapshot(shelf: &Shelf, asked: &str, corpus: &str) -> anyhow::Result<(St
     }
     let whole = asked.len() == 64 && asked.bytes().all(|byte| byte.is_ascii_hexdigit());
     ensure!(whole, "--snapshot takes the 64 hexadecimal digits of a data set's id, or `{NO_SNAPSHOT}`");
-    let bytes = shelf.snapshot(asked)?;
-    let (taken_with, examples) = dataset::read(&bytes, asked)?;
+    let path = shelf.snapshot_path(asked);
+    let (taken_with, examples) = dataset::read_file(&path, asked).with_context(|| path.display().to_string())?;
     ensure!(
         taken_with == corpus,
         "the snapshot was taken with recorded sets of hash {taken_with}, those in --corpus hash to {corpus}"

@@ -6,14 +6,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::job::{Finished, Job};
+use super::requests::{SYSTEM, ended, taken_up};
 use super::trigger::{Situation, decide};
-use super::{RunRequest, TrainingError, TrainingStatus};
+use super::{RunRequest, TrainingError, TrainingStatus, new_id};
 use crate::config::TrainingConfig;
-use crate::event::{Event, ReleaseAwaits, ReleaseFailed, RunRefused};
+use crate::event::{Event, ReleaseAwaits, ReleaseFailed, RunEnded, RunRefused, RunRequestEnded};
 use crate::ingest::Progress;
 use crate::release_desk::ReleaseDesk;
 use crate::state::ReleaseError;
-use crate::store::{RunRow, RunState, RunTrigger, StoreError, blocking};
+use crate::store::run_requests::RunRequestRow;
+use crate::store::{RequestState, RunRow, RunState, RunTrigger, StoreError, blocking};
 
 /// How often the triggers are looked at when nothing comes in, and a failed release is tried again.
 const TICK: Duration = Duration::from_secs(60);
@@ -45,9 +47,9 @@ impl Trainer {
                 () = self.job.stop.cancelled() => return,
                 request = requests.recv() => match request {
                     None => return,
-                    Some(RunRequest { trigger, reply }) => {
-                        // Nobody waits any more: the row tells the rest.
-                        let _ = reply.send(self.once(trigger).await);
+                    Some(RunRequest { row, reply }) => {
+                        // Where nobody waits any more the row tells the rest.
+                        let _ = reply.send(self.put_through(row).await);
                     }
                 },
                 _ = tick.tick() => {
@@ -59,26 +61,88 @@ impl Trainer {
         }
     }
 
-    /// A run that was cut off by a crash or a shutdown is run again; the same input gives it the same id.
+    /// What a crash or a shutdown left open. First the requests; then a run that nobody asked for and that was cut off: it is
+    /// run again, and the same input gives it the same id.
     async fn take_up_again(&self) {
+        match blocking(&self.job.store, |store| store.open_run_requests()).await {
+            Ok(open) => {
+                for request in open {
+                    if self.job.stop.is_cancelled() {
+                        return;
+                    }
+                    // The outcome is in the store and the log.
+                    let _ = self.put_through(request).await;
+                }
+            }
+            Err(error) => RunRefused { cause: &error.to_string() }.emit(&self.job.metrics),
+        }
         let interrupted = blocking(&self.job.store, |store| {
             Ok(store.runs(0)?.into_iter().find(|run| run.state == RunState::Running))
         });
-        if let Ok(Some(run)) = interrupted.await {
-            // The outcome is in the store and the log.
-            let again = self.once(run.trigger).await;
-            if again.is_ok_and(|again| again.id != run.id) {
-                self.bury(run).await;
+        match interrupted.await {
+            Ok(None) => {}
+            Ok(Some(run)) => {
+                let again = self.once(run.trigger).await;
+                if again.is_ok_and(|again| again.id != run.id) {
+                    self.supersede(run).await;
+                }
             }
+            Err(error) => RunRefused { cause: &error.to_string() }.emit(&self.job.metrics),
         }
     }
 
     /// More answers came in since: the interrupted run will never be run again as it was.
-    async fn bury(&self, run: RunRow) {
+    async fn supersede(&self, run: RunRow) {
         let failure = Some("interrupted; a newer run took its place".to_owned());
         let row = RunRow { state: RunState::Failed, failure, ended_at: Some(self.job.clock.now()), ..run };
-        let buried = blocking(&self.job.store, move |store| store.put_run(&row)).await;
-        if let Err(error) = buried {
+        RunEnded(&row).emit(&self.job.metrics);
+        if let Err(error) = blocking(&self.job.store, move |store| store.put_run(&row)).await {
+            RunRefused { cause: &error.to_string() }.emit(&self.job.metrics);
+        }
+    }
+
+    /// One request from here to its end, each step of it in the store.
+    async fn put_through(&self, request: RunRequestRow) -> Result<RunRow, TrainingError> {
+        let row = taken_up(request, self.job.clock.now());
+        self.note(&row).await?;
+        if row.ended_at.is_some() {
+            let cause = row.reason.unwrap_or_default();
+            RunRefused { cause: &cause }.emit(&self.job.metrics);
+            return Err(TrainingError::Unready(cause));
+        }
+        let result = self.once(row.trigger).await;
+        let row = ended(row, &result, self.job.clock.now());
+        RunRequestEnded(&row).emit(&self.job.metrics);
+        // That it could not be written is told; the run itself went as it went.
+        let _ = self.note(&row).await;
+        result
+    }
+
+    async fn note(&self, row: &RunRequestRow) -> Result<(), TrainingError> {
+        let row = row.clone();
+        let written = blocking(&self.job.store, move |store| store.put_run_request(&row)).await;
+        Ok(written.inspect_err(|error| RunRefused { cause: &error.to_string() }.emit(&self.job.metrics))?)
+    }
+
+    /// A run that the triggers wanted and that could not begin is listed like one that was asked for. The same failure again,
+    /// ten minutes later, is told by the same row.
+    async fn not_begun(&self, trigger: RunTrigger, error: &TrainingError) {
+        let (reason, now) = (error.to_string(), self.job.clock.now());
+        let written = blocking(&self.job.store, move |store| {
+            let same = |row: &RunRequestRow| row.by == SYSTEM && row.trigger == trigger && row.run.is_none();
+            let last = store.run_requests(1)?.pop().filter(same);
+            let last = last.filter(|row| row.reason.as_deref() == Some(reason.as_str()));
+            let row = last.unwrap_or_else(|| RunRequestRow::queued(new_id(), trigger, SYSTEM.to_owned(), now));
+            store.put_run_request(&RunRequestRow {
+                state: RequestState::Failed,
+                started_at: Some(now),
+                ended_at: Some(now),
+                attempts: row.attempts.saturating_add(1),
+                reason: Some(reason),
+                ..row
+            })
+        });
+        if let Err(error) = written.await {
             RunRefused { cause: &error.to_string() }.emit(&self.job.metrics);
         }
     }
@@ -90,9 +154,10 @@ impl Trainer {
         let situation = self.situation(began_at).await;
         match situation.map(|situation| decide(&situation, &self.config)) {
             Ok(None) => {}
-            // Any other outcome is in the store and the log.
+            // Any other outcome is in the table of runs.
             Ok(Some(trigger)) => {
-                if let Err(TrainingError::Unready(_)) = self.once(trigger).await {
+                if let Err(error @ (TrainingError::Unready(_) | TrainingError::Store(_))) = self.once(trigger).await {
+                    self.not_begun(trigger, &error).await;
                     *rest_until = Instant::now() + UNREADY_REST;
                 }
             }
@@ -127,8 +192,10 @@ impl Trainer {
             Err(_) if self.job.stop.is_cancelled() => Err(TrainingError::Stopped),
             Err(error) => self.failed_hard(&error.to_string()).await,
         };
-        if let Err(TrainingError::Unready(cause)) = &result {
-            RunRefused { cause }.emit(&self.job.metrics);
+        match &result {
+            // The end of a run that had begun is told where it ended.
+            Ok(_) | Err(TrainingError::Failed { .. }) => {}
+            Err(error) => RunRefused { cause: &error.to_string() }.emit(&self.job.metrics),
         }
         if let Ok(Finished { model: Some(model), .. }) = &result
             && self.config.auto_release
@@ -150,14 +217,20 @@ impl Trainer {
         let recorded = cause.clone();
         let run = blocking(&self.job.store, move |store| {
             let Some(run) = store.runs(0)?.into_iter().find(|run| run.state == RunState::Running) else {
-                return Ok(String::new());
+                return Ok(None);
             };
-            let id = run.id.clone();
-            store.put_run(&RunRow { state: RunState::Failed, failure: Some(recorded), ended_at: Some(at), ..run })?;
-            Ok(id)
+            let row = RunRow { state: RunState::Failed, failure: Some(recorded), ended_at: Some(at), ..run };
+            store.put_run(&row)?;
+            Ok(Some(row))
         })
         .await?;
-        Err(TrainingError::Failed { run, cause })
+        match run {
+            Some(row) => {
+                RunEnded(&row).emit(&self.job.metrics);
+                Err(TrainingError::Failed { run: row.id, cause })
+            }
+            None => Err(TrainingError::Unready(cause)),
+        }
     }
 
     async fn release_pending(&self) {

@@ -7,9 +7,11 @@ use hearthwatch_model::alarm::Verdict;
 use hearthwatch_model::detector::Model;
 use hearthwatch_model::reading::{EntityInfo, Reading};
 use hearthwatch_protocol::ModelVersion;
+use hearthwatch_supervision::Strikes;
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot};
 
+use super::health::DetectorHealth;
 use super::{AlarmPicture, Brain, HomeDetail, MissReport, Moves, RecordedState, Relearning, Tally};
 use crate::explain::Language;
 use crate::history::{Reason, StoredMiss};
@@ -90,20 +92,55 @@ pub struct BrainGone;
 #[derive(Debug, Clone)]
 pub struct BrainHandle {
     commands: mpsc::Sender<BrainCommand>,
+    health: Arc<DetectorHealth>,
 }
 
-/// Starts the thread.
+/// What the brain's thread does.
+pub struct BrainThread {
+    brain: Brain,
+    received: mpsc::Receiver<BrainCommand>,
+    /// A strong one would keep the thread from ending with the last handle.
+    own: mpsc::WeakSender<BrainCommand>,
+    health: Arc<DetectorHealth>,
+}
+
+/// A handle, and what is to be [run](BrainThread::run) on a thread of its own.
+#[must_use]
+pub fn prepare(brain: Brain) -> (BrainHandle, BrainThread) {
+    let (commands, received) = mpsc::channel(COMMANDS_MAX);
+    let health = Arc::new(DetectorHealth::default());
+    let own = commands.downgrade();
+    (BrainHandle { commands, health: Arc::clone(&health) }, BrainThread { brain, received, own, health })
+}
+
+/// Starts the thread, without a supervisor.
 ///
 /// # Errors
 /// When the system has no thread to give.
-pub fn start(mut brain: Brain) -> std::io::Result<(BrainHandle, std::thread::JoinHandle<()>)> {
-    let (commands, mut received) = mpsc::channel(COMMANDS_MAX);
-    // A strong one would keep the thread from ending with the last handle.
-    let own = commands.downgrade();
-    let thread = std::thread::Builder::new().name("brain".to_owned()).spawn(move || {
+pub fn start(brain: Brain) -> std::io::Result<(BrainHandle, std::thread::JoinHandle<()>)> {
+    let (handle, thread) = prepare(brain);
+    let run = move || {
+        // No fault is ordered, and there is no other error.
+        let _ = thread.run(&Strikes::none());
+    };
+    Ok((handle, std::thread::Builder::new().name("brain".to_owned()).spawn(run)?))
+}
+
+impl BrainThread {
+    /// Obeys until every handle is gone.
+    ///
+    /// # Errors
+    /// What `strikes` orders.
+    pub fn run(self, strikes: &Strikes) -> Result<(), String> {
+        let Self { mut brain, mut received, own, health } = self;
         while let Some(command) = received.blocking_recv() {
+            if strikes.look()? {
+                return Ok(());
+            }
+            health.begins();
             let before = brain.stage();
             brain.obey(command);
+            health.obeyed(brain.closed, brain.listening, brain.forgets);
             if brain.stage() != before {
                 // A few times an hour: what was needed once, or long ago, need not be held.
                 hearthwatch_footprint::let_go_of_program();
@@ -115,8 +152,8 @@ pub fn start(mut brain: Brain) -> std::io::Result<(BrainHandle, std::thread::Joi
                 brain.put_off_relearning();
             }
         }
-    })?;
-    Ok((BrainHandle { commands }, thread))
+        Ok(())
+    }
 }
 
 /// Goes through the past on a thread of its own, which ends early when the brain has gone.
@@ -210,6 +247,18 @@ impl Brain {
 }
 
 impl BrainHandle {
+    /// How the thread is doing.
+    #[must_use]
+    pub fn health(&self) -> &Arc<DetectorHealth> {
+        &self.health
+    }
+
+    /// Whether the thread has ended.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.commands.is_closed()
+    }
+
     /// Tells the brain something; waits while it is far behind.
     ///
     /// # Errors

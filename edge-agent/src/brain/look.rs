@@ -119,7 +119,7 @@ impl Brain {
     /// What the newest model would have changed.
     pub(super) fn rehearsal(&self) -> Option<Rehearsal> {
         let text = self.history.note(REHEARSAL_NOTE).ok().flatten()?;
-        serde_json::from_str(&text).ok()
+        serde_json::from_str(&text).inspect_err(|error| self.history.set_note_aside(REHEARSAL_NOTE, error, &text)).ok()
     }
 
     /// Keeps what a new model would have changed, and shows it.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use hearthwatch_model::alarm::DeciderMemory;
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::reading::EntityInfo;
+use serde::de::DeserializeOwned;
 
 use super::{Brain, DECIDER_NOTE, NoticeKind};
 use crate::house::Place;
@@ -77,7 +78,7 @@ impl Brain {
             tracing::warn!(error = %error, "the entities of before are not read");
             None
         });
-        text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+        self.read_note(REGISTER_NOTE, text)
     }
 
     /// Forgets what is remembered of entities under another unit or class than they have now.
@@ -108,7 +109,16 @@ impl Brain {
             tracing::warn!(error = %error, "the units of before are not read");
             None
         });
-        text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+        self.read_note(UNITS_NOTE, text)
+    }
+
+    /// What a note says; as good as nothing, and kept aside, where it does not read back.
+    fn read_note<T: Default + DeserializeOwned>(&self, name: &str, text: Option<String>) -> T {
+        let Some(text) = text else { return T::default() };
+        serde_json::from_str(&text).unwrap_or_else(|error| {
+            self.history.set_note_aside(name, &error, &text);
+            T::default()
+        })
     }
 
     fn keep_units(&mut self, units: &BTreeMap<String, (DeviceClass, String)>) {

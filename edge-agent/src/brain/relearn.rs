@@ -13,7 +13,7 @@ use hearthwatch_model::reading::Reading;
 
 use super::faults::{FaultTime, faults};
 use super::step::OpenStep;
-use super::teach::{KEPT_SECONDS, Plan, Progress, Pupils, Relearning, teach};
+use super::teach::{KEPT_SECONDS, Plan, Progress, Pupils, Relearning, StudyError, teach};
 use super::{Brain, WARM_UP_SECONDS, step_before};
 use crate::history::HistoryError;
 
@@ -21,6 +21,8 @@ use crate::history::HistoryError;
 const AGAIN_SECONDS: i64 = 86_400;
 /// While faults last, the detector passes over them in its own fortnight; after a week it is given the weeks before instead.
 const FAULTY_SECONDS: i64 = 7 * 86_400;
+/// After an attempt that panicked: the same past may make the next one panic too, at seconds of one core each.
+const STUDY_PAUSE_SECONDS: i64 = 3_600;
 /// The brain itself makes up for at most so many steps, an hour's, at some milliseconds each in a large home.
 const CATCH_UP_STEPS: i64 = 6;
 
@@ -125,7 +127,13 @@ impl Brain {
                 self.leave_faults(closed);
                 tracing::info!("the home's routine is learnt anew");
             }
-            Err(error) => self.go_on_as_before(as_of, error),
+            Err(StudyError::History(error)) => self.go_on_as_before(as_of, error),
+            Err(error @ StudyError::Panicked(_)) => {
+                // Due again, in a while: nothing waits for ever for an attempt that will not come back.
+                self.recounted = true;
+                self.study_not_before = self.now + STUDY_PAUSE_SECONDS;
+                tracing::error!(error = %error, "the routine is not learnt anew; what was learnt before stays, tried again in an hour");
+            }
         }
         if again {
             self.relearn();
@@ -144,7 +152,7 @@ impl Brain {
     pub(super) fn keep_routine(&mut self, now: i64) {
         let daily = || now - self.relearnt >= AGAIN_SECONDS && self.has_learnt_too_much(now);
         let rests = matches!(self.studies, Studies::Rest);
-        if rests && self.listening && (self.recounted || daily()) {
+        if rests && self.listening && now >= self.study_not_before && (self.recounted || daily()) {
             self.relearn();
         }
     }

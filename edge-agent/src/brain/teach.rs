@@ -3,10 +3,12 @@
 //! A [`Relearning`] owns all that it needs, so that it is carried out beside the brain, which goes on hearing and speaking.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hearthwatch_model::detector::{EntityScore, HomeDetector, Voice};
 use hearthwatch_model::grid::{STEP_SECONDS, WINDOW_STEPS};
 use hearthwatch_model::reading::{EntityInfo, Reading};
+use hearthwatch_supervision::panic_text;
 
 use super::faults::{FaultTime, stand_ins};
 use crate::history::{History, HistoryError};
@@ -101,6 +103,17 @@ pub(super) struct Pupils {
     pub(super) unlearnt: Vec<(u32, i64, i64)>,
 }
 
+/// Why the past was not gone through.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StudyError {
+    /// The memory.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// Whoever taught; with the panic's message.
+    #[error("teaching panicked: {0}")]
+    Panicked(String),
+}
+
 /// A new detector that is taught from the past, with a connection of its own to the memory.
 #[derive(Debug)]
 pub struct Relearning {
@@ -113,7 +126,7 @@ pub struct Relearning {
     progress: Progress,
     /// What is still to be gone through, as (from, until].
     span: (i64, i64),
-    outcome: Result<(), HistoryError>,
+    outcome: Result<(), StudyError>,
 }
 
 impl Relearning {
@@ -123,16 +136,24 @@ impl Relearning {
         Self { detector, pupils: Some(pupils), history, plan, progress: Progress::default(), span, outcome: Ok(()) }
     }
 
-    /// Goes through the past: seconds in a large home. Ends early when it no longer `goes_on`.
+    /// Goes through the past: seconds in a large home. Ends early when it no longer `goes_on`. A panic ends this attempt and nothing
+    /// else: who takes it over learns of it.
     pub fn study(&mut self, goes_on: impl Fn() -> bool) {
         let Self { detector, pupils, history, plan, progress, span, outcome } = self;
-        if let Some(Pupils { entities, unlearnt }) = pupils.take() {
-            for info in entities {
-                detector.add_entity(info);
+        // What a panic leaves half done is this new detector alone, which is then thrown away.
+        let studied = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(Pupils { entities, unlearnt }) = pupils.take() {
+                for info in entities {
+                    detector.add_entity(info);
+                }
+                detector.leave_unlearnt(unlearnt);
             }
-            detector.leave_unlearnt(unlearnt);
-        }
-        *outcome = teach(detector, history, plan, *span, progress, goes_on);
+            teach(detector, history, plan, *span, progress, goes_on)
+        }));
+        *outcome = match studied {
+            Ok(taught) => taught.map_err(StudyError::History),
+            Err(panic) => Err(StudyError::Panicked(panic_text(&*panic))),
+        };
     }
 
     /// For which moment what is left out was decided.
@@ -151,7 +172,7 @@ impl Relearning {
     }
 
     /// The detector, once the past is gone through.
-    pub(super) fn detector(&mut self) -> Result<&mut HomeDetector, &HistoryError> {
+    pub(super) fn detector(&mut self) -> Result<&mut HomeDetector, &StudyError> {
         self.outcome.as_ref().map(|()| &mut self.detector)
     }
 

@@ -49,6 +49,7 @@ impl AlarmPicture {
 pub(super) fn remember(history: &History) -> Result<House, HistoryError> {
     let Some(text) = history.note(HOUSE_NOTE)? else { return Ok(House::default()) };
     Ok(serde_json::from_str(&text).unwrap_or_else(|error| {
+        history.set_note_aside(HOUSE_NOTE, &error, &text);
         tracing::warn!(error = %error, "the wishes of before are not readable; the defaults hold");
         House::default()
     }))

@@ -149,7 +149,7 @@ impl CloudMqttConfig {
 impl UpdatesConfig {
     /// With `keys`, what trust begins with is the enrolment's, in that folder.
     fn read(mut section: Section<'_>, keys: Option<&Path>, faults: &mut Faults) -> Option<Self> {
-        let remedy = "write the repository's address, e.g. \"https://cloud.example:8443/updates/\"";
+        let remedy = "write the repository's address, e.g. \"https://cloud.example:8443/tuf/\"";
         let url = section.required("url", faults, remedy, Section::text);
         let url = url.and_then(|text| match Url::parse(&text) {
             Ok(mut url) if url.scheme() == "https" => {

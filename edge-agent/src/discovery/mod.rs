@@ -17,7 +17,7 @@ pub use commands::{AnswerError, Command};
 pub use device::Device;
 pub use remove::{RemoveError, remove};
 pub use service::{Discovery, run};
-pub use states::{UpdateView, UpdateWish};
+pub use states::UpdateView;
 
 /// How the home's broker is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use hearthwatch_link::{LinkConfig, LinkEvent, LinkEvents, LinkHandle, Publication, TlsFiles};
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::BrokerState;
 use super::commands::Command;
 use super::device::{BIRTH_TOPIC, Device, OFFLINE, ONLINE};
 use super::stale::Published;
-use super::states::{UpdateView, UpdateWish, brief_event, event, states};
+use super::states::{UpdateView, brief_event, event, states};
 use crate::brain::{AlarmPicture, BrainCommand, BrainHandle, HomeView, Notice};
 use crate::config::HomeMqttConfig;
 use crate::explain::{DrawError, Theme};
 use crate::miss;
+use crate::update::{UpdateWish, Wishes};
 
 /// Events that wait for a broker or for Home Assistant. A week's budget of alarms has a few; older ones are shown by
 /// the alarm entity anyway.
@@ -41,12 +42,12 @@ pub struct Discovery {
     pub updates: watch::Receiver<UpdateView>,
     /// The agent's mode in one line.
     pub mode: watch::Receiver<String>,
-    /// What happens to alarms.
-    pub notices: mpsc::Receiver<Notice>,
+    /// What happens to alarms; lent, so that what has happened meanwhile is there for a service that is started again.
+    pub notices: OwnedMutexGuard<mpsc::Receiver<Notice>>,
     /// The memory's file, for a look back.
     pub history: PathBuf,
     /// Takes what residents wish of the models.
-    pub wishes: mpsc::Sender<UpdateWish>,
+    pub wishes: Wishes,
 }
 
 /// Serves until `stop`; then says farewell.
@@ -209,15 +210,21 @@ impl Service {
                     }
                 });
             }
-            // A full queue means that the same wish is already there.
-            Command::Install => drop(self.discovery.wishes.try_send(UpdateWish::Install)),
-            Command::RollBack => drop(self.discovery.wishes.try_send(UpdateWish::RollBack)),
+            Command::Install => self.wish_of_models(UpdateWish::Install).await,
+            Command::RollBack => self.wish_of_models(UpdateWish::RollBack).await,
             Command::Birth { online } => {
                 self.home_assistant_online = online;
                 if online {
                     self.introduce().await;
                 }
             }
+        }
+    }
+
+    /// What comes of it is said with the updates.
+    async fn wish_of_models(&self, wish: UpdateWish) {
+        if let Err(error) = self.discovery.wishes.submit_aside(wish, Timestamp::now().as_second()).await {
+            tracing::error!(%error, ?wish, "a wish is not taken: it cannot be written down");
         }
     }
 

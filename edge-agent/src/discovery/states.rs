@@ -9,6 +9,7 @@ use super::device::{BRIEF_EVENT, Device, OFF};
 use crate::brain::{Brief, HomeView, LEARNING_DAYS, Loudest, Notice, Readiness, ShownAlarm, verdict_word};
 use crate::explain::{Language, sentence};
 use crate::history::Reason;
+use crate::update::{AnsweredWish, MirrorFault, OpenWish, UpdateWish, WishAnswer};
 
 /// Longest state that Home Assistant takes.
 const STATE_CHARS_MAX: usize = 255;
@@ -26,15 +27,44 @@ pub struct UpdateView {
     pub contribution: Option<(ModelVersion, u64)>,
     /// The model that a roll-back leads to; none where it leads nowhere.
     pub fallback: Option<ModelVersion>,
+    /// Why the mirror of models is not trusted, while it is not.
+    pub mirror: Option<MirrorFault>,
+    /// What residents wish of the models and nobody has answered yet.
+    pub wish: Option<OpenWish>,
+    /// The newest answer to such a wish.
+    pub answered: Option<AnsweredWish>,
 }
 
-/// What a resident wishes of the models.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UpdateWish {
-    /// Install what is offered.
-    Install,
-    /// Go back to the model before.
-    RollBack,
+impl UpdateView {
+    /// The open wish, else the newest answer to one, as a sentence; none where nothing was ever wished.
+    #[must_use]
+    pub fn wish_line(&self) -> Option<String> {
+        let (wish, answer) = match (&self.wish, &self.answered) {
+            (Some(open), _) => (open, None),
+            (None, Some(answered)) => (&answered.asked, Some(&answered.answer)),
+            (None, None) => return None,
+        };
+        let what = match (wish.wish, wish.version) {
+            (UpdateWish::Install, Some(version)) => format!("Install model {version}"),
+            (UpdateWish::Install, None) => "Install what is offered".to_owned(),
+            (UpdateWish::RollBack, Some(version)) => format!("Go back from model {version}"),
+            (UpdateWish::RollBack, None) => "Go back to the model before".to_owned(),
+        };
+        Some(match answer {
+            None => format!("{what}: asked for, not done yet."),
+            Some(WishAnswer::Done) => format!("{what}: done."),
+            Some(WishAnswer::Refused { reason }) => format!("{what}: not done, {reason}."),
+            Some(WishAnswer::Superseded) => format!("{what}: not done, another wish took its place."),
+        })
+    }
+
+    /// The mirror's fault as a sentence; none while there is none.
+    #[must_use]
+    pub fn mirror_line(&self) -> Option<String> {
+        let fault = self.mirror.as_ref()?;
+        let (since, cause) = (time(fault.since), &fault.cause);
+        Some(format!("The mirror of models is out of date since {since} ({cause}); what is installed goes on."))
+    }
 }
 
 /// Every retained state, as topic and payload, in the order to be said: attributes before the state that an automation
@@ -232,11 +262,15 @@ fn score_attributes(loudest: &Loudest) -> Value {
 /// Home Assistant refuses the whole message for any key that it does not know.
 fn update_state(installed: ModelVersion, updates: &UpdateView) -> Value {
     let latest = updates.latest.unwrap_or(installed);
+    // What stands in the way now comes first: the line is cut.
+    let summary: Vec<String> =
+        updates.mirror_line().into_iter().chain(updates.wish_line()).chain([updates.summary.clone()]).collect();
+    let summary = summary.join(" ");
     json!({
         "installed_version": installed.to_string(),
         "latest_version": latest.to_string(),
         "title": "Hearthwatch model",
-        "release_summary": updates.summary.chars().take(STATE_CHARS_MAX).collect::<String>(),
+        "release_summary": summary.trim().chars().take(STATE_CHARS_MAX).collect::<String>(),
         "in_progress": updates.percent.is_some(),
         "update_percentage": updates.percent,
     })
@@ -259,6 +293,9 @@ fn receipt(view: &HomeView, updates: &UpdateView) -> Value {
         "compared_from": rehearsal.map(|tried| time(tried.from)),
         "compared_until": rehearsal.map(|tried| time(tried.until)),
         "roll_back_to": updates.fallback.map(|version| version.0),
+        "wish": updates.wish_line(),
+        "mirror_out_of_date_since": updates.mirror.as_ref().map(|fault| time(fault.since)),
+        "mirror_fault": updates.mirror.as_ref().map(|fault| fault.cause.as_str()),
     })
 }
 

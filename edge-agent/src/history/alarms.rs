@@ -5,11 +5,13 @@ use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Transaction, params};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{History, HistoryError};
 use crate::house::{Held, Place};
+use crate::store;
 
 /// How many alarms are remembered: at the default of one a week, twenty years.
 const ALARMS_MAX: i64 = 1000;
@@ -215,19 +217,16 @@ impl History {
         Ok(())
     }
 
-    /// The alarms raised at or after `since`, oldest first.
+    /// The alarms raised at or after `since`, oldest first; without those that do not read back.
     ///
     /// # Errors
-    /// [`HistoryError`] when the database fails or a row does not read back.
+    /// [`HistoryError::Database`].
     pub fn alarms(&self, since: i64) -> Result<Vec<StoredAlarm>, HistoryError> {
         let mut select =
             self.database.prepare("SELECT id, body FROM alarms WHERE raised_at >= ?1 ORDER BY raised_at, id")?;
-        let rows = select.query_map([since], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
-        rows.map(|row| {
-            let (id, body) = row?;
-            serde_json::from_str(&body).map_err(|source| HistoryError::Damaged { id, source })
-        })
-        .collect()
+        let rows = select.query_map([since], |row| Ok((store::text(row, 0)?, store::text(row, 1)?)))?;
+        let rows = store::readable(rows)?.into_iter();
+        Ok(rows.filter_map(|(id, body)| parsed("alarm", &id, &body)).collect())
     }
 
     /// What the model saw when it raised `alarm_id`.
@@ -236,10 +235,54 @@ impl History {
     /// [`HistoryError::Database`].
     pub fn window_of(&self, alarm_id: &str) -> Result<Option<Vec<f32>>, HistoryError> {
         let select = "SELECT window FROM alarms WHERE id = ?1";
-        let bytes: Option<Option<Vec<u8>>> =
-            self.database.query_row(select, [alarm_id], |row| row.get(0)).optional()?;
+        let bytes = self.database.query_row(select, [alarm_id], |row| store::bytes(row, 0)).optional()?;
         Ok(bytes.flatten().map(|bytes| floats(&bytes)))
     }
+}
+
+/// A body as it was written; none, and a line in the log, where it does not read back.
+pub(super) fn parsed<T: DeserializeOwned>(what: &str, id: &str, body: &str) -> Option<T> {
+    serde_json::from_str(body)
+        .inspect_err(|error| tracing::warn!(%error, what, row.id = id, "a stored row is left out: it cannot be read"))
+        .ok()
+}
+
+/// Moves alarms out of the way that do not read back.
+pub(super) fn set_damaged_aside(tx: &Transaction<'_>) -> Result<(), rusqlite::Error> {
+    move_unreadable(tx, "alarms", |stored: &StoredAlarm| {
+        let alarm = &stored.alarm;
+        let answered = stored.answer.map(|(_, at)| at);
+        let times = [Some(alarm.start), Some(alarm.raised_at), alarm.end, stored.due, answered];
+        let said = stored.answers.iter().map(|answer| answer.at);
+        times.into_iter().flatten().chain(said).all(is_a_time)
+    })
+}
+
+/// Whether it may be a time: nothing stored is from before 1970 or from after the year 5138, and no sum of two of them overflows.
+pub(super) fn is_a_time(at: i64) -> bool {
+    (0..=100_000_000_000).contains(&at)
+}
+
+/// Moves rows of a table with `id` and `body` out of the way whose body is no `T`, or none that can be.
+pub(super) fn move_unreadable<T: DeserializeOwned>(
+    tx: &Transaction<'_>,
+    table: &str,
+    can_be: impl Fn(&T) -> bool,
+) -> Result<(), rusqlite::Error> {
+    let rows: Vec<(i64, String, Vec<u8>)> = tx
+        .prepare(&format!("SELECT rowid, id, body FROM {table}"))?
+        .query_map([], |row| Ok((row.get(0)?, store::text(row, 1)?, store::bytes(row, 2)?.unwrap_or_default())))?
+        .collect::<Result<_, _>>()?;
+    for (row, id, body) in rows {
+        let cause = match serde_json::from_slice::<T>(&body) {
+            Ok(read) if can_be(&read) => continue,
+            Ok(_) => "it names a time that cannot be".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        store::set_aside(tx, table, &id, &cause, &body)?;
+        tx.execute(&format!("DELETE FROM {table} WHERE rowid = ?1"), [row])?;
+    }
+    Ok(())
 }
 
 /// A window as it is stored.

@@ -2,7 +2,9 @@
 
 use rusqlite::params;
 
+use super::alarms::is_a_time;
 use super::{History, HistoryError};
+use crate::store;
 
 /// How many are remembered; at one a week, twenty years.
 const MISSES_MAX: i64 = 1000;
@@ -47,13 +49,14 @@ impl History {
             .prepare("SELECT alarm, entity_id, at, said_at, shared FROM misses ORDER BY said_at DESC, alarm")?;
         let rows = select.query_map([], |row| {
             Ok(StoredMiss {
-                id: row.get(0)?,
-                entity_id: row.get(1)?,
+                id: store::text(row, 0)?,
+                entity_id: store::text(row, 1)?,
                 at: row.get(2)?,
                 said_at: row.get(3)?,
                 shared: row.get(4)?,
             })
         })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let misses = store::readable(rows)?.into_iter();
+        Ok(misses.filter(|miss| is_a_time(miss.at) && is_a_time(miss.said_at)).collect())
     }
 }

@@ -19,6 +19,9 @@ use hearthwatch_model::features::Band;
 use hearthwatch_model::reading::{EntityInfo, Value};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::state::MAGNITUDE_MAX;
+use crate::store;
+
 pub use alarms::{PersonsAnswer, Precedent, Reason, StoredAlarm};
 pub use misses::StoredMiss;
 pub use questions::StoredQuestion;
@@ -51,6 +54,16 @@ pub enum HistoryError {
         /// Ours.
         known: i64,
     },
+}
+
+impl HistoryError {
+    /// What the database said, if it was the database.
+    fn engine(&self) -> Option<&rusqlite::Error> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 /// One entity's row of a closed step.
@@ -125,7 +138,31 @@ impl History {
     /// # Errors
     /// [`HistoryError`] when it cannot be opened or is from a newer version of this program.
     pub fn open(path: &Path) -> Result<Self, HistoryError> {
-        Ok(Self { database: schema::open(path)?, rows: Vec::new(), entities: HashMap::new() })
+        let mut history = Self { database: schema::open_sound(path)?, rows: Vec::new(), entities: HashMap::new() };
+        history.set_damaged_rows_aside()?;
+        Ok(history)
+    }
+
+    /// Alarms and questions that do not read back make way for the rest.
+    fn set_damaged_rows_aside(&mut self) -> Result<(), HistoryError> {
+        let tx = self.database.transaction()?;
+        alarms::set_damaged_aside(&tx)?;
+        questions::set_damaged_aside(&tx)?;
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// Stored rows and files that could not be read since the memory was made; they are kept aside.
+    #[must_use]
+    pub fn set_aside(&self) -> u64 {
+        store::count_set_aside(&self.database)
+    }
+
+    /// Keeps a note's text aside that whoever wrote it cannot read any more, before another takes its place.
+    pub fn set_note_aside(&self, name: &str, cause: &dyn std::fmt::Display, text: &str) {
+        if let Err(error) = store::set_aside(&self.database, "notes", name, cause, text.as_bytes()) {
+            tracing::error!(%error, note = name, "a note that cannot be read is not kept either");
+        }
     }
 
     /// The same memory through a connection of its own, which only reads; entities are numbered as here and now.
@@ -218,8 +255,7 @@ impl History {
     pub fn steps(&self, from: i64, until: i64) -> Result<Vec<i64>, HistoryError> {
         let mut select =
             self.database.prepare("SELECT step FROM steps WHERE step > ?1 AND step <= ?2 ORDER BY step")?;
-        let steps = select.query_map([from, until], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        Ok(steps)
+        Ok(store::readable(select.query_map([from, until], |row| row.get(0))?)?)
     }
 
     /// What was heard of the known entities in the step that ends at `step_end`, sorted by time.
@@ -230,9 +266,10 @@ impl History {
         let mut readings = Vec::new();
         let mut select = self.database.prepare("SELECT entity, value FROM grid WHERE step = ?1 AND heard")?;
         let rows = select.query_map([step_end], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<f64>>(1)?)))?;
-        for row in rows {
-            let (id, value) = row?;
+        for (id, value) in store::readable(rows)? {
             if let Some(entity) = self.entities.get(&id) {
+                // What no sensor can have said is damage.
+                let value = value.filter(|number| number.is_finite() && number.abs() <= MAGNITUDE_MAX);
                 let value = value.map_or(Value::Gap, Value::Number);
                 readings.push(StoredReading { at: step_end, entity: *entity, value });
             }
@@ -241,8 +278,7 @@ impl History {
         let rows = select.query_map([step_begin, step_end], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<bool>>(2)?))
         })?;
-        for row in rows {
-            let (at, id, state) = row?;
+        for (at, id, state) in store::readable(rows)? {
             if let Some(entity) = self.entities.get(&id) {
                 let value = state.map_or(Value::Gap, Value::Binary);
                 readings.push(StoredReading { at, entity: *entity, value });
@@ -258,7 +294,7 @@ impl History {
     /// [`HistoryError::Database`].
     pub fn note(&self, name: &str) -> Result<Option<String>, HistoryError> {
         let select = "SELECT value FROM notes WHERE name = ?1";
-        Ok(self.database.query_row(select, [name], |row| row.get(0)).optional()?)
+        Ok(self.database.query_row(select, [name], |row| store::text(row, 0)).optional()?)
     }
 
     /// Keeps a small text.

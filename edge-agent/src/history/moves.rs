@@ -15,7 +15,7 @@ impl History {
             "UPDATE entities SET entity_id = ?2 WHERE entity_id = ?1",
             "UPDATE misses SET entity_id = ?2 WHERE entity_id = ?1",
             "UPDATE questions SET body = json_set(body, '$.info.entity_id', ?2)
-             WHERE json_extract(body, '$.info.entity_id') = ?1",
+             WHERE CASE WHEN json_valid(body) THEN json_extract(body, '$.info.entity_id') END = ?1",
         ] {
             tx.execute(rename, [from, to])?;
         }
@@ -33,7 +33,7 @@ impl History {
             "DELETE FROM grid WHERE entity IN (SELECT id FROM entities WHERE entity_id = ?1)",
             "DELETE FROM changes WHERE entity IN (SELECT id FROM entities WHERE entity_id = ?1)",
             "DELETE FROM misses WHERE entity_id = ?1",
-            "DELETE FROM questions WHERE json_extract(body, '$.info.entity_id') = ?1",
+            "DELETE FROM questions WHERE CASE WHEN json_valid(body) THEN json_extract(body, '$.info.entity_id') END = ?1",
         ] {
             tx.execute(forget, [entity_id])?;
         }

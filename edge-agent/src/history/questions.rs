@@ -3,11 +3,12 @@
 use hearthwatch_model::alarm::Verdict;
 use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use super::alarms::{floats, little_endian};
+use super::alarms::{floats, is_a_time, little_endian, move_unreadable, parsed};
 use super::{History, HistoryError};
+use crate::store;
 
 /// How many are remembered: at 7.5 KiB of window each 1.5 MiB; at the default budget of an alarm a week, and one question to
 /// nine alarms, over thirty years' worth.
@@ -36,6 +37,13 @@ pub struct StoredQuestion {
     pub answer: Option<(Verdict, i64)>,
 }
 
+/// Moves questions out of the way that do not read back.
+pub(super) fn set_damaged_aside(tx: &Transaction<'_>) -> Result<(), rusqlite::Error> {
+    move_unreadable(tx, "questions", |question: &StoredQuestion| {
+        is_a_time(question.at) && question.answer.is_none_or(|(_, at)| is_a_time(at))
+    })
+}
+
 /// A question with what the model saw, where that was kept.
 type WithWindow = (StoredQuestion, Option<Vec<f32>>);
 
@@ -58,19 +66,15 @@ impl History {
         Ok(())
     }
 
-    /// The questions put after `since`, newest first.
+    /// The questions put after `since`, newest first; without those that do not read back.
     ///
     /// # Errors
-    /// [`HistoryError`] when the database fails or a row does not read back.
+    /// [`HistoryError::Database`].
     pub fn questions(&self, since: i64) -> Result<Vec<StoredQuestion>, HistoryError> {
         let mut select = self.database.prepare("SELECT id, body FROM questions WHERE at > ?1 ORDER BY at DESC, id")?;
-        let rows = select.query_map([since], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-        let mut questions = Vec::new();
-        for row in rows {
-            let (id, body) = row?;
-            questions.push(serde_json::from_str(&body).map_err(|source| HistoryError::Damaged { id, source })?);
-        }
-        Ok(questions)
+        let rows = select.query_map([since], |row| Ok((store::text(row, 0)?, store::text(row, 1)?)))?;
+        let rows = store::readable(rows)?.into_iter();
+        Ok(rows.filter_map(|(id, body)| parsed("question", &id, &body)).collect())
     }
 
     /// A question by its id, with what the model saw.
@@ -79,8 +83,10 @@ impl History {
     /// [`HistoryError`] when the database fails or the row does not read back.
     pub fn question(&self, id: &str) -> Result<Option<WithWindow>, HistoryError> {
         let select = "SELECT body, window FROM questions WHERE id = ?1";
-        let row: Option<(String, Option<Vec<u8>>)> =
-            self.database.query_row(select, [id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let row: Option<(String, Option<Vec<u8>>)> = self
+            .database
+            .query_row(select, [id], |row| Ok((store::text(row, 0)?, store::bytes(row, 1)?)))
+            .optional()?;
         let Some((body, window)) = row else { return Ok(None) };
         let question =
             serde_json::from_str(&body).map_err(|source| HistoryError::Damaged { id: id.to_owned(), source })?;

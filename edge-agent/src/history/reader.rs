@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::{History, HistoryError, Judged, StoredAlarm, StoredMiss, StoredQuestion, schema};
 use crate::explain::Point;
+use crate::store;
 
 /// A step of an entity whose score may speak under some budget.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -113,7 +114,7 @@ impl HistoryReader {
         let rows = select.query_map(params![since, rarity], |row| {
             Ok(LoudStep { at: row.get(0)?, entity: row.get(1)?, rarity: row.get(2)?, immediate: row.get(3)? })
         })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        Ok(store::readable(rows)?)
     }
 
     /// The steps after `since` of which anything is judged: the first, the last, and the first that was judged as it was lived
@@ -147,8 +148,8 @@ impl HistoryReader {
     /// [`HistoryError::Database`].
     pub fn entity_ids(&self) -> Result<std::collections::HashMap<i64, String>, HistoryError> {
         let mut select = self.history.database.prepare("SELECT id, entity_id FROM entities")?;
-        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let rows = select.query_map([], |row| Ok((row.get(0)?, store::text(row, 1)?)))?;
+        Ok(store::readable(rows)?.into_iter().collect())
     }
 }
 
@@ -163,14 +164,14 @@ impl History {
              AND entity = (SELECT id FROM entities WHERE entity_id = ?1) ORDER BY step",
         )?;
         let rows = select.query_map(params![entity_id, from, until], |row| {
-            let (at, value, shown) = (row.get(0)?, row.get::<_, Option<f64>>(1)?, row.get::<_, Option<Vec<u8>>>(2)?);
+            let (at, value, shown) = (row.get(0)?, row.get::<_, Option<f64>>(1)?, store::bytes(row, 2)?);
             let judged = shown.as_deref().map_or_else(Judged::default, judged_from);
             // Steps of before this was kept have the plain value.
             #[expect(clippy::cast_possible_truncation, reason = "a drawing has a few hundred pixels")]
             let observed = judged.observed.or(value.filter(|_| shown.is_none()).map(|value| value as f32));
             Ok(Point { at, observed, band: judged.band })
         })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        Ok(store::readable(rows)?)
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::HistoryError;
+use crate::store::{self, Table, corrupt};
 
 /// Version of the tables; a file with a higher one is not touched.
 const VERSION: i64 = 3;
@@ -39,12 +40,36 @@ CREATE TABLE questions (id TEXT PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT 
 CREATE INDEX questions_by_time ON questions (at);
 ";
 
+/// No file of ours has a higher version in this century; one that says so is damaged.
+const VERSION_PLAUSIBLE_MAX: i64 = 1_000;
+
+/// Every table of [`VERSION`]; what residents said first.
+const LAYOUT: [Table; 8] = [
+    Table { name: "notes", columns: "name, value", order: "rowid" },
+    Table { name: "alarms", columns: "id, raised_at, body, window", order: "rowid" },
+    Table { name: "questions", columns: "id, at, body, window", order: "rowid" },
+    Table { name: "misses", columns: "alarm, entity_id, at, said_at, shared", order: "rowid" },
+    Table { name: "entities", columns: "id, entity_id", order: "rowid" },
+    Table { name: "steps", columns: "step", order: "rowid" },
+    Table {
+        name: "grid",
+        columns: "step, entity, heard, value, score, shown, rarity, immediate",
+        order: "step, entity",
+    },
+    Table { name: "changes", columns: "at, entity, state", order: "at, entity" },
+];
+
 /// How long anybody waits for a write.
 const BUSY: Duration = Duration::from_secs(5);
 /// Pages that SQLite keeps in memory: 64 × 4 KiB = 256 KiB. It is written to in order and read in order, so more of them help little.
 const CACHE_PAGES: i64 = 64;
 
-pub(super) fn open(path: &Path) -> Result<Connection, HistoryError> {
+/// Opens or makes the database, and sets it aside where it is damaged: then what can be read of it is in the new one.
+pub(super) fn open_sound(path: &Path) -> Result<Connection, HistoryError> {
+    store::open(path, &LAYOUT, open, HistoryError::engine).map(|(database, _)| database)
+}
+
+fn open(path: &Path) -> Result<Connection, HistoryError> {
     let database = Connection::open(path)?;
     database.busy_timeout(BUSY)?;
     database.pragma_update(None, "journal_mode", "WAL")?;
@@ -57,7 +82,10 @@ pub(super) fn open(path: &Path) -> Result<Connection, HistoryError> {
         1 => &[SINCE_1, SINCE_2],
         2 => &[SINCE_2],
         VERSION => return Ok(database),
-        _ => return Err(HistoryError::Newer { found, known: VERSION }),
+        newer if (VERSION..=VERSION_PLAUSIBLE_MAX).contains(&newer) => {
+            return Err(HistoryError::Newer { found, known: VERSION });
+        }
+        other => return Err(corrupt(format!("no version of ours: {other}")).into()),
     };
     database.execute_batch(&format!("BEGIN; {} PRAGMA user_version = {VERSION}; COMMIT;", missing.concat()))?;
     Ok(database)

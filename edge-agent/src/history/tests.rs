@@ -1,5 +1,7 @@
 //! The agent remembers what it heard, tells silence from a gap, and forgets in time.
 
+mod damage;
+
 use hearthwatch_model::alarm::{Alarm, Severity, Verdict};
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::features::AnomalyKind;

@@ -9,18 +9,22 @@ pub mod renew;
 
 use std::time::Duration;
 
+use hearthwatch_link::Backoff;
 use hearthwatch_protocol::HomeId;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::pair::{Pair, PairError};
 use self::renew::{Asked, renew};
+use crate::pinned;
 use crate::uplink::UplinkHandle;
 
 /// Part of its life after which a certificate is renewed: two thirds.
 const RENEW_AFTER: (i64, i64) = (2, 3);
 /// Between two tries, and two looks at the certificate. The last third of the shortest life (7 days) has 56 of them.
 const TRY_EVERY: Duration = Duration::from_secs(3_600);
+/// Between tries while the fleet is away or busy.
+const AGAIN: Backoff = Backoff { first: Duration::from_secs(60), longest: TRY_EVERY };
 /// Up to this much is added, differently in each home: a fleet that was cut off does not come back in one second.
 const SPREAD_SECONDS: u64 = 600;
 
@@ -72,9 +76,22 @@ pub async fn keep(
     clock: impl Fn() -> i64 + Send,
     stop: CancellationToken,
 ) {
-    let pause = TRY_EVERY + Duration::from_secs(identity.seed % SPREAD_SECONDS);
+    let usual = TRY_EVERY + Duration::from_secs(identity.seed % SPREAD_SECONDS);
+    let mut failures = 0;
     loop {
-        match look(&identity, clock()).await {
+        // The fleet may be silent for a minute.
+        let Some(looked) = stop.run_until_cancelled(look(&identity, clock())).await else { return };
+        let pause = match &looked {
+            Err(renew::RenewError::Fleet(error)) if error.is_passing() => {
+                failures += 1;
+                pinned::pause(AGAIN, failures, identity.seed, error.retry_after())
+            }
+            _ => {
+                failures = 0;
+                usual
+            }
+        };
+        match looked {
             Ok(Some(Asked::Renewed)) => {
                 tracing::info!(home.id = %identity.home, "the certificate is renewed");
                 if let Some(uplink) = &uplink {

@@ -6,6 +6,7 @@ use hearthwatch_protocol::{HomeId, Message, ModelVersion, Sequence, encode};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{Outbox, OutboxError, schema};
+use crate::store;
 
 /// Records whose bytes are kept. At four answers a day, seven years; at 8 KiB each 80 MiB of disk. Older ones can still be
 /// taken back, all at once.
@@ -159,11 +160,11 @@ impl Outbox {
             .prepare("SELECT id, asked_at, payload, removed, models, receipt_at FROM withdrawals ORDER BY id DESC")?;
         let rows = select.query_map([], |row| {
             let id = schema::unsigned(row.get(0)?);
-            let (removed, models, at) = (row.get::<_, Option<i64>>(3)?, row.get::<_, Option<String>>(4)?, row.get(5)?);
+            let (removed, models, at) = (row.get::<_, Option<i64>>(3)?, store::text(row, 4)?, row.get(5)?);
             let receipt = removed.zip(at).map(|(removed, at)| WithdrawalReceipt {
                 id,
                 removed: schema::unsigned(removed),
-                models: models_from(models.as_deref().unwrap_or_default()),
+                models: models_from(&models),
                 at,
             });
             Ok(StoredWithdrawal { id, asked_at: row.get(1)?, payload: row.get(2)?, receipt })
@@ -224,7 +225,7 @@ impl Outbox {
         let rows = select.query_map([], |row| {
             Ok(Contribution {
                 model_version: ModelVersion(schema::unsigned(row.get(0)?)),
-                snapshot: row.get(1)?,
+                snapshot: store::text(row, 1)?,
                 answers: schema::unsigned(row.get(2)?),
                 examples: schema::unsigned(row.get(3)?),
                 at: row.get(4)?,
@@ -266,7 +267,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<LedgerEntry> {
     Ok(LedgerEntry {
         sequence: Sequence(schema::unsigned(row.get(0)?)),
         payload: row.get(1)?,
-        state: LedgerState::parse(&row.get::<_, String>(2)?),
+        state: LedgerState::parse(&store::text(row, 2)?),
         withdrawal: row.get::<_, Option<i64>>(3)?.map(schema::unsigned),
     })
 }

@@ -13,6 +13,7 @@
 
 mod announce;
 mod ledger;
+mod mend;
 mod schema;
 mod settle;
 mod sharing;
@@ -24,6 +25,8 @@ use std::path::Path;
 use hearthwatch_protocol::messages::{Announcement, FeedbackRecord, Origin, UpdateOutcome};
 use hearthwatch_protocol::{DecodeError, EncodeError, Message, Sequence, decode, encode};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use crate::store;
 
 pub use ledger::{LEDGER_MAX, LedgerEntry, LedgerState, StoredWithdrawal, TakeBack};
 pub use settle::Settled;
@@ -51,14 +54,6 @@ pub enum OutboxError {
     /// The record would be refused by every aggregator.
     #[error("outbox: {0}")]
     Invalid(#[from] EncodeError),
-    /// A stored record cannot be read back.
-    #[error("outbox: stored record {id} is damaged: {cause}")]
-    Damaged {
-        /// Row of the record.
-        id: i64,
-        /// The decoder's words.
-        cause: DecodeError,
-    },
     /// The bound is reached and nothing may be dropped for this record.
     #[error("outbox: full with {limit} records that nobody has confirmed; this answer is not kept for the cloud")]
     Full {
@@ -128,16 +123,20 @@ impl Outbox {
     /// # Errors
     /// As [`Outbox::open`].
     pub fn open_with_limit(path: &Path, limit: u32) -> Result<Self, OutboxError> {
-        Ok(Self { database: schema::open(path)?, limit, configured: SharingLevel::default() })
+        let (database, opened) = schema::open_sound(path)?;
+        let mut outbox = Self { database, limit, configured: SharingLevel::default() };
+        outbox.mend(&opened)?;
+        Ok(outbox)
     }
 
-    /// What the resident shares; until a choice was made, what the configuration says.
+    /// What the resident shares; until a choice was made, what the configuration says. A choice that cannot be read counts as *off*:
+    /// nothing leaves that the resident may have forbidden.
     ///
     /// # Errors
     /// [`OutboxError::Database`].
     pub fn sharing(&self) -> Result<SharingLevel, OutboxError> {
         let chosen = schema::choice(&self.database, SHARING)?;
-        Ok(chosen.and_then(|word| SharingLevel::parse(&word)).unwrap_or(self.configured))
+        Ok(chosen.map_or(self.configured, |word| SharingLevel::parse(&word).unwrap_or(SharingLevel::Off)))
     }
 
     /// Takes the configuration's level, which holds until the resident chooses another on the page.
@@ -157,9 +156,13 @@ impl Outbox {
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?;
         for (id, payload) in waiting {
-            let left = match message_in(id, &payload)? {
-                Numberable::Feedback(record) => level.shape(record).map(Message::Feedback),
-                Numberable::Announcement(said) => level.shape_announcement(said).map(Message::Announcement),
+            let left = match message_in(&payload) {
+                Ok(Numberable::Feedback(record)) => level.shape(record).map(Message::Feedback),
+                Ok(Numberable::Announcement(said)) => level.shape_announcement(said).map(Message::Announcement),
+                Err(cause) => {
+                    mend::set_record_aside(&tx, id, &cause, &payload)?;
+                    continue;
+                }
             };
             match left {
                 Some(message) => {
@@ -214,17 +217,22 @@ impl Outbox {
     /// verdicts before probes, the newest first, so that an answer given now does not queue behind last week's. On return, number and bytes are on disk.
     ///
     /// # Errors
-    /// [`OutboxError::Database`] or [`OutboxError::Damaged`].
+    /// [`OutboxError::Database`].
     pub fn number_next(&mut self) -> Result<Option<Numbered>, OutboxError> {
         let tx = self.begin()?;
         let next = "SELECT id, payload FROM records WHERE sequence IS NULL \
             ORDER BY announcement DESC, probe, id DESC LIMIT 1";
-        let Some((id, payload)) =
-            tx.query_row(next, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))).optional()?
-        else {
-            return Ok(None);
+        let (id, waiting) = loop {
+            let row = tx.query_row(next, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)));
+            let Some((id, payload)) = row.optional()? else {
+                tx.commit()?;
+                return Ok(None);
+            };
+            match message_in(&payload) {
+                Ok(waiting) => break (id, waiting),
+                Err(cause) => mend::set_record_aside(&tx, id, &cause, &payload)?,
+            }
         };
-        let waiting = message_in(id, &payload)?;
         let sequence = Sequence(schema::get(&tx, schema::NEXT)?);
         let payload = encode(&match waiting {
             Numberable::Feedback(record) => Message::Feedback(FeedbackRecord { sequence, ..record }),
@@ -281,7 +289,7 @@ impl Outbox {
             self.database.prepare("SELECT sequence, reason, at FROM refusals ORDER BY at DESC, sequence DESC")?;
         let rows = statement.query_map([], |row| {
             let sequence = Sequence(schema::unsigned(row.get(0)?));
-            Ok(Refused { sequence, reason: row.get(1)?, at: row.get(2)? })
+            Ok(Refused { sequence, reason: store::text(row, 1)?, at: row.get(2)? })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -325,6 +333,12 @@ impl Outbox {
         Ok(())
     }
 
+    /// Stored rows and files that could not be read since the outbox was made; they are kept aside.
+    #[must_use]
+    pub fn set_aside(&self) -> u64 {
+        store::count_set_aside(&self.database)
+    }
+
     fn begin(&mut self) -> Result<Transaction<'_>, rusqlite::Error> {
         self.database.transaction_with_behavior(TransactionBehavior::Immediate)
     }
@@ -336,12 +350,20 @@ enum Numberable {
     Announcement(Announcement),
 }
 
-fn message_in(id: i64, payload: &[u8]) -> Result<Numberable, OutboxError> {
-    match decode(payload) {
-        Ok(Message::Feedback(record)) => Ok(Numberable::Feedback(record)),
-        Ok(Message::Announcement(announcement)) => Ok(Numberable::Announcement(announcement)),
-        Ok(other) => Err(OutboxError::Damaged { id, cause: DecodeError::UnknownKind(other.kind().to_owned()) }),
-        Err(cause) => Err(OutboxError::Damaged { id, cause }),
+impl Numberable {
+    fn sequence(&self) -> Sequence {
+        match self {
+            Self::Feedback(record) => record.sequence,
+            Self::Announcement(said) => said.sequence,
+        }
+    }
+}
+
+fn message_in(payload: &[u8]) -> Result<Numberable, DecodeError> {
+    match decode(payload)? {
+        Message::Feedback(record) => Ok(Numberable::Feedback(record)),
+        Message::Announcement(announcement) => Ok(Numberable::Announcement(announcement)),
+        other => Err(DecodeError::UnknownKind(other.kind().to_owned())),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ffi, params};
+
+use crate::store::{self, Opened, Table, corrupt};
 
 /// The next number to be given.
 pub const NEXT: &str = "next_sequence";
@@ -58,8 +60,31 @@ const SINCE_2: &str = "
 ALTER TABLE records ADD COLUMN announcement INTEGER NOT NULL DEFAULT 0;
 ";
 
+/// No file of ours has a higher version in this century; one that says so is damaged.
+const VERSION_PLAUSIBLE_MAX: i64 = 1_000;
+
+/// Every table of [`VERSION`]. What the resident chose comes first: whatever is lost, that should not be.
+const LAYOUT: [Table; 8] = [
+    Table { name: "choices", columns: "name, value", order: "rowid" },
+    Table { name: "records", columns: "id, sequence, alarm, probe, renumbered, payload, announcement", order: "rowid" },
+    Table { name: "counters", columns: "name, value", order: "rowid" },
+    Table { name: "withdrawals", columns: "id, asked_at, payload, removed, models, receipt_at", order: "rowid" },
+    Table { name: "ledger", columns: "sequence, payload, state, withdrawal", order: "rowid" },
+    Table { name: "refusals", columns: "sequence, reason, at", order: "rowid" },
+    Table { name: "outcomes", columns: "id, payload, said", order: "rowid" },
+    Table { name: "contributions", columns: "model, snapshot, answers, examples, at", order: "rowid" },
+];
+
+/// The table of choices.
+pub const CHOICES: &str = "choices";
+
+/// Opens or makes the database, and sets it aside where it is damaged: then what can be read of it is in the new one.
+pub fn open_sound(path: &Path) -> Result<(Connection, Opened), rusqlite::Error> {
+    store::open(path, &LAYOUT, open, |error| Some(error))
+}
+
 /// Opens or makes the database. WAL with `synchronous = FULL`: each commit is flushed, so power may fail after it.
-pub fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
+fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
     let mut database = Connection::open(path)?;
     database.busy_timeout(BUSY)?;
     database.pragma_update(None, "journal_mode", "WAL")?;
@@ -83,7 +108,11 @@ pub fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
             tx.pragma_update(None, "user_version", VERSION)?;
         }
         VERSION => {}
-        newer => return Err(rusqlite::Error::IntegralValueOutOfRange(0, newer)),
+        newer if (VERSION..=VERSION_PLAUSIBLE_MAX).contains(&newer) => {
+            let cause = format!("it is of version {newer}, this program reads up to {VERSION}");
+            return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_MISUSE), Some(cause)));
+        }
+        other => return Err(corrupt(format!("no version of ours: {other}"))),
     }
     tx.commit()?;
     Ok(database)
@@ -92,7 +121,7 @@ pub fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
 /// The resident's choice of this name; none was made.
 pub fn choice(database: &Connection, name: &str) -> Result<Option<String>, rusqlite::Error> {
     let select = "SELECT value FROM choices WHERE name = ?1";
-    database.query_row(select, [name], |row| row.get(0)).optional()
+    database.query_row(select, [name], |row| store::text(row, 0)).optional()
 }
 
 /// Keeps a choice.

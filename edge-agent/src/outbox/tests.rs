@@ -1,11 +1,12 @@
 //! The outbox: what is promised survives a kill between any two steps (here: reopening the file).
 
+mod damage;
 mod lives;
 
 use std::collections::BTreeMap;
 
 use hearthwatch_protocol::messages::{
-    Contribution, FeatureWindow, Receipt, Refusal, RefusalReason, UpdateResult, Verdict, WithdrawalReceipt,
+    Contribution, FeatureWindow, Receipt, Refusal, RefusalReason, Verdict, WithdrawalReceipt,
 };
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion};
 use proptest::prelude::*;
@@ -216,8 +217,7 @@ fn a_record_that_every_aggregator_would_refuse_is_not_kept() {
 #[test]
 fn outcomes_are_kept_until_said_and_the_newest_is_said_again_on_a_new_connection() {
     let home = Home::new(10);
-    let outcome =
-        |version| UpdateOutcome { model_version: ModelVersion(version), result: UpdateResult::Installed, at: 5 };
+    let outcome = |version| UpdateOutcome::installed(ModelVersion(version), 5);
     let mut outbox = home.open();
     outbox.push_outcome(outcome(1)).unwrap();
     outbox.push_outcome(outcome(2)).unwrap();

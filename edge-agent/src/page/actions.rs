@@ -14,11 +14,11 @@ use super::guard::Refusal;
 use super::home::PageError;
 use super::{Base, Page};
 use crate::brain::{BrainCommand, verdict_word};
-use crate::discovery::UpdateWish;
 use crate::history::Reason;
 use crate::house::{Change, Scope};
 use crate::miss;
 use crate::outbox::{SharingLevel, TakeBack};
+use crate::update::UpdateWish;
 
 pub(super) fn router() -> Router<Page> {
     Router::new()
@@ -63,7 +63,7 @@ impl Said {
         (Self::Sharing, "sharing", "Chosen. It holds for everything that has not left yet."),
         (Self::TakenBack, "taken-back", "Taken back. The aggregator's receipt will appear here when it is done."),
         (Self::NothingShared, "nothing-shared", "There was nothing to take back: nothing has ever left."),
-        (Self::RollingBack, "rolling-back", "Asked for. Under Learnt stands which model is in charge."),
+        (Self::RollingBack, "rolling-back", "Asked for, and written down. Under Learnt stands what comes of it."),
     ];
 
     fn word(self) -> &'static str {
@@ -261,8 +261,8 @@ async fn roll_back(
     Form(form): Form<RollBackForm>,
 ) -> Result<Response, PageError> {
     check(&page, &form.token)?;
-    // A full queue means that a wish is being granted already.
-    let _ = page.parts.wishes.try_send(UpdateWish::RollBack);
+    let said = page.parts.wishes.submit_aside(UpdateWish::RollBack, (page.parts.clock)()).await;
+    said.map_err(|error| PageError::Wrong(format!("Not taken: it cannot be written down: {error}.\n")))?;
     Ok(back(&base, Said::RollingBack, "learnt"))
 }
 

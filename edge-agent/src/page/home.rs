@@ -93,6 +93,8 @@ pub(super) struct Everything {
     pub(super) sharing: Option<Sharing>,
     /// Days of the memory.
     pub(super) days_remembered: i64,
+    /// Rows and files of the memory that could not be read, and are kept aside.
+    pub(super) set_aside: u64,
     /// The outcome of the change that was just made.
     pub(super) said: Option<&'static str>,
 }
@@ -131,6 +133,8 @@ pub(super) struct Sharing {
     pub(super) withdrawals: Vec<StoredWithdrawal>,
     pub(super) contributions: Vec<Contribution>,
     pub(super) samples: Vec<(SharingLevel, usize)>,
+    /// Stored records and files that could not be read, and are kept aside.
+    pub(super) set_aside: u64,
 }
 
 /// What a level sends.
@@ -165,10 +169,11 @@ impl Everything {
             let misses = (reader.misses()?, reader.questions(now - WEEK_SECONDS)?);
             let history = own_history(&reader, &detail, &wish, loudest.as_deref(), &alarms, now)?;
             let extent = reader.extent(0)?.map_or(0, |(first, last, _)| (last - first) / 86_400);
-            Ok((detail, (alarms, misses, history, extent, wish.said)))
+            let set_aside = reader.history().set_aside();
+            Ok((detail, (alarms, misses, history, (extent, set_aside), wish.said)))
         })
         .await?;
-        let (alarms, (misses, questions), history, days_remembered, said) = past;
+        let (alarms, (misses, questions), history, (days_remembered, set_aside), said) = past;
         Ok(Self {
             now,
             timezone,
@@ -183,6 +188,7 @@ impl Everything {
             preview,
             sharing,
             days_remembered,
+            set_aside,
             said: said.as_deref().and_then(super::actions::Said::sentence),
         })
     }
@@ -207,6 +213,7 @@ fn read_sharing(
         ledger: outbox.ledger(before, LEDGER_SHOWN)?,
         withdrawals: outbox.withdrawals()?,
         contributions: outbox.contributions()?,
+        set_aside: outbox.set_aside(),
         samples: SharingLevel::ALL.map(|level| (level, bytes(level))).to_vec(),
     })
 }

@@ -6,6 +6,7 @@
 
 mod actions;
 pub mod guard;
+mod health;
 mod home;
 mod live;
 mod plot;
@@ -26,13 +27,15 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hearthwatch_supervision::Board;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::brain::{BrainHandle, HomeView};
-use crate::discovery::{UpdateView, UpdateWish};
+use crate::discovery::UpdateView;
+use crate::update::Wishes;
 use crate::uplink::UplinkHandle;
 use guard::{Door, Visitor, admit, may_change};
 use home::{Everything, PageError};
@@ -56,6 +59,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; scr
 const PICTURE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// What the page is made of.
+#[derive(Clone)]
 pub struct PageParts {
     /// Who may come in.
     pub door: Door,
@@ -74,11 +78,13 @@ pub struct PageParts {
     /// Asks the agent to leave the house.
     pub leave: mpsc::Sender<()>,
     /// Takes what residents wish of the models.
-    pub wishes: mpsc::Sender<UpdateWish>,
+    pub wishes: Wishes,
     /// The page's secret: who has it has read the page.
     pub token: String,
     /// Tells the time, Unix seconds.
     pub clock: fn() -> i64,
+    /// How the agent's parts are doing.
+    pub health: Arc<Board>,
 }
 
 /// What every handler holds on to.
@@ -127,8 +133,8 @@ pub(crate) fn router(parts: PageParts, stop: CancellationToken) -> Router {
         .fallback(async || (StatusCode::NOT_FOUND, "There is nothing here.\n"))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(&page), keep_door))
-        // Outside the door: the watchdog of Home Assistant asks from elsewhere, and learns nothing.
-        .route("/healthz", get(async || "ok\n"))
+        // Outside the door: the watchdog of Home Assistant asks from elsewhere, and learns nothing of the home.
+        .merge(health::router())
         .with_state(page)
 }
 

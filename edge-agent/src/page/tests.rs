@@ -20,6 +20,7 @@ struct World {
     dir: tempfile::TempDir,
     router: Router,
     brain: BrainHandle,
+    health: Arc<Board>,
     leaving: mpsc::Receiver<()>,
 }
 
@@ -65,11 +66,12 @@ async fn world(entity_id: &str, reason: &str, door: Door) -> World {
     let info = EntityInfo { entity_id: entity_id.to_owned(), class: DeviceClass::Temperature, unit: "°C".to_owned() };
     brain.ask(|reply| BrainCommand::AddEntities(vec![info], reply)).await.unwrap();
     let (leave, leaving) = mpsc::channel(1);
+    let health = Arc::<Board>::default();
     let page = PageParts {
         door,
         brain: brain.clone(),
         view: view_seen,
-        wishes: tokio::sync::mpsc::channel(1).0,
+        wishes: Wishes::open(&dir.path().join("wishes.json")).unwrap(),
         updates: watch::channel(UpdateView::default()).1,
         mode: watch::channel("all is well".to_owned()).1,
         history: file,
@@ -77,8 +79,9 @@ async fn world(entity_id: &str, reason: &str, door: Door) -> World {
         leave,
         token: "secret".to_owned(),
         clock: || NOW,
+        health: Arc::clone(&health),
     };
-    World { dir, router: router(page, CancellationToken::new()), brain, leaving }
+    World { dir, router: router(page, CancellationToken::new()), brain, health, leaving }
 }
 
 async fn own() -> World {
@@ -205,7 +208,10 @@ async fn strangers_learn_nothing_but_that_the_agent_lives() {
     let world = own().await;
     let (status, _, body) = send_from(&world, [192, 168, 1, 9], get_of("/")).await;
     assert_eq!((status, body.as_str()), (StatusCode::FORBIDDEN, "this page is served to this machine only\n"));
-    assert_eq!(send_from(&world, [192, 168, 1, 9], get_of("/healthz")).await.2, "ok\n");
+    for path in ["/healthz", "/readyz"] {
+        let (status, _, body) = send_from(&world, [192, 168, 1, 9], get_of(path)).await;
+        assert_eq!((status, body.as_str()), (StatusCode::OK, r#"{"status":"able","parts":[]}"#));
+    }
 }
 
 #[tokio::test]
@@ -261,4 +267,16 @@ async fn a_budget_and_a_mute_chosen_on_the_page_are_the_homes_and_can_be_lifted(
     assert!(send(&world, get_of("/")).await.2.contains("for good, except danger"));
     assert_eq!(send(&world, post_of("/unhush", "token=secret&id=1")).await.0, StatusCode::SEE_OTHER);
     assert!(send(&world, get_of("/")).await.2.contains("Everything is mentioned."));
+}
+
+#[tokio::test]
+async fn what_a_restart_mends_is_told_apart_from_what_it_does_not() {
+    use hearthwatch_supervision::{Condition, Grade};
+    let world = own().await;
+    let status = async |path| send_from(&world, [192, 168, 1, 9], get_of(path)).await.0;
+    let row = |condition| world.health.probe("detector", Grade::Vital, move || condition);
+    row(Condition::Unable);
+    assert_eq!((status("/healthz").await, status("/readyz").await), (StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE));
+    row(Condition::Stuck);
+    assert_eq!(status("/healthz").await, StatusCode::SERVICE_UNAVAILABLE);
 }

@@ -171,8 +171,11 @@ pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayE
         let name = &explain::friendly_name(&info.entity_id);
         draw(&explain::Picture { alarm, info, name, points, timezone: &timezone }, &args.out, id)?;
     }
-    writeln!(output, "{summary}; wrote {} and {}", scores_path.display(), alarms_path.display())
-        .map_err(ReplayError::write(Path::new("standard output")))?;
+    match writeln!(output, "{summary}; wrote {} and {}", scores_path.display(), alarms_path.display()) {
+        // Everything is written, and whoever called reads no more.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        said => said.map_err(ReplayError::write(Path::new("standard output")))?,
+    }
     Ok(summary)
 }
 

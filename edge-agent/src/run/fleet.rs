@@ -1,7 +1,11 @@
 //! The agent's side of the fleet: answers go up by the uplink, models come down by the updater. All of it may be absent.
 
 mod parts;
+#[cfg(test)]
+mod tests;
+mod wish;
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,24 +13,25 @@ use std::time::Duration;
 use hearthwatch_model::detector::{Model, SHIPPED_VERSION};
 use hearthwatch_protocol::messages::{AgentStatus, UpdateOutcome, UpdateResult};
 use hearthwatch_protocol::{HomeId, ModelVersion};
-use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use tokio::sync::{mpsc, oneshot, watch};
+use rand::{Rng as _, SeedableRng};
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::manifest::{Facts, Signer, vitals};
 use super::unix_now;
 use super::wiring::{HISTORY_FILE, StartError};
-use crate::audit::{self, AUDIT_FILE};
+use crate::audit::AUDIT_FILE;
 use crate::brain::{BrainCommand, BrainGone, BrainHandle, FeedbackSink, HomeDetail, HomeView, ToFleet};
 use crate::config::CloudConfig;
-use crate::discovery::{UpdateView, UpdateWish};
+use crate::discovery::UpdateView;
 use crate::history::HistoryReader;
 use crate::outbox::{Admission, Outbox, SharingLevel};
 use crate::rehearse;
 use crate::state_directory::StateDirectory;
-use crate::update::{ModelProof, RollBackError, Step, Trigger, Updater};
-use crate::uplink::{self, UplinkHandle, UplinkState};
+use crate::update::{ModelProof, Step, Trigger, Updater, Wishes};
+use crate::uplink::{self, Uplink, UplinkHandle, UplinkState};
 pub(super) use parts::uplink_config;
 use parts::{Entry, own_model};
 
@@ -44,10 +49,15 @@ pub(super) struct Fleet {
     pub(super) model: Arc<Model>,
     pub(super) model_version: ModelVersion,
     pub(super) uplink: Option<UplinkHandle>,
+    /// The uplink's work, until a supervisor has it.
+    pub(super) lives: Option<Uplink>,
     status: watch::Sender<AgentStatus>,
     updater: Option<Updater<ModelProof>>,
     /// What becomes the updater once this home is in the fleet.
     entering: Option<(Entry, CancellationToken)>,
+    /// What the updater is made of anew after this part has ended before its time; the flag: it has begun.
+    entry: Option<(Entry, CancellationToken)>,
+    begun: bool,
     /// Signs what this home runs; none without a director.
     signer: Option<Signer>,
     /// When the manifest was said last.
@@ -70,11 +80,12 @@ impl Fleet {
         joined: &CancellationToken,
     ) -> Result<Self, StartError> {
         let (mut model, mut model_version) = (own_model(), ModelVersion(SHIPPED_VERSION));
-        let (mut outcomes, mut updater, mut entering) = (Vec::new(), None, None);
+        let (mut outcomes, mut updater, mut entering, mut again) = (Vec::new(), None, None, None);
         let updates = cloud.and_then(|cloud| Some((cloud.home.clone(), cloud.updates.clone()?)));
         let directed = updates.as_ref().is_some_and(|(_, updates)| updates.director_file.is_some());
         if let Some((home, updates)) = updates {
             let entry = Entry { home, updates, directory: state.file(UPDATE_FOLDER), own: Arc::clone(&model) };
+            again = Some((entry.clone(), joined.clone()));
             if joined.is_cancelled() {
                 let (opened, step) = entry.boot()?;
                 if let Some((version, chosen)) = step.model {
@@ -92,17 +103,16 @@ impl Fleet {
             entities: 0,
             outbox: 0,
         });
-        let uplink = match cloud.and_then(|cloud| Some((&cloud.home, cloud.mqtt.as_ref()?))) {
-            None => None,
+        let (uplink, lives) = match cloud.and_then(|cloud| Some((&cloud.home, cloud.mqtt.as_ref()?))) {
+            None => (None, None),
             Some((home, mqtt)) => {
                 let mut outbox = Outbox::open(&state.file(OUTBOX_FILE))?;
                 outbox.configure_sharing(cloud.map_or(SharingLevel::Off, |cloud| cloud.sharing));
                 let outbox = uplink::share(outbox);
                 let config = uplink_config(home, mqtt, directed, seed);
-                Some(match joined.is_cancelled() {
-                    true => uplink::start(config, outbox, status_seen)?,
-                    false => uplink::start_after(config, outbox, status_seen, joined.clone().cancelled_owned())?,
-                })
+                let ready = (!joined.is_cancelled()).then(|| Box::pin(joined.clone().cancelled_owned()) as _);
+                let (handle, lives) = uplink::prepare(config, outbox, status_seen, ready)?;
+                (Some(handle), Some(lives))
             }
         };
         let signer = cloud.filter(|_| directed).and_then(Signer::of);
@@ -113,9 +123,12 @@ impl Fleet {
             model,
             model_version,
             uplink,
+            lives,
             status,
             updater,
             entering,
+            entry: again,
+            begun: false,
             signer,
             declared,
             outcomes,
@@ -147,31 +160,48 @@ impl Fleet {
         self.uplink.as_ref().map(UplinkHandle::state)
     }
 
-    /// Keeps model and status up to date until `stop`; then says farewell.
+    /// Keeps model and status up to date until `stop`; then says farewell. Whatever is going on then ends where it stands: what is on disk
+    /// is whole at any moment, and what was wished or is owed is taken up by the next start. May be begun again when it has ended before:
+    /// what it knows of models then comes from the disk anew.
     pub(super) async fn serve(
-        mut self,
+        &mut self,
         brain: BrainHandle,
-        mut view: watch::Receiver<HomeView>,
+        view: watch::Receiver<HomeView>,
         updates: watch::Sender<UpdateView>,
-        mut wishes: mpsc::Receiver<UpdateWish>,
+        wishes: Wishes,
         stop: CancellationToken,
     ) {
+        if std::mem::replace(&mut self.begun, true) {
+            self.updater = None;
+            self.entering.clone_from(&self.entry);
+        }
+        let around = Around { brain, updates, wishes, stop };
+        if let Some(Err(error)) = around.stop.run_until_cancelled(self.live(&around, view)).await {
+            tracing::debug!(%error, "the fleet's side ends");
+        }
+        if let Some(uplink) = self.uplink.take() {
+            uplink.stop().await;
+        }
+    }
+
+    /// Ends only with the brain.
+    async fn live(&mut self, around: &Around, mut view: watch::Receiver<HomeView>) -> Result<Infallible, BrainGone> {
         let outcomes = std::mem::take(&mut self.outcomes);
-        self.report(outcomes, &updates).await;
-        self.show_contribution(&updates).await;
-        self.show_way_back(&updates);
+        self.report(outcomes, around).await;
+        self.show_contribution(around).await;
+        self.show_way_back(around);
         let mut notices = self.uplink.as_ref().map(UplinkHandle::release);
         let mut assignments = self.uplink.as_ref().map(UplinkHandle::assignment);
-        if self.declare(&brain).await.is_err() {
-            return;
-        }
+        let mut wished = around.wishes.changes();
+        self.declare(around).await?;
+        // Of before the start.
+        self.take_up(around).await?;
         loop {
             let trigger = tokio::select! {
-                () = stop.cancelled() => break,
                 entry = entered(&mut self.entering) => {
-                    if self.enter(&entry, &brain, &updates, &stop).await.is_err() || self.declare(&brain).await.is_err() {
-                        break;
-                    }
+                    self.enter(entry, around).await?;
+                    self.declare(around).await?;
+                    self.take_up(around).await?;
                     continue;
                 }
                 Ok(()) = view.changed() => {
@@ -181,45 +211,31 @@ impl Fleet {
                 }
                 notice = next_of(notices.as_mut()) => Trigger::Notice(notice.model_version),
                 signed = next_of(assignments.as_mut()) => Trigger::Assigned(signed),
-                Some(wish) = wishes.recv() => match wish {
-                    UpdateWish::Install => Trigger::Consent,
-                    UpdateWish::RollBack => {
-                        if self.roll_back(&brain, &updates, &stop).await.is_err() || self.declare(&brain).await.is_err() {
-                            break;
-                        }
-                        continue;
-                    }
-                },
+                Ok(()) = wished.changed() => {
+                    wished.mark_unchanged();
+                    self.take_up(around).await?;
+                    continue;
+                }
                 () = due(self.updater.as_ref()) => Trigger::Timer,
             };
             if let Trigger::Notice(version) = trigger {
-                updates.send_modify(|view| view.latest = Some(version));
+                around.updates.send_modify(|view| view.latest = Some(version));
             }
-            let updated = self.update(trigger, &brain, &updates, &stop).await;
-            if updated.is_err() || self.declare(&brain).await.is_err() {
-                break;
-            }
-        }
-        if let Some(uplink) = self.uplink {
-            uplink.stop().await;
+            self.update(trigger, around).await?;
+            self.settle_install(around).await;
+            self.declare(around).await?;
         }
     }
 
     /// In the fleet at last: from now on its models are taken.
-    async fn enter(
-        &mut self,
-        entry: &Entry,
-        brain: &BrainHandle,
-        updates: &watch::Sender<UpdateView>,
-        stop: &CancellationToken,
-    ) -> Result<(), BrainGone> {
-        match entry.boot() {
+    async fn enter(&mut self, entry: Entry, around: &Around) -> Result<(), BrainGone> {
+        match off_the_workers(move || entry.boot()).await {
             Ok((updater, mut step)) => {
                 self.updater = Some(updater);
                 // What is in charge already need not take charge.
                 let in_charge = self.status.borrow().model_version;
                 step.model = step.model.filter(|(version, _)| *version != in_charge);
-                self.take_over(step, brain, updates, stop).await
+                self.take_over(step, around).await
             }
             Err(error) => {
                 tracing::error!(error = %error, "no models come from the fleet");
@@ -228,87 +244,85 @@ impl Fleet {
         }
     }
 
-    async fn update(
-        &mut self,
-        trigger: Trigger,
-        brain: &BrainHandle,
-        updates: &watch::Sender<UpdateView>,
-        stop: &CancellationToken,
-    ) -> Result<(), BrainGone> {
-        let Some(updater) = &mut self.updater else { return Ok(()) };
+    /// Models are calculated with, disks and mirrors waited for: that is done on a thread of its own, so that stopping, the page and the
+    /// brokers never wait for it. A download ends when the agent stops; the next start goes on with what came.
+    async fn update(&mut self, trigger: Trigger, around: &Around) -> Result<(), BrainGone> {
+        if self.updater.is_none() {
+            return Ok(());
+        }
         let now = unix_now();
-        let windows = brain.ask(|reply| BrainCommand::TrialWindows(now, reply)).await?;
-        let step = updater.run(trigger, &windows, now, &mut self.rng).await;
-        self.take_over(step, brain, updates, stop).await
-    }
-
-    /// A resident wants the model before: written down, done, told to the fleet. Why not is said where updates are.
-    async fn roll_back(
-        &mut self,
-        brain: &BrainHandle,
-        updates: &watch::Sender<UpdateView>,
-        stop: &CancellationToken,
-    ) -> Result<(), BrainGone> {
-        match self.back_by_one(unix_now()) {
-            Ok(step) => self.take_over(step, brain, updates, stop).await,
-            Err(why) => {
-                tracing::warn!(reason = why, "a roll-back is not done");
-                updates.send_modify(|view| view.summary = format!("Not rolled back: {why}."));
-                Ok(())
-            }
+        let windows = around.brain.ask(|reply| BrainCommand::TrialWindows(now, reply)).await?;
+        let mut rng = SmallRng::seed_from_u64(self.rng.next_u64());
+        let (runtime, stop) = (Handle::current(), around.stop.clone());
+        let run = move |updater: &mut Updater<ModelProof>| {
+            runtime.block_on(stop.run_until_cancelled(updater.run(trigger, &windows, now, &mut rng)))
+        };
+        match self.with_updater(run).await.flatten() {
+            Some(step) => self.take_over(step, around).await,
+            // The agent stops, and whoever waits here is dropped: nothing may be concluded from a look that was cut short.
+            None => std::future::pending().await,
         }
     }
 
-    fn back_by_one(&mut self, now: i64) -> Result<Step<Model>, String> {
-        let Some(updater) = &mut self.updater else { return Err(RollBackError::Nothing.to_string()) };
-        let (from, to) = updater.roll_back_leads().map_err(|error| error.to_string())?;
-        let at = jiff::Timestamp::from_second(now).unwrap_or_default();
-        let detail = format!("from model {from} to {to}");
-        let entry = audit::Entry { at, deed: "roll_back", account: "resident", detail: &detail };
-        audit::note(&self.audit, &entry).map_err(|error| format!("it cannot be written down: {error}"))?;
-        updater.roll_back(now).map_err(|error| error.to_string())
+    /// Does something with the updater where it may wait and calculate; none where there is no updater.
+    async fn with_updater<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Updater<ModelProof>) -> T + Send + 'static,
+    ) -> Option<T> {
+        let mut updater = self.updater.take()?;
+        let (updater, done) = off_the_workers(move || {
+            let done = work(&mut updater);
+            (updater, done)
+        })
+        .await;
+        self.updater = Some(updater);
+        Some(done)
     }
 
     /// Puts the model of a step in charge, and tells everybody how it came about.
-    async fn take_over(
-        &mut self,
-        step: Step<Model>,
-        brain: &BrainHandle,
-        updates: &watch::Sender<UpdateView>,
-        stop: &CancellationToken,
-    ) -> Result<(), BrainGone> {
+    async fn take_over(&mut self, step: Step<Model>, around: &Around) -> Result<(), BrainGone> {
         if let Some((version, model)) = step.model {
-            let home = brain.ask(BrainCommand::Look).await?;
+            let home = around.brain.ask(BrainCommand::Look).await?;
             let after = (version, Arc::clone(&model));
-            brain.ask(|reply| BrainCommand::ReplaceModel(model, version, reply)).await?;
-            rehearse_aside(&self.history, home, after, brain.clone(), stop.clone());
+            around.brain.ask(|reply| BrainCommand::ReplaceModel(model, version, reply)).await?;
+            rehearse_aside(&self.history, home, after, around.brain.clone(), around.stop.clone());
             self.status.send_modify(|status| status.model_version = version);
         }
-        self.report(step.outcomes, updates).await;
-        self.show_contribution(updates).await;
-        self.show_way_back(updates);
+        self.report(step.outcomes, around).await;
+        self.show_contribution(around).await;
+        self.show_way_back(around);
+        self.show_mirror(around);
         Ok(())
     }
 
-    fn show_way_back(&self, updates: &watch::Sender<UpdateView>) {
+    fn show_mirror(&self, around: &Around) {
+        let fault = self.updater.as_ref().and_then(|updater| updater.mirror_fault().cloned());
+        around.updates.send_if_modified(|view| {
+            let changed = view.mirror != fault;
+            view.mirror = fault;
+            changed
+        });
+    }
+
+    fn show_way_back(&self, around: &Around) {
         let leads = self.updater.as_ref().and_then(|updater| updater.roll_back_leads().ok()).map(|(_, to)| to);
-        updates.send_if_modified(|view| std::mem::replace(&mut view.fallback, leads) != leads);
+        around.updates.send_if_modified(|view| std::mem::replace(&mut view.fallback, leads) != leads);
     }
 
     /// Shows which model holds how many of this home's answers.
-    async fn show_contribution(&self, updates: &watch::Sender<UpdateView>) {
+    async fn show_contribution(&self, around: &Around) {
         let Some(uplink) = &self.uplink else { return };
         match uplink.with_outbox(|outbox| outbox.contributions()).await {
             Ok(list) => {
                 let newest = list.first().map(|one| (one.model_version, one.examples));
-                updates.send_if_modified(|view| std::mem::replace(&mut view.contribution, newest) != newest);
+                around.updates.send_if_modified(|view| std::mem::replace(&mut view.contribution, newest) != newest);
             }
             Err(error) => tracing::debug!(error = %error, "the receipts of answers are not read"),
         }
     }
 
     /// Says what this home runs when that changed, or was said long ago.
-    async fn declare(&mut self, brain: &BrainHandle) -> Result<(), BrainGone> {
+    async fn declare(&mut self, around: &Around) -> Result<(), BrainGone> {
         let (Some(uplink), Some(updater), Some(signer)) = (&self.uplink, &self.updater, &mut self.signer) else {
             return Ok(());
         };
@@ -322,7 +336,7 @@ impl Fleet {
         if !signer.is_news(&facts) && now.saturating_sub(self.declared) < MANIFEST_SECONDS {
             return Ok(());
         }
-        let tally = brain.ask(|reply| BrainCommand::Tally(since, reply)).await?;
+        let tally = around.brain.ask(|reply| BrainCommand::Tally(since, reply)).await?;
         match signer.sign(facts, vitals(tally, updater.watch(), since, now), now) {
             Ok(manifest) => {
                 uplink.declare(manifest);
@@ -334,11 +348,11 @@ impl Fleet {
     }
 
     /// Tells the fleet and the resident how updates ended.
-    async fn report(&mut self, outcomes: Vec<UpdateOutcome>, updates: &watch::Sender<UpdateView>) {
+    async fn report(&mut self, outcomes: Vec<UpdateOutcome>, around: &Around) {
         for outcome in outcomes {
             let summary = in_words(&outcome);
             tracing::info!(model.version = outcome.model_version.0, "{summary}");
-            updates.send_modify(|view| view.summary = summary);
+            around.updates.send_modify(|view| view.summary = summary);
             if let Some(uplink) = &self.uplink
                 && let Err(error) = uplink.report(outcome).await
             {
@@ -347,9 +361,27 @@ impl Fleet {
                 return;
             }
         }
-        if let Some(updater) = &mut self.updater {
-            updater.told();
-        }
+        self.with_updater(Updater::told).await;
+    }
+}
+
+/// What the fleet's side works with.
+struct Around {
+    brain: BrainHandle,
+    updates: watch::Sender<UpdateView>,
+    wishes: Wishes,
+    stop: CancellationToken,
+}
+
+/// Runs what waits for the disk or calculates, on a thread that may. A panic there goes on here.
+async fn off_the_workers<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only a runtime that is shutting down does not begin a piece of work.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 
@@ -433,6 +465,9 @@ fn in_words(outcome: &UpdateOutcome) -> String {
     let version = outcome.model_version;
     match &outcome.result {
         UpdateResult::Installed => format!("Model {version} is installed and proven on this home."),
+        UpdateResult::Refused { reason } if !outcome.weighs_on_release() => {
+            format!("Model {version} cannot be had yet: {reason}.")
+        }
         UpdateResult::Refused { reason } => format!("Model {version} was refused: {reason}."),
         UpdateResult::RolledBack { reason, to } => {
             format!("Model {version} was taken back ({reason}); {to} is in charge again.")

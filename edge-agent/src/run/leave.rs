@@ -20,6 +20,7 @@ use crate::config::{CloudConfig, Config};
 use crate::discovery::{self, Device};
 use crate::log::{self, LogFormat};
 use crate::outbox::{Outbox, TakeBack};
+use crate::output::stderr_line;
 use crate::state_directory::StateDirectory;
 use crate::uplink;
 
@@ -70,7 +71,7 @@ pub fn main(args: &LeaveArgs) -> ExitCode {
     let config = match Config::load(&args.config) {
         Ok(config) => config,
         Err(faults) => {
-            eprintln!("{faults}");
+            stderr_line!("{faults}");
             return ExitCode::from(EXIT_CONFIG);
         }
     };

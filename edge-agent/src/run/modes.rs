@@ -15,6 +15,7 @@ use crate::uplink::UplinkState;
 const SETTLE: Duration = Duration::from_millis(200);
 
 /// The sides that are configured.
+#[derive(Clone)]
 pub(super) struct Sides {
     pub(super) session: watch::Receiver<SessionState>,
     pub(super) home_broker: Option<watch::Receiver<BrokerState>>,

@@ -3,20 +3,19 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
+use hearthwatch_supervision::{Board, FaultPlan, PartFailed, Supervisor};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::fleet::Fleet;
 use super::modes::{self, Sides};
-use super::unix_now;
-use crate::brain::{self, Brain, BrainCommand, BrainHandle, BrainParts, HomeView};
-use crate::config::{CloudConfig, Config};
+use super::{DRAIN, health, unix_now};
+use crate::brain::{self, Brain, BrainCommand, BrainHandle, BrainParts, HomeView, Notice};
+use crate::config::{CloudConfig, Config, HomeMqttConfig};
 use crate::discovery::{self, BrokerState, Device, Discovery, UpdateView};
 use crate::diskless::{Joining, Membership};
 use crate::history::{History, HistoryError};
@@ -27,8 +26,8 @@ use crate::outbox::OutboxError;
 use crate::page::guard::Door;
 use crate::page::{self, PageParts};
 use crate::state_directory::{StateDirectory, StateError};
-use crate::update::UpdaterError;
-use crate::uplink::UplinkError;
+use crate::update::{UpdaterError, Wishes};
+use crate::uplink::{UplinkError, UplinkHandle};
 
 /// Notices that wait for the home's broker; see the bound on waiting events in [`crate::discovery`].
 const NOTICES_MAX: usize = 64;
@@ -36,10 +35,14 @@ const NOTICES_MAX: usize = 64;
 pub(super) const LONE_NODE: &str = "home";
 /// The memory's file in the state directory.
 pub(super) const HISTORY_FILE: &str = "history.sqlite";
+/// What residents wish of the models.
+const WISHES_FILE: &str = "wishes.json";
 /// The note on what was published on the home's broker.
 pub(super) const NOTE_FILE: &str = "discovery.json";
 /// Steps end at whole multiples of ten minutes; asking each second closes one at most a second after its grace.
 const TICK: Duration = Duration::from_secs(1);
+/// Ticks between two looks at how the parts are doing: "since when" is right to within this many seconds.
+const LOOK_TICKS: u32 = 5;
 
 /// Why the agent did not start.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +56,9 @@ pub enum StartError {
     /// The answers that wait for the fleet.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
+    /// What residents wish of the models.
+    #[error("the wishes about models: {0}")]
+    Wishes(#[source] std::io::Error),
     /// The way to the fleet.
     #[error("cloud.mqtt: {0}")]
     Uplink(#[from] UplinkError),
@@ -76,10 +82,11 @@ pub enum StartError {
     System(&'static str),
 }
 
-/// A running agent.
+/// A running agent. Which parts are vital and which are not: `docs/endurance.md`.
 pub struct Agent {
-    tasks: JoinSet<()>,
-    brain: JoinHandle<()>,
+    parts: Supervisor,
+    /// Nobody is left to ask for the end when this value is gone.
+    _ends: DropGuard,
     _state: StateDirectory,
 }
 
@@ -95,6 +102,20 @@ impl Agent {
         leave: mpsc::Sender<()>,
         stop: CancellationToken,
     ) -> Result<Self, StartError> {
+        Self::start_under(config, joining, leave, Supervisor::new(stop, FaultPlan::default())).await
+    }
+
+    /// The same, its parts owned by `parts`.
+    ///
+    /// # Errors
+    /// As [`Agent::start`].
+    pub async fn start_under(
+        config: &Config,
+        joining: Option<Joining>,
+        leave: mpsc::Sender<()>,
+        parts: Supervisor,
+    ) -> Result<Self, StartError> {
+        let (board, stop) = (Arc::clone(parts.board()), parts.stop().clone());
         let state = StateDirectory::take(&config.state)?;
         let mut fresh = [0; 32];
         aws_lc_rs::rand::fill(&mut fresh).map_err(|_| StartError::System("randomness"))?;
@@ -110,37 +131,45 @@ impl Agent {
         if joining.is_none() {
             joined.cancel();
         }
-        let fleet = Fleet::start(cloud, &state, who, &joined)?;
+        let mut fleet = Fleet::start(cloud, &state, who, &joined)?;
         let (view, view_seen) = watch::channel(HomeView::default());
         let (notices, notices_heard) = mpsc::channel(NOTICES_MAX);
-        let parts = BrainParts {
-            model: Arc::clone(&fleet.model),
-            model_version: fleet.model_version,
-            history: History::open(&state.file(HISTORY_FILE))?,
-            salt,
-            budget: config.budget,
-            timezone: config.timezone.clone(),
-            feedback: cloud.and_then(|cloud| fleet.feedback(&cloud.home)),
-        };
-        let brain = Brain::new(parts, view, notices)?;
-        let (brain, thread) = brain::start(brain).map_err(|_| StartError::System("thread"))?;
-
-        let mut tasks = JoinSet::new();
-        if let Some(joining) = joining {
-            membership.send_replace(Membership::Outside(String::new()));
-            tasks.spawn(join(joining, membership, joined.clone(), stop.clone()));
-        }
-        tasks.spawn(tick(brain.clone(), stop.clone()));
+        let brain = Brain::new(
+            BrainParts {
+                model: Arc::clone(&fleet.model),
+                model_version: fleet.model_version,
+                history: History::open(&state.file(HISTORY_FILE))?,
+                salt,
+                budget: config.budget,
+                timezone: config.timezone.clone(),
+                feedback: cloud.and_then(|cloud| fleet.feedback(&cloud.home)),
+            },
+            view,
+            notices,
+        )?;
+        let (brain, thread) = brain::prepare(brain);
+        parts.thread("detector", move |strikes| thread.run(strikes)).map_err(|_| StartError::System("thread"))?;
+        health::detector(&board, &brain);
+        parts
+            .vital("clock", beside(brain.clone(), stop.clone(), tick(brain.clone(), Arc::clone(&board), stop.clone())));
         let (session, session_seen) = watch::channel(SessionState::default());
         let node = cloud.map_or(LONE_NODE.to_owned(), |cloud| cloud.home.to_string());
         let forgetful = cloud.and_then(|cloud| cloud.enrolment.as_ref()).map(|_| node.clone());
         let home_assistant =
             home_assistant::run(config.home_assistant.clone(), forgetful, brain.clone(), session, who, stop.clone());
-        tasks.spawn(home_assistant);
+        parts.vital("home-assistant", beside(brain.clone(), stop.clone(), home_assistant));
+        health::home_assistant(&board, session_seen.clone());
 
+        if let Some(joining) = joining {
+            membership.send_replace(Membership::Outside(String::new()));
+            let (joined, stop) = (joined.clone(), stop.clone());
+            parts
+                .optional("enrolment", move || join(joining.clone(), membership.clone(), joined.clone(), stop.clone()));
+            health::membership(&board, membership_seen.clone());
+        }
         let (line, line_seen) = watch::channel(String::new());
         let (updates, updates_seen) = watch::channel(UpdateView::default());
-        let (wish, wishes) = mpsc::channel(1);
+        let wishes = Wishes::open(&state.file(WISHES_FILE)).map_err(StartError::Wishes)?;
         let cloud_state = cloud.map(|_| fleet.state());
         let page = PageParts {
             door: Door::Ingress,
@@ -151,52 +180,97 @@ impl Agent {
             history: state.file(HISTORY_FILE),
             uplink: fleet.uplink.clone(),
             leave,
-            wishes: wish.clone(),
+            wishes: wishes.clone(),
             token: secret()?,
             clock: unix_now,
+            health: Arc::clone(&board),
         };
         if let Some(config) = &config.page {
-            tasks.spawn(serve_page(PageParts { door: config.door.clone(), ..page }, config.listen, stop.clone()));
+            let page = PageParts { door: config.door.clone(), ..page };
+            let (listen, stop) = (config.listen, stop.clone());
+            parts.optional("page", move || serve_page(page.clone(), listen, stop.clone()));
         }
-        if let Some(identity) = cloud.and_then(|cloud| identity_of(cloud, who)) {
+        if let Some(cloud) = cloud.filter(|cloud| cloud.mqtt.is_some()).cloned() {
             let (uplink, joined, stop) = (fleet.uplink.clone(), joined.clone(), stop.clone());
-            tasks.spawn(async move {
-                let keep = identity::keep(identity, uplink, unix_now, stop.clone());
-                // Before that there is no certificate to be kept.
-                if stop.run_until_cancelled(joined.cancelled()).await.is_some() {
-                    keep.await;
-                }
+            parts.optional("certificate", move || {
+                keep(identity_of(&cloud, who), uplink.clone(), joined.clone(), stop.clone())
             });
         }
-        tasks.spawn(fleet.serve(brain.clone(), view_seen.clone(), updates, wishes, stop.clone()));
+        if let (Some(handle), Some(mut uplink)) = (&fleet.uplink, fleet.lives.take()) {
+            // Also where the part that says farewell is not there to do so.
+            let (stopping, stop) = (handle.stopping(), stop.clone());
+            parts.optional("uplink", move || {
+                let (life, stopping, stop) = (uplink.run(), stopping.clone(), stop.clone());
+                async move {
+                    tokio::pin!(life);
+                    tokio::select! {
+                        ended = &mut life => return ended,
+                        () = stop.cancelled() => stopping.cancel(),
+                    }
+                    life.await
+                }
+            });
+            health::fleet(&board, handle);
+        }
+        let models = Arc::new(Mutex::new(fleet));
+        let (handle, view, ends) = (brain.clone(), view_seen.clone(), stop.clone());
+        let wished = wishes.clone();
+        parts.optional("updates", move || {
+            let (models, brain, stop) = (Arc::clone(&models), handle.clone(), ends.clone());
+            let (view, updates, wishes) = (view.clone(), updates.clone(), wished.clone());
+            async move {
+                let mut fleet = models.lock().await;
+                let serving = fleet.serve(brain.clone(), view, updates, wishes, stop.clone());
+                beside(brain, stop, serving).await;
+            }
+        });
         let home_broker = config.home_mqtt.clone().map(|mqtt| {
             let (broker, broker_seen) = watch::channel(BrokerState::default());
-            let discovery = Discovery {
+            let screen = Screen {
                 config: mqtt,
-                device: Device::new(node),
+                node,
                 note: state.file(NOTE_FILE),
                 brain,
                 view: view_seen,
                 updates: updates_seen,
                 mode: line_seen,
-                notices: notices_heard,
+                notices: Arc::new(Mutex::new(notices_heard)),
                 history: state.file(HISTORY_FILE),
-                wishes: wish,
+                wishes,
             };
-            tasks.spawn(show(discovery, broker, stop.clone()));
+            let stop = stop.clone();
+            parts.optional("discovery", move || screen.clone().show(broker.clone(), stop.clone()));
+            health::home_broker(&board, broker_seen.clone());
             broker_seen
         });
         let sides = Sides { session: session_seen, home_broker, membership: membership_seen, cloud: cloud_state };
-        tasks.spawn(modes::watch(sides, line, stop));
-        Ok(Self { tasks, brain: thread, _state: state })
+        let ends = stop.clone().drop_guard();
+        parts.optional("mode", move || modes::watch(sides.clone(), line.clone(), stop.clone()));
+        Ok(Self { parts, _ends: ends, _state: state })
     }
 
-    /// Waits until every part has stopped, after `stop` was cancelled.
-    pub async fn join(mut self) {
-        while self.tasks.join_next().await.is_some() {}
-        // Every handle is gone with the tasks, so the thread is at its end.
-        let thread = self.brain;
-        let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+    /// Waits until a vital part has ended before its time; for ever where none does.
+    pub async fn failed(&self) -> PartFailed {
+        self.parts.failed().await
+    }
+
+    /// How the parts are doing.
+    #[must_use]
+    pub fn board(&self) -> &Arc<Board> {
+        self.parts.board()
+    }
+
+    /// Stops every part, and waits at most [`DRAIN`] for their ends. Gives the parts that have not ended by then.
+    pub async fn join(self) -> Vec<&'static str> {
+        self.parts.drain(DRAIN).await
+    }
+}
+
+/// What needs the detector ends with it; that is the detector's failure, which its own supervisor tells.
+async fn beside(brain: BrainHandle, stop: CancellationToken, body: impl Future<Output = ()>) {
+    body.await;
+    if brain.is_gone() {
+        stop.cancelled().await;
     }
 }
 
@@ -214,6 +288,20 @@ async fn join(
     stop.cancelled().await;
 }
 
+/// Keeps the certificate, once there is one.
+async fn keep(
+    identity: Option<Identity>,
+    uplink: Option<UplinkHandle>,
+    joined: CancellationToken,
+    stop: CancellationToken,
+) {
+    if let Some(identity) = identity
+        && stop.run_until_cancelled(joined.cancelled()).await.is_some()
+    {
+        identity::keep(identity, uplink, unix_now, stop).await;
+    }
+}
+
 /// The home's key and certificate, where it has any.
 fn identity_of(cloud: &CloudConfig, seed: u64) -> Option<Identity> {
     let mqtt = cloud.mqtt.as_ref()?;
@@ -221,26 +309,44 @@ fn identity_of(cloud: &CloudConfig, seed: u64) -> Option<Identity> {
     Some(Identity { home: cloud.home.clone(), pair, place: cloud.renew_url.clone(), seed })
 }
 
-async fn show(discovery: Discovery, state: watch::Sender<BrokerState>, stop: CancellationToken) {
-    if let Err(error) = discovery::run(discovery, state.clone(), stop).await {
-        tracing::error!(error = %error, "the home's broker cannot be used");
-        state.send_replace(BrokerState::Away { reason: error.to_string() });
+/// What each life of the discovery service is made of.
+#[derive(Clone)]
+struct Screen {
+    config: HomeMqttConfig,
+    node: String,
+    note: PathBuf,
+    brain: BrainHandle,
+    view: watch::Receiver<HomeView>,
+    updates: watch::Receiver<UpdateView>,
+    mode: watch::Receiver<String>,
+    notices: Arc<Mutex<mpsc::Receiver<Notice>>>,
+    history: PathBuf,
+    wishes: Wishes,
+}
+
+impl Screen {
+    async fn show(
+        self,
+        state: watch::Sender<BrokerState>,
+        stop: CancellationToken,
+    ) -> Result<(), hearthwatch_link::LinkError> {
+        let Self { config, node, note, brain, view, updates, mode, notices, history, wishes } = self;
+        let (device, notices) = (Device::new(node), notices.lock_owned().await);
+        let discovery = Discovery { config, device, note, brain, view, updates, mode, notices, history, wishes };
+        let ended = discovery::run(discovery, state.clone(), stop).await;
+        if let Err(error) = &ended {
+            state.send_replace(BrokerState::Away { reason: error.to_string() });
+        }
+        ended
     }
 }
 
-/// The page is a convenience: where it cannot be served, everything else goes on.
-async fn serve_page(parts: PageParts, listen: SocketAddr, stop: CancellationToken) {
-    let listener = match TcpListener::bind(listen).await {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::warn!(error = %error, page.listen = %listen, "no local page: nobody can listen there");
-            return;
-        }
-    };
+/// The page is a convenience: where it cannot be served, everything else goes on, and it is tried again.
+async fn serve_page(parts: PageParts, listen: SocketAddr, stop: CancellationToken) -> Result<(), String> {
+    let listener =
+        TcpListener::bind(listen).await.map_err(|error| format!("nobody can listen at {listen}: {error}"))?;
     tracing::info!("local page at http://{listen}/");
-    if let Err(error) = page::serve(parts, listener, stop).await {
-        tracing::error!(error = %error, "the local page has ended");
-    }
+    page::serve(parts, listener, stop).await.map_err(|error| error.to_string())
 }
 
 /// Text that nobody guesses.
@@ -251,15 +357,21 @@ fn secret() -> Result<String, StartError> {
 }
 
 /// Tells the brain the time.
-async fn tick(brain: BrainHandle, stop: CancellationToken) {
+async fn tick(brain: BrainHandle, board: Arc<Board>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut count = 0_u32;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {
                 if brain.tell(BrainCommand::Tick(Timestamp::now().as_second())).await.is_err() {
                     return;
+                }
+                count = count.wrapping_add(1);
+                if count.is_multiple_of(LOOK_TICKS) {
+                    // Whoever asks later is then told since when.
+                    let _ = board.look();
                 }
             }
         }

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::outbox::SharingLevel;
+use crate::output::stderr_line;
 use answers::{Answers, Door};
 use ask::Asker;
 pub use files::FilesError;
@@ -109,7 +110,7 @@ pub fn main(args: &SetupArgs) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("cannot start: {error}");
+            stderr_line!("cannot start: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -117,7 +118,7 @@ pub fn main(args: &SetupArgs) -> ExitCode {
     match runtime.block_on(set_up(args, &mut Asker::new(input, output))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("not set up: {error}");
+            stderr_line!("not set up: {error}");
             ExitCode::FAILURE
         }
     }

@@ -8,7 +8,7 @@ use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
 /// Something worth a line and a count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpdateEvent<'a> {
-    /// A release is not trusted, or not good enough here.
+    /// Metadata or a release is not trusted, or a release is not good enough here.
     Refused {
         /// The word for counters.
         reason: &'a str,
@@ -22,6 +22,15 @@ pub enum UpdateEvent<'a> {
         /// The exact cause.
         cause: &'a str,
     },
+    /// The repository's metadata is not trusted, for another cause than before or for the first time.
+    MirrorFault {
+        /// Since when, Unix seconds.
+        since: i64,
+        /// The exact cause.
+        cause: &'a str,
+    },
+    /// It is trusted again.
+    MirrorRepaired,
     /// A model waits in the spare slot and scores beside the one in charge.
     Staged(ModelVersion),
     /// A model is in charge, on trial.
@@ -39,7 +48,7 @@ impl UpdateCounts {
     pub fn emit(&mut self, event: &UpdateEvent<'_>) {
         let (name, reason) = match event {
             UpdateEvent::Refused { reason, cause } => {
-                tracing::warn!(update.reason = reason, update.cause = cause, "release refused");
+                tracing::warn!(update.reason = reason, update.cause = cause, "refused; nothing of it is installed");
                 ("refused", *reason)
             }
             UpdateEvent::Hindered { reason, cause } => {
@@ -49,6 +58,18 @@ impl UpdateCounts {
                     "update not possible now; tried again later"
                 );
                 ("hindered", *reason)
+            }
+            UpdateEvent::MirrorFault { since, cause } => {
+                tracing::warn!(
+                    mirror.since = since,
+                    mirror.cause = cause,
+                    "the mirror of models cannot be trusted now; what is installed goes on, and the mirror is asked again"
+                );
+                ("mirror", "fault")
+            }
+            UpdateEvent::MirrorRepaired => {
+                tracing::info!("the mirror of models is in order again");
+                ("mirror", "repaired")
             }
             UpdateEvent::Staged(version) => {
                 tracing::info!(model.version = version.0, "new model watched beside the one in charge");

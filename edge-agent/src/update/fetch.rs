@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout};
 use tough::{FilesystemTransport, Transport, TransportError, TransportErrorKind, TransportStream};
 use url::Url;
 
+use crate::pinned;
 use crate::update::trust::TrustError;
 
 /// Longest silence in the middle of an answer.
@@ -42,6 +43,27 @@ pub struct TooSlow {
     pub received: u64,
     /// Since it was asked for.
     pub seconds: u64,
+}
+
+/// A server that has no time for us now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the server is busy: it answers {status}")]
+pub struct Busy {
+    /// HTTP status.
+    pub status: u16,
+    /// When it wants to be asked again at the earliest, if it said so.
+    pub retry_after: Option<Duration>,
+}
+
+impl Busy {
+    /// Too many questions, a server that is down for now, or one that fails and says for how long.
+    fn of(answer: &reqwest::Response) -> Option<Self> {
+        let status = answer.status();
+        let retry_after = pinned::retry_after(answer.headers(), jiff::Timestamp::now().as_second());
+        let busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        (busy || (status.is_server_error() && retry_after.is_some()))
+            .then(|| Self { status: status.as_u16(), retry_after })
+    }
 }
 
 /// How patient a transport is; tests are less so.
@@ -110,9 +132,10 @@ impl UpdateTransport {
             Ok(answer) => answer.map_err(|error| TrustError::Unreachable(error.without_url().to_string()))?,
             Err(_) => return Err(TrustError::Unreachable("the server is silent".to_owned())),
         };
-        let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
-        // An HTTP date (RFC 9110, 5.6.7) is a date of RFC 2822 with the zone spelled GMT.
-        Ok(date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp().as_second()))
+        if let Some(busy) = Busy::of(&answer) {
+            return Err(TrustError::Busy(busy));
+        }
+        Ok(answer.headers().get(DATE).and_then(|date| pinned::http_date(date.to_str().ok()?)))
     }
 
     async fn fetch_https(&self, client: &reqwest::Client, url: Url) -> Result<TransportStream, TransportError> {
@@ -130,6 +153,9 @@ impl UpdateTransport {
             Ok(answer) => answer.map_err(|error| other(&url, error.without_url()))?,
             Err(_) => return Err(other(&url, TooSlow { received: 0, seconds: self.patience.silence.as_secs() })),
         };
+        if let Some(busy) = Busy::of(&answer) {
+            return Err(other(&url, busy));
+        }
         let continues = answer.status() == StatusCode::PARTIAL_CONTENT && starts_at(&answer, kept.len());
         match answer.status() {
             StatusCode::OK => {}

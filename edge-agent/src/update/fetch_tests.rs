@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tough::{IntoVec, Transport, TransportError, TransportErrorKind};
 use url::Url;
 
-use super::fetch::{Patience, TooSlow, UpdateTransport};
+use super::fetch::{Busy, Patience, TooSlow, UpdateTransport};
 use super::trust::{TrustError, TrustStore};
 
 const BODY: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
@@ -222,7 +222,8 @@ async fn refresh_at(now: i64, answers: Vec<Answer>) -> TrustError {
     let transport =
         UpdateTransport::new(Some(client), server.url, directory.path().join("partial"), Patience::default());
     let error = trust.refresh(transport, now).await.unwrap_err();
-    assert_eq!(trust.directory.exists(), !matches!(error, TrustError::ClocksApart { .. } | TrustError::Unreachable(_)));
+    let unasked = matches!(error, TrustError::ClocksApart { .. } | TrustError::Unreachable(_) | TrustError::Busy(_));
+    assert_eq!(trust.directory.exists(), !unasked);
     error
 }
 
@@ -234,6 +235,23 @@ async fn a_clock_far_from_the_servers_judges_and_remembers_nothing() {
     }
     let corrected = refresh_at(NOW + 3_600, date()).await;
     assert!(matches!(corrected, TrustError::PinnedRoot(_)), "set right, it goes on at once: {corrected:?}");
+}
+
+#[tokio::test]
+async fn a_busy_server_is_told_from_a_missing_file_and_from_one_that_fails_with_the_time_that_it_names() {
+    let error = refresh_at(NOW, vec![Answer::Status("429 Too Many Requests\r\nretry-after: 90")]).await;
+    let busy = Busy { status: 429, retry_after: Some(Duration::from_secs(90)) };
+    assert_eq!((error.is_refusal(), error), (false, TrustError::Busy(busy)));
+    let answers = ["503 Service Unavailable", "502 Bad Gateway\r\nretry-after: 5", "500 Internal Server Error"];
+    let server = serve(answers.map(Answer::Status).to_vec()).await;
+    let client = Client::of(&server);
+    let mut causes = Vec::new();
+    for _ in answers {
+        let error = client.fetch().await.unwrap_err();
+        causes.push(std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<Busy>()).copied());
+    }
+    let at_502 = Busy { status: 502, retry_after: Some(Duration::from_secs(5)) };
+    assert_eq!(causes, [Some(Busy { status: 503, retry_after: None }), Some(at_502), None]);
 }
 
 #[tokio::test]

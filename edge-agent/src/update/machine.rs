@@ -14,9 +14,11 @@ use std::time::Duration;
 use hearthwatch_link::Backoff;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::limits::TEXT_BYTES_MAX;
-use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
+use hearthwatch_protocol::messages::{UpdateOutcome, UpdateStage};
 use rand::Rng;
 
+use crate::pinned;
+use crate::update::fetch::Busy;
 use crate::update::policy::{Install, Policy};
 use crate::update::slots::Trial;
 use crate::update::trust::{Offer, TrustError};
@@ -99,8 +101,8 @@ pub enum Input {
     Notice(ModelVersion),
     /// The director's order changed; it was verified ([`Standing::assigned`]).
     Assigned,
-    /// A resident asks for what is offered.
-    Consent,
+    /// A resident asks for this version, or for what is offered.
+    Consent(Option<ModelVersion>),
     /// Time passed.
     Tick,
     /// The answer to [`Task::Refresh`].
@@ -154,6 +156,16 @@ pub enum Task {
     CallBack,
 }
 
+/// The repository's metadata is not trusted now: its dates are over, or it is older than what was seen before. That says nothing about
+/// any release, and what is installed goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MirrorFault {
+    /// When it was found first, Unix seconds.
+    pub since: i64,
+    /// The newest cause in one line.
+    pub cause: String,
+}
+
 /// A task, and perhaps an outcome to report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
@@ -178,6 +190,8 @@ pub struct Machine {
     called_back: bool,
     /// The last refusal told, so that a broken mirror is not reported at every attempt.
     told: Option<(ModelVersion, &'static str)>,
+    /// Until metadata is trusted again.
+    mirror_fault: Option<MirrorFault>,
 }
 
 impl Machine {
@@ -194,7 +208,14 @@ impl Machine {
             reason: String::new(),
             called_back: false,
             told: None,
+            mirror_fault: None,
         }
+    }
+
+    /// Why the repository's metadata is not trusted, while it is not.
+    #[must_use]
+    pub fn mirror_fault(&self) -> Option<&MirrorFault> {
+        self.mirror_fault.as_ref()
     }
 
     /// How long a new model is watched.
@@ -220,30 +241,49 @@ impl Machine {
         self.next_check
     }
 
+    /// Whether the last try failed and another one is to come.
+    #[must_use]
+    pub fn is_hindered(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// What a resident's consent would be about: the version that waits for it, else the newest that was noticed.
+    #[must_use]
+    pub fn offered(&self) -> Option<ModelVersion> {
+        match self.phase {
+            Phase::Waiting(version) => Some(version),
+            _ => self.noticed,
+        }
+    }
+
     /// Takes what happened and decides. A notice or a tick in the middle of an update begins it anew: the update was interrupted.
     pub fn on(&mut self, input: Input, standing: &Standing, now: i64, rng: &mut impl Rng) -> Turn {
         match input {
             Input::Notice(version) => self.on_notice(version, standing, now),
             Input::Assigned | Input::Tick => self.on_tick(standing, now, rng),
-            Input::Consent => {
-                let offered = match self.phase {
-                    Phase::Waiting(version) => Some(version),
-                    _ => self.noticed,
-                };
-                self.consented = self.consented.max(offered);
+            Input::Consent(version) => {
+                self.consented = self.consented.max(version.or(self.offered()));
                 self.on_tick(standing, now, rng)
             }
-            Input::Refreshed(Ok(offer)) => self.on_refreshed(offer, standing, now, rng),
+            Input::Refreshed(Ok(offer)) => {
+                self.mirror_fault = None;
+                self.on_refreshed(offer, standing, now, rng)
+            }
             Input::Refreshed(Err(error)) => {
-                let version = self.noticed.unwrap_or(standing.installed.next());
-                self.on_distrust(version, &error, now, rng)
+                if error.is_refusal() {
+                    let since = self.mirror_fault.as_ref().map_or(now, |fault| fault.since);
+                    self.mirror_fault = Some(MirrorFault { since, cause: error.to_string() });
+                }
+                self.on_distrust(self.sought(standing), UpdateStage::Verify, &error, now, rng)
             }
             Input::Fetched(Ok(())) => match self.phase.clone() {
                 Phase::Fetching(offer) => self.go(Phase::Proving(offer.clone()), Task::Prove(offer)),
                 _ => self.rest(CHECK, now, rng),
             },
             Input::Fetched(Err(error)) => match self.phase {
-                Phase::Fetching(Offer { version, .. }) => self.on_distrust(version, &error, now, rng),
+                Phase::Fetching(Offer { version, .. }) => {
+                    self.on_distrust(Some(version), UpdateStage::Fetch, &error, now, rng)
+                }
                 _ => self.rest(CHECK, now, rng),
             },
             Input::Proved(Ok(())) => match self.phase.clone() {
@@ -254,7 +294,9 @@ impl Machine {
                 _ => self.rest(CHECK, now, rng),
             },
             Input::Proved(Err(cause)) => match self.phase {
-                Phase::Proving(Offer { version, .. }) => self.refuse(version, "not_proven", &cause, CHECK, now, rng),
+                Phase::Proving(Offer { version, .. }) => {
+                    self.refuse(version, (UpdateStage::Install, "not_proven"), &cause, CHECK, now, rng)
+                }
                 _ => self.rest(CHECK, now, rng),
             },
             Input::Staged(Ok(())) => self.on_tick(standing, now, rng),
@@ -272,7 +314,7 @@ impl Machine {
             Input::Dropped(Ok(())) => match self.phase {
                 Phase::Shadowing(version) if !self.reason.is_empty() => {
                     let cause = std::mem::take(&mut self.reason);
-                    self.refuse(version, "shadow", &cause, CHECK, now, rng)
+                    self.refuse(version, (UpdateStage::Install, "shadow"), &cause, CHECK, now, rng)
                 }
                 // Called off by the fleet: what it wants instead is asked for at once.
                 _ => self.go(Phase::Refreshing, Task::Refresh),
@@ -299,10 +341,7 @@ impl Machine {
                 self.failures = 0;
                 let turn = self.rest(CHECK, now, rng);
                 self.look_again_if_newer_is_noticed(version, now);
-                Turn {
-                    outcome: Some(UpdateOutcome { model_version: version, result: UpdateResult::Installed, at: now }),
-                    ..turn
-                }
+                Turn { outcome: Some(UpdateOutcome::installed(version, now)), ..turn }
             }
             Input::Restored(Ok(to)) => self.on_restored(to, now, rng),
             Input::Committed(Err(_)) | Input::Restored(Err(_)) => self.try_again(now, rng),
@@ -346,7 +385,7 @@ impl Machine {
         match offer {
             Some(offer) if offer.version < standing.floor && !offer.ordered => {
                 let cause = format!("version {} is below {}, which ran here", offer.version, standing.floor);
-                self.refuse(offer.version, "below_floor", &cause, CHECK, now, rng)
+                self.refuse(offer.version, (UpdateStage::Verify, "below_floor"), &cause, CHECK, now, rng)
             }
             Some(offer) if is_wanted(&offer, standing) => {
                 // A roll-back that the fleet orders is a matter of safety and waits for nobody.
@@ -372,13 +411,35 @@ impl Machine {
         }
     }
 
-    fn on_distrust(&mut self, version: ModelVersion, error: &TrustError, now: i64, rng: &mut impl Rng) -> Turn {
-        if error.is_refusal() {
-            // Not the end of the version: a mirror may be repaired, so it is asked again, ever more rarely.
-            return self.refuse(version, error.reason(), &error.to_string(), RETRY, now, rng);
+    /// The version that the repository is asked for; none while it is only asked whether there is one. Never what is installed: that was
+    /// trusted when it came, and whatever is wrong with the repository today is not its fault.
+    fn sought(&self, standing: &Standing) -> Option<ModelVersion> {
+        match standing.assigned.or(standing.policy.pin) {
+            Some(wanted) => (wanted != standing.installed).then_some(wanted),
+            None => self.noticed.filter(|noticed| *noticed > standing.installed),
+        }
+    }
+
+    fn on_distrust(
+        &mut self,
+        version: Option<ModelVersion>,
+        stage: UpdateStage,
+        error: &TrustError,
+        now: i64,
+        rng: &mut impl Rng,
+    ) -> Turn {
+        // Not the end of the version: a mirror may be repaired, so it is asked again, ever more rarely.
+        if let Some(version) = version.filter(|_| error.is_refusal()) {
+            return self.refuse(version, (stage, error.reason()), &error.to_string(), RETRY, now, rng);
         }
         self.phase = Phase::Idle;
-        self.try_again(now, rng)
+        let turn = self.try_again(now, rng);
+        if let TrustError::Busy(Busy { retry_after: Some(wanted), .. }) = error {
+            // Asked for by the server itself: not sooner.
+            let pause = pinned::pause(RETRY, self.failures, rng.next_u64(), Some(*wanted)).as_secs();
+            self.next_check = now.saturating_add(i64::try_from(pause).unwrap_or(i64::MAX)).max(self.next_check);
+        }
+        turn
     }
 
     fn on_restored(&mut self, to: ModelVersion, now: i64, rng: &mut impl Rng) -> Turn {
@@ -393,14 +454,13 @@ impl Machine {
         } else {
             one_line("probation", &self.reason)
         };
-        let result = UpdateResult::RolledBack { reason, to };
-        Turn { outcome: Some(UpdateOutcome { model_version: version, result, at: now }), ..turn }
+        Turn { outcome: Some(UpdateOutcome::rolled_back(version, reason, to, now)), ..turn }
     }
 
     fn refuse(
         &mut self,
         version: ModelVersion,
-        reason: &'static str,
+        (stage, reason): (UpdateStage, &'static str),
         cause: &str,
         pause: Backoff,
         now: i64,
@@ -411,8 +471,7 @@ impl Machine {
         let again = self.told == Some((version, reason));
         self.told = Some((version, reason));
         let turn = self.rest(pause, now, rng);
-        let result = UpdateResult::Refused { reason: one_line(reason, cause) };
-        let outcome = UpdateOutcome { model_version: version, result, at: now };
+        let outcome = UpdateOutcome::refused(version, stage, one_line(reason, cause), now);
         Turn { outcome: (!again).then_some(outcome), ..turn }
     }
 

@@ -64,12 +64,16 @@ impl Play {
     }
 }
 
-fn outcome(version: u64, result: UpdateResult, at: i64) -> Option<UpdateOutcome> {
-    Some(UpdateOutcome { model_version: ModelVersion(version), result, at })
+fn installed(version: u64, at: i64) -> Option<UpdateOutcome> {
+    Some(UpdateOutcome::installed(ModelVersion(version), at))
 }
 
-fn refused(reason: &str) -> UpdateResult {
-    UpdateResult::Refused { reason: reason.to_owned() }
+fn refused(version: u64, stage: UpdateStage, reason: &str, at: i64) -> Option<UpdateOutcome> {
+    Some(UpdateOutcome::refused(ModelVersion(version), stage, reason.to_owned(), at))
+}
+
+fn rolled_back(version: u64, reason: &str, to: u64, at: i64) -> Option<UpdateOutcome> {
+    Some(UpdateOutcome::rolled_back(ModelVersion(version), reason.to_owned(), ModelVersion(to), at))
 }
 
 #[test]
@@ -86,7 +90,7 @@ fn a_good_release_goes_all_the_way_and_is_reported_once_it_has_earned_its_place(
     assert_eq!(play.task(Input::Tick, &trial), Task::Judge);
     assert_eq!(play.task(Input::Judged(Ok(())), &trial), Task::Commit);
     let turn = play.on(Input::Committed(Ok(())), &standing(2));
-    assert_eq!(turn, Turn { task: Task::Rest, outcome: outcome(2, UpdateResult::Installed, NOW + HOUR) });
+    assert_eq!(turn, Turn { task: Task::Rest, outcome: installed(2, NOW + HOUR) });
     assert_eq!(*play.machine.phase(), Phase::Committed(ModelVersion(2)));
 }
 
@@ -108,8 +112,7 @@ fn a_model_that_fails_its_probation_is_rolled_back_and_the_exact_cause_reported(
     let cause = "9 of 40 entities would be in alarm at once".to_owned();
     assert_eq!(play.task(Input::Judged(Err(cause.clone())), &trial), Task::Restore(cause.clone()));
     let turn = play.on(Input::Restored(Ok(ModelVersion(1))), &standing(1));
-    let result = UpdateResult::RolledBack { reason: format!("probation: {cause}"), to: ModelVersion(1) };
-    assert_eq!(turn.outcome, outcome(2, result, NOW + 600));
+    assert_eq!(turn.outcome, rolled_back(2, &format!("probation: {cause}"), 1, NOW + 600));
 }
 
 #[test]
@@ -119,7 +122,7 @@ fn a_refused_release_is_reported_once_for_each_reason_and_asked_for_ever_more_ra
     play.on(Input::Notice(ModelVersion(2)), &at);
     let expired = || Input::Refreshed(Err(TrustError::Expired { role: "timestamp".to_owned() }));
     let turn = play.on(expired(), &at);
-    assert_eq!(turn.outcome, outcome(2, refused("expired: timestamp metadata is expired"), NOW));
+    assert_eq!(turn.outcome, refused(2, UpdateStage::Verify, "expired: timestamp metadata is expired", NOW));
     let mut pauses = Vec::new();
     for _ in 0..8 {
         play.now = play.machine.next_check();
@@ -134,7 +137,64 @@ fn a_refused_release_is_reported_once_for_each_reason_and_asked_for_ever_more_ra
     let tampered = TrustError::Tampered { what: "timestamp.json".to_owned() };
     let turn = play.on(Input::Refreshed(Err(tampered)), &at);
     let words = "tampered: the bytes of timestamp.json differ from the signed hash";
-    assert_eq!(turn.outcome, outcome(2, refused(words), play.now));
+    assert_eq!(turn.outcome, refused(2, UpdateStage::Verify, words, play.now));
+}
+
+#[test]
+fn metadata_that_is_not_trusted_is_never_held_against_what_is_installed_or_against_a_version_that_nobody_named() {
+    let expired = || Input::Refreshed(Err(TrustError::Expired { role: "timestamp".to_owned() }));
+    let stale = || {
+        let role = "snapshot".to_owned();
+        Input::Refreshed(Err(TrustError::RolledBack { role, had: 9, offered: 8 }))
+    };
+    let pinned = Policy { install: Install::Auto, pin: Some(ModelVersion(2)) };
+    for at in [
+        standing(2),
+        Standing { assigned: Some(ModelVersion(2)), ..standing(2) },
+        Standing { policy: pinned, ..standing(2) },
+    ] {
+        let mut play = Play::new(0);
+        // Retained, and long installed.
+        play.on(Input::Notice(ModelVersion(2)), &at);
+        for input in [expired(), stale(), expired()] {
+            play.on(Input::Tick, &at);
+            let turn = play.on(input, &at);
+            assert_eq!((turn.task, turn.outcome), (Task::Rest, None));
+            assert_eq!(*play.machine.phase(), Phase::Idle);
+            play.now = play.machine.next_check();
+        }
+        let cause = "timestamp metadata is expired".to_owned();
+        assert_eq!(play.machine.mirror_fault(), Some(&MirrorFault { since: NOW, cause }));
+        play.on(Input::Tick, &at);
+        play.on(Input::Refreshed(Err(TrustError::Unreachable("no route".to_owned()))), &at);
+        assert!(play.machine.mirror_fault().is_some(), "silence repairs nothing");
+        play.on(Input::Tick, &at);
+        play.on(Input::Refreshed(Ok(Some(offer(2)))), &at);
+        assert_eq!(play.machine.mirror_fault(), None);
+    }
+}
+
+#[test]
+fn what_the_fleet_assigns_is_named_when_its_metadata_is_not_trusted() {
+    let mut play = Play::new(0);
+    let at = Standing { assigned: Some(ModelVersion(3)), ..standing(2) };
+    play.on(Input::Assigned, &at);
+    let turn = play.on(Input::Refreshed(Err(TrustError::Expired { role: "targets".to_owned() })), &at);
+    assert_eq!(turn.outcome, refused(3, UpdateStage::Verify, "expired: targets metadata is expired", NOW));
+    assert!(!turn.outcome.unwrap().weighs_on_release());
+}
+
+#[test]
+fn a_busy_mirror_is_asked_again_when_it_says_and_not_sooner() {
+    let mut play = Play::new(0);
+    let at = standing(1);
+    play.on(Input::Notice(ModelVersion(2)), &at);
+    let busy = |seconds| TrustError::Busy(Busy { status: 429, retry_after: Some(Duration::from_secs(seconds)) });
+    assert_eq!(play.on(Input::Refreshed(Err(busy(1_800))), &at).outcome, None);
+    let pause = play.machine.next_check() - NOW;
+    assert!((1_800..=1_980).contains(&pause), "{pause}");
+    assert_eq!(play.task(Input::Notice(ModelVersion(2)), &at), Task::Rest, "the retained notice hastens nothing");
+    assert_eq!(play.machine.mirror_fault(), None);
 }
 
 #[test]
@@ -153,7 +213,7 @@ fn nothing_below_the_floor_gets_in() {
     let at = Standing { floor: ModelVersion(5), ..standing(5) };
     assert_eq!(play.task(Input::Tick, &at), Task::Refresh);
     let turn = play.on(Input::Refreshed(Ok(Some(offer(4)))), &at);
-    assert_eq!(turn.outcome, outcome(4, refused("below_floor: version 4 is below 5, which ran here"), NOW));
+    assert_eq!(turn.outcome, refused(4, UpdateStage::Verify, "below_floor: version 4 is below 5, which ran here", NOW));
     assert_eq!(turn.task, Task::Rest);
 }
 
@@ -214,7 +274,7 @@ fn a_model_that_does_not_prove_itself_is_refused() {
     play.on(Input::Refreshed(Ok(Some(offer(2)))), &at);
     play.on(Input::Fetched(Ok(())), &at);
     let turn = play.on(Input::Proved(Err("3 of 9 scores are not finite".to_owned())), &at);
-    assert_eq!(turn.outcome, outcome(2, refused("not_proven: 3 of 9 scores are not finite"), NOW));
+    assert_eq!(turn.outcome, refused(2, UpdateStage::Install, "not_proven: 3 of 9 scores are not finite", NOW));
 }
 
 #[test]
@@ -262,7 +322,10 @@ fn a_release_that_is_deaf_beside_the_one_in_charge_never_takes_charge() {
     let cause = "hears 3 of 24 canary faults, the model before 22".to_owned();
     assert_eq!(play.task(Input::Compared(Err(cause.clone())), &shadow), Task::Drop(Some(cause.clone())));
     let turn = play.on(Input::Dropped(Ok(())), &standing(1));
-    assert_eq!(turn, Turn { task: Task::Rest, outcome: outcome(2, refused(&format!("shadow: {cause}")), NOW) });
+    assert_eq!(
+        turn,
+        Turn { task: Task::Rest, outcome: refused(2, UpdateStage::Install, &format!("shadow: {cause}"), NOW) }
+    );
 }
 
 #[test]
@@ -272,7 +335,7 @@ fn an_owner_may_ask_to_be_asked() {
     play.on(Input::Notice(ModelVersion(2)), &at);
     assert_eq!(play.task(Input::Refreshed(Ok(Some(offer(2)))), &at), Task::Rest);
     assert_eq!(*play.machine.phase(), Phase::Waiting(ModelVersion(2)));
-    assert_eq!(play.task(Input::Consent, &at), Task::Refresh);
+    assert_eq!(play.task(Input::Consent(None), &at), Task::Refresh);
     assert_eq!(play.task(Input::Refreshed(Ok(Some(offer(2)))), &at), Task::Fetch(offer(2)));
     play.on(Input::Fetched(Err(TrustError::Unreachable(String::new()))), &at);
     play.on(Input::Tick, &at);
@@ -312,7 +375,7 @@ fn only_a_signed_order_leads_down_and_it_waits_for_no_consent() {
     assert_eq!(play.task(Input::Refreshed(Ok(Some(ordered.clone()))), &at), Task::Fetch(ordered));
     play.on(Input::Tick, &at);
     let turn = play.on(Input::Refreshed(Ok(Some(offer(3)))), &at);
-    assert_eq!(turn.outcome, outcome(3, refused("below_floor: version 3 is below 5, which ran here"), NOW));
+    assert_eq!(turn.outcome, refused(3, UpdateStage::Verify, "below_floor: version 3 is below 5, which ran here", NOW));
 }
 
 #[test]
@@ -326,7 +389,6 @@ fn the_fleet_may_call_off_a_shadow_and_a_trial() {
     let trial = Standing { assigned: Some(ModelVersion(1)), ..on_trial(2, NOW + HOUR) };
     assert_eq!(play.task(Input::Assigned, &trial), Task::CallBack);
     let turn = play.on(Input::Restored(Ok(ModelVersion(1))), &standing(1));
-    let reason = "ordered: the fleet calls it back".to_owned();
-    assert_eq!(turn.outcome, outcome(2, UpdateResult::RolledBack { reason, to: ModelVersion(1) }, NOW));
+    assert_eq!(turn.outcome, rolled_back(2, "ordered: the fleet calls it back", 1, NOW));
     assert_eq!(play.machine.next_check(), NOW, "and what it wants instead is asked for at once");
 }

@@ -16,14 +16,16 @@ pub mod slots;
 pub mod trust;
 mod updater;
 pub mod watch;
+pub mod wishes;
 
 #[cfg(test)]
 mod fetch_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use director::DirectorConfig;
-pub use machine::Watching;
+pub use machine::{MirrorFault, Watching};
 pub use policy::{Install, Policy};
 pub use prove::{ModelProof, Prove, TrialWindows};
 pub use updater::{BY_HAND, RollBackError, Step, Trigger, Updater, UpdaterConfig, UpdaterError, WATCHING};
+pub use wishes::{AnsweredWish, OpenWish, UpdateWish, WishAnswer, Wishes};

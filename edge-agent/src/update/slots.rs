@@ -16,6 +16,7 @@ use hearthwatch_protocol::limits::ARTIFACT_BYTES_MAX;
 use hearthwatch_protocol::messages::UpdateOutcome;
 use sha2::{Digest, Sha256};
 
+use crate::store;
 use crate::update::disk::Disk;
 use pointer::Pointer;
 pub use pointer::{Followed, Held, Slot, Staged, Trial};
@@ -47,6 +48,8 @@ pub struct Boot {
     pub model: Option<(ModelVersion, Vec<u8>)>,
     /// What was thrown out on the way, and why.
     pub thrown_out: Vec<(ModelVersion, String)>,
+    /// What this machine's disk lost, and how: that says nothing about the release, which may be fetched again.
+    pub lost: Vec<(ModelVersion, String)>,
     /// What was staged and is given up, and why.
     pub given_up: Option<(ModelVersion, String)>,
 }
@@ -66,7 +69,7 @@ pub struct Slots<D> {
 impl<D: Disk> Slots<D> {
     /// Opens the folder, or makes it. `own` is the version of the program's own model.
     ///
-    /// A pointer file that cannot be read counts as none: the program's own model is in charge.
+    /// Of a pointer file that is damaged, what can be read holds; where that names no model, the program's own is in charge.
     ///
     /// # Errors
     /// [`SlotError`] when the folder cannot be made or read.
@@ -74,15 +77,34 @@ impl<D: Disk> Slots<D> {
         let failed = |source| SlotError { path: directory.to_owned(), source };
         std::fs::create_dir_all(directory).map_err(failed)?;
         let path = directory.join("pointer.json");
+        let mut damaged = None;
         let pointer = match read_bounded(&path, POINTER_BYTES_MAX) {
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-                tracing::error!(slots.path = %path.display(), %error, "pointer file is damaged; the program's own model takes over");
-                Pointer::default()
-            }),
+            Ok(bytes) => match Pointer::read(&bytes) {
+                Ok((pointer, unread)) if unread.is_empty() => pointer,
+                // Kept whole under another name: what is written next no longer has what could not be read.
+                Ok((pointer, unread)) => {
+                    let cause = format!("cannot read {}", unread.join(", "));
+                    damaged = Some(cause);
+                    pointer
+                }
+                Err(error) => {
+                    damaged = Some(error.to_string());
+                    Pointer::default()
+                }
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Pointer::default(),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                damaged = Some(error.to_string());
+                Pointer::default()
+            }
             Err(source) => return Err(SlotError { path, source }),
         };
-        Ok(Self { disk, directory: directory.to_owned(), pointer, owed: None, own })
+        let mut slots = Self { disk, directory: directory.to_owned(), pointer, owed: None, own };
+        if let Some(cause) = damaged {
+            keep_damaged(&path, &cause)?;
+            slots.store(slots.pointer.clone())?;
+        }
+        Ok(slots)
     }
 
     /// Begins a run of the agent: takes one try of a model that is staged or on trial, and finds the model to start with. A model
@@ -91,7 +113,7 @@ impl<D: Disk> Slots<D> {
     /// # Errors
     /// [`SlotError`] when the pointer cannot be written.
     pub fn boot(&mut self) -> Result<Boot, SlotError> {
-        let mut thrown_out = Vec::new();
+        let (mut thrown_out, mut lost) = (Vec::new(), Vec::new());
         if let (Some(active), Some(trial)) = (self.pointer.active.clone(), self.pointer.trial) {
             if trial.tries == 0 {
                 thrown_out.push((active.version, format!("not proven in {TRIES} starts")));
@@ -104,15 +126,14 @@ impl<D: Disk> Slots<D> {
         let given_up = self.boot_staged()?;
         while let Some(active) = self.pointer.active.clone() {
             match self.read(&active) {
-                Ok(bytes) => return Ok(Boot { model: Some((active.version, bytes)), thrown_out, given_up }),
+                Ok(bytes) => return Ok(Boot { model: Some((active.version, bytes)), thrown_out, lost, given_up }),
                 Err(cause) => {
-                    thrown_out.push((active.version, cause));
-                    // Damage on our disk says nothing about the release: it may be fetched again.
+                    lost.push((active.version, cause));
                     self.forget_active()?;
                 }
             }
         }
-        Ok(Boot { model: None, thrown_out, given_up })
+        Ok(Boot { model: None, thrown_out, lost, given_up })
     }
 
     fn boot_staged(&mut self) -> Result<Option<(ModelVersion, String)>, SlotError> {
@@ -399,12 +420,21 @@ fn with_failed(failed: &[ModelVersion], version: ModelVersion) -> Vec<ModelVersi
     failed
 }
 
+fn keep_damaged(path: &Path, cause: &str) -> Result<(), SlotError> {
+    let aside = store::copy_file_aside(path).map_err(|source| SlotError { path: path.to_owned(), source })?;
+    tracing::error!(
+        slots.path = %path.display(), slots.set_aside = %aside.display(), cause,
+        "the pointer to the models is damaged: it is kept under a new name, and what can be read of it holds"
+    );
+    Ok(())
+}
+
 fn read_bounded(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     use io::Read;
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(max + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max {
-        return Err(io::Error::other(format!("larger than {max} bytes")));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("larger than {max} bytes")));
     }
     Ok(bytes)
 }

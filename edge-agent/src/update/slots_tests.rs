@@ -2,8 +2,6 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hearthwatch_protocol::messages::UpdateResult;
-
 use super::*;
 use crate::update::disk::RealDisk;
 
@@ -65,7 +63,7 @@ impl<D: Disk> Slots<D> {
 }
 
 fn boot_of(model: Option<(ModelVersion, Vec<u8>)>, thrown_out: Vec<(ModelVersion, String)>) -> Boot {
-    Boot { model, thrown_out, given_up: None }
+    Boot { model, thrown_out, lost: vec![], given_up: None }
 }
 
 /// Installs and commits versions, as an agent would have over time.
@@ -106,7 +104,11 @@ fn power_may_fail_after_every_single_write_of_an_install() {
             let memory = slots.installed();
             drop(slots);
             let boot = booted(directory.path());
-            assert_eq!(boot.thrown_out, vec![], "cut {cuts}: nothing that is pointed at is damaged");
+            assert_eq!(
+                (boot.thrown_out, boot.lost),
+                (vec![], vec![]),
+                "cut {cuts}: nothing that is pointed at is damaged"
+            );
             let on_disk = boot.model.as_ref().map_or(OWN, |model| model.0);
             assert_eq!(on_disk, memory, "cut {cuts}: memory follows the disk");
             if installed.is_ok() {
@@ -167,12 +169,13 @@ fn a_damaged_file_gives_way_to_the_model_before_and_then_to_the_programs_own() {
     drop(with_committed(directory.path(), &[1, 2]));
     std::fs::write(directory.path().join("b.safetensors"), "rotten!").unwrap();
     let boot = booted(directory.path());
-    assert_eq!(boot, boot_of(Some(model(1)), vec![(ModelVersion(2), "its file is damaged".to_owned())]));
+    let lost = vec![(ModelVersion(2), "its file is damaged".to_owned())];
+    assert_eq!(boot, Boot { lost, ..boot_of(Some(model(1)), vec![]) });
     assert!(!open(directory.path()).has_failed(ModelVersion(2)), "it may be fetched again");
     assert_eq!(open(directory.path()).floor(), ModelVersion(1));
     std::fs::remove_file(directory.path().join("a.safetensors")).unwrap();
     let boot = booted(directory.path());
-    assert_eq!((boot.model, boot.thrown_out.len()), (None, 1));
+    assert_eq!((boot.model, boot.lost.len()), (None, 1));
     assert_eq!(open(directory.path()).installed(), OWN);
 }
 
@@ -306,7 +309,11 @@ fn whatever_a_home_lives_through_power_may_fail_after_every_write() {
                 let mut slots = open(directory.path());
                 assert_eq!(slots.installed(), memory, "{life:?} {cut_in}/{cut}: memory follows the disk");
                 let boot = slots.boot().unwrap();
-                assert_eq!(boot.thrown_out, vec![], "{life:?} {cut_in}/{cut}: what is pointed at is whole");
+                assert_eq!(
+                    (boot.thrown_out, boot.lost),
+                    (vec![], vec![]),
+                    "{life:?} {cut_in}/{cut}: what is pointed at is whole"
+                );
                 assert_eq!(boot.given_up, None, "{life:?} {cut_in}/{cut}");
                 assert_eq!(boot.model, (memory != OWN).then(|| model(memory.0)), "{life:?} {cut_in}/{cut}");
                 let staged = slots.staged().map(|staged| model(staged.held.version.0).1);
@@ -331,7 +338,7 @@ fn whatever_a_home_lives_through_power_may_fail_after_every_write() {
 
 #[test]
 fn the_report_of_a_deed_reaches_the_disk_with_the_deed() {
-    let outcome = UpdateOutcome { model_version: ModelVersion(2), result: UpdateResult::Installed, at: 7 };
+    let outcome = UpdateOutcome::installed(ModelVersion(2), 7);
     for cut in 0..2 {
         let directory = tempfile::tempdir().unwrap();
         let mut slots = with_committed(directory.path(), &[1]);
@@ -384,4 +391,41 @@ fn a_pointer_file_of_an_older_program_is_still_read() {
     }
     std::fs::write(&path, json.to_string()).unwrap();
     assert_eq!(booted(directory.path()).model, Some(model(1)));
+}
+
+#[test]
+fn a_field_of_the_pointer_that_cannot_be_read_takes_no_other_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut slots = with_committed(directory.path(), &[1, 2]);
+    slots.owing(UpdateOutcome::installed(ModelVersion(2), 7)).mark_failed(ModelVersion(9)).unwrap();
+    drop(slots);
+    let path = directory.path().join("pointer.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    // The outcome of a newer agent, and a number that is none.
+    let damaged = text.replace("\"installed\"", "\"polished\"").replace("\"failed\": [", "\"failed\": [\"x\",");
+    assert_ne!(damaged, text);
+    std::fs::write(&path, &damaged).unwrap();
+    let slots = open(directory.path());
+    assert_eq!(
+        (slots.installed(), slots.fallback(), slots.floor()),
+        (ModelVersion(2), ModelVersion(1), ModelVersion(2))
+    );
+    assert_eq!((slots.untold(), slots.has_failed(ModelVersion(9))), (None, false));
+    assert_eq!(std::fs::read_to_string(directory.path().join("pointer.json.damaged-1")).unwrap(), damaged);
+    assert_eq!(open(directory.path()).installed(), ModelVersion(2));
+    assert!(!directory.path().join("pointer.json.damaged-2").exists(), "told once");
+}
+
+#[test]
+fn wherever_the_pointer_was_cut_the_agent_starts_and_the_damaged_file_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(with_committed(directory.path(), &[1, 2]));
+    let path = directory.path().join("pointer.json");
+    let whole = std::fs::read(&path).unwrap();
+    for length in (0..whole.len() - 1).step_by(37) {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        assert_eq!(open(directory.path()).installed(), OWN);
+        assert_eq!(booted(directory.path()), boot_of(None, vec![]));
+    }
+    assert_eq!(std::fs::read(directory.path().join("pointer.json.damaged-2")).unwrap(), &whole[..37]);
 }

@@ -14,7 +14,7 @@ use tough::{ExpirationEnforcement, IntoVec, Limits, Repository, RepositoryLoader
 use url::Url;
 
 use crate::update::director;
-use crate::update::fetch::{TooSlow, UpdateTransport};
+use crate::update::fetch::{Busy, TooSlow, UpdateTransport};
 
 /// Bounds on metadata. Our root has 5 keys (about 3 KiB), timestamp and snapshot under 1 KiB, targets about 1 KiB for each
 /// release: 1 MiB holds a thousand. 64 roots are as many yearly rotations.
@@ -121,6 +121,9 @@ pub enum TrustError {
     /// The server has no such file.
     #[error("{0} is missing on the server")]
     Missing(String),
+    /// The server has no time for us now.
+    #[error("{0}")]
+    Busy(Busy),
     /// The server dawdles.
     #[error("{0}")]
     TooSlow(TooSlow),
@@ -156,6 +159,7 @@ impl TrustError {
             Self::ClocksApart { .. } => "clocks_apart",
             Self::ClockNotSet => "clock_not_set",
             Self::Missing(_) => "missing",
+            Self::Busy(_) => "busy",
             Self::TooSlow(_) => "too_slow",
             Self::Unreachable(_) => "unreachable",
             Self::Store(_) => "store",
@@ -172,6 +176,7 @@ impl TrustError {
                 | Self::ClocksApart { .. }
                 | Self::ClockNotSet
                 | Self::Missing(_)
+                | Self::Busy(_)
                 | Self::TooSlow(_)
                 | Self::Unreachable(_)
                 | Self::Store(_)
@@ -311,6 +316,9 @@ fn classify(error: TufError) -> TrustError {
     let mut link: Option<&(dyn StdError + 'static)> = Some(&error);
     let mut url = String::new();
     while let Some(cause) = link {
+        if let Some(busy) = cause.downcast_ref::<Busy>() {
+            return TrustError::Busy(*busy);
+        }
         if let Some(slow) = cause.downcast_ref::<TooSlow>() {
             return TrustError::TooSlow(*slow);
         }

@@ -1,13 +1,14 @@
 //! Carries out what the machine decides: the only place where metadata, bytes, slots and models meet.
 
 mod roll_back;
+mod view;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use hearthwatch_protocol::ModelVersion;
-use hearthwatch_protocol::assignment::{Assignment, SignedAssignment};
-use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
+use hearthwatch_protocol::assignment::SignedAssignment;
+use hearthwatch_protocol::messages::{UpdateOutcome, UpdateStage};
 use rand::Rng;
 use url::Url;
 
@@ -16,7 +17,7 @@ use crate::update::director::{Director, DirectorConfig, Taken, both_name};
 use crate::update::disk::RealDisk;
 use crate::update::event::{UpdateCounts, UpdateEvent};
 use crate::update::fetch::{Patience, UpdateTransport};
-use crate::update::machine::{CALLED_BACK, Input, Machine, Phase, Standing, Task, Watching, one_line};
+use crate::update::machine::{CALLED_BACK, Input, Machine, MirrorFault, Standing, Task, Watching, one_line};
 use crate::update::policy::Policy;
 use crate::update::prove::{Prove, TrialWindows, contained};
 use crate::update::slots::{SlotError, Slots};
@@ -74,8 +75,8 @@ pub enum Trigger {
     Notice(ModelVersion),
     /// [`Updater::next_check`] has come.
     Timer,
-    /// A resident asks for what is offered.
-    Consent,
+    /// A resident asks for this version, or for what is offered.
+    Consent(Option<ModelVersion>),
 }
 
 /// What came of it.
@@ -167,7 +168,7 @@ impl<P: Prove> Updater<P> {
             step.outcomes.push(outcome);
         }
         let boot = self.slots.boot()?;
-        let mut thrown_out = boot.thrown_out;
+        let (mut thrown_out, mut lost) = (boot.thrown_out, boot.lost);
         let mut found = boot.model;
         let mut given_up = boot.given_up;
         while let Some((version, bytes)) = found.take() {
@@ -180,7 +181,9 @@ impl<P: Prove> Updater<P> {
                 Err(cause) => {
                     thrown_out.push((version, cause));
                     self.slots.throw_out()?;
-                    found = self.slots.boot()?.model;
+                    let boot = self.slots.boot()?;
+                    lost.extend(boot.lost);
+                    found = boot.model;
                 }
             }
         }
@@ -198,13 +201,16 @@ impl<P: Prove> Updater<P> {
             }
         }
         if let Some((model_version, reason)) = given_up {
-            let result = UpdateResult::Refused { reason: format!("start: {reason}") };
-            self.tell(&mut step, UpdateOutcome { model_version, result, at: now });
+            let reason = format!("start: {reason}");
+            self.tell(&mut step, UpdateOutcome::refused(model_version, UpdateStage::Install, reason, now));
         }
         let to = self.slots.installed();
         for (model_version, reason) in thrown_out {
-            let result = UpdateResult::RolledBack { reason: format!("start: {reason}"), to };
-            self.tell(&mut step, UpdateOutcome { model_version, result, at: now });
+            self.tell(&mut step, UpdateOutcome::rolled_back(model_version, format!("start: {reason}"), to, now));
+        }
+        for (model_version, reason) in lost {
+            let outcome = UpdateOutcome::rolled_back(model_version, format!("start: {reason}"), to, now);
+            self.tell(&mut step, UpdateOutcome { stage: Some(UpdateStage::Fetch), ..outcome });
         }
         if step.model.is_none() {
             step.model = Some((to, Arc::clone(&self.own)));
@@ -223,13 +229,14 @@ impl<P: Prove> Updater<P> {
         rng: &mut (impl Rng + Send),
     ) -> Step<P::Model> {
         let mut step = Step::default();
+        let fault = self.machine.mirror_fault().cloned();
         let mut input = match trigger {
             Trigger::Notice(version) => Input::Notice(version),
             Trigger::Timer => match self.director.as_mut().and_then(|director| director.due(now)) {
                 Some(signed) => self.take(signed, now).unwrap_or(Input::Tick),
                 None => Input::Tick,
             },
-            Trigger::Consent => Input::Consent,
+            Trigger::Consent(version) => Input::Consent(version),
             Trigger::Assigned(signed) => match self.take(signed, now) {
                 Some(input) => input,
                 None => return step,
@@ -246,6 +253,7 @@ impl<P: Prove> Updater<P> {
             }
             input = self.carry_out(turn.task, windows, now, &mut step).await;
         }
+        self.tell_mirror(fault.as_ref());
         if self.slots.staged().is_none() {
             (self.verified, self.fetched, self.candidate) = (None, None, None);
         }
@@ -290,42 +298,6 @@ impl<P: Prove> Updater<P> {
         }
     }
 
-    /// The assignment that is followed, if there is a director.
-    #[must_use]
-    pub fn assignment(&self) -> Option<&Assignment> {
-        self.director.as_ref().and_then(Director::current)
-    }
-
-    /// The hash of what is in charge, and since when it is; none for the program's own model.
-    #[must_use]
-    pub fn in_charge(&self) -> Option<([u8; 32], i64)> {
-        self.slots.installed_sha256().map(|sha256| (sha256, self.slots.since()))
-    }
-
-    /// Where the update stands.
-    #[must_use]
-    pub fn phase(&self) -> &Phase {
-        self.machine.phase()
-    }
-
-    /// The version in charge.
-    #[must_use]
-    pub fn installed(&self) -> ModelVersion {
-        self.slots.installed()
-    }
-
-    /// What the watch that is under way, or the last one, has seen.
-    #[must_use]
-    pub fn watch(&self) -> &Watch {
-        &self.watch
-    }
-
-    /// What was refused, hindered and done since the start.
-    #[must_use]
-    pub fn counts(&self) -> &UpdateCounts {
-        &self.counts
-    }
-
     fn standing(&self, input: &Input) -> Standing {
         let offer_failed = match input {
             Input::Refreshed(Ok(Some(offer))) => self.slots.has_failed(offer.version),
@@ -354,8 +326,7 @@ impl<P: Prove> Updater<P> {
             Task::Swap(until) => Input::Swapped(self.swap(until, now, step)),
             Task::Judge => Input::Judged(self.judge(windows)),
             Task::Commit => {
-                let model_version = self.slots.installed();
-                let outcome = UpdateOutcome { model_version, result: UpdateResult::Installed, at: now };
+                let outcome = UpdateOutcome::installed(self.slots.installed(), now);
                 let committed = self.slots.owing(outcome).commit().map_err(|error| self.hindered(&error));
                 if committed.is_ok() {
                     self.before = None;
@@ -375,7 +346,7 @@ impl<P: Prove> Updater<P> {
 
     fn owe_roll_back(&mut self, reason: String, now: i64) {
         let (model_version, to) = (self.slots.installed(), self.slots.fallback());
-        self.slots.owing(UpdateOutcome { model_version, result: UpdateResult::RolledBack { reason, to }, at: now });
+        self.slots.owing(UpdateOutcome::rolled_back(model_version, reason, to, now));
     }
 
     async fn refresh(&mut self, now: i64) -> Result<Option<Offer>, TrustError> {
@@ -543,6 +514,18 @@ impl<P: Prove> Updater<P> {
     fn tell(&mut self, step: &mut Step<P::Model>, outcome: UpdateOutcome) {
         self.counts.emit(&UpdateEvent::Ended(&outcome));
         step.outcomes.push(outcome);
+    }
+
+    /// Says once that the repository is not trusted any more, or again, or for another cause.
+    fn tell_mirror(&mut self, before: Option<&MirrorFault>) {
+        let now = self.machine.mirror_fault().cloned();
+        if before.map(|fault| &fault.cause) == now.as_ref().map(|fault| &fault.cause) {
+            return;
+        }
+        self.counts.emit(&match &now {
+            Some(fault) => UpdateEvent::MirrorFault { since: fault.since, cause: &fault.cause },
+            None => UpdateEvent::MirrorRepaired,
+        });
     }
 
     fn distrust(&mut self, error: &TrustError) {

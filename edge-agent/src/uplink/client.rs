@@ -5,17 +5,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hearthwatch_link::{
-    Backoff, LinkConfig, LinkError, LinkEvent, LinkEvents, LinkHandle, Publication, open, open_after,
-};
+use hearthwatch_link::{LinkError, LinkEvent, LinkEvents, LinkHandle, Publication};
 use hearthwatch_protocol::assignment::SignedAssignment;
 use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::messages::{AgentStatus, Announcement, FeedbackRecord, ReleaseNotice, UpdateOutcome};
 use hearthwatch_protocol::{HomeId, Message, Sequence, Topic, decode, encode};
-use rand::SeedableRng;
+use hearthwatch_supervision::Progress;
 use rand::rngs::SmallRng;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -32,22 +29,6 @@ pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 #[must_use]
 pub fn share(outbox: Outbox) -> SharedOutbox {
     Arc::new(Mutex::new(outbox))
-}
-
-/// What the uplink needs to know.
-pub struct UplinkConfig {
-    /// The home's pseudonym.
-    pub home: HomeId,
-    /// Where the fleet's broker is; client id, will and subscriptions are set by the uplink.
-    pub link: LinkConfig,
-    /// Whether a director assigns releases to this home; brokers of older fleets refuse its topic.
-    pub directed: bool,
-    /// Patience for a receipt before a record is sent again; [`crate::uplink::RESEND`] but for tests.
-    pub resend: Backoff,
-    /// The time, for the dates of refusals.
-    pub clock: Clock,
-    /// Seeds the jitter of resending; anything that differs from home to home.
-    pub seed: u64,
 }
 
 /// Why the uplink cannot start, or an answer was not kept.
@@ -81,114 +62,25 @@ pub enum UplinkState {
 /// The uplink as the rest of the agent sees it.
 #[derive(Clone)]
 pub struct UplinkHandle {
-    outbox: SharedOutbox,
-    wake: Arc<Notify>,
-    state: watch::Receiver<UplinkState>,
-    release: watch::Receiver<Option<ReleaseNotice>>,
-    assignment: watch::Receiver<Option<SignedAssignment>>,
-    manifest: watch::Sender<Option<SignedManifest>>,
-    settled: watch::Receiver<u64>,
-    home: HomeId,
-    link: LinkHandle,
-    stop: CancellationToken,
-    task: Arc<Mutex<Option<JoinHandle<()>>>>,
+    pub(super) outbox: SharedOutbox,
+    pub(super) wake: Arc<Notify>,
+    pub(super) state: watch::Receiver<UplinkState>,
+    pub(super) release: watch::Receiver<Option<ReleaseNotice>>,
+    pub(super) assignment: watch::Receiver<Option<SignedAssignment>>,
+    pub(super) manifest: watch::Sender<Option<SignedManifest>>,
+    pub(super) settled: watch::Receiver<u64>,
+    pub(super) home: HomeId,
+    /// The link of the uplink's present life.
+    pub(super) link: Arc<Mutex<LinkHandle>>,
+    pub(super) backlog: Arc<Progress>,
+    pub(super) stop: CancellationToken,
+    pub(super) ended: CancellationToken,
 }
 
 impl fmt::Debug for UplinkHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UplinkHandle").field("state", &*self.state.borrow()).finish_non_exhaustive()
     }
-}
-
-/// Starts the uplink's task. `status` is published (retained) on each connection and whenever it changes; the number of waiting
-/// records is filled in. The will is the status of this moment, offline.
-///
-/// Must be called within a Tokio runtime.
-///
-/// # Errors
-/// [`UplinkError`] when files or configuration are wrong; never because the broker is away.
-pub fn start(
-    config: UplinkConfig,
-    outbox: SharedOutbox,
-    status: watch::Receiver<AgentStatus>,
-) -> Result<UplinkHandle, UplinkError> {
-    begin(config, outbox, status, open)
-}
-
-/// As [`start`], but the fleet is not looked for before `joined` ends, and key and certificate need not be there until then.
-///
-/// # Errors
-/// [`UplinkError::Outbox`]; [`UplinkError::Status`].
-pub fn start_after(
-    config: UplinkConfig,
-    outbox: SharedOutbox,
-    status: watch::Receiver<AgentStatus>,
-    joined: impl Future<Output = ()> + Send + 'static,
-) -> Result<UplinkHandle, UplinkError> {
-    begin(config, outbox, status, |link| Ok(open_after(link, joined)))
-}
-
-fn begin(
-    config: UplinkConfig,
-    outbox: SharedOutbox,
-    status: watch::Receiver<AgentStatus>,
-    open: impl FnOnce(LinkConfig) -> Result<(LinkHandle, LinkEvents), LinkError>,
-) -> Result<UplinkHandle, UplinkError> {
-    let UplinkConfig { home, link, directed, resend, clock, seed } = config;
-    let offline = AgentStatus { online: false, ..status.borrow().clone() };
-    let (in_flight, waiting) = {
-        let outbox = lock(&outbox);
-        (outbox.numbered()?, outbox.waiting()?)
-    };
-    let will = status_publication(&home, AgentStatus { outbox: waiting, ..offline })?;
-    let mut subscriptions = vec![
-        Topic::Receipt(home.clone()).to_string(),
-        Topic::Withdrawn(home.clone()).to_string(),
-        Topic::Contribution(home.clone()).to_string(),
-        Topic::Release.to_string(),
-    ];
-    if directed {
-        subscriptions.push(Topic::Assignment(home.clone()).to_string());
-    }
-    let (link, events) =
-        open(LinkConfig { client_id: home.to_string(), will: Some(will), subscriptions, clean_start: true, ..link })?;
-    let (state, state_seen) = watch::channel(UplinkState::Connecting);
-    let (release, release_seen) = watch::channel(None);
-    let (assignment, assignment_seen) = watch::channel(None);
-    let (manifest, manifest_seen) = watch::channel(None);
-    let (settled, settled_seen) = watch::channel(0);
-    let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
-    let (me, to_link) = (home.clone(), link.clone());
-    let task = Task {
-        home,
-        link,
-        clock,
-        outbox: Arc::clone(&outbox),
-        session: Session::new(in_flight.iter().map(|record| record.sequence), resend),
-        payloads: in_flight.into_iter().map(|record| (record.sequence, record.payload)).collect(),
-        rng: SmallRng::seed_from_u64(seed),
-        started: Instant::now(),
-        state,
-        release,
-        assignment,
-        manifest: manifest_seen,
-        settled,
-    };
-    let task = tokio::spawn(task.run(events, status, Arc::clone(&wake), stop.clone()));
-    let task = Arc::new(Mutex::new(Some(task)));
-    Ok(UplinkHandle {
-        outbox,
-        wake,
-        state: state_seen,
-        release: release_seen,
-        assignment: assignment_seen,
-        manifest,
-        settled: settled_seen,
-        home: me,
-        link: to_link,
-        stop,
-        task,
-    })
 }
 
 impl UplinkHandle {
@@ -273,35 +165,45 @@ impl UplinkHandle {
 
     /// Connects anew: key and certificate are read again.
     pub fn reconnect(&self, reason: &'static str) {
-        self.link.renew(reason);
+        self.link.lock().unwrap_or_else(PoisonError::into_inner).renew(reason);
     }
 
-    /// Says that the agent goes offline, and ends the task.
+    /// For how long something has waited without the fleet having taken anything; none while nothing waits.
+    #[must_use]
+    pub fn backlog(&self) -> Option<Duration> {
+        self.backlog.since_last()
+    }
+
+    /// What tells the uplink to go offline, as [`UplinkHandle::stop`] does.
+    #[must_use]
+    pub fn stopping(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Says that the agent goes offline, and waits until the uplink has ended.
     pub async fn stop(self) {
         self.stop.cancel();
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = task {
-            // A task that panicked has said so already.
-            let _ = task.await;
-        }
+        self.ended.cancelled().await;
     }
 }
 
-struct Task {
-    home: HomeId,
-    link: LinkHandle,
-    clock: Clock,
-    outbox: SharedOutbox,
-    session: Session,
-    payloads: BTreeMap<Sequence, Vec<u8>>,
-    rng: SmallRng,
-    started: Instant,
-    state: watch::Sender<UplinkState>,
-    release: watch::Sender<Option<ReleaseNotice>>,
-    assignment: watch::Sender<Option<SignedAssignment>>,
-    manifest: watch::Receiver<Option<SignedManifest>>,
+pub(super) struct Task {
+    pub(super) home: HomeId,
+    pub(super) link: LinkHandle,
+    pub(super) clock: Clock,
+    pub(super) outbox: SharedOutbox,
+    pub(super) session: Session,
+    pub(super) payloads: BTreeMap<Sequence, Vec<u8>>,
+    pub(super) rng: SmallRng,
+    pub(super) started: Instant,
+    pub(super) state: watch::Sender<UplinkState>,
+    pub(super) release: watch::Sender<Option<ReleaseNotice>>,
+    pub(super) assignment: watch::Sender<Option<SignedAssignment>>,
+    pub(super) manifest: watch::Receiver<Option<SignedManifest>>,
     /// Withdrawals that were confirmed since the start.
-    settled: watch::Sender<u64>,
+    pub(super) settled: watch::Sender<u64>,
+    /// When the fleet took something last; rests while nothing waits.
+    pub(super) backlog: Arc<Progress>,
 }
 
 /// How long the task rests when only an event can give it work; any event wakes it earlier.
@@ -311,7 +213,7 @@ const REST: Duration = Duration::from_secs(3_600);
 const FAREWELL: Duration = Duration::from_secs(2);
 
 impl Task {
-    async fn run(
+    pub(super) async fn run(
         mut self,
         mut events: LinkEvents,
         mut status: watch::Receiver<AgentStatus>,
@@ -332,7 +234,12 @@ impl Task {
                     None => break,
                 },
                 Ok(()) = status.changed() => self.say_status(&status).await,
-                Ok(()) = self.manifest.changed() => self.say_manifest().await,
+                Ok(()) = self.manifest.changed() => {
+                    self.say_manifest().await;
+                    // Once a day, then, everything that no receipt covers: a broker may have lost what it acknowledged.
+                    self.say_status(&status).await;
+                    self.say_outcomes(true).await;
+                }
                 () = wake.notified() => {
                     self.take_stock().await;
                     self.say_outcomes(false).await;
@@ -387,6 +294,7 @@ impl Task {
                         self.payloads = left.into_iter().map(|record| (record.sequence, record.payload)).collect();
                         let now = self.now();
                         self.session.settled(self.payloads.keys().copied(), now);
+                        self.note_backlog(true).await;
                     }
                     Err(error) => tracing::error!(home.id = %self.home, %error, "receipt not settled"),
                 }
@@ -491,6 +399,17 @@ impl Task {
             Err(error) => tracing::error!(home.id = %self.home, %error, "the outbox is not read"),
         }
         self.session.queued();
+        self.note_backlog(false).await;
+    }
+
+    /// Notes whether something waits, and whether the fleet has just taken something.
+    pub(super) async fn note_backlog(&self, taken: bool) {
+        match with(&self.outbox, |outbox| outbox.waiting()).await {
+            Ok(0) => self.backlog.rest(),
+            Ok(_) if taken || self.backlog.since_last().is_none() => self.backlog.advance(),
+            Ok(_) => {}
+            Err(error) => tracing::error!(home.id = %self.home, %error, "the outbox is not read"),
+        }
     }
 
     /// Says what is taken back, until it is confirmed.
@@ -541,18 +460,21 @@ impl Task {
     }
 }
 
-fn status_publication(home: &HomeId, status: AgentStatus) -> Result<Publication, hearthwatch_protocol::EncodeError> {
+pub(super) fn status_publication(
+    home: &HomeId,
+    status: AgentStatus,
+) -> Result<Publication, hearthwatch_protocol::EncodeError> {
     let topic = Topic::Status(home.clone()).to_string();
     Ok(Publication { topic, payload: encode(&Message::Status(status))?, retain: true })
 }
 
-fn lock(outbox: &SharedOutbox) -> std::sync::MutexGuard<'_, Outbox> {
+pub(super) fn lock(outbox: &SharedOutbox) -> std::sync::MutexGuard<'_, Outbox> {
     // A panic while holding the lock leaves at most an open transaction, which SQLite rolls back.
     outbox.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs a short piece of disk work off the async threads.
-async fn with<T: Send + 'static>(
+pub(super) async fn with<T: Send + 'static>(
     outbox: &SharedOutbox,
     work: impl FnOnce(&mut Outbox) -> Result<T, OutboxError> + Send + 'static,
 ) -> Result<T, UplinkError> {

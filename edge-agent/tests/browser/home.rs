@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hearthwatch_edge::brain::{self, Brain, BrainCommand, BrainHandle, BrainParts, HomeView, ToFleet};
-use hearthwatch_edge::discovery::{UpdateView, UpdateWish};
+use hearthwatch_edge::discovery::UpdateView;
 use hearthwatch_edge::history::History;
 use hearthwatch_edge::outbox::{Outbox, SharingLevel};
 use hearthwatch_edge::page::guard::Door;
 use hearthwatch_edge::page::{self, PageParts};
 use hearthwatch_edge::rehearse::Rehearsal;
+use hearthwatch_edge::update::Wishes;
 use hearthwatch_edge::uplink::{self, UplinkConfig, UplinkHandle};
 use hearthwatch_link::LinkConfig;
 use hearthwatch_model::alarm::Verdict;
@@ -37,7 +38,7 @@ pub struct Home {
     pub brain: BrainHandle,
     pub uplink: UplinkHandle,
     pub leaving: mpsc::Receiver<()>,
-    pub wishes: mpsc::Receiver<UpdateWish>,
+    pub wishes: Wishes,
     pub stop: CancellationToken,
     _dir: tempfile::TempDir,
 }
@@ -142,7 +143,7 @@ pub async fn lived() -> Home {
         fallback: Some(ModelVersion(13)),
         ..UpdateView::default()
     };
-    let (wish, wishes) = mpsc::channel(1);
+    let wishes = Wishes::open(&dir.path().join("wishes.json")).unwrap();
     let parts = PageParts {
         door: Door::Loopback { hosts: vec![] },
         brain: brain.clone(),
@@ -152,9 +153,10 @@ pub async fn lived() -> Home {
         history,
         uplink: Some(uplink.clone()),
         leave,
-        wishes: wish,
+        wishes: wishes.clone(),
         token: "0123456789abcdef".to_owned(),
         clock: || NOW,
+        health: Arc::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());

@@ -1,5 +1,6 @@
 //! What a link is told when it is opened.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -48,8 +49,12 @@ pub struct LinkConfig {
     pub clean_start: bool,
     /// What the broker says for us when the connection dies without a farewell.
     pub will: Option<Publication>,
-    /// Topic filters, subscribed on every connection.
+    /// Topic filters, subscribed on every connection. The group of a shared one (`$share/GROUP/…`) may be a secret: it is neither
+    /// logged nor part of an error.
     pub subscriptions: Vec<String>,
+    /// Topic filters of earlier days, unsubscribed where the broker kept our session: it would go on to serve them. Taken off after
+    /// the new ones stand, so that nothing is missed.
+    pub forgotten: Vec<String>,
     /// Seconds between two signs of life.
     pub keep_alive_seconds: u16,
     /// How fast attempts follow one another.
@@ -69,6 +74,7 @@ impl LinkConfig {
             clean_start: true,
             will: None,
             subscriptions: Vec::new(),
+            forgotten: Vec::new(),
             keep_alive_seconds: KEEP_ALIVE_SECONDS,
             backoff: Backoff::default(),
         }
@@ -76,7 +82,7 @@ impl LinkConfig {
 }
 
 impl fmt::Debug for LinkConfig {
-    /// Everything but the password.
+    /// Everything but the password and the groups of shared subscriptions.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LinkConfig")
             .field("host", &self.host)
@@ -86,16 +92,33 @@ impl fmt::Debug for LinkConfig {
             .field("username", &self.credentials.as_ref().map(|(username, _)| username))
             .field("clean_start", &self.clean_start)
             .field("will", &self.will.as_ref().map(|will| &will.topic))
-            .field("subscriptions", &self.subscriptions)
+            .field("subscriptions", &self.subscriptions.iter().map(|filter| shown(filter)).collect::<Vec<_>>())
+            .field("forgotten", &self.forgotten.len())
             .field("keep_alive_seconds", &self.keep_alive_seconds)
             .field("backoff", &self.backoff)
             .finish()
     }
 }
 
+/// A filter as logs and errors may show it: without the group of a shared subscription.
+pub(crate) fn shown(filter: &str) -> Cow<'_, str> {
+    match filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/')) {
+        Some((_, filter)) => Cow::Owned(format!("$share/…/{filter}")),
+        None => Cow::Borrowed(filter),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_group_of_a_shared_subscription_is_not_in_the_debug_form() {
+        let subscriptions = vec!["$share/hunter2/up/+".to_owned(), "a/b".to_owned()];
+        let forgotten = vec!["$share/hunter2/old".to_owned()];
+        let shown = format!("{:?}", LinkConfig { subscriptions, forgotten, ..LinkConfig::new("localhost", 1883, "a") });
+        assert!(shown.contains(r#"["$share/…/up/+", "a/b"]"#) && !shown.contains("hunter2"), "{shown}");
+    }
 
     #[test]
     fn the_password_is_not_in_the_debug_form() {

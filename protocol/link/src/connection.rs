@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::backoff;
-use crate::config::LinkConfig;
+use crate::config::{LinkConfig, shown};
 use crate::error::LinkError;
 use crate::handle::LinkEvent;
 use crate::session::NothingUnfinished;
@@ -218,7 +218,14 @@ impl Connection {
             Event::Incoming(Packet::SubAck(suback)) => {
                 for (filter, code) in self.config.subscriptions.iter().zip(&suback.return_codes) {
                     if !matches!(code, SubscribeReasonCode::Success(_)) {
-                        return Err(format!("subscription to {filter} refused: {code:?}"));
+                        return Err(format!("subscription to {} refused: {code:?}", shown(filter)));
+                    }
+                }
+                if greeting.session_present && !greeting.complete {
+                    for filter in &self.config.forgotten {
+                        client
+                            .try_unsubscribe(filter.as_str())
+                            .map_err(|error| format!("cannot unsubscribe from {}: {error}", shown(filter)))?;
                     }
                 }
                 self.greet(client, greeting);

@@ -189,6 +189,29 @@ async fn a_kept_session_delivers_what_was_said_while_the_program_was_away() {
     }
 }
 
+#[tokio::test]
+async fn a_kept_session_loses_the_filters_of_earlier_days_and_nothing_that_was_said_meanwhile() {
+    let Some(broker) = start("allow_anonymous true\n", tempfile::tempdir().unwrap()) else { return };
+    let old = LinkConfig { clean_start: false, ..config(&broker, "worker", &["$share/old/up/+"]) };
+    let (first, mut first_events) = open(old.clone()).unwrap();
+    until_connected(&mut first_events).await;
+    first.close().await;
+    let (speaker, _events) = connected(config(&broker, "speaker", &[])).await;
+    speaker.publish(say("up/a", "meanwhile", false)).await.unwrap();
+
+    let subscriptions = vec!["$share/new/up/+".to_owned(), "known".to_owned()];
+    let (second, mut events) = open(LinkConfig { subscriptions, forgotten: old.subscriptions.clone(), ..old }).unwrap();
+    assert!(until_connected(&mut events).await);
+    assert_eq!(message(&mut events).await.1, "meanwhile");
+    // The broker takes packets in order: what the worker says itself comes after its farewell to the old filter.
+    second.publish(say("known", "forgotten", false)).await.unwrap();
+    assert_eq!(message(&mut events).await.1, "forgotten");
+    speaker.publish(say("up/a", "later", false)).await.unwrap();
+    speaker.publish(say("known", "end", false)).await.unwrap();
+    assert_eq!(message(&mut events).await.1, "later");
+    assert_eq!(message(&mut events).await.1, "end", "once, by the new filter alone");
+}
+
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }

@@ -9,7 +9,7 @@ use crate::id::{AlarmId, HomeId, ModelVersion, Sequence};
 use crate::manifest::{Manifest, Vitals};
 use crate::messages::{
     AgentStatus, Announcement, Contribution, FeatureWindow, FeedbackRecord, Origin, PayloadDigest, Receipt, Refusal,
-    RefusalReason, ReleaseNotice, UpdateOutcome, Verdict, Withdrawal, WithdrawalReceipt, WithdrawalScope,
+    RefusalReason, ReleaseNotice, UpdateOutcome, UpdateStage, Verdict, Withdrawal, WithdrawalReceipt, WithdrawalScope,
 };
 use crate::seal::SigningKey;
 
@@ -61,11 +61,18 @@ fn naming_receipt() -> Receipt {
     Receipt { through: Sequence(9), refused: vec![], digests }
 }
 
+/// A refusal that speaks about a mirror.
+fn refusal_of_metadata() -> UpdateOutcome {
+    let reason = "expired: timestamp metadata is expired".to_owned();
+    UpdateOutcome::refused(ModelVersion(3), UpdateStage::Verify, reason, 1_700_000_000)
+}
+
 /// One example of every kind and form, by the name of its golden file.
 fn examples() -> Vec<(&'static str, Message)> {
     let further = further_records().map(|(name, record)| (name, Message::Feedback(record)));
     let naming = ("receipt-digests", Message::Receipt(naming_receipt()));
-    kinds().into_iter().map(|message| (message.kind(), message)).chain(further).chain([naming]).collect()
+    let staged = ("outcome-stage", Message::Outcome(refusal_of_metadata()));
+    kinds().into_iter().map(|message| (message.kind(), message)).chain(further).chain([naming, staged]).collect()
 }
 
 fn kinds() -> Vec<Message> {
@@ -86,6 +93,7 @@ fn kinds() -> Vec<Message> {
         }),
         Message::Outcome(UpdateOutcome {
             model_version: ModelVersion(3),
+            stage: None,
             result: UpdateResult::RolledBack { reason: "golden vectors differ".to_owned(), to: ModelVersion(2) },
             at: 1_700_000_000,
         }),
@@ -244,6 +252,29 @@ fn an_agent_from_before_reads_a_receipt_that_names_digests() {
     let body = serde_cbor::to_vec(&naming_receipt()).unwrap();
     let before: Before = serde_cbor::from_slice(&body).unwrap();
     assert_eq!(before, Before { through: Sequence(9), refused: vec![] });
+}
+
+#[test]
+fn a_stage_that_only_newer_agents_know_is_read_as_another_one() {
+    let mut bytes = encode(&Message::Outcome(refusal_of_metadata())).unwrap();
+    let at = bytes.windows(6).position(|word| word == b"verify").unwrap();
+    bytes[at..at + 6].copy_from_slice(b"polish");
+    let Message::Outcome(outcome) = decode(&bytes).unwrap() else { panic!("another kind") };
+    assert_eq!(outcome, UpdateOutcome { stage: Some(UpdateStage::Other), ..refusal_of_metadata() });
+}
+
+#[test]
+fn a_cloud_from_before_reads_an_outcome_that_names_its_stage() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Before {
+        model_version: ModelVersion,
+        result: UpdateResult,
+        at: i64,
+    }
+    let sent = refusal_of_metadata();
+    let body = serde_cbor::to_vec(&sent).unwrap();
+    let before: Before = serde_cbor::from_slice(&body).unwrap();
+    assert_eq!(before, Before { model_version: sent.model_version, result: sent.result, at: sent.at });
 }
 
 #[test]

@@ -117,6 +117,12 @@ pub enum RefusalReason {
     /// An answer to an alarm that the home had not announced, or had announced otherwise. Said only to homes that
     /// announce: agents from before there were announcements do not know the word.
     NotAnnounced,
+    /// A number so far beyond what was handled of its home that the home cannot have counted to it. Never said in a receipt: such a
+    /// number is not covered by one.
+    SequenceAhead,
+    /// Well-formed, and the aggregator failed at storing it, alone and again. A receipt says [`Malformed`](Self::Malformed)
+    /// instead, which every agent knows.
+    Unstorable,
 }
 
 impl RefusalReason {
@@ -139,6 +145,8 @@ impl RefusalReason {
             Self::QuotaExceeded => "quota_exceeded",
             Self::Withdrawn => "withdrawn",
             Self::NotAnnounced => "not_announced",
+            Self::SequenceAhead => "sequence_ahead",
+            Self::Unstorable => "unstorable",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The table says what it should, and mosquitto's reading of the rendered file is the same as ours.
 
+use hearthwatch_protocol::topic::{UP_FILTER, shared};
 use proptest::prelude::*;
 
 use super::*;
@@ -59,7 +60,7 @@ fn a_home_hears_its_own_receipts_and_the_fleets_release() {
 #[test]
 fn an_aggregator_hears_every_home_alone_or_in_a_group_and_answers_with_receipts() {
     assert!(subscribe("aggregator", "hw/v1/home/+/up/+"));
-    assert!(subscribe("aggregator-2", hearthwatch_protocol::topic::AGGREGATOR_FILTER));
+    assert!(subscribe("aggregator-2", &shared("g", UP_FILTER)));
     assert!(!subscribe("aggregator", "$share//hw/v1/home/+/up/+"));
     assert!(!subscribe("aggregator", "$share/g+/hw/v1/home/+/up/+"));
     assert!(!subscribe("aggregator", "#"));

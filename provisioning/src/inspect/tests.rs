@@ -85,6 +85,29 @@ fn access_rules_that_were_edited_are_a_problem() {
 }
 
 #[test]
+fn an_installation_without_a_secret_group_is_told_the_command_that_makes_one() {
+    let (_dir, layout) = installed();
+    std::fs::remove_file(layout.group()).unwrap();
+    let (path, root) = (layout.group(), layout.root().display().to_string());
+    assert_eq!(
+        problems(&layout, now()),
+        [format!(
+            "aggregators' secret group: {} does not exist; hearthwatch-provision group --out {root}",
+            path.display()
+        )]
+    );
+}
+
+#[test]
+fn a_copy_that_the_broker_reads_and_that_is_out_of_date_is_a_problem() {
+    let (_dir, layout) = installed();
+    std::fs::copy(layout.http_cert(), layout.mosquitto_cert()).unwrap();
+    let (copy, original) = (layout.mosquitto_cert(), layout.broker_cert());
+    let found = problems(&layout, now());
+    assert_eq!(found, [format!("{} is no copy of {} any more; run init again", copy.display(), original.display())]);
+}
+
+#[test]
 fn an_empty_place_is_told_the_first_command() {
     let found = problems(&Layout::new("/nonexistent/hw"), now());
     assert_eq!(found, ["/nonexistent/hw does not exist; hearthwatch-provision init --out /nonexistent/hw"]);

@@ -31,11 +31,17 @@ pub enum Fault {
     Revoked,
     /// Somebody else connects under the home's name, with its key.
     Twin,
+    /// A home with a valid certificate says thousands of things of every kind, with numbers that no home has.
+    FloodingHome,
+    /// A part of the aggregator or of a home ends or panics inside its process.
+    DyingTask,
+    /// The repository of models is served as it was before, or expired, after a model was taken from it.
+    StaleMirror,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::KillHome,
         Self::KillBroker,
         Self::KillAggregator,
@@ -49,6 +55,9 @@ impl Fault {
         Self::CertificateEnds,
         Self::Revoked,
         Self::Twin,
+        Self::FloodingHome,
+        Self::DyingTask,
+        Self::StaleMirror,
     ];
 
     /// Its name in the tally.
@@ -68,6 +77,9 @@ impl Fault {
             Self::CertificateEnds => "certificate ends",
             Self::Revoked => "certificate revoked",
             Self::Twin => "duplicate client id",
+            Self::FloodingHome => "flooding home",
+            Self::DyingTask => "dying task",
+            Self::StaleMirror => "stale mirror",
         }
     }
 

@@ -2,10 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::Context;
+
+use crate::guest::ended;
 
 /// Lines of a log that are shown when something is lost.
 const TAIL_LINES: usize = 15;
@@ -60,13 +63,48 @@ impl Process {
         let child = command
             .env("HEARTHWATCH_LOG", "warn")
             .env("RUST_LOG", "warn")
-            .stdin(Stdio::null())
+            // Open as long as the process is held: orders may come by it.
+            .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
             .with_context(|| self.program.display().to_string())?;
         self.child = Some(child);
         Ok(())
+    }
+
+    /// Has a part of it end, like `panic intake`: for programs that take orders on standard input.
+    ///
+    /// # Errors
+    /// When it does not run, or cannot be told.
+    pub fn order(&mut self, fault: &str) -> anyhow::Result<()> {
+        let child = self.child.as_mut().context("it does not run")?;
+        writeln!(child.stdin.as_mut().context("its standard input")?, "{fault}")?;
+        Ok(())
+    }
+
+    /// Waits until it has ended by itself, and gives its exit code.
+    ///
+    /// # Errors
+    /// When it does not run, or does not end.
+    pub fn ended(&mut self) -> anyhow::Result<Option<i32>> {
+        let mut child = self.child.take().context("it does not run")?;
+        let code = ended(&mut child);
+        if code.is_err() {
+            self.child = Some(child);
+        }
+        code
+    }
+
+    /// Whether it runs.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn is_running(&mut self) -> anyhow::Result<bool> {
+        match &mut self.child {
+            Some(child) => Ok(child.try_wait()?.is_none()),
+            None => Ok(false),
+        }
     }
 
     /// Asks it to read its files again, as mosquitto does.

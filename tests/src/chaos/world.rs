@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
 use hearthwatch_cloud::store::Store;
 use hearthwatch_cloud::store::sqlite::SqliteStore;
-use hearthwatch_protocol::{HomeId, Message, decode};
+use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
+use hearthwatch_protocol::{HomeId, Message, ModelVersion, decode};
 use hearthwatch_provision::acl::Identity;
 use hearthwatch_provision::authority::Authority;
 use hearthwatch_provision::ledger::Ledger;
@@ -20,6 +21,7 @@ use rand::{RngExt as _, SeedableRng};
 use rusqlite::{Connection, OpenFlags};
 
 use super::fault::Fault;
+use super::mirror::{Mirror, Shown};
 use super::process::Process;
 use super::proxy::{Line, Proxy};
 
@@ -27,6 +29,17 @@ use super::proxy::{Line, Proxy};
 const DAYS: u32 = 7;
 /// Blocks of 512 bytes beyond which a home with a full disk cannot write: less than its outbox has already.
 const FULL_BLOCKS: u32 = 8;
+
+/// Longest that the world may take to stand.
+const START_MAX: Duration = Duration::from_secs(120);
+/// Of each kind of message, in one round: what a home says in years.
+const FLOOD: &str = "400";
+/// Parts of the aggregator that a round may let end; it serves neither pages nor a repository here.
+const PARTS: [&str; 3] = ["intake", "trainer", "checks"];
+/// How they end.
+const WORDS: [&str; 3] = ["end", "error", "panic"];
+/// Exit code of a program that one of its parts has stopped.
+const EXIT_PART: i32 = 70;
 
 /// Everything that can be struck.
 pub struct World {
@@ -40,6 +53,12 @@ pub struct World {
     aggregator: Process,
     homes: Vec<Home>,
     twin: Option<Process>,
+    /// The home that says too much; it says nothing in other rounds.
+    flooder: HomeId,
+    flooding: Option<Process>,
+    mirror: Mirror,
+    /// Whether the aggregator ends by itself in this round.
+    dies: bool,
     proxy: Proxy,
     rng: SmallRng,
     /// Faults still to come before each has come once.
@@ -74,14 +93,16 @@ impl World {
             }
         };
         let data = root.join("cloud");
-        std::fs::create_dir_all(&data)?;
+        hearthwatch_provision::files::make_dir(&data)?;
         let config = root.join("cloud.toml");
         std::fs::write(&config, cloud_toml(&layout, &data, port))?;
         let arguments = ["serve", "--config", &text(&config)];
-        let aggregator = Process::new(beside("hearthwatch-cloud")?, arguments, root.join("cloud.log"));
+        // This very program is the aggregator too, so that a part of it can be told to end: see `ordered`.
+        let aggregator = Process::new(std::env::current_exe()?, arguments, root.join("cloud.log"));
         let proxy = Proxy::start(port, seed)?;
         let database = data.join(DATABASE_FILE);
         let store = SqliteStore::open(&database)?;
+        let mirror = Mirror::start(&root.join("models"), &layout, &store)?;
         let mut all = Vec::new();
         for number in 1..=homes {
             let id = HomeId::new(format!("home-{number}"))?;
@@ -89,9 +110,13 @@ impl World {
             homes::issue(&layout, &id, Timestamp::now(), DAYS)?;
             let state = root.join(id.as_str());
             let log = root.join(format!("{id}.log"));
-            let process = home_process(&layout, &id, &state, proxy.port(), &log)?;
+            let models = ["--updates", &mirror.url()?, "--root", &text(&layout.tuf_root())];
+            let process = home_process(&layout, &id, &state, proxy.port(), &log, &models)?;
             all.push(Home { id, state, process });
         }
+        let flooder = HomeId::new("home-flood")?;
+        store.enrol_home(&flooder, Timestamp::now().as_second())?;
+        homes::issue(&layout, &flooder, Timestamp::now(), DAYS)?;
         drop(store);
         let rng = SmallRng::seed_from_u64(seed);
         let mut world = Self {
@@ -103,6 +128,10 @@ impl World {
             aggregator,
             homes: all,
             twin: None,
+            flooder,
+            flooding: None,
+            mirror,
+            dies: false,
             proxy,
             rng,
             deck: Vec::new(),
@@ -112,6 +141,12 @@ impl World {
         world.aggregator.start()?;
         for home in &mut world.homes {
             home.process.start()?;
+        }
+        // What a broker that is killed had acknowledged is gone: the first model must have come before the first fault.
+        let began = Instant::now();
+        while !world.behind()?.is_empty() {
+            anyhow::ensure!(began.elapsed() < START_MAX, "the homes do not come up:\n{}", world.logs());
+            std::thread::sleep(Duration::from_millis(50));
         }
         Ok(world)
     }
@@ -167,9 +202,31 @@ impl World {
             Fault::Twin => {
                 let (root, port) = (self.folder.path(), self.proxy.port());
                 let state = root.join("twin");
-                let mut twin = home_process(&self.layout, &home.id, &state, port, &root.join("twin.log"))?;
+                let mut twin = home_process(&self.layout, &home.id, &state, port, &root.join("twin.log"), &[])?;
                 twin.start_with(&["--mute"])?;
                 self.twin = Some(twin);
+            }
+            Fault::FloodingHome => {
+                let (root, port) = (self.folder.path(), self.proxy.port());
+                let (state, log) = (root.join(self.flooder.as_str()), root.join("flood.log"));
+                let mut flooding = home_process(&self.layout, &self.flooder, &state, port, &log, &["--flood", FLOOD])?;
+                flooding.start()?;
+                self.flooding = Some(flooding);
+            }
+            Fault::DyingTask => {
+                let word = WORDS[self.rng.random_range(0..WORDS.len())];
+                // One more than there are: then it is a home's uplink, which comes back inside its process.
+                match PARTS.get(self.rng.random_range(0..=PARTS.len())) {
+                    None => home.process.order(&format!("{word} uplink"))?,
+                    Some(part) => {
+                        self.dies = true;
+                        self.aggregator.order(&format!("{word} {part}"))?;
+                    }
+                }
+            }
+            Fault::StaleMirror => {
+                let shown = if self.rng.random_bool(0.5) { Shown::Before } else { Shown::Expired };
+                self.mirror.show(shown)?;
             }
             Fault::Partition | Fault::HalfOpen | Fault::Delay | Fault::Lossy => {}
         }
@@ -182,8 +239,18 @@ impl World {
     /// When a process does not start.
     pub fn mend(&mut self, fault: Fault) -> anyhow::Result<()> {
         self.proxy.set(Line::Good);
-        self.twin = None;
+        (self.twin, self.flooding) = (None, None);
         match fault {
+            Fault::DyingTask if std::mem::take(&mut self.dies) => {
+                let code = self.aggregator.ended()?;
+                anyhow::ensure!(code == Some(EXIT_PART), "the aggregator ended with {code:?}");
+                // As systemd does.
+                self.aggregator.start()?;
+            }
+            Fault::StaleMirror => {
+                self.mirror.release(&SqliteStore::open(&self.database)?)?;
+                self.mirror.show(Shown::Fresh)?;
+            }
             Fault::KillBroker => self.broker.start()?,
             Fault::KillAggregator => self.aggregator.start()?,
             Fault::KillAll => {
@@ -231,8 +298,7 @@ impl World {
     /// # Errors
     /// When the store cannot be read.
     pub fn stored(&self) -> anyhow::Result<BTreeMap<String, u32>> {
-        let database = Connection::open_with_flags(&self.database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        database.busy_timeout(Duration::from_secs(10))?;
+        let database = self.database()?;
         let mut statement = database.prepare("SELECT payload FROM feedback")?;
         let payloads = statement.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
         let mut stored = BTreeMap::new();
@@ -242,6 +308,55 @@ impl World {
             }
         }
         Ok(stored)
+    }
+
+    /// The homes of which the aggregator does not know that they run the newest model.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn behind(&self) -> anyhow::Result<Vec<HomeId>> {
+        let (said, newest) = (self.outcomes()?, self.mirror.newest());
+        let runs = |home: &HomeId| {
+            let installed = |(id, version, result): &(String, ModelVersion, UpdateResult)| {
+                id == home.as_str() && *version == newest && *result == UpdateResult::Installed
+            };
+            said.iter().any(installed)
+        };
+        Ok(self.homes.iter().map(|home| home.id.clone()).filter(|home| !runs(home)).collect())
+    }
+
+    /// Whether the aggregator runs, and no good home has said anything against a model: all models are good.
+    ///
+    /// # Errors
+    /// What is not so.
+    pub fn sound(&mut self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.aggregator.is_running()?, "the aggregator has ended:\n{}", self.aggregator.tail());
+        for (home, model_version, result) in self.outcomes()? {
+            let said = UpdateOutcome { model_version, stage: None, result, at: 0 };
+            let good =
+                home == self.flooder.as_str() || said.result == UpdateResult::Installed || !said.weighs_on_release();
+            anyhow::ensure!(good, "{home} says of a good model: {said:?}");
+        }
+        Ok(())
+    }
+
+    /// What homes said of models: who, of which, what.
+    fn outcomes(&self) -> anyhow::Result<Vec<(String, ModelVersion, UpdateResult)>> {
+        let database = self.database()?;
+        let mut statement = database.prepare("SELECT home, model_version, result FROM outcomes")?;
+        let rows = statement
+            .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?)))?;
+        rows.map(|row| {
+            let (home, version, result) = row?;
+            Ok((home, ModelVersion(u64::try_from(version)?), serde_json::from_str(&result)?))
+        })
+        .collect()
+    }
+
+    fn database(&self) -> anyhow::Result<Connection> {
+        let database = Connection::open_with_flags(&self.database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        database.busy_timeout(Duration::from_secs(10))?;
+        Ok(database)
     }
 
     /// The largest resident memory of any process now.
@@ -280,10 +395,18 @@ fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-fn home_process(layout: &Layout, id: &HomeId, state: &Path, port: u16, log: &Path) -> anyhow::Result<Process> {
+fn home_process(
+    layout: &Layout,
+    id: &HomeId,
+    state: &Path,
+    port: u16,
+    log: &Path,
+    more: &[&str],
+) -> anyhow::Result<Process> {
     let (bundle, state) = (text(layout.home(id).root()), text(state));
     let port = port.to_string();
     let arguments = ["chaos-home", "--home", id.as_str(), "--bundle", &bundle, "--state", &state, "--port", &port];
+    let arguments = arguments.into_iter().chain(more.iter().copied());
     Ok(Process::new(beside("hearthwatch-emulator")?, arguments, log.to_owned()))
 }
 
@@ -304,11 +427,12 @@ fn mosquitto_process(layout: &Layout, port: u16, root: &Path) -> anyhow::Result<
 fn cloud_toml(layout: &Layout, data: &Path, port: u16) -> String {
     format!(
         "data = {:?}\n[mqtt]\nhost = \"localhost\"\nport = {port}\nca_file = {:?}\ncert_file = {:?}\nkey_file = {:?}\n\
-         [ingest]\nrecords_per_day = 864000\n[training]\ntrigger_count = 0\nschedule_hours = 0\n",
+         group_file = {:?}\n[ingest]\nrecords_per_day = 864000\n[training]\ntrigger_count = 0\nschedule_hours = 0\n",
         data,
         layout.ca_cert(),
         layout.aggregator_cert(),
-        layout.aggregator_key()
+        layout.aggregator_key(),
+        layout.group()
     )
 }
 

@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 
 use hearthwatch_link::{LinkError, Publication};
 use hearthwatch_protocol::messages::{AgentStatus, Receipt};
-use hearthwatch_protocol::topic::AGGREGATOR_FILTER;
+use hearthwatch_protocol::topic::{UP_FILTER, shared};
 use hearthwatch_protocol::{HomeId, Message, ModelVersion, Sequence, Topic};
 use hearthwatch_provision::acl::{AGGREGATORS, Identity};
-use hearthwatch_provision::{Authority, files, revocation};
+use hearthwatch_provision::{Authority, Group, files, revocation};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::client::{PATIENCE, Party};
 use crate::stand::{Stand, home_in};
 
-const UP: &str = "hw/v1/home/+/up/+";
+const UP: &str = UP_FILTER;
 const RELEASE: &str = "hw/v1/fleet/release";
 
 fn refused(result: Result<(), LinkError>) {
@@ -22,6 +22,11 @@ fn refused(result: Result<(), LinkError>) {
         Err(LinkError::Refused(_)) => {}
         other => panic!("{other:?}"),
     }
+}
+
+/// What aggregators of this installation subscribe to.
+fn group_filter(stand: &Stand) -> String {
+    Group::load(&stand.layout.group()).unwrap().filter()
 }
 
 fn will(topic: &str) -> Option<Publication> {
@@ -148,16 +153,17 @@ pub async fn a_retained_release_reaches_a_home_that_comes_later(stand: &Stand) {
     assert_eq!(home.hear().await, (RELEASE.to_owned(), b"model 2".to_vec(), true));
 }
 
-pub async fn shared_subscribers_split_the_records_and_lose_none(stand: &Stand) {
+pub async fn aggregators_in_their_secret_group_split_the_records_and_lose_none(stand: &Stand) {
     const RECORDS: u16 = 200;
-    let mut first = Party::aggregator(stand, &[AGGREGATOR_FILTER]).connect(stand).await.unwrap();
+    let shared = group_filter(stand);
+    let mut first = Party::aggregator(stand, &[&shared]).connect(stand).await.unwrap();
     let replica = Identity::from_common_name(AGGREGATORS[1]).unwrap();
     let issued = Authority::load(&stand.layout).unwrap().issue_client(&replica, Timestamp::now(), 30).unwrap();
     let (cert, key) = (stand.layout.root().join("replica.crt"), stand.layout.root().join("replica.key"));
     files::write_public(&cert, issued.certificate_pem.as_bytes()).unwrap();
     files::write_private(&key, issued.key_pem.as_bytes()).unwrap();
     let client_id = AGGREGATORS[1].to_owned();
-    let party = Party { cert: Some((cert, key)), client_id, ..Party::aggregator(stand, &[AGGREGATOR_FILTER]) };
+    let party = Party { cert: Some((cert, key)), client_id, ..Party::aggregator(stand, &[&shared]) };
     let mut second = party.connect(stand).await.unwrap();
 
     let home = Party::home(stand, "home-7", &[]).connect(stand).await.unwrap();
@@ -176,10 +182,67 @@ pub async fn shared_subscribers_split_the_records_and_lose_none(stand: &Stand) {
     assert_eq!(all.len(), usize::from(RECORDS), "each exactly once");
 }
 
+/// Filters by which a home might get hold of what home-8 says, or have the broker give it nobody.
+fn thieves_filters() -> Vec<String> {
+    let guesses = ["aggregator", "hearthwatch", "+", "#", "00000000000000000000000000000000"];
+    let mut filters: Vec<String> = guesses.iter().map(|group| shared(group, UP_FILTER)).collect();
+    filters.extend(["$share/aggregator/#", "$share/+/#", "$queue/hw/v1/home/+/up/+", "$SYS/#", "#"].map(str::to_owned));
+    filters.extend([UP_FILTER, "hw/v1/home/home-8/up/+", "hw/v1/home/home-8/down/+"].map(str::to_owned));
+    filters.push(shared("aggregator", "hw/v1/home/home-8/up/+"));
+    filters.push(shared("aggregator", "hw/v1/home/home-8/down/+"));
+    filters
+}
+
+pub async fn no_home_reads_or_thins_what_another_says(stand: &Stand) {
+    const MESSAGES: u16 = 200;
+    let mut aggregator = Party::aggregator(stand, &[&group_filter(stand)]).connect(stand).await.unwrap();
+    let receipts = "hw/v1/home/home-8/down/receipt";
+    let mut victim = Party::home(stand, "home-8", &[receipts]).connect(stand).await.unwrap();
+    let mut thieves = Vec::new();
+    for (number, filter) in thieves_filters().into_iter().enumerate() {
+        let thief = Party::home(stand, &format!("thief-{number}"), &[&filter, RELEASE]).connect(stand).await;
+        // The embedded broker refuses the subscription, which the link takes for a failure to connect.
+        if let Ok(thief) = thief {
+            thieves.push((filter, thief));
+        }
+    }
+    for number in 0..MESSAGES {
+        victim.say("hw/v1/home/home-8/up/status", &number.to_be_bytes()).await.unwrap();
+        aggregator.say(receipts, &number.to_be_bytes()).await.unwrap();
+    }
+    for number in 0..MESSAGES {
+        assert_eq!(aggregator.hear().await.1, number.to_be_bytes(), "the aggregator has every message, once");
+        assert_eq!(victim.hear().await.1, number.to_be_bytes(), "and so has the victim");
+    }
+    aggregator.say(RELEASE, b"for all").await.unwrap();
+    for (filter, thief) in &mut thieves {
+        assert_eq!(thief.hear().await.0, RELEASE, "{filter}");
+    }
+}
+
+/// Why the group's name is a secret. Where this fails, mosquitto has learnt to ask its rules before it takes turns.
+pub async fn a_home_that_knows_the_group_thins_what_another_says(stand: &Stand) {
+    const MESSAGES: u16 = 200;
+    let known = shared("aggregator", UP_FILTER);
+    let mut aggregator = Party::aggregator(stand, &[&known, RELEASE]).connect(stand).await.unwrap();
+    let mut thief = Party::home(stand, "home-7", &[&known, RELEASE]).connect(stand).await.unwrap();
+    let victim = Party::home(stand, "home-8", &[]).connect(stand).await.unwrap();
+    for number in 0..MESSAGES {
+        victim.say("hw/v1/home/home-8/up/status", &number.to_be_bytes()).await.unwrap();
+    }
+    aggregator.say(RELEASE, b"for all").await.unwrap();
+    let mut heard = 0;
+    while aggregator.hear().await.0 != RELEASE {
+        heard += 1;
+    }
+    assert_eq!(heard, MESSAGES / 2, "every second one fell to the thief");
+    assert_eq!(thief.hear().await.0, RELEASE, "who was given none of them");
+}
+
 pub async fn a_record_goes_up_and_its_receipt_comes_down(stand: &Stand) {
     let home_id = HomeId::new("home-7").unwrap();
     let receipts = Topic::Receipt(home_id.clone()).to_string();
-    let mut aggregator = Party::aggregator(stand, &[AGGREGATOR_FILTER]).connect(stand).await.unwrap();
+    let mut aggregator = Party::aggregator(stand, &[&group_filter(stand)]).connect(stand).await.unwrap();
     let mut home = Party::home(stand, "home-7", &[&receipts]).connect(stand).await.unwrap();
     let status = Message::Status(AgentStatus {
         online: true,

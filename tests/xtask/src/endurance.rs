@@ -21,7 +21,7 @@ const FUZZ_HANG_SECONDS: u32 = 10;
 /// Memory that a decoder may take, MiB: libFuzzer's own tables are most of it.
 const FUZZ_MEMORY_MIB: u32 = 1024;
 
-/// Rounds of chaos in CI: each fault four times.
+/// Rounds of chaos in CI: each fault three times.
 pub const CHAOS_ROUNDS: &str = "50";
 /// Rounds in the long run.
 pub const CHAOS_ROUNDS_FULL: &str = "1000";

@@ -1,5 +1,7 @@
 //! The real parts that the suites need, installed once through the machine's own package clients.
 
+use std::path::Path;
+
 use anyhow::bail;
 
 use crate::shell;
@@ -64,7 +66,7 @@ impl Part {
 fn cargo_bin(program: &str) -> std::path::PathBuf {
     let home =
         std::env::var("CARGO_HOME").unwrap_or_else(|_| format!("{}/.cargo", std::env::var("HOME").unwrap_or_default()));
-    std::path::Path::new(&home).join("bin").join(program)
+    Path::new(&home).join("bin").join(program)
 }
 
 fn apt(packages: &[&str]) -> anyhow::Result<()> {
@@ -92,4 +94,13 @@ pub fn ensure(part: Part) -> anyhow::Result<()> {
     eprintln!("xtask: installing {part:?}");
     part.install()?;
     if part.present() { Ok(()) } else { bail!("{part:?} was installed but does not answer") }
+}
+
+/// Makes an environment of Python's in `folder`, kept between runs, with the packages that `requirements` names.
+pub fn python_packages(folder: &Path, requirements: &str) -> anyhow::Result<()> {
+    let python = folder.join("bin/python").display().to_string();
+    if !Path::new(&python).is_file() {
+        shell::run("python3", ["-m", "venv", &folder.display().to_string()])?;
+    }
+    shell::run(&python, ["-m", "pip", "install", "--quiet", "--requirement", requirements])
 }

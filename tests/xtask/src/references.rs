@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use crate::shell;
+use crate::{install, shell};
 
 const FOLDER: &str = "model/references";
 /// Kept between runs: a first installation takes a minute or two.
@@ -26,10 +26,5 @@ pub fn check() -> anyhow::Result<()> {
 }
 
 fn install(root: &Path) -> anyhow::Result<()> {
-    let python = root.join(VENV).join("bin/python");
-    if !python.is_file() {
-        shell::run("python3", ["-m", "venv", VENV])?;
-    }
-    let requirements = format!("{FOLDER}/requirements.txt");
-    shell::run(&python.display().to_string(), ["-m", "pip", "install", "--quiet", "--requirement", &requirements])
+    install::python_packages(&root.join(VENV), &format!("{FOLDER}/requirements.txt"))
 }

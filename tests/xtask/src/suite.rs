@@ -12,8 +12,8 @@ use crate::{endurance, references, shell, supply, tidy};
 /// What `cargo xtask test` takes.
 #[derive(Args)]
 pub struct TestArguments {
-    /// Run this suite alone (may be repeated).
-    #[arg(long, value_name = "SUITE", value_parser = names())]
+    /// Run this suite alone (may be repeated, or several with commas between).
+    #[arg(long, value_name = "SUITE", value_delimiter = ',', value_parser = names())]
     only: Vec<String>,
     /// Add the long runs that CI has no time for.
     #[arg(long)]
@@ -74,10 +74,24 @@ const SUITES: &[Suite] = &[
         full_only: false,
     },
     Suite {
+        name: "contract",
+        what: "the admin API against its document, by schemathesis, a validator and a generated client",
+        needs: &[Part::PythonVenv],
+        run: contract,
+        full_only: false,
+    },
+    Suite {
         name: "mosquitto",
         what: "the broker conformance suite, link and uplink, real mosquitto",
         needs: &[Part::Mosquitto],
         run: mosquitto,
+        full_only: false,
+    },
+    Suite {
+        name: "fleet",
+        what: "the README's fleet, to the letter, as an ordinary user and as root",
+        needs: &[Part::Mosquitto],
+        run: || integration("fleet", &[]),
         full_only: false,
     },
     Suite {
@@ -113,6 +127,13 @@ const SUITES: &[Suite] = &[
         what: "bursts and cut lines: no false alarm, no answer lost",
         needs: &[Part::Mosquitto],
         run: || integration("endures", &[]),
+        full_only: false,
+    },
+    Suite {
+        name: "parts",
+        what: "every part of both programs ends: a restart or a line, and the alarm is raised all the same",
+        needs: &[Part::Mosquitto],
+        run: || integration("parts", &[]),
         full_only: false,
     },
     Suite {
@@ -239,8 +260,17 @@ fn integration(test: &str, filter: &[&str]) -> anyhow::Result<()> {
     shell::run_with(
         &shell::cargo_path(),
         arguments,
-        &[("HEARTHWATCH_REQUIRE_MOSQUITTO", "1"), ("HEARTHWATCH_REQUIRE_CHROMIUM", "1")],
+        &[
+            ("HEARTHWATCH_REQUIRE_MOSQUITTO", "1"),
+            ("HEARTHWATCH_REQUIRE_CHROMIUM", "1"),
+            ("HEARTHWATCH_REQUIRE_CONTRACT", "1"),
+        ],
     )
+}
+
+fn contract() -> anyhow::Result<()> {
+    install::python_packages(&shell::root().join("target/contract"), "tests/contract/requirements.txt")?;
+    integration("contract", &[])
 }
 
 fn mosquitto() -> anyhow::Result<()> {

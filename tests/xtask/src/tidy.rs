@@ -13,6 +13,7 @@ const FILE_LINES_MAX: usize = 600;
 /// What may stand at the top of the tree.
 const TOP_LEVEL: &[&str] = &[
     "ARCHITECTURE.md",
+    "CHANGELOG.md",
     "CONTRIBUTING.md",
     "Cargo.lock",
     "Cargo.toml",

@@ -77,9 +77,14 @@ pub fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
         println!("{report}");
         println!("seed {}, {} in all; everything is in {}", settings.seed, spoken(start.elapsed()), folder.display());
         if arguments.stay {
+            let token = stage.admin_token(&folder.join("admin.token")).await?;
             println!("the page is at {}/ (authority: {})", stage.url, stage.layout.ca_cert().display());
+            println!("its token, and that of the admin API, is in {}", token.display());
             println!("Ctrl-C ends it");
-            tokio::signal::ctrl_c().await?;
+            tokio::select! {
+                asked = tokio::signal::ctrl_c() => asked?,
+                failed = stage.aggregator.failed() => return Err(failed.into()),
+            }
         }
         stage.strike().await;
         Ok(())
@@ -105,27 +110,34 @@ pub async fn world(settings: &Settings, screen: &Screen) -> anyhow::Result<(Repo
         stage.broker.port(),
         stage.url
     ));
-    let mut homes: Vec<SimulatedHome> = Vec::new();
-    let mut agents: Vec<FleetAgent> = Vec::new();
-    for player in &players {
-        let (id, lived) = (player.id.clone(), player.lived.clone());
-        agents.push(FleetAgent::start(&stage, &id, lived.entities.len(), &settings.folder, settings.seed)?);
-        let speaks = timeline.speaks_from(player.moves_in);
-        homes.push(SimulatedHome::new(id, lived, settings.habits, settings.seed, player.moves_in, speaks));
-    }
-    let mut rounds = Vec::new();
-    for phase in 0..timeline.phases {
-        let (from, until) = timeline.phase(phase);
-        let from = if phase == 0 { EPOCH } else { from };
-        homes = replay(homes, &agents, &stage, (from, until), phase, settings, screen).await?;
-        if phase + 1 < timeline.phases {
-            exchange(&known, corpus.until(until));
-            rounds.push(teach(&stage, &mut homes, &mut agents, screen).await?);
+    let whole = async {
+        let mut homes: Vec<SimulatedHome> = Vec::new();
+        let mut agents: Vec<FleetAgent> = Vec::new();
+        for player in &players {
+            let (id, lived) = (player.id.clone(), player.lived.clone());
+            agents.push(FleetAgent::start(&stage, &id, lived.entities.len(), &settings.folder, settings.seed)?);
+            let speaks = timeline.speaks_from(player.moves_in);
+            homes.push(SimulatedHome::new(id, lived, settings.habits, settings.seed, player.moves_in, speaks));
         }
-    }
-    for agent in agents {
-        agent.stop().await;
-    }
+        let mut rounds = Vec::new();
+        for phase in 0..timeline.phases {
+            let (from, until) = timeline.phase(phase);
+            let from = if phase == 0 { EPOCH } else { from };
+            homes = replay(homes, &agents, &stage, (from, until), phase, settings, screen).await?;
+            if phase + 1 < timeline.phases {
+                exchange(&known, corpus.until(until));
+                rounds.push(teach(&stage, &mut homes, &mut agents, screen).await?);
+            }
+        }
+        for agent in agents {
+            agent.stop().await;
+        }
+        Ok::<_, anyhow::Error>((homes, rounds))
+    };
+    let (homes, rounds) = tokio::select! {
+        failed = stage.aggregator.failed() => return Err(failed.into()),
+        whole = whole => whole?,
+    };
     let report = report(settings, &players, &homes, rounds);
     write(&settings.folder, &report, &homes)?;
     Ok((report, stage))

@@ -17,13 +17,15 @@ use hearthwatch_cloud::http::server::Bound;
 use hearthwatch_cloud::metrics::Metrics;
 use hearthwatch_cloud::release::{Publisher, RemoteSigner};
 use hearthwatch_cloud::rollout::Policy;
+use hearthwatch_cloud::store::Role;
+use hearthwatch_cloud::token;
 use hearthwatch_cloud::training::Learner;
 use hearthwatch_protocol::HomeId;
 use hearthwatch_provision::enrol::Enroller;
 use hearthwatch_provision::signer::client::SignerClient;
 use hearthwatch_provision::signer::server::Server;
-use hearthwatch_provision::{Layout, homes, init};
-use tokio::task::JoinHandle;
+use hearthwatch_provision::{Group, Layout, files, homes, init};
+use hearthwatch_supervision::{FaultPlan, Supervisor};
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::{BrokerFiles, EmbeddedBroker};
@@ -47,8 +49,6 @@ pub struct Stage {
     /// `https://localhost:PORT`.
     pub url: String,
     signer: Signer,
-    stop: CancellationToken,
-    server: JoinHandle<()>,
 }
 
 /// The signer runs as a process of its own, as in production: it alone opens the targets key.
@@ -117,34 +117,40 @@ impl Stage {
 
         let mut config = config(folder, &layout, broker.port(), &socket, seed)?;
         let http = config.http.clone().context("the demo configures HTTP")?;
-        let bound = Bound::bind(&http).await?;
+        let bound = Bound::bind(&http)?;
         let url = format!("https://localhost:{}", bound.address().port());
         let release = config.release.as_mut().context("the demo configures releases")?;
         release.url = format!("{url}/tuf/").parse()?;
         let publisher = Publisher::open(release, Arc::new(RemoteSigner::new(&socket)), &Metrics::new()).await?;
         let clock = Arc::new(ManualClock::new(now));
         let options = Options { clock: clock.clone(), learner, hook: Some(publisher) };
-        let aggregator = Aggregator::start(config, options).await?;
+        let parts = Supervisor::new(CancellationToken::new(), FaultPlan::default());
+        let metrics = Arc::new(Metrics::new());
+        let aggregator = Aggregator::start_under(config, options, metrics, parts.clone()).await?;
         for home in home_ids {
             aggregator.enrol(home).await?;
         }
-        let stop = CancellationToken::new();
-        let stopped = stop.clone().cancelled_owned();
         let desk = Enroller::load(&layout, HOME_DAYS).context("the desk where homes enrol")?;
         let http = Http::new(aggregator.state().clone(), bound.tls()).with_enroller(desk);
-        let server = tokio::spawn(async move {
-            if let Err(error) = bound.serve(http, stopped).await {
-                tracing::error!(%error, "the pages are gone");
-            }
-        });
-        Ok(Self { layout, broker, aggregator, clock, url, signer, stop, server })
+        parts.vital("http", bound.serve(http, parts.stop().clone().cancelled_owned()));
+        Ok(Self { layout, broker, aggregator, clock, url, signer })
     }
 
-    /// Takes everything down in order: pages, aggregator, broker, signer.
+    /// Makes a token that may do everything and keeps it in `file`, which only its owner can read. Returns that path.
+    ///
+    /// # Errors
+    /// When the store does not take it, or the file cannot be written.
+    pub async fn admin_token(&self, file: &Path) -> anyhow::Result<PathBuf> {
+        let state = self.aggregator.state();
+        let (store, at) = (Arc::clone(&state.store), state.clock.now());
+        let made = tokio::task::spawn_blocking(move || token::make(&*store, "demo", Role::Admin, None, at));
+        let (secret, _) = made.await.context("making a token")?.context("making a token")?;
+        files::write_private(file, format!("{secret}\n").as_bytes())?;
+        Ok(file.to_owned())
+    }
+
+    /// Takes everything down in order: aggregator with its pages, broker, signer.
     pub async fn strike(self) {
-        self.stop.cancel();
-        // A panic in there was reported when it happened.
-        let _ = self.server.await;
         self.aggregator.shutdown().await;
         self.broker.stop();
         drop(self.signer);
@@ -162,10 +168,12 @@ fn config(folder: &Path, layout: &Layout, mqtt_port: u16, socket: &Path, seed: u
             key_file: layout.aggregator_key(),
         }),
         client_id: "aggregator".to_owned(),
+        group: Group::load(&layout.group())?,
     });
     config.http = Some(HttpConfig {
         listen: "127.0.0.1:0".parse()?,
         tls: Some(HttpTls { cert_file: layout.http_cert(), key_file: layout.http_key() }),
+        trusted_proxies: Vec::new(),
     });
     // The demo fires training itself, on barriers of virtual time: that is what makes a seed decide the run.
     config.training = TrainingConfig { trigger_count: 0, schedule_hours: 0, seed, ..TrainingConfig::default() };

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::dataset::{read, to_bytes};
+use crate::dataset::whole::Whole;
+use crate::dataset::{read, take, to_bytes};
 use crate::store::IngestBatch;
 use crate::testing::{NOW, home, record, row};
 
@@ -17,7 +18,7 @@ fn stored(records: Vec<FeedbackRecord>) -> (tempfile::TempDir, Arc<dyn Store>) {
     (directory, Arc::new(store))
 }
 
-fn snapshot(records: Vec<FeedbackRecord>) -> Snapshot {
+fn snapshot(records: Vec<FeedbackRecord>) -> Whole {
     take(stored(records).1.as_ref(), "corpus", &Consumed::default()).unwrap()
 }
 
@@ -25,7 +26,7 @@ fn answered(home_name: &str, sequence: u64, alarm: &str, verdict: Verdict) -> Fe
     FeedbackRecord { alarm: AlarmId::new(alarm).unwrap(), verdict, ..record(home_name, sequence) }
 }
 
-fn keys(snapshot: &Snapshot) -> Vec<String> {
+fn keys(snapshot: &Whole) -> Vec<String> {
     snapshot.examples.iter().map(|example| example.key.to_string()).collect()
 }
 
@@ -144,4 +145,48 @@ fn canonical_bytes_read_back_and_damage_is_found() {
     use sha2::Digest as _;
     let id = hex::encode(sha2::Sha256::digest(cut));
     assert_eq!(read(cut, &id).unwrap_err().to_string(), "not a snapshot: cut short");
+}
+
+/// Puts what was asked for down, and never holds it.
+struct Watching {
+    held_most: std::cell::Cell<usize>,
+    bytes: usize,
+}
+
+impl std::io::Write for Watching {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.held_most.set(self.held_most.get().max(bytes.len()));
+        self.bytes += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_snapshot_is_written_one_example_at_a_time_under_the_hash_of_the_whole() {
+    let records: Vec<_> = (1..=30).map(|sequence| record("a", sequence)).collect();
+    let (_directory, store) = stored(records);
+    let whole = take(store.as_ref(), "corpus", &Consumed::default()).unwrap();
+    let chosen = choose(store.as_ref(), "corpus", &Consumed::default()).unwrap();
+    let mut sink = Watching { held_most: std::cell::Cell::new(0), bytes: 0 };
+    let snapshot = write(store.as_ref(), chosen, None, &mut sink).unwrap().unwrap();
+    let bytes = to_bytes(&whole.examples, "corpus");
+    use sha2::Digest as _;
+    assert_eq!(snapshot.id, hex::encode(sha2::Sha256::digest(&bytes)));
+    assert_eq!(sink.bytes, bytes.len());
+    assert!(sink.held_most.get() < bytes.len() / 25, "{} of {}", sink.held_most.get(), bytes.len());
+}
+
+#[test]
+fn an_answer_that_is_taken_back_while_a_snapshot_is_written_makes_it_begin_anew() {
+    let (_directory, store) = stored(vec![record("a", 1), record("a", 2)]);
+    let chosen = choose(store.as_ref(), "corpus", &Consumed::default()).unwrap();
+    let scope = hearthwatch_protocol::messages::WithdrawalScope::Through(Sequence(1));
+    let withdrawal = hearthwatch_protocol::messages::Withdrawal { home: home("a"), id: 1, scope, at: NOW };
+    store.withdraw(&withdrawal, NOW).unwrap();
+    assert_eq!(write(store.as_ref(), chosen, None, &mut Vec::new()).unwrap(), None);
+    assert_eq!(keys(&take(store.as_ref(), "corpus", &Consumed::default()).unwrap()), ["a/2"]);
 }

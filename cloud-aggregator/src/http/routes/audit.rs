@@ -10,7 +10,8 @@ use crate::http::Http;
 use crate::http::auth::Operator;
 use crate::http::extract::Params;
 use crate::http::paging::{Page, limit};
-use crate::http::problem::{Problem, ProblemBody};
+use crate::http::problem::Problem;
+use crate::http::words::NUMBER_MAX;
 use crate::store::{AuditRow, blocking};
 
 /// A line of the audit log. Times are Unix seconds.
@@ -20,7 +21,7 @@ pub struct AuditView {
     pub index: u64,
     /// When.
     pub at: i64,
-    /// Who: a token's name, or `system`.
+    /// Who: `token:NAME`, `home:NAME` or `system`; a bare name in lines from before actors had a kind.
     pub actor: String,
     /// What was done.
     pub action: String,
@@ -36,11 +37,14 @@ pub struct AuditView {
 
 /// Which lines.
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct AuditQuery {
     /// Only lines before this position: what the page before called `next`.
+    #[param(value_type = Option<u64>, maximum = 9_007_199_254_740_991_u64)]
     before: Option<u64>,
     /// Items of the page, 1 to 500; 50 if not given.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
 }
 
@@ -53,7 +57,7 @@ impl From<AuditRow> for AuditView {
             detail: json_of(&row.detail),
             index: row.index,
             at: row.at,
-            actor: row.actor,
+            actor: row.actor.to_string(),
             action: row.action,
             subject: row.subject,
             previous: hex::encode(row.previous),
@@ -69,7 +73,6 @@ pub(super) fn router() -> Router<Http> {
 /// Lists the audit log, newest first. Needs operator.
 #[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(AuditQuery), responses(
     (status = 200, body = AuditPage),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Operator,
@@ -77,6 +80,9 @@ pub(crate) async fn list(
     Params(query): Params<AuditQuery>,
 ) -> Result<Json<AuditPage>, Problem> {
     let limit = limit(query.limit)?;
+    if query.before.is_some_and(|before| before > NUMBER_MAX) {
+        return Err(Problem::Invalid(format!("before is at most {NUMBER_MAX}")));
+    }
     let mut rows = blocking(&http.app.store, move |store| store.audit(query.before, limit + 1)).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);

@@ -10,7 +10,7 @@ use crate::http::Http;
 use crate::http::auth::Viewer;
 use crate::http::extract::{Params, Segment};
 use crate::http::paging::{Page, Paging};
-use crate::http::problem::{Problem, ProblemBody};
+use crate::http::problem::Problem;
 use crate::store::{SnapshotRow, blocking};
 
 /// An immutable data set. Times are Unix seconds.
@@ -56,22 +56,24 @@ pub(super) fn router() -> Router<Http> {
 /// Lists the data sets, newest first.
 #[utoipa::path(get, path = "/api/v1/datasets", tag = "datasets", params(Paging), responses(
     (status = 200, body = DatasetPage),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Viewer,
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<DatasetPage>, Problem> {
-    let window = paging.window()?;
-    let rows = blocking(&http.app.store, move |store| store.snapshots(window.needed())).await?;
-    Ok(Json(window.cut(rows, DatasetView::from)))
+    let window = paging.window(|text| Some(text.to_owned()))?;
+    let (after, needed) = (window.after.clone(), window.needed());
+    let rows = blocking(&http.app.store, move |store| match after {
+        None => store.snapshots(needed),
+        Some(after) => store.snapshots_after(&after, needed),
+    });
+    Ok(Json(window.cut(rows.await?, |row| row.id.clone(), DatasetView::from)))
 }
 
 /// Shows one data set.
 #[utoipa::path(get, path = "/api/v1/datasets/{id}", tag = "datasets", params(("id" = String, Path)), responses(
     (status = 200, body = DatasetView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn one(
     _: Viewer,

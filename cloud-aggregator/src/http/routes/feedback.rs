@@ -11,7 +11,8 @@ use crate::http::Http;
 use crate::http::auth::Viewer;
 use crate::http::extract::Params;
 use crate::http::paging::{Page, limit};
-use crate::http::problem::{Problem, ProblemBody};
+use crate::http::problem::Problem;
+use crate::http::words::{FeedbackKey, Name, OriginWord, VerdictWord};
 use crate::store::{FeedbackFilter, FeedbackRow, FeedbackTotals, blocking};
 
 /// One answer, without its window. Times are Unix seconds.
@@ -27,9 +28,11 @@ pub struct FeedbackView {
     pub device_class: String,
     /// The model that raised the alarm.
     pub model_version: u64,
-    /// `confirmed`, `dismissed` or `expected`.
+    /// What the resident said.
+    #[schema(value_type = VerdictWord)]
     pub verdict: String,
-    /// `alarm`, `probe` or `miss`.
+    /// What was answered.
+    #[schema(value_type = OriginWord)]
     pub origin: String,
     /// The raw score.
     pub score: f32,
@@ -60,13 +63,17 @@ pub struct FeedbackTotalsView {
 
 /// Which answers.
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct FeedbackQuery {
     /// Only this home's.
+    #[param(value_type = Option<Name>)]
     home: Option<String>,
     /// Only those after this one, `HOME/SEQUENCE`: what the page before called `next`.
+    #[param(value_type = Option<FeedbackKey>)]
     after: Option<String>,
     /// Items of the page, 1 to 500; 50 if not given.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
 }
 
@@ -130,7 +137,6 @@ pub(super) fn router() -> Router<Http> {
 /// Lists stored answers by home and sequence.
 #[utoipa::path(get, path = "/api/v1/feedback", tag = "feedback", params(FeedbackQuery), responses(
     (status = 200, body = FeedbackPage),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Viewer,
@@ -153,7 +159,6 @@ pub(crate) async fn list(
 /// Counts stored answers.
 #[utoipa::path(get, path = "/api/v1/feedback/totals", tag = "feedback", responses(
     (status = 200, body = FeedbackTotalsView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn totals(_: Viewer, http: axum::extract::State<Http>) -> Result<Json<FeedbackTotalsView>, Problem> {
     Ok(Json(blocking(&http.app.store, |store| store.feedback_totals()).await?.into()))

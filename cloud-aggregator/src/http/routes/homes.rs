@@ -11,13 +11,14 @@ use utoipa::ToSchema;
 
 use super::runs::Reason;
 use crate::http::Http;
-use crate::http::audit::audited;
+use crate::http::audit::{changed, undone};
 use crate::http::auth::{Admin, Operator, Viewer};
 use crate::http::extract::{Body, Params, Segment};
-use crate::http::paging::{Page, Paging};
-use crate::http::problem::{Problem, ProblemBody};
+use crate::http::paging::{Page, Paging, seconds};
+use crate::http::problem::Problem;
+use crate::http::words::Name;
 use crate::store::rollouts::ExclusionRow;
-use crate::store::{HomeRow, blocking};
+use crate::store::{Actor, Change, HomeRow, blocking};
 
 /// A home as the aggregator knows it. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -90,22 +91,21 @@ pub(super) fn router() -> Router<Http> {
 /// Lists the homes by name.
 #[utoipa::path(get, path = "/api/v1/homes", tag = "homes", params(Paging), responses(
     (status = 200, body = HomePage),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Viewer,
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<HomePage>, Problem> {
-    let window = paging.window()?;
-    let rows = blocking(&http.app.store, |store| store.homes()).await?;
-    Ok(Json(window.cut(rows, HomeView::from)))
+    let window = paging.window(|text| HomeId::new(text).ok())?;
+    let (after, needed) = (window.after.clone(), window.needed());
+    let rows = blocking(&http.app.store, move |store| store.homes_after(after.as_ref(), needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.home.to_string(), HomeView::from)))
 }
 
 /// Shows one home.
-#[utoipa::path(get, path = "/api/v1/homes/{home}", tag = "homes", params(("home" = String, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/homes/{home}", tag = "homes", params(("home" = Name, Path)), responses(
     (status = 200, body = HomeView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn one(
     _: Viewer,
@@ -117,27 +117,25 @@ pub(crate) async fn one(
 
 /// Shuts a home out: from now on nothing of it is admitted, and its certificates are taken back: the embedded broker ends its
 /// session, mosquitto does when told to read its files again (SIGHUP). Needs admin.
-#[utoipa::path(post, path = "/api/v1/homes/{home}/revoke", tag = "homes", params(("home" = String, Path)), responses(
+#[utoipa::path(post, path = "/api/v1/homes/{home}/revoke", tag = "homes", params(("home" = Name, Path)), responses(
     (status = 200, body = HomeView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn revoke(
     Admin(caller): Admin,
     http: axum::extract::State<Http>,
     Segment(home): Segment<HomeId>,
 ) -> Result<Json<HomeView>, Problem> {
-    let (subject, now) = (home.clone(), http.app.clock.now());
-    let by = caller.name.clone();
-    audited(&http, &caller, "home.revoke", home.as_str(), json!({}), async {
-        blocking(&http.app.store, move |store| store.revoke_home(&subject, now)).await?;
-        take_back(&http, home.clone(), by).await
-    })
-    .await?;
+    let change = Change::RevokeHome { home: home.clone(), at: http.app.clock.now() };
+    changed(&http, &caller, "home.revoke", home.as_str(), json!({}), change).await?;
+    if let Err(problem) = take_back(&http, home.clone(), caller.actor()).await {
+        undone(&http, &caller, "home.certificates", home.as_str(), json!({}), &problem).await?;
+        return Err(problem);
+    }
     read(&http, home).await.map(Json)
 }
 
 /// Takes back what the home's certificates open; without an enrolment desk that is the operator's own command.
-async fn take_back(http: &Http, home: HomeId, by: String) -> Result<(), Problem> {
+async fn take_back(http: &Http, home: HomeId, by: Actor) -> Result<(), Problem> {
     let Some(desk) = http.enroller.clone() else { return Ok(()) };
     let at = Timestamp::from_second(http.wall()).map_err(Problem::internal)?;
     let subject = home.clone();
@@ -148,20 +146,16 @@ async fn take_back(http: &Http, home: HomeId, by: String) -> Result<(), Problem>
 }
 
 /// Lets a revoked home in again. Certificates that were taken back stay so: it enrols with a new claim token. Needs admin.
-#[utoipa::path(post, path = "/api/v1/homes/{home}/restore", tag = "homes", params(("home" = String, Path)), responses(
+#[utoipa::path(post, path = "/api/v1/homes/{home}/restore", tag = "homes", params(("home" = Name, Path)), responses(
     (status = 200, body = HomeView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn restore(
     Admin(caller): Admin,
     http: axum::extract::State<Http>,
     Segment(home): Segment<HomeId>,
 ) -> Result<Json<HomeView>, Problem> {
-    let subject = home.clone();
-    audited(&http, &caller, "home.restore", home.as_str(), json!({}), async {
-        Ok(blocking(&http.app.store, move |store| store.restore_home(&subject)).await?)
-    })
-    .await?;
+    let change = Change::RestoreHome { home: home.clone() };
+    changed(&http, &caller, "home.restore", home.as_str(), json!({}), change).await?;
     read(&http, home).await.map(Json)
 }
 
@@ -188,27 +182,31 @@ pub type ExclusionPage = Page<ExclusionView>;
 /// Lists excluded homes, those whose exclusion was lifted included, newest first.
 #[utoipa::path(get, path = "/api/v1/exclusions", tag = "homes", params(Paging), responses(
     (status = 200, body = ExclusionPage),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn exclusions(
     _: Viewer,
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<ExclusionPage>, Problem> {
-    let window = paging.window()?;
-    let rows = blocking(&http.app.store, |store| store.exclusions()).await?;
-    Ok(Json(window.cut(rows, |row| {
-        let (lifted_by, lifted_at) = row.lifted.unzip();
-        let home = row.home.to_string();
-        ExclusionView { home, reason: row.reason, by: row.by, at: row.at, lifted_by, lifted_at }
+    let parse = |text: &str| {
+        let (at, home) = text.split_once('/')?;
+        Some((seconds(at)?, HomeId::new(home).ok()?))
+    };
+    let window = paging.window(parse)?;
+    let (after, needed) = (window.after.clone(), window.needed());
+    let rows = blocking(&http.app.store, move |store| store.exclusions(after.as_ref(), needed)).await?;
+    let key = |row: &ExclusionRow| format!("{}/{}", row.at, row.home);
+    Ok(Json(window.cut(rows, key, |row| {
+        let (lifted_by, lifted_at) = row.lifted.map(|(by, at)| (by.to_string(), at)).unzip();
+        let (home, by) = (row.home.to_string(), row.by.to_string());
+        ExclusionView { home, reason: row.reason, by, at: row.at, lifted_by, lifted_at }
     })))
 }
 
 /// Keeps a home's answers out of every snapshot from now on; `POST /runs` then retrains without it. Needs operator.
-#[utoipa::path(post, path = "/api/v1/homes/{home}/exclude", tag = "homes", params(("home" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/homes/{home}/exclude", tag = "homes", params(("home" = Name, Path)),
     request_body = Reason, responses(
     (status = 200, body = HomeView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn exclude(
     Operator(caller): Operator,
@@ -218,20 +216,17 @@ pub(crate) async fn exclude(
 ) -> Result<Json<HomeView>, Problem> {
     let reason = reason.checked()?;
     let view = read(&http, home.clone()).await?;
-    let (by, at) = (caller.name.clone(), http.app.clock.now());
+    let (by, at) = (caller.actor(), http.app.clock.now());
     let row = ExclusionRow { home: home.clone(), reason: reason.clone(), by, at, lifted: None };
-    audited(&http, &caller, "home.exclude", home.as_str(), json!({"reason": reason}), async {
-        Ok(blocking(&http.app.store, move |store| store.exclude_home(&row)).await?)
-    })
-    .await?;
+    let (detail, change) = (json!({"reason": reason}), Change::ExcludeHome(row));
+    changed(&http, &caller, "home.exclude", home.as_str(), detail, change).await?;
     Ok(Json(view))
 }
 
 /// Learns from a home again. Needs operator.
-#[utoipa::path(post, path = "/api/v1/homes/{home}/include", tag = "homes", params(("home" = String, Path)),
+#[utoipa::path(post, path = "/api/v1/homes/{home}/include", tag = "homes", params(("home" = Name, Path)),
     request_body = Reason, responses(
     (status = 200, body = HomeView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn include(
     Operator(caller): Operator,
@@ -239,12 +234,9 @@ pub(crate) async fn include(
     Segment(home): Segment<HomeId>,
     Body(reason): Body<Reason>,
 ) -> Result<Json<HomeView>, Problem> {
-    let (reason, subject) = (reason.checked()?, home.clone());
-    let (by, at) = (caller.name.clone(), http.app.clock.now());
-    audited(&http, &caller, "home.include", home.as_str(), json!({"reason": reason}), async {
-        Ok(blocking(&http.app.store, move |store| store.lift_exclusion(&subject, &by, at)).await?)
-    })
-    .await?;
+    let change = Change::IncludeHome { home: home.clone(), by: caller.actor(), at: http.app.clock.now() };
+    let detail = json!({"reason": reason.checked()?});
+    changed(&http, &caller, "home.include", home.as_str(), detail, change).await?;
     read(&http, home).await.map(Json)
 }
 

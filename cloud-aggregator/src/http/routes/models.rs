@@ -10,10 +10,11 @@ use super::json_of;
 use crate::http::Http;
 use crate::http::auth::Viewer;
 use crate::http::extract::{Params, Segment};
-use crate::http::paging::{Page, Paging};
-use crate::http::problem::{Problem, ProblemBody};
+use crate::http::paging::{Page, Paging, number};
+use crate::http::problem::Problem;
+use crate::http::words::Number;
 use crate::release_desk::origin;
-use crate::store::{ModelRow, blocking};
+use crate::store::{ModelRow, ModelState, blocking};
 
 /// A model that has a version. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -30,8 +31,8 @@ pub struct ModelView {
     pub run: String,
     /// Whether it is an older model's bytes under a new version, by an operator's order.
     pub again: bool,
-    /// `approved`, `awaiting_signature` (a second person's word is missing), `champion`, `retired` or `withdrawn`.
-    pub state: String,
+    /// What became of it; *awaiting_signature*: a second person's word is missing.
+    pub state: ModelState,
     /// When it got its version.
     pub created_at: i64,
     /// The gate's report on its weights. Only when one model is asked for.
@@ -51,7 +52,7 @@ impl From<ModelRow> for ModelView {
             weights_id: row.weights_id,
             again: origin(&row.run) != row.run,
             run: origin(&row.run).to_owned(),
-            state: row.state.as_str().to_owned(),
+            state: row.state,
             created_at: row.created_at,
             report: None,
         }
@@ -65,22 +66,21 @@ pub(super) fn router() -> Router<Http> {
 /// Lists the models, newest version first.
 #[utoipa::path(get, path = "/api/v1/models", tag = "models", params(Paging), responses(
     (status = 200, body = ModelPage),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Viewer,
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<ModelPage>, Problem> {
-    let window = paging.window()?;
-    let rows = blocking(&http.app.store, |store| store.models()).await?;
-    Ok(Json(window.cut(rows, ModelView::from)))
+    let window = paging.window(number)?;
+    let (before, needed) = (window.after.map(ModelVersion), window.needed());
+    let rows = blocking(&http.app.store, move |store| store.models_before(before, needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.version.to_string(), ModelView::from)))
 }
 
 /// Shows one model with the gate's report.
-#[utoipa::path(get, path = "/api/v1/models/{version}", tag = "models", params(("version" = u64, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/models/{version}", tag = "models", params(("version" = Number, Path)), responses(
     (status = 200, body = ModelView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn one(
     _: Viewer,

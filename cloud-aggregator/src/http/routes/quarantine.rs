@@ -12,8 +12,9 @@ use super::runs::Reason;
 use crate::http::Http;
 use crate::http::auth::{Caller, Operator, Viewer};
 use crate::http::extract::{Body, Params, Segment};
-use crate::http::paging::{Page, Paging};
-use crate::http::problem::{Problem, ProblemBody};
+use crate::http::paging::{Page, Paging, number};
+use crate::http::problem::Problem;
+use crate::http::words::{Name, Number, RefusalWord, Sentence};
 use crate::store::{QuarantineChoice, QuarantineEnd, QuarantineRow, Store, blocking};
 
 /// A payload that was not admitted. Times are Unix seconds.
@@ -22,6 +23,7 @@ pub struct QuarantineView {
     /// Position in the quarantine, counted up.
     pub id: u64,
     /// Why, one word.
+    #[schema(value_type = RefusalWord)]
     pub reason: String,
     /// Why, one line.
     pub detail: String,
@@ -37,8 +39,8 @@ pub struct QuarantineView {
     pub length: u64,
     /// Whether it is kept whole, so that it can be let in after all.
     pub liftable: bool,
-    /// What an operator made of it: `lifted` or `discarded`.
-    pub settled: Option<String>,
+    /// What an operator made of it.
+    pub settled: Option<QuarantineEnd>,
     /// Who did; the home's own name where it took the answer back.
     pub settled_by: Option<String>,
     /// When that was.
@@ -62,7 +64,7 @@ impl From<QuarantineRow> for QuarantineView {
             prefix: hex::encode(row.prefix),
             length: row.length,
             liftable: row.payload.is_some() && row.settled.is_none(),
-            settled: row.settled.as_ref().map(|settled| settled.end.as_str().to_owned()),
+            settled: row.settled.as_ref().map(|settled| settled.end),
             settled_at: row.settled.as_ref().map(|settled| settled.at),
             settled_by: row.settled.map(|settled| settled.by),
             at: row.at,
@@ -81,16 +83,19 @@ pub(super) fn router() -> Router<Http> {
 /// Lists what was refused, newest first.
 #[utoipa::path(get, path = "/api/v1/quarantine", tag = "quarantine", params(Paging), responses(
     (status = 200, body = QuarantinePage),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Viewer,
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<QuarantinePage>, Problem> {
-    let window = paging.window()?;
-    let rows = blocking(&http.app.store, move |store| store.quarantine(window.needed())).await?;
-    Ok(Json(window.cut(rows, QuarantineView::from)))
+    let window = paging.window(number)?;
+    let (before, needed) = (window.after, window.needed());
+    let rows = blocking(&http.app.store, move |store| match before {
+        None => store.quarantine(needed),
+        Some(before) => store.quarantine_before(before, needed),
+    });
+    Ok(Json(window.cut(rows.await?, |row| row.id.to_string(), QuarantineView::from)))
 }
 
 /// All that one home sent and that was refused for one reason, to be settled alike.
@@ -98,13 +103,15 @@ pub(crate) async fn list(
 #[serde(deny_unknown_fields)]
 pub struct SettlementAsked {
     /// Whose.
-    #[schema(value_type = String)]
+    #[schema(value_type = Name)]
     pub home: HomeId,
     /// The one word for why it was refused, e.g. `not_announced`.
+    #[schema(value_type = RefusalWord)]
     pub refused_for: String,
-    /// `lifted` or `discarded`.
-    pub end: String,
+    /// What is made of them.
+    pub end: QuarantineEnd,
     /// Why, for the audit log.
+    #[schema(value_type = Sentence)]
     pub reason: String,
 }
 
@@ -120,10 +127,9 @@ pub struct SettledView {
 }
 
 /// Lets one refused answer in, as if it had been admitted: the next data set holds it. Needs operator.
-#[utoipa::path(post, path = "/api/v1/quarantine/{id}/lift", tag = "quarantine", params(("id" = u64, Path)),
+#[utoipa::path(post, path = "/api/v1/quarantine/{id}/lift", tag = "quarantine", params(("id" = Number, Path)),
     request_body = Reason, responses(
     (status = 200, body = SettledView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn lift(
     Operator(caller): Operator,
@@ -135,10 +141,9 @@ pub(crate) async fn lift(
 }
 
 /// Throws one refused payload away. Needs operator.
-#[utoipa::path(post, path = "/api/v1/quarantine/{id}/discard", tag = "quarantine", params(("id" = u64, Path)),
+#[utoipa::path(post, path = "/api/v1/quarantine/{id}/discard", tag = "quarantine", params(("id" = Number, Path)),
     request_body = Reason, responses(
     (status = 200, body = SettledView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn discard(
     Operator(caller): Operator,
@@ -152,7 +157,6 @@ pub(crate) async fn discard(
 /// Settles all that one home sent and that was refused for one reason. Needs operator.
 #[utoipa::path(post, path = "/api/v1/quarantine/settle", tag = "quarantine", request_body = SettlementAsked, responses(
     (status = 200, body = SettledView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn settle(
     Operator(caller): Operator,
@@ -162,10 +166,8 @@ pub(crate) async fn settle(
     let word = serde_json::Value::String(asked.refused_for.clone());
     let refused_for: RefusalReason = serde_json::from_value(word)
         .map_err(|_| Problem::Invalid(format!("{:?} is no reason to refuse", asked.refused_for)))?;
-    let end = QuarantineEnd::parse(&asked.end)
-        .ok_or_else(|| Problem::Invalid(format!("{:?} is neither lifted nor discarded", asked.end)))?;
     let reason = Reason { reason: asked.reason }.checked()?;
-    carry_out(&http, caller, QuarantineChoice::HomeReason(asked.home, refused_for), end, reason).await
+    carry_out(&http, caller, QuarantineChoice::HomeReason(asked.home, refused_for), asked.end, reason).await
 }
 
 /// Settles one row.
@@ -196,7 +198,7 @@ async fn carry_out(
     reason: String,
 ) -> Result<Json<SettledView>, Problem> {
     let at = http.app.clock.now();
-    let work = move |store: &dyn Store| store.settle_quarantine(&choice, end, &caller.name, &reason, at);
+    let work = move |store: &dyn Store| store.settle_quarantine(&choice, end, &caller.actor(), &reason, at);
     let settled = blocking(&http.app.store, work).await?;
     tracing::info!(
         quarantine.end = end.as_str(),

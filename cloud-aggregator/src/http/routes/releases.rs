@@ -2,8 +2,8 @@
 
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::UpdateResult;
+use hearthwatch_protocol::{HomeId, ModelVersion};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -12,11 +12,12 @@ use super::runs::Reason;
 use crate::http::Http;
 use crate::http::audit::audited;
 use crate::http::auth::{Operator, Viewer};
-use crate::http::extract::{Body, Params, Segment};
-use crate::http::paging::{Page, Paging};
-use crate::http::problem::{Problem, ProblemBody};
+use crate::http::extract::{Body, Params, Segment, whole};
+use crate::http::paging::{Page, Paging, number, seconds};
+use crate::http::problem::Problem;
+use crate::http::words::{NUMBER_MAX, Number, OutcomeWord, Sentence, StageWord};
 use crate::release::rollback;
-use crate::store::{OutcomeRow, ReleaseRow, blocking};
+use crate::store::{OutcomeKey, OutcomeRow, ReleaseRow, blocking};
 
 /// A model let out to the fleet. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -33,7 +34,7 @@ pub struct ReleaseView {
     pub report_sha256: String,
     /// When it was signed and published.
     pub released_at: i64,
-    /// Who or what released it: `auto`, or the name of a token.
+    /// Who or what released it: `auto`, or `token:NAME` (a bare name in old rows).
     pub by: String,
 }
 
@@ -44,7 +45,13 @@ pub struct OutcomeView {
     pub home: String,
     /// Which model.
     pub model_version: u64,
-    /// `installed`, `refused` or `rolled_back`.
+    /// `fetch`, `verify`, `install` or `run`: where it stood when it ended; none in the words of agents that name no stage.
+    #[schema(value_type = Option<StageWord>)]
+    pub stage: Option<String>,
+    /// Whether it says how good the release is: a refusal at `fetch` or `verify` is about a mirror, a line or a clock.
+    pub weighs: bool,
+    /// How it ended.
+    #[schema(value_type = OutcomeWord)]
     pub result: String,
     /// Why, where it was not installed.
     pub reason: Option<String>,
@@ -61,8 +68,11 @@ pub struct OutcomeView {
 #[serde(deny_unknown_fields)]
 pub struct RollBack {
     /// The model whose bytes are released again, under a new version.
+    #[serde(deserialize_with = "whole")]
+    #[schema(value_type = Number)]
     pub to: u64,
     /// One line for those who read the audit log later.
+    #[schema(value_type = Sentence)]
     pub reason: String,
 }
 
@@ -82,6 +92,7 @@ impl From<ReleaseRow> for ReleaseView {
 
 impl From<OutcomeRow> for OutcomeView {
     fn from(row: OutcomeRow) -> Self {
+        let (weighs, stage) = (row.weighs_on_release(), row.stage_word());
         let (result, reason, back_to) = match row.result {
             UpdateResult::Installed => ("installed", None, None),
             UpdateResult::Refused { reason } => ("refused", Some(reason), None),
@@ -90,6 +101,8 @@ impl From<OutcomeRow> for OutcomeView {
         Self {
             home: row.home.to_string(),
             model_version: row.model_version.0,
+            stage: stage.map(str::to_owned),
+            weighs,
             result: result.to_owned(),
             reason,
             back_to,
@@ -115,23 +128,22 @@ pub(super) fn router() -> Router<Http> {
 /// Lists the releases, newest first.
 #[utoipa::path(get, path = "/api/v1/releases", tag = "releases", params(Paging), responses(
     (status = 200, body = ReleasePage),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Viewer,
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<ReleasePage>, Problem> {
-    let window = paging.window()?;
-    let rows = blocking(&http.app.store, |store| store.releases()).await?;
-    Ok(Json(window.cut(rows, ReleaseView::from)))
+    let window = paging.window(number)?;
+    let (before, needed) = (window.after.map(ModelVersion), window.needed());
+    let rows = blocking(&http.app.store, move |store| store.releases_before(before, needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.model_version.to_string(), ReleaseView::from)))
 }
 
-/// Lists how a release ended on the homes, newest first.
+/// Lists the homes' last words on how a release ended, newest first: at most one that weighs on it and one about the way to it.
 #[utoipa::path(get, path = "/api/v1/releases/{version}/outcomes", tag = "releases",
-    params(("version" = u64, Path), Paging), responses(
+    params(("version" = Number, Path), Paging), responses(
     (status = 200, body = OutcomePage),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn outcomes(
     _: Viewer,
@@ -139,15 +151,25 @@ pub(crate) async fn outcomes(
     Segment(version): Segment<ModelVersion>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<OutcomePage>, Problem> {
-    let window = paging.window()?;
-    let rows = blocking(&http.app.store, move |store| store.outcomes(Some(version), window.needed())).await?;
-    Ok(Json(window.cut(rows, OutcomeView::from)))
+    if version.0 > NUMBER_MAX {
+        return Err(Problem::Invalid(format!("version is at most {NUMBER_MAX}")));
+    }
+    let parse = |text: &str| {
+        let mut parts = text.split('/');
+        let (received_at, home, at) = (parts.next()?, parts.next()?, parts.next()?);
+        let key = OutcomeKey { received_at: seconds(received_at)?, home: HomeId::new(home).ok()?, at: seconds(at)? };
+        parts.next().is_none().then_some(key)
+    };
+    let window = paging.window(parse)?;
+    let (after, needed) = (window.after.clone(), window.needed());
+    let rows = blocking(&http.app.store, move |store| store.outcomes_after(version, after.as_ref(), needed)).await?;
+    let key = |row: &OutcomeRow| format!("{}/{}/{}", row.received_at, row.home, row.at);
+    Ok(Json(window.cut(rows, key, OutcomeView::from)))
 }
 
 /// Releases an older model's bytes under a new, higher version, so that no agent goes down. Needs operator.
 #[utoipa::path(post, path = "/api/v1/releases/rollback", tag = "releases", request_body = RollBack, responses(
     (status = 200, body = ReleaseView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn roll_back(
     Operator(caller): Operator,
@@ -158,7 +180,7 @@ pub(crate) async fn roll_back(
     let reason = Reason { reason: order.reason }.checked()?;
     let detail = json!({"reason": reason});
     let row = audited(&http, &caller, "release.rollback", &to.to_string(), detail, async {
-        Ok(rollback::roll_back(&http.app, to, &caller.name).await?)
+        Ok(rollback::roll_back(&http.app, to, &caller.actor().to_string()).await?)
     })
     .await?;
     Ok(Json(row.into()))

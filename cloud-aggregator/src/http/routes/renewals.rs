@@ -17,7 +17,8 @@ use crate::http::audit::audited;
 use crate::http::auth::{Operator, Viewer};
 use crate::http::extract::{Params, Segment};
 use crate::http::paging::{Page, Paging};
-use crate::http::problem::{Problem, ProblemBody};
+use crate::http::problem::Problem;
+use crate::http::words::Name;
 
 /// A home that wants to come back. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -59,25 +60,25 @@ pub(super) fn router() -> Router<Http> {
 /// Lists homes whose certificate ran out and that wait for a word, longest first.
 #[utoipa::path(get, path = "/api/v1/renewals", tag = "homes", params(Paging), responses(
     (status = 200, body = RenewalPage),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Viewer,
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<RenewalPage>, Problem> {
-    let window = paging.window()?;
-    let rows = match http.enroller.clone() {
+    let window = paging.window(|text| HomeId::new(text).ok())?;
+    let mut rows = match http.enroller.clone() {
         None => Vec::new(),
         Some(desk) => at_the_desk(desk, |desk| desk.waiting()).await?,
     };
-    Ok(Json(window.cut(rows, RenewalView::from)))
+    rows.retain(|row| window.after.as_ref().is_none_or(|after| row.home > *after));
+    rows.sort_by(|one, other| one.home.cmp(&other.home));
+    Ok(Json(window.cut(rows, |row| row.home.to_string(), RenewalView::from)))
 }
 
 /// Lets a home come back; it gets its certificate when it asks again, within the hour. Needs operator.
-#[utoipa::path(post, path = "/api/v1/renewals/{home}/approve", tag = "homes", params(("home" = String, Path)), responses(
+#[utoipa::path(post, path = "/api/v1/renewals/{home}/approve", tag = "homes", params(("home" = Name, Path)), responses(
     (status = 200, body = RenewalView),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn approve(
     Operator(caller): Operator,
@@ -85,7 +86,7 @@ pub(crate) async fn approve(
     Segment(home): Segment<HomeId>,
 ) -> Result<Json<RenewalView>, Problem> {
     let desk = desk(&http, &home)?;
-    let (subject, by) = (home.clone(), caller.name.clone());
+    let (subject, by) = (home.clone(), caller.actor().to_string());
     let now = Timestamp::from_second(http.wall()).map_err(Problem::internal)?;
     let late = audited(&http, &caller, "renewal.approve", home.as_str(), json!({}), async {
         at_the_desk(desk, move |desk| desk.approve(&subject, &by, now)).await
@@ -95,9 +96,8 @@ pub(crate) async fn approve(
 }
 
 /// Sends a home away that wants to come back. It may ask again; to end that, revoke it. Needs operator.
-#[utoipa::path(post, path = "/api/v1/renewals/{home}/deny", tag = "homes", params(("home" = String, Path)), responses(
+#[utoipa::path(post, path = "/api/v1/renewals/{home}/deny", tag = "homes", params(("home" = Name, Path)), responses(
     (status = 204),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn deny(
     Operator(caller): Operator,

@@ -10,9 +10,10 @@ use utoipa::ToSchema;
 use crate::http::Http;
 use crate::http::audit::audited;
 use crate::http::auth::Admin;
-use crate::http::extract::{Body, Params, Segment};
+use crate::http::extract::{Body, Params, Segment, whole_or_none};
 use crate::http::paging::{Page, Paging};
-use crate::http::problem::{Problem, ProblemBody};
+use crate::http::problem::Problem;
+use crate::http::words::Name;
 use crate::store::{Role, TokenRow, blocking};
 use crate::token::{self, NewTokenError};
 
@@ -21,8 +22,8 @@ use crate::token::{self, NewTokenError};
 pub struct TokenView {
     /// Its name, as in the audit log.
     pub name: String,
-    /// `viewer`, `operator` or `admin`.
-    pub role: String,
+    /// What it allows.
+    pub role: Role,
     /// When it was made.
     pub created_at: i64,
     /// When it ends, if it does.
@@ -36,10 +37,13 @@ pub struct TokenView {
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// Its name: 1 to 64 characters of a-z, 0-9 and `-`.
+    #[schema(value_type = Name)]
     pub name: String,
-    /// `viewer`, `operator` or `admin`.
-    pub role: String,
-    /// Days until it ends; never if not given.
+    /// What it allows.
+    pub role: Role,
+    /// Days until it ends, 1 to 36,500; never if not given.
+    #[serde(default, deserialize_with = "whole_or_none")]
+    #[schema(minimum = 1, maximum = 36_500)]
     pub days: Option<u32>,
 }
 
@@ -52,6 +56,9 @@ pub struct TokenMade {
     pub token: TokenView,
 }
 
+/// Longest life of a token that ends: a hundred years.
+const DAYS_MAX: u32 = 36_500;
+
 /// A page of them.
 pub type TokenPage = Page<TokenView>;
 
@@ -59,7 +66,7 @@ impl From<TokenRow> for TokenView {
     fn from(row: TokenRow) -> Self {
         Self {
             name: row.name,
-            role: row.role.as_str().to_owned(),
+            role: row.role,
             created_at: row.created_at,
             expires_at: row.expires_at,
             revoked_at: row.revoked_at,
@@ -84,30 +91,31 @@ pub(super) fn router() -> Router<Http> {
 /// Lists the tokens by name. Needs admin.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", params(Paging), responses(
     (status = 200, body = TokenPage),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(
     _: Admin,
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<TokenPage>, Problem> {
-    let window = paging.window()?;
-    let rows = blocking(&http.app.store, |store| store.tokens()).await?;
-    Ok(Json(window.cut(rows, TokenView::from)))
+    let window = paging.window(|text| Some(text.to_owned()))?;
+    let (after, needed) = (window.after.clone(), window.needed());
+    let rows = blocking(&http.app.store, move |store| store.tokens_after(after.as_deref(), needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.name.clone(), TokenView::from)))
 }
 
 /// Makes a token. Needs admin.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", request_body = NewToken, responses(
     (status = 201, body = TokenMade),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn make(
     Admin(caller): Admin,
     http: axum::extract::State<Http>,
     Body(asked): Body<NewToken>,
 ) -> Result<(StatusCode, Json<TokenMade>), Problem> {
-    let role = Role::parse(&asked.role)
-        .ok_or_else(|| Problem::Invalid(format!("role: viewer, operator or admin, not {:?}", asked.role)))?;
+    if asked.days.is_some_and(|days| !(1..=DAYS_MAX).contains(&days)) {
+        return Err(Problem::Invalid(format!("days: 1 to {DAYS_MAX}, or none")));
+    }
+    let role = asked.role;
     let (name, now) = (asked.name.clone(), http.wall());
     let detail = json!({"role": role.as_str(), "days": asked.days});
     let (secret, row) = audited(&http, &caller, "token.make", &asked.name, detail, async {
@@ -118,10 +126,9 @@ pub(crate) async fn make(
     Ok((StatusCode::CREATED, Json(TokenMade { secret, token: row.into() })))
 }
 
-/// Withdraws a token at once. Needs admin.
-#[utoipa::path(delete, path = "/api/v1/tokens/{name}", tag = "tokens", params(("name" = String, Path)), responses(
+/// Withdraws a token at once; the last admin token in force stays. Needs admin.
+#[utoipa::path(delete, path = "/api/v1/tokens/{name}", tag = "tokens", params(("name" = Name, Path)), responses(
     (status = 204),
-    (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn revoke(
     Admin(caller): Admin,

@@ -11,7 +11,7 @@ use crate::store::Role;
 use crate::token;
 
 /// Every call that wants a token, with the least role that may make it.
-const ROLES: [(&str, &str, Role); 38] = [
+const ROLES: [(&str, &str, Role); 40] = [
     ("GET", "/api/v1/homes", Role::Viewer),
     ("GET", "/api/v1/homes/{home}", Role::Viewer),
     ("POST", "/api/v1/homes/{home}/revoke", Role::Admin),
@@ -33,6 +33,8 @@ const ROLES: [(&str, &str, Role); 38] = [
     ("GET", "/api/v1/runs", Role::Viewer),
     ("GET", "/api/v1/runs/{id}", Role::Viewer),
     ("GET", "/api/v1/training", Role::Viewer),
+    ("GET", "/api/v1/run-requests", Role::Viewer),
+    ("GET", "/api/v1/run-requests/{id}", Role::Viewer),
     ("POST", "/api/v1/runs", Role::Operator),
     ("POST", "/api/v1/runs/{id}/promote", Role::Operator),
     ("GET", "/api/v1/models", Role::Viewer),
@@ -139,6 +141,76 @@ async fn a_made_token_is_shown_once_and_works() {
     assert_eq!(api.call("POST", "/api/v1/tokens", &api.admin, Some(strange)).await.problem(), "invalid");
     let king = json!({"name": "king", "role": "king"});
     assert_eq!(api.call("POST", "/api/v1/tokens", &api.admin, Some(king)).await.problem(), "invalid");
+    let whole = json!({"name": "kim-3", "role": "viewer", "days": 30.0});
+    assert_eq!(api.call("POST", "/api/v1/tokens", &api.admin, Some(whole)).await.status, 201, "30.0 is a whole number");
+    let half = json!({"name": "kim-4", "role": "viewer", "days": 1.5});
+    assert_eq!(api.call("POST", "/api/v1/tokens", &api.admin, Some(half)).await.problem(), "invalid");
+    for days in [0, 36_501] {
+        let asked = json!({"name": "kim-2", "role": "viewer", "days": days});
+        assert_eq!(api.call("POST", "/api/v1/tokens", &api.admin, Some(asked)).await.problem(), "invalid");
+    }
+}
+
+#[tokio::test]
+async fn the_last_admin_token_in_force_cannot_be_withdrawn() {
+    let api = Api::new();
+    let last = api.call("DELETE", "/api/v1/tokens/admin", &api.admin, None).await;
+    assert_eq!((last.status.as_u16(), last.problem().as_str()), (409, "conflict"));
+    assert_eq!(last.json()["detail"], "\"admin\" is the last admin token in force; make another admin token first");
+    assert_eq!(api.call("GET", "/api/v1/tokens", &api.admin, None).await.status, 200, "it still works");
+    let (second, _) = token::make(api.bench.app.store.as_ref(), "second", Role::Admin, Some(1), NOW).unwrap();
+    assert_eq!(api.call("DELETE", "/api/v1/tokens/admin", &second, None).await.status, 204);
+    assert_eq!(api.call("DELETE", "/api/v1/tokens/second", &second, None).await.status, 409);
+}
+
+#[test]
+fn of_two_admins_who_withdraw_each_other_at_once_one_stays() {
+    let api = Api::new();
+    let store = &api.bench.app.store;
+    token::make(store.as_ref(), "other", Role::Admin, None, NOW).unwrap();
+    std::thread::scope(|scope| {
+        for name in ["admin", "other"] {
+            scope.spawn(move || store.revoke_token(name, NOW));
+        }
+    });
+    let admins = store.tokens().unwrap().into_iter().filter(|token| token.role == Role::Admin);
+    assert_eq!(admins.filter(|token| token.revoked_at.is_none()).count(), 1);
+}
+
+#[tokio::test]
+async fn a_query_parameter_that_a_call_does_not_know_stops_it_whatever_the_method() {
+    let api = Api::new();
+    let store = &api.bench.app.store;
+    let posted = api.call("POST", "/api/v1/runs?dryRun=true", &api.operator, None).await;
+    assert_eq!((posted.status.as_u16(), posted.problem().as_str()), (400, "unknown-parameter"));
+    assert_eq!(posted.json()["detail"], "unknown query parameter \"dryRun\"; this call takes none");
+    let listed = api.call("GET", "/api/v1/homes?limit=1&page=2", &api.viewer, None).await;
+    assert_eq!(listed.json()["detail"], "unknown query parameter \"page\"; known here: limit, after");
+    let deleted = api.call("DELETE", "/api/v1/tokens/viewer?dryRun=true", &api.admin, None).await;
+    assert_eq!(deleted.problem(), "unknown-parameter");
+    for place in ["/healthz?x=1", "/login?next=/", "/api/openapi.json?v=2"] {
+        assert_eq!(api.open(place).await.problem(), "unknown-parameter", "{place}");
+    }
+    assert_eq!(store.audit(None, 1).unwrap(), [], "nothing was done");
+    assert_eq!(store.run_requests(0).unwrap(), []);
+    assert!(store.tokens().unwrap().iter().all(|token| token.revoked_at.is_none()));
+}
+
+#[tokio::test]
+async fn a_body_where_none_is_taken_is_refused_and_not_passed_over() {
+    let api = Api::new();
+    let answer = api.call("POST", "/api/v1/runs", &api.operator, Some(json!({"dryRun": true}))).await;
+    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (400, "no-body"));
+    assert_eq!(api.bench.app.store.run_requests(0).unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_place_that_does_not_take_a_method_says_which_it_takes() {
+    let api = Api::new();
+    let answer = api.call("PUT", "/api/v1/runs?limit=1", &api.admin, Some(json!({}))).await;
+    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (405, "method-not-allowed"));
+    let allowed = answer.headers["allow"].to_str().unwrap();
+    assert!(allowed.contains("GET") && allowed.contains("POST"), "{allowed}");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! A home comes in.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::Request;
 use base64::Engine as _;
@@ -16,10 +18,15 @@ use serde_json::{Value, json};
 
 use super::{Answer, Api};
 use crate::bench::{Bench, NOW};
+use crate::config::HttpConfig;
+use crate::state::NoRelease;
 
 /// An API with an enrolment desk, and a claim token for `home-7`.
 fn open() -> (Api, String) {
-    let bench = Bench::new();
+    open_with(Bench::new())
+}
+
+fn open_with(bench: Bench) -> (Api, String) {
     let layout = Layout::new(bench.directory.path().join("installation"));
     let now = Timestamp::from_second(NOW).unwrap();
     init::run(&layout, &init::Options::default(), now).unwrap();
@@ -76,9 +83,64 @@ async fn guessing_is_slowed_down() {
     for _ in 0..10 {
         enroll(&api, &asked("hwc_guess")).await;
     }
-    assert_eq!(enroll(&api, &asked(&token)).await.problem(), "too-many-requests");
+    let slowed = enroll(&api, &asked("hwc_guess")).await;
+    assert_eq!((slowed.status.as_u16(), slowed.problem().as_str()), (429, "too-many-requests"));
+    assert_eq!(slowed.headers["retry-after"], "60");
+    assert_eq!(enroll(&api, &asked(&token)).await.status, 201, "who has a claim does not pay for those who guess");
     api.wall.set(NOW + 60);
-    assert_eq!(enroll(&api, &asked(&token)).await.status, 201);
+    assert_eq!(enroll(&api, &asked("hwc_guess")).await.problem(), "conflict");
+}
+
+#[tokio::test]
+async fn twenty_homes_behind_one_router_enrol_at_once() {
+    let (api, _) = open();
+    let layout = Layout::new(api.bench.directory.path().join("installation"));
+    let now = Timestamp::from_second(NOW).unwrap();
+    for number in 1..=20 {
+        let home = HomeId::new(format!("nat-{number}")).unwrap();
+        let token = Claims::at(layout.claims()).issue(&home, now, TOKEN_LIFE).unwrap();
+        let csr = SigningRequest::new(&home).unwrap().request_pem;
+        let given = enroll(&api, &json!({"home": home, "token": token.reveal(), "csr": csr})).await;
+        assert_eq!(given.status, 201, "home {number}: {}", given.text());
+    }
+}
+
+#[tokio::test]
+async fn one_home_that_enrols_again_and_again_waits_alone() {
+    let (api, token) = open();
+    let asked = asked(&token);
+    for _ in 0..10 {
+        assert_eq!(enroll(&api, &asked).await.status, 201, "the same key may ask again");
+    }
+    assert_eq!(enroll(&api, &asked).await.problem(), "too-many-requests");
+    let layout = Layout::new(api.bench.directory.path().join("installation"));
+    let (other, now) = (HomeId::new("home-8").unwrap(), Timestamp::from_second(NOW).unwrap());
+    let token = Claims::at(layout.claims()).issue(&other, now, TOKEN_LIFE).unwrap();
+    let csr = SigningRequest::new(&other).unwrap().request_pem;
+    assert_eq!(enroll(&api, &json!({"home": other, "token": token.reveal(), "csr": csr})).await.status, 201);
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_strangers_are_counted_by_their_own_address() {
+    let http = HttpConfig {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        tls: None,
+        trusted_proxies: vec!["127.0.0.1".parse().unwrap()],
+    };
+    let (api, _) = open_with(Bench::with(|config| config.http = Some(http), Arc::new(NoRelease)));
+    let guess = async |from: &str| {
+        let request = Request::post("/enroll")
+            .header("content-type", "application/json")
+            .header("x-forwarded-for", from)
+            .body(Body::from(asked("hwc_guess").to_string()));
+        api.send(request.unwrap()).await.problem()
+    };
+    for _ in 0..10 {
+        assert_eq!(guess("198.51.100.7").await, "conflict");
+    }
+    assert_eq!(guess("198.51.100.7").await, "too-many-requests");
+    assert_eq!(guess("203.0.113.9, 198.51.100.7").await, "too-many-requests", "the left end is the caller's own word");
+    assert_eq!(guess("198.51.100.8").await, "conflict");
 }
 
 #[tokio::test]
@@ -137,7 +199,7 @@ async fn a_home_that_comes_back_late_waits_for_an_operator() {
     assert_eq!(listed["items"][0]["home"], "home-7");
     assert_eq!(listed["items"][0]["expired_at"], NOW + 30 * 86_400);
     let approved = api.call("POST", "/api/v1/renewals/home-7/approve", &api.operator, None).await.json();
-    assert_eq!(approved["approved_by"], "operator");
+    assert_eq!(approved["approved_by"], "token:operator");
     assert_eq!(renew(&api, &asked).await.status, 201);
     let nobody = api.call("POST", "/api/v1/renewals/home-7/deny", &api.operator, None).await;
     assert_eq!(nobody.problem(), "not-found", "it came in");

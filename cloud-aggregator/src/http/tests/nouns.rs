@@ -21,11 +21,11 @@ async fn lists_come_in_pages_that_name_the_next() {
     }
     let first = api.get("/api/v1/homes?limit=2").await.json();
     assert_eq!(first["items"].as_array().unwrap().len(), 2);
-    assert_eq!(first["next"], "2");
-    let second = api.get("/api/v1/homes?limit=2&skip=2").await.json();
+    assert_eq!(first["next"], "b");
+    let second = api.get("/api/v1/homes?limit=2&after=b").await.json();
     assert_eq!(second["items"][0]["home"], "c");
     assert_eq!(second.get("next"), None);
-    for bad in ["limit=0", "limit=501", "limit=x", "skip=100001", "page=2"] {
+    for bad in ["limit=0", "limit=501", "limit=x", "after=%2F", "limit=1&limit=2"] {
         assert_eq!(api.get(&format!("/api/v1/homes?{bad}")).await.problem(), "invalid", "{bad}");
     }
 }
@@ -48,11 +48,23 @@ async fn feedback_is_told_without_its_windows() {
 async fn a_retraining_is_asked_for_and_written_down() {
     let mut api = Api::new();
     let answer = api.call("POST", "/api/v1/runs", &api.operator, None).await;
-    assert_eq!((answer.status.as_u16(), answer.json()), (202, json!({"queued": true})));
-    assert!(api.bench.requests.try_recv().is_ok());
+    let asked = answer.json();
+    assert_eq!(
+        (answer.status.as_u16(), &asked["state"], &asked["by"]),
+        (202, &json!("queued"), &json!("token:operator"))
+    );
+    let place = answer.headers["location"].to_str().unwrap().to_owned();
+    assert_eq!(place, format!("/api/v1/run-requests/{}", asked["id"].as_str().unwrap()));
+    assert_eq!(api.get(&place).await.json(), asked, "it is in the store before it is answered");
+    assert_eq!(api.get("/api/v1/run-requests").await.json()["items"], json!([asked]));
+    assert_eq!(api.bench.requests.try_recv().unwrap().row.id, asked["id"]);
+    assert_eq!(api.get("/api/v1/run-requests/none").await.problem(), "not-found");
+    let id = asked["id"].as_str().unwrap();
+    let shown = api.get(&format!("/api/v1/runs/{id}")).await.json();
+    assert_eq!((&shown["id"], &shown["state"], &shown["ended_at"]), (&asked["id"], &json!("running"), &Value::Null));
     let audit = api.call("GET", "/api/v1/audit", &api.operator, None).await.json();
     assert_eq!(audit["items"][0]["action"], "run.start");
-    assert_eq!(audit["items"][0]["actor"], "operator");
+    assert_eq!(audit["items"][0]["actor"], "token:operator");
 }
 
 #[tokio::test]
@@ -63,8 +75,9 @@ async fn when_the_trainer_is_busy_a_further_request_says_so_and_the_log_too() {
     }
     let answer = api.call("POST", "/api/v1/runs", &api.operator, None).await;
     assert_eq!(answer.problem(), "conflict");
+    assert_eq!(api.bench.app.store.run_requests(0).unwrap().len(), crate::training::REQUESTS_MAX);
     let newest = &api.bench.app.store.audit(None, 1).unwrap()[0];
-    assert_eq!(newest.action, "run.start.failed");
+    assert_eq!(newest.action, "run.start.refused");
 }
 
 #[tokio::test]
@@ -95,6 +108,30 @@ async fn a_home_is_shut_out_and_let_in_again_by_an_admin() {
     assert_eq!(back["revoked_at"], Value::Null);
     assert_eq!(api.call("POST", "/api/v1/homes/b/revoke", &api.admin, None).await.problem(), "not-found");
     assert_eq!(api.call("POST", "/api/v1/homes/B/revoke", &api.admin, None).await.problem(), "invalid");
+}
+
+#[tokio::test]
+async fn who_comes_second_is_told_where_the_home_is_and_the_log_says_that_it_was_refused() {
+    let api = Api::new();
+    api.bench.answers("a", 1);
+    let exclude = async |token: &str, why: &str| {
+        api.call("POST", "/api/v1/homes/a/exclude", token, Some(json!({"reason": why}))).await
+    };
+    assert_eq!(exclude(&api.operator, "contradicts all").await.status, 200);
+    let second = exclude(&api.admin, "odd").await;
+    assert_eq!((second.status.as_u16(), second.problem().as_str()), (409, "changed"));
+    assert_eq!(second.json()["present"], json!({"state": "excluded", "row_version": 0}));
+    let lines = api.bench.app.store.audit(None, 0).unwrap();
+    let told: Vec<_> = lines.iter().map(|line| (line.actor.to_string(), line.action.as_str())).collect();
+    let expected = [("token:admin".to_owned(), "home.exclude.refused"), ("token:operator".to_owned(), "home.exclude")];
+    assert_eq!(told, expected);
+    let why: Value = serde_json::from_str(&lines[0].detail).unwrap();
+    assert_eq!(why, json!({"reason": "odd", "why": "home a was changed meanwhile: it is excluded"}));
+    let listed = api.get("/api/v1/exclusions").await.json();
+    assert_eq!(
+        (&listed["items"][0]["by"], &listed["items"][0]["reason"]),
+        (&json!("token:operator"), &json!("contradicts all"))
+    );
 }
 
 #[tokio::test]
@@ -176,15 +213,28 @@ async fn what_is_too_large_strange_or_elsewhere_is_a_problem_and_no_more() {
         .header("authorization", format!("Bearer {}", api.operator))
         .body(Body::from("to=1"))
         .unwrap();
-    assert_eq!(api.send(text).await.problem(), "invalid");
+    let answer = api.send(text).await;
+    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (415, "unsupported-media-type"));
+    let broken = Request::post("/api/v1/releases/rollback")
+        .header("authorization", format!("Bearer {}", api.operator))
+        .header("content-type", "application/json")
+        .body(Body::from("{\"to\":"));
+    let answer = api.send(broken.unwrap()).await;
+    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (400, "malformed"));
 }
 
 #[tokio::test]
 async fn health_and_metrics_are_open_and_name_no_home() {
     let api = Api::new();
     api.bench.answers("secret-home", 1);
-    let health = api.open("/healthz").await;
-    assert_eq!((health.status.as_u16(), health.text().as_str()), (200, "ok\n"));
+    for path in ["/healthz", "/readyz"] {
+        let health = api.open(path).await;
+        assert_eq!(
+            (health.status.as_u16(), health.text().as_str()),
+            (200, r#"{"status":"able","parts":[]}"#),
+            "{path}"
+        );
+    }
     let metrics = api.open("/metrics").await;
     assert!(metrics.headers["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
     assert!(metrics.text().contains("hearthwatch_cloud_") && metrics.text().ends_with("# EOF\n"));

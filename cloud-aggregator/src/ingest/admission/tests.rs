@@ -2,7 +2,7 @@
 
 use hearthwatch_protocol::encode;
 use hearthwatch_protocol::limits::PAYLOAD_BYTES_MAX;
-use hearthwatch_protocol::messages::{UpdateResult, Verdict};
+use hearthwatch_protocol::messages::Verdict;
 use proptest::prelude::*;
 
 use super::*;
@@ -16,6 +16,8 @@ fn known(released: &BTreeSet<ModelVersion>) -> Known<'_> {
         enrolled: true,
         before: None,
         released,
+        made: released,
+        through: Sequence(0),
         recent: 0,
         announced: 0,
         quota: QUOTA_RECORDS,
@@ -174,10 +176,70 @@ fn the_record_over_the_quota_is_refused_and_the_one_before_is_not() {
 
 #[test]
 fn an_outcome_comes_in_for_its_home() {
-    let outcome = UpdateOutcome { model_version: ModelVersion(9), result: UpdateResult::Installed, at: NOW };
+    let outcome = UpdateOutcome::installed(ModelVersion(3), NOW);
     let payload = Bytes::from(encode(&Message::Outcome(outcome.clone())).unwrap());
     let admitted = judged("hw/v1/home/home-7/up/outcome", payload);
     assert_eq!(admitted, Admission::Admit(Admitted::Outcome(home("home-7"), outcome)));
+}
+
+#[test]
+fn a_number_far_beyond_what_its_home_can_have_sent_is_refused_and_covered_by_no_receipt() {
+    let most = ahead_max(QUOTA_RECORDS);
+    assert_eq!(most, 1_052_000);
+    let released = BTreeSet::new();
+    let judged = |sequence, through| {
+        let (topic, payload) = message(&record("home-7", sequence));
+        judge(&Parcel::open(&topic, payload), &Known { through: Sequence(through), ..known(&released) })
+    };
+    for (sequence, through) in [(most, 0), (40 + most, 40), (1, u64::MAX), (i64::MAX as u64, i64::MAX as u64 - 1)] {
+        assert!(matches!(judged(sequence, through), Admission::Admit(_)), "{sequence} after {through}");
+    }
+    for (sequence, through) in [(most + 1, 0), (i64::MAX as u64, 0), (i64::MAX as u64, 7)] {
+        assert_eq!(
+            refused(judged(sequence, through)),
+            (RefusalReason::SequenceAhead, false),
+            "{sequence} after {through}"
+        );
+    }
+}
+
+#[test]
+fn a_quota_changes_the_numbers_that_may_be_ahead_only_upwards() {
+    assert_eq!(ahead_max(1), ahead_max(QUOTA_RECORDS));
+    assert!(ahead_max(864_000) > ahead_max(QUOTA_RECORDS));
+    assert_eq!(ahead_max(u64::MAX), u64::MAX);
+}
+
+fn outcome(model_version: u64, at: i64) -> Admission {
+    let outcome = UpdateOutcome::installed(ModelVersion(model_version), at);
+    judged("hw/v1/home/home-7/up/outcome", encode(&Message::Outcome(outcome)).unwrap().into())
+}
+
+#[test]
+fn an_outcome_of_a_model_that_was_never_made_is_refused() {
+    assert_eq!(refused(outcome(4, NOW)), (RefusalReason::UnknownModel, false));
+    assert_eq!(refused(outcome(u64::MAX, NOW)), (RefusalReason::UnknownModel, false));
+}
+
+#[test]
+fn an_outcome_from_the_future_is_not_the_last_word_for_ever() {
+    let latest = NOW + CLOCK_AHEAD_SECONDS_MAX;
+    for (said, kept) in [(i64::MAX, latest), (latest, latest), (NOW, NOW), (i64::MIN, i64::MIN)] {
+        let Admission::Admit(Admitted::Outcome(_, outcome)) = outcome(3, said) else { panic!("{said} is refused") };
+        assert_eq!(outcome.at, kept);
+    }
+}
+
+#[test]
+fn a_withdrawal_has_a_number_that_can_be_counted_to() {
+    let judged = |id| {
+        let scope = hearthwatch_protocol::messages::WithdrawalScope::Through(Sequence(1));
+        let withdrawal = Withdrawal { home: home("home-7"), id, scope, at: NOW };
+        judged("hw/v1/home/home-7/up/withdrawal", encode(&Message::Withdrawal(withdrawal)).unwrap().into())
+    };
+    assert!(matches!(judged(i64::MAX as u64), Admission::Admit(_)));
+    assert_eq!(refused(judged(u64::MAX)), (RefusalReason::Malformed, false));
+    assert_eq!(refused(judged(0)), (RefusalReason::Malformed, false));
 }
 
 proptest! {

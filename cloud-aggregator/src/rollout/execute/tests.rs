@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::*;
 use crate::bench::{Bench, NOW};
 use crate::clock::ManualClock;
-use crate::rollout::by_hand::{Wish, act};
+use crate::rollout::by_hand::{Asked, Wish, act};
 use crate::store::{IngestBatch, NewModel};
 
 const HOUR: i64 = 3_600;
@@ -16,13 +16,13 @@ fn key() -> SigningKey {
     SigningKey::Ed25519(Box::new(Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap()))
 }
 
-struct Stage {
+pub(super) struct Stage {
     bench: Bench,
-    director: Director,
+    pub director: Director,
 }
 
 impl Stage {
-    fn new(policy: &str, homes: usize) -> Self {
+    pub fn new(policy: &str, homes: usize) -> Self {
         let bench = Bench::new();
         let app = &bench.app;
         let clock = Arc::new(ManualClock::new(NOW));
@@ -34,11 +34,11 @@ impl Stage {
         Self { bench, director }
     }
 
-    fn store(&self) -> &dyn Store {
+    pub fn store(&self) -> &dyn Store {
         self.bench.app.store.as_ref()
     }
 
-    fn release(&self, version: u64) {
+    pub fn release(&self, version: u64) {
         let bytes = format!("model {version}");
         let sha256 = hex::encode(Sha256::digest(bytes.as_bytes()));
         let (weights_id, run) = (sha256.clone(), format!("run-{version}"));
@@ -57,7 +57,7 @@ impl Stage {
         self.store().put_release(&row).unwrap();
     }
 
-    fn work(&self, hours: i64) {
+    pub fn work(&self, hours: i64) {
         self.director.work(self.store(), NOW + hours * HOUR).unwrap();
     }
 
@@ -67,18 +67,27 @@ impl Stage {
     }
 
     fn ended(&self, version: u64, result: &UpdateResult, hours: i64) {
-        let outcome =
-            UpdateOutcome { model_version: ModelVersion(version), result: result.clone(), at: NOW + hours * HOUR };
+        let (model_version, at) = (ModelVersion(version), NOW + hours * HOUR);
+        let outcome = UpdateOutcome { model_version, stage: None, result: result.clone(), at };
         let orders = self.store().assignments().unwrap();
         let of = orders.into_iter().filter(|row| row.model_version.0 == version);
         let outcomes = of.map(|row| (row.home, outcome.clone())).collect();
         self.store().apply(&IngestBatch { outcomes, at: NOW + hours * HOUR, ..IngestBatch::default() }).unwrap();
     }
 
-    fn state(&self, version: u64) -> RolloutState {
-        let rows = self.store().rollouts().unwrap();
+    fn wish(&self, version: u64, wish: Wish, reason: &str, now: i64) {
+        act(&self.director, self.store(), &asked(version, wish, reason, now)).unwrap();
+    }
+
+    pub fn state(&self, version: u64) -> RolloutState {
+        let rows = self.store().rollouts(None, 0).unwrap();
         rows.into_iter().find(|row| row.model_version.0 == version).unwrap().state
     }
+}
+
+pub(super) fn asked(version: u64, wish: Wish, reason: &str, now: i64) -> Asked<'_> {
+    let (version, actor) = (ModelVersion(version), Actor::Token("kim".to_owned()));
+    Asked { version, wish, reason, actor, row_version: None, now }
 }
 
 fn home(index: usize) -> HomeId {
@@ -128,13 +137,13 @@ fn waves_open_by_time_and_reports_and_a_pause_holds_them() {
     stage.work(72);
     assert_eq!(stage.orders().len(), 1, "the canary has not told yet");
     stage.ended(1, &UpdateResult::Installed, 72);
-    act(&stage.director, stage.store(), ModelVersion(1), Wish::Pause, "look", NOW + 73 * HOUR).unwrap();
+    stage.wish(1, Wish::Pause, "look", NOW + 73 * HOUR);
     stage.work(80);
     assert_eq!(stage.orders().len(), 1, "paused");
-    act(&stage.director, stage.store(), ModelVersion(1), Wish::Resume, "fine", NOW + 83 * HOUR).unwrap();
+    stage.wish(1, Wish::Resume, "fine", NOW + 83 * HOUR);
     stage.work(84);
     assert_eq!(stage.orders().len(), 5);
-    act(&stage.director, stage.store(), ModelVersion(1), Wish::Promote, "all", NOW + 85 * HOUR).unwrap();
+    stage.wish(1, Wish::Promote, "all", NOW + 85 * HOUR);
     stage.work(86);
     assert_eq!(stage.orders().len(), 50);
 }
@@ -144,7 +153,7 @@ fn a_release_that_does_not_install_stops_and_its_homes_are_ordered_back() {
     let stage = Stage::new("staged", 300);
     stage.release(1);
     stage.director.work(stage.store(), NOW).unwrap();
-    act(&stage.director, stage.store(), ModelVersion(1), Wish::Promote, "first", NOW).unwrap();
+    stage.wish(1, Wish::Promote, "first", NOW);
     stage.work(0);
     stage.release(2);
     stage.work(1);
@@ -158,7 +167,7 @@ fn a_release_that_does_not_install_stops_and_its_homes_are_ordered_back() {
     assert_eq!(orders.iter().filter(|order| order.order == Order::RollBack).count(), canaries);
     assert_eq!(stage.store().champion().unwrap().unwrap().version, ModelVersion(1));
     let line = &stage.store().audit(None, 1).unwrap()[0];
-    assert_eq!((line.actor.as_str(), line.action.as_str()), ("system", "rollout.roll_back"));
+    assert_eq!((&line.actor, line.action.as_str()), (&Actor::System, "rollout.rolled_back"));
     stage.work(4);
     assert_eq!(stage.orders(), orders, "going back is done once");
 }
@@ -180,6 +189,24 @@ fn a_generation_that_does_not_rise_is_not_stored() {
     stage.release(1);
     stage.work(0);
     let row = stage.store().assignments().unwrap().remove(0);
-    let refused = stage.store().add_assignments(&[row]).unwrap_err();
+    let rollout = stage.store().rollout(ModelVersion(1)).unwrap().unwrap();
+    let refused = stage.store().add_assignments(&rollout, &[row]).unwrap_err();
     assert!(matches!(refused, StoreError::Corrupt { table: "assignments", .. }), "{refused}");
+}
+
+#[test]
+fn a_home_that_tells_its_end_without_end_hides_nobody_elses() {
+    let stage = Stage::new("immediate", 40);
+    stage.release(1);
+    stage.work(0);
+    let failed = UpdateResult::RolledBack { reason: "deaf".to_owned(), to: ModelVersion(0) };
+    stage.ended(1, &failed, 1);
+    let before = stage.director.look(stage.store(), ModelVersion(1)).unwrap().unwrap();
+    let flood = |number| (home(0), UpdateOutcome::installed(ModelVersion(1), NOW + 2 * HOUR + number));
+    let outcomes: Vec<_> = (0..5_000).map(flood).collect();
+    stage.store().apply(&IngestBatch { outcomes, at: NOW + 2 * HOUR, ..IngestBatch::default() }).unwrap();
+    let after = stage.director.look(stage.store(), ModelVersion(1)).unwrap().unwrap();
+    assert_eq!((before.evidence.failed, after.evidence.failed, after.evidence.installed), (40, 39, 1));
+    assert_eq!((after.reported, stage.store().outcomes(Some(ModelVersion(1)), 0).unwrap().len()), (40, 40));
+    assert!(after.findings[0].alarms());
 }

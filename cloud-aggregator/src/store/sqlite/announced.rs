@@ -26,7 +26,7 @@ pub(super) fn store(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusql
             row.received_at,
         ])?;
         first.execute(params![home, row.received_at])?;
-        forget.execute(params![home, sequence - signed(ANNOUNCED_KEPT)])?;
+        forget.execute(params![home, sequence.saturating_sub(signed(ANNOUNCED_KEPT))])?;
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ pub(super) fn note(transaction: &Transaction<'_>, row: &FeedbackRow) -> rusqlite
         record.answered_at,
     ])?;
     let mut forget = transaction.prepare("DELETE FROM answered WHERE home = ?1 AND answered_at < ?2")?;
-    forget.execute(params![home, row.received_at - ANSWERED_KEPT_SECONDS]).map(drop)
+    forget.execute(params![home, row.received_at.saturating_sub(ANSWERED_KEPT_SECONDS)]).map(drop)
 }
 
 pub(super) fn store_repeated(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusqlite::Result<()> {

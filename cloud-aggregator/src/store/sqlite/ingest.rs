@@ -1,17 +1,20 @@
-//! Tables `feedback`, `refused`, `outcomes`: what homes sent, and how far each has been heard.
+//! Tables `feedback` and `refused`: what homes sent, and how far each has been heard.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use hearthwatch_protocol::limits::RECEIPT_DIGESTS_MAX;
-use hearthwatch_protocol::messages::{Refusal, RefusalReason, UpdateResult, Verdict};
-use hearthwatch_protocol::{HomeId, Message, ModelVersion, RecordKey, Sequence, decode};
+use hearthwatch_protocol::messages::{
+    AgentStatus, FeatureWindow, FeedbackRecord, Origin, Refusal, RefusalReason, UpdateOutcome, Verdict,
+};
+use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, RecordKey, Sequence, decode};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{announced, answered, corrupt, engine, home_id, homes, limited, quarantine, rollouts, signed};
+use super::{announced, answered, corrupt, engine, homes, limited, outcomes, quarantine, rollouts, signed};
 use crate::store::{
-    Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, GAP_PATIENCE_SECONDS, Handled, HomeProgress, IngestBatch,
-    OutcomeRow, Received, StoreError,
+    AnnouncedRow, Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, GAP_PATIENCE_SECONDS, Handled, HomeProgress,
+    IngestBatch, Received, StoreError,
 };
 
 pub(super) fn apply(transaction: &Transaction<'_>, batch: &IngestBatch) -> Result<Vec<HomeProgress>, StoreError> {
@@ -21,7 +24,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, batch: &IngestBatch) -> Resul
     answered::store_repeated(transaction, batch).map_err(engine("store repetitions"))?;
     store_refused(transaction, batch).map_err(engine("store refusals"))?;
     quarantine::store(transaction, batch).map_err(engine("quarantine"))?;
-    store_outcomes(transaction, batch)?;
+    outcomes::store(transaction, batch)?;
     for (home, status) in &batch.statuses {
         homes::set_status(transaction, home, status, batch.at)?;
     }
@@ -36,6 +39,72 @@ pub(super) fn apply(transaction: &Transaction<'_>, batch: &IngestBatch) -> Resul
     let mut steps = Advance::prepare(transaction).map_err(engine("advance"))?;
     let progress = touched.into_iter().filter_map(|home| steps.advance(home, batch).transpose());
     progress.collect()
+}
+
+/// Stores a batch with a little of everything, of a home of which there need be none, and takes it back: an error means that the fault is
+/// not in what homes send.
+pub(super) fn probe(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    transaction.execute_batch("SAVEPOINT probe").map_err(engine("probe"))?;
+    let result = apply_samples(transaction);
+    transaction.execute_batch("ROLLBACK TO probe; RELEASE probe").map_err(engine("probe"))?;
+    result
+}
+
+fn apply_samples(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    let not_an_id = |error: hearthwatch_protocol::IdError| corrupt("probe", error);
+    let (home, alarm) = (HomeId::new("probe").map_err(not_an_id)?, AlarmId::new("probe").map_err(not_an_id)?);
+    let (digest, at) = ([0; 32], 0);
+    homes::enrol(transaction, &home, at)?;
+    let record = FeedbackRecord {
+        home: home.clone(),
+        sequence: Sequence(1),
+        alarm: alarm.clone(),
+        device_class: String::new(),
+        model_version: ModelVersion::ROUTINE,
+        feature_schema: 0,
+        window: FeatureWindow::none(),
+        score: 0.0,
+        threshold: 0.0,
+        verdict: Verdict::Confirmed,
+        origin: Origin::Alarm,
+        raised_at: at,
+        answered_at: at,
+    };
+    let refused = RecordKey { home: home.clone(), sequence: Sequence(3) };
+    let status = AgentStatus {
+        online: true,
+        agent_version: String::new(),
+        model_version: ModelVersion::ROUTINE,
+        entities: 0,
+        outbox: 0,
+    };
+    let window = [0; 32];
+    let announced = AnnouncedRow {
+        home: home.clone(),
+        sequence: Sequence(2),
+        alarm,
+        model_version: ModelVersion::ROUTINE,
+        window,
+        digest,
+        received_at: at,
+    };
+    let batch = IngestBatch {
+        feedback: vec![FeedbackRow {
+            record,
+            payload: Bytes::new(),
+            digest,
+            received_at: at,
+            grace: false,
+            lift: None,
+        }],
+        announced: vec![announced],
+        refused: vec![Handled { key: refused, digest, refused: Some(RefusalReason::Malformed) }],
+        statuses: vec![(home.clone(), status)],
+        outcomes: vec![(home, UpdateOutcome::installed(ModelVersion::ROUTINE, at))],
+        at,
+        ..IngestBatch::default()
+    };
+    apply(transaction, &batch).map(drop)
 }
 
 fn store_feedback(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusqlite::Result<()> {
@@ -73,20 +142,6 @@ fn store_refused(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusqlite
         let Some(reason) = handled.refused else { continue };
         let sequence = signed(handled.key.sequence.0);
         insert.execute(params![handled.key.home.as_str(), sequence, &handled.digest[..], reason.as_str()])?;
-    }
-    Ok(())
-}
-
-fn store_outcomes(transaction: &Transaction<'_>, batch: &IngestBatch) -> Result<(), StoreError> {
-    for (home, outcome) in &batch.outcomes {
-        let result = serde_json::to_string(&outcome.result).map_err(|error| corrupt("outcomes", error))?;
-        transaction
-            .execute(
-                "INSERT INTO outcomes (home, model_version, at, result, received_at) VALUES (?1, ?2, ?3, ?4, ?5)
-                     ON CONFLICT DO NOTHING",
-                params![home.as_str(), signed(outcome.model_version.0), outcome.at, result, batch.at],
-            )
-            .map_err(engine("store outcome"))?;
     }
     Ok(())
 }
@@ -151,8 +206,8 @@ impl<'a> Advance<'a> {
             // An answer that waits for what it rests on is a later one that is not here.
             (None, since) => gap_since = awaiting.then(|| since.unwrap_or(at)),
             (Some(_), None) => gap_since = Some(at),
-            (Some(next), Some(since)) if at - since >= GAP_PATIENCE_SECONDS => {
-                lost = (next - through - 1).unsigned_abs();
+            (Some(next), Some(since)) if at.saturating_sub(since) >= GAP_PATIENCE_SECONDS => {
+                lost = next.abs_diff(through).saturating_sub(1);
                 through = self.contiguous(home, next).map_err(engine("advance"))?;
                 let again = self.next_after(home, through).map_err(engine("advance"))?;
                 gap_since = again.map(|_| at);
@@ -168,8 +223,10 @@ impl<'a> Advance<'a> {
     /// The last of the unbroken row of handled records that starts at `from`.
     fn contiguous(&mut self, home: &HomeId, from: i64) -> rusqlite::Result<i64> {
         let mut through = from;
-        while self.end_of.exists(params![home.as_str(), through + 1])? {
-            through += 1;
+        while let Some(next) = through.checked_add(1)
+            && self.end_of.exists(params![home.as_str(), next])?
+        {
+            through = next;
         }
         Ok(through)
     }
@@ -180,12 +237,12 @@ impl<'a> Advance<'a> {
 
     /// What was handled under the last numbers up to `through`.
     fn digests(&mut self, home: &HomeId, through: i64) -> rusqlite::Result<Vec<Option<Digest>>> {
-        let after = (through - RECEIPT_DIGESTS_MAX as i64).max(0);
+        let after = through.saturating_sub(RECEIPT_DIGESTS_MAX as i64).max(0);
         let rows = self.digests_between.query_map(params![home.as_str(), after, through], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, Digest>(1)?))
         })?;
         let known: BTreeMap<i64, Digest> = rows.collect::<Result<_, _>>()?;
-        Ok((after + 1..=through).map(|sequence| known.get(&sequence).copied()).collect())
+        Ok((after.saturating_add(1)..=through).map(|sequence| known.get(&sequence).copied()).collect())
     }
 
     fn refused(&mut self, home: &HomeId, after: i64, through: i64) -> Result<Vec<Refusal>, StoreError> {
@@ -254,25 +311,48 @@ pub(super) fn handled_between(
         .map_err(engine("count handled"))
 }
 
+const FEEDBACK: &str = "SELECT payload, digest, received_at, grace, lift FROM feedback";
+
+/// In order of (home, sequence), after a key.
 pub(super) fn feedback(connection: &Connection, filter: &FeedbackFilter) -> Result<Vec<FeedbackRow>, StoreError> {
-    let mut statement = connection
-        .prepare(
-            "SELECT payload, digest, received_at, grace, lift FROM feedback
-                 WHERE (?1 IS NULL OR home = ?1) AND (?2 IS NULL OR (home, sequence) > (?2, ?3))
-                 ORDER BY home, sequence LIMIT ?4",
-        )
-        .map_err(engine("list feedback"))?;
-    let after = filter.after.as_ref();
+    // One statement for each case: with `?1 IS NULL OR …` no index would be used to find the first row.
+    let (home, after) = (filter.home.as_ref().map(HomeId::as_str), filter.after.as_ref());
+    // Before every key: no name is empty, and no number is below 0.
+    let (after_home, after_sequence) = after.map_or(("", -1), |key| (key.home.as_str(), signed(key.sequence.0)));
+    let limit = limited(filter.limit);
+    match home {
+        None => {
+            let clause = "WHERE (home, sequence) > (?1, ?2) ORDER BY home, sequence LIMIT ?3";
+            select_feedback(connection, clause, params![after_home, after_sequence, limit])
+        }
+        Some(home) => {
+            let after = match after_home.cmp(home) {
+                Ordering::Less => -1,
+                Ordering::Equal => after_sequence,
+                Ordering::Greater => return Ok(Vec::new()),
+            };
+            let clause = "WHERE home = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
+            select_feedback(connection, clause, params![home, after, limit])
+        }
+    }
+}
+
+pub(super) fn feedback_of(connection: &Connection, keys: &[RecordKey]) -> Result<Vec<FeedbackRow>, StoreError> {
+    let one = |key: &RecordKey| {
+        let values = params![key.home.as_str(), signed(key.sequence.0)];
+        select_feedback(connection, "WHERE home = ?1 AND sequence = ?2", values)
+    };
+    Ok(keys.iter().map(one).collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+fn select_feedback(
+    connection: &Connection,
+    clause: &str,
+    values: impl rusqlite::Params,
+) -> Result<Vec<FeedbackRow>, StoreError> {
+    let mut statement = connection.prepare(&format!("{FEEDBACK} {clause}")).map_err(engine("list feedback"))?;
     let rows = statement
-        .query_map(
-            params![
-                filter.home.as_ref().map(HomeId::as_str),
-                after.map(|key| key.home.as_str()),
-                after.map(|key| signed(key.sequence.0)),
-                limited(filter.limit),
-            ],
-            |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
-        )
+        .query_map(values, |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
         .map_err(engine("list feedback"))?;
     rows.map(|row| {
         let (payload, digest, received_at, grace, lift) = row.map_err(engine("list feedback"))?;
@@ -288,47 +368,19 @@ pub(super) fn feedback(connection: &Connection, filter: &FeedbackFilter) -> Resu
 }
 
 pub(super) fn totals(connection: &Connection) -> Result<FeedbackTotals, StoreError> {
-    connection
-        .query_row(
-            "SELECT count(*), coalesce(sum(verdict = 'confirmed'), 0), coalesce(sum(verdict = 'dismissed'), 0),
-                 coalesce(sum(verdict = 'expected'), 0), count(DISTINCT home) FROM feedback",
-            [],
-            |row| {
-                Ok(FeedbackTotals {
-                    records: row.get(0)?,
-                    confirmed: row.get(1)?,
-                    dismissed: row.get(2)?,
-                    expected: row.get(3)?,
-                    homes: row.get(4)?,
-                })
-            },
-        )
-        .map_err(engine("count feedback"))
-}
-
-pub(super) fn outcomes(
-    connection: &Connection,
-    version: Option<ModelVersion>,
-    limit: usize,
-) -> Result<Vec<OutcomeRow>, StoreError> {
-    let mut statement = connection
-        .prepare(
-            "SELECT home, model_version, at, result, received_at FROM outcomes
-                 WHERE ?1 IS NULL OR model_version = ?1 ORDER BY received_at DESC, home, at DESC LIMIT ?2",
-        )
-        .map_err(engine("list outcomes"))?;
-    let rows = statement
-        .query_map(params![version.map(|version| signed(version.0)), limited(limit)], |row| {
-            let (home, result): (String, String) = (row.get(0)?, row.get(3)?);
-            Ok((home, ModelVersion(row.get(1)?), row.get(2)?, result, row.get(4)?))
+    let select = "SELECT records, confirmed, dismissed, expected, answering FROM totals";
+    let mut statement = connection.prepare(select).map_err(engine("count feedback"))?;
+    statement
+        .query_row([], |row| {
+            Ok(FeedbackTotals {
+                records: row.get(0)?,
+                confirmed: row.get(1)?,
+                dismissed: row.get(2)?,
+                expected: row.get(3)?,
+                homes: row.get(4)?,
+            })
         })
-        .map_err(engine("list outcomes"))?;
-    rows.map(|row| {
-        let (home, model_version, at, result, received_at) = row.map_err(engine("list outcomes"))?;
-        let result: UpdateResult = serde_json::from_str(&result).map_err(|error| corrupt("outcomes", error))?;
-        Ok(OutcomeRow { home: home_id("outcomes", home)?, model_version, result, at, received_at })
-    })
-    .collect()
+        .map_err(engine("count feedback"))
 }
 
 pub(super) fn verdict_word(verdict: Verdict) -> &'static str {

@@ -71,8 +71,8 @@ const KINDS: [Kind; 9] = [
     Kind {
         name: "outcome",
         table: "outcomes",
-        key: &["home", "model_version", "at"],
-        columns: "home, model_version, at, result, received_at",
+        key: &["home", "model_version", "weighs"],
+        columns: "home, model_version, weighs, at, stage, result, received_at",
     },
     Kind {
         name: "exclusion",
@@ -167,7 +167,7 @@ fn append(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
 }
 
 /// SHA-256 over position, the hash before and every field, each with its length in front.
-fn line_hash(position: u64, previous: &Digest, kind: &str, subject: &str, digest: &[u8]) -> Digest {
+pub(super) fn line_hash(position: u64, previous: &Digest, kind: &str, subject: &str, digest: &[u8]) -> Digest {
     let mut hasher = Sha256::new();
     hasher.update(position.to_be_bytes());
     hasher.update(previous);

@@ -2,28 +2,37 @@
 
 mod announced;
 mod answered;
+mod change;
 mod homes;
 mod ingest;
 mod learning;
 mod lineage;
 mod models;
+mod outcomes;
 mod people;
 mod quarantine;
+mod readers;
 mod rollouts;
+mod run_requests;
 mod withdrawals;
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hearthwatch_protocol::messages::Withdrawal;
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use self::readers::{Lent, Readers};
 use super::{
-    AnnouncedRow, AnsweredRow, AuditEntry, AuditRow, Digest, FeedbackFilter, FeedbackRow, FeedbackTotals, Handled,
-    HomeProgress, HomeRow, IngestBatch, ModelRow, ModelState, NewModel, OutcomeRow, QuarantineChoice, QuarantineEnd,
-    QuarantineRow, Received, ReleaseRow, RunRow, Settled, SnapshotRow, Store, StoreError, TokenRow, WithdrawalRow,
+    Actor, AnnouncedRow, AnsweredRow, AuditEntry, AuditRow, Change, Digest, FeedbackFilter, FeedbackRow,
+    FeedbackTotals, FleetTotals, Handled, HomeProgress, HomeRow, IngestBatch, ModelRow, ModelState, NewModel, Note,
+    OutcomeKey, OutcomeRow, OutcomeTotals, QuarantineChoice, QuarantineEnd, QuarantineRow, Received, ReleaseRow,
+    RunRow, Settled, SnapshotRow, Store, StoreError, TokenRow, WithdrawalRow,
 };
 
 /// Every change of the schema, in order; `user_version` counts how many a file has seen.
@@ -34,15 +43,19 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004.sql"),
     include_str!("migrations/0005.sql"),
     include_str!("migrations/0006.sql"),
+    include_str!("migrations/0007.sql"),
+    include_str!("migrations/0008.sql"),
+    include_str!("migrations/0009.sql"),
 ];
 
 /// How long a statement waits for a lock that another process holds (a backup, an operator's shell).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A store in one SQLite file. Writes take turns on one connection; reads have another and never wait for a write.
+/// A store in one SQLite file. Writes take turns on one connection; reads have others ([`readers`]), never wait for a write, and
+/// those of single rows never wait for those of many.
 pub struct SqliteStore {
     writer: Mutex<Connection>,
-    reader: Mutex<Connection>,
+    readers: Readers,
 }
 
 impl SqliteStore {
@@ -51,16 +64,22 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::Engine`] when it cannot be opened, [`StoreError::NewerSchema`] when a newer program wrote it.
     pub fn open(file: &Path) -> Result<Self, StoreError> {
+        create_private(file)?;
         let mut writer = connect(file)?;
         migrate(&mut writer)?;
         lineage::prepare(&mut writer)?;
-        let reader = connect(file)?;
-        reader.pragma_update(None, "query_only", true).map_err(engine("open"))?;
-        Ok(Self { writer: Mutex::new(writer), reader: Mutex::new(reader) })
+        outcomes::move_those_of_before(&mut writer)?;
+        Ok(Self { writer: Mutex::new(writer), readers: Readers::open(file)? })
     }
 
-    fn read(&self) -> MutexGuard<'_, Connection> {
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A connection for lists and sums.
+    fn read(&self) -> Lent<'_> {
+        self.readers.long()
+    }
+
+    /// A connection for single rows.
+    fn look_up(&self) -> Lent<'_> {
+        self.readers.short()
     }
 
     /// Runs `work` in a transaction that is durable when this returns; an error undoes all of it.
@@ -75,6 +94,17 @@ impl SqliteStore {
         lineage::seal(&transaction)?;
         transaction.commit().map_err(engine(action))?;
         Ok(result)
+    }
+}
+
+/// Makes the file if it is not there, for its owner alone: SQLite would make it readable for all, and gives the files that it
+/// keeps beside it the same mode.
+fn create_private(file: &Path) -> Result<(), StoreError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(StoreError::Engine { action: "open", cause: format!("{}: {error}", file.display()) })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -108,7 +138,35 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 
 /// Turns the engine's error into ours.
 fn engine(action: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {
-    move |error| StoreError::Engine { action, cause: error.to_string() }
+    move |error| {
+        let cause = error.to_string();
+        if unavailable(&error) {
+            StoreError::Unavailable { action, cause }
+        } else {
+            StoreError::Engine { action, cause }
+        }
+    }
+}
+
+/// Whether the engine could do nothing at this moment, whatever it was asked for: the disk is full or broken, the file is locked.
+fn unavailable(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode as Code;
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            Code::DiskFull
+                | Code::DatabaseBusy
+                | Code::DatabaseLocked
+                | Code::SystemIoFailure
+                | Code::CannotOpen
+                | Code::OutOfMemory
+                | Code::ReadOnly
+                | Code::PermissionDenied
+                | Code::FileLockingProtocolFailed
+                | Code::NotADatabase
+                | Code::DatabaseCorrupt
+        )
+    )
 }
 
 /// A value that this program would not have written.
@@ -148,15 +206,33 @@ impl Store for SqliteStore {
     }
 
     fn home(&self, home: &HomeId) -> Result<Option<HomeRow>, StoreError> {
-        Ok(homes::list(&self.read(), Some(home))?.pop())
+        homes::one(&self.look_up(), home)
     }
 
     fn homes(&self) -> Result<Vec<HomeRow>, StoreError> {
-        homes::list(&self.read(), None)
+        homes::list(&self.read(), None, 0)
+    }
+
+    fn homes_after(&self, after: Option<&HomeId>, limit: usize) -> Result<Vec<HomeRow>, StoreError> {
+        homes::list(&self.read(), after, limit)
+    }
+
+    fn fleet_totals(&self) -> Result<FleetTotals, StoreError> {
+        homes::totals(&self.look_up())
     }
 
     fn apply(&self, batch: &IngestBatch) -> Result<Vec<HomeProgress>, StoreError> {
         self.write("apply batch", |transaction| ingest::apply(transaction, batch))
+    }
+
+    fn probe(&self) -> Result<(), StoreError> {
+        self.write("probe", |transaction| {
+            ingest::probe(transaction)?;
+            // Written again as it is: a page goes to the log and to the disk, and nothing changes.
+            let version: u32 =
+                transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(engine("probe"))?;
+            transaction.pragma_update(None, "user_version", version).map_err(engine("probe"))
+        })
     }
 
     fn withdraw(&self, withdrawal: &Withdrawal, at: i64) -> Result<WithdrawalRow, StoreError> {
@@ -168,46 +244,55 @@ impl Store for SqliteStore {
     }
 
     fn handled(&self, keys: &[RecordKey]) -> Result<Vec<Handled>, StoreError> {
-        ingest::handled(&self.read(), keys)
+        ingest::handled(&self.look_up(), keys)
     }
 
     fn received_since(&self, home: &HomeId, since: i64) -> Result<Received, StoreError> {
-        ingest::received_since(&self.read(), home, since)
+        ingest::received_since(&self.look_up(), home, since)
     }
 
     fn announced(&self, home: &HomeId, alarm: &AlarmId) -> Result<Option<AnnouncedRow>, StoreError> {
-        announced::first(&self.read(), home, alarm)
+        announced::first(&self.look_up(), home, alarm)
     }
 
     fn answered(&self, home: &HomeId, alarm: &AlarmId) -> Result<Option<AnsweredRow>, StoreError> {
-        answered::last(&self.read(), home, alarm)
+        answered::last(&self.look_up(), home, alarm)
     }
 
     fn handled_between(&self, home: &HomeId, after: Sequence, before: Sequence) -> Result<u64, StoreError> {
-        ingest::handled_between(&self.read(), home, after, before)
+        ingest::handled_between(&self.look_up(), home, after, before)
     }
 
     fn feedback(&self, filter: &FeedbackFilter) -> Result<Vec<FeedbackRow>, StoreError> {
         ingest::feedback(&self.read(), filter)
     }
 
+    fn feedback_of(&self, keys: &[RecordKey]) -> Result<Vec<FeedbackRow>, StoreError> {
+        ingest::feedback_of(&self.read(), keys)
+    }
+
     fn feedback_totals(&self) -> Result<FeedbackTotals, StoreError> {
-        ingest::totals(&self.read())
+        ingest::totals(&self.look_up())
     }
 
     fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
-        quarantine::list(&self.read(), limit)
+        quarantine::list(&self.read(), None, limit)
+    }
+
+    fn quarantine_before(&self, before: u64, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
+        quarantine::list(&self.read(), Some(before), limit)
     }
 
     fn settle_quarantine(
         &self,
         choice: &QuarantineChoice,
         end: QuarantineEnd,
-        by: &str,
+        by: &Actor,
         reason: &str,
         at: i64,
     ) -> Result<Settled, StoreError> {
-        self.write("settle quarantine", |transaction| quarantine::settle(transaction, choice, end, (by, reason), at))
+        let by = by.to_string();
+        self.write("settle quarantine", |transaction| quarantine::settle(transaction, choice, end, (&by, reason), at))
     }
 
     fn put_snapshot(&self, row: &SnapshotRow) -> Result<(), StoreError> {
@@ -215,11 +300,19 @@ impl Store for SqliteStore {
     }
 
     fn snapshot(&self, id: &str) -> Result<Option<SnapshotRow>, StoreError> {
-        Ok(learning::snapshots(&self.read(), Some(id), 1)?.pop())
+        learning::snapshot(&self.look_up(), id)
     }
 
     fn snapshots(&self, limit: usize) -> Result<Vec<SnapshotRow>, StoreError> {
         learning::snapshots(&self.read(), None, limit)
+    }
+
+    fn snapshots_after(&self, after: &str, limit: usize) -> Result<Vec<SnapshotRow>, StoreError> {
+        learning::snapshots(&self.read(), Some(after), limit)
+    }
+
+    fn newest_recall(&self) -> Result<Option<String>, StoreError> {
+        learning::newest_recall(&self.look_up())
     }
 
     fn put_run(&self, row: &RunRow) -> Result<(), StoreError> {
@@ -227,11 +320,19 @@ impl Store for SqliteStore {
     }
 
     fn run(&self, id: &str) -> Result<Option<RunRow>, StoreError> {
-        Ok(learning::runs(&self.read(), Some(id), 1)?.pop())
+        learning::run(&self.look_up(), id)
     }
 
     fn runs(&self, limit: usize) -> Result<Vec<RunRow>, StoreError> {
         learning::runs(&self.read(), None, limit)
+    }
+
+    fn runs_after(&self, after: &str, limit: usize) -> Result<Vec<RunRow>, StoreError> {
+        learning::runs(&self.read(), Some(after), limit)
+    }
+
+    fn promote_run(&self, id: &str) -> Result<(), StoreError> {
+        self.write("promote run", |transaction| learning::promote_run(transaction, id))
     }
 
     fn add_model(&self, model: &NewModel) -> Result<ModelRow, StoreError> {
@@ -239,19 +340,23 @@ impl Store for SqliteStore {
     }
 
     fn model(&self, version: ModelVersion) -> Result<Option<ModelRow>, StoreError> {
-        models::one(&self.read(), version)
+        models::one(&self.look_up(), version)
     }
 
     fn models(&self) -> Result<Vec<ModelRow>, StoreError> {
-        models::list(&self.read())
+        models::list(&self.read(), None, 0)
+    }
+
+    fn models_before(&self, before: Option<ModelVersion>, limit: usize) -> Result<Vec<ModelRow>, StoreError> {
+        models::list(&self.read(), before, limit)
     }
 
     fn champion(&self) -> Result<Option<ModelRow>, StoreError> {
-        models::champion(&self.read())
+        models::champion(&self.look_up())
     }
 
-    fn set_model_state(&self, version: ModelVersion, state: ModelState) -> Result<(), StoreError> {
-        self.write("set model state", |transaction| models::set_state(transaction, version, state))
+    fn set_model_state(&self, seen: &ModelRow, state: ModelState) -> Result<(), StoreError> {
+        self.write("set model state", |transaction| models::set_state(transaction, seen, state))
     }
 
     fn put_release(&self, row: &ReleaseRow) -> Result<(), StoreError> {
@@ -259,11 +364,32 @@ impl Store for SqliteStore {
     }
 
     fn releases(&self) -> Result<Vec<ReleaseRow>, StoreError> {
-        models::releases(&self.read())
+        models::releases(&self.read(), None, 0)
+    }
+
+    fn releases_before(&self, before: Option<ModelVersion>, limit: usize) -> Result<Vec<ReleaseRow>, StoreError> {
+        models::releases(&self.read(), before, limit)
     }
 
     fn outcomes(&self, version: Option<ModelVersion>, limit: usize) -> Result<Vec<OutcomeRow>, StoreError> {
-        ingest::outcomes(&self.read(), version, limit)
+        outcomes::list(&self.read(), version, limit)
+    }
+
+    fn outcomes_after(
+        &self,
+        version: ModelVersion,
+        after: Option<&OutcomeKey>,
+        limit: usize,
+    ) -> Result<Vec<OutcomeRow>, StoreError> {
+        outcomes::list_after(&self.read(), version, after, limit)
+    }
+
+    fn outcome_totals(&self, version: ModelVersion) -> Result<OutcomeTotals, StoreError> {
+        outcomes::totals(&self.read(), version)
+    }
+
+    fn change(&self, change: &Change, note: &Note) -> Result<AuditRow, StoreError> {
+        self.write("change", |transaction| change::change(transaction, change, note))
     }
 
     fn put_token(&self, row: &TokenRow) -> Result<(), StoreError> {
@@ -271,11 +397,15 @@ impl Store for SqliteStore {
     }
 
     fn token_by_hash(&self, hash: &Digest) -> Result<Option<TokenRow>, StoreError> {
-        people::token_by_hash(&self.read(), hash)
+        people::token_by_hash(&self.look_up(), hash)
     }
 
     fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
-        people::tokens(&self.read())
+        people::tokens(&self.read(), None, 0)
+    }
+
+    fn tokens_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<TokenRow>, StoreError> {
+        people::tokens(&self.read(), after, limit)
     }
 
     fn revoke_token(&self, name: &str, at: i64) -> Result<(), StoreError> {
@@ -292,6 +422,9 @@ impl Store for SqliteStore {
 }
 
 #[cfg(test)]
+mod totals_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -302,10 +435,52 @@ mod tests {
         drop(SqliteStore::open(&file).unwrap());
         Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let error = SqliteStore::open(&file).err().unwrap();
-        assert_eq!(
-            error.to_string(),
-            "database schema 99 is newer than this program's 6; run the newer hearthwatch-cloud"
-        );
+        let known = MIGRATIONS.len();
+        let words = format!("database schema 99 is newer than this program's {known}; run the newer hearthwatch-cloud");
+        assert_eq!(error.to_string(), words);
+    }
+
+    #[test]
+    fn an_older_store_is_counted_once_when_it_opens_and_its_audit_log_stays_a_chain() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("store.db");
+        let old = Connection::open(&file).unwrap();
+        for script in &MIGRATIONS[..6] {
+            old.execute_batch(script).unwrap();
+        }
+        old.pragma_update(None, "user_version", 6).unwrap();
+        old.execute_batch(
+            "INSERT INTO homes (home, enrolled_at, online, outbox) VALUES ('a', 1, 1, 4), ('b', 1, 0, 2);
+             INSERT INTO feedback (home, sequence, digest, verdict, received_at, payload)
+                 VALUES ('a', 1, x'', 'confirmed', 86400, x''), ('a', 2, x'', 'expected', 86400, x'');
+             INSERT INTO assignments VALUES ('a', 1, 7, zeroblob(16), 1, 2, x''), ('a', 2, 8, zeroblob(16), 1, 2, x'');
+             INSERT INTO rollouts (model_version, policy, state, started_at) VALUES (8, '', 'halted', 1);",
+        )
+        .unwrap();
+        // A line by the rule of its time: the actor is a bare name.
+        let entry = AuditEntry {
+            at: 5,
+            actor: Actor::Untyped("ada".to_owned()),
+            action: "home.revoke".to_owned(),
+            subject: "a".to_owned(),
+            detail: "{}".to_owned(),
+        };
+        people::append_audit(&old, &entry).unwrap();
+        drop(old);
+        let store = SqliteStore::open(&file).unwrap();
+        let fleet = FleetTotals { homes: 2, online: 1, waiting: 6 };
+        assert_eq!(store.fleet_totals().unwrap(), fleet);
+        let totals = FeedbackTotals { records: 2, confirmed: 1, dismissed: 0, expected: 1, homes: 1 };
+        assert_eq!(store.feedback_totals().unwrap(), totals);
+        use crate::store::RolloutStore as _;
+        assert_eq!(store.assignments().unwrap()[0].generation, 2);
+        let home = crate::testing::home("a");
+        assert!(store.may_deliver(&home, 2).unwrap(), "what was ordered before counts as delivered");
+        assert_eq!(store.rollout(ModelVersion(8)).unwrap().unwrap().row_version, 1);
+        let next = store.append_audit(&AuditEntry { actor: Actor::System, ..entry.clone() }).unwrap();
+        let old = store.audit(None, 0).unwrap().remove(1);
+        assert_eq!((old.actor, old.hash), (entry.actor.clone(), entry.hash(1, &[0; 32])));
+        assert_eq!(next.previous, old.hash);
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use hearthwatch_protocol::ModelVersion;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{corrupt, engine, signed};
+use super::{corrupt, engine, limited, signed};
 use crate::store::{ModelRow, ModelState, NewModel, ReleaseRow, StoreError};
 
-const COLUMNS: &str = "version, sha256, length, weights_id, run, state, created_at";
+const COLUMNS: &str = "version, sha256, length, weights_id, run, state, created_at, row_version";
 
 pub(super) fn add(connection: &Connection, model: &NewModel) -> Result<ModelRow, StoreError> {
     if !model.run.is_empty() {
@@ -37,8 +37,14 @@ pub(super) fn one(connection: &Connection, version: ModelVersion) -> Result<Opti
     Ok(select(connection, "WHERE version = ?1", [signed(version.0)])?.pop())
 }
 
-pub(super) fn list(connection: &Connection) -> Result<Vec<ModelRow>, StoreError> {
-    select(connection, "ORDER BY version DESC", [])
+/// Newest first, below `before`.
+pub(super) fn list(
+    connection: &Connection,
+    before: Option<ModelVersion>,
+    limit: usize,
+) -> Result<Vec<ModelRow>, StoreError> {
+    let before = before.map_or(i64::MAX, |version| signed(version.0));
+    select(connection, "WHERE version < ?1 ORDER BY version DESC LIMIT ?2", params![before, limited(limit)])
 }
 
 pub(super) fn champion(connection: &Connection) -> Result<Option<ModelRow>, StoreError> {
@@ -66,22 +72,40 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(String, ModelRow)> {
         run: row.get(4)?,
         state: ModelState::Approved,
         created_at: row.get(6)?,
+        row_version: row.get(7)?,
     };
     Ok((row.get(5)?, read))
 }
 
-pub(super) fn set_state(connection: &Connection, version: ModelVersion, state: ModelState) -> Result<(), StoreError> {
-    let changed = connection
-        .execute("UPDATE models SET state = ?2 WHERE version = ?1", params![signed(version.0), state.as_str()])
-        .map_err(engine("set model state"))?;
-    if changed == 0 {
-        return Err(StoreError::NotFound { noun: "model", id: version.to_string() });
+/// Over the version that was read.
+pub(super) fn set_state(connection: &Connection, seen: &ModelRow, state: ModelState) -> Result<(), StoreError> {
+    let update = "UPDATE models SET state = ?3, row_version = row_version + 1 WHERE version = ?1 AND row_version = ?2";
+    let values = params![signed(seen.version.0), signed(seen.row_version), state.as_str()];
+    match connection.execute(update, values).map_err(engine("set model state"))? {
+        0 => Err(conflict(connection, seen.version)?),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// What the loser of a race is told: where the model is now.
+fn conflict(connection: &Connection, version: ModelVersion) -> Result<StoreError, StoreError> {
+    let id = version.to_string();
+    Ok(match one(connection, version)? {
+        None => StoreError::NotFound { noun: "model", id },
+        Some(row) => {
+            let present = row.state.as_str().to_owned();
+            StoreError::Conflict { noun: "model", id, present, row_version: row.row_version }
+        }
+    })
 }
 
 pub(super) fn put_release(connection: &Connection, row: &ReleaseRow) -> Result<(), StoreError> {
     let version = signed(row.model_version.0);
+    let none = || StoreError::NotFound { noun: "model", id: row.model_version.to_string() };
+    let model = one(connection, row.model_version)?.ok_or_else(none)?;
+    if model.state == ModelState::Withdrawn {
+        return Err(conflict(connection, row.model_version)?);
+    }
     let newest: Option<i64> = connection
         .query_row("SELECT max(model_version) FROM releases", [], |row| row.get(0))
         .optional()
@@ -96,22 +120,29 @@ pub(super) fn put_release(connection: &Connection, row: &ReleaseRow) -> Result<(
         .map_err(engine("put release"))?;
     // A release that comes late, after a newer one, must not take the crown back.
     if newest.is_none_or(|newest| newest <= version) {
-        let retire = "UPDATE models SET state = 'retired' WHERE state = 'champion' AND version <> ?1";
+        let retire = "UPDATE models SET state = 'retired', row_version = row_version + 1
+             WHERE state = 'champion' AND version <> ?1";
         connection.execute(retire, [version]).map_err(engine("put release"))?;
-        set_state(connection, row.model_version, ModelState::Champion)?;
+        set_state(connection, &model, ModelState::Champion)?;
     }
     Ok(())
 }
 
-pub(super) fn releases(connection: &Connection) -> Result<Vec<ReleaseRow>, StoreError> {
+/// Newest first, below `before`.
+pub(super) fn releases(
+    connection: &Connection,
+    before: Option<ModelVersion>,
+    limit: usize,
+) -> Result<Vec<ReleaseRow>, StoreError> {
+    let before = before.map_or(i64::MAX, |version| signed(version.0));
     let mut statement = connection
         .prepare(
             "SELECT model_version, target, sha256, length, report_sha256, released_at, by FROM releases
-                 ORDER BY model_version DESC",
+                 WHERE model_version < ?1 ORDER BY model_version DESC LIMIT ?2",
         )
         .map_err(engine("list releases"))?;
     let rows = statement
-        .query_map([], |row| {
+        .query_map(params![before, limited(limit)], |row| {
             Ok(ReleaseRow {
                 model_version: ModelVersion(row.get(0)?),
                 target: row.get(1)?,

@@ -1,38 +1,40 @@
 //! Tables `tokens` and `audit`.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use super::{corrupt, engine, limited, signed};
-use crate::store::{AuditEntry, AuditRow, Digest, Role, StoreError, TokenRow};
+use crate::store::{Actor, AuditEntry, AuditRow, Digest, Role, StoreError, TokenRow};
 
+/// A name is taken as long as its token was not withdrawn.
 pub(super) fn put_token(connection: &Connection, row: &TokenRow) -> Result<(), StoreError> {
-    connection
-        .execute(
-            "INSERT OR REPLACE INTO tokens (name, hash, role, created_at, expires_at, revoked_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![row.name, &row.hash[..], row.role.as_str(), row.created_at, row.expires_at, row.revoked_at],
-        )
-        .map(drop)
-        .map_err(engine("put token"))
+    let insert = "INSERT INTO tokens (name, hash, role, created_at, expires_at, revoked_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name) DO UPDATE SET hash = ?2, role = ?3, created_at = ?4,
+             expires_at = ?5, revoked_at = ?6 WHERE revoked_at IS NOT NULL";
+    let values = params![row.name, &row.hash[..], row.role.as_str(), row.created_at, row.expires_at, row.revoked_at];
+    match connection.execute(insert, values).map_err(engine("put token"))? {
+        0 => {
+            let (id, present) = (row.name.clone(), "in force".to_owned());
+            Err(StoreError::Conflict { noun: "token", id, present, row_version: 0 })
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn token_by_hash(connection: &Connection, hash: &Digest) -> Result<Option<TokenRow>, StoreError> {
-    Ok(select(connection, Some(hash))?.pop())
+    Ok(select(connection, "WHERE hash = ?1", [&hash[..]])?.pop())
 }
 
-pub(super) fn tokens(connection: &Connection) -> Result<Vec<TokenRow>, StoreError> {
-    select(connection, None)
+/// By name, after `after`.
+pub(super) fn tokens(connection: &Connection, after: Option<&str>, limit: usize) -> Result<Vec<TokenRow>, StoreError> {
+    let after = after.unwrap_or_default();
+    select(connection, "WHERE name > ?1 ORDER BY name LIMIT ?2", params![after, limited(limit)])
 }
 
-fn select(connection: &Connection, hash: Option<&Digest>) -> Result<Vec<TokenRow>, StoreError> {
-    let mut statement = connection
-        .prepare(
-            "SELECT name, hash, role, created_at, expires_at, revoked_at FROM tokens
-                 WHERE ?1 IS NULL OR hash = ?1 ORDER BY name",
-        )
-        .map_err(engine("list tokens"))?;
+fn select(connection: &Connection, clause: &str, values: impl Params) -> Result<Vec<TokenRow>, StoreError> {
+    let select = format!("SELECT name, hash, role, created_at, expires_at, revoked_at FROM tokens {clause}");
+    let mut statement = connection.prepare(&select).map_err(engine("list tokens"))?;
     let rows = statement
-        .query_map([hash.map(|hash| &hash[..])], |row| {
+        .query_map(values, |row| {
             let role: String = row.get(2)?;
             let read = TokenRow {
                 name: row.get(0)?,
@@ -54,6 +56,15 @@ fn select(connection: &Connection, hash: Option<&Digest>) -> Result<Vec<TokenRow
 }
 
 pub(super) fn revoke_token(connection: &Connection, name: &str, at: i64) -> Result<(), StoreError> {
+    // Counted in the transaction that withdraws it: of two admins who withdraw each other's token at once, one stays.
+    let admins = "SELECT count(*), coalesce(sum(name = ?1), 0) FROM tokens
+         WHERE role = ?2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)";
+    let (in_force, own): (u64, u64) = connection
+        .query_row(admins, params![name, Role::Admin.as_str(), at], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(engine("revoke token"))?;
+    if own > 0 && in_force == own {
+        return Err(StoreError::LastAdmin(name.to_owned()));
+    }
     let changed = connection
         .execute("UPDATE tokens SET revoked_at = coalesce(revoked_at, ?2) WHERE name = ?1", params![name, at])
         .map_err(engine("revoke token"))?;
@@ -80,7 +91,7 @@ pub(super) fn append_audit(connection: &Connection, entry: &AuditEntry) -> Resul
             params![
                 signed(row.index),
                 row.at,
-                row.actor,
+                row.actor.to_string(),
                 row.action,
                 row.subject,
                 row.detail,
@@ -96,10 +107,11 @@ pub(super) fn audit(connection: &Connection, before: Option<u64>, limit: usize) 
     let mut statement = connection
         .prepare(
             "SELECT position, at, actor, action, subject, detail, previous, hash FROM audit
-                 WHERE ?1 IS NULL OR position < ?1 ORDER BY position DESC LIMIT ?2",
+                 WHERE position < ?1 ORDER BY position DESC LIMIT ?2",
         )
         .map_err(engine("list audit"))?;
-    let rows = statement.query_map(params![before.map(signed), limited(limit)], read).map_err(engine("list audit"))?;
+    let before = before.map_or(i64::MAX, signed);
+    let rows = statement.query_map(params![before, limited(limit)], read).map_err(engine("list audit"))?;
     rows.collect::<rusqlite::Result<_>>().map_err(engine("list audit"))
 }
 
@@ -107,7 +119,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
     Ok(AuditRow {
         index: row.get(0)?,
         at: row.get(1)?,
-        actor: row.get(2)?,
+        actor: Actor::parse(&row.get::<_, String>(2)?),
         action: row.get(3)?,
         subject: row.get(4)?,
         detail: row.get(5)?,

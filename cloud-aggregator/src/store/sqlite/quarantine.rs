@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 use super::ingest::{reason_from, verdict_word};
 use super::{corrupt, engine, home_id, limited, people, signed};
 use crate::store::{
-    AuditEntry, IngestBatch, QUARANTINE_PAYLOADS_MAX, QUARANTINE_ROWS_MAX, QuarantineChoice, QuarantineEnd,
-    QuarantineRow, Settled, Settlement, StoreError,
+    Actor, AuditEntry, IngestBatch, QUARANTINE_HOME_PAYLOADS_MAX, QUARANTINE_HOME_ROWS_MAX, QUARANTINE_PAYLOADS_MAX,
+    QUARANTINE_ROWS_MAX, QuarantineChoice, QuarantineEnd, QuarantineRow, Settled, Settlement, StoreError,
 };
 
 pub(super) fn store(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusqlite::Result<()> {
@@ -34,22 +34,95 @@ pub(super) fn store(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusql
             row.at,
         ])?;
     }
-    let newest = transaction.last_insert_rowid();
-    transaction.execute("DELETE FROM quarantine WHERE id <= ?1", [newest - signed(QUARANTINE_ROWS_MAX)])?;
-    let without = "UPDATE quarantine SET payload = NULL WHERE id <= ?1 AND payload IS NOT NULL";
-    transaction.execute(without, [newest - signed(QUARANTINE_PAYLOADS_MAX)])?;
+    for ring in [Ring::Rows, Ring::Payloads] {
+        ring.cut(transaction)?;
+    }
     Ok(())
 }
 
-pub(super) fn list(connection: &Connection, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
+/// What is bounded: for each home, and in all.
+#[derive(Clone, Copy)]
+enum Ring {
+    Rows,
+    Payloads,
+}
+
+impl Ring {
+    /// How many each home may hold, and all of them together.
+    fn bounds(self) -> (u64, u64) {
+        match self {
+            Self::Rows => (QUARANTINE_HOME_ROWS_MAX, QUARANTINE_ROWS_MAX),
+            Self::Payloads => (QUARANTINE_HOME_PAYLOADS_MAX, QUARANTINE_PAYLOADS_MAX),
+        }
+    }
+
+    /// Takes the oldest away from each home that holds more than its share, and then from those that hold most, until all of them
+    /// together hold no more than the bound: whoever fills the quarantine takes from what it put there.
+    fn cut(self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        let only = match self {
+            Self::Rows => "",
+            Self::Payloads => "WHERE payload IS NOT NULL",
+        };
+        let (share, all) = self.bounds();
+        let count = format!("SELECT home, count(*) FROM quarantine {only} GROUP BY home");
+        let mut counts = transaction.prepare(&count)?;
+        let held: Vec<(Option<String>, u64)> =
+            counts.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+        let level = level(&held.iter().map(|(_, count)| *count).collect::<Vec<_>>(), share, all);
+        let oldest = match self {
+            Self::Rows => {
+                "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE home IS ?1 ORDER BY id LIMIT ?2)"
+            }
+            Self::Payloads => {
+                "UPDATE quarantine SET payload = NULL WHERE id IN
+                     (SELECT id FROM quarantine WHERE home IS ?1 AND payload IS NOT NULL ORDER BY id LIMIT ?2)"
+            }
+        };
+        let mut take = transaction.prepare(oldest)?;
+        for ((home, count), left) in held.iter().zip(level) {
+            if *count > left {
+                take.execute(params![home, signed(count - left)])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What each of those who hold `held` may keep: at most `share`, and of that what a common level leaves so that all keep at most
+/// `all` together. Those below the level keep everything; of those above it the later ones give up one more where it does not divide.
+fn level(held: &[u64], share: u64, all: u64) -> Vec<u64> {
+    let mut left: Vec<u64> = held.iter().map(|count| (*count).min(share)).collect();
+    let total: u64 = left.iter().sum();
+    if total <= all {
+        return left;
+    }
+    let mut order: Vec<usize> = (0..left.len()).collect();
+    order.sort_by_key(|index| left[*index]);
+    // The least first: each may keep an equal part of what those before it left over.
+    let (mut room, mut others) = (all, order.len() as u64);
+    for index in order {
+        left[index] = left[index].min(room.div_ceil(others));
+        room -= left[index].min(room);
+        others -= 1;
+    }
+    left
+}
+
+/// Newest first, before the id `before`.
+pub(super) fn list(
+    connection: &Connection,
+    before: Option<u64>,
+    limit: usize,
+) -> Result<Vec<QuarantineRow>, StoreError> {
+    let before = before.map_or(i64::MAX, signed);
     let mut statement = connection
         .prepare(
             "SELECT id, reason, detail, topic, home, sequence, prefix, length, at, payload, settled, settled_by,
-                 settled_at FROM quarantine ORDER BY id DESC LIMIT ?1",
+                 settled_at FROM quarantine WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
         )
         .map_err(engine("list quarantine"))?;
     let rows = statement
-        .query_map([limited(limit)], |row| {
+        .query_map(params![before, limited(limit)], |row| {
             let words: (String, Option<String>, Option<String>) = (row.get(1)?, row.get(4)?, row.get(10)?);
             let settled: (Option<String>, Option<i64>) = (row.get(11)?, row.get(12)?);
             let read = QuarantineRow {
@@ -109,7 +182,7 @@ pub(super) fn settle(
         QuarantineEnd::Discarded => "quarantine.discard",
     };
     let detail = serde_json::json!({ "reason": reason, "rows": ids }).to_string();
-    let entry = AuditEntry { at, actor: by.to_owned(), action: action.to_owned(), subject, detail };
+    let entry = AuditEntry { at, actor: Actor::parse(by), action: action.to_owned(), subject, detail };
     let line = people::append_audit(transaction, &entry)?.index;
     for (id, payload) in ends {
         let let_in = payload.map(|payload| admit(transaction, &payload, line, at)).transpose()?;
@@ -177,9 +250,23 @@ fn admit(transaction: &Transaction<'_>, payload: &[u8], line: u64, at: i64) -> R
 pub(super) fn forget(tx: &Transaction<'_>, home: &str, first: i64, last: i64, at: i64) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE quarantine SET payload = NULL, prefix = x'', settled = coalesce(settled, ?4),
-             settled_by = coalesce(settled_by, home), settled_at = coalesce(settled_at, ?5)
+             settled_by = coalesce(settled_by, 'home:' || home), settled_at = coalesce(settled_at, ?5)
              WHERE home = ?1 AND sequence BETWEEN ?2 AND ?3",
         params![home, first, last, QuarantineEnd::Discarded.as_str(), at],
     )
     .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_hold_most_give_way_and_the_others_keep_what_they_have() {
+        assert_eq!(level(&[3, 60, 9], 50, 100), [3, 50, 9], "only the share");
+        assert_eq!(level(&[3, 50, 50], 50, 43), [3, 20, 20]);
+        assert_eq!(level(&[1, 2, 3], 50, 6), [1, 2, 3]);
+        assert_eq!(level(&[50, 1, 50], 50, 3), [1, 1, 1]);
+        assert_eq!(level(&[], 50, 3), Vec::<u64>::new());
+    }
 }

@@ -24,7 +24,9 @@ pub(super) fn withdraw(tx: &Transaction<'_>, withdrawal: &Withdrawal, at: i64) -
             quarantine::forget(tx, home, 0, signed(last.0), at).map_err(engine("withdraw"))?;
         }
         WithdrawalScope::Records(records) => {
-            for sequence in records {
+            let last = settled_ahead(tx, home).map_err(engine("withdraw"))?;
+            // Numbers that the home cannot have given yet settle nothing.
+            for sequence in records.iter().filter(|sequence| signed(sequence.0) <= last) {
                 // What came once more is taken back where it is stored.
                 let sequence = answered::original(tx, home, signed(sequence.0)).map_err(engine("withdraw"))?;
                 answered::withdraw(tx, home, sequence, sequence, at).map_err(engine("withdraw"))?;
@@ -36,7 +38,7 @@ pub(super) fn withdraw(tx: &Transaction<'_>, withdrawal: &Withdrawal, at: i64) -
     }
     tx.execute("UPDATE homes SET records = max(0, records - ?2) WHERE home = ?1", params![home, signed(answers)])
         .map_err(engine("withdraw"))?;
-    let removed = answers + announcements;
+    let removed: u64 = answers + announcements;
     tx.execute(
         "INSERT INTO withdrawals (home, id, asked_at, removed, at) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![home, signed(withdrawal.id), withdrawal.at, signed(removed), at],
@@ -106,10 +108,18 @@ fn settle_ahead(tx: &Transaction<'_>, home: &str, last: i64) -> rusqlite::Result
     let through: Option<i64> =
         tx.query_row("SELECT through FROM homes WHERE home = ?1", [home], |row| row.get(0)).optional()?;
     let Some(through) = through else { return Ok(()) };
-    for sequence in through + 1..=last.min(through + WITHDRAWN_AHEAD_MAX) {
+    for sequence in through.saturating_add(1)..=last.min(through.saturating_add(WITHDRAWN_AHEAD_MAX)) {
         settle(tx, home, sequence, &NEVER_SEEN)?;
     }
     Ok(())
+}
+
+/// The highest number of a home that may be settled in advance, or is here already.
+fn settled_ahead(tx: &Transaction<'_>, home: &str) -> rusqlite::Result<i64> {
+    let select = "SELECT max(coalesce((SELECT through FROM homes WHERE home = ?1), 0),
+             coalesce((SELECT max(sequence) FROM feedback WHERE home = ?1), 0),
+             coalesce((SELECT max(sequence) FROM announced WHERE home = ?1), 0))";
+    tx.query_row(select, [home], |row| row.get::<_, i64>(0)).map(|last| last.saturating_add(WITHDRAWN_AHEAD_MAX))
 }
 
 fn settle(tx: &Transaction<'_>, home: &str, sequence: i64, digest: &[u8; 32]) -> rusqlite::Result<()> {

@@ -150,7 +150,7 @@ fn an_excluded_home_teaches_nothing_and_after_a_roll_back_the_others_teach_again
     assert!(artifact(&poisoned).starts_with("3 examples"), "{}", artifact(&poisoned));
     put_in_charge(&world, &poisoned);
 
-    let (reason, by) = ("contradicts everybody".to_owned(), "kim".to_owned());
+    let (reason, by) = ("contradicts everybody".to_owned(), crate::store::Actor::Token("kim".to_owned()));
     store.exclude_home(&ExclusionRow { home: home("liar"), reason, by, at: NOW, lifted: None }).unwrap();
     let after = world.job.run(RunTrigger::Hand).unwrap().model.unwrap();
     assert!(artifact(&after).starts_with("0 examples"), "what the champion knows is not learnt twice");
@@ -164,4 +164,40 @@ fn an_excluded_home_teaches_nothing_and_after_a_roll_back_the_others_teach_again
     let snapshot = store.snapshot(&finished.run.snapshot).unwrap().unwrap();
     let lineage: crate::dataset::Lineage = serde_json::from_str(&snapshot.lineage).unwrap();
     assert_eq!((lineage.homes[&home("liar")].excluded, lineage.homes[&home("liar")].examples), (2, 0));
+}
+
+/// Panics where others learn.
+struct Panics;
+
+impl Learner for Panics {
+    fn corpus(&self) -> Result<String, String> {
+        Ok("corpus".to_owned())
+    }
+
+    fn config(&self) -> String {
+        "{}".to_owned()
+    }
+
+    fn learn(
+        &self,
+        _examples: Vec<crate::dataset::Example>,
+        _champion: Option<&[u8]>,
+        _checkpoints: &mut dyn hearthwatch_model::train::Checkpoints,
+        _progress: &mut dyn FnMut(Step),
+    ) -> Result<Challenger, String> {
+        panic!("a shape that nobody thought of")
+    }
+}
+
+#[test]
+fn a_learner_that_panics_ends_its_run_as_failed_with_its_own_words() {
+    let world = world(Puppet::new(true));
+    answer(&world, 1);
+    let job = Job { learner: Arc::new(Panics), ..world.job.clone() };
+    let error = job.run(RunTrigger::Hand).unwrap_err();
+    let TrainingError::Failed { run, cause } = error else { panic!("{error}") };
+    assert_eq!(cause, "the learner panicked: a shape that nobody thought of");
+    let row = job.store.run(&run).unwrap().unwrap();
+    let told = Some("the learner panicked: a shape that nobody thought of");
+    assert_eq!((row.state, row.failure.as_deref(), row.ended_at), (RunState::Failed, told, Some(NOW)));
 }

@@ -329,6 +329,25 @@ fn who_learns_anew_aside_ends_with_the_brain_or_when_it_has_given_back_what_is_s
 }
 
 #[test]
+fn an_attempt_to_learn_anew_that_panics_ends_alone_and_the_next_is_due_again() {
+    let mut home = watched();
+    home.brain.relearn();
+    let mut relearning = home.brain.due_relearning().unwrap();
+    relearning.study(|| panic!("a row that nobody thought of"));
+    let now = home.brain.now;
+    assert!(home.brain.take_over(relearning).is_some(), "what is spent is given back");
+    assert!(!home.brain.is_relearning(), "nothing is underway for ever");
+    home.brain.tick(now + 3_599);
+    assert!(home.brain.due_relearning().is_none(), "it is not tried in every second");
+    home.brain.tick(now + 3_600);
+    let mut again = home.brain.due_relearning().expect("the next attempt is due");
+    again.study(|| true);
+    drop(home.brain.take_over(again));
+    home.brain.tick(now + 2 * 3_600);
+    assert!(home.brain.due_relearning().is_none(), "one that worked is not done again");
+}
+
+#[test]
 fn who_learns_anew_and_has_fallen_far_behind_catches_up_before_it_is_taken() {
     let mut home = home();
     home.brain.add_entities(vec![thermometer()]);

@@ -28,6 +28,10 @@ pub(in crate::page) fn now(all: &Everything, forms: Forms<'_>) -> Markup {
                 "Watching " (all.view.entities) @if all.view.entities == 1 { " entity" } @else { " entities" }
                 ", with " (text::count(all.days_remembered.unsigned_abs(), "day")) " of memory."
                 @if all.days_remembered < 14 { " It knows a home well after 14." }
+                @if all.set_aside > 0 {
+                    " On this machine's disk " (text::count(all.set_aside, "piece")) " of it could not be read; nothing damaged is "
+                    "deleted, and the agent's log says which."
+                }
             }
         }
         @if !questions.is_empty() {

@@ -22,6 +22,12 @@ pub(super) fn sharing(all: &Everything, forms: Forms<'_>) -> Markup {
                     (levels(sharing, forms))
                     (ledger(sharing, forms))
                     (withdrawals(sharing, all))
+                    @if sharing.set_aside > 0 {
+                        p.faint {
+                            "Of what waited to be sent, " (text::count(sharing.set_aside, "piece")) " could not be read on this machine's disk. "
+                            "Nothing damaged is sent or deleted; the agent's log says which."
+                        }
+                    }
                 }
             }
         }

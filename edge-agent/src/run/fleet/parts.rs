@@ -26,6 +26,7 @@ pub(super) fn own_model() -> Arc<Model> {
 }
 
 /// What an updater is made of, once the files that trust begins with are there.
+#[derive(Clone)]
 pub(super) struct Entry {
     pub(super) home: HomeId,
     pub(super) updates: UpdatesConfig,

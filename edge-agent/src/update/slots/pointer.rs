@@ -2,7 +2,9 @@
 
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::UpdateOutcome;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// One of the two places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,4 +90,53 @@ pub(super) struct Pointer {
     pub floor: ModelVersion,
     /// Versions that failed here.
     pub failed: Vec<ModelVersion>,
+}
+
+impl Pointer {
+    /// Reads the file field by field: with the names of those that are there and cannot be read, which are as if absent.
+    ///
+    /// # Errors
+    /// The parser's, when it is no JSON object at all.
+    pub(super) fn read(bytes: &[u8]) -> Result<(Self, Vec<&'static str>), serde_json::Error> {
+        let mut fields: Map<String, Value> = serde_json::from_slice(bytes)?;
+        let mut unread = Vec::new();
+        let mut pointer = Self {
+            active: field(&mut fields, "active", &mut unread),
+            previous: field(&mut fields, "previous", &mut unread),
+            trial: field(&mut fields, "trial", &mut unread),
+            intent: field(&mut fields, "intent", &mut unread),
+            staged: field(&mut fields, "staged", &mut unread),
+            untold: field(&mut fields, "untold", &mut unread),
+            since: field(&mut fields, "since", &mut unread),
+            assignment: field(&mut fields, "assignment", &mut unread),
+            floor: field(&mut fields, "floor", &mut unread),
+            failed: field(&mut fields, "failed", &mut unread),
+        };
+        if pointer.active.is_none() {
+            // A trial and a date are those of the model in charge.
+            (pointer.trial, pointer.since) = (None, 0);
+        } else if unread.contains(&"trial") {
+            // Whether it had earned its place is not known any more: it is judged by its next windows, as if its time were over.
+            pointer.trial = Some(Trial { until: 0, tries: 1, ordered: false });
+        }
+        if unread.contains(&"floor") {
+            // What was in charge is above it.
+            pointer.floor = pointer.active.as_ref().map_or(ModelVersion::default(), |active| active.version);
+        }
+        Ok((pointer, unread))
+    }
+}
+
+fn field<T: DeserializeOwned + Default>(
+    fields: &mut Map<String, Value>,
+    name: &'static str,
+    unread: &mut Vec<&'static str>,
+) -> T {
+    match fields.remove(name) {
+        None => T::default(),
+        Some(value) => serde_json::from_value(value).unwrap_or_else(|_| {
+            unread.push(name);
+            T::default()
+        }),
+    }
 }

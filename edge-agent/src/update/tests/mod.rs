@@ -2,5 +2,7 @@
 
 mod attacks;
 mod director;
-mod repository;
+mod mirror;
+pub(crate) mod repository;
+pub(crate) mod server;
 mod updates;

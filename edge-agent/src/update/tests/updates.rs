@@ -7,7 +7,7 @@ use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::detector::{Margin, TrialWindow};
 use hearthwatch_model::features::RoutineScore;
 use hearthwatch_protocol::ModelVersion;
-use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
+use hearthwatch_protocol::messages::{UpdateOutcome, UpdateStage};
 use jiff::Timestamp;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -134,12 +134,16 @@ pub fn model(step: &Step<String>) -> Option<(u64, String)> {
     step.model.as_ref().map(|(version, model)| (version.0, model.to_string()))
 }
 
-fn outcome(version: u64, result: UpdateResult, at: i64) -> UpdateOutcome {
-    UpdateOutcome { model_version: ModelVersion(version), result, at }
+fn installed(version: u64, at: i64) -> UpdateOutcome {
+    UpdateOutcome::installed(ModelVersion(version), at)
 }
 
-fn refused(reason: &str) -> UpdateResult {
-    UpdateResult::Refused { reason: reason.to_owned() }
+fn refused(version: u64, stage: UpdateStage, reason: &str, at: i64) -> UpdateOutcome {
+    UpdateOutcome::refused(ModelVersion(version), stage, reason.to_owned(), at)
+}
+
+fn rolled_back(version: u64, reason: &str, to: u64, at: i64) -> UpdateOutcome {
+    UpdateOutcome::rolled_back(ModelVersion(version), reason.to_owned(), ModelVersion(to), at)
 }
 
 #[tokio::test]
@@ -148,7 +152,7 @@ async fn a_release_reaches_the_brain_and_survives_a_restart() {
     home.repository.publish(1, &[(1, "one")]).await;
     let step = home.notice(1).await;
     assert_eq!(model(&step), Some((1, "one".to_owned())));
-    assert_eq!(step.outcomes, [outcome(1, UpdateResult::Installed, home.now)]);
+    assert_eq!(step.outcomes, [installed(1, home.now)]);
     assert_eq!(*home.updater.phase(), Phase::Committed(ModelVersion(1)));
     assert_eq!(home.updater.counts().get("outcome", "installed"), 1);
     let (updater, step) = boot(&home.repository, 0, home.now);
@@ -175,7 +179,7 @@ async fn an_expired_repository_is_refused_reported_and_counted_with_the_exact_re
     home.repository.publish_ending(1, &[(1, "one")], Ends { timestamp: -5, ..Ends::default() }).await;
     let step = home.notice(1).await;
     assert_eq!(model(&step), None);
-    assert_eq!(step.outcomes, [outcome(1, refused("expired: timestamp metadata is expired"), home.now)]);
+    assert_eq!(step.outcomes, [refused(1, UpdateStage::Verify, "expired: timestamp metadata is expired", home.now)]);
     assert_eq!(home.updater.counts().get("refused", "expired"), 1);
 }
 
@@ -188,7 +192,7 @@ async fn a_tampered_model_never_reaches_a_slot() {
     let step = home.notice(1).await;
     let name = file.file_name().unwrap().to_string_lossy().into_owned();
     let words = format!("tampered: the bytes of {name} differ from the signed hash");
-    assert_eq!(step.outcomes, [outcome(1, refused(&words), home.now)]);
+    assert_eq!(step.outcomes, [refused(1, UpdateStage::Fetch, &words, home.now)]);
     assert!(!home.slots().join("a.safetensors").exists());
 }
 
@@ -202,7 +206,7 @@ async fn a_model_that_cannot_be_loaded_or_gives_no_numbers_is_refused_and_not_tr
         let mut home = Home::new(0).await;
         home.repository.publish(1, &[(1, word)]).await;
         let step = home.notice(1).await;
-        assert_eq!(step.outcomes, [outcome(1, refused(&format!("not_proven: {cause}")), home.now)]);
+        assert_eq!(step.outcomes, [refused(1, UpdateStage::Install, &format!("not_proven: {cause}"), home.now)]);
         assert_eq!((home.updater.installed(), model(&step)), (ModelVersion(0), None));
         let again = home.on(Trigger::Timer, 0.0).await;
         assert_eq!((model(&again), again.outcomes), (None, vec![]));
@@ -218,7 +222,7 @@ async fn a_model_that_fails_its_trial_rolls_back_by_itself() {
     assert_eq!(model(&home.notice(1).await), Some((1, "one".to_owned())));
     home.now += 3_600;
     let step = home.on(Trigger::Timer, 0.0).await;
-    assert_eq!(step.outcomes, [outcome(1, UpdateResult::Installed, home.now)]);
+    assert_eq!(step.outcomes, [installed(1, home.now)]);
 
     home.repository.publish(2, &[(2, "moody")]).await;
     let step = home.notice(2).await;
@@ -226,9 +230,8 @@ async fn a_model_that_fails_its_trial_rolls_back_by_itself() {
     home.now += 600;
     let step = home.on(Trigger::Timer, 1.0).await;
     assert_eq!(model(&step), Some((1, "one".to_owned())));
-    let reason = "probation: 12 of 12 entities would be in alarm at once (0 with the model before)".to_owned();
-    let result = UpdateResult::RolledBack { reason, to: ModelVersion(1) };
-    assert_eq!(step.outcomes, [outcome(2, result, home.now)]);
+    let reason = "probation: 12 of 12 entities would be in alarm at once (0 with the model before)";
+    assert_eq!(step.outcomes, [rolled_back(2, reason, 1, home.now)]);
     let (_, step) = boot(&home.repository, 3_600, home.now);
     assert_eq!(model(&step), Some((1, "one".to_owned())));
     assert_eq!(model(&home.on(Trigger::Timer, 0.0).await), None, "not tried again");
@@ -247,8 +250,7 @@ async fn an_agent_that_dies_with_a_new_model_again_and_again_starts_with_the_one
     }
     let (_, step) = boot(&home.repository, 3_600, home.now);
     assert_eq!(model(&step), Some((0, "own".to_owned())));
-    let result = UpdateResult::RolledBack { reason: "start: not proven in 3 starts".to_owned(), to: ModelVersion(0) };
-    assert_eq!(step.outcomes, [outcome(1, result, home.now)]);
+    assert_eq!(step.outcomes, [rolled_back(1, "start: not proven in 3 starts", 0, home.now)]);
 }
 
 #[tokio::test]
@@ -256,7 +258,7 @@ async fn an_outcome_that_was_not_kept_by_the_outbox_is_told_at_the_next_start() 
     let mut home = Home::new(0).await;
     home.repository.publish(1, &[(1, "one")]).await;
     home.updater.run(Trigger::Notice(ModelVersion(1)), &windows(0.0), home.now, &mut home.rng).await;
-    let installed = outcome(1, UpdateResult::Installed, home.now);
+    let installed = installed(1, home.now);
     let (mut updater, step) = boot(&home.repository, 0, home.now);
     assert_eq!(step.outcomes, std::slice::from_ref(&installed));
     updater.told();
@@ -271,8 +273,9 @@ async fn a_slot_that_rots_gives_way_to_the_model_before() {
     std::fs::write(home.slots().join("a.safetensors"), "rot").unwrap();
     let (_, step) = boot(&home.repository, 0, home.now);
     assert_eq!(model(&step), Some((0, "own".to_owned())));
-    let result = UpdateResult::RolledBack { reason: "start: its file is damaged".to_owned(), to: ModelVersion(0) };
-    assert_eq!(step.outcomes, [outcome(1, result, home.now)]);
+    let rotten = rolled_back(1, "start: its file is damaged", 0, home.now);
+    assert_eq!(step.outcomes, [UpdateOutcome { stage: Some(UpdateStage::Fetch), ..rotten }]);
+    assert!(!step.outcomes[0].weighs_on_release(), "our disk, not the release");
 }
 
 #[tokio::test]
@@ -323,7 +326,7 @@ async fn a_deaf_model_is_refused_although_it_speaks_as_often_as_the_one_before()
     home.repository.publish(2, &[(2, "deaf")]).await;
     let step = home.notice(2).await;
     let cause = "not_proven: hears 0 of 24 canary faults, the model before 24";
-    assert_eq!((model(&step), step.outcomes), (None, vec![outcome(2, refused(cause), home.now)]));
+    assert_eq!((model(&step), step.outcomes), (None, vec![refused(2, UpdateStage::Install, cause, home.now)]));
 }
 
 pub const HOUR: i64 = 3_600;
@@ -348,7 +351,7 @@ async fn a_shadow_survives_a_restart_and_takes_charge_once_it_was_watched() {
     assert_eq!(swapped, Some((1, "one".to_owned())));
     home.now += HOUR;
     let step = home.on(Trigger::Timer, 0.0).await;
-    assert_eq!(step.outcomes, [outcome(1, UpdateResult::Installed, home.now)]);
+    assert_eq!(step.outcomes, [installed(1, home.now)]);
 }
 
 #[tokio::test]
@@ -361,7 +364,7 @@ async fn an_agent_that_dies_with_a_shadow_again_and_again_gives_the_shadow_up() 
         assert_eq!(boot_watching(&home.repository, watching, home.now).1.outcomes, vec![]);
     }
     let (updater, step) = boot_watching(&home.repository, watching, home.now);
-    assert_eq!(step.outcomes, [outcome(1, refused("start: not proven in 3 starts"), home.now)]);
+    assert_eq!(step.outcomes, [refused(1, UpdateStage::Install, "start: not proven in 3 starts", home.now)]);
     home.updater = updater;
     assert_eq!(model(&home.on(Trigger::Timer, 0.0).await), None, "and does not fetch it again");
 }
@@ -392,8 +395,7 @@ async fn a_resident_goes_back_to_the_model_before_and_it_stays_until_a_newer_rel
 
     let step = home.updater.roll_back(home.now).unwrap();
     assert_eq!(model(&step), Some((1, "one".to_owned())));
-    let back = UpdateResult::RolledBack { reason: BY_HAND.to_owned(), to: ModelVersion(1) };
-    assert_eq!(step.outcomes, [outcome(2, back, home.now)]);
+    assert_eq!(step.outcomes, [rolled_back(2, BY_HAND, 1, home.now)]);
     // Power fails before the fleet heard of it.
     home.restart();
     assert_eq!(home.updater.installed(), ModelVersion(1));

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use hearthwatch_protocol::ModelVersion;
-use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
+use hearthwatch_protocol::messages::UpdateOutcome;
 
 use super::{Step, Updater};
 use crate::update::prove::{Prove, contained};
@@ -59,8 +59,7 @@ impl<P: Prove> Updater<P> {
         } else {
             Arc::clone(&self.own)
         };
-        let result = UpdateResult::RolledBack { reason: BY_HAND.to_owned(), to };
-        let outcome = UpdateOutcome { model_version: from, result, at: now };
+        let outcome = UpdateOutcome::rolled_back(from, BY_HAND.to_owned(), to, now);
         self.slots.owing(outcome.clone()).roll_back_by_hand()?;
         self.before = None;
         self.machine.left(from);

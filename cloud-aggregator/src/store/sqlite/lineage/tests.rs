@@ -1,13 +1,13 @@
 //! Every table that a model's story rests on is edited behind the program's back, and each edit is found.
 
 use hearthwatch_protocol::assignment::SignedAssignment;
-use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
+use hearthwatch_protocol::messages::UpdateOutcome;
 use hearthwatch_protocol::{ModelVersion, Sequence};
 
 use super::*;
-use crate::store::rollouts::{AssignmentRow, ExclusionRow, RolloutStore as _};
+use crate::store::rollouts::{AssignmentRow, ExclusionRow, RolloutRow, RolloutState, RolloutStore as _};
 use crate::store::{
-    IngestBatch, ModelState, NewModel, ReleaseRow, RunRow, RunState, RunTrigger, SnapshotRow, Store as _,
+    Actor, IngestBatch, ModelState, NewModel, ReleaseRow, RunRow, RunState, RunTrigger, SnapshotRow, Store as _,
 };
 use crate::testing::{NOW, home, record, row};
 
@@ -17,7 +17,7 @@ fn story() -> (tempfile::TempDir, std::path::PathBuf, SqliteStore) {
     let file = directory.path().join("aggregator.db");
     let store = SqliteStore::open(&file).unwrap();
     store.enrol_home(&home("a"), 1).unwrap();
-    let installed = UpdateOutcome { model_version: ModelVersion(1), result: UpdateResult::Installed, at: NOW };
+    let installed = UpdateOutcome::installed(ModelVersion(1), NOW);
     let batch = IngestBatch {
         feedback: vec![row(record("a", 1)), row(record("a", 2))],
         outcomes: vec![(home("a"), installed)],
@@ -67,12 +67,26 @@ fn story() -> (tempfile::TempDir, std::path::PathBuf, SqliteStore) {
     let model_version = model.version;
     let order =
         AssignmentRow { home: home.clone(), generation: 1, model_version, nonce, issued_at: 1, expires_at: 2, signed };
-    store.add_assignments(&[order]).unwrap();
-    let (reason, by) = ("odd".to_owned(), "ada".to_owned());
+    let rollout = RolloutRow {
+        model_version,
+        previous: None,
+        policy: String::new(),
+        state: RolloutState::Running,
+        forced: false,
+        started_at: NOW,
+        paused_at: None,
+        paused_seconds: 0,
+        ended_at: None,
+        reason: String::new(),
+        row_version: 0,
+    };
+    let rollout = store.put_rollout(&rollout).unwrap();
+    store.add_assignments(&rollout, &[order]).unwrap();
+    let (reason, by) = ("odd".to_owned(), Actor::Token("ada".to_owned()));
     store.exclude_home(&ExclusionRow { home, reason, by, at: NOW, lifted: None }).unwrap();
     let entry = |subject: &str| AuditEntry {
         at: NOW,
-        actor: "ada".to_owned(),
+        actor: Actor::Token("ada".to_owned()),
         action: "home.exclude".to_owned(),
         subject: subject.to_owned(),
         detail: "{}".to_owned(),
@@ -111,7 +125,7 @@ fn an_edit_of_any_table_is_found() {
         ("DELETE FROM feedback WHERE sequence = 2", "answer a/2: was written and is gone"),
         ("DELETE FROM runs", "model 1: does not follow from run ab12"),
         (
-            "INSERT INTO models SELECT 9, sha256, length, weights_id, '', 'approved', 1 FROM models",
+            "INSERT INTO models SELECT 9, sha256, length, weights_id, '', 'approved', 1, 1 FROM models",
             "model 9: was not written",
         ),
         ("UPDATE audit SET actor = 'eve' WHERE position = 1", "audit 1: the chain is broken here"),
@@ -138,8 +152,9 @@ fn an_edit_is_not_made_good_by_what_the_program_writes_later() {
 #[test]
 fn what_the_program_itself_changes_or_takes_away_is_sound() {
     let (_directory, _file, store) = story();
-    store.set_model_state(ModelVersion(1), ModelState::Withdrawn).unwrap();
-    store.lift_exclusion(&home("a"), "ada", NOW + 1).unwrap();
+    let seen = store.model(ModelVersion(1)).unwrap().unwrap();
+    store.set_model_state(&seen, ModelState::Withdrawn).unwrap();
+    store.lift_exclusion(&home("a"), &Actor::Token("ada".to_owned()), NOW + 1).unwrap();
     let withdrawal = hearthwatch_protocol::messages::Withdrawal {
         home: home("a"),
         id: 1,

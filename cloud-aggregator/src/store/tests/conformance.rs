@@ -2,10 +2,12 @@
 
 use hearthwatch_protocol::limits::RECEIPT_DIGESTS_MAX;
 use hearthwatch_protocol::messages::{
-    AgentStatus, Refusal, RefusalReason, UpdateOutcome, UpdateResult, Verdict, Withdrawal, WithdrawalScope,
+    AgentStatus, Refusal, RefusalReason, UpdateOutcome, UpdateResult, UpdateStage, Verdict, Withdrawal, WithdrawalScope,
 };
 use hearthwatch_protocol::{ModelVersion, RecordKey, Sequence};
 
+use super::rollouts::ExclusionRow;
+use super::run_requests::RunRequestRow;
 use super::*;
 use crate::testing::{NOW, announced, home, record, row};
 
@@ -146,27 +148,54 @@ fn totals_count_each_answer(store: &dyn Store) {
     assert_eq!(store.feedback_totals().unwrap(), expected);
 }
 
-fn the_quarantine_is_bounded_and_shows_the_newest_first(store: &dyn Store) {
-    let bad = |n: u64| QuarantineRow {
+/// A row of a home that is too large to be let in, with a number to tell it by.
+fn refused_row(home_name: &str, number: u64, whole: bool) -> QuarantineRow {
+    QuarantineRow {
         id: 0,
         reason: RefusalReason::Malformed,
-        detail: format!("number {n}"),
+        detail: format!("number {number}"),
         topic: "t".to_owned(),
-        home: None,
-        sequence: Some(Sequence(n)),
-        prefix: vec![1, 2],
-        length: 2,
-        payload: None,
+        home: Some(home(home_name)),
+        sequence: None,
+        prefix: vec![1],
+        length: 1,
+        payload: whole.then(|| bytes::Bytes::from_static(b"x")),
         settled: None,
         at: NOW,
-    };
-    let quarantine = (0..QUARANTINE_ROWS_MAX + 5).map(bad).collect();
-    store.apply(&IngestBatch { quarantine, at: NOW, ..IngestBatch::default() }).unwrap();
+    }
+}
+
+fn quarantine(store: &dyn Store, rows: Vec<QuarantineRow>) {
+    store.apply(&IngestBatch { quarantine: rows, at: NOW, ..IngestBatch::default() }).unwrap();
+}
+
+fn the_quarantine_keeps_the_newest_of_each_home_and_shows_them_first(store: &dyn Store) {
+    quarantine(store, (0..QUARANTINE_HOME_ROWS_MAX + 5).map(|number| refused_row("a", number, false)).collect());
     let kept = store.quarantine(0).unwrap();
-    assert_eq!(kept.len() as u64, QUARANTINE_ROWS_MAX);
-    assert_eq!(kept[0].detail, format!("number {}", QUARANTINE_ROWS_MAX + 4));
+    assert_eq!(kept.len() as u64, QUARANTINE_HOME_ROWS_MAX);
+    assert_eq!(kept[0].detail, format!("number {}", QUARANTINE_HOME_ROWS_MAX + 4));
     assert_eq!(kept.last().unwrap().detail, "number 5");
     assert_eq!(store.quarantine(3).unwrap().len(), 3);
+}
+
+fn a_home_cannot_push_another_ones_entry_out_of_quarantine(store: &dyn Store) {
+    quarantine(store, vec![refused_row("victim", 1, true)]);
+    for _ in 0..3 {
+        quarantine(store, (0..QUARANTINE_ROWS_MAX).map(|number| refused_row("hostile", number, true)).collect());
+    }
+    // Many hostile homes fill it to the brim, and one more gives up what it holds most of.
+    let homes = QUARANTINE_ROWS_MAX / QUARANTINE_HOME_ROWS_MAX + 7;
+    for index in 0..homes {
+        let name = format!("hostile-{index}");
+        quarantine(store, (0..QUARANTINE_HOME_ROWS_MAX).map(|number| refused_row(&name, number, true)).collect());
+    }
+    let kept = store.quarantine(0).unwrap();
+    assert_eq!(kept.len() as u64, QUARANTINE_ROWS_MAX);
+    let of = |name: &str| kept.iter().filter(|row| row.home == Some(home(name))).collect::<Vec<_>>();
+    assert_eq!(of("victim").len(), 1);
+    assert!(of("victim")[0].payload.is_some(), "and it can still be let in");
+    assert!(of("hostile-0").len() >= 40, "they share alike");
+    assert_eq!(kept.iter().filter(|row| row.payload.is_some()).count() as u64, QUARANTINE_PAYLOADS_MAX);
 }
 
 fn a_status_and_an_outcome_are_kept_with_their_home(store: &dyn Store) {
@@ -178,8 +207,7 @@ fn a_status_and_an_outcome_are_kept_with_their_home(store: &dyn Store) {
         entities: 31,
         outbox: 4,
     };
-    let result = UpdateResult::RolledBack { reason: "deaf".to_owned(), to: ModelVersion(1) };
-    let outcome = UpdateOutcome { model_version: ModelVersion(2), result, at: NOW - 5 };
+    let outcome = UpdateOutcome::rolled_back(ModelVersion(2), "deaf".to_owned(), ModelVersion(1), NOW - 5);
     let batch = IngestBatch {
         statuses: vec![(home("a"), status)],
         outcomes: vec![(home("a"), outcome.clone()), (home("a"), outcome.clone())],
@@ -193,6 +221,74 @@ fn a_status_and_an_outcome_are_kept_with_their_home(store: &dyn Store) {
     assert_eq!(outcomes.len(), 1, "said twice, kept once");
     assert_eq!((outcomes[0].result.clone(), outcomes[0].at), (outcome.result, NOW - 5));
     assert_eq!(store.outcomes(Some(ModelVersion(3)), 0).unwrap(), []);
+}
+
+fn say(store: &dyn Store, home_name: &str, outcome: UpdateOutcome, at: i64) {
+    let outcomes = vec![(home(home_name), outcome)];
+    store.apply(&IngestBatch { outcomes, at, ..IngestBatch::default() }).unwrap();
+}
+
+fn one_word_of_a_home_on_a_release_counts_and_it_is_the_last_by_its_own_clock(store: &dyn Store) {
+    let version = ModelVersion(2);
+    let back = UpdateOutcome::rolled_back(version, "deaf".to_owned(), ModelVersion(1), NOW + 5);
+    say(store, "a", UpdateOutcome::installed(version, NOW), NOW);
+    say(store, "a", back.clone(), NOW + 6);
+    say(store, "a", UpdateOutcome::installed(version, NOW), NOW + 7);
+    say(store, "a", UpdateOutcome::installed(version, i64::MIN), NOW + 8);
+    for number in 0..500 {
+        say(store, "b", UpdateOutcome::installed(version, NOW + number), NOW);
+    }
+    let kept = store.outcomes(Some(version), 0).unwrap();
+    let of = |name: &str| kept.iter().filter(|row| row.home == home(name)).collect::<Vec<_>>();
+    assert_eq!((of("a").len(), of("b").len()), (1, 1));
+    assert_eq!((&of("a")[0].result, of("a")[0].received_at), (&back.result, NOW + 6));
+    assert_eq!(of("b")[0].at, NOW + 499);
+}
+
+fn a_word_about_the_mirror_stands_beside_the_one_about_the_release(store: &dyn Store) {
+    let version = ModelVersion(2);
+    let stale = |at| UpdateOutcome::refused(version, UpdateStage::Verify, "expired: of last week".to_owned(), at);
+    say(store, "a", UpdateOutcome::installed(version, NOW), NOW);
+    say(store, "a", stale(NOW + 1), NOW + 1);
+    say(store, "a", stale(NOW + 2), NOW + 2);
+    let kept = store.outcomes(Some(version), 0).unwrap();
+    let found: Vec<_> = kept.iter().map(|row| (row.stage, row.weighs_on_release(), row.at)).collect();
+    assert_eq!(found, [(Some(UpdateStage::Verify), false, NOW + 2), (Some(UpdateStage::Run), true, NOW)]);
+}
+
+fn a_number_at_the_end_of_all_numbers_overflows_nothing(store: &dyn Store) {
+    // As a store may hold it that was written before such numbers were refused.
+    store.enrol_home(&home("a"), 1).unwrap();
+    let last = i64::MAX as u64;
+    store.apply(&feedback("a", &[1, last])).unwrap();
+    let asking = |at| IngestBatch { asking: vec![home("a")], at, ..IngestBatch::default() };
+    let given_up = store.apply(&asking(NOW + GAP_PATIENCE_SECONDS)).unwrap().remove(0);
+    assert_eq!((given_up.through, given_up.lost), (Sequence(last), last - 2));
+    assert_eq!(given_up.digests.len(), RECEIPT_DIGESTS_MAX);
+    for (id, scope) in
+        [(1, WithdrawalScope::Through(Sequence(u64::MAX))), (2, WithdrawalScope::Records(vec![Sequence(last)]))]
+    {
+        store.withdraw(&Withdrawal { home: home("a"), id, scope, at: i64::MIN }, NOW).unwrap();
+    }
+    assert_eq!(through(&store.apply(&asking(i64::MAX)).unwrap()), [("a".to_owned(), last)]);
+}
+
+fn what_is_taken_back_far_ahead_settles_nothing(store: &dyn Store) {
+    store.enrol_home(&home("a"), 1).unwrap();
+    let near = WITHDRAWN_AHEAD_MAX as u64;
+    let scope = WithdrawalScope::Records([near, near + 1, i64::MAX as u64, u64::MAX].map(Sequence).to_vec());
+    store.withdraw(&Withdrawal { home: home("a"), id: 1, scope, at: NOW }, NOW).unwrap();
+    let keys =
+        [near, near + 1, i64::MAX as u64].map(|sequence| RecordKey { home: home("a"), sequence: Sequence(sequence) });
+    let settled: Vec<u64> = store.handled(&keys).unwrap().iter().map(|handled| handled.key.sequence.0).collect();
+    assert_eq!(settled, [near]);
+}
+
+fn trying_whether_anything_can_be_stored_leaves_nothing_behind(store: &dyn Store) {
+    store.probe().unwrap();
+    store.probe().unwrap();
+    assert_eq!((store.homes().unwrap(), store.feedback_totals().unwrap()), (vec![], FeedbackTotals::default()));
+    assert_eq!(store.outcomes(None, 0).unwrap(), []);
 }
 
 fn a_snapshot_keeps_its_first_date_and_its_furthest_watermark(store: &dyn Store) {
@@ -275,8 +371,59 @@ fn a_release_makes_its_model_the_only_champion(store: &dyn Store) {
     assert_eq!(states, [(3, ModelState::Champion), (2, ModelState::Approved), (1, ModelState::Retired)]);
     assert_eq!(store.champion().unwrap().unwrap().version, ModelVersion(3));
     assert_eq!(store.releases().unwrap().iter().map(|row| row.model_version.0).collect::<Vec<_>>(), [3, 2, 1]);
-    store.set_model_state(ModelVersion(1), ModelState::Withdrawn).unwrap();
+    let seen = store.model(ModelVersion(1)).unwrap().unwrap();
+    store.set_model_state(&seen, ModelState::Withdrawn).unwrap();
     assert_eq!(store.model(ModelVersion(1)).unwrap().unwrap().state, ModelState::Withdrawn);
+}
+
+fn the_last_admin_token_in_force_is_not_withdrawn(store: &dyn Store) {
+    let admin = |name: &str, hash: u8, expires_at| {
+        let (name, role) = (name.to_owned(), Role::Admin);
+        TokenRow { name, hash: [hash; 32], role, created_at: 1, expires_at, revoked_at: None }
+    };
+    store.put_token(&admin("first", 1, None)).unwrap();
+    store.put_token(&admin("expired", 2, Some(10))).unwrap();
+    let refused = store.revoke_token("first", 10).unwrap_err();
+    assert_eq!(refused.to_string(), "\"first\" is the last admin token in force; make another admin token first");
+    store.revoke_token("expired", 10).expect("it opened nothing any more");
+    store.put_token(&admin("second", 3, Some(11))).unwrap();
+    store.revoke_token("first", 10).unwrap();
+    assert!(matches!(store.revoke_token("second", 10), Err(StoreError::LastAdmin(name)) if name == "second"));
+}
+
+fn asked(id: &str, ended_at: Option<i64>) -> RunRequestRow {
+    let row = RunRequestRow::queued(id.to_owned(), RunTrigger::Hand, "token:kim".to_owned(), 1);
+    let state = if ended_at.is_some() { RequestState::Done } else { RequestState::Queued };
+    RunRequestRow { state, ended_at, ..row }
+}
+
+fn ids(rows: &[RunRequestRow]) -> Vec<&str> {
+    rows.iter().map(|row| row.id.as_str()).collect()
+}
+
+fn requests_are_listed_newest_first_and_open_ones_oldest_first(store: &dyn Store) {
+    for id in ["a", "b", "c"] {
+        store.put_run_request(&asked(id, None)).unwrap();
+    }
+    let ended = RunRequestRow { run: Some("r".to_owned()), reason: Some("why".to_owned()), ..asked("b", Some(5)) };
+    store.put_run_request(&ended).unwrap();
+    assert_eq!(ids(&store.run_requests(0).unwrap()), ["c", "b", "a"]);
+    assert_eq!(ids(&store.run_requests(2).unwrap()), ["c", "b"]);
+    assert_eq!(ids(&store.open_run_requests().unwrap()), ["a", "c"]);
+    assert_eq!(store.run_request("b").unwrap(), Some(ended));
+    assert_eq!(store.run_request("d").unwrap(), None);
+}
+
+fn of_requests_that_ended_the_newest_are_kept_and_open_ones_always(store: &dyn Store) {
+    use super::run_requests::RUN_REQUESTS_KEPT;
+    store.put_run_request(&asked("open", None)).unwrap();
+    store.put_run_request(&asked("old", Some(1))).unwrap();
+    for number in 0..RUN_REQUESTS_KEPT {
+        store.put_run_request(&asked(&number.to_string(), Some(2))).unwrap();
+    }
+    assert!(store.run_request("open").unwrap().is_some());
+    assert_eq!(store.run_request("old").unwrap(), None);
+    assert_eq!(store.run_requests(0).unwrap().len() as u64, RUN_REQUESTS_KEPT + 1);
 }
 
 fn a_token_is_found_by_its_hash_until_long_after_it_was_withdrawn(store: &dyn Store) {
@@ -300,7 +447,7 @@ fn a_token_is_found_by_its_hash_until_long_after_it_was_withdrawn(store: &dyn St
 fn each_audit_line_hashes_the_one_before(store: &dyn Store) {
     let entry = |subject: &str| AuditEntry {
         at: NOW,
-        actor: "ops".to_owned(),
+        actor: Actor::Token("ops".to_owned()),
         action: "home.revoke".to_owned(),
         subject: subject.to_owned(),
         detail: "{}".to_owned(),
@@ -363,6 +510,10 @@ fn an_answer_that_waits_keeps_its_gap_open_and_the_gap_is_timed(store: &dyn Stor
     assert_eq!(gap(), None);
 }
 
+fn ann() -> Actor {
+    Actor::Token("ann".to_owned())
+}
+
 /// An answer that was refused and is kept whole.
 fn kept_whole(home_name: &str, sequence: u64) -> (Handled, QuarantineRow) {
     let row = row(record(home_name, sequence));
@@ -389,7 +540,7 @@ fn what_is_lifted_is_stored_once_and_audited_and_what_is_discarded_is_gone(store
     let (refused, quarantine) = [1, 2, 3].map(|sequence| kept_whole("a", sequence)).into_iter().unzip();
     store.apply(&IngestBatch { refused, quarantine, at: NOW, ..IngestBatch::default() }).unwrap();
     let ids: Vec<u64> = store.quarantine(0).unwrap().iter().rev().map(|row| row.id).collect();
-    let settle = |choice: &QuarantineChoice, end| store.settle_quarantine(choice, end, "ann", "why", NOW + 5).unwrap();
+    let settle = |choice: &QuarantineChoice, end| store.settle_quarantine(choice, end, &ann(), "why", NOW + 5).unwrap();
     let lifted = settle(&QuarantineChoice::Row(ids[0]), QuarantineEnd::Lifted);
     assert_eq!(lifted, Settled { rows: 1, left: 0, audit: Some(1) });
     assert_eq!(settle(&QuarantineChoice::Row(ids[0]), QuarantineEnd::Lifted), Settled::default(), "once");
@@ -401,7 +552,7 @@ fn what_is_lifted_is_stored_once_and_audited_and_what_is_discarded_is_gone(store
     assert_eq!(found, [(1, NOW + 5, Some(1)), (3, NOW + 5, Some(3))]);
     let rows = store.quarantine(0).unwrap();
     assert!(rows.iter().all(|row| row.payload.is_none()));
-    let settlement = Settlement { end: QuarantineEnd::Discarded, by: "ann".to_owned(), at: NOW + 5 };
+    let settlement = Settlement { end: QuarantineEnd::Discarded, by: "token:ann".to_owned(), at: NOW + 5 };
     assert_eq!(rows[1].settled, Some(settlement));
     let actions: Vec<String> = store.audit(None, 0).unwrap().into_iter().map(|line| line.action).collect();
     assert_eq!(actions, ["quarantine.lift", "quarantine.discard", "quarantine.lift"]);
@@ -417,11 +568,86 @@ fn what_a_home_takes_back_cannot_be_lifted_any_more(store: &dyn Store) {
     let withdrawal = Withdrawal { home: home("a"), id: 1, scope: WithdrawalScope::Through(Sequence(1)), at: NOW };
     store.withdraw(&withdrawal, NOW + 1).unwrap();
     let row = store.quarantine(1).unwrap().remove(0);
-    let by_home = Settlement { end: QuarantineEnd::Discarded, by: "a".to_owned(), at: NOW + 1 };
+    let by_home = Settlement { end: QuarantineEnd::Discarded, by: "home:a".to_owned(), at: NOW + 1 };
     assert_eq!((row.payload, row.prefix, row.settled), (None, vec![], Some(by_home)));
     let choice = QuarantineChoice::Row(row.id);
-    let settled = store.settle_quarantine(&choice, QuarantineEnd::Lifted, "ann", "why", NOW + 2).unwrap();
+    let settled = store.settle_quarantine(&choice, QuarantineEnd::Lifted, &ann(), "why", NOW + 2).unwrap();
     assert_eq!(settled, Settled::default());
+}
+
+fn every_list_comes_in_pages_that_begin_where_the_one_before_ended(store: &dyn Store) {
+    for name in ["a", "b", "c"] {
+        store.enrol_home(&home(name), 1).unwrap();
+        let (reason, by) = ("odd".to_owned(), Actor::System);
+        // Two at the same time: the second part of the key decides.
+        let at = if name == "c" { 9 } else { 5 };
+        store.exclude_home(&ExclusionRow { home: home(name), reason, by, at, lifted: None }).unwrap();
+    }
+    let names = |rows: Vec<HomeRow>| rows.into_iter().map(|row| row.home.to_string()).collect::<Vec<_>>();
+    assert_eq!(names(store.homes_after(None, 2).unwrap()), ["a", "b"]);
+    assert_eq!(names(store.homes_after(Some(&home("b")), 2).unwrap()), ["c"]);
+    let names = |rows: Vec<ExclusionRow>| rows.into_iter().map(|row| row.home.to_string()).collect::<Vec<_>>();
+    assert_eq!(names(store.exclusions(None, 2).unwrap()), ["c", "a"]);
+    assert_eq!(names(store.exclusions(Some(&(5, home("a"))), 2).unwrap()), ["b"]);
+    store.lift_exclusion(&home("c"), &ann(), 10).unwrap();
+    assert_eq!(names(store.excluded(0).unwrap()), ["a", "b"]);
+
+    let stage = Some(UpdateStage::Install);
+    let ended = |at| UpdateOutcome { model_version: ModelVersion(1), stage, result: UpdateResult::Installed, at };
+    let outcomes = [("a", 1), ("a", 2), ("b", 1), ("c", 1)].map(|(name, at)| (home(name), ended(at))).to_vec();
+    store.apply(&IngestBatch { outcomes, at: NOW, ..IngestBatch::default() }).unwrap();
+    let page = |after: Option<&OutcomeKey>| -> Vec<(String, i64)> {
+        let rows = store.outcomes_after(ModelVersion(1), after, 2).unwrap();
+        rows.into_iter().map(|row| (row.home.to_string(), row.at)).collect()
+    };
+    assert_eq!(page(None), [("a".to_owned(), 2), ("b".to_owned(), 1)]);
+    assert_eq!(page(Some(&OutcomeKey { received_at: NOW, home: home("b"), at: 1 })), [("c".to_owned(), 1)]);
+    let result = UpdateResult::RolledBack { reason: "deaf".to_owned(), to: ModelVersion(0) };
+    let back = UpdateOutcome { result, ..ended(3) };
+    let refused = UpdateOutcome { result: UpdateResult::Refused { reason: "\"".to_owned() }, ..ended(4) };
+    let stale = UpdateOutcome { stage: Some(UpdateStage::Fetch), ..refused.clone() };
+    let outcomes = vec![(home("b"), back), (home("c"), refused), (home("a"), stale.clone()), (home("d"), stale)];
+    store.apply(&IngestBatch { outcomes, at: NOW, ..IngestBatch::default() }).unwrap();
+    let totals = OutcomeTotals { installed: 1, refused: 1, rolled_back: 1, undelivered: 1 };
+    assert_eq!(store.outcome_totals(ModelVersion(1)).unwrap(), totals);
+
+    for run in ["r1", "r2", "r3"] {
+        store.add_model(&new_model(run)).unwrap();
+    }
+    let versions = |rows: Vec<ModelRow>| rows.into_iter().map(|row| row.version.0).collect::<Vec<_>>();
+    assert_eq!(versions(store.models_before(None, 2).unwrap()), [3, 2]);
+    assert_eq!(versions(store.models_before(Some(ModelVersion(2)), 2).unwrap()), [1]);
+}
+
+fn a_change_of_what_somebody_else_changed_is_a_conflict_and_changes_nothing(store: &dyn Store) {
+    store.enrol_home(&home("a"), 1).unwrap();
+    store.add_model(&new_model("r1")).unwrap();
+    let seen = store.model(ModelVersion(1)).unwrap().unwrap();
+    store.set_model_state(&seen, ModelState::Withdrawn).unwrap();
+    let lost = store.set_model_state(&seen, ModelState::AwaitingSignature).unwrap_err();
+    assert_eq!(lost.to_string(), "model 1 was changed meanwhile: it is withdrawn");
+    let lost = store.put_release(&release(1)).unwrap_err();
+    assert_eq!(lost.to_string(), "model 1 was changed meanwhile: it is withdrawn");
+    assert_eq!(store.releases().unwrap(), []);
+
+    let row = ExclusionRow { home: home("a"), reason: "odd".to_owned(), by: ann(), at: 5, lifted: None };
+    let note = Note::because(5, ann(), "home.exclude", "odd");
+    store.change(&Change::ExcludeHome(row.clone()), &note).unwrap();
+    let lost = store.change(&Change::ExcludeHome(ExclusionRow { at: 6, ..row }), &note).unwrap_err();
+    assert_eq!(lost.to_string(), "home a was changed meanwhile: it is excluded");
+    let lines = store.audit(None, 0).unwrap();
+    assert_eq!(lines.len(), 1, "what was not done is not written down as done");
+    let detail: serde_json::Value = serde_json::from_str(&lines[0].detail).unwrap();
+    assert_eq!(detail["before"], serde_json::json!({"state": "included"}));
+    assert_eq!(detail["after"], serde_json::json!({"state": "excluded", "reason": "odd", "by": "token:ann"}));
+
+    let note = Note::because(7, ann(), "home.revoke", "sold");
+    store.change(&Change::RevokeHome { home: home("a"), at: 7 }, &note).unwrap();
+    store.change(&Change::RevokeHome { home: home("a"), at: 8 }, &note).unwrap();
+    let row = store.home(&home("a")).unwrap().unwrap();
+    assert_eq!((row.revoked_at, row.row_version), (Some(7), 3), "the first time stays");
+    let missing = store.change(&Change::RestoreHome { home: home("b") }, &note).unwrap_err();
+    assert!(matches!(missing, StoreError::NotFound { noun: "home", .. }));
 }
 
 /// One `#[test]` for each case on an engine that `$make` opens: `(guard, store)`.
@@ -453,19 +679,30 @@ macro_rules! every_case_on {
                 a_stranger_makes_no_progress,
                 feedback_comes_in_order_of_home_and_sequence_and_in_pages,
                 totals_count_each_answer,
-                the_quarantine_is_bounded_and_shows_the_newest_first,
+                the_quarantine_keeps_the_newest_of_each_home_and_shows_them_first,
+                a_home_cannot_push_another_ones_entry_out_of_quarantine,
+                one_word_of_a_home_on_a_release_counts_and_it_is_the_last_by_its_own_clock,
+                a_word_about_the_mirror_stands_beside_the_one_about_the_release,
+                a_number_at_the_end_of_all_numbers_overflows_nothing,
+                what_is_taken_back_far_ahead_settles_nothing,
+                trying_whether_anything_can_be_stored_leaves_nothing_behind,
                 a_status_and_an_outcome_are_kept_with_their_home,
                 a_snapshot_keeps_its_first_date_and_its_furthest_watermark,
                 a_run_is_one_row_however_often_it_is_written,
                 versions_count_up_and_a_run_gets_only_one,
                 a_release_makes_its_model_the_only_champion,
                 a_token_is_found_by_its_hash_until_long_after_it_was_withdrawn,
+                the_last_admin_token_in_force_is_not_withdrawn,
+                requests_are_listed_newest_first_and_open_ones_oldest_first,
+                of_requests_that_ended_the_newest_are_kept_and_open_ones_always,
                 each_audit_line_hashes_the_one_before,
                 a_withdrawal_deletes_settles_and_is_the_same_when_it_comes_again,
                 announcements_count_as_handled_and_the_first_of_an_alarm_is_found,
                 an_answer_that_waits_keeps_its_gap_open_and_the_gap_is_timed,
                 what_is_lifted_is_stored_once_and_audited_and_what_is_discarded_is_gone,
                 what_a_home_takes_back_cannot_be_lifted_any_more,
+                every_list_comes_in_pages_that_begin_where_the_one_before_ended,
+                a_change_of_what_somebody_else_changed_is_a_conflict_and_changes_nothing,
             ]
         );
     };

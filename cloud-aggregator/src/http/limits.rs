@@ -1,0 +1,114 @@
+//! How often callers may try what costs something or could be guessed.
+//!
+//! Whoever shows that it is somebody (a claim that holds, a home's own signature, a token) is counted as that, whatever
+//! address it comes from: ten homes behind one router, or a fleet behind one proxy, do not use up each other's tries. Only
+//! strangers are counted by address, and strangers alone can be told to wait for what others at their address did.
+
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use hearthwatch_protocol::HomeId;
+
+use super::limiter::Limiter;
+use super::origin::counted;
+use super::problem::Problem;
+
+/// Enrolments and renewals of one home, or failed ones of one address: ten at once, then one a minute. An honest home needs
+/// one a month; one without a disk, one for each start.
+const ENROLMENTS: (u32, i64) = (10, 60);
+
+/// How often one address may have a claim or a signature looked at: two hundred at once, then one a second. Each look reads
+/// the file of claims (at most 2.5 MB), so that one address costs some ten milliseconds of each second.
+const LOOKS: (u32, i64) = (200, 1);
+
+/// Tokens that were no good, from one address: ten at once, then one every six seconds.
+const LOGINS: (u32, i64) = (10, 6);
+
+/// Who is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Who {
+    Home(HomeId),
+    Address(IpAddr),
+}
+
+/// The limits of one API.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    looks: Mutex<Limiter<IpAddr>>,
+    enrolments: Mutex<Limiter<Who>>,
+    logins: Mutex<Limiter<IpAddr>>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { looks: new(LOOKS), enrolments: new(ENROLMENTS), logins: new(LOGINS) }
+    }
+}
+
+fn new<K: Clone + Eq + Hash>((burst, refill_s): (u32, i64)) -> Mutex<Limiter<K>> {
+    Mutex::new(Limiter::new(burst, refill_s))
+}
+
+fn take<K: Clone + Eq + Hash>(limiter: &Mutex<Limiter<K>>, key: &K, now: i64) -> Result<(), Problem> {
+    let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);
+    limiter.take(key, now).map_err(Problem::TooManyRequests)
+}
+
+impl Limits {
+    /// Before a claim or a signature of somebody at `address` is looked at.
+    ///
+    /// # Errors
+    /// [`Problem::TooManyRequests`].
+    pub(crate) fn look(&self, address: IpAddr, now: i64) -> Result<(), Problem> {
+        take(&self.looks, &counted(address), now)
+    }
+
+    /// One enrolment or renewal: of `home` if it has shown that it is that home, else of whoever is at `address`.
+    ///
+    /// # Errors
+    /// [`Problem::TooManyRequests`].
+    pub(crate) fn enrolment(&self, home: Option<&HomeId>, address: IpAddr, now: i64) -> Result<(), Problem> {
+        let who = home.map_or_else(|| Who::Address(counted(address)), |home| Who::Home(home.clone()));
+        take(&self.enrolments, &who, now)
+    }
+
+    /// A token from `address` that is no good.
+    ///
+    /// # Errors
+    /// [`Problem::TooManyRequests`].
+    pub(crate) fn bad_token(&self, address: IpAddr, now: i64) -> Result<(), Problem> {
+        take(&self.logins, &counted(address), now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home(name: &str) -> HomeId {
+        HomeId::new(name).unwrap()
+    }
+
+    #[test]
+    fn homes_behind_one_address_do_not_use_up_each_others_tries() {
+        let (limits, nat) = (Limits::default(), "192.0.2.1".parse().unwrap());
+        for _ in 0..10 {
+            limits.enrolment(Some(&home("a")), nat, 0).unwrap();
+            limits.enrolment(None, nat, 0).unwrap();
+        }
+        assert!(matches!(limits.enrolment(Some(&home("a")), nat, 0), Err(Problem::TooManyRequests(60))));
+        assert!(matches!(limits.enrolment(None, nat, 0), Err(Problem::TooManyRequests(60))));
+        limits.enrolment(Some(&home("b")), nat, 0).unwrap();
+    }
+
+    #[test]
+    fn a_stranger_does_not_get_more_tries_by_walking_through_its_own_64() {
+        let limits = Limits::default();
+        for host in 1..=10 {
+            limits.bad_token(format!("2001:db8::{host}").parse().unwrap(), 0).unwrap();
+        }
+        let next = "2001:db8::ffff".parse().unwrap();
+        assert!(matches!(limits.bad_token(next, 0), Err(Problem::TooManyRequests(6))));
+    }
+}

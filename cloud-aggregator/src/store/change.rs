@@ -1,0 +1,67 @@
+//! Changes that a person or a background task decides on what it read: applied against that very version, with their line of
+//! the audit log in the same transaction.
+
+use hearthwatch_protocol::HomeId;
+use serde_json::Value;
+
+use super::Actor;
+use super::rollouts::{AssignmentRow, ExclusionRow, RolloutRow};
+
+/// What is to be changed. Where a row has a version, the change carries the one that was read, and
+/// [`StoreError::Conflict`](super::StoreError::Conflict) says that somebody else wrote since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The rollout as it is to be; its `row_version` is the one that was read.
+    Rollout(RolloutRow),
+    /// The same, and with it the orders that lead homes back, the model withdrawn and the one before in charge again.
+    RollBack {
+        /// The rollout as it is to be.
+        row: RolloutRow,
+        /// Signed orders to the release before.
+        orders: Vec<AssignmentRow>,
+    },
+    /// Shuts a home out. One that is out already keeps the time of that.
+    RevokeHome {
+        /// Which.
+        home: HomeId,
+        /// When, Unix seconds.
+        at: i64,
+    },
+    /// Lets a home in again.
+    RestoreHome {
+        /// Which.
+        home: HomeId,
+    },
+    /// Keeps a home's answers from being learned from; a conflict if that is so already.
+    ExcludeHome(ExclusionRow),
+    /// Learns from a home again.
+    IncludeHome {
+        /// Which.
+        home: HomeId,
+        /// Who lifts the exclusion.
+        by: Actor,
+        /// When, Unix seconds.
+        at: i64,
+    },
+}
+
+/// What the line of the audit log says besides what the change itself tells (subject, states and versions before and after).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// When, Unix seconds.
+    pub at: i64,
+    /// Who.
+    pub actor: Actor,
+    /// What was done, e.g. `home.revoke`.
+    pub action: String,
+    /// More, a JSON object.
+    pub detail: Value,
+}
+
+impl Note {
+    /// A note that gives a reason.
+    #[must_use]
+    pub fn because(at: i64, actor: Actor, action: &str, reason: &str) -> Self {
+        Self { at, actor, action: action.to_owned(), detail: serde_json::json!({ "reason": reason }) }
+    }
+}

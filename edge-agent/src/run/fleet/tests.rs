@@ -1,0 +1,187 @@
+//! Wishes and stopping while a download stands still.
+
+use std::time::Duration;
+
+use hearthwatch_model::detector::Model;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::brain::{self, Brain, BrainParts};
+use crate::config::UpdatesConfig;
+use crate::history::History;
+use crate::update::disk::RealDisk;
+use crate::update::slots::Slots;
+use crate::update::tests::repository::TestRepository;
+use crate::update::tests::server::{Stall, serve_files};
+use crate::update::{AnsweredWish, Policy, UpdateWish, Watching, WishAnswer};
+
+/// Far beyond what anything here takes; only a failure waits for it.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// In charge when a test begins.
+const INSTALLED: ModelVersion = ModelVersion(2);
+
+/// A home in which model 2 is in charge, and a mirror that offers model 3.
+struct Home {
+    repository: TestRepository,
+    cloud: CloudConfig,
+    stall: Stall,
+    wishes: Wishes,
+}
+
+/// A running fleet's side of it.
+struct Running {
+    stop: CancellationToken,
+    updates: watch::Receiver<UpdateView>,
+    task: JoinHandle<()>,
+    _state: StateDirectory,
+}
+
+impl Home {
+    async fn new() -> Self {
+        let repository = TestRepository::new().await;
+        repository.publish(1, &[(3, "never read to its end")]).await;
+        let path = |name: &str| repository.directory.path().join(name);
+        let stall = Stall::default();
+        let url = serve_files(path("repository"), &path("ca.crt"), Some(stall.clone())).await;
+        let updates = UpdatesConfig {
+            url,
+            ca_file: Some(path("ca.crt")),
+            root_file: path("root.json"),
+            director_file: None,
+            policy: Policy::default(),
+            watching: Watching { shadow_seconds: 0, probation_seconds: 0 },
+        };
+        let home = HomeId::new("home-7").unwrap();
+        let cloud = CloudConfig {
+            home,
+            sharing: SharingLevel::Off,
+            renew_url: None,
+            mqtt: None,
+            updates: Some(updates),
+            enrolment: None,
+        };
+        let slots = path("state").join(UPDATE_FOLDER).join("slots");
+        let mut slots = Slots::open(RealDisk, &slots, ModelVersion(SHIPPED_VERSION)).unwrap();
+        let network =
+            std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../model/shipped/network.safetensors")).unwrap();
+        slots.stage(INSTALLED, &network, 0, false).unwrap();
+        slots.swap(0, 0).unwrap();
+        slots.commit().unwrap();
+        let wishes = Wishes::open(&path("state").join("wishes.json")).unwrap();
+        Self { repository, cloud, stall, wishes }
+    }
+
+    fn start(&self) -> Running {
+        let state = StateDirectory::take(&self.repository.directory.path().join("state")).unwrap();
+        let joined = CancellationToken::new();
+        joined.cancel();
+        let mut fleet = Fleet::start(Some(&self.cloud), &state, 7, &joined).unwrap();
+        let (view, view_seen) = watch::channel(HomeView::default());
+        let parts = BrainParts {
+            model: Arc::new(Model::routine()),
+            model_version: fleet.model_version,
+            history: History::open(&state.file(HISTORY_FILE)).unwrap(),
+            salt: vec![1; 32],
+            budget: 1.0,
+            timezone: Some(jiff::tz::TimeZone::UTC),
+            feedback: None,
+        };
+        let (brain, _) = brain::start(Brain::new(parts, view, tokio::sync::mpsc::channel(16).0).unwrap()).unwrap();
+        let (updates, updates_seen) = watch::channel(UpdateView::default());
+        let stop = CancellationToken::new();
+        let (wishes, ends) = (self.wishes.clone(), stop.clone());
+        let task = tokio::spawn(async move { fleet.serve(brain, view_seen, updates, wishes, ends).await });
+        Running { stop, updates: updates_seen, task, _state: state }
+    }
+
+    async fn until_the_download_stands_still(&self) {
+        tokio::time::timeout(PATIENCE, self.stall.stands_still.notified()).await.expect("a download begins");
+    }
+
+    fn installed(&self) -> ModelVersion {
+        let slots = self.repository.directory.path().join("state").join(UPDATE_FOLDER).join("slots");
+        Slots::open(RealDisk, &slots, ModelVersion(SHIPPED_VERSION)).unwrap().installed()
+    }
+}
+
+impl Running {
+    async fn answered(&mut self) -> AnsweredWish {
+        let answered = self.updates.wait_for(|view| view.answered.is_some() && view.wish.is_none());
+        tokio::time::timeout(PATIENCE, answered).await.expect("an answer").unwrap().answered.clone().unwrap()
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        tokio::time::timeout(PATIENCE, self.task).await.expect("it ends").unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_roll_back_wished_while_a_download_stands_still_is_done_afterwards() {
+    let home = Home::new().await;
+    let mut running = home.start();
+    home.until_the_download_stands_still().await;
+    home.wishes.submit(UpdateWish::RollBack, unix_now()).unwrap();
+    home.stall.let_go.cancel();
+    let answered = running.answered().await;
+    assert_eq!((answered.asked.version, answered.answer), (Some(INSTALLED), WishAnswer::Done));
+    running.stop().await;
+    assert_eq!(home.installed(), ModelVersion(SHIPPED_VERSION));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_stops_in_the_middle_of_a_download_and_its_next_start_does_what_was_wished() {
+    let home = Home::new().await;
+    let running = home.start();
+    home.until_the_download_stands_still().await;
+    home.wishes.submit(UpdateWish::RollBack, unix_now()).unwrap();
+    // Nobody lets the download go: it would stand still for longer than this test waits.
+    running.stop().await;
+    assert_eq!((home.installed(), home.wishes.answered()), (INSTALLED, None));
+    let mut running = home.start();
+    assert_eq!(running.answered().await.answer, WishAnswer::Done);
+    running.stop().await;
+    assert_eq!(home.installed(), ModelVersion(SHIPPED_VERSION));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_roll_back_that_was_done_before_a_power_cut_is_answered_and_not_done_twice() {
+    let home = Home::new().await;
+    home.wishes.submit(UpdateWish::RollBack, unix_now()).unwrap();
+    home.wishes.take_up(1, ModelVersion(9)).unwrap();
+    let mut running = home.start();
+    assert_eq!(running.answered().await.answer, WishAnswer::Done);
+    running.stop().await;
+    assert_eq!(home.installed(), INSTALLED, "it was model 9 that was to be left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_roll_back_that_leads_nowhere_is_refused_with_its_reason() {
+    let home = Home::new().await;
+    for reason in [None, Some("there is no model before this one")] {
+        home.wishes.submit(UpdateWish::RollBack, unix_now()).unwrap();
+        let mut running = home.start();
+        let answer = reason.map_or(WishAnswer::Done, |reason| WishAnswer::Refused { reason: reason.to_owned() });
+        let of_this =
+            |view: &UpdateView| view.wish.is_none() && view.answered.as_ref().is_some_and(|seen| seen.answer == answer);
+        tokio::time::timeout(PATIENCE, running.updates.wait_for(of_this)).await.expect("an answer").unwrap();
+        running.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wish_to_install_waits_for_the_mirror_and_is_refused_where_updates_are_paused() {
+    let mut home = Home::new().await;
+    home.wishes.submit(UpdateWish::Install, unix_now()).unwrap();
+    let running = home.start();
+    home.until_the_download_stands_still().await;
+    running.stop().await;
+    assert_eq!(home.wishes.pending().map(|wish| wish.wish), Some(UpdateWish::Install), "it stays open");
+    if let Some(updates) = &mut home.cloud.updates {
+        updates.policy.install = crate::update::Install::Paused;
+    }
+    let mut running = home.start();
+    let reason = "updates are paused in the configuration".to_owned();
+    assert_eq!(running.answered().await.answer, WishAnswer::Refused { reason });
+    running.stop().await;
+}

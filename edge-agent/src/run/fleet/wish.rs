@@ -1,0 +1,136 @@
+//! Residents' wishes about models, carried out one after the other and answered each.
+
+use std::path::Path;
+
+use hearthwatch_model::detector::Model;
+
+use super::super::unix_now;
+use super::{Around, Fleet, off_the_workers};
+use crate::audit;
+use crate::brain::BrainGone;
+use crate::update::{
+    Install, ModelProof, OpenWish, RollBackError, Step, Trigger, UpdateWish, Updater, WishAnswer, Wishes,
+};
+
+impl Fleet {
+    /// Carries out what is wished. What waits for the mirror, or for this home to be in the fleet, stays open.
+    pub(super) async fn take_up(&mut self, around: &Around) -> Result<(), BrainGone> {
+        show_wishes(around);
+        let Some(wish) = around.wishes.pending() else { return Ok(()) };
+        if self.entering.is_some() {
+            return Ok(());
+        }
+        match wish.wish {
+            UpdateWish::RollBack => self.roll_back(wish, around).await?,
+            UpdateWish::Install => self.install(wish, around).await?,
+        }
+        self.declare(around).await
+    }
+
+    /// A resident wants the model before: written down, done, told to the fleet.
+    async fn roll_back(&mut self, wish: OpenWish, around: &Around) -> Result<(), BrainGone> {
+        let (wishes, audit, id, now) = (around.wishes.clone(), self.audit.clone(), wish.id, unix_now());
+        let back = self.with_updater(move |updater| back_by_one(updater, &wishes, &wish, &audit, now)).await;
+        let answer = match back.unwrap_or_else(|| Err(RollBackError::Nothing.to_string())) {
+            Ok(step) => {
+                self.take_over(step.unwrap_or_default(), around).await?;
+                WishAnswer::Done
+            }
+            Err(reason) => WishAnswer::Refused { reason },
+        };
+        answer_wish(around, id, answer).await;
+        Ok(())
+    }
+
+    /// A resident wants what is offered. The version is written down first, so that it is the same one after a restart.
+    async fn install(&mut self, wish: OpenWish, around: &Around) -> Result<(), BrainGone> {
+        let refused = |reason: &str| WishAnswer::Refused { reason: reason.to_owned() };
+        let Some(updater) = &self.updater else {
+            answer_wish(around, wish.id, refused("no models come from a fleet here")).await;
+            return Ok(());
+        };
+        if updater.policy().install == Install::Paused {
+            answer_wish(around, wish.id, refused("updates are paused in the configuration")).await;
+            return Ok(());
+        }
+        if wish.version.is_none() && updater.offered().is_none() {
+            self.update(Trigger::Timer, around).await?;
+        }
+        let Some(updater) = &self.updater else { return Ok(()) };
+        let Some(version) = wish.version.or(updater.offered()) else {
+            if !updater.is_hindered() {
+                answer_wish(around, wish.id, refused("no newer model is offered")).await;
+            }
+            return Ok(());
+        };
+        if wish.version.is_none() {
+            let wishes = around.wishes.clone();
+            if let Err(error) = off_the_workers(move || wishes.take_up(wish.id, version)).await {
+                let reason = format!("it cannot be written down: {error}");
+                answer_wish(around, wish.id, WishAnswer::Refused { reason }).await;
+                return Ok(());
+            }
+        }
+        self.update(Trigger::Consent(Some(version)), around).await?;
+        self.settle_install(around).await;
+        Ok(())
+    }
+
+    /// Answers a wish to install once it is known what became of it; while the mirror is away, or the model is watched, it stays open.
+    pub(super) async fn settle_install(&mut self, around: &Around) {
+        let Some(OpenWish { id, wish: UpdateWish::Install, version: Some(version), .. }) = around.wishes.pending()
+        else {
+            return;
+        };
+        let Some(updater) = &self.updater else { return };
+        let answer = if updater.installed() >= version {
+            WishAnswer::Done
+        } else if updater.has_failed(version) {
+            WishAnswer::Refused { reason: "it failed on this home, and is not tried again".to_owned() }
+        } else if let Some(newer) = updater.waiting().filter(|waiting| *waiting > version) {
+            WishAnswer::Refused { reason: format!("model {newer} is offered in its place") }
+        } else {
+            return;
+        };
+        answer_wish(around, id, answer).await;
+    }
+}
+
+/// One step back; none where an earlier start of the agent has done it already.
+fn back_by_one(
+    updater: &mut Updater<ModelProof>,
+    wishes: &Wishes,
+    wish: &OpenWish,
+    audit: &Path,
+    now: i64,
+) -> Result<Option<Step<Model>>, String> {
+    if wish.version.is_some_and(|from| from != updater.installed()) {
+        return Ok(None);
+    }
+    let unwritten = |error: std::io::Error| format!("it cannot be written down: {error}");
+    let (from, to) = updater.roll_back_leads().map_err(|error| error.to_string())?;
+    wishes.take_up(wish.id, from).map_err(unwritten)?;
+    let at = jiff::Timestamp::from_second(now).unwrap_or_default();
+    let detail = format!("from model {from} to {to}");
+    let entry = audit::Entry { at, deed: "roll_back", account: "resident", detail: &detail };
+    audit::note(audit, &entry).map_err(unwritten)?;
+    updater.roll_back(now).map(Some).map_err(|error| error.to_string())
+}
+
+async fn answer_wish(around: &Around, id: u64, answer: WishAnswer) {
+    tracing::info!(wish.id = id, wish.answer = ?answer, "a resident's wish about models is answered");
+    let (wishes, now) = (around.wishes.clone(), unix_now());
+    if let Err(error) = off_the_workers(move || wishes.answer(id, answer, now)).await {
+        tracing::error!(%error, wish.id = id, "the answer to a wish is not written down: it is taken up again by the next start");
+    }
+    show_wishes(around);
+}
+
+fn show_wishes(around: &Around) {
+    let (wish, answered) = (around.wishes.pending(), around.wishes.answered());
+    around.updates.send_if_modified(|view| {
+        let changed = view.wish != wish || view.answered != answered;
+        (view.wish, view.answered) = (wish, answered);
+        changed
+    });
+}
