@@ -264,6 +264,8 @@ impl Brain {
             // end of the step.
             self.detector.close_step(closed, Voice::Live);
             self.agree_with_detector(now);
+            let unheard = self.detector.raise_unheard_dangers(now);
+            self.tell(unheard, now, &[]);
             let readiness = self.readiness();
             self.view.send_modify(|view| view.readiness = readiness);
         }

@@ -42,9 +42,7 @@ macro_rules! classes {
                     "atmospheric_pressure" => Some(Self::Pressure),
                     "apparent_power" | "reactive_power" => Some(Self::Power),
                     "garage_door" => Some(Self::Door),
-                    "light" | "lock" | "problem" | "running" | "plug" | "heat" | "cold" | "safety" => {
-                        Some(Self::GenericBinary)
-                    }
+                    "light" | "lock" | "problem" | "running" | "plug" | "cold" => Some(Self::GenericBinary),
                     _ => None,
                 }
             }
@@ -117,6 +115,16 @@ classes! {
     Vibration = "vibration",
     /// Noise heard, yes or no.
     Sound = "sound",
+    /// Heat beyond what is safe, yes or no.
+    Heat = "heat",
+    /// Something is unsafe, yes or no.
+    Safety = "safety",
+    /// A device is tampered with, yes or no.
+    Tamper = "tamper",
+    /// Gas found, yes or no. Home Assistant calls it `gas`, as it calls the meter.
+    GasAlarm = "gas_alarm",
+    /// Carbon monoxide found, yes or no. Home Assistant calls it `carbon_monoxide`, as it calls the concentration.
+    CarbonMonoxideAlarm = "carbon_monoxide_alarm",
 }
 
 impl DeviceClass {
@@ -131,12 +139,15 @@ impl DeviceClass {
         match domain {
             "sensor" | "number" | "input_number" => match named {
                 Some("timestamp" | "date" | "enum" | "uptime" | "duration" | "monetary") => None,
-                Some(name) => Self::parse(name).or_else(|| unit.map(Self::of_unit)),
+                // A number may carry a name that means an on/off state elsewhere: the moisture of soil.
+                Some(name) => Self::parse(name).filter(|class| !class.is_binary()).or_else(|| unit.map(Self::of_unit)),
                 None => unit.map(Self::of_unit),
             },
             "binary_sensor" => match named {
                 Some("update" | "connectivity") => None,
-                // A binary sensor may carry a name that means a number elsewhere: a low battery, a gas alarm.
+                Some("gas") => Some(Self::GasAlarm),
+                Some("carbon_monoxide") => Some(Self::CarbonMonoxideAlarm),
+                // A binary sensor may carry a name that means a number elsewhere: a low battery.
                 Some(name) => Some(Self::parse(name).filter(|class| class.is_binary()).unwrap_or(Self::GenericBinary)),
                 None => Some(Self::GenericBinary),
             },
@@ -179,6 +190,27 @@ impl DeviceClass {
                 | Self::Smoke
                 | Self::Vibration
                 | Self::Sound
+                | Self::Heat
+                | Self::Safety
+                | Self::Tamper
+                | Self::GasAlarm
+                | Self::CarbonMonoxideAlarm
+        )
+    }
+
+    /// Whether a sensor of this class exists to warn of danger to people or to the house. Each time it turns on is an alarm
+    /// by itself: at once, critical, and outside of every budget, mute and answer.
+    #[must_use]
+    pub fn warns_of_danger(self) -> bool {
+        matches!(
+            self,
+            Self::Smoke
+                | Self::Moisture
+                | Self::Heat
+                | Self::Safety
+                | Self::Tamper
+                | Self::GasAlarm
+                | Self::CarbonMonoxideAlarm
         )
     }
 
@@ -296,6 +328,20 @@ mod tests {
             Some(DeviceClass::GenericBinary)
         );
         assert_eq!(DeviceClass::guess("sensor.door_battery", Some("battery"), Some("%")), Some(DeviceClass::Battery));
+    }
+
+    #[test]
+    fn a_warner_of_gas_is_no_gas_meter_and_moisture_of_soil_no_leak() {
+        let guess = DeviceClass::guess;
+        assert_eq!(guess("binary_sensor.kitchen", Some("gas"), None), Some(DeviceClass::GasAlarm));
+        assert_eq!(guess("sensor.kitchen", Some("gas"), Some("m³")), Some(DeviceClass::Gas));
+        assert_eq!(guess("binary_sensor.hall", Some("carbon_monoxide"), None), Some(DeviceClass::CarbonMonoxideAlarm));
+        assert_eq!(guess("sensor.hall", Some("carbon_monoxide"), Some("ppm")), Some(DeviceClass::CarbonMonoxide));
+        assert_eq!(guess("sensor.ficus", Some("moisture"), Some("%")), Some(DeviceClass::GenericNumber));
+        assert_eq!(guess("binary_sensor.sink", Some("moisture"), None), Some(DeviceClass::Moisture));
+        for name in ["smoke", "moisture", "heat", "safety", "tamper", "gas", "carbon_monoxide"] {
+            assert!(guess("binary_sensor.one", Some(name), None).is_some_and(DeviceClass::warns_of_danger), "{name}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A home's detector: features, model and decisions in one value.
 
+mod danger;
 mod model;
 mod trial;
 
@@ -16,13 +17,15 @@ use crate::grid::STEP_SECONDS;
 use crate::network::{MICRO_BATCH, NetworkOutput};
 use crate::reading::{EntityInfo, Reading, Value};
 
+use danger::{DangerStates, Turn};
+
 pub use crate::features::Knowledge;
 pub use model::{Model, SHIPPED_VERSION};
 pub use trial::{Margin, TrialWindow};
 
 /// Feature windows of alarms that are kept: 128 × 7.5 KiB are under 1 MiB, at an alarm a day four months' worth.
 const WINDOWS_MAX: usize = 128;
-/// A reading further ahead of the last step is nonsense: a day.
+/// A reading further ahead of the last step, or a warning of danger further behind it, has a wrong time: a day.
 const AHEAD_SECONDS_MAX: i64 = 86_400;
 const DAY_SECONDS: i64 = 86_400;
 /// Routine evidence above this (once a week) gives a network's alarm its name; below, it is a pattern.
@@ -95,6 +98,7 @@ pub struct HomeDetector {
     /// What the routine detector said of each entity in the last step; none while it is not ready.
     routine: Vec<Option<RoutineScore>>,
     windows: VecDeque<(String, Vec<f32>)>,
+    dangers: DangerStates,
     /// As the last step was closed; before the first, nothing is said.
     voice: Voice,
 }
@@ -115,6 +119,7 @@ impl HomeDetector {
             foreseen: Vec::new(),
             routine: Vec::new(),
             windows: VecDeque::new(),
+            dangers: DangerStates::default(),
             voice: Voice::Quiet,
         }
     }
@@ -129,6 +134,7 @@ impl HomeDetector {
             // Its numbers mean something else from now on.
             self.extractor.replace_entity(index, info.clone());
             self.decider.replace_entity(index, info.clone());
+            self.dangers.forget(index);
             *known = info;
             self.seen[index as usize] = false;
             self.foreseen[index as usize] = None;
@@ -143,13 +149,58 @@ impl HomeDetector {
         index
     }
 
-    /// Takes a reading. What needs no second sample speaks at once: a value that the quantity cannot have, a smoke or
-    /// water sensor that turns on. Nothing speaks at once before the first [`Voice::Live`] step.
+    /// Takes a reading. What needs no second sample speaks at once: a value that the quantity cannot have, a sensor that
+    /// warns of danger. Nothing speaks at once before the first [`Voice::Live`] step.
     pub fn observe(&mut self, reading: &Reading) -> Vec<AlarmEvent> {
-        let event = self.judge_at_once(reading);
+        let warns = self.entities.get(reading.entity as usize).is_some_and(|info| info.class.warns_of_danger());
+        let events = match warns {
+            true => self.judge_danger(reading),
+            false => self.judge_at_once(reading).into_iter().collect(),
+        };
         self.extractor.observe(reading);
-        self.capture(event.as_slice());
-        event.into_iter().collect()
+        self.capture(&events);
+        events
+    }
+
+    /// The alarms of sensors that warn of danger, are on at `at`, and have no alarm that lasts: those that turned on while
+    /// nobody listened. Empty before the first [`Voice::Live`] step.
+    pub fn raise_unheard_dangers(&mut self, at: i64) -> Vec<AlarmEvent> {
+        if self.voice == Voice::Quiet {
+            return Vec::new();
+        }
+        let events: Vec<AlarmEvent> =
+            self.dangers.warning().into_iter().flat_map(|entity| self.raise_danger(entity, at, false)).collect();
+        self.capture(&events);
+        events
+    }
+
+    fn judge_danger(&mut self, reading: &Reading) -> Vec<AlarmEvent> {
+        let turn = self.dangers.take(reading.entity, reading.value);
+        let (Some(turn), Voice::Live, Some(closed)) = (turn, self.voice, self.extractor.closed()) else {
+            return Vec::new();
+        };
+        // A danger is told whatever its clock says; only the time that is shown must be one that can be.
+        let plausible = closed.saturating_sub(AHEAD_SECONDS_MAX)..=closed.saturating_add(AHEAD_SECONDS_MAX);
+        let at = if plausible.contains(&reading.at) { reading.at } else { closed };
+        match turn {
+            Turn::On { known } => self.raise_danger(reading.entity, at, known),
+            Turn::Off => self.decider.end_danger(reading.entity, at).into_iter().collect(),
+        }
+    }
+
+    fn raise_danger(&mut self, entity: u32, at: i64, turned_on: bool) -> Vec<AlarmEvent> {
+        let Some(info) = self.entities.get(entity as usize) else { return Vec::new() };
+        let evidence = Evidence {
+            entity,
+            score: Some(ALERT_SCORE),
+            threshold: self.model.routine_calibration().threshold(info.class, self.share()),
+            kind: AnomalyKind::Alert,
+            amount: 1.0,
+            usual: self.extractor.times_on(entity).unwrap_or_default(),
+            observed: Some(1.0),
+            band: None,
+        };
+        self.decider.decide_danger(at, LocalTime::at(at, &self.timezone).hour_of_day(), &evidence, turned_on)
     }
 
     fn judge_at_once(&mut self, reading: &Reading) -> Option<AlarmEvent> {
@@ -158,21 +209,19 @@ impl HomeDetector {
         if self.voice == Voice::Quiet || !on_time || self.extractor.is_new(reading.entity, reading.at) {
             return None;
         }
-        let (kind, score, amount, usual) = if self.extractor.is_broken(reading.entity, reading.value) {
-            let Value::Number(number) = reading.value else { return None };
-            (AnomalyKind::Physics, PHYSICS_SCORE, number.clamp(-1e30, 1e30) as f32, 0.0)
-        } else {
-            let times = self.extractor.warns(reading.entity, reading.value)?;
-            (AnomalyKind::Alert, ALERT_SCORE, 1.0, times)
-        };
+        if !self.extractor.is_broken(reading.entity, reading.value) {
+            return None;
+        }
+        let Value::Number(number) = reading.value else { return None };
+        let amount = number.clamp(-1e30, 1e30) as f32;
         let class = self.entities.get(reading.entity as usize)?.class;
         let evidence = Evidence {
             entity: reading.entity,
-            score: Some(score),
+            score: Some(PHYSICS_SCORE),
             threshold: self.model.routine_calibration().threshold(class, self.share()),
-            kind,
+            kind: AnomalyKind::Physics,
             amount,
-            usual,
+            usual: 0.0,
             observed: Some(amount),
             band: None,
         };

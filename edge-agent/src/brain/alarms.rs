@@ -1,6 +1,7 @@
 //! The alarms that residents see: those of now, and those of before the last start that may still be answered.
 
 use hearthwatch_model::alarm::{AlarmEvent, Cause, Onset, Severity, Verdict, group};
+use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
 
@@ -206,6 +207,10 @@ impl Alarms {
     /// The alarm that can speak for `alarm`, and what ties the two together: it lasts, was said, matters as much, and has
     /// the same cause as far as one can tell ([`group`]).
     pub(super) fn leader_of(&self, alarm: &ShownAlarm) -> Option<(ShownAlarm, Cause)> {
+        // Danger is never a name among others.
+        if alarm.alarm.kind == AnomalyKind::Alert {
+            return None;
+        }
         let is_it = |one: &ShownAlarm| one.alarm.id == alarm.alarm.id;
         let mut known: Vec<&ShownAlarm> = self.list.iter().filter(|one| is_it(one) || one.is_said()).collect();
         known.sort_by_key(|one| one.alarm.raised_at);

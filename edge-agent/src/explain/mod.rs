@@ -6,6 +6,7 @@
 //! same on a machine without any.
 
 mod chart;
+mod danger;
 mod language;
 mod palette;
 mod png;

@@ -4,8 +4,8 @@ use hearthwatch_model::alarm::{Cause, Severity, Verdict};
 use hearthwatch_model::features::AnomalyKind;
 use jiff::tz::TimeZone;
 
-use super::Language;
 use super::words::local;
+use super::{Language, danger};
 use crate::history::{Precedent, StoredAlarm};
 
 /// A score is −ln(how often a week): this far above the threshold is as rare again as one in e.
@@ -28,18 +28,19 @@ pub fn sentence(shown: &StoredAlarm, timezone: &TimeZone, language: Language) ->
     let alarm = &shown.alarm;
     let name = shown.place.name_of(&shown.entity_id);
     let title = match &shown.place.area {
+        _ if alarm.kind == AnomalyKind::Alert => danger::title(shown, language),
         Some(area) if !name.to_lowercase().contains(&area.to_lowercase()) => {
             format!("{name} ({area}): {}", language.kind(alarm.kind))
         }
         _ => format!("{name}: {}", language.kind(alarm.kind)),
     };
     let how_unusual = how_unusual(shown, language);
-    let mut parts = vec![what(shown, language)];
     let since = local(alarm.start, timezone, "%H:%M");
-    parts.push(match language {
-        Language::English => format!("Since {since}; {how_unusual}."),
-        Language::Dutch => format!("Sinds {since}; {how_unusual}."),
-    });
+    let mut parts = match language {
+        _ if alarm.kind == AnomalyKind::Alert => vec![danger::message(shown, timezone, language)],
+        Language::English => vec![what(shown, language), format!("Since {since}; {how_unusual}.")],
+        Language::Dutch => vec![what(shown, language), format!("Sinds {since}; {how_unusual}.")],
+    };
     if !shown.moved_with.is_empty() {
         let others = shown.moved_with.join(", ");
         parts.push(match language {
@@ -178,8 +179,12 @@ fn what(shown: &StoredAlarm, language: Language) -> String {
 /// How rare it is, from the score: minus the logarithm of how often a week it is to be expected.
 fn how_unusual(shown: &StoredAlarm, language: Language) -> String {
     let weeks = (shown.alarm.score - shown.alarm.threshold).max(0.0).exp();
-    let certain = matches!(shown.alarm.kind, AnomalyKind::Physics | AnomalyKind::Alert);
+    let certain = shown.alarm.kind == AnomalyKind::Physics;
     match (language, shown.alarm.severity) {
+        (Language::English, _) if shown.alarm.kind == AnomalyKind::Alert => "this sensor warns of danger".to_owned(),
+        (Language::Dutch, _) if shown.alarm.kind == AnomalyKind::Alert => {
+            "deze sensor waarschuwt voor gevaar".to_owned()
+        }
         (Language::English, _) if certain => "no comparison is needed".to_owned(),
         (Language::Dutch, _) if certain => "dit behoeft geen vergelijking".to_owned(),
         (Language::English, Severity::Critical) if weeks > WEEKS_SAID_MAX => "unlike anything seen here".to_owned(),
@@ -275,6 +280,21 @@ mod tests {
             "-8.24 °C, expected -20.0 to -16.5 °C. Since 13:00; 7 times rarer than an alarm takes. \
              Also unusual: Cellar door. Was this real?"
         );
+    }
+
+    #[test]
+    fn a_warning_of_danger_says_what_where_and_when() {
+        let info =
+            EntityInfo { entity_id: "binary_sensor.leak".into(), class: DeviceClass::Moisture, unit: String::new() };
+        let alarm =
+            Alarm { severity: Severity::Critical, observed: Some(1.0), ..freezer(AnomalyKind::Alert, 1.0, 0.0).alarm };
+        let place = Place { name: Some("Laundry leak".into()), area: Some("Laundry".into()), device: None };
+        let mut leak = StoredAlarm::new(alarm, &info, place, ModelVersion(1));
+        let words = ("Water detected in Laundry", "Water detected in Laundry, 13:00. Reported by Laundry leak.");
+        assert_eq!(said(&leak, Language::English), (words.0.to_owned(), words.1.to_owned()));
+        leak.place.area = None;
+        let words = ("Water gemeld: Laundry leak", "Water gemeld: Laundry leak, 13:00.");
+        assert_eq!(said(&leak, Language::Dutch), (words.0.to_owned(), words.1.to_owned()));
     }
 
     #[test]

@@ -117,6 +117,11 @@ pub fn state_words(class: DeviceClass) -> (&'static str, &'static str) {
         DeviceClass::Presence => ("away", "home"),
         DeviceClass::Moisture => ("dry", "wet"),
         DeviceClass::Smoke => ("clear", "smoke"),
+        DeviceClass::Heat => ("normal", "hot"),
+        DeviceClass::Safety => ("safe", "unsafe"),
+        DeviceClass::Tamper => ("clear", "tampered with"),
+        DeviceClass::GasAlarm => ("clear", "gas"),
+        DeviceClass::CarbonMonoxideAlarm => ("clear", "carbon monoxide"),
         _ => ("off", "on"),
     }
 }

@@ -85,11 +85,15 @@ impl House {
         timezone: &TimeZone,
     ) -> Announcement {
         let critical = subject.severity == Severity::Critical;
-        if self.paused {
+        let danger = subject.kind == AnomalyKind::Alert;
+        if self.paused && !danger {
             return Announcement::Held(Held::Paused);
         }
         if self.hushes.iter().any(|hush| hush.holds(now) && hush.covers(subject)) {
             return Announcement::Held(Held::Hushed);
+        }
+        if danger {
+            return Announcement::Now;
         }
         if !critical && self.mode.explains(subject.class, subject.kind, subject.too_much) {
             return Announcement::Held(Held::Mode);

@@ -12,6 +12,8 @@ use super::Subject;
 pub const HUSHES_MAX: usize = 100;
 /// A snooze is over after at most a month; what lasts longer is a mute and is guarded as one.
 pub const SNOOZE_SECONDS_MAX: i64 = 31 * 86_400;
+/// A warning of danger can be snoozed for this long, and only for one entity: the day on which somebody tries a detector out.
+const DANGER_SNOOZE_SECONDS_MAX: i64 = 86_400;
 /// Longest name of an area or entity in a scope; Home Assistant's own bound on entity ids is 255.
 const NAME_CHARS_MAX: usize = 255;
 
@@ -56,10 +58,15 @@ impl Hush {
         self.until.is_none_or(|until| now < until)
     }
 
-    /// Whether it covers `subject`. A mute for good never covers what exists to warn of danger.
+    /// Whether it covers `subject`. A mute for good never covers an entity that exists to warn of danger, and a warning of
+    /// danger is covered by a snooze of that one entity for a day at most.
     #[must_use]
     pub fn covers(&self, subject: &Subject<'_>) -> bool {
-        if self.until.is_none() && warns_of_danger(subject.class, subject.kind) {
+        let danger = subject.kind == AnomalyKind::Alert;
+        if danger && !self.is_short_and_of_one_entity() {
+            return false;
+        }
+        if self.until.is_none() && must_stay_watched(subject.class) {
             return false;
         }
         match &self.scope {
@@ -69,6 +76,13 @@ impl Hush {
                 subject.entity_id == entity_id && kind.is_none_or(|kind| kind == subject.kind)
             }
         }
+    }
+}
+
+impl Hush {
+    fn is_short_and_of_one_entity(&self) -> bool {
+        let short = self.until.is_some_and(|until| until.saturating_sub(self.since) <= DANGER_SNOOZE_SECONDS_MAX);
+        short && matches!(self.scope, Scope::Entity { .. })
     }
 }
 
@@ -110,8 +124,7 @@ pub(super) fn check(scope: &Scope, until: Option<i64>, now: i64) -> Result<(), H
     }
 }
 
-/// Smoke, gas and water: the sensors that exist for the worst day.
-fn warns_of_danger(class: DeviceClass, kind: AnomalyKind) -> bool {
-    kind == AnomalyKind::Alert
-        || matches!(class, DeviceClass::Smoke | DeviceClass::Moisture | DeviceClass::CarbonMonoxide)
+/// What is never muted for good: sensors that exist for the worst day.
+fn must_stay_watched(class: DeviceClass) -> bool {
+    class.warns_of_danger() || class == DeviceClass::CarbonMonoxide
 }

@@ -42,11 +42,42 @@ fn a_house_without_wishes_says_everything() {
 }
 
 #[test]
-fn a_paused_house_says_nothing_not_even_danger() {
+fn a_paused_house_says_nothing_but_danger() {
     let house = with(Change::Paused(true));
-    let smoke =
-        Subject { class: DeviceClass::Smoke, kind: AnomalyKind::Alert, severity: Severity::Critical, ..freezer() };
-    assert_eq!(decide(&house, &smoke, NOON), Announcement::Held(Held::Paused));
+    assert_eq!(decide(&house, &freezer(), NOON), Announcement::Held(Held::Paused));
+    assert_eq!(decide(&house, &smoke(), NOON), Announcement::Now);
+}
+
+#[test]
+fn danger_is_said_at_once_in_every_mode_at_every_hour_and_under_every_wide_or_long_snooze() {
+    let day = Some(NOON + 24 * HOUR);
+    let own = Scope::Entity { entity_id: "binary_sensor.smoke".into(), kind: None };
+    let quiet = QuietHours { from: time("00:00"), until: time("23:59"), let_through: Severity::Critical };
+    let mut wishes = vec![
+        Change::QuietHours(Some(quiet)),
+        Change::Hush { scope: Scope::Home, until: day },
+        Change::Hush { scope: Scope::Area { area: "Cellar".into() }, until: day },
+        Change::Hush { scope: own.clone(), until: None },
+        Change::Hush { scope: own.clone(), until: Some(NOON + 48 * HOUR) },
+    ];
+    wishes.extend(HouseMode::ALL.map(Change::Mode));
+    for wish in wishes {
+        let house = with(wish.clone());
+        assert_eq!(decide(&house, &smoke(), NOON), Announcement::Now, "{wish:?}");
+    }
+    // Who tries a detector out may have it quiet for the day.
+    let house = with(Change::Hush { scope: own, until: day });
+    assert_eq!(decide(&house, &smoke(), NOON), Announcement::Held(Held::Hushed));
+}
+
+fn smoke() -> Subject<'static> {
+    Subject {
+        entity_id: "binary_sensor.smoke",
+        class: DeviceClass::Smoke,
+        kind: AnomalyKind::Alert,
+        severity: Severity::Critical,
+        ..freezer()
+    }
 }
 
 #[test]

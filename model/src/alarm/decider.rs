@@ -19,6 +19,10 @@ pub const MERGE_SECONDS: i64 = 6 * 3600;
 pub const QUIET_SECONDS: i64 = 3600;
 /// Evidence holds an alarm down to this far below the threshold: no fluttering at the edge.
 pub(crate) const HOLD_MARGIN: f32 = 1.0;
+/// A sensor that warns of danger more often than this within [`FLAPS_SECONDS`] flaps: its last alarm goes on, instead of one
+/// more. A resident who tries a detector out presses its button two or three times.
+const FLAPS_MAX: usize = 6;
+const FLAPS_SECONDS: i64 = 3600;
 /// A higher peak is told again when it is this much higher.
 const CHANGE_SCORE: f32 = 3.0;
 const DAY_SECONDS: i64 = 86_400;
@@ -142,6 +146,10 @@ impl Decider {
             let threshold = one.threshold + self.offset + penalty;
             decision.thresholds.push(threshold);
             let margin = margin(one, threshold, penalty, speak);
+            if one.kind == AnomalyKind::Alert && speak {
+                decision.events.extend(self.decide_danger(at, hour, one, false));
+                continue;
+            }
             let Some(track) = self.tracks.get_mut(one.entity as usize) else { continue };
             let since = track.sustained.step(at, margin);
             let since = if one.kind.immediate() && margin >= 0.0 { Some(at) } else { since };
@@ -163,6 +171,50 @@ impl Decider {
         self.follow(at, Some(at), margin, threshold, evidence, context)
     }
 
+    /// A sensor that exists to warn of danger is on. `turned_on` tells that it was off before: then it is a new alarm,
+    /// whatever lasts and whatever was answered. Otherwise it is one only where none lasts.
+    pub fn decide_danger(&mut self, at: i64, hour: f32, evidence: &Evidence, turned_on: bool) -> Vec<AlarmEvent> {
+        let Some(track) = self.tracks.get_mut(evidence.entity as usize) else { return Vec::new() };
+        let last = track.alarm.as_ref().and_then(|id| self.alarms.iter().rposition(|alarm| alarm.id == *id));
+        let lasting = last.filter(|place| track.lasting && self.alarms[*place].kind == AnomalyKind::Alert);
+        if lasting.is_some() && !turned_on {
+            track.last_over = at;
+            return Vec::new();
+        }
+        let lately = |alarm: &&Alarm| {
+            alarm.entity == evidence.entity
+                && alarm.kind == AnomalyKind::Alert
+                && at.saturating_sub(alarm.raised_at) < FLAPS_SECONDS
+        };
+        let id = alarm_id(&self.config.salt, &track.info.entity_id, at);
+        let flaps = self.alarms.iter().filter(lately).count() >= FLAPS_MAX;
+        if let Some(place) = last.filter(|place| flaps || self.alarms[*place].id == id) {
+            return vec![self.reopen(place, at, evidence)];
+        }
+        let mut events: Vec<AlarmEvent> = self.end_lasting(evidence.entity, at).into_iter().collect();
+        let context = Context { entity: evidence.entity, kind: evidence.kind, direction: evidence.direction(), hour };
+        events.push(self.raise(at, at, evidence.threshold, evidence, context));
+        events
+    }
+
+    /// A sensor that exists to warn of danger is off again: its alarm is over at once.
+    pub fn end_danger(&mut self, entity: u32, at: i64) -> Option<AlarmEvent> {
+        let track = self.tracks.get(entity as usize)?;
+        let of_danger = |alarm: &&Alarm| Some(&alarm.id) == track.alarm.as_ref() && alarm.kind == AnomalyKind::Alert;
+        self.alarms.iter().rev().find(of_danger)?;
+        self.end_lasting(entity, at)
+    }
+
+    /// Ends the alarm of an entity that lasts, if there is one.
+    fn end_lasting(&mut self, entity: u32, at: i64) -> Option<AlarmEvent> {
+        let track = self.tracks.get_mut(entity as usize).filter(|track| track.lasting)?;
+        track.lasting = false;
+        track.last_over = at;
+        let alarm = self.alarms.iter_mut().rev().find(|alarm| Some(&alarm.id) == track.alarm.as_ref())?;
+        alarm.end = Some(at.max(alarm.start));
+        Some(AlarmEvent::Ended(alarm.clone()))
+    }
+
     fn follow(
         &mut self,
         at: i64,
@@ -179,7 +231,7 @@ impl Decider {
             (Some(place), false, Some(_)) if at - track.last_over <= MERGE_SECONDS => {
                 Some(self.reopen(place, at, evidence))
             }
-            (_, _, Some(_)) if !self.may_raise(at, evidence) => None,
+            (_, _, Some(_)) if !self.may_raise(at) => None,
             (_, _, Some(start)) => Some(self.raise(start, at, threshold, evidence, context)),
             (None, true, None) => {
                 // Its alarm was forgotten: the list is bounded.
@@ -190,12 +242,10 @@ impl Decider {
         }
     }
 
-    /// Whether the home's allowance has room; what exists to warn needs none.
-    fn may_raise(&self, at: i64, evidence: &Evidence) -> bool {
+    /// Whether the home's allowance has room; what warns of danger needs none and takes none.
+    fn may_raise(&self, at: i64) -> bool {
         let counted = self.alarms.iter().filter(|alarm| alarm.kind != AnomalyKind::Alert);
-        !self.config.adapt
-            || evidence.kind == AnomalyKind::Alert
-            || may_raise(counted.map(|alarm| alarm.raised_at), at, self.config.budget_per_week)
+        !self.config.adapt || may_raise(counted.map(|alarm| alarm.raised_at), at, self.config.budget_per_week)
     }
 
     fn raise(&mut self, start: i64, at: i64, threshold: f32, evidence: &Evidence, context: Context) -> AlarmEvent {
@@ -221,7 +271,9 @@ impl Decider {
         track.lasting = true;
         track.last_over = at;
         track.told_score = score;
-        self.raised_today = self.raised_today.saturating_add(1);
+        if evidence.kind != AnomalyKind::Alert {
+            self.raised_today = self.raised_today.saturating_add(1);
+        }
         self.remember(alarm.clone(), context);
         AlarmEvent::Raised(alarm)
     }
@@ -317,6 +369,10 @@ impl Decider {
     pub fn answer(&mut self, id: &str, verdict: Verdict, at: i64) -> Result<(), UnknownAlarm> {
         let place = self.alarms.iter().rposition(|alarm| alarm.id == id).ok_or_else(|| UnknownAlarm(id.to_owned()))?;
         let alarm = &self.alarms[place];
+        if alarm.kind == AnomalyKind::Alert {
+            // An answer closes this one alarm. No answer makes the next warning of danger quieter.
+            return Ok(());
+        }
         // What it is now may be more than what it was raised for.
         let context = Context { kind: alarm.kind, ..self.contexts[place] };
         let excess = alarm.score - alarm.threshold;

@@ -1,6 +1,7 @@
 //! Why, in one sentence with numbers and units.
 
 use crate::alarm::Evidence;
+use crate::class::DeviceClass;
 use crate::features::AnomalyKind;
 use crate::reading::EntityInfo;
 
@@ -66,13 +67,24 @@ pub fn reason(info: &EntityInfo, evidence: &Evidence) -> String {
             evidence.amount,
             100.0 * evidence.usual
         ),
-        AnomalyKind::Alert => {
-            format!("{name} turned on, which it does about {} times in two weeks.", number(evidence.usual))
-        }
+        AnomalyKind::Alert => format!("{name}: {}.", danger(info.class)),
         AnomalyKind::Pattern => match usual {
             Some(usual) => format!("{name} is {value} and moves in an unusual way; {usual} was expected."),
             None => format!("{name} is {value} and moves in an unusual way."),
         },
+    }
+}
+
+/// What a sensor of this class warns of.
+fn danger(class: DeviceClass) -> &'static str {
+    match class {
+        DeviceClass::Smoke => "smoke detected",
+        DeviceClass::Moisture => "water detected",
+        DeviceClass::Heat => "heat detected",
+        DeviceClass::GasAlarm => "gas detected",
+        DeviceClass::CarbonMonoxideAlarm => "carbon monoxide detected",
+        DeviceClass::Tamper => "tampering detected",
+        _ => "an unsafe state is reported",
     }
 }
 
@@ -119,7 +131,6 @@ fn duration(hours: f32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::class::DeviceClass;
     use crate::features::Band;
 
     fn say(kind: AnomalyKind, amount: f32, usual: f32) -> String {

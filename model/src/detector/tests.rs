@@ -153,6 +153,69 @@ fn water_on_the_floor_is_said_at_once() {
     assert_eq!(one.close_step(2 * DAY + 600, Voice::Live).events, []);
 }
 
+/// A home of two days with a sensor that warns, which was heard last when it was off.
+fn home_with_leak_sensor() -> (HomeDetector, u32) {
+    let mut one = home();
+    let leak = one.add_entity(EntityInfo {
+        entity_id: "binary_sensor.leak".into(),
+        class: DeviceClass::Moisture,
+        unit: String::new(),
+    });
+    one.observe(&Reading { at: 1, entity: leak, value: Value::Binary(false) });
+    run(&mut one, 0, 2, |_, value| Some(value));
+    (one, leak)
+}
+
+fn is_raised(events: &[AlarmEvent]) -> bool {
+    events.iter().any(|event| matches!(event, AlarmEvent::Raised(alarm) if alarm.kind == AnomalyKind::Alert))
+}
+
+#[test]
+fn who_tests_a_warning_sensor_does_not_silence_it() {
+    let (mut one, leak) = home_with_leak_sensor();
+    for turn in 0..4i64 {
+        let at = 2 * DAY + 60 * turn;
+        let events = one.observe(&Reading { at, entity: leak, value: Value::Binary(true) });
+        let [AlarmEvent::Raised(alarm)] = &events[..] else { panic!("turn {turn}: {events:?}") };
+        one.answer(&alarm.id, Verdict::Expected, at + 5).unwrap();
+        let events = one.observe(&Reading { at: at + 20, entity: leak, value: Value::Binary(false) });
+        assert!(matches!(&events[..], [AlarmEvent::Ended(_)]), "{events:?}");
+    }
+    assert_eq!(one.close_step(2 * DAY + 600, Voice::Live).events, []);
+}
+
+#[test]
+fn a_warning_is_told_by_a_sensor_that_joined_this_minute_and_by_a_clock_that_is_wrong() {
+    let (mut one, _) = home_with_leak_sensor();
+    let info = |name: &str, class| EntityInfo { entity_id: name.into(), class, unit: String::new() };
+    let new = one.add_entity(info("binary_sensor.gas", DeviceClass::GasAlarm));
+    assert!(is_raised(&one.observe(&Reading { at: 2 * DAY + 1, entity: new, value: Value::Binary(true) })));
+    for (place, at) in [0, DAY, 2 * DAY - 3_600, 2 * DAY + 3 * 3_600, 99 * DAY].into_iter().enumerate() {
+        let smoke = one.add_entity(info(&format!("binary_sensor.smoke_{place}"), DeviceClass::Smoke));
+        assert!(is_raised(&one.observe(&Reading { at, entity: smoke, value: Value::Binary(true) })), "at {at}");
+    }
+}
+
+#[test]
+fn a_sensor_that_was_unavailable_while_it_warned_has_not_warned_twice() {
+    let (mut one, leak) = home_with_leak_sensor();
+    let mut tell = |seconds, value| one.observe(&Reading { at: 2 * DAY + seconds, entity: leak, value });
+    assert!(is_raised(&tell(10, Value::Binary(true))));
+    assert_eq!(tell(20, Value::Gap), []);
+    assert_eq!(tell(30, Value::Binary(true)), []);
+}
+
+#[test]
+fn what_began_to_warn_while_nobody_listened_is_told_as_soon_as_somebody_does() {
+    let (mut one, leak) = home_with_leak_sensor();
+    one.close_step(2 * DAY + STEP_SECONDS, Voice::Quiet);
+    assert_eq!(one.observe(&Reading { at: 2 * DAY + 700, entity: leak, value: Value::Binary(true) }), []);
+    assert_eq!(one.raise_unheard_dangers(2 * DAY + 710), []);
+    one.close_step(2 * DAY + STEP_SECONDS, Voice::Live);
+    assert!(is_raised(&one.raise_unheard_dangers(2 * DAY + 720)));
+    assert_eq!(one.raise_unheard_dangers(2 * DAY + 730), []);
+}
+
 #[test]
 fn an_impossible_value_that_only_its_step_brings_to_light_is_shown_as_it_was() {
     let mut one = home();

@@ -14,8 +14,6 @@ use crate::grid::STEP_SECONDS;
 pub(crate) const PHYSICS_SCORE: f32 = 20.0;
 /// The score of a sensor that exists to warn and does.
 pub(crate) const ALERT_SCORE: f32 = 15.0;
-/// A warning sensor that turned on more often than this lately is judged like any other: a splash guard, a kitchen.
-const ALERTS_MAX: f32 = 3.0;
 /// How much of the second loudest expert's surprise is added to the loudest's: they agree on what is real more often
 /// than on what is chance.
 const SECOND_SHARE: f32 = 0.3;
@@ -85,22 +83,16 @@ pub(crate) fn judge_number(
     best
 }
 
-/// Whether turning on is an alarm by itself: a smoke or water sensor that hardly ever does.
-pub(crate) fn warns(class: DeviceClass, switching: &Switching) -> bool {
-    matches!(class, DeviceClass::Smoke | DeviceClass::Moisture) && switching.stay.times(true) <= ALERTS_MAX
-}
-
-/// Judges a binary entity's step; one that is not `settled` has just joined the home, and may be tried out.
+/// Judges a binary entity's step.
 pub(crate) fn judge_switching(
     class: DeviceClass,
     ready: bool,
     switching: &Switching,
     broken: Option<Broken>,
-    settled: bool,
 ) -> RoutineScore {
     let mut best = RoutineScore::calm();
     let stay = &switching.stay;
-    if settled && stay.current() == Some(true) && warns(class, switching) {
+    if stay.current() == Some(true) && class.warns_of_danger() {
         louder(&mut best, ALERT_SCORE, AnomalyKind::Alert, 1.0, stay.times(true));
     }
     if ready {

@@ -5,7 +5,7 @@ use crate::experts::event_rate::EventRate;
 use crate::experts::flatline::Flatline;
 use crate::experts::heartbeat::Heartbeat;
 use crate::experts::quiet_hours::QuietHours;
-use crate::experts::routine::{Numeric, Rules, Voice, own_voices, warns};
+use crate::experts::routine::{Numeric, Rules, Voice, own_voices};
 use crate::experts::time_in_state::TimeInState;
 use crate::features::calendar::LocalTime;
 use crate::features::intake::{Closed, Intake};
@@ -323,7 +323,7 @@ impl Entity {
         let ready = self.ready(at);
         match &self.switching {
             Some(switching) => {
-                watch(AnomalyKind::Alert, warns(self.info.class, switching));
+                watch(AnomalyKind::Alert, self.info.class.warns_of_danger());
                 watch(AnomalyKind::TimeInState, ready && switching.stay.is_learnt());
                 watch(AnomalyKind::Rate, ready);
             }

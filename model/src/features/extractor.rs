@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use crate::class::DeviceClass;
 use crate::experts::habits::Habits;
 use crate::experts::peers::fit_home;
-use crate::experts::routine::{Voice, judge_number, judge_switching, warns};
+use crate::experts::routine::{Voice, judge_number, judge_switching};
 use crate::features::calendar::LocalTime;
 use crate::features::entity::{Draft, Entity};
 use crate::features::intake::Closed;
@@ -132,12 +132,9 @@ impl FeatureExtractor {
         self.entities.get(entity as usize).is_some_and(|entity| entity.has_spoken() && entity.intake.is_broken(value))
     }
 
-    /// How often a sensor that exists to warn did so lately, when turning on is an alarm by itself; else none.
-    pub(crate) fn warns(&self, entity: u32, value: Value) -> Option<f32> {
-        let entity = self.entities.get(entity as usize)?;
-        let switching = entity.switching().filter(|switching| warns(entity.info.class, switching))?;
-        let turned_on = value == Value::Binary(true) && switching.stay.current() != Some(true);
-        turned_on.then(|| switching.stay.times(true))
+    /// How often an on/off sensor turned on in the last two weeks; none for a number.
+    pub(crate) fn times_on(&self, entity: u32) -> Option<f32> {
+        self.entities.get(entity as usize)?.switching().map(|switching| switching.stay.times(true))
     }
 
     /// What is known of each entity, in order.
@@ -294,7 +291,7 @@ impl FeatureExtractor {
         let blamed =
             learnt.peers.as_ref().is_none_or(|fitted| fitted.peers().all(|peer| loudness(peer) <= loudness(index)));
         let routine = match entity.switching() {
-            Some(switching) => judge_switching(class, draft.ready, switching, broken, !entity.is_new(at)),
+            Some(switching) => judge_switching(class, draft.ready, switching, broken),
             None => {
                 let value = draft.observed.unwrap_or(0.0);
                 judge_number(home.voices[index].as_ref(), value, apart.filter(|_| blamed), &draft.rules)

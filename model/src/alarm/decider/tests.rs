@@ -173,8 +173,58 @@ fn four_weeks_never_hold_more_than_three_times_the_budget_except_for_what_exists
     }
     assert_eq!(raised.len(), crate::alarm::allowance(1.0));
     let smoke = Evidence { kind: AnomalyKind::Alert, ..evidence(50.0) };
-    let event = one.decide_at_once(28 * 144 * STEP_SECONDS - 1, 0.0, &smoke);
-    assert!(matches!(event, Some(AlarmEvent::Raised(_))), "{event:?}");
+    let events = one.decide_danger(28 * 144 * STEP_SECONDS - 1, 0.0, &smoke, true);
+    assert!(matches!(events.last(), Some(AlarmEvent::Raised(_))), "{events:?}");
+}
+
+fn smoke() -> Evidence {
+    Evidence { kind: AnomalyKind::Alert, ..evidence(15.0) }
+}
+
+#[test]
+fn each_warning_of_danger_is_an_alarm_whatever_was_answered_before() {
+    for verdict in [Verdict::Expected, Verdict::Dismissed, Verdict::Confirmed] {
+        let mut one = adapting(1.0);
+        let first = one.decide_danger(1_000, 0.0, &smoke(), true);
+        let [AlarmEvent::Raised(alarm)] = &first[..] else { panic!("{first:?}") };
+        one.answer(&alarm.id, verdict, 1_005).unwrap();
+        let ended = one.end_danger(0, 1_010);
+        assert!(matches!(&ended, Some(AlarmEvent::Ended(ended)) if ended.end == Some(1_010)), "{ended:?}");
+        let again = one.decide_danger(1_020, 0.0, &smoke(), true);
+        let [AlarmEvent::Raised(second)] = &again[..] else { panic!("{verdict:?}: {again:?}") };
+        assert!(second.id != alarm.id && second.severity == Severity::Critical);
+        assert_eq!(one.learnt().len(), 0, "{verdict:?} teaches nothing");
+    }
+}
+
+#[test]
+fn a_warning_that_lasts_is_one_alarm_and_takes_nothing_of_the_budget() {
+    let mut one = adapting(1.0);
+    one.decide_danger(600, 0.0, &smoke(), true);
+    for step in 2..200 {
+        assert_eq!(one.decide(step * STEP_SECONDS, 0.0, &[smoke()], true).events, []);
+    }
+    assert!(one.offset() <= 0.0, "{}", one.offset());
+}
+
+#[test]
+fn a_warning_of_danger_ends_what_lasts_and_is_told_by_itself() {
+    let mut one = adapting(1.0);
+    feed(&mut one, 1, &[9.0; 6]);
+    assert!(one.alarms()[0].end.is_none());
+    let events = one.decide_danger(7 * STEP_SECONDS, 0.0, &smoke(), true);
+    assert!(matches!(&events[..], [AlarmEvent::Ended(_), AlarmEvent::Raised(_)]), "{events:?}");
+}
+
+#[test]
+fn a_sensor_that_flaps_goes_on_with_its_last_alarm() {
+    let mut one = adapting(1.0);
+    let raised = (0..100).filter(|turn| {
+        let events = one.decide_danger(1_000 + turn * 10, 0.0, &smoke(), true);
+        one.end_danger(0, 1_005 + turn * 10);
+        events.iter().any(|event| matches!(event, AlarmEvent::Raised(_)))
+    });
+    assert_eq!(raised.count(), FLAPS_MAX);
 }
 
 fn adapting(budget_per_week: f64) -> Decider {

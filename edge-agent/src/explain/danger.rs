@@ -1,0 +1,44 @@
+//! A warning of danger in a resident's language: what, where and when, and nothing that has to be thought about.
+
+use hearthwatch_model::class::DeviceClass;
+use jiff::tz::TimeZone;
+
+use super::Language;
+use super::words::local;
+use crate::history::StoredAlarm;
+
+/// What is found and where: "Water detected in Laundry", or "Water detected: Sink leak" where the area is not known.
+pub(super) fn title(shown: &StoredAlarm, language: Language) -> String {
+    let what = what(shown.class, language);
+    match &shown.place.area {
+        Some(area) => format!("{what} in {area}"),
+        None => format!("{what}: {}", shown.place.name_of(&shown.entity_id)),
+    }
+}
+
+/// The title with the time of day, and the sensor by its name.
+pub(super) fn message(shown: &StoredAlarm, timezone: &TimeZone, language: Language) -> String {
+    let (title, name) = (title(shown, language), shown.place.name_of(&shown.entity_id));
+    let at = local(shown.alarm.start, timezone, "%H:%M");
+    match (language, shown.place.area.is_some()) {
+        (_, false) => format!("{title}, {at}."),
+        (Language::English, true) => format!("{title}, {at}. Reported by {name}."),
+        (Language::Dutch, true) => format!("{title}, {at}. Gemeld door {name}."),
+    }
+}
+
+fn what(class: DeviceClass, language: Language) -> &'static str {
+    let (english, dutch) = match class {
+        DeviceClass::Smoke => ("Smoke detected", "Rook gemeld"),
+        DeviceClass::Moisture => ("Water detected", "Water gemeld"),
+        DeviceClass::Heat => ("Heat detected", "Hitte gemeld"),
+        DeviceClass::GasAlarm => ("Gas detected", "Gas gemeld"),
+        DeviceClass::CarbonMonoxideAlarm => ("Carbon monoxide detected", "Koolmonoxide gemeld"),
+        DeviceClass::Tamper => ("Tampering detected", "Sabotage gemeld"),
+        _ => ("Unsafe state reported", "Onveilige toestand gemeld"),
+    };
+    match language {
+        Language::English => english,
+        Language::Dutch => dutch,
+    }
+}
