@@ -3,7 +3,7 @@
 //! No caller holds anything for long without doing something: the TLS handshake, a request's headers and the wait for the
 //! next request have [`HANDSHAKE`] and [`HEADERS`]; a body has [`BODY`](super::contract::BODY); an answer has
 //! [`WRITE`](super::stream::WRITE) for each part of it; and how many connections there are is up to
-//! [`Connections`](super::connections::Connections).
+//! [`Connections`].
 
 use std::future::{Future, Ready, ready};
 use std::io::{self, ErrorKind};

@@ -176,7 +176,7 @@ impl Director {
     /// Does what is missing: begins rollouts, plans, signs, stores. Blocks.
     ///
     /// Whoever writes to the rollout between the reading and the writing wins: what was decided is thrown away and decided
-    /// anew, and after [`ATTEMPTS`] the director leaves it for the next look.
+    /// anew, and after a few attempts the director leaves it for the next look.
     ///
     /// # Errors
     /// [`StoreError`]; what was stored before stays.

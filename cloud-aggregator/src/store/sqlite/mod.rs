@@ -51,7 +51,7 @@ const MIGRATIONS: &[&str] = &[
 /// How long a statement waits for a lock that another process holds (a backup, an operator's shell).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A store in one SQLite file. Writes take turns on one connection; reads have others ([`readers`]), never wait for a write, and
+/// A store in one SQLite file. Writes take turns on one connection; reads have others (`readers`), never wait for a write, and
 /// those of single rows never wait for those of many.
 pub struct SqliteStore {
     writer: Mutex<Connection>,
