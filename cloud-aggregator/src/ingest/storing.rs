@@ -1,10 +1,10 @@
 //! Storing a batch whatever is in it: what fails alone is set aside, what fails because the store does is waited out.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hearthwatch_supervision::panic_text;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -164,16 +164,10 @@ async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done.map_err(Failure::Store),
         Err(error) => Err(Failure::Panic(match error.try_into_panic() {
-            Ok(panic) => words_of(panic.as_ref()),
+            Ok(panic) => panic_text(&*panic),
             Err(error) => error.to_string(),
         })),
     }
-}
-
-/// What a panic said.
-fn words_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no words".to_owned())
 }
 
 #[cfg(test)]

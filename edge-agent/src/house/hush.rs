@@ -77,9 +77,7 @@ impl Hush {
             }
         }
     }
-}
 
-impl Hush {
     fn is_short_and_of_one_entity(&self) -> bool {
         let short = self.until.is_some_and(|until| until.saturating_sub(self.since) <= DANGER_SNOOZE_SECONDS_MAX);
         short && matches!(self.scope, Scope::Entity { .. })

@@ -20,7 +20,7 @@ pub const QUIET_SECONDS: i64 = 3600;
 /// Evidence holds an alarm down to this far below the threshold: no fluttering at the edge.
 pub(crate) const HOLD_MARGIN: f32 = 1.0;
 /// A sensor that warns of danger more often than this within [`FLAPS_SECONDS`] flaps: its last alarm goes on, instead of one
-/// more. A resident who tries a detector out presses its button two or three times.
+/// more, unless that one was answered. A resident who tries a detector out presses its button two or three times.
 const FLAPS_MAX: usize = 6;
 const FLAPS_SECONDS: i64 = 3600;
 /// A higher peak is told again when it is this much higher.
@@ -87,6 +87,9 @@ struct Track {
     /// The alarm that lasts, or the last one that ended.
     alarm: Option<String>,
     lasting: bool,
+    /// Whether `alarm` was answered: who answered one warning of danger must hear of the next. True after a restart, which does not
+    /// know.
+    answered: bool,
     /// When there was evidence last.
     last_over: i64,
     told_score: f32,
@@ -115,6 +118,7 @@ impl Decider {
             sustained: Sustained::default(),
             alarm: None,
             lasting: false,
+            answered: false,
             last_over: i64::MIN,
             told_score: 0.0,
         });
@@ -184,10 +188,11 @@ impl Decider {
         let lately = |alarm: &&Alarm| {
             alarm.entity == evidence.entity
                 && alarm.kind == AnomalyKind::Alert
-                && at.saturating_sub(alarm.raised_at) < FLAPS_SECONDS
+                // A clock that was set back does not make what comes later the same.
+                && (0..FLAPS_SECONDS).contains(&at.saturating_sub(alarm.raised_at))
         };
         let id = alarm_id(&self.config.salt, &track.info.entity_id, at);
-        let flaps = self.alarms.iter().filter(lately).count() >= FLAPS_MAX;
+        let flaps = !track.answered && self.alarms.iter().filter(lately).count() >= FLAPS_MAX;
         if let Some(place) = last.filter(|place| flaps || self.alarms[*place].id == id) {
             return vec![self.reopen(place, at, evidence)];
         }
@@ -269,6 +274,7 @@ impl Decider {
         };
         track.alarm = Some(alarm.id.clone());
         track.lasting = true;
+        track.answered = false;
         track.last_over = at;
         track.told_score = score;
         if evidence.kind != AnomalyKind::Alert {
@@ -369,6 +375,9 @@ impl Decider {
     pub fn answer(&mut self, id: &str, verdict: Verdict, at: i64) -> Result<(), UnknownAlarm> {
         let place = self.alarms.iter().rposition(|alarm| alarm.id == id).ok_or_else(|| UnknownAlarm(id.to_owned()))?;
         let alarm = &self.alarms[place];
+        if let Some(track) = self.tracks.get_mut(alarm.entity as usize) {
+            track.answered |= track.alarm.as_deref() == Some(id);
+        }
         if alarm.kind == AnomalyKind::Alert {
             // An answer closes this one alarm. No answer makes the next warning of danger quieter.
             return Ok(());
@@ -458,6 +467,7 @@ impl Decider {
             let track = &mut self.tracks[entity as usize];
             track.alarm = Some(alarm.id.clone());
             track.lasting = alarm.end.is_none();
+            track.answered = true;
             // Without it, an alarm of yesterday that lasts would end at the next step and be raised under another id.
             track.last_over =
                 alarm.end.unwrap_or_else(|| last_over.map_or(alarm.raised_at, |at| at.max(alarm.raised_at)));

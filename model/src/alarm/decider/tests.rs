@@ -217,6 +217,28 @@ fn a_warning_of_danger_ends_what_lasts_and_is_told_by_itself() {
 }
 
 #[test]
+fn who_tried_a_detector_out_all_hour_and_answered_hears_of_the_next_warning() {
+    let mut one = adapting(1.0);
+    for turn in 0..3 * FLAPS_MAX as i64 {
+        let events = one.decide_danger(1_000 + turn * 60, 0.0, &smoke(), true);
+        let Some(AlarmEvent::Raised(alarm)) = events.last() else { panic!("turn {turn}: {events:?}") };
+        one.answer(&alarm.id, Verdict::Expected, 1_005 + turn * 60).unwrap();
+        one.end_danger(0, 1_010 + turn * 60);
+    }
+}
+
+#[test]
+fn warnings_before_a_clock_was_set_back_make_no_later_one_the_same() {
+    let mut one = adapting(1.0);
+    for turn in 0..FLAPS_MAX as i64 {
+        one.decide_danger(20_000 + turn * 10, 0.0, &smoke(), true);
+        one.end_danger(0, 20_005 + turn * 10);
+    }
+    let events = one.decide_danger(9_000, 0.0, &smoke(), true);
+    assert!(matches!(&events[..], [AlarmEvent::Raised(_)]), "{events:?}");
+}
+
+#[test]
 fn a_sensor_that_flaps_goes_on_with_its_last_alarm() {
     let mut one = adapting(1.0);
     let raised = (0..100).filter(|turn| {
