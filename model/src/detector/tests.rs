@@ -185,6 +185,36 @@ fn who_tests_a_warning_sensor_does_not_silence_it() {
 }
 
 #[test]
+fn a_warning_in_a_home_that_knows_the_sensor_for_weeks_is_one_alarm_with_its_own_words() {
+    let mut one = home();
+    let gas = one.add_entity(EntityInfo {
+        entity_id: "binary_sensor.gas".into(),
+        class: DeviceClass::GasAlarm,
+        unit: String::new(),
+    });
+    one.observe(&Reading { at: 1, entity: gas, value: Value::Binary(false) });
+    run(&mut one, 0, 20, |_, value| Some(value));
+    let (on, off) = (20 * DAY + 8 * 3_600, 20 * DAY + 9 * 3_600 + 1_800);
+    let mut events = Vec::new();
+    for step in 1..=144i64 {
+        let end = 20 * DAY + step * STEP_SECONDS;
+        for (at, value) in [(on, true), (off, false)] {
+            if at > end - STEP_SECONDS && at <= end {
+                events.extend(one.observe(&Reading { at, entity: gas, value: Value::Binary(value) }));
+            }
+        }
+        for entity in 0..2 {
+            let value = temperature(end, i64::from(entity));
+            one.observe(&Reading { at: end, entity, value: Value::Number(value) });
+        }
+        events.extend(one.close_step(end, Voice::Live).events.into_iter().filter(|event| event.alarm().entity == gas));
+    }
+    let [AlarmEvent::Raised(raised), AlarmEvent::Ended(ended)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((raised.raised_at, ended.end, ended.kind), (on, Some(off), AnomalyKind::Alert));
+    assert_eq!(ended.reason, "binary_sensor.gas: gas detected.");
+}
+
+#[test]
 fn a_warning_is_told_by_a_sensor_that_joined_this_minute_and_by_a_clock_that_is_wrong() {
     let (mut one, _) = home_with_leak_sensor();
     let info = |name: &str, class| EntityInfo { entity_id: name.into(), class, unit: String::new() };

@@ -92,8 +92,12 @@ pub(crate) fn judge_switching(
 ) -> RoutineScore {
     let mut best = RoutineScore::calm();
     let stay = &switching.stay;
-    if stay.current() == Some(true) && class.warns_of_danger() {
-        louder(&mut best, ALERT_SCORE, AnomalyKind::Alert, 1.0, stay.times(true));
+    if class.warns_of_danger() {
+        // That it turned on at an unusual hour, or has been off for long, is no other news and must not take the place of this.
+        if stay.current() == Some(true) {
+            louder(&mut best, ALERT_SCORE, AnomalyKind::Alert, 1.0, stay.times(true));
+        }
+        return best;
     }
     if ready {
         // Nobody at home is no news of a sensor: where others can tell, an *off* lasts as long as they were active.

@@ -323,9 +323,10 @@ impl Entity {
         let ready = self.ready(at);
         match &self.switching {
             Some(switching) => {
-                watch(AnomalyKind::Alert, self.info.class.warns_of_danger());
-                watch(AnomalyKind::TimeInState, ready && switching.stay.is_learnt());
-                watch(AnomalyKind::Rate, ready);
+                let danger = self.info.class.warns_of_danger();
+                watch(AnomalyKind::Alert, danger);
+                watch(AnomalyKind::TimeInState, !danger && ready && switching.stay.is_learnt());
+                watch(AnomalyKind::Rate, !danger && ready);
             }
             None => {
                 watch(AnomalyKind::Physics, self.info.physics().is_some());
