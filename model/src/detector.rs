@@ -3,6 +3,7 @@
 mod danger;
 mod model;
 mod trial;
+mod trust;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,8 +17,10 @@ use crate::features::{AnomalyKind, Band, EntityStep, FeatureExtractor, LeftOut, 
 use crate::grid::STEP_SECONDS;
 use crate::network::{MICRO_BATCH, NetworkOutput};
 use crate::reading::{EntityInfo, Reading, Value};
+use crate::rules::RULE_THRESHOLD;
 
 use danger::{DangerStates, Turn};
+use trust::NetworkRecord;
 
 pub use crate::features::Knowledge;
 pub use model::{Model, SHIPPED_VERSION};
@@ -99,6 +102,8 @@ pub struct HomeDetector {
     routine: Vec<Option<RoutineScore>>,
     windows: VecDeque<(String, Vec<f32>)>,
     dangers: DangerStates,
+    /// What the network said of each entity lately.
+    records: Vec<NetworkRecord>,
     /// As the last step was closed; before the first, nothing is said.
     voice: Voice,
 }
@@ -120,6 +125,7 @@ impl HomeDetector {
             routine: Vec::new(),
             windows: VecDeque::new(),
             dangers: DangerStates::default(),
+            records: Vec::new(),
             voice: Voice::Quiet,
         }
     }
@@ -139,12 +145,14 @@ impl HomeDetector {
             self.seen[index as usize] = false;
             self.foreseen[index as usize] = None;
             self.routine[index as usize] = None;
+            self.records[index as usize] = NetworkRecord::new();
         } else if index as usize == self.entities.len() {
             self.decider.add_entity(info.clone());
             self.entities.push(info);
             self.seen.push(false);
             self.foreseen.push(None);
             self.routine.push(None);
+            self.records.push(NetworkRecord::new());
         }
         index
     }
@@ -239,6 +247,7 @@ impl HomeDetector {
         }
         let outputs = self.ask_network(&steps);
         let share = self.share();
+        self.note_network(&steps, &outputs, share);
         let (evidence, by_network): (Vec<Evidence>, Vec<bool>) =
             steps.iter().zip(&outputs).map(|(step, output)| self.weigh(step, output.as_ref(), share)).unzip();
         for (foreseen, output) in self.foreseen.iter_mut().zip(&outputs) {
@@ -276,7 +285,7 @@ impl HomeDetector {
         let Model::Network { scorer, blend, .. } = &*self.model else { return outputs };
         let judged = steps.iter().enumerate().filter(|(_, step)| {
             let class = self.entities[step.entity as usize].class;
-            step.ready && !class.is_binary() && blend.judges(class) && self.extractor.has_window(step.entity)
+            step.ready && step.has_statistics && step.is_news && !class.is_binary() && blend.judges(class) && self.extractor.has_window(step.entity)
         });
         let judged: Vec<(usize, u32)> = judged.map(|(place, step)| (place, step.entity)).collect();
         // As many at a time as the network takes in a pass: the windows of 300 entities together are 2.3 MB.
@@ -291,6 +300,20 @@ impl HomeDetector {
             }
         }
         outputs
+    }
+
+    /// Keeps what the network says of each entity, told or not.
+    fn note_network(&mut self, steps: &[EntityStep], outputs: &[Option<NetworkOutput>], share: f32) {
+        for (step, output) in steps.iter().zip(outputs) {
+            let Some(output) = output else { continue };
+            let class = self.entities[step.entity as usize].class;
+            if let Some(margin) = self.model.network_margin(class, &step.routine, output, share) {
+                self.records[step.entity as usize].note(margin);
+            }
+        }
+        if steps.first().is_some_and(|step| step.at % DAY_SECONDS == 0) {
+            self.records.iter_mut().for_each(NetworkRecord::next_day);
+        }
     }
 
     fn rarity(&self, entity: u32, score: f32, by_network: bool) -> f32 {
@@ -310,7 +333,11 @@ impl HomeDetector {
         let by_routine = Evidence {
             entity: step.entity,
             score: judged.then_some(routine.score),
-            threshold: self.model.routine_calibration().threshold(class, share),
+            threshold: if routine.kind.has_own_threshold() {
+                RULE_THRESHOLD
+            } else {
+                self.model.routine_calibration().threshold(class, share)
+            },
             kind: routine.kind,
             amount: routine.amount,
             usual: routine.usual,
@@ -318,7 +345,8 @@ impl HomeDetector {
             observed: if routine.kind == AnomalyKind::Physics { Some(routine.amount) } else { step.observed },
             band: step.band,
         };
-        let word = self.model.word(class, routine, output, share);
+        let lift = self.records[step.entity as usize].lift();
+        let word = self.model.word(class, routine, output.filter(|_| lift.is_some()), share, lift.unwrap_or(0.0));
         if !word.by_network {
             return (by_routine, false);
         }
@@ -328,11 +356,14 @@ impl HomeDetector {
             expected: step.normal.value(quantiles[2]),
             high: step.normal.value(quantiles[4]),
         });
+        // The band that is shown is the one that the value was held against: a pattern of hours may end in a value that is usual.
+        let band = if named { step.band } else { band.filter(Band::is_finite).or(step.band) };
+        let outside = |band: &Band| step.observed.is_some_and(|value| value < band.low || value > band.high);
         let by_network = Evidence {
             score: Some(word.score),
             threshold: word.threshold,
             kind: if named { routine.kind } else { AnomalyKind::Pattern },
-            band: band.filter(Band::is_finite).or(step.band),
+            band: band.filter(|band| named || outside(band)),
             ..by_routine
         };
         (by_network, true)
@@ -429,6 +460,7 @@ impl HomeDetector {
         open.into_iter().for_each(|reading| taught.extractor.observe(reading));
         // A copy: all that was allocated while it was taught goes with it.
         self.extractor.copy_from(&taught.extractor);
+        self.records.clone_from(&taught.records);
         self.timezone.clone_from(&taught.timezone);
         self.seen.clone_from(&taught.seen);
         // What the network foresaw is in the scale of before.

@@ -16,5 +16,6 @@ pub mod inject;
 pub mod network;
 pub mod reading;
 pub mod rivals;
+pub mod rules;
 #[cfg(feature = "train")]
 pub mod train;

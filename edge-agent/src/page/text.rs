@@ -108,9 +108,7 @@ pub(super) fn lesson(lesson: &Lesson) -> String {
             let minutes = (lesson.context.hour * 60.0).round() as u32 % 1440;
             let (hour, minute) = (minutes / 60, minutes % 60);
             match lesson.context.kind {
-                AnomalyKind::Flat | AnomalyKind::Silent | AnomalyKind::Physics | AnomalyKind::Alert => {
-                    format!("Quieter: {way}, at any hour.")
-                }
+                kind if kind.is_rule() => format!("Quieter: {way}, at any hour."),
                 _ => format!("Quieter: {way}, around {hour:02}:{minute:02}. Something plainly bigger still speaks."),
             }
         }
@@ -131,6 +129,15 @@ pub(super) fn manner(kind: AnomalyKind) -> &'static str {
         AnomalyKind::Habit => "a habit that was broken",
         AnomalyKind::Alert => "a warning sensor that warns",
         AnomalyKind::Pattern => "an unusual pattern",
+        AnomalyKind::Running => "on for longer than ever",
+        AnomalyKind::Stopped => "an appliance that does not start",
+        AnomalyKind::Leak => "water that never stops",
+        AnomalyKind::Burst => "an hour of very much water",
+        AnomalyKind::Warm => "a freezer or fridge that gets warm",
+        AnomalyKind::Battery => "a battery that runs out",
+        AnomalyKind::FewReports => "ever fewer reports",
+        AnomalyKind::Production => "too little solar power",
+        AnomalyKind::QuietHour => "activity at an unusual hour",
     }
 }
 

@@ -18,7 +18,8 @@ const RATE_MIN: f32 = 1e-4;
 
 impl CalibrationCurve {
     /// The threshold for a rate (episodes per entity-week): linear in the logarithm of the rate between the points,
-    /// going on along the last two beyond them. More alarms never ask for a higher threshold.
+    /// going on along the last two towards rarer alarms, and flat towards more frequent ones: below the lowest threshold that was
+    /// measured nothing is known of what a score means. More alarms never ask for a higher threshold.
     #[must_use]
     pub fn threshold(&self, episodes_per_week: f32) -> f32 {
         let mut points: Vec<(f32, f32)> = self
@@ -38,7 +39,7 @@ impl CalibrationCurve {
                 let ((x0, y0), (x1, y1)) = (many[right - 1], many[right]);
                 // A noisy curve may rise somewhere; its slope is then taken as flat.
                 let slope = ((y1 - y0) / (x1 - x0)).min(0.0);
-                y0 + slope * (wanted - x0)
+                y0 + slope * (wanted.min(many[many.len() - 1].0) - x0)
             }
         }
     }

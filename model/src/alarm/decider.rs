@@ -3,6 +3,7 @@
 use crate::alarm::evidence::Sustained;
 use crate::alarm::learnt::{Learnt, learnt};
 use crate::alarm::memory::{Context, Lesson, VerdictMemory};
+use crate::alarm::withheld::{Withheld, WithheldList};
 use crate::alarm::{
     Alarm, AlarmEvent, Evidence, LASTING_SECONDS_MAX, OFFSET_MAX, OFFSET_MIN, UnknownAlarm, Verdict, alarm_id,
     may_raise, next_offset, reason, severity,
@@ -23,6 +24,8 @@ pub(crate) const HOLD_MARGIN: f32 = 1.0;
 /// more, unless that one was answered. A resident who tries a detector out presses its button two or three times.
 const FLAPS_MAX: usize = 6;
 const FLAPS_SECONDS: i64 = 3600;
+/// What lies this far above its threshold is told whatever the allowance says: as rare again as one in e^4.
+pub(crate) const FAR_ABOVE: f32 = 4.0;
 /// A higher peak is told again when it is this much higher.
 const CHANGE_SCORE: f32 = 3.0;
 const DAY_SECONDS: i64 = 86_400;
@@ -64,6 +67,9 @@ pub struct DeciderMemory {
     /// When there was evidence last, in the order of `entity_ids`; none in what older versions wrote.
     #[serde(default)]
     pub last_over: Vec<i64>,
+    /// What was not told; none in what older versions wrote.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Withheld>,
 }
 
 /// Decides for one home.
@@ -78,6 +84,7 @@ pub struct Decider {
     offset: f32,
     day: Option<i64>,
     raised_today: u32,
+    withheld: WithheldList,
 }
 
 #[derive(Debug)]
@@ -108,7 +115,14 @@ impl Decider {
             offset: 0.0,
             day: None,
             raised_today: 0,
+            withheld: WithheldList::default(),
         }
+    }
+
+    /// What was not told, and when; oldest first.
+    #[must_use]
+    pub fn withheld(&self) -> &[Withheld] {
+        self.withheld.all()
     }
 
     /// Adds an entity; its index is the number of those added before.
@@ -147,10 +161,10 @@ impl Decider {
         for one in evidence {
             let context = Context { entity: one.entity, kind: one.kind, direction: one.direction(), hour };
             let penalty = self.answers.penalty(&context);
-            let threshold = one.threshold + self.offset + penalty;
+            let threshold = one.threshold + self.offset_for(one.kind) + penalty;
             decision.thresholds.push(threshold);
             let margin = margin(one, threshold, penalty, speak);
-            if one.kind == AnomalyKind::Alert && speak {
+            if one.kind.is_danger() && speak {
                 decision.events.extend(self.decide_danger(at, hour, one, false));
                 continue;
             }
@@ -167,7 +181,7 @@ impl Decider {
     pub fn decide_at_once(&mut self, at: i64, hour: f32, evidence: &Evidence) -> Option<AlarmEvent> {
         let context = Context { entity: evidence.entity, kind: evidence.kind, direction: evidence.direction(), hour };
         let penalty = self.answers.penalty(&context);
-        let threshold = evidence.threshold + self.offset + penalty;
+        let threshold = evidence.threshold + self.offset_for(evidence.kind) + penalty;
         let margin = margin(evidence, threshold, penalty, true);
         if margin < 0.0 || !evidence.kind.immediate() || evidence.entity as usize >= self.tracks.len() {
             return None;
@@ -180,14 +194,14 @@ impl Decider {
     pub fn decide_danger(&mut self, at: i64, hour: f32, evidence: &Evidence, turned_on: bool) -> Vec<AlarmEvent> {
         let Some(track) = self.tracks.get_mut(evidence.entity as usize) else { return Vec::new() };
         let last = track.alarm.as_ref().and_then(|id| self.alarms.iter().rposition(|alarm| alarm.id == *id));
-        let lasting = last.filter(|place| track.lasting && self.alarms[*place].kind == AnomalyKind::Alert);
+        let lasting = last.filter(|place| track.lasting && self.alarms[*place].kind == evidence.kind);
         if lasting.is_some() && !turned_on {
             track.last_over = at;
             return Vec::new();
         }
         let lately = |alarm: &&Alarm| {
             alarm.entity == evidence.entity
-                && alarm.kind == AnomalyKind::Alert
+                && alarm.kind.is_danger()
                 // A clock that was set back does not make what comes later the same.
                 && (0..FLAPS_SECONDS).contains(&at.saturating_sub(alarm.raised_at))
         };
@@ -205,7 +219,7 @@ impl Decider {
     /// A sensor that exists to warn of danger is off again: its alarm is over at once.
     pub fn end_danger(&mut self, entity: u32, at: i64) -> Option<AlarmEvent> {
         let track = self.tracks.get(entity as usize)?;
-        let of_danger = |alarm: &&Alarm| Some(&alarm.id) == track.alarm.as_ref() && alarm.kind == AnomalyKind::Alert;
+        let of_danger = |alarm: &&Alarm| Some(&alarm.id) == track.alarm.as_ref() && alarm.kind.is_danger();
         self.alarms.iter().rev().find(of_danger)?;
         self.end_lasting(entity, at)
     }
@@ -236,7 +250,10 @@ impl Decider {
             (Some(place), false, Some(_)) if at - track.last_over <= MERGE_SECONDS => {
                 Some(self.reopen(place, at, evidence))
             }
-            (_, _, Some(_)) if !self.may_raise(at) => None,
+            (_, _, Some(_)) if !self.may_raise(at, margin, evidence) => {
+                self.withhold(at, margin, evidence);
+                None
+            }
             (_, _, Some(start)) => Some(self.raise(start, at, threshold, evidence, context)),
             (None, true, None) => {
                 // Its alarm was forgotten: the list is bounded.
@@ -247,10 +264,27 @@ impl Decider {
         }
     }
 
-    /// Whether the home's allowance has room; what warns of danger needs none and takes none.
-    fn may_raise(&self, at: i64) -> bool {
-        let counted = self.alarms.iter().filter(|alarm| alarm.kind != AnomalyKind::Alert);
-        !self.config.adapt || may_raise(counted.map(|alarm| alarm.raised_at), at, self.config.budget_per_week)
+    /// The home's correction where it applies: a rule says yes or no.
+    fn offset_for(&self, kind: AnomalyKind) -> f32 {
+        if kind.has_own_threshold() { 0.0 } else { self.offset }
+    }
+
+    /// Whether the home's allowance has room for one that lies so far above its threshold. The rules and what warns of danger need
+    /// no room and take none, and what is far above is never held back.
+    fn may_raise(&self, at: i64, margin: f32, evidence: &Evidence) -> bool {
+        if !self.config.adapt || evidence.kind.has_own_threshold() || margin >= FAR_ABOVE {
+            return true;
+        }
+        // Of those that are as strong: the weakest gives way to the strongest, not the last to the first.
+        let counted = self.alarms.iter().filter(|alarm| {
+            !alarm.kind.is_danger() && !alarm.kind.has_own_threshold() && alarm.score - alarm.threshold >= margin
+        });
+        may_raise(counted.map(|alarm| alarm.raised_at), at, self.config.budget_per_week)
+    }
+
+    /// Counts what was not told, once for each stretch of evidence.
+    fn withhold(&mut self, at: i64, margin: f32, evidence: &Evidence) {
+        self.withheld.note(at, evidence, margin);
     }
 
     fn raise(&mut self, start: i64, at: i64, threshold: f32, evidence: &Evidence, context: Context) -> AlarmEvent {
@@ -277,7 +311,7 @@ impl Decider {
         track.answered = false;
         track.last_over = at;
         track.told_score = score;
-        if evidence.kind != AnomalyKind::Alert {
+        if !evidence.kind.is_danger() && !evidence.kind.has_own_threshold() {
             self.raised_today = self.raised_today.saturating_add(1);
         }
         self.remember(alarm.clone(), context);
@@ -314,7 +348,9 @@ impl Decider {
         let track = &mut self.tracks[evidence.entity as usize];
         let alarm = &mut self.alarms[place];
         let score = evidence.score?;
-        if score <= alarm.score {
+        // What is called a danger stays one, and a rule's finding is not renamed by a rare step.
+        let renamed = evidence.kind != alarm.kind && (alarm.kind.is_danger() || alarm.kind.has_own_threshold());
+        if score <= alarm.score || renamed {
             return None;
         }
         alarm.score = score;
@@ -378,7 +414,7 @@ impl Decider {
         if let Some(track) = self.tracks.get_mut(alarm.entity as usize) {
             track.answered |= track.alarm.as_deref() == Some(id);
         }
-        if alarm.kind == AnomalyKind::Alert {
+        if alarm.kind.is_danger() {
             // An answer closes this one alarm. No answer makes the next warning of danger quieter.
             return Ok(());
         }
@@ -446,6 +482,7 @@ impl Decider {
             answers: self.answers.clone(),
             offset: self.offset,
             last_over: self.tracks.iter().map(|track| track.last_over).collect(),
+            withheld: self.withheld.all().to_vec(),
         }
     }
 
@@ -473,6 +510,11 @@ impl Decider {
                 alarm.end.unwrap_or_else(|| last_over.map_or(alarm.raised_at, |at| at.max(alarm.raised_at)));
             track.told_score = alarm.score;
             self.remember(alarm, context);
+        }
+        for withheld in memory.withheld {
+            if let Some(entity) = moved(withheld.entity) {
+                self.withheld.push(Withheld { entity, ..withheld });
+            }
         }
         for lesson in memory.answers.lessons() {
             if let Some(entity) = moved(lesson.context.entity) {

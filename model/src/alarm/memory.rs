@@ -167,7 +167,7 @@ fn statistical(kind: AnomalyKind) -> bool {
 
 /// A device that fails does so at any hour.
 fn timeless(kind: AnomalyKind) -> bool {
-    matches!(kind, AnomalyKind::Flat | AnomalyKind::Silent | AnomalyKind::Physics | AnomalyKind::Alert)
+    kind.is_rule()
 }
 
 #[cfg(test)]

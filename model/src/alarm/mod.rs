@@ -13,6 +13,7 @@ mod offset;
 pub mod probe;
 mod reason;
 mod severity;
+mod withheld;
 
 pub use allowance::{SPAN_SECONDS, TIMES_BUDGET, allowance, may_raise};
 pub use blend::Blend;
@@ -28,3 +29,4 @@ pub use memory::{Context, Lesson, VerdictMemory};
 pub use offset::{LASTING_SECONDS_MAX, OFFSET_MAX, OFFSET_MIN, next_offset};
 pub use reason::reason;
 pub use severity::severity;
+pub use withheld::Withheld;

@@ -2,9 +2,9 @@
 
 /// What one alarm too many in a day adds to the thresholds, in units of the score.
 const GAIN: f32 = 0.35;
-/// The most that a home is made more eager than the fleet …
-pub const OFFSET_MIN: f32 = -1.5;
-/// … and the most that it is made calmer. Less room downwards: a quiet home is not a reason to invent alarms.
+/// A home is never made more eager than the fleet: a calm home is no reason to invent alarms so that a budget is spent.
+pub const OFFSET_MIN: f32 = 0.0;
+/// The most that a home is made calmer.
 pub const OFFSET_MAX: f32 = 3.0;
 /// Alarms of one day beyond the budget that count: a bad day must not silence a home for a month.
 const EXCESS_MAX: f32 = 5.0;

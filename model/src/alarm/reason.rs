@@ -62,12 +62,56 @@ pub fn reason(info: &EntityInfo, evidence: &Evidence) -> String {
             number(evidence.amount),
             number(evidence.usual)
         ),
+        AnomalyKind::QuietHour => format!(
+            "{name} switched {} times in the last hour, at a time when it hardly ever does.",
+            number(evidence.amount)
+        ),
         AnomalyKind::Habit => format!(
             "{name} stayed off on {} occasions in a row; on {:.0} % of such occasions it turns on within half an hour.",
             evidence.amount,
             100.0 * evidence.usual
         ),
         AnomalyKind::Alert => format!("{name}: {}.", danger(info.class)),
+        AnomalyKind::Running => format!(
+            "{name} has been on for {}; in the last four weeks it never was for longer than {}.",
+            duration(evidence.amount),
+            duration(evidence.usual)
+        ),
+        AnomalyKind::Stopped => format!(
+            "{name} has not started for {}; in the last four weeks it never paused for longer than {}.",
+            duration(evidence.amount),
+            duration(evidence.usual)
+        ),
+        AnomalyKind::Leak => format!(
+            "{name}: at least {} L/h flow without a pause; in the last four weeks it was {} L/h at the most.",
+            number(evidence.amount),
+            number(evidence.usual)
+        ),
+        AnomalyKind::Burst => format!(
+            "{name}: {} L in the last hour; in the last four weeks it was {} L at the most.",
+            number(evidence.amount),
+            number(evidence.usual)
+        ),
+        AnomalyKind::Warm => format!(
+            "{name} is {value} and has been warm for {}; {} °C at the most was usual.",
+            duration(evidence.amount),
+            number(evidence.usual)
+        ),
+        AnomalyKind::Battery if evidence.usual > 0.0 => format!(
+            "{name} is at {} % and falls fast: empty in about {:.0} days.",
+            number(evidence.amount),
+            evidence.usual.max(1.0)
+        ),
+        AnomalyKind::Battery => format!("{name} is at {} %: nearly empty.", number(evidence.amount)),
+        AnomalyKind::FewReports => format!(
+            "{name} reported in {:.0} of the 144 ten-minute steps of the last day; in the last two weeks it did in {:.0} at least.",
+            evidence.amount, evidence.usual
+        ),
+        AnomalyKind::Production => format!(
+            "{name} made {} W at the most in the last three days; in the weeks before, three days always brought {} W or more.",
+            number(evidence.amount),
+            number(evidence.usual)
+        ),
         AnomalyKind::Pattern => match usual {
             Some(usual) => format!("{name} is {value} and moves in an unusual way; {usual} was expected."),
             None => format!("{name} is {value} and moves in an unusual way."),

@@ -40,21 +40,34 @@ pub(super) struct Word {
 
 impl Model {
     /// What a step is held to: the network's score where it has a word, but a rule that speaks louder is heard. `share` is an
-    /// entity's part of the budget, in alarms a week.
+    /// entity's part of the budget, in alarms a week; `lift` is what the network must say more than the fleet's threshold.
     pub(super) fn word(
         &self,
         class: DeviceClass,
         routine: &RoutineScore,
         output: Option<&NetworkOutput>,
         share: f32,
+        lift: f32,
     ) -> Word {
         let threshold = self.routine_calibration().threshold(class, share);
         let by_routine = Word { score: routine.score, threshold, by_network: false };
         let (Self::Network { calibration, blend, .. }, Some(output)) = (self, output) else { return by_routine };
-        let threshold = calibration.threshold(class, share);
+        let threshold = calibration.threshold(class, share) + lift;
         let score = blend.score(class, output.logit, routine.score);
         let rule_speaks = routine.kind.is_rule() && by_routine.margin() >= score - threshold;
         if rule_speaks { by_routine } else { Word { score, threshold, by_network: true } }
+    }
+
+    /// How far the network's score lies above the fleet's threshold; none without a network.
+    pub(super) fn network_margin(
+        &self,
+        class: DeviceClass,
+        routine: &RoutineScore,
+        output: &NetworkOutput,
+        share: f32,
+    ) -> Option<f32> {
+        let Self::Network { calibration, blend, .. } = self else { return None };
+        Some(blend.score(class, output.logit, routine.score) - calibration.threshold(class, share))
     }
 
     /// By how much each window is an alarm to this model; windows of another length are left out. `share` is an entity's part of
@@ -79,7 +92,7 @@ impl Model {
             // The detector would fall back to the routine; a model that needs that is broken, and must show it.
             let value = match &output {
                 Some(output) if !output.logit.is_finite() => f32::NAN,
-                output => self.word(window.class, &window.routine, output.as_ref(), share).margin(),
+                output => self.word(window.class, &window.routine, output.as_ref(), share, 0.0).margin(),
             };
             Margin { value, by_network }
         };

@@ -5,9 +5,14 @@
 
 use crate::experts::fortnight::Fortnight;
 use crate::experts::time_in_state::DAILY_FADE;
+use crate::rules::DailyMax;
 
 /// Steps that are counted together: one hour.
 const HOUR_STEPS: usize = 6;
+/// Fewer switches in an hour are never too many, …
+const BUSY_MIN: u32 = 10;
+/// … nor fewer than this many times the busiest hour of the last four weeks.
+const BUSY_FACTOR: f32 = 1.5;
 /// Weight of the overall rate in each hour's, in hours.
 const HOUR_PRIOR: f32 = 2.0;
 
@@ -24,6 +29,8 @@ pub(crate) struct EventRate {
     excesses: Fortnight,
     /// The hour of the newest step.
     hour: usize,
+    /// The busiest whole hour of each day.
+    busiest: DailyMax,
 }
 
 impl EventRate {
@@ -37,6 +44,7 @@ impl EventRate {
             watched: 0.0,
             excesses: Fortnight::new(),
             hour: 0,
+            busiest: DailyMax::new(),
         }
     }
 
@@ -53,6 +61,7 @@ impl EventRate {
     fn learn_hour(&mut self) {
         let (count, excess) = (self.last_hour() as f32, self.excess());
         self.excesses.push(excess);
+        self.busiest.take(count);
         self.hour_events[self.hour] += count;
         self.hour_watched[self.hour] += 1.0;
         self.events += count;
@@ -79,7 +88,14 @@ impl EventRate {
         self.excesses.evidence(self.excess())
     }
 
+    /// Whether the last hour is far busier than any.
+    pub(crate) fn is_busy(&self) -> bool {
+        let busiest = self.busiest.largest().unwrap_or(0.0);
+        self.last_hour() >= BUSY_MIN && self.last_hour() as f32 > BUSY_FACTOR * busiest
+    }
+
     pub(crate) fn next_day(&mut self) {
+        self.busiest.next_day();
         self.excesses.refit();
         for count in self.hour_events.iter_mut().chain(self.hour_watched.iter_mut()) {
             *count *= DAILY_FADE;

@@ -9,6 +9,7 @@ use crate::experts::tail::Tail;
 use crate::features::{AnomalyKind, LN_STEPS_PER_WEEK, Normaliser, RoutineScore};
 use crate::features::{Learnt, Switching};
 use crate::grid::STEP_SECONDS;
+use crate::reading::EntityInfo;
 
 /// The score of a value that the quantity cannot have: above every threshold.
 pub(crate) const PHYSICS_SCORE: f32 = 20.0;
@@ -100,13 +101,25 @@ pub(crate) fn judge_switching(
         return best;
     }
     if ready {
-        // Nobody at home is no news of a sensor: where others can tell, an *off* lasts as long as they were active.
-        let quiet = stay.current() == Some(false) && switching.accompanied;
-        let lasting = if quiet { switching.silence.evidence() } else { stay.evidence() };
-        louder(&mut best, lasting, AnomalyKind::TimeInState, hours(stay.elapsed() as f32), 0.0);
+        // Nobody at home is no news of a sensor: an *off* lasts as long as others were active, and means something only of what
+        // sees people. What stays on is a rule's to say ([`crate::rules`]).
+        let sees_people = matches!(class, DeviceClass::Motion | DeviceClass::Occupancy);
+        if sees_people && stay.current() == Some(false) && switching.accompanied {
+            louder(&mut best, switching.silence.evidence(), AnomalyKind::TimeInState, hours(stay.elapsed() as f32), 0.0);
+        }
         let rate = &switching.rate;
-        let evidence = rate.evidence().max(switching.quiet_hours.evidence());
-        louder(&mut best, evidence, AnomalyKind::Rate, rate.last_hour() as f32, rate.usual());
+        if rate.is_busy() {
+            louder(&mut best, rate.evidence(), AnomalyKind::Rate, rate.last_hour() as f32, rate.usual());
+        }
+        if matches!(class, DeviceClass::Motion | DeviceClass::Door | DeviceClass::Window | DeviceClass::Opening) {
+            louder(
+                &mut best,
+                switching.quiet_hours.evidence(),
+                AnomalyKind::QuietHour,
+                rate.last_hour() as f32,
+                rate.usual(),
+            );
+        }
         if let Some(Broken { evidence, misses, share }) = broken {
             louder(&mut best, evidence, AnomalyKind::Habit, misses, share);
         }
@@ -117,18 +130,27 @@ pub(crate) fn judge_switching(
 /// One statistic: its surprise, its kind, its figure and what that usually stays below.
 pub(crate) type Voice = (f32, AnomalyKind, f32, f32);
 
-/// The entity's own statistics, the loudest first; its peers apart.
-pub(crate) fn own_voices(seen: &Numeric, learnt: &Learnt, normal: &Normaliser) -> [Voice; 3] {
-    let shown = |transformed: f32| normal.value((transformed - normal.centre) / normal.scale);
+/// The entity's own statistics, the loudest first; its peers apart. What a resident would not call a difference is none, however
+/// rare: a value inside the band that is shown, a move of a tenth of a degree.
+pub(crate) fn own_voices(seen: &Numeric, learnt: &Learnt, normal: &Normaliser, info: &EntityInfo) -> [Voice; 3] {
+    let shown = |transformed: f32| Normaliser::inverse(transformed, normal.log);
     let value = shown(seen.value);
+    let noticeable = info.noticeable(value);
+    let or_none = |is_difference: bool, surprise: f32| if is_difference { surprise } else { 0.0 };
+    let apart = (value - shown(normal.centre)).abs() >= noticeable && seen.residual.abs() > learnt.usual_residual();
+    let level = or_none(apart, learnt.level_tail.surprise(seen.residual.abs()));
     let fitted = learnt.autoregression.as_ref();
-    let change = fitted.map_or(0.0, |fitted| fitted.tail.surprise(seen.innovations.abs()));
     let usual_change = fitted.and_then(|fitted| Some(fitted.tail.usual_limit()? * fitted.scale())).unwrap_or(0.0);
-    let noise = learnt.rough_tail.surprise(seen.rough);
+    let moved = value - shown(seen.announced);
+    let change = fitted.map_or(0.0, |fitted| fitted.tail.surprise(seen.innovations.abs()));
+    let change = or_none(moved.abs() >= noticeable, change);
+    let usual_rough = learnt.rough_tail.usual_limit().unwrap_or(0.0);
+    let rough = if normal.log { seen.rough * value.abs() } else { seen.rough };
+    let noise = or_none(2.0 * rough >= noticeable && seen.rough > usual_rough, learnt.rough_tail.surprise(seen.rough));
     let mut voices = [
-        (learnt.level_tail.surprise(seen.residual.abs()), AnomalyKind::Level, value, 0.0),
-        (change, AnomalyKind::Change, value - shown(seen.announced), usual_change),
-        (noise, AnomalyKind::Noise, seen.rough, learnt.rough_tail.usual_limit().unwrap_or(0.0)),
+        (level, AnomalyKind::Level, value, 0.0),
+        (change, AnomalyKind::Change, moved, usual_change),
+        (noise, AnomalyKind::Noise, seen.rough, usual_rough),
     ];
     voices.sort_by(|a, b| b.0.total_cmp(&a.0));
     voices

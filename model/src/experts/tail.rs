@@ -4,8 +4,6 @@ use crate::features::robust::quantile;
 
 /// Values below which no tail is fitted: a day's steps.
 const SAMPLES_MIN: usize = 144;
-/// A fortnight's 2,016 steps know of nothing rarer than this, in nats; beyond it surprise grows ever more slowly.
-const KNOWN_SURPRISE: f32 = 7.6;
 /// How fast it still grows there.
 const HUMBLE_GROWTH: f32 = 4.0;
 /// Surprise beyond which more makes no difference, in nats.
@@ -19,12 +17,14 @@ pub(crate) struct Tail {
     quantiles: [f32; 3],
     /// Mean excess over the last quantile; not positive when nothing is known.
     excess: f32,
+    /// ln of the number of samples: they know of nothing rarer, in nats, and beyond it surprise grows ever more slowly.
+    known: f32,
 }
 
 impl Tail {
     /// Knows nothing, is surprised by nothing.
     pub(crate) fn unknown() -> Self {
-        Self { quantiles: [0.0; 3], excess: 0.0 }
+        Self { quantiles: [0.0; 3], excess: 0.0, known: 0.0 }
     }
 
     /// Fits to `values`, which are reordered; NaN must not be among them.
@@ -42,7 +42,7 @@ impl Tail {
         let mean_excess = if count > 0 { sum / count as f32 } else { 0.0 };
         // A fortnight holds a dozen excursions at most; the bulk's own slope keeps the tail from being too sure.
         let slope = (last - quantiles[0]) / (0.5f32 / 0.02).ln();
-        Self { quantiles, excess: mean_excess.max(slope).max(1e-3) }
+        Self { quantiles, excess: mean_excess.max(slope).max(1e-3), known: (values.len() as f32).ln() }
     }
 
     /// −ln P(statistic ≥ `value`), at most [`SURPRISE_MAX`].
@@ -60,8 +60,8 @@ impl Tail {
             below = above;
         }
         let surprise = below.1 + (value - below.0) / self.excess;
-        let beyond = (surprise - KNOWN_SURPRISE).max(0.0);
-        (surprise.min(KNOWN_SURPRISE) + HUMBLE_GROWTH * (beyond / HUMBLE_GROWTH).ln_1p()).min(SURPRISE_MAX)
+        let beyond = (surprise - self.known).max(0.0);
+        (surprise.min(self.known) + HUMBLE_GROWTH * (beyond / HUMBLE_GROWTH).ln_1p()).min(SURPRISE_MAX)
     }
 
     /// The value that one step in fifty exceeds; none when nothing is known.

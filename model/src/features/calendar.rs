@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::grid::{HISTORY_DAYS, STEP_SECONDS};
+
 /// Where a step lies in the home's day and week.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct LocalTime {
@@ -12,6 +14,20 @@ pub(crate) struct LocalTime {
     pub(crate) hour_of_week: usize,
     /// Saturday or Sunday.
     pub(crate) weekend: bool,
+}
+
+/// A step's local time, and how it lies to the days before.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Clock {
+    pub(crate) local: LocalTime,
+    /// By how many steps the home's clock was set forward since, for each day back.
+    pub(crate) shifts: [i8; HISTORY_DAYS],
+}
+
+impl Clock {
+    pub(crate) fn at(at: i64, timezone: &TimeZone) -> Self {
+        Self { local: LocalTime::at(at, timezone), shifts: LocalTime::shifts(at, timezone) }
+    }
 }
 
 impl LocalTime {
@@ -29,6 +45,16 @@ impl LocalTime {
             hour_of_week: usize::try_from(weekday * 24 + second / 3600).unwrap_or(0),
             weekend: weekday >= 5,
         }
+    }
+
+    /// By how many steps of ten minutes the home's clock was set forward between each of the last days, one day back first, and `at`.
+    pub(crate) fn shifts(at: i64, timezone: &TimeZone) -> [i8; HISTORY_DAYS] {
+        let offset = |at: i64| Timestamp::from_second(at).map_or(0, |stamp| timezone.to_offset(stamp).seconds());
+        let now = offset(at);
+        std::array::from_fn(|day| {
+            let then = offset(at.saturating_sub(86_400 * (day as i64 + 1)));
+            i8::try_from((now - then) / STEP_SECONDS as i32).unwrap_or(0)
+        })
     }
 
     /// Hours since local midnight, in [0, 24).

@@ -7,15 +7,18 @@ use crate::experts::heartbeat::Heartbeat;
 use crate::experts::quiet_hours::QuietHours;
 use crate::experts::routine::{Numeric, Rules, Voice, own_voices};
 use crate::experts::time_in_state::TimeInState;
-use crate::features::calendar::LocalTime;
+use crate::features::calendar::Clock;
 use crate::features::intake::{Closed, Intake};
 use crate::features::learnt::{Learnt, ROUGH_STEPS};
 use crate::features::profile::Profile;
+use crate::features::robust;
 use crate::features::ring::{Flags, Ring};
+use crate::features::shape::Shape;
 use crate::features::unlearnt::Unlearnt;
 use crate::features::{AnomalyKind, Band, Knowledge, Normaliser};
 use crate::grid::{DAY_STEPS, FEATURES, HISTORY_STEPS, STEP_SECONDS, WINDOW_STEPS};
 use crate::reading::EntityInfo;
+use crate::rules::{Finding, Scene, Watch};
 
 /// Features stay within this.
 const CLIP: f32 = 12.0;
@@ -29,6 +32,8 @@ const READY_KNOWN_STEPS: usize = 2 * DAY_STEPS;
 const NEW_SECONDS: i64 = 3600;
 /// Standing still and silence mean nothing of a sensor that was met less than a day ago: it may still be set up.
 const MET_SECONDS: i64 = 86_400;
+/// A load that never stood still, or was silent, for longer than this moves all the time: 1.5 hours.
+const STEADY_STEPS_MAX: u32 = 9;
 /// After this many steps without a value the first ones back say nothing of change: two hours.
 const SETTLE_AFTER_STEPS: u32 = 12;
 
@@ -60,6 +65,9 @@ pub(crate) struct Entity {
     rows_filled: usize,
     flatline: Flatline,
     switching: Option<Switching>,
+    /// The rules for single faults.
+    watch: Watch,
+    shape: Shape,
     innovations: [f32; SUM_STEPS],
     /// Step of the first value since the history began.
     first_at: Option<i64>,
@@ -89,6 +97,10 @@ pub(crate) struct Draft {
     pub(crate) residual: f32,
     pub(crate) numeric: Numeric,
     pub(crate) rules: Rules,
+    /// What a rule for a single fault found.
+    pub(crate) finding: Option<Finding>,
+    /// Whether statistics and network may judge it.
+    pub(crate) has_statistics: bool,
 }
 
 impl Entity {
@@ -113,6 +125,8 @@ impl Entity {
                 silence: TimeInState::new(),
                 accompanied: false,
             }),
+            watch: Watch::new(&info),
+            shape: Shape::at_first(&info),
             innovations: [0.0; SUM_STEPS],
             first_at: None,
             absent: 0,
@@ -155,7 +169,8 @@ impl Entity {
     }
 
     /// Takes in a closed step and drafts its features.
-    pub(crate) fn advance(&mut self, at: i64, closed: &Closed, local: LocalTime, scratch: &mut Vec<f32>) -> Draft {
+    pub(crate) fn advance(&mut self, at: i64, closed: &Closed, clock: &Clock, scratch: &mut Vec<f32>) -> Draft {
+        let local = clock.local;
         let binary = self.switching.is_some();
         let overdue = !binary && self.heartbeat.overdue();
         let observed = closed.value.filter(|_| !overdue);
@@ -178,7 +193,7 @@ impl Entity {
 
         // The newest value kept is the one of the step before.
         let is_out = |back: usize| self.unlearnt.holds(at - STEP_SECONDS * (back as i64 + 1));
-        let profile = Profile::of_next(&self.values, is_out, scratch);
+        let profile = Profile::of_next(&self.values, &clock.shifts, is_out, scratch);
         let scale = self.learnt.scale;
         let centre = profile.map_or(if value.is_nan() { self.learnt.level } else { value }, |profile| profile.median);
         let normal = Normaliser { centre, scale, log: self.log };
@@ -191,6 +206,16 @@ impl Entity {
         self.values.push(value);
         self.residuals.push(raw);
         self.reported.push(closed.fresh);
+        let scene = Scene {
+            value: observed,
+            state: closed.state,
+            switches: closed.switches,
+            reported: closed.fresh,
+            home_alive: self.home_alive,
+            counted: closed.counted,
+            hour: local.hour_of_day(),
+        };
+        let finding = self.watch.step(&self.info, &self.shape, &scene);
 
         let age_steps = closed.age.map_or(WINDOW_STEPS as f32, |age| (age / STEP_SECONDS) as f32);
         let angle = local.day_share * std::f32::consts::TAU;
@@ -221,7 +246,13 @@ impl Entity {
         }
 
         let ready = self.ready(at);
-        let rules_speak = !binary && self.is_met(at);
+        // What rests for days by nature is no dead sensor.
+        let rules_speak = !binary && !self.shape.may_rest() && self.is_met(at);
+        // A plug that is pulled out is no dead sensor either, and a load that ever stood still for hours may do so again.
+        let plug = self.info.watts().is_some();
+        let unplugged = plug && closed.value.is_none();
+        let flat_speaks = rules_speak && !(plug && self.flatline.usual_run() > STEADY_STEPS_MAX);
+        let silence_speaks = rules_speak && !unplugged && !(plug && self.heartbeat.usual_pause() > STEADY_STEPS_MAX);
         Draft {
             features,
             observed,
@@ -238,14 +269,16 @@ impl Entity {
             },
             rules: Rules {
                 broken: closed.broken.filter(|_| self.first_at.is_some() && !self.is_new(at)),
-                flat: if rules_speak { self.flatline.evidence() } else { f32::NEG_INFINITY },
+                flat: if flat_speaks { self.flatline.evidence() } else { f32::NEG_INFINITY },
                 flat_steps: self.flatline.run(),
                 usual_run: self.flatline.usual_run(),
-                silent: if rules_speak { self.heartbeat.evidence() } else { f32::NEG_INFINITY },
+                silent: if silence_speaks { self.heartbeat.evidence() } else { f32::NEG_INFINITY },
                 age_steps,
                 usual_pause: self.heartbeat.usual_pause(),
                 late: !binary && self.heartbeat.late(),
             },
+            finding,
+            has_statistics: self.shape.has_statistics(),
         }
     }
 
@@ -321,6 +354,10 @@ impl Entity {
             }
         };
         let ready = self.ready(at);
+        let statistics = ready && self.shape.has_statistics();
+        for kind in self.watch.watching() {
+            watch(kind, true);
+        }
         match &self.switching {
             Some(switching) => {
                 let danger = self.info.class.warns_of_danger();
@@ -332,10 +369,10 @@ impl Entity {
                 watch(AnomalyKind::Physics, self.info.physics().is_some());
                 watch(AnomalyKind::Silent, self.is_met(at) && self.heartbeat.is_learnt());
                 watch(AnomalyKind::Flat, self.is_met(at) && self.flatline.is_learnt());
-                watch(AnomalyKind::Level, ready);
-                watch(AnomalyKind::Noise, ready);
-                watch(AnomalyKind::Change, ready && self.learnt.autoregression.is_some());
-                watch(AnomalyKind::Peers, ready && self.learnt.peers.is_some());
+                watch(AnomalyKind::Level, statistics);
+                watch(AnomalyKind::Noise, statistics);
+                watch(AnomalyKind::Change, statistics && self.learnt.autoregression.is_some());
+                watch(AnomalyKind::Peers, statistics && self.learnt.peers.is_some());
             }
         }
         Knowledge { known_seconds: Some((at - first).max(0)), watching }
@@ -343,7 +380,7 @@ impl Entity {
 
     /// Where 98 % of the fortnight's steps lay, around this time's median.
     fn band(&self, normal: &Normaliser) -> Option<Band> {
-        let limit = self.learnt.level_tail.usual_limit()?.max(1.0);
+        let limit = self.learnt.known_residual()?;
         let floor = if self.log && self.learnt.level >= 0.0 { 0.0 } else { f32::NEG_INFINITY };
         Some(Band { low: normal.value(-limit).max(floor), expected: normal.value(0.0), high: normal.value(limit) })
     }
@@ -351,8 +388,8 @@ impl Entity {
     /// The entity's own statistics on a step, once it is ready and while it is known.
     pub(crate) fn voices(&self, draft: &Draft) -> Option<[Voice; 3]> {
         let known = !draft.numeric.value.is_nan() && !draft.rules.late;
-        let speaks = draft.ready && self.switching.is_none() && known;
-        speaks.then(|| own_voices(&draft.numeric, &self.learnt, &draft.normal))
+        let speaks = draft.ready && self.switching.is_none() && known && draft.has_statistics;
+        speaks.then(|| own_voices(&draft.numeric, &self.learnt, &draft.normal, &self.info))
     }
 
     pub(crate) fn switching(&self) -> Option<&Switching> {
@@ -430,6 +467,7 @@ impl Entity {
     pub(crate) fn next_day(&mut self) {
         self.flatline.next_day();
         self.heartbeat.next_day();
+        self.watch.next_day();
         if let Some(switching) = &mut self.switching {
             switching.stay.next_day();
             switching.rate.next_day();
@@ -442,6 +480,17 @@ impl Entity {
     pub(crate) fn refit(&mut self, at: i64) {
         let Self { learnt, info, values, residuals, reported, unlearnt, .. } = self;
         learnt.refit(info.class, (values, residuals, reported), |series| unlearnt.blank(series, at));
+        let mut shown = Vec::with_capacity(HISTORY_STEPS);
+        self.values.copy_into(&mut shown);
+        self.unlearnt.blank(&mut shown, at);
+        shown.retain(|value| !value.is_nan());
+        shown.iter_mut().for_each(|value| *value = Normaliser::inverse(*value, self.log));
+        self.shape = Shape::of(&self.info, &mut shown).unwrap_or(self.shape);
+        if shown.len() >= DAY_STEPS {
+            let at = |shown: &mut [f32], share| robust::quantile(shown, share).unwrap_or(f32::NAN);
+            let (median, usual) = (at(&mut shown, 0.5), at(&mut shown, 0.99));
+            self.watch.learn(&self.info, median, usual);
+        }
     }
 
     /// The fortnight's normalised residuals for the peer regression, 0 where unknown; empty for who takes no part.

@@ -6,15 +6,16 @@ use crate::class::DeviceClass;
 use crate::experts::habits::Habits;
 use crate::experts::peers::fit_home;
 use crate::experts::routine::{Voice, judge_number, judge_switching};
-use crate::features::calendar::LocalTime;
+use crate::features::calendar::Clock;
 use crate::features::entity::{Draft, Entity};
 use crate::features::intake::Closed;
 use crate::features::left_out::LeftOut;
 use crate::features::robust;
 use crate::features::unlearnt::Unlearnt;
-use crate::features::{EntityStep, Knowledge};
+use crate::features::{EntityStep, Knowledge, RoutineScore};
 use crate::grid::{HISTORY_STEPS, STEP_SECONDS};
 use crate::reading::{EntityInfo, Reading, Value};
+use crate::rules::Finding;
 
 const DAY_SECONDS: i64 = 86_400;
 /// A home in which nothing was heard for longer is silent as a whole: one hour.
@@ -162,7 +163,7 @@ impl FeatureExtractor {
             return Vec::new();
         }
         self.skip_to(at);
-        let local = LocalTime::at(at, &self.timezone);
+        let clock = Clock::at(at, &self.timezone);
         let closed = self.close_intakes(at);
         self.note_activity(&closed);
         let mut scratch = Vec::new();
@@ -170,7 +171,7 @@ impl FeatureExtractor {
             .entities
             .iter_mut()
             .zip(&closed)
-            .map(|(entity, closed)| entity.advance(at, closed, local, &mut scratch))
+            .map(|(entity, closed)| entity.advance(at, closed, &clock, &mut scratch))
             .collect();
         let home = self.survey(&drafts);
         let steps =
@@ -294,15 +295,21 @@ impl FeatureExtractor {
             Some(switching) => judge_switching(class, draft.ready, switching, broken),
             None => {
                 let value = draft.observed.unwrap_or(0.0);
-                judge_number(home.voices[index].as_ref(), value, apart.filter(|_| blamed), &draft.rules)
+                let apart = apart.filter(|_| blamed && draft.has_statistics);
+                judge_number(home.voices[index].as_ref(), value, apart, &draft.rules)
             }
         };
+        // Danger is told as what it is, however rare the step is besides.
+        let speaks = |rule: &RoutineScore| rule.kind.is_danger() || rule.score > routine.score;
+        let routine = draft.finding.map(Finding::score).filter(speaks).unwrap_or(routine);
         entity.keep_row(&features);
         EntityStep {
             entity: u32::try_from(index).unwrap_or(u32::MAX),
             at,
             observed: draft.observed,
             ready: draft.ready,
+            has_statistics: draft.has_statistics,
+            is_news: draft.observed.is_some() && !draft.rules.late,
             features,
             routine,
             band: draft.band,

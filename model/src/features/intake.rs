@@ -33,6 +33,8 @@ pub(crate) struct Closed {
     pub(crate) switches: u32,
     /// A binary state at the step's end.
     pub(crate) state: Option<bool>,
+    /// What a counter counted between two reports, and the seconds between them; of the last report of the step.
+    pub(crate) counted: Option<(f64, i64)>,
 }
 
 impl Closed {
@@ -298,6 +300,7 @@ impl Intake {
             age: self.heard_at.map(|at| step_end.saturating_sub(at).max(0)),
             broken: self.broken,
             switches: self.switches,
+            counted: if self.manner == Manner::Meter { self.meter.counted() } else { None },
             state: (self.manner == Manner::Binary).then_some(self.known).flatten().map(|state| state > 0.5),
         };
         self.clear_step();

@@ -46,6 +46,16 @@ impl Learnt {
         }
     }
 
+    /// Up to where a residual is usual, in its scale: 98 % of the fortnight's, and never less than one; none before it is known.
+    pub(crate) fn known_residual(&self) -> Option<f32> {
+        Some(self.level_tail.usual_limit()?.max(1.0))
+    }
+
+    /// The same; anything is usual of what is not known.
+    pub(crate) fn usual_residual(&self) -> f32 {
+        self.known_residual().unwrap_or(f32::INFINITY)
+    }
+
     /// Learns from the last fortnight; peers come later, from the whole home. With less than a day nothing changes.
     /// `blank` makes unknown what is not to be learnt from.
     pub(crate) fn refit(

@@ -13,6 +13,8 @@ pub(crate) struct Meter {
     /// Consumption in this step and the hours it is spread over.
     consumed: f64,
     hours: f64,
+    /// When the count was read that came before the first of this step.
+    since: i64,
     rate: f64,
     /// Running median of the report interval, in log seconds.
     interval_log: Option<f64>,
@@ -31,6 +33,9 @@ impl Meter {
             // A count that falls is a meter that was reset or corrected. How much it counted before the reset is not known
             // and what it shows now may be a correction: nothing is learnt from it, and the rate goes on as it was.
             if in_step && count >= before {
+                if self.hours == 0.0 {
+                    self.since = before_at;
+                }
                 self.consumed += count - before;
                 self.hours += elapsed.min(self.hold_seconds()) / 3600.0;
             }
@@ -64,6 +69,12 @@ impl Meter {
             self.rate = 0.0;
         }
         Some(self.rate)
+    }
+
+    /// What was counted up to the newest count of this step, and the seconds that it took; none where no count came.
+    pub(crate) fn counted(&self) -> Option<(f64, i64)> {
+        let (at, _) = self.last?;
+        (self.hours > 0.0).then(|| (self.consumed, at.saturating_sub(self.since).max(1)))
     }
 
     pub(crate) fn clear_step(&mut self) {

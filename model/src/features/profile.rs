@@ -22,14 +22,21 @@ pub(crate) struct Profile {
 
 impl Profile {
     /// The profile for the step after the newest in `values`; the own day is not looked at, nor the values so many steps back of
-    /// which `is_out` says so. None before there is anything to go by.
-    pub(crate) fn of_next(values: &Ring, is_out: impl Fn(usize) -> bool, scratch: &mut Vec<f32>) -> Option<Self> {
+    /// which `is_out` says so. `shifts` are by how many steps the home's clock was set forward since, for each day back. None before
+    /// there is anything to go by.
+    pub(crate) fn of_next(
+        values: &Ring,
+        shifts: &[i8; HISTORY_DAYS],
+        is_out: impl Fn(usize) -> bool,
+        scratch: &mut Vec<f32>,
+    ) -> Option<Self> {
         let mut samples = [0.0f32; SAMPLES_MAX];
         let mut count = 0;
         let mut days = 0;
         for day in 1..=HISTORY_DAYS {
             // The next step is one step after `back(0)`, so the same time `day` days before it is `day·144 − 1` back.
-            let same = day * DAY_STEPS - 1;
+            // Where the clock was set forward by an hour in between, the same time of day lies an hour later in steps.
+            let Some(same) = (day * DAY_STEPS - 1).checked_add_signed(-isize::from(shifts[day - 1])) else { continue };
             let mut known = false;
             for back in same - SLACK..=same + SLACK {
                 let value = values.back(back);
@@ -71,12 +78,12 @@ mod tests {
             ring.push(((step % DAY_STEPS) / 10) as f32);
         }
         // The next step is step 0 of a day: its neighbours are the day's first and last steps.
-        let profile = Profile::of_next(&ring, |_| false, &mut Vec::new()).unwrap();
+        let profile = Profile::of_next(&ring, &[0; HISTORY_DAYS], |_| false, &mut Vec::new()).unwrap();
         assert_eq!(profile.median, 0.0);
         for step in 0..75 {
             ring.push(((step % DAY_STEPS) / 10) as f32);
         }
-        assert_eq!(Profile::of_next(&ring, |_| false, &mut Vec::new()).unwrap().median, 7.0);
+        assert_eq!(Profile::of_next(&ring, &[0; HISTORY_DAYS], |_| false, &mut Vec::new()).unwrap().median, 7.0);
     }
 
     #[test]
@@ -84,15 +91,15 @@ mod tests {
         let mut ring = Ring::new(2016);
         (0..2016).for_each(|_| ring.push(1.0));
         (0..100).for_each(|_| ring.push(50.0));
-        assert_eq!(Profile::of_next(&ring, |_| false, &mut Vec::new()).unwrap().median, 1.0);
+        assert_eq!(Profile::of_next(&ring, &[0; HISTORY_DAYS], |_| false, &mut Vec::new()).unwrap().median, 1.0);
     }
 
     #[test]
     fn a_new_entity_is_expected_to_stay_where_it_was_in_the_last_day() {
         let mut ring = Ring::new(2016);
         (0..35).for_each(|_| ring.push(3.0));
-        assert_eq!(Profile::of_next(&ring, |_| false, &mut Vec::new()), None);
+        assert_eq!(Profile::of_next(&ring, &[0; HISTORY_DAYS], |_| false, &mut Vec::new()), None);
         ring.push(3.0);
-        assert_eq!(Profile::of_next(&ring, |_| false, &mut Vec::new()).unwrap().median, 3.0);
+        assert_eq!(Profile::of_next(&ring, &[0; HISTORY_DAYS], |_| false, &mut Vec::new()).unwrap().median, 3.0);
     }
 }

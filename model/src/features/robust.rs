@@ -13,6 +13,12 @@ pub(crate) fn quantile(values: &mut [f32], share: f32) -> Option<f32> {
     Some(*value)
 }
 
+/// The `share` quantile (nearest rank) of `sorted`; none when there are none.
+pub(crate) fn nearest_rank(sorted: &[f32], share: f32) -> Option<f32> {
+    let last = sorted.len().checked_sub(1)?;
+    sorted.get(((last as f32 * share).round() as usize).min(last)).copied()
+}
+
 /// The standard deviation that the bulk of `residuals` has: the larger of the scaled median absolute value and of the
 /// spread between the 2 % and 98 % quantiles, so that a series that rests at one value most of the time keeps a scale.
 /// `residuals` are reordered; none when there are none.

@@ -35,6 +35,24 @@ pub enum AnomalyKind {
     Alert,
     /// A pattern that the network finds unusual and no single rule names.
     Pattern,
+    /// On for longer than ever ([`rules`](crate::rules)).
+    Running,
+    /// A cycling appliance that does not start again.
+    Stopped,
+    /// Water that never stops.
+    Leak,
+    /// An hour of more water than ever.
+    Burst,
+    /// A freezer or a fridge that gets warm.
+    Warm,
+    /// A battery that is empty, or soon will be.
+    Battery,
+    /// Ever fewer reports.
+    FewReports,
+    /// Less solar power than these days allow.
+    Production,
+    /// Active in an hour that is otherwise still.
+    QuietHour,
 }
 
 impl AnomalyKind {
@@ -54,13 +72,44 @@ impl AnomalyKind {
             Self::Habit => "habit",
             Self::Alert => "alert",
             Self::Pattern => "pattern",
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Leak => "leak",
+            Self::Burst => "burst",
+            Self::Warm => "warm",
+            Self::Battery => "battery",
+            Self::FewReports => "few_reports",
+            Self::Production => "production",
+            Self::QuietHour => "quiet_hour",
         }
     }
 
     /// Whether it comes from a deterministic rule rather than from statistics.
     #[must_use]
     pub fn is_rule(self) -> bool {
-        matches!(self, Self::Flat | Self::Silent | Self::Physics | Self::Alert)
+        matches!(self, Self::Flat | Self::Silent | Self::Physics | Self::Alert) || self.has_own_threshold()
+    }
+
+    /// Whether it is a rule for one fault, which says yes or no whatever the home's budget ([`rules`](crate::rules)).
+    #[must_use]
+    pub fn has_own_threshold(self) -> bool {
+        matches!(
+            self,
+            Self::Running
+                | Self::Stopped
+                | Self::Leak
+                | Self::Burst
+                | Self::Warm
+                | Self::Battery
+                | Self::FewReports
+                | Self::Production
+        )
+    }
+
+    /// Whether it warns of danger: an alarm at once, critical, and outside of every budget, mute and answer.
+    #[must_use]
+    pub fn is_danger(self) -> bool {
+        matches!(self, Self::Alert | Self::Warm)
     }
 
     /// Whether it looks like a lost connection: no report, or the last one for ever.
@@ -105,11 +154,14 @@ pub struct RoutineScore {
     pub kind: AnomalyKind,
     /// The figure behind `kind`, for the reason that is given: the step's value (`Level`, `Pattern`), the unannounced
     /// move (`Change`), the usual move from step to step (`Noise`), the distance from what the peers say (`Peers`), hours
-    /// (`Flat`, `Silent`, `TimeInState`), switches in an hour (`Rate`), missed
-    /// occasions (`Habit`), the impossible value (`Physics`).
+    /// (`Flat`, `Silent`, `TimeInState`), switches in an hour (`Rate`, `QuietHour`), missed
+    /// occasions (`Habit`), the impossible value (`Physics`), hours (`Running`, `Stopped`, `Warm`), litres an hour (`Leak`, `Burst`), the
+    /// charge in % (`Battery`), ten-minute steps of the last day with a report (`FewReports`), the highest watts of three days
+    /// (`Production`).
     pub amount: f32,
     /// What that figure usually stays below; 0 where the kind needs none. For `Alert`: how often it turned on lately. For `Habit`:
-    /// the share of the occasions on which it follows.
+    /// the share of the occasions on which it follows. For `Battery`: the days that are left at this rate, 0 where it is empty
+    /// enough already. For `Warm`: the highest usual temperature, °C. For `Production` and `FewReports`: the least that was usual.
     pub usual: f32,
 }
 
@@ -142,6 +194,12 @@ impl Normaliser {
         if log { value.signum() * value.abs().ln_1p() } else { value }
     }
 
+    /// The inverse of [`Normaliser::transform`].
+    #[must_use]
+    pub fn inverse(transformed: f32, log: bool) -> f32 {
+        if log { transformed.signum() * transformed.abs().exp_m1() } else { transformed }
+    }
+
     /// The residual of `value` in units of the scale.
     #[must_use]
     pub fn residual(&self, value: f32) -> f32 {
@@ -151,8 +209,7 @@ impl Normaliser {
     /// The value whose residual this is.
     #[must_use]
     pub fn value(&self, residual: f32) -> f32 {
-        let transformed = self.centre + residual * self.scale;
-        if self.log { transformed.signum() * transformed.abs().exp_m1() } else { transformed }
+        Self::inverse(self.centre + residual * self.scale, self.log)
     }
 }
 
@@ -167,6 +224,10 @@ pub struct EntityStep {
     pub observed: Option<f32>,
     /// Whether there is enough history to speak (see [`crate::features`]).
     pub ready: bool,
+    /// Whether a step's rareness means anything: not of an appliance, a constant load or the weather.
+    pub has_statistics: bool,
+    /// Whether the value is one of now: not of a sensor that is absent or late.
+    pub is_news: bool,
     /// The features.
     pub features: [f32; FEATURES],
     /// The routine detector's judgement.

@@ -1,0 +1,113 @@
+//! A solar roof that makes less than the sun of these days gives: half of the panels, or one phase, is dead.
+//!
+//! Clouds halve a day, or two; the best hour within three days hardly ever. The highest power of the last three days is held against
+//! the lowest that such a highest was in the last weeks.
+
+use super::Finding;
+use super::daily::DailyMax;
+use crate::features::AnomalyKind;
+
+/// Days whose highest is looked at together.
+const TOGETHER: usize = 3;
+/// Days before them that say what is usual: longer, and the season has moved on.
+const BEFORE: usize = 18;
+/// Of these days so many must be known.
+const BEFORE_MIN: usize = 11;
+/// The highest must lie below this share of the lowest usual highest.
+const SHARE: f32 = 0.75;
+/// Watts below which a roof is too small, or the season too dark, to judge.
+const WATTS_MIN: f32 = 100.0;
+/// A day counts from this hour on: before, its best is still to come.
+const FROM_HOUR: f32 = 15.0;
+
+/// Words in the names of what produces.
+const WORDS: &[&str] = &["pv", "solar", "photovolt", "zonne", "inverter", "wechselrichter", "onduleur", "panel", "fotovolt"];
+
+/// Whether an entity is called after what produces power.
+pub(crate) fn is_named(entity_id: &str) -> bool {
+    let name = entity_id.split_once('.').map_or(entity_id, |(_, name)| name);
+    // Short words must stand alone: "pv" is no part of a longer one.
+    name.split(['_', '.', '-', ' ']).any(|part| {
+        WORDS.iter().any(|word| part == *word || (word.len() > 3 && part.contains(word)))
+    })
+}
+
+/// Follows one roof.
+#[derive(Debug, Clone)]
+pub(crate) struct Production {
+    highest: DailyMax,
+    /// The last steps' watts, for a mean of half an hour.
+    recent: [f32; 3],
+}
+
+impl Production {
+    pub(crate) fn new() -> Self {
+        Self { highest: DailyMax::new(), recent: [f32::NAN; 3] }
+    }
+
+    /// Takes a step's watts, at this hour of the home's day; none while they are not known.
+    pub(crate) fn step(&mut self, watts: Option<f32>, hour: f32) -> Option<Finding> {
+        self.recent.rotate_left(1);
+        self.recent[2] = watts.map_or(f32::NAN, f32::abs);
+        let mean = self.recent.iter().sum::<f32>() / 3.0;
+        if !mean.is_nan() {
+            self.highest.take(mean);
+        }
+        if hour < FROM_HOUR {
+            return None;
+        }
+        let days: Vec<Option<f32>> =
+            std::iter::once(self.highest.today()).chain(self.highest.before_today()).take(TOGETHER + BEFORE).collect();
+        let best = |days: &[Option<f32>]| -> Option<f32> {
+            days.iter().all(Option::is_some).then(|| days.iter().flatten().copied().fold(0.0, f32::max))
+        };
+        let now = best(days.get(..TOGETHER)?)?;
+        let earlier: Vec<f32> = days[TOGETHER..].windows(TOGETHER).filter_map(best).collect();
+        let usual = earlier.iter().copied().reduce(f32::min).filter(|_| earlier.len() >= BEFORE_MIN)?;
+        (usual >= WATTS_MIN && now < SHARE * usual).then_some(Finding {
+            kind: AnomalyKind::Production,
+            amount: now,
+            usual,
+        })
+    }
+
+    pub(crate) fn next_day(&mut self) {
+        self.highest.next_day();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A day's sun in watts by step, under so much cloud.
+    fn day(production: &mut Production, peak: f32) -> bool {
+        let mut told = false;
+        for step in 0..144 {
+            let hour = step as f32 / 6.0;
+            let height = (1.0 - ((hour - 13.0) / 6.0).powi(2)).max(0.0);
+            told |= production.step(Some(peak * height), hour).is_some();
+        }
+        production.next_day();
+        told
+    }
+
+    #[test]
+    fn half_of_the_panels_dead_is_told_within_three_days_and_two_dark_days_are_not() {
+        let mut production = Production::new();
+        for number in 0..20 {
+            let cloud = if number % 5 == 4 { 0.4 } else { 1.0 };
+            assert!(!day(&mut production, 4000.0 * cloud));
+        }
+        assert!(!day(&mut production, 1200.0) && !day(&mut production, 1200.0));
+        assert!(!day(&mut production, 4000.0));
+        let told = (1..6).find(|_| day(&mut production, 2000.0));
+        assert_eq!(told, Some(3));
+    }
+
+    #[test]
+    fn a_short_word_must_stand_alone() {
+        assert!(is_named("sensor.pv_power") && is_named("sensor.solaredge_ac_power") && is_named("sensor.zonnepanelen"));
+        assert!(!is_named("sensor.spv2_power") && !is_named("sensor.washer_power"));
+    }
+}

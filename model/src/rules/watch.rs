@@ -1,0 +1,149 @@
+//! Which rules watch an entity, and what they say of a step.
+
+use super::battery::Battery;
+use super::cold_store::{ColdRange, ColdStore};
+use super::flow::Flow;
+use super::production::{self, Production};
+use super::reports::Reports;
+use super::running::{self, Load, Running};
+use super::Finding;
+use crate::class::DeviceClass;
+use crate::features::{AnomalyKind, Shape, is_outdoor};
+use crate::reading::EntityInfo;
+
+/// An appliance that draws this much costs money, or does harm, when it is forgotten.
+const HARM_WATTS: f32 = 500.0;
+
+/// What the rules see of a step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scene {
+    /// In the unit that is shown; none while it is not known.
+    pub(crate) value: Option<f32>,
+    /// Of an on/off entity.
+    pub(crate) state: Option<bool>,
+    /// Changes of that state within the step.
+    pub(crate) switches: u32,
+    /// Whether a report with a value came.
+    pub(crate) reported: bool,
+    /// Whether the rest of the home was heard lately.
+    pub(crate) home_alive: bool,
+    /// What a counter counted between two reports, and the seconds between them.
+    pub(crate) counted: Option<(f64, i64)>,
+    /// Of the home's day, [0, 24).
+    pub(crate) hour: f32,
+}
+
+/// The rules of one entity.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Watch {
+    running: Option<Running>,
+    flow: Option<Box<Flow>>,
+    cold_store: Option<ColdStore>,
+    battery: Option<Battery>,
+    reports: Option<Reports>,
+    production: Option<Production>,
+    /// From the shown unit to the one that the rule counts in.
+    factor: f32,
+}
+
+impl Watch {
+    pub(crate) fn new(info: &EntityInfo) -> Self {
+        let class = info.class;
+        let mut watch = Self { factor: 1.0, ..Self::default() };
+        if class.is_binary() {
+            let stays = matches!(
+                class,
+                DeviceClass::Door | DeviceClass::Window | DeviceClass::Opening | DeviceClass::GenericBinary
+            );
+            watch.running = stays.then(Running::new);
+            return watch;
+        }
+        if let Some(watts) = info.watts() {
+            watch.factor = watts;
+            if production::is_named(&info.entity_id) {
+                watch.production = Some(Production::new());
+            } else if class != DeviceClass::Energy {
+                watch.running = Some(Running::new());
+            }
+        } else if let Some(litres) = info.litres_per_hour() {
+            watch.factor = litres;
+            watch.flow = Some(Box::new(Flow::new()));
+        } else {
+            watch.reports = Some(Reports::new());
+            if class == DeviceClass::Temperature {
+                watch.cold_store = Some(ColdStore::default());
+            } else if class == DeviceClass::Battery {
+                watch.battery = Some(Battery::new());
+                watch.reports = None;
+            }
+        }
+        watch
+    }
+
+    /// Takes a step; the gravest finding.
+    pub(crate) fn step(&mut self, info: &EntityInfo, shape: &Shape, scene: &Scene) -> Option<Finding> {
+        let value = scene.value.map(|value| value * self.factor);
+        let cold = self.cold_store.as_mut().and_then(|store| store.step(scene.value.map(|value| info.celsius(value))));
+        let factor = self.factor;
+        let flow = self.flow.as_mut().and_then(|flow| match info.class.counter() {
+            true => flow.count(scene.counted.map(|(count, seconds)| (count as f32 * factor, seconds))),
+            false => flow.measure(value),
+        });
+        let running = self.running.as_mut().and_then(|running| {
+            if info.class.is_binary() {
+                running.step(scene.state, scene.switches > 1);
+                return running.finding(Load::Switch(info.class)).filter(|finding| finding.kind == AnomalyKind::Running);
+            }
+            let Shape::Switched { gate, peak } = *shape else {
+                running.step(None, false);
+                return None;
+            };
+            running.step(scene.value.map(|value| value >= gate), false);
+            let harms = peak * self.factor >= HARM_WATTS || running::heats(&info.entity_id);
+            running.finding(Load::Appliance { harms })
+        });
+        let production = self.production.as_mut().and_then(|production| production.step(value, scene.hour));
+        let battery = self.battery.as_mut().and_then(|battery| battery.step(scene.value));
+        let reports = self.reports.as_mut().and_then(|reports| reports.step(scene.reported, scene.home_alive));
+        cold.or(flow).or(running).or(production).or(battery).or(reports)
+    }
+
+    /// What a fortnight says an entity is; `median` and `usual` (its 99 % quantile) in the shown unit.
+    pub(crate) fn learn(&mut self, info: &EntityInfo, median: f32, usual: f32) {
+        if let Some(store) = &mut self.cold_store {
+            let outdoor = is_outdoor(&info.entity_id);
+            store.learn(ColdRange::of(&info.entity_id, outdoor, info.celsius(median), info.celsius(usual)));
+        }
+    }
+
+    /// What it watches for already.
+    pub(crate) fn watching(&self) -> impl Iterator<Item = AnomalyKind> {
+        let of = |learnt: bool, kind| learnt.then_some(kind);
+        [
+            of(self.cold_store.as_ref().is_some_and(ColdStore::is_learnt), AnomalyKind::Warm),
+            of(self.flow.as_ref().is_some_and(|flow| flow.is_learnt()), AnomalyKind::Leak),
+            of(self.running.as_ref().is_some_and(Running::is_learnt), AnomalyKind::Running),
+            of(self.battery.is_some(), AnomalyKind::Battery),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    pub(crate) fn next_day(&mut self) {
+        if let Some(running) = &mut self.running {
+            running.next_day();
+        }
+        if let Some(flow) = &mut self.flow {
+            flow.next_day();
+        }
+        if let Some(battery) = &mut self.battery {
+            battery.next_day();
+        }
+        if let Some(reports) = &mut self.reports {
+            reports.next_day();
+        }
+        if let Some(production) = &mut self.production {
+            production.next_day();
+        }
+    }
+}
