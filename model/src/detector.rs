@@ -20,7 +20,7 @@ use crate::reading::{EntityInfo, Reading, Value};
 use crate::rules::RULE_THRESHOLD;
 
 use danger::{DangerStates, Turn};
-use trust::NetworkRecord;
+pub(crate) use trust::NetworkRecord;
 
 pub use crate::features::Knowledge;
 pub use model::{Model, SHIPPED_VERSION};

@@ -34,7 +34,7 @@ mod watch;
 pub use bench::{AtBudget, BenchReport, EntrantResult, Line, bench};
 pub use bootstrap::{Interval, bootstrap, paired_difference};
 pub use calibrate::{Record, calibrate};
-pub use decide::{HomeRun, Judged, decide_home, margins};
+pub use decide::{HomeRun, Judged, Twin, decide_home, margins};
 pub use entrant::{Blended, Detector, EntityScores, Entrant, Fixed, Lesson, NotReady, Routine, Span};
 pub use episodes::episodes;
 pub use fan_out::fan_out;

@@ -26,6 +26,10 @@ const FLAPS_MAX: usize = 6;
 const FLAPS_SECONDS: i64 = 3600;
 /// What lies this far above its threshold is told whatever the allowance says: as rare again as one in e^4.
 pub(crate) const FAR_ABOVE: f32 = 4.0;
+/// What statistics say of one entity is its new manner after this long: the fortnight that they look at.
+const STATISTICS_SECONDS_MAX: i64 = 14 * DAY_SECONDS;
+/// Unless the same entity was told as strong within this time: a week. What happens every day is no news each day.
+const AGAIN_SECONDS: i64 = 7 * DAY_SECONDS;
 /// A higher peak is told again when it is this much higher.
 const CHANGE_SCORE: f32 = 3.0;
 const DAY_SECONDS: i64 = 86_400;
@@ -100,6 +104,8 @@ struct Track {
     /// When there was evidence last.
     last_over: i64,
     told_score: f32,
+    /// Its last alarm ended since it had lasted for long enough, and what it was about goes on.
+    outlived: bool,
 }
 
 impl Decider {
@@ -135,6 +141,7 @@ impl Decider {
             answered: false,
             last_over: i64::MIN,
             told_score: 0.0,
+            outlived: false,
         });
     }
 
@@ -245,6 +252,15 @@ impl Decider {
     ) -> Option<AlarmEvent> {
         let track = &self.tracks[evidence.entity as usize];
         let place = track.alarm.as_ref().and_then(|id| self.alarms.iter().rposition(|alarm| alarm.id == *id));
+        if track.outlived {
+            let track = &mut self.tracks[evidence.entity as usize];
+            if margin >= -HOLD_MARGIN {
+                track.last_over = at;
+                return None;
+            }
+            track.outlived = at.saturating_sub(track.last_over) < QUIET_SECONDS;
+        }
+        let track = &self.tracks[evidence.entity as usize];
         match (place, track.lasting, start) {
             (Some(place), true, _) => self.continue_alarm(place, at, margin, evidence),
             (Some(place), false, Some(_)) if at - track.last_over <= MERGE_SECONDS => {
@@ -272,7 +288,15 @@ impl Decider {
     /// Whether the home's allowance has room for one that lies so far above its threshold. The rules and what warns of danger need
     /// no room and take none, and what is far above is never held back.
     fn may_raise(&self, at: i64, margin: f32, evidence: &Evidence) -> bool {
-        if !self.config.adapt || evidence.kind.has_own_threshold() || margin >= FAR_ABOVE {
+        let told_as_strong = || {
+            self.alarms.iter().any(|alarm| {
+                alarm.entity == evidence.entity
+                    && at.saturating_sub(alarm.raised_at) < AGAIN_SECONDS
+                    && alarm.score - alarm.threshold >= margin - HOLD_MARGIN
+            })
+        };
+        let passes = evidence.kind.has_own_threshold() || (margin >= FAR_ABOVE && !told_as_strong());
+        if !self.config.adapt || passes {
             return true;
         }
         // Of those that are as strong: the weakest gives way to the strongest, not the last to the first.
@@ -320,6 +344,14 @@ impl Decider {
 
     fn continue_alarm(&mut self, place: usize, at: i64, margin: f32, evidence: &Evidence) -> Option<AlarmEvent> {
         let track = &mut self.tracks[evidence.entity as usize];
+        let alarm = &mut self.alarms[place];
+        let longest = if alarm.kind.is_rule() { LASTING_SECONDS_MAX } else { STATISTICS_SECONDS_MAX };
+        if at.saturating_sub(alarm.raised_at) > longest && !alarm.kind.is_danger() {
+            // It is what this entity does now. Told again when it was over in between.
+            (track.lasting, track.outlived) = (false, true);
+            alarm.end = Some(at);
+            return Some(AlarmEvent::Ended(alarm.clone()));
+        }
         // Evidence after a long stretch that nobody closed is another episode; this one ends first.
         if margin >= -HOLD_MARGIN && at - track.last_over <= MERGE_SECONDS {
             track.last_over = at;

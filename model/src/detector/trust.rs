@@ -14,7 +14,7 @@ const STEPS_MIN: u32 = (86_400 / STEP_SECONDS / 2) as u32;
 
 /// What the network said of one entity lately.
 #[derive(Debug, Clone)]
-pub(super) struct NetworkRecord {
+pub(crate) struct NetworkRecord {
     /// Each day's highest score less its threshold.
     highest: DailyMax,
     today: f32,
@@ -22,23 +22,23 @@ pub(super) struct NetworkRecord {
 }
 
 impl NetworkRecord {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { highest: DailyMax::new(), today: f32::NEG_INFINITY, steps_today: 0 }
     }
 
     /// Takes a step's margin over the threshold of the fleet.
-    pub(super) fn note(&mut self, margin: f32) {
+    pub(crate) fn note(&mut self, margin: f32) {
         self.today = self.today.max(margin);
         self.steps_today = self.steps_today.saturating_add(1);
     }
 
     /// How much more than the threshold of the fleet the network must say; none while it has not been heard for long enough.
-    pub(super) fn lift(&self) -> Option<f32> {
+    pub(crate) fn lift(&self) -> Option<f32> {
         (self.highest.known() >= DAYS_MIN).then(|| self.highest.largest().unwrap_or(0.0).max(0.0))
     }
 
     /// The day is over: from now on it counts.
-    pub(super) fn next_day(&mut self) {
+    pub(crate) fn next_day(&mut self) {
         if self.steps_today >= STEPS_MIN {
             self.highest.take(self.today);
         }

@@ -2,7 +2,11 @@
 
 use super::trace::HomeTrace;
 use crate::alarm::{Alarm, AlarmEvent, Calibration, Decider, DeciderConfig, Evidence};
+use crate::detector::NetworkRecord;
 use crate::features::{AnomalyKind, RoutineScore};
+use crate::rules::RULE_THRESHOLD;
+
+const DAY_SECONDS: i64 = 86_400;
 
 /// A home's scores and the thresholds that they are held against.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +17,8 @@ pub struct Judged<'a> {
     pub calibration: &'a Calibration,
     /// Thresholds of the routine score, where its rules speak beside `scores` and it fills their gaps; none keeps it out.
     pub routine: Option<&'a Calibration>,
+    /// Whether `scores` must first be seen on each entity, as homes ask of a network ([`NetworkRecord`]).
+    pub on_record: bool,
 }
 
 /// What a run over one home gave.
@@ -22,34 +28,59 @@ pub struct HomeRun {
     pub alarms: Vec<Alarm>,
     /// The home's offset after each step.
     pub offsets: Vec<f32>,
+    /// How much more than the fleet's threshold the network had to say at each step, by entity; none while it was not asked.
+    pub lifts: Vec<Vec<Option<f32>>>,
+}
+
+/// What a faulty copy follows of its clean twin, so that what was injected changes neither.
+#[derive(Debug, Clone, Copy)]
+pub struct Twin<'a> {
+    /// The home's offset after each step.
+    pub offsets: &'a [f32],
+    /// The lifts; empty where none apply.
+    pub lifts: &'a [Vec<Option<f32>>],
+}
+
+impl HomeRun {
+    /// What a faulty copy follows of this run.
+    #[must_use]
+    pub fn twin(&self) -> Twin<'_> {
+        Twin { offsets: &self.offsets, lifts: &self.lifts }
+    }
 }
 
 /// Runs the deployed decision over a trace at a budget of alarms a week and home; quiet up to `home.from`.
 ///
-/// With `offsets` given the home does not adapt by itself but follows them. With `near` given, only steps marked there are
+/// With `twin` given the home does not adapt by itself but follows it. With `near` given, only steps marked there are
 /// judged.
 #[must_use]
 pub fn decide_home(
     home: &HomeTrace,
     judged: &Judged<'_>,
     budget_per_week: f64,
-    offsets: Option<&[f32]>,
+    twin: Option<Twin<'_>>,
     near: Option<&[Vec<bool>]>,
 ) -> HomeRun {
     let salt = home.home.clone().into_bytes();
-    let mut decider = Decider::new(DeciderConfig { budget_per_week, salt, adapt: offsets.is_none() });
+    let mut decider = Decider::new(DeciderConfig { budget_per_week, salt, adapt: twin.is_none() });
     for info in &home.infos {
         decider.add_entity(info.clone());
     }
     let mut watched = Watched::new(home);
     let mut run = HomeRun::default();
+    let mut records = vec![NetworkRecord::new(); home.entities.len()];
     for index in 0..home.steps() {
         let share = watched.share(home, index, budget_per_week);
-        let offset = offsets.and_then(|offsets| offsets.get(index)).copied().unwrap_or(0.0);
+        let offset = twin.and_then(|twin| twin.offsets.get(index)).copied().unwrap_or(0.0);
+        let lifts: Vec<Option<f32>> = match twin {
+            _ if !judged.on_record => vec![Some(0.0); home.entities.len()],
+            Some(twin) => twin.lifts.get(index).cloned().unwrap_or_else(|| vec![None; home.entities.len()]),
+            None => note(home, index, judged, share, &mut records),
+        };
         let evidence: Vec<Evidence> = (0..home.entities.len())
             .map(|entity| {
-                let mut evidence = weigh(home, entity, index, judged, share);
-                evidence.threshold += offset;
+                let mut evidence = weigh(home, entity, index, judged, share, lifts[entity]);
+                evidence.threshold += if evidence.kind.has_own_threshold() { 0.0 } else { offset };
                 if near.is_some_and(|near| !near[entity][index]) {
                     evidence.score = None;
                 }
@@ -63,6 +94,9 @@ pub fn decide_home(
             }
         }
         run.offsets.push(decider.offset());
+        if judged.on_record {
+            run.lifts.push(lifts);
+        }
     }
     run
 }
@@ -75,7 +109,7 @@ pub fn margins(home: &HomeTrace, judged: &Judged<'_>, budget_per_week: f64) -> V
     for index in 0..home.steps() {
         let share = watched.share(home, index, budget_per_week);
         for (entity, margins) in margins.iter_mut().enumerate() {
-            let evidence = weigh(home, entity, index, judged, share);
+            let evidence = weigh(home, entity, index, judged, share, Some(0.0));
             let score = evidence.score.filter(|score| score.is_finite());
             margins.push(score.map_or(f32::NEG_INFINITY, |score| score - evidence.threshold));
         }
@@ -101,15 +135,48 @@ impl Watched {
     }
 }
 
-/// One entity's evidence: as the deployed detector weighs it.
-fn weigh(home: &HomeTrace, entity: usize, index: usize, judged: &Judged<'_>, share: f32) -> Evidence {
+/// Keeps what the network says of each entity, and gives what it must say more than the fleet's threshold: as the deployed detector
+/// does, which counts a day from the step after its midnight.
+fn note(
+    home: &HomeTrace,
+    index: usize,
+    judged: &Judged<'_>,
+    share: f32,
+    records: &mut [NetworkRecord],
+) -> Vec<Option<f32>> {
+    for (entity, record) in records.iter_mut().enumerate() {
+        let score = judged.scores.map(|scores| scores[entity][index]).filter(|score| score.is_finite());
+        if let Some(score) = score {
+            record.note(score - judged.calibration.threshold(home.entities[entity].class, share));
+        }
+        if home.at(index) % DAY_SECONDS == 0 {
+            record.next_day();
+        }
+    }
+    records.iter().map(NetworkRecord::lift).collect()
+}
+
+/// One entity's evidence: as the deployed detector weighs it. `lift` is what the network must say more than the fleet's threshold;
+/// none where it is not asked.
+fn weigh(
+    home: &HomeTrace,
+    entity: usize,
+    index: usize,
+    judged: &Judged<'_>,
+    share: f32,
+    lift: Option<f32>,
+) -> Evidence {
     let trace = &home.entities[entity];
     let (score, kind) = (trace.routine[index], trace.kind[index]);
     let spoken = trace.ready[index] || score > RoutineScore::FLOOR;
     let by_routine = Evidence {
         entity: trace.entity,
         score: (spoken && judged.routine.is_some()).then_some(score),
-        threshold: judged.routine.unwrap_or(judged.calibration).threshold(trace.class, share),
+        threshold: if kind.has_own_threshold() {
+            RULE_THRESHOLD
+        } else {
+            judged.routine.unwrap_or(judged.calibration).threshold(trace.class, share)
+        },
         kind,
         amount: 0.0,
         usual: 0.0,
@@ -117,8 +184,8 @@ fn weigh(home: &HomeTrace, entity: usize, index: usize, judged: &Judged<'_>, sha
         band: None,
     };
     let own = judged.scores.map(|scores| scores[entity][index]).filter(|score| score.is_finite());
-    let Some(own) = own else { return by_routine };
-    let threshold = judged.calibration.threshold(trace.class, share);
+    let (Some(own), Some(lift)) = (own, lift) else { return by_routine };
+    let threshold = judged.calibration.threshold(trace.class, share) + lift;
     let rule_speaks = by_routine.score.is_some() && kind.is_rule();
     if rule_speaks && score - by_routine.threshold >= own - threshold {
         return by_routine;

@@ -29,6 +29,11 @@ pub trait Detector: Sync {
     fn beside_routine(&self) -> bool {
         false
     }
+
+    /// Whether its scores must first be seen on each entity before it speaks, as homes ask of a network.
+    fn on_record(&self) -> bool {
+        false
+    }
 }
 
 /// A recording with the moment from which on it may be used; what comes before is warm-up.
@@ -108,6 +113,10 @@ impl<D: Detector + ?Sized> Detector for &D {
     fn beside_routine(&self) -> bool {
         (**self).beside_routine()
     }
+
+    fn on_record(&self) -> bool {
+        (**self).on_record()
+    }
 }
 
 /// The routine detector.
@@ -137,6 +146,10 @@ impl Detector for Blended {
     fn score(&self, home: &HomeTrace) -> Vec<EntityScores> {
         let scores = blended(&self.scorer, &self.blend, home, None);
         scores.into_iter().map(|scores| EntityScores { scores, bands: Vec::new() }).collect()
+    }
+
+    fn on_record(&self) -> bool {
+        true
     }
 
     fn beside_routine(&self) -> bool {

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
     use crate::alarm::{Calibration, CalibrationCurve};
     use crate::class::DeviceClass;
-    use crate::evaluate::decide::{Judged, decide_home, margins};
+    use crate::evaluate::decide::{Judged, Twin, decide_home, margins};
     use crate::evaluate::trace::HomeTrace;
 
     proptest! {
@@ -50,9 +50,10 @@ mod tests {
             let home = HomeTrace::of_scores(DeviceClass::Temperature, &scores);
             let points = vec![(0.01, 0.5), (100.0, 0.5)];
             let flat = Calibration { classes: std::collections::BTreeMap::new(), fallback: CalibrationCurve { points } };
-            let judged = Judged { scores: Some(std::slice::from_ref(&scores)), calibration: &flat, routine: None };
+            let judged = Judged { scores: Some(std::slice::from_ref(&scores)), calibration: &flat, routine: None, on_record: false };
             let calm = vec![0.0; scores.len()];
-            let run = decide_home(&home, &judged, 1.0, Some(&calm), None);
+            let twin = Twin { offsets: &calm, lifts: &[] };
+            let run = decide_home(&home, &judged, 1.0, Some(twin), None);
             let decided: Vec<i64> = run.alarms.iter().map(|alarm| alarm.raised_at).collect();
             let margins = margins(&home, &judged, 1.0);
             prop_assert_eq!(episodes(&margins[0], home.at(0), home.from, 0.0), decided);

@@ -206,7 +206,7 @@ impl Stage<'_> {
         let clean_scores: Vec<Vec<f32>> = words.into_iter().map(|one| one.scores).collect();
         let faulty_scores: Vec<Vec<Vec<f32>>> = twin.faulty.iter().map(|copy| scores_of(detector, copy)).collect();
         let routine = detector.beside_routine().then_some(&self.routine);
-        let judged = |scores| Judged { scores: Some(scores), calibration, routine };
+        let judged = |scores| Judged { scores: Some(scores), calibration, routine, on_record: detector.on_record() };
         let mut record = HomeRecord {
             home: clean.home.clone(),
             fold: self.fold.number,
@@ -231,8 +231,7 @@ impl Stage<'_> {
             let mut events = record.events.iter_mut();
             for (copy, scores) in twin.faulty.iter().zip(&faulty_scores) {
                 let near = near_faults(copy);
-                let offsets = Some(run.offsets.as_slice());
-                let on_copy = decide_home(copy, &judged(scores), *budget, offsets, Some(&near));
+                let on_copy = decide_home(copy, &judged(scores), *budget, Some(run.twin()), Some(&near));
                 for label in counted(clean, copy) {
                     let event = events.next().expect("one event for each counted label");
                     event.delay_s.push(delay_of(label, &raised(&on_copy, label), &raised(&run, label)));

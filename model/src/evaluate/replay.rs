@@ -1,6 +1,6 @@
 //! Models tried on traces: the deployed decision on scores that are computed once.
 
-use super::decide::{HomeRun, Judged, decide_home};
+use super::decide::{HomeRun, Judged, Twin, decide_home};
 use super::fan_out::fan_out;
 use super::matching::{Outline, compare};
 use super::outcome::{Evaluation, HomeResult};
@@ -47,15 +47,16 @@ pub fn replay(
 
 fn replay_home(pair: &HomePair, contender: Contender<'_>, budget_per_week: f64) -> HomeResult {
     let clean = &pair.clean;
-    let HomeRun { alarms: on_clean, offsets } = run(clean, contender, budget_per_week, None);
+    let clean_run = run(clean, contender, budget_per_week, None);
+    let on_clean = &clean_run.alarms;
     let outline = Outline { home: &clean.home, entities: &clean.infos, from: clean.from, until: clean.until };
     // The recording's own faults are in every copy and count once: on the clean twin.
-    let mut result = compare(&outline, (&clean.labels, &on_clean), (&clean.labels, &on_clean));
+    let mut result = compare(&outline, (&clean.labels, on_clean), (&clean.labels, on_clean));
     for copy in &pair.faulty {
-        let on_faulty = run(copy, contender, budget_per_week, Some(&offsets)).alarms;
+        let on_faulty = run(copy, contender, budget_per_week, Some(clean_run.twin())).alarms;
         let injected: Vec<Label> =
             copy.labels.iter().filter(|label| label.origin == LabelOrigin::Injected).cloned().collect();
-        result.events.extend(compare(&outline, (&injected, &on_faulty), (&clean.labels, &on_clean)).events);
+        result.events.extend(compare(&outline, (&injected, &on_faulty), (&clean.labels, on_clean)).events);
     }
     result
 }
@@ -76,18 +77,19 @@ pub(super) fn near_faults(home: &HomeTrace) -> Vec<Vec<bool>> {
 /// An alarm merges with one that ended six hours before, and ends an hour after its last evidence.
 const SWALLOW_SECONDS: i64 = MERGE_SECONDS + QUIET_SECONDS;
 
-/// One trace under a contender. With `offsets` given the home does not adapt by itself but follows them, and only steps
-/// near faults are judged.
-fn run(home: &HomeTrace, contender: Contender<'_>, budget_per_week: f64, offsets: Option<&[f32]>) -> HomeRun {
-    let near = offsets.map(|_| near_faults(home));
+/// One trace under a contender. With `twin` given the home does not adapt by itself but follows it, and only steps near faults are
+/// judged.
+fn run(home: &HomeTrace, contender: Contender<'_>, budget_per_week: f64, twin: Option<Twin<'_>>) -> HomeRun {
+    let near = twin.map(|_| near_faults(home));
     let (scores, calibration, routine) = match contender {
         Contender::Routine(routine) => (None, routine, routine),
         Contender::Network { scorer, calibration, blend, routine } => {
             (Some(blended(scorer, blend, home, near.as_deref())), calibration, routine)
         }
     };
-    let judged = Judged { scores: scores.as_deref(), calibration, routine: Some(routine) };
-    decide_home(home, &judged, budget_per_week, offsets, near.as_deref())
+    let on_record = matches!(contender, Contender::Network { .. });
+    let judged = Judged { scores: scores.as_deref(), calibration, routine: Some(routine), on_record };
+    decide_home(home, &judged, budget_per_week, twin, near.as_deref())
 }
 
 #[cfg(test)]

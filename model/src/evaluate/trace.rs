@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use crate::class::DeviceClass;
 use crate::dataset::{Label, RecordedHome};
 use crate::features::{AnomalyKind, FeatureExtractor};
-use crate::grid::{FEATURES, STEP_SECONDS, WINDOW_STEPS, step_of};
+use crate::grid::{DAY_STEPS, FEATURES, STEP_SECONDS, WINDOW_STEPS, step_of};
 use crate::reading::EntityInfo;
 
 /// One entity's steps from the home's first to its last; index `i` is the step that ends at `first + i * 600`.
@@ -21,6 +21,8 @@ pub struct EntityTrace {
     pub first: i64,
     /// Whether the entity had enough history.
     pub ready: Vec<bool>,
+    /// Whether a network may be asked: a step of now, of an entity whose single steps mean something.
+    pub asks: Vec<bool>,
     /// The value in the unit that is shown; NaN where there is none.
     pub observed: Vec<f32>,
     /// The routine detector's score.
@@ -32,6 +34,9 @@ pub struct EntityTrace {
     /// The first step whose row is kept.
     rows_from: usize,
 }
+
+/// Steps before a trace is measured whose rows are kept.
+const SEEN_STEPS: usize = 28 * DAY_STEPS + WINDOW_STEPS;
 
 /// One home's steps, and its labels.
 #[derive(Debug, Clone)]
@@ -103,13 +108,13 @@ impl EntityTrace {
     /// Whether the network may judge step `index`: a number, with history and a full window.
     #[must_use]
     pub fn network_ready(&self, index: usize) -> bool {
-        self.ready[index] && !self.class.is_binary() && self.window(index).is_some()
+        self.ready[index] && self.asks[index] && !self.class.is_binary() && self.window(index).is_some()
     }
 }
 
 impl HomeTrace {
     /// Runs `home` through the feature extractor. Steps up to `from` (Unix seconds) are warm-up; feature rows are kept
-    /// from one window before it.
+    /// from four weeks and one window before it: so long a network is looked at before it speaks.
     ///
     /// An unknown time zone counts as UTC: a recording is no reason to fail.
     #[must_use]
@@ -121,7 +126,7 @@ impl HomeTrace {
         }
         let (first, last) = home.span().map_or((0, 0), |(first, last)| (step_of(first), step_of(last)));
         let steps = if home.readings.is_empty() { 0 } else { ((last - first) / STEP_SECONDS + 1) as usize };
-        let rows_from = (((from - first) / STEP_SECONDS).max(0) as usize).saturating_sub(WINDOW_STEPS).min(steps);
+        let rows_from = (((from - first) / STEP_SECONDS).max(0) as usize).saturating_sub(SEEN_STEPS).min(steps);
         let mut entities: Vec<EntityTrace> = home
             .entities
             .iter()
@@ -131,6 +136,7 @@ impl HomeTrace {
                 class: info.class,
                 first,
                 ready: Vec::with_capacity(steps),
+                asks: Vec::with_capacity(steps),
                 observed: Vec::with_capacity(steps),
                 routine: Vec::with_capacity(steps),
                 kind: Vec::with_capacity(steps),
@@ -147,6 +153,7 @@ impl HomeTrace {
             for step in extractor.close_step(end) {
                 let trace = &mut entities[step.entity as usize];
                 trace.ready.push(step.ready);
+                trace.asks.push(step.has_statistics && step.is_news);
                 trace.observed.push(step.observed.unwrap_or(f32::NAN));
                 trace.routine.push(step.routine.score);
                 trace.kind.push(step.routine.kind);
@@ -188,6 +195,7 @@ impl HomeTrace {
             class,
             first: 0,
             ready: vec![true; routine.len()],
+            asks: vec![true; routine.len()],
             observed: vec![1.0; routine.len()],
             routine: routine.to_vec(),
             kind: vec![AnomalyKind::Level; routine.len()],

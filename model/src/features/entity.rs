@@ -454,6 +454,7 @@ impl Entity {
         }
         self.absent = self.absent.saturating_add(u32::try_from(steps).unwrap_or(u32::MAX));
         self.innovations = [0.0; SUM_STEPS];
+        self.watch.skip();
         for _ in 0..steps.min(WINDOW_STEPS) {
             self.keep_row(&[0.0; FEATURES]);
         }

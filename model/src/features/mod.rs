@@ -48,7 +48,6 @@ pub use extractor::FeatureExtractor;
 pub use knowledge::Knowledge;
 pub(crate) use learnt::Learnt;
 pub use left_out::LeftOut;
-pub(crate) use ring::Ring;
 pub(crate) use shape::{Shape, is_outdoor};
 pub(crate) use step::LN_STEPS_PER_WEEK;
 pub use step::{AnomalyKind, Band, EntityStep, Normaliser, RoutineScore};

@@ -66,6 +66,11 @@ impl Flow {
         self.judge()
     }
 
+    /// Time passed that nobody saw.
+    pub(crate) fn lose(&mut self) {
+        self.recent.clear();
+    }
+
     fn push(&mut self, litres_per_hour: f32) {
         if self.recent.len() == LONGEST_SPAN {
             self.recent.pop_front();

@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn half_of_the_panels_dead_is_told_within_three_days_and_two_dark_days_are_not() {
         let mut production = Production::new();
-        for number in 0..20 {
+        for number in 0..21 {
             let cloud = if number % 5 == 4 { 0.4 } else { 1.0 };
             assert!(!day(&mut production, 4000.0 * cloud));
         }

@@ -51,6 +51,12 @@ impl Reports {
         })
     }
 
+    /// Time passed that nobody saw: a day must be counted anew.
+    pub(crate) fn lose(&mut self) {
+        self.excused = DAY_STEPS as u16;
+        self.today = 0;
+    }
+
     pub(crate) fn next_day(&mut self) {
         // A day on which it was told is no measure of what it reports in health.
         if self.excused == 0 {

@@ -106,6 +106,11 @@ impl Running {
         }
     }
 
+    /// Time passed that nobody saw.
+    pub(crate) fn lose(&mut self) {
+        self.on = None;
+    }
+
     /// Whether it starts and stops all day and night.
     fn cycles(&self) -> bool {
         self.days >= 2.0 && self.runs / self.days >= CYCLES_PER_DAY

@@ -129,6 +129,19 @@ impl Watch {
         .flatten()
     }
 
+    /// Steps passed that nobody saw: nothing that lasted then lasts on.
+    pub(crate) fn skip(&mut self) {
+        if let Some(running) = &mut self.running {
+            running.lose();
+        }
+        if let Some(flow) = &mut self.flow {
+            flow.lose();
+        }
+        if let Some(reports) = &mut self.reports {
+            reports.lose();
+        }
+    }
+
     pub(crate) fn next_day(&mut self) {
         if let Some(running) = &mut self.running {
             running.next_day();
