@@ -18,3 +18,4 @@ pub mod reading;
 pub mod rivals;
 #[cfg(feature = "train")]
 pub mod train;
+pub mod unit;

@@ -42,19 +42,10 @@ pub struct EntityInfo {
 }
 
 impl EntityInfo {
-    /// The limits of [`DeviceClass::physics`] in this entity's unit; none where the class has none or the unit is not
-    /// known to convert.
+    /// The limits of [`DeviceClass::physics`] in this entity's unit; none where the class has none.
     #[must_use]
     pub fn physics(&self) -> Option<(f64, f64)> {
-        let (low, high) = self.class.physics()?;
-        let (factor, offset) = match (self.class, self.unit.as_str()) {
-            (DeviceClass::Temperature, "°F" | "F") => (1.8, 32.0),
-            (DeviceClass::Temperature, "K") => (1.0, 273.15),
-            (DeviceClass::Power, "kW") | (DeviceClass::Voltage, "kV") => (1e-3, 0.0),
-            (DeviceClass::Power | DeviceClass::Voltage | DeviceClass::Current, "mW" | "mV" | "mA") => (1e3, 0.0),
-            _ => (1.0, 0.0),
-        };
-        Some((low * factor + offset, high * factor + offset))
+        self.class.physics_in(&self.unit)
     }
 
     /// The unit of what is watched, scored and shown: a meter's consumption per hour, a binary entity's share of the
