@@ -270,6 +270,8 @@ impl DeviceClass {
             Self::SoundPressure => 0.75,
             Self::Battery => 1.0,
             Self::Voltage => 0.1,
+            // Of what, nobody knows: a cycle now and then, or gigabytes.
+            Self::Count => 0.2,
             class if class.heavy_tailed() => 0.05,
             class if class.is_binary() => 0.05,
             _ => 0.02,
