@@ -120,7 +120,7 @@ fn an_entity_that_came_late_learns_from_its_past() {
 }
 
 /// Lives through (`from`, `until`] at `level`, or stuck at exactly 20 where there is none.
-pub(super) fn live_at(home: &mut Home, from: i64, until: i64, level: Option<f64>) {
+fn live_at(home: &mut Home, from: i64, until: i64, level: Option<f64>) {
     for mut heard in steady(from, until, level.unwrap_or(20.0)) {
         if level.is_none() {
             heard.value = Value::Number(20.0);
@@ -132,7 +132,7 @@ pub(super) fn live_at(home: &mut Home, from: i64, until: i64, level: Option<f64>
 }
 
 /// A thermometer that was watched for a fortnight.
-pub(super) fn watched() -> Home {
+fn watched() -> Home {
     let mut home = home();
     home.brain.add_entities(vec![thermometer()]);
     home.brain.learn(&steady(0, 14 * DAY, 20.0), 14 * DAY);
@@ -209,7 +209,10 @@ fn a_sensor_that_goes_on_in_another_unit_raises_no_alarm_and_goes_on_in_its_firs
     home.brain.add_entities(vec![thermometer()]);
     home.brain.recall(16 * DAY + 60);
     home.brain.set_listening(true, 16 * DAY + 60);
-    live_at(&mut home, 16 * DAY, 20 * DAY, Some(20.0));
+    for heard in steady(0, 20 * DAY, 20.0).into_iter().filter(|heard| heard.at > 16 * DAY) {
+        home.brain.hear(&[heard]);
+        home.brain.tick(heard.at + 300 + CLOSING_GRACE_SECONDS);
+    }
     assert_eq!(raised(&home), 0);
     let usual = home.brain.last_scores[0].band.unwrap().expected;
     assert!((19.0..21.0).contains(&usual), "{usual}");
