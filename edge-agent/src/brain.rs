@@ -5,6 +5,7 @@
 
 mod alarms;
 mod brief;
+mod clock;
 mod faults;
 mod feedback;
 mod handle;
@@ -30,6 +31,7 @@ use hearthwatch_model::alarm::AlarmEvent;
 use hearthwatch_model::detector::{DetectorConfig, EntityScore, HomeDetector, Model, Voice};
 use hearthwatch_model::grid::STEP_SECONDS;
 use hearthwatch_model::reading::{EntityInfo, Reading};
+use hearthwatch_model::unit::Conversion;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
@@ -40,6 +42,7 @@ use crate::house::{House, Place};
 use crate::update::TrialWindows;
 use alarms::Alarms;
 pub use alarms::Tally;
+pub use clock::SetBack;
 pub use feedback::{ToFleet, announcement, feedback_record};
 pub use handle::{BrainCommand, BrainGone, BrainHandle, BrainThread, prepare, start};
 pub use health::DetectorHealth;
@@ -98,6 +101,8 @@ pub struct Brain {
     house: House,
     /// Alarms a week where nobody wishes otherwise.
     configured_budget: f64,
+    /// How each entity's values become what is remembered of it, by number; none where they are.
+    conversions: Vec<Option<Conversion>>,
     /// What people call the entities, by id.
     places: HashMap<String, Place>,
     language: Language,
@@ -158,6 +163,7 @@ impl Brain {
             feedback,
             house,
             configured_budget: budget,
+            conversions: Vec::new(),
             places: HashMap::new(),
             language: Language::default(),
             next_brief: None,
@@ -206,15 +212,22 @@ impl Brain {
         self.show(None);
     }
 
-    /// Makes entities known and tells their numbers. What was remembered of one under another unit or class is forgotten: its
-    /// numbers meant something else.
+    /// Makes entities known and tells their numbers. One that reports in another unit of the same quantity than it is remembered
+    /// in goes on in that one. What was remembered of one that means something else now is forgotten.
     pub fn add_entities(&mut self, infos: Vec<EntityInfo>) -> Vec<u32> {
+        let kept = self.in_known_units(infos);
+        let infos: Vec<EntityInfo> = kept.iter().map(|(info, _)| info.clone()).collect();
         self.forget_other_units(&infos);
-        let numbers = infos.into_iter().map(|info| {
+        let numbers = kept.into_iter().map(|(info, way)| {
             let number = self.detector.add_entity(info.clone());
             if let Err(error) = self.history.know(number, &info) {
                 tracing::warn!(error = %error, "an entity's values will not be remembered");
             }
+            let place = number as usize;
+            if self.conversions.len() <= place {
+                self.conversions.resize(place + 1, None);
+            }
+            self.conversions[place] = way;
             number
         });
         numbers.collect()
@@ -314,8 +327,8 @@ impl Brain {
     /// Closes what can be closed at `now`.
     pub fn tick(&mut self, now: i64) {
         self.now = now;
-        if self.listening && self.closed.is_some() {
-            self.close_through(step_before(now - CLOSING_GRACE_SECONDS), Voice::Live);
+        if self.listening {
+            self.close_until(now);
         }
         self.tell_due(now);
         self.keep_time(now);
@@ -348,6 +361,7 @@ impl Brain {
     }
 
     fn take(&mut self, reading: &Reading) -> Vec<AlarmEvent> {
+        let reading = &self.converted(reading);
         let class = self.detector.entities().get(reading.entity as usize).map(|info| info.class);
         if let Some(class) = class {
             self.open.take(reading, class);

@@ -1,8 +1,17 @@
 //! What kind of thing an entity measures: the one input besides its numbers that every home shares.
 
+mod described;
+pub mod home_assistant;
+mod shape;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::unit::{Conversion, Quantity, Unit};
+
+pub use described::Described;
+pub use shape::Shape;
 
 /// Why a text is not a device class.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -125,55 +134,11 @@ classes! {
     GasAlarm = "gas_alarm",
     /// Carbon monoxide found, yes or no. Home Assistant calls it `carbon_monoxide`, as it calls the concentration.
     CarbonMonoxideAlarm = "carbon_monoxide_alarm",
+    /// An amount of no class of its own that adds up: data, cycles, a volume of whatever.
+    Count = "count",
 }
 
 impl DeviceClass {
-    /// The class of an entity as Home Assistant describes it, or none when it is not watched: times, texts, images.
-    ///
-    /// An id without a domain (`kitchen_temperature`) is taken for a sensor's.
-    #[must_use]
-    pub fn guess(entity_id: &str, device_class: Option<&str>, unit: Option<&str>) -> Option<Self> {
-        let domain = entity_id.split_once('.').map_or("sensor", |(domain, _)| domain);
-        let named = device_class.map(str::trim).filter(|name| !name.is_empty());
-        let unit = unit.map(str::trim).filter(|unit| !unit.is_empty());
-        match domain {
-            "sensor" | "number" | "input_number" => match named {
-                Some("timestamp" | "date" | "enum" | "uptime" | "duration" | "monetary") => None,
-                // A number may carry a name that means an on/off state elsewhere: the moisture of soil.
-                Some(name) => Self::parse(name).filter(|class| !class.is_binary()).or_else(|| unit.map(Self::of_unit)),
-                None => unit.map(Self::of_unit),
-            },
-            "binary_sensor" => match named {
-                Some("update" | "connectivity") => None,
-                Some("gas") => Some(Self::GasAlarm),
-                Some("carbon_monoxide") => Some(Self::CarbonMonoxideAlarm),
-                // A binary sensor may carry a name that means a number elsewhere: a low battery.
-                Some(name) => Some(Self::parse(name).filter(|class| class.is_binary()).unwrap_or(Self::GenericBinary)),
-                None => Some(Self::GenericBinary),
-            },
-            "switch" | "light" | "input_boolean" | "fan" => Some(Self::GenericBinary),
-            _ => None,
-        }
-    }
-
-    fn of_unit(unit: &str) -> Self {
-        match unit {
-            "°C" | "°F" | "K" | "C" | "degC" => Self::Temperature,
-            "lx" | "lux" => Self::Illuminance,
-            "dB" | "dBA" | "dB(A)" => Self::SoundPressure,
-            "hPa" | "kPa" | "Pa" | "mbar" | "bar" | "inHg" | "mmHg" | "psi" => Self::Pressure,
-            "ppb" => Self::Voc,
-            "W" | "kW" | "VA" => Self::Power,
-            "kWh" | "Wh" | "MWh" => Self::Energy,
-            "L" | "gal" => Self::Water,
-            "L/min" | "L/h" | "m³/h" | "m3/h" | "gal/min" => Self::VolumeFlowRate,
-            "V" | "mV" => Self::Voltage,
-            "A" | "mA" => Self::Current,
-            "W/m²" | "W/m2" => Self::Irradiance,
-            _ => Self::GenericNumber,
-        }
-    }
-
     /// Whether the entity is on or off rather than a number.
     #[must_use]
     pub fn is_binary(self) -> bool {
@@ -220,9 +185,31 @@ impl DeviceClass {
         self as usize
     }
 
+    /// The limits of [`DeviceClass::physics`] in `unit`; in the class's base unit where the two do not convert.
+    #[must_use]
+    pub fn physics_in(self, unit: &str) -> Option<(f64, f64)> {
+        let (low, high) = self.physics()?;
+        let base = match (self, Unit::find(unit).map(|unit| unit.quantity)) {
+            (Self::Temperature, _) => "°C",
+            (Self::Pressure, _) => "hPa",
+            (Self::Power, Some(Quantity::ApparentPower)) => "VA",
+            (Self::Power, Some(Quantity::ReactivePower)) => "var",
+            (Self::Power, _) => "W",
+            (Self::Voltage, _) => "V",
+            (Self::Current, _) => "A",
+            (Self::Irradiance, _) => "W/m²",
+            (Self::Illuminance, _) => "lx",
+            (Self::Voc, Some(Quantity::Ratio)) => "ppb",
+            (Self::CarbonDioxide | Self::CarbonMonoxide, _) => "ppm",
+            (Self::Voc | Self::Pm25 | Self::Pm1 | Self::Pm10, _) => "µg/m³",
+            _ => return Some((low, high)),
+        };
+        let convert = Conversion::between(self, base, unit);
+        Some(convert.map_or((low, high), |way| (way.apply(low), way.apply(high))))
+    }
+
     /// The lowest and highest value that the physical quantity can have in a home, in the class's base unit (°C, %, lx,
-    /// dB, hPa, ppb, ppm, µg/m³, W, V, A, W/m²); [`EntityInfo::physics`](crate::reading::EntityInfo::physics)
-    /// converts. Wide on purpose: what lies outside is a broken sensor (−127 °C, 0 ppm), not an unusual day.
+    /// dB, hPa, ppb, ppm, µg/m³, W, V, A, W/m²); [`DeviceClass::physics_in`] converts. Wide on purpose: what lies outside is a broken sensor (−127 °C, 0 ppm), not an unusual day.
     #[must_use]
     pub fn physics(self) -> Option<(f64, f64)> {
         match self {
@@ -266,10 +253,10 @@ impl DeviceClass {
             )
     }
 
-    /// Whether the state is a meter that only counts up (`total_increasing`): its differences are what is watched.
+    /// Whether the state is an amount that adds up (`total_increasing`, `total`): its differences are what is watched.
     #[must_use]
     pub fn counter(self) -> bool {
-        matches!(self, Self::Energy | Self::Water | Self::Gas)
+        matches!(self, Self::Energy | Self::Water | Self::Gas | Self::Count)
     }
 
     /// The smallest difference worth calling a difference, in the values the detector works on (after the logarithm
@@ -283,6 +270,8 @@ impl DeviceClass {
             Self::SoundPressure => 0.75,
             Self::Battery => 1.0,
             Self::Voltage => 0.1,
+            // Of what, nobody knows: a cycle now and then, or gigabytes.
+            Self::Count => 0.2,
             class if class.heavy_tailed() => 0.05,
             class if class.is_binary() => 0.05,
             _ => 0.02,
@@ -322,38 +311,15 @@ mod tests {
     }
 
     #[test]
-    fn a_low_battery_binary_sensor_is_not_a_battery_level() {
-        assert_eq!(
-            DeviceClass::guess("binary_sensor.door_battery", Some("battery"), None),
-            Some(DeviceClass::GenericBinary)
-        );
-        assert_eq!(DeviceClass::guess("sensor.door_battery", Some("battery"), Some("%")), Some(DeviceClass::Battery));
-    }
-
-    #[test]
-    fn a_warner_of_gas_is_no_gas_meter_and_moisture_of_soil_no_leak() {
-        let guess = DeviceClass::guess;
-        assert_eq!(guess("binary_sensor.kitchen", Some("gas"), None), Some(DeviceClass::GasAlarm));
-        assert_eq!(guess("sensor.kitchen", Some("gas"), Some("m³")), Some(DeviceClass::Gas));
-        assert_eq!(guess("binary_sensor.hall", Some("carbon_monoxide"), None), Some(DeviceClass::CarbonMonoxideAlarm));
-        assert_eq!(guess("sensor.hall", Some("carbon_monoxide"), Some("ppm")), Some(DeviceClass::CarbonMonoxide));
-        assert_eq!(guess("sensor.ficus", Some("moisture"), Some("%")), Some(DeviceClass::GenericNumber));
-        assert_eq!(guess("binary_sensor.sink", Some("moisture"), None), Some(DeviceClass::Moisture));
-        for name in ["smoke", "moisture", "heat", "safety", "tamper", "gas", "carbon_monoxide"] {
-            assert!(guess("binary_sensor.one", Some(name), None).is_some_and(DeviceClass::warns_of_danger), "{name}");
-        }
-    }
-
-    #[test]
-    fn times_texts_and_images_are_not_watched() {
-        assert_eq!(DeviceClass::guess("sensor.last_boot", Some("timestamp"), None), None);
-        assert_eq!(DeviceClass::guess("sensor.weather_text", None, None), None);
-        assert_eq!(DeviceClass::guess("camera.porch", None, None), None);
-    }
-
-    #[test]
-    fn a_unit_tells_the_class_where_no_name_does() {
-        assert_eq!(DeviceClass::guess("sensor.attic", None, Some("°C")), Some(DeviceClass::Temperature));
-        assert_eq!(DeviceClass::guess("attic", None, Some("furlong")), Some(DeviceClass::GenericNumber));
+    fn limits_follow_the_unit() {
+        let limits = |class: DeviceClass, unit| class.physics_in(unit);
+        assert_eq!(limits(DeviceClass::Temperature, "°F"), Some((-76.0, 302.0)));
+        assert_eq!(limits(DeviceClass::Power, "kW"), Some((-1000.0, 1000.0)));
+        assert_eq!(limits(DeviceClass::Power, "mVA"), Some((-1e9, 1e9)));
+        assert_eq!(limits(DeviceClass::Pressure, "Pa"), Some((-1e5, 1e8)));
+        assert_eq!(limits(DeviceClass::Pm25, "mg/m³"), Some((0.0, 100.0)));
+        assert_eq!(limits(DeviceClass::CarbonMonoxide, "mg/m³"), Some((0.0, 100_000.0)), "they do not convert");
+        assert_eq!(limits(DeviceClass::Temperature, "furlong"), Some((-60.0, 150.0)));
+        assert_eq!(limits(DeviceClass::Energy, "kWh"), None);
     }
 }

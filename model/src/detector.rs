@@ -1,6 +1,7 @@
 //! A home's detector: features, model and decisions in one value.
 
 mod danger;
+mod go_back;
 mod model;
 mod trial;
 mod trust;

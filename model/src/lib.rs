@@ -19,3 +19,4 @@ pub mod rivals;
 pub mod rules;
 #[cfg(feature = "train")]
 pub mod train;
+pub mod unit;

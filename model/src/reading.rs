@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::class::DeviceClass;
+use crate::unit::Conversion;
 
 /// Largest magnitude that is kept as a number: a tenth of what an `f32` squares without overflow, and far above any
 /// meter. What is larger is treated as a broken value.
@@ -30,6 +31,23 @@ pub struct Reading {
     pub value: Value,
 }
 
+/// How large a difference must be for a resident to call it one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Noticeable {
+    /// At least so much, in the unit that is shown, …
+    pub least: f32,
+    /// … and at least this share of the value.
+    pub share: f32,
+}
+
+impl Noticeable {
+    /// The smallest difference from `value`.
+    #[must_use]
+    pub fn from(self, value: f32) -> f32 {
+        self.least.max(self.share * value.abs())
+    }
+}
+
 /// What is known of an entity besides its states.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntityInfo {
@@ -42,83 +60,60 @@ pub struct EntityInfo {
 }
 
 impl EntityInfo {
-    /// The limits of [`DeviceClass::physics`] in this entity's unit; none where the class has none or the unit is not
-    /// known to convert.
+    /// The limits of [`DeviceClass::physics`] in this entity's unit; none where the class has none.
     #[must_use]
     pub fn physics(&self) -> Option<(f64, f64)> {
-        let (low, high) = self.class.physics()?;
-        let (factor, offset) = match (self.class, self.unit.as_str()) {
-            (DeviceClass::Temperature, "°F" | "F") => (1.8, 32.0),
-            (DeviceClass::Temperature, "K") => (1.0, 273.15),
-            (DeviceClass::Power, "kW") | (DeviceClass::Voltage, "kV") => (1e-3, 0.0),
-            (DeviceClass::Power | DeviceClass::Voltage | DeviceClass::Current, "mW" | "mV" | "mA") => (1e3, 0.0),
-            _ => (1.0, 0.0),
-        };
-        Some((low * factor + offset, high * factor + offset))
+        self.class.physics_in(&self.unit)
     }
 
     /// Watts in one of the shown unit, for power, for the rate of an energy meter, and for a current at 230 V; none for others.
     #[must_use]
     pub fn watts(&self) -> Option<f32> {
-        match (self.class, self.unit.as_str()) {
-            (DeviceClass::Power, "kW" | "kVA" | "kvar") => Some(1e3),
-            (DeviceClass::Power, "MW") => Some(1e6),
-            (DeviceClass::Power, "mW") => Some(1e-3),
-            (DeviceClass::Power, _) | (DeviceClass::Energy, "Wh") => Some(1.0),
-            (DeviceClass::Energy, "kWh") => Some(1e3),
-            (DeviceClass::Energy, "MWh") => Some(1e6),
-            (DeviceClass::Current, "mA") => Some(0.23),
-            (DeviceClass::Current, _) => Some(230.0),
+        const VOLTS: f32 = 230.0;
+        let factor = |to| Conversion::between(self.class, &self.unit, to).map(|way| way.apply(1.0) as f32);
+        match self.class {
+            DeviceClass::Power => Some(factor("W").or_else(|| factor("VA")).or_else(|| factor("var")).unwrap_or(1.0)),
+            DeviceClass::Energy => factor("Wh"),
+            DeviceClass::Current => Some(factor("A").unwrap_or(1.0) * VOLTS),
             _ => None,
         }
     }
 
-    /// Litres an hour in one of the shown unit, for water meters and flows of water; none for others.
+    /// Litres an hour in one of the shown unit, for water meters and flows; none for others.
     #[must_use]
     pub fn litres_per_hour(&self) -> Option<f32> {
-        match (self.class, self.unit.as_str()) {
-            (DeviceClass::Water, "L" | "l" | "") => Some(1.0),
-            (DeviceClass::Water, "m³" | "m3") | (DeviceClass::VolumeFlowRate, "m³/h" | "m3/h") => Some(1e3),
-            (DeviceClass::Water, "gal") | (DeviceClass::VolumeFlowRate, "gal/h") => Some(3.785_41),
-            (DeviceClass::Water, "ft³" | "ft3") => Some(28.316_8),
-            (DeviceClass::Water, "CCF") => Some(2831.68),
-            (DeviceClass::VolumeFlowRate, "L/min" | "l/min") => Some(60.0),
-            (DeviceClass::VolumeFlowRate, "gal/min") => Some(227.125),
-            (DeviceClass::VolumeFlowRate, "L/h" | "l/h") => Some(1.0),
+        let factor = |to| Conversion::between(self.class, &self.unit, to).map(|way| way.apply(1.0) as f32);
+        match self.class {
+            DeviceClass::Water => factor("L"),
+            DeviceClass::VolumeFlowRate => factor("L/h"),
             _ => None,
         }
     }
 
-    /// The smallest difference from `value` (in the shown unit) that a resident would call one; 0 where the class says nothing.
+    /// From this entity's temperatures to °C; none where it measures something else.
     #[must_use]
-    pub fn noticeable(&self, value: f32) -> f32 {
-        let relative = |share: f32| share * value.abs();
-        match self.class {
-            DeviceClass::Temperature if matches!(self.unit.as_str(), "°F" | "F") => 0.9,
-            DeviceClass::Temperature => 0.5,
-            DeviceClass::Humidity | DeviceClass::SoundPressure | DeviceClass::Battery => 3.0,
-            DeviceClass::CarbonDioxide => relative(0.05).max(40.0),
-            DeviceClass::Illuminance => relative(0.1).max(10.0),
-            DeviceClass::Pm25 | DeviceClass::Pm10 | DeviceClass::Pm1 => relative(0.1).max(2.0),
-            DeviceClass::Power | DeviceClass::Energy | DeviceClass::Current => {
-                let watts = self.watts().unwrap_or(1.0);
-                relative(0.05).max(15.0 / watts)
-            }
-            DeviceClass::Water | DeviceClass::VolumeFlowRate => {
-                relative(0.05).max(3.0 / self.litres_per_hour().unwrap_or(3.0))
-            }
-            DeviceClass::Voltage => relative(0.01),
-            _ => 0.0,
-        }
+    pub fn to_celsius(&self) -> Option<Conversion> {
+        Conversion::between(self.class, &self.unit, "°C").filter(|_| self.class == DeviceClass::Temperature)
     }
 
-    /// A temperature of this entity in °C.
+    /// The smallest difference that a resident would call one, in the shown unit.
     #[must_use]
-    pub fn celsius(&self, value: f32) -> f32 {
-        match self.unit.as_str() {
-            "°F" | "F" => (value - 32.0) / 1.8,
-            "K" => value - 273.15,
-            _ => value,
+    pub fn noticeable(&self) -> Noticeable {
+        let of = |least: f32, share: f32| Noticeable { least, share };
+        match self.class {
+            // A difference of half a kelvin.
+            DeviceClass::Temperature if self.unit.contains('F') || self.unit.contains('℉') => of(0.9, 0.0),
+            DeviceClass::Temperature => of(0.5, 0.0),
+            DeviceClass::Humidity | DeviceClass::SoundPressure | DeviceClass::Battery => of(3.0, 0.0),
+            DeviceClass::CarbonDioxide => of(40.0, 0.05),
+            DeviceClass::Illuminance => of(10.0, 0.1),
+            DeviceClass::Pm25 | DeviceClass::Pm10 | DeviceClass::Pm1 => of(2.0, 0.1),
+            DeviceClass::Power | DeviceClass::Energy | DeviceClass::Current => {
+                of(15.0 / self.watts().unwrap_or(1.0), 0.05)
+            }
+            DeviceClass::Water | DeviceClass::VolumeFlowRate => of(3.0 / self.litres_per_hour().unwrap_or(3.0), 0.05),
+            DeviceClass::Voltage => of(0.0, 0.01),
+            _ => of(0.0, 0.0),
         }
     }
 
@@ -148,6 +143,18 @@ mod tests {
     fn physical_limits_follow_the_unit() {
         assert_eq!(thermometer("°C").physics(), Some((-60.0, 150.0)));
         assert_eq!(thermometer("°F").physics(), Some((-76.0, 302.0)));
+    }
+
+    #[test]
+    fn loads_and_flows_are_counted_in_watts_and_litres_an_hour() {
+        let of = |class, unit: &str| EntityInfo { entity_id: "sensor.one".into(), class, unit: unit.into() };
+        assert_eq!(of(DeviceClass::Power, "kW").watts(), Some(1000.0));
+        assert_eq!(of(DeviceClass::Energy, "kWh").watts(), Some(1000.0));
+        assert_eq!(of(DeviceClass::Current, "mA").watts(), Some(0.23));
+        assert_eq!(of(DeviceClass::Water, "m³").litres_per_hour(), Some(1000.0));
+        assert_eq!(of(DeviceClass::VolumeFlowRate, "L/min").litres_per_hour(), Some(60.0));
+        assert_eq!(of(DeviceClass::Humidity, "%").watts(), None);
+        assert_eq!(thermometer("°F").to_celsius().map(|way| way.apply(14.0)), Some(-10.0));
     }
 
     #[test]

@@ -20,6 +20,8 @@ mod home;
 mod image;
 #[path = "home_assistant/instance.rs"]
 mod instance;
+#[path = "home_assistant/names.rs"]
+mod names;
 #[path = "home_assistant/phone.rs"]
 mod phone;
 #[path = "home_assistant/supervisor.rs"]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use hearthwatch_model::alarm::Verdict;
+use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::detector::Model;
 use hearthwatch_model::reading::{EntityInfo, Reading};
 use hearthwatch_protocol::ModelVersion;
@@ -28,6 +29,8 @@ pub enum BrainCommand {
     Timezone(TimeZone),
     /// [`Brain::add_entities`].
     AddEntities(Vec<EntityInfo>, oneshot::Sender<Vec<u32>>),
+    /// [`Brain::known_classes`].
+    KnownClasses(oneshot::Sender<HashMap<String, DeviceClass>>),
     /// [`Brain::recall`].
     Recall(i64, oneshot::Sender<Option<i64>>),
     /// [`Brain::learn`]; answered when done, so that slices do not pile up.
@@ -189,6 +192,9 @@ impl Brain {
             BrainCommand::Timezone(timezone) => self.set_timezone(timezone),
             BrainCommand::AddEntities(infos, reply) => {
                 let _ = reply.send(self.add_entities(infos));
+            }
+            BrainCommand::KnownClasses(reply) => {
+                let _ = reply.send(self.known_classes());
             }
             BrainCommand::Recall(now, reply) => {
                 let _ = reply.send(self.recall(now));

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hearthwatch_model::alarm::DeciderMemory;
 use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_model::reading::{EntityInfo, Reading, Value};
+use hearthwatch_model::unit::Conversion;
 use serde::de::DeserializeOwned;
 
 use super::{Brain, DECIDER_NOTE, NoticeKind};
@@ -81,6 +82,45 @@ impl Brain {
         self.read_note(REGISTER_NOTE, text)
     }
 
+    /// The entities in the units in which they are remembered, where what they report converts: 68 °F after 20 °C is the
+    /// same warmth. Second, for each the way there.
+    pub(super) fn in_known_units(&self, infos: Vec<EntityInfo>) -> Vec<(EntityInfo, Option<Conversion>)> {
+        let known = self.known_units();
+        let kept = infos.into_iter().map(|info| {
+            let before = known.get(&info.entity_id).filter(|(class, unit)| *class == info.class && *unit != info.unit);
+            let way = before.and_then(|(class, unit)| Some((unit, Conversion::between(*class, &info.unit, unit)?)));
+            match way {
+                Some((unit, way)) => {
+                    tracing::info!(
+                        entity_id = info.entity_id,
+                        from = info.unit,
+                        to = unit,
+                        "an entity has another unit; its values are converted"
+                    );
+                    (EntityInfo { unit: unit.clone(), ..info }, Some(way))
+                }
+                None => (info, None),
+            }
+        });
+        kept.collect()
+    }
+
+    /// A reading in the unit in which its entity is remembered.
+    pub(super) fn converted(&self, reading: &Reading) -> Reading {
+        let way = self.conversions.get(reading.entity as usize).copied().flatten();
+        let value = match (way, reading.value) {
+            (Some(way), Value::Number(number)) => Value::Number(way.apply(number)),
+            (_, value) => value,
+        };
+        Reading { value, ..*reading }
+    }
+
+    /// As what each entity is remembered.
+    #[must_use]
+    pub fn known_classes(&self) -> HashMap<String, DeviceClass> {
+        self.known_units().into_iter().map(|(entity_id, (class, _))| (entity_id, class)).collect()
+    }
+
     /// Forgets what is remembered of entities under another unit or class than they have now.
     pub(super) fn forget_other_units(&mut self, infos: &[EntityInfo]) {
         let mut units = self.known_units();
@@ -92,7 +132,7 @@ impl Brain {
                 tracing::info!(
                     entity_id = info.entity_id,
                     unit = info.unit,
-                    "an entity has another unit; it is learnt anew"
+                    "an entity means something else than before; it is learnt anew"
                 );
                 if let Err(error) = self.history.forget(&info.entity_id) {
                     tracing::warn!(error = %error, entity_id = info.entity_id, "values in two units are mixed");

@@ -202,7 +202,7 @@ impl Brain {
             if let Some(full) = step_end.replace(end).filter(|full| *full != end) {
                 self.keep_past(&mut past, full);
             }
-            past.take(reading, *class);
+            past.take(&self.converted(reading), *class);
         }
         if let Some(last) = step_end {
             self.keep_past(&mut past, last);

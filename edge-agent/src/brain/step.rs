@@ -26,6 +26,11 @@ impl OpenStep {
         }
     }
 
+    /// Forgets what was heard.
+    pub(super) fn restart(&mut self) {
+        *self = Self::default();
+    }
+
     /// What was heard since the last step.
     pub(super) fn heard(&self) -> impl Iterator<Item = &Reading> {
         self.heard.iter().map(|(reading, _)| reading)

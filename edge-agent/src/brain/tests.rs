@@ -11,6 +11,7 @@ use crate::history::{Reason, StoredAlarm};
 use crate::house::{Change, DailyTime, Held, HouseMode, Place, QuietHours, Scope};
 use hearthwatch_model::alarm::Verdict;
 
+mod clock;
 mod memory;
 
 struct Home {

@@ -10,6 +10,7 @@ use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
 use jiff::tz::TimeZone;
 
+use super::clock::SetBack;
 use super::readiness::Readiness;
 use crate::explain::Language;
 use crate::house::House;
@@ -54,6 +55,8 @@ pub struct HomeView {
     pub timezone: TimeZone,
     /// What its residents read.
     pub language: Language,
+    /// When this machine's clock was set back last, since the start.
+    pub set_back: Option<SetBack>,
 }
 
 impl Default for HomeView {
@@ -75,6 +78,7 @@ impl Default for HomeView {
             brief: None,
             timezone: TimeZone::UTC,
             language: Language::default(),
+            set_back: None,
         }
     }
 }

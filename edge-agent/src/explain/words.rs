@@ -99,6 +99,7 @@ pub(super) fn quantity(class: DeviceClass, unit: &str) -> String {
         DeviceClass::Energy | DeviceClass::Water | DeviceClass::Gas => {
             format!("{} used", friendly_name(class.as_str()))
         }
+        DeviceClass::Count => "Increase".to_owned(),
         DeviceClass::Pm25 => "PM2.5".to_owned(),
         DeviceClass::Pm1 => "PM1".to_owned(),
         DeviceClass::Pm10 => "PM10".to_owned(),

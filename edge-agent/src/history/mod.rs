@@ -240,6 +240,23 @@ impl History {
         Ok(())
     }
 
+    /// Forgets every step that ends after `step`, and what changed since then: they were of a time that was not to be.
+    ///
+    /// # Errors
+    /// [`HistoryError::Database`]; then nothing is forgotten.
+    pub fn forget_after(&mut self, step: i64) -> Result<(), HistoryError> {
+        let tx = self.database.transaction()?;
+        for forget in [
+            "DELETE FROM steps WHERE step > ?1",
+            "DELETE FROM grid WHERE step > ?1",
+            "DELETE FROM changes WHERE at > ?1",
+        ] {
+            tx.prepare(forget)?.execute([step])?;
+        }
+        tx.commit()?;
+        Ok(())
+    }
+
     /// The end of the last step that was saved.
     ///
     /// # Errors

@@ -5,12 +5,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::class::{Described, DeviceClass, Shape};
 use hearthwatch_model::reading::{EntityInfo, Value};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// Most entities watched in one home. An entity's histories and feature ring take about 50 kB, so 500 take 25 MB.
 pub const WATCHED_MAX: usize = 500;
+
+/// Home Assistant's clock and this machine's may be so far apart, in seconds, as may be late what it tells.
+const CLOCKS_APART_MAX: i64 = 600;
 
 /// One event of `subscribe_entities`.
 #[derive(Debug, Default, Deserialize)]
@@ -55,11 +58,25 @@ pub struct CompressedChange {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Attributes {
     /// Home Assistant's device class.
+    #[serde(default, deserialize_with = "text_or_nothing")]
     pub device_class: Option<String>,
+    /// Home Assistant's state class.
+    #[serde(default, deserialize_with = "text_or_nothing")]
+    pub state_class: Option<String>,
     /// The unit of the state.
+    #[serde(default, deserialize_with = "text_or_nothing")]
     pub unit_of_measurement: Option<String>,
     /// What Home Assistant calls the entity.
+    #[serde(default, deserialize_with = "text_or_nothing")]
     pub friendly_name: Option<String>,
+}
+
+/// Any integration may write anything into its attributes: what is no text says nothing.
+fn text_or_nothing<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
+    Ok(match serde_json::Value::deserialize(source)? {
+        serde_json::Value::String(text) => Some(text),
+        _ => None,
+    })
 }
 
 impl Attributes {
@@ -68,6 +85,7 @@ impl Attributes {
         let of = |new: &Option<String>, old: &Option<String>| new.clone().or_else(|| old.clone());
         Self {
             device_class: of(&self.device_class, &older.device_class),
+            state_class: of(&self.state_class, &older.state_class),
             unit_of_measurement: of(&self.unit_of_measurement, &older.unit_of_measurement),
             friendly_name: of(&self.friendly_name, &older.friendly_name),
         }
@@ -96,12 +114,30 @@ pub struct WatchedEntities {
     known: HashMap<String, Known>,
     ignored: HashSet<String>,
     refused: usize,
+    /// What entities without a state class turned out to be before the last stop.
+    found_out: HashMap<String, DeviceClass>,
+    /// States whose time lay far from this machine's.
+    strange_times: u64,
 }
 
 #[derive(Debug)]
 struct Known {
+    /// What the attributes say.
+    said: DeviceClass,
+    /// As what it is watched: what they say, or what its values showed.
     class: DeviceClass,
     attributes: Attributes,
+    shape: Shape,
+}
+
+impl Known {
+    fn info(&self, entity_id: &str) -> EntityInfo {
+        EntityInfo { entity_id: entity_id.to_owned(), class: self.class, unit: unit_of(self.class, &self.attributes) }
+    }
+}
+
+fn unit_of(class: DeviceClass, attributes: &Attributes) -> String {
+    attributes.unit_of_measurement.clone().filter(|_| !class.is_binary()).unwrap_or_default()
 }
 
 impl WatchedEntities {
@@ -167,37 +203,75 @@ impl WatchedEntities {
         }
         let before = self.known.get(entity_id);
         let attributes = before.map_or_else(|| attributes.clone(), |before| attributes.over(&before.attributes));
-        let class = class_of(entity_id, &attributes)?;
-        let unit = |attributes: &Attributes| {
-            attributes.unit_of_measurement.clone().filter(|_| !class.is_binary()).unwrap_or_default()
-        };
-        let info = EntityInfo { entity_id: entity_id.to_owned(), class, unit: unit(&attributes) };
-        if before.is_some_and(|before| before.class == class && unit(&before.attributes) == info.unit) {
+        let said = class_of(entity_id, &attributes)?;
+        let unit = unit_of(said, &attributes);
+        if before.is_some_and(|before| before.said == said && unit_of(said, &before.attributes) == unit) {
             return None;
         }
         if before.is_none() && self.known.len() >= WATCHED_MAX {
             self.refused += 1;
             return None;
         }
-        self.known.insert(entity_id.to_owned(), Known { class, attributes });
+        let described = describe(entity_id, &attributes);
+        let mut shape = described.shape(said);
+        let found_out = self.found_out.get(entity_id).filter(|class| shape.may_be(said, **class));
+        let class = found_out.copied().unwrap_or(said);
+        if class != said {
+            shape = Shape::settled();
+        }
+        let known = Known { said, class, attributes, shape };
+        let info = known.info(entity_id);
+        self.known.insert(entity_id.to_owned(), known);
         Some(info)
+    }
+
+    /// Tells as what each entity was watched before the last stop: what its values showed need not be found out again.
+    pub fn remember(&mut self, classes: HashMap<String, DeviceClass>) {
+        self.found_out = classes;
+    }
+
+    /// Takes a value; tells of an entity that is something else than was thought.
+    fn find_out(&mut self, entity_id: &str, at: i64, value: Value) -> Option<EntityInfo> {
+        let known = self.known.get_mut(entity_id)?;
+        let Value::Number(number) = value else { return None };
+        known.class = known.shape.see(known.class, at, number)?;
+        self.found_out.insert(entity_id.to_owned(), known.class);
+        Some(known.info(entity_id))
+    }
+
+    /// How many states had a time that cannot be, and were taken for new.
+    #[must_use]
+    pub fn strange_times(&self) -> u64 {
+        self.strange_times
+    }
+
+    /// When a state was stated. What Home Assistant tells as a change happened just now: where it says otherwise, its clock
+    /// and this machine's differ, and only one of them can order what is heard here. No state is from the future.
+    fn stated_at(&mut self, said: Option<f64>, changed: bool, now: i64) -> i64 {
+        let Some(at) = said.map(whole_seconds) else { return now };
+        let strange =
+            at.saturating_sub(now) > CLOCKS_APART_MAX || (changed && now.saturating_sub(at) > CLOCKS_APART_MAX);
+        if strange {
+            self.strange_times = self.strange_times.saturating_add(1);
+            return now;
+        }
+        at
     }
 
     /// What `event`, received at `now`, means.
     pub fn apply(&mut self, event: &EntitiesEvent, now: i64) -> Vec<EntityChange> {
-        let changed = event.changed.iter().map(|(id, change)| (id, &change.plus));
+        let added = event.added.iter().map(|(id, state)| (id, state, false));
+        let changed = event.changed.iter().map(|(id, change)| (id, &change.plus, true));
         let mut changes = Vec::new();
-        for (entity_id, state) in event.added.iter().chain(changed) {
+        for (entity_id, state, changed) in added.chain(changed) {
             if let Some(info) = state.attributes.as_ref().and_then(|found| self.consider(entity_id, found)) {
                 changes.push(EntityChange::Found(info));
             }
             if let (Some(class), Some(text)) = (self.class(entity_id), state.state.as_deref()) {
-                let at = state.last_changed.or(state.last_updated).map_or(now, whole_seconds);
-                changes.push(EntityChange::Stated {
-                    entity_id: entity_id.clone(),
-                    at,
-                    value: parse_state(class, text),
-                });
+                let at = self.stated_at(state.last_changed.or(state.last_updated), changed, now);
+                let value = parse_state(class, text);
+                changes.extend(self.find_out(entity_id, at, value).map(EntityChange::Found));
+                changes.push(EntityChange::Stated { entity_id: entity_id.clone(), at, value });
             }
         }
         for entity_id in event.removed.iter().filter(|id| self.known.contains_key(*id)) {
@@ -208,8 +282,16 @@ impl WatchedEntities {
 }
 
 fn class_of(entity_id: &str, attributes: &Attributes) -> Option<DeviceClass> {
-    let unit = attributes.unit_of_measurement.as_deref();
-    DeviceClass::guess(entity_id, attributes.device_class.as_deref(), unit)
+    DeviceClass::of(&describe(entity_id, attributes))
+}
+
+fn describe<'a>(entity_id: &'a str, attributes: &'a Attributes) -> Described<'a> {
+    Described {
+        entity_id,
+        device_class: attributes.device_class.as_deref(),
+        state_class: attributes.state_class.as_deref(),
+        unit: attributes.unit_of_measurement.as_deref(),
+    }
 }
 
 /// Reads a state's text as its class says; what is no value of the class is a gap.
@@ -237,6 +319,9 @@ mod tests {
         EntityChange::Stated { entity_id: entity_id.to_owned(), at, value }
     }
 
+    /// A moment after the snapshot.
+    const NOW: i64 = 1_795_295_620;
+
     const SNAPSHOT: &str = r#"{"a": {
         "sensor.kitchen_temperature": {"s": "20.5", "a": {"state_class": "measurement", "unit_of_measurement": "°C",
             "device_class": "temperature", "friendly_name": "Kitchen"}, "c": "01M7", "lc": 1795295617.15},
@@ -246,7 +331,7 @@ mod tests {
     #[test]
     fn a_snapshot_finds_what_can_be_watched_and_states_it() {
         let mut watched = WatchedEntities::default();
-        let changes = watched.apply(&event(SNAPSHOT), 0);
+        let changes = watched.apply(&event(SNAPSHOT), NOW);
         let motion = EntityInfo {
             entity_id: "binary_sensor.kitchen_motion".to_owned(),
             class: DeviceClass::Motion,
@@ -271,20 +356,20 @@ mod tests {
     #[test]
     fn a_change_states_only_what_is_watched() {
         let mut watched = WatchedEntities::default();
-        watched.apply(&event(SNAPSHOT), 0);
+        watched.apply(&event(SNAPSHOT), NOW);
         let change = r#"{"c": {"sensor.kitchen_temperature": {"+": {"s": "21", "lc": 700.0, "c": "x"}},
             "sensor.backup_next": {"+": {"s": "2026", "lc": 700.0}}}}"#;
-        let changes = watched.apply(&event(change), 0);
+        let changes = watched.apply(&event(change), 700);
         assert_eq!(changes, [stated("sensor.kitchen_temperature", 700, Value::Number(21.0))]);
     }
 
     #[test]
     fn a_change_of_attributes_alone_is_not_a_reading() {
         let mut watched = WatchedEntities::default();
-        watched.apply(&event(SNAPSHOT), 0);
+        watched.apply(&event(SNAPSHOT), NOW);
         let change =
             r#"{"c": {"sensor.kitchen_temperature": {"+": {"lu": 700.0, "a": {"icon": "x"}}, "-": {"a": ["b"]}}}}"#;
-        assert_eq!(watched.apply(&event(change), 0), []);
+        assert_eq!(watched.apply(&event(change), 700), []);
     }
 
     #[test]
@@ -294,7 +379,7 @@ mod tests {
             assert_eq!(parse_state(DeviceClass::Motion, text), Value::Gap, "{text}");
         }
         let mut watched = WatchedEntities::default();
-        watched.apply(&event(SNAPSHOT), 0);
+        watched.apply(&event(SNAPSHOT), NOW);
         let removed = watched.apply(&event(r#"{"r": ["sensor.kitchen_temperature", "light.hall"]}"#), 800);
         assert_eq!(removed, [stated("sensor.kitchen_temperature", 800, Value::Gap)]);
     }
@@ -303,7 +388,7 @@ mod tests {
     fn only_an_entity_that_could_be_watched_is_a_find() {
         let mut watched = WatchedEntities::default();
         assert!(watched.finds_in(&event(SNAPSHOT)));
-        watched.apply(&event(SNAPSHOT), 0);
+        watched.apply(&event(SNAPSHOT), NOW);
         assert!(!watched.finds_in(&event(SNAPSHOT)), "known already, or of no class");
         assert!(watched.finds_in(&event(r#"{"r": ["sensor.kitchen_temperature"]}"#)), "renamed, perhaps");
     }
@@ -313,9 +398,9 @@ mod tests {
         let mut watched = WatchedEntities::default();
         let ignored = ["binary_sensor.kitchen_motion", "sensor.kitchen_temperature"].map(str::to_owned);
         assert!(watched.set_ignored(ignored.into()).is_empty());
-        assert_eq!(watched.apply(&event(SNAPSHOT), 0), []);
+        assert_eq!(watched.apply(&event(SNAPSHOT), NOW), []);
         watched.set_ignored(HashSet::new());
-        assert_eq!(watched.apply(&event(SNAPSHOT), 0).len(), 4);
+        assert_eq!(watched.apply(&event(SNAPSHOT), NOW).len(), 4);
         assert_eq!(
             watched.set_ignored(["sensor.kitchen_temperature".to_owned()].into()),
             ["sensor.kitchen_temperature"]
@@ -348,5 +433,56 @@ mod tests {
         let stated = EntityChange::Stated { entity_id: "sensor.t".into(), at: 2, value: Value::Number(68.0) };
         assert_eq!(watched.apply(&other, 2), [EntityChange::Found(info), stated.clone()]);
         assert_eq!(watched.apply(&other, 2), [stated], "told once");
+    }
+
+    #[test]
+    fn a_number_that_falls_time_and_again_is_no_counter_and_is_known_for_that_after_a_restart() {
+        let mut watched = WatchedEntities::default();
+        let tank = |litres: i32, at: i32| {
+            format!(
+                r#"{{"a": {{"sensor.tank": {{"s": "{litres}", "a": {{"unit_of_measurement": "L"}}, "lc": {at}}}}}}}"#
+            )
+        };
+        let mut found = Vec::new();
+        for step in 0..10 {
+            let changes = watched.apply(&event(&tank(900 - 5 * step, 600 * step)), i64::from(600 * step));
+            found.extend(changes.into_iter().filter_map(|change| match change {
+                EntityChange::Found(info) => Some(info.class),
+                EntityChange::Stated { .. } => None,
+            }));
+        }
+        assert_eq!(found, [DeviceClass::Water, DeviceClass::GenericNumber]);
+        let mut again = WatchedEntities::default();
+        again.remember([("sensor.tank".to_owned(), DeviceClass::GenericNumber)].into());
+        again.apply(&event(&tank(850, 7000)), 7000);
+        assert_eq!(again.class("sensor.tank"), Some(DeviceClass::GenericNumber));
+        let mut said = WatchedEntities::default();
+        said.remember([("sensor.tank".to_owned(), DeviceClass::GenericNumber)].into());
+        let total = r#"{"a": {"sensor.tank": {"s": "9", "lc": 1,
+            "a": {"unit_of_measurement": "L", "state_class": "total_increasing"}}}}"#;
+        said.apply(&event(total), 1);
+        assert_eq!(said.class("sensor.tank"), Some(DeviceClass::Water), "somebody has said what it is since");
+    }
+
+    #[test]
+    fn what_is_told_as_a_change_happened_now_whatever_the_clock_of_home_assistant_says() {
+        let mut watched = WatchedEntities::default();
+        watched.apply(&event(SNAPSHOT), NOW);
+        for (stamp, at) in [(NOW - 100, NOW - 100), (NOW - 10_800, NOW), (NOW + 10_800, NOW)] {
+            let change =
+                format!(r#"{{"c": {{"sensor.kitchen_temperature": {{"+": {{"s": "21", "lc": {stamp}.0}}}}}}}}"#);
+            let changes = watched.apply(&event(&change), NOW);
+            assert_eq!(changes, [stated("sensor.kitchen_temperature", at, Value::Number(21.0))]);
+        }
+        assert_eq!(watched.strange_times(), 2);
+    }
+
+    #[test]
+    fn an_attribute_that_is_no_text_says_nothing() {
+        let mut watched = WatchedEntities::default();
+        let odd = r#"{"a": {"sensor.t": {"s": "20", "lc": 1, "a": {"device_class": 5, "unit_of_measurement": "°C",
+            "state_class": null, "friendly_name": ["a"]}}}}"#;
+        watched.apply(&event(odd), 1);
+        assert_eq!(watched.class("sensor.t"), Some(DeviceClass::Temperature));
     }
 }

@@ -38,8 +38,9 @@ pub struct Wanted {
 /// A recorded state.
 #[derive(Debug, Deserialize)]
 struct Row {
-    #[serde(rename = "s")]
-    state: String,
+    /// None of an entity that was removed at that moment: what it was is not known from then on.
+    #[serde(rename = "s", default)]
+    state: Option<String>,
     #[serde(rename = "lu")]
     last_updated: Option<f64>,
     #[serde(rename = "lc")]
@@ -191,7 +192,11 @@ fn collect_rows(wanted: &[Wanted], rows: &HashMap<String, Vec<Row>>, begin: i64,
             }
             // A state from before the slice is told as of its begin.
             let at = row.last_changed.or(row.last_updated).map_or(begin, whole_seconds).max(begin + 1);
-            readings.push(Reading { at, entity: one.entity, value: parse_state(one.class, &row.state) });
+            readings.push(Reading {
+                at,
+                entity: one.entity,
+                value: parse_state(one.class, row.state.as_deref().unwrap_or_default()),
+            });
         }
     }
 }
@@ -259,6 +264,21 @@ mod tests {
                 Reading { at: 151, entity: 0, value: Value::Number(20.5) },
                 Reading { at: 61, entity: 1, value: Value::Binary(true) },
             ]
+        );
+    }
+
+    #[test]
+    fn a_removed_entity_is_a_gap_from_then_on() {
+        // What `history/history_during_period` answers when the entity was removed and taken in again.
+        let rows = r#"{"sensor.t": [{"s": "20.5", "lu": 150.5}, {"s": null, "lu": 180.0}, {"lu": 190.0},
+                       {"s": "21.5", "lu": 210.0}]}"#;
+        let rows = serde_json::from_str(rows).unwrap();
+        let mut readings = Vec::new();
+        collect_rows(&[wanted(0, "sensor.t", DeviceClass::Temperature)], &rows, 60, &mut readings);
+        let values: Vec<(i64, Value)> = readings.iter().map(|reading| (reading.at, reading.value)).collect();
+        assert_eq!(
+            values,
+            [(151, Value::Number(20.5)), (180, Value::Gap), (190, Value::Gap), (210, Value::Number(21.5))]
         );
     }
 

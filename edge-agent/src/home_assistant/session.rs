@@ -224,6 +224,9 @@ impl Session {
     /// Finds what can be watched, in the order of the ids, and what has another name than before, or is no more.
     async fn survey(&mut self, socket: &mut Socket) -> Result<(), SessionEnd> {
         self.survey_at = None;
+        if self.numbers.is_empty() {
+            self.watched.remember(self.brain.ask(BrainCommand::KnownClasses).await?);
+        }
         let mut register = registry::register(socket).await?;
         let mut states = registry::get_states(socket).await?;
         states.sort_by(|left, right| left.entity_id.cmp(&right.entity_id));
@@ -349,7 +352,13 @@ impl Session {
     }
 
     async fn hear(&mut self, event: &EntitiesEvent) -> Result<(), SessionEnd> {
+        let strange_before = self.watched.strange_times();
         let changes = self.watched.apply(event, unix_now());
+        if strange_before == 0 && self.watched.strange_times() > 0 {
+            tracing::warn!(
+                "Home Assistant's clock and this machine's differ by more than ten minutes; this machine's counts"
+            );
+        }
         let mut found = Vec::new();
         let mut stated = Vec::with_capacity(changes.len());
         for change in changes {

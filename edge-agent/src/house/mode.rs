@@ -82,5 +82,6 @@ fn driven_by_people(class: DeviceClass) -> bool {
             | DeviceClass::Current
             | DeviceClass::Energy
             | DeviceClass::Water
+            | DeviceClass::Count
     )
 }

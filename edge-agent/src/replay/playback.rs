@@ -187,7 +187,11 @@ impl<W: Write> Playback<W> {
 
     fn observe(&mut self, at: i64, entity: u32, new: bool, value: Value) {
         if new {
-            self.numbers.push(self.detector.add_entity(self.watch.infos()[entity as usize].clone()));
+            // An entity that means something else is the same entity to the detector, which learns it anew.
+            let number = self.detector.add_entity(self.watch.infos()[entity as usize].clone());
+            if entity as usize == self.numbers.len() {
+                self.numbers.push(number);
+            }
         }
         let reading = Reading { at, entity: self.numbers[entity as usize], value };
         let events = self.detector.observe(&reading);

@@ -1,9 +1,10 @@
 //! Which entities are watched, decided row by row from what has been seen so far, and what is left out and why.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::class::{Described, DeviceClass, Shape};
 use hearthwatch_model::reading::{EntityInfo, Value};
+use hearthwatch_model::unit::Conversion;
 
 use super::source::EventRow;
 use crate::state;
@@ -22,9 +23,9 @@ pub enum Seen {
     Value {
         /// Position in [`Watchlist::infos`].
         entity: u32,
-        /// True for the first row of the entity.
+        /// True for the first row of the entity, and for one from which on it means something else: it is learnt anew.
         new: bool,
-        /// What it says.
+        /// What it says, in the unit of [`Watchlist::infos`].
         value: Value,
     },
     /// A row of a watched entity whose state is no value of its class.
@@ -50,7 +51,11 @@ pub struct Watchlist {
     entities: HashMap<String, Entity>,
     left_out_rows: u64,
     text_rows: u64,
-    other_unit_rows: u64,
+    /// What each watched entity's values have shown of their kind.
+    shapes: Vec<Shape>,
+    converted_rows: u64,
+    /// Entities that mean something else since some row, by the order of [`Watchlist::infos`].
+    anew: BTreeSet<u32>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -75,19 +80,40 @@ impl Watchlist {
                     return Seen::TooMany;
                 }
                 let entity = self.infos.len() as u32;
-                let unit = if class.is_binary() { String::new() } else { row.unit.to_owned() };
-                self.infos.push(EntityInfo { entity_id: row.entity_id.to_owned(), class, unit });
+                self.infos.push(info_of(row, class));
+                self.shapes.push(described(row).shape(class));
                 self.entities.insert(row.entity_id.to_owned(), Entity::Watched(entity));
                 (entity, true)
             }
         };
-        let info = &self.infos[entity as usize];
+        let place = entity as usize;
+        let mut new = new;
+        let mut way = None;
+        let info = &self.infos[place];
         if !info.class.is_binary() && !row.unit.is_empty() && row.unit != info.unit {
-            // 70 °F after 21 °C is not a jump. Until the unit comes back there is nothing to compare with.
-            self.other_unit_rows += 1;
-            return Seen::Value { entity, new, value: Value::Gap };
+            way = Conversion::between(info.class, row.unit, &info.unit);
+            if way.is_none() {
+                // Its numbers mean something else from now on, as for the agent in a home.
+                let Some(class) = class_of(row) else { return Seen::Value { entity, new, value: Value::Gap } };
+                self.infos[place] = info_of(row, class);
+                self.shapes[place] = described(row).shape(class);
+                new = true;
+                self.anew.insert(entity);
+            } else {
+                self.converted_rows += 1;
+            }
         }
+        let info = &mut self.infos[place];
         match state::value_of(info.class, row.state) {
+            Ok(Value::Number(number)) => {
+                let number = way.map_or(number, |way| way.apply(number));
+                if let Some(class) = self.shapes[place].see(info.class, row.at.second(), number) {
+                    info.class = class;
+                    new = true;
+                    self.anew.insert(entity);
+                }
+                Seen::Value { entity, new, value: Value::Number(number) }
+            }
             Ok(value) => Seen::Value { entity, new, value },
             Err(error) => {
                 self.text_rows += 1;
@@ -143,10 +169,20 @@ impl Watchlist {
                 counted(self.left_out_rows, "row", "rows"),
             ));
         }
-        if self.other_unit_rows > 0 {
+        if self.converted_rows > 0 {
             phrases.push(format!(
-                "{} in another unit than the entity began with, taken as gaps",
-                counted(self.other_unit_rows, "row", "rows")
+                "the unit of {}, converted to the one that the entity began with",
+                counted(self.converted_rows, "row", "rows")
+            ));
+        }
+        if !self.anew.is_empty() {
+            let names: Vec<&str> =
+                self.anew.iter().map(|entity| self.infos[*entity as usize].entity_id.as_str()).collect();
+            let more = if names.len() > NAMES_SHOWN { ", …" } else { "" };
+            phrases.push(format!(
+                "what was learnt of {} whose numbers came to mean something else ({}{more})",
+                counted(names.len() as u64, "entity", "entities"),
+                names[..names.len().min(NAMES_SHOWN)].join(", "),
             ));
         }
         if self.text_rows > 0 {
@@ -166,8 +202,7 @@ fn class_of(row: &EventRow<'_>) -> Option<DeviceClass> {
         return None;
     }
     let named = Some(row.device_class).filter(|name| !name.is_empty());
-    let unit = Some(row.unit).filter(|unit| !unit.is_empty());
-    DeviceClass::guess(row.entity_id, named, unit).or_else(|| {
+    DeviceClass::of(&described(row)).or_else(|| {
         let named = named?;
         DeviceClass::parse(named).or_else(|| {
             let number = matches!(state::value_of(DeviceClass::GenericNumber, row.state), Ok(Value::Number(_)));
@@ -175,6 +210,20 @@ fn class_of(row: &EventRow<'_>) -> Option<DeviceClass> {
             DeviceClass::guess(row.entity_id, Some(named), Some("1")).filter(|_| number)
         })
     })
+}
+
+fn described<'a>(row: &EventRow<'a>) -> Described<'a> {
+    Described {
+        entity_id: row.entity_id,
+        device_class: Some(row.device_class),
+        state_class: None,
+        unit: Some(row.unit),
+    }
+}
+
+fn info_of(row: &EventRow<'_>, class: DeviceClass) -> EntityInfo {
+    let unit = if class.is_binary() { String::new() } else { row.unit.to_owned() };
+    EntityInfo { entity_id: row.entity_id.to_owned(), class, unit }
 }
 
 /// `1 row`, `2 rows`.
@@ -235,12 +284,37 @@ mod tests {
     }
 
     #[test]
-    fn a_value_in_another_unit_is_a_gap_and_is_counted() {
+    fn a_value_in_another_unit_of_the_quantity_is_converted_and_counted() {
         let mut watch = Watchlist::default();
-        watch.see(&row("sensor.a", "temperature", "°C", "21"));
-        let seen = watch.see(&row("sensor.a", "temperature", "°F", "70"));
+        watch.see(&row("sensor.a", "temperature", "°F", "70"));
+        let seen = watch.see(&row("sensor.a", "temperature", "°C", "20"));
+        assert_eq!(seen, Seen::Value { entity: 0, new: false, value: Value::Number(68.0) });
+        let seen = watch.see(&row("sensor.a", "temperature", "", "unavailable"));
         assert_eq!(seen, Seen::Value { entity: 0, new: false, value: Value::Gap });
-        assert_eq!(watch.left_out(), ["1 row in another unit than the entity began with, taken as gaps"]);
+        assert_eq!(watch.left_out(), ["the unit of 1 row, converted to the one that the entity began with"]);
+    }
+
+    #[test]
+    fn an_entity_in_the_unit_of_another_quantity_is_learnt_anew() {
+        let mut watch = Watchlist::default();
+        watch.see(&row("sensor.a", "", "°C", "21"));
+        let seen = watch.see(&row("sensor.a", "", "%", "48"));
+        assert_eq!(seen, Seen::Value { entity: 0, new: true, value: Value::Number(48.0) });
+        assert_eq!((watch.infos()[0].class, watch.infos()[0].unit.as_str()), (DeviceClass::GenericNumber, "%"));
+        assert_eq!(
+            watch.left_out(),
+            ["what was learnt of 1 entity whose numbers came to mean something else (sensor.a)"]
+        );
+    }
+
+    #[test]
+    fn a_counter_that_falls_time_and_again_is_watched_as_a_number_from_then_on() {
+        let mut watch = Watchlist::default();
+        let litres: Vec<String> = (0..10).map(|step| (900 - 5 * step).to_string()).collect();
+        let anew = litres.iter().map(|litres| watch.see(&row("sensor.tank", "", "L", litres)));
+        let anew: Vec<bool> = anew.map(|seen| matches!(seen, Seen::Value { new: true, .. })).collect();
+        assert_eq!(anew.iter().filter(|anew| **anew).count(), 2, "met, and found out: {anew:?}");
+        assert_eq!(watch.infos()[0].class, DeviceClass::GenericNumber);
     }
 
     #[test]

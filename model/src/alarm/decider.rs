@@ -1,5 +1,7 @@
 //! When to speak: sustained evidence, episodes, the home's offset and its answers. Pure: time comes in with each step.
 
+mod go_back;
+
 use crate::alarm::evidence::Sustained;
 use crate::alarm::learnt::{Learnt, learnt};
 use crate::alarm::memory::{Context, Lesson, VerdictMemory};

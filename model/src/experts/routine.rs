@@ -9,7 +9,7 @@ use crate::experts::tail::Tail;
 use crate::features::{AnomalyKind, LN_STEPS_PER_WEEK, Normaliser, RoutineScore};
 use crate::features::{Learnt, Switching};
 use crate::grid::STEP_SECONDS;
-use crate::reading::EntityInfo;
+use crate::reading::Noticeable;
 
 /// The score of a value that the quantity cannot have: above every threshold.
 pub(crate) const PHYSICS_SCORE: f32 = 20.0;
@@ -132,10 +132,10 @@ pub(crate) type Voice = (f32, AnomalyKind, f32, f32);
 
 /// The entity's own statistics, the loudest first; its peers apart. What a resident would not call a difference is none, however
 /// rare: a value inside the band that is shown, a move of a tenth of a degree.
-pub(crate) fn own_voices(seen: &Numeric, learnt: &Learnt, normal: &Normaliser, info: &EntityInfo) -> [Voice; 3] {
+pub(crate) fn own_voices(seen: &Numeric, learnt: &Learnt, normal: &Normaliser, least: Noticeable) -> [Voice; 3] {
     let shown = |transformed: f32| Normaliser::inverse(transformed, normal.log);
     let value = shown(seen.value);
-    let noticeable = info.noticeable(value);
+    let noticeable = least.from(value);
     let or_none = |is_difference: bool, surprise: f32| if is_difference { surprise } else { 0.0 };
     let apart = (value - shown(normal.centre)).abs() >= noticeable && seen.residual.abs() > learnt.usual_residual();
     let level = or_none(apart, learnt.level_tail.surprise(seen.residual.abs()));

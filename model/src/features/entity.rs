@@ -17,7 +17,7 @@ use crate::features::shape::Shape;
 use crate::features::unlearnt::Unlearnt;
 use crate::features::{AnomalyKind, Band, Knowledge, Normaliser};
 use crate::grid::{DAY_STEPS, FEATURES, HISTORY_STEPS, STEP_SECONDS, WINDOW_STEPS};
-use crate::reading::EntityInfo;
+use crate::reading::{EntityInfo, Noticeable};
 use crate::rules::{Finding, Scene, Watch};
 
 /// Features stay within this.
@@ -68,6 +68,9 @@ pub(crate) struct Entity {
     /// The rules for single faults.
     watch: Watch,
     shape: Shape,
+    noticeable: Noticeable,
+    /// Whether it measures a load: a plug, a meter of electricity.
+    is_load: bool,
     innovations: [f32; SUM_STEPS],
     /// Step of the first value since the history began.
     first_at: Option<i64>,
@@ -127,6 +130,8 @@ impl Entity {
             }),
             watch: Watch::new(&info),
             shape: Shape::at_first(&info),
+            noticeable: info.noticeable(),
+            is_load: info.watts().is_some(),
             innovations: [0.0; SUM_STEPS],
             first_at: None,
             absent: 0,
@@ -249,7 +254,7 @@ impl Entity {
         // What rests for days by nature is no dead sensor.
         let rules_speak = !binary && !self.shape.may_rest() && self.is_met(at);
         // A plug that is pulled out is no dead sensor either, and a load that ever stood still for hours may do so again.
-        let plug = self.info.watts().is_some();
+        let plug = self.is_load;
         let unplugged = plug && closed.value.is_none();
         let flat_speaks = rules_speak && !(plug && self.flatline.usual_run() > STEADY_STEPS_MAX);
         let silence_speaks = rules_speak && !unplugged && !(plug && self.heartbeat.usual_pause() > STEADY_STEPS_MAX);
@@ -389,7 +394,7 @@ impl Entity {
     pub(crate) fn voices(&self, draft: &Draft) -> Option<[Voice; 3]> {
         let known = !draft.numeric.value.is_nan() && !draft.rules.late;
         let speaks = draft.ready && self.switching.is_none() && known && draft.has_statistics;
-        speaks.then(|| own_voices(&draft.numeric, &self.learnt, &draft.normal, &self.info))
+        speaks.then(|| own_voices(&draft.numeric, &self.learnt, &draft.normal, self.noticeable))
     }
 
     pub(crate) fn switching(&self) -> Option<&Switching> {

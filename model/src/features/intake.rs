@@ -149,7 +149,7 @@ impl Intake {
 
     /// What was not used so far.
     pub(crate) fn left_out(&self) -> LeftOut {
-        self.left_out
+        LeftOut { resets: self.meter.resets(), ..self.left_out }
     }
 
     fn wait(&mut self, at: i64, value: Value) {
@@ -220,7 +220,6 @@ impl Intake {
                 }
             }
             Manner::Meter if newer => {
-                self.left_out.resets += u64::from(self.known.is_some_and(|known| number < known));
                 self.meter.count(at, number, in_step);
                 self.count += u32::from(in_step);
             }

@@ -10,6 +10,7 @@ use super::Finding;
 use crate::class::DeviceClass;
 use crate::features::{AnomalyKind, Shape, is_outdoor};
 use crate::reading::EntityInfo;
+use crate::unit::Conversion;
 
 /// An appliance that draws this much costs money, or does harm, when it is forgotten.
 const HARM_WATTS: f32 = 500.0;
@@ -44,12 +45,13 @@ pub(crate) struct Watch {
     production: Option<Production>,
     /// From the shown unit to the one that the rule counts in.
     factor: f32,
+    celsius: Option<Conversion>,
 }
 
 impl Watch {
     pub(crate) fn new(info: &EntityInfo) -> Self {
         let class = info.class;
-        let mut watch = Self { factor: 1.0, ..Self::default() };
+        let mut watch = Self { factor: 1.0, celsius: info.to_celsius(), ..Self::default() };
         if class.is_binary() {
             let stays = matches!(
                 class,
@@ -83,7 +85,8 @@ impl Watch {
     /// Takes a step; the gravest finding.
     pub(crate) fn step(&mut self, info: &EntityInfo, shape: &Shape, scene: &Scene) -> Option<Finding> {
         let value = scene.value.map(|value| value * self.factor);
-        let cold = self.cold_store.as_mut().and_then(|store| store.step(scene.value.map(|value| info.celsius(value))));
+        let celsius = |value: f32| self.celsius.map_or(value, |way| way.apply(f64::from(value)) as f32);
+        let cold = self.cold_store.as_mut().and_then(|store| store.step(scene.value.map(celsius)));
         let factor = self.factor;
         let flow = self.flow.as_mut().and_then(|flow| match info.class.counter() {
             true => flow.count(scene.counted.map(|(count, seconds)| (count as f32 * factor, seconds))),
@@ -112,7 +115,8 @@ impl Watch {
     pub(crate) fn learn(&mut self, info: &EntityInfo, median: f32, usual: f32) {
         if let Some(store) = &mut self.cold_store {
             let outdoor = is_outdoor(&info.entity_id);
-            store.learn(ColdRange::of(&info.entity_id, outdoor, info.celsius(median), info.celsius(usual)));
+            let celsius = |value: f32| self.celsius.map_or(value, |way| way.apply(f64::from(value)) as f32);
+            store.learn(ColdRange::of(&info.entity_id, outdoor, celsius(median), celsius(usual)));
         }
     }
 

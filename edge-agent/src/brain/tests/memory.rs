@@ -19,7 +19,7 @@ fn steady(from: i64, until: i64, level: f64) -> Vec<Reading> {
 }
 
 /// Does what somebody beside the brain does: learns anew where that is due.
-fn study(brain: &mut Brain) {
+pub(super) fn study(brain: &mut Brain) {
     while let Some(mut relearning) = brain.due_relearning() {
         relearning.study(|| true);
         drop(brain.take_over(relearning));
@@ -140,7 +140,7 @@ fn watched() -> Home {
     home
 }
 
-fn raised(home: &Home) -> usize {
+pub(super) fn raised(home: &Home) -> usize {
     home.brain.history.alarms(0).unwrap().len()
 }
 
@@ -190,22 +190,42 @@ fn a_sensor_that_is_stuck_and_that_nobody_answered_is_still_an_alarm_weeks_later
 }
 
 #[test]
-fn a_sensor_that_goes_on_in_another_unit_raises_no_alarm_and_is_learnt_anew() {
+fn a_sensor_that_goes_on_in_another_unit_raises_no_alarm_and_goes_on_in_its_first() {
     let mut home = watched();
     let fahrenheit = EntityInfo { unit: "°F".to_owned(), ..thermometer() };
     assert_eq!(home.brain.add_entities(vec![fahrenheit.clone()]), [0], "it is the same entity");
-    live_at(&mut home, 14 * DAY, 16 * DAY, Some(68.0));
+    for heard in steady(0, 16 * DAY, 20.0).into_iter().filter(|heard| heard.at > 14 * DAY) {
+        let Value::Number(celsius) = heard.value else { unreachable!() };
+        home.brain.hear(&[Reading { value: Value::Number(celsius * 1.8 + 32.0), ..heard }]);
+        home.brain.tick(heard.at + 300 + CLOSING_GRACE_SECONDS);
+    }
     assert_eq!(raised(&home), 0);
+    let warmth = home.brain.last_scores[0].observed.unwrap();
+    assert!((19.5..20.5).contains(&warmth), "{warmth} °C");
+    assert_eq!(home.brain.detector.entities(), [thermometer()]);
 
     // While the agent was stopped, and back again.
     let mut home = brain_in(home.dir);
     home.brain.add_entities(vec![thermometer()]);
     home.brain.recall(16 * DAY + 60);
     home.brain.set_listening(true, 16 * DAY + 60);
-    live_at(&mut home, 16 * DAY, 20 * DAY, Some(20.0));
+    for heard in steady(0, 20 * DAY, 20.0).into_iter().filter(|heard| heard.at > 16 * DAY) {
+        home.brain.hear(&[heard]);
+        home.brain.tick(heard.at + 300 + CLOSING_GRACE_SECONDS);
+    }
     assert_eq!(raised(&home), 0);
     let usual = home.brain.last_scores[0].band.unwrap().expected;
     assert!((19.0..21.0).contains(&usual), "{usual}");
+}
+
+#[test]
+fn a_sensor_that_goes_on_in_the_unit_of_another_quantity_is_learnt_anew() {
+    let mut home = watched();
+    let share = EntityInfo { class: DeviceClass::GenericNumber, unit: "%".to_owned(), ..thermometer() };
+    assert_eq!(home.brain.add_entities(vec![share.clone()]), [0], "it is the same entity");
+    live_at(&mut home, 14 * DAY, 16 * DAY, Some(68.0));
+    assert_eq!(raised(&home), 0);
+    assert_eq!(home.brain.detector.entities(), [share]);
 }
 
 #[test]

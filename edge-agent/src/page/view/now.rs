@@ -32,6 +32,10 @@ pub(in crate::page) fn now(all: &Everything, forms: Forms<'_>) -> Markup {
                     " On this machine's disk " (text::count(all.set_aside, "piece")) " of it could not be read; nothing damaged is "
                     "deleted, and the agent's log says which."
                 }
+                @if let Some(back) = all.view.set_back {
+                    " This machine's clock was set back by " (text::count(back.seconds.unsigned_abs().div_ceil(60), "minute")) " at "
+                    (text::moment(back.at, &all.timezone)) "; what it had heard in that time is not learnt from."
+                }
             }
         }
         @if !questions.is_empty() {

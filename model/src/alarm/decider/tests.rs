@@ -167,7 +167,7 @@ fn four_weeks_never_hold_more_than_three_times_the_budget_except_for_what_exists
     let mut raised = Vec::new();
     for step in 0..28 * 144 {
         // Two loud steps every eight hours: three alarms a day, were there no end to patience.
-        let score = if step % 48 < 2 { 50.0 } else { -5.0 };
+        let score = if step % 48 < 2 { 5.0 } else { -5.0 };
         let events = one.decide(step * STEP_SECONDS, 0.0, &[evidence(score)], true).events;
         raised.extend(events.into_iter().filter(|event| matches!(event, AlarmEvent::Raised(_))));
     }
