@@ -22,6 +22,7 @@ mod river;
 mod southwark;
 mod suthaharan;
 mod table;
+mod tracebase;
 mod uci_appliances;
 mod uci_household;
 mod uci_occupancy;

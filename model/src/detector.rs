@@ -11,14 +11,13 @@ use std::sync::Arc;
 
 use crate::alarm::probe::{self, Candidate, Probe};
 use crate::alarm::{
-    Alarm, AlarmEvent, Decider, DeciderConfig, DeciderMemory, Evidence, Learnt, UnknownAlarm, Verdict, VerdictMemory,
+    Alarm, AlarmEvent, Decider, DeciderConfig, DeciderMemory, Evidence, Learnt, UnknownAlarm, Verdict, VerdictMemory, Withheld,
 };
 use crate::experts::routine::{ALERT_SCORE, PHYSICS_SCORE};
 use crate::features::{AnomalyKind, Band, EntityStep, FeatureExtractor, LeftOut, LocalTime, RoutineScore};
 use crate::grid::STEP_SECONDS;
 use crate::network::{MICRO_BATCH, NetworkOutput};
 use crate::reading::{EntityInfo, Reading, Value};
-use crate::rules::RULE_THRESHOLD;
 
 use danger::{DangerStates, Turn};
 pub(crate) use trust::NetworkRecord;
@@ -88,7 +87,7 @@ pub struct StepReport {
 }
 
 /// Watches one home.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct HomeDetector {
     timezone: jiff::tz::TimeZone,
     extractor: FeatureExtractor,
@@ -334,11 +333,7 @@ impl HomeDetector {
         let by_routine = Evidence {
             entity: step.entity,
             score: judged.then_some(routine.score),
-            threshold: if routine.kind.has_own_threshold() {
-                RULE_THRESHOLD
-            } else {
-                self.model.routine_calibration().threshold(class, share)
-            },
+            threshold: self.model.routine_threshold(class, routine.kind, share),
             kind: routine.kind,
             amount: routine.amount,
             usual: routine.usual,
@@ -427,6 +422,12 @@ impl HomeDetector {
             .collect();
         let probe = probe::draw(self.decider.salt(), day, step, self.decider.budget(), &candidates)?;
         Some((probe, self.extractor.window(probe.entity)?))
+    }
+
+    /// What the home's allowance held back lately, oldest first.
+    #[must_use]
+    pub fn withheld(&self) -> &[Withheld] {
+        self.decider.withheld()
     }
 
     /// What was learnt from which answer, newest first: for the resident to see, and to take back.

@@ -20,6 +20,7 @@ mod gate;
 mod influence;
 #[cfg(test)]
 pub(crate) mod made_up;
+pub mod lived;
 mod matching;
 mod measure;
 pub mod metrics;

@@ -4,6 +4,7 @@ mod admin;
 mod binary;
 mod detection;
 mod feedback;
+mod homes;
 mod ingest;
 mod network;
 mod round_trip;
@@ -16,6 +17,9 @@ use clap::Subcommand;
 pub enum Bench {
     /// Recall, false alarms and areas of every detector on the same homes, by a protocol written down first.
     Detection(detection::DetectionArguments),
+    /// Homes as they are lived with: false alarms by week since installation, and faults, one at a time, in the form that a recorder
+    /// keeps, through the deployed path.
+    Homes(homes::HomesArguments),
     /// The network against the routine detector by fold, over training seeds: trains anew where the fold asks for it.
     Network(network::NetworkArguments),
     /// On/off entities: left open, silent, active at night; false alarms a week.
@@ -42,6 +46,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<()> {
     println!("machine: {}, {} cores", processor(), std::thread::available_parallelism().map_or(0, usize::from));
     match bench {
         Bench::Detection(arguments) => detection::run(arguments),
+        Bench::Homes(arguments) => homes::run(arguments),
         Bench::Network(arguments) => network::run(arguments),
         Bench::Binary(arguments) => binary::run(arguments),
         Bench::Verdicts(arguments) => verdicts::run(arguments),

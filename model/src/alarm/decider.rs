@@ -28,8 +28,6 @@ const FLAPS_MAX: usize = 6;
 const FLAPS_SECONDS: i64 = 3600;
 /// What lies this far above its threshold is told whatever the allowance says: as rare again as one in e^4.
 pub(crate) const FAR_ABOVE: f32 = 4.0;
-/// What statistics say of one entity is its new manner after this long: the fortnight that they look at.
-const STATISTICS_SECONDS_MAX: i64 = 14 * DAY_SECONDS;
 /// Unless the same entity was told as strong within this time: a week. What happens every day is no news each day.
 const AGAIN_SECONDS: i64 = 7 * DAY_SECONDS;
 /// A higher peak is told again when it is this much higher.
@@ -79,7 +77,7 @@ pub struct DeciderMemory {
 }
 
 /// Decides for one home.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Decider {
     config: DeciderConfig,
     tracks: Vec<Track>,
@@ -93,7 +91,7 @@ pub struct Decider {
     withheld: WithheldList,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Track {
     info: EntityInfo,
     sustained: Sustained,
@@ -301,9 +299,10 @@ impl Decider {
         if !self.config.adapt || passes {
             return true;
         }
-        // Of those that are as strong: the weakest gives way to the strongest, not the last to the first.
+        // Of those that are as strong: the weakest gives way to what is plainly stronger, not the last to the first.
         let counted = self.alarms.iter().filter(|alarm| {
-            !alarm.kind.is_danger() && !alarm.kind.has_own_threshold() && alarm.score - alarm.threshold >= margin
+            let as_strong = alarm.score - alarm.threshold >= margin - HOLD_MARGIN;
+            as_strong && !alarm.kind.is_danger() && !alarm.kind.has_own_threshold()
         });
         may_raise(counted.map(|alarm| alarm.raised_at), at, self.config.budget_per_week)
     }
@@ -347,8 +346,7 @@ impl Decider {
     fn continue_alarm(&mut self, place: usize, at: i64, margin: f32, evidence: &Evidence) -> Option<AlarmEvent> {
         let track = &mut self.tracks[evidence.entity as usize];
         let alarm = &mut self.alarms[place];
-        let longest = if alarm.kind.is_rule() { LASTING_SECONDS_MAX } else { STATISTICS_SECONDS_MAX };
-        if at.saturating_sub(alarm.raised_at) > longest && !alarm.kind.is_danger() {
+        if at.saturating_sub(alarm.raised_at) > LASTING_SECONDS_MAX && !alarm.kind.is_danger() {
             // It is what this entity does now. Told again when it was over in between.
             (track.lasting, track.outlived) = (false, true);
             alarm.end = Some(at);
@@ -539,6 +537,7 @@ impl Decider {
             track.alarm = Some(alarm.id.clone());
             track.lasting = alarm.end.is_none();
             track.answered = true;
+            track.outlived = alarm.end.is_some_and(|end| end.saturating_sub(alarm.raised_at) > LASTING_SECONDS_MAX);
             // Without it, an alarm of yesterday that lasts would end at the next step and be raised under another id.
             track.last_over =
                 alarm.end.unwrap_or_else(|| last_over.map_or(alarm.raised_at, |at| at.max(alarm.raised_at)));

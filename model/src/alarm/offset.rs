@@ -9,8 +9,8 @@ pub const OFFSET_MAX: f32 = 3.0;
 /// Alarms of one day beyond the budget that count: a bad day must not silence a home for a month.
 const EXCESS_MAX: f32 = 5.0;
 
-/// An alarm that lasts longer than this no longer speaks for its days: four weeks, the span of the
-/// [allowance](super::SPAN_SECONDS). A sensor that died for good must not keep a home from ever growing more eager again.
+/// No alarm lasts longer, but for warnings of danger: four weeks, the span of the [allowance](super::SPAN_SECONDS). What has
+/// not been seen to by then is what this entity does now.
 pub const LASTING_SECONDS_MAX: i64 = 28 * 86_400;
 
 /// The offset after a day in which `raised` alarms were raised under a budget of so many a week.

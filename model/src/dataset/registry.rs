@@ -3,7 +3,7 @@
 use super::home::RecordedHome;
 use super::{
     DatasetError, ampds2, casas, citylearn, daiad, ethz_heatpump, hass, kasteren, keti, nab, open_smart_home, river,
-    southwark, suthaharan, uci_appliances, uci_household, uci_occupancy, windesheim,
+    southwark, suthaharan, tracebase, uci_appliances, uci_household, uci_occupancy, windesheim,
 };
 
 /// What a set may be used for.
@@ -184,6 +184,14 @@ pub const DATA_SETS: &[DataSet] = &[
         usage: Use::Release,
         files: &["datatest.txt", "datatraining.txt", "datatest2.txt"],
         parse: uci_occupancy::parse,
+    },
+    DataSet {
+        name: tracebase::SET,
+        title: "34 appliances in Darmstadt and Sydney, five periods: power of single plugs; 1 minute, weeks",
+        licence: "ODbL 1.0 / DbCL 1.0",
+        usage: Use::Release,
+        files: &["*.csv"],
+        parse: tracebase::parse,
     },
     DataSet {
         name: southwark::SET,

@@ -13,7 +13,7 @@ pub(super) enum Turn {
 }
 
 /// The last on/off state of each entity, by index; none before the first.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct DangerStates(Vec<Option<bool>>);
 
 impl DangerStates {

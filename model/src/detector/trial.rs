@@ -6,9 +6,10 @@
 
 use super::model::Model;
 use crate::class::DeviceClass;
-use crate::features::RoutineScore;
+use crate::features::{AnomalyKind, RoutineScore};
 use crate::grid::{FEATURES, WINDOW_STEPS};
 use crate::network::NetworkOutput;
+use crate::rules::RULE_THRESHOLD;
 
 /// A window, and what the routine detector says at its end.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,13 +50,18 @@ impl Model {
         share: f32,
         lift: f32,
     ) -> Word {
-        let threshold = self.routine_calibration().threshold(class, share);
+        let threshold = self.routine_threshold(class, routine.kind, share);
         let by_routine = Word { score: routine.score, threshold, by_network: false };
         let (Self::Network { calibration, blend, .. }, Some(output)) = (self, output) else { return by_routine };
         let threshold = calibration.threshold(class, share) + lift;
         let score = blend.score(class, output.logit, routine.score);
         let rule_speaks = routine.kind.is_rule() && by_routine.margin() >= score - threshold;
         if rule_speaks { by_routine } else { Word { score, threshold, by_network: true } }
+    }
+
+    /// What the baseline detector's score is held against: a rule for a single fault says yes or no.
+    pub(super) fn routine_threshold(&self, class: DeviceClass, kind: AnomalyKind, share: f32) -> f32 {
+        if kind.has_own_threshold() { RULE_THRESHOLD } else { self.routine_calibration().threshold(class, share) }
     }
 
     /// How far the network's score lies above the fleet's threshold; none without a network.

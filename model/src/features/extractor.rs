@@ -25,7 +25,7 @@ const HOME_QUIET_SECONDS: i64 = 3600;
 ///
 /// Owns each entity's history of 14 days, the experts fitted to it (at the first step of a UTC day) and the last 16 hours
 /// of feature rows.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct FeatureExtractor {
     timezone: TimeZone,
     pub(super) entities: Vec<Entity>,

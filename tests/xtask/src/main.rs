@@ -32,7 +32,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
-    /// Print figures: `detection`, `binary`, `verdicts`, `feedback`, `network`, `edge`, `home`, `train`, `loop`, `ingest` or `admin`;
+    /// Print figures: `homes`, `detection`, `binary`, `verdicts`, `feedback`, `network`, `edge`, `home`, `train`, `loop`, `ingest` or `admin`;
     /// everything after the name goes to the bench. `edge` and `train` install ONNX Runtime and PyTorch (pip) to be
     /// compared with. `tables` prints every table of docs/detection.md, docs/feedback.md and docs/training.md, in about an
     /// hour; it needs the recordings beside the checkout.

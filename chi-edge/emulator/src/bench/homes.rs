@@ -1,0 +1,158 @@
+//! `bench homes`: homes as they are lived with, from the hour of installation, in the recorder's form, one fault at a time.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use hearthwatch_model::dataset::{DATA_SETS, RecordedHome};
+use hearthwatch_model::detector::Model;
+use hearthwatch_model::evaluate::lived::{LivedHome, LivedPlan, LivedSummary, live_through};
+use hearthwatch_model::inject::Family;
+
+use crate::data;
+
+/// The longest stretch of a home that is lived through: eight weeks are enough to be calm, or not.
+const DAYS_MAX: i64 = 63;
+/// Homes of a set, first by name.
+const HOMES_MAX: usize = 20;
+
+/// What is measured.
+#[derive(Debug, Args)]
+pub struct HomesArguments {
+    /// Which homes (may be repeated); all of them when left away.
+    #[arg(long = "set", value_enum)]
+    sets: Vec<Set>,
+    /// Injection seeds; 0 tries no fault.
+    #[arg(long, default_value_t = 2)]
+    seeds: u64,
+    /// Alarms a week that each home asks for.
+    #[arg(long, default_value_t = 1.0)]
+    budget: f64,
+    /// Measure the baseline detector alone, too.
+    #[arg(long)]
+    baseline: bool,
+    /// Print every false alarm.
+    #[arg(long)]
+    verbose: bool,
+    /// Folder of recordings; else $HEARTHWATCH_DATA, else ../shared/data, else the bundled sets.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where every figure is written as JSON.
+    #[arg(long, value_name = "DIR", default_value = "target/bench/homes")]
+    out: PathBuf,
+}
+
+/// Sets of homes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Set {
+    /// Climate, light, sound and air in London.
+    London,
+    /// Water meters in Alicante and Vancouver.
+    Water,
+    /// Electricity: homes in California, a house near Paris, a heat pump.
+    Power,
+    /// Single appliances: plugs in Darmstadt and Sydney.
+    Plugs,
+    /// Climate in Belgium and Germany.
+    Climate,
+    /// Doors, motion, rooms.
+    Switches,
+}
+
+impl Set {
+    fn folders(self) -> &'static [&'static str] {
+        match self {
+            Self::London => &["southwark_homes"],
+            Self::Water => &["daiad_water", "ampds2_gas_water"],
+            Self::Power => &["citylearn_2022_homes", "uci_household_power", "ethz_heatpump"],
+            Self::Plugs => &["tracebase_appliances"],
+            Self::Climate => &["uci_appliances_energy", "open_smart_home"],
+            Self::Switches => &["kasteren_mit_tl", "casas_al_sample", "hass_robmarkcole"],
+        }
+    }
+
+    /// Faults of each entity in a week of each seed: enough of each set to count.
+    fn faults_per_entity_week(self) -> f64 {
+        match self {
+            Self::London | Self::Plugs | Self::Climate | Self::Switches => 0.7,
+            Self::Water | Self::Power => 0.5,
+        }
+    }
+}
+
+/// Measures and prints a table for each set.
+///
+/// # Errors
+/// When the recordings or the shipped model cannot be read, or a file cannot be written.
+pub fn run(arguments: &HomesArguments) -> anyhow::Result<()> {
+    let all: Vec<&str> = DATA_SETS.iter().map(|set| set.name).collect();
+    let source = data::find(arguments.data.as_deref(), &all)?;
+    let mut models = vec![("shipped", Arc::new(Model::shipped()?))];
+    if arguments.baseline {
+        models.push(("baseline", Arc::new(Model::routine())));
+    }
+    let sets = if arguments.sets.is_empty() { Set::value_variants() } else { &arguments.sets };
+    println!(
+        "budget {} a week, seeds 1 to {}, at most {} homes a set and {} days a home",
+        arguments.budget, arguments.seeds, HOMES_MAX, DAYS_MAX
+    );
+    for set in sets {
+        let mut homes = data::homes(&source, set.folders())?;
+        homes.truncate(HOMES_MAX);
+        if homes.is_empty() {
+            println!("{set:?}: no recordings in {source:?}");
+            continue;
+        }
+        let homes: Vec<RecordedHome> = homes.iter().filter_map(first_weeks).collect();
+        for (name, model) in &models {
+            let plan = LivedPlan {
+                budget_per_week: arguments.budget,
+                seeds: (1..=arguments.seeds).collect(),
+                faults_per_entity_week: set.faults_per_entity_week(),
+                families: Family::EVERY.to_vec(),
+            };
+            let lived = on_two_threads(&homes, model, &plan);
+            report(*set, name, &lived, arguments)?;
+        }
+    }
+    Ok(())
+}
+
+fn first_weeks(home: &RecordedHome) -> Option<RecordedHome> {
+    let (first, _) = home.span()?;
+    Some(home.between(first - 1, first + DAYS_MAX * 86_400))
+}
+
+fn on_two_threads(homes: &[RecordedHome], model: &Arc<Model>, plan: &LivedPlan) -> Vec<LivedHome> {
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let done = std::sync::Mutex::new(vec![None; homes.len()]);
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let place = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let Some(home) = homes.get(place) else { break };
+                    let lived = live_through(home, model, plan);
+                    eprintln!("  {}: {} false alarms, {} faults tried", lived.home, lived.false_alarms.len(), lived.faults.len());
+                    done.lock().expect("no thread panics while it holds this")[place] = Some(lived);
+                }
+            });
+        }
+    });
+    done.into_inner().expect("every thread ended").into_iter().flatten().collect()
+}
+
+fn report(set: Set, model: &str, lived: &[LivedHome], arguments: &HomesArguments) -> anyhow::Result<()> {
+    println!("\n{set:?}, {model}\n{}", LivedSummary::of(lived));
+    if arguments.verbose {
+        for home in lived {
+            for alarm in &home.false_alarms {
+                println!("  {} day {:.1} {:?} {}", home.home, alarm.day, alarm.kind, alarm.reason);
+            }
+        }
+    }
+    std::fs::create_dir_all(&arguments.out)?;
+    let path = arguments.out.join(format!("{set:?}-{model}.json").to_lowercase());
+    std::fs::write(&path, serde_json::to_string(lived)?).with_context(|| path.display().to_string())
+}

@@ -1,0 +1,329 @@
+//! A home as it is lived with: from the hour of installation, in the form that a recorder keeps, through the deployed detector.
+//!
+//! The clean recording is told to [`HomeDetector`] row by row, as a live agent would hear it, with nothing learnt before. Each fault is
+//! then tried **alone**: the detector is copied at the fault's first second, and the copy hears the faulty entity's readings instead
+//! of the clean ones until some hours after the fault. So no fault hides in another's shadow, and none changes what the home has
+//! learnt before the next.
+
+mod recorder_form;
+mod summary;
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use crate::alarm::{Alarm, AlarmEvent};
+use crate::dataset::{Label, LabelOrigin, RecordedHome};
+use crate::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use crate::features::AnomalyKind;
+use crate::grid::{STEP_SECONDS, step_of};
+use crate::inject::{Family, InjectionPlan, inject};
+use crate::reading::Reading;
+
+pub use recorder_form::recorder_form;
+pub use summary::LivedSummary;
+
+const DAY_SECONDS: i64 = 86_400;
+/// Faults are put in after three weeks: what is found before is a matter of the first weeks, not of detection.
+const SETTLED_SECONDS: i64 = 21 * DAY_SECONDS;
+
+/// What is tried, the same for every home.
+#[derive(Debug, Clone)]
+pub struct LivedPlan {
+    /// Alarms a week that the home asks for.
+    pub budget_per_week: f64,
+    /// Seeds of the injector; none tries no fault.
+    pub seeds: Vec<u64>,
+    /// Faults of each entity in a week and seed.
+    pub faults_per_entity_week: f64,
+    /// Kinds of faults.
+    pub families: Vec<Family>,
+}
+
+/// An alarm on the clean recording.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct FalseAlarm {
+    /// Days since installation.
+    pub day: f64,
+    /// Home Assistant's id.
+    pub entity_id: String,
+    /// In what way it was called unusual.
+    pub kind: AnomalyKind,
+    /// The sentence that came with it.
+    pub reason: String,
+}
+
+/// One fault.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct FaultTried {
+    /// Its kind.
+    pub family: String,
+    /// The entity's class.
+    pub class: String,
+    /// Seconds from its start to the alarm; none when it was missed, or when the clean recording alarmed then too.
+    pub delay_s: Option<i64>,
+    /// In what way the alarm called it unusual.
+    pub kind: Option<AnomalyKind>,
+    /// Whether it lay above its threshold and the home's allowance held it back.
+    pub withheld: bool,
+}
+
+/// What one home went through.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct LivedHome {
+    /// Set and name.
+    pub home: String,
+    /// Weeks from installation to the recording's end.
+    pub weeks: f64,
+    /// Alarms outside of the recording's own labelled faults.
+    pub false_alarms: Vec<FalseAlarm>,
+    /// The faults that were tried.
+    pub faults: Vec<FaultTried>,
+    /// Alarms, on the clean recording and of faults, whose sentence names a usual band that the value lies in.
+    pub inside_own_band: u32,
+    /// Alarms whose sentence was looked at.
+    pub sentences: u32,
+}
+
+/// Lives through `home` with `model`. `home` is the publisher's recording; it is brought into the recorder's form here, after faults
+/// are put in.
+#[must_use]
+pub fn live_through(home: &RecordedHome, model: &Arc<Model>, plan: &LivedPlan) -> LivedHome {
+    let clean = recorder_form(home);
+    let Some((first, last)) = clean.span() else { return LivedHome::empty(home) };
+    let mut branches: Vec<Branch> = plan
+        .seeds
+        .iter()
+        .flat_map(|seed| {
+            let injection = InjectionPlan {
+                seed: *seed,
+                events_per_entity_week: plan.faults_per_entity_week,
+                families: plan.families.clone(),
+            };
+            branches_of(home, &clean, &injection, first + SETTLED_SECONDS)
+        })
+        .collect();
+    branches.sort_by_key(|branch| branch.from);
+
+    let mut run = Run::new(&clean, model, plan.budget_per_week);
+    let mut lived = LivedHome { weeks: (last - first) as f64 / (7.0 * DAY_SECONDS as f64), ..LivedHome::empty(home) };
+    let mut tried: Vec<(FaultTried, Branch)> = Vec::new();
+    let mut branches = branches.into_iter().peekable();
+    let mut raised = Vec::new();
+    let mut place = 0;
+    let mut end = step_of(first);
+    while end <= last {
+        while let Some(branch) = branches.next_if(|branch| branch.from < end) {
+            let fault = run.clone().try_fault(&clean, place, &branch, &mut lived);
+            tried.push((fault, branch));
+        }
+        while let Some(reading) = clean.readings.get(place).filter(|reading| reading.at <= end) {
+            raised.extend(run.hear(reading));
+            place += 1;
+        }
+        raised.extend(run.close(end));
+        end += STEP_SECONDS;
+    }
+    for alarm in &raised {
+        lived.note_sentence(alarm);
+        let labelled = |label: &Label| label.entity == alarm.entity && label.start <= alarm.raised_at && alarm.raised_at <= label.end;
+        if !clean.labels.iter().any(labelled) {
+            lived.false_alarms.push(FalseAlarm {
+                day: (alarm.raised_at - first) as f64 / DAY_SECONDS as f64,
+                entity_id: clean.entities[alarm.entity as usize].entity_id.clone(),
+                kind: alarm.kind,
+                reason: alarm.reason.clone(),
+            });
+        }
+    }
+    lived.faults = tried
+        .into_iter()
+        .map(|(fault, branch)| {
+            // What the clean recording alarms on at the same time was not found.
+            let inherited = raised.iter().any(|alarm| branch.covers(alarm.entity, alarm.raised_at));
+            if inherited { FaultTried { delay_s: None, kind: None, ..fault } } else { fault }
+        })
+        .collect();
+    lived
+}
+
+impl LivedHome {
+    fn empty(home: &RecordedHome) -> Self {
+        Self {
+            home: home.full_name(),
+            weeks: 0.0,
+            false_alarms: Vec::new(),
+            faults: Vec::new(),
+            inside_own_band: 0,
+            sentences: 0,
+        }
+    }
+
+    /// A sentence that names a usual band must not be about a value inside it.
+    fn note_sentence(&mut self, alarm: &Alarm) {
+        self.sentences += 1;
+        let claims = matches!(alarm.kind, AnomalyKind::Level | AnomalyKind::Pattern);
+        if let (true, Some(value), Some(band)) = (claims, alarm.observed, alarm.band) {
+            self.inside_own_band += u32::from((band.low..=band.high).contains(&value));
+        }
+    }
+}
+
+/// One fault of one or two entities, with the readings that take the place of the clean ones.
+#[derive(Debug, Clone)]
+struct Branch {
+    family: String,
+    class: String,
+    entities: Vec<u32>,
+    from: i64,
+    until: i64,
+    readings: Vec<Reading>,
+}
+
+impl Branch {
+    fn covers(&self, entity: u32, at: i64) -> bool {
+        self.entities.contains(&entity) && self.from <= at && at <= self.until
+    }
+}
+
+fn branches_of(home: &RecordedHome, clean: &RecordedHome, injection: &InjectionPlan, from: i64) -> Vec<Branch> {
+    let faulty = recorder_form(&inject(home, injection, from));
+    let mut branches: Vec<Branch> = Vec::new();
+    for label in faulty.labels.iter().filter(|label| label.origin == LabelOrigin::Injected) {
+        // Faults of two entities carry two labels.
+        let joint = branches.iter_mut().rev().find(|branch| {
+            branch.from == label.start && branch.until == label.end && branch.family == label.family
+        });
+        if let Some(joint) = joint {
+            joint.entities.push(label.entity);
+            continue;
+        }
+        let class = clean.entities.get(label.entity as usize).map_or("", |info| info.class.as_str()).to_owned();
+        branches.push(Branch {
+            family: label.family.clone(),
+            class,
+            entities: vec![label.entity],
+            from: label.start,
+            until: label.end,
+            readings: Vec::new(),
+        });
+    }
+    for branch in &mut branches {
+        let begin = faulty.readings.partition_point(|reading| reading.at < branch.from);
+        let within = faulty.readings[begin..].iter().take_while(|reading| reading.at <= branch.until);
+        branch.readings = within.filter(|reading| branch.entities.contains(&reading.entity)).copied().collect();
+    }
+    branches
+}
+
+/// A detector under way.
+#[derive(Debug, Clone)]
+struct Run {
+    detector: HomeDetector,
+}
+
+impl Run {
+    fn new(home: &RecordedHome, model: &Arc<Model>, budget_per_week: f64) -> Self {
+        let timezone = TimeZone::get(&home.timezone).unwrap_or(TimeZone::UTC);
+        let config = DetectorConfig { timezone, budget_per_week, salt: home.full_name().into_bytes() };
+        let mut detector = HomeDetector::new(config, Arc::clone(model));
+        home.entities.iter().for_each(|info| {
+            detector.add_entity(info.clone());
+        });
+        Self { detector }
+    }
+
+    fn hear(&mut self, reading: &Reading) -> Vec<Alarm> {
+        raised(self.detector.observe(reading))
+    }
+
+    fn close(&mut self, end: i64) -> Vec<Alarm> {
+        raised(self.detector.close_step(end, Voice::Live).events)
+    }
+
+    /// Goes on from `place` in the clean readings with the fault's in the place of its entities'.
+    fn try_fault(mut self, clean: &RecordedHome, place: usize, branch: &Branch, lived: &mut LivedHome) -> FaultTried {
+        let withheld_before = self.detector.withheld().len();
+        let mut others = clean.readings[place..].iter().filter(|reading| !branch.entities.contains(&reading.entity)).peekable();
+        let mut own = branch.readings.iter().peekable();
+        // What the entities said between the last step and the fault is heard as it was.
+        let mut lead = clean.readings[place..]
+            .iter()
+            .take_while(|reading| reading.at < branch.from)
+            .filter(|reading| branch.entities.contains(&reading.entity))
+            .peekable();
+        let mut found: Option<Alarm> = None;
+        let mut end = step_of(branch.from);
+        while end <= branch.until + STEP_SECONDS && found.is_none() {
+            let mut events = Vec::new();
+            while let Some(reading) = lead.next_if(|reading| reading.at <= end) {
+                events.extend(self.hear(reading));
+            }
+            while let Some(reading) = others.next_if(|reading| reading.at <= end) {
+                events.extend(self.hear(reading));
+            }
+            while let Some(reading) = own.next_if(|reading| reading.at <= end) {
+                events.extend(self.hear(reading));
+            }
+            events.extend(self.close(end));
+            found = events.into_iter().find(|alarm| branch.covers(alarm.entity, alarm.raised_at));
+            end += STEP_SECONDS;
+        }
+        if let Some(alarm) = &found {
+            lived.note_sentence(alarm);
+        }
+        let held = |entity: u32| branch.entities.contains(&entity);
+        let withheld = found.is_none()
+            && self.detector.withheld().get(withheld_before..).is_some_and(|new| new.iter().any(|one| held(one.entity)));
+        FaultTried {
+            family: branch.family.clone(),
+            class: branch.class.clone(),
+            delay_s: found.as_ref().map(|alarm| alarm.raised_at - branch.from),
+            kind: found.map(|alarm| alarm.kind),
+            withheld,
+        }
+    }
+}
+
+fn raised(events: Vec<AlarmEvent>) -> Vec<Alarm> {
+    events
+        .into_iter()
+        .filter_map(|event| match event {
+            AlarmEvent::Raised(alarm) => Some(alarm),
+            _ => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::made::made_home;
+
+    fn plan() -> LivedPlan {
+        LivedPlan {
+            budget_per_week: 1.0,
+            seeds: vec![1],
+            faults_per_entity_week: 0.7,
+            families: Family::EVERY.to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_fault_changes_nothing_of_the_clean_life_of_the_home() {
+        let home = made_home(1, 35);
+        let model = Arc::new(Model::routine());
+        let with = live_through(&home, &model, &plan());
+        let without = live_through(&home, &model, &LivedPlan { seeds: Vec::new(), ..plan() });
+        assert!(!with.faults.is_empty());
+        assert_eq!(with.false_alarms, without.false_alarms);
+        assert!(with.faults.iter().any(|fault| fault.delay_s.is_some()));
+    }
+
+    #[test]
+    fn no_sentence_claims_that_a_usual_value_is_unusual() {
+        let lived = live_through(&made_home(2, 35), &Arc::new(Model::routine()), &plan());
+        assert!(lived.sentences > 0);
+        assert_eq!(lived.inside_own_band, 0);
+    }
+}
