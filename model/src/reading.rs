@@ -112,6 +112,8 @@ impl EntityInfo {
                 of(15.0 / self.watts().unwrap_or(1.0), 0.05)
             }
             DeviceClass::Water | DeviceClass::VolumeFlowRate => of(3.0 / self.litres_per_hour().unwrap_or(3.0), 0.05),
+            // Air pressure moves with the weather by less than this in half an hour, four thousandths of itself.
+            DeviceClass::Pressure => of(0.0, 0.004),
             DeviceClass::Voltage => of(0.0, 0.01),
             _ => of(0.0, 0.0),
         }

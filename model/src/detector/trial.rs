@@ -55,8 +55,8 @@ impl Model {
         let (Self::Network { calibration, blend, .. }, Some(output)) = (self, output) else { return by_routine };
         let threshold = calibration.threshold(class, share) + lift;
         let score = blend.score(class, output.logit, routine.score);
-        let rule_speaks = routine.kind.is_rule() && by_routine.margin() >= score - threshold;
-        if rule_speaks { by_routine } else { Word { score, threshold, by_network: true } }
+        // Both take part: whoever is surer speaks.
+        if by_routine.margin() >= score - threshold { by_routine } else { Word { score, threshold, by_network: true } }
     }
 
     /// What the baseline detector's score is held against: a rule for a single fault says yes or no.

@@ -186,8 +186,9 @@ fn weigh(
     let own = judged.scores.map(|scores| scores[entity][index]).filter(|score| score.is_finite());
     let (Some(own), Some(lift)) = (own, lift) else { return by_routine };
     let threshold = judged.calibration.threshold(trace.class, share) + lift;
-    let rule_speaks = by_routine.score.is_some() && kind.is_rule();
-    if rule_speaks && score - by_routine.threshold >= own - threshold {
+    // Both take part, as homes run a network; a detector that is measured by itself leaves only the rules their say.
+    let speaks = by_routine.score.is_some() && (judged.on_record || kind.is_rule());
+    if speaks && score - by_routine.threshold >= own - threshold {
         return by_routine;
     }
     Evidence { score: Some(own), threshold, kind: AnomalyKind::Pattern, ..by_routine }

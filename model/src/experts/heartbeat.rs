@@ -41,12 +41,12 @@ impl Heartbeat {
         self.longest.completed() >= PAUSES_MIN
     }
 
-    /// Evidence on the routine score's scale.
-    pub(crate) fn evidence(&self) -> f32 {
+    /// Evidence on the routine score's scale; `patience` is how many times the longest pause is nothing special.
+    pub(crate) fn evidence(&self, patience: f32) -> f32 {
         if !self.is_learnt() {
             return f32::NEG_INFINITY;
         }
-        evidence(self.silent as f32 / self.usual_pause() as f32)
+        evidence(self.silent as f32 / (self.usual_pause() as f32 * patience))
     }
 
     /// The longest pause that is nothing special, in steps.
@@ -88,7 +88,7 @@ mod tests {
         for _ in 0..12 {
             beat.step(false, None, true);
         }
-        assert!(beat.evidence() >= 2.0);
+        assert!(beat.evidence(1.0) >= 2.0);
         assert!(beat.overdue());
     }
 
@@ -98,7 +98,7 @@ mod tests {
         for _ in 0..500 {
             beat.step(false, None, false);
         }
-        assert!(beat.evidence() < 0.0);
+        assert!(beat.evidence(1.0) < 0.0);
     }
 
     #[test]
@@ -111,7 +111,7 @@ mod tests {
         for _ in 0..100 {
             beat.step(false, None, true);
         }
-        assert!(beat.evidence() < 0.0);
+        assert!(beat.evidence(1.0) < 0.0);
     }
 
     #[test]
@@ -120,6 +120,6 @@ mod tests {
         for _ in 0..1000 {
             beat.step(false, None, true);
         }
-        assert!(beat.evidence() < 0.0);
+        assert!(beat.evidence(1.0) < 0.0);
     }
 }

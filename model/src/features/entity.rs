@@ -32,6 +32,8 @@ const READY_KNOWN_STEPS: usize = 2 * DAY_STEPS;
 const NEW_SECONDS: i64 = 3600;
 /// Standing still and silence mean nothing of a sensor that was met less than a day ago: it may still be set up.
 const MET_SECONDS: i64 = 86_400;
+/// A counter may be silent for so many times its longest pause.
+const COUNTER_PATIENCE: f32 = 2.5;
 /// A load that never stood still, or was silent, for longer than this moves all the time: 1.5 hours.
 const STEADY_STEPS_MAX: u32 = 9;
 /// After this many steps without a value the first ones back say nothing of change: two hours.
@@ -277,7 +279,7 @@ impl Entity {
                 flat: if flat_speaks { self.flatline.evidence() } else { f32::NEG_INFINITY },
                 flat_steps: self.flatline.run(),
                 usual_run: self.flatline.usual_run(),
-                silent: if silence_speaks { self.heartbeat.evidence() } else { f32::NEG_INFINITY },
+                silent: if silence_speaks { self.heartbeat.evidence(self.patience()) } else { f32::NEG_INFINITY },
                 age_steps,
                 usual_pause: self.heartbeat.usual_pause(),
                 late: !binary && self.heartbeat.late(),
@@ -414,6 +416,18 @@ impl Entity {
     /// Whether values pass through the logarithm.
     pub(crate) fn is_log(&self) -> bool {
         self.log
+    }
+
+    /// How many times longer than ever it may be silent. A counter says nothing while nothing flows, and of a young entity the
+    /// longest pause is still to come.
+    fn patience(&self) -> f32 {
+        let counter = if self.info.class.counter() { COUNTER_PATIENCE } else { 1.0 };
+        counter * (2.0 - self.known_share()).max(1.0)
+    }
+
+    /// Share of a fortnight's steps of which it had a value at the last refit.
+    pub(crate) fn known_share(&self) -> f32 {
+        self.learnt.known as f32 / HISTORY_STEPS as f32
     }
 
     /// Whether a refit has seen enough values to tell what is usual.

@@ -299,6 +299,8 @@ impl FeatureExtractor {
                 judge_number(home.voices[index].as_ref(), value, apart, &draft.rules)
             }
         };
+        // A young entity may do much that it has not done yet.
+        let routine = RoutineScore { score: routine.score - young_lift(&routine, entity.known_share()), ..routine };
         // Danger is told as what it is, however rare the step is besides.
         let speaks = |rule: &RoutineScore| rule.kind.is_danger() || rule.score > routine.score;
         let routine = draft.finding.map(Finding::score).filter(speaks).unwrap_or(routine);
@@ -325,4 +327,12 @@ impl FeatureExtractor {
             entity.learnt.peers = fitted;
         }
     }
+}
+
+/// How much more a statistic must say while less than a fortnight of the entity is known.
+const YOUNG_LIFT: f32 = 3.0;
+
+/// What is taken off a score for want of a past; `known` is the share of a fortnight that was seen.
+fn young_lift(routine: &RoutineScore, known: f32) -> f32 {
+    if routine.kind.is_rule() { 0.0 } else { YOUNG_LIFT * (1.0 - known).clamp(0.0, 1.0) }
 }

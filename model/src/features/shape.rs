@@ -99,11 +99,11 @@ pub(crate) fn is_outdoor(entity_id: &str) -> bool {
 }
 
 fn is_weather(info: &EntityInfo) -> bool {
-    let air = matches!(info.unit.as_str(), "hPa" | "mbar" | "inHg" | "mmHg");
     match info.class {
-        DeviceClass::Pressure => air || is_outdoor(&info.entity_id),
         DeviceClass::Irradiance => true,
-        DeviceClass::Temperature | DeviceClass::Humidity | DeviceClass::Illuminance => is_outdoor(&info.entity_id),
+        DeviceClass::Pressure | DeviceClass::Temperature | DeviceClass::Humidity | DeviceClass::Illuminance => {
+            is_outdoor(&info.entity_id)
+        }
         _ => false,
     }
 }
@@ -140,9 +140,9 @@ mod tests {
     }
 
     #[test]
-    fn air_pressure_and_what_stands_outside_are_weather() {
+    fn what_stands_outside_is_weather() {
         let info = |entity_id: &str, class, unit: &str| EntityInfo { entity_id: entity_id.into(), class, unit: unit.into() };
-        assert_eq!(Shape::at_first(&info("sensor.hall_pressure", DeviceClass::Pressure, "hPa")), Shape::Weather);
+        assert_eq!(Shape::at_first(&info("sensor.outdoor_pressure", DeviceClass::Pressure, "hPa")), Shape::Weather);
         assert_eq!(Shape::at_first(&info("sensor.boiler_pressure", DeviceClass::Pressure, "bar")), Shape::Continuous);
         assert_eq!(Shape::at_first(&info("sensor.outdoor_temperature", DeviceClass::Temperature, "°C")), Shape::Weather);
         assert_eq!(Shape::at_first(&info("sensor.living", DeviceClass::Temperature, "°C")), Shape::Continuous);

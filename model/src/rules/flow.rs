@@ -35,6 +35,9 @@ pub(crate) struct Flow {
     /// Litres an hour by step, newest last. Of a counter, steps since its last report hold 0: what was counted meanwhile is filled in
     /// when it comes, so that nothing is made of a meter's silence.
     recent: VecDeque<f32>,
+    /// What the last report of a counter led to: it stands until the next, or until the counter has been silent for too long.
+    standing: Option<Finding>,
+    silent: usize,
     least: [DailyMax; SPANS.len()],
     hour: DailyMax,
 }
@@ -43,6 +46,8 @@ impl Flow {
     pub(crate) fn new() -> Self {
         Self {
             recent: VecDeque::with_capacity(LONGEST_SPAN),
+            standing: None,
+            silent: 0,
             least: std::array::from_fn(|_| DailyMax::new()),
             hour: DailyMax::new(),
         }
@@ -57,18 +62,24 @@ impl Flow {
     /// Takes a step of a counter: the litres between its two last reports and the seconds between them; none where none came.
     pub(crate) fn count(&mut self, counted: Option<(f32, i64)>) -> Option<Finding> {
         self.push(0.0);
-        let (litres, seconds) = counted?;
+        let Some((litres, seconds)) = counted else {
+            self.silent = self.silent.saturating_add(1);
+            return self.standing.filter(|_| self.silent <= EVEN_STEPS_MAX);
+        };
+        self.silent = 0;
         let steps = usize::try_from((seconds + STEP_SECONDS / 2) / STEP_SECONDS).unwrap_or(usize::MAX).max(1);
         let rate = litres / (seconds.max(STEP_SECONDS) as f32 / 3600.0);
         if steps <= EVEN_STEPS_MAX {
             self.recent.iter_mut().rev().take(steps).for_each(|step| *step = rate);
         }
-        self.judge()
+        self.standing = self.judge();
+        self.standing
     }
 
     /// Time passed that nobody saw.
     pub(crate) fn lose(&mut self) {
         self.recent.clear();
+        self.standing = None;
     }
 
     fn push(&mut self, litres_per_hour: f32) {
