@@ -59,8 +59,11 @@ pub fn open<E: From<rusqlite::Error>>(
     engine: impl Fn(&E) -> Option<&rusqlite::Error>,
 ) -> Result<(Connection, Opened), E> {
     let opened = open(path).and_then(|database| {
-        verify(&database, &open(Path::new(":memory:"))?, tables)?;
+        let model = open(Path::new(":memory:"))?;
+        // A file of before has no such table yet.
         database.execute_batch(SET_ASIDE)?;
+        model.execute_batch(SET_ASIDE)?;
+        verify(&database, &model, tables)?;
         Ok(database)
     });
     let error = match opened {
@@ -234,7 +237,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 
 /// Whether a file is whole, and its tables are those of `model`.
 fn verify(database: &Connection, model: &Connection, tables: &[Table]) -> Result<(), rusqlite::Error> {
-    for Table { name, .. } in tables {
+    for name in tables.iter().map(|table| table.name).chain(["set_aside"]) {
         // A default or a type that is damaged in the file's own description of its tables would spoil what is written from now on.
         if described(database, name)? != described(model, name)? {
             return Err(corrupt(format!("its description of {name} is not ours")));

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use crate::alarm::probe::{self, Candidate, Probe};
 use crate::alarm::{
-    Alarm, AlarmEvent, Decider, DeciderConfig, DeciderMemory, Evidence, Learnt, UnknownAlarm, Verdict, VerdictMemory, Withheld,
+    Alarm, AlarmEvent, Decider, DeciderConfig, DeciderMemory, Evidence, Learnt, UnknownAlarm, Verdict, VerdictMemory,
+    Withheld,
 };
 use crate::experts::routine::{ALERT_SCORE, PHYSICS_SCORE};
 use crate::features::{AnomalyKind, Band, EntityStep, FeatureExtractor, LeftOut, LocalTime, RoutineScore};
@@ -285,7 +286,12 @@ impl HomeDetector {
         let Model::Network { scorer, blend, .. } = &*self.model else { return outputs };
         let judged = steps.iter().enumerate().filter(|(_, step)| {
             let class = self.entities[step.entity as usize].class;
-            step.ready && step.has_statistics && step.is_news && !class.is_binary() && blend.judges(class) && self.extractor.has_window(step.entity)
+            step.ready
+                && step.has_statistics
+                && step.is_news
+                && !class.is_binary()
+                && blend.judges(class)
+                && self.extractor.has_window(step.entity)
         });
         let judged: Vec<(usize, u32)> = judged.map(|(place, step)| (place, step.entity)).collect();
         // As many at a time as the network takes in a pass: the windows of 300 entities together are 2.3 MB.
@@ -342,7 +348,7 @@ impl HomeDetector {
             band: step.band,
         };
         let lift = self.records[step.entity as usize].lift();
-        let word = self.model.word(class, routine, output.filter(|_| lift.is_some()), share, lift.unwrap_or(0.0));
+        let word = self.model.word(class, routine, output.filter(|_| lift.is_some()), share, lift);
         if !word.by_network {
             return (by_routine, false);
         }

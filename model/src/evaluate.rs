@@ -18,9 +18,9 @@ mod fan_out;
 mod figure;
 mod gate;
 mod influence;
+pub mod lived;
 #[cfg(test)]
 pub(crate) mod made_up;
-pub mod lived;
 mod matching;
 mod measure;
 pub mod metrics;

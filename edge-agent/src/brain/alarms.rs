@@ -1,7 +1,6 @@
 //! The alarms that residents see: those of now, and those of before the last start that may still be answered.
 
 use hearthwatch_model::alarm::{AlarmEvent, Cause, Onset, Severity, Verdict, group};
-use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
 
@@ -208,7 +207,7 @@ impl Alarms {
     /// the same cause as far as one can tell ([`group`]).
     pub(super) fn leader_of(&self, alarm: &ShownAlarm) -> Option<(ShownAlarm, Cause)> {
         // Danger is never a name among others.
-        if alarm.alarm.kind == AnomalyKind::Alert {
+        if alarm.alarm.kind.is_danger() {
             return None;
         }
         let is_it = |one: &ShownAlarm| one.alarm.id == alarm.alarm.id;

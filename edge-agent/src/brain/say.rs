@@ -120,7 +120,10 @@ impl Brain {
 
     /// Whether it is worth a question: unsure, unlike anything answered before, and within the week's questions.
     fn asks(&self, alarm: &ShownAlarm, now: i64) -> bool {
-        let sure = matches!(alarm.alarm.kind, AnomalyKind::Alert | AnomalyKind::Physics)
+        let kind = alarm.alarm.kind;
+        let sure = kind.is_danger()
+            || kind.has_own_threshold()
+            || kind == AnomalyKind::Physics
             || alarm.alarm.score - alarm.alarm.threshold > UNSURE_EXCESS;
         let room = || {
             may_ask_about_unsure(self.house.questions_per_week, self.alarms.asked_in_week(now), self.drawn_in_week(now))

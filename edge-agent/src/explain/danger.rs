@@ -1,14 +1,23 @@
 //! A warning of danger in a resident's language: what, where and when, and nothing that has to be thought about.
 
 use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::features::AnomalyKind;
 use jiff::tz::TimeZone;
 
 use super::Language;
+use super::sentence::{hours, with_unit};
 use super::words::local;
 use crate::history::StoredAlarm;
 
 /// What is found and where: "Water detected in Laundry", or "Water detected: Sink leak" where the area is not known.
 pub(super) fn title(shown: &StoredAlarm, language: Language) -> String {
+    if shown.alarm.kind == AnomalyKind::Warm {
+        let name = shown.place.name_of(&shown.entity_id);
+        return match language {
+            Language::English => format!("{name} is too warm"),
+            Language::Dutch => format!("{name} is te warm"),
+        };
+    }
     let what = what(shown.class, language);
     match &shown.place.area {
         Some(area) => format!("{what} in {area}"),
@@ -18,12 +27,29 @@ pub(super) fn title(shown: &StoredAlarm, language: Language) -> String {
 
 /// The title with the time of day, and the sensor by its name.
 pub(super) fn message(shown: &StoredAlarm, timezone: &TimeZone, language: Language) -> String {
+    if shown.alarm.kind == AnomalyKind::Warm {
+        return warm(shown, language);
+    }
     let (title, name) = (title(shown, language), shown.place.name_of(&shown.entity_id));
     let at = local(shown.alarm.start, timezone, "%H:%M");
     match (language, shown.place.area.is_some()) {
         (_, false) => format!("{title}, {at}."),
         (Language::English, true) => format!("{title}, {at}. Reported by {name}."),
         (Language::Dutch, true) => format!("{title}, {at}. Gemeld door {name}."),
+    }
+}
+
+/// How warm, for how long, and what was usual.
+fn warm(shown: &StoredAlarm, language: Language) -> String {
+    let alarm = &shown.alarm;
+    let value = alarm.observed.map(|value| with_unit(value, &shown.unit)).unwrap_or_default();
+    let (title, usual) = (title(shown, language), with_unit(alarm.usual, &shown.unit));
+    let lasted = hours(alarm.amount, language);
+    match language {
+        Language::English => {
+            format!("{title}: {value}, for {lasted} now; usually {usual} at the most. Look at the food in it.")
+        }
+        Language::Dutch => format!("{title}: {value}, al {lasted}; gewoonlijk hooguit {usual}. Kijk wat erin ligt."),
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod chart;
 mod danger;
+mod finding;
 mod language;
 mod palette;
 mod png;

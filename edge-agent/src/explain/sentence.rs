@@ -5,7 +5,7 @@ use hearthwatch_model::features::AnomalyKind;
 use jiff::tz::TimeZone;
 
 use super::words::local;
-use super::{Language, danger};
+use super::{Language, danger, finding};
 use crate::history::{Precedent, StoredAlarm};
 
 /// A score is −ln(how often a week): this far above the threshold is as rare again as one in e.
@@ -18,7 +18,7 @@ pub struct Sentence {
     pub title: String,
     /// Two or three sentences.
     pub message: String,
-    /// How often something as unusual is to be expected.
+    /// How often something as unusual is to be expected; empty where the message says what is usual.
     pub how_unusual: String,
 }
 
@@ -28,7 +28,7 @@ pub fn sentence(shown: &StoredAlarm, timezone: &TimeZone, language: Language) ->
     let alarm = &shown.alarm;
     let name = shown.place.name_of(&shown.entity_id);
     let title = match &shown.place.area {
-        _ if alarm.kind == AnomalyKind::Alert => danger::title(shown, language),
+        _ if alarm.kind.is_danger() => danger::title(shown, language),
         Some(area) if !name.to_lowercase().contains(&area.to_lowercase()) => {
             format!("{name} ({area}): {}", language.kind(alarm.kind))
         }
@@ -37,7 +37,10 @@ pub fn sentence(shown: &StoredAlarm, timezone: &TimeZone, language: Language) ->
     let how_unusual = how_unusual(shown, language);
     let since = local(alarm.start, timezone, "%H:%M");
     let mut parts = match language {
-        _ if alarm.kind == AnomalyKind::Alert => vec![danger::message(shown, timezone, language)],
+        _ if alarm.kind.is_danger() => vec![danger::message(shown, timezone, language)],
+        // A rule says in its own sentence what is usual.
+        Language::English if how_unusual.is_empty() => vec![what(shown, language), format!("Since {since}.")],
+        Language::Dutch if how_unusual.is_empty() => vec![what(shown, language), format!("Sinds {since}.")],
         Language::English => vec![what(shown, language), format!("Since {since}; {how_unusual}.")],
         Language::Dutch => vec![what(shown, language), format!("Sinds {since}; {how_unusual}.")],
     };
@@ -108,6 +111,9 @@ fn common_cause(shown: &StoredAlarm, language: Language) -> Option<String> {
 fn what(shown: &StoredAlarm, language: Language) -> String {
     let alarm = &shown.alarm;
     let unit = &shown.unit;
+    if let Some(found) = finding::what(alarm, unit, language) {
+        return found;
+    }
     match (language, alarm.kind) {
         (_, AnomalyKind::Physics) if alarm.observed.is_some() => {
             let value = with_unit(alarm.observed.unwrap_or_default(), unit);
@@ -180,11 +186,12 @@ fn what(shown: &StoredAlarm, language: Language) -> String {
 fn how_unusual(shown: &StoredAlarm, language: Language) -> String {
     let weeks = (shown.alarm.score - shown.alarm.threshold).max(0.0).exp();
     let certain = shown.alarm.kind == AnomalyKind::Physics;
+    if shown.alarm.kind.has_own_threshold() && !shown.alarm.kind.is_danger() {
+        return String::new();
+    }
     match (language, shown.alarm.severity) {
-        (Language::English, _) if shown.alarm.kind == AnomalyKind::Alert => "this sensor warns of danger".to_owned(),
-        (Language::Dutch, _) if shown.alarm.kind == AnomalyKind::Alert => {
-            "deze sensor waarschuwt voor gevaar".to_owned()
-        }
+        (Language::English, _) if shown.alarm.kind.is_danger() => "this sensor warns of danger".to_owned(),
+        (Language::Dutch, _) if shown.alarm.kind.is_danger() => "deze sensor waarschuwt voor gevaar".to_owned(),
         (Language::English, _) if certain => "no comparison is needed".to_owned(),
         (Language::Dutch, _) if certain => "dit behoeft geen vergelijking".to_owned(),
         (Language::English, Severity::Critical) if weeks > WEEKS_SAID_MAX => "unlike anything seen here".to_owned(),
@@ -200,7 +207,7 @@ fn how_unusual(shown: &StoredAlarm, language: Language) -> String {
     }
 }
 
-fn hours(hours: f32, language: Language) -> String {
+pub(super) fn hours(hours: f32, language: Language) -> String {
     let (minutes, long, days) = match language {
         Language::English => ("min", "h", "days"),
         Language::Dutch => ("min", "uur", "dagen"),
@@ -215,7 +222,7 @@ fn hours(hours: f32, language: Language) -> String {
 }
 
 /// A number with as many digits as a person reads.
-fn number(value: f32) -> String {
+pub(super) fn number(value: f32) -> String {
     let text = match value.abs() {
         size if size >= 1e7 => format!("{value:.2e}"),
         size if size >= 100.0 => format!("{value:.0}"),
@@ -225,7 +232,7 @@ fn number(value: f32) -> String {
     if text.trim_start_matches('-').chars().all(|digit| matches!(digit, '0' | '.')) { "0".to_owned() } else { text }
 }
 
-fn with_unit(value: f32, unit: &str) -> String {
+pub(super) fn with_unit(value: f32, unit: &str) -> String {
     if unit.is_empty() { number(value) } else { format!("{} {unit}", number(value)) }
 }
 

@@ -187,7 +187,11 @@ impl StoredAlarm {
     #[must_use]
     pub fn is_too_much(&self) -> bool {
         match (self.alarm.kind, self.alarm.observed, self.alarm.band) {
-            (AnomalyKind::Rate | AnomalyKind::Alert | AnomalyKind::Noise, ..) => true,
+            (AnomalyKind::Stopped | AnomalyKind::Battery | AnomalyKind::FewReports | AnomalyKind::Production, ..) => {
+                false
+            }
+            (kind, ..) if kind.has_own_threshold() => true,
+            (AnomalyKind::Rate | AnomalyKind::QuietHour | AnomalyKind::Alert | AnomalyKind::Noise, ..) => true,
             (AnomalyKind::Flat | AnomalyKind::Silent, ..) => false,
             (AnomalyKind::TimeInState, observed, _) => observed.is_some_and(|share| share > 0.5),
             (_, Some(observed), Some(band)) => observed >= band.expected,

@@ -85,7 +85,7 @@ impl House {
         timezone: &TimeZone,
     ) -> Announcement {
         let critical = subject.severity == Severity::Critical;
-        let danger = subject.kind == AnomalyKind::Alert;
+        let danger = subject.kind.is_danger();
         if self.paused && !danger {
             return Announcement::Held(Held::Paused);
         }

@@ -62,7 +62,7 @@ impl Hush {
     /// danger is covered by a snooze of that one entity for a day at most.
     #[must_use]
     pub fn covers(&self, subject: &Subject<'_>) -> bool {
-        let danger = subject.kind == AnomalyKind::Alert;
+        let danger = subject.kind.is_danger();
         if danger && !self.is_short_and_of_one_entity() {
             return false;
         }

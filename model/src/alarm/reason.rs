@@ -93,9 +93,9 @@ pub fn reason(info: &EntityInfo, evidence: &Evidence) -> String {
             number(evidence.usual)
         ),
         AnomalyKind::Warm => format!(
-            "{name} is {value} and has been warm for {}; {} °C at the most was usual.",
+            "{name} is {value} and has been warm for {}; {} at the most was usual.",
             duration(evidence.amount),
-            number(evidence.usual)
+            with_unit(evidence.usual, info)
         ),
         AnomalyKind::Battery if evidence.usual > 0.0 => format!(
             "{name} is at {} % and falls fast: empty in about {:.0} days.",

@@ -41,22 +41,28 @@ pub(super) struct Word {
 
 impl Model {
     /// What a step is held to: the network's score where it has a word, but a rule that speaks louder is heard. `share` is an
-    /// entity's part of the budget, in alarms a week; `lift` is what the network must say more than the fleet's threshold.
+    /// entity's part of the budget, in alarms a week; `lift` is what the network must say more than the fleet's
+    /// threshold in a home, where the baseline detector takes part beside it; none where a model is tried, and the network must hear by
+    /// itself what it is responsible for.
     pub(super) fn word(
         &self,
         class: DeviceClass,
         routine: &RoutineScore,
         output: Option<&NetworkOutput>,
         share: f32,
-        lift: f32,
+        lift: Option<f32>,
     ) -> Word {
         let threshold = self.routine_threshold(class, routine.kind, share);
         let by_routine = Word { score: routine.score, threshold, by_network: false };
         let (Self::Network { calibration, blend, .. }, Some(output)) = (self, output) else { return by_routine };
-        let threshold = calibration.threshold(class, share) + lift;
+        let threshold = calibration.threshold(class, share) + lift.unwrap_or(0.0);
         let score = blend.score(class, output.logit, routine.score);
-        // Both take part: whoever is surer speaks.
-        if by_routine.margin() >= score - threshold { by_routine } else { Word { score, threshold, by_network: true } }
+        let takes_part = lift.is_some() || routine.kind.is_rule();
+        if takes_part && by_routine.margin() >= score - threshold {
+            by_routine
+        } else {
+            Word { score, threshold, by_network: true }
+        }
     }
 
     /// What the baseline detector's score is held against: a rule for a single fault says yes or no.
@@ -98,7 +104,7 @@ impl Model {
             // The detector would fall back to the routine; a model that needs that is broken, and must show it.
             let value = match &output {
                 Some(output) if !output.logit.is_finite() => f32::NAN,
-                output => self.word(window.class, &window.routine, output.as_ref(), share, 0.0).margin(),
+                output => self.word(window.class, &window.routine, output.as_ref(), share, None).margin(),
             };
             Margin { value, by_network }
         };

@@ -126,7 +126,9 @@ pub fn live_through(home: &RecordedHome, model: &Arc<Model>, plan: &LivedPlan) -
     }
     for alarm in &raised {
         lived.note_sentence(alarm);
-        let labelled = |label: &Label| label.entity == alarm.entity && label.start <= alarm.raised_at && alarm.raised_at <= label.end;
+        let labelled = |label: &Label| {
+            label.entity == alarm.entity && label.start <= alarm.raised_at && alarm.raised_at <= label.end
+        };
         if !clean.labels.iter().any(labelled) {
             lived.false_alarms.push(FalseAlarm {
                 day: (alarm.raised_at - first) as f64 / DAY_SECONDS as f64,
@@ -191,9 +193,10 @@ fn branches_of(home: &RecordedHome, clean: &RecordedHome, injection: &InjectionP
     let mut branches: Vec<Branch> = Vec::new();
     for label in faulty.labels.iter().filter(|label| label.origin == LabelOrigin::Injected) {
         // Faults of two entities carry two labels.
-        let joint = branches.iter_mut().rev().find(|branch| {
-            branch.from == label.start && branch.until == label.end && branch.family == label.family
-        });
+        let joint = branches
+            .iter_mut()
+            .rev()
+            .find(|branch| branch.from == label.start && branch.until == label.end && branch.family == label.family);
         if let Some(joint) = joint {
             joint.entities.push(label.entity);
             continue;
@@ -244,7 +247,8 @@ impl Run {
     /// Goes on from `place` in the clean readings with the fault's in the place of its entities'.
     fn try_fault(mut self, clean: &RecordedHome, place: usize, branch: &Branch, lived: &mut LivedHome) -> FaultTried {
         let withheld_before = self.detector.withheld().len();
-        let mut others = clean.readings[place..].iter().filter(|reading| !branch.entities.contains(&reading.entity)).peekable();
+        let mut others =
+            clean.readings[place..].iter().filter(|reading| !branch.entities.contains(&reading.entity)).peekable();
         let mut own = branch.readings.iter().peekable();
         // What the entities said between the last step and the fault is heard as it was.
         let mut lead = clean.readings[place..]
@@ -274,7 +278,11 @@ impl Run {
         }
         let held = |entity: u32| branch.entities.contains(&entity);
         let withheld = found.is_none()
-            && self.detector.withheld().get(withheld_before..).is_some_and(|new| new.iter().any(|one| held(one.entity)));
+            && self
+                .detector
+                .withheld()
+                .get(withheld_before..)
+                .is_some_and(|new| new.iter().any(|one| held(one.entity)));
         FaultTried {
             family: branch.family.clone(),
             class: branch.class.clone(),

@@ -8,7 +8,7 @@ use super::outcome::{Evaluation, HomeResult};
 use crate::alarm::{Alarm, AlarmEvent};
 use crate::dataset::RecordedHome;
 use crate::detector::{DetectorConfig, HomeDetector, Model, Voice};
-use crate::grid::STEP_SECONDS;
+use crate::grid::{STEP_SECONDS, step_of};
 
 /// A home to be judged on: a copy with events in it, and the same recording without.
 #[derive(Debug, Clone)]
@@ -82,7 +82,8 @@ fn alarms(home: &RecordedHome, from: i64, model: &Arc<Model>, budget_per_week: f
         }
     };
     let mut readings = home.readings.iter().peekable();
-    let mut step = start - start.rem_euclid(STEP_SECONDS);
+    // As a trace does: a reading at the very end of a step belongs to it.
+    let mut step = step_of(start) - STEP_SECONDS;
     while step < end {
         step += STEP_SECONDS;
         let live = step > from;

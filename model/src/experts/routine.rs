@@ -105,7 +105,13 @@ pub(crate) fn judge_switching(
         // sees people. What stays on is a rule's to say ([`crate::rules`]).
         let sees_people = matches!(class, DeviceClass::Motion | DeviceClass::Occupancy);
         if sees_people && stay.current() == Some(false) && switching.accompanied {
-            louder(&mut best, switching.silence.evidence(), AnomalyKind::TimeInState, hours(stay.elapsed() as f32), 0.0);
+            louder(
+                &mut best,
+                switching.silence.evidence(),
+                AnomalyKind::TimeInState,
+                hours(stay.elapsed() as f32),
+                0.0,
+            );
         }
         let rate = &switching.rate;
         if rate.is_busy() {

@@ -11,8 +11,8 @@ use crate::features::calendar::Clock;
 use crate::features::intake::{Closed, Intake};
 use crate::features::learnt::{Learnt, ROUGH_STEPS};
 use crate::features::profile::Profile;
-use crate::features::robust;
 use crate::features::ring::{Flags, Ring};
+use crate::features::robust;
 use crate::features::shape::Shape;
 use crate::features::unlearnt::Unlearnt;
 use crate::features::{AnomalyKind, Band, Knowledge, Normaliser};
@@ -279,7 +279,7 @@ impl Entity {
                 flat: if flat_speaks { self.flatline.evidence() } else { f32::NEG_INFINITY },
                 flat_steps: self.flatline.run(),
                 usual_run: self.flatline.usual_run(),
-                silent: if silence_speaks { self.heartbeat.evidence(self.patience()) } else { f32::NEG_INFINITY },
+                silent: if silence_speaks { self.heartbeat.evidence(self.patience(at)) } else { f32::NEG_INFINITY },
                 age_steps,
                 usual_pause: self.heartbeat.usual_pause(),
                 late: !binary && self.heartbeat.late(),
@@ -420,14 +420,16 @@ impl Entity {
 
     /// How many times longer than ever it may be silent. A counter says nothing while nothing flows, and of a young entity the
     /// longest pause is still to come.
-    fn patience(&self) -> f32 {
+    fn patience(&self, at: i64) -> f32 {
         let counter = if self.info.class.counter() { COUNTER_PATIENCE } else { 1.0 };
-        counter * (2.0 - self.known_share()).max(1.0)
+        counter * (2.0 - self.known_share(at))
     }
 
-    /// Share of a fortnight's steps of which it had a value at the last refit.
-    pub(crate) fn known_share(&self) -> f32 {
-        self.learnt.known as f32 / HISTORY_STEPS as f32
+    /// Share of a fortnight that has passed at `at` since its first value, at most 1. What was left unlearnt meanwhile counts: a fault
+    /// of days makes nobody young again.
+    pub(crate) fn known_share(&self, at: i64) -> f32 {
+        let seconds = self.first_at.map_or(0, |first| (at - first).max(0));
+        (seconds as f32 / (HISTORY_STEPS as i64 * STEP_SECONDS) as f32).min(1.0)
     }
 
     /// Whether a refit has seen enough values to tell what is usual.

@@ -300,7 +300,7 @@ impl FeatureExtractor {
             }
         };
         // A young entity may do much that it has not done yet.
-        let routine = RoutineScore { score: routine.score - young_lift(&routine, entity.known_share()), ..routine };
+        let routine = RoutineScore { score: routine.score - young_lift(&routine, entity.known_share(at)), ..routine };
         // Danger is told as what it is, however rare the step is besides.
         let speaks = |rule: &RoutineScore| rule.kind.is_danger() || rule.score > routine.score;
         let routine = draft.finding.map(Finding::score).filter(speaks).unwrap_or(routine);

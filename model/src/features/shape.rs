@@ -88,8 +88,27 @@ impl Shape {
 
 /// Words in the names of what stands outside.
 const OUTDOOR: &[&str] = &[
-    "outdoor", "outside", "exterior", "station", "weather", "garden", "balcony", "terrace", "patio", "buiten", "tuin", "balkon", "aussen",
-    "außen", "garten", "wetter", "exterieur", "jardin", "openweathermap", "met_no", "forecast",
+    "outdoor",
+    "outside",
+    "exterior",
+    "station",
+    "weather",
+    "garden",
+    "balcony",
+    "terrace",
+    "patio",
+    "buiten",
+    "tuin",
+    "balkon",
+    "aussen",
+    "außen",
+    "garten",
+    "wetter",
+    "exterieur",
+    "jardin",
+    "openweathermap",
+    "met_no",
+    "forecast",
 ];
 
 /// Whether an entity is called after what stands outside.
@@ -141,10 +160,14 @@ mod tests {
 
     #[test]
     fn what_stands_outside_is_weather() {
-        let info = |entity_id: &str, class, unit: &str| EntityInfo { entity_id: entity_id.into(), class, unit: unit.into() };
+        let info =
+            |entity_id: &str, class, unit: &str| EntityInfo { entity_id: entity_id.into(), class, unit: unit.into() };
         assert_eq!(Shape::at_first(&info("sensor.outdoor_pressure", DeviceClass::Pressure, "hPa")), Shape::Weather);
         assert_eq!(Shape::at_first(&info("sensor.boiler_pressure", DeviceClass::Pressure, "bar")), Shape::Continuous);
-        assert_eq!(Shape::at_first(&info("sensor.outdoor_temperature", DeviceClass::Temperature, "°C")), Shape::Weather);
+        assert_eq!(
+            Shape::at_first(&info("sensor.outdoor_temperature", DeviceClass::Temperature, "°C")),
+            Shape::Weather
+        );
         assert_eq!(Shape::at_first(&info("sensor.living", DeviceClass::Temperature, "°C")), Shape::Continuous);
     }
 }

@@ -161,7 +161,7 @@ pub struct RoutineScore {
     pub amount: f32,
     /// What that figure usually stays below; 0 where the kind needs none. For `Alert`: how often it turned on lately. For `Habit`:
     /// the share of the occasions on which it follows. For `Battery`: the days that are left at this rate, 0 where it is empty
-    /// enough already. For `Warm`: the highest usual temperature, °C. For `Production` and `FewReports`: the least that was usual.
+    /// enough already. For `Warm`: the highest usual temperature, in the shown unit. For `Production` and `FewReports`: the least that was usual.
     pub usual: f32,
 }
 

@@ -23,10 +23,29 @@ const LASTING: u32 = 2 * HOUR;
 const FAR_BEYOND: f32 = 6.0;
 const LASTING_FAR: u32 = HOUR / 2;
 
-const FREEZER_WORDS: &[&str] =
-    &["freezer", "vriezer", "diepvries", "gefrier", "tiefkuehl", "tiefkuhl", "congelat", "congelador", "frys", "freezeri"];
+const FREEZER_WORDS: &[&str] = &[
+    "freezer",
+    "vriezer",
+    "diepvries",
+    "gefrier",
+    "tiefkuehl",
+    "tiefkuhl",
+    "congelat",
+    "congelador",
+    "frys",
+    "freezeri",
+];
 const FRIDGE_WORDS: &[&str] = &[
-    "fridge", "refrigerator", "koelkast", "kuehlschrank", "kuhlschrank", "frigo", "nevera", "kylskap", "kjoleskap", "koleskab",
+    "fridge",
+    "refrigerator",
+    "koelkast",
+    "kuehlschrank",
+    "kuhlschrank",
+    "frigo",
+    "nevera",
+    "kylskap",
+    "kjoleskap",
+    "koleskab",
 ];
 
 /// What is learnt of one at midnight.

@@ -21,15 +21,15 @@ const WATTS_MIN: f32 = 100.0;
 const FROM_HOUR: f32 = 15.0;
 
 /// Words in the names of what produces.
-const WORDS: &[&str] = &["pv", "solar", "photovolt", "zonne", "inverter", "wechselrichter", "onduleur", "panel", "fotovolt"];
+const WORDS: &[&str] =
+    &["pv", "solar", "photovolt", "zonne", "inverter", "wechselrichter", "onduleur", "panel", "fotovolt"];
 
 /// Whether an entity is called after what produces power.
 pub(crate) fn is_named(entity_id: &str) -> bool {
     let name = entity_id.split_once('.').map_or(entity_id, |(_, name)| name);
     // Short words must stand alone: "pv" is no part of a longer one.
-    name.split(['_', '.', '-', ' ']).any(|part| {
-        WORDS.iter().any(|word| part == *word || (word.len() > 3 && part.contains(word)))
-    })
+    name.split(['_', '.', '-', ' '])
+        .any(|part| WORDS.iter().any(|word| part == *word || (word.len() > 3 && part.contains(word))))
 }
 
 /// Follows one roof.
@@ -107,7 +107,9 @@ mod tests {
 
     #[test]
     fn a_short_word_must_stand_alone() {
-        assert!(is_named("sensor.pv_power") && is_named("sensor.solaredge_ac_power") && is_named("sensor.zonnepanelen"));
+        assert!(
+            is_named("sensor.pv_power") && is_named("sensor.solaredge_ac_power") && is_named("sensor.zonnepanelen")
+        );
         assert!(!is_named("sensor.spv2_power") && !is_named("sensor.washer_power"));
     }
 }

@@ -13,6 +13,9 @@ const REPORTS_MIN: u16 = 36;
 /// The last day must hold less than this share of the poorest day before.
 const SHARE: f32 = 0.4;
 
+/// Silent for longer than this, 8 hours, it is another fault, which other rules tell, and the day after it is none of its usual ones.
+const QUIET_STEPS: u16 = 48;
+
 /// Counts the steps with a report.
 #[derive(Debug, Clone)]
 pub(crate) struct Reports {
@@ -25,12 +28,14 @@ pub(crate) struct Reports {
     at: usize,
     /// Steps in which nobody else was heard either: they say nothing.
     excused: u16,
+    /// Steps since the last report.
+    quiet: u16,
     today: u16,
 }
 
 impl Reports {
     pub(crate) fn new() -> Self {
-        Self { days: [0; DAYS], known: 0, next: 0, recent: [0; 3], at: 0, excused: 0, today: 0 }
+        Self { days: [0; DAYS], known: 0, next: 0, recent: [0; 3], at: 0, excused: 0, quiet: 0, today: 0 }
     }
 
     /// Takes a step: whether it was reported in, and whether the rest of the home was heard.
@@ -40,7 +45,9 @@ impl Reports {
         *word = if reported { *word | bit } else { *word & !bit };
         self.at = (self.at + 1) % DAY_STEPS;
         self.today += u16::from(reported);
-        self.excused = if home_alive { self.excused.saturating_sub(1) } else { DAY_STEPS as u16 };
+        self.quiet = if reported { 0 } else { self.quiet.saturating_add(1) };
+        let excused = !home_alive || self.quiet > QUIET_STEPS;
+        self.excused = if excused { DAY_STEPS as u16 } else { self.excused.saturating_sub(1) };
         let poorest = *self.days[..self.known].iter().min()?;
         let now = self.recent.iter().map(|word| word.count_ones()).sum::<u32>() as f32;
         let judged = self.known >= DAYS_MIN && poorest >= REPORTS_MIN && self.excused == 0;
@@ -61,7 +68,10 @@ impl Reports {
         // A day on which it was told is no measure of what it reports in health.
         if self.excused == 0 {
             let poor = self.known >= DAYS_MIN
-                && self.days[..self.known].iter().min().is_some_and(|least| f32::from(self.today) < SHARE * f32::from(*least));
+                && self.days[..self.known]
+                    .iter()
+                    .min()
+                    .is_some_and(|least| f32::from(self.today) < SHARE * f32::from(*least));
             if !poor {
                 self.days[self.next] = self.today;
                 self.next = (self.next + 1) % DAYS;

@@ -30,8 +30,27 @@ struct Patience {
 
 /// Words in the names of what heats or pumps, however little the part of it draws that is measured.
 const HARM_WORDS: &[&str] = &[
-    "boiler", "heater", "heating", "furnace", "pump", "immersion", "oven", "stove", "dryer", "iron", "ketel", "verwarming", "pomp",
-    "droger", "heizung", "pumpe", "trockner", "chaudiere", "pompe", "caldera", "bomba",
+    "boiler",
+    "heater",
+    "heating",
+    "furnace",
+    "pump",
+    "immersion",
+    "oven",
+    "stove",
+    "dryer",
+    "iron",
+    "ketel",
+    "verwarming",
+    "pomp",
+    "droger",
+    "heizung",
+    "pumpe",
+    "trockner",
+    "chaudiere",
+    "pompe",
+    "caldera",
+    "bomba",
 ];
 
 /// Whether an entity is called after what heats or pumps.

@@ -1,12 +1,12 @@
 //! Which rules watch an entity, and what they say of a step.
 
+use super::Finding;
 use super::battery::Battery;
 use super::cold_store::{ColdRange, ColdStore};
 use super::flow::Flow;
 use super::production::{self, Production};
 use super::reports::Reports;
 use super::running::{self, Load, Running};
-use super::Finding;
 use crate::class::DeviceClass;
 use crate::features::{AnomalyKind, Shape, is_outdoor};
 use crate::reading::EntityInfo;
@@ -46,12 +46,14 @@ pub(crate) struct Watch {
     /// From the shown unit to the one that the rule counts in.
     factor: f32,
     celsius: Option<Conversion>,
+    from_celsius: Option<Conversion>,
 }
 
 impl Watch {
     pub(crate) fn new(info: &EntityInfo) -> Self {
         let class = info.class;
         let mut watch = Self { factor: 1.0, celsius: info.to_celsius(), ..Self::default() };
+        watch.from_celsius = Conversion::between(class, "°C", &info.unit);
         if class.is_binary() {
             let stays = matches!(
                 class,
@@ -86,7 +88,10 @@ impl Watch {
     pub(crate) fn step(&mut self, info: &EntityInfo, shape: &Shape, scene: &Scene) -> Option<Finding> {
         let value = scene.value.map(|value| value * self.factor);
         let celsius = |value: f32| self.celsius.map_or(value, |way| way.apply(f64::from(value)) as f32);
-        let cold = self.cold_store.as_mut().and_then(|store| store.step(scene.value.map(celsius)));
+        let found = self.cold_store.as_mut().and_then(|store| store.step(scene.value.map(celsius)));
+        // What is usual is told in the unit that is shown.
+        let shown = |celsius: f32| self.from_celsius.map_or(celsius, |way| way.apply(f64::from(celsius)) as f32);
+        let cold = found.map(|finding| Finding { usual: shown(finding.usual), ..finding });
         let factor = self.factor;
         let flow = self.flow.as_mut().and_then(|flow| match info.class.counter() {
             true => flow.count(scene.counted.map(|(count, seconds)| (count as f32 * factor, seconds))),
@@ -95,7 +100,9 @@ impl Watch {
         let running = self.running.as_mut().and_then(|running| {
             if info.class.is_binary() {
                 running.step(scene.state, scene.switches > 1);
-                return running.finding(Load::Switch(info.class)).filter(|finding| finding.kind == AnomalyKind::Running);
+                return running
+                    .finding(Load::Switch(info.class))
+                    .filter(|finding| finding.kind == AnomalyKind::Running);
             }
             let Shape::Switched { gate, peak } = *shape else {
                 running.step(None, false);

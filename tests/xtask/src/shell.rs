@@ -1,10 +1,15 @@
 //! Running other programs from the root of the workspace.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
+
+/// How own crates are compiled where `CI` is set; the suites that build programs themselves read it too.
+const CI_PROFILE: &str = "tests/ci.toml";
+/// Subcommands of cargo that compile.
+const COMPILING: [&str; 4] = ["build", "clippy", "run", "test"];
 
 /// The root of the workspace, two levels above this crate.
 pub fn root() -> PathBuf {
@@ -24,6 +29,11 @@ pub fn run_with<S: AsRef<OsStr>>(
     environment: &[(&str, &str)],
 ) -> anyhow::Result<()> {
     let mut command = Command::new(program);
+    let arguments: Vec<OsString> = arguments.into_iter().map(|one| one.as_ref().to_owned()).collect();
+    let compiles = arguments.first().is_some_and(|first| COMPILING.iter().any(|name| first == *name));
+    if compiles && program == cargo_path() && std::env::var_os("CI").is_some() {
+        command.arg("--config").arg(root().join(CI_PROFILE));
+    }
     command.args(arguments).current_dir(root()).stdin(Stdio::null());
     // What cargo told us about this crate is not for the builds we start: build scripts that watch these variables would
     // compile half the tree again whenever xtask and a plain cargo take turns.

@@ -134,7 +134,12 @@ fn on_two_threads(homes: &[RecordedHome], model: &Arc<Model>, plan: &LivedPlan) 
                     let place = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                     let Some(home) = homes.get(place) else { break };
                     let lived = live_through(home, model, plan);
-                    eprintln!("  {}: {} false alarms, {} faults tried", lived.home, lived.false_alarms.len(), lived.faults.len());
+                    eprintln!(
+                        "  {}: {} false alarms, {} faults tried",
+                        lived.home,
+                        lived.false_alarms.len(),
+                        lived.faults.len()
+                    );
                     done.lock().expect("no thread panics while it holds this")[place] = Some(lived);
                 }
             });

@@ -401,7 +401,9 @@ fn a_home_that_was_away_for_a_week_raises_no_alarm_and_keeps_its_own() {
         home.brain.learn(&week, 22 * DAY);
         home.brain.set_listening(true, 22 * DAY);
         live_at(&mut home, 22 * DAY, 25 * DAY, Some(20.0));
-        assert_eq!((raised(&home), home.view.borrow().open), (1, 0), "told: {told}");
+        let reasons: Vec<String> =
+            home.brain.history.alarms(0).unwrap().into_iter().map(|one| one.alarm.reason).collect();
+        assert_eq!((raised(&home), home.view.borrow().open), (1, 0), "told: {told}, {reasons:?}");
         let alarm = &home.brain.history.alarms(0).unwrap()[0];
         assert_eq!(alarm.answer, Some((Verdict::Confirmed, 15 * DAY)), "no answer is lost");
     }

@@ -94,7 +94,9 @@ fn a_detector_that_knows_finds_what_is_there_and_a_trained_one_sees_no_test_home
     assert!(missed.len() <= 3, "{missed:?}");
     assert!(knowing.at[0].oracle.point > 0.85);
     assert!(knowing.vus_pr.point > 0.9 && knowing.auc_pr.point > 0.99);
-    assert!(knowing.at[0].ahead.unwrap().low > 0.0);
+    let ahead = knowing.at[0].ahead.unwrap();
+    // In homes as plain as these the baseline detector may find as much; it is never ahead.
+    assert!(ahead.low >= 0.0, "{ahead:?}");
     // The same detector under two training seeds is the routine detector twice over.
     assert_eq!(lines[2].at[0].recall.point, lines[0].at[0].recall.point);
     assert_eq!(lines[2].at[0].false_alarms, lines[0].at[0].false_alarms);

@@ -42,7 +42,9 @@ impl<'a> LivedSummary<'a> {
         let interval = bootstrap(&homes, COVERAGE, RESAMPLES, SEED, &rate);
         let mut counts: Vec<f64> = homes.iter().map(|(alarms, _)| *alarms).collect();
         counts.sort_unstable_by(f64::total_cmp);
-        let at = |share: f64| counts.get(((counts.len().max(1) - 1) as f64 * share).round() as usize).copied().unwrap_or(0.0);
+        let at = |share: f64| {
+            counts.get(((counts.len().max(1) - 1) as f64 * share).round() as usize).copied().unwrap_or(0.0)
+        };
         writeln!(
             f,
             "  {what:<24} {:.2} a week ({:.2} to {:.2}); a home in the median {}, 90th percentile {}, worst {}",
@@ -67,10 +69,14 @@ impl<'a> LivedSummary<'a> {
         }
         for (name, (found, all, mut delays)) in rows {
             delays.sort_unstable();
-            let delay = delays.get(delays.len() / 2).map_or(String::new(), |delay| {
-                format!(", half of those within {:.1} h", *delay as f64 / 3600.0)
-            });
-            writeln!(f, "    {name:<30} {found:>4} of {all:<4} {:.2}{delay}", f64::from(found) / f64::from(all.max(1)))?;
+            let delay = delays
+                .get(delays.len() / 2)
+                .map_or(String::new(), |delay| format!(", half of those within {:.1} h", *delay as f64 / 3600.0));
+            writeln!(
+                f,
+                "    {name:<30} {found:>4} of {all:<4} {:.2}{delay}",
+                f64::from(found) / f64::from(all.max(1))
+            )?;
         }
         Ok(())
     }
@@ -87,7 +93,9 @@ impl fmt::Display for LivedSummary<'_> {
         let faults: Vec<(f64, f64)> = self
             .homes
             .iter()
-            .map(|home| (home.faults.iter().filter(|fault| fault.delay_s.is_some()).count() as f64, home.faults.len() as f64))
+            .map(|home| {
+                (home.faults.iter().filter(|fault| fault.delay_s.is_some()).count() as f64, home.faults.len() as f64)
+            })
             .filter(|(_, all)| *all > 0.0)
             .collect();
         if !faults.is_empty() {

@@ -1,0 +1,90 @@
+//! What a rule for one fault, or a statistic of moves, found, in a resident's language: what is so now, and what was usual.
+
+use hearthwatch_model::alarm::Alarm;
+use hearthwatch_model::features::AnomalyKind as Kind;
+
+use super::Language;
+use super::sentence::{hours, number, with_unit};
+
+/// The sentence; none for kinds that are told by their value and the band that it left.
+pub(super) fn what(alarm: &Alarm, unit: &str, language: Language) -> Option<String> {
+    let (amount, usual) = (alarm.amount, alarm.usual);
+    let (lasted, longest) = (hours(amount, language), hours(usual, language));
+    let (much, before) = (number(amount), number(usual));
+    let value = alarm.observed.map(|value| with_unit(value, unit));
+    Some(match (alarm.kind, language) {
+        (Kind::Running, Language::English) => {
+            format!("On for {lasted} now; in the last four weeks never for longer than {longest}.")
+        }
+        (Kind::Running, Language::Dutch) => {
+            format!("Staat al {lasted} aan; in de laatste vier weken nooit langer dan {longest}.")
+        }
+        (Kind::Stopped, Language::English) => {
+            format!("Has not started for {lasted}; in the last four weeks it never paused for longer than {longest}.")
+        }
+        (Kind::Stopped, Language::Dutch) => {
+            format!("Is al {lasted} niet gestart; in de laatste vier weken stond het nooit langer stil dan {longest}.")
+        }
+        (Kind::Leak, Language::English) => {
+            format!("Water runs without a pause, at least {much} L an hour; in the last four weeks at most {before} L.")
+        }
+        (Kind::Leak, Language::Dutch) => {
+            format!(
+                "Het water loopt zonder pauze, minstens {much} L per uur; in de laatste vier weken hooguit {before} L."
+            )
+        }
+        (Kind::Burst, Language::English) => {
+            format!("{much} L of water in the last hour; in the last four weeks at most {before} L.")
+        }
+        (Kind::Burst, Language::Dutch) => {
+            format!("{much} L water in het laatste uur; in de laatste vier weken hooguit {before} L.")
+        }
+        (Kind::Battery, Language::English) if usual > 0.0 => {
+            format!("At {much} % and falling fast: empty in about {:.0} days.", usual.max(1.0))
+        }
+        (Kind::Battery, Language::Dutch) if usual > 0.0 => {
+            format!("Nog {much} % en snel dalend: leeg over ongeveer {:.0} dagen.", usual.max(1.0))
+        }
+        (Kind::Battery, Language::English) => format!("At {much} %: change or charge it soon."),
+        (Kind::Battery, Language::Dutch) => format!("Nog {much} %: vervang of laad de batterij binnenkort."),
+        (Kind::FewReports, Language::English) => format!(
+            "It reports ever less: in {amount:.0} of the 144 ten-minute parts of the last day, before in at least {usual:.0}. Often a \
+             battery or a weak radio link."
+        ),
+        (Kind::FewReports, Language::Dutch) => format!(
+            "Meldt steeds minder: in {amount:.0} van de 144 delen van tien minuten van de laatste dag, eerder in minstens {usual:.0}. Vaak \
+             een batterij of een zwakke radioverbinding."
+        ),
+        (Kind::Production, Language::English) => {
+            format!(
+                "At most {much} W in three days; in the weeks before, three days always brought {before} W or more."
+            )
+        }
+        (Kind::Production, Language::Dutch) => {
+            format!(
+                "Hooguit {much} W in drie dagen; in de weken ervoor brachten drie dagen altijd minstens {before} W."
+            )
+        }
+        (Kind::QuietHour, Language::English) => "Active at an hour when it hardly ever is.".to_owned(),
+        (Kind::QuietHour, Language::Dutch) => "Actief op een uur waarop dat bijna nooit zo is.".to_owned(),
+        (Kind::Change, Language::English) => {
+            let moved = with_unit(amount.abs(), unit);
+            let way = if amount < 0.0 { "fell" } else { "rose" };
+            format!("{}: it {way} by {moved} within half an hour, more than the hours before announced.", value?)
+        }
+        (Kind::Change, Language::Dutch) => {
+            let moved = with_unit(amount.abs(), unit);
+            let way = if amount < 0.0 { "daalde" } else { "steeg" };
+            format!("{}: het {way} {moved} binnen een half uur, meer dan de uren ervoor aankondigden.", value?)
+        }
+        (Kind::Noise, Language::English) => {
+            format!("{}: it has gone up and down for three hours, more than it ever does.", value?)
+        }
+        (Kind::Noise, Language::Dutch) => format!("{}: het gaat al drie uur op en neer, meer dan ooit.", value?),
+        (Kind::Peers, Language::English) => {
+            format!("{}: it does not follow the sensors that it usually follows.", value?)
+        }
+        (Kind::Peers, Language::Dutch) => format!("{}: het volgt de sensoren niet die het anders volgt.", value?),
+        _ => return None,
+    })
+}
