@@ -17,7 +17,7 @@ pub struct Judged<'a> {
     pub calibration: &'a Calibration,
     /// Thresholds of the routine score, where its rules speak beside `scores` and it fills their gaps; none keeps it out.
     pub routine: Option<&'a Calibration>,
-    /// Whether `scores` must first be seen on each entity, as homes ask of a network ([`NetworkRecord`]).
+    /// Whether `scores` must first be seen on each entity, as homes ask of a network.
     pub on_record: bool,
 }
 

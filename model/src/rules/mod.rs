@@ -7,12 +7,12 @@
 //!
 //! | rule | finds | needs |
 //! |---|---|---|
-//! | [`running`] | an appliance, a light or a door that stays on longer than it ever did; a compressor that never starts | a week, 5 runs |
-//! | [`flow`] | water that never stops; an hour of more water than ever | a week |
-//! | [`cold_store`] | a freezer or a fridge that gets warm | a day |
-//! | [`battery`] | a battery that will be empty within a week | 3 days |
-//! | [`reports`] | a sensor that reports ever less | a week |
-//! | [`production`] | a solar roof that makes less than these days allow | two weeks |
+//! | `running` | an appliance, a light or a door that stays on longer than it ever did; a compressor that never starts | a week, 5 runs |
+//! | `flow` | water that never stops; an hour of more water than ever | a week |
+//! | `cold_store` | a freezer or a fridge that gets warm | a day |
+//! | `battery` | a battery that will be empty within a week | 3 days |
+//! | `reports` | a sensor that reports ever less | a week |
+//! | `production` | a solar roof that makes less than these days allow | two weeks |
 
 pub(crate) mod battery;
 pub(crate) mod cold_store;
