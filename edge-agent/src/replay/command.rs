@@ -14,16 +14,19 @@ use jiff::tz::TimeZone;
 use tempfile::NamedTempFile;
 
 use super::alarms_csv::AlarmBook;
-use super::error::{ReplayError, RowFault, RowFaults};
+use super::entities::Entities;
+use super::error::{ReplayError, RowFaults};
 use super::moment::Moment;
+use super::odd::OddRows;
 use super::playback::{Company, Playback, Played};
 use super::recall::Recall;
 use super::scores_csv::ScoresCsv;
 use super::sorted::SortedRows;
 use super::source::{Row, Source};
+use super::span::Span;
 use super::summary::Summary;
 use super::verdicts::Verdicts;
-use super::watch::{Seen, Watchlist};
+use super::watch::Watchlist;
 use crate::explain;
 
 /// Salt of the alarm ids of replays. A constant, so that the same history gives the same ids wherever it is replayed;
@@ -46,14 +49,27 @@ const IDS_SHOWN: usize = 5;
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct ReplayArgs {
-    /// What was recorded: a CSV file or a Home Assistant database, either also gzipped
+    /// What was recorded: a CSV file, a Home Assistant database or an unencrypted backup
     ///
-    /// The CSV has one state a row and the columns timestamp,entity_id,device_class,unit,state in any order. A timestamp
-    /// is RFC 3339 (2026-01-31T08:30:00Z) or Unix seconds. unavailable, unknown and nothing at all are gaps; entities of
-    /// two states take on/off or 1/0. Rows that are not in the order of time are sorted first. The database is Home
-    /// Assistant's own home-assistant_v2.db, of any version since 2018; it is only read.
+    /// The database is Home Assistant's own home-assistant_v2.db, of any version since 2018, alone or in a backup (.tar);
+    /// it is only read. Its long-term statistics stand for the time before an entity's first state.
+    ///
+    /// A CSV file is the download of the history panel (entity_id,state,last_changed) or of the energy panel, statistics
+    /// (statistic_id,unit,start,min,max,mean), InfluxDB's annotated CSV, the answer of a query to the recorder, a time
+    /// followed by one column an entity, or the columns timestamp,entity_id,device_class,unit,state in any order. Commas,
+    /// semicolons, tabs or bars part the columns. Times are RFC 3339 (2026-01-31T08:30:00Z), Unix times, or without an
+    /// offset those of --timezone. unavailable, unknown and nothing at all are gaps; entities of two states take on/off or
+    /// 1/0. Rows that are not in the order of time are sorted first. Database and CSV may be gzipped.
     #[arg(long, value_name = "FILE")]
     pub events: PathBuf,
+
+    /// What the entities are, where the file does not say it or is wrong
+    ///
+    /// A CSV file with the columns entity_id,device_class,unit (Home Assistant's names), or the JSON that Home Assistant
+    /// answers at /api/states. Without it, class and unit of an entity of which a CSV file says neither are guessed from
+    /// its id and its first value; the closing lines say what was guessed.
+    #[arg(long, value_name = "FILE")]
+    pub entities: Option<PathBuf>,
 
     /// The model that judges: a file, or `routine` for the detector without a network [default: the shipped model]
     #[arg(long, value_name = "FILE|routine")]
@@ -97,10 +113,21 @@ Results:
 
 Examples:
   hearthwatch-edge replay --events home.csv --timezone Europe/London --out result
+  hearthwatch-edge replay --events history.csv --entities entities.csv --out result
   hearthwatch-edge replay --events home-assistant_v2.db --model routine --budget 2 --out result
   hearthwatch-edge replay --events home.csv --explain 3f5c0d9a71b2e684 --out result
 
-Exit codes: 0 done, 1 a result could not be written, 2 something given is not usable (the text says what to mend).";
+Rows that cannot be read, or are of before 2005 or of the future, are passed over; states that are no value are gaps.
+Both are counted in the closing lines, as is what was not watched.
+
+Exit codes: 0 done, 1 a result could not be written, 2 something given is not usable (the text says what to mend),
+3 done, but nothing in the file could be watched.";
+
+/// Exit code of a replay that watched nothing: scripts would take its silence for calm.
+const NOTHING_WATCHED: u8 = 3;
+/// What is said with it.
+const NOTHING_WATCHED_TEXT: &str = "nothing in this file could be watched, so that no alarm means nothing; name the \
+                                    entities to watch in --entities FILE (entity_id,device_class,unit)\n";
 
 fn budget(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
@@ -112,7 +139,8 @@ fn budget(text: &str) -> Result<f64, String> {
 /// Runs the command for a terminal: results to standard output, errors to standard error, and an exit code.
 #[must_use]
 pub fn main(args: &ReplayArgs) -> ExitCode {
-    match run(args, &mut io::stdout()) {
+    match run(args, jiff::Timestamp::now().as_second(), &mut io::stdout()) {
+        Ok(summary) if summary.nothing_watched() => ExitCode::from(NOTHING_WATCHED),
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody is left to tell if standard error is closed.
@@ -122,37 +150,37 @@ pub fn main(args: &ReplayArgs) -> ExitCode {
     }
 }
 
-/// Replays, writes the results into `args.out` and one closing line to `output`.
+/// Replays, writes the results into `args.out` and the closing lines to `output`. Rows far after `now` (seconds since 1970)
+/// are of a wrong clock.
 ///
 /// # Errors
 /// [`ReplayError`]; results of an earlier replay are then still as they were.
-pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayError> {
+pub fn run(args: &ReplayArgs, now: i64, output: &mut dyn Write) -> Result<Summary, ReplayError> {
     let timezone = TimeZone::get(&args.timezone).map_err(|_| ReplayError::Timezone(args.timezone.clone()))?;
     let (model, note) = load_model(args.model.as_deref())?;
     let verdicts = args.verdicts.as_deref().map_or_else(|| Ok(Verdicts::default()), Verdicts::read)?;
     if args.out.exists() && !args.out.is_dir() {
         return Err(ReplayError::OutFolder(args.out.clone()));
     }
-    let source = Source::open(&args.events)?;
-    let survey = Survey::of(&source)?;
+    let entities = Arc::new(args.entities.as_deref().map_or_else(|| Ok(Entities::default()), Entities::read)?);
+    let mut source = Source::open_in(&args.events, &timezone, Span::until(now))?;
+    let survey = Survey::of(&mut source)?;
 
     std::fs::create_dir_all(&args.out).map_err(ReplayError::write(&args.out))?;
     let scores_path = args.out.join("scores.csv");
     let scores_file = temporary(&args.out)?;
     let scores = ScoresCsv::new(BufWriter::new(scores_file)).map_err(ReplayError::write(&scores_path))?;
     let config = DetectorConfig { timezone: timezone.clone(), budget_per_week: args.budget, salt: SALT.to_vec() };
-    let company = Company { verdicts, recall: Recall::new(&args.explain), scores_path: scores_path.clone() };
-    let playback = Playback::new(
-        args.events.clone(),
-        source.strict(),
-        HomeDetector::new(config, Arc::new(model)),
-        scores,
-        company,
-    );
+    let watch = Watchlist::new(entities, !source.tells_kinds());
+    let company = Company { verdicts, watch, recall: Recall::new(&args.explain), scores_path: scores_path.clone() };
+    let detector = HomeDetector::new(config, Arc::new(model));
+    let playback = Playback::new(args.events.clone(), detector, scores, company);
     let played = play(&source, &survey, playback)?;
 
     let mut summary = Summary::of(&played);
     summary.left_out.extend(note);
+    summary.notes.extend(survey.odd.notes());
+    summary.notes.extend(source.notes());
     let Played { watch, book, recall, scores, .. } = played;
     let scores =
         scores.into_inner().map_err(io::IntoInnerError::into_error).map_err(ReplayError::write(&scores_path))?;
@@ -171,7 +199,14 @@ pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayE
         let name = &explain::friendly_name(&info.entity_id);
         draw(&explain::Picture { alarm, info, name, points, timezone: &timezone }, &args.out, id)?;
     }
-    match writeln!(output, "{summary}; wrote {} and {}", scores_path.display(), alarms_path.display()) {
+    let mut lines = format!("{summary}; wrote {} and {}\n", scores_path.display(), alarms_path.display());
+    for note in &summary.notes {
+        lines.push_str(&format!("note: {note}\n"));
+    }
+    if summary.nothing_watched() {
+        lines.push_str(NOTHING_WATCHED_TEXT);
+    }
+    match output.write_all(lines.as_bytes()) {
         // Everything is written, and whoever called reads no more.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         said => said.map_err(ReplayError::write(Path::new("standard output")))?,
@@ -204,19 +239,32 @@ fn read_model(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What a first look at the rows tells: how many there are, and whether they must be sorted.
+/// What a first look at the rows tells: how many there are, whether they must be sorted, and which cannot be read.
 #[derive(Debug)]
 struct Survey {
     rows: u64,
     sorted: bool,
+    odd: OddRows,
 }
 
 impl Survey {
-    /// Reads every row once. All faulty rows are found here, before any work is done.
-    fn of(source: &Source) -> Result<Self, ReplayError> {
-        let mut survey = Self { rows: 0, sorted: true };
-        let (mut watch, mut faults) = (Watchlist::default(), RowFaults::new(source.path()));
+    /// Reads every row once; of a damaged database a second time, what can be read of it.
+    fn of(source: &mut Source) -> Result<Self, ReplayError> {
+        match Self::take(source) {
+            Err(error @ ReplayError::Database { .. }) if source.salvage() => match Self::take(source) {
+                Ok(survey) => Ok(survey),
+                // That nothing can be read is the damage, not an empty database.
+                Err(_) => Err(error),
+            },
+            survey => survey,
+        }
+    }
+
+    fn take(source: &Source) -> Result<Self, ReplayError> {
+        let mut survey = Self { rows: 0, sorted: true, odd: OddRows::default() };
+        let mut faults = RowFaults::new(source.path());
         let mut last: Option<Moment> = None;
+        let mut good = 0_u64;
         let spinner = ProgressBar::new_spinner().with_message("reading");
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {human_pos} rows") {
             spinner.set_style(style);
@@ -228,21 +276,23 @@ impl Survey {
             }
             match row {
                 Ok(row) => {
+                    good += 1;
                     survey.sorted &= last.is_none_or(|last| last <= row.at);
                     last = Some(row.at);
-                    if let Seen::Fault { what, .. } = watch.see(&row)
-                        && source.strict()
-                    {
-                        faults.push(RowFault { line: row.line, what });
-                    }
                 }
-                Err(fault) => faults.push(fault),
+                Err(fault) => {
+                    survey.odd.push(&fault);
+                    faults.push(fault);
+                }
             }
             Ok(())
         })?;
         spinner.finish_and_clear();
+        if good > 0 {
+            return Ok(survey);
+        }
         faults.into_result()?;
-        Ok(survey)
+        Err(ReplayError::Empty(source.path().to_owned()))
     }
 }
 
@@ -261,7 +311,8 @@ fn play<W: Write>(source: &Source, survey: &Survey, mut playback: Playback<W>) -
         if done.is_multiple_of(BAR_ROWS) {
             bar.set_position(done);
         }
-        playback.row(row)
+        // Those that cannot be read were counted by the survey.
+        row.map_or(Ok(()), |row| playback.row(&row))
     };
     if survey.sorted {
         source.read(&mut each)?;

@@ -3,14 +3,18 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::odd::FaultKind;
+
 /// Faulty rows that are named before the rest is only counted: as many as fit on a screen with room to think.
 pub const FAULTS_SHOWN: usize = 10;
 
 /// One row that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowFault {
-    /// Line in the file, the header being line 1.
+    /// Line in the file, the header being line 1; number of the row in a database.
     pub line: u64,
+    /// In which way it is odd.
+    pub kind: FaultKind,
     /// What is wrong with it and what to write instead.
     pub what: String,
 }
@@ -97,8 +101,8 @@ pub enum ReplayError {
     },
     /// A database that SQLite cannot read.
     #[error(
-        "{path}: cannot be read as a Home Assistant recorder database: {source}; give a complete copy, with its -wal \
-         file beside it if there is one"
+        "{path}: cannot be read as a Home Assistant recorder database: {source}; give a complete copy, made while Home \
+         Assistant was stopped or taken from a backup"
     )]
     Database {
         /// The database.
@@ -109,6 +113,14 @@ pub enum ReplayError {
     /// No rows at all.
     #[error("{0}: holds no rows; there is nothing to replay")]
     Empty(PathBuf),
+    /// An `--entities` file that is neither of its two forms.
+    #[error("--entities {path}: {what}")]
+    Entities {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to write.
+        what: String,
+    },
     /// A jump in time that no home makes.
     #[error(
         "{path}: nothing for {days} days before {at}; a wrong clock wrote one of the two rows: remove the rows on the \

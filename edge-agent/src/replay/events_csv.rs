@@ -1,39 +1,43 @@
-//! The long CSV: `timestamp,entity_id,device_class,unit,state`, columns found by name, plain or gzipped.
+//! A CSV file of recorded states, of any [`Layout`], plain or gzipped.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use csv::{ReaderBuilder, Trim};
 use flate2::read::MultiGzDecoder;
+use jiff::tz::TimeZone;
 
 use super::error::{ReplayError, RowFault};
+use super::guess;
+use super::layout::{Columns, Intervals, Layout, TimeColumn};
+use super::lines::{Fields, Lines, ROW_BYTES_MAX};
 use super::moment::Moment;
+use super::odd::FaultKind;
 use super::source::{EventRow, Row};
+use super::stamp;
 
-/// Bytes read from the disk at a time.
-const READ_BYTES: usize = 64 * 1024;
-/// Longest row that is believed: Home Assistant caps a state at 255 characters and an id likewise, so even a generous
-/// row stays far below 64 KiB.
-const ROW_BYTES_MAX: usize = 64 * 1024;
 /// Longest entity id, as in Home Assistant's own tables.
 const ENTITY_ID_BYTES_MAX: usize = 255;
-/// The header that the error texts ask for.
-const HEADER: &str = "timestamp,entity_id,device_class,unit,state";
+/// Largest file in UTF-16, which is unpacked in memory: a spreadsheet saves no more rows than fit into this.
+const UTF16_BYTES_MAX: u64 = 512 << 20;
+
+type Each<'e> = &'e mut dyn FnMut(Row<'_>) -> Result<(), ReplayError>;
 
 /// A CSV file of recorded states; read again from its start each time.
 #[derive(Debug)]
 pub struct EventsCsv {
     path: PathBuf,
     gzip: bool,
+    zone: TimeZone,
 }
 
 impl EventsCsv {
-    /// The file at `path`, gzipped or not. Nothing is read yet.
+    /// The file at `path`, gzipped or not; its times without an offset are of `zone`. Nothing is read yet.
     #[must_use]
-    pub fn new(path: &Path, gzip: bool) -> Self {
-        Self { path: path.to_owned(), gzip }
+    pub fn new(path: &Path, gzip: bool, zone: &TimeZone) -> Self {
+        Self { path: path.to_owned(), gzip, zone: zone.clone() }
     }
 
     /// The file.
@@ -46,276 +50,228 @@ impl EventsCsv {
     ///
     /// # Errors
     /// [`ReplayError`] when the file cannot be read, has no header, or `each` says so.
-    pub fn read(&self, each: &mut dyn FnMut(Row<'_>) -> Result<(), ReplayError>) -> Result<(), ReplayError> {
+    pub fn read(&self, each: Each<'_>) -> Result<(), ReplayError> {
         let file = File::open(&self.path).map_err(ReplayError::read(&self.path))?;
         if self.gzip { self.read_from(MultiGzDecoder::new(file), each) } else { self.read_from(file, each) }
     }
 
-    fn read_from(
-        &self,
-        input: impl Read,
-        each: &mut dyn FnMut(Row<'_>) -> Result<(), ReplayError>,
-    ) -> Result<(), ReplayError> {
+    fn read_from(&self, input: impl Read, each: Each<'_>) -> Result<(), ReplayError> {
+        let mut input = BufReader::new(input);
+        let start = input.fill_buf().map_err(ReplayError::read(&self.path))?;
+        let little = start.starts_with(&[0xff, 0xfe]);
+        if !little && !start.starts_with(&[0xfe, 0xff]) {
+            return self.read_lines(input, each);
+        }
+        let mut bytes = Vec::new();
+        input.take(UTF16_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(ReplayError::read(&self.path))?;
+        if bytes.len() as u64 > UTF16_BYTES_MAX {
+            let what = "is UTF-16 and larger than 512 MiB; save it as UTF-8".to_owned();
+            return Err(ReplayError::TooLarge { path: self.path.clone(), what });
+        }
+        let unit = |pair: &[u8]| {
+            let pair = [pair[0], pair[1]];
+            if little { u16::from_le_bytes(pair) } else { u16::from_be_bytes(pair) }
+        };
+        let text: String = char::decode_utf16(bytes.chunks_exact(2).map(unit))
+            .map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect();
+        self.read_lines(Cursor::new(text), each)
+    }
+
+    fn read_lines(&self, input: impl Read, each: Each<'_>) -> Result<(), ReplayError> {
         let mut lines = Lines::new(input);
-        if !lines.advance().map_err(ReplayError::read(&self.path))? {
-            return Err(ReplayError::Empty(self.path.clone()));
+        loop {
+            if !lines.advance().map_err(ReplayError::read(&self.path))? {
+                return Err(ReplayError::Empty(self.path.clone()));
+            }
+            if !lines.comment() {
+                break;
+            }
         }
         let header = |lines: &Lines<_>, what| ReplayError::Header { path: self.path.clone(), line: lines.number, what };
-        let fields = lines.fields().map_err(|what| header(&lines, what))?;
-        let mut columns = Columns::find(&fields).map_err(|what| header(&lines, what))?;
-        drop(fields);
+        let separator = lines.separator();
+        let fields = lines.fields(separator).map_err(|what| header(&lines, what))?;
+        let mut layout =
+            Layout::find(&fields.list, &lines.quoted(), &self.zone).map_err(|what| header(&lines, what))?;
+        if matches!(layout, Layout::Long(_)) {
+            if matches!(&layout, Layout::Long(columns) if columns.no_header) {
+                self.rows(&layout, &fields, lines.number, each)?;
+            }
+            drop(fields);
+            lines.limit(ROW_BYTES_MAX);
+        }
         while lines.advance().map_err(ReplayError::read(&self.path))? {
+            if lines.comment() {
+                continue;
+            }
             let line = lines.number;
-            let fields = match lines.fields() {
+            let fields = match lines.fields(separator) {
                 Ok(fields) => fields,
                 Err(what) => {
-                    each(Err(RowFault { line, what }))?;
+                    each(Err(unreadable(line, what)))?;
                     continue;
                 }
             };
             // Files put one behind the other bring their headers along.
-            if columns.repeated(&fields)
-                && let Ok(again) = Columns::find(&fields)
+            if layout.repeated(&fields.list)
+                && let Ok(again) = Layout::find(&fields.list, "", &self.zone)
             {
-                columns = again;
+                layout = again;
                 continue;
             }
-            each(columns.row(&fields, line).map_err(|what| RowFault { line, what }))?;
+            self.rows(&layout, &fields, line, each)?;
         }
         Ok(())
     }
-}
 
-/// Reads a line at a time, so that faults have the number that an editor shows, and no line is held that is too long to
-/// be one. (A state has no line breaks, so a row is a line.)
-struct Lines<R> {
-    input: BufReader<R>,
-    line: Vec<u8>,
-    number: u64,
-    too_long: bool,
-}
-
-impl<R: Read> Lines<R> {
-    fn new(input: R) -> Self {
-        Self { input: BufReader::with_capacity(READ_BYTES, input), line: Vec::new(), number: 0, too_long: false }
-    }
-
-    /// Goes to the next line that is not blank; false at the end.
-    fn advance(&mut self) -> io::Result<bool> {
-        loop {
-            self.line.clear();
-            let limit = ROW_BYTES_MAX as u64 + 1;
-            if (&mut self.input).take(limit).read_until(b'\n', &mut self.line)? == 0 {
-                return Ok(false);
-            }
-            self.number += 1;
-            self.too_long = self.line.len() > ROW_BYTES_MAX && self.line.last() != Some(&b'\n');
-            if self.too_long {
-                self.input.skip_until(b'\n')?;
-            }
-            if !self.line.trim_ascii().is_empty() {
-                return Ok(true);
+    /// Hands on the rows that one line holds: one, or one for each of its columns.
+    fn rows(&self, layout: &Layout, fields: &Fields<'_>, line: u64, each: Each<'_>) -> Result<(), ReplayError> {
+        match layout {
+            Layout::Long(columns) => self.long(columns, fields, line, each),
+            Layout::Intervals(intervals) => intervals_row(intervals, fields, line, each),
+            Layout::Wide { time, entities } => {
+                let at = match self.time(*time, &fields.list) {
+                    Ok(at) => at,
+                    Err(what) => return each(Err(unreadable(line, what))),
+                };
+                for (place, entity_id) in entities {
+                    // Nothing written is no news: such files hold a row for every moment of any entity.
+                    let Some(state) = fields.list.get(*place).filter(|state| !state.is_empty()) else { continue };
+                    each(Ok(EventRow { at, entity_id, device_class: "", unit: "", state, line }))?;
+                }
+                Ok(())
             }
         }
     }
 
-    /// The fields of the line, trimmed.
-    fn fields(&self) -> Result<Vec<Cow<'_, str>>, String> {
-        if self.too_long {
-            return Err(format!("the row is longer than {} KiB; is a line break missing?", ROW_BYTES_MAX / 1024));
+    fn long(&self, columns: &Columns, fields: &Fields<'_>, line: u64, each: Each<'_>) -> Result<(), ReplayError> {
+        let list = &fields.list;
+        // InfluxDB keeps attributes beside the state.
+        if let Some(field) = columns.field.and_then(|place| list.get(place))
+            && !["value", "state", ""].contains(&field.as_ref())
+        {
+            return Ok(());
         }
-        let line = std::str::from_utf8(&self.line).map_err(|_| "the row is not UTF-8; save the file as UTF-8")?;
-        let line = line.trim_start_matches('\u{feff}').trim_end_matches(['\n', '\r']);
-        if !line.contains('"') {
-            return Ok(line.split(',').map(|field| Cow::Borrowed(field.trim())).collect());
-        }
-        let mut record = csv::StringRecord::new();
-        let mut reader = ReaderBuilder::new().has_headers(false).trim(Trim::All).from_reader(line.as_bytes());
-        match reader.read_record(&mut record) {
-            Ok(true) => Ok(record.iter().map(|field| Cow::Owned(field.to_owned())).collect()),
-            _ => Err("the row cannot be read as CSV; close its quotation marks".to_owned()),
-        }
-    }
-}
-
-/// Where each column stands.
-#[derive(Debug, Clone, Copy)]
-struct Columns {
-    timestamp: usize,
-    entity_id: usize,
-    device_class: Option<usize>,
-    unit: Option<usize>,
-    state: usize,
-}
-
-impl Columns {
-    /// Finds the columns by name. `last_changed` and `unit_of_measurement` are what Home Assistant's own exports say.
-    /// Of a name that occurs twice the first column counts.
-    fn find(fields: &[Cow<'_, str>]) -> Result<Self, String> {
-        let names: Vec<String> = fields.iter().map(|name| name.to_ascii_lowercase()).collect();
-        let place = |wanted: &[&str]| wanted.iter().find_map(|wanted| names.iter().position(|name| name == wanted));
-        let (timestamp, entity_id, state) =
-            (place(&["timestamp", "last_updated", "last_changed"]), place(&["entity_id"]), place(&["state"]));
-        if let (Some(timestamp), Some(entity_id), Some(state)) = (timestamp, entity_id, state) {
-            let device_class = place(&["device_class"]);
-            return Ok(Self {
-                timestamp,
-                entity_id,
-                device_class,
-                unit: place(&["unit", "unit_of_measurement"]),
-                state,
-            });
-        }
-        if names.first().is_some_and(|first| Moment::parse(first).is_ok()) {
-            return Err(format!("the header is missing; make the first line `{HEADER}`"));
-        }
-        if names.len() == 1 && names[0].contains([';', '\t']) {
-            return Err(format!("the columns are not separated by commas; the first line should be `{HEADER}`"));
-        }
-        let missing: Vec<&str> = [("timestamp", timestamp), ("entity_id", entity_id), ("state", state)]
-            .into_iter()
-            .filter_map(|(name, place)| place.is_none().then_some(name))
-            .collect();
-        Err(format!("the header lacks {}; the first line should be `{HEADER}`", missing.join(" and ")))
-    }
-
-    fn repeated(&self, fields: &[Cow<'_, str>]) -> bool {
-        let named = |name: &str| fields.iter().any(|field| field.eq_ignore_ascii_case(name));
-        fields.get(self.timestamp).is_some_and(|field| field.starts_with(|first: char| first.is_ascii_alphabetic()))
-            && named("entity_id")
-            && named("state")
-    }
-
-    fn row<'a>(&self, fields: &'a [Cow<'_, str>], line: u64) -> Result<EventRow<'a>, String> {
-        let text = |place: usize, name: &str| {
-            fields.get(place).map(AsRef::as_ref).ok_or_else(|| {
-                format!(
-                    "the row has {} columns and lacks its {name}; write every column of the header, empty where there is \
-                     nothing to say",
-                    fields.len()
-                )
-            })
+        let (at, short_id, device_class, unit, state) = match self.columns(columns, list) {
+            Ok(row) => row,
+            Err(what) => return each(Err(unreadable(line, what))),
         };
-        let optional = |place: Option<usize>, name: &str| place.map_or(Ok(""), |place| text(place, name));
-        let at = Moment::parse(text(self.timestamp, "timestamp")?).map_err(|error| error.to_string())?;
-        let entity_id = text(self.entity_id, "entity_id")?;
-        if entity_id.is_empty() {
-            return Err("the entity_id is empty; write one such as sensor.kitchen_temperature".into());
+        let domain = columns.domain.and_then(|place| list.get(place)).filter(|domain| !domain.is_empty());
+        let entity_id = match domain {
+            Some(domain) if !short_id.contains('.') => Cow::Owned(format!("{domain}.{short_id}")),
+            _ => Cow::Borrowed(short_id),
+        };
+        if let Err(what) = checked_id(&entity_id, fields.utf8) {
+            return each(Err(unreadable(line, what)));
         }
-        if entity_id.len() > ENTITY_ID_BYTES_MAX {
-            return Err(format!("the entity_id is longer than {ENTITY_ID_BYTES_MAX} bytes; shorten it"));
+        let (mut device_class, unit) =
+            if columns.field.is_some() { measured(device_class, unit) } else { (device_class, unit) };
+        if device_class.is_empty() && columns.device_class.is_none() && !unit.is_empty() {
+            device_class = guess::class_in(&entity_id, unit).unwrap_or_default();
         }
-        Ok(EventRow {
-            at,
-            entity_id,
-            device_class: optional(self.device_class, "device_class")?,
-            unit: optional(self.unit, "unit")?,
-            state: text(self.state, "state")?,
-            line,
-        })
+        each(Ok(EventRow { at, entity_id: &entity_id, device_class, unit, state, line }))
     }
+
+    fn columns<'a>(
+        &self,
+        columns: &Columns,
+        list: &'a [Cow<'_, str>],
+    ) -> Result<(Moment, &'a str, &'a str, &'a str, &'a str), String> {
+        let optional = |place: Option<usize>, name: &str| place.map_or(Ok(""), |place| text(list, place, name));
+        let at = self.time(columns.time, list)?;
+        let entity_id = text(list, columns.entity_id, "entity_id")?;
+        let device_class = optional(columns.device_class, "device_class")?;
+        let unit = optional(columns.unit, "unit")?;
+        let mut state = "";
+        for place in &columns.states {
+            state = text(list, *place, "state")?;
+            if !state.is_empty() {
+                break;
+            }
+        }
+        Ok((at, entity_id, device_class, unit, state))
+    }
+
+    fn time(&self, column: TimeColumn, list: &[Cow<'_, str>]) -> Result<Moment, String> {
+        let zone = if column.utc { &TimeZone::UTC } else { &self.zone };
+        let written = text(list, column.place, "timestamp")?;
+        let at = stamp::read(written, zone).map_err(|error| error.to_string())?;
+        if column.later == 0 {
+            return Ok(at);
+        }
+        at.later(column.later).ok_or_else(|| format!("the timestamp `{written}` lies beyond the year 2200"))
+    }
+}
+
+/// InfluxDB's measurement is a unit, or what Home Assistant writes in its stead: the entity's id, a fixed word, or
+/// `sensor__temperature`.
+fn measured<'a>(device_class: &'a str, measurement: &'a str) -> (&'a str, &'a str) {
+    if let Some((_, class)) = measurement.split_once("__") {
+        return (class, "");
+    }
+    let no_unit = measurement.contains('.') || ["state", "units", "value"].contains(&measurement);
+    (device_class, if no_unit { "" } else { measurement })
+}
+
+/// An entity of the energy panel: what it used in each stretch of time, here added up to a meter.
+fn intervals_row(intervals: &Intervals, fields: &Fields<'_>, line: u64, each: Each<'_>) -> Result<(), ReplayError> {
+    let list = &fields.list;
+    let field = |place: Option<usize>| place.and_then(|place| list.get(place)).map_or("", AsRef::as_ref);
+    let entity_id = field(Some(intervals.entity_id));
+    if let Err(what) = checked_id(entity_id, fields.utf8) {
+        return each(Err(unreadable(line, what)));
+    }
+    let (purpose, unit) = (field(intervals.purpose), field(intervals.unit));
+    let device_class = match unit {
+        "m³" | "m3" | "ft³" | "CCF" | "MCF" | "L" | "gal" if purpose.contains("water") => "water",
+        "m³" | "m3" | "ft³" | "CCF" | "MCF" | "L" | "gal" if purpose.contains("gas") => "gas",
+        "Wh" | "kWh" | "MWh" | "GJ" | "MJ" => "energy",
+        _ => guess::class_in(entity_id, unit).unwrap_or_default(),
+    };
+    let (mut total, mut state) = (0.0, String::new());
+    for (place, at) in &intervals.ends {
+        let Some(written) = list.get(*place).filter(|written| !written.is_empty()) else { continue };
+        let used = written.parse::<f64>().or_else(|_| written.replace(',', ".").parse());
+        let Some(used) = used.ok().filter(|used| used.is_finite()) else {
+            each(Err(unreadable(line, format!("the value `{written}` of {entity_id} is not a number; write one"))))?;
+            continue;
+        };
+        total += used;
+        state.clear();
+        // Writing into a string does not fail. Six digits: sums of decimals do not come out even.
+        let _ = write!(state, "{total:.6}");
+        each(Ok(EventRow { at: *at, entity_id, device_class, unit, state: &state, line }))?;
+    }
+    Ok(())
+}
+
+fn unreadable(line: u64, what: String) -> RowFault {
+    RowFault { line, kind: FaultKind::Unreadable, what }
+}
+
+fn text<'a>(list: &'a [Cow<'_, str>], place: usize, name: &str) -> Result<&'a str, String> {
+    list.get(place).map(AsRef::as_ref).ok_or_else(|| {
+        format!(
+            "the row has {} columns and lacks its {name}; write every column of the header, empty where there is \
+             nothing to say",
+            list.len()
+        )
+    })
+}
+
+fn checked_id(entity_id: &str, utf8: bool) -> Result<(), String> {
+    if entity_id.is_empty() {
+        return Err("the entity_id is empty; write one such as sensor.kitchen_temperature".into());
+    }
+    if entity_id.len() > ENTITY_ID_BYTES_MAX {
+        return Err(format!("the entity_id is longer than {ENTITY_ID_BYTES_MAX} bytes; shorten it"));
+    }
+    if !utf8 && !entity_id.is_ascii() {
+        return Err("the row is not UTF-8; save the file as UTF-8".into());
+    }
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-
-    fn read(text: &str) -> Result<Vec<Result<String, String>>, String> {
-        let mut rows = Vec::new();
-        EventsCsv::new(Path::new("events.csv"), false)
-            .read_from(text.as_bytes(), &mut |row| {
-                rows.push(
-                    row.map(|row| {
-                        let EventRow { at, entity_id, device_class, unit, state, line } = row;
-                        format!("{line} {} {entity_id} {device_class} {unit} {state}", at.second())
-                    })
-                    .map_err(|fault| format!("{}: {}", fault.line, fault.what)),
-                );
-                Ok(())
-            })
-            .map_err(|error| error.to_string())?;
-        Ok(rows)
-    }
-
-    #[test]
-    fn columns_are_found_by_name_in_any_order_and_a_repeated_header_is_skipped() {
-        let rows = read(
-            "\u{feff}State,unit,entity_id,TIMESTAMP,device_class\r\n21.5,°C,sensor.a,600,temperature\r\n\
-             timestamp,entity_id,device_class,unit,state\r\n1200,sensor.a,temperature,°C,22\r\n",
-        );
-        assert_eq!(
-            rows,
-            Ok(vec![Ok("2 600 sensor.a temperature °C 21.5".into()), Ok("4 1200 sensor.a temperature °C 22".into())])
-        );
-    }
-
-    #[test]
-    fn home_assistants_history_download_is_taken_as_it_is() {
-        let rows = read("entity_id,state,last_changed\nbinary_sensor.hall,on,2026-01-01T00:00:00.000Z\n");
-        assert_eq!(rows, Ok(vec![Ok("2 1767225600 binary_sensor.hall   on".into())]));
-    }
-
-    #[test]
-    fn a_faulty_row_names_its_line_and_what_to_write() {
-        let rows = read("timestamp,entity_id,device_class,unit,state\n600,sensor.a,,\n600,,,,1\n\nsoon,sensor.a,,,1\n");
-        let faults: Vec<String> = rows.unwrap().into_iter().filter_map(Result::err).collect();
-        assert_eq!(
-            faults,
-            [
-                "2: the row has 4 columns and lacks its state; write every column of the header, empty where there is \
-                 nothing to say",
-                "3: the entity_id is empty; write one such as sensor.kitchen_temperature",
-                "5: the timestamp `soon` is neither RFC 3339 nor Unix seconds; write 2026-01-31T08:30:00Z or \
-                 1769848200, with or without a fraction",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_wrong_header_says_which_line_to_put_first() {
-        let error = |text: &str| read(text).unwrap_err();
-        assert_eq!(
-            error("600,sensor.a,temperature,°C,1\n"),
-            format!("events.csv:1: the header is missing; make the first line `{HEADER}`")
-        );
-        assert_eq!(
-            error("timestamp;entity_id;state\n"),
-            format!("events.csv:1: the columns are not separated by commas; the first line should be `{HEADER}`")
-        );
-        assert_eq!(
-            error("timestamp,value\n"),
-            format!("events.csv:1: the header lacks entity_id and state; the first line should be `{HEADER}`")
-        );
-        assert_eq!(error(""), "events.csv: holds no rows; there is nothing to replay");
-    }
-
-    #[test]
-    fn quoted_fields_are_read_and_what_is_not_a_line_of_text_is_refused() {
-        let rows = read("timestamp,entity_id,unit,state\n600,\"sensor.a,b\",\"\"\"\",1\n").unwrap();
-        assert_eq!(rows, [Ok("2 600 sensor.a,b  \" 1".into())]);
-        let long = format!("timestamp,entity_id,state\n600,{},1\n600,sensor.a,1\n", "x".repeat(ROW_BYTES_MAX));
-        assert_eq!(
-            read(&long).unwrap(),
-            [Err("2: the row is longer than 64 KiB; is a line break missing?".into()), Ok("3 600 sensor.a   1".into())]
-        );
-    }
-
-    #[test]
-    fn a_gzipped_file_reads_like_a_plain_one() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        let mut packed = flate2::write::GzEncoder::new(file.as_file_mut(), flate2::Compression::fast());
-        packed.write_all(b"timestamp,entity_id,state\n600,sensor.a,1\n").unwrap();
-        packed.finish().unwrap();
-        let mut count = 0;
-        EventsCsv::new(file.path(), true)
-            .read(&mut |row| {
-                assert!(row.is_ok());
-                count += 1;
-                Ok(())
-            })
-            .unwrap();
-        assert_eq!(count, 1);
-    }
-}
+#[path = "events_csv_tests.rs"]
+mod tests;

@@ -1,21 +1,33 @@
 //! `hearthwatch-edge replay`: recorded history told to the detector as if it were happening.
 //!
-//! Rows come from a long CSV file or a Home Assistant recorder database ([`source`]), are walked in the order of time
+//! Rows come from a CSV file of one of several layouts ([`layout`]) or a Home Assistant recorder database ([`source`]), are walked in the order of time
 //! over the 10-minute grid ([`playback`]) and leave as `scores.csv` and `alarms.csv`. The walk is causal: a step is
 //! written when a row *after* its end proves it complete, and only from what came before, so an input that is cut short
 //! gives a byte-identical prefix of `scores.csv`.
 
 pub mod alarms_csv;
+pub mod backup;
 pub mod command;
+pub mod entities;
 pub mod error;
 pub mod events_csv;
+pub mod guess;
+pub mod guess_words;
+pub mod layout;
+pub mod lenient_json;
+pub mod lines;
 pub mod moment;
+pub mod odd;
 pub mod playback;
 pub mod recall;
 pub mod recorder_db;
+pub mod salvage;
 pub mod scores_csv;
 pub mod sorted;
 pub mod source;
+pub mod span;
+pub mod stamp;
+pub mod statistics;
 pub mod summary;
 pub mod verdicts;
 pub mod watch;

@@ -81,6 +81,12 @@ impl Moment {
         self.0.div_euclid(NANOS) + i64::from(self.0.rem_euclid(NANOS) != 0)
     }
 
+    /// The moment `seconds` after this one; none beyond what a moment can be.
+    #[must_use]
+    pub fn later(self, seconds: i64) -> Option<Self> {
+        seconds.checked_mul(NANOS).and_then(|nanos| self.0.checked_add(nanos)).and_then(Self::checked)
+    }
+
     fn checked(nanos: i64) -> Option<Self> {
         (0..=SECONDS_MAX * NANOS).contains(&nanos).then_some(Self(nanos))
     }

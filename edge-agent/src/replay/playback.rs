@@ -9,11 +9,12 @@ use hearthwatch_model::grid::{STEP_SECONDS, step_of};
 use hearthwatch_model::reading::{Reading, Value};
 
 use super::alarms_csv::AlarmBook;
-use super::error::{ReplayError, RowFault, RowFaults};
+use super::error::{ReplayError, RowFault};
 use super::moment::rfc3339;
+use super::odd::{FaultKind, OddRows};
 use super::recall::Recall;
 use super::scores_csv::ScoresCsv;
-use super::source::{EventRow, Row};
+use super::source::EventRow;
 use super::verdicts::Verdicts;
 use super::watch::{ENTITIES_MAX, Seen, Watchlist};
 
@@ -29,7 +30,6 @@ const HOLE_SECONDS_MAX: i64 = 400 * 86_400;
 #[derive(Debug)]
 pub struct Playback<W: Write> {
     path: PathBuf,
-    strict: bool,
     detector: HomeDetector,
     watch: Watchlist,
     /// The detector's number of each entity of `watch`.
@@ -39,7 +39,7 @@ pub struct Playback<W: Write> {
     book: AlarmBook,
     recall: Recall,
     verdicts: Verdicts,
-    faults: RowFaults,
+    odd: OddRows,
     /// End of the step that is being filled.
     open_step: Option<i64>,
     last_row: Option<i64>,
@@ -53,6 +53,8 @@ pub struct Playback<W: Write> {
 pub struct Company {
     /// The resident's answers.
     pub verdicts: Verdicts,
+    /// Decides which entities are watched.
+    pub watch: Watchlist,
     /// Which alarms are to be drawn.
     pub recall: Recall,
     /// Where the scores go, for error texts.
@@ -64,6 +66,8 @@ pub struct Company {
 pub struct Played<W> {
     /// The watched entities and what was left out.
     pub watch: Watchlist,
+    /// Rows whose state is no value of their entity's class.
+    pub odd: OddRows,
     /// The alarms.
     pub book: AlarmBook,
     /// What the drawn alarms looked like.
@@ -81,16 +85,15 @@ pub struct Played<W> {
 }
 
 impl<W: Write> Playback<W> {
-    /// Begins. `strict` makes a state that is no value of its class an error instead of a gap.
+    /// Begins.
     #[must_use]
-    pub fn new(path: PathBuf, strict: bool, detector: HomeDetector, scores: ScoresCsv<W>, company: Company) -> Self {
-        let Company { verdicts, recall, scores_path } = company;
+    pub fn new(path: PathBuf, detector: HomeDetector, scores: ScoresCsv<W>, company: Company) -> Self {
+        let Company { verdicts, watch, recall, scores_path } = company;
         Self {
-            faults: RowFaults::new(&path),
+            odd: OddRows::default(),
             path,
-            strict,
             detector,
-            watch: Watchlist::default(),
+            watch,
             numbers: Vec::new(),
             scores,
             scores_path,
@@ -105,30 +108,21 @@ impl<W: Write> Playback<W> {
         }
     }
 
-    /// Takes the next row. Rows must come in the order of time.
+    /// Takes the next row. Rows must come in the order of time; a state that is no value of its class is a gap, and counted.
     ///
     /// # Errors
     /// [`ReplayError`] when a result cannot be written or the row lies beyond a limit.
-    pub fn row(&mut self, row: Row<'_>) -> Result<(), ReplayError> {
-        let row = match row {
-            Ok(row) => row,
-            Err(fault) => {
-                self.faults.push(fault);
-                return Ok(());
-            }
-        };
+    pub fn row(&mut self, row: &EventRow<'_>) -> Result<(), ReplayError> {
         let at = row.at.second();
         self.advance(at)?;
-        match self.watch.see(&row) {
+        match self.watch.see(row) {
             Seen::Value { entity, new, value } => self.observe(at, entity, new, value),
             Seen::Fault { entity, new, what } => {
-                if self.strict {
-                    self.faults.push(RowFault { line: row.line, what });
-                }
+                self.odd.push(&RowFault { line: row.line, kind: FaultKind::Text, what });
                 self.observe(at, entity, new, Value::Gap);
             }
             Seen::LeftOut => {}
-            Seen::TooMany => return Err(self.too_many(&row)),
+            Seen::TooMany => return Err(self.too_many(row)),
         }
         Ok(())
     }
@@ -136,14 +130,14 @@ impl<W: Write> Playback<W> {
     /// Ends the replay. The step that was being filled is not written.
     ///
     /// # Errors
-    /// [`ReplayError::Rows`] with every faulty row, [`ReplayError::Empty`] without any row, or a failed write.
+    /// [`ReplayError::Empty`] without any row, or a failed write.
     pub fn finish(self) -> Result<Played<W>, ReplayError> {
-        self.faults.into_result()?;
         if self.last_row.is_none() {
             return Err(ReplayError::Empty(self.path));
         }
         Ok(Played {
             watch: self.watch,
+            odd: self.odd,
             book: self.book,
             recall: self.recall,
             verdicts: self.verdicts,

@@ -5,46 +5,60 @@
 //! seconds in `last_updated_ts`. A database that was migrated holds rows of several ages, so each row is read by what it
 //! has rather than by the schema's number.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Statement};
 use serde::Deserialize;
-use tempfile::NamedTempFile;
 
+use super::backup::{JOURNAL_SUFFIXES, Unpacked};
 use super::error::ReplayError;
 use super::moment::Moment;
+use super::salvage::{self, Reached};
 use super::source::{EventRow, Row};
+use super::statistics::{Feed, Statistics};
+use super::{lenient_json, watch};
+
+type Each<'e> = &'e mut dyn FnMut(Row<'_>) -> Result<(), ReplayError>;
 
 /// A recorder database, open for reading.
 #[derive(Debug)]
 pub struct RecorderDb {
     path: PathBuf,
-    connection: Connection,
-    columns: HashSet<String>,
+    pub(super) connection: Connection,
+    pub(super) columns: HashSet<String>,
     /// `states_meta`: a house has hundreds of entities, so all of them fit in memory.
-    entity_ids: HashMap<i64, String>,
+    pub(super) entity_ids: HashMap<i64, String>,
+    salvaging: bool,
+    /// Places of the table of states that could not be read.
+    torn: Cell<u64>,
+    /// Rows of long-term statistics that were read.
+    statistics: Cell<u64>,
     /// The unpacked copy, if there is one; deleted with this value.
-    _copy: Option<NamedTempFile>,
+    _copy: Option<Unpacked>,
 }
 
 /// What of an entity's attributes tells its kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Attributes {
-    device_class: String,
-    unit: String,
+pub(super) struct Attributes {
+    pub(super) device_class: String,
+    pub(super) unit: String,
 }
+
+/// The last known attributes of each entity, with their number where rows share them.
+type Kinds = HashMap<String, (Option<i64>, Attributes)>;
 
 impl RecorderDb {
     /// Opens the database in its unpacked `copy`, or at `path` itself.
     ///
     /// # Errors
     /// [`ReplayError::Database`] when SQLite cannot read it; [`ReplayError::Format`] when it has no states.
-    pub fn open(path: &Path, copy: Option<NamedTempFile>) -> Result<Self, ReplayError> {
+    pub fn open(path: &Path, copy: Option<Unpacked>) -> Result<Self, ReplayError> {
         let database = |source| ReplayError::Database { path: path.to_owned(), source };
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let file = copy.as_ref().map_or(path, |copy| copy.path());
-        let connection = Connection::open_with_flags(uri(file), flags).map_err(database)?;
+        let (connection, copy) = connect(path, copy)?;
         let columns = column_names(&connection, "states").map_err(database)?;
         let has = |name: &str| columns.contains(name);
         if !has("state")
@@ -63,13 +77,23 @@ impl RecorderDb {
             let mut statement =
                 connection.prepare("SELECT metadata_id, entity_id FROM states_meta").map_err(database)?;
             let mut rows = statement.query([]).map_err(database)?;
-            while let Some(row) = rows.next().map_err(database)? {
-                if let Some(entity_id) = row.get::<_, Option<String>>(1).map_err(database)? {
-                    entity_ids.insert(row.get(0).map_err(database)?, entity_id);
+            // Of a torn table the entities before the tear are known.
+            while let Ok(Some(row)) = rows.next() {
+                if let (Ok(id), Ok(Some(entity_id))) = (row.get(0), text(row, 1)) {
+                    entity_ids.insert(id, entity_id);
                 }
             }
         }
-        Ok(Self { path: path.to_owned(), connection, columns, entity_ids, _copy: copy })
+        Ok(Self {
+            path: path.to_owned(),
+            connection,
+            columns,
+            entity_ids,
+            salvaging: false,
+            torn: Cell::new(0),
+            statistics: Cell::new(0),
+            _copy: copy,
+        })
     }
 
     /// The database, as the user named it.
@@ -78,70 +102,151 @@ impl RecorderDb {
         &self.path
     }
 
-    /// Hands every state to `each`, in the order of `last_updated`. Rows without an entity or a time are passed over.
+    /// From now on reads around damaged pages, in no order of time; false when it does so already.
+    pub fn salvage(&mut self) -> bool {
+        !std::mem::replace(&mut self.salvaging, true)
+    }
+
+    /// What there is to tell after a reading.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.salvaging {
+            notes.push(format!(
+                "the database is damaged: what can be read was, except for {} of it",
+                watch::counted(self.torn.get(), "place", "places")
+            ));
+        }
+        if self.statistics.get() > 0 {
+            notes.push(format!(
+                "{} of long-term statistics, from before the first state of their entities",
+                watch::counted(self.statistics.get(), "hour", "hours")
+            ));
+        }
+        notes
+    }
+
+    /// Hands every state to `each`, in the order of `last_updated`, and among them the long-term statistics of the time
+    /// before an entity's first state. Rows without an entity or a time are passed over.
     ///
     /// # Errors
     /// [`ReplayError::Database`], or what `each` returns.
-    pub fn read(&self, each: &mut dyn FnMut(Row<'_>) -> Result<(), ReplayError>) -> Result<(), ReplayError> {
+    pub fn read(&self, each: Each<'_>) -> Result<(), ReplayError> {
         let database = |source| ReplayError::Database { path: self.path.clone(), source };
-        let mut statement = self.connection.prepare(&self.query().map_err(database)?).map_err(database)?;
+        let statistics = Statistics::of(self);
+        let mut before = statistics.query(self);
+        let mut feed = Feed::new(&statistics, before.as_mut());
+        if self.salvaging {
+            feed.rest(each)?;
+            self.statistics.set(feed.handed);
+            return self.read_around(each);
+        }
+        let mut statement = self.connection.prepare(&self.query("").map_err(database)?).map_err(database)?;
         let mut shared = self.shared_attributes().map_err(database)?;
-        let mut kinds: HashMap<String, (Option<i64>, Attributes)> = HashMap::new();
+        let mut kinds = Kinds::new();
         let mut rows = statement.query([]).map_err(database)?;
         while let Some(row) = rows.next().map_err(database)? {
-            let metadata_id: Option<i64> = row.get(1).map_err(database)?;
-            let inline_id: Option<String> = row.get(2).map_err(database)?;
-            let known_id = metadata_id.and_then(|id| self.entity_ids.get(&id));
-            let Some(entity_id) = known_id.or(inline_id.as_ref().filter(|id| !id.is_empty())) else { continue };
-            let seconds: Option<f64> = row.get(4).map_err(database)?;
-            let text: Option<String> = row.get(5).map_err(database)?;
-            let at = seconds.and_then(Moment::from_seconds).or(text.as_deref().and_then(Moment::from_naive_utc));
-            let Some(at) = at else { continue };
-            let attributes_id: Option<i64> = row.get(6).map_err(database)?;
-            let inline: Option<String> = row.get(7).map_err(database)?;
-            if !kinds.contains_key(entity_id) {
-                kinds.insert(entity_id.clone(), (None, Attributes::default()));
-            }
-            let kind = kinds.get_mut(entity_id).expect("inserted above if it was not there");
-            if let Some(json) = inline.as_deref().filter(|json| !json.is_empty()) {
-                kind.1 = Attributes::parse(json);
-            } else if let (Some(id), Some(statement)) = (attributes_id, shared.as_mut())
-                && kind.0 != attributes_id
-            {
-                let json: Option<String> =
-                    statement.query_row([id], |row| row.get(0)).optional().map_err(database)?.flatten();
-                *kind = (attributes_id, json.as_deref().map(Attributes::parse).unwrap_or_default());
-            }
-            let state: Option<String> = row.get(3).map_err(database)?;
-            let number: i64 = row.get(0).map_err(database)?;
-            each(Ok(EventRow {
-                at,
-                entity_id,
-                device_class: &kind.1.device_class,
-                unit: &kind.1.unit,
-                // A state of NULL says that the entity was removed: a gap.
-                state: state.as_deref().unwrap_or_default(),
-                line: number.unsigned_abs(),
-            }))?;
+            self.state(row, &mut kinds, shared.as_mut(), &mut |row| {
+                feed.until(row.at, each)?;
+                each(Ok(row))
+            })?;
         }
+        feed.rest(each)?;
+        self.statistics.set(feed.handed);
         Ok(())
+    }
+
+    /// Reads the table of states by number, beginning anew behind each page that cannot be read.
+    fn read_around(&self, each: Each<'_>) -> Result<(), ReplayError> {
+        let database = |source| ReplayError::Database { path: self.path.clone(), source };
+        let query = self.query("WHERE state_id >= ?1 ORDER BY state_id").map_err(database)?;
+        let mut statement = self.connection.prepare(&query).map_err(database)?;
+        let mut shared = self.shared_attributes().unwrap_or_default();
+        let mut kinds = Kinds::new();
+        let torn = salvage::walk(&mut |from| {
+            let mut last = None;
+            let Ok(mut rows) = statement.query([from]) else { return Ok(Reached { last, torn: true }) };
+            loop {
+                match rows.next() {
+                    Ok(Some(row)) => {
+                        last = row.get(0).ok().or(last);
+                        self.state(row, &mut kinds, shared.as_mut(), &mut |row| each(Ok(row)))?;
+                    }
+                    Ok(None) => return Ok(Reached { last, torn: false }),
+                    Err(_) => return Ok(Reached { last, torn: true }),
+                }
+            }
+        })?;
+        self.torn.set(torn);
+        Ok(())
+    }
+
+    /// Hands on one row of the table of states.
+    fn state(
+        &self,
+        row: &rusqlite::Row<'_>,
+        kinds: &mut Kinds,
+        shared: Option<&mut Statement<'_>>,
+        each: &mut dyn FnMut(EventRow<'_>) -> Result<(), ReplayError>,
+    ) -> Result<(), ReplayError> {
+        let database = |source| ReplayError::Database { path: self.path.clone(), source };
+        let metadata_id: Option<i64> = row.get(1).map_err(database)?;
+        let inline_id = text(row, 2).map_err(database)?;
+        let known_id = metadata_id.and_then(|id| self.entity_ids.get(&id));
+        let Some(entity_id) = known_id.or(inline_id.as_ref().filter(|id| !id.is_empty())) else { return Ok(()) };
+        let seconds: Option<f64> = row.get(4).map_err(database)?;
+        let naive = text(row, 5).map_err(database)?;
+        let at = seconds.and_then(Moment::from_seconds).or(naive.as_deref().and_then(Moment::from_naive_utc));
+        let Some(at) = at else { return Ok(()) };
+        let attributes_id: Option<i64> = row.get(6).map_err(database)?;
+        let inline = text(row, 7).map_err(database)?;
+        if !kinds.contains_key(entity_id) {
+            kinds.insert(entity_id.clone(), (None, Attributes::default()));
+        }
+        let kind = kinds.get_mut(entity_id).expect("inserted above if it was not there");
+        if let Some(json) = inline.as_deref().filter(|json| !json.is_empty()) {
+            kind.1 = Attributes::parse(json);
+        } else if let (Some(id), Some(statement)) = (attributes_id, shared)
+            && kind.0 != attributes_id
+            // Where the table of attributes is torn, the entity stays what it was.
+            && let Ok(json) = statement.query_row([id], |row| text(row, 0)).optional()
+        {
+            *kind = (attributes_id, json.flatten().as_deref().map(Attributes::parse).unwrap_or_default());
+        }
+        let state = text(row, 3).map_err(database)?;
+        let number: i64 = row.get(0).map_err(database)?;
+        each(EventRow {
+            at,
+            entity_id,
+            device_class: &kind.1.device_class,
+            unit: &kind.1.unit,
+            // A state of NULL says that the entity was removed: a gap.
+            state: state.as_deref().unwrap_or_default(),
+            line: number.unsigned_abs(),
+        })
     }
 
     /// One statement for every age: columns that a schema lacks are NULL. Casts keep a column that SQLite typed freely
     /// (a state of `21.5` may come back as a number) to what is read here.
-    fn query(&self) -> rusqlite::Result<String> {
-        let column = |name: &str, kind: &str| {
-            if self.columns.contains(name) { format!("CAST({name} AS {kind})") } else { "NULL".to_owned() }
-        };
-        let order = if !self.columns.contains("last_updated_ts") {
+    fn query(&self, which: &str) -> rusqlite::Result<String> {
+        let by_time = if !which.is_empty() {
+            return Ok(self.select(which));
+        } else if !self.columns.contains("last_updated_ts") {
             "last_updated"
         } else if self.columns.contains("last_updated") && self.any_row_without_seconds()? {
             "COALESCE(last_updated_ts, (julianday(last_updated) - 2440587.5) * 86400.0)"
         } else {
             "last_updated_ts"
         };
-        Ok(format!(
-            "SELECT state_id, {}, {}, {}, {}, {}, {}, {} FROM states ORDER BY {order}, state_id",
+        Ok(self.select(&format!("ORDER BY {by_time}, state_id")))
+    }
+
+    fn select(&self, which: &str) -> String {
+        let column = |name: &str, kind: &str| {
+            if self.columns.contains(name) { format!("CAST({name} AS {kind})") } else { "NULL".to_owned() }
+        };
+        format!(
+            "SELECT state_id, {}, {}, {}, {}, {}, {}, {} FROM states {which}",
             column("metadata_id", "INTEGER"),
             column("entity_id", "TEXT"),
             column("state", "TEXT"),
@@ -149,7 +254,7 @@ impl RecorderDb {
             column("last_updated", "TEXT"),
             column("attributes_id", "INTEGER"),
             column("attributes", "TEXT"),
-        ))
+        )
     }
 
     /// True while Home Assistant's migration of old rows has not come to its end.
@@ -157,7 +262,7 @@ impl RecorderDb {
         self.connection.prepare("SELECT 1 FROM states WHERE last_updated_ts IS NULL LIMIT 1")?.exists([])
     }
 
-    fn shared_attributes(&self) -> rusqlite::Result<Option<rusqlite::Statement<'_>>> {
+    fn shared_attributes(&self) -> rusqlite::Result<Option<Statement<'_>>> {
         if !self.columns.contains("attributes_id") {
             return Ok(None);
         }
@@ -169,7 +274,7 @@ impl RecorderDb {
 
 impl Attributes {
     /// The two attributes that are looked at; text that is not JSON, or not a name, counts as absent.
-    fn parse(json: &str) -> Self {
+    pub(super) fn parse(json: &str) -> Self {
         #[derive(Deserialize)]
         struct Named {
             device_class: Option<serde_json::Value>,
@@ -179,21 +284,90 @@ impl Attributes {
             Some(serde_json::Value::String(text)) => text,
             _ => String::new(),
         };
-        serde_json::from_str::<Named>(json).map_or_else(
+        lenient_json::parse::<Named>(json).map_or_else(
             |_| Self::default(),
             |named| Self { device_class: text(named.device_class), unit: text(named.unit_of_measurement) },
         )
     }
 }
 
-fn column_names(connection: &Connection, table: &str) -> rusqlite::Result<HashSet<String>> {
+pub(super) fn column_names(connection: &Connection, table: &str) -> rusqlite::Result<HashSet<String>> {
     let mut statement = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
     statement.query_map([table], |row| row.get(0))?.collect()
 }
 
-/// SQLite's name for `file`. Without a journal beside it nobody is writing, and `immutable` reads it without touching
-/// the folder; with one, a running Home Assistant's last states are in that journal, and SQLite must see it.
-fn uri(file: &Path) -> String {
+/// Text as it stands, and numbers as text; bytes that are not UTF-8 are replaced.
+pub(super) fn text(row: &rusqlite::Row<'_>, place: usize) -> rusqlite::Result<Option<String>> {
+    Ok(match row.get_ref(place)? {
+        ValueRef::Null => None,
+        ValueRef::Integer(number) => Some(number.to_string()),
+        ValueRef::Real(number) => Some(number.to_string()),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+    })
+}
+
+/// Opens the database at `path`, or its copy. With a journal beside it, a running Home Assistant's last states are in
+/// that journal and SQLite must see it; it needs to write beside it for that, so from a folder that it may not write to
+/// both are copied first.
+fn connect(path: &Path, copy: Option<Unpacked>) -> Result<(Connection, Option<Unpacked>), ReplayError> {
+    let database = |source| ReplayError::Database { path: path.to_owned(), source };
+    if let Some(copy) = copy {
+        return Ok((open(&copy.database(), Mode::Own).map_err(database)?, Some(copy)));
+    }
+    let journals: Vec<(&str, PathBuf)> = JOURNAL_SUFFIXES
+        .iter()
+        .map(|suffix| {
+            let mut beside = path.as_os_str().to_owned();
+            beside.push(suffix);
+            (*suffix, PathBuf::from(beside))
+        })
+        .filter(|(_, beside)| std::fs::metadata(beside).is_ok_and(|file| file.len() > 0))
+        .collect();
+    if journals.is_empty() {
+        return Ok((open(path, Mode::Still).map_err(database)?, None));
+    }
+    if let Ok(connection) = open(path, Mode::Written) {
+        return Ok((connection, None));
+    }
+    let copy = copied(path, &journals)?;
+    Ok((open(&copy.database(), Mode::Own).map_err(database)?, Some(copy)))
+}
+
+/// A copy of the database and its journals.
+fn copied(path: &Path, journals: &[(&str, PathBuf)]) -> Result<Unpacked, ReplayError> {
+    let copy = Unpacked::new()?;
+    copy.fill(path, File::open(path).map_err(ReplayError::read(path))?, "")?;
+    for (suffix, beside) in journals {
+        copy.fill(beside, File::open(beside).map_err(ReplayError::read(beside))?, suffix)?;
+    }
+    Ok(copy)
+}
+
+/// Who else has to do with a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Nobody: it is read without touching its folder.
+    Still,
+    /// Perhaps a running Home Assistant.
+    Written,
+    /// It is a copy that nobody else knows.
+    Own,
+}
+
+fn open(file: &Path, mode: Mode) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match mode {
+        Mode::Still => uri(file, "mode=ro&immutable=1", flags | OpenFlags::SQLITE_OPEN_READ_ONLY),
+        Mode::Written => uri(file, "mode=ro", flags | OpenFlags::SQLITE_OPEN_READ_ONLY),
+        Mode::Own => uri(file, "mode=rw", flags | OpenFlags::SQLITE_OPEN_READ_WRITE),
+    }?;
+    // Nothing is written; this lets SQLite read what there is of a file that was cut short.
+    connection.pragma_update(None, "writable_schema", true)?;
+    connection.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
+fn uri(file: &Path, parameters: &str, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let text = file.to_string_lossy();
     let mut name = String::with_capacity(text.len() + 32);
     name.push_str("file:");
@@ -205,13 +379,9 @@ fn uri(file: &Path) -> String {
             other => name.push(other),
         }
     }
-    let written = ["-wal", "-journal"].iter().any(|suffix| {
-        let mut beside = file.as_os_str().to_owned();
-        beside.push(suffix);
-        Path::new(&beside).exists()
-    });
-    name.push_str(if written { "?mode=ro" } else { "?mode=ro&immutable=1" });
-    name
+    name.push('?');
+    name.push_str(parameters);
+    Connection::open_with_flags(name, flags)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Databases of both ages, made here, read alike.
 
+use tempfile::NamedTempFile;
+
 use super::*;
 use crate::replay::source::Source;
 
@@ -122,4 +124,86 @@ fn a_database_of_something_else_says_which_file_to_give() {
             file.path().display()
         )
     );
+}
+
+#[test]
+fn attributes_that_python_wrote_with_nan_and_text_that_is_not_utf_8_are_read() {
+    let file = database(&[
+        OF_2018,
+        r#"INSERT INTO states VALUES
+            (1, 'sensor', 'sensor.a', '21', '{"unit_of_measurement": "°C", "slope": NaN}', NULL, '1970-01-01 00:10:00');"#,
+        "INSERT INTO states VALUES (2, 's', 'sensor.a', CAST(x'FF' AS TEXT), '{}', NULL, '1970-01-01 00:20:00');",
+    ]);
+    assert_eq!(rows_of(file.path()), ["1 600 sensor.a [] [°C] [21]", "2 1200 sensor.a [] [] [\u{fffd}]"]);
+}
+
+#[test]
+fn a_journal_without_its_index_is_read_from_a_copy_where_the_folder_may_not_be_written() {
+    let file = database(&[OF_2018]);
+    let writer = Connection::open(file.path()).unwrap();
+    writer.execute_batch("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;").unwrap();
+    writer
+        .execute_batch("INSERT INTO states VALUES (1, 's', 'sensor.a', '1', '{}', NULL, '1970-01-01 00:10:00');")
+        .unwrap();
+    let mut beside = file.path().as_os_str().to_owned();
+    beside.push("-wal");
+    let copy = copied(file.path(), &[("-wal", PathBuf::from(beside))]).unwrap();
+    let connection = open(&copy.database(), Mode::Own).unwrap();
+    let count: i64 = connection.query_row("SELECT count(*) FROM states", [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 1);
+}
+
+#[test]
+fn statistics_stand_for_the_time_before_an_entitys_first_state() {
+    let file = database(&[
+        OF_2026,
+        r#"CREATE TABLE statistics_meta (id INTEGER PRIMARY KEY, statistic_id TEXT, source TEXT, unit_of_measurement TEXT);
+           CREATE TABLE statistics (id INTEGER PRIMARY KEY, metadata_id INTEGER, start_ts FLOAT, mean FLOAT, state FLOAT, sum FLOAT);
+           INSERT INTO statistics_meta VALUES (1, 'sensor.a', 'recorder', '°C'), (2, 'sensor.meter', 'recorder', 'kWh'),
+               (3, 'energy:price', 'energy', 'EUR'), (4, 'sensor.b', 'recorder', '°F');
+           INSERT INTO statistics VALUES (1, 1, 0, 20.5, NULL, NULL), (2, 1, 7200, 21.5, NULL, NULL), (3, 2, 0, NULL, 801, 3),
+               (4, 2, 3600, NULL, NULL, 4), (5, 3, 0, 1, NULL, NULL), (6, 4, 0, 70, NULL, NULL);
+           INSERT INTO states_meta VALUES (7, 'sensor.a'), (8, 'sensor.b');
+           INSERT INTO state_attributes VALUES (1, 11, '{"device_class": "temperature", "unit_of_measurement": "°C"}');
+           INSERT INTO states (state_id, state, last_updated_ts, attributes_id, metadata_id) VALUES
+               (1, '22', 4000.0, 1, 7), (2, '21', 8000.0, 1, 8);"#,
+    ]);
+    assert_eq!(
+        rows_of(file.path()),
+        [
+            "1 3600 sensor.a [temperature] [°C] [20.5]",
+            "3 3600 sensor.meter [] [kWh] [801]",
+            "1 4000 sensor.a [temperature] [°C] [22]",
+            "4 7200 sensor.meter [] [kWh] [4]",
+            "2 8000 sensor.b [temperature] [°C] [21]",
+        ]
+    );
+}
+
+#[test]
+fn around_a_damaged_page_the_rest_is_read() {
+    let file = database(&[OF_2018]);
+    let writer = Connection::open(file.path()).unwrap();
+    for number in 1..=2000 {
+        let values = (number, format!("2026-01-01 {:02}:{:02}:00", number / 60 % 24, number % 60));
+        writer.execute("INSERT INTO states VALUES (?1, 's', 'sensor.a', '1', '{}', NULL, ?2)", values).unwrap();
+    }
+    writer.close().unwrap();
+    let mut bytes = std::fs::read(file.path()).unwrap();
+    let middle = bytes.len() / 4096 / 2 * 4096;
+    bytes[middle..middle + 4096].fill(0xee);
+    std::fs::write(file.path(), &bytes).unwrap();
+    let mut source = Source::open(file.path()).unwrap();
+    assert!(source.read(&mut |_| Ok(())).is_err());
+    assert!(source.salvage());
+    let mut count = 0;
+    source
+        .read(&mut |_| {
+            count += 1;
+            Ok(())
+        })
+        .unwrap();
+    assert!((1500..2000).contains(&count), "{count}");
+    assert_eq!(source.notes(), ["the database is damaged: what can be read was, except for 1 place of it"]);
+    assert!(!source.salvage());
 }

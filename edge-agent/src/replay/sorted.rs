@@ -51,7 +51,7 @@ impl Texts {
 }
 
 impl SortedRows {
-    /// Reads and sorts everything. Faulty rows must have been dealt with before; they are passed over here.
+    /// Reads and sorts everything. Faulty rows were counted before; they are passed over here.
     ///
     /// # Errors
     /// [`ReplayError::TooLarge`] beyond the memory that this is allowed, or what the source says.

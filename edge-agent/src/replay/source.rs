@@ -1,24 +1,22 @@
-//! Where recorded rows come from, whatever the file is: a CSV or a recorder database, plain or gzipped.
+//! Where recorded rows come from, whatever the file is: a CSV, a recorder database or a backup, plain or gzipped.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io::BufReader;
+use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
-use tempfile::NamedTempFile;
+use jiff::tz::TimeZone;
 
+use super::backup::{self, GZIP_MAGIC, Unpacked, is_tar, with_head};
 use super::error::{ReplayError, RowFault};
 use super::events_csv::EventsCsv;
 use super::moment::Moment;
+use super::odd::FaultKind;
 use super::recorder_db::RecorderDb;
+use super::span::Span;
 
-/// First bytes of a gzip file.
-const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 /// First bytes of an SQLite database.
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
-/// Largest database that is unpacked into the temporary folder: ten years of a busy recorder at 1.5 GB a year, and a
-/// stop for a file that unpacks without end.
-const UNPACKED_BYTES_MAX: u64 = 16 << 30;
 
 /// One recorded state of one entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,35 +40,59 @@ pub type Row<'a> = Result<EventRow<'a>, RowFault>;
 
 /// Recorded rows, as often as they are asked for.
 #[derive(Debug)]
-pub enum Source {
-    /// A long CSV file.
+pub struct Source {
+    kind: Kind,
+    span: Span,
+}
+
+#[derive(Debug)]
+enum Kind {
     Csv(EventsCsv),
-    /// A Home Assistant recorder database.
-    Recorder(RecorderDb),
+    Recorder(Box<RecorderDb>),
 }
 
 impl Source {
-    /// Looks at the first bytes of `path` and opens what it is.
+    /// Looks at the first bytes of `path` and opens what it is. Times without an offset are UTC, and of any year.
     ///
     /// # Errors
     /// [`ReplayError`] when it cannot be read or is a database without states.
     pub fn open(path: &Path) -> Result<Self, ReplayError> {
-        let mut file = File::open(path).map_err(ReplayError::read(path))?;
-        let head = first_bytes(&mut file).map_err(ReplayError::read(path))?;
+        Self::open_in(path, &TimeZone::UTC, Span::all())
+    }
+
+    /// As [`Source::open`]; times without an offset are of `zone`, and rows outside `span` are faults.
+    ///
+    /// # Errors
+    /// [`ReplayError`] when it cannot be read or is a database without states.
+    pub fn open_in(path: &Path, zone: &TimeZone, span: Span) -> Result<Self, ReplayError> {
+        let read = || ReplayError::read(path);
+        let csv = |gzip| Ok(Self { kind: Kind::Csv(EventsCsv::new(path, gzip, zone)), span });
+        let recorder = |copy| RecorderDb::open(path, copy).map(|db| Self { kind: Kind::Recorder(Box::new(db)), span });
+        let (head, mut file) = with_head(File::open(path).map_err(read())?).map_err(read())?;
         if head.starts_with(SQLITE_MAGIC) {
-            return RecorderDb::open(path, None).map(Self::Recorder);
+            return recorder(None);
+        }
+        if is_tar(&head) {
+            return recorder(Some(backup::unpack(path, &mut BufReader::new(file))?));
         }
         if head.starts_with(GZIP_MAGIC) {
-            file.seek(SeekFrom::Start(0)).map_err(ReplayError::read(path))?;
-            let mut unpacked = MultiGzDecoder::new(file);
-            let head = first_bytes(&mut unpacked).map_err(ReplayError::read(path))?;
+            let (head, mut unpacked) = with_head(MultiGzDecoder::new(&mut file)).map_err(read())?;
             if head.starts_with(SQLITE_MAGIC) {
-                let copy = unpack(path, head.chain(unpacked))?;
-                return RecorderDb::open(path, Some(copy)).map(Self::Recorder);
+                let copy = Unpacked::new()?;
+                copy.fill(path, unpacked, "")?;
+                return recorder(Some(copy));
             }
-            return Ok(Self::Csv(EventsCsv::new(path, true)));
+            if is_tar(&head) {
+                return recorder(Some(backup::unpack(path, &mut unpacked)?));
+            }
+            return csv(true);
         }
-        Ok(Self::Csv(EventsCsv::new(path, false)))
+        if head.starts_with(b"SecureTar") {
+            let what =
+                "is an encrypted part of a backup, which cannot be read; make a backup without encryption".into();
+            return Err(ReplayError::Format { path: path.to_owned(), what });
+        }
+        csv(false)
     }
 
     /// Hands every row to `each`, in the order of the source.
@@ -78,56 +100,49 @@ impl Source {
     /// # Errors
     /// What `each` returns, or a [`ReplayError`] of the file itself.
     pub fn read(&self, each: &mut dyn FnMut(Row<'_>) -> Result<(), ReplayError>) -> Result<(), ReplayError> {
-        match self {
-            Self::Csv(csv) => csv.read(each),
-            Self::Recorder(database) => database.read(each),
+        let mut within = |row: Row<'_>| match row {
+            Ok(row) => match self.span.fault(row.at) {
+                None => each(Ok(row)),
+                Some(what) => each(Err(RowFault { line: row.line, kind: FaultKind::Clock, what })),
+            },
+            Err(fault) => each(Err(fault)),
+        };
+        match &self.kind {
+            Kind::Csv(csv) => csv.read(&mut within),
+            Kind::Recorder(database) => database.read(&mut within),
+        }
+    }
+
+    /// After a reading that failed: whether another reads what can be read of a damaged file, in no order of time.
+    #[must_use]
+    pub fn salvage(&mut self) -> bool {
+        match &mut self.kind {
+            Kind::Csv(_) => false,
+            Kind::Recorder(database) => database.salvage(),
         }
     }
 
     /// The file, as the user named it.
     #[must_use]
     pub fn path(&self) -> &Path {
-        match self {
-            Self::Csv(csv) => csv.path(),
-            Self::Recorder(database) => database.path(),
+        match &self.kind {
+            Kind::Csv(csv) => csv.path(),
+            Kind::Recorder(database) => database.path(),
         }
     }
 
-    /// Whether a state that is no value of its class is the user's fault (a CSV) or an everyday thing (a recorder keeps
-    /// whatever an integration says, and text from a thermometer is then a gap).
+    /// Whether the source says of each entity what it is, so that nothing need be guessed: a recorder does.
     #[must_use]
-    pub fn strict(&self) -> bool {
-        matches!(self, Self::Csv(_))
+    pub fn tells_kinds(&self) -> bool {
+        matches!(self.kind, Kind::Recorder(_))
     }
-}
 
-/// Up to the length of the longest magic; fewer when the file is shorter.
-fn first_bytes(input: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut head = Vec::with_capacity(SQLITE_MAGIC.len());
-    input.take(SQLITE_MAGIC.len() as u64).read_to_end(&mut head)?;
-    Ok(head)
-}
-
-/// Writes a gzipped database into a temporary file, for SQLite reads files only. It is deleted when dropped.
-fn unpack(path: &Path, input: impl Read) -> Result<NamedTempFile, ReplayError> {
-    let mut copy = NamedTempFile::with_suffix(".db").map_err(ReplayError::write(&std::env::temp_dir()))?;
-    let mut input = input.take(UNPACKED_BYTES_MAX + 1);
-    let mut buffer = vec![0; 64 * 1024];
-    let mut total = 0;
-    loop {
-        let count = input.read(&mut buffer).map_err(ReplayError::read(path))?;
-        if count == 0 {
-            break;
+    /// What there is to tell of the file itself, after it was read; a line each.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        match &self.kind {
+            Kind::Csv(_) => Vec::new(),
+            Kind::Recorder(database) => database.notes(),
         }
-        total += count as u64;
-        copy.write_all(&buffer[..count]).map_err(ReplayError::write(copy.path()))?;
     }
-    if total > UNPACKED_BYTES_MAX {
-        return Err(ReplayError::TooLarge {
-            path: PathBuf::from(path),
-            what: format!("unpacks to more than {} GiB; unpack it yourself and give the .db", UNPACKED_BYTES_MAX >> 30),
-        });
-    }
-    copy.flush().map_err(ReplayError::write(copy.path()))?;
-    Ok(copy)
 }

@@ -1,4 +1,4 @@
-//! The line that a replay ends with.
+//! The line that a replay ends with, and the lines that tell what was guessed, read otherwise or passed over.
 
 use std::fmt;
 
@@ -25,6 +25,8 @@ pub struct Summary {
     pub alarms: usize,
     /// What was left out and why, a phrase each.
     pub left_out: Vec<String>,
+    /// What the user should know of the file, a line each.
+    pub notes: Vec<String>,
 }
 
 impl Summary {
@@ -48,7 +50,14 @@ impl Summary {
             scored_steps: played.scored_steps,
             alarms: played.book.alarms().len(),
             left_out,
+            notes: [played.watch.notes(), played.odd.notes()].concat(),
         }
+    }
+
+    /// Whether there was nothing to watch, so that the silence means nothing.
+    #[must_use]
+    pub fn nothing_watched(&self) -> bool {
+        self.entities == 0
     }
 
     /// Alarms a week of the time in which there could be any; none where that is less than a day.
@@ -91,6 +100,7 @@ mod tests {
             scored_steps: 2016,
             alarms: 3,
             left_out: vec!["the last step, which nothing after it completes".into()],
+            notes: Vec::new(),
         };
         assert_eq!(
             summary.to_string(),

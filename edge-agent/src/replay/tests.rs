@@ -11,6 +11,8 @@ use super::*;
 
 /// 2026-01-01T00:00:00Z, a Thursday.
 const NEW_YEAR: i64 = 1_767_225_600;
+/// A day of the year after it.
+const NOW: i64 = NEW_YEAR + 400 * 86_400;
 const HEADER: &str = "timestamp,entity_id,device_class,unit,state";
 
 #[derive(Parser)]
@@ -48,7 +50,7 @@ impl Bench {
         let args = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).args;
         let mut output = Vec::new();
         let folder = format!("{}/", self.folder.path().display());
-        match run(&args, &mut output) {
+        match run(&args, NOW, &mut output) {
             Ok(_) => Ok(String::from_utf8(output).unwrap().replace(&folder, "")),
             Err(error) => Err((error.to_string().replace(&folder, ""), error.exit_code())),
         }
@@ -104,7 +106,9 @@ fn a_small_recording_gives_the_rows_that_the_contract_names() {
         said,
         "2 entities over 4 steps (0.0 days), 0 alarms (all of it was warm-up); left out: the last step, which nothing \
          after it completes; 1 entity of a kind that is not watched (weather.home; 1 row); wrote out/scores.csv and \
-         out/alarms.csv\n"
+         out/alarms.csv\n\
+         note: not watched, being text, a time or nothing that a class, a unit or an id tells: weather.home; name those to \
+         watch in --entities FILE (entity_id,device_class,unit)\n"
     );
 }
 
@@ -178,21 +182,92 @@ fn a_warm_fridge_is_told_drawn_and_answered() {
 }
 
 #[test]
-fn bad_rows_are_all_named_and_nothing_is_written() {
+fn odd_rows_are_counted_and_quoted_and_the_rest_is_read() {
     let bench = Bench::new(&format!(
-        "{HEADER}\n600,sensor.a,temperature,°C,warm\n700,binary_sensor.b,door,,ajar\nsoon,sensor.a,temperature,°C,1\n"
+        "{HEADER}\n1767225600,sensor.a,temperature,°C,21\n1767225700,sensor.a,temperature,°C,warm\n\
+         1767225800,binary_sensor.b,door,,ajar\nsoon,sensor.a,temperature,°C,1\n20,sensor.a,temperature,°C,20\n\
+         1767226300,sensor.a,temperature,°C,\"21,5\"\n1767226900,sensor.a\n"
     ));
-    let (error, code) = bench.run(&[]).unwrap_err();
+    let said = bench.run(&[]).unwrap();
+    let notes: Vec<&str> = said.lines().skip(1).collect();
     assert_eq!(
-        error,
-        "events.csv:2: the state `warm` of sensor.a (temperature) is not a number; write a number, or nothing for a gap\n\
-         events.csv:3: the state `ajar` of binary_sensor.b (door) is neither on nor off; write on or off, or nothing for \
-         a gap\n\
-         events.csv:4: the timestamp `soon` is neither RFC 3339 nor Unix seconds; write 2026-01-31T08:30:00Z or \
-         1769848200, with or without a fraction"
+        notes,
+        [
+            "note: 1 row with a decimal comma, read as a point",
+            "note: 2 rows whose state is no value, taken as gaps (line 3: the state `warm` of sensor.a (temperature) is not \
+             a number; write a number, or nothing for a gap; line 4: the state `ajar` of binary_sensor.b (door) is neither \
+             on nor off; write on or off, or nothing for a gap)",
+            "note: 2 rows that cannot be read, passed over (line 5: the timestamp `soon` is neither RFC 3339 nor Unix \
+             seconds; write 2026-01-31T08:30:00Z or 1769848200, with or without a fraction; line 8: the row has 2 columns \
+             and lacks its device_class; write every column of the header, empty where there is nothing to say)",
+            "note: 1 row of a time that cannot be, passed over (line 6: the time 1970-01-01T00:00:20Z lies before 2005; a \
+             clock that was not set wrote it)",
+        ]
     );
-    assert_eq!(code, 2);
-    assert!(!bench.path("out").exists());
+    assert!(said.starts_with("2 entities over 2 steps"), "{said}");
+}
+
+#[test]
+fn the_history_panels_download_is_watched_by_guesses_that_are_told_and_can_be_overridden() {
+    let mut text = String::from("entity_id,state,last_changed\n");
+    for (entity_id, state) in
+        [("sensor.attic_temperature", "20.5"), ("binary_sensor.hall_motion", "on"), ("sensor.text", "sunny")]
+    {
+        writeln!(text, "{entity_id},unavailable,2026-01-01T00:00:00.103Z").unwrap();
+        writeln!(text, "{entity_id},{state},2026-01-01T00:10:00.103Z").unwrap();
+        writeln!(text, "{entity_id},{state},2026-01-01T01:10:00.103Z").unwrap();
+    }
+    let bench = Bench::new(&text);
+    let said = bench.run(&[]).unwrap();
+    assert!(said.starts_with("2 entities over 7 steps"), "{said}");
+    assert!(
+        said.contains(
+            "note: guessed from id and first value, as the file says neither class nor unit: binary_sensor.hall_motion as \
+             motion, sensor.attic_temperature as temperature in °C; mend what is wrong with --entities FILE"
+        ) || said.contains(
+            "note: guessed from id and first value, as the file says neither class nor unit: sensor.attic_temperature as \
+             temperature in °C, binary_sensor.hall_motion as motion; mend what is wrong with --entities FILE"
+        ),
+        "{said}"
+    );
+    assert!(said.contains("a unit or an id tells: sensor.text; name those to watch in --entities FILE"), "{said}");
+
+    fs::write(bench.path("kinds.csv"), "entity_id,device_class,unit\nsensor.attic_temperature,humidity,%\n").unwrap();
+    let kinds = bench.path("kinds.csv");
+    let said = bench.run(&["--entities", kinds.to_str().unwrap()]).unwrap();
+    assert!(said.contains("class nor unit: binary_sensor.hall_motion as motion; mend"), "{said}");
+    assert!(said.starts_with("2 entities over 7 steps"), "{said}");
+}
+
+#[test]
+fn a_file_in_which_nothing_can_be_watched_says_so() {
+    let bench = Bench::new("entity_id,state,last_changed\nweather.home,sunny,2026-01-01T00:00:00.000Z\n");
+    let said = bench.run(&[]).unwrap();
+    assert!(
+        said.ends_with(
+            "\nnothing in this file could be watched, so that no alarm means nothing; name the entities to \
+        watch in --entities FILE (entity_id,device_class,unit)\n"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn guesses_keep_a_cut_input_a_byte_identical_prefix() {
+    let rows: Vec<String> = home(4)
+        .iter()
+        .map(|row| {
+            let [at, entity_id, _, _, state] = row.split(',').collect::<Vec<_>>()[..] else { panic!() };
+            format!("{entity_id},{state},{at}")
+        })
+        .collect();
+    let whole = Bench::new(&format!("entity_id,state,last_changed\n{}\n", rows.join("\n")));
+    whole.run(&[]).unwrap();
+    for kept in [1, 2, 3, 150, rows.len() - 1] {
+        let cut = Bench::new(&format!("entity_id,state,last_changed\n{}\n", rows[..kept].join("\n")));
+        cut.run(&[]).unwrap();
+        assert!(whole.read("scores.csv").starts_with(&cut.read("scores.csv")), "with {kept} rows");
+    }
 }
 
 #[test]
@@ -207,12 +282,13 @@ fn many_bad_rows_are_counted() {
 
 #[test]
 fn what_cannot_be_used_is_said_with_its_remedy_and_exit_code_two() {
-    let bench = Bench::new(&format!("{HEADER}\n600,sensor.a,temperature,°C,1\n90000000,sensor.a,temperature,°C,1\n"));
+    let bench =
+        Bench::new(&format!("{HEADER}\n1500000000,sensor.a,temperature,°C,1\n1590000000,sensor.a,temperature,°C,1\n"));
     let fault = |more: &[&str]| bench.run(more).unwrap_err();
     assert_eq!(
         fault(&[]),
         (
-            "events.csv: nothing for 1041 days before 1972-11-07T16:00:00Z; a wrong clock wrote one of the two rows: \
+            "events.csv: nothing for 1041 days before 2020-05-20T18:40:00Z; a wrong clock wrote one of the two rows: \
              remove the rows on the wrong side, or replay the two stretches separately"
                 .to_owned(),
             2

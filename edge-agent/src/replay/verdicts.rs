@@ -10,6 +10,7 @@ use hearthwatch_model::alarm::{Alarm, Verdict};
 
 use super::error::{ReplayError, RowFault, RowFaults};
 use super::moment::Moment;
+use super::odd::FaultKind;
 
 /// The columns; found by name.
 pub const HEADER: [&str; 5] = ["at", "entity_id", "start", "end", "verdict"];
@@ -86,7 +87,7 @@ impl Verdicts {
             let line = record.position().map_or(0, csv::Position::line);
             match parse(&record, places) {
                 Ok(verdict) => list.push(verdict),
-                Err(what) => faults.push(RowFault { line, what }),
+                Err(what) => faults.push(RowFault { line, kind: FaultKind::Unreadable, what }),
             }
             if list.len() > VERDICTS_MAX {
                 return Err(ReplayError::TooLarge {

@@ -1,11 +1,14 @@
 //! Which entities are watched, decided row by row from what has been seen so far, and what is left out and why.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use hearthwatch_model::class::{Described, DeviceClass, Shape};
 use hearthwatch_model::reading::{EntityInfo, Value};
 use hearthwatch_model::unit::Conversion;
 
+use super::entities::Entities;
+use super::guess;
 use super::source::EventRow;
 use crate::state;
 
@@ -49,8 +52,11 @@ pub enum Seen {
 pub struct Watchlist {
     infos: Vec<EntityInfo>,
     entities: HashMap<String, Entity>,
+    told: Arc<Entities>,
+    guesses: bool,
+    guessed: Vec<u32>,
     left_out_rows: u64,
-    text_rows: u64,
+    comma_rows: u64,
     /// What each watched entity's values have shown of their kind.
     shapes: Vec<Shape>,
     converted_rows: u64,
@@ -65,25 +71,32 @@ enum Entity {
 }
 
 impl Watchlist {
+    /// What `told` says of an entity counts instead of what its rows say. With `guesses`, an entity of which nothing
+    /// is said is taken for what its id and its first value say: a recorder names class and unit, downloads do not.
+    #[must_use]
+    pub fn new(told: Arc<Entities>, guesses: bool) -> Self {
+        Self { told, guesses, ..Self::default() }
+    }
+
     /// Judges one row.
     pub fn see(&mut self, row: &EventRow<'_>) -> Seen {
+        let (told, point) = (Arc::clone(&self.told), with_point(row.state));
+        let (mut row, mut state_class) = (*row, "");
+        if let Some(told) = told.get(row.entity_id) {
+            (row.device_class, row.unit, state_class) = (&told.device_class, &told.unit, &told.state_class);
+        }
+        if let Some(point) = &point {
+            row.state = point;
+        }
+        let row = &row;
         let (entity, new) = match self.entities.get(row.entity_id) {
             Some(Entity::Watched(entity)) => (*entity, false),
             known => {
                 let order = if let Some(Entity::LeftOut { order }) = known { *order } else { self.entities.len() };
-                let Some(class) = class_of(row) else {
-                    self.entities.insert(row.entity_id.to_owned(), Entity::LeftOut { order });
-                    self.left_out_rows += 1;
-                    return Seen::LeftOut;
-                };
-                if self.infos.len() == ENTITIES_MAX {
-                    return Seen::TooMany;
+                match self.meet(row, state_class, order) {
+                    Ok(entity) => (entity, true),
+                    Err(seen) => return seen,
                 }
-                let entity = self.infos.len() as u32;
-                self.infos.push(info_of(row, class));
-                self.shapes.push(described(row).shape(class));
-                self.entities.insert(row.entity_id.to_owned(), Entity::Watched(entity));
-                (entity, true)
             }
         };
         let place = entity as usize;
@@ -94,9 +107,11 @@ impl Watchlist {
             way = Conversion::between(info.class, row.unit, &info.unit);
             if way.is_none() {
                 // Its numbers mean something else from now on, as for the agent in a home.
-                let Some(class) = class_of(row) else { return Seen::Value { entity, new, value: Value::Gap } };
+                let Some(class) = class_of(row, state_class) else {
+                    return Seen::Value { entity, new, value: Value::Gap };
+                };
                 self.infos[place] = info_of(row, class);
-                self.shapes[place] = described(row).shape(class);
+                self.shapes[place] = described(row, state_class).shape(class);
                 new = true;
                 self.anew.insert(entity);
             } else {
@@ -106,6 +121,7 @@ impl Watchlist {
         let info = &mut self.infos[place];
         match state::value_of(info.class, row.state) {
             Ok(Value::Number(number)) => {
+                self.comma_rows += u64::from(point.is_some());
                 let number = way.map_or(number, |way| way.apply(number));
                 if let Some(class) = self.shapes[place].see(info.class, row.at.second(), number) {
                     info.class = class;
@@ -116,7 +132,6 @@ impl Watchlist {
             }
             Ok(value) => Seen::Value { entity, new, value },
             Err(error) => {
-                self.text_rows += 1;
                 let what = format!(
                     "the state `{}` of {} ({}) {error}; write {}, or nothing for a gap",
                     shorten(row.state),
@@ -127,6 +142,35 @@ impl Watchlist {
                 Seen::Fault { entity, new, what }
             }
         }
+    }
+
+    /// Decides on an entity that is not watched yet; `order` is its place among all that were met.
+    fn meet(&mut self, row: &EventRow<'_>, state_class: &str, order: usize) -> Result<u32, Seen> {
+        let unsaid = self.guesses && row.device_class.is_empty() && row.unit.is_empty() && state_class.is_empty();
+        let guess = if unsaid && !is_own(row.entity_id) { guess::of(row.entity_id, row.state) } else { None };
+        let class = if unsaid { guess.map(|guess| guess.class) } else { class_of(row, state_class) };
+        let Some(class) = class else {
+            self.entities.insert(row.entity_id.to_owned(), Entity::LeftOut { order });
+            self.left_out_rows += 1;
+            return Err(Seen::LeftOut);
+        };
+        if self.infos.len() == ENTITIES_MAX {
+            return Err(Seen::TooMany);
+        }
+        let entity = self.infos.len() as u32;
+        let mut said = *row;
+        if let Some(guess) = guess {
+            // What was guessed counts as if the row had said it.
+            said.unit = guess.unit;
+            if guess.class != DeviceClass::GenericNumber {
+                said.device_class = guess.class.as_str();
+            }
+            self.guessed.push(entity);
+        }
+        self.infos.push(info_of(&said, class));
+        self.shapes.push(described(&said, state_class).shape(class));
+        self.entities.insert(row.entity_id.to_owned(), Entity::Watched(entity));
+        Ok(entity)
     }
 
     /// The watched entities, in the order of their first rows.
@@ -185,11 +229,65 @@ impl Watchlist {
                 names[..names.len().min(NAMES_SHOWN)].join(", "),
             ));
         }
-        if self.text_rows > 0 {
-            phrases.push(format!("{} whose state is text, taken as gaps", counted(self.text_rows, "row", "rows")));
-        }
         phrases
     }
+
+    /// What was guessed, and of what nothing could be made, a line each with the way to mend it.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        /// Entities that are told before the rest is only counted.
+        const SHOWN: usize = 20;
+        let mut notes = Vec::new();
+        let list = |names: Vec<String>, count: usize| {
+            format!("{}{}", names.join(", "), if count > SHOWN { ", …" } else { "" })
+        };
+        if !self.guessed.is_empty() {
+            let names = self.guessed.iter().take(SHOWN).map(|entity| {
+                let info = &self.infos[*entity as usize];
+                let unit = if info.unit.is_empty() { String::new() } else { format!(" in {}", info.unit) };
+                format!("{} as {}{unit}", info.entity_id, info.class)
+            });
+            notes.push(format!(
+                "guessed from id and first value, as the file says neither class nor unit: {}; mend what is wrong with \
+                 --entities FILE (entity_id,device_class,unit)",
+                list(names.collect(), self.guessed.len())
+            ));
+        }
+        let mut left_out: Vec<(usize, &str)> = self
+            .entities
+            .iter()
+            .filter_map(|(name, entity)| match entity {
+                Entity::LeftOut { order } if !is_own(name) => Some((*order, name.as_str())),
+                _ => None,
+            })
+            .collect();
+        left_out.sort_unstable();
+        if !left_out.is_empty() {
+            let names = left_out.iter().take(SHOWN).map(|(_, name)| (*name).to_owned());
+            notes.push(format!(
+                "not watched, being text, a time or nothing that a class, a unit or an id tells: {}; name those to \
+                 watch in --entities FILE (entity_id,device_class,unit)",
+                list(names.collect(), left_out.len())
+            ));
+        }
+        if self.comma_rows > 0 {
+            notes.push(format!("{} with a decimal comma, read as a point", counted(self.comma_rows, "row", "rows")));
+        }
+        notes
+    }
+}
+
+/// Whether it is one of Hearthwatch's own entities.
+fn is_own(entity_id: &str) -> bool {
+    entity_id.split_once('.').is_some_and(|(_, name)| name.starts_with(OWN_NAME_PREFIX))
+}
+
+/// A number that is written with a comma before its decimals (and perhaps points between thousands), with a point.
+fn with_point(state: &str) -> Option<String> {
+    let (whole, decimals) = state.trim().split_once(',')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let whole = whole.replace('.', "");
+    (digits(whole.trim_start_matches(['-', '+'])) && digits(decimals)).then(|| format!("{whole}.{decimals}"))
 }
 
 /// The class of a row's entity: as Home Assistant would have it; for ids outside its domains, as the device class column
@@ -197,12 +295,12 @@ impl Watchlist {
 ///
 /// What Hearthwatch itself said is not listened to: a recorder keeps its score and its alarms too, and a detector that
 /// watched them would answer its own echo. A recording has no registry to ask, so the name it gives its entities tells.
-fn class_of(row: &EventRow<'_>) -> Option<DeviceClass> {
-    if row.entity_id.split_once('.').is_some_and(|(_, name)| name.starts_with(OWN_NAME_PREFIX)) {
+fn class_of(row: &EventRow<'_>, state_class: &str) -> Option<DeviceClass> {
+    if is_own(row.entity_id) {
         return None;
     }
     let named = Some(row.device_class).filter(|name| !name.is_empty());
-    DeviceClass::of(&described(row)).or_else(|| {
+    DeviceClass::of(&described(row, state_class)).or_else(|| {
         let named = named?;
         DeviceClass::parse(named).or_else(|| {
             let number = matches!(state::value_of(DeviceClass::GenericNumber, row.state), Ok(Value::Number(_)));
@@ -212,11 +310,11 @@ fn class_of(row: &EventRow<'_>) -> Option<DeviceClass> {
     })
 }
 
-fn described<'a>(row: &EventRow<'a>) -> Described<'a> {
+fn described<'a>(row: &EventRow<'a>, state_class: &'a str) -> Described<'a> {
     Described {
         entity_id: row.entity_id,
         device_class: Some(row.device_class),
-        state_class: None,
+        state_class: Some(state_class),
         unit: Some(row.unit),
     }
 }
@@ -241,94 +339,5 @@ fn shorten(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::replay::moment::Moment;
-
-    fn row<'a>(entity_id: &'a str, device_class: &'a str, unit: &'a str, state: &'a str) -> EventRow<'a> {
-        EventRow { at: Moment::parse("600").unwrap(), entity_id, device_class, unit, state, line: 2 }
-    }
-
-    #[test]
-    fn an_entity_is_watched_from_its_first_row_with_a_kind_that_can_be() {
-        let mut watch = Watchlist::default();
-        assert_eq!(watch.see(&row("sensor.a", "", "", "unknown")), Seen::LeftOut);
-        assert!(watch.infos().is_empty());
-        let seen = watch.see(&row("sensor.a", "temperature", "°C", "21"));
-        assert_eq!(seen, Seen::Value { entity: 0, new: true, value: Value::Number(21.0) });
-        let seen = watch.see(&row("sensor.a", "", "", ""));
-        assert_eq!(seen, Seen::Value { entity: 0, new: false, value: Value::Gap });
-        assert_eq!(watch.find("sensor.a"), Some(0));
-    }
-
-    #[test]
-    fn a_named_device_class_is_believed_outside_home_assistants_domains() {
-        let mut watch = Watchlist::default();
-        watch.see(&row("meter.main", "energy", "kWh", "1"));
-        assert_eq!(watch.infos()[0].class, DeviceClass::Energy);
-        watch.see(&row("sensor.air_quality", "aqi", "", "41"));
-        assert_eq!(watch.infos()[1].class, DeviceClass::GenericNumber);
-        assert_eq!(watch.see(&row("sensor.phase", "enum", "", "3")), Seen::LeftOut);
-        assert_eq!(watch.see(&row("weather.home", "", "", "sunny")), Seen::LeftOut);
-    }
-
-    #[test]
-    fn what_is_not_watched_is_counted_and_named_and_our_own_score_is_among_it() {
-        let mut watch = Watchlist::default();
-        assert_eq!(watch.see(&row("sensor.hearthwatch_score", "", "%", "3")), Seen::LeftOut);
-        assert_eq!(watch.see(&row("weather.home", "", "", "sunny")), Seen::LeftOut);
-        assert_eq!(
-            watch.left_out(),
-            ["2 entities of a kind that is not watched (sensor.hearthwatch_score, weather.home; 2 rows)"]
-        );
-    }
-
-    #[test]
-    fn a_value_in_another_unit_of_the_quantity_is_converted_and_counted() {
-        let mut watch = Watchlist::default();
-        watch.see(&row("sensor.a", "temperature", "°F", "70"));
-        let seen = watch.see(&row("sensor.a", "temperature", "°C", "20"));
-        assert_eq!(seen, Seen::Value { entity: 0, new: false, value: Value::Number(68.0) });
-        let seen = watch.see(&row("sensor.a", "temperature", "", "unavailable"));
-        assert_eq!(seen, Seen::Value { entity: 0, new: false, value: Value::Gap });
-        assert_eq!(watch.left_out(), ["the unit of 1 row, converted to the one that the entity began with"]);
-    }
-
-    #[test]
-    fn an_entity_in_the_unit_of_another_quantity_is_learnt_anew() {
-        let mut watch = Watchlist::default();
-        watch.see(&row("sensor.a", "", "°C", "21"));
-        let seen = watch.see(&row("sensor.a", "", "%", "48"));
-        assert_eq!(seen, Seen::Value { entity: 0, new: true, value: Value::Number(48.0) });
-        assert_eq!((watch.infos()[0].class, watch.infos()[0].unit.as_str()), (DeviceClass::GenericNumber, "%"));
-        assert_eq!(
-            watch.left_out(),
-            ["what was learnt of 1 entity whose numbers came to mean something else (sensor.a)"]
-        );
-    }
-
-    #[test]
-    fn a_counter_that_falls_time_and_again_is_watched_as_a_number_from_then_on() {
-        let mut watch = Watchlist::default();
-        let litres: Vec<String> = (0..10).map(|step| (900 - 5 * step).to_string()).collect();
-        let anew = litres.iter().map(|litres| watch.see(&row("sensor.tank", "", "L", litres)));
-        let anew: Vec<bool> = anew.map(|seen| matches!(seen, Seen::Value { new: true, .. })).collect();
-        assert_eq!(anew.iter().filter(|anew| **anew).count(), 2, "met, and found out: {anew:?}");
-        assert_eq!(watch.infos()[0].class, DeviceClass::GenericNumber);
-    }
-
-    #[test]
-    fn a_state_that_is_no_value_is_quoted_with_what_to_write() {
-        let mut watch = Watchlist::default();
-        let Seen::Fault { what, .. } = watch.see(&row("sensor.a", "temperature", "°C", "warm")) else { panic!() };
-        assert_eq!(
-            what,
-            "the state `warm` of sensor.a (temperature) is not a number; write a number, or nothing for a gap"
-        );
-        let Seen::Fault { what, .. } = watch.see(&row("binary_sensor.b", "door", "", "ajar")) else { panic!() };
-        assert_eq!(
-            what,
-            "the state `ajar` of binary_sensor.b (door) is neither on nor off; write on or off, or nothing for a gap"
-        );
-    }
-}
+#[path = "watch_tests.rs"]
+mod tests;

@@ -1,0 +1,252 @@
+//! Home Assistant's backups: a tar archive that holds another, which holds the recorder's database.
+//!
+//! Only what is needed of tar is read: names, sizes and kinds of entries, with their checksums.
+
+use std::fs::File;
+use std::io::{self, BufReader, Chain, Cursor, Read, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use tempfile::TempDir;
+
+use super::error::ReplayError;
+
+/// Largest database that is unpacked into the temporary folder: ten years of a busy recorder at 1.5 GB a year, and a
+/// stop for a file that unpacks without end.
+pub const UNPACKED_BYTES_MAX: u64 = 16 << 30;
+/// Bytes of a tar block.
+pub const BLOCK: usize = 512;
+/// Entries of one archive; a large configuration folder has 20,000 files.
+const ENTRIES_MAX: usize = 1_000_000;
+/// Largest `backup.json`, and largest long name.
+const SMALL_BYTES_MAX: u64 = 1 << 20;
+/// Archives within archives: a backup, and the configuration in it.
+const DEPTH_MAX: usize = 2;
+/// First bytes of a gzip file.
+pub const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+
+const DATABASE: &str = "home-assistant_v2.db";
+const JOURNAL: &str = "home-assistant_v2.db-wal";
+/// What SQLite puts behind a database's name for the file of what is not written into it yet.
+pub const JOURNAL_SUFFIXES: [&str; 2] = ["-wal", "-journal"];
+const INNER: [&str; 2] = ["homeassistant.tar.gz", "homeassistant.tar"];
+
+/// A database in a temporary folder that is deleted with this value.
+#[derive(Debug)]
+pub struct Unpacked {
+    folder: TempDir,
+}
+
+impl Unpacked {
+    /// An empty folder.
+    ///
+    /// # Errors
+    /// [`ReplayError::Write`].
+    pub fn new() -> Result<Self, ReplayError> {
+        let folder = TempDir::with_prefix("hearthwatch-replay-").map_err(ReplayError::write(&std::env::temp_dir()))?;
+        Ok(Self { folder })
+    }
+
+    /// Where the database is.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join(DATABASE)
+    }
+
+    /// Copies `input`, which comes from `path`, into the folder, as the database with `suffix` behind its name.
+    ///
+    /// # Errors
+    /// A failed read or write, or [`ReplayError::TooLarge`].
+    pub fn fill(&self, path: &Path, input: impl Read, suffix: &str) -> Result<(), ReplayError> {
+        let name = self.folder.path().join(format!("{DATABASE}{suffix}"));
+        let mut copy = File::create(&name).map_err(ReplayError::write(&name))?;
+        let mut input = input.take(UNPACKED_BYTES_MAX + 1);
+        let mut buffer = vec![0; 64 * 1024];
+        let mut total = 0;
+        loop {
+            let count = input.read(&mut buffer).map_err(ReplayError::read(path))?;
+            if count == 0 {
+                break;
+            }
+            total += count as u64;
+            copy.write_all(&buffer[..count]).map_err(ReplayError::write(&name))?;
+        }
+        if total > UNPACKED_BYTES_MAX {
+            return Err(ReplayError::TooLarge {
+                path: PathBuf::from(path),
+                what: format!(
+                    "unpacks to more than {} GiB; unpack it yourself and give the .db",
+                    UNPACKED_BYTES_MAX >> 30
+                ),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Whether the first block of a file is that of a tar archive.
+#[must_use]
+pub fn is_tar(block: &[u8]) -> bool {
+    block.len() == BLOCK && Entry::of(block).is_some_and(|entry| entry.is_some())
+}
+
+/// Unpacks the database of the backup `input`, which comes from `path`.
+///
+/// # Errors
+/// [`ReplayError::Format`] when there is no database in it or it is encrypted; a failed read or write.
+pub fn unpack(path: &Path, input: &mut dyn Read) -> Result<Unpacked, ReplayError> {
+    let mut search = Search { path, found: Unpacked::new()?, database: false, journal: false, encrypted: false };
+    let end = search.archive(input, 0);
+    // A torn archive is no loss when what is wanted stands before the tear.
+    if !search.database {
+        end?;
+    }
+    let what = match (search.database, search.encrypted) {
+        (true, _) => return Ok(search.found),
+        (false, true) => {
+            "is an encrypted backup, which cannot be read; make one without encryption (Settings > System > Backups: turn \
+             encryption off for the place it is kept at, or choose to download it decrypted), or give home-assistant_v2.db \
+             from the configuration folder"
+        }
+        (false, false) => {
+            "is an archive without home-assistant_v2.db; make a backup with Home Assistant's settings and history in it, or \
+             give home-assistant_v2.db from the configuration folder"
+        }
+    };
+    Err(ReplayError::Format { path: path.to_owned(), what: what.into() })
+}
+
+struct Search<'p> {
+    path: &'p Path,
+    found: Unpacked,
+    database: bool,
+    journal: bool,
+    encrypted: bool,
+}
+
+impl Search<'_> {
+    fn archive(&mut self, input: &mut dyn Read, depth: usize) -> Result<(), ReplayError> {
+        let read = || ReplayError::read(self.path);
+        let mut long_name: Option<String> = None;
+        for _ in 0..ENTRIES_MAX {
+            let mut block = [0; BLOCK];
+            if let Err(error) = input.read_exact(&mut block) {
+                // Some writers leave the closing blocks out.
+                return if error.kind() == io::ErrorKind::UnexpectedEof { Ok(()) } else { Err(read()(error)) };
+            }
+            let Some(entry) = Entry::of(&block) else { return Err(self.damaged()) };
+            let Some(entry) = entry else { return Ok(()) };
+            let mut body = input.take(entry.size);
+            let name = long_name.take().unwrap_or(entry.name);
+            let name = name.rsplit('/').next().unwrap_or_default();
+            match entry.kind {
+                b'L' => {
+                    let mut text = Vec::new();
+                    (&mut body).take(SMALL_BYTES_MAX).read_to_end(&mut text).map_err(read())?;
+                    let text = String::from_utf8_lossy(&text);
+                    long_name = Some(text.trim_end_matches('\0').to_owned());
+                }
+                b'0' | 0 => self.file(name, &mut body, depth)?,
+                _ => {}
+            }
+            if self.database && self.journal {
+                return Ok(());
+            }
+            io::copy(&mut body, &mut io::sink()).map_err(ReplayError::read(self.path))?;
+            let rest = entry.size.next_multiple_of(BLOCK as u64) - entry.size;
+            io::copy(&mut input.take(rest), &mut io::sink()).map_err(ReplayError::read(self.path))?;
+        }
+        Err(self.damaged())
+    }
+
+    fn file(&mut self, name: &str, body: &mut dyn Read, depth: usize) -> Result<(), ReplayError> {
+        if name == DATABASE && !self.database {
+            self.found.fill(self.path, body, "")?;
+            self.database = true;
+        } else if name == JOURNAL && !self.journal {
+            self.found.fill(self.path, body, JOURNAL_SUFFIXES[0])?;
+            self.journal = true;
+        } else if name == "backup.json" && depth == 0 {
+            #[derive(serde::Deserialize)]
+            struct About {
+                #[serde(default)]
+                protected: bool,
+            }
+            let about = serde_json::from_reader::<_, About>(body.take(SMALL_BYTES_MAX));
+            self.encrypted |= about.is_ok_and(|about| about.protected);
+        } else if INNER.contains(&name) && depth + 1 < DEPTH_MAX {
+            let (head, mut rest) = with_head(body).map_err(ReplayError::read(self.path))?;
+            if head.starts_with(GZIP_MAGIC) {
+                return self.archive(&mut BufReader::new(MultiGzDecoder::new(rest)), depth + 1);
+            }
+            if is_tar(&head) {
+                return self.archive(&mut rest, depth + 1);
+            }
+            // Neither: that is what encryption leaves.
+            self.encrypted = true;
+        }
+        Ok(())
+    }
+
+    fn damaged(&self) -> ReplayError {
+        let what = "is a damaged tar archive; download the backup again".to_owned();
+        ReplayError::Format { path: self.path.to_owned(), what }
+    }
+}
+
+/// An input whose beginning was looked at.
+pub type Whole<R> = Chain<Cursor<Vec<u8>>, R>;
+
+/// The first block of `input` (less where it is shorter), and all of it.
+///
+/// # Errors
+/// A failed read.
+pub fn with_head<R: Read>(mut input: R) -> io::Result<(Vec<u8>, Whole<R>)> {
+    let mut head = Vec::with_capacity(BLOCK);
+    (&mut input).take(BLOCK as u64).read_to_end(&mut head)?;
+    Ok((head.clone(), Cursor::new(head).chain(input)))
+}
+
+/// The header of one entry.
+struct Entry {
+    name: String,
+    size: u64,
+    kind: u8,
+}
+
+impl Entry {
+    /// Reads a header of ustar or GNU tar; `Some(None)` is the block of zeros that ends an archive, `None` no header.
+    fn of(block: &[u8]) -> Option<Option<Self>> {
+        if block.iter().all(|byte| *byte == 0) {
+            return Some(None);
+        }
+        let text = |from: usize, to: usize| {
+            let field = block.get(from..to)?;
+            let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
+            Some(String::from_utf8_lossy(&field[..end]).into_owned())
+        };
+        let octal = |from: usize, to: usize| {
+            u64::from_str_radix(text(from, to)?.trim_matches(|letter: char| letter == ' ' || letter == '\0'), 8).ok()
+        };
+        // The sum is of the header with its own field blank.
+        let sum: u64 = block
+            .iter()
+            .enumerate()
+            .map(|(place, byte)| if (148..156).contains(&place) { u64::from(b' ') } else { u64::from(*byte) })
+            .sum();
+        if octal(148, 156)? != sum {
+            return None;
+        }
+        let size = if block[124] & 0x80 == 0 {
+            octal(124, 136)?
+        } else {
+            // Sizes from 8 GiB on are binary; the first four of twelve bytes are zero below 2⁶⁴.
+            u64::from_be_bytes(block[128..136].try_into().ok()?)
+        };
+        Some(Some(Self { name: text(0, 100)?, size, kind: block[156] }))
+    }
+}
+
+#[cfg(test)]
+#[path = "backup_tests.rs"]
+mod tests;

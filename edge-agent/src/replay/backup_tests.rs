@@ -1,0 +1,71 @@
+//! Archives made here, as Home Assistant and its Supervisor make them.
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::*;
+
+/// A tar archive of these files.
+pub fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, bytes) in files {
+        let mut block = [0_u8; BLOCK];
+        block[..name.len()].copy_from_slice(name.as_bytes());
+        block[124..135].copy_from_slice(format!("{:011o}", bytes.len()).as_bytes());
+        block[156] = b'0';
+        block[257..262].copy_from_slice(b"ustar");
+        block[148..156].fill(b' ');
+        let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+        block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        out.extend_from_slice(&block);
+        out.extend_from_slice(bytes);
+        out.resize(out.len().next_multiple_of(BLOCK), 0);
+    }
+    out.resize(out.len() + 2 * BLOCK, 0);
+    out
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut writer = GzEncoder::new(Vec::new(), Compression::fast());
+    writer.write_all(bytes).unwrap();
+    writer.finish().unwrap()
+}
+
+fn database_of(archive: &[u8]) -> Result<Vec<u8>, String> {
+    unpack(Path::new("backup.tar"), &mut Cursor::new(archive))
+        .map(|unpacked| std::fs::read(unpacked.database()).unwrap())
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_database_is_found_in_the_configuration_within_the_backup_packed_or_not() {
+    let inner = tar(&[("data/configuration.yaml", b"a: 1"), ("data/home-assistant_v2.db", b"SQLite")]);
+    for (name, bytes) in [("./homeassistant.tar.gz", gzip(&inner)), ("homeassistant.tar", inner.clone())] {
+        let backup = tar(&[("./backup.json", br#"{"protected": false}"#), (name, &bytes)]);
+        assert!(is_tar(&backup[..BLOCK]));
+        assert_eq!(database_of(&backup), Ok(b"SQLite".to_vec()), "{name}");
+    }
+}
+
+#[test]
+fn an_encrypted_backup_says_how_to_make_another() {
+    for backup in [
+        tar(&[("./backup.json", br#"{"protected": true}"#)]),
+        tar(&[("homeassistant.tar.gz", b"SecureTar\x02 and bytes")]),
+    ] {
+        let error = database_of(&backup).unwrap_err();
+        assert!(
+            error.starts_with("backup.tar: is an encrypted backup, which cannot be read; make one without"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn an_archive_of_other_things_and_a_damaged_one_say_so() {
+    let error = database_of(&tar(&[("a.txt", b"a")])).unwrap_err();
+    assert!(error.starts_with("backup.tar: is an archive without home-assistant_v2.db; make a backup with"), "{error}");
+    let mut damaged = tar(&[("a.txt", b"a"), ("b.txt", b"b")]);
+    damaged[2 * BLOCK] ^= 1;
+    assert_eq!(database_of(&damaged).unwrap_err(), "backup.tar: is a damaged tar archive; download the backup again");
+}
