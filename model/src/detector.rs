@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use crate::alarm::probe::{self, Candidate, Probe};
 use crate::alarm::{
-    Alarm, AlarmEvent, Decider, DeciderConfig, DeciderMemory, Evidence, Learnt, UnknownAlarm, Verdict, VerdictMemory,
-    Withheld,
+    Adapts, Alarm, AlarmEvent, Decider, DeciderConfig, DeciderMemory, Evidence, Learnt, UnknownAlarm, Verdict,
+    VerdictMemory, Withheld,
 };
 use crate::experts::routine::{ALERT_SCORE, PHYSICS_SCORE};
 use crate::features::{AnomalyKind, Band, EntityStep, FeatureExtractor, LeftOut, LocalTime, RoutineScore};
@@ -74,7 +74,7 @@ pub struct EntityScore {
     /// ([`CalibrationCurve::rarity`](crate::alarm::CalibrationCurve::rarity)); none while the entity is too new to be judged. In
     /// warm-up too: what would have been said, had anybody listened.
     pub rarity: Option<f32>,
-    /// Whether it needs no second step to be said.
+    /// Whether it is said without a second step and whatever the budget: an impossible value, a warning of danger, a rule's finding.
     pub immediate: bool,
 }
 
@@ -113,8 +113,11 @@ impl HomeDetector {
     /// A detector of a home without entities.
     #[must_use]
     pub fn new(config: DetectorConfig, model: Arc<Model>) -> Self {
-        let decider =
-            Decider::new(DeciderConfig { budget_per_week: config.budget_per_week, salt: config.salt, adapt: true });
+        let decider = Decider::new(DeciderConfig {
+            budget_per_week: config.budget_per_week,
+            salt: config.salt,
+            adapts: Adapts::Fully,
+        });
         Self {
             extractor: FeatureExtractor::new(config.timezone.clone()),
             timezone: config.timezone,
@@ -263,18 +266,16 @@ impl HomeDetector {
             .zip(&decision.thresholds)
             .zip(by_network)
             .zip(&steps)
-            .map(|(((one, threshold), by_network), step)| {
-                let lifted = threshold - one.threshold;
-                EntityScore {
-                    entity: one.entity,
-                    at,
-                    observed: step.observed,
-                    score: one.score.filter(|_| live),
-                    threshold: *threshold,
-                    band: one.band,
-                    rarity: one.score.map(|score| self.rarity(one.entity, score - lifted, by_network)),
-                    immediate: one.kind.immediate(),
-                }
+            .map(|(((one, threshold), by_network), step)| EntityScore {
+                entity: one.entity,
+                at,
+                observed: step.observed,
+                score: one.score.filter(|_| live),
+                threshold: *threshold,
+                band: one.band,
+                rarity: one.score.map(|score| self.rarity(one, score - threshold, share, by_network)),
+                immediate: one.kind.immediate()
+                    || (one.kind.has_own_threshold() && one.score.is_some_and(|score| score >= *threshold)),
             })
             .collect();
         StepReport { scores, events: decision.events }
@@ -322,12 +323,15 @@ impl HomeDetector {
         }
     }
 
-    fn rarity(&self, entity: u32, score: f32, by_network: bool) -> f32 {
-        let class = self.entities[entity as usize].class;
-        match &*self.model {
-            Model::Network { calibration, .. } if by_network => calibration.rarity(class, score),
-            model => model.routine_calibration().rarity(class, score),
-        }
+    /// The rarity of evidence that lies by `margin` above all that is asked of it here: the fleet's threshold for this share of
+    /// the budget, what this home's offset and answers add, what a young entity's or an unproven network's word lacks.
+    fn rarity(&self, evidence: &Evidence, margin: f32, share: f32, by_network: bool) -> f32 {
+        let class = self.entities[evidence.entity as usize].class;
+        let calibration = match &*self.model {
+            Model::Network { calibration, .. } if by_network => calibration,
+            model => model.routine_calibration(),
+        };
+        calibration.rarity(class, calibration.threshold(class, share) + margin)
     }
 
     /// One entity's evidence: the network's where it has a word, but a rule that speaks louder is heard. The second value

@@ -110,12 +110,12 @@ fn a_sensor_that_joins_a_running_home_is_not_complained_about_in_its_first_hour(
     home.add_entity(info("sensor.t", DeviceClass::Temperature, "°C"));
     live(&mut home, 0, 4);
     let thermometer = home.add_entity(info("sensor.new", DeviceClass::Temperature, "°C"));
-    let leak = home.add_entity(info("binary_sensor.leak", DeviceClass::Moisture, ""));
+    let motion = home.add_entity(info("binary_sensor.motion", DeviceClass::Motion, ""));
     let mut said = Vec::new();
     for step in 1..=6 {
         let end = 4 * DAY + step * STEP_SECONDS;
         said.extend(home.observe(&number(end - 300, thermometer, if step % 2 == 0 { -127.0 } else { 85.0 })));
-        said.extend(home.observe(&Reading { at: end - 200, entity: leak, value: Value::Binary(step % 2 == 1) }));
+        said.extend(home.observe(&Reading { at: end - 200, entity: motion, value: Value::Binary(step % 2 == 1) }));
         home.observe(&number(end, 0, usual(end)));
         said.extend(home.close_step(end, Voice::Live).events);
     }
@@ -123,6 +123,15 @@ fn a_sensor_that_joins_a_running_home_is_not_complained_about_in_its_first_hour(
     // An hour later the same is a fault.
     let late = 4 * DAY + 6 * STEP_SECONDS + 30;
     assert_eq!(home.observe(&number(late, thermometer, -127.0)).len(), 1);
+}
+
+#[test]
+fn a_leak_sensor_that_joins_a_running_home_is_told_from_its_first_reading() {
+    let mut home = detector(TimeZone::UTC);
+    home.add_entity(info("sensor.t", DeviceClass::Temperature, "°C"));
+    live(&mut home, 0, 4);
+    let leak = home.add_entity(info("binary_sensor.leak", DeviceClass::Moisture, ""));
+    assert_eq!(home.observe(&Reading { at: 4 * DAY + 1, entity: leak, value: Value::Binary(true) }).len(), 1);
 }
 
 #[test]

@@ -74,6 +74,7 @@ async fn a_promoted_model_is_released_becomes_champion_and_is_announced() {
     assert_eq!(state.store.champion().unwrap().unwrap().version, ModelVersion(1));
     let notice = state.releases.notices().borrow().clone().unwrap();
     assert_eq!((notice.model_version, notice.target.as_str()), (ModelVersion(1), "model-1.safetensors"));
+    assert_eq!(state.store.runs(0).unwrap().len(), 1, "a request that comes while the trainer starts is one run");
     let given = hook.given.lock().unwrap().remove(0);
     assert_eq!((given.report, given.run, given.by.as_str()), (run.report.unwrap(), run.id, "auto"));
     aggregator.shutdown().await;

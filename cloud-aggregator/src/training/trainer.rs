@@ -31,15 +31,19 @@ pub struct Trainer {
     pub config: TrainingConfig,
     /// Lets models out.
     pub desk: ReleaseDesk,
+    /// The requests that the process before left open, read before anybody can ask this one: a request that comes in
+    /// while the trainer starts would otherwise be put through twice.
+    pub left_open: Vec<RunRequestRow>,
 }
 
 impl Trainer {
     /// Runs until told to stop. `progress` moves with every stored batch.
-    pub async fn run(self, mut requests: mpsc::Receiver<RunRequest>, mut progress: watch::Receiver<Progress>) {
+    pub async fn run(mut self, mut requests: mpsc::Receiver<RunRequest>, mut progress: watch::Receiver<Progress>) {
         let began_at = self.job.clock.now();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        self.take_up_again().await;
+        let left_open = std::mem::take(&mut self.left_open);
+        self.take_up_again(left_open).await;
         let mut rest_until = Instant::now();
         loop {
             tokio::select! {
@@ -63,18 +67,13 @@ impl Trainer {
 
     /// What a crash or a shutdown left open. First the requests; then a run that nobody asked for and that was cut off: it is
     /// run again, and the same input gives it the same id.
-    async fn take_up_again(&self) {
-        match blocking(&self.job.store, |store| store.open_run_requests()).await {
-            Ok(open) => {
-                for request in open {
-                    if self.job.stop.is_cancelled() {
-                        return;
-                    }
-                    // The outcome is in the store and the log.
-                    let _ = self.put_through(request).await;
-                }
+    async fn take_up_again(&self, left_open: Vec<RunRequestRow>) {
+        for request in left_open {
+            if self.job.stop.is_cancelled() {
+                return;
             }
-            Err(error) => RunRefused { cause: &error.to_string() }.emit(&self.job.metrics),
+            // The outcome is in the store and the log.
+            let _ = self.put_through(request).await;
         }
         let interrupted = blocking(&self.job.store, |store| {
             Ok(store.runs(0)?.into_iter().find(|run| run.state == RunState::Running))

@@ -103,13 +103,14 @@ impl HistoryReader {
         self.history.points(entity_id, from, until)
     }
 
-    /// The steps after `since` whose score is at least as rare as `rarity`, in order of time.
+    /// The steps after `since` whose score is at least as rare as `rarity` or is said whatever the budget, in order of time.
     ///
     /// # Errors
     /// [`HistoryError::Database`].
     pub fn loud_steps(&self, since: i64, rarity: f32) -> Result<Vec<LoudStep>, HistoryError> {
         let mut select = self.history.database.prepare(
-            "SELECT step, entity, rarity, immediate FROM grid WHERE step > ?1 AND rarity >= ?2 ORDER BY step, entity",
+            "SELECT step, entity, rarity, immediate FROM grid WHERE step > ?1 AND rarity IS NOT NULL AND (rarity >= ?2 OR immediate)
+             ORDER BY step, entity",
         )?;
         let rows = select.query_map(params![since, rarity], |row| {
             Ok(LoudStep { at: row.get(0)?, entity: row.get(1)?, rarity: row.get(2)?, immediate: row.get(3)? })

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use hearthwatch_model::alarm::{AlarmEvent, Decider, DeciderConfig, Evidence};
+use hearthwatch_model::alarm::{Adapts, AlarmEvent, Decider, DeciderConfig, Evidence};
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_model::grid::STEP_SECONDS;
@@ -51,8 +51,8 @@ pub fn alarms(steps: &[LoudStep], per_week: f64, watched: usize) -> Vec<WouldBe>
             u32::try_from(rows.len() - 1).unwrap_or(u32::MAX)
         });
     }
-    // The very decisions of the agent; without adapting, for the offset and the answers are in the rarities already.
-    let config = DeciderConfig { budget_per_week: per_week, salt: Vec::new(), adapt: false };
+    // The very decisions of the agent, its allowance among them; the offset and the answers are in the rarities already.
+    let config = DeciderConfig { budget_per_week: per_week, salt: Vec::new(), adapts: Adapts::ByAllowance };
     let mut decider = Decider::new(config);
     for row in &rows {
         let info = EntityInfo { entity_id: row.to_string(), class: DeviceClass::GenericNumber, unit: String::new() };
@@ -112,6 +112,14 @@ mod tests {
         assert_eq!(alarms(&[step(1, 7, 9.0), step(289, 7, 9.0)], 1.0, 10), []);
         let at_once = LoudStep { immediate: true, ..step(1, 7, 9.0) };
         assert_eq!(alarms(&[at_once], 1.0, 10), [WouldBe { entity: 7, at: STEP_SECONDS }]);
+    }
+
+    #[test]
+    fn the_allowance_of_four_weeks_is_kept_as_it_is_at_home() {
+        // Every sixth hour another of two hundred entities is a little rarer than asked for.
+        let rare = threshold(1.0, 200) + 1.0;
+        let steps: Vec<LoudStep> = (0..100).flat_map(|n| [step(n * 36, n, rare), step(n * 36 + 1, n, rare)]).collect();
+        assert_eq!(alarms(&steps, 1.0, 200).len(), 12, "three times the budget");
     }
 
     #[test]

@@ -65,6 +65,9 @@ fn value(entity: u32, at: i64) -> Option<Value> {
         0 => {
             // A window left open on one afternoon.
             let open = if (21.55..21.72).contains(&day) { -5.5 } else { 0.0 };
+            // And ajar on others: less, and told where more may be.
+            let ajar = [(17.55, 0.5), (18.55, 0.8), (19.55, 1.1)].into_iter();
+            let open = ajar.fold(open, |open, (at, by)| if (at..at + 0.17).contains(&day) { open - by } else { open });
             20.5 + 1.2 * daily + 0.1 * jitter + open
         }
         1 => 52.0 + 6.0 * daily + if (6.5..7.5).contains(&hour) { 14.0 } else { 0.0 } + jitter,

@@ -43,9 +43,19 @@ pub struct DeciderConfig {
     pub budget_per_week: f64,
     /// The home's secret in the alarms' ids.
     pub salt: Vec<u8>,
-    /// Whether the home's offset follows its alarm rate and the allowance is kept. Off where thresholds themselves are
-    /// measured.
-    pub adapt: bool,
+    /// What of the home's own course bears on the next alarm.
+    pub adapts: Adapts,
+}
+
+/// What of a home's alarms so far bears on the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adapts {
+    /// Nothing: where thresholds themselves are measured.
+    Never,
+    /// The allowance is kept; the offset stays as it is, for it is in the scores already.
+    ByAllowance,
+    /// The allowance is kept, and the offset follows the rate of alarms: a home that is lived in.
+    Fully,
 }
 
 /// What a step led to.
@@ -296,7 +306,7 @@ impl Decider {
             })
         };
         let passes = evidence.kind.has_own_threshold() || (margin >= FAR_ABOVE && !told_as_strong());
-        if !self.config.adapt || passes {
+        if self.config.adapts == Adapts::Never || passes {
             return true;
         }
         // Of those that are as strong: the weakest gives way to what is plainly stronger, not the last to the first.
@@ -429,7 +439,7 @@ impl Decider {
             .iter()
             .any(|alarm| alarm.end.is_none() && at.saturating_sub(alarm.raised_at) <= LASTING_SECONDS_MAX);
         for _ in 0..days {
-            if speak && self.config.adapt {
+            if speak && self.config.adapts == Adapts::Fully {
                 self.offset = next_offset(self.offset, self.raised_today, lasting, self.config.budget_per_week);
             }
             self.raised_today = 0;

@@ -1,7 +1,7 @@
 //! From scores to alarms on a trace: the deployed decision, whatever it was that scored.
 
 use super::trace::HomeTrace;
-use crate::alarm::{Alarm, AlarmEvent, Calibration, Decider, DeciderConfig, Evidence};
+use crate::alarm::{Adapts, Alarm, AlarmEvent, Calibration, Decider, DeciderConfig, Evidence};
 use crate::detector::NetworkRecord;
 use crate::features::{AnomalyKind, RoutineScore};
 use crate::rules::RULE_THRESHOLD;
@@ -62,7 +62,8 @@ pub fn decide_home(
     near: Option<&[Vec<bool>]>,
 ) -> HomeRun {
     let salt = home.home.clone().into_bytes();
-    let mut decider = Decider::new(DeciderConfig { budget_per_week, salt, adapt: twin.is_none() });
+    let adapts = if twin.is_none() { Adapts::Fully } else { Adapts::Never };
+    let mut decider = Decider::new(DeciderConfig { budget_per_week, salt, adapts });
     for info in &home.infos {
         decider.add_entity(info.clone());
     }

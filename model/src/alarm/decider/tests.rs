@@ -6,7 +6,7 @@ use crate::class::DeviceClass;
 use crate::features::{AnomalyKind, Band};
 
 fn decider() -> Decider {
-    let mut one = Decider::new(DeciderConfig { budget_per_week: 1.0, salt: b"salt".to_vec(), adapt: false });
+    let mut one = Decider::new(DeciderConfig { budget_per_week: 1.0, salt: b"salt".to_vec(), adapts: Adapts::Never });
     for name in ["sensor.a", "sensor.b"] {
         one.add_entity(EntityInfo { entity_id: name.into(), class: DeviceClass::Temperature, unit: "°C".into() });
     }
@@ -128,7 +128,7 @@ fn memory_survives_a_restart_in_which_the_entities_change_places() {
     one.answer(&raised[0].alarm().id, Verdict::Dismissed, 9000).unwrap();
     let memory = one.memory();
 
-    let mut other = Decider::new(DeciderConfig { budget_per_week: 1.0, salt: b"salt".to_vec(), adapt: false });
+    let mut other = Decider::new(DeciderConfig { budget_per_week: 1.0, salt: b"salt".to_vec(), adapts: Adapts::Never });
     for name in ["sensor.new", "sensor.b", "sensor.a"] {
         other.add_entity(EntityInfo { entity_id: name.into(), class: DeviceClass::Temperature, unit: "°C".into() });
     }
@@ -153,7 +153,7 @@ fn an_alarm_that_lasts_for_long_goes_on_over_a_restart() {
 #[test]
 fn with_adaptation_a_home_that_alarms_too_often_grows_calmer() {
     let mut one = decider();
-    one.config.adapt = true;
+    one.config.adapts = Adapts::Fully;
     for episode in 0..10 {
         feed(&mut one, episode * 72, &[8.0, 8.0, 8.0]);
     }
@@ -162,7 +162,7 @@ fn with_adaptation_a_home_that_alarms_too_often_grows_calmer() {
 
 #[test]
 fn four_weeks_never_hold_more_than_three_times_the_budget_except_for_what_exists_to_warn() {
-    let mut one = Decider::new(DeciderConfig { budget_per_week: 1.0, salt: b"salt".to_vec(), adapt: true });
+    let mut one = Decider::new(DeciderConfig { budget_per_week: 1.0, salt: b"salt".to_vec(), adapts: Adapts::Fully });
     one.add_entity(EntityInfo { entity_id: "sensor.a".into(), class: DeviceClass::Temperature, unit: "°C".into() });
     let mut raised = Vec::new();
     for step in 0..28 * 144 {
@@ -251,7 +251,7 @@ fn a_sensor_that_flaps_goes_on_with_its_last_alarm() {
 }
 
 fn adapting(budget_per_week: f64) -> Decider {
-    let mut one = Decider::new(DeciderConfig { budget_per_week, salt: b"salt".to_vec(), adapt: true });
+    let mut one = Decider::new(DeciderConfig { budget_per_week, salt: b"salt".to_vec(), adapts: Adapts::Fully });
     one.add_entity(EntityInfo { entity_id: "sensor.a".into(), class: DeviceClass::Temperature, unit: "°C".into() });
     one
 }

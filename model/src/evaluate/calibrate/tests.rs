@@ -1,6 +1,7 @@
 //! Thresholds that give the rates they promise.
 
 use super::*;
+use crate::alarm::Adapts;
 use crate::evaluate::scores::routine_scores;
 use crate::features::AnomalyKind;
 
@@ -94,7 +95,7 @@ fn marks_alone_give_the_episodes_that_the_decider_raises() {
         .collect();
     let home = HomeTrace::of_scores(DeviceClass::Temperature, &scores);
     for threshold in [1.0_f32, 2.5, 3.5, 4.5] {
-        let mut decider = Decider::new(DeciderConfig { budget_per_week: 1.0, salt: Vec::new(), adapt: false });
+        let mut decider = Decider::new(DeciderConfig { budget_per_week: 1.0, salt: Vec::new(), adapts: Adapts::Never });
         decider.add_entity(home.infos[0].clone());
         let raised: usize = scores
             .iter()
