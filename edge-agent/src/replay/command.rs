@@ -15,15 +15,15 @@ use tempfile::NamedTempFile;
 
 use super::alarms_csv::AlarmBook;
 use super::entities::Entities;
-use super::error::{ReplayError, RowFaults};
+use super::error::{ReplayError, RowFault, RowFaults};
 use super::moment::Moment;
-use super::odd::OddRows;
+use super::odd::{FaultKind, OddRows};
 use super::playback::{Company, Playback, Played};
 use super::recall::Recall;
 use super::scores_csv::ScoresCsv;
 use super::sorted::SortedRows;
 use super::source::{Row, Source};
-use super::span::Span;
+use super::span::{Days, Span};
 use super::summary::Summary;
 use super::verdicts::Verdicts;
 use super::watch::Watchlist;
@@ -139,7 +139,7 @@ fn budget(text: &str) -> Result<f64, String> {
 /// Runs the command for a terminal: results to standard output, errors to standard error, and an exit code.
 #[must_use]
 pub fn main(args: &ReplayArgs) -> ExitCode {
-    match run(args, jiff::Timestamp::now().as_second(), &mut io::stdout()) {
+    match run(args, &mut io::stdout()) {
         Ok(summary) if summary.nothing_watched() => ExitCode::from(NOTHING_WATCHED),
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
@@ -150,12 +150,11 @@ pub fn main(args: &ReplayArgs) -> ExitCode {
     }
 }
 
-/// Replays, writes the results into `args.out` and the closing lines to `output`. Rows far after `now` (seconds since 1970)
-/// are of a wrong clock.
+/// Replays, writes the results into `args.out` and the closing lines to `output`.
 ///
 /// # Errors
 /// [`ReplayError`]; results of an earlier replay are then still as they were.
-pub fn run(args: &ReplayArgs, now: i64, output: &mut dyn Write) -> Result<Summary, ReplayError> {
+pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayError> {
     let timezone = TimeZone::get(&args.timezone).map_err(|_| ReplayError::Timezone(args.timezone.clone()))?;
     let (model, note) = load_model(args.model.as_deref())?;
     let verdicts = args.verdicts.as_deref().map_or_else(|| Ok(Verdicts::default()), Verdicts::read)?;
@@ -163,7 +162,7 @@ pub fn run(args: &ReplayArgs, now: i64, output: &mut dyn Write) -> Result<Summar
         return Err(ReplayError::OutFolder(args.out.clone()));
     }
     let entities = Arc::new(args.entities.as_deref().map_or_else(|| Ok(Entities::default()), Entities::read)?);
-    let mut source = Source::open_in(&args.events, &timezone, Span::until(now))?;
+    let mut source = Source::open_in(&args.events, &timezone, Span::possible())?;
     let survey = Survey::of(&mut source)?;
 
     std::fs::create_dir_all(&args.out).map_err(ReplayError::write(&args.out))?;
@@ -249,18 +248,28 @@ struct Survey {
 
 impl Survey {
     /// Reads every row once; of a damaged database a second time, what can be read of it.
+    ///
+    /// From then on the source passes over what lies far from the rest: another clock wrote it.
     fn of(source: &mut Source) -> Result<Self, ReplayError> {
-        match Self::take(source) {
+        let (mut survey, days) = match Self::take(source) {
             Err(error @ ReplayError::Database { .. }) if source.salvage() => match Self::take(source) {
-                Ok(survey) => Ok(survey),
+                Ok(survey) => survey,
                 // That nothing can be read is the damage, not an empty database.
-                Err(_) => Err(error),
+                Err(_) => return Err(error),
             },
-            survey => survey,
+            survey => survey?,
+        };
+        let (span, strays) = days.recording();
+        source.keep_to(span);
+        for stray in strays {
+            let fault = RowFault { line: stray.line, kind: FaultKind::Clock, what: stray.what };
+            survey.odd.push_all(stray.rows, &fault);
         }
+        Ok(survey)
     }
 
-    fn take(source: &Source) -> Result<Self, ReplayError> {
+    fn take(source: &Source) -> Result<(Self, Days), ReplayError> {
+        let mut days = Days::default();
         let mut survey = Self { rows: 0, sorted: true, odd: OddRows::default() };
         let mut faults = RowFaults::new(source.path());
         let mut last: Option<Moment> = None;
@@ -277,6 +286,7 @@ impl Survey {
             match row {
                 Ok(row) => {
                     good += 1;
+                    days.push(row.at, row.line);
                     survey.sorted &= last.is_none_or(|last| last <= row.at);
                     last = Some(row.at);
                 }
@@ -289,7 +299,7 @@ impl Survey {
         })?;
         spinner.finish_and_clear();
         if good > 0 {
-            return Ok(survey);
+            return Ok((survey, days));
         }
         faults.into_result()?;
         Err(ReplayError::Empty(source.path().to_owned()))

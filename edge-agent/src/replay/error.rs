@@ -121,19 +121,6 @@ pub enum ReplayError {
         /// What is wrong and what to write.
         what: String,
     },
-    /// A jump in time that no home makes.
-    #[error(
-        "{path}: nothing for {days} days before {at}; a wrong clock wrote one of the two rows: remove the rows on the \
-         wrong side, or replay the two stretches separately"
-    )]
-    Hole {
-        /// The input.
-        path: PathBuf,
-        /// Length of the hole.
-        days: i64,
-        /// The row behind it, RFC 3339.
-        at: String,
-    },
     /// More than this program holds in memory.
     #[error("{path}: {what}")]
     TooLarge {

@@ -137,7 +137,7 @@ impl EventsCsv {
                 for (place, entity_id) in entities {
                     // Nothing written is no news: such files hold a row for every moment of any entity.
                     let Some(state) = fields.list.get(*place).filter(|state| !state.is_empty()) else { continue };
-                    each(Ok(EventRow { at, entity_id, device_class: "", unit: "", state, line }))?;
+                    each(Ok(EventRow { at, entity_id, device_class: "", unit: "", state_class: "", state, line }))?;
                 }
                 Ok(())
             }
@@ -169,7 +169,8 @@ impl EventsCsv {
         if device_class.is_empty() && columns.device_class.is_none() && !unit.is_empty() {
             device_class = guess::class_in(&entity_id, unit).unwrap_or_default();
         }
-        each(Ok(EventRow { at, entity_id: &entity_id, device_class, unit, state, line }))
+        let state_class = columns.state_class.and_then(|place| list.get(place)).map_or("", AsRef::as_ref);
+        each(Ok(EventRow { at, entity_id: &entity_id, device_class, unit, state_class, state, line }))
     }
 
     fn columns<'a>(
@@ -240,7 +241,7 @@ fn intervals_row(intervals: &Intervals, fields: &Fields<'_>, line: u64, each: Ea
         state.clear();
         // Writing into a string does not fail. Six digits: sums of decimals do not come out even.
         let _ = write!(state, "{total:.6}");
-        each(Ok(EventRow { at: *at, entity_id, device_class, unit, state: &state, line }))?;
+        each(Ok(EventRow { at: *at, entity_id, device_class, unit, state_class: "", state: &state, line }))?;
     }
     Ok(())
 }

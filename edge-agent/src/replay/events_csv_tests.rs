@@ -10,7 +10,7 @@ fn read(text: &str) -> Result<Vec<Result<String, String>>, String> {
         .read_from(text.as_bytes(), &mut |row| {
             rows.push(
                 row.map(|row| {
-                    let EventRow { at, entity_id, device_class, unit, state, line } = row;
+                    let EventRow { at, entity_id, device_class, unit, state, line, .. } = row;
                     format!("{line} {} {entity_id} {device_class} {unit} {state}", at.second())
                 })
                 .map_err(|fault| format!("{}: {}", fault.line, fault.what)),

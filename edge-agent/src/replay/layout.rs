@@ -67,6 +67,8 @@ pub struct Columns {
     pub device_class: Option<usize>,
     /// Unit of measurement.
     pub unit: Option<usize>,
+    /// State class.
+    pub state_class: Option<usize>,
     /// The state; of several columns the first that is not empty.
     pub states: Vec<usize>,
     /// True when the file had no header: its first row is one of its data.
@@ -128,6 +130,7 @@ impl Layout {
                 field: place(&["_field"]),
                 device_class: place(&["device_class"]),
                 unit: place(&["unit", "unit_of_measurement", "_measurement"]),
+                state_class: place(&["state_class"]),
                 states,
                 no_header: false,
             }));
@@ -212,6 +215,7 @@ impl Columns {
             field: None,
             device_class,
             unit,
+            state_class: None,
             states: vec![state],
             no_header: true,
         })

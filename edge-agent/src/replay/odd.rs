@@ -34,12 +34,17 @@ struct Odd {
 impl OddRows {
     /// Counts one.
     pub fn push(&mut self, fault: &RowFault) {
+        self.push_all(1, fault);
+    }
+
+    /// Counts `rows` that are alike, of which `fault` is the first.
+    pub fn push_all(&mut self, rows: u64, fault: &RowFault) {
         let odd = match fault.kind {
             FaultKind::Unreadable => &mut self.unreadable,
             FaultKind::Clock => &mut self.clock,
             FaultKind::Text => &mut self.text,
         };
-        odd.rows += 1;
+        odd.rows += rows;
         if odd.shown.len() < SHOWN {
             odd.shown.push(format!("line {}: {}", fault.line, fault.what));
         }

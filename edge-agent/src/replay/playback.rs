@@ -10,17 +10,12 @@ use hearthwatch_model::reading::{Reading, Value};
 
 use super::alarms_csv::AlarmBook;
 use super::error::{ReplayError, RowFault};
-use super::moment::rfc3339;
 use super::odd::{FaultKind, OddRows};
 use super::recall::Recall;
 use super::scores_csv::ScoresCsv;
 use super::source::EventRow;
 use super::verdicts::Verdicts;
 use super::watch::{ENTITIES_MAX, Seen, Watchlist};
-
-/// Longest stretch without a single row: a house may stand empty for a year, but every step of a hole is scored, and a
-/// clock that once said 1970 would ask for three million of them.
-const HOLE_SECONDS_MAX: i64 = 400 * 86_400;
 
 /// A replay under way.
 ///
@@ -42,7 +37,6 @@ pub struct Playback<W: Write> {
     odd: OddRows,
     /// End of the step that is being filled.
     open_step: Option<i64>,
-    last_row: Option<i64>,
     steps: u64,
     scored_steps: u64,
     forgotten_answers: usize,
@@ -101,7 +95,6 @@ impl<W: Write> Playback<W> {
             recall,
             verdicts,
             open_step: None,
-            last_row: None,
             steps: 0,
             scored_steps: 0,
             forgotten_answers: 0,
@@ -132,7 +125,7 @@ impl<W: Write> Playback<W> {
     /// # Errors
     /// [`ReplayError::Empty`] without any row, or a failed write.
     pub fn finish(self) -> Result<Played<W>, ReplayError> {
-        if self.last_row.is_none() {
+        if self.open_step.is_none() {
             return Err(ReplayError::Empty(self.path));
         }
         Ok(Played {
@@ -150,12 +143,6 @@ impl<W: Write> Playback<W> {
 
     /// Lets the time come to `at`: every step that ended before it is closed.
     fn advance(&mut self, at: i64) -> Result<(), ReplayError> {
-        if let Some(hole) = self.last_row.map(|last| at - last)
-            && hole > HOLE_SECONDS_MAX
-        {
-            return Err(ReplayError::Hole { path: self.path.clone(), days: hole / 86_400, at: rfc3339(at) });
-        }
-        self.last_row = Some(at);
         let mut open = *self.open_step.get_or_insert_with(|| step_of(at));
         while open < at {
             self.hear(open - 1);

@@ -45,6 +45,7 @@ pub struct RecorderDb {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Attributes {
     pub(super) device_class: String,
+    pub(super) state_class: String,
     pub(super) unit: String,
 }
 
@@ -220,6 +221,7 @@ impl RecorderDb {
             entity_id,
             device_class: &kind.1.device_class,
             unit: &kind.1.unit,
+            state_class: &kind.1.state_class,
             // A state of NULL says that the entity was removed: a gap.
             state: state.as_deref().unwrap_or_default(),
             line: number.unsigned_abs(),
@@ -273,12 +275,13 @@ impl RecorderDb {
 }
 
 impl Attributes {
-    /// The two attributes that are looked at; text that is not JSON, or not a name, counts as absent.
+    /// The three attributes that are looked at; text that is not JSON, or not a name, counts as absent.
     pub(super) fn parse(json: &str) -> Self {
         #[derive(Deserialize)]
         struct Named {
             device_class: Option<serde_json::Value>,
             unit_of_measurement: Option<serde_json::Value>,
+            state_class: Option<serde_json::Value>,
         }
         let text = |value: Option<serde_json::Value>| match value {
             Some(serde_json::Value::String(text)) => text,
@@ -286,7 +289,11 @@ impl Attributes {
         };
         lenient_json::parse::<Named>(json).map_or_else(
             |_| Self::default(),
-            |named| Self { device_class: text(named.device_class), unit: text(named.unit_of_measurement) },
+            |named| Self {
+                device_class: text(named.device_class),
+                unit: text(named.unit_of_measurement),
+                state_class: text(named.state_class),
+            },
         )
     }
 }

@@ -31,7 +31,7 @@ fn rows_of(path: &Path) -> Vec<String> {
     Source::open(path)
         .unwrap()
         .read(&mut |row| {
-            let EventRow { at, entity_id, device_class, unit, state, line } = row.unwrap();
+            let EventRow { at, entity_id, device_class, unit, state, line, .. } = row.unwrap();
             rows.push(format!("{line} {} {entity_id} [{device_class}] [{unit}] [{state}]", at.second()));
             Ok(())
         })
@@ -173,6 +173,7 @@ fn statistics_stand_for_the_time_before_an_entitys_first_state() {
         [
             "1 3600 sensor.a [temperature] [°C] [20.5]",
             "3 3600 sensor.meter [] [kWh] [801]",
+            "6 3600 sensor.b [temperature] [°F] [70]",
             "1 4000 sensor.a [temperature] [°C] [22]",
             "4 7200 sensor.meter [] [kWh] [4]",
             "2 8000 sensor.b [temperature] [°C] [21]",

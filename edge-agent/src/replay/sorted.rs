@@ -21,6 +21,7 @@ struct StoredRow {
     at: Moment,
     entity_id: u32,
     device_class: u32,
+    state_class: u32,
     unit: u32,
     state: u32,
     line: u64,
@@ -38,7 +39,7 @@ impl Texts {
         if let Some(&place) = self.known.get(text) {
             return place;
         }
-        // At most four texts a row and `ROWS_MAX` rows: below 2³².
+        // At most five texts a row and `ROWS_MAX` rows: below 2³².
         let place = self.list.len() as u32;
         self.list.push(text.into());
         self.known.insert(text.into(), place);
@@ -71,6 +72,7 @@ impl SortedRows {
                 at: row.at,
                 entity_id: texts.intern(row.entity_id),
                 device_class: texts.intern(row.device_class),
+                state_class: texts.intern(row.state_class),
                 unit: texts.intern(row.unit),
                 state: texts.intern(row.state),
                 line: row.line,
@@ -91,6 +93,7 @@ impl SortedRows {
                 at: row.at,
                 entity_id: self.texts.get(row.entity_id),
                 device_class: self.texts.get(row.device_class),
+                state_class: self.texts.get(row.state_class),
                 unit: self.texts.get(row.unit),
                 state: self.texts.get(row.state),
                 line: row.line,

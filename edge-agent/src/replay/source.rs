@@ -29,6 +29,8 @@ pub struct EventRow<'a> {
     pub device_class: &'a str,
     /// Unit of measurement; empty when it has none.
     pub unit: &'a str,
+    /// Home Assistant's state class; empty when it has none or the file does not say.
+    pub state_class: &'a str,
     /// The state, as text.
     pub state: &'a str,
     /// Line in the file (CSV) or number of the row (database).
@@ -52,6 +54,11 @@ enum Kind {
 }
 
 impl Source {
+    /// From now on rows outside `span` are faults.
+    pub fn keep_to(&mut self, span: Span) {
+        self.span = span;
+    }
+
     /// Looks at the first bytes of `path` and opens what it is. Times without an offset are UTC, and of any year.
     ///
     /// # Errors

@@ -52,12 +52,13 @@ impl Statistics {
             let unit = text(row, 2)?.unwrap_or_default();
             let (first, attributes) = first_state(db, ids.get(entity_id.as_str()).copied(), &entity_id)?;
             let kind = match attributes {
-                Some(kind) if kind.unit == unit => kind,
-                // In another unit than the states that follow, they would be no past of theirs.
-                Some(kind) if !kind.unit.is_empty() => continue,
-                _ => {
-                    Attributes { device_class: guess::class_in(&entity_id, &unit).unwrap_or_default().to_owned(), unit }
-                }
+                // The states that follow may be in another unit; whoever watches converts them.
+                Some(kind) if kind.unit == unit || !kind.unit.is_empty() => Attributes { unit, ..kind },
+                _ => Attributes {
+                    device_class: guess::class_in(&entity_id, &unit).unwrap_or_default().to_owned(),
+                    unit,
+                    ..Attributes::default()
+                },
             };
             statistics.known.insert(row.get(0)?, Statistic { entity_id, kind, first });
         }
@@ -187,6 +188,7 @@ impl<'s, 'q> Feed<'s, 'q> {
                 entity_id: &statistic.entity_id,
                 device_class: &statistic.kind.device_class,
                 unit: &statistic.kind.unit,
+                state_class: &statistic.kind.state_class,
                 state: &hour.state,
                 line: hour.number.unsigned_abs(),
             }))?;

@@ -81,9 +81,9 @@ impl Watchlist {
     /// Judges one row.
     pub fn see(&mut self, row: &EventRow<'_>) -> Seen {
         let (told, point) = (Arc::clone(&self.told), with_point(row.state));
-        let (mut row, mut state_class) = (*row, "");
+        let mut row = *row;
         if let Some(told) = told.get(row.entity_id) {
-            (row.device_class, row.unit, state_class) = (&told.device_class, &told.unit, &told.state_class);
+            (row.device_class, row.unit, row.state_class) = (&told.device_class, &told.unit, &told.state_class);
         }
         if let Some(point) = &point {
             row.state = point;
@@ -93,7 +93,7 @@ impl Watchlist {
             Some(Entity::Watched(entity)) => (*entity, false),
             known => {
                 let order = if let Some(Entity::LeftOut { order }) = known { *order } else { self.entities.len() };
-                match self.meet(row, state_class, order) {
+                match self.meet(row, order) {
                     Ok(entity) => (entity, true),
                     Err(seen) => return seen,
                 }
@@ -107,11 +107,11 @@ impl Watchlist {
             way = Conversion::between(info.class, row.unit, &info.unit);
             if way.is_none() {
                 // Its numbers mean something else from now on, as for the agent in a home.
-                let Some(class) = class_of(row, state_class) else {
+                let Some(class) = class_of(row) else {
                     return Seen::Value { entity, new, value: Value::Gap };
                 };
                 self.infos[place] = info_of(row, class);
-                self.shapes[place] = described(row, state_class).shape(class);
+                self.shapes[place] = described(row).shape(class);
                 new = true;
                 self.anew.insert(entity);
             } else {
@@ -145,10 +145,10 @@ impl Watchlist {
     }
 
     /// Decides on an entity that is not watched yet; `order` is its place among all that were met.
-    fn meet(&mut self, row: &EventRow<'_>, state_class: &str, order: usize) -> Result<u32, Seen> {
-        let unsaid = self.guesses && row.device_class.is_empty() && row.unit.is_empty() && state_class.is_empty();
+    fn meet(&mut self, row: &EventRow<'_>, order: usize) -> Result<u32, Seen> {
+        let unsaid = self.guesses && row.device_class.is_empty() && row.unit.is_empty() && row.state_class.is_empty();
         let guess = if unsaid && !is_own(row.entity_id) { guess::of(row.entity_id, row.state) } else { None };
-        let class = if unsaid { guess.map(|guess| guess.class) } else { class_of(row, state_class) };
+        let class = if unsaid { guess.map(|guess| guess.class) } else { class_of(row) };
         let Some(class) = class else {
             self.entities.insert(row.entity_id.to_owned(), Entity::LeftOut { order });
             self.left_out_rows += 1;
@@ -168,7 +168,7 @@ impl Watchlist {
             self.guessed.push(entity);
         }
         self.infos.push(info_of(&said, class));
-        self.shapes.push(described(&said, state_class).shape(class));
+        self.shapes.push(described(&said).shape(class));
         self.entities.insert(row.entity_id.to_owned(), Entity::Watched(entity));
         Ok(entity)
     }
@@ -295,12 +295,12 @@ fn with_point(state: &str) -> Option<String> {
 ///
 /// What Hearthwatch itself said is not listened to: a recorder keeps its score and its alarms too, and a detector that
 /// watched them would answer its own echo. A recording has no registry to ask, so the name it gives its entities tells.
-fn class_of(row: &EventRow<'_>, state_class: &str) -> Option<DeviceClass> {
+fn class_of(row: &EventRow<'_>) -> Option<DeviceClass> {
     if is_own(row.entity_id) {
         return None;
     }
     let named = Some(row.device_class).filter(|name| !name.is_empty());
-    DeviceClass::of(&described(row, state_class)).or_else(|| {
+    DeviceClass::of(&described(row)).or_else(|| {
         let named = named?;
         DeviceClass::parse(named).or_else(|| {
             let number = matches!(state::value_of(DeviceClass::GenericNumber, row.state), Ok(Value::Number(_)));
@@ -310,11 +310,11 @@ fn class_of(row: &EventRow<'_>, state_class: &str) -> Option<DeviceClass> {
     })
 }
 
-fn described<'a>(row: &EventRow<'a>, state_class: &'a str) -> Described<'a> {
+fn described<'a>(row: &EventRow<'a>) -> Described<'a> {
     Described {
         entity_id: row.entity_id,
         device_class: Some(row.device_class),
-        state_class: Some(state_class),
+        state_class: Some(row.state_class),
         unit: Some(row.unit),
     }
 }

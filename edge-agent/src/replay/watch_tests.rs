@@ -4,7 +4,7 @@ use super::*;
 use crate::replay::moment::Moment;
 
 fn row<'a>(entity_id: &'a str, device_class: &'a str, unit: &'a str, state: &'a str) -> EventRow<'a> {
-    EventRow { at: Moment::parse("600").unwrap(), entity_id, device_class, unit, state, line: 2 }
+    EventRow { at: Moment::parse("600").unwrap(), entity_id, device_class, unit, state_class: "", state, line: 2 }
 }
 
 #[test]

@@ -237,7 +237,7 @@ fn clippy() -> anyhow::Result<()> {
 }
 
 fn unit() -> anyhow::Result<()> {
-    shell::cargo(["test", "--release", "--workspace", "--lib", "--bins", "--locked"])?;
+    shell::cargo(["test", "--release", "--workspace", "--lib", "--bins", "--locked", "--no-fail-fast"])?;
     shell::cargo(["test", "--release", "--workspace", "--doc", "--locked"])
 }
 
