@@ -2,8 +2,10 @@
 //!
 //! When A turns on, it is a trial for every other binary entity: does it turn on within half an hour? Shares are shrunk
 //! and fade like the other counts. Evidence is the chance of so many misses in a row, Σ −ln(1 − share), against how often
-//! a week there is an occasion.
+//! a week there is an occasion; and no more than the longest run of misses in the last weeks allows, for misses come in
+//! afternoons: a room in which nobody was for a day misses all of its occasions at once.
 
+use crate::experts::longest;
 use crate::experts::time_in_state::DAILY_FADE;
 
 /// Binary entities of a home that take part: 64² pairs at 16 bytes are 64 KiB. The others are judged by the other rules.
@@ -19,6 +21,8 @@ const PRIOR: f32 = 3.0;
 /// No habit is surer than this: a miss is never worth more than 3 nats.
 const SHARE_MAX: f32 = 0.95;
 const STEPS_PER_WEEK: f32 = 1008.0;
+/// Steps, fading like the counts, before anything is judged: eleven days.
+const WATCHED_MIN: f32 = 1400.0;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Pair {
@@ -27,6 +31,8 @@ struct Pair {
     /// Since B turned on last: what the misses add up to, and how many they were.
     surprise: f32,
     misses: f32,
+    /// The most surprise that a run of misses brought before B came again; fades like the counts.
+    most: f32,
 }
 
 impl Pair {
@@ -90,6 +96,7 @@ impl Habits {
             let row = &mut self.pairs[a * MEMBERS_MAX..a * MEMBERS_MAX + self.members];
             for (b, pair) in row.iter_mut().enumerate() {
                 if active & (1 << b) != 0 {
+                    pair.most = pair.most.max(pair.surprise);
                     (pair.surprise, pair.misses) = (0.0, 0.0);
                 }
             }
@@ -122,11 +129,17 @@ impl Habits {
     /// The habit of an entity that is broken worst, if one is.
     pub(crate) fn broken(&self, entity: usize) -> Option<Broken> {
         let b = usize::from((*self.places.get(entity)?)?);
+        if self.watched < WATCHED_MIN {
+            return None;
+        }
         let occasions = |pair: &Pair| (pair.trials / self.watched.max(1.0) * STEPS_PER_WEEK).max(1.0).ln();
         (0..self.members)
             .map(|a| &self.pairs[a * MEMBERS_MAX + b])
             .filter(|pair| pair.misses > 0.0)
-            .map(|pair| Broken { evidence: pair.surprise - occasions(pair), misses: pair.misses, share: pair.share() })
+            .map(|pair| {
+                let evidence = (pair.surprise - occasions(pair)).min(longest::evidence(pair.surprise / pair.most));
+                Broken { evidence, misses: pair.misses, share: pair.share() }
+            })
             .max_by(|one, other| one.evidence.total_cmp(&other.evidence))
     }
 
@@ -141,6 +154,7 @@ impl Habits {
         for pair in &mut self.pairs {
             pair.trials *= DAILY_FADE;
             pair.followed *= DAILY_FADE;
+            pair.most *= DAILY_FADE;
         }
     }
 }

@@ -127,6 +127,8 @@ pub(crate) fn judge_switching(
             );
         }
         if let Some(Broken { evidence, misses, share }) = broken {
+            // Whoever stays off no longer than before was only not there for once.
+            let evidence = evidence.min(switching.silence.longest_evidence());
             louder(&mut best, evidence, AnomalyKind::Habit, misses, share);
         }
     }

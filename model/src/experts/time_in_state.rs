@@ -2,7 +2,11 @@
 //!
 //! Each step spent in a state is a trial; leaving is its outcome. The hazard is learnt in ten buckets of elapsed time
 //! (doubling), times a factor of the hour of the week that is shrunk towards 1. Surprise is the hazard that was survived,
-//! Σ −ln(1 − h), which is −ln P(lasting this long). Counts fade with a half-life of about three weeks.
+//! Σ −ln(1 − h), which is −ln P(lasting this long). Counts fade with a half-life of about three weeks. Hazards of a day are not
+//! independent (an empty room stays empty), so a stay also has to be longer than any of four weeks.
+
+use crate::experts::longest;
+use crate::rules::DailyMax;
 
 /// Buckets of elapsed steps: 0, 1, 2–3, 4–7, … 256 and more (43 hours).
 const BUCKETS: usize = 10;
@@ -38,6 +42,8 @@ pub(crate) struct TimeInState {
     survived: f32,
     /// Steps watched, fading like the counts.
     watched: f32,
+    /// The longest stay in each state that came to its end, in steps.
+    longest: [DailyMax; 2],
 }
 
 impl TimeInState {
@@ -48,7 +54,7 @@ impl TimeInState {
             hour_expected: Box::new([0.0; 168]),
             hour_leavings: Box::new([0.0; 168]),
         };
-        Self { states: [state(), state()], current: None, elapsed: 0, survived: 0.0, watched: 0.0 }
+        Self { states: [state(), state()], current: None, elapsed: 0, survived: 0.0, watched: 0.0, longest: [DailyMax::new(), DailyMax::new()] }
     }
 
     /// Takes a step: the state at its end and how often it switched; `None` while it is not known.
@@ -68,6 +74,7 @@ impl TimeInState {
                 return;
             }
             self.states[usize::from(before)].learn(self.elapsed, hour);
+            self.longest[usize::from(before)].take(self.elapsed as f32 + 1.0);
             if switches >= 2 {
                 // There and back within the step: a short stay in the other state.
                 self.states[usize::from(!before)].learn(0, hour);
@@ -101,7 +108,14 @@ impl TimeInState {
             return f32::NEG_INFINITY;
         }
         let stays_per_week = leavings / self.watched * STEPS_PER_WEEK;
-        self.survived - stays_per_week.max(1.0).ln()
+        (self.survived - stays_per_week.max(1.0).ln()).min(self.longest_evidence())
+    }
+
+    /// Evidence of a stay that is longer than any of four weeks; none while the state is not known.
+    pub(crate) fn longest_evidence(&self) -> f32 {
+        let Some(current) = self.current else { return f32::NEG_INFINITY };
+        let longest = self.longest[usize::from(current)].largest().unwrap_or(0.0);
+        longest::evidence((self.elapsed as f32 + 1.0) / longest.max(1.0))
     }
 
     /// Whether one of its states was left often enough to be judged.
@@ -111,6 +125,7 @@ impl TimeInState {
 
     pub(crate) fn next_day(&mut self) {
         self.watched *= DAILY_FADE;
+        self.longest.iter_mut().for_each(DailyMax::next_day);
         for state in &mut self.states {
             let counts = state.trials.iter_mut().chain(&mut state.leavings);
             for count in counts.chain(state.hour_expected.iter_mut()).chain(state.hour_leavings.iter_mut()) {

@@ -258,8 +258,11 @@ impl Entity {
         // A plug that is pulled out is no dead sensor either, and a load that ever stood still for hours may do so again.
         let plug = self.is_load;
         let unplugged = plug && closed.value.is_none();
-        let flat_speaks = rules_speak && !(plug && self.flatline.usual_run() > STEADY_STEPS_MAX);
-        let silence_speaks = rules_speak && !unplugged && !(plug && self.heartbeat.usual_pause() > STEADY_STEPS_MAX);
+        // Nor one of which nobody knows yet what it does: a car is not charged on each of its first days.
+        let young = plug && self.known_share(at) < 1.0;
+        let flat_speaks = rules_speak && !young && !(plug && self.flatline.usual_run() > STEADY_STEPS_MAX);
+        let silence_speaks =
+            rules_speak && !young && !unplugged && !(plug && self.heartbeat.usual_pause() > STEADY_STEPS_MAX);
         Draft {
             features,
             observed,
