@@ -396,11 +396,12 @@ impl HomeDetector {
         }
     }
 
-    /// Takes a resident's answer; the last one about an alarm counts.
+    /// Takes a resident's answer; the last one about an alarm counts. Returns the end of a warning of danger that was a test
+    /// ([`Decider::answer`]).
     ///
     /// # Errors
     /// [`UnknownAlarm`] when no such alarm is remembered.
-    pub fn answer(&mut self, alarm_id: &str, verdict: Verdict, at: i64) -> Result<(), UnknownAlarm> {
+    pub fn answer(&mut self, alarm_id: &str, verdict: Verdict, at: i64) -> Result<Option<AlarmEvent>, UnknownAlarm> {
         self.decider.answer(alarm_id, verdict, at)
     }
 

@@ -13,7 +13,7 @@ const ANSWERABLE_MAX: usize = 100;
 /// Names that are told beside an alarm: what a phone shows.
 const MOVED_WITH_MAX: usize = 5;
 /// What is counted as a month: 30 days.
-const MONTH_SECONDS: i64 = 30 * 86_400;
+pub(super) const MONTH_SECONDS: i64 = 30 * 86_400;
 
 /// What residents made of the alarms of a period.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,7 +1,11 @@
 //! The daily brief: what the last day brought, as one message.
 
+use hearthwatch_model::alarm::Withheld;
+use hearthwatch_model::reading::EntityInfo;
+
 use super::Brain;
 use super::view::Brief;
+use crate::explain::DayInBrief;
 
 /// What a brief is about.
 const DAY_SECONDS: i64 = 86_400;
@@ -18,12 +22,29 @@ impl Brain {
                 alarms.iter().take(NAMED_MAX).map(|alarm| alarm.place.name_of(&alarm.entity_id)).collect();
             names.join(", ")
         };
-        let text = self.language.brief(
-            self.detector.entities().len(),
-            (said.len(), &names(&said)),
-            (held.len(), &names(&held)),
-            self.alarms.month(now).questions,
-        );
+        let withheld = self.withheld_since(now - DAY_SECONDS);
+        let withheld_names: Vec<String> = withheld.iter().take(NAMED_MAX).map(|one| self.name_of(one.entity)).collect();
+        let text = self.language.brief(&DayInBrief {
+            watched: self.detector.entities().len(),
+            said: (said.len(), &names(&said)),
+            held: (held.len(), &names(&held)),
+            withheld: (withheld.len(), &withheld_names.join(", ")),
+            questions: self.alarms.month(now).questions,
+        });
         Brief { at: now, text }
+    }
+
+    /// What the allowance held back and that was there after `since`, oldest first.
+    pub(super) fn withheld_since(&self, since: i64) -> Vec<Withheld> {
+        self.detector.withheld().iter().filter(|one| one.until > since).copied().collect()
+    }
+
+    fn name_of(&self, entity: u32) -> String {
+        let info = self.detector.entities().get(entity as usize);
+        let name = |info: &EntityInfo| {
+            let place = self.places.get(&info.entity_id).cloned().unwrap_or_default();
+            place.name_of(&info.entity_id)
+        };
+        info.map(name).unwrap_or_default()
     }
 }

@@ -7,9 +7,9 @@ use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_protocol::messages::FeedbackRecord;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 
-use super::alarms::{add_moved, may_speak_again};
+use super::alarms::{MONTH_SECONDS, add_moved, may_speak_again};
 use super::feedback::{self, ToFleet, feedback_record};
-use super::view::{Loudest, Notice, NoticeKind, ShownAlarm};
+use super::view::{Loudest, Month, Notice, NoticeKind, ShownAlarm};
 use super::{Brain, DECIDER_NOTE};
 use crate::history::Reason;
 use crate::house::{Announcement, Held, Subject, may_ask_about_unsure};
@@ -161,12 +161,14 @@ impl Brain {
             );
             return;
         }
-        for alarm in &answered {
+        for alarm in &mut answered {
             // The detector's list is shorter than ours: the answer then still counts for the fleet and on the screen.
-            if let Err(error) = self.detector.answer(&alarm.alarm.id, verdict, now) {
-                tracing::debug!(error = %error, "an answer that teaches the detector nothing");
+            match self.detector.answer(&alarm.alarm.id, verdict, now) {
+                Ok(Some(end)) => alarm.alarm.end = end.alarm().end,
+                Ok(None) => {}
+                Err(error) => tracing::debug!(error = %error, "an answer that teaches the detector nothing"),
             }
-            self.save(alarm, None);
+            self.keep(alarm);
         }
         // Only the one that was looked at is a label to learn from.
         if let Some(meant) = answered.first_mut() {
@@ -273,7 +275,9 @@ impl Brain {
         judged.sort_by_key(|class| class.as_str());
         judged.dedup();
         let (model, entities, listening) = (self.model_version, self.detector.entities().len(), self.listening);
-        let (house, budget, month) = (self.house.clone(), self.budget(), self.alarms.month(self.now));
+        let (house, budget) = (self.house.clone(), self.budget());
+        let month =
+            Month { withheld: self.withheld_since(self.now - MONTH_SECONDS).len(), ..self.alarms.month(self.now) };
         let (timezone, language) = (self.config.timezone.clone(), self.language);
         self.view.send_modify(|view| {
             view.shown = shown;

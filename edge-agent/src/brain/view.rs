@@ -96,6 +96,8 @@ pub struct Month {
     pub unanswered: usize,
     /// Remembered, not said.
     pub held: usize,
+    /// Found and neither said nor kept as an alarm, since the allowance of four weeks was used up.
+    pub withheld: usize,
     /// Questions of the last week that nobody answered.
     pub questions: usize,
 }

@@ -68,7 +68,7 @@ pub enum AnswerError {
     #[error("is on a topic that is not a command's")]
     Topic,
     /// Not one of the three verdicts.
-    #[error("is none of confirmed, dismissed, expected")]
+    #[error("is none of confirmed, dismissed, expected, test")]
     Verdict,
     /// Not a mode, a switch position or a number.
     #[error("is no wish that can be granted")]
@@ -185,7 +185,8 @@ fn verdict(word: &[u8]) -> Result<Verdict, AnswerError> {
     match word {
         b"confirmed" => Ok(Verdict::Confirmed),
         b"dismissed" => Ok(Verdict::Dismissed),
-        b"expected" => Ok(Verdict::Expected),
+        // "It was a test" is what a resident says of a detector that they tried out.
+        b"expected" | b"test" => Ok(Verdict::Expected),
         _ => Err(AnswerError::Verdict),
     }
 }

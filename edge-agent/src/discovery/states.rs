@@ -136,6 +136,7 @@ fn month_attributes(view: &HomeView) -> Value {
         "expected": month.expected,
         "unanswered": month.unanswered,
         "remembered_only": month.held,
+        "withheld": month.withheld,
     })
 }
 
@@ -205,6 +206,8 @@ fn describe(shown: &ShownAlarm, timezone: &TimeZone, language: Language) -> Map<
         // The same once more: of a binary sensor Home Assistant keeps its own device class under that name.
         "watched_class": shown.class.as_str(),
         "kind": alarm.kind.as_str(),
+        // A sensor that warns of danger: "expected" then means that somebody tried it out.
+        "danger": alarm.kind == hearthwatch_model::features::AnomalyKind::Alert,
         "title": said.title,
         "message": said.message,
         "why": alarm.reason,

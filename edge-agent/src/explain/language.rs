@@ -20,6 +20,21 @@ pub enum Language {
     Dutch,
 }
 
+/// A day, for the brief: counts, each with the names of some.
+#[derive(Debug, Clone, Copy)]
+pub struct DayInBrief<'a> {
+    /// Entities that are watched.
+    pub watched: usize,
+    /// Alarms that were said.
+    pub said: (usize, &'a str),
+    /// Alarms that were kept, and not said.
+    pub held: (usize, &'a str),
+    /// What the allowance held back.
+    pub withheld: (usize, &'a str),
+    /// Questions that wait.
+    pub questions: usize,
+}
+
 impl Language {
     /// The language of a tag such as `nl-BE`; English where it is not spoken here.
     #[must_use]
@@ -153,7 +168,8 @@ impl Language {
     /// The daily brief: how many entities are watched; number and names of alarms said, and of those kept back; open
     /// questions.
     #[must_use]
-    pub fn brief(self, watched: usize, said: (usize, &str), held: (usize, &str), questions: usize) -> String {
+    pub fn brief(self, day: &DayInBrief<'_>) -> String {
+        let DayInBrief { watched, said, held, withheld, questions } = *day;
         let mut parts = Vec::new();
         match self {
             Self::English => {
@@ -164,6 +180,12 @@ impl Language {
                 });
                 if held.0 > 0 {
                     parts.push(format!("Kept back: {} ({}).", held.0, held.1));
+                }
+                if withheld.0 > 0 {
+                    parts.push(format!(
+                        "Not told, since you have had all the alarms that you asked for: {} ({}).",
+                        withheld.0, withheld.1
+                    ));
                 }
                 match questions {
                     0 => {}
@@ -180,6 +202,12 @@ impl Language {
                 if held.0 > 0 {
                     parts.push(format!("Niet gemeld: {} ({}).", held.0, held.1));
                 }
+                if withheld.0 > 0 {
+                    parts.push(format!(
+                        "Niet gemeld omdat u al zoveel alarmen kreeg als u vroeg: {} ({}).",
+                        withheld.0, withheld.1
+                    ));
+                }
                 match questions {
                     0 => {}
                     1 => parts.push("Eén vraag wacht op een antwoord.".to_owned()),
@@ -188,5 +216,20 @@ impl Language {
             }
         }
         parts.join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_brief_says_what_was_not_told_and_why() {
+        let day =
+            DayInBrief { watched: 7, said: (1, "Boiler"), held: (0, ""), withheld: (2, "Oven, Fridge"), questions: 0 };
+        assert_eq!(
+            Language::English.brief(&day),
+            "One alarm in the last day: Boiler. Not told, since you have had all the alarms that you asked for: 2 (Oven, Fridge)."
+        );
     }
 }

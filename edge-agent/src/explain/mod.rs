@@ -20,7 +20,7 @@ use hearthwatch_model::features::Band;
 use hearthwatch_model::reading::EntityInfo;
 use jiff::tz::TimeZone;
 
-pub use language::Language;
+pub use language::{DayInBrief, Language};
 pub use palette::Theme;
 pub use png::{DrawError, png};
 pub use sentence::{Sentence, precedent, sentence};

@@ -92,6 +92,11 @@ pub(super) fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
+/// An answer to an alarm of this kind: who expects a detector to warn tries it out.
+pub(super) fn verdict_on(kind: AnomalyKind, given: Verdict) -> &'static str {
+    if kind == AnomalyKind::Alert && given == Verdict::Expected { "It was a test" } else { verdict(given) }
+}
+
 /// What an answer changed, in one sentence.
 pub(super) fn lesson(lesson: &Lesson) -> String {
     let way = match lesson.context.direction {

@@ -111,6 +111,8 @@ struct Track {
     /// Whether `alarm` was answered: who answered one warning of danger must hear of the next. True after a restart, which does not
     /// know.
     answered: bool,
+    /// A resident said that the warning of danger that lasts is a test: nothing more of it until the sensor was off.
+    tested: bool,
     /// When there was evidence last.
     last_over: i64,
     told_score: f32,
@@ -149,6 +151,7 @@ impl Decider {
             alarm: None,
             lasting: false,
             answered: false,
+            tested: false,
             last_over: i64::MIN,
             told_score: 0.0,
             outlived: false,
@@ -210,6 +213,10 @@ impl Decider {
     /// whatever lasts and whatever was answered. Otherwise it is one only where none lasts.
     pub fn decide_danger(&mut self, at: i64, hour: f32, evidence: &Evidence, turned_on: bool) -> Vec<AlarmEvent> {
         let Some(track) = self.tracks.get_mut(evidence.entity as usize) else { return Vec::new() };
+        track.tested &= !turned_on;
+        if track.tested {
+            return Vec::new();
+        }
         let last = track.alarm.as_ref().and_then(|id| self.alarms.iter().rposition(|alarm| alarm.id == *id));
         let lasting = last.filter(|place| track.lasting && self.alarms[*place].kind == evidence.kind);
         if lasting.is_some() && !turned_on {
@@ -235,7 +242,8 @@ impl Decider {
 
     /// A sensor that exists to warn of danger is off again: its alarm is over at once.
     pub fn end_danger(&mut self, entity: u32, at: i64) -> Option<AlarmEvent> {
-        let track = self.tracks.get(entity as usize)?;
+        let track = self.tracks.get_mut(entity as usize)?;
+        track.tested = false;
         let of_danger = |alarm: &&Alarm| Some(&alarm.id) == track.alarm.as_ref() && alarm.kind.is_danger();
         self.alarms.iter().rev().find(of_danger)?;
         self.end_lasting(entity, at)
@@ -446,19 +454,28 @@ impl Decider {
         }
     }
 
-    /// Takes a resident's answer, given at `at`; the last one about an alarm counts.
+    /// Takes a resident's answer, given at `at`; the last one about an alarm counts. *Expected* of a sensor that warns says that it
+    /// was a test: the alarm, if it lasts, is over, and its end is returned. It teaches nothing: the next time that the sensor
+    /// turns on is a new alarm.
     ///
     /// # Errors
     /// [`UnknownAlarm`] when no such alarm is remembered.
-    pub fn answer(&mut self, id: &str, verdict: Verdict, at: i64) -> Result<(), UnknownAlarm> {
+    pub fn answer(&mut self, id: &str, verdict: Verdict, at: i64) -> Result<Option<AlarmEvent>, UnknownAlarm> {
         let place = self.alarms.iter().rposition(|alarm| alarm.id == id).ok_or_else(|| UnknownAlarm(id.to_owned()))?;
         let alarm = &self.alarms[place];
         if let Some(track) = self.tracks.get_mut(alarm.entity as usize) {
             track.answered |= track.alarm.as_deref() == Some(id);
         }
         if alarm.kind.is_danger() {
-            // An answer closes this one alarm. No answer makes the next warning of danger quieter.
-            return Ok(());
+            // No answer makes the next warning of danger quieter.
+            let (entity, kind, lasts) = (alarm.entity, alarm.kind, alarm.end.is_none());
+            if verdict != Verdict::Expected || kind != AnomalyKind::Alert || !lasts {
+                return Ok(None);
+            }
+            if let Some(track) = self.tracks.get_mut(entity as usize) {
+                track.tested = track.alarm.as_deref() == Some(id);
+            }
+            return Ok(self.end_lasting(entity, at));
         }
         // What it is now may be more than what it was raised for.
         let context = Context { kind: alarm.kind, ..self.contexts[place] };
@@ -466,7 +483,7 @@ impl Decider {
         let over = self.tracks.get(alarm.entity as usize).map_or(alarm.raised_at, |track| track.last_over);
         let lasted_hours = hours_between(alarm.raised_at, alarm.end.unwrap_or(over));
         self.answers.learn(Lesson { alarm_id: id.to_owned(), context, excess, verdict, at, lasted_hours });
-        Ok(())
+        Ok(None)
     }
 
     /// Takes a resident's answer back. False when there was none.

@@ -54,7 +54,14 @@ impl TimeInState {
             hour_expected: Box::new([0.0; 168]),
             hour_leavings: Box::new([0.0; 168]),
         };
-        Self { states: [state(), state()], current: None, elapsed: 0, survived: 0.0, watched: 0.0, longest: [DailyMax::new(), DailyMax::new()] }
+        Self {
+            states: [state(), state()],
+            current: None,
+            elapsed: 0,
+            survived: 0.0,
+            watched: 0.0,
+            longest: [DailyMax::new(), DailyMax::new()],
+        }
     }
 
     /// Takes a step: the state at its end and how often it switched; `None` while it is not known.

@@ -1,23 +1,34 @@
 //! Alarms: with their picture, their reason and the three answers; and what was missed.
 
 use hearthwatch_model::alarm::{Severity, Verdict};
+use hearthwatch_model::features::AnomalyKind;
 use maud::{Markup, html};
 
 use super::Forms;
 use crate::brain::verdict_word;
 use crate::explain::{self, Language};
 use crate::history::{Reason, StoredAlarm};
-use crate::page::home::Everything;
+use crate::page::home::{Everything, TIMELINE_SECONDS};
 use crate::page::text;
 
 /// Declared misses shown.
 const MISSES_SHOWN: usize = 10;
+
+/// What was held back and is named.
+const WITHHELD_SHOWN: usize = 10;
 
 /// The answers, in the order of the buttons.
 const ANSWERS: [(Verdict, &str); 3] = [
     (Verdict::Confirmed, "Something was really off: never be quieter about this"),
     (Verdict::Dismissed, "It was nothing: be quieter about this"),
     (Verdict::Expected, "Unusual, but known to us: learn nothing from it"),
+];
+
+/// The answers to a sensor that warns of danger: none of them makes the next one quieter.
+const ANSWERS_TO_DANGER: [(Verdict, &str); 3] = [
+    (Verdict::Confirmed, "There was danger"),
+    (Verdict::Dismissed, "There was none: the next warning is told all the same"),
+    (Verdict::Expected, "Somebody tried the detector out: this alarm is over, the next warning is told all the same"),
 ];
 
 /// One alarm that waits for a word, opened.
@@ -54,7 +65,7 @@ pub(super) fn timeline(all: &Everything, forms: Forms<'_>) -> Markup {
                                 time datetime=(text::machine(alarm.alarm.raised_at)) {
                                     (text::moment(alarm.alarm.raised_at, &all.timezone))
                                 }
-                                span.answer { (alarm.answer.map_or("No answer yet", |(verdict, _)| text::verdict(verdict))) }
+                                span.answer { (alarm.answer.map_or("No answer yet", |(verdict, _)| text::verdict_on(alarm.alarm.kind, verdict))) }
                             }
                             article.alarm class=(alarm.alarm.severity.as_str()) {
                                 (picture(alarm, all, forms))
@@ -71,7 +82,36 @@ pub(super) fn timeline(all: &Everything, forms: Forms<'_>) -> Markup {
                     }
                 }
             }
+            (withheld(all))
             (misses(all, forms))
+        }
+    }
+}
+
+/// What was found and not told, with the reason.
+fn withheld(all: &Everything) -> Markup {
+    let detail = &all.detail;
+    let since = all.now - TIMELINE_SECONDS;
+    let withheld: Vec<_> = detail.memory.withheld.iter().rev().filter(|one| one.until > since).collect();
+    let name = |entity: u32| detail.entities.get(entity as usize).map(|(info, _)| detail.name_of(&info.entity_id));
+    html! {
+        @if !withheld.is_empty() {
+            details #withheld {
+                summary { "Not told: " (text::count(withheld.len() as u64, "finding")) }
+                p.faint {
+                    "You asked for at most " (text::rate(detail.budget)) " alarms a week, and in four weeks you are told no more than three "
+                    "times as many, the strongest first. These were weaker. What lies far above its threshold, and every danger, is told all the same."
+                }
+                ul.plain {
+                    @for one in withheld.iter().take(WITHHELD_SHOWN) {
+                        li {
+                            (name(one.entity).unwrap_or_default()) ", " (text::manner(one.kind))
+                            span.faint { " · " (text::moment(one.from, &all.timezone)) }
+                        }
+                    }
+                    @if withheld.len() > WITHHELD_SHOWN { li.faint { "and " (withheld.len() - WITHHELD_SHOWN) " more" } }
+                }
+            }
         }
     }
 }
@@ -121,7 +161,7 @@ fn given(alarm: &StoredAlarm, all: &Everything) -> Markup {
                 @for answer in given {
                     li {
                         @if !answer.by.is_empty() { (answer.by) ": " }
-                        (text::verdict(answer.verdict))
+                        (text::verdict_on(alarm.alarm.kind, answer.verdict))
                         @if let Some(reason) = &answer.reason { ", “" (reason.as_str()) "”" }
                         span.faint { " · " (text::moment(answer.at, &all.timezone)) }
                     }
@@ -135,9 +175,9 @@ fn answers(alarm: &StoredAlarm, forms: Forms<'_>) -> Markup {
     let given = alarm.answer.map(|(verdict, _)| verdict);
     let buttons = html! {
         input type="hidden" name="alarm" value=(alarm.alarm.id);
-        @for (verdict, meaning) in ANSWERS {
+        @for (verdict, meaning) in if alarm.alarm.kind == AnomalyKind::Alert { ANSWERS_TO_DANGER } else { ANSWERS } {
             button name="verdict" value=(verdict_word(verdict)) title=(meaning)
-                aria-pressed=(given == Some(verdict)) { (text::verdict(verdict)) }
+                aria-pressed=(given == Some(verdict)) { (text::verdict_on(alarm.alarm.kind, verdict)) }
         }
         // No field of one line: there Enter would press the first button.
         label.why {

@@ -188,14 +188,30 @@ fn each_warning_of_danger_is_an_alarm_whatever_was_answered_before() {
         let mut one = adapting(1.0);
         let first = one.decide_danger(1_000, 0.0, &smoke(), true);
         let [AlarmEvent::Raised(alarm)] = &first[..] else { panic!("{first:?}") };
-        one.answer(&alarm.id, verdict, 1_005).unwrap();
-        let ended = one.end_danger(0, 1_010);
-        assert!(matches!(&ended, Some(AlarmEvent::Ended(ended)) if ended.end == Some(1_010)), "{ended:?}");
+        let closed = one.answer(&alarm.id, verdict, 1_005).unwrap();
+        let ended = closed.clone().or(one.end_danger(0, 1_010));
+        let at = if verdict == Verdict::Expected { 1_005 } else { 1_010 };
+        assert!(matches!(&ended, Some(AlarmEvent::Ended(ended)) if ended.end == Some(at)), "{ended:?}");
         let again = one.decide_danger(1_020, 0.0, &smoke(), true);
         let [AlarmEvent::Raised(second)] = &again[..] else { panic!("{verdict:?}: {again:?}") };
         assert!(second.id != alarm.id && second.severity == Severity::Critical);
         assert_eq!(one.learnt().len(), 0, "{verdict:?} teaches nothing");
     }
+}
+
+#[test]
+fn a_test_ends_its_alarm_while_the_sensor_is_still_on_and_no_later_one() {
+    let mut one = adapting(1.0);
+    let first = one.decide_danger(600, 0.0, &smoke(), true);
+    let id = first[0].alarm().id.clone();
+    assert!(matches!(one.answer(&id, Verdict::Expected, 650), Ok(Some(AlarmEvent::Ended(_)))));
+    assert_eq!(one.decide(1_200, 0.0, &[smoke()], true).events, [], "the button is still pressed");
+    assert_eq!(one.end_danger(0, 1_250), None, "it is over already");
+    assert_eq!(one.decide_danger(1_300, 0.0, &smoke(), true).len(), 1, "smoke is smoke");
+    let mut other = adapting(1.0);
+    let first = other.decide_danger(600, 0.0, &smoke(), true);
+    other.answer(&first[0].alarm().id, Verdict::Expected, 650).unwrap();
+    assert_eq!(other.decide_danger(900, 0.0, &smoke(), true).len(), 1, "turned on again, its off was never heard");
 }
 
 #[test]
