@@ -56,14 +56,10 @@ pub(super) fn what(alarm: &Alarm, unit: &str, language: Language) -> Option<Stri
              een batterij of een zwakke radioverbinding."
         ),
         (Kind::Production, Language::English) => {
-            format!(
-                "At most {much} W in three days; in the weeks before, three days always brought {before} W or more."
-            )
+            format!("At most {much} W, where days like these brought {before} W or more.")
         }
         (Kind::Production, Language::Dutch) => {
-            format!(
-                "Hooguit {much} W in drie dagen; in de weken ervoor brachten drie dagen altijd minstens {before} W."
-            )
+            format!("Hooguit {much} W, waar zulke dagen minstens {before} W brachten.")
         }
         (Kind::QuietHour, Language::English) => "Active at an hour when it hardly ever is.".to_owned(),
         (Kind::QuietHour, Language::Dutch) => "Actief op een uur waarop dat bijna nooit zo is.".to_owned(),

@@ -108,7 +108,7 @@ pub fn reason(info: &EntityInfo, evidence: &Evidence) -> String {
             evidence.amount, evidence.usual
         ),
         AnomalyKind::Production => format!(
-            "{name} made {} W at the most in the last three days; in the weeks before, three days always brought {} W or more.",
+            "{name} makes {} W at the most where days like these brought {} W or more.",
             number(evidence.amount),
             number(evidence.usual)
         ),

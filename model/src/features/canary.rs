@@ -7,7 +7,7 @@
 use crate::detector::TrialWindow;
 use crate::experts::routine::judge_number;
 use crate::features::calendar::Clock;
-use crate::features::entity::Entity;
+use crate::features::entity::{Around, Entity};
 use crate::features::intake::Closed;
 use crate::features::robust;
 use crate::features::{FeatureExtractor, Normaliser, RoutineScore};
@@ -86,7 +86,12 @@ impl FeatureExtractor {
                 age: Some(0),
                 ..Closed::default()
             };
-            let draft = copy.advance(at, &closed, &Clock::at(at, self.timezone()), &mut scratch);
+            let draft = copy.advance(
+                at,
+                &closed,
+                &Around { clock: &Clock::at(at, self.timezone()), lights: &[] },
+                &mut scratch,
+            );
             let mut features = draft.features;
             let others = self.residuals_of_yesterday(step, index, draft.residual);
             features[10] = self.class_median(&others, index, draft.residual);

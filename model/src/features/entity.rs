@@ -20,6 +20,14 @@ use crate::grid::{DAY_STEPS, FEATURES, HISTORY_STEPS, STEP_SECONDS, WINDOW_STEPS
 use crate::reading::{EntityInfo, Noticeable};
 use crate::rules::{Finding, Scene, Watch};
 
+/// What a step is to every entity of a home.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Around<'a> {
+    pub(crate) clock: &'a Clock,
+    /// What the home's light sensors show, by entity.
+    pub(crate) lights: &'a [(u32, f32)],
+}
+
 /// Features stay within this.
 const CLIP: f32 = 12.0;
 /// Steps of six hours.
@@ -176,7 +184,8 @@ impl Entity {
     }
 
     /// Takes in a closed step and drafts its features.
-    pub(crate) fn advance(&mut self, at: i64, closed: &Closed, clock: &Clock, scratch: &mut Vec<f32>) -> Draft {
+    pub(crate) fn advance(&mut self, at: i64, closed: &Closed, around: &Around<'_>, scratch: &mut Vec<f32>) -> Draft {
+        let Around { clock, lights } = *around;
         let local = clock.local;
         let binary = self.switching.is_some();
         let overdue = !binary && self.heartbeat.overdue();
@@ -221,6 +230,7 @@ impl Entity {
             home_alive: self.home_alive,
             counted: closed.counted,
             hour: local.hour_of_day(),
+            lights,
         };
         let finding = self.watch.step(&self.info, &self.shape, &scene);
 

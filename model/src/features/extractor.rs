@@ -7,7 +7,7 @@ use crate::experts::habits::Habits;
 use crate::experts::peers::fit_home;
 use crate::experts::routine::{Voice, judge_number, judge_switching};
 use crate::features::calendar::Clock;
-use crate::features::entity::{Draft, Entity};
+use crate::features::entity::{Around, Draft, Entity};
 use crate::features::intake::Closed;
 use crate::features::left_out::LeftOut;
 use crate::features::robust;
@@ -167,11 +167,18 @@ impl FeatureExtractor {
         let closed = self.close_intakes(at);
         self.note_activity(&closed);
         let mut scratch = Vec::new();
+        let lights: Vec<(u32, f32)> = (0u32..)
+            .zip(self.entities.iter().zip(&closed))
+            .filter(|(_, (entity, _))| matches!(entity.info.class, DeviceClass::Illuminance | DeviceClass::Irradiance))
+            .filter_map(|(index, (_, closed))| Some((index, closed.value?)))
+            .collect();
         let drafts: Vec<Draft> = self
             .entities
             .iter_mut()
             .zip(&closed)
-            .map(|(entity, closed)| entity.advance(at, closed, &clock, &mut scratch))
+            .map(|(entity, closed)| {
+                entity.advance(at, closed, &Around { clock: &clock, lights: &lights }, &mut scratch)
+            })
             .collect();
         let home = self.survey(&drafts);
         let steps =

@@ -12,7 +12,7 @@
 //! | `cold_store` | a freezer or a fridge that gets warm | a day |
 //! | `battery` | a battery that will be empty within a week | 3 days |
 //! | `reports` | a sensor that reports ever less | a week |
-//! | `production` | a solar roof that makes less than these days allow | two weeks |
+//! | `production` | a solar roof that makes less than these days allow, by its own past or by a light sensor (`sunlight`) | two weeks |
 
 pub(crate) mod battery;
 pub(crate) mod cold_store;
@@ -21,6 +21,7 @@ pub(crate) mod flow;
 pub(crate) mod production;
 pub(crate) mod reports;
 pub(crate) mod running;
+mod sunlight;
 mod watch;
 
 pub(crate) use daily::DailyMax;

@@ -1,10 +1,11 @@
 //! A solar roof that makes less than the sun of these days gives: half of the panels, or one phase, is dead.
 //!
 //! Clouds halve a day, or two; the best hour within three days hardly ever. The highest power of the last three days is held against
-//! the lowest that such a highest was in the last weeks.
+//! the lowest that such a highest was in the last weeks. Where the home has a light sensor, that says sooner what the sun gave.
 
 use super::Finding;
 use super::daily::DailyMax;
+use super::sunlight::Sunlight;
 use crate::features::AnomalyKind;
 
 /// Days whose highest is looked at together.
@@ -38,24 +39,31 @@ pub(crate) struct Production {
     highest: DailyMax,
     /// The last steps' watts, for a mean of half an hour.
     recent: [f32; 3],
+    sunlight: Sunlight,
 }
 
 impl Production {
     pub(crate) fn new() -> Self {
-        Self { highest: DailyMax::new(), recent: [f32::NAN; 3] }
+        Self { highest: DailyMax::new(), recent: [f32::NAN; 3], sunlight: Sunlight::default() }
     }
 
-    /// Takes a step's watts, at this hour of the home's day; none while they are not known.
-    pub(crate) fn step(&mut self, watts: Option<f32>, hour: f32) -> Option<Finding> {
+    /// Takes a step's watts, at this hour of the home's day, none while they are not known; and what the home's light sensors show.
+    pub(crate) fn step(&mut self, watts: Option<f32>, hour: f32, lights: &[(u32, f32)]) -> Option<Finding> {
         self.recent.rotate_left(1);
         self.recent[2] = watts.map_or(f32::NAN, f32::abs);
         let mean = self.recent.iter().sum::<f32>() / 3.0;
         if !mean.is_nan() {
             self.highest.take(mean);
+            self.sunlight.step(mean, self.highest.largest().unwrap_or(0.0), lights);
         }
         if hour < FROM_HOUR {
             return None;
         }
+        self.by_its_past().or_else(|| self.by_light())
+    }
+
+    /// Less than the least that as many days brought before.
+    fn by_its_past(&self) -> Option<Finding> {
         let days: Vec<Option<f32>> =
             std::iter::once(self.highest.today()).chain(self.highest.before_today()).take(TOGETHER + BEFORE).collect();
         let best = |days: &[Option<f32>]| -> Option<f32> {
@@ -71,8 +79,20 @@ impl Production {
         })
     }
 
+    /// Less of the light than the least of it before, and no more at its best than half of the days before: a lamp that was left on
+    /// beside the light sensor changes nothing of what the roof makes.
+    fn by_light(&self) -> Option<Finding> {
+        let left = self.sunlight.too_little()?;
+        let mut before: Vec<f32> = self.highest.before_today().skip(1).take(BEFORE).flatten().collect();
+        before.sort_unstable_by(f32::total_cmp);
+        let median = before.get(before.len() / 2).copied().filter(|median| *median >= WATTS_MIN)?;
+        let now = self.highest.today()?.max(self.highest.before_today().next()??);
+        (now < median).then_some(Finding { kind: AnomalyKind::Production, amount: now, usual: now / left })
+    }
+
     pub(crate) fn next_day(&mut self) {
         self.highest.next_day();
+        self.sunlight.next_day();
     }
 }
 
@@ -86,7 +106,7 @@ mod tests {
         for step in 0..144 {
             let hour = step as f32 / 6.0;
             let height = (1.0 - ((hour - 13.0) / 6.0).powi(2)).max(0.0);
-            told |= production.step(Some(peak * height), hour).is_some();
+            told |= production.step(Some(peak * height), hour, &[]).is_some();
         }
         production.next_day();
         told

@@ -17,7 +17,7 @@ const HARM_WATTS: f32 = 500.0;
 
 /// What the rules see of a step.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Scene {
+pub(crate) struct Scene<'a> {
     /// In the unit that is shown; none while it is not known.
     pub(crate) value: Option<f32>,
     /// Of an on/off entity.
@@ -32,6 +32,8 @@ pub(crate) struct Scene {
     pub(crate) counted: Option<(f64, i64)>,
     /// Of the home's day, [0, 24).
     pub(crate) hour: f32,
+    /// What the home's light sensors show, by entity.
+    pub(crate) lights: &'a [(u32, f32)],
 }
 
 /// The rules of one entity.
@@ -85,7 +87,7 @@ impl Watch {
     }
 
     /// Takes a step; the gravest finding.
-    pub(crate) fn step(&mut self, info: &EntityInfo, shape: &Shape, scene: &Scene) -> Option<Finding> {
+    pub(crate) fn step(&mut self, info: &EntityInfo, shape: &Shape, scene: &Scene<'_>) -> Option<Finding> {
         let value = scene.value.map(|value| value * self.factor);
         let celsius = |value: f32| self.celsius.map_or(value, |way| way.apply(f64::from(value)) as f32);
         let found = self.cold_store.as_mut().and_then(|store| store.step(scene.value.map(celsius)));
@@ -112,7 +114,8 @@ impl Watch {
             let harms = peak * self.factor >= HARM_WATTS || running::heats(&info.entity_id);
             running.finding(Load::Appliance { harms })
         });
-        let production = self.production.as_mut().and_then(|production| production.step(value, scene.hour));
+        let production =
+            self.production.as_mut().and_then(|production| production.step(value, scene.hour, scene.lights));
         let battery = self.battery.as_mut().and_then(|battery| battery.step(scene.value));
         let reports = self.reports.as_mut().and_then(|reports| reports.step(scene.reported, scene.home_alive));
         cold.or(flow).or(running).or(production).or(battery).or(reports)
