@@ -337,7 +337,8 @@ impl HomeDetector {
     /// One entity's evidence: the network's where it has a word, but a rule that speaks louder is heard. The second value
     /// tells whether it is the network's.
     fn weigh(&self, step: &EntityStep, output: Option<&NetworkOutput>, share: f32) -> (Evidence, bool) {
-        let class = self.entities[step.entity as usize].class;
+        let info = &self.entities[step.entity as usize];
+        let class = info.class;
         let routine = &step.routine;
         let judged = step.ready || routine.score > RoutineScore::FLOOR;
         let by_routine = Evidence {
@@ -358,13 +359,19 @@ impl HomeDetector {
         }
         let named = routine.score > NAMING_SCORE && !routine.kind.is_rule();
         let band = self.foreseen[step.entity as usize].map(|quantiles| Band {
-            low: step.normal.value(quantiles[0]),
+            low: step.normal.value(quantiles[0]).max(self.entities[step.entity as usize].lowest()),
             expected: step.normal.value(quantiles[2]),
             high: step.normal.value(quantiles[4]),
         });
         // The band that is shown is the one that the value was held against: a pattern of hours may end in a value that is usual.
         let band = if named { step.band } else { band.filter(Band::is_finite).or(step.band) };
-        let outside = |band: &Band| step.observed.is_some_and(|value| value < band.low || value > band.high);
+        // By enough that the numbers, as they are shown, say so too.
+        let outside = |band: &Band| {
+            step.observed.is_some_and(|value| {
+                let least = info.noticeable().from(value).max(0.01 * value.abs());
+                value < band.low - least || value > band.high + least
+            })
+        };
         let by_network = Evidence {
             score: Some(word.score),
             threshold: word.threshold,

@@ -96,6 +96,15 @@ impl EntityInfo {
         Conversion::between(self.class, &self.unit, "°C").filter(|_| self.class == DeviceClass::Temperature)
     }
 
+    /// The lowest that its shown values can be; minus infinity where nothing says so.
+    #[must_use]
+    pub fn lowest(&self) -> f32 {
+        if self.class.counter() {
+            return 0.0;
+        }
+        self.physics().map_or(f32::NEG_INFINITY, |(low, _)| low as f32)
+    }
+
     /// The smallest difference that a resident would call one, in the shown unit.
     #[must_use]
     pub fn noticeable(&self) -> Noticeable {

@@ -1,6 +1,7 @@
 //! A CSV file of recorded states, of any [`Layout`], plain or gzipped.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read};
@@ -16,12 +17,16 @@ use super::lines::{Fields, Lines, ROW_BYTES_MAX};
 use super::moment::Moment;
 use super::odd::FaultKind;
 use super::source::{EventRow, Row};
-use super::stamp;
+use super::stamp::{self, DayOrder};
 
 /// Longest entity id, as in Home Assistant's own tables.
 const ENTITY_ID_BYTES_MAX: usize = 255;
 /// Largest file in UTF-16, which is unpacked in memory: a spreadsheet saves no more rows than fit into this.
 const UTF16_BYTES_MAX: u64 = 512 << 20;
+/// How far a file is searched for a date that tells the day from the month.
+const ORDER_BYTES_MAX: u64 = 256 << 20;
+/// Lines above a header that are passed over: a title, a spreadsheet's `sep=;`.
+const TITLE_LINES_MAX: usize = 5;
 
 type Each<'e> = &'e mut dyn FnMut(Row<'_>) -> Result<(), ReplayError>;
 
@@ -31,13 +36,15 @@ pub struct EventsCsv {
     path: PathBuf,
     gzip: bool,
     zone: TimeZone,
+    /// Found once a date needs it.
+    order: OnceCell<DayOrder>,
 }
 
 impl EventsCsv {
     /// The file at `path`, gzipped or not; its times without an offset are of `zone`. Nothing is read yet.
     #[must_use]
     pub fn new(path: &Path, gzip: bool, zone: &TimeZone) -> Self {
-        Self { path: path.to_owned(), gzip, zone: zone.clone() }
+        Self { path: path.to_owned(), gzip, zone: zone.clone(), order: OnceCell::new() }
     }
 
     /// The file.
@@ -88,16 +95,12 @@ impl EventsCsv {
                 break;
             }
         }
-        let header = |lines: &Lines<_>, what| ReplayError::Header { path: self.path.clone(), line: lines.number, what };
-        let separator = lines.separator();
-        let fields = lines.fields(separator).map_err(|what| header(&lines, what))?;
-        let mut layout =
-            Layout::find(&fields.list, &lines.quoted(), &self.zone).map_err(|what| header(&lines, what))?;
-        if matches!(layout, Layout::Long(_)) {
-            if matches!(&layout, Layout::Long(columns) if columns.no_header) {
+        let (separator, mut layout) = self.header(&mut lines)?;
+        if let Layout::Long(columns) = &layout {
+            if columns.no_header {
+                let fields = lines.fields(separator).map_err(|what| self.fault(&lines, what))?;
                 self.rows(&layout, &fields, lines.number, each)?;
             }
-            drop(fields);
             lines.limit(ROW_BYTES_MAX);
         }
         while lines.advance().map_err(ReplayError::read(&self.path))? {
@@ -122,6 +125,27 @@ impl EventsCsv {
             self.rows(&layout, &fields, line, each)?;
         }
         Ok(())
+    }
+
+    fn fault<R: Read>(&self, lines: &Lines<R>, what: String) -> ReplayError {
+        ReplayError::Header { path: self.path.clone(), line: lines.number, what }
+    }
+
+    /// The first line that is understood, of the first few; what is wrong is told of the very first.
+    fn header<R: Read>(&self, lines: &mut Lines<R>) -> Result<(u8, Layout), ReplayError> {
+        let mut first = None;
+        for _ in 0..=TITLE_LINES_MAX {
+            let separator = lines.separator();
+            let fields = lines.fields(separator).map_err(|what| self.fault(lines, what))?;
+            match Layout::find(&fields.list, &lines.quoted(), &self.zone) {
+                Ok(layout) => return Ok((separator, layout)),
+                Err(what) => first = first.or(Some(self.fault(lines, what))),
+            }
+            if !lines.advance().map_err(ReplayError::read(&self.path))? {
+                break;
+            }
+        }
+        Err(first.unwrap_or_else(|| ReplayError::Empty(self.path.clone())))
     }
 
     /// Hands on the rows that one line holds: one, or one for each of its columns.
@@ -193,10 +217,32 @@ impl EventsCsv {
         Ok((at, entity_id, device_class, unit, state))
     }
 
+    /// Whether the file's dates begin with the day: by the first that tells, else as is usual where the home is.
+    fn order(&self) -> DayOrder {
+        *self.order.get_or_init(|| self.look_for_order().unwrap_or_else(|| DayOrder::usual_in(&self.zone)))
+    }
+
+    fn look_for_order(&self) -> Option<DayOrder> {
+        let file = File::open(&self.path).ok()?;
+        let input: Box<dyn Read> = if self.gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+        let mut bytes = Vec::new();
+        input.take(ORDER_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+        // The digits of UTF-16, without its zeros, are those of ASCII.
+        bytes.retain(|byte| *byte != 0);
+        let text = String::from_utf8_lossy(&bytes);
+        text.split([',', ';', '\t', '|', '"', '\n', '\r']).find_map(|field| DayOrder::of(field.trim()))
+    }
+
     fn time(&self, column: TimeColumn, list: &[Cow<'_, str>]) -> Result<Moment, String> {
-        let zone = if column.utc { &TimeZone::UTC } else { &self.zone };
         let written = text(list, column.place, "timestamp")?;
-        let at = stamp::read(written, zone).map_err(|error| error.to_string())?;
+        // Home Assistant's tables hold UTC with a fraction; a spreadsheet or a person writes what the clock showed.
+        let utc = column.utc
+            && written.contains('.')
+            && written.starts_with(|digit: char| digit.is_ascii_digit())
+            && written.get(4..5) == Some("-");
+        let zone = if utc { &TimeZone::UTC } else { &self.zone };
+        let order = if stamp::is_ambiguous(written) { self.order() } else { DayOrder::DayFirst };
+        let at = stamp::read(written, zone, order).map_err(|error| error.to_string())?;
         if column.later == 0 {
             return Ok(at);
         }

@@ -197,6 +197,10 @@ pub const NUMBER_WORDS: &[Word] = &[
     n("frequenz", C::GenericNumber, "Hz"),
     n("speed", C::GenericNumber, ""),
     n("count", C::GenericNumber, ""),
+    n("counter", C::GenericNumber, ""),
+    n("pulse", C::GenericNumber, ""),
+    n("pulses", C::GenericNumber, ""),
+    n("impulse", C::GenericNumber, ""),
     n("index", C::GenericNumber, ""),
     n("apparent", C::GenericNumber, "").weak(),
 ];

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::tz::TimeZone;
 
 use super::moment::Moment;
-use super::stamp;
+use super::stamp::{self, DayOrder};
 
 /// The header that the error texts ask for.
 pub const HEADER: &str = "timestamp,entity_id,device_class,unit,state";
@@ -154,7 +154,7 @@ impl Layout {
         if let Some(columns) = Columns::without_header(fields, zone) {
             return Ok(Self::Long(columns));
         }
-        if fields.first().is_some_and(|first| stamp::read(first, zone).is_ok()) {
+        if fields.first().is_some_and(|first| stamp::read(first, zone, DayOrder::usual_in(zone)).is_ok()) {
             return Err(format!("the header is missing; make the first line `{HEADER}`; {OTHER_HEADERS}"));
         }
         Err(missing(quoted, time.is_none(), entity_id.is_none(), states.is_empty()))
@@ -199,7 +199,9 @@ impl TimeColumn {
 impl Columns {
     /// Knows id, time and state by their looks in a row of three, or of five in the usual order.
     fn without_header(fields: &[Cow<'_, str>], zone: &TimeZone) -> Option<Self> {
-        let is_time = |field: &str| stamp::read(field, zone).is_ok_and(|moment| moment.second() >= SECONDS_MIN);
+        let is_time = |field: &str| {
+            stamp::read(field, zone, DayOrder::usual_in(zone)).is_ok_and(|moment| moment.second() >= SECONDS_MIN)
+        };
         let entity_id = fields.iter().position(|field| looks_like_id(field))?;
         let time = fields.iter().position(|field| is_time(field))?;
         let rest: Vec<usize> = (0..fields.len()).filter(|place| *place != entity_id && *place != time).collect();
@@ -228,7 +230,7 @@ fn ends(fields: &[Cow<'_, str>], zone: &TimeZone) -> Vec<(usize, Moment)> {
     let starts: Vec<(usize, Moment)> = fields
         .iter()
         .enumerate()
-        .filter_map(|(place, field)| Some((place, stamp::read(field, zone).ok()?)))
+        .filter_map(|(place, field)| Some((place, stamp::read(field, zone, DayOrder::usual_in(zone)).ok()?)))
         .filter(|(_, start)| start.second() >= SECONDS_MIN)
         .collect();
     let mut last = HOUR;

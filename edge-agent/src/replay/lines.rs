@@ -75,10 +75,11 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Whether the line is a comment, as InfluxDB writes them above its header.
+    /// Whether the line is a comment, as InfluxDB writes them above its header, or a rule of a table that a database client drew.
     #[must_use]
     pub fn comment(&self) -> bool {
-        self.line.trim_ascii_start().starts_with(b"#")
+        let line = self.line.trim_ascii_start();
+        line.starts_with(b"#") || line.starts_with(b"+-")
     }
 
     /// The separator that stands most often in this line, which should be the header: its names hold none.

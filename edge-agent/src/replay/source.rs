@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use super::backup::{self, GZIP_MAGIC, Unpacked, is_tar, with_head};
 use super::error::{ReplayError, RowFault};
 use super::events_csv::EventsCsv;
+use super::json_history::{self, JsonHistory};
 use super::moment::Moment;
 use super::odd::FaultKind;
 use super::recorder_db::RecorderDb;
@@ -50,6 +51,7 @@ pub struct Source {
 #[derive(Debug)]
 enum Kind {
     Csv(EventsCsv),
+    Json(JsonHistory),
     Recorder(Box<RecorderDb>),
 }
 
@@ -92,12 +94,21 @@ impl Source {
             if is_tar(&head) {
                 return recorder(Some(backup::unpack(path, &mut unpacked)?));
             }
+            if json_history::is_json(&head) {
+                return JsonHistory::open(path, true, zone).map(|json| Self { kind: Kind::Json(json), span });
+            }
             return csv(true);
         }
         if head.starts_with(b"SecureTar") {
             let what =
                 "is an encrypted part of a backup, which cannot be read; make a backup without encryption".into();
             return Err(ReplayError::Format { path: path.to_owned(), what });
+        }
+        if json_history::is_json(&head) {
+            return JsonHistory::open(path, false, zone).map(|json| Self { kind: Kind::Json(json), span });
+        }
+        if let Some(what) = foreign(&head) {
+            return Err(ReplayError::Format { path: path.to_owned(), what: what.to_owned() });
         }
         csv(false)
     }
@@ -116,6 +127,7 @@ impl Source {
         };
         match &self.kind {
             Kind::Csv(csv) => csv.read(&mut within),
+            Kind::Json(json) => json.read(&mut within),
             Kind::Recorder(database) => database.read(&mut within),
         }
     }
@@ -124,7 +136,7 @@ impl Source {
     #[must_use]
     pub fn salvage(&mut self) -> bool {
         match &mut self.kind {
-            Kind::Csv(_) => false,
+            Kind::Csv(_) | Kind::Json(_) => false,
             Kind::Recorder(database) => database.salvage(),
         }
     }
@@ -134,6 +146,7 @@ impl Source {
     pub fn path(&self) -> &Path {
         match &self.kind {
             Kind::Csv(csv) => csv.path(),
+            Kind::Json(json) => json.path(),
             Kind::Recorder(database) => database.path(),
         }
     }
@@ -148,8 +161,26 @@ impl Source {
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         match &self.kind {
-            Kind::Csv(_) => Vec::new(),
+            Kind::Csv(_) | Kind::Json(_) => Vec::new(),
             Kind::Recorder(database) => database.notes(),
         }
+    }
+}
+
+/// What a file is that is not read as it is, and what to give instead; none for what may be CSV.
+fn foreign(head: &[u8]) -> Option<&'static str> {
+    let start = head.trim_ascii_start();
+    let begins = |words: &[&str]| words.iter().any(|word| start.starts_with(word.as_bytes()));
+    if begins(&["BEGIN TRANSACTION", "PRAGMA foreign_keys"]) {
+        Some("is a dump of an SQLite database; make a database of it (sqlite3 home.db < FILE) and give that")
+    } else if begins(&["-- MariaDB dump", "-- MySQL dump", "/*!", "/*M!", "-- PostgreSQL", "--\n-- PostgreSQL"]) {
+        Some(
+            "is a dump of a database; load it into one, and give the rows of SELECT m.entity_id, s.state, s.last_updated_ts FROM states s \
+             JOIN states_meta m USING (metadata_id) as CSV",
+        )
+    } else if begins(&["PK\u{3}\u{4}"]) {
+        Some("is a zip archive or a spreadsheet; unpack it, or save it as CSV, and give that")
+    } else {
+        None
     }
 }

@@ -282,12 +282,27 @@ fn is_own(entity_id: &str) -> bool {
     entity_id.split_once('.').is_some_and(|(_, name)| name.starts_with(OWN_NAME_PREFIX))
 }
 
-/// A number that is written with a comma before its decimals (and perhaps points between thousands), with a point.
+/// A number that is written with a comma before its decimals (and perhaps points between thousands), or with commas between thousands,
+/// with a point.
 fn with_point(state: &str) -> Option<String> {
+    if let Some(number) = without_commas(state.trim()) {
+        return Some(number);
+    }
     let (whole, decimals) = state.trim().split_once(',')?;
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let whole = whole.replace('.', "");
     (digits(whole.trim_start_matches(['-', '+'])) && digits(decimals)).then(|| format!("{whole}.{decimals}"))
+}
+
+/// `1,234.50` and `1,234,567` without their commas; none where a comma may stand before decimals.
+fn without_commas(state: &str) -> Option<String> {
+    let (whole, decimals) = state.split_once('.').map_or((state, None), |(whole, decimals)| (whole, Some(decimals)));
+    let groups: Vec<&str> = whole.trim_start_matches(['-', '+']).split(',').collect();
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let grouped = groups.len() > 1 && groups[0].len() <= 3 && groups[1..].iter().all(|group| group.len() == 3);
+    let sure = groups.len() > 2 || decimals.is_some();
+    (grouped && sure && groups.iter().all(|group| digits(group)) && decimals.is_none_or(digits))
+        .then(|| state.replace(',', ""))
 }
 
 /// The class of a row's entity: as Home Assistant would have it; for ids outside its domains, as the device class column

@@ -83,7 +83,13 @@ fn a_binary_sensor_of_which_nothing_is_said_waits_for_a_value_to_be_guessed_from
 
 #[test]
 fn a_comma_before_the_decimals_is_a_point() {
-    for (text, point) in [("21,5", "21.5"), ("-1.234,5", "-1234.5"), (" 0,25 ", "0.25")] {
+    for (text, point) in [
+        ("21,5", "21.5"),
+        ("-1.234,5", "-1234.5"),
+        (" 0,25 ", "0.25"),
+        ("1,234.50", "1234.50"),
+        ("1,234,567", "1234567"),
+    ] {
         assert_eq!(with_point(text).as_deref(), Some(point));
     }
     for text in ["21.5", "1,2,3", "a,5", ",5", "on", "12,"] {

@@ -19,10 +19,8 @@ pub fn reason(info: &EntityInfo, evidence: &Evidence) -> String {
             (None, _) => format!("{name} is {value}, unusual for this time of day."),
         },
         AnomalyKind::Change => {
-            let announced = evidence.observed.map_or(0.0, |value| value - evidence.amount);
-            let announced = with_unit(announced, info);
             format!(
-                "{name} is {value} where the last hours announced {announced}, a move of {} within 30 minutes.",
+                "{name} is {value} after a move of {} within 30 minutes, which the hours before did not announce.",
                 signed(evidence.amount, info)
             )
         }
@@ -195,10 +193,10 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_given_with_what_was_announced() {
+    fn a_change_is_given_with_the_move_itself() {
         assert_eq!(
             say(AnomalyKind::Change, 3.0, 0.0),
-            "sensor.cellar is 27.4 °C where the last hours announced 24.4 °C, a move of +3.00 °C within 30 minutes."
+            "sensor.cellar is 27.4 °C after a move of +3.00 °C within 30 minutes, which the hours before did not announce."
         );
     }
 

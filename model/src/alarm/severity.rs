@@ -6,8 +6,6 @@ use crate::features::AnomalyKind;
 
 /// Scores this far above their threshold are a warning: as rare again as one in e^1.5.
 const WARNING_EXCESS: f32 = 1.5;
-/// And this far, critical.
-const CRITICAL_EXCESS: f32 = 5.0;
 
 /// The severity of an alarm that exceeds its threshold by `excess`.
 #[must_use]
@@ -24,7 +22,8 @@ pub fn severity(class: DeviceClass, kind: AnomalyKind, excess: f32) -> Severity 
         // Being in a room, or not, is never an emergency by itself.
         _ if comes_and_goes(class) && excess >= WARNING_EXCESS => Severity::Warning,
         _ if comes_and_goes(class) => Severity::Info,
-        _ if excess >= CRITICAL_EXCESS || class == DeviceClass::CarbonMonoxide => Severity::Critical,
+        // What is rare is no danger by itself, however rare; what spoils, burns or floods has rules and sensors of its own.
+        _ if class == DeviceClass::CarbonMonoxide => Severity::Critical,
         _ if excess >= WARNING_EXCESS => Severity::Warning,
         _ => Severity::Info,
     }
@@ -58,8 +57,9 @@ mod tests {
     }
 
     #[test]
-    fn severity_grows_with_the_excess() {
+    fn severity_grows_with_the_excess_and_rarity_alone_is_never_critical() {
         let of = |excess| severity(DeviceClass::Water, AnomalyKind::Level, excess);
-        assert_eq!([of(0.0), of(2.0), of(6.0)], [Severity::Info, Severity::Warning, Severity::Critical]);
+        assert_eq!([of(0.0), of(2.0), of(60.0)], [Severity::Info, Severity::Warning, Severity::Warning]);
+        assert_eq!(severity(DeviceClass::CarbonMonoxide, AnomalyKind::Level, 0.0), Severity::Critical);
     }
 }

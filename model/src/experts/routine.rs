@@ -33,6 +33,10 @@ pub(crate) struct Numeric {
     pub(crate) innovations: f32,
     /// What the value would be without them.
     pub(crate) announced: f32,
+    /// By how much the last hour's values differ from the newest, at the most, in the shown unit.
+    pub(crate) hour: f32,
+    /// Half an hour ago; NaN where that is not known.
+    pub(crate) before: f32,
 }
 
 /// What the rules look at.
@@ -149,9 +153,11 @@ pub(crate) fn own_voices(seen: &Numeric, learnt: &Learnt, normal: &Normaliser, l
     let level = or_none(apart, learnt.level_tail.surprise(seen.residual.abs()));
     let fitted = learnt.autoregression.as_ref();
     let usual_change = fitted.and_then(|fitted| Some(fitted.tail.usual_limit()? * fitted.scale())).unwrap_or(0.0);
-    let moved = value - shown(seen.announced);
+    // What is told is the move itself; that it was not announced is why.
+    let moved = value - shown(seen.before);
+    let unannounced = (value - shown(seen.announced)).abs() >= noticeable && moved * seen.innovations > 0.0;
     let change = fitted.map_or(0.0, |fitted| fitted.tail.surprise(seen.innovations.abs()));
-    let change = or_none(moved.abs() >= noticeable, change);
+    let change = or_none(unannounced && moved.abs() >= noticeable, change);
     let usual_rough = learnt.rough_tail.usual_limit().unwrap_or(0.0);
     let rough = if normal.log { seen.rough * value.abs() } else { seen.rough };
     let noise = or_none(2.0 * rough >= noticeable && seen.rough > usual_rough, learnt.rough_tail.surprise(seen.rough));
@@ -162,6 +168,15 @@ pub(crate) fn own_voices(seen: &Numeric, learnt: &Learnt, normal: &Normaliser, l
     ];
     voices.sort_by(|a, b| b.0.total_cmp(&a.0));
     voices
+}
+
+/// The surprise at what was not announced, whether it moved or stood still while a move was announced.
+pub(crate) fn unannounced(seen: &Numeric, learnt: &Learnt, normal: &Normaliser, least: Noticeable) -> f32 {
+    let shown = |transformed: f32| Normaliser::inverse(transformed, normal.log);
+    let value = shown(seen.value);
+    let apart = (value - shown(seen.announced)).abs() >= least.from(value);
+    let fitted = learnt.autoregression.as_ref().filter(|_| apart);
+    fitted.map_or(0.0, |fitted| fitted.tail.surprise(seen.innovations.abs()))
 }
 
 fn statistics(own: &[Voice; 3], value: f32, peers: Option<(f32, &Tail)>) -> RoutineScore {

@@ -5,7 +5,7 @@ use crate::experts::event_rate::EventRate;
 use crate::experts::flatline::Flatline;
 use crate::experts::heartbeat::Heartbeat;
 use crate::experts::quiet_hours::QuietHours;
-use crate::experts::routine::{Numeric, Rules, Voice, own_voices};
+use crate::experts::routine::{Numeric, Rules, Voice, own_voices, unannounced};
 use crate::experts::time_in_state::TimeInState;
 use crate::features::calendar::Clock;
 use crate::features::intake::{Closed, Intake};
@@ -30,6 +30,11 @@ pub(crate) struct Around<'a> {
 
 /// Features stay within this.
 const CLIP: f32 = 12.0;
+const STEPS_PER_HOUR: usize = 6;
+/// Of what a resident would notice, a move within the hour that makes a value news: a series that breathes, not one that stands.
+const NEWS_SHARE: f32 = 0.2;
+/// Who may say nothing for half a day in good health is not asked why.
+const SELDOM_STEPS: u32 = 72;
 /// Steps of six hours.
 const SIX_HOURS: usize = 36;
 /// An entity speaks by its routine when it has been known for this long, …
@@ -224,6 +229,7 @@ impl Entity {
         self.reported.push(closed.fresh);
         let scene = Scene {
             value: observed,
+            standing: closed.value,
             state: closed.state,
             switches: closed.switches,
             reported: closed.fresh,
@@ -271,8 +277,12 @@ impl Entity {
         // Nor one of which nobody knows yet what it does: a car is not charged on each of its first days.
         let young = plug && self.known_share(at) < 1.0;
         let flat_speaks = rules_speak && !young && !(plug && self.flatline.usual_run() > STEADY_STEPS_MAX);
-        let silence_speaks =
-            rules_speak && !young && !unplugged && !(plug && self.heartbeat.usual_pause() > STEADY_STEPS_MAX);
+        let seldom = self.heartbeat.usual_pause() > SELDOM_STEPS;
+        let silence_speaks = rules_speak
+            && !seldom
+            && !young
+            && !unplugged
+            && !(plug && self.heartbeat.usual_pause() > STEADY_STEPS_MAX);
         Draft {
             features,
             observed,
@@ -286,6 +296,8 @@ impl Entity {
                 rough: rough_short,
                 innovations: self.innovations.iter().sum(),
                 announced,
+                before: self.values.back(SUM_STEPS),
+                hour: self.moved_within_the_hour(value),
             },
             rules: Rules {
                 broken: closed.broken.filter(|_| self.first_at.is_some() && !self.is_new(at)),
@@ -330,6 +342,13 @@ impl Entity {
         self.innovations[SUM_STEPS - 1] = innovation;
         let scale = self.learnt.autoregression.as_ref().map_or(0.0, |fitted| fitted.scale());
         (innovation, value - self.innovations.iter().sum::<f32>() * scale)
+    }
+
+    /// How far the values of the last hour lie from the newest, at the most, in the unit that is shown.
+    fn moved_within_the_hour(&self, value: f32) -> f32 {
+        let shown = |value: f32| Normaliser::inverse(value, self.log);
+        let hour = (1..=STEPS_PER_HOUR).map(|back| (shown(self.values.back(back)) - shown(value)).abs());
+        hour.filter(|moved| !moved.is_nan()).fold(0.0, f32::max)
     }
 
     /// Root mean squared difference over 3 h and 24 h, the newest value included.
@@ -401,7 +420,7 @@ impl Entity {
     /// Where 98 % of the fortnight's steps lay, around this time's median.
     fn band(&self, normal: &Normaliser) -> Option<Band> {
         let limit = self.learnt.known_residual()?;
-        let floor = if self.log && self.learnt.level >= 0.0 { 0.0 } else { f32::NEG_INFINITY };
+        let floor = if self.log && self.learnt.level >= 0.0 { 0.0 } else { self.info.lowest() };
         Some(Band { low: normal.value(-limit).max(floor), expected: normal.value(0.0), high: normal.value(limit) })
     }
 
@@ -410,6 +429,22 @@ impl Entity {
         let known = !draft.numeric.value.is_nan() && !draft.rules.late;
         let speaks = draft.ready && self.switching.is_none() && known && draft.has_statistics;
         speaks.then(|| own_voices(&draft.numeric, &self.learnt, &draft.normal, self.noticeable))
+    }
+
+    /// How odd the step is by the entity's own past, told or not: what tells who of two is to blame.
+    pub(crate) fn loudness(&self, draft: &Draft, voices: Option<&[Voice; 3]>) -> f32 {
+        let Some(voices) = voices else { return 0.0 };
+        voices[0].0.max(unannounced(&draft.numeric, &self.learnt, &draft.normal, self.noticeable))
+    }
+
+    /// Whether a resident would call it news: the value moved within the hour, or lies away from what is usual now. What stands where it
+    /// always stands is none.
+    pub(crate) fn is_noticeable(&self, draft: &Draft) -> bool {
+        let shown = |value: f32| Normaliser::inverse(value, self.log);
+        let (value, centre) = (shown(draft.numeric.value), shown(draft.normal.centre));
+        let least = self.noticeable.from(value);
+        let differs = |difference: f32, least: f32| difference > 0.0 && difference >= least;
+        differs(draft.numeric.hour, NEWS_SHARE * least) || differs((value - centre).abs(), least)
     }
 
     pub(crate) fn switching(&self) -> Option<&Switching> {

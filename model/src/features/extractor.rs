@@ -42,6 +42,7 @@ struct Survey {
     residuals: Vec<f32>,
     /// The same by [`DeviceClass::index`], sorted.
     by_class: Vec<Vec<f32>>,
+    loudness: Vec<f32>,
     voices: Vec<Option<[Voice; 3]>>,
     /// Whose word is no news.
     stalled: Vec<bool>,
@@ -267,10 +268,14 @@ impl FeatureExtractor {
             }
         }
         by_class.iter_mut().for_each(|residuals| residuals.sort_unstable_by(f32::total_cmp));
+        let voices: Vec<Option<[Voice; 3]>> =
+            self.entities.iter().zip(drafts).map(|(entity, draft)| entity.voices(draft)).collect();
+        let of_each = self.entities.iter().zip(drafts).zip(&voices);
         Survey {
             residuals: drafts.iter().map(|draft| draft.residual).collect(),
             by_class,
-            voices: self.entities.iter().zip(drafts).map(|(entity, draft)| entity.voices(draft)).collect(),
+            loudness: of_each.map(|((entity, draft), voices)| entity.loudness(draft, voices.as_ref())).collect(),
+            voices,
             stalled: drafts.iter().map(|draft| draft.rules.stalled()).collect(),
         }
     }
@@ -290,12 +295,8 @@ impl FeatureExtractor {
             .map(|fitted| (fitted.residual(draft.residual, &home.residuals), &fitted.tail));
         features[17] = apart.map_or(0.0, |(residual, _)| residual.clamp(-12.0, 12.0));
         // Where two part, the one that is odd by itself is to blame: a stuck sensor must not accuse its neighbours.
-        let loudness = |other: usize| match &home.voices[other] {
-            // Who stands still or is silent longer than ever cannot bear witness.
-            _ if home.stalled[other] => f32::INFINITY,
-            Some(voices) => voices[0].0,
-            None => 0.0,
-        };
+        // Who stands still or is silent longer than ever cannot bear witness.
+        let loudness = |other: usize| if home.stalled[other] { f32::INFINITY } else { home.loudness[other] };
         let blamed =
             learnt.peers.as_ref().is_none_or(|fitted| fitted.peers().all(|peer| loudness(peer) <= loudness(index)));
         let routine = match entity.switching() {
@@ -318,7 +319,7 @@ impl FeatureExtractor {
             observed: draft.observed,
             ready: draft.ready,
             has_statistics: draft.has_statistics,
-            is_news: draft.observed.is_some() && !draft.rules.late,
+            is_news: draft.observed.is_some() && !draft.rules.late && entity.is_noticeable(draft),
             features,
             routine,
             band: draft.band,

@@ -14,6 +14,8 @@ const SLIP_INTERVALS: f64 = 3.0;
 const LEAP_FACTOR: f64 = 10.0;
 /// … once so many counts have told what is high.
 const LEAP_COUNTS_MIN: u32 = 20;
+/// No home uses at once what its highest use would take so many hours for: the meter was replaced by another.
+const REPLACED_HOURS: f64 = 1000.0;
 
 /// A count and when it was read.
 type Count = (i64, f64);
@@ -61,8 +63,7 @@ impl Meter {
         if let Some(leap) = self.leap.take()
             && count >= leap.1
         {
-            // It was true.
-            self.consume(leap, in_step);
+            self.believe(leap, in_step);
             self.consume((at, count), in_step);
         } else if count < last.1 {
             self.fall((at, count));
@@ -102,6 +103,17 @@ impl Meter {
         let back = count >= before.1 && (at - before.0) as f64 <= slip;
         self.resets -= u64::from(back);
         back
+    }
+
+    /// A leap that was confirmed: much consumption, or a meter that was replaced by one that had counted elsewhere.
+    fn believe(&mut self, leap: Count, in_step: bool) {
+        let Some(last) = self.last else { return };
+        if leap.1 - last.1 > REPLACED_HOURS * self.highest {
+            self.resets += 1;
+            self.last = Some(leap);
+        } else {
+            self.consume(leap, in_step);
+        }
     }
 
     /// Whether a count lies so far above the last one that another must confirm it.
@@ -156,7 +168,7 @@ impl Meter {
         // Who says nothing more stands by it: a meter on changes only is silent while nothing flows.
         if let Some(leap) = self.leap.filter(|leap| (step_end - leap.0) as f64 > self.hold_seconds()) {
             self.leap = None;
-            self.consume(leap, true);
+            self.believe(leap, true);
         }
         let counted_at = self.heard_at?;
         if self.hours > 0.0 {

@@ -26,18 +26,32 @@ const BURST_FACTOR: f32 = 1.3;
 /// Days that must have been seen.
 const DAYS_MIN: usize = 7;
 
-/// Steps between two counts over which the flow is taken to be even: two and a half hours. Over longer ones nothing is known of pauses.
+/// Steps between two counts over which anything is known of the flow: two and a half hours.
 const EVEN_STEPS_MAX: usize = 15;
+/// A leak is told of a counter once it has counted so often in the span: one tick of a coarse meter in an hour is no flow without a pause.
+const TICKS_MIN: usize = 6;
+/// A leak that was told goes on while the last three hours hold this share of it.
+const GOES_ON_SHARE: f32 = 0.5;
 
 /// Follows one water meter or flow sensor.
 #[derive(Debug, Clone)]
 pub(crate) struct Flow {
-    /// Litres an hour by step, newest last. Of a counter, steps since its last report hold 0: what was counted meanwhile is filled in
-    /// when it comes, so that nothing is made of a meter's silence.
-    recent: VecDeque<f32>,
+    /// Litres an hour by step, newest last, and whether something was counted in it. Of a counter, steps since its last count hold 0: what
+    /// flowed meanwhile is filled in when it counts, so that nothing is made of a meter's silence.
+    recent: VecDeque<(f32, bool)>,
+    /// Litres of one tick of a counter: the least that it ever counted.
+    tick: f32,
+    /// The fewest steps between two counts of each day: how often the counter is read.
+    reading: DailyMax,
+    /// The greatest hour of a burst that lasts; it is usual afterwards.
+    burst: f32,
+    /// The leak that was told and goes on.
+    leaking: Option<Finding>,
     /// What the last report of a counter led to: it stands until the next, or until the counter has been silent for too long.
     standing: Option<Finding>,
+    /// Steps since the last count, and since the last report.
     silent: usize,
+    unheard: usize,
     least: [DailyMax; SPANS.len()],
     hour: DailyMax,
 }
@@ -46,8 +60,13 @@ impl Flow {
     pub(crate) fn new() -> Self {
         Self {
             recent: VecDeque::with_capacity(LONGEST_SPAN),
+            tick: f32::INFINITY,
+            reading: DailyMax::new(),
+            burst: 0.0,
+            leaking: None,
             standing: None,
             silent: 0,
+            unheard: 0,
             least: std::array::from_fn(|_| DailyMax::new()),
             hour: DailyMax::new(),
         }
@@ -55,22 +74,45 @@ impl Flow {
 
     /// Takes a step of a flow sensor: litres an hour, none while they are not known.
     pub(crate) fn measure(&mut self, litres_per_hour: Option<f32>) -> Option<Finding> {
-        self.push(litres_per_hour.unwrap_or(0.0).max(0.0));
+        self.push((litres_per_hour.unwrap_or(0.0).max(0.0), true));
         self.judge()
     }
 
     /// Takes a step of a counter: the litres between its two last reports and the seconds between them; none where none came.
     pub(crate) fn count(&mut self, counted: Option<(f32, i64)>) -> Option<Finding> {
-        self.push(0.0);
-        let Some((litres, seconds)) = counted else {
+        self.push((0.0, false));
+        // A report that nothing was counted is no more than silence.
+        let Some((litres, seconds)) = counted.filter(|(litres, _)| *litres > 0.0) else {
             self.silent = self.silent.saturating_add(1);
-            return self.standing.filter(|_| self.silent <= EVEN_STEPS_MAX);
+            self.unheard = if counted.is_some() { 0 } else { self.unheard.saturating_add(1) };
+            if self.silent > EVEN_STEPS_MAX {
+                (self.standing, self.leaking) = (None, None);
+            }
+            return self.standing;
         };
+        // Steps that this count is about: its own, and those before in which nothing was counted.
+        let steps = self.silent + 1;
         self.silent = 0;
-        let steps = usize::try_from((seconds + STEP_SECONDS / 2) / STEP_SECONDS).unwrap_or(usize::MAX).max(1);
-        let rate = litres / (seconds.max(STEP_SECONDS) as f32 / 3600.0);
+        self.tick = self.tick.min(litres);
+        // The fewest of a day is the most of what lies below nothing.
+        self.reading.take(-(self.unheard as f32 + 1.0));
+        self.unheard = 0;
+        let usual = self.reading.largest().map_or(1, |fewest| -fewest as usize).max(1);
+        let hours = seconds.max(STEP_SECONDS) as f32 / 3600.0;
         if steps <= EVEN_STEPS_MAX {
-            self.recent.iter_mut().rev().take(steps).for_each(|step| *step = rate);
+            // Read seldom, the counter says only how much flowed in all. Else it would have counted sooner, had a tick flowed sooner.
+            let before = if steps <= usual { litres } else { self.tick.min(litres) };
+            let gap_hours = (steps as f32 * STEP_SECONDS as f32 / 3600.0).max(hours);
+            let flow = before / gap_hours;
+            self.recent.iter_mut().rev().take(steps).for_each(|step| step.0 = flow);
+        }
+        // Read at every turn, what it counts flowed just now; read seldom, or silent for so long that this would be more than ever, at any
+        // time since.
+        let step_hours = STEP_SECONDS as f32 / 3600.0;
+        let lately = usual == 1 && (steps <= EVEN_STEPS_MAX || litres <= self.hour.largest().unwrap_or(0.0));
+        let within = if lately && steps > 1 { step_hours } else { hours.max(steps as f32 * step_hours) };
+        if let Some(newest) = self.recent.back_mut() {
+            *newest = (litres / within, true);
         }
         self.standing = self.judge();
         self.standing
@@ -79,44 +121,55 @@ impl Flow {
     /// Time passed that nobody saw.
     pub(crate) fn lose(&mut self) {
         self.recent.clear();
-        self.standing = None;
+        (self.standing, self.leaking, self.silent) = (None, None, 0);
     }
 
-    fn push(&mut self, litres_per_hour: f32) {
+    fn push(&mut self, step: (f32, bool)) {
         if self.recent.len() == LONGEST_SPAN {
             self.recent.pop_front();
         }
-        self.recent.push_back(litres_per_hour);
+        self.recent.push_back(step);
     }
 
     /// What is found is not learnt.
     fn judge(&mut self) -> Option<Finding> {
         let mut leak: Option<Finding> = None;
-        let mut least = f32::INFINITY;
+        let (mut least, mut ticks, mut latest) = (f32::INFINITY, 0, 0.0);
         let mut newest = self.recent.iter().rev();
         let mut from = 0;
         for ((span, margin), greatest) in SPANS.iter().zip(&mut self.least) {
             if self.recent.len() < *span {
                 break;
             }
-            least = newest.by_ref().take(span - from).fold(least, |least, flow| least.min(*flow));
+            for (flow, counted) in newest.by_ref().take(span - from) {
+                least = least.min(*flow);
+                ticks += usize::from(*counted);
+            }
+            if from == 0 {
+                latest = least;
+            }
             from = *span;
             let before = greatest.largest().unwrap_or(0.0);
-            if greatest.known() > DAYS_MIN && least > before * LEAK_FACTOR + margin {
+            if greatest.known() > DAYS_MIN && least > before * LEAK_FACTOR + margin && ticks >= TICKS_MIN {
                 leak.get_or_insert(Finding { kind: AnomalyKind::Leak, amount: least, usual: before });
             } else {
                 greatest.take(least);
             }
         }
+        // Who washes beside a leak does not end it.
+        self.leaking = leak.or(self.leaking.filter(|told| latest >= GOES_ON_SHARE * told.amount));
+        let leak = self.leaking;
         if self.recent.len() < HOUR_STEPS {
             return leak;
         }
-        let hour = self.recent.iter().rev().take(HOUR_STEPS).sum::<f32>() / HOUR_STEPS as f32;
+        let hour = self.recent.iter().rev().take(HOUR_STEPS).map(|step| step.0).sum::<f32>() / HOUR_STEPS as f32;
         let before = self.hour.largest().unwrap_or(0.0);
         if self.hour.known() > DAYS_MIN && hour > (before + BURST_LITRES).max(before * BURST_FACTOR) {
+            self.burst = self.burst.max(hour);
             return Some(Finding { kind: AnomalyKind::Burst, amount: hour, usual: before });
         }
-        self.hour.take(hour);
+        // What was told once is no more than ever the next time.
+        self.hour.take(hour.max(std::mem::take(&mut self.burst)));
         leak
     }
 
@@ -128,6 +181,7 @@ impl Flow {
     pub(crate) fn next_day(&mut self) {
         self.least.iter_mut().for_each(DailyMax::next_day);
         self.hour.next_day();
+        self.reading.next_day();
     }
 }
 
@@ -148,10 +202,15 @@ mod tests {
             Self { flow: Flow::new(), step: 0, every, since: (0.0, 0) }
         }
 
-        /// A quarter of the steps by day use 60 L/h; `extra` flows all the time.
+        /// An eighth of the steps by day use 60 L/h, and as many 6 L/h; `extra` flows all the time.
         fn step(&mut self, extra: f32) -> Option<Finding> {
             let time = self.step % 144;
-            let used = if (42..132).contains(&time) && self.step.is_multiple_of(4) { 60.0 } else { 0.0 };
+            let used = match self.step % 8 {
+                _ if !(42..132).contains(&time) => 0.0,
+                0 => 60.0,
+                4 => 6.0,
+                _ => 0.0,
+            };
             self.step += 1;
             if self.step.is_multiple_of(144) {
                 self.flow.next_day();
@@ -189,6 +248,51 @@ mod tests {
     #[test]
     fn a_meter_that_reports_once_an_hour_tells_a_leak_too() {
         assert_eq!(told_after(50.0, 6).map(|(_, kind)| kind), Some(AnomalyKind::Leak));
+    }
+
+    /// A meter that counts whole litres and says so when it does; `flow` L/h leak beside baths and showers.
+    fn whole_litres(flow: f32, days: usize, house: &mut (Flow, f32, usize, usize)) -> Option<(usize, Finding)> {
+        let (meter, total, told, since) = house;
+        for step in 0..days * 144 {
+            let time = step % 144;
+            let shower = (42..45).contains(&time) || (110..113).contains(&time) && (step / 144) % 2 == 0;
+            let sips = (60..130).contains(&time) && step % 7 == 0;
+            *total += flow / 6.0 + if shower { 20.0 } else { 0.0 } + if sips { 2.0 } else { 0.0 };
+            *since += 1;
+            let ticks = *total as usize - *told;
+            let counted = (ticks > 0).then(|| (ticks as f32, *since as i64 * 600));
+            if ticks > 0 {
+                (*told, *since) = (*total as usize, 0);
+            }
+            let found = meter.count(counted);
+            if (step + 1).is_multiple_of(144) {
+                meter.next_day();
+            }
+            if let Some(found) = found {
+                return Some((step + 1, found));
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn a_leak_of_five_litres_an_hour_is_told_by_a_meter_of_whole_litres_within_a_day() {
+        let mut house = (Flow::new(), 0.0, 0, 0);
+        assert_eq!(whole_litres(0.0, 20, &mut house), None);
+        let (steps, found) = whole_litres(5.0, 3, &mut house).unwrap();
+        assert!(steps <= 144 && found.kind == AnomalyKind::Leak, "{steps} {found:?}");
+    }
+
+    #[test]
+    fn a_burst_that_was_told_is_no_more_than_ever_the_next_time() {
+        let mut house = House::new(1);
+        (0..10 * 144).for_each(|_| assert_eq!(house.step(0.0), None));
+        let irrigation = |house: &mut House| (0..12).filter_map(|_| house.step(600.0)).count();
+        assert!(irrigation(&mut house) > 0);
+        for _ in 0..132 {
+            house.step(0.0);
+        }
+        assert_eq!(irrigation(&mut house), 0);
     }
 
     #[test]

@@ -40,11 +40,13 @@ pub(crate) struct Production {
     /// The last steps' watts, for a mean of half an hour.
     recent: [f32; 3],
     sunlight: Sunlight,
+    /// What the last afternoon found; it stands until the next one.
+    standing: Option<Finding>,
 }
 
 impl Production {
     pub(crate) fn new() -> Self {
-        Self { highest: DailyMax::new(), recent: [f32::NAN; 3], sunlight: Sunlight::default() }
+        Self { highest: DailyMax::new(), recent: [f32::NAN; 3], sunlight: Sunlight::default(), standing: None }
     }
 
     /// Takes a step's watts, at this hour of the home's day, none while they are not known; and what the home's light sensors show.
@@ -56,10 +58,10 @@ impl Production {
             self.highest.take(mean);
             self.sunlight.step(mean, self.highest.largest().unwrap_or(0.0), lights);
         }
-        if hour < FROM_HOUR {
-            return None;
+        if hour >= FROM_HOUR {
+            self.standing = self.by_its_past().or_else(|| self.by_light());
         }
-        self.by_its_past().or_else(|| self.by_light())
+        self.standing
     }
 
     /// Less than the least that as many days brought before.

@@ -20,6 +20,9 @@ const HARM_WATTS: f32 = 500.0;
 pub(crate) struct Scene<'a> {
     /// In the unit that is shown; none while it is not known.
     pub(crate) value: Option<f32>,
+    /// The last that was said, however long ago; none once the entity is unavailable. A plug that reports changes only is silent while
+    /// it rests.
+    pub(crate) standing: Option<f32>,
     /// Of an on/off entity.
     pub(crate) state: Option<bool>,
     /// Changes of that state within the step.
@@ -67,7 +70,8 @@ impl Watch {
         if let Some(watts) = info.watts() {
             watch.factor = watts;
             if production::is_named(&info.entity_id) {
-                watch.production = Some(Production::new());
+                // What it produced is told of the power, once; its meters follow it.
+                watch.production = (class == DeviceClass::Power).then(Production::new);
             } else if class != DeviceClass::Energy {
                 watch.running = Some(Running::new());
             }
@@ -110,7 +114,7 @@ impl Watch {
                 running.step(None, false);
                 return None;
             };
-            running.step(scene.value.map(|value| value >= gate), false);
+            running.step(scene.standing.map(|value| value >= gate), false);
             let harms = peak * self.factor >= HARM_WATTS || running::heats(&info.entity_id);
             running.finding(Load::Appliance { harms })
         });
