@@ -55,6 +55,7 @@ impl Brain {
                 }
             }
         }
+        self.leave_faults(at);
         self.keep_decider();
         self.show(None);
     }

@@ -28,17 +28,18 @@ const DAYS_MIN: usize = 7;
 
 /// Steps between two counts over which anything is known of the flow: two and a half hours.
 const EVEN_STEPS_MAX: usize = 15;
-/// A leak is told of a counter once it has counted so often in the span: one tick of a coarse meter in an hour is no flow without a pause.
-const TICKS_MIN: usize = 6;
+/// A leak is told of a counter once it has flowed through so many of its ticks in the span: one tick of a coarse meter in an hour is no
+/// flow without a pause.
+const TICKS_MIN: f32 = 6.0;
 /// A leak that was told goes on while the last three hours hold this share of it.
 const GOES_ON_SHARE: f32 = 0.5;
 
 /// Follows one water meter or flow sensor.
 #[derive(Debug, Clone)]
 pub(crate) struct Flow {
-    /// Litres an hour by step, newest last, and whether something was counted in it. Of a counter, steps since its last count hold 0: what
+    /// Litres an hour by step, newest last. Of a counter, steps since its last count hold 0: what
     /// flowed meanwhile is filled in when it counts, so that nothing is made of a meter's silence.
-    recent: VecDeque<(f32, bool)>,
+    recent: VecDeque<f32>,
     /// Litres of one tick of a counter: the least that it ever counted.
     tick: f32,
     /// The fewest steps between two counts of each day: how often the counter is read.
@@ -74,13 +75,15 @@ impl Flow {
 
     /// Takes a step of a flow sensor: litres an hour, none while they are not known.
     pub(crate) fn measure(&mut self, litres_per_hour: Option<f32>) -> Option<Finding> {
-        self.push((litres_per_hour.unwrap_or(0.0).max(0.0), true));
+        // Of a flow sensor every value counts.
+        self.tick = 0.0;
+        self.push(litres_per_hour.unwrap_or(0.0).max(0.0));
         self.judge()
     }
 
     /// Takes a step of a counter: the litres between its two last reports and the seconds between them; none where none came.
     pub(crate) fn count(&mut self, counted: Option<(f32, i64)>) -> Option<Finding> {
-        self.push((0.0, false));
+        self.push(0.0);
         // A report that nothing was counted is no more than silence.
         let Some((litres, seconds)) = counted.filter(|(litres, _)| *litres > 0.0) else {
             self.silent = self.silent.saturating_add(1);
@@ -104,7 +107,7 @@ impl Flow {
             let before = if steps <= usual { litres } else { self.tick.min(litres) };
             let gap_hours = (steps as f32 * STEP_SECONDS as f32 / 3600.0).max(hours);
             let flow = before / gap_hours;
-            self.recent.iter_mut().rev().take(steps).for_each(|step| step.0 = flow);
+            self.recent.iter_mut().rev().take(steps).for_each(|step| *step = flow);
         }
         // Read at every turn, what it counts flowed just now; read seldom, or silent for so long that this would be more than ever, at any
         // time since.
@@ -112,7 +115,7 @@ impl Flow {
         let lately = usual == 1 && (steps <= EVEN_STEPS_MAX || litres <= self.hour.largest().unwrap_or(0.0));
         let within = if lately && steps > 1 { step_hours } else { hours.max(steps as f32 * step_hours) };
         if let Some(newest) = self.recent.back_mut() {
-            *newest = (litres / within, true);
+            *newest = litres / within;
         }
         self.standing = self.judge();
         self.standing
@@ -124,33 +127,33 @@ impl Flow {
         (self.standing, self.leaking, self.silent) = (None, None, 0);
     }
 
-    fn push(&mut self, step: (f32, bool)) {
+    fn push(&mut self, litres_per_hour: f32) {
         if self.recent.len() == LONGEST_SPAN {
             self.recent.pop_front();
         }
-        self.recent.push_back(step);
+        self.recent.push_back(litres_per_hour);
     }
 
     /// What is found is not learnt.
     fn judge(&mut self) -> Option<Finding> {
         let mut leak: Option<Finding> = None;
-        let (mut least, mut ticks, mut latest) = (f32::INFINITY, 0, 0.0);
+        let (mut least, mut litres, mut latest) = (f32::INFINITY, 0.0, 0.0);
         let mut newest = self.recent.iter().rev();
         let mut from = 0;
         for ((span, margin), greatest) in SPANS.iter().zip(&mut self.least) {
             if self.recent.len() < *span {
                 break;
             }
-            for (flow, counted) in newest.by_ref().take(span - from) {
+            for flow in newest.by_ref().take(span - from) {
                 least = least.min(*flow);
-                ticks += usize::from(*counted);
+                litres += flow * STEP_SECONDS as f32 / 3600.0;
             }
             if from == 0 {
                 latest = least;
             }
             from = *span;
             let before = greatest.largest().unwrap_or(0.0);
-            if greatest.known() > DAYS_MIN && least > before * LEAK_FACTOR + margin && ticks >= TICKS_MIN {
+            if greatest.known() > DAYS_MIN && least > before * LEAK_FACTOR + margin && litres >= TICKS_MIN * self.tick {
                 leak.get_or_insert(Finding { kind: AnomalyKind::Leak, amount: least, usual: before });
             } else {
                 greatest.take(least);
@@ -162,7 +165,7 @@ impl Flow {
         if self.recent.len() < HOUR_STEPS {
             return leak;
         }
-        let hour = self.recent.iter().rev().take(HOUR_STEPS).map(|step| step.0).sum::<f32>() / HOUR_STEPS as f32;
+        let hour = self.recent.iter().rev().take(HOUR_STEPS).sum::<f32>() / HOUR_STEPS as f32;
         let before = self.hour.largest().unwrap_or(0.0);
         if self.hour.known() > DAYS_MIN && hour > (before + BURST_LITRES).max(before * BURST_FACTOR) {
             self.burst = self.burst.max(hour);
