@@ -135,7 +135,7 @@ impl Rows<'_> {
         match value {
             Value::Array(list) => list.iter().for_each(|one| self.take(one, known)),
             Value::Object(object) if object.contains_key("state") || object.contains_key("s") => {
-                self.state(value, known)
+                self.state(value, known);
             }
             // An answer of the web socket: the states of each entity under its id.
             Value::Object(object) => {

@@ -278,11 +278,8 @@ impl Entity {
         let young = plug && self.known_share(at) < 1.0;
         let flat_speaks = rules_speak && !young && !(plug && self.flatline.usual_run() > STEADY_STEPS_MAX);
         let seldom = self.heartbeat.usual_pause() > SELDOM_STEPS;
-        let silence_speaks = rules_speak
-            && !seldom
-            && !young
-            && !unplugged
-            && !(plug && self.heartbeat.usual_pause() > STEADY_STEPS_MAX);
+        let seldom = seldom || (plug && self.heartbeat.usual_pause() > STEADY_STEPS_MAX);
+        let silence_speaks = rules_speak && !young && !unplugged && !seldom;
         Draft {
             features,
             observed,
