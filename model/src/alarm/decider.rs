@@ -1,6 +1,9 @@
 //! When to speak: sustained evidence, episodes, the home's offset and its answers. Pure: time comes in with each step.
 
+mod config;
 mod go_back;
+
+pub use config::{Adapts, DeciderConfig};
 
 use crate::alarm::evidence::Sustained;
 use crate::alarm::learnt::{Learnt, learnt};
@@ -35,28 +38,6 @@ const CHANGE_SCORE: f32 = 3.0;
 const DAY_SECONDS: i64 = 86_400;
 /// Days without a step that still move the offset.
 const OFFSET_DAYS_MAX: i64 = 7;
-
-/// What a home sets.
-#[derive(Debug, Clone)]
-pub struct DeciderConfig {
-    /// Alarms a week, for the whole home.
-    pub budget_per_week: f64,
-    /// The home's secret in the alarms' ids.
-    pub salt: Vec<u8>,
-    /// What of the home's own course bears on the next alarm.
-    pub adapts: Adapts,
-}
-
-/// What of a home's alarms so far bears on the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Adapts {
-    /// Nothing: where thresholds themselves are measured.
-    Never,
-    /// The allowance is kept; the offset stays as it is, for it is in the scores already.
-    ByAllowance,
-    /// The allowance is kept, and the offset follows the rate of alarms: a home that is lived in.
-    Fully,
-}
 
 /// What a step led to.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -26,6 +26,11 @@ const BURST_FACTOR: f32 = 1.3;
 /// Days that must have been seen.
 const DAYS_MIN: usize = 7;
 
+/// A report that comes no later than this many times the usual pause is a reading like the others.
+const READ_FACTOR: f32 = 1.35;
+/// The usual pause follows the reports so that this share of them comes sooner, by steps of this size in its logarithm.
+const READING_SHARE: f32 = 0.1;
+const READING_GAIN: f32 = 0.15;
 /// Steps between two counts over which anything is known of the flow: two and a half hours.
 const EVEN_STEPS_MAX: usize = 15;
 /// A leak is told of a counter once it has flowed through so many of its ticks in the span: one tick of a coarse meter in an hour is no
@@ -42,8 +47,8 @@ pub(crate) struct Flow {
     recent: VecDeque<f32>,
     /// Litres of one tick of a counter: the least that it ever counted.
     tick: f32,
-    /// The fewest steps between two counts of each day: how often the counter is read.
-    reading: DailyMax,
+    /// Logarithm of the steps that one in ten reports comes within: how often the counter is read. None before the first.
+    reading: Option<f32>,
     /// The greatest hour of a burst that lasts; it is usual afterwards.
     burst: f32,
     /// The leak that was told and goes on.
@@ -62,7 +67,7 @@ impl Flow {
         Self {
             recent: VecDeque::with_capacity(LONGEST_SPAN),
             tick: f32::INFINITY,
-            reading: DailyMax::new(),
+            reading: None,
             burst: 0.0,
             leaking: None,
             standing: None,
@@ -97,14 +102,12 @@ impl Flow {
         let steps = self.silent + 1;
         self.silent = 0;
         self.tick = self.tick.min(litres);
-        // The fewest of a day is the most of what lies below nothing.
-        self.reading.take(-(self.unheard as f32 + 1.0));
+        let usual = self.note_reading(self.unheard + 1);
         self.unheard = 0;
-        let usual = self.reading.largest().map_or(1, |fewest| -fewest as usize).max(1);
         let hours = seconds.max(STEP_SECONDS) as f32 / 3600.0;
         if steps <= EVEN_STEPS_MAX {
             // Read seldom, the counter says only how much flowed in all. Else it would have counted sooner, had a tick flowed sooner.
-            let before = if steps <= usual { litres } else { self.tick.min(litres) };
+            let before = if steps as f32 <= READ_FACTOR * usual { litres } else { self.tick.min(litres) };
             let gap_hours = (steps as f32 * STEP_SECONDS as f32 / 3600.0).max(hours);
             let flow = before / gap_hours;
             self.recent.iter_mut().rev().take(steps).for_each(|step| *step = flow);
@@ -112,7 +115,7 @@ impl Flow {
         // Read at every turn, what it counts flowed just now; read seldom, or silent for so long that this would be more than ever, at any
         // time since.
         let step_hours = STEP_SECONDS as f32 / 3600.0;
-        let lately = usual == 1 && (steps <= EVEN_STEPS_MAX || litres <= self.hour.largest().unwrap_or(0.0));
+        let lately = usual < 1.5 && (steps <= EVEN_STEPS_MAX || litres <= self.hour.largest().unwrap_or(0.0));
         let within = if lately && steps > 1 { step_hours } else { hours.max(steps as f32 * step_hours) };
         if let Some(newest) = self.recent.back_mut() {
             *newest = litres / within;
@@ -125,6 +128,15 @@ impl Flow {
     pub(crate) fn lose(&mut self) {
         self.recent.clear();
         (self.standing, self.leaking, self.silent) = (None, None, 0);
+    }
+
+    /// Takes the steps since the last report, and gives those within which one in ten reports comes.
+    fn note_reading(&mut self, steps: usize) -> f32 {
+        let log = (steps as f32).ln();
+        let reading = self.reading.get_or_insert(log);
+        *reading += if log < *reading { -READING_GAIN * (1.0 - READING_SHARE) } else { READING_GAIN * READING_SHARE };
+        *reading = reading.max(0.0);
+        reading.exp()
     }
 
     fn push(&mut self, litres_per_hour: f32) {
@@ -184,7 +196,6 @@ impl Flow {
     pub(crate) fn next_day(&mut self) {
         self.least.iter_mut().for_each(DailyMax::next_day);
         self.hour.next_day();
-        self.reading.next_day();
     }
 }
 
