@@ -1,4 +1,4 @@
-//! A CSV file of recorded states, of any [`Layout`], plain or gzipped.
+//! A CSV file of recorded states, of any `Layout`, plain or gzipped.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
