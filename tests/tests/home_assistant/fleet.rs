@@ -22,7 +22,7 @@ pub struct Fleet {
 
 /// By how much the challenger asks for more before it speaks, in units of the score: some alarms of the past would be none, and a
 /// fault that any model must hear is still heard, else the home refuses it.
-const STRICTER: f32 = 2.0;
+const STRICTER: f32 = 1.0;
 
 fn stricter() -> Artifact {
     let shipped = shipped();
