@@ -1,11 +1,10 @@
 //! The daily brief: what the last day brought, as one message.
 
 use hearthwatch_model::alarm::Withheld;
-use hearthwatch_model::reading::EntityInfo;
 
 use super::Brain;
 use super::view::Brief;
-use crate::explain::DayInBrief;
+use crate::explain::{DayInBrief, friendly_name};
 
 /// What a brief is about.
 const DAY_SECONDS: i64 = 86_400;
@@ -22,7 +21,7 @@ impl Brain {
                 alarms.iter().take(NAMED_MAX).map(|alarm| alarm.place.name_of(&alarm.entity_id)).collect();
             names.join(", ")
         };
-        let withheld = self.withheld_since(now - DAY_SECONDS);
+        let withheld: Vec<&Withheld> = self.withheld_since(now - DAY_SECONDS).collect();
         let withheld_names: Vec<String> = withheld.iter().take(NAMED_MAX).map(|one| self.name_of(one.entity)).collect();
         let text = self.language.brief(&DayInBrief {
             watched: self.detector.entities().len(),
@@ -35,16 +34,14 @@ impl Brain {
     }
 
     /// What the allowance held back and that was there after `since`, oldest first.
-    pub(super) fn withheld_since(&self, since: i64) -> Vec<Withheld> {
-        self.detector.withheld().iter().filter(|one| one.until > since).copied().collect()
+    pub(super) fn withheld_since(&self, since: i64) -> impl Iterator<Item = &Withheld> {
+        self.detector.withheld().iter().filter(move |one| one.until > since)
     }
 
-    fn name_of(&self, entity: u32) -> String {
-        let info = self.detector.entities().get(entity as usize);
-        let name = |info: &EntityInfo| {
-            let place = self.places.get(&info.entity_id).cloned().unwrap_or_default();
-            place.name_of(&info.entity_id)
-        };
-        info.map(name).unwrap_or_default()
+    /// What people call an entity of the detector's list; empty for one that is not in it.
+    pub(super) fn name_of(&self, entity: u32) -> String {
+        let Some(info) = self.detector.entities().get(entity as usize) else { return String::new() };
+        let place = self.places.get(&info.entity_id);
+        place.map_or_else(|| friendly_name(&info.entity_id), |place| place.name_of(&info.entity_id))
     }
 }

@@ -23,12 +23,13 @@ const PLAIN_EXCESS: f32 = super::say::UNSURE_EXCESS;
 /// Weeks that are looked back for a stand-in: what the memory holds.
 const WEEKS_BACK_MAX: i64 = crate::history::KEPT_SECONDS / WEEK_SECONDS;
 
-/// The time of a fault of one entity, as (from, until].
+/// The time of a fault of one entity, as (from, until]; so far, where its alarm lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FaultTime {
     pub(super) entity: u32,
     pub(super) from: i64,
     pub(super) until: i64,
+    pub(super) lasts: bool,
 }
 
 impl FaultTime {
@@ -50,7 +51,7 @@ pub(super) fn faults(alarms: &[ShownAlarm], entities: &[EntityInfo], now: i64) -
             None => alarm.held != Some(Held::Hushed) && is_plain(&alarm.alarm),
         };
         let entity = numbers.get(alarm.entity_id.as_str()).copied().filter(|_| counts)?;
-        Some(FaultTime { entity, from: alarm.alarm.start, until })
+        Some(FaultTime { entity, from: alarm.alarm.start, until, lasts: alarm.alarm.end.is_none() })
     });
     times.collect()
 }
@@ -80,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_fault_of_ten_days_is_stood_in_for_by_the_weeks_before_it() {
-        let fault = FaultTime { entity: 3, from: 20 * DAY, until: 30 * DAY };
+        let fault = FaultTime { entity: 3, from: 20 * DAY, until: 30 * DAY, lasts: false };
         assert_eq!(stand_ins(&[fault], 20 * DAY), BTreeMap::new());
         assert_eq!(stand_ins(&[fault], 21 * DAY), BTreeMap::from([(3, Some(14 * DAY))]));
         assert_eq!(

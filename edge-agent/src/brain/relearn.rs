@@ -183,8 +183,8 @@ impl Brain {
     fn recent_faults(&self, now: i64, relearnt: i64) -> Vec<(u32, i64, i64)> {
         let clean = relearnt - KEPT_SECONDS;
         let recent = self.faults(now).into_iter().filter(|fault| fault.until > clean);
-        // What lasts goes on after this moment: its end is told when it comes.
-        let until = |fault: &FaultTime| if fault.until >= now { i64::MAX } else { fault.until };
+        // An alarm that lasts goes on after `now`; when it ends this is called again.
+        let until = |fault: &FaultTime| if fault.lasts { i64::MAX } else { fault.until };
         recent.map(|fault| (fault.entity, fault.from.max(clean), until(&fault))).collect()
     }
 

@@ -138,9 +138,8 @@ impl Brain {
             scores.iter().filter(|score| score.entity != alarm.alarm.entity && margin(score) > -MOVED_MARGIN).collect();
         others.sort_by(|left, right| margin(right).total_cmp(&margin(left)));
         for score in others {
-            if let Some(info) = self.detector.entities().get(score.entity as usize) {
-                let place = self.places.get(&info.entity_id).cloned().unwrap_or_default();
-                add_moved(alarm, place.name_of(&info.entity_id));
+            if (score.entity as usize) < self.detector.entities().len() {
+                add_moved(alarm, self.name_of(score.entity));
             }
         }
     }
@@ -278,7 +277,7 @@ impl Brain {
         let (model, entities, listening) = (self.model_version, self.detector.entities().len(), self.listening);
         let (house, budget) = (self.house.clone(), self.budget());
         let month =
-            Month { withheld: self.withheld_since(self.now - MONTH_SECONDS).len(), ..self.alarms.month(self.now) };
+            Month { withheld: self.withheld_since(self.now - MONTH_SECONDS).count(), ..self.alarms.month(self.now) };
         let (timezone, language) = (self.config.timezone.clone(), self.language);
         self.view.send_modify(|view| {
             view.shown = shown;

@@ -67,7 +67,7 @@ pub enum AnswerError {
     /// No such command.
     #[error("is on a topic that is not a command's")]
     Topic,
-    /// Not one of the three verdicts.
+    /// Not one of the words for an answer.
     #[error("is none of confirmed, dismissed, expected, test")]
     Verdict,
     /// Not a mode, a switch position or a number.

@@ -142,8 +142,10 @@ fn only_steps_that_may_speak_are_read_for_a_preview() {
     history.save_step(600, &[with(1.0, false)], &[]).unwrap();
     history.save_step(1200, &[with(6.5, false)], &[]).unwrap();
     history.save_step(1800, &[with(8.0, true)], &[]).unwrap();
+    // A rule's finding counts under every budget, however rare its step.
+    history.save_step(2400, &[with(0.5, true)], &[]).unwrap();
     let loud: Vec<_> = reader(&dir).loud_steps(0, 5.0).unwrap().iter().map(|one| (one.at, one.immediate)).collect();
-    assert_eq!(loud, [(1200, false), (1800, true)]);
+    assert_eq!(loud, [(1200, false), (1800, true), (2400, true)]);
 }
 
 #[test]

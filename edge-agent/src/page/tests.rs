@@ -1,7 +1,7 @@
 //! The page, called without a socket: what it shows, what it refuses, what it changes.
 
 use axum::body::{Body, to_bytes};
-use hearthwatch_model::alarm::{Alarm, Severity};
+use hearthwatch_model::alarm::{Alarm, DeciderMemory, Severity, Withheld};
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::detector::Model;
 use hearthwatch_model::features::AnomalyKind;
@@ -47,10 +47,15 @@ fn alarm(entity_id: &str, reason: &str) -> StoredAlarm {
 
 /// A home with one open alarm of `entity_id`, without a fleet.
 async fn world(entity_id: &str, reason: &str, door: Door) -> World {
+    world_with(entity_id, reason, door, DeciderMemory::default()).await
+}
+
+async fn world_with(entity_id: &str, reason: &str, door: Door, memory: DeciderMemory) -> World {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("history.sqlite");
     let mut history = History::open(&file).unwrap();
     history.save_alarm(&alarm(entity_id, reason), None).unwrap();
+    history.set_note("decider", &serde_json::to_string(&memory).unwrap()).unwrap();
     let (view, view_seen) = watch::channel(HomeView::default());
     let parts = BrainParts {
         model: Arc::new(Model::routine()),
@@ -86,6 +91,22 @@ async fn world(entity_id: &str, reason: &str, door: Door) -> World {
 
 async fn own() -> World {
     world("sensor.room", "sensor.room is 30 °C.", Door::Loopback { hosts: vec![] }).await
+}
+
+#[tokio::test]
+async fn what_the_allowance_held_back_is_listed_with_its_reason() {
+    let withheld = Withheld { entity: 0, from: NOW - 7_200, until: NOW - 3_600, kind: AnomalyKind::Level, excess: 1.0 };
+    let entity_ids = vec!["sensor.room".to_owned()];
+    let memory = DeciderMemory { entity_ids, withheld: vec![withheld], ..DeciderMemory::default() };
+    let world = world_with("sensor.room", "sensor.room is 30 °C.", Door::Loopback { hosts: vec![] }, memory).await;
+    // What was remembered is restored when the agent begins to listen.
+    world.brain.tell(BrainCommand::Listening(true, NOW)).await.unwrap();
+    let (_, _, page) = send(&world, get_of("/")).await;
+    assert!(page.contains("Not told: 1 finding"), "{page}");
+    assert!(page.contains("You asked for at most 1 alarms a week"), "{page}");
+    assert!(page.contains("Room, an unusual value"), "{page}");
+    let (_, _, page) = send(&own().await, get_of("/")).await;
+    assert!(!page.contains("Not told"), "{page}");
 }
 
 fn get_of(path: &str) -> Request {

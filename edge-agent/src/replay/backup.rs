@@ -1,6 +1,4 @@
 //! Home Assistant's backups: a tar archive that holds another, which holds the recorder's database.
-//!
-//! Only what is needed of tar is read: names, sizes and kinds of entries, with their checksums.
 
 use std::fs::File;
 use std::io::{self, BufReader, Chain, Cursor, Read, Write};
@@ -18,7 +16,7 @@ pub const UNPACKED_BYTES_MAX: u64 = 16 << 30;
 pub const BLOCK: usize = 512;
 /// Entries of one archive; a large configuration folder has 20,000 files.
 const ENTRIES_MAX: usize = 1_000_000;
-/// Largest `backup.json`, and largest long name.
+/// Largest `backup.json`.
 const SMALL_BYTES_MAX: u64 = 1 << 20;
 /// Archives within archives: a backup, and the configuration in it.
 const DEPTH_MAX: usize = 2;
@@ -87,7 +85,12 @@ impl Unpacked {
 /// Whether the first block of a file is that of a tar archive.
 #[must_use]
 pub fn is_tar(block: &[u8]) -> bool {
-    block.len() == BLOCK && Entry::of(block).is_some_and(|entry| entry.is_some())
+    let Ok(block) = <&[u8; BLOCK]>::try_from(block) else { return false };
+    let header = tar::Header::from_byte_slice(block);
+    let mut summed = header.clone();
+    summed.set_cksum();
+    // An empty block ends an archive, and has no name.
+    block[0] != 0 && matches!((header.cksum(), summed.cksum()), (Ok(said), Ok(is)) if said == is)
 }
 
 /// Unpacks the database of the backup `input`, which comes from `path`.
@@ -126,37 +129,20 @@ struct Search<'p> {
 
 impl Search<'_> {
     fn archive(&mut self, input: &mut dyn Read, depth: usize) -> Result<(), ReplayError> {
-        let read = || ReplayError::read(self.path);
-        let mut long_name: Option<String> = None;
-        for _ in 0..ENTRIES_MAX {
-            let mut block = [0; BLOCK];
-            if let Err(error) = input.read_exact(&mut block) {
-                // Some writers leave the closing blocks out.
-                return if error.kind() == io::ErrorKind::UnexpectedEof { Ok(()) } else { Err(read()(error)) };
-            }
-            let Some(entry) = Entry::of(&block) else { return Err(self.damaged()) };
-            let Some(entry) = entry else { return Ok(()) };
-            let mut body = input.take(entry.size);
-            let name = long_name.take().unwrap_or(entry.name);
-            let name = name.rsplit('/').next().unwrap_or_default();
-            match entry.kind {
-                b'L' => {
-                    let mut text = Vec::new();
-                    (&mut body).take(SMALL_BYTES_MAX).read_to_end(&mut text).map_err(read())?;
-                    let text = String::from_utf8_lossy(&text);
-                    long_name = Some(text.trim_end_matches('\0').to_owned());
-                }
-                b'0' | 0 => self.file(name, &mut body, depth)?,
-                _ => {}
+        let mut archive = tar::Archive::new(input);
+        for entry in archive.entries().map_err(|_| self.damaged())?.take(ENTRIES_MAX) {
+            let mut entry = entry.map_err(|_| self.damaged())?;
+            let path = entry.path().map_err(|_| self.damaged())?.into_owned();
+            if entry.header().entry_type().is_file()
+                && let Some(name) = path.file_name().and_then(|name| name.to_str())
+            {
+                self.file(name, &mut entry, depth)?;
             }
             if self.database && self.journal {
-                return Ok(());
+                break;
             }
-            io::copy(&mut body, &mut io::sink()).map_err(ReplayError::read(self.path))?;
-            let rest = entry.size.next_multiple_of(BLOCK as u64) - entry.size;
-            io::copy(&mut input.take(rest), &mut io::sink()).map_err(ReplayError::read(self.path))?;
         }
-        Err(self.damaged())
+        Ok(())
     }
 
     fn file(&mut self, name: &str, body: &mut dyn Read, depth: usize) -> Result<(), ReplayError> {
@@ -205,46 +191,6 @@ pub fn with_head<R: Read>(mut input: R) -> io::Result<(Vec<u8>, Whole<R>)> {
     let mut head = Vec::with_capacity(BLOCK);
     (&mut input).take(BLOCK as u64).read_to_end(&mut head)?;
     Ok((head.clone(), Cursor::new(head).chain(input)))
-}
-
-/// The header of one entry.
-struct Entry {
-    name: String,
-    size: u64,
-    kind: u8,
-}
-
-impl Entry {
-    /// Reads a header of ustar or GNU tar; `Some(None)` is the block of zeros that ends an archive, `None` no header.
-    fn of(block: &[u8]) -> Option<Option<Self>> {
-        if block.iter().all(|byte| *byte == 0) {
-            return Some(None);
-        }
-        let text = |from: usize, to: usize| {
-            let field = block.get(from..to)?;
-            let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
-            Some(String::from_utf8_lossy(&field[..end]).into_owned())
-        };
-        let octal = |from: usize, to: usize| {
-            u64::from_str_radix(text(from, to)?.trim_matches(|letter: char| letter == ' ' || letter == '\0'), 8).ok()
-        };
-        // The sum is of the header with its own field blank.
-        let sum: u64 = block
-            .iter()
-            .enumerate()
-            .map(|(place, byte)| if (148..156).contains(&place) { u64::from(b' ') } else { u64::from(*byte) })
-            .sum();
-        if octal(148, 156)? != sum {
-            return None;
-        }
-        let size = if block[124] & 0x80 == 0 {
-            octal(124, 136)?
-        } else {
-            // Sizes from 8 GiB on are binary; the first four of twelve bytes are zero below 2⁶⁴.
-            u64::from_be_bytes(block[128..136].try_into().ok()?)
-        };
-        Some(Some(Self { name: text(0, 100)?, size, kind: block[156] }))
-    }
 }
 
 #[cfg(test)]

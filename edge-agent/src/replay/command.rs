@@ -49,7 +49,7 @@ const IDS_SHOWN: usize = 5;
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct ReplayArgs {
-    /// What was recorded: a CSV file, a Home Assistant database or an unencrypted backup
+    /// What was recorded: a CSV file, a JSON history, a Home Assistant database or an unencrypted backup
     ///
     /// The database is Home Assistant's own home-assistant_v2.db, of any version since 2018, alone or in a backup (.tar);
     /// it is only read. Its long-term statistics stand for the time before an entity's first state.
@@ -58,7 +58,8 @@ pub struct ReplayArgs {
     /// (statistic_id,unit,start,min,max,mean), InfluxDB's annotated CSV, the answer of a query to the recorder, a time
     /// followed by one column an entity, or the columns timestamp,entity_id,device_class,unit,state in any order. Commas,
     /// semicolons, tabs or bars part the columns. Times are RFC 3339 (2026-01-31T08:30:00Z), Unix times, or without an
-    /// offset those of --timezone. unavailable, unknown and nothing at all are gaps; entities of two states take on/off or
+    /// offset those of --timezone; dates may be 31.01.2026, 31/01/2026 or 01/31/2026. A JSON history is the answer of
+    /// /api/history/period. unavailable, unknown and nothing at all are gaps; entities of two states take on/off or
     /// 1/0. Rows that are not in the order of time are sorted first. Database and CSV may be gzipped.
     #[arg(long, value_name = "FILE")]
     pub events: PathBuf,
@@ -117,7 +118,7 @@ Examples:
   hearthwatch-edge replay --events home-assistant_v2.db --model routine --budget 2 --out result
   hearthwatch-edge replay --events home.csv --explain 3f5c0d9a71b2e684 --out result
 
-Rows that cannot be read, or are of before 2005 or of the future, are passed over; states that are no value are gaps.
+Rows that cannot be read, or lie over 400 days away from the rest, are passed over; states that are no value are gaps.
 Both are counted in the closing lines, as is what was not watched.
 
 Exit codes: 0 done, 1 a result could not be written, 2 something given is not usable (the text says what to mend),

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::attributes::Attributes;
 use super::error::ReplayError;
 use super::lenient_json;
 use super::lines::Lines;
@@ -20,25 +21,14 @@ const FORMS: &str = "give a CSV file with the columns entity_id,device_class,uni
 /// What is said of each entity.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entities {
-    list: HashMap<String, Told>,
-}
-
-/// What is said of one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
-    /// Home Assistant's device class; empty when it has none.
-    pub device_class: String,
-    /// Unit of measurement; empty when it has none.
-    pub unit: String,
-    /// Home Assistant's state class; empty when it has none.
-    pub state_class: String,
+    list: HashMap<String, Attributes>,
 }
 
 #[derive(Deserialize)]
 struct State {
     entity_id: String,
     #[serde(default)]
-    attributes: serde_json::Map<String, serde_json::Value>,
+    attributes: Attributes,
 }
 
 impl Entities {
@@ -71,16 +61,8 @@ impl Entities {
         .map_err(|error| format!("is no list of states ({error}); {FORMS}"))?;
         let list = states
             .into_iter()
-            .map(|state| {
-                let name = |key: &str| state.attributes.get(key).and_then(|value| value.as_str()).unwrap_or_default();
-                let told = Told {
-                    device_class: name("device_class").to_owned(),
-                    unit: name("unit_of_measurement").to_owned(),
-                    state_class: name("state_class").to_owned(),
-                };
-                (state.entity_id, told)
-            })
-            .filter(|(_, told)| *told != Told::default())
+            .map(|state| (state.entity_id, state.attributes))
+            .filter(|(_, attributes)| *attributes != Attributes::default())
             .collect();
         Ok(Self { list })
     }
@@ -103,19 +85,19 @@ impl Entities {
         while lines.advance().unwrap_or(false) {
             let fields = lines.fields(separator).map_err(|what| format!("line {}: {what}", lines.number))?;
             let field = |place: usize| fields.list.get(place).map(ToString::to_string).unwrap_or_default();
-            let told = Told {
+            let attributes = Attributes {
                 device_class: field(device_class),
                 unit: unit.map(field).unwrap_or_default(),
                 state_class: place(&["state_class"]).map(field).unwrap_or_default(),
             };
-            list.insert(field(entity_id), told);
+            list.insert(field(entity_id), attributes);
         }
         Ok(Self { list })
     }
 
     /// What is said of `entity_id`.
     #[must_use]
-    pub fn get(&self, entity_id: &str) -> Option<&Told> {
+    pub fn get(&self, entity_id: &str) -> Option<&Attributes> {
         self.list.get(entity_id)
     }
 }
@@ -124,17 +106,17 @@ impl Entities {
 mod tests {
     use super::*;
 
-    fn told(text: &str, id: &str) -> Option<(String, String)> {
-        Entities::parse(text.as_bytes()).unwrap().get(id).map(|told| (told.device_class.clone(), told.unit.clone()))
+    fn stated(text: &str, id: &str) -> Option<(String, String)> {
+        Entities::parse(text.as_bytes()).unwrap().get(id).map(|one| (one.device_class.clone(), one.unit.clone()))
     }
 
     #[test]
     fn a_csv_file_and_home_assistants_states_say_the_same() {
         let expected = Some(("temperature".to_owned(), "°C".to_owned()));
-        assert_eq!(told("entity_id,device_class,unit\nsensor.a,temperature,°C\n", "sensor.a"), expected);
-        assert_eq!(told("\u{feff}entity_id;unit;device_class\r\nsensor.a;°C;temperature\r\n", "sensor.a"), expected);
+        assert_eq!(stated("entity_id,device_class,unit\nsensor.a,temperature,°C\n", "sensor.a"), expected);
+        assert_eq!(stated("\u{feff}entity_id;unit;device_class\r\nsensor.a;°C;temperature\r\n", "sensor.a"), expected);
         assert_eq!(
-            told(
+            stated(
                 r#"[{"entity_id": "sensor.a", "state": "1", "attributes":
                     {"device_class": "temperature", "unit_of_measurement": "°C", "slope": NaN}}]"#,
                 "sensor.a"
@@ -147,8 +129,8 @@ mod tests {
     fn a_state_class_alone_says_something_and_nothing_at_all_says_nothing() {
         let states = r#"[{"entity_id": "sensor.a", "attributes": {"state_class": "measurement"}},
             {"entity_id": "sensor.b", "attributes": {}}]"#;
-        assert_eq!(told(states, "sensor.a"), Some((String::new(), String::new())));
-        assert_eq!(told(states, "sensor.b"), None);
+        assert_eq!(stated(states, "sensor.a"), Some((String::new(), String::new())));
+        assert_eq!(stated(states, "sensor.b"), None);
     }
 
     #[test]

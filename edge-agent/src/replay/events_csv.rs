@@ -131,13 +131,14 @@ impl EventsCsv {
         ReplayError::Header { path: self.path.clone(), line: lines.number, what }
     }
 
-    /// The first line that is understood, of the first few; what is wrong is told of the very first.
+    /// The first header among the first few lines, with its separator; the error is that of the first line.
     fn header<R: Read>(&self, lines: &mut Lines<R>) -> Result<(u8, Layout), ReplayError> {
         let mut first = None;
         for _ in 0..=TITLE_LINES_MAX {
             let separator = lines.separator();
-            let fields = lines.fields(separator).map_err(|what| self.fault(lines, what))?;
-            match Layout::find(&fields.list, &lines.quoted(), &self.zone) {
+            let found =
+                lines.fields(separator).and_then(|fields| Layout::find(&fields.list, &lines.quoted(), &self.zone));
+            match found {
                 Ok(layout) => return Ok((separator, layout)),
                 Err(what) => first = first.or(Some(self.fault(lines, what))),
             }
@@ -235,11 +236,7 @@ impl EventsCsv {
 
     fn time(&self, column: TimeColumn, list: &[Cow<'_, str>]) -> Result<Moment, String> {
         let written = text(list, column.place, "timestamp")?;
-        // Home Assistant's tables hold UTC with a fraction; a spreadsheet or a person writes what the clock showed.
-        let utc = column.utc
-            && written.contains('.')
-            && written.starts_with(|digit: char| digit.is_ascii_digit())
-            && written.get(4..5) == Some("-");
+        let utc = column.utc && stamp::is_of_a_table(written);
         let zone = if utc { &TimeZone::UTC } else { &self.zone };
         let order = if stamp::is_ambiguous(written) { self.order() } else { DayOrder::DayFirst };
         let at = stamp::read(written, zone, order).map_err(|error| error.to_string())?;

@@ -34,6 +34,57 @@ fn columns_are_found_by_name_in_any_order_and_a_repeated_header_is_skipped() {
 }
 
 #[test]
+fn a_title_the_separators_name_and_a_drawn_tables_lines_are_passed_over() {
+    let row = Ok(vec![Ok("3 1767225600 sensor.a temperature °C 21.5".into())]);
+    let header = "timestamp;entity_id;device_class;unit;state";
+    let cells = "2026-01-01T00:00:00Z;sensor.a;temperature;°C;21.5";
+    assert_eq!(read(&format!("sep=;\n{header}\n{cells}\n")), row);
+    assert_eq!(read(&format!("My home, 2026\n{header}\n{cells}\n")), row);
+    let table = "+-----+-----+-----+\n| entity_id | state | last_updated_ts |\n+-----+-----+-----+\n| sensor.a | 21.5 | 1767225600 |\n";
+    assert_eq!(read(table), Ok(vec![Ok("4 1767225600 sensor.a   21.5".into())]));
+}
+
+#[test]
+fn times_without_an_offset_are_the_homes_unless_they_are_written_as_in_home_assistants_tables() {
+    let seconds = |written: &str| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("entity_id,state,last_changed\nsensor.a,1,\"{written}\"\n")).unwrap();
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        let mut at = None;
+        EventsCsv::new(file.path(), false, &berlin)
+            .read(&mut |row| {
+                at = Some(row.unwrap().at.second());
+                Ok(())
+            })
+            .unwrap();
+        at.unwrap() - 1_767_225_600
+    };
+    assert_eq!(seconds("2026-01-01 01:00:00"), 0);
+    assert_eq!(seconds("01.01.2026 01:00"), 0);
+    assert_eq!(seconds("1/13/2026 1:00 AM"), 12 * 86_400);
+    assert_eq!(seconds("2026-01-01 00:00:00.000000"), 0, "UTC");
+}
+
+#[test]
+fn whether_the_day_or_the_month_comes_first_is_found_in_the_rest_of_the_file() {
+    let read = |last: &str| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = format!("timestamp,entity_id,state\n09/10/2026 05:00,sensor.a,1\n{last},sensor.a,2\n");
+        std::fs::write(file.path(), text).unwrap();
+        let mut first = None;
+        EventsCsv::new(file.path(), false, &TimeZone::UTC)
+            .read(&mut |row| {
+                first = first.or(Some(row.unwrap().at.second()));
+                Ok(())
+            })
+            .unwrap();
+        first.map(|at| (at - 1_767_225_600) / 86_400)
+    };
+    assert_eq!(read("13/10/2026 05:00"), Some(281), "9 October");
+    assert_eq!(read("09/13/2026 05:00"), Some(252), "10 September");
+}
+
+#[test]
 fn home_assistants_history_download_is_taken_as_it_is() {
     let rows = read("entity_id,state,last_changed\nbinary_sensor.hall,on,2026-01-01T00:00:00.000Z\n");
     assert_eq!(rows, Ok(vec![Ok("2 1767225600 binary_sensor.hall   on".into())]));

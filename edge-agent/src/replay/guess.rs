@@ -160,7 +160,7 @@ fn compound<'w>(token: &str, words: &'w [Word]) -> Option<&'w Word> {
 mod tests {
     use super::*;
 
-    fn told(id: &str, state: &str) -> Option<(C, &'static str)> {
+    fn guessed(id: &str, state: &str) -> Option<(C, &'static str)> {
         of(id, state).map(|guess| (guess.class, guess.unit))
     }
 
@@ -189,7 +189,7 @@ mod tests {
             ("sensor.ping", "12", C::GenericNumber, ""),
             ("sensor.air_humidity", "400", C::GenericNumber, ""),
         ] {
-            assert_eq!(told(id, state), Some((class, unit)), "{id}");
+            assert_eq!(guessed(id, state), Some((class, unit)), "{id}");
         }
     }
 
@@ -206,7 +206,7 @@ mod tests {
             ("switch.heater_power", "on", C::GenericBinary),
             ("sensor.back_door", "closed", C::Door),
         ] {
-            assert_eq!(told(id, state), Some((class, "")), "{id}");
+            assert_eq!(guessed(id, state), Some((class, "")), "{id}");
         }
     }
 

@@ -4,11 +4,14 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 use jiff::tz::TimeZone;
+use serde::Deserialize;
 use serde_json::Value;
 
+use super::attributes::Attributes;
 use super::error::{ReplayError, RowFault};
 use super::lenient_json;
 use super::moment::Moment;
@@ -17,7 +20,7 @@ use super::source::{EventRow, Row};
 use super::stamp::{self, DayOrder};
 
 /// Largest file: it is held in memory, some times its size.
-const BYTES_MAX: u64 = 512 << 20;
+const BYTES_MAX: u64 = 256 << 20;
 /// Times of a state, the likeliest first; the short ones are those of the web socket.
 const TIMES: [&str; 6] = ["last_updated", "last_changed", "lu", "lc", "last_reported", "timestamp"];
 
@@ -31,21 +34,17 @@ pub struct JsonHistory {
 #[derive(Debug)]
 struct StateRow {
     at: Moment,
-    entity_id: String,
-    device_class: String,
-    unit: String,
-    state_class: String,
+    /// Shared with the other states of the entity.
+    entity: Arc<Entity>,
     state: String,
     line: u64,
 }
 
-/// What an entity's first state said, for those after it that are minimal.
+/// An entity as its last state with attributes described it; those after it may be minimal.
 #[derive(Debug, Default, Clone)]
-struct Known {
+struct Entity {
     entity_id: String,
-    device_class: String,
-    unit: String,
-    state_class: String,
+    attributes: Attributes,
 }
 
 /// Whether a file that begins so is JSON.
@@ -66,7 +65,7 @@ impl JsonHistory {
         let mut bytes = Vec::new();
         input.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(ReplayError::read(path))?;
         if bytes.len() as u64 > BYTES_MAX {
-            let what = "is JSON of over 512 MiB; ask for fewer days at once, or give a copy of the recorder's database"
+            let what = "is JSON of over 256 MiB; ask for fewer days at once, or give a copy of the recorder's database"
                 .to_owned();
             return Err(ReplayError::TooLarge { path: path.to_owned(), what });
         }
@@ -74,7 +73,7 @@ impl JsonHistory {
         let text = text.trim_start_matches('\u{feff}');
         let mut rows = Rows { zone, rows: Vec::new(), number: 0 };
         match lenient_json::parse::<Value>(text) {
-            Ok(value) => rows.take(&value, &mut Known::default()),
+            Ok(value) => rows.take(&value, &mut Arc::default()),
             Err(error) => {
                 let lines: Result<Vec<Value>, _> =
                     text.lines().filter(|line| !line.trim().is_empty()).map(lenient_json::parse).collect();
@@ -82,7 +81,7 @@ impl JsonHistory {
                     path: path.to_owned(),
                     what: format!("is JSON that breaks off or is damaged ({error}); save the answer of /api/history/period once more"),
                 })?;
-                let mut known = Known::default();
+                let mut known = Arc::default();
                 lines.iter().for_each(|line| rows.take(line, &mut known));
             }
         }
@@ -110,10 +109,10 @@ impl JsonHistory {
             each(match row {
                 Ok(row) => Ok(EventRow {
                     at: row.at,
-                    entity_id: &row.entity_id,
-                    device_class: &row.device_class,
-                    unit: &row.unit,
-                    state_class: &row.state_class,
+                    entity_id: &row.entity.entity_id,
+                    device_class: &row.entity.attributes.device_class,
+                    unit: &row.entity.attributes.unit,
+                    state_class: &row.entity.attributes.state_class,
                     state: &row.state,
                     line: row.line,
                 }),
@@ -131,7 +130,7 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn take(&mut self, value: &Value, known: &mut Known) {
+    fn take(&mut self, value: &Value, known: &mut Arc<Entity>) {
         match value {
             Value::Array(list) => list.iter().for_each(|one| self.take(one, known)),
             Value::Object(object) if object.contains_key("state") || object.contains_key("s") => {
@@ -140,7 +139,7 @@ impl Rows<'_> {
             // An answer of the web socket: the states of each entity under its id.
             Value::Object(object) => {
                 for (entity_id, states) in object {
-                    *known = Known { entity_id: entity_id.clone(), ..Known::default() };
+                    *known = Arc::new(Entity { entity_id: entity_id.clone(), ..Entity::default() });
                     self.take(states, known);
                 }
             }
@@ -148,20 +147,20 @@ impl Rows<'_> {
         }
     }
 
-    fn state(&mut self, value: &Value, known: &mut Known) {
+    fn state(&mut self, value: &Value, known: &mut Arc<Entity>) {
         self.number += 1;
         let line = self.number;
         if let Some(entity_id) = value["entity_id"].as_str()
             && entity_id != known.entity_id
         {
-            *known = Known { entity_id: entity_id.to_owned(), ..Known::default() };
+            *known = Arc::new(Entity { entity_id: entity_id.to_owned(), ..Entity::default() });
         }
         let attributes = if value["attributes"].is_object() { &value["attributes"] } else { &value["a"] };
-        if attributes.is_object() {
-            let of = |name: &str| attributes[name].as_str().unwrap_or_default().to_owned();
-            known.device_class = of("device_class");
-            known.unit = of("unit_of_measurement");
-            known.state_class = of("state_class");
+        // Most states repeat the attributes of the one before.
+        if let Ok(attributes) = Attributes::deserialize(attributes)
+            && attributes != known.attributes
+        {
+            *known = Arc::new(Entity { entity_id: known.entity_id.clone(), attributes });
         }
         let fault = |what: String| Err(RowFault { line, kind: FaultKind::Unreadable, what });
         let state = match if value["state"].is_null() { &value["s"] } else { &value["state"] } {
@@ -179,10 +178,7 @@ impl Rows<'_> {
             fault("a state without an entity_id".to_owned())
         } else {
             match stamp::read(&written, self.zone, DayOrder::usual_in(self.zone)) {
-                Ok(at) => {
-                    let Known { entity_id, device_class, unit, state_class } = known.clone();
-                    Ok(StateRow { at, entity_id, device_class, unit, state_class, state, line })
-                }
+                Ok(at) => Ok(StateRow { at, entity: Arc::clone(known), state, line }),
                 Err(error) => fault(error.to_string()),
             }
         };

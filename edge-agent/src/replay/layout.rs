@@ -80,7 +80,8 @@ pub struct Columns {
 pub struct TimeColumn {
     /// Its place.
     pub place: usize,
-    /// Whether times without an offset are UTC, as Home Assistant's tables hold them, or the home's.
+    /// Whether it is a column of Home Assistant's tables, whose times are UTC where they are written as there
+    /// ([`stamp::is_of_a_table`]); other times without an offset are the home's.
     pub utc: bool,
     /// Seconds from what is written to when it was known.
     pub later: i64,

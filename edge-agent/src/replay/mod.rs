@@ -1,11 +1,13 @@
 //! `hearthwatch-edge replay`: recorded history told to the detector as if it were happening.
 //!
-//! Rows come from a CSV file of one of several layouts (`layout`) or a Home Assistant recorder database ([`source`]), are walked in the order of time
+//! Rows come from a CSV file of one of several layouts (`layout`), a JSON history or a Home Assistant recorder database
+//! ([`source`]), are walked in the order of time
 //! over the 10-minute grid ([`playback`]) and leave as `scores.csv` and `alarms.csv`. The walk is causal: a step is
 //! written when a row *after* its end proves it complete, and only from what came before, so an input that is cut short
 //! gives a byte-identical prefix of `scores.csv`.
 
 pub mod alarms_csv;
+pub mod attributes;
 pub mod backup;
 pub mod command;
 pub mod entities;

@@ -3,7 +3,7 @@
 use super::error::RowFault;
 use super::watch::counted;
 
-/// Rows of a kind that are told in words before the rest is only counted.
+/// Rows of a kind that are quoted before the rest is only counted.
 const SHOWN: usize = 3;
 
 /// In which way a row is odd.

@@ -12,15 +12,15 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Statement};
-use serde::Deserialize;
 
+use super::attributes::Attributes;
 use super::backup::{JOURNAL_SUFFIXES, Unpacked};
 use super::error::ReplayError;
 use super::moment::Moment;
 use super::salvage::{self, Reached};
 use super::source::{EventRow, Row};
 use super::statistics::{Feed, Statistics};
-use super::{lenient_json, watch};
+use super::watch;
 
 type Each<'e> = &'e mut dyn FnMut(Row<'_>) -> Result<(), ReplayError>;
 
@@ -39,14 +39,6 @@ pub struct RecorderDb {
     statistics: Cell<u64>,
     /// The unpacked copy, if there is one; deleted with this value.
     _copy: Option<Unpacked>,
-}
-
-/// What of an entity's attributes tells its kind.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Attributes {
-    pub(super) device_class: String,
-    pub(super) state_class: String,
-    pub(super) unit: String,
 }
 
 /// The last known attributes of each entity, with their number where rows share them.
@@ -271,30 +263,6 @@ impl RecorderDb {
         self.connection
             .prepare("SELECT CAST(shared_attrs AS TEXT) FROM state_attributes WHERE attributes_id = ?1")
             .map(Some)
-    }
-}
-
-impl Attributes {
-    /// The three attributes that are looked at; text that is not JSON, or not a name, counts as absent.
-    pub(super) fn parse(json: &str) -> Self {
-        #[derive(Deserialize)]
-        struct Named {
-            device_class: Option<serde_json::Value>,
-            unit_of_measurement: Option<serde_json::Value>,
-            state_class: Option<serde_json::Value>,
-        }
-        let text = |value: Option<serde_json::Value>| match value {
-            Some(serde_json::Value::String(text)) => text,
-            _ => String::new(),
-        };
-        lenient_json::parse::<Named>(json).map_or_else(
-            |_| Self::default(),
-            |named| Self {
-                device_class: text(named.device_class),
-                unit: text(named.unit_of_measurement),
-                state_class: text(named.state_class),
-            },
-        )
     }
 }
 

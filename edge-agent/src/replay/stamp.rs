@@ -88,6 +88,12 @@ fn small_numbers(text: &str) -> Option<(u8, u8)> {
     Some((first.parse().ok()?, second.parse().ok()?))
 }
 
+/// Whether a time is written as Home Assistant's tables hold it, in UTC: `2026-01-31 08:30:00.123456`. Spreadsheets write no fractions.
+#[must_use]
+pub fn is_of_a_table(text: &str) -> bool {
+    text.parse::<DateTime>().is_ok() && text.contains('.')
+}
+
 /// Whether a date needs a [`DayOrder`] to be read.
 #[must_use]
 pub fn is_ambiguous(text: &str) -> bool {

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 
 use rusqlite::{Rows, Statement};
 
+use super::attributes::Attributes;
 use super::error::ReplayError;
 use super::guess;
 use super::moment::Moment;
-use super::recorder_db::{Attributes, RecorderDb, column_names, text};
+use super::recorder_db::{RecorderDb, column_names, text};
 use super::source::{EventRow, Row};
 
 /// Seconds that one row is of; it is stamped with their beginning and known at their end.

@@ -52,7 +52,7 @@ pub enum Seen {
 pub struct Watchlist {
     infos: Vec<EntityInfo>,
     entities: HashMap<String, Entity>,
-    told: Arc<Entities>,
+    overrides: Arc<Entities>,
     guesses: bool,
     guessed: Vec<u32>,
     left_out_rows: u64,
@@ -71,19 +71,19 @@ enum Entity {
 }
 
 impl Watchlist {
-    /// What `told` says of an entity counts instead of what its rows say. With `guesses`, an entity of which nothing
+    /// What `overrides` says of an entity counts instead of what its rows say. With `guesses`, an entity of which nothing
     /// is said is taken for what its id and its first value say: a recorder names class and unit, downloads do not.
     #[must_use]
-    pub fn new(told: Arc<Entities>, guesses: bool) -> Self {
-        Self { told, guesses, ..Self::default() }
+    pub fn new(overrides: Arc<Entities>, guesses: bool) -> Self {
+        Self { overrides, guesses, ..Self::default() }
     }
 
     /// Judges one row.
     pub fn see(&mut self, row: &EventRow<'_>) -> Seen {
-        let (told, point) = (Arc::clone(&self.told), with_point(row.state));
+        let (overrides, point) = (Arc::clone(&self.overrides), with_point(row.state));
         let mut row = *row;
-        if let Some(told) = told.get(row.entity_id) {
-            (row.device_class, row.unit, row.state_class) = (&told.device_class, &told.unit, &told.state_class);
+        if let Some(one) = overrides.get(row.entity_id) {
+            (row.device_class, row.unit, row.state_class) = (&one.device_class, &one.unit, &one.state_class);
         }
         if let Some(point) = &point {
             row.state = point;
@@ -191,7 +191,7 @@ impl Watchlist {
     /// What was left out and why, a phrase each.
     #[must_use]
     pub fn left_out(&self) -> Vec<String> {
-        /// Names that are told before the rest is only counted.
+        /// Names that are listed before the rest is only counted.
         const NAMES_SHOWN: usize = 3;
         let mut phrases = Vec::new();
         let mut names: Vec<(usize, &str)> = self
@@ -235,7 +235,7 @@ impl Watchlist {
     /// What was guessed, and of what nothing could be made, a line each with the way to mend it.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
-        /// Entities that are told before the rest is only counted.
+        /// Entities that are listed before the rest is only counted.
         const SHOWN: usize = 20;
         let mut notes = Vec::new();
         let list = |names: Vec<String>, count: usize| {

@@ -34,7 +34,7 @@ pub(crate) struct Numeric {
     /// What the value would be without them.
     pub(crate) announced: f32,
     /// By how much the last hour's values differ from the newest, at the most, in the shown unit.
-    pub(crate) hour: f32,
+    pub(crate) moved_in_hour: f32,
     /// Half an hour ago; NaN where that is not known.
     pub(crate) before: f32,
 }
@@ -131,7 +131,7 @@ pub(crate) fn judge_switching(
             );
         }
         if let Some(Broken { evidence, misses, share }) = broken {
-            // Whoever stays off no longer than before was only not there for once.
+            // An entity that was off for as long before is not broken: nobody was there.
             let evidence = evidence.min(switching.silence.longest_evidence());
             louder(&mut best, evidence, AnomalyKind::Habit, misses, share);
         }
@@ -153,11 +153,10 @@ pub(crate) fn own_voices(seen: &Numeric, learnt: &Learnt, normal: &Normaliser, l
     let level = or_none(apart, learnt.level_tail.surprise(seen.residual.abs()));
     let fitted = learnt.autoregression.as_ref();
     let usual_change = fitted.and_then(|fitted| Some(fitted.tail.usual_limit()? * fitted.scale())).unwrap_or(0.0);
-    // What is told is the move itself; that it was not announced is why.
+    // The message gives the move itself, so there must be one, in the direction of the surprise.
     let moved = value - shown(seen.before);
-    let unannounced = (value - shown(seen.announced)).abs() >= noticeable && moved * seen.innovations > 0.0;
-    let change = fitted.map_or(0.0, |fitted| fitted.tail.surprise(seen.innovations.abs()));
-    let change = or_none(unannounced && moved.abs() >= noticeable, change);
+    let is_move = moved.abs() >= noticeable && moved * seen.innovations > 0.0;
+    let change = or_none(is_move, unpredicted(seen, learnt, normal, least));
     let usual_rough = learnt.rough_tail.usual_limit().unwrap_or(0.0);
     let rough = if normal.log { seen.rough * value.abs() } else { seen.rough };
     let noise = or_none(2.0 * rough >= noticeable && seen.rough > usual_rough, learnt.rough_tail.surprise(seen.rough));
@@ -170,8 +169,8 @@ pub(crate) fn own_voices(seen: &Numeric, learnt: &Learnt, normal: &Normaliser, l
     voices
 }
 
-/// The surprise at what was not announced, whether it moved or stood still while a move was announced.
-pub(crate) fn unannounced(seen: &Numeric, learnt: &Learnt, normal: &Normaliser, least: Noticeable) -> f32 {
+/// The surprise at what the autoregression did not predict: a move, or standing still where a move was predicted.
+pub(crate) fn unpredicted(seen: &Numeric, learnt: &Learnt, normal: &Normaliser, least: Noticeable) -> f32 {
     let shown = |transformed: f32| Normaliser::inverse(transformed, normal.log);
     let value = shown(seen.value);
     let apart = (value - shown(seen.announced)).abs() >= least.from(value);

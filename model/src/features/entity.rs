@@ -5,7 +5,7 @@ use crate::experts::event_rate::EventRate;
 use crate::experts::flatline::Flatline;
 use crate::experts::heartbeat::Heartbeat;
 use crate::experts::quiet_hours::QuietHours;
-use crate::experts::routine::{Numeric, Rules, Voice, own_voices, unannounced};
+use crate::experts::routine::{Numeric, Rules, Voice, own_voices, unpredicted};
 use crate::experts::time_in_state::TimeInState;
 use crate::features::calendar::Clock;
 use crate::features::intake::{Closed, Intake};
@@ -31,9 +31,9 @@ pub(crate) struct Around<'a> {
 /// Features stay within this.
 const CLIP: f32 = 12.0;
 const STEPS_PER_HOUR: usize = 6;
-/// Of what a resident would notice, a move within the hour that makes a value news: a series that breathes, not one that stands.
+/// Of what a resident would notice, a move within the hour that makes the network worth asking; a series that never changes has none.
 const NEWS_SHARE: f32 = 0.2;
-/// Who may say nothing for half a day in good health is not asked why.
+/// A sensor whose usual pauses are longer than half a day is never called silent.
 const SELDOM_STEPS: u32 = 72;
 /// Steps of six hours.
 const SIX_HOURS: usize = 36;
@@ -274,7 +274,7 @@ impl Entity {
         // A plug that is pulled out is no dead sensor either, and a load that ever stood still for hours may do so again.
         let plug = self.is_load;
         let unplugged = plug && closed.value.is_none();
-        // Nor one of which nobody knows yet what it does: a car is not charged on each of its first days.
+        // Nor one that was seen for less than a fortnight: a car is not charged on each of its first days.
         let young = plug && self.known_share(at) < 1.0;
         let flat_speaks = rules_speak && !young && !(plug && self.flatline.usual_run() > STEADY_STEPS_MAX);
         let seldom = self.heartbeat.usual_pause() > SELDOM_STEPS;
@@ -294,7 +294,7 @@ impl Entity {
                 innovations: self.innovations.iter().sum(),
                 announced,
                 before: self.values.back(SUM_STEPS),
-                hour: self.moved_within_the_hour(value),
+                moved_in_hour: self.moved_within_the_hour(value),
             },
             rules: Rules {
                 broken: closed.broken.filter(|_| self.first_at.is_some() && !self.is_new(at)),
@@ -428,20 +428,19 @@ impl Entity {
         speaks.then(|| own_voices(&draft.numeric, &self.learnt, &draft.normal, self.noticeable))
     }
 
-    /// How odd the step is by the entity's own past, told or not: what tells who of two is to blame.
+    /// How unusual the step is by the entity's own past, also where it is no alarm: decides which of two peers is at fault.
     pub(crate) fn loudness(&self, draft: &Draft, voices: Option<&[Voice; 3]>) -> f32 {
         let Some(voices) = voices else { return 0.0 };
-        voices[0].0.max(unannounced(&draft.numeric, &self.learnt, &draft.normal, self.noticeable))
+        voices[0].0.max(unpredicted(&draft.numeric, &self.learnt, &draft.normal, self.noticeable))
     }
 
-    /// Whether a resident would call it news: the value moved within the hour, or lies away from what is usual now. What stands where it
-    /// always stands is none.
+    /// Whether the network is worth asking: the value moved within the hour, or differs noticeably from what is usual now.
     pub(crate) fn is_noticeable(&self, draft: &Draft) -> bool {
         let shown = |value: f32| Normaliser::inverse(value, self.log);
         let (value, centre) = (shown(draft.numeric.value), shown(draft.normal.centre));
         let least = self.noticeable.from(value);
         let differs = |difference: f32, least: f32| difference > 0.0 && difference >= least;
-        differs(draft.numeric.hour, NEWS_SHARE * least) || differs((value - centre).abs(), least)
+        differs(draft.numeric.moved_in_hour, NEWS_SHARE * least) || differs((value - centre).abs(), least)
     }
 
     pub(crate) fn switching(&self) -> Option<&Switching> {

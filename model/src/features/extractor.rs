@@ -295,7 +295,7 @@ impl FeatureExtractor {
             .map(|fitted| (fitted.residual(draft.residual, &home.residuals), &fitted.tail));
         features[17] = apart.map_or(0.0, |(residual, _)| residual.clamp(-12.0, 12.0));
         // Where two part, the one that is odd by itself is to blame: a stuck sensor must not accuse its neighbours.
-        // Who stands still or is silent longer than ever cannot bear witness.
+        // A sensor that is stuck or silent cannot show that its peer is wrong.
         let loudness = |other: usize| if home.stalled[other] { f32::INFINITY } else { home.loudness[other] };
         let blamed =
             learnt.peers.as_ref().is_none_or(|fitted| fitted.peers().all(|peer| loudness(peer) <= loudness(index)));

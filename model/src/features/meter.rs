@@ -109,7 +109,6 @@ impl Meter {
     fn believe(&mut self, leap: Count, in_step: bool) {
         let Some(last) = self.last else { return };
         if leap.1 - last.1 > REPLACED_HOURS * self.highest {
-            self.resets += 1;
             self.last = Some(leap);
         } else {
             self.consume(leap, in_step);
@@ -231,6 +230,14 @@ mod tests {
         let (rates, resets) = rates(begin.chain(end));
         assert_eq!(resets, 1);
         assert!((rates.last().unwrap() - 0.6).abs() < 1e-6 && highest(&rates) < 1.0);
+    }
+
+    #[test]
+    fn a_meter_replaced_by_one_that_stands_far_higher_has_consumed_nothing_and_counts_on() {
+        let begin = (0..40).map(|step| 5230.0 + 0.1 * f64::from(step));
+        let (replaced, _) = rates(begin.chain([48_113.0, 48_113.1, 48_113.2]));
+        assert!(highest(&replaced) < 1.0, "{replaced:?}");
+        assert!(*replaced.last().unwrap() > 0.5);
     }
 
     #[test]

@@ -2,6 +2,9 @@
 //!
 //! **Leak**: in most homes every few hours hold ten minutes without any water. The least flow within the last 3, 6, 12 and 24 hours is
 //! held against the most that it ever was in four weeks: a leak lifts it by all of its own flow. **Burst**: the last hour's use, likewise.
+//!
+//! A counter counts in ticks, so between two counts at most one tick flowed, evenly; unless it is read seldom, when a count says only how
+//! much flowed since the last reading.
 
 use std::collections::VecDeque;
 
@@ -33,10 +36,9 @@ const READING_SHARE: f32 = 0.1;
 const READING_GAIN: f32 = 0.15;
 /// Steps between two counts over which anything is known of the flow: two and a half hours.
 const EVEN_STEPS_MAX: usize = 15;
-/// A leak is told of a counter once it has flowed through so many of its ticks in the span: one tick of a coarse meter in an hour is no
-/// flow without a pause.
+/// A span must hold so many ticks of a counter to be a leak: one tick of a coarse meter in an hour is no flow without a pause.
 const TICKS_MIN: f32 = 6.0;
-/// A leak that was told goes on while the last three hours hold this share of it.
+/// A leak that was found goes on while the last three hours hold this share of it.
 const GOES_ON_SHARE: f32 = 0.5;
 
 /// Follows one water meter or flow sensor.
@@ -51,7 +53,7 @@ pub(crate) struct Flow {
     reading: Option<f32>,
     /// The greatest hour of a burst that lasts; it is usual afterwards.
     burst: f32,
-    /// The leak that was told and goes on.
+    /// The leak that was found and goes on.
     leaking: Option<Finding>,
     /// What the last report of a counter led to: it stands until the next, or until the counter has been silent for too long.
     standing: Option<Finding>,
@@ -106,14 +108,14 @@ impl Flow {
         self.unheard = 0;
         let hours = seconds.max(STEP_SECONDS) as f32 / 3600.0;
         if steps <= EVEN_STEPS_MAX {
-            // Read seldom, the counter says only how much flowed in all. Else it would have counted sooner, had a tick flowed sooner.
+            // A counter that is read often would have counted sooner, had more than a tick flowed sooner.
             let before = if steps as f32 <= READ_FACTOR * usual { litres } else { self.tick.min(litres) };
             let gap_hours = (steps as f32 * STEP_SECONDS as f32 / 3600.0).max(hours);
             let flow = before / gap_hours;
             self.recent.iter_mut().rev().take(steps).for_each(|step| *step = flow);
         }
-        // Read at every turn, what it counts flowed just now; read seldom, or silent for so long that this would be more than ever, at any
-        // time since.
+        // Of a counter that is read at each step, the count flowed just now. Of one that is read seldom, or that was silent for so long that
+        // this would be more than ever, it flowed at any time since.
         let step_hours = STEP_SECONDS as f32 / 3600.0;
         let lately = usual < 1.5 && (steps <= EVEN_STEPS_MAX || litres <= self.hour.largest().unwrap_or(0.0));
         let within = if lately && steps > 1 { step_hours } else { hours.max(steps as f32 * step_hours) };
@@ -127,7 +129,7 @@ impl Flow {
     /// Time passed that nobody saw.
     pub(crate) fn lose(&mut self) {
         self.recent.clear();
-        (self.standing, self.leaking, self.silent) = (None, None, 0);
+        (self.standing, self.leaking, self.silent, self.unheard) = (None, None, 0, 0);
     }
 
     /// Takes the steps since the last report, and gives those within which one in ten reports comes.
@@ -171,8 +173,8 @@ impl Flow {
                 greatest.take(least);
             }
         }
-        // Who washes beside a leak does not end it.
-        self.leaking = leak.or(self.leaking.filter(|told| latest >= GOES_ON_SHARE * told.amount));
+        // Other use beside the leak does not end it.
+        self.leaking = leak.or(self.leaking.filter(|found| latest >= GOES_ON_SHARE * found.amount));
         let leak = self.leaking;
         if self.recent.len() < HOUR_STEPS {
             return leak;
@@ -183,7 +185,7 @@ impl Flow {
             self.burst = self.burst.max(hour);
             return Some(Finding { kind: AnomalyKind::Burst, amount: hour, usual: before });
         }
-        // What was told once is no more than ever the next time.
+        // A burst is an ordinary hour afterwards, so that an irrigation is an alarm once.
         self.hour.take(hour.max(std::mem::take(&mut self.burst)));
         leak
     }
@@ -266,17 +268,17 @@ mod tests {
 
     /// A meter that counts whole litres and says so when it does; `flow` L/h leak beside baths and showers.
     fn whole_litres(flow: f32, days: usize, house: &mut (Flow, f32, usize, usize)) -> Option<(usize, Finding)> {
-        let (meter, total, told, since) = house;
+        let (meter, total, counted_so_far, since) = house;
         for step in 0..days * 144 {
             let time = step % 144;
             let shower = (42..45).contains(&time) || (110..113).contains(&time) && (step / 144) % 2 == 0;
             let sips = (60..130).contains(&time) && step % 7 == 0;
             *total += flow / 6.0 + if shower { 20.0 } else { 0.0 } + if sips { 2.0 } else { 0.0 };
             *since += 1;
-            let ticks = *total as usize - *told;
+            let ticks = *total as usize - *counted_so_far;
             let counted = (ticks > 0).then(|| (ticks as f32, *since as i64 * 600));
             if ticks > 0 {
-                (*told, *since) = (*total as usize, 0);
+                (*counted_so_far, *since) = (*total as usize, 0);
             }
             let found = meter.count(counted);
             if (step + 1).is_multiple_of(144) {

@@ -4,7 +4,7 @@
 //! of it is dead. A light sensor is believed as far as its own days agree: one in a room with lamps and curtains has wide days, of
 //! which the lowest says little.
 
-use super::daily::DAYS;
+use super::daily::DailyMax;
 
 /// Light sensors that are compared; a home has one or two.
 const LIGHTS_MAX: usize = 4;
@@ -23,25 +23,37 @@ const SHARE: f32 = 0.75;
 #[derive(Debug, Clone)]
 struct Light {
     entity: u32,
-    /// Watts for each unit of light by day, newest first; the first place is today's. NaN where there was too little.
-    ratios: [f32; DAYS],
+    /// Watts for each unit of light, once a day; none on days with too little daylight.
+    ratios: DailyMax,
     watts: f32,
     light: f32,
     steps: u16,
 }
 
 impl Light {
+    fn new(entity: u32) -> Self {
+        Self { entity, ratios: DailyMax::new(), watts: 0.0, light: 0.0, steps: 0 }
+    }
+
     fn today(&self) -> Option<f32> {
         (self.steps >= STEPS_MIN && self.light > 0.0).then(|| self.watts / self.light)
     }
 
     /// How much of the least that was usual is left; none while too little is known.
     fn share_left(&self) -> Option<f32> {
-        let (today, yesterday) = (self.today()?, Some(self.ratios[1]).filter(|ratio| !ratio.is_nan())?);
-        let before = self.ratios[2..2 + BEFORE].iter().copied().filter(|ratio| !ratio.is_nan());
-        let known = before.clone().count();
-        let lowest = before.fold(f32::INFINITY, f32::min);
-        (known >= BEFORE_MIN && lowest > 0.0).then(|| today.max(yesterday) / lowest)
+        let mut days = self.ratios.before_today();
+        let latest = self.today()?.max(days.next()??);
+        let before: Vec<f32> = days.take(BEFORE).flatten().collect();
+        let lowest = before.iter().copied().fold(f32::INFINITY, f32::min);
+        (before.len() >= BEFORE_MIN && lowest > 0.0).then(|| latest / lowest)
+    }
+
+    fn next_day(&mut self) {
+        if let Some(ratio) = self.today() {
+            self.ratios.take(ratio);
+        }
+        self.ratios.next_day();
+        (self.watts, self.light, self.steps) = (0.0, 0.0, 0);
     }
 }
 
@@ -58,15 +70,10 @@ impl Sunlight {
             return;
         }
         for &(entity, shown) in lights.iter().filter(|(_, shown)| *shown > 0.0) {
-            let place = self.lights.iter().position(|light| light.entity == entity);
-            let place = place.unwrap_or_else(|| {
-                if self.lights.len() < LIGHTS_MAX {
-                    self.lights.push(Light { entity, ratios: [f32::NAN; DAYS], watts: 0.0, light: 0.0, steps: 0 });
-                }
-                self.lights.len() - 1
-            });
-            let light = &mut self.lights[place];
-            if light.entity == entity {
+            if self.lights.len() < LIGHTS_MAX && self.lights.iter().all(|light| light.entity != entity) {
+                self.lights.push(Light::new(entity));
+            }
+            if let Some(light) = self.lights.iter_mut().find(|light| light.entity == entity) {
                 light.watts += watts;
                 light.light += shown;
                 light.steps = light.steps.saturating_add(1);
@@ -81,12 +88,7 @@ impl Sunlight {
     }
 
     pub(crate) fn next_day(&mut self) {
-        for light in &mut self.lights {
-            light.ratios[0] = light.today().unwrap_or(f32::NAN);
-            light.ratios.rotate_right(1);
-            light.ratios[0] = f32::NAN;
-            (light.watts, light.light, light.steps) = (0.0, 0.0, 0);
-        }
+        self.lights.iter_mut().for_each(Light::next_day);
     }
 }
 
@@ -100,13 +102,13 @@ mod tests {
             let sun = (1.0 - (step as f32 / 30.0 - 1.0).powi(2)) * cloud;
             sunlight.step(4_000.0 * sun * share, 4_000.0, &[(7, 300.0 * sun + lamp)]);
         }
-        let told = sunlight.too_little().is_some();
+        let found = sunlight.too_little().is_some();
         sunlight.next_day();
-        told
+        found
     }
 
     #[test]
-    fn half_of_a_roof_is_missed_on_the_second_day_whatever_the_weather_and_dark_days_are_not() {
+    fn a_roof_of_which_half_is_dead_is_found_on_the_second_day_in_any_weather_and_dark_days_are_no_fault() {
         let mut sunlight = Sunlight::default();
         let clouds = [1.0, 0.3, 0.8, 0.25, 0.6, 0.9, 0.35];
         for number in 0..28 {
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lamp_beside_the_sensor_on_some_days_makes_it_a_poor_witness_and_no_alarm() {
+    fn a_lamp_beside_the_light_sensor_on_some_days_is_no_fault_of_the_roof() {
         let mut sunlight = Sunlight::default();
         for number in 0..28 {
             let lamp = if number % 3 == 0 { 140.0 } else { 0.0 };

@@ -70,7 +70,7 @@ impl Watch {
         if let Some(watts) = info.watts() {
             watch.factor = watts;
             if production::is_named(&info.entity_id) {
-                // What it produced is told of the power, once; its meters follow it.
+                // One alarm for a fault: the energy meters of a roof follow its power.
                 watch.production = (class == DeviceClass::Power).then(Production::new);
             } else if class != DeviceClass::Energy {
                 watch.running = Some(Running::new());

@@ -1,23 +1,23 @@
-//! What a home sets of its decisions.
+//! The settings of a home's decider.
 
-/// What a home sets.
+/// Budget, salt and adaptation of one home.
 #[derive(Debug, Clone)]
 pub struct DeciderConfig {
     /// Alarms a week, for the whole home.
     pub budget_per_week: f64,
     /// The home's secret in the alarms' ids.
     pub salt: Vec<u8>,
-    /// What of the home's own course bears on the next alarm.
+    /// Whether earlier alarms limit later ones.
     pub adapts: Adapts,
 }
 
-/// What of a home's alarms so far bears on the next.
+/// How a home's earlier alarms limit later ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Adapts {
     /// Nothing: where thresholds themselves are measured.
     Never,
     /// The allowance is kept; the offset stays as it is, for it is in the scores already.
     ByAllowance,
-    /// The allowance is kept, and the offset follows the rate of alarms: a home that is lived in.
+    /// The allowance is kept, and the offset follows the rate of alarms, as in a home.
     Fully,
 }
