@@ -75,9 +75,43 @@ pub(super) fn stand_ins(faults: &[FaultTime], step_end: i64) -> BTreeMap<u32, Op
 
 #[cfg(test)]
 mod tests {
+    use hearthwatch_model::alarm::Severity;
+    use hearthwatch_model::class::DeviceClass;
+    use hearthwatch_model::features::AnomalyKind;
+    use hearthwatch_protocol::ModelVersion;
+
     use super::*;
+    use crate::house::Place;
 
     const DAY: i64 = 86_400;
+
+    #[test]
+    fn an_alarm_that_ended_this_second_does_not_last_and_one_without_an_end_does() {
+        let info = EntityInfo { entity_id: "sensor.a".into(), class: DeviceClass::Temperature, unit: "°C".into() };
+        let of = |end| {
+            let alarm = Alarm {
+                id: "1".into(),
+                entity: 0,
+                start: 0,
+                end,
+                raised_at: 600,
+                severity: Severity::Warning,
+                score: 9.0,
+                threshold: 1.0,
+                observed: None,
+                band: None,
+                kind: AnomalyKind::Level,
+                amount: 0.0,
+                usual: 0.0,
+                reason: String::new(),
+            };
+            let alarm = ShownAlarm::new(alarm, &info, Place::default(), ModelVersion::ROUTINE);
+            faults(&[alarm], std::slice::from_ref(&info), 2 * DAY)
+        };
+        let fault = FaultTime { entity: 0, from: 0, until: 2 * DAY, lasts: true };
+        assert_eq!(of(None), [fault]);
+        assert_eq!(of(Some(2 * DAY)), [FaultTime { lasts: false, ..fault }]);
+    }
 
     #[test]
     fn a_fault_of_ten_days_is_stood_in_for_by_the_weeks_before_it() {
