@@ -54,6 +54,19 @@ fn two_models_are_compared_on_the_same_weeks_and_the_same_model_raises_the_same_
 }
 
 #[test]
+fn a_model_that_asks_for_more_raises_fewer_alarms_on_the_same_weeks() {
+    let (_dir, mut reader, home) = remembered(16);
+    let mut calibration = home.model.routine_calibration().clone();
+    for curve in calibration.classes.values_mut().chain([&mut calibration.fallback]) {
+        curve.points.iter_mut().for_each(|(_, threshold)| *threshold += 1_000.0);
+    }
+    let deaf = (ModelVersion(1), Arc::new(Model::Routine { calibration }));
+    let before = (ModelVersion(0), Arc::clone(&home.model));
+    let compared = compare(&mut reader, &home, before, deaf, 16 * DAY).unwrap().unwrap();
+    assert!(compared.before.1 > compared.after.1, "{compared:?}");
+}
+
+#[test]
 fn a_week_is_too_little_to_compare() {
     let (_dir, mut reader, home) = remembered(8);
     let model = |version| (ModelVersion(version), Arc::clone(&home.model));

@@ -20,9 +20,9 @@ pub struct Fleet {
     home: HomeId,
 }
 
-/// By how much the challenger asks for more before it speaks, in units of the score: some alarms of the past would be none, and a
-/// fault that any model must hear is still heard, else the home refuses it.
-const STRICTER: f32 = 1.0;
+/// By how much the challenger asks for more before it speaks, in units of the score: another model, and so near to the shipped
+/// one that it finds the home's canary faults at every hour of the day, else the home refuses it.
+const STRICTER: f32 = 0.05;
 
 fn stricter() -> Artifact {
     let shipped = shipped();

@@ -25,6 +25,17 @@ pub struct Home {
     dir: tempfile::TempDir,
 }
 
+impl Drop for Home {
+    /// A test that fails says what the agent warned of: its log goes with the folder.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.agent_log();
+            let warnings = log.lines().filter(|line| line.contains("WARN") || line.contains("ERROR"));
+            warnings.for_each(|line| eprintln!("the agent said: {line}"));
+        }
+    }
+}
+
 impl Home {
     /// A home with a thermometer and a door, everything running but the agent; none where that is impossible.
     pub async fn new() -> Option<Self> {
