@@ -30,7 +30,7 @@ use std::sync::Arc;
 use hearthwatch_model::alarm::AlarmEvent;
 use hearthwatch_model::detector::{DetectorConfig, EntityScore, HomeDetector, Model, Voice};
 use hearthwatch_model::grid::STEP_SECONDS;
-use hearthwatch_model::reading::{EntityInfo, Reading};
+use hearthwatch_model::reading::{EntityInfo, Reading, Value};
 use hearthwatch_model::unit::Conversion;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use jiff::tz::TimeZone;
@@ -115,6 +115,8 @@ pub struct Brain {
     closed: Option<i64>,
     /// What the last step made of each entity.
     last_scores: Vec<EntityScore>,
+    /// The newest value of each entity, by number, and when it came.
+    newest: Vec<Option<(i64, Value)>>,
     /// Whether what is heard now may be judged.
     listening: bool,
     /// Own memory was gone through.
@@ -171,6 +173,7 @@ impl Brain {
             open: OpenStep::default(),
             closed: None,
             last_scores: Vec::new(),
+            newest: Vec::new(),
             listening: false,
             recalled: false,
             restored: false,
@@ -226,6 +229,7 @@ impl Brain {
             let place = number as usize;
             if self.conversions.len() <= place {
                 self.conversions.resize(place + 1, None);
+                self.newest.resize(place + 1, None);
             }
             self.conversions[place] = way;
             number
@@ -365,6 +369,11 @@ impl Brain {
         let class = self.detector.entities().get(reading.entity as usize).map(|info| info.class);
         if let Some(class) = class {
             self.open.take(reading, class);
+        }
+        if let Some(newest) = self.newest.get_mut(reading.entity as usize)
+            && newest.is_none_or(|(at, _)| at <= reading.at)
+        {
+            *newest = Some((reading.at, reading.value));
         }
         self.detector.observe(reading)
     }

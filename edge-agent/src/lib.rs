@@ -8,6 +8,7 @@ pub mod discovery;
 pub mod diskless;
 pub mod enrol;
 pub mod explain;
+pub mod headline;
 pub mod history;
 pub mod home_assistant;
 pub mod house;

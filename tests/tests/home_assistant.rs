@@ -167,9 +167,13 @@ async fn a_wrong_token_is_said_in_words_and_the_agent_waits() {
     let Some(mut home) = Home::new().await else { return };
     let config = home.configure(true, "not-a-token");
     home.start_agent(&config);
-    home.agent_says("mode: Home Assistant refuses the token (make a new one)", 0).await;
+    home.agent_says("mode: Home Assistant refuses the token (write a new one into the token file)", 0).await;
     assert!(!home.agent_log().contains("not-a-token"), "a token is never logged");
     home.owner.state_when(ALARM, "there all the same", |state| state["state"] != "unavailable").await;
+    let refused = |state: &Value| state["state"].as_str().is_some_and(|text| text.starts_with("Nothing is watched"));
+    home.owner.state_when("sensor.hearthwatch_what_is_unusual", "true while nothing is watched", refused).await;
+    std::fs::write(home.path("token"), &home.token).unwrap();
+    home.agent_says("mode: listening to Home Assistant", 0).await;
     home.stop_agent();
 }
 

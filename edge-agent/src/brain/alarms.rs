@@ -171,14 +171,21 @@ impl Alarms {
         ended.collect()
     }
 
-    /// The alarm that is meant when nobody says which: the newest that is open and unanswered, else the newest open one,
-    /// else the newest.
+    /// The alarm that is meant when nobody says which: the gravest that is open and unanswered, else the gravest open one, else
+    /// the newest; of those that are as grave the newest.
     pub(super) fn shown(&self) -> Option<&ShownAlarm> {
-        let newest =
-            |wanted: fn(&&ShownAlarm) -> bool| self.list.iter().rev().filter(|alarm| leads(alarm)).find(wanted);
-        newest(|alarm| alarm.alarm.end.is_none() && alarm.answer.is_none())
-            .or_else(|| newest(|alarm| matters(alarm)))
-            .or_else(|| newest(|_| true))
+        let lead = || self.list.iter().filter(|alarm| leads(alarm));
+        let gravest = |wanted: fn(&&ShownAlarm) -> bool| lead().filter(wanted).max_by_key(|alarm| alarm.alarm.severity);
+        gravest(|alarm| alarm.alarm.end.is_none() && alarm.answer.is_none())
+            .or_else(|| gravest(|alarm| matters(alarm)))
+            .or_else(|| lead().next_back())
+    }
+
+    /// What is open, the gravest first, then the newest.
+    pub(super) fn gravest_first(&self) -> impl Iterator<Item = &ShownAlarm> {
+        let mut open: Vec<&ShownAlarm> = self.list.iter().rev().filter(|alarm| matters(alarm)).collect();
+        open.sort_by_key(|alarm| std::cmp::Reverse(alarm.alarm.severity));
+        open.into_iter()
     }
 
     /// How many last and were neither dismissed nor expected.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hearthwatch_model::alarm::{DeciderMemory, Verdict, alarm_id};
 use hearthwatch_model::detector::{DetectorConfig, EntityScore, Model};
-use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_model::reading::{EntityInfo, Value};
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::Origin;
 
@@ -24,6 +24,8 @@ const REHEARSAL_NOTE: &str = "rehearsal";
 pub struct HomeDetail {
     /// Every entity, by the detector's number, with what the last step made of it.
     pub entities: Vec<(EntityInfo, Option<EntityScore>)>,
+    /// The newest value of each, by number; none before it spoke, a gap while it says that it does not know.
+    pub newest: Vec<Option<Value>>,
     /// What scores.
     pub model: Arc<Model>,
     /// Its version.
@@ -74,6 +76,7 @@ impl Brain {
         let entities = self.detector.entities().iter().cloned().enumerate();
         HomeDetail {
             entities: entities.map(|(number, info)| (info, of(number))).collect(),
+            newest: self.newest.iter().map(|newest| newest.map(|(_, value)| value)).collect(),
             model: Arc::clone(&self.model),
             model_version: self.model_version,
             config: self.config.clone(),

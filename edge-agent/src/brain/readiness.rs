@@ -10,6 +10,9 @@ use super::Brain;
 /// Days of history that a routine is learnt from.
 pub const LEARNING_DAYS: u8 = 14;
 
+/// What a day may lack: after a start the memory of a fortnight begins some hours late.
+const SHORT_SECONDS: i64 = 6 * 3_600;
+
 /// What is known of one entity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EntityReadiness {
@@ -64,7 +67,7 @@ impl Brain {
     pub(super) fn readiness(&self) -> Arc<Readiness> {
         let known = self.detector.entities().iter().zip(self.detector.knowledge());
         let entities = known.filter_map(|(info, knowledge): (_, Knowledge)| {
-            let days = knowledge.known_seconds? / 86_400;
+            let days = (knowledge.known_seconds? + SHORT_SECONDS) / 86_400;
             Some(EntityReadiness {
                 entity_id: info.entity_id.clone(),
                 name: self.places.get(&info.entity_id).cloned().unwrap_or_default().name_of(&info.entity_id),

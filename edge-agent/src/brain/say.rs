@@ -11,6 +11,7 @@ use super::alarms::{MONTH_SECONDS, add_moved, may_speak_again};
 use super::feedback::{self, ToFleet, feedback_record};
 use super::view::{Loudest, Month, Notice, NoticeKind, ShownAlarm};
 use super::{Brain, DECIDER_NOTE};
+use crate::explain::title;
 use crate::history::Reason;
 use crate::house::{Announcement, Held, Subject, may_ask_about_unsure};
 
@@ -266,9 +267,11 @@ impl Brain {
     /// Renews the view, `scores` when a step was closed, and then tells what waits: whoever hears of an alarm finds it in
     /// the view.
     pub(super) fn show(&mut self, scores: Option<(i64, &[EntityScore])>) {
-        let loudest = scores.map(|(at, scores)| Loudest::of(at, scores, self.detector.entities()));
+        let name_of = |entity_id: &str| self.places.get(entity_id).cloned().unwrap_or_default().name_of(entity_id);
+        let loudest = scores.map(|(at, scores)| Loudest::of(at, scores, self.detector.entities(), name_of));
         let readiness = scores.map(|_| self.readiness());
         let (shown, open) = (self.alarms.shown().cloned(), self.alarms.open_count());
+        let unusual = self.alarms.gravest_first().map(|alarm| title(alarm, self.language)).collect();
         let network = self.model.version().is_some();
         let classes = self.detector.entities().iter().map(|info| info.class);
         let mut judged: Vec<DeviceClass> = classes.filter(|class| self.model.judges(*class)).collect();
@@ -282,6 +285,7 @@ impl Brain {
         self.view.send_modify(|view| {
             view.shown = shown;
             view.open = open;
+            view.unusual = unusual;
             view.model = model;
             view.network = network;
             view.judged = judged;

@@ -22,10 +22,12 @@ pub type ShownAlarm = crate::history::StoredAlarm;
 /// The home at a glance. Only the newest matters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HomeView {
-    /// The alarm that is meant when nobody says which: the newest open and unanswered one, else the newest.
+    /// The alarm that is meant when nobody says which: the gravest open and unanswered one, else the newest.
     pub shown: Option<ShownAlarm>,
     /// Alarms that last and were neither dismissed nor expected.
     pub open: usize,
+    /// Their titles, the gravest first, then the newest.
+    pub unusual: Vec<String>,
     /// The most unusual entity of the last step.
     pub loudest: Option<Loudest>,
     /// The model in charge.
@@ -64,6 +66,7 @@ impl Default for HomeView {
         Self {
             shown: None,
             open: 0,
+            unusual: Vec::new(),
             loudest: None,
             model: ModelVersion::default(),
             network: false,
@@ -124,6 +127,8 @@ pub struct Brief {
 pub struct Loudest {
     /// Home Assistant's id.
     pub entity_id: String,
+    /// What people call it.
+    pub name: String,
     /// The step's end.
     pub at: i64,
     /// Raw score.
@@ -140,7 +145,12 @@ pub struct Loudest {
 
 impl Loudest {
     /// The entity whose score is furthest above, or least below, its threshold.
-    pub(super) fn of(at: i64, scores: &[EntityScore], entities: &[EntityInfo]) -> Option<Self> {
+    pub(super) fn of(
+        at: i64,
+        scores: &[EntityScore],
+        entities: &[EntityInfo],
+        name_of: impl Fn(&str) -> String,
+    ) -> Option<Self> {
         let margin = |score: &EntityScore| score.score.map_or(f32::NEG_INFINITY, |value| value - score.threshold);
         let loudest = scores
             .iter()
@@ -149,6 +159,7 @@ impl Loudest {
         let info = entities.get(loudest.entity as usize)?;
         Some(Self {
             entity_id: info.entity_id.clone(),
+            name: name_of(&info.entity_id),
             at,
             score: loudest.score?,
             threshold: loudest.threshold,

@@ -17,9 +17,6 @@ const WATCH_HOURS_MAX: f64 = 336.0;
 /// Port that the fleet's broker listens on unless said otherwise: MQTT over TLS.
 const FLEET_PORT: u16 = 8883;
 
-/// What is shared as long as nobody was asked. A window can still tell when somebody was in, so it takes a word.
-pub(super) const UNASKED: SharingLevel = SharingLevel::Verdicts;
-
 /// What `hearthwatch-provision home add` leaves in a home's folder.
 const PROVISIONED: &str = "copy it from the folder that `hearthwatch-provision home add` made for this home";
 

@@ -57,9 +57,18 @@ impl HomeAssistantConfig {
     }
 }
 
-/// The WebSocket endpoint of the Home Assistant at `text`.
+/// Where Home Assistant listens unless a person changed it.
+const PORT: u16 = 8123;
+
+/// The WebSocket endpoint of the Home Assistant at `text`: an address, or a host with or without a port as people write it.
 pub(crate) fn websocket_url(text: &str) -> Result<Url, String> {
-    let mut url = Url::parse(text).map_err(|error| format!("{text:?} is not an address ({error})"))?;
+    let text = text.trim();
+    let bare = !text.contains("://");
+    let full = if bare { format!("http://{text}") } else { text.to_owned() };
+    let mut url = Url::parse(&full).map_err(|error| format!("{text:?} is not an address ({error})"))?;
+    if bare && url.port().is_none() && !text.contains(":80") {
+        url.set_port(Some(PORT)).map_err(|()| format!("{text:?} is not an address"))?;
+    }
     let scheme = match url.scheme() {
         "http" | "ws" => "ws",
         "https" | "wss" => "wss",
@@ -95,6 +104,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_host_without_a_scheme_is_home_assistant_at_its_usual_port() {
+        let url = |text| websocket_url(text).map(|url| url.to_string());
+        assert_eq!(url("homeassistant.local"), Ok("ws://homeassistant.local:8123/api/websocket".to_owned()));
+        assert_eq!(url(" 192.168.1.10:8124/ "), Ok("ws://192.168.1.10:8124/api/websocket".to_owned()));
+        assert_eq!(url("192.168.1.10:80"), Ok("ws://192.168.1.10/api/websocket".to_owned()));
+        assert_eq!(url("[fd00::10]"), Ok("ws://[fd00::10]:8123/api/websocket".to_owned()));
+    }
+
+    #[test]
     fn an_http_address_becomes_the_websocket_endpoint() {
         let url = |text| websocket_url(text).map(|url| url.to_string());
         assert_eq!(url("http://127.0.0.1:8123"), Ok("ws://127.0.0.1:8123/api/websocket".to_owned()));
@@ -106,7 +124,6 @@ mod tests {
     fn an_address_with_a_password_or_an_unknown_scheme_is_refused() {
         assert!(websocket_url("http://me:word@home.example").is_err());
         assert!(websocket_url("mqtt://home.example").is_err());
-        assert!(websocket_url("home.example:8123").is_err());
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl Config {
             mqtt
         });
         // Chosen at set-up, before there is a fleet.
-        let sharing = cloud::read_sharing(&mut root, faults).unwrap_or(cloud::UNASKED);
+        let sharing = cloud::read_sharing(&mut root, faults).unwrap_or_default();
         let diskless = state == Some(State::InMemory);
         let cloud = match root.section("cloud", faults) {
             Some(section) => CloudConfig::read(section, sharing, diskless, faults),

@@ -149,7 +149,7 @@ impl<'a> Section<'a> {
                 );
                 None
             }
-            Ok(text) => Some(Secret(text.trim().to_owned())),
+            Ok(text) => Some(Secret { text: text.trim().to_owned(), file: Some(path) }),
             Err(error) => {
                 faults.add(self.key(key), format!("{} cannot be read: {error}", path.display()), remedy);
                 None
@@ -215,19 +215,42 @@ const SECRET_BYTES_MAX: usize = 4096;
 
 /// A token or password. Its `Debug` says only that there is one.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret {
+    text: String,
+    /// Where it was read; none where it did not come from a file.
+    file: Option<PathBuf>,
+}
 
 impl Secret {
     /// Wraps a secret, e.g. in a test.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self { text: text.into(), file: None }
     }
 
     /// The secret itself: for the wire only, never for a log.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The file that it was read from.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// The secret as its file has it now: a person may have written a new one. Where there is no file, or it cannot be read or is
+    /// empty, this one.
+    #[must_use]
+    pub fn read_again(&self) -> Self {
+        let text = self.file().and_then(|file| std::fs::read_to_string(file).ok());
+        match text.as_deref().map(str::trim) {
+            Some(text) if !text.is_empty() && text.len() <= SECRET_BYTES_MAX => {
+                Self { text: text.to_owned(), file: self.file.clone() }
+            }
+            _ => self.clone(),
+        }
     }
 }
 

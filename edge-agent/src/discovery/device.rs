@@ -70,8 +70,9 @@ impl Device {
     }
 
     /// Key and platform of every component, in the order shown.
-    pub(super) const COMPONENTS: [(&'static str, &'static str); 21] = [
+    pub(super) const COMPONENTS: [(&'static str, &'static str); 22] = [
         ("alarm", "binary_sensor"),
+        ("unusual", "sensor"),
         ("picture", "image"),
         ("picture_dark", "image"),
         ("score", "sensor"),
@@ -141,6 +142,11 @@ impl Device {
                 "device_class": "problem",
                 "state_topic": self.topic("alarm"),
                 "json_attributes_topic": self.topic("alarm/attributes"),
+            }),
+            "unusual" => json!({
+                "name": "What is unusual",
+                "icon": "mdi:home-search",
+                "state_topic": self.topic("unusual"),
             }),
             "picture" => json!({
                 "name": "Alarm picture",

@@ -1,7 +1,7 @@
 //! Keeps the device on the home's broker true: document, states, events; and passes on what residents say.
 
 use std::collections::{HashMap, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hearthwatch_link::{LinkConfig, LinkEvent, LinkEvents, LinkHandle, Publication, TlsFiles};
@@ -18,6 +18,7 @@ use crate::brain::{AlarmPicture, BrainCommand, BrainHandle, HomeView, Notice};
 use crate::config::HomeMqttConfig;
 use crate::explain::{DrawError, Theme};
 use crate::miss;
+use crate::mode::Mode;
 use crate::update::{UpdateWish, Wishes};
 
 /// Events that wait for a broker or for Home Assistant. A week's budget of alarms has a few; older ones are shown by
@@ -40,8 +41,8 @@ pub struct Discovery {
     pub view: watch::Receiver<HomeView>,
     /// Model updates.
     pub updates: watch::Receiver<UpdateView>,
-    /// The agent's mode in one line.
-    pub mode: watch::Receiver<String>,
+    /// How each side of the agent is doing.
+    pub mode: watch::Receiver<Mode>,
     /// What happens to alarms; lent, so that what has happened meanwhile is there for a service that is started again.
     pub notices: OwnedMutexGuard<mpsc::Receiver<Notice>>,
     /// The memory's file, for a look back.
@@ -86,6 +87,7 @@ pub(super) fn link_config(config: &HomeMqttConfig, device: &Device) -> LinkConfi
     LinkConfig {
         tls: config.ca_file.clone().map(|ca| TlsFiles { ca, cert: None, key: None }),
         credentials: config.credentials.as_ref().map(|(user, password)| (user.clone(), password.expose().to_owned())),
+        password_file: config.credentials.as_ref().and_then(|(_, password)| password.file().map(Path::to_owned)),
         will: Some(will),
         subscriptions: vec![device.command_filter(), BIRTH_TOPIC.to_owned()],
         ..LinkConfig::new(config.host.clone(), config.port, format!("hearthwatch-{}", device.node()))

@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 use super::device::{BRIEF_EVENT, Device, OFF};
 use crate::brain::{Brief, HomeView, LEARNING_DAYS, Loudest, Notice, Readiness, ShownAlarm, verdict_word};
 use crate::explain::{Language, sentence};
+use crate::headline::Headline;
 use crate::history::Reason;
+use crate::mode::Mode;
 use crate::update::{AnsweredWish, MirrorFault, OpenWish, UpdateWish, WishAnswer};
 
 /// Longest state that Home Assistant takes.
@@ -70,13 +72,14 @@ impl UpdateView {
 /// Every retained state, as topic and payload, in the order to be said: attributes before the state that an automation
 /// waits for, so that it finds the reason beside the alarm.
 #[must_use]
-pub fn states(device: &Device, view: &HomeView, updates: &UpdateView, mode: &str) -> Vec<(String, String)> {
+pub fn states(device: &Device, view: &HomeView, updates: &UpdateView, mode: &Mode) -> Vec<(String, String)> {
     let mut states = vec![
         (device.topic("alarm/attributes"), alarm_attributes(view).to_string()),
+        (device.topic("unusual"), short(&Headline::of(mode, view).text)),
         (device.topic("alarm"), if view.open > 0 { "ON" } else { "OFF" }.to_owned()),
         (device.topic("model/attributes"), receipt(view, updates).to_string()),
         (device.topic("model"), model_name(view)),
-        (device.topic("mode"), mode.chars().take(STATE_CHARS_MAX).collect()),
+        (device.topic("mode"), short(&mode.to_string())),
         (device.topic("update"), update_state(view.model, updates).to_string()),
     ];
     states.extend([
@@ -119,6 +122,10 @@ pub fn brief_event(brief: &Brief) -> Value {
 /// `22:00-07:00`, or `off`.
 fn quiet_hours(view: &HomeView) -> String {
     view.house.quiet_hours.map_or_else(|| OFF.to_owned(), |hours| format!("{}-{}", hours.from, hours.until))
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(STATE_CHARS_MAX).collect()
 }
 
 /// `None` is what MQTT sensors take for unknown.

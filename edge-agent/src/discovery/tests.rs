@@ -16,6 +16,7 @@ use super::states::{UpdateView, event, states};
 use crate::brain::{EntityReadiness, HomeView, Notice, NoticeKind, Readiness, ShownAlarm};
 use crate::house::Place;
 use crate::house::{Change, DailyTime, HouseMode, QuietHours};
+use crate::mode::Mode;
 use crate::rehearse::Rehearsal;
 
 fn shown() -> ShownAlarm {
@@ -43,7 +44,7 @@ fn shown() -> ShownAlarm {
 fn state(view: &HomeView, name: &str) -> String {
     let device = Device::new("home-7");
     let topic = device.topic(name);
-    let states = states(&device, view, &UpdateView::default(), "listening");
+    let states = states(&device, view, &UpdateView::default(), &Mode::default());
     states.into_iter().find(|(known, _)| *known == topic).map(|(_, payload)| payload).unwrap()
 }
 
@@ -78,7 +79,7 @@ fn the_alarm_says_why_and_what_was_expected() {
 #[test]
 fn the_reason_is_said_before_the_alarm() {
     let device = Device::new("home-7");
-    let states = states(&device, &HomeView::default(), &UpdateView::default(), "");
+    let states = states(&device, &HomeView::default(), &UpdateView::default(), &Mode::default());
     let place = |name: &str| states.iter().position(|(topic, _)| *topic == device.topic(name)).unwrap();
     assert!(place("alarm/attributes") < place("alarm"));
 }
@@ -156,8 +157,9 @@ fn wishes_are_read_as_their_entities_say_them() {
 fn the_receipt_says_what_answers_did() {
     let receipt = |view: &HomeView, updates: &UpdateView| {
         let device = Device::new("home-7");
-        let found =
-            states(&device, view, updates, "").into_iter().find(|(topic, _)| topic.ends_with("/model/attributes"));
+        let found = states(&device, view, updates, &Mode::default())
+            .into_iter()
+            .find(|(topic, _)| topic.ends_with("/model/attributes"));
         serde_json::from_str::<Value>(&found.unwrap().1).unwrap()
     };
     assert_eq!(receipt(&HomeView::default(), &UpdateView::default())["receipt"], "");

@@ -23,7 +23,7 @@ use jiff::tz::TimeZone;
 pub use language::{DayInBrief, Language};
 pub use palette::Theme;
 pub use png::{DrawError, png};
-pub use sentence::{Sentence, precedent, sentence};
+pub use sentence::{Sentence, precedent, sentence, title};
 pub use words::{friendly_name, state_words};
 
 /// What is known of one step.

@@ -26,14 +26,7 @@ pub struct Sentence {
 #[must_use]
 pub fn sentence(shown: &StoredAlarm, timezone: &TimeZone, language: Language) -> Sentence {
     let alarm = &shown.alarm;
-    let name = shown.place.name_of(&shown.entity_id);
-    let title = match &shown.place.area {
-        _ if alarm.kind.is_danger() => danger::title(shown, language),
-        Some(area) if !name.to_lowercase().contains(&area.to_lowercase()) => {
-            format!("{name} ({area}): {}", language.kind(alarm.kind))
-        }
-        _ => format!("{name}: {}", language.kind(alarm.kind)),
-    };
+    let title = title(shown, language);
     let how_unusual = how_unusual(shown, language);
     let since = local(alarm.start, timezone, "%H:%M");
     let mut parts = match language {
@@ -63,6 +56,19 @@ pub fn sentence(shown: &StoredAlarm, timezone: &TimeZone, language: Language) ->
         );
     }
     Sentence { title, message: parts.join(" "), how_unusual }
+}
+
+/// A heading: `Freezer (Cellar): unusual value`. An area that the name holds is not said twice.
+#[must_use]
+pub fn title(shown: &StoredAlarm, language: Language) -> String {
+    let (name, kind) = (shown.place.name_of(&shown.entity_id), shown.alarm.kind);
+    match &shown.place.area {
+        _ if kind.is_danger() => danger::title(shown, language),
+        Some(area) if !name.to_lowercase().contains(&area.to_lowercase()) => {
+            format!("{name} ({area}): {}", language.kind(kind))
+        }
+        _ => format!("{name}: {}", language.kind(kind)),
+    }
 }
 
 /// What somebody said of one like it: "On 3 May Ann called one like this expected: “the boiler was serviced”."

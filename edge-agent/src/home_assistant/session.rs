@@ -22,7 +22,7 @@ use super::entities::{EntitiesEvent, EntityChange, WATCHED_MAX, WatchedEntities}
 use super::registry::{self, HomeAssistantState};
 use super::socket::{Socket, SocketError};
 use crate::brain::{BrainCommand, BrainGone, BrainHandle};
-use crate::config::HomeAssistantConfig;
+use crate::config::{HomeAssistantConfig, Secret};
 use crate::explain::Language;
 use past::{BACKFILL_SETTLE, Backfill};
 
@@ -30,6 +30,8 @@ use past::{BACKFILL_SETTLE, Backfill};
 const RUNNING_POLL: Duration = Duration::from_secs(1);
 /// After a refused token: it helps only that a person writes a new one, and each try raises a warning at theirs.
 const TOKEN_PAUSE: Duration = Duration::from_secs(600);
+/// Between two looks at the file of a refused token.
+const TOKEN_POLL: Duration = Duration::from_secs(5);
 /// A connection that lasted this long was a good one: the next failure is the first again.
 const GOOD_CONNECTION: Duration = Duration::from_secs(60);
 
@@ -74,7 +76,7 @@ impl fmt::Display for SessionState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connecting => f.write_str("connecting to Home Assistant"),
-            Self::TokenRefused => f.write_str("Home Assistant refuses the token (make a new one)"),
+            Self::TokenRefused => f.write_str("Home Assistant refuses the token (write a new one into the token file)"),
             Self::Starting => f.write_str("waiting for Home Assistant to be running"),
             Self::Remembering { percent } => write!(f, "learning from Home Assistant's memory, {percent} %"),
             Self::Listening { version, entities } => {
@@ -134,9 +136,17 @@ pub async fn run(
         let pause = match ended {
             SessionEnd::Brain(BrainGone) => return,
             SessionEnd::Socket(SocketError::Token(message)) => {
-                tracing::error!(reason = message, "Home Assistant refused the token; write a new one and restart");
+                tracing::error!(
+                    reason = message,
+                    "Home Assistant refused the token; write a new one into the token file, it is read again by itself"
+                );
                 session.become_state(SessionState::TokenRefused);
-                TOKEN_PAUSE
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = another_token(&session.config.token) => {}
+                    () = tokio::time::sleep(TOKEN_PAUSE) => {}
+                }
+                Duration::ZERO
             }
             SessionEnd::Socket(error) => {
                 failures = if began.elapsed() >= GOOD_CONNECTION { 1 } else { failures.saturating_add(1) };
@@ -148,6 +158,13 @@ pub async fn run(
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
+    }
+}
+
+/// Waits until the token's file holds another one.
+async fn another_token(token: &Secret) {
+    while token.read_again() == *token {
+        tokio::time::sleep(TOKEN_POLL).await;
     }
 }
 
@@ -190,6 +207,7 @@ impl Session {
     }
 
     async fn try_live(&mut self) -> Result<std::convert::Infallible, SessionEnd> {
+        self.config.token = self.config.token.read_again();
         let mut socket = Socket::connect(&self.config.websocket, &self.config.token).await?;
         self.listening = false;
         self.wait_until_running(&mut socket).await?;

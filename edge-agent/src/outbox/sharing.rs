@@ -13,10 +13,11 @@ const DAY_SECONDS: i64 = 86_400;
 pub enum SharingLevel {
     /// Nothing.
     Off,
-    /// The verdict, the kind of sensor, the score and the day.
-    Verdicts,
-    /// The verdict and the feature window that the model saw: what a model can learn from.
+    /// The verdict, the kind of sensor, the score and the day. So it is as long as nobody was asked.
     #[default]
+    Verdicts,
+    /// The verdict and the feature window that the model saw: what a model can learn from. It can still tell when somebody was in,
+    /// so it takes a resident's word.
     Windows,
 }
 

@@ -63,7 +63,9 @@ impl Home {
     }
 
     fn open(&self) -> Outbox {
-        Outbox::open_with_limit(&self.directory.path().join("outbox.db"), self.limit).unwrap()
+        let mut outbox = Outbox::open_with_limit(&self.directory.path().join("outbox.db"), self.limit).unwrap();
+        outbox.configure_sharing(SharingLevel::Windows);
+        outbox
     }
 }
 
@@ -311,7 +313,8 @@ proptest! {
 
 fn ledger() -> (TempDir, Outbox) {
     let dir = tempfile::tempdir().unwrap();
-    let outbox = Outbox::open(&dir.path().join("outbox.sqlite")).unwrap();
+    let mut outbox = Outbox::open(&dir.path().join("outbox.sqlite")).unwrap();
+    outbox.configure_sharing(SharingLevel::Windows);
     (dir, outbox)
 }
 

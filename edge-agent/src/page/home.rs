@@ -17,6 +17,7 @@ use crate::discovery::UpdateView;
 use crate::explain::{self, Picture, Point, Theme};
 use crate::history::{HistoryError, HistoryReader, JudgedSpan, StoredAlarm, StoredMiss, StoredQuestion};
 use crate::house::WEEK_SECONDS;
+use crate::mode::Mode;
 use crate::outbox::{LedgerEntry, OutboxError, SharingLevel, StoredWithdrawal, example_record};
 use crate::uplink::UplinkError;
 
@@ -81,7 +82,7 @@ pub(super) struct Everything {
     pub(super) timezone: TimeZone,
     pub(super) view: HomeView,
     pub(super) updates: UpdateView,
-    pub(super) mode: String,
+    pub(super) mode: Mode,
     pub(super) detail: HomeDetail,
     /// Of the last [`TIMELINE_SECONDS`], newest first.
     pub(super) alarms: Vec<StoredAlarm>,

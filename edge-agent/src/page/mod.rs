@@ -35,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::brain::{BrainHandle, HomeView};
 use crate::discovery::UpdateView;
+use crate::mode::Mode;
 use crate::update::Wishes;
 use crate::uplink::UplinkHandle;
 use guard::{Door, Visitor, admit, may_change};
@@ -69,8 +70,8 @@ pub struct PageParts {
     pub view: watch::Receiver<HomeView>,
     /// Model updates.
     pub updates: watch::Receiver<UpdateView>,
-    /// The agent's mode in one line.
-    pub mode: watch::Receiver<String>,
+    /// How each side of the agent is doing.
+    pub mode: watch::Receiver<Mode>,
     /// The memory's file.
     pub history: PathBuf,
     /// The way to the fleet, if there is one.

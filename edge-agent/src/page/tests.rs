@@ -12,6 +12,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::brain::{self, Brain, BrainCommand, BrainParts};
 use crate::history::{History, StoredAlarm, StoredQuestion};
+use crate::home_assistant::SessionState;
 use crate::house::Place;
 
 const NOW: i64 = 1_700_000_000;
@@ -78,7 +79,7 @@ async fn world_with(entity_id: &str, reason: &str, door: Door, memory: DeciderMe
         view: view_seen,
         wishes: Wishes::open(&dir.path().join("wishes.json")).unwrap(),
         updates: watch::channel(UpdateView::default()).1,
-        mode: watch::channel("all is well".to_owned()).1,
+        mode: watch::channel(listening()).1,
         history: file,
         uplink: None,
         leave,
@@ -107,6 +108,11 @@ async fn what_the_allowance_held_back_is_listed_with_its_reason() {
     assert!(page.contains("Room, an unusual value"), "{page}");
     let (_, _, page) = send(&own().await, get_of("/")).await;
     assert!(!page.contains("Not told"), "{page}");
+}
+
+fn listening() -> Mode {
+    let session = SessionState::Listening { version: "2026.11.0".to_owned(), entities: 1 };
+    Mode { session, ..Mode::default() }
 }
 
 fn get_of(path: &str) -> Request {
@@ -140,9 +146,14 @@ async fn the_page_shows_what_is_open_and_carries_its_policy() {
     let (status, headers, body) = send(&world, get_of("/")).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(headers[header::CONTENT_SECURITY_POLICY], CONTENT_SECURITY_POLICY);
-    for part in
-        ["What was it?", "Room", "It is 30 °C.", "False alarm", "Nothing. No fleet is configured", "all is well"]
-    {
+    for part in [
+        "What was it?",
+        "Room",
+        "It is 30 °C.",
+        "False alarm",
+        "Nothing. No fleet is configured",
+        "listening to Home Assistant 2026.11.0",
+    ] {
         assert!(body.contains(part), "{part}");
     }
     let (status, headers, svg) = send(&world, get_of("/alarm/3f5c0d9a71b2e684.svg")).await;

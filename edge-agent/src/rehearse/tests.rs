@@ -29,6 +29,7 @@ fn remembered(days: i64) -> (tempfile::TempDir, HistoryReader, HomeDetail) {
     let config = DetectorConfig { timezone: jiff::tz::TimeZone::UTC, budget_per_week: 1.0, salt: vec![1; 32] };
     let home = HomeDetail {
         entities: vec![(info, None)],
+        newest: Vec::new(),
         model: Arc::new(Model::routine()),
         model_version: ModelVersion::ROUTINE,
         config,

@@ -25,8 +25,8 @@ pub(super) struct Sides {
     pub(super) cloud: Option<Option<watch::Receiver<UplinkState>>>,
 }
 
-/// Runs until `stop`. `line` always holds the mode in words.
-pub(super) async fn watch(mut sides: Sides, line: watch::Sender<String>, stop: CancellationToken) {
+/// Runs until `stop`. `now` always holds the mode.
+pub(super) async fn watch(mut sides: Sides, now: watch::Sender<Mode>, stop: CancellationToken) {
     let mut said = None;
     loop {
         let mode = Mode {
@@ -45,7 +45,7 @@ pub(super) async fn watch(mut sides: Sides, line: watch::Sender<String>, stop: C
             tracing::info!("mode: {mode}");
             said = Some(outline);
         }
-        line.send_replace(mode.to_string());
+        now.send_replace(mode);
         // Several changes in a row, as when a device with many entities is discovered, are shown as one.
         tokio::time::sleep(SETTLE).await;
         tokio::select! {

@@ -22,6 +22,7 @@ use crate::history::{History, HistoryError};
 use crate::home_assistant::{self, SessionState};
 use crate::identity::pair::{Pair, PairError};
 use crate::identity::{self, Identity};
+use crate::mode::Mode;
 use crate::outbox::OutboxError;
 use crate::page::guard::Door;
 use crate::page::{self, PageParts};
@@ -167,7 +168,7 @@ impl Agent {
                 .optional("enrolment", move || join(joining.clone(), membership.clone(), joined.clone(), stop.clone()));
             health::membership(&board, membership_seen.clone());
         }
-        let (line, line_seen) = watch::channel(String::new());
+        let (mode, mode_seen) = watch::channel(Mode::default());
         let (updates, updates_seen) = watch::channel(UpdateView::default());
         let wishes = Wishes::open(&state.file(WISHES_FILE)).map_err(StartError::Wishes)?;
         let cloud_state = cloud.map(|_| fleet.state());
@@ -176,7 +177,7 @@ impl Agent {
             brain: brain.clone(),
             view: view_seen.clone(),
             updates: updates_seen.clone(),
-            mode: line_seen.clone(),
+            mode: mode_seen.clone(),
             history: state.file(HISTORY_FILE),
             uplink: fleet.uplink.clone(),
             leave,
@@ -233,7 +234,7 @@ impl Agent {
                 brain,
                 view: view_seen,
                 updates: updates_seen,
-                mode: line_seen,
+                mode: mode_seen,
                 notices: Arc::new(Mutex::new(notices_heard)),
                 history: state.file(HISTORY_FILE),
                 wishes,
@@ -245,7 +246,7 @@ impl Agent {
         });
         let sides = Sides { session: session_seen, home_broker, membership: membership_seen, cloud: cloud_state };
         let ends = stop.clone().drop_guard();
-        parts.optional("mode", move || modes::watch(sides.clone(), line.clone(), stop.clone()));
+        parts.optional("mode", move || modes::watch(sides.clone(), mode.clone(), stop.clone()));
         Ok(Self { parts, _ends: ends, _state: state })
     }
 
@@ -318,7 +319,7 @@ struct Screen {
     brain: BrainHandle,
     view: watch::Receiver<HomeView>,
     updates: watch::Receiver<UpdateView>,
-    mode: watch::Receiver<String>,
+    mode: watch::Receiver<Mode>,
     notices: Arc<Mutex<mpsc::Receiver<Notice>>>,
     history: PathBuf,
     wishes: Wishes,

@@ -14,6 +14,9 @@ pub(super) const CONFIG: &str = "edge.toml";
 const TOKEN: &str = "token";
 /// The broker's password.
 const PASSWORD: &str = "broker-password";
+/// The automation that asks on phones, for Home Assistant's folder of blueprints.
+pub(super) const BLUEPRINT: &str = "hearthwatch-alarm.yaml";
+const BLUEPRINT_TEXT: &str = include_str!("../../home-assistant/blueprints/automation/hearthwatch/alarm.yaml");
 /// Longest secret that is read from a file.
 const SECRET_BYTES_MAX: usize = 4096;
 
@@ -57,6 +60,9 @@ pub(super) fn write(dir: &Path, answers: &Answers) -> Result<(), FilesError> {
     keep(&dir.join(TOKEN), answers.home_assistant.token.expose(), 0o600)?;
     if let Some((_, password)) = answers.broker.as_ref().and_then(|broker| broker.credentials.as_ref()) {
         keep(&dir.join(PASSWORD), password.expose(), 0o600)?;
+    }
+    if answers.broker.is_some() {
+        keep(&dir.join(BLUEPRINT), BLUEPRINT_TEXT, 0o644)?;
     }
     let file = dir.join(CONFIG);
     let text = config_text(answers);

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::config::PageConfig;
 use crate::outbox::SharingLevel;
 use crate::output::stderr_line;
 use answers::{Answers, Door};
@@ -146,6 +147,14 @@ async fn set_up<R: std::io::BufRead, W: std::io::Write>(
             .say("In Home Assistant a device \"Hearthwatch\" will appear under Settings, Devices & services, MQTT.")?;
     }
     asker.say("It learns from Home Assistant's own history first, so most sensors are watched within minutes.")?;
+    asker.say(&format!("The page of this home: http://{}/ (this machine alone).", PageConfig::default().listen))?;
+    if answers.broker.is_some() {
+        asker.say(&format!(
+            "Messages on phones, with buttons to answer: copy {} into the folder\n  blueprints/automation/hearthwatch/ of Home \
+             Assistant's configuration, then Settings, Automations & scenes, Blueprints.",
+            args.dir.join(files::BLUEPRINT).display()
+        ))?;
+    }
     Ok(())
 }
 
@@ -243,7 +252,7 @@ fn share<R: std::io::BufRead, W: std::io::Write>(
         return Ok(level);
     }
     if args.no_questions {
-        return Ok(SharingLevel::Off);
+        return Ok(SharingLevel::default());
     }
     asker.say(
         "\n3 of 4  What of an answer may leave this home, should you ever join a fleet (nothing leaves before that)",

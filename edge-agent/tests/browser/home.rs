@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hearthwatch_edge::brain::{self, Brain, BrainCommand, BrainHandle, BrainParts, HomeView, ToFleet};
-use hearthwatch_edge::discovery::UpdateView;
+use hearthwatch_edge::discovery::{BrokerState, UpdateView};
 use hearthwatch_edge::history::History;
+use hearthwatch_edge::home_assistant::SessionState;
+use hearthwatch_edge::mode::Mode;
 use hearthwatch_edge::outbox::{Outbox, SharingLevel};
 use hearthwatch_edge::page::guard::Door;
 use hearthwatch_edge::page::{self, PageParts};
@@ -152,7 +154,7 @@ pub async fn lived() -> Home {
         brain: brain.clone(),
         view: view_seen,
         updates: watch::channel(updates).1,
-        mode: watch::channel("listening to Home Assistant 2026.11.0, 6 entities; home's broker connected".to_owned()).1,
+        mode: watch::channel(mode()).1,
         history,
         uplink: Some(uplink.clone()),
         leave,
@@ -233,4 +235,9 @@ async fn answer_and_share(brain: &BrainHandle, uplink: &UplinkHandle) {
         outbox.credit(&credit)
     };
     uplink.with_outbox(store).await.unwrap();
+}
+
+fn mode() -> Mode {
+    let session = SessionState::Listening { version: "2026.11.0".to_owned(), entities: 6 };
+    Mode { session, home_broker: Some(BrokerState::Connected), ..Mode::default() }
 }

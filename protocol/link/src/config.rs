@@ -10,6 +10,9 @@ use crate::backoff::Backoff;
 /// translation entry (60 s and more) alive and costs 5,760 two-byte packets a day.
 pub const KEEP_ALIVE_SECONDS: u16 = 30;
 
+/// Longest password that is read from a file.
+const PASSWORD_BYTES_MAX: usize = 4096;
+
 /// PEM files for TLS, read anew for each connection attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
@@ -45,6 +48,8 @@ pub struct LinkConfig {
     pub tls: Option<TlsFiles>,
     /// User name and password.
     pub credentials: Option<(String, String)>,
+    /// Where the password stands, read anew for each connection attempt; where it cannot be read, the one in `credentials` holds.
+    pub password_file: Option<PathBuf>,
     /// `false` asks the broker to keep our subscriptions and messages for an hour while we are away.
     pub clean_start: bool,
     /// What the broker says for us when the connection dies without a farewell.
@@ -70,6 +75,7 @@ impl LinkConfig {
             client_id: client_id.into(),
             tls: None,
             credentials: None,
+            password_file: None,
             clean_start: true,
             will: None,
             subscriptions: Vec::new(),
@@ -77,6 +83,13 @@ impl LinkConfig {
             keep_alive_seconds: KEEP_ALIVE_SECONDS,
             backoff: Backoff::default(),
         }
+    }
+
+    /// What the password's file holds now; none where there is no such file, or nothing in it.
+    pub(crate) fn password_now(&self) -> Option<String> {
+        let text = std::fs::read_to_string(self.password_file.as_ref()?).ok()?;
+        let password = text.trim();
+        (!password.is_empty() && password.len() <= PASSWORD_BYTES_MAX).then(|| password.to_owned())
     }
 }
 
@@ -117,6 +130,18 @@ mod tests {
         let forgotten = vec!["$share/hunter2/old".to_owned()];
         let shown = format!("{:?}", LinkConfig { subscriptions, forgotten, ..LinkConfig::new("localhost", 1883, "a") });
         assert!(shown.contains(r#"["$share/…/up/+", "a/b"]"#) && !shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn a_password_that_was_changed_is_read_anew_and_one_that_is_gone_leaves_the_one_before() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let link =
+            LinkConfig { password_file: Some(file.path().to_owned()), ..LinkConfig::new("localhost", 1883, "a") };
+        assert_eq!(link.password_now(), None);
+        std::fs::write(file.path(), "first\n").unwrap();
+        assert_eq!(link.password_now().as_deref(), Some("first"));
+        std::fs::write(file.path(), "second\n").unwrap();
+        assert_eq!(link.password_now().as_deref(), Some("second"));
     }
 
     #[test]

@@ -106,7 +106,7 @@ pub fn options(config: &LinkConfig) -> Result<MqttOptions, LinkError> {
         options.set_transport(Transport::tls_with_config(rumqttc::TlsConfiguration::Rustls(config)));
     }
     if let Some((username, password)) = &config.credentials {
-        options.set_credentials(username.clone(), password.clone());
+        options.set_credentials(username.clone(), config.password_now().unwrap_or_else(|| password.clone()));
     }
     if let Some(will) = &config.will {
         let will = LastWill::new(will.topic.clone(), will.payload.clone(), QoS::AtLeastOnce, will.retain, None);

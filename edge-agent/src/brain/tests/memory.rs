@@ -380,7 +380,7 @@ fn who_learns_anew_and_has_fallen_far_behind_catches_up_before_it_is_taken() {
     let mut rest = home.brain.due_relearning().expect("two days are not made up for at once");
     rest.study(|| true);
     home.brain.take_over(rest);
-    assert_eq!(home.brain.readiness().entities[0].days, 6, "whole days since the first step");
+    assert_eq!(home.brain.readiness().entities[0].days, 7, "the days since the first step, which is minutes late");
     assert!(home.brain.due_relearning().is_none());
 }
 

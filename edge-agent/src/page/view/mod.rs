@@ -67,7 +67,7 @@ pub(super) fn page(all: &Everything, base: &str, token: &str) -> Markup {
             (sharing::sharing(all, forms))
             (leave::leave(all, forms))
         }
-        footer { (all.mode) }
+        footer { (all.mode.to_string()) }
     };
     shell("Hearthwatch", base, &body)
 }

@@ -1,10 +1,11 @@
 //! What is happening now: one sentence, what is open, and the entities, the most unusual first.
 
 use hearthwatch_model::detector::EntityScore;
-use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_model::reading::{EntityInfo, Value};
 use maud::{Markup, html};
 
 use super::{Forms, alarms, drawn};
+use crate::headline::{Headline, Tone};
 use crate::page::home::Everything;
 use crate::page::text;
 
@@ -20,10 +21,12 @@ pub(in crate::page) fn now(all: &Everything, forms: Forms<'_>) -> Markup {
     let unanswered = |alarm: &&crate::history::StoredAlarm| {
         alarm.answer.is_none() && alarm.alarm.end.is_none_or(|end| all.now - end < QUESTION_SECONDS)
     };
-    let questions: Vec<_> = all.alarms.iter().filter(unanswered).collect();
+    let mut questions: Vec<_> = all.alarms.iter().filter(unanswered).collect();
+    // What lasts comes first, then the gravest; the newest of these stays above the older.
+    questions.sort_by_key(|alarm| (alarm.alarm.end.is_some(), std::cmp::Reverse(alarm.alarm.severity)));
     html! {
         section #now.hero {
-            (sentence(all))
+            (headline(all))
             p.faint {
                 "Watching " (all.view.entities) @if all.view.entities == 1 { " entity" } @else { " entities" }
                 ", with " (text::count(all.days_remembered.unsigned_abs(), "day")) " of memory."
@@ -53,25 +56,26 @@ pub(in crate::page) fn now(all: &Everything, forms: Forms<'_>) -> Markup {
     }
 }
 
-fn sentence(all: &Everything) -> Markup {
-    let (class, words) = if !all.view.listening {
-        ("waiting", "Getting to know the home.".to_owned())
-    } else {
-        match all.view.open {
-            0 => ("calm", "Everything is as usual.".to_owned()),
-            1 => ("alert", "One thing is unusual.".to_owned()),
-            open => ("alert", format!("{open} things are unusual.")),
-        }
+/// An entity with what the last step made of it, and its newest value.
+type Row<'a> = (&'a (EntityInfo, Option<EntityScore>), Option<Value>);
+
+fn headline(all: &Everything) -> Markup {
+    let Headline { tone, text } = Headline::of(&all.mode, &all.view);
+    let class = match tone {
+        Tone::Calm => "calm",
+        Tone::Alert => "alert",
+        Tone::Waiting => "waiting",
     };
-    html! { p.sentence { span class={ "lamp " (class) } aria-hidden="true" {} (words) } }
+    html! { p.sentence { span class={ "lamp " (class) } aria-hidden="true" {} (text) } }
 }
 
 fn entities(all: &Everything) -> Markup {
-    let mut rows: Vec<&(EntityInfo, Option<EntityScore>)> = all.detail.entities.iter().collect();
+    let newest = all.detail.newest.iter().copied().chain(std::iter::repeat(None));
+    let mut rows: Vec<Row<'_>> = all.detail.entities.iter().zip(newest).collect();
     let margin = |score: &Option<EntityScore>| {
         score.as_ref().and_then(|score| Some(score.score? - score.threshold)).unwrap_or(f32::NEG_INFINITY)
     };
-    rows.sort_by(|one, other| margin(&other.1).total_cmp(&margin(&one.1)));
+    rows.sort_by(|one, other| margin(&other.0.1).total_cmp(&margin(&one.0.1)));
     let (first, rest) = rows.split_at(rows.len().min(ENTITIES_SHOWN));
     html! {
         @if rows.is_empty() {
@@ -88,14 +92,14 @@ fn entities(all: &Everything) -> Markup {
     }
 }
 
-fn entity((info, score): &(EntityInfo, Option<EntityScore>), all: &Everything) -> Markup {
+fn entity(((info, score), newest): &Row<'_>, all: &Everything) -> Markup {
     let name = all.detail.name_of(&info.entity_id);
     let percent = score.as_ref().and_then(|score| Some(unusual(score.score?, score.threshold)));
     let band = score.as_ref().and_then(|score| score.band).filter(|_| !info.class.is_binary());
     html! {
         li {
             span.name { (name) }
-            span.reading { (text::value(info, score.as_ref().and_then(|score| score.observed))) }
+            span.reading { (reading(info, *newest, score.as_ref().and_then(|score| score.observed))) }
             span.usual {
                 @if let Some(band) = band {
                     "usually " (text::number(band.low)) " to " (text::value(info, Some(band.high)))
@@ -106,6 +110,19 @@ fn entity((info, score): &(EntityInfo, Option<EntityScore>), all: &Everything) -
                     aria-label={ "How unusual " (name) " is" } { (format!("{percent:.0} of 100")) }
             }
         }
+    }
+}
+
+/// What is so now. What counts up is shown by what it counted in the last ten minutes: where a counter stands tells a resident
+/// nothing.
+fn reading(info: &EntityInfo, newest: Option<Value>, observed: Option<f32>) -> String {
+    match newest {
+        _ if info.class.counter() => text::value(info, observed),
+        #[expect(clippy::cast_possible_truncation, reason = "three digits are shown")]
+        Some(Value::Number(number)) => text::value(info, Some(number as f32)),
+        Some(Value::Binary(on)) => text::value(info, Some(f32::from(u8::from(on)))),
+        Some(Value::Gap) => "not known now".to_owned(),
+        None => text::value(info, observed),
     }
 }
 
