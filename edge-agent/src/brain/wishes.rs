@@ -38,9 +38,8 @@ impl AlarmPicture {
     /// # Errors
     /// [`DrawError`], which no alarm of ours should lead to.
     pub fn png(&self, theme: Theme) -> Result<Vec<u8>, DrawError> {
-        let alarm = &self.alarm.alarm;
-        let name = &self.alarm.place.name_of(&self.info.entity_id);
-        let picture = Picture { alarm, info: &self.info, name, points: &self.points, timezone: &self.timezone };
+        let Self { alarm: shown, info, points, timezone, language } = self;
+        let picture = Picture { shown, info, language: *language, points, timezone };
         explain::png(&explain::svg(&picture, theme))
     }
 }

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use hearthwatch_model::alarm::Severity;
-use hearthwatch_model::features::Band;
 use hearthwatch_model::grid::STEP_SECONDS;
+use hearthwatch_model::unit::PeopleUnit;
 
+use super::sentence::sentence;
 use super::words::{escape, period, quantity, shorten, state_words, text_width, wrap};
-use super::{Picture, Point, Theme, ticks};
+use super::{Language, Picture, Point, Theme, ticks, timeline};
 
 /// Width of the drawing: a phone's.
 const WIDTH: f32 = 360.0;
@@ -36,12 +37,15 @@ const BAND_STRETCH: f64 = 0.6;
 
 /// Draws a picture.
 pub(super) fn draw(picture: &Picture<'_>, theme: Theme) -> String {
-    let when = period(picture.alarm.start, picture.alarm.end, picture.timezone);
+    let words = Words::of(picture.language);
+    let said = sentence(picture.shown, picture.timezone, picture.language);
+    let alarm = &picture.shown.alarm;
+    let when = period(alarm.start, alarm.end, picture.timezone);
     let mut body = String::new();
     let mut y = MARGIN + LARGE;
-    text(&mut body, (MARGIN, y), LARGE, "ink", "start", &shorten(picture.name, LARGE, WIDTH - 2.0 * MARGIN));
+    text(&mut body, (MARGIN, y), LARGE, "ink", "start", &shorten(&said.title, LARGE, WIDTH - 2.0 * MARGIN));
     y += MEDIUM + 7.0;
-    let severity = severity_word(picture.alarm.severity);
+    let severity = words.severity(alarm.severity);
     let headline = format!("{severity} · {when}");
     // Both on one line where they fit, else one below the other.
     if text_width(&headline, MEDIUM) <= WIDTH - 2.0 * MARGIN {
@@ -52,68 +56,56 @@ pub(super) fn draw(picture: &Picture<'_>, theme: Theme) -> String {
         text(&mut body, (MARGIN, y), MEDIUM, "call", "start", &shorten(&when, MEDIUM, WIDTH - 2.0 * MARGIN));
     }
     y += 3.0;
-    for line in wrap(&reason(picture), MEDIUM, WIDTH - 2.0 * MARGIN, REASON_LINES) {
+    for line in wrap(&message(&said.message, picture), MEDIUM, WIDTH - 2.0 * MARGIN, REASON_LINES) {
         y += MEDIUM + 4.0;
         text(&mut body, (MARGIN, y), MEDIUM, "ink", "start", &line);
     }
     y += 2.0 * SMALL + 4.0;
-    let unit = picture.info.shown_unit();
+    let unit = PeopleUnit::of(picture.info.class, &picture.info.shown_unit());
     let binary = picture.info.class.is_binary();
-    let axis = quantity(picture.info.class, if binary { "share of each 10 minutes" } else { &unit });
+    let axis = quantity(picture.info.class, &unit.name);
     text(&mut body, (MARGIN, y), SMALL, "muted", "start", &shorten(&axis, SMALL, WIDTH - 2.0 * MARGIN));
     y += 8.0;
-    let shown = story(picture);
-    if shown.iter().any(|point| point.observed.is_some() || point.band.is_some()) {
-        Plot::new(picture, shown, y).draw(&mut body, picture);
+    let shown: Vec<Point> = story(picture).iter().map(|point| point.times(unit.factor)).collect();
+    let sure = binary && alarm.kind.is_danger();
+    if sure || shown.iter().any(|point| point.observed.is_some() || point.band.is_some()) {
+        Plot::new(picture, &shown, y).draw(&mut body, picture);
     } else {
         let middle = y + PLOT_HEIGHT / 2.0;
-        text(&mut body, (WIDTH / 2.0, middle), MEDIUM, "muted", "middle", "Nothing was measured in this time.");
+        text(&mut body, (WIDTH / 2.0, middle), MEDIUM, "muted", "middle", words.nothing);
     }
     y += PLOT_HEIGHT + SMALL + 6.0;
     y += SMALL + 5.0;
     let zone =
-        picture.timezone.iana_name().map_or_else(|| "local time".to_owned(), |zone| format!("local time, {zone}"));
+        picture.timezone.iana_name().map_or_else(|| words.local_time.to_owned(), |zone| format!("{}, {zone}", words.local_time));
     text(&mut body, ((PLOT_LEFT + PLOT_RIGHT) / 2.0, y), SMALL, "muted", "middle", &zone);
     y += SMALL + 10.0;
-    legend(&mut body, y, shown, binary);
+    legend(&mut body, y, &shown, binary, &words);
     let height = y + MARGIN;
-    let description = format!("{headline}. {}", picture.alarm.reason);
+    let description = format!("{headline}. {}", said.message);
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height:.0}\" \
          viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-labelledby=\"t d\"><title id=\"t\">{}</title>\
          <desc id=\"d\">{}</desc><style>{}</style>\
          <rect class=\"ground\" width=\"{WIDTH}\" height=\"{height:.0}\"/>{body}</svg>\n",
-        escape(picture.name),
+        escape(&said.title),
         escape(&description),
         theme.style(),
     )
 }
 
-/// The alarm's reason as it reads under the entity's name, each number kept with its unit.
-fn reason(picture: &Picture<'_>) -> String {
-    let reason = &picture.alarm.reason;
-    let reason = match reason.strip_prefix(picture.info.entity_id.as_str()) {
-        Some(rest) => format!("It{rest}"),
-        None => reason.clone(),
-    };
-    let unit = picture.info.shown_unit();
-    if unit.is_empty() { reason } else { reason.replace(&format!(" {unit}"), &format!("\u{a0}{unit}")) }
-}
-
-fn severity_word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "Worth a look",
-        Severity::Warning => "Look at this today",
-        Severity::Critical => "Look at this now",
-    }
+/// What is said of the alarm, each number kept with its unit.
+fn message(said: &str, picture: &Picture<'_>) -> String {
+    let unit = PeopleUnit::of(picture.info.class, &picture.info.shown_unit()).name;
+    if unit.is_empty() { said.to_owned() } else { said.replace(&format!(" {unit}"), &format!("\u{a0}{unit}")) }
 }
 
 /// The points that tell the story: half a day before the alarm or as long as the alarm itself, whichever is longer, and
 /// a little behind its end.
 fn story<'a>(picture: &Picture<'a>) -> &'a [Point] {
     let (Some(first), Some(last)) = (picture.points.first(), picture.points.last()) else { return picture.points };
-    let end = picture.alarm.end.unwrap_or(last.at);
-    let from = picture.alarm.start - (end - picture.alarm.start).max(LEAD_SECONDS);
+    let end = picture.shown.alarm.end.unwrap_or(last.at);
+    let from = picture.shown.alarm.start - (end - picture.shown.alarm.start).max(LEAD_SECONDS);
     let to = end + AFTER_SECONDS;
     let begin = picture.points.partition_point(|point| point.at < from.max(first.at));
     let finish = picture.points.partition_point(|point| point.at <= to);
@@ -142,8 +134,11 @@ struct Plot<'a> {
 
 impl<'a> Plot<'a> {
     fn new(picture: &Picture<'_>, points: &'a [Point], top: f32) -> Self {
-        let from = points.first().map_or(0, |point| point.at - STEP_SECONDS);
-        let to = points.last().map_or(STEP_SECONDS, |point| point.at);
+        let from = points.first().map_or(picture.shown.alarm.start - LEAD_SECONDS, |point| point.at - STEP_SECONDS);
+        let alarm = &picture.shown.alarm;
+        // What turned on this second is shown, though its step is not over.
+        let event = if alarm.kind.is_danger() { alarm.start + STEP_SECONDS } else { 0 };
+        let to = points.last().map_or(STEP_SECONDS, |point| point.at).max(event);
         let (low, high) = if picture.info.class.is_binary() { (0.0, 1.0) } else { range(points) };
         let pad = (high - low) * 0.06;
         Self { points, from, to, low: low - pad, high: high + pad, top }
@@ -161,18 +156,25 @@ impl<'a> Plot<'a> {
 
     fn draw(&self, body: &mut String, picture: &Picture<'_>) {
         let binary = picture.info.class.is_binary();
-        self.band(body, binary);
+        if !binary {
+            self.band(body);
+        }
         self.axes(body, picture);
         self.alarm_ground(body, picture);
-        if !binary {
+        if binary {
+            let alarm = &picture.shown.alarm;
+            let sure = alarm.kind.is_danger().then(|| (alarm.start, alarm.end.unwrap_or(self.to)));
+            let stretches = timeline::stretches(self.points, sure);
+            timeline::draw(body, &stretches, |at| self.x(at), self.top, PLOT_HEIGHT);
+        } else {
             self.expected(body);
+            self.values(body);
         }
-        self.values(body, binary);
         self.alarm_edges(body, picture);
     }
 
     fn alarm_span(&self, picture: &Picture<'_>) -> (f32, f32) {
-        let (left, right) = (self.x(picture.alarm.start - STEP_SECONDS), self.x(picture.alarm.end.unwrap_or(self.to)));
+        let (left, right) = (self.x(picture.shown.alarm.start - STEP_SECONDS), self.x(picture.shown.alarm.end.unwrap_or(self.to)));
         // A step is two units wide at a day's width; less than four is not seen.
         if right - left < 4.0 { ((right - 4.0).max(PLOT_LEFT), right) } else { (left, right) }
     }
@@ -191,19 +193,23 @@ impl<'a> Plot<'a> {
         let (left, right) = self.alarm_span(picture);
         let (top, bottom) = (self.top, self.top + PLOT_HEIGHT);
         let _ = write!(body, "<path class=\"edge\" d=\"M{left:.1} {top:.1}V{bottom:.1}\"/>");
-        if picture.alarm.end.is_some_and(|end| end <= self.to) {
+        if picture.shown.alarm.end.is_some_and(|end| end <= self.to) {
             let _ = write!(body, "<path class=\"edge\" d=\"M{right:.1} {top:.1}V{bottom:.1}\"/>");
         }
-        let half = text_width("alarm", SMALL) / 2.0;
+        let word = Words::of(picture.language).alarm;
+        let half = text_width(word, SMALL) / 2.0;
         let middle = f32::midpoint(left, right).clamp(PLOT_LEFT + half, PLOT_RIGHT - half);
-        text(body, (middle, top - 3.0), SMALL, "call", "middle", "alarm");
+        text(body, (middle, top - 3.0), SMALL, "call", "middle", word);
     }
 
     fn axes(&self, body: &mut String, picture: &Picture<'_>) {
         if picture.info.class.is_binary() {
             let (off, on) = state_words(picture.info.class);
-            self.level(body, 0.0, off);
-            self.level(body, 1.0, on);
+            for (share, name) in [(0.25, on), (0.75, off)] {
+                let y = self.top + share * PLOT_HEIGHT + SMALL * 0.36;
+                let name = shorten(name, SMALL, PLOT_LEFT - 8.0);
+                text(body, (PLOT_LEFT - 5.0, y), SMALL, "muted", "end", &name);
+            }
         } else {
             let (marks, decimals) = ticks::numbers(self.low, self.high, 5);
             for mark in marks {
@@ -233,12 +239,10 @@ impl<'a> Plot<'a> {
         text(body, (PLOT_LEFT - 5.0, y + SMALL * 0.36), SMALL, "muted", "end", &label);
     }
 
-    /// The expected range. Of an entity of two states the share of time that it is usually on says more than the limits
-    /// around that share, so it is drawn alone, from the ground up.
-    fn band(&self, body: &mut String, binary: bool) {
+    /// The expected range.
+    fn band(&self, body: &mut String) {
         for run in self.points.chunk_by(|one, next| adjacent(one, next) && one.band.is_some() == next.band.is_some()) {
-            let usual = |band: Band| if binary { Band { low: 0.0, high: band.expected, ..band } } else { band };
-            let bands: Vec<_> = run.iter().filter_map(|point| point.band.map(|band| (point.at, usual(band)))).collect();
+            let bands: Vec<_> = run.iter().filter_map(|point| point.band.map(|band| (point.at, band))).collect();
             let Some((first, _)) = bands.first() else { continue };
             let mut path = format!("M{:.1} {:.1}", self.x(first - STEP_SECONDS), self.y(bands[0].1.high));
             for (at, band) in &bands {
@@ -256,20 +260,20 @@ impl<'a> Plot<'a> {
         for run in self.points.chunk_by(|one, next| adjacent(one, next) && one.band.is_some() == next.band.is_some()) {
             let line: Vec<_> =
                 run.iter().filter_map(|point| point.band.map(|band| (point.at, band.expected))).collect();
-            self.line(body, "expected", &line, false);
+            self.line(body, "expected", &line);
         }
     }
 
-    fn values(&self, body: &mut String, steps: bool) {
+    fn values(&self, body: &mut String) {
         let seen = |point: &Point| point.observed.is_some();
         for run in self.points.chunk_by(|one, next| adjacent(one, next) && seen(one) == seen(next)) {
             let line: Vec<_> = run.iter().filter_map(|point| point.observed.map(|value| (point.at, value))).collect();
-            self.line(body, "value", &line, steps);
+            self.line(body, "value", &line);
         }
     }
 
-    /// A line through `points`; a single one becomes a dot. `steps` holds each value until the next.
-    fn line(&self, body: &mut String, class: &str, points: &[(i64, f32)], steps: bool) {
+    /// A line through `points`; a single one becomes a dot.
+    fn line(&self, body: &mut String, class: &str, points: &[(i64, f32)]) {
         match points {
             [] => {}
             [(at, value)] => {
@@ -280,7 +284,7 @@ impl<'a> Plot<'a> {
                 let mut path = format!("M{:.1} {:.1}", self.x(*at), self.y(*value));
                 for (at, value) in rest {
                     let (x, y) = (self.x(*at), self.y(*value));
-                    let _ = if steps { write!(path, "V{y:.1}H{x:.1}") } else { write!(path, "L{x:.1} {y:.1}") };
+                    let _ = write!(path, "L{x:.1} {y:.1}");
                 }
                 let _ = write!(body, "<path class=\"{class}\" d=\"{path}\"/>");
             }
@@ -293,7 +297,7 @@ fn adjacent(one: &Point, next: &Point) -> bool {
 }
 
 /// Lowest and highest of what is shown. The expected range counts as far as it does not flatten the values.
-fn range(points: &[Point]) -> (f64, f64) {
+pub(super) fn range(points: &[Point]) -> (f64, f64) {
     let span = |values: &mut dyn Iterator<Item = f32>| {
         values.filter(|value| value.is_finite()).map(f64::from).fold(None, |span: Option<(f64, f64)>, value| match span
         {
@@ -329,20 +333,62 @@ fn short_number(value: f64, decimals: usize) -> String {
 }
 
 /// What each mark means, in one line.
-fn legend(body: &mut String, y: f32, points: &[Point], binary: bool) {
+fn legend(body: &mut String, y: f32, points: &[Point], binary: bool, words: &Words) {
     let mut x = PLOT_LEFT;
     let middle = y - SMALL * 0.36;
+    if binary {
+        return;
+    }
     let _ = write!(body, "<path class=\"value\" d=\"M{x:.1} {middle:.1}h16\"/>");
     x += 20.0;
-    text(body, (x, y), SMALL, "ink", "start", "measured");
-    x += text_width("measured", SMALL) + 14.0;
+    text(body, (x, y), SMALL, "ink", "start", words.measured);
+    x += text_width(words.measured, SMALL) + 14.0;
     if points.iter().any(|point| point.band.is_some()) {
         let _ =
             write!(body, "<rect class=\"band\" x=\"{x:.1}\" y=\"{:.1}\" width=\"16\" height=\"10\"/>", middle - 5.0);
-        if !binary {
-            let _ = write!(body, "<path class=\"expected\" d=\"M{x:.1} {middle:.1}h16\"/>");
-        }
+        let _ = write!(body, "<path class=\"expected\" d=\"M{x:.1} {middle:.1}h16\"/>");
         x += 20.0;
-        text(body, (x, y), SMALL, "ink", "start", "expected");
+        text(body, (x, y), SMALL, "ink", "start", words.usual);
+    }
+}
+
+/// The words of the drawing in one language.
+struct Words {
+    severities: [&'static str; 3],
+    nothing: &'static str,
+    local_time: &'static str,
+    alarm: &'static str,
+    measured: &'static str,
+    usual: &'static str,
+}
+
+impl Words {
+    fn of(language: Language) -> Self {
+        match language {
+            Language::English => Self {
+                severities: ["Worth a look", "Look at this today", "Look at this now"],
+                nothing: "Nothing was measured in this time.",
+                local_time: "local time",
+                alarm: "alarm",
+                measured: "measured",
+                usual: "usual",
+            },
+            Language::Dutch => Self {
+                severities: ["Even bekijken", "Bekijk dit vandaag", "Bekijk dit nu"],
+                nothing: "In deze tijd is niets gemeten.",
+                local_time: "plaatselijke tijd",
+                alarm: "alarm",
+                measured: "gemeten",
+                usual: "gewoon",
+            },
+        }
+    }
+
+    fn severity(&self, severity: Severity) -> &'static str {
+        match severity {
+            Severity::Info => self.severities[0],
+            Severity::Warning => self.severities[1],
+            Severity::Critical => self.severities[2],
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::features::AnomalyKind;
+use hearthwatch_model::unit::PeopleUnit;
 use jiff::tz::TimeZone;
 
 use super::Language;
@@ -42,8 +43,9 @@ pub(super) fn message(shown: &StoredAlarm, timezone: &TimeZone, language: Langua
 /// How warm, for how long, and what was usual.
 fn warm(shown: &StoredAlarm, language: Language) -> String {
     let alarm = &shown.alarm;
-    let value = alarm.observed.map(|value| with_unit(value, &shown.unit)).unwrap_or_default();
-    let (title, usual) = (title(shown, language), with_unit(alarm.usual, &shown.unit));
+    let unit = PeopleUnit::of(shown.class, &shown.unit);
+    let value = alarm.observed.map(|value| with_unit(value, &unit)).unwrap_or_default();
+    let (title, usual) = (title(shown, language), with_unit(alarm.usual, &unit));
     let lasted = hours(alarm.amount, language);
     match language {
         Language::English => {

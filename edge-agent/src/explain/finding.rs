@@ -2,12 +2,13 @@
 
 use hearthwatch_model::alarm::Alarm;
 use hearthwatch_model::features::AnomalyKind as Kind;
+use hearthwatch_model::unit::PeopleUnit;
 
 use super::Language;
 use super::sentence::{hours, number, with_unit};
 
 /// The sentence; none for kinds that are told by their value and the band that it left.
-pub(super) fn what(alarm: &Alarm, unit: &str, language: Language) -> Option<String> {
+pub(super) fn what(alarm: &Alarm, unit: &PeopleUnit, language: Language) -> Option<String> {
     let (amount, usual) = (alarm.amount, alarm.usual);
     let (lasted, longest) = (hours(amount, language), hours(usual, language));
     let (much, before) = (number(amount), number(usual));
@@ -81,6 +82,15 @@ pub(super) fn what(alarm: &Alarm, unit: &str, language: Language) -> Option<Stri
             format!("{}: it does not follow the sensors that it usually follows.", value?)
         }
         (Kind::Peers, Language::Dutch) => format!("{}: het volgt de sensoren niet die het anders volgt.", value?),
+        (Kind::Pattern, Language::English) => format!("{}: it moves in an unusual way.", value?),
+        (Kind::Pattern, Language::Dutch) => format!("{}: het beweegt op een ongewone manier.", value?),
+        (Kind::Habit, Language::English) => format!(
+            "Stayed off {amount:.0} times in a row; at such times it turns on in {:.0} of 10 cases.",
+            10.0 * usual
+        ),
+        (Kind::Habit, Language::Dutch) => {
+            format!("Bleef {amount:.0} keer op rij uit; op zulke momenten gaat het in {:.0} van 10 gevallen aan.", 10.0 * usual)
+        }
         _ => return None,
     })
 }

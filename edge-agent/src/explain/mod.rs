@@ -13,13 +13,14 @@ mod palette;
 mod png;
 mod sentence;
 mod ticks;
+mod timeline;
 mod words;
 
-use hearthwatch_model::alarm::Alarm;
 use hearthwatch_model::features::Band;
 use hearthwatch_model::reading::EntityInfo;
 use jiff::tz::TimeZone;
 
+use crate::history::StoredAlarm;
 pub use language::{DayInBrief, Language};
 pub use palette::Theme;
 pub use png::{DrawError, png};
@@ -37,15 +38,24 @@ pub struct Point {
     pub band: Option<Band>,
 }
 
+impl Point {
+    /// Every number times `factor`.
+    #[must_use]
+    pub fn times(self, factor: f32) -> Self {
+        let band = |band: Band| Band { low: band.low * factor, expected: band.expected * factor, high: band.high * factor };
+        Self { observed: self.observed.map(|value| value * factor), band: self.band.map(band), ..self }
+    }
+}
+
 /// An alarm and what led to it.
 #[derive(Debug, Clone, Copy)]
 pub struct Picture<'a> {
-    /// The alarm.
-    pub alarm: &'a Alarm,
+    /// The alarm, with the name and the place of its entity.
+    pub shown: &'a StoredAlarm,
     /// Its entity.
     pub info: &'a EntityInfo,
-    /// What people call it.
-    pub name: &'a str,
+    /// What its words are in.
+    pub language: Language,
     /// The steps around it, oldest first; [`svg`] shows the part that tells the story.
     pub points: &'a [Point],
     /// Where the home is.
@@ -56,6 +66,18 @@ pub struct Picture<'a> {
 #[must_use]
 pub fn svg(picture: &Picture<'_>, theme: Theme) -> String {
     chart::draw(picture, theme)
+}
+
+/// Round numbers within `low..=high`, about `count` of them, and how many decimals tell them apart.
+#[must_use]
+pub fn round_numbers(low: f64, high: f64, count: usize) -> (Vec<f64>, usize) {
+    ticks::numbers(low, high, count)
+}
+
+/// Lowest and highest of what `points` show. The usual range counts as far as it does not flatten the values.
+#[must_use]
+pub fn scale(points: &[Point]) -> (f64, f64) {
+    chart::range(points)
 }
 
 #[cfg(test)]

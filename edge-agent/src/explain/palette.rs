@@ -75,7 +75,7 @@ impl Palette {
             ".ground{{fill:{ground}}}.ink{{fill:{ink}}}.muted{{fill:{muted}}}\
              .grid{{stroke:{grid};stroke-width:1;fill:none}}\
              .value{{stroke:{value};stroke-width:2;fill:none;stroke-linejoin:round;stroke-linecap:round}}\
-             .dot{{fill:{value}}}.band{{fill:{band}}}\
+             .dot,.on{{fill:{value}}}.off{{fill:{grid}}}.band{{fill:{band}}}\
              .expected{{stroke:{value};stroke-width:1;stroke-dasharray:3 3;fill:none;opacity:.75}}\
              .alarm{{fill:{alarm};fill-opacity:{alarm_opacity}}}.edge{{stroke:{alarm};stroke-width:1.5;fill:none}}.call{{fill:{alarm}}}"
         );

@@ -1,15 +1,20 @@
 //! An alarm in a resident's language: what and where, since when, observed against expected, how unusual, what else.
 
-use hearthwatch_model::alarm::{Cause, Severity, Verdict};
+use hearthwatch_model::alarm::{Cause, Verdict};
 use hearthwatch_model::features::AnomalyKind;
+use hearthwatch_model::unit::PeopleUnit;
 use jiff::tz::TimeZone;
 
 use super::words::local;
 use super::{Language, danger, finding};
 use crate::history::{Precedent, StoredAlarm};
 
-/// A score is −ln(how often a week): this far above the threshold is as rare again as one in e.
-const WEEKS_SAID_MAX: f32 = 520.0;
+/// How many times rarer than an alarm must be something is, up to which it is a little unusual.
+const LITTLE: f32 = 1.5;
+/// The same for clearly unusual.
+const CLEARLY: f32 = 10.0;
+/// The same for very unusual; beyond it nothing like it was seen: ten years of weeks.
+const FAR: f32 = 520.0;
 
 /// What is told of an alarm.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +121,7 @@ fn common_cause(shown: &StoredAlarm, language: Language) -> Option<String> {
 /// What was seen, beside what was expected.
 fn what(shown: &StoredAlarm, language: Language) -> String {
     let alarm = &shown.alarm;
-    let unit = &shown.unit;
+    let unit = &PeopleUnit::of(shown.class, &shown.unit);
     if let Some(found) = finding::what(alarm, unit, language) {
         return found;
     }
@@ -170,7 +175,7 @@ fn what(shown: &StoredAlarm, language: Language) -> String {
                 format!(
                     "{}, expected {} to {}.",
                     with_unit(observed, unit),
-                    number(band.low),
+                    bare(band.low, unit),
                     with_unit(band.high, unit)
                 )
             }
@@ -178,7 +183,7 @@ fn what(shown: &StoredAlarm, language: Language) -> String {
                 format!(
                     "{}, verwacht {} tot {}.",
                     with_unit(observed, unit),
-                    number(band.low),
+                    bare(band.low, unit),
                     with_unit(band.high, unit)
                 )
             }
@@ -188,29 +193,31 @@ fn what(shown: &StoredAlarm, language: Language) -> String {
     }
 }
 
-/// How rare it is, from the score: minus the logarithm of how often a week it is to be expected.
+/// How rare it is, in words, from the score: minus the logarithm of how often a week it is to be expected.
 fn how_unusual(shown: &StoredAlarm, language: Language) -> String {
     let weeks = (shown.alarm.score - shown.alarm.threshold).max(0.0).exp();
     let certain = shown.alarm.kind == AnomalyKind::Physics;
     if shown.alarm.kind.has_own_threshold() && !shown.alarm.kind.is_danger() {
         return String::new();
     }
-    match (language, shown.alarm.severity) {
-        (Language::English, _) if shown.alarm.kind.is_danger() => "this sensor warns of danger".to_owned(),
-        (Language::Dutch, _) if shown.alarm.kind.is_danger() => "deze sensor waarschuwt voor gevaar".to_owned(),
-        (Language::English, _) if certain => "no comparison is needed".to_owned(),
-        (Language::Dutch, _) if certain => "dit behoeft geen vergelijking".to_owned(),
-        (Language::English, Severity::Critical) if weeks > WEEKS_SAID_MAX => "unlike anything seen here".to_owned(),
-        (Language::Dutch, Severity::Critical) if weeks > WEEKS_SAID_MAX => {
-            "anders dan alles wat hier gezien is".to_owned()
-        }
-        (Language::English, _) if weeks < 1.5 => "just beyond what is usual here".to_owned(),
-        (Language::Dutch, _) if weeks < 1.5 => "net buiten het gewone hier".to_owned(),
-        (Language::English, _) => format!("{:.0} times rarer than an alarm takes", weeks.min(WEEKS_SAID_MAX)),
-        (Language::Dutch, _) => {
-            format!("{:.0} keer zeldzamer dan voor een alarm nodig is", weeks.min(WEEKS_SAID_MAX))
-        }
+    let (english, dutch) = if shown.alarm.kind.is_danger() {
+        ("this sensor warns of danger", "deze sensor waarschuwt voor gevaar")
+    } else if certain {
+        ("no comparison is needed", "dit behoeft geen vergelijking")
+    } else if weeks < LITTLE {
+        ("a little beyond what is usual here", "iets buiten het gewone hier")
+    } else if weeks < CLEARLY {
+        ("clearly unusual here", "duidelijk ongewoon hier")
+    } else if weeks < FAR {
+        ("very unusual here", "heel ongewoon hier")
+    } else {
+        ("unlike anything seen here", "anders dan alles wat hier gezien is")
+    };
+    match language {
+        Language::English => english,
+        Language::Dutch => dutch,
     }
+    .to_owned()
 }
 
 pub(super) fn hours(hours: f32, language: Language) -> String {
@@ -238,14 +245,20 @@ pub(super) fn number(value: f32) -> String {
     if text.trim_start_matches('-').chars().all(|digit| matches!(digit, '0' | '.')) { "0".to_owned() } else { text }
 }
 
-pub(super) fn with_unit(value: f32, unit: &str) -> String {
-    if unit.is_empty() { number(value) } else { format!("{} {unit}", number(value)) }
+/// `value`, which is scored, in the unit that people read.
+pub(super) fn with_unit(value: f32, unit: &PeopleUnit) -> String {
+    if unit.name.is_empty() { bare(value, unit) } else { format!("{} {}", bare(value, unit), unit.name) }
+}
+
+/// The same without the unit's name.
+fn bare(value: f32, unit: &PeopleUnit) -> String {
+    number(unit.convert(value))
 }
 
 #[cfg(test)]
 mod tests {
     use crate::history::Reason;
-    use hearthwatch_model::alarm::Alarm;
+    use hearthwatch_model::alarm::{Alarm, Severity};
     use hearthwatch_model::class::DeviceClass;
     use hearthwatch_model::features::Band;
     use hearthwatch_model::reading::EntityInfo;
@@ -290,7 +303,7 @@ mod tests {
         assert_eq!(title, "Freezer (Cellar): unusual value");
         assert_eq!(
             message,
-            "-8.24 °C, expected -20.0 to -16.5 °C. Since 13:00; 7 times rarer than an alarm takes. \
+            "-8.24 °C, expected -20.0 to -16.5 °C. Since 13:00; clearly unusual here. \
              Also unusual: Cellar door. Was this real?"
         );
     }
@@ -333,7 +346,7 @@ mod tests {
         (alarm.cause, alarm.place.device) = (Some(Cause::Device), Some("Hub".to_owned()));
         assert!(said(&alarm, Language::Dutch).1.ends_with("Alle 10 horen bij Hub."));
         alarm.cause = Some(Cause::Mixed);
-        assert!(said(&alarm, Language::English).1.ends_with("an alarm takes."));
+        assert!(said(&alarm, Language::English).1.ends_with("unusual here."));
     }
 
     #[test]
@@ -342,7 +355,7 @@ mod tests {
         assert_eq!(title, "Freezer (Cellar): zwijgt");
         assert_eq!(
             message,
-            "Geen bericht sinds 5.2 uur, anders hooguit 30 min. Sinds 13:00; 7 keer zeldzamer dan voor een alarm nodig is."
+            "Geen bericht sinds 5.2 uur, anders hooguit 30 min. Sinds 13:00; duidelijk ongewoon hier."
         );
         assert_eq!(Language::of("fi"), Language::English);
     }

@@ -3,9 +3,11 @@
 use hearthwatch_model::alarm::{Alarm, Severity};
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::features::AnomalyKind;
+use hearthwatch_protocol::ModelVersion;
 use resvg::usvg::roxmltree::Document;
 
 use super::*;
+use crate::house::Place;
 
 const START: i64 = 1_690_887_600; // 2023-08-01T11:00:00Z
 
@@ -46,8 +48,8 @@ fn points() -> Vec<Point> {
 
 fn draw(info: &EntityInfo, alarm: &Alarm, points: &[Point], theme: Theme) -> String {
     let timezone = TimeZone::get("Europe/London").unwrap();
-    let name = &friendly_name(&info.entity_id);
-    svg(&Picture { alarm, info, name, points, timezone: &timezone }, theme)
+    let shown = &StoredAlarm::new(alarm.clone(), info, Place::default(), ModelVersion(1));
+    svg(&Picture { shown, info, language: Language::English, points, timezone: &timezone }, theme)
 }
 
 fn words(svg: &str) -> Vec<String> {
@@ -65,25 +67,25 @@ fn a_drawing_says_what_where_when_and_why_in_local_time() {
     let svg = draw(&info, &alarm("8.0 °C where 3.0 to 5.0 °C is usual at this hour"), &points(), Theme::Light);
     let words = words(&svg);
     for expected in [
-        "Freezer temperature",
+        "Freezer temperature: unusual value",
         "Look at this today · Tue 1 Aug 12:00 – 14:00",
         "Temperature, °C",
         "local time, Europe/London",
         "alarm",
         "measured",
-        "expected",
+        "usual",
     ] {
         assert!(words.iter().any(|text| text == expected), "{expected:?} is not in {words:?}");
     }
 }
 
 #[test]
-fn the_reason_reads_under_the_name_and_a_period_of_days_has_a_line_of_its_own() {
+fn the_message_reads_under_the_title_and_a_period_of_days_has_a_line_of_its_own() {
     let info = info("sensor.freezer_temperature", DeviceClass::Temperature, "°C");
-    let mut long = alarm("sensor.freezer_temperature is 8.0 °C.");
+    let mut long = alarm("");
     long.end = Some(START + 3 * 86_400);
     let words = words(&draw(&info, &long, &points(), Theme::Light));
-    for expected in ["It is 8.0\u{a0}°C.", "Look at this today", "Tue 1 Aug 12:00 – Fri 4 Aug 12:00"] {
+    for expected in ["8.20\u{a0}°C. Since 12:00; clearly unusual here.", "Look at this today", "Tue 1 Aug 12:00 – Fri 4 Aug 12:00"] {
         assert!(words.iter().any(|text| text == expected), "{expected:?} is not in {words:?}");
     }
 }

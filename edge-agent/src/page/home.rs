@@ -270,6 +270,7 @@ pub(super) async fn preview(page: &Page, wish: &Wish) -> Result<Preview, PageErr
 /// An alarm's picture.
 pub(super) async fn picture(page: &Page, id: &str) -> Result<String, PageError> {
     let detail = *page.parts.brain.ask(BrainCommand::Look).await?;
+    let language = page.parts.view.borrow().language;
     let (path, id) = (page.parts.history.clone(), id.to_owned());
     blocking(move || {
         let reader = HistoryReader::open(&path)?;
@@ -279,9 +280,10 @@ pub(super) async fn picture(page: &Page, id: &str) -> Result<String, PageError> 
         let points = reader.points(&shown.entity_id, shown.alarm.start - PICTURE_LEAD_SECONDS, end + 86_400)?;
         let unit = shown.unit.clone();
         let known = detail.entities.iter().map(|(info, _)| info).find(|info| info.entity_id == shown.entity_id);
-        let info = known.cloned().unwrap_or(EntityInfo { entity_id: shown.entity_id, class: shown.class, unit });
-        let (name, timezone) = (detail.name_of(&info.entity_id), &detail.config.timezone);
-        let picture = Picture { alarm: &shown.alarm, info: &info, name: &name, points: &points, timezone };
+        let (entity_id, class) = (shown.entity_id.clone(), shown.class);
+        let info = known.cloned().unwrap_or(EntityInfo { entity_id, class, unit });
+        let timezone = &detail.config.timezone;
+        let picture = Picture { shown: &shown, info: &info, language, points: &points, timezone };
         Ok(explain::svg(&picture, Theme::Auto))
     })
     .await

@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 
 use hearthwatch_model::features::Band;
 use hearthwatch_model::grid::STEP_SECONDS;
+use hearthwatch_model::unit::PeopleUnit;
 use jiff::tz::TimeZone;
 use maud::{Markup, PreEscaped, html};
 
 use super::home::{OwnHistory, Preview};
 use super::text;
-use crate::explain::Point;
+use crate::explain::{self, Point};
 use crate::history::JudgedSpan;
 
 /// Units of the drawing; it is scaled to the width that there is.
@@ -25,8 +26,10 @@ const POINTS_MAX: usize = 720;
 
 /// One entity's past: its values, the usual band, the alarms as shaded stretches.
 pub(super) fn history(history: &OwnHistory, timezone: &TimeZone) -> Markup {
-    let points = thinned(&history.points);
-    let Some((low, high)) = range(&points, history.info.class.is_binary()) else {
+    let unit = PeopleUnit::of(history.info.class, &history.info.shown_unit());
+    let points: Vec<Point> = thinned(&history.points).into_iter().map(|point| point.times(unit.factor)).collect();
+    let binary = history.info.class.is_binary();
+    let Some((low, high)) = range(&points, binary) else {
         return html! { p.empty { "Nothing is remembered of this time yet." } };
     };
     let x = |at: i64| {
@@ -35,8 +38,14 @@ pub(super) fn history(history: &OwnHistory, timezone: &TimeZone) -> Markup {
     };
     let y = |value: f32| 8.0 + (1.0 - ((value - low) / (high - low)).clamp(0.0, 1.0)) * (HEIGHT - 16.0);
     let mut body = String::new();
-    for share in [0.0, 0.5, 1.0] {
-        let at = low + share * (high - low);
+    let (off, on) = explain::state_words(history.info.class);
+    let (marks, decimals) = explain::round_numbers(f64::from(low), f64::from(high), 5);
+    let marks: Vec<(f32, String)> = if binary {
+        vec![(0.0, off.to_owned()), (1.0, on.to_owned())]
+    } else {
+        marks.into_iter().map(|mark| (mark as f32, format!("{mark:.decimals$}"))).collect()
+    };
+    for (at, label) in marks {
         // Writing into a String cannot fail, here and below.
         let _ = write!(
             body,
@@ -44,7 +53,7 @@ pub(super) fn history(history: &OwnHistory, timezone: &TimeZone) -> Markup {
             y(at),
             LEFT - 8.0,
             y(at) + 4.0,
-            text::number(at)
+            escaped(&label)
         );
     }
     for (start, end) in &history.alarms {
@@ -77,13 +86,9 @@ pub(super) fn history(history: &OwnHistory, timezone: &TimeZone) -> Markup {
         let _ = write!(body, "<path class=\"value\" d=\"{path}\"/>");
     }
     times(&mut body, history.from, history.until, timezone, HEIGHT, x);
-    let words = format!(
-        "{} over {}: from {} to {}",
-        history.name,
-        text::count(history.days.unsigned_abs(), "day"),
-        text::value(&history.info, Some(low)),
-        text::value(&history.info, Some(high)),
-    );
+    let from_to = if binary { String::new() } else { format!(": from {} to {}", text::number(low), text::number(high)) };
+    let words = format!("{} over {}{from_to} {}", history.name, text::count(history.days.unsigned_abs(), "day"), unit.name);
+    let _ = write!(body, "<text x=\"{LEFT}\" y=\"12\">{}</text>", escaped(&unit.name));
     drawing(&words, HEIGHT + BELOW, &body)
 }
 
@@ -145,14 +150,15 @@ fn range(points: &[Point], binary: bool) -> Option<(f32, f32)> {
         return None;
     }
     if binary {
-        return Some((0.0, 1.0));
+        return Some((-0.1, 1.1));
     }
-    let bands = points.iter().filter_map(|point| point.band).flat_map(|band| [band.low, band.high]);
-    let numbers = points.iter().filter_map(|point| point.observed).chain(bands).filter(|number| number.is_finite());
-    let (low, high) = numbers.fold((f32::MAX, f32::MIN), |(low, high), number| (low.min(number), high.max(number)));
-    if low > high {
-        return None;
-    }
+    let (low, high) = explain::scale(points);
     let pad = ((high - low) * 0.05).max(high.abs() * 0.005).max(0.01);
-    Some((low - pad, high + pad))
+    #[expect(clippy::cast_possible_truncation, reason = "made of numbers of 32 bits")]
+    Some(((low - pad) as f32, (high + pad) as f32))
+}
+
+/// Text that may stand in a drawing.
+fn escaped(text: &str) -> String {
+    html! { (text) }.into_string()
 }

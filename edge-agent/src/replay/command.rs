@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, SHIPPED_VERSION};
+use hearthwatch_protocol::ModelVersion;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 use tempfile::NamedTempFile;
@@ -27,7 +28,9 @@ use super::span::{Days, Span};
 use super::summary::Summary;
 use super::verdicts::Verdicts;
 use super::watch::Watchlist;
-use crate::explain;
+use crate::explain::{self, Language};
+use crate::history::StoredAlarm;
+use crate::house::Place;
 
 /// Salt of the alarm ids of replays. A constant, so that the same history gives the same ids wherever it is replayed;
 /// a home that shares its answers has a secret one instead.
@@ -196,8 +199,9 @@ pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayE
             return Err(ReplayError::NoSuchAlarm { id: id.clone(), known: known_ids(&book, &alarms_path) });
         };
         let info = &watch.infos()[alarm.entity as usize];
-        let name = &explain::friendly_name(&info.entity_id);
-        draw(&explain::Picture { alarm, info, name, points, timezone: &timezone }, &args.out, id)?;
+        let shown = &StoredAlarm::new(alarm.clone(), info, Place::default(), ModelVersion::ROUTINE);
+        let language = Language::default();
+        draw(&explain::Picture { shown, info, language, points, timezone: &timezone }, &args.out, id)?;
     }
     let mut lines = format!("{summary}; wrote {} and {}\n", scores_path.display(), alarms_path.display());
     for note in &summary.notes {

@@ -4,13 +4,15 @@ use crate::alarm::Evidence;
 use crate::class::DeviceClass;
 use crate::features::AnomalyKind;
 use crate::reading::EntityInfo;
+use crate::unit::PeopleUnit;
 
 /// The sentence that goes with an alarm.
 #[must_use]
 pub fn reason(info: &EntityInfo, evidence: &Evidence) -> String {
     let name = &info.entity_id;
     let value = evidence.observed.map_or_else(|| "unknown".to_owned(), |value| with_unit(value, info));
-    let usual = evidence.band.map(|band| format!("{} to {}", number(band.low), with_unit(band.high, info)));
+    let bare = |value: f32| number(PeopleUnit::of(info.class, &info.shown_unit()).convert(value));
+    let usual = evidence.band.map(|band| format!("{} to {}", bare(band.low), with_unit(band.high, info)));
     let usual = usual.as_deref();
     match evidence.kind {
         AnomalyKind::Level => match (usual, evidence.direction()) {
@@ -47,7 +49,7 @@ pub fn reason(info: &EntityInfo, evidence: &Evidence) -> String {
         AnomalyKind::Physics => {
             let limits = info.physics().map_or_else(
                 || "no number that can be measured".to_owned(),
-                |(low, high)| format!("{} to {} is possible", number(low as f32), with_unit(high as f32, info)),
+                |(low, high)| format!("{} to {} is possible", bare(low as f32), with_unit(high as f32, info)),
             );
             format!("{name} reports {}, which cannot be: {limits}.", with_unit(evidence.amount, info))
         }
@@ -146,8 +148,9 @@ fn number(value: f32) -> String {
 }
 
 fn with_unit(value: f32, info: &EntityInfo) -> String {
-    let unit = info.shown_unit();
-    if unit.is_empty() { number(value) } else { format!("{} {unit}", number(value)) }
+    let unit = PeopleUnit::of(info.class, &info.shown_unit());
+    let text = number(unit.convert(value));
+    if unit.name.is_empty() { text } else { format!("{text} {}", unit.name) }
 }
 
 fn signed(value: f32, info: &EntityInfo) -> String {

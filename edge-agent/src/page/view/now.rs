@@ -102,7 +102,7 @@ fn entity(((info, score), newest): &Row<'_>, all: &Everything) -> Markup {
             span.reading { (reading(info, *newest, score.as_ref().and_then(|score| score.observed))) }
             span.usual {
                 @if let Some(band) = band {
-                    "usually " (text::number(band.low)) " to " (text::value(info, Some(band.high)))
+                    "usually " (text::range(info, band.low, band.high))
                 } @else if percent.is_none() { "still learning" }
             }
             @if let Some(percent) = percent {
