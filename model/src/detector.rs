@@ -1,5 +1,6 @@
 //! A home's detector: features, model and decisions in one value.
 
+mod carbon_monoxide;
 mod danger;
 mod go_back;
 mod model;
@@ -14,12 +15,14 @@ use crate::alarm::{
     Adapts, Alarm, AlarmEvent, Decider, DeciderConfig, DeciderMemory, Evidence, Learnt, UnknownAlarm, Verdict,
     VerdictMemory, Withheld,
 };
+use crate::class::DeviceClass;
 use crate::experts::routine::{ALERT_SCORE, PHYSICS_SCORE};
 use crate::features::{AnomalyKind, Band, EntityStep, FeatureExtractor, LeftOut, LocalTime, RoutineScore};
 use crate::grid::STEP_SECONDS;
 use crate::network::{MICRO_BATCH, NetworkOutput};
 use crate::reading::{EntityInfo, Reading, Value};
 
+use carbon_monoxide::CarbonMonoxide;
 use danger::{DangerStates, Turn};
 pub(crate) use trust::NetworkRecord;
 
@@ -97,12 +100,11 @@ pub struct HomeDetector {
     entities: Vec<EntityInfo>,
     /// Whether an entity ever had a value: only those share the budget.
     seen: Vec<bool>,
-    /// The network's quantiles for each entity's next residual.
-    foreseen: Vec<Option<[f32; 5]>>,
     /// What the routine detector said of each entity in the last step; none while it is not ready.
     routine: Vec<Option<RoutineScore>>,
     windows: VecDeque<(String, Vec<f32>)>,
     dangers: DangerStates,
+    carbon_monoxide: CarbonMonoxide,
     /// What the network said of each entity lately.
     records: Vec<NetworkRecord>,
     /// As the last step was closed; before the first, nothing is said.
@@ -125,10 +127,10 @@ impl HomeDetector {
             decider,
             entities: Vec::new(),
             seen: Vec::new(),
-            foreseen: Vec::new(),
             routine: Vec::new(),
             windows: VecDeque::new(),
             dangers: DangerStates::default(),
+            carbon_monoxide: CarbonMonoxide::default(),
             records: Vec::new(),
             voice: Voice::Quiet,
         }
@@ -145,16 +147,15 @@ impl HomeDetector {
             self.extractor.replace_entity(index, info.clone());
             self.decider.replace_entity(index, info.clone());
             self.dangers.forget(index);
+            self.carbon_monoxide.forget(index);
             *known = info;
             self.seen[index as usize] = false;
-            self.foreseen[index as usize] = None;
             self.routine[index as usize] = None;
             self.records[index as usize] = NetworkRecord::new();
         } else if index as usize == self.entities.len() {
             self.decider.add_entity(info.clone());
             self.entities.push(info);
             self.seen.push(false);
-            self.foreseen.push(None);
             self.routine.push(None);
             self.records.push(NetworkRecord::new());
         }
@@ -164,10 +165,18 @@ impl HomeDetector {
     /// Takes a reading. What needs no second sample speaks at once: a value that the quantity cannot have, a sensor that
     /// warns of danger. Nothing speaks at once before the first [`Voice::Live`] step.
     pub fn observe(&mut self, reading: &Reading) -> Vec<AlarmEvent> {
-        let warns = self.entities.get(reading.entity as usize).is_some_and(|info| info.class.warns_of_danger());
-        let events = match warns {
-            true => self.judge_danger(reading),
-            false => self.judge_at_once(reading).into_iter().collect(),
+        let class = self.entities.get(reading.entity as usize).map(|info| info.class);
+        let events = match class {
+            Some(class) if class.warns_of_danger() => {
+                let turn = self.dangers.take(reading.entity, reading.value);
+                self.judge_danger(reading, turn)
+            }
+            Some(DeviceClass::CarbonMonoxide) if !self.extractor.is_broken(reading.entity, reading.value) => {
+                let unit = &self.entities[reading.entity as usize].unit;
+                let turn = self.carbon_monoxide.take(reading.entity, reading.at, reading.value, unit);
+                self.judge_danger(reading, turn)
+            }
+            _ => self.judge_at_once(reading).into_iter().collect(),
         };
         self.extractor.observe(reading);
         self.capture(&events);
@@ -180,14 +189,14 @@ impl HomeDetector {
         if self.voice == Voice::Quiet {
             return Vec::new();
         }
+        let warning = self.dangers.warning().into_iter().chain(self.carbon_monoxide.warning());
         let events: Vec<AlarmEvent> =
-            self.dangers.warning().into_iter().flat_map(|entity| self.raise_danger(entity, at, false)).collect();
+            warning.collect::<Vec<_>>().into_iter().flat_map(|entity| self.raise_danger(entity, at, false)).collect();
         self.capture(&events);
         events
     }
 
-    fn judge_danger(&mut self, reading: &Reading) -> Vec<AlarmEvent> {
-        let turn = self.dangers.take(reading.entity, reading.value);
+    fn judge_danger(&mut self, reading: &Reading, turn: Option<Turn>) -> Vec<AlarmEvent> {
         let (Some(turn), Voice::Live, Some(closed)) = (turn, self.voice, self.extractor.closed()) else {
             return Vec::new();
         };
@@ -201,18 +210,24 @@ impl HomeDetector {
     }
 
     fn raise_danger(&mut self, entity: u32, at: i64, turned_on: bool) -> Vec<AlarmEvent> {
-        let Some(info) = self.entities.get(entity as usize) else { return Vec::new() };
-        let evidence = Evidence {
+        let Some(evidence) = self.danger_of(entity) else { return Vec::new() };
+        self.decider.decide_danger(at, LocalTime::at(at, &self.timezone).hour_of_day(), &evidence, turned_on)
+    }
+
+    /// What a sensor that warns is evidence of; one that measures gas in numbers tells how much.
+    fn danger_of(&self, entity: u32) -> Option<Evidence> {
+        let info = self.entities.get(entity as usize)?;
+        let amount = self.carbon_monoxide.danger(entity).unwrap_or(1.0);
+        Some(Evidence {
             entity,
             score: Some(ALERT_SCORE),
             threshold: self.model.routine_calibration().threshold(info.class, self.share()),
             kind: AnomalyKind::Alert,
-            amount: 1.0,
+            amount,
             usual: self.extractor.times_on(entity).unwrap_or_default(),
-            observed: Some(1.0),
+            observed: Some(amount),
             band: None,
-        };
-        self.decider.decide_danger(at, LocalTime::at(at, &self.timezone).hour_of_day(), &evidence, turned_on)
+        })
     }
 
     fn judge_at_once(&mut self, reading: &Reading) -> Option<AlarmEvent> {
@@ -252,10 +267,15 @@ impl HomeDetector {
         let outputs = self.ask_network(&steps);
         let share = self.share();
         self.note_network(&steps, &outputs, share);
-        let (evidence, by_network): (Vec<Evidence>, Vec<bool>) =
+        let (mut evidence, by_network): (Vec<Evidence>, Vec<bool>) =
             steps.iter().zip(&outputs).map(|(step, output)| self.weigh(step, output.as_ref(), share)).unzip();
-        for (foreseen, output) in self.foreseen.iter_mut().zip(&outputs) {
-            *foreseen = output.as_ref().map(|output| output.quantiles);
+        // Gas that stands since hours is a danger without another word of its sensor.
+        self.carbon_monoxide.tick(at);
+        for entity in self.carbon_monoxide.warning() {
+            let danger = self.danger_of(entity);
+            if let (Some(one), Some(danger)) = (evidence.iter_mut().find(|one| one.entity == entity), danger) {
+                *one = danger;
+            }
         }
         let hour = LocalTime::at(at, &self.timezone).hour_of_day();
         let live = voice == Voice::Live;
@@ -272,7 +292,7 @@ impl HomeDetector {
                 observed: step.observed,
                 score: one.score.filter(|_| live),
                 threshold: *threshold,
-                band: one.band,
+                band: step.band,
                 rarity: one.score.map(|score| self.rarity(one, score - threshold, share, by_network)),
                 immediate: one.kind.immediate()
                     || (one.kind.has_own_threshold() && one.score.is_some_and(|score| score >= *threshold)),
@@ -358,13 +378,7 @@ impl HomeDetector {
             return (by_routine, false);
         }
         let named = routine.score > NAMING_SCORE && !routine.kind.is_rule();
-        let band = self.foreseen[step.entity as usize].map(|quantiles| Band {
-            low: step.normal.value(quantiles[0]).max(self.entities[step.entity as usize].lowest()),
-            expected: step.normal.value(quantiles[2]),
-            high: step.normal.value(quantiles[4]),
-        });
-        // The band that is shown is the one that the value was held against: a pattern of hours may end in a value that is usual.
-        let band = if named { step.band } else { band.filter(Band::is_finite).or(step.band) };
+        // The usual band is what is shown: a pattern of hours may end in a value that is usual, and then no band is claimed.
         // By enough that the numbers, as they are shown, say so too.
         let outside = |band: &Band| {
             step.observed.is_some_and(|value| {
@@ -376,7 +390,7 @@ impl HomeDetector {
             score: Some(word.score),
             threshold: word.threshold,
             kind: if named { routine.kind } else { AnomalyKind::Pattern },
-            band: band.filter(|band| named || outside(band)),
+            band: step.band.filter(|band| named || outside(band)),
             ..by_routine
         };
         (by_network, true)
@@ -484,13 +498,11 @@ impl HomeDetector {
         self.timezone.clone_from(&taught.timezone);
         self.seen.clone_from(&taught.seen);
         // What the network foresaw is in the scale of before.
-        self.foreseen.iter_mut().for_each(|foreseen| *foreseen = None);
     }
 
     /// Goes on with another model; histories and answers stay.
     pub fn replace_model(&mut self, model: Arc<Model>) {
         self.model = model;
-        self.foreseen.iter_mut().for_each(|foreseen| *foreseen = None);
     }
 
     /// Sets the stretches of time, as (entity, from, until] in Unix seconds, that are judged and not learnt from: faults must not

@@ -32,7 +32,10 @@ pub(super) fn message(shown: &StoredAlarm, timezone: &TimeZone, language: Langua
         return warm(shown, language);
     }
     let (title, name) = (title(shown, language), shown.place.name_of(&shown.entity_id));
-    let at = local(shown.alarm.start, timezone, "%H:%M");
+    let mut at = local(shown.alarm.start, timezone, "%H:%M");
+    if let Some(value) = shown.alarm.observed.filter(|_| !shown.class.is_binary()) {
+        at = format!("{at}: {}", with_unit(value, &PeopleUnit::of(shown.class, &shown.unit)));
+    }
     match (language, shown.place.area.is_some()) {
         (_, false) => format!("{title}, {at}."),
         (Language::English, true) => format!("{title}, {at}. Reported by {name}."),
@@ -61,7 +64,7 @@ fn what(class: DeviceClass, language: Language) -> &'static str {
         DeviceClass::Moisture => ("Water detected", "Water gemeld"),
         DeviceClass::Heat => ("Heat detected", "Hitte gemeld"),
         DeviceClass::GasAlarm => ("Gas detected", "Gas gemeld"),
-        DeviceClass::CarbonMonoxideAlarm => ("Carbon monoxide detected", "Koolmonoxide gemeld"),
+        DeviceClass::CarbonMonoxideAlarm | DeviceClass::CarbonMonoxide => ("Carbon monoxide detected", "Koolmonoxide gemeld"),
         DeviceClass::Tamper => ("Tampering detected", "Sabotage gemeld"),
         _ => ("Unsafe state reported", "Onveilige toestand gemeld"),
     };

@@ -71,6 +71,7 @@ pub fn reason(info: &EntityInfo, evidence: &Evidence) -> String {
             evidence.amount,
             100.0 * evidence.usual
         ),
+        AnomalyKind::Alert if !info.class.is_binary() => format!("{name}: {}, {value}.", danger(info.class)),
         AnomalyKind::Alert => format!("{name}: {}.", danger(info.class)),
         AnomalyKind::Running => format!(
             "{name} has been on for {}; in the last four weeks it never was for longer than {}.",
@@ -126,7 +127,7 @@ fn danger(class: DeviceClass) -> &'static str {
         DeviceClass::Moisture => "water detected",
         DeviceClass::Heat => "heat detected",
         DeviceClass::GasAlarm => "gas detected",
-        DeviceClass::CarbonMonoxideAlarm => "carbon monoxide detected",
+        DeviceClass::CarbonMonoxideAlarm | DeviceClass::CarbonMonoxide => "carbon monoxide detected",
         DeviceClass::Tamper => "tampering detected",
         _ => "an unsafe state is reported",
     }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::alarm::Severity;
 use crate::class::DeviceClass;
 use crate::grid::STEP_SECONDS;
 
@@ -431,6 +432,34 @@ proptest! {
 }
 
 /// Four rooms after three weeks, judged by the network that ships.
+#[test]
+fn carbon_monoxide_in_numbers_is_a_danger_by_level_and_time_and_its_end_ends_the_alarm() {
+    let mut one = home();
+    let gas = one.add_entity(EntityInfo {
+        entity_id: "sensor.garage_co".into(),
+        class: DeviceClass::CarbonMonoxide,
+        unit: "ppm".into(),
+    });
+    let say = |one: &mut HomeDetector, at: i64, ppm: f64| {
+        one.observe(&Reading { at, entity: gas, value: Value::Number(ppm) })
+    };
+    say(&mut one, 1, 0.0);
+    run(&mut one, 0, 2, |_, value| Some(value));
+    let begin = 2 * DAY;
+    assert!(!is_raised(&say(&mut one, begin + 5, 60.0)), "not yet an hour");
+    let mut told = Vec::new();
+    for step in 1..=7 {
+        let report = one.close_step(begin + step * STEP_SECONDS, Voice::Live);
+        told.extend(raised(&report.events).into_iter().cloned());
+    }
+    let [alarm] = &told[..] else { panic!("one alarm: {told:?}") };
+    assert_eq!((alarm.kind, alarm.severity, alarm.observed), (AnomalyKind::Alert, Severity::Critical, Some(60.0)));
+    assert_eq!(alarm.reason, "sensor.garage_co: carbon monoxide detected, 60.0 ppm.");
+    let over = say(&mut one, begin + 4_500, 4.0);
+    assert!(matches!(&over[..], [AlarmEvent::Ended(_)]), "{over:?}");
+    assert!(is_raised(&say(&mut one, begin + 4_600, 400.0)), "a new alarm, at once");
+}
+
 fn watched_by_network() -> HomeDetector {
     let config = DetectorConfig { timezone: jiff::tz::TimeZone::UTC, budget_per_week: 1.0, salt: vec![1] };
     let mut one = HomeDetector::new(config, Arc::new(Model::shipped().expect("a network ships")));
