@@ -64,7 +64,11 @@ pub struct ReplayArgs {
     /// offset those of --timezone; dates may be 31.01.2026, 31/01/2026 or 01/31/2026. A JSON history is the answer of
     /// /api/history/period. unavailable, unknown and nothing at all are gaps; entities of two states take on/off or
     /// 1/0. Rows that are not in the order of time are sorted first. Database and CSV may be gzipped.
-    #[arg(long, value_name = "FILE")]
+    ///
+    /// Of a recorder on a server give its address as db_url has it: postgresql://USER:PASSWORD@HOST/DATABASE or
+    /// mysql://USER:PASSWORD@HOST/DATABASE (MariaDB too). It is read within one read-only transaction. Where the password must not
+    /// stand in the list of processes, leave it out: PGPASSWORD, ~/.pgpass or MYSQL_PWD is asked.
+    #[arg(long, value_name = "FILE|ADDRESS")]
     pub events: PathBuf,
 
     /// What the entities are, where the file does not say it or is wrong
@@ -119,6 +123,7 @@ Examples:
   hearthwatch-edge replay --events home.csv --timezone Europe/London --out result
   hearthwatch-edge replay --events history.csv --entities entities.csv --out result
   hearthwatch-edge replay --events home-assistant_v2.db --model routine --budget 2 --out result
+  hearthwatch-edge replay --events postgresql://ha:secret@192.168.1.5/homeassistant --out result
   hearthwatch-edge replay --events home.csv --explain 3f5c0d9a71b2e684 --out result
 
 Rows that cannot be read, or lie over 400 days away from the rest, are passed over; states that are no value are gaps.
@@ -177,7 +182,7 @@ pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayE
     let watch = Watchlist::new(entities, !source.tells_kinds());
     let company = Company { verdicts, watch, recall: Recall::new(&args.explain), scores_path: scores_path.clone() };
     let detector = HomeDetector::new(config, Arc::new(model));
-    let playback = Playback::new(args.events.clone(), detector, scores, company);
+    let playback = Playback::new(source.path().to_owned(), detector, scores, company);
     let played = play(&source, &survey, playback)?;
 
     let mut summary = Summary::of(&played);

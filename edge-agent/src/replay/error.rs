@@ -110,6 +110,17 @@ pub enum ReplayError {
         /// What SQLite said.
         source: rusqlite::Error,
     },
+    /// A database server that cannot be reached, or does not let us read.
+    #[error(
+        "{path}: {source}; check host, port, database, user and password (those of db_url in Home Assistant's configuration), and that \
+         this machine may connect"
+    )]
+    Server {
+        /// Its address, without user and password.
+        path: PathBuf,
+        /// What it, or the way to it, said.
+        source: sqlx::Error,
+    },
     /// No rows at all.
     #[error("{0}: holds no rows; there is nothing to replay")]
     Empty(PathBuf),

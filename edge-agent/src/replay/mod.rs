@@ -24,6 +24,7 @@ pub mod odd;
 pub mod playback;
 pub mod recall;
 pub mod recorder_db;
+mod remote_db;
 pub mod salvage;
 pub mod scores_csv;
 pub mod sorted;

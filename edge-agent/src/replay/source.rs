@@ -14,6 +14,7 @@ use super::json_history::{self, JsonHistory};
 use super::moment::Moment;
 use super::odd::FaultKind;
 use super::recorder_db::RecorderDb;
+use super::remote_db::RemoteDb;
 use super::span::Span;
 
 /// First bytes of an SQLite database.
@@ -74,6 +75,10 @@ impl Source {
     /// # Errors
     /// [`ReplayError`] when it cannot be read or is a database without states.
     pub fn open_in(path: &Path, zone: &TimeZone, span: Span) -> Result<Self, ReplayError> {
+        if let Some(server) = RemoteDb::parse(path) {
+            let mut told = |rows| tracing::debug!(rows, "copied from the server");
+            return server.open(&mut told).map(|db| Self { kind: Kind::Recorder(Box::new(db)), span });
+        }
         let read = || ReplayError::read(path);
         let csv = |gzip| Ok(Self { kind: Kind::Csv(EventsCsv::new(path, gzip, zone)), span });
         let recorder = |copy| RecorderDb::open(path, copy).map(|db| Self { kind: Kind::Recorder(Box::new(db)), span });

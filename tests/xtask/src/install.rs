@@ -11,6 +11,8 @@ use crate::shell;
 pub enum Part {
     /// The broker that production uses.
     Mosquitto,
+    /// Database servers that Home Assistant may keep its recorder on.
+    Databases,
     /// Debian's bootstrapper: Home Assistant wants a newer Python than most machines have.
     Debootstrap,
     /// Builds and runs container images without a service.
@@ -36,6 +38,7 @@ impl Part {
     fn present(self) -> bool {
         match self {
             Self::Mosquitto => shell::has("mosquitto") && shell::has("mosquitto_pub"),
+            Self::Databases => shell::has("psql") && shell::has("mariadb-install-db") && Path::new("/usr/lib/postgresql").is_dir(),
             Self::Debootstrap => shell::has("debootstrap") && shell::has("unshare") && shell::has("ss"),
             Self::Buildah => shell::has("buildah"),
             Self::AppArmor => shell::has("apparmor_parser"),
@@ -50,6 +53,7 @@ impl Part {
     fn install(self) -> anyhow::Result<()> {
         match self {
             Self::Mosquitto => apt(&["mosquitto", "mosquitto-clients"]),
+            Self::Databases => apt(&["postgresql", "mariadb-server"]),
             Self::Debootstrap => apt(&["debootstrap", "util-linux", "iproute2", "python3", "ca-certificates"]),
             Self::PythonVenv => apt(&["python3", "python3-venv"]),
             Self::Cxx => apt(&["g++"]),

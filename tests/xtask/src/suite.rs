@@ -88,6 +88,13 @@ const SUITES: &[Suite] = &[
         full_only: false,
     },
     Suite {
+        name: "databases",
+        what: "replay of recorders on a real PostgreSQL and a real MariaDB",
+        needs: &[Part::Databases],
+        run: || integration("databases", &[]),
+        full_only: false,
+    },
+    Suite {
         name: "fleet",
         what: "the README's fleet, to the letter, as an ordinary user and as root",
         needs: &[Part::Mosquitto],
