@@ -62,6 +62,22 @@ pub(super) fn what(alarm: &Alarm, unit: &PeopleUnit, language: Language) -> Opti
         (Kind::Production, Language::Dutch) => {
             format!("Hooguit {much} W, waar zulke dagen minstens {before} W brachten.")
         }
+        (Kind::Damp, Language::English) => {
+            format!("{}, high for {lasted} now; in the last four weeks never for longer than {longest}. Let air in.", value?)
+        }
+        (Kind::Damp, Language::Dutch) => {
+            format!("{}, al {lasted} hoog; in de laatste vier weken nooit langer dan {longest}. Laat lucht binnen.", value?)
+        }
+        (Kind::Cold, Language::English) => format!(
+            "{} and falling though the heating runs; in the last four weeks never below {}.",
+            value?,
+            with_unit(usual, unit)
+        ),
+        (Kind::Cold, Language::Dutch) => format!(
+            "{} en dalend hoewel de verwarming draait; in de laatste vier weken nooit onder {}.",
+            value?,
+            with_unit(usual, unit)
+        ),
         (Kind::QuietHour, Language::English) => "Active at an hour when it hardly ever is.".to_owned(),
         (Kind::QuietHour, Language::Dutch) => "Actief op een uur waarop dat bijna nooit zo is.".to_owned(),
         (Kind::Change, Language::English) => {

@@ -187,9 +187,14 @@ impl StoredAlarm {
     #[must_use]
     pub fn is_too_much(&self) -> bool {
         match (self.alarm.kind, self.alarm.observed, self.alarm.band) {
-            (AnomalyKind::Stopped | AnomalyKind::Battery | AnomalyKind::FewReports | AnomalyKind::Production, ..) => {
-                false
-            }
+            (
+                AnomalyKind::Stopped
+                | AnomalyKind::Battery
+                | AnomalyKind::FewReports
+                | AnomalyKind::Production
+                | AnomalyKind::Cold,
+                ..,
+            ) => false,
             (kind, ..) if kind.has_own_threshold() => true,
             (AnomalyKind::Rate | AnomalyKind::QuietHour | AnomalyKind::Alert | AnomalyKind::Noise, ..) => true,
             (AnomalyKind::Flat | AnomalyKind::Silent, ..) => false,

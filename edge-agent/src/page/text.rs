@@ -150,6 +150,8 @@ pub(super) fn manner(kind: AnomalyKind) -> &'static str {
         AnomalyKind::FewReports => "ever fewer reports",
         AnomalyKind::Production => "too little solar power",
         AnomalyKind::QuietHour => "activity at an unusual hour",
+        AnomalyKind::Damp => "a room that stays damp",
+        AnomalyKind::Cold => "a room that gets cold though heating runs",
     }
 }
 

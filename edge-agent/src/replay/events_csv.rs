@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
+use hearthwatch_model::unit::Unit;
 use jiff::tz::TimeZone;
 
 use super::error::{ReplayError, RowFault};
@@ -162,7 +163,10 @@ impl EventsCsv {
                 for (place, entity_id) in entities {
                     // Nothing written is no news: such files hold a row for every moment of any entity.
                     let Some(state) = fields.list.get(*place).filter(|state| !state.is_empty()) else { continue };
-                    each(Ok(EventRow { at, entity_id, device_class: "", unit: "", state_class: "", state, line }))?;
+                    let (state, unit) = part_unit(state, "");
+                    let device_class =
+                        if unit.is_empty() { "" } else { guess::class_in(entity_id, unit).unwrap_or_default() };
+                    each(Ok(EventRow { at, entity_id, device_class, unit, state_class: "", state, line }))?;
                 }
                 Ok(())
             }
@@ -191,6 +195,7 @@ impl EventsCsv {
         }
         let (mut device_class, unit) =
             if columns.field.is_some() { measured(device_class, unit) } else { (device_class, unit) };
+        let (state, unit) = part_unit(state, unit);
         if device_class.is_empty() && columns.device_class.is_none() && !unit.is_empty() {
             device_class = guess::class_in(&entity_id, unit).unwrap_or_default();
         }
@@ -245,6 +250,16 @@ impl EventsCsv {
         }
         at.later(column.later).ok_or_else(|| format!("the timestamp `{written}` lies beyond the year 2200"))
     }
+}
+
+/// `20.1 °C` in one cell: the number and its unit, where the file names no other unit. Anything else stays as it is.
+fn part_unit<'a>(state: &'a str, unit: &'a str) -> (&'a str, &'a str) {
+    let text = state.trim();
+    let end = text.find(|letter: char| !(letter.is_ascii_digit() || "+-.,".contains(letter))).unwrap_or(text.len());
+    let (number, rest) = (&text[..end], text[end..].trim());
+    let known = (unit.is_empty() || unit == rest) && (rest == "%" || Unit::find(rest).is_some());
+    let is_number = number.parse::<f64>().is_ok() || number.replacen(',', ".", 1).parse::<f64>().is_ok();
+    if is_number && known { (number, rest) } else { (state, unit) }
 }
 
 /// InfluxDB's measurement is a unit, or what Home Assistant writes in its stead: the entity's id, a fixed word, or

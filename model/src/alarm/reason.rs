@@ -113,6 +113,15 @@ pub fn reason(info: &EntityInfo, evidence: &Evidence) -> String {
             number(evidence.amount),
             number(evidence.usual)
         ),
+        AnomalyKind::Damp => format!(
+            "{name} is {value} and has been high for {}; in the last four weeks it never was for longer than {}.",
+            duration(evidence.amount),
+            duration(evidence.usual)
+        ),
+        AnomalyKind::Cold => format!(
+            "{name} is {value} and falls though the heating runs; in the last four weeks it never was below {}.",
+            with_unit(evidence.usual, info)
+        ),
         AnomalyKind::Pattern => match usual {
             Some(usual) => format!("{name} is {value} and moves in an unusual way; {usual} was expected."),
             None => format!("{name} is {value} and moves in an unusual way."),

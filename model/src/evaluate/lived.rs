@@ -6,6 +6,7 @@
 //! learnt before the next.
 
 mod recorder_form;
+mod naming;
 mod summary;
 
 use std::sync::Arc;

@@ -18,6 +18,8 @@ pub(crate) const ALERT_SCORE: f32 = 15.0;
 /// How much of the second loudest expert's surprise is added to the loudest's: they agree on what is real more often
 /// than on what is chance.
 const SECOND_SHARE: f32 = 0.3;
+/// From this surprise on an entity is unusual by its own past: less than once a day.
+const OWN_NAME_SURPRISE: f32 = 5.0;
 const STEPS_PER_HOUR: f32 = 3600.0 / STEP_SECONDS as f32;
 
 /// What the statistics look at.
@@ -29,6 +31,8 @@ pub(crate) struct Numeric {
     pub(crate) residual: f32,
     /// Roughness over 3 h, in the unit of the value.
     pub(crate) rough: f32,
+    /// The same without its two largest moves: a jump, or a peak, is no restlessness.
+    pub(crate) rough_rest: f32,
     /// Sum of the last innovations, in their scale.
     pub(crate) innovations: f32,
     /// What the value would be without them.
@@ -160,11 +164,16 @@ pub(crate) fn own_voices(seen: &Numeric, learnt: &Learnt, normal: &Normaliser, l
     let usual_rough = learnt.rough_tail.usual_limit().unwrap_or(0.0);
     let rough = if normal.log { seen.rough * value.abs() } else { seen.rough };
     let noise = or_none(2.0 * rough >= noticeable && seen.rough > usual_rough, learnt.rough_tail.surprise(seen.rough));
-    let mut voices = [
-        (level, AnomalyKind::Level, value, 0.0),
-        (change, AnomalyKind::Change, moved, usual_change),
-        (noise, AnomalyKind::Noise, seen.rough, usual_rough),
-    ];
+    let by_level = (AnomalyKind::Level, value, 0.0);
+    let by_change = (AnomalyKind::Change, moved, usual_change);
+    // One jump makes three hours rough; it is called what it is.
+    let by_noise = match seen.rough_rest > usual_rough {
+        false if apart => by_level,
+        false if is_move => by_change,
+        _ => (AnomalyKind::Noise, seen.rough, usual_rough),
+    };
+    let voice = |surprise: f32, (kind, amount, usual)| (surprise, kind, amount, usual);
+    let mut voices = [voice(level, by_level), voice(change, by_change), voice(noise, by_noise)];
     voices.sort_by(|a, b| b.0.total_cmp(&a.0));
     voices
 }
@@ -183,8 +192,14 @@ fn statistics(own: &[Voice; 3], value: f32, peers: Option<(f32, &Tail)>) -> Rout
     if let Some((residual, tail)) = peers {
         let apart = tail.surprise(residual.abs());
         if apart > first.0 {
+            // Out of step with its peers, and unusual by its own past too: that is the plainer word.
+            let by_itself = first.0 >= OWN_NAME_SURPRISE && first.1 != AnomalyKind::Noise;
             second = first.0;
-            first = (apart, AnomalyKind::Peers, value, tail.usual_limit().unwrap_or(0.0));
+            first = if by_itself {
+                (apart, first.1, first.2, first.3)
+            } else {
+                (apart, AnomalyKind::Peers, value, tail.usual_limit().unwrap_or(0.0))
+            };
         } else {
             second = second.max(apart);
         }

@@ -89,7 +89,7 @@ impl FeatureExtractor {
             let draft = copy.advance(
                 at,
                 &closed,
-                &Around { clock: &Clock::at(at, self.timezone()), lights: &[] },
+                &Around { clock: &Clock::at(at, self.timezone()), lights: &[], heats: false },
                 &mut scratch,
             );
             let mut features = draft.features;

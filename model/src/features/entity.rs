@@ -18,7 +18,7 @@ use crate::features::unlearnt::Unlearnt;
 use crate::features::{AnomalyKind, Band, Knowledge, Normaliser};
 use crate::grid::{DAY_STEPS, FEATURES, HISTORY_STEPS, STEP_SECONDS, WINDOW_STEPS};
 use crate::reading::{EntityInfo, Noticeable};
-use crate::rules::{Finding, Scene, Watch};
+use crate::rules::{Finding, Scene, Watch, cold_room};
 
 /// What a step is to every entity of a home.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +26,8 @@ pub(crate) struct Around<'a> {
     pub(crate) clock: &'a Clock,
     /// What the home's light sensors show, by entity.
     pub(crate) lights: &'a [(u32, f32)],
+    /// Whether something warms the home's rooms.
+    pub(crate) heats: bool,
 }
 
 /// Features stay within this.
@@ -188,9 +190,19 @@ impl Entity {
         self.joined.is_some_and(|joined| at.saturating_sub(joined) <= NEW_SECONDS)
     }
 
+    /// Whether it is something that warms rooms, and on.
+    pub(crate) fn warms_rooms_now(&self, closed: &Closed) -> bool {
+        let on = match self.shape {
+            _ if closed.state.is_some() => closed.state == Some(true),
+            Shape::Switched { gate, .. } => closed.value.is_some_and(|value| value >= gate),
+            _ => false,
+        };
+        on && cold_room::warms_rooms(&self.info.entity_id)
+    }
+
     /// Takes in a closed step and drafts its features.
     pub(crate) fn advance(&mut self, at: i64, closed: &Closed, around: &Around<'_>, scratch: &mut Vec<f32>) -> Draft {
-        let Around { clock, lights } = *around;
+        let Around { clock, lights, heats } = *around;
         let local = clock.local;
         let binary = self.switching.is_some();
         let overdue = !binary && self.heartbeat.overdue();
@@ -237,12 +249,13 @@ impl Entity {
             counted: closed.counted,
             hour: local.hour_of_day(),
             lights,
+            heats,
         };
         let finding = self.watch.step(&self.info, &self.shape, &scene);
 
         let age_steps = closed.age.map_or(WINDOW_STEPS as f32, |age| (age / STEP_SECONDS) as f32);
         let angle = local.day_share * std::f32::consts::TAU;
-        let (rough_short, rough_day) = self.roughness();
+        let (rough_short, rough_rest, rough_day) = self.roughness();
         let mut features = [0.0f32; FEATURES];
         features[0] = residual;
         features[1] = difference / scale;
@@ -291,6 +304,7 @@ impl Entity {
                 value,
                 residual,
                 rough: rough_short,
+                rough_rest,
                 innovations: self.innovations.iter().sum(),
                 announced,
                 before: self.values.back(SUM_STEPS),
@@ -348,10 +362,11 @@ impl Entity {
         hour.filter(|moved| !moved.is_nan()).fold(0.0, f32::max)
     }
 
-    /// Root mean squared difference over 3 h and 24 h, the newest value included.
-    fn roughness(&self) -> (f32, f32) {
+    /// Root mean squared difference over 3 h, the same without its two largest, and over 24 h, the newest value included.
+    fn roughness(&self) -> (f32, f32, f32) {
         let (old, new) = self.values.newest(DAY_STEPS + 1);
         let (mut short, mut long) = (0.0f32, 0.0f32);
+        let mut largest = [0.0f32; 2];
         let mut before = f32::NAN;
         let count = old.len() + new.len();
         for (index, value) in old.iter().chain(new).enumerate() {
@@ -360,11 +375,15 @@ impl Entity {
                 long += step * step;
                 if index + ROUGH_STEPS >= count {
                     short += step * step;
+                    let smaller = largest[0].min(step * step);
+                    largest = [largest[0].max(step * step), largest[1].max(smaller)];
                 }
             }
             before = *value;
         }
-        ((short / ROUGH_STEPS as f32).sqrt(), (long / DAY_STEPS as f32).sqrt())
+        let rest = (short - largest[0] - largest[1]).max(0.0);
+        let of = |sum: f32, steps: usize| (sum / steps as f32).sqrt();
+        (of(short, ROUGH_STEPS), of(rest, ROUGH_STEPS), of(long, DAY_STEPS))
     }
 
     fn ready(&self, at: i64) -> bool {

@@ -173,12 +173,13 @@ impl FeatureExtractor {
             .filter(|(_, (entity, _))| matches!(entity.info.class, DeviceClass::Illuminance | DeviceClass::Irradiance))
             .filter_map(|(index, (_, closed))| Some((index, closed.value?)))
             .collect();
+        let heats = self.entities.iter().zip(&closed).any(|(entity, closed)| entity.warms_rooms_now(closed));
         let drafts: Vec<Draft> = self
             .entities
             .iter_mut()
             .zip(&closed)
             .map(|(entity, closed)| {
-                entity.advance(at, closed, &Around { clock: &clock, lights: &lights }, &mut scratch)
+                entity.advance(at, closed, &Around { clock: &clock, lights: &lights, heats }, &mut scratch)
             })
             .collect();
         let home = self.survey(&drafts);

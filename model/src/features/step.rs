@@ -53,6 +53,10 @@ pub enum AnomalyKind {
     Production,
     /// Active in an hour that is otherwise still.
     QuietHour,
+    /// A room that stays damp.
+    Damp,
+    /// A room that gets cold where heating runs.
+    Cold,
 }
 
 impl AnomalyKind {
@@ -81,6 +85,8 @@ impl AnomalyKind {
             Self::FewReports => "few_reports",
             Self::Production => "production",
             Self::QuietHour => "quiet_hour",
+            Self::Damp => "damp",
+            Self::Cold => "cold",
         }
     }
 
@@ -103,6 +109,8 @@ impl AnomalyKind {
                 | Self::Battery
                 | Self::FewReports
                 | Self::Production
+                | Self::Damp
+                | Self::Cold
         )
     }
 

@@ -39,11 +39,14 @@ impl Battery {
         let before = self.lowest.before_today().take(FALL_DAYS).last().flatten().map(|negative| -negative);
         let fall = before.map_or(0.0, |before| (before - charge) / FALL_DAYS as f32);
         let days_left = if fall >= FALL_MIN { charge.max(0.0) / fall } else { f32::INFINITY };
+        // What began to fall fast yesterday does not fall as slowly as three days together: the date that is told is the nearer one.
+        let yesterday = self.lowest.before_today().next().flatten().map(|negative| -negative);
+        let fall_lately = yesterday.map_or(0.0, |before| before - charge).max(fall);
         let low = charge <= LOW && self.lowest.known() > 1;
         (low || days_left <= DAYS_LEFT).then_some(Finding {
             kind: AnomalyKind::Battery,
             amount: charge,
-            usual: if days_left.is_finite() { days_left } else { 0.0 },
+            usual: if days_left.is_finite() { charge.max(0.0) / fall_lately } else { 0.0 },
         })
     }
 
@@ -84,6 +87,17 @@ mod tests {
     fn a_battery_that_falls_six_percent_a_day_is_told_a_week_before_it_is_empty() {
         let day = told_at(|day| 90.0 - 6.0 * day as f32).unwrap();
         assert_eq!(day, 8);
+    }
+
+    #[test]
+    fn a_fall_that_began_yesterday_tells_the_nearer_date() {
+        let mut battery = Battery::new();
+        for charge in [90.0, 90.0, 90.0, 70.0] {
+            battery.step(Some(charge));
+            battery.next_day();
+        }
+        let told = battery.step(Some(45.0)).expect("it falls by 15 % a day over three days, by 25 since yesterday");
+        assert!((told.usual - 45.0 / 25.0).abs() < 1e-3, "{told:?}");
     }
 
     #[test]

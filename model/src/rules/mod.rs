@@ -10,13 +10,17 @@
 //! | `running` | an appliance, a light or a door that stays on longer than it ever did; a compressor that never starts | a week, 5 runs |
 //! | `flow` | water that never stops; an hour of more water than ever | a week |
 //! | `cold_store` | a freezer or a fridge that gets warm | a day |
+//! | `cold_room` | a room that gets cold where heating runs | two weeks, a boiler's power or state |
+//! | `damp` | humidity that does not fall after a shower | 5 damp stretches |
 //! | `battery` | a battery that will be empty within a week | 3 days |
 //! | `reports` | a sensor that reports ever less | a week |
 //! | `production` | a solar roof that makes less than these days allow, by its own past or by a light sensor (`sunlight`) | two weeks |
 
 pub(crate) mod battery;
 pub(crate) mod cold_store;
+pub(crate) mod cold_room;
 mod daily;
+mod damp;
 pub(crate) mod flow;
 pub(crate) mod production;
 pub(crate) mod reports;

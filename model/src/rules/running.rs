@@ -67,7 +67,7 @@ pub(crate) enum Load {
         /// Whether it costs money or does harm when it is forgotten.
         harms: bool,
     },
-    /// An on/off entity.
+    /// An on/off entity, or a humidity that is high or not.
     Switch(DeviceClass),
 }
 
@@ -141,6 +141,7 @@ impl Running {
             Load::Appliance { .. } if self.cycles() => Patience { times: 2.5, longer: 4.0 * HOUR },
             // A computer or a lamp that stays on harms nobody.
             Load::Appliance { .. } => Patience { times: 3.0, longer: 24.0 * HOUR },
+            Load::Switch(DeviceClass::Humidity) => Patience { times: 2.0, longer: 3.0 * HOUR },
             Load::Switch(DeviceClass::Door | DeviceClass::Opening) => Patience { times: 3.0, longer: 1.0 * HOUR },
             Load::Switch(DeviceClass::Window) => Patience { times: 2.0, longer: 6.0 * HOUR },
             Load::Switch(_) => Patience { times: 2.0, longer: 8.0 * HOUR },

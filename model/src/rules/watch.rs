@@ -2,7 +2,9 @@
 
 use super::Finding;
 use super::battery::Battery;
+use super::cold_room::ColdRoom;
 use super::cold_store::{ColdRange, ColdStore};
+use super::damp::Damp;
 use super::flow::Flow;
 use super::production::{self, Production};
 use super::reports::Reports;
@@ -37,6 +39,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) hour: f32,
     /// What the home's light sensors show, by entity.
     pub(crate) lights: &'a [(u32, f32)],
+    /// Whether something warms the home's rooms.
+    pub(crate) heats: bool,
 }
 
 /// The rules of one entity.
@@ -45,6 +49,8 @@ pub(crate) struct Watch {
     running: Option<Running>,
     flow: Option<Box<Flow>>,
     cold_store: Option<ColdStore>,
+    cold_room: Option<Box<ColdRoom>>,
+    damp: Option<Box<Damp>>,
     battery: Option<Battery>,
     reports: Option<Reports>,
     production: Option<Production>,
@@ -82,6 +88,9 @@ impl Watch {
             watch.reports = Some(Reports::new());
             if class == DeviceClass::Temperature {
                 watch.cold_store = Some(ColdStore::default());
+                watch.cold_room = (!is_outdoor(&info.entity_id)).then(|| Box::new(ColdRoom::new()));
+            } else if class == DeviceClass::Humidity && !is_outdoor(&info.entity_id) {
+                watch.damp = Some(Box::new(Damp::new()));
             } else if class == DeviceClass::Battery {
                 watch.battery = Some(Battery::new());
                 watch.reports = None;
@@ -95,9 +104,14 @@ impl Watch {
         let value = scene.value.map(|value| value * self.factor);
         let celsius = |value: f32| self.celsius.map_or(value, |way| way.apply(f64::from(value)) as f32);
         let found = self.cold_store.as_mut().and_then(|store| store.step(scene.value.map(celsius)));
+        let room = self.cold_room.as_mut().and_then(|room| room.step(scene.value.map(celsius), scene.heats));
+        let damp = self.damp.as_mut().and_then(|damp| damp.step(scene.value));
         // What is usual is told in the unit that is shown.
         let shown = |celsius: f32| self.from_celsius.map_or(celsius, |way| way.apply(f64::from(celsius)) as f32);
         let cold = found.map(|finding| Finding { usual: shown(finding.usual), ..finding });
+        let room = room.map(|finding| Finding { amount: shown(finding.amount), usual: shown(finding.usual), ..finding });
+        // What is kept cold is no room.
+        let room = room.filter(|_| !self.cold_store.as_ref().is_some_and(ColdStore::is_learnt));
         let factor = self.factor;
         let flow = self.flow.as_mut().and_then(|flow| match info.class.counter() {
             true => flow.count(scene.counted.map(|(count, seconds)| (count as f32 * factor, seconds))),
@@ -122,7 +136,7 @@ impl Watch {
             self.production.as_mut().and_then(|production| production.step(value, scene.hour, scene.lights));
         let battery = self.battery.as_mut().and_then(|battery| battery.step(scene.value));
         let reports = self.reports.as_mut().and_then(|reports| reports.step(scene.reported, scene.home_alive));
-        cold.or(flow).or(running).or(production).or(battery).or(reports)
+        cold.or(flow).or(running).or(room).or(damp).or(production).or(battery).or(reports)
     }
 
     /// What a fortnight says an entity is; `median` and `usual` (its 99 % quantile) in the shown unit.
@@ -131,6 +145,9 @@ impl Watch {
             let outdoor = is_outdoor(&info.entity_id);
             let celsius = |value: f32| self.celsius.map_or(value, |way| way.apply(f64::from(value)) as f32);
             store.learn(ColdRange::of(&info.entity_id, outdoor, celsius(median), celsius(usual)));
+        }
+        if let Some(damp) = &mut self.damp {
+            damp.learn(median);
         }
     }
 
@@ -155,6 +172,12 @@ impl Watch {
         if let Some(flow) = &mut self.flow {
             flow.lose();
         }
+        if let Some(damp) = &mut self.damp {
+            damp.lose();
+        }
+        if let Some(room) = &mut self.cold_room {
+            room.lose();
+        }
         if let Some(reports) = &mut self.reports {
             reports.lose();
         }
@@ -166,6 +189,12 @@ impl Watch {
         }
         if let Some(flow) = &mut self.flow {
             flow.next_day();
+        }
+        if let Some(damp) = &mut self.damp {
+            damp.next_day();
+        }
+        if let Some(room) = &mut self.cold_room {
+            room.next_day();
         }
         if let Some(battery) = &mut self.battery {
             battery.next_day();

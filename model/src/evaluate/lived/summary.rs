@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{FaultTried, LivedHome};
+use super::{FaultTried, LivedHome, naming};
 use crate::evaluate::bootstrap::bootstrap;
 
 const COVERAGE: f64 = 0.9;
@@ -113,6 +113,12 @@ impl fmt::Display for LivedSummary<'_> {
             )?;
             self.recall_lines(f, |fault| format!("{}, any fault", fault.class))?;
             self.recall_lines(f, |fault| fault.family.clone())?;
+            let faults = || self.homes.iter().flat_map(|home| &home.faults);
+            let (right, all) = naming::named_right(faults());
+            let others: Vec<String> =
+                naming::misnamed(faults()).into_iter().take(5).map(|(what, count)| format!("{what} {count}")).collect();
+            let others = if others.is_empty() { String::new() } else { format!("; {}", others.join(", ")) };
+            writeln!(f, "  found and called by its right name: {right} of {all}{others}")?;
         }
         let (inside, sentences) =
             self.homes.iter().fold((0, 0), |sum, home| (sum.0 + home.inside_own_band, sum.1 + home.sentences));
