@@ -6,6 +6,7 @@ mod go_back;
 mod model;
 mod trial;
 mod trust;
+mod warn;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,14 +17,14 @@ use crate::alarm::{
     VerdictMemory, Withheld,
 };
 use crate::class::DeviceClass;
-use crate::experts::routine::{ALERT_SCORE, PHYSICS_SCORE};
+use crate::experts::routine::PHYSICS_SCORE;
 use crate::features::{AnomalyKind, Band, EntityStep, FeatureExtractor, LeftOut, LocalTime, RoutineScore};
 use crate::grid::STEP_SECONDS;
 use crate::network::{MICRO_BATCH, NetworkOutput};
 use crate::reading::{EntityInfo, Reading, Value};
 
 use carbon_monoxide::CarbonMonoxide;
-use danger::{DangerStates, Turn};
+use danger::DangerStates;
 pub(crate) use trust::NetworkRecord;
 
 pub use crate::features::Knowledge;
@@ -181,53 +182,6 @@ impl HomeDetector {
         self.extractor.observe(reading);
         self.capture(&events);
         events
-    }
-
-    /// The alarms of sensors that warn of danger, are on at `at`, and have no alarm that lasts: those that turned on while
-    /// nobody listened. Empty before the first [`Voice::Live`] step.
-    pub fn raise_unheard_dangers(&mut self, at: i64) -> Vec<AlarmEvent> {
-        if self.voice == Voice::Quiet {
-            return Vec::new();
-        }
-        let warning = self.dangers.warning().into_iter().chain(self.carbon_monoxide.warning());
-        let events: Vec<AlarmEvent> =
-            warning.collect::<Vec<_>>().into_iter().flat_map(|entity| self.raise_danger(entity, at, false)).collect();
-        self.capture(&events);
-        events
-    }
-
-    fn judge_danger(&mut self, reading: &Reading, turn: Option<Turn>) -> Vec<AlarmEvent> {
-        let (Some(turn), Voice::Live, Some(closed)) = (turn, self.voice, self.extractor.closed()) else {
-            return Vec::new();
-        };
-        // A danger is told whatever its clock says; only the time that is shown must be one that can be.
-        let plausible = closed.saturating_sub(AHEAD_SECONDS_MAX)..=closed.saturating_add(AHEAD_SECONDS_MAX);
-        let at = if plausible.contains(&reading.at) { reading.at } else { closed };
-        match turn {
-            Turn::On { known } => self.raise_danger(reading.entity, at, known),
-            Turn::Off => self.decider.end_danger(reading.entity, at).into_iter().collect(),
-        }
-    }
-
-    fn raise_danger(&mut self, entity: u32, at: i64, turned_on: bool) -> Vec<AlarmEvent> {
-        let Some(evidence) = self.danger_of(entity) else { return Vec::new() };
-        self.decider.decide_danger(at, LocalTime::at(at, &self.timezone).hour_of_day(), &evidence, turned_on)
-    }
-
-    /// What a sensor that warns is evidence of; one that measures gas in numbers tells how much.
-    fn danger_of(&self, entity: u32) -> Option<Evidence> {
-        let info = self.entities.get(entity as usize)?;
-        let amount = self.carbon_monoxide.danger(entity).unwrap_or(1.0);
-        Some(Evidence {
-            entity,
-            score: Some(ALERT_SCORE),
-            threshold: self.model.routine_calibration().threshold(info.class, self.share()),
-            kind: AnomalyKind::Alert,
-            amount,
-            usual: self.extractor.times_on(entity).unwrap_or_default(),
-            observed: Some(amount),
-            band: None,
-        })
     }
 
     fn judge_at_once(&mut self, reading: &Reading) -> Option<AlarmEvent> {

@@ -126,8 +126,12 @@ fn free_port() -> u16 {
 
 #[test]
 fn a_recorder_on_postgresql_gives_what_the_same_rows_give_from_a_file() {
-    let mut places: Vec<PathBuf> =
-        std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|dir| dir.path().join("bin")).collect();
+    let mut places: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|dir| dir.path().join("bin"))
+        .collect();
     places.sort();
     let (Some(initdb), Some(postgres)) = (found("initdb", &places), found("postgres", &places)) else { return };
     let dir = TempDir::new().unwrap();
@@ -147,8 +151,11 @@ fn a_recorder_on_postgresql_gives_what_the_same_rows_give_from_a_file() {
         assert!(succeeds(Command::new("chown").arg("postgres").arg(&data)));
     }
     assert!(succeeds(as_user(&initdb).args(["-U", "owner", "--auth", "trust", "-E", "UTF8", "-D"]).arg(&data)));
-    std::fs::write(data.join("pg_hba.conf"), "host all owner 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
-        .unwrap();
+    std::fs::write(
+        data.join("pg_hba.conf"),
+        "host all owner 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n",
+    )
+    .unwrap();
     let port = free_port();
     let mut command = as_user(&postgres);
     command.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k", ""]);
@@ -158,7 +165,10 @@ fn a_recorder_on_postgresql_gives_what_the_same_rows_give_from_a_file() {
     let sql = recorder("DOUBLE PRECISION", "TEXT")
         + "CREATE USER reader PASSWORD 's3cret'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;";
     std::fs::write(dir.path().join("home.sql"), sql).unwrap();
-    let load = Command::new("psql").args([&owner, "-q", "-v", "ON_ERROR_STOP=1", "-f"]).arg(dir.path().join("home.sql")).output();
+    let load = Command::new("psql")
+        .args([&owner, "-q", "-v", "ON_ERROR_STOP=1", "-f"])
+        .arg(dir.path().join("home.sql"))
+        .output();
     let load = load.unwrap();
     assert!(load.status.success(), "{}", String::from_utf8_lossy(&load.stderr));
     let url = format!("postgresql+psycopg2://reader:s3cret@127.0.0.1:{port}/postgres");
@@ -168,7 +178,9 @@ fn a_recorder_on_postgresql_gives_what_the_same_rows_give_from_a_file() {
 #[test]
 fn a_recorder_on_mariadb_gives_what_the_same_rows_give_from_a_file() {
     let places = ["/usr/bin", "/usr/sbin"].map(PathBuf::from);
-    let (Some(install), Some(mariadbd)) = (found("mariadb-install-db", &places), found("mariadbd", &places)) else { return };
+    let (Some(install), Some(mariadbd)) = (found("mariadb-install-db", &places), found("mariadbd", &places)) else {
+        return;
+    };
     let dir = TempDir::new().unwrap();
     let data = dir.path().join("maria");
     let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
@@ -186,7 +198,13 @@ fn a_recorder_on_mariadb_gives_what_the_same_rows_give_from_a_file() {
     let _server = Server(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let client = || {
         let mut client = Command::new("mariadb");
-        client.args(["--no-defaults", "-h127.0.0.1", &format!("-P{port}"), "-uroot", "--default-character-set=utf8mb4"]);
+        client.args([
+            "--no-defaults",
+            "-h127.0.0.1",
+            &format!("-P{port}"),
+            "-uroot",
+            "--default-character-set=utf8mb4",
+        ]);
         client
     };
     until_up("MariaDB", || succeeds(client().args(["-e", "SELECT 1"])));

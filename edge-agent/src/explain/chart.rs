@@ -76,8 +76,10 @@ pub(super) fn draw(picture: &Picture<'_>, theme: Theme) -> String {
     }
     y += PLOT_HEIGHT + SMALL + 6.0;
     y += SMALL + 5.0;
-    let zone =
-        picture.timezone.iana_name().map_or_else(|| words.local_time.to_owned(), |zone| format!("{}, {zone}", words.local_time));
+    let zone = picture
+        .timezone
+        .iana_name()
+        .map_or_else(|| words.local_time.to_owned(), |zone| format!("{}, {zone}", words.local_time));
     text(&mut body, ((PLOT_LEFT + PLOT_RIGHT) / 2.0, y), SMALL, "muted", "middle", &zone);
     y += SMALL + 10.0;
     legend(&mut body, y, &shown, binary, &words);
@@ -174,7 +176,8 @@ impl<'a> Plot<'a> {
     }
 
     fn alarm_span(&self, picture: &Picture<'_>) -> (f32, f32) {
-        let (left, right) = (self.x(picture.shown.alarm.start - STEP_SECONDS), self.x(picture.shown.alarm.end.unwrap_or(self.to)));
+        let (left, right) =
+            (self.x(picture.shown.alarm.start - STEP_SECONDS), self.x(picture.shown.alarm.end.unwrap_or(self.to)));
         // A step is two units wide at a day's width; less than four is not seen.
         if right - left < 4.0 { ((right - 4.0).max(PLOT_LEFT), right) } else { (left, right) }
     }

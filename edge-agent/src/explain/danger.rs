@@ -64,7 +64,9 @@ fn what(class: DeviceClass, language: Language) -> &'static str {
         DeviceClass::Moisture => ("Water detected", "Water gemeld"),
         DeviceClass::Heat => ("Heat detected", "Hitte gemeld"),
         DeviceClass::GasAlarm => ("Gas detected", "Gas gemeld"),
-        DeviceClass::CarbonMonoxideAlarm | DeviceClass::CarbonMonoxide => ("Carbon monoxide detected", "Koolmonoxide gemeld"),
+        DeviceClass::CarbonMonoxideAlarm | DeviceClass::CarbonMonoxide => {
+            ("Carbon monoxide detected", "Koolmonoxide gemeld")
+        }
         DeviceClass::Tamper => ("Tampering detected", "Sabotage gemeld"),
         _ => ("Unsafe state reported", "Onveilige toestand gemeld"),
     };

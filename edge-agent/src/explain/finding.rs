@@ -63,10 +63,16 @@ pub(super) fn what(alarm: &Alarm, unit: &PeopleUnit, language: Language) -> Opti
             format!("Hooguit {much} W, waar zulke dagen minstens {before} W brachten.")
         }
         (Kind::Damp, Language::English) => {
-            format!("{}, high for {lasted} now; in the last four weeks never for longer than {longest}. Let air in.", value?)
+            format!(
+                "{}, high for {lasted} now; in the last four weeks never for longer than {longest}. Let air in.",
+                value?
+            )
         }
         (Kind::Damp, Language::Dutch) => {
-            format!("{}, al {lasted} hoog; in de laatste vier weken nooit langer dan {longest}. Laat lucht binnen.", value?)
+            format!(
+                "{}, al {lasted} hoog; in de laatste vier weken nooit langer dan {longest}. Laat lucht binnen.",
+                value?
+            )
         }
         (Kind::Cold, Language::English) => format!(
             "{} and falling though the heating runs; in the last four weeks never below {}.",
@@ -105,7 +111,10 @@ pub(super) fn what(alarm: &Alarm, unit: &PeopleUnit, language: Language) -> Opti
             10.0 * usual
         ),
         (Kind::Habit, Language::Dutch) => {
-            format!("Bleef {amount:.0} keer op rij uit; op zulke momenten gaat het in {:.0} van 10 gevallen aan.", 10.0 * usual)
+            format!(
+                "Bleef {amount:.0} keer op rij uit; op zulke momenten gaat het in {:.0} van 10 gevallen aan.",
+                10.0 * usual
+            )
         }
         _ => return None,
     })

@@ -42,7 +42,8 @@ impl Point {
     /// Every number times `factor`.
     #[must_use]
     pub fn times(self, factor: f32) -> Self {
-        let band = |band: Band| Band { low: band.low * factor, expected: band.expected * factor, high: band.high * factor };
+        let band =
+            |band: Band| Band { low: band.low * factor, expected: band.expected * factor, high: band.high * factor };
         Self { observed: self.observed.map(|value| value * factor), band: self.band.map(band), ..self }
     }
 }

@@ -353,10 +353,7 @@ mod tests {
     fn a_second_language_says_the_same() {
         let (title, message) = said(&freezer(AnomalyKind::Silent, 5.25, 0.5), Language::of("nl-BE"));
         assert_eq!(title, "Freezer (Cellar): zwijgt");
-        assert_eq!(
-            message,
-            "Geen bericht sinds 5.2 uur, anders hooguit 30 min. Sinds 13:00; duidelijk ongewoon hier."
-        );
+        assert_eq!(message, "Geen bericht sinds 5.2 uur, anders hooguit 30 min. Sinds 13:00; duidelijk ongewoon hier.");
         assert_eq!(Language::of("fi"), Language::English);
     }
 

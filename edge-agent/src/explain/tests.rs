@@ -85,7 +85,9 @@ fn the_message_reads_under_the_title_and_a_period_of_days_has_a_line_of_its_own(
     let mut long = alarm("");
     long.end = Some(START + 3 * 86_400);
     let words = words(&draw(&info, &long, &points(), Theme::Light));
-    for expected in ["8.20\u{a0}°C. Since 12:00; clearly unusual here.", "Look at this today", "Tue 1 Aug 12:00 – Fri 4 Aug 12:00"] {
+    for expected in
+        ["8.20\u{a0}°C. Since 12:00; clearly unusual here.", "Look at this today", "Tue 1 Aug 12:00 – Fri 4 Aug 12:00"]
+    {
         assert!(words.iter().any(|text| text == expected), "{expected:?} is not in {words:?}");
     }
 }

@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn steps_become_stretches_and_a_part_of_a_step_is_on_first() {
-        let points = [point(1, Some(0.0)), point(2, Some(1.0)), point(3, Some(0.5)), point(4, None), point(5, Some(0.0))];
+        let points =
+            [point(1, Some(0.0)), point(2, Some(1.0)), point(3, Some(0.5)), point(4, None), point(5, Some(0.0))];
         let stretch = |from, until, on| Stretch { from, until, on };
         let told = [
             stretch(0, 600, false),

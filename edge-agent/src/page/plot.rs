@@ -86,8 +86,10 @@ pub(super) fn history(history: &OwnHistory, timezone: &TimeZone) -> Markup {
         let _ = write!(body, "<path class=\"value\" d=\"{path}\"/>");
     }
     times(&mut body, history.from, history.until, timezone, HEIGHT, x);
-    let from_to = if binary { String::new() } else { format!(": from {} to {}", text::number(low), text::number(high)) };
-    let words = format!("{} over {}{from_to} {}", history.name, text::count(history.days.unsigned_abs(), "day"), unit.name);
+    let from_to =
+        if binary { String::new() } else { format!(": from {} to {}", text::number(low), text::number(high)) };
+    let words =
+        format!("{} over {}{from_to} {}", history.name, text::count(history.days.unsigned_abs(), "day"), unit.name);
     let _ = write!(body, "<text x=\"{LEFT}\" y=\"12\">{}</text>", escaped(&unit.name));
     drawing(&words, HEIGHT + BELOW, &body)
 }

@@ -36,12 +36,12 @@ fn columns_are_found_by_name_in_any_order_and_a_repeated_header_is_skipped() {
 #[test]
 fn a_number_and_its_unit_in_one_cell_are_parted() {
     let rows = read("time,sensor.hall_temperature,sensor.plug\n2026-01-01T00:00:00Z,20.1 °C,\"3,5 W\"\n");
-    let told = [
-        "2 1767225600 sensor.hall_temperature  °C 20.1".to_owned(),
-        "2 1767225600 sensor.plug  W 3,5".to_owned(),
-    ];
+    let told =
+        ["2 1767225600 sensor.hall_temperature  °C 20.1".to_owned(), "2 1767225600 sensor.plug  W 3,5".to_owned()];
     assert_eq!(rows, Ok(told.map(Ok).to_vec()));
-    let long = read("entity_id,state,last_changed\nsensor.hall_humidity,54 %,2026-01-01T00:00:00Z\nsensor.word,12 monkeys,2026-01-01T00:00:00Z\n");
+    let long = read(
+        "entity_id,state,last_changed\nsensor.hall_humidity,54 %,2026-01-01T00:00:00Z\nsensor.word,12 monkeys,2026-01-01T00:00:00Z\n",
+    );
     let told = [
         "2 1767225600 sensor.hall_humidity humidity % 54".to_owned(),
         "3 1767225600 sensor.word   12 monkeys".to_owned(),

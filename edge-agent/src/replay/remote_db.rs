@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 
 use futures_util::TryStreamExt as _;
 use rusqlite::Connection as Local;
-use sqlx::{AssertSqlSafe, ColumnIndex, Connection as _, Database, Decode, Executor, IntoArguments, MySql, Postgres, Row as _, Type};
+use sqlx::{
+    AssertSqlSafe, ColumnIndex, Connection as _, Database, Decode, Executor, IntoArguments, MySql, Postgres, Row as _,
+    Type,
+};
 use url::Url;
 
 use super::backup::Unpacked;
@@ -211,7 +214,10 @@ where
     let mut there: HashMap<String, Vec<String>> = HashMap::new();
     let mut rows = sqlx::query(dialect.columns).fetch(&mut *server);
     while let Some(row) = rows.try_next().await? {
-        there.entry(row.try_get::<String, _>(0)?.to_lowercase()).or_default().push(row.try_get::<String, _>(1)?.to_lowercase());
+        there
+            .entry(row.try_get::<String, _>(0)?.to_lowercase())
+            .or_default()
+            .push(row.try_get::<String, _>(1)?.to_lowercase());
     }
     drop(rows);
     let mut copied = 0;
@@ -228,7 +234,8 @@ where
         let wanted = list(&|name, _| format!("CAST({quote}{name}{quote} AS {as_text})"));
         let query = format!("SELECT {wanted} FROM {quote}{table}{quote}");
         let transaction = local.transaction()?;
-        transaction.execute_batch(&format!("CREATE TABLE {table} ({})", list(&|name, kind| format!("\"{name}\" {kind}"))))?;
+        transaction
+            .execute_batch(&format!("CREATE TABLE {table} ({})", list(&|name, kind| format!("\"{name}\" {kind}"))))?;
         {
             let places = list(&|_, _| "?".to_owned());
             let mut insert = transaction.prepare(&format!("INSERT OR IGNORE INTO {table} VALUES ({places})"))?;

@@ -116,8 +116,7 @@ mod tests {
 
     fn heard(readings: &[(i64, f64)]) -> (CarbonMonoxide, Vec<Option<Turn>>) {
         let mut sensors = CarbonMonoxide::default();
-        let turns =
-            readings.iter().map(|(at, number)| sensors.take(0, *at, Value::Number(*number), "ppm")).collect();
+        let turns = readings.iter().map(|(at, number)| sensors.take(0, *at, Value::Number(*number), "ppm")).collect();
         (sensors, turns)
     }
 

@@ -5,8 +5,8 @@
 //! of the clean ones until some hours after the fault. So no fault hides in another's shadow, and none changes what the home has
 //! learnt before the next.
 
-mod recorder_form;
 mod naming;
+mod recorder_form;
 mod summary;
 
 use std::sync::Arc;

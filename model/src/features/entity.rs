@@ -9,10 +9,11 @@ use crate::experts::routine::{Numeric, Rules, Voice, own_voices, unpredicted};
 use crate::experts::time_in_state::TimeInState;
 use crate::features::calendar::Clock;
 use crate::features::intake::{Closed, Intake};
-use crate::features::learnt::{Learnt, ROUGH_STEPS};
+use crate::features::learnt::Learnt;
 use crate::features::profile::Profile;
 use crate::features::ring::{Flags, Ring};
 use crate::features::robust;
+use crate::features::roughness::roughness;
 use crate::features::shape::Shape;
 use crate::features::unlearnt::Unlearnt;
 use crate::features::{AnomalyKind, Band, Knowledge, Normaliser};
@@ -255,7 +256,7 @@ impl Entity {
 
         let age_steps = closed.age.map_or(WINDOW_STEPS as f32, |age| (age / STEP_SECONDS) as f32);
         let angle = local.day_share * std::f32::consts::TAU;
-        let (rough_short, rough_rest, rough_day) = self.roughness();
+        let (rough_short, rough_rest, rough_day) = roughness(&self.values);
         let mut features = [0.0f32; FEATURES];
         features[0] = residual;
         features[1] = difference / scale;
@@ -360,30 +361,6 @@ impl Entity {
         let shown = |value: f32| Normaliser::inverse(value, self.log);
         let hour = (1..=STEPS_PER_HOUR).map(|back| (shown(self.values.back(back)) - shown(value)).abs());
         hour.filter(|moved| !moved.is_nan()).fold(0.0, f32::max)
-    }
-
-    /// Root mean squared difference over 3 h, the same without its two largest, and over 24 h, the newest value included.
-    fn roughness(&self) -> (f32, f32, f32) {
-        let (old, new) = self.values.newest(DAY_STEPS + 1);
-        let (mut short, mut long) = (0.0f32, 0.0f32);
-        let mut largest = [0.0f32; 2];
-        let mut before = f32::NAN;
-        let count = old.len() + new.len();
-        for (index, value) in old.iter().chain(new).enumerate() {
-            let step = value - before;
-            if !step.is_nan() {
-                long += step * step;
-                if index + ROUGH_STEPS >= count {
-                    short += step * step;
-                    let smaller = largest[0].min(step * step);
-                    largest = [largest[0].max(step * step), largest[1].max(smaller)];
-                }
-            }
-            before = *value;
-        }
-        let rest = (short - largest[0] - largest[1]).max(0.0);
-        let of = |sum: f32, steps: usize| (sum / steps as f32).sqrt();
-        (of(short, ROUGH_STEPS), of(rest, ROUGH_STEPS), of(long, DAY_STEPS))
     }
 
     fn ready(&self, at: i64) -> bool {

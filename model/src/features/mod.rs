@@ -38,6 +38,7 @@ mod meter;
 mod profile;
 mod ring;
 pub(crate) mod robust;
+mod roughness;
 mod shape;
 mod step;
 mod unlearnt;

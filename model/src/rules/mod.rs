@@ -17,8 +17,8 @@
 //! | `production` | a solar roof that makes less than these days allow, by its own past or by a light sensor (`sunlight`) | two weeks |
 
 pub(crate) mod battery;
-pub(crate) mod cold_store;
 pub(crate) mod cold_room;
+pub(crate) mod cold_store;
 mod daily;
 mod damp;
 pub(crate) mod flow;

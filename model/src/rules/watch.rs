@@ -109,7 +109,8 @@ impl Watch {
         // What is usual is told in the unit that is shown.
         let shown = |celsius: f32| self.from_celsius.map_or(celsius, |way| way.apply(f64::from(celsius)) as f32);
         let cold = found.map(|finding| Finding { usual: shown(finding.usual), ..finding });
-        let room = room.map(|finding| Finding { amount: shown(finding.amount), usual: shown(finding.usual), ..finding });
+        let room =
+            room.map(|finding| Finding { amount: shown(finding.amount), usual: shown(finding.usual), ..finding });
         // What is kept cold is no room.
         let room = room.filter(|_| !self.cold_store.as_ref().is_some_and(ColdStore::is_learnt));
         let factor = self.factor;

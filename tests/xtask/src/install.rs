@@ -38,7 +38,9 @@ impl Part {
     fn present(self) -> bool {
         match self {
             Self::Mosquitto => shell::has("mosquitto") && shell::has("mosquitto_pub"),
-            Self::Databases => shell::has("psql") && shell::has("mariadb-install-db") && Path::new("/usr/lib/postgresql").is_dir(),
+            Self::Databases => {
+                shell::has("psql") && shell::has("mariadb-install-db") && Path::new("/usr/lib/postgresql").is_dir()
+            }
             Self::Debootstrap => shell::has("debootstrap") && shell::has("unshare") && shell::has("ss"),
             Self::Buildah => shell::has("buildah"),
             Self::AppArmor => shell::has("apparmor_parser"),

@@ -7,7 +7,9 @@ use crate::features::AnomalyKind as Kind;
 fn right(family: &str) -> Option<&'static [Kind]> {
     Some(match family {
         "spike" => &[Kind::Level, Kind::Change, Kind::Physics, Kind::Burst],
-        "level_shift" => &[Kind::Level, Kind::Change, Kind::Peers, Kind::Running, Kind::Leak, Kind::Production, Kind::Warm],
+        "level_shift" => {
+            &[Kind::Level, Kind::Change, Kind::Peers, Kind::Running, Kind::Leak, Kind::Production, Kind::Warm]
+        }
         "drift" => &[Kind::Level, Kind::Peers, Kind::Production, Kind::Leak, Kind::Warm],
         // A recorder keeps changes: who is stuck says nothing.
         "stuck" => &[Kind::Flat, Kind::Silent, Kind::Running, Kind::Stopped, Kind::TimeInState, Kind::Production],
@@ -20,7 +22,9 @@ fn right(family: &str) -> Option<&'static [Kind]> {
         "duty_cycle" => &[Kind::Running, Kind::Stopped, Kind::Rate, Kind::Noise],
         "slow_leak" => &[Kind::Leak],
         "burst" => &[Kind::Burst, Kind::Leak, Kind::Level],
-        "time_shift" | "periodic_load" => &[Kind::Pattern, Kind::Level, Kind::Peers, Kind::QuietHour, Kind::Habit, Kind::Change],
+        "time_shift" | "periodic_load" => {
+            &[Kind::Pattern, Kind::Level, Kind::Peers, Kind::QuietHour, Kind::Habit, Kind::Change]
+        }
         _ => return None,
     })
 }
