@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hearthwatch_edge::outbox::Outbox;
+use hearthwatch_edge::outbox::{Outbox, SharingLevel};
 use hearthwatch_edge::uplink::{self, SharedOutbox, UplinkConfig, UplinkHandle, UplinkState};
 use hearthwatch_link::{Backoff, LinkConfig, LinkEvent, LinkEvents, LinkHandle, Publication, open};
 use hearthwatch_protocol::manifest::SignedManifest;
@@ -22,6 +22,13 @@ use tokio::sync::watch;
 
 /// Longest that any single step may take before the test is called failed; generous for a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An outbox whose resident shares windows.
+fn windows(file: &Path) -> Outbox {
+    let mut outbox = Outbox::open(file).unwrap();
+    outbox.configure_sharing(SharingLevel::Windows);
+    outbox
+}
 
 struct Broker {
     child: Child,
@@ -119,7 +126,7 @@ impl Home {
     }
 
     fn start(&self, broker: &Broker) -> (UplinkHandle, SharedOutbox) {
-        let outbox = uplink::share(Outbox::open(&self.directory.path().join("outbox.db")).unwrap());
+        let outbox = uplink::share(windows(&self.directory.path().join("outbox.db")));
         let config = UplinkConfig {
             home: home(),
             link: broker.link("overwritten"),
@@ -234,7 +241,7 @@ async fn status_is_kept_by_the_broker_and_turns_offline_with_a_farewell_and_with
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let crashing = Home::new();
-            let outbox = uplink::share(Outbox::open(&crashing.directory.path().join("outbox.db")).unwrap());
+            let outbox = uplink::share(windows(&crashing.directory.path().join("outbox.db")));
             crashing.status.send_modify(|status| status.entities = 99);
             let link = LinkConfig::new("127.0.0.1", port, "overwritten");
             let home = HomeId::new("home-7").unwrap();

@@ -16,7 +16,7 @@ use hearthwatch_edge::enrol::{EnrolArgs, enrol};
 use hearthwatch_edge::identity::pair::Pair;
 use hearthwatch_edge::identity::renew::{Asked, renew};
 use hearthwatch_edge::identity::{Identity, Life, keep};
-use hearthwatch_edge::outbox::Outbox;
+use hearthwatch_edge::outbox::{Outbox, SharingLevel};
 use hearthwatch_edge::uplink::{self, UplinkConfig, UplinkState};
 use hearthwatch_emulator::broker::{BrokerFiles, EmbeddedBroker};
 use hearthwatch_link::{LinkConfig, LinkEvent, TlsFiles, open};
@@ -101,7 +101,9 @@ async fn a_certificate_past_two_thirds_is_renewed_and_the_uplink_connects_with_i
     let uplink = {
         let tls = TlsFiles { ca: pair.ca.clone(), cert: Some(pair.cert.clone()), key: Some(pair.key.clone()) };
         let link = LinkConfig { tls: Some(tls), ..LinkConfig::new("localhost", broker.port(), "home-7") };
-        let outbox = uplink::share(Outbox::open(&stand.layout.root().join("outbox.sqlite")).unwrap());
+        let mut outbox = Outbox::open(&stand.layout.root().join("outbox.sqlite")).unwrap();
+        outbox.configure_sharing(SharingLevel::Windows);
+        let outbox = uplink::share(outbox);
         let config = UplinkConfig {
             home: stand.identity.home.clone(),
             link,

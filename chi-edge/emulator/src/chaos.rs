@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use hearthwatch_edge::outbox::Outbox;
+use hearthwatch_edge::outbox::{Outbox, SharingLevel};
 use hearthwatch_edge::uplink::{self, UplinkConfig};
 use hearthwatch_link::{Backoff, LinkConfig, TlsFiles};
 use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
@@ -79,7 +79,9 @@ pub fn home(arguments: &HomeArguments) -> anyhow::Result<()> {
 
 async fn live(arguments: &HomeArguments) -> anyhow::Result<()> {
     std::fs::create_dir_all(&arguments.state)?;
-    let outbox = uplink::share(Outbox::open(&arguments.state.join("outbox.sqlite"))?);
+    let mut outbox = Outbox::open(&arguments.state.join("outbox.sqlite"))?;
+    outbox.configure_sharing(SharingLevel::Windows);
+    let outbox = uplink::share(outbox);
     let mut journal = Journal::open(&arguments.state.join("journal"))?;
     let (_status, status_seen) = watch::channel(AgentStatus {
         online: true,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use hearthwatch_edge::brain::ToFleet;
-use hearthwatch_edge::outbox::{Outbox, OutboxError};
+use hearthwatch_edge::outbox::{Outbox, OutboxError, SharingLevel};
 use hearthwatch_edge::update::{
     DirectorConfig, ModelProof, Policy, TrialWindows, Trigger, Updater, UpdaterConfig, Watching,
 };
@@ -52,7 +52,10 @@ impl FleetAgent {
         let files = stage.layout.home(home);
         let state = folder.join("homes").join(home.as_str());
         std::fs::create_dir_all(&state).with_context(|| format!("making {}", state.display()))?;
-        let outbox = uplink::share(Outbox::open(&state.join("outbox.db"))?);
+        let mut outbox = Outbox::open(&state.join("outbox.db"))?;
+        // These residents agreed: a network learns from windows alone.
+        outbox.configure_sharing(SharingLevel::Windows);
+        let outbox = uplink::share(outbox);
         let (status, status_seen) = watch::channel(AgentStatus {
             online: true,
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
