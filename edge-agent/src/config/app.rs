@@ -36,7 +36,7 @@ impl Default for AppOptions {
     fn default() -> Self {
         Self {
             alarms_a_week: DEFAULT_BUDGET_PER_WEEK,
-            sharing: SharingLevel::Off.as_str().to_owned(),
+            sharing: SharingLevel::default().as_str().to_owned(),
             exclude: Vec::new(),
             exclude_areas: Vec::new(),
             exclude_labels: Vec::new(),
