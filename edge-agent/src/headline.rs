@@ -219,9 +219,9 @@ mod tests {
         let mut paused = known(14);
         paused.house.paused = true;
         let unusual = HomeView { unusual: vec!["Freezer: unusual value".to_owned()], ..known(14) };
-        let deaf = HomeView { listening: false, ..known(14) };
+        let not_judged = HomeView { listening: false, ..known(14) };
         let empty = HomeView { entities: 0, ..known(14) };
-        others.extend([paused, unusual, deaf, empty, known(3)].map(|view| (heard(), view)));
+        others.extend([paused, unusual, not_judged, empty, known(3)].map(|view| (heard(), view)));
         for (session, view) in others {
             let text = said(&session, &view).1;
             assert!(!text.contains("as usual"), "{session}: {text}");

@@ -223,7 +223,7 @@ impl HomeDetector {
         self.note_network(&steps, &outputs, share);
         let (mut evidence, by_network): (Vec<Evidence>, Vec<bool>) =
             steps.iter().zip(&outputs).map(|(step, output)| self.weigh(step, output.as_ref(), share)).unzip();
-        // Gas that stands since hours is a danger without another word of its sensor.
+        // Gas that has stood for long enough is a danger, though its sensor reports nothing new.
         self.carbon_monoxide.tick(at);
         for entity in self.carbon_monoxide.warning() {
             let danger = self.danger_of(entity);

@@ -3,10 +3,10 @@
 //! A sensor that reported °F and reports °C from now on measures what it did before. What is not in the table converts into
 //! nothing but itself.
 
-mod people;
+mod display;
 mod table;
 
-pub use people::PeopleUnit;
+pub use display::DisplayUnit;
 
 use crate::class::DeviceClass;
 

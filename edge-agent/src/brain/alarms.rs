@@ -188,11 +188,6 @@ impl Alarms {
         open.into_iter()
     }
 
-    /// How many last and were neither dismissed nor expected.
-    pub(super) fn open_count(&self) -> usize {
-        self.list.iter().filter(|alarm| matters(alarm)).count()
-    }
-
     /// How many alarms below critical, `beside` aside, the week before `now` has had that nobody confirmed.
     pub(super) fn said_in_week(&self, beside: &str, now: i64) -> usize {
         let counts = |alarm: &&ShownAlarm| {

@@ -270,7 +270,7 @@ impl Brain {
         let name_of = |entity_id: &str| self.places.get(entity_id).cloned().unwrap_or_default().name_of(entity_id);
         let loudest = scores.map(|(at, scores)| Loudest::of(at, scores, self.detector.entities(), name_of));
         let readiness = scores.map(|_| self.readiness());
-        let (shown, open) = (self.alarms.shown().cloned(), self.alarms.open_count());
+        let shown = self.alarms.shown().cloned();
         let unusual = self.alarms.gravest_first().map(|alarm| title(alarm, self.language)).collect();
         let network = self.model.version().is_some();
         let classes = self.detector.entities().iter().map(|info| info.class);
@@ -284,7 +284,6 @@ impl Brain {
         let (timezone, language) = (self.config.timezone.clone(), self.language);
         self.view.send_modify(|view| {
             view.shown = shown;
-            view.open = open;
             view.unusual = unusual;
             view.model = model;
             view.network = network;

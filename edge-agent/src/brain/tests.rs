@@ -127,9 +127,9 @@ fn an_alarm_that_was_open_before_a_restart_ends_when_the_detector_does_not_follo
     let mut home = home();
     home.brain.save(&stored_alarm("00d1", None), None);
     let mut home = brain_in(home.dir);
-    assert_eq!(home.view.borrow().open, 1);
+    assert_eq!(home.view.borrow().unusual.len(), 1);
     home.brain.set_listening(true, 1300);
-    assert_eq!(home.view.borrow().open, 0);
+    assert_eq!(home.view.borrow().unusual.len(), 0);
     let notice = home.notices.try_recv().unwrap();
     assert_eq!((notice.kind, notice.alarm.alarm.end), (NoticeKind::Ended, Some(1300)));
 }
@@ -140,10 +140,10 @@ fn an_answer_counts_for_the_shown_alarm_also_after_a_restart_and_can_be_changed(
     home.brain.save(&stored_alarm("00d1", None), None);
     let mut home = brain_in(home.dir);
     home.brain.answer(None, Verdict::Dismissed, "", None, 700);
-    assert_eq!(home.view.borrow().open, 0);
+    assert_eq!(home.view.borrow().unusual.len(), 0);
     assert_eq!(home.view.borrow().shown.as_ref().unwrap().answer, Some((Verdict::Dismissed, 700)));
     home.brain.answer(Some("00d1"), Verdict::Confirmed, "", None, 800);
-    assert_eq!(home.view.borrow().open, 1);
+    assert_eq!(home.view.borrow().unusual.len(), 1);
     let kinds: Vec<NoticeKind> =
         std::iter::from_fn(|| home.notices.try_recv().ok()).map(|notice| notice.kind).collect();
     assert_eq!(kinds, [NoticeKind::Answered(Verdict::Dismissed), NoticeKind::Answered(Verdict::Confirmed)]);
@@ -167,10 +167,10 @@ fn an_impossible_value_is_said_at_once_and_goes_on_over_a_restart_under_one_id()
     home.brain.hear(&[reading(700, 5000.0)]);
     let raised = home.notices.try_recv().unwrap();
     assert_eq!((raised.kind, raised.alarm.alarm.kind), (NoticeKind::Raised, AnomalyKind::Physics));
-    assert_eq!(home.view.borrow().open, 1);
+    assert_eq!(home.view.borrow().unusual.len(), 1);
 
     let mut home = brain_in(home.dir);
-    assert_eq!(home.view.borrow().open, 1);
+    assert_eq!(home.view.borrow().unusual.len(), 1);
     home.brain.add_entities(vec![thermometer()]);
     home.brain.recall(800);
     home.brain.set_listening(true, 800);
@@ -227,10 +227,10 @@ fn what_fails_on_one_device_is_one_message_and_one_answer() {
     let said = kinds(&mut home);
     assert_eq!(said, [(NoticeKind::Raised, "sensor.a".to_owned()), (NoticeKind::Changed, "sensor.a".to_owned())]);
     let shown = home.view.borrow().shown.clone().unwrap();
-    assert_eq!((shown.moved_with, home.view.borrow().open), (vec!["B".to_owned()], 1));
+    assert_eq!((shown.moved_with, home.view.borrow().unusual.len()), (vec!["B".to_owned()], 1));
     home.brain.answer(None, Verdict::Dismissed, "Ann", None, 700);
     assert!(home.brain.history.alarms(0).unwrap().iter().all(|alarm| alarm.answer == Some((Verdict::Dismissed, 700))));
-    assert_eq!(home.view.borrow().open, 0);
+    assert_eq!(home.view.borrow().unusual.len(), 0);
 }
 
 /// Ten sensors of ten devices that reported every ten minutes for four days and then, with their hub, no more; two others go
@@ -256,7 +256,7 @@ fn a_hub_that_takes_ten_sensors_down_is_one_message_that_says_where_to_look() {
     let said = kinds(&mut home);
     let raised = said.iter().filter(|(kind, _)| *kind == NoticeKind::Raised).count();
     assert_eq!(raised, 1, "{said:?}");
-    assert_eq!(home.view.borrow().open, 1);
+    assert_eq!(home.view.borrow().unusual.len(), 1);
     let shown = home.view.borrow().shown.clone().unwrap();
     assert_eq!((shown.alarm.kind, shown.speaks_for), (AnomalyKind::Silent, 9));
     assert_eq!(shown.cause, Some(hearthwatch_model::alarm::Cause::Connection));
@@ -355,7 +355,7 @@ fn an_alarm_beyond_the_weeks_budget_is_remembered_and_not_said() {
     three(&mut home);
     home.brain.hear(&[impossible(620, 0), impossible(630, 2)]);
     assert_eq!(kinds(&mut home), [(NoticeKind::Raised, "sensor.a".to_owned())]);
-    assert_eq!((home.view.borrow().open, home.view.borrow().month.held), (1, 1));
+    assert_eq!((home.view.borrow().unusual.len(), home.view.borrow().month.held), (1, 1));
     assert_eq!(home.brain.history.alarms(0).unwrap()[1].held, Some(Held::Budget));
 }
 
@@ -366,7 +366,7 @@ fn what_was_confirmed_takes_nothing_from_the_budget() {
     home.brain.hear(&[impossible(620, 0)]);
     home.brain.answer(None, Verdict::Confirmed, "", None, 625);
     home.brain.hear(&[impossible(630, 2)]);
-    assert_eq!(home.view.borrow().open, 2);
+    assert_eq!(home.view.borrow().unusual.len(), 2);
 }
 
 #[test]
@@ -381,7 +381,7 @@ fn quiet_hours_hold_an_alarm_back_until_they_are_over() {
     home.brain.change(Change::QuietHours(Some(quiet)), 615).unwrap();
     home.brain.hear(&[impossible(620, 0)]);
     home.brain.tick(640);
-    assert_eq!((kinds(&mut home), home.view.borrow().open), (vec![], 0));
+    assert_eq!((kinds(&mut home), home.view.borrow().unusual.len()), (vec![], 0));
     home.brain.tick(3_600);
     assert_eq!(kinds(&mut home), [(NoticeKind::Raised, "sensor.a".to_owned())]);
 }

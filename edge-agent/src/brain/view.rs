@@ -24,9 +24,7 @@ pub type ShownAlarm = crate::history::StoredAlarm;
 pub struct HomeView {
     /// The alarm that is meant when nobody says which: the gravest open and unanswered one, else the newest.
     pub shown: Option<ShownAlarm>,
-    /// Alarms that last and were neither dismissed nor expected.
-    pub open: usize,
-    /// Their titles, the gravest first, then the newest.
+    /// The titles of alarms that last and were neither dismissed nor expected, the gravest first, then the newest.
     pub unusual: Vec<String>,
     /// The most unusual entity of the last step.
     pub loudest: Option<Loudest>,
@@ -65,7 +63,6 @@ impl Default for HomeView {
     fn default() -> Self {
         Self {
             shown: None,
-            open: 0,
             unusual: Vec::new(),
             loudest: None,
             model: ModelVersion::default(),

@@ -66,7 +66,11 @@ pub(crate) fn websocket_url(text: &str) -> Result<Url, String> {
     let bare = !text.contains("://");
     let full = if bare { format!("http://{text}") } else { text.to_owned() };
     let mut url = Url::parse(&full).map_err(|error| format!("{text:?} is not an address ({error})"))?;
-    if bare && url.port().is_none() && !text.contains(":80") {
+    // Behind the bracket of an IPv6 address; a port that is the scheme's own is no longer seen in the parsed address.
+    let names_port = |text: &str| {
+        text.split('/').next().and_then(|door| door.rsplit(']').next()).is_some_and(|end| end.contains(':'))
+    };
+    if bare && !names_port(text) {
         url.set_port(Some(PORT)).map_err(|()| format!("{text:?} is not an address"))?;
     }
     let scheme = match url.scheme() {
@@ -109,6 +113,7 @@ mod tests {
         assert_eq!(url("homeassistant.local"), Ok("ws://homeassistant.local:8123/api/websocket".to_owned()));
         assert_eq!(url(" 192.168.1.10:8124/ "), Ok("ws://192.168.1.10:8124/api/websocket".to_owned()));
         assert_eq!(url("192.168.1.10:80"), Ok("ws://192.168.1.10/api/websocket".to_owned()));
+        assert_eq!(url("[fd00::80]"), Ok("ws://[fd00::80]:8123/api/websocket".to_owned()));
         assert_eq!(url("[fd00::10]"), Ok("ws://[fd00::10]:8123/api/websocket".to_owned()));
     }
 

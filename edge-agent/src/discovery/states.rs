@@ -76,7 +76,7 @@ pub fn states(device: &Device, view: &HomeView, updates: &UpdateView, mode: &Mod
     let mut states = vec![
         (device.topic("alarm/attributes"), alarm_attributes(view).to_string()),
         (device.topic("unusual"), short(&Headline::of(mode, view).text)),
-        (device.topic("alarm"), if view.open > 0 { "ON" } else { "OFF" }.to_owned()),
+        (device.topic("alarm"), if view.unusual.is_empty() { "OFF" } else { "ON" }.to_owned()),
         (device.topic("model/attributes"), receipt(view, updates).to_string()),
         (device.topic("model"), model_name(view)),
         (device.topic("mode"), short(&mode.to_string())),
@@ -192,7 +192,7 @@ fn readiness_attributes(readiness: &Readiness) -> Value {
 
 fn alarm_attributes(view: &HomeView) -> Value {
     let mut attributes = Map::new();
-    attributes.insert("open_alarms".to_owned(), view.open.into());
+    attributes.insert("open_alarms".to_owned(), view.unusual.len().into());
     attributes.insert("watched_entities".to_owned(), view.entities.into());
     if let Some(shown) = &view.shown {
         attributes.extend(describe(shown, &view.timezone, view.language));

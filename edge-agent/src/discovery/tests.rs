@@ -65,7 +65,8 @@ fn the_document_has_what_home_assistant_demands_of_a_device() {
 
 #[test]
 fn the_alarm_says_why_and_what_was_expected() {
-    let view = HomeView { shown: Some(shown()), open: 1, ..HomeView::default() };
+    let view =
+        HomeView { shown: Some(shown()), unusual: vec!["Freezer: unusual value".to_owned()], ..HomeView::default() };
     assert_eq!(state(&view, "alarm"), "ON");
     let attributes: Value = serde_json::from_str(&state(&view, "alarm/attributes")).unwrap();
     assert_eq!(attributes["why"], "Freezer at 12.1 °C, where -18 °C is usual.");

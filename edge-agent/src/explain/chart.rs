@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use hearthwatch_model::alarm::Severity;
 use hearthwatch_model::grid::STEP_SECONDS;
-use hearthwatch_model::unit::PeopleUnit;
+use hearthwatch_model::unit::DisplayUnit;
 
 use super::sentence::sentence;
 use super::words::{escape, period, quantity, shorten, state_words, text_width, wrap};
@@ -61,7 +61,7 @@ pub(super) fn draw(picture: &Picture<'_>, theme: Theme) -> String {
         text(&mut body, (MARGIN, y), MEDIUM, "ink", "start", &line);
     }
     y += 2.0 * SMALL + 4.0;
-    let unit = PeopleUnit::of(picture.info.class, &picture.info.shown_unit());
+    let unit = DisplayUnit::of(picture.info.class, &picture.info.shown_unit());
     let binary = picture.info.class.is_binary();
     let axis = quantity(picture.info.class, &unit.name);
     text(&mut body, (MARGIN, y), SMALL, "muted", "start", &shorten(&axis, SMALL, WIDTH - 2.0 * MARGIN));
@@ -98,7 +98,7 @@ pub(super) fn draw(picture: &Picture<'_>, theme: Theme) -> String {
 
 /// What is said of the alarm, each number kept with its unit.
 fn message(said: &str, picture: &Picture<'_>) -> String {
-    let unit = PeopleUnit::of(picture.info.class, &picture.info.shown_unit()).name;
+    let unit = DisplayUnit::of(picture.info.class, &picture.info.shown_unit()).name;
     if unit.is_empty() { said.to_owned() } else { said.replace(&format!(" {unit}"), &format!("\u{a0}{unit}")) }
 }
 

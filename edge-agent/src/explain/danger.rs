@@ -2,7 +2,7 @@
 
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::features::AnomalyKind;
-use hearthwatch_model::unit::PeopleUnit;
+use hearthwatch_model::unit::DisplayUnit;
 use jiff::tz::TimeZone;
 
 use super::Language;
@@ -34,7 +34,7 @@ pub(super) fn message(shown: &StoredAlarm, timezone: &TimeZone, language: Langua
     let (title, name) = (title(shown, language), shown.place.name_of(&shown.entity_id));
     let mut at = local(shown.alarm.start, timezone, "%H:%M");
     if let Some(value) = shown.alarm.observed.filter(|_| !shown.class.is_binary()) {
-        at = format!("{at}: {}", with_unit(value, &PeopleUnit::of(shown.class, &shown.unit)));
+        at = format!("{at}: {}", with_unit(value, &DisplayUnit::of(shown.class, &shown.unit)));
     }
     match (language, shown.place.area.is_some()) {
         (_, false) => format!("{title}, {at}."),
@@ -46,7 +46,7 @@ pub(super) fn message(shown: &StoredAlarm, timezone: &TimeZone, language: Langua
 /// How warm, for how long, and what was usual.
 fn warm(shown: &StoredAlarm, language: Language) -> String {
     let alarm = &shown.alarm;
-    let unit = PeopleUnit::of(shown.class, &shown.unit);
+    let unit = DisplayUnit::of(shown.class, &shown.unit);
     let value = alarm.observed.map(|value| with_unit(value, &unit)).unwrap_or_default();
     let (title, usual) = (title(shown, language), with_unit(alarm.usual, &unit));
     let lasted = hours(alarm.amount, language);

@@ -2,13 +2,13 @@
 
 use hearthwatch_model::alarm::Alarm;
 use hearthwatch_model::features::AnomalyKind as Kind;
-use hearthwatch_model::unit::PeopleUnit;
+use hearthwatch_model::unit::DisplayUnit;
 
 use super::Language;
 use super::sentence::{hours, number, with_unit};
 
 /// The sentence; none for kinds that are told by their value and the band that it left.
-pub(super) fn what(alarm: &Alarm, unit: &PeopleUnit, language: Language) -> Option<String> {
+pub(super) fn what(alarm: &Alarm, unit: &DisplayUnit, language: Language) -> Option<String> {
     let (amount, usual) = (alarm.amount, alarm.usual);
     let (lasted, longest) = (hours(amount, language), hours(usual, language));
     let (much, before) = (number(amount), number(usual));

@@ -2,7 +2,7 @@
 
 use hearthwatch_model::alarm::{Cause, Verdict};
 use hearthwatch_model::features::AnomalyKind;
-use hearthwatch_model::unit::PeopleUnit;
+use hearthwatch_model::unit::DisplayUnit;
 use jiff::tz::TimeZone;
 
 use super::words::local;
@@ -121,7 +121,7 @@ fn common_cause(shown: &StoredAlarm, language: Language) -> Option<String> {
 /// What was seen, beside what was expected.
 fn what(shown: &StoredAlarm, language: Language) -> String {
     let alarm = &shown.alarm;
-    let unit = &PeopleUnit::of(shown.class, &shown.unit);
+    let unit = &DisplayUnit::of(shown.class, &shown.unit);
     if let Some(found) = finding::what(alarm, unit, language) {
         return found;
     }
@@ -246,12 +246,12 @@ pub(super) fn number(value: f32) -> String {
 }
 
 /// `value`, which is scored, in the unit that people read.
-pub(super) fn with_unit(value: f32, unit: &PeopleUnit) -> String {
+pub(super) fn with_unit(value: f32, unit: &DisplayUnit) -> String {
     if unit.name.is_empty() { bare(value, unit) } else { format!("{} {}", bare(value, unit), unit.name) }
 }
 
 /// The same without the unit's name.
-fn bare(value: f32, unit: &PeopleUnit) -> String {
+fn bare(value: f32, unit: &DisplayUnit) -> String {
     number(unit.convert(value))
 }
 

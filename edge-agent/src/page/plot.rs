@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use hearthwatch_model::features::Band;
 use hearthwatch_model::grid::STEP_SECONDS;
-use hearthwatch_model::unit::PeopleUnit;
+use hearthwatch_model::unit::DisplayUnit;
 use jiff::tz::TimeZone;
 use maud::{Markup, PreEscaped, html};
 
@@ -26,7 +26,7 @@ const POINTS_MAX: usize = 720;
 
 /// One entity's past: its values, the usual band, the alarms as shaded stretches.
 pub(super) fn history(history: &OwnHistory, timezone: &TimeZone) -> Markup {
-    let unit = PeopleUnit::of(history.info.class, &history.info.shown_unit());
+    let unit = DisplayUnit::of(history.info.class, &history.info.shown_unit());
     let points: Vec<Point> = thinned(&history.points).into_iter().map(|point| point.times(unit.factor)).collect();
     let binary = history.info.class.is_binary();
     let Some((low, high)) = range(&points, binary) else {
@@ -148,7 +148,7 @@ fn thinned(points: &[Point]) -> Vec<Point> {
 
 /// Lowest and highest of what is drawn; none when there is nothing.
 fn range(points: &[Point], binary: bool) -> Option<(f32, f32)> {
-    if points.is_empty() {
+    if points.iter().all(|point| point.observed.is_none() && point.band.is_none()) {
         return None;
     }
     if binary {

@@ -3,7 +3,7 @@
 use hearthwatch_model::alarm::{Lesson, Verdict};
 use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_model::reading::EntityInfo;
-use hearthwatch_model::unit::PeopleUnit;
+use hearthwatch_model::unit::DisplayUnit;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -48,7 +48,7 @@ pub(super) fn value(info: &EntityInfo, value: Option<f32>) -> String {
             if share >= 0.5 { on } else { off }.to_owned()
         }
         Some(number_of) => {
-            let unit = PeopleUnit::of(info.class, &info.shown_unit());
+            let unit = DisplayUnit::of(info.class, &info.shown_unit());
             let joint = if unit.name.is_empty() || unit.name == "%" { "" } else { "\u{a0}" };
             format!("{}{joint}{}", number(unit.convert(number_of)), unit.name)
         }
@@ -57,7 +57,7 @@ pub(super) fn value(info: &EntityInfo, value: Option<f32>) -> String {
 
 /// What is usual: both ends of a range, the unit once.
 pub(super) fn range(info: &EntityInfo, low: f32, high: f32) -> String {
-    let unit = PeopleUnit::of(info.class, &info.shown_unit());
+    let unit = DisplayUnit::of(info.class, &info.shown_unit());
     format!("{} to {}", number(unit.convert(low)), value(info, Some(high)))
 }
 

@@ -61,9 +61,9 @@ fn a_model_that_asks_for_more_raises_fewer_alarms_on_the_same_weeks() {
     for curve in calibration.classes.values_mut().chain([&mut calibration.fallback]) {
         curve.points.iter_mut().for_each(|(_, threshold)| *threshold += 1_000.0);
     }
-    let deaf = (ModelVersion(1), Arc::new(Model::Routine { calibration }));
+    let strict = (ModelVersion(1), Arc::new(Model::Routine { calibration }));
     let before = (ModelVersion(0), Arc::clone(&home.model));
-    let compared = compare(&mut reader, &home, before, deaf, 16 * DAY).unwrap().unwrap();
+    let compared = compare(&mut reader, &home, before, strict, 16 * DAY).unwrap().unwrap();
     assert!(compared.before.1 > compared.after.1, "{compared:?}");
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use futures_util::TryStreamExt as _;
+use indicatif::{ProgressBar, ProgressStyle};
 use rusqlite::Connection as Local;
 use sqlx::{
     AssertSqlSafe, ColumnIndex, Connection as _, Database, Decode, Executor, IntoArguments, MySql, Postgres, Row as _,
@@ -48,17 +49,11 @@ const TABLES: [(&str, &[(&str, &str)]); 5] = [
             ("sum", "REAL"),
         ],
     ),
-    (
-        "statistics_meta",
-        &[
-            ("id", "INTEGER PRIMARY KEY"),
-            ("statistic_id", "TEXT"),
-            ("unit_of_measurement", "TEXT"),
-            ("has_mean", "INTEGER"),
-            ("has_sum", "INTEGER"),
-        ],
-    ),
+    ("statistics_meta", &[("id", "INTEGER PRIMARY KEY"), ("statistic_id", "TEXT"), ("unit_of_measurement", "TEXT")]),
 ];
+
+/// What a terminal shows while rows are copied.
+const COPYING: &str = "{spinner} {human_pos} rows copied from the server, {elapsed}";
 
 /// Which server speaks behind an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,21 +79,37 @@ impl fmt::Debug for RemoteDb {
 impl RemoteDb {
     /// Reads an address such as `postgresql://user:password@host/database` or `mysql+pymysql://…?charset=utf8mb4`; none for what is
     /// the name of a file.
-    #[must_use]
-    pub fn parse(events: &Path) -> Option<Self> {
-        let text = events.to_str()?;
-        let (scheme, rest) = text.split_once("://")?;
+    ///
+    /// # Errors
+    /// [`ReplayError::Format`], which does not quote it, for a server's address that cannot be understood.
+    pub fn parse(events: &Path) -> Result<Option<Self>, ReplayError> {
+        let Some((scheme, rest)) = events.to_str().and_then(|text| text.split_once("://")) else { return Ok(None) };
         // Home Assistant names the Python driver too; it means nothing here.
-        let kind = match scheme.split('+').next()? {
-            "postgresql" | "postgres" => Kind::Postgres,
-            "mysql" | "mariadb" => Kind::MySql,
-            _ => return None,
+        let kind = match scheme.split('+').next() {
+            Some("postgresql" | "postgres") => Kind::Postgres,
+            Some("mysql" | "mariadb") => Kind::MySql,
+            _ => return Ok(None),
         };
         let scheme = if kind == Kind::Postgres { "postgresql" } else { "mysql" };
-        let mut url = Url::parse(&format!("{scheme}://{rest}")).ok()?;
-        // Options of Python's drivers; those of TLS mean the same here.
+        let unusable = || {
+            ReplayError::Format {
+            path: PathBuf::from(format!("{scheme}://…")),
+            what: "is no address of a database; write USER:PASSWORD@HOST:PORT/DATABASE behind it, and what is neither letter nor digit \
+                   in user and password as %XX (@ is %40, # is %23, / is %2F)"
+                .into(),
+        }
+        };
+        let mut url = Url::parse(&format!("{scheme}://{rest}")).map_err(|_| unusable())?;
+        if url.fragment().is_some() {
+            return Err(unusable());
+        }
+        // Options of Python's drivers mean nothing here, but for those of TLS and the socket.
+        let kept = |name: &str| match name {
+            "unix_socket" => Some("socket".to_owned()),
+            name => name.starts_with("ssl").then(|| name.to_owned()),
+        };
         let kept: Vec<(String, String)> =
-            url.query_pairs().filter(|(name, _)| name.starts_with("ssl")).map(|(n, v)| (n.into(), v.into())).collect();
+            url.query_pairs().filter_map(|(name, value)| Some((kept(&name)?, value.into_owned()))).collect();
         url.set_query(None);
         if !kept.is_empty() {
             url.query_pairs_mut().extend_pairs(kept);
@@ -108,9 +119,9 @@ impl RemoteDb {
             && url.password().is_none()
             && let Ok(password) = std::env::var("MYSQL_PWD")
         {
-            url.set_password(Some(&password)).ok()?;
+            url.set_password(Some(&password)).map_err(|()| unusable())?;
         }
-        Some(Self { kind, url })
+        Ok(Some(Self { kind, url }))
     }
 
     /// The address as it may be shown: without user and password.
@@ -124,11 +135,11 @@ impl RemoteDb {
         PathBuf::from(url.as_str())
     }
 
-    /// Copies the recorder and opens the copy; `progress` hears of the rows that were copied so far.
+    /// Copies the recorder and opens the copy; on a terminal the rows are counted.
     ///
     /// # Errors
     /// [`ReplayError::Server`] when the server cannot be reached or refuses; [`ReplayError::Format`] when it holds no recorder.
-    pub fn open(&self, progress: &mut dyn FnMut(u64)) -> Result<RecorderDb, ReplayError> {
+    pub fn open(&self) -> Result<RecorderDb, ReplayError> {
         let copy = Unpacked::new()?;
         let path = self.shown();
         let database = |source| ReplayError::Database { path: path.clone(), source };
@@ -139,20 +150,23 @@ impl RemoteDb {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(ReplayError::read(&path))?;
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let progress = ProgressBar::new_spinner()
+            .with_style(ProgressStyle::with_template(COPYING).unwrap_or_else(|_| ProgressStyle::default_spinner()));
         let copied = runtime.block_on(async {
             match self.kind {
                 Kind::Postgres => {
                     let mut server = sqlx::PgConnection::connect(self.url.as_str()).await?;
                     server.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-                    copy_from::<Postgres>(&mut server, &POSTGRES, &mut local, progress).await
+                    copy_from::<Postgres>(&mut server, &POSTGRES, &mut local, &progress).await
                 }
                 Kind::MySql => {
                     let mut server = sqlx::MySqlConnection::connect(self.url.as_str()).await?;
                     server.execute("START TRANSACTION READ ONLY, WITH CONSISTENT SNAPSHOT").await?;
-                    copy_from::<MySql>(&mut server, &MYSQL, &mut local, progress).await
+                    copy_from::<MySql>(&mut server, &MYSQL, &mut local, &progress).await
                 }
             }
         });
+        progress.finish_and_clear();
         copied.map_err(|error| match error {
             CopyError::Server(source) => ReplayError::Server { path: path.clone(), source },
             CopyError::Local(source) => database(source),
@@ -202,7 +216,7 @@ async fn copy_from<DB: Database>(
     server: &mut DB::Connection,
     dialect: &Dialect,
     local: &mut Local,
-    progress: &mut dyn FnMut(u64),
+    progress: &ProgressBar,
 ) -> Result<(), CopyError>
 where
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
@@ -220,7 +234,6 @@ where
             .push(row.try_get::<String, _>(1)?.to_lowercase());
     }
     drop(rows);
-    let mut copied = 0;
     for (table, columns) in TABLES {
         let Some(known) = there.get(table) else { continue };
         let columns: Vec<_> = columns.iter().filter(|(name, _)| known.iter().any(|column| column == name)).collect();
@@ -245,15 +258,11 @@ where
                     insert.raw_bind_parameter(place + 1, row.try_get::<Option<String>, _>(place)?)?;
                 }
                 insert.raw_execute()?;
-                copied += 1;
-                if copied % 10_000 == 0 {
-                    progress(copied);
-                }
+                progress.inc(1);
             }
         }
         transaction.commit()?;
     }
-    progress(copied);
     Ok(())
 }
 
@@ -262,7 +271,7 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> Option<String> {
-        RemoteDb::parse(Path::new(text)).map(|db| db.shown().display().to_string())
+        RemoteDb::parse(Path::new(text)).unwrap().map(|db| db.shown().display().to_string())
     }
 
     #[test]
@@ -271,16 +280,26 @@ mod tests {
         assert_eq!(shown(pymysql).as_deref(), Some("mysql://core-mariadb/homeassistant"));
         let postgres = "postgresql://ha:hunter2@db:5433/ha";
         assert_eq!(shown(postgres).as_deref(), Some("postgresql://db:5433/ha"));
-        assert!(!format!("{:?}", RemoteDb::parse(Path::new(postgres))).contains("hunter2"));
+        assert!(!format!("{:?}", RemoteDb::parse(Path::new(postgres)).unwrap()).contains("hunter2"));
         for file in ["home-assistant_v2.db", "/data/home.csv", "sqlite:////config/home-assistant_v2.db", "c:\\a.csv"] {
             assert_eq!(shown(file), None, "{file}");
         }
     }
 
     #[test]
+    fn an_address_that_is_none_is_refused_without_its_password() {
+        for text in
+            ["postgresql://ha:hunter#2@db/ha", "mysql://ha:hunter2@db:port/ha", "postgresql://ha:hunter2@/x:y@z:/"]
+        {
+            let error = RemoteDb::parse(Path::new(text)).unwrap_err().to_string();
+            assert!(error.contains("is no address of a database") && !error.contains("hunter"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_server_that_is_not_there_is_named_without_the_password() {
-        let db = RemoteDb::parse(Path::new("postgresql://ha:hunter2@127.0.0.1:1/ha")).unwrap();
-        let error = db.open(&mut |_| {}).unwrap_err().to_string();
+        let db = RemoteDb::parse(Path::new("postgresql://ha:hunter2@127.0.0.1:1/ha")).unwrap().unwrap();
+        let error = db.open().unwrap_err().to_string();
         assert!(error.starts_with("postgresql://127.0.0.1:1/ha: "), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
     }

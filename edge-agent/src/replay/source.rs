@@ -75,9 +75,8 @@ impl Source {
     /// # Errors
     /// [`ReplayError`] when it cannot be read or is a database without states.
     pub fn open_in(path: &Path, zone: &TimeZone, span: Span) -> Result<Self, ReplayError> {
-        if let Some(server) = RemoteDb::parse(path) {
-            let mut told = |rows| tracing::debug!(rows, "copied from the server");
-            return server.open(&mut told).map(|db| Self { kind: Kind::Recorder(Box::new(db)), span });
+        if let Some(server) = RemoteDb::parse(path)? {
+            return server.open().map(|db| Self { kind: Kind::Recorder(Box::new(db)), span });
         }
         let read = || ReplayError::read(path);
         let csv = |gzip| Ok(Self { kind: Kind::Csv(EventsCsv::new(path, gzip, zone)), span });

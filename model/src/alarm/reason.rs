@@ -4,14 +4,14 @@ use crate::alarm::Evidence;
 use crate::class::DeviceClass;
 use crate::features::AnomalyKind;
 use crate::reading::EntityInfo;
-use crate::unit::PeopleUnit;
+use crate::unit::DisplayUnit;
 
 /// The sentence that goes with an alarm.
 #[must_use]
 pub fn reason(info: &EntityInfo, evidence: &Evidence) -> String {
     let name = &info.entity_id;
     let value = evidence.observed.map_or_else(|| "unknown".to_owned(), |value| with_unit(value, info));
-    let bare = |value: f32| number(PeopleUnit::of(info.class, &info.shown_unit()).convert(value));
+    let bare = |value: f32| number(DisplayUnit::of(info.class, &info.shown_unit()).convert(value));
     let usual = evidence.band.map(|band| format!("{} to {}", bare(band.low), with_unit(band.high, info)));
     let usual = usual.as_deref();
     match evidence.kind {
@@ -158,7 +158,7 @@ fn number(value: f32) -> String {
 }
 
 fn with_unit(value: f32, info: &EntityInfo) -> String {
-    let unit = PeopleUnit::of(info.class, &info.shown_unit());
+    let unit = DisplayUnit::of(info.class, &info.shown_unit());
     let text = number(unit.convert(value));
     if unit.name.is_empty() { text } else { format!("{text} {}", unit.name) }
 }

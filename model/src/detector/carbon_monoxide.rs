@@ -24,7 +24,13 @@ struct Air {
 
 impl Air {
     fn is_due(&self, at: i64) -> bool {
-        LIMITS.iter().zip(self.since).any(|((_, seconds), since)| since.is_some_and(|since| at - since >= *seconds))
+        let lasted = |since: i64| at.saturating_sub(since);
+        LIMITS.iter().zip(self.since).any(|((_, seconds), since)| since.is_some_and(|since| lasted(since) >= *seconds))
+    }
+
+    /// What began in a time that has not come yet began now: the clock was set back, or the reading's time was wrong.
+    fn begun_by(&mut self, at: i64) {
+        self.since.iter_mut().flatten().for_each(|since| *since = (*since).min(at));
     }
 }
 
@@ -50,6 +56,7 @@ impl CarbonMonoxide {
         };
         let known = self.0[index].is_some();
         let air = self.0[index].get_or_insert_default();
+        air.begun_by(at);
         // What stood until now counts up to now, before the new value takes its place.
         let stood = !air.warns && air.is_due(at);
         air.ppm = ppm;
@@ -72,10 +79,11 @@ impl CarbonMonoxide {
 
     /// The sensors that became a danger by `at` without another word.
     pub(super) fn tick(&mut self, at: i64) -> Vec<u32> {
-        let due = |air: &Air| !air.warns && air.is_due(at);
         let mut new = Vec::new();
         for (entity, air) in (0u32..).zip(&mut self.0) {
-            if let Some(air) = air.as_mut().filter(|air| due(air)) {
+            let Some(air) = air else { continue };
+            air.begun_by(at);
+            if !air.warns && air.is_due(at) {
                 air.warns = true;
                 new.push(entity);
             }
@@ -139,6 +147,16 @@ mod tests {
         assert_eq!(sensors.take(0, 4_100, Value::Gap, "ppm"), None, "what is not known ends nothing");
         assert_eq!(sensors.warning(), [0]);
         assert_eq!(sensors.take(0, 4_200, Value::Number(5.0), "ppm"), Some(Turn::Off));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_and_times_that_cannot_be_delay_no_danger_beyond_its_limit() {
+        let (mut sensors, _) = heard(&[(86_400, 0.0), (86_460, 60.0)]);
+        assert_eq!(sensors.tick(600), Vec::<u32>::new(), "the clock was set back by a day");
+        assert_eq!(sensors.tick(600 + 3_600), [0]);
+        let (mut sensors, turns) = heard(&[(i64::MAX, 60.0), (i64::MIN, 60.0)]);
+        assert_eq!(turns, [None, None]);
+        assert_eq!(sensors.tick(0), [0], "since the beginning of all times");
     }
 
     #[test]

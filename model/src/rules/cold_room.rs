@@ -48,8 +48,8 @@ pub(crate) struct ColdRoom {
     /// The newest three hours, °C, the oldest first.
     lately: std::collections::VecDeque<f32>,
     heated: std::collections::VecDeque<bool>,
-    /// While it is told: what was the lowest before.
-    told: Option<f32>,
+    /// While the room is too cold: the lowest of the weeks before.
+    usual_before: Option<f32>,
 }
 
 impl ColdRoom {
@@ -58,7 +58,7 @@ impl ColdRoom {
             lowest: DailyMax::new(),
             lately: std::collections::VecDeque::with_capacity(LOOK_BACK + 1),
             heated: std::collections::VecDeque::with_capacity(LOOK_BACK + 1),
-            told: None,
+            usual_before: None,
         }
     }
 
@@ -81,15 +81,15 @@ impl ColdRoom {
         let heated = u32::try_from(self.heated.iter().filter(|heated| **heated).count()).unwrap_or(0) >= HEATED_MIN;
         let begins = usual.filter(|usual| known && full && fallen && heated && celsius <= usual - COLDER);
         // Once told it lasts until the room is as warm as it ever was.
-        self.told = self.told.or(begins).filter(|usual| celsius < *usual);
+        self.usual_before = self.usual_before.or(begins).filter(|usual| celsius < *usual);
         self.lowest.take(-celsius);
-        self.told.map(|usual| Finding { kind: AnomalyKind::Cold, amount: celsius, usual })
+        self.usual_before.map(|usual| Finding { kind: AnomalyKind::Cold, amount: celsius, usual })
     }
 
     pub(crate) fn lose(&mut self) {
         self.lately.clear();
         self.heated.clear();
-        self.told = None;
+        self.usual_before = None;
     }
 
     pub(crate) fn next_day(&mut self) {

@@ -2,7 +2,6 @@
 
 use super::Finding;
 use super::running::{Load, Running};
-use crate::class::DeviceClass;
 use crate::features::AnomalyKind;
 
 /// A room is damp from so much above its own median on, %, …
@@ -40,7 +39,7 @@ impl Damp {
         let damp = humidity.map(|humidity| humidity >= if self.damp { gate - DRIER } else { gate });
         self.damp = damp.unwrap_or(self.damp);
         self.stretches.step(damp, false);
-        let found = self.stretches.finding(Load::Switch(DeviceClass::Humidity))?;
+        let found = self.stretches.finding(Load::Humidity)?;
         (found.kind == AnomalyKind::Running).then_some(Finding { kind: AnomalyKind::Damp, ..found })
     }
 

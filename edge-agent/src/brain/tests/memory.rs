@@ -63,10 +63,10 @@ fn an_entity_that_is_no_more_is_forgotten_and_its_alarm_ends() {
     three(&mut home);
     home.brain.hear(&[impossible(620, 1)]);
     home.brain.tick(1300);
-    assert_eq!(home.view.borrow().open, 1);
+    assert_eq!(home.view.borrow().unusual.len(), 1);
     let moves = home.brain.register(HashMap::new(), &ids(&[("1", "sensor.a"), ("3", "sensor.c")]), 1400);
     assert_eq!(moves.gone, ["sensor.b"]);
-    assert_eq!(home.view.borrow().open, 0);
+    assert_eq!(home.view.borrow().unusual.len(), 0);
     study(&mut home.brain);
     let known: Vec<String> = home.brain.readiness().entities.iter().map(|entity| entity.entity_id.clone()).collect();
     assert_eq!(known, ["sensor.a", "sensor.c"]);
@@ -148,7 +148,7 @@ pub(super) fn raised(home: &Home) -> usize {
 fn a_level_that_shifted_and_that_nobody_answered_never_becomes_what_is_usual() {
     let mut home = watched();
     live_at(&mut home, 14 * DAY, 30 * DAY, Some(28.0));
-    assert_eq!((raised(&home), home.view.borrow().open), (1, 1), "one alarm that lasts");
+    assert_eq!((raised(&home), home.view.borrow().unusual.len()), (1, 1), "one alarm that lasts");
     let usual = home.brain.last_scores[0].band.unwrap().expected;
     assert!((19.0..21.0).contains(&usual), "after sixteen days of 28 °C {usual} °C is expected");
 
@@ -159,12 +159,12 @@ fn a_level_that_shifted_and_that_nobody_answered_never_becomes_what_is_usual() {
     home.brain.recall(30 * DAY + 60);
     home.brain.set_listening(true, 30 * DAY + 60);
     live_at(&mut home, 30 * DAY, 31 * DAY, Some(28.0));
-    assert_eq!((raised(&home), home.view.borrow().open), (1, 1));
+    assert_eq!((raised(&home), home.view.borrow().unusual.len()), (1, 1));
     assert_eq!(home.view.borrow().shown.as_ref().unwrap().alarm.id, id);
 
     // It ends by itself when what is usual is back, and that is no alarm.
     live_at(&mut home, 31 * DAY, 34 * DAY, Some(20.0));
-    assert_eq!((raised(&home), home.view.borrow().open), (1, 0));
+    assert_eq!((raised(&home), home.view.borrow().unusual.len()), (1, 0));
 }
 
 #[test]
@@ -181,12 +181,12 @@ fn what_a_resident_waves_away_is_let_in_again() {
 fn a_sensor_that_is_stuck_and_that_nobody_answered_is_still_an_alarm_weeks_later() {
     let mut home = watched();
     live_at(&mut home, 14 * DAY, 30 * DAY, None);
-    assert_eq!((raised(&home), home.view.borrow().open), (1, 1));
+    assert_eq!((raised(&home), home.view.borrow().unusual.len()), (1, 1));
     live_at(&mut home, 30 * DAY, 33 * DAY, Some(20.0));
-    assert_eq!(home.view.borrow().open, 0);
+    assert_eq!(home.view.borrow().unusual.len(), 0);
     // Had it learnt that this sensor stands still for weeks, the next time would be missed.
     live_at(&mut home, 33 * DAY, 35 * DAY, None);
-    assert_eq!((raised(&home), home.view.borrow().open), (2, 1));
+    assert_eq!((raised(&home), home.view.borrow().unusual.len()), (2, 1));
 }
 
 #[test]
@@ -403,7 +403,7 @@ fn a_home_that_was_away_for_a_week_raises_no_alarm_and_keeps_its_own() {
         live_at(&mut home, 22 * DAY, 25 * DAY, Some(20.0));
         let reasons: Vec<String> =
             home.brain.history.alarms(0).unwrap().into_iter().map(|one| one.alarm.reason).collect();
-        assert_eq!((raised(&home), home.view.borrow().open), (1, 0), "told: {told}, {reasons:?}");
+        assert_eq!((raised(&home), home.view.borrow().unusual.len()), (1, 0), "told: {told}, {reasons:?}");
         let alarm = &home.brain.history.alarms(0).unwrap()[0];
         assert_eq!(alarm.answer, Some((Verdict::Confirmed, 15 * DAY)), "no answer is lost");
     }

@@ -21,7 +21,6 @@ fn right(family: &str) -> Option<&'static [Kind]> {
         "left_on" | "door_open" => &[Kind::Running, Kind::TimeInState, Kind::Level],
         "duty_cycle" => &[Kind::Running, Kind::Stopped, Kind::Rate, Kind::Noise],
         "slow_leak" => &[Kind::Leak],
-        "burst" => &[Kind::Burst, Kind::Leak, Kind::Level],
         "time_shift" | "periodic_load" => {
             &[Kind::Pattern, Kind::Level, Kind::Peers, Kind::QuietHour, Kind::Habit, Kind::Change]
         }

@@ -6,14 +6,14 @@ use crate::class::DeviceClass;
 
 /// A unit as people read it, and how many of it one of the unit that is scored makes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PeopleUnit {
+pub struct DisplayUnit {
     /// Times the scored number.
     pub factor: f32,
     /// Its name; empty where there is none.
     pub name: Cow<'static, str>,
 }
 
-impl PeopleUnit {
+impl DisplayUnit {
     /// What people read for the numbers of an entity of `class` that are scored in `unit`
     /// ([`EntityInfo::shown_unit`](crate::reading::EntityInfo::shown_unit)). Of what is not counted by the hour, `unit` itself.
     #[must_use]
@@ -48,8 +48,8 @@ mod tests {
     #[test]
     fn counters_are_read_in_the_units_of_bills_and_taps_and_everything_else_in_its_own() {
         let read = |class, unit: &str, value| {
-            let people = PeopleUnit::of(class, unit);
-            (people.convert(value), people.name.into_owned())
+            let display = DisplayUnit::of(class, unit);
+            (display.convert(value), display.name.into_owned())
         };
         assert_eq!(read(DeviceClass::Water, "m³/h", 0.02), (20.0, "L/h".to_owned()));
         assert_eq!(read(DeviceClass::Water, "gal/h", 3.0), (3.0, "gal/h".to_owned()));
