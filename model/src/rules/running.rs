@@ -143,7 +143,8 @@ impl Running {
             Load::Appliance { .. } if self.cycles() => Patience { times: 2.5, longer: 4.0 * HOUR },
             // A computer or a lamp that stays on harms nobody.
             Load::Appliance { .. } => Patience { times: 3.0, longer: 24.0 * HOUR },
-            Load::Humidity => Patience { times: 2.0, longer: 3.0 * HOUR },
+            // A wet day outside keeps a bathroom damp for hours; mould takes days.
+            Load::Humidity => Patience { times: 3.0, longer: 6.0 * HOUR },
             Load::Switch(DeviceClass::Door | DeviceClass::Opening) => Patience { times: 3.0, longer: 1.0 * HOUR },
             Load::Switch(DeviceClass::Window) => Patience { times: 2.0, longer: 6.0 * HOUR },
             Load::Switch(_) => Patience { times: 2.0, longer: 8.0 * HOUR },
