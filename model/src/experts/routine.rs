@@ -153,8 +153,8 @@ pub(crate) fn own_voices(seen: &Numeric, learnt: &Learnt, normal: &Normaliser, l
     let value = shown(seen.value);
     let noticeable = least.from(value);
     let or_none = |is_difference: bool, surprise: f32| if is_difference { surprise } else { 0.0 };
-    let apart = (value - shown(normal.centre)).abs() >= noticeable && seen.residual.abs() > learnt.usual_residual();
-    let level = or_none(apart, learnt.level_tail.surprise(seen.residual.abs()));
+    let apart = (value - shown(normal.centre)).abs() >= noticeable && learnt.is_outside(seen.residual);
+    let level = or_none(apart, learnt.level_surprise(seen.residual));
     let fitted = learnt.autoregression.as_ref();
     let usual_change = fitted.and_then(|fitted| Some(fitted.tail.usual_limit()? * fitted.scale())).unwrap_or(0.0);
     // The message gives the move itself, so there must be one, in the direction of the surprise.

@@ -120,8 +120,10 @@ pub(crate) struct Draft {
     pub(crate) rules: Rules,
     /// What a rule for a single fault found.
     pub(crate) finding: Option<Finding>,
-    /// Whether statistics and network may judge it.
+    /// Whether statistics judge it, …
     pub(crate) has_statistics: bool,
+    /// … and the network and its peers.
+    pub(crate) has_network: bool,
 }
 
 impl Entity {
@@ -323,6 +325,7 @@ impl Entity {
             },
             finding,
             has_statistics: self.shape.has_statistics(),
+            has_network: self.shape.has_network(),
         }
     }
 
@@ -361,6 +364,11 @@ impl Entity {
         let shown = |value: f32| Normaliser::inverse(value, self.log);
         let hour = (1..=STEPS_PER_HOUR).map(|back| (shown(self.values.back(back)) - shown(value)).abs());
         hour.filter(|moved| !moved.is_nan()).fold(0.0, f32::max)
+    }
+
+    /// How much more a statistic must say of what has this shape.
+    pub(crate) fn shape_lift(&self) -> f32 {
+        self.shape.lift()
     }
 
     fn ready(&self, at: i64) -> bool {
@@ -404,7 +412,7 @@ impl Entity {
                 watch(AnomalyKind::Level, statistics);
                 watch(AnomalyKind::Noise, statistics);
                 watch(AnomalyKind::Change, statistics && self.learnt.autoregression.is_some());
-                watch(AnomalyKind::Peers, statistics && self.learnt.peers.is_some());
+                watch(AnomalyKind::Peers, statistics && self.shape.has_network() && self.learnt.peers.is_some());
             }
         }
         Knowledge { known_seconds: Some((at - first).max(0)), watching }
@@ -412,9 +420,9 @@ impl Entity {
 
     /// Where 98 % of the fortnight's steps lay, around this time's median.
     fn band(&self, normal: &Normaliser) -> Option<Band> {
-        let limit = self.learnt.known_residual()?;
+        let (below, above) = self.learnt.usual_residuals()?;
         let floor = if self.log && self.learnt.level >= 0.0 { 0.0 } else { self.info.lowest() };
-        Some(Band { low: normal.value(-limit).max(floor), expected: normal.value(0.0), high: normal.value(limit) })
+        Some(Band { low: normal.value(-below).max(floor), expected: normal.value(0.0), high: normal.value(above) })
     }
 
     /// The entity's own statistics on a step, once it is ready and while it is known.

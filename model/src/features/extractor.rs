@@ -304,12 +304,13 @@ impl FeatureExtractor {
             Some(switching) => judge_switching(class, draft.ready, switching, broken),
             None => {
                 let value = draft.observed.unwrap_or(0.0);
-                let apart = apart.filter(|_| blamed && draft.has_statistics);
+                let apart = apart.filter(|_| blamed && draft.has_network);
                 judge_number(home.voices[index].as_ref(), value, apart, &draft.rules)
             }
         };
         // A young entity may do much that it has not done yet.
-        let routine = RoutineScore { score: routine.score - young_lift(&routine, entity.known_share(at)), ..routine };
+        let lift = if routine.kind.is_rule() { 0.0 } else { young_lift(entity.known_share(at)) + entity.shape_lift() };
+        let routine = RoutineScore { score: routine.score - lift, ..routine };
         // Danger is told as what it is, however rare the step is besides.
         let speaks = |rule: &RoutineScore| rule.kind.is_danger() || rule.score > routine.score;
         let routine = draft.finding.map(Finding::score).filter(speaks).unwrap_or(routine);
@@ -319,7 +320,7 @@ impl FeatureExtractor {
             at,
             observed: draft.observed,
             ready: draft.ready,
-            has_statistics: draft.has_statistics,
+            has_network: draft.has_network,
             is_news: draft.observed.is_some() && !draft.rules.late && entity.is_noticeable(draft),
             features,
             routine,
@@ -342,6 +343,6 @@ impl FeatureExtractor {
 const YOUNG_LIFT: f32 = 3.0;
 
 /// What is taken off a score for want of a past; `known` is the share of a fortnight that was seen.
-fn young_lift(routine: &RoutineScore, known: f32) -> f32 {
-    if routine.kind.is_rule() { 0.0 } else { YOUNG_LIFT * (1.0 - known).clamp(0.0, 1.0) }
+fn young_lift(known: f32) -> f32 {
+    YOUNG_LIFT * (1.0 - known).clamp(0.0, 1.0)
 }

@@ -22,8 +22,9 @@ pub(crate) struct Learnt {
     pub(crate) step_scale: f32,
     /// Median of the values.
     pub(crate) level: f32,
-    /// Of |r|.
-    pub(crate) level_tail: Tail,
+    /// Of r above the usual, and of −r below it: what a quantity often does one way says nothing of the other.
+    pub(crate) above_tail: Tail,
+    pub(crate) below_tail: Tail,
     /// Of the short roughness in units of the value.
     pub(crate) rough_tail: Tail,
     pub(crate) autoregression: Option<Autoregression>,
@@ -38,7 +39,8 @@ impl Learnt {
             scale: FIRST_SCALE * class.resolution(),
             step_scale: class.resolution(),
             level: 0.0,
-            level_tail: Tail::unknown(),
+            above_tail: Tail::unknown(),
+            below_tail: Tail::unknown(),
             rough_tail: Tail::unknown(),
             autoregression: None,
             peers: None,
@@ -46,14 +48,22 @@ impl Learnt {
         }
     }
 
-    /// Up to where a residual is usual, in its scale: 98 % of the fortnight's, and never less than one; none before it is known.
-    pub(crate) fn known_residual(&self) -> Option<f32> {
-        Some(self.level_tail.usual_limit()?.max(1.0))
+    /// How far below and above the expectation a residual is usual, in its scale: 98 % of the fortnight's each way, and never less
+    /// than one; none before it is known.
+    pub(crate) fn usual_residuals(&self) -> Option<(f32, f32)> {
+        Some((self.below_tail.usual_limit()?.max(1.0), self.above_tail.usual_limit()?.max(1.0)))
     }
 
-    /// The same; anything is usual of what is not known.
-    pub(crate) fn usual_residual(&self) -> f32 {
-        self.known_residual().unwrap_or(f32::INFINITY)
+    /// Whether a residual lies outside of what is usual; anything is usual of what is not known.
+    pub(crate) fn is_outside(&self, residual: f32) -> bool {
+        self.usual_residuals().is_some_and(|(below, above)| residual > above || residual < -below)
+    }
+
+    /// The surprise at a residual among those of its own side. Half of what is rare one way is as rare as all of what is rare
+    /// either way: both sides are looked at, and each gets half of the chance.
+    pub(crate) fn level_surprise(&self, residual: f32) -> f32 {
+        let tail = if residual >= 0.0 { &self.above_tail } else { &self.below_tail };
+        (tail.surprise(residual.abs()) - std::f32::consts::LN_2).max(0.0)
     }
 
     /// Learns from the last fortnight; peers come later, from the whole home. With less than a day nothing changes.
@@ -85,8 +95,12 @@ impl Learnt {
         if let Some(scale) = robust::scale(&mut left, &mut scratch) {
             self.scale = scale.max(floor);
         }
-        left.iter_mut().for_each(|residual| *residual = (*residual / self.scale).abs());
-        self.level_tail = Tail::fit(&mut left);
+        left.iter_mut().for_each(|residual| *residual /= self.scale);
+        for (tail, way) in [(&mut self.above_tail, 1.0), (&mut self.below_tail, -1.0)] {
+            scratch.clear();
+            scratch.extend(left.iter().map(|residual| (way * residual).max(0.0)));
+            *tail = Tail::fit(&mut scratch);
+        }
 
         // From here on the last value stands in where none is known.
         let mut held = series[0];

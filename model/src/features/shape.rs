@@ -25,6 +25,9 @@ const STILL_RELATIVE: f32 = 0.03;
 /// The highest steps that do not count as its peak.
 const PEAKS_PASSED_OVER: usize = 2;
 
+/// What a statistic must say more of the weather: as rare again as one in e^3.
+const WEATHER_LIFT: f32 = 3.0;
+
 /// The shape.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Shape {
@@ -39,7 +42,7 @@ pub(crate) enum Shape {
     },
     /// It draws the same all the time but for a few watts.
     Constant,
-    /// The weather, or what follows it alone: nothing in the home can be wrong with its value.
+    /// The weather, or what follows it alone: only its sensor can be wrong.
     Weather,
     /// The charge of a battery: it falls, and that it does so at this hour means nothing.
     Charge,
@@ -48,7 +51,17 @@ pub(crate) enum Shape {
 impl Shape {
     /// Whether a step's rareness means anything.
     pub(crate) fn has_statistics(self) -> bool {
+        matches!(self, Self::Continuous | Self::Weather)
+    }
+
+    /// Whether the network is asked, and peers are.
+    pub(crate) fn has_network(self) -> bool {
         matches!(self, Self::Continuous)
+    }
+
+    /// How much more a statistic must say: the weather of a day is rare more often than its sensor is broken.
+    pub(crate) fn lift(self) -> f32 {
+        if self == Self::Weather { WEATHER_LIFT } else { 0.0 }
     }
 
     /// The shape of a fortnight; none where too little is known of it. `values` are in the shown unit, in any order, which is changed;

@@ -233,7 +233,7 @@ pub struct EntityStep {
     /// Whether there is enough history to speak (see [`crate::features`]).
     pub ready: bool,
     /// Whether a step's rareness means anything: not of an appliance, a constant load or the weather.
-    pub has_statistics: bool,
+    pub has_network: bool,
     /// Whether the value is one of now: not of a sensor that is absent or late.
     pub is_news: bool,
     /// The features.

@@ -14,14 +14,18 @@
 //! | `damp` | humidity that does not fall after a shower | 5 damp stretches |
 //! | `battery` | a battery that will be empty within a week | 3 days |
 //! | `reports` | a sensor that reports ever less | a week |
+//! | `beyond` | a plug or a roof far beyond the most of its last weeks | two weeks |
+//! | `night` | a roof that makes power at night | a week |
 //! | `production` | a solar roof that makes less than these days allow, by its own past or by a light sensor (`sunlight`) | two weeks |
 
 pub(crate) mod battery;
+mod beyond;
 pub(crate) mod cold_room;
 pub(crate) mod cold_store;
 mod daily;
 mod damp;
 pub(crate) mod flow;
+mod night;
 pub(crate) mod production;
 pub(crate) mod reports;
 pub(crate) mod running;

@@ -5,6 +5,7 @@
 
 use super::Finding;
 use super::daily::DailyMax;
+use super::night::Night;
 use super::sunlight::Sunlight;
 use crate::features::AnomalyKind;
 
@@ -40,13 +41,20 @@ pub(crate) struct Production {
     /// The last steps' watts, for a mean of half an hour.
     recent: [f32; 3],
     sunlight: Sunlight,
+    night: Night,
     /// What the last afternoon found; it stands until the next one.
     standing: Option<Finding>,
 }
 
 impl Production {
     pub(crate) fn new() -> Self {
-        Self { highest: DailyMax::new(), recent: [f32::NAN; 3], sunlight: Sunlight::default(), standing: None }
+        Self {
+            highest: DailyMax::new(),
+            recent: [f32::NAN; 3],
+            sunlight: Sunlight::default(),
+            night: Night::new(),
+            standing: None,
+        }
     }
 
     /// Takes a step's watts, at this hour of the home's day, none while they are not known; and what the home's light sensors show.
@@ -54,14 +62,16 @@ impl Production {
         self.recent.rotate_left(1);
         self.recent[2] = watts.map_or(f32::NAN, f32::abs);
         let mean = self.recent.iter().sum::<f32>() / 3.0;
-        if !mean.is_nan() {
+        let most = self.highest.largest().unwrap_or(0.0);
+        let at_night = watts.and_then(|watts| self.night.step(watts.abs(), hour, most));
+        if !mean.is_nan() && at_night.is_none() {
             self.highest.take(mean);
             self.sunlight.step(mean, self.highest.largest().unwrap_or(0.0), lights);
         }
         if hour >= FROM_HOUR {
             self.standing = self.by_its_past().or_else(|| self.by_light());
         }
-        self.standing
+        at_night.or(self.standing)
     }
 
     /// Less than the least that as many days brought before.
@@ -95,6 +105,7 @@ impl Production {
     pub(crate) fn next_day(&mut self) {
         self.highest.next_day();
         self.sunlight.next_day();
+        self.night.next_day();
     }
 }
 

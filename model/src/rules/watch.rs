@@ -2,6 +2,7 @@
 
 use super::Finding;
 use super::battery::Battery;
+use super::beyond::Beyond;
 use super::cold_room::ColdRoom;
 use super::cold_store::{ColdRange, ColdStore};
 use super::damp::Damp;
@@ -54,6 +55,7 @@ pub(crate) struct Watch {
     battery: Option<Battery>,
     reports: Option<Reports>,
     production: Option<Production>,
+    beyond: Option<Beyond>,
     /// From the shown unit to the one that the rule counts in.
     factor: f32,
     celsius: Option<Conversion>,
@@ -75,6 +77,7 @@ impl Watch {
         }
         if let Some(watts) = info.watts() {
             watch.factor = watts;
+            watch.beyond = (class == DeviceClass::Power).then(Beyond::new);
             if production::is_named(&info.entity_id) {
                 // One alarm for a fault: the energy meters of a roof follow its power.
                 watch.production = (class == DeviceClass::Power).then(Production::new);
@@ -135,9 +138,14 @@ impl Watch {
         });
         let production =
             self.production.as_mut().and_then(|production| production.step(value, scene.hour, scene.lights));
+        // What moves with the hours has statistics.
+        let rests = self.production.is_some() || shape.may_rest();
+        let beyond = self.beyond.as_mut().and_then(|beyond| beyond.step(value)).filter(|_| rests);
+        let beyond =
+            beyond.map(|found| Finding { amount: found.amount / factor, usual: found.usual / factor, ..found });
         let battery = self.battery.as_mut().and_then(|battery| battery.step(scene.value));
         let reports = self.reports.as_mut().and_then(|reports| reports.step(scene.reported, scene.home_alive));
-        cold.or(flow).or(running).or(room).or(damp).or(production).or(battery).or(reports)
+        cold.or(flow).or(running).or(room).or(damp).or(production).or(beyond).or(battery).or(reports)
     }
 
     /// What a fortnight says an entity is; `median` and `usual` (its 99 % quantile) in the shown unit.
@@ -205,6 +213,9 @@ impl Watch {
         }
         if let Some(production) = &mut self.production {
             production.next_day();
+        }
+        if let Some(beyond) = &mut self.beyond {
+            beyond.next_day();
         }
     }
 }
