@@ -324,7 +324,8 @@ impl HomeDetector {
             usual: routine.usual,
             // A value that cannot be is never taken in: the step carries on the last good one, which nobody asks about.
             observed: if routine.kind == AnomalyKind::Physics { Some(routine.amount) } else { step.observed },
-            band: step.band.map(|band| band_of(routine, band)),
+            // The hours' band says nothing of what is held against weeks.
+            band: step.band.filter(|_| routine.kind != AnomalyKind::Beyond),
         };
         let lift = self.records[step.entity as usize].lift();
         let word = self.model.word(class, routine, output.filter(|_| lift.is_some()), share, lift);
@@ -554,15 +555,6 @@ impl HomeDetector {
     pub fn restore(&mut self, memory: DeciderMemory) {
         self.decider.restore(memory);
     }
-}
-
-/// The band that a level is held against: a rule's is what it names, where the hours' own reaches further.
-fn band_of(routine: &RoutineScore, band: Band) -> Band {
-    if routine.kind != AnomalyKind::Level || routine.usual <= 0.0 {
-        return band;
-    }
-    let high = band.high.min(routine.usual);
-    Band { low: band.low.min(high), expected: band.expected.min(high), high }
 }
 
 #[cfg(test)]

@@ -84,6 +84,18 @@ pub(super) fn what(alarm: &Alarm, unit: &DisplayUnit, language: Language) -> Opt
             value?,
             with_unit(usual, unit)
         ),
+        (Kind::Beyond, Language::English) if usual > 0.0 => {
+            format!("{}, far more than ever; {} was the most in the last four weeks.", value?, with_unit(usual, unit))
+        }
+        (Kind::Beyond, Language::Dutch) if usual > 0.0 => {
+            format!(
+                "{}, veel meer dan ooit; {} was het meeste in de laatste vier weken.",
+                value?,
+                with_unit(usual, unit)
+            )
+        }
+        (Kind::Beyond, Language::English) => format!("{} at an hour at which it never makes power.", value?),
+        (Kind::Beyond, Language::Dutch) => format!("{} op een uur waarop het nooit stroom opwekt.", value?),
         (Kind::QuietHour, Language::English) => "Active at an hour when it hardly ever is.".to_owned(),
         (Kind::QuietHour, Language::Dutch) => "Actief op een uur waarop dat bijna nooit zo is.".to_owned(),
         (Kind::Change, Language::English) => {

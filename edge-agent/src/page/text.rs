@@ -152,6 +152,7 @@ pub(super) fn manner(kind: AnomalyKind) -> &'static str {
         AnomalyKind::QuietHour => "activity at an unusual hour",
         AnomalyKind::Damp => "a room that stays damp",
         AnomalyKind::Cold => "a room that gets cold though heating runs",
+        AnomalyKind::Beyond => "far more than ever",
     }
 }
 

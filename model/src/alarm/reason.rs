@@ -122,6 +122,10 @@ pub fn reason(info: &EntityInfo, evidence: &Evidence) -> String {
             "{name} is {value} and falls though the heating runs; in the last four weeks it never was below {}.",
             with_unit(evidence.usual, info)
         ),
+        AnomalyKind::Beyond if evidence.usual > 0.0 => {
+            format!("{name} is {value}, far more than ever: {} was the most before.", with_unit(evidence.usual, info))
+        }
+        AnomalyKind::Beyond => format!("{name} is {value} at an hour at which it never makes power."),
         AnomalyKind::Pattern => match usual {
             Some(usual) => format!("{name} is {value} and moves in an unusual way; {usual} was expected."),
             None => format!("{name} is {value} and moves in an unusual way."),

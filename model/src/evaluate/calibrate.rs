@@ -18,6 +18,10 @@ const RATE_MAX: f64 = 7.0;
 /// any budget.
 const LOUD_SHARE: f64 = 0.25;
 
+/// Thresholds are those at which the calibration homes raise this many times fewer alarms than asked: a home is unlike them in some
+/// way, and then louder. More alarms find hardly more faults (docs/detection.md), and each costs trust.
+const CAUTION: f64 = 2.0;
+
 /// How far above the loudest step a threshold is put when even that is too often.
 const ABOVE_ALL: f32 = 0.5;
 
@@ -44,6 +48,15 @@ struct Stretch<'a> {
     entity: &'a EntityTrace,
     scores: &'a [f32],
     steps: Range<usize>,
+}
+
+impl Stretch<'_> {
+    /// A step's score; −∞ where there is none, and where a rule with a threshold of its own speaks: no budget buys or holds it.
+    fn score(&self, index: usize) -> f32 {
+        let score = self.scores[index];
+        let by_rule = score == self.entity.routine[index] && self.entity.kind[index].has_own_threshold();
+        if score.is_nan() || by_rule { f32::NEG_INFINITY } else { score }
+    }
 }
 
 /// A step that can matter at some threshold that is looked at.
@@ -121,7 +134,7 @@ fn curve(stretches: &[&Stretch<'_>], rules: Option<&Calibration>) -> Calibration
     let weeks = weeks(stretches);
     let mut peaks: Vec<f32> = stretches
         .iter()
-        .flat_map(|stretch| stretch.steps.clone().skip(1).map(|index| sustained(stretch.scores, index)))
+        .flat_map(|stretch| stretch.steps.clone().skip(1).map(|index| sustained(stretch, index)))
         .filter(|score| score.is_finite())
         .collect();
     peaks.sort_by(|left, right| right.total_cmp(left));
@@ -139,7 +152,7 @@ fn curve(stretches: &[&Stretch<'_>], rules: Option<&Calibration>) -> Calibration
             let threshold;
             (rank, threshold) = search.threshold(rank);
             if points.last().is_none_or(|(_, before)| threshold < *before) {
-                points.push((wanted as f32, threshold));
+                points.push(((CAUTION * wanted) as f32, threshold));
             }
         }
     }
@@ -155,8 +168,8 @@ fn marks(stretch: &Stretch<'_>, floor: f32, rules: Option<&Calibration>) -> Mark
     let class = stretch.entity.class;
     let rule_floor = rules.map(|rules| rules.threshold(class, RATE_MAX as f32) - HOLD_MARGIN);
     let mark = |index: usize| {
-        let score = if stretch.scores[index].is_nan() { f32::NEG_INFINITY } else { stretch.scores[index] };
-        let speaks = score == f32::NEG_INFINITY || stretch.entity.kind[index].is_rule();
+        let (score, kind) = (stretch.score(index), stretch.entity.kind[index]);
+        let speaks = (score == f32::NEG_INFINITY || kind.is_rule()) && !kind.has_own_threshold();
         let rule = if rules.is_some() && speaks { stretch.entity.routine[index] } else { f32::NEG_INFINITY };
         let matters = score >= floor - HOLD_MARGIN || rule_floor.is_some_and(|floor| rule >= floor);
         matters.then_some(Mark { at: index as i64 * STEP_SECONDS, score, rule })
@@ -213,10 +226,10 @@ impl Search<'_> {
 }
 
 /// The highest threshold at which a step would raise an alarm: what it and one of the two steps before it reach.
-fn sustained(scores: &[f32], index: usize) -> f32 {
-    let of = |index: usize| if scores[index].is_nan() { f32::NEG_INFINITY } else { scores[index] };
-    let before = (1..3).filter_map(|back| index.checked_sub(back)).map(of).fold(f32::NEG_INFINITY, f32::max);
-    of(index).min(before)
+fn sustained(stretch: &Stretch<'_>, index: usize) -> f32 {
+    let before = (1..3).filter_map(|back| index.checked_sub(back));
+    let before = before.map(|index| stretch.score(index)).fold(f32::NEG_INFINITY, f32::max);
+    stretch.score(index).min(before)
 }
 
 /// Alarms of one entity at a threshold (and another one for rules), as [`crate::alarm::Decider`] raises them: lasting

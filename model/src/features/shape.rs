@@ -56,7 +56,7 @@ impl Shape {
 
     /// Whether the network is asked, and peers are.
     pub(crate) fn has_network(self) -> bool {
-        matches!(self, Self::Continuous)
+        matches!(self, Self::Continuous | Self::Weather)
     }
 
     /// How much more a statistic must say: the weather of a day is rare more often than its sensor is broken.

@@ -57,6 +57,8 @@ pub enum AnomalyKind {
     Damp,
     /// A room that gets cold where heating runs.
     Cold,
+    /// A load or a roof far beyond the most of its last weeks.
+    Beyond,
 }
 
 impl AnomalyKind {
@@ -87,6 +89,7 @@ impl AnomalyKind {
             Self::QuietHour => "quiet_hour",
             Self::Damp => "damp",
             Self::Cold => "cold",
+            Self::Beyond => "beyond",
         }
     }
 
@@ -111,6 +114,7 @@ impl AnomalyKind {
                 | Self::Production
                 | Self::Damp
                 | Self::Cold
+                | Self::Beyond
         )
     }
 

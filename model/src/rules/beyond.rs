@@ -32,7 +32,7 @@ impl Beyond {
         self.highest.take(watts);
         let before = || self.highest.before_today().flatten();
         let most = before().reduce(f32::max).filter(|_| before().count() >= DAYS_MIN)?;
-        (watts > TIMES * most + WATTS_MORE).then_some(Finding { kind: AnomalyKind::Level, amount: watts, usual: most })
+        (watts > TIMES * most + WATTS_MORE).then_some(Finding { kind: AnomalyKind::Beyond, amount: watts, usual: most })
     }
 
     pub(crate) fn next_day(&mut self) {

@@ -28,8 +28,7 @@ impl Night {
 
     /// Takes a step's watts at this hour of the home's day, and the most of the last weeks.
     pub(crate) fn step(&mut self, watts: f32, hour: f32, most: f32) -> Option<Finding> {
-        let little = WATTS_MIN.max(SHARE * most);
-        if watts < little {
+        if watts < WATTS_MIN.max(SHARE * most) {
             return None;
         }
         let latest = self.latest.before_today().flatten().reduce(f32::max);
@@ -42,7 +41,7 @@ impl Night {
             self.latest.take(hour);
             self.earliest.take(-hour);
         }
-        is_night.then_some(Finding { kind: AnomalyKind::Level, amount: watts, usual: little })
+        is_night.then_some(Finding { kind: AnomalyKind::Beyond, amount: watts, usual: 0.0 })
     }
 
     pub(crate) fn next_day(&mut self) {

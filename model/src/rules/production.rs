@@ -17,6 +17,8 @@ const BEFORE: usize = 18;
 const BEFORE_MIN: usize = 11;
 /// The highest must lie below this share of the lowest usual highest.
 const SHARE: f32 = 0.75;
+/// A whole day at its best below this share of the least that a day brought before: the roof makes nothing at all.
+const NOTHING_SHARE: f32 = 0.25;
 /// Watts below which a roof is too small, or the season too dark, to judge.
 const WATTS_MIN: f32 = 100.0;
 /// A day counts from this hour on: before, its best is still to come.
@@ -69,9 +71,21 @@ impl Production {
             self.sunlight.step(mean, self.highest.largest().unwrap_or(0.0), lights);
         }
         if hour >= FROM_HOUR {
-            self.standing = self.by_its_past().or_else(|| self.by_light());
+            self.standing = self.nothing_today().or_else(|| self.by_its_past()).or_else(|| self.by_light());
         }
         at_night.or(self.standing)
+    }
+
+    /// Next to nothing on a day: clouds never take all of it.
+    fn nothing_today(&self) -> Option<Finding> {
+        let now = self.highest.today()?;
+        let before = || self.highest.before_today().take(BEFORE).flatten();
+        let least = before().reduce(f32::min).filter(|_| before().count() >= BEFORE_MIN)?;
+        (least >= WATTS_MIN && now < NOTHING_SHARE * least).then_some(Finding {
+            kind: AnomalyKind::Production,
+            amount: now,
+            usual: least,
+        })
     }
 
     /// Less than the least that as many days brought before.
@@ -136,6 +150,15 @@ mod tests {
         assert!(!day(&mut production, 4000.0));
         let told = (1..6).find(|_| day(&mut production, 2000.0));
         assert_eq!(told, Some(3));
+    }
+
+    #[test]
+    fn a_roof_that_makes_nothing_is_told_on_the_first_afternoon() {
+        let mut production = Production::new();
+        for number in 0..21 {
+            assert!(!day(&mut production, if number % 5 == 4 { 1000.0 } else { 4000.0 }));
+        }
+        assert!(day(&mut production, 200.0));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::{Progress, TrainError};
 use crate::alarm::{Blend, Calibration};
 use crate::dataset::RecordedHome;
 use crate::drift::FeatureProfile;
+use crate::evaluate::lived::recorder_form;
 use crate::evaluate::{
     Contender, Evaluation, HomePair, HomeTrace, Record, blended, calibrate, fan_out, replay, routine_scores,
 };
@@ -152,10 +153,12 @@ fn records<'a>(homes: &'a [HomePair], scores: &'a [Vec<Vec<f32>>]) -> Vec<Record
     homes.iter().zip(scores).map(|(pair, scores)| Record { home: &pair.clean, scores }).collect()
 }
 
+/// In the form that a recorder keeps, faults put in before: what homes have, and what a network must not take for a fault.
 fn extract(job: &Job) -> HomePair {
+    let trace = |home: &RecordedHome| HomeTrace::extract(&recorder_form(home), job.from);
     HomePair {
-        clean: HomeTrace::extract(&job.home, job.from),
-        faulty: job.plans.iter().map(|plan| HomeTrace::extract(&inject(&job.home, plan, job.from), job.from)).collect(),
+        clean: trace(&job.home),
+        faulty: job.plans.iter().map(|plan| trace(&inject(&job.home, plan, job.from))).collect(),
     }
 }
 

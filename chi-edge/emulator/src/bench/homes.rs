@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use hearthwatch_model::dataset::{DATA_SETS, RecordedHome};
+use hearthwatch_model::dataset::{DATA_SETS, RecordedHome, registry};
 use hearthwatch_model::detector::Model;
 use hearthwatch_model::evaluate::lived::{LivedHome, LivedPlan, LivedSummary, live_through};
 use hearthwatch_model::inject::Family;
+use hearthwatch_model::train::Corpus;
 
 use crate::data;
 
@@ -32,6 +33,9 @@ pub struct HomesArguments {
     /// Measure the baseline detector alone, too.
     #[arg(long)]
     baseline: bool,
+    /// Measure these artifacts, too (may be repeated).
+    #[arg(long = "artifact", value_name = "FILE")]
+    artifacts: Vec<PathBuf>,
     /// Print every false alarm.
     #[arg(long)]
     verbose: bool,
@@ -88,9 +92,13 @@ impl Set {
 pub fn run(arguments: &HomesArguments) -> anyhow::Result<()> {
     let all: Vec<&str> = DATA_SETS.iter().map(|set| set.name).collect();
     let source = data::find(arguments.data.as_deref(), &all)?;
-    let mut models = vec![("shipped", Arc::new(Model::shipped()?))];
+    let mut models = vec![("shipped".to_owned(), Arc::new(Model::shipped()?))];
     if arguments.baseline {
-        models.push(("baseline", Arc::new(Model::routine())));
+        models.push(("baseline".to_owned(), Arc::new(Model::routine())));
+    }
+    for path in &arguments.artifacts {
+        let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+        models.push((path.display().to_string(), Arc::new(Model::from_artifact(&bytes, 0)?)));
     }
     let sets = if arguments.sets.is_empty() { Set::value_variants() } else { &arguments.sets };
     println!(
@@ -98,7 +106,7 @@ pub fn run(arguments: &HomesArguments) -> anyhow::Result<()> {
         arguments.budget, arguments.seeds, HOMES_MAX, DAYS_MAX
     );
     for set in sets {
-        let mut homes = data::homes(&source, set.folders())?;
+        let mut homes = held_out(data::homes(&source, set.folders())?);
         homes.truncate(HOMES_MAX);
         if homes.is_empty() {
             println!("{set:?}: no recordings in {source:?}");
@@ -117,6 +125,15 @@ pub fn run(arguments: &HomesArguments) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Homes that had no part in what ships: no weights were trained on them, no threshold was set by them.
+fn held_out(homes: Vec<RecordedHome>) -> Vec<RecordedHome> {
+    let may_ship = |home: &RecordedHome| registry::find(&home.set).is_ok_and(|set| set.usage.may_ship());
+    let (used, mut kept): (Vec<_>, Vec<_>) = homes.into_iter().partition(may_ship);
+    kept.extend(Corpus::split(used).test);
+    kept.sort_by_key(RecordedHome::full_name);
+    kept
 }
 
 fn first_weeks(home: &RecordedHome) -> Option<RecordedHome> {
@@ -158,6 +175,6 @@ fn report(set: Set, model: &str, lived: &[LivedHome], arguments: &HomesArguments
         }
     }
     std::fs::create_dir_all(&arguments.out)?;
-    let path = arguments.out.join(format!("{set:?}-{model}.json").to_lowercase());
+    let path = arguments.out.join(format!("{set:?}-{}.json", model.replace('/', "-")).to_lowercase());
     std::fs::write(&path, serde_json::to_string(lived)?).with_context(|| path.display().to_string())
 }

@@ -6,23 +6,34 @@ use crate::features::AnomalyKind as Kind;
 /// The kinds that name a fault of `family`; none for a family that no kind is for.
 fn right(family: &str) -> Option<&'static [Kind]> {
     Some(match family {
-        "spike" => &[Kind::Level, Kind::Change, Kind::Physics, Kind::Burst],
-        "level_shift" => {
-            &[Kind::Level, Kind::Change, Kind::Peers, Kind::Running, Kind::Leak, Kind::Production, Kind::Warm]
-        }
-        "drift" => &[Kind::Level, Kind::Peers, Kind::Production, Kind::Leak, Kind::Warm],
+        "spike" => &[Kind::Level, Kind::Change, Kind::Physics, Kind::Burst, Kind::Beyond],
+        "level_shift" => &[
+            Kind::Level,
+            Kind::Change,
+            Kind::Peers,
+            Kind::Running,
+            Kind::Leak,
+            Kind::Production,
+            Kind::Warm,
+            Kind::Beyond,
+        ],
+        "drift" => &[Kind::Level, Kind::Peers, Kind::Production, Kind::Leak, Kind::Warm, Kind::Beyond],
         // A recorder keeps changes: who is stuck says nothing.
-        "stuck" => &[Kind::Flat, Kind::Silent, Kind::Running, Kind::Stopped, Kind::TimeInState, Kind::Production],
+        "stuck" => {
+            &[Kind::Flat, Kind::Silent, Kind::Running, Kind::Stopped, Kind::TimeInState, Kind::Production, Kind::Beyond]
+        }
         "missing" => &[Kind::Silent, Kind::FewReports],
         "noise_burst" => &[Kind::Noise, Kind::Rate, Kind::Change],
-        "unit_change" => &[Kind::Level, Kind::Change, Kind::Physics, Kind::Burst, Kind::Warm],
+        "unit_change" => {
+            &[Kind::Level, Kind::Change, Kind::Physics, Kind::Burst, Kind::Warm, Kind::Beyond, Kind::Production]
+        }
         "sensor_swap" => &[Kind::Level, Kind::Change, Kind::Peers],
         "window_open" => &[Kind::Change, Kind::Level, Kind::Peers],
-        "left_on" | "door_open" => &[Kind::Running, Kind::TimeInState, Kind::Level],
+        "left_on" | "door_open" => &[Kind::Running, Kind::TimeInState, Kind::Level, Kind::Beyond],
         "duty_cycle" => &[Kind::Running, Kind::Stopped, Kind::Rate, Kind::Noise],
         "slow_leak" => &[Kind::Leak],
         "time_shift" | "periodic_load" => {
-            &[Kind::Pattern, Kind::Level, Kind::Peers, Kind::QuietHour, Kind::Habit, Kind::Change]
+            &[Kind::Pattern, Kind::Level, Kind::Peers, Kind::QuietHour, Kind::Habit, Kind::Change, Kind::Beyond]
         }
         _ => return None,
     })

@@ -40,7 +40,7 @@ fn homes() -> (Vec<TestHome>, Vec<HomePair>) {
 fn the_routine_detector_raises_the_same_false_alarms_on_traces_as_deployed() {
     let (tests, pairs) = homes();
     // A low threshold, so that there are alarms to compare.
-    let calibration = calibration(0.0);
+    let calibration = calibration(-2.0);
     let replayed = replay(&pairs, Contender::Routine(&calibration), 3.0, 1, |_| {});
     let deployed = evaluate(&tests, &Arc::new(Model::Routine { calibration: calibration.clone() }), 3.0);
     assert!(deployed.homes.iter().any(|home| home.false_alarms > 0));
