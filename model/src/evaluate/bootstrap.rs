@@ -4,7 +4,7 @@ use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::outcome::{Evaluation, Share};
+use super::outcome::{Evaluation, HomeResult, Share};
 
 /// A figure with its interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,26 @@ pub fn paired_difference(
         left.homes.iter().zip(&right.homes).map(|(left, right)| (left.recall(), right.recall())).collect();
     let interval = bootstrap(&pairs, coverage, resamples, seed, &|pairs: &[&(Share, Share)]| difference(pairs));
     if pairs.len() < 2 || resamples == 0 { Interval { low: -1.0, high: 1.0, ..interval } } else { interval }
+}
+
+/// The same of false alarms a home-week.
+#[must_use]
+pub fn paired_false_alarms(
+    left: &Evaluation,
+    right: &Evaluation,
+    coverage: f64,
+    resamples: usize,
+    seed: u64,
+) -> Interval {
+    let of = |home: &HomeResult| (f64::from(home.false_alarms), home.weeks);
+    let pairs: Vec<_> = left.homes.iter().zip(&right.homes).map(|(left, right)| (of(left), of(right))).collect();
+    let rate = |homes: &mut dyn Iterator<Item = (f64, f64)>| {
+        let (alarms, weeks) = homes.fold((0.0, 0.0), |sum, (alarms, weeks)| (sum.0 + alarms, sum.1 + weeks));
+        if weeks > 0.0 { alarms / weeks } else { 0.0 }
+    };
+    bootstrap(&pairs, coverage, resamples, seed, &|pairs| {
+        rate(&mut pairs.iter().map(|pair| pair.0)) - rate(&mut pairs.iter().map(|pair| pair.1))
+    })
 }
 
 /// A figure of all `units` with a percentile interval: units are drawn with replacement, as many as there are. With fewer

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::bootstrap::{Interval, paired_difference};
+use super::bootstrap::{Interval, paired_difference, paired_false_alarms};
 use super::influence::Influence;
 use super::outcome::{Evaluation, Share, Summary};
 
@@ -65,6 +65,9 @@ pub struct Comparison {
     pub against: String,
     /// Strict recall of the candidate minus the other's.
     pub recall: Interval,
+    /// False alarms a home-week of the candidate minus the other's; none in reports from before they were compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub false_alarms: Option<Interval>,
 }
 
 /// All that the gate looked at.
@@ -92,7 +95,8 @@ pub struct GateReport {
 /// Judges a candidate on homes held out from training; all evaluations are of the same homes in the same order.
 ///
 /// It must beat the routine detector, the champion, and (when feedback was used) the same training without feedback, each
-/// with a paired interval above zero; keep the false-alarm budget; and lose in no class and no family of some size.
+/// with a paired interval above zero; raise no more false alarms than any of them, by the same interval; keep the
+/// false-alarm budget; and lose in no class and no family of some size.
 pub fn judge(
     candidate: &Evaluation,
     routine: &Evaluation,
@@ -122,10 +126,17 @@ pub fn judge(
                 "recall against the {name} is {point:+.3}, interval {low:+.3} to {high:+.3}: not above zero"
             ));
         }
+        let false_alarms = paired_false_alarms(candidate, rival, policy.coverage, policy.resamples, policy.seed);
+        if false_alarms.low > 0.0 {
+            let Interval { low, point, high } = false_alarms;
+            reasons.push(format!(
+                "it raises {point:+.2} false alarms a home-week against the {name}, interval {low:+.2} to {high:+.2}: more than before"
+            ));
+        }
         let other = rival.summary();
         slices("class", name, &summary.by_class, &other.by_class, policy, &mut reasons);
         slices("family", name, &summary.by_family, &other.by_family, policy, &mut reasons);
-        comparisons.push(Comparison { against: name.to_owned(), recall });
+        comparisons.push(Comparison { against: name.to_owned(), recall, false_alarms: Some(false_alarms) });
     }
     GateReport {
         verdict: if reasons.is_empty() { GateVerdict::Promote } else { GateVerdict::Hold { reasons } },

@@ -76,8 +76,21 @@ pub struct RetrainConfig {
     /// weigh most. Each costs a fine-tuning and a measurement.
     #[serde(skip_serializing_if = "is_usual")]
     pub influence_homes: usize,
+    /// By which thresholds the baseline detector speaks, as the candidate's rival and beside it.
+    pub routine_thresholds: RoutineThresholds,
     /// What the gate asks for.
     pub gate: GatePolicy,
+}
+
+/// Where the thresholds of the baseline detector come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoutineThresholds {
+    /// Those that homes use: the champion's, or those that ship with the program. The few calibration homes of a nightly run know less
+    /// of homes than all those that the shipped thresholds were set on.
+    Deployed,
+    /// Set anew on the run's calibration homes: for weights that ship.
+    Fitted,
 }
 
 /// Three: beyond them a home has less than the cap's share anyway, and each costs minutes.
@@ -121,6 +134,7 @@ impl RetrainConfig {
             test_homes_max: 16,
             epochs: 12,
             blend_weights: vec![0.0],
+            routine_thresholds: RoutineThresholds::Fitted,
             ..Self::default()
         }
     }
@@ -160,6 +174,7 @@ impl Default for RetrainConfig {
             validation_windows: 4096,
             blend_weights: vec![1.0],
             influence_homes: INFLUENCE_HOMES,
+            routine_thresholds: RoutineThresholds::Deployed,
             gate: GatePolicy::default(),
         }
     }

@@ -1,17 +1,18 @@
 //! From recordings to traces: the part of a run that does not depend on what is trained, done once for many runs.
 
-use super::config::RetrainConfig;
+use super::config::{RetrainConfig, RoutineThresholds};
 use super::corpus::Corpus;
 use super::{Progress, TrainError};
 use crate::alarm::{Blend, Calibration};
 use crate::dataset::RecordedHome;
+use crate::detector::Model;
 use crate::drift::FeatureProfile;
 use crate::evaluate::lived::recorder_form;
 use crate::evaluate::{
     Contender, Evaluation, HomePair, HomeTrace, Record, blended, calibrate, fan_out, replay, routine_scores,
 };
 use crate::inject::{Family, InjectionPlan, inject};
-use crate::network::{LineageHome, Scorer};
+use crate::network::{Artifact, LineageHome, Scorer};
 
 const DAY_SECONDS: i64 = 86_400;
 
@@ -87,12 +88,13 @@ struct Job {
     plans: Vec<InjectionPlan>,
 }
 
-/// Cuts, injects and extracts; calibrates and measures the routine detector.
+/// Cuts, injects and extracts; calibrates and measures the routine detector. `champion` is what homes run, if they run a network.
 ///
 /// # Errors
 /// [`TrainError::NoHomes`] when a part of the corpus has no recording longer than the warm-up.
 pub fn prepare(
     corpus: &Corpus,
+    champion: Option<&Artifact>,
     config: &RetrainConfig,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Prepared, TrainError> {
@@ -121,7 +123,11 @@ pub fn prepare(
     let mut pairs = fan_out(&jobs, config.threads, extract, |done| progress(Progress::Preparing { done, total }));
     let test = pairs.split_off(counts[0] + counts[1]);
     let calibrate = pairs.split_off(counts[0]);
-    let routine = routine_thresholds(&calibrate);
+    let routine = match config.routine_thresholds {
+        RoutineThresholds::Fitted => routine_thresholds(&calibrate),
+        RoutineThresholds::Deployed => champion
+            .map_or_else(|| Model::routine().routine_calibration().clone(), |champion| champion.routine_calibration().clone()),
+    };
     let budget = config.gate.budget_per_week;
     let by_routine = |homes: &[HomePair]| replay(homes, Contender::Routine(&routine), budget, config.threads, |_| {});
     let (routine_evaluation, routine_on_calibrate) = (by_routine(&test), by_routine(&calibrate));

@@ -59,8 +59,9 @@ pub fn retrain_resumable(
     checkpoints: &mut dyn Checkpoints,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Candidate, TrainError> {
-    let prepared = prepare(corpus, config, progress)?;
-    run(&prepared, feedback, &[], champion, config, checkpoints, progress)
+    let champion = champion.map(Artifact::parse).transpose()?;
+    let prepared = prepare(corpus, champion.as_ref(), config, progress)?;
+    run(&prepared, feedback, &[], champion.as_ref(), config, checkpoints, progress)
 }
 
 /// [`retrain_resumable`] on defended answers: what the gate would let through is trained again without each of the homes
@@ -76,9 +77,10 @@ pub fn retrain_guarded(
     checkpoints: &mut dyn Checkpoints,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Candidate, TrainError> {
-    let prepared = prepare(corpus, config, progress)?;
+    let champion = champion.map(Artifact::parse).transpose()?;
+    let prepared = prepare(corpus, champion.as_ref(), config, progress)?;
     let without = answers.without_each(config.influence_homes);
-    run(&prepared, &answers.examples, &without, champion, config, checkpoints, progress)
+    run(&prepared, &answers.examples, &without, champion.as_ref(), config, checkpoints, progress)
 }
 
 /// [`retrain`] on a corpus prepared before with the same configuration.
@@ -92,22 +94,21 @@ pub fn retrain_prepared(
     config: &RetrainConfig,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Candidate, TrainError> {
-    run(prepared, feedback, &[], champion, config, &mut NoCheckpoints, progress)
+    let champion = champion.map(Artifact::parse).transpose()?;
+    run(prepared, feedback, &[], champion.as_ref(), config, &mut NoCheckpoints, progress)
 }
 
 fn run(
     prepared: &Prepared,
     feedback: &[FeedbackExample],
     without: &[WithoutHome],
-    champion: Option<&[u8]>,
+    champion: Option<&Artifact>,
     config: &RetrainConfig,
     checkpoints: &mut dyn Checkpoints,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Candidate, TrainError> {
     feedback::check(feedback)?;
-    let champion = champion.map(Artifact::parse).transpose()?;
     let start = champion
-        .as_ref()
         .map_or_else(|| config.form.initial_weights(config.seed), |champion| champion.weights().clone());
     let fine_tuning = champion.is_some();
     let plan = |feedback_share: f64| Plan {
@@ -142,12 +143,11 @@ fn run(
     };
     let scorer = Scorer::new(&weights)?;
     let blend = champion
-        .as_ref()
         .map_or_else(|| blending::choose(prepared, &scorer, config), |champion| champion.blend().clone());
     let (calibration, blend) = set_up(prepared, &scorer, blend, config);
     let evaluation = measured(prepared, &scorer, (&calibration, &blend), &prepared.routine, config);
     tick();
-    let champion_evaluation = champion.as_ref().map(|champion| {
+    let champion_evaluation = champion.map(|champion| {
         let (own, routine) = ((champion.calibration(), champion.blend()), champion.routine_calibration());
         let evaluation = measured(prepared, &champion.scorer(), own, routine, config);
         tick();
@@ -179,7 +179,7 @@ fn run(
             homes: prepared.homes.clone(),
             feedback: taught,
             feedback_examples: feedback.len(),
-            champion: champion.as_ref().map(Artifact::weights_id),
+            champion: champion.map(Artifact::weights_id),
         },
     })?;
     Ok(Candidate {

@@ -77,7 +77,7 @@ pub fn run(arguments: &FeedbackArguments) -> anyhow::Result<()> {
     let mut later = Sheet::default();
     for seed in 1..=arguments.seeds {
         let config = RetrainConfig { seed, threads, windows_per_epoch: arguments.windows, ..RetrainConfig::default() };
-        let prepared = prepare(&corpus, &config, &mut |_| {})?;
+        let prepared = prepare(&corpus, None, &config, &mut |_| {})?;
         let subjects = fan_out(&london, threads, |home| subject(home, seed), |_| {});
         let champion = Arc::new(Model::shipped()?);
         let questions = fan_out(

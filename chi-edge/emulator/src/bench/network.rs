@@ -112,7 +112,7 @@ fn trained(parts: &[Corpus], arguments: &NetworkArguments) -> anyhow::Result<()>
             }
             Progress::Evaluating { .. } => bar.message(format!("part {number}: measuring")),
         };
-        let prepared = prepare(corpus, &config, &mut show)?;
+        let prepared = prepare(corpus, None, &config, &mut show)?;
         routine.extend(prepared.routine_evaluation().clone());
         for seed in 1..=arguments.seeds {
             let seeded = RetrainConfig { seed, ..config.clone() };

@@ -76,7 +76,7 @@ fn fine_tuning_on_feedback_is_held_against_champion_and_replay() {
 fn without_its_only_teacher_a_candidate_is_what_replay_alone_would_have_made() {
     let champion = run(&[], None, &config());
     let start = Artifact::parse(&champion.artifact).unwrap().weights().clone();
-    let prepared = prepare(&corpus(), &config(), &mut |_| {}).unwrap();
+    let prepared = prepare(&corpus(), None, &config(), &mut |_| {}).unwrap();
     let answer = |anomalous| HomeAnswer { home: "only".to_owned(), example: example(anomalous) };
     let defended = defend(&[answer(true), answer(false)], &DefencePolicy::none());
     let left = defended.without_each(3).remove(0);
