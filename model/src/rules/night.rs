@@ -1,29 +1,33 @@
 //! A roof that makes power at night: its meter stands still, its clock is wrong, or it counts something else.
 
 use super::Finding;
-use super::daily::DailyMax;
 use crate::features::AnomalyKind;
 
 /// A roof makes power above this share of the most of its last weeks.
 const SHARE: f32 = 0.05;
 /// Watts below which nothing is made.
 const WATTS_MIN: f32 = 20.0;
-/// Hours before the earliest and after the latest of the last weeks that are still day: dawn comes sooner in spring, and clocks change.
-const HOURS_MORE: f32 = 1.5;
 /// Days with power that must be known.
-const DAYS_MIN: usize = 7;
+const DAYS_MIN: u32 = 7;
+/// An hour without power for so many days is an hour of the night: four weeks.
+const NIGHT_DAYS: u8 = 28;
+const HOURS: usize = 24;
 
-/// Follows the hours at which one roof makes power.
+/// Follows the hours at which one roof makes power. By the clock, which need not be the roof's: in a wrong time zone the sun shines past
+/// midnight.
 #[derive(Debug, Clone)]
 pub(crate) struct Night {
-    /// Of each day, the last hour with power, and the first one with its sign changed.
-    latest: DailyMax,
-    earliest: DailyMax,
+    /// Days since power was made in each hour of the day.
+    dark: [u8; HOURS],
+    /// Whether it was made in each hour of today. What a day brings is held against the days before it.
+    today: [bool; HOURS],
+    /// Days with power.
+    known: u32,
 }
 
 impl Night {
     pub(crate) fn new() -> Self {
-        Self { latest: DailyMax::new(), earliest: DailyMax::new() }
+        Self { dark: [NIGHT_DAYS; HOURS], today: [false; HOURS], known: 0 }
     }
 
     /// Takes a step's watts at this hour of the home's day, and the most of the last weeks.
@@ -31,22 +35,19 @@ impl Night {
         if watts < WATTS_MIN.max(SHARE * most) {
             return None;
         }
-        let latest = self.latest.before_today().flatten().reduce(f32::max);
-        let earliest = self.earliest.before_today().flatten().reduce(f32::max);
-        let known = self.latest.before_today().flatten().count();
-        let day = latest.zip(earliest).filter(|_| known >= DAYS_MIN);
-        let is_night =
-            day.is_some_and(|(latest, earliest)| hour > latest + HOURS_MORE || -hour > earliest + HOURS_MORE);
-        if !is_night {
-            self.latest.take(hour);
-            self.earliest.take(-hour);
-        }
+        let hour = hour as usize % HOURS;
+        self.today[hour] = true;
+        // Dawn comes sooner in spring, and clocks change: the hour before the first and after the last is still day.
+        let near = [hour + HOURS - 1, hour, hour + 1].map(|hour| self.dark[hour % HOURS]);
+        let is_night = self.known >= DAYS_MIN && near.iter().all(|days| *days >= NIGHT_DAYS);
         is_night.then_some(Finding { kind: AnomalyKind::Beyond, amount: watts, usual: 0.0 })
     }
 
     pub(crate) fn next_day(&mut self) {
-        self.latest.next_day();
-        self.earliest.next_day();
+        self.known = self.known.saturating_add(u32::from(self.today.contains(&true)));
+        for (dark, today) in self.dark.iter_mut().zip(&mut self.today) {
+            *dark = if std::mem::take(today) { 0 } else { dark.saturating_add(1) };
+        }
     }
 }
 
@@ -54,12 +55,12 @@ impl Night {
 mod tests {
     use super::*;
 
+    /// The first hour at which it is told.
     fn day(night: &mut Night, watts: impl Fn(f32) -> f32) -> Option<f32> {
-        let told =
-            (0..144).map(|step| step as f32 / 6.0).filter(|hour| night.step(watts(*hour), *hour, 4000.0).is_some());
-        let first = told.collect::<Vec<_>>().first().copied();
+        let mut hours = (0..144).map(|step| step as f32 / 6.0);
+        let told: Vec<f32> = hours.by_ref().filter(|hour| night.step(watts(*hour), *hour, 4000.0).is_some()).collect();
         night.next_day();
-        first
+        told.first().copied()
     }
 
     fn sun(hour: f32) -> f32 {
@@ -70,8 +71,7 @@ mod tests {
     fn a_meter_that_stands_still_is_told_in_the_evening() {
         let mut night = Night::new();
         (0..7).for_each(|_| assert_eq!(day(&mut night, sun), None));
-        let told = day(&mut night, |hour| if hour > 14.0 { 3900.0 } else { sun(hour) }).expect("it is told");
-        assert!((20.0..20.6).contains(&told), "{told}");
+        assert_eq!(day(&mut night, |hour| if hour > 14.0 { 3900.0 } else { sun(hour) }), Some(20.0));
     }
 
     #[test]
@@ -80,5 +80,13 @@ mod tests {
         (0..7).for_each(|_| assert_eq!(day(&mut night, sun), None));
         assert_eq!(day(&mut night, |hour| sun(hour - 1.0)), None);
         assert_eq!(day(&mut night, |hour| sun(hour + 1.0)), None);
+    }
+
+    #[test]
+    fn in_a_wrong_time_zone_the_day_may_pass_midnight() {
+        let mut night = Night::new();
+        let far = |hour: f32| sun((hour + 24.0 - 7.0) % 24.0);
+        (0..30).for_each(|_| assert_eq!(day(&mut night, far), None));
+        assert_eq!(day(&mut night, |hour| if (10.0..12.0).contains(&hour) { 900.0 } else { far(hour) }), Some(10.0));
     }
 }

@@ -17,8 +17,8 @@ const BEFORE: usize = 18;
 const BEFORE_MIN: usize = 11;
 /// The highest must lie below this share of the lowest usual highest.
 const SHARE: f32 = 0.75;
-/// A whole day at its best below this share of the least that a day brought before: the roof makes nothing at all.
-const NOTHING_SHARE: f32 = 0.25;
+/// A whole day at its best below this share of the most: not even a dark winter's day is as dark, so the roof makes nothing at all.
+const NOTHING_SHARE: f32 = 0.0005;
 /// Watts below which a roof is too small, or the season too dark, to judge.
 const WATTS_MIN: f32 = 100.0;
 /// A day counts from this hour on: before, its best is still to come.
@@ -76,12 +76,13 @@ impl Production {
         at_night.or(self.standing)
     }
 
-    /// Next to nothing on a day: clouds never take all of it.
+    /// Nothing on a whole day: clouds never take all of it.
     fn nothing_today(&self) -> Option<Finding> {
         let now = self.highest.today()?;
         let before = || self.highest.before_today().take(BEFORE).flatten();
         let least = before().reduce(f32::min).filter(|_| before().count() >= BEFORE_MIN)?;
-        (least >= WATTS_MIN && now < NOTHING_SHARE * least).then_some(Finding {
+        let most = self.highest.largest()?;
+        (least >= WATTS_MIN && now < NOTHING_SHARE * most).then_some(Finding {
             kind: AnomalyKind::Production,
             amount: now,
             usual: least,
@@ -158,7 +159,7 @@ mod tests {
         for number in 0..21 {
             assert!(!day(&mut production, if number % 5 == 4 { 1000.0 } else { 4000.0 }));
         }
-        assert!(day(&mut production, 200.0));
+        assert!(!day(&mut production, 100.0) && day(&mut production, 0.0));
     }
 
     #[test]

@@ -125,8 +125,10 @@ pub fn prepare(
     let calibrate = pairs.split_off(counts[0]);
     let routine = match config.routine_thresholds {
         RoutineThresholds::Fitted => routine_thresholds(&calibrate),
-        RoutineThresholds::Deployed => champion
-            .map_or_else(|| Model::routine().routine_calibration().clone(), |champion| champion.routine_calibration().clone()),
+        RoutineThresholds::Deployed => champion.map_or_else(
+            || Model::routine().routine_calibration().clone(),
+            |champion| champion.routine_calibration().clone(),
+        ),
     };
     let budget = config.gate.budget_per_week;
     let by_routine = |homes: &[HomePair]| replay(homes, Contender::Routine(&routine), budget, config.threads, |_| {});

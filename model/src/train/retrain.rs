@@ -108,8 +108,8 @@ fn run(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Candidate, TrainError> {
     feedback::check(feedback)?;
-    let start = champion
-        .map_or_else(|| config.form.initial_weights(config.seed), |champion| champion.weights().clone());
+    let start =
+        champion.map_or_else(|| config.form.initial_weights(config.seed), |champion| champion.weights().clone());
     let fine_tuning = champion.is_some();
     let plan = |feedback_share: f64| Plan {
         epochs: if fine_tuning { config.fine_tune_epochs } else { config.epochs },
@@ -142,8 +142,8 @@ fn run(
         progress(Progress::Evaluating { done, total });
     };
     let scorer = Scorer::new(&weights)?;
-    let blend = champion
-        .map_or_else(|| blending::choose(prepared, &scorer, config), |champion| champion.blend().clone());
+    let blend =
+        champion.map_or_else(|| blending::choose(prepared, &scorer, config), |champion| champion.blend().clone());
     let (calibration, blend) = set_up(prepared, &scorer, blend, config);
     let evaluation = measured(prepared, &scorer, (&calibration, &blend), &prepared.routine, config);
     tick();

@@ -13,8 +13,6 @@ use hearthwatch_model::train::Corpus;
 
 use crate::data;
 
-/// The longest stretch of a home that is lived through: eight weeks are enough to be calm, or not.
-const DAYS_MAX: i64 = 63;
 /// Homes of a set, first by name.
 const HOMES_MAX: usize = 20;
 
@@ -27,6 +25,9 @@ pub struct HomesArguments {
     /// Injection seeds; 0 tries no fault.
     #[arg(long, default_value_t = 2)]
     seeds: u64,
+    /// Most days of a home; a year shows the seasons.
+    #[arg(long, default_value_t = 63)]
+    days: u16,
     /// Alarms a week that each home asks for.
     #[arg(long, default_value_t = 1.0)]
     budget: f64,
@@ -103,7 +104,7 @@ pub fn run(arguments: &HomesArguments) -> anyhow::Result<()> {
     let sets = if arguments.sets.is_empty() { Set::value_variants() } else { &arguments.sets };
     println!(
         "budget {} a week, seeds 1 to {}, at most {} homes a set and {} days a home",
-        arguments.budget, arguments.seeds, HOMES_MAX, DAYS_MAX
+        arguments.budget, arguments.seeds, HOMES_MAX, arguments.days
     );
     for set in sets {
         let mut homes = held_out(data::homes(&source, set.folders())?);
@@ -112,7 +113,7 @@ pub fn run(arguments: &HomesArguments) -> anyhow::Result<()> {
             println!("{set:?}: no recordings in {source:?}");
             continue;
         }
-        let homes: Vec<RecordedHome> = homes.iter().filter_map(first_weeks).collect();
+        let homes: Vec<RecordedHome> = homes.iter().filter_map(|home| first_days(home, arguments.days)).collect();
         for (name, model) in &models {
             let plan = LivedPlan {
                 budget_per_week: arguments.budget,
@@ -136,9 +137,9 @@ fn held_out(homes: Vec<RecordedHome>) -> Vec<RecordedHome> {
     kept
 }
 
-fn first_weeks(home: &RecordedHome) -> Option<RecordedHome> {
+fn first_days(home: &RecordedHome, days: u16) -> Option<RecordedHome> {
     let (first, _) = home.span()?;
-    Some(home.between(first - 1, first + DAYS_MAX * 86_400))
+    Some(home.between(first - 1, first + i64::from(days) * 86_400))
 }
 
 fn on_two_threads(homes: &[RecordedHome], model: &Arc<Model>, plan: &LivedPlan) -> Vec<LivedHome> {
