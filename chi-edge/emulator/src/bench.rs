@@ -4,6 +4,7 @@ mod admin;
 mod binary;
 mod detection;
 mod feedback;
+mod gate;
 mod homes;
 mod ingest;
 mod network;
@@ -28,6 +29,8 @@ pub enum Bench {
     Verdicts(verdicts::VerdictsArguments),
     /// Training on residents' answers against as much training without them.
     Feedback(feedback::FeedbackArguments),
+    /// What the gate promised beside what the homes of the demonstration then had.
+    Gate(gate::GateArguments),
     /// The scorer's latency and throughput, the agent's memory and size.
     Edge,
     /// Last verdict stored → better model active on every home.
@@ -51,6 +54,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<()> {
         Bench::Binary(arguments) => binary::run(arguments),
         Bench::Verdicts(arguments) => verdicts::run(arguments),
         Bench::Feedback(arguments) => feedback::run(arguments),
+        Bench::Gate(arguments) => gate::run(arguments),
         Bench::Edge => edge(),
         Bench::Loop(arguments) => round_trip::run(arguments),
         Bench::Ingest(arguments) => ingest::run(arguments),

@@ -6,6 +6,7 @@
 //! learnt before the next.
 
 mod naming;
+mod outages;
 mod recorder_form;
 mod summary;
 
@@ -21,6 +22,7 @@ use crate::grid::{STEP_SECONDS, step_of};
 use crate::inject::{Family, InjectionPlan, inject};
 use crate::reading::Reading;
 
+pub use outages::with_outages;
 pub use recorder_form::recorder_form;
 pub use summary::LivedSummary;
 
@@ -39,6 +41,10 @@ pub struct LivedPlan {
     pub faults_per_entity_week: f64,
     /// Kinds of faults.
     pub families: Vec<Family>,
+    /// Whether the whole home is away now and then ([`with_outages`]).
+    pub outages: bool,
+    /// Whether the faults are also tried all together, in one copy of the home for each seed.
+    pub dense: bool,
 }
 
 /// An alarm on the clean recording.
@@ -80,6 +86,8 @@ pub struct LivedHome {
     pub false_alarms: Vec<FalseAlarm>,
     /// The faults that were tried.
     pub faults: Vec<FaultTried>,
+    /// Of the faults tried all together: found, and all.
+    pub dense: (u32, u32),
     /// Alarms, on the clean recording and of faults, whose sentence names a usual band that the value lies in.
     pub inside_own_band: u32,
     /// Alarms whose sentence was looked at.
@@ -90,20 +98,25 @@ pub struct LivedHome {
 /// are put in.
 #[must_use]
 pub fn live_through(home: &RecordedHome, model: &Arc<Model>, plan: &LivedPlan) -> LivedHome {
-    let clean = recorder_form(home);
+    let heard = |home: &RecordedHome| {
+        let kept = recorder_form(home);
+        if plan.outages { with_outages(&kept) } else { kept }
+    };
+    let clean = heard(home);
     let Some((first, last)) = clean.span() else { return LivedHome::empty(home) };
-    let mut branches: Vec<Branch> = plan
+    let faulty: Vec<RecordedHome> = plan
         .seeds
         .iter()
-        .flat_map(|seed| {
+        .map(|seed| {
             let injection = InjectionPlan {
                 seed: *seed,
                 events_per_entity_week: plan.faults_per_entity_week,
                 families: plan.families.clone(),
             };
-            branches_of(home, &clean, &injection, first + SETTLED_SECONDS)
+            heard(&inject(home, &injection, first + SETTLED_SECONDS))
         })
         .collect();
+    let mut branches: Vec<Branch> = faulty.iter().flat_map(|faulty| branches_of(faulty, &clean)).collect();
     branches.sort_by_key(|branch| branch.from);
 
     let mut run = Run::new(&clean, model, plan.budget_per_week);
@@ -124,6 +137,12 @@ pub fn live_through(home: &RecordedHome, model: &Arc<Model>, plan: &LivedPlan) -
         }
         raised.extend(run.close(end));
         end += STEP_SECONDS;
+    }
+    if plan.dense {
+        lived.dense = faulty
+            .iter()
+            .map(|faulty| all_together(faulty, &raised, model, plan))
+            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
     }
     for alarm in &raised {
         lived.note_sentence(alarm);
@@ -150,6 +169,29 @@ pub fn live_through(home: &RecordedHome, model: &Arc<Model>, plan: &LivedPlan) -
     lived
 }
 
+/// How many of the faults of a copy are found where they all are in it, and how many there are. `clean` are the alarms without them.
+fn all_together(faulty: &RecordedHome, clean: &[Alarm], model: &Arc<Model>, plan: &LivedPlan) -> (u32, u32) {
+    let Some((first, last)) = faulty.span() else { return (0, 0) };
+    let mut run = Run::new(faulty, model, plan.budget_per_week);
+    let mut told = Vec::new();
+    let mut readings = faulty.readings.iter().peekable();
+    let mut end = step_of(first);
+    while end <= last {
+        while let Some(reading) = readings.next_if(|reading| reading.at <= end) {
+            told.extend(run.hear(reading));
+        }
+        told.extend(run.close(end));
+        end += STEP_SECONDS;
+    }
+    let injected: Vec<&Label> = faulty.labels.iter().filter(|label| label.origin == LabelOrigin::Injected).collect();
+    let during = |label: &Label, alarms: &[Alarm]| {
+        let until = label.end + STEP_SECONDS;
+        alarms.iter().any(|alarm| alarm.entity == label.entity && (label.start..=until).contains(&alarm.raised_at))
+    };
+    let found = injected.iter().filter(|label| during(label, &told) && !during(label, clean)).count();
+    (found as u32, injected.len() as u32)
+}
+
 impl LivedHome {
     fn empty(home: &RecordedHome) -> Self {
         Self {
@@ -157,6 +199,7 @@ impl LivedHome {
             weeks: 0.0,
             false_alarms: Vec::new(),
             faults: Vec::new(),
+            dense: (0, 0),
             inside_own_band: 0,
             sentences: 0,
         }
@@ -189,8 +232,7 @@ impl Branch {
     }
 }
 
-fn branches_of(home: &RecordedHome, clean: &RecordedHome, injection: &InjectionPlan, from: i64) -> Vec<Branch> {
-    let faulty = recorder_form(&inject(home, injection, from));
+fn branches_of(faulty: &RecordedHome, clean: &RecordedHome) -> Vec<Branch> {
     let mut branches: Vec<Branch> = Vec::new();
     for label in faulty.labels.iter().filter(|label| label.origin == LabelOrigin::Injected) {
         // Faults of two entities carry two labels.
@@ -315,6 +357,8 @@ mod tests {
             seeds: vec![1],
             faults_per_entity_week: 0.7,
             families: Family::EVERY.to_vec(),
+            outages: true,
+            dense: true,
         }
     }
 

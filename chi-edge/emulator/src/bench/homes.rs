@@ -1,5 +1,8 @@
 //! `bench homes`: homes as they are lived with, from the hour of installation, in the recorder's form, one fault at a time.
 
+mod mixed;
+
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -28,15 +31,21 @@ pub struct HomesArguments {
     /// Most days of a home; a year shows the seasons.
     #[arg(long, default_value_t = 63)]
     days: u16,
-    /// Alarms a week that each home asks for.
-    #[arg(long, default_value_t = 1.0)]
-    budget: f64,
+    /// Alarms a week that each home asks for (may be repeated: then a table of what each budget gave comes last).
+    #[arg(long = "budget", default_values_t = [1.0])]
+    budgets: Vec<f64>,
     /// Measure the baseline detector alone, too.
     #[arg(long)]
     baseline: bool,
     /// Measure these artifacts, too (may be repeated).
     #[arg(long = "artifact", value_name = "FILE")]
     artifacts: Vec<PathBuf>,
+    /// Have the whole home away now and then: minutes each night, at updates, five hours in a month.
+    #[arg(long)]
+    outages: bool,
+    /// Try the faults also all together in one copy of the home.
+    #[arg(long)]
+    dense: bool,
     /// Print every false alarm.
     #[arg(long)]
     verbose: bool,
@@ -63,6 +72,8 @@ enum Set {
     Climate,
     /// Doors, motion, rooms.
     Switches,
+    /// Rooms, meters of electricity and water, and plugs of four sets in one home.
+    Mixed,
 }
 
 impl Set {
@@ -74,6 +85,7 @@ impl Set {
             Self::Plugs => &["tracebase_appliances"],
             Self::Climate => &["uci_appliances_energy", "open_smart_home"],
             Self::Switches => &["kasteren_mit_tl", "casas_al_sample", "hass_robmarkcole"],
+            Self::Mixed => &["southwark_homes", "citylearn_2022_homes", "daiad_water", "tracebase_appliances"],
         }
     }
 
@@ -81,7 +93,7 @@ impl Set {
     fn faults_per_entity_week(self) -> f64 {
         match self {
             Self::London | Self::Plugs | Self::Climate | Self::Switches => 0.7,
-            Self::Water | Self::Power => 0.5,
+            Self::Water | Self::Power | Self::Mixed => 0.5,
         }
     }
 }
@@ -102,29 +114,66 @@ pub fn run(arguments: &HomesArguments) -> anyhow::Result<()> {
         models.push((path.display().to_string(), Arc::new(Model::from_artifact(&bytes, 0)?)));
     }
     let sets = if arguments.sets.is_empty() { Set::value_variants() } else { &arguments.sets };
-    println!(
-        "budget {} a week, seeds 1 to {}, at most {} homes a set and {} days a home",
-        arguments.budget, arguments.seeds, HOMES_MAX, arguments.days
-    );
+    let mut measured: Vec<(Set, Vec<RecordedHome>)> = Vec::new();
     for set in sets {
-        let mut homes = held_out(data::homes(&source, set.folders())?);
+        let homes = held_out(data::homes(&source, set.folders())?);
+        let mut homes = if *set == Set::Mixed { mixed::mixed(&homes) } else { homes };
         homes.truncate(HOMES_MAX);
         if homes.is_empty() {
-            println!("{set:?}: no recordings in {source:?}");
+            println!("{set:?}: no recordings that had no part in what ships, in {source:?}");
             continue;
         }
-        let homes: Vec<RecordedHome> = homes.iter().filter_map(|home| first_days(home, arguments.days)).collect();
+        let homes = homes.iter().filter_map(|home| first_days(home, arguments.days)).collect();
+        measured.push((*set, homes));
+    }
+    write_protocol(arguments, &measured)?;
+    let mut budgets = String::new();
+    for (set, homes) in &measured {
         for (name, model) in &models {
-            let plan = LivedPlan {
-                budget_per_week: arguments.budget,
-                seeds: (1..=arguments.seeds).collect(),
-                faults_per_entity_week: set.faults_per_entity_week(),
-                families: Family::EVERY.to_vec(),
-            };
-            let lived = on_two_threads(&homes, model, &plan);
-            report(*set, name, &lived, arguments)?;
+            for budget in &arguments.budgets {
+                let plan = LivedPlan {
+                    budget_per_week: *budget,
+                    seeds: (1..=arguments.seeds).collect(),
+                    faults_per_entity_week: set.faults_per_entity_week(),
+                    families: Family::EVERY.to_vec(),
+                    outages: arguments.outages,
+                    dense: arguments.dense,
+                };
+                let lived = on_two_threads(homes, model, &plan);
+                report(*set, name, *budget, &lived, arguments)?;
+                let _ = writeln!(budgets, "  {set:?}, {name}: {}", LivedSummary::of(&lived).at_budget(*budget));
+            }
         }
     }
+    if arguments.budgets.len() > 1 {
+        println!("\nasked against given\n{budgets}");
+    }
+    Ok(())
+}
+
+/// What will be measured and how, before anything is: `homes.protocol.json`.
+fn write_protocol(arguments: &HomesArguments, measured: &[(Set, Vec<RecordedHome>)]) -> anyhow::Result<()> {
+    let sets: Vec<serde_json::Value> = measured
+        .iter()
+        .map(|(set, homes)| {
+            let homes: Vec<String> = homes.iter().map(RecordedHome::full_name).collect();
+            serde_json::json!({
+                "set": format!("{set:?}"), "homes": homes, "faults_per_entity_week": set.faults_per_entity_week(),
+            })
+        })
+        .collect();
+    let families: Vec<&str> = Family::EVERY.iter().map(|family| family.as_str()).collect();
+    let protocol = serde_json::json!({
+        "sets": sets, "budgets": arguments.budgets, "seeds": arguments.seeds, "days": arguments.days, "families": families,
+        "outages": arguments.outages, "dense": arguments.dense,
+        "found": "an alarm of the entity while the fault lasts or in the step after it, and none there without the fault",
+        "false": "an alarm outside of the recording's own labelled faults, without injected ones",
+        "intervals": "90 %, percentile bootstrap over homes",
+    });
+    std::fs::create_dir_all(&arguments.out)?;
+    let path = arguments.out.join("homes.protocol.json");
+    std::fs::write(&path, serde_json::to_string_pretty(&protocol)?).with_context(|| path.display().to_string())?;
+    println!("protocol written to {}", path.display());
     Ok(())
 }
 
@@ -166,8 +215,8 @@ fn on_two_threads(homes: &[RecordedHome], model: &Arc<Model>, plan: &LivedPlan) 
     done.into_inner().expect("every thread ended").into_iter().flatten().collect()
 }
 
-fn report(set: Set, model: &str, lived: &[LivedHome], arguments: &HomesArguments) -> anyhow::Result<()> {
-    println!("\n{set:?}, {model}\n{}", LivedSummary::of(lived));
+fn report(set: Set, model: &str, budget: f64, lived: &[LivedHome], arguments: &HomesArguments) -> anyhow::Result<()> {
+    println!("\n{set:?}, {model}, {budget} a week asked for\n{}", LivedSummary::of(lived));
     if arguments.verbose {
         for home in lived {
             for alarm in &home.false_alarms {
@@ -176,6 +225,6 @@ fn report(set: Set, model: &str, lived: &[LivedHome], arguments: &HomesArguments
         }
     }
     std::fs::create_dir_all(&arguments.out)?;
-    let path = arguments.out.join(format!("{set:?}-{}.json", model.replace('/', "-")).to_lowercase());
+    let path = arguments.out.join(format!("{set:?}-{}-{budget}.json", model.replace('/', "-")).to_lowercase());
     std::fs::write(&path, serde_json::to_string(lived)?).with_context(|| path.display().to_string())
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use hearthwatch_model::dataset::{RecordedHome, Use, registry};
+use hearthwatch_model::evaluate::lived::recorder_form;
 use hearthwatch_model::inject::{Family, InjectionPlan, inject};
 use hearthwatch_model::train::Corpus;
 use hearthwatch_protocol::HomeId;
@@ -68,7 +69,8 @@ pub fn cast(homes: Vec<RecordedHome>, count: usize, timeline: &Timeline, seed: u
         let present = clean.between(moves_in, timeline.end());
         Player {
             id: HomeId::new(format!("home-{:02}", number + 1)).expect("digits and a dash"),
-            lived: inject(&present, &plan, timeline.speaks_from(moves_in)),
+            // As Home Assistant tells it: changes only.
+            lived: recorder_form(&inject(&present, &plan, timeline.speaks_from(moves_in))),
             part: part_of(&clean),
             moves_in,
             clean,

@@ -269,6 +269,7 @@ async fn teach(
         snapshot: run.snapshot,
         verdict,
         figures: figures(&report),
+        gate: report,
         released: released.map(|version| version.0),
         learning_s,
         updating_s: start.elapsed().as_secs_f64(),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use hearthwatch_model::evaluate::GateReport;
 use serde::{Deserialize, Serialize};
 
 use super::tally::{Found, Tally};
@@ -70,6 +71,8 @@ pub struct Round {
     pub snapshot: String,
     /// `Promote`, or `Hold` with every reason.
     pub verdict: String,
+    /// All that the gate looked at.
+    pub gate: GateReport,
     /// The gate's figures, one line for each competitor.
     pub figures: Vec<String>,
     /// The version that was released, if one was.

@@ -57,6 +57,17 @@ impl<'a> LivedSummary<'a> {
         )
     }
 
+    /// What one budget gave, in a line: alarms in weeks 3 to 8 against those asked for, and faults found.
+    #[must_use]
+    pub fn at_budget(&self, asked: f64) -> String {
+        let (alarms, weeks) =
+            self.between(14.0, 56.0).into_iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let faults = || self.homes.iter().flat_map(|home| &home.faults);
+        let found = faults().filter(|fault| fault.delay_s.is_some()).count();
+        let given: f64 = if weeks > 0.0 { alarms / weeks } else { 0.0 };
+        format!("{asked} asked, {given:.2} given in weeks 3 to 8, {found} of {} faults found", faults().count())
+    }
+
     fn recall_lines(&self, f: &mut fmt::Formatter<'_>, key: impl Fn(&FaultTried) -> String) -> fmt::Result {
         let mut rows: BTreeMap<String, (u32, u32, Vec<i64>)> = BTreeMap::new();
         for fault in self.homes.iter().flat_map(|home| &home.faults) {
@@ -111,6 +122,11 @@ impl fmt::Display for LivedSummary<'_> {
                 "  faults found, one at a time: {:.3} ({:.3} to {:.3}) of {all}; above their threshold and withheld: {withheld}",
                 recall.point, recall.low, recall.high
             )?;
+            let dense = self.homes.iter().fold((0, 0), |sum, home| (sum.0 + home.dense.0, sum.1 + home.dense.1));
+            if dense.1 > 0 {
+                let share = f64::from(dense.0) / f64::from(dense.1);
+                writeln!(f, "  faults found, all in one copy: {share:.3}, {} of {}", dense.0, dense.1)?;
+            }
             self.recall_lines(f, |fault| format!("{}, any fault", fault.class))?;
             self.recall_lines(f, |fault| fault.family.clone())?;
             let faults = || self.homes.iter().flat_map(|home| &home.faults);
