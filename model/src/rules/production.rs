@@ -159,7 +159,7 @@ mod tests {
         for number in 0..21 {
             assert!(!day(&mut production, if number % 5 == 4 { 1000.0 } else { 4000.0 }));
         }
-        assert!(!day(&mut production, 100.0) && day(&mut production, 0.0));
+        assert!(!day(&mut production, 300.0) && day(&mut production, 0.0));
     }
 
     #[test]

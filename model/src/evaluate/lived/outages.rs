@@ -17,7 +17,7 @@ fn outages(first: i64, last: i64) -> Vec<(i64, i64)> {
         (0..days).map(|number| (day(number) + 3 * HOUR, day(number) + 3 * HOUR + 7 * MINUTE)).collect();
     windows.extend((0..days).step_by(6).map(|number| (day(number) + 20 * HOUR, day(number) + 20 * HOUR + 3 * MINUTE)));
     windows.extend((24..days).step_by(28).map(|number| (day(number) + 10 * HOUR, day(number) + 15 * HOUR)));
-    windows.retain(|(from, _)| *from > first);
+    windows.retain(|(from, until)| *from > first && *until <= last);
     windows.sort_unstable();
     windows
 }
