@@ -15,6 +15,8 @@ use crate::demo::{Habits, Part, Report, Row, Screen, Settings, Timeline, world};
 const COVERAGE: f64 = 0.9;
 const RESAMPLES: usize = 2000;
 const BOOTSTRAP_SEED: u64 = 1;
+const GATE: &str = "gate: recall, false alarms a week";
+const THEN: &str = "last weeks: recall, false alarms a week";
 
 /// How many worlds.
 #[derive(Debug, Args)]
@@ -46,16 +48,13 @@ pub fn run(arguments: &GateArguments) -> anyhow::Result<()> {
     let mut rows: Vec<Row> = Vec::new();
     let mut promised: Vec<Gain> = Vec::new();
     println!("a model less the baseline detector; homes held out; intervals 90 %, over homes");
-    println!(
-        "{:>5}  {:<34} {:<34} {}",
-        "seed", "gate: recall, false alarms a week", "then: recall, false alarms a week", "gate"
-    );
+    println!("{:>5}  {GATE:<44} {THEN:<44} verdict", "seed");
     for seed in arguments.first..arguments.first + arguments.seeds {
         let report = runtime.block_on(one(arguments, seed))?;
         let released = report.rounds.iter().rev().find(|round| matches!(round.gate.verdict, GateVerdict::Promote));
         let Some(round) = released else {
             let why = report.rounds.last().map_or("no round", |round| &round.verdict);
-            println!("{seed:>5}  {:<34} {:<34} {why}", "-", "-");
+            println!("{seed:>5}  {:<44} {:<44} {why}", "-", "-");
             continue;
         };
         let routine = round.gate.comparisons.iter().find(|one| one.against == "routine detector");
@@ -65,7 +64,7 @@ pub fn run(arguments: &GateArguments) -> anyhow::Result<()> {
             false_alarms: routine.false_alarms.context("the gate compares false alarms")?,
         };
         let held_out: Vec<Row> = report.rows.into_iter().filter(|row| row.part == Part::HeldOut).collect();
-        println!("{seed:>5}  {:<34} {:<34} {}", gate.to_string(), gain(&held_out).to_string(), round.verdict);
+        println!("{seed:>5}  {:<44} {:<44} {}", gate.to_string(), gain(&held_out).to_string(), round.verdict);
         promised.push(gate);
         rows.extend(held_out);
     }
