@@ -262,7 +262,7 @@ impl HomeDetector {
         let judged = steps.iter().enumerate().filter(|(_, step)| {
             let class = self.entities[step.entity as usize].class;
             step.ready
-                && step.has_network
+                && step.has_statistics
                 && step.is_news
                 && !class.is_binary()
                 && blend.judges(class)

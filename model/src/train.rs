@@ -22,7 +22,7 @@ mod sampler;
 mod treadmill;
 
 pub use checkpoint::{Checkpoints, NoCheckpoints};
-pub use config::RetrainConfig;
+pub use config::{RetrainConfig, RoutineThresholds};
 pub use corpus::Corpus;
 pub use defence::{DefencePolicy, Defended, HomeAnswer, WithoutHome, defend};
 pub use feedback::FeedbackExample;

@@ -12,6 +12,7 @@ mod table;
 mod tally;
 mod timeline;
 
+pub use cast::HOMES_MAX;
 pub use resident::Habits;
 pub use run::{Settings, run, world};
 pub use screen::Screen;

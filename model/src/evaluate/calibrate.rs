@@ -19,7 +19,7 @@ const RATE_MAX: f64 = 7.0;
 const LOUD_SHARE: f64 = 0.25;
 
 /// Thresholds are those at which the calibration homes raise this many times fewer alarms than asked: a home is unlike them in some
-/// way, and then louder. More alarms find hardly more faults (docs/detection.md), and each costs trust.
+/// way, and then louder. More alarms found hardly more faults (docs/training.md), and each costs trust.
 const CAUTION: f64 = 2.0;
 
 /// How far above the loudest step a threshold is put when even that is too often.
@@ -54,6 +54,7 @@ impl Stretch<'_> {
     /// A step's score; −∞ where there is none, and where a rule with a threshold of its own speaks: no budget buys or holds it.
     fn score(&self, index: usize) -> f32 {
         let score = self.scores[index];
+        // A rival's or a network's own score at such a step is its own, and counts.
         let by_rule = score == self.entity.routine[index] && self.entity.kind[index].has_own_threshold();
         if score.is_nan() || by_rule { f32::NEG_INFINITY } else { score }
     }

@@ -173,14 +173,14 @@ pub fn live_through(home: &RecordedHome, model: &Arc<Model>, plan: &LivedPlan) -
 fn all_together(faulty: &RecordedHome, clean: &[Alarm], model: &Arc<Model>, plan: &LivedPlan) -> (u32, u32) {
     let Some((first, last)) = faulty.span() else { return (0, 0) };
     let mut run = Run::new(faulty, model, plan.budget_per_week);
-    let mut told = Vec::new();
+    let mut alarms_of_all = Vec::new();
     let mut readings = faulty.readings.iter().peekable();
     let mut end = step_of(first);
     while end <= last {
         while let Some(reading) = readings.next_if(|reading| reading.at <= end) {
-            told.extend(run.hear(reading));
+            alarms_of_all.extend(run.hear(reading));
         }
-        told.extend(run.close(end));
+        alarms_of_all.extend(run.close(end));
         end += STEP_SECONDS;
     }
     let injected: Vec<&Label> = faulty.labels.iter().filter(|label| label.origin == LabelOrigin::Injected).collect();
@@ -188,7 +188,7 @@ fn all_together(faulty: &RecordedHome, clean: &[Alarm], model: &Arc<Model>, plan
         let until = label.end + STEP_SECONDS;
         alarms.iter().any(|alarm| alarm.entity == label.entity && (label.start..=until).contains(&alarm.raised_at))
     };
-    let found = injected.iter().filter(|label| during(label, &told) && !during(label, clean)).count();
+    let found = injected.iter().filter(|label| during(label, &alarms_of_all) && !during(label, clean)).count();
     (found as u32, injected.len() as u32)
 }
 

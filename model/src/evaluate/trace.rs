@@ -153,7 +153,7 @@ impl HomeTrace {
             for step in extractor.close_step(end) {
                 let trace = &mut entities[step.entity as usize];
                 trace.ready.push(step.ready);
-                trace.asks.push(step.has_network && step.is_news);
+                trace.asks.push(step.has_statistics && step.is_news);
                 trace.observed.push(step.observed.unwrap_or(f32::NAN));
                 trace.routine.push(step.routine.score);
                 trace.kind.push(step.routine.kind);

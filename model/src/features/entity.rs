@@ -120,10 +120,8 @@ pub(crate) struct Draft {
     pub(crate) rules: Rules,
     /// What a rule for a single fault found.
     pub(crate) finding: Option<Finding>,
-    /// Whether statistics judge it, …
+    /// Whether statistics and network may judge it.
     pub(crate) has_statistics: bool,
-    /// … and the network and its peers.
-    pub(crate) has_network: bool,
 }
 
 impl Entity {
@@ -325,7 +323,6 @@ impl Entity {
             },
             finding,
             has_statistics: self.shape.has_statistics(),
-            has_network: self.shape.has_network(),
         }
     }
 
@@ -412,7 +409,7 @@ impl Entity {
                 watch(AnomalyKind::Level, statistics);
                 watch(AnomalyKind::Noise, statistics);
                 watch(AnomalyKind::Change, statistics && self.learnt.autoregression.is_some());
-                watch(AnomalyKind::Peers, statistics && self.shape.has_network() && self.learnt.peers.is_some());
+                watch(AnomalyKind::Peers, statistics && self.learnt.peers.is_some());
             }
         }
         Knowledge { known_seconds: Some((at - first).max(0)), watching }

@@ -304,7 +304,7 @@ impl FeatureExtractor {
             Some(switching) => judge_switching(class, draft.ready, switching, broken),
             None => {
                 let value = draft.observed.unwrap_or(0.0);
-                let apart = apart.filter(|_| blamed && draft.has_network);
+                let apart = apart.filter(|_| blamed && draft.has_statistics);
                 judge_number(home.voices[index].as_ref(), value, apart, &draft.rules)
             }
         };
@@ -320,7 +320,7 @@ impl FeatureExtractor {
             at,
             observed: draft.observed,
             ready: draft.ready,
-            has_network: draft.has_network,
+            has_statistics: draft.has_statistics,
             is_news: draft.observed.is_some() && !draft.rules.late && entity.is_noticeable(draft),
             features,
             routine,

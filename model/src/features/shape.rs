@@ -54,11 +54,6 @@ impl Shape {
         matches!(self, Self::Continuous | Self::Weather)
     }
 
-    /// Whether the network is asked, and peers are.
-    pub(crate) fn has_network(self) -> bool {
-        matches!(self, Self::Continuous | Self::Weather)
-    }
-
     /// How much more a statistic must say: the weather of a day is rare more often than its sensor is broken.
     pub(crate) fn lift(self) -> f32 {
         if self == Self::Weather { WEATHER_LIFT } else { 0.0 }

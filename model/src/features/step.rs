@@ -236,8 +236,8 @@ pub struct EntityStep {
     pub observed: Option<f32>,
     /// Whether there is enough history to speak (see [`crate::features`]).
     pub ready: bool,
-    /// Whether a step's rareness means anything: not of an appliance, a constant load or the weather.
-    pub has_network: bool,
+    /// Whether a step's rareness means anything: not of an appliance, a constant load or a battery.
+    pub has_statistics: bool,
     /// Whether the value is one of now: not of a sensor that is absent or late.
     pub is_news: bool,
     /// The features.

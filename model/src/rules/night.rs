@@ -9,7 +9,7 @@ const SHARE: f32 = 0.05;
 const WATTS_MIN: f32 = 20.0;
 /// Days with power that must be known.
 const DAYS_MIN: u32 = 7;
-/// An hour without power for so many days is an hour of the night: four weeks.
+/// An hour without power on so many days that had some is an hour of the night: four weeks.
 const NIGHT_DAYS: u8 = 28;
 const HOURS: usize = 24;
 
@@ -17,7 +17,7 @@ const HOURS: usize = 24;
 /// midnight.
 #[derive(Debug, Clone)]
 pub(crate) struct Night {
-    /// Days since power was made in each hour of the day.
+    /// Days with power since some was made in each hour of the day.
     dark: [u8; HOURS],
     /// Whether it was made in each hour of today. What a day brings is held against the days before it.
     today: [bool; HOURS],
@@ -44,7 +44,11 @@ impl Night {
     }
 
     pub(crate) fn next_day(&mut self) {
-        self.known = self.known.saturating_add(u32::from(self.today.contains(&true)));
+        if !self.today.contains(&true) {
+            // A roof that was off for weeks is not in the night when it is on again.
+            return;
+        }
+        self.known = self.known.saturating_add(1);
         for (dark, today) in self.dark.iter_mut().zip(&mut self.today) {
             *dark = if std::mem::take(today) { 0 } else { dark.saturating_add(1) };
         }
@@ -55,12 +59,12 @@ impl Night {
 mod tests {
     use super::*;
 
-    /// The first hour at which it is told.
+    /// The first hour of a day at which power is found at night.
     fn day(night: &mut Night, watts: impl Fn(f32) -> f32) -> Option<f32> {
-        let mut hours = (0..144).map(|step| step as f32 / 6.0);
-        let told: Vec<f32> = hours.by_ref().filter(|hour| night.step(watts(*hour), *hour, 4000.0).is_some()).collect();
+        let hours = (0..144).map(|step| step as f32 / 6.0);
+        let found: Vec<f32> = hours.filter(|hour| night.step(watts(*hour), *hour, 4000.0).is_some()).collect();
         night.next_day();
-        told.first().copied()
+        found.first().copied()
     }
 
     fn sun(hour: f32) -> f32 {
@@ -72,6 +76,14 @@ mod tests {
         let mut night = Night::new();
         (0..7).for_each(|_| assert_eq!(day(&mut night, sun), None));
         assert_eq!(day(&mut night, |hour| if hour > 14.0 { 3900.0 } else { sun(hour) }), Some(20.0));
+    }
+
+    #[test]
+    fn a_roof_that_was_off_for_weeks_is_not_in_the_night_at_noon() {
+        let mut night = Night::new();
+        (0..7).for_each(|_| assert_eq!(day(&mut night, sun), None));
+        (0..60).for_each(|_| assert_eq!(day(&mut night, |_| 0.0), None));
+        assert_eq!(day(&mut night, sun), None);
     }
 
     #[test]

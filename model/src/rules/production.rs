@@ -17,8 +17,10 @@ const BEFORE: usize = 18;
 const BEFORE_MIN: usize = 11;
 /// The highest must lie below this share of the lowest usual highest.
 const SHARE: f32 = 0.75;
-/// A whole day at its best below this share of the most: not even a dark winter's day is as dark, so the roof makes nothing at all.
+/// Below this share of the most a roof makes nothing: not even a dark winter's day at its best is as dark, …
 const NOTHING_SHARE: f32 = 0.0005;
+/// … and the longest night in which roofs are judged ends sooner than after so many steps: 20 hours.
+const NOTHING_STEPS: u32 = 120;
 /// Watts below which a roof is too small, or the season too dark, to judge.
 const WATTS_MIN: f32 = 100.0;
 /// A day counts from this hour on: before, its best is still to come.
@@ -44,6 +46,8 @@ pub(crate) struct Production {
     recent: [f32; 3],
     sunlight: Sunlight,
     night: Night,
+    /// Steps in which it made nothing.
+    nothing: u32,
     /// What the last afternoon found; it stands until the next one.
     standing: Option<Finding>,
 }
@@ -55,6 +59,7 @@ impl Production {
             recent: [f32::NAN; 3],
             sunlight: Sunlight::default(),
             night: Night::new(),
+            nothing: 0,
             standing: None,
         }
     }
@@ -69,22 +74,21 @@ impl Production {
         if !mean.is_nan() && at_night.is_none() {
             self.highest.take(mean);
             self.sunlight.step(mean, self.highest.largest().unwrap_or(0.0), lights);
+            self.nothing = if mean < NOTHING_SHARE * most { self.nothing.saturating_add(1) } else { 0 };
         }
         if hour >= FROM_HOUR {
-            self.standing = self.nothing_today().or_else(|| self.by_its_past()).or_else(|| self.by_light());
+            self.standing = self.nothing_since_the_night().or_else(|| self.by_its_past()).or_else(|| self.by_light());
         }
         at_night.or(self.standing)
     }
 
-    /// Nothing on a whole day: clouds never take all of it.
-    fn nothing_today(&self) -> Option<Finding> {
-        let now = self.highest.today()?;
+    /// Nothing for longer than a night: clouds never take all of it.
+    fn nothing_since_the_night(&self) -> Option<Finding> {
         let before = || self.highest.before_today().take(BEFORE).flatten();
         let least = before().reduce(f32::min).filter(|_| before().count() >= BEFORE_MIN)?;
-        let most = self.highest.largest()?;
-        (least >= WATTS_MIN && now < NOTHING_SHARE * most).then_some(Finding {
+        (least >= WATTS_MIN && self.nothing >= NOTHING_STEPS).then_some(Finding {
             kind: AnomalyKind::Production,
-            amount: now,
+            amount: 0.0,
             usual: least,
         })
     }
@@ -160,6 +164,20 @@ mod tests {
             assert!(!day(&mut production, if number % 5 == 4 { 1000.0 } else { 4000.0 }));
         }
         assert!(!day(&mut production, 300.0) && day(&mut production, 0.0));
+    }
+
+    /// Days end at midnight in UTC, which is in the afternoon west of the ocean.
+    #[test]
+    fn an_afternoon_that_gets_dark_after_the_day_ended_is_no_dead_roof() {
+        let mut production = Production::new();
+        for _ in 0..21 {
+            for step in 0..144u32 {
+                let hour = (step as f32 / 6.0 + 16.5) % 24.0;
+                let height = (1.0 - ((hour - 12.0) / 4.0).powi(2)).max(0.0);
+                assert!(production.step(Some(4000.0 * height), hour, &[]).is_none(), "at {hour}");
+            }
+            production.next_day();
+        }
     }
 
     #[test]

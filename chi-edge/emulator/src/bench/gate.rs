@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use clap::Args;
 use hearthwatch_model::evaluate::{GateVerdict, Interval, bootstrap};
 
-use crate::demo::{Habits, Part, Report, Row, Screen, Settings, Timeline, world};
+use crate::demo::{HOMES_MAX, Habits, Part, Report, Row, Screen, Settings, Timeline, world};
 
 const COVERAGE: f64 = 0.9;
 const RESAMPLES: usize = 2000;
@@ -96,7 +96,7 @@ async fn one(arguments: &GateArguments, seed: u64) -> anyhow::Result<Report> {
     let settings = Settings {
         folder: folder.path().to_owned(),
         data: arguments.data.clone(),
-        homes: 24,
+        homes: HOMES_MAX,
         speed: 0.0,
         seed,
         timeline: Timeline::default(),

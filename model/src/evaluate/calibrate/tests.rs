@@ -64,6 +64,19 @@ fn rules_that_speak_beside_a_score_count_towards_the_rate() {
 }
 
 #[test]
+fn a_rule_with_a_threshold_of_its_own_moves_no_threshold_of_the_statistics() {
+    let quiet = bursts(100);
+    let mut home = bursts(100);
+    for at in (250..10 * WEEK).step_by(WEEK / 2) {
+        for at in [at, at + 1] {
+            home.entities[0].kind[at] = AnomalyKind::Running;
+            home.entities[0].routine[at] = 1000.0;
+        }
+    }
+    assert_eq!(calibrated(&home, None), calibrated(&quiet, None));
+}
+
+#[test]
 fn a_class_with_a_short_record_shares_the_pooled_curve() {
     let scores: Vec<f32> = (0..2 * WEEK).map(|step| (step % 100) as f32).collect();
     let home = HomeTrace::of_scores(DeviceClass::Power, &scores);

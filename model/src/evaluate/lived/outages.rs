@@ -83,9 +83,9 @@ mod tests {
             readings: [(0, 20.0), (night + 60, 20.1), (night + 120, 20.2), (night + 600, 20.3)].map(reading).to_vec(),
             labels: Vec::new(),
         };
-        let told: Vec<(i64, Value)> = with_outages(&home).readings.iter().map(|one| (one.at, one.value)).collect();
+        let kept: Vec<(i64, Value)> = with_outages(&home).readings.iter().map(|one| (one.at, one.value)).collect();
         assert_eq!(
-            told,
+            kept,
             [
                 (0, Value::Number(20.0)),
                 (night, Value::Gap),

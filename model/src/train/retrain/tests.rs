@@ -7,6 +7,7 @@ use crate::dataset::made::made_home;
 use crate::evaluate::GateVerdict;
 use crate::evaluate::made_up::{self, events};
 use crate::network::WINDOW_VALUES;
+use crate::train::RoutineThresholds;
 use crate::train::{DefencePolicy, HomeAnswer, defend};
 
 fn corpus() -> Corpus {
@@ -55,6 +56,18 @@ fn the_artifact_says_what_it_was_made_from() {
     assert_eq!(roles, ["train", "train", "calibrate", "calibrate", "test", "test"]);
     assert_eq!((lineage.champion.as_ref(), lineage.feedback.as_ref()), (None, None));
     assert_eq!(artifact.manifest().training["config"]["seed"], 1);
+}
+
+#[test]
+fn the_baseline_detector_speaks_by_the_thresholds_that_homes_run_unless_they_are_to_be_set_anew() {
+    let routine = |candidate: &Candidate| Artifact::parse(&candidate.artifact).unwrap().routine_calibration().clone();
+    let first = run(&[], None, &config());
+    assert_eq!(routine(&first), *crate::detector::Model::routine().routine_calibration());
+    let fitted = RetrainConfig { routine_thresholds: RoutineThresholds::Fitted, ..config() };
+    let fitted = run(&[], None, &fitted);
+    assert_ne!(routine(&fitted), routine(&first));
+    let next = run(&[], Some(&fitted.artifact), &config());
+    assert_eq!(routine(&next), routine(&fitted), "those of the champion");
 }
 
 #[test]
