@@ -259,6 +259,21 @@ impl DeviceClass {
         matches!(self, Self::Energy | Self::Water | Self::Gas | Self::Count)
     }
 
+    /// Whether it measures what is being used or produced now, which sets in from one moment to the next.
+    #[must_use]
+    pub fn is_use(self) -> bool {
+        matches!(
+            self,
+            Self::Energy
+                | Self::Water
+                | Self::Gas
+                | Self::VolumeFlowRate
+                | Self::Power
+                | Self::Current
+                | Self::Irradiance
+        )
+    }
+
     /// The smallest difference worth calling a difference, in the values the detector works on (after the logarithm
     /// where [`DeviceClass::heavy_tailed`]). A floor under every learnt scale: a sensor that hardly moves must not turn
     /// its last digit into an alarm.

@@ -341,11 +341,17 @@ impl HomeDetector {
                 value < band.low - least || value > band.high + least
             })
         };
+        let beside_band = step.band.filter(outside);
         let by_network = Evidence {
             score: Some(word.score),
             threshold: word.threshold,
-            kind: if named { routine.kind } else { AnomalyKind::Pattern },
-            band: step.band.filter(|band| named || outside(band)),
+            // What lies outside of the band is called that, whoever noticed: it is the plainer word.
+            kind: match beside_band {
+                _ if named => routine.kind,
+                Some(_) => AnomalyKind::Level,
+                None => AnomalyKind::Pattern,
+            },
+            band: if named { step.band } else { beside_band },
             ..by_routine
         };
         (by_network, true)

@@ -26,7 +26,8 @@ pub use scale::{Scale, scale_of};
 
 use crate::class::DeviceClass;
 use crate::dataset::{Label, LabelOrigin, RecordedHome};
-use crate::reading::{Reading, Value};
+use crate::reading::{EntityInfo, Reading, Value};
+use crate::unit::Conversion;
 use schedule::Slot;
 
 /// What to put in, and how often.
@@ -74,7 +75,7 @@ pub fn inject(home: &RecordedHome, plan: &InjectionPlan, from: i64) -> RecordedH
             let done = if slot.family == Family::SensorSwap {
                 joint::take_values(home, &original, &mut series[entity], entity, &slot, &scale)
             } else {
-                apply(&mut series[entity], &slot, info.class, &scale, &outdoor, &mut rng)
+                apply(&mut series[entity], &slot, info, &scale, &outdoor, &mut rng)
             };
             if done {
                 labels.push(label(entity, &slot));
@@ -113,15 +114,17 @@ fn label(entity: usize, slot: &Slot) -> Label {
 fn apply(
     series: &mut Series,
     slot: &Slot,
-    class: DeviceClass,
+    info: &EntityInfo,
     scale: &Scale,
     outdoor: &BTreeMap<i64, f64>,
     rng: &mut ChaCha8Rng,
 ) -> bool {
+    let class = info.class;
     if class.is_binary() {
         binary::apply(series, slot, rng)
     } else if class.counter() {
-        meter::apply(series, slot, scale, rng)
+        let litre = Conversion::between(class, "L", &info.unit).map(|way| way.apply(1.0));
+        meter::apply(series, slot, scale, litre, rng)
     } else {
         number::apply(series, slot, (class, scale), outdoor, rng)
     }

@@ -381,10 +381,12 @@ impl Decider {
         let score = evidence.score?;
         // What is called a danger stays one, and a rule's finding is not renamed by a rare step.
         let renamed = evidence.kind != alarm.kind && (alarm.kind.is_danger() || alarm.kind.has_own_threshold());
-        if score <= alarm.score || renamed {
+        // What a rule finds says more than that it is rare.
+        let found = evidence.kind.has_own_threshold() && !alarm.kind.has_own_threshold() && score >= evidence.threshold;
+        if renamed || (score <= alarm.score && !found) {
             return None;
         }
-        alarm.score = score;
+        alarm.score = alarm.score.max(score);
         alarm.observed = evidence.observed;
         alarm.band = evidence.band;
         alarm.kind = evidence.kind;
@@ -394,7 +396,7 @@ impl Decider {
         let worse = severity(track.info.class, evidence.kind, score - alarm.threshold);
         let graver = worse > alarm.severity;
         alarm.severity = alarm.severity.max(worse);
-        if graver || score >= track.told_score + CHANGE_SCORE {
+        if graver || found || score >= track.told_score + CHANGE_SCORE {
             track.told_score = score;
             return Some(AlarmEvent::Changed(alarm.clone()));
         }

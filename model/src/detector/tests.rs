@@ -476,6 +476,27 @@ fn watched_by_network() -> HomeDetector {
     one
 }
 
+#[test]
+fn a_freezer_that_thaws_is_critical_within_hours_however_loud_the_network_is_about_the_same_values() {
+    for hour in [3, 6, 12, 18] {
+        let config = DetectorConfig { timezone: jiff::tz::TimeZone::UTC, budget_per_week: 1.0, salt: vec![1] };
+        let mut one = HomeDetector::new(config, Arc::new(Model::shipped().expect("a network ships")));
+        one.add_entity(room("sensor.freezer_temperature"));
+        let thaws = 24 * DAY + hour * 3600;
+        let mut events = Vec::new();
+        for step in 1..=26 * 144 {
+            let at = step * STEP_SECONDS;
+            let value = temperature(at, 0) * 0.1 - 20.0 + 2.0 * (at - thaws).max(0) as f64 / 3600.0;
+            events.extend(one.observe(&Reading { at: at - 5, entity: 0, value: Value::Number(value.min(6.0)) }));
+            events.extend(one.close_step(at, Voice::Live).events);
+        }
+        let alarms = raised(&events);
+        let warm = alarms.iter().find(|alarm| alarm.kind == AnomalyKind::Warm).expect("it thaws");
+        assert_eq!(warm.severity, Severity::Critical);
+        assert!(warm.raised_at - thaws <= 5 * 3600, "{} s after {hour} o'clock", warm.raised_at - thaws);
+    }
+}
+
 fn values(margins: &[Margin]) -> Vec<f32> {
     margins.iter().map(|margin| margin.value).collect()
 }

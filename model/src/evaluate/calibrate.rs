@@ -22,6 +22,10 @@ const LOUD_SHARE: f64 = 0.25;
 /// way, and then louder. More alarms found hardly more faults (docs/training.md), and each costs trust.
 const CAUTION: f64 = 2.0;
 
+/// And of water, whose rare hours are seldom faults: a bath at night. What is wrong with it is for the rules to find, which have
+/// thresholds of their own.
+const CAUTION_OF_WATER: f64 = 6.0;
+
 /// How far above the loudest step a threshold is put when even that is too often.
 const ABOVE_ALL: f32 = 0.5;
 
@@ -92,12 +96,18 @@ pub fn calibrate(records: &[Record<'_>], rules: Option<&Calibration>) -> Calibra
         }
     }
     let all: Vec<&Stretch<'_>> = classes.values().flatten().collect();
-    let fallback = curve(&all, rules);
+    let fallback = curve(&all, CAUTION, rules);
     let curves = classes
         .iter()
         .map(|(class, stretches)| (*class, stretches.iter().collect::<Vec<_>>()))
         .filter(|(_, stretches)| weeks(stretches) >= ENTITY_WEEKS_MIN)
-        .map(|(class, stretches)| (class, curve(&stretches, rules)))
+        .map(|(class, stretches)| {
+            let caution = match class {
+                DeviceClass::Water | DeviceClass::VolumeFlowRate => CAUTION_OF_WATER,
+                _ => CAUTION,
+            };
+            (class, curve(&stretches, caution, rules))
+        })
         .filter(|(_, curve)| curve.points.len() > 1)
         .collect();
     Calibration { classes: curves, fallback }
@@ -131,7 +141,7 @@ fn weeks(stretches: &[&Stretch<'_>]) -> f64 {
     steps as f64 * STEP_SECONDS as f64 / 604_800.0
 }
 
-fn curve(stretches: &[&Stretch<'_>], rules: Option<&Calibration>) -> CalibrationCurve {
+fn curve(stretches: &[&Stretch<'_>], caution: f64, rules: Option<&Calibration>) -> CalibrationCurve {
     let weeks = weeks(stretches);
     let mut peaks: Vec<f32> = stretches
         .iter()
@@ -153,7 +163,7 @@ fn curve(stretches: &[&Stretch<'_>], rules: Option<&Calibration>) -> Calibration
             let threshold;
             (rank, threshold) = search.threshold(rank);
             if points.last().is_none_or(|(_, before)| threshold < *before) {
-                points.push(((CAUTION * wanted) as f32, threshold));
+                points.push(((caution * wanted) as f32, threshold));
             }
         }
     }

@@ -26,6 +26,9 @@ pub use outages::with_outages;
 pub use recorder_form::recorder_form;
 pub use summary::LivedSummary;
 
+/// An alarm of the clean recording so near to one of the faulty copy is the same.
+const SAME_ALARM_SECONDS: i64 = 6 * 3600;
+
 const DAY_SECONDS: i64 = 86_400;
 /// Faults are put in after three weeks: what is found before is a matter of the first weeks, not of detection.
 const SETTLED_SECONDS: i64 = 21 * DAY_SECONDS;
@@ -67,7 +70,8 @@ pub struct FaultTried {
     pub family: String,
     /// The entity's class.
     pub class: String,
-    /// Seconds from its start to the alarm; none when it was missed, or when the clean recording alarmed then too.
+    /// Seconds from its start to the alarm; none when it was missed. An alarm that the clean recording has within six hours
+    /// of it is none of the fault's.
     pub delay_s: Option<i64>,
     /// In what way the alarm called it unusual.
     pub kind: Option<AnomalyKind>,
@@ -121,15 +125,15 @@ pub fn live_through(home: &RecordedHome, model: &Arc<Model>, plan: &LivedPlan) -
 
     let mut run = Run::new(&clean, model, plan.budget_per_week);
     let mut lived = LivedHome { weeks: (last - first) as f64 / (7.0 * DAY_SECONDS as f64), ..LivedHome::empty(home) };
-    let mut tried: Vec<(FaultTried, Branch)> = Vec::new();
+    let mut tried: Vec<(FaultTried, Branch, Vec<Alarm>)> = Vec::new();
     let mut branches = branches.into_iter().peekable();
     let mut raised = Vec::new();
     let mut place = 0;
     let mut end = step_of(first);
     while end <= last {
         while let Some(branch) = branches.next_if(|branch| branch.from < end) {
-            let fault = run.clone().try_fault(&clean, place, &branch, &mut lived);
-            tried.push((fault, branch));
+            let (fault, alarms) = run.clone().try_fault(&clean, place, &branch);
+            tried.push((fault, branch, alarms));
         }
         while let Some(reading) = clean.readings.get(place).filter(|reading| reading.at <= end) {
             raised.extend(run.hear(reading));
@@ -158,14 +162,30 @@ pub fn live_through(home: &RecordedHome, model: &Arc<Model>, plan: &LivedPlan) -
             });
         }
     }
+    let mut lived_sentences = Vec::new();
     lived.faults = tried
         .into_iter()
-        .map(|(fault, branch)| {
-            // What the clean recording alarms on at the same time was not found.
-            let inherited = raised.iter().any(|alarm| branch.covers(alarm.entity, alarm.raised_at));
-            if inherited { FaultTried { delay_s: None, kind: None, ..fault } } else { fault }
+        .map(|(fault, branch, alarms)| {
+            // An alarm that the clean recording has about then too is not about the fault.
+            let inherited = |alarm: &Alarm| {
+                raised.iter().any(|clean| {
+                    branch.entities.contains(&clean.entity)
+                        && (clean.raised_at - alarm.raised_at).abs() <= SAME_ALARM_SECONDS
+                })
+            };
+            let found = alarms.iter().find(|alarm| !inherited(alarm));
+            if let Some(alarm) = found {
+                lived_sentences.push(alarm.clone());
+            }
+            FaultTried {
+                delay_s: found.map(|alarm| alarm.raised_at - branch.from),
+                kind: found.map(|alarm| alarm.kind),
+                withheld: fault.withheld && found.is_none(),
+                ..fault
+            }
         })
         .collect();
+    lived_sentences.iter().for_each(|alarm| lived.note_sentence(alarm));
     lived
 }
 
@@ -287,8 +307,9 @@ impl Run {
         raised(self.detector.close_step(end, Voice::Live).events)
     }
 
-    /// Goes on from `place` in the clean readings with the fault's in the place of its entities'.
-    fn try_fault(mut self, clean: &RecordedHome, place: usize, branch: &Branch, lived: &mut LivedHome) -> FaultTried {
+    /// Goes on from `place` in the clean readings with the fault's in the place of its entities'; gives the alarms of these, and what is
+    /// known of the fault without looking at the clean recording's own.
+    fn try_fault(mut self, clean: &RecordedHome, place: usize, branch: &Branch) -> (FaultTried, Vec<Alarm>) {
         let withheld_before = self.detector.withheld().len();
         let mut others =
             clean.readings[place..].iter().filter(|reading| !branch.entities.contains(&reading.entity)).peekable();
@@ -299,9 +320,9 @@ impl Run {
             .take_while(|reading| reading.at < branch.from)
             .filter(|reading| branch.entities.contains(&reading.entity))
             .peekable();
-        let mut found: Option<Alarm> = None;
+        let mut alarms: Vec<Alarm> = Vec::new();
         let mut end = step_of(branch.from);
-        while end <= branch.until + STEP_SECONDS && found.is_none() {
+        while end <= branch.until + STEP_SECONDS {
             let mut events = Vec::new();
             while let Some(reading) = lead.next_if(|reading| reading.at <= end) {
                 events.extend(self.hear(reading));
@@ -313,26 +334,20 @@ impl Run {
                 events.extend(self.hear(reading));
             }
             events.extend(self.close(end));
-            found = events.into_iter().find(|alarm| branch.covers(alarm.entity, alarm.raised_at));
+            alarms.extend(events.into_iter().filter(|alarm| branch.covers(alarm.entity, alarm.raised_at)));
             end += STEP_SECONDS;
         }
-        if let Some(alarm) = &found {
-            lived.note_sentence(alarm);
-        }
         let held = |entity: u32| branch.entities.contains(&entity);
-        let withheld = found.is_none()
-            && self
-                .detector
-                .withheld()
-                .get(withheld_before..)
-                .is_some_and(|new| new.iter().any(|one| held(one.entity)));
-        FaultTried {
+        let withheld =
+            self.detector.withheld().get(withheld_before..).is_some_and(|new| new.iter().any(|one| held(one.entity)));
+        let fault = FaultTried {
             family: branch.family.clone(),
             class: branch.class.clone(),
-            delay_s: found.as_ref().map(|alarm| alarm.raised_at - branch.from),
-            kind: found.map(|alarm| alarm.kind),
+            delay_s: None,
+            kind: None,
             withheld,
-        }
+        };
+        (fault, alarms)
     }
 }
 

@@ -147,8 +147,15 @@ pub(crate) fn judge_switching(
 pub(crate) type Voice = (f32, AnomalyKind, f32, f32);
 
 /// The entity's own statistics, the loudest first; its peers apart. What a resident would not call a difference is none, however
-/// rare: a value inside the band that is shown, a move of a tenth of a degree.
-pub(crate) fn own_voices(seen: &Numeric, learnt: &Learnt, normal: &Normaliser, least: Noticeable) -> [Voice; 3] {
+/// rare: a value inside the band that is shown, a move of a tenth of a degree. `announced` says whether the hours before announce a
+/// move at all: not where somebody opens a tap or a cloud passes.
+pub(crate) fn own_voices(
+    seen: &Numeric,
+    learnt: &Learnt,
+    normal: &Normaliser,
+    least: Noticeable,
+    announced: bool,
+) -> [Voice; 3] {
     let shown = |transformed: f32| Normaliser::inverse(transformed, normal.log);
     let value = shown(seen.value);
     let noticeable = least.from(value);
@@ -160,7 +167,7 @@ pub(crate) fn own_voices(seen: &Numeric, learnt: &Learnt, normal: &Normaliser, l
     // The message gives the move itself, so there must be one, in the direction of the surprise.
     let moved = value - shown(seen.before);
     let is_move = moved.abs() >= noticeable && moved * seen.innovations > 0.0;
-    let change = or_none(is_move, unpredicted(seen, learnt, normal, least));
+    let change = or_none(announced && is_move, unpredicted(seen, learnt, normal, least));
     let usual_rough = learnt.rough_tail.usual_limit().unwrap_or(0.0);
     let rough = if normal.log { seen.rough * value.abs() } else { seen.rough };
     let noise = or_none(2.0 * rough >= noticeable && seen.rough > usual_rough, learnt.rough_tail.surprise(seen.rough));

@@ -408,7 +408,10 @@ impl Entity {
                 watch(AnomalyKind::Flat, self.is_met(at) && self.flatline.is_learnt());
                 watch(AnomalyKind::Level, statistics);
                 watch(AnomalyKind::Noise, statistics);
-                watch(AnomalyKind::Change, statistics && self.learnt.autoregression.is_some());
+                watch(
+                    AnomalyKind::Change,
+                    statistics && !self.info.class.is_use() && self.learnt.autoregression.is_some(),
+                );
                 watch(AnomalyKind::Peers, statistics && self.learnt.peers.is_some());
             }
         }
@@ -426,7 +429,8 @@ impl Entity {
     pub(crate) fn voices(&self, draft: &Draft) -> Option<[Voice; 3]> {
         let known = !draft.numeric.value.is_nan() && !draft.rules.late;
         let speaks = draft.ready && self.switching.is_none() && known && draft.has_statistics;
-        speaks.then(|| own_voices(&draft.numeric, &self.learnt, &draft.normal, self.noticeable))
+        let announced = !self.info.class.is_use();
+        speaks.then(|| own_voices(&draft.numeric, &self.learnt, &draft.normal, self.noticeable, announced))
     }
 
     /// How unusual the step is by the entity's own past, also where it is no alarm: decides which of two peers is at fault.

@@ -40,6 +40,10 @@ pub enum Family {
     SensorSwap,
     /// The same quantity in another unit.
     UnitChange,
+    /// Water that runs without a pause, of a size that plumbers name: 5 to 100 litres an hour.
+    SteadyLeak,
+    /// A pipe that bursts: 300 to 1,500 litres an hour.
+    PipeBurst,
 }
 
 impl Family {
@@ -77,6 +81,9 @@ impl Family {
         Self::UnitChange,
     ];
 
+    /// Faults of water in litres, whatever the home uses. They are no part of [`Family::EVERY`], whose sizes are the entity's own.
+    pub const PLUMBING: &[Self] = &[Self::SteadyLeak, Self::PipeBurst];
+
     /// The family's name in labels and tables.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -96,6 +103,8 @@ impl Family {
             Self::PeriodicLoad => "periodic_load",
             Self::SensorSwap => "sensor_swap",
             Self::UnitChange => "unit_change",
+            Self::SteadyLeak => "steady_leak",
+            Self::PipeBurst => "pipe_burst",
         }
     }
 
@@ -111,6 +120,7 @@ impl Family {
             Self::LevelShift | Self::Drift | Self::TimeShift => !binary && !class.counter(),
             Self::NoiseBurst => !class.counter(),
             Self::LeftOn => binary || matches!(class, DeviceClass::Power | DeviceClass::Current),
+            Self::SteadyLeak | Self::PipeBurst => class == DeviceClass::Water,
             Self::SlowLeak => {
                 matches!(class, DeviceClass::Water | DeviceClass::Gas | DeviceClass::VolumeFlowRate)
             }
@@ -149,7 +159,8 @@ impl Family {
             Self::NoiseBurst => 3.0..=12.0,
             Self::TimeShift => 24.0..=36.0,
             Self::LeftOn => 4.0..=10.0,
-            Self::SlowLeak => 24.0..=72.0,
+            Self::SlowLeak | Self::SteadyLeak => 24.0..=72.0,
+            Self::PipeBurst => 1.0..=3.0,
             Self::WindowOpen => 2.0..=5.0,
             Self::DoorOpen => 1.0..=8.0,
             Self::DutyCycle | Self::PeriodicLoad => 12.0..=48.0,

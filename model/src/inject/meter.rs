@@ -11,7 +11,8 @@ use super::schedule::Slot;
 use crate::reading::Value;
 
 /// Writes the slot's fault; says whether it changed anything.
-pub(super) fn apply(series: &mut Series, slot: &Slot, scale: &Scale, rng: &mut ChaCha8Rng) -> bool {
+/// `litre` is one litre in the meter's unit; none where its unit is not known.
+pub(super) fn apply(series: &mut Series, slot: &Slot, scale: &Scale, litre: Option<f64>, rng: &mut ChaCha8Rng) -> bool {
     match slot.family {
         Family::Missing => missing(series, slot),
         Family::Stuck => stuck(series, slot, scale),
@@ -19,6 +20,12 @@ pub(super) fn apply(series: &mut Series, slot: &Slot, scale: &Scale, rng: &mut C
         Family::Spike => flow(series, slot, rng.random_range(4.0..10.0) * scale.linear),
         // A cistern that never closes: half a scale to one and a half, for days.
         Family::SlowLeak => flow(series, slot, rng.random_range(0.5..1.5) * scale.linear),
+        Family::SteadyLeak | Family::PipeBurst => {
+            let (least, most): (f64, f64) =
+                if slot.family == Family::PipeBurst { (300.0, 1500.0) } else { (5.0, 100.0) };
+            let litres = (rng.random_range(least.ln()..most.ln())).exp();
+            litre.is_some_and(|litre| flow(series, slot, litres * litre))
+        }
         // A softener that regenerates without end: 2 to 4 scales while it runs.
         Family::PeriodicLoad => {
             let rhythm = Rhythm::draw(rng, scale.interval);

@@ -49,7 +49,7 @@ pub(super) fn apply(
         Family::PeriodicLoad => periodic_load(series, slot, scale, rng),
         Family::UnitChange => unit_change(series, slot, class),
         // Written elsewhere: the one needs no visible change, the others more than one entity or none of these.
-        Family::Missing | Family::SensorSwap | Family::DoorOpen => {}
+        Family::Missing | Family::SensorSwap | Family::DoorOpen | Family::SteadyLeak | Family::PipeBurst => {}
     }
     if visible(&before, series, slot, scale) {
         return true;

@@ -13,13 +13,16 @@ use super::daily::DailyMax;
 use crate::features::AnomalyKind;
 use crate::grid::STEP_SECONDS;
 
-/// Spans in steps, with what their least flow must exceed the greatest of before by, litres per hour. Short spans need more: a long
-/// shower after a long bath.
-const SPANS: [(usize, f32); 4] = [(18, 12.0), (36, 6.0), (72, 2.0), (144, 1.5)];
+/// Spans in steps, with the factor and the litres per hour that their least flow must exceed the greatest of before by. Short spans need
+/// more: a long shower after a long bath.
+const SPANS: [(usize, f32, f32); 4] = [(18, 1.5, 20.0), (36, 1.3, 8.0), (72, 1.2, 2.0), (144, 1.2, 1.5)];
 /// Steps of the longest span.
 const LONGEST_SPAN: usize = 144;
-/// And by this factor.
-const LEAK_FACTOR: f32 = 1.2;
+/// Until so many days were seen, what exceeds must be this many times more: a fortnight has not yet shown every kind of day.
+const YOUNG_DAYS: usize = 14;
+const YOUNG_FACTOR: f32 = 1.5;
+/// A flow that stopped by itself within so many steps was use, and is usual afterwards: ten hours.
+const USE_STEPS_MAX: usize = 60;
 /// Steps of the hour that a burst is seen in.
 const HOUR_STEPS: usize = 6;
 /// A burst brings this much more than the greatest hour, litres, …
@@ -55,6 +58,9 @@ pub(crate) struct Flow {
     burst: f32,
     /// The leak that was found and goes on.
     leaking: Option<Finding>,
+    /// The greatest that each span's least flow was while it lasts, and for how many steps it has.
+    leaked: [f32; SPANS.len()],
+    leaking_steps: usize,
     /// What the last report of a counter led to: it stands until the next, or until the counter has been silent for too long.
     standing: Option<Finding>,
     /// Steps since the last count, and since the last report.
@@ -72,6 +78,8 @@ impl Flow {
             reading: None,
             burst: 0.0,
             leaking: None,
+            leaked: [0.0; SPANS.len()],
+            leaking_steps: 0,
             standing: None,
             silent: 0,
             unheard: 0,
@@ -130,6 +138,7 @@ impl Flow {
     pub(crate) fn lose(&mut self) {
         self.recent.clear();
         (self.standing, self.leaking, self.silent, self.unheard) = (None, None, 0, 0);
+        (self.leaked, self.leaking_steps) = ([0.0; SPANS.len()], 0);
     }
 
     /// Takes the steps since the last report, and gives those within which one in ten reports comes.
@@ -154,7 +163,7 @@ impl Flow {
         let (mut least, mut litres, mut latest) = (f32::INFINITY, 0.0, 0.0);
         let mut newest = self.recent.iter().rev();
         let mut from = 0;
-        for ((span, margin), greatest) in SPANS.iter().zip(&mut self.least) {
+        for (((span, factor, margin), greatest), leaked) in SPANS.iter().zip(&mut self.least).zip(&mut self.leaked) {
             if self.recent.len() < *span {
                 break;
             }
@@ -167,8 +176,13 @@ impl Flow {
             }
             from = *span;
             let before = greatest.largest().unwrap_or(0.0);
-            if greatest.known() > DAYS_MIN && least > before * LEAK_FACTOR + margin && litres >= TICKS_MIN * self.tick {
+            let caution = if greatest.known() > YOUNG_DAYS { 1.0 } else { YOUNG_FACTOR };
+            if greatest.known() > DAYS_MIN
+                && least > (before * factor + margin) * caution
+                && litres >= TICKS_MIN * self.tick
+            {
                 leak.get_or_insert(Finding { kind: AnomalyKind::Leak, amount: least, usual: before });
+                *leaked = leaked.max(least);
             } else {
                 greatest.take(least);
             }
@@ -176,6 +190,7 @@ impl Flow {
         // Other use beside the leak does not end it.
         self.leaking = leak.or(self.leaking.filter(|found| latest >= GOES_ON_SHARE * found.amount));
         let leak = self.leaking;
+        self.leaking_steps = if leak.is_some() { self.leaking_steps + 1 } else { self.note_end_of_leak() };
         if self.recent.len() < HOUR_STEPS {
             return leak;
         }
@@ -188,6 +203,18 @@ impl Flow {
         // A burst is an ordinary hour afterwards, so that an irrigation is an alarm once.
         self.hour.take(hour.max(std::mem::take(&mut self.burst)));
         leak
+    }
+
+    /// Learns what stopped by itself, so that a garden that is watered is an alarm once. What ran for longer is no use.
+    fn note_end_of_leak(&mut self) -> usize {
+        let was_use = (1..=USE_STEPS_MAX).contains(&self.leaking_steps);
+        for (greatest, leaked) in self.least.iter_mut().zip(&mut self.leaked) {
+            let leaked = std::mem::take(leaked);
+            if was_use && leaked > 0.0 {
+                greatest.take(leaked);
+            }
+        }
+        0
     }
 
     /// Whether enough was seen to judge.

@@ -324,3 +324,14 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_rule_finds_takes_the_name_of_a_louder_alarm_that_lasts_and_is_told() {
+    let mut one = adapting(1.0);
+    feed(&mut one, 1, &[30.0; 6]);
+    let running = Evidence { kind: AnomalyKind::Running, amount: 5.0, usual: 2.0, threshold: 0.0, ..evidence(12.0) };
+    let events = one.decide(7 * STEP_SECONDS, 1.0, &[running], true).events;
+    let [AlarmEvent::Changed(alarm)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((alarm.kind, alarm.score), (AnomalyKind::Running, 30.0));
+    assert_eq!(one.decide(8 * STEP_SECONDS, 1.0, &[running], true).events, [], "once");
+}
