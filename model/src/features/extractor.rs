@@ -309,11 +309,10 @@ impl FeatureExtractor {
             }
         };
         // A young entity may do much that it has not done yet.
-        let lift = if routine.kind.is_rule() { 0.0 } else { young_lift(entity.known_share(at)) + entity.shape_lift() };
+        let lift = if routine.kind.is_rule() && !routine.kind.is_quiet() { 0.0 } else { young_lift(entity.known_share(at)) + entity.shape_lift() };
         let routine = RoutineScore { score: routine.score - lift, ..routine };
-        // Danger is told as what it is, however rare the step is besides.
-        let speaks = |rule: &RoutineScore| rule.kind.is_danger() || rule.score > routine.score;
-        let routine = draft.finding.map(Finding::score).filter(speaks).unwrap_or(routine);
+        // What a rule finds is told as that, however rare the step is besides.
+        let routine = draft.finding.map_or(routine, Finding::score);
         entity.keep_row(&features);
         EntityStep {
             entity: u32::try_from(index).unwrap_or(u32::MAX),
@@ -340,7 +339,7 @@ impl FeatureExtractor {
 }
 
 /// How much more a statistic must say while less than a fortnight of the entity is known.
-const YOUNG_LIFT: f32 = 3.0;
+const YOUNG_LIFT: f32 = 5.0;
 
 /// What is taken off a score for want of a past; `known` is the share of a fortnight that was seen.
 fn young_lift(known: f32) -> f32 {
