@@ -319,12 +319,17 @@ impl Brain {
 
     /// Takes what was just heard; what no second look is needed for is said at once.
     pub fn hear(&mut self, readings: &[Reading]) {
+        let warned = self.detector.warning();
         for reading in readings {
             let events = self.take(reading);
             // Before anything may be judged, the detector learns only.
             if self.listening {
                 self.tell(events, reading.at, &[]);
             }
+        }
+        // Also where no alarm began or ended by it: what was answered as a test is off again.
+        if self.listening && self.detector.warning() != warned {
+            self.show(None);
         }
     }
 

@@ -82,10 +82,17 @@ fn listening(view: &HomeView) -> (Tone, String) {
         return (
             Tone::Waiting,
             match language {
-                Language::English => format!("No alarm, but {name} is unusual at the moment."),
-                Language::Dutch => format!("Geen alarm, maar {name} is op dit moment ongewoon."),
+                Language::English => format!("No alarm, but {name} behaves in an unusual way at the moment."),
+                Language::Dutch => format!("Geen alarm, maar {name} gedraagt zich op dit moment ongewoon."),
             },
         );
+    }
+    if !view.looked {
+        let first = match language {
+            Language::English => "Listening; the first look at everything takes ten minutes at most.",
+            Language::Dutch => "Er wordt geluisterd; de eerste blik op alles duurt hoogstens tien minuten.",
+        };
+        return (Tone::Waiting, first.to_owned());
     }
     if view.entities == 0 {
         return (Tone::Waiting, nothing_to_watch(language));
@@ -194,7 +201,7 @@ mod tests {
             watching: Vec::new(),
         };
         let readiness = Arc::new(Readiness { entities: vec![entity] });
-        HomeView { listening: true, entities: 1, readiness, ..HomeView::default() }
+        HomeView { listening: true, looked: true, entities: 1, readiness, ..HomeView::default() }
     }
 
     fn said(session: &SessionState, view: &HomeView) -> (Tone, String) {
@@ -221,7 +228,8 @@ mod tests {
         let unusual = HomeView { unusual: vec!["Freezer: unusual value".to_owned()], ..known(14) };
         let not_judged = HomeView { listening: false, ..known(14) };
         let empty = HomeView { entities: 0, ..known(14) };
-        others.extend([paused, unusual, not_judged, empty, known(3)].map(|view| (heard(), view)));
+        let not_looked = HomeView { looked: false, ..known(14) };
+        others.extend([paused, unusual, not_judged, empty, not_looked, known(3)].map(|view| (heard(), view)));
         for (session, view) in others {
             let text = said(&session, &view).1;
             assert!(!text.contains("as usual"), "{session}: {text}");
@@ -277,10 +285,10 @@ mod tests {
             unit: "°C".to_owned(),
         };
         let mut view = HomeView { loudest: Some(loudest), ..known(14) };
-        let text = "No alarm, but Freezer is unusual at the moment.";
+        let text = "No alarm, but Freezer behaves in an unusual way at the moment.";
         assert_eq!(said(&heard(), &view), (Tone::Waiting, text.to_owned()));
         view.language = Language::Dutch;
-        let text = "Geen alarm, maar Freezer is op dit moment ongewoon.";
+        let text = "Geen alarm, maar Freezer gedraagt zich op dit moment ongewoon.";
         assert_eq!(said(&heard(), &view), (Tone::Waiting, text.to_owned()));
     }
 }

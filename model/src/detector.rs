@@ -4,6 +4,7 @@ mod carbon_monoxide;
 mod danger;
 mod go_back;
 mod model;
+mod offline;
 mod trial;
 mod trust;
 mod warn;
@@ -25,6 +26,7 @@ use crate::reading::{EntityInfo, Reading, Value};
 
 use carbon_monoxide::CarbonMonoxide;
 use danger::DangerStates;
+use offline::Offline;
 pub(crate) use trust::NetworkRecord;
 
 pub use crate::features::Knowledge;
@@ -106,6 +108,7 @@ pub struct HomeDetector {
     windows: VecDeque<(String, Vec<f32>)>,
     dangers: DangerStates,
     carbon_monoxide: CarbonMonoxide,
+    offline: Offline,
     /// What the network said of each entity lately.
     records: Vec<NetworkRecord>,
     /// As the last step was closed; before the first, nothing is said.
@@ -132,6 +135,7 @@ impl HomeDetector {
             windows: VecDeque::new(),
             dangers: DangerStates::default(),
             carbon_monoxide: CarbonMonoxide::default(),
+            offline: Offline::default(),
             records: Vec::new(),
             voice: Voice::Quiet,
         }
@@ -149,6 +153,7 @@ impl HomeDetector {
             self.decider.replace_entity(index, info.clone());
             self.dangers.forget(index);
             self.carbon_monoxide.forget(index);
+            self.offline.forget(index);
             *known = info;
             self.seen[index as usize] = false;
             self.routine[index as usize] = None;
@@ -179,6 +184,7 @@ impl HomeDetector {
             }
             _ => self.judge_at_once(reading).into_iter().collect(),
         };
+        self.offline.take(reading.entity, reading.at, reading.value);
         self.extractor.observe(reading);
         self.capture(&events);
         events
@@ -223,6 +229,8 @@ impl HomeDetector {
         self.note_network(&steps, &outputs, share);
         let (mut evidence, by_network): (Vec<Evidence>, Vec<bool>) =
             steps.iter().zip(&outputs).map(|(step, output)| self.weigh(step, output.as_ref(), share)).unzip();
+        self.offline.step(at);
+        self.offline.speak(at, &mut evidence);
         // Gas that has stood for long enough is a danger, though its sensor reports nothing new.
         self.carbon_monoxide.tick(at);
         for entity in self.carbon_monoxide.warning() {

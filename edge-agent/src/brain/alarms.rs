@@ -194,6 +194,7 @@ impl Alarms {
             leads(alarm)
                 && alarm.alarm.id != beside
                 && alarm.alarm.severity < Severity::Critical
+                && !alarm.alarm.kind.has_own_threshold()
                 && alarm.alarm.raised_at > now - WEEK_SECONDS
                 && !matches!(alarm.answer, Some((Verdict::Confirmed, _)))
         };
@@ -303,7 +304,9 @@ fn leads(alarm: &ShownAlarm) -> bool {
 /// Whether an alarm is still on: it was said, it lasts, and nobody said that it is nothing.
 fn matters(alarm: &ShownAlarm) -> bool {
     let waved_away = matches!(alarm.answer, Some((Verdict::Dismissed | Verdict::Expected, _)));
-    alarm.alarm.end.is_none() && leads(alarm) && !waved_away
+    // What warns of danger does so until it is off.
+    let shown = alarm.alarm.kind.is_danger() || (leads(alarm) && !waved_away);
+    alarm.alarm.end.is_none() && shown
 }
 
 /// Whether it may be said after all when it becomes worse: nobody asked for silence about this very thing.

@@ -11,7 +11,7 @@ use super::alarms::{MONTH_SECONDS, add_moved, may_speak_again};
 use super::feedback::{self, ToFleet, feedback_record};
 use super::view::{Loudest, Month, Notice, NoticeKind, ShownAlarm};
 use super::{Brain, DECIDER_NOTE};
-use crate::explain::title;
+use crate::explain::{still_warns, title};
 use crate::history::Reason;
 use crate::house::{Announcement, Held, Subject, may_ask_about_unsure};
 
@@ -88,6 +88,7 @@ impl Brain {
             kind: alarm.alarm.kind,
             too_much: alarm.is_too_much(),
             severity: alarm.alarm.severity,
+            excess: alarm.alarm.score - alarm.alarm.threshold,
             known_for: now - alarm.alarm.raised_at,
         };
         // What would be the same message again must not be counted twice.
@@ -271,7 +272,18 @@ impl Brain {
         let loudest = scores.map(|(at, scores)| Loudest::of(at, scores, self.detector.entities(), name_of));
         let readiness = scores.map(|_| self.readiness());
         let shown = self.alarms.shown().cloned();
-        let unusual = self.alarms.gravest_first().map(|alarm| title(alarm, self.language)).collect();
+        let mut unusual: Vec<String> = self.alarms.gravest_first().map(|alarm| title(alarm, self.language)).collect();
+        // What still warns of danger is told first, whatever was answered.
+        let told = |entity: &str| {
+            self.alarms.gravest_first().any(|alarm| alarm.entity_id == entity && alarm.alarm.kind.is_danger())
+        };
+        let warning =
+            self.detector.warning().into_iter().filter_map(|entity| self.detector.entities().get(entity as usize));
+        let still: Vec<String> = warning
+            .filter(|info| !told(&info.entity_id))
+            .map(|info| still_warns(&name_of(&info.entity_id), self.language))
+            .collect();
+        unusual.splice(0..0, still);
         let network = self.model.version().is_some();
         let classes = self.detector.entities().iter().map(|info| info.class);
         let mut judged: Vec<DeviceClass> = classes.filter(|class| self.model.judges(*class)).collect();
@@ -295,6 +307,7 @@ impl Brain {
             view.month = month;
             view.timezone = timezone;
             view.language = language;
+            view.looked |= loudest.is_some() && listening;
             if let Some(loudest) = loudest {
                 view.loudest = loudest;
             }

@@ -220,6 +220,31 @@ fn kinds(home: &mut Home) -> Vec<(NoticeKind, String)> {
 }
 
 #[test]
+fn what_still_warns_of_danger_is_shown_as_such_whatever_was_answered() {
+    let mut home = home();
+    let leak =
+        EntityInfo { entity_id: "binary_sensor.leak".to_owned(), class: DeviceClass::Moisture, unit: String::new() };
+    home.brain.add_entities(vec![leak]);
+    home.brain.set_listening(true, 600);
+    let says = |home: &mut Home, at, wet| home.brain.hear(&[Reading { at, entity: 0, value: Value::Binary(wet) }]);
+    says(&mut home, 610, false);
+    says(&mut home, 620, true);
+    assert_eq!(home.view.borrow().unusual, ["Water detected: Leak"]);
+    // Kept quiet, called false: it is still wet.
+    let id = home.view.borrow().shown.clone().unwrap().alarm.id;
+    home.brain.snooze(&id, 86_400, 630);
+    home.brain.answer(Some(&id), Verdict::Dismissed, "Ann", None, 640);
+    assert_eq!(home.view.borrow().unusual, ["Water detected: Leak"]);
+    home.brain.answer(Some(&id), Verdict::Expected, "Ann", None, 650);
+    assert_eq!(home.view.borrow().unusual, ["Leak: still warns of danger"]);
+    kinds(&mut home);
+    says(&mut home, 660, false);
+    assert_eq!(home.view.borrow().unusual, [""; 0]);
+    says(&mut home, 670, true);
+    assert_eq!(kinds(&mut home), [(NoticeKind::Raised, "binary_sensor.leak".to_owned())]);
+}
+
+#[test]
 fn what_fails_on_one_device_is_one_message_and_one_answer() {
     let mut home = home();
     three(&mut home);

@@ -39,6 +39,8 @@ pub struct HomeView {
     pub entities: usize,
     /// Whether what is heard is judged.
     pub listening: bool,
+    /// Whether a step was judged since the start.
+    pub looked: bool,
     /// What the residents wish.
     pub house: House,
     /// Alarms a week that the home bears, wished or configured.
@@ -70,6 +72,7 @@ impl Default for HomeView {
             judged: Vec::new(),
             entities: 0,
             listening: false,
+            looked: false,
             house: House::default(),
             budget: 0.0,
             month: Month::default(),

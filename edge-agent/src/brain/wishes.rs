@@ -77,6 +77,10 @@ impl Brain {
     /// Does not mention an alarm's entity until `until`: the alarm that is on goes off as well.
     pub fn snooze(&mut self, alarm_id: &str, until: i64, now: i64) {
         let Some(mut alarm) = self.alarms.get(alarm_id).cloned() else { return };
+        if alarm.alarm.kind.is_danger() {
+            // It was heard. The next time that the sensor turns on is told, so there is nothing to keep quiet.
+            return;
+        }
         let scope = Scope::Entity { entity_id: alarm.entity_id.clone(), kind: None };
         if let Err(error) = self.change(Change::Hush { scope, until: Some(until) }, now) {
             tracing::warn!(error = %error, alarm.id = alarm_id, "a snooze is refused");

@@ -17,6 +17,7 @@ use super::states::{UpdateView, brief_event, event, states};
 use crate::brain::{AlarmPicture, BrainCommand, BrainHandle, HomeView, Notice};
 use crate::config::HomeMqttConfig;
 use crate::explain::{DrawError, Theme};
+use crate::home_assistant::SessionState;
 use crate::miss;
 use crate::mode::Mode;
 use crate::update::{UpdateWish, Wishes};
@@ -74,6 +75,7 @@ pub async fn run(
         said: HashMap::new(),
         waiting: VecDeque::new(),
         home_assistant_online: true,
+        heard: false,
         connected: false,
         pictured: None,
         briefed: None,
@@ -103,7 +105,10 @@ struct Service {
     /// The retained states that the broker has acknowledged.
     said: HashMap<String, String>,
     waiting: VecDeque<Notice>,
+    /// As it said of itself on the broker, or as its own connection shows.
     home_assistant_online: bool,
+    /// Whether its own connection stood when that was last looked at.
+    heard: bool,
     connected: bool,
     /// What the picture shows that the broker has; none before the first.
     pictured: Option<PictureKey>,
@@ -143,7 +148,16 @@ impl Service {
                     self.say_brief().await;
                 }
                 Ok(()) = self.discovery.updates.changed() => self.say_states().await,
-                Ok(()) = self.discovery.mode.changed() => self.say_states().await,
+                Ok(()) = self.discovery.mode.changed() => {
+                    let heard = self.is_heard();
+                    let answers_again = heard && !std::mem::replace(&mut self.heard, heard);
+                    self.heard = heard;
+                    self.say_states().await;
+                    if answers_again {
+                        self.home_assistant_online = true;
+                        self.say_events().await;
+                    }
+                }
             }
         }
         let farewell = async {
@@ -158,6 +172,8 @@ impl Service {
         match event {
             LinkEvent::Connected { .. } => {
                 self.connected = true;
+                // Whatever it said of itself while we were away from the broker was not kept for us.
+                self.home_assistant_online |= self.is_heard();
                 state.send_replace(BrokerState::Connected);
                 self.introduce().await;
             }
@@ -172,6 +188,11 @@ impl Service {
                 }
             }
         }
+    }
+
+    /// Whether Home Assistant answers on its own connection.
+    fn is_heard(&self) -> bool {
+        matches!(self.discovery.mode.borrow().session, SessionState::Listening { .. })
     }
 
     async fn obey(&mut self, command: Command) {

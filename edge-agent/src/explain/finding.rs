@@ -96,6 +96,16 @@ pub(super) fn what(alarm: &Alarm, unit: &DisplayUnit, language: Language) -> Opt
         }
         (Kind::Beyond, Language::English) => format!("{} at an hour at which it never makes power.", value?),
         (Kind::Beyond, Language::Dutch) => format!("{} op een uur waarop het nooit stroom opwekt.", value?),
+        (Kind::Offline, Language::English) => format!(
+            "It and {:.0} other sensors became unavailable together. Look at what they have in common: a radio stick, a hub, a router, their \
+             power.",
+            amount - 1.0
+        ),
+        (Kind::Offline, Language::Dutch) => format!(
+            "Deze en {:.0} andere sensoren werden tegelijk niet beschikbaar. Kijk naar wat ze gemeen hebben: een radiostick, een hub, een \
+             router, hun stroom.",
+            amount - 1.0
+        ),
         (Kind::QuietHour, Language::English) => "Active at an hour when it hardly ever is.".to_owned(),
         (Kind::QuietHour, Language::Dutch) => "Actief op een uur waarop dat bijna nooit zo is.".to_owned(),
         (Kind::Change, Language::English) => {

@@ -24,7 +24,7 @@ use crate::history::StoredAlarm;
 pub use language::{DayInBrief, Language};
 pub use palette::Theme;
 pub use png::{DrawError, png};
-pub use sentence::{Sentence, precedent, sentence, title};
+pub use sentence::{Sentence, precedent, sentence, still_warns, title};
 pub use words::{friendly_name, state_words};
 
 /// What is known of one step.

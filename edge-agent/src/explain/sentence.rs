@@ -76,6 +76,15 @@ pub fn title(shown: &StoredAlarm, language: Language) -> String {
     }
 }
 
+/// A heading for what warns of danger though its alarm is over: somebody said that it was a test.
+#[must_use]
+pub fn still_warns(name: &str, language: Language) -> String {
+    match language {
+        Language::English => format!("{name}: still warns of danger"),
+        Language::Dutch => format!("{name}: waarschuwt nog steeds voor gevaar"),
+    }
+}
+
 /// What somebody said of one like it: "On 3 May Ann called one like this expected: “the boiler was serviced”."
 #[must_use]
 pub fn precedent(before: &Precedent, timezone: &TimeZone, language: Language) -> String {

@@ -1,6 +1,6 @@
 //! Whether an alarm is said now, later or not at all: every wish of the residents in one decision.
 
-use hearthwatch_model::alarm::Severity;
+use hearthwatch_model::alarm::{FAR_ABOVE, Severity};
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::features::AnomalyKind;
 use jiff::tz::TimeZone;
@@ -27,6 +27,8 @@ pub struct Subject<'a> {
     pub too_much: bool,
     /// How much it matters.
     pub severity: Severity,
+    /// By how much its score exceeds its threshold.
+    pub excess: f32,
     /// For how long it is known, in seconds.
     pub known_for: i64,
 }
@@ -98,7 +100,10 @@ impl House {
         if !critical && self.mode.explains(subject.class, subject.kind, subject.too_much) {
             return Announcement::Held(Held::Mode);
         }
-        if !critical && said >= allowed_in_a_week(budget) {
+        // A budget is for what may be nothing, and for sensors that are plainly broken: those are a nuisance.
+        let plain =
+            subject.kind.has_own_threshold() || (subject.excess >= FAR_ABOVE && subject.kind != AnomalyKind::Physics);
+        if !critical && !plain && said >= allowed_in_a_week(budget) {
             return Announcement::Held(Held::Budget);
         }
         let quiet = self.quiet_hours.filter(|quiet| subject.severity < quiet.let_through);

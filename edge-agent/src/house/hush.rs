@@ -12,8 +12,6 @@ use super::Subject;
 pub const HUSHES_MAX: usize = 100;
 /// A snooze is over after at most a month; what lasts longer is a mute and is guarded as one.
 pub const SNOOZE_SECONDS_MAX: i64 = 31 * 86_400;
-/// A warning of danger can be snoozed for this long, and only for one entity: the day on which somebody tries a detector out.
-const DANGER_SNOOZE_SECONDS_MAX: i64 = 86_400;
 /// Longest name of an area or entity in a scope; Home Assistant's own bound on entity ids is 255.
 const NAME_CHARS_MAX: usize = 255;
 
@@ -58,12 +56,10 @@ impl Hush {
         self.until.is_none_or(|until| now < until)
     }
 
-    /// Whether it covers `subject`. A mute for good never covers an entity that exists to warn of danger, and a warning of
-    /// danger is covered by a snooze of that one entity for a day at most.
+    /// Whether it covers `subject`. A warning of danger is never covered, and a mute for good covers no entity that exists to give one.
     #[must_use]
     pub fn covers(&self, subject: &Subject<'_>) -> bool {
-        let danger = subject.kind.is_danger();
-        if danger && !self.is_short_and_of_one_entity() {
+        if subject.kind.is_danger() {
             return false;
         }
         if self.until.is_none() && must_stay_watched(subject.class) {
@@ -76,11 +72,6 @@ impl Hush {
                 subject.entity_id == entity_id && kind.is_none_or(|kind| kind == subject.kind)
             }
         }
-    }
-
-    fn is_short_and_of_one_entity(&self) -> bool {
-        let short = self.until.is_some_and(|until| until.saturating_sub(self.since) <= DANGER_SNOOZE_SECONDS_MAX);
-        short && matches!(self.scope, Scope::Entity { .. })
     }
 }
 

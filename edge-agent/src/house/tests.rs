@@ -18,6 +18,7 @@ fn freezer() -> Subject<'static> {
         kind: AnomalyKind::Level,
         too_much: true,
         severity: Severity::Warning,
+        excess: 1.0,
         known_for: 0,
     }
 }
@@ -49,7 +50,7 @@ fn a_paused_house_says_nothing_but_danger() {
 }
 
 #[test]
-fn danger_is_said_at_once_in_every_mode_at_every_hour_and_under_every_wide_or_long_snooze() {
+fn danger_is_said_at_once_in_every_mode_at_every_hour_and_under_every_mute_and_snooze() {
     let day = Some(NOON + 24 * HOUR);
     let own = Scope::Entity { entity_id: "binary_sensor.smoke".into(), kind: None };
     let quiet = QuietHours { from: time("00:00"), until: time("23:59"), let_through: Severity::Critical };
@@ -59,15 +60,13 @@ fn danger_is_said_at_once_in_every_mode_at_every_hour_and_under_every_wide_or_lo
         Change::Hush { scope: Scope::Area { area: "Cellar".into() }, until: day },
         Change::Hush { scope: own.clone(), until: None },
         Change::Hush { scope: own.clone(), until: Some(NOON + 48 * HOUR) },
+        Change::Hush { scope: own, until: day },
     ];
     wishes.extend(HouseMode::ALL.map(Change::Mode));
     for wish in wishes {
         let house = with(wish.clone());
         assert_eq!(decide(&house, &smoke(), NOON), Announcement::Now, "{wish:?}");
     }
-    // Who tries a detector out may have it quiet for the day.
-    let house = with(Change::Hush { scope: own, until: day });
-    assert_eq!(decide(&house, &smoke(), NOON), Announcement::Held(Held::Hushed));
 }
 
 fn smoke() -> Subject<'static> {
@@ -217,4 +216,14 @@ fn a_number_beyond_its_bounds_is_refused() {
     assert!(house.apply(Change::Budget(f64::NAN), NOON).is_err());
     assert_eq!(house.apply(Change::Questions(22), NOON), Err(ChangeError::Questions(22)));
     assert_eq!(house, House::default());
+}
+
+#[test]
+fn what_is_far_above_its_threshold_and_what_a_rule_found_is_said_though_the_week_has_had_its_alarms() {
+    let third = |subject: &Subject<'_>| House::default().announce(subject, 2, 1.0, NOON, &TimeZone::UTC);
+    assert_eq!(third(&freezer()), Announcement::Held(Held::Budget));
+    assert_eq!(third(&Subject { excess: 4.0, ..freezer() }), Announcement::Now);
+    assert_eq!(third(&Subject { kind: AnomalyKind::Leak, ..freezer() }), Announcement::Now);
+    let impossible = Subject { kind: AnomalyKind::Physics, excess: 9.0, ..freezer() };
+    assert_eq!(third(&impossible), Announcement::Held(Held::Budget));
 }

@@ -153,6 +153,7 @@ pub(super) fn manner(kind: AnomalyKind) -> &'static str {
         AnomalyKind::Damp => "a room that stays damp",
         AnomalyKind::Cold => "a room that gets cold though heating runs",
         AnomalyKind::Beyond => "far more than ever",
+        AnomalyKind::Offline => "many sensors unavailable together",
     }
 }
 

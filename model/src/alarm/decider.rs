@@ -30,7 +30,7 @@ pub(crate) const HOLD_MARGIN: f32 = 1.0;
 const FLAPS_MAX: usize = 6;
 const FLAPS_SECONDS: i64 = 3600;
 /// What lies this far above its threshold is told whatever the allowance says: as rare again as one in e^4.
-pub(crate) const FAR_ABOVE: f32 = 4.0;
+pub const FAR_ABOVE: f32 = 4.0;
 /// Unless the same entity was told as strong within this time: a week. What happens every day is no news each day.
 const AGAIN_SECONDS: i64 = 7 * DAY_SECONDS;
 /// A higher peak is told again when it is this much higher.

@@ -19,7 +19,9 @@ pub use allowance::{SPAN_SECONDS, TIMES_BUDGET, allowance, may_raise};
 pub use blend::Blend;
 pub use calibration::{Calibration, CalibrationCurve};
 pub(crate) use decider::HOLD_MARGIN;
-pub use decider::{ALARMS_MAX, Adapts, Decider, DeciderConfig, DeciderMemory, Decision, MERGE_SECONDS, QUIET_SECONDS};
+pub use decider::{
+    ALARMS_MAX, Adapts, Decider, DeciderConfig, DeciderMemory, Decision, FAR_ABOVE, MERGE_SECONDS, QUIET_SECONDS,
+};
 pub use event::{Alarm, AlarmEvent, Severity, UnknownAlarm, Verdict, alarm_id};
 pub use evidence::Evidence;
 pub(crate) use evidence::Sustained;

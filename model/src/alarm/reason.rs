@@ -126,6 +126,13 @@ pub fn reason(info: &EntityInfo, evidence: &Evidence) -> String {
             format!("{name} is {value}, far more than ever: {} was the most before.", with_unit(evidence.usual, info))
         }
         AnomalyKind::Beyond => format!("{name} is {value} at an hour at which it never makes power."),
+        AnomalyKind::Offline => {
+            format!(
+                "{name} and {:.0} others became unavailable together {:.0} minutes ago.",
+                evidence.amount - 1.0,
+                evidence.usual
+            )
+        }
         AnomalyKind::Pattern => match usual {
             Some(usual) => format!("{name} is {value} and moves in an unusual way; {usual} was expected."),
             None => format!("{name} is {value} and moves in an unusual way."),

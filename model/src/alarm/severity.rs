@@ -13,9 +13,12 @@ pub fn severity(class: DeviceClass, kind: AnomalyKind, excess: f32) -> Severity 
     match kind {
         // Smoke or water: the sensor exists for this.
         AnomalyKind::Alert | AnomalyKind::Warm | AnomalyKind::Burst => Severity::Critical,
-        AnomalyKind::Leak | AnomalyKind::Stopped | AnomalyKind::Running | AnomalyKind::Cold | AnomalyKind::Beyond => {
-            Severity::Warning
-        }
+        AnomalyKind::Leak
+        | AnomalyKind::Stopped
+        | AnomalyKind::Running
+        | AnomalyKind::Cold
+        | AnomalyKind::Beyond
+        | AnomalyKind::Offline => Severity::Warning,
         AnomalyKind::Battery | AnomalyKind::FewReports | AnomalyKind::Production | AnomalyKind::Damp => Severity::Info,
         // A broken sensor is a nuisance, not a danger; its score says that it is certain, not that it is grave.
         AnomalyKind::Physics => Severity::Warning,

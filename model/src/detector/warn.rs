@@ -9,6 +9,16 @@ use crate::features::LocalTime;
 use crate::reading::Reading;
 
 impl HomeDetector {
+    /// Entities that warn of danger now, whatever was answered.
+    #[must_use]
+    pub fn warning(&self) -> Vec<u32> {
+        let mut warning = self.dangers.warning();
+        warning.extend(self.carbon_monoxide.warning());
+        warning.sort_unstable();
+        warning.dedup();
+        warning
+    }
+
     /// The alarms of sensors that warn of danger, are on at `at`, and have no alarm that lasts: those that turned on while
     /// nobody listened. Empty before the first [`Voice::Live`] step.
     pub fn raise_unheard_dangers(&mut self, at: i64) -> Vec<AlarmEvent> {

@@ -59,6 +59,8 @@ pub enum AnomalyKind {
     Cold,
     /// A load or a roof far beyond the most of its last weeks.
     Beyond,
+    /// Unavailable together with others: a radio stick or a hub that is gone.
+    Offline,
 }
 
 impl AnomalyKind {
@@ -90,6 +92,7 @@ impl AnomalyKind {
             Self::Damp => "damp",
             Self::Cold => "cold",
             Self::Beyond => "beyond",
+            Self::Offline => "offline",
         }
     }
 
@@ -115,6 +118,7 @@ impl AnomalyKind {
                 | Self::Damp
                 | Self::Cold
                 | Self::Beyond
+                | Self::Offline
         )
     }
 

@@ -13,14 +13,14 @@ use super::daily::DailyMax;
 use crate::features::AnomalyKind;
 use crate::grid::STEP_SECONDS;
 
-/// Spans in steps, with the factor and the litres per hour that their least flow must exceed the greatest of before by. Short spans need
-/// more: a long shower after a long bath.
-const SPANS: [(usize, f32, f32); 4] = [(18, 1.5, 20.0), (36, 1.3, 8.0), (72, 1.2, 2.0), (144, 1.2, 1.5)];
+/// Spans in steps; with the factor and the litres per hour that their least flow must exceed the greatest of before by, and the factor of
+/// all that in the first fortnight, which has not yet shown every kind of day. Short spans need more: a long shower after a long bath.
+const SPANS: [(usize, f32, f32, f32); 4] =
+    [(18, 1.5, 20.0, 1.5), (36, 1.3, 8.0, 1.5), (72, 1.2, 2.0, 1.25), (144, 1.2, 1.5, 1.25)];
 /// Steps of the longest span.
 const LONGEST_SPAN: usize = 144;
-/// Until so many days were seen, what exceeds must be this many times more: a fortnight has not yet shown every kind of day.
+/// Days that were seen at the end of the first fortnight.
 const YOUNG_DAYS: usize = 14;
-const YOUNG_FACTOR: f32 = 1.5;
 /// A flow that stopped by itself within so many steps was use, and is usual afterwards: ten hours.
 const USE_STEPS_MAX: usize = 60;
 /// Steps of the hour that a burst is seen in.
@@ -163,7 +163,9 @@ impl Flow {
         let (mut least, mut litres, mut latest) = (f32::INFINITY, 0.0, 0.0);
         let mut newest = self.recent.iter().rev();
         let mut from = 0;
-        for (((span, factor, margin), greatest), leaked) in SPANS.iter().zip(&mut self.least).zip(&mut self.leaked) {
+        for (((span, factor, margin, young), greatest), leaked) in
+            SPANS.iter().zip(&mut self.least).zip(&mut self.leaked)
+        {
             if self.recent.len() < *span {
                 break;
             }
@@ -176,7 +178,7 @@ impl Flow {
             }
             from = *span;
             let before = greatest.largest().unwrap_or(0.0);
-            let caution = if greatest.known() > YOUNG_DAYS { 1.0 } else { YOUNG_FACTOR };
+            let caution = if greatest.known() > YOUNG_DAYS { 1.0 } else { *young };
             if greatest.known() > DAYS_MIN
                 && least > (before * factor + margin) * caution
                 && litres >= TICKS_MIN * self.tick

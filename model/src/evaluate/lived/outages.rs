@@ -1,6 +1,6 @@
 //! What breaks in every home now and then: the radio each night, Home Assistant at its updates, the power of the house.
 
-use crate::dataset::RecordedHome;
+use crate::dataset::{Label, LabelOrigin, RecordedHome};
 use crate::reading::{Reading, Value};
 
 const MINUTE: i64 = 60;
@@ -29,6 +29,7 @@ pub fn with_outages(home: &RecordedHome) -> RecordedHome {
     let Some((first, last)) = home.span() else { return home.clone() };
     let mut held: Vec<Option<Value>> = vec![None; home.entities.len()];
     let mut readings = Vec::with_capacity(home.readings.len());
+    let mut labels = home.labels.clone();
     let mut place = 0;
     for (from, until) in outages(first, last) {
         place = copy_until(home, place, from, &mut held, Some(&mut readings));
@@ -38,9 +39,19 @@ pub fn with_outages(home: &RecordedHome) -> RecordedHome {
         readings.extend(known(&held).into_iter().map(|(entity, _)| Reading { at: from, entity, value: Value::Gap }));
         place = copy_until(home, place, until, &mut held, None);
         readings.extend(known(&held).into_iter().map(|(entity, value)| Reading { at: until, entity, value }));
+        // That everything is gone for hours is worth a message, and no false one.
+        if until - from >= HOUR {
+            labels.extend(known(&held).into_iter().map(|(entity, _)| Label {
+                entity,
+                start: from,
+                end: until,
+                family: "outage".to_owned(),
+                origin: LabelOrigin::Real,
+            }));
+        }
     }
     copy_until(home, place, i64::MAX, &mut held, Some(&mut readings));
-    RecordedHome { readings, ..home.clone() }
+    RecordedHome { readings, labels, ..home.clone() }
 }
 
 /// Follows the readings from `place` up to `until`, and keeps them where there is somewhere to; the place after them.

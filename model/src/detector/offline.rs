@@ -1,0 +1,209 @@
+//! Many entities that become unavailable together: a radio stick, a hub or a router that is gone takes all that hangs on it.
+//!
+//! One of them speaks for all, and none of them is called silent meanwhile.
+
+use std::collections::VecDeque;
+
+use crate::alarm::Evidence;
+use crate::features::AnomalyKind;
+use crate::grid::STEP_SECONDS;
+use crate::reading::Value;
+use crate::rules::RULE_SCORE;
+
+/// So many at least: a device of several sensors that is switched off is no stick.
+const TOGETHER_MIN: usize = 5;
+/// Each of them within so many seconds of the one before.
+const APART_SECONDS_MAX: i64 = 120;
+/// For so long at least: a stick that starts anew each night, an update of Home Assistant are over by then.
+const LASTING_SECONDS: i64 = 3 * STEP_SECONDS;
+/// And so many times longer than such an outage ever lasted in the last fortnight.
+const LONGER_FACTOR: f64 = 1.5;
+const REMEMBERED_SECONDS: i64 = 14 * 86_400;
+const REMEMBERED_MAX: usize = 64;
+
+/// Entities that became unavailable together.
+#[derive(Debug, Clone, PartialEq)]
+struct Outage {
+    since: i64,
+    members: Vec<u32>,
+    /// Whether it was told.
+    told: bool,
+}
+
+/// Follows which entities are unavailable since when.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Offline {
+    /// By entity; none while it has a value, or before the first.
+    since: Vec<Option<i64>>,
+    /// Entities that ever had a value: one that never had is no loss.
+    known: Vec<bool>,
+    lasting: Vec<Outage>,
+    /// When outages ended and how long they had lasted, seconds.
+    over: VecDeque<(i64, i64)>,
+}
+
+impl Offline {
+    /// Takes a state.
+    pub(super) fn take(&mut self, entity: u32, at: i64, value: Value) {
+        let index = entity as usize;
+        if self.since.len() <= index {
+            self.since.resize(index + 1, None);
+            self.known.resize(index + 1, false);
+        }
+        if value != Value::Gap {
+            (self.since[index], self.known[index]) = (None, true);
+        } else if self.known[index] {
+            self.since[index].get_or_insert(at);
+        }
+    }
+
+    /// An entity means something else from now on.
+    pub(super) fn forget(&mut self, entity: u32) {
+        if let Some(since) = self.since.get_mut(entity as usize) {
+            *since = None;
+        }
+    }
+
+    /// A step ends at `at`.
+    pub(super) fn step(&mut self, at: i64) {
+        let since = &self.since;
+        let is_gone = |entity: &u32| since.get(*entity as usize).copied().flatten().is_some();
+        self.over.retain(|(end, _)| at.saturating_sub(*end) <= REMEMBERED_SECONDS);
+        // It lasts while half of those who went are gone.
+        for outage in &self.lasting {
+            if 2 * outage.members.iter().filter(|entity| is_gone(entity)).count() < outage.members.len() {
+                self.over.push_back((at, at.saturating_sub(outage.since)));
+            }
+        }
+        while self.over.len() > REMEMBERED_MAX {
+            self.over.pop_front();
+        }
+        self.lasting.retain(|outage| {
+            2 * outage.members.iter().filter(|entity| is_gone(entity)).count() >= outage.members.len()
+        });
+        let new: Vec<Outage> = self.together().collect();
+        self.lasting.extend(new);
+        let longest = self.over.iter().map(|(_, lasted)| *lasted).max().unwrap_or(0) as f64;
+        for outage in &mut self.lasting {
+            let lasted = at.saturating_sub(outage.since);
+            outage.told |= lasted >= LASTING_SECONDS && lasted as f64 > LONGER_FACTOR * longest;
+        }
+    }
+
+    /// Groups of entities that went together and belong to no outage yet.
+    fn together(&self) -> impl Iterator<Item = Outage> {
+        let taken = |entity: u32| self.lasting.iter().any(|outage| outage.members.contains(&entity));
+        let mut gone: Vec<(i64, u32)> = (0u32..)
+            .zip(&self.since)
+            .filter_map(|(entity, since)| Some(((*since)?, entity)))
+            .filter(|(_, entity)| !taken(*entity))
+            .collect();
+        gone.sort_unstable();
+        let groups: Vec<Outage> = gone
+            .chunk_by(|one, next| next.0.saturating_sub(one.0) <= APART_SECONDS_MAX)
+            .filter(|group| group.len() >= TOGETHER_MIN)
+            .map(|group| {
+                let mut members: Vec<u32> = group.iter().map(|(_, entity)| *entity).collect();
+                members.sort_unstable();
+                Outage { since: group[0].0, members, told: false }
+            })
+            .collect();
+        groups.into_iter()
+    }
+
+    /// Writes into a step's evidence, which is in the order of the entities: who speaks for all, and that the others are not silent by
+    /// themselves. Danger and impossible values stay what they are.
+    pub(super) fn speak(&self, at: i64, evidence: &mut [Evidence]) {
+        for outage in &self.lasting {
+            for (place, member) in outage.members.iter().enumerate() {
+                let Some(one) = evidence.iter_mut().find(|one| one.entity == *member) else { continue };
+                if place == 0 && outage.told {
+                    *one = Evidence {
+                        score: Some(RULE_SCORE),
+                        threshold: 0.0,
+                        kind: AnomalyKind::Offline,
+                        amount: outage.members.len() as f32,
+                        usual: at.saturating_sub(outage.since) as f32 / 60.0,
+                        observed: None,
+                        band: None,
+                        ..*one
+                    };
+                } else if one.kind.is_quiet() {
+                    one.score = None;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evidence(entity: u32) -> Evidence {
+        Evidence {
+            entity,
+            score: Some(9.0),
+            threshold: 1.0,
+            kind: AnomalyKind::Silent,
+            amount: 5.0,
+            usual: 1.0,
+            observed: None,
+            band: None,
+        }
+    }
+
+    /// Steps from `from` to `until` in each of which `gone` of ten entities are unavailable; who was told of last, and for how many.
+    fn steps(offline: &mut Offline, from: i64, until: i64, gone: u32) -> Option<(i64, f32)> {
+        let mut told = None;
+        for at in (from..=until).step_by(600) {
+            for entity in 0..10u32 {
+                let value = if entity < gone { Value::Gap } else { Value::Number(20.0) };
+                offline.take(entity, at - 300 + i64::from(entity), value);
+            }
+            offline.step(at);
+            let mut all: Vec<Evidence> = (0..10).map(evidence).collect();
+            offline.speak(at, &mut all);
+            let offline = all.iter().find(|one| one.kind == AnomalyKind::Offline);
+            told = told.or(offline.map(|one| (at, one.amount)));
+        }
+        told
+    }
+
+    #[test]
+    fn eight_that_go_together_are_told_once_by_one_of_them_after_half_an_hour_and_the_rest_is_not_called_silent() {
+        let mut offline = Offline::default();
+        assert_eq!(steps(&mut offline, 600, 6_000, 0), None);
+        assert_eq!(steps(&mut offline, 6_600, 12_000, 8), Some((8_400, 8.0)));
+        let mut all: Vec<Evidence> = (0..10).map(evidence).collect();
+        offline.speak(12_000, &mut all);
+        let heard: Vec<u32> = all.iter().filter(|one| one.score.is_some()).map(|one| one.entity).collect();
+        assert_eq!(heard, [0, 8, 9]);
+    }
+
+    #[test]
+    fn four_are_no_stick_and_twenty_minutes_are_an_update() {
+        let mut offline = Offline::default();
+        steps(&mut offline, 600, 6_000, 0);
+        assert_eq!(steps(&mut offline, 6_600, 60_000, 4), None);
+        steps(&mut offline, 60_600, 66_000, 0);
+        assert_eq!(steps(&mut offline, 66_600, 67_800, 10), None);
+        assert_eq!(steps(&mut offline, 68_400, 72_000, 0), None);
+    }
+
+    #[test]
+    fn an_outage_as_long_as_the_one_of_before_is_known_and_a_much_longer_one_is_not() {
+        let mut offline = Offline::default();
+        steps(&mut offline, 600, 6_000, 0);
+        assert!(steps(&mut offline, 6_600, 13_200, 10).is_some());
+        steps(&mut offline, 13_800, 86_400, 0);
+        assert_eq!(steps(&mut offline, 87_000, 94_200, 10), None);
+        assert!(steps(&mut offline, 94_800, 102_000, 10).is_some());
+    }
+
+    #[test]
+    fn what_was_never_there_is_not_gone() {
+        let mut offline = Offline::default();
+        assert_eq!(steps(&mut offline, 600, 12_000, 10), None);
+    }
+}
