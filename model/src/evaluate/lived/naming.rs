@@ -32,7 +32,7 @@ fn right(family: &str) -> Option<&'static [Kind]> {
         "left_on" | "door_open" => &[Kind::Running, Kind::TimeInState, Kind::Level, Kind::Beyond],
         "duty_cycle" => &[Kind::Running, Kind::Stopped, Kind::Rate, Kind::Noise],
         "slow_leak" | "steady_leak" => &[Kind::Leak],
-        "pipe_burst" => &[Kind::Burst, Kind::Leak],
+        "pipe_burst" => &[Kind::Burst, Kind::Leak, Kind::Level],
         "time_shift" | "periodic_load" => {
             &[Kind::Pattern, Kind::Level, Kind::Peers, Kind::QuietHour, Kind::Habit, Kind::Change, Kind::Beyond]
         }
