@@ -309,7 +309,11 @@ impl FeatureExtractor {
             }
         };
         // A young entity may do much that it has not done yet.
-        let lift = if routine.kind.is_rule() && !routine.kind.is_quiet() { 0.0 } else { young_lift(entity.known_share(at)) + entity.shape_lift() };
+        let lift = if routine.kind.is_rule() && !routine.kind.is_quiet() {
+            0.0
+        } else {
+            young_lift(entity.known_share(at)) + entity.shape_lift()
+        };
         let routine = RoutineScore { score: routine.score - lift, ..routine };
         // What a rule finds is told as that, however rare the step is besides.
         let routine = draft.finding.map_or(routine, Finding::score);
