@@ -21,10 +21,11 @@ mod step;
 mod teach;
 #[cfg(test)]
 mod tests;
+mod units;
 mod view;
 mod wishes;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use hearthwatch_model::alarm::AlarmEvent;
@@ -39,6 +40,7 @@ use tokio::sync::{mpsc, watch};
 use crate::explain::Language;
 use crate::history::{History, HistoryError};
 use crate::house::{House, Place};
+use crate::unit_doubt::UnitDoubt;
 use crate::update::TrialWindows;
 use alarms::Alarms;
 pub use alarms::Tally;
@@ -46,8 +48,8 @@ pub use clock::SetBack;
 pub use feedback::{ToFleet, announcement, feedback_record};
 pub use handle::{BrainCommand, BrainGone, BrainHandle, BrainThread, prepare, start};
 pub use health::DetectorHealth;
-pub use look::{HomeDetail, MissReport};
-pub use readiness::{EntityReadiness, LEARNING_DAYS, Readiness};
+pub use look::{HomeDetail, LookBack, MissReport};
+pub use readiness::{EntityReadiness, LEARNING_DAYS, Readiness, whole_days};
 pub use recover::{RECOVERED_SECONDS, RecordedState, recovered};
 pub use register::Moves;
 use relearn::Studies;
@@ -115,6 +117,8 @@ pub struct Brain {
     closed: Option<i64>,
     /// What the last step made of each entity.
     last_scores: Vec<EntityScore>,
+    /// Whether that step was judged, rather than learnt from.
+    judged: bool,
     /// The newest value of each entity, by number, and when it came.
     newest: Vec<Option<(i64, Value)>>,
     /// Whether what is heard now may be judged.
@@ -131,6 +135,12 @@ pub struct Brain {
     recounted: bool,
     /// Not before this moment does it begin by itself.
     study_not_before: i64,
+    /// Entities that Home Assistant has no more, or that a resident excludes; what was learnt of them is kept, should they be back.
+    gone: BTreeSet<String>,
+    /// Thermometers that seem to report in another unit than they say.
+    unit_doubts: Vec<UnitDoubt>,
+    /// What came of looking back at declared misses, oldest first.
+    looks: Vec<(String, LookBack)>,
     /// The newest step was not kept: the disk is full, or broken.
     forgets: bool,
     view: watch::Sender<HomeView>,
@@ -173,6 +183,7 @@ impl Brain {
             open: OpenStep::default(),
             closed: None,
             last_scores: Vec::new(),
+            judged: false,
             newest: Vec::new(),
             listening: false,
             recalled: false,
@@ -181,6 +192,9 @@ impl Brain {
             studies: Studies::Rest,
             recounted: false,
             study_not_before: 0,
+            gone: BTreeSet::new(),
+            unit_doubts: Vec::new(),
+            looks: Vec::new(),
             forgets: false,
             view,
             notices,
@@ -222,6 +236,7 @@ impl Brain {
         let infos: Vec<EntityInfo> = kept.iter().map(|(info, _)| info.clone()).collect();
         self.forget_other_units(&infos);
         let numbers = kept.into_iter().map(|(info, way)| {
+            self.gone.remove(&info.entity_id);
             let number = self.detector.add_entity(info.clone());
             if let Err(error) = self.history.know(number, &info) {
                 tracing::warn!(error = %error, "an entity's values will not be remembered");
@@ -281,6 +296,7 @@ impl Brain {
             // end of the step.
             self.detector.close_step(closed, Voice::Live);
             self.agree_with_detector(now);
+            self.weigh_units();
             let unheard = self.detector.raise_unheard_dangers(now);
             self.tell(unheard, now, &[]);
             let readiness = self.readiness();
@@ -394,12 +410,14 @@ impl Brain {
                 tracing::warn!(error = %error, step = step_end, "a step is not remembered");
             }
             self.closed = Some(step_end);
+            self.judged = voice == Voice::Live;
             match voice {
                 Voice::Live => {
                     self.draw_question(&report);
                     self.tell(report.events, step_end, &report.scores);
                     self.show(Some((step_end, &report.scores)));
                     self.last_scores = report.scores;
+                    self.weigh_units();
                     self.leave_faults(step_end);
                     if self.detector.alarms().iter().any(|alarm| alarm.end.is_none()) {
                         // A restart must know how long ago there was evidence, to go on with what lasts.

@@ -29,5 +29,6 @@ pub mod state;
 pub mod state_directory;
 pub mod store;
 pub mod supervisor;
+pub mod unit_doubt;
 pub mod update;
 pub mod uplink;

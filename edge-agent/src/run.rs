@@ -73,7 +73,7 @@ Example edge.toml (relative paths are taken from the file's own directory):
 
   state = \"state\"                 # the agent's own directory; made if missing; \"none\" without a disk, see below
   budget = 1.0                     # about this many alarms a week
-  # sharing = \"off\"               # default for [cloud], as chosen at set-up: off, verdicts, windows
+  # sharing = \"off\"               # what of an answer leaves the home, should there be a [cloud]: off, verdicts (the default), windows
   # timezone = \"Europe/Brussels\"   # default: Home Assistant's
 
   [home_assistant]
@@ -92,7 +92,7 @@ Example edge.toml (relative paths are taken from the file's own directory):
 
   [cloud]                          # optional: teach and learn with other homes
   home = \"home-7\"
-  sharing = \"windows\"            # off, verdicts, or windows: what of an answer leaves the home; default verdicts
+  # sharing = \"windows\"          # here, the same for this fleet alone; what stands above counts where it is left out
   renew_url = \"https://cloud.example:8443/\"  # where the certificate is renewed, at two thirds of its life
   [cloud.mqtt]
   host = \"cloud.example\"

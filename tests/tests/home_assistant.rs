@@ -63,8 +63,8 @@ async fn an_impossible_value_becomes_an_alarm_and_its_answer_comes_back() {
     for entity_id in [
         "update.hearthwatch_model_update",
         "button.hearthwatch_roll_back_model",
-        "button.hearthwatch_confirm",
-        "button.hearthwatch_dismiss",
+        "button.hearthwatch_real",
+        "button.hearthwatch_false_alarm",
         "button.hearthwatch_expected",
         "sensor.hearthwatch_score",
         "sensor.hearthwatch_mode",
@@ -98,7 +98,7 @@ async fn an_impossible_value_becomes_an_alarm_and_its_answer_comes_back() {
     let event = home.owner.state_when(EVENT, "raised", |state| state["attributes"]["event_type"] == "raised").await;
     assert_eq!(event["attributes"]["alarm_id"], id);
 
-    home.owner.press("button.hearthwatch_dismiss").await;
+    home.owner.press("button.hearthwatch_false_alarm").await;
     home.owner.state_when(ALARM, "off", is("off")).await;
     home.owner.state_when(ALARM, "dismissed", answered("dismissed")).await;
     home.owner.state_when(EVENT, "dismissed", |state| state["attributes"]["event_type"] == "dismissed").await;

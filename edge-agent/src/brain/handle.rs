@@ -10,13 +10,14 @@ use hearthwatch_model::reading::{EntityInfo, Reading};
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_supervision::Strikes;
 use jiff::tz::TimeZone;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 
 use super::health::DetectorHealth;
 use super::{AlarmPicture, Brain, HomeDetail, MissReport, Moves, RecordedState, Relearning, Tally};
 use crate::explain::Language;
 use crate::history::{Reason, StoredMiss};
 use crate::house::{Change, ChangeError, Place};
+use crate::miss::LOOKS_MAX;
 use crate::rehearse::Rehearsal;
 use crate::update::TrialWindows;
 
@@ -60,6 +61,8 @@ pub enum BrainCommand {
     Snooze(String, i64, i64),
     /// [`Brain::register`].
     Register(HashMap<String, Place>, BTreeMap<String, String>, i64, oneshot::Sender<Moves>),
+    /// [`Brain::depart`].
+    Depart(Vec<String>),
     /// [`Brain::backfill`]; answered when done.
     Backfill(Vec<Reading>, oneshot::Sender<()>),
     /// [`Brain::relearn`].
@@ -74,6 +77,17 @@ pub enum BrainCommand {
     ReplaceModel(Arc<Model>, ModelVersion, oneshot::Sender<()>),
     /// [`Brain::look`].
     Look(oneshot::Sender<Box<HomeDetail>>),
+    /// [`Brain::note_miss`].
+    NoteMiss {
+        /// Where.
+        entity_id: String,
+        /// When, in Unix seconds.
+        at: i64,
+        /// When it is said.
+        now: i64,
+        /// Takes what is kept.
+        reply: oneshot::Sender<StoredMiss>,
+    },
     /// [`Brain::declare_miss`].
     DeclareMiss(Box<MissReport>, i64, oneshot::Sender<StoredMiss>),
     /// [`Brain::keep_rehearsal`].
@@ -96,6 +110,10 @@ pub struct BrainGone;
 pub struct BrainHandle {
     commands: mpsc::Sender<BrainCommand>,
     health: Arc<DetectorHealth>,
+    /// Places for looks at declared misses, …
+    miss_looks: Arc<Semaphore>,
+    /// … of which one goes on at a time: each takes as much memory as the detector.
+    miss_turn: Arc<Mutex<()>>,
 }
 
 /// What the brain's thread does.
@@ -113,7 +131,9 @@ pub fn prepare(brain: Brain) -> (BrainHandle, BrainThread) {
     let (commands, received) = mpsc::channel(COMMANDS_MAX);
     let health = Arc::new(DetectorHealth::default());
     let own = commands.downgrade();
-    (BrainHandle { commands, health: Arc::clone(&health) }, BrainThread { brain, received, own, health })
+    let (miss_looks, miss_turn) = (Arc::new(Semaphore::new(LOOKS_MAX)), Arc::default());
+    let handle = BrainHandle { commands, health: Arc::clone(&health), miss_looks, miss_turn };
+    (handle, BrainThread { brain, received, own, health })
 }
 
 /// Starts the thread, without a supervisor.
@@ -216,6 +236,7 @@ impl Brain {
             BrainCommand::Register(places, ids, now, reply) => {
                 let _ = reply.send(self.register(places, &ids, now));
             }
+            BrainCommand::Depart(entity_ids) => self.depart(entity_ids),
             BrainCommand::Backfill(readings, reply) => {
                 self.backfill(&readings);
                 let _ = reply.send(());
@@ -244,6 +265,9 @@ impl Brain {
             BrainCommand::Look(reply) => {
                 let _ = reply.send(Box::new(self.look()));
             }
+            BrainCommand::NoteMiss { entity_id, at, now, reply } => {
+                let _ = reply.send(self.note_miss(&entity_id, at, now));
+            }
             BrainCommand::DeclareMiss(report, now, reply) => {
                 let _ = reply.send(self.declare_miss(&report, now));
             }
@@ -257,6 +281,16 @@ impl BrainHandle {
     #[must_use]
     pub fn health(&self) -> &Arc<DetectorHealth> {
         &self.health
+    }
+
+    /// Places for looks at declared misses.
+    pub(crate) fn miss_looks(&self) -> &Arc<Semaphore> {
+        &self.miss_looks
+    }
+
+    /// Held by the look that goes on.
+    pub(crate) fn miss_turn(&self) -> &Mutex<()> {
+        &self.miss_turn
     }
 
     /// Whether the thread has ended.

@@ -1,6 +1,6 @@
 //! What the brain tells who wants to know everything, and what it is told beside answers to alarms: misses, rehearsals.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use hearthwatch_model::alarm::{DeciderMemory, Verdict, alarm_id};
@@ -14,7 +14,12 @@ use super::{Brain, ShownAlarm};
 use crate::explain::friendly_name;
 use crate::history::StoredMiss;
 use crate::house::Place;
+use crate::miss::LOOKS_MAX;
 use crate::rehearse::{Moment, Rehearsal};
+use crate::unit_doubt::UnitDoubt;
+
+/// What came of the last looks back is told until the next start; the page shows fewer.
+const LOOKS_TOLD: usize = 2 * LOOKS_MAX;
 
 /// Name of the note that holds the newest rehearsal.
 const REHEARSAL_NOTE: &str = "rehearsal";
@@ -46,14 +51,49 @@ pub struct HomeDetail {
     pub rehearsal: Option<Rehearsal>,
     /// What people call the entities, by id.
     pub places: HashMap<String, Place>,
+    /// Whether the last step was judged as it was lived: not before the first one after a start.
+    pub judged: bool,
+    /// Those of them that Home Assistant has no more.
+    pub gone: BTreeSet<String>,
+    /// Thermometers that seem to report in another unit than they say.
+    pub unit_doubts: Vec<UnitDoubt>,
+    /// What came of looking back at declared misses, oldest first, by the miss's id.
+    pub looks: Vec<(String, LookBack)>,
 }
 
 impl HomeDetail {
+    /// The entities that are there, by the detector's number.
+    pub fn present(&self) -> impl Iterator<Item = &(EntityInfo, Option<EntityScore>)> {
+        self.entities.iter().filter(|(info, _)| !self.gone.contains(&info.entity_id))
+    }
+
+    /// What came of looking back at a declared miss since the last start.
+    #[must_use]
+    pub fn look_back(&self, id: &str) -> Option<LookBack> {
+        self.looks.iter().rev().find(|(of, _)| of == id).map(|(_, look)| *look)
+    }
+
     /// What people call an entity.
     #[must_use]
     pub fn name_of(&self, entity_id: &str) -> String {
         self.places.get(entity_id).map_or_else(|| friendly_name(entity_id), |place| place.name_of(entity_id))
     }
+}
+
+/// Where the look back at a declared miss stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LookBack {
+    /// It goes on, or waits for its turn.
+    Underway,
+    /// What was seen then.
+    Seen {
+        /// The score; none where nothing was judged.
+        score: Option<f32>,
+        /// What it was held against.
+        threshold: f32,
+    },
+    /// Too little is remembered of that time.
+    Nothing,
 }
 
 /// "Something was off here": a place, a time, and what the detector saw there when it looked again.
@@ -87,18 +127,50 @@ impl Brain {
             alarms: self.alarms.list().to_vec(),
             rehearsal: self.rehearsal(),
             places: self.places.clone(),
+            judged: self.judged,
+            gone: self.gone.clone(),
+            unit_doubts: self.unit_doubts.clone(),
+            looks: self.looks.clone(),
         }
     }
 
-    /// Keeps a declared miss, and tells the fleet of it as far as the resident shares.
-    pub fn declare_miss(&mut self, report: &MissReport, now: i64) -> StoredMiss {
-        let id = alarm_id(&self.config.salt, &format!("miss|{}", report.entity_id), report.at);
-        let shared = self.share_miss(&id, report, now);
-        let miss = StoredMiss { id, entity_id: report.entity_id.clone(), at: report.at, said_at: now, shared };
-        tracing::info!(alarm.id = miss.id, miss.shared = shared, "a resident says that something was missed");
-        if let Err(error) = self.history.save_miss(&miss) {
+    /// Keeps a declared miss of which nobody has looked up yet what was seen then.
+    pub fn note_miss(&mut self, entity_id: &str, at: i64, now: i64) -> StoredMiss {
+        let id = self.miss_id(entity_id, at);
+        tracing::info!(alarm.id = id, "a resident says that something was missed");
+        let miss = StoredMiss { id, entity_id: entity_id.to_owned(), at, said_at: now, shared: false };
+        self.keep_miss(&miss);
+        self.remember_look(&miss.id, LookBack::Underway);
+        miss
+    }
+
+    fn miss_id(&self, entity_id: &str, at: i64) -> String {
+        alarm_id(&self.config.salt, &format!("miss|{entity_id}"), at)
+    }
+
+    fn keep_miss(&mut self, miss: &StoredMiss) {
+        if let Err(error) = self.history.save_miss(miss) {
             tracing::error!(error = %error, "a declared miss would not survive a restart");
         }
+    }
+
+    fn remember_look(&mut self, id: &str, look: LookBack) {
+        self.looks.retain(|(of, _)| of != id);
+        if self.looks.len() >= LOOKS_TOLD {
+            self.looks.remove(0);
+        }
+        self.looks.push((id.to_owned(), look));
+    }
+
+    /// Takes what was seen at a declared miss, and tells the fleet of it as far as the resident shares.
+    pub fn declare_miss(&mut self, report: &MissReport, now: i64) -> StoredMiss {
+        let id = self.miss_id(&report.entity_id, report.at);
+        let seen = |moment: &Moment| LookBack::Seen { score: moment.score, threshold: moment.threshold };
+        self.remember_look(&id, report.moment.as_ref().map_or(LookBack::Nothing, seen));
+        let shared = self.share_miss(&id, report, now);
+        let miss = StoredMiss { id, entity_id: report.entity_id.clone(), at: report.at, said_at: now, shared };
+        tracing::info!(alarm.id = miss.id, miss.shared = shared, "a declared miss is looked up");
+        self.keep_miss(&miss);
         miss
     }
 

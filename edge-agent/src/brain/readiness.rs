@@ -13,6 +13,12 @@ pub const LEARNING_DAYS: u8 = 14;
 /// What a day may lack: after a start the memory of a fortnight begins some hours late.
 const SHORT_SECONDS: i64 = 6 * 3_600;
 
+/// Days of a memory of so many seconds, as people are told them.
+#[must_use]
+pub fn whole_days(seconds: i64) -> i64 {
+    (seconds + SHORT_SECONDS) / 86_400
+}
+
 /// What is known of one entity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EntityReadiness {
@@ -66,8 +72,9 @@ impl Readiness {
 impl Brain {
     pub(super) fn readiness(&self) -> Arc<Readiness> {
         let known = self.detector.entities().iter().zip(self.detector.knowledge());
+        let known = known.filter(|(info, _)| !self.gone.contains(&info.entity_id));
         let entities = known.filter_map(|(info, knowledge): (_, Knowledge)| {
-            let days = (knowledge.known_seconds? + SHORT_SECONDS) / 86_400;
+            let days = whole_days(knowledge.known_seconds?);
             Some(EntityReadiness {
                 entity_id: info.entity_id.clone(),
                 name: self.places.get(&info.entity_id).cloned().unwrap_or_default().name_of(&info.entity_id),

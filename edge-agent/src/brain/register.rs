@@ -74,6 +74,18 @@ impl Brain {
         moves
     }
 
+    /// Takes entities from the page and its count that Home Assistant has no more: at once, and until they are back. What was learnt of
+    /// them is kept: a template that is loaded again is gone for a second.
+    pub fn depart(&mut self, entity_ids: Vec<String>) {
+        for entity_id in &entity_ids {
+            tracing::info!(entity_id, "an entity is not in Home Assistant any more; it is not watched");
+        }
+        self.gone.extend(entity_ids);
+        let readiness = self.readiness();
+        self.view.send_modify(|view| view.readiness = readiness);
+        self.show(None);
+    }
+
     fn known_ids(&self) -> BTreeMap<String, String> {
         let text = self.history.note(REGISTER_NOTE).unwrap_or_else(|error| {
             tracing::warn!(error = %error, "the entities of before are not read");
@@ -88,6 +100,8 @@ impl Brain {
         let known = self.known_units();
         let kept = infos.into_iter().map(|info| {
             let before = known.get(&info.entity_id).filter(|(class, unit)| *class == info.class && *unit != info.unit);
+            // A unit that was wrong is put right: the values stay what they are, and what they meant before was nonsense.
+            let before = before.filter(|_| !self.is_put_right(&info));
             let way = before.and_then(|(class, unit)| Some((unit, Conversion::between(*class, &info.unit, unit)?)));
             match way {
                 Some((unit, way)) => {
@@ -211,6 +225,7 @@ impl Brain {
         if let Err(error) = self.history.forget(entity_id) {
             tracing::warn!(error = %error, entity_id, "the values of an entity that is no more stay for five weeks");
         }
+        self.gone.insert(entity_id.to_owned());
         self.house.forget_entity(entity_id);
         self.keep_house();
         for alarm in self.alarms.end_of(entity_id, now) {

@@ -29,6 +29,11 @@ impl Brain {
         }
         for event in events {
             let Some(info) = self.detector.entities().get(event.alarm().entity as usize).cloned() else { continue };
+            let raised = matches!(event, AlarmEvent::Raised(_));
+            if raised && event.alarm().kind == AnomalyKind::Cold && self.is_unit_doubted(&info.entity_id) {
+                // 21 °F is no cold room where it means 21 °C: the page says that the unit is wrong.
+                continue;
+            }
             let place = self.places.get(&info.entity_id).cloned().unwrap_or_default();
             let Some((kind, mut alarm)) = self.alarms.tell(event, &info, &place, self.model_version) else { continue };
             match kind {
@@ -285,11 +290,12 @@ impl Brain {
             .collect();
         unusual.splice(0..0, still);
         let network = self.model.version().is_some();
-        let classes = self.detector.entities().iter().map(|info| info.class);
+        let present = || self.detector.entities().iter().filter(|info| !self.gone.contains(&info.entity_id));
+        let classes = present().map(|info| info.class);
         let mut judged: Vec<DeviceClass> = classes.filter(|class| self.model.judges(*class)).collect();
         judged.sort_by_key(|class| class.as_str());
         judged.dedup();
-        let (model, entities, listening) = (self.model_version, self.detector.entities().len(), self.listening);
+        let (model, entities, listening) = (self.model_version, present().count(), self.listening);
         let (house, budget) = (self.house.clone(), self.budget());
         let month =
             Month { withheld: self.withheld_since(self.now - MONTH_SECONDS).count(), ..self.alarms.month(self.now) };

@@ -24,6 +24,18 @@ pub struct HomeMqttConfig {
 }
 
 impl HomeMqttConfig {
+    /// What a person does where the broker refuses the user name or password.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match &self.credentials {
+            Some((_, password)) => match password.file() {
+                Some(file) => format!("put the right one in {}", file.display()),
+                None => "put the right one in Home Assistant's MQTT broker, and start this app again".to_owned(),
+            },
+            None => "put username and password_file in edge.toml under [home.mqtt]".to_owned(),
+        }
+    }
+
     pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> Option<Self> {
         let remedy = "write the broker's name or address, e.g. \"127.0.0.1\"";
         let host = section.required("host", faults, remedy, Section::text);

@@ -262,8 +262,8 @@ impl Device {
                 "command_topic": self.topic("command/roll_back"),
                 "payload_press": "roll_back",
             }),
-            "confirm" => verdict_button("Confirm", "mdi:check-circle", "confirmed"),
-            "dismiss" => verdict_button("Dismiss", "mdi:close-circle", "dismissed"),
+            "confirm" => verdict_button("Real", "mdi:check-circle", "confirmed"),
+            "dismiss" => verdict_button("False alarm", "mdi:close-circle", "dismissed"),
             "expected" => verdict_button("Expected", "mdi:calendar-check", "expected"),
             _ => json!({
                 "name": "Alarm event",

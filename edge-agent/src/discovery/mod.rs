@@ -13,6 +13,8 @@ mod tests;
 
 use std::fmt;
 
+use hearthwatch_link::CREDENTIALS_REFUSED;
+
 pub use commands::{AnswerError, Command};
 pub use device::Device;
 pub use remove::{RemoveError, remove};
@@ -39,6 +41,7 @@ impl fmt::Display for BrokerState {
         match self {
             Self::Connecting => f.write_str("connecting to the home's broker"),
             Self::Connected => f.write_str("home's broker connected"),
+            Self::Away { reason } if reason.starts_with(CREDENTIALS_REFUSED) => f.write_str(reason),
             Self::Away { reason } => write!(f, "home's broker is away ({reason})"),
         }
     }

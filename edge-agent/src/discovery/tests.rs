@@ -49,6 +49,22 @@ fn state(view: &HomeView, name: &str) -> String {
 }
 
 #[test]
+fn the_answers_have_the_same_names_in_home_assistant_on_phones_and_on_the_page() {
+    let document = Device::new("home-7").document(&[]);
+    let blueprint = include_str!("../../home-assistant/blueprints/automation/hearthwatch/alarm.yaml");
+    for (key, name, wire) in [
+        ("confirm", "Real", "confirmed"),
+        ("dismiss", "False alarm", "dismissed"),
+        ("expected", "Expected", "expected"),
+    ] {
+        let button = &document["components"][key];
+        assert_eq!((button["name"].as_str(), button["payload_press"].as_str()), (Some(name), Some(wire)));
+        assert!(blueprint.contains(name), "{name}");
+    }
+    assert!(blueprint.contains("title: Keep quiet") && !blueprint.contains("Snooze\n"));
+}
+
+#[test]
 fn the_document_has_what_home_assistant_demands_of_a_device() {
     let document = Device::new("home-7").document(&[]);
     assert_eq!(document["origin"]["name"], "hearthwatch-edge");

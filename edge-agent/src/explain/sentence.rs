@@ -138,8 +138,8 @@ fn what(shown: &StoredAlarm, language: Language) -> String {
         (_, AnomalyKind::Physics) if alarm.observed.is_some() => {
             let value = with_unit(alarm.observed.unwrap_or_default(), unit);
             match language {
-                Language::English => format!("{value}, which cannot be."),
-                Language::Dutch => format!("{value}, wat niet kan."),
+                Language::English => format!("{value}, which cannot be: the sensor is broken or badly connected."),
+                Language::Dutch => format!("{value}, wat niet kan: de sensor is stuk of slecht verbonden."),
             }
         }
         (Language::English, AnomalyKind::Silent) => {
@@ -206,13 +206,11 @@ fn what(shown: &StoredAlarm, language: Language) -> String {
 fn how_unusual(shown: &StoredAlarm, language: Language) -> String {
     let weeks = (shown.alarm.score - shown.alarm.threshold).max(0.0).exp();
     let certain = shown.alarm.kind == AnomalyKind::Physics;
-    if shown.alarm.kind.has_own_threshold() && !shown.alarm.kind.is_danger() {
+    if certain || (shown.alarm.kind.has_own_threshold() && !shown.alarm.kind.is_danger()) {
         return String::new();
     }
     let (english, dutch) = if shown.alarm.kind.is_danger() {
         ("this sensor warns of danger", "deze sensor waarschuwt voor gevaar")
-    } else if certain {
-        ("no comparison is needed", "dit behoeft geen vergelijking")
     } else if weeks < LITTLE {
         ("a little beyond what is usual here", "iets buiten het gewone hier")
     } else if weeks < CLEARLY {
@@ -371,6 +369,6 @@ mod tests {
         let mut alarm = freezer(AnomalyKind::Physics, 5_000.0, 0.0);
         (alarm.alarm.observed, alarm.alarm.band) = (Some(5_000.0), None);
         let (_, message) = said(&alarm, Language::English);
-        assert_eq!(message, "5000 °C, which cannot be. Since 13:00; no comparison is needed.");
+        assert_eq!(message, "5000 °C, which cannot be: the sensor is broken or badly connected. Since 13:00.");
     }
 }

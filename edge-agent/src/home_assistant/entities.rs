@@ -161,6 +161,14 @@ impl WatchedEntities {
         self.known.remove(entity_id);
     }
 
+    /// Those that are watched and are not among `present`, in order; they are no more watched.
+    pub fn missing_from(&mut self, present: &HashSet<&str>) -> Vec<String> {
+        let missing = self.known.extract_if(|entity_id, _| !present.contains(entity_id.as_str()));
+        let mut missing: Vec<String> = missing.map(|(entity_id, _)| entity_id).collect();
+        missing.sort();
+        missing
+    }
+
     /// How many are watched.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -183,6 +191,12 @@ impl WatchedEntities {
     #[must_use]
     pub fn class(&self, entity_id: &str) -> Option<DeviceClass> {
         self.known.get(entity_id).map(|known| known.class)
+    }
+
+    /// What a watched entity is, in the unit in which Home Assistant tells it now.
+    #[must_use]
+    pub fn info(&self, entity_id: &str) -> Option<EntityInfo> {
+        self.known.get(entity_id).map(|known| known.info(entity_id))
     }
 
     /// Whether `event` brings an entity that would be taken in, or takes away one that is watched: then the registries

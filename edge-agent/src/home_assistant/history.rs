@@ -2,7 +2,7 @@
 //!
 //! History comes in slices, oldest first, so that a long past never has to fit into memory at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::grid::STEP_SECONDS;
@@ -10,8 +10,9 @@ use hearthwatch_model::reading::Reading;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::entities::{parse_state, whole_seconds};
+use super::entities::{Attributes, parse_state, whole_seconds};
 use super::socket::{Socket, SocketError};
+use super::units::{RecordedUnits, Way, converted};
 use crate::brain::RecordedState;
 
 /// Length of a slice. See the bound on messages in [`super::socket`].
@@ -33,6 +34,8 @@ pub struct Wanted {
     pub entity_id: String,
     /// How its states read.
     pub class: DeviceClass,
+    /// In which unit it reports now; empty where it has none.
+    pub unit: String,
 }
 
 /// A recorded state.
@@ -45,6 +48,15 @@ struct Row {
     last_updated: Option<f64>,
     #[serde(rename = "lc")]
     last_changed: Option<f64>,
+    /// Where they were asked for.
+    #[serde(rename = "a", default)]
+    attributes: Option<Attributes>,
+}
+
+impl Row {
+    fn unit(&self) -> Option<&str> {
+        self.attributes.as_ref()?.unit_of_measurement.as_deref()
+    }
 }
 
 /// One hour of statistics; times in milliseconds.
@@ -109,21 +121,27 @@ pub async fn fetch(
     wanted: &[Wanted],
     (begin, end): (i64, i64),
     depth: Depth,
+    units: &RecordedUnits,
 ) -> Result<Slice, SocketError> {
     let mut readings = Vec::new();
-    for chunk in wanted.chunks(ENTITIES_PER_REQUEST) {
-        let ids: Vec<&str> = chunk.iter().map(|one| one.entity_id.as_str()).collect();
-        let arguments = json!({
-            "start_time": rfc3339(begin),
-            "end_time": rfc3339(end),
-            "entity_ids": ids,
-            "minimal_response": true,
-            "no_attributes": true,
-            "significant_changes_only": true,
-            "include_start_time_state": depth == Depth::FirstSlice,
-        });
-        let rows: HashMap<String, Vec<Row>> = optional(socket, "history/history_during_period", arguments).await?;
-        collect_rows(chunk, &rows, begin, &mut readings);
+    let by_row: HashSet<u32> = units.by_row(wanted, (begin, end));
+    let (in_full, short): (Vec<Wanted>, Vec<Wanted>) =
+        wanted.iter().cloned().partition(|one| by_row.contains(&one.entity));
+    for (list, full) in [(short, false), (in_full, true)] {
+        for chunk in list.chunks(ENTITIES_PER_REQUEST) {
+            let ids: Vec<&str> = chunk.iter().map(|one| one.entity_id.as_str()).collect();
+            let arguments = json!({
+                "start_time": rfc3339(begin),
+                "end_time": rfc3339(end),
+                "entity_ids": ids,
+                "minimal_response": !full,
+                "no_attributes": !full,
+                "significant_changes_only": true,
+                "include_start_time_state": depth == Depth::FirstSlice,
+            });
+            let rows: HashMap<String, Vec<Row>> = optional(socket, "history/history_during_period", arguments).await?;
+            collect_rows(chunk, &rows, (begin, end), units, &mut readings);
+        }
     }
     let mut coarse = false;
     if readings.is_empty() && depth != Depth::ChangesOnly {
@@ -144,6 +162,32 @@ pub async fn fetch(
     }
     readings.sort_by_key(|reading| (reading.at, reading.entity));
     Ok(Slice { coarse: coarse && !readings.is_empty(), readings })
+}
+
+/// The unit of each of `wanted` at `moment`, as recorded; those that had none are left out.
+///
+/// # Errors
+/// [`SocketError`] when the connection fails; a recorder that is switched off counts as an empty memory.
+pub async fn units_at(socket: &mut Socket, wanted: &[Wanted], moment: i64) -> Result<Vec<(u32, String)>, SocketError> {
+    let mut units = Vec::new();
+    for chunk in wanted.chunks(ENTITIES_PER_REQUEST) {
+        let ids: Vec<&str> = chunk.iter().map(|one| one.entity_id.as_str()).collect();
+        let arguments = json!({
+            "start_time": rfc3339(moment),
+            "end_time": rfc3339(moment + 1),
+            "entity_ids": ids,
+            "minimal_response": true,
+            "no_attributes": false,
+            "significant_changes_only": true,
+            "include_start_time_state": true,
+        });
+        let rows: HashMap<String, Vec<Row>> = optional(socket, "history/history_during_period", arguments).await?;
+        units.extend(chunk.iter().filter_map(|one| {
+            let unit = rows.get(&one.entity_id)?.iter().find_map(Row::unit)?;
+            Some((one.entity, unit.to_owned()))
+        }));
+    }
+    Ok(units)
 }
 
 /// What our own entities said in (`begin`, `end`], attributes and all. A row that does not read is left out.
@@ -184,19 +228,29 @@ async fn optional<T: serde::de::DeserializeOwned>(
     }
 }
 
-fn collect_rows(wanted: &[Wanted], rows: &HashMap<String, Vec<Row>>, begin: i64, readings: &mut Vec<Reading>) {
+fn collect_rows(
+    wanted: &[Wanted],
+    rows: &HashMap<String, Vec<Row>>,
+    slice: (i64, i64),
+    units: &RecordedUnits,
+    readings: &mut Vec<Reading>,
+) {
+    let begin = slice.0;
     for one in wanted {
+        let way = units.way(one, slice);
         for row in rows.get(&one.entity_id).into_iter().flatten() {
             if readings.len() >= SLICE_READINGS_MAX {
                 return;
             }
             // A state from before the slice is told as of its begin.
             let at = row.last_changed.or(row.last_updated).map_or(begin, whole_seconds).max(begin + 1);
-            readings.push(Reading {
-                at,
-                entity: one.entity,
-                value: parse_state(one.class, row.state.as_deref().unwrap_or_default()),
-            });
+            let value = parse_state(one.class, row.state.as_deref().unwrap_or_default());
+            let value = match &way {
+                Way::Plain => value,
+                Way::From(unit) => converted(one, unit, value),
+                Way::ByRow => converted(one, row.unit().unwrap_or(&one.unit), value),
+            };
+            readings.push(Reading { at, entity: one.entity, value });
         }
     }
 }
@@ -235,7 +289,7 @@ mod tests {
     use super::*;
 
     fn wanted(entity: u32, entity_id: &str, class: DeviceClass) -> Wanted {
-        Wanted { entity, entity_id: entity_id.to_owned(), class }
+        Wanted { entity, entity_id: entity_id.to_owned(), class, unit: "°C".to_owned() }
     }
 
     #[test]
@@ -256,7 +310,7 @@ mod tests {
             wanted(1, "binary_sensor.m", DeviceClass::Motion),
             wanted(2, "sensor.none", DeviceClass::Power),
         ];
-        collect_rows(&list, &rows, 60, &mut readings);
+        collect_rows(&list, &rows, (60, 600), &RecordedUnits::default(), &mut readings);
         assert_eq!(
             readings,
             [
@@ -274,12 +328,28 @@ mod tests {
                        {"s": "21.5", "lu": 210.0}]}"#;
         let rows = serde_json::from_str(rows).unwrap();
         let mut readings = Vec::new();
-        collect_rows(&[wanted(0, "sensor.t", DeviceClass::Temperature)], &rows, 60, &mut readings);
+        let list = [wanted(0, "sensor.t", DeviceClass::Temperature)];
+        collect_rows(&list, &rows, (60, 600), &RecordedUnits::default(), &mut readings);
         let values: Vec<(i64, Value)> = readings.iter().map(|reading| (reading.at, reading.value)).collect();
         assert_eq!(
             values,
             [(151, Value::Number(20.5)), (180, Value::Gap), (190, Value::Gap), (210, Value::Number(21.5))]
         );
+    }
+
+    #[test]
+    fn on_the_day_of_another_unit_each_row_is_read_in_its_own() {
+        let rows = r#"{"sensor.t": [{"s": "68.0", "a": {"unit_of_measurement": "°F"}, "lu": 150.5},
+                       {"s": "69.8", "a": {"unit_of_measurement": "°F"}, "lu": 160.0},
+                       {"s": "unavailable", "a": {}, "lu": 165.0},
+                       {"s": "21.5", "a": {"unit_of_measurement": "°C"}, "lu": 170.0}]}"#;
+        let rows = serde_json::from_str(rows).unwrap();
+        let list = [wanted(0, "sensor.t", DeviceClass::Temperature)];
+        let units = RecordedUnits::told(&[60], &[(0, &["°F"])]);
+        let mut readings = Vec::new();
+        collect_rows(&list, &rows, (60, 600), &units, &mut readings);
+        let values: Vec<Value> = readings.iter().map(|reading| reading.value).collect();
+        assert_eq!(values, [Value::Number(20.0), Value::Number(21.0), Value::Gap, Value::Number(21.5)]);
     }
 
     #[test]

@@ -7,5 +7,6 @@ pub mod history;
 pub mod registry;
 pub mod session;
 pub mod socket;
+pub mod units;
 
 pub use session::{SessionState, run};

@@ -96,6 +96,9 @@ pub struct PresentState {
     /// What it says about itself.
     #[serde(default)]
     pub attributes: Attributes,
+    /// What it says.
+    #[serde(default)]
+    pub state: Option<String>,
 }
 
 /// What the registries say of what can be watched.
@@ -120,10 +123,23 @@ impl Register {
         let named = |wanted: &[String], names: Option<&Vec<String>>| {
             wanted.iter().any(|one| names.is_some_and(|names| names.contains(&one.to_lowercase())))
         };
-        self.own.contains_key(entity_id)
+        self.is_own(entity_id)
             || config.excludes(entity_id)
             || named(&config.exclude_areas, self.areas.get(entity_id))
             || named(&config.exclude_labels, self.labels.get(entity_id))
+    }
+
+    /// One that knows nothing but these of our own, with their unique ids.
+    #[cfg(test)]
+    pub(crate) fn with_own(own: &[(&str, &str)]) -> Self {
+        let own = own.iter().map(|(entity_id, id)| ((*entity_id).to_owned(), (*id).to_owned())).collect();
+        Self { own, ..Self::default() }
+    }
+
+    /// Whether an entity is shown by an agent of ours: this one or another.
+    #[must_use]
+    pub fn is_own(&self, entity_id: &str) -> bool {
+        self.own.contains_key(entity_id)
     }
 
     /// The entities by which the agent called `node` tells of alarms, whatever Home Assistant calls them now.

@@ -34,6 +34,9 @@ const TOKEN_PAUSE: Duration = Duration::from_secs(600);
 const TOKEN_POLL: Duration = Duration::from_secs(5);
 /// A connection that lasted this long was a good one: the next failure is the first again.
 const GOOD_CONNECTION: Duration = Duration::from_secs(60);
+/// So was one that heard every change for this long. A revoked token ends it, and is refused at the next attempt: who reads the
+/// page must not be told for half a minute that Home Assistant does not answer.
+const HEARD_CONNECTION: Duration = Duration::from_secs(5);
 
 /// Changes of the registries are gathered this long: a new device brings a dozen.
 const REGISTRY_SETTLE: Duration = Duration::from_secs(2);
@@ -149,7 +152,7 @@ pub async fn run(
                 Duration::ZERO
             }
             SessionEnd::Socket(error) => {
-                failures = if began.elapsed() >= GOOD_CONNECTION { 1 } else { failures.saturating_add(1) };
+                failures = if was_good(began.elapsed(), session.listening) { 1 } else { failures.saturating_add(1) };
                 session.become_state(SessionState::Lost { reason: error.to_string() });
                 backoff.pause(failures, who)
             }
@@ -159,6 +162,11 @@ pub async fn run(
             () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+/// Whether a connection that lasted so long is no failure among others; `listened`: it heard every change at its end.
+fn was_good(lasted: Duration, listened: bool) -> bool {
+    lasted >= if listened { HEARD_CONNECTION } else { GOOD_CONNECTION }
 }
 
 /// Waits until the token's file holds another one.
@@ -207,9 +215,9 @@ impl Session {
     }
 
     async fn try_live(&mut self) -> Result<std::convert::Infallible, SessionEnd> {
+        self.listening = false;
         self.config.token = self.config.token.read_again();
         let mut socket = Socket::connect(&self.config.websocket, &self.config.token).await?;
-        self.listening = false;
         self.wait_until_running(&mut socket).await?;
         self.survey(&mut socket).await?;
         self.recover(&mut socket).await?;
@@ -270,10 +278,17 @@ impl Session {
             self.numbers.remove(&entity_id);
         }
         let dropped = self.watched.set_ignored(ignored);
+        let mut gaps: Vec<u32> = dropped.iter().filter_map(|entity_id| self.numbers.remove(entity_id)).collect();
+        // One that the registry does not know is gone with its state. It keeps its number: it may be back in a second.
+        let deleted = self.watched.missing_from(&states.iter().map(|state| state.entity_id.as_str()).collect());
+        gaps.extend(deleted.iter().filter_map(|entity_id| self.numbers.get(entity_id)));
         // To the brain it is as if they were not available: neither judged nor learnt from.
-        let gaps = dropped.iter().filter_map(|entity_id| self.numbers.remove(entity_id));
-        let gaps = gaps.map(|entity| Reading { at: unix_now(), entity, value: Value::Gap }).collect();
+        let gaps = gaps.into_iter().map(|entity| Reading { at: unix_now(), entity, value: Value::Gap }).collect();
         self.brain.tell(BrainCommand::Hear(gaps)).await?;
+        let departed: Vec<String> = dropped.into_iter().chain(deleted).collect();
+        if !departed.is_empty() {
+            self.brain.tell(BrainCommand::Depart(departed)).await?;
+        }
         let found = states.iter().filter_map(|state| self.watched.consider(&state.entity_id, &state.attributes));
         let found: Vec<EntityInfo> = found.collect();
         self.number(found).await?;
@@ -424,4 +439,17 @@ async fn until(at: Option<Instant>) {
 /// Seconds since 1970, by this machine's clock.
 fn unix_now() -> i64 {
     Timestamp::now().as_second()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_heard_the_home_is_tried_again_at_once_however_many_failures_came_before() {
+        assert!(was_good(Duration::from_secs(30), true), "a token that was revoked after half a minute");
+        assert!(!was_good(Duration::from_secs(4), true), "it falls off as soon as it hears");
+        assert!(!was_good(Duration::from_secs(30), false), "it never came so far");
+        assert!(was_good(Duration::from_secs(60), false));
+    }
 }

@@ -79,19 +79,19 @@ impl Hush {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HushError {
     /// Silencing the whole home, or a whole area, for good.
-    #[error("only one entity can be muted for good; snooze the rest, or pause")]
+    #[error("only one entity can be kept quiet for good; keep the rest quiet for some hours, or pause")]
     TooWide,
     /// It would be over before it began.
-    #[error("a snooze ends later than now")]
+    #[error("what is kept quiet is so until later than now")]
     Past,
     /// A snooze that nobody would remember.
-    #[error("a snooze lasts at most {} days; mute the entity if it is for good", SNOOZE_SECONDS_MAX / 86_400)]
+    #[error("something is kept quiet for at most {} days; keep the entity quiet for good if that is meant", SNOOZE_SECONDS_MAX / 86_400)]
     TooLong,
     /// There are [`HUSHES_MAX`] already.
-    #[error("there are {HUSHES_MAX} mutes and snoozes already; lift one first")]
+    #[error("{HUSHES_MAX} things are kept quiet already; lift one first")]
     TooMany,
     /// No name, or one that cannot be.
-    #[error("a mute names an entity or an area")]
+    #[error("what is kept quiet is named by an entity or an area")]
     Name,
 }
 

@@ -38,12 +38,12 @@ pub(super) fn router() -> Router<Page> {
 pub(super) enum Said {
     /// An answer was taken.
     Answered,
-    /// A miss was kept and shared.
-    MissShared,
-    /// A miss was kept here.
+    /// A miss was kept; what was seen then is still looked up.
     MissKept,
     /// A wish was granted.
     Wished,
+    /// A sensor that warns of danger is quiet about everything else.
+    QuietButDanger,
     /// The level of sharing changed.
     Sharing,
     /// Something is taken back.
@@ -57,9 +57,17 @@ pub(super) enum Said {
 impl Said {
     const ALL: [(Self, &'static str, &'static str); 8] = [
         (Self::Answered, "answered", "Thank you. It counts at once; what it changed stands under Learnt."),
-        (Self::MissShared, "miss-shared", "Thank you. It is kept as something to be noticed, and for the fleet."),
-        (Self::MissKept, "miss-kept", "Thank you. It is kept here; nothing of it leaves this home."),
+        (
+            Self::MissKept,
+            "miss-kept",
+            "Thank you. It is noted. What was seen then is being looked up, and will stand under “Was something missed?”.",
+        ),
         (Self::Wished, "wished", "Done. It holds from now on, here and in Home Assistant."),
+        (
+            Self::QuietButDanger,
+            "quiet-but-danger",
+            "Done for everything but danger: when this sensor warns, it is told all the same.",
+        ),
         (Self::Sharing, "sharing", "Chosen. It holds for everything that has not left yet."),
         (Self::TakenBack, "taken-back", "Taken back. The aggregator's receipt will appear here when it is done."),
         (Self::NothingShared, "nothing-shared", "There was nothing to take back: nothing has ever left."),
@@ -105,6 +113,11 @@ async fn answer(
     let verdicts = [Verdict::Confirmed, Verdict::Dismissed, Verdict::Expected];
     let verdict = verdicts.into_iter().find(|verdict| verdict_word(*verdict) == form.verdict);
     let verdict = verdict.ok_or(PageError::NotFound("answer"))?;
+    if form.alarm.trim().is_empty() {
+        return Err(PageError::Wrong(
+            "Not taken: it does not say which alarm it answers. Load the page again.".to_owned(),
+        ));
+    }
     let now = (page.parts.clock)();
     page.parts
         .brain
@@ -138,8 +151,8 @@ async fn report_miss(
     })?;
     let now = (page.parts.clock)();
     let kept = miss::declare(&page.parts.brain, &page.parts.history, form.entity, at, now).await;
-    let shared = kept.map_err(|error| PageError::Wrong(format!("Not taken: {error}.")))?.shared;
-    Ok(back(&base, if shared { Said::MissShared } else { Said::MissKept }, "miss"))
+    kept.map_err(|error| PageError::Wrong(format!("Not taken: {error}.")))?;
+    Ok(back(&base, Said::MissKept, "miss"))
 }
 
 /// A local time as browsers write it.
@@ -185,9 +198,11 @@ async fn hush(
 ) -> Result<Response, PageError> {
     check(&page, &form.token)?;
     let until = (form.hours > 0).then(|| (page.parts.clock)() + i64::from(form.hours) * 3_600);
+    let detail = page.parts.brain.ask(BrainCommand::Look).await?;
+    let warns = detail.present().any(|(info, _)| info.entity_id == form.entity && info.class.warns_of_danger());
     let scope = Scope::Entity { entity_id: form.entity, kind: None };
     wish(&page, Change::Hush { scope, until }).await?;
-    Ok(back(&base, Said::Wished, "calm"))
+    Ok(back(&base, if warns { Said::QuietButDanger } else { Said::Wished }, "calm"))
 }
 
 #[derive(Deserialize)]

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 
 use super::preview::{self, PREVIEW_SECONDS, WouldBe};
 use super::{Page, Wish};
-use crate::brain::{BrainCommand, BrainGone, HomeDetail, HomeView};
+use crate::brain::{BrainCommand, BrainGone, HomeDetail, HomeView, whole_days};
 use crate::discovery::UpdateView;
 use crate::explain::{self, Picture, Point, Theme};
 use crate::history::{HistoryError, HistoryReader, JudgedSpan, StoredAlarm, StoredMiss, StoredQuestion};
@@ -169,7 +169,7 @@ impl Everything {
             alarms.reverse();
             let misses = (reader.misses()?, reader.questions(now - WEEK_SECONDS)?);
             let history = own_history(&reader, &detail, &wish, loudest.as_deref(), &alarms, now)?;
-            let extent = reader.extent(0)?.map_or(0, |(first, last, _)| (last - first) / 86_400);
+            let extent = reader.extent(0)?.map_or(0, |(first, last, _)| whole_days(last - first));
             let set_aside = reader.history().set_aside();
             Ok((detail, (alarms, misses, history, (extent, set_aside), wish.said)))
         })
@@ -230,7 +230,7 @@ fn own_history(
     let known = |id: &str| detail.entities.iter().map(|(info, _)| info).find(|info| info.entity_id == id).cloned();
     let wished = wish.entity.as_deref().and_then(known);
     let info =
-        wished.or_else(|| loudest.and_then(known)).or_else(|| detail.entities.first().map(|(info, _)| info.clone()));
+        wished.or_else(|| loudest.and_then(known)).or_else(|| detail.present().next().map(|(info, _)| info.clone()));
     let Some(info) = info else { return Ok(None) };
     let days =
         wish.days.as_ref().and_then(|text| text.parse().ok()).filter(|days| [1, 7, 30].contains(days)).unwrap_or(7);
@@ -265,6 +265,13 @@ pub(super) async fn preview(page: &Page, wish: &Wish) -> Result<Preview, PageErr
         Ok(Preview { timezone, per_week, current: detail.budget, alarms, judged })
     })
     .await
+}
+
+/// What residents said was missed.
+pub(super) async fn misses(page: &Page) -> Result<(Vec<StoredMiss>, HomeDetail), PageError> {
+    let detail = *page.parts.brain.ask(BrainCommand::Look).await?;
+    let path = page.parts.history.clone();
+    Ok((blocking(move || Ok(HistoryReader::open(&path)?.misses()?)).await?, detail))
 }
 
 /// An alarm's picture.

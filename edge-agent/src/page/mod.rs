@@ -124,6 +124,7 @@ pub(crate) fn router(parts: PageParts, stop: CancellationToken) -> Router {
         .route("/", get(show))
         .route("/live", get(live::stream))
         .route("/preview", get(preview_alone))
+        .route("/misses", get(misses))
         .route("/alarm/{picture}", get(picture))
         .route("/record/{sequence}", get(record))
         .route("/sample/{level}", get(sample))
@@ -213,6 +214,12 @@ async fn show(
 async fn preview_alone(State(page): State<Page>, Query(wish): Query<Wish>) -> Result<Response, PageError> {
     let preview = home::preview(&page, &wish).await?;
     Ok(view::budget::outcome(&preview).into_response())
+}
+
+/// What residents said was missed, alone, while it is looked up what was seen then.
+async fn misses(State(page): State<Page>) -> Result<Response, PageError> {
+    let (misses, detail) = home::misses(&page).await?;
+    Ok(view::alarms::declared(&misses, &detail).into_response())
 }
 
 /// An alarm's picture, as on the phone, following the viewer's light or dark.

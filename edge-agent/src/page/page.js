@@ -11,6 +11,21 @@ if (live && window.EventSource) {
   };
 }
 
+// What was seen at a declared miss is looked up in seconds.
+const misses = document.getElementById("misses");
+if (misses && window.fetch) {
+  const ask = async () => {
+    const answer = await fetch(base + "/misses");
+    if (!answer.ok) return;
+    misses.innerHTML = await answer.text();
+    wait();
+  };
+  const wait = () => {
+    if (misses.querySelector("[data-waits]")) setTimeout(ask, 1000);
+  };
+  wait();
+}
+
 const slider = document.getElementById("per-week");
 const preview = document.getElementById("preview");
 if (slider && preview && window.fetch) {

@@ -187,6 +187,45 @@ async fn an_answer_given_on_the_page_is_the_alarms_answer() {
 }
 
 #[tokio::test]
+async fn an_answer_that_names_no_alarm_is_refused_in_words() {
+    let world = own().await;
+    let (status, _, body) = send(&world, post_of("/answer", "token=secret&alarm=+&verdict=dismissed")).await;
+    let words = "Not taken: it does not say which alarm it answers. Load the page again.\n";
+    assert_eq!((status, body.as_str()), (StatusCode::UNPROCESSABLE_ENTITY, words));
+    let detail = world.brain.ask(BrainCommand::Look).await.unwrap();
+    assert_eq!(detail.alarms[0].answer, None);
+}
+
+#[tokio::test]
+async fn a_sensor_that_warns_of_danger_is_not_said_to_be_quiet_for_good() {
+    let world = own().await;
+    let leak = EntityInfo { entity_id: "binary_sensor.leak".into(), class: DeviceClass::Moisture, unit: String::new() };
+    world.brain.ask(|reply| BrainCommand::AddEntities(vec![leak], reply)).await.unwrap();
+    let (_, headers, _) = send(&world, post_of("/hush", "token=secret&entity=binary_sensor.leak&hours=0")).await;
+    assert_eq!(headers[header::LOCATION], "/?said=quiet-but-danger#calm");
+    let (_, headers, _) = send(&world, post_of("/hush", "token=secret&entity=sensor.room&hours=0")).await;
+    assert_eq!(headers[header::LOCATION], "/?said=wished#calm");
+    let words = "Done for everything but danger: when this sensor warns, it is told all the same.";
+    assert!(send(&world, get_of("/?said=quiet-but-danger")).await.2.contains(words));
+}
+
+#[tokio::test]
+async fn the_page_does_not_say_that_it_watches_while_nothing_is_heard() {
+    let world = own().await;
+    let (_, _, body) = send(&world, get_of("/")).await;
+    assert!(body.contains("It knows 0 entities, with 0 days of memory."), "{body}");
+    world.brain.tell(BrainCommand::Listening(true, NOW)).await.unwrap();
+    world.brain.ask(BrainCommand::Look).await.unwrap();
+    let (_, _, body) = send(&world, get_of("/")).await;
+    assert!(body.contains("Watching 1 entity, with 0 days of memory."), "{body}");
+    assert!(
+        body.contains("How unusual each is shows after the first step, at 22:20. Danger is told at once."),
+        "{body}"
+    );
+    assert!(body.contains("<article class=\"alarm warning\">") && !body.contains("class=\"alarm\" class"), "{body}");
+}
+
+#[tokio::test]
 async fn a_reason_given_on_the_page_is_shown_beside_its_answer_and_what_was_learnt_and_is_no_markup() {
     let world = own().await;
     let form = "token=secret&alarm=3f5c0d9a71b2e684&verdict=dismissed&reason=the+%3Cb%3Eboiler%3C%2Fb%3E";
@@ -275,6 +314,38 @@ async fn a_miss_that_cannot_be_looked_at_is_refused_in_words() {
         (status, &headers[header::LOCATION]),
         (StatusCode::SEE_OTHER, &HeaderValue::from_static("/?said=miss-kept#miss"))
     );
+}
+
+#[tokio::test]
+async fn a_miss_is_noted_before_it_is_looked_up_and_the_page_then_shows_what_was_seen() {
+    let world = own().await;
+    // Nobody may look while this is held.
+    let turn = world.brain.miss_turn().lock().await;
+    let miss = post_of("/miss", "token=secret&entity=sensor.room&when=2023-11-14T20:00");
+    assert_eq!(send(&world, miss).await.0, StatusCode::SEE_OTHER);
+    let waits = "<ul class=\"plain\" data-waits><li>Room, Tue 14 Nov, 20:00<span class=\"faint\"> · what was seen then is \
+                 being looked up</span></li></ul>";
+    assert_eq!(send(&world, get_of("/misses")).await.2, waits);
+    assert!(send(&world, get_of("/")).await.2.contains(waits));
+    // The brain answers meanwhile: no alarm waits for a look back.
+    world.brain.ask(BrainCommand::Look).await.unwrap();
+    drop(turn);
+    let all = u32::try_from(crate::miss::LOOKS_MAX).unwrap();
+    drop(world.brain.miss_looks().acquire_many(all).await.unwrap());
+    let seen = "<ul class=\"plain\"><li>Room, Tue 14 Nov, 20:00<span class=\"faint\"> · too little is remembered of that \
+                time to say what was seen · stays here</span></li></ul>";
+    assert_eq!(send(&world, get_of("/misses")).await.2, seen);
+}
+
+#[tokio::test]
+async fn more_misses_than_can_be_looked_up_are_refused_in_words() {
+    let world = own().await;
+    let all = u32::try_from(crate::miss::LOOKS_MAX).unwrap();
+    let _places = world.brain.miss_looks().acquire_many(all).await.unwrap();
+    let (status, _, body) =
+        send(&world, post_of("/miss", "token=secret&entity=sensor.room&when=2023-11-14T20:00")).await;
+    let words = "Not taken: 16 others are still being looked up; say it again in a minute.\n";
+    assert_eq!((status, body.as_str()), (StatusCode::UNPROCESSABLE_ENTITY, words));
 }
 
 #[tokio::test]

@@ -1,13 +1,16 @@
 //! Numbers, times and manners in words, as the page says them.
 
 use hearthwatch_model::alarm::{Lesson, Verdict};
+use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_model::unit::DisplayUnit;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::brain::LookBack;
 use crate::explain;
+use crate::history::StoredAlarm;
 
 /// `at` in the home's time, by jiff's `strftime` letters.
 pub(super) fn local(at: i64, timezone: &TimeZone, format: &str) -> String {
@@ -83,11 +86,28 @@ pub(super) fn count(number: u64, thing: &str) -> String {
 }
 
 /// An alarm's reason under its entity's name.
-pub(super) fn reason(reason: &str, entity_id: &str) -> String {
-    match reason.strip_prefix(entity_id) {
-        Some(rest) => format!("It{rest}"),
-        None => reason.to_owned(),
+pub(super) fn reason(alarm: &StoredAlarm) -> String {
+    if alarm.alarm.kind == AnomalyKind::Physics {
+        return impossible(alarm);
     }
+    match alarm.alarm.reason.strip_prefix(&alarm.entity_id) {
+        Some(rest) => format!("It{rest}"),
+        None => alarm.alarm.reason.clone(),
+    }
+}
+
+/// A value that cannot be, with what can. What is held for impossible is wider than that: a sensor may be a little off.
+fn impossible(alarm: &StoredAlarm) -> String {
+    let info = EntityInfo { entity_id: alarm.entity_id.clone(), class: alarm.class, unit: alarm.unit.clone() };
+    let limits = match alarm.class {
+        DeviceClass::Humidity | DeviceClass::Battery => Some((0.0, 100.0)),
+        _ => info.physics(),
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "limits have few digits")]
+    let limits = limits
+        .map_or_else(String::new, |(low, high)| format!(": {} is possible", range(&info, low as f32, high as f32)));
+    let value = value(&info, alarm.alarm.observed);
+    format!("It reports {value}, which cannot be{limits}. The sensor is broken or badly connected.")
 }
 
 /// An answer, as the resident gave it.
@@ -127,6 +147,23 @@ pub(super) fn lesson(lesson: &Lesson) -> String {
     }
 }
 
+/// How unusual, from 0 to 100: 50 is the threshold. A logistic of the distance to it.
+pub(super) fn unusual(score: f32, threshold: f32) -> f64 {
+    100.0 / (1.0 + f64::from(threshold - score).exp())
+}
+
+/// What came of the look back at a declared miss.
+pub(super) fn look_back(look: LookBack) -> String {
+    match look {
+        LookBack::Underway => "what was seen then is being looked up".to_owned(),
+        LookBack::Nothing => "too little is remembered of that time to say what was seen".to_owned(),
+        LookBack::Seen { score: None, .. } => "nothing was judged then".to_owned(),
+        LookBack::Seen { score: Some(score), threshold } => {
+            format!("seen then: {:.0} of 100 unusual; what is told begins at 50", unusual(score, threshold))
+        }
+    }
+}
+
 pub(super) fn manner(kind: AnomalyKind) -> &'static str {
     match kind {
         AnomalyKind::Level => "an unusual value",
@@ -159,9 +196,11 @@ pub(super) fn manner(kind: AnomalyKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use hearthwatch_model::class::DeviceClass;
+    use hearthwatch_model::alarm::{Alarm, Severity};
+    use hearthwatch_protocol::ModelVersion;
 
     use super::*;
+    use crate::house::Place;
 
     #[test]
     fn numbers_say_no_more_than_a_sensor_means() {
@@ -177,5 +216,44 @@ mod tests {
         let door = EntityInfo { entity_id: "binary_sensor.d".into(), class: DeviceClass::Door, unit: String::new() };
         assert_eq!(value(&warm, Some(21.52)), "21.5\u{a0}°C");
         assert_eq!((value(&door, Some(1.0)), value(&door, None)), ("open".to_owned(), "–".to_owned()));
+    }
+
+    #[test]
+    fn an_impossible_value_is_told_with_what_can_be() {
+        let of = |class, unit: &str, observed| {
+            let alarm = Alarm {
+                id: "1".into(),
+                entity: 0,
+                start: 0,
+                end: None,
+                raised_at: 600,
+                severity: Severity::Warning,
+                score: 9.0,
+                threshold: 1.0,
+                observed: Some(observed),
+                band: None,
+                kind: AnomalyKind::Physics,
+                amount: observed,
+                usual: 0.0,
+                reason: "sensor.t reports …".into(),
+            };
+            let info = EntityInfo { entity_id: "sensor.t".into(), class, unit: unit.into() };
+            reason(&StoredAlarm::new(alarm, &info, Place::default(), ModelVersion::ROUTINE))
+        };
+        assert_eq!(
+            of(DeviceClass::Humidity, "%", 140.0),
+            "It reports 140%, which cannot be: 0 to 100% is possible. The sensor is broken or badly connected."
+        );
+        assert_eq!(
+            of(DeviceClass::Temperature, "°C", 230.0),
+            "It reports 230\u{a0}°C, which cannot be: -60 to 150\u{a0}°C is possible. The sensor is broken or badly connected."
+        );
+    }
+
+    #[test]
+    fn what_was_seen_at_a_miss_is_told_on_the_scale_of_the_page() {
+        let seen = |score| look_back(LookBack::Seen { score, threshold: 3.0 });
+        assert_eq!(seen(Some(3.0)), "seen then: 50 of 100 unusual; what is told begins at 50");
+        assert_eq!(seen(None), "nothing was judged then");
     }
 }

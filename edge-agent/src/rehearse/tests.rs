@@ -40,6 +40,10 @@ fn remembered(days: i64) -> (tempfile::TempDir, HistoryReader, HomeDetail) {
         alarms: Vec::new(),
         rehearsal: None,
         places: std::collections::HashMap::new(),
+        judged: false,
+        gone: std::collections::BTreeSet::new(),
+        unit_doubts: Vec::new(),
+        looks: Vec::new(),
     };
     (dir, HistoryReader::open(&path).unwrap(), home)
 }

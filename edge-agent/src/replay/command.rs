@@ -65,10 +65,11 @@ pub struct ReplayArgs {
     /// /api/history/period. unavailable, unknown and nothing at all are gaps; entities of two states take on/off or
     /// 1/0. Rows that are not in the order of time are sorted first. Database and CSV may be gzipped.
     ///
-    /// Of a recorder on a server give its address as db_url has it: postgresql://USER:PASSWORD@HOST/DATABASE or
-    /// mysql://USER:PASSWORD@HOST/DATABASE (MariaDB too). It is read within one read-only transaction. Where the password must not
-    /// stand in the list of processes, leave it out: PGPASSWORD, ~/.pgpass or MYSQL_PWD is asked.
-    #[arg(long, value_name = "FILE|ADDRESS")]
+    /// Of a recorder on a server give its address: postgresql://USER@HOST/DATABASE or mysql://USER@HOST/DATABASE (MariaDB too). It is
+    /// read within one read-only transaction. Its password is taken from PGPASSWORD or ~/.pgpass, or from MYSQL_PWD. Or put the whole
+    /// of Home Assistant's db_url, password and all, into HEARTHWATCH_EVENTS_URL and leave --events out: what stands on the command
+    /// line is shown to every user of the machine.
+    #[arg(long, value_name = "FILE|ADDRESS", env = "HEARTHWATCH_EVENTS_URL", hide_env_values = true)]
     pub events: PathBuf,
 
     /// What the entities are, where the file does not say it or is wrong
@@ -123,7 +124,7 @@ Examples:
   hearthwatch-edge replay --events home.csv --timezone Europe/London --out result
   hearthwatch-edge replay --events history.csv --entities entities.csv --out result
   hearthwatch-edge replay --events home-assistant_v2.db --model routine --budget 2 --out result
-  hearthwatch-edge replay --events postgresql://ha:secret@192.168.1.5/homeassistant --out result
+  PGPASSWORD=… hearthwatch-edge replay --events postgresql://ha@192.168.1.5/homeassistant --out result
   hearthwatch-edge replay --events home.csv --explain 3f5c0d9a71b2e684 --out result
 
 Rows that cannot be read, or lie over 400 days away from the rest, are passed over; states that are no value are gaps.

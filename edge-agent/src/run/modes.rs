@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use hearthwatch_link::CREDENTIALS_REFUSED;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::discovery::BrokerState;
@@ -13,12 +15,16 @@ use crate::uplink::UplinkState;
 
 /// How long changes are gathered before the mode is put together again.
 const SETTLE: Duration = Duration::from_millis(200);
+/// How often the percents of a warm start are shown: each is a message to Home Assistant, and there are a hundred of them.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
 /// The sides that are configured.
 #[derive(Clone)]
 pub(super) struct Sides {
     pub(super) session: watch::Receiver<SessionState>,
     pub(super) home_broker: Option<watch::Receiver<BrokerState>>,
+    /// What a person does where that broker refuses us.
+    pub(super) broker_remedy: String,
     /// Whether this home is in its fleet.
     pub(super) membership: watch::Receiver<Membership>,
     /// None without a cloud; none inside where the cloud only has models to give.
@@ -28,10 +34,14 @@ pub(super) struct Sides {
 /// Runs until `stop`. `now` always holds the mode.
 pub(super) async fn watch(mut sides: Sides, now: watch::Sender<Mode>, stop: CancellationToken) {
     let mut said = None;
+    let mut shown: Option<(Mode, Instant)> = None;
     loop {
         let mode = Mode {
             session: sides.session.borrow_and_update().clone(),
-            home_broker: sides.home_broker.as_mut().map(|side| side.borrow_and_update().clone()),
+            home_broker: sides
+                .home_broker
+                .as_mut()
+                .map(|side| with_remedy(side.borrow_and_update().clone(), &sides.broker_remedy)),
             cloud: match (&*sides.membership.borrow_and_update(), &mut sides.cloud) {
                 (_, None) => CloudState::None,
                 (Membership::Outside(reason), _) => CloudState::Outside { reason: reason.clone() },
@@ -42,14 +52,28 @@ pub(super) async fn watch(mut sides: Sides, now: watch::Sender<Mode>, stop: Canc
         // Percents of the warm-up and entities that come one by one are for the screen, not for the log.
         let outline = Mode { session: outline_of(&mode.session), ..mode.clone() };
         if said.as_ref() != Some(&outline) {
+            match &mode.home_broker {
+                Some(BrokerState::Away { reason }) if reason.starts_with(CREDENTIALS_REFUSED) => {
+                    tracing::warn!(
+                        "{reason}; it is tried again by itself, and alarms stay on the local page until then"
+                    );
+                }
+                _ => {}
+            }
             tracing::info!("mode: {mode}");
             said = Some(outline);
         }
-        now.send_replace(mode);
+        let due = shown.as_ref().and_then(|(before, at)| Some(*at + progress_due(before, &mode)?));
+        let due = due.filter(|due| *due > Instant::now());
+        if due.is_none() {
+            shown = Some((mode.clone(), Instant::now()));
+            now.send_replace(mode);
+        }
         // Several changes in a row, as when a device with many entities is discovered, are shown as one.
         tokio::time::sleep(SETTLE).await;
         tokio::select! {
             () = stop.cancelled() => return,
+            () = until(due) => {}
             changed = sides.session.changed() => if changed.is_err() { return },
             () = change_of(sides.home_broker.as_mut()) => {}
             () = change_of(Some(&mut sides.membership)) => {}
@@ -66,11 +90,36 @@ fn cloud_state(uplink: &UplinkState) -> CloudState {
     }
 }
 
+/// A broker that does not accept us is mended by a person alone, so the reason says how.
+fn with_remedy(state: BrokerState, remedy: &str) -> BrokerState {
+    match state {
+        BrokerState::Away { reason } if reason == CREDENTIALS_REFUSED => {
+            BrokerState::Away { reason: format!("{reason}; {remedy}") }
+        }
+        state => state,
+    }
+}
+
 fn outline_of(state: &SessionState) -> SessionState {
     match state {
         SessionState::Remembering { .. } => SessionState::Remembering { percent: 0 },
         SessionState::Listening { version, .. } => SessionState::Listening { version: version.clone(), entities: 0 },
         other => other.clone(),
+    }
+}
+
+/// How long after `before` was shown `after` is: none where more has changed than the percents of the warm start.
+fn progress_due(before: &Mode, after: &Mode) -> Option<Duration> {
+    let remembers = |mode: &Mode| matches!(mode.session, SessionState::Remembering { .. });
+    let rest = |mode: &Mode| Mode { session: SessionState::Connecting, ..mode.clone() };
+    (remembers(before) && remembers(after) && rest(before) == rest(after)).then_some(PROGRESS_EVERY)
+}
+
+/// Waits until `at`; for ever where there is nothing to wait for.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -82,4 +131,31 @@ async fn change_of<T>(side: Option<&mut watch::Receiver<T>>) {
         return;
     }
     std::future::pending::<()>().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percents_of_a_warm_start_wait_five_seconds_and_whatever_else_changes_does_not() {
+        let at = |percent| Mode { session: SessionState::Remembering { percent }, ..Mode::default() };
+        assert_eq!(progress_due(&at(3), &at(4)), Some(Duration::from_secs(5)));
+        let listening = SessionState::Listening { version: "2026.11.0".to_owned(), entities: 3 };
+        assert_eq!(progress_due(&at(99), &Mode { session: listening, ..Mode::default() }), None);
+        let broker = Mode { home_broker: Some(BrokerState::Connected), ..at(4) };
+        assert_eq!(progress_due(&at(3), &broker), None);
+        assert_eq!(progress_due(&Mode::default(), &at(0)), None);
+    }
+
+    #[test]
+    fn a_broker_that_refuses_the_password_is_said_with_what_to_do_and_another_trouble_as_it_is() {
+        let away = |reason: &str| BrokerState::Away { reason: reason.to_owned() };
+        let remedy = "put the right one in /etc/hearthwatch/broker-password";
+        let words =
+            "the MQTT broker refuses the user name or password; put the right one in /etc/hearthwatch/broker-password";
+        assert_eq!(with_remedy(away(CREDENTIALS_REFUSED), remedy), away(words));
+        assert_eq!(with_remedy(away("no sign of life"), remedy), away("no sign of life"));
+        assert_eq!(with_remedy(BrokerState::Connected, remedy), BrokerState::Connected);
+    }
 }

@@ -244,7 +244,14 @@ impl Agent {
             health::home_broker(&board, broker_seen.clone());
             broker_seen
         });
-        let sides = Sides { session: session_seen, home_broker, membership: membership_seen, cloud: cloud_state };
+        let broker_remedy = config.home_mqtt.as_ref().map(HomeMqttConfig::remedy).unwrap_or_default();
+        let sides = Sides {
+            session: session_seen,
+            home_broker,
+            broker_remedy,
+            membership: membership_seen,
+            cloud: cloud_state,
+        };
         let ends = stop.clone().drop_guard();
         parts.optional("mode", move || modes::watch(sides.clone(), mode.clone(), stop.clone()));
         Ok(Self { parts, _ends: ends, _state: state })

@@ -61,9 +61,8 @@ pub(super) fn write(dir: &Path, answers: &Answers) -> Result<(), FilesError> {
     if let Some((_, password)) = answers.broker.as_ref().and_then(|broker| broker.credentials.as_ref()) {
         keep(&dir.join(PASSWORD), password.expose(), 0o600)?;
     }
-    if answers.broker.is_some() {
-        keep(&dir.join(BLUEPRINT), BLUEPRINT_TEXT, 0o644)?;
-    }
+    // Also without a broker: somebody may add one by hand.
+    keep(&dir.join(BLUEPRINT), BLUEPRINT_TEXT, 0o644)?;
     let file = dir.join(CONFIG);
     let text = config_text(answers);
     Config::parse(&text, &file).map_err(FilesError::Unusable)?;

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::config::PageConfig;
+use crate::explain::Language;
 use crate::outbox::SharingLevel;
 use crate::output::stderr_line;
 use answers::{Answers, Door};
@@ -148,14 +149,25 @@ async fn set_up<R: std::io::BufRead, W: std::io::Write>(
     }
     asker.say("It learns from Home Assistant's own history first, so most sensors are watched within minutes.")?;
     asker.say(&format!("The page of this home: http://{}/ (this machine alone).", PageConfig::default().listen))?;
-    if answers.broker.is_some() {
-        asker.say(&format!(
-            "Messages on phones, with buttons to answer: copy {} into the folder\n  blueprints/automation/hearthwatch/ of Home \
-             Assistant's configuration, then Settings, Automations & scenes, Blueprints.",
-            args.dir.join(files::BLUEPRINT).display()
-        ))?;
-    }
+    asker.say(&phones(&args.dir.join(files::BLUEPRINT), answers.broker.is_some()))?;
     Ok(())
+}
+
+/// How messages get onto phones.
+fn phones(blueprint: &std::path::Path, has_broker: bool) -> String {
+    let blueprint = blueprint.display();
+    let how = format!(
+        "copy {blueprint} into the folder\n  blueprints/automation/hearthwatch/ of Home Assistant's configuration, then Settings, \
+         Automations & scenes, Blueprints."
+    );
+    if has_broker {
+        format!("Messages on phones, with buttons to answer: {how}")
+    } else {
+        format!(
+            "Without an MQTT broker nothing appears in Home Assistant or on phones: alarms are on the local page alone. For both set it up \
+             again,\n  with --broker HOST --force; then for phones {how}"
+        )
+    }
 }
 
 async fn home_assistant<R: std::io::BufRead, W: std::io::Write>(
@@ -183,6 +195,9 @@ async fn home_assistant<R: std::io::BufRead, W: std::io::Write>(
         match try_home_assistant(&text, &secret).await {
             Ok(found) => {
                 asker.say(&format!("  Good: {found}"))?;
+                for doubt in &found.unit_doubts {
+                    asker.say(&format!("  {}", doubt.sentence(&doubt.entity_id, Language::English)))?;
+                }
                 if found.administrator {
                     asker.say("  This token is an administrator's. It works; one without such rights is safer.")?;
                 }

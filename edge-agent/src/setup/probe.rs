@@ -4,20 +4,22 @@ use std::fmt;
 use std::time::Duration;
 
 use hearthwatch_link::{LinkConfig, LinkError, LinkEvent};
+use hearthwatch_model::reading::Value;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
 
 use crate::config::{Secret, websocket_url};
-use crate::home_assistant::entities::WatchedEntities;
-use crate::home_assistant::registry;
+use crate::home_assistant::entities::{WatchedEntities, parse_state};
+use crate::home_assistant::registry::{self, PresentState, Register};
 use crate::home_assistant::socket::{Socket, SocketError};
+use crate::unit_doubt::{Thermometer, UnitDoubt, doubts};
 
 /// How long a broker may take to let us in.
 const BROKER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was found at an address.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HomeAssistantFound {
     /// Its version.
     pub version: String,
@@ -27,6 +29,8 @@ pub struct HomeAssistantFound {
     pub administrator: bool,
     /// Whether the MQTT integration is there.
     pub mqtt: bool,
+    /// Thermometers that seem to report in another unit than they say.
+    pub unit_doubts: Vec<UnitDoubt>,
 }
 
 impl fmt::Display for HomeAssistantFound {
@@ -84,16 +88,42 @@ pub async fn try_home_assistant(address: &str, token: &Secret) -> Result<HomeAss
 async fn look(socket: &mut Socket) -> Result<HomeAssistantFound, SocketError> {
     let user: CurrentUser = socket.command("auth/current_user", json!({})).await?;
     let has: Components = socket.command("get_config", json!({})).await?;
-    let mut watched = WatchedEntities::default();
-    for state in registry::get_states(socket).await? {
-        watched.consider(&state.entity_id, &state.attributes);
-    }
+    let register = registry::register(socket).await?;
+    let states = others(&register, registry::get_states(socket).await?);
+    let (watched, unit_doubts) = (watchable(&states), doubts(&thermometers(&states)));
     Ok(HomeAssistantFound {
         version: socket.version().to_owned(),
         watchable: watched.len() + watched.refused(),
+        unit_doubts,
         administrator: user.is_admin,
         mqtt: has.components.iter().any(|name| name == "mqtt"),
     })
+}
+
+/// Without what an agent of ours shows: it is not watched, so it does not count either.
+fn others(register: &Register, mut states: Vec<PresentState>) -> Vec<PresentState> {
+    states.retain(|state| !register.is_own(&state.entity_id));
+    states
+}
+
+fn watchable(states: &[PresentState]) -> WatchedEntities {
+    let mut watched = WatchedEntities::default();
+    for state in states {
+        watched.consider(&state.entity_id, &state.attributes);
+    }
+    watched
+}
+
+/// What the thermometers say now; what is usual of them is not known yet.
+fn thermometers(states: &[PresentState]) -> Vec<Thermometer> {
+    let mut watched = WatchedEntities::default();
+    let thermometer = states.iter().filter_map(|state| {
+        let info = watched.consider(&state.entity_id, &state.attributes)?;
+        let Value::Number(now) = parse_state(info.class, state.state.as_deref()?) else { return None };
+        let name = state.attributes.friendly_name.clone().unwrap_or_default();
+        Some(Thermometer { info, name, now: Some(now), usual: (now, now, now) })
+    });
+    thermometer.collect()
 }
 
 /// Tries a broker.
@@ -120,4 +150,36 @@ pub async fn try_broker(host: &str, port: u16, credentials: Option<&(String, Sec
     .unwrap_or(Err(BrokerError::Silent));
     link.close().await;
     first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn states(text: &str) -> Vec<PresentState> {
+        serde_json::from_str(text).unwrap()
+    }
+
+    const STATES: &str = r#"[
+        {"entity_id": "sensor.kitchen", "state": "20.5",
+         "attributes": {"device_class": "temperature", "state_class": "measurement", "unit_of_measurement": "°C"}},
+        {"entity_id": "sensor.study", "state": "70.2",
+         "attributes": {"device_class": "temperature", "state_class": "measurement", "unit_of_measurement": "°C"}},
+        {"entity_id": "sensor.hearthwatch_score", "state": "12",
+         "attributes": {"state_class": "measurement", "unit_of_measurement": "%"}}]"#;
+
+    #[test]
+    fn what_an_agent_of_ours_shows_is_not_counted_as_a_sensor() {
+        let register = Register::with_own(&[("sensor.hearthwatch_score", "hearthwatch_home_score")]);
+        assert_eq!(watchable(&others(&register, states(STATES))).len(), 2);
+    }
+
+    #[test]
+    fn a_thermometer_in_the_wrong_unit_is_told_in_set_up() {
+        let found = doubts(&thermometers(&states(STATES)));
+        let told: Vec<String> =
+            found.iter().map(|doubt| doubt.sentence(&doubt.entity_id, crate::explain::Language::English)).collect();
+        let words = "sensor.study says 70.2 °C, which looks like °F: correct its unit in Home Assistant.";
+        assert_eq!(told, [words]);
+    }
 }

@@ -59,6 +59,17 @@ fn what_is_written_reads_back_and_secrets_are_their_owners_alone() {
     assert!(!text.contains("a-token") && !text.contains("a-password"), "{text}");
 }
 
+#[test]
+fn without_a_broker_it_is_said_what_phones_need() {
+    let file = std::path::Path::new("/etc/hearthwatch/hearthwatch-alarm.yaml");
+    let how = "copy /etc/hearthwatch/hearthwatch-alarm.yaml into the folder\n  blueprints/automation/hearthwatch/ of Home Assistant's \
+               configuration, then Settings, Automations & scenes, Blueprints.";
+    assert_eq!(phones(file, true), format!("Messages on phones, with buttons to answer: {how}"));
+    let needs = "Without an MQTT broker nothing appears in Home Assistant or on phones: alarms are on the local page alone. For both \
+                 set it up again,\n  with --broker HOST --force; then for phones ";
+    assert_eq!(phones(file, false), format!("{needs}{how}"));
+}
+
 #[tokio::test]
 async fn a_wrong_answer_is_explained_and_asked_again() {
     let dir = tempfile::tempdir().unwrap();

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rumqttc::{
-    AckMode, AsyncClient, ConnectionError, Event, EventLoop, LastWill, MqttOptions, Packet, Publish, QoS,
-    SubscribeFilterInput, SubscribeReasonCode, Transport,
+    AckMode, AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill, MqttOptions, Packet, Publish,
+    QoS, SubscribeFilterInput, SubscribeReasonCode, Transport,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::backoff;
 use crate::config::{LinkConfig, shown};
 use crate::error::LinkError;
-use crate::handle::LinkEvent;
+use crate::handle::{CREDENTIALS_REFUSED, LinkEvent};
 use crate::session::NothingUnfinished;
 use crate::{PACKET_BYTES_MAX, UNREAD_MESSAGES_MAX, tls};
 
@@ -173,6 +173,7 @@ impl Connection {
         let (client, mut events) = AsyncClient::builder(options).build();
         // Every ping makes an event, so two missed ones and the time to connect are the longest honest silence.
         let silence = Duration::from_secs(CONNECT_SECONDS_MAX + 2 * u64::from(self.config.keep_alive_seconds));
+        let certified = self.config.tls.as_ref().is_some_and(|tls| tls.cert.is_some());
         let mut greeting = Greeting::default();
         loop {
             tokio::select! {
@@ -188,7 +189,7 @@ impl Connection {
                 polled = timeout(silence, events.poll()) => {
                     let event = match polled {
                         Ok(Ok(event)) => event,
-                        Ok(Err(error)) => return End::Lost(explain(&error)),
+                        Ok(Err(error)) => return End::Lost(explain(&error, certified)),
                         Err(_) => return End::Lost("no sign of life from the broker".to_owned()),
                     };
                     if let Err(reason) = self.on_event(event, &client, &mut greeting) {
@@ -299,7 +300,15 @@ async fn farewell(client: &AsyncClient, events: &mut EventLoop) {
 }
 
 /// The error with its causes, in one line.
-fn explain(error: &ConnectionError) -> String {
+fn explain(error: &ConnectionError, certified: bool) -> String {
+    // Who has a certificate is known by it, and has no password that could be wrong.
+    if !certified
+        && let ConnectionError::ConnectionRefused(
+            ConnectReturnCode::NotAuthorized | ConnectReturnCode::BadUserNamePassword,
+        ) = error
+    {
+        return CREDENTIALS_REFUSED.to_owned();
+    }
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

@@ -19,6 +19,9 @@ const ACK_SECONDS_MAX: u64 = 30;
 /// Commands waiting for the connection's task: replacement requests (any number of callers, one suffices) and a farewell.
 const COMMANDS_MAX: usize = 8;
 
+/// The reason of a broker that does not accept who we say we are.
+pub const CREDENTIALS_REFUSED: &str = "the MQTT broker refuses the user name or password";
+
 /// What happens on a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkEvent {

@@ -24,7 +24,7 @@ mod tls;
 pub use backoff::Backoff;
 pub use config::{LinkConfig, Publication, TlsFiles};
 pub use error::LinkError;
-pub use handle::{LinkEvent, LinkEvents, LinkHandle, open, open_after};
+pub use handle::{CREDENTIALS_REFUSED, LinkEvent, LinkEvents, LinkHandle, open, open_after};
 pub use tls::client_config as tls_client_config;
 
 /// Largest MQTT packet in either direction. The largest honest one is a home's discovery document:

@@ -45,7 +45,7 @@ async fn an_answer_given_while_the_fleet_is_away_outlives_the_agents_memory_in_t
     home.say_temperature(IMPOSSIBLE).await;
     let alarm = home.owner.state_when(ALARM, "on", is("on")).await;
     let id = alarm["attributes"]["alarm_id"].as_str().unwrap().to_owned();
-    home.owner.press("button.hearthwatch_confirm").await;
+    home.owner.press("button.hearthwatch_real").await;
     home.owner.state_when(ALARM, "confirmed", answered("confirmed")).await;
     home.owner.until("the recorder to know", async |_| is_recorded(&home, &begun).await).await;
     home.say_temperature("-18.0").await;

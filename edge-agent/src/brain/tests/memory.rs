@@ -75,6 +75,50 @@ fn an_entity_that_is_no_more_is_forgotten_and_its_alarm_ends() {
 }
 
 #[test]
+fn an_entity_whose_state_was_deleted_leaves_page_and_count_at_once_and_comes_back_as_it_was() {
+    let mut home = home();
+    three(&mut home);
+    home.brain.set_listening(true, 600);
+    let shown = |home: &Home| {
+        let detail = home.brain.look();
+        let present: Vec<String> = detail.present().map(|(info, _)| info.entity_id.clone()).collect();
+        (present, home.view.borrow().entities)
+    };
+    let ids = |list: &[&str]| list.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    assert_eq!(shown(&home), (ids(&["sensor.a", "sensor.b", "sensor.c"]), 3));
+    home.brain.depart(ids(&["sensor.b"]));
+    assert_eq!(shown(&home), (ids(&["sensor.a", "sensor.c"]), 2));
+    assert_eq!(home.brain.add_entities(vec![info_of("sensor.b")]), [1]);
+    home.brain.show(None);
+    assert_eq!(shown(&home), (ids(&["sensor.a", "sensor.b", "sensor.c"]), 3));
+}
+
+#[test]
+fn a_thermometer_in_the_wrong_unit_is_told_and_learnt_anew_once_it_is_put_right() {
+    let mut home = home();
+    three(&mut home);
+    let rooms = |from: i64, until: i64| {
+        let steps = (from / STEP_SECONDS..until / STEP_SECONDS).map(|step| step * STEP_SECONDS + 1);
+        let of = |at| [(0, 20.0), (1, 70.0), (2, 21.0)].map(|(entity, value)| (at, entity, value));
+        let jitter = |at: i64| f64::from(i32::try_from(at / STEP_SECONDS % 7).unwrap()) / 10.0;
+        steps.flat_map(of).map(move |(at, entity, value)| Reading {
+            at,
+            entity,
+            value: Value::Number(value + jitter(at)),
+        })
+    };
+    home.brain.learn(&rooms(0, 5 * DAY).collect::<Vec<_>>(), 5 * DAY);
+    home.brain.set_listening(true, 5 * DAY);
+    let doubts = home.brain.look().unit_doubts;
+    let doubted: Vec<(&str, &str)> = doubts.iter().map(|one| (one.entity_id.as_str(), one.looks_like)).collect();
+    assert_eq!(doubted, [("sensor.b", "°F")]);
+    assert_eq!(home.view.borrow().unusual.len(), 0, "it is no anomaly");
+    home.brain.add_entities(vec![EntityInfo { unit: "°F".to_owned(), ..info_of("sensor.b") }]);
+    let info = home.brain.look().entities[1].0.clone();
+    assert_eq!(info.unit, "°F", "its values are not converted: they were never °C");
+}
+
+#[test]
 fn days_with_guests_are_not_what_is_usual() {
     let mut home = home();
     home.brain.add_entities(vec![thermometer()]);

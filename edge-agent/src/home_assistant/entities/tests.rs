@@ -55,6 +55,16 @@ fn a_change_states_only_what_is_watched() {
 }
 
 #[test]
+fn what_home_assistant_has_no_more_is_not_watched_any_more() {
+    let mut watched = WatchedEntities::default();
+    watched.apply(&event(SNAPSHOT), NOW);
+    let missing = watched.missing_from(&HashSet::from(["sensor.kitchen_temperature", "light.hall"]));
+    assert_eq!(missing, ["binary_sensor.kitchen_motion"]);
+    assert_eq!(watched.len(), 1);
+    assert_eq!(watched.missing_from(&HashSet::from(["sensor.kitchen_temperature"])), Vec::<String>::new());
+}
+
+#[test]
 fn a_change_of_attributes_alone_is_not_a_reading() {
     let mut watched = WatchedEntities::default();
     watched.apply(&event(SNAPSHOT), NOW);

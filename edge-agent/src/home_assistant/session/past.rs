@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::history::{self, Depth, Wanted};
 use super::super::socket::Socket;
+use super::super::units::RecordedUnits;
 use super::{Session, SessionEnd, SessionState, unix_now};
 use crate::brain::{BrainCommand, RECOVERED_SECONDS, WARM_UP_SECONDS};
 
@@ -22,6 +23,8 @@ pub(super) struct Backfill {
     wanted: Vec<Wanted>,
     slices: VecDeque<(i64, i64)>,
     depth: Depth,
+    /// In which units it was recorded; none before that was asked.
+    units: Option<RecordedUnits>,
 }
 
 impl Session {
@@ -57,8 +60,10 @@ impl Session {
         let mut from = begin;
         let mut coarse = 0;
         while now - from > MEMORY_LAG_SECONDS {
-            for (slice_from, slice_until) in history::slices(from, now) {
-                let slice = history::fetch(socket, &wanted, (slice_from, slice_until), depth).await?;
+            let slices = history::slices(from, now);
+            let units = recorded_units(socket, &wanted, &slices).await?;
+            for (slice_from, slice_until) in slices {
+                let slice = history::fetch(socket, &wanted, (slice_from, slice_until), depth, &units).await?;
                 depth = depth.next();
                 coarse += u32::from(slice.coarse);
                 self.brain.ask(|reply| BrainCommand::Learn(slice.readings, slice_until, reply)).await?;
@@ -78,8 +83,8 @@ impl Session {
             .numbers
             .iter()
             .filter_map(|(entity_id, entity)| {
-                let class = self.watched.class(entity_id)?;
-                Some(Wanted { entity: *entity, entity_id: entity_id.clone(), class })
+                let info = self.watched.info(entity_id)?;
+                Some(Wanted { entity: *entity, entity_id: info.entity_id, class: info.class, unit: info.unit })
             })
             .collect();
         wanted.sort_by_key(|one| one.entity);
@@ -94,20 +99,37 @@ impl Session {
         wanted.retain(|one| late.contains(&one.entity_id));
         let now = unix_now();
         let slices = history::slices(now - WARM_UP_SECONDS, now).into();
-        (!wanted.is_empty()).then_some(Backfill { wanted, slices, depth: Depth::FirstSlice })
+        (!wanted.is_empty()).then_some(Backfill { wanted, slices, depth: Depth::FirstSlice, units: None })
     }
 
     /// Asks for the next slice; false when there was none left.
     pub(super) async fn fill(&mut self, socket: &mut Socket, past: &mut Backfill) -> Result<bool, SessionEnd> {
+        let units = match past.units.take() {
+            Some(units) => units,
+            None => recorded_units(socket, &past.wanted, past.slices.make_contiguous()).await?,
+        };
+        let units = past.units.insert(units);
         let Some(span) = past.slices.pop_front() else {
             self.brain.tell(BrainCommand::Relearn).await?;
             return Ok(false);
         };
-        let slice = history::fetch(socket, &past.wanted, span, past.depth).await?;
+        let slice = history::fetch(socket, &past.wanted, span, past.depth, units).await?;
         past.depth = past.depth.next();
         self.brain.ask(|reply| BrainCommand::Backfill(slice.readings, reply)).await?;
         Ok(true)
     }
+}
+
+async fn recorded_units(
+    socket: &mut Socket,
+    wanted: &[Wanted],
+    slices: &[(i64, i64)],
+) -> Result<RecordedUnits, SessionEnd> {
+    let units = RecordedUnits::ask(socket, wanted, slices).await?;
+    for entity_id in units.changed(wanted) {
+        tracing::info!(entity_id, "recorded in another unit before; its history is converted");
+    }
+    Ok(units)
 }
 
 /// `part` of `whole` in percent.

@@ -5,9 +5,9 @@ use hearthwatch_model::features::AnomalyKind;
 use maud::{Markup, html};
 
 use super::Forms;
-use crate::brain::verdict_word;
+use crate::brain::{HomeDetail, LookBack, verdict_word};
 use crate::explain::{self, Language};
-use crate::history::{Reason, StoredAlarm};
+use crate::history::{Reason, StoredAlarm, StoredMiss};
 use crate::page::home::{Everything, TIMELINE_SECONDS};
 use crate::page::text;
 
@@ -34,12 +34,12 @@ const ANSWERS_TO_DANGER: [(Verdict, &str); 3] = [
 /// One alarm that waits for a word, opened.
 pub(super) fn card(alarm: &StoredAlarm, all: &Everything, forms: Forms<'_>) -> Markup {
     html! {
-        article.alarm class=(alarm.alarm.severity.as_str()) {
+        article class={ "alarm " (alarm.alarm.severity.as_str()) } {
             (picture(alarm, all, forms))
             div.words {
                 h3 { (all.detail.name_of(&alarm.entity_id)) }
                 (when(alarm, all))
-                p { (text::reason(&alarm.alarm.reason, &alarm.entity_id)) }
+                p { (text::reason(alarm)) }
                 (precedent(alarm, all))
                 (answers(alarm, forms))
             }
@@ -67,11 +67,11 @@ pub(super) fn timeline(all: &Everything, forms: Forms<'_>) -> Markup {
                                 }
                                 span.answer { (alarm.answer.map_or("No answer yet", |(verdict, _)| text::verdict_on(alarm.alarm.kind, verdict))) }
                             }
-                            article.alarm class=(alarm.alarm.severity.as_str()) {
+                            article class={ "alarm " (alarm.alarm.severity.as_str()) } {
                                 (picture(alarm, all, forms))
                                 div.words {
                                     (when(alarm, all))
-                                    p { (text::reason(&alarm.alarm.reason, &alarm.entity_id)) }
+                                    p { (text::reason(alarm)) }
                                     (precedent(alarm, all))
                                     (given(alarm, all))
                                     (answers(alarm, forms))
@@ -193,7 +193,7 @@ fn misses(all: &Everything, forms: Forms<'_>) -> Markup {
         label {
             "Where"
             select name="entity" required {
-                @for (info, _) in &all.detail.entities {
+                @for (info, _) in all.detail.present() {
                     option value=(info.entity_id) { (all.detail.name_of(&info.entity_id)) }
                 }
             }
@@ -213,12 +213,26 @@ fn misses(all: &Everything, forms: Forms<'_>) -> Markup {
                 "."
             }
             (forms.form("miss", "line", &fields))
-            @if !all.misses.is_empty() {
-                ul.plain {
-                    @for miss in all.misses.iter().take(MISSES_SHOWN) {
-                        li {
-                            (all.detail.name_of(&miss.entity_id)) ", " (text::moment(miss.at, &all.timezone))
-                            span.faint { @if miss.shared { " · kept for the fleet" } @else { " · stays here" } }
+            div #misses { (declared(&all.misses, &all.detail)) }
+        }
+    }
+}
+
+/// What residents said was missed, with what was seen then. While that is looked up, the page asks for this part again.
+pub(in crate::page) fn declared(misses: &[StoredMiss], detail: &HomeDetail) -> Markup {
+    let shown: Vec<_> = misses.iter().take(MISSES_SHOWN).map(|miss| (miss, detail.look_back(&miss.id))).collect();
+    let waits = shown.iter().any(|(_, look)| *look == Some(LookBack::Underway));
+    html! {
+        @if !shown.is_empty() {
+            ul.plain data-waits[waits] {
+                @for (miss, look) in shown {
+                    li {
+                        (detail.name_of(&miss.entity_id)) ", " (text::moment(miss.at, &detail.config.timezone))
+                        span.faint {
+                            @if let Some(look) = look { " · " (text::look_back(look)) }
+                            @if look != Some(LookBack::Underway) {
+                                @if miss.shared { " · kept for the fleet" } @else { " · stays here" }
+                            }
                         }
                     }
                 }

@@ -40,7 +40,7 @@ fn hushes(all: &Everything, forms: Forms<'_>) -> Markup {
         label {
             "Do not mention"
             select name="entity" required {
-                @for (info, _) in &all.detail.entities {
+                @for (info, _) in all.detail.present() {
                     option value=(info.entity_id) { (all.detail.name_of(&info.entity_id)) }
                 }
             }

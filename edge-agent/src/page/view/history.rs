@@ -18,7 +18,7 @@ pub(super) fn history(all: &Everything, forms: Forms<'_>) -> Markup {
                 label {
                     "Entity"
                     select name="entity" {
-                        @for (info, _) in &all.detail.entities {
+                        @for (info, _) in all.detail.present() {
                             option value=(info.entity_id) selected[shown.is_some_and(|shown| shown.info.entity_id == info.entity_id)] {
                                 (all.detail.name_of(&info.entity_id))
                             }

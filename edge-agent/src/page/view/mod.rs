@@ -1,6 +1,6 @@
 //! What the page looks like. Pure: what was read goes in, markup comes out.
 
-mod alarms;
+pub(super) mod alarms;
 pub(super) mod budget;
 mod drawn;
 mod history;

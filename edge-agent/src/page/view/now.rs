@@ -1,11 +1,15 @@
 //! What is happening now: one sentence, what is open, and the entities, the most unusual first.
 
 use hearthwatch_model::detector::EntityScore;
+use hearthwatch_model::grid::step_of;
 use hearthwatch_model::reading::{EntityInfo, Value};
 use maud::{Markup, html};
 
 use super::{Forms, alarms, drawn};
+use crate::brain::{CLOSING_GRACE_SECONDS, LEARNING_DAYS};
+use crate::explain::Language;
 use crate::headline::{Headline, Tone};
+use crate::home_assistant::SessionState;
 use crate::page::home::Everything;
 use crate::page::text;
 
@@ -28,9 +32,10 @@ pub(in crate::page) fn now(all: &Everything, forms: Forms<'_>) -> Markup {
         section #now.hero {
             (headline(all))
             p.faint {
-                "Watching " (all.view.entities) @if all.view.entities == 1 { " entity" } @else { " entities" }
+                (if is_watching(all) { "Watching " } else { "It knows " })
+                (all.view.entities) @if all.view.entities == 1 { " entity" } @else { " entities" }
                 ", with " (text::count(all.days_remembered.unsigned_abs(), "day")) " of memory."
-                @if all.days_remembered < 14 { " It knows a home well after 14." }
+                @if all.days_remembered < i64::from(LEARNING_DAYS) { " It knows a home well after " (LEARNING_DAYS) "." }
                 @if all.set_aside > 0 {
                     " On this machine's disk " (text::count(all.set_aside, "piece")) " of it could not be read; nothing damaged is "
                     "deleted, and the agent's log says which."
@@ -51,6 +56,10 @@ pub(in crate::page) fn now(all: &Everything, forms: Forms<'_>) -> Markup {
         (drawn::questions(all, forms))
         section {
             h2 { "Right now" }
+            @if is_watching(all) && !all.detail.judged && all.view.entities > 0 {
+                p.faint { "How unusual each is shows after the first step, at " (first_step(all)) ". Danger is told at once." }
+            }
+            (unit_doubts(all))
             (entities(all))
         }
     }
@@ -69,9 +78,19 @@ fn headline(all: &Everything) -> Markup {
     html! { p.sentence { span class={ "lamp " (class) } aria-hidden="true" {} (text) } }
 }
 
+/// Thermometers whose unit is wrong: no anomaly, and nothing that time mends.
+fn unit_doubts(all: &Everything) -> Markup {
+    html! {
+        @for doubt in &all.detail.unit_doubts {
+            p.note { (doubt.sentence(&doubt.name, Language::English)) }
+        }
+    }
+}
+
 fn entities(all: &Everything) -> Markup {
     let newest = all.detail.newest.iter().copied().chain(std::iter::repeat(None));
     let mut rows: Vec<Row<'_>> = all.detail.entities.iter().zip(newest).collect();
+    rows.retain(|((info, _), _)| !all.detail.gone.contains(&info.entity_id));
     let margin = |score: &Option<EntityScore>| {
         score.as_ref().and_then(|score| Some(score.score? - score.threshold)).unwrap_or(f32::NEG_INFINITY)
     };
@@ -94,7 +113,7 @@ fn entities(all: &Everything) -> Markup {
 
 fn entity(((info, score), newest): &Row<'_>, all: &Everything) -> Markup {
     let name = all.detail.name_of(&info.entity_id);
-    let percent = score.as_ref().and_then(|score| Some(unusual(score.score?, score.threshold)));
+    let percent = score.as_ref().and_then(|score| Some(text::unusual(score.score?, score.threshold)));
     let band = score.as_ref().and_then(|score| score.band).filter(|_| !info.class.is_binary());
     html! {
         li {
@@ -103,13 +122,37 @@ fn entity(((info, score), newest): &Row<'_>, all: &Everything) -> Markup {
             span.usual {
                 @if let Some(band) = band {
                     "usually " (text::range(info, band.low, band.high))
-                } @else if percent.is_none() { "still learning" }
+                } @else if percent.is_none() { (not_judged(info, all)) }
             }
             @if let Some(percent) = percent {
                 meter min="0" max="100" low="50" high="75" optimum="0" value=(format!("{percent:.0}"))
                     aria-label={ "How unusual " (name) " is" } { (format!("{percent:.0} of 100")) }
             }
         }
+    }
+}
+
+/// Whether anything is watched at all: not while Home Assistant is away, or is not heard yet.
+fn is_watching(all: &Everything) -> bool {
+    all.view.listening && matches!(all.mode.session, SessionState::Listening { .. })
+}
+
+/// When the next step is judged.
+fn first_step(all: &Everything) -> String {
+    text::local(step_of(all.now) + CLOSING_GRACE_SECONDS, &all.timezone, "%H:%M")
+}
+
+/// Why an entity has neither a band nor a score.
+fn not_judged(info: &EntityInfo, all: &Everything) -> String {
+    if info.class.warns_of_danger() {
+        return "told at once when it warns".to_owned();
+    }
+    let known = all.view.readiness.entities.iter().find(|known| known.entity_id == info.entity_id);
+    match known.map(|known| known.days) {
+        Some(days) if days < LEARNING_DAYS => format!("still learning, {days} of {LEARNING_DAYS} days"),
+        Some(_) if !all.detail.judged => format!("waiting for the first step, at {}", first_step(all)),
+        Some(_) => "nothing to compare just now".to_owned(),
+        None => "still learning".to_owned(),
     }
 }
 
@@ -124,9 +167,4 @@ fn reading(info: &EntityInfo, newest: Option<Value>, observed: Option<f32>) -> S
         Some(Value::Gap) => "not known now".to_owned(),
         None => text::value(info, observed),
     }
-}
-
-/// How unusual, from 0 to 100: 50 is the threshold. A logistic of the distance to it.
-fn unusual(score: f32, threshold: f32) -> f64 {
-    100.0 / (1.0 + f64::from(threshold - score).exp())
 }
