@@ -33,8 +33,8 @@ pub fn is_gap(state: &str) -> bool {
 
 /// Reads `state` as a value of `class`.
 ///
-/// Binary classes take `on`/`off`, `1`/`0` (also written `1.0`/`0.0`), `true`/`false`, `open`/`closed` and
-/// `home`/`not_home`; all others a decimal number.
+/// Binary classes take `on`/`off`, `1`/`0` (also written `1.0`/`0.0`), `true`/`false`, `open`/`closed`,
+/// `home`/`not_home`, and the German, Dutch and French words for them; all others a decimal number.
 ///
 /// # Errors
 /// [`StateError`] when the state is neither a gap nor a value of the class.
@@ -57,12 +57,61 @@ pub fn value_of(class: DeviceClass, state: &str) -> Result<Value, StateError> {
 }
 
 fn binary_of(state: &str) -> Option<bool> {
-    const ON: [&str; 5] = ["on", "1", "true", "open", "home"];
-    const OFF: [&str; 5] = ["off", "0", "false", "closed", "not_home"];
+    const ON: [&str; 22] = [
+        "on",
+        "1",
+        "true",
+        "open",
+        "home",
+        "yes",
+        "ein",
+        "an",
+        "offen",
+        "geöffnet",
+        "ja",
+        "wahr",
+        "erkannt",
+        "aan",
+        "waar",
+        "marche",
+        "ouvert",
+        "ouverte",
+        "oui",
+        "vrai",
+        "allumé",
+        "activé",
+    ];
+    const OFF: [&str; 24] = [
+        "off",
+        "0",
+        "false",
+        "closed",
+        "not_home",
+        "no",
+        "aus",
+        "geschlossen",
+        "zu",
+        "nein",
+        "falsch",
+        "nicht erkannt",
+        "uit",
+        "dicht",
+        "gesloten",
+        "nee",
+        "onwaar",
+        "arrêt",
+        "fermé",
+        "fermée",
+        "non",
+        "faux",
+        "éteint",
+        "désactivé",
+    ];
     let state = state.strip_suffix(".0").unwrap_or(state);
-    if ON.iter().any(|word| state.eq_ignore_ascii_case(word)) {
+    let small = state.to_lowercase();
+    if ON.contains(&small.as_str()) {
         Some(true)
-    } else if OFF.iter().any(|word| state.eq_ignore_ascii_case(word)) {
+    } else if OFF.contains(&small.as_str()) {
         Some(false)
     } else {
         None
@@ -88,6 +137,21 @@ mod tests {
             assert!(matches!(value_of(DeviceClass::Motion, state), Ok(Value::Binary(value)) if value == expected));
         }
         assert_eq!(value_of(DeviceClass::Motion, "2").err(), Some(StateError::NotBinary));
+    }
+
+    #[test]
+    fn binaries_take_the_words_that_people_read() {
+        for (on, off) in [
+            ("Ein", "Aus"),
+            ("An", "Aus"),
+            ("Offen", "Geschlossen"),
+            ("aan", "uit"),
+            ("Ouvert", "Fermé"),
+            ("Oui", "Non"),
+        ] {
+            assert!(matches!(value_of(DeviceClass::Door, on), Ok(Value::Binary(true))), "{on}");
+            assert!(matches!(value_of(DeviceClass::Door, off), Ok(Value::Binary(false))), "{off}");
+        }
     }
 
     #[test]

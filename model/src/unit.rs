@@ -4,11 +4,13 @@
 //! nothing but itself.
 
 mod display;
+mod spelling;
 mod table;
 
 pub use display::DisplayUnit;
 
 use crate::class::DeviceClass;
+use spelling::spelled;
 
 /// What a unit measures. Two units convert into one another when they share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,27 +99,44 @@ impl Unit {
         alike.all(|other| other == found).then_some(found)
     }
 
-    /// The unit of an entity. A bare `°` is a degree Celsius where it stands for a temperature.
+    /// Home Assistant's name of the unit that `name` spells otherwise (`Celsius`, `ºC`, `kwh`); none where it is that name
+    /// already, or no unit of the table.
+    #[must_use]
+    pub fn canonical(class: DeviceClass, name: &str) -> Option<&'static str> {
+        let spelled = spelled(name);
+        if spelled.is_empty() {
+            return None;
+        }
+        if let Some(unit) = meant(class, &spelled) {
+            return Some(unit);
+        }
+        let exact = table::rows().find(|row| row.name == spelled);
+        let row = match exact {
+            Some(row) => row,
+            None => {
+                Self::find(name)?;
+                table::rows().find(|row| row.name.eq_ignore_ascii_case(&spelled))?
+            }
+        };
+        let usual = spelling::usual(row.name);
+        // `m3` and the two letters for micro are as good as the name itself.
+        (usual != name.trim() && usual != spelling::ascii(name.trim())).then_some(usual)
+    }
+
+    /// The unit of an entity. A bare `°` is a degree Celsius where it stands for a temperature, and `w` a watt where it stands for power.
     #[must_use]
     pub fn of(class: DeviceClass, name: &str) -> Option<Self> {
-        let name = if class == DeviceClass::Temperature && name.trim() == "°" { "°C" } else { name };
-        Self::find(name)
+        Self::find(meant(class, &spelled(name)).unwrap_or(name))
     }
 }
 
-/// One spelling for each unit: no spaces, `µ` (U+00B5), `²`, `³`.
-fn spelled(name: &str) -> String {
-    let plain = name.trim().chars().filter(|letter| !letter.is_whitespace()).map(|letter| match letter {
-        'μ' => 'µ',
-        '₂' => '2',
-        '⋅' => '·',
-        other => other,
-    });
-    let mut name: String = plain.collect();
-    for (ascii, letter) in [("m3", "m³"), ("ft3", "ft³"), ("m2", "m²"), ("ft2", "ft²")] {
-        name = name.replace(ascii, letter);
+/// What a name that is two units means for a class.
+fn meant(class: DeviceClass, spelled: &str) -> Option<&'static str> {
+    match (class, spelled) {
+        (DeviceClass::Temperature, "°") => Some("°C"),
+        (DeviceClass::Power, "w") => Some("W"),
+        _ => None,
     }
-    name
 }
 
 /// The way from one unit to another of the same quantity.
@@ -214,6 +233,41 @@ mod tests {
             let found =
                 convert(DeviceClass::GenericNumber, value, from, to).unwrap_or_else(|| panic!("{from} to {to}"));
             assert!((found / expected - 1.0).abs() < 1e-5, "{value} {from} is {found} {to}");
+        }
+    }
+
+    #[test]
+    fn words_lost_degrees_and_other_character_sets_are_spellings_of_the_same_unit() {
+        for (written, unit) in [
+            ("ºC", "°C"),
+            ("Celsius", "°C"),
+            ("Â°C", "°C"),
+            ("øC", "°C"),
+            ("&deg;C", "°C"),
+            ("° C", "°C"),
+            ("°c", "°C"),
+            ("degree C", "°C"),
+            ("degrees Celsius", "°C"),
+            ("C", "°C"),
+            ("Fahrenheit", "°F"),
+            ("Watt", "W"),
+            ("kilowatt", "kW"),
+            ("kwh", "kWh"),
+            ("Volts", "V"),
+            ("Ampere", "A"),
+            ("litres", "L"),
+            ("cbm", "m³"),
+            ("m^3", "m³"),
+            ("percent", "%"),
+            ("lux", "lx"),
+        ] {
+            assert_eq!(Unit::find(written), Unit::find(unit), "{written}");
+            assert_eq!(Unit::canonical(DeviceClass::GenericNumber, written), Some(unit), "{written}");
+        }
+        assert_eq!(Unit::canonical(DeviceClass::Temperature, "Grad"), Some("°C"));
+        assert_eq!(Unit::canonical(DeviceClass::GenericNumber, "Grad"), Some("°"));
+        for own in ["°C", "m3", "μg/m³", "mbar", "furlong", ""] {
+            assert_eq!(Unit::canonical(DeviceClass::Temperature, own), None, "{own}");
         }
     }
 

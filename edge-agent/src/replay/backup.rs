@@ -62,7 +62,11 @@ impl Unpacked {
         let mut buffer = vec![0; 64 * 1024];
         let mut total = 0;
         loop {
-            let count = input.read(&mut buffer).map_err(ReplayError::read(path))?;
+            let count = match input.read(&mut buffer) {
+                // An archive that breaks off: what stands before the break is a database that was cut short.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && total > 0 => 0,
+                read => read.map_err(ReplayError::read(path))?,
+            };
             if count == 0 {
                 break;
             }

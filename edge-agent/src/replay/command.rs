@@ -26,6 +26,7 @@ use super::sorted::SortedRows;
 use super::source::{Row, Source};
 use super::span::{Days, Span};
 use super::summary::Summary;
+use super::thermometers::Thermometers;
 use super::verdicts::Verdicts;
 use super::watch::Watchlist;
 use crate::explain::{self, Language};
@@ -131,13 +132,17 @@ Rows that cannot be read, or lie over 400 days away from the rest, are passed ov
 Both are counted in the closing lines, as is what was not watched.
 
 Exit codes: 0 done, 1 a result could not be written, 2 something given is not usable (the text says what to mend),
-3 done, but nothing in the file could be watched.";
+3 done, but nothing in the file could be watched, or it is of one moment only.";
 
 /// Exit code of a replay that watched nothing: scripts would take its silence for calm.
 const NOTHING_WATCHED: u8 = 3;
 /// What is said with it.
 const NOTHING_WATCHED_TEXT: &str = "nothing in this file could be watched, so that no alarm means nothing; name the \
                                     entities to watch in --entities FILE (entity_id,device_class,unit)\n";
+
+/// What is said of a list of all states.
+const ONE_MOMENT_TEXT: &str = "this file holds one state of each entity (as /api/states answers): one moment only, so that no alarm \
+                               means nothing; give the answer of /api/history/period, or give this file as --entities\n";
 
 fn budget(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
@@ -150,7 +155,7 @@ fn budget(text: &str) -> Result<f64, String> {
 #[must_use]
 pub fn main(args: &ReplayArgs) -> ExitCode {
     match run(args, &mut io::stdout()) {
-        Ok(summary) if summary.nothing_watched() => ExitCode::from(NOTHING_WATCHED),
+        Ok(summary) if summary.nothing_watched() || summary.one_moment => ExitCode::from(NOTHING_WATCHED),
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody is left to tell if standard error is closed.
@@ -180,7 +185,7 @@ pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayE
     let scores_file = temporary(&args.out)?;
     let scores = ScoresCsv::new(BufWriter::new(scores_file)).map_err(ReplayError::write(&scores_path))?;
     let config = DetectorConfig { timezone: timezone.clone(), budget_per_week: args.budget, salt: SALT.to_vec() };
-    let watch = Watchlist::new(entities, !source.tells_kinds());
+    let watch = Watchlist::new(entities, !source.tells_kinds()).with_fahrenheit(survey.fahrenheit);
     let company = Company { verdicts, watch, recall: Recall::new(&args.explain), scores_path: scores_path.clone() };
     let detector = HomeDetector::new(config, Arc::new(model));
     let playback = Playback::new(source.path().to_owned(), detector, scores, company);
@@ -190,6 +195,7 @@ pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayE
     summary.left_out.extend(note);
     summary.notes.extend(survey.odd.notes());
     summary.notes.extend(source.notes());
+    summary.one_moment = source.one_moment();
     let Played { watch, book, recall, scores, .. } = played;
     let scores =
         scores.into_inner().map_err(io::IntoInnerError::into_error).map_err(ReplayError::write(&scores_path))?;
@@ -213,7 +219,9 @@ pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayE
     for note in &summary.notes {
         lines.push_str(&format!("note: {note}\n"));
     }
-    if summary.nothing_watched() {
+    if summary.one_moment {
+        lines.push_str(ONE_MOMENT_TEXT);
+    } else if summary.nothing_watched() {
         lines.push_str(NOTHING_WATCHED_TEXT);
     }
     match output.write_all(lines.as_bytes()) {
@@ -255,6 +263,8 @@ struct Survey {
     rows: u64,
     sorted: bool,
     odd: OddRows,
+    /// Whether thermometers are in °F, where that has to be guessed.
+    fahrenheit: Option<bool>,
 }
 
 impl Survey {
@@ -273,7 +283,8 @@ impl Survey {
         let (span, strays) = days.recording();
         source.keep_to(span);
         for stray in strays {
-            let fault = RowFault { line: stray.line, kind: FaultKind::Clock, what: stray.what };
+            let kind = if stray.recording { FaultKind::Apart } else { FaultKind::Clock };
+            let fault = RowFault { line: stray.line, kind, what: stray.what, of: Vec::new() };
             survey.odd.push_all(stray.rows, &fault);
         }
         Ok(survey)
@@ -281,7 +292,9 @@ impl Survey {
 
     fn take(source: &Source) -> Result<(Self, Days), ReplayError> {
         let mut days = Days::default();
-        let mut survey = Self { rows: 0, sorted: true, odd: OddRows::default() };
+        let mut survey = Self { rows: 0, sorted: true, odd: OddRows::default(), fahrenheit: None };
+        let mut thermometers = Thermometers::default();
+        let guesses = !source.tells_kinds();
         let mut faults = RowFaults::new(source.path());
         let mut last: Option<Moment> = None;
         let mut good = 0_u64;
@@ -297,6 +310,9 @@ impl Survey {
             match row {
                 Ok(row) => {
                     good += 1;
+                    if guesses && row.unit.is_empty() && row.device_class.is_empty() && row.state_class.is_empty() {
+                        thermometers.push(row.entity_id, row.state);
+                    }
                     days.push(row.at, row.line);
                     survey.sorted &= last.is_none_or(|last| last <= row.at);
                     last = Some(row.at);
@@ -309,6 +325,7 @@ impl Survey {
             Ok(())
         })?;
         spinner.finish_and_clear();
+        survey.fahrenheit = thermometers.fahrenheit();
         if good > 0 {
             return Ok((survey, days));
         }

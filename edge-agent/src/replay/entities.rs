@@ -22,6 +22,7 @@ const FORMS: &str = "give a CSV file with the columns entity_id,device_class,uni
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entities {
     list: HashMap<String, Attributes>,
+    by_hand: bool,
 }
 
 #[derive(Deserialize)]
@@ -64,7 +65,7 @@ impl Entities {
             .map(|state| (state.entity_id, state.attributes))
             .filter(|(_, attributes)| *attributes != Attributes::default())
             .collect();
-        Ok(Self { list })
+        Ok(Self { list, by_hand: false })
     }
 
     fn csv(bytes: &[u8]) -> Result<Self, String> {
@@ -92,7 +93,18 @@ impl Entities {
             };
             list.insert(field(entity_id), attributes);
         }
-        Ok(Self { list })
+        Ok(Self { list, by_hand: true })
+    }
+
+    /// Whether somebody wrote the list, rather than Home Assistant.
+    #[must_use]
+    pub fn by_hand(&self) -> bool {
+        self.by_hand
+    }
+
+    /// Every entity and what is said of it.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Attributes)> {
+        self.list.iter()
     }
 
     /// What is said of `entity_id`.

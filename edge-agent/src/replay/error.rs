@@ -17,6 +17,8 @@ pub struct RowFault {
     pub kind: FaultKind,
     /// What is wrong with it and what to write instead.
     pub what: String,
+    /// Entities that are named in it.
+    pub of: Vec<String>,
 }
 
 /// The faulty rows of one file, the first [`FAULTS_SHOWN`] of them in words.

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::*;
+use crate::replay::source::EventRow;
 
 fn read(text: &str) -> Result<Vec<Result<String, String>>, String> {
     let mut rows = Vec::new();
@@ -61,24 +62,217 @@ fn a_title_the_separators_name_and_a_drawn_tables_lines_are_passed_over() {
 }
 
 #[test]
-fn times_without_an_offset_are_the_homes_unless_they_are_written_as_in_home_assistants_tables() {
-    let seconds = |written: &str| {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), format!("entity_id,state,last_changed\nsensor.a,1,\"{written}\"\n")).unwrap();
-        let berlin = TimeZone::get("Europe/Berlin").unwrap();
-        let mut at = None;
-        EventsCsv::new(file.path(), false, &berlin)
-            .read(&mut |row| {
-                at = Some(row.unwrap().at.second());
-                Ok(())
-            })
-            .unwrap();
-        at.unwrap() - 1_767_225_600
+fn times_without_an_offset_are_utc_in_the_recorders_columns_and_the_homes_elsewhere() {
+    let seconds = |column: &str, written: &str| {
+        let (rows, notes) = read_in_berlin(format!("entity_id,state,{column}\nsensor.a,1,\"{written}\"\n"));
+        let at: i64 = rows[0].split(' ').next().unwrap().parse().unwrap();
+        (
+            at - 1_767_225_600,
+            notes.iter().any(|note| note.contains("were taken as UTC")),
+            notes.iter().any(|note| note.contains("as Europe/Berlin")),
+        )
     };
-    assert_eq!(seconds("2026-01-01 01:00:00"), 0);
-    assert_eq!(seconds("01.01.2026 01:00"), 0);
-    assert_eq!(seconds("1/13/2026 1:00 AM"), 12 * 86_400);
-    assert_eq!(seconds("2026-01-01 00:00:00.000000"), 0, "UTC");
+    let (home, utc) = ((0, false, true), (0, true, false));
+    assert_eq!(seconds("time", "2026-01-01 01:00:00"), home);
+    assert_eq!(seconds("last_changed", "01.01.2026 01:00"), home, "a spreadsheet wrote it");
+    assert_eq!(seconds("last_changed", "1/13/2026 1:00 AM"), (12 * 86_400, false, true));
+    for column in ["last_changed", "last_updated", "last_updated_ts", "datetime(s.last_updated_ts;'unixepoch')"] {
+        assert_eq!(seconds(column, "2026-01-01 00:00:00"), utc, "{column}");
+    }
+    assert_eq!(seconds("last_updated", "2026-01-01 00:00:00.000000"), utc);
+    assert_eq!(seconds("last_changed", "2026-01-01T00:00:00.000Z"), (0, false, false));
+}
+
+/// Rows and notes of a file of a home in Berlin.
+fn read_in_berlin(text: impl AsRef<[u8]>) -> (Vec<String>, Vec<String>) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    let csv = EventsCsv::new(file.path(), false, &TimeZone::get("Europe/Berlin").unwrap());
+    let mut rows = Vec::new();
+    csv.read(&mut |row| {
+        rows.push(match row {
+            Ok(row) => format!("{} {} [{}]", row.at.second(), row.entity_id, row.state),
+            Err(fault) => format!("{}: {} ({})", fault.line, fault.what, fault.of.join(" ")),
+        });
+        Ok(())
+    })
+    .unwrap();
+    (rows, csv.notes())
+}
+
+/// Ten-minute rows of a meter around the night of 2026-10-25, by what clocks in Berlin show, and their moments.
+fn october() -> (Vec<String>, Vec<i64>) {
+    let berlin = TimeZone::get("Europe/Berlin").unwrap();
+    let from = 1_792_875_600; // 2026-10-24T21:00:00Z
+    (0..48)
+        .map(|row| {
+            let at = from + row * 600 + 7;
+            let civil = jiff::Timestamp::from_second(at).unwrap().to_zoned(berlin.clone()).datetime();
+            (format!("{},sensor.meter,{}", civil.to_string().replace('T', " "), 100 + row), at)
+        })
+        .unzip()
+}
+
+#[test]
+fn the_hour_that_clocks_show_twice_is_told_apart_by_the_order_of_the_file() {
+    let (mut rows, mut moments) = october();
+    for _ in 0..2 {
+        let (read, notes) = read_in_berlin(format!("time,entity_id,state\n{}\n", rows.join("\n")));
+        let at: Vec<i64> = read.iter().map(|row| row.split(' ').next().unwrap().parse().unwrap()).collect();
+        assert_eq!(at, moments);
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        rows.reverse();
+        moments.reverse();
+    }
+    let wide: Vec<String> = rows.iter().map(|row| row.replace(",sensor.meter", "")).collect();
+    let (read, _) = read_in_berlin(format!("Zeit,sensor.meter\n{}\n", wide.join("\n")));
+    assert_eq!(read.iter().map(|row| row.split(' ').next().unwrap().parse().unwrap()).collect::<Vec<i64>>(), moments);
+}
+
+#[test]
+fn where_nothing_tells_which_of_the_two_hours_is_meant_there_is_a_gap_and_a_note() {
+    let (read, notes) = read_in_berlin(
+        "time,entity_id,state\n2026-10-25 01:30:00,sensor.a,1\n2026-10-25 02:30:00,sensor.a,2\n2026-10-25 03:30:00,sensor.a,3\n",
+    );
+    assert_eq!(read, ["1792884600 sensor.a [1]", "1792888200 sensor.a []", "1792895400 sensor.a [3]"]);
+    assert_eq!(
+        notes[1],
+        "1 row of the hour that clocks in Europe/Berlin show twice (`2026-10-25 02:30:00`), of which nothing tells which of the two is \
+         meant, taken as gaps; export the times with their offset or in UTC"
+    );
+}
+
+#[test]
+fn marks_between_thousands_are_known_by_the_files_other_numbers() {
+    let states = |cells: [&str; 2]| {
+        let (rows, notes) = read_in_berlin(format!(
+            "timestamp;entity_id;state\n1767225600;sensor.m;{}\n1767225600;sensor.t;{}\n",
+            cells[0], cells[1]
+        ));
+        (rows[0].rsplit(' ').next().unwrap().to_owned(), notes)
+    };
+    let (state, notes) = states(["52.300", "20,5"]);
+    assert_eq!(
+        (state.as_str(), notes),
+        ("[52300]", vec!["1 number with marks between thousands (`52.300` was read as 52300)".to_owned()])
+    );
+    assert_eq!(states(["52,300", "20.5"]).0, "[52300]");
+    assert_eq!(states(["5'230.03", "20.5"]).0, "[5230.03]");
+    assert_eq!(states(["5\u{202f}230,03", "20,5"]).0, "[5230.03]");
+    assert_eq!(states(["52.300", "20.5"]), ("[52.300]".to_owned(), vec![]));
+}
+
+#[test]
+fn names_in_place_of_ids_become_the_ids_that_home_assistant_makes() {
+    for header in ["timestamp,entity_id,state", "timestamp,name,state", "Zeit,Friendly Name,Wert"] {
+        let (rows, notes) = read_in_berlin(format!("{header}\n1767225600,Gefrierschrank Küche,-18\n"));
+        assert_eq!(rows, ["1767225600 sensor.gefrierschrank_kuche [-18]"]);
+        assert_eq!(
+            notes,
+            [
+                "names were made ids, as Home Assistant makes them (`Gefrierschrank Küche` is sensor.gefrierschrank_kuche)"
+            ]
+        );
+    }
+    let (rows, _) = read_in_berlin("entity_id,state,last_changed\nSENSOR.ATTIC,1,1767225600\n");
+    assert_eq!(rows, ["1767225600 sensor.attic [1]"]);
+    let (rows, _) = read_in_berlin("Time,Gefrierschrank\n1767225600,-18\n1767225700,null\n");
+    assert_eq!(rows, ["1767225600 sensor.gefrierschrank [-18]"]);
+}
+
+#[test]
+fn what_sqlites_client_writes_in_its_other_modes_is_read() {
+    for text in [
+        "'entity_id','state','last_updated_ts'\n'sensor.a','21.5',1767225600.0\n",
+        "entity_id\u{1f}state\u{1f}last_updated_ts\u{1e}sensor.a\u{1f}21.5\u{1f}1767225600.0\u{1e}",
+        "entity_id  state  last_updated_ts\n---------  -----  ---------------\nsensor.a   21.5   1767225600.0   \n",
+        "│ entity_id │ state │ last_updated_ts │\n├───────────┼───────┼─────────────────┤\n│ sensor.a │ 21.5 │ 1767225600.0 │\n",
+        "      entity_id = sensor.a\n          state = 21.5\nlast_updated_ts = 1767225600.0\n",
+        " entity_id | state | last_updated_ts\n-----------+-------+----------------\n sensor.a | 21.5 | 1767225600.0\n(1 row)\n",
+        "| entity_id | state | last_updated_ts |\n|---|---|---|\n| sensor.a | 21.5 | 1767225600.0 |\n",
+        "<TR><TH>entity_id</TH><TH>state</TH><TH>last_updated_ts</TH></TR>\n<TR><TD>sensor.a</TD><TD>21.5</TD><TD>1767225600.0</TD></TR>\n",
+    ] {
+        assert_eq!(read_in_berlin(text).0, ["1767225600 sensor.a [21.5]"], "{text}");
+    }
+}
+
+#[test]
+fn a_whole_table_with_the_empty_columns_of_old_is_read_and_one_without_ids_gets_the_remedy() {
+    let header = "state_id,entity_id,state,last_updated,last_updated_ts,metadata_id";
+    let (rows, _) = read_in_berlin(format!("{header},entity_id\n1,,21.5,,1767225600.0,7,sensor.a\n"));
+    assert_eq!(rows, ["1767225600 sensor.a [21.5]"]);
+    assert_eq!(
+        read(&format!("{header}\n1,,21.5,,1767225600.0,7\n")).unwrap_err(),
+        format!(
+            "events.csv: has rows with numbers of entities (metadata_id) and not their ids; {}",
+            super::super::layout::JOIN
+        )
+    );
+}
+
+#[test]
+fn dates_and_times_in_columns_of_their_own_are_put_together() {
+    let (rows, _) = read_in_berlin("Datum;Uhrzeit;Entität;Wert\n01.01.2026;01:00:00;sensor.a;21,5\n");
+    assert_eq!(rows, ["1767225600 sensor.a [21,5]"]);
+    let (rows, _) = read_in_berlin("Date,Time,entity_id,state\n2026-01-01,01:00:00,sensor.a,1\n");
+    assert_eq!(rows, ["1767225600 sensor.a [1]"]);
+}
+
+#[test]
+fn a_line_break_in_a_note_loses_no_row() {
+    let (rows, _) = read_in_berlin(
+        "timestamp,entity_id,friendly_name,state\n1767225600,sensor.a,\"Freezer\n(cellar)\",-18\n1767225700,sensor.a,x,-17\n",
+    );
+    assert_eq!(rows, ["1767225600 sensor.a [-18]", "1767225700 sensor.a [-17]"]);
+}
+
+#[test]
+fn utf_16_without_a_mark_and_carriage_returns_alone_are_read() {
+    let text = "timestamp,entity_id,state\r1767225600,sensor.a,1\r1767225700,sensor.a,2\r";
+    let expected = ["1767225600 sensor.a [1]", "1767225700 sensor.a [2]"];
+    assert_eq!(read_in_berlin(text).0, expected);
+    let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    assert_eq!(read_in_berlin(little).0, expected);
+    assert_eq!(read_in_berlin(big).0, expected);
+}
+
+#[test]
+fn a_block_of_zeros_is_a_gap_of_all_that_was_heard_of() {
+    let (rows, _) = read_in_berlin(
+        "timestamp,entity_id,state\n1767225600,sensor.a,1\n1767225700,sensor.b,2\n17672257\0\0\0\0\0sensor.a,3\n1767225900,sensor.a,4\n",
+    );
+    assert_eq!(
+        rows,
+        [
+            "1767225600 sensor.a [1]",
+            "1767225700 sensor.b [2]",
+            "4: zeros stand where rows were: the file is damaged there; copy it again (sensor.a)",
+            "1767225700 sensor.a []",
+            "1767225700 sensor.b []",
+            "1767225900 sensor.a [4]",
+        ]
+    );
+}
+
+#[test]
+fn a_gzipped_file_that_breaks_off_gives_what_stands_before_the_break_and_says_so() {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    packed
+        .write_all(format!("timestamp,entity_id,state\n{}", "1767225600,sensor.a,1\n".repeat(1000)).as_bytes())
+        .unwrap();
+    let packed = packed.finish().unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &packed[..packed.len() / 2]).unwrap();
+    let csv = EventsCsv::new(file.path(), true, &TimeZone::UTC);
+    let mut count = 0;
+    csv.read(&mut |row| {
+        count += usize::from(row.is_ok());
+        Ok(())
+    })
+    .unwrap();
+    assert!((400..600).contains(&count), "{count}");
+    assert_eq!(csv.notes(), [CUT_SHORT]);
 }
 
 #[test]

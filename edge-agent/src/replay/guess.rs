@@ -66,6 +66,12 @@ pub fn of(entity_id: &str, state: &str) -> Option<Guess> {
     }
 }
 
+/// Whether a name is of something that is hotter than a room.
+#[must_use]
+pub fn is_hot(name: &str) -> bool {
+    HOT.iter().any(|hot| name.contains(hot))
+}
+
 /// The class of a number in `unit` whose id has a word for it, where the unit alone leaves several: % is humidity or a
 /// battery, m³ gas or water.
 #[must_use]
@@ -101,11 +107,7 @@ fn number_of(name: &str, number: f64) -> Option<Guess> {
     let Some(word) = word_of(name, NUMBER_WORDS) else { return Some(nothing_known) };
     let has = |text: &str| tokens(name).any(|token| token == text);
     let unit = match word.class {
-        C::Temperature
-            if number > ROOM_MAX && number <= ROOM_MAX_FAHRENHEIT && !HOT.iter().any(|hot| name.contains(hot)) =>
-        {
-            "°F"
-        }
+        C::Temperature if number > ROOM_MAX && number <= ROOM_MAX_FAHRENHEIT && !is_hot(name) => "°F",
         C::Power if has("kw") => "kW",
         C::Energy if has("wh") => "Wh",
         C::Energy if has("mwh") => "MWh",

@@ -1,9 +1,12 @@
 //! What Home Assistant's API answers at `/api/history/period`, saved to a file: lists of states, whole or minimal, in any nesting, or a
 //! state a line.
 
+use std::cell::Cell;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
@@ -14,21 +17,36 @@ use serde_json::Value;
 use super::attributes::Attributes;
 use super::error::{ReplayError, RowFault};
 use super::lenient_json;
-use super::moment::Moment;
+use super::moment::{Moment, MomentError};
 use super::odd::FaultKind;
 use super::source::{EventRow, Row};
-use super::stamp::{self, DayOrder};
+use super::stamp::{self, DayOrder, Stamp};
+use super::torn::{CUT_SHORT, Torn};
 
 /// Largest file: it is held in memory, some times its size.
 const BYTES_MAX: u64 = 256 << 20;
 /// Times of a state, the likeliest first; the short ones are those of the web socket.
-const TIMES: [&str; 6] = ["last_updated", "last_changed", "lu", "lc", "last_reported", "timestamp"];
+const TIMES: [&str; 12] = [
+    "last_updated",
+    "last_changed",
+    "lu",
+    "lc",
+    "last_reported",
+    "timestamp",
+    "last_updated_ts",
+    "last_changed_ts",
+    "last_reported_ts",
+    "time",
+    "start",
+    "ts",
+];
 
 /// The states of a file, read when it is opened.
 #[derive(Debug)]
 pub struct JsonHistory {
     path: PathBuf,
     rows: Vec<Result<StateRow, RowFault>>,
+    notes: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -61,7 +79,9 @@ impl JsonHistory {
     /// [`ReplayError::Read`], [`ReplayError::TooLarge`], or [`ReplayError::Format`] where it is no JSON or holds no states.
     pub fn open(path: &Path, gzip: bool, zone: &TimeZone) -> Result<Self, ReplayError> {
         let file = File::open(path).map_err(ReplayError::read(path))?;
-        let input: Box<dyn Read> = if gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+        let cut = Rc::new(Cell::new(false));
+        let input: Box<dyn Read> =
+            if gzip { Box::new(Torn::new(MultiGzDecoder::new(file), &cut)) } else { Box::new(file) };
         let mut bytes = Vec::new();
         input.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(ReplayError::read(path))?;
         if bytes.len() as u64 > BYTES_MAX {
@@ -71,12 +91,17 @@ impl JsonHistory {
         }
         let text = String::from_utf8_lossy(&bytes);
         let text = text.trim_start_matches('\u{feff}');
-        let mut rows = Rows { zone, rows: Vec::new(), number: 0 };
+        let mut rows = Rows { zone, rows: Vec::new(), number: 0, home: None, utc: None };
         match lenient_json::parse::<Value>(text) {
             Ok(value) => rows.take(&value, &mut Arc::default()),
             Err(error) => {
                 let lines: Result<Vec<Value>, _> =
                     text.lines().filter(|line| !line.trim().is_empty()).map(lenient_json::parse).collect();
+                // What breaks off is whole up to its last whole state.
+                let lines = lines.or_else(|error| {
+                    cut.set(true);
+                    closed(text).and_then(|text| lenient_json::parse(&text).ok()).map(|value| vec![value]).ok_or(error)
+                });
                 let lines = lines.map_err(|_| ReplayError::Format {
                     path: path.to_owned(),
                     what: format!("is JSON that breaks off or is damaged ({error}); save the answer of /api/history/period once more"),
@@ -91,13 +116,30 @@ impl JsonHistory {
                 .to_owned();
             return Err(ReplayError::Format { path: path.to_owned(), what });
         }
-        Ok(Self { path: path.to_owned(), rows: rows.rows })
+        let mut notes: Vec<String> = rows.zone_notes();
+        if cut.get() {
+            notes.push(CUT_SHORT.to_owned());
+        }
+        Ok(Self { path: path.to_owned(), rows: rows.rows, notes })
     }
 
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What there is to tell of the file.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.clone()
+    }
+
+    /// Whether each entity has a single state: all of them at one moment.
+    #[must_use]
+    pub fn one_moment(&self) -> bool {
+        let mut ids = HashSet::new();
+        self.rows.iter().flatten().all(|row| ids.insert(row.entity.entity_id.as_str()))
     }
 
     /// Hands every state to `each`, in the order of the file; the line is its number.
@@ -127,6 +169,34 @@ struct Rows<'a> {
     zone: &'a TimeZone,
     rows: Vec<Result<StateRow, RowFault>>,
     number: u64,
+    /// The first time without an offset that was taken as the home's, and the first that was taken as UTC.
+    home: Option<String>,
+    utc: Option<String>,
+}
+
+/// JSON that breaks off, up to the end of its last object, with what is open closed.
+fn closed(text: &str) -> Option<String> {
+    let (mut open, mut quoted, mut escaped) = (Vec::new(), false, false);
+    let mut whole = None;
+    for (place, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' if !quoted => open.push(b']'),
+            b'{' if !quoted => open.push(b'}'),
+            b']' | b'}' if !quoted => {
+                open.pop();
+                whole = Some((place, open.len()));
+            }
+            _ => {}
+        }
+    }
+    let (place, depth) = whole?;
+    let mut closed = text[..=place].to_owned();
+    // What was open at that place is the outer part of what is open at the end.
+    open.iter().take(depth).rev().for_each(|byte| closed.push(char::from(*byte)));
+    Some(closed)
 }
 
 impl Rows<'_> {
@@ -147,6 +217,24 @@ impl Rows<'_> {
         }
     }
 
+    /// The time that a member says; without an offset UTC where Home Assistant's tables call it so.
+    fn moment(&mut self, name: &str, written: &str) -> Result<Moment, MomentError> {
+        match stamp::parse(written, DayOrder::usual_in(self.zone))? {
+            Stamp::At(at) => Ok(at),
+            Stamp::Clock(civil) => {
+                let utc = name.starts_with("last_") && stamp::is_of_a_table(written);
+                let zone = if utc { &TimeZone::UTC } else { self.zone };
+                if utc { &mut self.utc } else { &mut self.home }.get_or_insert_with(|| written.to_owned());
+                stamp::in_zone(civil, zone).ok_or_else(|| MomentError::OutOfRange(written.to_owned()))
+            }
+        }
+    }
+
+    fn zone_notes(&self) -> Vec<String> {
+        let home = self.home.as_ref().map(|example| stamp::home_note(example, self.zone));
+        home.into_iter().chain(self.utc.as_ref().map(|example| stamp::utc_note(example))).collect()
+    }
+
     fn state(&mut self, value: &Value, known: &mut Arc<Entity>) {
         self.number += 1;
         let line = self.number;
@@ -162,14 +250,14 @@ impl Rows<'_> {
         {
             *known = Arc::new(Entity { entity_id: known.entity_id.clone(), attributes });
         }
-        let fault = |what: String| Err(RowFault { line, kind: FaultKind::Unreadable, what });
+        let fault = |what: String| Err(RowFault { line, kind: FaultKind::Unreadable, what, of: Vec::new() });
         let state = match if value["state"].is_null() { &value["s"] } else { &value["state"] } {
             Value::String(text) => text.clone(),
             Value::Null => String::new(),
             other => other.to_string(),
         };
-        let time = TIMES.iter().map(|name| &value[*name]).find(|time| !time.is_null());
-        let written = match time {
+        let time = TIMES.iter().map(|name| (*name, &value[*name])).find(|(_, time)| !time.is_null());
+        let written = match time.map(|(_, time)| time) {
             Some(Value::String(text)) => text.clone(),
             Some(Value::Number(number)) => number.to_string(),
             _ => String::new(),
@@ -177,7 +265,7 @@ impl Rows<'_> {
         let row = if known.entity_id.is_empty() {
             fault("a state without an entity_id".to_owned())
         } else {
-            match stamp::read(&written, self.zone, DayOrder::usual_in(self.zone)) {
+            match self.moment(time.map_or("", |(name, _)| name), &written) {
                 Ok(at) => Ok(StateRow { at, entity: Arc::clone(known), state, line }),
                 Err(error) => fault(error.to_string()),
             }
@@ -249,5 +337,19 @@ mod tests {
              history panel's download"
         );
         assert!(rows("[[{\"state\": ").unwrap_err().contains("breaks off or is damaged"));
+    }
+
+    #[test]
+    fn sqlites_json_is_read_and_its_times_without_an_offset_are_utc() {
+        let text = r#"[{"entity_id":"sensor.a","state":"1","last_updated_ts":1769848200.0},
+            {"entity_id":"sensor.a","state":"2","last_updated":"2026-01-31 08:40:00"}]"#;
+        assert_eq!(rows(text).unwrap(), ["1769848200 sensor.a [] [] [] 1", "1769848800 sensor.a [] [] [] 2"]);
+    }
+
+    #[test]
+    fn what_stands_before_a_break_is_read() {
+        let text = r#"[[{"entity_id": "sensor.a", "state": "1", "last_changed": "2026-01-31T08:30:00Z", "attributes": {}},
+            {"state": "2", "last_changed": "2026-01-31T08:40:00Z"}, {"state": "3", "last_ch"#;
+        assert_eq!(rows(text).unwrap(), ["1769848200 sensor.a [] [] [] 1", "1769848800 sensor.a [] [] [] 2"]);
     }
 }

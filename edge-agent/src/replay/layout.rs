@@ -2,13 +2,22 @@
 
 use std::borrow::Cow;
 
+use hearthwatch_model::unit::Unit;
 use jiff::tz::TimeZone;
 
+use super::header_words::{CLASSES, CLOCKS, DATES, IDS, OTHERS, STATES, TIMES, UNITS};
 use super::moment::Moment;
+use super::spelled_id;
 use super::stamp::{self, DayOrder};
 
 /// The header that the error texts ask for.
 pub const HEADER: &str = "timestamp,entity_id,device_class,unit,state";
+/// What rows need that hold the numbers of entities instead of their ids.
+pub const JOIN: &str = "join states_meta: SELECT m.entity_id, s.state, s.last_updated_ts FROM states s JOIN states_meta m USING \
+                        (metadata_id)";
+/// The same of long-term statistics.
+const JOIN_STATISTICS: &str = "join statistics_meta: SELECT m.statistic_id, m.unit_of_measurement, s.start_ts, s.mean, s.state, \
+                               s.sum FROM statistics s JOIN statistics_meta m ON m.id = s.metadata_id";
 /// What else would do, for the error texts.
 const OTHER_HEADERS: &str = "also read are the downloads of Home Assistant's history (entity_id,state,last_changed) and \
                              energy panel (entity_id,type,unit, then a column an hour), statistics \
@@ -18,23 +27,6 @@ const OTHER_HEADERS: &str = "also read are the downloads of Home Assistant's his
 const HOUR: i64 = 3600;
 /// Unix seconds of a first row without a header: since 2001, which no state of a home looks like.
 const SECONDS_MIN: i64 = 1_000_000_000;
-
-const TIMES: [&str; 12] = [
-    "timestamp",
-    "last_updated",
-    "last_changed",
-    "last_updated_ts",
-    "last_changed_ts",
-    "_time",
-    "time",
-    "datetime",
-    "date_time",
-    "date",
-    "start",
-    "start_ts",
-];
-const IDS: [&str; 5] = ["entity_id", "statistic_id", "entity", "entityid", "id"];
-const STATES: [&str; 3] = ["state", "_value", "value"];
 
 /// How a file is laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,18 +39,31 @@ pub enum Layout {
     Wide {
         /// Column of the time.
         time: TimeColumn,
-        /// Column and id of each entity.
-        entities: Vec<(usize, String)>,
+        /// The entities' columns.
+        entities: Vec<WideColumn>,
     },
+}
+
+/// A column of [`Layout::Wide`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WideColumn {
+    /// Its place.
+    pub place: usize,
+    /// The entity.
+    pub entity_id: String,
+    /// The unit that its heading says; empty where it says none.
+    pub unit: String,
 }
 
 /// Where each column of [`Layout::Long`] stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Columns {
-    /// Column of the time.
-    pub time: TimeColumn,
-    /// Column of the entity's id.
-    pub entity_id: usize,
+    /// Columns of the time; the first that is not empty counts.
+    pub times: Vec<TimeColumn>,
+    /// Columns of the entity's id; the first that is not empty counts.
+    pub entity_ids: Vec<usize>,
+    /// Whether there is a column of Home Assistant's numbers of entities.
+    pub numbered: bool,
     /// Column of the id's part before the point, where the id lacks it.
     pub domain: Option<usize>,
     /// InfluxDB's column that says what the value is of.
@@ -80,11 +85,23 @@ pub struct Columns {
 pub struct TimeColumn {
     /// Its place.
     pub place: usize,
-    /// Whether it is a column of Home Assistant's tables, whose times are UTC where they are written as there
-    /// ([`stamp::is_of_a_table`]); other times without an offset are the home's.
-    pub utc: bool,
+    /// The column of the date, where this is only of the time of the day.
+    pub date: Option<usize>,
+    /// Whose a time without an offset is.
+    pub zoneless: Zoneless,
     /// Seconds from what is written to when it was known.
     pub later: i64,
+}
+
+/// Whose time it is that says no offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Zoneless {
+    /// The home's.
+    Home,
+    /// UTC where it is written as databases write it ([`stamp::is_of_a_table`]): a column of Home Assistant's tables.
+    Recorder,
+    /// As [`Zoneless::Recorder`] where it has a fraction, which Home Assistant's tables write and nobody else.
+    Fraction,
 }
 
 /// Columns of [`Layout::Intervals`].
@@ -108,11 +125,28 @@ impl Layout {
     pub fn find(fields: &[Cow<'_, str>], quoted: &str, zone: &TimeZone) -> Result<Self, String> {
         let names: Vec<String> = fields.iter().map(|name| tidy(name)).collect();
         let place = |wanted: &[&str]| wanted.iter().find_map(|wanted| names.iter().position(|name| name == wanted));
-        let time = place(&TIMES)
-            .or_else(|| names.iter().position(|name| name.contains("last_updated") || name.contains("last_changed")))
-            .or_else(|| names.iter().position(|name| name.starts_with("datetime(") || name.starts_with("time(")));
-        let time = time.map(|place| TimeColumn::named(place, &names));
-        let entity_id = place(&IDS);
+        let places = |wanted: &[&str]| -> Vec<usize> {
+            let of = |name: &str| (0..names.len()).filter(|place| names[*place] == name).collect::<Vec<_>>();
+            wanted.iter().flat_map(|name| of(name)).collect()
+        };
+        let mut times = places(&TIMES);
+        let recorder = |name: &String| name.contains("last_updated") || name.contains("last_changed");
+        let called = |name: &String| name.starts_with("datetime(") || name.starts_with("time(");
+        times.extend(
+            (0..names.len())
+                .filter(|at| !times.contains(at) && (recorder(&names[*at]) || called(&names[*at])))
+                .collect::<Vec<_>>(),
+        );
+        let mut times: Vec<TimeColumn> = times.into_iter().map(|place| TimeColumn::named(place, &names)).collect();
+        if let (Some(date), Some(clock)) = (place(&DATES), place(&CLOCKS)) {
+            let joined = TimeColumn { date: Some(date), ..TimeColumn::named(clock, &names) };
+            times.retain(|time| time.place != clock && time.place != date);
+            times.insert(0, joined);
+        }
+        let time = times.first().copied();
+        let entity_ids = places(&IDS);
+        let entity_id = entity_ids.first().copied();
+        let numbered = names.iter().any(|name| name == "metadata_id");
         let statistics = place(&["start", "start_ts"]).is_some() || names.iter().any(|name| name == "statistic_id");
         let mut states: Vec<usize> = if statistics {
             // What a meter stood at is closer to its states than the sum since statistics began.
@@ -120,17 +154,25 @@ impl Layout {
         } else {
             place(&STATES).into_iter().collect()
         };
-        if let (Some(time), Some(entity_id)) = (time, entity_id)
-            && !states.is_empty()
-        {
+        // A table of Home Assistant's has numbers of its rows too.
+        let by_row = numbered && entity_id.is_some_and(|place| ["id", "name"].contains(&names[place].as_str()));
+        if numbered && !states.is_empty() && (entity_id.is_none() || by_row) {
+            let join = if statistics { JOIN_STATISTICS } else { JOIN };
+            return Err(format!("the rows have numbers of entities (metadata_id) and not their ids; {join}"));
+        }
+        if !times.is_empty() && entity_id.is_some() && !states.is_empty() {
             states.dedup();
+            let same = |place: &usize| Some(&names[*place]) == entity_id.map(|first| &names[first]);
+            let influx = place(&["domain"]).is_some() && names.iter().any(|name| name == "entity_id");
             return Ok(Self::Long(Columns {
-                time,
-                entity_id,
+                times,
+                entity_ids: entity_ids.iter().copied().filter(same).collect(),
+                numbered,
                 domain: place(&["domain"]),
                 field: place(&["_field"]),
-                device_class: place(&["device_class"]),
-                unit: place(&["unit", "unit_of_measurement", "_measurement"]),
+                device_class: place(&CLASSES),
+                // InfluxDB 1 calls the measurement a name.
+                unit: place(&UNITS).or_else(|| place(&["name"]).filter(|_| influx)),
                 state_class: place(&["state_class"]),
                 states,
                 no_header: false,
@@ -142,18 +184,23 @@ impl Layout {
                 return Ok(Self::Intervals(Intervals {
                     entity_id,
                     purpose: place(&["type"]),
-                    unit: place(&["unit", "unit_of_measurement"]),
+                    unit: place(&UNITS),
                     ends,
                 }));
             }
         }
         if let (Some(time), None) = (time, entity_id)
-            && let Some(wide) = Self::wide(time, &names)
+            && let Some(wide) = Self::wide(time, fields, &names, false)
         {
             return Ok(wide);
         }
         if let Some(columns) = Columns::without_header(fields, zone) {
             return Ok(Self::Long(columns));
+        }
+        if let (Some(time), None, true) = (time, entity_id, states.is_empty())
+            && let Some(wide) = Self::wide(time, fields, &names, true)
+        {
+            return Ok(wide);
         }
         if fields.first().is_some_and(|first| stamp::read(first, zone, DayOrder::usual_in(zone)).is_ok()) {
             return Err(format!("the header is missing; make the first line `{HEADER}`; {OTHER_HEADERS}"));
@@ -161,14 +208,31 @@ impl Layout {
         Err(missing(quoted, time.is_none(), entity_id.is_none(), states.is_empty()))
     }
 
-    /// A time, and at least one column that is named like an entity.
-    fn wide(time: TimeColumn, names: &[String]) -> Option<Self> {
-        let entities: Vec<(usize, String)> = names
-            .iter()
-            .enumerate()
-            .filter(|(place, name)| *place != time.place && looks_like_id(name))
-            .map(|(place, name)| (place, name.clone()))
-            .collect();
+    /// A time, and at least one column that is named like an entity; with `by_name` by anything that may be an entity's name.
+    fn wide(time: TimeColumn, fields: &[Cow<'_, str>], names: &[String], by_name: bool) -> Option<Self> {
+        let mut entities: Vec<WideColumn> = Vec::new();
+        for (place, name) in names.iter().enumerate() {
+            if place == time.place || Some(place) == time.date {
+                continue;
+            }
+            let column = if looks_like_id(name) {
+                WideColumn { place, entity_id: name.clone(), unit: String::new() }
+            } else {
+                let known = [&OTHERS[..], &TIMES, &IDS, &STATES, &UNITS, &CLASSES]
+                    .iter()
+                    .any(|list| list.contains(&name.as_str()));
+                let lettered = name.contains(char::is_alphabetic);
+                let Some(column) = WideColumn::named(place, &fields[place])
+                    .filter(|column| lettered && !known && (by_name || column.unit_and_id))
+                else {
+                    continue;
+                };
+                column.column
+            };
+            if entities.iter().all(|other| other.entity_id != column.entity_id) {
+                entities.push(column);
+            }
+        }
         (!entities.is_empty()).then_some(Self::Wide { time, entities })
     }
 
@@ -179,19 +243,58 @@ impl Layout {
         let known =
             |place: usize, names: &[&str]| fields.get(place).is_some_and(|field| names.contains(&tidy(field).as_str()));
         let anywhere = |names: &[&str]| (0..fields.len()).any(|place| known(place, names));
-        known(columns.time.place, &TIMES)
+        columns.times.iter().any(|time| known(time.place, &TIMES))
             || (anywhere(&TIMES) && anywhere(&["entity_id"]) && anywhere(&STATES))
-            || known(columns.entity_id, &["entity_id", "statistic_id"])
+            || columns.entity_ids.iter().any(|place| known(*place, &["entity_id", "statistic_id"]))
+    }
+}
+
+/// A column that is told by its heading.
+struct Headed {
+    column: WideColumn,
+    /// Whether the heading says of itself that it is an entity: InfluxDB's `°C.mean {entity_id: x}`.
+    unit_and_id: bool,
+}
+
+impl WideColumn {
+    /// `°C.mean {entity_id: freezer_temperature}`, `Freezer (°C)`, `Freezer`.
+    fn named(place: usize, heading: &str) -> Option<Headed> {
+        let is_unit = |text: &str| text == "%" || Unit::find(text).is_some();
+        if let Some((before, tags)) = heading.split_once('{') {
+            let tag = |name: &str| {
+                tags.trim_end_matches('}').split(',').find_map(|tag| {
+                    let (key, value) = tag.split_once([':', '='])?;
+                    (key.trim() == name).then(|| value.trim().trim_matches('"'))
+                })
+            };
+            let id = tag("entity_id").or_else(|| tag("friendly_name"))?;
+            let unit = before.split('.').next().map(str::trim).filter(|unit| is_unit(unit)).unwrap_or_default();
+            let entity_id = if id.contains('.') {
+                spelled_id::of(id).into_owned()
+            } else {
+                format!("{}.{}", tag("domain").unwrap_or("sensor"), spelled_id::slug(id))
+            };
+            return Some(Headed { column: Self { place, entity_id, unit: unit.to_owned() }, unit_and_id: true });
+        }
+        let (name, unit) = match heading.trim_end_matches([')', ']']).rsplit_once(['(', '[']) {
+            Some((name, unit)) if is_unit(unit.trim()) => (name.trim(), unit.trim()),
+            _ => (heading, ""),
+        };
+        let slug = spelled_id::slug(name);
+        let entity_id = if name.contains('.') { spelled_id::of(name).into_owned() } else { format!("sensor.{slug}") };
+        (!slug.is_empty())
+            .then(|| Headed { column: Self { place, entity_id, unit: unit.to_owned() }, unit_and_id: false })
     }
 }
 
 impl TimeColumn {
     fn named(place: usize, names: &[String]) -> Self {
         let name = &names[place];
-        let database = name.contains("last_updated") || name.contains("last_changed");
+        let database = name.contains("last_updated") || name.contains("last_changed") || name.ends_with("_ts");
         Self {
             place,
-            utc: database && !name.contains("localtime"),
+            date: None,
+            zoneless: if database && !name.contains("localtime") { Zoneless::Recorder } else { Zoneless::Home },
             later: if name == "start" || name == "start_ts" { HOUR } else { 0 },
         }
     }
@@ -212,8 +315,9 @@ impl Columns {
             _ => return None,
         };
         Some(Self {
-            time: TimeColumn { place: time, utc: true, later: 0 },
-            entity_id,
+            times: vec![TimeColumn { place: time, date: None, zoneless: Zoneless::Fraction, later: 0 }],
+            entity_ids: vec![entity_id],
+            numbered: false,
             domain: None,
             field: None,
             device_class,
@@ -303,18 +407,57 @@ mod tests {
     #[test]
     fn dumps_of_queries_are_known_by_their_columns_whatever_table_they_name() {
         let columns = long("states_meta.entity_id,states.state,states.last_updated_ts");
-        assert_eq!((columns.entity_id, columns.states[0], columns.time.place), (0, 1, 2));
+        assert_eq!((columns.entity_ids[0], columns.states[0], columns.times[0].place), (0, 1, 2));
         let columns = long("entity_id,state,datetime(s.last_updated_ts; 'unixepoch'; 'localtime')");
-        assert_eq!(columns.time, TimeColumn { place: 2, utc: false, later: 0 });
+        assert_eq!(columns.times, [TimeColumn { place: 2, date: None, zoneless: Zoneless::Home, later: 0 }]);
+        let columns = long("entity_id,state,datetime(s.last_updated_ts; 'unixepoch')");
+        assert_eq!(columns.times[0].zoneless, Zoneless::Recorder);
         let columns = long("sensor.a,21.5,1769848200.25");
-        assert_eq!((columns.entity_id, columns.states[0], columns.time.place, columns.no_header), (0, 1, 2, true));
+        assert_eq!(
+            (columns.entity_ids[0], columns.states[0], columns.times[0].place, columns.no_header),
+            (0, 1, 2, true)
+        );
     }
 
     #[test]
     fn a_row_of_statistics_is_known_at_the_end_of_its_hour() {
         let columns = long("statistic_id,unit,start,min,max,mean");
-        assert_eq!((columns.time.later, columns.states), (3600, vec![5]));
+        assert_eq!((columns.times[0].later, columns.states), (3600, vec![5]));
         assert_eq!(long("statistic_id,unit,start,state,sum").states, [3, 4]);
+    }
+
+    #[test]
+    fn headings_in_other_languages_and_dates_apart_from_their_times_are_known() {
+        let columns = long("Datum,Uhrzeit,Entität,Wert,Einheit");
+        assert_eq!((columns.times[0].date, columns.times[0].place), (Some(0), 1));
+        assert_eq!((columns.entity_ids[0], columns.states[0], columns.unit), (2, 3, Some(4)));
+        assert_eq!(long("Zeit,Name,Wert").entity_ids, [1]);
+        for time in ["Zeit", "Datum", "Zeitstempel", "Date", "DateTime", "ts"] {
+            assert!(matches!(find(&format!("{time},sensor.a")), Ok(Layout::Wide { .. })), "{time}");
+        }
+    }
+
+    #[test]
+    fn columns_of_names_are_of_the_entities_that_home_assistant_would_call_so() {
+        let wide = |header: &str| match find(header) {
+            Ok(Layout::Wide { entities, .. }) => {
+                entities.into_iter().map(|one| format!("{} [{}]", one.entity_id, one.unit)).collect::<Vec<_>>()
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(wide("Time,Gefrierschrank,Küche (°C)"), ["sensor.gefrierschrank []", "sensor.kuche [°C]"]);
+        assert_eq!(wide("Time,°C.mean {entity_id: freezer_temperature}"), ["sensor.freezer_temperature [°C]"]);
+    }
+
+    #[test]
+    fn the_empty_columns_of_old_tables_stand_behind_those_that_are_filled_and_bare_numbers_are_told() {
+        let columns = long("state_id,entity_id,state,last_updated,last_updated_ts,metadata_id,entity_id");
+        let times: Vec<usize> = columns.times.iter().map(|time| time.place).collect();
+        assert_eq!((times, columns.entity_ids), (vec![3, 4], vec![1, 6]));
+        assert_eq!(
+            find("state_id,state,last_updated_ts,metadata_id").unwrap_err(),
+            format!("the rows have numbers of entities (metadata_id) and not their ids; {JOIN}")
+        );
     }
 
     #[test]

@@ -2,9 +2,12 @@
 //! an older character set.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
 
 use csv::{ReaderBuilder, Trim};
+
+use super::layout::looks_like_id;
 
 /// Bytes read from the disk at a time.
 const READ_BYTES: usize = 64 * 1024;
@@ -15,16 +18,34 @@ pub const ROW_BYTES_MAX: usize = 64 * 1024;
 pub const WIDE_ROW_BYTES_MAX: usize = 1024 * 1024;
 /// What stands between columns, the likeliest first.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// Letters that ASCII has for the purpose: SQLite's client writes them when it is asked to.
+const UNIT_SEPARATOR: u8 = 0x1f;
+const RECORD_SEPARATOR: u8 = 0x1e;
+const LINE_ENDS: [char; 3] = ['\n', '\r', '\u{1e}'];
+/// What is said of a row with zeros in it.
+const ZEROS: &str = "zeros stand where rows were: the file is damaged there; copy it again";
 
-/// Reads a line at a time, so that faults have the number that an editor shows, and no line is held that is too long to
-/// be one. (A state has no line breaks, so a row is a line.)
+/// Lines that a quoted field is believed to run over: a note somebody wrote, a list in JSON. A quotation mark that is not
+/// closed within so many is a slip of one row.
+const QUOTED_LINES_MAX: usize = 200;
+
+/// Reads a row at a time, so that faults have the number that an editor shows, and no row is held that is too long to be
+/// one. A row is a line, and those after it that are within quotation marks.
 pub struct Lines<R> {
     input: BufReader<R>,
     line: Vec<u8>,
-    /// The line's number, the first being 1.
+    /// The number of the row's first line, the first of the file being 1.
     pub number: u64,
+    /// Lines that were taken so far.
+    taken: u64,
     bytes_max: usize,
     too_long: bool,
+    /// Whether a quotation mark is opened in the row and not closed.
+    unclosed: bool,
+    /// What ends a line; known once there was a look at the input.
+    end: Option<u8>,
+    /// Lines that were read in search of a closing quotation mark.
+    ahead: VecDeque<(Vec<u8>, bool)>,
 }
 
 /// The fields of one line, trimmed.
@@ -43,8 +64,12 @@ impl<R: Read> Lines<R> {
             input: BufReader::with_capacity(READ_BYTES, input),
             line: Vec::new(),
             number: 0,
+            taken: 0,
             bytes_max: WIDE_ROW_BYTES_MAX,
             too_long: false,
+            unclosed: false,
+            end: None,
+            ahead: VecDeque::new(),
         }
     }
 
@@ -53,21 +78,19 @@ impl<R: Read> Lines<R> {
         self.bytes_max = bytes;
     }
 
-    /// Goes to the next line that is not blank; false at the end.
+    /// Goes to the next row that is not blank; false at the end.
     ///
     /// # Errors
     /// What the input says.
     pub fn advance(&mut self) -> io::Result<bool> {
         loop {
-            self.line.clear();
-            let limit = self.bytes_max as u64 + 1;
-            if (&mut self.input).take(limit).read_until(b'\n', &mut self.line)? == 0 {
-                return Ok(false);
-            }
-            self.number += 1;
-            self.too_long = self.line.len() > self.bytes_max && self.line.last() != Some(&b'\n');
-            if self.too_long {
-                self.input.skip_until(b'\n')?;
+            let Some((line, too_long)) = self.next_line()? else { return Ok(false) };
+            (self.line, self.too_long) = (line, too_long);
+            self.taken += 1;
+            self.number = self.taken;
+            self.unclosed = !self.too_long && quoted_after(&self.line, false);
+            if self.unclosed {
+                self.join()?;
             }
             if !self.line.trim_ascii().is_empty() {
                 return Ok(true);
@@ -75,17 +98,89 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Whether the line is a comment, as InfluxDB writes them above its header, or a rule of a table that a database client drew.
+    /// Adds the lines up to the one that closes the quotation mark; none where there is no such line.
+    fn join(&mut self) -> io::Result<()> {
+        let mut more: Vec<(Vec<u8>, bool)> = Vec::new();
+        let mut bytes = self.line.len();
+        while more.len() < QUOTED_LINES_MAX && bytes <= ROW_BYTES_MAX {
+            let Some((line, too_long)) = self.next_line()? else { break };
+            let closed = !too_long && !quoted_after(&line, true);
+            let stop = too_long;
+            bytes += line.len();
+            more.push((line, too_long));
+            if closed {
+                self.taken += more.len() as u64;
+                more.iter().for_each(|(line, _)| self.line.extend_from_slice(line));
+                self.unclosed = false;
+                return Ok(());
+            }
+            if stop {
+                break;
+            }
+        }
+        while let Some(line) = more.pop() {
+            self.ahead.push_front(line);
+        }
+        Ok(())
+    }
+
+    /// The next line with its end, and whether it was longer than is held.
+    fn next_line(&mut self) -> io::Result<Option<(Vec<u8>, bool)>> {
+        if let Some(line) = self.ahead.pop_front() {
+            return Ok(Some(line));
+        }
+        let end = match self.end {
+            Some(end) => end,
+            None => *self.end.insert(line_end(self.input.fill_buf()?)),
+        };
+        let mut line = Vec::new();
+        let limit = self.bytes_max as u64 + 1;
+        if (&mut self.input).take(limit).read_until(end, &mut line)? == 0 {
+            return Ok(None);
+        }
+        let too_long = line.len() > self.bytes_max && line.last() != Some(&end);
+        if too_long {
+            self.input.skip_until(end)?;
+        }
+        Ok(Some((line, too_long)))
+    }
+
+    /// Whether the row is none of data: a comment, as InfluxDB writes them above its header, a rule of a table that a
+    /// database client drew, or what it writes below one.
     #[must_use]
     pub fn comment(&self) -> bool {
-        let line = self.line.trim_ascii_start();
-        line.starts_with(b"#") || line.starts_with(b"+-")
+        let line = self.line.trim_ascii();
+        let rule = line.windows(2).any(|pair| pair == b"--") && line.iter().all(|byte| b"-+|=: \t\r\n".contains(byte));
+        line.starts_with(b"#") || rule || std::str::from_utf8(line).is_ok_and(is_footer)
+    }
+
+    /// How many zeros stand in the row: a disk wrote them where it lost what there was.
+    #[must_use]
+    pub fn zeros(&self) -> usize {
+        self.line.iter().filter(|byte| **byte == 0).count()
+    }
+
+    /// Ids of entities that stand in the row, whether it can be read or not.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        /// Ids that are named of one row.
+        const NAMED: usize = 3;
+        let text = String::from_utf8_lossy(&self.line);
+        let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_' || letter == '.'));
+        let ids = words.filter(|word| word.len() < 256 && looks_like_id(word) && word.contains(char::is_alphabetic));
+        ids.filter(|id| id.split_once('.').is_some_and(|(_, name)| name.contains(char::is_alphabetic)))
+            .take(NAMED)
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The separator that stands most often in this line, which should be the header: its names hold none.
     #[must_use]
     pub fn separator(&self) -> u8 {
         let count = |separator: u8| self.line.iter().filter(|byte| **byte == separator).count();
+        if count(UNIT_SEPARATOR) > 0 {
+            return UNIT_SEPARATOR;
+        }
         let mut best = SEPARATORS[0];
         for separator in SEPARATORS {
             if count(separator) > count(best) {
@@ -116,13 +211,22 @@ impl<R: Read> Lines<R> {
     /// What is wrong with the line and what to do.
     pub fn fields(&self, separator: u8) -> Result<Fields<'_>, String> {
         if self.too_long {
+            if self.zeros() > 0 {
+                return Err(ZEROS.to_owned());
+            }
             return Err(format!("the row is longer than {} KiB; is a line break missing?", self.bytes_max / 1024));
+        }
+        if self.zeros() > 0 {
+            return Err(ZEROS.to_owned());
+        }
+        if self.unclosed {
+            return Err("a quotation mark is opened and not closed; close it, or write it twice".to_owned());
         }
         let (line, utf8) = match std::str::from_utf8(&self.line) {
             Ok(line) => (Cow::Borrowed(line), true),
             Err(_) => (Cow::Owned(self.line.iter().map(|byte| char::from(*byte)).collect::<String>()), false),
         };
-        let text = line.trim_start_matches('\u{feff}').trim_end_matches(['\n', '\r']);
+        let text = line.trim_start_matches('\u{feff}').trim_end_matches(LINE_ENDS);
         if text.contains('"') {
             let mut record = csv::StringRecord::new();
             let mut reader = ReaderBuilder::new()
@@ -132,7 +236,8 @@ impl<R: Read> Lines<R> {
                 .from_reader(text.as_bytes());
             return match reader.read_record(&mut record) {
                 Ok(true) => {
-                    Ok(Fields { list: record.iter().map(|field| Cow::Owned(field.to_owned())).collect(), utf8 })
+                    let list = record.iter().map(|field| Cow::Owned(bare(field).into_owned())).collect();
+                    Ok(Fields { list, utf8 })
                 }
                 _ => Err("the row cannot be read as CSV; close its quotation marks".to_owned()),
             };
@@ -140,12 +245,70 @@ impl<R: Read> Lines<R> {
         let separator = char::from(separator);
         let list = match &line {
             Cow::Borrowed(line) => {
-                let text = line.trim_start_matches('\u{feff}').trim_end_matches(['\n', '\r']);
-                text.split(separator).map(|field| Cow::Borrowed(field.trim())).collect()
+                let text = line.trim_start_matches('\u{feff}').trim_end_matches(LINE_ENDS);
+                text.split(separator).map(bare).collect()
             }
-            Cow::Owned(_) => text.split(separator).map(|field| Cow::Owned(field.trim().to_owned())).collect(),
+            Cow::Owned(_) => text.split(separator).map(|field| Cow::Owned(bare(field).into_owned())).collect(),
         };
         Ok(Fields { list, utf8 })
+    }
+}
+
+/// Whether a quotation mark that opens a field is open behind `line`; `open` says whether one was before it.
+fn quoted_after(line: &[u8], mut open: bool) -> bool {
+    if !open && !line.contains(&b'"') {
+        return false;
+    }
+    let mut start = !open;
+    let mut closed = false;
+    for byte in line {
+        match byte {
+            b'"' if open => (open, closed) = (false, true),
+            // Two of them within a field are one.
+            b'"' if start || closed => (open, closed, start) = (true, false, false),
+            b',' | b';' | b'\t' | b'|' if !open => (start, closed) = (true, false),
+            b' ' | 0xef | 0xbb | 0xbf if !open && start => {}
+            _ if !open => (start, closed) = (false, false),
+            _ => {}
+        }
+    }
+    open
+}
+
+/// What ends the lines of an input that begins so: in files of old Macs a carriage return alone, in a client's mode for
+/// programs its own letter.
+fn line_end(head: &[u8]) -> u8 {
+    if head.contains(&UNIT_SEPARATOR) && head.contains(&RECORD_SEPARATOR) {
+        RECORD_SEPARATOR
+    } else if !head.contains(&b'\n') && head.iter().rev().skip(1).any(|byte| *byte == b'\r') {
+        b'\r'
+    } else {
+        b'\n'
+    }
+}
+
+/// `(40317 rows)`, `40317 rows in set (0.05 sec)`, `Time: 12 ms`.
+fn is_footer(line: &str) -> bool {
+    let line = line.strip_prefix('(').and_then(|line| line.strip_suffix(')')).unwrap_or(line);
+    if line.starts_with("Time: ") {
+        return true;
+    }
+    let Some((number, rest)) = line.split_once(' ') else { return false };
+    !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+        && ["row", "rows", "Zeile", "Zeilen"].contains(&rest.split(' ').next().unwrap_or_default())
+}
+
+/// A field without the quotation marks of SQL, and nothing where a database has nothing.
+fn bare(field: &str) -> Cow<'_, str> {
+    let field = field.trim();
+    if field == "NULL" || field == "\\N" {
+        return Cow::Borrowed("");
+    }
+    match field.strip_prefix('\'').and_then(|field| field.strip_suffix('\'')) {
+        Some(inner) if inner.contains('\'') => Cow::Owned(inner.replace("''", "'")),
+        Some(inner) => Cow::Borrowed(inner.trim()),
+        None => Cow::Borrowed(field),
     }
 }
 
@@ -166,6 +329,58 @@ mod tests {
             let expected = ["a", "b", "c"].map(str::to_owned).to_vec();
             assert_eq!(first(text.as_bytes()), Ok((expected, true)), "{text}");
         }
+    }
+
+    fn all(text: &str) -> Vec<(u64, Result<Vec<String>, String>)> {
+        let mut lines = Lines::new(text.as_bytes());
+        let mut rows = Vec::new();
+        while lines.advance().unwrap() {
+            if !lines.comment() {
+                let fields = lines.fields(b',').map(|fields| fields.list.iter().map(ToString::to_string).collect());
+                rows.push((lines.number, fields));
+            }
+        }
+        rows
+    }
+
+    fn row(number: u64, fields: &[&str]) -> (u64, Result<Vec<String>, String>) {
+        (number, Ok(fields.iter().map(ToString::to_string).collect()))
+    }
+
+    #[test]
+    fn a_line_break_within_quotation_marks_belongs_to_the_field() {
+        assert_eq!(
+            all("a,\"one\ntwo \"\"2\"\", 3\",b\nc,d,e\n"),
+            [row(1, &["a", "one\ntwo \"2\", 3", "b"]), row(3, &["c", "d", "e"])]
+        );
+    }
+
+    #[test]
+    fn a_quotation_mark_that_is_never_closed_costs_its_own_row() {
+        let rows = all("a,\" b,c\nd,e,f\ng,h,i\n");
+        let told = "a quotation mark is opened and not closed; close it, or write it twice".to_owned();
+        assert_eq!(rows, [(1, Err(told)), row(2, &["d", "e", "f"]), row(3, &["g", "h", "i"])]);
+    }
+
+    #[test]
+    fn carriage_returns_alone_end_lines_and_so_do_the_letters_that_ascii_has_for_it() {
+        assert_eq!(all("a,b\rc,d\r"), [row(1, &["a", "b"]), row(2, &["c", "d"])]);
+        let mut lines = Lines::new("a\u{1f}b\u{1e}c\u{1f}d\u{1e}".as_bytes());
+        lines.advance().unwrap();
+        assert_eq!(lines.fields(lines.separator()).unwrap().list, ["a", "b"]);
+    }
+
+    #[test]
+    fn quotation_marks_of_sql_are_none_of_the_value_and_rules_and_footers_are_no_rows() {
+        assert_eq!(
+            all("'it''s','b'\n|---|---|\n---+---\nNULL,\\N\n(2 rows)\n2 rows in set (0.05 sec)\n"),
+            [row(1, &["it's", "b"]), row(4, &["", ""])]
+        );
+    }
+
+    #[test]
+    fn a_block_of_zeros_is_called_one() {
+        assert_eq!(all("a,b\n\0\0\0\0,c\n")[1], (2, Err(ZEROS.to_owned())));
     }
 
     #[test]

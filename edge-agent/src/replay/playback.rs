@@ -111,7 +111,7 @@ impl<W: Write> Playback<W> {
         match self.watch.see(row) {
             Seen::Value { entity, new, value } => self.observe(at, entity, new, value),
             Seen::Fault { entity, new, what } => {
-                self.odd.push(&RowFault { line: row.line, kind: FaultKind::Text, what });
+                self.odd.push(&RowFault { line: row.line, kind: FaultKind::Text, what, of: Vec::new() });
                 self.observe(at, entity, new, Value::Gap);
             }
             Seen::LeftOut => {}

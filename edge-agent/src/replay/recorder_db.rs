@@ -8,6 +8,7 @@
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::ValueRef;
@@ -16,11 +17,15 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Statement};
 use super::attributes::Attributes;
 use super::backup::{JOURNAL_SUFFIXES, Unpacked};
 use super::error::ReplayError;
+use super::hole::Heard;
 use super::moment::Moment;
 use super::salvage::{self, Reached};
 use super::source::{EventRow, Row};
 use super::statistics::{Feed, Statistics};
 use super::watch;
+
+/// Seconds without a state, behind a tear, that are a hole in the recording: three steps.
+const HOLE_SECONDS: i64 = 1800;
 
 type Each<'e> = &'e mut dyn FnMut(Row<'_>) -> Result<(), ReplayError>;
 
@@ -33,6 +38,8 @@ pub struct RecorderDb {
     /// `states_meta`: a house has hundreds of entities, so all of them fit in memory.
     pub(super) entity_ids: HashMap<i64, String>,
     salvaging: bool,
+    /// Hundredths of the file that are missing at its end.
+    missing: Option<u64>,
     /// Places of the table of states that could not be read.
     torn: Cell<u64>,
     /// Rows of long-term statistics that were read.
@@ -52,6 +59,7 @@ impl RecorderDb {
     pub fn open(path: &Path, copy: Option<Unpacked>) -> Result<Self, ReplayError> {
         let database = |source| ReplayError::Database { path: path.to_owned(), source };
         let (connection, copy) = connect(path, copy)?;
+        let missing = missing_share(&copy.as_ref().map_or_else(|| path.to_owned(), Unpacked::database));
         let columns = column_names(&connection, "states").map_err(database)?;
         let has = |name: &str| columns.contains(name);
         if !has("state")
@@ -83,6 +91,7 @@ impl RecorderDb {
             columns,
             entity_ids,
             salvaging: false,
+            missing,
             torn: Cell::new(0),
             statistics: Cell::new(0),
             _copy: copy,
@@ -104,6 +113,11 @@ impl RecorderDb {
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
+        if let Some(missing) = self.missing.filter(|_| self.salvaging) {
+            notes.push(format!(
+                "the database is cut short: {missing} % of it are missing at its end, and what they held with them; copy it again"
+            ));
+        }
         if self.salvaging {
             notes.push(format!(
                 "the database is damaged: what can be read was, except for {} of it",
@@ -156,14 +170,24 @@ impl RecorderDb {
         let mut statement = self.connection.prepare(&query).map_err(database)?;
         let mut shared = self.shared_attributes().unwrap_or_default();
         let mut kinds = Kinds::new();
+        let mut heard = Heard::default();
+        let mut first = true;
         let torn = salvage::walk(&mut |from| {
             let mut last = None;
+            let mut behind_a_tear = !std::mem::take(&mut first);
             let Ok(mut rows) = statement.query([from]) else { return Ok(Reached { last, torn: true }) };
             loop {
                 match rows.next() {
                     Ok(Some(row)) => {
                         last = row.get(0).ok().or(last);
-                        self.state(row, &mut kinds, shared.as_mut(), &mut |row| each(Ok(row)))?;
+                        self.state(row, &mut kinds, shared.as_mut(), &mut |row| {
+                            // What was lost in a tear is a gap, where it was more than a few states.
+                            if std::mem::take(&mut behind_a_tear) && heard.silence(row.at) > HOLE_SECONDS {
+                                heard.hole(row.line, true, each)?;
+                            }
+                            heard.hear(&row);
+                            each(Ok(row))
+                        })?;
                     }
                     Ok(None) => return Ok(Reached { last, torn: false }),
                     Err(_) => return Ok(Reached { last, torn: true }),
@@ -264,6 +288,23 @@ impl RecorderDb {
             .prepare("SELECT CAST(shared_attrs AS TEXT) FROM state_attributes WHERE attributes_id = ?1")
             .map(Some)
     }
+}
+
+/// How many hundredths of a database are missing at the end of `file`, by the pages that its first bytes count; none where
+/// all are there.
+fn missing_share(file: &Path) -> Option<u64> {
+    /// Bytes up to the number of pages.
+    const HEAD: usize = 32;
+    let mut head = [0; HEAD];
+    let mut input = File::open(file).ok()?;
+    input.read_exact(&mut head).ok()?;
+    let page = match u16::from_be_bytes([head[16], head[17]]) {
+        1 => 65_536,
+        bytes => u64::from(bytes),
+    };
+    let whole = page * u64::from(u32::from_be_bytes([head[28], head[29], head[30], head[31]]));
+    let here = input.metadata().ok()?.len();
+    (here < whole).then(|| ((whole - here) * 100).div_ceil(whole))
 }
 
 pub(super) fn column_names(connection: &Connection, table: &str) -> rusqlite::Result<HashSet<String>> {

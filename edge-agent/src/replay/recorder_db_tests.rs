@@ -182,6 +182,30 @@ fn statistics_stand_for_the_time_before_an_entitys_first_state() {
 }
 
 #[test]
+fn a_database_that_was_cut_short_says_which_share_is_missing() {
+    let file = database(&[OF_2018]);
+    let writer = Connection::open(file.path()).unwrap();
+    for number in 1..=2000 {
+        writer
+            .execute("INSERT INTO states VALUES (?1, 's', 'sensor.a', '1', '{}', NULL, '2026-01-01')", [number])
+            .unwrap();
+    }
+    writer.close().unwrap();
+    let bytes = std::fs::read(file.path()).unwrap();
+    std::fs::write(file.path(), &bytes[..bytes.len() / 4096 / 2 * 4096]).unwrap();
+    let mut source = Source::open(file.path()).unwrap();
+    assert!(source.read(&mut |_| Ok(())).is_err() && source.salvage());
+    source.read(&mut |_| Ok(())).unwrap();
+    let note = &source.notes()[0];
+    let cut = "the database is cut short: 5";
+    assert!(
+        note.starts_with(cut)
+            && note.ends_with("% of it are missing at its end, and what they held with them; copy it again"),
+        "{note}"
+    );
+}
+
+#[test]
 fn around_a_damaged_page_the_rest_is_read() {
     let file = database(&[OF_2018]);
     let writer = Connection::open(file.path()).unwrap();
@@ -197,13 +221,15 @@ fn around_a_damaged_page_the_rest_is_read() {
     let mut source = Source::open(file.path()).unwrap();
     assert!(source.read(&mut |_| Ok(())).is_err());
     assert!(source.salvage());
-    let mut count = 0;
+    let (mut count, mut gaps) = (0, 0);
     source
-        .read(&mut |_| {
+        .read(&mut |row| {
             count += 1;
+            gaps += usize::from(row.unwrap().state.is_empty());
             Ok(())
         })
         .unwrap();
+    assert_eq!(gaps, 1, "the hour that stood on the page is a gap");
     assert!((1500..2000).contains(&count), "{count}");
     assert_eq!(source.notes(), ["the database is damaged: what can be read was, except for 1 place of it"]);
     assert!(!source.salvage());

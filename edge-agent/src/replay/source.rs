@@ -1,8 +1,10 @@
 //! Where recorded rows come from, whatever the file is: a CSV, a recorder database or a backup, plain or gzipped.
 
+use std::cell::Cell;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::Path;
+use std::rc::Rc;
 
 use flate2::read::MultiGzDecoder;
 use jiff::tz::TimeZone;
@@ -10,12 +12,15 @@ use jiff::tz::TimeZone;
 use super::backup::{self, GZIP_MAGIC, Unpacked, is_tar, with_head};
 use super::error::{ReplayError, RowFault};
 use super::events_csv::EventsCsv;
+use super::foreign::{self, not_a_folder};
 use super::json_history::{self, JsonHistory};
 use super::moment::Moment;
 use super::odd::FaultKind;
 use super::recorder_db::RecorderDb;
 use super::remote_db::RemoteDb;
 use super::span::Span;
+use super::sql_dump;
+use super::torn::{CUT_SHORT, Torn};
 
 /// First bytes of an SQLite database.
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
@@ -47,11 +52,15 @@ pub type Row<'a> = Result<EventRow<'a>, RowFault>;
 pub struct Source {
     kind: Kind,
     span: Span,
+    /// Whether the file says of its entities what they are.
+    tells_kinds: bool,
+    /// What was found when it was opened.
+    notes: Vec<String>,
 }
 
 #[derive(Debug)]
 enum Kind {
-    Csv(EventsCsv),
+    Csv(Box<EventsCsv>),
     Json(JsonHistory),
     Recorder(Box<RecorderDb>),
 }
@@ -76,11 +85,18 @@ impl Source {
     /// [`ReplayError`] when it cannot be read or is a database without states.
     pub fn open_in(path: &Path, zone: &TimeZone, span: Span) -> Result<Self, ReplayError> {
         if let Some(server) = RemoteDb::parse(path)? {
-            return server.open().map(|db| Self { kind: Kind::Recorder(Box::new(db)), span });
+            return server.open().map(|db| Self::of(Kind::Recorder(Box::new(db)), span));
         }
+        not_a_folder(path)?;
         let read = || ReplayError::read(path);
-        let csv = |gzip| Ok(Self { kind: Kind::Csv(EventsCsv::new(path, gzip, zone)), span });
-        let recorder = |copy| RecorderDb::open(path, copy).map(|db| Self { kind: Kind::Recorder(Box::new(db)), span });
+        let csv = |gzip| Ok(Self::of(Kind::Csv(Box::new(EventsCsv::new(path, gzip, zone))), span));
+        let json = |gzip| JsonHistory::open(path, gzip, zone).map(|json| Self::of(Kind::Json(json), span));
+        let recorder = |copy| RecorderDb::open(path, copy).map(|db| Self::of(Kind::Recorder(Box::new(db)), span));
+        let dump = |input: &mut dyn Read, dialect| {
+            let loaded = sql_dump::load(path, input, dialect)?;
+            let source = recorder(Some(loaded.database))?;
+            Ok(Self { tells_kinds: loaded.tells_kinds, notes: loaded.notes, ..source })
+        };
         let (head, mut file) = with_head(File::open(path).map_err(read())?).map_err(read())?;
         if head.starts_with(SQLITE_MAGIC) {
             return recorder(None);
@@ -89,17 +105,30 @@ impl Source {
             return recorder(Some(backup::unpack(path, &mut BufReader::new(file))?));
         }
         if head.starts_with(GZIP_MAGIC) {
-            let (head, mut unpacked) = with_head(MultiGzDecoder::new(&mut file)).map_err(read())?;
+            let cut = Rc::new(Cell::new(false));
+            let packed = Torn::new(MultiGzDecoder::new(&mut file), &cut);
+            let (head, mut unpacked) = with_head(packed).map_err(read())?;
+            // What stands before the break is read, and the break is told.
+            let told = |source: Self| {
+                let notes = if cut.get() { vec![CUT_SHORT.to_owned()] } else { Vec::new() };
+                Self { notes: [notes, source.notes.clone()].concat(), ..source }
+            };
             if head.starts_with(SQLITE_MAGIC) {
                 let copy = Unpacked::new()?;
                 copy.fill(path, unpacked, "")?;
-                return recorder(Some(copy));
+                return recorder(Some(copy)).map(told);
             }
             if is_tar(&head) {
-                return recorder(Some(backup::unpack(path, &mut unpacked)?));
+                return recorder(Some(backup::unpack(path, &mut unpacked)?)).map(told);
+            }
+            if let Some(dialect) = sql_dump::is_dump(&head) {
+                return dump(&mut unpacked, dialect).map(told);
             }
             if json_history::is_json(&head) {
-                return JsonHistory::open(path, true, zone).map(|json| Self { kind: Kind::Json(json), span });
+                return json(true);
+            }
+            if let Some(what) = foreign::named(&head) {
+                return Err(ReplayError::Format { path: path.to_owned(), what: format!("is gzipped, and {what}") });
             }
             return csv(true);
         }
@@ -108,13 +137,21 @@ impl Source {
                 "is an encrypted part of a backup, which cannot be read; make a backup without encryption".into();
             return Err(ReplayError::Format { path: path.to_owned(), what });
         }
-        if json_history::is_json(&head) {
-            return JsonHistory::open(path, false, zone).map(|json| Self { kind: Kind::Json(json), span });
+        if let Some(what) = foreign::named(&head) {
+            return Err(ReplayError::Format { path: path.to_owned(), what });
         }
-        if let Some(what) = foreign(&head) {
-            return Err(ReplayError::Format { path: path.to_owned(), what: what.to_owned() });
+        if json_history::is_json(&head) {
+            return json(false);
+        }
+        if let Some(dialect) = sql_dump::is_dump(&head) {
+            return dump(&mut file, dialect);
         }
         csv(false)
+    }
+
+    fn of(kind: Kind, span: Span) -> Self {
+        let tells_kinds = matches!(kind, Kind::Recorder(_));
+        Self { kind, span, tells_kinds, notes: Vec::new() }
     }
 
     /// Hands every row to `each`, in the order of the source.
@@ -125,7 +162,7 @@ impl Source {
         let mut within = |row: Row<'_>| match row {
             Ok(row) => match self.span.fault(row.at) {
                 None => each(Ok(row)),
-                Some(what) => each(Err(RowFault { line: row.line, kind: FaultKind::Clock, what })),
+                Some(what) => each(Err(RowFault { line: row.line, kind: FaultKind::Clock, what, of: Vec::new() })),
             },
             Err(fault) => each(Err(fault)),
         };
@@ -158,33 +195,23 @@ impl Source {
     /// Whether the source says of each entity what it is, so that nothing need be guessed: a recorder does.
     #[must_use]
     pub fn tells_kinds(&self) -> bool {
-        matches!(self.kind, Kind::Recorder(_))
+        self.tells_kinds
+    }
+
+    /// Whether the source holds one state of each entity, and so no history.
+    #[must_use]
+    pub fn one_moment(&self) -> bool {
+        matches!(&self.kind, Kind::Json(json) if json.one_moment())
     }
 
     /// What there is to tell of the file itself, after it was read; a line each.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
-        match &self.kind {
-            Kind::Csv(_) | Kind::Json(_) => Vec::new(),
+        let of_reading = match &self.kind {
+            Kind::Csv(csv) => csv.notes(),
+            Kind::Json(json) => json.notes(),
             Kind::Recorder(database) => database.notes(),
-        }
-    }
-}
-
-/// What a file is that is not read as it is, and what to give instead; none for what may be CSV.
-fn foreign(head: &[u8]) -> Option<&'static str> {
-    let start = head.trim_ascii_start();
-    let begins = |words: &[&str]| words.iter().any(|word| start.starts_with(word.as_bytes()));
-    if begins(&["BEGIN TRANSACTION", "PRAGMA foreign_keys"]) {
-        Some("is a dump of an SQLite database; make a database of it (sqlite3 home.db < FILE) and give that")
-    } else if begins(&["-- MariaDB dump", "-- MySQL dump", "/*!", "/*M!", "-- PostgreSQL", "--\n-- PostgreSQL"]) {
-        Some(
-            "is a dump of a database; load it into one, and give the rows of SELECT m.entity_id, s.state, s.last_updated_ts FROM states s \
-             JOIN states_meta m USING (metadata_id) as CSV",
-        )
-    } else if begins(&["PK\u{3}\u{4}"]) {
-        Some("is a zip archive or a spreadsheet; unpack it, or save it as CSV, and give that")
-    } else {
-        None
+        };
+        [self.notes.clone(), of_reading].concat()
     }
 }

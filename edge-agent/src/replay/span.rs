@@ -10,6 +10,8 @@ const FIRST: i64 = 1_104_537_600;
 const LAST: i64 = 4_102_444_800;
 /// Rows that lie further than this from all others are of another clock: a house may stand empty for a year.
 pub const HOLE_DAYS_MAX: i64 = 400;
+/// Rows that no clock's slip makes: a clock is set within minutes of its start.
+const RECORDING_ROWS: u64 = 500;
 const DAY: i64 = 86_400;
 
 /// Seconds since 1970, both ends inclusive.
@@ -70,6 +72,8 @@ pub struct StrayRows {
     pub line: u64,
     /// Why they are passed over.
     pub what: String,
+    /// Whether they are a recording of their own rather than slips of a clock.
+    pub recording: bool,
 }
 
 impl Days {
@@ -84,17 +88,37 @@ impl Days {
     #[must_use]
     pub fn recording(&self) -> (Span, Vec<StrayRows>) {
         let days: Vec<(&i64, &DayRows)> = self.rows.iter().collect();
-        let stretches = days.chunk_by(|(day, _), (next, _)| **next - **day < HOLE_DAYS_MAX);
-        let most = stretches.max_by_key(|stretch| stretch.iter().map(|(_, of)| of.rows).sum::<u64>());
-        let Some(([(first, _), ..], [.., (last, _)])) = most.map(|stretch| (stretch, stretch)) else {
+        let rows_of = |stretch: &[(&i64, &DayRows)]| stretch.iter().map(|(_, of)| of.rows).sum::<u64>();
+        let stretches: Vec<_> = days.chunk_by(|(day, _), (next, _)| **next - **day < HOLE_DAYS_MAX).collect();
+        let most = stretches.iter().max_by_key(|stretch| rows_of(stretch));
+        let Some(([(first, _), ..], [.., (last, _)])) = most.map(|stretch| (*stretch, *stretch)) else {
             return (Span::possible(), Vec::new());
         };
-        let span = Span { first: *first * DAY, last: *last * DAY + DAY - 1 };
-        let stray = self
-            .rows
-            .values()
-            .filter_map(|of| Some(StrayRows { rows: of.rows, line: of.line, what: span.fault(of.first)? }));
-        (span, stray.collect())
+        let (first, last) = (**first, **last);
+        let span = Span { first: first * DAY, last: last * DAY + DAY - 1 };
+        let mut strays = Vec::new();
+        for stretch in &stretches {
+            let rows = rows_of(stretch);
+            if let ([(day, of), ..], [.., (end, _)]) = (*stretch, *stretch)
+                && span.fault(of.first).is_some()
+                && rows >= RECORDING_ROWS
+            {
+                let date = |day: i64| rfc3339(day * DAY)[..10].to_owned();
+                let what = format!(
+                    "{} to {} lies years away from {} to {}, of which there is more; replay it by itself",
+                    date(**day),
+                    date(**end),
+                    date(first),
+                    date(last)
+                );
+                strays.push(StrayRows { rows, line: of.line, what, recording: true });
+                continue;
+            }
+            strays.extend(stretch.iter().filter_map(|(_, of)| {
+                Some(StrayRows { rows: of.rows, line: of.line, what: span.fault(of.first)?, recording: false })
+            }));
+        }
+        (span, strays)
     }
 }
 
@@ -139,6 +163,19 @@ mod tests {
                 (1, 50, "the time 2036-02-07T06:28:15Z lies long after the rest; a wrong clock wrote it"),
             ]
         );
+    }
+
+    #[test]
+    fn two_exports_years_apart_are_two_recordings() {
+        let mut days = Days::default();
+        for row in 0..1200 {
+            let year = if row < 500 { 2023 } else { 2026 };
+            days.push(moment(&format!("{year}-01-0{}T08:00:00Z", row % 9 + 1)), row);
+        }
+        let (_, stray) = days.recording();
+        let what = "2023-01-01 to 2023-01-09 lies years away from 2026-01-01 to 2026-01-09, of which there is more; replay it by \
+                    itself";
+        assert_eq!(stray, [StrayRows { rows: 500, line: 0, what: what.to_owned(), recording: true }]);
     }
 
     #[test]

@@ -10,36 +10,173 @@ use super::moment::{Moment, MomentError};
 /// after 5138.
 const UNITS: [(u128, u32); 3] = [(100_000_000_000_000_000, 9), (100_000_000_000_000, 6), (100_000_000_000, 3)];
 
-/// Reads `text`; a time without an offset is of `zone`. Days with points are `31.01.2026`, as statistics are written by
-/// Home Assistant's tools; a comma before the fraction of a second is a point. `order` tells the day from the month where the date itself
-/// does not.
+/// What a time says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stamp {
+    /// A moment.
+    At(Moment),
+    /// What clocks showed, wherever that was.
+    Clock(DateTime),
+}
+
+/// Reads `text`; a time without an offset is of `zone`, and an hour that its clocks show twice is the first of the two.
 ///
 /// # Errors
 /// [`MomentError`], whose text says what to write instead.
 pub fn read(text: &str, zone: &TimeZone, order: DayOrder) -> Result<Moment, MomentError> {
+    match parse(text, order)? {
+        Stamp::At(moment) => Ok(moment),
+        Stamp::Clock(civil) => in_zone(civil, zone).ok_or_else(|| MomentError::OutOfRange(text.trim().to_owned())),
+    }
+}
+
+/// When the clocks of `zone` showed `civil` first. An hour that they skipped is the one after it.
+#[must_use]
+pub fn in_zone(civil: DateTime, zone: &TimeZone) -> Option<Moment> {
+    Moment::parse(&civil.to_zoned(zone.clone()).ok()?.timestamp().to_string()).ok()
+}
+
+/// Reads `text`. Days with points are `31.01.2026`, as statistics are written by Home Assistant's tools; a comma before the
+/// fraction of a second is a point; a number of the size of a spreadsheet's days is one. `order` tells the day from the
+/// month where the date itself does not.
+///
+/// # Errors
+/// [`MomentError`], whose text says what to write instead.
+pub fn parse(text: &str, order: DayOrder) -> Result<Stamp, MomentError> {
     let text = text.trim();
     if text.len() > 11 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return scaled(text).ok_or_else(|| MomentError::OutOfRange(text.to_owned()));
+        return scaled(text).map(Stamp::At).ok_or_else(|| MomentError::OutOfRange(text.to_owned()));
+    }
+    if let Some(civil) = spreadsheet_day(text) {
+        return Ok(Stamp::Clock(civil));
     }
     let error = match Moment::parse(text) {
-        Ok(moment) => return Ok(moment),
+        Ok(moment) => return Ok(Stamp::At(moment)),
         Err(error) => error,
     };
-    if let MomentError::Unreadable(_) = error
-        && text.matches(',').count() == 1
-        && let Ok(moment) = Moment::parse(&text.replace(',', "."))
-    {
-        return Ok(moment);
+    match error {
+        MomentError::NoOffset(_) => text.parse().map(Stamp::Clock).map_err(|_| error),
+        MomentError::Unreadable(_) => {
+            if text.matches(',').count() == 1
+                && let Ok(moment) = Moment::parse(&text.replace(',', "."))
+            {
+                return Ok(Stamp::At(moment));
+            }
+            if let Some((clock, offset)) = zone_word(text) {
+                let Ok(Stamp::Clock(civil)) = parse(clock, order) else { return Err(error) };
+                let moment = Moment::parse(&format!("{civil}{offset}"));
+                return moment.map(Stamp::At).map_err(|_| error);
+            }
+            written(text, order).or_else(|| with_month_name(text)).map(Stamp::Clock).ok_or(error)
+        }
+        _ => Err(error),
     }
-    let civil = match error {
-        MomentError::NoOffset(_) => text.parse::<DateTime>().ok(),
-        MomentError::Unreadable(_) => written(text, order),
-        _ => None,
+}
+
+/// What is told of times that were taken as those of `zone`.
+#[must_use]
+pub fn home_note(example: &str, zone: &TimeZone) -> String {
+    let zone = zone.iana_name().unwrap_or("UTC");
+    format!(
+        "times without an offset (`{example}`) were taken as {zone}; name another place with --timezone, or write the offset behind \
+         the times"
+    )
+}
+
+/// What is told of times that were taken as UTC because of their column.
+#[must_use]
+pub fn utc_note(example: &str) -> String {
+    format!(
+        "times without an offset (`{example}`) were taken as UTC, as Home Assistant's tables have them in columns of that name; call \
+         the column `time` if they are of --timezone"
+    )
+}
+
+/// Days since 1899-12-30 from 2005 to 2100: how spreadsheets keep times. As Unix seconds they would be the first hours of 1970.
+const SPREADSHEET_DAYS: std::ops::Range<f64> = 38_353.0..73_051.0;
+
+/// `46266.0833`: a spreadsheet's number of a time, which is the one that clocks showed.
+fn spreadsheet_day(text: &str) -> Option<DateTime> {
+    let decimal = text.replacen(',', ".", 1);
+    let (whole, fraction) = decimal.split_once('.')?;
+    if whole.len() != 5
+        || fraction.is_empty()
+        || !(whole.bytes().chain(fraction.bytes())).all(|byte| byte.is_ascii_digit())
+    {
+        return None;
+    }
+    let days: f64 = decimal.parse().ok()?;
+    // Whole seconds, as spreadsheets show them; far below 2⁵³.
+    let seconds = SPREADSHEET_DAYS.contains(&days).then(|| (days * 86_400.0).round() as i64)?;
+    Date::constant(1899, 12, 30)
+        .to_datetime(Time::midnight())
+        .checked_add(jiff::SignedDuration::from_secs(seconds))
+        .ok()
+}
+
+/// Words for an offset. Of those that two countries share, the European one.
+const ZONE_WORDS: [(&str, &str); 16] = [
+    ("UTC", "Z"),
+    ("GMT", "Z"),
+    ("WET", "Z"),
+    ("WEST", "+01:00"),
+    ("BST", "+01:00"),
+    ("CET", "+01:00"),
+    ("MEZ", "+01:00"),
+    ("CEST", "+02:00"),
+    ("MESZ", "+02:00"),
+    ("EET", "+02:00"),
+    ("EEST", "+03:00"),
+    ("EST", "-05:00"),
+    ("EDT", "-04:00"),
+    ("PST", "-08:00"),
+    ("PDT", "-07:00"),
+    ("Z", "Z"),
+];
+
+/// A time with a word for its offset behind it, parted.
+fn zone_word(text: &str) -> Option<(&str, &'static str)> {
+    let start = text.rfind(|letter: char| !letter.is_ascii_alphabetic())? + 1;
+    let (clock, word) = (text.get(..start)?, text.get(start..)?);
+    ZONE_WORDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, offset)| (clock.trim_end(), *offset))
+}
+
+/// Beginnings of the months' names in English, German, French and Dutch.
+const MONTHS: [&[&str]; 12] = [
+    &["jan", "jän"],
+    &["feb", "fév", "fev"],
+    &["mar", "mär", "maa", "mrt", "mrz"],
+    &["apr", "avr"],
+    &["may", "mai", "mei"],
+    &["jun", "juin"],
+    &["jul", "juil"],
+    &["aug", "aoû", "aou"],
+    &["sep"],
+    &["oct", "okt"],
+    &["nov"],
+    &["dec", "dez", "déc"],
+];
+
+/// `13. Sep. 2026 20:30`, `Sep 13, 2026 8:30 PM`, `Sun, 13 September 2026 20:30`.
+fn with_month_name(text: &str) -> Option<DateTime> {
+    let small = text.to_lowercase();
+    let words: Vec<&str> = small.split([' ', ',', '-', '/']).filter(|word| !word.is_empty()).collect();
+    let month_of = |word: &str| {
+        let word = word.trim_end_matches('.');
+        let letters = word.chars().count() >= 3 && word.chars().all(char::is_alphabetic);
+        MONTHS.iter().position(|names| letters && names.iter().any(|name| word.starts_with(name)))
     };
-    let Some(civil) = civil else { return Err(error) };
-    // An hour that the clocks skipped or told twice is taken as clocks show it first.
-    let Ok(zoned) = civil.to_zoned(zone.clone()) else { return Err(error) };
-    Moment::parse(&zoned.timestamp().to_string())
+    let at = words.iter().position(|word| month_of(word).is_some())?;
+    let month = i8::try_from(month_of(words[at])? + 1).ok()?;
+    let number = |word: &str| word.trim_end_matches(['.', ',']).parse::<i16>().ok();
+    // The day stands before the month, else behind it.
+    let (day, behind) = match at.checked_sub(1).and_then(|before| number(words[before])) {
+        Some(day) => (day, at + 1),
+        None => (number(words.get(at + 1)?)?, at + 2),
+    };
+    let year = number(words.get(behind)?).filter(|year| *year >= 1970)?;
+    let date = Date::new(year, month, i8::try_from(day).ok()?).ok()?;
+    Some(date.to_datetime(clock(&words[behind + 1..].join(" "))?))
 }
 
 /// Digits that are too many for seconds.
@@ -88,10 +225,10 @@ fn small_numbers(text: &str) -> Option<(u8, u8)> {
     Some((first.parse().ok()?, second.parse().ok()?))
 }
 
-/// Whether a time is written as Home Assistant's tables hold it, in UTC: `2026-01-31 08:30:00.123456`. Spreadsheets write no fractions.
+/// Whether a time is written as Home Assistant's tables hold it and as databases write it: the year first.
 #[must_use]
 pub fn is_of_a_table(text: &str) -> bool {
-    text.parse::<DateTime>().is_ok() && text.contains('.')
+    text.trim().parse::<DateTime>().is_ok()
 }
 
 /// Whether a date needs a [`DayOrder`] to be read.
@@ -130,6 +267,8 @@ fn written(text: &str, order: DayOrder) -> Option<DateTime> {
 
 /// `8:30`, `08:30:15.5`, `8:30 PM`; midnight where nothing is written.
 fn clock(text: &str) -> Option<Time> {
+    let text = text.trim();
+    let text = text.strip_suffix("Uhr").or_else(|| text.strip_suffix("uhr")).unwrap_or(text);
     let lower = text.trim().to_ascii_lowercase().replace('.', ":");
     if lower.is_empty() {
         return Some(Time::midnight());
@@ -167,6 +306,28 @@ mod tests {
         for text in ["31.01.2026 09:30", "31.01.2026 09:30:00", "2026-01-31 09:30:00", "2026-01-31T08:30:00Z"] {
             assert_eq!(read(text, &zone, DayOrder::DayFirst), Moment::parse("1769848200"), "{text}");
         }
+    }
+
+    #[test]
+    fn words_for_an_offset_and_names_of_months_are_read() {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let expected = Moment::parse("2026-09-13T18:30:00Z");
+        for text in [
+            "2026-09-13 18:30:00 UTC",
+            "13.09.2026 20:30:00 CEST",
+            "2026-09-13 19:30 CET",
+            "13.09.2026 18:30Z",
+            "13. Sep. 2026 20:30:00",
+            "13. September 2026, 20:30 Uhr",
+            "Sep 13, 2026 8:30:00 PM",
+            "Sun, 13 Sep 2026 20:30",
+            "46278.854166667",
+            "46278,854166667",
+        ] {
+            assert_eq!(read(text, &zone, DayOrder::DayFirst), expected, "{text}");
+        }
+        assert_eq!(read("3. Mai 2026", &TimeZone::UTC, DayOrder::DayFirst), Moment::parse("2026-05-03T00:00:00Z"));
+        assert!(read("13. Nonsense 2026 20:30", &zone, DayOrder::DayFirst).is_err());
     }
 
     #[test]

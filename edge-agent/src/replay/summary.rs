@@ -27,6 +27,8 @@ pub struct Summary {
     pub left_out: Vec<String>,
     /// What the user should know of the file, a line each.
     pub notes: Vec<String>,
+    /// Whether the file holds one state of each entity and no history.
+    pub one_moment: bool,
 }
 
 impl Summary {
@@ -51,6 +53,7 @@ impl Summary {
             alarms: played.book.alarms().len(),
             left_out,
             notes: [played.watch.notes(), played.odd.notes()].concat(),
+            one_moment: false,
         }
     }
 
@@ -101,6 +104,7 @@ mod tests {
             alarms: 3,
             left_out: vec!["the last step, which nothing after it completes".into()],
             notes: Vec::new(),
+            one_moment: false,
         };
         assert_eq!(
             summary.to_string(),

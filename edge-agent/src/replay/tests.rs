@@ -197,7 +197,7 @@ fn odd_rows_are_counted_and_quoted_and_the_rest_is_read() {
              on nor off; write on or off, or nothing for a gap)",
             "note: 2 rows that cannot be read, passed over (line 5: the timestamp `soon` is neither RFC 3339 nor Unix \
              seconds; write 2026-01-31T08:30:00Z or 1769848200, with or without a fraction; line 8: the row has 2 columns \
-             and lacks its device_class; write every column of the header, empty where there is nothing to say)",
+             and lacks its device_class; write every column of the header, empty where there is nothing to say); lost of sensor.a",
             "note: 1 row of a time that cannot be, passed over (line 6: the time 1970-01-01T00:00:20Z lies before 2005; a \
              clock that was not set wrote it)",
         ]
@@ -235,6 +235,45 @@ fn the_history_panels_download_is_watched_by_guesses_that_are_told_and_can_be_ov
     let said = bench.run(&["--entities", kinds.to_str().unwrap()]).unwrap();
     assert!(said.contains("class nor unit: binary_sensor.hall_motion as motion; mend"), "{said}");
     assert!(said.starts_with("2 entities over 7 steps"), "{said}");
+}
+
+#[test]
+fn a_list_of_all_states_is_one_moment_and_says_so() {
+    let bench = Bench::new(
+        r#"[{"entity_id": "sensor.a_temperature", "state": "21", "last_updated": "2026-01-01T00:00:00+00:00", "attributes": {}},
+            {"entity_id": "sensor.b_temperature", "state": "22", "last_updated": "2026-01-01T00:20:00+00:00", "attributes": {}}]"#,
+    );
+    let said = bench.run(&[]).unwrap();
+    assert!(
+        said.ends_with(
+            "\nthis file holds one state of each entity (as /api/states answers): one moment only, so that no alarm means nothing; \
+             give the answer of /api/history/period, or give this file as --entities\n"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_file_without_offsets_is_told_whose_time_it_was_taken_for() {
+    let bench = Bench::new("timestamp,entity_id,state\n2026-01-01 01:00:00,sensor.a_temperature,20\n");
+    let said = bench.run(&["--timezone", "Europe/Berlin"]).unwrap();
+    assert!(
+        said.contains(
+            "\nnote: times without an offset (`2026-01-01 01:00:00`) were taken as Europe/Berlin; name another place with --timezone, \
+             or write the offset behind the times\n"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_folder_is_called_one() {
+    let bench = Bench::new("");
+    fs::remove_file(bench.path("events.csv")).unwrap();
+    fs::create_dir(bench.path("events.csv")).unwrap();
+    assert_eq!(bench.run(&[]).unwrap_err(), ("events.csv: is a folder; give the file in it".to_owned(), 2));
+    fs::write(bench.path("events.csv/home-assistant_v2.db"), "").unwrap();
+    assert_eq!(bench.run(&[]).unwrap_err(), ("events.csv: is a folder; give home-assistant_v2.db in it".to_owned(), 2));
 }
 
 #[test]

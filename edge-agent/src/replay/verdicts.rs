@@ -87,7 +87,7 @@ impl Verdicts {
             let line = record.position().map_or(0, csv::Position::line);
             match parse(&record, places) {
                 Ok(verdict) => list.push(verdict),
-                Err(what) => faults.push(RowFault { line, kind: FaultKind::Unreadable, what }),
+                Err(what) => faults.push(RowFault { line, kind: FaultKind::Unreadable, what, of: Vec::new() }),
             }
             if list.len() > VERDICTS_MAX {
                 return Err(ReplayError::TooLarge {

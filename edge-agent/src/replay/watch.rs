@@ -5,16 +5,23 @@ use std::sync::Arc;
 
 use hearthwatch_model::class::{Described, DeviceClass, Shape};
 use hearthwatch_model::reading::{EntityInfo, Value};
-use hearthwatch_model::unit::Conversion;
+use hearthwatch_model::unit::{Conversion, Unit};
 
 use super::entities::Entities;
 use super::guess;
+use super::number;
 use super::source::EventRow;
 use crate::state;
 
 /// Entities that one replay watches. Each holds two weeks of history, about 100 kB: 5,000 of them stay below 0.5 GB,
 /// and a busy house has 300.
 pub const ENTITIES_MAX: usize = 5_000;
+
+/// Changes to unknown units that are kept: more than are told.
+const ODD_UNITS_MAX: usize = 100;
+
+#[path = "watch_notes.rs"]
+mod notes;
 
 /// How the names of Hearthwatch's own entities begin.
 const OWN_NAME_PREFIX: &str = "hearthwatch_";
@@ -57,11 +64,31 @@ pub struct Watchlist {
     guessed: Vec<u32>,
     left_out_rows: u64,
     comma_rows: u64,
+    grouped_rows: u64,
+    /// Changes to units that are not known.
+    odd_units: Vec<OddUnit>,
+    /// Whether guessed temperatures of rooms are in °F.
+    fahrenheit: Option<bool>,
     /// What each watched entity's values have shown of their kind.
     shapes: Vec<Shape>,
     converted_rows: u64,
     /// Entities that mean something else since some row, by the order of [`Watchlist::infos`].
     anew: BTreeSet<u32>,
+}
+
+/// A change to a unit that is not known.
+#[derive(Debug)]
+struct OddUnit {
+    entity: u32,
+    unit: String,
+    before: String,
+    line: u64,
+}
+
+impl OddUnit {
+    fn is_same(&self, other: &Self) -> bool {
+        (self.entity, &self.unit) == (other.entity, &other.unit)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -78,15 +105,27 @@ impl Watchlist {
         Self { overrides, guesses, ..Self::default() }
     }
 
+    /// Says in which unit the home's thermometers are where it has to be guessed.
+    #[must_use]
+    pub fn with_fahrenheit(self, fahrenheit: Option<bool>) -> Self {
+        Self { fahrenheit, ..self }
+    }
+
     /// Judges one row.
     pub fn see(&mut self, row: &EventRow<'_>) -> Seen {
-        let (overrides, point) = (Arc::clone(&self.overrides), with_point(row.state));
+        let (overrides, point) = (Arc::clone(&self.overrides), number::rewrite(row.state, None));
         let mut row = *row;
         if let Some(one) = overrides.get(row.entity_id) {
             (row.device_class, row.unit, row.state_class) = (&one.device_class, &one.unit, &one.state_class);
         }
         if let Some(point) = &point {
-            row.state = point;
+            row.state = &point.text;
+        }
+        // Most rows spell their unit as the entity does, which is the usual way.
+        let same = self.find(row.entity_id).is_some_and(|entity| self.infos[entity as usize].unit == row.unit);
+        if !same && !row.unit.is_empty() {
+            let class = DeviceClass::parse(row.device_class).unwrap_or(DeviceClass::GenericNumber);
+            row.unit = Unit::canonical(class, row.unit).unwrap_or(row.unit);
         }
         let row = &row;
         let (entity, new) = match self.entities.get(row.entity_id) {
@@ -106,6 +145,12 @@ impl Watchlist {
         if !info.class.is_binary() && !row.unit.is_empty() && row.unit != info.unit {
             way = Conversion::between(info.class, row.unit, &info.unit);
             if way.is_none() {
+                if Unit::of(info.class, row.unit).is_none() {
+                    let odd = OddUnit { entity, unit: row.unit.to_owned(), before: info.unit.clone(), line: row.line };
+                    if self.odd_units.len() < ODD_UNITS_MAX && self.odd_units.iter().all(|other| !other.is_same(&odd)) {
+                        self.odd_units.push(odd);
+                    }
+                }
                 // Its numbers mean something else from now on, as for the agent in a home.
                 let Some(class) = class_of(row) else {
                     return Seen::Value { entity, new, value: Value::Gap };
@@ -121,7 +166,8 @@ impl Watchlist {
         let info = &mut self.infos[place];
         match state::value_of(info.class, row.state) {
             Ok(Value::Number(number)) => {
-                self.comma_rows += u64::from(point.is_some());
+                self.comma_rows += u64::from(point.as_ref().is_some_and(|point| point.comma));
+                self.grouped_rows += u64::from(point.as_ref().is_some_and(|point| point.grouped));
                 let number = way.map_or(number, |way| way.apply(number));
                 if let Some(class) = self.shapes[place].see(info.class, row.at.second(), number) {
                     info.class = class;
@@ -161,7 +207,16 @@ impl Watchlist {
         let mut said = *row;
         if let Some(guess) = guess {
             // What was guessed counts as if the row had said it.
-            said.unit = guess.unit;
+            said.unit = match self.fahrenheit {
+                Some(fahrenheit) if guess.class == DeviceClass::Temperature => {
+                    if fahrenheit {
+                        "°F"
+                    } else {
+                        "°C"
+                    }
+                }
+                _ => guess.unit,
+            };
             if guess.class != DeviceClass::GenericNumber {
                 said.device_class = guess.class.as_str();
             }
@@ -187,122 +242,11 @@ impl Watchlist {
             _ => None,
         }
     }
-
-    /// What was left out and why, a phrase each.
-    #[must_use]
-    pub fn left_out(&self) -> Vec<String> {
-        /// Names that are listed before the rest is only counted.
-        const NAMES_SHOWN: usize = 3;
-        let mut phrases = Vec::new();
-        let mut names: Vec<(usize, &str)> = self
-            .entities
-            .iter()
-            .filter_map(|(name, entity)| match entity {
-                Entity::LeftOut { order } => Some((*order, name.as_str())),
-                Entity::Watched(_) => None,
-            })
-            .collect();
-        names.sort_unstable();
-        if !names.is_empty() {
-            let shown: Vec<&str> = names.iter().take(NAMES_SHOWN).map(|(_, name)| *name).collect();
-            let more = if names.len() > NAMES_SHOWN { ", …" } else { "" };
-            phrases.push(format!(
-                "{} of a kind that is not watched ({}{more}; {})",
-                counted(names.len() as u64, "entity", "entities"),
-                shown.join(", "),
-                counted(self.left_out_rows, "row", "rows"),
-            ));
-        }
-        if self.converted_rows > 0 {
-            phrases.push(format!(
-                "the unit of {}, converted to the one that the entity began with",
-                counted(self.converted_rows, "row", "rows")
-            ));
-        }
-        if !self.anew.is_empty() {
-            let names: Vec<&str> =
-                self.anew.iter().map(|entity| self.infos[*entity as usize].entity_id.as_str()).collect();
-            let more = if names.len() > NAMES_SHOWN { ", …" } else { "" };
-            phrases.push(format!(
-                "what was learnt of {} whose numbers came to mean something else ({}{more})",
-                counted(names.len() as u64, "entity", "entities"),
-                names[..names.len().min(NAMES_SHOWN)].join(", "),
-            ));
-        }
-        phrases
-    }
-
-    /// What was guessed, and of what nothing could be made, a line each with the way to mend it.
-    #[must_use]
-    pub fn notes(&self) -> Vec<String> {
-        /// Entities that are listed before the rest is only counted.
-        const SHOWN: usize = 20;
-        let mut notes = Vec::new();
-        let list = |names: Vec<String>, count: usize| {
-            format!("{}{}", names.join(", "), if count > SHOWN { ", …" } else { "" })
-        };
-        if !self.guessed.is_empty() {
-            let names = self.guessed.iter().take(SHOWN).map(|entity| {
-                let info = &self.infos[*entity as usize];
-                let unit = if info.unit.is_empty() { String::new() } else { format!(" in {}", info.unit) };
-                format!("{} as {}{unit}", info.entity_id, info.class)
-            });
-            notes.push(format!(
-                "guessed from id and first value, as the file says neither class nor unit: {}; mend what is wrong with \
-                 --entities FILE (entity_id,device_class,unit)",
-                list(names.collect(), self.guessed.len())
-            ));
-        }
-        let mut left_out: Vec<(usize, &str)> = self
-            .entities
-            .iter()
-            .filter_map(|(name, entity)| match entity {
-                Entity::LeftOut { order } if !is_own(name) => Some((*order, name.as_str())),
-                _ => None,
-            })
-            .collect();
-        left_out.sort_unstable();
-        if !left_out.is_empty() {
-            let names = left_out.iter().take(SHOWN).map(|(_, name)| (*name).to_owned());
-            notes.push(format!(
-                "not watched, being text, a time or nothing that a class, a unit or an id tells: {}; name those to \
-                 watch in --entities FILE (entity_id,device_class,unit)",
-                list(names.collect(), left_out.len())
-            ));
-        }
-        if self.comma_rows > 0 {
-            notes.push(format!("{} with a decimal comma, read as a point", counted(self.comma_rows, "row", "rows")));
-        }
-        notes
-    }
 }
 
 /// Whether it is one of Hearthwatch's own entities.
 fn is_own(entity_id: &str) -> bool {
     entity_id.split_once('.').is_some_and(|(_, name)| name.starts_with(OWN_NAME_PREFIX))
-}
-
-/// A number that is written with a comma before its decimals (and perhaps points between thousands), or with commas between thousands,
-/// with a point.
-fn with_point(state: &str) -> Option<String> {
-    if let Some(number) = without_commas(state.trim()) {
-        return Some(number);
-    }
-    let (whole, decimals) = state.trim().split_once(',')?;
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let whole = whole.replace('.', "");
-    (digits(whole.trim_start_matches(['-', '+'])) && digits(decimals)).then(|| format!("{whole}.{decimals}"))
-}
-
-/// `1,234.50` and `1,234,567` without their commas; none where a comma may stand before decimals.
-fn without_commas(state: &str) -> Option<String> {
-    let (whole, decimals) = state.split_once('.').map_or((state, None), |(whole, decimals)| (whole, Some(decimals)));
-    let groups: Vec<&str> = whole.trim_start_matches(['-', '+']).split(',').collect();
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let grouped = groups.len() > 1 && groups[0].len() <= 3 && groups[1..].iter().all(|group| group.len() == 3);
-    let sure = groups.len() > 2 || decimals.is_some();
-    (grouped && sure && groups.iter().all(|group| digits(group)) && decimals.is_none_or(digits))
-        .then(|| state.replace(',', ""))
 }
 
 /// The class of a row's entity: as Home Assistant would have it; for ids outside its domains, as the device class column

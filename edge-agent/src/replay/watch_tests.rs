@@ -90,11 +90,60 @@ fn a_comma_before_the_decimals_is_a_point() {
         ("1,234.50", "1234.50"),
         ("1,234,567", "1234567"),
     ] {
-        assert_eq!(with_point(text).as_deref(), Some(point));
+        assert_eq!(number::rewrite(text, None).map(|number| number.text).as_deref(), Some(point));
     }
     for text in ["21.5", "1,2,3", "a,5", ",5", "on", "12,"] {
-        assert_eq!(with_point(text), None, "{text}");
+        assert_eq!(number::rewrite(text, None), None, "{text}");
     }
+}
+
+fn row_at<'a>(line: u64, unit: &'a str, state: &'a str) -> EventRow<'a> {
+    EventRow { line, ..row("sensor.a", "temperature", unit, state) }
+}
+
+#[test]
+fn spellings_of_a_unit_are_one_unit_and_a_change_to_an_unknown_one_is_told() {
+    let mut watch = Watchlist::default();
+    for (line, unit) in [(2, "ºC"), (3, "Celsius"), (4, "°C"), (5, "Â°C"), (6, "C")] {
+        let seen = watch.see(&row_at(line, unit, "21.5"));
+        assert_eq!(seen, Seen::Value { entity: 0, new: line == 2, value: Value::Number(21.5) }, "{unit}");
+    }
+    assert_eq!(watch.infos()[0].unit, "°C");
+    assert_eq!(watch.left_out(), Vec::<String>::new());
+    watch.see(&row_at(7, "°Q", "21.5"));
+    watch.see(&row_at(8, "°C", "21.5"));
+    watch.see(&row_at(9, "°Q", "21.5"));
+    assert_eq!(
+        watch.notes(),
+        [
+            "units that changed to one that is not known, so that the numbers mean something else from there on: sensor.a from `°C` to \
+          `°Q` at line 7; write Home Assistant's names of units"
+        ]
+    );
+}
+
+#[test]
+fn slips_in_a_list_of_entities_are_told() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "entity_id,device_class,unit\nsensor.a,temprature,°C\nsensor.b,temperature,°C\n")
+        .unwrap();
+    let mut watch = Watchlist::new(Arc::new(Entities::read(file.path()).unwrap()), true);
+    watch.see(&row("sensor.a", "", "", "21.5"));
+    assert_eq!(
+        watch.notes(),
+        [
+            "--entities names classes that Home Assistant does not have: `temprature` of sensor.a; mend their spelling \
+             (temperature, humidity, power, door, …)",
+            "--entities names what the recording does not have: sensor.b; look for a slip in the ids",
+        ]
+    );
+}
+
+#[test]
+fn guessed_thermometers_of_one_home_are_in_one_unit() {
+    let mut watch = Watchlist::new(Arc::default(), true).with_fahrenheit(Some(true));
+    watch.see(&row("sensor.freezer_temperature", "", "", "-0.4"));
+    assert_eq!(watch.infos()[0].unit, "°F");
 }
 
 #[test]
