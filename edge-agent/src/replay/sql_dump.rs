@@ -109,6 +109,7 @@ pub fn load(path: &Path, input: impl Read, dialect: Dialect) -> Result<Loaded, R
         statements: HashMap::new(),
         columns: HashMap::new(),
         rows: HashMap::new(),
+        creates: false,
         bad: 0,
         first_bad: None,
     };
@@ -189,6 +190,8 @@ struct Loader<'c, R> {
     /// The columns of each table, as the dump has them.
     columns: HashMap<&'static str, Vec<String>>,
     rows: HashMap<&'static str, u64>,
+    /// Whether it creates tables, so that their names mean something.
+    creates: bool,
     bad: u64,
     first_bad: Option<u64>,
 }
@@ -255,6 +258,7 @@ impl<R: Read> Loader<'_, R> {
         if !self.is_name("TABLE")? {
             return self.rest();
         }
+        self.creates = true;
         self.words.word()?;
         for word in ["IF", "NOT", "EXISTS"] {
             if self.is_name(word)? {
@@ -324,7 +328,7 @@ impl<R: Read> Loader<'_, R> {
         let table = self.table()?;
         let listed = self.column_list()?;
         let of_states = listed.as_ref().is_none_or(|names| names.iter().any(|name| name == "entity_id"));
-        let Some(table) = table.or_else(|| (self.columns.is_empty() && of_states).then_some("states")) else {
+        let Some(table) = table.or_else(|| (!self.creates && of_states).then_some("states")) else {
             return self.rest();
         };
         if !self.is_name("VALUES")? {
