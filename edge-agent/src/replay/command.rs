@@ -53,18 +53,19 @@ const IDS_SHOWN: usize = 5;
 #[derive(Debug, Clone, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct ReplayArgs {
-    /// What was recorded: a CSV file, a JSON history, a Home Assistant database or an unencrypted backup
+    /// What was recorded: a CSV file, a JSON history, a Home Assistant database, a dump of one or an unencrypted backup
     ///
     /// The database is Home Assistant's own home-assistant_v2.db, of any version since 2018, alone or in a backup (.tar);
-    /// it is only read. Its long-term statistics stand for the time before an entity's first state.
+    /// it is only read. Its long-term statistics stand for the time before an entity's first state. Dumps of sqlite3,
+    /// mysqldump and pg_dump (.sql) are read too.
     ///
     /// A CSV file is the download of the history panel (entity_id,state,last_changed) or of the energy panel, statistics
     /// (statistic_id,unit,start,min,max,mean), InfluxDB's annotated CSV, the answer of a query to the recorder, a time
     /// followed by one column an entity, or the columns timestamp,entity_id,device_class,unit,state in any order. Commas,
     /// semicolons, tabs or bars part the columns. Times are RFC 3339 (2026-01-31T08:30:00Z), Unix times, or without an
-    /// offset those of --timezone; dates may be 31.01.2026, 31/01/2026 or 01/31/2026. A JSON history is the answer of
+    /// offset those of --timezone (UTC in columns of the recorder's names: last_updated, last_changed); dates may be 31.01.2026, 31/01/2026 or 01/31/2026. A JSON history is the answer of
     /// /api/history/period. unavailable, unknown and nothing at all are gaps; entities of two states take on/off or
-    /// 1/0. Rows that are not in the order of time are sorted first. Database and CSV may be gzipped.
+    /// 1/0. Rows that are not in the order of time are sorted first. All may be gzipped.
     ///
     /// Of a recorder on a server give its address: postgresql://USER@HOST/DATABASE or mysql://USER@HOST/DATABASE (MariaDB too). It is
     /// read within one read-only transaction. Its password is taken from PGPASSWORD or ~/.pgpass, or from MYSQL_PWD. Or put the whole

@@ -1,22 +1,18 @@
-//! What a row of a CSV file says: states of entities, and when they were.
+//! What a row of a CSV file says: states of entities.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use hearthwatch_model::unit::Unit;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 
 use super::super::error::{ReplayError, RowFault};
-use super::super::fold;
 use super::super::guess;
-use super::super::layout::{Columns, Intervals, JOIN, Layout, TimeColumn, Zoneless};
+use super::super::layout::{Columns, Intervals, JOIN, Layout};
 use super::super::lines::Fields;
 use super::super::moment::Moment;
 use super::super::number;
 use super::super::source::EventRow;
 use super::super::spelled_id;
-use super::super::stamp::{self, DayOrder, Stamp};
 use super::{Each, EventsCsv, unreadable};
 use crate::state;
 
@@ -70,7 +66,7 @@ impl EventsCsv {
             return Ok(());
         }
         let fault = |what: String, id: &str| {
-            let of = if id.is_empty() { Vec::new() } else { vec![id.to_owned()] };
+            let of = if id.contains(char::is_alphabetic) { vec![id.to_owned()] } else { Vec::new() };
             Err(RowFault { of, ..unreadable(line, what) })
         };
         let written = first_filled(list, &columns.entity_ids);
@@ -174,7 +170,7 @@ impl EventsCsv {
     }
 
     /// A number without the marks between its thousands, by what the file's other numbers say they are.
-    fn plain<'s>(&self, state: &'s str) -> Cow<'s, str> {
+    pub(super) fn plain<'s>(&self, state: &'s str) -> Cow<'s, str> {
         let usual = |byte: u8| byte.is_ascii_digit() || byte == b'-' || byte == b'.';
         let open = number::is_open(state);
         if !open && state.bytes().all(usual) {
@@ -187,86 +183,6 @@ impl EventsCsv {
                 Cow::Owned(number.text)
             }
             _ => Cow::Borrowed(state),
-        }
-    }
-
-    /// When a row was, and whether that is sure: false in an hour that clocks show twice where nothing tells which is meant.
-    fn time(&self, columns: &[TimeColumn], list: &[Cow<'_, str>], line: u64) -> Result<(Moment, bool), String> {
-        let column = filled_time(columns, list);
-        let (at, sure) = match self.stamp(column, list)? {
-            (Stamp::At(at), _) => (at, true),
-            (Stamp::Clock(civil), written) => self.clock(column, civil, &written, line)?,
-        };
-        if column.later == 0 {
-            return Ok((at, sure));
-        }
-        at.later(column.later)
-            .map(|at| (at, sure))
-            .ok_or_else(|| format!("the timestamp `{}` lies beyond the year 2200", list[column.place]))
-    }
-
-    /// What is written for the time, read.
-    fn stamp<'l>(&self, column: TimeColumn, list: &'l [Cow<'_, str>]) -> Result<(Stamp, Cow<'l, str>), String> {
-        let written = text(list, column.place, "timestamp")?;
-        let whole = match column.date {
-            Some(date) => {
-                let date = text(list, date, "date")?;
-                let day = date.split([' ', 'T']).next().unwrap_or_default();
-                let day = if day.contains(['.', '-', '/']) && day.len() >= 8 { day } else { date };
-                // Where the second column says all of it, the first only repeats the day.
-                if written.len() > 12 { Cow::Borrowed(written) } else { Cow::Owned(format!("{day} {written}")) }
-            }
-            None => Cow::Borrowed(written),
-        };
-        let order = if stamp::is_ambiguous(&whole) { self.order() } else { DayOrder::DayFirst };
-        let stamp = stamp::parse(&whole, order).map_err(|error| error.to_string())?;
-        Ok((stamp, whole))
-    }
-
-    /// The moment of a time without an offset.
-    fn clock(&self, column: TimeColumn, civil: DateTime, written: &str, line: u64) -> Result<(Moment, bool), String> {
-        let beyond = || format!("the timestamp `{written}` lies outside the years 1970 to 2200");
-        if is_utc(column, written) {
-            self.told.utc.borrow_mut().get_or_insert_with(|| written.to_owned());
-            return stamp::in_zone(civil, &TimeZone::UTC).map(|at| (at, true)).ok_or_else(beyond);
-        }
-        self.told.home.borrow_mut().get_or_insert_with(|| written.to_owned());
-        if !fold::is_doubtful(civil, &self.zone) {
-            return stamp::in_zone(civil, &self.zone).map(|at| (at, true)).ok_or_else(beyond);
-        }
-        let pass = self.doubts().passes.get(&line).copied();
-        let at = fold::moment_in(civil, &self.zone, pass.unwrap_or(fold::Pass::First)).ok_or_else(beyond)?;
-        Ok((at, pass.is_some()))
-    }
-
-    /// What clocks showed for a row, of which entity it is and which number it holds; nothing where it says an offset.
-    pub(super) fn clocks(
-        &self,
-        layout: &Layout,
-        fields: &Fields<'_>,
-        each: &mut dyn FnMut(&str, DateTime, Option<f64>),
-    ) {
-        let list = &fields.list;
-        let civil = |columns: &[TimeColumn]| {
-            let column = filled_time(columns, list);
-            match self.stamp(column, list) {
-                Ok((Stamp::Clock(civil), written)) if !is_utc(column, &written) => Some(civil),
-                _ => None,
-            }
-        };
-        match layout {
-            Layout::Long(columns) => {
-                let Some(civil) = civil(&columns.times) else { return };
-                let (state, _) = part_unit(first_filled(list, &columns.states), "");
-                let value = self.plain(state).replace(',', ".").parse().ok().filter(|value: &f64| value.is_finite());
-                each(first_filled(list, &columns.entity_ids), civil, value);
-            }
-            Layout::Wide { time, .. } => {
-                if let Some(civil) = civil(&[*time]) {
-                    each("", civil, None);
-                }
-            }
-            Layout::Intervals(_) => {}
         }
     }
 }
@@ -285,22 +201,7 @@ pub(super) fn cells(layout: &Layout, fields: &Fields<'_>, each: &mut dyn FnMut(&
     }
 }
 
-fn filled_time(columns: &[TimeColumn], list: &[Cow<'_, str>]) -> TimeColumn {
-    let filled = columns.iter().find(|column| list.get(column.place).is_some_and(|written| !written.is_empty()));
-    // A layout has a time.
-    *filled.unwrap_or(&columns[0])
-}
-
-/// Whether a time without an offset is UTC.
-fn is_utc(column: TimeColumn, written: &str) -> bool {
-    match column.zoneless {
-        Zoneless::Home => false,
-        Zoneless::Recorder => stamp::is_of_a_table(written),
-        Zoneless::Fraction => stamp::is_of_a_table(written) && written.contains('.'),
-    }
-}
-
-fn first_filled<'a>(list: &'a [Cow<'_, str>], places: &[usize]) -> &'a str {
+pub(super) fn first_filled<'a>(list: &'a [Cow<'_, str>], places: &[usize]) -> &'a str {
     let filled = |place: &usize| list.get(*place).map(AsRef::as_ref).filter(|text: &&str| !text.is_empty());
     places.iter().find_map(filled).unwrap_or_default()
 }
@@ -317,7 +218,7 @@ fn slugged(name: &str) -> Cow<'_, str> {
 }
 
 /// `20.1 °C` in one cell: the number and its unit, where the file names no other unit. Anything else stays as it is.
-fn part_unit<'a>(state: &'a str, unit: &'a str) -> (&'a str, &'a str) {
+pub(super) fn part_unit<'a>(state: &'a str, unit: &'a str) -> (&'a str, &'a str) {
     let text = state.trim();
     let end = text.find(|letter: char| !number::is_part(letter)).unwrap_or(text.len());
     if end == text.len() {
@@ -341,7 +242,7 @@ fn measured<'a>(device_class: &'a str, measurement: &'a str) -> (&'a str, &'a st
     (device_class, if no_unit { "" } else { measurement })
 }
 
-fn text<'a>(list: &'a [Cow<'_, str>], place: usize, name: &str) -> Result<&'a str, String> {
+pub(super) fn text<'a>(list: &'a [Cow<'_, str>], place: usize, name: &str) -> Result<&'a str, String> {
     list.get(place).map(AsRef::as_ref).ok_or_else(|| {
         format!(
             "the row has {} columns and lacks its {name}; write every column of the header, empty where there is \

@@ -25,6 +25,8 @@ use super::watch::counted;
 
 #[path = "csv_rows.rs"]
 mod rows;
+#[path = "csv_times.rs"]
+mod times;
 
 /// Largest file in UTF-16, which is unpacked in memory: a spreadsheet saves no more rows than fit into this.
 const UTF16_BYTES_MAX: u64 = 512 << 20;

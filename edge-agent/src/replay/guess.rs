@@ -43,6 +43,12 @@ const HOT: [&str; 18] = [
     "aanvoer",
 ];
 
+/// What keeps cold, in English, German, Dutch and French.
+const FREEZERS: [&str; 7] =
+    ["freezer", "gefrierschrank", "gefriertruhe", "tiefkuhl", "tiefkuehl", "vriezer", "congelateur"];
+/// °C of a freezer: nothing else about one is below zero.
+const FROZEN: std::ops::RangeInclusive<f64> = -40.0..=-5.0;
+
 /// What `entity_id` is, when its first value is `state`; none when it is not a thing that is watched, or `state` is a gap.
 #[must_use]
 pub fn of(entity_id: &str, state: &str) -> Option<Guess> {
@@ -104,7 +110,10 @@ fn number_of(name: &str, number: f64) -> Option<Guess> {
     if tokens(name).any(|token| NOT_WATCHED_WORDS.contains(&token)) {
         return None;
     }
-    let Some(word) = word_of(name, NUMBER_WORDS) else { return Some(nothing_known) };
+    let Some(word) = word_of(name, NUMBER_WORDS) else {
+        let frozen = FREEZERS.iter().any(|word| name.contains(word)) && FROZEN.contains(&number);
+        return Some(if frozen { Guess { class: C::Temperature, unit: "°C" } } else { nothing_known });
+    };
     let has = |text: &str| tokens(name).any(|token| token == text);
     let unit = match word.class {
         C::Temperature if number > ROOM_MAX && number <= ROOM_MAX_FAHRENHEIT && !is_hot(name) => "°F",
@@ -188,6 +197,8 @@ mod tests {
             ("sensor.woonkamer_vochtigheid", "50", C::Humidity, "%"),
             ("sensor.temperatura_bateria", "30", C::Temperature, "°C"),
             ("sensor.puissance_batterie", "300", C::Power, "W"),
+            ("sensor.gefrierschrank", "-18.2", C::Temperature, "°C"),
+            ("sensor.gefrierschrank", "80", C::GenericNumber, ""),
             ("sensor.ping", "12", C::GenericNumber, ""),
             ("sensor.air_humidity", "400", C::GenericNumber, ""),
         ] {

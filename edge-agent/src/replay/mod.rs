@@ -38,6 +38,7 @@ pub mod source;
 pub mod span;
 mod spelled_id;
 pub mod sql_dump;
+mod sql_load;
 mod sql_words;
 pub mod stamp;
 pub mod statistics;

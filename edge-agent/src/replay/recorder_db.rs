@@ -66,6 +66,10 @@ impl RecorderDb {
             || !(has("last_updated_ts") || has("last_updated"))
             || !(has("entity_id") || has("metadata_id"))
         {
+            if let Some(missing) = missing {
+                let what = format!("is cut short: {missing} % of the database are missing at its end; copy it again");
+                return Err(ReplayError::Format { path: path.to_owned(), what });
+            }
             return Err(ReplayError::Format {
                 path: path.to_owned(),
                 what: "is an SQLite database without Home Assistant's table of states; give home-assistant_v2.db from \

@@ -192,6 +192,12 @@ fn a_database_that_was_cut_short_says_which_share_is_missing() {
     }
     writer.close().unwrap();
     let bytes = std::fs::read(file.path()).unwrap();
+    std::fs::write(file.path(), &bytes[..3000]).unwrap();
+    let error = Source::open(file.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("is cut short: ") && error.ends_with("% of the database are missing at its end; copy it again"),
+        "{error}"
+    );
     std::fs::write(file.path(), &bytes[..bytes.len() / 4096 / 2 * 4096]).unwrap();
     let mut source = Source::open(file.path()).unwrap();
     assert!(source.read(&mut |_| Ok(())).is_err() && source.salvage());

@@ -7,6 +7,8 @@ use crate::replay::source::Source;
 
 const SQLITE: &str = r#"PRAGMA foreign_keys=OFF;
 BEGIN TRANSACTION;
+CREATE TABLE schema_changes (change_id INTEGER PRIMARY KEY, schema_version INTEGER);
+INSERT INTO schema_changes VALUES(1,53);
 CREATE TABLE states_meta (metadata_id INTEGER NOT NULL, entity_id VARCHAR(255), PRIMARY KEY (metadata_id));
 INSERT INTO states_meta VALUES(7,'sensor.a');
 CREATE TABLE state_attributes (attributes_id INTEGER PRIMARY KEY, hash BIGINT, shared_attrs TEXT);
@@ -92,7 +94,7 @@ fn a_gzipped_dump_is_read_like_a_plain_one() {
 fn a_dump_that_breaks_off_gives_what_stands_before_the_break_and_says_so() {
     let (rows, notes) = read(&SQLITE[..SQLITE.find("it''s").unwrap()]).unwrap();
     assert_eq!(rows, ["600 sensor.a [temperature] [°C] 21.5"]);
-    assert_eq!(notes[1], "the dump breaks off within a statement at line 9: the rest is missing; dump it again");
+    assert_eq!(notes[1], "the dump breaks off within a statement at line 11: the rest is missing; dump it again");
 }
 
 #[test]
@@ -100,7 +102,7 @@ fn a_bad_statement_is_counted_and_the_next_is_read() {
     let dump = SQLITE.replace("VALUES(1,'21.5',", "VALUES(1,!'21.5',");
     let (rows, notes) = read(&dump).unwrap();
     assert_eq!(rows, ["1201 sensor.a [temperature] [°C] it's"]);
-    assert_eq!(notes[1], "1 statement or row of the dump that cannot be read, passed over (the first at line 8)");
+    assert_eq!(notes[1], "1 statement or row of the dump that cannot be read, passed over (the first at line 10)");
 }
 
 #[test]
