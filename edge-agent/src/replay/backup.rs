@@ -179,7 +179,7 @@ impl Search<'_> {
     }
 
     fn damaged(&self) -> ReplayError {
-        let what = "is a damaged tar archive; download the backup again".to_owned();
+        let what = "is a tar archive that is cut short or damaged; download the backup again".to_owned();
         ReplayError::Format { path: self.path.to_owned(), what }
     }
 }

@@ -38,6 +38,18 @@ fn the_database_is_found_in_the_configuration_within_the_backup_packed_or_not() 
 }
 
 #[test]
+fn of_a_backup_that_breaks_off_within_its_database_what_stands_before_the_break_is_kept() {
+    // Bytes that do not pack, so that half of the archive is half of the database.
+    let bytes: Vec<u8> = (0..200_000_u64).map(|place| (place * place % 251 * place % 256) as u8).collect();
+    let inner = tar(&[("data/home-assistant_v2.db", &bytes)]);
+    for (name, inner) in [("homeassistant.tar.gz", gzip(&inner)), ("homeassistant.tar", inner.clone())] {
+        let backup = tar(&[(name, &inner)]);
+        let kept = database_of(&backup[..backup.len() / 2]).unwrap();
+        assert!(kept.len() > 10_000 && bytes.starts_with(&kept), "{name}: {}", kept.len());
+    }
+}
+
+#[test]
 fn an_encrypted_backup_says_how_to_make_another() {
     for backup in [
         tar(&[("./backup.json", br#"{"protected": true}"#)]),
@@ -57,5 +69,8 @@ fn an_archive_of_other_things_and_a_damaged_one_say_so() {
     assert!(error.starts_with("backup.tar: is an archive without home-assistant_v2.db; make a backup with"), "{error}");
     let mut damaged = tar(&[("a.txt", b"a"), ("b.txt", b"b")]);
     damaged[2 * BLOCK] ^= 1;
-    assert_eq!(database_of(&damaged).unwrap_err(), "backup.tar: is a damaged tar archive; download the backup again");
+    assert_eq!(
+        database_of(&damaged).unwrap_err(),
+        "backup.tar: is a tar archive that is cut short or damaged; download the backup again"
+    );
 }

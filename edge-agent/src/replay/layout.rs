@@ -332,12 +332,18 @@ impl Columns {
 /// The end of each column whose heading is a time: the beginning of the next, and for the last as long as the one
 /// before it (an hour where there is none).
 fn ends(fields: &[Cow<'_, str>], zone: &TimeZone) -> Vec<(usize, Moment)> {
-    let starts: Vec<(usize, Moment)> = fields
+    let mut starts: Vec<(usize, Moment)> = fields
         .iter()
         .enumerate()
         .filter_map(|(place, field)| Some((place, stamp::read(field, zone, DayOrder::usual_in(zone)).ok()?)))
         .filter(|(_, start)| start.second() >= SECONDS_MIN)
         .collect();
+    // An hour that clocks show twice has two headings that are the same.
+    for number in 1..starts.len() {
+        if starts[number].1 == starts[number - 1].1 {
+            starts[number].1 = starts[number].1.later(HOUR).unwrap_or(starts[number].1);
+        }
+    }
     let mut last = HOUR;
     (0..starts.len())
         .filter_map(|number| {

@@ -79,6 +79,18 @@ fn a_stretch_of_the_energy_panel_ends_where_the_next_begins() {
 }
 
 #[test]
+fn the_energy_panels_two_columns_of_an_hour_that_clocks_show_twice_are_one_after_the_other() {
+    let headings = ["entity_id", "2026-10-25 01:00", "2026-10-25 02:00", "2026-10-25 02:00", "2026-10-25 03:00"];
+    let fields: Vec<Cow<'_, str>> = headings.into_iter().map(Cow::Borrowed).collect();
+    let Ok(Layout::Intervals(intervals)) = Layout::find(&fields, "", &TimeZone::get("Europe/Berlin").unwrap()) else {
+        panic!()
+    };
+    // 2026-10-24T23:00:00Z.
+    let hours: Vec<i64> = intervals.ends.iter().map(|(_, end)| (end.second() - 1_792_882_800) / 3600).collect();
+    assert_eq!(hours, [1, 2, 3, 4]);
+}
+
+#[test]
 fn a_file_that_is_not_understood_is_told_what_was_found_and_what_would_do() {
     assert_eq!(
         find("time,value").unwrap_err(),
