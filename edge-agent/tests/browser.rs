@@ -135,7 +135,11 @@ async fn reports_a_miss(chrome: &mut Chrome, page: &str, home: &home::Home) {
     chrome.ask("document.querySelector('#miss').open = true; document.querySelector('#miss select').value = 'sensor.bathroom_humidity'").await;
     chrome.click_through("#miss button").await;
     let said = chrome.ask("document.querySelector('.said').textContent").await;
-    assert_eq!(said, "Thank you. It is kept as something to be noticed, and for the fleet.");
+    let noted =
+        "Thank you. It is noted. What was seen then is being looked up, and will stand under “Was something missed?”.";
+    assert_eq!(said, noted);
+    // The page asks for it by itself.
+    chrome.until("document.querySelector('#misses').textContent.endsWith(' · kept for the fleet')").await;
     assert_eq!(home.uplink.with_outbox(|outbox| outbox.unsent()).await.unwrap(), 2, "the changed answer and the miss");
 }
 

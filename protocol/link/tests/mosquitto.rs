@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use hearthwatch_link::{
-    Backoff, LinkConfig, LinkError, LinkEvent, LinkEvents, LinkHandle, Publication, TlsFiles, open, open_after,
+    Backoff, CREDENTIALS_REFUSED, LinkConfig, LinkError, LinkEvent, LinkEvents, LinkHandle, Publication, TlsFiles,
+    open, open_after,
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
@@ -117,6 +118,20 @@ async fn a_publication_resolves_on_acknowledgement_and_reaches_a_subscriber() {
     speaker.publish(say("a/kept", "kept", true)).await.unwrap();
     let (_late, mut heard_late) = connected(config(&broker, "late", &["a/kept"])).await;
     assert_eq!(message(&mut heard_late).await, heard("a/kept", "kept", true));
+}
+
+#[tokio::test]
+async fn a_broker_that_does_not_accept_who_we_are_is_told_apart_from_one_that_is_away() {
+    let Some(broker) = start("allow_anonymous false\n", tempfile::tempdir().unwrap()) else { return };
+    let (_link, mut events) = open(config(&broker, "stranger", &[])).unwrap();
+    // Until the broker listens nobody answers.
+    loop {
+        match next(&mut events).await {
+            LinkEvent::Disconnected { reason } if reason == CREDENTIALS_REFUSED => break,
+            LinkEvent::Disconnected { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[tokio::test]
