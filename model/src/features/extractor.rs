@@ -309,11 +309,7 @@ impl FeatureExtractor {
             }
         };
         // A young entity may do much that it has not done yet.
-        let lift = if routine.kind.is_rule() && !routine.kind.is_quiet() {
-            0.0
-        } else {
-            young_lift(entity.known_share(at)) + entity.shape_lift()
-        };
+        let lift = if routine.kind.is_rule() { 0.0 } else { young_lift(entity.known_share(at)) + entity.shape_lift() };
         let routine = RoutineScore { score: routine.score - lift, ..routine };
         // What a rule finds is told as that, however rare the step is besides.
         let routine = draft.finding.map_or(routine, Finding::score);
@@ -324,6 +320,7 @@ impl FeatureExtractor {
             observed: draft.observed,
             ready: draft.ready,
             has_statistics: draft.has_statistics,
+            known: entity.known_share(at),
             is_news: draft.observed.is_some() && !draft.rules.late && entity.is_noticeable(draft),
             features,
             routine,
@@ -343,7 +340,7 @@ impl FeatureExtractor {
 }
 
 /// How much more a statistic must say while less than a fortnight of the entity is known.
-const YOUNG_LIFT: f32 = 5.0;
+const YOUNG_LIFT: f32 = 3.0;
 
 /// What is taken off a score for want of a past; `known` is the share of a fortnight that was seen.
 fn young_lift(known: f32) -> f32 {
