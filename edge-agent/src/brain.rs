@@ -55,7 +55,7 @@ pub use register::Moves;
 use relearn::Studies;
 use step::OpenStep;
 pub use teach::Relearning;
-pub use view::{Brief, HomeView, Loudest, Month, Notice, NoticeKind, ShownAlarm, verdict_word};
+pub use view::{Brief, HomeView, Loudest, Month, Notice, NoticeKind, ShownAlarm, unusual_percent, verdict_word};
 pub use wishes::AlarmPicture;
 
 /// How much of the past is learned from at a start: what the detector's histories hold.

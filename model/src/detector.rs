@@ -115,11 +115,6 @@ pub struct HomeDetector {
     voice: Voice,
 }
 
-/// How much more a statistic must say on an entity's first day than after a fortnight, beside what its own score is short of then.
-const YOUNG_LIFT: f32 = 2.0;
-/// The same of silence and standing still.
-const YOUNG_QUIET_LIFT: f32 = 5.0;
-
 impl HomeDetector {
     /// A detector of a home without entities.
     #[must_use]
@@ -327,17 +322,11 @@ impl HomeDetector {
         let info = &self.entities[step.entity as usize];
         let class = info.class;
         let routine = &step.routine;
-        // What an entity has not done in its first days is seldom a fault; rules of their own and broken values need no past.
-        let young = match routine.kind {
-            kind if kind.has_own_threshold() || kind.immediate() => 0.0,
-            kind if kind.is_quiet() => YOUNG_QUIET_LIFT * (1.0 - step.known),
-            _ => YOUNG_LIFT * (1.0 - step.known),
-        };
         let judged = step.ready || routine.score > RoutineScore::FLOOR;
         let by_routine = Evidence {
             entity: step.entity,
             score: judged.then_some(routine.score),
-            threshold: self.model.routine_threshold(class, routine.kind, share) + young,
+            threshold: self.model.routine_threshold(class, routine.kind, share),
             kind: routine.kind,
             amount: routine.amount,
             usual: routine.usual,

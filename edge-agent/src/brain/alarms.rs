@@ -301,10 +301,9 @@ fn leads(alarm: &ShownAlarm) -> bool {
     alarm.is_said() && alarm.led_by.is_none()
 }
 
-/// Whether an alarm is still on: it was said, it lasts, and nobody said that it is nothing.
+/// Whether an alarm is still on: it lasts, and it is a danger, or it was said and nobody said that it is nothing.
 fn matters(alarm: &ShownAlarm) -> bool {
     let waved_away = matches!(alarm.answer, Some((Verdict::Dismissed | Verdict::Expected, _)));
-    // What warns of danger does so until it is off.
     let shown = alarm.alarm.kind.is_danger() || (leads(alarm) && !waved_away);
     alarm.alarm.end.is_none() && shown
 }

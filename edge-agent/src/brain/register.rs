@@ -79,11 +79,19 @@ impl Brain {
     pub fn depart(&mut self, entity_ids: Vec<String>) {
         for entity_id in &entity_ids {
             tracing::info!(entity_id, "an entity is not in Home Assistant any more; it is not watched");
+            self.leave_to_itself(entity_id);
         }
         self.gone.extend(entity_ids);
         let readiness = self.readiness();
         self.view.send_modify(|view| view.readiness = readiness);
         self.show(None);
+    }
+
+    fn leave_to_itself(&mut self, entity_id: &str) {
+        let number = self.detector.entities().iter().position(|info| info.entity_id == entity_id);
+        if let Some(number) = number.and_then(|number| u32::try_from(number).ok()) {
+            self.detector.depart(number);
+        }
     }
 
     fn known_ids(&self) -> BTreeMap<String, String> {
@@ -225,6 +233,7 @@ impl Brain {
         if let Err(error) = self.history.forget(entity_id) {
             tracing::warn!(error = %error, entity_id, "the values of an entity that is no more stay for five weeks");
         }
+        self.leave_to_itself(entity_id);
         self.gone.insert(entity_id.to_owned());
         self.house.forget_entity(entity_id);
         self.keep_house();

@@ -169,11 +169,17 @@ impl Loudest {
         })
     }
 
-    /// How unusual, from 0 to 100: 50 is the threshold. A logistic of the distance to it.
+    /// How unusual ([`unusual_percent`]).
     #[must_use]
     pub fn percent(&self) -> f64 {
-        100.0 / (1.0 + f64::from(self.threshold - self.score).exp())
+        unusual_percent(self.score, self.threshold)
     }
+}
+
+/// How unusual, from 0 to 100: 50 is the threshold. A logistic of the distance to it.
+#[must_use]
+pub fn unusual_percent(score: f32, threshold: f32) -> f64 {
+    100.0 / (1.0 + f64::from(threshold - score).exp())
 }
 
 /// What happened to an alarm.

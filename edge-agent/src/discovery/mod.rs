@@ -4,6 +4,7 @@
 
 mod commands;
 mod device;
+mod presence;
 mod remove;
 mod service;
 mod stale;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::BrokerState;
 use super::commands::Command;
 use super::device::{BIRTH_TOPIC, Device, OFFLINE, ONLINE};
+use super::presence::Presence;
 use super::stale::Published;
 use super::states::{UpdateView, brief_event, event, states};
 use crate::brain::{AlarmPicture, BrainCommand, BrainHandle, HomeView, Notice};
@@ -74,8 +75,7 @@ pub async fn run(
         orphaned,
         said: HashMap::new(),
         waiting: VecDeque::new(),
-        home_assistant_online: true,
-        heard: false,
+        home_assistant: Presence::new(),
         connected: false,
         pictured: None,
         briefed: None,
@@ -105,10 +105,7 @@ struct Service {
     /// The retained states that the broker has acknowledged.
     said: HashMap<String, String>,
     waiting: VecDeque<Notice>,
-    /// As it said of itself on the broker, or as its own connection shows.
-    home_assistant_online: bool,
-    /// Whether its own connection stood when that was last looked at.
-    heard: bool,
+    home_assistant: Presence,
     connected: bool,
     /// What the picture shows that the broker has; none before the first.
     pictured: Option<PictureKey>,
@@ -149,12 +146,9 @@ impl Service {
                 }
                 Ok(()) = self.discovery.updates.changed() => self.say_states().await,
                 Ok(()) = self.discovery.mode.changed() => {
-                    let heard = self.is_heard();
-                    let answers_again = heard && !std::mem::replace(&mut self.heard, heard);
-                    self.heard = heard;
+                    let answers_again = self.home_assistant.note_connection(self.is_heard());
                     self.say_states().await;
                     if answers_again {
-                        self.home_assistant_online = true;
                         self.say_events().await;
                     }
                 }
@@ -172,8 +166,7 @@ impl Service {
         match event {
             LinkEvent::Connected { .. } => {
                 self.connected = true;
-                // Whatever it said of itself while we were away from the broker was not kept for us.
-                self.home_assistant_online |= self.is_heard();
+                self.home_assistant.back_on_broker(self.is_heard());
                 state.send_replace(BrokerState::Connected);
                 self.introduce().await;
             }
@@ -236,7 +229,7 @@ impl Service {
             Command::Install => self.wish_of_models(UpdateWish::Install).await,
             Command::RollBack => self.wish_of_models(UpdateWish::RollBack).await,
             Command::Birth { online } => {
-                self.home_assistant_online = online;
+                self.home_assistant.said(online);
                 if online {
                     self.introduce().await;
                 }
@@ -310,7 +303,7 @@ impl Service {
     /// Says the daily brief once.
     async fn say_brief(&mut self) {
         let Some(brief) = self.discovery.view.borrow().brief.clone() else { return };
-        if self.connected && self.home_assistant_online && self.briefed != Some(brief.at) {
+        if self.connected && self.home_assistant.is_online() && self.briefed != Some(brief.at) {
             let payload = brief_event(&brief).to_string();
             if self.say(self.discovery.device.topic("event"), payload, false).await {
                 self.briefed = Some(brief.at);
@@ -335,7 +328,7 @@ impl Service {
 
     /// Says the events that wait, as long as there is somebody to hear them.
     async fn say_events(&mut self) {
-        while self.connected && self.home_assistant_online {
+        while self.connected && self.home_assistant.is_online() {
             let Some(notice) = self.waiting.front() else { return };
             let payload = event(&self.discovery.device, notice, &self.discovery.view.borrow()).to_string();
             if !self.say(self.discovery.device.topic("event"), payload, false).await {

@@ -8,7 +8,7 @@ use hearthwatch_model::unit::DisplayUnit;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::brain::LookBack;
+use crate::brain::{LookBack, unusual_percent};
 use crate::explain;
 use crate::history::StoredAlarm;
 
@@ -147,11 +147,6 @@ pub(super) fn lesson(lesson: &Lesson) -> String {
     }
 }
 
-/// How unusual, from 0 to 100: 50 is the threshold. A logistic of the distance to it.
-pub(super) fn unusual(score: f32, threshold: f32) -> f64 {
-    100.0 / (1.0 + f64::from(threshold - score).exp())
-}
-
 /// What came of the look back at a declared miss.
 pub(super) fn look_back(look: LookBack) -> String {
     match look {
@@ -159,7 +154,7 @@ pub(super) fn look_back(look: LookBack) -> String {
         LookBack::Nothing => "too little is remembered of that time to say what was seen".to_owned(),
         LookBack::Seen { score: None, .. } => "nothing was judged then".to_owned(),
         LookBack::Seen { score: Some(score), threshold } => {
-            format!("seen then: {:.0} of 100 unusual; what is told begins at 50", unusual(score, threshold))
+            format!("seen then: {:.0} of 100 unusual; what is told begins at 50", unusual_percent(score, threshold))
         }
     }
 }

@@ -26,8 +26,16 @@ const REMEMBERED_MAX: usize = 64;
 struct Outage {
     since: i64,
     members: Vec<u32>,
-    /// Whether it was told.
-    told: bool,
+    /// Whether it has lasted for long enough to be an alarm.
+    is_alarm: bool,
+}
+
+impl Outage {
+    /// It lasts while half of those who went are gone, and those are enough for an outage.
+    fn lasts(&self, since: &[Option<i64>]) -> bool {
+        let gone = self.members.iter().filter(|entity| since.get(**entity as usize).copied().flatten().is_some());
+        self.members.len() >= TOGETHER_MIN && 2 * gone.count() >= self.members.len()
+    }
 }
 
 /// Follows which entities are unavailable since when.
@@ -57,41 +65,35 @@ impl Offline {
         }
     }
 
-    /// An entity means something else from now on.
+    /// An entity means something else from now on, or is no more: it is missed by nobody.
     pub(super) fn forget(&mut self, entity: u32) {
-        if let Some(since) = self.since.get_mut(entity as usize) {
-            *since = None;
+        let index = entity as usize;
+        if index < self.since.len() {
+            (self.since[index], self.known[index]) = (None, false);
         }
+        self.lasting.iter_mut().for_each(|outage| outage.members.retain(|member| *member != entity));
     }
 
     /// A step ends at `at`.
     pub(super) fn step(&mut self, at: i64) {
-        let since = &self.since;
-        let is_gone = |entity: &u32| since.get(*entity as usize).copied().flatten().is_some();
         self.over.retain(|(end, _)| at.saturating_sub(*end) <= REMEMBERED_SECONDS);
-        // It lasts while half of those who went are gone.
-        for outage in &self.lasting {
-            if 2 * outage.members.iter().filter(|entity| is_gone(entity)).count() < outage.members.len() {
-                self.over.push_back((at, at.saturating_sub(outage.since)));
-            }
-        }
+        let (lasting, ended): (Vec<Outage>, Vec<Outage>) =
+            std::mem::take(&mut self.lasting).into_iter().partition(|outage| outage.lasts(&self.since));
+        self.over.extend(ended.iter().map(|outage| (at, at.saturating_sub(outage.since))));
         while self.over.len() > REMEMBERED_MAX {
             self.over.pop_front();
         }
-        self.lasting.retain(|outage| {
-            2 * outage.members.iter().filter(|entity| is_gone(entity)).count() >= outage.members.len()
-        });
-        let new: Vec<Outage> = self.together().collect();
-        self.lasting.extend(new);
+        self.lasting = lasting;
+        self.lasting.extend(self.together());
         let longest = self.over.iter().map(|(_, lasted)| *lasted).max().unwrap_or(0) as f64;
         for outage in &mut self.lasting {
             let lasted = at.saturating_sub(outage.since);
-            outage.told |= lasted >= LASTING_SECONDS && lasted as f64 > LONGER_FACTOR * longest;
+            outage.is_alarm |= lasted >= LASTING_SECONDS && lasted as f64 > LONGER_FACTOR * longest;
         }
     }
 
     /// Groups of entities that went together and belong to no outage yet.
-    fn together(&self) -> impl Iterator<Item = Outage> {
+    fn together(&self) -> Vec<Outage> {
         let taken = |entity: u32| self.lasting.iter().any(|outage| outage.members.contains(&entity));
         let mut gone: Vec<(i64, u32)> = (0u32..)
             .zip(&self.since)
@@ -99,25 +101,24 @@ impl Offline {
             .filter(|(_, entity)| !taken(*entity))
             .collect();
         gone.sort_unstable();
-        let groups: Vec<Outage> = gone
-            .chunk_by(|one, next| next.0.saturating_sub(one.0) <= APART_SECONDS_MAX)
+        gone.chunk_by(|one, next| next.0.saturating_sub(one.0) <= APART_SECONDS_MAX)
             .filter(|group| group.len() >= TOGETHER_MIN)
             .map(|group| {
                 let mut members: Vec<u32> = group.iter().map(|(_, entity)| *entity).collect();
                 members.sort_unstable();
-                Outage { since: group[0].0, members, told: false }
+                Outage { since: group[0].0, members, is_alarm: false }
             })
-            .collect();
-        groups.into_iter()
+            .collect()
     }
 
-    /// Writes into a step's evidence, which is in the order of the entities: who speaks for all, and that the others are not silent by
-    /// themselves. Danger and impossible values stay what they are.
+    /// Writes into a step's evidence: the first of an outage's entities speaks for all, and the others are not silent by themselves.
+    /// Danger stays what it is.
     pub(super) fn speak(&self, at: i64, evidence: &mut [Evidence]) {
         for outage in &self.lasting {
-            for (place, member) in outage.members.iter().enumerate() {
-                let Some(one) = evidence.iter_mut().find(|one| one.entity == *member) else { continue };
-                if place == 0 && outage.told {
+            let mut speaks = outage.is_alarm;
+            let members = evidence.iter_mut().filter(|one| outage.members.binary_search(&one.entity).is_ok());
+            for one in members.filter(|one| !one.kind.is_danger()) {
+                if std::mem::take(&mut speaks) {
                     *one = Evidence {
                         score: Some(RULE_SCORE),
                         threshold: 0.0,
@@ -153,9 +154,9 @@ mod tests {
         }
     }
 
-    /// Steps from `from` to `until` in each of which `gone` of ten entities are unavailable; who was told of last, and for how many.
+    /// Steps from `from` to `until` in each of which `gone` of ten entities are unavailable; when they were called offline, and how many.
     fn steps(offline: &mut Offline, from: i64, until: i64, gone: u32) -> Option<(i64, f32)> {
-        let mut told = None;
+        let mut found = None;
         for at in (from..=until).step_by(600) {
             for entity in 0..10u32 {
                 let value = if entity < gone { Value::Gap } else { Value::Number(20.0) };
@@ -165,9 +166,9 @@ mod tests {
             let mut all: Vec<Evidence> = (0..10).map(evidence).collect();
             offline.speak(at, &mut all);
             let offline = all.iter().find(|one| one.kind == AnomalyKind::Offline);
-            told = told.or(offline.map(|one| (at, one.amount)));
+            found = found.or(offline.map(|one| (at, one.amount)));
         }
-        told
+        found
     }
 
     #[test]
@@ -199,6 +200,25 @@ mod tests {
         steps(&mut offline, 13_800, 86_400, 0);
         assert_eq!(steps(&mut offline, 87_000, 94_200, 10), None);
         assert!(steps(&mut offline, 94_800, 102_000, 10).is_some());
+    }
+
+    #[test]
+    fn what_was_deleted_is_missed_by_nobody_and_a_danger_stays_one() {
+        let mut offline = Offline::default();
+        steps(&mut offline, 600, 6_000, 0);
+        steps(&mut offline, 6_600, 6_600, 8);
+        (0..4).for_each(|entity| offline.forget(entity));
+        offline.step(12_000);
+        let mut all: Vec<Evidence> = (0..10).map(evidence).collect();
+        offline.speak(12_000, &mut all);
+        assert!(all.iter().all(|one| one.kind == AnomalyKind::Silent), "four are left");
+
+        steps(&mut offline, 12_600, 18_000, 0);
+        steps(&mut offline, 18_600, 40_000, 8);
+        let mut all: Vec<Evidence> = (0..10).map(evidence).collect();
+        all[0].kind = AnomalyKind::Alert;
+        offline.speak(40_000, &mut all);
+        assert_eq!((all[0].kind, all[1].kind), (AnomalyKind::Alert, AnomalyKind::Offline));
     }
 
     #[test]

@@ -55,12 +55,12 @@ impl Model {
         let threshold = self.routine_threshold(class, routine.kind, share);
         let by_routine = Word { score: routine.score, threshold, by_network: false };
         let (Self::Network { calibration, blend, .. }, Some(output)) = (self, output) else { return by_routine };
-        let threshold = calibration.threshold(class, share) + lift.unwrap_or(0.0);
-        let score = blend.score(class, output.logit, routine.score);
         // What a rule found is that, however loud the network is about the same values: a freezer that thaws is a danger.
         if routine.kind.has_own_threshold() && by_routine.margin() >= 0.0 {
             return by_routine;
         }
+        let threshold = calibration.threshold(class, share) + lift.unwrap_or(0.0);
+        let score = blend.score(class, output.logit, routine.score);
         let takes_part = lift.is_some() || routine.kind.is_rule();
         if takes_part && by_routine.margin() >= score - threshold {
             by_routine

@@ -9,6 +9,13 @@ use crate::features::LocalTime;
 use crate::reading::Reading;
 
 impl HomeDetector {
+    /// An entity is no more: it neither warns nor is missed. What was learnt of it stays, should it be back.
+    pub fn depart(&mut self, entity: u32) {
+        self.dangers.forget(entity);
+        self.carbon_monoxide.forget(entity);
+        self.offline.forget(entity);
+    }
+
     /// Entities that warn of danger now, whatever was answered.
     #[must_use]
     pub fn warning(&self) -> Vec<u32> {

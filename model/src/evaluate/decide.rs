@@ -189,7 +189,8 @@ fn weigh(
     let threshold = judged.calibration.threshold(trace.class, share) + lift;
     // Both take part, as homes run a network; a detector that is measured by itself leaves only the rules their say.
     let speaks = by_routine.score.is_some() && (judged.on_record || kind.is_rule());
-    if speaks && score - by_routine.threshold >= own - threshold {
+    let found = kind.has_own_threshold() && score >= by_routine.threshold;
+    if speaks && (found || score - by_routine.threshold >= own - threshold) {
         return by_routine;
     }
     Evidence { score: Some(own), threshold, kind: AnomalyKind::Pattern, ..by_routine }

@@ -162,31 +162,22 @@ pub fn live_through(home: &RecordedHome, model: &Arc<Model>, plan: &LivedPlan) -
             });
         }
     }
-    let mut lived_sentences = Vec::new();
-    lived.faults = tried
-        .into_iter()
-        .map(|(fault, branch, alarms)| {
-            // An alarm that the clean recording has about then too is not about the fault.
-            let inherited = |alarm: &Alarm| {
-                raised.iter().any(|clean| {
-                    branch.entities.contains(&clean.entity)
-                        && (clean.raised_at - alarm.raised_at).abs() <= SAME_ALARM_SECONDS
-                })
-            };
-            let found = alarms.iter().find(|alarm| !inherited(alarm));
-            if let Some(alarm) = found {
-                lived_sentences.push(alarm.clone());
-            }
-            FaultTried {
-                delay_s: found.map(|alarm| alarm.raised_at - branch.from),
-                kind: found.map(|alarm| alarm.kind),
-                withheld: fault.withheld && found.is_none(),
-                ..fault
-            }
-        })
-        .collect();
-    lived_sentences.iter().for_each(|alarm| lived.note_sentence(alarm));
+    for (mut fault, branch, alarms) in tried {
+        let found = alarms.iter().find(|alarm| !is_inherited(alarm, &raised));
+        if let Some(alarm) = found {
+            lived.note_sentence(alarm);
+            (fault.delay_s, fault.kind, fault.withheld) =
+                (Some(alarm.raised_at - branch.from), Some(alarm.kind), false);
+        }
+        lived.faults.push(fault);
+    }
     lived
+}
+
+/// Whether the clean recording has an alarm of the entity about then, too: such a one is not about a fault.
+fn is_inherited(alarm: &Alarm, clean: &[Alarm]) -> bool {
+    let about_then = |one: &Alarm| (one.raised_at - alarm.raised_at).abs() <= SAME_ALARM_SECONDS;
+    clean.iter().any(|one| one.entity == alarm.entity && about_then(one))
 }
 
 /// How many of the faults of a copy are found where they all are in it, and how many there are. `clean` are the alarms without them.
@@ -204,11 +195,12 @@ fn all_together(faulty: &RecordedHome, clean: &[Alarm], model: &Arc<Model>, plan
         end += STEP_SECONDS;
     }
     let injected: Vec<&Label> = faulty.labels.iter().filter(|label| label.origin == LabelOrigin::Injected).collect();
-    let during = |label: &Label, alarms: &[Alarm]| {
-        let until = label.end + STEP_SECONDS;
-        alarms.iter().any(|alarm| alarm.entity == label.entity && (label.start..=until).contains(&alarm.raised_at))
+    let is_found = |label: &Label| {
+        let during = label.start..=label.end + STEP_SECONDS;
+        let own = alarms_of_all.iter().filter(|one| one.entity == label.entity && during.contains(&one.raised_at));
+        own.into_iter().any(|alarm| !is_inherited(alarm, clean))
     };
-    let found = injected.iter().filter(|label| during(label, &alarms_of_all) && !during(label, clean)).count();
+    let found = injected.iter().filter(|label| is_found(label)).count();
     (found as u32, injected.len() as u32)
 }
 
@@ -248,7 +240,8 @@ struct Branch {
 
 impl Branch {
     fn covers(&self, entity: u32, at: i64) -> bool {
-        self.entities.contains(&entity) && self.from <= at && at <= self.until
+        // In the step after it, too: that is when its last step is judged.
+        self.entities.contains(&entity) && self.from <= at && at <= self.until + STEP_SECONDS
     }
 }
 

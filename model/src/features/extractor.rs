@@ -12,7 +12,7 @@ use crate::features::intake::Closed;
 use crate::features::left_out::LeftOut;
 use crate::features::robust;
 use crate::features::unlearnt::Unlearnt;
-use crate::features::{EntityStep, Knowledge, RoutineScore};
+use crate::features::{AnomalyKind, EntityStep, Knowledge, RoutineScore};
 use crate::grid::{HISTORY_STEPS, STEP_SECONDS};
 use crate::reading::{EntityInfo, Reading, Value};
 use crate::rules::Finding;
@@ -309,10 +309,12 @@ impl FeatureExtractor {
             }
         };
         // A young entity may do much that it has not done yet.
-        let lift = if routine.kind.is_rule() { 0.0 } else { young_lift(entity.known_share(at)) + entity.shape_lift() };
+        let shape = if routine.kind.is_rule() { 0.0 } else { entity.shape_lift() };
+        let lift = shape + young_lift(routine.kind, entity.known_share(at));
         let routine = RoutineScore { score: routine.score - lift, ..routine };
-        // What a rule finds is told as that, however rare the step is besides.
-        let routine = draft.finding.map_or(routine, Finding::score);
+        // What a rule finds is told as that, however rare the step is besides; a danger stays one.
+        let speaks = |found: &Finding| found.kind.is_danger() || !routine.kind.is_danger();
+        let routine = draft.finding.filter(speaks).map_or(routine, Finding::score);
         entity.keep_row(&features);
         EntityStep {
             entity: u32::try_from(index).unwrap_or(u32::MAX),
@@ -320,7 +322,6 @@ impl FeatureExtractor {
             observed: draft.observed,
             ready: draft.ready,
             has_statistics: draft.has_statistics,
-            known: entity.known_share(at),
             is_news: draft.observed.is_some() && !draft.rules.late && entity.is_noticeable(draft),
             features,
             routine,
@@ -339,10 +340,11 @@ impl FeatureExtractor {
     }
 }
 
-/// How much more a statistic must say while less than a fortnight of the entity is known.
-const YOUNG_LIFT: f32 = 3.0;
+/// How much more a statistic, a silence or a standing still must say on an entity's first day than after a fortnight.
+const YOUNG_LIFT: f32 = 5.0;
 
-/// What is taken off a score for want of a past; `known` is the share of a fortnight that was seen.
-fn young_lift(known: f32) -> f32 {
-    YOUNG_LIFT * (1.0 - known).clamp(0.0, 1.0)
+/// What is taken off a score for want of a past; `known` is the share of a fortnight that was seen. Broken values, dangers and rules with
+/// a threshold of their own need none.
+fn young_lift(kind: AnomalyKind, known: f32) -> f32 {
+    if kind.immediate() || kind.has_own_threshold() { 0.0 } else { YOUNG_LIFT * (1.0 - known).clamp(0.0, 1.0) }
 }

@@ -242,8 +242,6 @@ pub struct EntityStep {
     pub ready: bool,
     /// Whether a step's rareness means anything: not of an appliance, a constant load or a battery.
     pub has_statistics: bool,
-    /// Share of a fortnight for which the entity has been known, at most 1.
-    pub known: f32,
     /// Whether the value is one of now: not of a sensor that is absent or late.
     pub is_news: bool,
     /// The features.

@@ -120,6 +120,26 @@ fn a_leak_stays_on_the_meter() {
 }
 
 #[test]
+fn faults_of_plumbing_have_their_size_in_litres_whatever_the_meter_counts_in() {
+    let last = |home: &RecordedHome| {
+        home.readings.iter().rev().find_map(|reading| match reading.value {
+            Value::Number(count) if reading.entity == 2 => Some(count),
+            _ => None,
+        })
+    };
+    for (family, least, most) in [(Family::SteadyLeak, 5.0, 100.0), (Family::PipeBurst, 300.0, 1500.0)] {
+        let mut home = home();
+        home.entities[2].unit = "m³".into();
+        let copy = inject(&home, &plan(&[family]), 14 * DAY);
+        let hours: f64 = copy.labels.iter().map(|label| (label.end - label.start) as f64 / 3600.0).sum();
+        let litres = 1000.0 * (last(&copy).unwrap() - last(&home).unwrap());
+        assert!(hours > 0.0 && (least..=most).contains(&(litres / hours)), "{family:?}: {litres} L in {hours} h");
+        home.entities[2].unit = "furlongs".into();
+        assert_eq!(inject(&home, &plan(&[family]), 14 * DAY).labels, [], "of an unknown size nothing is made");
+    }
+}
+
+#[test]
 fn a_silent_entity_reports_nothing_while_the_label_lasts() {
     let home = home();
     let copy = inject(&home, &plan(&[Family::Missing]), 14 * DAY);

@@ -21,7 +21,7 @@ const SPANS: [(usize, f32, f32, f32); 4] =
 const LONGEST_SPAN: usize = 144;
 /// Days that were seen at the end of the first fortnight.
 const YOUNG_DAYS: usize = 14;
-/// A flow that stopped by itself within so many steps was use, and is usual afterwards: ten hours.
+/// A flow that stopped by itself within so many steps after it was found was use, and is usual afterwards: ten hours.
 const USE_STEPS_MAX: usize = 60;
 /// Steps of the hour that a burst is seen in.
 const HOUR_STEPS: usize = 6;
@@ -192,7 +192,11 @@ impl Flow {
         // Other use beside the leak does not end it.
         self.leaking = leak.or(self.leaking.filter(|found| latest >= GOES_ON_SHARE * found.amount));
         let leak = self.leaking;
-        self.leaking_steps = if leak.is_some() { self.leaking_steps + 1 } else { self.note_end_of_leak() };
+        if leak.is_some() {
+            self.leaking_steps += 1;
+        } else {
+            self.learn_use_that_stopped();
+        }
         if self.recent.len() < HOUR_STEPS {
             return leak;
         }
@@ -207,16 +211,14 @@ impl Flow {
         leak
     }
 
-    /// Learns what stopped by itself, so that a garden that is watered is an alarm once. What ran for longer is no use.
-    fn note_end_of_leak(&mut self) -> usize {
-        let was_use = (1..=USE_STEPS_MAX).contains(&self.leaking_steps);
-        for (greatest, leaked) in self.least.iter_mut().zip(&mut self.leaked) {
-            let leaked = std::mem::take(leaked);
+    /// Learns what stopped by itself, so that a garden that is watered is an alarm once. What ran for longer was a leak.
+    fn learn_use_that_stopped(&mut self) {
+        let was_use = (1..=USE_STEPS_MAX).contains(&std::mem::take(&mut self.leaking_steps));
+        for (greatest, leaked) in self.least.iter_mut().zip(std::mem::take(&mut self.leaked)) {
             if was_use && leaked > 0.0 {
                 greatest.take(leaked);
             }
         }
-        0
     }
 
     /// Whether enough was seen to judge.
@@ -282,6 +284,20 @@ mod tests {
     #[test]
     fn a_leak_of_five_litres_an_hour_is_told_within_half_a_day() {
         assert_eq!(told_after(5.0, 1), Some((72, AnomalyKind::Leak)));
+    }
+
+    #[test]
+    fn water_that_ran_for_hours_and_stopped_is_an_alarm_once_and_what_ran_for_a_day_is_one_again() {
+        for (hours, again) in [(8, false), (24, true)] {
+            let mut house = House::new(1);
+            (0..20 * 144).for_each(|_| assert_eq!(house.step(0.0), None));
+            let runs = |house: &mut House| (0..hours * 6).filter(|_| house.step(60.0).is_some()).count() > 0;
+            assert!(runs(&mut house));
+            for _ in 0..2 * 144 {
+                house.step(0.0);
+            }
+            assert_eq!(runs(&mut house), again, "{hours} hours");
+        }
     }
 
     #[test]

@@ -66,7 +66,6 @@ const WORDS: &[(&str, &str)] = &[
     ("gallon", "gal"),
     ("gallons", "gal"),
     ("cbm", "m³"),
-    ("qm3", "m³"),
     ("m^3", "m³"),
     ("m**3", "m³"),
     ("kubikmeter", "m³"),

@@ -188,9 +188,6 @@ fn write_protocol(arguments: &HomesArguments, measured: &[(Set, Vec<RecordedHome
 fn held_out(homes: Vec<RecordedHome>) -> Vec<RecordedHome> {
     let may_ship = |home: &RecordedHome| registry::find(&home.set).is_ok_and(|set| set.usage.may_ship());
     let (used, mut kept): (Vec<_>, Vec<_>) = homes.into_iter().partition(may_ship);
-    if std::env::var_os("DBGTRAIN").is_some() {
-        return Corpus::split(used).train;
-    }
     kept.extend(Corpus::split(used).test);
     kept.sort_by_key(RecordedHome::full_name);
     kept

@@ -6,7 +6,7 @@ use hearthwatch_model::reading::{EntityInfo, Value};
 use maud::{Markup, html};
 
 use super::{Forms, alarms, drawn};
-use crate::brain::{CLOSING_GRACE_SECONDS, LEARNING_DAYS};
+use crate::brain::{CLOSING_GRACE_SECONDS, LEARNING_DAYS, unusual_percent};
 use crate::explain::Language;
 use crate::headline::{Headline, Tone};
 use crate::home_assistant::SessionState;
@@ -113,7 +113,7 @@ fn entities(all: &Everything) -> Markup {
 
 fn entity(((info, score), newest): &Row<'_>, all: &Everything) -> Markup {
     let name = all.detail.name_of(&info.entity_id);
-    let percent = score.as_ref().and_then(|score| Some(text::unusual(score.score?, score.threshold)));
+    let percent = score.as_ref().and_then(|score| Some(unusual_percent(score.score?, score.threshold)));
     let band = score.as_ref().and_then(|score| score.band).filter(|_| !info.class.is_binary());
     html! {
         li {

@@ -82,6 +82,23 @@ mod tests {
     use crate::reading::EntityInfo;
 
     #[test]
+    fn five_hours_without_anything_are_labelled_and_the_minutes_of_each_night_are_not() {
+        let info = EntityInfo { entity_id: "sensor.a".into(), class: DeviceClass::Temperature, unit: "°C".into() };
+        let readings =
+            (0..30).map(|day| Reading { at: day * DAY + 60, entity: 0, value: Value::Number(20.0) }).collect();
+        let home = RecordedHome {
+            name: "made".into(),
+            set: "tests".into(),
+            timezone: "UTC".into(),
+            entities: vec![info],
+            readings,
+            labels: Vec::new(),
+        };
+        let labels: Vec<(i64, i64)> = with_outages(&home).labels.iter().map(|label| (label.start, label.end)).collect();
+        assert_eq!(labels, [(24 * DAY + 10 * HOUR, 24 * DAY + 15 * HOUR)]);
+    }
+
+    #[test]
     fn what_is_said_in_an_outage_is_lost_and_the_value_of_then_is_said_again() {
         let info = EntityInfo { entity_id: "sensor.a".into(), class: DeviceClass::Temperature, unit: "°C".into() };
         let reading = |(at, value): (i64, f64)| Reading { at, entity: 0, value: Value::Number(value) };
