@@ -295,7 +295,7 @@ impl Brain {
         let mut judged: Vec<DeviceClass> = classes.filter(|class| self.model.judges(*class)).collect();
         judged.sort_by_key(|class| class.as_str());
         judged.dedup();
-        let (model, entities, listening) = (self.model_version, present().count(), self.listening);
+        let (model, entities, listening, looked) = (self.model_version, present().count(), self.listening, self.judged);
         let (house, budget) = (self.house.clone(), self.budget());
         let month =
             Month { withheld: self.withheld_since(self.now - MONTH_SECONDS).count(), ..self.alarms.month(self.now) };
@@ -313,7 +313,7 @@ impl Brain {
             view.month = month;
             view.timezone = timezone;
             view.language = language;
-            view.looked |= loudest.is_some() && listening;
+            view.looked = looked;
             if let Some(loudest) = loudest {
                 view.loudest = loudest;
             }

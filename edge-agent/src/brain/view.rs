@@ -39,7 +39,7 @@ pub struct HomeView {
     pub entities: usize,
     /// Whether what is heard is judged.
     pub listening: bool,
-    /// Whether a step was judged since the start.
+    /// Whether the last step was judged as it was lived: not before the first one after a start.
     pub looked: bool,
     /// What the residents wish.
     pub house: House,
