@@ -98,6 +98,11 @@ impl fmt::Display for LivedSummary<'_> {
         let weeks: f64 = self.homes.iter().map(|home| home.weeks).sum();
         writeln!(f, "  {} homes, {weeks:.1} home-weeks", self.homes.len())?;
         self.rate_line(f, "false alarms", 0.0, f64::INFINITY)?;
+        let mut kinds: BTreeMap<&str, u32> = BTreeMap::new();
+        let alarms = self.homes.iter().flat_map(|home| &home.false_alarms);
+        alarms.for_each(|alarm| *kinds.entry(alarm.kind.as_str()).or_default() += 1);
+        let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        writeln!(f, "    of which {}", if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") })?;
         self.rate_line(f, "days 1 to 14", 0.0, 14.0)?;
         self.rate_line(f, "days 3 to 10", 3.0, 10.0)?;
         self.rate_line(f, "weeks 3 to 8", 14.0, 56.0)?;
