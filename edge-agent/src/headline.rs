@@ -2,6 +2,8 @@
 //!
 //! "As usual" is said only while everything is heard and judged and nothing is beyond its threshold.
 
+use hearthwatch_link::CREDENTIALS_REFUSED;
+
 use crate::brain::{HomeView, LEARNING_DAYS};
 use crate::discovery::BrokerState;
 use crate::explain::Language;
@@ -169,6 +171,12 @@ fn remembering(percent: u8, language: Language) -> String {
 
 fn nothing_shown(reason: &str, language: Language) -> String {
     match language {
+        Language::English if reason.starts_with(CREDENTIALS_REFUSED) => {
+            "Alarms do not reach Home Assistant: its MQTT broker refuses the user name or password.".to_owned()
+        }
+        Language::Dutch if reason.starts_with(CREDENTIALS_REFUSED) => {
+            "Alarmen bereiken Home Assistant niet: de MQTT-broker weigert de gebruikersnaam of het wachtwoord.".to_owned()
+        }
         Language::English => format!("Alarms do not reach Home Assistant: its MQTT broker is away ({reason})."),
         Language::Dutch => format!("Alarmen bereiken Home Assistant niet: de MQTT-broker is weg ({reason})."),
     }
@@ -253,11 +261,17 @@ mod tests {
 
     #[test]
     fn a_broker_that_is_away_is_no_calm_day() {
-        let away = BrokerState::Away { reason: "bad user name or password".to_owned() };
-        let mode = Mode { session: heard(), home_broker: Some(away), ..Mode::default() };
-        let Headline { tone, text } = Headline::of(&mode, &known(14));
-        let words = "Everything is as usual. Alarms do not reach Home Assistant: its MQTT broker is away (bad user name or password).";
-        assert_eq!((tone, text.as_str()), (Tone::Alert, words));
+        let said = |reason: &str, language| {
+            let away = BrokerState::Away { reason: reason.to_owned() };
+            let mode = Mode { session: heard(), home_broker: Some(away), ..Mode::default() };
+            let Headline { tone, text } = Headline::of(&mode, &HomeView { language, ..known(14) });
+            (tone, text)
+        };
+        let words = "Everything is as usual. Alarms do not reach Home Assistant: its MQTT broker is away (connection refused).";
+        assert_eq!(said("connection refused", Language::English), (Tone::Alert, words.to_owned()));
+        let words = "Alles is zoals gewoonlijk. Alarmen bereiken Home Assistant niet: de MQTT-broker weigert de gebruikersnaam of het \
+                     wachtwoord.";
+        assert_eq!(said(CREDENTIALS_REFUSED, Language::Dutch), (Tone::Alert, words.to_owned()));
     }
 
     #[test]

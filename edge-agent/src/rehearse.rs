@@ -16,10 +16,12 @@ use serde::{Deserialize, Serialize};
 use crate::brain::{HomeDetail, WARM_UP_SECONDS};
 use crate::history::{HistoryError, HistoryReader};
 
-/// What is compared: four whole weeks, so that every weekday counts alike.
+/// What is compared at the most: four whole weeks, so that every weekday counts alike.
 pub const REHEARSED_SECONDS: i64 = 28 * 86_400;
-/// Learnt from before anything is counted, where the memory reaches back far enough: a week of the 35 days that are kept.
-const LEAD_SECONDS: i64 = 7 * 86_400;
+/// Learnt from before anything is counted: a fortnight, for of what is younger a detector asks more, …
+const LEAD_SECONDS: i64 = 14 * 86_400;
+/// … and a week where the memory reaches back no further.
+const LEAD_SECONDS_MIN: i64 = 7 * 86_400;
 
 /// Less than this is not compared: a week, but for the hours that the first slice of a recorder's past lacks.
 const COMPARED_SECONDS_MIN: i64 = 6 * 86_400;
@@ -56,7 +58,7 @@ pub struct Moment {
     pub threshold: f32,
 }
 
-/// Counts the alarms of the last four weeks under both models; none when hardly a week can be compared.
+/// Counts the alarms of the last weeks under both models, up to four; none when hardly a week can be compared.
 ///
 /// # Errors
 /// [`HistoryError`].
@@ -68,10 +70,11 @@ pub fn compare(
     now: i64,
 ) -> Result<Option<Rehearsal>, HistoryError> {
     let Some((first, until, _)) = reader.extent(now - REHEARSED_SECONDS - LEAD_SECONDS)? else { return Ok(None) };
-    let from = (first + LEAD_SECONDS).max(until - REHEARSED_SECONDS);
-    if until - from < COMPARED_SECONDS_MIN {
+    let known = until - first;
+    if known - LEAD_SECONDS_MIN < COMPARED_SECONDS_MIN {
         return Ok(None);
     }
+    let from = until - (known - LEAD_SECONDS).clamp(COMPARED_SECONDS_MIN, REHEARSED_SECONDS);
     let (before_version, before) = before;
     let (after_version, after) = after;
     // One after the other: two detectors at once would double the memory.

@@ -66,6 +66,16 @@ impl EntityInfo {
         self.class.physics_in(&self.unit)
     }
 
+    /// What can be measured, as people are told it. What is held for impossible ([`Self::physics`]) is a little wider: a sensor may be
+    /// slightly off.
+    #[must_use]
+    pub fn possible(&self) -> Option<(f64, f64)> {
+        match self.class {
+            DeviceClass::Humidity | DeviceClass::Moisture | DeviceClass::Battery => Some((0.0, 100.0)),
+            _ => self.physics(),
+        }
+    }
+
     /// Watts in one of the shown unit, for power, for the rate of an energy meter, and for a current at 230 V; none for others.
     #[must_use]
     pub fn watts(&self) -> Option<f32> {

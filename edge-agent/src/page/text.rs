@@ -1,7 +1,6 @@
 //! Numbers, times and manners in words, as the page says them.
 
 use hearthwatch_model::alarm::{Lesson, Verdict};
-use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_model::reading::EntityInfo;
 use hearthwatch_model::unit::DisplayUnit;
@@ -96,15 +95,12 @@ pub(super) fn reason(alarm: &StoredAlarm) -> String {
     }
 }
 
-/// A value that cannot be, with what can. What is held for impossible is wider than that: a sensor may be a little off.
+/// A value that cannot be, with what can.
 fn impossible(alarm: &StoredAlarm) -> String {
     let info = EntityInfo { entity_id: alarm.entity_id.clone(), class: alarm.class, unit: alarm.unit.clone() };
-    let limits = match alarm.class {
-        DeviceClass::Humidity | DeviceClass::Battery => Some((0.0, 100.0)),
-        _ => info.physics(),
-    };
     #[expect(clippy::cast_possible_truncation, reason = "limits have few digits")]
-    let limits = limits
+    let limits = info
+        .possible()
         .map_or_else(String::new, |(low, high)| format!(": {} is possible", range(&info, low as f32, high as f32)));
     let value = value(&info, alarm.alarm.observed);
     format!("It reports {value}, which cannot be{limits}. The sensor is broken or badly connected.")
@@ -192,6 +188,7 @@ pub(super) fn manner(kind: AnomalyKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use hearthwatch_model::alarm::{Alarm, Severity};
+    use hearthwatch_model::class::DeviceClass;
     use hearthwatch_protocol::ModelVersion;
 
     use super::*;

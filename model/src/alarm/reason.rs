@@ -47,7 +47,7 @@ pub fn reason(info: &EntityInfo, evidence: &Evidence) -> String {
             duration(evidence.usual)
         ),
         AnomalyKind::Physics => {
-            let limits = info.physics().map_or_else(
+            let limits = info.possible().map_or_else(
                 || "no number that can be measured".to_owned(),
                 |(low, high)| format!("{} to {} is possible", bare(low as f32), with_unit(high as f32, info)),
             );

@@ -105,6 +105,20 @@ impl<D: Detector> Entrant for Fixed<D> {
     }
 }
 
+impl Detector for Box<dyn Detector> {
+    fn score(&self, home: &HomeTrace) -> Vec<EntityScores> {
+        (**self).score(home)
+    }
+
+    fn beside_routine(&self) -> bool {
+        (**self).beside_routine()
+    }
+
+    fn on_record(&self) -> bool {
+        (**self).on_record()
+    }
+}
+
 impl<D: Detector + ?Sized> Detector for &D {
     fn score(&self, home: &HomeTrace) -> Vec<EntityScores> {
         (**self).score(home)

@@ -5,6 +5,7 @@
 //! of the clean ones until some hours after the fault. So no fault hides in another's shadow, and none changes what the home has
 //! learnt before the next.
 
+mod equal_alarms;
 mod naming;
 mod outages;
 mod recorder_form;
@@ -17,11 +18,13 @@ use jiff::tz::TimeZone;
 use crate::alarm::{Alarm, AlarmEvent};
 use crate::dataset::{Label, LabelOrigin, RecordedHome};
 use crate::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use crate::evaluate::outcome::Share;
 use crate::features::AnomalyKind;
 use crate::grid::{STEP_SECONDS, step_of};
 use crate::inject::{Family, InjectionPlan, inject};
 use crate::reading::Reading;
 
+pub use equal_alarms::{EqualAlarms, HomeCopies, at_equal_alarms, settled_rate};
 pub use outages::with_outages;
 pub use recorder_form::recorder_form;
 pub use summary::LivedSummary;
@@ -90,8 +93,10 @@ pub struct LivedHome {
     pub false_alarms: Vec<FalseAlarm>,
     /// The faults that were tried.
     pub faults: Vec<FaultTried>,
-    /// Of the faults tried all together: found, and all.
-    pub dense: (u32, u32),
+    /// The faults tried all together.
+    pub dense: Share,
+    /// Those of them of values that change: neither silence nor standing still.
+    pub dense_changing: Share,
     /// Alarms, on the clean recording and of faults, whose sentence names a usual band that the value lies in.
     pub inside_own_band: u32,
     /// Alarms whose sentence was looked at.
@@ -102,24 +107,8 @@ pub struct LivedHome {
 /// are put in.
 #[must_use]
 pub fn live_through(home: &RecordedHome, model: &Arc<Model>, plan: &LivedPlan) -> LivedHome {
-    let heard = |home: &RecordedHome| {
-        let kept = recorder_form(home);
-        if plan.outages { with_outages(&kept) } else { kept }
-    };
-    let clean = heard(home);
+    let (clean, faulty) = clean_and_faulty(home, plan);
     let Some((first, last)) = clean.span() else { return LivedHome::empty(home) };
-    let faulty: Vec<RecordedHome> = plan
-        .seeds
-        .iter()
-        .map(|seed| {
-            let injection = InjectionPlan {
-                seed: *seed,
-                events_per_entity_week: plan.faults_per_entity_week,
-                families: plan.families.clone(),
-            };
-            heard(&inject(home, &injection, first + SETTLED_SECONDS))
-        })
-        .collect();
     let mut branches: Vec<Branch> = faulty.iter().flat_map(|faulty| branches_of(faulty, &clean)).collect();
     branches.sort_by_key(|branch| branch.from);
 
@@ -143,10 +132,9 @@ pub fn live_through(home: &RecordedHome, model: &Arc<Model>, plan: &LivedPlan) -
         end += STEP_SECONDS;
     }
     if plan.dense {
-        lived.dense = faulty
-            .iter()
-            .map(|faulty| all_together(faulty, &raised, model, plan))
-            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        for faulty in &faulty {
+            lived.note_all_together(faulty, &raised, model, plan);
+        }
     }
     for alarm in &raised {
         lived.note_sentence(alarm);
@@ -180,28 +168,29 @@ fn is_inherited(alarm: &Alarm, clean: &[Alarm]) -> bool {
     clean.iter().any(|one| one.entity == alarm.entity && about_then(one))
 }
 
-/// How many of the faults of a copy are found where they all are in it, and how many there are. `clean` are the alarms without them.
-fn all_together(faulty: &RecordedHome, clean: &[Alarm], model: &Arc<Model>, plan: &LivedPlan) -> (u32, u32) {
-    let Some((first, last)) = faulty.span() else { return (0, 0) };
-    let mut run = Run::new(faulty, model, plan.budget_per_week);
-    let mut alarms_of_all = Vec::new();
-    let mut readings = faulty.readings.iter().peekable();
-    let mut end = step_of(first);
-    while end <= last {
-        while let Some(reading) = readings.next_if(|reading| reading.at <= end) {
-            alarms_of_all.extend(run.hear(reading));
-        }
-        alarms_of_all.extend(run.close(end));
-        end += STEP_SECONDS;
-    }
-    let injected: Vec<&Label> = faulty.labels.iter().filter(|label| label.origin == LabelOrigin::Injected).collect();
-    let is_found = |label: &Label| {
-        let during = label.start..=label.end + STEP_SECONDS;
-        let own = alarms_of_all.iter().filter(|one| one.entity == label.entity && during.contains(&one.raised_at));
-        own.into_iter().any(|alarm| !is_inherited(alarm, clean))
+/// Whether a fault is one of values that change: neither silence nor standing still.
+fn is_about_change(family: &str) -> bool {
+    ![Family::Missing, Family::Stuck].iter().any(|still| still.as_str() == family)
+}
+
+/// The home in the form in which it is heard, and one copy a seed with faults in it. Empty recordings have no copies.
+fn clean_and_faulty(home: &RecordedHome, plan: &LivedPlan) -> (RecordedHome, Vec<RecordedHome>) {
+    let heard = |home: &RecordedHome| {
+        let kept = recorder_form(home);
+        if plan.outages { with_outages(&kept) } else { kept }
     };
-    let found = injected.iter().filter(|label| is_found(label)).count();
-    (found as u32, injected.len() as u32)
+    let clean = heard(home);
+    let Some((first, _)) = clean.span() else { return (clean, Vec::new()) };
+    let with_faults = |seed: &u64| {
+        let injection = InjectionPlan {
+            seed: *seed,
+            events_per_entity_week: plan.faults_per_entity_week,
+            families: plan.families.clone(),
+        };
+        heard(&inject(home, &injection, first + SETTLED_SECONDS))
+    };
+    let faulty = plan.seeds.iter().map(with_faults).collect();
+    (clean, faulty)
 }
 
 impl LivedHome {
@@ -211,9 +200,35 @@ impl LivedHome {
             weeks: 0.0,
             false_alarms: Vec::new(),
             faults: Vec::new(),
-            dense: (0, 0),
+            dense: Share::default(),
+            dense_changing: Share::default(),
             inside_own_band: 0,
             sentences: 0,
+        }
+    }
+
+    /// Counts which faults of a copy are found where they all are in it. `clean` are the alarms without them.
+    fn note_all_together(&mut self, faulty: &RecordedHome, clean: &[Alarm], model: &Arc<Model>, plan: &LivedPlan) {
+        let Some((first, last)) = faulty.span() else { return };
+        let mut run = Run::new(faulty, model, plan.budget_per_week);
+        let mut alarms = Vec::new();
+        let mut readings = faulty.readings.iter().peekable();
+        let mut end = step_of(first);
+        while end <= last {
+            while let Some(reading) = readings.next_if(|reading| reading.at <= end) {
+                alarms.extend(run.hear(reading));
+            }
+            alarms.extend(run.close(end));
+            end += STEP_SECONDS;
+        }
+        for label in faulty.labels.iter().filter(|label| label.origin == LabelOrigin::Injected) {
+            let during = label.start..=label.end + STEP_SECONDS;
+            let mut own = alarms.iter().filter(|one| one.entity == label.entity && during.contains(&one.raised_at));
+            let found = own.any(|alarm| !is_inherited(alarm, clean));
+            self.dense.count(found);
+            if is_about_change(&label.family) {
+                self.dense_changing.count(found);
+            }
         }
     }
 

@@ -418,11 +418,14 @@ impl Entity {
         Knowledge { known_seconds: Some((at - first).max(0)), watching }
     }
 
-    /// Where 98 % of the fortnight's steps lay, around this time's median.
+    /// Where 98 % of the fortnight's steps lay, around this time's median. Steps of a logarithm are factors, and those of a quiet hour
+    /// reach absurd heights at a busy one: there the band ends at the fortnight's greatest value.
     fn band(&self, normal: &Normaliser) -> Option<Band> {
         let (below, above) = self.learnt.usual_residuals()?;
         let floor = if self.log && self.learnt.level >= 0.0 { 0.0 } else { self.info.lowest() };
-        Some(Band { low: normal.value(-below).max(floor), expected: normal.value(0.0), high: normal.value(above) })
+        let expected = normal.value(0.0);
+        let highest = if self.log { Normaliser::inverse(self.learnt.greatest, true).max(expected) } else { f32::INFINITY };
+        Some(Band { low: normal.value(-below).max(floor), expected, high: normal.value(above).min(highest) })
     }
 
     /// The entity's own statistics on a step, once it is ready and while it is known.

@@ -29,6 +29,8 @@ pub(crate) struct Learnt {
     pub(crate) rough_tail: Tail,
     pub(crate) autoregression: Option<Autoregression>,
     pub(crate) peers: Option<PeerRegression>,
+    /// The greatest of the values.
+    pub(crate) greatest: f32,
     /// Steps of the fortnight with a value.
     pub(crate) known: usize,
 }
@@ -44,6 +46,7 @@ impl Learnt {
             rough_tail: Tail::unknown(),
             autoregression: None,
             peers: None,
+            greatest: f32::INFINITY,
             known: 0,
         }
     }
@@ -86,6 +89,7 @@ impl Learnt {
         }
         let floor = class.resolution();
         let mut scratch: Vec<f32> = series.iter().copied().filter(|value| !value.is_nan()).collect();
+        self.greatest = scratch.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         self.level = robust::quantile(&mut scratch, 0.5).unwrap_or(self.level);
 
         let mut left = Vec::with_capacity(HISTORY_STEPS);

@@ -1,6 +1,7 @@
 //! `bench homes`: homes as they are lived with, from the hour of installation, in the recorder's form, one fault at a time.
 
 mod mixed;
+mod rivals;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -46,6 +47,9 @@ pub struct HomesArguments {
     /// Try the faults also all together in one copy of the home.
     #[arg(long)]
     dense: bool,
+    /// Measure what others do on the same homes with the same faults all in one copy, at as many false alarms as the shipped detector raised.
+    #[arg(long)]
+    rivals: bool,
     /// Print every false alarm.
     #[arg(long)]
     verbose: bool,
@@ -143,11 +147,14 @@ pub fn run(arguments: &HomesArguments) -> anyhow::Result<()> {
                     faults_per_entity_week: set.faults_per_entity_week(),
                     families: set.families().to_vec(),
                     outages: arguments.outages,
-                    dense: arguments.dense,
+                    dense: arguments.dense || arguments.rivals,
                 };
                 let lived = on_two_threads(homes, model, &plan);
                 report(*set, name, *budget, &lived, arguments)?;
                 let _ = writeln!(budgets, "  {set:?}, {name}: {}", LivedSummary::of(&lived).at_budget(*budget));
+                if arguments.rivals && name == "shipped" {
+                    rivals::beside(*set, *budget, homes, &lived, &plan, &arguments.out)?;
+                }
             }
         }
     }
@@ -172,7 +179,8 @@ fn write_protocol(arguments: &HomesArguments, measured: &[(Set, Vec<RecordedHome
         .collect();
     let protocol = serde_json::json!({
         "sets": sets, "budgets": arguments.budgets, "seeds": arguments.seeds, "days": arguments.days,
-        "outages": arguments.outages, "dense": arguments.dense,
+        "outages": arguments.outages, "dense": arguments.dense, "rivals": arguments.rivals,
+        "rivals' threshold": "the one that raises as many false alarms on these clean homes as the shipped detector after three weeks",
         "found": "an alarm of the entity while the fault lasts or in the step after it, and none within six hours of that one without the fault",
         "false": "an alarm outside of the recording's own labelled faults, without injected ones",
         "intervals": "90 %, percentile bootstrap over homes",

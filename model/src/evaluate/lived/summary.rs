@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::{FaultTried, LivedHome, naming};
 use crate::evaluate::bootstrap::bootstrap;
+use crate::evaluate::outcome::Share;
 
 const COVERAGE: f64 = 0.9;
 const RESAMPLES: usize = 1000;
@@ -68,6 +69,29 @@ impl<'a> LivedSummary<'a> {
         format!("{asked} asked, {given:.2} given in weeks 3 to 8, {found} of {} faults found", faults().count())
     }
 
+    fn dense_line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shares = [Share::default(); 2];
+        for home in self.homes {
+            for (share, of_home) in shares.iter_mut().zip([home.dense, home.dense_changing]) {
+                share.found += of_home.found;
+                share.all += of_home.all;
+            }
+        }
+        let [every, changing] = shares;
+        if every.all == 0 {
+            return Ok(());
+        }
+        writeln!(
+            f,
+            "  faults found, all in one copy: {:.3}, {} of {}; values that change: {:.3} of {}",
+            every.ratio(),
+            every.found,
+            every.all,
+            changing.ratio(),
+            changing.all
+        )
+    }
+
     fn recall_lines(&self, f: &mut fmt::Formatter<'_>, key: impl Fn(&FaultTried) -> String) -> fmt::Result {
         let mut rows: BTreeMap<String, (u32, u32, Vec<i64>)> = BTreeMap::new();
         for fault in self.homes.iter().flat_map(|home| &home.faults) {
@@ -127,11 +151,7 @@ impl fmt::Display for LivedSummary<'_> {
                 "  faults found, one at a time: {:.3} ({:.3} to {:.3}) of {all}; above their threshold and withheld: {withheld}",
                 recall.point, recall.low, recall.high
             )?;
-            let dense = self.homes.iter().fold((0, 0), |sum, home| (sum.0 + home.dense.0, sum.1 + home.dense.1));
-            if dense.1 > 0 {
-                let share = f64::from(dense.0) / f64::from(dense.1);
-                writeln!(f, "  faults found, all in one copy: {share:.3}, {} of {}", dense.0, dense.1)?;
-            }
+            self.dense_line(f)?;
             self.recall_lines(f, |fault| format!("{}, any fault", fault.class))?;
             self.recall_lines(f, |fault| fault.family.clone())?;
             let faults = || self.homes.iter().flat_map(|home| &home.faults);
