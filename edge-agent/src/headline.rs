@@ -175,7 +175,8 @@ fn nothing_shown(reason: &str, language: Language) -> String {
             "Alarms do not reach Home Assistant: its MQTT broker refuses the user name or password.".to_owned()
         }
         Language::Dutch if reason.starts_with(CREDENTIALS_REFUSED) => {
-            "Alarmen bereiken Home Assistant niet: de MQTT-broker weigert de gebruikersnaam of het wachtwoord.".to_owned()
+            "Alarmen bereiken Home Assistant niet: de MQTT-broker weigert de gebruikersnaam of het wachtwoord."
+                .to_owned()
         }
         Language::English => format!("Alarms do not reach Home Assistant: its MQTT broker is away ({reason})."),
         Language::Dutch => format!("Alarmen bereiken Home Assistant niet: de MQTT-broker is weg ({reason})."),
@@ -267,7 +268,8 @@ mod tests {
             let Headline { tone, text } = Headline::of(&mode, &HomeView { language, ..known(14) });
             (tone, text)
         };
-        let words = "Everything is as usual. Alarms do not reach Home Assistant: its MQTT broker is away (connection refused).";
+        let words =
+            "Everything is as usual. Alarms do not reach Home Assistant: its MQTT broker is away (connection refused).";
         assert_eq!(said("connection refused", Language::English), (Tone::Alert, words.to_owned()));
         let words = "Alles is zoals gewoonlijk. Alarmen bereiken Home Assistant niet: de MQTT-broker weigert de gebruikersnaam of het \
                      wachtwoord.";

@@ -73,6 +73,12 @@ pub struct FaultTried {
     pub family: String,
     /// The entity's class.
     pub class: String,
+    /// Home Assistant's id of the entity.
+    pub entity_id: String,
+    /// Days since installation at its start.
+    pub day: f64,
+    /// How long it lasts.
+    pub hours: f64,
     /// Seconds from its start to the alarm; none when it was missed. An alarm that the clean recording has within six hours
     /// of it is none of the fault's.
     pub delay_s: Option<i64>,
@@ -351,6 +357,11 @@ impl Run {
         let fault = FaultTried {
             family: branch.family.clone(),
             class: branch.class.clone(),
+            entity_id: branch.entities.first().map_or_else(String::new, |entity| {
+                clean.entities.get(*entity as usize).map_or_else(String::new, |info| info.entity_id.clone())
+            }),
+            day: clean.span().map_or(0.0, |(first, _)| (branch.from - first) as f64 / DAY_SECONDS as f64),
+            hours: (branch.until - branch.from) as f64 / 3600.0,
             delay_s: None,
             kind: None,
             withheld,

@@ -15,6 +15,8 @@ use crate::reading::Noticeable;
 pub(crate) const PHYSICS_SCORE: f32 = 20.0;
 /// The score of a sensor that exists to warn and does.
 pub(crate) const ALERT_SCORE: f32 = 15.0;
+/// A contact that chatters: above the threshold of any budget.
+const CHATTER_SCORE: f32 = 12.0;
 /// How much of the second loudest expert's surprise is added to the loudest's: they agree on what is real more often
 /// than on what is chance.
 const SECOND_SHARE: f32 = 0.3;
@@ -122,7 +124,9 @@ pub(crate) fn judge_switching(
             );
         }
         let rate = &switching.rate;
-        if rate.is_busy() {
+        if rate.chatters() {
+            louder(&mut best, CHATTER_SCORE, AnomalyKind::Rate, rate.last_hour() as f32, rate.usual());
+        } else if rate.is_busy() {
             louder(&mut best, rate.evidence(), AnomalyKind::Rate, rate.last_hour() as f32, rate.usual());
         }
         if matches!(class, DeviceClass::Motion | DeviceClass::Door | DeviceClass::Window | DeviceClass::Opening) {

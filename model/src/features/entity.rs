@@ -424,7 +424,8 @@ impl Entity {
         let (below, above) = self.learnt.usual_residuals()?;
         let floor = if self.log && self.learnt.level >= 0.0 { 0.0 } else { self.info.lowest() };
         let expected = normal.value(0.0);
-        let highest = if self.log { Normaliser::inverse(self.learnt.greatest, true).max(expected) } else { f32::INFINITY };
+        let highest =
+            if self.log { Normaliser::inverse(self.learnt.greatest, true).max(expected) } else { f32::INFINITY };
         Some(Band { low: normal.value(-below).max(floor), expected, high: normal.value(above).min(highest) })
     }
 

@@ -38,7 +38,7 @@ impl Damp {
         let gate = self.gate?;
         let damp = humidity.map(|humidity| humidity >= if self.damp { gate - DRIER } else { gate });
         self.damp = damp.unwrap_or(self.damp);
-        self.stretches.step(damp, false);
+        self.stretches.step(damp, 0);
         let found = self.stretches.finding(Load::Humidity)?;
         (found.kind == AnomalyKind::Running).then_some(Finding { kind: AnomalyKind::Damp, ..found })
     }

@@ -14,6 +14,9 @@ const RUNS_MIN: u32 = 5;
 const DAYS_SURE: usize = 7;
 /// Before that, a run must be this many times longer still.
 const EARLY_FACTOR: f32 = 2.0;
+/// What may stay on without harm says nothing before it was seen for a fortnight, of which so many days are left as they fade: in a
+/// home's first week many a door stays open for a night for the first time.
+const DAYS_SURE_OF_HARMLESS: f32 = 11.0;
 /// Runs a day that make a cycling appliance, such as a compressor.
 const CYCLES_PER_DAY: f32 = 6.0;
 /// Unknown for longer than this, a run is not followed any further: one hour.
@@ -53,10 +56,51 @@ const HARM_WORDS: &[&str] = &[
     "bomba",
 ];
 
+/// Words in the names of doors that keep the cold in, or the house shut.
+const SHUT_WORDS: &[&str] = &[
+    "fridge",
+    "freezer",
+    "refrigerator",
+    "koelkast",
+    "vriezer",
+    "kuehlschrank",
+    "gefrierschrank",
+    "frigo",
+    "congelateur",
+    "nevera",
+    "congelador",
+    "front",
+    "frontdoor",
+    "backdoor",
+    "entrance",
+    "entry",
+    "outside",
+    "outsidedoor",
+    "garage",
+    "gate",
+    "voordeur",
+    "achterdeur",
+    "haustuer",
+    "garagentor",
+    "portail",
+    "entree",
+    "entrada",
+];
+
+/// Whether a door is called after what should be shut again soon.
+pub(crate) fn keeps_shut(entity_id: &str, class: DeviceClass) -> bool {
+    let door = matches!(class, DeviceClass::Door | DeviceClass::Opening);
+    door && is_called(entity_id, SHUT_WORDS)
+}
+
 /// Whether an entity is called after what heats or pumps.
 pub(crate) fn heats(entity_id: &str) -> bool {
+    is_called(entity_id, HARM_WORDS)
+}
+
+fn is_called(entity_id: &str, words: &[&str]) -> bool {
     let name = entity_id.split_once('.').map_or(entity_id, |(_, name)| name);
-    name.split(['_', '.', '-', ' ']).any(|part| HARM_WORDS.contains(&part))
+    name.split(['_', '.', '-', ' ']).any(|part| words.contains(&part))
 }
 
 /// What runs.
@@ -68,7 +112,12 @@ pub(crate) enum Load {
         harms: bool,
     },
     /// An on/off entity.
-    Switch(DeviceClass),
+    Switch {
+        /// What it is.
+        class: DeviceClass,
+        /// Whether it keeps the cold in or the house shut.
+        keeps_shut: bool,
+    },
     /// A humidity that is high or not.
     Humidity,
 }
@@ -103,8 +152,9 @@ impl Running {
         }
     }
 
-    /// Takes a step: whether it was on, and whether it was off in between; none while that is not known.
-    pub(crate) fn step(&mut self, on: Option<bool>, interrupted: bool) {
+    /// Takes a step: whether it was on at its end, none while that is not known, and how often it switched. A door is mostly opened and
+    /// closed within one step.
+    pub(crate) fn step(&mut self, on: Option<bool>, switches: u32) {
         let Some(now) = on else {
             self.unknown = self.unknown.saturating_add(1);
             if self.unknown > LOST_STEPS {
@@ -114,17 +164,25 @@ impl Running {
         };
         self.unknown = 0;
         match self.on {
-            Some(before) if before == now && !interrupted => self.lasted = self.lasted.saturating_add(1),
+            Some(before) if before == now && switches < 2 => self.lasted = self.lasted.saturating_add(1),
             Some(before) => {
                 if !self.began_unseen {
-                    let longest = if before { &mut self.longest_on } else { &mut self.longest_off };
-                    longest.take(self.lasted as f32);
+                    self.ended(before, self.lasted as f32);
                 }
-                self.runs += f32::from(u8::from(before));
+                if switches >= 2 {
+                    self.ended(!before, 1.0);
+                }
+                self.runs += f32::from(u8::from(before || switches >= 2));
                 (self.on, self.lasted, self.began_unseen) = (Some(now), 1, false);
             }
             None => (self.on, self.lasted, self.began_unseen) = (Some(now), 1, true),
         }
+    }
+
+    /// A run, or a rest, of so many steps is over.
+    fn ended(&mut self, on: bool, steps: f32) {
+        let longest = if on { &mut self.longest_on } else { &mut self.longest_off };
+        longest.take(steps);
     }
 
     /// Time passed that nobody saw.
@@ -145,9 +203,10 @@ impl Running {
             Load::Appliance { .. } => Patience { times: 3.0, longer: 24.0 * HOUR },
             // A wet day outside keeps a bathroom damp for hours; mould takes days.
             Load::Humidity => Patience { times: 3.0, longer: 6.0 * HOUR },
-            Load::Switch(DeviceClass::Door | DeviceClass::Opening) => Patience { times: 3.0, longer: 1.0 * HOUR },
-            Load::Switch(DeviceClass::Window) => Patience { times: 2.0, longer: 6.0 * HOUR },
-            Load::Switch(_) => Patience { times: 2.0, longer: 8.0 * HOUR },
+            Load::Switch { keeps_shut: true, .. } => Patience { times: 3.0, longer: 1.0 * HOUR },
+            Load::Switch { class: DeviceClass::Window, .. } => Patience { times: 2.0, longer: 6.0 * HOUR },
+            // A drawer, a door between two rooms, a switch: nobody minds for some hours.
+            Load::Switch { .. } => Patience { times: 3.0, longer: 4.0 * HOUR },
         }
     }
 
@@ -164,6 +223,10 @@ impl Running {
         let hours = |steps: f32| steps / HOUR;
         let lasted = self.lasted as f32;
         let early = if (self.days as usize) < DAYS_SURE { EARLY_FACTOR } else { 1.0 };
+        let harmless = matches!(load, Load::Switch { keeps_shut: false, .. });
+        if harmless && self.days < DAYS_SURE_OF_HARMLESS {
+            return None;
+        }
         if self.on? {
             let longest = self.longest_on.largest()?;
             let Patience { times, longer } = self.patience(load);
@@ -200,7 +263,7 @@ mod tests {
         for _ in 0..days {
             for step in 0..144 {
                 let place = step % (144 / runs_a_day);
-                running.step(Some(place < on_steps), false);
+                running.step(Some(place < on_steps), 0);
             }
             running.next_day();
         }
@@ -212,7 +275,7 @@ mod tests {
         days(&mut running, 10, 6, 2);
         let mut told_after = 0;
         while running.finding(HEATER).is_none() {
-            running.step(Some(true), false);
+            running.step(Some(true), 0);
             told_after += 1;
         }
         // An hour was the longest: told when it has lasted two and a half.
@@ -227,7 +290,7 @@ mod tests {
             let mut running = Running::new();
             days(&mut running, 10, 3, 16);
             assert_eq!(running.finding(fridge), None);
-            (0..30).for_each(|_| running.step(Some(on), false));
+            (0..30).for_each(|_| running.step(Some(on), 0));
             assert_eq!(running.finding(fridge).map(|finding| finding.kind), Some(kind), "{on}");
         }
     }
@@ -236,7 +299,7 @@ mod tests {
     fn a_washing_machine_that_nobody_uses_for_a_week_says_nothing() {
         let mut running = Running::new();
         days(&mut running, 20, 9, 1);
-        (0..1500).for_each(|_| running.step(Some(false), false));
+        (0..1500).for_each(|_| running.step(Some(false), 0));
         assert_eq!(running.finding(HEATER), None);
     }
 
@@ -244,17 +307,35 @@ mod tests {
     fn what_was_used_a_few_times_only_is_not_judged() {
         let mut running = Running::new();
         days(&mut running, 4, 6, 1);
-        (0..500).for_each(|_| running.step(Some(true), false));
+        (0..500).for_each(|_| running.step(Some(true), 0));
         assert_eq!(running.finding(HEATER), None);
+    }
+
+    #[test]
+    fn a_door_that_was_always_closed_within_a_step_is_told_when_it_stays_open() {
+        let mut door = Running::new();
+        for _ in 0..10 {
+            for step in 0..144 {
+                door.step(Some(false), if step % 30 == 0 { 2 } else { 0 });
+            }
+            door.next_day();
+        }
+        let load = Load::Switch { class: DeviceClass::Door, keeps_shut: true };
+        let told_after = (1..100).find(|_| {
+            door.step(Some(true), 0);
+            door.finding(load).is_some()
+        });
+        // An hour longer than the ten minutes that it took at the most.
+        assert_eq!(told_after, Some(8));
     }
 
     #[test]
     fn a_gap_of_hours_ends_a_run_without_a_lesson() {
         let mut running = Running::new();
         days(&mut running, 10, 6, 2);
-        (0..10).for_each(|_| running.step(Some(true), false));
-        (0..30).for_each(|_| running.step(None, false));
-        (0..14).for_each(|_| running.step(Some(true), false));
+        (0..10).for_each(|_| running.step(Some(true), 0));
+        (0..30).for_each(|_| running.step(None, 0));
+        (0..14).for_each(|_| running.step(Some(true), 0));
         assert_eq!(running.finding(HEATER), None);
     }
 }

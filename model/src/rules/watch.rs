@@ -70,7 +70,11 @@ impl Watch {
         if class.is_binary() {
             let stays = matches!(
                 class,
-                DeviceClass::Door | DeviceClass::Window | DeviceClass::Opening | DeviceClass::GenericBinary
+                DeviceClass::Door
+                    | DeviceClass::Window
+                    | DeviceClass::Opening
+                    | DeviceClass::Motion
+                    | DeviceClass::GenericBinary
             );
             watch.running = stays.then(Running::new);
             return watch;
@@ -123,16 +127,19 @@ impl Watch {
         });
         let running = self.running.as_mut().and_then(|running| {
             if info.class.is_binary() {
-                running.step(scene.state, scene.switches > 1);
+                running.step(scene.state, scene.switches);
                 return running
-                    .finding(Load::Switch(info.class))
+                    .finding(Load::Switch {
+                        class: info.class,
+                        keeps_shut: running::keeps_shut(&info.entity_id, info.class),
+                    })
                     .filter(|finding| finding.kind == AnomalyKind::Running);
             }
             let Shape::Switched { gate, peak } = *shape else {
-                running.step(None, false);
+                running.step(None, 0);
                 return None;
             };
-            running.step(scene.standing.map(|value| value >= gate), false);
+            running.step(scene.standing.map(|value| value >= gate), 0);
             let harms = peak * self.factor >= HARM_WATTS || running::heats(&info.entity_id);
             running.finding(Load::Appliance { harms })
         });
