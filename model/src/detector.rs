@@ -160,6 +160,7 @@ impl HomeDetector {
             self.records[index as usize] = NetworkRecord::new();
         } else if index as usize == self.entities.len() {
             self.decider.add_entity(info.clone());
+            self.offline.add(&info.entity_id);
             self.entities.push(info);
             self.seen.push(false);
             self.routine.push(None);

@@ -4,10 +4,12 @@
 //! nothing but itself.
 
 mod display;
+mod number;
 mod spelling;
 mod table;
 
 pub use display::DisplayUnit;
+pub use number::{number, numbers};
 
 use crate::class::DeviceClass;
 use spelling::spelled;

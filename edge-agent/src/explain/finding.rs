@@ -2,10 +2,10 @@
 
 use hearthwatch_model::alarm::Alarm;
 use hearthwatch_model::features::AnomalyKind as Kind;
-use hearthwatch_model::unit::DisplayUnit;
+use hearthwatch_model::unit::{DisplayUnit, number};
 
 use super::Language;
-use super::sentence::{hours, number, with_unit};
+use super::sentence::{hours, with_unit};
 
 /// The sentence; none for kinds that are told by their value and the band that it left.
 pub(super) fn what(alarm: &Alarm, unit: &DisplayUnit, language: Language) -> Option<String> {

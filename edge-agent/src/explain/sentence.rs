@@ -2,7 +2,7 @@
 
 use hearthwatch_model::alarm::{Cause, Verdict};
 use hearthwatch_model::features::AnomalyKind;
-use hearthwatch_model::unit::DisplayUnit;
+use hearthwatch_model::unit::{DisplayUnit, number, numbers};
 use jiff::tz::TimeZone;
 
 use super::words::local;
@@ -180,21 +180,13 @@ fn what(shown: &StoredAlarm, language: Language) -> String {
             format!("{:.0} keer in een uur, gewoonlijk {:.0}.", alarm.amount, alarm.usual)
         }
         _ => match (language, alarm.observed, alarm.band) {
-            (Language::English, Some(observed), Some(band)) => {
-                format!(
-                    "{}, expected {} to {}.",
-                    with_unit(observed, unit),
-                    bare(band.low, unit),
-                    with_unit(band.high, unit)
-                )
-            }
-            (Language::Dutch, Some(observed), Some(band)) => {
-                format!(
-                    "{}, verwacht {} tot {}.",
-                    with_unit(observed, unit),
-                    bare(band.low, unit),
-                    with_unit(band.high, unit)
-                )
+            (_, Some(observed), Some(band)) => {
+                let [value, low, high] = numbers([observed, band.low, band.high].map(|value| unit.convert(value)));
+                let (value, high) = (named(value, unit), named(high, unit));
+                match language {
+                    Language::English => format!("{value}, expected {low} to {high}."),
+                    Language::Dutch => format!("{value}, verwacht {low} tot {high}."),
+                }
             }
             (_, Some(observed), None) => format!("{}.", with_unit(observed, unit)),
             (_, None, _) => format!("{}.", language.kind(alarm.kind)),
@@ -241,25 +233,13 @@ pub(super) fn hours(hours: f32, language: Language) -> String {
     }
 }
 
-/// A number with as many digits as a person reads.
-pub(super) fn number(value: f32) -> String {
-    let text = match value.abs() {
-        size if size >= 1e7 => format!("{value:.2e}"),
-        size if size >= 100.0 => format!("{value:.0}"),
-        size if size >= 10.0 => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
-    };
-    if text.trim_start_matches('-').chars().all(|digit| matches!(digit, '0' | '.')) { "0".to_owned() } else { text }
-}
-
 /// `value`, which is scored, in the unit that people read.
 pub(super) fn with_unit(value: f32, unit: &DisplayUnit) -> String {
-    if unit.name.is_empty() { bare(value, unit) } else { format!("{} {}", bare(value, unit), unit.name) }
+    named(number(unit.convert(value)), unit)
 }
 
-/// The same without the unit's name.
-fn bare(value: f32, unit: &DisplayUnit) -> String {
-    number(unit.convert(value))
+fn named(number: String, unit: &DisplayUnit) -> String {
+    if unit.name.is_empty() { number } else { format!("{number} {}", unit.name) }
 }
 
 #[cfg(test)]

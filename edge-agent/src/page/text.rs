@@ -3,7 +3,7 @@
 use hearthwatch_model::alarm::{Lesson, Verdict};
 use hearthwatch_model::features::AnomalyKind;
 use hearthwatch_model::reading::EntityInfo;
-use hearthwatch_model::unit::DisplayUnit;
+use hearthwatch_model::unit::{self, DisplayUnit};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -29,16 +29,12 @@ pub(super) fn machine(at: i64) -> String {
 
 /// Three significant digits, and no more than a household sensor can mean.
 pub(super) fn number(value: f32) -> String {
-    let magnitude = value.abs();
-    let decimals = if magnitude >= 100.0 {
-        0
-    } else if magnitude >= 10.0 {
-        1
-    } else {
-        2
-    };
-    let text = format!("{value:.decimals$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    trimmed(unit::number(value))
+}
+
+fn trimmed(text: String) -> String {
+    let is_plain = text.contains('.') && !text.contains('e');
+    if is_plain { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 /// A value of an entity with its unit; of two states, the one that it is in.
@@ -51,8 +47,7 @@ pub(super) fn value(info: &EntityInfo, value: Option<f32>) -> String {
         }
         Some(number_of) => {
             let unit = DisplayUnit::of(info.class, &info.shown_unit());
-            let joint = if unit.name.is_empty() || unit.name == "%" { "" } else { "\u{a0}" };
-            format!("{}{joint}{}", number(unit.convert(number_of)), unit.name)
+            named(&number(unit.convert(number_of)), &unit)
         }
     }
 }
@@ -60,7 +55,13 @@ pub(super) fn value(info: &EntityInfo, value: Option<f32>) -> String {
 /// What is usual: both ends of a range, the unit once.
 pub(super) fn range(info: &EntityInfo, low: f32, high: f32) -> String {
     let unit = DisplayUnit::of(info.class, &info.shown_unit());
-    format!("{} to {}", number(unit.convert(low)), value(info, Some(high)))
+    let [low, high] = unit::numbers([low, high].map(|value| unit.convert(value))).map(trimmed);
+    format!("{low} to {}", named(&high, &unit))
+}
+
+fn named(number: &str, unit: &DisplayUnit) -> String {
+    let joint = if unit.name.is_empty() || unit.name == "%" { "" } else { "\u{a0}" };
+    format!("{number}{joint}{}", unit.name)
 }
 
 /// How much memory some bytes are.

@@ -4,15 +4,25 @@ use crate::alarm::Evidence;
 use crate::class::DeviceClass;
 use crate::features::AnomalyKind;
 use crate::reading::EntityInfo;
-use crate::unit::DisplayUnit;
+use crate::unit::{DisplayUnit, number, numbers};
 
 /// The sentence that goes with an alarm.
 #[must_use]
 pub fn reason(info: &EntityInfo, evidence: &Evidence) -> String {
     let name = &info.entity_id;
-    let value = evidence.observed.map_or_else(|| "unknown".to_owned(), |value| with_unit(value, info));
-    let bare = |value: f32| number(DisplayUnit::of(info.class, &info.shown_unit()).convert(value));
-    let usual = evidence.band.map(|band| format!("{} to {}", bare(band.low), with_unit(band.high, info)));
+    let unit = DisplayUnit::of(info.class, &info.shown_unit());
+    let bare = |value: f32| number(unit.convert(value));
+    let (value, usual) = match (evidence.observed, evidence.band) {
+        (Some(value), Some(band)) => {
+            let [value, low, high] = numbers([value, band.low, band.high].map(|value| unit.convert(value)));
+            (named(value, &unit), Some(format!("{low} to {}", named(high, &unit))))
+        }
+        (Some(value), None) => (with_unit(value, info), None),
+        (None, band) => {
+            let usual = band.map(|band| format!("{} to {}", bare(band.low), with_unit(band.high, info)));
+            ("unknown".to_owned(), usual)
+        }
+    };
     let usual = usual.as_deref();
     match evidence.kind {
         AnomalyKind::Level => match (usual, evidence.direction()) {
@@ -128,9 +138,9 @@ pub fn reason(info: &EntityInfo, evidence: &Evidence) -> String {
         AnomalyKind::Beyond => format!("{name} is {value} at an hour at which it never makes power."),
         AnomalyKind::Offline => {
             format!(
-                "{name} and {:.0} others became unavailable together {:.0} minutes ago.",
+                "{name} and {:.0} others became unavailable together {} ago.",
                 evidence.amount - 1.0,
-                evidence.usual
+                duration(evidence.usual / 60.0)
             )
         }
         AnomalyKind::Pattern => match usual {
@@ -153,25 +163,13 @@ fn danger(class: DeviceClass) -> &'static str {
     }
 }
 
-/// A number with as many digits as a person reads.
-fn number(value: f32) -> String {
-    let size = value.abs();
-    let text = if size >= 1e7 {
-        format!("{value:.2e}")
-    } else if size >= 100.0 {
-        format!("{value:.0}")
-    } else if size >= 10.0 {
-        format!("{value:.1}")
-    } else {
-        format!("{value:.2}")
-    };
-    if text.trim_start_matches('-').chars().all(|digit| matches!(digit, '0' | '.')) { "0".to_owned() } else { text }
-}
-
 fn with_unit(value: f32, info: &EntityInfo) -> String {
     let unit = DisplayUnit::of(info.class, &info.shown_unit());
-    let text = number(unit.convert(value));
-    if unit.name.is_empty() { text } else { format!("{text} {}", unit.name) }
+    named(number(unit.convert(value)), &unit)
+}
+
+fn named(number: String, unit: &DisplayUnit) -> String {
+    if unit.name.is_empty() { number } else { format!("{number} {}", unit.name) }
 }
 
 fn signed(value: f32, info: &EntityInfo) -> String {

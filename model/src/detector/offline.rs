@@ -14,8 +14,10 @@ use crate::rules::RULE_SCORE;
 const TOGETHER_MIN: usize = 5;
 /// Each of them within so many seconds of the one before.
 const APART_SECONDS_MAX: i64 = 120;
-/// For so long at least: a stick that starts anew each night, an update of Home Assistant are over by then.
-const LASTING_SECONDS: i64 = 3 * STEP_SECONDS;
+/// For so long at least, an hour: a stick that starts anew each night, a move of a kit, an update of Home Assistant are over by then.
+const LASTING_SECONDS: i64 = 6 * STEP_SECONDS;
+/// The sensors of one device, by their names, go together whenever it is moved or its battery is changed: six hours.
+const DEVICE_LASTING_SECONDS: i64 = 36 * STEP_SECONDS;
 /// And so many times longer than such an outage ever lasted in the last fortnight.
 const LONGER_FACTOR: f64 = 1.5;
 const REMEMBERED_SECONDS: i64 = 14 * 86_400;
@@ -26,6 +28,8 @@ const REMEMBERED_MAX: usize = 64;
 struct Outage {
     since: i64,
     members: Vec<u32>,
+    /// How long it must last to be an alarm.
+    patience: i64,
     /// Whether it has lasted for long enough to be an alarm.
     is_alarm: bool,
 }
@@ -45,18 +49,27 @@ pub(super) struct Offline {
     since: Vec<Option<i64>>,
     /// Entities that ever had a value: one that never had is no loss.
     known: Vec<bool>,
+    /// The first word of each one's name: the sensors of a device share it.
+    first_words: Vec<String>,
     lasting: Vec<Outage>,
     /// When outages ended and how long they had lasted, seconds.
     over: VecDeque<(i64, i64)>,
 }
 
 impl Offline {
-    /// Takes a state.
+    /// Adds the home's next entity.
+    pub(super) fn add(&mut self, entity_id: &str) {
+        let name = entity_id.split_once('.').map_or(entity_id, |(_, name)| name);
+        self.since.push(None);
+        self.known.push(false);
+        self.first_words.push(name.split('_').next().unwrap_or_default().to_owned());
+    }
+
+    /// Takes a state of an entity that was added; others are passed over.
     pub(super) fn take(&mut self, entity: u32, at: i64, value: Value) {
         let index = entity as usize;
-        if self.since.len() <= index {
-            self.since.resize(index + 1, None);
-            self.known.resize(index + 1, false);
+        if index >= self.since.len() {
+            return;
         }
         if value != Value::Gap {
             (self.since[index], self.known[index]) = (None, true);
@@ -88,7 +101,7 @@ impl Offline {
         let longest = self.over.iter().map(|(_, lasted)| *lasted).max().unwrap_or(0) as f64;
         for outage in &mut self.lasting {
             let lasted = at.saturating_sub(outage.since);
-            outage.is_alarm |= lasted >= LASTING_SECONDS && lasted as f64 > LONGER_FACTOR * longest;
+            outage.is_alarm |= lasted >= outage.patience && lasted as f64 > LONGER_FACTOR * longest;
         }
     }
 
@@ -106,7 +119,10 @@ impl Offline {
             .map(|group| {
                 let mut members: Vec<u32> = group.iter().map(|(_, entity)| *entity).collect();
                 members.sort_unstable();
-                Outage { since: group[0].0, members, is_alarm: false }
+                let word = |entity: &u32| &self.first_words[*entity as usize];
+                let one_device = members.iter().all(|entity| word(entity) == word(&members[0]));
+                let patience = if one_device { DEVICE_LASTING_SECONDS } else { LASTING_SECONDS };
+                Outage { since: group[0].0, members, patience, is_alarm: false }
             })
             .collect()
     }
@@ -141,6 +157,12 @@ impl Offline {
 mod tests {
     use super::*;
 
+    fn ten_rooms() -> Offline {
+        let mut offline = Offline::default();
+        (0..10).for_each(|number| offline.add(&format!("sensor.room{number}_temperature")));
+        offline
+    }
+
     fn evidence(entity: u32) -> Evidence {
         Evidence {
             entity,
@@ -172,10 +194,10 @@ mod tests {
     }
 
     #[test]
-    fn eight_that_go_together_are_told_once_by_one_of_them_after_half_an_hour_and_the_rest_is_not_called_silent() {
-        let mut offline = Offline::default();
+    fn eight_that_go_together_are_told_once_by_one_of_them_after_an_hour_and_the_rest_is_not_called_silent() {
+        let mut offline = ten_rooms();
         assert_eq!(steps(&mut offline, 600, 6_000, 0), None);
-        assert_eq!(steps(&mut offline, 6_600, 12_000, 8), Some((8_400, 8.0)));
+        assert_eq!(steps(&mut offline, 6_600, 12_000, 8), Some((10_200, 8.0)));
         let mut all: Vec<Evidence> = (0..10).map(evidence).collect();
         offline.speak(12_000, &mut all);
         let heard: Vec<u32> = all.iter().filter(|one| one.score.is_some()).map(|one| one.entity).collect();
@@ -183,18 +205,26 @@ mod tests {
     }
 
     #[test]
-    fn four_are_no_stick_and_twenty_minutes_are_an_update() {
-        let mut offline = Offline::default();
+    fn four_are_no_stick_and_fifty_minutes_are_an_update() {
+        let mut offline = ten_rooms();
         steps(&mut offline, 600, 6_000, 0);
         assert_eq!(steps(&mut offline, 6_600, 60_000, 4), None);
         steps(&mut offline, 60_600, 66_000, 0);
-        assert_eq!(steps(&mut offline, 66_600, 67_800, 10), None);
-        assert_eq!(steps(&mut offline, 68_400, 72_000, 0), None);
+        assert_eq!(steps(&mut offline, 66_600, 69_600, 10), None);
+        assert_eq!(steps(&mut offline, 70_200, 72_000, 0), None);
+    }
+
+    #[test]
+    fn the_sensors_of_one_device_may_be_away_for_hours() {
+        let mut offline = Offline::default();
+        (0..10).for_each(|number| offline.add(&format!("sensor.kit_{number}")));
+        steps(&mut offline, 600, 6_000, 0);
+        assert_eq!(steps(&mut offline, 6_600, 60_000, 8), Some((6_600 - 300 + 36 * 600 + 300, 8.0)));
     }
 
     #[test]
     fn an_outage_as_long_as_the_one_of_before_is_known_and_a_much_longer_one_is_not() {
-        let mut offline = Offline::default();
+        let mut offline = ten_rooms();
         steps(&mut offline, 600, 6_000, 0);
         assert!(steps(&mut offline, 6_600, 13_200, 10).is_some());
         steps(&mut offline, 13_800, 86_400, 0);
@@ -204,7 +234,7 @@ mod tests {
 
     #[test]
     fn what_was_deleted_is_missed_by_nobody_and_a_danger_stays_one() {
-        let mut offline = Offline::default();
+        let mut offline = ten_rooms();
         steps(&mut offline, 600, 6_000, 0);
         steps(&mut offline, 6_600, 6_600, 8);
         (0..4).for_each(|entity| offline.forget(entity));
@@ -223,7 +253,7 @@ mod tests {
 
     #[test]
     fn what_was_never_there_is_not_gone() {
-        let mut offline = Offline::default();
+        let mut offline = ten_rooms();
         assert_eq!(steps(&mut offline, 600, 12_000, 10), None);
     }
 }

@@ -41,7 +41,7 @@ const SELDOM_STEPS: u32 = 72;
 /// Steps of six hours.
 const SIX_HOURS: usize = 36;
 /// An entity speaks by its routine when it has been known for this long, …
-const READY_SECONDS: i64 = 3 * 86_400;
+const READY_SECONDS: i64 = 7 * 86_400;
 /// … and with values for this many steps: two days.
 const READY_KNOWN_STEPS: usize = 2 * DAY_STEPS;
 /// For so long a sensor that joined a running home is not complained about: an hour to be mounted and tried.
