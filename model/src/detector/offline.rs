@@ -16,8 +16,8 @@ const TOGETHER_MIN: usize = 5;
 const APART_SECONDS_MAX: i64 = 120;
 /// For so long at least, an hour: a stick that starts anew each night, a move of a kit, an update of Home Assistant are over by then.
 const LASTING_SECONDS: i64 = 6 * STEP_SECONDS;
-/// The sensors of one device, by their names, go together whenever it is moved or its battery is changed: six hours.
-const DEVICE_LASTING_SECONDS: i64 = 36 * STEP_SECONDS;
+/// The sensors of one device, by their names, go together whenever it is unplugged for some hours: a day.
+const DEVICE_LASTING_SECONDS: i64 = 144 * STEP_SECONDS;
 /// And so many times longer than such an outage ever lasted in the last fortnight.
 const LONGER_FACTOR: f64 = 1.5;
 const REMEMBERED_SECONDS: i64 = 14 * 86_400;
@@ -215,11 +215,11 @@ mod tests {
     }
 
     #[test]
-    fn the_sensors_of_one_device_may_be_away_for_hours() {
+    fn the_sensors_of_one_device_may_be_away_for_a_day() {
         let mut offline = Offline::default();
         (0..10).for_each(|number| offline.add(&format!("sensor.kit_{number}")));
         steps(&mut offline, 600, 6_000, 0);
-        assert_eq!(steps(&mut offline, 6_600, 60_000, 8), Some((6_600 - 300 + 36 * 600 + 300, 8.0)));
+        assert_eq!(steps(&mut offline, 6_600, 120_000, 8), Some((6_600 + 144 * 600, 8.0)));
     }
 
     #[test]
