@@ -485,6 +485,11 @@ impl Entity {
         (seconds as f32 / (HISTORY_STEPS as i64 * STEP_SECONDS) as f32).min(1.0)
     }
 
+    /// Days that have passed at `at` since its first value.
+    pub(crate) fn known_days(&self, at: i64) -> f32 {
+        self.first_at.map_or(0.0, |first| (at - first).max(0) as f32 / 86_400.0)
+    }
+
     /// Whether a refit has seen enough values to tell what is usual.
     pub(crate) fn is_settled(&self) -> bool {
         self.learnt.known >= READY_KNOWN_STEPS

@@ -310,7 +310,7 @@ impl FeatureExtractor {
         };
         // A young entity may do much that it has not done yet.
         let shape = if routine.kind.is_rule() { 0.0 } else { entity.shape_lift() };
-        let lift = shape + young_lift(routine.kind, entity.known_share(at));
+        let lift = shape + young_lift(routine.kind, entity.known_days(at));
         let routine = RoutineScore { score: routine.score - lift, ..routine };
         // What a rule finds is told as that, however rare the step is besides; a danger stays one.
         let speaks = |found: &Finding| found.kind.is_danger() || !routine.kind.is_danger();
@@ -340,11 +340,13 @@ impl FeatureExtractor {
     }
 }
 
-/// How much more a statistic, a silence or a standing still must say on an entity's first day than after a fortnight.
+/// How much more a statistic, a silence or a standing still must say on an entity's first day …
 const YOUNG_LIFT: f32 = 5.0;
+/// … than after so many days: the fortnight that statistics are taken from, and a week of what it did not hold.
+const YOUNG_DAYS: f32 = 21.0;
 
-/// What is taken off a score for want of a past; `known` is the share of a fortnight that was seen. Broken values, dangers and rules with
-/// a threshold of their own need none.
-fn young_lift(kind: AnomalyKind, known: f32) -> f32 {
-    if kind.immediate() || kind.has_own_threshold() { 0.0 } else { YOUNG_LIFT * (1.0 - known).clamp(0.0, 1.0) }
+/// What is taken off a score for want of a past of more than `days`. Broken values, dangers and rules with a threshold of their own
+/// need none.
+fn young_lift(kind: AnomalyKind, days: f32) -> f32 {
+    if kind.immediate() || kind.has_own_threshold() { 0.0 } else { YOUNG_LIFT * (1.0 - days / YOUNG_DAYS).clamp(0.0, 1.0) }
 }
