@@ -58,13 +58,13 @@ impl Flatline {
         self.longest.completed() >= CHANGES_MIN
     }
 
-    /// Evidence on the routine score's scale.
-    pub(crate) fn evidence(&self) -> f32 {
+    /// Evidence on the routine score's scale; `patience` is how many times the longest run is nothing special.
+    pub(crate) fn evidence(&self, patience: f32) -> f32 {
         if !self.is_learnt() {
             return f32::NEG_INFINITY;
         }
         let (_, rest) = self.longest.longest();
-        let patience = if self.value == rest || self.value == 0.0 { REST_PATIENCE } else { 1.0 };
+        let patience = patience * if self.value == rest || self.value == 0.0 { REST_PATIENCE } else { 1.0 };
         rarity(self.run as f32 / (self.usual_run() as f32 * patience), AT_ONE, DOUBLING)
     }
 
@@ -88,11 +88,11 @@ mod tests {
     #[test]
     fn a_sensor_that_always_moves_is_noticed_when_it_stops() {
         let mut flat = moving(300);
-        assert!(flat.evidence() < 0.0);
+        assert!(flat.evidence(1.0) < 0.0);
         for _ in 0..24 {
             flat.step(30.0);
         }
-        assert!(flat.evidence() > 2.0);
+        assert!(flat.evidence(1.0) > 2.0);
     }
 
     #[test]
@@ -107,7 +107,7 @@ mod tests {
         for _ in 0..100 {
             flat.step(0.0);
         }
-        assert!(flat.evidence() < 0.0);
+        assert!(flat.evidence(1.0) < 0.0);
     }
 
     #[test]
@@ -116,6 +116,6 @@ mod tests {
         for _ in 0..5000 {
             flat.step(1.0);
         }
-        assert!(flat.evidence() < 0.0);
+        assert!(flat.evidence(1.0) < 0.0);
     }
 }

@@ -52,6 +52,10 @@ const MET_SECONDS: i64 = 86_400;
 const COUNTER_PATIENCE: f32 = 2.5;
 /// A load that never stood still, or was silent, for longer than this moves all the time: 1.5 hours.
 const STEADY_STEPS_MAX: u32 = 9;
+/// One that did may do so again, for up to so many times as long.
+const LOAD_PATIENCE: f32 = 2.5;
+/// The longest pause of a roof that is a night's, not a habit: 20 hours.
+const NIGHT_STEPS: u32 = 120;
 /// After this many steps without a value the first ones back say nothing of change: two hours.
 const SETTLE_AFTER_STEPS: u32 = 12;
 
@@ -290,9 +294,13 @@ impl Entity {
         let unplugged = plug && closed.value.is_none();
         // Nor one that was seen for less than a fortnight: a car is not charged on each of its first days.
         let young = plug && self.known_share(at) < 1.0;
-        let flat_speaks = rules_speak && !young && !(plug && self.flatline.usual_run() > STEADY_STEPS_MAX);
-        let seldom = self.heartbeat.usual_pause() > SELDOM_STEPS;
-        let seldom = seldom || (plug && self.heartbeat.usual_pause() > STEADY_STEPS_MAX);
+        let flat_speaks = rules_speak && !young;
+        let stood = if plug && self.flatline.usual_run() > STEADY_STEPS_MAX { LOAD_PATIENCE } else { 1.0 };
+        let paused = if plug && self.heartbeat.usual_pause() > STEADY_STEPS_MAX { LOAD_PATIENCE } else { 1.0 };
+        let (seldom, paused) = match self.watch.is_roof() {
+            true => (self.heartbeat.usual_pause() > NIGHT_STEPS, 1.0),
+            false => (self.heartbeat.usual_pause() > SELDOM_STEPS, paused),
+        };
         let silence_speaks = rules_speak && !young && !unplugged && !seldom;
         Draft {
             features,
@@ -313,10 +321,10 @@ impl Entity {
             },
             rules: Rules {
                 broken: closed.broken.filter(|_| self.first_at.is_some() && !self.is_new(at)),
-                flat: if flat_speaks { self.flatline.evidence() } else { f32::NEG_INFINITY },
+                flat: if flat_speaks { self.flatline.evidence(stood) } else { f32::NEG_INFINITY },
                 flat_steps: self.flatline.run(),
                 usual_run: self.flatline.usual_run(),
-                silent: if silence_speaks { self.heartbeat.evidence(self.patience(at)) } else { f32::NEG_INFINITY },
+                silent: if silence_speaks { self.heartbeat.evidence(paused * self.patience(at)) } else { f32::NEG_INFINITY },
                 age_steps,
                 usual_pause: self.heartbeat.usual_pause(),
                 late: !binary && self.heartbeat.late(),

@@ -18,7 +18,7 @@ const BEFORE_MIN: usize = 11;
 /// The highest must lie below this share of the lowest usual highest.
 const SHARE: f32 = 0.75;
 /// Below this share of the most a roof makes nothing: not even a dark winter's day at its best is as dark, …
-const NOTHING_SHARE: f32 = 0.0005;
+const NOTHING_SHARE: f32 = 0.002;
 /// … and the longest night in which roofs are judged ends sooner than after so many steps: 20 hours.
 const NOTHING_STEPS: u32 = 120;
 /// Watts below which a roof is too small, or the season too dark, to judge.

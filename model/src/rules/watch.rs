@@ -106,6 +106,11 @@ impl Watch {
         watch
     }
 
+    /// Whether it follows what produces power.
+    pub(crate) fn is_roof(&self) -> bool {
+        self.production.is_some()
+    }
+
     /// Takes a step; the gravest finding.
     pub(crate) fn step(&mut self, info: &EntityInfo, shape: &Shape, scene: &Scene<'_>) -> Option<Finding> {
         let value = scene.value.map(|value| value * self.factor);
