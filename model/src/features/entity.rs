@@ -324,7 +324,11 @@ impl Entity {
                 flat: if flat_speaks { self.flatline.evidence(stood) } else { f32::NEG_INFINITY },
                 flat_steps: self.flatline.run(),
                 usual_run: self.flatline.usual_run(),
-                silent: if silence_speaks { self.heartbeat.evidence(paused * self.patience(at)) } else { f32::NEG_INFINITY },
+                silent: if silence_speaks {
+                    self.heartbeat.evidence(paused * self.patience(at))
+                } else {
+                    f32::NEG_INFINITY
+                },
                 age_steps,
                 usual_pause: self.heartbeat.usual_pause(),
                 late: !binary && self.heartbeat.late(),

@@ -348,5 +348,9 @@ const YOUNG_DAYS: f32 = 21.0;
 /// What is taken off a score for want of a past of more than `days`. Broken values, dangers and rules with a threshold of their own
 /// need none.
 fn young_lift(kind: AnomalyKind, days: f32) -> f32 {
-    if kind.immediate() || kind.has_own_threshold() { 0.0 } else { YOUNG_LIFT * (1.0 - days / YOUNG_DAYS).clamp(0.0, 1.0) }
+    if kind.immediate() || kind.has_own_threshold() {
+        0.0
+    } else {
+        YOUNG_LIFT * (1.0 - days / YOUNG_DAYS).clamp(0.0, 1.0)
+    }
 }

@@ -64,8 +64,15 @@ impl Production {
         }
     }
 
-    /// Takes a step's watts, at this hour of the home's day, none while they are not known; and what the home's light sensors show.
-    pub(crate) fn step(&mut self, watts: Option<f32>, hour: f32, lights: &[(u32, f32)]) -> Option<Finding> {
+    /// Takes a step's watts, at this hour of the home's day, none while they are not known; the watts that were said last, however long
+    /// ago; and what the home's light sensors show.
+    pub(crate) fn step(
+        &mut self,
+        watts: Option<f32>,
+        standing: Option<f32>,
+        hour: f32,
+        lights: &[(u32, f32)],
+    ) -> Option<Finding> {
         self.recent.rotate_left(1);
         self.recent[2] = watts.map_or(f32::NAN, f32::abs);
         let mean = self.recent.iter().sum::<f32>() / 3.0;
@@ -74,7 +81,10 @@ impl Production {
         if !mean.is_nan() && at_night.is_none() {
             self.highest.take(mean);
             self.sunlight.step(mean, self.highest.largest().unwrap_or(0.0), lights);
-            self.nothing = if mean < NOTHING_SHARE * most { self.nothing.saturating_add(1) } else { 0 };
+        }
+        // Nothing is not said again and again.
+        if let Some(standing) = standing {
+            self.nothing = if standing.abs() < NOTHING_SHARE * most { self.nothing.saturating_add(1) } else { 0 };
         }
         if hour >= FROM_HOUR {
             self.standing = self.nothing_since_the_night().or_else(|| self.by_its_past()).or_else(|| self.by_light());
@@ -138,7 +148,7 @@ mod tests {
         for step in 0..144 {
             let hour = step as f32 / 6.0;
             let height = (1.0 - ((hour - 13.0) / 6.0).powi(2)).max(0.0);
-            told |= production.step(Some(peak * height), hour, &[]).is_some();
+            told |= production.step(Some(peak * height), Some(peak * height), hour, &[]).is_some();
         }
         production.next_day();
         told
@@ -174,7 +184,10 @@ mod tests {
             for step in 0..144u32 {
                 let hour = (step as f32 / 6.0 + 16.5) % 24.0;
                 let height = (1.0 - ((hour - 12.0) / 4.0).powi(2)).max(0.0);
-                assert!(production.step(Some(4000.0 * height), hour, &[]).is_none(), "at {hour}");
+                assert!(
+                    production.step(Some(4000.0 * height), Some(4000.0 * height), hour, &[]).is_none(),
+                    "at {hour}"
+                );
             }
             production.next_day();
         }

@@ -114,6 +114,7 @@ impl Watch {
     /// Takes a step; the gravest finding.
     pub(crate) fn step(&mut self, info: &EntityInfo, shape: &Shape, scene: &Scene<'_>) -> Option<Finding> {
         let value = scene.value.map(|value| value * self.factor);
+        let standing = scene.standing.map(|value| value * self.factor);
         let celsius = |value: f32| self.celsius.map_or(value, |way| way.apply(f64::from(value)) as f32);
         let found = self.cold_store.as_mut().and_then(|store| store.step(scene.value.map(celsius)));
         let room = self.cold_room.as_mut().and_then(|room| room.step(scene.value.map(celsius), scene.heats));
@@ -148,8 +149,7 @@ impl Watch {
             let harms = peak * self.factor >= HARM_WATTS || running::heats(&info.entity_id);
             running.finding(Load::Appliance { harms })
         });
-        let production =
-            self.production.as_mut().and_then(|production| production.step(value, scene.hour, scene.lights));
+        let production = self.production.as_mut().and_then(|roof| roof.step(value, standing, scene.hour, scene.lights));
         // What moves with the hours has statistics.
         let rests = self.production.is_some() || shape.may_rest();
         let beyond = self.beyond.as_mut().and_then(|beyond| beyond.step(value)).filter(|_| rests);
