@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use crate::class::DeviceClass;
+use crate::rules::production;
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -44,6 +45,10 @@ pub enum Family {
     SteadyLeak,
     /// A pipe that bursts: 300 to 1,500 litres an hour.
     PipeBurst,
+    /// A solar roof of which a third or a half is dead, for a week.
+    DeadPhase,
+    /// An appliance of 500 W or more that was on and does not stop.
+    NeverStops,
 }
 
 impl Family {
@@ -84,6 +89,9 @@ impl Family {
     /// Faults of water in litres, whatever the home uses. They are no part of [`Family::EVERY`], whose sizes are the entity's own.
     pub const PLUMBING: &[Self] = &[Self::SteadyLeak, Self::PipeBurst];
 
+    /// What is dead on a solar roof, and what nobody turned off: dear faults, for the rules that look for them alone.
+    pub const DEAR: &[Self] = &[Self::DeadPhase, Self::NeverStops];
+
     /// The family's name in labels and tables.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -105,6 +113,8 @@ impl Family {
             Self::UnitChange => "unit_change",
             Self::SteadyLeak => "steady_leak",
             Self::PipeBurst => "pipe_burst",
+            Self::DeadPhase => "dead_phase",
+            Self::NeverStops => "never_stops",
         }
     }
 
@@ -121,6 +131,8 @@ impl Family {
             Self::NoiseBurst => !class.counter(),
             Self::LeftOn => binary || matches!(class, DeviceClass::Power | DeviceClass::Current),
             Self::SteadyLeak | Self::PipeBurst => class == DeviceClass::Water,
+            Self::DeadPhase => class == DeviceClass::Power && production::is_named(entity_id),
+            Self::NeverStops => class == DeviceClass::Power && !production::is_named(entity_id),
             Self::SlowLeak => {
                 matches!(class, DeviceClass::Water | DeviceClass::Gas | DeviceClass::VolumeFlowRate)
             }
@@ -165,6 +177,8 @@ impl Family {
             Self::DoorOpen => 1.0..=8.0,
             Self::DutyCycle | Self::PeriodicLoad => 12.0..=48.0,
             Self::SensorSwap | Self::UnitChange => 12.0..=48.0,
+            Self::DeadPhase => 144.0..=192.0,
+            Self::NeverStops => 6.0..=24.0,
         }
     }
 }

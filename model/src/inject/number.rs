@@ -48,6 +48,11 @@ pub(super) fn apply(
         Family::DutyCycle => duty_cycle(series, slot, rng),
         Family::PeriodicLoad => periodic_load(series, slot, scale, rng),
         Family::UnitChange => unit_change(series, slot, class),
+        Family::DeadPhase => {
+            let left = if rng.random::<bool>() { 0.5 } else { 2.0 / 3.0 };
+            change(series, slot, scale, |_, value| value * left);
+        }
+        Family::NeverStops => return never_stops(series, slot, scale),
         // Written elsewhere: the one needs no visible change, the others more than one entity or none of these.
         Family::Missing | Family::SensorSwap | Family::DoorOpen | Family::SteadyLeak | Family::PipeBurst => {}
     }
@@ -132,6 +137,42 @@ fn time_shift(series: &mut Series, slot: &Slot, rng: &mut ChaCha8Rng) {
             *value = Value::Number(original[then - 1].1);
         }
     }
+}
+
+/// Watts that a load draws at its most, below which it may stay on.
+const DEAR_WATTS: f64 = 500.0;
+/// Above this share of its most it is on, …
+const ON_SHARE: f64 = 0.3;
+/// … below this one it is off.
+const OFF_SHARE: f64 = 0.02;
+
+/// What it drew when it was last on, all the time. Only of an appliance that is off for most of the time: the meter of a house never is.
+fn never_stops(series: &mut Series, slot: &Slot, scale: &Scale) -> bool {
+    let most = scale.range.1;
+    let numbers = super::scale::numbers_of(series);
+    let on = |value: f64| value >= ON_SHARE * most;
+    // What it does of itself, or half as long again, is no fault.
+    let longest = numbers
+        .chunk_by(|(_, one), (_, next)| on(*one) == on(*next))
+        .filter(|run| on(run[0].1))
+        .map(|run| run[run.len() - 1].0 - run[0].0)
+        .max();
+    if (slot.end - slot.start) * 2 < longest.unwrap_or(0) * 3 {
+        return false;
+    }
+    let off = numbers.iter().filter(|(_, value)| *value < OFF_SHARE * most).count();
+    let last_on = numbers.iter().rev().find(|(at, value)| *at < slot.start && on(*value));
+    let (Some((_, drawn)), true) = (last_on, most >= DEAR_WATTS && 2 * off > numbers.len()) else { return false };
+    let mut touched = false;
+    for (at, value) in series.iter_mut() {
+        if let Value::Number(number) = value
+            && slot.contains(*at)
+        {
+            *number = *drawn;
+            touched = true;
+        }
+    }
+    touched
 }
 
 /// A constant load on top: 2 to 4 linear scales.

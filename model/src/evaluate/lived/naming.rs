@@ -27,11 +27,13 @@ fn right(family: &str) -> Option<&'static [Kind]> {
         "unit_change" => {
             &[Kind::Level, Kind::Change, Kind::Physics, Kind::Burst, Kind::Warm, Kind::Beyond, Kind::Production]
         }
-        "sensor_swap" => &[Kind::Level, Kind::Change, Kind::Peers],
+        "sensor_swap" => &[Kind::Level, Kind::Change, Kind::Peers, Kind::Beyond],
         "window_open" => &[Kind::Change, Kind::Level, Kind::Peers],
         "left_on" | "door_open" => &[Kind::Running, Kind::TimeInState, Kind::Level, Kind::Beyond],
         "duty_cycle" => &[Kind::Running, Kind::Stopped, Kind::Rate, Kind::Noise],
         "slow_leak" | "steady_leak" => &[Kind::Leak],
+        "dead_phase" => &[Kind::Production],
+        "never_stops" => &[Kind::Running],
         "pipe_burst" => &[Kind::Burst, Kind::Leak, Kind::Level],
         "time_shift" | "periodic_load" => {
             &[Kind::Pattern, Kind::Level, Kind::Peers, Kind::QuietHour, Kind::Habit, Kind::Change, Kind::Beyond]
