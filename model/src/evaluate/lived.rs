@@ -8,6 +8,7 @@
 mod equal_alarms;
 mod naming;
 mod outages;
+mod paired;
 mod recorder_form;
 mod summary;
 
@@ -26,6 +27,7 @@ use crate::reading::Reading;
 
 pub use equal_alarms::{EqualAlarms, HomeCopies, at_equal_alarms, settled_rate};
 pub use outages::with_outages;
+pub use paired::paired;
 pub use recorder_form::recorder_form;
 pub use summary::LivedSummary;
 
@@ -201,8 +203,12 @@ fn clean_and_faulty(home: &RecordedHome, plan: &LivedPlan) -> (RecordedHome, Vec
 
 impl LivedHome {
     fn empty(home: &RecordedHome) -> Self {
+        Self::named(&home.full_name())
+    }
+
+    fn named(home: &str) -> Self {
         Self {
-            home: home.full_name(),
+            home: home.to_owned(),
             weeks: 0.0,
             false_alarms: Vec::new(),
             faults: Vec::new(),

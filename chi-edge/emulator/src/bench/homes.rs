@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use hearthwatch_model::dataset::{DATA_SETS, RecordedHome, registry};
 use hearthwatch_model::detector::Model;
-use hearthwatch_model::evaluate::lived::{LivedHome, LivedPlan, LivedSummary, live_through};
+use hearthwatch_model::evaluate::lived::{LivedHome, LivedPlan, LivedSummary, live_through, paired};
 use hearthwatch_model::inject::Family;
 use hearthwatch_model::train::Corpus;
 
@@ -146,8 +146,9 @@ pub fn run(arguments: &HomesArguments) -> anyhow::Result<()> {
     write_protocol(arguments, &measured)?;
     let mut budgets = String::new();
     for (set, homes) in &measured {
+        let mut shipped: Vec<Vec<LivedHome>> = Vec::new();
         for (name, model) in &models {
-            for budget in &arguments.budgets {
+            for (place, budget) in arguments.budgets.iter().enumerate() {
                 let plan = LivedPlan {
                     budget_per_week: *budget,
                     seeds: (1..=arguments.seeds).collect(),
@@ -161,6 +162,10 @@ pub fn run(arguments: &HomesArguments) -> anyhow::Result<()> {
                 let _ = writeln!(budgets, "  {set:?}, {name}: {}", LivedSummary::of(&lived).at_budget(*budget));
                 if arguments.rivals && name == "shipped" {
                     rivals::beside(*set, *budget, homes, &lived, &plan, &arguments.out)?;
+                }
+                match shipped.get(place) {
+                    Some(shipped) => println!("  what is shipped beside this\n{}", paired(shipped, &lived)),
+                    None => shipped.push(lived),
                 }
             }
         }
