@@ -50,6 +50,9 @@ pub struct HomesArguments {
     /// Measure what others do on the same homes with the same faults all in one copy, at as many false alarms as the shipped detector raised.
     #[arg(long)]
     rivals: bool,
+    /// Measure the homes that set thresholds instead of those that had no part in what ships: to choose a constant by, never to report.
+    #[arg(long)]
+    calibration_homes: bool,
     /// Print every false alarm.
     #[arg(long)]
     verbose: bool,
@@ -133,7 +136,8 @@ pub fn run(arguments: &HomesArguments) -> anyhow::Result<()> {
     let sets = if arguments.sets.is_empty() { Set::value_variants() } else { &arguments.sets };
     let mut measured: Vec<(Set, Vec<RecordedHome>)> = Vec::new();
     for set in sets {
-        let homes = held_out(data::homes(&source, set.folders())?);
+        let homes = data::homes(&source, set.folders())?;
+        let homes = if arguments.calibration_homes { calibrating(homes) } else { held_out(homes) };
         let mut homes = if *set == Set::Mixed { mixed::mixed(&homes) } else { homes };
         homes.truncate(HOMES_MAX);
         if homes.is_empty() {
@@ -191,7 +195,7 @@ fn write_protocol(arguments: &HomesArguments, measured: &[(Set, Vec<RecordedHome
         .collect();
     let protocol = serde_json::json!({
         "sets": sets, "budgets": arguments.budgets, "seeds": arguments.seeds, "days": arguments.days,
-        "outages": arguments.outages, "dense": arguments.dense, "rivals": arguments.rivals,
+        "outages": arguments.outages, "dense": arguments.dense, "rivals": arguments.rivals, "calibration_homes": arguments.calibration_homes,
         "rivals' threshold": "the one that raises as many false alarms on these clean homes as the shipped detector after three weeks",
         "found": "an alarm of the entity while the fault lasts or in the step after it, and none within six hours of that one without the fault",
         "false": "an alarm outside of the recording's own labelled faults, without injected ones",
@@ -211,6 +215,12 @@ fn held_out(homes: Vec<RecordedHome>) -> Vec<RecordedHome> {
     kept.extend(Corpus::split(used).test);
     kept.sort_by_key(RecordedHome::full_name);
     kept
+}
+
+/// Homes that what ships took its thresholds from; the weights were not trained on them.
+fn calibrating(homes: Vec<RecordedHome>) -> Vec<RecordedHome> {
+    let may_ship = |home: &RecordedHome| registry::find(&home.set).is_ok_and(|set| set.usage.may_ship());
+    Corpus::split(homes.into_iter().filter(may_ship).collect()).calibrate
 }
 
 fn first_days(home: &RecordedHome, days: u16) -> Option<RecordedHome> {
