@@ -339,7 +339,7 @@ impl HomeDetector {
         let lift = self.records[step.entity as usize].lift();
         let word = self.model.word(class, routine, output.filter(|_| lift.is_some()), share, lift);
         if !word.by_network {
-            return (by_routine, false);
+            return (Evidence { threshold: word.threshold, ..by_routine }, false);
         }
         let named = routine.score > NAMING_SCORE && !routine.kind.is_rule();
         // The usual band is what is shown: a pattern of hours may end in a value that is usual, and then no band is claimed.

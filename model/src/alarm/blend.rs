@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::class::DeviceClass;
+use crate::features::AnomalyKind;
 
 /// Weights of the routine score beside the logit. Chosen on calibration homes, carried by the artifact.
 ///
@@ -24,6 +25,17 @@ pub struct Blend {
     /// 1 and 2 do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_charge: Option<BTreeSet<DeviceClass>>,
+}
+
+/// How much more a statistic of the baseline detector must say where the network sees nothing unusual. Chosen on the calibration homes:
+/// it takes from the network's false alarms what it costs the two together, and loses next to no fault (docs/training.md).
+const DOUBT: f32 = 1.0;
+
+/// What a network that is heard of an entity adds to the threshold of the baseline detector; `margin` is how far its score lies above the
+/// fleet's threshold. A rule is not doubted.
+#[must_use]
+pub fn doubt(kind: AnomalyKind, margin: f32) -> f32 {
+    if margin < 0.0 && !kind.is_rule() { DOUBT } else { 0.0 }
 }
 
 impl Blend {

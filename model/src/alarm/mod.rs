@@ -16,7 +16,7 @@ mod severity;
 mod withheld;
 
 pub use allowance::{SPAN_SECONDS, TIMES_BUDGET, allowance, may_raise};
-pub use blend::Blend;
+pub use blend::{Blend, doubt};
 pub use calibration::{Calibration, CalibrationCurve};
 pub(crate) use decider::HOLD_MARGIN;
 pub use decider::{

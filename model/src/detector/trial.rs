@@ -5,6 +5,7 @@
 //! and of two models that judge different classes each has a margin everywhere.
 
 use super::model::Model;
+use crate::alarm::doubt;
 use crate::class::DeviceClass;
 use crate::features::{AnomalyKind, RoutineScore};
 use crate::grid::{FEATURES, WINDOW_STEPS};
@@ -63,7 +64,9 @@ impl Model {
         let score = blend.score(class, output.logit, routine.score);
         let takes_part = lift.is_some() || routine.kind.is_rule();
         if takes_part && by_routine.margin() >= score - threshold {
-            by_routine
+            let doubt =
+                if lift.is_some() { doubt(routine.kind, score - calibration.threshold(class, share)) } else { 0.0 };
+            Word { threshold: by_routine.threshold + doubt, ..by_routine }
         } else {
             Word { score, threshold, by_network: true }
         }

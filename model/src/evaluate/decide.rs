@@ -1,7 +1,7 @@
 //! From scores to alarms on a trace: the deployed decision, whatever it was that scored.
 
 use super::trace::HomeTrace;
-use crate::alarm::{Adapts, Alarm, AlarmEvent, Calibration, Decider, DeciderConfig, Evidence};
+use crate::alarm::{Adapts, Alarm, AlarmEvent, Calibration, Decider, DeciderConfig, Evidence, doubt};
 use crate::detector::NetworkRecord;
 use crate::features::{AnomalyKind, RoutineScore};
 use crate::rules::RULE_THRESHOLD;
@@ -191,7 +191,8 @@ fn weigh(
     let speaks = by_routine.score.is_some() && (judged.on_record || kind.is_rule());
     let found = kind.has_own_threshold() && score >= by_routine.threshold;
     if speaks && (found || score - by_routine.threshold >= own - threshold) {
-        return by_routine;
+        let doubt = if judged.on_record && !found { doubt(kind, own - threshold + lift) } else { 0.0 };
+        return Evidence { threshold: by_routine.threshold + doubt, ..by_routine };
     }
     Evidence { score: Some(own), threshold, kind: AnomalyKind::Pattern, ..by_routine }
 }
