@@ -58,8 +58,9 @@ pub use teach::Relearning;
 pub use view::{Brief, HomeView, Loudest, Month, Notice, NoticeKind, ShownAlarm, unusual_percent, verdict_word};
 pub use wishes::AlarmPicture;
 
-/// How much of the past is learned from at a start: what the detector's histories hold.
-pub const WARM_UP_SECONDS: i64 = 14 * 86_400;
+/// How much of the past is learned from at a start: the four weeks that rules look back on and the network is held to. The detector's
+/// statistics hold the last fortnight of them.
+pub const WARM_UP_SECONDS: i64 = 28 * 86_400;
 
 /// A step is closed this long after its end, so that what Home Assistant is about to tell still counts.
 pub const CLOSING_GRACE_SECONDS: i64 = 5;

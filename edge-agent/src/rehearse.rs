@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use hearthwatch_model::alarm::{AlarmEvent, DeciderMemory};
-use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_model::detector::{DetectorConfig, EntityScore, HomeDetector, Model, NetworkRecords, Voice};
 use hearthwatch_model::grid::{STEP_SECONDS, step_of};
 use hearthwatch_model::reading::{EntityInfo, Reading};
 use hearthwatch_protocol::ModelVersion;
@@ -58,7 +58,8 @@ pub struct Moment {
     pub threshold: f32,
 }
 
-/// Counts the alarms of the last weeks under both models, up to four; none when hardly a week can be compared.
+/// Counts the alarms of the last weeks under both models, up to four; none when hardly a week can be compared. With it comes what the
+/// newer one was heard to say of each entity.
 ///
 /// # Errors
 /// [`HistoryError`].
@@ -68,7 +69,7 @@ pub fn compare(
     before: (ModelVersion, Arc<Model>),
     after: (ModelVersion, Arc<Model>),
     now: i64,
-) -> Result<Option<Rehearsal>, HistoryError> {
+) -> Result<Option<(Rehearsal, NetworkRecords)>, HistoryError> {
     let Some((first, until, _)) = reader.extent(now - REHEARSED_SECONDS - LEAD_SECONDS)? else { return Ok(None) };
     let known = until - first;
     if known - LEAD_SECONDS_MIN < COMPARED_SECONDS_MIN {
@@ -78,9 +79,9 @@ pub fn compare(
     let (before_version, before) = before;
     let (after_version, after) = after;
     // One after the other: two detectors at once would double the memory.
-    let before = count(reader, home, before, from, until)?;
-    let after = count(reader, home, after, from, until)?;
-    Ok(Some(Rehearsal { from, until, before: (before_version, before), after: (after_version, after) }))
+    let (before, _) = count(reader, home, before, from, until)?;
+    let (after, record) = count(reader, home, after, from, until)?;
+    Ok(Some((Rehearsal { from, until, before: (before_version, before), after: (after_version, after) }, record)))
 }
 
 fn count(
@@ -89,12 +90,12 @@ fn count(
     model: Arc<Model>,
     from: i64,
     until: i64,
-) -> Result<u32, HistoryError> {
+) -> Result<(u32, NetworkRecords), HistoryError> {
     let mut raised = 0;
-    replay(reader, home, model, (from - WARM_UP_SECONDS, from, until), |_, events| {
+    let (_, detector) = replay(reader, home, model, (from - WARM_UP_SECONDS, from, until), |_, events| {
         raised += events.iter().filter(|event| matches!(event, AlarmEvent::Raised(_))).count();
     })?;
-    Ok(u32::try_from(raised).unwrap_or(u32::MAX))
+    Ok((u32::try_from(raised).unwrap_or(u32::MAX), detector.records()))
 }
 
 /// What the detector saw of `entity_id` at `at`; none for an entity that it does not know, or before there was a full
@@ -114,19 +115,19 @@ pub fn moment(
     let mut seen = None;
     let model = Arc::clone(&home.model);
     let last = |detector: &HomeDetector, _: &[AlarmEvent]| seen = detector.window_now(number);
-    let scores = replay(reader, home, model, (end - WARM_UP_SECONDS, end - STEP_SECONDS, end), last)?;
+    let (scores, _) = replay(reader, home, model, (end - WARM_UP_SECONDS, end - STEP_SECONDS, end), last)?;
     let score = scores.into_iter().find(|score| score.entity == number);
     Ok(seen.zip(score).map(|(window, score)| Moment { window, score: score.score, threshold: score.threshold }))
 }
 
-/// Replays (`start`, `until`], judging after `from`; `heed` hears each judged step. Returns the last step's scores.
+/// Replays (`start`, `until`], judging after `from`; `heed` hears each judged step. Returns the last step's scores, and the detector.
 fn replay(
     reader: &mut HistoryReader,
     home: &HomeDetail,
     model: Arc<Model>,
     (start, from, until): (i64, i64, i64),
     mut heed: impl FnMut(&HomeDetector, &[AlarmEvent]),
-) -> Result<Vec<hearthwatch_model::detector::EntityScore>, HistoryError> {
+) -> Result<(Vec<EntityScore>, HomeDetector), HistoryError> {
     let infos: Vec<EntityInfo> = home.entities.iter().map(|(info, _)| info.clone()).collect();
     reader.number(&infos)?;
     let config = DetectorConfig { budget_per_week: home.budget, ..home.config.clone() };
@@ -161,7 +162,7 @@ fn replay(
             scores = report.scores;
         }
     }
-    Ok(scores)
+    Ok((scores, detector))
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub(crate) use trust::NetworkRecord;
 pub use crate::features::Knowledge;
 pub use model::{Model, SHIPPED_VERSION};
 pub use trial::{Margin, TrialWindow};
+pub use trust::NetworkRecords;
 
 /// Feature windows of alarms that are kept: 128 × 7.5 KiB are under 1 MiB, at an alarm a day four months' worth.
 const WINDOWS_MAX: usize = 128;
@@ -453,7 +454,7 @@ impl HomeDetector {
     }
 
     /// Takes over what `taught` has learnt of the same entities, in the place of what was learnt here: histories, experts, time
-    /// zone. Alarms, the evidence for them, answers and the model stay. Entities that came meanwhile begin anew; those that are
+    /// zone. Alarms, the evidence for them, answers, the model and what it was heard to say stay. Entities that came meanwhile begin anew; those that are
     /// called otherwise, or go on in another unit, are here as they are now. `open` is what was heard in the open step. `taught` is of no
     /// use afterwards.
     pub fn take_routine<'a>(&mut self, taught: &mut Self, open: impl IntoIterator<Item = &'a Reading>) {
@@ -464,15 +465,35 @@ impl HomeDetector {
         open.into_iter().for_each(|reading| taught.extractor.observe(reading));
         // A copy: all that was allocated while it was taught goes with it.
         self.extractor.copy_from(&taught.extractor);
-        self.records.clone_from(&taught.records);
         self.timezone.clone_from(&taught.timezone);
         self.seen.clone_from(&taught.seen);
         // What the network foresaw is in the scale of before.
     }
 
-    /// Goes on with another model; histories and answers stay.
+    /// Goes on with another model; histories and answers stay. The baseline detector judges until the network was heard here, or somebody
+    /// who went through the past with it tells ([`Self::take_records`]).
     pub fn replace_model(&mut self, model: Arc<Model>) {
         self.model = model;
+        self.records.iter_mut().for_each(|record| *record = NetworkRecord::new());
+    }
+
+    /// What the network was heard to say of each entity.
+    #[must_use]
+    pub fn records(&self) -> NetworkRecords {
+        let ids = self.entities.iter().map(|info| info.entity_id.clone());
+        NetworkRecords { model: Arc::clone(&self.model), entities: ids.zip(self.records.iter().cloned()).collect() }
+    }
+
+    /// Takes what another detector heard the same network say of the same entities; of another network it says nothing.
+    pub fn take_records(&mut self, heard: NetworkRecords) {
+        if !Arc::ptr_eq(&heard.model, &self.model) {
+            return;
+        }
+        for (info, record) in self.entities.iter().zip(&mut self.records) {
+            if let Some(heard) = heard.entities.get(&info.entity_id) {
+                record.clone_from(heard);
+            }
+        }
     }
 
     /// Sets the stretches of time, as (entity, from, until] in Unix seconds, that are judged and not learnt from: faults must not

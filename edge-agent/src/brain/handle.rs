@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hearthwatch_model::alarm::Verdict;
 use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::detector::Model;
+use hearthwatch_model::detector::{Model, NetworkRecords};
 use hearthwatch_model::reading::{EntityInfo, Reading};
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_supervision::Strikes;
@@ -91,7 +91,7 @@ pub enum BrainCommand {
     /// [`Brain::declare_miss`].
     DeclareMiss(Box<MissReport>, i64, oneshot::Sender<StoredMiss>),
     /// [`Brain::keep_rehearsal`].
-    KeepRehearsal(Rehearsal),
+    KeepRehearsal(Rehearsal, NetworkRecords),
     /// [`Brain::recover`].
     Recover(Vec<RecordedState>, i64),
     /// [`Brain::tally`].
@@ -271,7 +271,7 @@ impl Brain {
             BrainCommand::DeclareMiss(report, now, reply) => {
                 let _ = reply.send(self.declare_miss(&report, now));
             }
-            BrainCommand::KeepRehearsal(rehearsal) => self.keep_rehearsal(&rehearsal),
+            BrainCommand::KeepRehearsal(rehearsal, record) => self.keep_rehearsal(&rehearsal, record),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use hearthwatch_model::alarm::{DeciderMemory, Verdict, alarm_id};
-use hearthwatch_model::detector::{DetectorConfig, EntityScore, Model};
+use hearthwatch_model::detector::{DetectorConfig, EntityScore, Model, NetworkRecords};
 use hearthwatch_model::reading::{EntityInfo, Value};
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::Origin;
@@ -197,8 +197,9 @@ impl Brain {
         serde_json::from_str(&text).inspect_err(|error| self.history.set_note_aside(REHEARSAL_NOTE, error, &text)).ok()
     }
 
-    /// Keeps what a new model would have changed, and shows it.
-    pub fn keep_rehearsal(&mut self, rehearsal: &Rehearsal) {
+    /// Keeps what a new model would have changed, and shows it. What it was heard to say on the way lets it speak at once.
+    pub fn keep_rehearsal(&mut self, rehearsal: &Rehearsal, record: NetworkRecords) {
+        self.detector.take_records(record);
         self.view.send_modify(|view| view.rehearsal = Some(rehearsal.clone()));
         let kept = serde_json::to_string(rehearsal)
             .map_err(|error| error.to_string())

@@ -400,7 +400,7 @@ fn rehearse_aside(
             .and_then(|mut reader| rehearse::compare(&mut reader, &home, before, after, unix_now()));
         match compared {
             // Nobody listens when the agent stops meanwhile.
-            Ok(Some(rehearsal)) => drop(tell.send(rehearsal)),
+            Ok(Some(rehearsed)) => drop(tell.send(rehearsed)),
             Ok(None) => tracing::info!("too little is remembered to compare the new model with the one before"),
             Err(error) => tracing::warn!(error = %error, "the new model is not compared with the one before"),
         }
@@ -412,9 +412,9 @@ fn rehearse_aside(
     tokio::spawn(async move {
         tokio::select! {
             () = stop.cancelled() => {}
-            Ok(rehearsal) = told => {
+            Ok((rehearsal, record)) = told => {
                 // A brain that is gone keeps nothing.
-                let _ = brain.tell(BrainCommand::KeepRehearsal(rehearsal)).await;
+                let _ = brain.tell(BrainCommand::KeepRehearsal(rehearsal, record)).await;
             }
             else => {}
         }

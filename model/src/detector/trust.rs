@@ -4,6 +4,10 @@
 //! two weeks of it; from then on the network speaks where it is surer than it ever was in the last four weeks. A home whose plug it
 //! takes for a fault every evening so never hears of that, and the network loses nothing where it was calm.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::model::Model;
 use crate::grid::STEP_SECONDS;
 use crate::rules::DailyMax;
 
@@ -19,6 +23,14 @@ pub(crate) struct NetworkRecord {
     highest: DailyMax,
     today: f32,
     steps_today: u32,
+}
+
+/// What one network was heard to say of a home's entities.
+#[derive(Debug, Clone)]
+pub struct NetworkRecords {
+    pub(super) model: Arc<Model>,
+    /// By Home Assistant's id.
+    pub(super) entities: BTreeMap<String, NetworkRecord>,
 }
 
 impl NetworkRecord {

@@ -105,7 +105,7 @@ impl<D: Detector> Entrant for Fixed<D> {
     }
 }
 
-impl Detector for Box<dyn Detector> {
+impl Detector for Box<dyn Detector + '_> {
     fn score(&self, home: &HomeTrace) -> Vec<EntityScores> {
         (**self).score(home)
     }

@@ -146,7 +146,7 @@ mod tests {
     fn a_loose_contact_is_told_after_two_hours_and_for_as_long_as_it_lasts_but_not_for_ever() {
         let mut rate = calm(14);
         let mut told = Vec::new();
-        for step in 0..60 * 6 {
+        for _ in 0..60 * 6 {
             rate.step(6, 3);
             told.push(rate.chatters());
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use hearthwatch_edge::brain::{ToFleet, announcement};
 use hearthwatch_model::alarm::{Alarm, AlarmEvent, Verdict};
 use hearthwatch_model::dataset::RecordedHome;
-use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, Voice};
-use hearthwatch_model::grid::STEP_SECONDS;
+use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, NetworkRecords, Voice};
+use hearthwatch_model::grid::{STEP_SECONDS, step_of};
 use hearthwatch_protocol::messages::{Announcement, FeatureWindow, FeedbackRecord, Origin};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, Sequence};
 use sha2::{Digest, Sha256};
@@ -20,6 +20,9 @@ pub const BUDGET_PER_WEEK: f64 = 1.0;
 
 /// Steps between two calls of the progress callback: a virtual day.
 const PROGRESS_STEPS: u64 = 144;
+
+/// What an agent remembers: five weeks.
+const REMEMBERED_SECONDS: i64 = 35 * 86_400;
 
 /// A home that lives through its recording.
 #[derive(Debug)]
@@ -34,6 +37,7 @@ pub struct SimulatedHome {
     pub twin_alarms: Vec<Alarm>,
     detector: HomeDetector,
     twin: HomeDetector,
+    config: DetectorConfig,
     version: ModelVersion,
     habits: Habits,
     seed: u64,
@@ -52,13 +56,9 @@ impl SimulatedHome {
     pub fn new(id: HomeId, recording: RecordedHome, habits: Habits, seed: u64, start: i64, speaks_from: i64) -> Self {
         // The real agent draws its salt at set-up; here it comes from the seed, so that ids are the same in every run.
         let salt = Sha256::digest([&seed.to_le_bytes()[..], id.as_str().as_bytes()].concat()).to_vec();
+        let config = DetectorConfig { timezone: jiff::tz::TimeZone::UTC, budget_per_week: BUDGET_PER_WEEK, salt };
         let detector = || {
-            let config = DetectorConfig {
-                timezone: jiff::tz::TimeZone::UTC,
-                budget_per_week: BUDGET_PER_WEEK,
-                salt: salt.clone(),
-            };
-            let mut detector = HomeDetector::new(config, Arc::new(Model::routine()));
+            let mut detector = HomeDetector::new(config.clone(), Arc::new(Model::routine()));
             for entity in &recording.entities {
                 detector.add_entity(entity.clone());
             }
@@ -67,6 +67,7 @@ impl SimulatedHome {
         Self {
             detector: detector(),
             twin: detector(),
+            config,
             id,
             recording,
             alarms: Vec::new(),
@@ -95,10 +96,34 @@ impl SimulatedHome {
         &self.detector
     }
 
-    /// Another model takes charge; histories and answers stay.
+    /// Another model takes charge; histories and answers stay. What it says of the home's last weeks is looked at, as the agent does.
     pub fn install(&mut self, version: ModelVersion, model: Arc<Model>) {
         self.version = version;
-        self.detector.replace_model(model);
+        self.detector.replace_model(Arc::clone(&model));
+        self.detector.take_records(self.heard(model));
+    }
+
+    /// What `model` says of what an agent remembers.
+    fn heard(&self, model: Arc<Model>) -> NetworkRecords {
+        let mut detector = HomeDetector::new(self.config.clone(), model);
+        self.recording.entities.iter().for_each(|entity| {
+            detector.add_entity(entity.clone());
+        });
+        let heard = &self.recording.readings[..self.cursor];
+        let from = heard.partition_point(|reading| reading.at <= self.step - REMEMBERED_SECONDS);
+        let mut step = heard.get(from).map_or(self.step, |reading| step_of(reading.at));
+        for reading in &heard[from..] {
+            while reading.at > step {
+                detector.close_step(step, Voice::Quiet);
+                step += STEP_SECONDS;
+            }
+            detector.observe(reading);
+        }
+        while step <= self.step {
+            detector.close_step(step, Voice::Quiet);
+            step += STEP_SECONDS;
+        }
+        detector.records()
     }
 
     /// Lives until `until`. Returns what the home tells the fleet, in order of time: alarms, and what the residents answered;

@@ -72,6 +72,9 @@ mod tests {
         let fault = |family: &str, kind: Option<Kind>| FaultTried {
             family: family.to_owned(),
             class: "power".to_owned(),
+            entity_id: "sensor.p".to_owned(),
+            day: 30.0,
+            hours: 8.0,
             delay_s: kind.map(|_| 600),
             kind,
             withheld: false,
