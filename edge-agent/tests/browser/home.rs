@@ -17,7 +17,7 @@ use hearthwatch_edge::uplink::{self, UplinkConfig, UplinkHandle};
 use hearthwatch_link::LinkConfig;
 use hearthwatch_model::alarm::Verdict;
 use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::detector::Model;
+use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model};
 use hearthwatch_model::reading::{EntityInfo, Reading, Value};
 use hearthwatch_protocol::messages::{AgentStatus, Contribution, Receipt};
 use hearthwatch_protocol::{HomeId, ModelVersion, Sequence};
@@ -208,15 +208,11 @@ async fn answer_and_share(brain: &BrainHandle, uplink: &UplinkHandle) {
         brain.tell(answer).await.unwrap();
     }
     let period = (FIRST + 2 * DAY, FIRST + 30 * DAY);
-    brain
-        .tell(BrainCommand::KeepRehearsal(Rehearsal {
-            from: period.0,
-            until: period.1,
-            before: (ModelVersion(13), 5),
-            after: (ModelVersion(14), 2),
-        }))
-        .await
-        .unwrap();
+    let rehearsal =
+        Rehearsal { from: period.0, until: period.1, before: (ModelVersion(13), 5), after: (ModelVersion(14), 2) };
+    let config = DetectorConfig { timezone: jiff::tz::TimeZone::UTC, budget_per_week: 1.0, salt: Vec::new() };
+    let unheard = HomeDetector::new(config, Arc::new(Model::routine())).records();
+    brain.tell(BrainCommand::KeepRehearsal(rehearsal, unheard)).await.unwrap();
     // Every command before this one is carried out.
     brain.ask(BrainCommand::Look).await.unwrap();
     let credit = Contribution {

@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_fault_stands_at_the_end_of_the_window_in_the_size_that_was_asked_for() {
-        let canaries = home(4).canaries(0);
+        let canaries = home(22).canaries(0);
         let last = |index: usize| canaries[index].values[canaries[index].values.len() - FEATURES];
         let clean = (SCALES - 3.0)..(SCALES + 3.0);
         assert!(clean.contains(&last(0)), "shift: {}", last(0));

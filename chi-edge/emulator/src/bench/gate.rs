@@ -79,14 +79,17 @@ pub fn run(arguments: &GateArguments) -> anyhow::Result<()> {
         mean(&|gain| gain.recall.point),
         mean(&|gain| gain.false_alarms.point)
     );
-    let recall = mean(&|gain| gain.recall.low)..=mean(&|gain| gain.recall.high);
-    let rise = then.false_alarms.low > 0.0;
+    let intervals = [
+        ("recall", then.recall, mean(&|gain| gain.recall.low), mean(&|gain| gain.recall.high)),
+        ("false alarms", then.false_alarms, mean(&|gain| gain.false_alarms.low), mean(&|gain| gain.false_alarms.high)),
+    ];
+    for (what, given, low, high) in intervals {
+        let holds = if (low..=high).contains(&given.point) { "holds" } else { "does not hold" };
+        println!("the gate's interval of {what}, on the mean {low:+.3} to {high:+.3}, {holds} what was given");
+    }
     println!(
-        "the gate's interval of recall, on the mean {:+.3} to {:+.3}, {} it; false alarms {}",
-        recall.start(),
-        recall.end(),
-        if recall.contains(&then.recall.point) { "holds" } else { "does not hold" },
-        if rise { "rose beyond their interval: a defect of the gate" } else { "did not rise beyond their interval" }
+        "false alarms {} of what was there before",
+        if then.false_alarms.low > 0.0 { "rose beyond the chance" } else { "did not rise beyond the chance" }
     );
     Ok(())
 }

@@ -21,8 +21,8 @@ fn homes() -> (Vec<TestHome>, Vec<HomePair>) {
     let plan = InjectionPlan { seed: 3, events_per_entity_week: 2.0, families: Family::ALL.to_vec() };
     let tests: Vec<TestHome> = (1..3)
         .map(|variant| {
-            let clean = made_home(variant, 28);
-            let from = clean.span().unwrap().0 + 14 * DAY;
+            let clean = made_home(variant, 42);
+            let from = clean.span().unwrap().0 + 21 * DAY;
             TestHome { faulty: inject(&clean, &plan, from), clean, from }
         })
         .collect();
