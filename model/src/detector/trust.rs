@@ -62,6 +62,9 @@ impl NetworkRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::made::made_home;
+    use crate::detector::{DetectorConfig, HomeDetector, Voice};
+    use crate::grid::step_of;
 
     fn day(record: &mut NetworkRecord, margin: f32) {
         (0..144).for_each(|_| record.note(margin));
@@ -78,6 +81,44 @@ mod tests {
         assert_eq!(record.lift(), Some(2.5));
         (0..25).for_each(|_| day(&mut record, -3.0));
         assert_eq!(record.lift(), Some(0.0));
+    }
+
+    #[test]
+    fn a_new_network_is_silent_until_it_was_heard_here_and_takes_only_what_was_heard_of_itself() {
+        let home = made_home(1, 40);
+        let config = DetectorConfig { timezone: jiff::tz::TimeZone::UTC, budget_per_week: 1.0, salt: vec![1] };
+        let heard_through = |model: &Arc<Model>| {
+            let mut detector = HomeDetector::new(config.clone(), Arc::clone(model));
+            home.entities.iter().for_each(|info| {
+                detector.add_entity(info.clone());
+            });
+            let mut step = step_of(home.span().unwrap().0);
+            for reading in &home.readings {
+                while reading.at > step {
+                    detector.close_step(step, Voice::Quiet);
+                    step += STEP_SECONDS;
+                }
+                detector.observe(reading);
+            }
+            detector
+        };
+        let speaks = |detector: &HomeDetector| detector.records().entities.values().any(|one| one.lift().is_some());
+        let (first, second) = (Arc::new(Model::shipped().unwrap()), Arc::new(Model::shipped().unwrap()));
+        let mut detector = heard_through(&first);
+        assert!(speaks(&detector));
+        let of_the_first = detector.records();
+
+        detector.replace_model(Arc::clone(&second));
+        assert!(!speaks(&detector));
+        detector.take_records(of_the_first);
+        assert!(!speaks(&detector), "what another network said tells nothing of this one");
+        detector.take_records(heard_through(&second).records());
+        assert!(speaks(&detector));
+
+        // What is usual is learnt anew without the network, which is not forgotten for it.
+        let mut taught = heard_through(&Arc::new(Model::routine()));
+        detector.take_routine(&mut taught, []);
+        assert!(speaks(&detector));
     }
 
     #[test]

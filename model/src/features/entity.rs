@@ -40,10 +40,12 @@ const NEWS_SHARE: f32 = 0.2;
 const SELDOM_STEPS: u32 = 72;
 /// Steps of six hours.
 const SIX_HOURS: usize = 36;
-/// An entity speaks by its routine when it has been known for this long, …
-const READY_SECONDS: i64 = 7 * 86_400;
+/// What is usual of an entity is shown when it has been known for this long, …
+const SHOWN_SECONDS: i64 = 3 * 86_400;
 /// … and with values for this many steps: two days.
-const READY_KNOWN_STEPS: usize = 2 * DAY_STEPS;
+const SHOWN_STEPS: usize = 2 * DAY_STEPS;
+/// It is judged by that after a week: a Saturday is no Friday.
+const READY_SECONDS: i64 = 7 * 86_400;
 /// For so long a sensor that joined a running home is not complained about: an hour to be mounted and tried.
 const NEW_SECONDS: i64 = 3600;
 /// Standing still and silence mean nothing of a sensor that was met less than a day ago: it may still be set up.
@@ -306,7 +308,7 @@ impl Entity {
             features,
             observed,
             ready,
-            band: profile.filter(|_| ready).and_then(|_| self.band(&normal)),
+            band: profile.filter(|_| self.is_shown(at)).and_then(|_| self.band(&normal)),
             normal,
             residual,
             numeric: Numeric {
@@ -381,7 +383,11 @@ impl Entity {
     }
 
     fn ready(&self, at: i64) -> bool {
-        self.first_at.is_some_and(|first| at - first >= READY_SECONDS) && self.learnt.known >= READY_KNOWN_STEPS
+        self.is_shown(at) && self.first_at.is_some_and(|first| at - first >= READY_SECONDS)
+    }
+
+    fn is_shown(&self, at: i64) -> bool {
+        self.first_at.is_some_and(|first| at - first >= SHOWN_SECONDS) && self.learnt.known >= SHOWN_STEPS
     }
 
     fn is_met(&self, at: i64) -> bool {
@@ -504,7 +510,7 @@ impl Entity {
 
     /// Whether a refit has seen enough values to tell what is usual.
     pub(crate) fn is_settled(&self) -> bool {
-        self.learnt.known >= READY_KNOWN_STEPS
+        self.learnt.known >= SHOWN_STEPS
     }
 
     /// Keeps the finished row.
@@ -588,7 +594,7 @@ impl Entity {
     /// The fortnight's normalised residuals for the peer regression, 0 where unknown; empty for who takes no part.
     pub(crate) fn residuals_for_peers(&self, at: i64) -> Vec<f32> {
         let mut out = Vec::new();
-        if self.switching.is_none() && self.learnt.known >= READY_KNOWN_STEPS {
+        if self.switching.is_none() && self.learnt.known >= SHOWN_STEPS {
             self.residuals.copy_into(&mut out);
             self.unlearnt.blank(&mut out, at);
             let scale = self.learnt.scale;

@@ -21,10 +21,10 @@
 //! The same time of day is counted in UTC, so that a change to summer time moves the routine by an hour for a while
 //! rather than breaking it; heavy-tailed classes pass through a signed `ln(1 + x)` first.
 //!
-//! **Ready.** Seasonal evidence waits until an entity has been known for three days, two of them with values, and a refit
-//! at midnight (UTC) has seen them: nothing is said of the first hours of a new sensor. Impossible values are judged once
+//! **Ready.** What is usual is shown when an entity has been known for three days, two of them with values, and a refit at midnight
+//! (UTC) has seen them; by that it is judged after a week, and must be surer until three have passed. Impossible values are judged once
 //! there was a possible one, silence after a day and 24 reports, standing still after a day and 20 changes, a binary state
-//! after three days.
+//! after a week.
 
 mod calendar;
 mod canary;

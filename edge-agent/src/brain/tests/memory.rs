@@ -314,7 +314,7 @@ fn the_days_of_the_warm_start_are_judged_in_hindsight_and_none_of_them_is_an_ala
     let reader = crate::history::HistoryReader::open(&home.dir.path().join("history.sqlite")).unwrap();
     let judged = reader.judged(0).unwrap().expect("a fortnight is enough to judge");
     assert_eq!((judged.last, judged.lived), (14 * DAY, None));
-    assert!((3 * DAY..5 * DAY).contains(&judged.first), "{judged:?}");
+    assert!((7 * DAY..9 * DAY).contains(&judged.first), "{judged:?}");
     let loud = reader.loud_steps(0, 5.0).unwrap();
     assert!(loud.iter().any(|step| step.at > 13 * DAY), "the three hot hours: {loud:?}");
     live_at(&mut home, 14 * DAY, 14 * DAY + 3_600, Some(20.0));

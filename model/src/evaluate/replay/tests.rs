@@ -55,7 +55,7 @@ fn a_network_raises_the_same_false_alarms_on_traces_as_deployed() {
     let (tests, pairs) = homes();
     let scorer = Scorer::new(&Form::PatchTree.initial_weights(4)).unwrap();
     // Untrained logits lie around zero: this threshold is crossed now and then.
-    let (own, routine) = (calibration(0.2), calibration(1.0));
+    let (own, routine) = (calibration(-0.5), calibration(-2.0));
     let blend = Blend::uniform(0.5);
     let contender = Contender::Network { scorer: &scorer, calibration: &own, blend: &blend, routine: &routine };
     let replayed = replay(&pairs, contender, 3.0, 2, |_| {});
