@@ -104,10 +104,20 @@ async fn what_the_allowance_held_back_is_listed_with_its_reason() {
     world.brain.tell(BrainCommand::Listening(true, NOW)).await.unwrap();
     let (_, _, page) = send(&world, get_of("/")).await;
     assert!(page.contains("Not told: 1 finding"), "{page}");
-    assert!(page.contains("You asked for at most 1 alarms a week"), "{page}");
+    assert!(page.contains("You asked for at most 1 alarm a week, and"), "{page}");
     assert!(page.contains("Room, an unusual value"), "{page}");
     let (_, _, page) = send(&own().await, get_of("/")).await;
     assert!(!page.contains("Not told"), "{page}");
+}
+
+#[tokio::test]
+async fn a_home_with_a_door_is_told_what_on_and_off_are_judged_by() {
+    let world = own().await;
+    let words = "Activity at an unusual hour is hardly found yet";
+    assert!(!send(&world, get_of("/")).await.2.contains(words), "a thermometer alone");
+    let door = EntityInfo { entity_id: "binary_sensor.door".to_owned(), class: DeviceClass::Door, unit: String::new() };
+    world.brain.ask(|reply| BrainCommand::AddEntities(vec![door], reply)).await.unwrap();
+    assert!(send(&world, get_of("/")).await.2.contains(words));
 }
 
 fn listening() -> Mode {

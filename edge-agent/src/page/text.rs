@@ -80,6 +80,13 @@ pub(super) fn rate(per_week: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// `1 alarm a week`, `0.5 alarms a week`.
+pub(super) fn alarms_a_week(per_week: f64) -> String {
+    let rate = rate(per_week);
+    let alarms = if rate == "1" { "alarm" } else { "alarms" };
+    format!("{rate} {alarms} a week")
+}
+
 /// `1 alarm`, `2 alarms`.
 pub(super) fn count(number: u64, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }

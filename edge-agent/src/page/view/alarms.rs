@@ -99,8 +99,8 @@ fn withheld(all: &Everything) -> Markup {
             details #withheld {
                 summary { "Not told: " (text::count(withheld.len() as u64, "finding")) }
                 p.faint {
-                    "You asked for at most " (text::rate(detail.budget)) " alarms a week, and in four weeks you are told no more than three "
-                    "times as many, the strongest first. These were weaker. What lies far above its threshold, and every danger, is told all the same."
+                    "You asked for at most " (text::alarms_a_week(detail.budget)) ", and in four weeks you are told no more than three times "
+                    "as many, the strongest first. These were weaker. What lies far above its threshold, and every danger, is told all the same."
                 }
                 ul.plain {
                     @for one in withheld.iter().take(WITHHELD_SHOWN) {

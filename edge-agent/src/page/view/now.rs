@@ -61,6 +61,7 @@ pub(in crate::page) fn now(all: &Everything, forms: Forms<'_>) -> Markup {
             }
             (unit_doubts(all))
             (entities(all))
+            (weak_spots(all))
         }
     }
 }
@@ -76,6 +77,19 @@ fn headline(all: &Everything) -> Markup {
         Tone::Waiting => "waiting",
     };
     html! { p.sentence { span class={ "lamp " (class) } aria-hidden="true" {} (text) } }
+}
+
+/// What a resident may not count on: on/off entities are judged by little yet (docs/detection.md).
+fn weak_spots(all: &Everything) -> Markup {
+    let is_switched = |info: &EntityInfo| info.class.is_binary() && !info.class.warns_of_danger();
+    html! {
+        @if all.detail.entities.iter().any(|(info, _)| is_switched(info)) {
+            p.faint {
+                "Of what is on or off, you are told what stays on longer than it ever did, a contact that chatters, and a motion sensor "
+                "that falls silent while others see people. Activity at an unusual hour is hardly found yet: do not count on it."
+            }
+        }
+    }
 }
 
 /// Thermometers whose unit is wrong: no anomaly, and nothing that time mends.
