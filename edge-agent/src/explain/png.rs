@@ -1,5 +1,6 @@
 //! From SVG to pixels, in Rust alone: notifications and image entities want PNG.
 
+use std::io::Write as _;
 use std::sync::{Arc, LazyLock};
 
 use resvg::tiny_skia::{Pixmap, Transform};
@@ -9,6 +10,8 @@ use resvg::usvg::{Options, Tree, fontdb};
 const SCALE: f32 = 3.0;
 /// Largest drawing, in pixels a side; ours is 1080 wide.
 const SIDE_MAX: f32 = 4_096.0;
+/// Rows that are drawn and packed at a time.
+const BAND_ROWS: u32 = 128;
 /// The carried font's family, as it names itself; of its widths only the condensed one is carried.
 const FONT_FAMILY: &str = "DejaVu Sans";
 
@@ -28,7 +31,10 @@ pub enum DrawError {
     },
     /// The picture could not be packed.
     #[error("the picture cannot be written as PNG: {0}")]
-    Encode(String),
+    Encode(#[from] png::EncodingError),
+    /// The same, of a row.
+    #[error("the picture cannot be written as PNG: {0}")]
+    Write(#[from] std::io::Error),
 }
 
 /// The one font that every text is drawn with. It is carried in the program, since a container has none; what it lacks
@@ -56,7 +62,26 @@ pub fn png(svg: &str) -> Result<Vec<u8>, DrawError> {
     if width > SIDE_MAX || height > SIDE_MAX {
         return Err(too_large());
     }
-    let mut pixmap = Pixmap::new(width.ceil() as u32, height.ceil() as u32).ok_or_else(too_large)?;
-    resvg::render(&tree, Transform::from_scale(SCALE, SCALE), &mut pixmap.as_mut());
-    pixmap.encode_png().map_err(|error| DrawError::Encode(error.to_string()))
+    let (width, height) = (width.ceil() as u32, height.ceil() as u32);
+    let mut picture = Vec::new();
+    let mut encoder = png::Encoder::new(&mut picture, width, height);
+    encoder.set_color(png::ColorType::Rgba);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header()?;
+    let mut rows = writer.stream_writer()?;
+    // A whole picture and its copy are 9 MB, a third of what the agent holds beside it.
+    let mut band = Pixmap::new(width, BAND_ROWS.min(height)).ok_or_else(too_large)?;
+    for top in (0..height).step_by(BAND_ROWS as usize) {
+        band.data_mut().fill(0);
+        let place = Transform::from_scale(SCALE, SCALE).post_translate(0.0, -(top as f32));
+        resvg::render(&tree, place, &mut band.as_mut());
+        let drawn = (height - top).min(band.height()) as usize * width as usize;
+        for pixel in &band.pixels()[..drawn] {
+            let plain = pixel.demultiply();
+            rows.write_all(&[plain.red(), plain.green(), plain.blue(), plain.alpha()])?;
+        }
+    }
+    rows.finish()?;
+    writer.finish()?;
+    Ok(picture)
 }
