@@ -485,7 +485,7 @@ impl HomeDetector {
     }
 
     /// Takes what another detector heard the same network say of the same entities; of another network it says nothing.
-    pub fn take_records(&mut self, heard: NetworkRecords) {
+    pub fn take_records(&mut self, heard: &NetworkRecords) {
         if !Arc::ptr_eq(&heard.model, &self.model) {
             return;
         }

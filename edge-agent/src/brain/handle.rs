@@ -271,7 +271,7 @@ impl Brain {
             BrainCommand::DeclareMiss(report, now, reply) => {
                 let _ = reply.send(self.declare_miss(&report, now));
             }
-            BrainCommand::KeepRehearsal(rehearsal, record) => self.keep_rehearsal(&rehearsal, record),
+            BrainCommand::KeepRehearsal(rehearsal, records) => self.keep_rehearsal(&rehearsal, &records),
         }
     }
 }

@@ -198,8 +198,8 @@ impl Brain {
     }
 
     /// Keeps what a new model would have changed, and shows it. What it was heard to say on the way lets it speak at once.
-    pub fn keep_rehearsal(&mut self, rehearsal: &Rehearsal, record: NetworkRecords) {
-        self.detector.take_records(record);
+    pub fn keep_rehearsal(&mut self, rehearsal: &Rehearsal, records: &NetworkRecords) {
+        self.detector.take_records(records);
         self.view.send_modify(|view| view.rehearsal = Some(rehearsal.clone()));
         let kept = serde_json::to_string(rehearsal)
             .map_err(|error| error.to_string())

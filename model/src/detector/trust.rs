@@ -110,9 +110,9 @@ mod tests {
 
         detector.replace_model(Arc::clone(&second));
         assert!(!speaks(&detector));
-        detector.take_records(of_the_first);
+        detector.take_records(&of_the_first);
         assert!(!speaks(&detector), "what another network said tells nothing of this one");
-        detector.take_records(heard_through(&second).records());
+        detector.take_records(&heard_through(&second).records());
         assert!(speaks(&detector));
 
         // What is usual is learnt anew without the network, which is not forgotten for it.

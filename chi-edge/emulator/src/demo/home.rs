@@ -100,7 +100,7 @@ impl SimulatedHome {
     pub fn install(&mut self, version: ModelVersion, model: Arc<Model>) {
         self.version = version;
         self.detector.replace_model(Arc::clone(&model));
-        self.detector.take_records(self.heard(model));
+        self.detector.take_records(&self.heard(model));
     }
 
     /// What `model` says of what an agent remembers.

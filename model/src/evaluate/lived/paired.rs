@@ -44,9 +44,12 @@ fn more_false(left: &[LivedHome], right: &[LivedHome]) -> Interval {
     difference(left, right, |home| (home.false_alarms.len() as f64, home.weeks))
 }
 
+/// A part and the whole.
+type Ratio = (f64, f64);
+
 /// The difference of two pooled ratios.
-fn difference(left: &[LivedHome], right: &[LivedHome], of: impl Fn(&LivedHome) -> (f64, f64)) -> Interval {
-    let pairs: Vec<_> = left
+fn difference(left: &[LivedHome], right: &[LivedHome], of: impl Fn(&LivedHome) -> Ratio) -> Interval {
+    let pairs: Vec<(Ratio, Ratio)> = left
         .iter()
         .zip(right)
         .map(|(left, right)| (of(left), of(right)))
@@ -56,7 +59,7 @@ fn difference(left: &[LivedHome], right: &[LivedHome], of: impl Fn(&LivedHome) -
         let (part, all) = homes.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         if all > 0.0 { part / all } else { 0.0 }
     };
-    bootstrap(&pairs, COVERAGE, RESAMPLES, SEED, &|pairs: &[&((f64, f64), (f64, f64))]| {
+    bootstrap(&pairs, COVERAGE, RESAMPLES, SEED, &|pairs: &[&(Ratio, Ratio)]| {
         ratio(&mut pairs.iter().map(|pair| pair.0)) - ratio(&mut pairs.iter().map(|pair| pair.1))
     })
 }
