@@ -75,7 +75,9 @@ pub fn compare(
     if known - LEAD_SECONDS_MIN < COMPARED_SECONDS_MIN {
         return Ok(None);
     }
-    let from = until - (known - LEAD_SECONDS).clamp(COMPARED_SECONDS_MIN, REHEARSED_SECONDS);
+    // A whole week where a young memory allows it.
+    let at_least = (known - LEAD_SECONDS_MIN).min(7 * 86_400);
+    let from = until - (known - LEAD_SECONDS).clamp(at_least, REHEARSED_SECONDS);
     let (before_version, before) = before;
     let (after_version, after) = after;
     // One after the other: two detectors at once would double the memory.

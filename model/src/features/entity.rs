@@ -1,5 +1,7 @@
 //! One entity's past and its newest row of features.
 
+mod stillness;
+
 use crate::experts::autoregression::{ORDER, SUM_STEPS};
 use crate::experts::event_rate::EventRate;
 use crate::experts::flatline::Flatline;
@@ -36,8 +38,6 @@ const CLIP: f32 = 12.0;
 const STEPS_PER_HOUR: usize = 6;
 /// Of what a resident would notice, a move within the hour that makes the network worth asking; a series that never changes has none.
 const NEWS_SHARE: f32 = 0.2;
-/// A sensor whose usual pauses are longer than half a day is never called silent.
-const SELDOM_STEPS: u32 = 72;
 /// Steps of six hours.
 const SIX_HOURS: usize = 36;
 /// What is usual of an entity is shown when it has been known for this long, …
@@ -50,14 +50,6 @@ const READY_SECONDS: i64 = 7 * 86_400;
 const NEW_SECONDS: i64 = 3600;
 /// Standing still and silence mean nothing of a sensor that was met less than a day ago: it may still be set up.
 const MET_SECONDS: i64 = 86_400;
-/// A counter may be silent for so many times its longest pause.
-const COUNTER_PATIENCE: f32 = 2.5;
-/// A load that never stood still, or was silent, for longer than this moves all the time: 1.5 hours.
-const STEADY_STEPS_MAX: u32 = 9;
-/// One that did may do so again, for up to so many times as long.
-const LOAD_PATIENCE: f32 = 2.5;
-/// The longest pause of a roof that is a night's, not a habit: 20 hours.
-const NIGHT_STEPS: u32 = 120;
 /// After this many steps without a value the first ones back say nothing of change: two hours.
 const SETTLE_AFTER_STEPS: u32 = 12;
 
@@ -289,21 +281,7 @@ impl Entity {
         }
 
         let ready = self.ready(at);
-        // What rests for days by nature is no dead sensor.
-        let rules_speak = !binary && !self.shape.may_rest() && self.is_met(at);
-        // A plug that is pulled out is no dead sensor either, and a load that ever stood still for hours may do so again.
-        let plug = self.is_load;
-        let unplugged = plug && closed.value.is_none();
-        // Nor one that was seen for less than a fortnight: a car is not charged on each of its first days.
-        let young = plug && self.known_share(at) < 1.0;
-        let flat_speaks = rules_speak && !young;
-        let stood = if plug && self.flatline.usual_run() > STEADY_STEPS_MAX { LOAD_PATIENCE } else { 1.0 };
-        let paused = if plug && self.heartbeat.usual_pause() > STEADY_STEPS_MAX { LOAD_PATIENCE } else { 1.0 };
-        let (seldom, paused) = match self.watch.is_roof() {
-            true => (self.heartbeat.usual_pause() > NIGHT_STEPS, 1.0),
-            false => (self.heartbeat.usual_pause() > SELDOM_STEPS, paused),
-        };
-        let silence_speaks = rules_speak && !young && !unplugged && !seldom;
+        let (flat, silent) = self.stillness(at, closed);
         Draft {
             features,
             observed,
@@ -323,14 +301,10 @@ impl Entity {
             },
             rules: Rules {
                 broken: closed.broken.filter(|_| self.first_at.is_some() && !self.is_new(at)),
-                flat: if flat_speaks { self.flatline.evidence(stood) } else { f32::NEG_INFINITY },
+                flat,
                 flat_steps: self.flatline.run(),
                 usual_run: self.flatline.usual_run(),
-                silent: if silence_speaks {
-                    self.heartbeat.evidence(paused * self.patience(at))
-                } else {
-                    f32::NEG_INFINITY
-                },
+                silent,
                 age_steps,
                 usual_pause: self.heartbeat.usual_pause(),
                 late: !binary && self.heartbeat.late(),
@@ -487,13 +461,6 @@ impl Entity {
     /// Whether values pass through the logarithm.
     pub(crate) fn is_log(&self) -> bool {
         self.log
-    }
-
-    /// How many times longer than ever it may be silent. A counter says nothing while nothing flows, and of a young entity the
-    /// longest pause is still to come.
-    fn patience(&self, at: i64) -> f32 {
-        let counter = if self.info.class.counter() { COUNTER_PATIENCE } else { 1.0 };
-        counter * (2.0 - self.known_share(at))
     }
 
     /// Share of a fortnight that has passed at `at` since its first value, at most 1. What was left unlearnt meanwhile counts: a fault

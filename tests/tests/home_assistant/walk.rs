@@ -1,4 +1,4 @@
-//! A stranger's walk: a home whose recorder holds a fortnight of a recorded one, from set-up to the empty registries.
+//! A stranger's walk: a home whose recorder holds four weeks of a recorded one, from set-up to the empty registries.
 //!
 //! Home Assistant, mosquitto, browser, agent, aggregator, fleet's broker and signed repository are real; the phone is simulated,
 //! and the aggregator's learner is a [stand-in](crate::fleet). What is seen on the way is kept under the target directory's
@@ -21,8 +21,8 @@ use crate::phone::Phone;
 use crate::{ALARM, IMPOSSIBLE, answered, is};
 
 /// What the recorder remembers before the agent comes.
-const SEEDED_SECONDS: i64 = 14 * 86_400;
-/// A recorded home of the bundled set, and where in its year the fortnight begins: in its sixth week.
+const SEEDED_SECONDS: i64 = 28 * 86_400;
+/// A recorded home of the bundled set, and where in its year that begins: in its sixth week.
 const SET: &str = "citylearn_2022_homes";
 const HOME: &str = "building-01";
 const BEGIN_SECONDS: i64 = 40 * 86_400;
@@ -31,8 +31,8 @@ const REPLAYED_SECONDS: i64 = 86_400;
 /// The recorded sensor that breaks.
 const BROKEN: &str = "temperature";
 /// What is put into the past beside the recording, that there be something to judge in hindsight: on some days the house takes
-/// so many watts more for six hours, as if ovens, heaters and a car were on at once: a home that is known for days must be plain about it.
-const LEFT_ON: [(i64, f64); 5] = [(8, 5_000.0), (9, 7_000.0), (10, 10_000.0), (11, 14_000.0), (12, 19_000.0)];
+/// so many watts more for six hours, as if ovens, heaters and a car were on at once: it must be plain.
+const LEFT_ON: [(i64, f64); 5] = [(22, 5_000.0), (23, 7_000.0), (24, 10_000.0), (25, 14_000.0), (26, 19_000.0)];
 const LEFT_ON_FROM_SECONDS: i64 = 10 * 3_600;
 const LEFT_ON_SECONDS: i64 = 6 * 3_600;
 
@@ -62,7 +62,7 @@ impl Diary {
     }
 }
 
-/// The fortnight that is remembered, and the day after it.
+/// The weeks that are remembered, and the day after them.
 fn recorded() -> (RecordedHome, RecordedHome) {
     let mut all = homes(&Source::Bundled, &[SET]).unwrap();
     let home = all.swap_remove(all.iter().position(|home| home.name == HOME).unwrap());
@@ -231,7 +231,7 @@ impl Walk {
         let alarms = if after == 1 { "alarm" } else { "alarms" };
         let receipt = format!(
             "Your 1 answer is in model {version}. On your home model {version} would have raised {after} {alarms} instead of \
-             {before} in the last 7 days."
+             {before} in the last 14 days."
         );
         assert_eq!(attributes["receipt"], receipt);
         self.diary.note(&format!("the receipt, after {} ms: {receipt}", since.elapsed().as_millis()));
@@ -304,7 +304,7 @@ async fn a_stranger_is_told_answers_by_every_path_and_leaves_no_trace() {
     home.home_assistant.start_again();
     home.owner.state_when("sensor.cellar_freezer", "there again", |state| state["state"] != "unavailable").await;
     let sensors = remembered.entities.len();
-    diary.note(&format!("seeded {seeded} states of {sensors} sensors of {}, 14 days", remembered.full_name()));
+    diary.note(&format!("seeded {seeded} states of {sensors} sensors of {}, 28 days", remembered.full_name()));
 
     let page = format!("127.0.0.1:{}", free_port());
     let (config, said) = home.set_up_with(&format!("[page]\nlisten = \"{page}\"\n{}", fleet.configuration()));
