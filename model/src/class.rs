@@ -259,6 +259,12 @@ impl DeviceClass {
         matches!(self, Self::Energy | Self::Water | Self::Gas | Self::Count)
     }
 
+    /// Whether its two states are open and closed.
+    #[must_use]
+    pub fn opens(self) -> bool {
+        matches!(self, Self::Door | Self::Window | Self::Opening)
+    }
+
     /// Whether it measures what is being used or produced now, which sets in from one moment to the next.
     #[must_use]
     pub fn is_use(self) -> bool {

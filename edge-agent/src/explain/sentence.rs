@@ -67,12 +67,17 @@ pub fn sentence(shown: &StoredAlarm, timezone: &TimeZone, language: Language) ->
 #[must_use]
 pub fn title(shown: &StoredAlarm, language: Language) -> String {
     let (name, kind) = (shown.place.name_of(&shown.entity_id), shown.alarm.kind);
+    let manner = match (language, kind == AnomalyKind::Running && shown.class.opens()) {
+        (Language::English, true) => "still open",
+        (Language::Dutch, true) => "nog steeds open",
+        (_, false) => language.kind(kind),
+    };
     match &shown.place.area {
         _ if kind.is_danger() => danger::title(shown, language),
         Some(area) if !name.to_lowercase().contains(&area.to_lowercase()) => {
-            format!("{name} ({area}): {}", language.kind(kind))
+            format!("{name} ({area}): {manner}")
         }
-        _ => format!("{name}: {}", language.kind(kind)),
+        _ => format!("{name}: {manner}"),
     }
 }
 
@@ -131,6 +136,15 @@ fn common_cause(shown: &StoredAlarm, language: Language) -> Option<String> {
 fn what(shown: &StoredAlarm, language: Language) -> String {
     let alarm = &shown.alarm;
     let unit = &DisplayUnit::of(shown.class, &shown.unit);
+    if alarm.kind == AnomalyKind::Running && shown.class.opens() {
+        let (lasted, longest) = (hours(alarm.amount, language), hours(alarm.usual, language));
+        return match language {
+            Language::English => {
+                format!("Open for {lasted} now; in the last four weeks never for longer than {longest}.")
+            }
+            Language::Dutch => format!("Staat al {lasted} open; in de laatste vier weken nooit langer dan {longest}."),
+        };
+    }
     if let Some(found) = finding::what(alarm, unit, language) {
         return found;
     }
@@ -293,6 +307,20 @@ mod tests {
             "-8.24 °C, expected -20.0 to -16.5 °C. Since 13:00; clearly unusual here. \
              Also unusual: Cellar door. Was this real?"
         );
+    }
+
+    #[test]
+    fn a_door_is_open_and_an_oven_is_on() {
+        let info = EntityInfo { entity_id: "binary_sensor.d".into(), class: DeviceClass::Door, unit: String::new() };
+        let alarm = Alarm { observed: Some(1.0), band: None, ..freezer(AnomalyKind::Running, 1.5, 1.0 / 6.0).alarm };
+        let place = Place { name: Some("Fridge door".into()), area: None, device: None };
+        let door = StoredAlarm::new(alarm, &info, place, ModelVersion(1));
+        let words = "Open for 1.5 h now; in the last four weeks never for longer than 10 min. Since 13:00.";
+        assert_eq!(said(&door, Language::English), ("Fridge door: still open".to_owned(), words.to_owned()));
+        let words = "Staat al 1.5 uur open; in de laatste vier weken nooit langer dan 10 min. Sinds 13:00.";
+        assert_eq!(said(&door, Language::Dutch), ("Fridge door: nog steeds open".to_owned(), words.to_owned()));
+        let oven = freezer(AnomalyKind::Running, 1.5, 1.0 / 6.0);
+        assert!(said(&oven, Language::English).1.starts_with("On for 1.5 h now;"));
     }
 
     #[test]

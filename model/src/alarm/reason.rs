@@ -84,7 +84,8 @@ pub fn reason(info: &EntityInfo, evidence: &Evidence) -> String {
         AnomalyKind::Alert if !info.class.is_binary() => format!("{name}: {}, {value}.", danger(info.class)),
         AnomalyKind::Alert => format!("{name}: {}.", danger(info.class)),
         AnomalyKind::Running => format!(
-            "{name} has been on for {}; in the last four weeks it never was for longer than {}.",
+            "{name} has been {} for {}; in the last four weeks it never was for longer than {}.",
+            if info.class.opens() { "open" } else { "on" },
             duration(evidence.amount),
             duration(evidence.usual)
         ),
