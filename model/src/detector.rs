@@ -161,7 +161,6 @@ impl HomeDetector {
             self.records[index as usize] = NetworkRecord::new();
         } else if index as usize == self.entities.len() {
             self.decider.add_entity(info.clone());
-            self.offline.add(&info.entity_id);
             self.entities.push(info);
             self.seen.push(false);
             self.routine.push(None);
@@ -231,7 +230,7 @@ impl HomeDetector {
         self.note_network(&steps, &outputs, share);
         let (mut evidence, by_network): (Vec<Evidence>, Vec<bool>) =
             steps.iter().zip(&outputs).map(|(step, output)| self.weigh(step, output.as_ref(), share)).unzip();
-        self.offline.step(at);
+        self.offline.step(at, &self.entities);
         self.offline.speak(at, &mut evidence);
         // Gas that has stood for long enough is a danger, though its sensor reports nothing new.
         self.carbon_monoxide.tick(at);

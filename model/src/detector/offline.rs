@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use crate::alarm::Evidence;
 use crate::features::AnomalyKind;
 use crate::grid::STEP_SECONDS;
-use crate::reading::Value;
+use crate::reading::{EntityInfo, Value};
 use crate::rules::RULE_SCORE;
 
 /// So many at least: a device of several sensors that is switched off is no stick.
@@ -49,27 +49,18 @@ pub(super) struct Offline {
     since: Vec<Option<i64>>,
     /// Entities that ever had a value: one that never had is no loss.
     known: Vec<bool>,
-    /// The first word of each one's name: the sensors of a device share it.
-    first_words: Vec<String>,
     lasting: Vec<Outage>,
     /// When outages ended and how long they had lasted, seconds.
     over: VecDeque<(i64, i64)>,
 }
 
 impl Offline {
-    /// Adds the home's next entity.
-    pub(super) fn add(&mut self, entity_id: &str) {
-        let name = entity_id.split_once('.').map_or(entity_id, |(_, name)| name);
-        self.since.push(None);
-        self.known.push(false);
-        self.first_words.push(name.split('_').next().unwrap_or_default().to_owned());
-    }
-
-    /// Takes a state of an entity that was added; others are passed over.
+    /// Takes a state.
     pub(super) fn take(&mut self, entity: u32, at: i64, value: Value) {
         let index = entity as usize;
-        if index >= self.since.len() {
-            return;
+        if self.since.len() <= index {
+            self.since.resize(index + 1, None);
+            self.known.resize(index + 1, false);
         }
         if value != Value::Gap {
             (self.since[index], self.known[index]) = (None, true);
@@ -87,8 +78,8 @@ impl Offline {
         self.lasting.iter_mut().for_each(|outage| outage.members.retain(|member| *member != entity));
     }
 
-    /// A step ends at `at`.
-    pub(super) fn step(&mut self, at: i64) {
+    /// A step ends at `at`; `entities` are the home's, by index.
+    pub(super) fn step(&mut self, at: i64, entities: &[EntityInfo]) {
         self.over.retain(|(end, _)| at.saturating_sub(*end) <= REMEMBERED_SECONDS);
         let (lasting, ended): (Vec<Outage>, Vec<Outage>) =
             std::mem::take(&mut self.lasting).into_iter().partition(|outage| outage.lasts(&self.since));
@@ -97,7 +88,7 @@ impl Offline {
             self.over.pop_front();
         }
         self.lasting = lasting;
-        self.lasting.extend(self.together());
+        self.lasting.extend(self.together(entities));
         let longest = self.over.iter().map(|(_, lasted)| *lasted).max().unwrap_or(0) as f64;
         for outage in &mut self.lasting {
             let lasted = at.saturating_sub(outage.since);
@@ -106,7 +97,7 @@ impl Offline {
     }
 
     /// Groups of entities that went together and belong to no outage yet.
-    fn together(&self) -> Vec<Outage> {
+    fn together(&self, entities: &[EntityInfo]) -> Vec<Outage> {
         let taken = |entity: u32| self.lasting.iter().any(|outage| outage.members.contains(&entity));
         let mut gone: Vec<(i64, u32)> = (0u32..)
             .zip(&self.since)
@@ -119,7 +110,7 @@ impl Offline {
             .map(|group| {
                 let mut members: Vec<u32> = group.iter().map(|(_, entity)| *entity).collect();
                 members.sort_unstable();
-                let word = |entity: &u32| &self.first_words[*entity as usize];
+                let word = |entity: &u32| entities.get(*entity as usize).map(|info| first_word(&info.entity_id));
                 let one_device = members.iter().all(|entity| word(entity) == word(&members[0]));
                 let patience = if one_device { DEVICE_LASTING_SECONDS } else { LASTING_SECONDS };
                 Outage { since: group[0].0, members, patience, is_alarm: false }
@@ -153,14 +144,24 @@ impl Offline {
     }
 }
 
+/// The first word of an entity's name: the sensors of a device share it.
+fn first_word(entity_id: &str) -> &str {
+    let name = entity_id.split_once('.').map_or(entity_id, |(_, name)| name);
+    name.split_once('_').map_or(name, |(word, _)| word)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::class::DeviceClass;
 
-    fn ten_rooms() -> Offline {
-        let mut offline = Offline::default();
-        (0..10).for_each(|number| offline.add(&format!("sensor.room{number}_temperature")));
-        offline
+    fn ten(id: impl Fn(u32) -> String) -> Vec<EntityInfo> {
+        let info = |number| EntityInfo { entity_id: id(number), class: DeviceClass::Temperature, unit: "°C".into() };
+        (0..10).map(info).collect()
+    }
+
+    fn rooms() -> Vec<EntityInfo> {
+        ten(|number| format!("sensor.room{number}_temperature"))
     }
 
     fn evidence(entity: u32) -> Evidence {
@@ -178,13 +179,17 @@ mod tests {
 
     /// Steps from `from` to `until` in each of which `gone` of ten entities are unavailable; when they were called offline, and how many.
     fn steps(offline: &mut Offline, from: i64, until: i64, gone: u32) -> Option<(i64, f32)> {
+        steps_of(&rooms(), offline, from, until, gone)
+    }
+
+    fn steps_of(ten: &[EntityInfo], offline: &mut Offline, from: i64, until: i64, gone: u32) -> Option<(i64, f32)> {
         let mut found = None;
         for at in (from..=until).step_by(600) {
             for entity in 0..10u32 {
                 let value = if entity < gone { Value::Gap } else { Value::Number(20.0) };
                 offline.take(entity, at - 300 + i64::from(entity), value);
             }
-            offline.step(at);
+            offline.step(at, ten);
             let mut all: Vec<Evidence> = (0..10).map(evidence).collect();
             offline.speak(at, &mut all);
             let offline = all.iter().find(|one| one.kind == AnomalyKind::Offline);
@@ -195,7 +200,7 @@ mod tests {
 
     #[test]
     fn eight_that_go_together_are_told_once_by_one_of_them_after_an_hour_and_the_rest_is_not_called_silent() {
-        let mut offline = ten_rooms();
+        let mut offline = Offline::default();
         assert_eq!(steps(&mut offline, 600, 6_000, 0), None);
         assert_eq!(steps(&mut offline, 6_600, 12_000, 8), Some((10_200, 8.0)));
         let mut all: Vec<Evidence> = (0..10).map(evidence).collect();
@@ -206,7 +211,7 @@ mod tests {
 
     #[test]
     fn four_are_no_stick_and_fifty_minutes_are_an_update() {
-        let mut offline = ten_rooms();
+        let mut offline = Offline::default();
         steps(&mut offline, 600, 6_000, 0);
         assert_eq!(steps(&mut offline, 6_600, 60_000, 4), None);
         steps(&mut offline, 60_600, 66_000, 0);
@@ -217,14 +222,14 @@ mod tests {
     #[test]
     fn the_sensors_of_one_device_may_be_away_for_a_day() {
         let mut offline = Offline::default();
-        (0..10).for_each(|number| offline.add(&format!("sensor.kit_{number}")));
-        steps(&mut offline, 600, 6_000, 0);
-        assert_eq!(steps(&mut offline, 6_600, 120_000, 8), Some((6_600 + 144 * 600, 8.0)));
+        let kit = ten(|number| format!("sensor.kit_{number}"));
+        steps_of(&kit, &mut offline, 600, 6_000, 0);
+        assert_eq!(steps_of(&kit, &mut offline, 6_600, 120_000, 8), Some((6_600 + 144 * 600, 8.0)));
     }
 
     #[test]
     fn an_outage_as_long_as_the_one_of_before_is_known_and_a_much_longer_one_is_not() {
-        let mut offline = ten_rooms();
+        let mut offline = Offline::default();
         steps(&mut offline, 600, 6_000, 0);
         assert!(steps(&mut offline, 6_600, 13_200, 10).is_some());
         steps(&mut offline, 13_800, 86_400, 0);
@@ -234,11 +239,11 @@ mod tests {
 
     #[test]
     fn what_was_deleted_is_missed_by_nobody_and_a_danger_stays_one() {
-        let mut offline = ten_rooms();
+        let mut offline = Offline::default();
         steps(&mut offline, 600, 6_000, 0);
         steps(&mut offline, 6_600, 6_600, 8);
         (0..4).for_each(|entity| offline.forget(entity));
-        offline.step(12_000);
+        offline.step(12_000, &rooms());
         let mut all: Vec<Evidence> = (0..10).map(evidence).collect();
         offline.speak(12_000, &mut all);
         assert!(all.iter().all(|one| one.kind == AnomalyKind::Silent), "four are left");
@@ -253,7 +258,7 @@ mod tests {
 
     #[test]
     fn what_was_never_there_is_not_gone() {
-        let mut offline = ten_rooms();
+        let mut offline = Offline::default();
         assert_eq!(steps(&mut offline, 600, 12_000, 10), None);
     }
 }

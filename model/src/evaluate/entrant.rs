@@ -1,5 +1,7 @@
 //! What can be put on the bench: anything that scores the steps of a home.
 
+use std::ops::Deref;
+
 use super::protocol::Fold;
 use super::scores::{blended, routine_scores};
 use super::trace::HomeTrace;
@@ -105,21 +107,11 @@ impl<D: Detector> Entrant for Fixed<D> {
     }
 }
 
-impl Detector for Box<dyn Detector + '_> {
-    fn score(&self, home: &HomeTrace) -> Vec<EntityScores> {
-        (**self).score(home)
-    }
-
-    fn beside_routine(&self) -> bool {
-        (**self).beside_routine()
-    }
-
-    fn on_record(&self) -> bool {
-        (**self).on_record()
-    }
-}
-
-impl<D: Detector + ?Sized> Detector for &D {
+/// Whatever points to a detector is one.
+impl<P: Deref + Sync> Detector for P
+where
+    P::Target: Detector,
+{
     fn score(&self, home: &HomeTrace) -> Vec<EntityScores> {
         (**self).score(home)
     }

@@ -63,10 +63,11 @@ impl EventRate {
 
     /// Takes a step's switches. An hour is learnt when it is complete.
     pub(crate) fn step(&mut self, switches: u32, hour_of_week: usize) {
-        self.at = (self.at + 1) % KEPT_STEPS;
-        if self.at.is_multiple_of(HOUR_STEPS) {
+        let next = (self.at + 1) % KEPT_STEPS;
+        if next.is_multiple_of(HOUR_STEPS) {
             self.learn_hour();
         }
+        self.at = next;
         self.hour = hour_of_week.min(167);
         self.recent[self.at] = switches;
     }
@@ -167,7 +168,7 @@ mod tests {
                 rate.next_day();
             }
         }
-        (0..12).for_each(|_| rate.step(7, 20));
+        (0..12).for_each(|_| rate.step(5, 20));
         assert!(!rate.chatters());
     }
 

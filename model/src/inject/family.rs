@@ -89,8 +89,8 @@ impl Family {
     /// Faults of water in litres, whatever the home uses. They are no part of [`Family::EVERY`], whose sizes are the entity's own.
     pub const PLUMBING: &[Self] = &[Self::SteadyLeak, Self::PipeBurst];
 
-    /// What is dead on a solar roof, and what nobody turned off: dear faults, for the rules that look for them alone.
-    pub const DEAR: &[Self] = &[Self::DeadPhase, Self::NeverStops];
+    /// What is dead on a solar roof, and what nobody turned off: faults that cost money, for the rules that look for them alone.
+    pub const COSTLY: &[Self] = &[Self::DeadPhase, Self::NeverStops];
 
     /// The family's name in labels and tables.
     #[must_use]

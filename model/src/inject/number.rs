@@ -140,7 +140,7 @@ fn time_shift(series: &mut Series, slot: &Slot, rng: &mut ChaCha8Rng) {
 }
 
 /// Watts that a load draws at its most, below which it may stay on.
-const DEAR_WATTS: f64 = 500.0;
+const COSTLY_WATTS: f64 = 500.0;
 /// Above this share of its most it is on, …
 const ON_SHARE: f64 = 0.3;
 /// … below this one it is off.
@@ -162,7 +162,7 @@ fn never_stops(series: &mut Series, slot: &Slot, scale: &Scale) -> bool {
     }
     let off = numbers.iter().filter(|(_, value)| *value < OFF_SHARE * most).count();
     let last_on = numbers.iter().rev().find(|(at, value)| *at < slot.start && on(*value));
-    let (Some((_, drawn)), true) = (last_on, most >= DEAR_WATTS && 2 * off > numbers.len()) else { return false };
+    let (Some((_, drawn)), true) = (last_on, most >= COSTLY_WATTS && 2 * off > numbers.len()) else { return false };
     let mut touched = false;
     for (at, value) in series.iter_mut() {
         if let Value::Number(number) = value

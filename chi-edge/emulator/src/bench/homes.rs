@@ -74,7 +74,7 @@ enum Set {
     /// The same water meters, with leaks of 5 to 100 L/h and bursts of 300 to 1,500 L/h.
     Plumbing,
     /// Solar roofs and appliances of 500 W and more: a roof partly dead, an appliance that never stops.
-    Dear,
+    Costly,
     /// Electricity: homes in California, a house near Paris, a heat pump.
     Power,
     /// Single appliances: plugs in Darmstadt and Sydney.
@@ -93,7 +93,7 @@ impl Set {
             Self::London => &["southwark_homes"],
             Self::Water | Self::Plumbing => &["daiad_water", "ampds2_gas_water"],
             Self::Power => &["citylearn_2022_homes", "uci_household_power", "ethz_heatpump"],
-            Self::Dear => &["citylearn_2022_homes", "uci_household_power", "tracebase_appliances"],
+            Self::Costly => &["citylearn_2022_homes", "uci_household_power", "tracebase_appliances"],
             Self::Plugs => &["tracebase_appliances"],
             Self::Climate => &["uci_appliances_energy", "open_smart_home"],
             Self::Switches => &["kasteren_mit_tl", "casas_al_sample", "hass_robmarkcole"],
@@ -105,14 +105,14 @@ impl Set {
     fn faults_per_entity_week(self) -> f64 {
         match self {
             Self::London | Self::Plugs | Self::Climate | Self::Switches => 0.7,
-            Self::Water | Self::Plumbing | Self::Dear | Self::Power | Self::Mixed => 0.5,
+            Self::Water | Self::Plumbing | Self::Costly | Self::Power | Self::Mixed => 0.5,
         }
     }
 
     fn families(self) -> &'static [Family] {
         match self {
             Self::Plumbing => Family::PLUMBING,
-            Self::Dear => Family::DEAR,
+            Self::Costly => Family::COSTLY,
             _ => Family::EVERY,
         }
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hearthwatch_edge::brain::{ToFleet, announcement};
+use hearthwatch_edge::history::KEPT_SECONDS;
 use hearthwatch_model::alarm::{Alarm, AlarmEvent, Verdict};
 use hearthwatch_model::dataset::RecordedHome;
 use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, NetworkRecords, Voice};
@@ -20,9 +21,6 @@ pub const BUDGET_PER_WEEK: f64 = 1.0;
 
 /// Steps between two calls of the progress callback: a virtual day.
 const PROGRESS_STEPS: u64 = 144;
-
-/// What an agent remembers: five weeks.
-const REMEMBERED_SECONDS: i64 = 35 * 86_400;
 
 /// A home that lives through its recording.
 #[derive(Debug)]
@@ -110,7 +108,7 @@ impl SimulatedHome {
             detector.add_entity(entity.clone());
         });
         let heard = &self.recording.readings[..self.cursor];
-        let from = heard.partition_point(|reading| reading.at <= self.step - REMEMBERED_SECONDS);
+        let from = heard.partition_point(|reading| reading.at <= self.step - KEPT_SECONDS);
         let mut step = heard.get(from).map_or(self.step, |reading| step_of(reading.at));
         for reading in &heard[from..] {
             while reading.at > step {

@@ -86,7 +86,7 @@ fn weak_spots(all: &Everything) -> Markup {
         @if all.detail.entities.iter().any(|(info, _)| is_switched(info)) {
             p.faint {
                 "Of what is on or off, you are told what stays on longer than it ever did, a contact that chatters, and a motion sensor "
-                "that falls silent while others see people. Activity at an unusual hour is hardly found yet: do not count on it."
+                "that sees nobody for a day or longer while others do. Activity at an unusual hour is hardly found yet: do not count on it."
             }
         }
     }

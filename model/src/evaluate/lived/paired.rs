@@ -18,17 +18,17 @@ pub fn paired(left: &[LivedHome], right: &[LivedHome]) -> String {
     let _ = writeln!(
         text,
         "  found more {}; false alarms a week more {}",
-        told(more_found(left, right, |_| true)),
-        told(more_false(left, right))
+        shown(more_found(left, right, |_| true)),
+        shown(more_false(left, right))
     );
     let classes: BTreeSet<&str> = left.iter().flat_map(|home| &home.faults).map(|fault| fault.class.as_str()).collect();
     for class in classes {
-        let _ = writeln!(text, "    {class:<30} {}", told(more_found(left, right, |fault| fault.class == class)));
+        let _ = writeln!(text, "    {class:<30} {}", shown(more_found(left, right, |fault| fault.class == class)));
     }
     text
 }
 
-fn told(interval: Interval) -> String {
+fn shown(interval: Interval) -> String {
     format!("{:+.3} ({:+.3} to {:+.3})", interval.point, interval.low, interval.high)
 }
 
