@@ -27,7 +27,7 @@ use crate::reading::{EntityInfo, Reading, Value};
 use carbon_monoxide::CarbonMonoxide;
 use danger::DangerStates;
 use offline::Offline;
-pub(crate) use trust::NetworkRecord;
+pub(crate) use trust::{NetworkRecord, gain};
 
 pub use crate::features::Knowledge;
 pub use model::{Model, SHIPPED_VERSION};
@@ -228,6 +228,7 @@ impl HomeDetector {
         let outputs = self.ask_network(&steps);
         let share = self.share();
         self.note_network(&steps, &outputs, share);
+        self.try_faults(share);
         let (mut evidence, by_network): (Vec<Evidence>, Vec<bool>) =
             steps.iter().zip(&outputs).map(|(step, output)| self.weigh(step, output.as_ref(), share)).unzip();
         self.offline.step(at, &self.entities);
@@ -303,6 +304,27 @@ impl HomeDetector {
         }
         if steps.first().is_some_and(|step| step.at % DAY_SECONDS == 0) {
             self.records.iter_mut().for_each(NetworkRecord::next_day);
+        }
+    }
+
+    /// Tries whether the network is of use here: small faults are put into copies of the entities whose turn it is.
+    fn try_faults(&mut self, share: f32) {
+        let Model::Network { scorer, blend, .. } = &*self.model else { return };
+        for (index, record) in self.records.iter_mut().enumerate() {
+            let class = self.entities[index].class;
+            let windows = if blend.judges(class) { self.extractor.small_faults(index) } else { Vec::new() };
+            if windows.is_empty() {
+                continue;
+            }
+            let values: Vec<f32> = windows.iter().flat_map(|window| &window.values).copied().collect();
+            let outputs = scorer.score(&values, &vec![class.index(); windows.len()]);
+            let gain_of = |(window, output): (&TrialWindow, &NetworkOutput)| {
+                let routine = &window.routine;
+                let baseline = routine.score - self.model.routine_threshold(class, routine.kind, share);
+                let network = self.model.network_margin(class, routine, output, share);
+                gain(routine.kind, baseline, network.unwrap_or(f32::NEG_INFINITY), record.lift_so_far())
+            };
+            record.tried(windows.iter().zip(&outputs).map(gain_of).sum());
         }
     }
 

@@ -168,11 +168,13 @@ impl BrainThread {
                 // A few times an hour: what was needed once, or long ago, need not be held.
                 hearthwatch_footprint::let_go_of_program();
             }
-            if let Some(relearning) = brain.due_relearning()
-                && let Err(error) = study_aside(relearning, own.clone())
-            {
-                tracing::warn!(error = %error, "no thread to learn anew on; tried again later");
-                brain.put_off_relearning();
+            if let Some(relearning) = brain.due_relearning() {
+                // A second detector grows now: the most that the agent ever holds.
+                hearthwatch_footprint::let_go_of_program();
+                if let Err(error) = study_aside(relearning, own.clone()) {
+                    tracing::warn!(error = %error, "no thread to learn anew on; tried again later");
+                    brain.put_off_relearning();
+                }
             }
         }
         Ok(())

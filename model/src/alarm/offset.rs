@@ -1,7 +1,7 @@
 //! A home's own correction to the fleet's thresholds: slow, bounded, and after the home's alarm *rate* only.
 
 /// What one alarm too many in a day adds to the thresholds, in units of the score.
-const GAIN: f32 = 0.35;
+const GAIN: f32 = 0.6;
 /// A home is never made more eager than the fleet: a calm home is no reason to invent alarms so that a budget is spent.
 pub const OFFSET_MIN: f32 = 0.0;
 /// The most that a home is made calmer.

@@ -1,8 +1,8 @@
 //! From scores to alarms on a trace: the deployed decision, whatever it was that scored.
 
-use super::trace::HomeTrace;
+use super::trace::{EntityTrace, HomeTrace};
 use crate::alarm::{Adapts, Alarm, AlarmEvent, Calibration, Decider, DeciderConfig, Evidence, doubt};
-use crate::detector::NetworkRecord;
+use crate::detector::{NetworkRecord, gain};
 use crate::features::{AnomalyKind, RoutineScore};
 use crate::rules::RULE_THRESHOLD;
 
@@ -19,6 +19,9 @@ pub struct Judged<'a> {
     pub routine: Option<&'a Calibration>,
     /// Whether `scores` must first be seen on each entity, as homes ask of a network.
     pub on_record: bool,
+    /// The score of each small fault that was put into a copy of an entity, by entity ([`tried`](super::scores::tried)); none where
+    /// they are not asked about.
+    pub tries: Option<&'a [Vec<f32>]>,
 }
 
 /// What a run over one home gave.
@@ -70,6 +73,9 @@ pub fn decide_home(
     let mut watched = Watched::new(home);
     let mut run = HomeRun::default();
     let mut records = vec![NetworkRecord::new(); home.entities.len()];
+    if judged.tries.is_none() {
+        records.iter_mut().for_each(|record| record.tried(1));
+    }
     for index in 0..home.steps() {
         let share = watched.share(home, index, budget_per_week);
         let offset = twin.and_then(|twin| twin.offsets.get(index)).copied().unwrap_or(0.0);
@@ -153,8 +159,29 @@ fn note(
         if home.at(index) % DAY_SECONDS == 0 {
             record.next_day();
         }
+        let trace = &home.entities[entity];
+        let due = trace.tries.iter().zip(judged.tries.map_or(&[][..], |tries| &tries[entity]));
+        let gains: Vec<i8> = due
+            .filter(|(one, score)| one.step == index && score.is_finite())
+            .map(|(one, score)| {
+                let RoutineScore { score: baseline, kind, .. } = one.routine;
+                let baseline = baseline - routine_threshold(judged, trace, kind, share);
+                gain(kind, baseline, score - judged.calibration.threshold(trace.class, share), record.lift_so_far())
+            })
+            .collect();
+        if !gains.is_empty() {
+            record.tried(gains.iter().sum());
+        }
     }
     records.iter().map(NetworkRecord::lift).collect()
+}
+
+fn routine_threshold(judged: &Judged<'_>, trace: &EntityTrace, kind: AnomalyKind, share: f32) -> f32 {
+    if kind.has_own_threshold() {
+        RULE_THRESHOLD
+    } else {
+        judged.routine.unwrap_or(judged.calibration).threshold(trace.class, share)
+    }
 }
 
 /// One entity's evidence: as the deployed detector weighs it. `lift` is what the network must say more than the fleet's threshold;
@@ -173,11 +200,7 @@ fn weigh(
     let by_routine = Evidence {
         entity: trace.entity,
         score: (spoken && judged.routine.is_some()).then_some(score),
-        threshold: if kind.has_own_threshold() {
-            RULE_THRESHOLD
-        } else {
-            judged.routine.unwrap_or(judged.calibration).threshold(trace.class, share)
-        },
+        threshold: routine_threshold(judged, trace, kind, share),
         kind,
         amount: 0.0,
         usual: 0.0,

@@ -4,7 +4,7 @@ use super::decide::{HomeRun, Judged, Twin, decide_home};
 use super::fan_out::fan_out;
 use super::matching::{Outline, compare};
 use super::outcome::{Evaluation, HomeResult};
-use super::scores::blended;
+use super::scores::{blended, tried};
 use super::trace::{HomePair, HomeTrace};
 use crate::alarm::{Blend, Calibration, MERGE_SECONDS, QUIET_SECONDS};
 use crate::dataset::{Label, LabelOrigin};
@@ -87,8 +87,14 @@ fn run(home: &HomeTrace, contender: Contender<'_>, budget_per_week: f64, twin: O
             (Some(blended(scorer, blend, home, near.as_deref())), calibration, routine)
         }
     };
+    // A faulty copy follows what its clean twin's tries showed.
+    let tries = match contender {
+        Contender::Network { scorer, blend, .. } if twin.is_none() => Some(tried(scorer, blend, home)),
+        _ => None,
+    };
     let on_record = matches!(contender, Contender::Network { .. });
-    let judged = Judged { scores: scores.as_deref(), calibration, routine: Some(routine), on_record };
+    let (scores, tries) = (scores.as_deref(), tries.as_deref());
+    let judged = Judged { scores, calibration, routine: Some(routine), on_record, tries };
     decide_home(home, &judged, budget_per_week, twin, near.as_deref())
 }
 

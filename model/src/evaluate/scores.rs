@@ -1,6 +1,6 @@
 //! What the detectors say of each step of a trace.
 
-use super::trace::{EntityTrace, HomeTrace};
+use super::trace::{EntityTrace, HomeTrace, Try};
 use crate::alarm::Blend;
 use crate::features::RoutineScore;
 use crate::network::Scorer;
@@ -26,6 +26,21 @@ pub fn blended(scorer: &Scorer, blend: &Blend, home: &HomeTrace, wanted: Option<
         logits.into_iter().zip(&entity.routine).map(score).collect()
     };
     home.entities.iter().enumerate().map(of).collect()
+}
+
+/// What a network's thresholds are held against at the end of each small fault that was put into a copy of an entity; NaN for entities
+/// of classes that it does not judge, and where a window is not whole.
+#[must_use]
+pub fn tried(scorer: &Scorer, blend: &Blend, home: &HomeTrace) -> Vec<Vec<f32>> {
+    let of = |entity: &EntityTrace| {
+        let score = |one: &Try| {
+            let window = Some(one).filter(|_| blend.judges(entity.class)).and_then(|one| entity.window_of(one))?;
+            let output = scorer.score(&window, &[entity.class.index()]).pop()?;
+            Some(blend.score(entity.class, output.logit, one.routine.score))
+        };
+        entity.tries.iter().map(|one| score(one).unwrap_or(f32::NAN)).collect()
+    };
+    home.entities.iter().map(of).collect()
 }
 
 fn of_entity(wanted: Option<&[Vec<bool>]>, place: usize) -> Option<&[bool]> {

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::class::DeviceClass;
 use crate::dataset::{Label, RecordedHome};
-use crate::features::{AnomalyKind, FeatureExtractor};
+use crate::features::{AnomalyKind, FAULT_STEPS, FeatureExtractor, RoutineScore};
 use crate::grid::{DAY_STEPS, FEATURES, STEP_SECONDS, WINDOW_STEPS, step_of};
 use crate::reading::EntityInfo;
 
@@ -29,10 +29,23 @@ pub struct EntityTrace {
     pub routine: Vec<f32>,
     /// What spoke loudest in it.
     pub kind: Vec<AnomalyKind>,
+    /// Small faults put into copies of the entity.
+    pub(crate) tries: Vec<Try>,
     /// Feature rows from step [`Self::rows_from`] on, one after another.
     rows: Vec<f32>,
     /// The first step whose row is kept.
     rows_from: usize,
+}
+
+/// A small fault put into a copy of an entity ([`FeatureExtractor::small_faults`]).
+#[derive(Debug, Clone)]
+pub(crate) struct Try {
+    /// The last step before the fault.
+    pub(crate) step: usize,
+    /// The newest `FAULT_STEPS * FEATURES` values of the window; what comes before them is the entity's own.
+    rows: Vec<f32>,
+    /// The baseline detector's word at the fault's end.
+    pub(crate) routine: RoutineScore,
 }
 
 /// Steps before a trace is measured whose rows are kept.
@@ -98,6 +111,13 @@ impl EntityTrace {
         self.rows.get(begin * FEATURES..steps.end.checked_sub(self.rows_from)? * FEATURES)
     }
 
+    /// The window at the end of a small fault.
+    pub(crate) fn window_of(&self, one: &Try) -> Option<Vec<f32>> {
+        let own = (WINDOW_STEPS - FAULT_STEPS) * FEATURES;
+        let before = self.window(one.step)?;
+        Some([&before[before.len() - own..], &one.rows].concat())
+    }
+
     /// The feature row of step `index`, where it was kept.
     #[must_use]
     pub fn row(&self, index: usize) -> Option<&[f32]> {
@@ -140,6 +160,7 @@ impl HomeTrace {
                 observed: Vec::with_capacity(steps),
                 routine: Vec::with_capacity(steps),
                 kind: Vec::with_capacity(steps),
+                tries: Vec::new(),
                 rows: Vec::with_capacity((steps - rows_from) * FEATURES),
                 rows_from,
             })
@@ -160,6 +181,13 @@ impl HomeTrace {
                 if index >= rows_from {
                     trace.rows.extend_from_slice(&step.features);
                 }
+            }
+            for (place, trace) in entities.iter_mut().enumerate().filter(|_| index >= rows_from) {
+                trace.tries.extend(extractor.small_faults(place).into_iter().map(|window| Try {
+                    step: index,
+                    rows: window.values[(WINDOW_STEPS - FAULT_STEPS) * FEATURES..].to_vec(),
+                    routine: window.routine,
+                }));
             }
         }
         Self {
@@ -199,6 +227,7 @@ impl HomeTrace {
             observed: vec![1.0; routine.len()],
             routine: routine.to_vec(),
             kind: vec![AnomalyKind::Level; routine.len()],
+            tries: Vec::new(),
             rows: Vec::new(),
             rows_from: routine.len(),
         };

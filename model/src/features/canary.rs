@@ -16,11 +16,7 @@ use crate::grid::{DAY_STEPS, STEP_SECONDS};
 /// Entities that are tried at a time. Eight copies of 33 KiB and 8 × 3 × 18 steps are some milliseconds of a small computer.
 const ENTITIES_MAX: usize = 8;
 /// How long a fault lasts: three hours.
-const FAULT_STEPS: usize = 18;
-/// Size of a shift and of a burst, in the entity's own robust scale. The fitted tails call 8 a matter of years.
-const SCALES: f32 = 8.0;
-/// Size of a spike, likewise; the features are cut at 12.
-const SPIKE_SCALES: f32 = 12.0;
+pub(crate) const FAULT_STEPS: usize = 18;
 /// As the features are cut.
 const CLIP: f32 = 12.0;
 
@@ -33,24 +29,56 @@ enum Fault {
     Burst,
     /// One step far off.
     Spike,
+    /// Ever higher.
+    Drift,
 }
 
 impl Fault {
-    const ALL: [Self; 3] = [Self::Shift, Self::Burst, Self::Spike];
-
-    /// What is added in the `step`-th step, in scales.
-    fn amount(self, step: usize) -> f32 {
+    /// What is added in the `step`-th step, as a share of the fault's size.
+    fn share(self, step: usize) -> f32 {
         match self {
-            Self::Shift => SCALES,
-            Self::Burst if step.is_multiple_of(2) => SCALES,
-            Self::Burst => -SCALES,
-            Self::Spike if step + 1 == FAULT_STEPS => SPIKE_SCALES,
+            Self::Shift => 1.0,
+            Self::Burst if step.is_multiple_of(2) => 1.0,
+            Self::Burst => -1.0,
+            Self::Spike if step + 1 == FAULT_STEPS => 1.0,
             Self::Spike => 0.0,
+            Self::Drift => (step + 1) as f32 / FAULT_STEPS as f32,
         }
     }
 }
 
+/// That any model must notice, in the entity's own robust scale. The fitted tails call 8 a matter of years; the features are cut at 12.
+const LARGE: [(Fault, f32); 3] = [(Fault::Shift, 8.0), (Fault::Burst, 8.0), (Fault::Spike, 12.0)];
+/// Smaller ones, of which one detector may notice what another does not; in scales.
+const SMALL: [(Fault, f32); 6] = [
+    (Fault::Shift, 3.0),
+    (Fault::Shift, 5.0),
+    (Fault::Burst, 3.0),
+    (Fault::Drift, 6.0),
+    (Fault::Spike, 5.0),
+    (Fault::Spike, 8.0),
+];
+/// Each entity is tried once in four days, no two neighbours in one step.
+const TRIED_EVERY_STEPS: i64 = 4 * DAY_STEPS as i64;
+
 impl FeatureExtractor {
+    /// Feature windows with a small fault at their end, and the baseline detector's word on the last step, when it is this entity's
+    /// turn; empty otherwise, and while it has no full window. All but the newest [`FAULT_STEPS`] rows are the entity's own.
+    pub(crate) fn small_faults(&self, entity: usize) -> Vec<TrialWindow> {
+        let Some(closed) = self.closed() else { return Vec::new() };
+        if (closed / STEP_SECONDS + entity as i64 * 97).rem_euclid(TRIED_EVERY_STEPS) != 0 {
+            return Vec::new();
+        }
+        let Some(one) = self.entities.get(entity).filter(|one| one.can_sing()) else { return Vec::new() };
+        SMALL
+            .iter()
+            .filter_map(|(fault, scales)| {
+                let (values, routine) = self.sing(entity, |step| fault.share(step) * scales, closed)?;
+                Some(TrialWindow { class: one.info.class, values, routine })
+            })
+            .collect()
+    }
+
     /// Feature windows with a fault at their end, of up to eight entities that have a full window and two days of values;
     /// `turn` chooses which, so that all have theirs in time. Empty in a home that is too young. The routine detector's word on the
     /// last step goes with each; it takes the rest of the home for what it was yesterday, so that no peer is blamed.
@@ -63,21 +91,21 @@ impl FeatureExtractor {
         let first = usize::try_from(turn % fit.len() as u64).unwrap_or(0);
         let chosen = fit.iter().cycle().skip(first).take(fit.len().min(ENTITIES_MAX));
         chosen
-            .flat_map(|index| Fault::ALL.map(|fault| (*index, fault)))
-            .filter_map(|(index, fault)| {
-                let (values, routine) = self.sing(index, fault, closed)?;
+            .flat_map(|index| LARGE.map(|fault| (*index, fault)))
+            .filter_map(|(index, (fault, scales))| {
+                let (values, routine) = self.sing(index, |step| fault.share(step) * scales, closed)?;
                 Some(TrialWindow { class: self.entities[index].info.class, values, routine })
             })
             .collect()
     }
 
-    fn sing(&self, index: usize, fault: Fault, closed: i64) -> Option<(Vec<f32>, RoutineScore)> {
+    fn sing(&self, index: usize, fault: impl Fn(usize) -> f32, closed: i64) -> Option<(Vec<f32>, RoutineScore)> {
         let mut copy = self.entities[index].clone();
         let mut routine = RoutineScore::calm();
         let mut scratch = Vec::new();
         for step in 0..FAULT_STEPS {
             let at = closed + STEP_SECONDS * (step as i64 + 1);
-            let value = copy.yesterday_with(fault.amount(step))?;
+            let value = copy.yesterday_with(fault(step))?;
             let closed = Closed {
                 value: Some(value),
                 fresh: true,

@@ -2,6 +2,9 @@
 
 mod stillness;
 
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+
 use crate::experts::autoregression::{ORDER, SUM_STEPS};
 use crate::experts::event_rate::EventRate;
 use crate::experts::flatline::Flatline;
@@ -13,7 +16,7 @@ use crate::features::calendar::Clock;
 use crate::features::intake::{Closed, Intake};
 use crate::features::learnt::Learnt;
 use crate::features::profile::Profile;
-use crate::features::ring::{Flags, Ring};
+use crate::features::ring::{Flags, Kept, Ring};
 use crate::features::robust;
 use crate::features::roughness::roughness;
 use crate::features::shape::Shape;
@@ -65,7 +68,7 @@ pub(crate) struct Switching {
     pub(crate) accompanied: bool,
 }
 
-/// One entity of a home. About 24 KiB: two rings of 2,016 f32, as many flags, and a window of 96 × 20 f32.
+/// One entity of a home. About 18 KiB: 2,016 values in f32, as many residuals in bf16, as many flags, and a window of 96 × 20 in f16.
 #[derive(Debug, Clone)]
 pub(crate) struct Entity {
     pub(crate) info: EntityInfo,
@@ -74,13 +77,14 @@ pub(crate) struct Entity {
     pub(crate) heartbeat: Heartbeat,
     log: bool,
     values: Ring,
-    residuals: Ring,
+    residuals: Ring<bf16>,
     reported: Flags,
-    rows: Box<[f32]>,
+    /// Rows of the window, as [`Entity::kept`] rounds them.
+    rows: Box<[f16]>,
     row_head: usize,
     rows_filled: usize,
     flatline: Flatline,
-    switching: Option<Switching>,
+    switching: Option<Box<Switching>>,
     /// The rules for single faults.
     watch: Watch,
     shape: Shape,
@@ -133,16 +137,18 @@ impl Entity {
             values: Ring::new(HISTORY_STEPS),
             residuals: Ring::new(HISTORY_STEPS),
             reported: Flags::new(HISTORY_STEPS),
-            rows: vec![0.0; WINDOW_STEPS * FEATURES].into_boxed_slice(),
+            rows: vec![f16::ZERO; WINDOW_STEPS * FEATURES].into_boxed_slice(),
             row_head: 0,
             rows_filled: 0,
             flatline: Flatline::new(),
-            switching: class.is_binary().then(|| Switching {
-                stay: TimeInState::new(),
-                rate: EventRate::new(),
-                quiet_hours: QuietHours::new(),
-                silence: TimeInState::new(),
-                accompanied: false,
+            switching: class.is_binary().then(|| {
+                Box::new(Switching {
+                    stay: TimeInState::new(),
+                    rate: EventRate::new(),
+                    quiet_hours: QuietHours::new(),
+                    silence: TimeInState::new(),
+                    accompanied: false,
+                })
             }),
             watch: Watch::new(&info),
             shape: Shape::at_first(&info),
@@ -445,7 +451,7 @@ impl Entity {
     }
 
     pub(crate) fn switching(&self) -> Option<&Switching> {
-        self.switching.as_ref()
+        self.switching.as_deref()
     }
 
     /// The value so many steps ago (0 is the newest), as the detector works on it; NaN where there was none.
@@ -480,10 +486,16 @@ impl Entity {
         self.learnt.known >= SHOWN_STEPS
     }
 
+    /// A row as it is kept: features lie within ±[`CLIP`], where half precision is within 0.05 %. A network learns from and is asked
+    /// about the same numbers.
+    pub(crate) fn kept(row: [f32; FEATURES]) -> [f32; FEATURES] {
+        row.map(|feature| f16::from_f32(feature).to_f32())
+    }
+
     /// Keeps the finished row.
     pub(crate) fn keep_row(&mut self, row: &[f32; FEATURES]) {
         let from = self.row_head * FEATURES;
-        self.rows[from..from + FEATURES].copy_from_slice(row);
+        self.rows[from..from + FEATURES].convert_from_f32_slice(row);
         self.row_head = (self.row_head + 1) % WINDOW_STEPS;
         self.rows_filled = (self.rows_filled + 1).min(WINDOW_STEPS);
     }
@@ -492,7 +504,11 @@ impl Entity {
     pub(crate) fn window(&self) -> Option<Vec<f32>> {
         (self.rows_filled == WINDOW_STEPS).then(|| {
             let (new, old) = self.rows.split_at(self.row_head * FEATURES);
-            [old, new].concat()
+            let mut window = vec![0.0; old.len() + new.len()];
+            let (first, last) = window.split_at_mut(old.len());
+            old.convert_to_f32_slice(first);
+            new.convert_to_f32_slice(last);
+            window
         })
     }
 
@@ -573,9 +589,9 @@ impl Entity {
     }
 }
 
-fn mean_known((old, new): (&[f32], &[f32])) -> f32 {
+fn mean_known<T: Kept>((old, new): (&[T], &[T])) -> f32 {
     let (mut sum, mut count) = (0.0f32, 0u32);
-    for value in old.iter().chain(new) {
+    for value in old.iter().chain(new).map(|value| value.value()) {
         if !value.is_nan() {
             sum += value;
             count += 1;

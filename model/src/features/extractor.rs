@@ -315,6 +315,7 @@ impl FeatureExtractor {
         // What a rule finds is told as that, however rare the step is besides; a danger stays one.
         let speaks = |found: &Finding| found.kind.is_danger() || !routine.kind.is_danger();
         let routine = draft.finding.filter(speaks).map_or(routine, Finding::score);
+        let features = Entity::kept(features);
         entity.keep_row(&features);
         EntityStep {
             entity: u32::try_from(index).unwrap_or(u32::MAX),

@@ -1,5 +1,7 @@
 //! What an entity's last fortnight teaches, refreshed once a day.
 
+use half::bf16;
+
 use crate::class::DeviceClass;
 use crate::experts::autoregression::Autoregression;
 use crate::experts::peers::PeerRegression;
@@ -74,7 +76,7 @@ impl Learnt {
     pub(crate) fn refit(
         &mut self,
         class: DeviceClass,
-        (values, residuals, reported): (&Ring, &Ring, &Flags),
+        (values, residuals, reported): (&Ring, &Ring<bf16>, &Flags),
         blank: impl Fn(&mut [f32]),
     ) {
         let mut series = Vec::with_capacity(HISTORY_STEPS);

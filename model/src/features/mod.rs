@@ -44,6 +44,7 @@ mod step;
 mod unlearnt;
 
 pub(crate) use calendar::LocalTime;
+pub(crate) use canary::FAULT_STEPS;
 pub(crate) use entity::Switching;
 pub use extractor::FeatureExtractor;
 pub use knowledge::Knowledge;

@@ -3,6 +3,7 @@
 mod mixed;
 mod rivals;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -149,6 +150,7 @@ pub fn run(arguments: &HomesArguments) -> anyhow::Result<()> {
     }
     write_protocol(arguments, &measured)?;
     let mut budgets = String::new();
+    let mut together: BTreeMap<(usize, &str), (Vec<LivedHome>, Vec<LivedHome>)> = BTreeMap::new();
     for (set, homes) in &measured {
         let mut shipped: Vec<Vec<LivedHome>> = Vec::new();
         for (name, model) in &models {
@@ -168,11 +170,23 @@ pub fn run(arguments: &HomesArguments) -> anyhow::Result<()> {
                     rivals::beside(*set, *budget, homes, &lived, &plan, &arguments.out)?;
                 }
                 match shipped.get(place) {
-                    Some(shipped) => println!("  what is shipped beside this\n{}", paired(shipped, &lived)),
+                    Some(shipped) => {
+                        println!("  what is shipped beside this\n{}", paired(shipped, &lived));
+                        let (left, right) = together.entry((place, name)).or_default();
+                        left.extend(shipped.iter().cloned());
+                        right.extend(lived);
+                    }
                     None => shipped.push(lived),
                 }
             }
         }
+    }
+    for ((place, name), (left, right)) in together.iter().filter(|_| measured.len() > 1) {
+        let budget = arguments.budgets[*place];
+        println!(
+            "all sets together, {budget} a week asked for: what is shipped beside {name}\n{}",
+            paired(left, right)
+        );
     }
     if arguments.budgets.len() > 1 {
         println!("\nasked against given\n{budgets}");
