@@ -4,6 +4,7 @@ mod carbon_monoxide;
 mod danger;
 mod go_back;
 mod model;
+mod network;
 mod offline;
 mod trial;
 mod trust;
@@ -21,7 +22,7 @@ use crate::class::DeviceClass;
 use crate::experts::routine::PHYSICS_SCORE;
 use crate::features::{AnomalyKind, Band, EntityStep, FeatureExtractor, LeftOut, LocalTime, RoutineScore};
 use crate::grid::STEP_SECONDS;
-use crate::network::{MICRO_BATCH, NetworkOutput};
+use crate::network::NetworkOutput;
 use crate::reading::{EntityInfo, Reading, Value};
 
 use carbon_monoxide::CarbonMonoxide;
@@ -263,69 +264,6 @@ impl HomeDetector {
             })
             .collect();
         StepReport { scores, events: decision.events }
-    }
-
-    /// The network's word on every number that it judges, that is ready and has a full window.
-    fn ask_network(&self, steps: &[EntityStep]) -> Vec<Option<NetworkOutput>> {
-        let mut outputs = vec![None; steps.len()];
-        let Model::Network { scorer, blend, .. } = &*self.model else { return outputs };
-        let judged = steps.iter().enumerate().filter(|(_, step)| {
-            let class = self.entities[step.entity as usize].class;
-            step.ready
-                && step.has_statistics
-                && step.is_news
-                && !class.is_binary()
-                && blend.judges(class)
-                && self.extractor.has_window(step.entity)
-        });
-        let judged: Vec<(usize, u32)> = judged.map(|(place, step)| (place, step.entity)).collect();
-        // As many at a time as the network takes in a pass: the windows of 300 entities together are 2.3 MB.
-        for pass in judged.chunks(MICRO_BATCH) {
-            let windows: Vec<f32> =
-                pass.iter().filter_map(|(_, entity)| self.extractor.window(*entity)).flatten().collect();
-            let classes: Vec<usize> =
-                pass.iter().map(|(_, entity)| self.entities[*entity as usize].class.index()).collect();
-            for ((place, _), output) in pass.iter().zip(scorer.score(&windows, &classes)) {
-                // A score that is no number is no score: the routine detector speaks instead.
-                outputs[*place] = Some(output).filter(|output| output.logit.is_finite());
-            }
-        }
-        outputs
-    }
-
-    /// Keeps what the network says of each entity, told or not.
-    fn note_network(&mut self, steps: &[EntityStep], outputs: &[Option<NetworkOutput>], share: f32) {
-        for (step, output) in steps.iter().zip(outputs) {
-            let Some(output) = output else { continue };
-            let class = self.entities[step.entity as usize].class;
-            if let Some(margin) = self.model.network_margin(class, &step.routine, output, share) {
-                self.records[step.entity as usize].note(margin);
-            }
-        }
-        if steps.first().is_some_and(|step| step.at % DAY_SECONDS == 0) {
-            self.records.iter_mut().for_each(NetworkRecord::next_day);
-        }
-    }
-
-    /// Tries whether the network is of use here: small faults are put into copies of the entities whose turn it is.
-    fn try_faults(&mut self, share: f32) {
-        let Model::Network { scorer, blend, .. } = &*self.model else { return };
-        for (index, record) in self.records.iter_mut().enumerate() {
-            let class = self.entities[index].class;
-            let windows = if blend.judges(class) { self.extractor.small_faults(index) } else { Vec::new() };
-            if windows.is_empty() {
-                continue;
-            }
-            let values: Vec<f32> = windows.iter().flat_map(|window| &window.values).copied().collect();
-            let outputs = scorer.score(&values, &vec![class.index(); windows.len()]);
-            let gain_of = |(window, output): (&TrialWindow, &NetworkOutput)| {
-                let routine = &window.routine;
-                let baseline = routine.score - self.model.routine_threshold(class, routine.kind, share);
-                let network = self.model.network_margin(class, routine, output, share);
-                gain(routine.kind, baseline, network.unwrap_or(f32::NEG_INFINITY), record.lift_so_far())
-            };
-            record.tried(windows.iter().zip(&outputs).map(gain_of).sum());
-        }
     }
 
     /// The rarity of evidence that lies by `margin` above all that is asked of it here: the fleet's threshold for this share of

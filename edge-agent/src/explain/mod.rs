@@ -25,7 +25,7 @@ pub use language::{DayInBrief, Language};
 pub use palette::Theme;
 pub use png::{DrawError, png};
 pub use sentence::{Sentence, precedent, sentence, still_warns, title};
-pub use words::{friendly_name, state_words};
+pub use words::{friendly_name, on_off_is_judged_by, state_words};
 
 /// What is known of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]

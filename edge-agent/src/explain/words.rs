@@ -1,6 +1,7 @@
 //! Names, sentences and times as a resident reads them, cut to the width of a phone.
 
 use hearthwatch_model::class::DeviceClass;
+use hearthwatch_model::reading::EntityInfo;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -143,6 +144,16 @@ pub(super) fn period(start: i64, end: Option<i64>, timezone: &TimeZone) -> Strin
 pub(super) fn local(at: i64, timezone: &TimeZone, format: &str) -> String {
     Timestamp::from_second(at)
         .map_or_else(|_| at.to_string(), |at| at.to_zoned(timezone.clone()).strftime(format).to_string())
+}
+
+/// What is judged of the entities that are on or off, and what is not; none where there are none.
+#[must_use]
+pub fn on_off_is_judged_by<'a>(entities: impl IntoIterator<Item = &'a EntityInfo>) -> Option<&'static str> {
+    let is_switched = |info: &EntityInfo| info.class.is_binary() && !info.class.warns_of_danger();
+    entities.into_iter().any(is_switched).then_some(
+        "Of what is on or off, you are told what stays on longer than it ever did, a contact that chatters, and a motion sensor that \
+         sees nobody for a day or longer while others do. Activity at an unusual hour is hardly found yet: do not count on it.",
+    )
 }
 
 #[cfg(test)]

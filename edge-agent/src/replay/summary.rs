@@ -6,6 +6,7 @@ use hearthwatch_model::grid::{DAY_STEPS, STEP_SECONDS};
 
 use super::playback::Played;
 use super::watch::counted;
+use crate::explain::on_off_is_judged_by;
 
 /// Steps of a week.
 const WEEK_STEPS: f64 = 7.0 * 86_400.0 / STEP_SECONDS as f64;
@@ -46,13 +47,14 @@ impl Summary {
         verdicts(undue, "given after the last row");
         verdicts(unmet, "that met no alarm");
         verdicts(played.forgotten_answers, "on alarms too old to be remembered");
+        let on_off = on_off_is_judged_by(played.watch.infos()).map(str::to_owned);
         Self {
             entities: played.watch.infos().len(),
             steps: played.steps,
             scored_steps: played.scored_steps,
             alarms: played.book.alarms().len(),
             left_out,
-            notes: [played.watch.notes(), played.odd.notes()].concat(),
+            notes: [played.watch.notes(), played.odd.notes(), on_off.into_iter().collect()].concat(),
             one_moment: false,
         }
     }

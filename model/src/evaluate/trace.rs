@@ -260,6 +260,7 @@ mod tests {
         for info in &home.entities {
             extractor.add_entity(info.clone());
         }
+        let mut tried = 0;
         for index in 0..trace.steps() {
             let end = trace.at(index);
             home.readings.iter().filter(|reading| reading.at == end).for_each(|reading| extractor.observe(reading));
@@ -267,7 +268,15 @@ mod tests {
             if end > from {
                 assert_eq!(trace.entities[1].window(index).map(<[f32]>::to_vec), extractor.window(1));
             }
+            for (number, entity) in trace.entities.iter().enumerate() {
+                let kept: Vec<Option<Vec<f32>>> =
+                    entity.tries.iter().filter(|one| one.step == index).map(|one| entity.window_of(one)).collect();
+                let faults = extractor.small_faults(number);
+                tried += faults.len();
+                assert_eq!(kept, faults.into_iter().map(|fault| Some(fault.values)).collect::<Vec<_>>());
+            }
         }
+        assert!(tried > 0, "each entity has its turn within four days");
         assert_eq!(trace.entities[0].window(10), None, "rows before the warm-up's last window are not kept");
     }
 }

@@ -16,7 +16,7 @@ use crate::features::calendar::Clock;
 use crate::features::intake::{Closed, Intake};
 use crate::features::learnt::Learnt;
 use crate::features::profile::Profile;
-use crate::features::ring::{Flags, Kept, Ring};
+use crate::features::ring::{Flags, Ring, mean_known};
 use crate::features::robust;
 use crate::features::roughness::roughness;
 use crate::features::shape::Shape;
@@ -587,15 +587,4 @@ impl Entity {
         }
         out
     }
-}
-
-fn mean_known<T: Kept>((old, new): (&[T], &[T])) -> f32 {
-    let (mut sum, mut count) = (0.0f32, 0u32);
-    for value in old.iter().chain(new).map(|value| value.value()) {
-        if !value.is_nan() {
-            sum += value;
-            count += 1;
-        }
-    }
-    if count == 0 { 0.0 } else { sum / count as f32 }
 }

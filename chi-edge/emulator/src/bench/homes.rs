@@ -119,6 +119,9 @@ impl Set {
     }
 }
 
+/// Homes under what is shipped, and the same homes under another.
+type Beside = (Vec<LivedHome>, Vec<LivedHome>);
+
 /// Measures and prints a table for each set.
 ///
 /// # Errors
@@ -150,7 +153,7 @@ pub fn run(arguments: &HomesArguments) -> anyhow::Result<()> {
     }
     write_protocol(arguments, &measured)?;
     let mut budgets = String::new();
-    let mut together: BTreeMap<(usize, &str), (Vec<LivedHome>, Vec<LivedHome>)> = BTreeMap::new();
+    let mut together: BTreeMap<(usize, &str), Beside> = BTreeMap::new();
     for (set, homes) in &measured {
         let mut shipped: Vec<Vec<LivedHome>> = Vec::new();
         for (name, model) in &models {

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::{Forms, alarms, drawn};
 use crate::brain::{CLOSING_GRACE_SECONDS, LEARNING_DAYS, unusual_percent};
-use crate::explain::Language;
+use crate::explain::{Language, on_off_is_judged_by};
 use crate::headline::{Headline, Tone};
 use crate::home_assistant::SessionState;
 use crate::page::home::Everything;
@@ -81,13 +81,9 @@ fn headline(all: &Everything) -> Markup {
 
 /// What a resident may not count on: on/off entities are judged by little yet (docs/detection.md).
 fn weak_spots(all: &Everything) -> Markup {
-    let is_switched = |info: &EntityInfo| info.class.is_binary() && !info.class.warns_of_danger();
     html! {
-        @if all.detail.entities.iter().any(|(info, _)| is_switched(info)) {
-            p.faint {
-                "Of what is on or off, you are told what stays on longer than it ever did, a contact that chatters, and a motion sensor "
-                "that sees nobody for a day or longer while others do. Activity at an unusual hour is hardly found yet: do not count on it."
-            }
+        @if let Some(told) = on_off_is_judged_by(all.detail.entities.iter().map(|(info, _)| info)) {
+            p.faint { (told) }
         }
     }
 }
