@@ -353,7 +353,9 @@ impl HomeDetector {
     /// # Errors
     /// [`UnknownAlarm`] when no such alarm is remembered.
     pub fn answer(&mut self, alarm_id: &str, verdict: Verdict, at: i64) -> Result<Option<AlarmEvent>, UnknownAlarm> {
-        self.decider.answer(alarm_id, verdict, at)
+        let ended = self.decider.answer(alarm_id, verdict, at)?;
+        self.leave_confirmed();
+        Ok(ended)
     }
 
     /// What readings were not used so far, and why.
@@ -453,6 +455,7 @@ impl HomeDetector {
                 record.clone_from(heard);
             }
         }
+        self.leave_confirmed();
     }
 
     /// Sets the stretches of time, as (entity, from, until] in Unix seconds, that are judged and not learnt from: faults must not

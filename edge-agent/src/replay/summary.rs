@@ -47,7 +47,7 @@ impl Summary {
         verdicts(undue, "given after the last row");
         verdicts(unmet, "that met no alarm");
         verdicts(played.forgotten_answers, "on alarms too old to be remembered");
-        let on_off = on_off_is_judged_by(played.watch.infos()).map(str::to_owned);
+        let on_off = on_off_is_judged_by(played.watch.infos()).filter(|_| played.scored_steps > 0).map(str::to_owned);
         Self {
             entities: played.watch.infos().len(),
             steps: played.steps,

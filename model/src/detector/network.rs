@@ -1,11 +1,16 @@
 //! What the network says of a step, what is kept of that, and whether it is of use in this home.
 
+use std::collections::BTreeSet;
+
 use super::HomeDetector;
 use super::Model;
 use super::trial::TrialWindow;
 use super::trust::{NetworkRecord, gain};
+use crate::alarm::Verdict;
 use crate::features::EntityStep;
+
 use crate::network::{MICRO_BATCH, NetworkOutput};
+use crate::rules::DAYS;
 
 const DAY_SECONDS: i64 = 86_400;
 
@@ -49,6 +54,23 @@ impl HomeDetector {
         }
         if steps.first().is_some_and(|step| step.at % DAY_SECONDS == 0) {
             self.records.iter_mut().for_each(NetworkRecord::next_day);
+            self.leave_confirmed();
+        }
+    }
+
+    /// What the network said while an alarm was on that a resident confirmed tells nothing of clean days: were it kept, one real fault
+    /// would silence the network for four weeks.
+    pub(super) fn leave_confirmed(&mut self) {
+        let Some(now) = self.extractor.closed() else { return };
+        let lessons = self.decider.answers().lessons().iter().filter(|lesson| lesson.verdict == Verdict::Confirmed);
+        let confirmed: BTreeSet<&str> = lessons.map(|lesson| lesson.alarm_id.as_str()).collect();
+        for alarm in self.decider.alarms().iter().filter(|alarm| confirmed.contains(alarm.id.as_str())) {
+            let back = |at: i64| usize::try_from(now.div_euclid(DAY_SECONDS) - at.div_euclid(DAY_SECONDS)).unwrap_or(0);
+            if let Some(record) = self.records.get_mut(alarm.entity as usize) {
+                // A step that ends at midnight is of the day before.
+                let first = back(alarm.start - 1).min(DAYS - 1);
+                (back(alarm.end.unwrap_or(now))..=first).for_each(|back| record.leave_day(back));
+            }
         }
     }
 

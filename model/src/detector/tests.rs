@@ -111,6 +111,25 @@ fn a_room_that_stays_five_degrees_too_cold_is_noticed_within_the_hour_with_a_ban
 }
 
 #[test]
+fn the_network_need_not_surpass_what_it_said_of_a_fault_that_was_confirmed() {
+    let surpasses = |verdict| {
+        let mut one = home();
+        run(&mut one, 0, 20, |_, value| Some(value));
+        let start = 20 * DAY + 8 * 3600;
+        let events = run(&mut one, 20, 1, |at, value| Some(if at > start { value - 5.0 } else { value }));
+        let alarm = raised(&events).first().expect("an alarm").id.clone();
+        // As though a network had been loud on the day of the fault, which is over.
+        for loud in [0.3, 6.0] {
+            (0..144).for_each(|_| one.records[0].note(loud));
+            one.records[0].next_day();
+        }
+        one.answer(&alarm, verdict, 21 * DAY).unwrap();
+        one.records[0].lift_so_far()
+    };
+    assert_eq!([Verdict::Confirmed, Verdict::Dismissed].map(surpasses), [0.3, 6.0]);
+}
+
+#[test]
 fn a_sensor_that_dies_alone_is_called_silent_and_its_neighbour_is_not_accused() {
     let mut one = home();
     run(&mut one, 0, 5, |_, value| Some(value));

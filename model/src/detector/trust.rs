@@ -82,6 +82,14 @@ impl NetworkRecord {
         self.gains.iter().map(|gain| i32::from(*gain)).sum::<i32>() > 0
     }
 
+    /// What was said so many days ago, 0 is today, was said of a fault: the network need not be surer than that.
+    pub(crate) fn leave_day(&mut self, back: usize) {
+        if back == 0 {
+            self.today = f32::NEG_INFINITY;
+        }
+        self.highest.replace(back, f32::NEG_INFINITY);
+    }
+
     /// The day is over: from now on it counts.
     pub(crate) fn next_day(&mut self) {
         if self.steps_today >= STEPS_MIN {
@@ -115,6 +123,16 @@ mod tests {
         assert_eq!(record.lift(), Some(2.5));
         (0..25).for_each(|_| day(&mut record, -3.0));
         assert_eq!(record.lift(), Some(0.0));
+    }
+
+    #[test]
+    fn what_it_said_of_a_fault_need_not_be_surpassed() {
+        let mut record = NetworkRecord::new();
+        record.tried(1);
+        (0..20).for_each(|number| day(&mut record, if number == 15 { 4.0 } else { 0.5 }));
+        assert_eq!(record.lift(), Some(4.0));
+        record.leave_day(5);
+        assert_eq!(record.lift(), Some(0.5));
     }
 
     #[test]

@@ -44,6 +44,14 @@ impl DailyMax {
         (1..DAYS).map(|back| Some(self.days[(self.today + DAYS - back) % DAYS]).filter(|day| !day.is_nan()))
     }
 
+    /// Puts a value in the place of what was seen so many days ago, 0 is today; a day on which nothing was seen stays that.
+    pub(crate) fn replace(&mut self, back: usize, value: f32) {
+        let day = &mut self.days[(self.today + DAYS - back % DAYS) % DAYS];
+        if back < DAYS && !day.is_nan() {
+            *day = value;
+        }
+    }
+
     /// The day is over; the oldest is forgotten.
     pub(crate) fn next_day(&mut self) {
         self.today = (self.today + 1) % DAYS;
@@ -66,6 +74,19 @@ mod tests {
             daily.take(1.0);
         }
         assert_eq!((daily.largest(), daily.known()), (Some(1.0), DAYS));
+    }
+
+    #[test]
+    fn what_was_seen_on_a_day_is_replaced_and_nothing_on_one_that_saw_nothing() {
+        let mut daily = DailyMax::new();
+        daily.take(9.0);
+        daily.next_day();
+        daily.next_day();
+        daily.take(1.0);
+        daily.replace(DAYS, 5.0);
+        daily.replace(1, 5.0);
+        daily.replace(2, 0.5);
+        assert_eq!((daily.largest(), daily.known()), (Some(1.0), 2));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(crate) mod running;
 mod sunlight;
 mod watch;
 
-pub(crate) use daily::DailyMax;
+pub(crate) use daily::{DAYS, DailyMax};
 pub(crate) use watch::{Scene, Watch};
 
 use crate::features::{AnomalyKind, RoutineScore};
