@@ -49,15 +49,17 @@ impl Fault {
 
 /// That any model must notice, in the entity's own robust scale. The fitted tails call 8 a matter of years; the features are cut at 12.
 const LARGE: [(Fault, f32); 3] = [(Fault::Shift, 8.0), (Fault::Burst, 8.0), (Fault::Spike, 12.0)];
-/// Smaller ones, of which one detector may notice what another does not; in scales.
+/// Smaller ones, of which one detector may notice what another does not; in scales, up and down …
 const SMALL: [(Fault, f32); 6] = [
     (Fault::Shift, 3.0),
-    (Fault::Shift, 5.0),
+    (Fault::Shift, -3.0),
     (Fault::Burst, 3.0),
-    (Fault::Drift, 6.0),
+    (Fault::Drift, 5.0),
+    (Fault::Drift, -5.0),
     (Fault::Spike, 5.0),
-    (Fault::Spike, 8.0),
 ];
+/// … times this, another time another: how large a fault must be that the one notices and the other does not is each entity's own.
+const SIZES: [f32; 7] = [1.0, 2.0, 0.6, 1.6, 0.8, 2.5, 1.25];
 /// Each entity is tried once in four days, no two neighbours in one step.
 const TRIED_EVERY_STEPS: i64 = 4 * DAY_STEPS as i64;
 
@@ -70,10 +72,11 @@ impl FeatureExtractor {
             return Vec::new();
         }
         let Some(one) = self.entities.get(entity).filter(|one| one.can_sing()) else { return Vec::new() };
+        let size = SIZES[(closed / STEP_SECONDS / TRIED_EVERY_STEPS).rem_euclid(SIZES.len() as i64) as usize];
         SMALL
             .iter()
             .filter_map(|(fault, scales)| {
-                let (values, routine) = self.sing(entity, |step| fault.share(step) * scales, closed)?;
+                let (values, routine) = self.sing(entity, |step| fault.share(step) * scales * size, closed)?;
                 Some(TrialWindow { class: one.info.class, values, routine })
             })
             .collect()
