@@ -35,7 +35,7 @@ pub struct TrainReleaseArguments {
     recipe: Recipe,
 }
 
-/// The recipes of docs/training.md.
+/// The recipes of docs/measurements/2026-11-30-training-tries.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Recipe {
     /// What ships: the longer one, taught every family.

@@ -28,7 +28,7 @@ pub struct Blend {
 }
 
 /// How much more a statistic of the baseline detector must say where the network sees nothing unusual. Chosen on the calibration homes:
-/// it takes from the network's false alarms what it costs the two together, and loses next to no fault (docs/training.md).
+/// it takes from the network's false alarms what it costs the two together, and loses next to no fault (docs/measurements/2026-11-30-training-tries.md).
 const DOUBT: f32 = 1.0;
 
 /// What a network that is heard of an entity adds to the threshold of the baseline detector; `margin` is how far its score lies above the

@@ -19,7 +19,7 @@ const RATE_MAX: f64 = 7.0;
 const LOUD_SHARE: f64 = 0.25;
 
 /// Thresholds are those at which the calibration homes raise this many times fewer alarms than asked: a home is unlike them in some
-/// way, and then louder. More alarms found hardly more faults (docs/training.md), and each costs trust.
+/// way, and then louder. More alarms found hardly more faults (docs/measurements/2026-11-30-training-tries.md), and each costs trust.
 const CAUTION: f64 = 2.0;
 
 /// And of water, whose rare hours are seldom faults: a bath at night. What is wrong with it is for the rules to find, which have
@@ -27,7 +27,7 @@ const CAUTION: f64 = 2.0;
 const CAUTION_OF_WATER: f64 = 6.0;
 
 /// A network needs none: in each home it speaks only where it is surer than it ever was there. Chosen on the calibration homes, where
-/// twice and four times the rate found no more (docs/training.md).
+/// twice and four times the rate found no more (docs/measurements/2026-11-30-training-tries.md).
 const CAUTION_OF_NETWORK: f64 = 1.0;
 
 /// How far above the loudest step a threshold is put when even that is too often.

@@ -9,7 +9,7 @@ const CHANGES_MIN: u32 = 20;
 /// At the value at which it rests longest (a lamp's 0 W) it must stand still this many times longer to be remarkable.
 const REST_PATIENCE: f32 = 2.0;
 
-/// Counted on 2026-11-29 (docs/training.md): of 5,000 days of healthy meters and rooms in the recorder's form, a run that was longer than all of a fortnight came .7 times a week
+/// Counted on 2026-11-29 (docs/measurements/2026-11-30-training-tries.md): of 5,000 days of healthy meters and rooms in the recorder's form, a run that was longer than all of a fortnight came .7 times a week
 /// of an entity, one of 1.5 times its length .04 times, one of twice its length .01 times.
 const AT_ONE: f32 = 0.4;
 const DOUBLING: f32 = 4.2;

@@ -8,7 +8,7 @@ const PAUSE_FLOOR_STEPS: u32 = 6;
 /// Pauses between reports that must have been seen: a day of an hourly device.
 const PAUSES_MIN: u32 = 24;
 
-/// Counted on 2026-11-29 (docs/training.md): of 9,000 days of healthy meters and rooms in the recorder's form, a pause that was longer than all of a fortnight came .5 times a week
+/// Counted on 2026-11-29 (docs/measurements/2026-11-30-training-tries.md): of 9,000 days of healthy meters and rooms in the recorder's form, a pause that was longer than all of a fortnight came .5 times a week
 /// of an entity, one of twice its length .03 times, one of three times its length .008 times.
 const AT_ONE: f32 = 0.65;
 const DOUBLING: f32 = 2.8;

@@ -103,7 +103,7 @@ fn is_usual(homes: &usize) -> bool {
 
 impl RetrainConfig {
     /// What the weights that ship are trained with: the longer recipe, taught and tried against every family there is
-    /// (docs/training.md).
+    /// (docs/measurements/2026-11-30-training-tries.md).
     #[must_use]
     pub fn release(seed: u64) -> Self {
         Self { train_families: Family::EVERY.to_vec(), test_families: Family::EVERY.to_vec(), ..Self::longer(seed) }

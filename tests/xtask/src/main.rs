@@ -34,7 +34,7 @@ enum Task {
     },
     /// Print figures: `homes`, `detection`, `binary`, `verdicts`, `feedback`, `network`, `edge`, `home`, `train`, `loop`, `ingest` or `admin`;
     /// everything after the name goes to the bench. `edge` and `train` install ONNX Runtime and PyTorch (pip) to be
-    /// compared with. `tables` prints every table of docs/detection.md, docs/feedback.md and docs/training.md, in about an
+    /// compared with. `tables` prints every table of docs/measurements and docs/feedback.md on regular samples, in about an
     /// hour; it needs the recordings beside the checkout.
     Bench {
         /// Which bench.
