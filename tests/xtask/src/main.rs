@@ -1,5 +1,6 @@
 //! `cargo xtask`: the project's own tasks, so that a contributor and the CI run the very same commands.
 
+mod build;
 mod endurance;
 mod install;
 mod references;
@@ -32,7 +33,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
-    /// Print figures: `homes`, `detection`, `binary`, `verdicts`, `feedback`, `network`, `edge`, `home`, `train`, `loop`, `ingest` or `admin`;
+    /// Print figures: `build`, `homes`, `detection`, `binary`, `verdicts`, `feedback`, `network`, `edge`, `home`, `train`, `loop`, `ingest` or `admin`;
     /// everything after the name goes to the bench. `edge` and `train` install ONNX Runtime and PyTorch (pip) to be
     /// compared with. `tables` prints every table of docs/measurements and docs/feedback.md on regular samples, in about an
     /// hour; it needs the recordings beside the checkout.
@@ -82,6 +83,9 @@ fn main() -> ExitCode {
 
 /// Benches measure what is shipped, so they run under the `dist` profile where size and speed are the figures.
 fn bench(name: &str, rest: &[String]) -> anyhow::Result<()> {
+    if name == "build" {
+        return build::measure(&speed::target());
+    }
     if name == "tables" {
         return tables::print_all(bench);
     }
@@ -103,8 +107,7 @@ fn bench(name: &str, rest: &[String]) -> anyhow::Result<()> {
 }
 
 fn emulator(task: &str, rest: &[String]) -> anyhow::Result<()> {
-    let mut arguments =
-        ["run", "--release", "--package", "hearthwatch-emulator", "--", task].map(str::to_owned).to_vec();
+    let mut arguments = ["run", "--release", "--bin", "hearthwatch-emulator", "--", task].map(str::to_owned).to_vec();
     arguments.extend_from_slice(rest);
     shell::cargo(arguments)
 }

@@ -31,8 +31,7 @@ pub fn home(rest: &[String]) -> anyhow::Result<()> {
     let package = "hearthwatch-edge";
     shell::cargo(["build", "--profile", "dist", "--package", package, "--bin", package])?;
     let agent = std::path::absolute(target().join("dist").join(package))?;
-    let run =
-        ["run", "--release", "--package", "hearthwatch-tests", "--bin", "hearthwatch-home-bench", "--", "--agent"];
+    let run = ["run", "--release", "--bin", "hearthwatch-home-bench", "--", "--agent"];
     let mut arguments = run.map(str::to_owned).to_vec();
     arguments.push(agent.display().to_string());
     arguments.extend_from_slice(rest);
@@ -89,6 +88,6 @@ fn environment() -> anyhow::Result<PathBuf> {
     Ok(python)
 }
 
-fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from)
 }
