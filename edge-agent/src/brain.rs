@@ -202,8 +202,8 @@ impl Brain {
             untold: Vec::new(),
         };
         brain.detector.set_budget(brain.budget());
-        let rehearsal = brain.rehearsal();
-        brain.view.send_modify(|view| view.rehearsal = rehearsal);
+        let backtest = brain.backtest();
+        brain.view.send_modify(|view| view.backtest = backtest);
         brain.show(None);
         Ok(brain)
     }
@@ -375,13 +375,13 @@ impl Brain {
         self.alarms.tally(since)
     }
 
-    /// What a new model is tried on; each hour other entities sing.
+    /// What a new model is tried on; each hour other entities are checked.
     #[must_use]
     pub fn trial_windows(&self, now: i64) -> TrialWindows {
         let turn = now.div_euclid(3_600).unsigned_abs();
         TrialWindows {
             recent: self.detector.recent_windows(),
-            canaries: self.detector.canaries(turn),
+            canaries: self.detector.synthetic_faults(turn),
             share: self.detector.share(),
         }
     }

@@ -21,7 +21,7 @@ pub mod outbox;
 pub mod output;
 pub mod page;
 pub mod pinned;
-pub mod rehearse;
+pub mod backtest;
 pub mod replay;
 pub mod run;
 pub mod setup;

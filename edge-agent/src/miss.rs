@@ -9,7 +9,7 @@ use hearthwatch_protocol::limits::TEXT_BYTES_MAX;
 
 use crate::brain::{BrainCommand, BrainGone, BrainHandle, MissReport};
 use crate::history::{HistoryError, HistoryReader, StoredMiss};
-use crate::rehearse;
+use crate::backtest;
 
 /// A miss further back than this is not declared: the memory that it is judged by reaches two weeks further.
 pub const MISS_SECONDS_MAX: i64 = 20 * 86_400;
@@ -72,7 +72,7 @@ async fn look(brain: &BrainHandle, history: PathBuf, miss: StoredMiss, now: i64)
     let detail = brain.ask(BrainCommand::Look).await?;
     let (entity_id, at) = (miss.entity_id.clone(), miss.at);
     let look = move || -> Result<_, HistoryError> {
-        rehearse::moment(&mut HistoryReader::open(&history)?, &detail, &entity_id, at)
+        backtest::moment(&mut HistoryReader::open(&history)?, &detail, &entity_id, at)
     };
     let moment = match tokio::task::spawn_blocking(look).await {
         Ok(Ok(moment)) => moment,

@@ -522,8 +522,8 @@ impl HomeDetector {
     /// Windows with a known fault at their end, put into copies of the home's own recent stream: what a model must hear.
     /// `turn` chooses the entities; empty in a home that is too young.
     #[must_use]
-    pub fn canaries(&self, turn: u64) -> Vec<TrialWindow> {
-        self.extractor.canaries(turn)
+    pub fn synthetic_faults(&self, turn: u64) -> Vec<TrialWindow> {
+        self.extractor.synthetic_faults(turn)
     }
 
     /// Sets how many alarms a week the home wants.

@@ -5,7 +5,7 @@
 //! name; test homes are measured in weeks after those that were trained on.
 
 mod blending;
-mod charge;
+mod class_gating;
 mod checkpoint;
 mod config;
 mod corpus;
@@ -15,11 +15,11 @@ mod fit;
 mod fold;
 mod loss;
 mod prepare;
-mod pupil;
+mod fold_trainer;
 mod release;
 mod retrain;
 mod sampler;
-mod treadmill;
+mod train_step_bench;
 
 pub use checkpoint::{Checkpoints, NoCheckpoints};
 pub use config::{RetrainConfig, RoutineThresholds};
@@ -29,11 +29,11 @@ pub use feedback::FeedbackExample;
 pub use fit::EpochRecord;
 pub use fold::{CROSS_FIT_PARTS, cross_fit, leave_set_out};
 pub use prepare::{Prepared, prepare, prepare_test};
-pub use pupil::Pupil;
+pub use fold_trainer::FoldTrainer;
 pub use release::{Release, release};
 pub use retrain::{Candidate, fine_tune, retrain, retrain_guarded, retrain_prepared, retrain_resumable};
 
-pub use treadmill::Treadmill;
+pub use train_step_bench::TrainStepBench;
 
 use crate::network::{ArtifactError, DeviceError};
 

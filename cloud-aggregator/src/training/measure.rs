@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use clap::Args;
 use hearthwatch_model::network::{CLASS_SLOTS, DeviceKind, Form, Scorer, WINDOW_VALUES};
-use hearthwatch_model::train::Treadmill;
+use hearthwatch_model::train::TrainStepBench;
 
 /// Largest difference of an output between two devices: their kernels add in another order, that is all.
 const TOLERANCE: f32 = 1e-3;
@@ -43,14 +43,14 @@ pub fn run(arguments: &MeasureTrainingArguments) -> anyhow::Result<()> {
     let kind = DeviceKind::parse(&arguments.device)?;
     ensure!(arguments.batch > 0, "--batch must be at least 1");
     let worst = worst_difference(kind)?;
-    let mut treadmill = Treadmill::new(kind, arguments.batch)?;
+    let mut bench = TrainStepBench::new(kind, arguments.batch)?;
     (0..WARM_UP_STEPS).for_each(|_| {
-        treadmill.step();
+        bench.step();
     });
     let (start, limit) = (Instant::now(), Duration::from_secs(arguments.seconds));
     let mut steps = 0_u32;
     while start.elapsed() < limit || steps == 0 {
-        treadmill.step();
+        bench.step();
         steps += 1;
     }
     let rate = f64::from(steps) * arguments.batch as f64 / start.elapsed().as_secs_f64();

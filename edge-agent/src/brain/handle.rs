@@ -18,7 +18,7 @@ use crate::explain::Language;
 use crate::history::{Reason, StoredMiss};
 use crate::house::{Change, ChangeError, Place};
 use crate::miss::LOOKS_MAX;
-use crate::rehearse::Rehearsal;
+use crate::backtest::Backtest;
 use crate::update::TrialWindows;
 
 /// Commands that may wait. The largest is a slice of history, at most 4 MiB; slices come one at a time.
@@ -90,8 +90,8 @@ pub enum BrainCommand {
     },
     /// [`Brain::declare_miss`].
     DeclareMiss(Box<MissReport>, i64, oneshot::Sender<StoredMiss>),
-    /// [`Brain::keep_rehearsal`].
-    KeepRehearsal(Rehearsal, NetworkRecords),
+    /// [`Brain::keep_backtest`].
+    KeepBacktest(Backtest, NetworkRecords),
     /// [`Brain::recover`].
     Recover(Vec<RecordedState>, i64),
     /// [`Brain::tally`].
@@ -273,7 +273,7 @@ impl Brain {
             BrainCommand::DeclareMiss(report, now, reply) => {
                 let _ = reply.send(self.declare_miss(&report, now));
             }
-            BrainCommand::KeepRehearsal(rehearsal, records) => self.keep_rehearsal(&rehearsal, &records),
+            BrainCommand::KeepBacktest(backtest, records) => self.keep_backtest(&backtest, &records),
         }
     }
 }

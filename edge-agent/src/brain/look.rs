@@ -1,4 +1,4 @@
-//! What the brain tells who wants to know everything, and what it is told beside answers to alarms: misses, rehearsals.
+//! What the brain tells who wants to know everything, and what it is told beside answers to alarms: misses, backtests.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use crate::explain::friendly_name;
 use crate::history::StoredMiss;
 use crate::house::Place;
 use crate::miss::LOOKS_MAX;
-use crate::rehearse::{Moment, Rehearsal};
+use crate::backtest::{Moment, Backtest};
 use crate::unit_doubt::UnitDoubt;
 
 /// What came of the last looks back is told until the next start; the page shows fewer.
 const LOOKS_TOLD: usize = 2 * LOOKS_MAX;
 
-/// Name of the note that holds the newest rehearsal.
-const REHEARSAL_NOTE: &str = "rehearsal";
+/// Name of the note that holds the newest backtest; stored, so it stays as it was.
+const BACKTEST_NOTE: &str = "rehearsal";
 
 /// Everything that the brain knows at the moment and that the memory on disk does not tell.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ pub struct HomeDetail {
     /// Alarms that can be answered, oldest first.
     pub alarms: Vec<ShownAlarm>,
     /// What the newest model would have changed last month.
-    pub rehearsal: Option<Rehearsal>,
+    pub backtest: Option<Backtest>,
     /// What people call the entities, by id.
     pub places: HashMap<String, Place>,
     /// Whether the last step was judged as it was lived: not before the first one after a start.
@@ -125,7 +125,7 @@ impl Brain {
             watched: self.detector.watched(),
             closed: self.closed,
             alarms: self.alarms.list().to_vec(),
-            rehearsal: self.rehearsal(),
+            backtest: self.backtest(),
             places: self.places.clone(),
             judged: self.judged,
             gone: self.gone.clone(),
@@ -192,18 +192,18 @@ impl Brain {
     }
 
     /// What the newest model would have changed.
-    pub(super) fn rehearsal(&self) -> Option<Rehearsal> {
-        let text = self.history.note(REHEARSAL_NOTE).ok().flatten()?;
-        serde_json::from_str(&text).inspect_err(|error| self.history.set_note_aside(REHEARSAL_NOTE, error, &text)).ok()
+    pub(super) fn backtest(&self) -> Option<Backtest> {
+        let text = self.history.note(BACKTEST_NOTE).ok().flatten()?;
+        serde_json::from_str(&text).inspect_err(|error| self.history.set_note_aside(BACKTEST_NOTE, error, &text)).ok()
     }
 
     /// Keeps what a new model would have changed, and shows it. What it was heard to say on the way lets it speak at once.
-    pub fn keep_rehearsal(&mut self, rehearsal: &Rehearsal, records: &NetworkRecords) {
+    pub fn keep_backtest(&mut self, backtest: &Backtest, records: &NetworkRecords) {
         self.detector.take_records(records);
-        self.view.send_modify(|view| view.rehearsal = Some(rehearsal.clone()));
-        let kept = serde_json::to_string(rehearsal)
+        self.view.send_modify(|view| view.backtest = Some(backtest.clone()));
+        let kept = serde_json::to_string(backtest)
             .map_err(|error| error.to_string())
-            .and_then(|text| self.history.set_note(REHEARSAL_NOTE, &text).map_err(|error| error.to_string()));
+            .and_then(|text| self.history.set_note(BACKTEST_NOTE, &text).map_err(|error| error.to_string()));
         if let Err(error) = kept {
             tracing::warn!(error, "what the new model would have changed is forgotten");
         }

@@ -13,7 +13,7 @@ use hearthwatch_model::reading::Reading;
 
 use super::faults::{FaultTime, faults};
 use super::step::OpenStep;
-use super::teach::{KEPT_SECONDS, Plan, Progress, Pupils, Relearning, StudyError, teach};
+use super::teach::{KEPT_SECONDS, Plan, Progress, HomeEntities, Relearning, StudyError, teach};
 use super::{Brain, WARM_UP_SECONDS, step_before};
 use crate::history::HistoryError;
 
@@ -66,12 +66,12 @@ impl Brain {
             Ok(history) => {
                 // The past is judged by nobody, so the network need not look at it.
                 let detector = HomeDetector::new(self.config.clone(), Arc::new(Model::routine()));
-                let pupils = Pupils {
+                let home = HomeEntities {
                     entities: self.detector.entities().to_vec(),
                     unlearnt: self.recent_faults(closed, closed),
                 };
                 let from = step_before(closed - WARM_UP_SECONDS);
-                let relearning = Box::new(Relearning::new(detector, pupils, history, self.plan(closed), from));
+                let relearning = Box::new(Relearning::new(detector, home, history, self.plan(closed), from));
                 self.studies = Studies::Due { relearning, again: false };
             }
             Err(error) => self.go_on_as_before(closed, &error),

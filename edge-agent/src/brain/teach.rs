@@ -98,7 +98,7 @@ fn readings_without(
 
 /// What a home consists of, and what of each entity's past is not usual, as (entity, from, until].
 #[derive(Debug)]
-pub(super) struct Pupils {
+pub(super) struct HomeEntities {
     pub(super) entities: Vec<EntityInfo>,
     pub(super) unlearnt: Vec<(u32, i64, i64)>,
 }
@@ -120,7 +120,7 @@ pub struct Relearning {
     detector: HomeDetector,
     /// What the detector is still to be told before it is taught: by whoever teaches, so that all its memory is taken from the heap of
     /// one thread, and given back with it.
-    pupils: Option<Pupils>,
+    home: Option<HomeEntities>,
     history: History,
     plan: Plan,
     progress: Progress,
@@ -131,18 +131,18 @@ pub struct Relearning {
 
 impl Relearning {
     /// `detector` knows of no entity yet.
-    pub(super) fn new(detector: HomeDetector, pupils: Pupils, history: History, plan: Plan, from: i64) -> Self {
+    pub(super) fn new(detector: HomeDetector, home: HomeEntities, history: History, plan: Plan, from: i64) -> Self {
         let span = (from, plan.as_of);
-        Self { detector, pupils: Some(pupils), history, plan, progress: Progress::default(), span, outcome: Ok(()) }
+        Self { detector, home: Some(home), history, plan, progress: Progress::default(), span, outcome: Ok(()) }
     }
 
     /// Goes through the past: seconds in a large home. Ends early when it no longer `goes_on`. A panic ends this attempt and nothing
     /// else: who takes it over learns of it.
     pub fn study(&mut self, goes_on: impl Fn() -> bool) {
-        let Self { detector, pupils, history, plan, progress, span, outcome } = self;
+        let Self { detector, home, history, plan, progress, span, outcome } = self;
         // What a panic leaves half done is this new detector alone, which is then thrown away.
         let studied = catch_unwind(AssertUnwindSafe(|| {
-            if let Some(Pupils { entities, unlearnt }) = pupils.take() {
+            if let Some(HomeEntities { entities, unlearnt }) = home.take() {
                 for info in entities {
                     detector.add_entity(info);
                 }

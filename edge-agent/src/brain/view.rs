@@ -14,7 +14,7 @@ use super::clock::SetBack;
 use super::readiness::Readiness;
 use crate::explain::Language;
 use crate::house::House;
-use crate::rehearse::Rehearsal;
+use crate::backtest::Backtest;
 
 /// An alarm with all that is needed to show it.
 pub type ShownAlarm = crate::history::StoredAlarm;
@@ -50,7 +50,7 @@ pub struct HomeView {
     /// What works already, and what is still being learnt.
     pub readiness: Arc<Readiness>,
     /// What the newest model would have changed last month.
-    pub rehearsal: Option<Rehearsal>,
+    pub backtest: Option<Backtest>,
     /// The newest daily brief.
     pub brief: Option<Brief>,
     /// The home's time zone.
@@ -77,7 +77,7 @@ impl Default for HomeView {
             budget: 0.0,
             month: Month::default(),
             readiness: Arc::default(),
-            rehearsal: None,
+            backtest: None,
             brief: None,
             timezone: TimeZone::UTC,
             language: Language::default(),

@@ -289,19 +289,19 @@ fn update_state(installed: ModelVersion, updates: &UpdateView) -> Value {
 /// What the home's answers did: "Your 6 answers are in model 14. On your home it would have raised 2 alarms instead of 5
 /// in the last four weeks." Empty while there is nothing to tell.
 fn receipt(view: &HomeView, updates: &UpdateView) -> Value {
-    let rehearsal = view.rehearsal.as_ref();
+    let backtest = view.backtest.as_ref();
     let answers = updates.contribution;
     let mut parts = Vec::new();
     parts.extend(answers.map(|(version, answers)| view.language.answers_in(version, answers)));
-    parts.extend(rehearsal.map(|tried| view.language.rehearsed(tried)));
+    parts.extend(backtest.map(|tried| view.language.backtested(tried)));
     json!({
         "receipt": parts.join(" "),
         "answers": answers.map(|(_, answers)| answers),
         "answers_in_model": answers.map(|(version, _)| version.0),
-        "alarms_before": rehearsal.map(|tried| tried.before.1),
-        "alarms_after": rehearsal.map(|tried| tried.after.1),
-        "compared_from": rehearsal.map(|tried| time(tried.from)),
-        "compared_until": rehearsal.map(|tried| time(tried.until)),
+        "alarms_before": backtest.map(|tried| tried.before.1),
+        "alarms_after": backtest.map(|tried| tried.after.1),
+        "compared_from": backtest.map(|tried| time(tried.from)),
+        "compared_until": backtest.map(|tried| time(tried.until)),
         "roll_back_to": updates.fallback.map(|version| version.0),
         "wish": updates.wish_line(),
         "mirror_out_of_date_since": updates.mirror.as_ref().map(|fault| time(fault.since)),

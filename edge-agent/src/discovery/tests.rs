@@ -17,7 +17,7 @@ use crate::brain::{EntityReadiness, HomeView, Notice, NoticeKind, Readiness, Sho
 use crate::house::Place;
 use crate::house::{Change, DailyTime, HouseMode, QuietHours};
 use crate::mode::Mode;
-use crate::rehearse::Rehearsal;
+use crate::backtest::Backtest;
 
 fn shown() -> ShownAlarm {
     let info =
@@ -180,9 +180,9 @@ fn the_receipt_says_what_answers_did() {
         serde_json::from_str::<Value>(&found.unwrap().1).unwrap()
     };
     assert_eq!(receipt(&HomeView::default(), &UpdateView::default())["receipt"], "");
-    let rehearsal =
-        Rehearsal { from: 0, until: 28 * 86_400, before: (ModelVersion(13), 5), after: (ModelVersion(14), 2) };
-    let view = HomeView { rehearsal: Some(rehearsal), ..HomeView::default() };
+    let backtest =
+        Backtest { from: 0, until: 28 * 86_400, before: (ModelVersion(13), 5), after: (ModelVersion(14), 2) };
+    let view = HomeView { backtest: Some(backtest), ..HomeView::default() };
     let updates = UpdateView { contribution: Some((ModelVersion(14), 6)), ..UpdateView::default() };
     let told = receipt(&view, &updates);
     assert_eq!(

@@ -8,7 +8,7 @@ use hearthwatch_protocol::ModelVersion;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::rehearse::Rehearsal;
+use crate::backtest::Backtest;
 
 /// A language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -153,7 +153,7 @@ impl Language {
 
     /// What a model would have raised in the days that were compared, beside the one before.
     #[must_use]
-    pub fn rehearsed(self, tried: &Rehearsal) -> String {
+    pub fn backtested(self, tried: &Backtest) -> String {
         let ((_, before), (version, after), days) = (tried.before, tried.after, tried.days());
         match self {
             Self::English => {

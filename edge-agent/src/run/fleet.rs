@@ -28,7 +28,7 @@ use crate::config::CloudConfig;
 use crate::discovery::UpdateView;
 use crate::history::HistoryReader;
 use crate::outbox::{Admission, Outbox, SharingLevel};
-use crate::rehearse;
+use crate::backtest;
 use crate::state_directory::StateDirectory;
 use crate::update::{ModelProof, Step, Trigger, Updater, Wishes};
 use crate::uplink::{self, Uplink, UplinkHandle, UplinkState};
@@ -65,7 +65,7 @@ pub(super) struct Fleet {
     /// What was found out about models while starting.
     outcomes: Vec<UpdateOutcome>,
     rng: SmallRng,
-    /// The memory's file, for rehearsals.
+    /// The memory's file, for backtests.
     history: PathBuf,
     /// Where decisions of people are written down.
     audit: PathBuf,
@@ -285,7 +285,7 @@ impl Fleet {
             let home = around.brain.ask(BrainCommand::Look).await?;
             let after = (version, Arc::clone(&model));
             around.brain.ask(|reply| BrainCommand::ReplaceModel(model, version, reply)).await?;
-            rehearse_aside(&self.history, home, after, around.brain.clone(), around.stop.clone());
+            backtest_aside(&self.history, home, after, around.brain.clone(), around.stop.clone());
             self.status.send_modify(|status| status.model_version = version);
         }
         self.report(step.outcomes, around).await;
@@ -386,7 +386,7 @@ async fn off_the_workers<T: Send + 'static>(work: impl FnOnce() -> T + Send + 's
 }
 
 /// Finds out what a new model would have changed last month, on a thread of its own that nobody waits for.
-fn rehearse_aside(
+fn backtest_aside(
     history: &Path,
     home: Box<HomeDetail>,
     after: (ModelVersion, Arc<Model>),
@@ -397,24 +397,24 @@ fn rehearse_aside(
     let work = move || {
         let before = (home.model_version, Arc::clone(&home.model));
         let compared = HistoryReader::open(&path)
-            .and_then(|mut reader| rehearse::compare(&mut reader, &home, before, after, unix_now()));
+            .and_then(|mut reader| backtest::compare(&mut reader, &home, before, after, unix_now()));
         match compared {
             // Nobody listens when the agent stops meanwhile.
-            Ok(Some(rehearsed)) => drop(tell.send(rehearsed)),
+            Ok(Some(backtested)) => drop(tell.send(backtested)),
             Ok(None) => tracing::info!("too little is remembered to compare the new model with the one before"),
             Err(error) => tracing::warn!(error = %error, "the new model is not compared with the one before"),
         }
     };
-    if let Err(error) = std::thread::Builder::new().name("rehearsal".to_owned()).spawn(work) {
+    if let Err(error) = std::thread::Builder::new().name("backtest".to_owned()).spawn(work) {
         tracing::warn!(error = %error, "the new model is not compared with the one before");
         return;
     }
     tokio::spawn(async move {
         tokio::select! {
             () = stop.cancelled() => {}
-            Ok((rehearsal, record)) = told => {
+            Ok((backtest, record)) = told => {
                 // A brain that is gone keeps nothing.
-                let _ = brain.tell(BrainCommand::KeepRehearsal(rehearsal, record)).await;
+                let _ = brain.tell(BrainCommand::KeepBacktest(backtest, record)).await;
             }
             else => {}
         }

@@ -11,7 +11,7 @@ use hearthwatch_protocol::ModelVersion;
 pub struct TrialWindows {
     /// As they are.
     pub recent: Vec<TrialWindow>,
-    /// With a known fault at their end ([`hearthwatch_model::detector::HomeDetector::canaries`]).
+    /// With a known fault at their end ([`hearthwatch_model::detector::HomeDetector::synthetic_faults`]).
     pub canaries: Vec<TrialWindow>,
     /// An entity's part of the home's budget, alarms a week: what thresholds follow from.
     pub share: f32,

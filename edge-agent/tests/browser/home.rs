@@ -11,7 +11,7 @@ use hearthwatch_edge::mode::Mode;
 use hearthwatch_edge::outbox::{Outbox, SharingLevel};
 use hearthwatch_edge::page::guard::Door;
 use hearthwatch_edge::page::{self, PageParts};
-use hearthwatch_edge::rehearse::Rehearsal;
+use hearthwatch_edge::backtest::Backtest;
 use hearthwatch_edge::update::Wishes;
 use hearthwatch_edge::uplink::{self, UplinkConfig, UplinkHandle};
 use hearthwatch_link::LinkConfig;
@@ -208,11 +208,11 @@ async fn answer_and_share(brain: &BrainHandle, uplink: &UplinkHandle) {
         brain.tell(answer).await.unwrap();
     }
     let period = (FIRST + 2 * DAY, FIRST + 30 * DAY);
-    let rehearsal =
-        Rehearsal { from: period.0, until: period.1, before: (ModelVersion(13), 5), after: (ModelVersion(14), 2) };
+    let backtest =
+        Backtest { from: period.0, until: period.1, before: (ModelVersion(13), 5), after: (ModelVersion(14), 2) };
     let config = DetectorConfig { timezone: jiff::tz::TimeZone::UTC, budget_per_week: 1.0, salt: Vec::new() };
     let unheard = HomeDetector::new(config, Arc::new(Model::routine())).records();
-    brain.tell(BrainCommand::KeepRehearsal(rehearsal, unheard)).await.unwrap();
+    brain.tell(BrainCommand::KeepBacktest(backtest, unheard)).await.unwrap();
     // Every command before this one is carried out.
     brain.ask(BrainCommand::Look).await.unwrap();
     let credit = Contribution {

@@ -547,7 +547,7 @@ fn a_network_that_judges_nothing_of_a_home_is_to_it_what_the_routine_detector_is
         blend.in_charge = Some([DeviceClass::Power].into());
     }
     let routine = Model::Routine { calibration: mute.routine_calibration().clone() };
-    for windows in [one.recent_windows(), one.canaries(0)] {
+    for windows in [one.recent_windows(), one.synthetic_faults(0)] {
         let margins = mute.margins(&windows, one.share());
         assert!(!margins.is_empty() && margins.iter().all(|margin| !margin.by_network));
         assert_eq!(margins, routine.margins(&windows, one.share()));
@@ -555,19 +555,19 @@ fn a_network_that_judges_nothing_of_a_home_is_to_it_what_the_routine_detector_is
 }
 
 #[test]
-fn canaries_are_heard_by_the_network_and_by_the_routine_detector_and_not_by_a_network_that_is_deaf() {
+fn synthetic_faults_are_noticed_by_the_network_and_by_the_baseline_detector_and_not_by_a_network_of_low_recall() {
     let one = watched_by_network();
-    let (canaries, share) = (one.canaries(0), one.share());
-    for hears in [Model::shipped().unwrap(), Model::routine()] {
-        let margins = values(&hears.margins(&canaries, share));
+    let (faults, share) = (one.synthetic_faults(0), one.share());
+    for sound in [Model::shipped().unwrap(), Model::routine()] {
+        let margins = values(&sound.margins(&faults, share));
         assert!(margins.len() == 12 && margins.iter().all(|margin| *margin > 0.0), "{margins:?}");
     }
-    let mut deaf = Model::shipped().unwrap();
-    if let Model::Network { calibration, .. } = &mut deaf {
+    let mut low_recall = Model::shipped().unwrap();
+    if let Model::Network { calibration, .. } = &mut low_recall {
         calibration.classes.clear();
         calibration.fallback.points = vec![(0.01, 1_000.0), (1.0, 999.0)];
     }
-    let margins = values(&deaf.margins(&canaries, share));
+    let margins = values(&low_recall.margins(&faults, share));
     assert!(margins.iter().all(|margin| *margin < 0.0), "{margins:?}");
 }
 

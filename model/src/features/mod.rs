@@ -27,7 +27,6 @@
 //! after a week.
 
 mod calendar;
-mod canary;
 mod entity;
 mod extractor;
 mod intake;
@@ -41,10 +40,10 @@ pub(crate) mod robust;
 mod roughness;
 mod shape;
 mod step;
+mod synthetic_faults;
 mod unlearnt;
 
 pub(crate) use calendar::LocalTime;
-pub(crate) use canary::FAULT_STEPS;
 pub(crate) use entity::Switching;
 pub use extractor::FeatureExtractor;
 pub use knowledge::Knowledge;
@@ -52,4 +51,5 @@ pub(crate) use learnt::Learnt;
 pub use left_out::LeftOut;
 pub(crate) use shape::{Shape, is_outdoor};
 pub(crate) use step::LN_STEPS_PER_WEEK;
+pub(crate) use synthetic_faults::FAULT_STEPS;
 pub use step::{AnomalyKind, Band, EntityStep, Normaliser, RoutineScore};

@@ -37,7 +37,7 @@ pub(super) fn take_values(
     false
 }
 
-/// Lets the other entity follow, where it has peace around it, and labels it.
+/// Lets the other entity follow, where there is no other fault around it, and labels it.
 pub(super) fn follow(
     home: &RecordedHome,
     original: &[Series],

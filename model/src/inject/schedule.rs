@@ -7,7 +7,7 @@ use super::family::Family;
 use super::scale::Scale;
 use crate::grid::STEP_SECONDS;
 
-/// Peace between two faults of an entity, and around faults that are known already: a day, so that one does not hide
+/// Time between two faults of an entity, and around faults that are known already: a day, so that one does not hide
 /// in the other's shadow.
 pub(super) const PEACE_SECONDS: i64 = 86_400;
 

@@ -61,7 +61,7 @@ pub struct RetrainConfig {
     pub fine_tune_learning_rate: f64,
     /// Share of windows that end inside a fault.
     pub faulty_share: f64,
-    /// Share of the windows from peace that are drawn from those which the network of the epoch before found oddest.
+    /// Share of the windows from normal time that are drawn from those which the network of the epoch before found oddest.
     pub hard_share: f64,
     /// Share of windows taken from feedback, when there is any.
     pub feedback_share: f64,

@@ -1,4 +1,4 @@
-//! What the network is trained to make small: quantile loss in peace, cross-entropy on faults.
+//! What the network is trained to make small: quantile loss in normal time, cross-entropy on faults.
 
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -8,7 +8,7 @@ use crate::network::{CLASS_SLOTS, Network, QUANTILE_LEVELS, WINDOW_VALUES, one_h
 
 /// The loss of a batch on a device: a scalar tensor.
 ///
-/// Pinball loss (Koenker and Bassett 1978) of the next step's residual over windows from peace, averaged over quantiles,
+/// Pinball loss (Koenker and Bassett 1978) of the next step's residual over windows from normal time, averaged over quantiles,
 /// plus `anomaly_weight` times the weighted binary cross-entropy of the logit over all windows.
 pub(super) fn loss(network: &Network, batch: &Batch, anomaly_weight: f32, device: &Device) -> Tensor<1> {
     let n = batch.len();

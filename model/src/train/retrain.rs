@@ -10,7 +10,7 @@ use super::feedback::{self, FeedbackExample};
 use super::fit::{EpochRecord, Homes, Kept, Plan, fit};
 use super::prepare::{Prepared, network_thresholds, prepare};
 use super::sampler::Sampler;
-use super::{Progress, TrainError, blending, charge};
+use super::{Progress, TrainError, blending, class_gating};
 use crate::alarm::{Blend, Calibration};
 use crate::drift::FeatureProfile;
 use crate::evaluate::{Contender, Evaluation, GateReport, GateVerdict, Influence, judge, paired_difference, replay};
@@ -284,7 +284,7 @@ fn measured(
 fn set_up(prepared: &Prepared, scorer: &Scorer, blend: Blend, config: &RetrainConfig) -> (Calibration, Blend) {
     let everywhere = Blend { in_charge: None, ..blend };
     let calibration = network_thresholds(prepared, scorer, &everywhere, config.threads);
-    let earned = charge::earned(prepared, scorer, (&calibration, &everywhere), config);
+    let earned = class_gating::earned(prepared, scorer, (&calibration, &everywhere), config);
     (calibration, Blend { in_charge: Some(earned), ..everywhere })
 }
 

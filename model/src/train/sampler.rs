@@ -1,4 +1,4 @@
-//! Draws training windows: so many inside faults, the others from peace.
+//! Draws training windows: so many inside faults, the others from normal time.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -11,7 +11,7 @@ use crate::grid::{FEATURES, STEP_SECONDS};
 use crate::inject::Family;
 use crate::network::{RESIDUAL_FEATURE, Scorer, WINDOW_VALUES, tame};
 
-/// After a fault its shadow stays in the window: for a day it is neither fault nor peace.
+/// After a fault its shadow stays in the window: for a day it is neither fault nor normal.
 const SHADOW_SECONDS: i64 = 86_400;
 
 /// Most of a fault's beginning that is passed over.
@@ -24,7 +24,7 @@ const SIGNED: [usize; 11] = [0, 1, 2, 4, 5, 8, 9, 10, 12, 16, 17];
 /// Half the width of the uniform noise added to a training window's features, so that no window is seen twice alike.
 const JITTER: f32 = 0.15;
 
-/// Windows from peace that are looked at for hard ones in an epoch: a third of a default epoch's training.
+/// Windows from normal time that are looked at for hard ones in an epoch: a third of a default epoch's training.
 const HARD_POOL: usize = 8192;
 
 /// Of these, so many count as hard: the oddest twentieth.
@@ -40,13 +40,13 @@ pub(super) struct Batch {
     pub windows: Vec<f32>,
     /// Device class indices.
     pub classes: Vec<usize>,
-    /// 1 inside a fault, 0 in peace.
+    /// 1 inside a fault, 0 in normal time.
     pub labels: Vec<f32>,
     /// Weight of the label.
     pub weights: Vec<f32>,
     /// The next step's residual.
     pub targets: Vec<f32>,
-    /// 1 where the target is known and the window is from peace.
+    /// 1 where the target is known and the window is from normal time.
     pub known: Vec<f32>,
 }
 
@@ -56,8 +56,8 @@ struct Source<'a> {
     trace: &'a EntityTrace,
 }
 
-/// Steps of one entity that may be drawn as peace.
-struct Peace<'a> {
+/// Steps of one entity that may be drawn as normal.
+struct NormalSteps<'a> {
     source: Source<'a>,
     steps: Vec<u32>,
 }
@@ -70,11 +70,11 @@ struct Fault<'a> {
 
 /// Everything that can be drawn from a set of homes.
 pub(super) struct Sampler<'a> {
-    peace: Vec<Peace<'a>>,
+    normal: Vec<NormalSteps<'a>>,
     faults: Vec<Fault<'a>>,
     feedback: &'a [FeedbackExample],
     augment: bool,
-    /// Entity and step of the windows from peace that look oddest to the network so far.
+    /// Entity and step of the windows from normal time that look oddest to the network so far.
     hard: Vec<(usize, u32)>,
     hard_share: f64,
 }
@@ -92,7 +92,7 @@ impl<'a> Sampler<'a> {
 
     fn new(pairs: &'a [HomePair], feedback: &'a [FeedbackExample], augment: bool) -> Self {
         let mut sampler =
-            Self { peace: Vec::new(), faults: Vec::new(), feedback, augment, hard: Vec::new(), hard_share: 0.0 };
+            Self { normal: Vec::new(), faults: Vec::new(), feedback, augment, hard: Vec::new(), hard_share: 0.0 };
         for home in pairs.iter().flat_map(|pair| std::iter::once(&pair.clean).chain(&pair.faulty)) {
             for trace in &home.entities {
                 sampler.add(home, trace);
@@ -114,7 +114,7 @@ impl<'a> Sampler<'a> {
             }
         }
         if !steps.is_empty() {
-            self.peace.push(Peace { source, steps });
+            self.normal.push(NormalSteps { source, steps });
         }
         // The clean twin's labels are the recording's own; the faulty twin carries them too, once is enough.
         let is_clean = home.labels.iter().all(|label| label.origin == LabelOrigin::Real);
@@ -132,7 +132,7 @@ impl<'a> Sampler<'a> {
     }
 
     pub fn has_peace(&self) -> bool {
-        !self.peace.is_empty()
+        !self.normal.is_empty()
     }
 
     /// Draws `n` windows: a share from feedback (when there is any), of the rest a share from faults.
@@ -173,13 +173,13 @@ impl<'a> Sampler<'a> {
     }
 
     fn any_peace(&self, rng: &mut ChaCha8Rng) -> (usize, u32) {
-        let entity = rng.random_range(0..self.peace.len());
-        let steps = &self.peace[entity].steps;
+        let entity = rng.random_range(0..self.normal.len());
+        let steps = &self.normal[entity].steps;
         (entity, steps[rng.random_range(0..steps.len())])
     }
 
-    /// Looks at [`HARD_POOL`] windows from peace with the network as it is and draws a share of the next windows from
-    /// peace among the oddest of them: at one alarm a week only the tail counts, and uniform draws hardly meet it.
+    /// Looks at [`HARD_POOL`] windows from normal time with the network as it is and draws a share of the next windows from
+    /// normal time among the oddest of them: at one alarm a week only the tail counts, and uniform draws hardly meet it.
     pub fn find_hard(&mut self, scorer: &Scorer, rng: &mut ChaCha8Rng, share: f64) {
         if share <= 0.0 || !self.has_peace() {
             return;
@@ -187,10 +187,10 @@ impl<'a> Sampler<'a> {
         let pool: Vec<(usize, u32)> = (0..HARD_POOL).map(|_| self.any_peace(rng)).collect();
         let mut scored = Vec::with_capacity(pool.len());
         for part in pool.chunks(HARD_GATHER) {
-            let trace = |entity: usize| self.peace[entity].source.trace;
+            let trace = |entity: usize| self.normal[entity].source.trace;
             let windows: Vec<f32> = part
                 .iter()
-                .flat_map(|(entity, step)| trace(*entity).window(*step as usize).expect("peace has windows"))
+                .flat_map(|(entity, step)| trace(*entity).window(*step as usize).expect("normal steps have windows"))
                 .copied()
                 .collect();
             let classes: Vec<usize> = part.iter().map(|(entity, _)| trace(*entity).class.index()).collect();
@@ -205,8 +205,8 @@ impl<'a> Sampler<'a> {
     fn draw_peace(&self, rng: &mut ChaCha8Rng, batch: &mut Batch) {
         let hard = !self.hard.is_empty() && rng.random::<f64>() < self.hard_share;
         let (entity, step) = if hard { self.hard[rng.random_range(0..self.hard.len())] } else { self.any_peace(rng) };
-        let (index, trace) = (step as usize, self.peace[entity].source.trace);
-        let window = trace.window(index).expect("steps of peace are network-ready");
+        let (index, trace) = (step as usize, self.normal[entity].source.trace);
+        let window = trace.window(index).expect("normal steps are network-ready");
         let next = (index + 1 < trace.len() && trace.observed[index + 1].is_finite())
             .then(|| trace.row(index + 1).map(|row| row[RESIDUAL_FEATURE]))
             .flatten();
@@ -249,7 +249,7 @@ impl Batch {
     }
 }
 
-/// How long a fault goes on before it can be told from peace: nothing is taught there, in either direction.
+/// How long a fault goes on before it can be told from normal time: nothing is taught there, in either direction.
 fn onset(label: &Label) -> i64 {
     let length = (label.end - label.start).max(0);
     let share = if label.family == Family::Drift.as_str() {
@@ -316,11 +316,11 @@ mod tests {
         let sampler = Sampler::for_validation(&pairs);
         let labels = &pairs[0].faulty[0].labels;
         assert!(!labels.is_empty());
-        for peace in
-            sampler.peace.iter().filter(|peace| std::ptr::eq(peace.source.trace, &pairs[0].faulty[0].entities[0]))
+        for normal in
+            sampler.normal.iter().filter(|normal| std::ptr::eq(normal.source.trace, &pairs[0].faulty[0].entities[0]))
         {
-            for step in &peace.steps {
-                let at = peace.source.trace.at(*step as usize);
+            for step in &normal.steps {
+                let at = normal.source.trace.at(*step as usize);
                 assert!(
                     !labels
                         .iter()

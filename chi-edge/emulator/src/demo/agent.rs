@@ -150,7 +150,7 @@ impl FleetAgent {
             .clone();
         let assignment = assignment.context("the order that was waited for")?;
         let detector = home.detector();
-        let (recent, canaries) = (detector.recent_windows(), detector.canaries(0));
+        let (recent, canaries) = (detector.recent_windows(), detector.synthetic_faults(0));
         let windows = TrialWindows { recent, canaries, share: detector.share() };
         let now = jiff::Timestamp::now().as_second();
         let step = self.updater.run(Trigger::Assigned(assignment), &windows, now, &mut self.rng).await;

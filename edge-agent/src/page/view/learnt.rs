@@ -8,7 +8,7 @@ use super::Forms;
 use crate::history::{PersonsAnswer, Reason};
 use crate::page::home::Everything;
 use crate::page::text;
-use crate::rehearse::Rehearsal;
+use crate::backtest::Backtest;
 
 /// Lessons shown.
 const LESSONS_SHOWN: usize = 20;
@@ -86,9 +86,9 @@ fn model_name(version: ModelVersion, network: bool) -> String {
 /// "Your 6 answers are in model 14; on your home it would have raised 2 alarms instead of 5 last month."
 fn receipt(all: &Everything) -> Markup {
     let contribution = all.sharing.as_ref().and_then(|sharing| sharing.contributions.first());
-    let rehearsal = all.detail.rehearsal.as_ref();
+    let backtest = all.detail.backtest.as_ref();
     html! {
-        @if contribution.is_some() || rehearsal.is_some() {
+        @if contribution.is_some() || backtest.is_some() {
             div.receipt {
                 @if let Some(contribution) = contribution {
                     p {
@@ -99,7 +99,7 @@ fn receipt(all: &Everything) -> Markup {
                         code { (contribution.snapshot.get(..12).unwrap_or(&contribution.snapshot)) } "."
                     }
                 }
-                @if let Some(rehearsal) = rehearsal { p { (compared(rehearsal)) } p.faint { (period(rehearsal, all)) } }
+                @if let Some(backtest) = backtest { p { (compared(backtest)) } p.faint { (period(backtest, all)) } }
             }
         }
     }
@@ -109,8 +109,8 @@ fn yours(examples: u64) -> String {
     if examples == 1 { "Your 1 answer is".to_owned() } else { format!("Your {examples} answers are") }
 }
 
-fn compared(rehearsal: &Rehearsal) -> String {
-    let ((_, before), (version, after)) = (rehearsal.before, rehearsal.after);
+fn compared(backtest: &Backtest) -> String {
+    let ((_, before), (version, after)) = (backtest.before, backtest.after);
     let raised = text::count(u64::from(after), "alarm");
     if before == after {
         format!("On your home, model {version} would have raised {raised}, as many as the one before.")
@@ -119,12 +119,12 @@ fn compared(rehearsal: &Rehearsal) -> String {
     }
 }
 
-fn period(rehearsal: &Rehearsal, all: &Everything) -> String {
+fn period(backtest: &Backtest, all: &Everything) -> String {
     let day = |at| text::local(at, &all.timezone, "%-d %b");
     format!(
         "Both tried on what this home remembers, {} to {}, with your answers of today.",
-        day(rehearsal.from),
-        day(rehearsal.until)
+        day(backtest.from),
+        day(backtest.until)
     )
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use hearthwatch_model::detector::Model;
 use hearthwatch_model::evaluate::{Blended, Detector, Entrant, Lesson, NotReady};
 use hearthwatch_model::network::{Artifact, Form};
-use hearthwatch_model::train::{Pupil, RetrainConfig};
+use hearthwatch_model::train::{FoldTrainer, RetrainConfig};
 
 /// Networks beside the one that ships.
 #[derive(Debug, Args)]
@@ -44,13 +44,13 @@ impl NetworkEntrants {
         }
         for form in &self.forms {
             let config = RetrainConfig { form: *form, threads, ..self.recipe()? };
-            let pupil = |note: &str| -> anyhow::Result<Pupil> {
+            let trainer = |note: &str| -> anyhow::Result<FoldTrainer> {
                 let name = format!("{} trained here{note}", form.as_str());
-                let pupil = Pupil::new(name, config.clone(), self.trained);
-                Ok(if self.from_shipped { pupil.starting_from(shipped_artifact()?.weights().clone()) } else { pupil })
+                let trainer = FoldTrainer::new(name, config.clone(), self.trained);
+                Ok(if self.from_shipped { trainer.starting_from(shipped_artifact()?.weights().clone()) } else { trainer })
             };
-            entrants.push(Box::new(pupil("")?.with_every_family()));
-            entrants.push(Box::new(pupil(", left out")?));
+            entrants.push(Box::new(trainer("")?.with_every_family()));
+            entrants.push(Box::new(trainer(", left out")?));
         }
         Ok(entrants)
     }

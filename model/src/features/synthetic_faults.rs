@@ -1,7 +1,7 @@
-//! Canaries: faults put into copies of a home's own recent stream, to see whether a model still hears.
+//! Synthetic fault checks: faults put into copies of a home's own recent stream, to see whether a model still notices them.
 //!
-//! A budget fixes how often a model speaks, so a model that has gone deaf speaks as often as any other, about the wrong
-//! things. A canary is a fault whose answer is known: yesterday is played once more in a copy of one entity, with a fault
+//! A budget fixes how often a model speaks, so a model of low recall speaks as often as any other, about the wrong
+//! things. A check is a fault whose answer is known: yesterday is played once more in a copy of one entity, with a fault
 //! in it that any model must notice; the rest of the home does what it did yesterday. Nothing of it touches the detector.
 
 use crate::detector::TrialWindow;
@@ -71,12 +71,12 @@ impl FeatureExtractor {
         if (closed / STEP_SECONDS + entity as i64 * 97).rem_euclid(TRIED_EVERY_STEPS) != 0 {
             return Vec::new();
         }
-        let Some(one) = self.entities.get(entity).filter(|one| one.can_sing()) else { return Vec::new() };
+        let Some(one) = self.entities.get(entity).filter(|one| one.can_be_checked()) else { return Vec::new() };
         let size = SIZES[(closed / STEP_SECONDS / TRIED_EVERY_STEPS).rem_euclid(SIZES.len() as i64) as usize];
         SMALL
             .iter()
             .filter_map(|(fault, scales)| {
-                let (values, routine) = self.sing(entity, |step| fault.share(step) * scales * size, closed)?;
+                let (values, routine) = self.with_fault(entity, |step| fault.share(step) * scales * size, closed)?;
                 Some(TrialWindow { class: one.info.class, values, routine })
             })
             .collect()
@@ -85,9 +85,9 @@ impl FeatureExtractor {
     /// Feature windows with a fault at their end, of up to eight entities that have a full window and two days of values;
     /// `turn` chooses which, so that all have theirs in time. Empty in a home that is too young. The routine detector's word on the
     /// last step goes with each; it takes the rest of the home for what it was yesterday, so that no peer is blamed.
-    pub(crate) fn canaries(&self, turn: u64) -> Vec<TrialWindow> {
+    pub(crate) fn synthetic_faults(&self, turn: u64) -> Vec<TrialWindow> {
         let Some(closed) = self.closed() else { return Vec::new() };
-        let fit: Vec<usize> = (0..self.entities.len()).filter(|index| self.entities[*index].can_sing()).collect();
+        let fit: Vec<usize> = (0..self.entities.len()).filter(|index| self.entities[*index].can_be_checked()).collect();
         if fit.is_empty() {
             return Vec::new();
         }
@@ -96,13 +96,13 @@ impl FeatureExtractor {
         chosen
             .flat_map(|index| LARGE.map(|fault| (*index, fault)))
             .filter_map(|(index, (fault, scales))| {
-                let (values, routine) = self.sing(index, |step| fault.share(step) * scales, closed)?;
+                let (values, routine) = self.with_fault(index, |step| fault.share(step) * scales, closed)?;
                 Some(TrialWindow { class: self.entities[index].info.class, values, routine })
             })
             .collect()
     }
 
-    fn sing(&self, index: usize, fault: impl Fn(usize) -> f32, closed: i64) -> Option<(Vec<f32>, RoutineScore)> {
+    fn with_fault(&self, index: usize, fault: impl Fn(usize) -> f32, closed: i64) -> Option<(Vec<f32>, RoutineScore)> {
         let mut copy = self.entities[index].clone();
         let mut routine = RoutineScore::calm();
         let mut scratch = Vec::new();
@@ -155,7 +155,7 @@ impl FeatureExtractor {
 
 impl Entity {
     /// Whether a fault in it would mean anything: a number with a full window and enough history.
-    fn can_sing(&self) -> bool {
+    fn can_be_checked(&self) -> bool {
         self.switching().is_none() && self.is_settled() && self.window().is_some()
     }
 
@@ -196,37 +196,37 @@ mod tests {
     }
 
     #[test]
-    fn a_young_home_has_no_canaries() {
-        assert_eq!(home(1).canaries(0), vec![]);
+    fn a_young_home_has_no_synthetic_faults() {
+        assert_eq!(home(1).synthetic_faults(0), vec![]);
     }
 
     #[test]
     fn each_number_gets_each_fault_and_the_detector_does_not_notice() {
         let mut extractor = home(4);
         let before = extractor.window(0);
-        let canaries = extractor.canaries(0);
-        assert_eq!(canaries.len(), 2 * LARGE.len(), "two numbers, and the door is none");
+        let faults = extractor.synthetic_faults(0);
+        assert_eq!(faults.len(), 2 * LARGE.len(), "two numbers, and the door is none");
         assert_eq!(extractor.window(0), before);
         assert!(!extractor.close_step(START + 5 * 86_400).is_empty());
     }
 
     #[test]
     fn the_fault_stands_at_the_end_of_the_window_in_the_size_that_was_asked_for() {
-        let canaries = home(22).canaries(0);
-        let last = |index: usize| canaries[index].values[canaries[index].values.len() - FEATURES];
+        let faults = home(22).synthetic_faults(0);
+        let last = |index: usize| faults[index].values[faults[index].values.len() - FEATURES];
         let clean = 5.0..11.0;
         assert!(clean.contains(&last(0)), "shift: {}", last(0));
         assert!(clean.contains(&-last(1)), "burst ends low: {}", last(1));
         assert!(last(2) > 9.0, "spike: {}", last(2));
         // Rarer than once in twenty years, by its own statistics.
-        assert!(canaries.iter().all(|canary| canary.routine.score > 1_000f32.ln()), "{canaries:?}");
+        assert!(faults.iter().all(|fault| fault.routine.score > 1_000f32.ln()), "{faults:?}");
     }
 
     #[test]
     fn another_turn_begins_with_another_entity() {
         let extractor = home(4);
-        assert_eq!(extractor.canaries(0)[0].class, DeviceClass::Temperature);
-        assert_eq!(extractor.canaries(1)[0].class, DeviceClass::Humidity);
+        assert_eq!(extractor.synthetic_faults(0)[0].class, DeviceClass::Temperature);
+        assert_eq!(extractor.synthetic_faults(1)[0].class, DeviceClass::Humidity);
     }
 
     #[test]

@@ -12,24 +12,24 @@ use super::sampler::Batch;
 use crate::network::{DeviceKind, Form, Network, WINDOW_VALUES};
 
 /// The step of a fit, over and over on one batch.
-pub struct Treadmill {
+pub struct TrainStepBench {
     network: Network,
     optimizer: ModuleOptimizer,
     batch: Batch,
     device: Device,
 }
 
-impl std::fmt::Debug for Treadmill {
+impl std::fmt::Debug for TrainStepBench {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Treadmill")
+        f.debug_struct("TrainStepBench")
             .field("batch", &self.batch.len())
             .field("device", &self.device)
             .finish_non_exhaustive()
     }
 }
 
-impl Treadmill {
-    /// A treadmill for batches of so many windows on a device.
+impl TrainStepBench {
+    /// A bench for batches of so many windows on a device.
     ///
     /// # Errors
     /// [`TrainError::Device`].
@@ -68,9 +68,9 @@ mod tests {
 
     #[test]
     fn each_step_makes_the_loss_of_its_one_batch_smaller() {
-        let mut treadmill = Treadmill::new(DeviceKind::Flex, 32).unwrap();
-        let first = treadmill.step();
-        let last = (0..20).map(|_| treadmill.step()).last().unwrap();
+        let mut bench = TrainStepBench::new(DeviceKind::Flex, 32).unwrap();
+        let first = bench.step();
+        let last = (0..20).map(|_| bench.step()).last().unwrap();
         assert!(last < first, "{first} then {last}");
     }
 }

@@ -17,7 +17,7 @@ use crate::brain::{HomeDetail, WARM_UP_SECONDS};
 use crate::history::{HistoryError, HistoryReader};
 
 /// What is compared at the most: four whole weeks, so that every weekday counts alike.
-pub const REHEARSED_SECONDS: i64 = 28 * 86_400;
+pub const BACKTEST_SECONDS: i64 = 28 * 86_400;
 /// Learnt from before anything is counted: a fortnight, for of what is younger a detector asks more, …
 const LEAD_SECONDS: i64 = 14 * 86_400;
 /// … and a week where the memory reaches back no further.
@@ -28,7 +28,7 @@ const COMPARED_SECONDS_MIN: i64 = 6 * 86_400;
 
 /// What a new model would have changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rehearsal {
+pub struct Backtest {
     /// From when.
     pub from: i64,
     /// Until when.
@@ -39,7 +39,7 @@ pub struct Rehearsal {
     pub after: (ModelVersion, u32),
 }
 
-impl Rehearsal {
+impl Backtest {
     /// How many days were compared, to the nearest.
     #[must_use]
     pub fn days(&self) -> u32 {
@@ -69,21 +69,21 @@ pub fn compare(
     before: (ModelVersion, Arc<Model>),
     after: (ModelVersion, Arc<Model>),
     now: i64,
-) -> Result<Option<(Rehearsal, NetworkRecords)>, HistoryError> {
-    let Some((first, until, _)) = reader.extent(now - REHEARSED_SECONDS - LEAD_SECONDS)? else { return Ok(None) };
+) -> Result<Option<(Backtest, NetworkRecords)>, HistoryError> {
+    let Some((first, until, _)) = reader.extent(now - BACKTEST_SECONDS - LEAD_SECONDS)? else { return Ok(None) };
     let known = until - first;
     if known - LEAD_SECONDS_MIN < COMPARED_SECONDS_MIN {
         return Ok(None);
     }
     // A whole week where a young memory allows it.
     let at_least = (known - LEAD_SECONDS_MIN).min(7 * 86_400);
-    let from = until - (known - LEAD_SECONDS).clamp(at_least, REHEARSED_SECONDS);
+    let from = until - (known - LEAD_SECONDS).clamp(at_least, BACKTEST_SECONDS);
     let (before_version, before) = before;
     let (after_version, after) = after;
     // One after the other: two detectors at once would double the memory.
     let (before, _) = count(reader, home, before, from, until)?;
     let (after, record) = count(reader, home, after, from, until)?;
-    Ok(Some((Rehearsal { from, until, before: (before_version, before), after: (after_version, after) }, record)))
+    Ok(Some((Backtest { from, until, before: (before_version, before), after: (after_version, after) }, record)))
 }
 
 fn count(

@@ -38,7 +38,7 @@ fn remembered(days: i64) -> (tempfile::TempDir, HistoryReader, HomeDetail) {
         watched: 1,
         closed: Some(days * DAY),
         alarms: Vec::new(),
-        rehearsal: None,
+        backtest: None,
         places: std::collections::HashMap::new(),
         judged: false,
         gone: std::collections::BTreeSet::new(),

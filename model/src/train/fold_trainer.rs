@@ -10,7 +10,7 @@ use crate::evaluate::{Blended, Detector, Entrant, HomePair, HomeTrace, Lesson, N
 use crate::inject::{Family, InjectionPlan, inject};
 use crate::network::{Scorer, Weights};
 
-/// What a pupil learns from in one fold; kept, since all seeds learn from the same.
+/// What a network is trained on in one fold; kept, since all seeds learn from the same.
 struct Taught {
     fold: usize,
     train: Vec<HomePair>,
@@ -18,7 +18,7 @@ struct Taught {
 }
 
 /// Trains on a fold's training homes, stops by its calibration homes.
-pub struct Pupil {
+pub struct FoldTrainer {
     name: String,
     config: RetrainConfig,
     seeds: u64,
@@ -27,14 +27,14 @@ pub struct Pupil {
     taught: Mutex<Option<Taught>>,
 }
 
-impl std::fmt::Debug for Pupil {
+impl std::fmt::Debug for FoldTrainer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pupil").field("name", &self.name).field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("FoldTrainer").field("name", &self.name).field("config", &self.config).finish_non_exhaustive()
     }
 }
 
-impl Pupil {
-    /// A pupil under a name for the table, trained with the seeds from 1 to `seeds`. The configuration's own families do
+impl FoldTrainer {
+    /// A trainer under a name for the table, trained with the seeds from 1 to `seeds`. The configuration's own families do
     /// not count: the fold says which may be used.
     #[must_use]
     pub fn new(name: String, config: RetrainConfig, seeds: u64) -> Self {
@@ -76,7 +76,7 @@ impl Pupil {
 /// Keeps training faults from being test faults: the benchmark injects with small seeds.
 const COPY_SALT: u64 = 0x7075_7069_6c00;
 
-impl Entrant for Pupil {
+impl Entrant for FoldTrainer {
     fn name(&self) -> &str {
         &self.name
     }
@@ -97,12 +97,12 @@ impl Entrant for Pupil {
             validate: Sampler::for_validation(&taught.calibrate),
         };
         if !homes.train.has_faults() || !homes.train.has_peace() {
-            return Err(refused("the fold's training homes hold no fault or no peace".to_owned()));
+            return Err(refused("the fold's training homes hold no fault or no normal time".to_owned()));
         }
         let config = RetrainConfig { seed: lesson.seed, ..self.config.clone() };
         let start = self.start.clone().unwrap_or_else(|| config.form.initial_weights(lesson.seed));
         let plan = Plan { epochs: config.epochs, learning_rate: config.learning_rate, feedback_share: 0.0 };
-        let mut kept = Kept { checkpoints: &mut NoCheckpoints, part: "pupil", fingerprint: String::new() };
+        let mut kept = Kept { checkpoints: &mut NoCheckpoints, part: "trainer", fingerprint: String::new() };
         let (weights, _) = fit(&start, &mut homes, &plan, &config, &mut kept, &mut |_| {})
             .map_err(|error| refused(error.to_string()))?;
         let scorer = Scorer::new(&weights).map_err(|error| refused(error.to_string()))?;
@@ -122,7 +122,7 @@ mod tests {
         Span { from: home.span().unwrap().0 + 14 * 86_400, home }
     }
 
-    fn pupil() -> Pupil {
+    fn trainer() -> FoldTrainer {
         let config = RetrainConfig {
             epochs: 1,
             windows_per_epoch: 256,
@@ -130,7 +130,7 @@ mod tests {
             validation_windows: 64,
             ..RetrainConfig::default()
         };
-        Pupil::new("pupil".to_owned(), config, 1)
+        FoldTrainer::new("trainer".to_owned(), config, 1)
     }
 
     #[test]
@@ -139,14 +139,14 @@ mod tests {
         let fold = Fold { number: 0, left_out: vec![Family::Spike], homes: Vec::new() };
         let families = vec![Family::LevelShift];
         let lesson = Lesson { fold: &fold, train: &train, calibrate: &calibrate, families, seed: 1 };
-        let taught = |pupil: Pupil| {
-            let taught = pupil.teach(&lesson);
+        let taught = |trainer: FoldTrainer| {
+            let taught = trainer.teach(&lesson);
             let pairs = taught.train.into_iter().chain(taught.calibrate);
             let labels = pairs.flat_map(|pair| pair.faulty).flat_map(|copy| copy.labels);
             labels.map(|label| label.family).collect::<std::collections::BTreeSet<_>>()
         };
-        assert_eq!(taught(pupil()), ["level_shift".to_owned()].into());
-        assert!(taught(pupil().with_every_family()).len() > 3);
+        assert_eq!(taught(trainer()), ["level_shift".to_owned()].into());
+        assert!(taught(trainer().with_every_family()).len() > 3);
     }
 
     #[test]
@@ -157,8 +157,8 @@ mod tests {
             Lesson { fold: &fold, train: &train, calibrate: &calibrate, families: Family::EVERY.to_vec(), seed: 1 };
         let home = HomeTrace::extract(&train[0].home, train[0].from);
         let bits = || -> Vec<u32> {
-            let pupil = pupil();
-            let scores = pupil.prepare(&lesson).unwrap().score(&home);
+            let trainer = trainer();
+            let scores = trainer.prepare(&lesson).unwrap().score(&home);
             scores.into_iter().flat_map(|one| one.scores).map(f32::to_bits).collect()
         };
         assert_eq!(bits(), bits());
