@@ -2,7 +2,7 @@
 //! see what the detector saw there.
 //!
 //! Heavy (a month of 300 entities is 1.3 million scores), so it runs on a thread of its own, on a detector of its own, and
-//! reads through a connection of its own: the brain goes on undisturbed.
+//! reads through a connection of its own: the detector service goes on undisturbed.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use hearthwatch_model::reading::{EntityInfo, Reading};
 use hearthwatch_protocol::ModelVersion;
 use serde::{Deserialize, Serialize};
 
-use crate::brain::{HomeDetail, WARM_UP_SECONDS};
+use crate::detector_service::{HomeDetail, WARM_UP_SECONDS};
 use crate::history::{HistoryError, HistoryReader};
 
 /// What is compared at the most: four whole weeks, so that every weekday counts alike.

@@ -4,7 +4,7 @@
 
 use hearthwatch_link::CREDENTIALS_REFUSED;
 
-use crate::brain::{HomeView, LEARNING_DAYS};
+use crate::detector_service::{HomeView, LEARNING_DAYS};
 use crate::discovery::BrokerState;
 use crate::explain::Language;
 use crate::home_assistant::SessionState;
@@ -196,7 +196,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::brain::{EntityReadiness, Loudest, Readiness};
+    use crate::detector_service::{EntityReadiness, Loudest, Readiness};
 
     fn heard() -> SessionState {
         SessionState::Listening { version: "2026.11.0".to_owned(), entities: 28 }

@@ -1,7 +1,7 @@
 //! The guest in the house: learns a home's routine beside Home Assistant, speaks up rarely, says why, takes the answer.
 
 pub mod audit;
-pub mod brain;
+pub mod detector_service;
 pub mod by_hand;
 pub mod config;
 pub mod discovery;

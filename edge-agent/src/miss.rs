@@ -1,13 +1,13 @@
 //! "Something was off here": a place and a time, from the page or by an automation, becomes an example to learn from.
 //!
 //! It is noted at once. What the detector saw then takes a replay of a fortnight, seconds in a large home, so that is looked up
-//! aside: neither who says it nor the brain waits for it.
+//! aside: neither who says it nor the detector service waits for it.
 
 use std::path::{Path, PathBuf};
 
 use hearthwatch_protocol::limits::TEXT_BYTES_MAX;
 
-use crate::brain::{BrainCommand, BrainGone, BrainHandle, MissReport};
+use crate::detector_service::{DetectorCommand, DetectorGone, DetectorHandle, MissReport};
 use crate::history::{HistoryError, HistoryReader, StoredMiss};
 use crate::backtest;
 
@@ -31,7 +31,7 @@ pub enum MissError {
     Busy,
     /// The agent is stopping.
     #[error(transparent)]
-    Brain(#[from] BrainGone),
+    DetectorService(#[from] DetectorGone),
 }
 
 /// Keeps the miss at once. The moment `at` is then looked at again aside, and a record of it handed to the fleet as far as the
@@ -40,7 +40,7 @@ pub enum MissError {
 /// # Errors
 /// [`MissError`]; then nothing was kept.
 pub async fn declare(
-    brain: &BrainHandle,
+    detection: &DetectorHandle,
     history: &Path,
     entity_id: String,
     at: i64,
@@ -49,27 +49,27 @@ pub async fn declare(
     if !(now - MISS_SECONDS_MAX..=now).contains(&at) {
         return Err(MissError::Time);
     }
-    let detail = brain.ask(BrainCommand::Look).await?;
+    let detail = detection.ask(DetectorCommand::Look).await?;
     let watched = detail.present().any(|(info, _)| info.entity_id == entity_id);
     if !watched || entity_id.len() > TEXT_BYTES_MAX {
         return Err(MissError::Entity);
     }
-    let place = brain.miss_looks().clone().try_acquire_owned().map_err(|_| MissError::Busy)?;
-    let noted = brain.ask(|reply| BrainCommand::NoteMiss { entity_id, at, now, reply }).await?;
-    let (brain, history, miss) = (brain.clone(), history.to_owned(), noted.clone());
+    let place = detection.miss_looks().clone().try_acquire_owned().map_err(|_| MissError::Busy)?;
+    let noted = detection.ask(|reply| DetectorCommand::NoteMiss { entity_id, at, now, reply }).await?;
+    let (detection, history, miss) = (detection.clone(), history.to_owned(), noted.clone());
     tokio::spawn(async move {
         let _place = place;
-        if look(&brain, history, miss, now).await.is_err() {
+        if look(&detection, history, miss, now).await.is_err() {
             tracing::debug!("the agent stops before a declared miss is looked up");
         }
     });
     Ok(noted)
 }
 
-/// Looks up what the detector saw, and tells the brain; also where nothing could be seen, so that nobody waits for it.
-async fn look(brain: &BrainHandle, history: PathBuf, miss: StoredMiss, now: i64) -> Result<(), BrainGone> {
-    let _turn = brain.miss_turn().lock().await;
-    let detail = brain.ask(BrainCommand::Look).await?;
+/// Looks up what the detector saw, and tells the detector service; also where nothing could be seen, so that nobody waits for it.
+async fn look(detection: &DetectorHandle, history: PathBuf, miss: StoredMiss, now: i64) -> Result<(), DetectorGone> {
+    let _turn = detection.miss_turn().lock().await;
+    let detail = detection.ask(DetectorCommand::Look).await?;
     let (entity_id, at) = (miss.entity_id.clone(), miss.at);
     let look = move || -> Result<_, HistoryError> {
         backtest::moment(&mut HistoryReader::open(&history)?, &detail, &entity_id, at)
@@ -86,6 +86,6 @@ async fn look(brain: &BrainHandle, history: PathBuf, miss: StoredMiss, now: i64)
         }
     };
     let report = MissReport { entity_id: miss.entity_id, at, moment };
-    brain.ask(|reply| BrainCommand::DeclareMiss(Box::new(report), now, reply)).await?;
+    detection.ask(|reply| DetectorCommand::DeclareMiss(Box::new(report), now, reply)).await?;
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! The running agent: everything started, wired and stopped.
 //!
 //! ```text
-//! Home Assistant ──session──▶ brain ──view, notices──▶ discovery ──▶ home broker
+//! Home Assistant ──session──▶ detector service ──view, notices──▶ discovery ──▶ home broker
 //!                               ▲ ▲                       │
 //!                     new model │ └───────answers─────────┘
-//!                       updater ┘   brain ──records──▶ outbox ──uplink──▶ cloud broker
+//!                       updater ┘   detector service ──records──▶ outbox ──uplink──▶ cloud broker
 //! ```
 //!
 //! Each broker may be absent or die by itself; without the cloud everything local still works. Every part is owned by a supervisor:
@@ -172,7 +172,7 @@ async fn find_config(args: &RunArgs) -> Result<Config, String> {
     }
 }
 
-/// Sockets and timers need little; the brain has a thread of its own. Each worker costs memory that a Pi can use better.
+/// Sockets and timers need little; the detector service has a thread of its own. Each worker costs memory that a Pi can use better.
 const WORKERS: usize = 2;
 
 /// Time for blocking jobs after everything else has ended.

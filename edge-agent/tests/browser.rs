@@ -11,7 +11,7 @@ mod home;
 use std::path::PathBuf;
 
 use chrome::{Chrome, Light};
-use hearthwatch_edge::brain::BrainCommand;
+use hearthwatch_edge::detector_service::DetectorCommand;
 use hearthwatch_edge::outbox::SharingLevel;
 use hearthwatch_edge::update::UpdateWish;
 use hearthwatch_model::alarm::Verdict;
@@ -107,7 +107,7 @@ async fn answers_by_mouse_and_changes_it_by_keyboard(chrome: &mut Chrome, page: 
 }
 
 async fn answer_of(home: &home::Home, id: &str) -> Option<Verdict> {
-    let detail = home.brain.ask(BrainCommand::Look).await.unwrap();
+    let detail = home.detection.ask(DetectorCommand::Look).await.unwrap();
     let alarm = detail.alarms.iter().find(|alarm| alarm.alarm.id == id).unwrap();
     alarm.answer.map(|(verdict, _)| verdict)
 }
@@ -196,7 +196,7 @@ async fn gives_a_reason(chrome: &mut Chrome, page: &str, home: &home::Home) {
     assert_eq!(chrome.ask("document.querySelector('#timeline article b')").await, json!(null), "no markup of it");
     let said = "document.querySelector('#timeline').textContent.includes('“the <b>boiler</b> was serviced”')";
     assert_eq!(chrome.ask(said).await, json!(true));
-    let detail = home.brain.ask(BrainCommand::Look).await.unwrap();
+    let detail = home.detection.ask(DetectorCommand::Look).await.unwrap();
     assert!(detail.alarms.iter().any(|alarm| alarm.reasoned().is_some()));
 }
 
@@ -215,7 +215,7 @@ async fn hears_of_a_change_without_loading_again(chrome: &mut Chrome, page: &str
     chrome.ask("window.sameAsBefore = true").await;
     let said = "document.querySelector('.sentence').textContent";
     let before = chrome.ask(said).await;
-    home.brain.tell(BrainCommand::Listening(false, home::NOW)).await.unwrap();
+    home.detection.tell(DetectorCommand::Listening(false, home::NOW)).await.unwrap();
     chrome.until(&format!("{said} !== {before}")).await;
     assert_eq!(chrome.ask("window.sameAsBefore").await, json!(true));
     assert_eq!(chrome.ask(said).await, "Getting to know the home.");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::brain::NoticeKind;
+use crate::detector_service::NoticeKind;
 use crate::home_assistant::registry::OWN_UNIQUE_ID_PREFIX;
 use crate::house::{BUDGET_MAX, BUDGET_MIN, HouseMode};
 

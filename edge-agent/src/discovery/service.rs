@@ -15,7 +15,7 @@ use super::device::{BIRTH_TOPIC, Device, OFFLINE, ONLINE};
 use super::presence::Presence;
 use super::stale::Published;
 use super::states::{UpdateView, brief_event, event, states};
-use crate::brain::{AlarmPicture, BrainCommand, BrainHandle, HomeView, Notice};
+use crate::detector_service::{AlarmPicture, DetectorCommand, DetectorHandle, HomeView, Notice};
 use crate::config::HomeMqttConfig;
 use crate::explain::{DrawError, Theme};
 use crate::home_assistant::SessionState;
@@ -38,7 +38,7 @@ pub struct Discovery {
     /// Where what was published is noted.
     pub note: PathBuf,
     /// Who takes answers.
-    pub brain: BrainHandle,
+    pub detection: DetectorHandle,
     /// The home at a glance.
     pub view: watch::Receiver<HomeView>,
     /// Model updates.
@@ -193,21 +193,21 @@ impl Service {
             Command::Answer { alarm, verdict, by, reason } => {
                 let alarm = alarm.map(String::from);
                 let at = Timestamp::now().as_second();
-                let answer = BrainCommand::Answer { alarm, verdict, by, reason, at };
-                if self.discovery.brain.tell(answer).await.is_err() {
+                let answer = DetectorCommand::Answer { alarm, verdict, by, reason, at };
+                if self.discovery.detection.tell(answer).await.is_err() {
                     tracing::error!("an answer came too late: the agent is stopping");
                 }
             }
             Command::Snooze { alarm, hours } => {
                 let now = Timestamp::now().as_second();
-                let snooze = BrainCommand::Snooze(String::from(alarm), now + i64::from(hours) * 3_600, now);
-                if self.discovery.brain.tell(snooze).await.is_err() {
+                let snooze = DetectorCommand::Snooze(String::from(alarm), now + i64::from(hours) * 3_600, now);
+                if self.discovery.detection.tell(snooze).await.is_err() {
                     tracing::error!("a snooze came too late: the agent is stopping");
                 }
             }
             Command::Wish(change) => {
                 let now = Timestamp::now().as_second();
-                match self.discovery.brain.ask(|reply| BrainCommand::Change(change, now, reply)).await {
+                match self.discovery.detection.ask(|reply| DetectorCommand::Change(change, now, reply)).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::warn!(error = %error, "a wish is refused"),
                     Err(_) => tracing::error!("a wish came too late: the agent is stopping"),
@@ -218,10 +218,10 @@ impl Service {
             }
             Command::Miss { entity_id, at } => {
                 let now = Timestamp::now().as_second();
-                let (brain, history) = (self.discovery.brain.clone(), self.discovery.history.clone());
+                let (detection, history) = (self.discovery.detection.clone(), self.discovery.history.clone());
                 // A look back takes seconds; what else is said must not wait for it.
                 tokio::spawn(async move {
-                    if let Err(error) = miss::declare(&brain, &history, entity_id, at.unwrap_or(now), now).await {
+                    if let Err(error) = miss::declare(&detection, &history, entity_id, at.unwrap_or(now), now).await {
                         tracing::warn!(error = %error, "a declared miss is not taken");
                     }
                 });
@@ -281,7 +281,7 @@ impl Service {
             return;
         }
         let id = key.0.clone();
-        let Ok(Some(picture)) = self.discovery.brain.ask(|reply| BrainCommand::Picture(id, reply)).await else {
+        let Ok(Some(picture)) = self.discovery.detection.ask(|reply| DetectorCommand::Picture(id, reply)).await else {
             return;
         };
         // Some tenths of a second on a small computer.

@@ -1,4 +1,4 @@
-//! What the entities of the device say: from the brain's view and notices to topics and payloads.
+//! What the entities of the device say: from the detector service's view and notices to topics and payloads.
 
 use hearthwatch_model::features::Band;
 use hearthwatch_protocol::ModelVersion;
@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use super::device::{BRIEF_EVENT, Device, OFF};
-use crate::brain::{Brief, HomeView, LEARNING_DAYS, Loudest, Notice, Readiness, ShownAlarm, verdict_word};
+use crate::detector_service::{Brief, HomeView, LEARNING_DAYS, Loudest, Notice, Readiness, ShownAlarm, verdict_word};
 use crate::explain::{Language, sentence};
 use crate::headline::Headline;
 use crate::history::Reason;

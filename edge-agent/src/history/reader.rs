@@ -1,4 +1,4 @@
-//! The memory as the page reads it: through a connection of its own, so that a person who looks never holds up the brain.
+//! The memory as the page reads it: through a connection of its own, so that a person who looks never holds up the detector service.
 
 use std::path::Path;
 

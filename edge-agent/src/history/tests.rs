@@ -117,7 +117,7 @@ fn reader(dir: &tempfile::TempDir) -> HistoryReader {
 }
 
 #[test]
-fn the_page_reads_what_is_drawn_while_the_brain_holds_the_file() {
+fn the_page_reads_what_is_drawn_while_the_detector_service_holds_the_file() {
     let (dir, mut history) = open();
     let band = Band { low: 19.0, expected: 20.0, high: 21.0 };
     let judged = Judged { observed: Some(20.5), band: Some(band), ..Judged::default() };

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::entities::{Attributes, parse_state, whole_seconds};
 use super::socket::{Socket, SocketError};
 use super::units::{RecordedUnits, Way, converted};
-use crate::brain::RecordedState;
+use crate::detector_service::RecordedState;
 
 /// Length of a slice. See the bound on messages in [`super::socket`].
 const SLICE_SECONDS: i64 = 6 * 3600;

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::entities::{EntitiesEvent, EntityChange, WATCHED_MAX, WatchedEntities};
 use super::registry::{self, HomeAssistantState};
 use super::socket::{Socket, SocketError};
-use crate::brain::{BrainCommand, BrainGone, BrainHandle};
+use crate::detector_service::{DetectorCommand, DetectorGone, DetectorHandle};
 use crate::config::{HomeAssistantConfig, Secret};
 use crate::explain::Language;
 use past::{BACKFILL_SETTLE, Backfill};
@@ -96,7 +96,7 @@ enum SessionEnd {
     #[error(transparent)]
     Socket(#[from] SocketError),
     #[error(transparent)]
-    Brain(#[from] BrainGone),
+    DetectorService(#[from] DetectorGone),
 }
 
 /// Lives with Home Assistant until `stop`.
@@ -106,14 +106,14 @@ enum SessionEnd {
 pub async fn run(
     config: HomeAssistantConfig,
     forgetful: Option<String>,
-    brain: BrainHandle,
+    detection: DetectorHandle,
     state: watch::Sender<SessionState>,
     who: u64,
     stop: CancellationToken,
 ) {
     let mut session = Session {
         config,
-        brain,
+        detection,
         state,
         watched: WatchedEntities::default(),
         numbers: HashMap::new(),
@@ -132,12 +132,12 @@ pub async fn run(
             () = stop.cancelled() => return,
             ended = session.live() => ended,
         };
-        // The brain must know before anything else that silence means nothing from now on.
-        if session.brain.tell(BrainCommand::Listening(false, unix_now())).await.is_err() {
+        // The detector service must know before anything else that silence means nothing from now on.
+        if session.detection.tell(DetectorCommand::Listening(false, unix_now())).await.is_err() {
             return;
         }
         let pause = match ended {
-            SessionEnd::Brain(BrainGone) => return,
+            SessionEnd::DetectorService(DetectorGone) => return,
             SessionEnd::Socket(SocketError::Token(message)) => {
                 tracing::error!(
                     reason = message,
@@ -178,7 +178,7 @@ async fn another_token(token: &Secret) {
 
 struct Session {
     config: HomeAssistantConfig,
-    brain: BrainHandle,
+    detection: DetectorHandle,
     state: watch::Sender<SessionState>,
     watched: WatchedEntities,
     /// The detector's numbers of the watched entities.
@@ -239,9 +239,9 @@ impl Session {
     /// Where the home is, and what it reads.
     async fn take_config(&self, home: &HomeAssistantState) -> Result<(), SessionEnd> {
         let language = home.language.as_deref().map_or_else(Language::default, Language::of);
-        self.brain.tell(BrainCommand::Language(language)).await?;
+        self.detection.tell(DetectorCommand::Language(language)).await?;
         match TimeZone::get(&home.time_zone) {
-            Ok(timezone) => self.brain.tell(BrainCommand::Timezone(timezone)).await?,
+            Ok(timezone) => self.detection.tell(DetectorCommand::Timezone(timezone)).await?,
             Err(error) => tracing::warn!(error = %error, "Home Assistant's time zone is not known here"),
         }
         Ok(())
@@ -251,7 +251,7 @@ impl Session {
     async fn survey(&mut self, socket: &mut Socket) -> Result<(), SessionEnd> {
         self.survey_at = None;
         if self.numbers.is_empty() {
-            self.watched.remember(self.brain.ask(BrainCommand::KnownClasses).await?);
+            self.watched.remember(self.detection.ask(DetectorCommand::KnownClasses).await?);
         }
         let mut register = registry::register(socket).await?;
         let mut states = registry::get_states(socket).await?;
@@ -266,7 +266,7 @@ impl Session {
             .cloned()
             .collect();
         let moves =
-            self.brain.ask(|reply| BrainCommand::Register(register.places, register.ids, unix_now(), reply)).await?;
+            self.detection.ask(|reply| DetectorCommand::Register(register.places, register.ids, unix_now(), reply)).await?;
         for (from, to) in moves.renamed {
             self.watched.rename(&from, &to);
             if let Some(number) = self.numbers.remove(&from) {
@@ -282,12 +282,12 @@ impl Session {
         // One that the registry does not know is gone with its state. It keeps its number: it may be back in a second.
         let deleted = self.watched.missing_from(&states.iter().map(|state| state.entity_id.as_str()).collect());
         gaps.extend(deleted.iter().filter_map(|entity_id| self.numbers.get(entity_id)));
-        // To the brain it is as if they were not available: neither judged nor learnt from.
+        // To the detector service it is as if they were not available: neither judged nor learnt from.
         let gaps = gaps.into_iter().map(|entity| Reading { at: unix_now(), entity, value: Value::Gap }).collect();
-        self.brain.tell(BrainCommand::Hear(gaps)).await?;
+        self.detection.tell(DetectorCommand::Hear(gaps)).await?;
         let departed: Vec<String> = dropped.into_iter().chain(deleted).collect();
         if !departed.is_empty() {
-            self.brain.tell(BrainCommand::Depart(departed)).await?;
+            self.detection.tell(DetectorCommand::Depart(departed)).await?;
         }
         let found = states.iter().filter_map(|state| self.watched.consider(&state.entity_id, &state.attributes));
         let found: Vec<EntityInfo> = found.collect();
@@ -305,7 +305,7 @@ impl Session {
         let ids: Vec<String> = found.iter().map(|info| info.entity_id.clone()).collect();
         // What goes on under another unit has no past that could be learnt from.
         let new: Vec<String> = ids.iter().filter(|id| !self.numbers.contains_key(*id)).cloned().collect();
-        let numbers = self.brain.ask(|reply| BrainCommand::AddEntities(found, reply)).await?;
+        let numbers = self.detection.ask(|reply| DetectorCommand::AddEntities(found, reply)).await?;
         if self.listening && !new.is_empty() {
             self.late.extend(new);
             self.backfill_at = Some(Instant::now() + BACKFILL_SETTLE);
@@ -375,7 +375,7 @@ impl Session {
         self.hear(event).await?;
         if !self.listening {
             self.listening = true;
-            self.brain.tell(BrainCommand::Listening(true, unix_now())).await?;
+            self.detection.tell(DetectorCommand::Listening(true, unix_now())).await?;
         }
         self.become_state(SessionState::Listening {
             version: socket.version().to_owned(),
@@ -409,7 +409,7 @@ impl Session {
             .collect();
         readings.sort_by_key(|reading| reading.at);
         if !readings.is_empty() {
-            self.brain.tell(BrainCommand::Hear(readings)).await?;
+            self.detection.tell(DetectorCommand::Hear(readings)).await?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! What the residents wish: how many alarms a week, when it is to be quiet, what is not to be mentioned, who is there.
 //!
-//! Pure values; the brain owns the one that counts, keeps it over restarts and shows it ([`crate::brain::HomeView`]).
-//! Everybody changes it by a [`Change`] through the brain's handle, so that Home Assistant, the phone and the local page
+//! Pure values; the detector service owns the one that counts, keeps it over restarts and shows it ([`crate::detector_service::HomeView`]).
+//! Everybody changes it by a [`Change`] through the detector service's handle, so that Home Assistant, the phone and the local page
 //! always agree.
 
 mod announce;

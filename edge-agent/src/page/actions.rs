@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::guard::Refusal;
 use super::home::PageError;
 use super::{Base, Page};
-use crate::brain::{BrainCommand, verdict_word};
+use crate::detector_service::{DetectorCommand, verdict_word};
 use crate::history::Reason;
 use crate::house::{Change, Scope};
 use crate::miss;
@@ -120,8 +120,8 @@ async fn answer(
     }
     let now = (page.parts.clock)();
     page.parts
-        .brain
-        .tell(BrainCommand::Answer {
+        .detection
+        .tell(DetectorCommand::Answer {
             alarm: Some(form.alarm),
             verdict,
             by: String::new(),
@@ -145,12 +145,12 @@ async fn report_miss(
     Form(form): Form<MissForm>,
 ) -> Result<Response, PageError> {
     check(&page, &form.token)?;
-    let detail = page.parts.brain.ask(BrainCommand::Look).await?;
+    let detail = page.parts.detection.ask(DetectorCommand::Look).await?;
     let at = moment_of(&form.when, &detail.config.timezone).ok_or_else(|| {
         PageError::Wrong("Write the time as a date and a time of day, such as 2026-11-21T14:10.".to_owned())
     })?;
     let now = (page.parts.clock)();
-    let kept = miss::declare(&page.parts.brain, &page.parts.history, form.entity, at, now).await;
+    let kept = miss::declare(&page.parts.detection, &page.parts.history, form.entity, at, now).await;
     kept.map_err(|error| PageError::Wrong(format!("Not taken: {error}.")))?;
     Ok(back(&base, Said::MissKept, "miss"))
 }
@@ -164,7 +164,7 @@ fn moment_of(text: &str, timezone: &TimeZone) -> Option<i64> {
 /// Makes a change that residents wish for; what is refused is said in words.
 async fn wish(page: &Page, change: Change) -> Result<(), PageError> {
     let now = (page.parts.clock)();
-    let granted = page.parts.brain.ask(|reply| BrainCommand::Change(change, now, reply)).await?;
+    let granted = page.parts.detection.ask(|reply| DetectorCommand::Change(change, now, reply)).await?;
     granted.map_err(|error| PageError::Wrong(format!("Not done: {error}.\n")))
 }
 
@@ -198,7 +198,7 @@ async fn hush(
 ) -> Result<Response, PageError> {
     check(&page, &form.token)?;
     let until = (form.hours > 0).then(|| (page.parts.clock)() + i64::from(form.hours) * 3_600);
-    let detail = page.parts.brain.ask(BrainCommand::Look).await?;
+    let detail = page.parts.detection.ask(DetectorCommand::Look).await?;
     let warns = detail.present().any(|(info, _)| info.entity_id == form.entity && info.class.warns_of_danger());
     let scope = Scope::Entity { entity_id: form.entity, kind: None };
     wish(&page, Change::Hush { scope, until }).await?;

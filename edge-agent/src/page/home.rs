@@ -1,4 +1,4 @@
-//! What the page shows, read from the brain, the memory and the outbox. Whatever waits for the disk runs off the async
+//! What the page shows, read from the detector service, the memory and the outbox. Whatever waits for the disk runs off the async
 //! threads.
 
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 
 use super::preview::{self, PREVIEW_SECONDS, WouldBe};
 use super::{Page, Wish};
-use crate::brain::{BrainCommand, BrainGone, HomeDetail, HomeView, whole_days};
+use crate::detector_service::{DetectorCommand, DetectorGone, HomeDetail, HomeView, whole_days};
 use crate::discovery::UpdateView;
 use crate::explain::{self, Picture, Point, Theme};
 use crate::history::{HistoryError, HistoryReader, JudgedSpan, StoredAlarm, StoredMiss, StoredQuestion};
@@ -35,7 +35,7 @@ pub(super) const PER_WEEK: (f64, f64) = (0.25, 14.0);
 pub(super) enum PageError {
     /// The agent is stopping.
     #[error(transparent)]
-    Brain(#[from] BrainGone),
+    DetectorService(#[from] DetectorGone),
     /// The memory.
     #[error(transparent)]
     History(#[from] HistoryError),
@@ -62,7 +62,7 @@ pub(super) enum PageError {
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let status = match &self {
-            Self::Brain(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::DetectorService(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Refused(_) => StatusCode::FORBIDDEN,
             Self::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -149,7 +149,7 @@ pub(super) struct Sample {
 impl Everything {
     pub(super) async fn read(page: &Page, wish: &Wish) -> Result<Self, PageError> {
         let now = (page.parts.clock)();
-        let detail = *page.parts.brain.ask(BrainCommand::Look).await?;
+        let detail = *page.parts.detection.ask(DetectorCommand::Look).await?;
         let view = page.parts.view.borrow().clone();
         let sharing = match &page.parts.uplink {
             None => None,
@@ -247,7 +247,7 @@ fn own_history(
 /// What a budget would have brought in the last month.
 pub(super) async fn preview(page: &Page, wish: &Wish) -> Result<Preview, PageError> {
     let now = (page.parts.clock)();
-    let detail = *page.parts.brain.ask(BrainCommand::Look).await?;
+    let detail = *page.parts.detection.ask(DetectorCommand::Look).await?;
     let wished = wish.per_week.as_ref().and_then(|text| text.parse().ok()).filter(|wished: &f64| wished.is_finite());
     let per_week = wished.unwrap_or(detail.budget).clamp(PER_WEEK.0, PER_WEEK.1);
     // Closed only when the program ends.
@@ -269,14 +269,14 @@ pub(super) async fn preview(page: &Page, wish: &Wish) -> Result<Preview, PageErr
 
 /// What residents said was missed.
 pub(super) async fn misses(page: &Page) -> Result<(Vec<StoredMiss>, HomeDetail), PageError> {
-    let detail = *page.parts.brain.ask(BrainCommand::Look).await?;
+    let detail = *page.parts.detection.ask(DetectorCommand::Look).await?;
     let path = page.parts.history.clone();
     Ok((blocking(move || Ok(HistoryReader::open(&path)?.misses()?)).await?, detail))
 }
 
 /// An alarm's picture.
 pub(super) async fn picture(page: &Page, id: &str) -> Result<String, PageError> {
-    let detail = *page.parts.brain.ask(BrainCommand::Look).await?;
+    let detail = *page.parts.detection.ask(DetectorCommand::Look).await?;
     let language = page.parts.view.borrow().language;
     let (path, id) = (page.parts.history.clone(), id.to_owned());
     blocking(move || {
@@ -306,7 +306,7 @@ pub(super) async fn ledger_entry(page: &Page, sequence: u64) -> Result<LedgerEnt
 /// What a level would send for the newest answer.
 pub(super) async fn sample(page: &Page, level: &str) -> Result<Sample, PageError> {
     let level = SharingLevel::parse(level).ok_or(PageError::NotFound("level of sharing"))?;
-    let detail = *page.parts.brain.ask(BrainCommand::Look).await?;
+    let detail = *page.parts.detection.ask(DetectorCommand::Look).await?;
     let (record, own) = newest_record(page, &detail).await?;
     let payload = level.shape(record).and_then(|record| encode(&Message::Feedback(record)).ok());
     Ok(Sample { level, payload, own })
@@ -324,7 +324,7 @@ async fn newest_record(page: &Page, detail: &HomeDetail) -> Result<(FeedbackReco
         for alarm in answered {
             let window = reader.history().window_of(&alarm.alarm.id)?;
             if let Some((verdict, at)) = alarm.answer
-                && let Ok(record) = crate::brain::feedback_record(home.clone(), &alarm, window, verdict, at)
+                && let Ok(record) = crate::detector_service::feedback_record(home.clone(), &alarm, window, verdict, at)
             {
                 return Ok((record, true));
             }

@@ -33,7 +33,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::brain::{BrainHandle, HomeView};
+use crate::detector_service::{DetectorHandle, HomeView};
 use crate::discovery::UpdateView;
 use crate::mode::Mode;
 use crate::update::Wishes;
@@ -65,7 +65,7 @@ pub struct PageParts {
     /// Who may come in.
     pub door: Door,
     /// Who knows and takes answers.
-    pub brain: BrainHandle,
+    pub detection: DetectorHandle,
     /// The home at a glance, for what is live.
     pub view: watch::Receiver<HomeView>,
     /// Model updates.

@@ -10,7 +10,7 @@ use hearthwatch_protocol::ModelVersion;
 use tower::ServiceExt;
 
 use super::*;
-use crate::brain::{self, Brain, BrainCommand, BrainParts};
+use crate::detector_service::{self, DetectorService, DetectorCommand, DetectorParts};
 use crate::history::{History, StoredAlarm, StoredQuestion};
 use crate::home_assistant::SessionState;
 use crate::house::Place;
@@ -20,7 +20,7 @@ const NOW: i64 = 1_700_000_000;
 struct World {
     dir: tempfile::TempDir,
     router: Router,
-    brain: BrainHandle,
+    detection: DetectorHandle,
     health: Arc<Board>,
     leaving: mpsc::Receiver<()>,
 }
@@ -58,7 +58,7 @@ async fn world_with(entity_id: &str, reason: &str, door: Door, memory: DeciderMe
     history.save_alarm(&alarm(entity_id, reason), None).unwrap();
     history.set_note("decider", &serde_json::to_string(&memory).unwrap()).unwrap();
     let (view, view_seen) = watch::channel(HomeView::default());
-    let parts = BrainParts {
+    let parts = DetectorParts {
         model: Arc::new(Model::routine()),
         model_version: ModelVersion::ROUTINE,
         history,
@@ -67,15 +67,15 @@ async fn world_with(entity_id: &str, reason: &str, door: Door, memory: DeciderMe
         timezone: Some(jiff::tz::TimeZone::UTC),
         feedback: None,
     };
-    let brain = Brain::new(parts, view, mpsc::channel(16).0).unwrap();
-    let (brain, _) = brain::start(brain).unwrap();
+    let detection = DetectorService::new(parts, view, mpsc::channel(16).0).unwrap();
+    let (detection, _) = detector_service::start(detection).unwrap();
     let info = EntityInfo { entity_id: entity_id.to_owned(), class: DeviceClass::Temperature, unit: "°C".to_owned() };
-    brain.ask(|reply| BrainCommand::AddEntities(vec![info], reply)).await.unwrap();
+    detection.ask(|reply| DetectorCommand::AddEntities(vec![info], reply)).await.unwrap();
     let (leave, leaving) = mpsc::channel(1);
     let health = Arc::<Board>::default();
     let page = PageParts {
         door,
-        brain: brain.clone(),
+        detection: detection.clone(),
         view: view_seen,
         wishes: Wishes::open(&dir.path().join("wishes.json")).unwrap(),
         updates: watch::channel(UpdateView::default()).1,
@@ -87,7 +87,7 @@ async fn world_with(entity_id: &str, reason: &str, door: Door, memory: DeciderMe
         clock: || NOW,
         health: Arc::clone(&health),
     };
-    World { dir, router: router(page, CancellationToken::new()), brain, health, leaving }
+    World { dir, router: router(page, CancellationToken::new()), detection, health, leaving }
 }
 
 async fn own() -> World {
@@ -101,7 +101,7 @@ async fn what_the_allowance_held_back_is_listed_with_its_reason() {
     let memory = DeciderMemory { entity_ids, withheld: vec![withheld], ..DeciderMemory::default() };
     let world = world_with("sensor.room", "sensor.room is 30 °C.", Door::Loopback { hosts: vec![] }, memory).await;
     // What was remembered is restored when the agent begins to listen.
-    world.brain.tell(BrainCommand::Listening(true, NOW)).await.unwrap();
+    world.detection.tell(DetectorCommand::Listening(true, NOW)).await.unwrap();
     let (_, _, page) = send(&world, get_of("/")).await;
     assert!(page.contains("Not told: 1 finding"), "{page}");
     assert!(page.contains("You asked for at most 1 alarm a week, and"), "{page}");
@@ -116,7 +116,7 @@ async fn a_home_with_a_door_is_told_what_on_and_off_are_judged_by() {
     let words = "Activity at an unusual hour is hardly found yet";
     assert!(!send(&world, get_of("/")).await.2.contains(words), "a thermometer alone");
     let door = EntityInfo { entity_id: "binary_sensor.door".to_owned(), class: DeviceClass::Door, unit: String::new() };
-    world.brain.ask(|reply| BrainCommand::AddEntities(vec![door], reply)).await.unwrap();
+    world.detection.ask(|reply| DetectorCommand::AddEntities(vec![door], reply)).await.unwrap();
     assert!(send(&world, get_of("/")).await.2.contains(words));
 }
 
@@ -190,7 +190,7 @@ async fn an_answer_given_on_the_page_is_the_alarms_answer() {
         (status, &headers[header::LOCATION]),
         (StatusCode::SEE_OTHER, &HeaderValue::from_static("/?said=answered#timeline"))
     );
-    let detail = world.brain.ask(BrainCommand::Look).await.unwrap();
+    let detail = world.detection.ask(DetectorCommand::Look).await.unwrap();
     assert_eq!(detail.alarms[0].answer, Some((hearthwatch_model::alarm::Verdict::Dismissed, NOW)));
     let (_, _, body) = send(&world, get_of("/?said=answered")).await;
     assert!(body.contains("Thank you. It counts at once"));
@@ -202,7 +202,7 @@ async fn an_answer_that_names_no_alarm_is_refused_in_words() {
     let (status, _, body) = send(&world, post_of("/answer", "token=secret&alarm=+&verdict=dismissed")).await;
     let words = "Not taken: it does not say which alarm it answers. Load the page again.\n";
     assert_eq!((status, body.as_str()), (StatusCode::UNPROCESSABLE_ENTITY, words));
-    let detail = world.brain.ask(BrainCommand::Look).await.unwrap();
+    let detail = world.detection.ask(DetectorCommand::Look).await.unwrap();
     assert_eq!(detail.alarms[0].answer, None);
 }
 
@@ -210,7 +210,7 @@ async fn an_answer_that_names_no_alarm_is_refused_in_words() {
 async fn a_sensor_that_warns_of_danger_is_not_said_to_be_quiet_for_good() {
     let world = own().await;
     let leak = EntityInfo { entity_id: "binary_sensor.leak".into(), class: DeviceClass::Moisture, unit: String::new() };
-    world.brain.ask(|reply| BrainCommand::AddEntities(vec![leak], reply)).await.unwrap();
+    world.detection.ask(|reply| DetectorCommand::AddEntities(vec![leak], reply)).await.unwrap();
     let (_, headers, _) = send(&world, post_of("/hush", "token=secret&entity=binary_sensor.leak&hours=0")).await;
     assert_eq!(headers[header::LOCATION], "/?said=quiet-but-danger#calm");
     let (_, headers, _) = send(&world, post_of("/hush", "token=secret&entity=sensor.room&hours=0")).await;
@@ -224,8 +224,8 @@ async fn the_page_does_not_say_that_it_watches_while_nothing_is_heard() {
     let world = own().await;
     let (_, _, body) = send(&world, get_of("/")).await;
     assert!(body.contains("It knows 0 entities, with 0 days of memory."), "{body}");
-    world.brain.tell(BrainCommand::Listening(true, NOW)).await.unwrap();
-    world.brain.ask(BrainCommand::Look).await.unwrap();
+    world.detection.tell(DetectorCommand::Listening(true, NOW)).await.unwrap();
+    world.detection.ask(DetectorCommand::Look).await.unwrap();
     let (_, _, body) = send(&world, get_of("/")).await;
     assert!(body.contains("Watching 1 entity, with 0 days of memory."), "{body}");
     assert!(
@@ -267,7 +267,7 @@ async fn a_question_drawn_by_chance_is_put_and_can_be_answered() {
     let form = "token=secret&alarm=9c5c0d9a71b2e684&verdict=dismissed";
     let (status, ..) = send(&world, post_of("/answer", form)).await;
     assert_eq!(status, StatusCode::SEE_OTHER);
-    world.brain.ask(BrainCommand::Look).await.unwrap();
+    world.detection.ask(DetectorCommand::Look).await.unwrap();
     let answer = history.questions(0).unwrap()[0].answer;
     assert_eq!(answer, Some((hearthwatch_model::alarm::Verdict::Dismissed, NOW)));
 }
@@ -280,7 +280,7 @@ async fn a_change_without_the_pages_secret_or_from_another_site_is_refused() {
     let mut foreign = post_of("/answer", &form.replace("guess", "secret"));
     foreign.headers_mut().insert("origin", HeaderValue::from_static("http://evil.example"));
     assert_eq!(send(&world, foreign).await.0, StatusCode::FORBIDDEN);
-    let detail = world.brain.ask(BrainCommand::Look).await.unwrap();
+    let detail = world.detection.ask(DetectorCommand::Look).await.unwrap();
     assert_eq!(detail.alarms[0].answer, None);
 }
 
@@ -330,18 +330,18 @@ async fn a_miss_that_cannot_be_looked_at_is_refused_in_words() {
 async fn a_miss_is_noted_before_it_is_looked_up_and_the_page_then_shows_what_was_seen() {
     let world = own().await;
     // Nobody may look while this is held.
-    let turn = world.brain.miss_turn().lock().await;
+    let turn = world.detection.miss_turn().lock().await;
     let miss = post_of("/miss", "token=secret&entity=sensor.room&when=2023-11-14T20:00");
     assert_eq!(send(&world, miss).await.0, StatusCode::SEE_OTHER);
     let waits = "<ul class=\"plain\" data-waits><li>Room, Tue 14 Nov, 20:00<span class=\"faint\"> · what was seen then is \
                  being looked up</span></li></ul>";
     assert_eq!(send(&world, get_of("/misses")).await.2, waits);
     assert!(send(&world, get_of("/")).await.2.contains(waits));
-    // The brain answers meanwhile: no alarm waits for a look back.
-    world.brain.ask(BrainCommand::Look).await.unwrap();
+    // The detector service answers meanwhile: no alarm waits for a look back.
+    world.detection.ask(DetectorCommand::Look).await.unwrap();
     drop(turn);
     let all = u32::try_from(crate::miss::LOOKS_MAX).unwrap();
-    drop(world.brain.miss_looks().acquire_many(all).await.unwrap());
+    drop(world.detection.miss_looks().acquire_many(all).await.unwrap());
     let seen = "<ul class=\"plain\"><li>Room, Tue 14 Nov, 20:00<span class=\"faint\"> · too little is remembered of that \
                 time to say what was seen · stays here</span></li></ul>";
     assert_eq!(send(&world, get_of("/misses")).await.2, seen);
@@ -351,7 +351,7 @@ async fn a_miss_is_noted_before_it_is_looked_up_and_the_page_then_shows_what_was
 async fn more_misses_than_can_be_looked_up_are_refused_in_words() {
     let world = own().await;
     let all = u32::try_from(crate::miss::LOOKS_MAX).unwrap();
-    let _places = world.brain.miss_looks().acquire_many(all).await.unwrap();
+    let _places = world.detection.miss_looks().acquire_many(all).await.unwrap();
     let (status, _, body) =
         send(&world, post_of("/miss", "token=secret&entity=sensor.room&when=2023-11-14T20:00")).await;
     let words = "Not taken: 16 others are still being looked up; say it again in a minute.\n";
@@ -371,7 +371,7 @@ async fn leaving_takes_the_word() {
 async fn a_budget_and_a_mute_chosen_on_the_page_are_the_homes_and_can_be_lifted() {
     let world = own().await;
     assert_eq!(send(&world, post_of("/budget", "token=secret&per_week=3.5")).await.0, StatusCode::SEE_OTHER);
-    assert!((world.brain.ask(BrainCommand::Look).await.unwrap().budget - 3.5).abs() < 1e-9);
+    assert!((world.detection.ask(DetectorCommand::Look).await.unwrap().budget - 3.5).abs() < 1e-9);
     assert_eq!(send(&world, post_of("/budget", "token=secret&per_week=-1")).await.0, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(
         send(&world, post_of("/hush", "token=secret&entity=sensor.room&hours=0")).await.0,

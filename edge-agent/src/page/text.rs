@@ -7,7 +7,7 @@ use hearthwatch_model::unit::{self, DisplayUnit};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::brain::{LookBack, unusual_percent};
+use crate::detector_service::{LookBack, unusual_percent};
 use crate::explain;
 use crate::history::StoredAlarm;
 

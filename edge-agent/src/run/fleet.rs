@@ -23,7 +23,7 @@ use super::manifest::{Facts, Signer, vitals};
 use super::unix_now;
 use super::wiring::{HISTORY_FILE, StartError};
 use crate::audit::AUDIT_FILE;
-use crate::brain::{BrainCommand, BrainGone, BrainHandle, FeedbackSink, HomeDetail, HomeView, ToFleet};
+use crate::detector_service::{DetectorCommand, DetectorGone, DetectorHandle, FeedbackSink, HomeDetail, HomeView, ToFleet};
 use crate::config::CloudConfig;
 use crate::discovery::UpdateView;
 use crate::history::HistoryReader;
@@ -138,11 +138,11 @@ impl Fleet {
         })
     }
 
-    /// Where the brain's records go.
+    /// Where the detector service's records go.
     pub(super) fn feedback(&self, home: &HomeId) -> Option<(HomeId, FeedbackSink)> {
         let uplink = self.uplink.clone()?;
         let runtime = tokio::runtime::Handle::current();
-        // The brain's thread may wait for the disk; it is not one of the runtime's.
+        // The detector service's thread may wait for the disk; it is not one of the runtime's.
         let sink = move |word| {
             let kept = runtime.block_on(async {
                 match word {
@@ -165,7 +165,7 @@ impl Fleet {
     /// what it knows of models then comes from the disk anew.
     pub(super) async fn serve(
         &mut self,
-        brain: BrainHandle,
+        detection: DetectorHandle,
         view: watch::Receiver<HomeView>,
         updates: watch::Sender<UpdateView>,
         wishes: Wishes,
@@ -175,7 +175,7 @@ impl Fleet {
             self.updater = None;
             self.entering.clone_from(&self.entry);
         }
-        let around = Around { brain, updates, wishes, stop };
+        let around = Around { detection, updates, wishes, stop };
         if let Some(Err(error)) = around.stop.run_until_cancelled(self.live(&around, view)).await {
             tracing::debug!(%error, "the fleet's side ends");
         }
@@ -184,8 +184,8 @@ impl Fleet {
         }
     }
 
-    /// Ends only with the brain.
-    async fn live(&mut self, around: &Around, mut view: watch::Receiver<HomeView>) -> Result<Infallible, BrainGone> {
+    /// Ends only with the detector service.
+    async fn live(&mut self, around: &Around, mut view: watch::Receiver<HomeView>) -> Result<Infallible, DetectorGone> {
         let outcomes = std::mem::take(&mut self.outcomes);
         self.report(outcomes, around).await;
         self.show_contribution(around).await;
@@ -228,7 +228,7 @@ impl Fleet {
     }
 
     /// In the fleet at last: from now on its models are taken.
-    async fn enter(&mut self, entry: Entry, around: &Around) -> Result<(), BrainGone> {
+    async fn enter(&mut self, entry: Entry, around: &Around) -> Result<(), DetectorGone> {
         match off_the_workers(move || entry.boot()).await {
             Ok((updater, mut step)) => {
                 self.updater = Some(updater);
@@ -246,12 +246,12 @@ impl Fleet {
 
     /// Models are calculated with, disks and mirrors waited for: that is done on a thread of its own, so that stopping, the page and the
     /// brokers never wait for it. A download ends when the agent stops; the next start goes on with what came.
-    async fn update(&mut self, trigger: Trigger, around: &Around) -> Result<(), BrainGone> {
+    async fn update(&mut self, trigger: Trigger, around: &Around) -> Result<(), DetectorGone> {
         if self.updater.is_none() {
             return Ok(());
         }
         let now = unix_now();
-        let windows = around.brain.ask(|reply| BrainCommand::TrialWindows(now, reply)).await?;
+        let windows = around.detection.ask(|reply| DetectorCommand::TrialWindows(now, reply)).await?;
         let mut rng = SmallRng::seed_from_u64(self.rng.next_u64());
         let (runtime, stop) = (Handle::current(), around.stop.clone());
         let run = move |updater: &mut Updater<ModelProof>| {
@@ -280,12 +280,12 @@ impl Fleet {
     }
 
     /// Puts the model of a step in charge, and tells everybody how it came about.
-    async fn take_over(&mut self, step: Step<Model>, around: &Around) -> Result<(), BrainGone> {
+    async fn take_over(&mut self, step: Step<Model>, around: &Around) -> Result<(), DetectorGone> {
         if let Some((version, model)) = step.model {
-            let home = around.brain.ask(BrainCommand::Look).await?;
+            let home = around.detection.ask(DetectorCommand::Look).await?;
             let after = (version, Arc::clone(&model));
-            around.brain.ask(|reply| BrainCommand::ReplaceModel(model, version, reply)).await?;
-            backtest_aside(&self.history, home, after, around.brain.clone(), around.stop.clone());
+            around.detection.ask(|reply| DetectorCommand::ReplaceModel(model, version, reply)).await?;
+            backtest_aside(&self.history, home, after, around.detection.clone(), around.stop.clone());
             self.status.send_modify(|status| status.model_version = version);
         }
         self.report(step.outcomes, around).await;
@@ -322,7 +322,7 @@ impl Fleet {
     }
 
     /// Says what this home runs when that changed, or was said long ago.
-    async fn declare(&mut self, around: &Around) -> Result<(), BrainGone> {
+    async fn declare(&mut self, around: &Around) -> Result<(), DetectorGone> {
         let (Some(uplink), Some(updater), Some(signer)) = (&self.uplink, &self.updater, &mut self.signer) else {
             return Ok(());
         };
@@ -336,7 +336,7 @@ impl Fleet {
         if !signer.is_news(&facts) && now.saturating_sub(self.declared) < MANIFEST_SECONDS {
             return Ok(());
         }
-        let tally = around.brain.ask(|reply| BrainCommand::Tally(since, reply)).await?;
+        let tally = around.detection.ask(|reply| DetectorCommand::Tally(since, reply)).await?;
         match signer.sign(facts, vitals(tally, updater.watch(), since, now), now) {
             Ok(manifest) => {
                 uplink.declare(manifest);
@@ -367,7 +367,7 @@ impl Fleet {
 
 /// What the fleet's side works with.
 struct Around {
-    brain: BrainHandle,
+    detection: DetectorHandle,
     updates: watch::Sender<UpdateView>,
     wishes: Wishes,
     stop: CancellationToken,
@@ -390,7 +390,7 @@ fn backtest_aside(
     history: &Path,
     home: Box<HomeDetail>,
     after: (ModelVersion, Arc<Model>),
-    brain: BrainHandle,
+    detection: DetectorHandle,
     stop: CancellationToken,
 ) {
     let (path, (tell, told)) = (history.to_owned(), oneshot::channel());
@@ -413,8 +413,8 @@ fn backtest_aside(
         tokio::select! {
             () = stop.cancelled() => {}
             Ok((backtest, record)) = told => {
-                // A brain that is gone keeps nothing.
-                let _ = brain.tell(BrainCommand::KeepBacktest(backtest, record)).await;
+                // A detector service that is gone keeps nothing.
+                let _ = detection.tell(DetectorCommand::KeepBacktest(backtest, record)).await;
             }
             else => {}
         }

@@ -6,7 +6,7 @@ use hearthwatch_supervision::{Board, Condition, Grade};
 use tokio::sync::watch;
 
 use super::unix_now;
-use crate::brain::BrainHandle;
+use crate::detector_service::DetectorHandle;
 use crate::discovery::BrokerState;
 use crate::diskless::Membership;
 use crate::home_assistant::SessionState;
@@ -16,8 +16,8 @@ use crate::uplink::{UplinkHandle, UplinkState};
 const BACKLOG_MAX: Duration = Duration::from_secs(86_400);
 
 /// The detector closes steps, and the disk takes what it remembers. Holds no handle: the thread ends when the last one is dropped.
-pub(super) fn detector(board: &Board, brain: &BrainHandle) {
-    let (thread, memory) = (brain.health().clone(), brain.health().clone());
+pub(super) fn detector(board: &Board, detection: &DetectorHandle) {
+    let (thread, memory) = (detection.health().clone(), detection.health().clone());
     board.probe("detector", Grade::Vital, move || thread.condition(unix_now()));
     board.probe("history", Grade::Optional, move || able(memory.remembers()));
 }

@@ -8,7 +8,7 @@ use hearthwatch_protocol::{HomeId, ModelVersion};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::brain::Tally;
+use crate::detector_service::Tally;
 use crate::config::CloudConfig;
 use crate::update::watch::Watch;
 

@@ -14,7 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::fleet::Fleet;
 use super::modes::{self, Sides};
 use super::{DRAIN, health, unix_now};
-use crate::brain::{self, Brain, BrainCommand, BrainHandle, BrainParts, HomeView, Notice};
+use crate::detector_service::{self, DetectorService, DetectorCommand, DetectorHandle, DetectorParts, HomeView, Notice};
 use crate::config::{CloudConfig, Config, HomeMqttConfig};
 use crate::discovery::{self, BrokerState, Device, Discovery, UpdateView};
 use crate::diskless::{Joining, Membership};
@@ -135,8 +135,8 @@ impl Agent {
         let mut fleet = Fleet::start(cloud, &state, who, &joined)?;
         let (view, view_seen) = watch::channel(HomeView::default());
         let (notices, notices_heard) = mpsc::channel(NOTICES_MAX);
-        let brain = Brain::new(
-            BrainParts {
+        let detection = DetectorService::new(
+            DetectorParts {
                 model: Arc::clone(&fleet.model),
                 model_version: fleet.model_version,
                 history: History::open(&state.file(HISTORY_FILE))?,
@@ -148,17 +148,17 @@ impl Agent {
             view,
             notices,
         )?;
-        let (brain, thread) = brain::prepare(brain);
+        let (detection, thread) = detector_service::prepare(detection);
         parts.thread("detector", move |strikes| thread.run(strikes)).map_err(|_| StartError::System("thread"))?;
-        health::detector(&board, &brain);
+        health::detector(&board, &detection);
         parts
-            .vital("clock", beside(brain.clone(), stop.clone(), tick(brain.clone(), Arc::clone(&board), stop.clone())));
+            .vital("clock", beside(detection.clone(), stop.clone(), tick(detection.clone(), Arc::clone(&board), stop.clone())));
         let (session, session_seen) = watch::channel(SessionState::default());
         let node = cloud.map_or(LONE_NODE.to_owned(), |cloud| cloud.home.to_string());
         let forgetful = cloud.and_then(|cloud| cloud.enrolment.as_ref()).map(|_| node.clone());
         let home_assistant =
-            home_assistant::run(config.home_assistant.clone(), forgetful, brain.clone(), session, who, stop.clone());
-        parts.vital("home-assistant", beside(brain.clone(), stop.clone(), home_assistant));
+            home_assistant::run(config.home_assistant.clone(), forgetful, detection.clone(), session, who, stop.clone());
+        parts.vital("home-assistant", beside(detection.clone(), stop.clone(), home_assistant));
         health::home_assistant(&board, session_seen.clone());
 
         if let Some(joining) = joining {
@@ -174,7 +174,7 @@ impl Agent {
         let cloud_state = cloud.map(|_| fleet.state());
         let page = PageParts {
             door: Door::Ingress,
-            brain: brain.clone(),
+            detection: detection.clone(),
             view: view_seen.clone(),
             updates: updates_seen.clone(),
             mode: mode_seen.clone(),
@@ -214,15 +214,15 @@ impl Agent {
             health::fleet(&board, handle);
         }
         let models = Arc::new(Mutex::new(fleet));
-        let (handle, view, ends) = (brain.clone(), view_seen.clone(), stop.clone());
+        let (handle, view, ends) = (detection.clone(), view_seen.clone(), stop.clone());
         let wished = wishes.clone();
         parts.optional("updates", move || {
-            let (models, brain, stop) = (Arc::clone(&models), handle.clone(), ends.clone());
+            let (models, detection, stop) = (Arc::clone(&models), handle.clone(), ends.clone());
             let (view, updates, wishes) = (view.clone(), updates.clone(), wished.clone());
             async move {
                 let mut fleet = models.lock().await;
-                let serving = fleet.serve(brain.clone(), view, updates, wishes, stop.clone());
-                beside(brain, stop, serving).await;
+                let serving = fleet.serve(detection.clone(), view, updates, wishes, stop.clone());
+                beside(detection, stop, serving).await;
             }
         });
         let home_broker = config.home_mqtt.clone().map(|mqtt| {
@@ -231,7 +231,7 @@ impl Agent {
                 config: mqtt,
                 node,
                 note: state.file(NOTE_FILE),
-                brain,
+                detection,
                 view: view_seen,
                 updates: updates_seen,
                 mode: mode_seen,
@@ -275,9 +275,9 @@ impl Agent {
 }
 
 /// What needs the detector ends with it; that is the detector's failure, which its own supervisor tells.
-async fn beside(brain: BrainHandle, stop: CancellationToken, body: impl Future<Output = ()>) {
+async fn beside(detection: DetectorHandle, stop: CancellationToken, body: impl Future<Output = ()>) {
     body.await;
-    if brain.is_gone() {
+    if detection.is_gone() {
         stop.cancelled().await;
     }
 }
@@ -323,7 +323,7 @@ struct Screen {
     config: HomeMqttConfig,
     node: String,
     note: PathBuf,
-    brain: BrainHandle,
+    detection: DetectorHandle,
     view: watch::Receiver<HomeView>,
     updates: watch::Receiver<UpdateView>,
     mode: watch::Receiver<Mode>,
@@ -338,9 +338,9 @@ impl Screen {
         state: watch::Sender<BrokerState>,
         stop: CancellationToken,
     ) -> Result<(), hearthwatch_link::LinkError> {
-        let Self { config, node, note, brain, view, updates, mode, notices, history, wishes } = self;
+        let Self { config, node, note, detection, view, updates, mode, notices, history, wishes } = self;
         let (device, notices) = (Device::new(node), notices.lock_owned().await);
-        let discovery = Discovery { config, device, note, brain, view, updates, mode, notices, history, wishes };
+        let discovery = Discovery { config, device, note, detection, view, updates, mode, notices, history, wishes };
         let ended = discovery::run(discovery, state.clone(), stop).await;
         if let Err(error) = &ended {
             state.send_replace(BrokerState::Away { reason: error.to_string() });
@@ -364,8 +364,8 @@ fn secret() -> Result<String, StartError> {
     Ok(hex::encode(bytes))
 }
 
-/// Tells the brain the time.
-async fn tick(brain: BrainHandle, board: Arc<Board>, stop: CancellationToken) {
+/// Tells the detector service the time.
+async fn tick(detection: DetectorHandle, board: Arc<Board>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut count = 0_u32;
@@ -373,7 +373,7 @@ async fn tick(brain: BrainHandle, board: Arc<Board>, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {
-                if brain.tell(BrainCommand::Tick(Timestamp::now().as_second())).await.is_err() {
+                if detection.tell(DetectorCommand::Tick(Timestamp::now().as_second())).await.is_err() {
                     return;
                 }
                 count = count.wrapping_add(1);

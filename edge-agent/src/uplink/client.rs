@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::outbox::{Admission, Numbered, Outbox, OutboxError};
 use crate::uplink::session::{Next, Sent, Session};
 
-/// The outbox as the brain and the uplink share it.
+/// The outbox as the detector service and the uplink share it.
 pub type SharedOutbox = Arc<Mutex<Outbox>>;
 
 /// Unix seconds; the demo's homes live in a time of their own.

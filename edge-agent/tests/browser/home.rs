@@ -1,9 +1,9 @@
-//! A month in a small home, lived through the agent's own brain: six entities, a freezer that warms up, a lazy sensor.
+//! A month in a small home, lived through the agent's own detector service: six entities, a freezer that warms up, a lazy sensor.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hearthwatch_edge::brain::{self, Brain, BrainCommand, BrainHandle, BrainParts, HomeView, ToFleet};
+use hearthwatch_edge::detector_service::{self, DetectorService, DetectorCommand, DetectorHandle, DetectorParts, HomeView, ToFleet};
 use hearthwatch_edge::discovery::{BrokerState, UpdateView};
 use hearthwatch_edge::history::History;
 use hearthwatch_edge::home_assistant::SessionState;
@@ -37,7 +37,7 @@ pub const NOW: i64 = FIRST + 30 * DAY + 15 * 3_600;
 /// The page of a home that has lived.
 pub struct Home {
     pub address: SocketAddr,
-    pub brain: BrainHandle,
+    pub detection: DetectorHandle,
     pub uplink: UplinkHandle,
     pub leaving: mpsc::Receiver<()>,
     pub wishes: Wishes,
@@ -107,7 +107,7 @@ pub async fn lived() -> Home {
     let (sink, runtime) = (uplink.clone(), tokio::runtime::Handle::current());
     let (view, view_seen) = watch::channel(HomeView::default());
     let (notices, _heard) = mpsc::channel(64);
-    let parts = BrainParts {
+    let parts = DetectorParts {
         model: Arc::new(Model::shipped().unwrap_or_else(|_| Model::routine())),
         model_version: ModelVersion(14),
         history: History::open(&history).unwrap(),
@@ -125,21 +125,21 @@ pub async fn lived() -> Home {
             }),
         )),
     };
-    let (brain, _thread) = brain::start(Brain::new(parts, view, notices).unwrap()).unwrap();
-    brain.ask(|reply| BrainCommand::AddEntities(entities(), reply)).await.unwrap();
+    let (detection, _thread) = detector_service::start(DetectorService::new(parts, view, notices).unwrap()).unwrap();
+    detection.ask(|reply| DetectorCommand::AddEntities(entities(), reply)).await.unwrap();
     let live_from = FIRST + LEARNT_DAYS * DAY;
     for day in 0..LEARNT_DAYS {
         let (from, until) = (FIRST + day * DAY, FIRST + (day + 1) * DAY);
-        brain.ask(|reply| BrainCommand::Learn(readings(from, until), until, reply)).await.unwrap();
+        detection.ask(|reply| DetectorCommand::Learn(readings(from, until), until, reply)).await.unwrap();
     }
-    brain.tell(BrainCommand::Listening(true, live_from)).await.unwrap();
+    detection.tell(DetectorCommand::Listening(true, live_from)).await.unwrap();
     let mut at = live_from;
     while at < NOW {
-        brain.tell(BrainCommand::Hear(readings(at, at + STEP))).await.unwrap();
+        detection.tell(DetectorCommand::Hear(readings(at, at + STEP))).await.unwrap();
         at += STEP;
-        brain.tell(BrainCommand::Tick(at + 6)).await.unwrap();
+        detection.tell(DetectorCommand::Tick(at + 6)).await.unwrap();
     }
-    answer_and_share(&brain, &uplink).await;
+    answer_and_share(&detection, &uplink).await;
     let (leave, leaving) = mpsc::channel(1);
     let updates = UpdateView {
         latest: Some(ModelVersion(14)),
@@ -151,7 +151,7 @@ pub async fn lived() -> Home {
     let wishes = Wishes::open(&dir.path().join("wishes.json")).unwrap();
     let parts = PageParts {
         door: Door::Loopback { hosts: vec![] },
-        brain: brain.clone(),
+        detection: detection.clone(),
         view: view_seen,
         updates: watch::channel(updates).1,
         mode: watch::channel(mode()).1,
@@ -166,7 +166,7 @@ pub async fn lived() -> Home {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     tokio::spawn(page::serve(parts, listener, stop.clone()));
-    Home { address, brain, uplink, leaving, wishes, stop, _dir: dir }
+    Home { address, detection, uplink, leaving, wishes, stop, _dir: dir }
 }
 
 /// A fleet that is away: port 1 of this machine, where nobody listens.
@@ -193,28 +193,28 @@ fn offline_uplink(dir: &std::path::Path) -> UplinkHandle {
 }
 
 /// Answers all alarms but the newest, has them stored by an aggregator, and hears what they did.
-async fn answer_and_share(brain: &BrainHandle, uplink: &UplinkHandle) {
-    let alarms = brain.ask(BrainCommand::Look).await.unwrap().alarms;
+async fn answer_and_share(detection: &DetectorHandle, uplink: &UplinkHandle) {
+    let alarms = detection.ask(DetectorCommand::Look).await.unwrap().alarms;
     let answered = alarms.len().saturating_sub(1) as u64;
     for (place, alarm) in alarms.iter().take(answered as usize).enumerate() {
         let verdict = if place % 2 == 0 { Verdict::Dismissed } else { Verdict::Confirmed };
-        let answer = BrainCommand::Answer {
+        let answer = DetectorCommand::Answer {
             alarm: Some(alarm.alarm.id.clone()),
             verdict,
             by: String::new(),
             reason: None,
             at: alarm.alarm.raised_at + 900,
         };
-        brain.tell(answer).await.unwrap();
+        detection.tell(answer).await.unwrap();
     }
     let period = (FIRST + 2 * DAY, FIRST + 30 * DAY);
     let backtest =
         Backtest { from: period.0, until: period.1, before: (ModelVersion(13), 5), after: (ModelVersion(14), 2) };
     let config = DetectorConfig { timezone: jiff::tz::TimeZone::UTC, budget_per_week: 1.0, salt: Vec::new() };
     let unheard = HomeDetector::new(config, Arc::new(Model::routine())).records();
-    brain.tell(BrainCommand::KeepBacktest(backtest, unheard)).await.unwrap();
+    detection.tell(DetectorCommand::KeepBacktest(backtest, unheard)).await.unwrap();
     // Every command before this one is carried out.
-    brain.ask(BrainCommand::Look).await.unwrap();
+    detection.ask(DetectorCommand::Look).await.unwrap();
     let credit = Contribution {
         model_version: ModelVersion(14),
         snapshot: "5f3a".repeat(16),

@@ -10,7 +10,7 @@ use hearthwatch_cloud::http::routes::feedback::FeedbackQuery;
 use hearthwatch_cloud::http::routes::releases::RollBack;
 use hearthwatch_cloud::http::routes::runs::Reason;
 use hearthwatch_cloud::http::routes::tokens::NewToken;
-use hearthwatch_edge::brain::{RecordedState, recovered};
+use hearthwatch_edge::detector_service::{RecordedState, recovered};
 use hearthwatch_edge::discovery::{Command, Device};
 use hearthwatch_edge::home_assistant::entities::{EntitiesEvent, WatchedEntities};
 use hearthwatch_edge::home_assistant::registry::{HomeAssistantState, PresentState};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use hearthwatch_edge::brain::ToFleet;
+use hearthwatch_edge::detector_service::ToFleet;
 use hearthwatch_edge::outbox::{Outbox, OutboxError, SharingLevel};
 use hearthwatch_edge::update::{
     DirectorConfig, ModelProof, Policy, TrialWindows, Trigger, Updater, UpdaterConfig, Watching,

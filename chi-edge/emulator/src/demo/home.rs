@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hearthwatch_edge::brain::{ToFleet, announcement};
+use hearthwatch_edge::detector_service::{ToFleet, announcement};
 use hearthwatch_edge::history::KEPT_SECONDS;
 use hearthwatch_model::alarm::{Alarm, AlarmEvent, Verdict};
 use hearthwatch_model::dataset::RecordedHome;

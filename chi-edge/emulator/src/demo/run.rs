@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::Context;
 use hearthwatch_cloud::store::RunRow;
 use hearthwatch_cloud::training::{Corpora, ModelLearner};
-use hearthwatch_edge::brain::ToFleet;
+use hearthwatch_edge::detector_service::ToFleet;
 use hearthwatch_model::dataset::DATA_SETS;
 use hearthwatch_model::evaluate::{GateReport, GateVerdict};
 use hearthwatch_model::grid::STEP_SECONDS;

@@ -74,7 +74,7 @@ fn damage(file: &Path, sql: &str) {
     assert!(Connection::open(file).unwrap().execute(sql, []).unwrap() > 0, "{sql}");
 }
 
-/// Everything that a brain and a page do with the memory; the alarms that are left.
+/// Everything that a detector service and a page do with the memory; the alarms that are left.
 fn live_on(file: &Path) -> Vec<String> {
     let mut history = History::open(file).unwrap();
     history.know(0, &info("sensor.t", DeviceClass::Temperature)).unwrap();

@@ -7,7 +7,7 @@ use super::super::history::{self, Depth, Wanted};
 use super::super::socket::Socket;
 use super::super::units::RecordedUnits;
 use super::{Session, SessionEnd, SessionState, unix_now};
-use crate::brain::{BrainCommand, RECOVERED_SECONDS, WARM_UP_SECONDS};
+use crate::detector_service::{DetectorCommand, RECOVERED_SECONDS, WARM_UP_SECONDS};
 
 /// Memory is asked for until it is at most this old; what happens meanwhile comes with the subscription.
 const MEMORY_LAG_SECONDS: i64 = 30;
@@ -28,7 +28,7 @@ pub(super) struct Backfill {
 }
 
 impl Session {
-    /// Asks once what our own entities said of alarms, the newest days first, and tells the brain.
+    /// Asks once what our own entities said of alarms, the newest days first, and tells the detector service.
     pub(super) async fn recover(&mut self, socket: &mut Socket) -> Result<(), SessionEnd> {
         if self.forgetful.is_none() {
             return Ok(());
@@ -44,7 +44,7 @@ impl Session {
             }
         }
         rows.truncate(RECOVERED_ROWS_MAX);
-        self.brain.tell(BrainCommand::Recover(rows, now)).await?;
+        self.detection.tell(DetectorCommand::Recover(rows, now)).await?;
         self.forgetful = None;
         Ok(())
     }
@@ -52,7 +52,7 @@ impl Session {
     /// Learns what was missed: two weeks at the first start, the minutes of an outage later.
     pub(super) async fn remember(&mut self, socket: &mut Socket) -> Result<(), SessionEnd> {
         self.become_state(SessionState::Remembering { percent: 0 });
-        let known = self.brain.ask(|reply| BrainCommand::Recall(unix_now(), reply)).await?;
+        let known = self.detection.ask(|reply| DetectorCommand::Recall(unix_now(), reply)).await?;
         let wanted = self.wanted();
         let mut now = unix_now();
         let begin = known.unwrap_or(now - WARM_UP_SECONDS);
@@ -66,7 +66,7 @@ impl Session {
                 let slice = history::fetch(socket, &wanted, (slice_from, slice_until), depth, &units).await?;
                 depth = depth.next();
                 coarse += u32::from(slice.coarse);
-                self.brain.ask(|reply| BrainCommand::Learn(slice.readings, slice_until, reply)).await?;
+                self.detection.ask(|reply| DetectorCommand::Learn(slice.readings, slice_until, reply)).await?;
                 self.become_state(SessionState::Remembering { percent: share(slice_until - begin, now - begin) });
             }
             from = now;
@@ -110,12 +110,12 @@ impl Session {
         };
         let units = past.units.insert(units);
         let Some(span) = past.slices.pop_front() else {
-            self.brain.tell(BrainCommand::Relearn).await?;
+            self.detection.tell(DetectorCommand::Relearn).await?;
             return Ok(false);
         };
         let slice = history::fetch(socket, &past.wanted, span, past.depth, units).await?;
         past.depth = past.depth.next();
-        self.brain.ask(|reply| BrainCommand::Backfill(slice.readings, reply)).await?;
+        self.detection.ask(|reply| DetectorCommand::Backfill(slice.readings, reply)).await?;
         Ok(true)
     }
 }

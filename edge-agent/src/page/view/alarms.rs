@@ -5,7 +5,7 @@ use hearthwatch_model::features::AnomalyKind;
 use maud::{Markup, html};
 
 use super::Forms;
-use crate::brain::{HomeDetail, LookBack, verdict_word};
+use crate::detector_service::{HomeDetail, LookBack, verdict_word};
 use crate::explain::{self, Language};
 use crate::history::{Reason, StoredAlarm, StoredMiss};
 use crate::page::home::{Everything, TIMELINE_SECONDS};

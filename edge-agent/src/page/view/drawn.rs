@@ -4,7 +4,7 @@ use hearthwatch_model::alarm::Verdict;
 use maud::{Markup, html};
 
 use super::Forms;
-use crate::brain::verdict_word;
+use crate::detector_service::verdict_word;
 use crate::history::StoredQuestion;
 use crate::page::home::Everything;
 use crate::page::text;

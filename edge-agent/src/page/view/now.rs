@@ -6,7 +6,7 @@ use hearthwatch_model::reading::{EntityInfo, Value};
 use maud::{Markup, html};
 
 use super::{Forms, alarms, drawn};
-use crate::brain::{CLOSING_GRACE_SECONDS, LEARNING_DAYS, unusual_percent};
+use crate::detector_service::{CLOSING_GRACE_SECONDS, LEARNING_DAYS, unusual_percent};
 use crate::explain::{Language, on_off_is_judged_by};
 use crate::headline::{Headline, Tone};
 use crate::home_assistant::SessionState;

@@ -6,7 +6,7 @@ use hearthwatch_model::detector::Model;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::brain::{self, Brain, BrainParts};
+use crate::detector_service::{self, DetectorService, DetectorParts};
 use crate::config::UpdatesConfig;
 use crate::history::History;
 use crate::update::disk::RealDisk;
@@ -77,7 +77,7 @@ impl Home {
         joined.cancel();
         let mut fleet = Fleet::start(Some(&self.cloud), &state, 7, &joined).unwrap();
         let (view, view_seen) = watch::channel(HomeView::default());
-        let parts = BrainParts {
+        let parts = DetectorParts {
             model: Arc::new(Model::routine()),
             model_version: fleet.model_version,
             history: History::open(&state.file(HISTORY_FILE)).unwrap(),
@@ -86,11 +86,11 @@ impl Home {
             timezone: Some(jiff::tz::TimeZone::UTC),
             feedback: None,
         };
-        let (brain, _) = brain::start(Brain::new(parts, view, tokio::sync::mpsc::channel(16).0).unwrap()).unwrap();
+        let (detection, _) = detector_service::start(DetectorService::new(parts, view, tokio::sync::mpsc::channel(16).0).unwrap()).unwrap();
         let (updates, updates_seen) = watch::channel(UpdateView::default());
         let stop = CancellationToken::new();
         let (wishes, ends) = (self.wishes.clone(), stop.clone());
-        let task = tokio::spawn(async move { fleet.serve(brain, view_seen, updates, wishes, ends).await });
+        let task = tokio::spawn(async move { fleet.serve(detection, view_seen, updates, wishes, ends).await });
         Running { stop, updates: updates_seen, task, _state: state }
     }
 

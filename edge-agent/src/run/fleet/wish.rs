@@ -7,14 +7,14 @@ use hearthwatch_model::detector::Model;
 use super::super::unix_now;
 use super::{Around, Fleet, off_the_workers};
 use crate::audit;
-use crate::brain::BrainGone;
+use crate::detector_service::DetectorGone;
 use crate::update::{
     Install, ModelProof, OpenWish, RollBackError, Step, Trigger, UpdateWish, Updater, WishAnswer, Wishes,
 };
 
 impl Fleet {
     /// Carries out what is wished. What waits for the mirror, or for this home to be in the fleet, stays open.
-    pub(super) async fn take_up(&mut self, around: &Around) -> Result<(), BrainGone> {
+    pub(super) async fn take_up(&mut self, around: &Around) -> Result<(), DetectorGone> {
         show_wishes(around);
         let Some(wish) = around.wishes.pending() else { return Ok(()) };
         if self.entering.is_some() {
@@ -28,7 +28,7 @@ impl Fleet {
     }
 
     /// A resident wants the model before: written down, done, told to the fleet.
-    async fn roll_back(&mut self, wish: OpenWish, around: &Around) -> Result<(), BrainGone> {
+    async fn roll_back(&mut self, wish: OpenWish, around: &Around) -> Result<(), DetectorGone> {
         let (wishes, audit, id, now) = (around.wishes.clone(), self.audit.clone(), wish.id, unix_now());
         let back = self.with_updater(move |updater| back_by_one(updater, &wishes, &wish, &audit, now)).await;
         let answer = match back.unwrap_or_else(|| Err(RollBackError::Nothing.to_string())) {
@@ -43,7 +43,7 @@ impl Fleet {
     }
 
     /// A resident wants what is offered. The version is written down first, so that it is the same one after a restart.
-    async fn install(&mut self, wish: OpenWish, around: &Around) -> Result<(), BrainGone> {
+    async fn install(&mut self, wish: OpenWish, around: &Around) -> Result<(), DetectorGone> {
         let refused = |reason: &str| WishAnswer::Refused { reason: reason.to_owned() };
         let Some(updater) = &self.updater else {
             answer_wish(around, wish.id, refused("no models come from a fleet here")).await;

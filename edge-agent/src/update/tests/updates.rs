@@ -147,7 +147,7 @@ fn rolled_back(version: u64, reason: &str, to: u64, at: i64) -> UpdateOutcome {
 }
 
 #[tokio::test]
-async fn a_release_reaches_the_brain_and_survives_a_restart() {
+async fn a_release_reaches_the_detector_service_and_survives_a_restart() {
     let mut home = Home::new(0).await;
     home.repository.publish(1, &[(1, "one")]).await;
     let step = home.notice(1).await;

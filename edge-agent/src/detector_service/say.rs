@@ -10,7 +10,7 @@ use hearthwatch_protocol::{HomeId, ModelVersion};
 use super::alarms::{MONTH_SECONDS, add_moved, may_speak_again};
 use super::feedback::{self, ToFleet, feedback_record};
 use super::view::{Loudest, Month, Notice, NoticeKind, ShownAlarm};
-use super::{Brain, DECIDER_NOTE};
+use super::{DetectorService, DECIDER_NOTE};
 use crate::explain::{still_warns, title};
 use crate::history::Reason;
 use crate::house::{Announcement, Held, Subject, may_ask_about_unsure};
@@ -20,7 +20,7 @@ pub(super) const UNSURE_EXCESS: f32 = 3.0;
 /// Who is this close below their threshold moved with an alarm.
 const MOVED_MARGIN: f32 = 2.0;
 
-impl Brain {
+impl DetectorService {
     /// Says what became of alarms at `at`: to the memory, to the screen, to whoever listens. `scores` of the step, where
     /// there is one, tell what else moved.
     pub(super) fn tell(&mut self, events: Vec<AlarmEvent>, at: i64, scores: &[EntityScore]) {

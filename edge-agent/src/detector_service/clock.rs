@@ -10,7 +10,7 @@ use hearthwatch_model::detector::Voice;
 use hearthwatch_model::grid::STEP_SECONDS;
 use hearthwatch_model::reading::Reading;
 
-use super::{Brain, CLOSING_GRACE_SECONDS, step_before};
+use super::{DetectorService, CLOSING_GRACE_SECONDS, step_before};
 use crate::history::HistoryError;
 
 /// A clock that is set back by less is waited for: it is corrected by seconds now and then.
@@ -27,7 +27,7 @@ pub struct SetBack {
     pub seconds: i64,
 }
 
-impl Brain {
+impl DetectorService {
     /// Closes what has ended at `now`.
     pub(super) fn close_until(&mut self, now: i64) {
         let Some(closed) = self.closed else { return };

@@ -1,13 +1,13 @@
-//! Thermometers that seem to report in another unit than they say, as the brain knows them: by what is usual of each.
+//! Thermometers that seem to report in another unit than they say, as the detector service knows them: by what is usual of each.
 
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::reading::{EntityInfo, Value};
 
-use super::Brain;
+use super::DetectorService;
 use crate::explain::Language;
 use crate::unit_doubt::{Thermometer, UnitDoubt, doubts};
 
-impl Brain {
+impl DetectorService {
     /// Looks at what is usual of each thermometer, and logs what was not doubted before.
     pub(super) fn weigh_units(&mut self) {
         let thermometers: Vec<Thermometer> =

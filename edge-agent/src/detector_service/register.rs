@@ -8,7 +8,7 @@ use hearthwatch_model::reading::{EntityInfo, Reading, Value};
 use hearthwatch_model::unit::Conversion;
 use serde::de::DeserializeOwned;
 
-use super::{Brain, DECIDER_NOTE, NoticeKind};
+use super::{DetectorService, DECIDER_NOTE, NoticeKind};
 use crate::house::Place;
 
 /// Name of the note that holds which entity each key of the registry meant.
@@ -42,7 +42,7 @@ impl Moves {
     }
 }
 
-impl Brain {
+impl DetectorService {
     /// Takes what Home Assistant's registries say: names and places by entity id, entity ids by the registry's keys.
     /// What was learnt of a renamed entity goes with it; what was learnt of one that is no more is forgotten.
     pub fn register(&mut self, places: HashMap<String, Place>, ids: &BTreeMap<String, String>, now: i64) -> Moves {

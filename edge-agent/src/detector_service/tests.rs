@@ -1,4 +1,4 @@
-//! The brain learns quietly, closes steps in order, remembers alarms over a restart and takes answers.
+//! The detector service learns quietly, closes steps in order, remembers alarms over a restart and takes answers.
 
 use hearthwatch_model::alarm::{Alarm, Severity};
 use hearthwatch_model::features::AnomalyKind;
@@ -18,13 +18,13 @@ struct Home {
     dir: tempfile::TempDir,
     view: watch::Receiver<HomeView>,
     notices: mpsc::Receiver<Notice>,
-    brain: Brain,
+    detection: DetectorService,
 }
 
-fn brain_in(dir: tempfile::TempDir) -> Home {
+fn service_in(dir: tempfile::TempDir) -> Home {
     let (view, view_seen) = watch::channel(HomeView::default());
     let (notices, heard) = mpsc::channel(16);
-    let parts = BrainParts {
+    let parts = DetectorParts {
         model: Arc::new(Model::routine()),
         model_version: ModelVersion::ROUTINE,
         history: History::open(&dir.path().join("history.sqlite")).unwrap(),
@@ -33,12 +33,12 @@ fn brain_in(dir: tempfile::TempDir) -> Home {
         timezone: Some(TimeZone::UTC),
         feedback: None,
     };
-    let brain = Brain::new(parts, view, notices).unwrap();
-    Home { dir, view: view_seen, notices: heard, brain }
+    let detection = DetectorService::new(parts, view, notices).unwrap();
+    Home { dir, view: view_seen, notices: heard, detection }
 }
 
 fn home() -> Home {
-    brain_in(tempfile::tempdir().unwrap())
+    service_in(tempfile::tempdir().unwrap())
 }
 
 fn thermometer() -> EntityInfo {
@@ -76,59 +76,59 @@ fn stored_alarm(id: &str, end: Option<i64>) -> StoredAlarm {
 #[test]
 fn nothing_is_closed_before_home_assistant_is_heard() {
     let mut home = home();
-    home.brain.add_entities(vec![thermometer()]);
-    home.brain.tick(100_000);
-    assert_eq!(home.brain.history.last_step().unwrap(), None);
-    home.brain.set_listening(true, 100_000);
-    home.brain.tick(100_000 + 1200);
-    assert_eq!(home.brain.history.last_step().unwrap(), Some(100_800));
+    home.detection.add_entities(vec![thermometer()]);
+    home.detection.tick(100_000);
+    assert_eq!(home.detection.history.last_step().unwrap(), None);
+    home.detection.set_listening(true, 100_000);
+    home.detection.tick(100_000 + 1200);
+    assert_eq!(home.detection.history.last_step().unwrap(), Some(100_800));
 }
 
 #[test]
 fn a_step_waits_for_its_grace() {
     let mut home = home();
-    home.brain.set_listening(true, 600);
-    home.brain.tick(1200 + CLOSING_GRACE_SECONDS - 1);
-    assert_eq!(home.brain.history.last_step().unwrap(), None);
-    home.brain.tick(1200 + CLOSING_GRACE_SECONDS);
-    assert_eq!(home.brain.history.last_step().unwrap(), Some(1200));
+    home.detection.set_listening(true, 600);
+    home.detection.tick(1200 + CLOSING_GRACE_SECONDS - 1);
+    assert_eq!(home.detection.history.last_step().unwrap(), None);
+    home.detection.tick(1200 + CLOSING_GRACE_SECONDS);
+    assert_eq!(home.detection.history.last_step().unwrap(), Some(1200));
 }
 
 #[test]
 fn an_outage_stops_the_judging_and_memory_fills_it() {
     let mut home = home();
-    home.brain.add_entities(vec![thermometer()]);
-    home.brain.set_listening(true, 600);
-    home.brain.hear(&[reading(700, 20.0)]);
-    home.brain.tick(1300);
-    home.brain.set_listening(false, 1300);
-    home.brain.tick(5000);
-    assert_eq!(home.brain.history.last_step().unwrap(), Some(1200));
-    assert_eq!(home.brain.recall(5000), Some(1200));
-    home.brain.learn(&[reading(1300, 20.5), reading(4900, 21.0)], 5000);
-    assert_eq!(home.brain.history.last_step().unwrap(), Some(4800));
+    home.detection.add_entities(vec![thermometer()]);
+    home.detection.set_listening(true, 600);
+    home.detection.hear(&[reading(700, 20.0)]);
+    home.detection.tick(1300);
+    home.detection.set_listening(false, 1300);
+    home.detection.tick(5000);
+    assert_eq!(home.detection.history.last_step().unwrap(), Some(1200));
+    assert_eq!(home.detection.recall(5000), Some(1200));
+    home.detection.learn(&[reading(1300, 20.5), reading(4900, 21.0)], 5000);
+    assert_eq!(home.detection.history.last_step().unwrap(), Some(4800));
     assert!(home.notices.try_recv().is_err());
 }
 
 #[test]
 fn a_restart_recalls_what_was_remembered() {
     let mut home = home();
-    home.brain.add_entities(vec![thermometer()]);
-    home.brain.learn(&[reading(650, 20.0), reading(1300, 20.5)], 3000);
-    let mut home = brain_in(home.dir);
-    home.brain.add_entities(vec![thermometer()]);
-    assert_eq!(home.brain.recall(4000), Some(3000));
-    assert_eq!(home.brain.recall(3000 + WARM_UP_SECONDS + STEP_SECONDS), None, "too long ago to go on from");
-    assert_eq!(home.brain.closed, Some(3000));
+    home.detection.add_entities(vec![thermometer()]);
+    home.detection.learn(&[reading(650, 20.0), reading(1300, 20.5)], 3000);
+    let mut home = service_in(home.dir);
+    home.detection.add_entities(vec![thermometer()]);
+    assert_eq!(home.detection.recall(4000), Some(3000));
+    assert_eq!(home.detection.recall(3000 + WARM_UP_SECONDS + STEP_SECONDS), None, "too long ago to go on from");
+    assert_eq!(home.detection.closed, Some(3000));
 }
 
 #[test]
 fn an_alarm_that_was_open_before_a_restart_ends_when_the_detector_does_not_follow_it() {
     let mut home = home();
-    home.brain.save(&stored_alarm("00d1", None), None);
-    let mut home = brain_in(home.dir);
+    home.detection.save(&stored_alarm("00d1", None), None);
+    let mut home = service_in(home.dir);
     assert_eq!(home.view.borrow().unusual.len(), 1);
-    home.brain.set_listening(true, 1300);
+    home.detection.set_listening(true, 1300);
     assert_eq!(home.view.borrow().unusual.len(), 0);
     let notice = home.notices.try_recv().unwrap();
     assert_eq!((notice.kind, notice.alarm.alarm.end), (NoticeKind::Ended, Some(1300)));
@@ -137,12 +137,12 @@ fn an_alarm_that_was_open_before_a_restart_ends_when_the_detector_does_not_follo
 #[test]
 fn an_answer_counts_for_the_shown_alarm_also_after_a_restart_and_can_be_changed() {
     let mut home = home();
-    home.brain.save(&stored_alarm("00d1", None), None);
-    let mut home = brain_in(home.dir);
-    home.brain.answer(None, Verdict::Dismissed, "", None, 700);
+    home.detection.save(&stored_alarm("00d1", None), None);
+    let mut home = service_in(home.dir);
+    home.detection.answer(None, Verdict::Dismissed, "", None, 700);
     assert_eq!(home.view.borrow().unusual.len(), 0);
     assert_eq!(home.view.borrow().shown.as_ref().unwrap().answer, Some((Verdict::Dismissed, 700)));
-    home.brain.answer(Some("00d1"), Verdict::Confirmed, "", None, 800);
+    home.detection.answer(Some("00d1"), Verdict::Confirmed, "", None, 800);
     assert_eq!(home.view.borrow().unusual.len(), 1);
     let kinds: Vec<NoticeKind> =
         std::iter::from_fn(|| home.notices.try_recv().ok()).map(|notice| notice.kind).collect();
@@ -152,33 +152,33 @@ fn an_answer_counts_for_the_shown_alarm_also_after_a_restart_and_can_be_changed(
 #[test]
 fn an_answer_to_an_unknown_alarm_changes_nothing() {
     let mut home = home();
-    home.brain.answer(Some("ffff"), Verdict::Confirmed, "", None, 700);
-    home.brain.answer(None, Verdict::Confirmed, "", None, 700);
+    home.detection.answer(Some("ffff"), Verdict::Confirmed, "", None, 700);
+    home.detection.answer(None, Verdict::Confirmed, "", None, 700);
     assert!(home.notices.try_recv().is_err());
 }
 
 #[test]
 fn an_impossible_value_is_said_at_once_and_goes_on_over_a_restart_under_one_id() {
     let mut home = home();
-    home.brain.add_entities(vec![thermometer()]);
-    home.brain.set_listening(true, 600);
-    home.brain.hear(&[reading(650, 20.0)]);
+    home.detection.add_entities(vec![thermometer()]);
+    home.detection.set_listening(true, 600);
+    home.detection.hear(&[reading(650, 20.0)]);
     assert!(home.notices.try_recv().is_err());
-    home.brain.hear(&[reading(700, 5000.0)]);
+    home.detection.hear(&[reading(700, 5000.0)]);
     let raised = home.notices.try_recv().unwrap();
     assert_eq!((raised.kind, raised.alarm.alarm.kind), (NoticeKind::Raised, AnomalyKind::Physics));
     assert_eq!(home.view.borrow().unusual.len(), 1);
 
-    let mut home = brain_in(home.dir);
+    let mut home = service_in(home.dir);
     assert_eq!(home.view.borrow().unusual.len(), 1);
-    home.brain.add_entities(vec![thermometer()]);
-    home.brain.recall(800);
-    home.brain.set_listening(true, 800);
+    home.detection.add_entities(vec![thermometer()]);
+    home.detection.recall(800);
+    home.detection.set_listening(true, 800);
     assert!(home.notices.try_recv().is_err(), "nobody is told twice");
     let id = raised.alarm.alarm.id;
     assert_eq!(home.view.borrow().shown.as_ref().unwrap().alarm.id, id);
-    home.brain.answer(Some(&id), Verdict::Dismissed, "", None, 900);
-    assert_eq!(home.brain.detector.answers().lessons().len(), 1, "the detector knows the alarm again");
+    home.detection.answer(Some(&id), Verdict::Dismissed, "", None, 900);
+    assert_eq!(home.detection.detector.answers().lessons().len(), 1, "the detector knows the alarm again");
 }
 
 #[test]
@@ -200,15 +200,15 @@ fn info_of(name: &str) -> EntityInfo {
 
 /// Three thermometers, on two devices, that were heard.
 fn three(home: &mut Home) {
-    home.brain.add_entities(vec![info_of("sensor.a"), info_of("sensor.b"), info_of("sensor.c")]);
+    home.detection.add_entities(vec![info_of("sensor.a"), info_of("sensor.b"), info_of("sensor.c")]);
     let on = |device: &str| Place { device: Some(device.to_owned()), ..Place::default() };
-    home.brain.set_places(HashMap::from([
+    home.detection.set_places(HashMap::from([
         ("sensor.a".to_owned(), on("hub")),
         ("sensor.b".to_owned(), on("hub")),
         ("sensor.c".to_owned(), on("stove")),
     ]));
-    home.brain.set_listening(true, 600);
-    home.brain.hear(&[0, 1, 2].map(|entity| Reading { at: 610, entity, value: Value::Number(20.0) }));
+    home.detection.set_listening(true, 600);
+    home.detection.hear(&[0, 1, 2].map(|entity| Reading { at: 610, entity, value: Value::Number(20.0) }));
 }
 
 fn impossible(at: i64, entity: u32) -> Reading {
@@ -224,18 +224,18 @@ fn what_still_warns_of_danger_is_shown_as_such_whatever_was_answered() {
     let mut home = home();
     let leak =
         EntityInfo { entity_id: "binary_sensor.leak".to_owned(), class: DeviceClass::Moisture, unit: String::new() };
-    home.brain.add_entities(vec![leak]);
-    home.brain.set_listening(true, 600);
-    let says = |home: &mut Home, at, wet| home.brain.hear(&[Reading { at, entity: 0, value: Value::Binary(wet) }]);
+    home.detection.add_entities(vec![leak]);
+    home.detection.set_listening(true, 600);
+    let says = |home: &mut Home, at, wet| home.detection.hear(&[Reading { at, entity: 0, value: Value::Binary(wet) }]);
     says(&mut home, 610, false);
     says(&mut home, 620, true);
     assert_eq!(home.view.borrow().unusual, ["Water detected: Leak"]);
     // Kept quiet, called false: it is still wet.
     let id = home.view.borrow().shown.clone().unwrap().alarm.id;
-    home.brain.snooze(&id, 86_400, 630);
-    home.brain.answer(Some(&id), Verdict::Dismissed, "Ann", None, 640);
+    home.detection.snooze(&id, 86_400, 630);
+    home.detection.answer(Some(&id), Verdict::Dismissed, "Ann", None, 640);
     assert_eq!(home.view.borrow().unusual, ["Water detected: Leak"]);
-    home.brain.answer(Some(&id), Verdict::Expected, "Ann", None, 650);
+    home.detection.answer(Some(&id), Verdict::Expected, "Ann", None, 650);
     assert_eq!(home.view.borrow().unusual, ["Leak: still warns of danger"]);
     kinds(&mut home);
     says(&mut home, 660, false);
@@ -248,13 +248,13 @@ fn what_still_warns_of_danger_is_shown_as_such_whatever_was_answered() {
 fn what_fails_on_one_device_is_one_message_and_one_answer() {
     let mut home = home();
     three(&mut home);
-    home.brain.hear(&[impossible(620, 0), impossible(630, 1)]);
+    home.detection.hear(&[impossible(620, 0), impossible(630, 1)]);
     let said = kinds(&mut home);
     assert_eq!(said, [(NoticeKind::Raised, "sensor.a".to_owned()), (NoticeKind::Changed, "sensor.a".to_owned())]);
     let shown = home.view.borrow().shown.clone().unwrap();
     assert_eq!((shown.moved_with, home.view.borrow().unusual.len()), (vec!["B".to_owned()], 1));
-    home.brain.answer(None, Verdict::Dismissed, "Ann", None, 700);
-    assert!(home.brain.history.alarms(0).unwrap().iter().all(|alarm| alarm.answer == Some((Verdict::Dismissed, 700))));
+    home.detection.answer(None, Verdict::Dismissed, "Ann", None, 700);
+    assert!(home.detection.history.alarms(0).unwrap().iter().all(|alarm| alarm.answer == Some((Verdict::Dismissed, 700))));
     assert_eq!(home.view.borrow().unusual.len(), 0);
 }
 
@@ -264,19 +264,19 @@ fn what_fails_on_one_device_is_one_message_and_one_answer() {
 fn a_hub_that_takes_ten_sensors_down_is_one_message_that_says_where_to_look() {
     let mut home = home();
     let names: Vec<String> = (0..12).map(|number| format!("sensor.s{number}")).collect();
-    home.brain.add_entities(names.iter().map(|name| info_of(name)).collect());
+    home.detection.add_entities(names.iter().map(|name| info_of(name)).collect());
     let on = |number: usize| Place { device: Some(format!("thermometer {number}")), ..Place::default() };
-    home.brain.set_places(names.iter().cloned().enumerate().map(|(number, name)| (name, on(number))).collect());
+    home.detection.set_places(names.iter().cloned().enumerate().map(|(number, name)| (name, on(number))).collect());
     let dies = 4 * 86_400;
     let report =
         |at: i64| (0..12).map(move |entity| Reading { at, entity, value: Value::Number(20.0 + (at / 600 % 7) as f64) });
     let past: Vec<Reading> = (0..dies / 600).flat_map(|step| report(600 * step + 1)).collect();
-    home.brain.learn(&past, dies);
-    home.brain.set_listening(true, dies);
+    home.detection.learn(&past, dies);
+    home.detection.set_listening(true, dies);
     for step in 0..144 {
         let at = dies + 600 * step;
-        home.brain.hear(&report(at + 1).filter(|reading| reading.entity >= 10).collect::<Vec<_>>());
-        home.brain.tick(at + 600 + CLOSING_GRACE_SECONDS);
+        home.detection.hear(&report(at + 1).filter(|reading| reading.entity >= 10).collect::<Vec<_>>());
+        home.detection.tick(at + 600 + CLOSING_GRACE_SECONDS);
     }
     let said = kinds(&mut home);
     let raised = said.iter().filter(|(kind, _)| *kind == NoticeKind::Raised).count();
@@ -296,13 +296,13 @@ fn settled(budget: f64) -> (Home, Arc<std::sync::Mutex<Vec<ToFleet>>>, i64) {
         list.lock().unwrap().push(record);
         Ok(true)
     });
-    home.brain.feedback = Some((HomeId::new("home-7").unwrap(), sink));
-    home.brain.change(Change::Budget(budget), 0).unwrap();
-    home.brain.add_entities(vec![info_of("sensor.a"), info_of("sensor.b")]);
+    home.detection.feedback = Some((HomeId::new("home-7").unwrap(), sink));
+    home.detection.change(Change::Budget(budget), 0).unwrap();
+    home.detection.add_entities(vec![info_of("sensor.a"), info_of("sensor.b")]);
     let now = 15 * 86_400;
     let past: Vec<Reading> = (0..now / 600).flat_map(|step| ordinary(600 * step + 1)).collect();
-    home.brain.learn(&past, now);
-    home.brain.set_listening(true, now);
+    home.detection.learn(&past, now);
+    home.detection.set_listening(true, now);
     (home, told, now)
 }
 
@@ -321,8 +321,8 @@ fn ordinary(at: i64) -> [Reading; 2] {
 
 fn live(home: &mut Home, from: i64, steps: i64) {
     for at in (0..steps).map(|step| from + 600 * step) {
-        home.brain.hear(&ordinary(at + 1));
-        home.brain.tick(at + 600 + CLOSING_GRACE_SECONDS);
+        home.detection.hear(&ordinary(at + 1));
+        home.detection.tick(at + 600 + CLOSING_GRACE_SECONDS);
     }
 }
 
@@ -331,17 +331,17 @@ fn questions_drawn_by_chance_are_put_within_the_weeks_questions_and_answered_wit
     // At two alarms a day a question is drawn on about two days in nine; of entities with an alarm none is asked about, and
     // at two a day there nearly always is one.
     let (mut home, told, now) = settled(14.0);
-    home.brain.change(Change::Questions(2), now).unwrap();
+    home.detection.change(Change::Questions(2), now).unwrap();
     live(&mut home, now, 56 * 144);
-    let questions = home.brain.history.questions(0).unwrap();
+    let questions = home.detection.history.questions(0).unwrap();
     assert!((1..=16).contains(&questions.len()), "{}", questions.len());
     assert!(questions.iter().all(|question| question.score < question.threshold && question.answer.is_none()));
     assert!(questions.windows(3).all(|three| three[0].at - three[2].at >= crate::house::WEEK_SECONDS));
-    assert!(questions.iter().all(|question| !home.brain.alarms.was_told(&question.id)), "nobody is disturbed for them");
+    assert!(questions.iter().all(|question| !home.detection.alarms.was_told(&question.id)), "nobody is disturbed for them");
 
     let (question, later) = (questions[0].clone(), now + 60 * 86_400);
-    home.brain.answer(Some(&question.id), Verdict::Confirmed, "Ann", None, later);
-    assert_eq!(home.brain.history.questions(0).unwrap()[0].answer, Some((Verdict::Confirmed, later)));
+    home.detection.answer(Some(&question.id), Verdict::Confirmed, "Ann", None, later);
+    assert_eq!(home.detection.history.questions(0).unwrap()[0].answer, Some((Verdict::Confirmed, later)));
     let words = told.lock().unwrap().clone();
     let announced = |word: &ToFleet| match word {
         ToFleet::Announcement(said) => Some((said.alarm.to_string(), said.window_sha256)),
@@ -360,37 +360,37 @@ fn questions_drawn_by_chance_are_put_within_the_weeks_questions_and_answered_wit
     let origins: Vec<_> = records.iter().map(|record| (record.origin, record.alarm.as_str(), record.score)).collect();
     let origin = hearthwatch_protocol::messages::Origin::Probe { propensity: question.propensity };
     assert_eq!(origins, [(origin, question.id.as_str(), question.score)]);
-    assert!(home.brain.detector.answers().lessons().is_empty(), "nothing was said that could be quietened");
+    assert!(home.detection.detector.answers().lessons().is_empty(), "nothing was said that could be quietened");
 }
 
 #[test]
 fn who_wants_no_questions_or_is_not_learnt_from_is_asked_none_by_chance() {
     let (mut home, _, now) = settled(14.0);
-    home.brain.change(Change::Questions(0), now).unwrap();
+    home.detection.change(Change::Questions(0), now).unwrap();
     live(&mut home, now, 28 * 144);
-    home.brain.change(Change::Questions(21), now).unwrap();
-    home.brain.change(Change::Mode(HouseMode::Guests), now).unwrap();
+    home.detection.change(Change::Questions(21), now).unwrap();
+    home.detection.change(Change::Mode(HouseMode::Guests), now).unwrap();
     live(&mut home, now + 28 * 86_400, 28 * 144);
-    assert_eq!(home.brain.history.questions(0).unwrap(), []);
+    assert_eq!(home.detection.history.questions(0).unwrap(), []);
 }
 
 #[test]
 fn an_alarm_beyond_the_weeks_budget_is_remembered_and_not_said() {
     let mut home = home();
     three(&mut home);
-    home.brain.hear(&[impossible(620, 0), impossible(630, 2)]);
+    home.detection.hear(&[impossible(620, 0), impossible(630, 2)]);
     assert_eq!(kinds(&mut home), [(NoticeKind::Raised, "sensor.a".to_owned())]);
     assert_eq!((home.view.borrow().unusual.len(), home.view.borrow().month.held), (1, 1));
-    assert_eq!(home.brain.history.alarms(0).unwrap()[1].held, Some(Held::Budget));
+    assert_eq!(home.detection.history.alarms(0).unwrap()[1].held, Some(Held::Budget));
 }
 
 #[test]
 fn what_was_confirmed_takes_nothing_from_the_budget() {
     let mut home = home();
     three(&mut home);
-    home.brain.hear(&[impossible(620, 0)]);
-    home.brain.answer(None, Verdict::Confirmed, "", None, 625);
-    home.brain.hear(&[impossible(630, 2)]);
+    home.detection.hear(&[impossible(620, 0)]);
+    home.detection.answer(None, Verdict::Confirmed, "", None, 625);
+    home.detection.hear(&[impossible(630, 2)]);
     assert_eq!(home.view.borrow().unusual.len(), 2);
 }
 
@@ -403,24 +403,24 @@ fn quiet_hours_hold_an_alarm_back_until_they_are_over() {
         until: DailyTime::parse("01:00").unwrap(),
         let_through: Severity::Critical,
     };
-    home.brain.change(Change::QuietHours(Some(quiet)), 615).unwrap();
-    home.brain.hear(&[impossible(620, 0)]);
-    home.brain.tick(640);
+    home.detection.change(Change::QuietHours(Some(quiet)), 615).unwrap();
+    home.detection.hear(&[impossible(620, 0)]);
+    home.detection.tick(640);
     assert_eq!((kinds(&mut home), home.view.borrow().unusual.len()), (vec![], 0));
-    home.brain.tick(3_600);
+    home.detection.tick(3_600);
     assert_eq!(kinds(&mut home), [(NoticeKind::Raised, "sensor.a".to_owned())]);
 }
 
 #[test]
 fn wishes_hold_over_a_restart_and_a_snooze_ends_by_itself() {
     let mut home = home();
-    home.brain.change(Change::Budget(3.0), 600).unwrap();
-    home.brain.change(Change::Mode(HouseMode::Guests), 600).unwrap();
-    home.brain.change(Change::Hush { scope: Scope::Home, until: Some(900) }, 600).unwrap();
-    let mut home = brain_in(home.dir);
+    home.detection.change(Change::Budget(3.0), 600).unwrap();
+    home.detection.change(Change::Mode(HouseMode::Guests), 600).unwrap();
+    home.detection.change(Change::Hush { scope: Scope::Home, until: Some(900) }, 600).unwrap();
+    let mut home = service_in(home.dir);
     assert_eq!((home.view.borrow().budget, home.view.borrow().house.mode), (3.0, HouseMode::Guests));
     assert_eq!(home.view.borrow().house.hushes.len(), 1);
-    home.brain.tick(900);
+    home.detection.tick(900);
     assert!(home.view.borrow().house.hushes.is_empty());
 }
 
@@ -428,22 +428,22 @@ fn wishes_hold_over_a_restart_and_a_snooze_ends_by_itself() {
 fn a_reason_is_kept_beside_the_answer_and_told_when_the_like_comes_again_but_never_to_the_fleet() {
     let (mut home, told, now) = settled(2.0);
     let at = |after: i64| impossible(now + after, 0);
-    home.brain.hear(&[at(20)]);
+    home.detection.hear(&[at(20)]);
     let first = home.view.borrow().shown.clone().unwrap();
     assert_eq!(first.precedent, None);
     let reason = Reason::new("the boiler was serviced");
-    home.brain.answer(None, Verdict::Expected, "Ann", reason.as_ref(), now + 30);
+    home.detection.answer(None, Verdict::Expected, "Ann", reason.as_ref(), now + 30);
     // The same word again, without a reason, takes nothing back; another word has none.
-    home.brain.answer(Some(&first.alarm.id), Verdict::Expected, "Ann", None, now + 40);
-    home.brain.answer(Some(&first.alarm.id), Verdict::Confirmed, "Ben", None, now + 50);
-    let kept = home.brain.history.alarms(0).unwrap().remove(0);
+    home.detection.answer(Some(&first.alarm.id), Verdict::Expected, "Ann", None, now + 40);
+    home.detection.answer(Some(&first.alarm.id), Verdict::Confirmed, "Ben", None, now + 50);
+    let kept = home.detection.history.alarms(0).unwrap().remove(0);
     assert_eq!(kept.answers.iter().map(|answer| answer.reason.clone()).collect::<Vec<_>>(), [reason.clone(), None]);
 
     // Hours later the same sensor does it again, and another one.
     let later = now + 12 * 3_600;
     live(&mut home, now, 72);
-    home.brain.hear(&[impossible(later + 20, 0), impossible(later + 20, 1)]);
-    let alarms = home.brain.look().alarms;
+    home.detection.hear(&[impossible(later + 20, 0), impossible(later + 20, 1)]);
+    let alarms = home.detection.look().alarms;
     let (again, other) = (&alarms[alarms.len() - 2], &alarms[alarms.len() - 1]);
     let precedent = again.precedent.clone().unwrap();
     assert_eq!((precedent.by.as_str(), precedent.verdict), ("Ann", Verdict::Expected));
@@ -468,13 +468,13 @@ fn a_reason_is_kept_beside_the_answer_and_told_when_the_like_comes_again_but_nev
 fn two_who_disagree_are_both_remembered_and_the_last_one_counts() {
     let mut home = home();
     three(&mut home);
-    home.brain.hear(&[impossible(620, 0)]);
-    home.brain.answer(None, Verdict::Confirmed, "Ann", None, 630);
-    home.brain.answer(None, Verdict::Dismissed, "Ben", None, 640);
+    home.detection.hear(&[impossible(620, 0)]);
+    home.detection.answer(None, Verdict::Confirmed, "Ann", None, 630);
+    home.detection.answer(None, Verdict::Dismissed, "Ben", None, 640);
     let shown = home.view.borrow().shown.clone().unwrap();
     assert!(shown.is_disputed());
     assert_eq!(shown.answer, Some((Verdict::Dismissed, 640)));
-    home.brain.answer(Some(&shown.alarm.id), Verdict::Dismissed, "Ann", None, 650);
+    home.detection.answer(Some(&shown.alarm.id), Verdict::Dismissed, "Ann", None, 650);
     assert!(!home.view.borrow().shown.as_ref().unwrap().is_disputed());
 }
 
@@ -482,15 +482,15 @@ fn two_who_disagree_are_both_remembered_and_the_last_one_counts() {
 fn the_daily_brief_is_one_message_at_its_time() {
     let mut home = home();
     three(&mut home);
-    home.brain.change(Change::Brief(Some(DailyTime::parse("08:00").unwrap())), 610).unwrap();
-    home.brain.hear(&[impossible(620, 0), impossible(630, 2)]);
-    home.brain.tick(700);
+    home.detection.change(Change::Brief(Some(DailyTime::parse("08:00").unwrap())), 610).unwrap();
+    home.detection.hear(&[impossible(620, 0), impossible(630, 2)]);
+    home.detection.tick(700);
     assert_eq!(home.view.borrow().brief, None);
-    home.brain.tick(8 * 3_600);
+    home.detection.tick(8 * 3_600);
     let brief = home.view.borrow().brief.clone().unwrap();
     assert_eq!((brief.at, brief.text.as_str()), (28_800, "One alarm in the last day: A. Kept back: 1 (C)."));
-    home.brain.set_language(Language::Dutch);
-    home.brain.tick(32 * 3_600);
+    home.detection.set_language(Language::Dutch);
+    home.detection.tick(32 * 3_600);
     assert_eq!(
         home.view.borrow().brief.as_ref().unwrap().text,
         "Niets ongewoons de voorbije dag; 3 sensoren in het oog gehouden."
@@ -500,10 +500,10 @@ fn the_daily_brief_is_one_message_at_its_time() {
 #[test]
 fn a_sensor_just_met_is_not_said_to_be_broken_before_it_spoke_sense() {
     let mut home = home();
-    home.brain.add_entities(vec![thermometer()]);
-    home.brain.set_listening(true, 600);
-    home.brain.hear(&[impossible(650, 0)]);
-    home.brain.tick(1_300);
+    home.detection.add_entities(vec![thermometer()]);
+    home.detection.set_listening(true, 600);
+    home.detection.hear(&[impossible(650, 0)]);
+    home.detection.tick(1_300);
     assert_eq!(kinds(&mut home), []);
     assert_eq!(home.view.borrow().readiness.entities, []);
 }

@@ -1,4 +1,4 @@
-//! What the brain shows: the home at a glance, and notices of what happened to alarms.
+//! What the detector service shows: the home at a glance, and notices of what happened to alarms.
 
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use hearthwatch_model::reading::EntityInfo;
 use jiff::tz::TimeZone;
 
-use super::{Brain, NoticeKind, ShownAlarm};
+use super::{DetectorService, NoticeKind, ShownAlarm};
 use crate::explain::{self, DrawError, Language, Picture, Point, Theme};
 use crate::history::{History, HistoryError};
 use crate::house::{Change, ChangeError, Held, House, Place, Scope, next_daily};
@@ -54,7 +54,7 @@ pub(super) fn remember(history: &History) -> Result<House, HistoryError> {
     }))
 }
 
-impl Brain {
+impl DetectorService {
     /// Makes a change that a resident wishes, at `now`.
     ///
     /// # Errors

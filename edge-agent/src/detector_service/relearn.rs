@@ -2,7 +2,7 @@
 //!
 //! What a detector has learnt cannot be unlearnt; but all that it learns from is remembered, so a new one is taught
 //! without what must not count: days with guests, holidays, maintenance, and the time of [faults](super::faults). That takes
-//! seconds in a large home, so it is done [beside](super::teach) the brain: the detector of before goes on judging until the new
+//! seconds in a large home, so it is done [beside](super::teach) the detector service: the detector of before goes on judging until the new
 //! one has caught up, and everything but what is usual stays with it.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use hearthwatch_model::reading::Reading;
 use super::faults::{FaultTime, faults};
 use super::step::OpenStep;
 use super::teach::{KEPT_SECONDS, Plan, Progress, HomeEntities, Relearning, StudyError, teach};
-use super::{Brain, WARM_UP_SECONDS, step_before};
+use super::{DetectorService, WARM_UP_SECONDS, step_before};
 use crate::history::HistoryError;
 
 /// The detector is taught anew at most so often; it refits its routine once a day.
@@ -23,7 +23,7 @@ const AGAIN_SECONDS: i64 = 86_400;
 const FAULTY_SECONDS: i64 = 7 * 86_400;
 /// After an attempt that panicked: the same past may make the next one panic too, at seconds of one core each.
 const STUDY_PAUSE_SECONDS: i64 = 3_600;
-/// The brain itself makes up for at most so many steps, an hour's, at some milliseconds each in a large home.
+/// The detector service itself makes up for at most so many steps, an hour's, at some milliseconds each in a large home.
 const CATCH_UP_STEPS: i64 = 6;
 
 /// Whether the routine is being learnt anew.
@@ -37,7 +37,7 @@ pub(super) enum Studies {
     Underway { again: bool },
 }
 
-impl Brain {
+impl DetectorService {
     /// Goes through what is remembered of (`from`, `until`] without a word. Gives what the last step was made of.
     pub(super) fn recall_history(&mut self, from: i64, until: i64) -> Result<Vec<EntityScore>, HistoryError> {
         let plan = self.plan(until);
@@ -53,7 +53,7 @@ impl Brain {
         Plan { house: self.house.clone(), faults: self.faults(as_of), as_of }
     }
 
-    /// Has a new detector taught from the own memory, by whoever takes it from [`Brain::due_relearning`]. When something
+    /// Has a new detector taught from the own memory, by whoever takes it from [`DetectorService::due_relearning`]. When something
     /// changes while that goes on, it is done again.
     pub fn relearn(&mut self) {
         let Some(closed) = self.closed else { return };
@@ -78,7 +78,7 @@ impl Brain {
         }
     }
 
-    /// What is to be [studied](Relearning::study) and then given to [`Brain::take_over`], if anything is.
+    /// What is to be [studied](Relearning::study) and then given to [`DetectorService::take_over`], if anything is.
     pub fn due_relearning(&mut self) -> Option<Box<Relearning>> {
         match std::mem::replace(&mut self.studies, Studies::Rest) {
             Studies::Due { relearning, again } => {
@@ -192,7 +192,7 @@ impl Brain {
         faults(self.alarms.list(), self.detector.entities(), now)
     }
 
-    /// Keeps values of entities that came late; [`Brain::relearn`] then learns from them. Sorted by time.
+    /// Keeps values of entities that came late; [`DetectorService::relearn`] then learns from them. Sorted by time.
     pub fn backfill(&mut self, readings: &[Reading]) {
         let Some(closed) = self.closed else { return };
         let mut past = OpenStep::default();

@@ -1,6 +1,6 @@
 //! One thread owns the home's detector, its memory and its alarms; everybody else sends it commands.
 //!
-//! The brain knows no clock: time comes with each command. It never waits for a broker or for Home Assistant; what it
+//! The detector service knows no clock: time comes with each command. It never waits for a broker or for Home Assistant; what it
 //! has to tell goes into a view (the newest counts) and into notices (each counts, as long as somebody listens).
 
 mod alarms;
@@ -46,7 +46,7 @@ use alarms::Alarms;
 pub use alarms::Tally;
 pub use clock::SetBack;
 pub use feedback::{ToFleet, announcement, feedback_record};
-pub use handle::{BrainCommand, BrainGone, BrainHandle, BrainThread, prepare, start};
+pub use handle::{DetectorCommand, DetectorGone, DetectorHandle, DetectorThread, prepare, start};
 pub use health::DetectorHealth;
 pub use look::{HomeDetail, LookBack, MissReport};
 pub use readiness::{EntityReadiness, LEARNING_DAYS, Readiness, whole_days};
@@ -72,8 +72,8 @@ const DECIDER_NOTE: &str = "decider";
 /// nothing), or why not. None: answers stay here.
 pub type FeedbackSink = Box<dyn FnMut(ToFleet) -> Result<bool, String> + Send>;
 
-/// What a brain is made of.
-pub struct BrainParts {
+/// What a detector service is made of.
+pub struct DetectorParts {
     /// What scores at first.
     pub model: Arc<Model>,
     /// Its version.
@@ -91,7 +91,7 @@ pub struct BrainParts {
 }
 
 /// The owner of everything that must not be shared.
-pub struct Brain {
+pub struct DetectorService {
     detector: HomeDetector,
     config: DetectorConfig,
     timezone_configured: bool,
@@ -150,22 +150,22 @@ pub struct Brain {
     untold: Vec<Notice>,
 }
 
-impl Brain {
-    /// A brain that knows no entity yet, but its alarms of before.
+impl DetectorService {
+    /// A detector service that knows no entity yet, but its alarms of before.
     ///
     /// # Errors
     /// [`HistoryError`] when the memory cannot be read.
     pub fn new(
-        parts: BrainParts,
+        parts: DetectorParts,
         view: watch::Sender<HomeView>,
         notices: mpsc::Sender<Notice>,
     ) -> Result<Self, HistoryError> {
-        let BrainParts { model, model_version, history, salt, budget, timezone, feedback } = parts;
+        let DetectorParts { model, model_version, history, salt, budget, timezone, feedback } = parts;
         let timezone_configured = timezone.is_some();
         let config = DetectorConfig { timezone: timezone.unwrap_or(TimeZone::UTC), budget_per_week: budget, salt };
         let alarms = Alarms::remember(&history)?;
         let house = wishes::remember(&history)?;
-        let mut brain = Self {
+        let mut detection = Self {
             detector: HomeDetector::new(config.clone(), Arc::clone(&model)),
             config,
             timezone_configured,
@@ -201,11 +201,11 @@ impl Brain {
             notices,
             untold: Vec::new(),
         };
-        brain.detector.set_budget(brain.budget());
-        let backtest = brain.backtest();
-        brain.view.send_modify(|view| view.backtest = backtest);
-        brain.show(None);
-        Ok(brain)
+        detection.detector.set_budget(detection.budget());
+        let backtest = detection.backtest();
+        detection.view.send_modify(|view| view.backtest = backtest);
+        detection.show(None);
+        Ok(detection)
     }
 
     /// Takes the home's time zone, unless one is configured. What is usual at which time of day is then learnt anew, for days that

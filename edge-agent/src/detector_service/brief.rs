@@ -2,7 +2,7 @@
 
 use hearthwatch_model::alarm::Withheld;
 
-use super::Brain;
+use super::DetectorService;
 use super::view::Brief;
 use crate::explain::{DayInBrief, friendly_name};
 
@@ -11,7 +11,7 @@ const DAY_SECONDS: i64 = 86_400;
 /// Alarms that a brief names; the rest is counted.
 const NAMED_MAX: usize = 5;
 
-impl Brain {
+impl DetectorService {
     pub(super) fn brief(&self, now: i64) -> Brief {
         let day: Vec<_> =
             self.alarms.raised_in(now - DAY_SECONDS, now).filter(|alarm| alarm.led_by.is_none()).collect();

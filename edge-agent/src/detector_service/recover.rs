@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::Brain;
+use super::DetectorService;
 use super::view::ShownAlarm;
 use crate::history::Reason;
 use crate::house::{Held, Place};
@@ -87,7 +87,7 @@ struct ToldAnswer {
     reason: Option<String>,
 }
 
-impl Brain {
+impl DetectorService {
     /// Takes back the alarms that Home Assistant remembers and this agent does not: they can be answered again, and what was answered
     /// and kept for the fleet goes out once more, for nobody here knows whether it arrived.
     pub fn recover(&mut self, rows: &[RecordedState], now: i64) {

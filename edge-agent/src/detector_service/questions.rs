@@ -8,12 +8,12 @@ use hearthwatch_model::alarm::{Verdict, alarm_id};
 use hearthwatch_model::detector::{EntityScore, StepReport};
 use hearthwatch_protocol::messages::Origin;
 
-use super::Brain;
+use super::DetectorService;
 use super::feedback::{self, Declared};
 use crate::history::StoredQuestion;
 use crate::house::WEEK_SECONDS;
 
-impl Brain {
+impl DetectorService {
     /// Questions drawn by chance in the week before `now`.
     pub(super) fn drawn_in_week(&self, now: i64) -> usize {
         let drawn = self.history.questions(now - WEEK_SECONDS).unwrap_or_else(|error| {

@@ -1,6 +1,6 @@
 //! Teaching a detector from the own memory: what is gone through, what is left out, and what stands in for it.
 //!
-//! A [`Relearning`] owns all that it needs, so that it is carried out beside the brain, which goes on hearing and speaking.
+//! A [`Relearning`] owns all that it needs, so that it is carried out beside the detector service, which goes on hearing and speaking.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,4 +1,4 @@
-//! What the brain tells who wants to know everything, and what it is told beside answers to alarms: misses, backtests.
+//! What the detector service tells who wants to know everything, and what it is told beside answers to alarms: misses, backtests.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::Origin;
 
 use super::feedback::{self, Declared};
-use super::{Brain, ShownAlarm};
+use super::{DetectorService, ShownAlarm};
 use crate::explain::friendly_name;
 use crate::history::StoredMiss;
 use crate::house::Place;
@@ -24,7 +24,7 @@ const LOOKS_TOLD: usize = 2 * LOOKS_MAX;
 /// Name of the note that holds the newest backtest; stored, so it stays as it was.
 const BACKTEST_NOTE: &str = "rehearsal";
 
-/// Everything that the brain knows at the moment and that the memory on disk does not tell.
+/// Everything that the detector service knows at the moment and that the memory on disk does not tell.
 #[derive(Debug, Clone)]
 pub struct HomeDetail {
     /// Every entity, by the detector's number, with what the last step made of it.
@@ -107,7 +107,7 @@ pub struct MissReport {
     pub moment: Option<Moment>,
 }
 
-impl Brain {
+impl DetectorService {
     /// Tells everything.
     #[must_use]
     pub fn look(&self) -> HomeDetail {

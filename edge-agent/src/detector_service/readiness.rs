@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hearthwatch_model::detector::Knowledge;
 use hearthwatch_model::features::AnomalyKind;
 
-use super::Brain;
+use super::DetectorService;
 
 /// Days of history that a routine is learnt from.
 pub const LEARNING_DAYS: u8 = 14;
@@ -69,7 +69,7 @@ impl Readiness {
     }
 }
 
-impl Brain {
+impl DetectorService {
     pub(super) fn readiness(&self) -> Arc<Readiness> {
         let known = self.detector.entities().iter().zip(self.detector.knowledge());
         let known = known.filter(|(info, _)| !self.gone.contains(&info.entity_id));
