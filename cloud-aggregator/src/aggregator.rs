@@ -12,15 +12,15 @@ use hearthwatch_supervision::{FaultPlan, PartFailed, Supervisor};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::artifact_store::ArtifactStore;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, MqttConfig};
 use crate::files::private_data;
 use crate::health::{self, Checks};
 use crate::ingest::{BatchTaker, Intake, Progress, Wire};
 use crate::metrics::Metrics;
-use crate::release_desk::ReleaseDesk;
+use crate::release_service::ReleaseService;
 use crate::rollout::Director;
-use crate::shelf::Shelf;
 use crate::state::{AppState, NoRelease, ReleaseError, ReleaseHook};
 use crate::store::{RunRow, RunTrigger, SqliteStore, Store, StoreError, blocking};
 use crate::training::{Job, Learner, Trainer, TrainingError, TrainingHandle, TrainingStatus};
@@ -117,10 +117,15 @@ impl Aggregator {
         let Options { clock, learner, hook } = options;
         let database = private_data(&config.data, DATABASE_FILE)?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&database)?);
-        let shelf = Shelf::new(&config.data);
+        let artifact_store = ArtifactStore::new(&config.data);
         let hook = hook.unwrap_or_else(|| Arc::new(NoRelease));
-        let releases =
-            ReleaseDesk::new(hook, Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&clock), shelf.clone());
+        let releases = ReleaseService::new(
+            hook,
+            Arc::clone(&store),
+            Arc::clone(&metrics),
+            Arc::clone(&clock),
+            artifact_store.clone(),
+        );
         let (training, requests, status) = TrainingHandle::channel(Arc::clone(&store), Arc::clone(&clock));
         let (stop, health) = (parts.stop().clone(), Arc::clone(parts.board()));
         let progress = watch::Sender::new(heard(&store).await?);
@@ -128,7 +133,7 @@ impl Aggregator {
 
         let job = Job {
             store: Arc::clone(&store),
-            shelf,
+            artifact_store,
             learner,
             clock: Arc::clone(&clock),
             metrics: Arc::clone(&metrics),

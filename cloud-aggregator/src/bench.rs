@@ -8,11 +8,11 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
+use crate::artifact_store::ArtifactStore;
 use crate::clock::ManualClock;
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::release_desk::ReleaseDesk;
-use crate::shelf::Shelf;
+use crate::release_service::ReleaseService;
 use crate::state::{AppState, NoRelease, ReleaseHook};
 use crate::store::{FeedbackRow, IngestBatch, NewModel, RunRow, RunState, RunTrigger, SqliteStore, Store};
 use crate::training::{RunRequest, TrainingHandle, TrainingStatus};
@@ -42,8 +42,8 @@ impl Bench {
         change(&mut config);
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.data.join("aggregator.db")).unwrap());
         let (metrics, clock) = (Arc::new(Metrics::new()), Arc::new(ManualClock::new(NOW)));
-        let shelf = Shelf::new(&config.data);
-        let releases = ReleaseDesk::new(hook, store.clone(), metrics.clone(), clock.clone(), shelf);
+        let artifact_store = ArtifactStore::new(&config.data);
+        let releases = ReleaseService::new(hook, store.clone(), metrics.clone(), clock.clone(), artifact_store);
         let (training, requests, status) = TrainingHandle::channel(store.clone(), clock.clone());
         let (config, health) = (Arc::new(config), Arc::default());
         let app = AppState { config, store, metrics, clock, training, releases, director: None, health };
@@ -52,7 +52,7 @@ impl Bench {
 
     /// A finished run whose candidate has these bytes, and, if the gate let it through, a version.
     pub(crate) fn run(&self, id: &str, state: RunState, artifact: &[u8]) -> Option<ModelVersion> {
-        let sha256 = Shelf::new(&self.app.config.data).put_model(artifact).unwrap();
+        let sha256 = ArtifactStore::new(&self.app.config.data).put_model(artifact).unwrap();
         let row = RunRow {
             id: id.to_owned(),
             snapshot: "5a".repeat(32),

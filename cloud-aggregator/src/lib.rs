@@ -1,10 +1,11 @@
 //! Where homes teach one another: takes in labelled answers, retrains, judges, releases.
 //!
 //! **Architecture invariants:** a receipt is sent only after its records are on disk. What a payload may do is decided
-//! in [`ingest::admission`], which touches nothing. Models leave only through [`release_desk`]. No household event,
+//! in [`ingest::admission`], which touches nothing. Models leave only through [`release_service`]. No household event,
 //! token or key is ever logged. Errors are `thiserror` enums; only `main` uses `anyhow`.
 
 pub mod aggregator;
+pub mod artifact_store;
 #[cfg(test)]
 mod bench;
 pub mod clock;
@@ -18,10 +19,9 @@ pub mod ingest;
 pub mod metrics;
 pub mod page;
 pub mod release;
-pub mod release_desk;
+pub mod release_service;
 pub mod rollout;
 pub mod serve;
-pub mod shelf;
 pub mod state;
 pub mod store;
 #[cfg(test)]

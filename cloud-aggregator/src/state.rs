@@ -26,7 +26,7 @@ pub struct AppState {
     /// Starts runs and shows their progress.
     pub training: TrainingHandle,
     /// Lets models out and tells the fleet.
-    pub releases: crate::release_desk::ReleaseDesk,
+    pub releases: crate::release_service::ReleaseService,
     /// Signs orders to homes; none without `[rollout]`.
     pub director: Option<crate::rollout::Director>,
     /// How the parts are doing.

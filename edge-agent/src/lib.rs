@@ -1,9 +1,10 @@
 //! The guest in the house: learns a home's routine beside Home Assistant, speaks up rarely, says why, takes the answer.
 
 pub mod audit;
-pub mod detector_service;
+pub mod backtest;
 pub mod by_hand;
 pub mod config;
+pub mod detector_service;
 pub mod discovery;
 pub mod diskless;
 pub mod enrol;
@@ -21,7 +22,6 @@ pub mod outbox;
 pub mod output;
 pub mod page;
 pub mod pinned;
-pub mod backtest;
 pub mod replay;
 pub mod run;
 pub mod setup;

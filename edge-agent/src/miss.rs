@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use hearthwatch_protocol::limits::TEXT_BYTES_MAX;
 
+use crate::backtest;
 use crate::detector_service::{DetectorCommand, DetectorGone, DetectorHandle, MissReport};
 use crate::history::{HistoryError, HistoryReader, StoredMiss};
-use crate::backtest;
 
 /// A miss further back than this is not declared: the memory that it is judged by reaches two weeks further.
 pub const MISS_SECONDS_MAX: i64 = 20 * 86_400;

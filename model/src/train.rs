@@ -5,17 +5,17 @@
 //! name; test homes are measured in weeks after those that were trained on.
 
 mod blending;
-mod class_gating;
 mod checkpoint;
+mod class_gating;
 mod config;
 mod corpus;
 mod defence;
 mod feedback;
 mod fit;
 mod fold;
+mod fold_trainer;
 mod loss;
 mod prepare;
-mod fold_trainer;
 mod release;
 mod retrain;
 mod sampler;
@@ -28,8 +28,8 @@ pub use defence::{DefencePolicy, Defended, HomeAnswer, WithoutHome, defend};
 pub use feedback::FeedbackExample;
 pub use fit::EpochRecord;
 pub use fold::{CROSS_FIT_PARTS, cross_fit, leave_set_out};
-pub use prepare::{Prepared, prepare, prepare_test};
 pub use fold_trainer::FoldTrainer;
+pub use prepare::{Prepared, prepare, prepare_test};
 pub use release::{Release, release};
 pub use retrain::{Candidate, fine_tune, retrain, retrain_guarded, retrain_prepared, retrain_resumable};
 

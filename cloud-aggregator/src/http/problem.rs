@@ -237,7 +237,7 @@ impl From<ByHandError> for Problem {
             ByHandError::UnknownRun(id) => Self::NotFound { noun: "run", id },
             ByHandError::Release(cause) => cause.into(),
             ByHandError::Store(cause) => cause.into(),
-            ByHandError::Shelf(cause) => Self::internal(cause),
+            ByHandError::ArtifactStore(cause) => Self::internal(cause),
             ByHandError::NothingReleased
             | ByHandError::InForce(_)
             | ByHandError::NeverReleased(_)

@@ -9,7 +9,7 @@ use hearthwatch_protocol::{HomeId, ModelVersion, Sequence};
 use crate::dataset::{HomeLineage, Lineage};
 use crate::event::{Event, RecordsWithdrawn};
 use crate::metrics::Metrics;
-use crate::release_desk::origin;
+use crate::release_service::origin;
 use crate::store::{Actor, AuditEntry, Store, StoreError};
 
 /// Carries out `withdrawals`, and says what each home is to be told. The same one again changes nothing and gets the same receipt.

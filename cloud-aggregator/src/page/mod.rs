@@ -86,7 +86,7 @@ async fn read(http: &Http) -> Result<view::Fleet, Problem> {
     let fleet = blocking(&app.store, move |store| {
         let champion = store.champion()?;
         let report = match &champion {
-            Some(model) => store.run(crate::release_desk::origin(&model.run))?.and_then(|run| run.report),
+            Some(model) => store.run(crate::release_service::origin(&model.run))?.and_then(|run| run.report),
             None => None,
         };
         let released = store.releases_before(None, 1)?.pop();

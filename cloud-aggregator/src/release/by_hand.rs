@@ -3,7 +3,7 @@
 use hearthwatch_model::network::{Artifact, ArtifactError};
 use hearthwatch_protocol::ModelVersion;
 
-use crate::shelf::{Shelf, ShelfError};
+use crate::artifact_store::{ArtifactStore, ArtifactStoreError};
 use crate::state::{AppState, ReleaseError};
 use crate::store::{ModelRow, NewModel, ReleaseRow, RunRow, RunState, StoreError, blocking};
 
@@ -46,7 +46,7 @@ pub enum ByHandError {
     },
     /// The candidate's file cannot be had.
     #[error(transparent)]
-    Shelf(#[from] ShelfError),
+    ArtifactStore(#[from] ArtifactStoreError),
     /// The candidate is not an artifact that an agent would take.
     #[error("the candidate is not usable: {0}")]
     Artifact(#[from] ArtifactError),
@@ -114,9 +114,9 @@ pub async fn promote(app: &AppState, id: &str, by: &str) -> Result<ReleaseRow, B
 
 /// Overrules the gate: the candidate gets a version and its run counts as promoted.
 async fn approve(app: &AppState, run: RunRow, sha256: String) -> Result<ModelVersion, ByHandError> {
-    let (shelf, at) = (Shelf::new(&app.config.data), app.clock.now());
+    let (artifact_store, at) = (ArtifactStore::new(&app.config.data), app.clock.now());
     let candidate = tokio::task::spawn_blocking(move || {
-        let bytes = shelf.model(&sha256)?;
+        let bytes = artifact_store.model(&sha256)?;
         let weights_id = Artifact::parse(&bytes)?.weights_id();
         Ok::<_, ByHandError>(NewModel { length: bytes.len() as u64, weights_id, sha256, run: run.id.clone(), at })
             .map(|new| (new, run.id))

@@ -1,5 +1,5 @@
 //! Going back is going forward: an older model's bytes under a new, higher version, so that no agent ever goes down.
-//! Decided here, done by the [`crate::release_desk::ReleaseDesk`].
+//! Decided here, done by the [`crate::release_service::ReleaseService`].
 
 use hearthwatch_protocol::ModelVersion;
 

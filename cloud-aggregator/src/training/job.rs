@@ -14,11 +14,11 @@ use super::learner::{Challenger, Learner, Step};
 use super::pace::Pace;
 use super::record::{RunRecord, git_revision, keep, parameters, processor};
 use super::{TrainingError, TrainingStatus};
+use crate::artifact_store::{ArtifactStore, ArtifactStoreError};
 use crate::clock::Clock;
 use crate::dataset::{self, Consumed, Snapshot};
 use crate::event::{DatasetTaken, Event, RecallEstimated, RunEnded, RunStarted};
 use crate::metrics::Metrics;
-use crate::shelf::{Shelf, ShelfError};
 use crate::store::{ModelRow, NewModel, RunRow, RunState, RunTrigger, SnapshotRow, Store, StoreError};
 
 /// How often a snapshot is begun anew because a home took one of its answers back meanwhile.
@@ -30,7 +30,7 @@ pub struct Job {
     /// Answers in, rows out.
     pub store: Arc<dyn Store>,
     /// Files in and out.
-    pub shelf: Shelf,
+    pub artifact_store: ArtifactStore,
     /// Does the learning.
     pub learner: Arc<dyn Learner>,
     /// Tells the time.
@@ -65,8 +65,8 @@ impl From<StoreError> for TrainingError {
     }
 }
 
-impl From<ShelfError> for TrainingError {
-    fn from(error: ShelfError) -> Self {
+impl From<ArtifactStoreError> for TrainingError {
+    fn from(error: ArtifactStoreError) -> Self {
         Self::Store(error.to_string())
     }
 }
@@ -101,7 +101,7 @@ impl Job {
                 });
                 RunEnded(&run).emit(&self.metrics);
                 self.store.put_run(&run)?;
-                let folder = self.shelf.experiments().run(&run.id);
+                let folder = self.artifact_store.experiments().run(&run.id);
                 if let Err(cause) = folder.end(RunStatus::Failed, run.started_at, self.clock.now()) {
                     tracing::warn!(run.id = run.id, %cause, "the end of the run is not in its folder");
                 }
@@ -114,7 +114,7 @@ impl Job {
     /// Learns, keeps what was learnt, and records the verdict.
     fn attempt(&self, start: &Start) -> Result<Finished, TrainingError> {
         let mut record = self.record(start);
-        let folder = self.shelf.experiments().run(&record.run);
+        let folder = self.artifact_store.experiments().run(&record.run);
         folder.begin(start.run.started_at, &parameters(&record.config), &record.tags()).map_err(unwritten)?;
         let challenger =
             self.learn(start).map_err(|cause| TrainingError::Failed { run: start.run.id.clone(), cause })?;
@@ -128,16 +128,17 @@ impl Job {
         let corpus = self.learner.corpus().map_err(TrainingError::Unready)?;
         let reigning = self.store.champion()?;
         let consumed = self.consumed(reigning.as_ref())?;
-        let reference = reigning.as_ref().and_then(|model| self.shelf.experiments().run(&model.run).profile());
+        let reference = reigning.as_ref().and_then(|model| self.artifact_store.experiments().run(&model.run).profile());
         let at = self.clock.now();
-        let snapshot = take_snapshot(self.store.as_ref(), &self.shelf, &corpus, &consumed, reference.as_ref())?;
+        let snapshot =
+            take_snapshot(self.store.as_ref(), &self.artifact_store, &corpus, &consumed, reference.as_ref())?;
         RecallEstimated(&snapshot.lineage.recall).emit(&self.metrics);
         DatasetTaken { snapshot: &snapshot.id, quality: &snapshot.lineage.quality }.emit(&self.metrics);
         self.store.put_snapshot(&snapshot_row(&snapshot, at)?)?;
         let champion = match reigning {
             None => None,
             Some(model) => {
-                let artifact = self.shelf.model(&model.sha256)?;
+                let artifact = self.artifact_store.model(&model.sha256)?;
                 Some((model, artifact))
             }
         };
@@ -164,7 +165,7 @@ impl Job {
     fn consumed(&self, champion: Option<&ModelRow>) -> Result<Consumed, TrainingError> {
         let Some(model) = champion else { return Ok(Consumed::default()) };
         let mut consumed = Consumed { champion: model.version, ..Consumed::default() };
-        let run = self.store.run(crate::release_desk::origin(&model.run))?;
+        let run = self.store.run(crate::release_service::origin(&model.run))?;
         consumed.until = run.as_ref().map(|run| run.started_at);
         let snapshot = match run {
             Some(run) => self.store.snapshot(&run.snapshot)?,
@@ -227,8 +228,8 @@ impl Job {
                 }
             }
         };
-        let mut checkpoints = self.shelf.experiments().run(run).checkpoints();
-        let path = self.shelf.snapshot_path(&start.snapshot.id);
+        let mut checkpoints = self.artifact_store.experiments().run(run).checkpoints();
+        let path = self.artifact_store.snapshot_path(&start.snapshot.id);
         let (_, examples) =
             dataset::read_file(&path, &start.snapshot.id).map_err(|error| format!("{}: {error}", path.display()))?;
         let learning = || self.learner.learn(examples, champion, &mut checkpoints, &mut progress);
@@ -241,7 +242,7 @@ impl Job {
     }
 
     fn conclude(&self, run: RunRow, challenger: &Challenger) -> Result<Finished, TrainingError> {
-        let sha256 = self.shelf.put_model(&challenger.artifact)?;
+        let sha256 = self.artifact_store.put_model(&challenger.artifact)?;
         let state = if challenger.promote { RunState::Promoted } else { RunState::Held };
         // The model first: after a crash between the two the run is still *running*, is run again at the next start,
         // and finds its model there. A model whose run has no verdict is never released.
@@ -276,20 +277,20 @@ impl Job {
     }
 }
 
-/// Takes a snapshot into its file on the shelf. Neither the answers nor the windows are held in memory.
+/// Takes a snapshot into its file on the artifact store. Neither the answers nor the windows are held in memory.
 ///
 /// # Errors
 /// [`TrainingError::Store`].
 pub fn take_snapshot(
     store: &dyn Store,
-    shelf: &Shelf,
+    artifact_store: &ArtifactStore,
     corpus: &str,
     consumed: &Consumed,
     reference: Option<&FeatureProfile>,
 ) -> Result<Snapshot, TrainingError> {
     for _ in 0..SNAPSHOT_ATTEMPTS {
         let chosen = dataset::choose(store, corpus, consumed)?;
-        let mut file = shelf.begin_snapshot()?;
+        let mut file = artifact_store.begin_snapshot()?;
         let written = dataset::write(store, chosen, reference, &mut file);
         if let Some(snapshot) = written.map_err(|error| TrainingError::Store(error.to_string()))? {
             file.keep(&snapshot.id)?;

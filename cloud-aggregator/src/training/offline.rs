@@ -13,9 +13,9 @@ use super::job::run_id;
 use super::learner::{Learner as _, Step};
 use super::record::{RunRecord, git_revision, keep, parameters, processor};
 use super::{Corpora, ModelLearner};
+use crate::artifact_store::ArtifactStore;
 use crate::clock::{Clock as _, SystemClock};
 use crate::dataset::{self, Example};
-use crate::shelf::Shelf;
 
 /// What `--snapshot` says when there are no answers to learn from.
 const NO_SNAPSHOT: &str = "none";
@@ -53,12 +53,12 @@ struct Asked {
 /// What could not be read or trained; for an old run also an artifact that is not the old one.
 pub fn train(arguments: &TrainArguments) -> anyhow::Result<()> {
     let Asked { config, record: old } = read_config(&arguments.config)?;
-    let shelf = Shelf::new(&arguments.data);
+    let artifact_store = ArtifactStore::new(&arguments.data);
     let learner = ModelLearner::new(Corpora::Directory(Some(arguments.corpus.clone()))).with_config(config);
     let corpus = learner.corpus().map_err(anyhow::Error::msg)?;
-    let (snapshot, examples) = read_snapshot(&shelf, &arguments.snapshot, &corpus)?;
+    let (snapshot, examples) = read_snapshot(&artifact_store, &arguments.snapshot, &corpus)?;
     let champion_hash = old.as_ref().and_then(|record| record.champion.clone());
-    let champion = champion_hash.as_deref().map(|hash| shelf.model(hash)).transpose()?;
+    let champion = champion_hash.as_deref().map(|hash| artifact_store.model(hash)).transpose()?;
     if let Some(record) = &old {
         ensure!(record.corpus == corpus, "the recorded sets hash to {corpus}, the run used {}", record.corpus);
         ensure!(record.snapshot == snapshot, "the run learned from snapshot {}", record.snapshot);
@@ -66,7 +66,7 @@ pub fn train(arguments: &TrainArguments) -> anyhow::Result<()> {
 
     let config = learner.config();
     let id = run_id(&snapshot, champion_hash.as_deref().unwrap_or_default(), &config);
-    let folder = shelf.experiments().run(&id);
+    let folder = artifact_store.experiments().run(&id);
     let clock = SystemClock;
     let began_at = clock.now();
     let mut record = RunRecord {
@@ -126,13 +126,13 @@ fn read_config(path: &std::path::Path) -> anyhow::Result<Asked> {
     Ok(Asked { config, record: Some(record) })
 }
 
-fn read_snapshot(shelf: &Shelf, asked: &str, corpus: &str) -> anyhow::Result<(String, Vec<Example>)> {
+fn read_snapshot(artifact_store: &ArtifactStore, asked: &str, corpus: &str) -> anyhow::Result<(String, Vec<Example>)> {
     if asked == NO_SNAPSHOT {
         return Ok((NO_SNAPSHOT.to_owned(), Vec::new()));
     }
     let whole = asked.len() == 64 && asked.bytes().all(|byte| byte.is_ascii_hexdigit());
     ensure!(whole, "--snapshot takes the 64 hexadecimal digits of a data set's id, or `{NO_SNAPSHOT}`");
-    let path = shelf.snapshot_path(asked);
+    let path = artifact_store.snapshot_path(asked);
     let (taken_with, examples) = dataset::read_file(&path, asked).with_context(|| path.display().to_string())?;
     ensure!(
         taken_with == corpus,
@@ -175,9 +175,9 @@ mod tests {
     #[test]
     fn a_snapshot_is_named_by_its_whole_hash_or_left_out() {
         let directory = tempfile::tempdir().unwrap();
-        let shelf = Shelf::new(directory.path());
-        assert_eq!(read_snapshot(&shelf, "none", "c").unwrap(), ("none".to_owned(), Vec::new()));
-        let words = read_snapshot(&shelf, "../../etc/passwd", "c").unwrap_err().to_string();
+        let artifact_store = ArtifactStore::new(directory.path());
+        assert_eq!(read_snapshot(&artifact_store, "none", "c").unwrap(), ("none".to_owned(), Vec::new()));
+        let words = read_snapshot(&artifact_store, "../../etc/passwd", "c").unwrap_err().to_string();
         assert!(words.starts_with("--snapshot takes the 64 hexadecimal digits"), "{words}");
     }
 }

@@ -12,7 +12,7 @@ use super::{RunRequest, TrainingError, TrainingStatus, new_id};
 use crate::config::TrainingConfig;
 use crate::event::{Event, ReleaseAwaits, ReleaseFailed, RunEnded, RunRefused, RunRequestEnded};
 use crate::ingest::Progress;
-use crate::release_desk::ReleaseDesk;
+use crate::release_service::ReleaseService;
 use crate::state::ReleaseError;
 use crate::store::run_requests::RunRequestRow;
 use crate::store::{RequestState, RunRow, RunState, RunTrigger, StoreError, blocking};
@@ -30,7 +30,7 @@ pub struct Trainer {
     /// When to run.
     pub config: TrainingConfig,
     /// Lets models out.
-    pub desk: ReleaseDesk,
+    pub desk: ReleaseService,
     /// The requests that the process before left open, read before anybody can ask this one: a request that comes in
     /// while the trainer starts would otherwise be put through twice.
     pub left_open: Vec<RunRequestRow>,

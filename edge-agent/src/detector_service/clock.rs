@@ -10,7 +10,7 @@ use hearthwatch_model::detector::Voice;
 use hearthwatch_model::grid::STEP_SECONDS;
 use hearthwatch_model::reading::Reading;
 
-use super::{DetectorService, CLOSING_GRACE_SECONDS, step_before};
+use super::{CLOSING_GRACE_SECONDS, DetectorService, step_before};
 use crate::history::HistoryError;
 
 /// A clock that is set back by less is waited for: it is corrected by seconds now and then.

@@ -48,7 +48,7 @@ pub(super) fn faults(alarms: &[ShownAlarm], entities: &[EntityInfo], now: i64) -
         let counts = match alarm.answer {
             Some((Verdict::Confirmed, _)) => true,
             Some((Verdict::Dismissed | Verdict::Expected, _)) => false,
-            None => alarm.held != Some(Held::Hushed) && is_plain(&alarm.alarm),
+            None => alarm.held != Some(Held::Muted) && is_plain(&alarm.alarm),
         };
         let entity = numbers.get(alarm.entity_id.as_str()).copied().filter(|_| counts)?;
         Some(FaultTime { entity, from: alarm.alarm.start, until, lasts: alarm.alarm.end.is_none() })

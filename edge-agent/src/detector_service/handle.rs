@@ -14,11 +14,11 @@ use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 
 use super::health::DetectorHealth;
 use super::{AlarmPicture, DetectorService, HomeDetail, MissReport, Moves, RecordedState, Relearning, Tally};
+use crate::backtest::Backtest;
 use crate::explain::Language;
 use crate::history::{Reason, StoredMiss};
 use crate::house::{Change, ChangeError, Place};
 use crate::miss::LOOKS_MAX;
-use crate::backtest::Backtest;
 use crate::update::TrialWindows;
 
 /// Commands that may wait. The largest is a slice of history, at most 4 MiB; slices come one at a time.
@@ -313,7 +313,10 @@ impl DetectorHandle {
     ///
     /// # Errors
     /// [`DetectorGone`].
-    pub async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> DetectorCommand) -> Result<T, DetectorGone> {
+    pub async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> DetectorCommand,
+    ) -> Result<T, DetectorGone> {
         let (reply, answer) = oneshot::channel();
         self.tell(question(reply)).await?;
         answer.await.map_err(|_| DetectorGone)

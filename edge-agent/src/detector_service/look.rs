@@ -11,11 +11,11 @@ use hearthwatch_protocol::messages::Origin;
 
 use super::feedback::{self, Declared};
 use super::{DetectorService, ShownAlarm};
+use crate::backtest::{Backtest, Moment};
 use crate::explain::friendly_name;
 use crate::history::StoredMiss;
 use crate::house::Place;
 use crate::miss::LOOKS_MAX;
-use crate::backtest::{Moment, Backtest};
 use crate::unit_doubt::UnitDoubt;
 
 /// What came of the last looks back is told until the next start; the page shows fewer.

@@ -8,7 +8,7 @@ use hearthwatch_model::reading::{EntityInfo, Reading, Value};
 use hearthwatch_model::unit::Conversion;
 use serde::de::DeserializeOwned;
 
-use super::{DetectorService, DECIDER_NOTE, NoticeKind};
+use super::{DECIDER_NOTE, DetectorService, NoticeKind};
 use crate::house::Place;
 
 /// Name of the note that holds which entity each key of the registry meant.

@@ -13,7 +13,7 @@ use hearthwatch_model::reading::Reading;
 
 use super::faults::{FaultTime, faults};
 use super::step::OpenStep;
-use super::teach::{KEPT_SECONDS, Plan, Progress, HomeEntities, Relearning, StudyError, teach};
+use super::teach::{HomeEntities, KEPT_SECONDS, Plan, Progress, Relearning, StudyError, teach};
 use super::{DetectorService, WARM_UP_SECONDS, step_before};
 use crate::history::HistoryError;
 

@@ -10,7 +10,7 @@ use hearthwatch_protocol::{HomeId, ModelVersion};
 use super::alarms::{MONTH_SECONDS, add_moved, may_speak_again};
 use super::feedback::{self, ToFleet, feedback_record};
 use super::view::{Loudest, Month, Notice, NoticeKind, ShownAlarm};
-use super::{DetectorService, DECIDER_NOTE};
+use super::{DECIDER_NOTE, DetectorService};
 use crate::explain::{still_warns, title};
 use crate::history::Reason;
 use crate::house::{Announcement, Held, Subject, may_ask_about_unsure};

@@ -254,7 +254,9 @@ fn what_fails_on_one_device_is_one_message_and_one_answer() {
     let shown = home.view.borrow().shown.clone().unwrap();
     assert_eq!((shown.moved_with, home.view.borrow().unusual.len()), (vec!["B".to_owned()], 1));
     home.detection.answer(None, Verdict::Dismissed, "Ann", None, 700);
-    assert!(home.detection.history.alarms(0).unwrap().iter().all(|alarm| alarm.answer == Some((Verdict::Dismissed, 700))));
+    assert!(
+        home.detection.history.alarms(0).unwrap().iter().all(|alarm| alarm.answer == Some((Verdict::Dismissed, 700)))
+    );
     assert_eq!(home.view.borrow().unusual.len(), 0);
 }
 
@@ -337,7 +339,10 @@ fn questions_drawn_by_chance_are_put_within_the_weeks_questions_and_answered_wit
     assert!((1..=16).contains(&questions.len()), "{}", questions.len());
     assert!(questions.iter().all(|question| question.score < question.threshold && question.answer.is_none()));
     assert!(questions.windows(3).all(|three| three[0].at - three[2].at >= crate::house::WEEK_SECONDS));
-    assert!(questions.iter().all(|question| !home.detection.alarms.was_told(&question.id)), "nobody is disturbed for them");
+    assert!(
+        questions.iter().all(|question| !home.detection.alarms.was_told(&question.id)),
+        "nobody is disturbed for them"
+    );
 
     let (question, later) = (questions[0].clone(), now + 60 * 86_400);
     home.detection.answer(Some(&question.id), Verdict::Confirmed, "Ann", None, later);
@@ -416,12 +421,12 @@ fn wishes_hold_over_a_restart_and_a_snooze_ends_by_itself() {
     let mut home = home();
     home.detection.change(Change::Budget(3.0), 600).unwrap();
     home.detection.change(Change::Mode(HouseMode::Guests), 600).unwrap();
-    home.detection.change(Change::Hush { scope: Scope::Home, until: Some(900) }, 600).unwrap();
+    home.detection.change(Change::Mute { scope: Scope::Home, until: Some(900) }, 600).unwrap();
     let mut home = service_in(home.dir);
     assert_eq!((home.view.borrow().budget, home.view.borrow().house.mode), (3.0, HouseMode::Guests));
-    assert_eq!(home.view.borrow().house.hushes.len(), 1);
+    assert_eq!(home.view.borrow().house.mutes.len(), 1);
     home.detection.tick(900);
-    assert!(home.view.borrow().house.hushes.is_empty());
+    assert!(home.view.borrow().house.mutes.is_empty());
 }
 
 #[test]

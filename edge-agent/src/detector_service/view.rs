@@ -12,9 +12,9 @@ use jiff::tz::TimeZone;
 
 use super::clock::SetBack;
 use super::readiness::Readiness;
+use crate::backtest::Backtest;
 use crate::explain::Language;
 use crate::house::House;
-use crate::backtest::Backtest;
 
 /// An alarm with all that is needed to show it.
 pub type ShownAlarm = crate::history::StoredAlarm;

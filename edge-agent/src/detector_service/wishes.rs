@@ -82,11 +82,11 @@ impl DetectorService {
             return;
         }
         let scope = Scope::Entity { entity_id: alarm.entity_id.clone(), kind: None };
-        if let Err(error) = self.change(Change::Hush { scope, until: Some(until) }, now) {
+        if let Err(error) = self.change(Change::Mute { scope, until: Some(until) }, now) {
             tracing::warn!(error = %error, alarm.id = alarm_id, "a snooze is refused");
             return;
         }
-        alarm.held = Some(Held::Hushed);
+        alarm.held = Some(Held::Muted);
         self.alarms.put(&alarm);
         self.save(&alarm, None);
         self.notify(NoticeKind::Changed, alarm);

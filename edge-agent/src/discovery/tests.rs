@@ -13,11 +13,11 @@ use super::commands::{AnswerError, Command};
 use super::device::Device;
 use super::stale::Published;
 use super::states::{UpdateView, event, states};
+use crate::backtest::Backtest;
 use crate::detector_service::{EntityReadiness, HomeView, Notice, NoticeKind, Readiness, ShownAlarm};
 use crate::house::Place;
 use crate::house::{Change, DailyTime, HouseMode, QuietHours};
 use crate::mode::Mode;
-use crate::backtest::Backtest;
 
 fn shown() -> ShownAlarm {
     let info =

@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use super::entities::{EntitiesEvent, EntityChange, WATCHED_MAX, WatchedEntities};
 use super::registry::{self, HomeAssistantState};
 use super::socket::{Socket, SocketError};
-use crate::detector_service::{DetectorCommand, DetectorGone, DetectorHandle};
 use crate::config::{HomeAssistantConfig, Secret};
+use crate::detector_service::{DetectorCommand, DetectorGone, DetectorHandle};
 use crate::explain::Language;
 use past::{BACKFILL_SETTLE, Backfill};
 
@@ -265,8 +265,10 @@ impl Session {
             .filter(|entity_id| register.excludes(&self.config, entity_id))
             .cloned()
             .collect();
-        let moves =
-            self.detection.ask(|reply| DetectorCommand::Register(register.places, register.ids, unix_now(), reply)).await?;
+        let moves = self
+            .detection
+            .ask(|reply| DetectorCommand::Register(register.places, register.ids, unix_now(), reply))
+            .await?;
         for (from, to) in moves.renamed {
             self.watched.rename(&from, &to);
             if let Some(number) = self.numbers.remove(&from) {

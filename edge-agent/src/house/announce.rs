@@ -41,8 +41,9 @@ pub enum Held {
     Paused,
     /// The mode of the house explains it.
     Mode,
-    /// A mute or snooze covers it.
-    Hushed,
+    /// A mute or snooze covers it. Stored and shown as it always was.
+    #[serde(rename = "hushed")]
+    Muted,
     /// The week has had its alarms.
     Budget,
     /// It was over before it mattered, or before the quiet hours were.
@@ -56,7 +57,7 @@ impl Held {
         match self {
             Self::Paused => "paused",
             Self::Mode => "mode",
-            Self::Hushed => "hushed",
+            Self::Muted => "hushed",
             Self::Budget => "budget",
             Self::Passed => "passed",
         }
@@ -91,8 +92,8 @@ impl House {
         if self.paused && !danger {
             return Announcement::Held(Held::Paused);
         }
-        if self.hushes.iter().any(|hush| hush.holds(now) && hush.covers(subject)) {
-            return Announcement::Held(Held::Hushed);
+        if self.mutes.iter().any(|mute| mute.holds(now) && mute.covers(subject)) {
+            return Announcement::Held(Held::Muted);
         }
         if danger {
             return Announcement::Now;

@@ -6,8 +6,8 @@
 
 mod announce;
 mod budget;
-mod hush;
 mod mode;
+mod mute;
 mod place;
 mod quiet;
 #[cfg(test)]
@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 pub use announce::{Announcement, DEBOUNCE_SECONDS, Held, Subject};
 pub use budget::{BUDGET_MAX, BUDGET_MIN, WEEK_SECONDS, allowed_in_a_week, may_ask_about_unsure};
-pub use hush::{HUSHES_MAX, Hush, HushError, SNOOZE_SECONDS_MAX, Scope};
 pub use mode::HouseMode;
+pub use mute::{MUTES_MAX, Mute, MuteError, SNOOZE_SECONDS_MAX, Scope};
 pub use place::Place;
 pub use quiet::{DailyTime, DailyTimeError, QuietHours, next_daily};
 
@@ -46,14 +46,14 @@ pub enum Change {
     /// When the daily brief is told; none: never.
     Brief(Option<DailyTime>),
     /// Do not mention this for a while, or for good.
-    Hush {
+    Mute {
         /// What.
         scope: Scope,
         /// Until when; none for good.
         until: Option<i64>,
     },
     /// Mention it again.
-    Unhush(u64),
+    Unmute(u64),
 }
 
 /// Why a change is refused.
@@ -70,10 +70,10 @@ pub enum ChangeError {
     QuietHours,
     /// A mute or snooze that is not allowed.
     #[error(transparent)]
-    Hush(#[from] HushError),
+    Mute(#[from] MuteError),
 }
 
-/// Everything that residents wish, as kept over restarts. Fields that an older version did not write have their
+/// Everything that residents wish, as kept over restarts: names in the file stay as they were. Fields that an older version did not write have their
 /// defaults.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -91,9 +91,11 @@ pub struct House {
     /// When the daily brief is told.
     pub brief: Option<DailyTime>,
     /// What is not mentioned, oldest first.
-    pub hushes: Vec<Hush>,
-    /// Number of the next hush.
-    next_hush: u64,
+    #[serde(rename = "hushes")]
+    pub mutes: Vec<Mute>,
+    /// Number of the next mute.
+    #[serde(rename = "next_hush")]
+    next_mute: u64,
     /// Stretches that were not learnt from, as (from, until], oldest first; the last may be open.
     unlearnt: Vec<(i64, Option<i64>)>,
 }
@@ -107,8 +109,8 @@ impl Default for House {
             questions_per_week: DEFAULT_QUESTIONS_PER_WEEK,
             quiet_hours: None,
             brief: None,
-            hushes: Vec::new(),
-            next_hush: 1,
+            mutes: Vec::new(),
+            next_mute: 1,
             unlearnt: Vec::new(),
         }
     }
@@ -132,8 +134,8 @@ impl House {
             Change::QuietHours(Some(hours)) if hours.from == hours.until => return Err(ChangeError::QuietHours),
             Change::QuietHours(hours) => self.quiet_hours = hours,
             Change::Brief(at) => self.brief = at,
-            Change::Hush { scope, until } => self.hush(scope, until, now)?,
-            Change::Unhush(id) => self.hushes.retain(|hush| hush.id != id),
+            Change::Mute { scope, until } => self.mute(scope, until, now)?,
+            Change::Unmute(id) => self.mutes.retain(|mute| mute.id != id),
         }
         Ok(())
     }
@@ -153,23 +155,23 @@ impl House {
         self.mode = mode;
     }
 
-    fn hush(&mut self, scope: Scope, until: Option<i64>, now: i64) -> Result<(), HushError> {
-        hush::check(&scope, until, now)?;
+    fn mute(&mut self, scope: Scope, until: Option<i64>, now: i64) -> Result<(), MuteError> {
+        mute::check(&scope, until, now)?;
         self.forget_past(now);
         // The same again takes the place of what was said before.
-        self.hushes.retain(|hush| hush.scope != scope);
-        if self.hushes.len() >= HUSHES_MAX {
-            return Err(HushError::TooMany);
+        self.mutes.retain(|mute| mute.scope != scope);
+        if self.mutes.len() >= MUTES_MAX {
+            return Err(MuteError::TooMany);
         }
-        self.hushes.push(Hush { id: self.next_hush, scope, since: now, until });
-        self.next_hush += 1;
+        self.mutes.push(Mute { id: self.next_mute, scope, since: now, until });
+        self.next_mute += 1;
         Ok(())
     }
 
-    /// An entity is called otherwise: what is hushed of it stays so.
+    /// An entity is called otherwise: what is muted of it stays so.
     pub fn rename_entity(&mut self, from: &str, to: &str) {
-        for hush in &mut self.hushes {
-            if let Scope::Entity { entity_id, .. } = &mut hush.scope
+        for mute in &mut self.mutes {
+            if let Scope::Entity { entity_id, .. } = &mut mute.scope
                 && entity_id == from
             {
                 to.clone_into(entity_id);
@@ -177,16 +179,16 @@ impl House {
         }
     }
 
-    /// An entity is no more: another one of its name is not hushed for it.
+    /// An entity is no more: another one of its name is not muted for it.
     pub fn forget_entity(&mut self, gone: &str) {
-        self.hushes.retain(|hush| !matches!(&hush.scope, Scope::Entity { entity_id, .. } if entity_id == gone));
+        self.mutes.retain(|mute| !matches!(&mute.scope, Scope::Entity { entity_id, .. } if entity_id == gone));
     }
 
     /// Lets go of snoozes that are over; whether there was one.
     pub fn forget_past(&mut self, now: i64) -> bool {
-        let before = self.hushes.len();
-        self.hushes.retain(|hush| hush.holds(now));
-        before != self.hushes.len()
+        let before = self.mutes.len();
+        self.mutes.retain(|mute| mute.holds(now));
+        before != self.mutes.len()
     }
 
     /// Whether the time at `at` may be learnt from: no guests, no holiday, no maintenance.

@@ -56,11 +56,11 @@ fn danger_is_said_at_once_in_every_mode_at_every_hour_and_under_every_mute_and_s
     let quiet = QuietHours { from: time("00:00"), until: time("23:59"), let_through: Severity::Critical };
     let mut wishes = vec![
         Change::QuietHours(Some(quiet)),
-        Change::Hush { scope: Scope::Home, until: day },
-        Change::Hush { scope: Scope::Area { area: "Cellar".into() }, until: day },
-        Change::Hush { scope: own.clone(), until: None },
-        Change::Hush { scope: own.clone(), until: Some(NOON + 48 * HOUR) },
-        Change::Hush { scope: own, until: day },
+        Change::Mute { scope: Scope::Home, until: day },
+        Change::Mute { scope: Scope::Area { area: "Cellar".into() }, until: day },
+        Change::Mute { scope: own.clone(), until: None },
+        Change::Mute { scope: own.clone(), until: Some(NOON + 48 * HOUR) },
+        Change::Mute { scope: own, until: day },
     ];
     wishes.extend(HouseMode::ALL.map(Change::Mode));
     for wish in wishes {
@@ -81,18 +81,18 @@ fn smoke() -> Subject<'static> {
 
 #[test]
 fn a_snooze_covers_its_scope_until_it_is_over() {
-    let mut house = with(Change::Hush { scope: Scope::Area { area: "Cellar".into() }, until: Some(NOON + HOUR) });
-    assert_eq!(decide(&house, &freezer(), NOON), Announcement::Held(Held::Hushed));
+    let mut house = with(Change::Mute { scope: Scope::Area { area: "Cellar".into() }, until: Some(NOON + HOUR) });
+    assert_eq!(decide(&house, &freezer(), NOON), Announcement::Held(Held::Muted));
     assert_eq!(decide(&house, &Subject { area: Some("Attic"), ..freezer() }, NOON), Announcement::Now);
     assert_eq!(decide(&house, &freezer(), NOON + HOUR), Announcement::Now);
-    assert!(house.forget_past(NOON + HOUR) && house.hushes.is_empty());
+    assert!(house.forget_past(NOON + HOUR) && house.mutes.is_empty());
 }
 
 #[test]
 fn a_mute_for_good_covers_one_entity_and_never_danger() {
     let scope = Scope::Entity { entity_id: "sensor.freezer".into(), kind: None };
-    let house = with(Change::Hush { scope, until: None });
-    assert_eq!(decide(&house, &freezer(), NOON + 1_000 * HOUR), Announcement::Held(Held::Hushed));
+    let house = with(Change::Mute { scope, until: None });
+    assert_eq!(decide(&house, &freezer(), NOON + 1_000 * HOUR), Announcement::Held(Held::Muted));
     let leak = Subject { class: DeviceClass::Moisture, ..freezer() };
     assert_eq!(decide(&house, &leak, NOON), Announcement::Now);
 }
@@ -100,31 +100,31 @@ fn a_mute_for_good_covers_one_entity_and_never_danger() {
 #[test]
 fn a_mute_that_nobody_should_wish_for_is_refused() {
     let mut house = House::default();
-    let mut refused = |scope, until| match house.apply(Change::Hush { scope, until }, NOON) {
-        Err(ChangeError::Hush(error)) => error,
+    let mut refused = |scope, until| match house.apply(Change::Mute { scope, until }, NOON) {
+        Err(ChangeError::Mute(error)) => error,
         other => panic!("{other:?}"),
     };
-    assert_eq!(refused(Scope::Home, None), HushError::TooWide);
-    assert_eq!(refused(Scope::Area { area: "Cellar".into() }, None), HushError::TooWide);
-    assert_eq!(refused(Scope::Home, Some(NOON)), HushError::Past);
-    assert_eq!(refused(Scope::Home, Some(NOON + SNOOZE_SECONDS_MAX + 1)), HushError::TooLong);
-    assert_eq!(refused(Scope::Entity { entity_id: " ".into(), kind: None }, None), HushError::Name);
-    for number in 0..HUSHES_MAX {
+    assert_eq!(refused(Scope::Home, None), MuteError::TooWide);
+    assert_eq!(refused(Scope::Area { area: "Cellar".into() }, None), MuteError::TooWide);
+    assert_eq!(refused(Scope::Home, Some(NOON)), MuteError::Past);
+    assert_eq!(refused(Scope::Home, Some(NOON + SNOOZE_SECONDS_MAX + 1)), MuteError::TooLong);
+    assert_eq!(refused(Scope::Entity { entity_id: " ".into(), kind: None }, None), MuteError::Name);
+    for number in 0..MUTES_MAX {
         let scope = Scope::Entity { entity_id: format!("sensor.{number}"), kind: None };
-        house.apply(Change::Hush { scope, until: None }, NOON).unwrap();
+        house.apply(Change::Mute { scope, until: None }, NOON).unwrap();
     }
-    let one_more = Change::Hush { scope: Scope::Entity { entity_id: "sensor.x".into(), kind: None }, until: None };
-    assert_eq!(house.apply(one_more, NOON), Err(ChangeError::Hush(HushError::TooMany)));
+    let one_more = Change::Mute { scope: Scope::Entity { entity_id: "sensor.x".into(), kind: None }, until: None };
+    assert_eq!(house.apply(one_more, NOON), Err(ChangeError::Mute(MuteError::TooMany)));
 }
 
 #[test]
 fn a_mute_can_be_narrowed_to_a_manner_and_lifted() {
     let scope = Scope::Entity { entity_id: "sensor.freezer".into(), kind: Some(AnomalyKind::Silent) };
-    let mut house = with(Change::Hush { scope, until: None });
+    let mut house = with(Change::Mute { scope, until: None });
     assert_eq!(decide(&house, &freezer(), NOON), Announcement::Now);
     let silent = Subject { kind: AnomalyKind::Silent, ..freezer() };
-    assert_eq!(decide(&house, &silent, NOON), Announcement::Held(Held::Hushed));
-    house.apply(Change::Unhush(house.hushes[0].id), NOON).unwrap();
+    assert_eq!(decide(&house, &silent, NOON), Announcement::Held(Held::Muted));
+    house.apply(Change::Unmute(house.mutes[0].id), NOON).unwrap();
     assert_eq!(decide(&house, &silent, NOON), Announcement::Now);
 }
 
@@ -202,7 +202,7 @@ fn days_with_guests_are_not_learnt_from_also_after_they_left() {
 #[test]
 fn wishes_survive_a_restart_and_older_files_are_read() {
     let mut house = with(Change::Budget(2.0));
-    house.apply(Change::Hush { scope: Scope::Home, until: Some(NOON + HOUR) }, NOON).unwrap();
+    house.apply(Change::Mute { scope: Scope::Home, until: Some(NOON + HOUR) }, NOON).unwrap();
     house.apply(Change::Brief(Some(time("08:00"))), NOON).unwrap();
     let text = serde_json::to_string(&house).unwrap();
     assert_eq!(serde_json::from_str::<House>(&text).unwrap(), house);

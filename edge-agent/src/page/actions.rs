@@ -25,8 +25,8 @@ pub(super) fn router() -> Router<Page> {
         .route("/answer", post(answer))
         .route("/miss", post(report_miss))
         .route("/budget", post(budget))
-        .route("/hush", post(hush))
-        .route("/unhush", post(unhush))
+        .route("/mute", post(mute))
+        .route("/unmute", post(unmute))
         .route("/sharing", post(sharing))
         .route("/withdraw", post(withdraw))
         .route("/roll-back", post(roll_back))
@@ -185,39 +185,39 @@ async fn budget(
 }
 
 #[derive(Deserialize)]
-struct HushForm {
+struct MuteForm {
     token: String,
     entity: String,
     hours: u32,
 }
 
-async fn hush(
+async fn mute(
     State(page): State<Page>,
     Extension(base): Extension<Base>,
-    Form(form): Form<HushForm>,
+    Form(form): Form<MuteForm>,
 ) -> Result<Response, PageError> {
     check(&page, &form.token)?;
     let until = (form.hours > 0).then(|| (page.parts.clock)() + i64::from(form.hours) * 3_600);
     let detail = page.parts.detection.ask(DetectorCommand::Look).await?;
     let warns = detail.present().any(|(info, _)| info.entity_id == form.entity && info.class.warns_of_danger());
     let scope = Scope::Entity { entity_id: form.entity, kind: None };
-    wish(&page, Change::Hush { scope, until }).await?;
+    wish(&page, Change::Mute { scope, until }).await?;
     Ok(back(&base, if warns { Said::QuietButDanger } else { Said::Wished }, "calm"))
 }
 
 #[derive(Deserialize)]
-struct UnhushForm {
+struct UnmuteForm {
     token: String,
     id: u64,
 }
 
-async fn unhush(
+async fn unmute(
     State(page): State<Page>,
     Extension(base): Extension<Base>,
-    Form(form): Form<UnhushForm>,
+    Form(form): Form<UnmuteForm>,
 ) -> Result<Response, PageError> {
     check(&page, &form.token)?;
-    wish(&page, Change::Unhush(form.id)).await?;
+    wish(&page, Change::Unmute(form.id)).await?;
     Ok(back(&base, Said::Wished, "calm"))
 }
 

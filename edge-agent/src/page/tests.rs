@@ -10,7 +10,7 @@ use hearthwatch_protocol::ModelVersion;
 use tower::ServiceExt;
 
 use super::*;
-use crate::detector_service::{self, DetectorService, DetectorCommand, DetectorParts};
+use crate::detector_service::{self, DetectorCommand, DetectorParts, DetectorService};
 use crate::history::{History, StoredAlarm, StoredQuestion};
 use crate::home_assistant::SessionState;
 use crate::house::Place;
@@ -211,9 +211,9 @@ async fn a_sensor_that_warns_of_danger_is_not_said_to_be_quiet_for_good() {
     let world = own().await;
     let leak = EntityInfo { entity_id: "binary_sensor.leak".into(), class: DeviceClass::Moisture, unit: String::new() };
     world.detection.ask(|reply| DetectorCommand::AddEntities(vec![leak], reply)).await.unwrap();
-    let (_, headers, _) = send(&world, post_of("/hush", "token=secret&entity=binary_sensor.leak&hours=0")).await;
+    let (_, headers, _) = send(&world, post_of("/mute", "token=secret&entity=binary_sensor.leak&hours=0")).await;
     assert_eq!(headers[header::LOCATION], "/?said=quiet-but-danger#calm");
-    let (_, headers, _) = send(&world, post_of("/hush", "token=secret&entity=sensor.room&hours=0")).await;
+    let (_, headers, _) = send(&world, post_of("/mute", "token=secret&entity=sensor.room&hours=0")).await;
     assert_eq!(headers[header::LOCATION], "/?said=wished#calm");
     let words = "Done for everything but danger: when this sensor warns, it is told all the same.";
     assert!(send(&world, get_of("/?said=quiet-but-danger")).await.2.contains(words));
@@ -374,11 +374,11 @@ async fn a_budget_and_a_mute_chosen_on_the_page_are_the_homes_and_can_be_lifted(
     assert!((world.detection.ask(DetectorCommand::Look).await.unwrap().budget - 3.5).abs() < 1e-9);
     assert_eq!(send(&world, post_of("/budget", "token=secret&per_week=-1")).await.0, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(
-        send(&world, post_of("/hush", "token=secret&entity=sensor.room&hours=0")).await.0,
+        send(&world, post_of("/mute", "token=secret&entity=sensor.room&hours=0")).await.0,
         StatusCode::SEE_OTHER
     );
     assert!(send(&world, get_of("/")).await.2.contains("for good, except danger"));
-    assert_eq!(send(&world, post_of("/unhush", "token=secret&id=1")).await.0, StatusCode::SEE_OTHER);
+    assert_eq!(send(&world, post_of("/unmute", "token=secret&id=1")).await.0, StatusCode::SEE_OTHER);
     assert!(send(&world, get_of("/")).await.2.contains("Everything is mentioned."));
 }
 

@@ -23,12 +23,14 @@ use super::manifest::{Facts, Signer, vitals};
 use super::unix_now;
 use super::wiring::{HISTORY_FILE, StartError};
 use crate::audit::AUDIT_FILE;
-use crate::detector_service::{DetectorCommand, DetectorGone, DetectorHandle, FeedbackSink, HomeDetail, HomeView, ToFleet};
+use crate::backtest;
 use crate::config::CloudConfig;
+use crate::detector_service::{
+    DetectorCommand, DetectorGone, DetectorHandle, FeedbackSink, HomeDetail, HomeView, ToFleet,
+};
 use crate::discovery::UpdateView;
 use crate::history::HistoryReader;
 use crate::outbox::{Admission, Outbox, SharingLevel};
-use crate::backtest;
 use crate::state_directory::StateDirectory;
 use crate::update::{ModelProof, Step, Trigger, Updater, Wishes};
 use crate::uplink::{self, Uplink, UplinkHandle, UplinkState};

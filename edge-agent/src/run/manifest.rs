@@ -8,8 +8,8 @@ use hearthwatch_protocol::{HomeId, ModelVersion};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::detector_service::Tally;
 use crate::config::CloudConfig;
+use crate::detector_service::Tally;
 use crate::update::watch::Watch;
 
 /// Why nothing was signed.

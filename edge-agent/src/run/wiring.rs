@@ -14,8 +14,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::fleet::Fleet;
 use super::modes::{self, Sides};
 use super::{DRAIN, health, unix_now};
-use crate::detector_service::{self, DetectorService, DetectorCommand, DetectorHandle, DetectorParts, HomeView, Notice};
 use crate::config::{CloudConfig, Config, HomeMqttConfig};
+use crate::detector_service::{
+    self, DetectorCommand, DetectorHandle, DetectorParts, DetectorService, HomeView, Notice,
+};
 use crate::discovery::{self, BrokerState, Device, Discovery, UpdateView};
 use crate::diskless::{Joining, Membership};
 use crate::history::{History, HistoryError};
@@ -151,13 +153,21 @@ impl Agent {
         let (detection, thread) = detector_service::prepare(detection);
         parts.thread("detector", move |strikes| thread.run(strikes)).map_err(|_| StartError::System("thread"))?;
         health::detector(&board, &detection);
-        parts
-            .vital("clock", beside(detection.clone(), stop.clone(), tick(detection.clone(), Arc::clone(&board), stop.clone())));
+        parts.vital(
+            "clock",
+            beside(detection.clone(), stop.clone(), tick(detection.clone(), Arc::clone(&board), stop.clone())),
+        );
         let (session, session_seen) = watch::channel(SessionState::default());
         let node = cloud.map_or(LONE_NODE.to_owned(), |cloud| cloud.home.to_string());
         let forgetful = cloud.and_then(|cloud| cloud.enrolment.as_ref()).map(|_| node.clone());
-        let home_assistant =
-            home_assistant::run(config.home_assistant.clone(), forgetful, detection.clone(), session, who, stop.clone());
+        let home_assistant = home_assistant::run(
+            config.home_assistant.clone(),
+            forgetful,
+            detection.clone(),
+            session,
+            who,
+            stop.clone(),
+        );
         parts.vital("home-assistant", beside(detection.clone(), stop.clone(), home_assistant));
         health::home_assistant(&board, session_seen.clone());
 

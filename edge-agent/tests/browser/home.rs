@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hearthwatch_edge::detector_service::{self, DetectorService, DetectorCommand, DetectorHandle, DetectorParts, HomeView, ToFleet};
+use hearthwatch_edge::backtest::Backtest;
+use hearthwatch_edge::detector_service::{
+    self, DetectorCommand, DetectorHandle, DetectorParts, DetectorService, HomeView, ToFleet,
+};
 use hearthwatch_edge::discovery::{BrokerState, UpdateView};
 use hearthwatch_edge::history::History;
 use hearthwatch_edge::home_assistant::SessionState;
@@ -11,7 +14,6 @@ use hearthwatch_edge::mode::Mode;
 use hearthwatch_edge::outbox::{Outbox, SharingLevel};
 use hearthwatch_edge::page::guard::Door;
 use hearthwatch_edge::page::{self, PageParts};
-use hearthwatch_edge::backtest::Backtest;
 use hearthwatch_edge::update::Wishes;
 use hearthwatch_edge::uplink::{self, UplinkConfig, UplinkHandle};
 use hearthwatch_link::LinkConfig;

@@ -51,5 +51,5 @@ pub(crate) use learnt::Learnt;
 pub use left_out::LeftOut;
 pub(crate) use shape::{Shape, is_outdoor};
 pub(crate) use step::LN_STEPS_PER_WEEK;
-pub(crate) use synthetic_faults::FAULT_STEPS;
 pub use step::{AnomalyKind, Band, EntityStep, Normaliser, RoutineScore};
+pub(crate) use synthetic_faults::FAULT_STEPS;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use clap::Args;
+use hearthwatch_cloud::artifact_store::ArtifactStore;
 use hearthwatch_cloud::clock::{Clock, SystemClock};
 use hearthwatch_cloud::config::{Config, HttpConfig};
 use hearthwatch_cloud::dataset::Consumed;
@@ -18,9 +19,8 @@ use hearthwatch_cloud::http::Http;
 use hearthwatch_cloud::http::server::Bound;
 use hearthwatch_cloud::ingest::BatchTaker;
 use hearthwatch_cloud::metrics::Metrics;
-use hearthwatch_cloud::release_desk::ReleaseDesk;
+use hearthwatch_cloud::release_service::ReleaseService;
 use hearthwatch_cloud::rollout::{Director, Policy};
-use hearthwatch_cloud::shelf::Shelf;
 use hearthwatch_cloud::state::{AppState, NoRelease};
 use hearthwatch_cloud::store::{Role, Store};
 use hearthwatch_cloud::token;
@@ -158,8 +158,9 @@ impl Server {
     async fn start(data: PathBuf, store: Arc<dyn Store>, director: Director, now: i64) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::new());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let (shelf, hook) = (Shelf::new(&data), Arc::new(NoRelease));
-        let releases = ReleaseDesk::new(hook, Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&clock), shelf);
+        let (artifact_store, hook) = (ArtifactStore::new(&data), Arc::new(NoRelease));
+        let releases =
+            ReleaseService::new(hook, Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&clock), artifact_store);
         // The trainer's ends are kept, so that nobody is told that it is gone.
         let (training, requests, status) = TrainingHandle::channel(Arc::clone(&store), Arc::clone(&clock));
         let stop = CancellationToken::new();
@@ -273,10 +274,10 @@ async fn ingest(store: &Arc<dyn Store>, arguments: &AdminArguments, now: i64, ro
 
 /// Takes a run's snapshot; how many examples, and how many seconds.
 async fn snapshot(data: &std::path::Path, store: &Arc<dyn Store>) -> anyhow::Result<(usize, f64)> {
-    let (shelf, store) = (Shelf::new(data), Arc::clone(store));
+    let (artifact_store, store) = (ArtifactStore::new(data), Arc::clone(store));
     let work = move || {
         let start = Instant::now();
-        let snapshot = take_snapshot(store.as_ref(), &shelf, "bench", &Consumed::default(), None)?;
+        let snapshot = take_snapshot(store.as_ref(), &artifact_store, "bench", &Consumed::default(), None)?;
         anyhow::Ok((snapshot.rows, start.elapsed().as_secs_f64()))
     };
     tokio::task::spawn_blocking(work).await?

@@ -13,7 +13,7 @@ use crate::http::extract::{Params, Segment};
 use crate::http::paging::{Page, Paging, number};
 use crate::http::problem::Problem;
 use crate::http::words::Number;
-use crate::release_desk::origin;
+use crate::release_service::origin;
 use crate::store::{ModelRow, ModelState, blocking};
 
 /// A model that has a version. Times are Unix seconds.

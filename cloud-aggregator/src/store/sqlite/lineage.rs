@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use sha2::{Digest as _, Sha256};
 
 use super::{SqliteStore, engine, people};
-use crate::release_desk::origin;
+use crate::release_service::origin;
 use crate::store::lineage::{Fault, Finding, LineageReport};
 use crate::store::{AuditEntry, Digest, StoreError};
 

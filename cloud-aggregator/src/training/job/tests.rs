@@ -25,7 +25,7 @@ fn world(puppet: Puppet) -> World {
     let (status, shown) = watch::channel(TrainingStatus::default());
     let job = Job {
         store: Arc::new(store),
-        shelf: Shelf::new(directory.path()),
+        artifact_store: ArtifactStore::new(directory.path()),
         learner: Arc::clone(&puppet) as Arc<dyn Learner>,
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
         metrics: Arc::new(Metrics::new()),
@@ -49,9 +49,9 @@ fn a_promoted_run_leaves_snapshot_artifact_report_and_a_version() {
     assert_eq!((run.state, run.champion, run.ended_at), (RunState::Promoted, None, Some(NOW)));
     assert_eq!(run.report.as_deref(), Some("{\"promote\":true}"));
     assert_eq!((model.version, model.state), (ModelVersion(1), ModelState::Approved));
-    let artifact = world.job.shelf.model(&model.sha256).unwrap();
+    let artifact = world.job.artifact_store.model(&model.sha256).unwrap();
     assert_eq!(artifact, b"1 examples after None");
-    let bytes = world.job.shelf.snapshot(&run.snapshot).unwrap();
+    let bytes = world.job.artifact_store.snapshot(&run.snapshot).unwrap();
     assert_eq!(dataset::read(&bytes, &run.snapshot).unwrap().1.len(), 1);
     assert_eq!(world.job.store.snapshot(&run.snapshot).unwrap().unwrap().watermark, 1);
     assert_eq!(world.shown.borrow().phase, "training");
@@ -62,7 +62,7 @@ fn a_held_run_keeps_its_challenger_and_report_but_gives_no_version() {
     let world = world(Puppet::new(false));
     let finished = world.job.run(RunTrigger::Count).unwrap();
     assert_eq!((finished.run.state, finished.model), (RunState::Held, None));
-    assert!(world.job.shelf.model(&finished.run.challenger.unwrap()).is_ok());
+    assert!(world.job.artifact_store.model(&finished.run.challenger.unwrap()).is_ok());
     assert_eq!(world.job.store.models().unwrap(), []);
 }
 
@@ -97,7 +97,7 @@ fn a_champion_makes_it_other_work_and_is_given_to_the_learner() {
     let second = world.job.run(RunTrigger::Hand).unwrap();
     assert_ne!(second.run.id, first.run.id);
     assert_eq!(second.run.champion, Some(ModelVersion(1)));
-    let artifact = world.job.shelf.model(&second.run.challenger.unwrap()).unwrap();
+    let artifact = world.job.artifact_store.model(&second.run.challenger.unwrap()).unwrap();
     assert!(artifact.starts_with(b"0 examples after Some"));
 }
 
@@ -145,7 +145,8 @@ fn an_excluded_home_teaches_nothing_and_after_a_roll_back_the_others_teach_again
     let feedback = vec![said("a", 1), said("liar", 1), said("liar", 2)];
     world.clock.set(NOW + 9);
     store.apply(&IngestBatch { feedback, at: NOW, ..IngestBatch::default() }).unwrap();
-    let artifact = |model: &ModelRow| String::from_utf8(world.job.shelf.model(&model.sha256).unwrap()).unwrap();
+    let artifact =
+        |model: &ModelRow| String::from_utf8(world.job.artifact_store.model(&model.sha256).unwrap()).unwrap();
     let poisoned = world.job.run(RunTrigger::Hand).unwrap().model.unwrap();
     assert!(artifact(&poisoned).starts_with("3 examples"), "{}", artifact(&poisoned));
     put_in_charge(&world, &poisoned);

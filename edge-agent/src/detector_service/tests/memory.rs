@@ -68,7 +68,8 @@ fn an_entity_that_is_no_more_is_forgotten_and_its_alarm_ends() {
     assert_eq!(moves.gone, ["sensor.b"]);
     assert_eq!(home.view.borrow().unusual.len(), 0);
     study(&mut home.detection);
-    let known: Vec<String> = home.detection.readiness().entities.iter().map(|entity| entity.entity_id.clone()).collect();
+    let known: Vec<String> =
+        home.detection.readiness().entities.iter().map(|entity| entity.entity_id.clone()).collect();
     assert_eq!(known, ["sensor.a", "sensor.c"]);
     // An empty registry is one that was not read.
     assert_eq!(home.detection.register(HashMap::new(), &BTreeMap::new(), 1500), Moves::default());
@@ -381,7 +382,9 @@ fn who_learns_anew_aside_ends_with_the_detector_service_or_when_it_has_given_bac
     let relearning = home.detection.due_relearning().unwrap();
     let (commands, mut received) = mpsc::channel(1);
     let aside = study_aside(relearning, commands.downgrade()).unwrap();
-    let Some(DetectorCommand::TakeOver(relearning, reply)) = received.blocking_recv() else { panic!("another command") };
+    let Some(DetectorCommand::TakeOver(relearning, reply)) = received.blocking_recv() else {
+        panic!("another command")
+    };
     reply.send(home.detection.take_over(relearning).unwrap()).unwrap();
     aside.join().unwrap();
 

@@ -29,13 +29,13 @@ pub(super) fn calm(all: &Everything, forms: Forms<'_>) -> Markup {
             p.faint { "Now at most " (current) " a week. Move it and see what your own last 30 days would have been like." }
             (forms.form("budget", "slider", &slider))
             div #preview aria-live="polite" { (outcome(preview)) }
-            (hushes(all, forms))
+            (mutes(all, forms))
         }
     }
 }
 
 /// What is not mentioned, with its scope and its end, and a way to add to it.
-fn hushes(all: &Everything, forms: Forms<'_>) -> Markup {
+fn mutes(all: &Everything, forms: Forms<'_>) -> Markup {
     let fields = html! {
         label {
             "Do not mention"
@@ -53,29 +53,29 @@ fn hushes(all: &Everything, forms: Forms<'_>) -> Markup {
         }
         button { "Keep quiet" }
     };
-    let now: Vec<_> = all.view.house.hushes.iter().filter(|hush| hush.holds(all.now)).collect();
+    let now: Vec<_> = all.view.house.mutes.iter().filter(|mute| mute.holds(all.now)).collect();
     html! {
         h3 { "What is not mentioned" }
         @if now.is_empty() { p.empty { "Everything is mentioned." } }
         ul.plain {
-            @for hush in now {
+            @for mute in now {
                 li {
-                    (scope(&hush.scope, all))
+                    (scope(&mute.scope, all))
                     span.faint {
-                        @match hush.until {
+                        @match mute.until {
                             None => " · for good, except danger",
                             Some(until) => { " · until " (text::moment(until, &all.timezone)) }
                         }
                     }
                     " "
-                    (forms.form("unhush", "inline", &html! {
-                        input type="hidden" name="id" value=(hush.id);
-                        button.quiet { "Lift" span.hidden { " for " (scope(&hush.scope, all)) } }
+                    (forms.form("unmute", "inline", &html! {
+                        input type="hidden" name="id" value=(mute.id);
+                        button.quiet { "Lift" span.hidden { " for " (scope(&mute.scope, all)) } }
                     }))
                 }
             }
         }
-        (forms.form("hush", "line", &fields))
+        (forms.form("mute", "line", &fields))
         p.faint { "It is still watched and kept in the list of alarms. Smoke, gas and water are never silenced for good." }
     }
 }

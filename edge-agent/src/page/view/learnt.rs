@@ -5,10 +5,10 @@ use hearthwatch_protocol::ModelVersion;
 use maud::{Markup, html};
 
 use super::Forms;
+use crate::backtest::Backtest;
 use crate::history::{PersonsAnswer, Reason};
 use crate::page::home::Everything;
 use crate::page::text;
-use crate::backtest::Backtest;
 
 /// Lessons shown.
 const LESSONS_SHOWN: usize = 20;

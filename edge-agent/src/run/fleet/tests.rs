@@ -6,8 +6,8 @@ use hearthwatch_model::detector::Model;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::detector_service::{self, DetectorService, DetectorParts};
 use crate::config::UpdatesConfig;
+use crate::detector_service::{self, DetectorParts, DetectorService};
 use crate::history::History;
 use crate::update::disk::RealDisk;
 use crate::update::slots::Slots;
@@ -86,7 +86,9 @@ impl Home {
             timezone: Some(jiff::tz::TimeZone::UTC),
             feedback: None,
         };
-        let (detection, _) = detector_service::start(DetectorService::new(parts, view, tokio::sync::mpsc::channel(16).0).unwrap()).unwrap();
+        let (detection, _) =
+            detector_service::start(DetectorService::new(parts, view, tokio::sync::mpsc::channel(16).0).unwrap())
+                .unwrap();
         let (updates, updates_seen) = watch::channel(UpdateView::default());
         let stop = CancellationToken::new();
         let (wishes, ends) = (self.wishes.clone(), stop.clone());

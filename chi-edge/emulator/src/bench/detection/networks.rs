@@ -47,7 +47,11 @@ impl NetworkEntrants {
             let trainer = |note: &str| -> anyhow::Result<FoldTrainer> {
                 let name = format!("{} trained here{note}", form.as_str());
                 let trainer = FoldTrainer::new(name, config.clone(), self.trained);
-                Ok(if self.from_shipped { trainer.starting_from(shipped_artifact()?.weights().clone()) } else { trainer })
+                Ok(if self.from_shipped {
+                    trainer.starting_from(shipped_artifact()?.weights().clone())
+                } else {
+                    trainer
+                })
             };
             entrants.push(Box::new(trainer("")?.with_every_family()));
             entrants.push(Box::new(trainer(", left out")?));

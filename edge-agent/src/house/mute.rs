@@ -1,6 +1,6 @@
 //! Mutes and snoozes: what is not mentioned, until when, and what can never be silenced for good.
 //!
-//! What is hushed is still watched, remembered and shown in the history; it is only not said.
+//! What is muted is still watched, remembered and shown in the history; it is only not said.
 
 use hearthwatch_model::class::DeviceClass;
 use hearthwatch_model::features::AnomalyKind;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Subject;
 
 /// Most that are kept at once: a list that a person can still read.
-pub const HUSHES_MAX: usize = 100;
+pub const MUTES_MAX: usize = 100;
 /// A snooze is over after at most a month; what lasts longer is a mute and is guarded as one.
 pub const SNOOZE_SECONDS_MAX: i64 = 31 * 86_400;
 /// Longest name of an area or entity in a scope; Home Assistant's own bound on entity ids is 255.
@@ -38,7 +38,7 @@ pub enum Scope {
 
 /// A mute or snooze.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hush {
+pub struct Mute {
     /// Its number, for taking it back.
     pub id: u64,
     /// What it covers.
@@ -49,7 +49,7 @@ pub struct Hush {
     pub until: Option<i64>,
 }
 
-impl Hush {
+impl Mute {
     /// Whether it still holds at `now`.
     #[must_use]
     pub fn holds(&self, now: i64) -> bool {
@@ -77,7 +77,7 @@ impl Hush {
 
 /// Why a mute or snooze is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HushError {
+pub enum MuteError {
     /// Silencing the whole home, or a whole area, for good.
     #[error("only one entity can be kept quiet for good; keep the rest quiet for some hours, or pause")]
     TooWide,
@@ -87,8 +87,8 @@ pub enum HushError {
     /// A snooze that nobody would remember.
     #[error("something is kept quiet for at most {} days; keep the entity quiet for good if that is meant", SNOOZE_SECONDS_MAX / 86_400)]
     TooLong,
-    /// There are [`HUSHES_MAX`] already.
-    #[error("{HUSHES_MAX} things are kept quiet already; lift one first")]
+    /// There are [`MUTES_MAX`] already.
+    #[error("{MUTES_MAX} things are kept quiet already; lift one first")]
     TooMany,
     /// No name, or one that cannot be.
     #[error("what is kept quiet is named by an entity or an area")]
@@ -96,19 +96,19 @@ pub enum HushError {
 }
 
 /// Whether such a wish can be granted.
-pub(super) fn check(scope: &Scope, until: Option<i64>, now: i64) -> Result<(), HushError> {
+pub(super) fn check(scope: &Scope, until: Option<i64>, now: i64) -> Result<(), MuteError> {
     let name = match scope {
         Scope::Home => "home",
         Scope::Area { area } => area,
         Scope::Entity { entity_id, .. } => entity_id,
     };
     if name.trim().is_empty() || name.chars().count() > NAME_CHARS_MAX {
-        return Err(HushError::Name);
+        return Err(MuteError::Name);
     }
     match until {
-        None if !matches!(scope, Scope::Entity { .. }) => Err(HushError::TooWide),
-        Some(until) if until <= now => Err(HushError::Past),
-        Some(until) if until - now > SNOOZE_SECONDS_MAX => Err(HushError::TooLong),
+        None if !matches!(scope, Scope::Entity { .. }) => Err(MuteError::TooWide),
+        Some(until) if until <= now => Err(MuteError::Past),
+        Some(until) if until - now > SNOOZE_SECONDS_MAX => Err(MuteError::TooLong),
         _ => Ok(()),
     }
 }

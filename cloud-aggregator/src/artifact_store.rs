@@ -10,14 +10,14 @@ use crate::training::experiment::ExperimentLog;
 
 /// The directories under the aggregator's data directory that hold immutable files.
 #[derive(Debug, Clone)]
-pub struct Shelf {
+pub struct ArtifactStore {
     directory: PathBuf,
 }
 
-/// Why a file on the shelf cannot be had.
+/// Why a file on the artifact store cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ShelfError {
+pub enum ArtifactStoreError {
     /// The file system says no.
     #[error("{path}: {source}")]
     Io {
@@ -36,14 +36,14 @@ pub enum ShelfError {
     },
 }
 
-impl Shelf {
-    /// The shelf in `data`, the aggregator's data directory.
+impl ArtifactStore {
+    /// The artifact_store in `data`, the aggregator's data directory.
     #[must_use]
     pub fn new(data: &Path) -> Self {
         Self { directory: data.to_owned() }
     }
 
-    /// The experiment log beside the shelf.
+    /// The experiment log beside the artifact store.
     #[must_use]
     pub fn experiments(&self) -> ExperimentLog {
         ExperimentLog::new(&self.directory)
@@ -62,8 +62,8 @@ impl Shelf {
     /// Puts an artifact down. Returns its hex SHA-256.
     ///
     /// # Errors
-    /// [`ShelfError::Io`].
-    pub fn put_model(&self, artifact: &[u8]) -> Result<String, ShelfError> {
+    /// [`ArtifactStoreError::Io`].
+    pub fn put_model(&self, artifact: &[u8]) -> Result<String, ArtifactStoreError> {
         let sha256 = hex::encode(Sha256::digest(artifact));
         put(self.model_path(&sha256), artifact)?;
         Ok(sha256)
@@ -72,26 +72,26 @@ impl Shelf {
     /// An artifact, checked against its hash.
     ///
     /// # Errors
-    /// [`ShelfError`].
-    pub fn model(&self, sha256: &str) -> Result<Vec<u8>, ShelfError> {
+    /// [`ArtifactStoreError`].
+    pub fn model(&self, sha256: &str) -> Result<Vec<u8>, ArtifactStoreError> {
         get(self.model_path(sha256), sha256)
     }
 
     /// A file for a snapshot whose id is known once it is written.
     ///
     /// # Errors
-    /// [`ShelfError::Io`].
-    pub fn begin_snapshot(&self) -> Result<SnapshotFile, ShelfError> {
+    /// [`ArtifactStoreError::Io`].
+    pub fn begin_snapshot(&self) -> Result<SnapshotFile, ArtifactStoreError> {
         let folder = self.directory.join("snapshots");
-        let begun = WholeFile::begin(&folder).map_err(|source| ShelfError::Io { path: folder, source })?;
-        Ok(SnapshotFile { file: BufWriter::new(begun), shelf: self.clone() })
+        let begun = WholeFile::begin(&folder).map_err(|source| ArtifactStoreError::Io { path: folder, source })?;
+        Ok(SnapshotFile { file: BufWriter::new(begun), artifact_store: self.clone() })
     }
 
     /// A snapshot's canonical bytes, checked against its id.
     ///
     /// # Errors
-    /// [`ShelfError`].
-    pub fn snapshot(&self, id: &str) -> Result<Vec<u8>, ShelfError> {
+    /// [`ArtifactStoreError`].
+    pub fn snapshot(&self, id: &str) -> Result<Vec<u8>, ArtifactStoreError> {
         get(self.snapshot_path(id), id)
     }
 }
@@ -99,7 +99,7 @@ impl Shelf {
 /// A snapshot's file while it is written; gone again unless it is kept.
 pub struct SnapshotFile {
     file: BufWriter<WholeFile>,
-    shelf: Shelf,
+    artifact_store: ArtifactStore,
 }
 
 impl Write for SnapshotFile {
@@ -116,23 +116,23 @@ impl SnapshotFile {
     /// Gives the file its name, whole and on disk.
     ///
     /// # Errors
-    /// [`ShelfError::Io`].
-    pub fn keep(self, id: &str) -> Result<(), ShelfError> {
-        let path = self.shelf.snapshot_path(id);
+    /// [`ArtifactStoreError::Io`].
+    pub fn keep(self, id: &str) -> Result<(), ArtifactStoreError> {
+        let path = self.artifact_store.snapshot_path(id);
         let kept = self.file.into_inner().map_err(|error| error.into_error()).and_then(|file| file.keep(&path));
-        kept.map_err(|source| ShelfError::Io { path, source })
+        kept.map_err(|source| ArtifactStoreError::Io { path, source })
     }
 }
 
-fn put(path: PathBuf, bytes: &[u8]) -> Result<(), ShelfError> {
+fn put(path: PathBuf, bytes: &[u8]) -> Result<(), ArtifactStoreError> {
     // The name is the hash: what is there is either these bytes or damaged, and damage is worth mending.
-    write_whole(&path, bytes).map_err(|source| ShelfError::Io { path, source })
+    write_whole(&path, bytes).map_err(|source| ArtifactStoreError::Io { path, source })
 }
 
-fn get(path: PathBuf, sha256: &str) -> Result<Vec<u8>, ShelfError> {
-    let bytes = std::fs::read(&path).map_err(|source| ShelfError::Io { path: path.clone(), source })?;
+fn get(path: PathBuf, sha256: &str) -> Result<Vec<u8>, ArtifactStoreError> {
+    let bytes = std::fs::read(&path).map_err(|source| ArtifactStoreError::Io { path: path.clone(), source })?;
     let found = hex::encode(Sha256::digest(&bytes));
-    if found == sha256 { Ok(bytes) } else { Err(ShelfError::Changed { path, found }) }
+    if found == sha256 { Ok(bytes) } else { Err(ArtifactStoreError::Changed { path, found }) }
 }
 
 #[cfg(test)]
@@ -142,10 +142,10 @@ mod tests {
     #[test]
     fn an_artifact_that_was_changed_on_disk_is_refused() {
         let directory = tempfile::tempdir().unwrap();
-        let shelf = Shelf::new(directory.path());
-        let sha256 = shelf.put_model(b"weights").unwrap();
-        assert_eq!(shelf.model(&sha256).unwrap(), b"weights");
-        std::fs::write(shelf.model_path(&sha256), b"weighty").unwrap();
-        assert!(matches!(shelf.model(&sha256), Err(ShelfError::Changed { .. })));
+        let artifact_store = ArtifactStore::new(directory.path());
+        let sha256 = artifact_store.put_model(b"weights").unwrap();
+        assert_eq!(artifact_store.model(&sha256).unwrap(), b"weights");
+        std::fs::write(artifact_store.model_path(&sha256), b"weighty").unwrap();
+        assert!(matches!(artifact_store.model(&sha256), Err(ArtifactStoreError::Changed { .. })));
     }
 }

@@ -6,10 +6,10 @@ use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::ReleaseNotice;
 use tokio::sync::watch;
 
+use crate::artifact_store::ArtifactStore;
 use crate::clock::Clock;
 use crate::event::{Event, ModelReleased};
 use crate::metrics::Metrics;
-use crate::shelf::Shelf;
 use crate::state::{Promoted, ReleaseError, ReleaseHook};
 use crate::store::{ModelRow, ModelState, NewModel, ReleaseRow, RunState, Store, StoreError, blocking};
 
@@ -24,28 +24,28 @@ pub(crate) fn origin(run: &str) -> &str {
 /// Lets models out, one at a time. The link keeps the newest notice retained at the broker, and says it again after
 /// every reconnect, so an announcement is never lost.
 #[derive(Clone)]
-pub struct ReleaseDesk {
+pub struct ReleaseService {
     hook: Arc<dyn ReleaseHook>,
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
-    shelf: Shelf,
+    artifact_store: ArtifactStore,
     turn: Arc<tokio::sync::Mutex<()>>,
     notice: watch::Sender<Option<ReleaseNotice>>,
 }
 
-impl ReleaseDesk {
-    /// A desk that releases through `hook` what lies on `shelf`.
+impl ReleaseService {
+    /// A desk that releases through `hook` what lies on `artifact_store`.
     #[must_use]
     pub fn new(
         hook: Arc<dyn ReleaseHook>,
         store: Arc<dyn Store>,
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
-        shelf: Shelf,
+        artifact_store: ArtifactStore,
     ) -> Self {
         let turn = Arc::new(tokio::sync::Mutex::new(()));
-        Self { hook, store, metrics, clock, shelf, turn, notice: watch::Sender::new(None) }
+        Self { hook, store, metrics, clock, artifact_store, turn, notice: watch::Sender::new(None) }
     }
 
     /// Releases a model that has a version: signs, stores, announces. A model that is out already is announced again
@@ -121,13 +121,13 @@ impl ReleaseDesk {
 
     async fn promoted(&self, model: ModelRow, by: &str) -> Result<Promoted, ReleaseError> {
         let (by, at) = (by.to_owned(), self.clock.now());
-        let shelf = self.shelf.clone();
+        let artifact_store = self.artifact_store.clone();
         blocking(&self.store, move |store| {
             let origin = origin(&model.run);
             let run = store.run(origin)?.filter(|run| run.state == RunState::Promoted);
             let report = run.and_then(|run| run.report);
             let report = report.ok_or(StoreError::NotFound { noun: "promoted run", id: origin.to_owned() })?;
-            let artifact = shelf
+            let artifact = artifact_store
                 .model(&model.sha256)
                 .map_err(|error| StoreError::Engine { action: "read artifact", cause: error.to_string() })?;
             Ok(Promoted {
