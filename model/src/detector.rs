@@ -105,7 +105,7 @@ pub struct HomeDetector {
     entities: Vec<EntityInfo>,
     /// Whether an entity ever had a value: only those share the budget.
     seen: Vec<bool>,
-    /// What the routine detector said of each entity in the last step; none while it is not ready.
+    /// What the baseline detector said of each entity in the last step; none while it is not ready.
     routine: Vec<Option<RoutineScore>>,
     windows: VecDeque<(String, Vec<f32>)>,
     dangers: DangerStates,

@@ -113,7 +113,7 @@ macro_rules! counter_id {
 }
 
 counter_id! {
-    /// A released model. 0 is the routine detector, which needs no release; the first network is 1.
+    /// A released model. 0 is the baseline detector, which needs no release; the first network is 1.
     ModelVersion
 }
 counter_id! {
@@ -122,7 +122,7 @@ counter_id! {
 }
 
 impl ModelVersion {
-    /// The routine detector: what a home runs before it has any network.
+    /// The baseline detector: what a home runs before it has any network.
     pub const ROUTINE: Self = Self(0);
 }
 

@@ -51,7 +51,7 @@ pub struct Manifest {
     pub agent_version: String,
     /// The model in charge.
     pub model_version: ModelVersion,
-    /// SHA-256 of its artifact; zeros for the routine detector and for the model that ships with the agent.
+    /// SHA-256 of its artifact; zeros for the baseline detector and for the model that ships with the agent.
     #[serde(with = "crate::codec::fixed_bytes")]
     pub sha256: [u8; 32],
     /// When this was said, Unix seconds.

@@ -21,7 +21,7 @@ pub enum Bench {
     /// Homes as they are lived with: false alarms by week since installation, and faults, one at a time, in the form that a recorder
     /// keeps, through the deployed path.
     Homes(homes::HomesArguments),
-    /// The network against the routine detector by fold, over training seeds: trains anew where the fold asks for it.
+    /// The network against the baseline detector by fold, over training seeds: trains anew where the fold asks for it.
     Network(network::NetworkArguments),
     /// On/off entities: left open, silent, active at night; false alarms a week.
     Binary(binary::BinaryArguments),

@@ -21,7 +21,7 @@ pub struct TrainReleaseArguments {
     /// Folder of recordings; else $HEARTHWATCH_DATA, else ../shared/data, else the bundled sets.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where the artifact, the calibration of the routine detector and the record of the run are written.
+    /// Where the artifact, the calibration of the baseline detector and the record of the run are written.
     #[arg(long, value_name = "DIR", default_value = SHIPPED_FOLDER)]
     out: PathBuf,
     /// Most training homes.

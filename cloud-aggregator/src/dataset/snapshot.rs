@@ -57,7 +57,7 @@ pub struct Lineage {
 /// What was learnt from before, and by which model.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Consumed {
-    /// The champion; the routine detector before the first.
+    /// The champion; the baseline detector before the first.
     pub champion: ModelVersion,
     /// By home: answers up to this one are in the champion's weights already and are not learnt from again.
     pub through: BTreeMap<HomeId, Sequence>,

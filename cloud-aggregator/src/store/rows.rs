@@ -357,7 +357,7 @@ pub struct RunRow {
     pub trigger: RunTrigger,
     /// The whole training configuration, as JSON.
     pub config: String,
-    /// The model that its candidate had to beat besides the routine detector.
+    /// The model that its candidate had to beat besides the baseline detector.
     pub champion: Option<ModelVersion>,
     /// Where it is.
     pub state: RunState,

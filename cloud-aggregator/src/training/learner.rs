@@ -28,7 +28,7 @@ pub enum Step {
         /// The last loss.
         loss: f32,
     },
-    /// Holding the challenger against champion and routine detector.
+    /// Holding the challenger against champion and baseline detector.
     Evaluating {
         /// Homes done.
         done: u64,

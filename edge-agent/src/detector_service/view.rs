@@ -30,9 +30,9 @@ pub struct HomeView {
     pub loudest: Option<Loudest>,
     /// The model in charge.
     pub model: ModelVersion,
-    /// Whether that is a network; without one the routine detector judges alone.
+    /// Whether that is a network; without one the baseline detector judges alone.
     pub network: bool,
-    /// The classes of this home's entities that it judges, in the order of their names; the routine detector judges the
+    /// The classes of this home's entities that it judges, in the order of their names; the baseline detector judges the
     /// others.
     pub judged: Vec<DeviceClass>,
     /// How many entities are watched.

@@ -39,7 +39,7 @@ impl Bench {
         fs::read_to_string(self.path("out").join(name)).unwrap()
     }
 
-    /// Runs with the routine detector and `more` arguments; the closing line, or the error with its exit code.
+    /// Runs with the baseline detector and `more` arguments; the closing line, or the error with its exit code.
     fn run(&self, more: &[&str]) -> Result<String, (String, u8)> {
         let (events, out) = (self.path("events.csv"), self.path("out"));
         let mut words = vec!["replay", "--events", events.to_str().unwrap(), "--out", out.to_str().unwrap()];

@@ -58,7 +58,7 @@ pub enum ProbationFault {
 }
 
 /// Judges by margins: score minus threshold of whoever speaks, one for each window; above 0 means alarm. `before` are the margins of
-/// the model before on the same windows. Only what the network itself says is held to be on a scale: the routine detector's floor is the
+/// the model before on the same windows. Only what the network itself says is held to be on a scale: the baseline detector's floor is the
 /// same for all.
 ///
 /// # Errors
@@ -118,7 +118,7 @@ mod tests {
         by_network((0..n).map(|i| -3.0 - (i as f32) * 0.01))
     }
 
-    /// What the routine detector says of a calm home.
+    /// What the baseline detector says of a calm home.
     fn routine(n: usize) -> Vec<Margin> {
         vec![Margin { value: -12.0, by_network: false }; n]
     }

@@ -82,7 +82,7 @@ impl Watch {
     /// Adds a look. Without `before` there is nothing to compare with.
     ///
     /// Deafness is looked for twice: among all canaries, and among those that one of the two networks judges, for where the
-    /// routine detector speaks under both there is nothing to tell apart, and the few that a network lost would not show.
+    /// baseline detector speaks under both there is nothing to tell apart, and the few that a network lost would not show.
     ///
     /// # Errors
     /// [`WatchFault`] when the model must not stay.
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_model_deaf_in_the_few_classes_that_it_judges_is_caught_among_those() {
-        // Sixteen canaries are the routine detector's under both; of its own nine the network lost three.
+        // Sixteen canaries are the baseline detector's under both; of its own nine the network lost three.
         let mixed = |caught| {
             let canaries = [sung(16, 16, false), sung(caught, 9, true)].concat();
             Margins { canaries, ..Margins::default() }

@@ -1,4 +1,4 @@
-//! How network and routine detector share the word, class by class: which of them judges, and how much of the routine
+//! How network and baseline detector share the word, class by class: which of them judges, and how much of the routine
 //! detector's surprise is added to the network's logit.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,8 +20,8 @@ pub struct Blend {
     pub classes: BTreeMap<DeviceClass, f32>,
     /// For classes without a weight of their own.
     pub fallback: f32,
-    /// The classes that the network judges: those for which it was seen ahead of the routine detector on homes that taught
-    /// it nothing. The routine detector stays in charge of the others. None: it judges every class, as artifacts of formats
+    /// The classes that the network judges: those for which it was seen ahead of the baseline detector on homes that taught
+    /// it nothing. The baseline detector stays in charge of the others. None: it judges every class, as artifacts of formats
     /// 1 and 2 do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_charge: Option<BTreeSet<DeviceClass>>,
@@ -39,7 +39,7 @@ pub fn doubt(kind: AnomalyKind, margin: f32) -> f32 {
 }
 
 impl Blend {
-    /// Largest weight: beyond it the logit no longer matters, and the routine detector might as well speak alone.
+    /// Largest weight: beyond it the logit no longer matters, and the baseline detector might as well speak alone.
     pub const WEIGHT_MAX: f32 = 8.0;
 
     /// The same weight for every class.
@@ -48,7 +48,7 @@ impl Blend {
         Self { classes: BTreeMap::new(), fallback: weight, in_charge: None }
     }
 
-    /// Whether the network judges a class; the routine detector does otherwise.
+    /// Whether the network judges a class; the baseline detector does otherwise.
     #[must_use]
     pub fn judges(&self, class: DeviceClass) -> bool {
         self.in_charge.as_ref().is_none_or(|classes| classes.contains(&class))

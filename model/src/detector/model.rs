@@ -1,4 +1,4 @@
-//! What scores a home: the routine detector alone, or with the shared network.
+//! What scores a home: the baseline detector alone, or with the shared network.
 
 use crate::alarm::{Blend, Calibration};
 use crate::class::DeviceClass;
@@ -21,7 +21,7 @@ pub enum Model {
         /// Rate → threshold of the routine score.
         calibration: Calibration,
     },
-    /// The shared network for numbers of the classes it earned; the routine detector for all others, for those not ready,
+    /// The shared network for numbers of the classes it earned; the baseline detector for all others, for those not ready,
     /// and for its rules.
     Network {
         /// The network.
@@ -38,7 +38,7 @@ pub enum Model {
 }
 
 impl Model {
-    /// The routine detector with the calibration that ships.
+    /// The baseline detector with the calibration that ships.
     #[must_use]
     pub fn routine() -> Self {
         let calibration = serde_json::from_str(ROUTINE_CALIBRATION)
@@ -69,7 +69,7 @@ impl Model {
         })
     }
 
-    /// The release of the network; none for the routine detector.
+    /// The release of the network; none for the baseline detector.
     #[must_use]
     pub fn version(&self) -> Option<u64> {
         match self {
@@ -78,7 +78,7 @@ impl Model {
         }
     }
 
-    /// Whether a network judges numbers of a class, once an entity is ready; the routine detector does otherwise.
+    /// Whether a network judges numbers of a class, once an entity is ready; the baseline detector does otherwise.
     #[must_use]
     pub fn judges(&self, class: DeviceClass) -> bool {
         match self {

@@ -36,7 +36,7 @@ impl HomeDetector {
             let classes: Vec<usize> =
                 pass.iter().map(|(_, entity)| self.entities[*entity as usize].class.index()).collect();
             for ((place, _), output) in pass.iter().zip(scorer.score(&windows, &classes)) {
-                // A score that is no number is no score: the routine detector speaks instead.
+                // A score that is no number is no score: the baseline detector speaks instead.
                 outputs[*place] = Some(output).filter(|output| output.logit.is_finite());
             }
         }

@@ -531,7 +531,7 @@ fn a_margin_is_what_the_home_would_hear_of_whoever_says_more() {
     let said: Vec<f32> = scores.iter().map(|score| score.score.unwrap() - score.threshold).collect();
     let margins = one.model().margins(&one.recent_windows(), one.share());
     assert!(margins.iter().all(|margin| margin.by_network), "it judges temperature");
-    // In a home the routine detector goes on beside it.
+    // In a home the baseline detector goes on beside it.
     let routine = Model::Routine { calibration: one.model().routine_calibration().clone() };
     let beside = routine.margins(&one.recent_windows(), one.share());
     for ((margin, beside), said) in margins.iter().zip(beside).zip(said) {

@@ -1,7 +1,7 @@
 //! What a model is tried on, and what would be said of it: a margin for each window, whoever speaks.
 //!
-//! A network judges the classes that it earned, with the routine detector's surprise added to its logit; of everything else the
-//! routine detector speaks, under the thresholds that come with the network. So a model is held to what the home would hear,
+//! A network judges the classes that it earned, with the baseline detector's surprise added to its logit; of everything else the
+//! baseline detector speaks, under the thresholds that come with the network. So a model is held to what the home would hear,
 //! and of two models that judge different classes each has a margin everywhere.
 
 use super::model::Model;
@@ -12,14 +12,14 @@ use crate::grid::{FEATURES, WINDOW_STEPS};
 use crate::network::NetworkOutput;
 use crate::rules::RULE_THRESHOLD;
 
-/// A window, and what the routine detector says at its end.
+/// A window, and what the baseline detector says at its end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrialWindow {
     /// Of what.
     pub class: DeviceClass,
     /// `WINDOW_STEPS * FEATURES` numbers, oldest step first.
     pub values: Vec<f32>,
-    /// The routine detector's judgement of the newest step.
+    /// The baseline detector's judgement of the newest step.
     pub routine: RoutineScore,
 }
 
@@ -28,7 +28,7 @@ pub struct TrialWindow {
 pub struct Margin {
     /// Score minus threshold, above 0 for an alarm; not finite where the network gives no number.
     pub value: f32,
-    /// Whether the network judges this window; the routine detector speaks otherwise.
+    /// Whether the network judges this window; the baseline detector speaks otherwise.
     pub by_network: bool,
 }
 

@@ -74,7 +74,7 @@ struct Mark {
     at: i64,
     /// The score to be calibrated; −∞ where there is none.
     score: f32,
-    /// What a rule says, or the routine detector where it speaks alone; −∞ where neither does.
+    /// What a rule says, or the baseline detector where it speaks alone; −∞ where neither does.
     rule: f32,
 }
 
@@ -87,7 +87,7 @@ struct Marks {
 /// Thresholds on a score by the rate of alarms they give on clean homes, one curve a device class.
 ///
 /// Episodes are those of the deployed decision. Where the scores are a network's, `rules` gives the thresholds of the
-/// routine detector: its rules go on speaking beside a network, and their alarms count towards the rate, so that what is
+/// baseline detector: its rules go on speaking beside a network, and their alarms count towards the rate, so that what is
 /// asked for is what both together give. Labelled stretches of the recordings are left out. Classes with too little of a
 /// record share the pooled curve.
 #[must_use]

@@ -11,7 +11,7 @@ const DAY_SECONDS: i64 = 86_400;
 /// A home's scores and the thresholds that they are held against.
 #[derive(Debug, Clone, Copy)]
 pub struct Judged<'a> {
-    /// One score for each step of each entity, NaN where there is none; without any the routine detector speaks alone.
+    /// One score for each step of each entity, NaN where there is none; without any the baseline detector speaks alone.
     pub scores: Option<&'a [Vec<f32>]>,
     /// Thresholds of `scores`.
     pub calibration: &'a Calibration,

@@ -77,7 +77,7 @@ pub struct GateReport {
     pub verdict: GateVerdict,
     /// The candidate's figures.
     pub candidate: Summary,
-    /// The routine detector's.
+    /// The baseline detector's.
     pub routine: Summary,
     /// The champion's, if there is one.
     pub champion: Option<Summary>,
@@ -94,7 +94,7 @@ pub struct GateReport {
 
 /// Judges a candidate on homes held out from training; all evaluations are of the same homes in the same order.
 ///
-/// It must beat the routine detector, the champion, and (when feedback was used) the same training without feedback, each
+/// It must beat the baseline detector, the champion, and (when feedback was used) the same training without feedback, each
 /// with a paired interval above zero; raise no more false alarms than any of them, by the same interval; keep the
 /// false-alarm budget; and lose in no class and no family of some size.
 pub fn judge(

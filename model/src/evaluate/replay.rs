@@ -14,9 +14,9 @@ use crate::network::Scorer;
 /// What is tried.
 #[derive(Debug, Clone, Copy)]
 pub enum Contender<'a> {
-    /// The routine detector with these thresholds.
+    /// The baseline detector with these thresholds.
     Routine(&'a Calibration),
-    /// The network, with the routine detector where the network has no word.
+    /// The network, with the baseline detector where the network has no word.
     Network {
         /// The network.
         scorer: &'a Scorer,

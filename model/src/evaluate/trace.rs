@@ -25,7 +25,7 @@ pub struct EntityTrace {
     pub asks: Vec<bool>,
     /// The value in the unit that is shown; NaN where there is none.
     pub observed: Vec<f32>,
-    /// The routine detector's score.
+    /// The baseline detector's score.
     pub routine: Vec<f32>,
     /// What spoke loudest in it.
     pub kind: Vec<AnomalyKind>,

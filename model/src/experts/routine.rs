@@ -1,4 +1,4 @@
-//! The routine detector: the experts' evidence on one scale, and what speaks loudest.
+//! The baseline detector: the experts' evidence on one scale, and what speaks loudest.
 //!
 //! The scale is −ln(how often a week a step as unusual as this is expected). Statistics get it from their own fortnight's
 //! tail, the rules by construction; so a home's budget means the same for a thermometer, a meter and a door.

@@ -160,7 +160,7 @@ impl Band {
     }
 }
 
-/// The routine detector's judgement of one step.
+/// The baseline detector's judgement of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RoutineScore {
     /// Minus the logarithm of how often a week a step as unusual as this is expected: 0 is once a week, 2.3 once in ten
@@ -246,7 +246,7 @@ pub struct EntityStep {
     pub is_news: bool,
     /// The features.
     pub features: [f32; FEATURES],
-    /// The routine detector's judgement.
+    /// The baseline detector's judgement.
     pub routine: RoutineScore,
     /// The routine expectation.
     pub band: Option<Band>,

@@ -83,7 +83,7 @@ impl FeatureExtractor {
     }
 
     /// Feature windows with a fault at their end, of up to eight entities that have a full window and two days of values;
-    /// `turn` chooses which, so that all have theirs in time. Empty in a home that is too young. The routine detector's word on the
+    /// `turn` chooses which, so that all have theirs in time. Empty in a home that is too young. The baseline detector's word on the
     /// last step goes with each; it takes the rest of the home for what it was yesterday, so that no peer is blamed.
     pub(crate) fn synthetic_faults(&self, turn: u64) -> Vec<TrialWindow> {
         let Some(closed) = self.closed() else { return Vec::new() };

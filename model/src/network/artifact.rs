@@ -36,7 +36,7 @@ pub struct ArtifactParts {
     pub calibration: Calibration,
     /// How the routine score joins the logit.
     pub blend: Blend,
-    /// Thresholds on the routine detector's score.
+    /// Thresholds on the baseline detector's score.
     pub routine: Calibration,
     /// The training run's configuration.
     pub training: serde_json::Value,
@@ -186,7 +186,7 @@ impl Artifact {
         &self.manifest.calibration
     }
 
-    /// Thresholds on the routine detector's score.
+    /// Thresholds on the baseline detector's score.
     #[must_use]
     pub fn routine_calibration(&self) -> &Calibration {
         &self.manifest.routine

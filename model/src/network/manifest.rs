@@ -40,7 +40,7 @@ pub struct Manifest {
     /// Which classes the network judges, and how the routine score joins its logit.
     #[serde(default, skip_serializing_if = "Blend::is_nothing")]
     pub blend: Blend,
-    /// Thresholds on the routine detector's score, for entities the network does not judge.
+    /// Thresholds on the baseline detector's score, for entities the network does not judge.
     pub routine: Calibration,
     /// The training run's whole configuration, as the trainer wrote it.
     pub training: serde_json::Value,

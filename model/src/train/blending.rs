@@ -1,4 +1,4 @@
-//! Choosing the blend: how loudly the routine detector speaks beside a network, decided on calibration homes.
+//! Choosing the blend: how loudly the baseline detector speaks beside a network, decided on calibration homes.
 
 use std::collections::BTreeMap;
 

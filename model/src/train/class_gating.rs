@@ -1,4 +1,4 @@
-//! Which classes the network judges: it earns each of them on calibration homes, or the routine detector keeps it.
+//! Which classes the network judges: it earns each of them on calibration homes, or the baseline detector keeps it.
 
 use std::collections::BTreeSet;
 

@@ -19,7 +19,7 @@ const DAY_SECONDS: i64 = 86_400;
 /// A recording must go on for at least this long after its warm-up to be of use.
 const USEFUL_DAYS_MIN: i64 = 5;
 
-/// A corpus as traces, with the routine detector's thresholds and figures.
+/// A corpus as traces, with the baseline detector's thresholds and figures.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     pub(super) train: Vec<HomePair>,
@@ -27,19 +27,19 @@ pub struct Prepared {
     pub(super) test: Vec<HomePair>,
     pub(super) routine: Calibration,
     pub(super) routine_evaluation: Evaluation,
-    /// The routine detector on the calibration homes: what a network is held against there.
+    /// The baseline detector on the calibration homes: what a network is held against there.
     pub(super) routine_on_calibrate: Evaluation,
     pub(super) homes: Vec<LineageHome>,
 }
 
 impl Prepared {
-    /// The routine detector's thresholds from the calibration homes.
+    /// The baseline detector's thresholds from the calibration homes.
     #[must_use]
     pub fn routine_calibration(&self) -> &Calibration {
         &self.routine
     }
 
-    /// The routine detector on the test homes.
+    /// The baseline detector on the test homes.
     #[must_use]
     pub fn routine_evaluation(&self) -> &Evaluation {
         &self.routine_evaluation
@@ -88,7 +88,7 @@ struct Job {
     plans: Vec<InjectionPlan>,
 }
 
-/// Cuts, injects and extracts; calibrates and measures the routine detector. `champion` is what homes run, if they run a network.
+/// Cuts, injects and extracts; calibrates and measures the baseline detector. `champion` is what homes run, if they run a network.
 ///
 /// # Errors
 /// [`TrainError::NoHomes`] when a part of the corpus has no recording longer than the warm-up.
@@ -149,7 +149,7 @@ fn routine_thresholds(homes: &[HomePair]) -> Calibration {
     calibrate(&records(homes, &scores), None)
 }
 
-/// Thresholds of a network's logit from the clean twins of the calibration homes; the routine detector's rules speak
+/// Thresholds of a network's logit from the clean twins of the calibration homes; the baseline detector's rules speak
 /// beside it.
 pub(super) fn network_thresholds(prepared: &Prepared, scorer: &Scorer, blend: &Blend, threads: usize) -> Calibration {
     let homes = &prepared.calibrate;

@@ -1,4 +1,4 @@
-//! `bench network`: the network against the routine detector, fold by fold, over several training seeds.
+//! `bench network`: the network against the baseline detector, fold by fold, over several training seeds.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -77,7 +77,7 @@ pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
     }
 }
 
-/// The weights that ship, and the routine detector as it ships.
+/// The weights that ship, and the baseline detector as it ships.
 fn shipped(homes: &[RecordedHome]) -> anyhow::Result<()> {
     let config = RetrainConfig::longer(1);
     let pairs = prepare_test(homes, &config);
@@ -184,7 +184,7 @@ fn print(networks: &[(String, Evaluation)], routine: &Evaluation) {
     slices("family", networks, &summary, |summary| &summary.by_family);
 }
 
-/// Recall by class or family: pooled over the networks, and the routine detector's.
+/// Recall by class or family: pooled over the networks, and the baseline detector's.
 fn slices(
     what: &str,
     networks: &[(String, Evaluation)],

@@ -31,7 +31,7 @@ pub struct SimulatedHome {
     pub recording: RecordedHome,
     /// Everything that was raised by the model in charge.
     pub alarms: Vec<Alarm>,
-    /// Everything that the routine detector would have raised on the same readings.
+    /// Everything that the baseline detector would have raised on the same readings.
     pub twin_alarms: Vec<Alarm>,
     detector: HomeDetector,
     twin: HomeDetector,

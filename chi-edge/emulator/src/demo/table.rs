@@ -41,7 +41,7 @@ pub struct Row {
     pub part: Part,
     /// Number of watched entities.
     pub entities: usize,
-    /// Under the routine detector.
+    /// Under the baseline detector.
     pub before: Tally,
     /// Under the model in charge at the end.
     pub after: Tally,

@@ -44,7 +44,7 @@ pub struct AgentView {
     pub online: bool,
     /// The agent's own version.
     pub agent_version: String,
-    /// The model in charge there; 0 is the routine detector.
+    /// The model in charge there; 0 is the baseline detector.
     pub model_version: u64,
     /// Watched entities.
     pub entities: u32,

@@ -33,7 +33,7 @@ pub struct RunView {
     pub trigger: RunTrigger,
     /// The whole training configuration.
     pub config: serde_json::Value,
-    /// The model that its candidate had to beat besides the routine detector.
+    /// The model that its candidate had to beat besides the baseline detector.
     pub champion: Option<u64>,
     /// Where it is.
     pub state: RunState,

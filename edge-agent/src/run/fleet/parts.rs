@@ -17,7 +17,7 @@ use crate::uplink::{self, UplinkConfig};
 /// Largest TUF root or file of keys that is read; an honest root has about 4 KiB.
 const TRUSTED_BYTES_MAX: u64 = 64 * 1024;
 
-/// The network that ships where the tree holds one, else the routine detector.
+/// The network that ships where the tree holds one, else the baseline detector.
 pub(super) fn own_model() -> Arc<Model> {
     Arc::new(Model::shipped().unwrap_or_else(|error| {
         tracing::info!(reason = %error, "no network ships with this program; the routine detector is in charge");

@@ -97,7 +97,7 @@ fn a_detector_that_knows_finds_what_is_there_and_a_trained_one_sees_no_test_home
     let ahead = knowing.at[0].ahead.unwrap();
     // In homes as plain as these the baseline detector may find as much; it is never ahead.
     assert!(ahead.low >= 0.0, "{ahead:?}");
-    // The same detector under two training seeds is the routine detector twice over.
+    // The same detector under two training seeds is the baseline detector twice over.
     assert_eq!(lines[2].at[0].recall.point, lines[0].at[0].recall.point);
     assert_eq!(lines[2].at[0].false_alarms, lines[0].at[0].false_alarms);
 

@@ -16,11 +16,11 @@ const CHAMPION: &[u8] = include_bytes!("../../../../../model/shipped/network.saf
 /// What an arm does.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    /// Nothing: the routine detector.
+    /// Nothing: the baseline detector.
     Routine,
     /// Nothing: the champion as it is.
     Champion,
-    /// Champion and routine detector side by side, each at half of the budget: fusion without labels.
+    /// Champion and baseline detector side by side, each at half of the budget: fusion without labels.
     Fusion,
     /// As many steps on the replay alone: the control that an arm must beat.
     Replay,
@@ -92,7 +92,7 @@ fn reliability() -> DefencePolicy {
 
 /// What an arm judges with.
 pub(super) struct Detector {
-    /// With its share of the routine score, as homes run it; none: the routine detector alone.
+    /// With its share of the routine score, as homes run it; none: the baseline detector alone.
     pub(super) network: Option<(Scorer, Calibration, Blend)>,
     pub(super) routine: Calibration,
     /// Both side by side, each at half of the budget.
