@@ -1,5 +1,6 @@
 //! `bench build`: from an empty target to the demonstration, and what the other programs compile again after it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
@@ -19,6 +20,7 @@ const COSTLIEST: usize = 10;
 /// A crate that was compiled.
 struct Unit {
     name: String,
+    version: String,
     seconds: f64,
 }
 
@@ -36,7 +38,8 @@ pub fn measure(target: &Path) -> anyhow::Result<()> {
         std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
     }
     let mut first = Vec::new();
-    println!("| step | minutes | crates compiled | of which not ours |\n|---|---|---|---|");
+    let mut known = BTreeSet::new();
+    println!("| step | minutes | compiled | of which not ours | of which compiled before |\n|---|---|---|---|---|");
     for (place, (what, selection)) in STEPS.iter().enumerate() {
         let begun = Instant::now();
         let target = folder.display().to_string();
@@ -44,8 +47,11 @@ pub fn measure(target: &Path) -> anyhow::Result<()> {
         shell::cargo(build.iter().chain(*selection))?;
         let minutes = begun.elapsed().as_secs_f64() / 60.0;
         let units = units(&folder.join("cargo-timings/cargo-timing.html"))?;
-        let foreign = units.iter().filter(|unit| !unit.is_ours()).count();
-        println!("| {what} | {minutes:.1} | {} | {foreign} |", units.len());
+        let foreign: BTreeSet<(String, String)> =
+            units.iter().filter(|unit| !unit.is_ours()).map(|unit| (unit.name.clone(), unit.version.clone())).collect();
+        let again = foreign.intersection(&known).count();
+        println!("| {what} | {minutes:.1} | {} | {} | {again} |", units.len(), foreign.len());
+        known.extend(foreign);
         if place == 0 {
             first = units;
         }
@@ -80,7 +86,8 @@ mod tests {
     fn the_units_of_cargos_report_are_read_and_what_follows_them_is_not() {
         let page = r#"<script>const UNIT_DATA = [
             {"i": 0, "name": "serde", "version": "1.0", "duration": 2.5},
-            {"i": 1, "name": "hearthwatch-model", "version": "0.1", "duration": 30.0}
+            {"i": 1, "name": "hearthwatch-model", "version": "0.1", "duration": 30.0},
+            {"i": 2, "name": "there already", "version": "1.0", "duration": 0.0}
         ];
         const CONCURRENCY_DATA = [];</script>"#;
         let units = parse(page).unwrap();
