@@ -73,9 +73,13 @@ fn units(report: &Path) -> anyhow::Result<Vec<Unit>> {
 fn parse(page: &str) -> Option<Vec<Unit>> {
     let (_, list) = page.split_once("const UNIT_DATA = ")?;
     let units: Vec<Value> = serde_json::Deserializer::from_str(list).into_iter().next()?.ok()?;
-    let unit =
-        |unit: &Value| Some(Unit { name: unit["name"].as_str()?.to_owned(), seconds: unit["duration"].as_f64()? });
-    units.iter().map(unit).collect()
+    let text = |unit: &Value, name: &str| unit[name].as_str().map(str::to_owned);
+    let unit = |unit: &Value| {
+        Some(Unit { name: text(unit, "name")?, version: text(unit, "version")?, seconds: unit["duration"].as_f64()? })
+    };
+    let units: Option<Vec<Unit>> = units.iter().map(unit).collect();
+    // What was there already took no time.
+    units.map(|units| units.into_iter().filter(|unit| unit.seconds > 0.0).collect())
 }
 
 #[cfg(test)]
