@@ -19,7 +19,7 @@ pub struct Judged<'a> {
     pub routine: Option<&'a Calibration>,
     /// Whether `scores` must first be seen on each entity, as homes ask of a network.
     pub on_record: bool,
-    /// The score of each small fault that was put into a copy of an entity, by entity ([`tried`](super::scores::tried)); none where
+    /// The score of each small fault that was put into a copy of an entity, by entity; none where
     /// they are not asked about.
     pub tries: Option<&'a [Vec<f32>]>,
 }
