@@ -1,4 +1,4 @@
-//! How network and baseline detector share the word, class by class: which of them judges, and how much of the routine
+//! How network and baseline detector share the word, class by class: which of them judges, and how much of the baseline
 //! detector's surprise is added to the network's logit.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,17 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::HomeDetector;
-use super::Model;
 use super::trial::TrialWindow;
 use super::trust::{NetworkRecord, gain};
+use super::{DAY_SECONDS, HomeDetector, Model};
 use crate::alarm::Verdict;
 use crate::features::EntityStep;
-
 use crate::network::{MICRO_BATCH, NetworkOutput};
 use crate::rules::DAYS;
-
-const DAY_SECONDS: i64 = 86_400;
 
 impl HomeDetector {
     /// The network's word on every number that it judges, that is ready and has a full window.
@@ -68,7 +64,7 @@ impl HomeDetector {
             let back = |at: i64| usize::try_from(now.div_euclid(DAY_SECONDS) - at.div_euclid(DAY_SECONDS)).unwrap_or(0);
             if let Some(record) = self.records.get_mut(alarm.entity as usize) {
                 // A step that ends at midnight is of the day before.
-                let first = back(alarm.start - 1).min(DAYS - 1);
+                let first = back(alarm.start.saturating_sub(1)).min(DAYS - 1);
                 (back(alarm.end.unwrap_or(now))..=first).for_each(|back| record.leave_day(back));
             }
         }

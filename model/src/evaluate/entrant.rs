@@ -26,7 +26,7 @@ pub trait Detector: Sync {
     /// One item for each entity of the home.
     fn score(&self, home: &HomeTrace) -> Vec<EntityScores>;
 
-    /// Whether the baseline detector's rules (standstill, silence, impossible values) speak beside it and the routine
+    /// Whether the baseline detector's rules (standstill, silence, impossible values) speak beside it and the baseline
     /// detector fills its gaps, as in the deployed detector. Their alarms count as its own.
     fn beside_routine(&self) -> bool {
         false

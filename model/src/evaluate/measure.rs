@@ -151,7 +151,7 @@ fn twin(span: &Span, protocol: &Protocol) -> Twin {
             events_per_entity_week: protocol.rules.events_per_entity_week,
             families: protocol.families.clone(),
         };
-        HomeTrace::extract(&inject(&span.home, &plan, span.from), span.from)
+        HomeTrace::extract_copy(&inject(&span.home, &plan, span.from), span.from)
     };
     // Without injected faults one copy says it all: the recording's own events.
     let seeds = if protocol.rules.events_per_entity_week > 0.0 { protocol.injection_seeds.as_slice() } else { &[0] };

@@ -139,6 +139,16 @@ impl HomeTrace {
     /// An unknown time zone counts as UTC: a recording is no reason to fail.
     #[must_use]
     pub fn extract(home: &RecordedHome, from: i64) -> Self {
+        Self::extracted(home, from, true)
+    }
+
+    /// The same where small faults are not asked about: of a copy with faults in it, which follows its clean twin, and for rivals.
+    #[must_use]
+    pub fn extract_copy(home: &RecordedHome, from: i64) -> Self {
+        Self::extracted(home, from, false)
+    }
+
+    fn extracted(home: &RecordedHome, from: i64, tries: bool) -> Self {
         let zone = TimeZone::get(&home.timezone).unwrap_or(TimeZone::UTC);
         let mut extractor = FeatureExtractor::new(zone);
         for info in &home.entities {
@@ -182,7 +192,7 @@ impl HomeTrace {
                     trace.rows.extend_from_slice(&step.features);
                 }
             }
-            for (place, trace) in entities.iter_mut().enumerate().filter(|_| index >= rows_from) {
+            for (place, trace) in entities.iter_mut().enumerate().filter(|_| tries && index >= rows_from) {
                 trace.tries.extend(extractor.small_faults(place).into_iter().map(|window| Try {
                     step: index,
                     rows: window.values[(WINDOW_STEPS - FAULT_STEPS) * FEATURES..].to_vec(),

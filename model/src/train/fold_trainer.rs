@@ -65,7 +65,7 @@ impl FoldTrainer {
             events_per_entity_week: self.config.train_events_per_entity_week,
             families: families.to_vec(),
         };
-        let copy = |copy| HomeTrace::extract(&inject(&span.home, &plan(copy), span.from), span.from);
+        let copy = |copy| HomeTrace::extract_copy(&inject(&span.home, &plan(copy), span.from), span.from);
         HomePair {
             clean: HomeTrace::extract(&span.home, span.from),
             faulty: (0..self.config.train_copies.max(1)).map(copy).collect(),

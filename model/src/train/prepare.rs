@@ -163,10 +163,10 @@ fn records<'a>(homes: &'a [HomePair], scores: &'a [Vec<Vec<f32>>]) -> Vec<Record
 
 /// In the form that a recorder keeps, faults put in before: what homes have, and what a network must not take for a fault.
 fn extract(job: &Job) -> HomePair {
-    let trace = |home: &RecordedHome| HomeTrace::extract(&recorder_form(home), job.from);
+    let faulty = |plan| HomeTrace::extract_copy(&recorder_form(&inject(&job.home, plan, job.from)), job.from);
     HomePair {
-        clean: trace(&job.home),
-        faulty: job.plans.iter().map(|plan| trace(&inject(&job.home, plan, job.from))).collect(),
+        clean: HomeTrace::extract(&recorder_form(&job.home), job.from),
+        faulty: job.plans.iter().map(faulty).collect(),
     }
 }
 

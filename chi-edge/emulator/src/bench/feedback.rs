@@ -158,7 +158,7 @@ fn subject(home: &RecordedHome, seed: u64) -> Subject {
     };
     let pair = |from: i64, salt: u64| HomePair {
         clean: HomeTrace::extract(home, from),
-        faulty: vec![HomeTrace::extract(&inject(home, &plan(salt), from), from)],
+        faulty: vec![HomeTrace::extract_copy(&inject(home, &plan(salt), from), from)],
     };
     let asked = inject(&home.between(first - 1, cut.min(last)), &plan(1), from);
     Subject { asked, whole: pair(from, 2), later: pair(cut.min(last), 3) }

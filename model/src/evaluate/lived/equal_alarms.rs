@@ -35,8 +35,8 @@ impl HomeCopies {
     pub fn of(home: &RecordedHome, plan: &LivedPlan) -> Self {
         let (clean, faulty) = clean_and_faulty(home, plan);
         let from = clean.span().map_or(0, |(first, _)| first + SETTLED_SECONDS);
-        let faulty = faulty.iter().map(|copy| HomeTrace::extract(copy, from)).collect();
-        Self { clean: HomeTrace::extract(&clean, from), faulty }
+        let faulty = faulty.iter().map(|copy| HomeTrace::extract_copy(copy, from)).collect();
+        Self { clean: HomeTrace::extract_copy(&clean, from), faulty }
     }
 
     fn weeks(&self) -> f64 {
