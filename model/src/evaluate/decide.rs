@@ -17,10 +17,8 @@ pub struct Judged<'a> {
     pub calibration: &'a Calibration,
     /// Thresholds of the routine score, where its rules speak beside `scores` and it fills their gaps; none keeps it out.
     pub routine: Option<&'a Calibration>,
-    /// Whether `scores` must first be seen on each entity, as homes ask of a network.
-    pub on_record: bool,
-    /// The score of each small fault that was put into a copy of an entity, by entity; none where
-    /// they are not asked about.
+    /// Where `scores` must first prove themselves on each entity, as homes ask of a network: by entity, the score at the end of each
+    /// small fault that was put into a copy of it. What follows a twin needs none. None where the scores speak from the start.
     pub tries: Option<&'a [Vec<f32>]>,
 }
 
@@ -73,14 +71,11 @@ pub fn decide_home(
     let mut watched = Watched::new(home);
     let mut run = HomeRun::default();
     let mut records = vec![NetworkRecord::new(); home.entities.len()];
-    if judged.tries.is_none() {
-        records.iter_mut().for_each(|record| record.tried(1));
-    }
     for index in 0..home.steps() {
         let share = watched.share(home, index, budget_per_week);
         let offset = twin.and_then(|twin| twin.offsets.get(index)).copied().unwrap_or(0.0);
         let lifts: Vec<Option<f32>> = match twin {
-            _ if !judged.on_record => vec![Some(0.0); home.entities.len()],
+            _ if judged.tries.is_none() => vec![Some(0.0); home.entities.len()],
             Some(twin) => twin.lifts.get(index).cloned().unwrap_or_else(|| vec![None; home.entities.len()]),
             None => note(home, index, judged, share, &mut records),
         };
@@ -101,7 +96,7 @@ pub fn decide_home(
             }
         }
         run.offsets.push(decider.offset());
-        if judged.on_record {
+        if judged.tries.is_some() {
             run.lifts.push(lifts);
         }
     }
@@ -211,10 +206,10 @@ fn weigh(
     let (Some(own), Some(lift)) = (own, lift) else { return by_routine };
     let threshold = judged.calibration.threshold(trace.class, share) + lift;
     // Both take part, as homes run a network; a detector that is measured by itself leaves only the rules their say.
-    let speaks = by_routine.score.is_some() && (judged.on_record || kind.is_rule());
+    let speaks = by_routine.score.is_some() && (judged.tries.is_some() || kind.is_rule());
     let found = kind.has_own_threshold() && score >= by_routine.threshold;
     if speaks && (found || score - by_routine.threshold >= own - threshold) {
-        let doubt = if judged.on_record && !found { doubt(kind, own - threshold + lift) } else { 0.0 };
+        let doubt = if judged.tries.is_some() && !found { doubt(kind, own - threshold + lift) } else { 0.0 };
         return Evidence { threshold: by_routine.threshold + doubt, ..by_routine };
     }
     Evidence { score: Some(own), threshold, kind: AnomalyKind::Pattern, ..by_routine }

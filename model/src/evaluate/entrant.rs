@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use super::protocol::Fold;
-use super::scores::{blended, routine_scores};
+use super::scores::{blended, routine_scores, tried};
 use super::trace::HomeTrace;
 use crate::alarm::Blend;
 use crate::dataset::RecordedHome;
@@ -32,9 +32,11 @@ pub trait Detector: Sync {
         false
     }
 
-    /// Whether its scores must first be seen on each entity before it speaks, as homes ask of a network.
-    fn on_record(&self) -> bool {
-        false
+    /// What it says at the end of each small fault that was put into a copy of an entity, where its scores must first prove themselves
+    /// on each, as homes ask of a network; none where they speak from the start.
+    fn tries(&self, home: &HomeTrace) -> Option<Vec<Vec<f32>>> {
+        let _ = home;
+        None
     }
 }
 
@@ -120,8 +122,8 @@ where
         (**self).beside_routine()
     }
 
-    fn on_record(&self) -> bool {
-        (**self).on_record()
+    fn tries(&self, home: &HomeTrace) -> Option<Vec<Vec<f32>>> {
+        (**self).tries(home)
     }
 }
 
@@ -154,8 +156,8 @@ impl Detector for Blended {
         scores.into_iter().map(|scores| EntityScores { scores, bands: Vec::new() }).collect()
     }
 
-    fn on_record(&self) -> bool {
-        true
+    fn tries(&self, home: &HomeTrace) -> Option<Vec<Vec<f32>>> {
+        Some(tried(&self.scorer, &self.blend, home))
     }
 
     fn beside_routine(&self) -> bool {

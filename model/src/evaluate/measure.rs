@@ -206,13 +206,9 @@ impl Stage<'_> {
         let clean_scores: Vec<Vec<f32>> = words.into_iter().map(|one| one.scores).collect();
         let faulty_scores: Vec<Vec<Vec<f32>>> = twin.faulty.iter().map(|copy| scores_of(detector, copy)).collect();
         let routine = detector.beside_routine().then_some(&self.routine);
-        let judged = |scores| Judged {
-            scores: Some(scores),
-            calibration,
-            routine,
-            on_record: detector.on_record(),
-            tries: None,
-        };
+        let tries = detector.tries(clean);
+        let tries = tries.as_deref();
+        let judged = |scores| Judged { scores: Some(scores), calibration, routine, tries };
         let mut record = HomeRecord {
             home: clean.home.clone(),
             fold: self.fold.number,

@@ -87,14 +87,14 @@ fn run(home: &HomeTrace, contender: Contender<'_>, budget_per_week: f64, twin: O
             (Some(blended(scorer, blend, home, near.as_deref())), calibration, routine)
         }
     };
-    // A faulty copy follows what its clean twin's tries showed.
     let tries = match contender {
-        Contender::Network { scorer, blend, .. } if twin.is_none() => Some(tried(scorer, blend, home)),
-        _ => None,
+        Contender::Routine(_) => None,
+        // A faulty copy follows what its clean twin's tries showed.
+        Contender::Network { .. } if twin.is_some() => Some(Vec::new()),
+        Contender::Network { scorer, blend, .. } => Some(tried(scorer, blend, home)),
     };
-    let on_record = matches!(contender, Contender::Network { .. });
     let (scores, tries) = (scores.as_deref(), tries.as_deref());
-    let judged = Judged { scores, calibration, routine: Some(routine), on_record, tries };
+    let judged = Judged { scores, calibration, routine: Some(routine), tries };
     decide_home(home, &judged, budget_per_week, twin, near.as_deref())
 }
 
