@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use hearthwatch_model::class::DeviceClass;
+use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_protocol::messages::{RefusalReason, UpdateOutcome, UpdateResult};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use tracing::{debug, error, info, warn};

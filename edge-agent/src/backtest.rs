@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use hearthwatch_model::alarm::{AlarmEvent, DeciderMemory};
-use hearthwatch_model::detector::{DetectorConfig, EntityScore, HomeDetector, Model, NetworkRecords, Voice};
-use hearthwatch_model::grid::{STEP_SECONDS, step_of};
-use hearthwatch_model::reading::{EntityInfo, Reading};
+use hearthwatch_detector::alarm::{AlarmEvent, DeciderMemory};
+use hearthwatch_detector::detector::{DetectorConfig, EntityScore, HomeDetector, Model, NetworkRecords, Voice};
+use hearthwatch_detector::grid::{STEP_SECONDS, step_of};
+use hearthwatch_detector::reading::{EntityInfo, Reading};
 use hearthwatch_protocol::ModelVersion;
 use serde::{Deserialize, Serialize};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use hearthwatch_model::detector::SHIPPED_VERSION;
+use hearthwatch_detector::detector::SHIPPED_VERSION;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::UpdateOutcome;
 use jiff::Timestamp;

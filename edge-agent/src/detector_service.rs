@@ -28,11 +28,11 @@ mod wishes;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use hearthwatch_model::alarm::AlarmEvent;
-use hearthwatch_model::detector::{DetectorConfig, EntityScore, HomeDetector, Model, Voice};
-use hearthwatch_model::grid::STEP_SECONDS;
-use hearthwatch_model::reading::{EntityInfo, Reading, Value};
-use hearthwatch_model::unit::Conversion;
+use hearthwatch_detector::alarm::AlarmEvent;
+use hearthwatch_detector::detector::{DetectorConfig, EntityScore, HomeDetector, Model, Voice};
+use hearthwatch_detector::grid::STEP_SECONDS;
+use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
+use hearthwatch_detector::unit::Conversion;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};

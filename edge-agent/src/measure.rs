@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use crate::output::{stderr_line, stdout_line};
 use anyhow::Context;
 use clap::Args;
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, Voice};
-use hearthwatch_model::grid::{FEATURES, STEP_SECONDS, WINDOW_STEPS};
-use hearthwatch_model::network::{Form, Scorer};
-use hearthwatch_model::reading::{EntityInfo, Reading, Value};
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_detector::grid::{FEATURES, STEP_SECONDS, WINDOW_STEPS};
+use hearthwatch_detector::network::{Form, Scorer};
+use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
 
 /// How much is measured.
 #[derive(Debug, Args)]

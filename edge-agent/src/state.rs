@@ -1,7 +1,7 @@
 //! A Home Assistant state is text; here it becomes a value, a gap or a stated fault.
 
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::reading::Value;
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::reading::Value;
 
 /// Largest magnitude that is taken for a measurement. The widest honest readings of a home are energy counters in Wh
 /// (a hundred years at 100 kW is below 1e11); beyond 1e15 squares no longer fit the model's 32-bit arithmetic safely.

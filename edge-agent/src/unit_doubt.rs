@@ -1,8 +1,8 @@
 //! Thermometers whose unit is not the one that they say: a room of 70 °C among rooms of 21 °C is one of 70 °F. Pure.
 
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::reading::EntityInfo;
-use hearthwatch_model::unit::Conversion;
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::reading::EntityInfo;
+use hearthwatch_detector::unit::Conversion;
 
 use crate::explain::Language;
 

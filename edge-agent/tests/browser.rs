@@ -11,10 +11,10 @@ mod home;
 use std::path::PathBuf;
 
 use chrome::{Chrome, Light};
+use hearthwatch_detector::alarm::Verdict;
 use hearthwatch_edge::detector_service::DetectorCommand;
 use hearthwatch_edge::outbox::SharingLevel;
 use hearthwatch_edge::update::UpdateWish;
-use hearthwatch_model::alarm::Verdict;
 use hearthwatch_protocol::messages::WithdrawalReceipt;
 use serde_json::json;
 

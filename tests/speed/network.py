@@ -1,4 +1,4 @@
-"""The patch-merge tree of model/src/network/patch_tree.rs, for ONNX Runtime and PyTorch: same tensors, same sums.
+"""The patch-merge tree of model/detector/src/network/patch_tree.rs, for ONNX Runtime and PyTorch: same tensors, same sums.
 
 The form is read from the shapes of the tensors in the artifact, so that a network of other widths needs no change here.
 """

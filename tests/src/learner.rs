@@ -2,8 +2,8 @@
 
 use hearthwatch_cloud::dataset::Example;
 use hearthwatch_cloud::training::{Challenger, Learner, Step};
-use hearthwatch_model::network::Artifact;
-use hearthwatch_model::train::Checkpoints;
+use hearthwatch_detector::network::Artifact;
+use hearthwatch_training::Checkpoints;
 
 /// The network that ships, as it lies in the tree.
 ///

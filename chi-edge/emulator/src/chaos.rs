@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use hearthwatch_detector::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 use hearthwatch_edge::outbox::{Outbox, SharingLevel};
 use hearthwatch_edge::uplink::{self, UplinkConfig};
 use hearthwatch_link::{Backoff, LinkConfig, TlsFiles};
-use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 use hearthwatch_protocol::messages::{AgentStatus, Announcement, FeatureWindow, FeedbackRecord, Origin, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, Sequence};
 use hearthwatch_supervision::{FaultPlan, Pauses, Supervisor};

@@ -9,7 +9,7 @@ pub use find::{DataError, Source, find};
 pub use load::{homes, load_set};
 
 use clap::Subcommand;
-use hearthwatch_model::dataset::{DATA_SETS, Use};
+use hearthwatch_evaluation::dataset::{DATA_SETS, Use};
 
 /// What can be asked about recordings.
 #[derive(Debug, Subcommand)]

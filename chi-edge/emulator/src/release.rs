@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use hearthwatch_cloud::training::card;
-use hearthwatch_model::dataset::DATA_SETS;
-use hearthwatch_model::network::Artifact;
-use hearthwatch_model::train::{Progress, RetrainConfig, release};
+use hearthwatch_detector::network::Artifact;
+use hearthwatch_evaluation::dataset::DATA_SETS;
+use hearthwatch_training::{Progress, RetrainConfig, release};
 
 use crate::data;
 use crate::demo::Screen;

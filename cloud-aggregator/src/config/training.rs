@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hearthwatch_model::network::DeviceKind;
+use hearthwatch_detector::network::DeviceKind;
 
 use super::section::Section;
 

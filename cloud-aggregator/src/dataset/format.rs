@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, Write};
 use std::path::Path;
 
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::grid::FEATURE_SCHEMA;
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::grid::FEATURE_SCHEMA;
 use hearthwatch_protocol::{HomeId, ModelVersion, RecordKey, Sequence};
 use sha2::{Digest as _, Sha256};
 

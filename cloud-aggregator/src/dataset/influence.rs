@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hearthwatch_model::class::DeviceClass;
+use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_protocol::HomeId;
 
 /// Something that weighs, for a home and a device class.

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::drift::{Binned, FeatureProfile, PSI_ALARM, PageHinkley};
-use hearthwatch_model::grid::{FEATURES, WINDOW_STEPS};
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::drift::{Binned, FeatureProfile, PSI_ALARM, PageHinkley};
+use hearthwatch_detector::grid::{FEATURES, WINDOW_STEPS};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::messages::{
     AgentStatus, Announcement, FeedbackRecord, RefusalReason, UpdateOutcome, Withdrawal,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use hearthwatch_model::class::DeviceClass;
+use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_protocol::limits::TEXT_BYTES_MAX;
 use hearthwatch_protocol::messages::{PayloadDigest, Receipt, Refusal, RefusalReason, Withdrawal, WithdrawalReceipt};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};

@@ -1,6 +1,6 @@
 //! Letting out the candidate of a run by a person's decision: one that the gate held back, or one that waits.
 
-use hearthwatch_model::network::{Artifact, ArtifactError};
+use hearthwatch_detector::network::{Artifact, ArtifactError};
 use hearthwatch_protocol::ModelVersion;
 
 use crate::artifact_store::{ArtifactStore, ArtifactStoreError};

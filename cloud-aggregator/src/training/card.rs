@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use hearthwatch_model::dataset::DATA_SETS;
-use hearthwatch_model::evaluate::{GateReport, GateVerdict, Share, Summary};
-use hearthwatch_model::network::Manifest;
+use hearthwatch_detector::network::Manifest;
+use hearthwatch_evaluation::dataset::DATA_SETS;
+use hearthwatch_evaluation::evaluate::{GateReport, GateVerdict, Share, Summary};
 
 /// Recall below which a slice is listed among the failures.
 const WEAK_RECALL: f64 = 0.5;
@@ -204,8 +204,10 @@ fn failures(text: &mut String, report: &GateReport) {
 
 #[cfg(test)]
 mod tests {
-    use hearthwatch_model::evaluate::{Evaluation, EventResult, GatePolicy, HomeResult, Influence, Interval, judge};
-    use hearthwatch_model::network::Artifact;
+    use hearthwatch_detector::network::Artifact;
+    use hearthwatch_evaluation::evaluate::{
+        Evaluation, EventResult, GatePolicy, HomeResult, Influence, Interval, judge,
+    };
 
     use super::*;
 
@@ -213,7 +215,7 @@ mod tests {
         let event = |index| EventResult {
             family: "drift".to_owned(),
             class: "power".to_owned(),
-            origin: hearthwatch_model::dataset::LabelOrigin::Injected,
+            origin: hearthwatch_evaluation::dataset::LabelOrigin::Injected,
             found: index < found,
             delay_s: (index < found).then_some(1200),
         };

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use hearthwatch_model::dataset::{DATA_SETS, DataSet, RecordedHome};
-use hearthwatch_model::train::Corpus;
+use hearthwatch_evaluation::dataset::{DATA_SETS, DataSet, RecordedHome};
+use hearthwatch_training::Corpus;
 use sha2::{Digest as _, Sha256};
 
 use super::recordings::{self, RecordingsError};

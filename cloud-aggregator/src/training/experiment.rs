@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use hearthwatch_model::drift::FeatureProfile;
-use hearthwatch_model::train::{Checkpoints, EpochRecord};
+use hearthwatch_detector::drift::FeatureProfile;
+use hearthwatch_training::{Checkpoints, EpochRecord};
 
 use crate::files::write_whole;
 

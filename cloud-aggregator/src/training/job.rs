@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use hearthwatch_model::drift::FeatureProfile;
+use hearthwatch_detector::drift::FeatureProfile;
 use hearthwatch_supervision::panic_text;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use hearthwatch_model::drift::FeatureProfile;
-use hearthwatch_model::train::{Checkpoints, EpochRecord};
+use hearthwatch_detector::drift::FeatureProfile;
+use hearthwatch_training::{Checkpoints, EpochRecord};
 
 use serde::{Deserialize, Serialize};
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use clap::Args;
-use hearthwatch_model::network::{CLASS_SLOTS, DeviceKind, Form, Scorer, WINDOW_VALUES};
-use hearthwatch_model::train::TrainStepBench;
+use hearthwatch_detector::network::{CLASS_SLOTS, DeviceKind, Form, Scorer, WINDOW_VALUES};
+use hearthwatch_training::TrainStepBench;
 
 /// Largest difference of an output between two devices: their kernels add in another order, that is all.
 const TOLERANCE: f32 = 1e-3;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hearthwatch_model::evaluate::GateVerdict;
-use hearthwatch_model::network::{Artifact, DeviceKind};
-use hearthwatch_model::train::{
+use hearthwatch_detector::network::{Artifact, DeviceKind};
+use hearthwatch_evaluation::evaluate::GateVerdict;
+use hearthwatch_training::{
     Checkpoints, Corpus, DefencePolicy, FeedbackExample, HomeAnswer, Progress, RetrainConfig, defend, retrain_guarded,
 };
 

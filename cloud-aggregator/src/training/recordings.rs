@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
-use hearthwatch_model::dataset::{DataSet, RecordedHome, SourceFile};
+use hearthwatch_evaluation::dataset::{DataSet, RecordedHome, SourceFile};
 use zip::ZipArchive;
 
 /// Largest file of a recorded set, decompressed: the largest published one has 60 MB.
@@ -134,7 +134,7 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
-    use hearthwatch_model::dataset::DATA_SETS;
+    use hearthwatch_evaluation::dataset::DATA_SETS;
     use zip::ZipWriter;
     use zip::write::SimpleFileOptions;
 

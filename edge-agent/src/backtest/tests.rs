@@ -1,8 +1,8 @@
 //! A home's memory gone through once more.
 
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::grid::{FEATURES, WINDOW_STEPS};
-use hearthwatch_model::reading::Value;
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::grid::{FEATURES, WINDOW_STEPS};
+use hearthwatch_detector::reading::Value;
 
 use super::*;
 use crate::history::{History, StepRow};

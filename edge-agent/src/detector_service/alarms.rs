@@ -1,7 +1,7 @@
 //! The alarms that residents see: those of now, and those of before the last start that may still be answered.
 
-use hearthwatch_model::alarm::{AlarmEvent, Cause, Onset, Severity, Verdict, group};
-use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_detector::alarm::{AlarmEvent, Cause, Onset, Severity, Verdict, group};
+use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
 
 use super::view::{Month, NoticeKind, ShownAlarm};

@@ -1,6 +1,6 @@
 //! The daily brief: what the last day brought, as one message.
 
-use hearthwatch_model::alarm::Withheld;
+use hearthwatch_detector::alarm::Withheld;
 
 use super::DetectorService;
 use super::view::Brief;

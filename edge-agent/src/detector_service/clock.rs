@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use hearthwatch_model::detector::Voice;
-use hearthwatch_model::grid::STEP_SECONDS;
-use hearthwatch_model::reading::Reading;
+use hearthwatch_detector::detector::Voice;
+use hearthwatch_detector::grid::STEP_SECONDS;
+use hearthwatch_detector::reading::Reading;
 
 use super::{CLOSING_GRACE_SECONDS, DetectorService, step_before};
 use crate::history::HistoryError;

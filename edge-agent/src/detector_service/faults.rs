@@ -7,9 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use hearthwatch_model::alarm::{Alarm, Verdict};
-use hearthwatch_model::grid::STEP_SECONDS;
-use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_detector::alarm::{Alarm, Verdict};
+use hearthwatch_detector::grid::STEP_SECONDS;
+use hearthwatch_detector::reading::EntityInfo;
 
 use super::view::ShownAlarm;
 use crate::house::{Held, WEEK_SECONDS};
@@ -75,9 +75,9 @@ pub(super) fn stand_ins(faults: &[FaultTime], step_end: i64) -> BTreeMap<u32, Op
 
 #[cfg(test)]
 mod tests {
-    use hearthwatch_model::alarm::Severity;
-    use hearthwatch_model::class::DeviceClass;
-    use hearthwatch_model::features::AnomalyKind;
+    use hearthwatch_detector::alarm::Severity;
+    use hearthwatch_detector::class::DeviceClass;
+    use hearthwatch_detector::features::AnomalyKind;
     use hearthwatch_protocol::ModelVersion;
 
     use super::*;

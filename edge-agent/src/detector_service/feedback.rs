@@ -1,8 +1,8 @@
 //! What the fleet learns of an alarm, of an answer to it, or of what a resident says was missed.
 
-use hearthwatch_model::alarm::Verdict;
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
+use hearthwatch_detector::alarm::Verdict;
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 use hearthwatch_protocol::messages::{Announcement, FeatureWindow, FeedbackRecord, Origin};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, Sequence, messages};
 

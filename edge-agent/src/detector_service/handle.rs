@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use hearthwatch_model::alarm::Verdict;
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::detector::{Model, NetworkRecords};
-use hearthwatch_model::reading::{EntityInfo, Reading};
+use hearthwatch_detector::alarm::Verdict;
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::detector::{Model, NetworkRecords};
+use hearthwatch_detector::reading::{EntityInfo, Reading};
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_supervision::Strikes;
 use jiff::tz::TimeZone;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use hearthwatch_model::grid::STEP_SECONDS;
+use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_supervision::{Condition, Progress};
 
 /// The longest that one command takes: a first look at a fortnight of a large home's memory is a minute on a small computer.

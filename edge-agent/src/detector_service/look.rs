@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use hearthwatch_model::alarm::{DeciderMemory, Verdict, alarm_id};
-use hearthwatch_model::detector::{DetectorConfig, EntityScore, Model, NetworkRecords};
-use hearthwatch_model::reading::{EntityInfo, Value};
+use hearthwatch_detector::alarm::{DeciderMemory, Verdict, alarm_id};
+use hearthwatch_detector::detector::{DetectorConfig, EntityScore, Model, NetworkRecords};
+use hearthwatch_detector::reading::{EntityInfo, Value};
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::Origin;
 

@@ -4,8 +4,8 @@
 //! about unsure alarms, which leave one place to them where there are two or more, and are not put while the house is paused or in a mode that is not learnt from. The estimate that
 //! they lead to is thus one of the days on which questions may be put.
 
-use hearthwatch_model::alarm::{Verdict, alarm_id};
-use hearthwatch_model::detector::{EntityScore, StepReport};
+use hearthwatch_detector::alarm::{Verdict, alarm_id};
+use hearthwatch_detector::detector::{EntityScore, StepReport};
 use hearthwatch_protocol::messages::Origin;
 
 use super::DetectorService;

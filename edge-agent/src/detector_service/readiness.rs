@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use hearthwatch_model::detector::Knowledge;
-use hearthwatch_model::features::AnomalyKind;
+use hearthwatch_detector::detector::Knowledge;
+use hearthwatch_detector::features::AnomalyKind;
 
 use super::DetectorService;
 

@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 
-use hearthwatch_model::alarm::{Alarm, Severity, Verdict, alarm_id};
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::features::{AnomalyKind, Band};
+use hearthwatch_detector::alarm::{Alarm, Severity, Verdict, alarm_id};
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::features::{AnomalyKind, Band};
 use hearthwatch_protocol::ModelVersion;
 use jiff::Timestamp;
 use serde::Deserialize;

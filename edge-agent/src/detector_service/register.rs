@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use hearthwatch_model::alarm::DeciderMemory;
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::reading::{EntityInfo, Reading, Value};
-use hearthwatch_model::unit::Conversion;
+use hearthwatch_detector::alarm::DeciderMemory;
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
+use hearthwatch_detector::unit::Conversion;
 use serde::de::DeserializeOwned;
 
 use super::{DECIDER_NOTE, DetectorService, NoticeKind};

@@ -7,9 +7,9 @@
 
 use std::sync::Arc;
 
-use hearthwatch_model::detector::{EntityScore, HomeDetector, Model, Voice};
-use hearthwatch_model::grid::STEP_SECONDS;
-use hearthwatch_model::reading::Reading;
+use hearthwatch_detector::detector::{EntityScore, HomeDetector, Model, Voice};
+use hearthwatch_detector::grid::STEP_SECONDS;
+use hearthwatch_detector::reading::Reading;
 
 use super::faults::{FaultTime, faults};
 use super::step::OpenStep;

@@ -1,9 +1,9 @@
 //! Saying things: alarms as the residents' wishes allow, answers, the fleet's records.
 
-use hearthwatch_model::alarm::{AlarmEvent, Severity, Verdict};
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::detector::EntityScore;
-use hearthwatch_model::features::AnomalyKind;
+use hearthwatch_detector::alarm::{AlarmEvent, Severity, Verdict};
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::detector::EntityScore;
+use hearthwatch_detector::features::AnomalyKind;
 use hearthwatch_protocol::messages::FeedbackRecord;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 

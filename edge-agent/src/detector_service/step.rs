@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::detector::EntityScore;
-use hearthwatch_model::reading::{Reading, Value};
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::detector::EntityScore;
+use hearthwatch_detector::reading::{Reading, Value};
 
 use crate::history::{BinaryChange, Judged, StepRow};
 

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use hearthwatch_model::detector::{EntityScore, HomeDetector, Voice};
-use hearthwatch_model::grid::{STEP_SECONDS, WINDOW_STEPS};
-use hearthwatch_model::reading::{EntityInfo, Reading};
+use hearthwatch_detector::detector::{EntityScore, HomeDetector, Voice};
+use hearthwatch_detector::grid::{STEP_SECONDS, WINDOW_STEPS};
+use hearthwatch_detector::reading::{EntityInfo, Reading};
 use hearthwatch_supervision::panic_text;
 
 use super::faults::{FaultTime, stand_ins};

@@ -1,15 +1,15 @@
 //! The detector service learns quietly, closes steps in order, remembers alarms over a restart and takes answers.
 
-use hearthwatch_model::alarm::{Alarm, Severity};
-use hearthwatch_model::features::AnomalyKind;
-use hearthwatch_model::reading::Value;
+use hearthwatch_detector::alarm::{Alarm, Severity};
+use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::reading::Value;
 
-use hearthwatch_model::class::DeviceClass;
+use hearthwatch_detector::class::DeviceClass;
 
 use super::*;
 use crate::history::{Reason, StoredAlarm};
 use crate::house::{Change, DailyTime, Held, HouseMode, Place, QuietHours, Scope};
-use hearthwatch_model::alarm::Verdict;
+use hearthwatch_detector::alarm::Verdict;
 
 mod clock;
 mod memory;
@@ -186,7 +186,7 @@ fn a_record_for_the_fleet_needs_a_full_window() {
     let alarm = stored_alarm("00d1", None);
     let home = HomeId::new("home-7").unwrap();
     assert!(feedback::feedback_record(home.clone(), &alarm, None, Verdict::Confirmed, 700).is_err());
-    let window = vec![0.5; hearthwatch_model::grid::WINDOW_STEPS * hearthwatch_model::grid::FEATURES];
+    let window = vec![0.5; hearthwatch_detector::grid::WINDOW_STEPS * hearthwatch_detector::grid::FEATURES];
     let record = feedback::feedback_record(home, &alarm, Some(window), Verdict::Dismissed, 500).unwrap();
     assert_eq!(record.verdict, hearthwatch_protocol::messages::Verdict::Dismissed);
     assert_eq!((record.device_class.as_str(), record.answered_at), ("temperature", 600));
@@ -286,7 +286,7 @@ fn a_hub_that_takes_ten_sensors_down_is_one_message_that_says_where_to_look() {
     assert_eq!(home.view.borrow().unusual.len(), 1);
     let shown = home.view.borrow().shown.clone().unwrap();
     assert_eq!((shown.alarm.kind, shown.speaks_for), (AnomalyKind::Silent, 9));
-    assert_eq!(shown.cause, Some(hearthwatch_model::alarm::Cause::Connection));
+    assert_eq!(shown.cause, Some(hearthwatch_detector::alarm::Cause::Connection));
 }
 
 /// A home that has told everything to a list, with two entities and a routine of 15 days.

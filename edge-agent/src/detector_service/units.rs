@@ -1,7 +1,7 @@
 //! Thermometers that seem to report in another unit than they say, as the detector service knows them: by what is usual of each.
 
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::reading::{EntityInfo, Value};
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::reading::{EntityInfo, Value};
 
 use super::DetectorService;
 use crate::explain::Language;
@@ -19,7 +19,7 @@ impl DetectorService {
         self.unit_doubts = found;
     }
 
-    fn thermometer(&self, entity: u32, band: hearthwatch_model::features::Band) -> Option<Thermometer> {
+    fn thermometer(&self, entity: u32, band: hearthwatch_detector::features::Band) -> Option<Thermometer> {
         let info = self.detector.entities().get(entity as usize)?;
         if info.class != DeviceClass::Temperature {
             return None;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use hearthwatch_model::alarm::Verdict;
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::detector::EntityScore;
-use hearthwatch_model::features::Band;
-use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_detector::alarm::Verdict;
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::detector::EntityScore;
+use hearthwatch_detector::features::Band;
+use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
 use jiff::tz::TimeZone;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_detector::reading::EntityInfo;
 use jiff::tz::TimeZone;
 
 use super::{DetectorService, NoticeKind, ShownAlarm};

@@ -1,6 +1,6 @@
 //! What residents say to the agent over MQTT, read strictly: anything else is refused with its reason.
 
-use hearthwatch_model::alarm::{Severity, Verdict};
+use hearthwatch_detector::alarm::{Severity, Verdict};
 use hearthwatch_protocol::{AlarmId, IdError};
 use serde::Deserialize;
 

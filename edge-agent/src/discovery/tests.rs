@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use hearthwatch_model::alarm::{Alarm, Severity, Verdict};
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::features::{AnomalyKind, Band};
-use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_detector::alarm::{Alarm, Severity, Verdict};
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::features::{AnomalyKind, Band};
+use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_protocol::{AlarmId, ModelVersion};
 use serde_json::{Value, json};
 

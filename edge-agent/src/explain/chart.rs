@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use hearthwatch_model::alarm::Severity;
-use hearthwatch_model::grid::STEP_SECONDS;
-use hearthwatch_model::unit::DisplayUnit;
+use hearthwatch_detector::alarm::Severity;
+use hearthwatch_detector::grid::STEP_SECONDS;
+use hearthwatch_detector::unit::DisplayUnit;
 
 use super::sentence::sentence;
 use super::words::{escape, period, quantity, shorten, state_words, text_width, wrap};

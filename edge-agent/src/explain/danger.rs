@@ -1,8 +1,8 @@
 //! A warning of danger in a resident's language: what, where and when, and nothing that has to be thought about.
 
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::features::AnomalyKind;
-use hearthwatch_model::unit::DisplayUnit;
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::unit::DisplayUnit;
 use jiff::tz::TimeZone;
 
 use super::Language;

@@ -1,8 +1,8 @@
 //! What a rule for one fault, or a statistic of moves, found, in a resident's language: what is so now, and what was usual.
 
-use hearthwatch_model::alarm::Alarm;
-use hearthwatch_model::features::AnomalyKind as Kind;
-use hearthwatch_model::unit::{DisplayUnit, number};
+use hearthwatch_detector::alarm::Alarm;
+use hearthwatch_detector::features::AnomalyKind as Kind;
+use hearthwatch_detector::unit::{DisplayUnit, number};
 
 use super::Language;
 use super::sentence::{hours, with_unit};

@@ -16,8 +16,8 @@ mod ticks;
 mod timeline;
 mod words;
 
-use hearthwatch_model::features::Band;
-use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_detector::features::Band;
+use hearthwatch_detector::reading::EntityInfo;
 use jiff::tz::TimeZone;
 
 use crate::history::StoredAlarm;

@@ -1,8 +1,8 @@
 //! An alarm in a resident's language: what and where, since when, observed against expected, how unusual, what else.
 
-use hearthwatch_model::alarm::{Cause, Verdict};
-use hearthwatch_model::features::AnomalyKind;
-use hearthwatch_model::unit::{DisplayUnit, number, numbers};
+use hearthwatch_detector::alarm::{Cause, Verdict};
+use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::unit::{DisplayUnit, number, numbers};
 use jiff::tz::TimeZone;
 
 use super::words::local;
@@ -259,10 +259,10 @@ fn named(number: String, unit: &DisplayUnit) -> String {
 #[cfg(test)]
 mod tests {
     use crate::history::Reason;
-    use hearthwatch_model::alarm::{Alarm, Severity};
-    use hearthwatch_model::class::DeviceClass;
-    use hearthwatch_model::features::Band;
-    use hearthwatch_model::reading::EntityInfo;
+    use hearthwatch_detector::alarm::{Alarm, Severity};
+    use hearthwatch_detector::class::DeviceClass;
+    use hearthwatch_detector::features::Band;
+    use hearthwatch_detector::reading::EntityInfo;
     use hearthwatch_protocol::ModelVersion;
 
     use super::*;

@@ -1,8 +1,8 @@
 //! Drawings are documents: they parse, they say what they must, they hold nothing of the home's that could break them.
 
-use hearthwatch_model::alarm::{Alarm, Severity};
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::features::AnomalyKind;
+use hearthwatch_detector::alarm::{Alarm, Severity};
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::features::AnomalyKind;
 use hearthwatch_protocol::ModelVersion;
 use resvg::usvg::roxmltree::Document;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use hearthwatch_model::grid::STEP_SECONDS;
+use hearthwatch_detector::grid::STEP_SECONDS;
 
 use super::Point;
 

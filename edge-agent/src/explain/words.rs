@@ -1,7 +1,7 @@
 //! Names, sentences and times as a resident reads them, cut to the width of a phone.
 
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::reading::EntityInfo;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 

@@ -1,9 +1,9 @@
 //! Alarms as remembered: what was said, what the model saw, and what the resident answered.
 
-use hearthwatch_model::alarm::{Alarm, Cause, Verdict};
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::features::AnomalyKind;
-use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_detector::alarm::{Alarm, Cause, Verdict};
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::de::DeserializeOwned;

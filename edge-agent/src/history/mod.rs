@@ -15,8 +15,8 @@ mod tests;
 use std::collections::HashMap;
 use std::path::Path;
 
-use hearthwatch_model::features::Band;
-use hearthwatch_model::reading::{EntityInfo, Value};
+use hearthwatch_detector::features::Band;
+use hearthwatch_detector::reading::{EntityInfo, Value};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::state::MAGNITUDE_MAX;
@@ -94,7 +94,7 @@ pub struct Judged {
     pub band: Option<Band>,
     /// The raw score, when there was one.
     pub score: Option<f32>,
-    /// How rare it is ([`hearthwatch_model::alarm::CalibrationCurve::rarity`]); without a score it was judged in hindsight.
+    /// How rare it is ([`hearthwatch_detector::alarm::CalibrationCurve::rarity`]); without a score it was judged in hindsight.
     pub rarity: Option<f32>,
     /// Whether it needs no second step to be said.
     pub immediate: bool,

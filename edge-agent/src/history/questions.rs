@@ -1,7 +1,7 @@
 //! Questions drawn by chance from below the threshold, and what residents answered.
 
-use hearthwatch_model::alarm::Verdict;
-use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_detector::alarm::Verdict;
+use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::{Deserialize, Serialize};

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use hearthwatch_model::features::Band;
-use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_detector::features::Band;
+use hearthwatch_detector::reading::EntityInfo;
 use rusqlite::{OptionalExtension, params};
 
 use super::{History, HistoryError, Judged, StoredAlarm, StoredMiss, StoredQuestion, schema};

@@ -2,9 +2,9 @@
 
 mod damage;
 
-use hearthwatch_model::alarm::{Alarm, Severity, Verdict};
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::features::AnomalyKind;
+use hearthwatch_detector::alarm::{Alarm, Severity, Verdict};
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::features::AnomalyKind;
 use hearthwatch_protocol::ModelVersion;
 
 use super::*;

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use hearthwatch_model::class::{Described, DeviceClass, Shape};
-use hearthwatch_model::reading::{EntityInfo, Value};
+use hearthwatch_detector::class::{Described, DeviceClass, Shape};
+use hearthwatch_detector::reading::{EntityInfo, Value};
 use serde::{Deserialize, Deserializer};
 
 /// Most entities watched in one home. An entity's histories and feature ring take about 50 kB, so 500 take 25 MB.

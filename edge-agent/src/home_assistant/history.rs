@@ -4,9 +4,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::grid::STEP_SECONDS;
-use hearthwatch_model::reading::Reading;
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::grid::STEP_SECONDS;
+use hearthwatch_detector::reading::Reading;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -272,7 +272,7 @@ fn collect_hours(
             readings.extend(times.map(|at| Reading {
                 at,
                 entity: one.entity,
-                value: hearthwatch_model::reading::Value::Number(value),
+                value: hearthwatch_detector::reading::Value::Number(value),
             }));
         }
     }
@@ -284,7 +284,7 @@ fn rfc3339(at: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hearthwatch_model::reading::Value;
+    use hearthwatch_detector::reading::Value;
 
     use super::*;
 

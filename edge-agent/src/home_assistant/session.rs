@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
+use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
 use hearthwatch_link::Backoff;
-use hearthwatch_model::reading::{EntityInfo, Reading, Value};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;

@@ -4,8 +4,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use hearthwatch_model::reading::Value;
-use hearthwatch_model::unit::Conversion;
+use hearthwatch_detector::reading::Value;
+use hearthwatch_detector::unit::Conversion;
 
 use super::history::{self, Wanted};
 use super::socket::{Socket, SocketError};
@@ -108,7 +108,7 @@ pub fn converted(one: &Wanted, unit: &str, value: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use hearthwatch_model::class::DeviceClass;
+    use hearthwatch_detector::class::DeviceClass;
 
     use super::*;
 

@@ -1,8 +1,8 @@
 //! Whether an alarm is said now, later or not at all: every wish of the residents in one decision.
 
-use hearthwatch_model::alarm::{FAR_ABOVE, Severity};
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::features::AnomalyKind;
+use hearthwatch_detector::alarm::{FAR_ABOVE, Severity};
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::features::AnomalyKind;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 

@@ -2,8 +2,8 @@
 //!
 //! What is muted is still watched, remembered and shown in the history; it is only not said.
 
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::features::AnomalyKind;
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::features::AnomalyKind;
 use serde::{Deserialize, Serialize};
 
 use super::Subject;

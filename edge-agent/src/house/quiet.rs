@@ -1,6 +1,6 @@
 //! Quiet hours and the daily brief: times of the home's day.
 
-use hearthwatch_model::alarm::Severity;
+use hearthwatch_detector::alarm::Severity;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};

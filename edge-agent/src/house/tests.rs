@@ -1,8 +1,8 @@
 //! Wishes are granted within their guards, and decide together what is said.
 
-use hearthwatch_model::alarm::Severity;
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::features::AnomalyKind;
+use hearthwatch_detector::alarm::Severity;
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::features::AnomalyKind;
 use jiff::tz::TimeZone;
 
 use super::*;

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::post;
 use axum::{Extension, Form, Router};
-use hearthwatch_model::alarm::Verdict;
+use hearthwatch_detector::alarm::Verdict;
 use hearthwatch_protocol::Sequence;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;

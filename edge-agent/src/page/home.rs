@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_protocol::messages::{Contribution, FeedbackRecord};
 use hearthwatch_protocol::{HomeId, Message, Sequence, encode};
 use jiff::tz::TimeZone;

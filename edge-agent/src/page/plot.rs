@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use hearthwatch_model::features::Band;
-use hearthwatch_model::grid::STEP_SECONDS;
-use hearthwatch_model::unit::DisplayUnit;
+use hearthwatch_detector::features::Band;
+use hearthwatch_detector::grid::STEP_SECONDS;
+use hearthwatch_detector::unit::DisplayUnit;
 use jiff::tz::TimeZone;
 use maud::{Markup, PreEscaped, html};
 

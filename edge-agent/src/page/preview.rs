@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
-use hearthwatch_model::alarm::{Adapts, AlarmEvent, Decider, DeciderConfig, Evidence};
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::features::AnomalyKind;
-use hearthwatch_model::grid::STEP_SECONDS;
-use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_detector::alarm::{Adapts, AlarmEvent, Decider, DeciderConfig, Evidence};
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::grid::STEP_SECONDS;
+use hearthwatch_detector::reading::EntityInfo;
 
 use crate::history::LoudStep;
 

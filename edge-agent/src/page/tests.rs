@@ -1,11 +1,11 @@
 //! The page, called without a socket: what it shows, what it refuses, what it changes.
 
 use axum::body::{Body, to_bytes};
-use hearthwatch_model::alarm::{Alarm, DeciderMemory, Severity, Withheld};
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::detector::Model;
-use hearthwatch_model::features::AnomalyKind;
-use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_detector::alarm::{Alarm, DeciderMemory, Severity, Withheld};
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::detector::Model;
+use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
 use tower::ServiceExt;
 
@@ -191,7 +191,7 @@ async fn an_answer_given_on_the_page_is_the_alarms_answer() {
         (StatusCode::SEE_OTHER, &HeaderValue::from_static("/?said=answered#timeline"))
     );
     let detail = world.detection.ask(DetectorCommand::Look).await.unwrap();
-    assert_eq!(detail.alarms[0].answer, Some((hearthwatch_model::alarm::Verdict::Dismissed, NOW)));
+    assert_eq!(detail.alarms[0].answer, Some((hearthwatch_detector::alarm::Verdict::Dismissed, NOW)));
     let (_, _, body) = send(&world, get_of("/?said=answered")).await;
     assert!(body.contains("Thank you. It counts at once"));
 }
@@ -269,7 +269,7 @@ async fn a_question_drawn_by_chance_is_put_and_can_be_answered() {
     assert_eq!(status, StatusCode::SEE_OTHER);
     world.detection.ask(DetectorCommand::Look).await.unwrap();
     let answer = history.questions(0).unwrap()[0].answer;
-    assert_eq!(answer, Some((hearthwatch_model::alarm::Verdict::Dismissed, NOW)));
+    assert_eq!(answer, Some((hearthwatch_detector::alarm::Verdict::Dismissed, NOW)));
 }
 
 #[tokio::test]

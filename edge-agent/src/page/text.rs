@@ -1,9 +1,9 @@
 //! Numbers, times and manners in words, as the page says them.
 
-use hearthwatch_model::alarm::{Lesson, Verdict};
-use hearthwatch_model::features::AnomalyKind;
-use hearthwatch_model::reading::EntityInfo;
-use hearthwatch_model::unit::{self, DisplayUnit};
+use hearthwatch_detector::alarm::{Lesson, Verdict};
+use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::reading::EntityInfo;
+use hearthwatch_detector::unit::{self, DisplayUnit};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -195,8 +195,8 @@ pub(super) fn manner(kind: AnomalyKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use hearthwatch_model::alarm::{Alarm, Severity};
-    use hearthwatch_model::class::DeviceClass;
+    use hearthwatch_detector::alarm::{Alarm, Severity};
+    use hearthwatch_detector::class::DeviceClass;
     use hearthwatch_protocol::ModelVersion;
 
     use super::*;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use csv::{Terminator, WriterBuilder};
-use hearthwatch_model::alarm::{Alarm, AlarmEvent};
-use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_detector::alarm::{Alarm, AlarmEvent};
+use hearthwatch_detector::reading::EntityInfo;
 
 use super::moment::rfc3339;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, SHIPPED_VERSION};
+use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, SHIPPED_VERSION};
 use hearthwatch_protocol::ModelVersion;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use hearthwatch_model::unit::Unit;
+use hearthwatch_detector::unit::Unit;
 
 use super::super::error::{ReplayError, RowFault};
 use super::super::guess;

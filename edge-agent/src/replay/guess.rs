@@ -2,8 +2,8 @@
 //!
 //! Nothing else is looked at, so a recording that is cut short is judged as the whole one is.
 
-use hearthwatch_model::class::DeviceClass as C;
-use hearthwatch_model::reading::Value;
+use hearthwatch_detector::class::DeviceClass as C;
+use hearthwatch_detector::reading::Value;
 
 use super::guess_words::{BINARY_WORDS, NOT_WATCHED_WORDS, NUMBER_WORDS, Word};
 use crate::state;
@@ -125,8 +125,11 @@ fn number_of(name: &str, number: f64) -> Option<Guess> {
         C::Current if has("ma") => "mA",
         _ => word.unit,
     };
-    let info =
-        hearthwatch_model::reading::EntityInfo { entity_id: String::new(), class: word.class, unit: unit.to_owned() };
+    let info = hearthwatch_detector::reading::EntityInfo {
+        entity_id: String::new(),
+        class: word.class,
+        unit: unit.to_owned(),
+    };
     // A humidity of 400 is none.
     let possible = info.physics().is_none_or(|(low, high)| (low..=high).contains(&number));
     Some(if possible { Guess { class: word.class, unit } } else { nothing_known })

@@ -1,7 +1,7 @@
 //! The words of entity ids that say what an entity is: English, Dutch, German, French and Spanish, as Home Assistant
 //! writes them in ids (small letters, no accents).
 
-use hearthwatch_model::class::DeviceClass as C;
+use hearthwatch_detector::class::DeviceClass as C;
 
 /// A word and what it says.
 #[derive(Debug, Clone, Copy)]

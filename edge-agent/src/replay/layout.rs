@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use hearthwatch_model::unit::Unit;
+use hearthwatch_detector::unit::Unit;
 use jiff::tz::TimeZone;
 
 use super::header_words::{CLASSES, CLOCKS, DATES, IDS, OTHERS, STATES, TIMES, UNITS};

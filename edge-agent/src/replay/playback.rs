@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use hearthwatch_model::alarm::AlarmEvent;
-use hearthwatch_model::detector::{HomeDetector, Voice};
-use hearthwatch_model::grid::{STEP_SECONDS, step_of};
-use hearthwatch_model::reading::{Reading, Value};
+use hearthwatch_detector::alarm::AlarmEvent;
+use hearthwatch_detector::detector::{HomeDetector, Voice};
+use hearthwatch_detector::grid::{STEP_SECONDS, step_of};
+use hearthwatch_detector::reading::{Reading, Value};
 
 use super::alarms_csv::AlarmBook;
 use super::error::{ReplayError, RowFault};

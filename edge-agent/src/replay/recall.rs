@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use hearthwatch_model::alarm::AlarmEvent;
-use hearthwatch_model::detector::EntityScore;
-use hearthwatch_model::grid::{DAY_STEPS, STEP_SECONDS};
+use hearthwatch_detector::alarm::AlarmEvent;
+use hearthwatch_detector::detector::EntityScore;
+use hearthwatch_detector::grid::{DAY_STEPS, STEP_SECONDS};
 
 use crate::explain::Point;
 

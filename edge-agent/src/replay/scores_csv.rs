@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use csv::{Terminator, Writer, WriterBuilder};
-use hearthwatch_model::detector::EntityScore;
-use hearthwatch_model::reading::EntityInfo;
+use hearthwatch_detector::detector::EntityScore;
+use hearthwatch_detector::reading::EntityInfo;
 
 use super::moment::rfc3339;
 
@@ -65,8 +65,8 @@ impl<W: Write> ScoresCsv<W> {
 
 #[cfg(test)]
 mod tests {
-    use hearthwatch_model::class::DeviceClass;
-    use hearthwatch_model::features::Band;
+    use hearthwatch_detector::class::DeviceClass;
+    use hearthwatch_detector::features::Band;
 
     use super::*;
 

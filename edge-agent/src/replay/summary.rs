@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hearthwatch_model::grid::{DAY_STEPS, STEP_SECONDS};
+use hearthwatch_detector::grid::{DAY_STEPS, STEP_SECONDS};
 
 use super::playback::Played;
 use super::watch::counted;

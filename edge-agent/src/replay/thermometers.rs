@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use hearthwatch_model::class::DeviceClass;
+use hearthwatch_detector::class::DeviceClass;
 
 use super::guess;
 use super::number;

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
-use hearthwatch_model::alarm::{Alarm, Verdict};
+use hearthwatch_detector::alarm::{Alarm, Verdict};
 
 use super::error::{ReplayError, RowFault, RowFaults};
 use super::moment::Moment;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use hearthwatch_model::class::{Described, DeviceClass, Shape};
-use hearthwatch_model::reading::{EntityInfo, Value};
-use hearthwatch_model::unit::{Conversion, Unit};
+use hearthwatch_detector::class::{Described, DeviceClass, Shape};
+use hearthwatch_detector::reading::{EntityInfo, Value};
+use hearthwatch_detector::unit::{Conversion, Unit};
 
 use super::entities::Entities;
 use super::guess;

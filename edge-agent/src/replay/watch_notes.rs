@@ -1,6 +1,6 @@
 //! What is told of the watched and the left out in closing lines.
 
-use hearthwatch_model::class::{DeviceClass, home_assistant};
+use hearthwatch_detector::class::{DeviceClass, home_assistant};
 
 use super::{Entity, Watchlist, counted, is_own};
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hearthwatch_model::detector::{Model, SHIPPED_VERSION};
+use hearthwatch_detector::detector::{Model, SHIPPED_VERSION};
 use hearthwatch_protocol::messages::{AgentStatus, UpdateOutcome, UpdateResult};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use rand::rngs::SmallRng;

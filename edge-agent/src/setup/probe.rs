@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use hearthwatch_detector::reading::Value;
 use hearthwatch_link::{LinkConfig, LinkError, LinkEvent};
-use hearthwatch_model::reading::Value;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;

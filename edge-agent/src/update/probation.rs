@@ -3,7 +3,7 @@
 //! A gate has judged the model on other homes; this is the last look, on data that never leaves the house. It cannot tell a good model
 //! from a better one. It stops one that is broken here: not finite, deaf, shouting, or on another scale than its threshold.
 
-use hearthwatch_model::detector::Margin;
+use hearthwatch_detector::detector::Margin;
 
 /// Below so many windows (one per entity) only the hard checks count: shares of a handful say nothing.
 const WINDOWS_MIN: usize = 8;

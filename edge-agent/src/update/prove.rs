@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use hearthwatch_model::detector::{Margin, Model, TrialWindow};
+use hearthwatch_detector::detector::{Margin, Model, TrialWindow};
 use hearthwatch_protocol::ModelVersion;
 
 /// What a model is tried on: copies of this home's newest windows.
@@ -11,7 +11,7 @@ use hearthwatch_protocol::ModelVersion;
 pub struct TrialWindows {
     /// As they are.
     pub recent: Vec<TrialWindow>,
-    /// With a known fault at their end ([`hearthwatch_model::detector::HomeDetector::synthetic_faults`]).
+    /// With a known fault at their end ([`hearthwatch_detector::detector::HomeDetector::synthetic_faults`]).
     pub canaries: Vec<TrialWindow>,
     /// An entity's part of the home's budget, alarms a week: what thresholds follow from.
     pub share: f32,

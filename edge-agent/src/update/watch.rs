@@ -1,6 +1,6 @@
 //! Two models on the same windows: what a watch adds up, and when it says no. Pure.
 
-use hearthwatch_model::detector::Margin;
+use hearthwatch_detector::detector::Margin;
 
 use crate::update::probation::{self, ProbationFault};
 

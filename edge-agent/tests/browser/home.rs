@@ -3,6 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use hearthwatch_detector::alarm::Verdict;
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model};
+use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
 use hearthwatch_edge::backtest::Backtest;
 use hearthwatch_edge::detector_service::{
     self, DetectorCommand, DetectorHandle, DetectorParts, DetectorService, HomeView, ToFleet,
@@ -17,10 +21,6 @@ use hearthwatch_edge::page::{self, PageParts};
 use hearthwatch_edge::update::Wishes;
 use hearthwatch_edge::uplink::{self, UplinkConfig, UplinkHandle};
 use hearthwatch_link::LinkConfig;
-use hearthwatch_model::alarm::Verdict;
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model};
-use hearthwatch_model::reading::{EntityInfo, Reading, Value};
 use hearthwatch_protocol::messages::{AgentStatus, Contribution, Receipt};
 use hearthwatch_protocol::{HomeId, ModelVersion, Sequence};
 use tokio::net::TcpListener;

@@ -6,9 +6,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use hearthwatch_detector::alarm::Calibration;
+use hearthwatch_detector::network::{Artifact, ArtifactParts};
 use hearthwatch_emulator::demo::Stage;
-use hearthwatch_model::alarm::Calibration;
-use hearthwatch_model::network::{Artifact, ArtifactParts};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_provision::claims::Claims;
 use hearthwatch_tests::fleet::enrolling;

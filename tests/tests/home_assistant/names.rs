@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hearthwatch_model::class::home_assistant;
+use hearthwatch_detector::class::home_assistant;
 
 use crate::instance::installation;
 
@@ -43,5 +43,5 @@ fn every_class_of_the_installed_home_assistant_has_a_meaning_here() {
         assert!(names.len() >= 4, "{class}: {names:?}");
         unknown.extend(names.into_iter().filter(|name| !known(name)).map(|name| format!("{class} {name}")));
     }
-    assert_eq!(unknown, Vec::<String>::new(), "to be added to model/src/class/home_assistant.rs");
+    assert_eq!(unknown, Vec::<String>::new(), "to be added to model/detector/src/class/home_assistant.rs");
 }

@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use hearthwatch_detector::reading::{EntityInfo, Value};
 use hearthwatch_emulator::data::{Source, homes};
-use hearthwatch_model::dataset::RecordedHome;
-use hearthwatch_model::reading::{EntityInfo, Value};
+use hearthwatch_evaluation::dataset::RecordedHome;
 use serde_json::{Value as Json, json};
 
 use crate::chrome::{Chrome, Light};

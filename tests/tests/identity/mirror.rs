@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use axum::http::{StatusCode, Uri};
 use axum_server::tls_rustls::RustlsConfig;
+use hearthwatch_detector::detector::Model;
 use hearthwatch_edge::update::{ModelProof, Policy, TrialWindows, Trigger, Updater, UpdaterConfig, Watching};
 use hearthwatch_emulator::demo::Stage;
-use hearthwatch_model::detector::Model;
 use hearthwatch_protocol::messages::UpdateResult;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_provision::{Layout, mirror};

@@ -6,7 +6,7 @@ use anyhow::bail;
 
 use crate::{install, shell};
 
-const FOLDER: &str = "model/references";
+const FOLDER: &str = "model/evaluation/references";
 /// Kept between runs: a first installation takes a minute or two.
 const VENV: &str = "target/references";
 

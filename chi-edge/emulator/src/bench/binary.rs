@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use hearthwatch_model::alarm::{Calibration, CalibrationCurve};
-use hearthwatch_model::dataset::{DATA_SETS, RecordedHome};
-use hearthwatch_model::detector::Model;
-use hearthwatch_model::evaluate::{
+use hearthwatch_detector::alarm::{Calibration, CalibrationCurve};
+use hearthwatch_detector::detector::Model;
+use hearthwatch_evaluation::dataset::{DATA_SETS, RecordedHome};
+use hearthwatch_evaluation::evaluate::{
     EntityTrace, Evaluation, HomeTrace, Record, Share, TestHome, calibrate, evaluate, fan_out, routine_scores,
 };
 
@@ -133,7 +133,7 @@ fn binary_only(home: &RecordedHome) -> RecordedHome {
     }
     let readings = home.readings.iter().filter_map(|reading| {
         let entity = place.get(reading.entity as usize).copied().flatten()?;
-        Some(hearthwatch_model::reading::Reading { entity, ..*reading })
+        Some(hearthwatch_detector::reading::Reading { entity, ..*reading })
     });
     RecordedHome { readings: readings.collect(), entities, labels: Vec::new(), ..home.clone() }
 }

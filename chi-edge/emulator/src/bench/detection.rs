@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use hearthwatch_model::dataset::DATA_SETS;
-use hearthwatch_model::evaluate::{Entrant, Fixed, Fold, Protocol, Role, Routine, bench, figure, table};
-use hearthwatch_model::rivals;
+use hearthwatch_evaluation::dataset::DATA_SETS;
+use hearthwatch_evaluation::evaluate::{Entrant, Fixed, Fold, Protocol, Role, Routine, bench, figure, table};
+use hearthwatch_evaluation::rivals;
 
 use crate::data;
 use networks::{NetworkEntrants, shipped};

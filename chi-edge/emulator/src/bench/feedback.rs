@@ -12,11 +12,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use hearthwatch_model::dataset::{DATA_SETS, RecordedHome};
-use hearthwatch_model::detector::Model;
-use hearthwatch_model::evaluate::{HomePair, HomeTrace, fan_out};
-use hearthwatch_model::inject::{Family, InjectionPlan, inject};
-use hearthwatch_model::train::{Corpus, RetrainConfig, prepare};
+use hearthwatch_detector::detector::Model;
+use hearthwatch_evaluation::dataset::{DATA_SETS, RecordedHome};
+use hearthwatch_evaluation::evaluate::{HomePair, HomeTrace, fan_out};
+use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
+use hearthwatch_training::{Corpus, RetrainConfig, prepare};
 
 use crate::data;
 use arms::{ARMS, Arm};
@@ -126,7 +126,7 @@ fn measure(
     arm: &Arm,
     asked: &[(usize, &[Question])],
     (strangers, learners): (&[&HomePair], &[&HomePair]),
-    prepared: &hearthwatch_model::train::Prepared,
+    prepared: &hearthwatch_training::Prepared,
     config: &RetrainConfig,
     subjects: &[Subject],
     learns: &dyn Fn(usize) -> bool,

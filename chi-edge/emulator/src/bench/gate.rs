@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use hearthwatch_model::evaluate::{GateVerdict, Interval, bootstrap};
+use hearthwatch_evaluation::evaluate::{GateVerdict, Interval, bootstrap};
 
 use crate::demo::{HOMES_MAX, Habits, Part, Report, Row, Screen, Settings, Timeline, world};
 

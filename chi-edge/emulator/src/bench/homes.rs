@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use hearthwatch_model::dataset::{DATA_SETS, RecordedHome, registry};
-use hearthwatch_model::detector::Model;
-use hearthwatch_model::evaluate::lived::{LivedHome, LivedPlan, LivedSummary, live_through, paired};
-use hearthwatch_model::inject::Family;
-use hearthwatch_model::train::Corpus;
+use hearthwatch_detector::detector::Model;
+use hearthwatch_evaluation::dataset::{DATA_SETS, RecordedHome, registry};
+use hearthwatch_evaluation::evaluate::lived::{LivedHome, LivedPlan, LivedSummary, live_through, paired};
+use hearthwatch_evaluation::inject::Family;
+use hearthwatch_training::Corpus;
 
 use crate::data;
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use hearthwatch_model::dataset::{DATA_SETS, RecordedHome};
-use hearthwatch_model::detector::Model;
-use hearthwatch_model::evaluate::{Contender, Evaluation, Share, Summary, paired_difference, replay};
-use hearthwatch_model::inject::Family;
-use hearthwatch_model::network::Artifact;
-use hearthwatch_model::train::{
+use hearthwatch_detector::detector::Model;
+use hearthwatch_detector::network::Artifact;
+use hearthwatch_evaluation::dataset::{DATA_SETS, RecordedHome};
+use hearthwatch_evaluation::evaluate::{Contender, Evaluation, Share, Summary, paired_difference, replay};
+use hearthwatch_evaluation::inject::Family;
+use hearthwatch_training::{
     Candidate, Corpus, Progress, RetrainConfig, cross_fit, leave_set_out, prepare, prepare_test, retrain_prepared,
 };
 

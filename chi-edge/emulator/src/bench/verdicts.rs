@@ -12,10 +12,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use hearthwatch_model::dataset::{DATA_SETS, RecordedHome};
-use hearthwatch_model::detector::Model;
-use hearthwatch_model::evaluate::fan_out;
-use hearthwatch_model::inject::{Family, InjectionPlan, inject};
+use hearthwatch_detector::detector::Model;
+use hearthwatch_evaluation::dataset::{DATA_SETS, RecordedHome};
+use hearthwatch_evaluation::evaluate::fan_out;
+use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
 use jiff::tz::TimeZone;
 
 use crate::data;

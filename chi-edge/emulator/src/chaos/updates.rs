@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use hearthwatch_detector::detector::Model;
 use hearthwatch_edge::update::{ModelProof, Policy, TrialWindows, Trigger, Updater, UpdaterConfig, Watching};
 use hearthwatch_edge::uplink::UplinkHandle;
-use hearthwatch_model::detector::Model;
 use hearthwatch_protocol::ModelVersion;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;

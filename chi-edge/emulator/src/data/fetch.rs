@@ -9,7 +9,7 @@ use clap::Args;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use hearthwatch_model::dataset::{DATA_SETS, DataSet, Use};
+use hearthwatch_evaluation::dataset::{DATA_SETS, DataSet, Use};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use url::Url;

@@ -4,7 +4,7 @@ use std::io::Read as _;
 
 use flate2::read::GzDecoder;
 use hearthwatch_cloud::training::recordings::{FILE_BYTES_MAX, read_set};
-use hearthwatch_model::dataset::{DATA_SETS, DataSet, RecordedHome, SourceFile};
+use hearthwatch_evaluation::dataset::{DATA_SETS, DataSet, RecordedHome, SourceFile};
 
 use super::bundled;
 use super::find::{DataError, Source};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use hearthwatch_detector::detector::Model;
 use hearthwatch_edge::detector_service::ToFleet;
 use hearthwatch_edge::outbox::{Outbox, OutboxError, SharingLevel};
 use hearthwatch_edge::update::{
@@ -12,7 +13,6 @@ use hearthwatch_edge::update::{
 };
 use hearthwatch_edge::uplink::{self, UplinkConfig, UplinkHandle};
 use hearthwatch_link::{LinkConfig, TlsFiles};
-use hearthwatch_model::detector::Model;
 use hearthwatch_protocol::assignment::SignedAssignment;
 use hearthwatch_protocol::messages::{AgentStatus, UpdateResult};
 use hearthwatch_protocol::seal::{PublicKey, trusted_keys};

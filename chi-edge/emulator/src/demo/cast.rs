@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use hearthwatch_model::dataset::{RecordedHome, Use, registry};
-use hearthwatch_model::evaluate::lived::recorder_form;
-use hearthwatch_model::inject::{Family, InjectionPlan, inject};
-use hearthwatch_model::train::Corpus;
+use hearthwatch_evaluation::dataset::{RecordedHome, Use, registry};
+use hearthwatch_evaluation::evaluate::lived::recorder_form;
+use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
 use hearthwatch_protocol::HomeId;
+use hearthwatch_training::Corpus;
 
 use super::table::Part;
 use super::timeline::{EPOCH, Timeline};

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hearthwatch_detector::alarm::{Alarm, AlarmEvent, Verdict};
+use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, NetworkRecords, Voice};
+use hearthwatch_detector::grid::{STEP_SECONDS, step_of};
 use hearthwatch_edge::detector_service::{ToFleet, announcement};
 use hearthwatch_edge::history::KEPT_SECONDS;
-use hearthwatch_model::alarm::{Alarm, AlarmEvent, Verdict};
-use hearthwatch_model::dataset::RecordedHome;
-use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, NetworkRecords, Voice};
-use hearthwatch_model::grid::{STEP_SECONDS, step_of};
+use hearthwatch_evaluation::dataset::RecordedHome;
 use hearthwatch_protocol::messages::{Announcement, FeatureWindow, FeedbackRecord, Origin};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, Sequence};
 use sha2::{Digest, Sha256};
@@ -210,10 +210,10 @@ impl SimulatedHome {
             alarm: AlarmId::new(alarm_id).ok()?,
             device_class: entity.class.as_str().to_owned(),
             model_version: announced.model_version,
-            feature_schema: hearthwatch_model::grid::FEATURE_SCHEMA,
+            feature_schema: hearthwatch_detector::grid::FEATURE_SCHEMA,
             window: FeatureWindow {
-                steps: u16::try_from(hearthwatch_model::grid::WINDOW_STEPS).ok()?,
-                features: u16::try_from(hearthwatch_model::grid::FEATURES).ok()?,
+                steps: u16::try_from(hearthwatch_detector::grid::WINDOW_STEPS).ok()?,
+                features: u16::try_from(hearthwatch_detector::grid::FEATURES).ok()?,
                 values,
             },
             score: alarm.score,

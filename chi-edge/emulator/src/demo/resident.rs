@@ -3,7 +3,7 @@
 //! Each answer is drawn from a generator seeded by (world seed, home, alarm id), so it depends neither on the order in
 //! which homes run nor on how many alarms came before.
 
-use hearthwatch_model::alarm::Verdict;
+use hearthwatch_detector::alarm::Verdict;
 use rand::{Rng, RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
@@ -53,7 +53,7 @@ pub fn answer(habits: &Habits, seed: u64, home: &str, alarm_id: &str, raised_at:
         false => Verdict::Dismissed,
     };
     // One step is the least: nobody answers before the notification has arrived.
-    let delay = ((delay_hours * 3600.0) as i64).max(hearthwatch_model::grid::STEP_SECONDS);
+    let delay = ((delay_hours * 3600.0) as i64).max(hearthwatch_detector::grid::STEP_SECONDS);
     Some(Answer { at: raised_at + delay, verdict })
 }
 

@@ -7,13 +7,13 @@ use std::time::Instant;
 use anyhow::Context;
 use hearthwatch_cloud::store::RunRow;
 use hearthwatch_cloud::training::{Corpora, ModelLearner};
+use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_edge::detector_service::ToFleet;
-use hearthwatch_model::dataset::DATA_SETS;
-use hearthwatch_model::evaluate::{GateReport, GateVerdict};
-use hearthwatch_model::grid::STEP_SECONDS;
-use hearthwatch_model::train::Corpus;
+use hearthwatch_evaluation::dataset::DATA_SETS;
+use hearthwatch_evaluation::evaluate::{GateReport, GateVerdict};
 use hearthwatch_protocol::messages::UpdateResult;
 use hearthwatch_protocol::{HomeId, ModelVersion};
+use hearthwatch_training::Corpus;
 
 use super::agent::FleetAgent;
 use super::cast::{self, HOMES_MAX, Player};

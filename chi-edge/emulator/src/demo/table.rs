@@ -3,7 +3,7 @@
 use std::fmt;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
-use hearthwatch_model::evaluate::GateReport;
+use hearthwatch_evaluation::evaluate::GateReport;
 use serde::{Deserialize, Serialize};
 
 use super::tally::{Found, Tally};

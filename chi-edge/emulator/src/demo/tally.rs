@@ -1,7 +1,7 @@
 //! Counting what a home's alarms were worth, with labelled and injected events kept apart.
 
-use hearthwatch_model::alarm::Alarm;
-use hearthwatch_model::dataset::{Label, LabelOrigin};
+use hearthwatch_detector::alarm::Alarm;
+use hearthwatch_evaluation::dataset::{Label, LabelOrigin};
 use serde::{Deserialize, Serialize};
 
 /// Events of one origin.

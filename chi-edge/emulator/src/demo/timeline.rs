@@ -1,6 +1,6 @@
 //! When what happens, in virtual time: a pure plan that every home follows.
 
-use hearthwatch_model::grid::STEP_SECONDS;
+use hearthwatch_detector::grid::STEP_SECONDS;
 
 /// Virtual midnight, Monday 2026-01-05 UTC, at which the world begins.
 pub const EPOCH: i64 = 1_767_571_200;

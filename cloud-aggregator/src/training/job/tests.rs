@@ -183,7 +183,7 @@ impl Learner for Panics {
         &self,
         _examples: Vec<crate::dataset::Example>,
         _champion: Option<&[u8]>,
-        _checkpoints: &mut dyn hearthwatch_model::train::Checkpoints,
+        _checkpoints: &mut dyn hearthwatch_training::Checkpoints,
         _progress: &mut dyn FnMut(Step),
     ) -> Result<Challenger, String> {
         panic!("a shape that nobody thought of")

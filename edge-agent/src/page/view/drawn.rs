@@ -1,6 +1,6 @@
 //! Questions drawn by chance: of a moment in which nothing was said, whether something was off.
 
-use hearthwatch_model::alarm::Verdict;
+use hearthwatch_detector::alarm::Verdict;
 use maud::{Markup, html};
 
 use super::Forms;

@@ -1,6 +1,6 @@
 //! What answers did: here at once, and in the shared model when it was trained again.
 
-use hearthwatch_model::class::DeviceClass;
+use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_protocol::ModelVersion;
 use maud::{Markup, html};
 

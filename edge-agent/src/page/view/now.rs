@@ -1,8 +1,8 @@
 //! What is happening now: one sentence, what is open, and the entities, the most unusual first.
 
-use hearthwatch_model::detector::EntityScore;
-use hearthwatch_model::grid::step_of;
-use hearthwatch_model::reading::{EntityInfo, Value};
+use hearthwatch_detector::detector::EntityScore;
+use hearthwatch_detector::grid::step_of;
+use hearthwatch_detector::reading::{EntityInfo, Value};
 use maud::{Markup, html};
 
 use super::{Forms, alarms, drawn};

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hearthwatch_detector::detector::{Model, SHIPPED_VERSION};
 use hearthwatch_link::{LinkConfig, TlsFiles};
-use hearthwatch_model::detector::{Model, SHIPPED_VERSION};
 use hearthwatch_protocol::seal::trusted_keys;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 

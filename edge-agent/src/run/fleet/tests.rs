@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hearthwatch_model::detector::Model;
+use hearthwatch_detector::detector::Model;
 use tokio::task::JoinHandle;
 
 use super::*;

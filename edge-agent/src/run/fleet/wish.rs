@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hearthwatch_model::detector::Model;
+use hearthwatch_detector::detector::Model;
 
 use super::super::unix_now;
 use super::{Around, Fleet, off_the_workers};

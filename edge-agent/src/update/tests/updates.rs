@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::detector::{Margin, TrialWindow};
-use hearthwatch_model::features::RoutineScore;
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::detector::{Margin, TrialWindow};
+use hearthwatch_detector::features::RoutineScore;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::{UpdateOutcome, UpdateStage};
 use jiff::Timestamp;

@@ -8,7 +8,7 @@ use hearthwatch_cloud::aggregator::DATABASE_FILE;
 use hearthwatch_cloud::store::{
     FeedbackRow, IngestBatch, NewModel, ReleaseRow, RunRow, RunState, RunTrigger, SnapshotRow, SqliteStore, Store as _,
 };
-use hearthwatch_model::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
+use hearthwatch_detector::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 use hearthwatch_protocol::messages::{AgentStatus, FeatureWindow, FeedbackRecord, Origin, UpdateOutcome, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, Topic, encode};
 use indicatif::ProgressBar;

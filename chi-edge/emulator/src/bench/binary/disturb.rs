@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::dataset::{Label, LabelOrigin, RecordedHome};
-use hearthwatch_model::reading::{Reading, Value};
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::reading::{Reading, Value};
+use hearthwatch_evaluation::dataset::{Label, LabelOrigin, RecordedHome};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rand::{RngExt as _, SeedableRng};
@@ -161,7 +161,7 @@ fn seconds_of_day(at: i64, zone: &TimeZone) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hearthwatch_model::reading::EntityInfo;
+    use hearthwatch_detector::reading::EntityInfo;
 
     /// A door that is opened for two minutes every two hours of the day.
     fn home() -> RecordedHome {

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use hearthwatch_model::detector::Model;
-use hearthwatch_model::evaluate::{Blended, Detector, Entrant, Lesson, NotReady};
-use hearthwatch_model::network::{Artifact, Form};
-use hearthwatch_model::train::{FoldTrainer, RetrainConfig};
+use hearthwatch_detector::detector::Model;
+use hearthwatch_detector::network::{Artifact, Form};
+use hearthwatch_evaluation::evaluate::{Blended, Detector, Entrant, Lesson, NotReady};
+use hearthwatch_training::{FoldTrainer, RetrainConfig};
 
 /// Networks beside the one that ships.
 #[derive(Debug, Args)]

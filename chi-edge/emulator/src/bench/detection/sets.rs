@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::ValueEnum;
-use hearthwatch_model::dataset::RecordedHome;
-use hearthwatch_model::evaluate::{Roles, SetRules};
-use hearthwatch_model::train::Corpus;
+use hearthwatch_evaluation::dataset::RecordedHome;
+use hearthwatch_evaluation::evaluate::{Roles, SetRules};
+use hearthwatch_training::Corpus;
 
 use crate::data::Source;
 

@@ -1,12 +1,10 @@
 //! The arms of the comparison: same start, same steps, other answers.
 
-use hearthwatch_model::alarm::{Blend, Calibration};
-use hearthwatch_model::detector::Model;
-use hearthwatch_model::evaluate::{HomeTrace, Record, blended, calibrate, routine_scores};
-use hearthwatch_model::network::{Artifact, Scorer, Weights};
-use hearthwatch_model::train::{
-    DefencePolicy, FeedbackExample, HomeAnswer, Prepared, RetrainConfig, defend, fine_tune,
-};
+use hearthwatch_detector::alarm::{Blend, Calibration};
+use hearthwatch_detector::detector::Model;
+use hearthwatch_detector::network::{Artifact, Scorer, Weights};
+use hearthwatch_evaluation::evaluate::{HomeTrace, Record, blended, calibrate, routine_scores};
+use hearthwatch_training::{DefencePolicy, FeedbackExample, HomeAnswer, Prepared, RetrainConfig, defend, fine_tune};
 
 use super::residents::{Habits, Question, answers};
 

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use hearthwatch_model::alarm::{Alarm, AlarmEvent};
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::dataset::{LabelOrigin, RecordedHome};
-use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, Voice};
-use hearthwatch_model::grid::STEP_SECONDS;
-use hearthwatch_model::train::{FeedbackExample, HomeAnswer};
+use hearthwatch_detector::alarm::{Alarm, AlarmEvent};
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_detector::grid::STEP_SECONDS;
+use hearthwatch_evaluation::dataset::{LabelOrigin, RecordedHome};
+use hearthwatch_training::{FeedbackExample, HomeAnswer};
 use jiff::tz::TimeZone;
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;

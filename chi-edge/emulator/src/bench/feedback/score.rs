@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hearthwatch_model::evaluate::{Contender, Evaluation, HomePair, paired_difference, replay};
+use hearthwatch_evaluation::evaluate::{Contender, Evaluation, HomePair, paired_difference, replay};
 
 use super::arms::{Detector, REPLAY};
 
@@ -93,7 +93,8 @@ impl fmt::Display for Sheet {
             ("class", |one: &Evaluation| one.summary().by_class),
             ("family", |one: &Evaluation| one.summary().by_family),
         ]
-            as [(&str, fn(&Evaluation) -> std::collections::BTreeMap<String, hearthwatch_model::evaluate::Share>); 2]
+            as [(&str, fn(&Evaluation) -> std::collections::BTreeMap<String, hearthwatch_evaluation::evaluate::Share>);
+                2]
         {
             let base = if title == "class" { &before.by_class } else { &before.by_family };
             for (name, evaluation, _) in self.lines.iter().filter(|(name, ..)| name.contains("answered")) {

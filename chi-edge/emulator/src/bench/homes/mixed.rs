@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use hearthwatch_model::dataset::RecordedHome;
-use hearthwatch_model::reading::{EntityInfo, Reading};
+use hearthwatch_detector::reading::{EntityInfo, Reading};
+use hearthwatch_evaluation::dataset::RecordedHome;
 
 const WEEK: i64 = 7 * 86_400;
 
@@ -54,8 +54,8 @@ fn together<'a>(leader: &RecordedHome, others: impl Iterator<Item = &'a Recorded
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hearthwatch_model::class::DeviceClass;
-    use hearthwatch_model::reading::Value;
+    use hearthwatch_detector::class::DeviceClass;
+    use hearthwatch_detector::reading::Value;
 
     fn home(set: &str, from: i64, days: i64) -> RecordedHome {
         RecordedHome {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
-use hearthwatch_model::dataset::RecordedHome;
-use hearthwatch_model::evaluate::fan_out;
-use hearthwatch_model::evaluate::lived::{
+use hearthwatch_evaluation::dataset::RecordedHome;
+use hearthwatch_evaluation::evaluate::fan_out;
+use hearthwatch_evaluation::evaluate::lived::{
     EqualAlarms, HomeCopies, LivedHome, LivedPlan, at_equal_alarms, settled_rate,
 };
-use hearthwatch_model::rivals;
+use hearthwatch_evaluation::rivals;
 
 use super::Set;
 

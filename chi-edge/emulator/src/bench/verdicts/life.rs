@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hearthwatch_model::alarm::{Alarm, AlarmEvent, Verdict};
-use hearthwatch_model::dataset::{Label, LabelOrigin, RecordedHome};
-use hearthwatch_model::detector::{DetectorConfig, HomeDetector, Model, Voice};
-use hearthwatch_model::grid::STEP_SECONDS;
+use hearthwatch_detector::alarm::{Alarm, AlarmEvent, Verdict};
+use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_detector::grid::STEP_SECONDS;
+use hearthwatch_evaluation::dataset::{Label, LabelOrigin, RecordedHome};
 use jiff::tz::TimeZone;
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;

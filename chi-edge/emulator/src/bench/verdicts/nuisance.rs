@@ -1,10 +1,10 @@
 //! What comes again and is nothing: found in recordings, or put into a copy of one.
 
-use hearthwatch_model::alarm::Alarm;
-use hearthwatch_model::class::DeviceClass;
-use hearthwatch_model::dataset::RecordedHome;
-use hearthwatch_model::inject::{Scale, scale_of};
-use hearthwatch_model::reading::Value;
+use hearthwatch_detector::alarm::Alarm;
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::reading::Value;
+use hearthwatch_evaluation::dataset::RecordedHome;
+use hearthwatch_evaluation::inject::{Scale, scale_of};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rand::{RngExt as _, SeedableRng};

@@ -1,7 +1,7 @@
 //! Counting what was quietened, and what was lost by it.
 
-use hearthwatch_model::alarm::Alarm;
-use hearthwatch_model::dataset::RecordedHome;
+use hearthwatch_detector::alarm::Alarm;
+use hearthwatch_evaluation::dataset::RecordedHome;
 use jiff::tz::TimeZone;
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -1,0 +1,18 @@
+//! What *unusual* means: readings become a grid, the grid features, features a score, scores alarms.
+//!
+//! **Architecture invariant:** this crate has no network, no clock and reads no file: bytes and values come in, values go
+//! out. It depends on none of the other Hearthwatch crates, and nothing in it learns weights.
+
+pub mod alarm;
+pub mod class;
+pub mod detector;
+pub mod drift;
+pub mod experts;
+pub mod features;
+#[doc(hidden)]
+pub mod fixtures;
+pub mod grid;
+pub mod network;
+pub mod reading;
+pub mod rules;
+pub mod unit;

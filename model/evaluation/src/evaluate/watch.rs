@@ -1,0 +1,97 @@
+//! Running the whole detector over recorded homes.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use super::matching::{Outline, compare};
+use super::outcome::{Evaluation, HomeResult};
+use crate::dataset::RecordedHome;
+use hearthwatch_detector::alarm::{Alarm, AlarmEvent};
+use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_detector::grid::{STEP_SECONDS, step_of};
+
+/// A home to be judged on: a copy with events in it, and the same recording without.
+#[derive(Debug, Clone)]
+pub struct TestHome {
+    /// With labelled events.
+    pub faulty: RecordedHome,
+    /// Without the injected ones.
+    pub clean: RecordedHome,
+    /// Judged from here on, Unix seconds; what comes before is warm-up.
+    pub from: i64,
+}
+
+/// Runs `model` over every home, as deployed at this budget (alarms a week and home). Homes run on all cores; the result is in
+/// the order of `homes` and does not depend on their number.
+#[must_use]
+pub fn evaluate(homes: &[TestHome], model: &Arc<Model>, budget_per_week: f64) -> Evaluation {
+    evaluate_with(homes, &|home, from| alarms(home, from, model, budget_per_week))
+}
+
+/// Evaluates any way of turning a recording into alarms.
+pub(super) fn evaluate_with(
+    homes: &[TestHome],
+    alarms_of: &(dyn Fn(&RecordedHome, i64) -> Vec<Alarm> + Sync),
+) -> Evaluation {
+    let queue: Mutex<VecDeque<(usize, &TestHome)>> = Mutex::new(homes.iter().enumerate().collect());
+    let results: Mutex<Vec<Option<HomeResult>>> = Mutex::new(vec![None; homes.len()]);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(homes.len().max(1));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().ok().and_then(|mut queue| queue.pop_front());
+                    let Some((index, home)) = next else { return };
+                    let on_faulty = alarms_of(&home.faulty, home.from);
+                    let on_clean = alarms_of(&home.clean, home.from);
+                    let name = home.clean.full_name();
+                    let outline = Outline {
+                        home: &name,
+                        entities: &home.faulty.entities,
+                        from: home.from,
+                        until: home.clean.span().map_or(home.from, |(_, end)| end),
+                    };
+                    let faulty = (home.faulty.labels.as_slice(), on_faulty.as_slice());
+                    let result = compare(&outline, faulty, (&home.clean.labels, &on_clean));
+                    if let Ok(mut results) = results.lock() {
+                        results[index] = Some(result);
+                    }
+                }
+            });
+        }
+    });
+    let results = results.into_inner().unwrap_or_default();
+    Evaluation { homes: results.into_iter().flatten().collect() }
+}
+
+/// Every alarm of one recording; quiet before `from`.
+fn alarms(home: &RecordedHome, from: i64, model: &Arc<Model>, budget_per_week: f64) -> Vec<Alarm> {
+    let Some((start, end)) = home.span() else { return Vec::new() };
+    let timezone = jiff::tz::TimeZone::get(&home.timezone).unwrap_or(jiff::tz::TimeZone::UTC);
+    let config = DetectorConfig { timezone, budget_per_week, salt: home.full_name().into_bytes() };
+    let mut detector = HomeDetector::new(config, Arc::clone(model));
+    for entity in &home.entities {
+        detector.add_entity(entity.clone());
+    }
+    let mut raised = Vec::new();
+    let mut keep = |events: Vec<AlarmEvent>, live: bool| {
+        for event in events {
+            if let (AlarmEvent::Raised(alarm), true) = (event, live) {
+                raised.push(alarm);
+            }
+        }
+    };
+    let mut readings = home.readings.iter().peekable();
+    // As a trace does: a reading at the very end of a step belongs to it.
+    let mut step = step_of(start) - STEP_SECONDS;
+    while step < end {
+        step += STEP_SECONDS;
+        let live = step > from;
+        while let Some(reading) = readings.next_if(|reading| reading.at <= step) {
+            keep(detector.observe(reading), live);
+        }
+        let voice = if live { Voice::Live } else { Voice::Quiet };
+        keep(detector.close_step(step, voice).events, live);
+    }
+    raised
+}

@@ -1,0 +1,181 @@
+//! Everything that decides a training run, saved beside its artifact.
+
+use serde::{Deserialize, Serialize};
+
+use hearthwatch_detector::network::Form;
+use hearthwatch_evaluation::evaluate::GatePolicy;
+use hearthwatch_evaluation::inject::Family;
+
+/// A run's configuration. The defaults fit the bundled sets on two shared CPU cores.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetrainConfig {
+    /// Decides everything left to chance.
+    pub seed: u64,
+    /// The network's form from a fresh start; a champion keeps its own.
+    #[serde(skip_serializing_if = "Form::is_first")]
+    pub form: Form,
+    /// `flex`, `ndarray` or `cuda`.
+    pub device: String,
+    /// Threads for extraction and evaluation; training itself uses one, so that it can be repeated bit by bit.
+    pub threads: usize,
+    /// Days at the start of each recording in which the extractor only learns.
+    pub warm_up_days: i64,
+    /// Days after the warm-up that are trained (and calibrated) on.
+    pub train_days: i64,
+    /// Days that are measured in test homes, after the days trained on where the recording is long enough.
+    pub test_days: i64,
+    /// Most training homes; the first by the hash of their names.
+    pub train_homes_max: usize,
+    /// Most calibration homes.
+    pub calibrate_homes_max: usize,
+    /// Most test homes.
+    pub test_homes_max: usize,
+    /// Most entities of a home; recordings with more keep their first ones.
+    pub entities_max: usize,
+    /// Faults of each entity in a week, in training copies.
+    pub train_events_per_entity_week: f64,
+    /// Faults of each entity in a week, in test copies.
+    pub test_events_per_entity_week: f64,
+    /// Faulty copies of each training and calibration home, each with faults of its own.
+    pub train_copies: usize,
+    /// Faulty copies of each test home, each with faults of its own.
+    pub test_copies: usize,
+    /// Families put into training copies.
+    pub train_families: Vec<Family>,
+    /// Families put into test copies.
+    pub test_families: Vec<Family>,
+    /// Windows drawn anew for each epoch.
+    pub windows_per_epoch: usize,
+    /// Most epochs from a fresh start.
+    pub epochs: usize,
+    /// Most epochs when a champion is fine-tuned.
+    pub fine_tune_epochs: usize,
+    /// Epochs without a better validation loss after which training stops.
+    pub patience: usize,
+    /// Windows of an optimizer step.
+    pub batch: usize,
+    /// Adam's step size from a fresh start, at its highest.
+    pub learning_rate: f64,
+    /// Adam's step size when fine-tuning, at its highest.
+    pub fine_tune_learning_rate: f64,
+    /// Share of windows that end inside a fault.
+    pub faulty_share: f64,
+    /// Share of the windows from normal time that are drawn from those which the network of the epoch before found oddest.
+    pub hard_share: f64,
+    /// Share of windows taken from feedback, when there is any.
+    pub feedback_share: f64,
+    /// Weight of the anomaly loss against the quantile loss.
+    pub anomaly_weight: f32,
+    /// Windows of the validation sample.
+    pub validation_windows: usize,
+    /// Weights of the routine score beside the logit that are tried on the calibration homes; a single one is taken as it
+    /// is. When a champion is fine-tuned its blend is kept.
+    pub blend_weights: Vec<f32>,
+    /// Homes whose answers are left out, one at a time, before a candidate that learnt from answers is let through: those that
+    /// weigh most. Each costs a fine-tuning and a measurement.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub influence_homes: usize,
+    /// By which thresholds the baseline detector speaks, as the candidate's rival and beside it.
+    pub routine_thresholds: RoutineThresholds,
+    /// What the gate asks for.
+    pub gate: GatePolicy,
+}
+
+/// Where the thresholds of the baseline detector come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoutineThresholds {
+    /// Those that homes use: the champion's, or those that ship with the program. The few calibration homes of a nightly run know less
+    /// of homes than all those that the shipped thresholds were set on.
+    Deployed,
+    /// Set anew on the run's calibration homes: for weights that ship.
+    Fitted,
+}
+
+/// Three: beyond them a home has less than the cap's share anyway, and each costs minutes.
+const INFLUENCE_HOMES: usize = 3;
+
+/// Left out of the JSON then, as in configurations from before there was a choice.
+fn is_usual(homes: &usize) -> bool {
+    *homes == INFLUENCE_HOMES
+}
+
+impl RetrainConfig {
+    /// What the weights that ship are trained with: the longer recipe, taught and tried against every family there is
+    /// (docs/measurements/2026-11-30-training-tries.md).
+    #[must_use]
+    pub fn release(seed: u64) -> Self {
+        Self { train_families: Family::EVERY.to_vec(), test_families: Family::EVERY.to_vec(), ..Self::longer(seed) }
+    }
+
+    /// The longer recipe, chosen on fold L: more faulty copies, more epochs, hard windows, the routine score beside the
+    /// logit.
+    #[must_use]
+    pub fn longer(seed: u64) -> Self {
+        Self {
+            train_copies: 3,
+            blend_weights: vec![1.0],
+            epochs: 40,
+            patience: 10,
+            learning_rate: 2e-3,
+            hard_share: 0.2,
+            ..Self::earlier(seed)
+        }
+    }
+
+    /// What shipped before: more homes than an aggregator's nightly run, and the logit alone.
+    #[must_use]
+    pub fn earlier(seed: u64) -> Self {
+        Self {
+            seed,
+            train_homes_max: 40,
+            calibrate_homes_max: 16,
+            test_homes_max: 16,
+            epochs: 12,
+            blend_weights: vec![0.0],
+            routine_thresholds: RoutineThresholds::Fitted,
+            ..Self::default()
+        }
+    }
+}
+
+impl Default for RetrainConfig {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            form: Form::default(),
+            device: "flex".to_owned(),
+            threads: 2,
+            warm_up_days: 14,
+            train_days: 126,
+            test_days: 42,
+            train_homes_max: 10,
+            calibrate_homes_max: 5,
+            test_homes_max: 7,
+            entities_max: 24,
+            train_events_per_entity_week: 2.0,
+            test_events_per_entity_week: 0.75,
+            train_copies: 1,
+            test_copies: 3,
+            train_families: Family::ALL.to_vec(),
+            test_families: Family::ALL.to_vec(),
+            windows_per_epoch: 24_576,
+            epochs: 6,
+            fine_tune_epochs: 3,
+            patience: 2,
+            batch: 256,
+            learning_rate: 1e-3,
+            fine_tune_learning_rate: 4e-4,
+            faulty_share: 0.35,
+            hard_share: 0.0,
+            feedback_share: 0.25,
+            anomaly_weight: 4.0,
+            validation_windows: 4096,
+            blend_weights: vec![1.0],
+            influence_homes: INFLUENCE_HOMES,
+            routine_thresholds: RoutineThresholds::Deployed,
+            gate: GatePolicy::default(),
+        }
+    }
+}

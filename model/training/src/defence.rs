@@ -1,0 +1,349 @@
+//! What a home's answers may do to everybody's model: a quota, a cap on influence, and trust by how far it agrees with others.
+//!
+//! None of it proves anything about a single answer; the last defence is the gate, which measures the candidate on
+//! homes whose truth is known.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::feedback::FeedbackExample;
+use hearthwatch_detector::grid::FEATURES;
+
+/// Answers nearest to one that say what the fleet thinks of it.
+const NEIGHBOURS: usize = 7;
+/// Answers of a home below which its reliability is not doubted: a few disagreements are chance.
+const DOUBT_ANSWERS_MIN: usize = 6;
+/// Answers that every home is taken to have given like the median home, before any of its own: with few answers of its own, it
+/// weighs nearly as much as any.
+const PRIOR_ANSWERS: f64 = 6.0;
+/// How far below the fleet's agreement a home must lie to be doubted, in standard errors.
+const DOUBT_SIGMAS: f64 = 2.0;
+
+/// One answer with whose it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HomeAnswer {
+    /// The home; only equality matters.
+    pub home: String,
+    /// What it said.
+    pub example: FeedbackExample,
+}
+
+/// Which defences are on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DefencePolicy {
+    /// Most answers of one home in a run; the last ones count.
+    pub quota: usize,
+    /// Most of the whole weight that one home's answers may have.
+    pub influence_max: f64,
+    /// Whether homes that contradict the others beyond chance are left out, and the rest weigh by how far they agree.
+    pub reliability: bool,
+}
+
+impl Default for DefencePolicy {
+    fn default() -> Self {
+        Self { quota: 40, influence_max: 0.1, reliability: true }
+    }
+}
+
+impl DefencePolicy {
+    /// No defence: every answer counts as given.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { quota: usize::MAX, influence_max: 1.0, reliability: false }
+    }
+}
+
+/// The answers that a run learns from, and what became of the others.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Defended {
+    /// To be learnt from, with the weights that are left, in the order given.
+    pub examples: Vec<FeedbackExample>,
+    /// Answers beyond the quota, by home.
+    pub over_quota: BTreeMap<String, usize>,
+    /// Homes whose answers contradict the others' beyond chance.
+    pub doubted: Vec<String>,
+    /// What a home's answers weigh for agreeing less than the median home does: below 1, for those that do.
+    pub reliability: BTreeMap<String, f64>,
+    /// By what share the weights of a home were cut, for those that were.
+    pub capped: BTreeMap<String, f64>,
+    /// Whose each example is.
+    pub homes: Vec<String>,
+}
+
+/// What is learnt from when one home is left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WithoutHome {
+    /// The home.
+    pub home: String,
+    /// Its share of the whole weight.
+    pub weight_share: f64,
+    /// Everything but its answers, weighing as before.
+    pub examples: Vec<FeedbackExample>,
+}
+
+impl Defended {
+    /// The examples without each of the `most` homes that weigh most, the heaviest first; of equals, the first by name.
+    #[must_use]
+    pub fn without_each(&self, most: usize) -> Vec<WithoutHome> {
+        let mut weights: BTreeMap<&str, f64> = BTreeMap::new();
+        for (home, example) in self.homes.iter().zip(&self.examples) {
+            *weights.entry(home).or_default() += f64::from(example.weight);
+        }
+        let total: f64 = weights.values().sum();
+        let mut heaviest: Vec<(&str, f64)> = weights.into_iter().collect();
+        heaviest.sort_by(|left, right| right.1.total_cmp(&left.1));
+        let without = |(home, weight): &(&str, f64)| WithoutHome {
+            home: (*home).to_owned(),
+            weight_share: weight / total.max(f64::MIN_POSITIVE),
+            examples: self
+                .homes
+                .iter()
+                .zip(&self.examples)
+                .filter(|(whose, _)| whose != home)
+                .map(|(_, example)| example.clone())
+                .collect(),
+        };
+        heaviest.iter().take(most).map(without).collect()
+    }
+}
+
+/// Applies the defences in order: quota, reliability, influence. Pure; the order of the answers decides which are last.
+#[must_use]
+pub fn defend(answers: &[HomeAnswer], policy: &DefencePolicy) -> Defended {
+    let mut defended = Defended::default();
+    let mut kept: Vec<&HomeAnswer> = Vec::new();
+    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+    for answer in answers.iter().rev() {
+        let own = count.entry(&answer.home).or_default();
+        *own += 1;
+        if *own <= policy.quota {
+            kept.push(answer);
+        } else {
+            *defended.over_quota.entry(answer.home.clone()).or_default() += 1;
+        }
+    }
+    kept.reverse();
+    if policy.reliability {
+        let agreement = Agreement::of(&kept);
+        defended.doubted = agreement.doubted();
+        defended.reliability = agreement.weights();
+        defended.reliability.retain(|home, _| !defended.doubted.contains(home));
+        kept.retain(|answer| !defended.doubted.contains(&answer.home));
+    }
+    let trusted = |answer: &HomeAnswer| {
+        let reliability = defended.reliability.get(&answer.home).copied().unwrap_or(1.0);
+        f64::from(answer.example.weight.max(0.0)) * reliability
+    };
+    let factors = caps(kept.iter().map(|answer| (answer.home.as_str(), trusted(answer))), policy.influence_max);
+    let weighed = |answer: &&HomeAnswer| {
+        let factor = factors.get(answer.home.as_str()).copied().unwrap_or(1.0);
+        FeedbackExample { weight: (trusted(answer) * factor) as f32, ..answer.example.clone() }
+    };
+    defended.examples = kept.iter().map(weighed).collect();
+    defended.homes = kept.iter().map(|answer| answer.home.clone()).collect();
+    defended.capped = factors.into_iter().map(|(home, factor)| (home.to_owned(), 1.0 - factor)).collect();
+    defended
+}
+
+/// Factors that bring each home down to its share of the whole, for those above it.
+///
+/// The share is of the capped whole: with `n` capped homes of share `s` the others have `1 − n·s` of it. Where there are
+/// too few homes for the cap to be met, all count alike.
+fn caps<'a>(answers: impl Iterator<Item = (&'a str, f64)>, influence_max: f64) -> BTreeMap<&'a str, f64> {
+    let mut weights: BTreeMap<&str, f64> = BTreeMap::new();
+    for (home, weight) in answers {
+        *weights.entry(home).or_default() += weight;
+    }
+    let mut sorted: Vec<f64> = weights.values().copied().collect();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let limit = influence_max.max(1.0 / sorted.len().max(1) as f64);
+    if limit >= 1.0 {
+        return BTreeMap::new();
+    }
+    let mut allowed = f64::INFINITY;
+    for capped in 1..=sorted.len() {
+        let rest: f64 = sorted[capped..].iter().sum();
+        let room = 1.0 - capped as f64 * limit;
+        // Nobody is left to hold a share against: all are brought down to the smallest.
+        let candidate = if room <= 1e-9 { sorted[sorted.len() - 1] } else { limit * rest / room };
+        if sorted[capped - 1] <= candidate {
+            break;
+        }
+        allowed = candidate;
+    }
+    weights.into_iter().filter(|(_, own)| *own > allowed).map(|(home, own)| (home, allowed / own)).collect()
+}
+
+/// How often each home's answers agree with the nearest answers of other homes.
+struct Agreement<'a> {
+    /// Agreed, of all that had an opinion to agree with.
+    homes: BTreeMap<&'a str, (usize, usize)>,
+    /// The median home's share: a minority that lies does not move it. None where nobody could be compared.
+    usual: Option<f64>,
+}
+
+impl<'a> Agreement<'a> {
+    fn of(answers: &[&'a HomeAnswer]) -> Self {
+        let mut homes: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+        for answer in answers {
+            let Some(expected) = opinion_of_others(answer, answers) else { continue };
+            let (agreed, all) = homes.entry(&answer.home).or_default();
+            *agreed += usize::from(expected == answer.example.anomalous);
+            *all += 1;
+        }
+        let mut shares: Vec<f64> = homes.values().map(|(agreed, all)| *agreed as f64 / *all as f64).collect();
+        shares.sort_by(f64::total_cmp);
+        Self { homes, usual: shares.get(shares.len() / 2).copied() }
+    }
+
+    /// Homes that disagree more often than the median home does, beyond chance.
+    fn doubted(&self) -> Vec<String> {
+        let Some(usual) = self.usual else { return Vec::new() };
+        let beyond_chance = |(agreed, all): (usize, usize)| {
+            let error = (usual * (1.0 - usual) / all as f64).sqrt().max(1.0 / all as f64);
+            (agreed as f64 / all as f64) < usual - DOUBT_SIGMAS * error
+        };
+        let doubted = self.homes.iter().filter(|(_, counts)| counts.1 >= DOUBT_ANSWERS_MIN && beyond_chance(**counts));
+        doubted.map(|(home, _)| (*home).to_owned()).collect()
+    }
+
+    /// What each home's answers weigh against the median home's, for those that weigh less.
+    ///
+    /// The one-coin model of Dawid and Skene (1979): a home says what is true with a probability p of its own, estimated here by
+    /// its agreement, drawn towards the median home's by [`PRIOR_ANSWERS`]. Its vote then counts 2p − 1 (Karger, Oh and Shah
+    /// 2011), nothing at a coin's toss. One round, not to convergence: with the few homes there are, an iteration would find
+    /// whatever block of homes agrees with itself.
+    fn weights(&self) -> BTreeMap<String, f64> {
+        let Some(usual) = self.usual.filter(|usual| *usual > 0.5) else { return BTreeMap::new() };
+        let weigh = |(agreed, all): (usize, usize)| {
+            let share = (agreed as f64 + PRIOR_ANSWERS * usual) / (all as f64 + PRIOR_ANSWERS);
+            ((2.0 * share - 1.0) / (2.0 * usual - 1.0)).max(0.0)
+        };
+        let weights = self.homes.iter().map(|(home, counts)| ((*home).to_owned(), weigh(*counts)));
+        weights.filter(|(_, weight)| *weight < 1.0).collect()
+    }
+}
+
+/// What most of the nearest answers of other homes about the same class say; none where there are too few, or a tie.
+fn opinion_of_others(answer: &HomeAnswer, answers: &[&HomeAnswer]) -> Option<bool> {
+    let mut near: Vec<(f32, bool)> = answers
+        .iter()
+        .filter(|other| other.home != answer.home && other.example.class == answer.example.class)
+        .map(|other| (distance(&answer.example.window, &other.example.window), other.example.anomalous))
+        .collect();
+    if near.len() < NEIGHBOURS {
+        return None;
+    }
+    near.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let yes = near[..NEIGHBOURS].iter().filter(|(_, anomalous)| *anomalous).count();
+    Some(2 * yes > NEIGHBOURS)
+}
+
+/// Squared distance of the windows' last steps: what was unusual is unusual there.
+fn distance(left: &[f32], right: &[f32]) -> f32 {
+    let last = |window: &[f32]| window.len().saturating_sub(FEATURES);
+    left[last(left)..].iter().zip(&right[last(right)..]).map(|(a, b)| (a - b) * (a - b)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use hearthwatch_detector::class::DeviceClass;
+    use hearthwatch_detector::network::WINDOW_VALUES;
+
+    /// An answer about a window at `level`; truth is that a level above one half is anomalous.
+    fn answer(home: &str, level: f32, lies: bool) -> HomeAnswer {
+        let example = FeedbackExample {
+            window: vec![level; WINDOW_VALUES],
+            class: DeviceClass::Temperature,
+            anomalous: (level > 0.5) != lies,
+            weight: 1.0,
+        };
+        HomeAnswer { home: home.into(), example }
+    }
+
+    /// Ten homes of twelve answers, none about quite the same; the first so many lie.
+    fn fleet(liars: usize) -> Vec<HomeAnswer> {
+        let level =
+            |home: usize, number: usize| (number % 4) as f32 / 3.0 + ((home * 7 + number * 13) % 17) as f32 * 0.01;
+        let of =
+            |home: usize| (0..12).map(move |number| answer(&format!("h{home}"), level(home, number), home < liars));
+        (0..10).flat_map(of).collect()
+    }
+
+    #[test]
+    fn a_home_that_flips_its_answers_is_doubted_and_honest_ones_are_not() {
+        let policy = DefencePolicy { quota: 100, influence_max: 1.0, reliability: true };
+        assert_eq!(defend(&fleet(2), &policy).doubted, ["h0", "h1"]);
+        assert_eq!(defend(&fleet(0), &policy).doubted, [""; 0]);
+    }
+
+    #[test]
+    fn a_home_that_errs_now_and_then_weighs_less_and_is_not_left_out() {
+        let policy = DefencePolicy { quota: 100, influence_max: 1.0, reliability: true };
+        let mut answers = fleet(0);
+        // One wrong answer of twelve: (11 + 6) of 18 agree, so 2 × 17/18 − 1.
+        answers[0].example.anomalous = !answers[0].example.anomalous;
+        let defended = defend(&answers, &policy);
+        assert_eq!(defended.doubted, [""; 0]);
+        assert_eq!(defended.reliability.keys().collect::<Vec<_>>(), ["h0"]);
+        assert!((defended.reliability["h0"] - 8.0 / 9.0).abs() < 1e-9, "{:?}", defended.reliability);
+        assert!((defended.examples[0].weight - 8.0 / 9.0).abs() < 1e-6);
+        assert_eq!(defended.examples[12].weight, 1.0);
+    }
+
+    #[test]
+    fn the_heaviest_homes_are_left_out_one_at_a_time() {
+        let mut answers: Vec<HomeAnswer> = fleet(0).into_iter().take(36).collect();
+        answers[30].example.weight = 3.0;
+        let defended = defend(&answers, &DefencePolicy::none());
+        let without = defended.without_each(2);
+        assert_eq!(without.iter().map(|one| one.home.as_str()).collect::<Vec<_>>(), ["h2", "h0"]);
+        assert!((without[0].weight_share - 14.0 / 38.0).abs() < 1e-9);
+        assert_eq!(without[0].examples, defended.examples[..24]);
+        assert_eq!(defended.without_each(9).len(), 3);
+    }
+
+    #[test]
+    fn the_last_answers_of_a_home_fill_its_quota() {
+        let policy = DefencePolicy { quota: 2, influence_max: 1.0, reliability: false };
+        let answers: Vec<HomeAnswer> = (0..5).map(|number| answer("a", number as f32, false)).collect();
+        let defended = defend(&answers, &policy);
+        assert_eq!(defended.examples.iter().map(|example| example.window[0]).collect::<Vec<_>>(), [3.0, 4.0]);
+        assert_eq!(defended.over_quota["a"], 3);
+    }
+
+    #[test]
+    fn without_defences_every_answer_counts_as_given() {
+        let answers = fleet(3);
+        let given: Vec<FeedbackExample> = answers.iter().map(|answer| answer.example.clone()).collect();
+        assert_eq!(defend(&answers, &DefencePolicy::none()).examples, given);
+    }
+
+    proptest! {
+        #[test]
+        fn no_home_has_more_than_its_share(counts in proptest::collection::vec(1usize..60, 5..15), cap in 0.2f64..0.9) {
+            let answers: Vec<HomeAnswer> = counts
+                .iter()
+                .enumerate()
+                .flat_map(|(home, count)| (0..*count).map(move |_| answer(&format!("h{home}"), 0.0, false)))
+                .collect();
+            let policy = DefencePolicy { quota: usize::MAX, influence_max: cap, reliability: false };
+            let defended = defend(&answers, &policy);
+            let total: f64 = defended.examples.iter().map(|example| f64::from(example.weight)).sum();
+            for home in 0..counts.len() {
+                let own: f64 = answers
+                    .iter()
+                    .zip(&defended.examples)
+                    .filter(|(answer, _)| answer.home == format!("h{home}"))
+                    .map(|(_, example)| f64::from(example.weight))
+                    .sum();
+                prop_assert!(own <= cap * total + 1e-3, "{own} of {total}");
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The training loop: Adam, a cosine schedule, early stopping on calibration homes.
+
+use burn::grad_clipping::GradientClippingConfig;
+use burn::module::Module;
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::{Checkpoint, Checkpoints};
+use super::config::RetrainConfig;
+use super::loss::loss;
+use super::sampler::{Batch, Sampler};
+use super::{Progress, TrainError};
+use hearthwatch_detector::network::{DeviceKind, Network, Scorer, Weights};
+
+/// Share of the highest step size that the schedule ends with.
+const FINAL_RATE_SHARE: f64 = 0.05;
+
+/// Steps over which the step size rises from zero.
+const RISE_STEPS: usize = 30;
+
+/// Largest norm of a parameter's gradient.
+const GRADIENT_NORM_MAX: f32 = 1.0;
+
+/// Decoupled weight decay (Loshchilov and Hutter 2019).
+const WEIGHT_DECAY: f32 = 0.02;
+
+/// Batches between two reports of progress.
+const REPORT_EVERY: usize = 8;
+
+/// Windows of a validation batch.
+const VALIDATION_BATCH: usize = 512;
+
+/// One epoch's losses.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// From 1.
+    pub epoch: usize,
+    /// Mean over the epoch's batches.
+    pub training_loss: f32,
+    /// On the fixed sample of calibration homes, after the epoch.
+    pub validation_loss: f32,
+}
+
+/// How a fit differs from another one of the same run.
+pub(super) struct Plan {
+    pub epochs: usize,
+    pub learning_rate: f64,
+    pub feedback_share: f64,
+}
+
+/// AdamW with clipped gradients, its moments empty.
+pub(super) fn optimizer() -> ModuleOptimizer {
+    AdamWConfig::new()
+        .with_weight_decay(WEIGHT_DECAY)
+        .with_grad_clipping(Some(GradientClippingConfig::Norm(GRADIENT_NORM_MAX)))
+        .init()
+}
+
+/// A fit's homes: drawn from, and judged on.
+pub(super) struct Homes<'a> {
+    pub train: Sampler<'a>,
+    pub validate: Sampler<'a>,
+}
+
+/// Trains from `start` and returns the weights with the lowest validation loss, and the losses on the way. After each
+/// epoch it keeps a checkpoint; one of the very same fit is gone on from, and gives the same weights as if it had never
+/// been cut off.
+pub(super) fn fit(
+    start: &Weights,
+    homes: &mut Homes<'_>,
+    plan: &Plan,
+    config: &RetrainConfig,
+    kept: &mut Kept<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Weights, Vec<EpochRecord>), TrainError> {
+    let plain = DeviceKind::parse(&config.device)?.open()?;
+    let device = plain.clone().autodiff();
+    let mut optimizer = optimizer();
+    let validation = {
+        let mut rng = ChaCha8Rng::seed_from_u64(config.seed ^ VALIDATION_SALT);
+        validation_batches(&homes.validate, &mut rng, config)
+    };
+    let steps = (config.windows_per_epoch / config.batch).max(1);
+    let judge =
+        |weights: &Weights| validation_loss(&Network::from_weights(weights, &plain), &validation, config, &plain);
+    let mut at = match kept.load() {
+        Some(checkpoint) => {
+            optimizer = checkpoint.restore(optimizer).ok_or(TrainError::Checkpoint)?;
+            checkpoint
+        }
+        None => Checkpoint {
+            epoch: 0,
+            stale: 0,
+            best_loss: judge(start),
+            best: start.clone(),
+            last: start.clone(),
+            history: Vec::new(),
+            rng: ChaCha8Rng::seed_from_u64(config.seed),
+            optimizer: Vec::new(),
+        },
+    };
+    while at.epoch < plan.epochs && at.stale < config.patience {
+        let epoch = at.epoch + 1;
+        if at.epoch > 0 {
+            homes.train.find_hard(&Scorer::on(&at.last, &plain), &mut at.rng, config.hard_share);
+        }
+        let mut network = Network::from_weights(&at.last, &device);
+        let mut total = 0.0;
+        for step in 1..=steps {
+            let batch = homes.train.draw(&mut at.rng, config.batch, config.faulty_share, plan.feedback_share);
+            let loss = loss(&network, &batch, config.anomaly_weight, &device);
+            total += loss.clone().into_scalar::<f32>();
+            let gradients = GradientsParams::from_grads(loss.backward(), &network);
+            let rate = rate_at((epoch - 1) * steps + step - 1, plan.epochs * steps, plan.learning_rate);
+            network = optimizer.step(rate, network, gradients);
+            if step % REPORT_EVERY == 0 || step == steps {
+                let loss = total / step as f32;
+                progress(Progress::Training { epoch, epochs: plan.epochs, step, steps, loss });
+            }
+        }
+        if !total.is_finite() {
+            return Err(TrainError::Diverged { epoch });
+        }
+        at.last = network.to_weights()?;
+        at.epoch = epoch;
+        let validation_loss = judge(&at.last);
+        at.history.push(EpochRecord { epoch, training_loss: total / steps as f32, validation_loss });
+        if validation_loss < at.best_loss {
+            (at.best_loss, at.best, at.stale) = (validation_loss, at.last.clone(), 0);
+        } else {
+            at.stale += 1;
+        }
+        // Moments that cannot be written only cost a resumption.
+        if let Ok(moments) = optimizer.into_bytes() {
+            at.optimizer = moments.to_vec();
+            kept.save(&at);
+        }
+    }
+    Ok((at.best, at.history))
+}
+
+/// The checkpoints of one fit: those of another corpus, configuration or start are not its own.
+pub(super) struct Kept<'a> {
+    pub checkpoints: &'a mut dyn Checkpoints,
+    pub part: &'static str,
+    pub fingerprint: String,
+}
+
+impl Kept<'_> {
+    fn load(&mut self) -> Option<Checkpoint> {
+        Checkpoint::parse(&self.checkpoints.load(self.part)?, &self.fingerprint)
+    }
+
+    fn save(&mut self, checkpoint: &Checkpoint) {
+        self.checkpoints.save(self.part, &checkpoint.to_bytes(&self.fingerprint));
+    }
+}
+
+/// Keeps the validation sample apart from the training draws of the same seed.
+const VALIDATION_SALT: u64 = 0x00a1_1d00;
+
+fn validation_batches(sampler: &Sampler<'_>, rng: &mut ChaCha8Rng, config: &RetrainConfig) -> Vec<Batch> {
+    if !sampler.has_peace() {
+        return Vec::new();
+    }
+    let count = config.validation_windows.div_ceil(VALIDATION_BATCH).max(1);
+    (0..count).map(|_| sampler.draw(rng, VALIDATION_BATCH, config.faulty_share, 0.0)).collect()
+}
+
+fn validation_loss(network: &Network, batches: &[Batch], config: &RetrainConfig, device: &burn::tensor::Device) -> f32 {
+    let network = network.valid();
+    let total: f32 =
+        batches.iter().map(|batch| loss(&network, batch, config.anomaly_weight, device).into_scalar::<f32>()).sum();
+    total / batches.len().max(1) as f32
+}
+
+/// Rises linearly, then falls along a half cosine.
+fn rate_at(step: usize, steps: usize, highest: f64) -> f64 {
+    if step < RISE_STEPS {
+        return highest * (step + 1) as f64 / RISE_STEPS as f64;
+    }
+    let share = (step - RISE_STEPS) as f64 / (steps.saturating_sub(RISE_STEPS)).max(1) as f64;
+    let cosine = 0.5 * (1.0 + (std::f64::consts::PI * share.min(1.0)).cos());
+    highest * (FINAL_RATE_SHARE + (1.0 - FINAL_RATE_SHARE) * cosine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_step_size_rises_and_falls() {
+        assert!(rate_at(0, 1000, 1.0) < 0.05);
+        assert!((rate_at(RISE_STEPS, 1000, 1.0) - 1.0).abs() < 1e-9);
+        assert!((rate_at(1000, 1000, 1.0) - FINAL_RATE_SHARE).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,168 @@
+//! A network that is trained anew in every fold of the detection benchmark: never shipped, only measured.
+
+use std::sync::Mutex;
+
+use super::config::RetrainConfig;
+use super::fit::{Homes, Kept, Plan, fit};
+use super::{NoCheckpoints, sampler::Sampler};
+use hearthwatch_detector::alarm::Blend;
+use hearthwatch_detector::network::{Scorer, Weights};
+use hearthwatch_evaluation::evaluate::{
+    Blended, Detector, Entrant, HomePair, HomeTrace, Lesson, NotReady, Span, fan_out,
+};
+use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
+
+/// What a network is trained on in one fold; kept, since all seeds learn from the same.
+struct Taught {
+    fold: usize,
+    train: Vec<HomePair>,
+    calibrate: Vec<HomePair>,
+}
+
+/// Trains on a fold's training homes, stops by its calibration homes.
+pub struct FoldTrainer {
+    name: String,
+    config: RetrainConfig,
+    seeds: u64,
+    every_family: bool,
+    start: Option<Weights>,
+    taught: Mutex<Option<Taught>>,
+}
+
+impl std::fmt::Debug for FoldTrainer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FoldTrainer").field("name", &self.name).field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl FoldTrainer {
+    /// A trainer under a name for the table, trained with the seeds from 1 to `seeds`. The configuration's own families do
+    /// not count: the fold says which may be used.
+    #[must_use]
+    pub fn new(name: String, config: RetrainConfig, seeds: u64) -> Self {
+        Self { name, config, seeds, every_family: false, start: None, taught: Mutex::new(None) }
+    }
+
+    /// Is taught the families, too, that the fold would leave out: for the figure over all families.
+    #[must_use]
+    pub fn with_every_family(self) -> Self {
+        Self { every_family: true, ..self }
+    }
+
+    /// Goes on from these weights instead of fresh ones.
+    #[must_use]
+    pub fn starting_from(self, weights: Weights) -> Self {
+        Self { start: Some(weights), ..self }
+    }
+
+    fn teach(&self, lesson: &Lesson<'_>) -> Taught {
+        let families = if self.every_family { Family::EVERY.to_vec() } else { lesson.families.clone() };
+        let pairs = |spans: &[Span]| fan_out(spans, self.config.threads, |span| self.pair(span, &families), |_| {});
+        Taught { fold: lesson.fold.number, train: pairs(lesson.train), calibrate: pairs(lesson.calibrate) }
+    }
+
+    fn pair(&self, span: &Span, families: &[Family]) -> HomePair {
+        let plan = |copy: usize| InjectionPlan {
+            seed: COPY_SALT.wrapping_add(copy as u64),
+            events_per_entity_week: self.config.train_events_per_entity_week,
+            families: families.to_vec(),
+        };
+        let copy = |copy| HomeTrace::extract_copy(&inject(&span.home, &plan(copy), span.from), span.from);
+        HomePair {
+            clean: HomeTrace::extract(&span.home, span.from),
+            faulty: (0..self.config.train_copies.max(1)).map(copy).collect(),
+        }
+    }
+}
+
+/// Keeps training faults from being test faults: the benchmark injects with small seeds.
+const COPY_SALT: u64 = 0x7075_7069_6c00;
+
+impl Entrant for FoldTrainer {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn seeds(&self) -> Vec<u64> {
+        (1..=self.seeds).collect()
+    }
+
+    fn prepare<'a>(&'a self, lesson: &Lesson<'_>) -> Result<Box<dyn Detector + 'a>, NotReady> {
+        let refused = |why: String| NotReady(format!("{}: {why}", self.name));
+        let mut taught = self.taught.lock().map_err(|_| refused("an earlier fold panicked".to_owned()))?;
+        if taught.as_ref().is_none_or(|taught| taught.fold != lesson.fold.number) {
+            *taught = Some(self.teach(lesson));
+        }
+        let Some(taught) = taught.as_ref() else { return Err(refused("nothing was taught".to_owned())) };
+        let mut homes = Homes {
+            train: Sampler::for_training(&taught.train, &[]),
+            validate: Sampler::for_validation(&taught.calibrate),
+        };
+        if !homes.train.has_faults() || !homes.train.has_peace() {
+            return Err(refused("the fold's training homes hold no fault or no normal time".to_owned()));
+        }
+        let config = RetrainConfig { seed: lesson.seed, ..self.config.clone() };
+        let start = self.start.clone().unwrap_or_else(|| config.form.initial_weights(lesson.seed));
+        let plan = Plan { epochs: config.epochs, learning_rate: config.learning_rate, feedback_share: 0.0 };
+        let mut kept = Kept { checkpoints: &mut NoCheckpoints, part: "trainer", fingerprint: String::new() };
+        let (weights, _) = fit(&start, &mut homes, &plan, &config, &mut kept, &mut |_| {})
+            .map_err(|error| refused(error.to_string()))?;
+        let scorer = Scorer::new(&weights).map_err(|error| refused(error.to_string()))?;
+        let blend = Blend::uniform(config.blend_weights.first().copied().unwrap_or(0.0));
+        Ok(Box::new(Blended { scorer, blend }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hearthwatch_evaluation::evaluate::Fold;
+    use hearthwatch_evaluation::fixtures::home::made_home;
+
+    fn span(seed: u64) -> Span {
+        let home = made_home(seed, 28);
+        Span { from: home.span().unwrap().0 + 14 * 86_400, home }
+    }
+
+    fn trainer() -> FoldTrainer {
+        let config = RetrainConfig {
+            epochs: 1,
+            windows_per_epoch: 256,
+            batch: 64,
+            validation_windows: 64,
+            ..RetrainConfig::default()
+        };
+        FoldTrainer::new("trainer".to_owned(), config, 1)
+    }
+
+    #[test]
+    fn a_family_that_is_left_out_is_not_taught_unless_every_one_is() {
+        let (train, calibrate) = ([span(1)], [span(2)]);
+        let fold = Fold { number: 0, left_out: vec![Family::Spike], homes: Vec::new() };
+        let families = vec![Family::LevelShift];
+        let lesson = Lesson { fold: &fold, train: &train, calibrate: &calibrate, families, seed: 1 };
+        let taught = |trainer: FoldTrainer| {
+            let taught = trainer.teach(&lesson);
+            let pairs = taught.train.into_iter().chain(taught.calibrate);
+            let labels = pairs.flat_map(|pair| pair.faulty).flat_map(|copy| copy.labels);
+            labels.map(|label| label.family).collect::<std::collections::BTreeSet<_>>()
+        };
+        assert_eq!(taught(trainer()), ["level_shift".to_owned()].into());
+        assert!(taught(trainer().with_every_family()).len() > 3);
+    }
+
+    #[test]
+    fn the_same_lesson_gives_the_same_detector() {
+        let (train, calibrate) = ([span(1)], [span(2)]);
+        let fold = Fold { number: 0, left_out: Vec::new(), homes: Vec::new() };
+        let lesson =
+            Lesson { fold: &fold, train: &train, calibrate: &calibrate, families: Family::EVERY.to_vec(), seed: 1 };
+        let home = HomeTrace::extract(&train[0].home, train[0].from);
+        let bits = || -> Vec<u32> {
+            let trainer = trainer();
+            let scores = trainer.prepare(&lesson).unwrap().score(&home);
+            scores.into_iter().flat_map(|one| one.scores).map(f32::to_bits).collect()
+        };
+        assert_eq!(bits(), bits());
+    }
+}

@@ -1,0 +1,62 @@
+//! The weights that ship: trained from scratch on the sets that may ship, by a command that can be run again.
+
+use serde::Serialize;
+
+use super::config::RetrainConfig;
+use super::corpus::Corpus;
+use super::fit::EpochRecord;
+use super::retrain::retrain;
+use super::{Progress, TrainError};
+use hearthwatch_detector::network::Artifact;
+use hearthwatch_evaluation::dataset::{RecordedHome, registry};
+use hearthwatch_evaluation::evaluate::GateReport;
+
+/// What a release run gives: the artifact to be committed, and the record to be kept beside it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Release {
+    /// The artifact's bytes.
+    #[serde(skip)]
+    pub artifact: Vec<u8>,
+    /// Its canonical weights id.
+    pub weights_id: String,
+    /// SHA-256 in hex of the bytes.
+    pub sha256: String,
+    /// The run's configuration.
+    pub config: RetrainConfig,
+    /// Losses by epoch.
+    pub history: Vec<EpochRecord>,
+    /// The gate's report on held-out homes.
+    pub report: GateReport,
+    /// Sets whose homes were passed over because weights trained on them must not ship.
+    pub left_out: Vec<String>,
+}
+
+/// Trains the weights that ship from those of `homes` whose sets may ship; the others are left out and named.
+///
+/// # Errors
+/// Any [`TrainError`].
+pub fn release(
+    homes: Vec<RecordedHome>,
+    config: &RetrainConfig,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Release, TrainError> {
+    let may_ship = |home: &RecordedHome| registry::find(&home.set).is_ok_and(|set| set.usage.may_ship());
+    let (homes, others): (Vec<_>, Vec<_>) = homes.into_iter().partition(may_ship);
+    let mut left_out: Vec<String> = others.into_iter().map(|home| home.set).collect();
+    left_out.sort();
+    left_out.dedup();
+    let candidate = retrain(&Corpus::split(homes), &[], None, config, progress)?;
+    let artifact = Artifact::parse(&candidate.artifact)?;
+    Ok(Release {
+        weights_id: artifact.weights_id(),
+        sha256: {
+            use sha2::Digest as _;
+            hex::encode(sha2::Sha256::digest(&candidate.artifact))
+        },
+        artifact: candidate.artifact,
+        config: candidate.config,
+        history: candidate.history,
+        report: candidate.report,
+        left_out,
+    })
+}

@@ -1,0 +1,332 @@
+//! Draws training windows: so many inside faults, the others from normal time.
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use super::feedback::FeedbackExample;
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::grid::{FEATURES, STEP_SECONDS};
+use hearthwatch_detector::network::{RESIDUAL_FEATURE, Scorer, WINDOW_VALUES, tame};
+use hearthwatch_evaluation::dataset::{Label, LabelOrigin};
+use hearthwatch_evaluation::evaluate::{EntityTrace, HomePair, HomeTrace};
+use hearthwatch_evaluation::inject::Family;
+
+/// After a fault its shadow stays in the window: for a day it is neither fault nor normal.
+const SHADOW_SECONDS: i64 = 86_400;
+
+/// Most of a fault's beginning that is passed over.
+const ONSET_SECONDS_MAX: i64 = 6 * 3600;
+
+/// Features that change sign with the value: residuals, differences, means, innovations. The others are sizes, ages and
+/// the time of day.
+const SIGNED: [usize; 11] = [0, 1, 2, 4, 5, 8, 9, 10, 12, 16, 17];
+
+/// Half the width of the uniform noise added to a training window's features, so that no window is seen twice alike.
+const JITTER: f32 = 0.15;
+
+/// Windows from normal time that are looked at for hard ones in an epoch: a third of a default epoch's training.
+const HARD_POOL: usize = 8192;
+
+/// Of these, so many count as hard: the oddest twentieth.
+const HARD_KEPT: usize = HARD_POOL / 20;
+
+/// Windows scored together: 256 × 1,920 values are 2 MB.
+const HARD_GATHER: usize = 256;
+
+/// A batch of windows in plain rows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Batch {
+    /// `n * WINDOW_VALUES` values.
+    pub windows: Vec<f32>,
+    /// Device class indices.
+    pub classes: Vec<usize>,
+    /// 1 inside a fault, 0 in normal time.
+    pub labels: Vec<f32>,
+    /// Weight of the label.
+    pub weights: Vec<f32>,
+    /// The next step's residual.
+    pub targets: Vec<f32>,
+    /// 1 where the target is known and the window is from normal time.
+    pub known: Vec<f32>,
+}
+
+/// One entity of one trace.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    trace: &'a EntityTrace,
+}
+
+/// Steps of one entity that may be drawn as normal.
+struct NormalSteps<'a> {
+    source: Source<'a>,
+    steps: Vec<u32>,
+}
+
+/// One fault's steps that may be drawn.
+struct Fault<'a> {
+    source: Source<'a>,
+    steps: std::ops::Range<usize>,
+}
+
+/// Everything that can be drawn from a set of homes.
+pub(super) struct Sampler<'a> {
+    normal: Vec<NormalSteps<'a>>,
+    faults: Vec<Fault<'a>>,
+    feedback: &'a [FeedbackExample],
+    augment: bool,
+    /// Entity and step of the windows from normal time that look oddest to the network so far.
+    hard: Vec<(usize, u32)>,
+    hard_share: f64,
+}
+
+impl<'a> Sampler<'a> {
+    /// For training: windows are jittered, and mirrored where the quantity is as likely to be too low as too high.
+    pub fn for_training(pairs: &'a [HomePair], feedback: &'a [FeedbackExample]) -> Self {
+        Self::new(pairs, feedback, true)
+    }
+
+    /// For validation: windows as they are.
+    pub fn for_validation(pairs: &'a [HomePair]) -> Self {
+        Self::new(pairs, &[], false)
+    }
+
+    fn new(pairs: &'a [HomePair], feedback: &'a [FeedbackExample], augment: bool) -> Self {
+        let mut sampler =
+            Self { normal: Vec::new(), faults: Vec::new(), feedback, augment, hard: Vec::new(), hard_share: 0.0 };
+        for home in pairs.iter().flat_map(|pair| std::iter::once(&pair.clean).chain(&pair.faulty)) {
+            for trace in &home.entities {
+                sampler.add(home, trace);
+            }
+        }
+        sampler
+    }
+
+    fn add(&mut self, home: &'a HomeTrace, trace: &'a EntityTrace) {
+        let labels: Vec<&Label> = home.labels.iter().filter(|label| label.entity == trace.entity).collect();
+        let source = Source { trace };
+        let mut steps = Vec::new();
+        for index in 0..trace.len() {
+            let at = trace.at(index);
+            let shadowed =
+                labels.iter().any(|label| label.start <= at && at <= label.end.saturating_add(SHADOW_SECONDS));
+            if at > home.from && !shadowed && trace.network_ready(index) {
+                steps.push(index as u32);
+            }
+        }
+        if !steps.is_empty() {
+            self.normal.push(NormalSteps { source, steps });
+        }
+        // The clean twin's labels are the recording's own; the faulty twin carries them too, once is enough.
+        let is_clean = home.labels.iter().all(|label| label.origin == LabelOrigin::Real);
+        for label in labels.iter().filter(|label| is_clean == (label.origin == LabelOrigin::Real)) {
+            let step = |at: i64| ((at - trace.first).max(0) / STEP_SECONDS) as usize;
+            let range = step(label.start + onset(label) + STEP_SECONDS - 1)..(step(label.end) + 1).min(trace.len());
+            if range.clone().any(|index| trace.network_ready(index)) {
+                self.faults.push(Fault { source, steps: range });
+            }
+        }
+    }
+
+    pub fn has_faults(&self) -> bool {
+        !self.faults.is_empty()
+    }
+
+    pub fn has_peace(&self) -> bool {
+        !self.normal.is_empty()
+    }
+
+    /// Draws `n` windows: a share from feedback (when there is any), of the rest a share from faults.
+    pub fn draw(&self, rng: &mut ChaCha8Rng, n: usize, faulty_share: f64, feedback_share: f64) -> Batch {
+        let mut batch = Batch::default();
+        batch.windows.reserve(n * WINDOW_VALUES);
+        for place in 0..n {
+            // All three dice are thrown each time, so that the run without feedback sees the same replay elsewhere.
+            let (source, kind) = (rng.random::<f64>(), rng.random::<f64>());
+            if source < feedback_share && !self.feedback.is_empty() {
+                let example = &self.feedback[rng.random_range(0..self.feedback.len())];
+                batch.push(&example.window, example.class.index(), example.anomalous, example.weight, None);
+            } else if kind < faulty_share && self.has_faults() {
+                self.draw_fault(rng, &mut batch);
+            } else {
+                self.draw_peace(rng, &mut batch);
+            }
+            if self.augment {
+                batch.augment(place, rng);
+            }
+        }
+        batch
+    }
+
+    fn draw_fault(&self, rng: &mut ChaCha8Rng, batch: &mut Batch) {
+        /// A few steps of a fault may have no window (a sensor that just came back); one draw in a few finds one.
+        const TRIES: usize = 32;
+        for _ in 0..TRIES {
+            let fault = &self.faults[rng.random_range(0..self.faults.len())];
+            let index = rng.random_range(fault.steps.clone());
+            if fault.source.trace.network_ready(index)
+                && let Some(window) = fault.source.trace.window(index)
+            {
+                return batch.push(window, fault.source.trace.class.index(), true, 1.0, None);
+            }
+        }
+        self.draw_peace(rng, batch);
+    }
+
+    fn any_peace(&self, rng: &mut ChaCha8Rng) -> (usize, u32) {
+        let entity = rng.random_range(0..self.normal.len());
+        let steps = &self.normal[entity].steps;
+        (entity, steps[rng.random_range(0..steps.len())])
+    }
+
+    /// Looks at [`HARD_POOL`] windows from normal time with the network as it is and draws a share of the next windows from
+    /// normal time among the oddest of them: at one alarm a week only the tail counts, and uniform draws hardly meet it.
+    pub fn find_hard(&mut self, scorer: &Scorer, rng: &mut ChaCha8Rng, share: f64) {
+        if share <= 0.0 || !self.has_peace() {
+            return;
+        }
+        let pool: Vec<(usize, u32)> = (0..HARD_POOL).map(|_| self.any_peace(rng)).collect();
+        let mut scored = Vec::with_capacity(pool.len());
+        for part in pool.chunks(HARD_GATHER) {
+            let trace = |entity: usize| self.normal[entity].source.trace;
+            let windows: Vec<f32> = part
+                .iter()
+                .flat_map(|(entity, step)| trace(*entity).window(*step as usize).expect("normal steps have windows"))
+                .copied()
+                .collect();
+            let classes: Vec<usize> = part.iter().map(|(entity, _)| trace(*entity).class.index()).collect();
+            let logits = scorer.score(&windows, &classes).into_iter().map(|output| output.logit);
+            scored.extend(logits.zip(part.iter().copied()));
+        }
+        scored.sort_by(|left, right| right.0.total_cmp(&left.0).then(left.1.cmp(&right.1)));
+        self.hard = scored.into_iter().take(HARD_KEPT).map(|(_, place)| place).collect();
+        self.hard_share = share;
+    }
+
+    fn draw_peace(&self, rng: &mut ChaCha8Rng, batch: &mut Batch) {
+        let hard = !self.hard.is_empty() && rng.random::<f64>() < self.hard_share;
+        let (entity, step) = if hard { self.hard[rng.random_range(0..self.hard.len())] } else { self.any_peace(rng) };
+        let (index, trace) = (step as usize, self.normal[entity].source.trace);
+        let window = trace.window(index).expect("normal steps are network-ready");
+        let next = (index + 1 < trace.len() && trace.observed[index + 1].is_finite())
+            .then(|| trace.row(index + 1).map(|row| row[RESIDUAL_FEATURE]))
+            .flatten();
+        batch.push(window, trace.class.index(), false, 1.0, next);
+    }
+}
+
+impl Batch {
+    fn push(&mut self, window: &[f32], class: usize, anomalous: bool, weight: f32, target: Option<f32>) {
+        self.windows.extend(window.iter().map(|value| tame(*value)));
+        self.classes.push(class);
+        self.labels.push(f32::from(u8::from(anomalous)));
+        self.weights.push(weight);
+        self.targets.push(target.unwrap_or(0.0));
+        self.known.push(f32::from(u8::from(target.is_some())));
+    }
+
+    /// Jitters one window, and mirrors it half of the time where its class is symmetrical.
+    fn augment(&mut self, place: usize, rng: &mut ChaCha8Rng) {
+        let symmetrical = DeviceClass::ALL.get(self.classes[place]).is_some_and(|class| !class.heavy_tailed());
+        let mirror = rng.random::<bool>() && symmetrical;
+        let window = &mut self.windows[place * WINDOW_VALUES..(place + 1) * WINDOW_VALUES];
+        // One jitter for the whole window and feature: it must not look like noise in time.
+        let mut jitter = [0.0; FEATURES];
+        for feature in SIGNED {
+            jitter[feature] = JITTER * (2.0 * rng.random::<f32>() - 1.0);
+        }
+        for row in window.chunks_exact_mut(FEATURES) {
+            for feature in SIGNED {
+                row[feature] = if mirror { -row[feature] } else { row[feature] } + jitter[feature];
+            }
+        }
+        if mirror {
+            self.targets[place] = -self.targets[place];
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.classes.len()
+    }
+}
+
+/// How long a fault goes on before it can be told from normal time: nothing is taught there, in either direction.
+fn onset(label: &Label) -> i64 {
+    let length = (label.end - label.start).max(0);
+    let share = if label.family == Family::Drift.as_str() {
+        0.35
+    } else if [Family::SlowLeak, Family::Stuck, Family::Missing, Family::TimeShift]
+        .iter()
+        .any(|family| label.family == family.as_str())
+    {
+        0.15
+    } else {
+        0.0
+    };
+    ((length as f64 * share) as i64).clamp(STEP_SECONDS, ONSET_SECONDS_MAX.max(STEP_SECONDS)).min(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hearthwatch_evaluation::fixtures::home::made_home;
+    use hearthwatch_evaluation::inject::{InjectionPlan, inject};
+    use rand::SeedableRng;
+
+    fn pair() -> HomePair {
+        let clean = made_home(3, 28);
+        let from = clean.span().unwrap().0 + 14 * 86_400;
+        let plan = InjectionPlan { seed: 1, events_per_entity_week: 2.0, families: vec![Family::LevelShift] };
+        HomePair {
+            clean: HomeTrace::extract(&clean, from),
+            faulty: vec![HomeTrace::extract(&inject(&clean, &plan, from), from)],
+        }
+    }
+
+    #[test]
+    fn faults_and_peace_come_in_the_asked_shares_and_only_peace_has_a_target() {
+        let pairs = [pair()];
+        let sampler = Sampler::for_training(&pairs, &[]);
+        let batch = sampler.draw(&mut ChaCha8Rng::seed_from_u64(1), 400, 0.25, 0.5);
+        let faulty = batch.labels.iter().filter(|label| **label == 1.0).count();
+        assert!((70..130).contains(&faulty), "{faulty} of 400");
+        assert_eq!(batch.windows.len(), 400 * WINDOW_VALUES);
+        assert!(batch.labels.iter().zip(&batch.known).all(|(label, known)| label * known == 0.0));
+        assert!(batch.known.iter().sum::<f32>() > 200.0);
+    }
+
+    #[test]
+    fn feedback_comes_in_its_share_with_its_weight() {
+        let pairs = [pair()];
+        let example = FeedbackExample {
+            window: vec![0.25; WINDOW_VALUES],
+            class: DeviceClass::Power,
+            anomalous: true,
+            weight: 3.0,
+        };
+        let feedback = [example];
+        let sampler = Sampler::for_training(&pairs, &feedback);
+        let batch = sampler.draw(&mut ChaCha8Rng::seed_from_u64(1), 400, 0.0, 0.25);
+        let answered = batch.weights.iter().filter(|weight| **weight == 3.0).count();
+        assert!((70..130).contains(&answered), "{answered} of 400");
+    }
+
+    #[test]
+    fn peace_keeps_away_from_faults_and_their_shadow() {
+        let pairs = [pair()];
+        let sampler = Sampler::for_validation(&pairs);
+        let labels = &pairs[0].faulty[0].labels;
+        assert!(!labels.is_empty());
+        for normal in
+            sampler.normal.iter().filter(|normal| std::ptr::eq(normal.source.trace, &pairs[0].faulty[0].entities[0]))
+        {
+            for step in &normal.steps {
+                let at = normal.source.trace.at(*step as usize);
+                assert!(
+                    !labels
+                        .iter()
+                        .any(|label| { label.entity == 0 && label.start <= at && at <= label.end + SHADOW_SECONDS })
+                );
+            }
+        }
+    }
+}
