@@ -106,7 +106,7 @@ fn every_key_of_the_app_is_known_and_has_a_value_of_its_kind() {
 #[test]
 fn the_app_is_reached_where_the_page_listens_and_has_the_programs_version() {
     let config = config();
-    let page = crate::config::PageConfig::behind_ingress();
+    let page = hearthwatch_edge_ui::config::PageConfig::behind_ingress();
     assert_eq!(config["ingress_port"].as_i64(), Some(i64::from(page.listen.port())));
     assert_eq!(config["watchdog"].as_str(), Some("http://[HOST]:[PORT:8099]/healthz"));
     assert_eq!(config["version"].as_str(), Some(env!("CARGO_PKG_VERSION")));
@@ -180,8 +180,8 @@ fn u32_be(number: u32) -> [u8; 4] {
 
 /// The page's icon on a plain ground, three pixels for a unit as everything is drawn.
 fn drawn(side: u32) -> Vec<u8> {
-    let icon = include_str!("page/icon.svg");
+    let icon = include_str!("../ui/src/icon.svg");
     let units = f64::from(side) / 3.0;
     let sized = icon.replacen("<svg ", &format!("<svg width=\"{units}\" height=\"{units}\" "), 1);
-    crate::explain::png(&sized).unwrap()
+    hearthwatch_edge_core::explain::png(&sized).unwrap()
 }

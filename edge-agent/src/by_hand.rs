@@ -13,12 +13,12 @@ use jiff::Timestamp;
 
 use crate::audit::{self, AUDIT_FILE, Entry};
 use crate::config::Config;
-use crate::outbox::{Outbox, OutboxError};
 use crate::output::{stderr_line, stdout_line};
 use crate::state_directory::{StateDirectory, StateError};
-use crate::update::disk::RealDisk;
-use crate::update::slots::{SlotError, Slots};
-use crate::update::trust::{TrustError, forget_time};
+use hearthwatch_edge_store::outbox::{Outbox, OutboxError};
+use hearthwatch_edge_update::disk::RealDisk;
+use hearthwatch_edge_update::slots::{SlotError, Slots};
+use hearthwatch_edge_update::trust::{TrustError, forget_time};
 
 /// `hearthwatch-edge update`.
 #[derive(Debug, Args)]

@@ -16,11 +16,12 @@ use hearthwatch_protocol::HomeId;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
-use crate::config::{Config, Enrolment, Secret, TOKEN_VARIABLE};
+use crate::config::{Config, Enrolment, TOKEN_VARIABLE};
 use crate::enrol::{Claim, EnrolError, claim, token_in};
-use crate::pinned::{self, PinnedError};
 use crate::run::spread;
 use crate::state_directory::{StateDirectory, StateError};
+use hearthwatch_configuration::Secret;
+use hearthwatch_edge_cloud::pinned::{self, PinnedError};
 
 /// What the secret of alarm ids is hashed with, so that it is no other hash of the token: the fleet knows one.
 const SALT_DOMAIN: &[u8] = b"hearthwatch alarm ids of a home without a disk, 1\0";
@@ -206,7 +207,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::pinned::AskError;
+    use hearthwatch_edge_cloud::pinned::AskError;
 
     fn enrolment(token: Option<&str>) -> Enrolment {
         Enrolment {

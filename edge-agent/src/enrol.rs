@@ -19,9 +19,9 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::config::Secret;
 use crate::output::{stderr_line, stdout_line};
-use crate::pinned::{self, AskError, PinnedError};
+use hearthwatch_configuration::Secret;
+use hearthwatch_edge_cloud::pinned::{self, AskError, PinnedError};
 
 /// Between tries while the fleet is away or busy.
 const AGAIN: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(60) };

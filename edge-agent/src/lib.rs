@@ -1,34 +1,14 @@
 //! The guest in the house: learns a home's routine beside Home Assistant, speaks up rarely, says why, takes the answer.
 
 pub mod audit;
-pub mod backtest;
 pub mod by_hand;
 pub mod config;
-pub mod detector_service;
-pub mod discovery;
 pub mod diskless;
 pub mod enrol;
-pub mod explain;
-pub mod headline;
-pub mod history;
-pub mod home_assistant;
-pub mod house;
-pub mod identity;
 pub mod log;
 pub mod measure;
-pub mod miss;
-pub mod mode;
-pub mod outbox;
 pub mod output;
-pub mod page;
-pub mod pinned;
-pub mod replay;
 pub mod run;
 pub mod setup;
-pub mod state;
 pub mod state_directory;
-pub mod store;
 pub mod supervisor;
-pub mod unit_doubt;
-pub mod update;
-pub mod uplink;

@@ -6,9 +6,9 @@ use clap::{Parser, Subcommand};
 use hearthwatch_edge::by_hand::{self, ByHandArgs};
 use hearthwatch_edge::enrol::{self, EnrolArgs};
 use hearthwatch_edge::measure::{self, MeasureArguments};
-use hearthwatch_edge::replay::{self, ReplayArgs};
 use hearthwatch_edge::run::{self, LeaveArgs, RunArgs};
 use hearthwatch_edge::setup::{self, SetupArgs};
+use hearthwatch_edge_replay::{self as replay, ReplayArgs};
 
 /// Learns a home's routine, speaks up rarely, says why.
 #[derive(Parser)]

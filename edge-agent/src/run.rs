@@ -29,11 +29,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::config::{Config, Secret};
+use crate::config::Config;
 use crate::diskless;
 use crate::log::{self, LogFormat};
 use crate::output::{stderr_line, stdout_line};
 use crate::supervisor;
+use hearthwatch_configuration::Secret;
 
 pub use leave::{LeaveArgs, LeaveError, leave, main as leave_main};
 pub(crate) use wiring::spread;

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::store;
+use hearthwatch_edge_store::database;
 
 /// Bytes of the home's secret, as many as the hash has that it goes into.
 const SALT_BYTES: usize = 32;
@@ -76,7 +76,7 @@ impl StateDirectory {
                 if salt.len() == SALT_BYTES {
                     return Ok(salt);
                 }
-                let aside = store::set_file_aside(&path, &[], &[]).map_err(io)?;
+                let aside = database::set_file_aside(&path, &[], &[]).map_err(io)?;
                 tracing::error!(
                     state.path = %path.display(), state.set_aside = %aside.display(),
                     "the home's secret is damaged: it is kept under a new name, and a new one is made"

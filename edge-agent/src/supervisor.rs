@@ -12,8 +12,10 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use url::Url;
 
-use crate::config::{AppOptions, Config, HomeAssistantConfig, OptionsError, Secret, SupervisorBroker};
+use crate::config::{AppOptions, Config, OptionsError, SupervisorBroker};
 use crate::output::stderr_line;
+use hearthwatch_configuration::Secret;
+use hearthwatch_edge_home_assistant::config::HomeAssistantConfig;
 
 /// The form's answers, in the app's folder.
 const OPTIONS_FILE: &str = "options.json";

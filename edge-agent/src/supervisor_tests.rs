@@ -6,7 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
-use crate::home_assistant::socket::Socket;
+use hearthwatch_edge_home_assistant::home_assistant::socket::Socket;
 
 const TOKEN: &str = "the-supervisors-token";
 /// Longest request of a test.

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use hearthwatch_edge::update::fetch::{Patience, UpdateTransport};
-use hearthwatch_edge::update::trust::{TrustError, TrustStore};
+use hearthwatch_edge_update::fetch::{Patience, UpdateTransport};
+use hearthwatch_edge_update::trust::{TrustError, TrustStore};
 use hearthwatch_protocol::ModelVersion;
 use url::Url;
 

@@ -12,9 +12,9 @@ use std::path::PathBuf;
 
 use chrome::{Chrome, Light};
 use hearthwatch_detector::alarm::Verdict;
-use hearthwatch_edge::detector_service::DetectorCommand;
-use hearthwatch_edge::outbox::SharingLevel;
-use hearthwatch_edge::update::UpdateWish;
+use hearthwatch_edge_detection::service::DetectorCommand;
+use hearthwatch_edge_store::outbox::SharingLevel;
+use hearthwatch_edge_update::UpdateWish;
 use hearthwatch_protocol::messages::WithdrawalReceipt;
 use serde_json::json;
 

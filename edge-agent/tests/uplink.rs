@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hearthwatch_edge::outbox::{Outbox, SharingLevel};
-use hearthwatch_edge::uplink::{self, SharedOutbox, UplinkConfig, UplinkHandle, UplinkState};
+use hearthwatch_edge_cloud::uplink::{self, SharedOutbox, UplinkConfig, UplinkHandle, UplinkState};
+use hearthwatch_edge_store::outbox::{Outbox, SharingLevel};
 use hearthwatch_link::{Backoff, LinkConfig, LinkEvent, LinkEvents, LinkHandle, Publication, open};
 use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::messages::{

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use hearthwatch_cloud::config::{Config, HttpConfig, HttpTls};
 use hearthwatch_edge::enrol::{EnrolArgs, enrol};
-use hearthwatch_edge::identity::pair::Pair;
-use hearthwatch_edge::identity::renew::{Asked, renew};
-use hearthwatch_edge::identity::{Identity, Life, keep};
-use hearthwatch_edge::outbox::{Outbox, SharingLevel};
-use hearthwatch_edge::uplink::{self, UplinkConfig, UplinkState};
+use hearthwatch_edge_cloud::identity::pair::Pair;
+use hearthwatch_edge_cloud::identity::renew::{Asked, renew};
+use hearthwatch_edge_cloud::identity::{Identity, Life, keep};
+use hearthwatch_edge_cloud::uplink::{self, UplinkConfig, UplinkState};
+use hearthwatch_edge_store::outbox::{Outbox, SharingLevel};
 use hearthwatch_emulator::broker::{BrokerFiles, EmbeddedBroker};
 use hearthwatch_link::{LinkConfig, LinkEvent, TlsFiles, open};
 use hearthwatch_protocol::messages::AgentStatus;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use hearthwatch_protocol::HomeId;
 use url::Url;
 
-use super::Faults;
-use super::section::{Secret, Section};
+use hearthwatch_configuration::Faults;
+use hearthwatch_configuration::{Secret, Section};
 
 /// Where the claim token is when no file is named. There is no argument for it: other users see those.
 pub const TOKEN_VARIABLE: &str = "HEARTHWATCH_CLAIM_TOKEN";

@@ -6,26 +6,17 @@
 mod app;
 mod cloud;
 mod enrolment;
-mod fault;
-mod home_assistant;
-mod home_mqtt;
-mod page;
-mod section;
 
 use std::path::{Path, PathBuf};
 
+use hearthwatch_configuration::{Faults, Section};
+use hearthwatch_edge_home_assistant::config::{HomeAssistantConfig, HomeMqttConfig};
+use hearthwatch_edge_ui::config::PageConfig;
 use jiff::tz::TimeZone;
 
 pub use app::{AppOptions, OptionsError, SupervisorBroker};
 pub use cloud::{CloudConfig, CloudMqttConfig, UpdatesConfig};
 pub use enrolment::{Enrolment, TOKEN_VARIABLE};
-pub use fault::{Fault, Faults};
-pub use home_assistant::HomeAssistantConfig;
-pub(crate) use home_assistant::websocket_url;
-pub use home_mqtt::HomeMqttConfig;
-pub use page::PageConfig;
-pub use section::Secret;
-use section::Section;
 
 /// Alarms a week that a home is asked to bear when nothing is configured.
 pub const DEFAULT_BUDGET_PER_WEEK: f64 = 1.0;

@@ -150,12 +150,12 @@ fn sharing_a_window_takes_a_word() {
         )
     };
     let level = |more: &str| parse(dir.path(), &text(more)).map(|config| config.cloud.unwrap().sharing);
-    assert_eq!(level(""), Ok(crate::outbox::SharingLevel::Verdicts));
-    assert_eq!(level("sharing = \"windows\"\n"), Ok(crate::outbox::SharingLevel::Windows));
+    assert_eq!(level(""), Ok(hearthwatch_edge_store::outbox::SharingLevel::Verdicts));
+    assert_eq!(level("sharing = \"windows\"\n"), Ok(hearthwatch_edge_store::outbox::SharingLevel::Windows));
     assert_eq!(keys(&level("sharing = \"all\"\n").unwrap_err()), ["cloud.sharing"]);
     // Chosen at set-up, it waits at the top until there is a fleet.
     let chosen = parse(dir.path(), &format!("sharing = \"off\"\n{}", text(""))).unwrap();
-    assert_eq!(chosen.cloud.unwrap().sharing, crate::outbox::SharingLevel::Off);
+    assert_eq!(chosen.cloud.unwrap().sharing, hearthwatch_edge_store::outbox::SharingLevel::Off);
 }
 
 #[test]

@@ -23,17 +23,17 @@ use super::manifest::{Facts, Signer, vitals};
 use super::unix_now;
 use super::wiring::{HISTORY_FILE, StartError};
 use crate::audit::AUDIT_FILE;
-use crate::backtest;
 use crate::config::CloudConfig;
-use crate::detector_service::{
+use crate::state_directory::StateDirectory;
+use hearthwatch_edge_cloud::uplink::{self, Uplink, UplinkHandle, UplinkState};
+use hearthwatch_edge_detection::backtest;
+use hearthwatch_edge_detection::service::{
     DetectorCommand, DetectorGone, DetectorHandle, FeedbackSink, HomeDetail, HomeView, ToFleet,
 };
-use crate::discovery::UpdateView;
-use crate::history::HistoryReader;
-use crate::outbox::{Admission, Outbox, SharingLevel};
-use crate::state_directory::StateDirectory;
-use crate::update::{ModelProof, Step, Trigger, Updater, Wishes};
-use crate::uplink::{self, Uplink, UplinkHandle, UplinkState};
+use hearthwatch_edge_store::history::HistoryReader;
+use hearthwatch_edge_store::outbox::{Admission, Outbox, SharingLevel};
+use hearthwatch_edge_update::UpdateView;
+use hearthwatch_edge_update::{ModelProof, Step, Trigger, Updater, Wishes};
 pub(super) use parts::uplink_config;
 use parts::{Entry, own_model};
 

@@ -6,11 +6,11 @@ use hearthwatch_supervision::{Board, Condition, Grade};
 use tokio::sync::watch;
 
 use super::unix_now;
-use crate::detector_service::DetectorHandle;
-use crate::discovery::BrokerState;
 use crate::diskless::Membership;
-use crate::home_assistant::SessionState;
-use crate::uplink::{UplinkHandle, UplinkState};
+use hearthwatch_edge_cloud::uplink::{UplinkHandle, UplinkState};
+use hearthwatch_edge_core::mode::BrokerState;
+use hearthwatch_edge_core::mode::SessionState;
+use hearthwatch_edge_detection::service::DetectorHandle;
 
 /// Records are sent again after a quarter of an hour at the latest: a fleet that has taken none of them for a day is not well.
 const BACKLOG_MAX: Duration = Duration::from_secs(86_400);

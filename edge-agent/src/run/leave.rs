@@ -17,12 +17,12 @@ use super::fleet::{OUTBOX_FILE, uplink_config};
 use super::wiring::{LONE_NODE, NOTE_FILE};
 use super::{EXIT_CONFIG, unix_now};
 use crate::config::{CloudConfig, Config};
-use crate::discovery::{self, Device};
 use crate::log::{self, LogFormat};
-use crate::outbox::{Outbox, TakeBack};
 use crate::output::stderr_line;
 use crate::state_directory::StateDirectory;
-use crate::uplink;
+use hearthwatch_edge_cloud::uplink;
+use hearthwatch_edge_home_assistant::discovery::{self, Device};
+use hearthwatch_edge_store::outbox::{Outbox, TakeBack};
 
 /// How long the fleet's receipt is waited for: an aggregator answers within seconds of its broker.
 const RECEIPT_PATIENCE: Duration = Duration::from_secs(60);

@@ -9,8 +9,8 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::config::CloudConfig;
-use crate::detector_service::Tally;
-use crate::update::watch::Watch;
+use hearthwatch_edge_detection::service::Tally;
+use hearthwatch_edge_update::watch::Watch;
 
 /// Why nothing was signed.
 #[derive(Debug, thiserror::Error)]

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use hearthwatch_link::CREDENTIALS_REFUSED;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::discovery::BrokerState;
 use crate::diskless::Membership;
-use crate::home_assistant::SessionState;
-use crate::mode::{CloudState, Mode};
-use crate::uplink::UplinkState;
+use hearthwatch_edge_cloud::uplink::UplinkState;
+use hearthwatch_edge_core::mode::BrokerState;
+use hearthwatch_edge_core::mode::SessionState;
+use hearthwatch_edge_core::mode::{CloudState, Mode};
 
 /// How long changes are gathered before the mode is put together again.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -23,8 +22,6 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Sides {
     pub(super) session: watch::Receiver<SessionState>,
     pub(super) home_broker: Option<watch::Receiver<BrokerState>>,
-    /// What a person does where that broker refuses us.
-    pub(super) broker_remedy: String,
     /// Whether this home is in its fleet.
     pub(super) membership: watch::Receiver<Membership>,
     /// None without a cloud; none inside where the cloud only has models to give.
@@ -38,10 +35,7 @@ pub(super) async fn watch(mut sides: Sides, now: watch::Sender<Mode>, stop: Canc
     loop {
         let mode = Mode {
             session: sides.session.borrow_and_update().clone(),
-            home_broker: sides
-                .home_broker
-                .as_mut()
-                .map(|side| with_remedy(side.borrow_and_update().clone(), &sides.broker_remedy)),
+            home_broker: sides.home_broker.as_mut().map(|side| side.borrow_and_update().clone()),
             cloud: match (&*sides.membership.borrow_and_update(), &mut sides.cloud) {
                 (_, None) => CloudState::None,
                 (Membership::Outside(reason), _) => CloudState::Outside { reason: reason.clone() },
@@ -52,13 +46,8 @@ pub(super) async fn watch(mut sides: Sides, now: watch::Sender<Mode>, stop: Canc
         // Percents of the warm-up and entities that come one by one are for the screen, not for the log.
         let outline = Mode { session: outline_of(&mode.session), ..mode.clone() };
         if said.as_ref() != Some(&outline) {
-            match &mode.home_broker {
-                Some(BrokerState::Away { reason }) if reason.starts_with(CREDENTIALS_REFUSED) => {
-                    tracing::warn!(
-                        "{reason}; it is tried again by itself, and alarms stay on the local page until then"
-                    );
-                }
-                _ => {}
+            if let Some(refused @ BrokerState::Refused { .. }) = &mode.home_broker {
+                tracing::warn!("{refused}; it is tried again by itself, and alarms stay on the local page until then");
             }
             tracing::info!("mode: {mode}");
             said = Some(outline);
@@ -87,16 +76,6 @@ fn cloud_state(uplink: &UplinkState) -> CloudState {
         UplinkState::Connecting => CloudState::Away { reason: String::new() },
         UplinkState::Connected => CloudState::Connected,
         UplinkState::Away(reason) => CloudState::Away { reason: reason.clone() },
-    }
-}
-
-/// A broker that does not accept us is mended by a person alone, so the reason says how.
-fn with_remedy(state: BrokerState, remedy: &str) -> BrokerState {
-    match state {
-        BrokerState::Away { reason } if reason == CREDENTIALS_REFUSED => {
-            BrokerState::Away { reason: format!("{reason}; {remedy}") }
-        }
-        state => state,
     }
 }
 
@@ -146,16 +125,5 @@ mod tests {
         let broker = Mode { home_broker: Some(BrokerState::Connected), ..at(4) };
         assert_eq!(progress_due(&at(3), &broker), None);
         assert_eq!(progress_due(&Mode::default(), &at(0)), None);
-    }
-
-    #[test]
-    fn a_broker_that_refuses_the_password_is_said_with_what_to_do_and_another_trouble_as_it_is() {
-        let away = |reason: &str| BrokerState::Away { reason: reason.to_owned() };
-        let remedy = "put the right one in /etc/hearthwatch/broker-password";
-        let words =
-            "the MQTT broker refuses the user name or password; put the right one in /etc/hearthwatch/broker-password";
-        assert_eq!(with_remedy(away(CREDENTIALS_REFUSED), remedy), away(words));
-        assert_eq!(with_remedy(away("no sign of life"), remedy), away("no sign of life"));
-        assert_eq!(with_remedy(BrokerState::Connected, remedy), BrokerState::Connected);
     }
 }

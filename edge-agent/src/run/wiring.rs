@@ -14,25 +14,29 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::fleet::Fleet;
 use super::modes::{self, Sides};
 use super::{DRAIN, health, unix_now};
-use crate::config::{CloudConfig, Config, HomeMqttConfig};
-use crate::detector_service::{
+use crate::config::{CloudConfig, Config};
+use crate::diskless::{Joining, Membership};
+use crate::state_directory::{StateDirectory, StateError};
+use hearthwatch_edge_cloud::identity::pair::{Pair, PairError};
+use hearthwatch_edge_cloud::identity::{self, Identity};
+use hearthwatch_edge_cloud::uplink::{UplinkError, UplinkHandle};
+use hearthwatch_edge_core::mode::BrokerState;
+use hearthwatch_edge_core::mode::Mode;
+use hearthwatch_edge_core::mode::SessionState;
+use hearthwatch_edge_detection::service::{
     self, DetectorCommand, DetectorHandle, DetectorParts, DetectorService, HomeView, Notice,
 };
-use crate::discovery::{self, BrokerState, Device, Discovery, UpdateView};
-use crate::diskless::{Joining, Membership};
-use crate::history::{History, HistoryError};
-use crate::home_assistant::{self, SessionState};
-use crate::identity::pair::{Pair, PairError};
-use crate::identity::{self, Identity};
-use crate::mode::Mode;
-use crate::outbox::OutboxError;
-use crate::page::guard::Door;
-use crate::page::{self, PageParts};
-use crate::state_directory::{StateDirectory, StateError};
-use crate::update::{UpdaterError, Wishes};
-use crate::uplink::{UplinkError, UplinkHandle};
+use hearthwatch_edge_home_assistant::config::HomeMqttConfig;
+use hearthwatch_edge_home_assistant::discovery::{self, Device, Discovery};
+use hearthwatch_edge_home_assistant::home_assistant::{self};
+use hearthwatch_edge_store::history::{History, HistoryError};
+use hearthwatch_edge_store::outbox::OutboxError;
+use hearthwatch_edge_ui::PageParts;
+use hearthwatch_edge_ui::guard::Door;
+use hearthwatch_edge_update::UpdateView;
+use hearthwatch_edge_update::{UpdaterError, Wishes};
 
-/// Notices that wait for the home's broker; see the bound on waiting events in [`crate::discovery`].
+/// Notices that wait for the home's broker; see the bound on waiting events in [`hearthwatch_edge_home_assistant::discovery`].
 const NOTICES_MAX: usize = 64;
 /// The node without a fleet.
 pub(super) const LONE_NODE: &str = "home";
@@ -150,7 +154,7 @@ impl Agent {
             view,
             notices,
         )?;
-        let (detection, thread) = detector_service::prepare(detection);
+        let (detection, thread) = service::prepare(detection);
         parts.thread("detector", move |strikes| thread.run(strikes)).map_err(|_| StartError::System("thread"))?;
         health::detector(&board, &detection);
         parts.vital(
@@ -254,14 +258,7 @@ impl Agent {
             health::home_broker(&board, broker_seen.clone());
             broker_seen
         });
-        let broker_remedy = config.home_mqtt.as_ref().map(HomeMqttConfig::remedy).unwrap_or_default();
-        let sides = Sides {
-            session: session_seen,
-            home_broker,
-            broker_remedy,
-            membership: membership_seen,
-            cloud: cloud_state,
-        };
+        let sides = Sides { session: session_seen, home_broker, membership: membership_seen, cloud: cloud_state };
         let ends = stop.clone().drop_guard();
         parts.optional("mode", move || modes::watch(sides.clone(), mode.clone(), stop.clone()));
         Ok(Self { parts, _ends: ends, _state: state })
@@ -364,7 +361,7 @@ async fn serve_page(parts: PageParts, listen: SocketAddr, stop: CancellationToke
     let listener =
         TcpListener::bind(listen).await.map_err(|error| format!("nobody can listen at {listen}: {error}"))?;
     tracing::info!("local page at http://{listen}/");
-    page::serve(parts, listener, stop).await.map_err(|error| error.to_string())
+    hearthwatch_edge_ui::serve(parts, listener, stop).await.map_err(|error| error.to_string())
 }
 
 /// Text that nobody guesses.

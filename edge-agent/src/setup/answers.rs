@@ -1,8 +1,8 @@
 //! What was answered, read strictly.
 
-use crate::config::Secret;
-use crate::house::{BUDGET_MAX, BUDGET_MIN};
-use crate::outbox::SharingLevel;
+use hearthwatch_configuration::Secret;
+use hearthwatch_edge_core::preferences::{BUDGET_MAX, BUDGET_MIN};
+use hearthwatch_edge_store::outbox::SharingLevel;
 
 /// Port of a broker without TLS, as registered for MQTT.
 const MQTT_PORT: u16 = 1883;

@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::process::{Command, Stdio};
 
 use super::SetupError;
-use crate::config::Secret;
+use hearthwatch_configuration::Secret;
 
 /// Longest answer; a token has about 180 characters.
 const ANSWER_BYTES_MAX: u64 = 4096;

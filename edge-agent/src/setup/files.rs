@@ -6,7 +6,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::answers::Answers;
-use crate::config::{Config, Faults, Secret};
+use crate::config::Config;
+use hearthwatch_configuration::Faults;
+use hearthwatch_configuration::Secret;
 
 /// The configuration's name.
 pub(super) const CONFIG: &str = "edge.toml";

@@ -14,13 +14,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::config::PageConfig;
-use crate::explain::Language;
-use crate::outbox::SharingLevel;
 use crate::output::stderr_line;
 use answers::{Answers, Door};
 use ask::Asker;
 pub use files::FilesError;
+use hearthwatch_edge_core::explain::Language;
+use hearthwatch_edge_store::outbox::SharingLevel;
+use hearthwatch_edge_ui::config::PageConfig;
 pub use probe::{BrokerError, HomeAssistantFound, try_broker, try_home_assistant};
 
 /// What a person types; whatever is missing is asked.

@@ -9,11 +9,12 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::config::{Secret, websocket_url};
-use crate::home_assistant::entities::{WatchedEntities, parse_state};
-use crate::home_assistant::registry::{self, PresentState, Register};
-use crate::home_assistant::socket::{Socket, SocketError};
-use crate::unit_doubt::{Thermometer, UnitDoubt, doubts};
+use hearthwatch_configuration::Secret;
+use hearthwatch_edge_core::unit_doubt::{Thermometer, UnitDoubt, doubts};
+use hearthwatch_edge_home_assistant::config::websocket_url;
+use hearthwatch_edge_home_assistant::home_assistant::entities::{WatchedEntities, parse_state};
+use hearthwatch_edge_home_assistant::home_assistant::registry::{self, PresentState, Register};
+use hearthwatch_edge_home_assistant::home_assistant::socket::{Socket, SocketError};
 
 /// How long a broker may take to let us in.
 const BROKER_PATIENCE: Duration = Duration::from_secs(10);
@@ -177,8 +178,10 @@ mod tests {
     #[test]
     fn a_thermometer_in_the_wrong_unit_is_told_in_set_up() {
         let found = doubts(&thermometers(&states(STATES)));
-        let told: Vec<String> =
-            found.iter().map(|doubt| doubt.sentence(&doubt.entity_id, crate::explain::Language::English)).collect();
+        let told: Vec<String> = found
+            .iter()
+            .map(|doubt| doubt.sentence(&doubt.entity_id, hearthwatch_edge_core::explain::Language::English))
+            .collect();
         let words = "sensor.study says 70.2 °C, which looks like °F: correct its unit in Home Assistant.";
         assert_eq!(told, [words]);
     }

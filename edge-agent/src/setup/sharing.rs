@@ -2,7 +2,7 @@
 
 use hearthwatch_protocol::{HomeId, Message, encode};
 
-use crate::outbox::{SharingLevel, example_record};
+use hearthwatch_edge_store::outbox::{SharingLevel, example_record};
 
 /// A line for each level.
 pub(super) fn explained() -> Vec<String> {

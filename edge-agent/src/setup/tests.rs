@@ -3,7 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::config::{Config, Secret};
+use crate::config::Config;
+use hearthwatch_configuration::Secret;
 
 fn args(dir: &std::path::Path) -> SetupArgs {
     SetupArgs {

@@ -7,19 +7,20 @@ use hearthwatch_detector::alarm::Verdict;
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model};
 use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
-use hearthwatch_edge::backtest::Backtest;
-use hearthwatch_edge::detector_service::{
+use hearthwatch_edge_cloud::uplink::{self, UplinkConfig, UplinkHandle};
+use hearthwatch_edge_core::backtest::Backtest;
+use hearthwatch_edge_core::mode::BrokerState;
+use hearthwatch_edge_core::mode::Mode;
+use hearthwatch_edge_core::mode::SessionState;
+use hearthwatch_edge_detection::service::{
     self, DetectorCommand, DetectorHandle, DetectorParts, DetectorService, HomeView, ToFleet,
 };
-use hearthwatch_edge::discovery::{BrokerState, UpdateView};
-use hearthwatch_edge::history::History;
-use hearthwatch_edge::home_assistant::SessionState;
-use hearthwatch_edge::mode::Mode;
-use hearthwatch_edge::outbox::{Outbox, SharingLevel};
-use hearthwatch_edge::page::guard::Door;
-use hearthwatch_edge::page::{self, PageParts};
-use hearthwatch_edge::update::Wishes;
-use hearthwatch_edge::uplink::{self, UplinkConfig, UplinkHandle};
+use hearthwatch_edge_store::history::History;
+use hearthwatch_edge_store::outbox::{Outbox, SharingLevel};
+use hearthwatch_edge_ui::guard::Door;
+use hearthwatch_edge_ui::{self, PageParts};
+use hearthwatch_edge_update::UpdateView;
+use hearthwatch_edge_update::Wishes;
 use hearthwatch_link::LinkConfig;
 use hearthwatch_protocol::messages::{AgentStatus, Contribution, Receipt};
 use hearthwatch_protocol::{HomeId, ModelVersion, Sequence};
@@ -127,7 +128,7 @@ pub async fn lived() -> Home {
             }),
         )),
     };
-    let (detection, _thread) = detector_service::start(DetectorService::new(parts, view, notices).unwrap()).unwrap();
+    let (detection, _thread) = service::start(DetectorService::new(parts, view, notices).unwrap()).unwrap();
     detection.ask(|reply| DetectorCommand::AddEntities(entities(), reply)).await.unwrap();
     let live_from = FIRST + LEARNT_DAYS * DAY;
     for day in 0..LEARNT_DAYS {
@@ -167,7 +168,7 @@ pub async fn lived() -> Home {
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-    tokio::spawn(page::serve(parts, listener, stop.clone()));
+    tokio::spawn(hearthwatch_edge_ui::serve(parts, listener, stop.clone()));
     Home { address, detection, uplink, leaving, wishes, stop, _dir: dir }
 }
 

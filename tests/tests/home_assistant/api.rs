@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use hearthwatch_edge::config::Secret;
-use hearthwatch_edge::home_assistant::socket::Socket;
+use hearthwatch_configuration::Secret;
+use hearthwatch_edge_home_assistant::home_assistant::socket::Socket;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 

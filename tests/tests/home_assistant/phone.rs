@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hearthwatch_edge::home_assistant::socket::Socket;
+use hearthwatch_edge_home_assistant::home_assistant::socket::Socket;
 use serde_json::{Value, json};
 
 use crate::api::Owner;

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
-use hearthwatch_edge::outbox::{LedgerState, Outbox};
+use hearthwatch_edge_store::outbox::{LedgerState, Outbox};
 use hearthwatch_emulator::demo::Stage;
 use hearthwatch_protocol::{Message, decode};
 use hearthwatch_tests::double::Sensor;

@@ -90,13 +90,13 @@ mod tests {
     fn the_units_of_cargos_report_are_read_and_what_follows_them_is_not() {
         let page = r#"<script>const UNIT_DATA = [
             {"i": 0, "name": "serde", "version": "1.0", "duration": 2.5},
-            {"i": 1, "name": "hearthwatch-model", "version": "0.1", "duration": 30.0},
+            {"i": 1, "name": "hearthwatch-detector", "version": "0.1", "duration": 30.0},
             {"i": 2, "name": "there already", "version": "1.0", "duration": 0.0}
         ];
         const CONCURRENCY_DATA = [];</script>"#;
         let units = parse(page).unwrap();
         let read: Vec<_> = units.iter().map(|unit| (unit.name.as_str(), unit.seconds, unit.is_ours())).collect();
-        assert_eq!(read, [("serde", 2.5, false), ("hearthwatch-model", 30.0, true)]);
+        assert_eq!(read, [("serde", 2.5, false), ("hearthwatch-detector", 30.0, true)]);
         assert!(parse("<html>").is_none());
     }
 }

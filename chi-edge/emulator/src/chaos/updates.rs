@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use hearthwatch_detector::detector::Model;
-use hearthwatch_edge::update::{ModelProof, Policy, TrialWindows, Trigger, Updater, UpdaterConfig, Watching};
-use hearthwatch_edge::uplink::UplinkHandle;
+use hearthwatch_edge_cloud::uplink::UplinkHandle;
+use hearthwatch_edge_core::trial::TrialWindows;
+use hearthwatch_edge_update::{ModelProof, Policy, Trigger, Updater, UpdaterConfig, Watching};
 use hearthwatch_protocol::ModelVersion;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;

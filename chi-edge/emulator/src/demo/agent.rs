@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use hearthwatch_detector::detector::Model;
-use hearthwatch_edge::detector_service::ToFleet;
-use hearthwatch_edge::outbox::{Outbox, OutboxError, SharingLevel};
-use hearthwatch_edge::update::{
-    DirectorConfig, ModelProof, Policy, TrialWindows, Trigger, Updater, UpdaterConfig, Watching,
-};
-use hearthwatch_edge::uplink::{self, UplinkConfig, UplinkHandle};
+use hearthwatch_edge_cloud::uplink::{self, UplinkConfig, UplinkHandle};
+use hearthwatch_edge_core::trial::TrialWindows;
+use hearthwatch_edge_detection::service::ToFleet;
+use hearthwatch_edge_store::outbox::{Outbox, OutboxError, SharingLevel};
+use hearthwatch_edge_update::{DirectorConfig, ModelProof, Policy, Trigger, Updater, UpdaterConfig, Watching};
 use hearthwatch_link::{LinkConfig, TlsFiles};
 use hearthwatch_protocol::assignment::SignedAssignment;
 use hearthwatch_protocol::messages::{AgentStatus, UpdateResult};

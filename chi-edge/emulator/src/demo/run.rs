@@ -8,7 +8,7 @@ use anyhow::Context;
 use hearthwatch_cloud::store::RunRow;
 use hearthwatch_cloud::training::{Corpora, ModelLearner};
 use hearthwatch_detector::grid::STEP_SECONDS;
-use hearthwatch_edge::detector_service::ToFleet;
+use hearthwatch_edge_detection::service::ToFleet;
 use hearthwatch_evaluation::dataset::DATA_SETS;
 use hearthwatch_evaluation::evaluate::{GateReport, GateVerdict};
 use hearthwatch_protocol::messages::UpdateResult;

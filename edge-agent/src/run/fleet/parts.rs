@@ -11,8 +11,8 @@ use hearthwatch_protocol::{HomeId, ModelVersion};
 use super::super::unix_now;
 use super::super::wiring::StartError;
 use crate::config::{CloudMqttConfig, UpdatesConfig};
-use crate::update::{DirectorConfig, ModelProof, Step, Updater, UpdaterConfig};
-use crate::uplink::{self, UplinkConfig};
+use hearthwatch_edge_cloud::uplink::{self, UplinkConfig};
+use hearthwatch_edge_update::{DirectorConfig, ModelProof, Step, Updater, UpdaterConfig};
 
 /// Largest TUF root or file of keys that is read; an honest root has about 4 KiB.
 const TRUSTED_BYTES_MAX: u64 = 64 * 1024;

@@ -7,13 +7,13 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::config::UpdatesConfig;
-use crate::detector_service::{self, DetectorParts, DetectorService};
-use crate::history::History;
-use crate::update::disk::RealDisk;
-use crate::update::slots::Slots;
-use crate::update::tests::repository::TestRepository;
-use crate::update::tests::server::{Stall, serve_files};
-use crate::update::{AnsweredWish, Policy, UpdateWish, Watching, WishAnswer};
+use hearthwatch_edge_detection::service::{self, DetectorParts, DetectorService};
+use hearthwatch_edge_store::history::History;
+use hearthwatch_edge_update::disk::RealDisk;
+use hearthwatch_edge_update::slots::Slots;
+use hearthwatch_edge_update::{AnsweredWish, Policy, UpdateWish, Watching, WishAnswer};
+use hearthwatch_mirror::TestRepository;
+use hearthwatch_mirror::{Stall, serve_files};
 
 /// Far beyond what anything here takes; only a failure waits for it.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -87,8 +87,7 @@ impl Home {
             feedback: None,
         };
         let (detection, _) =
-            detector_service::start(DetectorService::new(parts, view, tokio::sync::mpsc::channel(16).0).unwrap())
-                .unwrap();
+            service::start(DetectorService::new(parts, view, tokio::sync::mpsc::channel(16).0).unwrap()).unwrap();
         let (updates, updates_seen) = watch::channel(UpdateView::default());
         let stop = CancellationToken::new();
         let (wishes, ends) = (self.wishes.clone(), stop.clone());
@@ -180,7 +179,7 @@ async fn a_wish_to_install_waits_for_the_mirror_and_is_refused_where_updates_are
     running.stop().await;
     assert_eq!(home.wishes.pending().map(|wish| wish.wish), Some(UpdateWish::Install), "it stays open");
     if let Some(updates) = &mut home.cloud.updates {
-        updates.policy.install = crate::update::Install::Paused;
+        updates.policy.install = hearthwatch_edge_update::Install::Paused;
     }
     let mut running = home.start();
     let reason = "updates are paused in the configuration".to_owned();

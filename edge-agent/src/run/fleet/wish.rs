@@ -7,8 +7,8 @@ use hearthwatch_detector::detector::Model;
 use super::super::unix_now;
 use super::{Around, Fleet, off_the_workers};
 use crate::audit;
-use crate::detector_service::DetectorGone;
-use crate::update::{
+use hearthwatch_edge_detection::service::DetectorGone;
+use hearthwatch_edge_update::{
     Install, ModelProof, OpenWish, RollBackError, Step, Trigger, UpdateWish, Updater, WishAnswer, Wishes,
 };
 

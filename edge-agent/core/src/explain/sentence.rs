@@ -1,0 +1,383 @@
+//! An alarm in a resident's language: what and where, since when, observed against expected, how unusual, what else.
+
+use hearthwatch_detector::alarm::{Cause, Verdict};
+use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::unit::{DisplayUnit, number, numbers};
+use jiff::tz::TimeZone;
+
+use super::words::local;
+use super::{Language, danger, finding};
+use crate::alarm::Precedent;
+use crate::alarm::StoredAlarm;
+
+/// How many times rarer than an alarm must be something is, up to which it is a little unusual.
+const LITTLE: f32 = 1.5;
+/// The same for clearly unusual.
+const CLEARLY: f32 = 10.0;
+/// The same for very unusual; beyond it nothing like it was seen: ten years of weeks.
+const FAR: f32 = 520.0;
+
+/// What is told of an alarm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sentence {
+    /// A heading: the entity's name and the manner.
+    pub title: String,
+    /// Two or three sentences.
+    pub message: String,
+    /// How often something as unusual is to be expected; empty where the message says what is usual.
+    pub how_unusual: String,
+}
+
+/// Says `shown` in `language`; times are the home's.
+#[must_use]
+pub fn sentence(shown: &StoredAlarm, timezone: &TimeZone, language: Language) -> Sentence {
+    let alarm = &shown.alarm;
+    let title = title(shown, language);
+    let how_unusual = how_unusual(shown, language);
+    let since = local(alarm.start, timezone, "%H:%M");
+    let mut parts = match language {
+        _ if alarm.kind.is_danger() => vec![danger::message(shown, timezone, language)],
+        // A rule says in its own sentence what is usual.
+        Language::English if how_unusual.is_empty() => vec![what(shown, language), format!("Since {since}.")],
+        Language::Dutch if how_unusual.is_empty() => vec![what(shown, language), format!("Sinds {since}.")],
+        Language::English => vec![what(shown, language), format!("Since {since}; {how_unusual}.")],
+        Language::Dutch => vec![what(shown, language), format!("Sinds {since}; {how_unusual}.")],
+    };
+    if !shown.moved_with.is_empty() {
+        let others = shown.moved_with.join(", ");
+        parts.push(match language {
+            Language::English => format!("Also unusual: {others}."),
+            Language::Dutch => format!("Ook ongewoon: {others}."),
+        });
+    }
+    parts.extend(common_cause(shown, language));
+    parts.extend(shown.precedent.as_ref().map(|before| precedent(before, timezone, language)));
+    if shown.asks {
+        parts.push(
+            match language {
+                Language::English => "Was this real?",
+                Language::Dutch => "Was dit echt?",
+            }
+            .to_owned(),
+        );
+    }
+    Sentence { title, message: parts.join(" "), how_unusual }
+}
+
+/// A heading: `Freezer (Cellar): unusual value`. An area that the name holds is not said twice.
+#[must_use]
+pub fn title(shown: &StoredAlarm, language: Language) -> String {
+    let (name, kind) = (shown.place.name_of(&shown.entity_id), shown.alarm.kind);
+    let manner = match (language, kind == AnomalyKind::Running && shown.class.opens()) {
+        (Language::English, true) => "still open",
+        (Language::Dutch, true) => "nog steeds open",
+        (_, false) => language.kind(kind),
+    };
+    match &shown.place.area {
+        _ if kind.is_danger() => danger::title(shown, language),
+        Some(area) if !name.to_lowercase().contains(&area.to_lowercase()) => {
+            format!("{name} ({area}): {manner}")
+        }
+        _ => format!("{name}: {manner}"),
+    }
+}
+
+/// A heading for what warns of danger though its alarm is over: somebody said that it was a test.
+#[must_use]
+pub fn still_warns(name: &str, language: Language) -> String {
+    match language {
+        Language::English => format!("{name}: still warns of danger"),
+        Language::Dutch => format!("{name}: waarschuwt nog steeds voor gevaar"),
+    }
+}
+
+/// What somebody said of one like it: "On 3 May Ann called one like this expected: “the boiler was serviced”."
+#[must_use]
+pub fn precedent(before: &Precedent, timezone: &TimeZone, language: Language) -> String {
+    let (day, reason) = (language.day(before.raised_at, timezone), before.reason.as_str());
+    match language {
+        Language::English => {
+            let by = if before.by.is_empty() { "somebody" } else { &before.by };
+            let word = match before.verdict {
+                Verdict::Confirmed => "real",
+                Verdict::Dismissed => "a false alarm",
+                Verdict::Expected => "expected",
+            };
+            format!("On {day} {by} called one like this {word}: “{reason}”.")
+        }
+        Language::Dutch => {
+            let by = if before.by.is_empty() { "iemand" } else { &before.by };
+            let word = match before.verdict {
+                Verdict::Confirmed => "echt",
+                Verdict::Dismissed => "een vals alarm",
+                Verdict::Expected => "verwacht",
+            };
+            format!("Op {day} noemde {by} er zo een {word}: “{reason}”.")
+        }
+    }
+}
+
+/// Where to look first when several alarms have one cause.
+fn common_cause(shown: &StoredAlarm, language: Language) -> Option<String> {
+    let count = u32::from(shown.speaks_for) + 1;
+    match (shown.cause?, &shown.place.device, language) {
+        (Cause::Connection, _, Language::English) => {
+            Some(format!("{count} sensors went quiet together: look first at what connects them."))
+        }
+        (Cause::Connection, _, Language::Dutch) => {
+            Some(format!("{count} sensoren vielen samen stil: kijk eerst naar wat ze verbindt."))
+        }
+        (Cause::Device, Some(device), Language::English) => Some(format!("All {count} belong to {device}.")),
+        (Cause::Device, Some(device), Language::Dutch) => Some(format!("Alle {count} horen bij {device}.")),
+        _ => None,
+    }
+}
+
+/// What was seen, beside what was expected.
+fn what(shown: &StoredAlarm, language: Language) -> String {
+    let alarm = &shown.alarm;
+    let unit = &DisplayUnit::of(shown.class, &shown.unit);
+    if alarm.kind == AnomalyKind::Running && shown.class.opens() {
+        let (lasted, longest) = (hours(alarm.amount, language), hours(alarm.usual, language));
+        return match language {
+            Language::English => {
+                format!("Open for {lasted} now; in the last four weeks never for longer than {longest}.")
+            }
+            Language::Dutch => format!("Staat al {lasted} open; in de laatste vier weken nooit langer dan {longest}."),
+        };
+    }
+    if let Some(found) = finding::what(alarm, unit, language) {
+        return found;
+    }
+    match (language, alarm.kind) {
+        (_, AnomalyKind::Physics) if alarm.observed.is_some() => {
+            let value = with_unit(alarm.observed.unwrap_or_default(), unit);
+            match language {
+                Language::English => format!("{value}, which cannot be: the sensor is broken or badly connected."),
+                Language::Dutch => format!("{value}, wat niet kan: de sensor is stuk of slecht verbonden."),
+            }
+        }
+        (Language::English, AnomalyKind::Silent) => {
+            format!(
+                "No report for {}, usually at most {}.",
+                hours(alarm.amount, language),
+                hours(alarm.usual, language)
+            )
+        }
+        (Language::Dutch, AnomalyKind::Silent) => {
+            format!(
+                "Geen bericht sinds {}, anders hooguit {}.",
+                hours(alarm.amount, language),
+                hours(alarm.usual, language)
+            )
+        }
+        (Language::English, AnomalyKind::Flat) => {
+            let (for_long, usual) = (hours(alarm.amount, language), hours(alarm.usual, language));
+            format!("Has not moved for {for_long}, usually at most {usual}.")
+        }
+        (Language::Dutch, AnomalyKind::Flat) => {
+            let (for_long, usual) = (hours(alarm.amount, language), hours(alarm.usual, language));
+            format!("Beweegt al {for_long} niet, anders hooguit {usual}.")
+        }
+        (_, AnomalyKind::TimeInState) if alarm.amount > 0.0 => {
+            let (on, duration) = (alarm.observed.is_some_and(|share| share > 0.5), hours(alarm.amount, language));
+            match (language, on) {
+                (Language::English, true) => format!("On for {duration}, long for this hour of the week."),
+                (Language::English, false) => format!("Off for {duration}, long for this hour of the week."),
+                (Language::Dutch, true) => format!("Al {duration} aan, lang voor dit uur van de week."),
+                (Language::Dutch, false) => format!("Al {duration} uit, lang voor dit uur van de week."),
+            }
+        }
+        (Language::English, AnomalyKind::Rate) => {
+            format!("{:.0} times in an hour, usually {:.0}.", alarm.amount, alarm.usual)
+        }
+        (Language::Dutch, AnomalyKind::Rate) => {
+            format!("{:.0} keer in een uur, gewoonlijk {:.0}.", alarm.amount, alarm.usual)
+        }
+        _ => match (language, alarm.observed, alarm.band) {
+            (_, Some(observed), Some(band)) => {
+                let [value, low, high] = numbers([observed, band.low, band.high].map(|value| unit.convert(value)));
+                let (value, high) = (named(value, unit), named(high, unit));
+                match language {
+                    Language::English => format!("{value}, expected {low} to {high}."),
+                    Language::Dutch => format!("{value}, verwacht {low} tot {high}."),
+                }
+            }
+            (_, Some(observed), None) => format!("{}.", with_unit(observed, unit)),
+            (_, None, _) => format!("{}.", language.kind(alarm.kind)),
+        },
+    }
+}
+
+/// How rare it is, in words, from the score: minus the logarithm of how often a week it is to be expected.
+fn how_unusual(shown: &StoredAlarm, language: Language) -> String {
+    let weeks = (shown.alarm.score - shown.alarm.threshold).max(0.0).exp();
+    let certain = shown.alarm.kind == AnomalyKind::Physics;
+    if certain || (shown.alarm.kind.has_own_threshold() && !shown.alarm.kind.is_danger()) {
+        return String::new();
+    }
+    let (english, dutch) = if shown.alarm.kind.is_danger() {
+        ("this sensor warns of danger", "deze sensor waarschuwt voor gevaar")
+    } else if weeks < LITTLE {
+        ("a little beyond what is usual here", "iets buiten het gewone hier")
+    } else if weeks < CLEARLY {
+        ("clearly unusual here", "duidelijk ongewoon hier")
+    } else if weeks < FAR {
+        ("very unusual here", "heel ongewoon hier")
+    } else {
+        ("unlike anything seen here", "anders dan alles wat hier gezien is")
+    };
+    match language {
+        Language::English => english,
+        Language::Dutch => dutch,
+    }
+    .to_owned()
+}
+
+pub(super) fn hours(hours: f32, language: Language) -> String {
+    let (minutes, long, days) = match language {
+        Language::English => ("min", "h", "days"),
+        Language::Dutch => ("min", "uur", "dagen"),
+    };
+    if hours < 1.0 {
+        format!("{:.0} {minutes}", hours * 60.0)
+    } else if hours < 48.0 {
+        format!("{hours:.1} {long}")
+    } else {
+        format!("{:.1} {days}", hours / 24.0)
+    }
+}
+
+/// `value`, which is scored, in the unit that people read.
+pub(super) fn with_unit(value: f32, unit: &DisplayUnit) -> String {
+    named(number(unit.convert(value)), unit)
+}
+
+fn named(number: String, unit: &DisplayUnit) -> String {
+    if unit.name.is_empty() { number } else { format!("{number} {}", unit.name) }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::alarm::Reason;
+    use hearthwatch_detector::alarm::{Alarm, Severity};
+    use hearthwatch_detector::class::DeviceClass;
+    use hearthwatch_detector::features::Band;
+    use hearthwatch_detector::reading::EntityInfo;
+    use hearthwatch_protocol::ModelVersion;
+
+    use super::*;
+    use crate::preferences::Place;
+
+    fn freezer(kind: AnomalyKind, amount: f32, usual: f32) -> StoredAlarm {
+        let alarm = Alarm {
+            id: "00d1".into(),
+            entity: 0,
+            start: 1_690_887_600, // 2023-08-01T11:00:00Z
+            end: None,
+            raised_at: 1_690_888_800,
+            severity: Severity::Warning,
+            score: 5.0,
+            threshold: 3.0,
+            observed: Some(-8.24),
+            band: Some(Band { low: -20.0, expected: -18.0, high: -16.5 }),
+            kind,
+            amount,
+            usual,
+            reason: String::new(),
+        };
+        let info = EntityInfo { entity_id: "sensor.f".into(), class: DeviceClass::Temperature, unit: "°C".into() };
+        let place = Place { name: Some("Freezer".into()), area: Some("Cellar".into()), device: None };
+        StoredAlarm::new(alarm, &info, place, ModelVersion(1))
+    }
+
+    fn said(alarm: &StoredAlarm, language: Language) -> (String, String) {
+        let said = sentence(alarm, &TimeZone::get("Europe/Brussels").unwrap(), language);
+        (said.title, said.message)
+    }
+
+    #[test]
+    fn an_alarm_says_what_where_since_when_how_unusual_and_what_else() {
+        let mut alarm = freezer(AnomalyKind::Level, -8.24, 0.0);
+        alarm.moved_with.push("Cellar door".into());
+        alarm.asks = true;
+        let (title, message) = said(&alarm, Language::English);
+        assert_eq!(title, "Freezer (Cellar): unusual value");
+        assert_eq!(
+            message,
+            "-8.24 °C, expected -20.0 to -16.5 °C. Since 13:00; clearly unusual here. \
+             Also unusual: Cellar door. Was this real?"
+        );
+    }
+
+    #[test]
+    fn a_door_is_open_and_an_oven_is_on() {
+        let info = EntityInfo { entity_id: "binary_sensor.d".into(), class: DeviceClass::Door, unit: String::new() };
+        let alarm = Alarm { observed: Some(1.0), band: None, ..freezer(AnomalyKind::Running, 1.5, 1.0 / 6.0).alarm };
+        let place = Place { name: Some("Fridge door".into()), area: None, device: None };
+        let door = StoredAlarm::new(alarm, &info, place, ModelVersion(1));
+        let words = "Open for 1.5 h now; in the last four weeks never for longer than 10 min. Since 13:00.";
+        assert_eq!(said(&door, Language::English), ("Fridge door: still open".to_owned(), words.to_owned()));
+        let words = "Staat al 1.5 uur open; in de laatste vier weken nooit langer dan 10 min. Sinds 13:00.";
+        assert_eq!(said(&door, Language::Dutch), ("Fridge door: nog steeds open".to_owned(), words.to_owned()));
+        let oven = freezer(AnomalyKind::Running, 1.5, 1.0 / 6.0);
+        assert!(said(&oven, Language::English).1.starts_with("On for 1.5 h now;"));
+    }
+
+    #[test]
+    fn a_warning_of_danger_says_what_where_and_when() {
+        let info =
+            EntityInfo { entity_id: "binary_sensor.leak".into(), class: DeviceClass::Moisture, unit: String::new() };
+        let alarm =
+            Alarm { severity: Severity::Critical, observed: Some(1.0), ..freezer(AnomalyKind::Alert, 1.0, 0.0).alarm };
+        let place = Place { name: Some("Laundry leak".into()), area: Some("Laundry".into()), device: None };
+        let mut leak = StoredAlarm::new(alarm, &info, place, ModelVersion(1));
+        let words = ("Water detected in Laundry", "Water detected in Laundry, 13:00. Reported by Laundry leak.");
+        assert_eq!(said(&leak, Language::English), (words.0.to_owned(), words.1.to_owned()));
+        leak.place.area = None;
+        let words = ("Water gemeld: Laundry leak", "Water gemeld: Laundry leak, 13:00.");
+        assert_eq!(said(&leak, Language::Dutch), (words.0.to_owned(), words.1.to_owned()));
+    }
+
+    #[test]
+    fn what_was_said_of_one_like_it_is_told_with_who_when_and_why() {
+        let mut alarm = freezer(AnomalyKind::Level, -8.24, 0.0);
+        let reason = Reason::new("the freezer was defrosted").unwrap();
+        let before = Precedent { raised_at: 1_683_122_400, by: "Ann".into(), verdict: Verdict::Expected, reason };
+        alarm.precedent = Some(before.clone());
+        let (_, message) = said(&alarm, Language::English);
+        let words = "On 3 May Ann called one like this expected: “the freezer was defrosted”.";
+        assert!(message.ends_with(words), "{message}");
+        alarm.precedent = Some(Precedent { by: String::new(), ..before });
+        let words = "Op 3 mei noemde iemand er zo een verwacht: “the freezer was defrosted”.";
+        assert!(said(&alarm, Language::Dutch).1.ends_with(words));
+    }
+
+    #[test]
+    fn what_several_alarms_have_in_common_is_where_to_look_first() {
+        let mut alarm = freezer(AnomalyKind::Silent, 5.25, 0.5);
+        (alarm.speaks_for, alarm.cause) = (9, Some(Cause::Connection));
+        let (_, message) = said(&alarm, Language::English);
+        assert!(message.ends_with("10 sensors went quiet together: look first at what connects them."), "{message}");
+        (alarm.cause, alarm.place.device) = (Some(Cause::Device), Some("Hub".to_owned()));
+        assert!(said(&alarm, Language::Dutch).1.ends_with("Alle 10 horen bij Hub."));
+        alarm.cause = Some(Cause::Mixed);
+        assert!(said(&alarm, Language::English).1.ends_with("unusual here."));
+    }
+
+    #[test]
+    fn a_second_language_says_the_same() {
+        let (title, message) = said(&freezer(AnomalyKind::Silent, 5.25, 0.5), Language::of("nl-BE"));
+        assert_eq!(title, "Freezer (Cellar): zwijgt");
+        assert_eq!(message, "Geen bericht sinds 5.2 uur, anders hooguit 30 min. Sinds 13:00; duidelijk ongewoon hier.");
+        assert_eq!(Language::of("fi"), Language::English);
+    }
+
+    #[test]
+    fn an_impossible_value_is_said_as_such() {
+        let mut alarm = freezer(AnomalyKind::Physics, 5_000.0, 0.0);
+        (alarm.alarm.observed, alarm.alarm.band) = (Some(5_000.0), None);
+        let (_, message) = said(&alarm, Language::English);
+        assert_eq!(message, "5000 °C, which cannot be: the sensor is broken or badly connected. Since 13:00.");
+    }
+}

@@ -1,0 +1,12 @@
+//! What an agent decides and says, without touching anything: alarms and the answers to them, what residents prefer, words and pictures.
+//!
+//! **Architecture invariant:** this crate opens no file and no socket, and knows no clock: `now` comes in as an argument.
+
+pub mod alarm;
+pub mod backtest;
+pub mod explain;
+pub mod mode;
+pub mod preferences;
+pub mod state;
+pub mod trial;
+pub mod unit_doubt;

@@ -1,0 +1,199 @@
+//! What the residents wish: how many alarms a week, when it is to be quiet, what is not to be mentioned, who is there.
+//!
+//! Pure values; the detector service owns the one that counts, keeps it over restarts and shows it ([`hearthwatch_edge_detection::service::HomeView`]).
+//! Everybody changes it by a [`Change`] through the detector service's handle, so that Home Assistant, the phone and the local page
+//! always agree.
+
+mod announce;
+mod budget;
+mod mode;
+mod mute;
+mod place;
+mod quiet;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+pub use announce::{Announcement, DEBOUNCE_SECONDS, Held, Subject};
+pub use budget::{BUDGET_MAX, BUDGET_MIN, WEEK_SECONDS, allowed_in_a_week, may_ask_about_unsure};
+pub use mode::HouseMode;
+pub use mute::{MUTES_MAX, Mute, MuteError, SNOOZE_SECONDS_MAX, Scope};
+pub use place::Place;
+pub use quiet::{DailyTime, DailyTimeError, QuietHours, next_daily};
+
+/// Questions a week unless said otherwise: two, so that even a home that asks for no more alarms teaches a little.
+pub const DEFAULT_QUESTIONS_PER_WEEK: u8 = 2;
+/// Most questions a week that can be wished for: three a day.
+pub const QUESTIONS_MAX: u8 = 21;
+/// Stretches of time that were not learnt from and are remembered: a fortnight is learnt, and a home that changes its
+/// mode ten times a day for a fortnight is not one that we know.
+const UNLEARNT_MAX: usize = 140;
+
+/// A change that residents make.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// Who is there.
+    Mode(HouseMode),
+    /// Say nothing until told otherwise; everything is still watched and remembered.
+    Paused(bool),
+    /// At most about this many alarms a week.
+    Budget(f64),
+    /// At most this many questions a week.
+    Questions(u8),
+    /// When it is to be quiet, and what may speak even so; none: never.
+    QuietHours(Option<QuietHours>),
+    /// When the daily brief is told; none: never.
+    Brief(Option<DailyTime>),
+    /// Do not mention this for a while, or for good.
+    Mute {
+        /// What.
+        scope: Scope,
+        /// Until when; none for good.
+        until: Option<i64>,
+    },
+    /// Mention it again.
+    Unmute(u64),
+}
+
+/// Why a change is refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ChangeError {
+    /// Not a number of alarms a week.
+    #[error("a budget is a number from {BUDGET_MIN} to {BUDGET_MAX} alarms a week, not {0}")]
+    Budget(f64),
+    /// Too many questions.
+    #[error("at most {QUESTIONS_MAX} questions a week can be asked, not {0}")]
+    Questions(u8),
+    /// Quiet hours without an hour.
+    #[error("quiet hours begin and end at different times")]
+    QuietHours,
+    /// A mute or snooze that is not allowed.
+    #[error(transparent)]
+    Mute(#[from] MuteError),
+}
+
+/// Everything that residents wish, as kept over restarts: names in the file stay as they were. Fields that an older version did not write have their
+/// defaults.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct House {
+    /// Who is there.
+    pub mode: HouseMode,
+    /// Nothing is said.
+    pub paused: bool,
+    /// Alarms a week; none: as configured.
+    pub budget_per_week: Option<f64>,
+    /// Questions a week.
+    pub questions_per_week: u8,
+    /// When it is quiet.
+    pub quiet_hours: Option<QuietHours>,
+    /// When the daily brief is told.
+    pub brief: Option<DailyTime>,
+    /// What is not mentioned, oldest first.
+    #[serde(rename = "hushes")]
+    pub mutes: Vec<Mute>,
+    /// Number of the next mute.
+    #[serde(rename = "next_hush")]
+    next_mute: u64,
+    /// Stretches that were not learnt from, as (from, until], oldest first; the last may be open.
+    unlearnt: Vec<(i64, Option<i64>)>,
+}
+
+impl Default for House {
+    fn default() -> Self {
+        Self {
+            mode: HouseMode::default(),
+            paused: false,
+            budget_per_week: None,
+            questions_per_week: DEFAULT_QUESTIONS_PER_WEEK,
+            quiet_hours: None,
+            brief: None,
+            mutes: Vec::new(),
+            next_mute: 1,
+            unlearnt: Vec::new(),
+        }
+    }
+}
+
+impl House {
+    /// Makes a change at `now`.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; then nothing changed.
+    pub fn apply(&mut self, change: Change, now: i64) -> Result<(), ChangeError> {
+        match change {
+            Change::Mode(mode) => self.become_mode(mode, now),
+            Change::Paused(paused) => self.paused = paused,
+            Change::Budget(budget) if (BUDGET_MIN..=BUDGET_MAX).contains(&budget) => {
+                self.budget_per_week = Some(budget);
+            }
+            Change::Budget(budget) => return Err(ChangeError::Budget(budget)),
+            Change::Questions(questions) if questions <= QUESTIONS_MAX => self.questions_per_week = questions,
+            Change::Questions(questions) => return Err(ChangeError::Questions(questions)),
+            Change::QuietHours(Some(hours)) if hours.from == hours.until => return Err(ChangeError::QuietHours),
+            Change::QuietHours(hours) => self.quiet_hours = hours,
+            Change::Brief(at) => self.brief = at,
+            Change::Mute { scope, until } => self.mute(scope, until, now)?,
+            Change::Unmute(id) => self.mutes.retain(|mute| mute.id != id),
+        }
+        Ok(())
+    }
+
+    fn become_mode(&mut self, mode: HouseMode, now: i64) {
+        match (self.mode.learns(), mode.learns()) {
+            (true, false) => self.unlearnt.push((now, None)),
+            (false, true) => {
+                if let Some((_, until @ None)) = self.unlearnt.last_mut() {
+                    *until = Some(now);
+                }
+            }
+            _ => {}
+        }
+        let excess = self.unlearnt.len().saturating_sub(UNLEARNT_MAX);
+        self.unlearnt.drain(..excess);
+        self.mode = mode;
+    }
+
+    fn mute(&mut self, scope: Scope, until: Option<i64>, now: i64) -> Result<(), MuteError> {
+        mute::check(&scope, until, now)?;
+        self.forget_past(now);
+        // The same again takes the place of what was said before.
+        self.mutes.retain(|mute| mute.scope != scope);
+        if self.mutes.len() >= MUTES_MAX {
+            return Err(MuteError::TooMany);
+        }
+        self.mutes.push(Mute { id: self.next_mute, scope, since: now, until });
+        self.next_mute += 1;
+        Ok(())
+    }
+
+    /// An entity is called otherwise: what is muted of it stays so.
+    pub fn rename_entity(&mut self, from: &str, to: &str) {
+        for mute in &mut self.mutes {
+            if let Scope::Entity { entity_id, .. } = &mut mute.scope
+                && entity_id == from
+            {
+                to.clone_into(entity_id);
+            }
+        }
+    }
+
+    /// An entity is no more: another one of its name is not muted for it.
+    pub fn forget_entity(&mut self, gone: &str) {
+        self.mutes.retain(|mute| !matches!(&mute.scope, Scope::Entity { entity_id, .. } if entity_id == gone));
+    }
+
+    /// Lets go of snoozes that are over; whether there was one.
+    pub fn forget_past(&mut self, now: i64) -> bool {
+        let before = self.mutes.len();
+        self.mutes.retain(|mute| mute.holds(now));
+        before != self.mutes.len()
+    }
+
+    /// Whether the time at `at` may be learnt from: no guests, no holiday, no maintenance.
+    #[must_use]
+    pub fn learns_at(&self, at: i64) -> bool {
+        !self.unlearnt.iter().any(|(from, until)| *from < at && until.is_none_or(|until| at <= until))
+    }
+}

@@ -1,0 +1,318 @@
+//! The home in one sentence, the same on the page and in Home Assistant. Pure.
+//!
+//! "As usual" is said only while everything is heard and judged and nothing is beyond its threshold.
+
+use crate::service::{HomeView, LEARNING_DAYS};
+use hearthwatch_edge_core::explain::Language;
+use hearthwatch_edge_core::mode::BrokerState;
+use hearthwatch_edge_core::mode::Mode;
+use hearthwatch_edge_core::mode::SessionState;
+
+/// How the sentence is to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Nothing is unusual.
+    Calm,
+    /// Something is unusual, or a person must act.
+    Alert,
+    /// Nothing can be said yet, or not everything is.
+    Waiting,
+}
+
+/// The sentence and its tone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Headline {
+    /// How it is to be taken.
+    pub tone: Tone,
+    /// The sentence, with its full stop.
+    pub text: String,
+}
+
+impl Headline {
+    /// What is so now, by how Home Assistant is heard and what the home shows; the language is the view's.
+    #[must_use]
+    pub fn of(mode: &Mode, view: &HomeView) -> Self {
+        let language = view.language;
+        let (tone, text) = match &mode.session {
+            SessionState::TokenRefused => (Tone::Alert, token_refused(language)),
+            SessionState::Lost { .. } => (Tone::Alert, away(language)),
+            SessionState::Connecting => (Tone::Waiting, connecting(language)),
+            SessionState::Starting => (Tone::Waiting, starting(language)),
+            SessionState::Remembering { percent } => (Tone::Waiting, remembering(*percent, language)),
+            SessionState::Listening { .. } if !view.listening => (Tone::Waiting, remembering(100, language)),
+            SessionState::Listening { .. } => listening(view),
+        };
+        match &mode.home_broker {
+            Some(BrokerState::Away { reason }) => {
+                Self { tone: Tone::Alert, text: format!("{text} {}", nothing_shown(reason, language)) }
+            }
+            Some(BrokerState::Refused { .. }) => {
+                Self { tone: Tone::Alert, text: format!("{text} {}", not_let_in(language)) }
+            }
+            _ => Self { tone, text },
+        }
+    }
+}
+
+fn listening(view: &HomeView) -> (Tone, String) {
+    let language = view.language;
+    let unusual = match &*view.unusual {
+        [] => None,
+        [one] => Some(format!("{one}.")),
+        several => {
+            let titles = several.join("; ");
+            Some(match language {
+                Language::English => format!("{} things are unusual: {titles}.", several.len()),
+                Language::Dutch => format!("{} dingen zijn ongewoon: {titles}.", several.len()),
+            })
+        }
+    };
+    if view.house.paused {
+        let paused = match language {
+            Language::English => "Paused: nothing is told but danger.",
+            Language::Dutch => "Gepauzeerd: alleen gevaar wordt gemeld.",
+        };
+        return match unusual {
+            Some(unusual) => (Tone::Alert, format!("{unusual} {paused}")),
+            None => (Tone::Waiting, paused.to_owned()),
+        };
+    }
+    if let Some(unusual) = unusual {
+        return (Tone::Alert, unusual);
+    }
+    if let Some(loudest) = view.loudest.as_ref().filter(|loudest| loudest.score > loudest.threshold) {
+        let name = &loudest.name;
+        return (
+            Tone::Waiting,
+            match language {
+                Language::English => format!("No alarm, but {name} behaves in an unusual way at the moment."),
+                Language::Dutch => format!("Geen alarm, maar {name} gedraagt zich op dit moment ongewoon."),
+            },
+        );
+    }
+    if !view.looked {
+        let first = match language {
+            Language::English => "Listening; the first look at everything takes ten minutes at most.",
+            Language::Dutch => "Er wordt geluisterd; de eerste blik op alles duurt hoogstens tien minuten.",
+        };
+        return (Tone::Waiting, first.to_owned());
+    }
+    if view.entities == 0 {
+        return (Tone::Waiting, nothing_to_watch(language));
+    }
+    let days = view.readiness.days();
+    if days < LEARNING_DAYS {
+        return (
+            Tone::Calm,
+            match language {
+                Language::English => {
+                    format!("Nothing unusual; the home is still being learnt, {days} of {LEARNING_DAYS} days.")
+                }
+                Language::Dutch => {
+                    format!("Niets ongewoons; het huis wordt nog geleerd, {days} van {LEARNING_DAYS} dagen.")
+                }
+            },
+        );
+    }
+    let calm = match language {
+        Language::English => "Everything is as usual.",
+        Language::Dutch => "Alles is zoals gewoonlijk.",
+    };
+    (Tone::Calm, calm.to_owned())
+}
+
+fn token_refused(language: Language) -> String {
+    match language {
+        Language::English => {
+            "Nothing is watched: Home Assistant refuses the access token. Make a new one in Home Assistant and write it \
+             into the token file."
+        }
+        Language::Dutch => {
+            "Er wordt niets bewaakt: Home Assistant weigert het toegangstoken. Maak een nieuw token in Home Assistant en \
+             zet het in het tokenbestand."
+        }
+    }
+    .to_owned()
+}
+
+fn away(language: Language) -> String {
+    match language {
+        Language::English => "Nothing is watched: Home Assistant does not answer. Trying again by itself.",
+        Language::Dutch => {
+            "Er wordt niets bewaakt: Home Assistant antwoordt niet. Het wordt vanzelf opnieuw geprobeerd."
+        }
+    }
+    .to_owned()
+}
+
+fn connecting(language: Language) -> String {
+    match language {
+        Language::English => "Connecting to Home Assistant.",
+        Language::Dutch => "Verbinding maken met Home Assistant.",
+    }
+    .to_owned()
+}
+
+fn starting(language: Language) -> String {
+    match language {
+        Language::English => "Waiting until Home Assistant has started.",
+        Language::Dutch => "Wachten tot Home Assistant gestart is.",
+    }
+    .to_owned()
+}
+
+fn remembering(percent: u8, language: Language) -> String {
+    match (language, percent) {
+        (Language::English, 100) => "Getting to know the home.".to_owned(),
+        (Language::Dutch, 100) => "Het huis leren kennen.".to_owned(),
+        (Language::English, percent) => format!("Getting to know the home from its history, {percent} % done."),
+        (Language::Dutch, percent) => format!("Het huis leren kennen uit zijn geschiedenis, {percent} % klaar."),
+    }
+}
+
+fn not_let_in(language: Language) -> &'static str {
+    match language {
+        Language::English => "Alarms do not reach Home Assistant: its MQTT broker refuses the user name or password.",
+        Language::Dutch => {
+            "Alarmen bereiken Home Assistant niet: de MQTT-broker weigert de gebruikersnaam of het wachtwoord."
+        }
+    }
+}
+
+fn nothing_shown(reason: &str, language: Language) -> String {
+    match language {
+        Language::English => format!("Alarms do not reach Home Assistant: its MQTT broker is away ({reason})."),
+        Language::Dutch => format!("Alarmen bereiken Home Assistant niet: de MQTT-broker is weg ({reason})."),
+    }
+}
+
+fn nothing_to_watch(language: Language) -> String {
+    match language {
+        Language::English => "Home Assistant has no entity that can be watched.",
+        Language::Dutch => "Home Assistant heeft geen entiteit die bewaakt kan worden.",
+    }
+    .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::service::{EntityReadiness, Loudest, Readiness};
+
+    fn heard() -> SessionState {
+        SessionState::Listening { version: "2026.11.0".to_owned(), entities: 28 }
+    }
+
+    fn known(days: u8) -> HomeView {
+        let entity = EntityReadiness {
+            entity_id: "sensor.freezer".to_owned(),
+            name: "Freezer".to_owned(),
+            days,
+            watching: Vec::new(),
+        };
+        let readiness = Arc::new(Readiness { entities: vec![entity] });
+        HomeView { listening: true, looked: true, entities: 1, readiness, ..HomeView::default() }
+    }
+
+    fn said(session: &SessionState, view: &HomeView) -> (Tone, String) {
+        let mode = Mode { session: session.clone(), home_broker: Some(BrokerState::Connected), ..Mode::default() };
+        let Headline { tone, text } = Headline::of(&mode, view);
+        (tone, text)
+    }
+
+    #[test]
+    fn as_usual_is_said_only_of_a_home_that_is_known_heard_and_judged() {
+        assert_eq!(said(&heard(), &known(14)), (Tone::Calm, "Everything is as usual.".to_owned()));
+        let mut others: Vec<(SessionState, HomeView)> = [
+            SessionState::TokenRefused,
+            SessionState::Lost { reason: "gone".to_owned() },
+            SessionState::Connecting,
+            SessionState::Starting,
+            SessionState::Remembering { percent: 40 },
+        ]
+        .into_iter()
+        .map(|session| (session, known(14)))
+        .collect();
+        let mut paused = known(14);
+        paused.house.paused = true;
+        let unusual = HomeView { unusual: vec!["Freezer: unusual value".to_owned()], ..known(14) };
+        let not_judged = HomeView { listening: false, ..known(14) };
+        let empty = HomeView { entities: 0, ..known(14) };
+        let not_looked = HomeView { looked: false, ..known(14) };
+        others.extend([paused, unusual, not_judged, empty, not_looked, known(3)].map(|view| (heard(), view)));
+        for (session, view) in others {
+            let text = said(&session, &view).1;
+            assert!(!text.contains("as usual"), "{session}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_refused_token_and_a_lost_home_assistant_are_said_with_what_to_do_even_while_an_alarm_is_open() {
+        let unusual = HomeView { unusual: vec!["Freezer: unusual value".to_owned()], ..known(14) };
+        let (tone, text) = said(&SessionState::TokenRefused, &unusual);
+        assert_eq!(tone, Tone::Alert);
+        assert_eq!(
+            text,
+            "Nothing is watched: Home Assistant refuses the access token. Make a new one in Home Assistant and write it into \
+             the token file."
+        );
+        let lost = SessionState::Lost { reason: "connection refused".to_owned() };
+        let text = "Nothing is watched: Home Assistant does not answer. Trying again by itself.";
+        assert_eq!(said(&lost, &unusual), (Tone::Alert, text.to_owned()));
+    }
+
+    #[test]
+    fn a_broker_that_is_away_is_no_calm_day() {
+        let said = |broker: BrokerState, language| {
+            let mode = Mode { session: heard(), home_broker: Some(broker), ..Mode::default() };
+            let Headline { tone, text } = Headline::of(&mode, &HomeView { language, ..known(14) });
+            (tone, text)
+        };
+        let words =
+            "Everything is as usual. Alarms do not reach Home Assistant: its MQTT broker is away (connection refused).";
+        assert_eq!(
+            said(BrokerState::Away { reason: "connection refused".to_owned() }, Language::English),
+            (Tone::Alert, words.to_owned())
+        );
+        let words = "Alles is zoals gewoonlijk. Alarmen bereiken Home Assistant niet: de MQTT-broker weigert de gebruikersnaam of het \
+                     wachtwoord.";
+        assert_eq!(
+            said(BrokerState::Refused { remedy: String::new() }, Language::Dutch),
+            (Tone::Alert, words.to_owned())
+        );
+    }
+
+    #[test]
+    fn what_is_unusual_is_named_and_a_pause_does_not_hide_it() {
+        let mut view = known(14);
+        view.unusual = vec!["Water detected in Laundry".to_owned(), "Freezer: unusual value".to_owned()];
+        let text = "2 things are unusual: Water detected in Laundry; Freezer: unusual value.";
+        assert_eq!(said(&heard(), &view), (Tone::Alert, text.to_owned()));
+        view.house.paused = true;
+        view.unusual.truncate(1);
+        let text = "Water detected in Laundry. Paused: nothing is told but danger.";
+        assert_eq!(said(&heard(), &view), (Tone::Alert, text.to_owned()));
+    }
+
+    #[test]
+    fn a_score_above_its_threshold_without_an_alarm_is_no_usual_day() {
+        let loudest = Loudest {
+            entity_id: "sensor.freezer".to_owned(),
+            name: "Freezer".to_owned(),
+            at: 0,
+            score: 9.0,
+            threshold: 4.0,
+            observed: Some(-8.0),
+            band: None,
+            unit: "°C".to_owned(),
+        };
+        let mut view = HomeView { loudest: Some(loudest), ..known(14) };
+        let text = "No alarm, but Freezer behaves in an unusual way at the moment.";
+        assert_eq!(said(&heard(), &view), (Tone::Waiting, text.to_owned()));
+        view.language = Language::Dutch;
+        let text = "Geen alarm, maar Freezer gedraagt zich op dit moment ongewoon.";
+        assert_eq!(said(&heard(), &view), (Tone::Waiting, text.to_owned()));
+    }
+}

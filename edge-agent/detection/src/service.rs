@@ -1,0 +1,442 @@
+//! One thread owns the home's detector, its memory and its alarms; everybody else sends it commands.
+//!
+//! The detector service knows no clock: time comes with each command. It never waits for a broker or for Home Assistant; what it
+//! has to tell goes into a view (the newest counts) and into notices (each counts, as long as somebody listens).
+
+mod alarms;
+mod brief;
+mod clock;
+mod faults;
+mod feedback;
+mod handle;
+mod health;
+mod look;
+mod questions;
+mod readiness;
+mod recover;
+mod register;
+mod relearn;
+mod say;
+mod step;
+mod teach;
+#[cfg(test)]
+mod tests;
+mod units;
+mod view;
+mod wishes;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use hearthwatch_detector::alarm::AlarmEvent;
+use hearthwatch_detector::detector::{DetectorConfig, EntityScore, HomeDetector, Model, Voice};
+use hearthwatch_detector::grid::STEP_SECONDS;
+use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
+use hearthwatch_detector::unit::Conversion;
+use hearthwatch_protocol::{HomeId, ModelVersion};
+use jiff::tz::TimeZone;
+use tokio::sync::{mpsc, watch};
+
+use alarms::Alarms;
+pub use alarms::Tally;
+pub use clock::SetBack;
+pub use feedback::{ToFleet, announcement, feedback_record};
+pub use handle::{DetectorCommand, DetectorGone, DetectorHandle, DetectorThread, prepare, start};
+pub use health::DetectorHealth;
+use hearthwatch_edge_core::explain::Language;
+use hearthwatch_edge_core::preferences::{House, Place};
+use hearthwatch_edge_core::trial::TrialWindows;
+use hearthwatch_edge_core::unit_doubt::UnitDoubt;
+use hearthwatch_edge_store::history::{History, HistoryError};
+pub use look::{HomeDetail, LookBack, MissReport};
+pub use readiness::{EntityReadiness, LEARNING_DAYS, Readiness, whole_days};
+pub use recover::{RECOVERED_SECONDS, RecordedState, recovered};
+pub use register::Moves;
+use relearn::Studies;
+use step::OpenStep;
+pub use teach::Relearning;
+pub use view::{Brief, HomeView, Loudest, Month, Notice, NoticeKind, ShownAlarm, unusual_percent, verdict_word};
+pub use wishes::AlarmPicture;
+
+/// How much of the past is learned from at a start: the four weeks that rules look back on and the network is held to. The detector's
+/// statistics hold the last fortnight of them.
+pub const WARM_UP_SECONDS: i64 = 28 * 86_400;
+
+/// A step is closed this long after its end, so that what Home Assistant is about to tell still counts.
+pub const CLOSING_GRACE_SECONDS: i64 = 5;
+
+/// Name of the note that holds the detector's answers and alarms.
+const DECIDER_NOTE: &str = "decider";
+
+/// Where alarms and answers go that are to teach the fleet: it says whether the record is kept for it (a resident may share
+/// nothing), or why not. None: answers stay here.
+pub type FeedbackSink = Box<dyn FnMut(ToFleet) -> Result<bool, String> + Send>;
+
+/// What a detector service is made of.
+pub struct DetectorParts {
+    /// What scores at first.
+    pub model: Arc<Model>,
+    /// Its version.
+    pub model_version: ModelVersion,
+    /// Own memory.
+    pub history: History,
+    /// The home's secret in its alarms' ids.
+    pub salt: Vec<u8>,
+    /// Alarms a week.
+    pub budget: f64,
+    /// Configured; without it Home Assistant's is taken.
+    pub timezone: Option<TimeZone>,
+    /// Who we are to the fleet, and where answers go.
+    pub feedback: Option<(HomeId, FeedbackSink)>,
+}
+
+/// The owner of everything that must not be shared.
+pub struct DetectorService {
+    detector: HomeDetector,
+    config: DetectorConfig,
+    timezone_configured: bool,
+    model: Arc<Model>,
+    model_version: ModelVersion,
+    history: History,
+    alarms: Alarms,
+    feedback: Option<(HomeId, FeedbackSink)>,
+    /// What the residents wish.
+    house: House,
+    /// Alarms a week where nobody wishes otherwise.
+    configured_budget: f64,
+    /// How each entity's values become what is remembered of it, by number; none where they are.
+    conversions: Vec<Option<Conversion>>,
+    /// What people call the entities, by id.
+    places: HashMap<String, Place>,
+    language: Language,
+    /// When the next daily brief is told.
+    next_brief: Option<i64>,
+    /// The newest time that was told.
+    now: i64,
+    open: OpenStep,
+    /// End of the last closed step; none before the first.
+    closed: Option<i64>,
+    /// What the last step made of each entity.
+    last_scores: Vec<EntityScore>,
+    /// Whether that step was judged, rather than learnt from.
+    judged: bool,
+    /// The newest value of each entity, by number, and when it came.
+    newest: Vec<Option<(i64, Value)>>,
+    /// Whether what is heard now may be judged.
+    listening: bool,
+    /// Own memory was gone through.
+    recalled: bool,
+    /// The detector has back what it knew before the last stop.
+    restored: bool,
+    /// The last step when the routine was learnt anew.
+    relearnt: i64,
+    /// Whether it is being learnt anew.
+    studies: Studies,
+    /// It is to be learnt anew: an answer changed what of the past counts as a fault, or the last attempt did not come back.
+    recounted: bool,
+    /// Not before this moment does it begin by itself.
+    study_not_before: i64,
+    /// Entities that Home Assistant has no more, or that a resident excludes; what was learnt of them is kept, should they be back.
+    gone: BTreeSet<String>,
+    /// Thermometers that seem to report in another unit than they say.
+    unit_doubts: Vec<UnitDoubt>,
+    /// What came of looking back at declared misses, oldest first.
+    looks: Vec<(String, LookBack)>,
+    /// The newest step was not kept: the disk is full, or broken.
+    forgets: bool,
+    view: watch::Sender<HomeView>,
+    notices: mpsc::Sender<Notice>,
+    /// Notices that wait for the view to show what they are about.
+    untold: Vec<Notice>,
+}
+
+impl DetectorService {
+    /// A detector service that knows no entity yet, but its alarms of before.
+    ///
+    /// # Errors
+    /// [`HistoryError`] when the memory cannot be read.
+    pub fn new(
+        parts: DetectorParts,
+        view: watch::Sender<HomeView>,
+        notices: mpsc::Sender<Notice>,
+    ) -> Result<Self, HistoryError> {
+        let DetectorParts { model, model_version, history, salt, budget, timezone, feedback } = parts;
+        let timezone_configured = timezone.is_some();
+        let config = DetectorConfig { timezone: timezone.unwrap_or(TimeZone::UTC), budget_per_week: budget, salt };
+        let alarms = Alarms::remember(&history)?;
+        let house = wishes::remember(&history)?;
+        let mut detection = Self {
+            detector: HomeDetector::new(config.clone(), Arc::clone(&model)),
+            config,
+            timezone_configured,
+            model,
+            model_version,
+            history,
+            alarms,
+            feedback,
+            house,
+            configured_budget: budget,
+            conversions: Vec::new(),
+            places: HashMap::new(),
+            language: Language::default(),
+            next_brief: None,
+            now: 0,
+            open: OpenStep::default(),
+            closed: None,
+            last_scores: Vec::new(),
+            judged: false,
+            newest: Vec::new(),
+            listening: false,
+            recalled: false,
+            restored: false,
+            relearnt: 0,
+            studies: Studies::Rest,
+            recounted: false,
+            study_not_before: 0,
+            gone: BTreeSet::new(),
+            unit_doubts: Vec::new(),
+            looks: Vec::new(),
+            forgets: false,
+            view,
+            notices,
+            untold: Vec::new(),
+        };
+        detection.detector.set_budget(detection.budget());
+        let backtest = detection.backtest();
+        detection.view.send_modify(|view| view.backtest = backtest);
+        detection.show(None);
+        Ok(detection)
+    }
+
+    /// Takes the home's time zone, unless one is configured. What is usual at which time of day is then learnt anew, for days that
+    /// begin elsewhere.
+    pub fn set_timezone(&mut self, timezone: TimeZone) {
+        if self.timezone_configured || self.config.timezone == timezone {
+            return;
+        }
+        tracing::info!(timezone = timezone.iana_name().unwrap_or("without a name"), "the home's time zone is another");
+        self.config.timezone = timezone;
+        self.next_brief = None;
+        if self.closed.is_some() {
+            self.relearn();
+        } else {
+            let entities = self.detector.entities().to_vec();
+            self.detector = HomeDetector::new(self.config.clone(), Arc::clone(&self.model));
+            self.detector.set_budget(self.budget());
+            for info in entities {
+                self.detector.add_entity(info);
+            }
+        }
+        self.show(None);
+    }
+
+    /// Makes entities known and tells their numbers. One that reports in another unit of the same quantity than it is remembered
+    /// in goes on in that one. What was remembered of one that means something else now is forgotten.
+    pub fn add_entities(&mut self, infos: Vec<EntityInfo>) -> Vec<u32> {
+        let kept = self.in_known_units(infos);
+        let infos: Vec<EntityInfo> = kept.iter().map(|(info, _)| info.clone()).collect();
+        self.forget_other_units(&infos);
+        let numbers = kept.into_iter().map(|(info, way)| {
+            self.gone.remove(&info.entity_id);
+            let number = self.detector.add_entity(info.clone());
+            if let Err(error) = self.history.know(number, &info) {
+                tracing::warn!(error = %error, "an entity's values will not be remembered");
+            }
+            let place = number as usize;
+            if self.conversions.len() <= place {
+                self.conversions.resize(place + 1, None);
+                self.newest.resize(place + 1, None);
+            }
+            self.conversions[place] = way;
+            number
+        });
+        numbers.collect()
+    }
+
+    /// Goes through the own memory once, and tells until when the detector knows the past; none when it knows nothing
+    /// of the last [`WARM_UP_SECONDS`].
+    pub fn recall(&mut self, now: i64) -> Option<i64> {
+        let from = step_before(now - WARM_UP_SECONDS);
+        if !self.recalled {
+            self.recalled = true;
+            match self.recall_history(from, now) {
+                Ok(scores) => self.last_scores = scores,
+                Err(error) => {
+                    tracing::warn!(error = %error, "own memory not read; learning from Home Assistant's instead");
+                }
+            }
+        }
+        self.open.newest().max(self.closed).filter(|known| *known > from)
+    }
+
+    /// Learns from the past without a word: `readings` sorted by time, complete up to `until`.
+    pub fn learn(&mut self, readings: &[Reading], until: i64) {
+        for reading in readings {
+            let first = step_before(reading.at);
+            let closed = *self.closed.get_or_insert(first);
+            if reading.at <= closed {
+                continue;
+            }
+            self.close_through(step_before(reading.at - 1), Voice::Quiet);
+            self.take(reading);
+        }
+        if self.closed.is_some() {
+            self.close_through(step_before(until), Voice::Quiet);
+        }
+    }
+
+    /// Whether what comes now may be judged: Home Assistant is up and everything before is learned.
+    pub fn set_listening(&mut self, listening: bool, now: i64) {
+        self.listening = listening;
+        self.now = now;
+        let closed = self.closed.unwrap_or_else(|| step_before(now));
+        if listening {
+            self.closed = Some(closed);
+            self.restore();
+            // Closing a step again changes nothing but the voice: what cannot be is said from now on, not only from the
+            // end of the step.
+            self.detector.close_step(closed, Voice::Live);
+            self.agree_with_detector(now);
+            self.weigh_units();
+            let unheard = self.detector.raise_unheard_dangers(now);
+            self.tell(unheard, now, &[]);
+            let readiness = self.readiness();
+            self.view.send_modify(|view| view.readiness = readiness);
+        }
+        self.show(None);
+    }
+
+    /// Gives the detector back, once, what it knew before the last stop.
+    fn restore(&mut self) {
+        if std::mem::replace(&mut self.restored, true) {
+            return;
+        }
+        match self.history.note(DECIDER_NOTE) {
+            Ok(None) => {}
+            Ok(Some(text)) => match serde_json::from_str(&text) {
+                Ok(memory) => self.detector.restore(memory),
+                Err(error) => self.history.set_note_aside(DECIDER_NOTE, &error, &text),
+            },
+            Err(error) => tracing::warn!(error = %error, "what answers taught before the last stop is not read"),
+        }
+    }
+
+    /// Says the alarms that only the detector has, and ends those that only the screen has.
+    fn agree_with_detector(&mut self, now: i64) {
+        let lasting: Vec<_> = self.detector.alarms().iter().filter(|alarm| alarm.end.is_none()).cloned().collect();
+        let followed: Vec<&str> = lasting.iter().map(|alarm| alarm.id.as_str()).collect();
+        for alarm in self.alarms.end_unfollowed(&followed, now) {
+            self.save(&alarm, None);
+            self.notify(NoticeKind::Ended, alarm);
+        }
+        let unsaid = lasting.into_iter().filter(|alarm| !self.alarms.was_told(&alarm.id));
+        let unsaid = unsaid.map(AlarmEvent::Raised).collect();
+        self.tell(unsaid, now, &[]);
+    }
+
+    /// Takes what was just heard; what no second look is needed for is said at once.
+    pub fn hear(&mut self, readings: &[Reading]) {
+        let warned = self.detector.warning();
+        for reading in readings {
+            let events = self.take(reading);
+            // Before anything may be judged, the detector learns only.
+            if self.listening {
+                self.tell(events, reading.at, &[]);
+            }
+        }
+        // Also where no alarm began or ended by it: what was answered as a test is off again.
+        if self.listening && self.detector.warning() != warned {
+            self.show(None);
+        }
+    }
+
+    /// Closes what can be closed at `now`.
+    pub fn tick(&mut self, now: i64) {
+        self.now = now;
+        if self.listening {
+            self.close_until(now);
+        }
+        self.tell_due(now);
+        self.keep_time(now);
+        self.keep_routine(now);
+    }
+
+    /// Puts another model in charge.
+    pub fn replace_model(&mut self, model: Arc<Model>, version: ModelVersion) {
+        self.detector.replace_model(Arc::clone(&model));
+        self.model = model;
+        self.model_version = version;
+        self.show(None);
+    }
+
+    /// What residents made of the alarms raised since then.
+    #[must_use]
+    pub fn tally(&self, since: i64) -> Tally {
+        self.alarms.tally(since)
+    }
+
+    /// What a new model is tried on; each hour other entities are checked.
+    #[must_use]
+    pub fn trial_windows(&self, now: i64) -> TrialWindows {
+        let turn = now.div_euclid(3_600).unsigned_abs();
+        TrialWindows {
+            recent: self.detector.recent_windows(),
+            canaries: self.detector.synthetic_faults(turn),
+            share: self.detector.share(),
+        }
+    }
+
+    fn take(&mut self, reading: &Reading) -> Vec<AlarmEvent> {
+        let reading = &self.converted(reading);
+        let class = self.detector.entities().get(reading.entity as usize).map(|info| info.class);
+        if let Some(class) = class {
+            self.open.take(reading, class);
+        }
+        if let Some(newest) = self.newest.get_mut(reading.entity as usize)
+            && newest.is_none_or(|(at, _)| at <= reading.at)
+        {
+            *newest = Some((reading.at, reading.value));
+        }
+        self.detector.observe(reading)
+    }
+
+    /// Closes every step up to the one that ends at `last`.
+    fn close_through(&mut self, last: i64, voice: Voice) {
+        while let Some(step_end) = self.closed.map(|closed| closed + STEP_SECONDS).filter(|end| *end <= last) {
+            let report = self.detector.close_step(step_end, voice);
+            let (rows, changes) = self.open.close(step_end, &report.scores);
+            let saved = self.history.save_step(step_end, &rows, &changes);
+            self.forgets = saved.is_err();
+            if let Err(error) = saved {
+                tracing::warn!(error = %error, step = step_end, "a step is not remembered");
+            }
+            self.closed = Some(step_end);
+            self.judged = voice == Voice::Live;
+            match voice {
+                Voice::Live => {
+                    self.draw_question(&report);
+                    self.tell(report.events, step_end, &report.scores);
+                    self.show(Some((step_end, &report.scores)));
+                    self.last_scores = report.scores;
+                    self.weigh_units();
+                    self.leave_faults(step_end);
+                    if self.detector.alarms().iter().any(|alarm| alarm.end.is_none()) {
+                        // A restart must know how long ago there was evidence, to go on with what lasts.
+                        self.keep_decider();
+                    }
+                }
+                // What ended while nobody listened has ended all the same.
+                Voice::Quiet => {
+                    let ended = |event: &AlarmEvent| matches!(event, AlarmEvent::Ended(_));
+                    self.tell(report.events.into_iter().filter(ended).collect(), step_end, &[]);
+                    self.last_scores = report.scores;
+                }
+            }
+        }
+    }
+}
+
+/// The last multiple of a step that is not after `at`.
+fn step_before(at: i64) -> i64 {
+    at.div_euclid(STEP_SECONDS) * STEP_SECONDS
+}

@@ -1,0 +1,88 @@
+//! A clock that jumps: ahead, as after a sleep or when the time comes from the network, and back.
+//!
+//! Nobody heard what happened in a time that was jumped over, so nothing of it is judged. Steps that ended in a future that was
+//! none are forgotten, and the detector is taught again from what was remembered before them; it would wait otherwise, deaf,
+//! until that time is reached. What warns of danger is told by order of arrival all the while.
+
+use std::collections::BTreeMap;
+
+use hearthwatch_detector::detector::Voice;
+use hearthwatch_detector::grid::STEP_SECONDS;
+use hearthwatch_detector::reading::Reading;
+
+use super::{CLOSING_GRACE_SECONDS, DetectorService, step_before};
+use hearthwatch_edge_store::history::HistoryError;
+
+/// A clock that is set back by less is waited for: it is corrected by seconds now and then.
+const BACK_SECONDS_MAX: i64 = 300;
+/// More steps than these do not end at once, unless the time jumped: one hour.
+const JUMP_SECONDS_MAX: i64 = 3_600;
+
+/// A clock that was set back, as the residents are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetBack {
+    /// What it showed then, afterwards.
+    pub at: i64,
+    /// By how many seconds, at the least.
+    pub seconds: i64,
+}
+
+impl DetectorService {
+    /// Closes what has ended at `now`.
+    pub(super) fn close_until(&mut self, now: i64) {
+        let Some(closed) = self.closed else { return };
+        if now < closed - BACK_SECONDS_MAX {
+            self.go_back_to(now, closed - now);
+            return;
+        }
+        let target = step_before(now - CLOSING_GRACE_SECONDS);
+        if target - closed > JUMP_SECONDS_MAX {
+            tracing::warn!(
+                seconds = target - closed,
+                "the time has jumped ahead, or this machine slept: what was not heard is not judged"
+            );
+            // Passed over at once: a clock that began in 1970 would ask for millions of steps.
+            self.closed = Some(target - STEP_SECONDS);
+        }
+        self.close_through(target, Voice::Live);
+    }
+
+    fn go_back_to(&mut self, now: i64, seconds: i64) {
+        let step = step_before(now);
+        tracing::warn!(seconds, "the clock was set back: what was learnt since the time that it shows is forgotten");
+        let newest = self.newest_states(step).unwrap_or_else(|error| {
+            tracing::warn!(error = %error, "what was heard in a wrong time is not read");
+            BTreeMap::new()
+        });
+        if let Err(error) = self.history.forget_after(step) {
+            tracing::error!(error = %error, "steps of a wrong time are remembered until it is reached");
+        }
+        // What was heard is true, only not the time.
+        self.open.restart();
+        for (entity, reading) in newest {
+            if let Some(info) = self.detector.entities().get(entity as usize) {
+                self.open.take(&Reading { at: now, ..reading }, info.class);
+            }
+        }
+        self.closed = Some(step);
+        self.relearnt = self.relearnt.min(step);
+        self.study_not_before = self.study_not_before.min(now);
+        self.next_brief = None;
+        let over = self.detector.go_back_to(step);
+        self.tell(over, now, &[]);
+        self.view.send_modify(|view| view.set_back = Some(SetBack { at: now, seconds }));
+        self.relearn();
+    }
+
+    /// The newest word of each entity since `step`.
+    fn newest_states(&self, step: i64) -> Result<BTreeMap<u32, Reading>, HistoryError> {
+        let mut newest = BTreeMap::new();
+        for end in self.history.steps(step, i64::MAX)? {
+            for heard in self.history.readings(end, end - STEP_SECONDS)? {
+                newest.insert(heard.entity, Reading { at: heard.at, entity: heard.entity, value: heard.value });
+            }
+        }
+        newest.extend(self.open.heard().map(|reading| (reading.entity, *reading)));
+        Ok(newest)
+    }
+}

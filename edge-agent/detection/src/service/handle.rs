@@ -1,0 +1,325 @@
+//! The detector service's thread, and the handle that the rest of the agent holds.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use hearthwatch_detector::alarm::Verdict;
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::detector::{Model, NetworkRecords};
+use hearthwatch_detector::reading::{EntityInfo, Reading};
+use hearthwatch_protocol::ModelVersion;
+use hearthwatch_supervision::Strikes;
+use jiff::tz::TimeZone;
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+
+use super::health::DetectorHealth;
+use super::{AlarmPicture, DetectorService, HomeDetail, MissReport, Moves, RecordedState, Relearning, Tally};
+use crate::miss::LOOKS_MAX;
+use hearthwatch_edge_core::alarm::Reason;
+use hearthwatch_edge_core::backtest::Backtest;
+use hearthwatch_edge_core::explain::Language;
+use hearthwatch_edge_core::preferences::{Change, ChangeError, Place};
+use hearthwatch_edge_core::trial::TrialWindows;
+use hearthwatch_edge_store::history::StoredMiss;
+
+/// Commands that may wait. The largest is a slice of history, at most 4 MiB; slices come one at a time.
+const COMMANDS_MAX: usize = 64;
+
+/// What the detector service can be told or asked.
+pub enum DetectorCommand {
+    /// [`DetectorService::set_timezone`].
+    Timezone(TimeZone),
+    /// [`DetectorService::add_entities`].
+    AddEntities(Vec<EntityInfo>, oneshot::Sender<Vec<u32>>),
+    /// [`DetectorService::known_classes`].
+    KnownClasses(oneshot::Sender<HashMap<String, DeviceClass>>),
+    /// [`DetectorService::recall`].
+    Recall(i64, oneshot::Sender<Option<i64>>),
+    /// [`DetectorService::learn`]; answered when done, so that slices do not pile up.
+    Learn(Vec<Reading>, i64, oneshot::Sender<()>),
+    /// [`DetectorService::set_listening`].
+    Listening(bool, i64),
+    /// [`DetectorService::hear`].
+    Hear(Vec<Reading>),
+    /// [`DetectorService::tick`].
+    Tick(i64),
+    /// [`DetectorService::answer`].
+    Answer {
+        /// Which alarm; none: the one that is shown.
+        alarm: Option<String>,
+        /// What is said of it.
+        verdict: Verdict,
+        /// Who says so; empty when nobody knows.
+        by: String,
+        /// Why, in their own words; it stays in this home.
+        reason: Option<Reason>,
+        /// When.
+        at: i64,
+    },
+    /// [`DetectorService::change`].
+    Change(Change, i64, oneshot::Sender<Result<(), ChangeError>>),
+    /// [`DetectorService::snooze`].
+    Snooze(String, i64, i64),
+    /// [`DetectorService::register`].
+    Register(HashMap<String, Place>, BTreeMap<String, String>, i64, oneshot::Sender<Moves>),
+    /// [`DetectorService::depart`].
+    Depart(Vec<String>),
+    /// [`DetectorService::backfill`]; answered when done.
+    Backfill(Vec<Reading>, oneshot::Sender<()>),
+    /// [`DetectorService::relearn`].
+    Relearn,
+    /// [`DetectorService::take_over`]; what is spent is given back.
+    TakeOver(Box<Relearning>, oneshot::Sender<Box<Relearning>>),
+    /// [`DetectorService::set_language`].
+    Language(Language),
+    /// [`DetectorService::picture`].
+    Picture(String, oneshot::Sender<Option<AlarmPicture>>),
+    /// [`DetectorService::replace_model`].
+    ReplaceModel(Arc<Model>, ModelVersion, oneshot::Sender<()>),
+    /// [`DetectorService::look`].
+    Look(oneshot::Sender<Box<HomeDetail>>),
+    /// [`DetectorService::note_miss`].
+    NoteMiss {
+        /// Where.
+        entity_id: String,
+        /// When, in Unix seconds.
+        at: i64,
+        /// When it is said.
+        now: i64,
+        /// Takes what is kept.
+        reply: oneshot::Sender<StoredMiss>,
+    },
+    /// [`DetectorService::declare_miss`].
+    DeclareMiss(Box<MissReport>, i64, oneshot::Sender<StoredMiss>),
+    /// [`DetectorService::keep_backtest`].
+    KeepBacktest(Backtest, NetworkRecords),
+    /// [`DetectorService::recover`].
+    Recover(Vec<RecordedState>, i64),
+    /// [`DetectorService::tally`].
+    Tally(i64, oneshot::Sender<Tally>),
+    /// [`DetectorService::trial_windows`].
+    TrialWindows(i64, oneshot::Sender<TrialWindows>),
+}
+
+/// The detector service's thread has ended: the agent is stopping, or is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the agent's detector service has stopped")]
+pub struct DetectorGone;
+
+/// Sends commands to the detector service. Cheap to clone; when all handles are dropped, the detector service's thread ends.
+#[derive(Debug, Clone)]
+pub struct DetectorHandle {
+    commands: mpsc::Sender<DetectorCommand>,
+    health: Arc<DetectorHealth>,
+    /// Places for looks at declared misses, …
+    miss_looks: Arc<Semaphore>,
+    /// … of which one goes on at a time: each takes as much memory as the detector.
+    miss_turn: Arc<Mutex<()>>,
+}
+
+/// What the detector service's thread does.
+pub struct DetectorThread {
+    detection: DetectorService,
+    received: mpsc::Receiver<DetectorCommand>,
+    /// A strong one would keep the thread from ending with the last handle.
+    own: mpsc::WeakSender<DetectorCommand>,
+    health: Arc<DetectorHealth>,
+}
+
+/// A handle, and what is to be [run](DetectorThread::run) on a thread of its own.
+#[must_use]
+pub fn prepare(detection: DetectorService) -> (DetectorHandle, DetectorThread) {
+    let (commands, received) = mpsc::channel(COMMANDS_MAX);
+    let health = Arc::new(DetectorHealth::default());
+    let own = commands.downgrade();
+    let (miss_looks, miss_turn) = (Arc::new(Semaphore::new(LOOKS_MAX)), Arc::default());
+    let handle = DetectorHandle { commands, health: Arc::clone(&health), miss_looks, miss_turn };
+    (handle, DetectorThread { detection, received, own, health })
+}
+
+/// Starts the thread, without a supervisor.
+///
+/// # Errors
+/// When the system has no thread to give.
+pub fn start(detection: DetectorService) -> std::io::Result<(DetectorHandle, std::thread::JoinHandle<()>)> {
+    let (handle, thread) = prepare(detection);
+    let run = move || {
+        // No fault is ordered, and there is no other error.
+        let _ = thread.run(&Strikes::none());
+    };
+    Ok((handle, std::thread::Builder::new().name("detector".to_owned()).spawn(run)?))
+}
+
+impl DetectorThread {
+    /// Obeys until every handle is gone.
+    ///
+    /// # Errors
+    /// What `strikes` orders.
+    pub fn run(self, strikes: &Strikes) -> Result<(), String> {
+        let Self { mut detection, mut received, own, health } = self;
+        while let Some(command) = received.blocking_recv() {
+            if strikes.look()? {
+                return Ok(());
+            }
+            health.begins();
+            let before = detection.stage();
+            detection.obey(command);
+            health.obeyed(detection.closed, detection.listening, detection.forgets);
+            if detection.stage() != before {
+                // A few times an hour: what was needed once, or long ago, need not be held.
+                hearthwatch_footprint::let_go_of_program();
+            }
+            if let Some(relearning) = detection.due_relearning() {
+                // A second detector grows now: the most that the agent ever holds.
+                hearthwatch_footprint::let_go_of_program();
+                if let Err(error) = study_aside(relearning, own.clone()) {
+                    tracing::warn!(error = %error, "no thread to learn anew on; tried again later");
+                    detection.put_off_relearning();
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Goes through the past on a thread of its own, which ends early when the detector service has gone.
+pub(super) fn study_aside(
+    mut relearning: Box<Relearning>,
+    detection: mpsc::WeakSender<DetectorCommand>,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    let study = move || {
+        relearning.study(|| detection.strong_count() > 0);
+        let Some(detection) = detection.upgrade() else { return };
+        let (reply, spent) = oneshot::channel();
+        // Refused only by a detector service that has gone.
+        let _ = detection.blocking_send(DetectorCommand::TakeOver(relearning, reply));
+        // Who waits for an answer must not be who keeps the detector service from ending.
+        drop(detection);
+        // Freed where it was allocated: what another thread frees stays in that one's store of small pieces, and each of them keeps
+        // all that lies below it in this thread's heap. An error means that it is studied on.
+        drop(spent.blocking_recv());
+    };
+    std::thread::Builder::new().name("relearning".to_owned()).spawn(study)
+}
+
+impl DetectorService {
+    /// What changes when the warm start is over, when a step is closed and when learning anew begins and ends; during a warm start
+    /// nothing does.
+    fn stage(&self) -> Option<(Option<i64>, bool)> {
+        self.listening.then_some((self.closed, self.is_relearning()))
+    }
+
+    /// Carries out one command. Who asked may have gone: then the answer is dropped.
+    fn obey(&mut self, command: DetectorCommand) {
+        match command {
+            DetectorCommand::Timezone(timezone) => self.set_timezone(timezone),
+            DetectorCommand::AddEntities(infos, reply) => {
+                let _ = reply.send(self.add_entities(infos));
+            }
+            DetectorCommand::KnownClasses(reply) => {
+                let _ = reply.send(self.known_classes());
+            }
+            DetectorCommand::Recall(now, reply) => {
+                let _ = reply.send(self.recall(now));
+            }
+            DetectorCommand::Learn(readings, until, reply) => {
+                self.learn(&readings, until);
+                let _ = reply.send(());
+            }
+            DetectorCommand::Listening(listening, now) => self.set_listening(listening, now),
+            DetectorCommand::Hear(readings) => self.hear(&readings),
+            DetectorCommand::Tick(now) => self.tick(now),
+            DetectorCommand::Answer { alarm, verdict, by, reason, at } => {
+                self.answer(alarm.as_deref(), verdict, &by, reason.as_ref(), at);
+            }
+            DetectorCommand::Change(change, now, reply) => {
+                let _ = reply.send(self.change(change, now));
+            }
+            DetectorCommand::Snooze(alarm, until, now) => self.snooze(&alarm, until, now),
+            DetectorCommand::Register(places, ids, now, reply) => {
+                let _ = reply.send(self.register(places, &ids, now));
+            }
+            DetectorCommand::Depart(entity_ids) => self.depart(entity_ids),
+            DetectorCommand::Backfill(readings, reply) => {
+                self.backfill(&readings);
+                let _ = reply.send(());
+            }
+            DetectorCommand::Relearn => self.relearn(),
+            DetectorCommand::TakeOver(relearning, reply) => {
+                if let Some(spent) = self.take_over(relearning) {
+                    let _ = reply.send(spent);
+                }
+            }
+            DetectorCommand::Language(language) => self.set_language(language),
+            DetectorCommand::Picture(alarm_id, reply) => {
+                let _ = reply.send(self.picture(&alarm_id));
+            }
+            DetectorCommand::ReplaceModel(model, version, reply) => {
+                self.replace_model(model, version);
+                let _ = reply.send(());
+            }
+            DetectorCommand::Recover(rows, now) => self.recover(&rows, now),
+            DetectorCommand::Tally(since, reply) => {
+                let _ = reply.send(self.tally(since));
+            }
+            DetectorCommand::TrialWindows(now, reply) => {
+                let _ = reply.send(self.trial_windows(now));
+            }
+            DetectorCommand::Look(reply) => {
+                let _ = reply.send(Box::new(self.look()));
+            }
+            DetectorCommand::NoteMiss { entity_id, at, now, reply } => {
+                let _ = reply.send(self.note_miss(&entity_id, at, now));
+            }
+            DetectorCommand::DeclareMiss(report, now, reply) => {
+                let _ = reply.send(self.declare_miss(&report, now));
+            }
+            DetectorCommand::KeepBacktest(backtest, records) => self.keep_backtest(&backtest, &records),
+        }
+    }
+}
+
+impl DetectorHandle {
+    /// How the thread is doing.
+    #[must_use]
+    pub fn health(&self) -> &Arc<DetectorHealth> {
+        &self.health
+    }
+
+    /// Places for looks at declared misses.
+    pub fn miss_looks(&self) -> &Arc<Semaphore> {
+        &self.miss_looks
+    }
+
+    /// Held by the look that goes on.
+    pub fn miss_turn(&self) -> &Mutex<()> {
+        &self.miss_turn
+    }
+
+    /// Whether the thread has ended.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.commands.is_closed()
+    }
+
+    /// Tells the detector service something; waits while it is far behind.
+    ///
+    /// # Errors
+    /// [`DetectorGone`].
+    pub async fn tell(&self, command: DetectorCommand) -> Result<(), DetectorGone> {
+        self.commands.send(command).await.map_err(|_| DetectorGone)
+    }
+
+    /// Asks the detector service something: `question` wraps the sender of the answer.
+    ///
+    /// # Errors
+    /// [`DetectorGone`].
+    pub async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> DetectorCommand,
+    ) -> Result<T, DetectorGone> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(question(reply)).await?;
+        answer.await.map_err(|_| DetectorGone)
+    }
+}

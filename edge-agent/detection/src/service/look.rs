@@ -1,0 +1,212 @@
+//! What the detector service tells who wants to know everything, and what it is told beside answers to alarms: misses, backtests.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use hearthwatch_detector::alarm::{DeciderMemory, Verdict, alarm_id};
+use hearthwatch_detector::detector::{DetectorConfig, EntityScore, Model, NetworkRecords};
+use hearthwatch_detector::reading::{EntityInfo, Value};
+use hearthwatch_protocol::ModelVersion;
+use hearthwatch_protocol::messages::Origin;
+
+use super::feedback::{self, Declared};
+use super::{DetectorService, ShownAlarm};
+use crate::backtest::Moment;
+use crate::miss::LOOKS_MAX;
+use hearthwatch_edge_core::backtest::Backtest;
+use hearthwatch_edge_core::explain::friendly_name;
+use hearthwatch_edge_core::preferences::Place;
+use hearthwatch_edge_core::unit_doubt::UnitDoubt;
+use hearthwatch_edge_store::history::StoredMiss;
+
+/// What came of the last looks back is told until the next start; the page shows fewer.
+const LOOKS_TOLD: usize = 2 * LOOKS_MAX;
+
+/// Name of the note that holds the newest backtest; stored, so it stays as it was.
+const BACKTEST_NOTE: &str = "rehearsal";
+
+/// Everything that the detector service knows at the moment and that the memory on disk does not tell.
+#[derive(Debug, Clone)]
+pub struct HomeDetail {
+    /// Every entity, by the detector's number, with what the last step made of it.
+    pub entities: Vec<(EntityInfo, Option<EntityScore>)>,
+    /// The newest value of each, by number; none before it spoke, a gap while it says that it does not know.
+    pub newest: Vec<Option<Value>>,
+    /// What scores.
+    pub model: Arc<Model>,
+    /// Its version.
+    pub model_version: ModelVersion,
+    /// Time zone, budget and salt.
+    pub config: DetectorConfig,
+    /// Alarms a week, as wished for now.
+    pub budget: f64,
+    /// Answers, alarms and offset.
+    pub memory: DeciderMemory,
+    /// Entities that share the budget.
+    pub watched: usize,
+    /// End of the last closed step.
+    pub closed: Option<i64>,
+    /// Alarms that can be answered, oldest first.
+    pub alarms: Vec<ShownAlarm>,
+    /// What the newest model would have changed last month.
+    pub backtest: Option<Backtest>,
+    /// What people call the entities, by id.
+    pub places: HashMap<String, Place>,
+    /// Whether the last step was judged as it was lived: not before the first one after a start.
+    pub judged: bool,
+    /// Those of them that Home Assistant has no more.
+    pub gone: BTreeSet<String>,
+    /// Thermometers that seem to report in another unit than they say.
+    pub unit_doubts: Vec<UnitDoubt>,
+    /// What came of looking back at declared misses, oldest first, by the miss's id.
+    pub looks: Vec<(String, LookBack)>,
+}
+
+impl HomeDetail {
+    /// The entities that are there, by the detector's number.
+    pub fn present(&self) -> impl Iterator<Item = &(EntityInfo, Option<EntityScore>)> {
+        self.entities.iter().filter(|(info, _)| !self.gone.contains(&info.entity_id))
+    }
+
+    /// What came of looking back at a declared miss since the last start.
+    #[must_use]
+    pub fn look_back(&self, id: &str) -> Option<LookBack> {
+        self.looks.iter().rev().find(|(of, _)| of == id).map(|(_, look)| *look)
+    }
+
+    /// What people call an entity.
+    #[must_use]
+    pub fn name_of(&self, entity_id: &str) -> String {
+        self.places.get(entity_id).map_or_else(|| friendly_name(entity_id), |place| place.name_of(entity_id))
+    }
+}
+
+/// Where the look back at a declared miss stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LookBack {
+    /// It goes on, or waits for its turn.
+    Underway,
+    /// What was seen then.
+    Seen {
+        /// The score; none where nothing was judged.
+        score: Option<f32>,
+        /// What it was held against.
+        threshold: f32,
+    },
+    /// Too little is remembered of that time.
+    Nothing,
+}
+
+/// "Something was off here": a place, a time, and what the detector saw there when it looked again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MissReport {
+    /// Where.
+    pub entity_id: String,
+    /// When, in Unix seconds.
+    pub at: i64,
+    /// What was seen then; none when there is no full window.
+    pub moment: Option<Moment>,
+}
+
+impl DetectorService {
+    /// Tells everything.
+    #[must_use]
+    pub fn look(&self) -> HomeDetail {
+        let scores = &self.last_scores;
+        let of = |number: usize| scores.get(number).filter(|score| score.entity as usize == number).cloned();
+        let entities = self.detector.entities().iter().cloned().enumerate();
+        HomeDetail {
+            entities: entities.map(|(number, info)| (info, of(number))).collect(),
+            newest: self.newest.iter().map(|newest| newest.map(|(_, value)| value)).collect(),
+            model: Arc::clone(&self.model),
+            model_version: self.model_version,
+            config: self.config.clone(),
+            budget: self.detector.budget(),
+            memory: self.detector.memory(),
+            watched: self.detector.watched(),
+            closed: self.closed,
+            alarms: self.alarms.list().to_vec(),
+            backtest: self.backtest(),
+            places: self.places.clone(),
+            judged: self.judged,
+            gone: self.gone.clone(),
+            unit_doubts: self.unit_doubts.clone(),
+            looks: self.looks.clone(),
+        }
+    }
+
+    /// Keeps a declared miss of which nobody has looked up yet what was seen then.
+    pub fn note_miss(&mut self, entity_id: &str, at: i64, now: i64) -> StoredMiss {
+        let id = self.miss_id(entity_id, at);
+        tracing::info!(alarm.id = id, "a resident says that something was missed");
+        let miss = StoredMiss { id, entity_id: entity_id.to_owned(), at, said_at: now, shared: false };
+        self.keep_miss(&miss);
+        self.remember_look(&miss.id, LookBack::Underway);
+        miss
+    }
+
+    fn miss_id(&self, entity_id: &str, at: i64) -> String {
+        alarm_id(&self.config.salt, &format!("miss|{entity_id}"), at)
+    }
+
+    fn keep_miss(&mut self, miss: &StoredMiss) {
+        if let Err(error) = self.history.save_miss(miss) {
+            tracing::error!(error = %error, "a declared miss would not survive a restart");
+        }
+    }
+
+    fn remember_look(&mut self, id: &str, look: LookBack) {
+        self.looks.retain(|(of, _)| of != id);
+        if self.looks.len() >= LOOKS_TOLD {
+            self.looks.remove(0);
+        }
+        self.looks.push((id.to_owned(), look));
+    }
+
+    /// Takes what was seen at a declared miss, and tells the fleet of it as far as the resident shares.
+    pub fn declare_miss(&mut self, report: &MissReport, now: i64) -> StoredMiss {
+        let id = self.miss_id(&report.entity_id, report.at);
+        let seen = |moment: &Moment| LookBack::Seen { score: moment.score, threshold: moment.threshold };
+        self.remember_look(&id, report.moment.as_ref().map_or(LookBack::Nothing, seen));
+        let shared = self.share_miss(&id, report, now);
+        let miss = StoredMiss { id, entity_id: report.entity_id.clone(), at: report.at, said_at: now, shared };
+        tracing::info!(alarm.id = miss.id, miss.shared = shared, "a declared miss is looked up");
+        self.keep_miss(&miss);
+        miss
+    }
+
+    fn share_miss(&mut self, id: &str, report: &MissReport, now: i64) -> bool {
+        let class = self.detector.entities().iter().find(|info| info.entity_id == report.entity_id);
+        let Some(class) = class.map(|info| info.class) else { return false };
+        let Some(moment) = &report.moment else { return false };
+        let declared = Declared {
+            id,
+            class,
+            model_version: self.model_version,
+            score: moment.score.unwrap_or(moment.threshold),
+            threshold: moment.threshold,
+            raised_at: report.at,
+            origin: Origin::Miss,
+        };
+        let window = Some(moment.window.clone());
+        self.share(id, |home| feedback::record(home, &declared, window, Verdict::Confirmed, now))
+    }
+
+    /// What the newest model would have changed.
+    pub(super) fn backtest(&self) -> Option<Backtest> {
+        let text = self.history.note(BACKTEST_NOTE).ok().flatten()?;
+        serde_json::from_str(&text).inspect_err(|error| self.history.set_note_aside(BACKTEST_NOTE, error, &text)).ok()
+    }
+
+    /// Keeps what a new model would have changed, and shows it. What it was heard to say on the way lets it speak at once.
+    pub fn keep_backtest(&mut self, backtest: &Backtest, records: &NetworkRecords) {
+        self.detector.take_records(records);
+        self.view.send_modify(|view| view.backtest = Some(backtest.clone()));
+        let kept = serde_json::to_string(backtest)
+            .map_err(|error| error.to_string())
+            .and_then(|text| self.history.set_note(BACKTEST_NOTE, &text).map_err(|error| error.to_string()));
+        if let Err(error) = kept {
+            tracing::warn!(error, "what the new model would have changed is forgotten");
+        }
+    }
+}

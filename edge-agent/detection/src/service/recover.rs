@@ -1,0 +1,209 @@
+//! What a home without a disk gets back of its alarms: what Home Assistant's recorder keeps of our own entities.
+//!
+//! Rows of a recorder are somebody else's word. Believed is an alarm whose id is the hash of this home's secret, of the entity and of the
+//! moment: another home's has another, and so has one of an entity that is called otherwise since.
+
+use std::collections::HashMap;
+
+use hearthwatch_detector::alarm::{Alarm, Severity, Verdict, alarm_id};
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::features::{AnomalyKind, Band};
+use hearthwatch_protocol::ModelVersion;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::DetectorService;
+use super::view::ShownAlarm;
+use hearthwatch_edge_core::alarm::Reason;
+use hearthwatch_edge_core::preferences::{Held, Place};
+
+/// How far back is looked: as far as Home Assistant's recorder reaches unless it is told otherwise.
+pub const RECOVERED_SECONDS: i64 = 10 * 86_400;
+/// Alarms that are taken back, the newest: as many as can be answered.
+const ALARMS_MAX: usize = 100;
+/// Answers that are said once more, the newest: five a day.
+const ANSWERS_MAX: usize = 50;
+/// People whose answers are read, and names of what moved with it: as many as are written.
+const LIST_MAX: usize = 16;
+/// Longest text that is kept of a row; ours have some two hundred characters.
+const TEXT_CHARS_MAX: usize = 500;
+/// A row from further ahead is of a clock that was wrong.
+const AHEAD_SECONDS_MAX: i64 = 3_600;
+
+/// A state of one of our entities as Home Assistant recorded it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct RecordedState {
+    /// When it was written, Unix seconds.
+    #[serde(rename = "lu", default)]
+    pub at: f64,
+    /// Its attributes.
+    #[serde(rename = "a", default)]
+    pub attributes: Map<String, Value>,
+}
+
+/// An alarm in attributes, as `discovery` says it; what is not needed is not read.
+#[derive(Deserialize)]
+struct Told {
+    alarm_id: String,
+    watched_entity: String,
+    watched_class: String,
+    kind: AnomalyKind,
+    why: String,
+    severity: Severity,
+    start: Timestamp,
+    end: Option<Timestamp>,
+    raised_at: Timestamp,
+    score: f32,
+    threshold: f32,
+    #[serde(default)]
+    amount: f32,
+    #[serde(default)]
+    usual: f32,
+    observed: Option<f32>,
+    #[serde(default)]
+    unit: String,
+    expected: Option<f32>,
+    expected_low: Option<f32>,
+    expected_high: Option<f32>,
+    model_version: u64,
+    #[serde(default)]
+    moved_with: Vec<String>,
+    #[serde(default)]
+    asks: bool,
+    held: Option<Held>,
+    #[serde(default)]
+    answers: Vec<ToldAnswer>,
+    #[serde(default)]
+    shared: bool,
+}
+
+#[derive(Deserialize)]
+struct ToldAnswer {
+    by: String,
+    answer: Verdict,
+    at: Timestamp,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+impl DetectorService {
+    /// Takes back the alarms that Home Assistant remembers and this agent does not: they can be answered again, and what was answered
+    /// and kept for the fleet goes out once more, for nobody here knows whether it arrived.
+    pub fn recover(&mut self, rows: &[RecordedState], now: i64) {
+        let mut found = recovered(rows, &self.config.salt, now);
+        for alarm in &mut found {
+            alarm.place = self.places.get(&alarm.entity_id).cloned().unwrap_or_default();
+        }
+        let found = self.alarms.take_in(found);
+        if found.is_empty() {
+            return;
+        }
+        for alarm in &found {
+            self.save(alarm, None);
+        }
+        let answered = found.iter().rev().filter(|alarm| alarm.shared);
+        let answered: Vec<(&ShownAlarm, Verdict, i64)> = answered
+            .filter_map(|alarm| alarm.answer.map(|(verdict, at)| (alarm, verdict, at)))
+            .take(ANSWERS_MAX)
+            .collect();
+        tracing::info!(
+            alarms = found.len(),
+            answers = answered.len(),
+            "alarms are known again from Home Assistant's recorder"
+        );
+        for (alarm, verdict, at) in answered.into_iter().rev() {
+            self.send_feedback(alarm, verdict, at);
+        }
+        self.show(None);
+    }
+}
+
+/// The alarms that `rows` tell of, oldest first; of several rows about one alarm the newest counts. `salt` is the home's secret in its
+/// alarms' ids. Pure.
+#[must_use]
+pub fn recovered(rows: &[RecordedState], salt: &[u8], now: i64) -> Vec<ShownAlarm> {
+    let mut newest: HashMap<String, (f64, ShownAlarm)> = HashMap::new();
+    for row in rows {
+        let Some(alarm) = read(&row.attributes, salt, now) else { continue };
+        let known = newest.get(&alarm.alarm.id).is_some_and(|(at, _)| *at >= row.at);
+        if !known {
+            newest.insert(alarm.alarm.id.clone(), (row.at, alarm));
+        }
+    }
+    let mut found: Vec<ShownAlarm> = newest.into_values().map(|(_, alarm)| alarm).collect();
+    found.sort_by(|left, right| (left.alarm.raised_at, &left.alarm.id).cmp(&(right.alarm.raised_at, &right.alarm.id)));
+    found.drain(..found.len().saturating_sub(ALARMS_MAX));
+    found
+}
+
+/// An alarm of this home in a row's attributes; none where there is none, or none that is ours and makes sense.
+fn read(attributes: &Map<String, Value>, salt: &[u8], now: i64) -> Option<ShownAlarm> {
+    // Most rows by far tell of no alarm, and those are not to be copied.
+    let id = attributes.get("alarm_id")?.as_str()?;
+    let told: Told = serde_json::from_value(Value::Object(attributes.clone()))
+        .inspect_err(|error| tracing::debug!(%error, alarm.id = id, "a row that tells of an alarm is not understood"))
+        .ok()?;
+    let (start, raised_at) = (told.start.as_second(), told.raised_at.as_second());
+    let ours = told.alarm_id == alarm_id(salt, &told.watched_entity, start);
+    let in_time = start <= raised_at && (now - RECOVERED_SECONDS..=now + AHEAD_SECONDS_MAX).contains(&raised_at);
+    let texts = [&told.watched_entity, &told.why, &told.unit];
+    let short = texts.into_iter().chain(&told.moved_with).all(|text| text.chars().count() <= TEXT_CHARS_MAX);
+    let few = told.answers.len() <= LIST_MAX && told.moved_with.len() <= LIST_MAX;
+    let band = (told.expected_low, told.expected, told.expected_high);
+    let shown = [told.observed, band.0, band.1, band.2];
+    let numbers = [told.score, told.threshold, told.amount, told.usual].into_iter().chain(shown.into_iter().flatten());
+    if !(ours && in_time && short && few) || numbers.into_iter().any(|number| !number.is_finite()) {
+        return None;
+    }
+    let alarm = Alarm {
+        id: told.alarm_id,
+        // Nobody's: the detector numbers its entities anew, and alarms of before are told by the entity's id.
+        entity: u32::MAX,
+        start,
+        end: told.end.map(Timestamp::as_second).map(|end| end.max(start)),
+        raised_at,
+        severity: told.severity,
+        score: told.score,
+        threshold: told.threshold,
+        observed: told.observed,
+        band: match band {
+            (Some(low), Some(expected), Some(high)) => Some(Band { low, expected, high }),
+            _ => None,
+        },
+        kind: told.kind,
+        amount: told.amount,
+        usual: told.usual,
+        reason: told.why,
+    };
+    let mut shown = ShownAlarm {
+        alarm,
+        entity_id: told.watched_entity,
+        class: DeviceClass::parse(&told.watched_class)?,
+        unit: told.unit,
+        model_version: ModelVersion(told.model_version),
+        answer: None,
+        place: Place::default(),
+        moved_with: told.moved_with,
+        held: told.held,
+        due: None,
+        led_by: None,
+        speaks_for: 0,
+        cause: None,
+        asks: told.asks,
+        answers: Vec::new(),
+        precedent: None,
+        shared: told.shared,
+        recovered: true,
+    };
+    for answer in told.answers {
+        let at = answer.at.as_second().clamp(raised_at, now.max(raised_at));
+        let by: String = answer.by.chars().take(TEXT_CHARS_MAX).collect();
+        let reason = answer.reason.as_deref().and_then(Reason::new);
+        shown.take_answer(&by, answer.answer, reason, at);
+    }
+    Some(shown)
+}
+
+#[cfg(test)]
+mod tests;

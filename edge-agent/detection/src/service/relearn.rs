@@ -1,0 +1,220 @@
+//! Learning anew from the own memory: when something in it turns out not to be the home's routine, or to have a past.
+//!
+//! What a detector has learnt cannot be unlearnt; but all that it learns from is remembered, so a new one is taught
+//! without what must not count: days with guests, holidays, maintenance, and the time of [faults](super::faults). That takes
+//! seconds in a large home, so it is done [beside](super::teach) the detector service: the detector of before goes on judging until the new
+//! one has caught up, and everything but what is usual stays with it.
+
+use std::sync::Arc;
+
+use hearthwatch_detector::detector::{EntityScore, HomeDetector, Model, Voice};
+use hearthwatch_detector::grid::STEP_SECONDS;
+use hearthwatch_detector::reading::Reading;
+
+use super::faults::{FaultTime, faults};
+use super::step::OpenStep;
+use super::teach::{HomeEntities, KEPT_SECONDS, Plan, Progress, Relearning, StudyError, teach};
+use super::{DetectorService, WARM_UP_SECONDS, step_before};
+use hearthwatch_edge_store::history::HistoryError;
+
+/// The detector is taught anew at most so often; it refits its routine once a day.
+const AGAIN_SECONDS: i64 = 86_400;
+/// While faults last, the detector passes over them in its own fortnight; after a week it is given the weeks before instead.
+const FAULTY_SECONDS: i64 = 7 * 86_400;
+/// After an attempt that panicked: the same past may make the next one panic too, at seconds of one core each.
+const STUDY_PAUSE_SECONDS: i64 = 3_600;
+/// The detector service itself makes up for at most so many steps, an hour's, at some milliseconds each in a large home.
+const CATCH_UP_STEPS: i64 = 6;
+
+/// Whether the routine is being learnt anew.
+#[derive(Debug)]
+pub(super) enum Studies {
+    /// No.
+    Rest,
+    /// It is to be; `again` when something else has changed since then.
+    Due { relearning: Box<Relearning>, again: bool },
+    /// Somebody is at it.
+    Underway { again: bool },
+}
+
+impl DetectorService {
+    /// Goes through what is remembered of (`from`, `until`] without a word. Gives what the last step was made of.
+    pub(super) fn recall_history(&mut self, from: i64, until: i64) -> Result<Vec<EntityScore>, HistoryError> {
+        let plan = self.plan(until);
+        self.relearnt = until;
+        self.leave_faults(until);
+        let mut progress = Progress::default();
+        let taught = teach(&mut self.detector, &self.history, &plan, (from, until), &mut progress, || true);
+        self.closed = progress.closed.or(self.closed);
+        taught.map(|()| progress.scores)
+    }
+
+    fn plan(&self, as_of: i64) -> Plan {
+        Plan { house: self.house.clone(), faults: self.faults(as_of), as_of }
+    }
+
+    /// Has a new detector taught from the own memory, by whoever takes it from [`DetectorService::due_relearning`]. When something
+    /// changes while that goes on, it is done again.
+    pub fn relearn(&mut self) {
+        let Some(closed) = self.closed else { return };
+        self.recounted = false;
+        if let Studies::Underway { again } = &mut self.studies {
+            *again = true;
+            return;
+        }
+        match self.history.reader() {
+            Ok(history) => {
+                // The past is judged by nobody, so the network need not look at it.
+                let detector = HomeDetector::new(self.config.clone(), Arc::new(Model::routine()));
+                let home = HomeEntities {
+                    entities: self.detector.entities().to_vec(),
+                    unlearnt: self.recent_faults(closed, closed),
+                };
+                let from = step_before(closed - WARM_UP_SECONDS);
+                let relearning = Box::new(Relearning::new(detector, home, history, self.plan(closed), from));
+                self.studies = Studies::Due { relearning, again: false };
+            }
+            Err(error) => self.go_on_as_before(closed, &error),
+        }
+    }
+
+    /// What is to be [studied](Relearning::study) and then given to [`DetectorService::take_over`], if anything is.
+    pub fn due_relearning(&mut self) -> Option<Box<Relearning>> {
+        match std::mem::replace(&mut self.studies, Studies::Rest) {
+            Studies::Due { relearning, again } => {
+                self.studies = Studies::Underway { again };
+                Some(relearning)
+            }
+            other => {
+                self.studies = other;
+                None
+            }
+        }
+    }
+
+    /// Whether the routine is being learnt anew by somebody.
+    pub(super) fn is_relearning(&self) -> bool {
+        matches!(self.studies, Studies::Underway { .. })
+    }
+
+    /// Nobody could study: tried again with the next tick.
+    pub fn put_off_relearning(&mut self) {
+        self.studies = Studies::Rest;
+        self.recounted = true;
+    }
+
+    /// Puts what was learnt anew in the place of what was learnt before, once it knows of everything that came meanwhile. Gives back
+    /// what is needed no more.
+    pub fn take_over(&mut self, mut relearning: Box<Relearning>) -> Option<Box<Relearning>> {
+        let again = matches!(self.studies, Studies::Underway { again: true });
+        self.studies = Studies::Rest;
+        let as_of = relearning.as_of();
+        let closed = self.closed.unwrap_or(as_of);
+        if !relearning.has_failed() && relearning.behind(closed) > 0 {
+            let far = relearning.behind(closed) > CATCH_UP_STEPS;
+            relearning.go_on_until(closed);
+            if far {
+                self.studies = Studies::Due { relearning, again };
+                return None;
+            }
+            relearning.study(|| true);
+        }
+        match relearning.detector() {
+            Ok(taught) => {
+                taught.close_step(closed, Voice::Quiet);
+                self.detector.take_routine(taught, self.open.heard());
+                self.relearnt = as_of;
+                self.leave_faults(closed);
+                tracing::info!("the home's routine is learnt anew");
+            }
+            Err(StudyError::History(error)) => self.go_on_as_before(as_of, error),
+            Err(error @ StudyError::Panicked(_)) => {
+                // Due again, in a while: nothing waits for ever for an attempt that will not come back.
+                self.recounted = true;
+                self.study_not_before = self.now + STUDY_PAUSE_SECONDS;
+                tracing::error!(error = %error, "the routine is not learnt anew; what was learnt before stays, tried again in an hour");
+            }
+        }
+        if again {
+            self.relearn();
+        }
+        Some(relearning)
+    }
+
+    fn go_on_as_before(&mut self, as_of: i64, error: &HistoryError) {
+        // Not tried again before a day has passed: the memory will hardly read better in a second.
+        self.relearnt = as_of;
+        tracing::error!(error = %error, "own memory not read; what was learnt before stays");
+    }
+
+    /// Learns anew when an answer changed what counts, and at most once a day when something that must not become what is usual was
+    /// learnt since the last time.
+    pub(super) fn keep_routine(&mut self, now: i64) {
+        let daily = || now - self.relearnt >= AGAIN_SECONDS && self.has_learnt_too_much(now);
+        let rests = matches!(self.studies, Studies::Rest);
+        if rests && self.listening && now >= self.study_not_before && (self.recounted || daily()) {
+            self.relearn();
+        }
+    }
+
+    /// The faults that reach into what is learnt.
+    pub(super) fn old_faults(&self, now: i64) -> Vec<FaultTime> {
+        let mut faults = self.faults(now);
+        faults.retain(|fault| fault.from < now - KEPT_SECONDS);
+        faults
+    }
+
+    /// The newest stretch is gone through in any case, so only what is older than that counts.
+    fn has_learnt_too_much(&self, now: i64) -> bool {
+        let (clean, newest) = (self.relearnt - KEPT_SECONDS, now - KEPT_SECONDS - STEP_SECONDS);
+        let is_due = |fault: &FaultTime| {
+            let pause = if fault.until < newest { AGAIN_SECONDS } else { FAULTY_SECONDS };
+            fault.from < newest && fault.until > clean && now - self.relearnt >= pause
+        };
+        !self.house.learns_at(newest) || self.faults(now).iter().any(is_due)
+    }
+
+    /// Has the detector pass over the faults that are not stood in for: those since shortly before it was taught.
+    pub(super) fn leave_faults(&mut self, now: i64) {
+        self.detector.leave_unlearnt(self.recent_faults(now, self.relearnt));
+    }
+
+    /// The faults that a detector taught as of `relearnt` has to pass over, as (entity, from, until].
+    fn recent_faults(&self, now: i64, relearnt: i64) -> Vec<(u32, i64, i64)> {
+        let clean = relearnt - KEPT_SECONDS;
+        let recent = self.faults(now).into_iter().filter(|fault| fault.until > clean);
+        // An alarm that lasts goes on after `now`; when it ends this is called again.
+        let until = |fault: &FaultTime| if fault.lasts { i64::MAX } else { fault.until };
+        recent.map(|fault| (fault.entity, fault.from.max(clean), until(&fault))).collect()
+    }
+
+    fn faults(&self, now: i64) -> Vec<FaultTime> {
+        faults(self.alarms.list(), self.detector.entities(), now)
+    }
+
+    /// Keeps values of entities that came late; [`DetectorService::relearn`] then learns from them. Sorted by time.
+    pub fn backfill(&mut self, readings: &[Reading]) {
+        let Some(closed) = self.closed else { return };
+        let mut past = OpenStep::default();
+        let mut step_end = None;
+        let classes: Vec<_> = self.detector.entities().iter().map(|info| info.class).collect();
+        for reading in readings.iter().filter(|reading| reading.at <= closed) {
+            let Some(class) = classes.get(reading.entity as usize) else { continue };
+            let end = step_before(reading.at - 1) + STEP_SECONDS;
+            if let Some(full) = step_end.replace(end).filter(|full| *full != end) {
+                self.keep_past(&mut past, full);
+            }
+            past.take(&self.converted(reading), *class);
+        }
+        if let Some(last) = step_end {
+            self.keep_past(&mut past, last);
+        }
+    }
+
+    fn keep_past(&mut self, past: &mut OpenStep, step_end: i64) {
+        let (rows, changes) = past.close(step_end, &[]);
+        if let Err(error) = self.history.save_step(step_end, &rows, &changes) {
+            tracing::warn!(error = %error, step = step_end, "a step of a new entity's past is not remembered");
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Saying things: alarms as the residents' wishes allow, answers, the fleet's records.
+
+use hearthwatch_detector::alarm::{AlarmEvent, Severity, Verdict};
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::detector::EntityScore;
+use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_protocol::messages::FeedbackRecord;
+use hearthwatch_protocol::{HomeId, ModelVersion};
+
+use super::alarms::{MONTH_SECONDS, add_moved, may_speak_again};
+use super::feedback::{self, ToFleet, feedback_record};
+use super::view::{Loudest, Month, Notice, NoticeKind, ShownAlarm};
+use super::{DECIDER_NOTE, DetectorService};
+use hearthwatch_edge_core::alarm::Reason;
+use hearthwatch_edge_core::explain::{still_warns, title};
+use hearthwatch_edge_core::preferences::{Announcement, Held, Subject, may_ask_about_unsure};
+
+/// An alarm this little above its threshold, in units of the score, may well be nothing: there an answer teaches most.
+pub(super) const UNSURE_EXCESS: f32 = 3.0;
+/// Who is this close below their threshold moved with an alarm.
+const MOVED_MARGIN: f32 = 2.0;
+
+impl DetectorService {
+    /// Says what became of alarms at `at`: to the memory, to the screen, to whoever listens. `scores` of the step, where
+    /// there is one, tell what else moved.
+    pub(super) fn tell(&mut self, events: Vec<AlarmEvent>, at: i64, scores: &[EntityScore]) {
+        if events.is_empty() {
+            return;
+        }
+        for event in events {
+            let Some(info) = self.detector.entities().get(event.alarm().entity as usize).cloned() else { continue };
+            let raised = matches!(event, AlarmEvent::Raised(_));
+            if raised && event.alarm().kind == AnomalyKind::Cold && self.is_unit_doubted(&info.entity_id) {
+                // 21 °F is no cold room where it means 21 °C: the page says that the unit is wrong.
+                continue;
+            }
+            let place = self.places.get(&info.entity_id).cloned().unwrap_or_default();
+            let Some((kind, mut alarm)) = self.alarms.tell(event, &info, &place, self.model_version) else { continue };
+            match kind {
+                NoticeKind::Raised => {
+                    self.note_moved(&mut alarm, scores);
+                    alarm.precedent = self.alarms.precedent_of(&alarm);
+                    self.alarms.put(&alarm);
+                    let window = self.detector.window_of(&alarm.alarm.id).map(<[f32]>::to_vec);
+                    self.save(&alarm, window.as_deref());
+                    let (id, raised_at) = (alarm.alarm.id.clone(), alarm.alarm.raised_at);
+                    self.announce_to_fleet(&id, alarm.model_version, window.as_deref(), raised_at);
+                    self.announce(alarm, at);
+                }
+                NoticeKind::Changed if alarm.alarm.severity == Severity::Critical && may_speak_again(&alarm) => {
+                    self.announce(alarm, at);
+                }
+                _ => {
+                    if kind == NoticeKind::Ended && alarm.due.take().is_some() {
+                        alarm.held = Some(Held::Passed);
+                    }
+                    self.keep(&alarm);
+                    if alarm.is_said() && alarm.led_by.is_none() {
+                        self.notify(kind, alarm);
+                    }
+                }
+            }
+        }
+        self.leave_faults(at);
+        self.keep_decider();
+        self.show(None);
+    }
+
+    /// Says the alarms whose time has come.
+    pub(super) fn tell_due(&mut self, now: i64) {
+        let due = self.alarms.due(now);
+        if due.is_empty() {
+            return;
+        }
+        for mut alarm in due {
+            if alarm.alarm.end.is_some() || alarm.answer.is_some() {
+                alarm.due = None;
+                alarm.held = Some(Held::Passed);
+                self.keep(&alarm);
+            } else {
+                self.announce(alarm, now);
+            }
+        }
+        self.show(None);
+    }
+
+    /// Says an alarm that was not said yet, or notes why not.
+    fn announce(&mut self, mut alarm: ShownAlarm, now: i64) {
+        let subject = Subject {
+            entity_id: &alarm.entity_id,
+            area: alarm.place.area.as_deref(),
+            class: alarm.class,
+            kind: alarm.alarm.kind,
+            too_much: alarm.is_too_much(),
+            severity: alarm.alarm.severity,
+            excess: alarm.alarm.score - alarm.alarm.threshold,
+            known_for: now - alarm.alarm.raised_at,
+        };
+        // What would be the same message again must not be counted twice.
+        let leader = self.alarms.leader_of(&alarm);
+        let said = if leader.is_some() { 0 } else { self.alarms.said_in_week(&alarm.alarm.id, now) };
+        let decided = self.house.announce(&subject, said, self.budget(), now, &self.config.timezone);
+        (alarm.held, alarm.due) = (None, None);
+        match (decided, leader) {
+            (Announcement::Held(why), _) => alarm.held = Some(why),
+            (Announcement::Later(at), _) => alarm.due = Some(at),
+            (Announcement::Now, Some((mut leader, cause))) => {
+                alarm.led_by = Some(leader.alarm.id.clone());
+                (leader.speaks_for, leader.cause) = (leader.speaks_for.saturating_add(1), Some(cause));
+                add_moved(&mut leader, alarm.place.name_of(&alarm.entity_id));
+                self.keep(&leader);
+                self.notify(NoticeKind::Changed, leader);
+            }
+            (Announcement::Now, None) => {
+                alarm.asks = self.asks(&alarm, now);
+                self.keep(&alarm);
+                self.notify(NoticeKind::Raised, alarm);
+                return;
+            }
+        }
+        self.keep(&alarm);
+        tracing::info!(
+            alarm.id = alarm.alarm.id,
+            alarm.held = alarm.held.map_or("", Held::as_str),
+            "an alarm is remembered, not said"
+        );
+    }
+
+    /// Whether it is worth a question: unsure, unlike anything answered before, and within the week's questions.
+    fn asks(&self, alarm: &ShownAlarm, now: i64) -> bool {
+        let kind = alarm.alarm.kind;
+        let sure = kind.is_danger()
+            || kind.has_own_threshold()
+            || kind == AnomalyKind::Physics
+            || alarm.alarm.score - alarm.alarm.threshold > UNSURE_EXCESS;
+        let room = || {
+            may_ask_about_unsure(self.house.questions_per_week, self.alarms.asked_in_week(now), self.drawn_in_week(now))
+        };
+        !sure && !self.alarms.is_known(alarm) && room()
+    }
+
+    fn note_moved(&self, alarm: &mut ShownAlarm, scores: &[EntityScore]) {
+        let margin = |score: &EntityScore| score.score.map_or(f32::NEG_INFINITY, |value| value - score.threshold);
+        let mut others: Vec<&EntityScore> =
+            scores.iter().filter(|score| score.entity != alarm.alarm.entity && margin(score) > -MOVED_MARGIN).collect();
+        others.sort_by(|left, right| margin(right).total_cmp(&margin(left)));
+        for score in others {
+            if (score.entity as usize) < self.detector.entities().len() {
+                add_moved(alarm, self.name_of(score.entity));
+            }
+        }
+    }
+
+    /// Takes a resident's answer, to an alarm or to a question drawn by chance; `by` is who gave it, where that is known.
+    /// Without an id, the alarm that is shown is meant. `reason` is kept here and goes nowhere.
+    pub fn answer(&mut self, alarm_id: Option<&str>, verdict: Verdict, by: &str, reason: Option<&Reason>, now: i64) {
+        if alarm_id.is_some_and(|id| self.answer_question(id, verdict, now)) {
+            return;
+        }
+        let faults = self.old_faults(now);
+        let mut answered = self.alarms.answer(alarm_id, verdict, by, reason, now);
+        self.recounted |= faults != self.old_faults(now);
+        self.leave_faults(now);
+        if answered.is_empty() {
+            tracing::info!(
+                alarm.id = alarm_id.unwrap_or(""),
+                "an answer to an alarm that is not remembered is ignored"
+            );
+            return;
+        }
+        for alarm in &mut answered {
+            // The detector's list is shorter than ours: the answer then still counts for the fleet and on the screen.
+            match self.detector.answer(&alarm.alarm.id, verdict, now) {
+                Ok(Some(end)) => alarm.alarm.end = end.alarm().end,
+                Ok(None) => {}
+                Err(error) => tracing::debug!(error = %error, "an answer that teaches the detector nothing"),
+            }
+            self.keep(alarm);
+        }
+        // Only the one that was looked at is a label to learn from.
+        if let Some(meant) = answered.first_mut() {
+            meant.shared = self.send_feedback(meant, verdict, now);
+            self.keep(meant);
+        }
+        self.keep_decider();
+        for alarm in answered.into_iter().filter(|alarm| alarm.led_by.is_none()) {
+            self.notify(NoticeKind::Answered(verdict), alarm);
+        }
+        self.show(None);
+    }
+
+    /// Puts back an alarm that was changed here.
+    fn keep(&mut self, alarm: &ShownAlarm) {
+        self.alarms.put(alarm);
+        self.save(alarm, None);
+    }
+
+    /// Keeps what the detector must not forget over a restart.
+    pub(super) fn keep_decider(&mut self) {
+        let kept = serde_json::to_string(&self.detector.memory())
+            .map_err(|error| error.to_string())
+            .and_then(|text| self.history.set_note(DECIDER_NOTE, &text).map_err(|error| error.to_string()));
+        if let Err(error) = kept {
+            tracing::warn!(error, "what answers taught would not survive a restart");
+        }
+    }
+
+    pub(super) fn save(&mut self, alarm: &ShownAlarm, window: Option<&[f32]>) {
+        if let Err(error) = self.history.save_alarm(alarm, window) {
+            tracing::error!(error = %error, alarm.id = alarm.alarm.id, "an alarm would not survive a restart");
+        }
+    }
+
+    /// Whether the fleet will hear of it.
+    pub(super) fn send_feedback(&mut self, alarm: &ShownAlarm, verdict: Verdict, now: i64) -> bool {
+        match self.history.window_of(&alarm.alarm.id) {
+            Ok(window) => self.share(&alarm.alarm.id, |home| feedback_record(home, alarm, window, verdict, now)),
+            Err(error) => {
+                tracing::error!(error = %error, alarm.id = alarm.alarm.id, "an answer stays here: its window is lost");
+                false
+            }
+        }
+    }
+
+    /// Hands a record to the fleet, if there is one and the resident shares; whether it is kept for it.
+    pub(super) fn share(
+        &mut self,
+        id: &str,
+        record: impl FnOnce(HomeId) -> Result<FeedbackRecord, &'static str>,
+    ) -> bool {
+        let Some((home, sink)) = &mut self.feedback else { return false };
+        match record(home.clone()).map(ToFleet::Answer).map(sink) {
+            Ok(Ok(true)) => {
+                tracing::info!(alarm.id = id, "answer kept for the fleet");
+                return true;
+            }
+            Ok(Ok(false)) => tracing::info!(alarm.id = id, "answer not shared, as the resident wishes"),
+            Ok(Err(error)) => tracing::error!(error, alarm.id = id, "an answer is not kept for the fleet"),
+            Err(why) => tracing::info!(alarm.id = id, "an answer stays here: {why}"),
+        }
+        false
+    }
+
+    /// Tells the fleet of an alarm or a question that nobody has answered yet, as far as the resident shares: an answer that
+    /// comes later is held against it.
+    pub(super) fn announce_to_fleet(
+        &mut self,
+        id: &str,
+        model_version: ModelVersion,
+        window: Option<&[f32]>,
+        raised_at: i64,
+    ) {
+        let Some((home, sink)) = &mut self.feedback else { return };
+        let announcement = feedback::announcement(home.clone(), id, model_version, window, raised_at);
+        match announcement.map(ToFleet::Announcement).map(sink) {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(error, alarm.id = id, "an alarm is not announced to the fleet"),
+            Err(why) => tracing::debug!(alarm.id = id, "an alarm is not announced to the fleet: {why}"),
+        }
+    }
+
+    /// Has a change of an alarm told with the next view.
+    pub(super) fn notify(&mut self, kind: NoticeKind, alarm: ShownAlarm) {
+        tracing::info!(
+            alarm.id = alarm.alarm.id,
+            alarm.severity = alarm.alarm.severity.as_str(),
+            "alarm {}",
+            kind.as_str()
+        );
+        self.untold.push(Notice { kind, alarm });
+    }
+
+    /// Renews the view, `scores` when a step was closed, and then tells what waits: whoever hears of an alarm finds it in
+    /// the view.
+    pub(super) fn show(&mut self, scores: Option<(i64, &[EntityScore])>) {
+        let name_of = |entity_id: &str| self.places.get(entity_id).cloned().unwrap_or_default().name_of(entity_id);
+        let loudest = scores.map(|(at, scores)| Loudest::of(at, scores, self.detector.entities(), name_of));
+        let readiness = scores.map(|_| self.readiness());
+        let shown = self.alarms.shown().cloned();
+        let mut unusual: Vec<String> = self.alarms.gravest_first().map(|alarm| title(alarm, self.language)).collect();
+        // What still warns of danger is told first, whatever was answered.
+        let told = |entity: &str| {
+            self.alarms.gravest_first().any(|alarm| alarm.entity_id == entity && alarm.alarm.kind.is_danger())
+        };
+        let warning =
+            self.detector.warning().into_iter().filter_map(|entity| self.detector.entities().get(entity as usize));
+        let still: Vec<String> = warning
+            .filter(|info| !told(&info.entity_id))
+            .map(|info| still_warns(&name_of(&info.entity_id), self.language))
+            .collect();
+        unusual.splice(0..0, still);
+        let network = self.model.version().is_some();
+        let present = || self.detector.entities().iter().filter(|info| !self.gone.contains(&info.entity_id));
+        let classes = present().map(|info| info.class);
+        let mut judged: Vec<DeviceClass> = classes.filter(|class| self.model.judges(*class)).collect();
+        judged.sort_by_key(|class| class.as_str());
+        judged.dedup();
+        let (model, entities, listening, looked) = (self.model_version, present().count(), self.listening, self.judged);
+        let (house, budget) = (self.house.clone(), self.budget());
+        let month =
+            Month { withheld: self.withheld_since(self.now - MONTH_SECONDS).count(), ..self.alarms.month(self.now) };
+        let (timezone, language) = (self.config.timezone.clone(), self.language);
+        self.view.send_modify(|view| {
+            view.shown = shown;
+            view.unusual = unusual;
+            view.model = model;
+            view.network = network;
+            view.judged = judged;
+            view.entities = entities;
+            view.listening = listening;
+            view.house = house;
+            view.budget = budget;
+            view.month = month;
+            view.timezone = timezone;
+            view.language = language;
+            view.looked = looked;
+            if let Some(loudest) = loudest {
+                view.loudest = loudest;
+            }
+            if let Some(readiness) = readiness {
+                view.readiness = readiness;
+            }
+        });
+        for notice in self.untold.drain(..) {
+            // Nobody listening, or far behind: the view and the memory still hold the alarm.
+            let _ = self.notices.try_send(notice);
+        }
+    }
+}

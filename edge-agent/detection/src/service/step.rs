@@ -1,0 +1,108 @@
+//! What was heard in the open step, kept for the agent's own memory: a number per numeric entity, every binary change.
+
+use std::collections::BTreeMap;
+
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::detector::EntityScore;
+use hearthwatch_detector::reading::{Reading, Value};
+
+use hearthwatch_edge_store::history::{BinaryChange, Judged, StepRow};
+
+/// Most binary changes kept of one step: 500 entities × 20. A flickering contact must not fill the disk.
+const CHANGES_MAX: usize = 10_000;
+
+/// Collects until the step is closed; what is heard of later steps waits.
+#[derive(Debug, Default)]
+pub(super) struct OpenStep {
+    heard: Vec<(Reading, DeviceClass)>,
+    newest: Option<i64>,
+}
+
+impl OpenStep {
+    pub(super) fn take(&mut self, reading: &Reading, class: DeviceClass) {
+        self.newest = self.newest.max(Some(reading.at));
+        if self.heard.len() < CHANGES_MAX * 2 {
+            self.heard.push((*reading, class));
+        }
+    }
+
+    /// Forgets what was heard.
+    pub(super) fn restart(&mut self) {
+        *self = Self::default();
+    }
+
+    /// What was heard since the last step.
+    pub(super) fn heard(&self) -> impl Iterator<Item = &Reading> {
+        self.heard.iter().map(|(reading, _)| reading)
+    }
+
+    /// When something was heard last.
+    pub(super) fn newest(&self) -> Option<i64> {
+        self.newest
+    }
+
+    /// What the step that ends at `step_end` leaves to remember.
+    pub(super) fn close(&mut self, step_end: i64, scores: &[EntityScore]) -> (Vec<StepRow>, Vec<BinaryChange>) {
+        let (now, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.heard).into_iter().partition(|(reading, _)| reading.at <= step_end);
+        self.heard = later;
+        let mut numbers: BTreeMap<u32, Number> = BTreeMap::new();
+        let mut changes = Vec::new();
+        for (reading, class) in now {
+            match reading.value {
+                _ if class.is_binary() => {
+                    let on = match reading.value {
+                        Value::Binary(on) => Some(on),
+                        Value::Number(_) | Value::Gap => None,
+                    };
+                    changes.push(BinaryChange { at: reading.at, entity: reading.entity, on });
+                }
+                value => numbers.entry(reading.entity).or_default().take(value, class.counter()),
+            }
+        }
+        changes.truncate(CHANGES_MAX);
+        let mut rows: BTreeMap<u32, StepRow> = scores
+            .iter()
+            .filter(|score| score.score.is_some() || score.observed.is_some())
+            .map(|score| (score.entity, StepRow { judged: Some(judged(score)), ..StepRow::silent(score.entity) }))
+            .collect();
+        for (entity, number) in numbers {
+            rows.entry(entity).or_insert(StepRow::silent(entity)).heard = Some(number.value());
+        }
+        (rows.into_values().collect(), changes)
+    }
+}
+
+fn judged(score: &EntityScore) -> Judged {
+    Judged {
+        observed: score.observed,
+        band: score.band,
+        score: score.score,
+        rarity: score.rarity,
+        immediate: score.immediate,
+    }
+}
+
+/// The mean of a step's numbers; for a meter the last one.
+#[derive(Debug, Default)]
+struct Number {
+    sum: f64,
+    count: u32,
+}
+
+impl Number {
+    fn take(&mut self, value: Value, meter: bool) {
+        match value {
+            Value::Number(number) if meter => *self = Self { sum: number, count: 1 },
+            Value::Number(number) => {
+                self.sum += number;
+                self.count += 1;
+            }
+            Value::Binary(_) | Value::Gap => {}
+        }
+    }
+
+    fn value(&self) -> Value {
+        if self.count == 0 { Value::Gap } else { Value::Number(self.sum / f64::from(self.count)) }
+    }
+}

@@ -1,0 +1,231 @@
+//! What the detector service shows: the home at a glance, and notices of what happened to alarms.
+
+use std::sync::Arc;
+
+use hearthwatch_detector::alarm::Verdict;
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::detector::EntityScore;
+use hearthwatch_detector::features::Band;
+use hearthwatch_detector::reading::EntityInfo;
+use hearthwatch_protocol::ModelVersion;
+use jiff::tz::TimeZone;
+
+use super::clock::SetBack;
+use super::readiness::Readiness;
+use hearthwatch_edge_core::backtest::Backtest;
+use hearthwatch_edge_core::explain::Language;
+use hearthwatch_edge_core::preferences::House;
+
+/// An alarm with all that is needed to show it.
+pub type ShownAlarm = hearthwatch_edge_core::alarm::StoredAlarm;
+
+/// The home at a glance. Only the newest matters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HomeView {
+    /// The alarm that is meant when nobody says which: the gravest open and unanswered one, else the newest.
+    pub shown: Option<ShownAlarm>,
+    /// The titles of alarms that last and were neither dismissed nor expected, the gravest first, then the newest.
+    pub unusual: Vec<String>,
+    /// The most unusual entity of the last step.
+    pub loudest: Option<Loudest>,
+    /// The model in charge.
+    pub model: ModelVersion,
+    /// Whether that is a network; without one the baseline detector judges alone.
+    pub network: bool,
+    /// The classes of this home's entities that it judges, in the order of their names; the baseline detector judges the
+    /// others.
+    pub judged: Vec<DeviceClass>,
+    /// How many entities are watched.
+    pub entities: usize,
+    /// Whether what is heard is judged.
+    pub listening: bool,
+    /// Whether the last step was judged as it was lived: not before the first one after a start.
+    pub looked: bool,
+    /// What the residents wish.
+    pub house: House,
+    /// Alarms a week that the home bears, wished or configured.
+    pub budget: f64,
+    /// What the last 30 days brought.
+    pub month: Month,
+    /// What works already, and what is still being learnt.
+    pub readiness: Arc<Readiness>,
+    /// What the newest model would have changed last month.
+    pub backtest: Option<Backtest>,
+    /// The newest daily brief.
+    pub brief: Option<Brief>,
+    /// The home's time zone.
+    pub timezone: TimeZone,
+    /// What its residents read.
+    pub language: Language,
+    /// When this machine's clock was set back last, since the start.
+    pub set_back: Option<SetBack>,
+}
+
+impl Default for HomeView {
+    fn default() -> Self {
+        Self {
+            shown: None,
+            unusual: Vec::new(),
+            loudest: None,
+            model: ModelVersion::default(),
+            network: false,
+            judged: Vec::new(),
+            entities: 0,
+            listening: false,
+            looked: false,
+            house: House::default(),
+            budget: 0.0,
+            month: Month::default(),
+            readiness: Arc::default(),
+            backtest: None,
+            brief: None,
+            timezone: TimeZone::UTC,
+            language: Language::default(),
+            set_back: None,
+        }
+    }
+}
+
+/// Alarms of the last 30 days, by what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Month {
+    /// Real, as a resident said.
+    pub confirmed: usize,
+    /// False, as a resident said.
+    pub dismissed: usize,
+    /// Real and no surprise.
+    pub expected: usize,
+    /// Said, and nobody answered.
+    pub unanswered: usize,
+    /// Remembered, not said.
+    pub held: usize,
+    /// Found and neither said nor kept as an alarm, since the allowance of four weeks was used up.
+    pub withheld: usize,
+    /// Questions of the last week that nobody answered.
+    pub questions: usize,
+}
+
+impl Month {
+    /// Alarms that were said.
+    #[must_use]
+    pub fn said(&self) -> usize {
+        self.confirmed + self.dismissed + self.expected + self.unanswered
+    }
+}
+
+/// The day in a few sentences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brief {
+    /// When it was told.
+    pub at: i64,
+    /// Its text.
+    pub text: String,
+}
+
+/// The most unusual entity of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loudest {
+    /// Home Assistant's id.
+    pub entity_id: String,
+    /// What people call it.
+    pub name: String,
+    /// The step's end.
+    pub at: i64,
+    /// Raw score.
+    pub score: f32,
+    /// What it is held against.
+    pub threshold: f32,
+    /// The value.
+    pub observed: Option<f32>,
+    /// What was expected.
+    pub band: Option<Band>,
+    /// Unit of both.
+    pub unit: String,
+}
+
+impl Loudest {
+    /// The entity whose score is furthest above, or least below, its threshold.
+    pub(super) fn of(
+        at: i64,
+        scores: &[EntityScore],
+        entities: &[EntityInfo],
+        name_of: impl Fn(&str) -> String,
+    ) -> Option<Self> {
+        let margin = |score: &EntityScore| score.score.map_or(f32::NEG_INFINITY, |value| value - score.threshold);
+        let loudest = scores
+            .iter()
+            .filter(|score| margin(score).is_finite())
+            .max_by(|left, right| margin(left).total_cmp(&margin(right)))?;
+        let info = entities.get(loudest.entity as usize)?;
+        Some(Self {
+            entity_id: info.entity_id.clone(),
+            name: name_of(&info.entity_id),
+            at,
+            score: loudest.score?,
+            threshold: loudest.threshold,
+            observed: loudest.observed,
+            band: loudest.band,
+            unit: info.shown_unit(),
+        })
+    }
+
+    /// How unusual ([`unusual_percent`]).
+    #[must_use]
+    pub fn percent(&self) -> f64 {
+        unusual_percent(self.score, self.threshold)
+    }
+}
+
+/// How unusual, from 0 to 100: 50 is the threshold. A logistic of the distance to it.
+#[must_use]
+pub fn unusual_percent(score: f32, threshold: f32) -> f64 {
+    100.0 / (1.0 + f64::from(threshold - score).exp())
+}
+
+/// What happened to an alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// It is new.
+    Raised,
+    /// It grew.
+    Changed,
+    /// It is over.
+    Ended,
+    /// A resident answered.
+    Answered(Verdict),
+}
+
+impl NoticeKind {
+    /// All words that [`NoticeKind::as_str`] may say.
+    pub const WORDS: [&'static str; 6] = ["raised", "changed", "ended", "confirmed", "dismissed", "expected"];
+
+    /// It in a word, as in the event entity.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::Changed => "changed",
+            Self::Ended => "ended",
+            Self::Answered(verdict) => verdict_word(verdict),
+        }
+    }
+}
+
+/// A verdict in a word, as on the answer topic.
+#[must_use]
+pub fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Confirmed => "confirmed",
+        Verdict::Dismissed => "dismissed",
+        Verdict::Expected => "expected",
+    }
+}
+
+/// One thing that happened to one alarm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notice {
+    /// What.
+    pub kind: NoticeKind,
+    /// To which.
+    pub alarm: ShownAlarm,
+}

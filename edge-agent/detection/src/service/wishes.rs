@@ -1,0 +1,153 @@
+//! What residents wish, kept and carried out; and what they look at: names, pictures.
+
+use std::collections::HashMap;
+
+use hearthwatch_detector::reading::EntityInfo;
+use jiff::tz::TimeZone;
+
+use super::{DetectorService, NoticeKind, ShownAlarm};
+use hearthwatch_edge_core::explain::{self, DrawError, Language, Picture, Point, Theme};
+use hearthwatch_edge_core::preferences::{Change, ChangeError, Held, House, Place, Scope, next_daily};
+use hearthwatch_edge_store::history::{History, HistoryError};
+
+/// Name of the note that holds the wishes.
+const HOUSE_NOTE: &str = "house";
+/// A picture shows at most this much of the time before an alarm; the drawing chooses from it.
+const BEFORE_SECONDS: i64 = 36 * 3_600;
+/// And this much of the time after its begin.
+const AFTER_SECONDS: i64 = 36 * 3_600;
+
+/// All that a drawing of an alarm needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlarmPicture {
+    /// The alarm.
+    pub alarm: ShownAlarm,
+    /// Its entity.
+    pub info: EntityInfo,
+    /// The steps around it, oldest first.
+    pub points: Vec<Point>,
+    /// Where the home is.
+    pub timezone: TimeZone,
+    /// What it speaks.
+    pub language: Language,
+}
+
+impl AlarmPicture {
+    /// Draws it, as PNG for a phone, on light ground or on dark.
+    ///
+    /// # Errors
+    /// [`DrawError`], which no alarm of ours should lead to.
+    pub fn png(&self, theme: Theme) -> Result<Vec<u8>, DrawError> {
+        let Self { alarm: shown, info, points, timezone, language } = self;
+        let picture = Picture { shown, info, language: *language, points, timezone };
+        explain::png(&explain::svg(&picture, theme))
+    }
+}
+
+/// The wishes of before the start. Ones that cannot be read are as if never made: a home must not stay dark for them.
+pub(super) fn remember(history: &History) -> Result<House, HistoryError> {
+    let Some(text) = history.note(HOUSE_NOTE)? else { return Ok(House::default()) };
+    Ok(serde_json::from_str(&text).unwrap_or_else(|error| {
+        history.set_note_aside(HOUSE_NOTE, &error, &text);
+        tracing::warn!(error = %error, "the wishes of before are not readable; the defaults hold");
+        House::default()
+    }))
+}
+
+impl DetectorService {
+    /// Makes a change that a resident wishes, at `now`.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; then nothing changed.
+    pub fn change(&mut self, change: Change, now: i64) -> Result<(), ChangeError> {
+        tracing::info!(change = ?change, "a resident's wish");
+        let learnt = self.house.mode.learns();
+        self.house.apply(change, now)?;
+        self.detector.set_budget(self.budget());
+        if !learnt && self.house.mode.learns() && self.listening {
+            // What was seen of those days stays in the history, but is no longer what is usual.
+            self.relearn();
+        }
+        self.next_brief = None;
+        self.keep_house();
+        self.show(None);
+        Ok(())
+    }
+
+    /// Does not mention an alarm's entity until `until`: the alarm that is on goes off as well.
+    pub fn snooze(&mut self, alarm_id: &str, until: i64, now: i64) {
+        let Some(mut alarm) = self.alarms.get(alarm_id).cloned() else { return };
+        if alarm.alarm.kind.is_danger() {
+            // It was heard. The next time that the sensor turns on is told, so there is nothing to keep quiet.
+            return;
+        }
+        let scope = Scope::Entity { entity_id: alarm.entity_id.clone(), kind: None };
+        if let Err(error) = self.change(Change::Mute { scope, until: Some(until) }, now) {
+            tracing::warn!(error = %error, alarm.id = alarm_id, "a snooze is refused");
+            return;
+        }
+        alarm.held = Some(Held::Muted);
+        self.alarms.put(&alarm);
+        self.save(&alarm, None);
+        self.notify(NoticeKind::Changed, alarm);
+        self.show(None);
+    }
+
+    /// Alarms a week that the home bears.
+    pub(super) fn budget(&self) -> f64 {
+        self.house.budget_per_week.unwrap_or(self.configured_budget)
+    }
+
+    /// Ends snoozes and tells the daily brief when their time has come.
+    pub(super) fn keep_time(&mut self, now: i64) {
+        if self.house.forget_past(now) {
+            self.keep_house();
+            self.show(None);
+        }
+        let Some(time) = self.house.brief else { return };
+        match self.next_brief {
+            Some(at) if at <= now => {
+                let brief = self.brief(now);
+                self.view.send_modify(|view| view.brief = Some(brief));
+                self.next_brief = next_daily(time, now, &self.config.timezone);
+            }
+            Some(_) => {}
+            None => self.next_brief = next_daily(time, now, &self.config.timezone),
+        }
+    }
+
+    pub(super) fn keep_house(&mut self) {
+        let kept = serde_json::to_string(&self.house)
+            .map_err(|error| error.to_string())
+            .and_then(|text| self.history.set_note(HOUSE_NOTE, &text).map_err(|error| error.to_string()));
+        if let Err(error) = kept {
+            tracing::warn!(error, "a resident's wish would not survive a restart");
+        }
+    }
+
+    /// Takes the names that Home Assistant's registries have.
+    pub fn set_places(&mut self, places: HashMap<String, Place>) {
+        self.places = places;
+        self.show(None);
+    }
+
+    /// Takes the language that residents read.
+    pub fn set_language(&mut self, language: Language) {
+        self.language = language;
+    }
+
+    /// What a drawing of an alarm needs; none when the alarm is not remembered.
+    #[must_use]
+    pub fn picture(&self, alarm_id: &str) -> Option<AlarmPicture> {
+        let alarm = self.alarms.get(alarm_id)?.clone();
+        let info = self.detector.entities().iter().find(|info| info.entity_id == alarm.entity_id)?.clone();
+        let start = alarm.alarm.start;
+        let points = self.history.points(&info.entity_id, start - BEFORE_SECONDS, start + AFTER_SECONDS);
+        let points = points.unwrap_or_else(|error| {
+            tracing::warn!(error = %error, alarm.id = alarm_id, "a picture without a past");
+            Vec::new()
+        });
+        let (timezone, language) = (self.config.timezone.clone(), self.language);
+        Some(AlarmPicture { alarm, info, points, timezone, language })
+    }
+}

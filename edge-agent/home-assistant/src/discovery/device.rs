@@ -1,0 +1,276 @@
+//! The device that Home Assistant is told of: one retained document with all entities of the agent.
+
+use serde_json::{Value, json};
+
+use crate::home_assistant::registry::OWN_UNIQUE_ID_PREFIX;
+use hearthwatch_edge_core::preferences::{BUDGET_MAX, BUDGET_MIN, HouseMode};
+use hearthwatch_edge_detection::service::NoticeKind;
+
+/// First level of Home Assistant's discovery topics, unless a person changed it there.
+const DISCOVERY_PREFIX: &str = "homeassistant";
+
+/// Topic of Home Assistant's birth and will.
+pub(super) const BIRTH_TOPIC: &str = "homeassistant/status";
+
+/// What [`Device::availability_topic`] says while the agent lives.
+pub(super) const ONLINE: &str = "online";
+/// What it says otherwise.
+pub(super) const OFFLINE: &str = "offline";
+
+/// What quiet hours and brief say where there are none.
+pub(super) const OFF: &str = "off";
+
+/// A time of day, as a regular expression.
+const TIME: &str = "([01][0-9]|2[0-3]):[0-5][0-9]";
+
+/// What the event entity calls the daily brief.
+pub(super) const BRIEF_EVENT: &str = "brief";
+
+/// The agent's place in the broker's topics and in Home Assistant's registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    node: String,
+}
+
+impl Device {
+    /// `node` tells agents on one broker apart: the home's pseudonym, or `home` without a fleet. Characters `a-z0-9-`.
+    #[must_use]
+    pub fn new(node: impl Into<String>) -> Self {
+        Self { node: node.into() }
+    }
+
+    /// What tells this agent from others on the same broker.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// Where the discovery document is kept.
+    #[must_use]
+    pub fn discovery_topic(&self) -> String {
+        format!("{DISCOVERY_PREFIX}/device/{OWN_UNIQUE_ID_PREFIX}{}/config", self.node)
+    }
+
+    /// A topic of the agent's own.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> String {
+        format!("hearthwatch/{}/{name}", self.node)
+    }
+
+    /// Where the agent says that it lives; the will is on the same topic.
+    #[must_use]
+    pub fn availability_topic(&self) -> String {
+        self.topic("availability")
+    }
+
+    /// The filter of everything that residents may say.
+    #[must_use]
+    pub fn command_filter(&self) -> String {
+        self.topic("command/+")
+    }
+
+    /// Key and platform of every component, in the order shown.
+    pub(super) const COMPONENTS: [(&'static str, &'static str); 22] = [
+        ("alarm", "binary_sensor"),
+        ("unusual", "sensor"),
+        ("picture", "image"),
+        ("picture_dark", "image"),
+        ("score", "sensor"),
+        ("last_alarm", "sensor"),
+        ("questions", "sensor"),
+        ("false_alarms", "sensor"),
+        ("house_mode", "select"),
+        ("pause", "switch"),
+        ("budget", "number"),
+        ("quiet_hours", "text"),
+        ("brief", "text"),
+        ("readiness", "sensor"),
+        ("model", "sensor"),
+        ("mode", "sensor"),
+        ("update", "update"),
+        ("roll_back", "button"),
+        ("confirm", "button"),
+        ("dismiss", "button"),
+        ("expected", "button"),
+        ("event", "event"),
+    ];
+
+    /// The discovery document. `removed` lists components of an earlier version of the agent that are no more.
+    #[must_use]
+    pub fn document(&self, removed: &[(String, String)]) -> Value {
+        let mut components = serde_json::Map::new();
+        for (key, platform) in Self::COMPONENTS {
+            let mut component = self.component(key);
+            component["platform"] = platform.into();
+            component["unique_id"] = format!("{OWN_UNIQUE_ID_PREFIX}{}_{key}", self.node).into();
+            components.insert(key.to_owned(), component);
+        }
+        for (key, platform) in removed {
+            // A component with nothing but its platform is taken away; one that is merely left out would stay for ever.
+            components.insert(key.clone(), json!({"platform": platform}));
+        }
+        json!({
+            "device": {
+                "identifiers": [format!("{OWN_UNIQUE_ID_PREFIX}{}", self.node)],
+                "name": "Hearthwatch",
+                "manufacturer": "Hearthwatch",
+                "model": "Edge agent",
+                "sw_version": env!("CARGO_PKG_VERSION"),
+                "serial_number": self.node,
+            },
+            "origin": {"name": "hearthwatch-edge", "sw_version": env!("CARGO_PKG_VERSION")},
+            "components": components,
+            "availability_topic": self.availability_topic(),
+            "payload_available": ONLINE,
+            "payload_not_available": OFFLINE,
+            "qos": 1,
+        })
+    }
+
+    fn component(&self, key: &str) -> Value {
+        let verdict_button = |name: &str, icon: &str, verdict: &str| {
+            json!({
+                "name": name,
+                "icon": icon,
+                "command_topic": self.topic("command/verdict"),
+                "payload_press": verdict,
+            })
+        };
+        match key {
+            "alarm" => json!({
+                "name": "Alarm",
+                "device_class": "problem",
+                "state_topic": self.topic("alarm"),
+                "json_attributes_topic": self.topic("alarm/attributes"),
+            }),
+            "unusual" => json!({
+                "name": "What is unusual",
+                "icon": "mdi:home-search",
+                "state_topic": self.topic("unusual"),
+            }),
+            "picture" => json!({
+                "name": "Alarm picture",
+                "image_topic": self.topic("picture"),
+                "content_type": "image/png",
+            }),
+            "picture_dark" => json!({
+                "name": "Alarm picture on dark",
+                "image_topic": self.topic("picture_dark"),
+                "content_type": "image/png",
+            }),
+            "last_alarm" => json!({
+                "name": "Last alarm",
+                "device_class": "timestamp",
+                "state_topic": self.topic("last_alarm"),
+            }),
+            "questions" => json!({
+                "name": "Open questions",
+                "icon": "mdi:chat-question",
+                "state_topic": self.topic("questions"),
+            }),
+            "false_alarms" => json!({
+                "name": "False alarms this month",
+                "icon": "mdi:bell-cancel",
+                "state_class": "measurement",
+                "state_topic": self.topic("false_alarms"),
+                "json_attributes_topic": self.topic("false_alarms/attributes"),
+            }),
+            "house_mode" => json!({
+                "name": "House mode",
+                "icon": "mdi:home-account",
+                "options": HouseMode::ALL.map(HouseMode::as_str),
+                "state_topic": self.topic("house_mode"),
+                "command_topic": self.topic("command/house_mode"),
+            }),
+            "pause" => json!({
+                "name": "Pause",
+                "icon": "mdi:pause-circle",
+                "entity_category": "config",
+                "state_topic": self.topic("pause"),
+                "command_topic": self.topic("command/pause"),
+            }),
+            "budget" => json!({
+                "name": "Alarms a week",
+                "icon": "mdi:bell-cog",
+                "entity_category": "config",
+                "min": BUDGET_MIN,
+                "max": BUDGET_MAX,
+                "step": BUDGET_MIN,
+                "mode": "box",
+                "state_topic": self.topic("budget"),
+                "command_topic": self.topic("command/budget"),
+            }),
+            "quiet_hours" => json!({
+                "name": "Quiet hours",
+                "icon": "mdi:sleep",
+                "entity_category": "config",
+                "pattern": format!("^(off|{TIME}-{TIME})$"),
+                "max": 11,
+                "state_topic": self.topic("quiet_hours"),
+                "command_topic": self.topic("command/quiet_hours"),
+            }),
+            "brief" => json!({
+                "name": "Daily brief",
+                "icon": "mdi:newspaper",
+                "entity_category": "config",
+                "pattern": format!("^(off|{TIME})$"),
+                "max": 5,
+                "state_topic": self.topic("brief"),
+                "command_topic": self.topic("command/brief"),
+            }),
+            "readiness" => json!({
+                "name": "Readiness",
+                "icon": "mdi:school",
+                "entity_category": "diagnostic",
+                "state_topic": self.topic("readiness"),
+                "json_attributes_topic": self.topic("readiness/attributes"),
+            }),
+            "score" => json!({
+                "name": "Score",
+                "icon": "mdi:gauge",
+                "state_class": "measurement",
+                "unit_of_measurement": "%",
+                "suggested_display_precision": 0,
+                "state_topic": self.topic("score"),
+                "json_attributes_topic": self.topic("score/attributes"),
+            }),
+            "model" => json!({
+                "name": "Model version",
+                "icon": "mdi:brain",
+                "entity_category": "diagnostic",
+                "state_topic": self.topic("model"),
+                "json_attributes_topic": self.topic("model/attributes"),
+            }),
+            "mode" => json!({
+                "name": "Mode",
+                "icon": "mdi:information-outline",
+                "entity_category": "diagnostic",
+                "state_topic": self.topic("mode"),
+            }),
+            "update" => json!({
+                "name": "Model update",
+                "device_class": "firmware",
+                "entity_category": "config",
+                "state_topic": self.topic("update"),
+                "command_topic": self.topic("command/install"),
+                "payload_install": "install",
+            }),
+            "roll_back" => json!({
+                "name": "Roll back model",
+                "icon": "mdi:undo",
+                "entity_category": "config",
+                "command_topic": self.topic("command/roll_back"),
+                "payload_press": "roll_back",
+            }),
+            "confirm" => verdict_button("Real", "mdi:check-circle", "confirmed"),
+            "dismiss" => verdict_button("False alarm", "mdi:close-circle", "dismissed"),
+            "expected" => verdict_button("Expected", "mdi:calendar-check", "expected"),
+            _ => json!({
+                "name": "Alarm event",
+                "icon": "mdi:bell-ring",
+                "event_types": NoticeKind::WORDS.iter().chain(&[BRIEF_EVENT]).collect::<Vec<_>>(),
+                "state_topic": self.topic("event"),
+            }),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The agent's files: the history of the home, and the outbox of what is to leave it. Damage is set aside, never deleted.
+
+pub mod database;
+pub mod history;
+pub mod outbox;

@@ -1,0 +1,318 @@
+//! What a visitor may change. Each form carries the page's secret; each answer is a redirect back to where it was asked.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::post;
+use axum::{Extension, Form, Router};
+use hearthwatch_detector::alarm::Verdict;
+use hearthwatch_protocol::Sequence;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+
+use super::guard::Refusal;
+use super::home::PageError;
+use super::{Base, Page};
+use hearthwatch_edge_core::alarm::Reason;
+use hearthwatch_edge_core::preferences::{Change, Scope};
+use hearthwatch_edge_detection::miss;
+use hearthwatch_edge_detection::service::{DetectorCommand, verdict_word};
+use hearthwatch_edge_store::outbox::{SharingLevel, TakeBack};
+use hearthwatch_edge_update::UpdateWish;
+
+pub(super) fn router() -> Router<Page> {
+    Router::new()
+        .route("/answer", post(answer))
+        .route("/miss", post(report_miss))
+        .route("/budget", post(budget))
+        .route("/mute", post(mute))
+        .route("/unmute", post(unmute))
+        .route("/sharing", post(sharing))
+        .route("/withdraw", post(withdraw))
+        .route("/roll-back", post(roll_back))
+        .route("/leave", post(leave))
+}
+
+/// The outcome of a change, as the address says it: a word, so that no link can put a sentence into our mouth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Said {
+    /// An answer was taken.
+    Answered,
+    /// A miss was kept; what was seen then is still looked up.
+    MissKept,
+    /// A wish was granted.
+    Wished,
+    /// A sensor that warns of danger is quiet about everything else.
+    QuietButDanger,
+    /// The level of sharing changed.
+    Sharing,
+    /// Something is taken back.
+    TakenBack,
+    /// There was nothing to take back.
+    NothingShared,
+    /// The model before is asked for.
+    RollingBack,
+}
+
+impl Said {
+    const ALL: [(Self, &'static str, &'static str); 8] = [
+        (Self::Answered, "answered", "Thank you. It counts at once; what it changed stands under Learnt."),
+        (
+            Self::MissKept,
+            "miss-kept",
+            "Thank you. It is noted. What was seen then is being looked up, and will stand under “Was something missed?”.",
+        ),
+        (Self::Wished, "wished", "Done. It holds from now on, here and in Home Assistant."),
+        (
+            Self::QuietButDanger,
+            "quiet-but-danger",
+            "Done for everything but danger: when this sensor warns, it is told all the same.",
+        ),
+        (Self::Sharing, "sharing", "Chosen. It holds for everything that has not left yet."),
+        (Self::TakenBack, "taken-back", "Taken back. The aggregator's receipt will appear here when it is done."),
+        (Self::NothingShared, "nothing-shared", "There was nothing to take back: nothing has ever left."),
+        (Self::RollingBack, "rolling-back", "Asked for, and written down. Under Learnt stands what comes of it."),
+    ];
+
+    fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(said, ..)| *said == self).map_or("", |(_, word, _)| word)
+    }
+
+    /// The sentence for a word; none for any other word.
+    pub(super) fn sentence(word: &str) -> Option<&'static str> {
+        Self::ALL.iter().find(|(_, known, _)| *known == word).map(|(.., sentence)| *sentence)
+    }
+}
+
+fn back(base: &Base, said: Said, place: &str) -> Response {
+    Redirect::to(&format!("{}/?said={}#{place}", base.0, said.word())).into_response()
+}
+
+/// Whether the form came from a page that we rendered. Compared in constant time.
+fn check(page: &Page, token: &str) -> Result<(), Refusal> {
+    aws_lc_rs::constant_time::verify_slices_are_equal(token.as_bytes(), page.parts.token.as_bytes())
+        .map_err(|_| Refusal::Token)
+}
+
+#[derive(Deserialize)]
+struct AnswerForm {
+    token: String,
+    alarm: String,
+    verdict: String,
+    /// Why; it stays in this home.
+    #[serde(default)]
+    reason: String,
+}
+
+async fn answer(
+    State(page): State<Page>,
+    Extension(base): Extension<Base>,
+    Form(form): Form<AnswerForm>,
+) -> Result<Response, PageError> {
+    check(&page, &form.token)?;
+    let verdicts = [Verdict::Confirmed, Verdict::Dismissed, Verdict::Expected];
+    let verdict = verdicts.into_iter().find(|verdict| verdict_word(*verdict) == form.verdict);
+    let verdict = verdict.ok_or(PageError::NotFound("answer"))?;
+    if form.alarm.trim().is_empty() {
+        return Err(PageError::Wrong(
+            "Not taken: it does not say which alarm it answers. Load the page again.".to_owned(),
+        ));
+    }
+    let now = (page.parts.clock)();
+    page.parts
+        .detection
+        .tell(DetectorCommand::Answer {
+            alarm: Some(form.alarm),
+            verdict,
+            by: String::new(),
+            reason: Reason::new(&form.reason),
+            at: now,
+        })
+        .await?;
+    Ok(back(&base, Said::Answered, "timeline"))
+}
+
+#[derive(Deserialize)]
+struct MissForm {
+    token: String,
+    entity: String,
+    when: String,
+}
+
+async fn report_miss(
+    State(page): State<Page>,
+    Extension(base): Extension<Base>,
+    Form(form): Form<MissForm>,
+) -> Result<Response, PageError> {
+    check(&page, &form.token)?;
+    let detail = page.parts.detection.ask(DetectorCommand::Look).await?;
+    let at = moment_of(&form.when, &detail.config.timezone).ok_or_else(|| {
+        PageError::Wrong("Write the time as a date and a time of day, such as 2026-11-21T14:10.".to_owned())
+    })?;
+    let now = (page.parts.clock)();
+    let kept = miss::declare(&page.parts.detection, &page.parts.history, form.entity, at, now).await;
+    kept.map_err(|error| PageError::Wrong(format!("Not taken: {error}.")))?;
+    Ok(back(&base, Said::MissKept, "miss"))
+}
+
+/// A local time as browsers write it.
+fn moment_of(text: &str, timezone: &TimeZone) -> Option<i64> {
+    let time: DateTime = text.parse().ok()?;
+    Some(time.to_zoned(timezone.clone()).ok()?.timestamp().as_second())
+}
+
+/// Makes a change that residents wish for; what is refused is said in words.
+async fn wish(page: &Page, change: Change) -> Result<(), PageError> {
+    let now = (page.parts.clock)();
+    let granted = page.parts.detection.ask(|reply| DetectorCommand::Change(change, now, reply)).await?;
+    granted.map_err(|error| PageError::Wrong(format!("Not done: {error}.\n")))
+}
+
+#[derive(Deserialize)]
+struct BudgetForm {
+    token: String,
+    per_week: f64,
+}
+
+async fn budget(
+    State(page): State<Page>,
+    Extension(base): Extension<Base>,
+    Form(form): Form<BudgetForm>,
+) -> Result<Response, PageError> {
+    check(&page, &form.token)?;
+    wish(&page, Change::Budget(form.per_week)).await?;
+    Ok(back(&base, Said::Wished, "calm"))
+}
+
+#[derive(Deserialize)]
+struct MuteForm {
+    token: String,
+    entity: String,
+    hours: u32,
+}
+
+async fn mute(
+    State(page): State<Page>,
+    Extension(base): Extension<Base>,
+    Form(form): Form<MuteForm>,
+) -> Result<Response, PageError> {
+    check(&page, &form.token)?;
+    let until = (form.hours > 0).then(|| (page.parts.clock)() + i64::from(form.hours) * 3_600);
+    let detail = page.parts.detection.ask(DetectorCommand::Look).await?;
+    let warns = detail.present().any(|(info, _)| info.entity_id == form.entity && info.class.warns_of_danger());
+    let scope = Scope::Entity { entity_id: form.entity, kind: None };
+    wish(&page, Change::Mute { scope, until }).await?;
+    Ok(back(&base, if warns { Said::QuietButDanger } else { Said::Wished }, "calm"))
+}
+
+#[derive(Deserialize)]
+struct UnmuteForm {
+    token: String,
+    id: u64,
+}
+
+async fn unmute(
+    State(page): State<Page>,
+    Extension(base): Extension<Base>,
+    Form(form): Form<UnmuteForm>,
+) -> Result<Response, PageError> {
+    check(&page, &form.token)?;
+    wish(&page, Change::Unmute(form.id)).await?;
+    Ok(back(&base, Said::Wished, "calm"))
+}
+
+#[derive(Deserialize)]
+struct SharingForm {
+    token: String,
+    level: String,
+}
+
+async fn sharing(
+    State(page): State<Page>,
+    Extension(base): Extension<Base>,
+    Form(form): Form<SharingForm>,
+) -> Result<Response, PageError> {
+    check(&page, &form.token)?;
+    let level = SharingLevel::parse(&form.level).ok_or(PageError::NotFound("level of sharing"))?;
+    let uplink = page.parts.uplink.as_ref().ok_or(PageError::NotFound("fleet"))?;
+    uplink.with_outbox(move |outbox| outbox.choose_sharing(level)).await?;
+    tracing::info!(sharing.level = level.as_str(), "a resident chose what is shared");
+    Ok(back(&base, Said::Sharing, "sharing"))
+}
+
+#[derive(Deserialize)]
+struct WithdrawForm {
+    token: String,
+    record: String,
+}
+
+async fn withdraw(
+    State(page): State<Page>,
+    Extension(base): Extension<Base>,
+    Form(form): Form<WithdrawForm>,
+) -> Result<Response, PageError> {
+    check(&page, &form.token)?;
+    let what = match form.record.as_str() {
+        "all" => TakeBack::Everything,
+        number => {
+            let number = number.parse().map_err(|_| PageError::NotFound("record"))?;
+            TakeBack::Records(vec![Sequence(number)])
+        }
+    };
+    let uplink = page.parts.uplink.as_ref().ok_or(PageError::NotFound("fleet"))?;
+    let (home, now) = (uplink.home().clone(), (page.parts.clock)());
+    let id = uplink.with_outbox(move |outbox| outbox.take_back(&home, what, now)).await?;
+    Ok(back(&base, if id.is_some() { Said::TakenBack } else { Said::NothingShared }, "sharing"))
+}
+
+#[derive(Deserialize)]
+struct RollBackForm {
+    token: String,
+}
+
+async fn roll_back(
+    State(page): State<Page>,
+    Extension(base): Extension<Base>,
+    Form(form): Form<RollBackForm>,
+) -> Result<Response, PageError> {
+    check(&page, &form.token)?;
+    let said = page.parts.wishes.submit_aside(UpdateWish::RollBack, (page.parts.clock)()).await;
+    said.map_err(|error| PageError::Wrong(format!("Not taken: it cannot be written down: {error}.\n")))?;
+    Ok(back(&base, Said::RollingBack, "learnt"))
+}
+
+#[derive(Deserialize)]
+struct LeaveForm {
+    token: String,
+    word: String,
+}
+
+async fn leave(State(page): State<Page>, Form(form): Form<LeaveForm>) -> Result<Response, PageError> {
+    check(&page, &form.token)?;
+    if form.word.trim() != "leave" {
+        return Err(PageError::Wrong("Nothing was deleted: the word was not \"leave\".".to_owned()));
+    }
+    // A full queue means that the same wish is already there.
+    let _ = page.parts.leave.try_send(());
+    Ok(super::view::farewell().into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_cannot_put_a_sentence_into_our_mouth() {
+        assert_eq!(Said::sentence("Your home was hacked, call 555"), None);
+        for (said, word, sentence) in Said::ALL {
+            assert_eq!((said.word(), Said::sentence(word)), (word, Some(sentence)));
+        }
+    }
+
+    #[test]
+    fn a_time_is_the_homes_local_time() {
+        let brussels = TimeZone::get("Europe/Brussels").unwrap();
+        assert_eq!(moment_of("2023-08-01T13:00", &brussels), Some(1_690_887_600));
+        assert_eq!(moment_of("yesterday", &brussels), None);
+    }
+}

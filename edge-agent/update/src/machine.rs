@@ -1,0 +1,526 @@
+//! The update as a state machine: what to do next, when to try again, what to report. Pure.
+//!
+//! ```text
+//! Idle → Offered → Refreshing → Fetching → Proving → Staging → Shadowing → Swapping → Probation → Committed
+//!                   │   └────────────┴──────────┴──────────────────┴─→ Refused  └──→ RolledBack
+//!                   └─→ Waiting (for a resident's word)
+//! ```
+//!
+//! A release is watched twice: first beside the model in charge (it scores the same live windows, but says nothing), then in charge
+//! and on trial. An order of the fleet's director may call either watch off.
+
+use std::time::Duration;
+
+use hearthwatch_link::Backoff;
+use hearthwatch_protocol::ModelVersion;
+use hearthwatch_protocol::limits::TEXT_BYTES_MAX;
+use hearthwatch_protocol::messages::{UpdateOutcome, UpdateStage};
+use rand::Rng;
+
+use crate::fetch::Busy;
+use crate::policy::{Install, Policy};
+use crate::slots::Trial;
+use crate::trust::{Offer, TrustError};
+use hearthwatch_edge_cloud::pinned;
+
+/// The repository is asked so often without a notice, give or take the jitter: a retained notice makes this a second rope.
+const CHECK: Backoff = Backoff { first: Duration::from_secs(6 * 3_600), longest: Duration::from_secs(6 * 3_600) };
+
+/// After a failure of the line, the clock or our disk, and while a noticed release is not on the mirror yet: doubling from ten seconds.
+const RETRY: Backoff = Backoff { first: Duration::from_secs(10), longest: Duration::from_secs(6 * 3_600) };
+
+/// A model that is watched is judged once a grid step.
+const JUDGE_SECONDS: i64 = 600;
+
+/// The reason of a roll-back that the fleet asked for.
+pub const CALLED_BACK: &str = "ordered: the fleet calls it back";
+
+/// How long a new model is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watching {
+    /// Beside the model in charge; 0 swaps as soon as it was compared on the home's stored windows.
+    pub shadow_seconds: i64,
+    /// In charge, on trial; 0 commits at once.
+    pub probation_seconds: i64,
+}
+
+/// Where the update stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing to do.
+    Idle,
+    /// A notice names a version; nothing in it is trusted.
+    Offered(ModelVersion),
+    /// Metadata is being verified.
+    Refreshing,
+    /// Bytes are being fetched.
+    Fetching(Offer),
+    /// Trusted and not yet asked for by a resident.
+    Waiting(ModelVersion),
+    /// The model is being tried on recent windows.
+    Proving(Offer),
+    /// The spare slot is being filled.
+    Staging(Offer),
+    /// In the spare slot, scoring live windows beside the model in charge.
+    Shadowing(ModelVersion),
+    /// The pointer is being flipped.
+    Swapping(ModelVersion),
+    /// In charge, not yet for good.
+    Probation(ModelVersion),
+    /// In charge for good.
+    Committed(ModelVersion),
+    /// The one before is back.
+    RolledBack(ModelVersion),
+    /// Never got in.
+    Refused(ModelVersion),
+}
+
+/// What the slots say, so that the machine keeps no second truth.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// In charge.
+    pub installed: ModelVersion,
+    /// Nothing below gets in.
+    pub floor: ModelVersion,
+    /// Set while what is in charge is on trial.
+    pub trial: Option<Trial>,
+    /// What is being watched in the spare slot, and until when.
+    pub staged: Option<(ModelVersion, i64)>,
+    /// Of the offer just made: it failed here before.
+    pub offer_failed: bool,
+    /// The version that the fleet's director assigns to this home; none without a director.
+    pub assigned: Option<ModelVersion>,
+    /// The owner's wishes.
+    pub policy: Policy,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A release notice; not to be trusted.
+    Notice(ModelVersion),
+    /// The director's order changed; it was verified ([`Standing::assigned`]).
+    Assigned,
+    /// A resident asks for this version, or for what is offered.
+    Consent(Option<ModelVersion>),
+    /// Time passed.
+    Tick,
+    /// The answer to [`Task::Refresh`].
+    Refreshed(Result<Option<Offer>, TrustError>),
+    /// The answer to [`Task::Fetch`].
+    Fetched(Result<(), TrustError>),
+    /// The answer to [`Task::Prove`]; the cause in one line.
+    Proved(Result<(), String>),
+    /// The answer to [`Task::Stage`].
+    Staged(Result<(), String>),
+    /// The answer to [`Task::Compare`]: whether it was looked at often enough.
+    Compared(Result<bool, String>),
+    /// The answer to [`Task::Drop`].
+    Dropped(Result<(), String>),
+    /// The answer to [`Task::Swap`].
+    Swapped(Result<(), String>),
+    /// The answer to [`Task::Judge`].
+    Judged(Result<(), String>),
+    /// The answer to [`Task::Commit`].
+    Committed(Result<(), String>),
+    /// The answer to [`Task::Restore`].
+    Restored(Result<ModelVersion, String>),
+}
+
+/// What to do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Nothing before [`Machine::next_check`].
+    Rest,
+    /// Verify the metadata.
+    Refresh,
+    /// Fetch and verify the bytes.
+    Fetch(Offer),
+    /// Load the model and try it on recent windows.
+    Prove(Offer),
+    /// Fill the spare slot with it, to be watched until then.
+    Stage(Offer, i64),
+    /// Score the newest windows with the staged model and with the one in charge.
+    Compare,
+    /// Forget the staged model; with a cause, it failed.
+    Drop(Option<String>),
+    /// Put the staged model in charge, on trial until then.
+    Swap(i64),
+    /// Try the model in charge on recent windows.
+    Judge,
+    /// End the trial for good.
+    Commit,
+    /// Bring back the model before, for this reason.
+    Restore(String),
+    /// Bring back the model before because the fleet says so.
+    CallBack,
+}
+
+/// The repository's metadata is not trusted now: its dates are over, or it is older than what was seen before. That says nothing about
+/// any release, and what is installed goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MirrorFault {
+    /// When it was found first, Unix seconds.
+    pub since: i64,
+    /// The newest cause in one line.
+    pub cause: String,
+}
+
+/// A task, and perhaps an outcome to report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// What to do.
+    pub task: Task,
+    /// What to tell the fleet.
+    pub outcome: Option<UpdateOutcome>,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Machine {
+    phase: Phase,
+    watching: Watching,
+    next_check: i64,
+    failures: u32,
+    noticed: Option<ModelVersion>,
+    /// The newest version that a resident asked for.
+    consented: Option<ModelVersion>,
+    reason: String,
+    /// Set while a model on trial is taken back by the fleet's word.
+    called_back: bool,
+    /// The last refusal told, so that a broken mirror is not reported at every attempt.
+    told: Option<(ModelVersion, &'static str)>,
+    /// Until metadata is trusted again.
+    mirror_fault: Option<MirrorFault>,
+}
+
+impl Machine {
+    /// A machine at rest that will ask soon.
+    #[must_use]
+    pub fn new(watching: Watching, now: i64) -> Self {
+        Self {
+            phase: Phase::Idle,
+            watching,
+            next_check: now,
+            failures: 0,
+            noticed: None,
+            consented: None,
+            reason: String::new(),
+            called_back: false,
+            told: None,
+            mirror_fault: None,
+        }
+    }
+
+    /// Why the repository's metadata is not trusted, while it is not.
+    #[must_use]
+    pub fn mirror_fault(&self) -> Option<&MirrorFault> {
+        self.mirror_fault.as_ref()
+    }
+
+    /// How long a new model is watched.
+    #[must_use]
+    pub fn watching(&self) -> Watching {
+        self.watching
+    }
+
+    /// Somebody took `version` back; nothing is under way any more.
+    pub fn left(&mut self, version: ModelVersion) {
+        self.phase = Phase::RolledBack(version);
+    }
+
+    /// Where the update stands.
+    #[must_use]
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// When [`Input::Tick`] is due.
+    #[must_use]
+    pub fn next_check(&self) -> i64 {
+        self.next_check
+    }
+
+    /// Whether the last try failed and another one is to come.
+    #[must_use]
+    pub fn is_hindered(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// What a resident's consent would be about: the version that waits for it, else the newest that was noticed.
+    #[must_use]
+    pub fn offered(&self) -> Option<ModelVersion> {
+        match self.phase {
+            Phase::Waiting(version) => Some(version),
+            _ => self.noticed,
+        }
+    }
+
+    /// Takes what happened and decides. A notice or a tick in the middle of an update begins it anew: the update was interrupted.
+    pub fn on(&mut self, input: Input, standing: &Standing, now: i64, rng: &mut impl Rng) -> Turn {
+        match input {
+            Input::Notice(version) => self.on_notice(version, standing, now),
+            Input::Assigned | Input::Tick => self.on_tick(standing, now, rng),
+            Input::Consent(version) => {
+                self.consented = self.consented.max(version.or(self.offered()));
+                self.on_tick(standing, now, rng)
+            }
+            Input::Refreshed(Ok(offer)) => {
+                self.mirror_fault = None;
+                self.on_refreshed(offer, standing, now, rng)
+            }
+            Input::Refreshed(Err(error)) => {
+                if error.is_refusal() {
+                    let since = self.mirror_fault.as_ref().map_or(now, |fault| fault.since);
+                    self.mirror_fault = Some(MirrorFault { since, cause: error.to_string() });
+                }
+                self.on_distrust(self.sought(standing), UpdateStage::Verify, &error, now, rng)
+            }
+            Input::Fetched(Ok(())) => match self.phase.clone() {
+                Phase::Fetching(offer) => self.go(Phase::Proving(offer.clone()), Task::Prove(offer)),
+                _ => self.rest(CHECK, now, rng),
+            },
+            Input::Fetched(Err(error)) => match self.phase {
+                Phase::Fetching(Offer { version, .. }) => {
+                    self.on_distrust(Some(version), UpdateStage::Fetch, &error, now, rng)
+                }
+                _ => self.rest(CHECK, now, rng),
+            },
+            Input::Proved(Ok(())) => match self.phase.clone() {
+                Phase::Proving(offer) => {
+                    let until = now.saturating_add(self.watching.shadow_seconds);
+                    self.go(Phase::Staging(offer.clone()), Task::Stage(offer, until))
+                }
+                _ => self.rest(CHECK, now, rng),
+            },
+            Input::Proved(Err(cause)) => match self.phase {
+                Phase::Proving(Offer { version, .. }) => {
+                    self.refuse(version, (UpdateStage::Install, "not_proven"), &cause, CHECK, now, rng)
+                }
+                _ => self.rest(CHECK, now, rng),
+            },
+            Input::Staged(Ok(())) => self.on_tick(standing, now, rng),
+            Input::Compared(Ok(enough)) => match standing.staged {
+                Some((version, until)) if enough && now >= until => {
+                    let until = now.saturating_add(self.watching.probation_seconds);
+                    self.go(Phase::Swapping(version), Task::Swap(until))
+                }
+                _ => self.rest_on_watch(standing.staged.map(|(_, until)| until), now),
+            },
+            Input::Compared(Err(cause)) => {
+                self.reason.clone_from(&cause);
+                Turn { task: Task::Drop(Some(cause)), outcome: None }
+            }
+            Input::Dropped(Ok(())) => match self.phase {
+                Phase::Shadowing(version) if !self.reason.is_empty() => {
+                    let cause = std::mem::take(&mut self.reason);
+                    self.refuse(version, (UpdateStage::Install, "shadow"), &cause, CHECK, now, rng)
+                }
+                // Called off by the fleet: what it wants instead is asked for at once.
+                _ => self.go(Phase::Refreshing, Task::Refresh),
+            },
+            Input::Swapped(Ok(())) => {
+                self.phase = Phase::Probation(standing.installed);
+                if self.watching.probation_seconds <= 0 {
+                    return self.go(Phase::Probation(standing.installed), Task::Commit);
+                }
+                self.rest_on_watch(standing.trial.map(|trial| trial.until), now)
+            }
+            Input::Staged(Err(_)) | Input::Dropped(Err(_)) | Input::Swapped(Err(_)) => self.try_again(now, rng),
+            Input::Judged(Ok(())) => match standing.trial {
+                Some(trial) if now >= trial.until => self.go(Phase::Probation(standing.installed), Task::Commit),
+                _ => self.rest_on_watch(standing.trial.map(|trial| trial.until), now),
+            },
+            Input::Judged(Err(cause)) => {
+                self.reason.clone_from(&cause);
+                self.go(Phase::Probation(standing.installed), Task::Restore(cause))
+            }
+            Input::Committed(Ok(())) => {
+                let version = standing.installed;
+                self.phase = Phase::Committed(version);
+                self.failures = 0;
+                let turn = self.rest(CHECK, now, rng);
+                self.look_again_if_newer_is_noticed(version, now);
+                Turn { outcome: Some(UpdateOutcome::installed(version, now)), ..turn }
+            }
+            Input::Restored(Ok(to)) => self.on_restored(to, now, rng),
+            Input::Committed(Err(_)) | Input::Restored(Err(_)) => self.try_again(now, rng),
+        }
+    }
+
+    /// Goes on where things stand: a trial, a watch, or a look at the repository.
+    fn on_tick(&mut self, standing: &Standing, now: i64, rng: &mut impl Rng) -> Turn {
+        let unwanted = |version| standing.assigned.is_some_and(|assigned| assigned != version);
+        match (standing.trial, standing.staged) {
+            (Some(_), _) if unwanted(standing.installed) => {
+                self.called_back = true;
+                self.go(Phase::Probation(standing.installed), Task::CallBack)
+            }
+            (Some(_), _) => self.go(Phase::Probation(standing.installed), Task::Judge),
+            (None, Some((version, _))) if unwanted(version) => {
+                self.reason.clear();
+                self.go(Phase::Shadowing(version), Task::Drop(None))
+            }
+            (None, _) if standing.policy.install == Install::Paused => self.rest(CHECK, now, rng),
+            (None, Some((version, _))) => self.go(Phase::Shadowing(version), Task::Compare),
+            (None, None) => self.go(Phase::Refreshing, Task::Refresh),
+        }
+    }
+
+    fn on_notice(&mut self, version: ModelVersion, standing: &Standing, now: i64) -> Turn {
+        let is_news = self.noticed < Some(version);
+        self.noticed = self.noticed.max(Some(version));
+        // During a watch both slots are taken; and a notice that repeats itself (it is retained) must not hasten a retry.
+        let watching = standing.trial.is_some() || standing.staged.is_some();
+        let wakes = version > standing.installed && !watching && standing.policy.install != Install::Paused;
+        let waits = self.failures > 0 && now < self.next_check;
+        if !wakes || (waits && !is_news) {
+            return Turn { task: Task::Rest, outcome: None };
+        }
+        self.phase = Phase::Offered(version);
+        self.go(Phase::Refreshing, Task::Refresh)
+    }
+
+    fn on_refreshed(&mut self, offer: Option<Offer>, standing: &Standing, now: i64, rng: &mut impl Rng) -> Turn {
+        match offer {
+            Some(offer) if offer.version < standing.floor && !offer.ordered => {
+                let cause = format!("version {} is below {}, which ran here", offer.version, standing.floor);
+                self.refuse(offer.version, (UpdateStage::Verify, "below_floor"), &cause, CHECK, now, rng)
+            }
+            Some(offer) if is_wanted(&offer, standing) => {
+                // A roll-back that the fleet orders is a matter of safety and waits for nobody.
+                let asked = self.consented >= Some(offer.version) || offer.ordered;
+                if standing.policy.install == Install::Ask && !asked {
+                    self.failures = 0;
+                    self.phase = Phase::Waiting(offer.version);
+                    return self.rest(CHECK, now, rng);
+                }
+                self.go(Phase::Fetching(offer.clone()), Task::Fetch(offer))
+            }
+            known => {
+                let newest = known.map_or(standing.installed, |offer| offer.version);
+                self.phase = Phase::Idle;
+                let follows_notices = standing.assigned.is_none() && standing.policy.pin.is_none();
+                if follows_notices && self.noticed > Some(newest) {
+                    // The notice came before the mirror had the release; or it is a lie, and then this becomes rare.
+                    return self.try_again(now, rng);
+                }
+                self.failures = 0;
+                self.rest(CHECK, now, rng)
+            }
+        }
+    }
+
+    /// The version that the repository is asked for; none while it is only asked whether there is one. Never what is installed: that was
+    /// trusted when it came, and whatever is wrong with the repository today is not its fault.
+    fn sought(&self, standing: &Standing) -> Option<ModelVersion> {
+        match standing.assigned.or(standing.policy.pin) {
+            Some(wanted) => (wanted != standing.installed).then_some(wanted),
+            None => self.noticed.filter(|noticed| *noticed > standing.installed),
+        }
+    }
+
+    fn on_distrust(
+        &mut self,
+        version: Option<ModelVersion>,
+        stage: UpdateStage,
+        error: &TrustError,
+        now: i64,
+        rng: &mut impl Rng,
+    ) -> Turn {
+        // Not the end of the version: a mirror may be repaired, so it is asked again, ever more rarely.
+        if let Some(version) = version.filter(|_| error.is_refusal()) {
+            return self.refuse(version, (stage, error.reason()), &error.to_string(), RETRY, now, rng);
+        }
+        self.phase = Phase::Idle;
+        let turn = self.try_again(now, rng);
+        if let TrustError::Busy(Busy { retry_after: Some(wanted), .. }) = error {
+            // Asked for by the server itself: not sooner.
+            let pause = pinned::pause(RETRY, self.failures, rng.next_u64(), Some(*wanted)).as_secs();
+            self.next_check = now.saturating_add(i64::try_from(pause).unwrap_or(i64::MAX)).max(self.next_check);
+        }
+        turn
+    }
+
+    fn on_restored(&mut self, to: ModelVersion, now: i64, rng: &mut impl Rng) -> Turn {
+        let Phase::Probation(version) = self.phase else { return self.rest(CHECK, now, rng) };
+        self.phase = Phase::RolledBack(version);
+        let turn = self.rest(CHECK, now, rng);
+        self.look_again_if_newer_is_noticed(version, now);
+        let reason = if std::mem::take(&mut self.called_back) {
+            // What the fleet wants instead is asked for at once.
+            self.next_check = now;
+            CALLED_BACK.to_owned()
+        } else {
+            one_line("probation", &self.reason)
+        };
+        Turn { outcome: Some(UpdateOutcome::rolled_back(version, reason, to, now)), ..turn }
+    }
+
+    fn refuse(
+        &mut self,
+        version: ModelVersion,
+        (stage, reason): (UpdateStage, &'static str),
+        cause: &str,
+        pause: Backoff,
+        now: i64,
+        rng: &mut impl Rng,
+    ) -> Turn {
+        self.phase = Phase::Refused(version);
+        self.failures += 1;
+        let again = self.told == Some((version, reason));
+        self.told = Some((version, reason));
+        let turn = self.rest(pause, now, rng);
+        let outcome = UpdateOutcome::refused(version, stage, one_line(reason, cause), now);
+        Turn { outcome: (!again).then_some(outcome), ..turn }
+    }
+
+    fn look_again_if_newer_is_noticed(&mut self, version: ModelVersion, now: i64) {
+        if self.noticed > Some(version) {
+            self.next_check = now;
+        }
+    }
+
+    fn go(&mut self, phase: Phase, task: Task) -> Turn {
+        self.phase = phase;
+        Turn { task, outcome: None }
+    }
+
+    fn rest_on_watch(&mut self, until: Option<i64>, now: i64) -> Turn {
+        // Past its end and still watched: it was not looked at often enough yet.
+        let until = until.filter(|until| *until > now).unwrap_or(i64::MAX);
+        self.next_check = until.min(now.saturating_add(JUDGE_SECONDS)).max(now);
+        Turn { task: Task::Rest, outcome: None }
+    }
+
+    fn try_again(&mut self, now: i64, rng: &mut impl Rng) -> Turn {
+        self.failures += 1;
+        self.rest(RETRY, now, rng)
+    }
+
+    fn rest(&mut self, pause: Backoff, now: i64, rng: &mut impl Rng) -> Turn {
+        let pause = pause.pause(self.failures.max(1), rng.next_u64()).as_secs().max(1);
+        self.next_check = now.saturating_add(i64::try_from(pause).unwrap_or(i64::MAX));
+        Turn { task: Task::Rest, outcome: None }
+    }
+}
+
+/// Whether an offer is another model than the one in charge, newer or ordered, and none that failed here.
+fn is_wanted(offer: &Offer, standing: &Standing) -> bool {
+    let moves = offer.version > standing.installed || (offer.ordered && offer.version != standing.installed);
+    let pinned_out = standing.policy.pin.is_some_and(|pin| pin != offer.version) && !offer.ordered;
+    moves && !pinned_out && !standing.offer_failed
+}
+
+/// `word: cause`, cut to what a message may hold.
+pub fn one_line(word: &str, cause: &str) -> String {
+    let mut text = format!("{word}: {}", cause.replace(['\n', '\r'], " "));
+    while text.len() > TEXT_BYTES_MAX {
+        text.pop();
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

@@ -1,0 +1,62 @@
+//! What is known of model updates, as residents are shown it.
+
+use hearthwatch_protocol::ModelVersion;
+
+use crate::{AnsweredWish, MirrorFault, OpenWish, UpdateWish, WishAnswer};
+
+/// What is known of model updates.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct UpdateView {
+    /// The newest release that was heard of; none yet, or none newer: the one in charge.
+    pub latest: Option<ModelVersion>,
+    /// Share of the download that is done; none while nothing is downloaded.
+    pub percent: Option<u8>,
+    /// One line on the newest release, or on why it was not taken.
+    pub summary: String,
+    /// The newest model that holds answers of this home, and how many.
+    pub contribution: Option<(ModelVersion, u64)>,
+    /// The model that a roll-back leads to; none where it leads nowhere.
+    pub fallback: Option<ModelVersion>,
+    /// Why the mirror of models is not trusted, while it is not.
+    pub mirror: Option<MirrorFault>,
+    /// What residents wish of the models and nobody has answered yet.
+    pub wish: Option<OpenWish>,
+    /// The newest answer to such a wish.
+    pub answered: Option<AnsweredWish>,
+}
+
+impl UpdateView {
+    /// The open wish, else the newest answer to one, as a sentence; none where nothing was ever wished.
+    #[must_use]
+    pub fn wish_line(&self) -> Option<String> {
+        let (wish, answer) = match (&self.wish, &self.answered) {
+            (Some(open), _) => (open, None),
+            (None, Some(answered)) => (&answered.asked, Some(&answered.answer)),
+            (None, None) => return None,
+        };
+        let what = match (wish.wish, wish.version) {
+            (UpdateWish::Install, Some(version)) => format!("Install model {version}"),
+            (UpdateWish::Install, None) => "Install what is offered".to_owned(),
+            (UpdateWish::RollBack, Some(version)) => format!("Go back from model {version}"),
+            (UpdateWish::RollBack, None) => "Go back to the model before".to_owned(),
+        };
+        Some(match answer {
+            None => format!("{what}: asked for, not done yet."),
+            Some(WishAnswer::Done) => format!("{what}: done."),
+            Some(WishAnswer::Refused { reason }) => format!("{what}: not done, {reason}."),
+            Some(WishAnswer::Superseded) => format!("{what}: not done, another wish took its place."),
+        })
+    }
+
+    /// The mirror's fault as a sentence; none while there is none.
+    #[must_use]
+    pub fn mirror_line(&self) -> Option<String> {
+        let fault = self.mirror.as_ref()?;
+        let (since, cause) = (time(fault.since), &fault.cause);
+        Some(format!("The mirror of models is out of date since {since} ({cause}); what is installed goes on."))
+    }
+}
+
+fn time(at: i64) -> String {
+    jiff::Timestamp::from_second(at).map_or_else(|_| String::new(), |at| at.to_string())
+}

@@ -1,0 +1,297 @@
+//! What residents wish of the models: on disk before it is acknowledged, taken up again after a restart, and answered.
+//!
+//! One wish is open at a time: a later one supersedes it, for it is the residents' last word.
+
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hearthwatch_protocol::ModelVersion;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use hearthwatch_edge_store::database;
+
+/// Answered wishes that are remembered: what a page shows.
+const ANSWERED_MAX: usize = 10;
+/// Largest file that is read: eleven wishes of some hundred bytes, and reasons of at most a few hundred.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// What a resident wishes of the models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpdateWish {
+    /// Install what is offered.
+    Install,
+    /// Go back to the model before.
+    RollBack,
+}
+
+/// A wish that is not answered yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenWish {
+    /// Tells it from every other wish of this home.
+    pub id: u64,
+    /// What.
+    pub wish: UpdateWish,
+    /// When it was said, Unix seconds.
+    pub at: i64,
+    /// Set when it is taken up: the version to install, or the one to go back from. So it is known after a restart whether it was done.
+    #[serde(default)]
+    pub version: Option<ModelVersion>,
+}
+
+/// What came of a wish.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WishAnswer {
+    /// As wished.
+    Done,
+    /// Not done, and not tried again.
+    Refused {
+        /// Why, in one line.
+        reason: String,
+    },
+    /// A later wish took its place before it was done.
+    Superseded,
+}
+
+/// A wish and its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnsweredWish {
+    /// The wish.
+    pub asked: OpenWish,
+    /// What came of it.
+    pub answer: WishAnswer,
+    /// When, Unix seconds.
+    pub at: i64,
+}
+
+/// The file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct State {
+    /// Wishes taken so far.
+    taken: u64,
+    open: Option<OpenWish>,
+    /// Oldest first.
+    answered: Vec<AnsweredWish>,
+}
+
+/// The residents' wishes, shared by who takes them and who carries them out. Calls block on the disk for some milliseconds.
+#[derive(Debug, Clone)]
+pub struct Wishes {
+    path: Arc<PathBuf>,
+    state: Arc<Mutex<State>>,
+    changed: Arc<watch::Sender<()>>,
+}
+
+impl Wishes {
+    /// Reads the file. One that is damaged is set aside, and nothing is wished.
+    ///
+    /// # Errors
+    /// The system's, when the file can neither be read nor set aside.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let state = match read(path) {
+            Ok(state) => state,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => State::default(),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                let aside = database::set_file_aside(path, &[], &[])?;
+                tracing::error!(
+                    %error, wishes.set_aside = %aside.display(),
+                    "what residents wished of the models cannot be read: it is kept under a new name, and nothing is wished"
+                );
+                State::default()
+            }
+            Err(error) => return Err(error),
+        };
+        let (changed, _) = watch::channel(());
+        Ok(Self { path: Arc::new(path.to_owned()), state: Arc::new(Mutex::new(state)), changed: Arc::new(changed) })
+    }
+
+    /// Takes a wish, in the place of one that is open. On `Ok` it is on disk.
+    ///
+    /// # Errors
+    /// The system's; then it is not taken.
+    pub fn submit(&self, wish: UpdateWish, at: i64) -> io::Result<()> {
+        self.change(|state| {
+            if let Some(asked) = state.open.take() {
+                state.answer(AnsweredWish { asked, answer: WishAnswer::Superseded, at });
+            }
+            state.taken = state.taken.saturating_add(1);
+            state.open = Some(OpenWish { id: state.taken, wish, at, version: None });
+        })
+    }
+
+    /// As [`Wishes::submit`], on a thread that may wait for the disk.
+    ///
+    /// # Errors
+    /// As [`Wishes::submit`]; also when the agent is stopping.
+    pub async fn submit_aside(&self, wish: UpdateWish, at: i64) -> io::Result<()> {
+        let wishes = self.clone();
+        tokio::task::spawn_blocking(move || wishes.submit(wish, at)).await.map_err(io::Error::other)?
+    }
+
+    /// What is wished and not answered.
+    #[must_use]
+    pub fn pending(&self) -> Option<OpenWish> {
+        self.lock().open.clone()
+    }
+
+    /// The newest answer.
+    #[must_use]
+    pub fn answered(&self) -> Option<AnsweredWish> {
+        self.lock().answered.last().cloned()
+    }
+
+    /// Notes which version a wish is about; nothing where it is not open any more.
+    ///
+    /// # Errors
+    /// The system's; then it must not be acted upon.
+    pub fn take_up(&self, id: u64, version: ModelVersion) -> io::Result<()> {
+        self.change(|state| {
+            if let Some(open) = state.open.as_mut().filter(|open| open.id == id) {
+                open.version = Some(version);
+            }
+        })
+    }
+
+    /// Answers a wish; nothing where a later one has taken its place.
+    ///
+    /// # Errors
+    /// The system's; then it stays open.
+    pub fn answer(&self, id: u64, answer: WishAnswer, at: i64) -> io::Result<()> {
+        self.change(|state| {
+            if let Some(asked) = state.open.take_if(|open| open.id == id) {
+                state.answer(AnsweredWish { asked, answer, at });
+            }
+        })
+    }
+
+    /// Sees every change from now on.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Disk first: what is not there is not so.
+    fn change(&self, change: impl FnOnce(&mut State)) -> io::Result<()> {
+        let mut state = self.lock();
+        let mut next = state.clone();
+        change(&mut next);
+        if next == *state {
+            return Ok(());
+        }
+        write(&self.path, &next)?;
+        *state = next;
+        drop(state);
+        self.changed.send_replace(());
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A change is made on a copy, so that a panic leaves the state as it was.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn answer(&mut self, answered: AnsweredWish) {
+        self.answered.push(answered);
+        let surplus = self.answered.len().saturating_sub(ANSWERED_MAX);
+        self.answered.drain(..surplus);
+    }
+}
+
+fn read(path: &Path) -> io::Result<State> {
+    use io::Read as _;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+    serde_json::from_slice(&bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// One atomic replacement, on disk when it returns.
+fn write(path: &Path, state: &State) -> io::Result<()> {
+    let next = path.with_extension("next");
+    let mut file = std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&next)?;
+    file.write_all(&serde_json::to_vec_pretty(state)?)?;
+    file.sync_all()?;
+    std::fs::rename(&next, path)?;
+    match path.parent() {
+        Some(folder) => std::fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wishes(directory: &tempfile::TempDir) -> Wishes {
+        Wishes::open(&directory.path().join("wishes.json")).unwrap()
+    }
+
+    #[test]
+    fn a_wish_outlives_a_restart_until_it_is_answered_and_the_answer_does_too() {
+        let directory = tempfile::tempdir().unwrap();
+        wishes(&directory).submit(UpdateWish::RollBack, 5).unwrap();
+        let again = wishes(&directory);
+        let open = again.pending().unwrap();
+        assert_eq!(open, OpenWish { id: 1, wish: UpdateWish::RollBack, at: 5, version: None });
+        again.take_up(1, ModelVersion(7)).unwrap();
+        assert_eq!(wishes(&directory).pending().unwrap().version, Some(ModelVersion(7)));
+        again.answer(1, WishAnswer::Done, 9).unwrap();
+        let again = wishes(&directory);
+        let asked = OpenWish { version: Some(ModelVersion(7)), ..open };
+        assert_eq!(
+            (again.pending(), again.answered()),
+            (None, Some(AnsweredWish { asked, answer: WishAnswer::Done, at: 9 }))
+        );
+    }
+
+    #[test]
+    fn a_later_wish_supersedes_an_open_one_and_an_answer_to_that_one_comes_too_late() {
+        let directory = tempfile::tempdir().unwrap();
+        let wishes = wishes(&directory);
+        wishes.submit(UpdateWish::Install, 5).unwrap();
+        wishes.submit(UpdateWish::RollBack, 6).unwrap();
+        assert_eq!(wishes.answered().unwrap().answer, WishAnswer::Superseded);
+        wishes.answer(1, WishAnswer::Done, 7).unwrap();
+        assert_eq!(wishes.pending().unwrap().id, 2);
+        assert_eq!(wishes.answered().unwrap().answer, WishAnswer::Superseded);
+    }
+
+    #[test]
+    fn a_wish_that_cannot_be_written_is_not_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let wishes = wishes(&directory);
+        drop(directory);
+        assert_eq!(wishes.submit(UpdateWish::Install, 5).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(wishes.pending(), None);
+    }
+
+    #[test]
+    fn a_damaged_file_is_kept_aside_and_stops_no_later_wish() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("wishes.json");
+        wishes(&directory).submit(UpdateWish::Install, 5).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for length in 0..whole.len() {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            let wishes = wishes(&directory);
+            assert_eq!(wishes.pending(), None, "{length} bytes");
+            wishes.submit(UpdateWish::RollBack, 6).unwrap();
+        }
+        assert_eq!(std::fs::read(directory.path().join("wishes.json.damaged-1")).unwrap(), b"");
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let directory = tempfile::tempdir().unwrap();
+        let wishes = wishes(&directory);
+        for at in 0..30 {
+            wishes.submit(UpdateWish::Install, at).unwrap();
+        }
+        assert_eq!(wishes.lock().answered.len(), ANSWERED_MAX);
+    }
+}
