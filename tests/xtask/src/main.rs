@@ -1,11 +1,14 @@
 //! `cargo xtask`: the project's own tasks, so that a contributor and the CI run the very same commands.
 
+mod api_page;
 mod build;
 mod endurance;
 mod install;
+mod pages;
 mod references;
 mod shell;
 mod speed;
+mod spelling;
 mod suite;
 mod supply;
 mod tables;
@@ -58,7 +61,9 @@ enum Task {
     },
     /// Build the aggregator with CUDA and pack it with a script that proves and times it on a machine with a GPU.
     GpuBundle,
-    /// Hold the tree against the house rules.
+    /// Write the pages that are generated: docs/reference/api.md.
+    Docs,
+    /// Hold the tree against the house rules: links, anchors, spelling, generated pages and others.
     Tidy,
 }
 
@@ -70,6 +75,7 @@ fn main() -> ExitCode {
         Task::Chaos { rest } => endurance::chaos(&rest),
         Task::Sbom { file } => supply::sbom(&file),
         Task::GpuBundle => speed::gpu_bundle(),
+        Task::Docs => tidy::tracked(&shell::root()).and_then(|files| api_page::write(&files)),
         Task::Tidy => tidy::check(),
     };
     match result {
