@@ -4,6 +4,7 @@ mod api_page;
 mod build;
 mod endurance;
 mod install;
+mod metrics_page;
 mod pages;
 mod references;
 mod shell;
@@ -38,7 +39,7 @@ enum Task {
     },
     /// Print figures: `build`, `homes`, `detection`, `binary`, `verdicts`, `feedback`, `network`, `edge`, `home`, `train`, `loop`, `ingest` or `admin`;
     /// everything after the name goes to the bench. `edge` and `train` install ONNX Runtime and PyTorch (pip) to be
-    /// compared with. `tables` prints every table of docs/measurements and docs/feedback.md on regular samples, in about an
+    /// compared with. `tables` prints every table of docs/measurements on regular samples and on answers, in about an
     /// hour; it needs the recordings beside the checkout.
     Bench {
         /// Which bench.
