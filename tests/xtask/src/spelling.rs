@@ -40,7 +40,7 @@ pub fn check(root: &Path, files: &[PathBuf], breaches: &mut Vec<String>) -> anyh
     Ok(())
 }
 
-/// Pages and sources; a page of an earlier day is read too, for its words were right on that day.
+/// Pages, those of earlier days too, and sources.
 fn is_read(file: &Path) -> bool {
     file.extension().is_some_and(|extension| extension == "md" || extension == "rs")
 }
