@@ -4,7 +4,7 @@
 //! it depends on none of the other Hearthwatch crates. Every byte that crosses the boundary between a home and
 //! the aggregator is produced and read by [`codec`], on a topic named by [`topic`].
 //!
-//! `docs/protocol.md` holds the same contract as CDDL; `protocol/golden/` holds its bytes.
+//! `docs/reference/protocol.md` holds the same contract as CDDL; `protocol/golden/` holds its bytes.
 
 pub mod assignment;
 pub mod codec;

@@ -1,4 +1,4 @@
-//! The README's "A fleet of your own", run as it stands: by an ordinary user whom no list knows, and by root. And what any shell
+//! The operator page's "A fleet of your own", run as it stands: by an ordinary user whom no list knows, and by root. And what any shell
 //! expects of the programs.
 //!
 //! Without mosquitto on the machine each test says so and does nothing; with `HEARTHWATCH_REQUIRE_MOSQUITTO` set it fails.
@@ -21,14 +21,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A user and a group that no list of users names.
 const STRANGER: u32 = 61_234;
 
-fn readme() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap()
+fn page() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operator.md")).unwrap()
 }
 
 /// The one shell block of the chapter.
 fn block() -> String {
-    let readme = readme();
-    let chapter = readme.split("\n## A fleet of your own\n").nth(1).expect("the chapter is there");
+    let page = page();
+    let chapter = page.split("\n## A fleet of your own\n").nth(1).expect("the chapter is there");
     let chapter = chapter.split("\n## ").next().unwrap();
     let block = chapter.split("```bash\n").nth(1).expect("it has a block").split("```").next().unwrap();
     block.to_owned()
@@ -172,7 +172,7 @@ impl Fleet {
         assert!(listed.contains(r#""home":"home-7""#), "the API lists the home: {listed}\n{}", self.logs());
         for step in next_steps(keys) {
             assert!(listed.contains(&format!("  {step}\n")), "init says what comes next: {step}\n{listed}");
-            assert!(readme().contains(&step), "and so does the README: {step}");
+            assert!(page().contains(&step), "and so does the page: {step}");
         }
         let token = self.folder().join("admin.token");
         assert_eq!(fs::metadata(&token).unwrap().permissions().mode() & 0o777, 0o600);
@@ -192,7 +192,7 @@ impl Fleet {
 }
 
 #[test]
-fn an_ordinary_user_who_copies_the_readme_has_a_fleet_with_a_home() {
+fn an_ordinary_user_who_copies_the_page_has_a_fleet_with_a_home() {
     if !has_mosquitto() {
         return;
     }
@@ -205,7 +205,7 @@ fn an_ordinary_user_who_copies_the_readme_has_a_fleet_with_a_home() {
 }
 
 #[test]
-fn root_who_copies_the_readme_has_a_fleet_whose_broker_is_not_root() {
+fn root_who_copies_the_page_has_a_fleet_whose_broker_is_not_root() {
     if !has_mosquitto() {
         return;
     }

@@ -261,8 +261,8 @@ async fn each_vital_part_of_the_agent_that_ends_stops_it_and_is_named() {
 }
 
 #[test]
-fn the_page_on_endurance_tells_of_every_part() {
-    let page = include_str!("../../docs/endurance.md");
+fn the_page_on_supervision_tells_of_every_part() {
+    let page = include_str!("../../docs/reference/supervision.md");
     let agent = [
         "detector",
         "clock",

@@ -37,7 +37,7 @@ pub enum Step {
     },
 }
 
-/// What was done to homes' answers before they were learnt from, by home; the method is in `docs/feedback.md`.
+/// What was done to homes' answers before they were learnt from, by home; the method is in `docs/reference/feedback.md`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Defences {
     /// Answers beyond the quota.

@@ -89,7 +89,7 @@ pub enum StartError {
     System(&'static str),
 }
 
-/// A running agent. Which parts are vital and which are not: `docs/endurance.md`.
+/// A running agent. Which parts are vital and which are not: `docs/reference/supervision.md`.
 pub struct Agent {
     parts: Supervisor,
     /// Nobody is left to ask for the end when this value is gone.

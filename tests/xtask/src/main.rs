@@ -1,11 +1,15 @@
 //! `cargo xtask`: the project's own tasks, so that a contributor and the CI run the very same commands.
 
+mod api_page;
 mod build;
 mod endurance;
 mod install;
+mod metrics_page;
+mod pages;
 mod references;
 mod shell;
 mod speed;
+mod spelling;
 mod suite;
 mod supply;
 mod tables;
@@ -35,7 +39,7 @@ enum Task {
     },
     /// Print figures: `build`, `homes`, `detection`, `binary`, `verdicts`, `feedback`, `network`, `edge`, `home`, `train`, `loop`, `ingest` or `admin`;
     /// everything after the name goes to the bench. `edge` and `train` install ONNX Runtime and PyTorch (pip) to be
-    /// compared with. `tables` prints every table of docs/measurements and docs/feedback.md on regular samples, in about an
+    /// compared with. `tables` prints every table of docs/measurements on regular samples and on answers, in about an
     /// hour; it needs the recordings beside the checkout.
     Bench {
         /// Which bench.
@@ -58,7 +62,9 @@ enum Task {
     },
     /// Build the aggregator with CUDA and pack it with a script that proves and times it on a machine with a GPU.
     GpuBundle,
-    /// Hold the tree against the house rules.
+    /// Write the pages that are generated: docs/reference/api.md.
+    Docs,
+    /// Hold the tree against the house rules: links, anchors, spelling, generated pages and others.
     Tidy,
 }
 
@@ -70,6 +76,7 @@ fn main() -> ExitCode {
         Task::Chaos { rest } => endurance::chaos(&rest),
         Task::Sbom { file } => supply::sbom(&file),
         Task::GpuBundle => speed::gpu_bundle(),
+        Task::Docs => tidy::tracked(&shell::root()).and_then(|files| api_page::write(&files)),
         Task::Tidy => tidy::check(),
     };
     match result {

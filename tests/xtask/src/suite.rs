@@ -34,7 +34,13 @@ struct Suite {
 
 const SUITES: &[Suite] = &[
     Suite { name: "fmt", what: "formatting", needs: &[Part::RustComponents], run: fmt, full_only: false },
-    Suite { name: "tidy", what: "house rules", needs: &[], run: tidy::check, full_only: false },
+    Suite {
+        name: "tidy",
+        what: "house rules, links, spelling",
+        needs: &[Part::PythonVenv],
+        run: tidy::check,
+        full_only: false,
+    },
     Suite { name: "deny", what: "bans, licences, sources", needs: &[Part::CargoDeny], run: deny, full_only: false },
     Suite {
         name: "clippy",
@@ -96,7 +102,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "fleet",
-        what: "the README's fleet, to the letter, as an ordinary user and as root",
+        what: "the operator page's fleet, to the letter, as an ordinary user and as root",
         needs: &[Part::Mosquitto],
         run: || integration("fleet", &[]),
         full_only: false,

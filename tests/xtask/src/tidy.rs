@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::shell;
+use crate::{api_page, metrics_page, pages, shell, spelling};
 
 /// Longest source file, in lines; tests may be longer.
 const FILE_LINES_MAX: usize = 600;
@@ -37,19 +37,26 @@ pub fn check() -> anyhow::Result<()> {
     let root = shell::root();
     let files = tracked(&root)?;
     let mut breaches = Vec::new();
+    let (mut sources, mut read) = (Vec::new(), Vec::new());
     for file in &files {
         top_level(file, &mut breaches);
         let Ok(text) = fs::read_to_string(root.join(file)) else { continue };
         if file.extension().is_some_and(|extension| extension == "rs") {
             source(file, &text, &mut breaches);
         }
-        if file.extension().is_some_and(|extension| extension == "md") {
-            links(&root, file, &text, &mut breaches);
-        }
         if file.file_name().is_some_and(|name| name != "Cargo.lock") {
             hosts(file, &text, &mut breaches);
         }
+        if file.extension().is_some_and(|extension| extension == "md") {
+            read.push((file.clone(), text));
+        } else if file.extension().is_some_and(|extension| extension == "rs") {
+            sources.push((file.clone(), text));
+        }
     }
+    pages::check(&read, |path| root.join(path).exists(), &mut breaches);
+    metrics_page::check(&sources, &read, &mut breaches);
+    api_page::check(&root, &files, &mut breaches)?;
+    spelling::check(&root, &files, &mut breaches)?;
     lock(&root, &mut breaches)?;
     if breaches.is_empty() {
         println!("tidy: {} files, nothing to say", files.len());
@@ -58,14 +65,17 @@ pub fn check() -> anyhow::Result<()> {
     bail!("{} breaches\n{}", breaches.len(), breaches.join("\n"))
 }
 
-fn tracked(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// Every file of the tree that git does not ignore and that is there.
+pub fn tracked(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let output = std::process::Command::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(root)
         .output()
         .context("git could not be started")?;
     let names = String::from_utf8(output.stdout).context("a file name is not UTF-8")?;
-    Ok(names.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from).collect())
+    let names = names.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from);
+    // One that was deleted and not yet committed is still listed.
+    Ok(names.filter(|name| root.join(name).exists()).collect())
 }
 
 fn top_level(file: &Path, breaches: &mut Vec<String>) {
@@ -86,21 +96,6 @@ fn source(file: &Path, text: &str, breaches: &mut Vec<String>) {
     let is_test = file.components().any(|part| part.as_os_str() == "tests") || file.ends_with("tests.rs");
     if lines > FILE_LINES_MAX && !is_test {
         breaches.push(format!("{}: {lines} lines, at most {FILE_LINES_MAX}", file.display()));
-    }
-}
-
-/// Relative links of a page must lead somewhere.
-fn links(root: &Path, file: &Path, text: &str, breaches: &mut Vec<String>) {
-    for part in text.split("](").skip(1) {
-        let Some(target) = part.split(')').next() else { continue };
-        let target = target.split('#').next().unwrap_or_default();
-        if target.is_empty() || target.contains("://") || target.starts_with("mailto:") {
-            continue;
-        }
-        let folder = file.parent().unwrap_or(Path::new(""));
-        if !root.join(folder).join(target).exists() {
-            breaches.push(format!("{}: the link to {target} leads nowhere", file.display()));
-        }
     }
 }
 

@@ -117,7 +117,7 @@ fn choose<'c>(
         }
         if known.is_some() && !catalogue.iter().any(|publication| publication.set == *name) {
             anyhow::bail!(
-                "{name} is not published in the form that is read here: docs/data.md says how it is made; \
+                "{name} is not published in the form that is read here: docs/reference/data.md says how it is made; \
                  these can be downloaded: {}",
                 available()
             );

@@ -79,7 +79,7 @@ fn headline(all: &Everything) -> Markup {
     html! { p.sentence { span class={ "lamp " (class) } aria-hidden="true" {} (text) } }
 }
 
-/// What a resident may not count on: on/off entities are judged by little yet (docs/detection.md).
+/// What a resident may not count on: on/off entities are judged by little yet (docs/reference/detection.md).
 fn weak_spots(all: &Everything) -> Markup {
     html! {
         @if let Some(told) = on_off_is_judged_by(all.detail.entities.iter().map(|(info, _)| info)) {
