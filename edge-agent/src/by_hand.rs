@@ -7,6 +7,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use hearthwatch_detector::detector::SHIPPED_VERSION;
+use hearthwatch_edge_store::outbox::{Outbox, OutboxError};
+use hearthwatch_edge_update::disk::RealDisk;
+use hearthwatch_edge_update::slots::{SlotError, Slots};
+use hearthwatch_edge_update::trust::{TrustError, forget_time};
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::UpdateOutcome;
 use jiff::Timestamp;
@@ -15,10 +19,6 @@ use crate::audit::{self, AUDIT_FILE, Entry};
 use crate::config::Config;
 use crate::output::{stderr_line, stdout_line};
 use crate::state_directory::{StateDirectory, StateError};
-use hearthwatch_edge_store::outbox::{Outbox, OutboxError};
-use hearthwatch_edge_update::disk::RealDisk;
-use hearthwatch_edge_update::slots::{SlotError, Slots};
-use hearthwatch_edge_update::trust::{TrustError, forget_time};
 
 /// `hearthwatch-edge update`.
 #[derive(Debug, Args)]

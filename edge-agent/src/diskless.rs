@@ -11,6 +11,8 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hearthwatch_configuration::Secret;
+use hearthwatch_edge_cloud::pinned::{self, PinnedError};
 use hearthwatch_link::Backoff;
 use hearthwatch_protocol::HomeId;
 use sha2::{Digest as _, Sha256};
@@ -20,8 +22,6 @@ use crate::config::{Config, Enrolment, TOKEN_VARIABLE};
 use crate::enrol::{Claim, EnrolError, claim, token_in};
 use crate::run::spread;
 use crate::state_directory::{StateDirectory, StateError};
-use hearthwatch_configuration::Secret;
-use hearthwatch_edge_cloud::pinned::{self, PinnedError};
 
 /// What the secret of alarm ids is hashed with, so that it is no other hash of the token: the fleet knows one.
 const SALT_DOMAIN: &[u8] = b"hearthwatch alarm ids of a home without a disk, 1\0";

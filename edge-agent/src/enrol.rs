@@ -12,6 +12,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use hearthwatch_configuration::Secret;
+use hearthwatch_edge_cloud::pinned::{self, AskError, PinnedError};
 use hearthwatch_link::{Backoff, LinkError, TlsFiles, tls_client_config};
 use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::seal::trusted_keys;
@@ -20,8 +22,6 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::output::{stderr_line, stdout_line};
-use hearthwatch_configuration::Secret;
-use hearthwatch_edge_cloud::pinned::{self, AskError, PinnedError};
 
 /// Between tries while the fleet is away or busy.
 const AGAIN: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(60) };

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::output::{stderr_line, stdout_line};
 use anyhow::Context;
 use clap::Args;
 use hearthwatch_detector::class::DeviceClass;
@@ -15,6 +14,8 @@ use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, Voice}
 use hearthwatch_detector::grid::{FEATURES, STEP_SECONDS, WINDOW_STEPS};
 use hearthwatch_detector::network::{Form, Scorer};
 use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
+
+use crate::output::{stderr_line, stdout_line};
 
 /// How much is measured.
 #[derive(Debug, Args)]

@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use hearthwatch_configuration::Secret;
 use hearthwatch_supervision::{EXIT_PART, FaultPlan, PartFailed, Supervisor};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -34,8 +35,6 @@ use crate::diskless;
 use crate::log::{self, LogFormat};
 use crate::output::{stderr_line, stdout_line};
 use crate::supervisor;
-use hearthwatch_configuration::Secret;
-
 pub use leave::{LeaveArgs, LeaveError, leave, main as leave_main};
 pub(crate) use wiring::spread;
 pub use wiring::{Agent, StartError};

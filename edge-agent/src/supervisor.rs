@@ -7,6 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hearthwatch_configuration::Secret;
+use hearthwatch_edge_home_assistant::config::HomeAssistantConfig;
 use hearthwatch_link::Backoff;
 use reqwest::StatusCode;
 use serde::Deserialize;
@@ -14,8 +16,6 @@ use url::Url;
 
 use crate::config::{AppOptions, Config, OptionsError, SupervisorBroker};
 use crate::output::stderr_line;
-use hearthwatch_configuration::Secret;
-use hearthwatch_edge_home_assistant::config::HomeAssistantConfig;
 
 /// The form's answers, in the app's folder.
 const OPTIONS_FILE: &str = "options.json";

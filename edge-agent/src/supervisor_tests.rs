@@ -1,12 +1,12 @@
 //! The agent as an app, beside a small double of the Supervisor: its two endpoints, by the token that it gives.
 
 use futures_util::{SinkExt, StreamExt};
+use hearthwatch_edge_home_assistant::home_assistant::socket::Socket;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
-use hearthwatch_edge_home_assistant::home_assistant::socket::Socket;
 
 const TOKEN: &str = "the-supervisors-token";
 /// Longest request of a test.

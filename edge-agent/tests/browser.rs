@@ -10,13 +10,14 @@ mod home;
 
 use std::path::PathBuf;
 
-use chrome::{Chrome, Light};
 use hearthwatch_detector::alarm::Verdict;
 use hearthwatch_edge_detection::service::DetectorCommand;
 use hearthwatch_edge_store::outbox::SharingLevel;
 use hearthwatch_edge_update::UpdateWish;
 use hearthwatch_protocol::messages::WithdrawalReceipt;
 use serde_json::json;
+
+use chrome::{Chrome, Light};
 
 /// Widths that are looked at: the narrowest phone in use, a tablet, a desktop.
 const WIDTHS: [(u32, u32); 3] = [(360, 740), (800, 1000), (1280, 900)];

@@ -31,9 +31,10 @@ mod walk;
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use home::Home;
 use phone::Phone;
-use serde_json::{Value, json};
 
 const ALARM: &str = "binary_sensor.hearthwatch_alarm";
 const EVENT: &str = "event.hearthwatch_alarm_event";

@@ -10,11 +10,11 @@ use hearthwatch_detector::alarm::{AlarmEvent, DeciderMemory};
 use hearthwatch_detector::detector::{DetectorConfig, EntityScore, HomeDetector, Model, NetworkRecords, Voice};
 use hearthwatch_detector::grid::{STEP_SECONDS, step_of};
 use hearthwatch_detector::reading::{EntityInfo, Reading};
+use hearthwatch_edge_core::backtest::Backtest;
+use hearthwatch_edge_store::history::{HistoryError, HistoryReader};
 use hearthwatch_protocol::ModelVersion;
 
 use crate::service::{HomeDetail, WARM_UP_SECONDS};
-use hearthwatch_edge_core::backtest::Backtest;
-use hearthwatch_edge_store::history::{HistoryError, HistoryReader};
 
 /// What is compared at the most: four whole weeks, so that every weekday counts alike.
 pub const BACKTEST_SECONDS: i64 = 28 * 86_400;

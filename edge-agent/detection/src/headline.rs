@@ -2,11 +2,12 @@
 //!
 //! "As usual" is said only while everything is heard and judged and nothing is beyond its threshold.
 
-use crate::service::{HomeView, LEARNING_DAYS};
 use hearthwatch_edge_core::explain::Language;
 use hearthwatch_edge_core::mode::BrokerState;
 use hearthwatch_edge_core::mode::Mode;
 use hearthwatch_edge_core::mode::SessionState;
+
+use crate::service::{HomeView, LEARNING_DAYS};
 
 /// How the sentence is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,11 +5,11 @@
 
 use std::path::{Path, PathBuf};
 
+use hearthwatch_edge_store::history::{HistoryError, HistoryReader, StoredMiss};
 use hearthwatch_protocol::limits::TEXT_BYTES_MAX;
 
 use crate::backtest;
 use crate::service::{DetectorCommand, DetectorGone, DetectorHandle, MissReport};
-use hearthwatch_edge_store::history::{HistoryError, HistoryReader, StoredMiss};
 
 /// A miss further back than this is not declared: the memory that it is judged by reaches two weeks further.
 pub const MISS_SECONDS_MAX: i64 = 20 * 86_400;

@@ -6,11 +6,13 @@
 mod alarms;
 mod brief;
 mod clock;
+mod delivery;
 mod faults;
 mod feedback;
 mod handle;
 mod health;
 mod look;
+mod memory;
 mod questions;
 mod readiness;
 mod recover;
@@ -25,14 +27,14 @@ mod units;
 mod view;
 mod wishes;
 
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use hearthwatch_detector::alarm::AlarmEvent;
-use hearthwatch_detector::detector::{DetectorConfig, EntityScore, HomeDetector, Model, Voice};
+use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, Voice};
 use hearthwatch_detector::grid::STEP_SECONDS;
-use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
-use hearthwatch_detector::unit::Conversion;
+use hearthwatch_detector::reading::{EntityInfo, Reading};
+use hearthwatch_edge_core::trial::TrialWindows;
+use hearthwatch_edge_store::history::{History, HistoryError};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
@@ -40,23 +42,22 @@ use tokio::sync::{mpsc, watch};
 use alarms::Alarms;
 pub use alarms::Tally;
 pub use clock::SetBack;
+use delivery::Delivery;
 pub use feedback::{ToFleet, announcement, feedback_record};
 pub use handle::{DetectorCommand, DetectorGone, DetectorHandle, DetectorThread, prepare, start};
 pub use health::DetectorHealth;
-use hearthwatch_edge_core::explain::Language;
-use hearthwatch_edge_core::preferences::{House, Place};
-use hearthwatch_edge_core::trial::TrialWindows;
-use hearthwatch_edge_core::unit_doubt::UnitDoubt;
-use hearthwatch_edge_store::history::{History, HistoryError};
 pub use look::{HomeDetail, LookBack, MissReport};
+use memory::Memory;
 pub use readiness::{EntityReadiness, LEARNING_DAYS, Readiness, whole_days};
 pub use recover::{RECOVERED_SECONDS, RecordedState, recovered};
 pub use register::Moves;
-use relearn::Studies;
-use step::OpenStep;
+use register::Registry;
+use relearn::RelearningState;
+use step::Steps;
 pub use teach::Relearning;
 pub use view::{Brief, HomeView, Loudest, Month, Notice, NoticeKind, ShownAlarm, unusual_percent, verdict_word};
 pub use wishes::AlarmPicture;
+use wishes::Preferred;
 
 /// How much of the past is learned from at a start: the four weeks that rules look back on and the network is held to. The detector's
 /// statistics hold the last fortnight of them.
@@ -90,64 +91,33 @@ pub struct DetectorParts {
     pub feedback: Option<(HomeId, FeedbackSink)>,
 }
 
-/// The owner of everything that must not be shared.
-pub struct DetectorService {
+/// What judges, and by what.
+struct Judging {
     detector: HomeDetector,
     config: DetectorConfig,
     timezone_configured: bool,
     model: Arc<Model>,
     model_version: ModelVersion,
-    history: History,
+}
+
+/// The owner of everything that must not be shared. Each part has a file of its own; commands are carried out here and there.
+pub struct DetectorService {
+    judging: Judging,
+    /// Where it stands in time.
+    steps: Steps,
+    /// What Home Assistant says of the entities.
+    registry: Registry,
     alarms: Alarms,
-    feedback: Option<(HomeId, FeedbackSink)>,
-    /// What the residents wish.
-    house: House,
-    /// Alarms a week where nobody wishes otherwise.
-    configured_budget: f64,
-    /// How each entity's values become what is remembered of it, by number; none where they are.
-    conversions: Vec<Option<Conversion>>,
-    /// What people call the entities, by id.
-    places: HashMap<String, Place>,
-    language: Language,
-    /// When the next daily brief is told.
-    next_brief: Option<i64>,
-    /// The newest time that was told.
-    now: i64,
-    open: OpenStep,
-    /// End of the last closed step; none before the first.
-    closed: Option<i64>,
-    /// What the last step made of each entity.
-    last_scores: Vec<EntityScore>,
-    /// Whether that step was judged, rather than learnt from.
-    judged: bool,
-    /// The newest value of each entity, by number, and when it came.
-    newest: Vec<Option<(i64, Value)>>,
-    /// Whether what is heard now may be judged.
-    listening: bool,
-    /// Own memory was gone through.
-    recalled: bool,
-    /// The detector has back what it knew before the last stop.
-    restored: bool,
-    /// The last step when the routine was learnt anew.
-    relearnt: i64,
-    /// Whether it is being learnt anew.
-    studies: Studies,
-    /// It is to be learnt anew: an answer changed what of the past counts as a fault, or the last attempt did not come back.
-    recounted: bool,
-    /// Not before this moment does it begin by itself.
-    study_not_before: i64,
-    /// Entities that Home Assistant has no more, or that a resident excludes; what was learnt of them is kept, should they be back.
-    gone: BTreeSet<String>,
-    /// Thermometers that seem to report in another unit than they say.
-    unit_doubts: Vec<UnitDoubt>,
+    /// What the residents prefer.
+    preferences: Preferred,
+    /// What is learnt from the past.
+    relearning: RelearningState,
     /// What came of looking back at declared misses, oldest first.
     looks: Vec<(String, LookBack)>,
-    /// The newest step was not kept: the disk is full, or broken.
-    forgets: bool,
-    view: watch::Sender<HomeView>,
-    notices: mpsc::Sender<Notice>,
-    /// Notices that wait for the view to show what they are about.
-    untold: Vec<Notice>,
+    /// What is written.
+    memory: Memory,
+    /// What is sent.
+    delivery: Delivery,
 }
 
 impl DetectorService {
@@ -164,67 +134,44 @@ impl DetectorService {
         let timezone_configured = timezone.is_some();
         let config = DetectorConfig { timezone: timezone.unwrap_or(TimeZone::UTC), budget_per_week: budget, salt };
         let alarms = Alarms::remember(&history)?;
-        let house = wishes::remember(&history)?;
-        let mut detection = Self {
-            detector: HomeDetector::new(config.clone(), Arc::clone(&model)),
-            config,
-            timezone_configured,
-            model,
-            model_version,
-            history,
+        let memory = Memory::new(history);
+        let preferences = Preferred::remember(&memory, budget)?;
+        let mut detector = HomeDetector::new(config.clone(), Arc::clone(&model));
+        detector.set_budget(preferences.budget());
+        let mut service = Self {
+            judging: Judging { detector, config, timezone_configured, model, model_version },
+            steps: Steps::default(),
+            registry: Registry::default(),
             alarms,
-            feedback,
-            house,
-            configured_budget: budget,
-            conversions: Vec::new(),
-            places: HashMap::new(),
-            language: Language::default(),
-            next_brief: None,
-            now: 0,
-            open: OpenStep::default(),
-            closed: None,
-            last_scores: Vec::new(),
-            judged: false,
-            newest: Vec::new(),
-            listening: false,
-            recalled: false,
-            restored: false,
-            relearnt: 0,
-            studies: Studies::Rest,
-            recounted: false,
-            study_not_before: 0,
-            gone: BTreeSet::new(),
-            unit_doubts: Vec::new(),
+            preferences,
+            relearning: RelearningState::default(),
             looks: Vec::new(),
-            forgets: false,
-            view,
-            notices,
-            untold: Vec::new(),
+            memory,
+            delivery: Delivery::new(view, notices, feedback),
         };
-        detection.detector.set_budget(detection.budget());
-        let backtest = detection.backtest();
-        detection.view.send_modify(|view| view.backtest = backtest);
-        detection.show(None);
-        Ok(detection)
+        let backtest = service.backtest();
+        service.delivery.view.send_modify(|view| view.backtest = backtest);
+        service.show(None);
+        Ok(service)
     }
 
     /// Takes the home's time zone, unless one is configured. What is usual at which time of day is then learnt anew, for days that
     /// begin elsewhere.
     pub fn set_timezone(&mut self, timezone: TimeZone) {
-        if self.timezone_configured || self.config.timezone == timezone {
+        if self.judging.timezone_configured || self.judging.config.timezone == timezone {
             return;
         }
         tracing::info!(timezone = timezone.iana_name().unwrap_or("without a name"), "the home's time zone is another");
-        self.config.timezone = timezone;
-        self.next_brief = None;
-        if self.closed.is_some() {
+        self.judging.config.timezone = timezone;
+        self.preferences.next_brief = None;
+        if self.steps.closed.is_some() {
             self.relearn();
         } else {
-            let entities = self.detector.entities().to_vec();
-            self.detector = HomeDetector::new(self.config.clone(), Arc::clone(&self.model));
-            self.detector.set_budget(self.budget());
+            let entities = self.judging.detector.entities().to_vec();
+            self.judging.detector = HomeDetector::new(self.judging.config.clone(), Arc::clone(&self.judging.model));
+            self.judging.detector.set_budget(self.preferences.budget());
             for info in entities {
-                self.detector.add_entity(info);
+                self.judging.detector.add_entity(info);
             }
         }
         self.show(None);
@@ -237,17 +184,17 @@ impl DetectorService {
         let infos: Vec<EntityInfo> = kept.iter().map(|(info, _)| info.clone()).collect();
         self.forget_other_units(&infos);
         let numbers = kept.into_iter().map(|(info, way)| {
-            self.gone.remove(&info.entity_id);
-            let number = self.detector.add_entity(info.clone());
-            if let Err(error) = self.history.know(number, &info) {
+            self.registry.gone.remove(&info.entity_id);
+            let number = self.judging.detector.add_entity(info.clone());
+            if let Err(error) = self.memory.history.know(number, &info) {
                 tracing::warn!(error = %error, "an entity's values will not be remembered");
             }
             let place = number as usize;
-            if self.conversions.len() <= place {
-                self.conversions.resize(place + 1, None);
-                self.newest.resize(place + 1, None);
+            if self.registry.conversions.len() <= place {
+                self.registry.conversions.resize(place + 1, None);
+                self.steps.newest.resize(place + 1, None);
             }
-            self.conversions[place] = way;
+            self.registry.conversions[place] = way;
             number
         });
         numbers.collect()
@@ -257,77 +204,75 @@ impl DetectorService {
     /// of the last [`WARM_UP_SECONDS`].
     pub fn recall(&mut self, now: i64) -> Option<i64> {
         let from = step_before(now - WARM_UP_SECONDS);
-        if !self.recalled {
-            self.recalled = true;
+        if !self.relearning.recalled {
+            self.relearning.recalled = true;
             match self.recall_history(from, now) {
-                Ok(scores) => self.last_scores = scores,
+                Ok(scores) => self.steps.last_scores = scores,
                 Err(error) => {
                     tracing::warn!(error = %error, "own memory not read; learning from Home Assistant's instead");
                 }
             }
         }
-        self.open.newest().max(self.closed).filter(|known| *known > from)
+        self.steps.open.newest().max(self.steps.closed).filter(|known| *known > from)
     }
 
     /// Learns from the past without a word: `readings` sorted by time, complete up to `until`.
     pub fn learn(&mut self, readings: &[Reading], until: i64) {
         for reading in readings {
             let first = step_before(reading.at);
-            let closed = *self.closed.get_or_insert(first);
+            let closed = *self.steps.closed.get_or_insert(first);
             if reading.at <= closed {
                 continue;
             }
             self.close_through(step_before(reading.at - 1), Voice::Quiet);
             self.take(reading);
         }
-        if self.closed.is_some() {
+        if self.steps.closed.is_some() {
             self.close_through(step_before(until), Voice::Quiet);
         }
     }
 
     /// Whether what comes now may be judged: Home Assistant is up and everything before is learned.
     pub fn set_listening(&mut self, listening: bool, now: i64) {
-        self.listening = listening;
-        self.now = now;
-        let closed = self.closed.unwrap_or_else(|| step_before(now));
+        self.steps.listening = listening;
+        self.steps.now = now;
+        let closed = self.steps.closed.unwrap_or_else(|| step_before(now));
         if listening {
-            self.closed = Some(closed);
+            self.steps.closed = Some(closed);
             self.restore();
             // Closing a step again changes nothing but the voice: what cannot be is said from now on, not only from the
             // end of the step.
-            self.detector.close_step(closed, Voice::Live);
+            self.judging.detector.close_step(closed, Voice::Live);
             self.agree_with_detector(now);
             self.weigh_units();
-            let unheard = self.detector.raise_unheard_dangers(now);
+            let unheard = self.judging.detector.raise_unheard_dangers(now);
             self.tell(unheard, now, &[]);
             let readiness = self.readiness();
-            self.view.send_modify(|view| view.readiness = readiness);
+            self.delivery.view.send_modify(|view| view.readiness = readiness);
         }
         self.show(None);
     }
 
     /// Gives the detector back, once, what it knew before the last stop.
     fn restore(&mut self) {
-        if std::mem::replace(&mut self.restored, true) {
+        if std::mem::replace(&mut self.relearning.restored, true) {
             return;
         }
-        match self.history.note(DECIDER_NOTE) {
+        match self.memory.note(DECIDER_NOTE) {
+            Ok(Some(memory)) => self.judging.detector.restore(memory),
             Ok(None) => {}
-            Ok(Some(text)) => match serde_json::from_str(&text) {
-                Ok(memory) => self.detector.restore(memory),
-                Err(error) => self.history.set_note_aside(DECIDER_NOTE, &error, &text),
-            },
             Err(error) => tracing::warn!(error = %error, "what answers taught before the last stop is not read"),
         }
     }
 
     /// Says the alarms that only the detector has, and ends those that only the screen has.
     fn agree_with_detector(&mut self, now: i64) {
-        let lasting: Vec<_> = self.detector.alarms().iter().filter(|alarm| alarm.end.is_none()).cloned().collect();
+        let lasting: Vec<_> =
+            self.judging.detector.alarms().iter().filter(|alarm| alarm.end.is_none()).cloned().collect();
         let followed: Vec<&str> = lasting.iter().map(|alarm| alarm.id.as_str()).collect();
         for alarm in self.alarms.end_unfollowed(&followed, now) {
-            self.save(&alarm, None);
-            self.notify(NoticeKind::Ended, alarm);
+            self.memory.save_alarm(&alarm, None);
+            self.delivery.notify(NoticeKind::Ended, alarm);
         }
         let unsaid = lasting.into_iter().filter(|alarm| !self.alarms.was_told(&alarm.id));
         let unsaid = unsaid.map(AlarmEvent::Raised).collect();
@@ -336,24 +281,24 @@ impl DetectorService {
 
     /// Takes what was just heard; what no second look is needed for is said at once.
     pub fn hear(&mut self, readings: &[Reading]) {
-        let warned = self.detector.warning();
+        let warned = self.judging.detector.warning();
         for reading in readings {
             let events = self.take(reading);
             // Before anything may be judged, the detector learns only.
-            if self.listening {
+            if self.steps.listening {
                 self.tell(events, reading.at, &[]);
             }
         }
         // Also where no alarm began or ended by it: what was answered as a test is off again.
-        if self.listening && self.detector.warning() != warned {
+        if self.steps.listening && self.judging.detector.warning() != warned {
             self.show(None);
         }
     }
 
     /// Closes what can be closed at `now`.
     pub fn tick(&mut self, now: i64) {
-        self.now = now;
-        if self.listening {
+        self.steps.now = now;
+        if self.steps.listening {
             self.close_until(now);
         }
         self.tell_due(now);
@@ -363,9 +308,9 @@ impl DetectorService {
 
     /// Puts another model in charge.
     pub fn replace_model(&mut self, model: Arc<Model>, version: ModelVersion) {
-        self.detector.replace_model(Arc::clone(&model));
-        self.model = model;
-        self.model_version = version;
+        self.judging.detector.replace_model(Arc::clone(&model));
+        self.judging.model = model;
+        self.judging.model_version = version;
         self.show(None);
     }
 
@@ -380,47 +325,47 @@ impl DetectorService {
     pub fn trial_windows(&self, now: i64) -> TrialWindows {
         let turn = now.div_euclid(3_600).unsigned_abs();
         TrialWindows {
-            recent: self.detector.recent_windows(),
-            canaries: self.detector.synthetic_faults(turn),
-            share: self.detector.share(),
+            recent: self.judging.detector.recent_windows(),
+            canaries: self.judging.detector.synthetic_faults(turn),
+            share: self.judging.detector.share(),
         }
     }
 
     fn take(&mut self, reading: &Reading) -> Vec<AlarmEvent> {
         let reading = &self.converted(reading);
-        let class = self.detector.entities().get(reading.entity as usize).map(|info| info.class);
+        let class = self.judging.detector.entities().get(reading.entity as usize).map(|info| info.class);
         if let Some(class) = class {
-            self.open.take(reading, class);
+            self.steps.open.take(reading, class);
         }
-        if let Some(newest) = self.newest.get_mut(reading.entity as usize)
+        if let Some(newest) = self.steps.newest.get_mut(reading.entity as usize)
             && newest.is_none_or(|(at, _)| at <= reading.at)
         {
             *newest = Some((reading.at, reading.value));
         }
-        self.detector.observe(reading)
+        self.judging.detector.observe(reading)
     }
 
     /// Closes every step up to the one that ends at `last`.
     fn close_through(&mut self, last: i64, voice: Voice) {
-        while let Some(step_end) = self.closed.map(|closed| closed + STEP_SECONDS).filter(|end| *end <= last) {
-            let report = self.detector.close_step(step_end, voice);
-            let (rows, changes) = self.open.close(step_end, &report.scores);
-            let saved = self.history.save_step(step_end, &rows, &changes);
-            self.forgets = saved.is_err();
+        while let Some(step_end) = self.steps.closed.map(|closed| closed + STEP_SECONDS).filter(|end| *end <= last) {
+            let report = self.judging.detector.close_step(step_end, voice);
+            let (rows, changes) = self.steps.open.close(step_end, &report.scores);
+            let saved = self.memory.history.save_step(step_end, &rows, &changes);
+            self.memory.forgets = saved.is_err();
             if let Err(error) = saved {
                 tracing::warn!(error = %error, step = step_end, "a step is not remembered");
             }
-            self.closed = Some(step_end);
-            self.judged = voice == Voice::Live;
+            self.steps.closed = Some(step_end);
+            self.steps.judged = voice == Voice::Live;
             match voice {
                 Voice::Live => {
                     self.draw_question(&report);
                     self.tell(report.events, step_end, &report.scores);
                     self.show(Some((step_end, &report.scores)));
-                    self.last_scores = report.scores;
+                    self.steps.last_scores = report.scores;
                     self.weigh_units();
                     self.leave_faults(step_end);
-                    if self.detector.alarms().iter().any(|alarm| alarm.end.is_none()) {
+                    if self.judging.detector.alarms().iter().any(|alarm| alarm.end.is_none()) {
                         // A restart must know how long ago there was evidence, to go on with what lasts.
                         self.keep_decider();
                     }
@@ -429,7 +374,7 @@ impl DetectorService {
                 Voice::Quiet => {
                     let ended = |event: &AlarmEvent| matches!(event, AlarmEvent::Ended(_));
                     self.tell(report.events.into_iter().filter(ended).collect(), step_end, &[]);
-                    self.last_scores = report.scores;
+                    self.steps.last_scores = report.scores;
                 }
             }
         }

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use clap::Args;
 use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, SHIPPED_VERSION};
+use hearthwatch_edge_core::alarm::StoredAlarm;
+use hearthwatch_edge_core::explain::{self, Language};
+use hearthwatch_edge_core::preferences::Place;
 use hearthwatch_protocol::ModelVersion;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
@@ -29,9 +32,6 @@ use super::summary::Summary;
 use super::thermometers::Thermometers;
 use super::verdicts::Verdicts;
 use super::watch::Watchlist;
-use hearthwatch_edge_core::alarm::StoredAlarm;
-use hearthwatch_edge_core::explain::{self, Language};
-use hearthwatch_edge_core::preferences::Place;
 
 /// Salt of the alarm ids of replays. A constant, so that the same history gives the same ids wherever it is replayed;
 /// a home that shares its answers has a secret one instead.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use hearthwatch_detector::unit::Unit;
+use hearthwatch_edge_core::state;
 
 use super::super::error::{ReplayError, RowFault};
 use super::super::guess;
@@ -14,7 +15,6 @@ use super::super::number;
 use super::super::source::EventRow;
 use super::super::spelled_id;
 use super::{Each, EventsCsv, unreadable};
-use hearthwatch_edge_core::state;
 
 /// Longest entity id, as in Home Assistant's own tables.
 const ENTITY_ID_BYTES_MAX: usize = 255;

@@ -4,9 +4,9 @@
 
 use hearthwatch_detector::class::DeviceClass as C;
 use hearthwatch_detector::reading::Value;
+use hearthwatch_edge_core::state;
 
 use super::guess_words::{BINARY_WORDS, NOT_WATCHED_WORDS, NUMBER_WORDS, Word};
-use hearthwatch_edge_core::state;
 
 /// What an id was taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,6 @@ use std::collections::{HashMap, VecDeque};
 use hearthwatch_detector::alarm::AlarmEvent;
 use hearthwatch_detector::detector::EntityScore;
 use hearthwatch_detector::grid::{DAY_STEPS, STEP_SECONDS};
-
 use hearthwatch_edge_core::explain::Point;
 
 /// Steps that are kept of every entity, because any may be the next to alarm: three days, as flat lines and silences

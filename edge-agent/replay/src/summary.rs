@@ -3,10 +3,10 @@
 use std::fmt;
 
 use hearthwatch_detector::grid::{DAY_STEPS, STEP_SECONDS};
+use hearthwatch_edge_core::explain::on_off_is_judged_by;
 
 use super::playback::Played;
 use super::watch::counted;
-use hearthwatch_edge_core::explain::on_off_is_judged_by;
 
 /// Steps of a week.
 const WEEK_STEPS: f64 = 7.0 * 86_400.0 / STEP_SECONDS as f64;

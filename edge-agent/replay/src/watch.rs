@@ -6,12 +6,12 @@ use std::sync::Arc;
 use hearthwatch_detector::class::{Described, DeviceClass, Shape};
 use hearthwatch_detector::reading::{EntityInfo, Value};
 use hearthwatch_detector::unit::{Conversion, Unit};
+use hearthwatch_edge_core::state;
 
 use super::entities::Entities;
 use super::guess;
 use super::number;
 use super::source::EventRow;
-use hearthwatch_edge_core::state;
 
 /// Entities that one replay watches. Each holds two weeks of history, about 100 kB: 5,000 of them stay below 0.5 GB,
 /// and a busy house has 300.

@@ -2,9 +2,6 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
-
-use super::{CloudConfig, Config, DEFAULT_BUDGET_PER_WEEK, Section};
 use hearthwatch_configuration::Faults;
 use hearthwatch_configuration::Secret;
 use hearthwatch_edge_core::preferences::{BUDGET_MAX, BUDGET_MIN};
@@ -12,6 +9,9 @@ use hearthwatch_edge_home_assistant::config::HomeAssistantConfig;
 use hearthwatch_edge_home_assistant::config::HomeMqttConfig;
 use hearthwatch_edge_store::outbox::SharingLevel;
 use hearthwatch_edge_ui::config::PageConfig;
+use serde::Deserialize;
+
+use super::{CloudConfig, Config, DEFAULT_BUDGET_PER_WEEK, Section};
 
 /// Where a Debian image keeps the authorities that it trusts.
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";

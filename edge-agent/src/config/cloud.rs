@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use hearthwatch_protocol::{HomeId, ModelVersion};
-use url::Url;
-
-use super::enrolment::{self, Enrolment};
 use hearthwatch_configuration::Faults;
 use hearthwatch_configuration::Section;
 use hearthwatch_edge_store::outbox::SharingLevel;
 use hearthwatch_edge_update::{Install, Policy, WATCHING, Watching};
+use hearthwatch_protocol::{HomeId, ModelVersion};
+use url::Url;
+
+use super::enrolment::{self, Enrolment};
 
 /// Longest watch that can be configured, in hours: a model that needs more than a fortnight is not a release.
 const WATCH_HOURS_MAX: f64 = 336.0;

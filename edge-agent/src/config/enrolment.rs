@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use hearthwatch_protocol::HomeId;
-use url::Url;
-
 use hearthwatch_configuration::Faults;
 use hearthwatch_configuration::{Secret, Section};
+use hearthwatch_protocol::HomeId;
+use url::Url;
 
 /// Where the claim token is when no file is named. There is no argument for it: other users see those.
 pub const TOKEN_VARIABLE: &str = "HEARTHWATCH_CLAIM_TOKEN";

@@ -11,6 +11,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hearthwatch_detector::detector::{Model, SHIPPED_VERSION};
+use hearthwatch_edge_cloud::uplink::{self, Uplink, UplinkHandle, UplinkState};
+use hearthwatch_edge_detection::backtest;
+use hearthwatch_edge_detection::service::{
+    DetectorCommand, DetectorGone, DetectorHandle, FeedbackSink, HomeDetail, HomeView, ToFleet,
+};
+use hearthwatch_edge_store::history::HistoryReader;
+use hearthwatch_edge_store::outbox::{Admission, Outbox, SharingLevel};
+use hearthwatch_edge_update::UpdateView;
+use hearthwatch_edge_update::{ModelProof, Step, Trigger, Updater, Wishes};
 use hearthwatch_protocol::messages::{AgentStatus, UpdateOutcome, UpdateResult};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use rand::rngs::SmallRng;
@@ -25,15 +34,6 @@ use super::wiring::{HISTORY_FILE, StartError};
 use crate::audit::AUDIT_FILE;
 use crate::config::CloudConfig;
 use crate::state_directory::StateDirectory;
-use hearthwatch_edge_cloud::uplink::{self, Uplink, UplinkHandle, UplinkState};
-use hearthwatch_edge_detection::backtest;
-use hearthwatch_edge_detection::service::{
-    DetectorCommand, DetectorGone, DetectorHandle, FeedbackSink, HomeDetail, HomeView, ToFleet,
-};
-use hearthwatch_edge_store::history::HistoryReader;
-use hearthwatch_edge_store::outbox::{Admission, Outbox, SharingLevel};
-use hearthwatch_edge_update::UpdateView;
-use hearthwatch_edge_update::{ModelProof, Step, Trigger, Updater, Wishes};
 pub(super) use parts::uplink_config;
 use parts::{Entry, own_model};
 

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use hearthwatch_edge_cloud::uplink::{UplinkHandle, UplinkState};
+use hearthwatch_edge_core::mode::BrokerState;
+use hearthwatch_edge_core::mode::SessionState;
+use hearthwatch_edge_detection::service::DetectorHandle;
 use hearthwatch_supervision::{Board, Condition, Grade};
 use tokio::sync::watch;
 
 use super::unix_now;
 use crate::diskless::Membership;
-use hearthwatch_edge_cloud::uplink::{UplinkHandle, UplinkState};
-use hearthwatch_edge_core::mode::BrokerState;
-use hearthwatch_edge_core::mode::SessionState;
-use hearthwatch_edge_detection::service::DetectorHandle;
 
 /// Records are sent again after a quarter of an hour at the latest: a fleet that has taken none of them for a day is not well.
 const BACKLOG_MAX: Duration = Duration::from_secs(86_400);

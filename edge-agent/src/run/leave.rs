@@ -9,6 +9,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use hearthwatch_edge_cloud::uplink;
+use hearthwatch_edge_home_assistant::discovery::{self, Device};
+use hearthwatch_edge_store::outbox::{Outbox, TakeBack};
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::AgentStatus;
 use tokio::sync::watch;
@@ -20,9 +23,6 @@ use crate::config::{CloudConfig, Config};
 use crate::log::{self, LogFormat};
 use crate::output::stderr_line;
 use crate::state_directory::StateDirectory;
-use hearthwatch_edge_cloud::uplink;
-use hearthwatch_edge_home_assistant::discovery::{self, Device};
-use hearthwatch_edge_store::outbox::{Outbox, TakeBack};
 
 /// How long the fleet's receipt is waited for: an aggregator answers within seconds of its broker.
 const RECEIPT_PATIENCE: Duration = Duration::from_secs(60);

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use hearthwatch_edge_detection::service::Tally;
+use hearthwatch_edge_update::watch::Watch;
 use hearthwatch_protocol::manifest::{Manifest, SignedManifest, Vitals};
 use hearthwatch_protocol::seal::SigningKey;
 use hearthwatch_protocol::{HomeId, ModelVersion};
@@ -9,8 +11,6 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::config::CloudConfig;
-use hearthwatch_edge_detection::service::Tally;
-use hearthwatch_edge_update::watch::Watch;
 
 /// Why nothing was signed.
 #[derive(Debug, thiserror::Error)]

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use hearthwatch_edge_cloud::uplink::UplinkState;
+use hearthwatch_edge_core::mode::BrokerState;
+use hearthwatch_edge_core::mode::SessionState;
+use hearthwatch_edge_core::mode::{CloudState, Mode};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::diskless::Membership;
-use hearthwatch_edge_cloud::uplink::UplinkState;
-use hearthwatch_edge_core::mode::BrokerState;
-use hearthwatch_edge_core::mode::SessionState;
-use hearthwatch_edge_core::mode::{CloudState, Mode};
 
 /// How long changes are gathered before the mode is put together again.
 const SETTLE: Duration = Duration::from_millis(200);

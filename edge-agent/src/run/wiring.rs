@@ -5,18 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hearthwatch_supervision::{Board, FaultPlan, PartFailed, Supervisor};
-use jiff::Timestamp;
-use tokio::net::TcpListener;
-use tokio::sync::{Mutex, mpsc, watch};
-use tokio_util::sync::{CancellationToken, DropGuard};
-
-use super::fleet::Fleet;
-use super::modes::{self, Sides};
-use super::{DRAIN, health, unix_now};
-use crate::config::{CloudConfig, Config};
-use crate::diskless::{Joining, Membership};
-use crate::state_directory::{StateDirectory, StateError};
 use hearthwatch_edge_cloud::identity::pair::{Pair, PairError};
 use hearthwatch_edge_cloud::identity::{self, Identity};
 use hearthwatch_edge_cloud::uplink::{UplinkError, UplinkHandle};
@@ -35,6 +23,18 @@ use hearthwatch_edge_ui::PageParts;
 use hearthwatch_edge_ui::guard::Door;
 use hearthwatch_edge_update::UpdateView;
 use hearthwatch_edge_update::{UpdaterError, Wishes};
+use hearthwatch_supervision::{Board, FaultPlan, PartFailed, Supervisor};
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::fleet::Fleet;
+use super::modes::{self, Sides};
+use super::{DRAIN, health, unix_now};
+use crate::config::{CloudConfig, Config};
+use crate::diskless::{Joining, Membership};
+use crate::state_directory::{StateDirectory, StateError};
 
 /// Notices that wait for the home's broker; see the bound on waiting events in [`hearthwatch_edge_home_assistant::discovery`].
 const NOTICES_MAX: usize = 64;

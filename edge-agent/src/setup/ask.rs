@@ -3,8 +3,9 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::{Command, Stdio};
 
-use super::SetupError;
 use hearthwatch_configuration::Secret;
+
+use super::SetupError;
 
 /// Longest answer; a token has about 180 characters.
 const ANSWER_BYTES_MAX: u64 = 4096;

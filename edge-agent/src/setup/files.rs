@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::answers::Answers;
-use crate::config::Config;
 use hearthwatch_configuration::Faults;
 use hearthwatch_configuration::Secret;
+
+use super::answers::Answers;
+use crate::config::Config;
 
 /// The configuration's name.
 pub(super) const CONFIG: &str = "edge.toml";

@@ -13,14 +13,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use hearthwatch_edge_core::explain::Language;
+use hearthwatch_edge_store::outbox::SharingLevel;
+use hearthwatch_edge_ui::config::PageConfig;
 
 use crate::output::stderr_line;
 use answers::{Answers, Door};
 use ask::Asker;
 pub use files::FilesError;
-use hearthwatch_edge_core::explain::Language;
-use hearthwatch_edge_store::outbox::SharingLevel;
-use hearthwatch_edge_ui::config::PageConfig;
 pub use probe::{BrokerError, HomeAssistantFound, try_broker, try_home_assistant};
 
 /// What a person types; whatever is missing is asked.

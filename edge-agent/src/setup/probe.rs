@@ -3,18 +3,17 @@
 use std::fmt;
 use std::time::Duration;
 
-use hearthwatch_detector::reading::Value;
-use hearthwatch_link::{LinkConfig, LinkError, LinkEvent};
-use serde::Deserialize;
-use serde_json::json;
-use tokio::time::timeout;
-
 use hearthwatch_configuration::Secret;
+use hearthwatch_detector::reading::Value;
 use hearthwatch_edge_core::unit_doubt::{Thermometer, UnitDoubt, doubts};
 use hearthwatch_edge_home_assistant::config::websocket_url;
 use hearthwatch_edge_home_assistant::home_assistant::entities::{WatchedEntities, parse_state};
 use hearthwatch_edge_home_assistant::home_assistant::registry::{self, PresentState, Register};
 use hearthwatch_edge_home_assistant::home_assistant::socket::{Socket, SocketError};
+use hearthwatch_link::{LinkConfig, LinkError, LinkEvent};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::timeout;
 
 /// How long a broker may take to let us in.
 const BROKER_PATIENCE: Duration = Duration::from_secs(10);

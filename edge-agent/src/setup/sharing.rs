@@ -1,8 +1,7 @@
 //! What each level of sharing sends, in bytes that were really encoded.
 
-use hearthwatch_protocol::{HomeId, Message, encode};
-
 use hearthwatch_edge_store::outbox::{SharingLevel, example_record};
+use hearthwatch_protocol::{HomeId, Message, encode};
 
 /// A line for each level.
 pub(super) fn explained() -> Vec<String> {

@@ -2,9 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use hearthwatch_configuration::Secret;
+
 use super::*;
 use crate::config::Config;
-use hearthwatch_configuration::Secret;
 
 fn args(dir: &std::path::Path) -> SetupArgs {
     SetupArgs {

@@ -5,6 +5,12 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::post;
 use axum::{Extension, Form, Router};
 use hearthwatch_detector::alarm::Verdict;
+use hearthwatch_edge_core::alarm::Reason;
+use hearthwatch_edge_core::preferences::{Change, Scope};
+use hearthwatch_edge_detection::miss;
+use hearthwatch_edge_detection::service::{DetectorCommand, verdict_word};
+use hearthwatch_edge_store::outbox::{SharingLevel, TakeBack};
+use hearthwatch_edge_update::UpdateWish;
 use hearthwatch_protocol::Sequence;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -13,12 +19,6 @@ use serde::Deserialize;
 use super::guard::Refusal;
 use super::home::PageError;
 use super::{Base, Page};
-use hearthwatch_edge_core::alarm::Reason;
-use hearthwatch_edge_core::preferences::{Change, Scope};
-use hearthwatch_edge_detection::miss;
-use hearthwatch_edge_detection::service::{DetectorCommand, verdict_word};
-use hearthwatch_edge_store::outbox::{SharingLevel, TakeBack};
-use hearthwatch_edge_update::UpdateWish;
 
 pub(super) fn router() -> Router<Page> {
     Router::new()

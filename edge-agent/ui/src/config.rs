@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use crate::guard::Door;
 use hearthwatch_configuration::{Faults, Section};
+
+use crate::guard::Door;
 
 /// Port of the page unless said otherwise; the one that Home Assistant's ingress asks for by default.
 const PAGE_PORT: u16 = 8099;

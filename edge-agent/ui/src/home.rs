@@ -6,12 +6,6 @@ use std::collections::HashMap;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use hearthwatch_detector::reading::EntityInfo;
-use hearthwatch_protocol::messages::{Contribution, FeedbackRecord};
-use hearthwatch_protocol::{HomeId, Message, Sequence, encode};
-use jiff::tz::TimeZone;
-
-use super::preview::{self, PREVIEW_SECONDS, WouldBe};
-use super::{Page, Wish};
 use hearthwatch_edge_cloud::uplink::UplinkError;
 use hearthwatch_edge_core::alarm::StoredAlarm;
 use hearthwatch_edge_core::explain::{self, Picture, Point, Theme};
@@ -21,6 +15,12 @@ use hearthwatch_edge_detection::service::{DetectorCommand, DetectorGone, HomeDet
 use hearthwatch_edge_store::history::{HistoryError, HistoryReader, JudgedSpan, StoredMiss, StoredQuestion};
 use hearthwatch_edge_store::outbox::{LedgerEntry, OutboxError, SharingLevel, StoredWithdrawal, example_record};
 use hearthwatch_edge_update::UpdateView;
+use hearthwatch_protocol::messages::{Contribution, FeedbackRecord};
+use hearthwatch_protocol::{HomeId, Message, Sequence, encode};
+use jiff::tz::TimeZone;
+
+use super::preview::{self, PREVIEW_SECONDS, WouldBe};
+use super::{Page, Wish};
 
 /// How far back the timeline reaches.
 pub(super) const TIMELINE_SECONDS: i64 = 30 * 86_400;

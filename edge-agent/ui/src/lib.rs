@@ -28,6 +28,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hearthwatch_edge_cloud::uplink::UplinkHandle;
+use hearthwatch_edge_core::mode::Mode;
+use hearthwatch_edge_detection::service::{DetectorHandle, HomeView};
+use hearthwatch_edge_update::UpdateView;
+use hearthwatch_edge_update::Wishes;
 use hearthwatch_supervision::Board;
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -35,11 +40,6 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use guard::{Door, Visitor, admit, may_change};
-use hearthwatch_edge_cloud::uplink::UplinkHandle;
-use hearthwatch_edge_core::mode::Mode;
-use hearthwatch_edge_detection::service::{DetectorHandle, HomeView};
-use hearthwatch_edge_update::UpdateView;
-use hearthwatch_edge_update::Wishes;
 use home::{Everything, PageError};
 
 /// Largest body of a form, in bytes: the longest holds an entity's id of 255 characters.

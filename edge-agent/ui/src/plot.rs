@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use hearthwatch_detector::features::Band;
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_detector::unit::DisplayUnit;
+use hearthwatch_edge_core::explain::{self, Point};
+use hearthwatch_edge_store::history::JudgedSpan;
 use jiff::tz::TimeZone;
 use maud::{Markup, PreEscaped, html};
 
 use super::home::{OwnHistory, Preview};
 use super::text;
-use hearthwatch_edge_core::explain::{self, Point};
-use hearthwatch_edge_store::history::JudgedSpan;
 
 /// Units of the drawing; it is scaled to the width that there is.
 const WIDTH: f32 = 720.0;

@@ -8,7 +8,6 @@ use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::features::AnomalyKind;
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_detector::reading::EntityInfo;
-
 use hearthwatch_edge_store::history::LoudStep;
 
 /// What is previewed.

@@ -6,15 +6,15 @@ use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::detector::Model;
 use hearthwatch_detector::features::AnomalyKind;
 use hearthwatch_detector::reading::EntityInfo;
-use hearthwatch_protocol::ModelVersion;
-use tower::ServiceExt;
-
-use super::*;
 use hearthwatch_edge_core::alarm::StoredAlarm;
 use hearthwatch_edge_core::mode::SessionState;
 use hearthwatch_edge_core::preferences::Place;
 use hearthwatch_edge_detection::service::{self, DetectorCommand, DetectorParts, DetectorService};
 use hearthwatch_edge_store::history::{History, StoredQuestion};
+use hearthwatch_protocol::ModelVersion;
+use tower::ServiceExt;
+
+use super::*;
 
 const NOW: i64 = 1_700_000_000;
 

@@ -4,12 +4,11 @@ use hearthwatch_detector::alarm::{Lesson, Verdict};
 use hearthwatch_detector::features::AnomalyKind;
 use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_detector::unit::{self, DisplayUnit};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-
 use hearthwatch_edge_core::alarm::StoredAlarm;
 use hearthwatch_edge_core::explain;
 use hearthwatch_edge_detection::service::{LookBack, unusual_percent};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 /// `at` in the home's time, by jiff's `strftime` letters.
 pub(super) fn local(at: i64, timezone: &TimeZone, format: &str) -> String {

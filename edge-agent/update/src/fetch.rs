@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+use hearthwatch_edge_cloud::pinned;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_RANGE, DATE, RANGE};
 use tokio::io::AsyncWriteExt;
@@ -21,7 +22,6 @@ use tough::{FilesystemTransport, Transport, TransportError, TransportErrorKind, 
 use url::Url;
 
 use crate::trust::TrustError;
-use hearthwatch_edge_cloud::pinned;
 
 /// Longest silence in the middle of an answer.
 const SILENCE_SECONDS_MAX: u64 = 20;

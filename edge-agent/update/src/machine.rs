@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use hearthwatch_edge_cloud::pinned;
 use hearthwatch_link::Backoff;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::limits::TEXT_BYTES_MAX;
@@ -21,7 +22,6 @@ use crate::fetch::Busy;
 use crate::policy::{Install, Policy};
 use crate::slots::Trial;
 use crate::trust::{Offer, TrustError};
-use hearthwatch_edge_cloud::pinned;
 
 /// The repository is asked so often without a notice, give or take the jitter: a retained notice makes this a second rope.
 const CHECK: Backoff = Backoff { first: Duration::from_secs(6 * 3_600), longest: Duration::from_secs(6 * 3_600) };

@@ -11,13 +11,13 @@ mod pointer;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hearthwatch_edge_store::database;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::limits::ARTIFACT_BYTES_MAX;
 use hearthwatch_protocol::messages::UpdateOutcome;
 use sha2::{Digest, Sha256};
 
 use crate::disk::Disk;
-use hearthwatch_edge_store::database;
 use pointer::Pointer;
 pub use pointer::{Followed, Held, Slot, Staged, Trial};
 

@@ -6,6 +6,8 @@ mod view;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use hearthwatch_edge_cloud::pinned::{self, PinnedError};
+use hearthwatch_edge_core::trial::TrialWindows;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::assignment::SignedAssignment;
 use hearthwatch_protocol::messages::{UpdateOutcome, UpdateStage};
@@ -22,9 +24,6 @@ use crate::prove::{Prove, contained};
 use crate::slots::{SlotError, Slots};
 use crate::trust::{Offer, TrustError, TrustStore, Verified};
 use crate::watch::{LOOKS_MIN, Margins, Watch};
-use hearthwatch_edge_cloud::pinned::{self, PinnedError};
-use hearthwatch_edge_core::trial::TrialWindows;
-
 pub use roll_back::{BY_HAND, RollBackError};
 
 /// How long a new model is watched unless said otherwise: an hour beside the one in charge, then six in charge, which see a morning or

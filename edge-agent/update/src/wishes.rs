@@ -7,11 +7,10 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hearthwatch_edge_store::database;
 use hearthwatch_protocol::ModelVersion;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-
-use hearthwatch_edge_store::database;
 
 /// Answered wishes that are remembered: what a page shows.
 const ANSWERED_MAX: usize = 10;

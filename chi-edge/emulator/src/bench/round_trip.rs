@@ -1,7 +1,8 @@
 //! `bench loop`: from the last stored verdict to the new model in charge of every home.
 
-use crate::demo::{Habits, Screen, Settings, Timeline, world};
 use clap::Args;
+
+use crate::demo::{Habits, Screen, Settings, Timeline, world};
 
 /// How large a world.
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hearthwatch_edge_store::outbox::{Admission, Numbered, Outbox, OutboxError};
 use hearthwatch_link::{LinkError, LinkEvent, LinkEvents, LinkHandle, Publication};
 use hearthwatch_protocol::assignment::SignedAssignment;
 use hearthwatch_protocol::manifest::SignedManifest;
@@ -17,7 +18,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::uplink::session::{Next, Sent, Session};
-use hearthwatch_edge_store::outbox::{Admission, Numbered, Outbox, OutboxError};
 
 /// The outbox as the detector service and the uplink share it.
 pub type SharedOutbox = Arc<Mutex<Outbox>>;

@@ -3,9 +3,9 @@
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::grid::{FEATURES, WINDOW_STEPS};
 use hearthwatch_detector::reading::Value;
+use hearthwatch_edge_store::history::{History, StepRow};
 
 use super::*;
-use hearthwatch_edge_store::history::{History, StepRow};
 
 const DAY: i64 = 86_400;
 

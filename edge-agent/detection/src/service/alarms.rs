@@ -2,13 +2,13 @@
 
 use hearthwatch_detector::alarm::{AlarmEvent, Cause, Onset, Severity, Verdict, group};
 use hearthwatch_detector::reading::EntityInfo;
-use hearthwatch_protocol::ModelVersion;
-
-use super::view::{Month, NoticeKind, ShownAlarm};
 use hearthwatch_edge_core::alarm::Precedent;
 use hearthwatch_edge_core::alarm::Reason;
 use hearthwatch_edge_core::preferences::{Held, Place, WEEK_SECONDS};
 use hearthwatch_edge_store::history::{History, HistoryError};
+use hearthwatch_protocol::ModelVersion;
+
+use super::view::{Month, NoticeKind, ShownAlarm};
 
 /// How many alarms can be answered by id. At a budget of one a week, two years; at a hundred, a week.
 const ANSWERABLE_MAX: usize = 100;

@@ -1,10 +1,10 @@
 //! The daily brief: what the last day brought, as one message.
 
 use hearthwatch_detector::alarm::Withheld;
+use hearthwatch_edge_core::explain::{DayInBrief, friendly_name};
 
 use super::DetectorService;
 use super::view::Brief;
-use hearthwatch_edge_core::explain::{DayInBrief, friendly_name};
 
 /// What a brief is about.
 const DAY_SECONDS: i64 = 86_400;
@@ -23,8 +23,8 @@ impl DetectorService {
         };
         let withheld: Vec<&Withheld> = self.withheld_since(now - DAY_SECONDS).collect();
         let withheld_names: Vec<String> = withheld.iter().take(NAMED_MAX).map(|one| self.name_of(one.entity)).collect();
-        let text = self.language.brief(&DayInBrief {
-            watched: self.detector.entities().len(),
+        let text = self.preferences.language.brief(&DayInBrief {
+            watched: self.judging.detector.entities().len(),
             said: (said.len(), &names(&said)),
             held: (held.len(), &names(&held)),
             withheld: (withheld.len(), &withheld_names.join(", ")),
@@ -35,13 +35,13 @@ impl DetectorService {
 
     /// What the allowance held back and that was there after `since`, oldest first.
     pub(super) fn withheld_since(&self, since: i64) -> impl Iterator<Item = &Withheld> {
-        self.detector.withheld().iter().filter(move |one| one.until > since)
+        self.judging.detector.withheld().iter().filter(move |one| one.until > since)
     }
 
     /// What people call an entity of the detector's list; empty for one that is not in it.
     pub(super) fn name_of(&self, entity: u32) -> String {
-        let Some(info) = self.detector.entities().get(entity as usize) else { return String::new() };
-        let place = self.places.get(&info.entity_id);
+        let Some(info) = self.judging.detector.entities().get(entity as usize) else { return String::new() };
+        let place = self.registry.places.get(&info.entity_id);
         place.map_or_else(|| friendly_name(&info.entity_id), |place| place.name_of(&info.entity_id))
     }
 }

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use hearthwatch_detector::detector::Voice;
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_detector::reading::Reading;
+use hearthwatch_edge_store::history::HistoryError;
 
 use super::{CLOSING_GRACE_SECONDS, DetectorService, step_before};
-use hearthwatch_edge_store::history::HistoryError;
 
 /// A clock that is set back by less is waited for: it is corrected by seconds now and then.
 const BACK_SECONDS_MAX: i64 = 300;
@@ -30,7 +30,7 @@ pub struct SetBack {
 impl DetectorService {
     /// Closes what has ended at `now`.
     pub(super) fn close_until(&mut self, now: i64) {
-        let Some(closed) = self.closed else { return };
+        let Some(closed) = self.steps.closed else { return };
         if now < closed - BACK_SECONDS_MAX {
             self.go_back_to(now, closed - now);
             return;
@@ -42,7 +42,7 @@ impl DetectorService {
                 "the time has jumped ahead, or this machine slept: what was not heard is not judged"
             );
             // Passed over at once: a clock that began in 1970 would ask for millions of steps.
-            self.closed = Some(target - STEP_SECONDS);
+            self.steps.closed = Some(target - STEP_SECONDS);
         }
         self.close_through(target, Voice::Live);
     }
@@ -54,35 +54,35 @@ impl DetectorService {
             tracing::warn!(error = %error, "what was heard in a wrong time is not read");
             BTreeMap::new()
         });
-        if let Err(error) = self.history.forget_after(step) {
+        if let Err(error) = self.memory.history.forget_after(step) {
             tracing::error!(error = %error, "steps of a wrong time are remembered until it is reached");
         }
         // What was heard is true, only not the time.
-        self.open.restart();
+        self.steps.open.restart();
         for (entity, reading) in newest {
-            if let Some(info) = self.detector.entities().get(entity as usize) {
-                self.open.take(&Reading { at: now, ..reading }, info.class);
+            if let Some(info) = self.judging.detector.entities().get(entity as usize) {
+                self.steps.open.take(&Reading { at: now, ..reading }, info.class);
             }
         }
-        self.closed = Some(step);
-        self.relearnt = self.relearnt.min(step);
-        self.study_not_before = self.study_not_before.min(now);
-        self.next_brief = None;
-        let over = self.detector.go_back_to(step);
+        self.steps.closed = Some(step);
+        self.relearning.relearnt = self.relearning.relearnt.min(step);
+        self.relearning.study_not_before = self.relearning.study_not_before.min(now);
+        self.preferences.next_brief = None;
+        let over = self.judging.detector.go_back_to(step);
         self.tell(over, now, &[]);
-        self.view.send_modify(|view| view.set_back = Some(SetBack { at: now, seconds }));
+        self.delivery.view.send_modify(|view| view.set_back = Some(SetBack { at: now, seconds }));
         self.relearn();
     }
 
     /// The newest word of each entity since `step`.
     fn newest_states(&self, step: i64) -> Result<BTreeMap<u32, Reading>, HistoryError> {
         let mut newest = BTreeMap::new();
-        for end in self.history.steps(step, i64::MAX)? {
-            for heard in self.history.readings(end, end - STEP_SECONDS)? {
+        for end in self.memory.history.steps(step, i64::MAX)? {
+            for heard in self.memory.history.readings(end, end - STEP_SECONDS)? {
                 newest.insert(heard.entity, Reading { at: heard.at, entity: heard.entity, value: heard.value });
             }
         }
-        newest.extend(self.open.heard().map(|reading| (reading.entity, *reading)));
+        newest.extend(self.steps.open.heard().map(|reading| (reading.entity, *reading)));
         Ok(newest)
     }
 }

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use hearthwatch_detector::alarm::{Alarm, Verdict};
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_detector::reading::EntityInfo;
+use hearthwatch_edge_core::preferences::{Held, WEEK_SECONDS};
 
 use super::view::ShownAlarm;
-use hearthwatch_edge_core::preferences::{Held, WEEK_SECONDS};
 
 /// An alarm that is over and that nobody answered was a fault if it lasted this long.
 const UNANSWERED_SECONDS: i64 = 86_400;

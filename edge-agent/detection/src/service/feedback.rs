@@ -3,11 +3,11 @@
 use hearthwatch_detector::alarm::Verdict;
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
+use hearthwatch_edge_store::outbox::SharingLevel;
 use hearthwatch_protocol::messages::{Announcement, FeatureWindow, FeedbackRecord, Origin};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, Sequence, messages};
 
 use super::view::ShownAlarm;
-use hearthwatch_edge_store::outbox::SharingLevel;
 
 /// What a home has to say to the fleet.
 #[derive(Debug, Clone, PartialEq)]

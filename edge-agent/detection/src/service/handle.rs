@@ -7,6 +7,12 @@ use hearthwatch_detector::alarm::Verdict;
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::detector::{Model, NetworkRecords};
 use hearthwatch_detector::reading::{EntityInfo, Reading};
+use hearthwatch_edge_core::alarm::Reason;
+use hearthwatch_edge_core::backtest::Backtest;
+use hearthwatch_edge_core::explain::Language;
+use hearthwatch_edge_core::preferences::{Change, ChangeError, Place};
+use hearthwatch_edge_core::trial::TrialWindows;
+use hearthwatch_edge_store::history::StoredMiss;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_supervision::Strikes;
 use jiff::tz::TimeZone;
@@ -15,12 +21,6 @@ use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 use super::health::DetectorHealth;
 use super::{AlarmPicture, DetectorService, HomeDetail, MissReport, Moves, RecordedState, Relearning, Tally};
 use crate::miss::LOOKS_MAX;
-use hearthwatch_edge_core::alarm::Reason;
-use hearthwatch_edge_core::backtest::Backtest;
-use hearthwatch_edge_core::explain::Language;
-use hearthwatch_edge_core::preferences::{Change, ChangeError, Place};
-use hearthwatch_edge_core::trial::TrialWindows;
-use hearthwatch_edge_store::history::StoredMiss;
 
 /// Commands that may wait. The largest is a slice of history, at most 4 MiB; slices come one at a time.
 const COMMANDS_MAX: usize = 64;
@@ -164,7 +164,7 @@ impl DetectorThread {
             health.begins();
             let before = detection.stage();
             detection.obey(command);
-            health.obeyed(detection.closed, detection.listening, detection.forgets);
+            health.obeyed(detection.steps.closed, detection.steps.listening, detection.memory.forgets);
             if detection.stage() != before {
                 // A few times an hour: what was needed once, or long ago, need not be held.
                 hearthwatch_footprint::let_go_of_program();
@@ -206,7 +206,7 @@ impl DetectorService {
     /// What changes when the warm start is over, when a step is closed and when learning anew begins and ends; during a warm start
     /// nothing does.
     fn stage(&self) -> Option<(Option<i64>, bool)> {
-        self.listening.then_some((self.closed, self.is_relearning()))
+        self.steps.listening.then_some((self.steps.closed, self.is_relearning()))
     }
 
     /// Carries out one command. Who asked may have gone: then the answer is dropped.

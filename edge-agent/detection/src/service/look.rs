@@ -6,6 +6,11 @@ use std::sync::Arc;
 use hearthwatch_detector::alarm::{DeciderMemory, Verdict, alarm_id};
 use hearthwatch_detector::detector::{DetectorConfig, EntityScore, Model, NetworkRecords};
 use hearthwatch_detector::reading::{EntityInfo, Value};
+use hearthwatch_edge_core::backtest::Backtest;
+use hearthwatch_edge_core::explain::friendly_name;
+use hearthwatch_edge_core::preferences::Place;
+use hearthwatch_edge_core::unit_doubt::UnitDoubt;
+use hearthwatch_edge_store::history::StoredMiss;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::Origin;
 
@@ -13,11 +18,6 @@ use super::feedback::{self, Declared};
 use super::{DetectorService, ShownAlarm};
 use crate::backtest::Moment;
 use crate::miss::LOOKS_MAX;
-use hearthwatch_edge_core::backtest::Backtest;
-use hearthwatch_edge_core::explain::friendly_name;
-use hearthwatch_edge_core::preferences::Place;
-use hearthwatch_edge_core::unit_doubt::UnitDoubt;
-use hearthwatch_edge_store::history::StoredMiss;
 
 /// What came of the last looks back is told until the next start; the page shows fewer.
 const LOOKS_TOLD: usize = 2 * LOOKS_MAX;
@@ -112,25 +112,25 @@ impl DetectorService {
     /// Tells everything.
     #[must_use]
     pub fn look(&self) -> HomeDetail {
-        let scores = &self.last_scores;
+        let scores = &self.steps.last_scores;
         let of = |number: usize| scores.get(number).filter(|score| score.entity as usize == number).cloned();
-        let entities = self.detector.entities().iter().cloned().enumerate();
+        let entities = self.judging.detector.entities().iter().cloned().enumerate();
         HomeDetail {
             entities: entities.map(|(number, info)| (info, of(number))).collect(),
-            newest: self.newest.iter().map(|newest| newest.map(|(_, value)| value)).collect(),
-            model: Arc::clone(&self.model),
-            model_version: self.model_version,
-            config: self.config.clone(),
-            budget: self.detector.budget(),
-            memory: self.detector.memory(),
-            watched: self.detector.watched(),
-            closed: self.closed,
+            newest: self.steps.newest.iter().map(|newest| newest.map(|(_, value)| value)).collect(),
+            model: Arc::clone(&self.judging.model),
+            model_version: self.judging.model_version,
+            config: self.judging.config.clone(),
+            budget: self.judging.detector.budget(),
+            memory: self.judging.detector.memory(),
+            watched: self.judging.detector.watched(),
+            closed: self.steps.closed,
             alarms: self.alarms.list().to_vec(),
             backtest: self.backtest(),
-            places: self.places.clone(),
-            judged: self.judged,
-            gone: self.gone.clone(),
-            unit_doubts: self.unit_doubts.clone(),
+            places: self.registry.places.clone(),
+            judged: self.steps.judged,
+            gone: self.registry.gone.clone(),
+            unit_doubts: self.registry.unit_doubts.clone(),
             looks: self.looks.clone(),
         }
     }
@@ -146,11 +146,11 @@ impl DetectorService {
     }
 
     fn miss_id(&self, entity_id: &str, at: i64) -> String {
-        alarm_id(&self.config.salt, &format!("miss|{entity_id}"), at)
+        alarm_id(&self.judging.config.salt, &format!("miss|{entity_id}"), at)
     }
 
     fn keep_miss(&mut self, miss: &StoredMiss) {
-        if let Err(error) = self.history.save_miss(miss) {
+        if let Err(error) = self.memory.history.save_miss(miss) {
             tracing::error!(error = %error, "a declared miss would not survive a restart");
         }
     }
@@ -176,37 +176,31 @@ impl DetectorService {
     }
 
     fn share_miss(&mut self, id: &str, report: &MissReport, now: i64) -> bool {
-        let class = self.detector.entities().iter().find(|info| info.entity_id == report.entity_id);
+        let class = self.judging.detector.entities().iter().find(|info| info.entity_id == report.entity_id);
         let Some(class) = class.map(|info| info.class) else { return false };
         let Some(moment) = &report.moment else { return false };
         let declared = Declared {
             id,
             class,
-            model_version: self.model_version,
+            model_version: self.judging.model_version,
             score: moment.score.unwrap_or(moment.threshold),
             threshold: moment.threshold,
             raised_at: report.at,
             origin: Origin::Miss,
         };
         let window = Some(moment.window.clone());
-        self.share(id, |home| feedback::record(home, &declared, window, Verdict::Confirmed, now))
+        self.delivery.share(id, |home| feedback::record(home, &declared, window, Verdict::Confirmed, now))
     }
 
     /// What the newest model would have changed.
     pub(super) fn backtest(&self) -> Option<Backtest> {
-        let text = self.history.note(BACKTEST_NOTE).ok().flatten()?;
-        serde_json::from_str(&text).inspect_err(|error| self.history.set_note_aside(BACKTEST_NOTE, error, &text)).ok()
+        self.memory.note(BACKTEST_NOTE).ok().flatten()
     }
 
-    /// Keeps what a new model would have changed, and shows it. What it was heard to say on the way lets it speak at once.
+    /// Keeps what a new model would have changed, and shows it. The network's records of the way there let it judge at once.
     pub fn keep_backtest(&mut self, backtest: &Backtest, records: &NetworkRecords) {
-        self.detector.take_records(records);
-        self.view.send_modify(|view| view.backtest = Some(backtest.clone()));
-        let kept = serde_json::to_string(backtest)
-            .map_err(|error| error.to_string())
-            .and_then(|text| self.history.set_note(BACKTEST_NOTE, &text).map_err(|error| error.to_string()));
-        if let Err(error) = kept {
-            tracing::warn!(error, "what the new model would have changed is forgotten");
-        }
+        self.judging.detector.take_records(records);
+        self.delivery.view.send_modify(|view| view.backtest = Some(backtest.clone()));
+        self.memory.keep_note(BACKTEST_NOTE, backtest, "what the new model would have changed is forgotten");
     }
 }

@@ -6,17 +6,17 @@
 
 use hearthwatch_detector::alarm::{Verdict, alarm_id};
 use hearthwatch_detector::detector::{EntityScore, StepReport};
+use hearthwatch_edge_core::preferences::WEEK_SECONDS;
+use hearthwatch_edge_store::history::StoredQuestion;
 use hearthwatch_protocol::messages::Origin;
 
 use super::DetectorService;
 use super::feedback::{self, Declared};
-use hearthwatch_edge_core::preferences::WEEK_SECONDS;
-use hearthwatch_edge_store::history::StoredQuestion;
 
 impl DetectorService {
     /// Questions drawn by chance in the week before `now`.
     pub(super) fn drawn_in_week(&self, now: i64) -> usize {
-        let drawn = self.history.questions(now - WEEK_SECONDS).unwrap_or_else(|error| {
+        let drawn = self.memory.history.questions(now - WEEK_SECONDS).unwrap_or_else(|error| {
             tracing::warn!(error = %error, "the week's questions are not read");
             Vec::new()
         });
@@ -25,33 +25,33 @@ impl DetectorService {
 
     /// Puts the question that is drawn in this step, if one is and the week has room for it.
     pub(super) fn draw_question(&mut self, report: &StepReport) {
-        let Some((drawn, window)) = self.detector.probe(report) else { return };
+        let Some((drawn, window)) = self.judging.detector.probe(report) else { return };
         let of_it = |score: &&EntityScore| score.entity == drawn.entity;
         let (Some(score), Some(info)) =
-            (report.scores.iter().find(of_it), self.detector.entities().get(drawn.entity as usize).cloned())
+            (report.scores.iter().find(of_it), self.judging.detector.entities().get(drawn.entity as usize).cloned())
         else {
             return;
         };
         let asked = self.alarms.asked_in_week(score.at) + self.drawn_in_week(score.at);
-        let full = asked >= usize::from(self.house.questions_per_week);
-        if full || self.house.paused || !self.house.mode.learns() {
+        let full = asked >= usize::from(self.preferences.house.questions_per_week);
+        if full || self.preferences.house.paused || !self.preferences.house.mode.learns() {
             return;
         }
         let question = StoredQuestion {
-            id: alarm_id(&self.config.salt, &format!("question|{}", info.entity_id), score.at),
+            id: alarm_id(&self.judging.config.salt, &format!("question|{}", info.entity_id), score.at),
             info,
             at: score.at,
             observed: score.observed,
             score: score.score.unwrap_or(score.threshold),
             threshold: score.threshold,
-            model_version: self.model_version,
+            model_version: self.judging.model_version,
             propensity: drawn.propensity,
             answer: None,
         };
-        match self.history.save_question(&question, Some(&window)) {
+        match self.memory.history.save_question(&question, Some(&window)) {
             Ok(()) => {
                 tracing::info!(question.id = question.id, "a question is drawn by chance");
-                self.announce_to_fleet(&question.id, question.model_version, Some(&window), question.at);
+                self.delivery.announce(&question.id, question.model_version, Some(&window), question.at);
             }
             Err(error) => tracing::warn!(error = %error, "a question drawn by chance is not put"),
         }
@@ -60,7 +60,7 @@ impl DetectorService {
     /// Takes an answer to a question drawn by chance; false when `id` is none of them. It teaches the fleet, not the home:
     /// nothing was said that could be said more quietly.
     pub(super) fn answer_question(&mut self, id: &str, verdict: Verdict, now: i64) -> bool {
-        let (mut question, window) = match self.history.question(id) {
+        let (mut question, window) = match self.memory.history.question(id) {
             Ok(Some(found)) => found,
             Ok(None) => return false,
             Err(error) => {
@@ -69,7 +69,7 @@ impl DetectorService {
             }
         };
         question.answer = Some((verdict, now));
-        if let Err(error) = self.history.save_question(&question, None) {
+        if let Err(error) = self.memory.history.save_question(&question, None) {
             tracing::error!(error = %error, question.id = id, "an answer would not survive a restart");
         }
         let declared = Declared {
@@ -81,7 +81,7 @@ impl DetectorService {
             raised_at: question.at,
             origin: Origin::Probe { propensity: question.propensity },
         };
-        self.share(id, |home| feedback::record(home, &declared, window, verdict, now));
+        self.delivery.share(id, |home| feedback::record(home, &declared, window, verdict, now));
         true
     }
 }

@@ -71,13 +71,13 @@ impl Readiness {
 
 impl DetectorService {
     pub(super) fn readiness(&self) -> Arc<Readiness> {
-        let known = self.detector.entities().iter().zip(self.detector.knowledge());
-        let known = known.filter(|(info, _)| !self.gone.contains(&info.entity_id));
+        let known = self.judging.detector.entities().iter().zip(self.judging.detector.knowledge());
+        let known = known.filter(|(info, _)| !self.registry.gone.contains(&info.entity_id));
         let entities = known.filter_map(|(info, knowledge): (_, Knowledge)| {
             let days = whole_days(knowledge.known_seconds?);
             Some(EntityReadiness {
                 entity_id: info.entity_id.clone(),
-                name: self.places.get(&info.entity_id).cloned().unwrap_or_default().name_of(&info.entity_id),
+                name: self.registry.places.get(&info.entity_id).cloned().unwrap_or_default().name_of(&info.entity_id),
                 days: u8::try_from(days).unwrap_or(LEARNING_DAYS).min(LEARNING_DAYS),
                 watching: knowledge.watching,
             })

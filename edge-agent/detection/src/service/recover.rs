@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use hearthwatch_detector::alarm::{Alarm, Severity, Verdict, alarm_id};
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::features::{AnomalyKind, Band};
+use hearthwatch_edge_core::alarm::Reason;
+use hearthwatch_edge_core::preferences::{Held, Place};
 use hearthwatch_protocol::ModelVersion;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -15,8 +17,6 @@ use serde_json::{Map, Value};
 
 use super::DetectorService;
 use super::view::ShownAlarm;
-use hearthwatch_edge_core::alarm::Reason;
-use hearthwatch_edge_core::preferences::{Held, Place};
 
 /// How far back is looked: as far as Home Assistant's recorder reaches unless it is told otherwise.
 pub const RECOVERED_SECONDS: i64 = 10 * 86_400;
@@ -91,16 +91,16 @@ impl DetectorService {
     /// Takes back the alarms that Home Assistant remembers and this agent does not: they can be answered again, and what was answered
     /// and kept for the fleet goes out once more, for nobody here knows whether it arrived.
     pub fn recover(&mut self, rows: &[RecordedState], now: i64) {
-        let mut found = recovered(rows, &self.config.salt, now);
+        let mut found = recovered(rows, &self.judging.config.salt, now);
         for alarm in &mut found {
-            alarm.place = self.places.get(&alarm.entity_id).cloned().unwrap_or_default();
+            alarm.place = self.registry.places.get(&alarm.entity_id).cloned().unwrap_or_default();
         }
         let found = self.alarms.take_in(found);
         if found.is_empty() {
             return;
         }
         for alarm in &found {
-            self.save(alarm, None);
+            self.memory.save_alarm(alarm, None);
         }
         let answered = found.iter().rev().filter(|alarm| alarm.shared);
         let answered: Vec<(&ShownAlarm, Verdict, i64)> = answered

@@ -6,10 +6,11 @@ use hearthwatch_detector::alarm::DeciderMemory;
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
 use hearthwatch_detector::unit::Conversion;
+use hearthwatch_edge_core::preferences::Place;
+use hearthwatch_edge_core::unit_doubt::UnitDoubt;
 use serde::de::DeserializeOwned;
 
 use super::{DECIDER_NOTE, DetectorService, NoticeKind};
-use hearthwatch_edge_core::preferences::Place;
 
 /// Name of the note that holds which entity each key of the registry meant.
 const REGISTER_NOTE: &str = "register";
@@ -42,6 +43,19 @@ impl Moves {
     }
 }
 
+/// What is known of the entities beside their numbers in the detector.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    /// How each entity's values become what is remembered of it, by number; none where they are.
+    pub(super) conversions: Vec<Option<Conversion>>,
+    /// What people call the entities, by id.
+    pub(super) places: HashMap<String, Place>,
+    /// Entities that Home Assistant has no more, or that a resident excludes; what was learnt of them is kept, should they be back.
+    pub(super) gone: BTreeSet<String>,
+    /// Thermometers that seem to report in another unit than they say.
+    pub(super) unit_doubts: Vec<UnitDoubt>,
+}
+
 impl DetectorService {
     /// Takes what Home Assistant's registries say: names and places by entity id, entity ids by the registry's keys.
     /// What was learnt of a renamed entity goes with it; what was learnt of one that is no more is forgotten.
@@ -63,12 +77,11 @@ impl DetectorService {
             self.relearn();
         }
         if *ids != before && !ids.is_empty() {
-            let kept = serde_json::to_string(ids)
-                .map_err(|error| error.to_string())
-                .and_then(|text| self.history.set_note(REGISTER_NOTE, &text).map_err(|error| error.to_string()));
-            if let Err(error) = kept {
-                tracing::warn!(error, "a rename while the agent is stopped would lose an entity's history");
-            }
+            self.memory.keep_note(
+                REGISTER_NOTE,
+                ids,
+                "a rename while the agent is stopped would lose an entity's history",
+            );
         }
         self.set_places(places);
         moves
@@ -81,25 +94,21 @@ impl DetectorService {
             tracing::info!(entity_id, "an entity is not in Home Assistant any more; it is not watched");
             self.leave_to_itself(entity_id);
         }
-        self.gone.extend(entity_ids);
+        self.registry.gone.extend(entity_ids);
         let readiness = self.readiness();
-        self.view.send_modify(|view| view.readiness = readiness);
+        self.delivery.view.send_modify(|view| view.readiness = readiness);
         self.show(None);
     }
 
     fn leave_to_itself(&mut self, entity_id: &str) {
-        let number = self.detector.entities().iter().position(|info| info.entity_id == entity_id);
+        let number = self.judging.detector.entities().iter().position(|info| info.entity_id == entity_id);
         if let Some(number) = number.and_then(|number| u32::try_from(number).ok()) {
-            self.detector.depart(number);
+            self.judging.detector.depart(number);
         }
     }
 
     fn known_ids(&self) -> BTreeMap<String, String> {
-        let text = self.history.note(REGISTER_NOTE).unwrap_or_else(|error| {
-            tracing::warn!(error = %error, "the entities of before are not read");
-            None
-        });
-        self.read_note(REGISTER_NOTE, text)
+        self.read_note(REGISTER_NOTE, "the entities of before are not read")
     }
 
     /// The entities in the units in which they are remembered, where what they report converts: 68 °F after 20 °C is the
@@ -129,7 +138,7 @@ impl DetectorService {
 
     /// A reading in the unit in which its entity is remembered.
     pub(super) fn converted(&self, reading: &Reading) -> Reading {
-        let way = self.conversions.get(reading.entity as usize).copied().flatten();
+        let way = self.registry.conversions.get(reading.entity as usize).copied().flatten();
         let value = match (way, reading.value) {
             (Some(way), Value::Number(number)) => Value::Number(way.apply(number)),
             (_, value) => value,
@@ -156,7 +165,7 @@ impl DetectorService {
                     unit = info.unit,
                     "an entity means something else than before; it is learnt anew"
                 );
-                if let Err(error) = self.history.forget(&info.entity_id) {
+                if let Err(error) = self.memory.history.forget(&info.entity_id) {
                     tracing::warn!(error = %error, entity_id = info.entity_id, "values in two units are mixed");
                 }
             }
@@ -167,62 +176,54 @@ impl DetectorService {
     }
 
     fn known_units(&self) -> BTreeMap<String, (DeviceClass, String)> {
-        let text = self.history.note(UNITS_NOTE).unwrap_or_else(|error| {
-            tracing::warn!(error = %error, "the units of before are not read");
-            None
-        });
-        self.read_note(UNITS_NOTE, text)
+        self.read_note(UNITS_NOTE, "the units of before are not read")
     }
 
-    /// What a note says; as good as nothing, and kept aside, where it does not read back.
-    fn read_note<T: Default + DeserializeOwned>(&self, name: &str, text: Option<String>) -> T {
-        let Some(text) = text else { return T::default() };
-        serde_json::from_str(&text).unwrap_or_else(|error| {
-            self.history.set_note_aside(name, &error, &text);
-            T::default()
-        })
+    /// What a note says; nothing where it does not read.
+    fn read_note<T: Default + DeserializeOwned>(&self, name: &str, lost: &str) -> T {
+        let note = self.memory.note(name).unwrap_or_else(|error| {
+            tracing::warn!(error = %error, "{lost}");
+            None
+        });
+        note.unwrap_or_default()
     }
 
     fn keep_units(&mut self, units: &BTreeMap<String, (DeviceClass, String)>) {
-        let kept = serde_json::to_string(units)
-            .map_err(|error| error.to_string())
-            .and_then(|text| self.history.set_note(UNITS_NOTE, &text).map_err(|error| error.to_string()));
-        if let Err(error) = kept {
-            tracing::warn!(error, "a unit that changes while the agent is stopped would go unnoticed");
-        }
+        let lost = "a unit that changes while the agent is stopped would go unnoticed";
+        self.memory.keep_note(UNITS_NOTE, units, lost);
     }
 
     fn number_of(&self, entity_id: &str) -> Option<u32> {
-        let number = self.detector.entities().iter().position(|info| info.entity_id == entity_id)?;
+        let number = self.judging.detector.entities().iter().position(|info| info.entity_id == entity_id)?;
         u32::try_from(number).ok()
     }
 
     /// `number` is the entity's in the detector, where it is known there.
     fn rename(&mut self, from: &str, to: &str, number: Option<u32>) {
-        if let Err(error) = self.history.rename(from, to) {
+        if let Err(error) = self.memory.history.rename(from, to) {
             tracing::warn!(error = %error, from, to, "a renamed entity begins anew");
             return;
         }
         for alarm in self.alarms.rename(from, to) {
-            self.save(&alarm, None);
+            self.memory.save_alarm(&alarm, None);
         }
         let mut units = self.known_units();
         if let Some(unit) = units.remove(from) {
             units.insert(to.to_owned(), unit);
             self.keep_units(&units);
         }
-        self.house.rename_entity(from, to);
+        self.preferences.house.rename_entity(from, to);
         self.keep_house();
         if let Some(number) = number {
-            self.detector.rename_entity(number, to);
+            self.judging.detector.rename_entity(number, to);
         }
-        if self.restored {
+        if self.relearning.restored {
             self.keep_decider();
-        } else if let Ok(Some(text)) = self.history.note(DECIDER_NOTE)
+        } else if let Ok(Some(text)) = self.memory.history.note(DECIDER_NOTE)
             && let Ok(mut memory) = serde_json::from_str::<DeciderMemory>(&text)
         {
             memory.entity_ids.iter_mut().filter(|id| *id == from).for_each(|id| to.clone_into(id));
-            let kept = serde_json::to_string(&memory).map(|text| self.history.set_note(DECIDER_NOTE, &text));
+            let kept = serde_json::to_string(&memory).map(|text| self.memory.history.set_note(DECIDER_NOTE, &text));
             if !matches!(kept, Ok(Ok(()))) {
                 tracing::warn!(from, to, "what answers taught of a renamed entity is lost");
             }
@@ -230,16 +231,16 @@ impl DetectorService {
     }
 
     fn forget(&mut self, entity_id: &str, now: i64) {
-        if let Err(error) = self.history.forget(entity_id) {
+        if let Err(error) = self.memory.history.forget(entity_id) {
             tracing::warn!(error = %error, entity_id, "the values of an entity that is no more stay for five weeks");
         }
         self.leave_to_itself(entity_id);
-        self.gone.insert(entity_id.to_owned());
-        self.house.forget_entity(entity_id);
+        self.registry.gone.insert(entity_id.to_owned());
+        self.preferences.house.forget_entity(entity_id);
         self.keep_house();
         for alarm in self.alarms.end_of(entity_id, now) {
-            self.save(&alarm, None);
-            self.notify(NoticeKind::Ended, alarm);
+            self.memory.save_alarm(&alarm, None);
+            self.delivery.notify(NoticeKind::Ended, alarm);
         }
     }
 }

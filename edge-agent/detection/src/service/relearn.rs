@@ -10,12 +10,12 @@ use std::sync::Arc;
 use hearthwatch_detector::detector::{EntityScore, HomeDetector, Model, Voice};
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_detector::reading::Reading;
+use hearthwatch_edge_store::history::HistoryError;
 
 use super::faults::{FaultTime, faults};
 use super::step::OpenStep;
 use super::teach::{HomeEntities, KEPT_SECONDS, Plan, Progress, Relearning, StudyError, teach};
 use super::{DetectorService, WARM_UP_SECONDS, step_before};
-use hearthwatch_edge_store::history::HistoryError;
 
 /// The detector is taught anew at most so often; it refits its routine once a day.
 const AGAIN_SECONDS: i64 = 86_400;
@@ -37,42 +37,66 @@ pub(super) enum Studies {
     Underway { again: bool },
 }
 
+/// What the past has been used for, and what is still to be learnt from it.
+#[derive(Debug)]
+pub(super) struct RelearningState {
+    /// Own memory was gone through.
+    pub(super) recalled: bool,
+    /// The detector has back what it knew before the last stop.
+    pub(super) restored: bool,
+    /// The last step when what is normal was learnt anew.
+    pub(super) relearnt: i64,
+    pub(super) studies: Studies,
+    /// It is to be learnt anew: an answer changed what of the past counts as a fault, or the last attempt did not come back.
+    pub(super) recounted: bool,
+    /// Not before this moment does it begin by itself.
+    pub(super) study_not_before: i64,
+}
+
+impl Default for RelearningState {
+    fn default() -> Self {
+        let (recalled, restored, recounted) = (false, false, false);
+        Self { recalled, restored, relearnt: 0, studies: Studies::Rest, recounted, study_not_before: 0 }
+    }
+}
+
 impl DetectorService {
     /// Goes through what is remembered of (`from`, `until`] without a word. Gives what the last step was made of.
     pub(super) fn recall_history(&mut self, from: i64, until: i64) -> Result<Vec<EntityScore>, HistoryError> {
         let plan = self.plan(until);
-        self.relearnt = until;
+        self.relearning.relearnt = until;
         self.leave_faults(until);
         let mut progress = Progress::default();
-        let taught = teach(&mut self.detector, &self.history, &plan, (from, until), &mut progress, || true);
-        self.closed = progress.closed.or(self.closed);
+        let taught =
+            teach(&mut self.judging.detector, &self.memory.history, &plan, (from, until), &mut progress, || true);
+        self.steps.closed = progress.closed.or(self.steps.closed);
         taught.map(|()| progress.scores)
     }
 
     fn plan(&self, as_of: i64) -> Plan {
-        Plan { house: self.house.clone(), faults: self.faults(as_of), as_of }
+        Plan { house: self.preferences.house.clone(), faults: self.faults(as_of), as_of }
     }
 
     /// Has a new detector taught from the own memory, by whoever takes it from [`DetectorService::due_relearning`]. When something
     /// changes while that goes on, it is done again.
     pub fn relearn(&mut self) {
-        let Some(closed) = self.closed else { return };
-        self.recounted = false;
-        if let Studies::Underway { again } = &mut self.studies {
+        let Some(closed) = self.steps.closed else { return };
+        self.relearning.recounted = false;
+        if let Studies::Underway { again } = &mut self.relearning.studies {
             *again = true;
             return;
         }
-        match self.history.reader() {
+        match self.memory.history.reader() {
             Ok(history) => {
                 // The past is judged by nobody, so the network need not look at it.
-                let detector = HomeDetector::new(self.config.clone(), Arc::new(Model::routine()));
+                let detector = HomeDetector::new(self.judging.config.clone(), Arc::new(Model::routine()));
                 let home = HomeEntities {
-                    entities: self.detector.entities().to_vec(),
+                    entities: self.judging.detector.entities().to_vec(),
                     unlearnt: self.recent_faults(closed, closed),
                 };
                 let from = step_before(closed - WARM_UP_SECONDS);
                 let relearning = Box::new(Relearning::new(detector, home, history, self.plan(closed), from));
-                self.studies = Studies::Due { relearning, again: false };
+                self.relearning.studies = Studies::Due { relearning, again: false };
             }
             Err(error) => self.go_on_as_before(closed, &error),
         }
@@ -80,13 +104,13 @@ impl DetectorService {
 
     /// What is to be [studied](Relearning::study) and then given to [`DetectorService::take_over`], if anything is.
     pub fn due_relearning(&mut self) -> Option<Box<Relearning>> {
-        match std::mem::replace(&mut self.studies, Studies::Rest) {
+        match std::mem::replace(&mut self.relearning.studies, Studies::Rest) {
             Studies::Due { relearning, again } => {
-                self.studies = Studies::Underway { again };
+                self.relearning.studies = Studies::Underway { again };
                 Some(relearning)
             }
             other => {
-                self.studies = other;
+                self.relearning.studies = other;
                 None
             }
         }
@@ -94,27 +118,27 @@ impl DetectorService {
 
     /// Whether the routine is being learnt anew by somebody.
     pub(super) fn is_relearning(&self) -> bool {
-        matches!(self.studies, Studies::Underway { .. })
+        matches!(self.relearning.studies, Studies::Underway { .. })
     }
 
     /// Nobody could study: tried again with the next tick.
     pub fn put_off_relearning(&mut self) {
-        self.studies = Studies::Rest;
-        self.recounted = true;
+        self.relearning.studies = Studies::Rest;
+        self.relearning.recounted = true;
     }
 
     /// Puts what was learnt anew in the place of what was learnt before, once it knows of everything that came meanwhile. Gives back
     /// what is needed no more.
     pub fn take_over(&mut self, mut relearning: Box<Relearning>) -> Option<Box<Relearning>> {
-        let again = matches!(self.studies, Studies::Underway { again: true });
-        self.studies = Studies::Rest;
+        let again = matches!(self.relearning.studies, Studies::Underway { again: true });
+        self.relearning.studies = Studies::Rest;
         let as_of = relearning.as_of();
-        let closed = self.closed.unwrap_or(as_of);
+        let closed = self.steps.closed.unwrap_or(as_of);
         if !relearning.has_failed() && relearning.behind(closed) > 0 {
             let far = relearning.behind(closed) > CATCH_UP_STEPS;
             relearning.go_on_until(closed);
             if far {
-                self.studies = Studies::Due { relearning, again };
+                self.relearning.studies = Studies::Due { relearning, again };
                 return None;
             }
             relearning.study(|| true);
@@ -122,16 +146,16 @@ impl DetectorService {
         match relearning.detector() {
             Ok(taught) => {
                 taught.close_step(closed, Voice::Quiet);
-                self.detector.take_routine(taught, self.open.heard());
-                self.relearnt = as_of;
+                self.judging.detector.take_routine(taught, self.steps.open.heard());
+                self.relearning.relearnt = as_of;
                 self.leave_faults(closed);
                 tracing::info!("the home's routine is learnt anew");
             }
             Err(StudyError::History(error)) => self.go_on_as_before(as_of, error),
             Err(error @ StudyError::Panicked(_)) => {
                 // Due again, in a while: nothing waits for ever for an attempt that will not come back.
-                self.recounted = true;
-                self.study_not_before = self.now + STUDY_PAUSE_SECONDS;
+                self.relearning.recounted = true;
+                self.relearning.study_not_before = self.steps.now + STUDY_PAUSE_SECONDS;
                 tracing::error!(error = %error, "the routine is not learnt anew; what was learnt before stays, tried again in an hour");
             }
         }
@@ -143,16 +167,20 @@ impl DetectorService {
 
     fn go_on_as_before(&mut self, as_of: i64, error: &HistoryError) {
         // Not tried again before a day has passed: the memory will hardly read better in a second.
-        self.relearnt = as_of;
+        self.relearning.relearnt = as_of;
         tracing::error!(error = %error, "own memory not read; what was learnt before stays");
     }
 
     /// Learns anew when an answer changed what counts, and at most once a day when something that must not become what is usual was
     /// learnt since the last time.
     pub(super) fn keep_routine(&mut self, now: i64) {
-        let daily = || now - self.relearnt >= AGAIN_SECONDS && self.has_learnt_too_much(now);
-        let rests = matches!(self.studies, Studies::Rest);
-        if rests && self.listening && now >= self.study_not_before && (self.recounted || daily()) {
+        let daily = || now - self.relearning.relearnt >= AGAIN_SECONDS && self.has_learnt_too_much(now);
+        let rests = matches!(self.relearning.studies, Studies::Rest);
+        if rests
+            && self.steps.listening
+            && now >= self.relearning.study_not_before
+            && (self.relearning.recounted || daily())
+        {
             self.relearn();
         }
     }
@@ -166,17 +194,17 @@ impl DetectorService {
 
     /// The newest stretch is gone through in any case, so only what is older than that counts.
     fn has_learnt_too_much(&self, now: i64) -> bool {
-        let (clean, newest) = (self.relearnt - KEPT_SECONDS, now - KEPT_SECONDS - STEP_SECONDS);
+        let (clean, newest) = (self.relearning.relearnt - KEPT_SECONDS, now - KEPT_SECONDS - STEP_SECONDS);
         let is_due = |fault: &FaultTime| {
             let pause = if fault.until < newest { AGAIN_SECONDS } else { FAULTY_SECONDS };
-            fault.from < newest && fault.until > clean && now - self.relearnt >= pause
+            fault.from < newest && fault.until > clean && now - self.relearning.relearnt >= pause
         };
-        !self.house.learns_at(newest) || self.faults(now).iter().any(is_due)
+        !self.preferences.house.learns_at(newest) || self.faults(now).iter().any(is_due)
     }
 
     /// Has the detector pass over the faults that are not stood in for: those since shortly before it was taught.
     pub(super) fn leave_faults(&mut self, now: i64) {
-        self.detector.leave_unlearnt(self.recent_faults(now, self.relearnt));
+        self.judging.detector.leave_unlearnt(self.recent_faults(now, self.relearning.relearnt));
     }
 
     /// The faults that a detector taught as of `relearnt` has to pass over, as (entity, from, until].
@@ -189,15 +217,15 @@ impl DetectorService {
     }
 
     fn faults(&self, now: i64) -> Vec<FaultTime> {
-        faults(self.alarms.list(), self.detector.entities(), now)
+        faults(self.alarms.list(), self.judging.detector.entities(), now)
     }
 
     /// Keeps values of entities that came late; [`DetectorService::relearn`] then learns from them. Sorted by time.
     pub fn backfill(&mut self, readings: &[Reading]) {
-        let Some(closed) = self.closed else { return };
+        let Some(closed) = self.steps.closed else { return };
         let mut past = OpenStep::default();
         let mut step_end = None;
-        let classes: Vec<_> = self.detector.entities().iter().map(|info| info.class).collect();
+        let classes: Vec<_> = self.judging.detector.entities().iter().map(|info| info.class).collect();
         for reading in readings.iter().filter(|reading| reading.at <= closed) {
             let Some(class) = classes.get(reading.entity as usize) else { continue };
             let end = step_before(reading.at - 1) + STEP_SECONDS;
@@ -213,7 +241,7 @@ impl DetectorService {
 
     fn keep_past(&mut self, past: &mut OpenStep, step_end: i64) {
         let (rows, changes) = past.close(step_end, &[]);
-        if let Err(error) = self.history.save_step(step_end, &rows, &changes) {
+        if let Err(error) = self.memory.history.save_step(step_end, &rows, &changes) {
             tracing::warn!(error = %error, step = step_end, "a step of a new entity's past is not remembered");
         }
     }

@@ -4,16 +4,14 @@ use hearthwatch_detector::alarm::{AlarmEvent, Severity, Verdict};
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::detector::EntityScore;
 use hearthwatch_detector::features::AnomalyKind;
-use hearthwatch_protocol::messages::FeedbackRecord;
-use hearthwatch_protocol::{HomeId, ModelVersion};
-
-use super::alarms::{MONTH_SECONDS, add_moved, may_speak_again};
-use super::feedback::{self, ToFleet, feedback_record};
-use super::view::{Loudest, Month, Notice, NoticeKind, ShownAlarm};
-use super::{DECIDER_NOTE, DetectorService};
 use hearthwatch_edge_core::alarm::Reason;
 use hearthwatch_edge_core::explain::{still_warns, title};
 use hearthwatch_edge_core::preferences::{Announcement, Held, Subject, may_ask_about_unsure};
+
+use super::alarms::{MONTH_SECONDS, add_moved, may_speak_again};
+use super::feedback::feedback_record;
+use super::view::{Loudest, Month, NoticeKind, ShownAlarm};
+use super::{DECIDER_NOTE, DetectorService};
 
 /// An alarm this little above its threshold, in units of the score, may well be nothing: there an answer teaches most.
 pub(super) const UNSURE_EXCESS: f32 = 3.0;
@@ -28,23 +26,27 @@ impl DetectorService {
             return;
         }
         for event in events {
-            let Some(info) = self.detector.entities().get(event.alarm().entity as usize).cloned() else { continue };
+            let Some(info) = self.judging.detector.entities().get(event.alarm().entity as usize).cloned() else {
+                continue;
+            };
             let raised = matches!(event, AlarmEvent::Raised(_));
             if raised && event.alarm().kind == AnomalyKind::Cold && self.is_unit_doubted(&info.entity_id) {
                 // 21 °F is no cold room where it means 21 °C: the page says that the unit is wrong.
                 continue;
             }
-            let place = self.places.get(&info.entity_id).cloned().unwrap_or_default();
-            let Some((kind, mut alarm)) = self.alarms.tell(event, &info, &place, self.model_version) else { continue };
+            let place = self.registry.places.get(&info.entity_id).cloned().unwrap_or_default();
+            let Some((kind, mut alarm)) = self.alarms.tell(event, &info, &place, self.judging.model_version) else {
+                continue;
+            };
             match kind {
                 NoticeKind::Raised => {
                     self.note_moved(&mut alarm, scores);
                     alarm.precedent = self.alarms.precedent_of(&alarm);
                     self.alarms.put(&alarm);
-                    let window = self.detector.window_of(&alarm.alarm.id).map(<[f32]>::to_vec);
-                    self.save(&alarm, window.as_deref());
+                    let window = self.judging.detector.window_of(&alarm.alarm.id).map(<[f32]>::to_vec);
+                    self.memory.save_alarm(&alarm, window.as_deref());
                     let (id, raised_at) = (alarm.alarm.id.clone(), alarm.alarm.raised_at);
-                    self.announce_to_fleet(&id, alarm.model_version, window.as_deref(), raised_at);
+                    self.delivery.announce(&id, alarm.model_version, window.as_deref(), raised_at);
                     self.announce(alarm, at);
                 }
                 NoticeKind::Changed if alarm.alarm.severity == Severity::Critical && may_speak_again(&alarm) => {
@@ -56,7 +58,7 @@ impl DetectorService {
                     }
                     self.keep(&alarm);
                     if alarm.is_said() && alarm.led_by.is_none() {
-                        self.notify(kind, alarm);
+                        self.delivery.notify(kind, alarm);
                     }
                 }
             }
@@ -99,7 +101,13 @@ impl DetectorService {
         // What would be the same message again must not be counted twice.
         let leader = self.alarms.leader_of(&alarm);
         let said = if leader.is_some() { 0 } else { self.alarms.said_in_week(&alarm.alarm.id, now) };
-        let decided = self.house.announce(&subject, said, self.budget(), now, &self.config.timezone);
+        let decided = self.preferences.house.announce(
+            &subject,
+            said,
+            self.preferences.budget(),
+            now,
+            &self.judging.config.timezone,
+        );
         (alarm.held, alarm.due) = (None, None);
         match (decided, leader) {
             (Announcement::Held(why), _) => alarm.held = Some(why),
@@ -109,12 +117,12 @@ impl DetectorService {
                 (leader.speaks_for, leader.cause) = (leader.speaks_for.saturating_add(1), Some(cause));
                 add_moved(&mut leader, alarm.place.name_of(&alarm.entity_id));
                 self.keep(&leader);
-                self.notify(NoticeKind::Changed, leader);
+                self.delivery.notify(NoticeKind::Changed, leader);
             }
             (Announcement::Now, None) => {
                 alarm.asks = self.asks(&alarm, now);
                 self.keep(&alarm);
-                self.notify(NoticeKind::Raised, alarm);
+                self.delivery.notify(NoticeKind::Raised, alarm);
                 return;
             }
         }
@@ -134,7 +142,11 @@ impl DetectorService {
             || kind == AnomalyKind::Physics
             || alarm.alarm.score - alarm.alarm.threshold > UNSURE_EXCESS;
         let room = || {
-            may_ask_about_unsure(self.house.questions_per_week, self.alarms.asked_in_week(now), self.drawn_in_week(now))
+            may_ask_about_unsure(
+                self.preferences.house.questions_per_week,
+                self.alarms.asked_in_week(now),
+                self.drawn_in_week(now),
+            )
         };
         !sure && !self.alarms.is_known(alarm) && room()
     }
@@ -145,7 +157,7 @@ impl DetectorService {
             scores.iter().filter(|score| score.entity != alarm.alarm.entity && margin(score) > -MOVED_MARGIN).collect();
         others.sort_by(|left, right| margin(right).total_cmp(&margin(left)));
         for score in others {
-            if (score.entity as usize) < self.detector.entities().len() {
+            if (score.entity as usize) < self.judging.detector.entities().len() {
                 add_moved(alarm, self.name_of(score.entity));
             }
         }
@@ -159,7 +171,7 @@ impl DetectorService {
         }
         let faults = self.old_faults(now);
         let mut answered = self.alarms.answer(alarm_id, verdict, by, reason, now);
-        self.recounted |= faults != self.old_faults(now);
+        self.relearning.recounted |= faults != self.old_faults(now);
         self.leave_faults(now);
         if answered.is_empty() {
             tracing::info!(
@@ -170,7 +182,7 @@ impl DetectorService {
         }
         for alarm in &mut answered {
             // The detector's list is shorter than ours: the answer then still counts for the fleet and on the screen.
-            match self.detector.answer(&alarm.alarm.id, verdict, now) {
+            match self.judging.detector.answer(&alarm.alarm.id, verdict, now) {
                 Ok(Some(end)) => alarm.alarm.end = end.alarm().end,
                 Ok(None) => {}
                 Err(error) => tracing::debug!(error = %error, "an answer that teaches the detector nothing"),
@@ -184,7 +196,7 @@ impl DetectorService {
         }
         self.keep_decider();
         for alarm in answered.into_iter().filter(|alarm| alarm.led_by.is_none()) {
-            self.notify(NoticeKind::Answered(verdict), alarm);
+            self.delivery.notify(NoticeKind::Answered(verdict), alarm);
         }
         self.show(None);
     }
@@ -192,29 +204,21 @@ impl DetectorService {
     /// Puts back an alarm that was changed here.
     fn keep(&mut self, alarm: &ShownAlarm) {
         self.alarms.put(alarm);
-        self.save(alarm, None);
+        self.memory.save_alarm(alarm, None);
     }
 
     /// Keeps what the detector must not forget over a restart.
     pub(super) fn keep_decider(&mut self) {
-        let kept = serde_json::to_string(&self.detector.memory())
-            .map_err(|error| error.to_string())
-            .and_then(|text| self.history.set_note(DECIDER_NOTE, &text).map_err(|error| error.to_string()));
-        if let Err(error) = kept {
-            tracing::warn!(error, "what answers taught would not survive a restart");
-        }
-    }
-
-    pub(super) fn save(&mut self, alarm: &ShownAlarm, window: Option<&[f32]>) {
-        if let Err(error) = self.history.save_alarm(alarm, window) {
-            tracing::error!(error = %error, alarm.id = alarm.alarm.id, "an alarm would not survive a restart");
-        }
+        let lost = "what answers taught would not survive a restart";
+        self.memory.keep_note(DECIDER_NOTE, &self.judging.detector.memory(), lost);
     }
 
     /// Whether the fleet will hear of it.
     pub(super) fn send_feedback(&mut self, alarm: &ShownAlarm, verdict: Verdict, now: i64) -> bool {
-        match self.history.window_of(&alarm.alarm.id) {
-            Ok(window) => self.share(&alarm.alarm.id, |home| feedback_record(home, alarm, window, verdict, now)),
+        match self.memory.history.window_of(&alarm.alarm.id) {
+            Ok(window) => {
+                self.delivery.share(&alarm.alarm.id, |home| feedback_record(home, alarm, window, verdict, now))
+            }
             Err(error) => {
                 tracing::error!(error = %error, alarm.id = alarm.alarm.id, "an answer stays here: its window is lost");
                 false
@@ -222,85 +226,47 @@ impl DetectorService {
         }
     }
 
-    /// Hands a record to the fleet, if there is one and the resident shares; whether it is kept for it.
-    pub(super) fn share(
-        &mut self,
-        id: &str,
-        record: impl FnOnce(HomeId) -> Result<FeedbackRecord, &'static str>,
-    ) -> bool {
-        let Some((home, sink)) = &mut self.feedback else { return false };
-        match record(home.clone()).map(ToFleet::Answer).map(sink) {
-            Ok(Ok(true)) => {
-                tracing::info!(alarm.id = id, "answer kept for the fleet");
-                return true;
-            }
-            Ok(Ok(false)) => tracing::info!(alarm.id = id, "answer not shared, as the resident wishes"),
-            Ok(Err(error)) => tracing::error!(error, alarm.id = id, "an answer is not kept for the fleet"),
-            Err(why) => tracing::info!(alarm.id = id, "an answer stays here: {why}"),
-        }
-        false
-    }
-
-    /// Tells the fleet of an alarm or a question that nobody has answered yet, as far as the resident shares: an answer that
-    /// comes later is held against it.
-    pub(super) fn announce_to_fleet(
-        &mut self,
-        id: &str,
-        model_version: ModelVersion,
-        window: Option<&[f32]>,
-        raised_at: i64,
-    ) {
-        let Some((home, sink)) = &mut self.feedback else { return };
-        let announcement = feedback::announcement(home.clone(), id, model_version, window, raised_at);
-        match announcement.map(ToFleet::Announcement).map(sink) {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::error!(error, alarm.id = id, "an alarm is not announced to the fleet"),
-            Err(why) => tracing::debug!(alarm.id = id, "an alarm is not announced to the fleet: {why}"),
-        }
-    }
-
-    /// Has a change of an alarm told with the next view.
-    pub(super) fn notify(&mut self, kind: NoticeKind, alarm: ShownAlarm) {
-        tracing::info!(
-            alarm.id = alarm.alarm.id,
-            alarm.severity = alarm.alarm.severity.as_str(),
-            "alarm {}",
-            kind.as_str()
-        );
-        self.untold.push(Notice { kind, alarm });
-    }
-
     /// Renews the view, `scores` when a step was closed, and then tells what waits: whoever hears of an alarm finds it in
     /// the view.
     pub(super) fn show(&mut self, scores: Option<(i64, &[EntityScore])>) {
-        let name_of = |entity_id: &str| self.places.get(entity_id).cloned().unwrap_or_default().name_of(entity_id);
-        let loudest = scores.map(|(at, scores)| Loudest::of(at, scores, self.detector.entities(), name_of));
+        let name_of =
+            |entity_id: &str| self.registry.places.get(entity_id).cloned().unwrap_or_default().name_of(entity_id);
+        let loudest = scores.map(|(at, scores)| Loudest::of(at, scores, self.judging.detector.entities(), name_of));
         let readiness = scores.map(|_| self.readiness());
         let shown = self.alarms.shown().cloned();
-        let mut unusual: Vec<String> = self.alarms.gravest_first().map(|alarm| title(alarm, self.language)).collect();
+        let mut unusual: Vec<String> =
+            self.alarms.gravest_first().map(|alarm| title(alarm, self.preferences.language)).collect();
         // What still warns of danger is told first, whatever was answered.
         let told = |entity: &str| {
             self.alarms.gravest_first().any(|alarm| alarm.entity_id == entity && alarm.alarm.kind.is_danger())
         };
-        let warning =
-            self.detector.warning().into_iter().filter_map(|entity| self.detector.entities().get(entity as usize));
+        let warning = self
+            .judging
+            .detector
+            .warning()
+            .into_iter()
+            .filter_map(|entity| self.judging.detector.entities().get(entity as usize));
         let still: Vec<String> = warning
             .filter(|info| !told(&info.entity_id))
-            .map(|info| still_warns(&name_of(&info.entity_id), self.language))
+            .map(|info| still_warns(&name_of(&info.entity_id), self.preferences.language))
             .collect();
         unusual.splice(0..0, still);
-        let network = self.model.version().is_some();
-        let present = || self.detector.entities().iter().filter(|info| !self.gone.contains(&info.entity_id));
+        let network = self.judging.model.version().is_some();
+        let present =
+            || self.judging.detector.entities().iter().filter(|info| !self.registry.gone.contains(&info.entity_id));
         let classes = present().map(|info| info.class);
-        let mut judged: Vec<DeviceClass> = classes.filter(|class| self.model.judges(*class)).collect();
+        let mut judged: Vec<DeviceClass> = classes.filter(|class| self.judging.model.judges(*class)).collect();
         judged.sort_by_key(|class| class.as_str());
         judged.dedup();
-        let (model, entities, listening, looked) = (self.model_version, present().count(), self.listening, self.judged);
-        let (house, budget) = (self.house.clone(), self.budget());
-        let month =
-            Month { withheld: self.withheld_since(self.now - MONTH_SECONDS).count(), ..self.alarms.month(self.now) };
-        let (timezone, language) = (self.config.timezone.clone(), self.language);
-        self.view.send_modify(|view| {
+        let (model, entities, listening, looked) =
+            (self.judging.model_version, present().count(), self.steps.listening, self.steps.judged);
+        let (house, budget) = (self.preferences.house.clone(), self.preferences.budget());
+        let month = Month {
+            withheld: self.withheld_since(self.steps.now - MONTH_SECONDS).count(),
+            ..self.alarms.month(self.steps.now)
+        };
+        let (timezone, language) = (self.judging.config.timezone.clone(), self.preferences.language);
+        self.delivery.publish(|view| {
             view.shown = shown;
             view.unusual = unusual;
             view.model = model;
@@ -321,9 +287,5 @@ impl DetectorService {
                 view.readiness = readiness;
             }
         });
-        for notice in self.untold.drain(..) {
-            // Nobody listening, or far behind: the view and the memory still hold the alarm.
-            let _ = self.notices.try_send(notice);
-        }
     }
 }

@@ -5,11 +5,28 @@ use std::collections::BTreeMap;
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::detector::EntityScore;
 use hearthwatch_detector::reading::{Reading, Value};
-
 use hearthwatch_edge_store::history::{BinaryChange, Judged, StepRow};
 
 /// Most binary changes kept of one step: 500 entities × 20. A flickering contact must not fill the disk.
 const CHANGES_MAX: usize = 10_000;
+
+/// Where the service stands in time, and what it knows of the newest steps.
+#[derive(Debug, Default)]
+pub(super) struct Steps {
+    /// The newest time that was told.
+    pub(super) now: i64,
+    pub(super) open: OpenStep,
+    /// End of the last closed step; none before the first.
+    pub(super) closed: Option<i64>,
+    /// What the last step made of each entity.
+    pub(super) last_scores: Vec<EntityScore>,
+    /// Whether that step was judged, rather than learnt from.
+    pub(super) judged: bool,
+    /// The newest value of each entity, by number, and when it came.
+    pub(super) newest: Vec<Option<(i64, Value)>>,
+    /// Whether what is heard now may be judged.
+    pub(super) listening: bool,
+}
 
 /// Collects until the step is closed; what is heard of later steps waits.
 #[derive(Debug, Default)]

@@ -8,11 +8,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use hearthwatch_detector::detector::{EntityScore, HomeDetector, Voice};
 use hearthwatch_detector::grid::{STEP_SECONDS, WINDOW_STEPS};
 use hearthwatch_detector::reading::{EntityInfo, Reading};
+use hearthwatch_edge_core::preferences::House;
+use hearthwatch_edge_store::history::{History, HistoryError};
 use hearthwatch_supervision::panic_text;
 
 use super::faults::{FaultTime, stand_ins};
-use hearthwatch_edge_core::preferences::House;
-use hearthwatch_edge_store::history::{History, HistoryError};
 
 /// The newest stretch is always gone through, though its routine is not learnt: what is judged next needs what came just before.
 pub(super) const KEPT_SECONDS: i64 = WINDOW_STEPS as i64 * STEP_SECONDS;

@@ -1,16 +1,18 @@
 //! The detector service learns quietly, closes steps in order, remembers alarms over a restart and takes answers.
 
+use std::collections::HashMap;
+
+use hearthwatch_detector::alarm::Verdict;
 use hearthwatch_detector::alarm::{Alarm, Severity};
+use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::features::AnomalyKind;
 use hearthwatch_detector::reading::Value;
-
-use hearthwatch_detector::class::DeviceClass;
-
-use super::*;
-use hearthwatch_detector::alarm::Verdict;
 use hearthwatch_edge_core::alarm::Reason;
 use hearthwatch_edge_core::alarm::StoredAlarm;
+use hearthwatch_edge_core::explain::Language;
 use hearthwatch_edge_core::preferences::{Change, DailyTime, Held, HouseMode, Place, QuietHours, Scope};
+
+use super::*;
 
 mod clock;
 mod memory;
@@ -79,10 +81,10 @@ fn nothing_is_closed_before_home_assistant_is_heard() {
     let mut home = home();
     home.detection.add_entities(vec![thermometer()]);
     home.detection.tick(100_000);
-    assert_eq!(home.detection.history.last_step().unwrap(), None);
+    assert_eq!(home.detection.memory.history.last_step().unwrap(), None);
     home.detection.set_listening(true, 100_000);
     home.detection.tick(100_000 + 1200);
-    assert_eq!(home.detection.history.last_step().unwrap(), Some(100_800));
+    assert_eq!(home.detection.memory.history.last_step().unwrap(), Some(100_800));
 }
 
 #[test]
@@ -90,9 +92,9 @@ fn a_step_waits_for_its_grace() {
     let mut home = home();
     home.detection.set_listening(true, 600);
     home.detection.tick(1200 + CLOSING_GRACE_SECONDS - 1);
-    assert_eq!(home.detection.history.last_step().unwrap(), None);
+    assert_eq!(home.detection.memory.history.last_step().unwrap(), None);
     home.detection.tick(1200 + CLOSING_GRACE_SECONDS);
-    assert_eq!(home.detection.history.last_step().unwrap(), Some(1200));
+    assert_eq!(home.detection.memory.history.last_step().unwrap(), Some(1200));
 }
 
 #[test]
@@ -104,10 +106,10 @@ fn an_outage_stops_the_judging_and_memory_fills_it() {
     home.detection.tick(1300);
     home.detection.set_listening(false, 1300);
     home.detection.tick(5000);
-    assert_eq!(home.detection.history.last_step().unwrap(), Some(1200));
+    assert_eq!(home.detection.memory.history.last_step().unwrap(), Some(1200));
     assert_eq!(home.detection.recall(5000), Some(1200));
     home.detection.learn(&[reading(1300, 20.5), reading(4900, 21.0)], 5000);
-    assert_eq!(home.detection.history.last_step().unwrap(), Some(4800));
+    assert_eq!(home.detection.memory.history.last_step().unwrap(), Some(4800));
     assert!(home.notices.try_recv().is_err());
 }
 
@@ -120,13 +122,13 @@ fn a_restart_recalls_what_was_remembered() {
     home.detection.add_entities(vec![thermometer()]);
     assert_eq!(home.detection.recall(4000), Some(3000));
     assert_eq!(home.detection.recall(3000 + WARM_UP_SECONDS + STEP_SECONDS), None, "too long ago to go on from");
-    assert_eq!(home.detection.closed, Some(3000));
+    assert_eq!(home.detection.steps.closed, Some(3000));
 }
 
 #[test]
 fn an_alarm_that_was_open_before_a_restart_ends_when_the_detector_does_not_follow_it() {
     let mut home = home();
-    home.detection.save(&stored_alarm("00d1", None), None);
+    home.detection.memory.save_alarm(&stored_alarm("00d1", None), None);
     let mut home = service_in(home.dir);
     assert_eq!(home.view.borrow().unusual.len(), 1);
     home.detection.set_listening(true, 1300);
@@ -138,7 +140,7 @@ fn an_alarm_that_was_open_before_a_restart_ends_when_the_detector_does_not_follo
 #[test]
 fn an_answer_counts_for_the_shown_alarm_also_after_a_restart_and_can_be_changed() {
     let mut home = home();
-    home.detection.save(&stored_alarm("00d1", None), None);
+    home.detection.memory.save_alarm(&stored_alarm("00d1", None), None);
     let mut home = service_in(home.dir);
     home.detection.answer(None, Verdict::Dismissed, "", None, 700);
     assert_eq!(home.view.borrow().unusual.len(), 0);
@@ -179,7 +181,7 @@ fn an_impossible_value_is_said_at_once_and_goes_on_over_a_restart_under_one_id()
     let id = raised.alarm.alarm.id;
     assert_eq!(home.view.borrow().shown.as_ref().unwrap().alarm.id, id);
     home.detection.answer(Some(&id), Verdict::Dismissed, "", None, 900);
-    assert_eq!(home.detection.detector.answers().lessons().len(), 1, "the detector knows the alarm again");
+    assert_eq!(home.detection.judging.detector.answers().lessons().len(), 1, "the detector knows the alarm again");
 }
 
 #[test]
@@ -256,7 +258,13 @@ fn what_fails_on_one_device_is_one_message_and_one_answer() {
     assert_eq!((shown.moved_with, home.view.borrow().unusual.len()), (vec!["B".to_owned()], 1));
     home.detection.answer(None, Verdict::Dismissed, "Ann", None, 700);
     assert!(
-        home.detection.history.alarms(0).unwrap().iter().all(|alarm| alarm.answer == Some((Verdict::Dismissed, 700)))
+        home.detection
+            .memory
+            .history
+            .alarms(0)
+            .unwrap()
+            .iter()
+            .all(|alarm| alarm.answer == Some((Verdict::Dismissed, 700)))
     );
     assert_eq!(home.view.borrow().unusual.len(), 0);
 }
@@ -299,7 +307,7 @@ fn settled(budget: f64) -> (Home, Arc<std::sync::Mutex<Vec<ToFleet>>>, i64) {
         list.lock().unwrap().push(record);
         Ok(true)
     });
-    home.detection.feedback = Some((HomeId::new("home-7").unwrap(), sink));
+    home.detection.delivery.feedback = Some((HomeId::new("home-7").unwrap(), sink));
     home.detection.change(Change::Budget(budget), 0).unwrap();
     home.detection.add_entities(vec![info_of("sensor.a"), info_of("sensor.b")]);
     let now = 15 * 86_400;
@@ -336,7 +344,7 @@ fn questions_drawn_by_chance_are_put_within_the_weeks_questions_and_answered_wit
     let (mut home, told, now) = settled(14.0);
     home.detection.change(Change::Questions(2), now).unwrap();
     live(&mut home, now, 56 * 144);
-    let questions = home.detection.history.questions(0).unwrap();
+    let questions = home.detection.memory.history.questions(0).unwrap();
     assert!((1..=16).contains(&questions.len()), "{}", questions.len());
     assert!(questions.iter().all(|question| question.score < question.threshold && question.answer.is_none()));
     assert!(
@@ -349,7 +357,7 @@ fn questions_drawn_by_chance_are_put_within_the_weeks_questions_and_answered_wit
 
     let (question, later) = (questions[0].clone(), now + 60 * 86_400);
     home.detection.answer(Some(&question.id), Verdict::Confirmed, "Ann", None, later);
-    assert_eq!(home.detection.history.questions(0).unwrap()[0].answer, Some((Verdict::Confirmed, later)));
+    assert_eq!(home.detection.memory.history.questions(0).unwrap()[0].answer, Some((Verdict::Confirmed, later)));
     let words = told.lock().unwrap().clone();
     let announced = |word: &ToFleet| match word {
         ToFleet::Announcement(said) => Some((said.alarm.to_string(), said.window_sha256)),
@@ -368,7 +376,7 @@ fn questions_drawn_by_chance_are_put_within_the_weeks_questions_and_answered_wit
     let origins: Vec<_> = records.iter().map(|record| (record.origin, record.alarm.as_str(), record.score)).collect();
     let origin = hearthwatch_protocol::messages::Origin::Probe { propensity: question.propensity };
     assert_eq!(origins, [(origin, question.id.as_str(), question.score)]);
-    assert!(home.detection.detector.answers().lessons().is_empty(), "nothing was said that could be quietened");
+    assert!(home.detection.judging.detector.answers().lessons().is_empty(), "nothing was said that could be quietened");
 }
 
 #[test]
@@ -379,7 +387,7 @@ fn who_wants_no_questions_or_is_not_learnt_from_is_asked_none_by_chance() {
     home.detection.change(Change::Questions(21), now).unwrap();
     home.detection.change(Change::Mode(HouseMode::Guests), now).unwrap();
     live(&mut home, now + 28 * 86_400, 28 * 144);
-    assert_eq!(home.detection.history.questions(0).unwrap(), []);
+    assert_eq!(home.detection.memory.history.questions(0).unwrap(), []);
 }
 
 #[test]
@@ -389,7 +397,7 @@ fn an_alarm_beyond_the_weeks_budget_is_remembered_and_not_said() {
     home.detection.hear(&[impossible(620, 0), impossible(630, 2)]);
     assert_eq!(kinds(&mut home), [(NoticeKind::Raised, "sensor.a".to_owned())]);
     assert_eq!((home.view.borrow().unusual.len(), home.view.borrow().month.held), (1, 1));
-    assert_eq!(home.detection.history.alarms(0).unwrap()[1].held, Some(Held::Budget));
+    assert_eq!(home.detection.memory.history.alarms(0).unwrap()[1].held, Some(Held::Budget));
 }
 
 #[test]
@@ -444,7 +452,7 @@ fn a_reason_is_kept_beside_the_answer_and_told_when_the_like_comes_again_but_nev
     // The same word again, without a reason, takes nothing back; another word has none.
     home.detection.answer(Some(&first.alarm.id), Verdict::Expected, "Ann", None, now + 40);
     home.detection.answer(Some(&first.alarm.id), Verdict::Confirmed, "Ben", None, now + 50);
-    let kept = home.detection.history.alarms(0).unwrap().remove(0);
+    let kept = home.detection.memory.history.alarms(0).unwrap().remove(0);
     assert_eq!(kept.answers.iter().map(|answer| answer.reason.clone()).collect::<Vec<_>>(), [reason.clone(), None]);
 
     // Hours later the same sensor does it again, and another one.

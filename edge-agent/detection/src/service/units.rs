@@ -2,29 +2,29 @@
 
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::reading::{EntityInfo, Value};
-
-use super::DetectorService;
 use hearthwatch_edge_core::explain::Language;
 use hearthwatch_edge_core::unit_doubt::{Thermometer, UnitDoubt, doubts};
+
+use super::DetectorService;
 
 impl DetectorService {
     /// Looks at what is usual of each thermometer, and logs what was not doubted before.
     pub(super) fn weigh_units(&mut self) {
         let thermometers: Vec<Thermometer> =
-            self.last_scores.iter().filter_map(|score| self.thermometer(score.entity, score.band?)).collect();
+            self.steps.last_scores.iter().filter_map(|score| self.thermometer(score.entity, score.band?)).collect();
         let found = doubts(&thermometers);
         for doubt in found.iter().filter(|doubt| !self.is_unit_doubted(&doubt.entity_id)) {
             tracing::warn!("{}", doubt.sentence(&doubt.entity_id, Language::English));
         }
-        self.unit_doubts = found;
+        self.registry.unit_doubts = found;
     }
 
     fn thermometer(&self, entity: u32, band: hearthwatch_detector::features::Band) -> Option<Thermometer> {
-        let info = self.detector.entities().get(entity as usize)?;
+        let info = self.judging.detector.entities().get(entity as usize)?;
         if info.class != DeviceClass::Temperature {
             return None;
         }
-        let now = match self.newest.get(entity as usize).copied().flatten() {
+        let now = match self.steps.newest.get(entity as usize).copied().flatten() {
             Some((_, Value::Number(number))) => Some(number),
             _ => None,
         };
@@ -33,12 +33,12 @@ impl DetectorService {
     }
 
     pub(super) fn is_unit_doubted(&self, entity_id: &str) -> bool {
-        self.unit_doubts.iter().any(|doubt| doubt.entity_id == entity_id)
+        self.registry.unit_doubts.iter().any(|doubt| doubt.entity_id == entity_id)
     }
 
     /// Whether an entity says from now on the unit that it looked like.
     pub(super) fn is_put_right(&self, info: &EntityInfo) -> bool {
         let is_it = |doubt: &UnitDoubt| doubt.entity_id == info.entity_id && doubt.looks_like == info.unit;
-        self.unit_doubts.iter().any(is_it)
+        self.registry.unit_doubts.iter().any(is_it)
     }
 }

@@ -7,14 +7,14 @@ use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::detector::EntityScore;
 use hearthwatch_detector::features::Band;
 use hearthwatch_detector::reading::EntityInfo;
+use hearthwatch_edge_core::backtest::Backtest;
+use hearthwatch_edge_core::explain::Language;
+use hearthwatch_edge_core::preferences::House;
 use hearthwatch_protocol::ModelVersion;
 use jiff::tz::TimeZone;
 
 use super::clock::SetBack;
 use super::readiness::Readiness;
-use hearthwatch_edge_core::backtest::Backtest;
-use hearthwatch_edge_core::explain::Language;
-use hearthwatch_edge_core::preferences::House;
 
 /// An alarm with all that is needed to show it.
 pub type ShownAlarm = hearthwatch_edge_core::alarm::StoredAlarm;

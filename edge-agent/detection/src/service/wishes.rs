@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use hearthwatch_detector::reading::EntityInfo;
-use jiff::tz::TimeZone;
-
-use super::{DetectorService, NoticeKind, ShownAlarm};
 use hearthwatch_edge_core::explain::{self, DrawError, Language, Picture, Point, Theme};
 use hearthwatch_edge_core::preferences::{Change, ChangeError, Held, House, Place, Scope, next_daily};
-use hearthwatch_edge_store::history::{History, HistoryError};
+use hearthwatch_edge_store::history::HistoryError;
+use jiff::tz::TimeZone;
+
+use super::memory::Memory;
+use super::{DetectorService, NoticeKind, ShownAlarm};
 
 /// Name of the note that holds the wishes.
 const HOUSE_NOTE: &str = "house";
@@ -44,14 +45,27 @@ impl AlarmPicture {
     }
 }
 
-/// The wishes of before the start. Ones that cannot be read are as if never made: a home must not stay dark for them.
-pub(super) fn remember(history: &History) -> Result<House, HistoryError> {
-    let Some(text) = history.note(HOUSE_NOTE)? else { return Ok(House::default()) };
-    Ok(serde_json::from_str(&text).unwrap_or_else(|error| {
-        history.set_note_aside(HOUSE_NOTE, &error, &text);
-        tracing::warn!(error = %error, "the wishes of before are not readable; the defaults hold");
-        House::default()
-    }))
+/// What the residents prefer, and what is said of it.
+pub(super) struct Preferred {
+    pub(super) house: House,
+    /// Alarms a week where nobody wishes otherwise.
+    configured_budget: f64,
+    /// When the next daily brief is sent; none while that is not worked out yet.
+    pub(super) next_brief: Option<i64>,
+    pub(super) language: Language,
+}
+
+impl Preferred {
+    /// As it was before the start. What cannot be read is as if never said: a home must not stay dark for it.
+    pub(super) fn remember(memory: &Memory, configured_budget: f64) -> Result<Self, HistoryError> {
+        let house = memory.note(HOUSE_NOTE)?.unwrap_or_default();
+        Ok(Self { house, configured_budget, next_brief: None, language: Language::default() })
+    }
+
+    /// Alarms a week that the home bears.
+    pub(super) fn budget(&self) -> f64 {
+        self.house.budget_per_week.unwrap_or(self.configured_budget)
+    }
 }
 
 impl DetectorService {
@@ -61,14 +75,14 @@ impl DetectorService {
     /// [`ChangeError`]; then nothing changed.
     pub fn change(&mut self, change: Change, now: i64) -> Result<(), ChangeError> {
         tracing::info!(change = ?change, "a resident's wish");
-        let learnt = self.house.mode.learns();
-        self.house.apply(change, now)?;
-        self.detector.set_budget(self.budget());
-        if !learnt && self.house.mode.learns() && self.listening {
+        let learnt = self.preferences.house.mode.learns();
+        self.preferences.house.apply(change, now)?;
+        self.judging.detector.set_budget(self.preferences.budget());
+        if !learnt && self.preferences.house.mode.learns() && self.steps.listening {
             // What was seen of those days stays in the history, but is no longer what is usual.
             self.relearn();
         }
-        self.next_brief = None;
+        self.preferences.next_brief = None;
         self.keep_house();
         self.show(None);
         Ok(())
@@ -88,66 +102,56 @@ impl DetectorService {
         }
         alarm.held = Some(Held::Muted);
         self.alarms.put(&alarm);
-        self.save(&alarm, None);
-        self.notify(NoticeKind::Changed, alarm);
+        self.memory.save_alarm(&alarm, None);
+        self.delivery.notify(NoticeKind::Changed, alarm);
         self.show(None);
-    }
-
-    /// Alarms a week that the home bears.
-    pub(super) fn budget(&self) -> f64 {
-        self.house.budget_per_week.unwrap_or(self.configured_budget)
     }
 
     /// Ends snoozes and tells the daily brief when their time has come.
     pub(super) fn keep_time(&mut self, now: i64) {
-        if self.house.forget_past(now) {
+        if self.preferences.house.forget_past(now) {
             self.keep_house();
             self.show(None);
         }
-        let Some(time) = self.house.brief else { return };
-        match self.next_brief {
+        let Some(time) = self.preferences.house.brief else { return };
+        match self.preferences.next_brief {
             Some(at) if at <= now => {
                 let brief = self.brief(now);
-                self.view.send_modify(|view| view.brief = Some(brief));
-                self.next_brief = next_daily(time, now, &self.config.timezone);
+                self.delivery.view.send_modify(|view| view.brief = Some(brief));
+                self.preferences.next_brief = next_daily(time, now, &self.judging.config.timezone);
             }
             Some(_) => {}
-            None => self.next_brief = next_daily(time, now, &self.config.timezone),
+            None => self.preferences.next_brief = next_daily(time, now, &self.judging.config.timezone),
         }
     }
 
     pub(super) fn keep_house(&mut self) {
-        let kept = serde_json::to_string(&self.house)
-            .map_err(|error| error.to_string())
-            .and_then(|text| self.history.set_note(HOUSE_NOTE, &text).map_err(|error| error.to_string()));
-        if let Err(error) = kept {
-            tracing::warn!(error, "a resident's wish would not survive a restart");
-        }
+        self.memory.keep_note(HOUSE_NOTE, &self.preferences.house, "a resident's wish would not survive a restart");
     }
 
     /// Takes the names that Home Assistant's registries have.
     pub fn set_places(&mut self, places: HashMap<String, Place>) {
-        self.places = places;
+        self.registry.places = places;
         self.show(None);
     }
 
     /// Takes the language that residents read.
     pub fn set_language(&mut self, language: Language) {
-        self.language = language;
+        self.preferences.language = language;
     }
 
     /// What a drawing of an alarm needs; none when the alarm is not remembered.
     #[must_use]
     pub fn picture(&self, alarm_id: &str) -> Option<AlarmPicture> {
         let alarm = self.alarms.get(alarm_id)?.clone();
-        let info = self.detector.entities().iter().find(|info| info.entity_id == alarm.entity_id)?.clone();
+        let info = self.judging.detector.entities().iter().find(|info| info.entity_id == alarm.entity_id)?.clone();
         let start = alarm.alarm.start;
-        let points = self.history.points(&info.entity_id, start - BEFORE_SECONDS, start + AFTER_SECONDS);
+        let points = self.memory.history.points(&info.entity_id, start - BEFORE_SECONDS, start + AFTER_SECONDS);
         let points = points.unwrap_or_else(|error| {
             tracing::warn!(error = %error, alarm.id = alarm_id, "a picture without a past");
             Vec::new()
         });
-        let (timezone, language) = (self.config.timezone.clone(), self.language);
+        let (timezone, language) = (self.judging.config.timezone.clone(), self.preferences.language);
         Some(AlarmPicture { alarm, info, points, timezone, language })
     }
 }

@@ -1,8 +1,7 @@
 //! `[home_assistant]`: where the readings come from.
 
-use url::Url;
-
 use hearthwatch_configuration::{Faults, Secret, Section};
+use url::Url;
 
 /// How to reach Home Assistant.
 #[derive(Debug, Clone, PartialEq, Eq)]

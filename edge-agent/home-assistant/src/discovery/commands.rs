@@ -1,12 +1,12 @@
 //! What residents say to the agent over MQTT, read strictly: anything else is refused with its reason.
 
 use hearthwatch_detector::alarm::{Severity, Verdict};
+use hearthwatch_edge_core::alarm::Reason;
+use hearthwatch_edge_core::preferences::{Change, DailyTime, HouseMode, QuietHours};
 use hearthwatch_protocol::{AlarmId, IdError};
 use serde::Deserialize;
 
 use super::device::{BIRTH_TOPIC, Device, OFF, ONLINE};
-use hearthwatch_edge_core::alarm::Reason;
-use hearthwatch_edge_core::preferences::{Change, DailyTime, HouseMode, QuietHours};
 
 /// Longest command. A JSON answer has about 100 bytes, and a reason and a name of 260 letters, escaped at six bytes each.
 const COMMAND_BYTES_MAX: usize = 2048;

@@ -1,10 +1,10 @@
 //! The device that Home Assistant is told of: one retained document with all entities of the agent.
 
+use hearthwatch_edge_core::preferences::{BUDGET_MAX, BUDGET_MIN, HouseMode};
+use hearthwatch_edge_detection::service::NoticeKind;
 use serde_json::{Value, json};
 
 use crate::home_assistant::registry::OWN_UNIQUE_ID_PREFIX;
-use hearthwatch_edge_core::preferences::{BUDGET_MAX, BUDGET_MIN, HouseMode};
-use hearthwatch_edge_detection::service::NoticeKind;
 
 /// First level of Home Assistant's discovery topics, unless a person changed it there.
 const DISCOVERY_PREFIX: &str = "homeassistant";

@@ -1,10 +1,17 @@
 //! Keeps the device on the home's broker true: document, states, events; and passes on what residents say.
 
-use hearthwatch_edge_core::mode::BrokerState;
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hearthwatch_edge_core::explain::{DrawError, Theme};
+use hearthwatch_edge_core::mode::BrokerState;
+use hearthwatch_edge_core::mode::Mode;
+use hearthwatch_edge_core::mode::SessionState;
+use hearthwatch_edge_detection::miss;
+use hearthwatch_edge_detection::service::{AlarmPicture, DetectorCommand, DetectorHandle, HomeView, Notice};
+use hearthwatch_edge_update::UpdateView;
+use hearthwatch_edge_update::{UpdateWish, Wishes};
 use hearthwatch_link::{CREDENTIALS_REFUSED, LinkConfig, LinkEvent, LinkEvents, LinkHandle, Publication, TlsFiles};
 use jiff::Timestamp;
 use tokio::sync::{OwnedMutexGuard, mpsc, watch};
@@ -16,13 +23,6 @@ use super::presence::Presence;
 use super::stale::Published;
 use super::states::{brief_event, event, states};
 use crate::config::HomeMqttConfig;
-use hearthwatch_edge_core::explain::{DrawError, Theme};
-use hearthwatch_edge_core::mode::Mode;
-use hearthwatch_edge_core::mode::SessionState;
-use hearthwatch_edge_detection::miss;
-use hearthwatch_edge_detection::service::{AlarmPicture, DetectorCommand, DetectorHandle, HomeView, Notice};
-use hearthwatch_edge_update::UpdateView;
-use hearthwatch_edge_update::{UpdateWish, Wishes};
 
 /// Events that wait for a broker or for Home Assistant. A week's budget of alarms has a few; older ones are shown by
 /// the alarm entity anyway.

@@ -1,12 +1,6 @@
 //! What the entities of the device say: from the detector service's view and notices to topics and payloads.
 
 use hearthwatch_detector::features::Band;
-use hearthwatch_edge_update::UpdateView;
-use hearthwatch_protocol::ModelVersion;
-use jiff::tz::TimeZone;
-use serde_json::{Map, Value, json};
-
-use super::device::{BRIEF_EVENT, Device, OFF};
 use hearthwatch_edge_core::alarm::Reason;
 use hearthwatch_edge_core::explain::{Language, sentence};
 use hearthwatch_edge_core::mode::Mode;
@@ -14,6 +8,12 @@ use hearthwatch_edge_detection::headline::Headline;
 use hearthwatch_edge_detection::service::{
     Brief, HomeView, LEARNING_DAYS, Loudest, Notice, Readiness, ShownAlarm, verdict_word,
 };
+use hearthwatch_edge_update::UpdateView;
+use hearthwatch_protocol::ModelVersion;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value, json};
+
+use super::device::{BRIEF_EVENT, Device, OFF};
 
 /// Longest state that Home Assistant takes.
 const STATE_CHARS_MAX: usize = 255;

@@ -6,6 +6,12 @@ use hearthwatch_detector::alarm::{Alarm, Severity, Verdict};
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::features::{AnomalyKind, Band};
 use hearthwatch_detector::reading::EntityInfo;
+use hearthwatch_edge_core::backtest::Backtest;
+use hearthwatch_edge_core::mode::Mode;
+use hearthwatch_edge_core::preferences::Place;
+use hearthwatch_edge_core::preferences::{Change, DailyTime, HouseMode, QuietHours};
+use hearthwatch_edge_detection::service::{EntityReadiness, HomeView, Notice, NoticeKind, Readiness, ShownAlarm};
+use hearthwatch_edge_update::UpdateView;
 use hearthwatch_protocol::{AlarmId, ModelVersion};
 use serde_json::{Value, json};
 
@@ -13,12 +19,6 @@ use super::commands::{AnswerError, Command};
 use super::device::Device;
 use super::stale::Published;
 use super::states::{event, states};
-use hearthwatch_edge_core::backtest::Backtest;
-use hearthwatch_edge_core::mode::Mode;
-use hearthwatch_edge_core::preferences::Place;
-use hearthwatch_edge_core::preferences::{Change, DailyTime, HouseMode, QuietHours};
-use hearthwatch_edge_detection::service::{EntityReadiness, HomeView, Notice, NoticeKind, Readiness, ShownAlarm};
-use hearthwatch_edge_update::UpdateView;
 
 fn shown() -> ShownAlarm {
     let info =

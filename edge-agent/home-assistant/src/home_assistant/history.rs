@@ -7,13 +7,13 @@ use std::collections::{HashMap, HashSet};
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_detector::reading::Reading;
+use hearthwatch_edge_detection::service::RecordedState;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::entities::{Attributes, parse_state, whole_seconds};
 use super::socket::{Socket, SocketError};
 use super::units::{RecordedUnits, Way, converted};
-use hearthwatch_edge_detection::service::RecordedState;
 
 /// Length of a slice. See the bound on messages in [`super::socket`].
 const SLICE_SECONDS: i64 = 6 * 3600;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use hearthwatch_edge_core::preferences::Place;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -10,7 +11,6 @@ use serde_json::json;
 use super::entities::Attributes;
 use super::socket::{Socket, SocketError};
 use crate::config::HomeAssistantConfig;
-use hearthwatch_edge_core::preferences::Place;
 
 /// Prefix of the unique ids of every entity that the agent shows. An agent must not watch itself, nor another agent.
 pub const OWN_UNIQUE_ID_PREFIX: &str = "hearthwatch_";

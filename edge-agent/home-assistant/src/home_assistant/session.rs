@@ -5,11 +5,14 @@
 
 mod past;
 
-use hearthwatch_edge_core::mode::SessionState;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use hearthwatch_configuration::Secret;
 use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
+use hearthwatch_edge_core::explain::Language;
+use hearthwatch_edge_core::mode::SessionState;
+use hearthwatch_edge_detection::service::{DetectorCommand, DetectorGone, DetectorHandle};
 use hearthwatch_link::Backoff;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -22,9 +25,6 @@ use super::entities::{EntitiesEvent, EntityChange, WATCHED_MAX, WatchedEntities}
 use super::registry::{self, HomeAssistantState};
 use super::socket::{Socket, SocketError};
 use crate::config::HomeAssistantConfig;
-use hearthwatch_configuration::Secret;
-use hearthwatch_edge_core::explain::Language;
-use hearthwatch_edge_detection::service::{DetectorCommand, DetectorGone, DetectorHandle};
 use past::{BACKFILL_SETTLE, Backfill};
 
 /// Between two questions whether Home Assistant is up yet.

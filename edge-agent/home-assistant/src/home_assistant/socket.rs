@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use hearthwatch_configuration::Secret;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -16,8 +17,6 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use url::Url;
-
-use hearthwatch_configuration::Secret;
 
 /// Largest message accepted. A full state list has about 1 kB an entity (2,000 entities: 2 MB); a slice of history has
 /// about 60 bytes a row, and [`super::history`] asks for at most 16 entities × 6 h, 20 MB if all report each second.

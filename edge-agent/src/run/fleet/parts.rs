@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hearthwatch_detector::detector::{Model, SHIPPED_VERSION};
+use hearthwatch_edge_cloud::uplink::{self, UplinkConfig};
+use hearthwatch_edge_update::{DirectorConfig, ModelProof, Step, Updater, UpdaterConfig};
 use hearthwatch_link::{LinkConfig, TlsFiles};
 use hearthwatch_protocol::seal::trusted_keys;
 use hearthwatch_protocol::{HomeId, ModelVersion};
@@ -11,8 +13,6 @@ use hearthwatch_protocol::{HomeId, ModelVersion};
 use super::super::unix_now;
 use super::super::wiring::StartError;
 use crate::config::{CloudMqttConfig, UpdatesConfig};
-use hearthwatch_edge_cloud::uplink::{self, UplinkConfig};
-use hearthwatch_edge_update::{DirectorConfig, ModelProof, Step, Updater, UpdaterConfig};
 
 /// Largest TUF root or file of keys that is read; an honest root has about 4 KiB.
 const TRUSTED_BYTES_MAX: u64 = 64 * 1024;

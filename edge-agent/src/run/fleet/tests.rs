@@ -3,10 +3,6 @@
 use std::time::Duration;
 
 use hearthwatch_detector::detector::Model;
-use tokio::task::JoinHandle;
-
-use super::*;
-use crate::config::UpdatesConfig;
 use hearthwatch_edge_detection::service::{self, DetectorParts, DetectorService};
 use hearthwatch_edge_store::history::History;
 use hearthwatch_edge_update::disk::RealDisk;
@@ -14,6 +10,10 @@ use hearthwatch_edge_update::slots::Slots;
 use hearthwatch_edge_update::{AnsweredWish, Policy, UpdateWish, Watching, WishAnswer};
 use hearthwatch_mirror::TestRepository;
 use hearthwatch_mirror::{Stall, serve_files};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::config::UpdatesConfig;
 
 /// Far beyond what anything here takes; only a failure waits for it.
 const PATIENCE: Duration = Duration::from_secs(120);

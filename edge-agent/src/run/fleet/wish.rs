@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use hearthwatch_detector::detector::Model;
-
-use super::super::unix_now;
-use super::{Around, Fleet, off_the_workers};
-use crate::audit;
 use hearthwatch_edge_detection::service::DetectorGone;
 use hearthwatch_edge_update::{
     Install, ModelProof, OpenWish, RollBackError, Step, Trigger, UpdateWish, Updater, WishAnswer, Wishes,
 };
+
+use super::super::unix_now;
+use super::{Around, Fleet, off_the_workers};
+use crate::audit;
 
 impl Fleet {
     /// Carries out what is wished. What waits for the mirror, or for this home to be in the fleet, stays open.

@@ -1,11 +1,11 @@
 //! Alarms as remembered: what was said, what the model saw, and what the resident answered.
 
+use hearthwatch_edge_core::alarm::StoredAlarm;
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::de::DeserializeOwned;
 
 use super::{History, HistoryError};
 use crate::database;
-use hearthwatch_edge_core::alarm::StoredAlarm;
 
 /// How many alarms are remembered: at the default of one a week, twenty years.
 const ALARMS_MAX: i64 = 1000;

@@ -17,11 +17,10 @@ use std::path::Path;
 
 use hearthwatch_detector::features::Band;
 use hearthwatch_detector::reading::{EntityInfo, Value};
+use hearthwatch_edge_core::state::MAGNITUDE_MAX;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::database;
-use hearthwatch_edge_core::state::MAGNITUDE_MAX;
-
 pub use misses::StoredMiss;
 pub use questions::StoredQuestion;
 pub use reader::{HistoryReader, JudgedSpan, LoudStep};

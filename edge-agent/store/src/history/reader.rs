@@ -4,12 +4,12 @@ use std::path::Path;
 
 use hearthwatch_detector::features::Band;
 use hearthwatch_detector::reading::EntityInfo;
+use hearthwatch_edge_core::alarm::StoredAlarm;
+use hearthwatch_edge_core::explain::Point;
 use rusqlite::{OptionalExtension, params};
 
 use super::{History, HistoryError, Judged, StoredMiss, StoredQuestion, schema};
 use crate::database;
-use hearthwatch_edge_core::alarm::StoredAlarm;
-use hearthwatch_edge_core::explain::Point;
 
 /// A step of an entity whose score may speak under some budget.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -5,11 +5,11 @@ mod damage;
 use hearthwatch_detector::alarm::{Alarm, Severity, Verdict};
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_edge_core::alarm::{PersonsAnswer, Reason, StoredAlarm};
+use hearthwatch_edge_core::preferences::Place;
 use hearthwatch_protocol::ModelVersion;
 
 use super::*;
-use hearthwatch_edge_core::alarm::{PersonsAnswer, Reason, StoredAlarm};
-use hearthwatch_edge_core::preferences::Place;
 
 fn info(entity_id: &str, class: DeviceClass) -> EntityInfo {
     EntityInfo { entity_id: entity_id.to_owned(), class, unit: String::new() }

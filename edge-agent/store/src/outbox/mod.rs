@@ -27,7 +27,6 @@ use hearthwatch_protocol::{DecodeError, EncodeError, Message, Sequence, decode, 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::database;
-
 pub use ledger::{LEDGER_MAX, LedgerEntry, LedgerState, StoredWithdrawal, TakeBack};
 pub use settle::Settled;
 pub use sharing::{SharingLevel, example_record};

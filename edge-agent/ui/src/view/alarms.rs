@@ -2,16 +2,16 @@
 
 use hearthwatch_detector::alarm::{Severity, Verdict};
 use hearthwatch_detector::features::AnomalyKind;
-use maud::{Markup, html};
-
-use super::Forms;
-use crate::home::{Everything, TIMELINE_SECONDS};
-use crate::text;
 use hearthwatch_edge_core::alarm::Reason;
 use hearthwatch_edge_core::alarm::StoredAlarm;
 use hearthwatch_edge_core::explain::{self, Language};
 use hearthwatch_edge_detection::service::{HomeDetail, LookBack, verdict_word};
 use hearthwatch_edge_store::history::StoredMiss;
+use maud::{Markup, html};
+
+use super::Forms;
+use crate::home::{Everything, TIMELINE_SECONDS};
+use crate::text;
 
 /// Declared misses shown.
 const MISSES_SHOWN: usize = 10;

@@ -1,13 +1,13 @@
 //! Calm: how many alarms a week, tried on the home's own last month.
 
+use hearthwatch_edge_core::preferences::Scope;
+use hearthwatch_edge_store::history::JudgedSpan;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use super::Forms;
 use crate::home::{Everything, PER_WEEK, Preview};
 use crate::{plot, text};
-use hearthwatch_edge_core::preferences::Scope;
-use hearthwatch_edge_store::history::JudgedSpan;
 
 /// How long something can be kept quiet, in hours; 0 is for good.
 const LENGTHS: [(u32, &str); 5] = [(1, "1 hour"), (8, "8 hours"), (24, "1 day"), (168, "7 days"), (0, "good")];

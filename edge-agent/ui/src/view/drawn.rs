@@ -1,13 +1,13 @@
 //! Questions drawn by chance: of a moment in which nothing was said, whether something was off.
 
 use hearthwatch_detector::alarm::Verdict;
+use hearthwatch_edge_detection::service::verdict_word;
+use hearthwatch_edge_store::history::StoredQuestion;
 use maud::{Markup, html};
 
 use super::Forms;
 use crate::home::Everything;
 use crate::text;
-use hearthwatch_edge_detection::service::verdict_word;
-use hearthwatch_edge_store::history::StoredQuestion;
 
 /// The answers, in the order of the buttons: what they are called, and what they mean.
 const ANSWERS: [(Verdict, &str, &str); 3] = [

@@ -1,15 +1,15 @@
 //! What answers did: here at once, and in the shared model when it was trained again.
 
 use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_edge_core::alarm::PersonsAnswer;
+use hearthwatch_edge_core::alarm::Reason;
+use hearthwatch_edge_core::backtest::Backtest;
 use hearthwatch_protocol::ModelVersion;
 use maud::{Markup, html};
 
 use super::Forms;
 use crate::home::Everything;
 use crate::text;
-use hearthwatch_edge_core::alarm::PersonsAnswer;
-use hearthwatch_edge_core::alarm::Reason;
-use hearthwatch_edge_core::backtest::Backtest;
 
 /// Lessons shown.
 const LESSONS_SHOWN: usize = 20;

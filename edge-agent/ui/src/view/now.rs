@@ -3,15 +3,15 @@
 use hearthwatch_detector::detector::EntityScore;
 use hearthwatch_detector::grid::step_of;
 use hearthwatch_detector::reading::{EntityInfo, Value};
+use hearthwatch_edge_core::explain::{Language, on_off_is_judged_by};
+use hearthwatch_edge_core::mode::SessionState;
+use hearthwatch_edge_detection::headline::{Headline, Tone};
+use hearthwatch_edge_detection::service::{CLOSING_GRACE_SECONDS, LEARNING_DAYS, unusual_percent};
 use maud::{Markup, html};
 
 use super::{Forms, alarms, drawn};
 use crate::home::Everything;
 use crate::text;
-use hearthwatch_edge_core::explain::{Language, on_off_is_judged_by};
-use hearthwatch_edge_core::mode::SessionState;
-use hearthwatch_edge_detection::headline::{Headline, Tone};
-use hearthwatch_edge_detection::service::{CLOSING_GRACE_SECONDS, LEARNING_DAYS, unusual_percent};
 
 /// Entities shown at once; the rest can be opened.
 const ENTITIES_SHOWN: usize = 6;

@@ -1,5 +1,6 @@
 //! One record as it travels: every field in words, then every byte.
 
+use hearthwatch_edge_store::outbox::LedgerEntry;
 use hearthwatch_protocol::messages::{Announcement, FeedbackRecord, Origin, Verdict};
 use hearthwatch_protocol::{Message, decode};
 use maud::{Markup, html};
@@ -7,7 +8,6 @@ use maud::{Markup, html};
 use super::{Forms, sharing, shell};
 use crate::home::Sample;
 use crate::{record as bytes, text};
-use hearthwatch_edge_store::outbox::LedgerEntry;
 
 /// Windows are shown with this many decimals; the bytes below are exact.
 const DECIMALS: usize = 2;

@@ -1,12 +1,12 @@
 //! Sharing: what leaves the home, what has left, byte for byte, and taking it back.
 
+use hearthwatch_edge_store::outbox::{LedgerEntry, LedgerState, SharingLevel, StoredWithdrawal};
 use hearthwatch_protocol::{Message, decode};
 use maud::{Markup, html};
 
 use super::Forms;
 use crate::home::{Everything, LEDGER_SHOWN, Sharing};
 use crate::text;
-use hearthwatch_edge_store::outbox::{LedgerEntry, LedgerState, SharingLevel, StoredWithdrawal};
 
 /// Withdrawals shown.
 const WITHDRAWALS_SHOWN: usize = 10;

@@ -1,11 +1,11 @@
 //! One attack, one reason.
 
+use hearthwatch_mirror::{Ends, TestRepository, edit};
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::limits::ARTIFACT_BYTES_MAX;
 
 use super::client::Client;
 use crate::trust::{TrustError, forget_time};
-use hearthwatch_mirror::{Ends, TestRepository, edit};
 
 fn expired(role: &str) -> TrustError {
     TrustError::Expired { role: role.to_owned() }

@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use hearthwatch_edge_core::trial::TrialWindows;
+use hearthwatch_mirror::serve_files;
+use hearthwatch_mirror::{Ends, TestRepository};
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::UpdateOutcome;
 use jiff::Timestamp;
@@ -11,9 +14,6 @@ use rand::rngs::SmallRng;
 
 use super::updates::Words;
 use crate::{MirrorFault, Policy, Step, Trigger, Updater, UpdaterConfig, Watching};
-use hearthwatch_edge_core::trial::TrialWindows;
-use hearthwatch_mirror::serve_files;
-use hearthwatch_mirror::{Ends, TestRepository};
 
 struct Home {
     repository: TestRepository,

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::detector::{Margin, TrialWindow};
 use hearthwatch_detector::features::RoutineScore;
+use hearthwatch_edge_core::trial::TrialWindows;
+use hearthwatch_mirror::{Ends, TestRepository};
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::{UpdateOutcome, UpdateStage};
 use jiff::Timestamp;
@@ -19,8 +21,6 @@ use crate::slots::Slots;
 use crate::{
     BY_HAND, DirectorConfig, Policy, RollBackError, Step, Trigger, Updater, UpdaterConfig, UpdaterError, Watching,
 };
-use hearthwatch_edge_core::trial::TrialWindows;
-use hearthwatch_mirror::{Ends, TestRepository};
 
 /// A model is a word that says how it behaves.
 pub struct Words;

@@ -38,19 +38,19 @@ fn a_clock_that_runs_ahead_by_hours_and_is_set_back_leaves_the_home_watched() {
     // Three hours ahead: eighteen steps end at once, and some are heard.
     home.detection.tick(15 * DAY + 3 * HOUR);
     live(&mut home, 15 * DAY + 3 * HOUR, 15 * DAY + 4 * HOUR, 20.0);
-    assert_eq!(raised(&home), 0, "{:?}", home.detection.history.alarms(0));
-    assert_eq!(home.detection.closed, Some(15 * DAY + 4 * HOUR));
+    assert_eq!(raised(&home), 0, "{:?}", home.detection.memory.history.alarms(0));
+    assert_eq!(home.detection.steps.closed, Some(15 * DAY + 4 * HOUR));
 
     let now = 15 * DAY + HOUR + 60;
     home.detection.tick(now);
     study(&mut home.detection);
-    assert_eq!(home.detection.closed, Some(15 * DAY + HOUR));
+    assert_eq!(home.detection.steps.closed, Some(15 * DAY + HOUR));
     assert_eq!(home.view.borrow().set_back, Some(SetBack { at: now, seconds: 3 * HOUR - 60 }));
-    assert_eq!(home.detection.history.last_step().unwrap(), Some(15 * DAY), "nobody heard the hour after it");
+    assert_eq!(home.detection.memory.history.last_step().unwrap(), Some(15 * DAY), "nobody heard the hour after it");
 
     // Watched from the next step on, and not three hours later.
     live(&mut home, 15 * DAY + HOUR, 15 * DAY + 2 * HOUR, 20.0);
-    assert_eq!((home.detection.closed, raised(&home)), (Some(15 * DAY + 2 * HOUR), 0));
+    assert_eq!((home.detection.steps.closed, raised(&home)), (Some(15 * DAY + 2 * HOUR), 0));
     live(&mut home, 15 * DAY + 2 * HOUR, 15 * DAY + 3 * HOUR, 45.0);
     assert_eq!(raised(&home), 1);
 }
@@ -60,7 +60,7 @@ fn a_correction_by_minutes_is_waited_for() {
     let mut home = watched();
     live(&mut home, 14 * DAY, 15 * DAY, 20.0);
     home.detection.tick(15 * DAY - 200);
-    assert_eq!((home.detection.closed, home.view.borrow().set_back), (Some(15 * DAY), None));
+    assert_eq!((home.detection.steps.closed, home.view.borrow().set_back), (Some(15 * DAY), None));
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn what_was_heard_in_the_wrong_time_is_still_how_things_are() {
     home.detection.tick(15 * DAY + 60);
     study(&mut home.detection);
     home.detection.tick(15 * DAY + STEP_SECONDS + CLOSING_GRACE_SECONDS);
-    assert_eq!(home.detection.last_scores[0].observed, Some(23.0));
+    assert_eq!(home.detection.steps.last_scores[0].observed, Some(23.0));
 }
 
 #[test]
@@ -104,6 +104,6 @@ fn a_clock_that_began_in_1970_is_followed_at_once() {
     home.detection.hear(&[reading(700, 20.0)]);
     let now = 20_000 * DAY;
     home.detection.tick(now + CLOSING_GRACE_SECONDS);
-    assert_eq!(home.detection.closed, Some(now));
-    assert_eq!(home.detection.history.steps(0, now).unwrap(), [now]);
+    assert_eq!(home.detection.steps.closed, Some(now));
+    assert_eq!(home.detection.memory.history.steps(0, now).unwrap(), [now]);
 }

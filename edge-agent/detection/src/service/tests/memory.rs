@@ -1,6 +1,7 @@
 //! What is learnt follows an entity through renames, goes with it, and never holds what must not count.
 
 use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::*;
 use crate::service::handle::study_aside;
@@ -31,7 +32,7 @@ fn expected(home: &mut Home, at: i64, value: f64) -> f32 {
     study(&mut home.detection);
     home.detection.hear(&[reading(at - 300, value)]);
     home.detection.tick(at + CLOSING_GRACE_SECONDS);
-    home.detection.last_scores[0].band.unwrap().expected
+    home.detection.steps.last_scores[0].band.unwrap().expected
 }
 
 #[test]
@@ -142,7 +143,7 @@ fn a_fault_that_was_confirmed_is_not_what_is_usual() {
     let mut fault = stored_alarm("f", Some(12 * DAY));
     fault.alarm.start = 5 * DAY;
     fault.take_answer("", Verdict::Confirmed, None, 6 * DAY);
-    home.detection.history.save_alarm(&fault, None).unwrap();
+    home.detection.memory.history.save_alarm(&fault, None).unwrap();
     let mut home = service_in(home.dir);
     home.detection.add_entities(vec![thermometer()]);
     home.detection.recall(12 * DAY);
@@ -186,7 +187,7 @@ fn watched() -> Home {
 }
 
 pub(super) fn raised(home: &Home) -> usize {
-    home.detection.history.alarms(0).unwrap().len()
+    home.detection.memory.history.alarms(0).unwrap().len()
 }
 
 #[test]
@@ -194,7 +195,7 @@ fn a_level_that_shifted_and_that_nobody_answered_never_becomes_what_is_usual() {
     let mut home = watched();
     live_at(&mut home, 14 * DAY, 30 * DAY, Some(28.0));
     assert_eq!((raised(&home), home.view.borrow().unusual.len()), (1, 1), "one alarm that lasts");
-    let usual = home.detection.last_scores[0].band.unwrap().expected;
+    let usual = home.detection.steps.last_scores[0].band.unwrap().expected;
     assert!((19.0..21.0).contains(&usual), "after sixteen days of 28 °C {usual} °C is expected");
 
     // Over a restart it is the same alarm.
@@ -218,7 +219,7 @@ fn what_a_resident_waves_away_is_let_in_again() {
     live_at(&mut home, 14 * DAY, 24 * DAY, Some(28.0));
     home.detection.answer(None, Verdict::Expected, "", None, 24 * DAY);
     live_at(&mut home, 24 * DAY, 25 * DAY, Some(28.0));
-    let usual = home.detection.last_scores[0].band.unwrap().expected;
+    let usual = home.detection.steps.last_scores[0].band.unwrap().expected;
     assert!((27.0..29.0).contains(&usual), "{usual}");
 }
 
@@ -245,9 +246,9 @@ fn a_sensor_that_goes_on_in_another_unit_raises_no_alarm_and_goes_on_in_its_firs
         home.detection.tick(heard.at + 300 + CLOSING_GRACE_SECONDS);
     }
     assert_eq!(raised(&home), 0);
-    let warmth = home.detection.last_scores[0].observed.unwrap();
+    let warmth = home.detection.steps.last_scores[0].observed.unwrap();
     assert!((19.5..20.5).contains(&warmth), "{warmth} °C");
-    assert_eq!(home.detection.detector.entities(), [thermometer()]);
+    assert_eq!(home.detection.judging.detector.entities(), [thermometer()]);
 
     // While the agent was stopped, and back again.
     let mut home = service_in(home.dir);
@@ -259,7 +260,7 @@ fn a_sensor_that_goes_on_in_another_unit_raises_no_alarm_and_goes_on_in_its_firs
         home.detection.tick(heard.at + 300 + CLOSING_GRACE_SECONDS);
     }
     assert_eq!(raised(&home), 0);
-    let usual = home.detection.last_scores[0].band.unwrap().expected;
+    let usual = home.detection.steps.last_scores[0].band.unwrap().expected;
     assert!((19.0..21.0).contains(&usual), "{usual}");
 }
 
@@ -270,13 +271,13 @@ fn a_sensor_that_goes_on_in_the_unit_of_another_quantity_is_learnt_anew() {
     assert_eq!(home.detection.add_entities(vec![share.clone()]), [0], "it is the same entity");
     live_at(&mut home, 14 * DAY, 16 * DAY, Some(68.0));
     assert_eq!(raised(&home), 0);
-    assert_eq!(home.detection.detector.entities(), [share]);
+    assert_eq!(home.detection.judging.detector.entities(), [share]);
 }
 
 #[test]
 fn a_home_whose_time_zone_changes_raises_no_alarm_for_it_and_has_the_days_of_the_new_one() {
     let mut home = home();
-    home.detection.timezone_configured = false;
+    home.detection.judging.timezone_configured = false;
     home.detection.change(Change::Brief(Some(DailyTime::parse("08:00").unwrap())), 0).unwrap();
     home.detection.add_entities(vec![info_of("sensor.a"), info_of("sensor.b")]);
     let past: Vec<Reading> = (0..15 * 144).flat_map(|step| ordinary(600 * step + 1)).collect();
@@ -297,7 +298,7 @@ fn a_home_whose_time_zone_changes_raises_no_alarm_for_it_and_has_the_days_of_the
     // The wave of the day is expected where it is, by days that begin elsewhere.
     let peak = 19 * DAY + 6 * 3_600;
     live(&mut home, 19 * DAY + 600, 36);
-    let score = &home.detection.last_scores[0];
+    let score = &home.detection.steps.last_scores[0];
     let (at, band) = (score.at, score.band.unwrap());
     assert!((peak - 600..=peak + 1_200).contains(&at) && (22.5..24.5).contains(&band.expected), "{at}: {band:?}");
 }
@@ -348,16 +349,16 @@ fn an_alarm_while_the_routine_is_learnt_anew_waits_for_nothing_and_nothing_that_
 
     relearning.study(|| true);
     home.detection.take_over(relearning);
-    assert_eq!(home.detection.detector.entities(), [info_of("sensor.u"), info_of("sensor.late")]);
-    let report = home.detection.detector.alarms();
+    assert_eq!(home.detection.judging.detector.entities(), [info_of("sensor.u"), info_of("sensor.late")]);
+    let report = home.detection.judging.detector.alarms();
     assert_eq!((report[0].id.as_str(), report[0].end), (id.as_str(), None), "the alarm goes on");
     home.detection.tick(12 * DAY + 2 * STEP_SECONDS + CLOSING_GRACE_SECONDS);
-    let scores = &home.detection.last_scores;
+    let scores = &home.detection.steps.last_scores;
     assert_eq!(scores[1].observed, Some(7.0), "what was heard in the open step counts");
     let band = scores[0].band.unwrap().expected;
     assert!((19.0..21.0).contains(&band), "{band}");
     home.detection.answer(Some(&id), Verdict::Dismissed, "", None, 12 * DAY + 2_000);
-    assert_eq!(home.detection.detector.answers().lessons().len(), 1);
+    assert_eq!(home.detection.judging.detector.answers().lessons().len(), 1);
 }
 
 #[test]
@@ -401,7 +402,7 @@ fn an_attempt_to_learn_anew_that_panics_ends_alone_and_the_next_is_due_again() {
     home.detection.relearn();
     let mut relearning = home.detection.due_relearning().unwrap();
     relearning.study(|| panic!("a row that nobody thought of"));
-    let now = home.detection.now;
+    let now = home.detection.steps.now;
     assert!(home.detection.take_over(relearning).is_some(), "what is spent is given back");
     assert!(!home.detection.is_relearning(), "nothing is underway for ever");
     home.detection.tick(now + 3_599);
@@ -449,9 +450,9 @@ fn a_home_that_was_away_for_a_week_raises_no_alarm_and_keeps_its_own() {
         home.detection.set_listening(true, 22 * DAY);
         live_at(&mut home, 22 * DAY, 25 * DAY, Some(20.0));
         let reasons: Vec<String> =
-            home.detection.history.alarms(0).unwrap().into_iter().map(|one| one.alarm.reason).collect();
+            home.detection.memory.history.alarms(0).unwrap().into_iter().map(|one| one.alarm.reason).collect();
         assert_eq!((raised(&home), home.view.borrow().unusual.len()), (1, 0), "told: {told}, {reasons:?}");
-        let alarm = &home.detection.history.alarms(0).unwrap()[0];
+        let alarm = &home.detection.memory.history.alarms(0).unwrap()[0];
         assert_eq!(alarm.answer, Some((Verdict::Confirmed, 15 * DAY)), "no answer is lost");
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
+use hearthwatch_edge_core::mode::SessionState;
+use hearthwatch_edge_detection::service::{DetectorCommand, RECOVERED_SECONDS, WARM_UP_SECONDS};
+
 use super::super::history::{self, Depth, Wanted};
 use super::super::socket::Socket;
 use super::super::units::RecordedUnits;
 use super::{Session, SessionEnd, unix_now};
-use hearthwatch_edge_core::mode::SessionState;
-use hearthwatch_edge_detection::service::{DetectorCommand, RECOVERED_SECONDS, WARM_UP_SECONDS};
 
 /// Memory is asked for until it is at most this old; what happens meanwhile comes with the subscription.
 const MEMORY_LAG_SECONDS: i64 = 30;

@@ -2,10 +2,10 @@
 
 use std::sync::LazyLock;
 
+use hearthwatch_edge_core::alarm::StoredAlarm;
 use proptest::prelude::*;
 
 use super::*;
-use hearthwatch_edge_core::alarm::StoredAlarm;
 
 /// Where SQLite keeps the number that says of which version the tables are: a file that is of a newer program by it is refused.
 const VERSION_AT: std::ops::Range<usize> = 60..64;
