@@ -4,26 +4,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hearthwatch_api::http::state::AppState;
+use hearthwatch_fleet::hook::{NoRelease, ReleaseHook};
+use hearthwatch_fleet::release_service::ReleaseService;
+use hearthwatch_fleet::rollout::Director;
+use hearthwatch_ingest::{BatchTaker, Intake, Progress, Wire};
+use hearthwatch_learning::training::{Job, Learner, Trainer, TrainingError, TrainingHandle, TrainingStatus};
 use hearthwatch_link::{LinkConfig, LinkError, TlsFiles};
 use hearthwatch_protocol::seal::SigningKey;
 use hearthwatch_protocol::{HomeId, Sequence};
 use hearthwatch_provision::files::FileError;
+use hearthwatch_store::artifact_store::ArtifactStore;
+use hearthwatch_store::clock::{Clock, SystemClock};
+use hearthwatch_store::files::private_data;
+use hearthwatch_store::release::ReleaseError;
+use hearthwatch_store::{RunRow, RunTrigger, SqliteStore, Store, StoreError, blocking};
 use hearthwatch_supervision::{FaultPlan, PartFailed, Supervisor};
+use hearthwatch_telemetry::metrics::Metrics;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::artifact_store::ArtifactStore;
-use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, MqttConfig};
-use crate::files::private_data;
 use crate::health::{self, Checks};
-use crate::ingest::{BatchTaker, Intake, Progress, Wire};
-use crate::metrics::Metrics;
-use crate::release_service::ReleaseService;
-use crate::rollout::Director;
-use crate::state::{AppState, NoRelease, ReleaseError, ReleaseHook};
-use crate::store::{RunRow, RunTrigger, SqliteStore, Store, StoreError, blocking};
-use crate::training::{Job, Learner, Trainer, TrainingError, TrainingHandle, TrainingStatus};
 
 /// Name of the database in the data directory.
 pub const DATABASE_FILE: &str = "aggregator.db";
@@ -77,6 +79,7 @@ pub enum StartError {
 
 /// A running aggregator. All of its parts are vital: the program is to be started again when one of them ends.
 pub struct Aggregator {
+    config: Config,
     state: AppState,
     progress: watch::Receiver<Progress>,
     link: Option<hearthwatch_link::LinkHandle>,
@@ -141,7 +144,7 @@ impl Aggregator {
             stop: stop.clone(),
         };
         let left_open = blocking(&store, |store| store.open_run_requests()).await?;
-        let trainer = Trainer { job, config: config.training.clone(), desk: releases.clone(), left_open };
+        let trainer = Trainer { job, config: config.training.clone(), desk: Arc::new(releases.clone()), left_open };
         parts.vital("trainer", trainer.run(requests, progress.subscribe()));
         let signer = config.release.as_ref().map(|release| release.signer_socket.as_path());
         let checks = Checks::new(&health, training.status(), &config.data, signer);
@@ -169,12 +172,21 @@ impl Aggregator {
             health::director(&health, Arc::clone(&looks));
             parts.vital("director", director.run(wire, connections, releases.notices(), looks, stop.clone()));
         }
-        let config = Arc::new(config);
-        let state = AppState { config, store, metrics, clock, training, releases, director, health };
-        Ok(Self { state, progress: seen, link, parts, _ends: stop.drop_guard() })
+        let repository = config.release.as_ref().map(|release| release.repository.as_path().into());
+        let trusted_proxies =
+            config.http.as_ref().map_or_else(Arc::default, |http| http.trusted_proxies.as_slice().into());
+        let state =
+            AppState { store, metrics, clock, training, releases, director, health, repository, trusted_proxies };
+        Ok(Self { config, state, progress: seen, link, parts, _ends: stop.drop_guard() })
     }
 
-    /// What every part holds on to; the admin API is built from it.
+    /// What it was told.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What the admin API is built from.
     #[must_use]
     pub fn state(&self) -> &AppState {
         &self.state

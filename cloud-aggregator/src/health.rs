@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use hearthwatch_fleet::release::Publisher;
+use hearthwatch_ingest::IntakeHealth;
+use hearthwatch_learning::training::TrainingStatus;
 use hearthwatch_provision::signer::client::SignerClient;
+use hearthwatch_store::clock::{Clock as _, SystemClock};
 use hearthwatch_supervision::{Board, Condition, Grade, Progress};
+use hearthwatch_telemetry::metrics::Metrics;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
-
-use crate::clock::{Clock as _, SystemClock};
-use crate::ingest::IntakeHealth;
-use crate::metrics::Metrics;
-use crate::release::Publisher;
-use crate::training::TrainingStatus;
 
 /// How often all parts are looked at without being asked: "since when" is right to within this.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

@@ -7,16 +7,17 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
-use hearthwatch_cloud::clock::{Clock as _, SystemClock};
 use hearthwatch_cloud::config::Config;
-use hearthwatch_cloud::files::private_data;
-use hearthwatch_cloud::rollout::Policy;
-use hearthwatch_cloud::rollout::simulate::{self, FAULTS};
-use hearthwatch_cloud::store::{Actor, AuditEntry, Role, SqliteStore, Store as _};
-use hearthwatch_cloud::training::measure::{self, MeasureTrainingArguments};
-use hearthwatch_cloud::training::offline::{self, TrainArguments};
-use hearthwatch_cloud::{serve, token};
+use hearthwatch_cloud::measure::{self, MeasureTrainingArguments};
+use hearthwatch_cloud::offline::{self, TrainArguments};
+use hearthwatch_cloud::serve;
+use hearthwatch_fleet::rollout::Policy;
+use hearthwatch_fleet::rollout::simulate::{self, FAULTS};
 use hearthwatch_provision::{files, pipe};
+use hearthwatch_store::clock::{Clock as _, SystemClock};
+use hearthwatch_store::files::private_data;
+use hearthwatch_store::token;
+use hearthwatch_store::{Actor, AuditEntry, Role, SqliteStore, Store as _};
 use hearthwatch_supervision::FaultPlan;
 
 /// Exit code for a configuration that cannot be used (`EX_CONFIG`).

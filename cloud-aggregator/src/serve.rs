@@ -4,21 +4,22 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hearthwatch_api::http::Http;
+use hearthwatch_api::server::{Bound, ServerError};
+use hearthwatch_fleet::hook::ReleaseHook;
+use hearthwatch_fleet::release::{Publisher, RemoteSigner, RepositoryError};
+use hearthwatch_learning::training::{Corpora, ModelLearner};
 use hearthwatch_provision::enrol::Enroller;
 use hearthwatch_provision::layout::Layout;
+use hearthwatch_store::clock::SystemClock;
 use hearthwatch_supervision::{EXIT_PART, FaultPlan, PartFailed, Supervisor};
+use hearthwatch_telemetry::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::aggregator::{Aggregator, Options, StartError};
-use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::health;
-use crate::http::Http;
-use crate::http::server::{Bound, ServerError};
-use crate::release::{Publisher, RemoteSigner, RepositoryError};
-use crate::state::ReleaseHook;
-use crate::training::{Corpora, ModelLearner};
 
 /// Why the program did not start, or ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -118,7 +119,7 @@ pub async fn serve_under(config: Config, parts: Supervisor) -> Result<(), ServeE
     });
     let enroller = enroller.transpose()?;
 
-    let metrics = Arc::new(crate::metrics::Metrics::new());
+    let metrics = Arc::new(Metrics::new());
     let publisher = match &config.release {
         None => None,
         Some(release) => {

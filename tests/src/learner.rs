@@ -1,8 +1,8 @@
 //! A stand-in for the learner: a fleet whose training is no matter of the test.
 
-use hearthwatch_cloud::dataset::Example;
-use hearthwatch_cloud::training::{Challenger, Learner, Step};
 use hearthwatch_detector::network::Artifact;
+use hearthwatch_learning::dataset::Example;
+use hearthwatch_learning::training::{Challenger, Learner, Step};
 use hearthwatch_training::Checkpoints;
 
 /// The network that ships, as it lies in the tree.

@@ -9,24 +9,25 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use hearthwatch_api::http::config::HttpConfig;
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
-use hearthwatch_cloud::config::{Config, HttpConfig, RolloutConfig};
-use hearthwatch_cloud::files::private_data;
-use hearthwatch_cloud::rollout::Policy;
+use hearthwatch_cloud::config::{Config, RolloutConfig};
 use hearthwatch_cloud::serve::serve;
-use hearthwatch_cloud::store::rollouts::{ExclusionRow, RolloutRow, RolloutState};
-use hearthwatch_cloud::store::run_requests::RunRequestRow;
-use hearthwatch_cloud::store::{
-    Actor, AuditEntry, FeedbackRow, IngestBatch, NewModel, QuarantineRow, ReleaseRow, RequestState, Role,
-    RolloutStore as _, RunRequestStore as _, RunRow, RunState, RunTrigger, SnapshotRow, SqliteStore, Store,
-};
-use hearthwatch_cloud::token;
+use hearthwatch_fleet::rollout::Policy;
 use hearthwatch_protocol::messages::{
     AgentStatus, FeatureWindow, FeedbackRecord, Origin, RefusalReason, UpdateOutcome, UpdateResult, UpdateStage,
     Verdict,
 };
 use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, encode};
 use hearthwatch_provision::{Layout, init};
+use hearthwatch_store::files::private_data;
+use hearthwatch_store::rollouts::{ExclusionRow, RolloutRow, RolloutState};
+use hearthwatch_store::run_requests::RunRequestRow;
+use hearthwatch_store::token;
+use hearthwatch_store::{
+    Actor, AuditEntry, FeedbackRow, IngestBatch, NewModel, QuarantineRow, ReleaseRow, RequestState, Role,
+    RolloutStore as _, RunRequestStore as _, RunRow, RunState, RunTrigger, SnapshotRow, SqliteStore, Store,
+};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 

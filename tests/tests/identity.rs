@@ -11,7 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hearthwatch_cloud::config::{Config, HttpConfig, HttpTls};
+use hearthwatch_api::http::config::{HttpConfig, HttpTls};
+use hearthwatch_cloud::config::Config;
 use hearthwatch_edge::enrol::{EnrolArgs, enrol};
 use hearthwatch_edge_cloud::identity::pair::Pair;
 use hearthwatch_edge_cloud::identity::renew::{Asked, renew};

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use hearthwatch_cloud::training::card;
 use hearthwatch_detector::network::Artifact;
 use hearthwatch_evaluation::dataset::DATA_SETS;
+use hearthwatch_learning::training::card;
 use hearthwatch_training::{Progress, RetrainConfig, release};
 
 use crate::data;

@@ -3,14 +3,15 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use hearthwatch_fleet::hook::Promoted;
+use hearthwatch_learning::fixtures::Puppet;
 use hearthwatch_protocol::ModelVersion;
+use hearthwatch_store::clock::ManualClock;
+use hearthwatch_store::fixtures::{NOW, home, record, row};
+use hearthwatch_store::run_requests::RunRequestRow;
+use hearthwatch_store::{IngestBatch, ModelState, ReleaseRow, RequestState, RunState};
 
 use super::*;
-use crate::clock::ManualClock;
-use crate::state::Promoted;
-use crate::store::run_requests::RunRequestRow;
-use crate::store::{IngestBatch, ModelState, ReleaseRow, RequestState, RunState};
-use crate::testing::{NOW, Puppet, home, record, row};
 
 /// Releases, or says that the signer is away; keeps what it was given.
 #[derive(Default)]
@@ -216,7 +217,7 @@ async fn a_request_that_a_killed_process_left_is_put_through_at_the_next_start()
     store.put_run_request(&queued("waited")).unwrap();
     let (state, attempts) = (RequestState::Running, 1);
     store.put_run_request(&RunRequestRow { state, attempts, ..queued("was-at-it") }).unwrap();
-    let attempts = crate::training::requests::ATTEMPTS_MAX;
+    let attempts = hearthwatch_learning::training::requests::ATTEMPTS_MAX;
     store.put_run_request(&RunRequestRow { state, attempts, ..queued("ends-processes") }).unwrap();
 
     let aggregator = start(&directory, Puppet::new(false), &Arc::default(), silent()).await;

@@ -1,8 +1,9 @@
 //! `[ingest]`: what is asked of answers before they come in.
 
+use hearthwatch_ingest::admission::QUOTA_RECORDS;
+use hearthwatch_ingest::labels::{LabelPolicy, UNANNOUNCED_PER_DAY};
+
 use super::section::Section;
-use crate::ingest::admission::QUOTA_RECORDS;
-use crate::ingest::labels::{LabelPolicy, UNANNOUNCED_PER_DAY};
 
 /// Most unannounced answers a day that can be asked for: a fifth of the usual daily quota.
 const UNANNOUNCED_MAX: i64 = 1_000;

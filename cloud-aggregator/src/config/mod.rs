@@ -10,14 +10,14 @@ mod training;
 
 use std::path::{Path, PathBuf};
 
+use hearthwatch_api::http::config::HttpConfig;
+use hearthwatch_fleet::release::ReleaseConfig;
+use hearthwatch_learning::training::TrainingConfig;
 use hearthwatch_provision::authority::{HOME_DAYS, HOME_DAYS_RANGE};
-pub use http::{HttpConfig, HttpTls};
 pub use ingest::IngestConfig;
 pub use mqtt::{MqttConfig, MqttTls};
-pub use release::ReleaseConfig;
 pub use rollout::RolloutConfig;
 pub use section::{Fault, Faults, Section};
-pub use training::TrainingConfig;
 
 /// Everything the aggregator is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,12 +97,10 @@ impl Config {
         root.finish();
         let [mqtt, http, ingest, training, release, rollout] = tables;
         let mqtt = mqtt.and_then(|table| MqttConfig::read(Section::new("mqtt", table, directory, &mut faults)));
-        let http = http.and_then(|table| HttpConfig::read(Section::new("http", table, directory, &mut faults)));
+        let http = http.and_then(|table| http::read(Section::new("http", table, directory, &mut faults)));
         let ingest = ingest::read(Section::new("ingest", ingest.unwrap_or_default(), directory, &mut faults));
-        let training =
-            TrainingConfig::read(Section::new("training", training.unwrap_or_default(), directory, &mut faults));
-        let release =
-            release.and_then(|table| ReleaseConfig::read(Section::new("release", table, directory, &mut faults)));
+        let training = training::read(Section::new("training", training.unwrap_or_default(), directory, &mut faults));
+        let release = release.and_then(|table| release::read(Section::new("release", table, directory, &mut faults)));
         let rollout =
             rollout.and_then(|table| RolloutConfig::read(Section::new("rollout", table, directory, &mut faults)));
         match data {

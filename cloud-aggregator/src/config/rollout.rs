@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use hearthwatch_fleet::rollout::Policy;
+
 use super::section::Section;
-use crate::rollout::Policy;
 
 /// How releases go out.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,8 +28,7 @@ impl RolloutConfig {
                 match read.and_then(|text| Policy::parse(&text).map_err(|error| error.to_string())) {
                     Ok(policy) => Some(policy),
                     Err(problem) => {
-                        let remedy =
-                            "immediate, staged, urgent, or a file like those in cloud-aggregator/src/rollout/policies";
+                        let remedy = "immediate, staged, urgent, or a file like those in cloud-aggregator/fleet/src/rollout/policies";
                         section.fault("policy", format!("{}: {problem}", path.display()), remedy);
                         None
                     }

@@ -3,13 +3,13 @@
 
 use std::io::Write as _;
 
-use hearthwatch_cloud::http::enroll::EnrolmentAsked;
-use hearthwatch_cloud::http::paging::Paging;
-use hearthwatch_cloud::http::renew::RenewalAsked;
-use hearthwatch_cloud::http::routes::feedback::FeedbackQuery;
-use hearthwatch_cloud::http::routes::releases::RollBack;
-use hearthwatch_cloud::http::routes::runs::Reason;
-use hearthwatch_cloud::http::routes::tokens::NewToken;
+use hearthwatch_api::http::paging::Paging;
+use hearthwatch_api::routes::enroll::EnrolmentAsked;
+use hearthwatch_api::routes::feedback::FeedbackQuery;
+use hearthwatch_api::routes::releases::RollBack;
+use hearthwatch_api::routes::renew::RenewalAsked;
+use hearthwatch_api::routes::runs::Reason;
+use hearthwatch_api::routes::tokens::NewToken;
 use hearthwatch_detector::network::Artifact;
 use hearthwatch_edge_detection::service::{RecordedState, recovered};
 use hearthwatch_edge_home_assistant::discovery::{Command, Device};

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use async_trait::async_trait;
-use hearthwatch_cloud::release::keys::FileKey;
-use hearthwatch_cloud::release::{
+use hearthwatch_fleet::release::keys::FileKey;
+use hearthwatch_fleet::release::{
     Lifetimes, NewRelease, Repository, RepositoryFiles, SignerError, TargetCustom, TargetsSigner, verdict,
 };
-use hearthwatch_cloud::store::{NewModel, Store};
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_provision::Layout;
 use hearthwatch_provision::signer::SignedVerdict;
+use hearthwatch_store::{NewModel, Store};
 use tokio::runtime::Runtime;
 use tough::key_source::KeySource;
 

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
-use hearthwatch_cloud::store::Store;
-use hearthwatch_cloud::store::sqlite::SqliteStore;
 use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
 use hearthwatch_protocol::{HomeId, Message, ModelVersion, decode};
 use hearthwatch_provision::acl::Identity;
 use hearthwatch_provision::authority::Authority;
 use hearthwatch_provision::ledger::Ledger;
 use hearthwatch_provision::{Layout, homes, init, mosquitto, revocation};
+use hearthwatch_store::Store;
+use hearthwatch_store::sqlite::SqliteStore;
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng};

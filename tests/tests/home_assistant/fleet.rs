@@ -94,7 +94,7 @@ impl Fleet {
 
     /// Rows of answers that the aggregator's store holds.
     pub fn answers(&self) -> u32 {
-        let database = self.stage.aggregator.state().config.data.join(hearthwatch_cloud::aggregator::DATABASE_FILE);
+        let database = self.stage.aggregator.config().data.join(hearthwatch_cloud::aggregator::DATABASE_FILE);
         let store = rusqlite::Connection::open(database).unwrap();
         store.query_row("SELECT count(*) FROM feedback", [], |row| row.get(0)).unwrap()
     }

@@ -78,7 +78,7 @@ async fn start_guest(fleet: &Fleet, tables: &str) -> Guest {
 
 /// Alarm and number of each answer that is stored, in the order of numbers.
 fn stored(stage: &Stage) -> Vec<(String, u64)> {
-    let store = rusqlite::Connection::open(stage.aggregator.state().config.data.join(DATABASE_FILE)).unwrap();
+    let store = rusqlite::Connection::open(stage.aggregator.config().data.join(DATABASE_FILE)).unwrap();
     let mut rows = store.prepare("SELECT payload FROM feedback ORDER BY sequence").unwrap();
     let payloads = rows.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
     let answers = payloads.map(|payload| match decode(&payload.unwrap()) {

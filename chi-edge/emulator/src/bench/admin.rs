@@ -11,22 +11,23 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use clap::Args;
-use hearthwatch_cloud::artifact_store::ArtifactStore;
-use hearthwatch_cloud::clock::{Clock, SystemClock};
-use hearthwatch_cloud::config::{Config, HttpConfig};
-use hearthwatch_cloud::dataset::Consumed;
-use hearthwatch_cloud::http::Http;
-use hearthwatch_cloud::http::server::Bound;
-use hearthwatch_cloud::ingest::BatchTaker;
-use hearthwatch_cloud::metrics::Metrics;
-use hearthwatch_cloud::release_service::ReleaseService;
-use hearthwatch_cloud::rollout::{Director, Policy};
-use hearthwatch_cloud::state::{AppState, NoRelease};
-use hearthwatch_cloud::store::{Role, Store};
-use hearthwatch_cloud::token;
-use hearthwatch_cloud::training::{TrainingHandle, take_snapshot};
+use hearthwatch_api::http::Http;
+use hearthwatch_api::http::config::HttpConfig;
+use hearthwatch_api::http::state::AppState;
+use hearthwatch_api::server::Bound;
+use hearthwatch_fleet::hook::NoRelease;
+use hearthwatch_fleet::release_service::ReleaseService;
+use hearthwatch_fleet::rollout::{Director, Policy};
+use hearthwatch_ingest::BatchTaker;
+use hearthwatch_learning::dataset::Consumed;
+use hearthwatch_learning::training::{TrainingHandle, take_snapshot};
 use hearthwatch_protocol::seal::SigningKey;
 use hearthwatch_provision::{Layout, init};
+use hearthwatch_store::artifact_store::ArtifactStore;
+use hearthwatch_store::clock::{Clock, SystemClock};
+use hearthwatch_store::token;
+use hearthwatch_store::{Role, Store};
+use hearthwatch_telemetry::metrics::Metrics;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -171,7 +172,6 @@ impl Server {
         });
         let (secret, _) = token::make(store.as_ref(), &format!("viewer-{now}"), Role::Viewer, None, now)?;
         let app = AppState {
-            config: Arc::new(Config::in_directory(data)),
             store,
             metrics,
             clock,
@@ -179,6 +179,8 @@ impl Server {
             releases,
             director: Some(director),
             health: Arc::default(),
+            repository: None,
+            trusted_proxies: Arc::default(),
         };
         let bound =
             Bound::bind(&HttpConfig { listen: "127.0.0.1:0".parse()?, tls: None, trusted_proxies: Vec::new() })?;

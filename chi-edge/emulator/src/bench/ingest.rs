@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
-use hearthwatch_cloud::training::{Corpora, ModelLearner};
 use hearthwatch_detector::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
+use hearthwatch_learning::training::{Corpora, ModelLearner};
 use hearthwatch_link::{LinkConfig, LinkEvent, LinkHandle, Publication, TlsFiles};
 use hearthwatch_protocol::messages::{FeatureWindow, FeedbackRecord, Origin, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, Topic, encode};

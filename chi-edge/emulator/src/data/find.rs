@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hearthwatch_cloud::training::recordings::RecordingsError;
+use hearthwatch_learning::training::recordings::RecordingsError;
 
 /// Environment variable that names a folder of recordings.
 pub const VARIABLE: &str = "HEARTHWATCH_DATA";

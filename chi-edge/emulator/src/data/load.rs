@@ -3,8 +3,8 @@
 use std::io::Read as _;
 
 use flate2::read::GzDecoder;
-use hearthwatch_cloud::training::recordings::{FILE_BYTES_MAX, read_set};
 use hearthwatch_evaluation::dataset::{DATA_SETS, DataSet, RecordedHome, SourceFile};
+use hearthwatch_learning::training::recordings::{FILE_BYTES_MAX, read_set};
 
 use super::bundled;
 use super::find::{DataError, Source};

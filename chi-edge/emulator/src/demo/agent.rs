@@ -69,7 +69,7 @@ impl FleetAgent {
             link: LinkConfig { tls: Some(tls), ..LinkConfig::new("localhost", stage.broker.port(), home.as_str()) },
             directed: true,
             resend: uplink::RESEND,
-            clock: Arc::new(move || hearthwatch_cloud::clock::Clock::now(clock.as_ref())),
+            clock: Arc::new(move || hearthwatch_store::clock::Clock::now(clock.as_ref())),
             seed,
         };
         let directors = trusted_keys(&std::fs::read_to_string(files.director())?)?;

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
-use hearthwatch_cloud::store::RunRow;
-use hearthwatch_cloud::training::{Corpora, ModelLearner};
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_edge_detection::service::ToFleet;
 use hearthwatch_evaluation::dataset::DATA_SETS;
 use hearthwatch_evaluation::evaluate::{GateReport, GateVerdict};
+use hearthwatch_learning::training::{Corpora, ModelLearner};
 use hearthwatch_protocol::messages::UpdateResult;
 use hearthwatch_protocol::{HomeId, ModelVersion};
+use hearthwatch_store::RunRow;
 use hearthwatch_training::Corpus;
 
 use super::agent::FleetAgent;

@@ -7,25 +7,24 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use hearthwatch_api::http::Http;
+use hearthwatch_api::http::config::{HttpConfig, HttpTls};
+use hearthwatch_api::server::Bound;
 use hearthwatch_cloud::aggregator::{Aggregator, Options};
-use hearthwatch_cloud::clock::ManualClock;
-use hearthwatch_cloud::config::{
-    Config, HttpConfig, HttpTls, MqttConfig, MqttTls, ReleaseConfig, RolloutConfig, TrainingConfig,
-};
-use hearthwatch_cloud::http::Http;
-use hearthwatch_cloud::http::server::Bound;
-use hearthwatch_cloud::metrics::Metrics;
-use hearthwatch_cloud::release::{Publisher, RemoteSigner};
-use hearthwatch_cloud::rollout::Policy;
-use hearthwatch_cloud::store::Role;
-use hearthwatch_cloud::token;
-use hearthwatch_cloud::training::Learner;
+use hearthwatch_cloud::config::{Config, MqttConfig, MqttTls, RolloutConfig};
+use hearthwatch_fleet::release::{Publisher, ReleaseConfig, RemoteSigner};
+use hearthwatch_fleet::rollout::Policy;
+use hearthwatch_learning::training::{Learner, TrainingConfig};
 use hearthwatch_protocol::HomeId;
 use hearthwatch_provision::enrol::Enroller;
 use hearthwatch_provision::signer::client::SignerClient;
 use hearthwatch_provision::signer::server::Server;
 use hearthwatch_provision::{Group, Layout, files, homes, init};
+use hearthwatch_store::Role;
+use hearthwatch_store::clock::ManualClock;
+use hearthwatch_store::token;
 use hearthwatch_supervision::{FaultPlan, Supervisor};
+use hearthwatch_telemetry::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::{BrokerFiles, EmbeddedBroker};

@@ -5,12 +5,12 @@ use std::path::Path;
 use anyhow::Context;
 use bytes::Bytes;
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
-use hearthwatch_cloud::store::{
-    FeedbackRow, IngestBatch, NewModel, ReleaseRow, RunRow, RunState, RunTrigger, SnapshotRow, SqliteStore, Store as _,
-};
 use hearthwatch_detector::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 use hearthwatch_protocol::messages::{AgentStatus, FeatureWindow, FeedbackRecord, Origin, UpdateOutcome, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, Message, ModelVersion, Sequence, Topic, encode};
+use hearthwatch_store::{
+    FeedbackRow, IngestBatch, NewModel, ReleaseRow, RunRow, RunState, RunTrigger, SnapshotRow, SqliteStore, Store as _,
+};
 use indicatif::ProgressBar;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;

@@ -1,0 +1,152 @@
+//! Holds every request against what the API says of itself: no query parameter that the call does not know, no body where
+//! none is taken, and a body within its size and its time.
+//!
+//! What is not known is refused and not passed over: whoever writes `dryRun=true` believes that nothing will be done.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::{MatchedPath, Request};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::StreamExt as _;
+use hearthwatch_provision::enrol;
+use tokio::time::timeout;
+use url::form_urlencoded;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::path::{Operation, ParameterIn};
+
+use crate::http::problem::Problem;
+use crate::openapi::document;
+
+/// How long a body may take: the largest has 16 KiB, which is 20 s at a kilobyte a second, and some more.
+pub const BODY: Duration = Duration::from_secs(20);
+
+/// Largest body of any request but an enrolment or a renewal, in bytes: the longest is a reason of 1,000 characters, of at
+/// most twelve bytes each where JSON escapes them as two halves.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// What one call takes.
+struct Call {
+    parameters: Vec<String>,
+    body: bool,
+}
+
+/// Calls by path and method.
+type Calls = HashMap<String, HashMap<Method, Call>>;
+
+static CALLS: LazyLock<Calls> = LazyLock::new(|| calls(&document()));
+
+fn calls(document: &utoipa::openapi::OpenApi) -> Calls {
+    let call = |operation: &Operation| Call {
+        parameters: operation
+            .parameters
+            .iter()
+            .flatten()
+            .filter_map(|parameter| match parameter {
+                RefOr::T(own) if matches!(own.parameter_in, ParameterIn::Query) => Some(own.name.clone()),
+                _ => None,
+            })
+            .collect(),
+        body: operation.request_body.is_some(),
+    };
+    let of_path = |item: &utoipa::openapi::PathItem| {
+        let operations = [
+            (Method::GET, &item.get),
+            (Method::POST, &item.post),
+            (Method::DELETE, &item.delete),
+            (Method::PUT, &item.put),
+            (Method::PATCH, &item.patch),
+        ];
+        operations.into_iter().filter_map(|(method, operation)| Some((method, call(operation.as_ref()?)))).collect()
+    };
+    document.paths.paths.iter().map(|(path, item)| (path.clone(), of_path(item))).collect()
+}
+
+/// The middleware.
+pub(crate) async fn hold(path: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    match judged(path.as_ref().map(MatchedPath::as_str), request).await {
+        Ok(request) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// The request with its body read, or why it is refused. A place or a method that is not there is told by the router.
+async fn judged(path: Option<&str>, request: Request) -> Result<Request, Problem> {
+    let Some(path) = path else { return whole(request, 0, false).await };
+    let method = if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
+    let large = matches!(path, "/enroll" | "/renew");
+    let most = if large { enrol::BODY_BYTES_MAX } else { BODY_BYTES_MAX };
+    let Some(documented) = CALLS.get(path) else {
+        // The page and the files of the repository: none of them takes a query.
+        known(request.uri().query(), &[])?;
+        return whole(request, most, true).await;
+    };
+    let Some(call) = documented.get(&method) else { return whole(request, 0, false).await };
+    known(request.uri().query(), &call.parameters)?;
+    whole(request, if call.body { most } else { 0 }, true).await
+}
+
+/// Refuses the first parameter that is not in `names`.
+fn known(query: Option<&str>, names: &[String]) -> Result<(), Problem> {
+    let mut asked = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    match asked.find(|(name, _)| !names.iter().any(|known| known == name)) {
+        None => Ok(()),
+        Some((name, _)) => Err(Problem::UnknownParameter { name: name.into_owned(), known: names.to_vec() }),
+    }
+}
+
+/// Reads the body, of at most `most` bytes; 0 stands for a call that takes none. One that is not `wanted`, because there is
+/// no such call, is left unread.
+async fn whole(request: Request, most: usize, wanted: bool) -> Result<Request, Problem> {
+    if request.body().is_end_stream() {
+        return Ok(request);
+    }
+    let (parts, body) = request.into_parts();
+    if !wanted {
+        return Ok(Request::from_parts(parts, Body::empty()));
+    }
+    let bytes = timeout(BODY, read(body, most)).await.map_err(|_| Problem::TooSlow(BODY.as_secs()))??;
+    Ok(Request::from_parts(parts, Body::from(bytes)))
+}
+
+async fn read(body: Body, most: usize) -> Result<Bytes, Problem> {
+    let over = || if most == 0 { Problem::NoBody } else { Problem::TooLarge };
+    let mut bytes = Vec::new();
+    if body.size_hint().lower() > most as u64 {
+        return Err(over());
+    }
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|error| Problem::Malformed(format!("the body broke off: {error}")))?;
+        if bytes.len() + piece.len() > most {
+            return Err(over());
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_unknown_parameter_is_named_beside_the_known_ones() {
+        let names = ["limit".to_owned(), "after".to_owned()];
+        assert!(known(None, &names).is_ok() && known(Some("after=1&limit=2"), &names).is_ok());
+        let refused = known(Some("limit=1&dry%52un=true"), &names).unwrap_err().to_string();
+        assert_eq!(refused, "unknown query parameter \"dryRun\"; known here: limit, after");
+        let none = known(Some("x"), &[]).unwrap_err().to_string();
+        assert_eq!(none, "unknown query parameter \"x\"; this call takes none");
+    }
+
+    #[test]
+    fn the_calls_are_those_of_the_document() {
+        assert_eq!(CALLS["/api/v1/homes"][&Method::GET].parameters, ["limit", "after"]);
+        assert!(CALLS["/api/v1/tokens"][&Method::POST].body && !CALLS["/api/v1/runs"][&Method::POST].body);
+    }
+}

@@ -1,0 +1,80 @@
+//! What every handler stands on: who calls and from where, what they may, how often, and what they are told when it goes wrong.
+
+pub(crate) mod audit;
+pub mod auth;
+pub mod config;
+pub mod connections;
+pub mod extract;
+pub mod limiter;
+mod limits;
+pub mod origin;
+pub mod paging;
+pub mod problem;
+pub mod state;
+pub mod stream;
+pub mod words;
+
+use std::sync::Arc;
+
+use hearthwatch_provision::enrol::Enroller;
+use hearthwatch_store::clock::{Clock, SystemClock};
+use tokio::sync::Semaphore;
+
+use self::auth::Sessions;
+use self::limits::Limits;
+use self::origin::Network;
+use self::state::AppState;
+
+/// Pages that may be live at a time; each holds a connection.
+const LIVE_PAGES_MAX: usize = 64;
+
+/// What every handler holds on to. Cloning is cheap.
+#[derive(Clone)]
+pub struct Http {
+    /// The rest of the program.
+    pub app: AppState,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) limits: Arc<Limits>,
+    /// Proxies whose word on a caller's address is taken.
+    trusted: Arc<[Network]>,
+    pub(crate) live_pages: Arc<Semaphore>,
+    pub(crate) enroller: Option<Arc<Enroller>>,
+    wall: Arc<dyn Clock>,
+    /// Whether callers come over TLS; decides about the cookie's name.
+    pub(crate) tls: bool,
+}
+
+impl Http {
+    /// An API of `app`, by the machine's clock, without enrolment. `tls`: whether callers come over TLS.
+    #[must_use]
+    pub fn new(app: AppState, tls: bool) -> Self {
+        Self {
+            trusted: Arc::clone(&app.trusted_proxies),
+            app,
+            sessions: Arc::default(),
+            limits: Arc::default(),
+            live_pages: Arc::new(Semaphore::new(LIVE_PAGES_MAX)),
+            enroller: None,
+            wall: Arc::new(SystemClock),
+            tls,
+        }
+    }
+
+    /// The same with an enrolment desk.
+    #[must_use]
+    pub fn with_enroller(self, enroller: Enroller) -> Self {
+        Self { enroller: Some(Arc::new(enroller)), ..self }
+    }
+
+    /// The same by another clock for tokens, sessions and limits.
+    #[must_use]
+    pub fn with_wall(self, wall: Arc<dyn Clock>) -> Self {
+        Self { wall, ..self }
+    }
+
+    /// The real time, Unix seconds: tokens and sessions end by it, even where recorded years are replayed.
+    #[must_use]
+    pub fn wall(&self) -> i64 {
+        self.wall.now()
+    }
+}

@@ -1,0 +1,314 @@
+//! What a caller is told when it goes wrong: RFC 9457 problem details, with the cause kept to the log.
+
+use axum::Json;
+use axum::extract::rejection::{FormRejection, JsonRejection, PathRejection, QueryRejection};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hearthwatch_fleet::release::by_hand::ByHandError;
+use hearthwatch_learning::training::TrainingError;
+use hearthwatch_store::StoreError;
+use hearthwatch_store::release::ReleaseError;
+use hearthwatch_telemetry::chain::chain;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A problem as it travels (`application/problem+json`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProblemBody {
+    /// `urn:hearthwatch:problem:` and the problem's name.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The same for every problem of this type.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong with this request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Where the thing is now, when somebody else changed it first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub present: Option<Present>,
+}
+
+/// Where a thing is that was changed by somebody else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Present {
+    /// Its state, in one word.
+    pub state: String,
+    /// Its version; 0 where it has none.
+    pub row_version: u64,
+}
+
+/// Everything that a request can end in besides success.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// No token, or none that is known, in force and unexpired. Which of these is not said.
+    #[error("a valid bearer token is needed")]
+    Unauthenticated,
+    /// The token's role does not allow it.
+    #[error("this needs the role {0}")]
+    Forbidden(&'static str),
+    /// There is no such thing.
+    #[error("no {noun} {id:?}")]
+    NotFound {
+        /// What was looked for.
+        noun: &'static str,
+        /// Its identity, as asked for.
+        id: String,
+    },
+    /// The place exists, but not for this method.
+    #[error("this place does not take that method")]
+    MethodNotAllowed,
+    /// The request cannot be read.
+    #[error("{0}")]
+    Malformed(String),
+    /// A query parameter that the call does not know.
+    #[error("unknown query parameter {name:?}; {}", told(known))]
+    UnknownParameter {
+        /// As the caller wrote it.
+        name: String,
+        /// What the call knows.
+        known: Vec<String>,
+    },
+    /// A body where none is taken.
+    #[error("this call takes no body")]
+    NoBody,
+    /// The body did not come in time.
+    #[error("the body did not come within {0} s")]
+    TooSlow(u64),
+    /// The body is not of the type that the call takes.
+    #[error("{0}")]
+    UnsupportedMediaType(String),
+    /// The request says something that cannot be.
+    #[error("{0}")]
+    Invalid(String),
+    /// The body is larger than this call takes.
+    #[error("the body is larger than this call takes")]
+    TooLarge,
+    /// It is well said, but not in the present state.
+    #[error("{0}")]
+    Conflict(String),
+    /// Somebody else changed it since it was read.
+    #[error("{detail}")]
+    Changed {
+        /// One sentence.
+        detail: String,
+        /// Where it is now.
+        present: Present,
+    },
+    /// Too often; try again after so many seconds.
+    #[error("too many requests: try again in {0} s")]
+    TooManyRequests(u64),
+    /// A part that this needs is off or out of reach.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A fault of ours. The cause is logged and not told.
+    #[error("internal fault")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Problem {
+    /// A fault of ours.
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(cause.into())
+    }
+
+    /// (status, name, title).
+    fn class(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "Who are you?"),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Your role does not allow this"),
+            Self::NotFound { .. } => (StatusCode::NOT_FOUND, "not-found", "There is no such thing"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method"),
+            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read"),
+            Self::UnknownParameter { .. } => (StatusCode::BAD_REQUEST, "unknown-parameter", "An unknown parameter"),
+            Self::NoBody => (StatusCode::BAD_REQUEST, "no-body", "A body where none is taken"),
+            Self::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "too-slow", "The request took too long"),
+            Self::UnsupportedMediaType(_) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is of another type")
+            }
+            Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request cannot be understood"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large"),
+            Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Not in the present state"),
+            Self::Changed { .. } => (StatusCode::CONFLICT, "changed", "Somebody else changed it first"),
+            Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Slow down"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available now"),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "A fault on our side"),
+        }
+    }
+
+    /// The problem as it travels.
+    #[must_use]
+    pub fn body(&self) -> ProblemBody {
+        let (status, name, title) = self.class();
+        let detail = (!matches!(self, Self::Internal(_))).then(|| self.to_string());
+        ProblemBody {
+            kind: format!("urn:hearthwatch:problem:{name}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail,
+            present: match self {
+                Self::Changed { present, .. } => Some(present.clone()),
+                _ => None,
+            },
+        }
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.class().0
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        if let Self::Internal(cause) = &self {
+            tracing::error!(error = %chain(cause.as_ref()), "request failed");
+        }
+        let mut response = (self.status(), Json(self.body())).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        match self {
+            Self::Unauthenticated => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::TooManyRequests(seconds) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            // What else comes on this connection is the rest of the body.
+            Self::TooSlow(_) | Self::TooLarge => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// The parameters that a call knows, for its refusal of another.
+fn told(known: &[String]) -> String {
+    if known.is_empty() { "this call takes none".to_owned() } else { format!("known here: {}", known.join(", ")) }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound { noun, id } => Self::NotFound { noun, id },
+            StoreError::Conflict { ref present, row_version, .. } => {
+                let present = Present { state: present.clone(), row_version };
+                Self::Changed { detail: error.to_string(), present }
+            }
+            StoreError::LastAdmin(_) => Self::Conflict(error.to_string()),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<ReleaseError> for Problem {
+    fn from(error: ReleaseError) -> Self {
+        match error {
+            ReleaseError::Store(cause) => cause.into(),
+            ReleaseError::NotConfigured | ReleaseError::SignerUnreachable(_) => Self::Unavailable(error.to_string()),
+            ReleaseError::SignerRefused(_) | ReleaseError::AwaitingSignature(_) => Self::Conflict(error.to_string()),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<ByHandError> for Problem {
+    fn from(error: ByHandError) -> Self {
+        match error {
+            ByHandError::UnknownModel(version) => Self::NotFound { noun: "model", id: version.to_string() },
+            ByHandError::UnknownRun(id) => Self::NotFound { noun: "run", id },
+            ByHandError::Release(cause) => cause.into(),
+            ByHandError::Store(cause) => cause.into(),
+            ByHandError::ArtifactStore(cause) => Self::internal(cause),
+            ByHandError::NothingReleased
+            | ByHandError::InForce(_)
+            | ByHandError::NeverReleased(_)
+            | ByHandError::Withdrawn(_)
+            | ByHandError::Overtaken { .. }
+            | ByHandError::NoCandidate { .. }
+            | ByHandError::Artifact(_) => Self::Conflict(error.to_string()),
+        }
+    }
+}
+
+impl From<TrainingError> for Problem {
+    fn from(error: TrainingError) -> Self {
+        match error {
+            TrainingError::Busy | TrainingError::Unready(_) => Self::Conflict(error.to_string()),
+            TrainingError::Stopped => Self::Unavailable(error.to_string()),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        let text = rejection.body_text();
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType(text),
+            StatusCode::BAD_REQUEST => Self::Malformed(text),
+            _ => Self::Invalid(text),
+        }
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::Invalid(rejection.body_text())
+    }
+}
+
+impl From<FormRejection> for Problem {
+    fn from(rejection: FormRejection) -> Self {
+        let text = rejection.body_text();
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType(text),
+            _ => Self::Invalid(text),
+        }
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Self {
+        Self::Invalid(rejection.body_text())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_internal_fault_does_not_tell_its_cause() {
+        let problem = Problem::internal("database at /var/lib is broken");
+        let body = problem.body();
+        assert_eq!(body.status, 500);
+        assert_eq!(body.detail, None);
+    }
+
+    #[test]
+    fn a_problem_names_its_type_status_and_detail() {
+        let body = Problem::NotFound { noun: "model", id: "9".to_owned() }.body();
+        let expected = ProblemBody {
+            kind: "urn:hearthwatch:problem:not-found".to_owned(),
+            title: "There is no such thing".to_owned(),
+            status: 404,
+            detail: Some("no model \"9\"".to_owned()),
+            present: None,
+        };
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn an_unauthenticated_answer_says_how_to_authenticate() {
+        let response = Problem::Unauthenticated.into_response();
+        assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+    }
+}

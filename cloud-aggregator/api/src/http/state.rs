@@ -1,0 +1,37 @@
+//! What the API holds on to.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hearthwatch_fleet::release_service::ReleaseService;
+use hearthwatch_fleet::rollout::Director;
+use hearthwatch_learning::training::TrainingHandle;
+use hearthwatch_store::Store;
+use hearthwatch_store::clock::Clock;
+use hearthwatch_supervision::Board;
+use hearthwatch_telemetry::metrics::Metrics;
+
+use super::origin::Network;
+
+/// The running program, as far as it answers questions and takes orders. Cloning is cheap.
+#[derive(Clone)]
+pub struct AppState {
+    /// What it remembers.
+    pub store: Arc<dyn Store>,
+    /// What it counts.
+    pub metrics: Arc<Metrics>,
+    /// Where it takes the time from.
+    pub clock: Arc<dyn Clock>,
+    /// Starts runs and shows their progress.
+    pub training: TrainingHandle,
+    /// Lets models out and tells the fleet.
+    pub releases: ReleaseService,
+    /// Signs orders to homes; none without `[rollout]`.
+    pub director: Option<Director>,
+    /// How the parts are doing.
+    pub health: Arc<Board>,
+    /// Directory of the signed repository; none without `[release]`.
+    pub repository: Option<Arc<Path>>,
+    /// Proxies whose word on a caller's address is taken.
+    pub trusted_proxies: Arc<[Network]>,
+}

@@ -1,0 +1,266 @@
+//! The API's own description, made from the code, committed, and checked to be current.
+
+use axum::Json;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
+
+use crate::http::problem::ProblemBody;
+use crate::http::words::{FeedbackKey, Name, Number};
+use crate::routes::{audit, datasets, feedback, homes, models, quarantine, releases, renewals, rollouts, runs, tokens};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Hearthwatch aggregator",
+        version = "1",
+        description = "Admin API of the aggregator. Every call but those of `health` and `enrolment` needs a bearer \
+            token; each says below if it needs more than the role viewer. All times are Unix seconds, UTC. \
+            Errors are RFC 9457 problem details."
+    ),
+    security(("bearer" = [])),
+    modifiers(&Bearer, &Contract),
+    components(schemas(ProblemBody, Name, Number, FeedbackKey)),
+    paths(
+        crate::routes::health::healthz,
+        crate::routes::health::readyz,
+        crate::routes::metrics::metrics,
+        crate::routes::enroll::enroll,
+        crate::routes::renew::renew,
+        renewals::list,
+        renewals::approve,
+        renewals::deny,
+        homes::list,
+        homes::one,
+        homes::revoke,
+        homes::restore,
+        homes::exclude,
+        homes::include,
+        homes::exclusions,
+        feedback::list,
+        feedback::totals,
+        quarantine::list,
+        quarantine::lift,
+        quarantine::discard,
+        quarantine::settle,
+        datasets::list,
+        datasets::one,
+        runs::list,
+        runs::one,
+        runs::start,
+        runs::promote,
+        runs::training,
+        runs::requests,
+        runs::request,
+        models::list,
+        models::one,
+        releases::list,
+        releases::outcomes,
+        releases::roll_back,
+        rollouts::list,
+        rollouts::one,
+        rollouts::pause,
+        rollouts::resume,
+        rollouts::promote,
+        rollouts::halt,
+        rollouts::roll_back,
+        rollouts::attestations,
+        tokens::list,
+        tokens::make,
+        tokens::revoke,
+        audit::list,
+    )
+)]
+struct Document;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// What every call has in common, by what it takes: unique names, descriptions, and every way in which it can go wrong.
+struct Contract;
+
+impl Modify for Contract {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for (path, item) in &mut document.paths.paths {
+            for (method, operation) in [("get", &mut item.get), ("post", &mut item.post), ("delete", &mut item.delete)]
+            {
+                if let Some(operation) = operation {
+                    complete(path, method, operation);
+                }
+            }
+        }
+    }
+}
+
+/// Calls that may find a part off or out of reach, by the beginning of their path.
+const UNAVAILABLE: [&str; 7] = [
+    "/enroll",
+    "/renew",
+    "/api/v1/rollouts",
+    "/api/v1/attestations",
+    "/api/v1/releases/rollback",
+    "/api/v1/runs",
+    "/api/v1/models",
+];
+
+fn complete(path: &str, method: &str, operation: &mut Operation) {
+    operation.operation_id = Some(operation_id(path, method));
+    let mut takes = operation.request_body.is_some();
+    for parameter in operation.parameters.iter_mut().flatten() {
+        takes = true;
+        if let RefOr::T(parameter) = parameter
+            && matches!(parameter.parameter_in, ParameterIn::Query)
+        {
+            present(parameter);
+            if parameter.name == "after"
+                && let (Some(pattern), Some(RefOr::T(Schema::Object(object)))) = (begins(path), &mut parameter.schema)
+            {
+                object.pattern = Some(pattern.to_owned());
+            }
+        }
+    }
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            response.description = succeeded(status).to_owned();
+        }
+    }
+    for status in faults(path, method, operation, takes) {
+        operation.responses.responses.insert(status.to_string(), RefOr::T(fault(status)));
+    }
+}
+
+/// How a list says where its page begins; none where any text is taken.
+fn begins(path: &str) -> Option<&'static str> {
+    match path {
+        "/api/v1/homes" | "/api/v1/renewals" | "/api/v1/attestations" => Some("^[a-z0-9-]{1,64}$"),
+        "/api/v1/models" | "/api/v1/releases" | "/api/v1/rollouts" | "/api/v1/quarantine" => Some("^[0-9]{1,15}$"),
+        "/api/v1/exclusions" => Some("^-?[0-9]{1,15}/[a-z0-9-]{1,64}$"),
+        "/api/v1/releases/{version}/outcomes" => Some("^-?[0-9]{1,15}/[a-z0-9-]{1,64}/-?[0-9]{1,15}$"),
+        _ => None,
+    }
+}
+
+/// `get_homes_by_home`, `post_rollouts_by_version_halt`.
+fn operation_id(path: &str, method: &str) -> String {
+    let path = path.strip_prefix("/api/v1").unwrap_or(path);
+    let words = path.split('/').filter(|word| !word.is_empty()).map(|word| {
+        let inner = word.strip_prefix('{').and_then(|word| word.strip_suffix('}'));
+        inner.map_or_else(|| word.replace('-', "_"), |inner| format!("by_{inner}"))
+    });
+    [method.to_owned()].into_iter().chain(words).collect::<Vec<_>>().join("_")
+}
+
+/// A parameter that may be left out is left out, and not given as null, which a query cannot say.
+fn present(parameter: &mut Parameter) {
+    let Some(RefOr::T(Schema::Object(object))) = &mut parameter.schema else { return };
+    if let SchemaType::Array(types) = &object.schema_type
+        && let Some(kind) = types.iter().find(|kind| !matches!(kind, Type::Null))
+    {
+        object.schema_type = SchemaType::Type(kind.clone());
+    }
+}
+
+fn succeeded(status: &str) -> &'static str {
+    match status {
+        "201" => "Made.",
+        "202" => "Accepted, and not done yet.",
+        "204" => "Done.",
+        _ => "What was asked for.",
+    }
+}
+
+/// The statuses besides success that a call can have.
+fn faults(path: &str, method: &str, operation: &Operation, takes: bool) -> Vec<u16> {
+    let open = operation.security.as_ref().is_some_and(|security| !security.is_empty());
+    let said = [operation.summary.as_deref(), operation.description.as_deref()];
+    let role = said.into_iter().flatten().any(|text| text.contains("Needs "));
+    let changes = method != "get";
+    let found = path.contains('{') || path.ends_with("/rollback");
+    let body = operation.request_body.is_some();
+    let enrols = matches!(path, "/enroll" | "/renew");
+    let off = UNAVAILABLE.iter().any(|start| path.starts_with(start));
+    let all = [
+        (true, 400),
+        (!open, 401),
+        (role, 403),
+        (found, 404),
+        (body, 408),
+        (changes, 409),
+        (body, 413),
+        (body, 415),
+        (takes, 422),
+        (enrols, 429),
+        (true, 500),
+        (off, 503),
+    ];
+    all.into_iter().filter(|(can, _)| *can).map(|(_, status)| status).collect()
+}
+
+fn fault(status: u16) -> Response {
+    let (description, header) = match status {
+        400 => ("The request cannot be read, or has a query parameter or a body that this call does not know.", None),
+        401 => ("No token, or none that is in force.", Some(("WWW-Authenticate", Type::String, "`Bearer`."))),
+        403 => ("The token's role does not allow this.", None),
+        404 => ("There is no such thing.", None),
+        408 => ("The body did not come in time.", None),
+        409 => (
+            "Not in the present state, which the detail tells; or changed by somebody else meanwhile (`present`).",
+            None,
+        ),
+        413 => ("The body is larger than this call takes.", None),
+        415 => ("The body is no JSON.", None),
+        422 => ("A value that cannot be.", None),
+        429 => ("Too often.", Some(("Retry-After", Type::Integer, "Seconds after which another try is let through."))),
+        503 => ("A part that this needs is off or out of reach.", None),
+        _ => ("A fault on our side; the log tells its cause.", None),
+    };
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemBody"))).build();
+    let response = ResponseBuilder::new().description(description).content("application/problem+json", content);
+    match header {
+        None => response.build(),
+        Some((name, kind, about)) => {
+            let schema = ObjectBuilder::new().schema_type(kind);
+            let header = HeaderBuilder::new().schema(Some(schema)).description(Some(about));
+            response.header(name, header.build()).build()
+        }
+    }
+}
+
+/// The OpenAPI document.
+#[must_use]
+pub fn document() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+/// Serves it.
+pub(crate) async fn serve() -> Json<utoipa::openapi::OpenApi> {
+    Json(document())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_document_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi.json");
+        let current = format!("{}\n", document().to_pretty_json().unwrap());
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(path, &current).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(committed == current, "openapi.json is not current: run this test with UPDATE_GOLDEN=1 and commit it");
+    }
+}

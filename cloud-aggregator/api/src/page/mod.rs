@@ -1,0 +1,142 @@
+//! The operator's page: the fleet, the current model, the last run live, what goes out, what waits for a decision, what was
+//! refused lately.
+//!
+//! Rendered on the server and readable without script; a few lines of script only replace the run's part while it
+//! moves. Nothing comes from elsewhere, every text is escaped by the template, and the strict content policy of
+//! [`crate::router`] stands behind that. It is read with a session, begun by giving a token at `/login`.
+
+mod gate;
+mod live;
+mod login;
+mod quarantine;
+mod rollouts;
+mod view;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use hearthwatch_fleet::rollout::Director;
+use hearthwatch_store::story::RecallEstimate;
+use hearthwatch_store::{ModelRow, ModelState, OutcomeTotals, Store, StoreError, blocking};
+use maud::Markup;
+
+use self::rollouts::{Cases, Rollouts};
+use crate::http::Http;
+use crate::http::auth::Viewer;
+use crate::http::problem::Problem;
+use crate::http::state::AppState;
+
+/// Homes shown; the API lists all of them.
+const HOMES_SHOWN: usize = 200;
+
+/// Excluded homes, and models among the newest that await a signature, that are shown.
+const CASES_SHOWN: usize = 100;
+
+/// Earlier rollouts shown.
+const ROLLOUTS_SHOWN: usize = 3;
+
+/// Refusals shown.
+const REFUSALS_SHOWN: usize = 10;
+
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+
+/// The page and what it loads.
+pub(crate) fn router() -> Router<Http> {
+    Router::new()
+        .route("/", get(page))
+        .route("/login", get(login::form).post(login::begin))
+        .route("/logout", post(login::end))
+        .route("/quarantine/{id}", post(quarantine::settle))
+        .route("/live", get(live::run))
+        .route("/page.css", get(async || asset("text/css; charset=utf-8", STYLE)))
+        .route("/page.js", get(async || asset("text/javascript; charset=utf-8", SCRIPT)))
+}
+
+fn asset(kind: &'static str, text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text).into_response()
+}
+
+async fn page(viewer: Result<Viewer, Problem>, State(http): State<Http>) -> Result<Response, Problem> {
+    match viewer {
+        Ok(Viewer(caller)) => {
+            let fleet = read(&http).await?;
+            Ok(view::page(&fleet, &caller.name).into_response())
+        }
+        Err(Problem::Unauthenticated) => Ok(Redirect::to("/login").into_response()),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// Everything that the page shows, read in one go.
+async fn read(http: &Http) -> Result<view::Fleet, Problem> {
+    let app = &http.app;
+    let now = app.clock.now();
+    let late = match http.enroller.clone() {
+        None => Vec::new(),
+        Some(desk) => tokio::task::spawn_blocking(move || desk.waiting())
+            .await
+            .map_err(Problem::internal)?
+            .map_err(Problem::internal)?,
+    };
+    let director = app.director.clone();
+    let training = app.training.status().borrow().clone();
+    let fleet = blocking(&app.store, move |store| {
+        let champion = store.champion()?;
+        let report = match &champion {
+            Some(model) => store.run(hearthwatch_store::release::origin(&model.run))?.and_then(|run| run.report),
+            None => None,
+        };
+        let released = store.releases_before(None, 1)?.pop();
+        let outcomes = match &released {
+            Some(release) => store.outcome_totals(release.model_version)?,
+            None => OutcomeTotals::default(),
+        };
+        Ok(view::Fleet {
+            now,
+            homes: store.homes_after(None, HOMES_SHOWN)?,
+            totals: store.fleet_totals()?,
+            champion,
+            report,
+            released,
+            outcomes,
+            feedback: store.feedback_totals()?,
+            recall: recall(store)?,
+            refusals: store.quarantine(REFUSALS_SHOWN)?,
+            rollouts: going_out(store, director.as_ref())?,
+            cases: Cases { awaiting: awaiting(store)?, excluded: store.excluded(CASES_SHOWN)?, late },
+            run: view::RunPanel { run: store.runs(1)?.into_iter().next(), training, now },
+        })
+    });
+    Ok(fleet.await?)
+}
+
+/// The newest rollout with its tests, and a few before it.
+fn going_out(store: &dyn Store, director: Option<&Director>) -> Result<Rollouts, StoreError> {
+    let mut rows = store.rollouts(None, 1 + ROLLOUTS_SHOWN)?.into_iter();
+    let (Some(newest), Some(director)) = (rows.next(), director) else { return Ok(Rollouts::default()) };
+    Ok(Rollouts { newest: director.look_lately(store, newest.model_version)?, earlier: rows.collect() })
+}
+
+/// What waits for a second person's word, unless a newer model is in charge by now.
+fn awaiting(store: &dyn Store) -> Result<Vec<ModelRow>, StoreError> {
+    let champion = store.champion()?.map(|model| model.version).unwrap_or_default();
+    let mut models = store.models_before(None, CASES_SHOWN)?;
+    models.retain(|model| model.state == ModelState::AwaitingSignature && model.version > champion);
+    Ok(models)
+}
+
+/// What the last run's snapshot says of the current model.
+fn recall(store: &dyn Store) -> Result<RecallEstimate, StoreError> {
+    let told = store.newest_recall()?;
+    Ok(told.and_then(|told| serde_json::from_str(&told).ok()).unwrap_or_default())
+}
+
+/// The run's part alone, as it is sent while it moves.
+async fn read_run(app: &AppState) -> Result<Markup, Problem> {
+    let (now, training) = (app.clock.now(), app.training.status().borrow().clone());
+    let run = blocking(&app.store, |store| Ok(store.runs(1)?.into_iter().next())).await?;
+    Ok(view::run_panel(&view::RunPanel { run, training, now }))
+}

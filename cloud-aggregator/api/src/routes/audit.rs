@@ -1,0 +1,91 @@
+//! The audit log: who did what, each line chained to the one before.
+
+use axum::routing::get;
+use axum::{Json, Router};
+use hearthwatch_store::{AuditRow, blocking};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::json_of;
+use crate::http::Http;
+use crate::http::auth::Operator;
+use crate::http::extract::Params;
+use crate::http::paging::{Page, limit};
+use crate::http::problem::Problem;
+use crate::http::words::NUMBER_MAX;
+
+/// A line of the audit log. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditView {
+    /// Position, counted from 1.
+    pub index: u64,
+    /// When.
+    pub at: i64,
+    /// Who: `token:NAME`, `home:NAME` or `system`; a bare name in lines from before actors had a kind.
+    pub actor: String,
+    /// What was done.
+    pub action: String,
+    /// What it was done to.
+    pub subject: String,
+    /// More.
+    pub detail: serde_json::Value,
+    /// SHA-256 of the line before, hexadecimal; zeros for the first.
+    pub previous: String,
+    /// SHA-256 of this line, hexadecimal.
+    pub hash: String,
+}
+
+/// Which lines.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct AuditQuery {
+    /// Only lines before this position: what the page before called `next`.
+    #[param(value_type = Option<u64>, maximum = 9_007_199_254_740_991_u64)]
+    before: Option<u64>,
+    /// Items of the page, 1 to 500; 50 if not given.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<usize>,
+}
+
+/// A page of them.
+pub type AuditPage = Page<AuditView>;
+
+impl From<AuditRow> for AuditView {
+    fn from(row: AuditRow) -> Self {
+        Self {
+            detail: json_of(&row.detail),
+            index: row.index,
+            at: row.at,
+            actor: row.actor.to_string(),
+            action: row.action,
+            subject: row.subject,
+            previous: hex::encode(row.previous),
+            hash: hex::encode(row.hash),
+        }
+    }
+}
+
+pub(super) fn router() -> Router<Http> {
+    Router::new().route("/audit", get(list))
+}
+
+/// Lists the audit log, newest first. Needs operator.
+#[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(AuditQuery), responses(
+    (status = 200, body = AuditPage),
+))]
+pub(crate) async fn list(
+    _: Operator,
+    http: axum::extract::State<Http>,
+    Params(query): Params<AuditQuery>,
+) -> Result<Json<AuditPage>, Problem> {
+    let limit = limit(query.limit)?;
+    if query.before.is_some_and(|before| before > NUMBER_MAX) {
+        return Err(Problem::Invalid(format!("before is at most {NUMBER_MAX}")));
+    }
+    let mut rows = blocking(&http.app.store, move |store| store.audit(query.before, limit + 1)).await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|row| row.index.to_string());
+    Ok(Json(Page { items: rows.into_iter().map(AuditView::from).collect(), next }))
+}

@@ -1,0 +1,165 @@
+//! Feedback: the stored answers, without their windows. What a home's sensors said is for training, not for looking at.
+
+use axum::routing::get;
+use axum::{Json, Router};
+use hearthwatch_protocol::messages::{Origin, Verdict};
+use hearthwatch_protocol::{HomeId, RecordKey, Sequence};
+use hearthwatch_store::{FeedbackFilter, FeedbackRow, FeedbackTotals, blocking};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::http::Http;
+use crate::http::auth::Viewer;
+use crate::http::extract::Params;
+use crate::http::paging::{Page, limit};
+use crate::http::problem::Problem;
+use crate::http::words::{FeedbackKey, Name, OriginWord, VerdictWord};
+
+/// One answer, without its window. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FeedbackView {
+    /// Whose.
+    pub home: String,
+    /// Position in the home's outbox.
+    pub sequence: u64,
+    /// The alarm that was answered.
+    pub alarm: String,
+    /// Home Assistant device class of the entity.
+    pub device_class: String,
+    /// The model that raised the alarm.
+    pub model_version: u64,
+    /// What the resident said.
+    #[schema(value_type = VerdictWord)]
+    pub verdict: String,
+    /// What was answered.
+    #[schema(value_type = OriginWord)]
+    pub origin: String,
+    /// The raw score.
+    pub score: f32,
+    /// The threshold it was held against.
+    pub threshold: f32,
+    /// When the alarm was raised.
+    pub raised_at: i64,
+    /// When it was answered.
+    pub answered_at: i64,
+    /// When it was stored.
+    pub received_at: i64,
+}
+
+/// How much feedback there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FeedbackTotalsView {
+    /// Stored records.
+    pub records: u64,
+    /// Of these, answered *confirmed*.
+    pub confirmed: u64,
+    /// Of these, answered *dismissed*.
+    pub dismissed: u64,
+    /// Of these, answered *expected*.
+    pub expected: u64,
+    /// Homes with at least one record.
+    pub homes: u64,
+}
+
+/// Which answers.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct FeedbackQuery {
+    /// Only this home's.
+    #[param(value_type = Option<Name>)]
+    home: Option<String>,
+    /// Only those after this one, `HOME/SEQUENCE`: what the page before called `next`.
+    #[param(value_type = Option<FeedbackKey>)]
+    after: Option<String>,
+    /// Items of the page, 1 to 500; 50 if not given.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<usize>,
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Confirmed => "confirmed",
+        Verdict::Dismissed => "dismissed",
+        Verdict::Expected => "expected",
+    }
+}
+
+/// A page of them.
+pub type FeedbackPage = Page<FeedbackView>;
+
+impl From<FeedbackRow> for FeedbackView {
+    fn from(row: FeedbackRow) -> Self {
+        let record = row.record;
+        let origin = match record.origin {
+            Origin::Alarm => "alarm",
+            Origin::Probe { .. } => "probe",
+            Origin::Miss => "miss",
+        };
+        Self {
+            home: record.home.to_string(),
+            sequence: record.sequence.0,
+            alarm: record.alarm.to_string(),
+            device_class: record.device_class,
+            model_version: record.model_version.0,
+            verdict: word(record.verdict).to_owned(),
+            origin: origin.to_owned(),
+            score: record.score,
+            threshold: record.threshold,
+            raised_at: record.raised_at,
+            answered_at: record.answered_at,
+            received_at: row.received_at,
+        }
+    }
+}
+
+impl From<FeedbackTotals> for FeedbackTotalsView {
+    fn from(totals: FeedbackTotals) -> Self {
+        let FeedbackTotals { records, confirmed, dismissed, expected, homes } = totals;
+        Self { records, confirmed, dismissed, expected, homes }
+    }
+}
+
+fn parse_home(text: &str) -> Result<HomeId, Problem> {
+    HomeId::new(text).map_err(|error| Problem::Invalid(format!("home: {error}")))
+}
+
+fn parse_key(text: &str) -> Result<RecordKey, Problem> {
+    let fault = || Problem::Invalid("after: write it as HOME/SEQUENCE".to_owned());
+    let (home, sequence) = text.split_once('/').ok_or_else(fault)?;
+    Ok(RecordKey { home: parse_home(home)?, sequence: Sequence(sequence.parse().map_err(|_| fault())?) })
+}
+
+pub(super) fn router() -> Router<Http> {
+    Router::new().route("/feedback", get(list)).route("/feedback/totals", get(totals))
+}
+
+/// Lists stored answers by home and sequence.
+#[utoipa::path(get, path = "/api/v1/feedback", tag = "feedback", params(FeedbackQuery), responses(
+    (status = 200, body = FeedbackPage),
+))]
+pub(crate) async fn list(
+    _: Viewer,
+    http: axum::extract::State<Http>,
+    Params(query): Params<FeedbackQuery>,
+) -> Result<Json<FeedbackPage>, Problem> {
+    let limit = limit(query.limit)?;
+    let filter = FeedbackFilter {
+        home: query.home.as_deref().map(parse_home).transpose()?,
+        after: query.after.as_deref().map(parse_key).transpose()?,
+        limit: limit + 1,
+    };
+    let mut rows = blocking(&http.app.store, move |store| store.feedback(&filter)).await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|row| row.record.key().to_string());
+    Ok(Json(Page { items: rows.into_iter().map(FeedbackView::from).collect(), next }))
+}
+
+/// Counts stored answers.
+#[utoipa::path(get, path = "/api/v1/feedback/totals", tag = "feedback", responses(
+    (status = 200, body = FeedbackTotalsView),
+))]
+pub(crate) async fn totals(_: Viewer, http: axum::extract::State<Http>) -> Result<Json<FeedbackTotalsView>, Problem> {
+    Ok(Json(blocking(&http.app.store, |store| store.feedback_totals()).await?.into()))
+}

@@ -1,0 +1,76 @@
+//! `/healthz` and `/readyz`: what the parts say of themselves. Reads no database.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use hearthwatch_supervision::{PartReport, Report};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::Http;
+
+/// How the program is doing.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HealthBody {
+    /// `able`, `unable` (waiting or a person mends that) or `dead` (only a restart does).
+    status: String,
+    /// Every part.
+    parts: Vec<PartBody>,
+}
+
+/// How one part is doing.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PartBody {
+    /// Its name.
+    part: String,
+    /// `vital`: the program ends with it; or `optional`.
+    grade: String,
+    /// `able`, `unable`, `stuck`, `restarting`, `dead` or `stopped`.
+    state: String,
+    /// Since when it was seen so, Unix seconds.
+    since: i64,
+}
+
+fn word(word: impl std::fmt::Debug) -> String {
+    format!("{word:?}").to_lowercase()
+}
+
+impl From<Report> for HealthBody {
+    fn from(report: Report) -> Self {
+        let part = |PartReport { part, grade, state, since }| PartBody {
+            part: String::from(part),
+            grade: word(grade),
+            state: word(state),
+            since,
+        };
+        Self { status: word(report.status), parts: report.parts.into_iter().map(part).collect() }
+    }
+}
+
+fn answer(report: Report, good: bool) -> (StatusCode, Json<HealthBody>) {
+    let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(report.into()))
+}
+
+/// Says whether the aggregator is alive: 503 while a part is dead or has stood still for longer than it ever takes, which only a restart
+/// mends.
+#[utoipa::path(get, path = "/healthz", tag = "health", security(()), responses(
+    (status = 200, description = "It is alive.", body = HealthBody),
+    (status = 503, description = "It is to be started again.", body = HealthBody),
+))]
+pub(crate) async fn healthz(State(http): State<Http>) -> (StatusCode, Json<HealthBody>) {
+    let report = http.app.health.look();
+    let good = report.is_alive();
+    answer(report, good)
+}
+
+/// Says whether the aggregator can do all of its work: 503 while a part cannot, for example because the broker is away.
+#[utoipa::path(get, path = "/readyz", tag = "health", security(()), responses(
+    (status = 200, description = "Every part does its work.", body = HealthBody),
+    (status = 503, description = "Some part does not at the moment.", body = HealthBody),
+))]
+pub(crate) async fn readyz(State(http): State<Http>) -> (StatusCode, Json<HealthBody>) {
+    let report = http.app.health.look();
+    let good = report.is_able();
+    answer(report, good)
+}

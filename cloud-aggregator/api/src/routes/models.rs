@@ -1,0 +1,97 @@
+//! Models: every artifact that has a version, and what the gate said of it.
+
+use axum::routing::get;
+use axum::{Json, Router};
+use hearthwatch_protocol::ModelVersion;
+use hearthwatch_store::release::origin;
+use hearthwatch_store::{ModelRow, ModelState, blocking};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::json_of;
+use crate::http::Http;
+use crate::http::auth::Viewer;
+use crate::http::extract::{Params, Segment};
+use crate::http::paging::{Page, Paging, number};
+use crate::http::problem::Problem;
+use crate::http::words::Number;
+
+/// A model that has a version. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ModelView {
+    /// Its version.
+    pub version: u64,
+    /// Hexadecimal SHA-256 of the artifact.
+    pub sha256: String,
+    /// The artifact's length in bytes.
+    pub length: u64,
+    /// Canonical hash of the tensors.
+    pub weights_id: String,
+    /// The run that made its weights; empty for a model given from outside.
+    pub run: String,
+    /// Whether it is an older model's bytes under a new version, by an operator's order.
+    pub again: bool,
+    /// What became of it; *awaiting_signature*: a second person's word is missing.
+    pub state: ModelState,
+    /// When it got its version.
+    pub created_at: i64,
+    /// The gate's report on its weights. Only when one model is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<serde_json::Value>,
+}
+
+/// A page of them.
+pub type ModelPage = Page<ModelView>;
+
+impl From<ModelRow> for ModelView {
+    fn from(row: ModelRow) -> Self {
+        Self {
+            version: row.version.0,
+            sha256: row.sha256,
+            length: row.length,
+            weights_id: row.weights_id,
+            again: origin(&row.run) != row.run,
+            run: origin(&row.run).to_owned(),
+            state: row.state,
+            created_at: row.created_at,
+            report: None,
+        }
+    }
+}
+
+pub(super) fn router() -> Router<Http> {
+    Router::new().route("/models", get(list)).route("/models/{version}", get(one))
+}
+
+/// Lists the models, newest version first.
+#[utoipa::path(get, path = "/api/v1/models", tag = "models", params(Paging), responses(
+    (status = 200, body = ModelPage),
+))]
+pub(crate) async fn list(
+    _: Viewer,
+    http: axum::extract::State<Http>,
+    Params(paging): Params<Paging>,
+) -> Result<Json<ModelPage>, Problem> {
+    let window = paging.window(number)?;
+    let (before, needed) = (window.after.map(ModelVersion), window.needed());
+    let rows = blocking(&http.app.store, move |store| store.models_before(before, needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.version.to_string(), ModelView::from)))
+}
+
+/// Shows one model with the gate's report.
+#[utoipa::path(get, path = "/api/v1/models/{version}", tag = "models", params(("version" = Number, Path)), responses(
+    (status = 200, body = ModelView),
+))]
+pub(crate) async fn one(
+    _: Viewer,
+    http: axum::extract::State<Http>,
+    Segment(version): Segment<ModelVersion>,
+) -> Result<Json<ModelView>, Problem> {
+    let found = blocking(&http.app.store, move |store| {
+        let Some(row) = store.model(version)? else { return Ok(None) };
+        let report = store.run(origin(&row.run))?.and_then(|run| run.report);
+        Ok(Some((row, report)))
+    });
+    let (row, report) = found.await?.ok_or_else(|| Problem::NotFound { noun: "model", id: version.to_string() })?;
+    Ok(Json(ModelView { report: report.as_deref().map(json_of), ..row.into() }))
+}

@@ -1,0 +1,209 @@
+//! Quarantine: what was refused, and why; and an operator's word that it may come in after all, or goes for good.
+
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use hearthwatch_protocol::HomeId;
+use hearthwatch_protocol::messages::RefusalReason;
+use hearthwatch_store::{QuarantineChoice, QuarantineEnd, QuarantineRow, Store, blocking};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::runs::Reason;
+use crate::http::Http;
+use crate::http::auth::{Caller, Operator, Viewer};
+use crate::http::extract::{Body, Params, Segment};
+use crate::http::paging::{Page, Paging, number};
+use crate::http::problem::Problem;
+use crate::http::words::{Name, Number, RefusalWord, Sentence};
+
+/// A payload that was not admitted. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QuarantineView {
+    /// Position in the quarantine, counted up.
+    pub id: u64,
+    /// Why, one word.
+    #[schema(value_type = RefusalWord)]
+    pub reason: String,
+    /// Why, one line.
+    pub detail: String,
+    /// The topic it came on, shortened.
+    pub topic: String,
+    /// The home that sent it, where the topic names one.
+    pub home: Option<String>,
+    /// Its sequence, where it could be read.
+    pub sequence: Option<u64>,
+    /// The payload's first bytes, hexadecimal.
+    pub prefix: String,
+    /// The payload's length in bytes.
+    pub length: u64,
+    /// Whether it is kept whole, so that it can be let in after all.
+    pub liftable: bool,
+    /// What an operator made of it.
+    pub settled: Option<QuarantineEnd>,
+    /// Who did; the home's own name where it took the answer back.
+    pub settled_by: Option<String>,
+    /// When that was.
+    pub settled_at: Option<i64>,
+    /// When it came.
+    pub at: i64,
+}
+
+/// A page of them.
+pub type QuarantinePage = Page<QuarantineView>;
+
+impl From<QuarantineRow> for QuarantineView {
+    fn from(row: QuarantineRow) -> Self {
+        Self {
+            id: row.id,
+            reason: row.reason.as_str().to_owned(),
+            detail: row.detail,
+            topic: row.topic,
+            home: row.home.map(String::from),
+            sequence: row.sequence.map(|sequence| sequence.0),
+            prefix: hex::encode(row.prefix),
+            length: row.length,
+            liftable: row.payload.is_some() && row.settled.is_none(),
+            settled: row.settled.as_ref().map(|settled| settled.end),
+            settled_at: row.settled.as_ref().map(|settled| settled.at),
+            settled_by: row.settled.map(|settled| settled.by),
+            at: row.at,
+        }
+    }
+}
+
+pub(super) fn router() -> Router<Http> {
+    Router::new()
+        .route("/quarantine", get(list))
+        .route("/quarantine/settle", post(settle))
+        .route("/quarantine/{id}/lift", post(lift))
+        .route("/quarantine/{id}/discard", post(discard))
+}
+
+/// Lists what was refused, newest first.
+#[utoipa::path(get, path = "/api/v1/quarantine", tag = "quarantine", params(Paging), responses(
+    (status = 200, body = QuarantinePage),
+))]
+pub(crate) async fn list(
+    _: Viewer,
+    http: axum::extract::State<Http>,
+    Params(paging): Params<Paging>,
+) -> Result<Json<QuarantinePage>, Problem> {
+    let window = paging.window(number)?;
+    let (before, needed) = (window.after, window.needed());
+    let rows = blocking(&http.app.store, move |store| match before {
+        None => store.quarantine(needed),
+        Some(before) => store.quarantine_before(before, needed),
+    });
+    Ok(Json(window.cut(rows.await?, |row| row.id.to_string(), QuarantineView::from)))
+}
+
+/// All that one home sent and that was refused for one reason, to be settled alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SettlementAsked {
+    /// Whose.
+    #[schema(value_type = Name)]
+    pub home: HomeId,
+    /// The one word for why it was refused, e.g. `not_announced`.
+    #[schema(value_type = RefusalWord)]
+    pub refused_for: String,
+    /// What is made of them.
+    pub end: QuarantineEnd,
+    /// Why, for the audit log.
+    #[schema(value_type = Sentence)]
+    pub reason: String,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SettledView {
+    /// Rows that are settled now.
+    pub settled: u64,
+    /// Rows that could not be: not kept whole, or their number was settled otherwise.
+    pub left: u64,
+    /// The audit log's line; none when there was nothing to settle.
+    pub audit: Option<u64>,
+}
+
+/// Lets one refused answer in, as if it had been admitted: the next data set holds it. Needs operator.
+#[utoipa::path(post, path = "/api/v1/quarantine/{id}/lift", tag = "quarantine", params(("id" = Number, Path)),
+    request_body = Reason, responses(
+    (status = 200, body = SettledView),
+))]
+pub(crate) async fn lift(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Segment(id): Segment<u64>,
+    Body(reason): Body<Reason>,
+) -> Result<Json<SettledView>, Problem> {
+    one(&http, caller, id, QuarantineEnd::Lifted, reason).await
+}
+
+/// Throws one refused payload away. Needs operator.
+#[utoipa::path(post, path = "/api/v1/quarantine/{id}/discard", tag = "quarantine", params(("id" = Number, Path)),
+    request_body = Reason, responses(
+    (status = 200, body = SettledView),
+))]
+pub(crate) async fn discard(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Segment(id): Segment<u64>,
+    Body(reason): Body<Reason>,
+) -> Result<Json<SettledView>, Problem> {
+    one(&http, caller, id, QuarantineEnd::Discarded, reason).await
+}
+
+/// Settles all that one home sent and that was refused for one reason. Needs operator.
+#[utoipa::path(post, path = "/api/v1/quarantine/settle", tag = "quarantine", request_body = SettlementAsked, responses(
+    (status = 200, body = SettledView),
+))]
+pub(crate) async fn settle(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Body(asked): Body<SettlementAsked>,
+) -> Result<Json<SettledView>, Problem> {
+    let word = serde_json::Value::String(asked.refused_for.clone());
+    let refused_for: RefusalReason = serde_json::from_value(word)
+        .map_err(|_| Problem::Invalid(format!("{:?} is no reason to refuse", asked.refused_for)))?;
+    let reason = Reason { reason: asked.reason }.checked()?;
+    carry_out(&http, caller, QuarantineChoice::HomeReason(asked.home, refused_for), asked.end, reason).await
+}
+
+/// Settles one row.
+///
+/// # Errors
+/// [`Problem`]: no reason given, or no such row that is not settled yet.
+pub(crate) async fn one(
+    http: &Http,
+    caller: Caller,
+    id: u64,
+    end: QuarantineEnd,
+    reason: Reason,
+) -> Result<Json<SettledView>, Problem> {
+    let reason = reason.checked()?;
+    let settled = carry_out(http, caller, QuarantineChoice::Row(id), end, reason).await?;
+    if settled.settled + settled.left == 0 {
+        return Err(Problem::NotFound { noun: "unsettled row in quarantine", id: id.to_string() });
+    }
+    Ok(settled)
+}
+
+/// The store writes the line of the audit log in the same step.
+async fn carry_out(
+    http: &Http,
+    caller: Caller,
+    choice: QuarantineChoice,
+    end: QuarantineEnd,
+    reason: String,
+) -> Result<Json<SettledView>, Problem> {
+    let at = http.app.clock.now();
+    let work = move |store: &dyn Store| store.settle_quarantine(&choice, end, &caller.actor(), &reason, at);
+    let settled = blocking(&http.app.store, work).await?;
+    tracing::info!(
+        quarantine.end = end.as_str(),
+        rows.settled = settled.rows,
+        rows.left = settled.left,
+        "quarantine settled"
+    );
+    Ok(Json(SettledView { settled: settled.rows, left: settled.left, audit: settled.audit }))
+}

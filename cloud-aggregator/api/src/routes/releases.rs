@@ -1,0 +1,187 @@
+//! Releases: what was let out, how it ended on the homes, and rolling back.
+
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use hearthwatch_fleet::release::rollback;
+use hearthwatch_protocol::messages::UpdateResult;
+use hearthwatch_protocol::{HomeId, ModelVersion};
+use hearthwatch_store::{OutcomeKey, OutcomeRow, ReleaseRow, blocking};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::runs::Reason;
+use crate::http::Http;
+use crate::http::audit::audited;
+use crate::http::auth::{Operator, Viewer};
+use crate::http::extract::{Body, Params, Segment, whole};
+use crate::http::paging::{Page, Paging, number, seconds};
+use crate::http::problem::Problem;
+use crate::http::words::{NUMBER_MAX, Number, OutcomeWord, Sentence, StageWord};
+
+/// A model let out to the fleet. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReleaseView {
+    /// Which model.
+    pub model_version: u64,
+    /// Flat TUF target name.
+    pub target: String,
+    /// Hexadecimal SHA-256 of the artifact.
+    pub sha256: String,
+    /// The artifact's length in bytes.
+    pub length: u64,
+    /// Hexadecimal SHA-256 of the gate's report.
+    pub report_sha256: String,
+    /// When it was signed and published.
+    pub released_at: i64,
+    /// Who or what released it: `auto`, or `token:NAME` (a bare name in old rows).
+    pub by: String,
+}
+
+/// How an update ended on one home. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OutcomeView {
+    /// Where.
+    pub home: String,
+    /// Which model.
+    pub model_version: u64,
+    /// `fetch`, `verify`, `install` or `run`: where it stood when it ended; none in the words of agents that name no stage.
+    #[schema(value_type = Option<StageWord>)]
+    pub stage: Option<String>,
+    /// Whether it says how good the release is: a refusal at `fetch` or `verify` is about a mirror, a line or a clock.
+    pub weighs: bool,
+    /// How it ended.
+    #[schema(value_type = OutcomeWord)]
+    pub result: String,
+    /// Why, where it was not installed.
+    pub reason: Option<String>,
+    /// What is in charge again, after a roll back.
+    pub back_to: Option<u64>,
+    /// When, by the home's clock.
+    pub at: i64,
+    /// When it was heard here.
+    pub received_at: i64,
+}
+
+/// An order to roll back.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RollBack {
+    /// The model whose bytes are released again, under a new version.
+    #[serde(deserialize_with = "whole")]
+    #[schema(value_type = Number)]
+    pub to: u64,
+    /// One line for those who read the audit log later.
+    #[schema(value_type = Sentence)]
+    pub reason: String,
+}
+
+impl From<ReleaseRow> for ReleaseView {
+    fn from(row: ReleaseRow) -> Self {
+        Self {
+            model_version: row.model_version.0,
+            target: row.target,
+            sha256: row.sha256,
+            length: row.length,
+            report_sha256: row.report_sha256,
+            released_at: row.released_at,
+            by: row.by,
+        }
+    }
+}
+
+impl From<OutcomeRow> for OutcomeView {
+    fn from(row: OutcomeRow) -> Self {
+        let (weighs, stage) = (row.weighs_on_release(), row.stage_word());
+        let (result, reason, back_to) = match row.result {
+            UpdateResult::Installed => ("installed", None, None),
+            UpdateResult::Refused { reason } => ("refused", Some(reason), None),
+            UpdateResult::RolledBack { reason, to } => ("rolled_back", Some(reason), Some(to.0)),
+        };
+        Self {
+            home: row.home.to_string(),
+            model_version: row.model_version.0,
+            stage: stage.map(str::to_owned),
+            weighs,
+            result: result.to_owned(),
+            reason,
+            back_to,
+            at: row.at,
+            received_at: row.received_at,
+        }
+    }
+}
+
+/// A page of them.
+pub type ReleasePage = Page<ReleaseView>;
+
+/// A page of them.
+pub type OutcomePage = Page<OutcomeView>;
+
+pub(super) fn router() -> Router<Http> {
+    Router::new()
+        .route("/releases", get(list))
+        .route("/releases/{version}/outcomes", get(outcomes))
+        .route("/releases/rollback", post(roll_back))
+}
+
+/// Lists the releases, newest first.
+#[utoipa::path(get, path = "/api/v1/releases", tag = "releases", params(Paging), responses(
+    (status = 200, body = ReleasePage),
+))]
+pub(crate) async fn list(
+    _: Viewer,
+    http: axum::extract::State<Http>,
+    Params(paging): Params<Paging>,
+) -> Result<Json<ReleasePage>, Problem> {
+    let window = paging.window(number)?;
+    let (before, needed) = (window.after.map(ModelVersion), window.needed());
+    let rows = blocking(&http.app.store, move |store| store.releases_before(before, needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.model_version.to_string(), ReleaseView::from)))
+}
+
+/// Lists the homes' last words on how a release ended, newest first: at most one that weighs on it and one about the way to it.
+#[utoipa::path(get, path = "/api/v1/releases/{version}/outcomes", tag = "releases",
+    params(("version" = Number, Path), Paging), responses(
+    (status = 200, body = OutcomePage),
+))]
+pub(crate) async fn outcomes(
+    _: Viewer,
+    http: axum::extract::State<Http>,
+    Segment(version): Segment<ModelVersion>,
+    Params(paging): Params<Paging>,
+) -> Result<Json<OutcomePage>, Problem> {
+    if version.0 > NUMBER_MAX {
+        return Err(Problem::Invalid(format!("version is at most {NUMBER_MAX}")));
+    }
+    let parse = |text: &str| {
+        let mut parts = text.split('/');
+        let (received_at, home, at) = (parts.next()?, parts.next()?, parts.next()?);
+        let key = OutcomeKey { received_at: seconds(received_at)?, home: HomeId::new(home).ok()?, at: seconds(at)? };
+        parts.next().is_none().then_some(key)
+    };
+    let window = paging.window(parse)?;
+    let (after, needed) = (window.after.clone(), window.needed());
+    let rows = blocking(&http.app.store, move |store| store.outcomes_after(version, after.as_ref(), needed)).await?;
+    let key = |row: &OutcomeRow| format!("{}/{}/{}", row.received_at, row.home, row.at);
+    Ok(Json(window.cut(rows, key, OutcomeView::from)))
+}
+
+/// Releases an older model's bytes under a new, higher version, so that no agent goes down. Needs operator.
+#[utoipa::path(post, path = "/api/v1/releases/rollback", tag = "releases", request_body = RollBack, responses(
+    (status = 200, body = ReleaseView),
+))]
+pub(crate) async fn roll_back(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Body(order): Body<RollBack>,
+) -> Result<Json<ReleaseView>, Problem> {
+    let to = ModelVersion(order.to);
+    let reason = Reason { reason: order.reason }.checked()?;
+    let detail = json!({"reason": reason});
+    let row = audited(&http, &caller, "release.rollback", &to.to_string(), detail, async {
+        Ok(rollback::roll_back(&http.app.releases, to, &caller.actor().to_string()).await?)
+    })
+    .await?;
+    Ok(Json(row.into()))
+}

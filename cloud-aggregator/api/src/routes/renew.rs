@@ -1,0 +1,94 @@
+//! `POST /renew`: a home's present key vouches for its next.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use hearthwatch_provision::renewal::{RenewRequest, Renewed};
+use hearthwatch_store::Actor;
+use hearthwatch_telemetry::chain::chain;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::http::Http;
+use crate::http::audit::record;
+use crate::http::extract::{Body, Peer};
+use crate::http::problem::Problem;
+use crate::http::words::{Base64, Name, RenewalWord};
+
+/// What a home sends to renew its certificate.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RenewalAsked {
+    /// Its name.
+    #[schema(value_type = Name)]
+    pub home: String,
+    /// Home, signing request for a new key, and time, as a COSE_Sign1 statement of its present key; base64.
+    #[schema(value_type = Base64)]
+    pub wish: String,
+}
+
+/// What it gets.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct RenewalGiven {
+    /// `given`, or `waits` when the last certificate ran out and an operator has to say yes.
+    #[schema(value_type = RenewalWord)]
+    pub state: String,
+    /// The next certificate, PEM.
+    pub certificate: Option<String>,
+}
+
+pub(crate) fn router() -> Router<Http> {
+    Router::new().route("/renew", post(renew))
+}
+
+/// Certifies a home's next key on the word of its present one. A home whose certificate ran out waits for an operator.
+#[utoipa::path(post, path = "/renew", tag = "enrolment", security(()), request_body = RenewalAsked, responses(
+    (status = 201, body = RenewalGiven),
+    (status = 202, body = RenewalGiven),
+))]
+pub(crate) async fn renew(
+    State(http): State<Http>,
+    Peer(address): Peer,
+    Body(asked): Body<RenewRequest>,
+) -> Result<Response, Problem> {
+    let now = http.wall();
+    let desk = http.enroller.clone().ok_or_else(|| Problem::Unavailable("homes do not renew here".to_owned()))?;
+    http.limits.look(address, now)?;
+    let home = asked.home.clone();
+    let at = Timestamp::from_second(now).map_err(Problem::internal)?;
+    let limits = Arc::clone(&http.limits);
+    let work = move || {
+        let own = desk.is_signed(&asked).then_some(&asked.home);
+        limits.enrolment(own, address, now)?;
+        Ok(desk.renew(&asked, at))
+    };
+    let renewed: Result<_, Problem> = tokio::task::spawn_blocking(work).await.map_err(Problem::internal)?;
+    let renewed = renewed?;
+    match renewed {
+        Ok(Renewed::Given { certificate }) => {
+            record(&http, &Actor::System, "home.renew", home.as_str(), &json!({})).await?;
+            let given = RenewalGiven { state: "given".to_owned(), certificate: Some(certificate) };
+            Ok((StatusCode::CREATED, Json(given)).into_response())
+        }
+        Ok(Renewed::Waits) => {
+            tracing::warn!(home = %home, "a home whose certificate ran out waits for a word: GET /api/v1/renewals");
+            let waits = RenewalGiven { state: "waits".to_owned(), certificate: None };
+            Ok((StatusCode::ACCEPTED, Json(waits)).into_response())
+        }
+        Err(error) => {
+            let reason = error.reason();
+            tracing::warn!(home = %home, reason, error = %chain(&error), "renewal refused");
+            Err(match reason {
+                "bad_request" | "other_name" | "reserved_name" => Problem::Invalid(reason.to_owned()),
+                "unavailable" => Problem::Unavailable(reason.to_owned()),
+                _ => Problem::Conflict(reason.to_owned()),
+            })
+        }
+    }
+}

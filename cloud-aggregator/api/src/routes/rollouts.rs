@@ -1,0 +1,329 @@
+//! Rollouts: how a release goes out, what is proven to run where, and what an operator may do about it.
+
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use hearthwatch_fleet::rollout::Director;
+use hearthwatch_fleet::rollout::by_hand::{self, Asked, ByHandError, Wish};
+use hearthwatch_fleet::rollout::execute::Watched;
+use hearthwatch_protocol::{HomeId, ModelVersion};
+use hearthwatch_store::blocking;
+use hearthwatch_store::rollouts::{RolloutRow, RolloutState};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::runs::Reason;
+use crate::http::Http;
+use crate::http::audit::undone;
+use crate::http::auth::{Caller, Operator, Viewer};
+use crate::http::extract::{Body, Params, Segment, whole_or_none};
+use crate::http::paging::{Page, Paging, number};
+use crate::http::problem::Problem;
+use crate::http::words::{AttestationWord, Number, Sentence, TestWord};
+
+/// A release on its way. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RolloutView {
+    /// Which release.
+    pub model_version: u64,
+    /// What the fleet ran before, where there was a release.
+    pub previous: Option<u64>,
+    /// The rules that it began with, as TOML.
+    pub policy: String,
+    /// Where it is.
+    pub state: RolloutState,
+    /// Whether a person opened every wave.
+    pub forced: bool,
+    /// When it began.
+    pub started_at: i64,
+    /// Since when it is paused.
+    pub paused_at: Option<i64>,
+    /// When it ended.
+    pub ended_at: Option<i64>,
+    /// Why it is where it is.
+    pub reason: String,
+    /// Counts up with every change. Sent along with a wish, it is refused if the rollout has changed since.
+    pub row_version: u64,
+}
+
+/// What an operator says with a wish about a rollout.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RolloutWish {
+    /// One line for those who read the audit log later.
+    #[schema(value_type = Sentence)]
+    pub reason: String,
+    /// The `row_version` that was looked at: the wish is refused (409) if the rollout has changed since.
+    #[serde(default, deserialize_with = "whole_or_none")]
+    #[schema(value_type = Option<Number>)]
+    pub row_version: Option<u64>,
+}
+
+/// A release on its way, with everything that is known about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RolloutDetail {
+    /// The rollout itself.
+    pub rollout: RolloutView,
+    /// Homes that were ordered to run it.
+    pub assigned: u64,
+    /// Homes that told how the installation ended.
+    pub reported: u64,
+    /// Homes to which it did not come whole, or was not trusted there; they weigh in no test.
+    pub undelivered: u64,
+    /// Homes that are proven to run it.
+    pub attested: u64,
+    /// Waves that are open.
+    pub open: usize,
+    /// What comes next, in words.
+    pub next: String,
+    /// Where each test stands.
+    pub tests: Vec<TestView>,
+}
+
+/// Where one test stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TestView {
+    /// Which.
+    #[schema(value_type = TestWord)]
+    pub test: String,
+    /// Its e-value, as a power of ten.
+    pub log10_e: f64,
+    /// From where on it stops the rollout.
+    pub limit: f64,
+}
+
+/// What one home is proven to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AttestationView {
+    /// Which.
+    pub home: String,
+    /// What it was ordered to run.
+    pub ordered: Option<u64>,
+    /// What it is proven to run.
+    pub runs: Option<u64>,
+    /// What is proven.
+    #[schema(value_type = AttestationWord)]
+    pub state: String,
+}
+
+impl From<RolloutRow> for RolloutView {
+    fn from(row: RolloutRow) -> Self {
+        Self {
+            model_version: row.model_version.0,
+            previous: row.previous.map(|version| version.0),
+            policy: row.policy,
+            state: row.state,
+            forced: row.forced,
+            started_at: row.started_at,
+            paused_at: row.paused_at,
+            ended_at: row.ended_at,
+            reason: row.reason,
+            row_version: row.row_version,
+        }
+    }
+}
+
+impl From<Watched> for RolloutDetail {
+    fn from(watched: Watched) -> Self {
+        let test = |finding: &hearthwatch_fleet::rollout::gate::Finding| TestView {
+            test: finding.test.as_str().to_owned(),
+            log10_e: finding.log10_e,
+            limit: finding.limit,
+        };
+        Self {
+            assigned: watched.assigned,
+            reported: watched.reported,
+            undelivered: watched.evidence.undelivered,
+            attested: watched.attested,
+            open: watched.open,
+            next: watched.next.to_string(),
+            tests: watched.findings.iter().map(test).collect(),
+            rollout: watched.row.into(),
+        }
+    }
+}
+
+/// A page of them.
+pub type RolloutPage = Page<RolloutView>;
+
+/// A page of them.
+pub type AttestationPage = Page<AttestationView>;
+
+pub(super) fn router() -> Router<Http> {
+    Router::new()
+        .route("/rollouts", get(list))
+        .route("/rollouts/{version}", get(one))
+        .route("/rollouts/{version}/pause", post(pause))
+        .route("/rollouts/{version}/resume", post(resume))
+        .route("/rollouts/{version}/promote", post(promote))
+        .route("/rollouts/{version}/halt", post(halt))
+        .route("/rollouts/{version}/rollback", post(roll_back))
+        .route("/attestations", get(attestations))
+}
+
+/// Lists the rollouts, newest first.
+#[utoipa::path(get, path = "/api/v1/rollouts", tag = "rollouts", params(Paging), responses(
+    (status = 200, body = RolloutPage),
+))]
+pub(crate) async fn list(
+    _: Viewer,
+    http: axum::extract::State<Http>,
+    Params(paging): Params<Paging>,
+) -> Result<Json<RolloutPage>, Problem> {
+    let window = paging.window(number)?;
+    let (before, needed) = (window.after.map(ModelVersion), window.needed());
+    let rows = blocking(&http.app.store, move |store| store.rollouts(before, needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.model_version.to_string(), RolloutView::from)))
+}
+
+/// Shows one rollout: waves, reports, and where its tests stand.
+#[utoipa::path(get, path = "/api/v1/rollouts/{version}", tag = "rollouts", params(("version" = Number, Path)), responses(
+    (status = 200, body = RolloutDetail),
+))]
+pub(crate) async fn one(
+    _: Viewer,
+    http: axum::extract::State<Http>,
+    Segment(version): Segment<ModelVersion>,
+) -> Result<Json<RolloutDetail>, Problem> {
+    read(&http, version).await.map(Json)
+}
+
+/// Lists what each home is proven to run, by name.
+#[utoipa::path(get, path = "/api/v1/attestations", tag = "rollouts", params(Paging), responses(
+    (status = 200, body = AttestationPage),
+))]
+pub(crate) async fn attestations(
+    _: Viewer,
+    http: axum::extract::State<Http>,
+    Params(paging): Params<Paging>,
+) -> Result<Json<AttestationPage>, Problem> {
+    let window = paging.window(|text| HomeId::new(text).ok())?;
+    let director = director(&http)?;
+    let (after, needed) = (window.after.clone(), window.needed());
+    let rows = blocking(&http.app.store, move |store| director.attestations(store, after.as_ref(), needed)).await?;
+    Ok(Json(window.cut(
+        rows,
+        |(home, _, _)| home.to_string(),
+        |(home, ordered, attestation)| AttestationView {
+            home: home.to_string(),
+            ordered: ordered.map(|version| version.0),
+            runs: attestation.runs().map(|version| version.0),
+            state: attestation.as_str().to_owned(),
+        },
+    )))
+}
+
+/// Stops the clock of a rollout: no further home gets the release until it goes on. Needs operator.
+#[utoipa::path(post, path = "/api/v1/rollouts/{version}/pause", tag = "rollouts", params(("version" = Number, Path)),
+    request_body = RolloutWish, responses(
+    (status = 200, body = RolloutDetail),
+))]
+pub(crate) async fn pause(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Segment(version): Segment<ModelVersion>,
+    Body(asked): Body<RolloutWish>,
+) -> Result<Json<RolloutDetail>, Problem> {
+    act(&http, caller, version, Wish::Pause, asked).await
+}
+
+/// Lets a paused rollout go on. Needs operator.
+#[utoipa::path(post, path = "/api/v1/rollouts/{version}/resume", tag = "rollouts", params(("version" = Number, Path)),
+    request_body = RolloutWish, responses(
+    (status = 200, body = RolloutDetail),
+))]
+pub(crate) async fn resume(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Segment(version): Segment<ModelVersion>,
+    Body(asked): Body<RolloutWish>,
+) -> Result<Json<RolloutDetail>, Problem> {
+    act(&http, caller, version, Wish::Resume, asked).await
+}
+
+/// Opens every wave of a rollout now; its tests can still stop it. Needs operator.
+#[utoipa::path(post, path = "/api/v1/rollouts/{version}/promote", tag = "rollouts", params(("version" = Number, Path)),
+    request_body = RolloutWish, responses(
+    (status = 200, body = RolloutDetail),
+))]
+pub(crate) async fn promote(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Segment(version): Segment<ModelVersion>,
+    Body(asked): Body<RolloutWish>,
+) -> Result<Json<RolloutDetail>, Problem> {
+    act(&http, caller, version, Wish::Promote, asked).await
+}
+
+/// Stops a rollout for good; homes that have the release keep it. Needs operator.
+#[utoipa::path(post, path = "/api/v1/rollouts/{version}/halt", tag = "rollouts", params(("version" = Number, Path)),
+    request_body = RolloutWish, responses(
+    (status = 200, body = RolloutDetail),
+))]
+pub(crate) async fn halt(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Segment(version): Segment<ModelVersion>,
+    Body(asked): Body<RolloutWish>,
+) -> Result<Json<RolloutDetail>, Problem> {
+    act(&http, caller, version, Wish::Halt, asked).await
+}
+
+/// Orders every home that has the release back to the one before, by signed orders. Needs operator.
+#[utoipa::path(post, path = "/api/v1/rollouts/{version}/rollback", tag = "rollouts", params(("version" = Number, Path)),
+    request_body = RolloutWish, responses(
+    (status = 200, body = RolloutDetail),
+))]
+pub(crate) async fn roll_back(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Segment(version): Segment<ModelVersion>,
+    Body(asked): Body<RolloutWish>,
+) -> Result<Json<RolloutDetail>, Problem> {
+    act(&http, caller, version, Wish::RollBack, asked).await
+}
+
+async fn act(
+    http: &Http,
+    caller: Caller,
+    version: ModelVersion,
+    wish: Wish,
+    asked: RolloutWish,
+) -> Result<Json<RolloutDetail>, Problem> {
+    let reason = Reason { reason: asked.reason }.checked()?;
+    let (director, now, row_version) = (director(http)?, http.wall(), asked.row_version);
+    let (action, subject) = (format!("rollout.{}", wish.as_str().replace(' ', "_")), version.to_string());
+    let (detail, actor, acting) = (json!({"reason": reason}), caller.actor(), director.clone());
+    let work = blocking(&http.app.store, move |store| {
+        let asked = Asked { version, wish, reason: &reason, actor, row_version, now };
+        Ok(by_hand::act(&acting, store, &asked))
+    });
+    let done = work.await?.map_err(|error| match error {
+        ByHandError::Unknown(version) => Problem::NotFound { noun: "rollout", id: version.to_string() },
+        ByHandError::Store(error) => error.into(),
+        refused @ (ByHandError::State { .. } | ByHandError::NothingBefore(_)) => Problem::Conflict(refused.to_string()),
+    });
+    match done {
+        Ok(()) => tracing::info!(actor = %caller.actor(), action, subject, "operator action"),
+        Err(problem) => {
+            undone(http, &caller, &action, &subject, detail, &problem).await?;
+            return Err(problem);
+        }
+    }
+    if matches!(wish, Wish::Pause | Wish::Halt | Wish::RollBack) {
+        // Answered once the orders that were on their way have come to an end.
+        director.settled().await;
+    }
+    read(http, version).await.map(Json)
+}
+
+fn director(http: &Http) -> Result<Director, Problem> {
+    let none = || Problem::Unavailable("no [rollout] is configured: nothing is ordered to homes".to_owned());
+    http.app.director.clone().ok_or_else(none)
+}
+
+async fn read(http: &Http, version: ModelVersion) -> Result<RolloutDetail, Problem> {
+    let director = director(http)?;
+    let watched = blocking(&http.app.store, move |store| director.look(store, version)).await?;
+    watched.map(RolloutDetail::from).ok_or_else(|| Problem::NotFound { noun: "rollout", id: version.to_string() })
+}

@@ -1,0 +1,304 @@
+//! Runs: retrainings, their gate's reports, starting one, and releasing a held candidate by hand.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use hearthwatch_fleet::release::by_hand;
+use hearthwatch_learning::training::{TrainingStatus, new_id};
+use hearthwatch_store::run_requests::RunRequestRow;
+use hearthwatch_store::{RequestState, RunRow, RunState, RunTrigger, blocking};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::json_of;
+use super::releases::ReleaseView;
+use crate::http::Http;
+use crate::http::audit::audited;
+use crate::http::auth::{Operator, Viewer};
+use crate::http::extract::{Body, Params, Segment};
+use crate::http::paging::{Page, Paging};
+use crate::http::problem::Problem;
+use crate::http::words::{PhaseWord, Sentence};
+
+/// One retraining. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunView {
+    /// Hash of data set, champion and configuration: the same work has the same id.
+    pub id: String,
+    /// The data set it learned from.
+    pub dataset: String,
+    /// What made it start.
+    pub trigger: RunTrigger,
+    /// The whole training configuration.
+    pub config: serde_json::Value,
+    /// The model that its candidate had to beat besides the baseline detector.
+    pub champion: Option<u64>,
+    /// Where it is.
+    pub state: RunState,
+    /// When it started.
+    pub started_at: i64,
+    /// When it ended.
+    pub ended_at: Option<i64>,
+    /// Hexadecimal SHA-256 of the candidate's artifact, once there is one.
+    pub candidate: Option<String>,
+    /// The gate's report, once there is one.
+    pub report: Option<serde_json::Value>,
+    /// What went wrong, in a failed run.
+    pub failure: Option<String>,
+}
+
+/// What the trainer is doing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TrainingView {
+    /// The run in hand.
+    pub run: Option<String>,
+    /// What it is at.
+    #[schema(value_type = PhaseWord)]
+    pub phase: String,
+    /// Units done in this phase.
+    pub done: u64,
+    /// Units in this phase; 0 if unknown.
+    pub total: u64,
+    /// The last training loss.
+    pub loss: Option<f32>,
+    /// Seconds that this phase still takes, once there is a pace.
+    pub remaining_s: Option<u64>,
+}
+
+/// A retraining that was asked for. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunRequestView {
+    /// Given when it was asked for.
+    pub id: String,
+    /// What made it.
+    pub trigger: RunTrigger,
+    /// Who asked: `token:NAME`, or `system`.
+    pub by: String,
+    /// Where it is.
+    pub state: RequestState,
+    /// When it was asked for.
+    pub asked_at: i64,
+    /// When it was taken up, the last time.
+    pub started_at: Option<i64>,
+    /// When it ended.
+    pub ended_at: Option<i64>,
+    /// How often it was taken up: more than once when the process ended meanwhile.
+    pub attempts: u32,
+    /// The run that it became: `/api/v1/runs/{id}`. The same work is done once, so several requests may have become one run.
+    pub run: Option<String>,
+    /// Why it failed or was given up.
+    pub reason: Option<String>,
+}
+
+/// A page of them.
+pub type RunRequestPage = Page<RunRequestView>;
+
+impl From<RunRequestRow> for RunRequestView {
+    fn from(row: RunRequestRow) -> Self {
+        let RunRequestRow { id, trigger, by, state, asked_at, started_at, ended_at, attempts, run, reason } = row;
+        Self { id, trigger, by, state, asked_at, started_at, ended_at, attempts, run, reason }
+    }
+}
+
+/// Why something is done by hand; kept in the audit log.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// One line for those who read the audit log later.
+    #[schema(value_type = Sentence)]
+    pub reason: String,
+}
+
+/// Longest reason, in characters: a few sentences.
+const REASON_MAX: usize = 1_000;
+
+impl Reason {
+    /// The reason, checked.
+    ///
+    /// # Errors
+    /// [`Problem::Invalid`] when it is blank or long.
+    pub(super) fn checked(self) -> Result<String, Problem> {
+        let reason = self.reason.trim();
+        if reason.is_empty() || self.reason.chars().count() > REASON_MAX {
+            return Err(Problem::Invalid(format!("reason: say why, in 1 to {REASON_MAX} characters")));
+        }
+        Ok(reason.to_owned())
+    }
+}
+
+/// A page of them.
+pub type RunPage = Page<RunView>;
+
+impl From<RunRow> for RunView {
+    fn from(row: RunRow) -> Self {
+        Self {
+            id: row.id,
+            dataset: row.snapshot,
+            trigger: row.trigger,
+            config: json_of(&row.config),
+            champion: row.champion.map(|version| version.0),
+            state: row.state,
+            started_at: row.started_at,
+            ended_at: row.ended_at,
+            candidate: row.challenger,
+            report: row.report.as_deref().map(json_of),
+            failure: row.failure,
+        }
+    }
+}
+
+impl From<TrainingStatus> for TrainingView {
+    fn from(status: TrainingStatus) -> Self {
+        let TrainingStatus { run, phase, done, total, loss, remaining_s } = status;
+        Self { run, phase: phase.to_owned(), done, total, loss, remaining_s }
+    }
+}
+
+pub(super) fn router() -> Router<Http> {
+    Router::new()
+        .route("/runs", get(list).post(start))
+        .route("/runs/{id}", get(one))
+        .route("/run-requests", get(requests))
+        .route("/run-requests/{id}", get(request))
+        .route("/runs/{id}/promote", post(promote))
+        .route("/training", get(training))
+}
+
+/// Lists the runs, newest first.
+#[utoipa::path(get, path = "/api/v1/runs", tag = "runs", params(Paging), responses(
+    (status = 200, body = RunPage),
+))]
+pub(crate) async fn list(
+    _: Viewer,
+    http: axum::extract::State<Http>,
+    Params(paging): Params<Paging>,
+) -> Result<Json<RunPage>, Problem> {
+    let window = paging.window(|text| Some(text.to_owned()))?;
+    let (after, needed) = (window.after.clone(), window.needed());
+    let rows = blocking(&http.app.store, move |store| match after {
+        None => store.runs(needed),
+        Some(after) => store.runs_after(&after, needed),
+    });
+    Ok(Json(window.cut(rows.await?, |row| row.id.clone(), RunView::from)))
+}
+
+/// Shows one run. By the id of a request: the run that it became, or, before there is one, the request as a run without data
+/// set and configuration, *running* until it ends.
+#[utoipa::path(get, path = "/api/v1/runs/{id}", tag = "runs", params(("id" = String, Path)), responses(
+    (status = 200, body = RunView),
+))]
+pub(crate) async fn one(
+    _: Viewer,
+    http: axum::extract::State<Http>,
+    Segment(id): Segment<String>,
+) -> Result<Json<RunView>, Problem> {
+    let asked = id.clone();
+    let found = blocking(&http.app.store, move |store| {
+        if let Some(run) = store.run(&asked)? {
+            return Ok(Some(RunView::from(run)));
+        }
+        let Some(request) = store.run_request(&asked)? else { return Ok(None) };
+        let run = request.run.as_deref().map(|run| store.run(run)).transpose()?.flatten();
+        Ok(Some(run.map_or_else(|| not_begun(request), RunView::from)))
+    });
+    found.await?.map(Json).ok_or(Problem::NotFound { noun: "run", id })
+}
+
+/// A request that became no run, or none yet.
+fn not_begun(request: RunRequestRow) -> RunView {
+    let state = if request.ended_at.is_some() { RunState::Failed } else { RunState::Running };
+    RunView {
+        id: request.id,
+        dataset: String::new(),
+        trigger: request.trigger,
+        config: serde_json::Value::Null,
+        champion: None,
+        state,
+        started_at: request.started_at.unwrap_or(request.asked_at),
+        ended_at: request.ended_at,
+        candidate: None,
+        report: None,
+        failure: request.reason,
+    }
+}
+
+/// Shows what the trainer is doing.
+#[utoipa::path(get, path = "/api/v1/training", tag = "runs", responses(
+    (status = 200, body = TrainingView),
+))]
+pub(crate) async fn training(_: Viewer, http: axum::extract::State<Http>) -> Json<TrainingView> {
+    let status = http.app.training.status().borrow().clone();
+    Json(status.into())
+}
+
+/// Asks for a retraining. The answer comes at once; what becomes of it is told at `Location`. Needs operator.
+#[utoipa::path(post, path = "/api/v1/runs", tag = "runs", responses(
+    (status = 202, body = RunRequestView, description = "Written down, and put through when the trainer is free.",
+        headers(("Location" = String, description = "Where the request tells how it stands."))),
+))]
+pub(crate) async fn start(Operator(caller): Operator, http: axum::extract::State<Http>) -> Result<Response, Problem> {
+    let id = new_id();
+    let by = format!("token:{}", caller.name);
+    let row = audited(&http, &caller, "run.start", &id, json!({}), async {
+        // Whoever wants to know how it ended asks for the request; nobody waits here.
+        let (row, _) = http.app.training.ask(id.clone(), RunTrigger::Hand, &by).await?;
+        Ok(row)
+    })
+    .await?;
+    let place = [(header::LOCATION, format!("/api/v1/run-requests/{}", row.id))];
+    Ok((StatusCode::ACCEPTED, place, Json(RunRequestView::from(row))).into_response())
+}
+
+/// Lists retrainings that were asked for, newest first; also those that the triggers wanted and that could not begin.
+#[utoipa::path(get, path = "/api/v1/run-requests", tag = "runs", params(Paging), responses(
+    (status = 200, body = RunRequestPage),
+))]
+pub(crate) async fn requests(
+    _: Viewer,
+    http: axum::extract::State<Http>,
+    Params(paging): Params<Paging>,
+) -> Result<Json<RunRequestPage>, Problem> {
+    let window = paging.window(|text| Some(text.to_owned()))?;
+    let (after, needed) = (window.after.clone(), window.needed());
+    let rows = blocking(&http.app.store, move |store| match after {
+        None => store.run_requests(needed),
+        Some(after) => store.run_requests_after(&after, needed),
+    });
+    Ok(Json(window.cut(rows.await?, |row| row.id.clone(), RunRequestView::from)))
+}
+
+/// Shows one retraining that was asked for: where it is, and the run that it became.
+#[utoipa::path(get, path = "/api/v1/run-requests/{id}", tag = "runs", params(("id" = String, Path)), responses(
+    (status = 200, body = RunRequestView),
+))]
+pub(crate) async fn request(
+    _: Viewer,
+    http: axum::extract::State<Http>,
+    Segment(id): Segment<String>,
+) -> Result<Json<RunRequestView>, Problem> {
+    let asked = id.clone();
+    let row = blocking(&http.app.store, move |store| store.run_request(&asked)).await?;
+    row.map(|row| Json(row.into())).ok_or(Problem::NotFound { noun: "run request", id })
+}
+
+/// Releases the candidate of a run that the gate held back, or that waits for a person. Needs operator.
+#[utoipa::path(post, path = "/api/v1/runs/{id}/promote", tag = "runs", params(("id" = String, Path)),
+    request_body = Reason, responses(
+    (status = 200, body = ReleaseView),
+))]
+pub(crate) async fn promote(
+    Operator(caller): Operator,
+    http: axum::extract::State<Http>,
+    Segment(id): Segment<String>,
+    Body(reason): Body<Reason>,
+) -> Result<Json<ReleaseView>, Problem> {
+    let reason = reason.checked()?;
+    let detail = json!({"reason": reason});
+    let row = audited(&http, &caller, "run.promote", &id, detail, async {
+        Ok(by_hand::promote(&http.app.releases, &id, &caller.actor().to_string()).await?)
+    })
+    .await?;
+    Ok(Json(row.into()))
+}

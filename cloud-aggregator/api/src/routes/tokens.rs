@@ -1,0 +1,144 @@
+//! Tokens: who may call. A token is shown once, when it is made.
+
+use axum::http::StatusCode;
+use axum::routing::{delete, get};
+use axum::{Json, Router};
+use hearthwatch_store::token::{self, NewTokenError};
+use hearthwatch_store::{Role, TokenRow, blocking};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::http::Http;
+use crate::http::audit::audited;
+use crate::http::auth::Admin;
+use crate::http::extract::{Body, Params, Segment, whole_or_none};
+use crate::http::paging::{Page, Paging};
+use crate::http::problem::Problem;
+use crate::http::words::Name;
+
+/// A token, without its secret. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TokenView {
+    /// Its name, as in the audit log.
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+    /// When it was made.
+    pub created_at: i64,
+    /// When it ends, if it does.
+    pub expires_at: Option<i64>,
+    /// When it was withdrawn, if it was.
+    pub revoked_at: Option<i64>,
+}
+
+/// A token to be made.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewToken {
+    /// Its name: 1 to 64 characters of a-z, 0-9 and `-`.
+    #[schema(value_type = Name)]
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+    /// Days until it ends, 1 to 36,500; never if not given.
+    #[serde(default, deserialize_with = "whole_or_none")]
+    #[schema(minimum = 1, maximum = 36_500)]
+    pub days: Option<u32>,
+}
+
+/// A new token with its secret, which is not shown again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TokenMade {
+    /// The secret, for `Authorization: Bearer …`.
+    pub secret: String,
+    /// The rest of it.
+    pub token: TokenView,
+}
+
+/// Longest life of a token that ends: a hundred years.
+const DAYS_MAX: u32 = 36_500;
+
+/// A page of them.
+pub type TokenPage = Page<TokenView>;
+
+impl From<TokenRow> for TokenView {
+    fn from(row: TokenRow) -> Self {
+        Self {
+            name: row.name,
+            role: row.role,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            revoked_at: row.revoked_at,
+        }
+    }
+}
+
+impl From<NewTokenError> for Problem {
+    fn from(error: NewTokenError) -> Self {
+        match error {
+            NewTokenError::Name(_) => Self::Invalid(error.to_string()),
+            NewTokenError::Taken(_) => Self::Conflict(error.to_string()),
+            NewTokenError::Store(cause) => cause.into(),
+        }
+    }
+}
+
+pub(super) fn router() -> Router<Http> {
+    Router::new().route("/tokens", get(list).post(make)).route("/tokens/{name}", delete(revoke))
+}
+
+/// Lists the tokens by name. Needs admin.
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", params(Paging), responses(
+    (status = 200, body = TokenPage),
+))]
+pub(crate) async fn list(
+    _: Admin,
+    http: axum::extract::State<Http>,
+    Params(paging): Params<Paging>,
+) -> Result<Json<TokenPage>, Problem> {
+    let window = paging.window(|text| Some(text.to_owned()))?;
+    let (after, needed) = (window.after.clone(), window.needed());
+    let rows = blocking(&http.app.store, move |store| store.tokens_after(after.as_deref(), needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.name.clone(), TokenView::from)))
+}
+
+/// Makes a token. Needs admin.
+#[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", request_body = NewToken, responses(
+    (status = 201, body = TokenMade),
+))]
+pub(crate) async fn make(
+    Admin(caller): Admin,
+    http: axum::extract::State<Http>,
+    Body(asked): Body<NewToken>,
+) -> Result<(StatusCode, Json<TokenMade>), Problem> {
+    if asked.days.is_some_and(|days| !(1..=DAYS_MAX).contains(&days)) {
+        return Err(Problem::Invalid(format!("days: 1 to {DAYS_MAX}, or none")));
+    }
+    let role = asked.role;
+    let (name, now) = (asked.name.clone(), http.wall());
+    let detail = json!({"role": role.as_str(), "days": asked.days});
+    let (secret, row) = audited(&http, &caller, "token.make", &asked.name, detail, async {
+        let work = blocking(&http.app.store, move |store| Ok(token::make(store, &name, role, asked.days, now)));
+        Ok(work.await??)
+    })
+    .await?;
+    Ok((StatusCode::CREATED, Json(TokenMade { secret, token: row.into() })))
+}
+
+/// Withdraws a token at once; the last admin token in force stays. Needs admin.
+#[utoipa::path(delete, path = "/api/v1/tokens/{name}", tag = "tokens", params(("name" = Name, Path)), responses(
+    (status = 204),
+))]
+pub(crate) async fn revoke(
+    Admin(caller): Admin,
+    http: axum::extract::State<Http>,
+    Segment(name): Segment<String>,
+) -> Result<StatusCode, Problem> {
+    let (asked, now) = (name.clone(), http.wall());
+    audited(&http, &caller, "token.revoke", &name, json!({}), async {
+        Ok(blocking(&http.app.store, move |store| store.revoke_token(&asked, now)).await?)
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,35 @@
+//! Notable happenings of releases and rollouts.
+
+use hearthwatch_protocol::ModelVersion;
+use hearthwatch_store::ReleaseRow;
+use hearthwatch_telemetry::event::Event;
+use hearthwatch_telemetry::metrics::Metrics;
+use tracing::{error, info};
+
+/// A model went out to the fleet.
+pub struct ModelReleased<'a>(pub &'a ReleaseRow);
+
+impl Event for ModelReleased<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.releases.inc();
+        metrics.champion_version.set(i64::try_from(self.0.model_version.0).unwrap_or(i64::MAX));
+        info!(model.version = self.0.model_version.0, target = self.0.target, by = self.0.by, "model released");
+    }
+}
+
+/// A rollout was stopped by its tests.
+pub struct RolloutStopped<'a> {
+    /// Which release.
+    pub version: ModelVersion,
+    /// Homes that had been ordered to run it.
+    pub saw: u64,
+    /// Which tests, and by how much.
+    pub reason: &'a str,
+}
+
+impl Event for RolloutStopped<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.rollouts_stopped.inc();
+        error!(model.version = self.version.0, homes = self.saw, reason = self.reason, "rollout stopped by its tests");
+    }
+}

@@ -1,0 +1,258 @@
+//! The director and people write to the same rollout: whoever wrote last on what is there now wins, and a stop stays a stop.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use hearthwatch_ingest::WireError;
+use hearthwatch_protocol::Topic;
+
+use super::tests::{Stage, asked};
+use super::*;
+use crate::fixtures::NOW;
+use crate::rollout::by_hand::{self, ByHandError, Wish};
+
+fn wish(stage: &Stage, wish: Wish, reason: &str) -> Result<(), ByHandError> {
+    by_hand::act(&stage.director, stage.store(), &asked(1, wish, reason, NOW))
+}
+
+#[test]
+fn a_halt_between_the_directors_reading_and_writing_stays_a_halt_and_nobody_is_ordered() {
+    let stage = Stage::new("immediate", 10);
+    stage.release(1);
+    stage.director.begin(stage.store(), NOW).unwrap();
+    let seen = stage.director.read(stage.store()).unwrap().unwrap();
+    let decision = stage.director.decide(&seen, NOW).unwrap();
+    assert!(matches!(&decision, Decision::Order { orders, complete: true } if orders.len() == 10));
+
+    wish(&stage, Wish::Halt, "smoke in three homes").unwrap();
+    let lost = stage.director.write(stage.store(), &seen, decision, NOW).unwrap_err();
+    assert_eq!(lost.to_string(), "rollout 1 was changed meanwhile: it is halted");
+    stage.work(0);
+    stage.work(1);
+    assert_eq!(stage.store().assignments().unwrap(), []);
+    let row = stage.store().rollout(ModelVersion(1)).unwrap().unwrap();
+    assert_eq!((row.state, row.reason.as_str()), (RolloutState::Halted, "smoke in three homes"));
+    let lines: Vec<String> = stage.store().audit(None, 0).unwrap().into_iter().map(|line| line.action).collect();
+    assert_eq!(lines, ["rollout.halted"]);
+}
+
+#[test]
+fn a_row_that_was_read_before_somebody_else_wrote_is_not_written() {
+    let stage = Stage::new("immediate", 1);
+    stage.release(1);
+    stage.director.begin(stage.store(), NOW).unwrap();
+    let stale = stage.store().rollout(ModelVersion(1)).unwrap().unwrap();
+    wish(&stage, Wish::Halt, "why").unwrap();
+    let complete = RolloutRow { state: RolloutState::Complete, ..stale.clone() };
+    let lost = stage.store().put_rollout(&complete).unwrap_err();
+    assert!(matches!(lost, StoreError::Conflict { noun: "rollout", row_version: 2, .. }), "{lost}");
+    let new = stage.store().put_rollout(&RolloutRow { row_version: 0, ..stale }).unwrap_err();
+    assert!(matches!(new, StoreError::Conflict { .. }), "a second one of the same version: {new}");
+    assert_eq!(stage.state(1), RolloutState::Halted);
+}
+
+#[test]
+fn a_wish_about_a_row_that_changed_since_it_was_looked_at_is_refused_with_where_it_is_now() {
+    let stage = Stage::new("staged", 50);
+    stage.release(1);
+    stage.work(0);
+    let looked_at = stage.store().rollout(ModelVersion(1)).unwrap().unwrap().row_version;
+    wish(&stage, Wish::Pause, "first").unwrap();
+    let late = by_hand::Asked { row_version: Some(looked_at), ..asked(1, Wish::Halt, "second", NOW) };
+    let refused = by_hand::act(&stage.director, stage.store(), &late).unwrap_err();
+    assert_eq!(refused.to_string(), "rollout 1 was changed meanwhile: it is paused");
+    assert_eq!(stage.state(1), RolloutState::Paused);
+}
+
+#[test]
+fn the_line_of_a_change_says_what_was_before_and_what_is_after() {
+    let stage = Stage::new("staged", 50);
+    stage.release(1);
+    stage.work(0);
+    wish(&stage, Wish::Pause, "look").unwrap();
+    let line = stage.store().audit(None, 1).unwrap().remove(0);
+    assert_eq!((line.actor.to_string(), line.action.as_str()), ("token:kim".to_owned(), "rollout.paused"));
+    let detail: serde_json::Value = serde_json::from_str(&line.detail).unwrap();
+    let expected = serde_json::json!({
+        "reason": "look",
+        "before": {"state": "running", "forced": false, "row_version": 1},
+        "after": {"state": "paused", "forced": false, "row_version": 2},
+    });
+    assert_eq!(detail, expected);
+}
+
+/// One of three who write, each a list of steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Director,
+    First,
+    Second,
+}
+
+/// Every order in which the steps of the three can come.
+fn interleavings(director: usize, first: usize, second: usize) -> Vec<Vec<Who>> {
+    if director + first + second == 0 {
+        return vec![Vec::new()];
+    }
+    let mut all = Vec::new();
+    let mut with = |who: Who, rest: Vec<Vec<Who>>| {
+        all.extend(rest.into_iter().map(|rest| [vec![who], rest].concat()));
+    };
+    if director > 0 {
+        with(Who::Director, interleavings(director - 1, first, second));
+    }
+    if first > 0 {
+        with(Who::First, interleavings(director, first - 1, second));
+    }
+    if second > 0 {
+        with(Who::Second, interleavings(director, first, second - 1));
+    }
+    all
+}
+
+/// One person's two steps.
+struct Person {
+    wish: Wish,
+    read: Option<RolloutRow>,
+    /// What the writing came to.
+    done: Option<Result<(), ByHandError>>,
+}
+
+impl Person {
+    fn step(&mut self, stage: &Stage, reason: &'static str) {
+        let asked = asked(1, self.wish, reason, NOW);
+        match self.read.take() {
+            None if self.done.is_none() => match by_hand::read(stage.store(), &asked) {
+                Ok(row) => self.read = Some(row),
+                Err(error) => self.done = Some(Err(error)),
+            },
+            None => {}
+            Some(row) => self.done = Some(by_hand::write(&stage.director, stage.store(), &asked, &row)),
+        }
+    }
+
+    fn was_told_done(&self) -> bool {
+        matches!(self.done, Some(Ok(())))
+    }
+}
+
+/// Plays one order of steps: the director reads, decides and writes; two people read and write.
+fn play(order: &[Who], wishes: (Wish, Wish)) {
+    let stage = Stage::new("immediate", 3);
+    stage.release(1);
+    stage.director.begin(stage.store(), NOW).unwrap();
+    let (mut seen, mut decision) = (None, None);
+    let person = |wish| Person { wish, read: None, done: None };
+    let (mut first, mut second) = (person(wishes.0), person(wishes.1));
+    // Homes with an order at the moment when a person was told that the rollout is stopped.
+    let mut ordered_at_stop = None;
+    let ordered = |stage: &Stage| stage.store().assignments().unwrap().len();
+    for who in order {
+        match who {
+            Who::Director => match (seen.take(), decision.take()) {
+                (None, _) => seen = stage.director.read(stage.store()).unwrap(),
+                (Some(before), None) => {
+                    decision = Some(stage.director.decide(&before, NOW).unwrap());
+                    seen = Some(before);
+                }
+                (Some(before), Some(decided)) => match stage.director.write(stage.store(), &before, decided, NOW) {
+                    Ok(()) | Err(StoreError::Conflict { .. }) => {}
+                    Err(error) => panic!("{order:?}: {error}"),
+                },
+            },
+            Who::First => first.step(&stage, "first"),
+            Who::Second => second.step(&stage, "second"),
+        }
+        let stopped = [&first, &second].iter().any(|person| person.wish == Wish::Halt && person.was_told_done());
+        if stopped && ordered_at_stop.is_none() {
+            ordered_at_stop = Some(ordered(&stage));
+        }
+    }
+    // Afterwards the director looks as often as it likes.
+    stage.work(1);
+    stage.work(2);
+    let row = stage.store().rollout(ModelVersion(1)).unwrap().unwrap();
+    if let Some(count) = ordered_at_stop {
+        assert_eq!(row.state, RolloutState::Halted, "{order:?}");
+        assert_eq!(ordered(&stage), count, "{order:?}: a home was ordered after the halt was told done");
+        let halter = if first.wish == Wish::Halt && first.was_told_done() { "first" } else { "second" };
+        assert_eq!(row.reason, halter, "{order:?}");
+    }
+    // Each change has one line, and nothing that was refused has one.
+    let done = [&first, &second].iter().filter(|person| person.was_told_done()).count();
+    assert_eq!(stage.store().audit(None, 0).unwrap().len(), done, "{order:?}");
+    let versions = 1 + done as u64 + u64::from(row.state == RolloutState::Complete);
+    assert_eq!(row.row_version, versions, "{order:?}");
+}
+
+#[test]
+fn in_no_order_of_steps_is_a_home_ordered_after_a_halt_or_a_halt_overwritten() {
+    // Three steps of the director's and two of each person's: 7! / (3! 2! 2!) orders, with three pairs of wishes.
+    let orders = interleavings(3, 2, 2);
+    assert_eq!(orders.len(), 210);
+    for order in &orders {
+        play(order, (Wish::Halt, Wish::Promote));
+    }
+    // With a second stop, or a pause that is lifted by nobody, only the order among the people matters more.
+    for order in orders.iter().step_by(5) {
+        play(order, (Wish::Halt, Wish::Halt));
+        play(order, (Wish::Pause, Wish::Halt));
+    }
+}
+
+/// A broker that takes everything, and counts.
+#[derive(Default)]
+struct Counting {
+    taken: Mutex<Vec<HomeId>>,
+    refuses: AtomicBool,
+}
+
+#[async_trait]
+impl Wire for Counting {
+    async fn publish(&self, topic: &Topic, _payload: Vec<u8>) -> Result<(), WireError> {
+        if self.refuses.load(Ordering::SeqCst) {
+            return Err(WireError("no broker".to_owned()));
+        }
+        let Topic::Assignment(home) = topic else { return Ok(()) };
+        self.taken.lock().unwrap().push(home.clone());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn orders_that_were_stored_and_not_sent_stay_here_after_a_halt_and_those_sent_are_sent_again() {
+    let stage = Stage::new("immediate", 4);
+    stage.release(1);
+    let counting = Arc::new(Counting::default());
+    let wire: Arc<dyn Wire> = counting.clone();
+    stage.work(0);
+    let one = stage.store().assignments().unwrap().remove(0);
+    stage.store().delivered(&[(one.home.clone(), one.generation)]).unwrap();
+    // Every home is assigned by now; a rollout that is complete is halted like any other by its row alone.
+    let row = stage.store().rollout(ModelVersion(1)).unwrap().unwrap();
+    stage.store().put_rollout(&RolloutRow { state: RolloutState::Halted, ..row }).unwrap();
+    stage.director.send(&wire, &mut BTreeMap::new()).await;
+    stage.director.settled().await;
+    assert_eq!(*counting.taken.lock().unwrap(), [one.home], "what the broker had before, and nothing else");
+}
+
+#[tokio::test]
+async fn a_pause_keeps_orders_here_and_going_on_sends_them() {
+    let stage = Stage::new("staged", 50);
+    stage.release(1);
+    stage.work(0);
+    let counting = Arc::new(Counting::default());
+    let wire: Arc<dyn Wire> = counting.clone();
+    let mut sent = BTreeMap::new();
+    wish(&stage, Wish::Pause, "look").unwrap();
+    stage.director.send(&wire, &mut sent).await;
+    assert!(counting.taken.lock().unwrap().is_empty());
+    wish(&stage, Wish::Resume, "fine").unwrap();
+    counting.refuses.store(true, Ordering::SeqCst);
+    stage.director.send(&wire, &mut sent).await;
+    counting.refuses.store(false, Ordering::SeqCst);
+    stage.director.send(&wire, &mut sent).await;
+    assert_eq!(counting.taken.lock().unwrap().len(), 1, "the canary, once the broker took it");
+    stage.director.send(&wire, &mut sent).await;
+    assert_eq!(counting.taken.lock().unwrap().len(), 1, "and not twice");
+}

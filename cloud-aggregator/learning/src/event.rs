@@ -1,0 +1,123 @@
+//! Notable happenings of the learning.
+
+use hearthwatch_store::RunRow;
+use hearthwatch_store::run_requests::RunRequestRow;
+use hearthwatch_store::story::{QualityReport, RecallEstimate};
+use hearthwatch_telemetry::event::Event;
+use hearthwatch_telemetry::metrics::{Metrics, count};
+use tracing::{error, info, warn};
+
+/// A retraining began.
+pub struct RunStarted<'a>(pub &'a RunRow);
+
+impl Event for RunStarted<'_> {
+    fn emit(&self, _: &Metrics) {
+        let run = self.0;
+        info!(run.id = run.id, run.trigger = run.trigger.as_str(), snapshot.id = run.snapshot, "retraining");
+    }
+}
+
+/// A retraining ended.
+pub struct RunEnded<'a>(pub &'a RunRow);
+
+impl Event for RunEnded<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        let run = self.0;
+        count(&metrics.runs, run.state.as_str());
+        let cause = run.failure.as_deref().unwrap_or("");
+        info!(run.id = run.id, run.state = run.state.as_str(), cause, "retraining ended");
+    }
+}
+
+/// Random questions say how much the current model finds.
+pub struct RecallEstimated<'a>(pub &'a RecallEstimate);
+
+impl Event for RecallEstimated<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        let estimate = self.0;
+        metrics.model_deaf.set(i64::from(estimate.deaf));
+        metrics.probes_answered.set(i64::try_from(estimate.probes).unwrap_or(i64::MAX));
+        let Some(recall) = estimate.recall else { return };
+        metrics.recall_estimate.set(recall);
+        if estimate.deaf {
+            warn!(recall, probes = estimate.probes, "the current model misses most of what residents see");
+        } else {
+            info!(recall, probes = estimate.probes, "recall estimated from random questions");
+        }
+    }
+}
+
+/// A data set was taken and looked at.
+pub struct DatasetTaken<'a> {
+    /// Its id.
+    pub snapshot: &'a str,
+    /// What was found.
+    pub quality: &'a QualityReport,
+}
+
+impl Event for DatasetTaken<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        let QualityReport { windows, stability, findings, .. } = self.quality;
+        metrics.dataset_findings.set(i64::try_from(findings.len()).unwrap_or(i64::MAX));
+        metrics.dataset_stability_index.set(stability.iter().copied().fold(0.0, f64::max));
+        for finding in findings {
+            warn!(dataset.id = self.snapshot, dataset.windows = windows, finding, "data set has a fault");
+        }
+    }
+}
+
+/// A request for a run has ended, or was cut off and is taken up at the next start.
+pub struct RunRequestEnded<'a>(pub &'a RunRequestRow);
+
+impl Event for RunRequestEnded<'_> {
+    fn emit(&self, _: &Metrics) {
+        let request = self.0;
+        let (run, cause) = (request.run.as_deref().unwrap_or("-"), request.reason.as_deref().unwrap_or(""));
+        if request.ended_at.is_none() {
+            info!(request.id = request.id, "request for a retraining cut off; it is taken up at the next start");
+            return;
+        }
+        info!(request.id = request.id, request.state = request.state.as_str(), run.id = run, cause, "request ended");
+    }
+}
+
+/// A request for a run came to nothing.
+pub struct RunRefused<'a> {
+    /// Why.
+    pub cause: &'a str,
+}
+
+impl Event for RunRefused<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        count(&metrics.runs, "refused");
+        warn!(cause = self.cause, "no retraining");
+    }
+}
+
+/// A promoted model could not go out; it is tried again.
+pub struct ReleaseFailed<'a> {
+    /// Which.
+    pub version: u64,
+    /// Why.
+    pub cause: &'a str,
+}
+
+impl Event for ReleaseFailed<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.release_failures.inc();
+        error!(model.version = self.version, cause = self.cause, "promoted, but not released");
+    }
+}
+
+/// A promoted model waits for a second person's word; it is tried again.
+pub struct ReleaseAwaits<'a> {
+    /// What is to be done.
+    pub cause: &'a str,
+}
+
+impl Event for ReleaseAwaits<'_> {
+    fn emit(&self, metrics: &Metrics) {
+        metrics.releases_awaiting.inc();
+        info!(cause = self.cause, "promoted, and not signed yet");
+    }
+}

@@ -1,0 +1,205 @@
+//! Runs with a learner that does what it is told.
+
+use std::sync::atomic::Ordering;
+
+use hearthwatch_protocol::ModelVersion;
+use hearthwatch_store::clock::ManualClock;
+use hearthwatch_store::fixtures::{NOW, home, record, row};
+use hearthwatch_store::rollouts::ExclusionRow;
+use hearthwatch_store::{FeedbackRow, IngestBatch, ModelState, ReleaseRow};
+
+use super::*;
+use crate::fixtures::Puppet;
+
+struct World {
+    _directory: tempfile::TempDir,
+    job: Job,
+    puppet: Arc<Puppet>,
+    clock: Arc<ManualClock>,
+    shown: watch::Receiver<TrainingStatus>,
+}
+
+fn world(puppet: Puppet) -> World {
+    let (directory, store) = hearthwatch_store::fixtures::store();
+    store.enrol_home(&home("a"), 1).unwrap();
+    let (puppet, clock) = (Arc::new(puppet), Arc::new(ManualClock::new(NOW)));
+    let (status, shown) = watch::channel(TrainingStatus::default());
+    let job = Job {
+        store: Arc::new(store),
+        artifact_store: ArtifactStore::new(directory.path()),
+        learner: Arc::clone(&puppet) as Arc<dyn Learner>,
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        metrics: Arc::new(Metrics::new()),
+        status,
+        stop: CancellationToken::new(),
+    };
+    World { _directory: directory, job, puppet, clock, shown }
+}
+
+fn answer(world: &World, sequence: u64) {
+    let feedback = vec![row(record("a", sequence))];
+    world.job.store.apply(&IngestBatch { feedback, at: NOW, ..IngestBatch::default() }).unwrap();
+}
+
+#[test]
+fn a_promoted_run_leaves_snapshot_artifact_report_and_a_version() {
+    let world = world(Puppet::new(true));
+    answer(&world, 1);
+    let finished = world.job.run(RunTrigger::Hand).unwrap();
+    let (run, model) = (finished.run, finished.model.unwrap());
+    assert_eq!((run.state, run.champion, run.ended_at), (RunState::Promoted, None, Some(NOW)));
+    assert_eq!(run.report.as_deref(), Some("{\"promote\":true}"));
+    assert_eq!((model.version, model.state), (ModelVersion(1), ModelState::Approved));
+    let artifact = world.job.artifact_store.model(&model.sha256).unwrap();
+    assert_eq!(artifact, b"1 examples after None");
+    let bytes = world.job.artifact_store.snapshot(&run.snapshot).unwrap();
+    assert_eq!(dataset::read(&bytes, &run.snapshot).unwrap().1.len(), 1);
+    assert_eq!(world.job.store.snapshot(&run.snapshot).unwrap().unwrap().watermark, 1);
+    assert_eq!(world.shown.borrow().phase, "training");
+}
+
+#[test]
+fn a_held_run_keeps_its_challenger_and_report_but_gives_no_version() {
+    let world = world(Puppet::new(false));
+    let finished = world.job.run(RunTrigger::Count).unwrap();
+    assert_eq!((finished.run.state, finished.model), (RunState::Held, None));
+    assert!(world.job.artifact_store.model(&finished.run.challenger.unwrap()).is_ok());
+    assert_eq!(world.job.store.models().unwrap(), []);
+}
+
+#[test]
+fn the_same_work_is_not_done_twice() {
+    let world = world(Puppet::new(true));
+    let first = world.job.run(RunTrigger::Hand).unwrap();
+    let second = world.job.run(RunTrigger::Schedule).unwrap();
+    assert_eq!(first, second);
+    assert_eq!(world.puppet.runs.load(Ordering::SeqCst), 1);
+    answer(&world, 1);
+    let third = world.job.run(RunTrigger::Hand).unwrap();
+    assert_ne!(third.run.id, first.run.id);
+    assert_eq!(world.puppet.runs.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_champion_makes_it_other_work_and_is_given_to_the_learner() {
+    let world = world(Puppet::new(true));
+    let first = world.job.run(RunTrigger::Hand).unwrap();
+    let model = first.model.unwrap();
+    let release = ReleaseRow {
+        model_version: model.version,
+        target: "model-1.safetensors".to_owned(),
+        sha256: model.sha256.clone(),
+        length: model.length,
+        report_sha256: String::new(),
+        released_at: NOW,
+        by: "auto".to_owned(),
+    };
+    world.job.store.put_release(&release).unwrap();
+    let second = world.job.run(RunTrigger::Hand).unwrap();
+    assert_ne!(second.run.id, first.run.id);
+    assert_eq!(second.run.champion, Some(ModelVersion(1)));
+    let artifact = world.job.artifact_store.model(&second.run.challenger.unwrap()).unwrap();
+    assert!(artifact.starts_with(b"0 examples after Some"));
+}
+
+#[test]
+fn a_failed_run_says_why_and_may_be_run_again() {
+    let mut world = world(Puppet { fails: true, ..Puppet::new(true) });
+    let error = world.job.run(RunTrigger::Hand).unwrap_err();
+    let run = world.job.store.runs(1).unwrap().remove(0);
+    assert_eq!(error.to_string(), format!("run {} failed: the loss is not finite", run.id));
+    assert_eq!((run.state, run.failure.as_deref()), (RunState::Failed, Some("the loss is not finite")));
+    world.job.learner = Arc::new(Puppet::new(true));
+    assert_eq!(world.job.run(RunTrigger::Hand).unwrap().run.id, run.id);
+}
+
+#[test]
+fn a_run_that_is_told_to_stop_stays_running_so_that_it_is_taken_up_again() {
+    let world = world(Puppet::new(true));
+    world.job.stop.cancel();
+    let job = world.job.clone();
+    assert!(std::thread::spawn(move || job.run(RunTrigger::Hand)).join().is_err());
+    assert_eq!(world.job.store.runs(1).unwrap()[0].state, RunState::Running);
+}
+
+fn put_in_charge(world: &World, model: &ModelRow) {
+    let release = ReleaseRow {
+        model_version: model.version,
+        target: format!("model-{}.safetensors", model.version),
+        sha256: model.sha256.clone(),
+        length: model.length,
+        report_sha256: String::new(),
+        released_at: NOW,
+        by: "auto".to_owned(),
+    };
+    world.job.store.put_release(&release).unwrap();
+}
+
+#[test]
+fn an_excluded_home_teaches_nothing_and_after_a_roll_back_the_others_teach_again_without_it() {
+    let world = world(Puppet::new(true));
+    let store = &world.job.store;
+    store.enrol_home(&home("liar"), 1).unwrap();
+    let first = world.job.run(RunTrigger::Hand).unwrap().model.unwrap();
+    put_in_charge(&world, &first);
+    let said = |home, sequence| FeedbackRow { received_at: NOW + 5, ..row(record(home, sequence)) };
+    let feedback = vec![said("a", 1), said("liar", 1), said("liar", 2)];
+    world.clock.set(NOW + 9);
+    store.apply(&IngestBatch { feedback, at: NOW, ..IngestBatch::default() }).unwrap();
+    let artifact =
+        |model: &ModelRow| String::from_utf8(world.job.artifact_store.model(&model.sha256).unwrap()).unwrap();
+    let poisoned = world.job.run(RunTrigger::Hand).unwrap().model.unwrap();
+    assert!(artifact(&poisoned).starts_with("3 examples"), "{}", artifact(&poisoned));
+    put_in_charge(&world, &poisoned);
+
+    let (reason, by) = ("contradicts everybody".to_owned(), hearthwatch_store::Actor::Token("kim".to_owned()));
+    store.exclude_home(&ExclusionRow { home: home("liar"), reason, by, at: NOW, lifted: None }).unwrap();
+    let after = world.job.run(RunTrigger::Hand).unwrap().model.unwrap();
+    assert!(artifact(&after).starts_with("0 examples"), "what the champion knows is not learnt twice");
+
+    let run = format!("again:{}:{NOW}", first.run);
+    let ModelRow { sha256, length, weights_id, .. } = first;
+    let back = store.add_model(&NewModel { sha256, length, weights_id, run, at: NOW }).unwrap();
+    put_in_charge(&world, &back);
+    let finished = world.job.run(RunTrigger::Hand).unwrap();
+    assert!(artifact(&finished.model.unwrap()).starts_with("1 examples"), "the honest answer, and no other");
+    let snapshot = store.snapshot(&finished.run.snapshot).unwrap().unwrap();
+    let lineage: hearthwatch_store::story::Lineage = serde_json::from_str(&snapshot.lineage).unwrap();
+    assert_eq!((lineage.homes[&home("liar")].excluded, lineage.homes[&home("liar")].examples), (2, 0));
+}
+
+/// Panics where others learn.
+struct Panics;
+
+impl Learner for Panics {
+    fn corpus(&self) -> Result<String, String> {
+        Ok("corpus".to_owned())
+    }
+
+    fn config(&self) -> String {
+        "{}".to_owned()
+    }
+
+    fn learn(
+        &self,
+        _examples: Vec<crate::dataset::Example>,
+        _champion: Option<&[u8]>,
+        _checkpoints: &mut dyn hearthwatch_training::Checkpoints,
+        _progress: &mut dyn FnMut(Step),
+    ) -> Result<Challenger, String> {
+        panic!("a shape that nobody thought of")
+    }
+}
+
+#[test]
+fn a_learner_that_panics_ends_its_run_as_failed_with_its_own_words() {
+    let world = world(Puppet::new(true));
+    answer(&world, 1);
+    let job = Job { learner: Arc::new(Panics), ..world.job.clone() };
+    let error = job.run(RunTrigger::Hand).unwrap_err();
+    let TrainingError::Failed { run, cause } = error else { panic!("{error}") };
+    assert_eq!(cause, "the learner panicked: a shape that nobody thought of");
+    let row = job.store.run(&run).unwrap().unwrap();
+    let told = Some("the learner panicked: a shape that nobody thought of");
+    assert_eq!((row.state, row.failure.as_deref(), row.ended_at), (RunState::Failed, told, Some(NOW)));
+}

@@ -1,0 +1,32 @@
+//! What the aggregator remembers: a database behind one trait, files named for their hashes, tokens, and the clock that dates it all.
+//!
+//! One trait ([`Store`]), one conformance suite, any number of engines. Calls block; async code goes through [`blocking`]. No
+//! household event, token or key is ever logged.
+
+mod actor;
+pub mod artifact_store;
+mod change;
+pub mod clock;
+#[cfg(test)]
+#[path = "tests/conformance.rs"]
+mod conformance;
+pub mod files;
+#[doc(hidden)]
+pub mod fixtures;
+pub mod lineage;
+pub mod release;
+pub mod rollouts;
+mod rows;
+pub mod run_requests;
+pub mod sqlite;
+mod store;
+pub mod story;
+pub mod token;
+
+pub use actor::Actor;
+pub use change::{Change, Note};
+pub use rollouts::RolloutStore;
+pub use rows::*;
+pub use run_requests::RunRequestStore;
+pub use sqlite::SqliteStore;
+pub use store::*;

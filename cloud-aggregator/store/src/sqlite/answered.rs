@@ -1,0 +1,72 @@
+//! Tables `answered` and `repeated`: the last answer to each alarm, and the numbers under which one came once more.
+
+use hearthwatch_protocol::messages::Verdict;
+use hearthwatch_protocol::{AlarmId, HomeId, Sequence};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::ingest::verdict_word;
+use super::{corrupt, engine, signed};
+use crate::rows::{ANSWERED_KEPT_SECONDS, AnsweredRow, FeedbackRow};
+use crate::store::{IngestBatch, StoreError};
+
+/// Notes stored answers; of several to one alarm the highest number counts.
+pub(super) fn note(transaction: &Transaction<'_>, row: &FeedbackRow) -> rusqlite::Result<()> {
+    let record = &row.record;
+    let mut note = transaction.prepare(
+        "INSERT INTO answered (home, alarm, sequence, verdict, answered_at) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (home, alarm) DO UPDATE SET sequence = excluded.sequence, verdict = excluded.verdict,
+                 answered_at = excluded.answered_at, withdrawn_at = NULL WHERE excluded.sequence > sequence",
+    )?;
+    let home = record.home.as_str();
+    note.execute(params![
+        home,
+        record.alarm.as_str(),
+        signed(record.sequence.0),
+        verdict_word(record.verdict),
+        record.answered_at,
+    ])?;
+    let mut forget = transaction.prepare("DELETE FROM answered WHERE home = ?1 AND answered_at < ?2")?;
+    forget.execute(params![home, row.received_at.saturating_sub(ANSWERED_KEPT_SECONDS)]).map(drop)
+}
+
+pub(super) fn store_repeated(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare(
+        "INSERT INTO repeated (home, sequence, digest, original) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (home, sequence) DO NOTHING",
+    )?;
+    for (handled, original) in &batch.repeated {
+        let key = &handled.key;
+        insert.execute(params![key.home.as_str(), signed(key.sequence.0), &handled.digest[..], signed(original.0)])?;
+    }
+    Ok(())
+}
+
+pub(super) fn last(connection: &Connection, home: &HomeId, alarm: &AlarmId) -> Result<Option<AnsweredRow>, StoreError> {
+    let select = "SELECT sequence, verdict, answered_at, withdrawn_at FROM answered WHERE home = ?1 AND alarm = ?2";
+    let row: Option<(u64, String, i64, Option<i64>)> = connection
+        .query_row(select, [home.as_str(), alarm.as_str()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
+        .optional()
+        .map_err(engine("look up an answer"))?;
+    row.map(|(sequence, word, answered_at, withdrawn_at)| {
+        let known = [Verdict::Confirmed, Verdict::Dismissed, Verdict::Expected];
+        let verdict = known.into_iter().find(|verdict| verdict_word(*verdict) == word);
+        let verdict = verdict.ok_or_else(|| corrupt("answered", &word))?;
+        Ok(AnsweredRow { sequence: Sequence(sequence), verdict, answered_at, withdrawn_at })
+    })
+    .transpose()
+}
+
+/// The number under which what came as `sequence` is stored; itself, where it was no repetition.
+pub(super) fn original(tx: &Transaction<'_>, home: &str, sequence: i64) -> rusqlite::Result<i64> {
+    let select = "SELECT original FROM repeated WHERE home = ?1 AND sequence = ?2";
+    let found = tx.query_row(select, params![home, sequence], |row| row.get(0)).optional()?;
+    Ok(found.unwrap_or(sequence))
+}
+
+/// Notes that the answers with these numbers, both ends included, were taken back.
+pub(super) fn withdraw(tx: &Transaction<'_>, home: &str, from: i64, until: i64, at: i64) -> rusqlite::Result<()> {
+    let update = "UPDATE answered SET withdrawn_at = ?4 WHERE home = ?1 AND sequence BETWEEN ?2 AND ?3";
+    tx.execute(update, params![home, from, until, at]).map(drop)
+}

@@ -1,0 +1,178 @@
+//! Every table that a model's story rests on is edited behind the program's back, and each edit is found.
+
+use hearthwatch_protocol::assignment::SignedAssignment;
+use hearthwatch_protocol::messages::UpdateOutcome;
+use hearthwatch_protocol::{ModelVersion, Sequence};
+
+use super::*;
+use crate::actor::Actor;
+use crate::fixtures::{NOW, home, record, row};
+use crate::rollouts::{AssignmentRow, ExclusionRow, RolloutRow, RolloutState, RolloutStore as _};
+use crate::rows::{ModelState, ReleaseRow, RunRow, RunState, RunTrigger, SnapshotRow};
+use crate::store::{IngestBatch, NewModel, Store as _};
+
+/// A store with one row of every kind, and the file that it lies in.
+fn story() -> (tempfile::TempDir, std::path::PathBuf, SqliteStore) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("aggregator.db");
+    let store = SqliteStore::open(&file).unwrap();
+    store.enrol_home(&home("a"), 1).unwrap();
+    let installed = UpdateOutcome::installed(ModelVersion(1), NOW);
+    let batch = IngestBatch {
+        feedback: vec![row(record("a", 1)), row(record("a", 2))],
+        outcomes: vec![(home("a"), installed)],
+        at: NOW,
+        ..IngestBatch::default()
+    };
+    store.apply(&batch).unwrap();
+    let snapshot = SnapshotRow {
+        id: "5a".repeat(32),
+        created_at: NOW,
+        rows: 2,
+        homes: 1,
+        watermark: 2,
+        corpus: String::new(),
+        lineage: "{}".to_owned(),
+    };
+    store.put_snapshot(&snapshot).unwrap();
+    let run = RunRow {
+        id: "ab12".to_owned(),
+        snapshot: snapshot.id,
+        trigger: RunTrigger::Hand,
+        config: "{}".to_owned(),
+        champion: None,
+        state: RunState::Running,
+        started_at: NOW,
+        ended_at: None,
+        challenger: None,
+        report: None,
+        failure: None,
+    };
+    store.put_run(&run).unwrap();
+    store.put_run(&RunRow { state: RunState::Promoted, report: Some("{}".to_owned()), ..run }).unwrap();
+    let (sha256, weights_id, run) = ("cd".repeat(32), "w".to_owned(), "ab12".to_owned());
+    let model = store.add_model(&NewModel { sha256: sha256.clone(), length: 7, weights_id, run, at: NOW }).unwrap();
+    let release = ReleaseRow {
+        model_version: model.version,
+        target: "model-1.safetensors".to_owned(),
+        sha256,
+        length: 7,
+        report_sha256: String::new(),
+        released_at: NOW,
+        by: "auto".to_owned(),
+    };
+    store.put_release(&release).unwrap();
+    let signed = SignedAssignment::from_bytes(vec![1, 2, 3]);
+    let (home, nonce) = (home("a"), [9; 16]);
+    let model_version = model.version;
+    let order =
+        AssignmentRow { home: home.clone(), generation: 1, model_version, nonce, issued_at: 1, expires_at: 2, signed };
+    let rollout = RolloutRow {
+        model_version,
+        previous: None,
+        policy: String::new(),
+        state: RolloutState::Running,
+        forced: false,
+        started_at: NOW,
+        paused_at: None,
+        paused_seconds: 0,
+        ended_at: None,
+        reason: String::new(),
+        row_version: 0,
+    };
+    let rollout = store.put_rollout(&rollout).unwrap();
+    store.add_assignments(&rollout, &[order]).unwrap();
+    let (reason, by) = ("odd".to_owned(), Actor::Token("ada".to_owned()));
+    store.exclude_home(&ExclusionRow { home, reason, by, at: NOW, lifted: None }).unwrap();
+    let entry = |subject: &str| AuditEntry {
+        at: NOW,
+        actor: Actor::Token("ada".to_owned()),
+        action: "home.exclude".to_owned(),
+        subject: subject.to_owned(),
+        detail: "{}".to_owned(),
+    };
+    store.append_audit(&entry("a")).unwrap();
+    store.append_audit(&entry("b")).unwrap();
+    (directory, file, store)
+}
+
+fn found(store: &SqliteStore) -> Vec<String> {
+    store.verify_lineage().unwrap().findings.iter().map(ToString::to_string).collect()
+}
+
+/// What is found after somebody ran `sql` on the file with another tool.
+fn found_after(sql: &str) -> Vec<String> {
+    let (_directory, file, store) = story();
+    assert_eq!(found(&store), [""; 0], "sound before");
+    assert_ne!(Connection::open(&file).unwrap().execute(sql, []).unwrap(), 0, "{sql}");
+    found(&store)
+}
+
+#[test]
+fn an_edit_of_any_table_is_found() {
+    for (sql, expected) in [
+        ("UPDATE feedback SET verdict = 'dismissed' WHERE sequence = 1", "answer a/1: is not what was written"),
+        ("UPDATE feedback SET payload = x'00' WHERE sequence = 1", "answer a/1: its payload does not belong to it"),
+        ("UPDATE snapshots SET watermark = 3", "is not what was written"),
+        ("UPDATE runs SET report = '{\"verdict\":\"promote\"}'", "run ab12: is not what was written"),
+        ("UPDATE models SET weights_id = 'v'", "model 1: is not what was written"),
+        ("UPDATE releases SET by = 'eve'", "release 1: is not what was written"),
+        ("UPDATE releases SET sha256 = 'ef'", "release 1: does not follow from a model with the bytes ef"),
+        ("UPDATE assignments SET expires_at = 9", "assignment a/1: is not what was written"),
+        ("UPDATE assignments SET model_version = 8", "assignment a/1: does not follow from release 8"),
+        ("UPDATE outcomes SET result = '{}'", "is not what was written"),
+        ("UPDATE exclusions SET lifted_by = 'eve', lifted_at = 1", "is not what was written"),
+        ("DELETE FROM feedback WHERE sequence = 2", "answer a/2: was written and is gone"),
+        ("DELETE FROM runs", "model 1: does not follow from run ab12"),
+        (
+            "INSERT INTO models SELECT 9, sha256, length, weights_id, '', 'approved', 1, 1 FROM models",
+            "model 9: was not written",
+        ),
+        ("UPDATE audit SET actor = 'eve' WHERE position = 1", "audit 1: the chain is broken here"),
+        ("DELETE FROM audit WHERE position = 1", "audit 2: the chain is broken here"),
+        ("UPDATE lineage SET digest = x'' WHERE position = 1", "lineage 1: the chain is broken here"),
+        ("DELETE FROM lineage WHERE position = 2", "lineage 3: the chain is broken here"),
+    ] {
+        let found = found_after(sql);
+        assert!(found.iter().any(|finding| finding.contains(expected)), "{sql}: {found:?}");
+    }
+}
+
+#[test]
+fn an_edit_is_not_made_good_by_what_the_program_writes_later() {
+    let (_directory, file, store) = story();
+    let edit = "UPDATE feedback SET verdict = 'dismissed' WHERE sequence = 1";
+    Connection::open(&file).unwrap().execute(edit, []).unwrap();
+    store.apply(&IngestBatch { feedback: vec![row(record("a", 3))], at: NOW, ..IngestBatch::default() }).unwrap();
+    drop(store);
+    let found = found(&SqliteStore::open(&file).unwrap());
+    assert!(found.contains(&"answer a/1: is not what was written".to_owned()), "{found:?}");
+}
+
+#[test]
+fn what_the_program_itself_changes_or_takes_away_is_sound() {
+    let (_directory, _file, store) = story();
+    let seen = store.model(ModelVersion(1)).unwrap().unwrap();
+    store.set_model_state(&seen, ModelState::Withdrawn).unwrap();
+    store.lift_exclusion(&home("a"), &Actor::Token("ada".to_owned()), NOW + 1).unwrap();
+    let withdrawal = hearthwatch_protocol::messages::Withdrawal {
+        home: home("a"),
+        id: 1,
+        scope: hearthwatch_protocol::messages::WithdrawalScope::Through(Sequence(1)),
+        at: NOW,
+    };
+    store.withdraw(&withdrawal, NOW).unwrap();
+    let report = store.verify_lineage().unwrap();
+    assert_eq!(report.findings, []);
+    assert_eq!(report.rows[0], ("answer", 1));
+    assert_ne!(report.head, [0; 32]);
+}
+
+#[test]
+fn rows_from_before_there_were_seals_are_sealed_when_the_store_opens() {
+    let (_directory, file, store) = story();
+    drop(store);
+    Connection::open(&file).unwrap().execute("DELETE FROM lineage", []).unwrap();
+    let store = SqliteStore::open(&file).unwrap();
+    assert_eq!(found(&store), [""; 0]);
+}

@@ -1,0 +1,331 @@
+//! The trait that every engine fulfils, and what goes through it.
+//!
+//! Calls block; async code goes through [`blocking`]. Every method is one transaction: what it says is done is on disk.
+
+use std::sync::Arc;
+
+use hearthwatch_protocol::manifest::SignedManifest;
+use hearthwatch_protocol::messages::{AgentStatus, Refusal, RefusalReason, UpdateOutcome, Withdrawal};
+use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
+
+use crate::actor::Actor;
+use crate::change::{Change, Note};
+use crate::rollouts::RolloutStore;
+use crate::rows::*;
+use crate::run_requests::RunRequestStore;
+
+/// Most payloads kept in quarantine; beyond it the home that holds most gives up its oldest. At 512 bytes of prefix and as much
+/// around it, 10 MB.
+pub const QUARANTINE_ROWS_MAX: u64 = 10_000;
+
+/// Most payloads of one home kept in quarantine; its oldest go first. Twenty days of ten unannounced answers, and a fiftieth of the
+/// whole.
+pub const QUARANTINE_HOME_ROWS_MAX: u64 = 200;
+
+/// Rows of the quarantine whose whole payload is kept, where it may be let in after all; beyond it the home that holds most gives
+/// up its oldest. 2,000 × 8 KiB are 16 MB, and 128 MB if every one had the largest size.
+pub const QUARANTINE_PAYLOADS_MAX: u64 = 2_000;
+
+/// Whole payloads of one home that are kept: all of its rows may have one. 200 × 8 KiB are 1.6 MB.
+pub const QUARANTINE_HOME_PAYLOADS_MAX: u64 = QUARANTINE_HOME_ROWS_MAX;
+
+/// Announcements kept of a home, by number: at four a day, seven years. One that is gone can no longer be answered.
+pub const ANNOUNCED_KEPT: u64 = 10_000;
+
+/// How long a missing record is waited for once later ones are here. An agent resends everything that no receipt
+/// covers within minutes of connecting; what is missing a day later was dropped by its bounded outbox.
+pub const GAP_PATIENCE_SECONDS: i64 = 24 * 60 * 60;
+
+/// Numbers beyond what was heard of a home that "everything up to" settles in advance: an agent's outbox holds 2,000
+/// records, so no honest home has more on their way.
+pub const WITHDRAWN_AHEAD_MAX: i64 = 2_000;
+
+/// How far a home's clock may be ahead of ours: an hour covers a wrongly set time zone and any drift without NTP.
+pub const CLOCK_AHEAD_SECONDS_MAX: i64 = 3_600;
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The engine's own error.
+    #[error("store {action}: {cause}")]
+    Engine {
+        /// What was being done.
+        action: &'static str,
+        /// The engine's words.
+        cause: String,
+    },
+    /// The engine can do nothing at this moment, whatever it is asked for: the disk is full or fails, the file is locked. Worth trying
+    /// again.
+    #[error("store {action}: {cause}")]
+    Unavailable {
+        /// What was being done.
+        action: &'static str,
+        /// The engine's words.
+        cause: String,
+    },
+    /// A row holds what this program never writes.
+    #[error("store table {table}: {cause}")]
+    Corrupt {
+        /// Which table.
+        table: &'static str,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// No such row.
+    #[error("no {noun} {id:?}")]
+    NotFound {
+        /// What was looked for.
+        noun: &'static str,
+        /// Its identity.
+        id: String,
+    },
+    /// Somebody else wrote since the row was read; nothing was changed.
+    #[error("{noun} {id} was changed meanwhile: it is {present}")]
+    Conflict {
+        /// What was to be changed.
+        noun: &'static str,
+        /// Its identity.
+        id: String,
+        /// Where it is now, in one word.
+        present: String,
+        /// Its version now; 0 where it has none.
+        row_version: u64,
+    },
+    /// Without this token nobody could make another.
+    #[error("{0:?} is the last admin token in force; make another admin token first")]
+    LastAdmin(String),
+    /// The database was written by a newer program.
+    #[error("database schema {found} is newer than this program's {known}; run the newer hearthwatch-cloud")]
+    NewerSchema {
+        /// What the file says.
+        found: u32,
+        /// What this program knows.
+        known: u32,
+    },
+}
+
+/// A record's end: every record that a home sends gets one, once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handled {
+    /// Whose, and which.
+    pub key: RecordKey,
+    /// SHA-256 of the payload.
+    pub digest: Digest,
+    /// `None` if it was stored.
+    pub refused: Option<RefusalReason>,
+}
+
+/// Everything that one batch of messages changes, applied together or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct IngestBatch {
+    /// Answers to store. A key that is there already is left as it is.
+    pub feedback: Vec<FeedbackRow>,
+    /// Announcements to store.
+    pub announced: Vec<AnnouncedRow>,
+    /// Homes with an answer that waits for what it rests on.
+    pub awaiting: Vec<HomeId>,
+    /// Answers that came once more, and the numbers under which they are stored.
+    pub repeated: Vec<(Handled, Sequence)>,
+    /// Records refused, whose key could be read.
+    pub refused: Vec<Handled>,
+    /// Payloads to quarantine.
+    pub quarantine: Vec<QuarantineRow>,
+    /// Self-descriptions, oldest first.
+    pub statuses: Vec<(HomeId, AgentStatus)>,
+    /// Ends of updates.
+    pub outcomes: Vec<(HomeId, UpdateOutcome)>,
+    /// What homes say that they run, oldest first.
+    pub manifests: Vec<(HomeId, SignedManifest)>,
+    /// Homes that want to hear where they stand, though nothing of theirs may be new.
+    pub asking: Vec<HomeId>,
+    /// When the batch was taken.
+    pub at: i64,
+}
+
+/// What a home is to be told after a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HomeProgress {
+    /// Which home.
+    pub home: HomeId,
+    /// Every record up to this one was stored or refused.
+    pub through: Sequence,
+    /// Those refused that the batch moved `through` past.
+    pub refused: Vec<Refusal>,
+    /// What was handled under the last numbers, `through` the last of them, at most
+    /// [`RECEIPT_DIGESTS_MAX`](hearthwatch_protocol::limits::RECEIPT_DIGESTS_MAX); none for a number under which nothing came, zeros for
+    /// one that was taken back before.
+    pub digests: Vec<Option<Digest>>,
+    /// Records given up for lost, because they were still missing [`GAP_PATIENCE_SECONDS`] after later ones had come.
+    pub lost: u64,
+}
+
+/// The aggregator's memory.
+pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
+    /// The engine's name, for logs and the conformance suite.
+    fn engine(&self) -> &'static str;
+
+    // homes
+    /// Lets a home in. Returns false if it was in already (a revoked home stays revoked).
+    fn enrol_home(&self, home: &HomeId, at: i64) -> Result<bool, StoreError>;
+    /// Shuts a home out; [`StoreError::NotFound`] if it never was in.
+    fn revoke_home(&self, home: &HomeId, at: i64) -> Result<(), StoreError>;
+    /// Lets a revoked home in again.
+    fn restore_home(&self, home: &HomeId) -> Result<(), StoreError>;
+    /// One home.
+    fn home(&self, home: &HomeId) -> Result<Option<HomeRow>, StoreError>;
+    /// All homes, by name.
+    fn homes(&self) -> Result<Vec<HomeRow>, StoreError>;
+    /// Homes by name, at most `limit`; only those after `after` if given.
+    fn homes_after(&self, after: Option<&HomeId>, limit: usize) -> Result<Vec<HomeRow>, StoreError>;
+    /// The fleet in numbers.
+    fn fleet_totals(&self) -> Result<FleetTotals, StoreError>;
+
+    // ingest
+    /// Applies a batch; afterwards it is durable. Returns the progress of every home that occurs in it, by name.
+    fn apply(&self, batch: &IngestBatch) -> Result<Vec<HomeProgress>, StoreError>;
+    /// Writes something that changes nothing, as durably as anything else: an error means that nothing can be stored now.
+    fn probe(&self) -> Result<(), StoreError>;
+    /// How those of the `keys` were handled that came before.
+    fn handled(&self, keys: &[RecordKey]) -> Result<Vec<Handled>, StoreError>;
+    /// What was stored of a home since `since`.
+    fn received_since(&self, home: &HomeId, since: i64) -> Result<Received, StoreError>;
+    /// The first announcement of a home's alarm.
+    fn announced(&self, home: &HomeId, alarm: &AlarmId) -> Result<Option<AnnouncedRow>, StoreError>;
+    /// The last stored answer to a home's alarm, also one that was taken back since.
+    fn answered(&self, home: &HomeId, alarm: &AlarmId) -> Result<Option<AnsweredRow>, StoreError>;
+    /// How many of a home's numbers between the two, both left out, were stored or refused.
+    fn handled_between(&self, home: &HomeId, after: Sequence, before: Sequence) -> Result<u64, StoreError>;
+
+    /// Deletes the answers that a home takes back and settles their numbers, so that late copies stay out. The same
+    /// withdrawal again changes nothing and returns the row that it made.
+    fn withdraw(&self, withdrawal: &Withdrawal, at: i64) -> Result<WithdrawalRow, StoreError>;
+    /// Withdrawals, newest first, at most `limit`.
+    fn withdrawals(&self, limit: usize) -> Result<Vec<WithdrawalRow>, StoreError>;
+
+    // feedback
+    /// The stored answers with these keys, as far as they are there.
+    fn feedback_of(&self, keys: &[RecordKey]) -> Result<Vec<FeedbackRow>, StoreError>;
+    /// Stored answers in order of (home, sequence).
+    fn feedback(&self, filter: &FeedbackFilter) -> Result<Vec<FeedbackRow>, StoreError>;
+    /// How many there are.
+    fn feedback_totals(&self) -> Result<FeedbackTotals, StoreError>;
+    /// Quarantined payloads, newest first, at most `limit`.
+    fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError>;
+    /// The same, only those before this id.
+    fn quarantine_before(&self, before: u64, limit: usize) -> Result<Vec<QuarantineRow>, StoreError>;
+    /// Lets in or throws away what is chosen and not settled yet, with one line of the audit log, in one step. What is let
+    /// in counts as stored now.
+    fn settle_quarantine(
+        &self,
+        choice: &QuarantineChoice,
+        end: QuarantineEnd,
+        by: &Actor,
+        reason: &str,
+        at: i64,
+    ) -> Result<Settled, StoreError>;
+
+    // learning
+    /// Remembers a snapshot. The same id again changes at most the watermark and the lineage, forward: further answers
+    /// were looked at, and none of them became an example.
+    fn put_snapshot(&self, row: &SnapshotRow) -> Result<(), StoreError>;
+    /// One snapshot.
+    fn snapshot(&self, id: &str) -> Result<Option<SnapshotRow>, StoreError>;
+    /// Snapshots, newest first, at most `limit`.
+    fn snapshots(&self, limit: usize) -> Result<Vec<SnapshotRow>, StoreError>;
+    /// The same, only those that come after this one.
+    fn snapshots_after(&self, after: &str, limit: usize) -> Result<Vec<SnapshotRow>, StoreError>;
+    /// What the newest snapshot's lineage says of the champion's recall, as JSON.
+    fn newest_recall(&self) -> Result<Option<String>, StoreError>;
+    /// Writes a run, replacing the row of the same id.
+    fn put_run(&self, row: &RunRow) -> Result<(), StoreError>;
+    /// One run.
+    fn run(&self, id: &str) -> Result<Option<RunRow>, StoreError>;
+    /// Runs, newest first, at most `limit`.
+    fn runs(&self, limit: usize) -> Result<Vec<RunRow>, StoreError>;
+    /// The same, only those that come after this one.
+    fn runs_after(&self, after: &str, limit: usize) -> Result<Vec<RunRow>, StoreError>;
+    /// Marks a run as promoted whose candidate the gate held back; [`StoreError::Conflict`] if it is neither held nor promoted.
+    fn promote_run(&self, id: &str) -> Result<(), StoreError>;
+
+    // models and releases
+    /// Gives the next version to a model; the model of a run that has one already keeps it.
+    fn add_model(&self, model: &NewModel) -> Result<ModelRow, StoreError>;
+    /// One model.
+    fn model(&self, version: ModelVersion) -> Result<Option<ModelRow>, StoreError>;
+    /// All models, newest version first.
+    fn models(&self) -> Result<Vec<ModelRow>, StoreError>;
+    /// The fleet's current model, if there is one.
+    fn champion(&self) -> Result<Option<ModelRow>, StoreError>;
+    /// Models, newest version first, at most `limit`; only versions below `before` if given.
+    fn models_before(&self, before: Option<ModelVersion>, limit: usize) -> Result<Vec<ModelRow>, StoreError>;
+    /// Changes what became of a model, which must still be the row that was read: else [`StoreError::Conflict`].
+    fn set_model_state(&self, seen: &ModelRow, state: ModelState) -> Result<(), StoreError>;
+    /// Records a release and makes its model the champion, retiring the one before, in one step. [`StoreError::Conflict`] if the
+    /// model was withdrawn meanwhile.
+    fn put_release(&self, row: &ReleaseRow) -> Result<(), StoreError>;
+    /// Releases, newest first.
+    fn releases(&self) -> Result<Vec<ReleaseRow>, StoreError>;
+    /// The same, at most `limit`; only versions below `before` if given.
+    fn releases_before(&self, before: Option<ModelVersion>, limit: usize) -> Result<Vec<ReleaseRow>, StoreError>;
+    /// The last words of homes on how updates ended, newest first, at most `limit` (0 for all); of one release if `version` is given.
+    /// A home has at most two for each release: one that weighs on it, one about the way to it.
+    fn outcomes(&self, version: Option<ModelVersion>, limit: usize) -> Result<Vec<OutcomeRow>, StoreError>;
+    /// Ends of one release, newest first, at most `limit`; only those that come after this one if given.
+    fn outcomes_after(
+        &self,
+        version: ModelVersion,
+        after: Option<&OutcomeKey>,
+        limit: usize,
+    ) -> Result<Vec<OutcomeRow>, StoreError>;
+    /// How many ends of each kind a release had.
+    fn outcome_totals(&self, version: ModelVersion) -> Result<OutcomeTotals, StoreError>;
+
+    // people
+    /// Changes something with its line of the audit log, in one step: the line says what was before and what is after.
+    fn change(&self, change: &Change, note: &Note) -> Result<AuditRow, StoreError>;
+    /// Writes a token; one of the same name is replaced if it was withdrawn, else it is a [`StoreError::Conflict`].
+    fn put_token(&self, row: &TokenRow) -> Result<(), StoreError>;
+    /// The token with this hash.
+    fn token_by_hash(&self, hash: &Digest) -> Result<Option<TokenRow>, StoreError>;
+    /// All tokens, by name.
+    fn tokens(&self) -> Result<Vec<TokenRow>, StoreError>;
+    /// Tokens by name, at most `limit`; only those after `after` if given.
+    fn tokens_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<TokenRow>, StoreError>;
+    /// Withdraws a token; [`StoreError::LastAdmin`] if no other admin token would be in force at `at`.
+    fn revoke_token(&self, name: &str, at: i64) -> Result<(), StoreError>;
+    /// Appends to the audit log.
+    fn append_audit(&self, entry: &AuditEntry) -> Result<AuditRow, StoreError>;
+    /// The audit log, newest first, at most `limit`; only lines before `before` if given.
+    fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditRow>, StoreError>;
+}
+
+/// A model that is to get a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewModel {
+    /// Hex SHA-256 of the artifact.
+    pub sha256: String,
+    /// The artifact's length in bytes.
+    pub length: u64,
+    /// Canonical hash of the tensors.
+    pub weights_id: String,
+    /// The run that made it; empty for a model given from outside.
+    pub run: String,
+    /// When.
+    pub at: i64,
+}
+
+/// Runs `work` on the store without holding up the async runtime.
+///
+/// # Errors
+/// What `work` returns; [`StoreError::Engine`] if it panicked.
+pub async fn blocking<T, F>(store: &Arc<dyn Store>, work: F) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+{
+    let store = Arc::clone(store);
+    tokio::task::spawn_blocking(move || work(store.as_ref()))
+        .await
+        .unwrap_or_else(|error| Err(StoreError::Engine { action: "task", cause: error.to_string() }))
+}
