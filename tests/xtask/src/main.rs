@@ -2,6 +2,7 @@
 
 mod api_page;
 mod build;
+mod directions;
 mod endurance;
 mod install;
 mod metrics_page;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::{api_page, metrics_page, pages, shell, spelling};
+use crate::{api_page, directions, metrics_page, pages, shell, spelling};
 
 /// Longest source file, in lines; tests may be longer.
 const FILE_LINES_MAX: usize = 600;
@@ -37,7 +37,7 @@ pub fn check() -> anyhow::Result<()> {
     let root = shell::root();
     let files = tracked(&root)?;
     let mut breaches = Vec::new();
-    let (mut sources, mut read) = (Vec::new(), Vec::new());
+    let (mut manifests, mut sources, mut read) = (Vec::new(), Vec::new(), Vec::new());
     for file in &files {
         top_level(file, &mut breaches);
         let Ok(text) = fs::read_to_string(root.join(file)) else { continue };
@@ -51,9 +51,12 @@ pub fn check() -> anyhow::Result<()> {
             read.push((file.clone(), text));
         } else if file.extension().is_some_and(|extension| extension == "rs") {
             sources.push((file.clone(), text));
+        } else if file.file_name().is_some_and(|name| name == "Cargo.toml") {
+            manifests.push((file.clone(), text));
         }
     }
     pages::check(&read, |path| root.join(path).exists(), &mut breaches);
+    directions::check(&manifests, &sources, &read, &mut breaches);
     metrics_page::check(&sources, &read, &mut breaches);
     api_page::check(&root, &files, &mut breaches)?;
     spelling::check(&root, &files, &mut breaches)?;
