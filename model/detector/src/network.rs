@@ -5,26 +5,23 @@
 //! step's normalised residual. Everything that comes from outside (an artifact) is checked here before a tensor is made.
 
 mod artifact;
-mod cone;
 mod device;
 mod error;
-mod form;
+mod inference;
+mod layout;
 mod manifest;
 mod patch_tree;
 mod scorer;
-mod served;
-mod served_tree;
 mod weights;
 
 pub use artifact::{Artifact, ArtifactParts};
-pub use cone::Cone;
 pub use device::{DeviceError, DeviceKind};
 pub use error::ArtifactError;
-pub use form::{CLASS_SLOTS, Form, Network, OUTPUTS, WINDOW_VALUES};
-
-pub use form::{one_hot, tame};
+pub use layout::{
+    ARCHITECTURE_NAME, CLASS_SLOTS, OUTPUTS, PARAMETER_COUNT, WINDOW_VALUES, initial_weights, one_hot, tame,
+};
 pub use manifest::{ARTIFACT_FORMAT_VERSION, Architecture, Lineage, LineageHome, Manifest};
-pub use patch_tree::{PARAMETER_COUNT, PatchTree};
+pub use patch_tree::Network;
 pub(crate) use scorer::MICRO_BATCH;
 pub use scorer::{NetworkOutput, Scorer};
 pub use weights::{NamedTensor, Weights};

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use hearthwatch_detector::network::Form;
 use hearthwatch_evaluation::evaluate::GatePolicy;
 use hearthwatch_evaluation::inject::Family;
 
@@ -12,9 +11,6 @@ use hearthwatch_evaluation::inject::Family;
 pub struct RetrainConfig {
     /// Decides everything left to chance.
     pub seed: u64,
-    /// The network's form from a fresh start; a champion keeps its own.
-    #[serde(skip_serializing_if = "Form::is_first")]
-    pub form: Form,
     /// `flex`, `ndarray` or `cuda`.
     pub device: String,
     /// Threads for extraction and evaluation; training itself uses one, so that it can be repeated bit by bit.
@@ -109,31 +105,20 @@ impl RetrainConfig {
         Self { train_families: Family::EVERY.to_vec(), test_families: Family::EVERY.to_vec(), ..Self::longer(seed) }
     }
 
-    /// The longer recipe, chosen on fold L: more faulty copies, more epochs, hard windows, the routine score beside the
-    /// logit.
+    /// The longer recipe, chosen on fold L: more homes than an aggregator's nightly run, more faulty copies, more epochs,
+    /// hard windows.
     #[must_use]
     pub fn longer(seed: u64) -> Self {
-        Self {
-            train_copies: 3,
-            blend_weights: vec![1.0],
-            epochs: 40,
-            patience: 10,
-            learning_rate: 2e-3,
-            hard_share: 0.2,
-            ..Self::earlier(seed)
-        }
-    }
-
-    /// What shipped before: more homes than an aggregator's nightly run, and the logit alone.
-    #[must_use]
-    pub fn earlier(seed: u64) -> Self {
         Self {
             seed,
             train_homes_max: 40,
             calibrate_homes_max: 16,
             test_homes_max: 16,
-            epochs: 12,
-            blend_weights: vec![0.0],
+            train_copies: 3,
+            epochs: 40,
+            patience: 10,
+            learning_rate: 2e-3,
+            hard_share: 0.2,
             routine_thresholds: RoutineThresholds::Fitted,
             ..Self::default()
         }
@@ -144,7 +129,6 @@ impl Default for RetrainConfig {
     fn default() -> Self {
         Self {
             seed: 1,
-            form: Form::default(),
             device: "flex".to_owned(),
             threads: 2,
             warm_up_days: 14,

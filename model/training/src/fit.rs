@@ -58,8 +58,8 @@ pub(super) fn optimizer() -> ModuleOptimizer {
         .init()
 }
 
-/// A fit's homes: drawn from, and judged on.
-pub(super) struct Homes<'a> {
+/// What a fit draws its windows from, and what it is stopped by.
+pub(super) struct Samplers<'a> {
     pub train: Sampler<'a>,
     pub validate: Sampler<'a>,
 }
@@ -69,7 +69,7 @@ pub(super) struct Homes<'a> {
 /// been cut off.
 pub(super) fn fit(
     start: &Weights,
-    homes: &mut Homes<'_>,
+    samplers: &mut Samplers<'_>,
     plan: &Plan,
     config: &RetrainConfig,
     kept: &mut Kept<'_>,
@@ -80,7 +80,7 @@ pub(super) fn fit(
     let mut optimizer = optimizer();
     let validation = {
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed ^ VALIDATION_SALT);
-        validation_batches(&homes.validate, &mut rng, config)
+        validation_batches(&samplers.validate, &mut rng, config)
     };
     let steps = (config.windows_per_epoch / config.batch).max(1);
     let judge =
@@ -104,12 +104,12 @@ pub(super) fn fit(
     while at.epoch < plan.epochs && at.stale < config.patience {
         let epoch = at.epoch + 1;
         if at.epoch > 0 {
-            homes.train.find_hard(&Scorer::on(&at.last, &plain), &mut at.rng, config.hard_share);
+            samplers.train.find_hard(&Scorer::on(&at.last, &plain), &mut at.rng, config.hard_share);
         }
         let mut network = Network::from_weights(&at.last, &device);
         let mut total = 0.0;
         for step in 1..=steps {
-            let batch = homes.train.draw(&mut at.rng, config.batch, config.faulty_share, plan.feedback_share);
+            let batch = samplers.train.draw(&mut at.rng, config.batch, config.faulty_share, plan.feedback_share);
             let loss = loss(&network, &batch, config.anomaly_weight, &device);
             total += loss.clone().into_scalar::<f32>();
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
@@ -162,7 +162,7 @@ impl Kept<'_> {
 const VALIDATION_SALT: u64 = 0x00a1_1d00;
 
 fn validation_batches(sampler: &Sampler<'_>, rng: &mut ChaCha8Rng, config: &RetrainConfig) -> Vec<Batch> {
-    if !sampler.has_peace() {
+    if !sampler.has_normal_time() {
         return Vec::new();
     }
     let count = config.validation_windows.div_ceil(VALIDATION_BATCH).max(1);

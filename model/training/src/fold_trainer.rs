@@ -3,10 +3,10 @@
 use std::sync::Mutex;
 
 use super::config::RetrainConfig;
-use super::fit::{Homes, Kept, Plan, fit};
+use super::fit::{Kept, Plan, Samplers, fit};
 use super::{NoCheckpoints, sampler::Sampler};
 use hearthwatch_detector::alarm::Blend;
-use hearthwatch_detector::network::{Scorer, Weights};
+use hearthwatch_detector::network::{Scorer, Weights, initial_weights};
 use hearthwatch_evaluation::evaluate::{
     Blended, Detector, Entrant, HomePair, HomeTrace, Lesson, NotReady, Span, fan_out,
 };
@@ -94,18 +94,18 @@ impl Entrant for FoldTrainer {
             *taught = Some(self.teach(lesson));
         }
         let Some(taught) = taught.as_ref() else { return Err(refused("nothing was taught".to_owned())) };
-        let mut homes = Homes {
+        let mut samplers = Samplers {
             train: Sampler::for_training(&taught.train, &[]),
             validate: Sampler::for_validation(&taught.calibrate),
         };
-        if !homes.train.has_faults() || !homes.train.has_peace() {
+        if !samplers.train.has_faults() || !samplers.train.has_normal_time() {
             return Err(refused("the fold's training homes hold no fault or no normal time".to_owned()));
         }
         let config = RetrainConfig { seed: lesson.seed, ..self.config.clone() };
-        let start = self.start.clone().unwrap_or_else(|| config.form.initial_weights(lesson.seed));
+        let start = self.start.clone().unwrap_or_else(|| initial_weights(lesson.seed));
         let plan = Plan { epochs: config.epochs, learning_rate: config.learning_rate, feedback_share: 0.0 };
         let mut kept = Kept { checkpoints: &mut NoCheckpoints, part: "trainer", fingerprint: String::new() };
-        let (weights, _) = fit(&start, &mut homes, &plan, &config, &mut kept, &mut |_| {})
+        let (weights, _) = fit(&start, &mut samplers, &plan, &config, &mut kept, &mut |_| {})
             .map_err(|error| refused(error.to_string()))?;
         let scorer = Scorer::new(&weights).map_err(|error| refused(error.to_string()))?;
         let blend = Blend::uniform(config.blend_weights.first().copied().unwrap_or(0.0));

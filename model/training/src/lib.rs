@@ -31,8 +31,7 @@ pub use fold::{CROSS_FIT_PARTS, cross_fit, leave_set_out};
 pub use fold_trainer::FoldTrainer;
 pub use prepare::{Prepared, prepare, prepare_test};
 pub use release::{Release, release};
-pub use retrain::{Candidate, fine_tune, retrain, retrain_guarded, retrain_prepared, retrain_resumable};
-
+pub use retrain::{Candidate, RetrainRequest};
 pub use train_step_bench::TrainStepBench;
 
 use hearthwatch_detector::network::{ArtifactError, DeviceError};

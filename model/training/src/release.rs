@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::config::RetrainConfig;
 use super::corpus::Corpus;
 use super::fit::EpochRecord;
-use super::retrain::retrain;
+use super::retrain::RetrainRequest;
 use super::{Progress, TrainError};
 use hearthwatch_detector::network::Artifact;
 use hearthwatch_evaluation::dataset::{RecordedHome, registry};
@@ -45,7 +45,7 @@ pub fn release(
     let mut left_out: Vec<String> = others.into_iter().map(|home| home.set).collect();
     left_out.sort();
     left_out.dedup();
-    let candidate = retrain(&Corpus::split(homes), &[], None, config, progress)?;
+    let candidate = RetrainRequest::new(&Corpus::split(homes), config).run(progress)?;
     let artifact = Artifact::parse(&candidate.artifact)?;
     Ok(Release {
         weights_id: artifact.weights_id(),

@@ -131,7 +131,7 @@ impl<'a> Sampler<'a> {
         !self.faults.is_empty()
     }
 
-    pub fn has_peace(&self) -> bool {
+    pub fn has_normal_time(&self) -> bool {
         !self.normal.is_empty()
     }
 
@@ -148,7 +148,7 @@ impl<'a> Sampler<'a> {
             } else if kind < faulty_share && self.has_faults() {
                 self.draw_fault(rng, &mut batch);
             } else {
-                self.draw_peace(rng, &mut batch);
+                self.draw_normal(rng, &mut batch);
             }
             if self.augment {
                 batch.augment(place, rng);
@@ -169,10 +169,10 @@ impl<'a> Sampler<'a> {
                 return batch.push(window, fault.source.trace.class.index(), true, 1.0, None);
             }
         }
-        self.draw_peace(rng, batch);
+        self.draw_normal(rng, batch);
     }
 
-    fn any_peace(&self, rng: &mut ChaCha8Rng) -> (usize, u32) {
+    fn any_normal(&self, rng: &mut ChaCha8Rng) -> (usize, u32) {
         let entity = rng.random_range(0..self.normal.len());
         let steps = &self.normal[entity].steps;
         (entity, steps[rng.random_range(0..steps.len())])
@@ -181,10 +181,10 @@ impl<'a> Sampler<'a> {
     /// Looks at [`HARD_POOL`] windows from normal time with the network as it is and draws a share of the next windows from
     /// normal time among the oddest of them: at one alarm a week only the tail counts, and uniform draws hardly meet it.
     pub fn find_hard(&mut self, scorer: &Scorer, rng: &mut ChaCha8Rng, share: f64) {
-        if share <= 0.0 || !self.has_peace() {
+        if share <= 0.0 || !self.has_normal_time() {
             return;
         }
-        let pool: Vec<(usize, u32)> = (0..HARD_POOL).map(|_| self.any_peace(rng)).collect();
+        let pool: Vec<(usize, u32)> = (0..HARD_POOL).map(|_| self.any_normal(rng)).collect();
         let mut scored = Vec::with_capacity(pool.len());
         for part in pool.chunks(HARD_GATHER) {
             let trace = |entity: usize| self.normal[entity].source.trace;
@@ -202,9 +202,9 @@ impl<'a> Sampler<'a> {
         self.hard_share = share;
     }
 
-    fn draw_peace(&self, rng: &mut ChaCha8Rng, batch: &mut Batch) {
+    fn draw_normal(&self, rng: &mut ChaCha8Rng, batch: &mut Batch) {
         let hard = !self.hard.is_empty() && rng.random::<f64>() < self.hard_share;
-        let (entity, step) = if hard { self.hard[rng.random_range(0..self.hard.len())] } else { self.any_peace(rng) };
+        let (entity, step) = if hard { self.hard[rng.random_range(0..self.hard.len())] } else { self.any_normal(rng) };
         let (index, trace) = (step as usize, self.normal[entity].source.trace);
         let window = trace.window(index).expect("normal steps are network-ready");
         let next = (index + 1 < trace.len() && trace.observed[index + 1].is_finite())
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_and_peace_come_in_the_asked_shares_and_only_peace_has_a_target() {
+    fn faults_and_normal_time_come_in_the_asked_shares_and_only_normal_time_has_a_target() {
         let pairs = [pair()];
         let sampler = Sampler::for_training(&pairs, &[]);
         let batch = sampler.draw(&mut ChaCha8Rng::seed_from_u64(1), 400, 0.25, 0.5);
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn peace_keeps_away_from_faults_and_their_shadow() {
+    fn normal_time_keeps_away_from_faults_and_their_shadow() {
         let pairs = [pair()];
         let sampler = Sampler::for_validation(&pairs);
         let labels = &pairs[0].faulty[0].labels;

@@ -10,7 +10,7 @@ use hearthwatch_evaluation::dataset::{DATA_SETS, RecordedHome};
 use hearthwatch_evaluation::evaluate::{Contender, Evaluation, Share, Summary, paired_difference, replay};
 use hearthwatch_evaluation::inject::Family;
 use hearthwatch_training::{
-    Candidate, Corpus, Progress, RetrainConfig, cross_fit, leave_set_out, prepare, prepare_test, retrain_prepared,
+    Candidate, Corpus, Progress, RetrainConfig, RetrainRequest, cross_fit, leave_set_out, prepare, prepare_test,
 };
 
 use crate::data;
@@ -116,7 +116,7 @@ fn trained(parts: &[Corpus], arguments: &NetworkArguments) -> anyhow::Result<()>
         routine.extend(prepared.routine_evaluation().clone());
         for seed in 1..=arguments.seeds {
             let seeded = RetrainConfig { seed, ..config.clone() };
-            let candidate = retrain_prepared(&prepared, &[], None, &seeded, &mut show)?;
+            let candidate = RetrainRequest::on_prepared(&prepared, &seeded).run(&mut show)?;
             let name = format!("network, seed {seed}");
             if let Some(folder) = &arguments.save {
                 save(folder, &format!("{:?}-{number}-{seed}", arguments.fold), &candidate)?;

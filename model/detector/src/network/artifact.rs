@@ -9,8 +9,8 @@ use rand_chacha::ChaCha8Rng;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::error::ArtifactError;
-use super::form::{OUTPUTS, WINDOW_VALUES};
-use super::manifest::{Architecture, Lineage, Manifest};
+use super::layout::{OUTPUTS, WINDOW_VALUES};
+use super::manifest::{Lineage, Manifest};
 use super::scorer::Scorer;
 use super::weights::{NamedTensor, Weights};
 use crate::alarm::{Blend, Calibration};
@@ -70,14 +70,7 @@ impl Artifact {
     /// [`ArtifactError::Calibration`] for unusable curves, [`ArtifactError::Panicked`] when no CPU backend is built in,
     /// [`ArtifactError::NotFinite`] when the network's own outputs are not.
     pub fn new(parts: ArtifactParts) -> Result<Self, ArtifactError> {
-        let manifest = Manifest::new(
-            parts.weights.form(),
-            parts.calibration,
-            parts.blend,
-            parts.routine,
-            parts.training,
-            parts.lineage,
-        );
+        let manifest = Manifest::new(parts.calibration, parts.blend, parts.routine, parts.training, parts.lineage);
         let manifest_json =
             serde_json::to_string(&manifest).map_err(|error| ArtifactError::Manifest(error.to_string()))?;
         let manifest = Manifest::parse(&manifest_json)?;
@@ -115,10 +108,6 @@ impl Artifact {
         }
         let golden = take_golden(&mut tensors)?;
         let weights = Weights::new(tensors)?;
-        let (said, held) = (&manifest.architecture, Architecture::of(weights.form()));
-        if *said != held {
-            return Err(ArtifactError::Architecture { found: format!("{said:?}"), expected: format!("{held:?}") });
-        }
         let (scorer, outputs) = run_contained(&weights, &golden.windows, &golden.classes)?;
         for (index, (got, recorded)) in outputs.iter().zip(&golden.outputs).enumerate() {
             // Written so that a NaN fails the test.

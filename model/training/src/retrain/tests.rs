@@ -28,7 +28,7 @@ fn config() -> RetrainConfig {
 }
 
 fn run(feedback: &[FeedbackExample], champion: Option<&[u8]>, config: &RetrainConfig) -> Candidate {
-    retrain(&corpus(), feedback, champion, config, &mut |_| {}).unwrap()
+    RetrainRequest::new(&corpus(), config).feedback(feedback).champion(champion).run(&mut |_| {}).unwrap()
 }
 
 fn example(anomalous: bool) -> FeedbackExample {
@@ -94,15 +94,17 @@ fn without_its_only_teacher_a_candidate_is_what_replay_alone_would_have_made() {
     let defended = defend(&[answer(true), answer(false)], &DefencePolicy::none());
     let left = defended.without_each(3).remove(0);
     assert_eq!((left.home.as_str(), left.weight_share, left.examples.len()), ("only", 1.0, 0));
-    let without = fine_tune(&prepared, &left.examples, &start, &config(), &mut |_| {}).unwrap();
-    let guarded =
-        retrain_guarded(&corpus(), &defended, Some(&champion.artifact), &config(), &mut NoCheckpoints, &mut |_| {});
-    let guarded = guarded.unwrap();
+    let config = config();
+    let alone = RetrainRequest::on_prepared(&prepared, &config).feedback(&left.examples);
+    let without = alone.fine_tune(&start, &mut |_| {}).unwrap();
+    let corpus = corpus();
+    let guarded = RetrainRequest::new(&corpus, &config).defended(&defended).champion(Some(&champion.artifact));
+    let guarded = guarded.run(&mut |_| {}).unwrap();
     let blend = Artifact::parse(&champion.artifact).unwrap().blend().clone();
-    let measured = measured_anew(&prepared, &without, &blend, &config()).unwrap();
+    let measured = measured_anew(&prepared, &without, &blend, &config).unwrap();
     assert_eq!(guarded.report.control, Some(measured.summary()));
     assert_eq!(guarded.report.influences, [], "what is held anyway is not trained again");
-    let found = influence(&left, &guarded.evaluation, &measured, &guarded.report, &config());
+    let found = influence(&left, &guarded.evaluation, &measured, &guarded.report, &config);
     assert_eq!((found.weight_share, found.held_without.is_empty()), (1.0, false));
 }
 
@@ -151,7 +153,7 @@ fn a_run_that_was_cut_off_goes_on_to_the_very_same_artifact() {
     let config = RetrainConfig { epochs: 3, hard_share: 0.25, ..config() };
     let mut checkpoints = CutOff { saves: 1, kept: None };
     let mut resumable = |progress: &mut dyn FnMut(Progress)| {
-        retrain_resumable(&corpus(), &[], None, &config, &mut checkpoints, progress).unwrap()
+        RetrainRequest::new(&corpus(), &config).checkpoints(&mut checkpoints).run(progress).unwrap()
     };
     let whole = resumable(&mut |_| {});
     let mut first_epoch = None;
@@ -168,7 +170,7 @@ fn a_run_that_was_cut_off_goes_on_to_the_very_same_artifact() {
 fn a_checkpoint_of_another_configuration_is_not_gone_on_from() {
     let mut checkpoints = CutOff { saves: 9, kept: None };
     let mut with = |config: &RetrainConfig| {
-        retrain_resumable(&corpus(), &[], None, config, &mut checkpoints, &mut |_| {}).unwrap().artifact
+        RetrainRequest::new(&corpus(), config).checkpoints(&mut checkpoints).run(&mut |_| {}).unwrap().artifact
     };
     with(&config());
     let other = RetrainConfig { seed: 5, ..config() };
@@ -178,7 +180,7 @@ fn a_checkpoint_of_another_configuration_is_not_gone_on_from() {
 #[test]
 fn progress_is_told_in_order() {
     let mut told = Vec::new();
-    retrain(&corpus(), &[], None, &config(), &mut |progress| told.push(progress)).unwrap();
+    RetrainRequest::new(&corpus(), &config()).run(&mut |progress| told.push(progress)).unwrap();
     assert_eq!(told.first(), Some(&Progress::Preparing { done: 1, total: 6 }));
     assert!(told.iter().any(|step| matches!(step, Progress::Training { epoch: 1, epochs: 2, step: 8, steps: 8, .. })));
     assert_eq!(told.last(), Some(&Progress::Evaluating { done: 1, total: 1 }));
@@ -187,20 +189,20 @@ fn progress_is_told_in_order() {
 #[test]
 fn a_feedback_window_of_another_size_is_refused() {
     let bad = FeedbackExample { window: vec![0.0; 7], ..example(true) };
-    let error = retrain(&corpus(), &[bad], None, &config(), &mut |_| {}).unwrap_err();
+    let error = RetrainRequest::new(&corpus(), &config()).feedback(&[bad]).run(&mut |_| {}).unwrap_err();
     assert_eq!(error, TrainError::FeedbackShape { index: 0, length: 7, expected: WINDOW_VALUES });
 }
 
 #[test]
 fn a_corpus_of_recordings_shorter_than_the_warm_up_is_refused() {
     let short = Corpus { train: vec![made_home(1, 10)], ..corpus() };
-    let error = retrain(&short, &[], None, &config(), &mut |_| {}).unwrap_err();
+    let error = RetrainRequest::new(&short, &config()).run(&mut |_| {}).unwrap_err();
     assert_eq!(error, TrainError::NoHomes { part: "train", warm_up_days: 14 });
 }
 
 #[test]
 fn a_champion_that_is_no_artifact_is_refused() {
-    let error = retrain(&corpus(), &[], Some(b"nonsense"), &config(), &mut |_| {}).unwrap_err();
+    let error = RetrainRequest::new(&corpus(), &config()).champion(Some(b"nonsense")).run(&mut |_| {}).unwrap_err();
     assert!(
         matches!(error, TrainError::Artifact(hearthwatch_detector::network::ArtifactError::Structure(_))),
         "{error}"

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use hearthwatch_detector::detector::Model;
-use hearthwatch_detector::network::{Artifact, Form};
+use hearthwatch_detector::network::{ARCHITECTURE_NAME, Artifact};
 use hearthwatch_evaluation::evaluate::{Blended, Detector, Entrant, Lesson, NotReady};
 use hearthwatch_training::{FoldTrainer, RetrainConfig};
 
@@ -19,10 +19,7 @@ pub struct NetworkEntrants {
     /// that the fold leaves out. They never ship.
     #[arg(long, value_name = "SEEDS", default_value_t = 0)]
     trained: u64,
-    /// Forms of the networks that are trained: `patch-tree`, `cone`.
-    #[arg(long, value_delimiter = ',', value_name = "FORMS", default_value = "patch-tree", value_parser = form)]
-    forms: Vec<Form>,
-    /// The networks that are trained go on from the weights that ship instead of fresh ones (`patch-tree` only).
+    /// The networks that are trained go on from the weights that ship instead of fresh ones.
     #[arg(long)]
     from_shipped: bool,
     /// A JSON file with those settings of the networks that are trained which differ from the longer recipe.
@@ -42,20 +39,14 @@ impl NetworkEntrants {
         if self.trained == 0 {
             return Ok(entrants);
         }
-        for form in &self.forms {
-            let config = RetrainConfig { form: *form, threads, ..self.recipe()? };
-            let trainer = |note: &str| -> anyhow::Result<FoldTrainer> {
-                let name = format!("{} trained here{note}", form.as_str());
-                let trainer = FoldTrainer::new(name, config.clone(), self.trained);
-                Ok(if self.from_shipped {
-                    trainer.starting_from(shipped_artifact()?.weights().clone())
-                } else {
-                    trainer
-                })
-            };
-            entrants.push(Box::new(trainer("")?.with_every_family()));
-            entrants.push(Box::new(trainer(", left out")?));
-        }
+        let config = RetrainConfig { threads, ..self.recipe()? };
+        let trainer = |note: &str| -> anyhow::Result<FoldTrainer> {
+            let name = format!("{ARCHITECTURE_NAME} trained here{note}");
+            let trainer = FoldTrainer::new(name, config.clone(), self.trained);
+            Ok(if self.from_shipped { trainer.starting_from(shipped_artifact()?.weights().clone()) } else { trainer })
+        };
+        entrants.push(Box::new(trainer("")?.with_every_family()));
+        entrants.push(Box::new(trainer(", left out")?));
         Ok(entrants)
     }
 
@@ -112,9 +103,4 @@ fn artifact(file: &Path) -> anyhow::Result<Artifact> {
 
 fn blended(artifact: &Artifact) -> Blended {
     Blended { scorer: artifact.scorer(), blend: artifact.blend().clone() }
-}
-
-fn form(name: &str) -> Result<Form, String> {
-    let known = Form::ALL.into_iter().find(|form| form.as_str() == name);
-    known.ok_or_else(|| format!("no form is called that; there are {}", Form::ALL.map(Form::as_str).join(", ")))
 }

@@ -4,7 +4,9 @@ use hearthwatch_detector::alarm::{Blend, Calibration};
 use hearthwatch_detector::detector::Model;
 use hearthwatch_detector::network::{Artifact, Scorer, Weights};
 use hearthwatch_evaluation::evaluate::{HomeTrace, Record, blended, calibrate, routine_scores};
-use hearthwatch_training::{DefencePolicy, FeedbackExample, HomeAnswer, Prepared, RetrainConfig, defend, fine_tune};
+use hearthwatch_training::{
+    DefencePolicy, FeedbackExample, HomeAnswer, Prepared, RetrainConfig, RetrainRequest, defend,
+};
 
 use super::residents::{Habits, Question, answers};
 
@@ -125,7 +127,8 @@ impl Arm {
             Kind::Routine => None,
             Kind::Champion | Kind::Fusion => Some(champion.weights().clone()),
             Kind::Replay | Kind::Answers(..) => {
-                Some(fine_tune(prepared, answers, champion.weights(), config, &mut |_| {})?)
+                let request = RetrainRequest::on_prepared(prepared, config).feedback(answers);
+                Some(request.fine_tune(champion.weights(), &mut |_| {})?)
             }
         };
         let network = match weights {

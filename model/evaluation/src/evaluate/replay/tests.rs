@@ -7,7 +7,7 @@ use crate::evaluate::{TestHome, evaluate};
 use crate::fixtures::home::made_home;
 use crate::inject::{Family, InjectionPlan, inject};
 use hearthwatch_detector::detector::Model;
-use hearthwatch_detector::network::Form;
+use hearthwatch_detector::network::initial_weights;
 
 const DAY: i64 = 86_400;
 
@@ -56,7 +56,7 @@ fn the_routine_detector_raises_the_same_false_alarms_on_traces_as_deployed() {
 #[test]
 fn a_network_raises_the_same_false_alarms_on_traces_as_deployed() {
     let (tests, pairs) = homes();
-    let scorer = Scorer::new(&Form::PatchTree.initial_weights(4)).unwrap();
+    let scorer = Scorer::new(&initial_weights(4)).unwrap();
     // Untrained logits lie around zero: this threshold is crossed now and then.
     let (own, routine) = (calibration(-0.5), calibration(-2.0));
     let blend = Blend::uniform(0.5);
