@@ -3,7 +3,7 @@
 use hearthwatch_detector::alarm::{AlarmEvent, Severity, Verdict};
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::detector::EntityScore;
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_protocol::messages::FeedbackRecord;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 

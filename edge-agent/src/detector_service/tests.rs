@@ -1,7 +1,7 @@
 //! The detector service learns quietly, closes steps in order, remembers alarms over a restart and takes answers.
 
 use hearthwatch_detector::alarm::{Alarm, Severity};
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_detector::reading::Value;
 
 use hearthwatch_detector::class::DeviceClass;

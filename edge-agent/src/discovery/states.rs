@@ -1,6 +1,6 @@
 //! What the entities of the device say: from the detector service's view and notices to topics and payloads.
 
-use hearthwatch_detector::features::Band;
+use hearthwatch_detector::finding::Band;
 use hearthwatch_protocol::ModelVersion;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
@@ -214,7 +214,7 @@ fn describe(shown: &ShownAlarm, timezone: &TimeZone, language: Language) -> Map<
         "watched_class": shown.class.as_str(),
         "kind": alarm.kind.as_str(),
         // A sensor that warns of danger: "expected" then means that somebody tried it out.
-        "danger": alarm.kind == hearthwatch_detector::features::AnomalyKind::Alert,
+        "danger": alarm.kind == hearthwatch_detector::finding::AnomalyKind::Alert,
         "title": said.title,
         "message": said.message,
         "why": alarm.reason,

@@ -4,7 +4,7 @@ use axum::body::{Body, to_bytes};
 use hearthwatch_detector::alarm::{Alarm, DeciderMemory, Severity, Withheld};
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::detector::Model;
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
 use tower::ServiceExt;

@@ -1,7 +1,7 @@
 //! Numbers, times and manners in words, as the page says them.
 
 use hearthwatch_detector::alarm::{Lesson, Verdict};
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_detector::unit::{self, DisplayUnit};
 use jiff::Timestamp;

@@ -3,6 +3,7 @@
 mod described;
 pub mod home_assistant;
 mod shape;
+mod units;
 
 use std::fmt;
 

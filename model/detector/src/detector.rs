@@ -19,8 +19,9 @@ use crate::alarm::{
     VerdictMemory, Withheld,
 };
 use crate::class::DeviceClass;
-use crate::experts::routine::PHYSICS_SCORE;
-use crate::features::{AnomalyKind, Band, EntityStep, FeatureExtractor, LeftOut, LocalTime, RoutineScore};
+use crate::features::PHYSICS_SCORE;
+use crate::features::{EntityStep, FeatureExtractor, LeftOut, LocalTime};
+use crate::finding::{AnomalyKind, Band, RoutineScore};
 use crate::grid::STEP_SECONDS;
 use crate::network::NetworkOutput;
 use crate::reading::{EntityInfo, Reading, Value};
@@ -32,7 +33,9 @@ pub use trust::{NetworkRecord, gain};
 
 pub use crate::features::Knowledge;
 pub use model::{Model, SHIPPED_VERSION};
-pub use trial::{Margin, TrialWindow};
+pub use trial::Margin;
+
+pub use crate::features::TrialWindow;
 pub use trust::NetworkRecords;
 
 /// Feature windows of alarms that are kept: 128 × 7.5 KiB are under 1 MiB, at an alarm a day four months' worth.

@@ -9,10 +9,12 @@ pub mod detector;
 pub mod drift;
 pub mod experts;
 pub mod features;
+pub mod finding;
 #[doc(hidden)]
 pub mod fixtures;
 pub mod grid;
 pub mod network;
 pub mod reading;
 pub mod rules;
+pub mod statistics;
 pub mod unit;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::detector::{Margin, TrialWindow};
-use hearthwatch_detector::features::RoutineScore;
+use hearthwatch_detector::finding::RoutineScore;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::{UpdateOutcome, UpdateStage};
 use jiff::Timestamp;

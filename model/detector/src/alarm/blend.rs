@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::class::DeviceClass;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
 
 /// Weights of the routine score beside the logit. Chosen on calibration homes, carried by the artifact.
 ///

@@ -13,7 +13,7 @@ use crate::alarm::{
     Alarm, AlarmEvent, Evidence, LASTING_SECONDS_MAX, OFFSET_MAX, OFFSET_MIN, UnknownAlarm, Verdict, alarm_id,
     may_raise, next_offset, reason, severity,
 };
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
 use crate::grid::STEP_SECONDS;
 use crate::reading::EntityInfo;
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::features::{AnomalyKind, Band};
+use crate::finding::{AnomalyKind, Band};
 
 /// Hexadecimal digits of an alarm's id: 64 bits, so that a home with 10⁵ alarms has a collision with p < 10⁻⁹.
 const ID_DIGITS: usize = 16;
@@ -57,7 +57,7 @@ pub struct Alarm {
     pub band: Option<Band>,
     /// In what way it is unusual.
     pub kind: AnomalyKind,
-    /// The figure behind `kind`, as in [`RoutineScore::amount`](crate::features::RoutineScore::amount).
+    /// The figure behind `kind`, as in [`RoutineScore::amount`](crate::finding::RoutineScore::amount).
     #[serde(default)]
     pub amount: f32,
     /// What that figure usually stays below; 0 where the kind needs none.

@@ -1,6 +1,6 @@
 //! One entity's step as the decision sees it, and when evidence has lasted long enough.
 
-use crate::features::{AnomalyKind, Band};
+use crate::finding::{AnomalyKind, Band};
 
 /// Steps that are looked at together, …
 const LOOK_STEPS: usize = 3;
@@ -18,7 +18,7 @@ pub struct Evidence {
     pub threshold: f32,
     /// In what way it is unusual.
     pub kind: AnomalyKind,
-    /// The figure behind the kind (see [`RoutineScore`](crate::features::RoutineScore)).
+    /// The figure behind the kind (see [`RoutineScore`](crate::finding::RoutineScore)).
     pub amount: f32,
     /// What that figure usually stays below.
     pub usual: f32,

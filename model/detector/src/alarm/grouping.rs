@@ -4,7 +4,7 @@
 //! together must be known: going quiet together, one device, or one room within two steps. That they merely began together is
 //! not enough, for an answer to a message is an answer to all that it speaks for. Pure: alarms in, groups out.
 
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
 
 /// Alarms of one kind of silence or standstill, or of one device, that begin within this time have one cause: half an hour,
 /// three steps.

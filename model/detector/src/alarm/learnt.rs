@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alarm::Verdict;
 use crate::alarm::memory::{Lesson, VerdictMemory};
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
 
 /// What one answer does to what comes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

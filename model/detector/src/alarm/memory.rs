@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::Verdict;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
 
 /// Answers that are remembered: at an alarm a day more than a year's.
 pub const LESSONS_MAX: usize = 512;

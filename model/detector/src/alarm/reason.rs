@@ -2,7 +2,7 @@
 
 use crate::alarm::Evidence;
 use crate::class::DeviceClass;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
 use crate::reading::EntityInfo;
 use crate::unit::{DisplayUnit, number, numbers};
 
@@ -196,7 +196,7 @@ fn duration(hours: f32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::Band;
+    use crate::finding::Band;
 
     fn say(kind: AnomalyKind, amount: f32, usual: f32) -> String {
         let info =

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::{Evidence, SPAN_SECONDS};
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
 
 /// That are remembered; one a day in the span would be 28.
 const WITHHELD_MAX: usize = 64;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::trial::TrialWindow;
 use super::trust::{NetworkRecord, gain};
 use super::{DAY_SECONDS, HomeDetector, Model};
 use crate::alarm::Verdict;
 use crate::features::EntityStep;
+use crate::features::TrialWindow;
 use crate::network::{MICRO_BATCH, NetworkOutput};
-use crate::rules::DAYS;
+use crate::statistics::daily_max::DAYS;
 
 impl HomeDetector {
     /// The network's word on every number that it judges, that is ready and has a full window.

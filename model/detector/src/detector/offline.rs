@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::alarm::Evidence;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
 use crate::grid::STEP_SECONDS;
 use crate::reading::{EntityInfo, Value};
 use crate::rules::RULE_SCORE;

@@ -7,21 +7,11 @@
 use super::model::Model;
 use crate::alarm::doubt;
 use crate::class::DeviceClass;
-use crate::features::{AnomalyKind, RoutineScore};
+use crate::features::TrialWindow;
+use crate::finding::{AnomalyKind, RoutineScore};
 use crate::grid::{FEATURES, WINDOW_STEPS};
 use crate::network::NetworkOutput;
 use crate::rules::RULE_THRESHOLD;
-
-/// A window, and what the baseline detector says at its end.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TrialWindow {
-    /// Of what.
-    pub class: DeviceClass,
-    /// `WINDOW_STEPS * FEATURES` numbers, oldest step first.
-    pub values: Vec<f32>,
-    /// The baseline detector's judgement of the newest step.
-    pub routine: RoutineScore,
-}
 
 /// By how much a window is an alarm.
 #[derive(Debug, Clone, Copy, PartialEq)]

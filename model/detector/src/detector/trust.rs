@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use super::model::Model;
 use crate::alarm::doubt;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
 use crate::grid::STEP_SECONDS;
-use crate::rules::DailyMax;
+use crate::statistics::daily_max::DailyMax;
 
 /// Days on which the network was heard before it speaks.
 const DAYS_MIN: usize = 14;

@@ -3,9 +3,9 @@
 use super::danger::Turn;
 use super::{AHEAD_SECONDS_MAX, HomeDetector, Voice};
 use crate::alarm::{AlarmEvent, Evidence};
-use crate::experts::routine::ALERT_SCORE;
-use crate::features::AnomalyKind;
+use crate::features::ALERT_SCORE;
 use crate::features::LocalTime;
+use crate::finding::AnomalyKind;
 use crate::reading::Reading;
 
 impl HomeDetector {

@@ -5,7 +5,7 @@
 
 use crate::experts::fortnight::Fortnight;
 use crate::experts::time_in_state::DAILY_FADE;
-use crate::rules::DailyMax;
+use crate::statistics::daily_max::DailyMax;
 
 /// Steps that are counted together: one hour.
 const HOUR_STEPS: usize = 6;

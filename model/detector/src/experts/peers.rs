@@ -2,9 +2,9 @@
 //!
 //! It speaks when one of several rooms leaves the others; a warm day that lifts them all leaves it calm.
 
-use crate::experts::ridge::{dot, solve};
-use crate::experts::tail::Tail;
-use crate::features::robust;
+use crate::statistics::ridge::{dot, solve};
+use crate::statistics::robust;
+use crate::statistics::tail::Tail;
 
 /// Peers that an entity is predicted from. Eight suffice for a home and keep the fit at 9 × 9.
 pub(crate) const PEERS_MAX: usize = 8;

@@ -10,21 +10,23 @@ use crate::experts::event_rate::EventRate;
 use crate::experts::flatline::Flatline;
 use crate::experts::heartbeat::Heartbeat;
 use crate::experts::quiet_hours::QuietHours;
-use crate::experts::routine::{Numeric, Rules, Voice, own_voices, unpredicted};
 use crate::experts::time_in_state::TimeInState;
+use crate::features::baseline::{Numeric, Rules, Voice, own_voices, unpredicted};
 use crate::features::calendar::Clock;
 use crate::features::intake::{Closed, Intake};
 use crate::features::learnt::Learnt;
 use crate::features::profile::Profile;
 use crate::features::ring::{Flags, Ring, mean_known};
-use crate::features::robust;
 use crate::features::roughness::roughness;
-use crate::features::shape::Shape;
 use crate::features::unlearnt::Unlearnt;
-use crate::features::{AnomalyKind, Band, Knowledge, Normaliser};
+use crate::features::{Knowledge, Normaliser};
+use crate::finding::Finding;
+use crate::finding::{AnomalyKind, Band};
 use crate::grid::{DAY_STEPS, FEATURES, HISTORY_STEPS, STEP_SECONDS, WINDOW_STEPS};
 use crate::reading::{EntityInfo, Noticeable};
-use crate::rules::{Finding, Scene, Watch, cold_room};
+use crate::rules::{Scene, Watch, cold_room};
+use crate::statistics::robust;
+use crate::statistics::shape::Shape;
 
 /// What a step is to every entity of a home.
 #[derive(Debug, Clone, Copy)]

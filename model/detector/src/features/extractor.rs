@@ -5,17 +5,18 @@ use jiff::tz::TimeZone;
 use crate::class::DeviceClass;
 use crate::experts::habits::Habits;
 use crate::experts::peers::fit_home;
-use crate::experts::routine::{Voice, judge_number, judge_switching};
+use crate::features::baseline::{Voice, judge_number, judge_switching};
 use crate::features::calendar::Clock;
 use crate::features::entity::{Around, Draft, Entity};
 use crate::features::intake::Closed;
 use crate::features::left_out::LeftOut;
-use crate::features::robust;
 use crate::features::unlearnt::Unlearnt;
-use crate::features::{AnomalyKind, EntityStep, Knowledge, RoutineScore};
+use crate::features::{EntityStep, Knowledge};
+use crate::finding::Finding;
+use crate::finding::{AnomalyKind, RoutineScore};
 use crate::grid::{HISTORY_STEPS, STEP_SECONDS};
 use crate::reading::{EntityInfo, Reading, Value};
-use crate::rules::Finding;
+use crate::statistics::robust;
 
 const DAY_SECONDS: i64 = 86_400;
 /// A home in which nothing was heard for longer is silent as a whole: one hour.

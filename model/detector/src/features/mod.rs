@@ -26,6 +26,7 @@
 //! there was a possible one, silence after a day and 24 reports, standing still after a day and 20 changes, a binary state
 //! after a week.
 
+mod baseline;
 mod calendar;
 mod entity;
 mod extractor;
@@ -36,20 +37,17 @@ mod left_out;
 mod meter;
 mod profile;
 mod ring;
-pub mod robust;
 mod roughness;
-mod shape;
 mod step;
 mod synthetic_faults;
 mod unlearnt;
 
+pub(crate) use baseline::{ALERT_SCORE, PHYSICS_SCORE};
 pub(crate) use calendar::LocalTime;
 pub(crate) use entity::Switching;
 pub use extractor::FeatureExtractor;
 pub use knowledge::Knowledge;
 pub(crate) use learnt::Learnt;
 pub use left_out::LeftOut;
-pub(crate) use shape::{Shape, is_outdoor};
-pub(crate) use step::LN_STEPS_PER_WEEK;
-pub use step::{AnomalyKind, Band, EntityStep, Normaliser, RoutineScore};
-pub use synthetic_faults::FAULT_STEPS;
+pub use step::{EntityStep, Normaliser};
+pub use synthetic_faults::{FAULT_STEPS, TrialWindow};

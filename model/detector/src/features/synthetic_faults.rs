@@ -4,14 +4,26 @@
 //! things. A check is a fault whose answer is known: yesterday is played once more in a copy of one entity, with a fault
 //! in it that any model must notice; the rest of the home does what it did yesterday. Nothing of it touches the detector.
 
-use crate::detector::TrialWindow;
-use crate::experts::routine::judge_number;
+use crate::class::DeviceClass;
+use crate::features::baseline::judge_number;
 use crate::features::calendar::Clock;
 use crate::features::entity::{Around, Entity};
 use crate::features::intake::Closed;
-use crate::features::robust;
-use crate::features::{FeatureExtractor, Normaliser, RoutineScore};
+use crate::features::{FeatureExtractor, Normaliser};
+use crate::finding::RoutineScore;
 use crate::grid::{DAY_STEPS, STEP_SECONDS};
+use crate::statistics::robust;
+
+/// A window, and what the baseline detector says at its end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrialWindow {
+    /// Of what.
+    pub class: DeviceClass,
+    /// `WINDOW_STEPS * FEATURES` numbers, oldest step first.
+    pub values: Vec<f32>,
+    /// The baseline detector's judgement of the newest step.
+    pub routine: RoutineScore,
+}
 
 /// Entities that are tried at a time. Eight copies of 33 KiB and 8 × 3 × 18 steps are some milliseconds of a small computer.
 const ENTITIES_MAX: usize = 8;
@@ -172,7 +184,6 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::class::DeviceClass;
     use crate::grid::FEATURES;
     use crate::reading::{EntityInfo, Reading, Value};
 

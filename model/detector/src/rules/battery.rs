@@ -1,8 +1,8 @@
 //! A battery that will be empty within a week.
 
-use super::Finding;
-use super::daily::DailyMax;
-use crate::features::AnomalyKind;
+use crate::statistics::daily_max::DailyMax;
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
 
 /// At this charge, %, there is nothing to calculate.
 const LOW: f32 = 10.0;

@@ -1,8 +1,8 @@
 //! A room that gets cold where heating runs: a boiler that burns for nothing, a radiator that is shut, a window that is open.
 
-use super::Finding;
-use super::daily::DailyMax;
-use crate::features::AnomalyKind;
+use crate::statistics::daily_max::DailyMax;
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
 use crate::grid::STEP_SECONDS;
 
 /// Steps that are looked back upon, three hours.

@@ -1,7 +1,7 @@
 //! A freezer or a fridge that gets warm beyond its own range for long enough to spoil what is in it.
 
-use super::Finding;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
 use crate::grid::STEP_SECONDS;
 
 const HOUR: u32 = (3600 / STEP_SECONDS) as u32;

@@ -1,8 +1,8 @@
 //! Humidity that does not fall again, as after a shower behind a closed window: mould's beginning.
 
-use super::Finding;
 use super::running::{Load, Running};
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
 
 /// A room is damp from so much above its own median on, %, …
 const ABOVE_MEDIAN: f32 = 12.0;

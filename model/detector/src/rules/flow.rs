@@ -8,9 +8,9 @@
 
 use std::collections::VecDeque;
 
-use super::Finding;
-use super::daily::DailyMax;
-use crate::features::AnomalyKind;
+use crate::statistics::daily_max::DailyMax;
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
 use crate::grid::STEP_SECONDS;
 
 /// Spans in steps; with the factor and the litres per hour that their least flow must exceed the greatest of before by, and the factor of

@@ -22,7 +22,6 @@ pub(crate) mod battery;
 mod beyond;
 pub(crate) mod cold_room;
 pub(crate) mod cold_store;
-mod daily;
 mod damp;
 pub(crate) mod flow;
 mod night;
@@ -32,25 +31,14 @@ pub(crate) mod running;
 mod sunlight;
 mod watch;
 
-pub(crate) use daily::{DAYS, DailyMax};
 pub(crate) use watch::{Scene, Watch};
 
-use crate::features::{AnomalyKind, RoutineScore};
+use crate::finding::{Finding, RoutineScore};
 
 /// The score of a rule that has found something.
 pub const RULE_SCORE: f32 = 12.0;
 /// What a rule's score is held against, whatever the home's budget: a rule says yes or no.
 pub const RULE_THRESHOLD: f32 = 8.0;
-
-/// What a rule has found.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Finding {
-    pub(crate) kind: AnomalyKind,
-    /// The figure that is told; its meaning by kind is in [`RoutineScore::amount`].
-    pub(crate) amount: f32,
-    /// What that figure usually stays below, or above.
-    pub(crate) usual: f32,
-}
 
 impl Finding {
     pub(crate) fn score(self) -> RoutineScore {

@@ -3,11 +3,11 @@
 //! Clouds halve a day, or two; the best hour within three days hardly ever. The highest power of the last three days is held against
 //! the lowest that such a highest was in the last weeks. Where the home has a light sensor, that says sooner what the sun gave.
 
-use super::Finding;
-use super::daily::DailyMax;
+use crate::statistics::daily_max::DailyMax;
 use super::night::Night;
 use super::sunlight::Sunlight;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
 
 /// Days whose highest is looked at together.
 const TOGETHER: usize = 3;

@@ -1,7 +1,7 @@
 //! A sensor that reports ever less: a dying battery, a weak radio link.
 
-use super::Finding;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
 use crate::grid::DAY_STEPS;
 
 /// Whole days that are remembered.

@@ -1,10 +1,10 @@
 //! On for longer than ever: a water heater, a dryer or an oven that never stops, a light or a door that was forgotten; and a
 //! compressor that never starts again.
 
-use super::Finding;
-use super::daily::DailyMax;
+use crate::statistics::daily_max::DailyMax;
 use crate::class::DeviceClass;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
 use crate::grid::STEP_SECONDS;
 
 const HOUR: f32 = 3600.0 / STEP_SECONDS as f32;

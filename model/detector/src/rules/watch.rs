@@ -1,6 +1,5 @@
 //! Which rules watch an entity, and what they say of a step.
 
-use super::Finding;
 use super::battery::Battery;
 use super::beyond::Beyond;
 use super::cold_room::ColdRoom;
@@ -11,8 +10,10 @@ use super::production::{self, Production};
 use super::reports::Reports;
 use super::running::{self, Load, Running};
 use crate::class::DeviceClass;
-use crate::features::{AnomalyKind, Shape, is_outdoor};
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
 use crate::reading::EntityInfo;
+use crate::statistics::shape::{Shape, is_outdoor};
 use crate::unit::Conversion;
 
 /// An appliance that draws this much costs money, or does harm, when it is forgotten.

@@ -3,7 +3,7 @@
 use super::trace::{EntityTrace, HomeTrace};
 use hearthwatch_detector::alarm::{Adapts, Alarm, AlarmEvent, Calibration, Decider, DeciderConfig, Evidence, doubt};
 use hearthwatch_detector::detector::{NetworkRecord, gain};
-use hearthwatch_detector::features::{AnomalyKind, RoutineScore};
+use hearthwatch_detector::finding::{AnomalyKind, RoutineScore};
 use hearthwatch_detector::rules::RULE_THRESHOLD;
 
 const DAY_SECONDS: i64 = 86_400;

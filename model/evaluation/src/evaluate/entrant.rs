@@ -8,7 +8,7 @@ use super::trace::HomeTrace;
 use crate::dataset::RecordedHome;
 use crate::inject::Family;
 use hearthwatch_detector::alarm::Blend;
-use hearthwatch_detector::features::Band;
+use hearthwatch_detector::finding::Band;
 use hearthwatch_detector::network::Scorer;
 
 /// A detector's word on one entity: as many items as the trace has steps.

@@ -21,7 +21,7 @@ use crate::evaluate::outcome::Share;
 use crate::inject::{Family, InjectionPlan, inject};
 use hearthwatch_detector::alarm::{Alarm, AlarmEvent};
 use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, Voice};
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_detector::grid::{STEP_SECONDS, step_of};
 use hearthwatch_detector::reading::Reading;
 

@@ -69,7 +69,7 @@ mod tests {
     use crate::dataset::LabelOrigin;
     use hearthwatch_detector::alarm::Severity;
     use hearthwatch_detector::class::DeviceClass;
-    use hearthwatch_detector::features::AnomalyKind;
+    use hearthwatch_detector::finding::AnomalyKind;
 
     fn alarm(raised_at: i64) -> Alarm {
         Alarm {

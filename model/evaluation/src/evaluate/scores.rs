@@ -2,7 +2,7 @@
 
 use super::trace::{EntityTrace, HomeTrace, Try};
 use hearthwatch_detector::alarm::Blend;
-use hearthwatch_detector::features::RoutineScore;
+use hearthwatch_detector::finding::RoutineScore;
 use hearthwatch_detector::network::Scorer;
 
 /// The logit of every step of every entity of a home, or only of those marked in `wanted`; NaN where it was not computed

@@ -6,7 +6,8 @@ use jiff::tz::TimeZone;
 
 use crate::dataset::{Label, RecordedHome};
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::features::{AnomalyKind, FAULT_STEPS, FeatureExtractor, RoutineScore};
+use hearthwatch_detector::features::{FAULT_STEPS, FeatureExtractor};
+use hearthwatch_detector::finding::{AnomalyKind, RoutineScore};
 use hearthwatch_detector::grid::{DAY_STEPS, FEATURES, STEP_SECONDS, WINDOW_STEPS, step_of};
 use hearthwatch_detector::reading::EntityInfo;
 

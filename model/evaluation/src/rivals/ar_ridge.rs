@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::grid::Grid;
 use super::refitted::Rival;
-use hearthwatch_detector::experts::ridge::solve;
-use hearthwatch_detector::features::robust;
+use hearthwatch_detector::statistics::ridge::solve;
+use hearthwatch_detector::statistics::robust;
 
 /// Rows below which nothing is fitted.
 const ROWS_MIN: usize = 144;

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::grid::Grid;
 use crate::evaluate::{Detector, EntityScores, HomeTrace};
-use hearthwatch_detector::experts::tail::Tail;
-use hearthwatch_detector::features::Band;
+use hearthwatch_detector::finding::Band;
 use hearthwatch_detector::grid::DAY_STEPS;
+use hearthwatch_detector::statistics::tail::Tail;
 
 /// Steps between two fits: a week.
 const REFIT_STEPS: usize = 7 * DAY_STEPS;

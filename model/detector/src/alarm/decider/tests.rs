@@ -3,7 +3,7 @@
 use super::*;
 use crate::alarm::Severity;
 use crate::class::DeviceClass;
-use crate::features::{AnomalyKind, Band};
+use crate::finding::{AnomalyKind, Band};
 
 fn decider() -> Decider {
     let mut one = Decider::new(DeciderConfig { budget_per_week: 1.0, salt: b"salt".to_vec(), adapts: Adapts::Never });

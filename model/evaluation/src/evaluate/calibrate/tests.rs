@@ -3,7 +3,7 @@
 use super::*;
 use crate::evaluate::scores::routine_scores;
 use hearthwatch_detector::alarm::Adapts;
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 
 const WEEK: usize = 1008;
 

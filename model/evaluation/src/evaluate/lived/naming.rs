@@ -1,7 +1,7 @@
 //! Which kinds name a fault rightly: what a resident who knew the fault would accept as its name.
 
 use super::FaultTried;
-use hearthwatch_detector::features::AnomalyKind as Kind;
+use hearthwatch_detector::finding::AnomalyKind as Kind;
 
 /// The kinds that name a fault of `family`; none for a family that no kind is for.
 fn right(family: &str) -> Option<&'static [Kind]> {

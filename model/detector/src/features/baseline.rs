@@ -5,11 +5,12 @@
 
 use crate::class::DeviceClass;
 use crate::experts::habits::Broken;
-use crate::experts::tail::Tail;
-use crate::features::{AnomalyKind, LN_STEPS_PER_WEEK, Normaliser, RoutineScore};
+use crate::features::Normaliser;
 use crate::features::{Learnt, Switching};
+use crate::finding::{AnomalyKind, LN_STEPS_PER_WEEK, RoutineScore};
 use crate::grid::STEP_SECONDS;
 use crate::reading::Noticeable;
+use crate::statistics::tail::Tail;
 
 /// The score of a value that the quantity cannot have: above every threshold.
 pub(crate) const PHYSICS_SCORE: f32 = 20.0;

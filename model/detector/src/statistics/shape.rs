@@ -5,8 +5,8 @@
 //! see and is a rule's to say ([`crate::rules`]).
 
 use crate::class::DeviceClass;
-use crate::features::robust;
 use crate::reading::EntityInfo;
+use crate::statistics::robust;
 
 /// Steps with a value below which no shape is told: two days.
 const STEPS_MIN: usize = 288;

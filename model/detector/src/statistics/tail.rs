@@ -1,6 +1,6 @@
 //! How unusual a value is among the last fortnight's: order statistics within, an exponential tail beyond.
 
-use crate::features::robust::quantile;
+use crate::statistics::robust::quantile;
 
 /// Values below which no tail is fitted: a day's steps.
 const SAMPLES_MIN: usize = 144;
