@@ -29,7 +29,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use hearthwatch_detector::alarm::AlarmEvent;
-use hearthwatch_detector::detector::{DetectorConfig, EntityScore, HomeDetector, Model, Voice};
+use hearthwatch_detector::detector::{AlarmMode, DetectorConfig, EntityScore, HomeDetector, Model};
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
 use hearthwatch_detector::unit::Conversion;
@@ -277,11 +277,11 @@ impl DetectorService {
             if reading.at <= closed {
                 continue;
             }
-            self.close_through(step_before(reading.at - 1), Voice::Quiet);
+            self.close_through(step_before(reading.at - 1), AlarmMode::LearnOnly);
             self.take(reading);
         }
         if self.closed.is_some() {
-            self.close_through(step_before(until), Voice::Quiet);
+            self.close_through(step_before(until), AlarmMode::LearnOnly);
         }
     }
 
@@ -295,7 +295,7 @@ impl DetectorService {
             self.restore();
             // Closing a step again changes nothing but the voice: what cannot be is said from now on, not only from the
             // end of the step.
-            self.detector.close_step(closed, Voice::Live);
+            self.detector.close_step(closed, AlarmMode::Raise);
             self.agree_with_detector(now);
             self.weigh_units();
             let unheard = self.detector.raise_unheard_dangers(now);
@@ -401,7 +401,7 @@ impl DetectorService {
     }
 
     /// Closes every step up to the one that ends at `last`.
-    fn close_through(&mut self, last: i64, voice: Voice) {
+    fn close_through(&mut self, last: i64, voice: AlarmMode) {
         while let Some(step_end) = self.closed.map(|closed| closed + STEP_SECONDS).filter(|end| *end <= last) {
             let report = self.detector.close_step(step_end, voice);
             let (rows, changes) = self.open.close(step_end, &report.scores);
@@ -411,9 +411,9 @@ impl DetectorService {
                 tracing::warn!(error = %error, step = step_end, "a step is not remembered");
             }
             self.closed = Some(step_end);
-            self.judged = voice == Voice::Live;
+            self.judged = voice == AlarmMode::Raise;
             match voice {
-                Voice::Live => {
+                AlarmMode::Raise => {
                     self.draw_question(&report);
                     self.tell(report.events, step_end, &report.scores);
                     self.show(Some((step_end, &report.scores)));
@@ -426,7 +426,7 @@ impl DetectorService {
                     }
                 }
                 // What ended while nobody listened has ended all the same.
-                Voice::Quiet => {
+                AlarmMode::LearnOnly => {
                     let ended = |event: &AlarmEvent| matches!(event, AlarmEvent::Ended(_));
                     self.tell(report.events.into_iter().filter(ended).collect(), step_end, &[]);
                     self.last_scores = report.scores;

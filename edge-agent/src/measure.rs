@@ -11,7 +11,7 @@ use crate::output::{stderr_line, stdout_line};
 use anyhow::Context;
 use clap::Args;
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_detector::detector::{AlarmMode, DetectorConfig, HomeDetector, Model};
 use hearthwatch_detector::grid::{FEATURES, STEP_SECONDS, WINDOW_STEPS};
 use hearthwatch_detector::network::Scorer;
 use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
@@ -149,7 +149,7 @@ fn home(model: &Arc<Model>, days: i64, arguments: &MeasureArguments) {
         for entity in 0..arguments.entities {
             detector.observe(&Reading { at, entity, value: Value::Number(wave(entity, step, steps_a_day)) });
         }
-        let voice = if step <= quiet { Voice::Quiet } else { Voice::Live };
+        let voice = if step <= quiet { AlarmMode::LearnOnly } else { AlarmMode::Raise };
         let time = timed(|| detector.close_step(at, voice));
         if step > quiet {
             times.push(time);

@@ -66,11 +66,11 @@ pub fn train(arguments: &TrainReleaseArguments) -> anyhow::Result<()> {
     })?;
     bar.finish(format!("{:?}", released.report.verdict));
     println!("network           {}", released.report.candidate);
-    println!("routine detector  {}", released.report.routine);
+    println!("routine detector  {}", released.report.baseline);
     println!("weights {}, file {}", released.weights_id, released.sha256);
     let artifact = Artifact::parse(&released.artifact)?;
     write(&arguments.out, "network.safetensors", &released.artifact)?;
-    write(&arguments.out, "routine-calibration.json", &serde_json::to_vec_pretty(artifact.routine_calibration())?)?;
+    write(&arguments.out, "baseline-calibration.json", &serde_json::to_vec_pretty(artifact.baseline_calibration())?)?;
     write(&arguments.out, "run.json", &serde_json::to_vec_pretty(&released)?)?;
     let card = card(artifact.manifest(), &released.weights_id, &released.report);
     write(&arguments.out, "model-card.md", card.as_bytes())?;

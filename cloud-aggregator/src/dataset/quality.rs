@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::drift::{Binned, FeatureProfile, PSI_ALARM, PageHinkley};
-use hearthwatch_detector::grid::{FEATURES, WINDOW_STEPS};
+use hearthwatch_detector::grid::{FEATURES, Feature, WINDOW_STEPS};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -20,13 +20,13 @@ const ORDINARY_ROWS: usize = 24;
 const FEATURE_LIMIT: f32 = 12.0;
 
 /// The feature that tells how many steps ago the last report came, as ln(1 + steps) / 3.
-const AGE_FEATURE: usize = 18;
+const AGE_FEATURE: usize = Feature::ReportAge.index();
 
 /// An age of six hours without a report, on that feature's scale: ln(1 + 36) / 3.
 const AGE_GAP: f32 = 1.2037;
 
 /// The feature whose ordinary size is watched as it comes in: the residual.
-const RESIDUAL_FEATURE: usize = 0;
+const RESIDUAL_FEATURE: usize = Feature::Residual.index();
 
 /// Windows below which no distribution is compared: 20 × 24 rows are the least that fill ten bins.
 const DRIFT_WINDOWS_MIN: usize = 20;

@@ -124,8 +124,8 @@ impl Learner for ModelLearner {
             figures: vec![
                 ("recall", candidate.report.candidate.recall.ratio()),
                 ("false_alarms_per_week", candidate.report.candidate.false_alarms_per_week),
-                ("routine_recall", candidate.report.routine.recall.ratio()),
-                ("routine_false_alarms_per_week", candidate.report.routine.false_alarms_per_week),
+                ("routine_recall", candidate.report.baseline.recall.ratio()),
+                ("routine_false_alarms_per_week", candidate.report.baseline.false_alarms_per_week),
             ],
             defences: Some(Defences {
                 over_quota: defended.over_quota,

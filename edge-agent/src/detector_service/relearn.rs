@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use hearthwatch_detector::detector::{EntityScore, HomeDetector, Model, Voice};
+use hearthwatch_detector::detector::{AlarmMode, EntityScore, HomeDetector, Model};
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_detector::reading::Reading;
 
@@ -65,7 +65,7 @@ impl DetectorService {
         match self.history.reader() {
             Ok(history) => {
                 // The past is judged by nobody, so the network need not look at it.
-                let detector = HomeDetector::new(self.config.clone(), Arc::new(Model::routine()));
+                let detector = HomeDetector::new(self.config.clone(), Arc::new(Model::baseline()));
                 let home = HomeEntities {
                     entities: self.detector.entities().to_vec(),
                     unlearnt: self.recent_faults(closed, closed),
@@ -121,8 +121,8 @@ impl DetectorService {
         }
         match relearning.detector() {
             Ok(taught) => {
-                taught.close_step(closed, Voice::Quiet);
-                self.detector.take_routine(taught, self.open.heard());
+                taught.close_step(closed, AlarmMode::LearnOnly);
+                self.detector.adopt_history(taught, self.open.heard());
                 self.relearnt = as_of;
                 self.leave_faults(closed);
                 tracing::info!("the home's routine is learnt anew");
@@ -176,7 +176,7 @@ impl DetectorService {
 
     /// Has the detector pass over the faults that are not stood in for: those since shortly before it was taught.
     pub(super) fn leave_faults(&mut self, now: i64) {
-        self.detector.leave_unlearnt(self.recent_faults(now, self.relearnt));
+        self.detector.exclude_from_learning(self.recent_faults(now, self.relearnt));
     }
 
     /// The faults that a detector taught as of `relearnt` has to pass over, as (entity, from, until].

@@ -59,7 +59,7 @@ async fn world_with(entity_id: &str, reason: &str, door: Door, memory: DeciderMe
     history.set_note("decider", &serde_json::to_string(&memory).unwrap()).unwrap();
     let (view, view_seen) = watch::channel(HomeView::default());
     let parts = DetectorParts {
-        model: Arc::new(Model::routine()),
+        model: Arc::new(Model::baseline()),
         model_version: ModelVersion::ROUTINE,
         history,
         salt: vec![1; 32],

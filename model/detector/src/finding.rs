@@ -160,7 +160,7 @@ impl Band {
 
 /// The baseline detector's judgement of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RoutineScore {
+pub struct BaselineScore {
     /// Minus the logarithm of how often a week a step as unusual as this is expected: 0 is once a week, 2.3 once in ten
     /// weeks. The deterministic rules are put on the same scale.
     pub score: f32,
@@ -179,7 +179,7 @@ pub struct RoutineScore {
     pub usual: f32,
 }
 
-impl RoutineScore {
+impl BaselineScore {
     /// The lowest score: a step like any other, once in every step of the week.
     pub const FLOOR: f32 = -LN_STEPS_PER_WEEK;
 
@@ -194,7 +194,7 @@ impl RoutineScore {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Finding {
     pub(crate) kind: AnomalyKind,
-    /// The figure that is told; its meaning by kind is in [`RoutineScore::amount`].
+    /// The figure that is told; its meaning by kind is in [`BaselineScore::amount`].
     pub(crate) amount: f32,
     /// What that figure usually stays below, or above.
     pub(crate) usual: f32,

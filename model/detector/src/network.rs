@@ -28,6 +28,3 @@ pub use weights::{NamedTensor, Weights};
 
 /// The quantile levels the network predicts, in the order of [`NetworkOutput::quantiles`].
 pub const QUANTILE_LEVELS: [f32; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
-
-/// Index of the feature whose next value the quantiles predict: the seasonal residual `r` leads every feature row.
-pub const RESIDUAL_FEATURE: usize = 0;

@@ -8,4 +8,4 @@ pub mod evaluate;
 #[doc(hidden)]
 pub mod fixtures;
 pub mod inject;
-pub mod rivals;
+pub mod reference_methods;

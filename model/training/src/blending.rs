@@ -28,7 +28,8 @@ pub(super) fn choose(prepared: &Prepared, scorer: &Scorer, config: &RetrainConfi
 fn found(prepared: &Prepared, scorer: &Scorer, weight: f32, config: &RetrainConfig) -> Evaluation {
     let blend = Blend::uniform(weight);
     let calibration = network_thresholds(prepared, scorer, &blend, config.threads);
-    let contender = Contender::Network { scorer, calibration: &calibration, blend: &blend, routine: &prepared.routine };
+    let contender =
+        Contender::Network { scorer, calibration: &calibration, blend: &blend, baseline: &prepared.baseline };
     replay(&prepared.calibrate, contender, config.gate.budget_per_week, config.threads, |_| {})
 }
 

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::fit::EpochRecord;
+use super::loss::EpochRecord;
 use hearthwatch_detector::network::{NamedTensor, Weights};
 
 /// Where a run keeps its checkpoints: a folder, a test's memory, or nowhere ([`NoCheckpoints`]).

@@ -65,7 +65,7 @@ pub struct RetrainConfig {
     pub anomaly_weight: f32,
     /// Windows of the validation sample.
     pub validation_windows: usize,
-    /// Weights of the routine score beside the logit that are tried on the calibration homes; a single one is taken as it
+    /// Weights of the baseline score beside the logit that are tried on the calibration homes; a single one is taken as it
     /// is. When a champion is fine-tuned its blend is kept.
     pub blend_weights: Vec<f32>,
     /// Homes whose answers are left out, one at a time, before a candidate that learnt from answers is let through: those that
@@ -73,7 +73,8 @@ pub struct RetrainConfig {
     #[serde(skip_serializing_if = "is_usual")]
     pub influence_homes: usize,
     /// By which thresholds the baseline detector speaks, as the candidate's rival and beside it.
-    pub routine_thresholds: RoutineThresholds,
+    #[serde(rename = "routine_thresholds", alias = "baseline_thresholds")]
+    pub baseline_thresholds: BaselineThresholds,
     /// What the gate asks for.
     pub gate: GatePolicy,
 }
@@ -81,7 +82,7 @@ pub struct RetrainConfig {
 /// Where the thresholds of the baseline detector come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum RoutineThresholds {
+pub enum BaselineThresholds {
     /// Those that homes use: the champion's, or those that ship with the program. The few calibration homes of a nightly run know less
     /// of homes than all those that the shipped thresholds were set on.
     Deployed,
@@ -119,7 +120,7 @@ impl RetrainConfig {
             patience: 10,
             learning_rate: 2e-3,
             hard_share: 0.2,
-            routine_thresholds: RoutineThresholds::Fitted,
+            baseline_thresholds: BaselineThresholds::Fitted,
             ..Self::default()
         }
     }
@@ -158,7 +159,7 @@ impl Default for RetrainConfig {
             validation_windows: 4096,
             blend_weights: vec![1.0],
             influence_homes: INFLUENCE_HOMES,
-            routine_thresholds: RoutineThresholds::Deployed,
+            baseline_thresholds: BaselineThresholds::Deployed,
             gate: GatePolicy::default(),
         }
     }

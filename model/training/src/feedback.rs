@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::TrainError;
+use super::error::TrainError;
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::network::WINDOW_VALUES;
 

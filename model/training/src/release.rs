@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use super::config::RetrainConfig;
 use super::corpus::Corpus;
-use super::fit::EpochRecord;
+use super::error::TrainError;
+use super::loss::EpochRecord;
+use super::progress::Progress;
 use super::retrain::RetrainRequest;
-use super::{Progress, TrainError};
 use hearthwatch_detector::network::Artifact;
 use hearthwatch_evaluation::dataset::{RecordedHome, registry};
 use hearthwatch_evaluation::evaluate::GateReport;

@@ -8,11 +8,14 @@ use super::checkpoint::{Checkpoints, NoCheckpoints};
 use super::config::RetrainConfig;
 use super::corpus::Corpus;
 use super::defence::{Defended, WithoutHome};
+use super::error::TrainError;
 use super::feedback::{self, FeedbackExample};
-use super::fit::{EpochRecord, Kept, Plan, Samplers, fit};
+use super::fit::{Kept, Plan, Samplers, fit};
+use super::loss::EpochRecord;
 use super::prepare::{Prepared, network_thresholds, prepare};
+use super::progress::Progress;
 use super::sampler::Sampler;
-use super::{Progress, TrainError, blending, class_gating};
+use super::{blending, class_gating};
 use hearthwatch_detector::alarm::{Blend, Calibration};
 use hearthwatch_detector::drift::FeatureProfile;
 use hearthwatch_detector::network::{Artifact, ArtifactParts, Lineage, Scorer, Weights, initial_weights};
@@ -191,7 +194,7 @@ impl Run<'_> {
             weights: fitted.weights,
             calibration,
             blend,
-            routine: prepared.routine.clone(),
+            baseline: prepared.baseline.clone(),
             training: serde_json::json!({ "config": config, "history": fitted.history }),
             lineage: Lineage {
                 homes: prepared.homes.clone(),
@@ -253,11 +256,11 @@ impl Run<'_> {
             done += 1;
             progress(Progress::Evaluating { done, total });
         };
-        let candidate = measured(prepared, scorer, (calibration, blend), &prepared.routine, config);
+        let candidate = measured(prepared, scorer, (calibration, blend), &prepared.baseline, config);
         tick();
         let champion = champion.map(|champion| {
-            let (own, routine) = ((champion.calibration(), champion.blend()), champion.routine_calibration());
-            let evaluation = measured(prepared, &champion.scorer(), own, routine, config);
+            let (own, baseline) = ((champion.calibration(), champion.blend()), champion.baseline_calibration());
+            let evaluation = measured(prepared, &champion.scorer(), own, baseline, config);
             tick();
             evaluation
         });
@@ -278,9 +281,10 @@ impl Run<'_> {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<GateReport, TrainError> {
         let Self { prepared, config, .. } = self;
-        let rivals = (evaluations.champion.as_ref(), evaluations.control.as_ref());
-        let gate =
-            |candidate: &Evaluation| judge(candidate, &prepared.routine_evaluation, rivals.0, rivals.1, &config.gate);
+        let references = (evaluations.champion.as_ref(), evaluations.control.as_ref());
+        let gate = |candidate: &Evaluation| {
+            judge(candidate, &prepared.baseline_evaluation, references.0, references.1, &config.gate)
+        };
         let report = gate(&evaluations.candidate);
         // From scratch the answers are one part of what a network is made of, and no control tells what they did.
         if evaluations.control.is_none() {
@@ -372,10 +376,10 @@ fn measured(
     prepared: &Prepared,
     scorer: &Scorer,
     (calibration, blend): (&Calibration, &Blend),
-    routine: &Calibration,
+    baseline: &Calibration,
     config: &RetrainConfig,
 ) -> Evaluation {
-    let contender = Contender::Network { scorer, calibration, blend, routine };
+    let contender = Contender::Network { scorer, calibration, blend, baseline };
     replay(&prepared.test, contender, config.gate.budget_per_week, config.threads, |_| {})
 }
 
@@ -397,7 +401,7 @@ fn measured_anew(
 ) -> Result<Evaluation, TrainError> {
     let scorer = Scorer::new(weights)?;
     let (calibration, blend) = set_up(prepared, &scorer, blend.clone(), config);
-    Ok(measured(prepared, &scorer, (&calibration, &blend), &prepared.routine, config))
+    Ok(measured(prepared, &scorer, (&calibration, &blend), &prepared.baseline, config))
 }
 
 #[cfg(test)]

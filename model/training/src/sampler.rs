@@ -5,8 +5,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::feedback::FeedbackExample;
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::grid::{FEATURES, STEP_SECONDS};
-use hearthwatch_detector::network::{RESIDUAL_FEATURE, Scorer, WINDOW_VALUES, tame};
+use hearthwatch_detector::grid::{FEATURES, Feature, STEP_SECONDS};
+use hearthwatch_detector::network::{Scorer, WINDOW_VALUES, tame};
 use hearthwatch_evaluation::dataset::{Label, LabelOrigin};
 use hearthwatch_evaluation::evaluate::{EntityTrace, HomePair, HomeTrace};
 use hearthwatch_evaluation::inject::Family;
@@ -16,10 +16,6 @@ const SHADOW_SECONDS: i64 = 86_400;
 
 /// Most of a fault's beginning that is passed over.
 const ONSET_SECONDS_MAX: i64 = 6 * 3600;
-
-/// Features that change sign with the value: residuals, differences, means, innovations. The others are sizes, ages and
-/// the time of day.
-const SIGNED: [usize; 11] = [0, 1, 2, 4, 5, 8, 9, 10, 12, 16, 17];
 
 /// Half the width of the uniform noise added to a training window's features, so that no window is seen twice alike.
 const JITTER: f32 = 0.15;
@@ -208,7 +204,7 @@ impl<'a> Sampler<'a> {
         let (index, trace) = (step as usize, self.normal[entity].source.trace);
         let window = trace.window(index).expect("normal steps are network-ready");
         let next = (index + 1 < trace.len() && trace.observed[index + 1].is_finite())
-            .then(|| trace.row(index + 1).map(|row| row[RESIDUAL_FEATURE]))
+            .then(|| trace.row(index + 1).map(|row| row[Feature::Residual.index()]))
             .flatten();
         batch.push(window, trace.class.index(), false, 1.0, next);
     }
@@ -231,11 +227,12 @@ impl Batch {
         let window = &mut self.windows[place * WINDOW_VALUES..(place + 1) * WINDOW_VALUES];
         // One jitter for the whole window and feature: it must not look like noise in time.
         let mut jitter = [0.0; FEATURES];
-        for feature in SIGNED {
+        let signed = || Feature::ALL.into_iter().filter(|feature| feature.is_signed()).map(Feature::index);
+        for feature in signed() {
             jitter[feature] = JITTER * (2.0 * rng.random::<f32>() - 1.0);
         }
         for row in window.chunks_exact_mut(FEATURES) {
-            for feature in SIGNED {
+            for feature in signed() {
                 row[feature] = if mirror { -row[feature] } else { row[feature] } + jitter[feature];
             }
         }

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::TrainError;
+use super::error::TrainError;
 use super::fit::optimizer;
 use super::loss::loss;
 use super::sampler::Batch;

@@ -131,7 +131,7 @@ pub fn run(arguments: &HomesArguments) -> anyhow::Result<()> {
     let source = data::find(arguments.data.as_deref(), &all)?;
     let mut models = vec![("shipped".to_owned(), Arc::new(Model::shipped()?))];
     if arguments.baseline {
-        models.push(("baseline".to_owned(), Arc::new(Model::routine())));
+        models.push(("baseline".to_owned(), Arc::new(Model::baseline())));
     }
     for path in &arguments.artifacts {
         let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;

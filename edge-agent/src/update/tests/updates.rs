@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::detector::{Margin, TrialWindow};
-use hearthwatch_detector::finding::RoutineScore;
+use hearthwatch_detector::finding::BaselineScore;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::{UpdateOutcome, UpdateStage};
 use jiff::Timestamp;
@@ -56,7 +56,10 @@ const FAULT: f32 = 9.0;
 
 fn windows(mood: f32) -> TrialWindows {
     let copies = |value, count| {
-        vec![TrialWindow { class: DeviceClass::Temperature, values: vec![value], routine: RoutineScore::calm() }; count]
+        vec![
+            TrialWindow { class: DeviceClass::Temperature, values: vec![value], baseline: BaselineScore::calm() };
+            count
+        ]
     };
     TrialWindows { recent: copies(mood, 12), canaries: copies(FAULT, 24), share: 0.1 }
 }

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::class::DeviceClass;
 use crate::finding::AnomalyKind;
 
-/// Weights of the routine score beside the logit. Chosen on calibration homes, carried by the artifact.
+/// Weights of the baseline score beside the logit. Chosen on calibration homes, carried by the artifact.
 ///
-/// Both are logarithms of odds: the logit by its loss, the routine score by construction. Were the two independent, they
+/// Both are logarithms of odds: the logit by its loss, the baseline score by construction. Were the two independent, they
 /// would simply add; since they look at the same values, the weight says how much of the second is news. Only surprise
 /// beyond once a week is added, so that where the routine sees nothing the logit stands alone.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -62,8 +62,8 @@ impl Blend {
 
     /// What is held against the network's threshold.
     #[must_use]
-    pub fn score(&self, class: DeviceClass, logit: f32, routine: f32) -> f32 {
-        let surprise = if routine > 0.0 { routine } else { 0.0 };
+    pub fn score(&self, class: DeviceClass, logit: f32, baseline: f32) -> f32 {
+        let surprise = if baseline > 0.0 { baseline } else { 0.0 };
         logit + self.weight(class) * surprise
     }
 

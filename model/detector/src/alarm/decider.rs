@@ -7,7 +7,7 @@ pub use config::{Adapts, DeciderConfig};
 
 use crate::alarm::evidence::Sustained;
 use crate::alarm::learnt::{Learnt, learnt};
-use crate::alarm::memory::{Context, Lesson, VerdictMemory};
+use crate::alarm::memory::{Context, RememberedAnswer, VerdictMemory};
 use crate::alarm::withheld::{Withheld, WithheldList};
 use crate::alarm::{
     Alarm, AlarmEvent, Evidence, LASTING_SECONDS_MAX, OFFSET_MAX, OFFSET_MIN, UnknownAlarm, Verdict, alarm_id,
@@ -465,7 +465,7 @@ impl Decider {
         let excess = alarm.score - alarm.threshold;
         let over = self.tracks.get(alarm.entity as usize).map_or(alarm.raised_at, |track| track.last_over);
         let lasted_hours = hours_between(alarm.raised_at, alarm.end.unwrap_or(over));
-        self.answers.learn(Lesson { alarm_id: id.to_owned(), context, excess, verdict, at, lasted_hours });
+        self.answers.learn(RememberedAnswer { alarm_id: id.to_owned(), context, excess, verdict, at, lasted_hours });
         Ok(None)
     }
 
@@ -559,10 +559,10 @@ impl Decider {
                 self.withheld.push(Withheld { entity, ..withheld });
             }
         }
-        for lesson in memory.answers.lessons() {
-            if let Some(entity) = moved(lesson.context.entity) {
-                let context = Context { entity, ..lesson.context };
-                self.answers.learn(Lesson { context, ..lesson.clone() });
+        for answer in memory.answers.all() {
+            if let Some(entity) = moved(answer.context.entity) {
+                let context = Context { entity, ..answer.context };
+                self.answers.learn(RememberedAnswer { context, ..answer.clone() });
             }
         }
     }

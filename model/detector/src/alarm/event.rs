@@ -57,7 +57,7 @@ pub struct Alarm {
     pub band: Option<Band>,
     /// In what way it is unusual.
     pub kind: AnomalyKind,
-    /// The figure behind `kind`, as in [`RoutineScore::amount`](crate::finding::RoutineScore::amount).
+    /// The figure behind `kind`, as in [`BaselineScore::amount`](crate::finding::BaselineScore::amount).
     #[serde(default)]
     pub amount: f32,
     /// What that figure usually stays below; 0 where the kind needs none.

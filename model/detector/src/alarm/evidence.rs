@@ -18,7 +18,7 @@ pub struct Evidence {
     pub threshold: f32,
     /// In what way it is unusual.
     pub kind: AnomalyKind,
-    /// The figure behind the kind (see [`RoutineScore`](crate::finding::RoutineScore)).
+    /// The figure behind the kind (see [`BaselineScore`](crate::finding::BaselineScore)).
     pub amount: f32,
     /// What that figure usually stays below.
     pub usual: f32,

@@ -1,6 +1,7 @@
 //! From scores to alarms: thresholds, sustained evidence, episodes, words, and what the resident's answers change.
 
 mod allowance;
+pub mod audit_sample;
 mod blend;
 mod calibration;
 mod decider;
@@ -10,7 +11,6 @@ mod grouping;
 mod learnt;
 mod memory;
 mod offset;
-pub mod probe;
 mod reason;
 mod severity;
 mod withheld;
@@ -27,7 +27,7 @@ pub use evidence::Evidence;
 pub use evidence::Sustained;
 pub use grouping::{CLOSE_SECONDS, Cause, Group, Onset, TOGETHER_SECONDS, group};
 pub use learnt::{Effect, Learnt};
-pub use memory::{Context, Lesson, VerdictMemory};
+pub use memory::{Context, RememberedAnswer, VerdictMemory};
 pub use offset::{LASTING_SECONDS_MAX, OFFSET_MAX, OFFSET_MIN, next_offset};
 pub use reason::reason;
 pub use severity::severity;

@@ -1,5 +1,5 @@
 //! One file for each way of noticing. Each gives its evidence on the scale of
-//! [`RoutineScore::score`](crate::finding::RoutineScore); none of them sees more than one home's past.
+//! [`BaselineScore::score`](crate::finding::BaselineScore); none of them sees more than one home's past.
 
 pub(crate) mod autoregression;
 pub(crate) mod event_rate;

@@ -1,6 +1,6 @@
 //! What is known of one entity when a step closes.
 
-use crate::finding::{Band, RoutineScore};
+use crate::finding::{Band, BaselineScore};
 use crate::grid::FEATURES;
 
 /// Turns a normalised residual (the first feature) into the unit that is shown, and back.
@@ -58,8 +58,8 @@ pub struct EntityStep {
     /// The features.
     pub features: [f32; FEATURES],
     /// The baseline detector's judgement.
-    pub routine: RoutineScore,
-    /// The routine expectation.
+    pub baseline: BaselineScore,
+    /// The baseline expectation.
     pub band: Option<Band>,
     /// Between residuals and units.
     pub normal: Normaliser,

@@ -7,11 +7,11 @@
 use crate::class::DeviceClass;
 use crate::features::baseline::judge_number;
 use crate::features::calendar::Clock;
-use crate::features::entity::{Around, Entity};
+use crate::features::entity::{Entity, HomeStep};
 use crate::features::intake::Closed;
 use crate::features::{FeatureExtractor, Normaliser};
-use crate::finding::RoutineScore;
-use crate::grid::{DAY_STEPS, STEP_SECONDS};
+use crate::finding::BaselineScore;
+use crate::grid::{DAY_STEPS, Feature, STEP_SECONDS};
 use crate::statistics::robust;
 
 /// A window, and what the baseline detector says at its end.
@@ -22,7 +22,7 @@ pub struct TrialWindow {
     /// `WINDOW_STEPS * FEATURES` numbers, oldest step first.
     pub values: Vec<f32>,
     /// The baseline detector's judgement of the newest step.
-    pub routine: RoutineScore,
+    pub baseline: BaselineScore,
 }
 
 /// Entities that are tried at a time. Eight copies of 33 KiB and 8 × 3 × 18 steps are some milliseconds of a small computer.
@@ -88,8 +88,8 @@ impl FeatureExtractor {
         SMALL
             .iter()
             .filter_map(|(fault, scales)| {
-                let (values, routine) = self.with_fault(entity, |step| fault.share(step) * scales * size, closed)?;
-                Some(TrialWindow { class: one.info.class, values, routine })
+                let (values, baseline) = self.with_fault(entity, |step| fault.share(step) * scales * size, closed)?;
+                Some(TrialWindow { class: one.info.class, values, baseline })
             })
             .collect()
     }
@@ -108,15 +108,15 @@ impl FeatureExtractor {
         chosen
             .flat_map(|index| LARGE.map(|fault| (*index, fault)))
             .filter_map(|(index, (fault, scales))| {
-                let (values, routine) = self.with_fault(index, |step| fault.share(step) * scales, closed)?;
-                Some(TrialWindow { class: self.entities[index].info.class, values, routine })
+                let (values, baseline) = self.with_fault(index, |step| fault.share(step) * scales, closed)?;
+                Some(TrialWindow { class: self.entities[index].info.class, values, baseline })
             })
             .collect()
     }
 
-    fn with_fault(&self, index: usize, fault: impl Fn(usize) -> f32, closed: i64) -> Option<(Vec<f32>, RoutineScore)> {
+    fn with_fault(&self, index: usize, fault: impl Fn(usize) -> f32, closed: i64) -> Option<(Vec<f32>, BaselineScore)> {
         let mut copy = self.entities[index].clone();
-        let mut routine = RoutineScore::calm();
+        let mut baseline = BaselineScore::calm();
         let mut scratch = Vec::new();
         for step in 0..FAULT_STEPS {
             let at = closed + STEP_SECONDS * (step as i64 + 1);
@@ -124,7 +124,7 @@ impl FeatureExtractor {
             let closed = Closed {
                 value: Some(value),
                 fresh: true,
-                heard: true,
+                received: true,
                 interval: Some(STEP_SECONDS),
                 age: Some(0),
                 ..Closed::default()
@@ -132,19 +132,19 @@ impl FeatureExtractor {
             let draft = copy.advance(
                 at,
                 &closed,
-                &Around { clock: &Clock::at(at, self.timezone()), lights: &[], heats: false },
+                &HomeStep { clock: &Clock::at(at, self.timezone()), lights: &[], heats: false },
                 &mut scratch,
             );
             let mut features = draft.features;
             let others = self.residuals_of_yesterday(step, index, draft.residual);
-            features[10] = self.class_median(&others, index, draft.residual);
+            features[Feature::ClassMedian.index()] = self.class_median(&others, index, draft.residual);
             let apart = copy.learnt.peers.as_ref().filter(|_| !draft.residual.is_nan());
             let apart = apart.map(|peers| (peers.residual(draft.residual, &others), &peers.tail));
-            features[17] = apart.map_or(0.0, |(residual, _)| residual.clamp(-CLIP, CLIP));
-            routine = judge_number(copy.voices(&draft).as_ref(), value, apart, &draft.rules);
+            features[Feature::PeerResidual.index()] = apart.map_or(0.0, |(residual, _)| residual.clamp(-CLIP, CLIP));
+            baseline = judge_number(copy.statistics(&draft).as_ref(), value, apart, &draft.rules);
             copy.keep_row(&features);
         }
-        Some((copy.window()?, routine))
+        Some((copy.window()?, baseline))
     }
 
     /// What every entity's residual was at this time yesterday, but for the one that is tried.
@@ -230,7 +230,7 @@ mod tests {
         assert!(clean.contains(&-last(1)), "burst ends low: {}", last(1));
         assert!(last(2) > 9.0, "spike: {}", last(2));
         // Rarer than once in twenty years, by its own statistics.
-        assert!(faults.iter().all(|fault| fault.routine.score > 1_000f32.ln()), "{faults:?}");
+        assert!(faults.iter().all(|fault| fault.baseline.score > 1_000f32.ln()), "{faults:?}");
     }
 
     #[test]

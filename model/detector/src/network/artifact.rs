@@ -34,10 +34,10 @@ pub struct ArtifactParts {
     pub weights: Weights,
     /// Thresholds on the network's score.
     pub calibration: Calibration,
-    /// How the routine score joins the logit.
+    /// How the baseline score joins the logit.
     pub blend: Blend,
     /// Thresholds on the baseline detector's score.
-    pub routine: Calibration,
+    pub baseline: Calibration,
     /// The training run's configuration.
     pub training: serde_json::Value,
     /// What it was made from.
@@ -70,7 +70,7 @@ impl Artifact {
     /// [`ArtifactError::Calibration`] for unusable curves, [`ArtifactError::Panicked`] when no CPU backend is built in,
     /// [`ArtifactError::NotFinite`] when the network's own outputs are not.
     pub fn new(parts: ArtifactParts) -> Result<Self, ArtifactError> {
-        let manifest = Manifest::new(parts.calibration, parts.blend, parts.routine, parts.training, parts.lineage);
+        let manifest = Manifest::new(parts.calibration, parts.blend, parts.baseline, parts.training, parts.lineage);
         let manifest_json =
             serde_json::to_string(&manifest).map_err(|error| ArtifactError::Manifest(error.to_string()))?;
         let manifest = Manifest::parse(&manifest_json)?;
@@ -163,7 +163,7 @@ impl Artifact {
         &self.manifest
     }
 
-    /// How the routine score joins the logit.
+    /// How the baseline score joins the logit.
     #[must_use]
     pub fn blend(&self) -> &Blend {
         &self.manifest.blend
@@ -177,8 +177,8 @@ impl Artifact {
 
     /// Thresholds on the baseline detector's score.
     #[must_use]
-    pub fn routine_calibration(&self) -> &Calibration {
-        &self.manifest.routine
+    pub fn baseline_calibration(&self) -> &Calibration {
+        &self.manifest.baseline
     }
 
     /// The network, on the CPU, proven by the golden vectors.

@@ -57,7 +57,7 @@ pub enum ArtifactError {
     /// A calibration curve that cannot be used.
     #[error("the artifact's {which} calibration is unusable: {fault}")]
     Calibration {
-        /// `network` or `routine`.
+        /// `network` or `baseline`.
         which: &'static str,
         /// What is wrong with it.
         fault: String,

@@ -37,11 +37,12 @@ pub struct Manifest {
     pub classes: Vec<String>,
     /// Thresholds on the network's score.
     pub calibration: Calibration,
-    /// Which classes the network judges, and how the routine score joins its logit.
+    /// Which classes the network judges, and how the baseline score joins its logit.
     #[serde(default, skip_serializing_if = "Blend::is_nothing")]
     pub blend: Blend,
     /// Thresholds on the baseline detector's score, for entities the network does not judge.
-    pub routine: Calibration,
+    #[serde(rename = "routine")]
+    pub baseline: Calibration,
     /// The training run's whole configuration, as the trainer wrote it.
     pub training: serde_json::Value,
     /// What it was made from.
@@ -116,7 +117,7 @@ impl Manifest {
     pub fn new(
         calibration: Calibration,
         blend: Blend,
-        routine: Calibration,
+        baseline: Calibration,
         training: serde_json::Value,
         lineage: Lineage,
     ) -> Self {
@@ -135,7 +136,7 @@ impl Manifest {
             classes: DeviceClass::ALL.iter().map(|class| class.as_str().to_owned()).collect(),
             calibration,
             blend,
-            routine,
+            baseline,
             training,
             lineage,
         }
@@ -169,7 +170,7 @@ impl Manifest {
         }
         check_classes(&manifest.classes)?;
         check_calibration("network", &manifest.calibration)?;
-        check_calibration("routine", &manifest.routine)?;
+        check_calibration("routine", &manifest.baseline)?;
         if !manifest.blend.is_sound() {
             let fault = format!("weights of the blend must lie between 0 and {}", Blend::WEIGHT_MAX);
             return Err(ArtifactError::Calibration { which: "network", fault });

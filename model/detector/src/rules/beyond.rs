@@ -3,9 +3,9 @@
 //!
 //! Statistics by the hour say nothing of what rests most of the time; that it never drew nearly so much is plain.
 
-use crate::statistics::daily_max::DailyMax;
 use crate::finding::AnomalyKind;
 use crate::finding::Finding;
+use crate::statistics::daily_max::DailyMax;
 
 /// Times the most of the last four weeks …
 const TIMES: f32 = 1.5;

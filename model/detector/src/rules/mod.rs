@@ -23,17 +23,17 @@ mod beyond;
 pub(crate) mod cold_room;
 pub(crate) mod cold_store;
 mod damp;
+mod entity_rules;
 pub(crate) mod flow;
 mod night;
 pub mod production;
 pub(crate) mod reports;
 pub(crate) mod running;
 mod sunlight;
-mod watch;
 
-pub(crate) use watch::{Scene, Watch};
+pub(crate) use entity_rules::{EntityRules, RuleInput};
 
-use crate::finding::{Finding, RoutineScore};
+use crate::finding::{BaselineScore, Finding};
 
 /// The score of a rule that has found something.
 pub const RULE_SCORE: f32 = 12.0;
@@ -41,7 +41,7 @@ pub const RULE_SCORE: f32 = 12.0;
 pub const RULE_THRESHOLD: f32 = 8.0;
 
 impl Finding {
-    pub(crate) fn score(self) -> RoutineScore {
-        RoutineScore { score: RULE_SCORE, kind: self.kind, amount: self.amount, usual: self.usual }
+    pub(crate) fn score(self) -> BaselineScore {
+        BaselineScore { score: RULE_SCORE, kind: self.kind, amount: self.amount, usual: self.usual }
     }
 }

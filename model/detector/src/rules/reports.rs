@@ -100,8 +100,8 @@ mod tests {
     #[test]
     fn a_sensor_that_loses_two_of_three_reports_is_told_within_a_day() {
         let mut reports = healthy();
-        let told = (0..DAY_STEPS).find(|step| reports.step(step.is_multiple_of(9), true).is_some());
-        assert!(told.is_some());
+        let found = (0..DAY_STEPS).find(|step| reports.step(step.is_multiple_of(9), true).is_some());
+        assert!(found.is_some());
     }
 
     #[test]

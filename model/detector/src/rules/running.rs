@@ -1,11 +1,11 @@
 //! On for longer than ever: a water heater, a dryer or an oven that never stops, a light or a door that was forgotten; and a
 //! compressor that never starts again.
 
-use crate::statistics::daily_max::DailyMax;
 use crate::class::DeviceClass;
 use crate::finding::AnomalyKind;
 use crate::finding::Finding;
 use crate::grid::STEP_SECONDS;
+use crate::statistics::daily_max::DailyMax;
 
 const HOUR: f32 = 3600.0 / STEP_SECONDS as f32;
 /// Runs that must have ended before the length of one means anything.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{Interval, bootstrap};
-use super::entrant::{Entrant, NotReady};
 use super::measure::{BenchEvent, BenchProgress, HomeRecord, measure};
+use super::method::{Method, NotReady};
 use super::metrics::delay::{Delay, delay};
 use super::metrics::false_alarms::{Disturbed, FalseAlarms, false_alarms};
 use super::metrics::strict_recall::strict_recall;
@@ -18,7 +18,7 @@ const SEED: u64 = 1;
 
 /// Everything that was measured of one entrant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EntrantResult {
+pub struct MethodResult {
     /// Its name.
     pub name: String,
     /// Homes by fold, training seed and name.
@@ -31,7 +31,8 @@ pub struct BenchReport {
     /// What was to be measured.
     pub protocol: Protocol,
     /// In the order of the entrants.
-    pub entrants: Vec<EntrantResult>,
+    #[serde(rename = "entrants")]
+    pub methods: Vec<MethodResult>,
 }
 
 /// One budget's figures of an entrant.
@@ -84,19 +85,19 @@ pub struct Line {
 pub fn bench(
     protocol: &Protocol,
     homes: &[RecordedHome],
-    entrants: &[&dyn Entrant],
+    methods: &[&dyn Method],
     threads: usize,
     progress: &mut dyn FnMut(BenchProgress),
 ) -> Result<BenchReport, NotReady> {
-    let mut results: Vec<EntrantResult> =
-        entrants.iter().map(|entrant| EntrantResult { name: entrant.name().to_owned(), homes: Vec::new() }).collect();
+    let mut results: Vec<MethodResult> =
+        methods.iter().map(|method| MethodResult { name: method.name().to_owned(), homes: Vec::new() }).collect();
     for fold in &protocol.folds {
-        let records = measure(protocol, fold, homes, entrants, threads, progress)?;
+        let records = measure(protocol, fold, homes, methods, threads, progress)?;
         for (result, records) in results.iter_mut().zip(records) {
             result.homes.extend(records);
         }
     }
-    Ok(BenchReport { protocol: protocol.clone(), entrants: results })
+    Ok(BenchReport { protocol: protocol.clone(), methods: results })
 }
 
 /// What is drawn with replacement: a home, or an entity where there is one home.
@@ -116,7 +117,7 @@ fn unit_of<'u, 'a>(units: &'u mut Units<'a>, key: Key) -> &'u mut Unit<'a> {
     units.entry(key.clone()).or_insert_with(|| Unit { key, ..Unit::default() })
 }
 
-impl EntrantResult {
+impl MethodResult {
     fn units(&self) -> Vec<Unit<'_>> {
         let mut names: Vec<&str> = self.homes.iter().map(|home| home.home.as_str()).collect();
         names.sort_unstable();
@@ -235,9 +236,9 @@ impl BenchReport {
     /// The table's lines. `reference` names the entrant that the others are held against.
     #[must_use]
     pub fn lines(&self, reference: &str) -> Vec<Line> {
-        let reference = self.entrants.iter().find(|entrant| entrant.name == reference);
-        let other = |entrant: &EntrantResult| reference.filter(|reference| reference.name != entrant.name);
-        self.entrants.iter().map(|entrant| entrant.line(&self.protocol, other(entrant))).collect()
+        let reference = self.methods.iter().find(|method| method.name == reference);
+        let other = |method: &MethodResult| reference.filter(|reference| reference.name != method.name);
+        self.methods.iter().map(|method| method.line(&self.protocol, other(method))).collect()
     }
 }
 

@@ -65,7 +65,7 @@ impl Stretch<'_> {
     fn score(&self, index: usize) -> f32 {
         let score = self.scores[index];
         // A rival's or a network's own score at such a step is its own, and counts.
-        let by_rule = score == self.entity.routine[index] && self.entity.kind[index].has_own_threshold();
+        let by_rule = score == self.entity.baseline[index] && self.entity.kind[index].has_own_threshold();
         if score.is_nan() || by_rule { f32::NEG_INFINITY } else { score }
     }
 }
@@ -188,7 +188,7 @@ fn marks(stretch: &Stretch<'_>, floor: f32, rules: Option<&Calibration>) -> Mark
     let mark = |index: usize| {
         let (score, kind) = (stretch.score(index), stretch.entity.kind[index]);
         let speaks = (score == f32::NEG_INFINITY || kind.is_rule()) && !kind.has_own_threshold();
-        let rule = if rules.is_some() && speaks { stretch.entity.routine[index] } else { f32::NEG_INFINITY };
+        let rule = if rules.is_some() && speaks { stretch.entity.baseline[index] } else { f32::NEG_INFINITY };
         let matters = score >= floor - HOLD_MARGIN || rule_floor.is_some_and(|floor| rule >= floor);
         matters.then_some(Mark { at: index as i64 * STEP_SECONDS, score, rule })
     };

@@ -20,7 +20,7 @@ use crate::dataset::{Label, LabelOrigin, RecordedHome};
 use crate::evaluate::outcome::Share;
 use crate::inject::{Family, InjectionPlan, inject};
 use hearthwatch_detector::alarm::{Alarm, AlarmEvent};
-use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_detector::detector::{AlarmMode, DetectorConfig, HomeDetector, Model};
 use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_detector::grid::{STEP_SECONDS, step_of};
 use hearthwatch_detector::reading::Reading;
@@ -122,7 +122,7 @@ pub fn live_through(home: &RecordedHome, model: &Arc<Model>, plan: &LivedPlan) -
 
     let mut run = Run::new(&clean, model, plan.budget_per_week);
     let mut lived = LivedHome { weeks: (last - first) as f64 / (7.0 * DAY_SECONDS as f64), ..LivedHome::empty(home) };
-    let mut tried: Vec<(FaultTried, Branch, Vec<Alarm>)> = Vec::new();
+    let mut run_faults: Vec<(FaultTried, Branch, Vec<Alarm>)> = Vec::new();
     let mut branches = branches.into_iter().peekable();
     let mut raised = Vec::new();
     let mut place = 0;
@@ -130,10 +130,10 @@ pub fn live_through(home: &RecordedHome, model: &Arc<Model>, plan: &LivedPlan) -
     while end <= last {
         while let Some(branch) = branches.next_if(|branch| branch.from < end) {
             let (fault, alarms) = run.clone().try_fault(&clean, place, &branch);
-            tried.push((fault, branch, alarms));
+            run_faults.push((fault, branch, alarms));
         }
         while let Some(reading) = clean.readings.get(place).filter(|reading| reading.at <= end) {
-            raised.extend(run.hear(reading));
+            raised.extend(run.observe(reading));
             place += 1;
         }
         raised.extend(run.close(end));
@@ -158,7 +158,7 @@ pub fn live_through(home: &RecordedHome, model: &Arc<Model>, plan: &LivedPlan) -
             });
         }
     }
-    for (mut fault, branch, alarms) in tried {
+    for (mut fault, branch, alarms) in run_faults {
         let found = alarms.iter().find(|alarm| !is_inherited(alarm, &raised));
         if let Some(alarm) = found {
             lived.note_sentence(alarm);
@@ -228,7 +228,7 @@ impl LivedHome {
         let mut end = step_of(first);
         while end <= last {
             while let Some(reading) = readings.next_if(|reading| reading.at <= end) {
-                alarms.extend(run.hear(reading));
+                alarms.extend(run.observe(reading));
             }
             alarms.extend(run.close(end));
             end += STEP_SECONDS;
@@ -319,12 +319,12 @@ impl Run {
         Self { detector }
     }
 
-    fn hear(&mut self, reading: &Reading) -> Vec<Alarm> {
+    fn observe(&mut self, reading: &Reading) -> Vec<Alarm> {
         raised(self.detector.observe(reading))
     }
 
     fn close(&mut self, end: i64) -> Vec<Alarm> {
-        raised(self.detector.close_step(end, Voice::Live).events)
+        raised(self.detector.close_step(end, AlarmMode::Raise).events)
     }
 
     /// Goes on from `place` in the clean readings with the fault's in the place of its entities'; gives the alarms of these, and what is
@@ -345,13 +345,13 @@ impl Run {
         while end <= branch.until + STEP_SECONDS {
             let mut events = Vec::new();
             while let Some(reading) = lead.next_if(|reading| reading.at <= end) {
-                events.extend(self.hear(reading));
+                events.extend(self.observe(reading));
             }
             while let Some(reading) = others.next_if(|reading| reading.at <= end) {
-                events.extend(self.hear(reading));
+                events.extend(self.observe(reading));
             }
             while let Some(reading) = own.next_if(|reading| reading.at <= end) {
-                events.extend(self.hear(reading));
+                events.extend(self.observe(reading));
             }
             events.extend(self.close(end));
             alarms.extend(events.into_iter().filter(|alarm| branch.covers(alarm.entity, alarm.raised_at)));
@@ -405,7 +405,7 @@ mod tests {
     #[test]
     fn a_fault_changes_nothing_of_the_clean_life_of_the_home() {
         let home = made_home(1, 35);
-        let model = Arc::new(Model::routine());
+        let model = Arc::new(Model::baseline());
         let with = live_through(&home, &model, &plan());
         let without = live_through(&home, &model, &LivedPlan { seeds: Vec::new(), ..plan() });
         assert!(!with.faults.is_empty());
@@ -415,7 +415,7 @@ mod tests {
 
     #[test]
     fn no_sentence_claims_that_a_usual_value_is_unusual() {
-        let lived = live_through(&made_home(2, 35), &Arc::new(Model::routine()), &plan());
+        let lived = live_through(&made_home(2, 35), &Arc::new(Model::baseline()), &plan());
         assert!(lived.sentences > 0);
         assert_eq!(lived.inside_own_band, 0);
     }

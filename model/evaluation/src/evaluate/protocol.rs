@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::entrant::Span;
+use super::method::Span;
 use super::metrics::vus_pr::Surface;
 use crate::dataset::RecordedHome;
 use crate::inject::Family;

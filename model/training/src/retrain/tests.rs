@@ -1,7 +1,7 @@
 //! A whole run in small: repeatable to the byte, refusing what it cannot use.
 
 use super::*;
-use crate::RoutineThresholds;
+use crate::BaselineThresholds;
 use crate::{DefencePolicy, HomeAnswer, defend};
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::network::WINDOW_VALUES;
@@ -60,14 +60,14 @@ fn the_artifact_says_what_it_was_made_from() {
 
 #[test]
 fn the_baseline_detector_speaks_by_the_thresholds_that_homes_run_unless_they_are_to_be_set_anew() {
-    let routine = |candidate: &Candidate| Artifact::parse(&candidate.artifact).unwrap().routine_calibration().clone();
+    let baseline = |candidate: &Candidate| Artifact::parse(&candidate.artifact).unwrap().baseline_calibration().clone();
     let first = run(&[], None, &config());
-    assert_eq!(routine(&first), *hearthwatch_detector::detector::Model::routine().routine_calibration());
-    let fitted = RetrainConfig { routine_thresholds: RoutineThresholds::Fitted, ..config() };
+    assert_eq!(baseline(&first), *hearthwatch_detector::detector::Model::baseline().baseline_calibration());
+    let fitted = RetrainConfig { baseline_thresholds: BaselineThresholds::Fitted, ..config() };
     let fitted = run(&[], None, &fitted);
-    assert_ne!(routine(&fitted), routine(&first));
+    assert_ne!(baseline(&fitted), baseline(&first));
     let next = run(&[], Some(&fitted.artifact), &config());
-    assert_eq!(routine(&next), routine(&fitted), "those of the champion");
+    assert_eq!(baseline(&next), baseline(&fitted), "those of the champion");
 }
 
 #[test]
@@ -111,8 +111,8 @@ fn without_its_only_teacher_a_candidate_is_what_replay_alone_would_have_made() {
 #[test]
 fn what_the_gate_lets_through_is_measured_without_each_home_and_held_where_one_alone_carries_it() {
     let evaluation = |found| made_up(6.0, 1, vec![events("drift", "power", found, 10); 6]);
-    let (candidate, routine) = (evaluation(8), evaluation(5));
-    let gate = |found: &Evaluation| judge(found, &routine, None, None, &config().gate);
+    let (candidate, baseline) = (evaluation(8), evaluation(5));
+    let gate = |found: &Evaluation| judge(found, &baseline, None, None, &config().gate);
     let answer = |home: &str| HomeAnswer { home: home.to_owned(), example: example(true) };
     let without = defend(&[answer("a"), answer("b")], &DefencePolicy::none()).without_each(2);
     let weighed = |without_b: usize| {

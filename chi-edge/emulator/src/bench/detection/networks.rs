@@ -6,12 +6,12 @@ use anyhow::Context as _;
 use clap::Args;
 use hearthwatch_detector::detector::Model;
 use hearthwatch_detector::network::{ARCHITECTURE_NAME, Artifact};
-use hearthwatch_evaluation::evaluate::{Blended, Detector, Entrant, Lesson, NotReady};
+use hearthwatch_evaluation::evaluate::{Blended, Detector, Method, NotReady, TrainingSplit};
 use hearthwatch_training::{FoldTrainer, RetrainConfig};
 
 /// Networks beside the one that ships.
 #[derive(Debug, Args)]
-pub struct NetworkEntrants {
+pub struct NetworkMethods {
     /// Also measures artifacts: a name for the table, then one file for each training seed. May be given again.
     #[arg(long, value_name = "NAME=FILE,FILE")]
     weights: Vec<String>,
@@ -27,17 +27,17 @@ pub struct NetworkEntrants {
     recipe: Option<PathBuf>,
 }
 
-impl NetworkEntrants {
+impl NetworkMethods {
     /// The entrants asked for.
-    pub fn entrants(&self, threads: usize) -> anyhow::Result<Vec<Box<dyn Entrant>>> {
-        let mut entrants: Vec<Box<dyn Entrant>> = Vec::new();
+    pub fn methods(&self, threads: usize) -> anyhow::Result<Vec<Box<dyn Method>>> {
+        let mut methods: Vec<Box<dyn Method>> = Vec::new();
         for asked in &self.weights {
             let (name, files) = asked.split_once('=').context("--weights wants NAME=FILE,FILE")?;
             let artifacts = files.split(',').map(|file| artifact(Path::new(file))).collect::<anyhow::Result<_>>()?;
-            entrants.push(Box::new(Saved { name: format!("network, {name}"), artifacts }));
+            methods.push(Box::new(Saved { name: format!("network, {name}"), artifacts }));
         }
         if self.trained == 0 {
-            return Ok(entrants);
+            return Ok(methods);
         }
         let config = RetrainConfig { threads, ..self.recipe()? };
         let trainer = |note: &str| -> anyhow::Result<FoldTrainer> {
@@ -45,9 +45,9 @@ impl NetworkEntrants {
             let trainer = FoldTrainer::new(name, config.clone(), self.trained);
             Ok(if self.from_shipped { trainer.starting_from(shipped_artifact()?.weights().clone()) } else { trainer })
         };
-        entrants.push(Box::new(trainer("")?.with_every_family()));
-        entrants.push(Box::new(trainer(", left out")?));
-        Ok(entrants)
+        methods.push(Box::new(trainer("")?.with_every_family()));
+        methods.push(Box::new(trainer(", left out")?));
+        Ok(methods)
     }
 
     fn recipe(&self) -> anyhow::Result<RetrainConfig> {
@@ -68,7 +68,7 @@ struct Saved {
     artifacts: Vec<Artifact>,
 }
 
-impl Entrant for Saved {
+impl Method for Saved {
     fn name(&self) -> &str {
         &self.name
     }
@@ -77,9 +77,9 @@ impl Entrant for Saved {
         (1..=self.artifacts.len() as u64).collect()
     }
 
-    fn prepare<'a>(&'a self, lesson: &Lesson<'_>) -> Result<Box<dyn Detector + 'a>, NotReady> {
-        let artifact = self.artifacts.get(lesson.seed as usize - 1);
-        let artifact = artifact.ok_or_else(|| NotReady(format!("{}: no file for seed {}", self.name, lesson.seed)))?;
+    fn prepare<'a>(&'a self, split: &TrainingSplit<'_>) -> Result<Box<dyn Detector + 'a>, NotReady> {
+        let artifact = self.artifacts.get(split.seed as usize - 1);
+        let artifact = artifact.ok_or_else(|| NotReady(format!("{}: no file for seed {}", self.name, split.seed)))?;
         Ok(Box::new(blended(artifact)))
     }
 }
@@ -88,7 +88,7 @@ impl Entrant for Saved {
 pub fn shipped() -> anyhow::Result<Blended> {
     match Model::shipped()? {
         Model::Network { scorer, blend, .. } => Ok(Blended { scorer: *scorer, blend }),
-        Model::Routine { .. } => anyhow::bail!("the model that ships is no network"),
+        Model::Baseline { .. } => anyhow::bail!("the model that ships is no network"),
     }
 }
 

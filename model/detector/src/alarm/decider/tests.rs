@@ -134,7 +134,7 @@ fn memory_survives_a_restart_in_which_the_entities_change_places() {
     }
     other.restore(memory);
     assert_eq!(other.alarms()[0].entity, 2);
-    assert_eq!(other.answers().lessons()[0].context.entity, 2);
+    assert_eq!(other.answers().all()[0].context.entity, 2);
     let ended = other.decide(12 * 3600, 12.0, &[Evidence { entity: 2, ..evidence(0.0) }], true);
     assert!(matches!(&ended.events[..], [AlarmEvent::Ended(alarm)] if alarm.id == raised[0].alarm().id));
 }

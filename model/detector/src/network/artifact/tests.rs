@@ -17,7 +17,7 @@ fn artifact(seed: u64) -> Artifact {
         weights: initial_weights(seed),
         calibration: calibration(),
         blend: Blend::default(),
-        routine: calibration(),
+        baseline: calibration(),
         training: serde_json::json!({"seed": seed}),
         lineage: Lineage::default(),
     })

@@ -1,7 +1,7 @@
 //! Thresholds that give the rates they promise.
 
 use super::*;
-use crate::evaluate::scores::routine_scores;
+use crate::evaluate::scores::baseline_scores;
 use hearthwatch_detector::alarm::Adapts;
 use hearthwatch_detector::finding::AnomalyKind;
 
@@ -18,7 +18,7 @@ fn bursts(every: usize) -> HomeTrace {
 }
 
 fn calibrated(home: &HomeTrace, rules: Option<&Calibration>) -> Calibration {
-    let scores = routine_scores(home);
+    let scores = baseline_scores(home);
     calibrate(&[Record { home, scores: &scores }], rules)
 }
 
@@ -52,11 +52,11 @@ fn rules_that_speak_beside_a_score_count_towards_the_rate() {
     for at in (250..10 * WEEK).step_by(WEEK / 2) {
         home.entities[0].kind[at] = AnomalyKind::Flat;
         home.entities[0].kind[at + 1] = AnomalyKind::Flat;
-        home.entities[0].routine[at] = 1000.0;
-        home.entities[0].routine[at + 1] = 1000.0;
+        home.entities[0].baseline[at] = 1000.0;
+        home.entities[0].baseline[at + 1] = 1000.0;
     }
     let quiet = bursts(100);
-    let scores = routine_scores(&quiet);
+    let scores = baseline_scores(&quiet);
     let with = calibrate(&[Record { home: &home, scores: &scores }], Some(&rules));
     let without = calibrate(&[Record { home: &quiet, scores: &scores }], Some(&rules));
     let at = |calibration: &Calibration| calibration.threshold(DeviceClass::Temperature, 3.0);
@@ -70,7 +70,7 @@ fn a_rule_with_a_threshold_of_its_own_moves_no_threshold_of_the_statistics() {
     for at in (250..10 * WEEK).step_by(WEEK / 2) {
         for at in [at, at + 1] {
             home.entities[0].kind[at] = AnomalyKind::Running;
-            home.entities[0].routine[at] = 1000.0;
+            home.entities[0].baseline[at] = 1000.0;
         }
     }
     assert_eq!(calibrated(&home, None), calibrated(&quiet, None));

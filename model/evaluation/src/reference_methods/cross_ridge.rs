@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::ar_ridge::{Linear, scaled};
 use super::grid::Grid;
-use super::refitted::Rival;
+use super::refitted::ReferenceMethod;
 use super::static_z::moments;
 
 /// Rows below which nothing is fitted: two days.
@@ -69,7 +69,7 @@ impl CrossRidge {
     }
 }
 
-impl Rival for CrossRidge {
+impl ReferenceMethod for CrossRidge {
     fn score(&self, home: &Grid, entity: usize, learn: Range<usize>, until: usize) -> Vec<f32> {
         let Some(shared) = self.fit(home, entity, learn.clone()) else { return vec![f32::NAN; until - learn.start] };
         let residual = |step: usize| {

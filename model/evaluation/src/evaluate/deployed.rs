@@ -7,7 +7,7 @@ use super::matching::{Outline, compare};
 use super::outcome::{Evaluation, HomeResult};
 use crate::dataset::RecordedHome;
 use hearthwatch_detector::alarm::{Alarm, AlarmEvent};
-use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_detector::detector::{AlarmMode, DetectorConfig, HomeDetector, Model};
 use hearthwatch_detector::grid::{STEP_SECONDS, step_of};
 
 /// A home to be judged on: a copy with events in it, and the same recording without.
@@ -90,8 +90,8 @@ fn alarms(home: &RecordedHome, from: i64, model: &Arc<Model>, budget_per_week: f
         while let Some(reading) = readings.next_if(|reading| reading.at <= step) {
             keep(detector.observe(reading), live);
         }
-        let voice = if live { Voice::Live } else { Voice::Quiet };
-        keep(detector.close_step(step, voice).events, live);
+        let mode = if live { AlarmMode::Raise } else { AlarmMode::LearnOnly };
+        keep(detector.close_step(step, mode).events, live);
     }
     raised
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::grid::Grid;
-use super::refitted::Rival;
+use super::refitted::ReferenceMethod;
 use hearthwatch_detector::statistics::ridge::solve;
 use hearthwatch_detector::statistics::robust;
 
@@ -87,7 +87,7 @@ impl ArRidge {
     }
 }
 
-impl Rival for ArRidge {
+impl ReferenceMethod for ArRidge {
     fn score(&self, home: &Grid, entity: usize, learn: Range<usize>, until: usize) -> Vec<f32> {
         let values = &home.values[entity][learn.start..until];
         let Some(fitted) = self.fit(&values[..learn.len()]) else { return vec![f32::NAN; values.len()] };

@@ -6,7 +6,7 @@ use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::grid::Grid;
-use super::refitted::Rival;
+use super::refitted::ReferenceMethod;
 
 /// Columns: the value, its last change, its mean over six hours.
 const COLUMNS: usize = 3;
@@ -153,7 +153,7 @@ impl Fitted {
     }
 }
 
-impl Rival for HalfSpaceTrees {
+impl ReferenceMethod for HalfSpaceTrees {
     fn score(&self, home: &Grid, entity: usize, learn: Range<usize>, until: usize) -> Vec<f32> {
         let values = &home.values[entity][learn.start..until];
         let rows: Vec<Option<[f32; COLUMNS]>> = (0..values.len()).map(|step| row(values, step)).collect();
