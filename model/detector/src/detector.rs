@@ -79,7 +79,7 @@ pub struct EntityScore {
     pub score: Option<f32>,
     /// What it is held against: calibration, the home's offset and its answers together.
     pub threshold: f32,
-    /// What was expected.
+    /// None while nothing is expected: too little history, or an on/off entity.
     pub band: Option<Band>,
     /// How rare the score is after the home's offset and its answers, whatever gave it
     /// ([`CalibrationCurve::rarity`](crate::alarm::CalibrationCurve::rarity)); none while the entity is too new to be judged. In
@@ -98,7 +98,7 @@ pub struct StepReport {
     pub events: Vec<AlarmEvent>,
 }
 
-/// Watches one home.
+/// Watches one home: readings in, a report a step out.
 #[derive(Debug, Clone)]
 pub struct HomeDetector {
     timezone: jiff::tz::TimeZone,
@@ -270,7 +270,7 @@ impl HomeDetector {
     }
 
     /// The rarity of evidence that lies by `margin` above all that is asked of it here: the fleet's threshold for this share of
-    /// the budget, what this home's offset and answers add, what a young entity's or an unproven network's word lacks.
+    /// the budget, what this home's offset and answers add, what a young entity's or an unproven network's score lacks.
     fn rarity(&self, evidence: &Evidence, margin: f32, share: f32, by_network: bool) -> f32 {
         let class = self.entities[evidence.entity as usize].class;
         let calibration = match &*self.model {
@@ -280,7 +280,7 @@ impl HomeDetector {
         calibration.rarity(class, calibration.threshold(class, share) + margin)
     }
 
-    /// One entity's evidence: the network's where it has a word, but a rule that speaks louder is heard. The second value
+    /// One entity's evidence: the network's where it has one, but a rule that exceeds its threshold by more goes first. The second value
     /// tells whether it is the network's.
     fn weigh(&self, step: &EntityStep, output: Option<&NetworkOutput>, share: f32) -> (Evidence, bool) {
         let info = &self.entities[step.entity as usize];
@@ -418,8 +418,8 @@ impl HomeDetector {
     }
 
     /// Takes over what `relearnt` has learnt of the same entities, in the place of what was learnt here: histories, experts, time
-    /// zone. Alarms, the evidence for them, answers, the model and what it was heard to say stay. Entities that came meanwhile begin anew; those that are
-    /// called otherwise, or go on in another unit, are here as they are now. `open` is what was heard in the open step. `relearnt` is of no
+    /// zone. Alarms, the evidence for them, answers, the model and what it has said stay. Entities that came meanwhile begin anew; those that are
+    /// called otherwise, or go on in another unit, are here as they are now. `open` is what was received in the open step. `relearnt` is of no
     /// use afterwards.
     pub fn adopt_history<'a>(&mut self, relearnt: &mut Self, open: impl IntoIterator<Item = &'a Reading>) {
         for (index, info) in (0u32..).zip(&self.entities) {
@@ -427,28 +427,28 @@ impl HomeDetector {
             relearnt.add_entity(info.clone());
         }
         open.into_iter().for_each(|reading| relearnt.extractor.observe(reading));
-        // A copy: all that was allocated while it was taught goes with it.
+        // A copy: all that was allocated while it learnt goes with it.
         self.extractor.copy_from(&relearnt.extractor);
         self.timezone.clone_from(&relearnt.timezone);
         self.seen.clone_from(&relearnt.seen);
         // What the network foresaw is in the scale of before.
     }
 
-    /// Goes on with another model; histories and answers stay. The baseline detector judges until the network was heard here, or somebody
+    /// Goes on with another model; histories and answers stay. The baseline detector judges until the network was observed here, or somebody
     /// who went through the past with it tells ([`Self::take_records`]).
     pub fn replace_model(&mut self, model: Arc<Model>) {
         self.model = model;
         self.records.iter_mut().for_each(|record| *record = NetworkRecord::new());
     }
 
-    /// What the network was heard to say of each entity.
+    /// What the network has said of each entity.
     #[must_use]
     pub fn records(&self) -> NetworkRecords {
         let ids = self.entities.iter().map(|info| info.entity_id.clone());
         NetworkRecords { model: Arc::clone(&self.model), entities: ids.zip(self.records.iter().cloned()).collect() }
     }
 
-    /// Takes what another detector heard the same network say of the same entities; of another network it says nothing.
+    /// Takes what another detector recorded of the same network of the same entities; of another network it says nothing.
     pub fn take_records(&mut self, heard: &NetworkRecords) {
         if !Arc::ptr_eq(&heard.model, &self.model) {
             return;
@@ -522,7 +522,7 @@ impl HomeDetector {
         self.decider.budget()
     }
 
-    /// Windows with a known fault at their end, put into copies of the home's own recent stream: what a model must hear.
+    /// Windows with a known fault at their end, put into copies of the home's own recent stream: what a model must notice.
     /// `turn` chooses the entities; empty in a home that is too young.
     #[must_use]
     pub fn synthetic_faults(&self, turn: u64) -> Vec<TrialWindow> {

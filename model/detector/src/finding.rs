@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// ln of the 1,008 steps of a week.
 pub(crate) const LN_STEPS_PER_WEEK: f32 = 6.9157;
 
-/// In what way something is unusual; the kind whose evidence speaks loudest names an alarm.
+/// In what way something is unusual; the kind whose evidence is strongest names an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnomalyKind {
@@ -144,7 +144,7 @@ impl AnomalyKind {
 pub struct Band {
     /// Below this is unusual.
     pub low: f32,
-    /// The expectation.
+    /// The median of this time of day.
     pub expected: f32,
     /// Above this is unusual.
     pub high: f32,
@@ -164,7 +164,7 @@ pub struct BaselineScore {
     /// Minus the logarithm of how often a week a step as unusual as this is expected: 0 is once a week, 2.3 once in ten
     /// weeks. The deterministic rules are put on the same scale.
     pub score: f32,
-    /// What speaks loudest.
+    /// Of the expert or rule with the highest score.
     pub kind: AnomalyKind,
     /// The figure behind `kind`, for the reason that is given: the step's value (`Level`, `Pattern`), the unannounced
     /// move (`Change`), the usual move from step to step (`Noise`), the distance from what the peers say (`Peers`), hours
@@ -183,7 +183,7 @@ impl BaselineScore {
     /// The lowest score: a step like any other, once in every step of the week.
     pub const FLOOR: f32 = -LN_STEPS_PER_WEEK;
 
-    /// Nothing to say.
+    /// The lowest score there is, as of a step like any other.
     #[must_use]
     pub fn calm() -> Self {
         Self { score: Self::FLOOR, kind: AnomalyKind::Level, amount: 0.0, usual: 0.0 }

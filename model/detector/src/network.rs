@@ -8,6 +8,7 @@ mod artifact;
 mod device;
 mod error;
 mod inference;
+mod initial;
 mod layout;
 mod manifest;
 mod patch_tree;
@@ -17,9 +18,8 @@ mod weights;
 pub use artifact::{Artifact, ArtifactParts};
 pub use device::{DeviceError, DeviceKind};
 pub use error::ArtifactError;
-pub use layout::{
-    ARCHITECTURE_NAME, CLASS_SLOTS, OUTPUTS, PARAMETER_COUNT, WINDOW_VALUES, initial_weights, one_hot, tame,
-};
+pub use initial::initial_weights;
+pub use layout::{ARCHITECTURE_NAME, CLASS_SLOTS, OUTPUTS, PARAMETER_COUNT, WINDOW_VALUES, one_hot, tame};
 pub use manifest::{ARTIFACT_FORMAT_VERSION, Architecture, Lineage, LineageHome, Manifest};
 pub use patch_tree::Network;
 pub(crate) use scorer::MICRO_BATCH;

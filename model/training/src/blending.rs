@@ -1,4 +1,4 @@
-//! Choosing the blend: how loudly the baseline detector speaks beside a network, decided on calibration homes.
+//! Choosing the blend: how much the baseline detector counts beside a network, decided on calibration homes.
 
 use std::collections::BTreeMap;
 

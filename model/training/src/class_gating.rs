@@ -9,7 +9,7 @@ use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::network::Scorer;
 use hearthwatch_evaluation::evaluate::{Contender, Evaluation, GatePolicy, paired_difference, replay};
 
-/// The classes that a network earned on the calibration homes, which taught it nothing but when to stop, with thresholds and
+/// The classes that a network earned on the calibration homes, which it was not trained on, only stopped by, with thresholds and
 /// budget as deployed. The blend must let it speak everywhere.
 pub(super) fn earned(
     prepared: &Prepared,

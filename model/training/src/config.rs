@@ -23,9 +23,9 @@ pub struct RetrainConfig {
     pub test_days: i64,
     /// Most training homes; the first by the hash of their names.
     pub train_homes_max: usize,
-    /// Most calibration homes.
+    /// Most calibration homes; the first by the hash of their names.
     pub calibrate_homes_max: usize,
-    /// Most test homes.
+    /// Most test homes; the first by the hash of their names.
     pub test_homes_max: usize,
     /// Most entities of a home; recordings with more keep their first ones.
     pub entities_max: usize,
@@ -72,7 +72,7 @@ pub struct RetrainConfig {
     /// weigh most. Each costs a fine-tuning and a measurement.
     #[serde(skip_serializing_if = "is_usual")]
     pub influence_homes: usize,
-    /// By which thresholds the baseline detector speaks, as the candidate's rival and beside it.
+    /// By which thresholds the baseline detector speaks, as what the candidate is compared with, and beside it.
     #[serde(rename = "routine_thresholds", alias = "baseline_thresholds")]
     pub baseline_thresholds: BaselineThresholds,
     /// What the gate asks for.
@@ -99,7 +99,7 @@ fn is_usual(homes: &usize) -> bool {
 }
 
 impl RetrainConfig {
-    /// What the weights that ship are trained with: the longer recipe, taught and tried against every family there is
+    /// What the weights that ship are trained with: the longer recipe, trained and measured against every family there is
     /// (docs/measurements/2026-11-30-training-tries.md).
     #[must_use]
     pub fn release(seed: u64) -> Self {

@@ -49,7 +49,7 @@ impl Corpus {
         Self { train: cut(&self.train), calibrate: cut(&self.calibrate), test: cut(&self.test) }
     }
 
-    /// Number of homes.
+    /// Homes of all three roles together.
     #[must_use]
     pub fn len(&self) -> usize {
         self.train.len() + self.calibrate.len() + self.test.len()

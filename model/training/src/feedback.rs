@@ -6,12 +6,12 @@ use super::error::TrainError;
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::network::WINDOW_VALUES;
 
-/// One answered window.
+/// A window that a resident answered about, as the network sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeedbackExample {
     /// `WINDOW_STEPS * FEATURES` values, oldest step first.
     pub window: Vec<f32>,
-    /// What the entity measures.
+    /// The class of the entity, which the network sees, too.
     pub class: DeviceClass,
     /// Whether the resident confirmed it.
     pub anomalous: bool,

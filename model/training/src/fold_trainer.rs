@@ -44,7 +44,7 @@ impl FoldTrainer {
         Self { name, config, seeds, every_family: false, start: None, homes: Mutex::new(None) }
     }
 
-    /// Is taught the families, too, that the fold would leave out: for the figure over all families.
+    /// Is trained on the families, too, that the fold would leave out: for the figure over all families.
     #[must_use]
     pub fn with_every_family(self) -> Self {
         Self { every_family: true, ..self }

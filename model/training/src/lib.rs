@@ -29,7 +29,7 @@ pub use corpus::Corpus;
 pub use defence::{DefencePolicy, Defended, HomeAnswer, WithoutHome, defend};
 pub use error::TrainError;
 pub use feedback::FeedbackExample;
-pub use fold::{CROSS_FIT_PARTS, cross_fit, leave_set_out};
+pub use fold::{cross_fit, leave_set_out};
 pub use fold_trainer::FoldTrainer;
 pub use loss::EpochRecord;
 pub use prepare::{Prepared, prepare, prepare_test};

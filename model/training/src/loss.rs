@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::sampler::Batch;
 use hearthwatch_detector::network::{CLASS_SLOTS, Network, QUANTILE_LEVELS, WINDOW_VALUES, one_hot};
 
-/// One epoch's losses.
+/// Losses of one epoch: [`loss`] with the run's anomaly weight.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
-    /// From 1.
+    /// Counted from 1.
     pub epoch: usize,
     /// Mean over the epoch's batches.
     pub training_loss: f32,

@@ -46,12 +46,6 @@ impl Prepared {
         &self.baseline_evaluation
     }
 
-    /// The test homes as twins, for trying other models.
-    #[must_use]
-    pub fn test_homes(&self) -> &[HomePair] {
-        &self.test
-    }
-
     /// How the features of the clean training homes are distributed: what later data are held against. One row
     /// in 37 is looked at.
     #[must_use]

@@ -15,16 +15,16 @@ use hearthwatch_evaluation::evaluate::GateReport;
 /// What a release run gives: the artifact to be committed, and the record to be kept beside it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Release {
-    /// The artifact's bytes.
+    /// To be written to a file of its own: the record leaves it out.
     #[serde(skip)]
     pub artifact: Vec<u8>,
     /// Its canonical weights id.
     pub weights_id: String,
     /// SHA-256 in hex of the bytes.
     pub sha256: String,
-    /// The run's configuration.
+    /// With it and the same homes the run gives the same bytes.
     pub config: RetrainConfig,
-    /// Losses by epoch.
+    /// One record an epoch; the weights are those of the lowest validation loss.
     pub history: Vec<EpochRecord>,
     /// The gate's report on held-out homes.
     pub report: GateReport,
@@ -35,7 +35,7 @@ pub struct Release {
 /// Trains the weights that ship from those of `homes` whose sets may ship; the others are left out and named.
 ///
 /// # Errors
-/// Any [`TrainError`].
+/// As [`RetrainRequest::run`]; there is no champion, feedback or checkpoint.
 pub fn release(
     homes: Vec<RecordedHome>,
     config: &RetrainConfig,

@@ -26,13 +26,13 @@ use hearthwatch_evaluation::evaluate::{
 /// A trained model with the gate's opinion of it.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// The artifact's bytes.
+    /// As [`Artifact::to_bytes`] writes them: the same run gives the same bytes.
     pub artifact: Vec<u8>,
     /// The gate's report, whichever way it went.
     pub report: GateReport,
-    /// The configuration of the run.
+    /// With it, the corpus, the answers and the champion the run can be repeated.
     pub config: RetrainConfig,
-    /// Losses by epoch.
+    /// One record an epoch; the weights are those of the lowest validation loss.
     pub history: Vec<EpochRecord>,
     /// What the gate's figures of the candidate were made from, home by home and event by event.
     pub evaluation: Evaluation,
@@ -112,7 +112,9 @@ impl<'a> RetrainRequest<'a> {
     /// Trains, sets up and judges a candidate.
     ///
     /// # Errors
-    /// Any [`TrainError`].
+    /// [`TrainError::NoHomes`] and [`TrainError::NoFaults`] for a corpus that is too small, [`TrainError::FeedbackShape`] for an
+    /// answer with another window, [`TrainError::Artifact`] for a champion that does not read, [`TrainError::Device`],
+    /// [`TrainError::Checkpoint`] and [`TrainError::Diverged`] of the training itself.
     pub fn run(self, progress: &mut dyn FnMut(Progress)) -> Result<Candidate, TrainError> {
         let champion = self.champion.map(Artifact::parse).transpose()?;
         let prepared = self.homes.prepared(champion.as_ref(), self.config, progress)?;
@@ -128,7 +130,7 @@ impl<'a> RetrainRequest<'a> {
     /// not count.
     ///
     /// # Errors
-    /// Any [`TrainError`].
+    /// As [`Self::run`], but for champion and checkpoints.
     pub fn fine_tune(self, start: &Weights, progress: &mut dyn FnMut(Progress)) -> Result<Weights, TrainError> {
         let prepared = self.homes.prepared(None, self.config, progress)?;
         feedback::check(self.feedback)?;
@@ -232,7 +234,7 @@ impl Run<'_> {
         let fingerprint = fingerprint(config, &start, prepared, feedback::content_hash(feedback).as_deref());
         let mut kept = Kept { checkpoints, part: "candidate", fingerprint };
         let (weights, history) = fit(&start, &mut samplers, &plan(share), config, &mut kept, progress)?;
-        // The fair rival of feedback is as much training from the same start without it.
+        // The fair comparison for feedback is as much training from the same start without it.
         let control = if fine_tuning && !feedback.is_empty() {
             kept.part = "control";
             Some(fit(&start, &mut samplers, &plan(0.0), config, &mut kept, progress)?.0)

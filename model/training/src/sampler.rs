@@ -34,11 +34,11 @@ const HARD_GATHER: usize = 256;
 pub(super) struct Batch {
     /// `n * WINDOW_VALUES` values.
     pub windows: Vec<f32>,
-    /// Device class indices.
+    /// `n` values of [`DeviceClass::index`].
     pub classes: Vec<usize>,
     /// 1 inside a fault, 0 in normal time.
     pub labels: Vec<f32>,
-    /// Weight of the label.
+    /// Of the label in the cross-entropy: 1, or what an answer weighs.
     pub weights: Vec<f32>,
     /// The next step's residual.
     pub targets: Vec<f32>,
@@ -246,7 +246,7 @@ impl Batch {
     }
 }
 
-/// How long a fault goes on before it can be told from normal time: nothing is taught there, in either direction.
+/// How long a fault goes on before it can be told from normal time: nothing is trained on there, in either direction.
 fn onset(label: &Label) -> i64 {
     let length = (label.end - label.start).max(0);
     let share = if label.family == Family::Drift.as_str() {

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::grid::DAY_STEPS;
 
 /// Share of all questions that are drawn at random.
-pub const AUDIT_SHARE: f64 = 0.1;
+const AUDIT_SHARE: f64 = 0.1;
 /// Edges of the strata, as score less threshold: just below, well below, and everyday. A few lie near the threshold and
 /// most far from it; each stratum is drawn as often, so that the few are seen at all.
 const STRATA: [f32; 2] = [-2.0, -5.0];

@@ -5,6 +5,7 @@ mod go_back;
 
 pub use config::{Adapts, DeciderConfig};
 
+use crate::alarm::event::MERGE_SECONDS;
 use crate::alarm::evidence::Sustained;
 use crate::alarm::learnt::{Learnt, learnt};
 use crate::alarm::memory::{Context, RememberedAnswer, VerdictMemory};
@@ -19,8 +20,6 @@ use crate::reading::EntityInfo;
 
 /// Alarms that are remembered: at an alarm a day well over a year's; at about 400 bytes each 200 KiB.
 pub const ALARMS_MAX: usize = 512;
-/// An alarm that comes back this soon is the same episode: six hours.
-pub const MERGE_SECONDS: i64 = 6 * 3600;
 /// An alarm without evidence for this long is over: one hour.
 pub const QUIET_SECONDS: i64 = 3600;
 /// Evidence holds an alarm down to this far below the threshold: no fluttering at the edge.
@@ -55,9 +54,9 @@ pub struct DeciderMemory {
     pub entity_ids: Vec<String>,
     /// The alarms with their circumstances, oldest first.
     pub alarms: Vec<(Alarm, Context)>,
-    /// The answers.
+    /// Of all alarms, those included that are no longer kept.
     pub answers: VerdictMemory,
-    /// The home's offset.
+    /// Added to every threshold of the home, within `OFFSET_MIN..=OFFSET_MAX`.
     pub offset: f32,
     /// When there was evidence last, in the order of `entity_ids`; none in what older versions wrote.
     #[serde(default)]
@@ -438,7 +437,7 @@ impl Decider {
     }
 
     /// Takes a resident's answer, given at `at`; the last one about an alarm counts. *Expected* of a sensor that warns says that it
-    /// was a test: the alarm, if it lasts, is over, and its end is returned. It teaches nothing: the next time that the sensor
+    /// was a test: the alarm, if it lasts, is over, and its end is returned. It is not learnt from: the next time that the sensor
     /// turns on is a new alarm.
     ///
     /// # Errors
@@ -486,7 +485,7 @@ impl Decider {
         self.config.budget_per_week = budget_per_week;
     }
 
-    /// The home's secret.
+    /// What alarm ids and audit samples are derived from; never sent.
     pub(crate) fn salt(&self) -> &[u8] {
         &self.config.salt
     }
@@ -568,7 +567,7 @@ impl Decider {
     }
 }
 
-/// JSON has no word for what is no number, and an alarm must be read back.
+/// JSON has no notation for what is no number, and an alarm must be read back.
 fn finite(figure: f32) -> f32 {
     if figure.is_finite() { figure } else { 0.0 }
 }

@@ -8,6 +8,9 @@ use crate::finding::{AnomalyKind, Band};
 /// Hexadecimal digits of an alarm's id: 64 bits, so that a home with 10⁵ alarms has a collision with p < 10⁻⁹.
 const ID_DIGITS: usize = 16;
 
+/// An alarm that comes back this soon is the same episode: six hours.
+pub const MERGE_SECONDS: i64 = 6 * 3600;
+
 /// How much an alarm matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -88,11 +91,11 @@ impl AlarmEvent {
     }
 }
 
-/// A resident's answer.
+/// A resident's answer, as it is stored and sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// It was real.
+    /// A fault: never quietened, and a positive example.
     Confirmed,
     /// It was a nuisance.
     Dismissed,

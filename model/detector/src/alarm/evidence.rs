@@ -7,7 +7,7 @@ const LOOK_STEPS: usize = 3;
 /// … of which this many must be above the threshold: no alarm on one sample.
 const NEEDED: usize = 2;
 
-/// One entity's step.
+/// How unusual one entity's step is, and by which threshold it is judged.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Evidence {
     /// Index in the home's list of entities.
@@ -22,9 +22,9 @@ pub struct Evidence {
     pub amount: f32,
     /// What that figure usually stays below.
     pub usual: f32,
-    /// The value.
+    /// In the unit that is shown; of an on/off entity its share of time on. None while it is unknown.
     pub observed: Option<f32>,
-    /// What was expected.
+    /// None where nothing in particular is expected.
     pub band: Option<Band>,
 }
 

@@ -8,10 +8,10 @@ use crate::finding::AnomalyKind;
 
 /// Alarms of one kind of silence or standstill, or of one device, that begin within this time have one cause: half an hour,
 /// three steps.
-pub const TOGETHER_SECONDS: i64 = 30 * 60;
+const TOGETHER_SECONDS: i64 = 30 * 60;
 
 /// Other alarms of one room must begin closer, two steps: much that is unrelated happens within half an hour.
-pub const CLOSE_SECONDS: i64 = 20 * 60;
+const CLOSE_SECONDS: i64 = 20 * 60;
 
 /// Members from which on a silence is sought outside its entities: two may be chance, three in half an hour are not.
 const CONNECTION_MEMBERS_MIN: usize = 3;

@@ -22,7 +22,7 @@ pub enum Effect {
         /// The alarm that was confirmed.
         by: String,
     },
-    /// The answer teaches nothing.
+    /// The answer is not learnt from.
     Nothing,
 }
 
@@ -37,13 +37,13 @@ pub struct Learnt {
     pub kind: AnomalyKind,
     /// Above (1) or below (−1) the expectation; 0 where there is no telling.
     pub direction: i8,
-    /// The answer.
+    /// The one that counts, were several given.
     pub verdict: Verdict,
     /// When it was given, in Unix seconds.
     pub answered_at: i64,
     /// The hours of the home's day, from and to, that it is about; none when it is about all of them. May pass midnight.
     pub hours: Option<(f32, f32)>,
-    /// What it does.
+    /// Worked out from all answers as they stand now.
     pub effect: Effect,
 }
 

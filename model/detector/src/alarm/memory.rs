@@ -3,7 +3,7 @@
 //! A dismissal raises the threshold of that entity, in that direction and manner and around that time of day, by what the
 //! alarm exceeded it and a margin: the same thing again stays below, something plainly bigger still speaks. What was
 //! confirmed is never quietened: not at its time of day, and at no other when it comes as strong as it did. "Expected"
-//! teaches nothing. Answers can be changed and taken back; the last one counts.
+//! is not learnt from. Answers can be changed and taken back; the last one counts.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ const MARGIN: f32 = 3.0;
 /// As a share of the excess, likewise.
 const EXCESS_SHARE: f32 = 1.25;
 /// The most that dismissals raise a threshold, in units of the score: e⁻¹⁵ of the rate.
-pub const PENALTY_MAX: f32 = 15.0;
+const PENALTY_MAX: f32 = 15.0;
 /// Within this many hours of the same time of day it is the same nuisance …
 const SAME_HOURS: f32 = 2.0;
 /// … and beyond this many it is another.
@@ -32,7 +32,7 @@ const LASTING_HOURS_MAX: f32 = 12.0;
 pub struct Context {
     /// Index of the entity.
     pub entity: u32,
-    /// In what way.
+    /// Related statistical kinds count as nearly the same.
     pub kind: AnomalyKind,
     /// Above (1) or below (−1) the expectation; 0 where there is no telling.
     pub direction: i8,
@@ -45,7 +45,7 @@ pub struct Context {
 pub struct RememberedAnswer {
     /// The alarm that was answered.
     pub alarm_id: String,
-    /// Its circumstances.
+    /// When the alarm was raised.
     pub context: Context,
     /// By how much it exceeded its threshold.
     pub excess: f32,

@@ -15,17 +15,15 @@ mod reason;
 mod severity;
 mod withheld;
 
-pub use allowance::{SPAN_SECONDS, TIMES_BUDGET, allowance, may_raise};
+pub use allowance::{SPAN_SECONDS, allowance, may_raise};
 pub use blend::{Blend, doubt};
 pub use calibration::{Calibration, CalibrationCurve};
 pub use decider::HOLD_MARGIN;
-pub use decider::{
-    ALARMS_MAX, Adapts, Decider, DeciderConfig, DeciderMemory, Decision, FAR_ABOVE, MERGE_SECONDS, QUIET_SECONDS,
-};
-pub use event::{Alarm, AlarmEvent, Severity, UnknownAlarm, Verdict, alarm_id};
+pub use decider::{ALARMS_MAX, Adapts, Decider, DeciderConfig, DeciderMemory, Decision, FAR_ABOVE, QUIET_SECONDS};
+pub use event::{Alarm, AlarmEvent, MERGE_SECONDS, Severity, UnknownAlarm, Verdict, alarm_id};
 pub use evidence::Evidence;
 pub use evidence::Sustained;
-pub use grouping::{CLOSE_SECONDS, Cause, Group, Onset, TOGETHER_SECONDS, group};
+pub use grouping::{Cause, Group, Onset, group};
 pub use learnt::{Effect, Learnt};
 pub use memory::{Context, RememberedAnswer, VerdictMemory};
 pub use offset::{LASTING_SECONDS_MAX, OFFSET_MAX, OFFSET_MIN, next_offset};

@@ -77,7 +77,7 @@ impl CarbonMonoxide {
         }
     }
 
-    /// The sensors that became a danger by `at` without another word.
+    /// The sensors that became a danger by `at` without another reading.
     pub(super) fn tick(&mut self, at: i64) -> Vec<u32> {
         let mut new = Vec::new();
         for (entity, air) in (0u32..).zip(&mut self.0) {

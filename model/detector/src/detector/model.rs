@@ -13,10 +13,10 @@ const NETWORK: &[u8] = include_bytes!("../../../shipped/network.safetensors");
 /// Version of the network that ships. Released ones count from 1.
 pub const SHIPPED_VERSION: u64 = 0;
 
-/// What scores.
+/// What judges a home: thresholds always, a network where there is one.
 #[derive(Debug)]
 pub enum Model {
-    /// No network.
+    /// The baseline detector alone.
     Baseline {
         /// Rate → threshold of the baseline score.
         calibration: Calibration,
@@ -24,7 +24,7 @@ pub enum Model {
     /// The shared network for numbers of the classes it earned; the baseline detector for all others, for those not ready,
     /// and for its rules.
     Network {
-        /// The network.
+        /// Proven by its golden outputs when it was read.
         scorer: Box<Scorer>,
         /// Rate → threshold of the network's score.
         calibration: Calibration,

@@ -11,7 +11,7 @@ use crate::network::{MICRO_BATCH, NetworkOutput};
 use crate::statistics::daily_max::DAYS;
 
 impl HomeDetector {
-    /// The network's word on every number that it judges, that is ready and has a full window.
+    /// The network's score of every number that it judges, that is ready and has a full window.
     pub(super) fn ask_network(&self, steps: &[EntityStep]) -> Vec<Option<NetworkOutput>> {
         let mut outputs = vec![None; steps.len()];
         let Model::Network { scorer, blend, .. } = &*self.model else { return outputs };

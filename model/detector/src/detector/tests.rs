@@ -118,7 +118,7 @@ fn the_network_need_not_surpass_what_it_said_of_a_fault_that_was_confirmed() {
         let start = 20 * DAY + 8 * 3600;
         let events = run(&mut one, 20, 1, |at, value| Some(if at > start { value - 5.0 } else { value }));
         let alarm = raised(&events).first().expect("an alarm").id.clone();
-        // As though a network had been loud on the day of the fault, which is over.
+        // As though a network had scored high on the day of the fault, which is over.
         for loud in [0.3, 6.0] {
             (0..144).for_each(|_| one.records[0].note(loud));
             one.records[0].next_day();
@@ -173,7 +173,7 @@ fn water_on_the_floor_is_said_at_once() {
     assert_eq!(one.close_step(2 * DAY + 600, AlarmMode::Raise).events, []);
 }
 
-/// A home of two days with a sensor that warns, which was heard last when it was off.
+/// A home of two days with a sensor that warns, which reported last when it was off.
 fn home_with_leak_sensor() -> (HomeDetector, u32) {
     let mut one = home();
     let leak = one.add_entity(EntityInfo {
@@ -290,7 +290,7 @@ fn a_new_sensor_raises_nothing_in_its_first_hours() {
     let new = one.add_entity(room("sensor.new"));
     for step in 1..=2 * 144i64 {
         let end = 10 * DAY + step * STEP_SECONDS;
-        // It settles from the cold of the parcel, then somebody moves it twice.
+        // It settles from the cold in which it was delivered, then somebody moves it twice.
         let value = if step < 20 {
             5.0 + step as f64
         } else if step < 100 {
@@ -322,7 +322,7 @@ fn warm_up_tells_in_hindsight_how_rare_each_step_was_as_if_it_had_been_lived() {
             quiet.observe(&reading);
             live.observe(&reading);
         }
-        // The home's offset follows its quiet days; here the same word is to be compared.
+        // The home's offset follows its quiet days; here the same score is to be compared.
         live.restore(DeciderMemory::default());
         let (lived, told) = (live.close_step(end, AlarmMode::Raise), quiet.close_step(end, AlarmMode::LearnOnly));
         assert!(told.events.is_empty() && told.scores.iter().all(|score| score.score.is_none()));

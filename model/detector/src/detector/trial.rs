@@ -1,7 +1,7 @@
 //! What a model is tried on, and what would be said of it: a margin for each window, whoever speaks.
 //!
 //! A network judges the classes that it earned, with the baseline detector's surprise added to its logit; of everything else the
-//! baseline detector speaks, under the thresholds that come with the network. So a model is held to what the home would hear,
+//! baseline detector speaks, under the thresholds that come with the network. So a model is held to what the home would be alarmed of,
 //! and of two models that judge different classes each has a margin everywhere.
 
 use super::model::Model;
@@ -22,7 +22,7 @@ pub struct Margin {
     pub by_network: bool,
 }
 
-/// Who speaks of a step, and how loudly.
+/// Who judges a step, and by what score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Judgement {
     pub(super) score: f32,
@@ -31,9 +31,9 @@ pub(super) struct Judgement {
 }
 
 impl Model {
-    /// What a step is held to: the network's score where it has a word, but a rule that speaks louder is heard. `share` is an
+    /// What a step is held to: the network's score where it has one, but a rule that exceeds its threshold by more goes first. `share` is an
     /// entity's part of the budget, in alarms a week; `lift` is what the network must say more than the fleet's
-    /// threshold in a home, where the baseline detector takes part beside it; none where a model is tried, and the network must hear by
+    /// threshold in a home, where the baseline detector takes part beside it; none where a model is tried, and the network must notice by
     /// itself what it is responsible for.
     pub(super) fn judgement(
         &self,
@@ -46,7 +46,7 @@ impl Model {
         let threshold = self.baseline_threshold(class, baseline.kind, share);
         let by_baseline = Judgement { score: baseline.score, threshold, by_network: false };
         let (Self::Network { calibration, blend, .. }, Some(output)) = (self, output) else { return by_baseline };
-        // What a rule found is that, however loud the network is about the same values: a freezer that thaws is a danger.
+        // What a rule found is that, whatever the network says of the same values: a freezer that thaws is a danger.
         if baseline.kind.has_own_threshold() && by_baseline.margin() >= 0.0 {
             return by_baseline;
         }

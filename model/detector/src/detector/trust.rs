@@ -14,7 +14,7 @@ use crate::finding::AnomalyKind;
 use crate::grid::STEP_SECONDS;
 use crate::statistics::daily_max::DailyMax;
 
-/// Days on which the network was heard before it speaks.
+/// Days on which the network was observed before its score counts.
 const DAYS_MIN: usize = 14;
 /// Steps of a day that must have been judged for it to count: half of them.
 const STEPS_MIN: u32 = (86_400 / STEP_SECONDS / 2) as u32;
@@ -37,12 +37,12 @@ pub struct NetworkRecord {
     highest: DailyMax,
     today: f32,
     steps_today: u32,
-    /// Of the last tries with small faults: how many of them the network and the baseline detector together noticed more than the
+    /// Of the last checks with small faults: how many of them the network and the baseline detector together noticed more than the
     /// baseline detector alone.
     gains: [i8; CHECKS],
 }
 
-/// What one network was heard to say of a home's entities.
+/// What one network has said of a home's entities.
 #[derive(Debug, Clone)]
 pub struct NetworkRecords {
     pub(super) model: Arc<Model>,
@@ -57,7 +57,7 @@ impl Default for NetworkRecord {
 }
 
 impl NetworkRecord {
-    /// A record of an entity that was not heard yet.
+    /// A record of an entity that was not observed yet.
     pub fn new() -> Self {
         Self { highest: DailyMax::new(), today: f32::NEG_INFINITY, steps_today: 0, gains: [0; CHECKS] }
     }
@@ -68,7 +68,7 @@ impl NetworkRecord {
         self.steps_today = self.steps_today.saturating_add(1);
     }
 
-    /// How much more than the threshold of the fleet the network must say; none while it has not been heard for long enough, or
+    /// How much more than the threshold of the fleet the network must say; none while it has not been observed for long enough, or
     /// notices no more than the baseline detector alone.
     pub fn lift(&self) -> Option<f32> {
         (self.highest.known() >= DAYS_MIN && self.finds_more()).then(|| self.lift_so_far())

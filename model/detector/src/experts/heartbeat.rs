@@ -26,7 +26,7 @@ impl Heartbeat {
         Self { silent: 0, longest: Longest::new() }
     }
 
-    /// Takes a step: whether the device was heard, after what pause in seconds, and whether the rest of the home was.
+    /// Takes a step: whether the device reported, after what pause in seconds, and whether the rest of the home did.
     /// When the whole home is silent it is the hub or the network, and nobody's pause grows.
     pub(crate) fn step(&mut self, received: bool, interval: Option<i64>, home_alive: bool) {
         if received {

@@ -1,4 +1,4 @@
-//! The baseline detector: the experts' evidence on one scale, and what speaks loudest.
+//! The baseline detector: the experts' evidence on one scale, and what has the highest score.
 //!
 //! The scale is −ln(how often a week a step as unusual as this is expected). Statistics get it from their own fortnight's
 //! tail, the rules by construction; so a home's budget means the same for a thermometer, a meter and a door.
@@ -18,7 +18,7 @@ pub(crate) const PHYSICS_SCORE: f32 = 20.0;
 pub(crate) const ALERT_SCORE: f32 = 15.0;
 /// A contact that chatters: above the threshold of any budget.
 const CHATTER_SCORE: f32 = 12.0;
-/// How much of the second loudest expert's surprise is added to the loudest's: they agree on what is real more often
+/// How much of the second highest expert's surprise is added to the highest's: they agree on what is real more often
 /// than on what is chance.
 const SECOND_SHARE: f32 = 0.3;
 /// From this surprise on an entity is unusual by its own past: less than once a day.
@@ -30,7 +30,7 @@ const STEPS_PER_HOUR: f32 = 3600.0 / STEP_SECONDS as f32;
 pub(crate) struct NumericInput {
     /// The transformed value; NaN while there is none.
     pub(crate) value: f32,
-    /// Normalised residual.
+    /// [`Feature::Residual`](crate::grid::Feature::Residual) of the step.
     pub(crate) residual: f32,
     /// Roughness over 3 h, in the unit of the value.
     pub(crate) rough: f32,
@@ -68,7 +68,7 @@ impl StallInput {
 }
 
 /// Judges a number's step. `own` are its own statistics while it is ready and known, `value` is shown, `peers` is the
-/// residual that the peers leave when they are to be heard.
+/// residual that the peers leave when they count.
 pub(crate) fn judge_number(
     own: Option<&[Statistic; 3]>,
     value: f32,
@@ -157,7 +157,7 @@ pub(crate) fn judge_switching(
 /// One statistic: its surprise, its kind, its figure and what that usually stays below.
 pub(crate) type Statistic = (f32, AnomalyKind, f32, f32);
 
-/// The entity's own statistics, the loudest first; its peers apart. What a resident would not call a difference is none, however
+/// The entity's own statistics, the highest first; its peers apart. What a resident would not call a difference is none, however
 /// rare: a value inside the band that is shown, a move of a tenth of a degree. `announced` says whether the hours before announce a
 /// move at all: not where somebody opens a tap or a cloud passes.
 pub(crate) fn own_statistics(

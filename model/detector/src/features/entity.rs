@@ -95,7 +95,7 @@ pub(crate) struct Entity {
     absent: u32,
     settling: u32,
     pub(crate) last_received: Option<i64>,
-    /// Whether somebody else in the home was heard lately.
+    /// Whether somebody else in the home reported lately.
     pub(crate) home_alive: bool,
     /// Whether another binary entity of the home turned on in the step that is closed.
     pub(crate) others_active: bool,
@@ -321,7 +321,7 @@ impl Entity {
         self.log
     }
 
-    /// Share of a fortnight that has passed at `at` since its first value, at most 1. What was left unlearnt meanwhile counts: a fault
+    /// Share of a fortnight that has passed at `at` since its first value, at most 1. What was excluded from learning meanwhile counts: a fault
     /// of days makes nobody young again.
     pub(crate) fn known_share(&self, at: i64) -> f32 {
         let seconds = self.first_at.map_or(0, |first| (at - first).max(0));
@@ -374,7 +374,7 @@ impl Entity {
             self.values.clear();
             self.residuals.clear();
             self.reported.clear();
-            // What a fortnight taught is gone with the fortnight: it is learnt anew before it speaks again.
+            // What was learnt of a fortnight is gone with the fortnight: it is learnt anew before it speaks again.
             self.learnt = Learnt::nothing(self.info.class);
             self.first_at = None;
         } else {

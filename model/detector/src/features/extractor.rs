@@ -19,7 +19,7 @@ use crate::reading::{EntityInfo, Reading, Value};
 use crate::statistics::robust;
 
 const DAY_SECONDS: i64 = 86_400;
-/// A home in which nothing was heard for longer is silent as a whole: one hour.
+/// A home in which nothing was received for longer is silent as a whole: one hour.
 const HOME_QUIET_SECONDS: i64 = 3600;
 
 /// Turns readings into features, step by step; strictly causal.
@@ -45,7 +45,7 @@ struct Survey {
     by_class: Vec<Vec<f32>>,
     own_surprise: Vec<f32>,
     statistics: Vec<Option<[Statistic; 3]>>,
-    /// Whose word is no news.
+    /// Whose value is no news.
     stalled: Vec<bool>,
 }
 
@@ -234,7 +234,7 @@ impl FeatureExtractor {
                 entity.last_received = Some(at);
             }
         }
-        // The newest word of the home, and the newest of somebody else than who said that.
+        // The newest report of the home, and the newest of somebody else than who said that.
         let (mut newest, mut second, mut who) = (i64::MIN, i64::MIN, usize::MAX);
         for (index, entity) in self.entities.iter().enumerate() {
             let received = entity.last_received.unwrap_or(i64::MIN);

@@ -21,7 +21,7 @@ pub(crate) struct Closed {
     pub(crate) value: Option<f32>,
     /// Whether a report with a value came in this step.
     pub(crate) fresh: bool,
-    /// Whether anything at all was heard, broken values included.
+    /// Whether anything at all was received, broken values included.
     pub(crate) received: bool,
     /// Seconds from the report before to the first of this step, when there were both.
     pub(crate) interval: Option<i64>,
@@ -61,7 +61,7 @@ pub(crate) struct Intake {
     pending: Vec<(i64, Value)>,
     /// Stamp of the newest report, gaps included.
     newest: Option<i64>,
-    /// Stamp of the newest report that was heard with something in it.
+    /// Stamp of the newest report that was received with something in it.
     heard_at: Option<i64>,
     /// The newest known number, or 0 and 1 for a binary state; none after a gap.
     known: Option<f64>,

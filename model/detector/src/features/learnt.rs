@@ -1,4 +1,4 @@
-//! What an entity's last fortnight teaches, refreshed once a day.
+//! What is learnt of an entity's last fortnight, refreshed once a day.
 
 use half::bf16;
 

@@ -17,7 +17,7 @@ use crate::statistics::robust;
 /// A window, and what the baseline detector says at its end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrialWindow {
-    /// Of what.
+    /// Class of the entity that the copy is of.
     pub class: DeviceClass,
     /// `WINDOW_STEPS * FEATURES` numbers, oldest step first.
     pub values: Vec<f32>,
@@ -76,7 +76,7 @@ const SIZES: [f32; 7] = [1.0, 2.0, 0.6, 1.6, 0.8, 2.5, 1.25];
 const TRIED_EVERY_STEPS: i64 = 4 * DAY_STEPS as i64;
 
 impl FeatureExtractor {
-    /// Feature windows with a small fault at their end, and the baseline detector's word on the last step, when it is this entity's
+    /// Feature windows with a small fault at their end, and the baseline detector's judgement on the last step, when it is this entity's
     /// turn; empty otherwise, and while it has no full window. All but the newest [`FAULT_STEPS`] rows are the entity's own.
     pub fn small_faults(&self, entity: usize) -> Vec<TrialWindow> {
         let Some(closed) = self.closed() else { return Vec::new() };
@@ -95,7 +95,7 @@ impl FeatureExtractor {
     }
 
     /// Feature windows with a fault at their end, of up to eight entities that have a full window and two days of values;
-    /// `turn` chooses which, so that all have theirs in time. Empty in a home that is too young. The baseline detector's word on the
+    /// `turn` chooses which, so that all have theirs in time. Empty in a home that is too young. The baseline detector's judgement on the
     /// last step goes with each; it takes the rest of the home for what it was yesterday, so that no peer is blamed.
     pub(crate) fn synthetic_faults(&self, turn: u64) -> Vec<TrialWindow> {
         let Some(closed) = self.closed() else { return Vec::new() };

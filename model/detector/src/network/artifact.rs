@@ -30,7 +30,7 @@ const MANIFEST_KEY: &str = "manifest";
 /// What an artifact is made from.
 #[derive(Debug, Clone)]
 pub struct ArtifactParts {
-    /// The network's parameters.
+    /// Checked when they were made; their hash is the model's id.
     pub weights: Weights,
     /// Thresholds on the network's score.
     pub calibration: Calibration,
@@ -87,7 +87,7 @@ impl Artifact {
     /// golden vectors. Bytes that fail any step are refused with that step's error; nothing panics.
     ///
     /// # Errors
-    /// Any [`ArtifactError`].
+    /// An [`ArtifactError`]: its variants are the checks, in the order in which they run.
     pub fn parse(bytes: &[u8]) -> Result<Self, ArtifactError> {
         if bytes.len() > ARTIFACT_BYTES_MAX {
             return Err(ArtifactError::TooLarge { length: bytes.len(), limit: ARTIFACT_BYTES_MAX });
@@ -151,7 +151,7 @@ impl Artifact {
         self.weights.id()
     }
 
-    /// The network's parameters.
+    /// Those that reproduced the golden outputs on this machine.
     #[must_use]
     pub fn weights(&self) -> &Weights {
         &self.weights

@@ -29,7 +29,7 @@ pub struct Manifest {
     pub format: String,
     /// The oldest version that has everything that is in it.
     pub format_version: u32,
-    /// The network's sizes.
+    /// Must equal [`Architecture::known`].
     pub architecture: Architecture,
     /// Which features its windows hold ([`FEATURE_SCHEMA`]).
     pub feature_schema: u32,

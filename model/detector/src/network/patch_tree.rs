@@ -75,7 +75,7 @@ impl Network {
         Weights::new(tensors)
     }
 
-    /// Runs the network.
+    /// Outputs of a batch of windows, with gradients on a device that keeps them.
     ///
     /// # Shapes
     /// - `windows`: `[n, WINDOW_STEPS * FEATURES]`, oldest step first, a step's features together, each passed through
@@ -125,7 +125,8 @@ fn named_tensor<const D: usize>(tensor: Tensor<D>) -> NamedTensor {
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
-    use crate::network::layout::{PARAMETER_COUNT, initial_weights};
+    use crate::network::initial_weights;
+    use crate::network::layout::PARAMETER_COUNT;
 
     #[test]
     fn weights_survive_the_way_to_a_device_and_back() {

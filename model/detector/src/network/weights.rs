@@ -10,7 +10,7 @@ use super::layout::LAYOUT;
 /// One tensor in row-major order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedTensor {
-    /// Its dimensions.
+    /// Matrices are `[inputs, outputs]`.
     pub shape: Vec<usize>,
     /// As many values as the product of the dimensions.
     pub values: Vec<f32>,

@@ -15,7 +15,7 @@ const DAYS_LEFT: f32 = 7.0;
 /// A battery that rose by more than this within the days that are remembered, %, is charged now and then: a phone, a vacuum cleaner.
 const CHARGED: f32 = 5.0;
 
-/// Follows one battery.
+/// Extrapolates a charge in % to the day on which it is empty.
 #[derive(Debug, Clone)]
 pub(crate) struct Battery {
     /// The charge with its sign turned: a day's lowest is the largest.

@@ -14,7 +14,7 @@ const WATTS_MORE: f32 = 30.0;
 /// Days that must be known: a fortnight, since much is used once a week.
 const DAYS_MIN: usize = 14;
 
-/// Follows one load.
+/// Holds a load's watts against the most of its last weeks.
 #[derive(Debug, Clone)]
 pub(crate) struct Beyond {
     highest: DailyMax,

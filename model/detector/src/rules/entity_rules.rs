@@ -33,7 +33,7 @@ pub(crate) struct RuleInput<'a> {
     pub(crate) switches: u32,
     /// Whether a report with a value came.
     pub(crate) reported: bool,
-    /// Whether the rest of the home was heard lately.
+    /// Whether the rest of the home reported lately.
     pub(crate) home_alive: bool,
     /// What a counter counted between two reports, and the seconds between them.
     pub(crate) counted: Option<(f64, i64)>,

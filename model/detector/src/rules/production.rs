@@ -38,7 +38,7 @@ pub fn is_named(entity_id: &str) -> bool {
         .any(|part| WORDS.iter().any(|word| part == *word || (word.len() > 3 && part.contains(word))))
 }
 
-/// Follows one roof.
+/// Holds a roof's daily peak against what its own past or a light sensor allows.
 #[derive(Debug, Clone)]
 pub(crate) struct Production {
     highest: DailyMax,

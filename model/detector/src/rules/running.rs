@@ -103,10 +103,10 @@ fn is_called(entity_id: &str, words: &[&str]) -> bool {
     name.split(['_', '.', '-', ' ']).any(|part| words.contains(&part))
 }
 
-/// What runs.
+/// What kind of thing runs: it decides how long a run is remarkable.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Load {
-    /// An appliance.
+    /// Told by its power ([`Shape::Switched`](crate::statistics::shape::Shape::Switched)).
     Appliance {
         /// Whether it costs money or does harm when it is forgotten.
         harms: bool,

@@ -7,7 +7,7 @@ const SAMPLES_MIN: usize = 144;
 /// How fast it still grows there.
 const HUMBLE_GROWTH: f32 = 4.0;
 /// Surprise beyond which more makes no difference, in nats.
-pub(crate) const SURPRISE_MAX: f32 = 30.0;
+const SURPRISE_MAX: f32 = 30.0;
 /// Shares at which the distribution is remembered.
 const SHARES: [f32; 3] = [0.5, 0.9, 0.98];
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::DatasetError;
 use super::builder::HomeBuilder;
 use super::home::RecordedHome;
-use super::registry::SourceFile;
+use super::source::SourceFile;
 use super::table::{Table, zone};
 use hearthwatch_detector::class::DeviceClass;
 

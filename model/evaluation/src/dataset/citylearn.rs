@@ -2,7 +2,7 @@
 
 use super::builder::HomeBuilder;
 use super::home::RecordedHome;
-use super::registry::SourceFile;
+use super::source::SourceFile;
 use super::table::Table;
 use super::{DatasetError, table};
 use hearthwatch_detector::class::DeviceClass;

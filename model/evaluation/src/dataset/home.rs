@@ -28,11 +28,11 @@ pub struct Label {
     pub end: i64,
     /// What kind of fault, e.g. `level_shift` or `steam`.
     pub family: String,
-    /// Who says so.
+    /// Real labels of a recording count as events in a clean twin, too.
     pub origin: LabelOrigin,
 }
 
-/// One home's recording.
+/// One home's recording: entities by index, readings by time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordedHome {
     /// Unique within its set, e.g. `building-3`.

@@ -3,7 +3,7 @@
 use super::DatasetError;
 use super::builder::HomeBuilder;
 use super::home::RecordedHome;
-use super::registry::SourceFile;
+use super::source::SourceFile;
 use super::table::Table;
 use hearthwatch_detector::class::DeviceClass;
 

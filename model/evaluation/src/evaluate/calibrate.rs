@@ -16,12 +16,12 @@ const ENTITY_WEEKS_MIN: f64 = 6.0;
 /// Alarms of an entity in a week at the lowest threshold of a curve: one a day is far beyond any budget.
 const RATE_MAX: f64 = 7.0;
 
-/// Share of a record's steps, the loudest, whose scores are tried as thresholds: a quarter of the time in alarm is beyond
+/// Share of a record's steps, the highest, whose scores are tried as thresholds: a quarter of the time in alarm is beyond
 /// any budget.
 const LOUD_SHARE: f64 = 0.25;
 
 /// Thresholds are those at which the calibration homes raise this many times fewer alarms than asked: a home is unlike them in some
-/// way, and then louder. More alarms found hardly more faults (docs/measurements/2026-11-30-training-tries.md), and each costs trust.
+/// way, and then higher. More alarms found hardly more faults (docs/measurements/2026-11-30-training-tries.md), and each costs trust.
 const CAUTION: f64 = 2.0;
 
 /// And of water, whose rare hours are seldom faults: a bath at night. What is wrong with it is for the rules to find, which have
@@ -32,7 +32,7 @@ const CAUTION_OF_WATER: f64 = 6.0;
 /// twice and four times the rate found no more (docs/measurements/2026-11-30-training-tries.md).
 const CAUTION_OF_NETWORK: f64 = 1.0;
 
-/// How far above the loudest step a threshold is put when even that is too often.
+/// How far above the highest step a threshold is put when even that is too often.
 const ABOVE_ALL: f32 = 0.5;
 
 /// What a curve answers when no score was ever seen: nothing is unusual enough.
@@ -47,7 +47,7 @@ const RATES: usize = 24;
 /// What a home's entities are judged by: scores to be calibrated, and rules that speak beside them.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
-    /// The clean home.
+    /// Without injected faults; labelled stretches of the recording are left out of the count.
     pub home: &'a HomeTrace,
     /// One score for each step of each entity; NaN where there is none.
     pub scores: &'a [Vec<f32>],
@@ -64,7 +64,7 @@ impl Stretch<'_> {
     /// A step's score; −∞ where there is none, and where a rule with a threshold of its own speaks: no budget buys or holds it.
     fn score(&self, index: usize) -> f32 {
         let score = self.scores[index];
-        // A rival's or a network's own score at such a step is its own, and counts.
+        // A reference method's or a network's own score at such a step is its own, and counts.
         let by_rule = score == self.entity.baseline[index] && self.entity.kind[index].has_own_threshold();
         if score.is_nan() || by_rule { f32::NEG_INFINITY } else { score }
     }
@@ -219,7 +219,7 @@ impl Search<'_> {
         count as f64 / self.weeks <= self.wanted
     }
 
-    /// The lowest of the scores at which alarms come no more often than wanted, and its rank; a little above the loudest
+    /// The lowest of the scores at which alarms come no more often than wanted, and its rank; a little above the highest
     /// when even that is too often. The search goes down from `rank`, the result of the next rarer rate: not by halving
     /// the whole, since far below alarms merge into one that never ends and are few again.
     fn threshold(&self, rank: usize) -> (usize, f32) {

@@ -15,7 +15,7 @@ use hearthwatch_detector::grid::{STEP_SECONDS, step_of};
 pub struct TestHome {
     /// With labelled events.
     pub faulty: RecordedHome,
-    /// Without the injected ones.
+    /// The same without the injected ones: what is raised here is a false alarm.
     pub clean: RecordedHome,
     /// Judged from here on, Unix seconds; what comes before is warm-up.
     pub from: i64,
@@ -29,10 +29,7 @@ pub fn evaluate(homes: &[TestHome], model: &Arc<Model>, budget_per_week: f64) ->
 }
 
 /// Evaluates any way of turning a recording into alarms.
-pub(super) fn evaluate_with(
-    homes: &[TestHome],
-    alarms_of: &(dyn Fn(&RecordedHome, i64) -> Vec<Alarm> + Sync),
-) -> Evaluation {
+fn evaluate_with(homes: &[TestHome], alarms_of: &(dyn Fn(&RecordedHome, i64) -> Vec<Alarm> + Sync)) -> Evaluation {
     let queue: Mutex<VecDeque<(usize, &TestHome)>> = Mutex::new(homes.iter().enumerate().collect());
     let results: Mutex<Vec<Option<HomeResult>>> = Mutex::new(vec![None; homes.len()]);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(homes.len().max(1));

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{Interval, paired_difference, paired_false_alarms};
-use super::influence::Influence;
 use super::outcome::{Evaluation, Share, Summary};
 
 /// What the gate asks for.
@@ -17,7 +16,7 @@ pub struct GatePolicy {
     pub budget_ratio_max: f64,
     /// Coverage of the intervals.
     pub coverage: f64,
-    /// Bootstrap resamples.
+    /// Resamples of homes for each interval; more only make its ends steadier.
     pub resamples: usize,
     /// Seed of the bootstrap.
     pub seed: u64,
@@ -44,14 +43,14 @@ impl Default for GatePolicy {
     }
 }
 
-/// The gate's word.
+/// Whether a candidate may be released.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[must_use]
 pub enum GateVerdict {
     /// The candidate may be released.
     Promote,
-    /// It may not.
+    /// It may not be released, for at least one reason.
     Hold {
         /// Why: whole sentences with figures.
         reasons: Vec<String>,
@@ -70,21 +69,35 @@ pub struct Comparison {
     pub false_alarms: Option<Interval>,
 }
 
+/// What a candidate owes one home: leave-one-out influence (Cook 1977), with homes for observations and held-out recall
+/// for the figure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Influence {
+    /// Its id as the answers carry it.
+    pub home: String,
+    /// Its share of the weight of all answers that were learnt from.
+    pub weight_share: f64,
+    /// Strict recall of the candidate minus that of the same training without the home, on homes held out.
+    pub recall: Interval,
+    /// What the gate would say of the training without the home; nothing when it would let it through.
+    pub held_without: Vec<String>,
+}
+
 /// All that the gate looked at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GateReport {
-    /// The gate's word.
+    /// Follows from the comparisons and influences below.
     pub verdict: GateVerdict,
-    /// The candidate's figures.
+    /// Measured on the test homes under its own thresholds.
     pub candidate: Summary,
-    /// The baseline detector's.
+    /// The baseline detector on the same homes.
     #[serde(rename = "routine")]
     pub baseline: Summary,
     /// The champion's, if there is one.
     pub champion: Option<Summary>,
     /// Those of the same training without feedback, if that was run.
     pub control: Option<Summary>,
-    /// Pair by pair.
+    /// Against the baseline detector first, then the champion, then the training without answers; those there are.
     pub comparisons: Vec<Comparison>,
     /// What the candidate owes the homes whose answers weigh most; measured only where it would be let through.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,7 +1,7 @@
 //! A home as it is lived with: from the hour of installation, in the form that a recorder keeps, through the deployed detector.
 //!
-//! The clean recording is told to [`HomeDetector`] row by row, as a live agent would hear it, with nothing learnt before. Each fault is
-//! then tried **alone**: the detector is copied at the fault's first second, and the copy hears the faulty entity's readings instead
+//! The clean recording is given to [`HomeDetector`] row by row, as a live agent would receive it, with nothing learnt before. Each fault is
+//! then tried **alone**: the detector is copied at the fault's first second, and the copy receives the faulty entity's readings instead
 //! of the clean ones until some hours after the fault. So no fault hides in another's shadow, and none changes what the home has
 //! learnt before the next.
 
@@ -47,7 +47,7 @@ pub struct LivedPlan {
     pub seeds: Vec<u64>,
     /// Faults of each entity in a week and seed.
     pub faults_per_entity_week: f64,
-    /// Kinds of faults.
+    /// Which faults are put in; each needs entities of a class that it fits.
     pub families: Vec<Family>,
     /// Whether the whole home is away now and then ([`with_outages`]).
     pub outages: bool,
@@ -60,7 +60,7 @@ pub struct LivedPlan {
 pub struct FalseAlarm {
     /// Days since installation.
     pub day: f64,
-    /// Home Assistant's id.
+    /// As `domain.object_id`.
     pub entity_id: String,
     /// In what way it was called unusual.
     pub kind: AnomalyKind,
@@ -68,12 +68,12 @@ pub struct FalseAlarm {
     pub reason: String,
 }
 
-/// One fault.
+/// One fault that was put in by itself, and what the detector made of it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct FaultTried {
-    /// Its kind.
+    /// [`Family::as_str`](crate::inject::Family::as_str).
     pub family: String,
-    /// The entity's class.
+    /// [`DeviceClass::as_str`](hearthwatch_detector::class::DeviceClass::as_str) of the entity.
     pub class: String,
     /// Home Assistant's id of the entity.
     pub entity_id: String,
@@ -93,7 +93,7 @@ pub struct FaultTried {
 /// What one home went through.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct LivedHome {
-    /// Set and name.
+    /// As `set/name` ([`RecordedHome::full_name`]).
     pub home: String,
     /// Weeks from installation to the recording's end.
     pub weeks: f64,
@@ -181,7 +181,7 @@ fn is_about_change(family: &str) -> bool {
     ![Family::Missing, Family::Stuck].iter().any(|still| still.as_str() == family)
 }
 
-/// The home in the form in which it is heard, and one copy a seed with faults in it. Empty recordings have no copies.
+/// The home in the form in which it is observed, and one copy a seed with faults in it. Empty recordings have no copies.
 fn clean_and_faulty(home: &RecordedHome, plan: &LivedPlan) -> (RecordedHome, Vec<RecordedHome>) {
     let heard = |home: &RecordedHome| {
         let kept = recorder_form(home);
@@ -334,7 +334,7 @@ impl Run {
         let mut others =
             clean.readings[place..].iter().filter(|reading| !branch.entities.contains(&reading.entity)).peekable();
         let mut own = branch.readings.iter().peekable();
-        // What the entities said between the last step and the fault is heard as it was.
+        // What the entities said between the last step and the fault is replayed as it was.
         let mut lead = clean.readings[place..]
             .iter()
             .take_while(|reading| reading.at < branch.from)

@@ -11,13 +11,13 @@ const WEEK_SECONDS: f64 = 604_800.0;
 /// What of a home the judgement needs besides labels and alarms.
 #[derive(Debug, Clone, Copy)]
 pub struct Outline<'a> {
-    /// Set and name.
+    /// As `set/name` ([`RecordedHome::full_name`]).
     pub home: &'a str,
-    /// By index.
+    /// By the index that labels and alarms name them by.
     pub entities: &'a [EntityInfo],
     /// Judged from here on, Unix seconds.
     pub from: i64,
-    /// The recording's end.
+    /// Unix seconds; what is raised later does not count.
     pub until: i64,
 }
 

@@ -1,4 +1,4 @@
-//! One fold of a protocol: every entrant on the same homes with the same faults.
+//! One fold of a protocol: every method on the same homes with the same faults.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,13 +6,13 @@ use super::calibrate::{Record, calibrate};
 use super::decide::{HomeRun, Judged, decide_home, margins};
 use super::episodes::episodes;
 use super::fan_out::fan_out;
-use super::method::{Detector, EntityScores, Method, NotReady, Span, TrainingSplit};
+use super::method::{Detector, EntityScores, Method, NotReady, TrainingSplit};
 use super::metrics::auc_pr::auc_pr;
 use super::metrics::messages::messages;
 use super::metrics::strict_recall::delay_of;
 use super::metrics::vus_pr::vus_pr;
 use super::outcome::Share;
-use super::protocol::{Fold, Protocol, Role};
+use super::protocol::{Fold, Protocol, Role, Span};
 use super::replay::near_faults;
 use super::scores::baseline_scores;
 use super::trace::HomeTrace;
@@ -31,7 +31,7 @@ pub struct BenchEvent {
     pub entity: u32,
     /// Device class of the entity.
     pub class: String,
-    /// The fault's family.
+    /// [`Family::as_str`](crate::inject::Family::as_str) of the fault.
     pub family: String,
     /// Whether nothing was trained against the family in this fold.
     pub left_out: bool,
@@ -48,14 +48,14 @@ pub struct BenchEvent {
 pub struct SeriesFigure {
     /// Index of the entity in its home.
     pub entity: u32,
-    /// The figure.
+    /// In [0, 1].
     pub value: f64,
 }
 
 /// One home under one detector.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HomeRecord {
-    /// Set and name.
+    /// As `set/name` ([`RecordedHome::full_name`](crate::dataset::RecordedHome::full_name)).
     pub home: String,
     /// The fold that it was tested in.
     pub fold: usize,
@@ -84,9 +84,9 @@ pub struct HomeRecord {
 /// How far a run has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BenchProgress {
-    /// The fold.
+    /// Its number, from 0.
     pub fold: usize,
-    /// What is being done: an entrant's name, or the preparation.
+    /// What is being done: a method's name, or the preparation.
     pub what: String,
 }
 
@@ -96,7 +96,7 @@ struct Twin {
     faulty: Vec<HomeTrace>,
 }
 
-/// What stays the same for all entrants of a fold.
+/// What stays the same for all methods of a fold.
 struct Stage<'a> {
     protocol: &'a Protocol,
     fold: &'a Fold,
@@ -106,10 +106,10 @@ struct Stage<'a> {
     threads: usize,
 }
 
-/// Measures every entrant on one fold: records by entrant, then training seed, then home.
+/// Measures every method on one fold: records by method, then training seed, then home.
 ///
 /// # Errors
-/// [`NotReady`] when an entrant could not be prepared.
+/// [`NotReady`] when a method could not be prepared.
 pub fn measure(
     protocol: &Protocol,
     fold: &Fold,
@@ -273,7 +273,7 @@ impl Stage<'_> {
             let steps: Vec<usize> = (0..margins.len()).filter(|index| copy.at(*index) > copy.from).collect();
             let labels: Vec<bool> =
                 steps.iter().map(|index| of_entity.iter().any(|label| covers(label, copy.at(*index)))).collect();
-            // No word is the calmest word there is.
+            // No score is the lowest score there is.
             let scores: Vec<f32> = steps.iter().map(|index| margins[*index].max(f32::MIN)).collect();
             let entity = entity as u32;
             if let Some(value) = vus_pr(&labels, &scores, self.protocol.surface) {

@@ -2,19 +2,18 @@
 
 use std::ops::Deref;
 
-use super::protocol::Fold;
+use super::protocol::{Fold, Span};
 use super::scores::{baseline_scores, blended, score_fault_checks};
 use super::trace::HomeTrace;
-use crate::dataset::RecordedHome;
 use crate::inject::Family;
 use hearthwatch_detector::alarm::Blend;
 use hearthwatch_detector::finding::Band;
 use hearthwatch_detector::network::Scorer;
 
-/// A detector's word on one entity: as many items as the trace has steps.
+/// A detector's scores of one entity: as many items as the trace has steps.
 #[derive(Debug, Clone, Default)]
 pub struct EntityScores {
-    /// The higher, the more unusual; NaN where there is no word. Of any scale: the bench sets the thresholds.
+    /// The higher, the more unusual; NaN where there is no score. Of any scale: the bench sets the thresholds.
     pub scores: Vec<f32>,
     /// What was expected, in the unit of [`EntityTrace::observed`](super::EntityTrace::observed); empty where the detector
     /// expects nothing in particular.
@@ -38,15 +37,6 @@ pub trait Detector: Sync {
         let _ = home;
         None
     }
-}
-
-/// A recording with the moment from which on it may be used; what comes before is warm-up.
-#[derive(Debug, Clone)]
-pub struct Span {
-    /// Cut to warm-up and use.
-    pub home: RecordedHome,
-    /// Unix seconds.
-    pub from: i64,
 }
 
 /// What a fold lets a detector learn from.
@@ -127,7 +117,7 @@ where
     }
 }
 
-/// The baseline detector.
+/// The baseline detector by its scores in the trace, under thresholds that the bench sets.
 #[derive(Debug, Clone, Copy)]
 pub struct Baseline;
 
@@ -144,7 +134,7 @@ impl Detector for Baseline {
 /// A network with its share of the baseline score, as homes run it.
 #[derive(Debug, Clone)]
 pub struct Blended {
-    /// The network.
+    /// Runs on whole series of rows ([`Scorer::score_series`]).
     pub scorer: Scorer,
     /// How the baseline score joins the logit.
     pub blend: Blend,

@@ -11,14 +11,14 @@ use hearthwatch_detector::alarm::{Blend, Calibration, MERGE_SECONDS, QUIET_SECON
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_detector::network::Scorer;
 
-/// What is tried.
+/// What decides on a trace, by its own thresholds.
 #[derive(Debug, Clone, Copy)]
 pub enum Contender<'a> {
     /// The baseline detector with these thresholds.
     Baseline(&'a Calibration),
-    /// The network, with the baseline detector where the network has no word.
+    /// The network, with the baseline detector where the network has no score.
     Network {
-        /// The network.
+        /// On whichever device it was opened; results differ by rounding alone.
         scorer: &'a Scorer,
         /// Thresholds of its score.
         calibration: &'a Calibration,
@@ -32,7 +32,7 @@ pub enum Contender<'a> {
 /// Runs a contender over every pair at a budget of alarms a week and home, on a few threads; `done` counts homes.
 ///
 /// The home's slow offset follows the alarms of the clean twin, and the faulty copy is judged under the same offsets: how
-/// many faults were injected must not change what the home is deaf to.
+/// many faults were injected must not change which faults the home misses.
 #[must_use]
 pub fn replay(
     pairs: &[HomePair],
@@ -89,7 +89,7 @@ fn run(home: &HomeTrace, contender: Contender<'_>, budget_per_week: f64, twin: O
     };
     let fault_checks = match contender {
         Contender::Baseline(_) => None,
-        // A faulty copy follows what its clean twin's tries showed.
+        // A faulty copy follows what its clean twin's fault checks showed.
         Contender::Network { .. } if twin.is_some() => Some(Vec::new()),
         Contender::Network { scorer, blend, .. } => Some(score_fault_checks(scorer, blend, home)),
     };

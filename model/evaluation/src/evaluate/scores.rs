@@ -6,7 +6,7 @@ use hearthwatch_detector::finding::BaselineScore;
 use hearthwatch_detector::network::Scorer;
 
 /// The logit of every step of every entity of a home, or only of those marked in `wanted`; NaN where it was not computed
-/// or the network has no word.
+/// or the network has no score.
 #[must_use]
 pub fn logits(scorer: &Scorer, home: &HomeTrace, wanted: Option<&[Vec<bool>]>) -> Vec<Vec<f32>> {
     let of = |(place, entity): (usize, &EntityTrace)| entity_logits(scorer, entity, of_entity(wanted, place));

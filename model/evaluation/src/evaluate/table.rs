@@ -107,7 +107,7 @@ fn areas(text: &mut String, lines: &[Line]) {
     }
 }
 
-/// Deployed recall at the first budget by family, all entrants.
+/// Deployed recall at the first budget by family, all methods.
 fn families(text: &mut String, report: &BenchReport) {
     let mut names: BTreeMap<&str, ()> = BTreeMap::new();
     let events = |place: usize| report.methods[place].homes.iter().flat_map(|home| &home.events);

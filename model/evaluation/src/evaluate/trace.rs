@@ -16,7 +16,7 @@ use hearthwatch_detector::reading::EntityInfo;
 pub struct EntityTrace {
     /// Index in the home's entities.
     pub entity: u32,
-    /// What it measures.
+    /// Decides thresholds and, for networks, the class input.
     pub class: DeviceClass,
     /// End of step 0, Unix seconds.
     pub first: i64,
@@ -28,7 +28,7 @@ pub struct EntityTrace {
     pub observed: Vec<f32>,
     /// The baseline detector's score.
     pub baseline: Vec<f32>,
-    /// What spoke loudest in it.
+    /// What had the highest score in it.
     pub kind: Vec<AnomalyKind>,
     /// Small faults put into copies of the entity.
     pub(crate) fault_checks: Vec<FaultCheck>,
@@ -45,7 +45,7 @@ pub(crate) struct FaultCheck {
     pub(crate) step: usize,
     /// The newest `FAULT_STEPS * FEATURES` values of the window; what comes before them is the entity's own.
     rows: Vec<f32>,
-    /// The baseline detector's word at the fault's end.
+    /// The baseline detector's judgement at the fault's end.
     pub(crate) baseline: BaselineScore,
 }
 
@@ -55,7 +55,7 @@ const SEEN_STEPS: usize = 28 * DAY_STEPS + WINDOW_STEPS;
 /// One home's steps, and its labels.
 #[derive(Debug, Clone)]
 pub struct HomeTrace {
-    /// Set and name.
+    /// As `set/name` ([`RecordedHome::full_name`]).
     pub home: String,
     /// What was recorded.
     pub infos: Vec<EntityInfo>,
@@ -143,7 +143,7 @@ impl HomeTrace {
         Self::extracted(home, from, true)
     }
 
-    /// The same where small faults are not asked about: of a copy with faults in it, which follows its clean twin, and for rivals.
+    /// The same where small faults are not asked about: of a copy with faults in it, which follows its clean twin, and for reference methods.
     #[must_use]
     pub fn extract_copy(home: &RecordedHome, from: i64) -> Self {
         Self::extracted(home, from, false)

@@ -13,7 +13,7 @@ const ROWS_MIN: usize = 144;
 /// |value − prediction| in robust scales.
 #[derive(Debug, Clone, Copy)]
 pub struct ArRidge {
-    /// Lags.
+    /// Steps back that predict the next one.
     pub order: usize,
     /// Penalty on the squared weights, the intercept free: as `sklearn.linear_model.Ridge(alpha)`.
     pub lambda: f64,

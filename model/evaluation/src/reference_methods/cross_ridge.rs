@@ -12,7 +12,7 @@ const ROWS_MIN: usize = 288;
 /// Steps between two rows that are learnt from: neighbours say the same.
 const STRIDE: usize = 3;
 
-/// |value − what the others make of it| in robust scales; no word in a home of one entity.
+/// |value − what the others make of it| in robust scales; no score in a home of one entity.
 #[derive(Debug, Clone, Copy)]
 pub struct CrossRidge {
     /// Penalty on the squared weights of standardised columns.

@@ -1,4 +1,4 @@
-//! A home's values as rivals see them.
+//! A home's values as reference methods see them.
 
 use crate::evaluate::HomeTrace;
 use hearthwatch_detector::features::Normaliser;

@@ -17,9 +17,9 @@ const ROWS_MIN: usize = 144;
 /// Half-space trees over value, change and six-hour mean, refitted as a whole rather than window by window.
 #[derive(Debug, Clone, Copy)]
 pub struct HalfSpaceTrees {
-    /// Number of trees.
+    /// More trees only steady the mean mass.
     pub trees: usize,
-    /// Depth of each.
+    /// Levels of halvings: a tree has 2^depth leaves.
     pub depth: u32,
     /// Nodes with less of the mass than this share are not looked below, as in the paper (its *size limit*).
     pub size_limit: f64,

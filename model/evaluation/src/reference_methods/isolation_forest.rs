@@ -32,7 +32,7 @@ pub struct Tree {
 /// A fitted forest. Its fields are those that scikit-learn keeps, so that one fitted there can be scored here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Forest {
-    /// The trees.
+    /// Each grown on its own subsample.
     pub trees: Vec<Tree>,
     /// Samples that each tree was grown from.
     pub sample_size: u32,

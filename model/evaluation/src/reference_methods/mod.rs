@@ -32,7 +32,7 @@ pub use slot_z::SlotZ;
 pub use static_z::StaticZ;
 pub use sub_pca::{SubPca, Subspace};
 
-/// Every rival, with its name in tables.
+/// Every reference method, with its name in tables.
 #[must_use]
 pub fn detectors() -> Vec<(&'static str, Box<dyn Detector>)> {
     vec![
@@ -48,7 +48,7 @@ pub fn detectors() -> Vec<(&'static str, Box<dyn Detector>)> {
     ]
 }
 
-/// Every rival as a line of the bench's table.
+/// Every reference method as a line of the bench's table.
 #[must_use]
 pub fn methods() -> Vec<Box<dyn Method>> {
     let line = |(name, detector)| -> Box<dyn Method> { Box::new(Fixed::new(name, detector)) };

@@ -1,4 +1,4 @@
-//! A rival as it is put on the bench: refitted every week on the weeks before, causal, calibrated for each entity.
+//! A reference method as it is put on the bench: refitted every week on the weeks before, causal, calibrated for each entity.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ const LEARN_STEPS: usize = 28 * DAY_STEPS;
 
 /// Something that learns from a stretch of a home and scores what follows.
 pub trait ReferenceMethod: Sync + Send {
-    /// Scores of an entity for the steps `learn.start..until`, higher being more unusual; NaN where it has no word. What
+    /// Scores of an entity for the steps `learn.start..until`, higher being more unusual; NaN where it has no score. What
     /// it learns comes from `learn` alone; a later step's score may use that step and what was before it.
     fn score(&self, home: &Grid, entity: usize, learn: Range<usize>, until: usize) -> Vec<f32>;
 
@@ -28,14 +28,14 @@ pub trait ReferenceMethod: Sync + Send {
     }
 }
 
-/// A rival on the bench.
+/// A reference method on the bench.
 #[derive(Debug, Clone)]
 pub struct Refitted<R> {
     reference: R,
 }
 
 impl<R: ReferenceMethod> Refitted<R> {
-    /// The rival, refitted and calibrated.
+    /// The reference method, refitted and calibrated.
     #[must_use]
     pub fn new(reference: R) -> Self {
         Self { reference }

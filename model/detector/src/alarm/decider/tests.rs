@@ -166,7 +166,7 @@ fn four_weeks_never_hold_more_than_three_times_the_budget_except_for_what_exists
     one.add_entity(EntityInfo { entity_id: "sensor.a".into(), class: DeviceClass::Temperature, unit: "°C".into() });
     let mut raised = Vec::new();
     for step in 0..28 * 144 {
-        // Two loud steps every eight hours: three alarms a day, were there no end to patience.
+        // Two high steps every eight hours: three alarms a day, were there no end to patience.
         let score = if step % 48 < 2 { 5.0 } else { -5.0 };
         let events = one.decide(step * STEP_SECONDS, 0.0, &[evidence(score)], true).events;
         raised.extend(events.into_iter().filter(|event| matches!(event, AlarmEvent::Raised(_))));
@@ -296,7 +296,7 @@ fn a_sensor_that_died_for_good_is_told_for_four_weeks_and_no_longer() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
 
-    /// Ten weeks of loud and quiet stretches: whatever comes, four weeks hold at most three times the budget, the offset keeps
+    /// Ten weeks of high and low stretches: whatever comes, four weeks hold at most three times the budget, the offset keeps
     /// its bounds, and no day lowers it while an alarm lasts.
     #[test]
     fn no_life_of_a_home_exceeds_the_allowance_or_lowers_the_offset_under_an_alarm(

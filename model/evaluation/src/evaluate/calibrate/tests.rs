@@ -7,7 +7,7 @@ use hearthwatch_detector::finding::AnomalyKind;
 
 const WEEK: usize = 1008;
 
-/// Ten weeks of zero with a pair of loud steps each `every` steps, the n-th as loud as n.
+/// Ten weeks of zero with a pair of high steps each `every` steps, the n-th as high as n.
 fn bursts(every: usize) -> HomeTrace {
     let mut scores = vec![0.0_f32; 10 * WEEK];
     for (number, at) in (every..10 * WEEK - 1).step_by(every).enumerate() {
@@ -24,7 +24,7 @@ fn calibrated(home: &HomeTrace, rules: Option<&Calibration>) -> Calibration {
 
 #[test]
 fn a_threshold_lets_through_half_as_many_episodes_as_asked_for() {
-    // 100 bursts in ten weeks: the five loudest are one in two weeks.
+    // 100 bursts in ten weeks: the five highest are one in two weeks.
     let home = bursts(100);
     let calibration = calibrated(&home, None);
     let threshold = calibration.threshold(DeviceClass::Temperature, 1.0);

@@ -42,7 +42,7 @@ fn a_candidate_that_speaks_too_often_is_held_however_good_its_recall() {
 
 #[test]
 fn a_gain_paid_for_by_one_family_is_held_and_the_family_named() {
-    // The rival finds all drifts and no spikes; the candidate all spikes and half of the drifts.
+    // What it is compared with finds all drifts and no spikes; the candidate all spikes and half of the drifts.
     let mut reference = evaluation(0, 4);
     for home in &mut reference.homes {
         home.events.iter_mut().filter(|event| event.family == "drift").for_each(|event| event.found = true);
