@@ -82,7 +82,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FILE")]
     pub entities: Option<PathBuf>,
 
-    /// The model that judges: a file, or `routine` for the detector without a network [default: the shipped model]
+    /// The model that judges: a file, or `baseline` (earlier: `routine`) for the detector without a network [default: the shipped model]
     #[arg(long, value_name = "FILE|baseline")]
     pub model: Option<String>,
 

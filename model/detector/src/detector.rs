@@ -449,13 +449,13 @@ impl HomeDetector {
     }
 
     /// Takes what another detector recorded of the same network of the same entities; of another network it says nothing.
-    pub fn take_records(&mut self, heard: &NetworkRecords) {
-        if !Arc::ptr_eq(&heard.model, &self.model) {
+    pub fn take_records(&mut self, other: &NetworkRecords) {
+        if !Arc::ptr_eq(&other.model, &self.model) {
             return;
         }
         for (info, record) in self.entities.iter().zip(&mut self.records) {
-            if let Some(heard) = heard.entities.get(&info.entity_id) {
-                record.clone_from(heard);
+            if let Some(known) = other.entities.get(&info.entity_id) {
+                record.clone_from(known);
             }
         }
         self.leave_confirmed();

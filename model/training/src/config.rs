@@ -164,3 +164,22 @@ impl Default for RetrainConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_that_chooses_another_network_is_refused_by_the_setting_that_is_gone() {
+        let error = serde_json::from_str::<RetrainConfig>(r#"{"seed": 1, "form": "cone"}"#).unwrap_err().to_string();
+        assert!(error.starts_with("unknown field `form`"), "{error}");
+    }
+
+    #[test]
+    fn the_configuration_of_what_ships_reads_and_is_written_as_it_was() {
+        let run: serde_json::Value = serde_json::from_str(include_str!("../../shipped/run.json")).unwrap();
+        let config: RetrainConfig = serde_json::from_value(run["config"].clone()).unwrap();
+        assert_eq!(config, RetrainConfig::release(1));
+        assert_eq!(serde_json::to_value(&config).unwrap(), run["config"]);
+    }
+}

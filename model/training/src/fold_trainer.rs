@@ -94,7 +94,7 @@ impl Method for FoldTrainer {
         if homes.as_ref().is_none_or(|homes| homes.fold != split.fold.number) {
             *homes = Some(self.fold_homes(split));
         }
-        let Some(homes) = homes.as_ref() else { return Err(refused("nothing was taught".to_owned())) };
+        let Some(homes) = homes.as_ref() else { return Err(refused("the fold's homes were not prepared".to_owned())) };
         let mut samplers = Samplers {
             train: Sampler::for_training(&homes.train, &[]),
             validate: Sampler::for_validation(&homes.calibrate),

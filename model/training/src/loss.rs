@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::sampler::Batch;
 use hearthwatch_detector::network::{CLASS_SLOTS, Network, QUANTILE_LEVELS, WINDOW_VALUES, one_hot};
 
-/// Losses of one epoch: [`loss`] with the run's anomaly weight.
+/// Losses of one epoch: quantile loss, and cross-entropy times the run's anomaly weight.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// Counted from 1.

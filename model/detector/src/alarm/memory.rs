@@ -196,6 +196,14 @@ mod tests {
     }
 
     #[test]
+    fn a_stored_memory_keeps_its_names() {
+        let memory = after(&[answer("a", evening(), Verdict::Dismissed)]);
+        let stored = serde_json::to_value(&memory).unwrap();
+        assert_eq!(stored["lessons"][0]["alarm_id"], "a");
+        assert_eq!(serde_json::from_value::<VerdictMemory>(stored).unwrap(), memory);
+    }
+
+    #[test]
     fn a_dismissed_nuisance_is_quiet_at_its_next_occurrence() {
         let memory = after(&[answer("a", evening(), Verdict::Dismissed)]);
         // It exceeded by 2; tomorrow, an hour later and half as strong again, it still does not reach the threshold.

@@ -65,8 +65,8 @@ fn adding_the_same_entity_again_gives_the_same_index() {
 
 #[test]
 fn a_routine_that_is_taken_over_goes_on_as_if_it_had_been_lived() {
-    let mut lived = home();
-    run(&mut lived, 0, 10, |_, value| Some(value));
+    let mut running = home();
+    run(&mut running, 0, 10, |_, value| Some(value));
     let mut relearnt = home();
     run(&mut relearnt, 0, 10, |_, value| Some(value));
     let mut one = home();
@@ -78,14 +78,14 @@ fn a_routine_that_is_taken_over_goes_on_as_if_it_had_been_lived() {
     one.rename_entity(0, "sensor.cellar");
     one.adopt_history(&mut relearnt, []);
     // The offset is not the routine's.
-    one.restore(lived.memory());
+    one.restore(running.memory());
     for step in 10 * 144 + 1..=12 * 144i64 {
         let end = step * STEP_SECONDS;
         for entity in 0..2 {
             let reading = Reading { at: end - 60, entity, value: Value::Number(temperature(end, i64::from(entity))) };
-            assert_eq!(one.observe(&reading), lived.observe(&reading));
+            assert_eq!(one.observe(&reading), running.observe(&reading));
         }
-        assert_eq!(one.close_step(end, AlarmMode::Raise), lived.close_step(end, AlarmMode::Raise));
+        assert_eq!(one.close_step(end, AlarmMode::Raise), running.close_step(end, AlarmMode::Raise));
     }
 }
 
@@ -312,7 +312,7 @@ fn a_new_sensor_raises_nothing_in_its_first_hours() {
 #[test]
 fn warm_up_tells_in_hindsight_how_rare_each_step_was_as_if_it_had_been_lived() {
     let (mut quiet, mut live) = (home(), home());
-    let (mut judged, mut loudest) = (0, f32::MIN);
+    let (mut judged, mut highest) = (0, f32::MIN);
     for step in 1..=20 * 144i64 {
         let end = step * STEP_SECONDS;
         let odd = if (17 * 144..17 * 144 + 6).contains(&step) { -6.0 } else { 0.0 };
@@ -324,17 +324,17 @@ fn warm_up_tells_in_hindsight_how_rare_each_step_was_as_if_it_had_been_lived() {
         }
         // The home's offset follows its quiet days; here the same score is to be compared.
         live.restore(DeciderMemory::default());
-        let (lived, told) = (live.close_step(end, AlarmMode::Raise), quiet.close_step(end, AlarmMode::LearnOnly));
-        assert!(told.events.is_empty() && told.scores.iter().all(|score| score.score.is_none()));
+        let (raising, silent) = (live.close_step(end, AlarmMode::Raise), quiet.close_step(end, AlarmMode::LearnOnly));
+        assert!(silent.events.is_empty() && silent.scores.iter().all(|score| score.score.is_none()));
         if end % DAY != 0 {
-            for (lived, told) in lived.scores.iter().zip(&told.scores) {
-                assert_eq!((lived.rarity, lived.immediate), (told.rarity, told.immediate), "step {step}");
-                judged += usize::from(told.rarity.is_some());
-                loudest = told.rarity.unwrap_or(f32::MIN).max(loudest);
+            for (raising, silent) in raising.scores.iter().zip(&silent.scores) {
+                assert_eq!((raising.rarity, raising.immediate), (silent.rarity, silent.immediate), "step {step}");
+                judged += usize::from(silent.rarity.is_some());
+                highest = silent.rarity.unwrap_or(f32::MIN).max(highest);
             }
         }
     }
-    assert!(judged > 10 * 144 && loudest > 3.0, "{judged} judged, the rarest {loudest}");
+    assert!(judged > 10 * 144 && highest > 3.0, "{judged} judged, the rarest {highest}");
 }
 
 #[test]
@@ -468,12 +468,12 @@ fn carbon_monoxide_in_numbers_is_a_danger_by_level_and_time_and_its_end_ends_the
     run(&mut one, 0, 2, |_, value| Some(value));
     let begin = 2 * DAY;
     assert!(!is_raised(&say(&mut one, begin + 5, 60.0)), "not yet an hour");
-    let mut told = Vec::new();
+    let mut alarms = Vec::new();
     for step in 1..=7 {
         let report = one.close_step(begin + step * STEP_SECONDS, AlarmMode::Raise);
-        told.extend(raised(&report.events).into_iter().cloned());
+        alarms.extend(raised(&report.events).into_iter().cloned());
     }
-    let [alarm] = &told[..] else { panic!("one alarm: {told:?}") };
+    let [alarm] = &alarms[..] else { panic!("one alarm: {alarms:?}") };
     assert_eq!((alarm.kind, alarm.severity, alarm.observed), (AnomalyKind::Alert, Severity::Critical, Some(60.0)));
     assert_eq!(alarm.reason, "sensor.garage_co: carbon monoxide detected, 60.0 ppm.");
     let over = say(&mut one, begin + 4_500, 4.0);

@@ -190,8 +190,8 @@ pub(crate) fn own_statistics(
         false if is_move => by_change,
         _ => (AnomalyKind::Noise, seen.rough, usual_rough),
     };
-    let voice = |surprise: f32, (kind, amount, usual)| (surprise, kind, amount, usual);
-    let mut statistics = [voice(level, by_level), voice(change, by_change), voice(noise, by_noise)];
+    let statistic = |surprise: f32, (kind, amount, usual)| (surprise, kind, amount, usual);
+    let mut statistics = [statistic(level, by_level), statistic(change, by_change), statistic(noise, by_noise)];
     statistics.sort_by(|a, b| b.0.total_cmp(&a.0));
     statistics
 }

@@ -54,7 +54,7 @@ pub fn tame(value: f32) -> f32 {
     if value.is_finite() { value.clamp(-FEATURE_LIMIT, FEATURE_LIMIT) } else { 0.0 }
 }
 
-/// One-hot rows for [`Network::forward`]; an index beyond the table leaves its row zero.
+/// One-hot rows for [`Network::forward`](super::Network::forward); an index beyond the table leaves its row zero.
 #[must_use]
 pub fn one_hot(classes: &[usize]) -> Vec<f32> {
     let mut rows = vec![0.0; classes.len() * CLASS_SLOTS];

@@ -45,7 +45,7 @@ impl Tail {
         Self { quantiles, excess: mean_excess.max(slope).max(1e-3), known: (values.len() as f32).ln() }
     }
 
-    /// −ln P(statistic ≥ `value`), at most [`SURPRISE_MAX`].
+    /// −ln P(statistic ≥ `value`), at most `SURPRISE_MAX`.
     pub fn surprise(&self, value: f32) -> f32 {
         if self.excess <= 0.0 || !value.is_finite() {
             return 0.0;

@@ -70,7 +70,7 @@ pub struct FalseAlarm {
 
 /// One fault that was put in by itself, and what the detector made of it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct FaultTried {
+pub struct FaultOutcome {
     /// [`Family::as_str`](crate::inject::Family::as_str).
     pub family: String,
     /// [`DeviceClass::as_str`](hearthwatch_detector::class::DeviceClass::as_str) of the entity.
@@ -100,7 +100,7 @@ pub struct LivedHome {
     /// Alarms outside of the recording's own labelled faults.
     pub false_alarms: Vec<FalseAlarm>,
     /// The faults that were tried.
-    pub faults: Vec<FaultTried>,
+    pub faults: Vec<FaultOutcome>,
     /// The faults tried all together.
     pub dense: Share,
     /// Those of them of values that change: neither silence nor standing still.
@@ -122,14 +122,14 @@ pub fn live_through(home: &RecordedHome, model: &Arc<Model>, plan: &LivedPlan) -
 
     let mut run = Run::new(&clean, model, plan.budget_per_week);
     let mut lived = LivedHome { weeks: (last - first) as f64 / (7.0 * DAY_SECONDS as f64), ..LivedHome::empty(home) };
-    let mut run_faults: Vec<(FaultTried, Branch, Vec<Alarm>)> = Vec::new();
+    let mut run_faults: Vec<(FaultOutcome, Branch, Vec<Alarm>)> = Vec::new();
     let mut branches = branches.into_iter().peekable();
     let mut raised = Vec::new();
     let mut place = 0;
     let mut end = step_of(first);
     while end <= last {
         while let Some(branch) = branches.next_if(|branch| branch.from < end) {
-            let (fault, alarms) = run.clone().try_fault(&clean, place, &branch);
+            let (fault, alarms) = run.clone().run_fault(&clean, place, &branch);
             run_faults.push((fault, branch, alarms));
         }
         while let Some(reading) = clean.readings.get(place).filter(|reading| reading.at <= end) {
@@ -183,11 +183,11 @@ fn is_about_change(family: &str) -> bool {
 
 /// The home in the form in which it is observed, and one copy a seed with faults in it. Empty recordings have no copies.
 fn clean_and_faulty(home: &RecordedHome, plan: &LivedPlan) -> (RecordedHome, Vec<RecordedHome>) {
-    let heard = |home: &RecordedHome| {
+    let recorded = |home: &RecordedHome| {
         let kept = recorder_form(home);
         if plan.outages { with_outages(&kept) } else { kept }
     };
-    let clean = heard(home);
+    let clean = recorded(home);
     let Some((first, _)) = clean.span() else { return (clean, Vec::new()) };
     let with_faults = |seed: &u64| {
         let injection = InjectionPlan {
@@ -195,7 +195,7 @@ fn clean_and_faulty(home: &RecordedHome, plan: &LivedPlan) -> (RecordedHome, Vec
             events_per_entity_week: plan.faults_per_entity_week,
             families: plan.families.clone(),
         };
-        heard(&inject(home, &injection, first + SETTLED_SECONDS))
+        recorded(&inject(home, &injection, first + SETTLED_SECONDS))
     };
     let faulty = plan.seeds.iter().map(with_faults).collect();
     (clean, faulty)
@@ -329,7 +329,7 @@ impl Run {
 
     /// Goes on from `place` in the clean readings with the fault's in the place of its entities'; gives the alarms of these, and what is
     /// known of the fault without looking at the clean recording's own.
-    fn try_fault(mut self, clean: &RecordedHome, place: usize, branch: &Branch) -> (FaultTried, Vec<Alarm>) {
+    fn run_fault(mut self, clean: &RecordedHome, place: usize, branch: &Branch) -> (FaultOutcome, Vec<Alarm>) {
         let withheld_before = self.detector.withheld().len();
         let mut others =
             clean.readings[place..].iter().filter(|reading| !branch.entities.contains(&reading.entity)).peekable();
@@ -360,7 +360,7 @@ impl Run {
         let held = |entity: u32| branch.entities.contains(&entity);
         let withheld =
             self.detector.withheld().get(withheld_before..).is_some_and(|new| new.iter().any(|one| held(one.entity)));
-        let fault = FaultTried {
+        let fault = FaultOutcome {
             family: branch.family.clone(),
             class: branch.class.clone(),
             entity_id: branch.entities.first().map_or_else(String::new, |entity| {

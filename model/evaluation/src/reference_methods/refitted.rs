@@ -138,7 +138,7 @@ mod tests {
         for value in &mut home.entities[0].observed[jump..] {
             *value += 12.0;
         }
-        let loudest = |reference: &dyn Detector| {
+        let highest_score = |reference: &dyn Detector| {
             let scores = &reference.score(&home)[0].scores;
             let before = scores[..jump].iter().copied().filter(|score| score.is_finite()).fold(f32::MIN, f32::max);
             let after = scores[jump..].iter().copied().filter(|score| score.is_finite()).fold(f32::MIN, f32::max);
@@ -154,7 +154,7 @@ mod tests {
             ("PCA", Box::new(Refitted::new(SubPca::default()))),
         ];
         for (name, reference) in reference_methods {
-            let (before, after) = loudest(&*reference);
+            let (before, after) = highest_score(&*reference);
             assert!(after > before + 0.5, "{name}: {before} then {after}");
         }
     }

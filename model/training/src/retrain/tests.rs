@@ -179,11 +179,13 @@ fn a_checkpoint_of_another_configuration_is_not_gone_on_from() {
 
 #[test]
 fn progress_is_told_in_order() {
-    let mut told = Vec::new();
-    RetrainRequest::new(&corpus(), &config()).run(&mut |progress| told.push(progress)).unwrap();
-    assert_eq!(told.first(), Some(&Progress::Preparing { done: 1, total: 6 }));
-    assert!(told.iter().any(|step| matches!(step, Progress::Training { epoch: 1, epochs: 2, step: 8, steps: 8, .. })));
-    assert_eq!(told.last(), Some(&Progress::Evaluating { done: 1, total: 1 }));
+    let mut reported = Vec::new();
+    RetrainRequest::new(&corpus(), &config()).run(&mut |progress| reported.push(progress)).unwrap();
+    assert_eq!(reported.first(), Some(&Progress::Preparing { done: 1, total: 6 }));
+    assert!(
+        reported.iter().any(|step| matches!(step, Progress::Training { epoch: 1, epochs: 2, step: 8, steps: 8, .. }))
+    );
+    assert_eq!(reported.last(), Some(&Progress::Evaluating { done: 1, total: 1 }));
 }
 
 #[test]

@@ -119,6 +119,7 @@ fn a_detector_that_knows_finds_what_is_there_and_a_trained_one_sees_no_test_home
     let drawing = figure(&report, "routine detector");
     assert!(drawing.starts_with("<svg ") && drawing.ends_with("</svg>\n") && drawing.matches("<circle").count() == 9);
     let json = serde_json::to_string(&report).unwrap();
+    assert!(json.contains("\"entrants\":["), "stored reports keep their names");
     let read: BenchReport = serde_json::from_str(&json).unwrap();
     assert_eq!(read.protocol, report.protocol);
     assert_eq!(read.methods[2].homes[0].events, report.methods[2].homes[0].events);

@@ -24,6 +24,14 @@ fn a_candidate_better_than_all_within_the_budget_is_promoted() {
 }
 
 #[test]
+fn a_stored_report_keeps_its_names() {
+    let report = judge(&evaluation(8, 4), &evaluation(5, 4), None, None, &GatePolicy::default());
+    let stored = serde_json::to_value(&report).unwrap();
+    assert_eq!(stored["routine"]["homes"], 6);
+    assert_eq!(serde_json::from_value::<GateReport>(stored).unwrap(), report);
+}
+
+#[test]
 fn a_candidate_no_better_than_the_champion_is_held_with_the_interval() {
     let champion = evaluation(8, 4);
     let report = judge(&champion.clone(), &evaluation(5, 4), Some(&champion), None, &GatePolicy::default());
