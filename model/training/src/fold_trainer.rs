@@ -7,7 +7,7 @@ use super::config::RetrainConfig;
 use super::fit::{Kept, Plan, Samplers, fit};
 use super::sampler::Sampler;
 use hearthwatch_detector::alarm::Blend;
-use hearthwatch_detector::network::{Scorer, Weights, initial_weights};
+use hearthwatch_detector::network::{Scorer, initial_weights};
 use hearthwatch_evaluation::evaluate::{
     Blended, Detector, HomePair, HomeTrace, Method, NotReady, Span, TrainingSplit, fan_out,
 };
@@ -26,7 +26,6 @@ pub struct FoldTrainer {
     config: RetrainConfig,
     seeds: u64,
     every_family: bool,
-    start: Option<Weights>,
     homes: Mutex<Option<FoldHomes>>,
 }
 
@@ -41,19 +40,13 @@ impl FoldTrainer {
     /// not count: the fold says which may be used.
     #[must_use]
     pub fn new(name: String, config: RetrainConfig, seeds: u64) -> Self {
-        Self { name, config, seeds, every_family: false, start: None, homes: Mutex::new(None) }
+        Self { name, config, seeds, every_family: false, homes: Mutex::new(None) }
     }
 
     /// Is trained on the families, too, that the fold would leave out: for the figure over all families.
     #[must_use]
     pub fn with_every_family(self) -> Self {
         Self { every_family: true, ..self }
-    }
-
-    /// Goes on from these weights instead of fresh ones.
-    #[must_use]
-    pub fn starting_from(self, weights: Weights) -> Self {
-        Self { start: Some(weights), ..self }
     }
 
     fn fold_homes(&self, split: &TrainingSplit<'_>) -> FoldHomes {
@@ -103,7 +96,7 @@ impl Method for FoldTrainer {
             return Err(refused("the fold's training homes hold no fault or no normal time".to_owned()));
         }
         let config = RetrainConfig { seed: split.seed, ..self.config.clone() };
-        let start = self.start.clone().unwrap_or_else(|| initial_weights(split.seed));
+        let start = initial_weights(split.seed);
         let plan = Plan { epochs: config.epochs, learning_rate: config.learning_rate, feedback_share: 0.0 };
         let mut kept = Kept { checkpoints: &mut NoCheckpoints, part: "trainer", fingerprint: String::new() };
         let (weights, _) = fit(&start, &mut samplers, &plan, &config, &mut kept, &mut |_| {})

@@ -1,6 +1,6 @@
 //! The networks of the detection bench: the one that ships, others from files, and those that are trained in each fold.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -19,16 +19,10 @@ pub struct NetworkMethods {
     /// that the fold leaves out. They never ship.
     #[arg(long, value_name = "SEEDS", default_value_t = 0)]
     trained: u64,
-    /// The networks that are trained go on from the weights that ship instead of fresh ones.
-    #[arg(long)]
-    from_shipped: bool,
-    /// A JSON file with those settings of the networks that are trained which differ from the longer recipe.
-    #[arg(long, value_name = "FILE")]
-    recipe: Option<PathBuf>,
 }
 
 impl NetworkMethods {
-    /// The entrants asked for.
+    /// The methods asked for.
     pub fn methods(&self, threads: usize) -> anyhow::Result<Vec<Box<dyn Method>>> {
         let mut methods: Vec<Box<dyn Method>> = Vec::new();
         for asked in &self.weights {
@@ -39,26 +33,14 @@ impl NetworkMethods {
         if self.trained == 0 {
             return Ok(methods);
         }
-        let config = RetrainConfig { threads, ..self.recipe()? };
-        let trainer = |note: &str| -> anyhow::Result<FoldTrainer> {
+        let config = RetrainConfig { threads, ..RetrainConfig::longer(1) };
+        let trainer = |note: &str| {
             let name = format!("{ARCHITECTURE_NAME} trained here{note}");
-            let trainer = FoldTrainer::new(name, config.clone(), self.trained);
-            Ok(if self.from_shipped { trainer.starting_from(shipped_artifact()?.weights().clone()) } else { trainer })
+            FoldTrainer::new(name, config.clone(), self.trained)
         };
-        methods.push(Box::new(trainer("")?.with_every_family()));
-        methods.push(Box::new(trainer(", left out")?));
+        methods.push(Box::new(trainer("").with_every_family()));
+        methods.push(Box::new(trainer(", left out")));
         Ok(methods)
-    }
-
-    fn recipe(&self) -> anyhow::Result<RetrainConfig> {
-        let longer = RetrainConfig::longer(1);
-        let Some(file) = &self.recipe else { return Ok(longer) };
-        let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-        let mut whole = serde_json::to_value(longer)?;
-        let changes: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(&text).with_context(|| file.display().to_string())?;
-        whole.as_object_mut().context("a configuration is an object")?.extend(changes);
-        serde_json::from_value(whole).with_context(|| file.display().to_string())
     }
 }
 
@@ -90,10 +72,6 @@ pub fn shipped() -> anyhow::Result<Blended> {
         Model::Network { scorer, blend, .. } => Ok(Blended { scorer: *scorer, blend }),
         Model::Baseline { .. } => anyhow::bail!("the model that ships is no network"),
     }
-}
-
-fn shipped_artifact() -> anyhow::Result<Artifact> {
-    artifact(Path::new("model/shipped/network.safetensors"))
 }
 
 fn artifact(file: &Path) -> anyhow::Result<Artifact> {
