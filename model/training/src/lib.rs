@@ -1,8 +1,11 @@
 //! Learning: from recorded homes (and residents' answers) to an artifact with the gate's report.
 //!
-//! Behind the feature `train`, which agents never turn on. A run is a pure function of its corpus, feedback, champion and
+//! No product of a home links this crate. A run is a pure function of its corpus, feedback, champion and
 //! configuration: the same inputs give the same artifact bytes on the same machine. Homes are split by a hash of their
 //! name; test homes are measured in weeks after those that were trained on.
+//!
+//! **Order:** a module uses only those before it: `error`, `progress`, `config`, `corpus`, `fold`, `feedback`, `defence`, `sampler`,
+//! `loss`, `checkpoint`, `fit`, `prepare`, `blending`, `class_gating`, `retrain`, `release`, `fold_trainer`, `train_step_bench`.
 
 mod blending;
 mod checkpoint;
