@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use clap::Args;
-use hearthwatch_detector::network::{CLASS_SLOTS, DeviceKind, Form, Scorer, WINDOW_VALUES};
+use hearthwatch_detector::network::{CLASS_SLOTS, DeviceKind, Scorer, WINDOW_VALUES, initial_weights};
 use hearthwatch_training::TrainStepBench;
 
 /// Largest difference of an output between two devices: their kernels add in another order, that is all.
@@ -69,7 +69,7 @@ pub fn run(arguments: &MeasureTrainingArguments) -> anyhow::Result<()> {
 
 /// The largest difference of an output between the device and the processor, same weights and windows.
 fn worst_difference(kind: DeviceKind) -> anyhow::Result<f32> {
-    let weights = Form::default().initial_weights(1);
+    let weights = initial_weights(1);
     let windows: Vec<f32> =
         (0..WINDOWS * WINDOW_VALUES).map(|place| ((place * 7919) % 401) as f32 / 100.0 - 2.0).collect();
     let classes: Vec<usize> = (0..WINDOWS).map(|window| window % CLASS_SLOTS).collect();

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_detector::detector::{AlarmMode, DetectorConfig, HomeDetector, Model};
 use hearthwatch_detector::grid::{FEATURES, STEP_SECONDS, WINDOW_STEPS};
-use hearthwatch_detector::network::{Form, Scorer};
+use hearthwatch_detector::network::Scorer;
 use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
 
 use crate::output::{stderr_line, stdout_line};
@@ -32,21 +32,9 @@ pub struct MeasureArguments {
     /// Only the scorer, printed as JSON: what `cargo xtask bench edge` holds against ONNX Runtime.
     #[arg(long)]
     scorer: bool,
-    /// With `--scorer`: fresh weights of this form (patch-tree, cone) instead of the model that ships; how fast it is does not
-    /// depend on what was learnt.
-    #[arg(long, requires = "scorer", value_parser = form)]
-    form: Option<Form>,
     /// With `--scorer`: also 30 days of 300 entities.
     #[arg(long, requires = "scorer")]
     backfill: bool,
-}
-
-fn form(name: &str) -> Result<Form, String> {
-    let known = Form::ALL.map(Form::as_str).join(", ");
-    Form::ALL
-        .into_iter()
-        .find(|form| form.as_str() == name)
-        .ok_or_else(|| format!("no form has this name; there are {known}"))
 }
 
 /// Batch sizes that the pages name.
@@ -71,12 +59,8 @@ pub fn main(arguments: &MeasureArguments) -> ExitCode {
 pub fn run(arguments: &MeasureArguments) -> anyhow::Result<()> {
     let model = Arc::new(Model::shipped().context("the shipped model")?);
     if arguments.scorer {
-        let scorer = match (arguments.form, &*model) {
-            (Some(form), _) => Scorer::new(&form.initial_weights(1))?,
-            (None, Model::Network { scorer, .. }) => scorer.as_ref().clone(),
-            (None, Model::Routine { .. }) => anyhow::bail!("the model that ships has no network"),
-        };
-        stdout_line!("{}", scorer_json(&scorer, arguments));
+        let Model::Network { scorer, .. } = &*model else { anyhow::bail!("the model that ships has no network") };
+        stdout_line!("{}", scorer_json(scorer, arguments));
         return Ok(());
     }
     stdout_line!("agent {} on {} thread, {} entities", env!("CARGO_PKG_VERSION"), 1, arguments.entities);
@@ -166,7 +150,7 @@ fn home(model: &Arc<Model>, days: i64, arguments: &MeasureArguments) {
         for entity in 0..arguments.entities {
             detector.observe(&Reading { at, entity, value: Value::Number(wave(entity, step, steps_a_day)) });
         }
-        let voice = if step <= quiet { Voice::Quiet } else { Voice::Live };
+        let voice = if step <= quiet { AlarmMode::LearnOnly } else { AlarmMode::Raise };
         let time = timed(|| detector.close_step(at, voice));
         if step > quiet {
             times.push(time);

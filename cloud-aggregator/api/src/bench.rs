@@ -4,12 +4,12 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use hearthwatch_fleet::fixtures::Desk;
-pub(crate) use hearthwatch_fleet::fixtures::{NOW, REPORT};
 use hearthwatch_fleet::hook::NoRelease;
 use hearthwatch_learning::training::{RunRequest, TrainingHandle, TrainingStatus};
 use tokio::sync::{mpsc, watch};
 
 use crate::http::state::AppState;
+pub(crate) use hearthwatch_fleet::fixtures::{NOW, REPORT};
 
 /// An aggregator without broker and trainer; the trainer's ends are here.
 pub(crate) struct Bench {

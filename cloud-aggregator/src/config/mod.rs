@@ -14,6 +14,7 @@ use hearthwatch_api::http::config::HttpConfig;
 use hearthwatch_fleet::release::ReleaseConfig;
 use hearthwatch_learning::training::TrainingConfig;
 use hearthwatch_provision::authority::{HOME_DAYS, HOME_DAYS_RANGE};
+
 pub use ingest::IngestConfig;
 pub use mqtt::{MqttConfig, MqttTls};
 pub use rollout::RolloutConfig;

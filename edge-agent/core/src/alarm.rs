@@ -2,7 +2,7 @@
 
 use hearthwatch_detector::alarm::{Alarm, Cause, Verdict};
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use hearthwatch_detector::alarm::{AlarmEvent, DeciderMemory};
-use hearthwatch_detector::detector::{DetectorConfig, EntityScore, HomeDetector, Model, NetworkRecords, Voice};
+use hearthwatch_detector::detector::{AlarmMode, DetectorConfig, EntityScore, HomeDetector, Model, NetworkRecords};
 use hearthwatch_detector::grid::{STEP_SECONDS, step_of};
 use hearthwatch_detector::reading::{EntityInfo, Reading};
 use hearthwatch_edge_core::backtest::Backtest;
@@ -125,7 +125,7 @@ fn replay(
         // What nobody saw is a gap of knowledge, not of the sensors.
         let mut missed = before.map_or(end, |before| before + STEP_SECONDS);
         while missed < end {
-            detector.close_step(missed, Voice::Quiet);
+            detector.close_step(missed, AlarmMode::LearnOnly);
             missed += STEP_SECONDS;
         }
         before = Some(end);
@@ -136,9 +136,9 @@ fn replay(
                 heed(&detector, &events);
             }
         }
-        let voice = if end > from { Voice::Live } else { Voice::Quiet };
+        let voice = if end > from { AlarmMode::Raise } else { AlarmMode::LearnOnly };
         let report = detector.close_step(end, voice);
-        if voice == Voice::Live {
+        if voice == AlarmMode::Raise {
             heed(&detector, &report.events);
             scores = report.scores;
         }

@@ -30,7 +30,7 @@ mod wishes;
 use std::sync::Arc;
 
 use hearthwatch_detector::alarm::AlarmEvent;
-use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_detector::detector::{AlarmMode, DetectorConfig, HomeDetector, Model};
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_detector::reading::{EntityInfo, Reading};
 use hearthwatch_edge_core::trial::TrialWindows;
@@ -224,11 +224,11 @@ impl DetectorService {
             if reading.at <= closed {
                 continue;
             }
-            self.close_through(step_before(reading.at - 1), Voice::Quiet);
+            self.close_through(step_before(reading.at - 1), AlarmMode::LearnOnly);
             self.take(reading);
         }
         if self.steps.closed.is_some() {
-            self.close_through(step_before(until), Voice::Quiet);
+            self.close_through(step_before(until), AlarmMode::LearnOnly);
         }
     }
 
@@ -242,7 +242,7 @@ impl DetectorService {
             self.restore();
             // Closing a step again changes nothing but the voice: what cannot be is said from now on, not only from the
             // end of the step.
-            self.judging.detector.close_step(closed, Voice::Live);
+            self.judging.detector.close_step(closed, AlarmMode::Raise);
             self.agree_with_detector(now);
             self.weigh_units();
             let unheard = self.judging.detector.raise_unheard_dangers(now);
@@ -346,7 +346,7 @@ impl DetectorService {
     }
 
     /// Closes every step up to the one that ends at `last`.
-    fn close_through(&mut self, last: i64, voice: Voice) {
+    fn close_through(&mut self, last: i64, voice: AlarmMode) {
         while let Some(step_end) = self.steps.closed.map(|closed| closed + STEP_SECONDS).filter(|end| *end <= last) {
             let report = self.judging.detector.close_step(step_end, voice);
             let (rows, changes) = self.steps.open.close(step_end, &report.scores);
@@ -356,9 +356,9 @@ impl DetectorService {
                 tracing::warn!(error = %error, step = step_end, "a step is not remembered");
             }
             self.steps.closed = Some(step_end);
-            self.steps.judged = voice == Voice::Live;
+            self.steps.judged = voice == AlarmMode::Raise;
             match voice {
-                Voice::Live => {
+                AlarmMode::Raise => {
                     self.draw_question(&report);
                     self.tell(report.events, step_end, &report.scores);
                     self.show(Some((step_end, &report.scores)));
@@ -371,7 +371,7 @@ impl DetectorService {
                     }
                 }
                 // What ended while nobody listened has ended all the same.
-                Voice::Quiet => {
+                AlarmMode::LearnOnly => {
                     let ended = |event: &AlarmEvent| matches!(event, AlarmEvent::Ended(_));
                     self.tell(report.events.into_iter().filter(ended).collect(), step_end, &[]);
                     self.steps.last_scores = report.scores;

@@ -82,8 +82,8 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FILE")]
     pub entities: Option<PathBuf>,
 
-    /// The model that judges: a file, or `routine` for the detector without a network [default: the shipped model]
-    #[arg(long, value_name = "FILE|routine")]
+    /// The model that judges: a file, or `baseline` (earlier: `routine`) for the detector without a network [default: the shipped model]
+    #[arg(long, value_name = "FILE|baseline")]
     pub model: Option<String>,
 
     /// Where the home is, for the time of day: an IANA name such as Europe/London
@@ -125,7 +125,7 @@ Results:
 Examples:
   hearthwatch-edge replay --events home.csv --timezone Europe/London --out result
   hearthwatch-edge replay --events history.csv --entities entities.csv --out result
-  hearthwatch-edge replay --events home-assistant_v2.db --model routine --budget 2 --out result
+  hearthwatch-edge replay --events home-assistant_v2.db --model baseline --budget 2 --out result
   PGPASSWORD=… hearthwatch-edge replay --events postgresql://ha@192.168.1.5/homeassistant --out result
   hearthwatch-edge replay --events home.csv --explain 3f5c0d9a71b2e684 --out result
 
@@ -236,10 +236,10 @@ pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayE
 /// The model that was asked for, and a note where it is not the one that the user expects.
 fn load_model(model: Option<&str>) -> Result<(Model, Option<String>), ReplayError> {
     match model {
-        Some("routine") => Ok((Model::routine(), None)),
+        Some("baseline" | "routine") => Ok((Model::baseline(), None)),
         // A build that carries no usable network still has a detector; the closing line says which one judged.
         None => Ok(Model::shipped().map_or_else(
-            |error| (Model::routine(), Some(format!("the network, which this build does not carry ({error})"))),
+            |error| (Model::baseline(), Some(format!("the network, which this build does not carry ({error})"))),
             |model| (model, None),
         )),
         Some(path) => {

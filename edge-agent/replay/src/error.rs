@@ -146,7 +146,7 @@ pub enum ReplayError {
     #[error("--timezone {0}: no such time zone; give an IANA name such as Europe/London")]
     Timezone(String),
     /// A model that cannot be used.
-    #[error("--model {path}: {why}; give a model file of this version, or `routine` for the routine detector")]
+    #[error("--model {path}: {why}; give a model file of this version, or `baseline` for the baseline detector")]
     Model {
         /// The file.
         path: String,

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use hearthwatch_detector::alarm::AlarmEvent;
-use hearthwatch_detector::detector::{HomeDetector, Voice};
+use hearthwatch_detector::detector::{AlarmMode, HomeDetector};
 use hearthwatch_detector::grid::{STEP_SECONDS, step_of};
 use hearthwatch_detector::reading::{Reading, Value};
 
@@ -156,7 +156,7 @@ impl<W: Write> Playback<W> {
     }
 
     fn close(&mut self, end: i64) -> Result<(), ReplayError> {
-        let mut report = self.detector.close_step(end, Voice::Live);
+        let mut report = self.detector.close_step(end, AlarmMode::Raise);
         report.scores.sort_by_key(|score| score.entity);
         self.steps += 1;
         self.scored_steps += u64::from(report.scores.iter().any(|score| score.score.is_some()));

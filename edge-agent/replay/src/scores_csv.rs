@@ -66,7 +66,7 @@ impl<W: Write> ScoresCsv<W> {
 #[cfg(test)]
 mod tests {
     use hearthwatch_detector::class::DeviceClass;
-    use hearthwatch_detector::features::Band;
+    use hearthwatch_detector::finding::Band;
 
     use super::*;
 

@@ -111,7 +111,7 @@ pub async fn lived() -> Home {
     let (view, view_seen) = watch::channel(HomeView::default());
     let (notices, _heard) = mpsc::channel(64);
     let parts = DetectorParts {
-        model: Arc::new(Model::shipped().unwrap_or_else(|_| Model::routine())),
+        model: Arc::new(Model::shipped().unwrap_or_else(|_| Model::baseline())),
         model_version: ModelVersion(14),
         history: History::open(&history).unwrap(),
         salt: vec![7; 32],
@@ -214,7 +214,7 @@ async fn answer_and_share(detection: &DetectorHandle, uplink: &UplinkHandle) {
     let backtest =
         Backtest { from: period.0, until: period.1, before: (ModelVersion(13), 5), after: (ModelVersion(14), 2) };
     let config = DetectorConfig { timezone: jiff::tz::TimeZone::UTC, budget_per_week: 1.0, salt: Vec::new() };
-    let unheard = HomeDetector::new(config, Arc::new(Model::routine())).records();
+    let unheard = HomeDetector::new(config, Arc::new(Model::baseline())).records();
     detection.tell(DetectorCommand::KeepBacktest(backtest, unheard)).await.unwrap();
     // Every command before this one is carried out.
     detection.ask(DetectorCommand::Look).await.unwrap();

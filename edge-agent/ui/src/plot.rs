@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use hearthwatch_detector::features::Band;
+use hearthwatch_detector::finding::Band;
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_detector::unit::DisplayUnit;
 use hearthwatch_edge_core::explain::{self, Point};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use hearthwatch_detector::alarm::{Adapts, AlarmEvent, Decider, DeciderConfig, Evidence};
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_edge_store::history::LoudStep;

@@ -4,7 +4,7 @@ use axum::body::{Body, to_bytes};
 use hearthwatch_detector::alarm::{Alarm, DeciderMemory, Severity, Withheld};
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::detector::Model;
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_edge_core::alarm::StoredAlarm;
 use hearthwatch_edge_core::mode::SessionState;
@@ -60,7 +60,7 @@ async fn world_with(entity_id: &str, reason: &str, door: Door, memory: DeciderMe
     history.set_note("decider", &serde_json::to_string(&memory).unwrap()).unwrap();
     let (view, view_seen) = watch::channel(HomeView::default());
     let parts = DetectorParts {
-        model: Arc::new(Model::routine()),
+        model: Arc::new(Model::baseline()),
         model_version: ModelVersion::ROUTINE,
         history,
         salt: vec![1; 32],

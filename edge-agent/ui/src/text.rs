@@ -1,7 +1,7 @@
 //! Numbers, times and manners in words, as the page says them.
 
-use hearthwatch_detector::alarm::{Lesson, Verdict};
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::alarm::{RememberedAnswer, Verdict};
+use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_detector::unit::{self, DisplayUnit};
 use hearthwatch_edge_core::alarm::StoredAlarm;
@@ -128,7 +128,7 @@ pub(super) fn verdict_on(kind: AnomalyKind, given: Verdict) -> &'static str {
 }
 
 /// What an answer changed, in one sentence.
-pub(super) fn lesson(lesson: &Lesson) -> String {
+pub(super) fn lesson(lesson: &RememberedAnswer) -> String {
     let way = match lesson.context.direction {
         1 => "above what is usual",
         -1 => "below what is usual",

@@ -3,13 +3,13 @@
 mod described;
 pub mod home_assistant;
 mod shape;
+mod units;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::unit::{Conversion, Quantity, Unit};
-
 pub use described::Described;
 pub use shape::Shape;
 

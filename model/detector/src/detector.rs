@@ -13,34 +13,34 @@ mod warn;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::alarm::probe::{self, Candidate, Probe};
+use crate::alarm::audit_sample::{self, AuditSample, Candidate};
 use crate::alarm::{
     Adapts, Alarm, AlarmEvent, Decider, DeciderConfig, DeciderMemory, Evidence, Learnt, UnknownAlarm, Verdict,
     VerdictMemory, Withheld,
 };
 use crate::class::DeviceClass;
-use crate::experts::routine::PHYSICS_SCORE;
-use crate::features::{AnomalyKind, Band, EntityStep, FeatureExtractor, LeftOut, LocalTime, RoutineScore};
+pub use crate::features::Knowledge;
+use crate::features::PHYSICS_SCORE;
+pub use crate::features::TrialWindow;
+use crate::features::{EntityStep, FeatureExtractor, LeftOut, LocalTime};
+use crate::finding::{AnomalyKind, Band, BaselineScore};
 use crate::grid::STEP_SECONDS;
 use crate::network::NetworkOutput;
 use crate::reading::{EntityInfo, Reading, Value};
-
 use carbon_monoxide::CarbonMonoxide;
 use danger::DangerStates;
-use offline::Offline;
-pub use trust::{NetworkRecord, gain};
-
-pub use crate::features::Knowledge;
 pub use model::{Model, SHIPPED_VERSION};
-pub use trial::{Margin, TrialWindow};
+use offline::Offline;
+pub use trial::Margin;
 pub use trust::NetworkRecords;
+pub use trust::{NetworkRecord, gain};
 
 /// Feature windows of alarms that are kept: 128 × 7.5 KiB are under 1 MiB, at an alarm a day four months' worth.
 const WINDOWS_MAX: usize = 128;
 /// A reading further ahead of the last step, or a warning of danger further behind it, has a wrong time: a day.
 const AHEAD_SECONDS_MAX: i64 = 86_400;
 const DAY_SECONDS: i64 = 86_400;
-/// Routine evidence above this (once a week) gives a network's alarm its name; below, it is a pattern.
+/// Baseline evidence above this (once a week) gives a network's alarm its name; below, it is a pattern.
 const NAMING_SCORE: f32 = 0.0;
 
 /// What a home sets.
@@ -56,11 +56,11 @@ pub struct DetectorConfig {
 
 /// Whether a step may raise alarms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Voice {
-    /// Judge and speak.
-    Live,
-    /// Learn only: warm-up.
-    Quiet,
+pub enum AlarmMode {
+    /// Judge, and raise alarms.
+    Raise,
+    /// Learn, and raise nothing: warm-up, or a past that is gone through again.
+    LearnOnly,
 }
 
 /// One entity's score in one step.
@@ -76,7 +76,7 @@ pub struct EntityScore {
     pub score: Option<f32>,
     /// What it is held against: calibration, the home's offset and its answers together.
     pub threshold: f32,
-    /// What was expected.
+    /// None while nothing is expected: too little history, or an on/off entity.
     pub band: Option<Band>,
     /// How rare the score is after the home's offset and its answers, whatever gave it
     /// ([`CalibrationCurve::rarity`](crate::alarm::CalibrationCurve::rarity)); none while the entity is too new to be judged. In
@@ -95,7 +95,7 @@ pub struct StepReport {
     pub events: Vec<AlarmEvent>,
 }
 
-/// Watches one home.
+/// Watches one home: readings in, a report a step out.
 #[derive(Debug, Clone)]
 pub struct HomeDetector {
     timezone: jiff::tz::TimeZone,
@@ -106,7 +106,7 @@ pub struct HomeDetector {
     /// Whether an entity ever had a value: only those share the budget.
     seen: Vec<bool>,
     /// What the baseline detector said of each entity in the last step; none while it is not ready.
-    routine: Vec<Option<RoutineScore>>,
+    baseline: Vec<Option<BaselineScore>>,
     windows: VecDeque<(String, Vec<f32>)>,
     dangers: DangerStates,
     carbon_monoxide: CarbonMonoxide,
@@ -114,7 +114,7 @@ pub struct HomeDetector {
     /// What the network said of each entity lately.
     records: Vec<NetworkRecord>,
     /// As the last step was closed; before the first, nothing is said.
-    voice: Voice,
+    mode: AlarmMode,
 }
 
 impl HomeDetector {
@@ -133,13 +133,13 @@ impl HomeDetector {
             decider,
             entities: Vec::new(),
             seen: Vec::new(),
-            routine: Vec::new(),
+            baseline: Vec::new(),
             windows: VecDeque::new(),
             dangers: DangerStates::default(),
             carbon_monoxide: CarbonMonoxide::default(),
             offline: Offline::default(),
             records: Vec::new(),
-            voice: Voice::Quiet,
+            mode: AlarmMode::LearnOnly,
         }
     }
 
@@ -158,20 +158,20 @@ impl HomeDetector {
             self.offline.forget(index);
             *known = info;
             self.seen[index as usize] = false;
-            self.routine[index as usize] = None;
+            self.baseline[index as usize] = None;
             self.records[index as usize] = NetworkRecord::new();
         } else if index as usize == self.entities.len() {
             self.decider.add_entity(info.clone());
             self.entities.push(info);
             self.seen.push(false);
-            self.routine.push(None);
+            self.baseline.push(None);
             self.records.push(NetworkRecord::new());
         }
         index
     }
 
     /// Takes a reading. What needs no second sample speaks at once: a value that the quantity cannot have, a sensor that
-    /// warns of danger. Nothing speaks at once before the first [`Voice::Live`] step.
+    /// warns of danger. Nothing speaks at once before the first [`AlarmMode::Raise`] step.
     pub fn observe(&mut self, reading: &Reading) -> Vec<AlarmEvent> {
         let class = self.entities.get(reading.entity as usize).map(|info| info.class);
         let events = match class {
@@ -195,7 +195,7 @@ impl HomeDetector {
     fn judge_at_once(&mut self, reading: &Reading) -> Option<AlarmEvent> {
         let closed = self.extractor.closed()?;
         let on_time = reading.at > closed && reading.at <= closed.saturating_add(AHEAD_SECONDS_MAX);
-        if self.voice == Voice::Quiet || !on_time || self.extractor.is_new(reading.entity, reading.at) {
+        if self.mode == AlarmMode::LearnOnly || !on_time || self.extractor.is_new(reading.entity, reading.at) {
             return None;
         }
         if !self.extractor.is_broken(reading.entity, reading.value) {
@@ -207,7 +207,7 @@ impl HomeDetector {
         let evidence = Evidence {
             entity: reading.entity,
             score: Some(PHYSICS_SCORE),
-            threshold: self.model.routine_calibration().threshold(class, self.share()),
+            threshold: self.model.baseline_calibration().threshold(class, self.share()),
             kind: AnomalyKind::Physics,
             amount,
             usual: 0.0,
@@ -218,13 +218,13 @@ impl HomeDetector {
     }
 
     /// Closes the step that ends at `step_end`: scores every entity and decides. Empty for a step that is closed already.
-    pub fn close_step(&mut self, step_end: i64, voice: Voice) -> StepReport {
-        self.voice = voice;
+    pub fn close_step(&mut self, step_end: i64, mode: AlarmMode) -> StepReport {
+        self.mode = mode;
         let steps = self.extractor.close_step(step_end);
         let Some(at) = steps.first().map(|step| step.at) else { return StepReport::default() };
         for step in &steps {
             self.seen[step.entity as usize] |= step.observed.is_some();
-            self.routine[step.entity as usize] = step.ready.then_some(step.routine);
+            self.baseline[step.entity as usize] = step.ready.then_some(step.baseline);
         }
         let outputs = self.ask_network(&steps);
         let share = self.share();
@@ -243,7 +243,7 @@ impl HomeDetector {
             }
         }
         let hour = LocalTime::at(at, &self.timezone).hour_of_day();
-        let live = voice == Voice::Live;
+        let live = mode == AlarmMode::Raise;
         let decision = self.decider.decide(at, hour, &evidence, live);
         self.capture(&decision.events);
         let scores = evidence
@@ -267,41 +267,41 @@ impl HomeDetector {
     }
 
     /// The rarity of evidence that lies by `margin` above all that is asked of it here: the fleet's threshold for this share of
-    /// the budget, what this home's offset and answers add, what a young entity's or an unproven network's word lacks.
+    /// the budget, what this home's offset and answers add, what a young entity's or an unproven network's score lacks.
     fn rarity(&self, evidence: &Evidence, margin: f32, share: f32, by_network: bool) -> f32 {
         let class = self.entities[evidence.entity as usize].class;
         let calibration = match &*self.model {
             Model::Network { calibration, .. } if by_network => calibration,
-            model => model.routine_calibration(),
+            model => model.baseline_calibration(),
         };
         calibration.rarity(class, calibration.threshold(class, share) + margin)
     }
 
-    /// One entity's evidence: the network's where it has a word, but a rule that speaks louder is heard. The second value
+    /// One entity's evidence: the network's where it has one, but a rule that exceeds its threshold by more goes first. The second value
     /// tells whether it is the network's.
     fn weigh(&self, step: &EntityStep, output: Option<&NetworkOutput>, share: f32) -> (Evidence, bool) {
         let info = &self.entities[step.entity as usize];
         let class = info.class;
-        let routine = &step.routine;
-        let judged = step.ready || routine.score > RoutineScore::FLOOR;
-        let by_routine = Evidence {
+        let baseline = &step.baseline;
+        let judged = step.ready || baseline.score > BaselineScore::FLOOR;
+        let by_baseline = Evidence {
             entity: step.entity,
-            score: judged.then_some(routine.score),
-            threshold: self.model.routine_threshold(class, routine.kind, share),
-            kind: routine.kind,
-            amount: routine.amount,
-            usual: routine.usual,
+            score: judged.then_some(baseline.score),
+            threshold: self.model.baseline_threshold(class, baseline.kind, share),
+            kind: baseline.kind,
+            amount: baseline.amount,
+            usual: baseline.usual,
             // A value that cannot be is never taken in: the step carries on the last good one, which nobody asks about.
-            observed: if routine.kind == AnomalyKind::Physics { Some(routine.amount) } else { step.observed },
+            observed: if baseline.kind == AnomalyKind::Physics { Some(baseline.amount) } else { step.observed },
             // The hours' band says nothing of what is held against weeks.
-            band: step.band.filter(|_| routine.kind != AnomalyKind::Beyond),
+            band: step.band.filter(|_| baseline.kind != AnomalyKind::Beyond),
         };
         let lift = self.records[step.entity as usize].lift();
-        let word = self.model.word(class, routine, output.filter(|_| lift.is_some()), share, lift);
-        if !word.by_network {
-            return (Evidence { threshold: word.threshold, ..by_routine }, false);
+        let judgement = self.model.judgement(class, baseline, output.filter(|_| lift.is_some()), share, lift);
+        if !judgement.by_network {
+            return (Evidence { threshold: judgement.threshold, ..by_baseline }, false);
         }
-        let named = routine.score > NAMING_SCORE && !routine.kind.is_rule();
+        let named = baseline.score > NAMING_SCORE && !baseline.kind.is_rule();
         // The usual band is what is shown: a pattern of hours may end in a value that is usual, and then no band is claimed.
         // By enough that the numbers, as they are shown, say so too.
         let outside = |band: &Band| {
@@ -312,16 +312,16 @@ impl HomeDetector {
         };
         let beside_band = step.band.filter(outside);
         let by_network = Evidence {
-            score: Some(word.score),
-            threshold: word.threshold,
+            score: Some(judgement.score),
+            threshold: judgement.threshold,
             // What lies outside of the band is called that, whoever noticed: it is the plainer word.
             kind: match beside_band {
-                _ if named => routine.kind,
+                _ if named => baseline.kind,
                 Some(_) => AnomalyKind::Level,
                 None => AnomalyKind::Pattern,
             },
             band: if named { step.band } else { beside_band },
-            ..by_routine
+            ..by_baseline
         };
         (by_network, true)
     }
@@ -372,7 +372,7 @@ impl HomeDetector {
     /// The question that is drawn at random in this step, if one is, with the window that goes with it. `report` is what
     /// closing the step gave. Entities with an alarm that lasts, or without a full window, are not asked about.
     #[must_use]
-    pub fn probe(&self, report: &StepReport) -> Option<(Probe, Vec<f32>)> {
+    pub fn audit_sample(&self, report: &StepReport) -> Option<(AuditSample, Vec<f32>)> {
         let at = report.scores.first()?.at;
         let day = at.div_euclid(DAY_SECONDS);
         let step = usize::try_from(at.rem_euclid(DAY_SECONDS) / STEP_SECONDS).ok()?;
@@ -384,8 +384,8 @@ impl HomeDetector {
             .filter(|score| !alarmed.contains(&score.entity) && self.extractor.has_window(score.entity))
             .filter_map(|score| Some(Candidate { entity: score.entity, margin: score.score? - score.threshold }))
             .collect();
-        let probe = probe::draw(self.decider.salt(), day, step, self.decider.budget(), &candidates)?;
-        Some((probe, self.extractor.window(probe.entity)?))
+        let sample = audit_sample::draw(self.decider.salt(), day, step, self.decider.budget(), &candidates)?;
+        Some((sample, self.extractor.window(sample.entity)?))
     }
 
     /// What the home's allowance held back lately, oldest first.
@@ -414,45 +414,45 @@ impl HomeDetector {
         }
     }
 
-    /// Takes over what `taught` has learnt of the same entities, in the place of what was learnt here: histories, experts, time
-    /// zone. Alarms, the evidence for them, answers, the model and what it was heard to say stay. Entities that came meanwhile begin anew; those that are
-    /// called otherwise, or go on in another unit, are here as they are now. `open` is what was heard in the open step. `taught` is of no
+    /// Takes over what `relearnt` has learnt of the same entities, in the place of what was learnt here: histories, experts, time
+    /// zone. Alarms, the evidence for them, answers, the model and what it has said stay. Entities that came meanwhile begin anew; those that are
+    /// called otherwise, or go on in another unit, are here as they are now. `open` is what was received in the open step. `relearnt` is of no
     /// use afterwards.
-    pub fn take_routine<'a>(&mut self, taught: &mut Self, open: impl IntoIterator<Item = &'a Reading>) {
+    pub fn adopt_history<'a>(&mut self, relearnt: &mut Self, open: impl IntoIterator<Item = &'a Reading>) {
         for (index, info) in (0u32..).zip(&self.entities) {
-            taught.rename_entity(index, &info.entity_id);
-            taught.add_entity(info.clone());
+            relearnt.rename_entity(index, &info.entity_id);
+            relearnt.add_entity(info.clone());
         }
-        open.into_iter().for_each(|reading| taught.extractor.observe(reading));
-        // A copy: all that was allocated while it was taught goes with it.
-        self.extractor.copy_from(&taught.extractor);
-        self.timezone.clone_from(&taught.timezone);
-        self.seen.clone_from(&taught.seen);
+        open.into_iter().for_each(|reading| relearnt.extractor.observe(reading));
+        // A copy: all that was allocated while it learnt goes with it.
+        self.extractor.copy_from(&relearnt.extractor);
+        self.timezone.clone_from(&relearnt.timezone);
+        self.seen.clone_from(&relearnt.seen);
         // What the network foresaw is in the scale of before.
     }
 
-    /// Goes on with another model; histories and answers stay. The baseline detector judges until the network was heard here, or somebody
+    /// Goes on with another model; histories and answers stay. The baseline detector judges until the network was observed here, or somebody
     /// who went through the past with it tells ([`Self::take_records`]).
     pub fn replace_model(&mut self, model: Arc<Model>) {
         self.model = model;
         self.records.iter_mut().for_each(|record| *record = NetworkRecord::new());
     }
 
-    /// What the network was heard to say of each entity.
+    /// What the network has said of each entity.
     #[must_use]
     pub fn records(&self) -> NetworkRecords {
         let ids = self.entities.iter().map(|info| info.entity_id.clone());
         NetworkRecords { model: Arc::clone(&self.model), entities: ids.zip(self.records.iter().cloned()).collect() }
     }
 
-    /// Takes what another detector heard the same network say of the same entities; of another network it says nothing.
-    pub fn take_records(&mut self, heard: &NetworkRecords) {
-        if !Arc::ptr_eq(&heard.model, &self.model) {
+    /// Takes what another detector recorded of the same network of the same entities; of another network it says nothing.
+    pub fn take_records(&mut self, other: &NetworkRecords) {
+        if !Arc::ptr_eq(&other.model, &self.model) {
             return;
         }
         for (info, record) in self.entities.iter().zip(&mut self.records) {
-            if let Some(heard) = heard.entities.get(&info.entity_id) {
-                record.clone_from(heard);
+            if let Some(known) = other.entities.get(&info.entity_id) {
+                record.clone_from(known);
             }
         }
         self.leave_confirmed();
@@ -460,8 +460,8 @@ impl HomeDetector {
 
     /// Sets the stretches of time, as (entity, from, until] in Unix seconds, that are judged and not learnt from: faults must not
     /// become what is usual. Replaces what was set before.
-    pub fn leave_unlearnt(&mut self, spans: impl IntoIterator<Item = (u32, i64, i64)>) {
-        self.extractor.leave_unlearnt(spans);
+    pub fn exclude_from_learning(&mut self, spans: impl IntoIterator<Item = (u32, i64, i64)>) {
+        self.extractor.exclude_from_learning(spans);
     }
 
     /// The model in use.
@@ -487,11 +487,11 @@ impl HomeDetector {
     #[must_use]
     pub fn recent_windows(&self) -> Vec<TrialWindow> {
         (0u32..)
-            .zip(self.entities.iter().zip(&self.routine))
+            .zip(self.entities.iter().zip(&self.baseline))
             .filter(|(_, (info, _))| !info.class.is_binary())
-            .filter_map(|(entity, (info, routine))| {
+            .filter_map(|(entity, (info, baseline))| {
                 let values = self.extractor.window(entity)?;
-                Some(TrialWindow { class: info.class, values, routine: (*routine)? })
+                Some(TrialWindow { class: info.class, values, baseline: (*baseline)? })
             })
             .collect()
     }
@@ -519,7 +519,7 @@ impl HomeDetector {
         self.decider.budget()
     }
 
-    /// Windows with a known fault at their end, put into copies of the home's own recent stream: what a model must hear.
+    /// Windows with a known fault at their end, put into copies of the home's own recent stream: what a model must notice.
     /// `turn` chooses the entities; empty in a home that is too young.
     #[must_use]
     pub fn synthetic_faults(&self, turn: u64) -> Vec<TrialWindow> {

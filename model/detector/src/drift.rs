@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::grid::FEATURES;
 
 /// Bins of a profile: deciles of the reference.
-pub const PROFILE_BINS: usize = 10;
+const PROFILE_BINS: usize = 10;
 
 /// Share that an empty bin counts as, so that the index stays finite.
 const SHARE_MIN: f64 = 1e-4;

@@ -1,10 +1,14 @@
-//! Time in steps of ten minutes. A step is named by its end: step `t` covers `(t − 600, t]`.
+//! Time in steps of ten minutes, and what a step's row holds. A step is named by its end: step `t` covers `(t − 600, t]`.
+
+mod feature;
+
+pub use feature::Feature;
 
 /// Length of a step, in seconds. Ten minutes was chosen by measurement: finer steps cost more and found no more.
 pub const STEP_SECONDS: i64 = 600;
 /// Steps in a feature window: 16 hours.
 pub const WINDOW_STEPS: usize = 96;
-/// Features of a step; their meaning is in [`crate::features`].
+/// Features of a step: the variants of [`Feature`].
 pub const FEATURES: usize = 20;
 /// Version of the features' meaning. Weights trained under another version are refused.
 pub const FEATURE_SCHEMA: u32 = 1;

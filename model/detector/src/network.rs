@@ -5,32 +5,26 @@
 //! step's normalised residual. Everything that comes from outside (an artifact) is checked here before a tensor is made.
 
 mod artifact;
-mod cone;
 mod device;
 mod error;
-mod form;
+mod inference;
+mod initial;
+mod layout;
 mod manifest;
 mod patch_tree;
 mod scorer;
-mod served;
-mod served_tree;
 mod weights;
 
 pub use artifact::{Artifact, ArtifactParts};
-pub use cone::Cone;
 pub use device::{DeviceError, DeviceKind};
 pub use error::ArtifactError;
-pub use form::{CLASS_SLOTS, Form, Network, OUTPUTS, WINDOW_VALUES};
-
-pub use form::{one_hot, tame};
+pub use initial::initial_weights;
+pub use layout::{ARCHITECTURE_NAME, CLASS_SLOTS, OUTPUTS, PARAMETER_COUNT, WINDOW_VALUES, one_hot, tame};
 pub use manifest::{ARTIFACT_FORMAT_VERSION, Architecture, Lineage, LineageHome, Manifest};
-pub use patch_tree::{PARAMETER_COUNT, PatchTree};
+pub use patch_tree::Network;
 pub(crate) use scorer::MICRO_BATCH;
 pub use scorer::{NetworkOutput, Scorer};
 pub use weights::{NamedTensor, Weights};
 
 /// The quantile levels the network predicts, in the order of [`NetworkOutput::quantiles`].
 pub const QUANTILE_LEVELS: [f32; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
-
-/// Index of the feature whose next value the quantiles predict: the seasonal residual `r` leads every feature row.
-pub const RESIDUAL_FEATURE: usize = 0;

@@ -14,7 +14,7 @@ pub const MAGNITUDE_MAX: f64 = 1e18;
 pub enum Value {
     /// A number in the entity's unit.
     Number(f64),
-    /// On or off.
+    /// On is `true`: open, wet, occupied, smoke seen.
     Binary(bool),
     /// Unavailable, unknown or empty.
     Gap,
@@ -53,7 +53,7 @@ impl Noticeable {
 pub struct EntityInfo {
     /// Home Assistant's id, such as `sensor.cellar_temperature`.
     pub entity_id: String,
-    /// What it measures.
+    /// Decides how it is watched, and its index is an input of the network.
     pub class: DeviceClass,
     /// The unit of its numbers; empty for binary entities.
     pub unit: String,

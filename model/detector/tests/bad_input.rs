@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_detector::detector::{AlarmMode, DetectorConfig, HomeDetector, Model};
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
 use jiff::tz::TimeZone;
@@ -13,7 +13,7 @@ const DAY: i64 = 86_400;
 
 fn detector(timezone: TimeZone) -> HomeDetector {
     let config = DetectorConfig { timezone, budget_per_week: 1.0, salt: b"salt".to_vec() };
-    HomeDetector::new(config, Arc::new(Model::routine()))
+    HomeDetector::new(config, Arc::new(Model::baseline()))
 }
 
 fn info(name: &str, class: DeviceClass, unit: &str) -> EntityInfo {
@@ -35,7 +35,7 @@ fn live(home: &mut HomeDetector, from: i64, days: i64) -> Vec<String> {
     for step in 1..=days * 144 {
         let end = from + step * STEP_SECONDS;
         let events = home.observe(&number(end, 0, usual(end)));
-        let report = home.close_step(end, Voice::Live);
+        let report = home.close_step(end, AlarmMode::Raise);
         said.extend(events.iter().chain(&report.events).map(|event| event.alarm().reason.clone()));
     }
     said
@@ -79,7 +79,7 @@ proptest! {
             for reading in chunk {
                 home.observe(reading);
             }
-            for score in home.close_step(*step, Voice::Live).scores {
+            for score in home.close_step(*step, AlarmMode::Raise).scores {
                 prop_assert!(score.score.is_none_or(f32::is_finite) && score.threshold.is_finite());
                 prop_assert!(score.observed.is_none_or(f32::is_finite));
             }
@@ -117,7 +117,7 @@ fn a_sensor_that_joins_a_running_home_is_not_complained_about_in_its_first_hour(
         said.extend(home.observe(&number(end - 300, thermometer, if step % 2 == 0 { -127.0 } else { 85.0 })));
         said.extend(home.observe(&Reading { at: end - 200, entity: motion, value: Value::Binary(step % 2 == 1) }));
         home.observe(&number(end, 0, usual(end)));
-        said.extend(home.close_step(end, Voice::Live).events);
+        said.extend(home.close_step(end, AlarmMode::Raise).events);
     }
     assert_eq!(said, []);
     // An hour later the same is a fault.
@@ -143,7 +143,7 @@ fn an_entity_whose_unit_changes_is_learnt_anew_and_says_nothing_of_the_jump() {
     for step in 1..=2 * 144 {
         let end = 6 * DAY + step * STEP_SECONDS;
         assert_eq!(home.observe(&number(end, entity, usual(end) * 1.8 + 32.0)), []);
-        assert_eq!(home.close_step(end, Voice::Live).events, []);
+        assert_eq!(home.close_step(end, AlarmMode::Raise).events, []);
     }
     assert_eq!(home.entities()[0].unit, "°F");
 }
@@ -157,7 +157,7 @@ fn a_meter_that_is_reset_is_counted_and_not_an_alarm() {
         let end = step * STEP_SECONDS;
         total = if step == 7 * 144 { 0.0 } else { total + 0.1 + (step % 6) as f64 * 0.02 };
         assert_eq!(home.observe(&number(end, meter, total)), []);
-        assert_eq!(home.close_step(end, Voice::Live).events, [], "step {step}");
+        assert_eq!(home.close_step(end, AlarmMode::Raise).events, [], "step {step}");
     }
     assert_eq!(home.left_out().to_string(), "1 readings were left out: 1 lower than the meter stood");
 }
@@ -200,7 +200,7 @@ fn a_thousand_entities_and_a_year_of_gap_are_bounded_work() {
                 let value = if entity % 2 == 0 { Value::Number(20.0) } else { Value::Binary(step % 3 == 0) };
                 said += home.observe(&Reading { at: end, entity, value }).len();
             }
-            let report = home.close_step(end, Voice::Live);
+            let report = home.close_step(end, AlarmMode::Raise);
             assert_eq!(report.scores.len(), 1000);
             said += report.events.len();
         }

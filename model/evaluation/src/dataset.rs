@@ -17,6 +17,7 @@ mod nab;
 mod open_smart_home;
 pub mod registry;
 mod river;
+mod source;
 mod southwark;
 mod suthaharan;
 mod table;
@@ -27,7 +28,8 @@ mod uci_occupancy;
 mod windesheim;
 
 pub use home::{Label, LabelOrigin, RecordedHome};
-pub use registry::{DATA_SETS, DataSet, SourceFile, Use};
+pub use registry::{DATA_SETS, DataSet, Use};
+pub use source::SourceFile;
 
 /// Why a set's files could not be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -17,17 +17,16 @@ mod schedule;
 
 use std::collections::BTreeMap;
 
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
+use hearthwatch_detector::unit::Conversion;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
+use crate::dataset::{Label, LabelOrigin, RecordedHome};
 pub use family::Family;
 pub use scale::{Scale, scale_of};
-
-use crate::dataset::{Label, LabelOrigin, RecordedHome};
-use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
-use hearthwatch_detector::unit::Conversion;
 use schedule::Slot;
 
 /// What to put in, and how often.

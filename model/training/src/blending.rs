@@ -1,13 +1,14 @@
-//! Choosing the blend: how loudly the baseline detector speaks beside a network, decided on calibration homes.
+//! Choosing the blend: how much the baseline detector counts beside a network, decided on calibration homes.
 
 use std::collections::BTreeMap;
 
-use super::config::RetrainConfig;
-use super::prepare::{Prepared, network_thresholds};
 use hearthwatch_detector::alarm::Blend;
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::network::Scorer;
 use hearthwatch_evaluation::evaluate::{Contender, Evaluation, Share, replay};
+
+use super::config::RetrainConfig;
+use super::prepare::{Prepared, network_thresholds};
 
 /// Faults of a class on calibration homes below which it takes the weight that is best for all: with fewer, the best of
 /// several weights is the luckiest.
@@ -28,7 +29,8 @@ pub(super) fn choose(prepared: &Prepared, scorer: &Scorer, config: &RetrainConfi
 fn found(prepared: &Prepared, scorer: &Scorer, weight: f32, config: &RetrainConfig) -> Evaluation {
     let blend = Blend::uniform(weight);
     let calibration = network_thresholds(prepared, scorer, &blend, config.threads);
-    let contender = Contender::Network { scorer, calibration: &calibration, blend: &blend, routine: &prepared.routine };
+    let contender =
+        Contender::Network { scorer, calibration: &calibration, blend: &blend, baseline: &prepared.baseline };
     replay(&prepared.calibrate, contender, config.gate.budget_per_week, config.threads, |_| {})
 }
 

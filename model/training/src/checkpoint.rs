@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Bytes;
+use hearthwatch_detector::network::{NamedTensor, Weights};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::fit::EpochRecord;
-use hearthwatch_detector::network::{NamedTensor, Weights};
+use super::loss::EpochRecord;
 
 /// Where a run keeps its checkpoints: a folder, a test's memory, or nowhere ([`NoCheckpoints`]).
 pub trait Checkpoints {

@@ -1,10 +1,8 @@
 //! Everything that decides a training run, saved beside its artifact.
 
-use serde::{Deserialize, Serialize};
-
-use hearthwatch_detector::network::Form;
 use hearthwatch_evaluation::evaluate::GatePolicy;
 use hearthwatch_evaluation::inject::Family;
+use serde::{Deserialize, Serialize};
 
 /// A run's configuration. The defaults fit the bundled sets on two shared CPU cores.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -12,9 +10,6 @@ use hearthwatch_evaluation::inject::Family;
 pub struct RetrainConfig {
     /// Decides everything left to chance.
     pub seed: u64,
-    /// The network's form from a fresh start; a champion keeps its own.
-    #[serde(skip_serializing_if = "Form::is_first")]
-    pub form: Form,
     /// `flex`, `ndarray` or `cuda`.
     pub device: String,
     /// Threads for extraction and evaluation; training itself uses one, so that it can be repeated bit by bit.
@@ -27,9 +22,9 @@ pub struct RetrainConfig {
     pub test_days: i64,
     /// Most training homes; the first by the hash of their names.
     pub train_homes_max: usize,
-    /// Most calibration homes.
+    /// Most calibration homes; the first by the hash of their names.
     pub calibrate_homes_max: usize,
-    /// Most test homes.
+    /// Most test homes; the first by the hash of their names.
     pub test_homes_max: usize,
     /// Most entities of a home; recordings with more keep their first ones.
     pub entities_max: usize,
@@ -69,15 +64,16 @@ pub struct RetrainConfig {
     pub anomaly_weight: f32,
     /// Windows of the validation sample.
     pub validation_windows: usize,
-    /// Weights of the routine score beside the logit that are tried on the calibration homes; a single one is taken as it
+    /// Weights of the baseline score beside the logit that are tried on the calibration homes; a single one is taken as it
     /// is. When a champion is fine-tuned its blend is kept.
     pub blend_weights: Vec<f32>,
     /// Homes whose answers are left out, one at a time, before a candidate that learnt from answers is let through: those that
     /// weigh most. Each costs a fine-tuning and a measurement.
     #[serde(skip_serializing_if = "is_usual")]
     pub influence_homes: usize,
-    /// By which thresholds the baseline detector speaks, as the candidate's rival and beside it.
-    pub routine_thresholds: RoutineThresholds,
+    /// By which thresholds the baseline detector speaks, as what the candidate is compared with, and beside it.
+    #[serde(rename = "routine_thresholds", alias = "baseline_thresholds")]
+    pub baseline_thresholds: BaselineThresholds,
     /// What the gate asks for.
     pub gate: GatePolicy,
 }
@@ -85,7 +81,7 @@ pub struct RetrainConfig {
 /// Where the thresholds of the baseline detector come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum RoutineThresholds {
+pub enum BaselineThresholds {
     /// Those that homes use: the champion's, or those that ship with the program. The few calibration homes of a nightly run know less
     /// of homes than all those that the shipped thresholds were set on.
     Deployed,
@@ -102,39 +98,28 @@ fn is_usual(homes: &usize) -> bool {
 }
 
 impl RetrainConfig {
-    /// What the weights that ship are trained with: the longer recipe, taught and tried against every family there is
+    /// What the weights that ship are trained with: the longer recipe, trained and measured against every family there is
     /// (docs/measurements/2026-11-30-training-tries.md).
     #[must_use]
     pub fn release(seed: u64) -> Self {
         Self { train_families: Family::EVERY.to_vec(), test_families: Family::EVERY.to_vec(), ..Self::longer(seed) }
     }
 
-    /// The longer recipe, chosen on fold L: more faulty copies, more epochs, hard windows, the routine score beside the
-    /// logit.
+    /// The longer recipe, chosen on fold L: more homes than an aggregator's nightly run, more faulty copies, more epochs,
+    /// hard windows.
     #[must_use]
     pub fn longer(seed: u64) -> Self {
-        Self {
-            train_copies: 3,
-            blend_weights: vec![1.0],
-            epochs: 40,
-            patience: 10,
-            learning_rate: 2e-3,
-            hard_share: 0.2,
-            ..Self::earlier(seed)
-        }
-    }
-
-    /// What shipped before: more homes than an aggregator's nightly run, and the logit alone.
-    #[must_use]
-    pub fn earlier(seed: u64) -> Self {
         Self {
             seed,
             train_homes_max: 40,
             calibrate_homes_max: 16,
             test_homes_max: 16,
-            epochs: 12,
-            blend_weights: vec![0.0],
-            routine_thresholds: RoutineThresholds::Fitted,
+            train_copies: 3,
+            epochs: 40,
+            patience: 10,
+            learning_rate: 2e-3,
+            hard_share: 0.2,
+            baseline_thresholds: BaselineThresholds::Fitted,
             ..Self::default()
         }
     }
@@ -144,7 +129,6 @@ impl Default for RetrainConfig {
     fn default() -> Self {
         Self {
             seed: 1,
-            form: Form::default(),
             device: "flex".to_owned(),
             threads: 2,
             warm_up_days: 14,
@@ -174,8 +158,27 @@ impl Default for RetrainConfig {
             validation_windows: 4096,
             blend_weights: vec![1.0],
             influence_homes: INFLUENCE_HOMES,
-            routine_thresholds: RoutineThresholds::Deployed,
+            baseline_thresholds: BaselineThresholds::Deployed,
             gate: GatePolicy::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_that_chooses_another_network_is_refused_by_the_setting_that_is_gone() {
+        let error = serde_json::from_str::<RetrainConfig>(r#"{"seed": 1, "form": "cone"}"#).unwrap_err().to_string();
+        assert!(error.starts_with("unknown field `form`"), "{error}");
+    }
+
+    #[test]
+    fn the_configuration_of_what_ships_reads_and_is_written_as_it_was() {
+        let run: serde_json::Value = serde_json::from_str(include_str!("../../shipped/run.json")).unwrap();
+        let config: RetrainConfig = serde_json::from_value(run["config"].clone()).unwrap();
+        assert_eq!(config, RetrainConfig::release(1));
+        assert_eq!(serde_json::to_value(&config).unwrap(), run["config"]);
     }
 }

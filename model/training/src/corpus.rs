@@ -1,8 +1,7 @@
 //! Which homes train, which calibrate, which test.
 
-use sha2::{Digest, Sha256};
-
 use hearthwatch_evaluation::dataset::RecordedHome;
+use sha2::{Digest, Sha256};
 
 /// Mixed into the hash. Chosen, before anything was trained, so that the few bundled homes spread over all three roles and
 /// a home with real labelled faults lies on both sides.
@@ -49,7 +48,7 @@ impl Corpus {
         Self { train: cut(&self.train), calibrate: cut(&self.calibrate), test: cut(&self.test) }
     }
 
-    /// Number of homes.
+    /// Homes of all three roles together.
     #[must_use]
     pub fn len(&self) -> usize {
         self.train.len() + self.calibrate.len() + self.test.len()

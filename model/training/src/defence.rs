@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use hearthwatch_detector::grid::FEATURES;
 use serde::{Deserialize, Serialize};
 
 use super::feedback::FeedbackExample;
-use hearthwatch_detector::grid::FEATURES;
 
 /// Answers nearest to one that say what the fleet thinks of it.
 const NEIGHBOURS: usize = 7;
@@ -25,7 +25,7 @@ const DOUBT_SIGMAS: f64 = 2.0;
 pub struct HomeAnswer {
     /// The home; only equality matters.
     pub home: String,
-    /// What it said.
+    /// Its weight is what the home asks for; [`defend`] may lower it and never raises it.
     pub example: FeedbackExample,
 }
 
@@ -75,9 +75,9 @@ pub struct Defended {
 /// What is learnt from when one home is left out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WithoutHome {
-    /// The home.
+    /// As in [`HomeAnswer::home`].
     pub home: String,
-    /// Its share of the whole weight.
+    /// Its share of the weight of all examples, in [0, 1].
     pub weight_share: f64,
     /// Everything but its answers, weighing as before.
     pub examples: Vec<FeedbackExample>,

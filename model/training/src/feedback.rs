@@ -1,17 +1,17 @@
 //! Residents' answers as training examples.
 
-use sha2::{Digest, Sha256};
-
-use super::TrainError;
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::network::WINDOW_VALUES;
+use sha2::{Digest, Sha256};
 
-/// One answered window.
+use super::error::TrainError;
+
+/// A window that a resident answered about, as the network sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeedbackExample {
     /// `WINDOW_STEPS * FEATURES` values, oldest step first.
     pub window: Vec<f32>,
-    /// What the entity measures.
+    /// The class of the entity, which the network sees, too.
     pub class: DeviceClass,
     /// Whether the resident confirmed it.
     pub anomalous: bool,

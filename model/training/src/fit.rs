@@ -3,16 +3,17 @@
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::Device;
+use hearthwatch_detector::network::{DeviceKind, Network, Scorer, Weights};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{Checkpoint, Checkpoints};
 use super::config::RetrainConfig;
-use super::loss::loss;
+use super::error::TrainError;
+use super::loss::{EpochRecord, loss};
+use super::progress::Progress;
 use super::sampler::{Batch, Sampler};
-use super::{Progress, TrainError};
-use hearthwatch_detector::network::{DeviceKind, Network, Scorer, Weights};
 
 /// Share of the highest step size that the schedule ends with.
 const FINAL_RATE_SHARE: f64 = 0.05;
@@ -32,17 +33,6 @@ const REPORT_EVERY: usize = 8;
 /// Windows of a validation batch.
 const VALIDATION_BATCH: usize = 512;
 
-/// One epoch's losses.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct EpochRecord {
-    /// From 1.
-    pub epoch: usize,
-    /// Mean over the epoch's batches.
-    pub training_loss: f32,
-    /// On the fixed sample of calibration homes, after the epoch.
-    pub validation_loss: f32,
-}
-
 /// How a fit differs from another one of the same run.
 pub(super) struct Plan {
     pub epochs: usize,
@@ -58,8 +48,8 @@ pub(super) fn optimizer() -> ModuleOptimizer {
         .init()
 }
 
-/// A fit's homes: drawn from, and judged on.
-pub(super) struct Homes<'a> {
+/// What a fit draws its windows from, and what it is stopped by.
+pub(super) struct Samplers<'a> {
     pub train: Sampler<'a>,
     pub validate: Sampler<'a>,
 }
@@ -69,22 +59,20 @@ pub(super) struct Homes<'a> {
 /// been cut off.
 pub(super) fn fit(
     start: &Weights,
-    homes: &mut Homes<'_>,
+    samplers: &mut Samplers<'_>,
     plan: &Plan,
     config: &RetrainConfig,
     kept: &mut Kept<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Weights, Vec<EpochRecord>), TrainError> {
     let plain = DeviceKind::parse(&config.device)?.open()?;
-    let device = plain.clone().autodiff();
-    let mut optimizer = optimizer();
     let validation = {
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed ^ VALIDATION_SALT);
-        validation_batches(&homes.validate, &mut rng, config)
+        validation_batches(&samplers.validate, &mut rng, config)
     };
-    let steps = (config.windows_per_epoch / config.batch).max(1);
     let judge =
         |weights: &Weights| validation_loss(&Network::from_weights(weights, &plain), &validation, config, &plain);
+    let mut optimizer = optimizer();
     let mut at = match kept.load() {
         Some(checkpoint) => {
             optimizer = checkpoint.restore(optimizer).ok_or(TrainError::Checkpoint)?;
@@ -102,31 +90,12 @@ pub(super) fn fit(
         },
     };
     while at.epoch < plan.epochs && at.stale < config.patience {
-        let epoch = at.epoch + 1;
         if at.epoch > 0 {
-            homes.train.find_hard(&Scorer::on(&at.last, &plain), &mut at.rng, config.hard_share);
+            samplers.train.find_hard(&Scorer::on(&at.last, &plain), &mut at.rng, config.hard_share);
         }
-        let mut network = Network::from_weights(&at.last, &device);
-        let mut total = 0.0;
-        for step in 1..=steps {
-            let batch = homes.train.draw(&mut at.rng, config.batch, config.faulty_share, plan.feedback_share);
-            let loss = loss(&network, &batch, config.anomaly_weight, &device);
-            total += loss.clone().into_scalar::<f32>();
-            let gradients = GradientsParams::from_grads(loss.backward(), &network);
-            let rate = rate_at((epoch - 1) * steps + step - 1, plan.epochs * steps, plan.learning_rate);
-            network = optimizer.step(rate, network, gradients);
-            if step % REPORT_EVERY == 0 || step == steps {
-                let loss = total / step as f32;
-                progress(Progress::Training { epoch, epochs: plan.epochs, step, steps, loss });
-            }
-        }
-        if !total.is_finite() {
-            return Err(TrainError::Diverged { epoch });
-        }
-        at.last = network.to_weights()?;
-        at.epoch = epoch;
+        let training_loss = epoch(&mut at, &mut optimizer, &samplers.train, plan, config, &plain, progress)?;
         let validation_loss = judge(&at.last);
-        at.history.push(EpochRecord { epoch, training_loss: total / steps as f32, validation_loss });
+        at.history.push(EpochRecord { epoch: at.epoch, training_loss, validation_loss });
         if validation_loss < at.best_loss {
             (at.best_loss, at.best, at.stale) = (validation_loss, at.last.clone(), 0);
         } else {
@@ -139,6 +108,42 @@ pub(super) fn fit(
         }
     }
     Ok((at.best, at.history))
+}
+
+/// One epoch from the newest weights on, which it replaces and counts; returns its mean training loss. `plain` is the device without
+/// gradients.
+fn epoch(
+    at: &mut Checkpoint,
+    optimizer: &mut ModuleOptimizer,
+    train: &Sampler<'_>,
+    plan: &Plan,
+    config: &RetrainConfig,
+    plain: &Device,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<f32, TrainError> {
+    let device = plain.clone().autodiff();
+    let epoch = at.epoch + 1;
+    let steps = (config.windows_per_epoch / config.batch).max(1);
+    let mut network = Network::from_weights(&at.last, &device);
+    let mut total = 0.0;
+    for step in 1..=steps {
+        let batch = train.draw(&mut at.rng, config.batch, config.faulty_share, plan.feedback_share);
+        let loss = loss(&network, &batch, config.anomaly_weight, &device);
+        total += loss.clone().into_scalar::<f32>();
+        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        let rate = rate_at((epoch - 1) * steps + step - 1, plan.epochs * steps, plan.learning_rate);
+        network = optimizer.step(rate, network, gradients);
+        if step % REPORT_EVERY == 0 || step == steps {
+            let loss = total / step as f32;
+            progress(Progress::Training { epoch, epochs: plan.epochs, step, steps, loss });
+        }
+    }
+    if !total.is_finite() {
+        return Err(TrainError::Diverged { epoch });
+    }
+    at.last = network.to_weights()?;
+    at.epoch = epoch;
+    Ok(total / steps as f32)
 }
 
 /// The checkpoints of one fit: those of another corpus, configuration or start are not its own.
@@ -162,14 +167,14 @@ impl Kept<'_> {
 const VALIDATION_SALT: u64 = 0x00a1_1d00;
 
 fn validation_batches(sampler: &Sampler<'_>, rng: &mut ChaCha8Rng, config: &RetrainConfig) -> Vec<Batch> {
-    if !sampler.has_peace() {
+    if !sampler.has_normal_time() {
         return Vec::new();
     }
     let count = config.validation_windows.div_ceil(VALIDATION_BATCH).max(1);
     (0..count).map(|_| sampler.draw(rng, VALIDATION_BATCH, config.faulty_share, 0.0)).collect()
 }
 
-fn validation_loss(network: &Network, batches: &[Batch], config: &RetrainConfig, device: &burn::tensor::Device) -> f32 {
+fn validation_loss(network: &Network, batches: &[Batch], config: &RetrainConfig, device: &Device) -> f32 {
     let network = network.valid();
     let total: f32 =
         batches.iter().map(|batch| loss(&network, batch, config.anomaly_weight, device).into_scalar::<f32>()).sum();

@@ -1,10 +1,11 @@
 //! Folds for measuring the network: who trains, who calibrates and who tests, so that every home is tested once.
 
-use super::corpus::{Corpus, hash};
 use hearthwatch_evaluation::dataset::RecordedHome;
 
+use super::corpus::{Corpus, hash};
+
 /// Parts of a cross-fit: a fifth tests, a fifth calibrates, three fifths train.
-pub const CROSS_FIT_PARTS: usize = 5;
+const CROSS_FIT_PARTS: usize = 5;
 
 /// Divides homes of one kind so that each tests once, under weights and thresholds that never saw it: in part *k* every
 /// fifth home from the *k*th on tests, the ones after it calibrate, the others train. The order is that of the hash of

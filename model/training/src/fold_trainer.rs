@@ -2,18 +2,20 @@
 
 use std::sync::Mutex;
 
-use super::config::RetrainConfig;
-use super::fit::{Homes, Kept, Plan, fit};
-use super::{NoCheckpoints, sampler::Sampler};
 use hearthwatch_detector::alarm::Blend;
-use hearthwatch_detector::network::{Scorer, Weights};
+use hearthwatch_detector::network::{Scorer, initial_weights};
 use hearthwatch_evaluation::evaluate::{
-    Blended, Detector, Entrant, HomePair, HomeTrace, Lesson, NotReady, Span, fan_out,
+    Blended, Detector, HomePair, HomeTrace, Method, NotReady, Span, TrainingSplit, fan_out,
 };
 use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
 
+use super::checkpoint::NoCheckpoints;
+use super::config::RetrainConfig;
+use super::fit::{Kept, Plan, Samplers, fit};
+use super::sampler::Sampler;
+
 /// What a network is trained on in one fold; kept, since all seeds learn from the same.
-struct Taught {
+struct FoldHomes {
     fold: usize,
     train: Vec<HomePair>,
     calibrate: Vec<HomePair>,
@@ -25,8 +27,7 @@ pub struct FoldTrainer {
     config: RetrainConfig,
     seeds: u64,
     every_family: bool,
-    start: Option<Weights>,
-    taught: Mutex<Option<Taught>>,
+    homes: Mutex<Option<FoldHomes>>,
 }
 
 impl std::fmt::Debug for FoldTrainer {
@@ -40,25 +41,19 @@ impl FoldTrainer {
     /// not count: the fold says which may be used.
     #[must_use]
     pub fn new(name: String, config: RetrainConfig, seeds: u64) -> Self {
-        Self { name, config, seeds, every_family: false, start: None, taught: Mutex::new(None) }
+        Self { name, config, seeds, every_family: false, homes: Mutex::new(None) }
     }
 
-    /// Is taught the families, too, that the fold would leave out: for the figure over all families.
+    /// Is trained on the families, too, that the fold would leave out: for the figure over all families.
     #[must_use]
     pub fn with_every_family(self) -> Self {
         Self { every_family: true, ..self }
     }
 
-    /// Goes on from these weights instead of fresh ones.
-    #[must_use]
-    pub fn starting_from(self, weights: Weights) -> Self {
-        Self { start: Some(weights), ..self }
-    }
-
-    fn teach(&self, lesson: &Lesson<'_>) -> Taught {
-        let families = if self.every_family { Family::EVERY.to_vec() } else { lesson.families.clone() };
+    fn fold_homes(&self, split: &TrainingSplit<'_>) -> FoldHomes {
+        let families = if self.every_family { Family::EVERY.to_vec() } else { split.families.clone() };
         let pairs = |spans: &[Span]| fan_out(spans, self.config.threads, |span| self.pair(span, &families), |_| {});
-        Taught { fold: lesson.fold.number, train: pairs(lesson.train), calibrate: pairs(lesson.calibrate) }
+        FoldHomes { fold: split.fold.number, train: pairs(split.train), calibrate: pairs(split.calibrate) }
     }
 
     fn pair(&self, span: &Span, families: &[Family]) -> HomePair {
@@ -78,7 +73,7 @@ impl FoldTrainer {
 /// Keeps training faults from being test faults: the benchmark injects with small seeds.
 const COPY_SALT: u64 = 0x7075_7069_6c00;
 
-impl Entrant for FoldTrainer {
+impl Method for FoldTrainer {
     fn name(&self) -> &str {
         &self.name
     }
@@ -87,25 +82,25 @@ impl Entrant for FoldTrainer {
         (1..=self.seeds).collect()
     }
 
-    fn prepare<'a>(&'a self, lesson: &Lesson<'_>) -> Result<Box<dyn Detector + 'a>, NotReady> {
+    fn prepare<'a>(&'a self, split: &TrainingSplit<'_>) -> Result<Box<dyn Detector + 'a>, NotReady> {
         let refused = |why: String| NotReady(format!("{}: {why}", self.name));
-        let mut taught = self.taught.lock().map_err(|_| refused("an earlier fold panicked".to_owned()))?;
-        if taught.as_ref().is_none_or(|taught| taught.fold != lesson.fold.number) {
-            *taught = Some(self.teach(lesson));
+        let mut homes = self.homes.lock().map_err(|_| refused("an earlier fold panicked".to_owned()))?;
+        if homes.as_ref().is_none_or(|homes| homes.fold != split.fold.number) {
+            *homes = Some(self.fold_homes(split));
         }
-        let Some(taught) = taught.as_ref() else { return Err(refused("nothing was taught".to_owned())) };
-        let mut homes = Homes {
-            train: Sampler::for_training(&taught.train, &[]),
-            validate: Sampler::for_validation(&taught.calibrate),
+        let Some(homes) = homes.as_ref() else { return Err(refused("the fold's homes were not prepared".to_owned())) };
+        let mut samplers = Samplers {
+            train: Sampler::for_training(&homes.train, &[]),
+            validate: Sampler::for_validation(&homes.calibrate),
         };
-        if !homes.train.has_faults() || !homes.train.has_peace() {
+        if !samplers.train.has_faults() || !samplers.train.has_normal_time() {
             return Err(refused("the fold's training homes hold no fault or no normal time".to_owned()));
         }
-        let config = RetrainConfig { seed: lesson.seed, ..self.config.clone() };
-        let start = self.start.clone().unwrap_or_else(|| config.form.initial_weights(lesson.seed));
+        let config = RetrainConfig { seed: split.seed, ..self.config.clone() };
+        let start = initial_weights(split.seed);
         let plan = Plan { epochs: config.epochs, learning_rate: config.learning_rate, feedback_share: 0.0 };
         let mut kept = Kept { checkpoints: &mut NoCheckpoints, part: "trainer", fingerprint: String::new() };
-        let (weights, _) = fit(&start, &mut homes, &plan, &config, &mut kept, &mut |_| {})
+        let (weights, _) = fit(&start, &mut samplers, &plan, &config, &mut kept, &mut |_| {})
             .map_err(|error| refused(error.to_string()))?;
         let scorer = Scorer::new(&weights).map_err(|error| refused(error.to_string()))?;
         let blend = Blend::uniform(config.blend_weights.first().copied().unwrap_or(0.0));
@@ -140,27 +135,32 @@ mod tests {
         let (train, calibrate) = ([span(1)], [span(2)]);
         let fold = Fold { number: 0, left_out: vec![Family::Spike], homes: Vec::new() };
         let families = vec![Family::LevelShift];
-        let lesson = Lesson { fold: &fold, train: &train, calibrate: &calibrate, families, seed: 1 };
-        let taught = |trainer: FoldTrainer| {
-            let taught = trainer.teach(&lesson);
-            let pairs = taught.train.into_iter().chain(taught.calibrate);
+        let split = TrainingSplit { fold: &fold, train: &train, calibrate: &calibrate, families, seed: 1 };
+        let homes = |trainer: FoldTrainer| {
+            let homes = trainer.fold_homes(&split);
+            let pairs = homes.train.into_iter().chain(homes.calibrate);
             let labels = pairs.flat_map(|pair| pair.faulty).flat_map(|copy| copy.labels);
             labels.map(|label| label.family).collect::<std::collections::BTreeSet<_>>()
         };
-        assert_eq!(taught(trainer()), ["level_shift".to_owned()].into());
-        assert!(taught(trainer().with_every_family()).len() > 3);
+        assert_eq!(homes(trainer()), ["level_shift".to_owned()].into());
+        assert!(homes(trainer().with_every_family()).len() > 3);
     }
 
     #[test]
     fn the_same_lesson_gives_the_same_detector() {
         let (train, calibrate) = ([span(1)], [span(2)]);
         let fold = Fold { number: 0, left_out: Vec::new(), homes: Vec::new() };
-        let lesson =
-            Lesson { fold: &fold, train: &train, calibrate: &calibrate, families: Family::EVERY.to_vec(), seed: 1 };
+        let split = TrainingSplit {
+            fold: &fold,
+            train: &train,
+            calibrate: &calibrate,
+            families: Family::EVERY.to_vec(),
+            seed: 1,
+        };
         let home = HomeTrace::extract(&train[0].home, train[0].from);
         let bits = || -> Vec<u32> {
             let trainer = trainer();
-            let scores = trainer.prepare(&lesson).unwrap().score(&home);
+            let scores = trainer.prepare(&split).unwrap().score(&home);
             scores.into_iter().flat_map(|one| one.scores).map(f32::to_bits).collect()
         };
         assert_eq!(bits(), bits());

@@ -2,9 +2,21 @@
 
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
+use hearthwatch_detector::network::{CLASS_SLOTS, Network, QUANTILE_LEVELS, WINDOW_VALUES, one_hot};
+use serde::{Deserialize, Serialize};
 
 use super::sampler::Batch;
-use hearthwatch_detector::network::{CLASS_SLOTS, Network, QUANTILE_LEVELS, WINDOW_VALUES, one_hot};
+
+/// Losses of one epoch: quantile loss, and cross-entropy times the run's anomaly weight.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Mean over the epoch's batches.
+    pub training_loss: f32,
+    /// On the fixed sample of calibration homes, after the epoch.
+    pub validation_loss: f32,
+}
 
 /// The loss of a batch on a device: a scalar tensor.
 ///

@@ -1,8 +1,5 @@
 //! From recordings to traces: the part of a run that does not depend on what is trained, done once for many runs.
 
-use super::config::{RetrainConfig, RoutineThresholds};
-use super::corpus::Corpus;
-use super::{Progress, TrainError};
 use hearthwatch_detector::alarm::{Blend, Calibration};
 use hearthwatch_detector::detector::Model;
 use hearthwatch_detector::drift::FeatureProfile;
@@ -10,9 +7,14 @@ use hearthwatch_detector::network::{Artifact, LineageHome, Scorer};
 use hearthwatch_evaluation::dataset::RecordedHome;
 use hearthwatch_evaluation::evaluate::lived::recorder_form;
 use hearthwatch_evaluation::evaluate::{
-    Contender, Evaluation, HomePair, HomeTrace, Record, blended, calibrate, fan_out, replay, routine_scores,
+    Contender, Evaluation, HomePair, HomeTrace, Record, baseline_scores, blended, calibrate, fan_out, replay,
 };
 use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
+
+use super::config::{BaselineThresholds, RetrainConfig};
+use super::corpus::Corpus;
+use super::error::TrainError;
+use super::progress::Progress;
 
 const DAY_SECONDS: i64 = 86_400;
 
@@ -25,30 +27,24 @@ pub struct Prepared {
     pub(super) train: Vec<HomePair>,
     pub(super) calibrate: Vec<HomePair>,
     pub(super) test: Vec<HomePair>,
-    pub(super) routine: Calibration,
-    pub(super) routine_evaluation: Evaluation,
+    pub(super) baseline: Calibration,
+    pub(super) baseline_evaluation: Evaluation,
     /// The baseline detector on the calibration homes: what a network is held against there.
-    pub(super) routine_on_calibrate: Evaluation,
+    pub(super) baseline_on_calibrate: Evaluation,
     pub(super) homes: Vec<LineageHome>,
 }
 
 impl Prepared {
     /// The baseline detector's thresholds from the calibration homes.
     #[must_use]
-    pub fn routine_calibration(&self) -> &Calibration {
-        &self.routine
+    pub fn baseline_calibration(&self) -> &Calibration {
+        &self.baseline
     }
 
     /// The baseline detector on the test homes.
     #[must_use]
-    pub fn routine_evaluation(&self) -> &Evaluation {
-        &self.routine_evaluation
-    }
-
-    /// The test homes as twins, for trying other models.
-    #[must_use]
-    pub fn test_homes(&self) -> &[HomePair] {
-        &self.test
+    pub fn baseline_evaluation(&self) -> &Evaluation {
+        &self.baseline_evaluation
     }
 
     /// How the features of the clean training homes are distributed: what later data are held against. One row
@@ -123,17 +119,18 @@ pub fn prepare(
     let mut pairs = fan_out(&jobs, config.threads, extract, |done| progress(Progress::Preparing { done, total }));
     let test = pairs.split_off(counts[0] + counts[1]);
     let calibrate = pairs.split_off(counts[0]);
-    let routine = match config.routine_thresholds {
-        RoutineThresholds::Fitted => routine_thresholds(&calibrate),
-        RoutineThresholds::Deployed => champion.map_or_else(
-            || Model::routine().routine_calibration().clone(),
-            |champion| champion.routine_calibration().clone(),
+    let baseline = match config.baseline_thresholds {
+        BaselineThresholds::Fitted => baseline_thresholds(&calibrate),
+        BaselineThresholds::Deployed => champion.map_or_else(
+            || Model::baseline().baseline_calibration().clone(),
+            |champion| champion.baseline_calibration().clone(),
         ),
     };
     let budget = config.gate.budget_per_week;
-    let by_routine = |homes: &[HomePair]| replay(homes, Contender::Routine(&routine), budget, config.threads, |_| {});
-    let (routine_evaluation, routine_on_calibrate) = (by_routine(&test), by_routine(&calibrate));
-    Ok(Prepared { train: pairs, calibrate, test, routine, routine_evaluation, routine_on_calibrate, homes: lineage })
+    let by_baseline =
+        |homes: &[HomePair]| replay(homes, Contender::Baseline(&baseline), budget, config.threads, |_| {});
+    let (baseline_evaluation, baseline_on_calibrate) = (by_baseline(&test), by_baseline(&calibrate));
+    Ok(Prepared { train: pairs, calibrate, test, baseline, baseline_evaluation, baseline_on_calibrate, homes: lineage })
 }
 
 /// Homes as a run would test on them, for models that are trained already. Recordings too short for that are left out.
@@ -143,9 +140,9 @@ pub fn prepare_test(homes: &[RecordedHome], config: &RetrainConfig) -> Vec<HomeP
     fan_out(&jobs, config.threads, extract, |_| {})
 }
 
-/// Thresholds of the routine score from the clean twins of the calibration homes.
-fn routine_thresholds(homes: &[HomePair]) -> Calibration {
-    let scores: Vec<Vec<Vec<f32>>> = homes.iter().map(|pair| routine_scores(&pair.clean)).collect();
+/// Thresholds of the baseline score from the clean twins of the calibration homes.
+fn baseline_thresholds(homes: &[HomePair]) -> Calibration {
+    let scores: Vec<Vec<Vec<f32>>> = homes.iter().map(|pair| baseline_scores(&pair.clean)).collect();
     calibrate(&records(homes, &scores), None)
 }
 
@@ -154,7 +151,7 @@ fn routine_thresholds(homes: &[HomePair]) -> Calibration {
 pub(super) fn network_thresholds(prepared: &Prepared, scorer: &Scorer, blend: &Blend, threads: usize) -> Calibration {
     let homes = &prepared.calibrate;
     let scores = fan_out(homes, threads, |pair| blended(scorer, blend, &pair.clean, None), |_| {});
-    calibrate(&records(homes, &scores), Some(&prepared.routine))
+    calibrate(&records(homes, &scores), Some(&prepared.baseline))
 }
 
 fn records<'a>(homes: &'a [HomePair], scores: &'a [Vec<Vec<f32>>]) -> Vec<Record<'a>> {

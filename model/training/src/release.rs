@@ -1,29 +1,30 @@
 //! The weights that ship: trained from scratch on the sets that may ship, by a command that can be run again.
 
+use hearthwatch_detector::network::Artifact;
+use hearthwatch_evaluation::dataset::{RecordedHome, registry};
+use hearthwatch_evaluation::evaluate::GateReport;
 use serde::Serialize;
 
 use super::config::RetrainConfig;
 use super::corpus::Corpus;
-use super::fit::EpochRecord;
-use super::retrain::retrain;
-use super::{Progress, TrainError};
-use hearthwatch_detector::network::Artifact;
-use hearthwatch_evaluation::dataset::{RecordedHome, registry};
-use hearthwatch_evaluation::evaluate::GateReport;
+use super::error::TrainError;
+use super::loss::EpochRecord;
+use super::progress::Progress;
+use super::retrain::RetrainRequest;
 
 /// What a release run gives: the artifact to be committed, and the record to be kept beside it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Release {
-    /// The artifact's bytes.
+    /// To be written to a file of its own: the record leaves it out.
     #[serde(skip)]
     pub artifact: Vec<u8>,
     /// Its canonical weights id.
     pub weights_id: String,
     /// SHA-256 in hex of the bytes.
     pub sha256: String,
-    /// The run's configuration.
+    /// With it and the same homes the run gives the same bytes.
     pub config: RetrainConfig,
-    /// Losses by epoch.
+    /// One record an epoch; the weights are those of the lowest validation loss.
     pub history: Vec<EpochRecord>,
     /// The gate's report on held-out homes.
     pub report: GateReport,
@@ -34,7 +35,7 @@ pub struct Release {
 /// Trains the weights that ship from those of `homes` whose sets may ship; the others are left out and named.
 ///
 /// # Errors
-/// Any [`TrainError`].
+/// As [`RetrainRequest::run`]; there is no champion, feedback or checkpoint.
 pub fn release(
     homes: Vec<RecordedHome>,
     config: &RetrainConfig,
@@ -45,7 +46,7 @@ pub fn release(
     let mut left_out: Vec<String> = others.into_iter().map(|home| home.set).collect();
     left_out.sort();
     left_out.dedup();
-    let candidate = retrain(&Corpus::split(homes), &[], None, config, progress)?;
+    let candidate = RetrainRequest::new(&Corpus::split(homes), config).run(progress)?;
     let artifact = Artifact::parse(&candidate.artifact)?;
     Ok(Release {
         weights_id: artifact.weights_id(),

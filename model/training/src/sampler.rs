@@ -1,25 +1,21 @@
 //! Draws training windows: so many inside faults, the others from normal time.
 
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::grid::{FEATURES, Feature, STEP_SECONDS};
+use hearthwatch_detector::network::{Scorer, WINDOW_VALUES, tame};
+use hearthwatch_evaluation::dataset::{Label, LabelOrigin};
+use hearthwatch_evaluation::evaluate::{EntityTrace, HomePair, HomeTrace};
+use hearthwatch_evaluation::inject::Family;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::feedback::FeedbackExample;
-use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::grid::{FEATURES, STEP_SECONDS};
-use hearthwatch_detector::network::{RESIDUAL_FEATURE, Scorer, WINDOW_VALUES, tame};
-use hearthwatch_evaluation::dataset::{Label, LabelOrigin};
-use hearthwatch_evaluation::evaluate::{EntityTrace, HomePair, HomeTrace};
-use hearthwatch_evaluation::inject::Family;
 
 /// After a fault its shadow stays in the window: for a day it is neither fault nor normal.
 const SHADOW_SECONDS: i64 = 86_400;
 
 /// Most of a fault's beginning that is passed over.
 const ONSET_SECONDS_MAX: i64 = 6 * 3600;
-
-/// Features that change sign with the value: residuals, differences, means, innovations. The others are sizes, ages and
-/// the time of day.
-const SIGNED: [usize; 11] = [0, 1, 2, 4, 5, 8, 9, 10, 12, 16, 17];
 
 /// Half the width of the uniform noise added to a training window's features, so that no window is seen twice alike.
 const JITTER: f32 = 0.15;
@@ -38,11 +34,11 @@ const HARD_GATHER: usize = 256;
 pub(super) struct Batch {
     /// `n * WINDOW_VALUES` values.
     pub windows: Vec<f32>,
-    /// Device class indices.
+    /// `n` values of [`DeviceClass::index`].
     pub classes: Vec<usize>,
     /// 1 inside a fault, 0 in normal time.
     pub labels: Vec<f32>,
-    /// Weight of the label.
+    /// Of the label in the cross-entropy: 1, or what an answer weighs.
     pub weights: Vec<f32>,
     /// The next step's residual.
     pub targets: Vec<f32>,
@@ -131,7 +127,7 @@ impl<'a> Sampler<'a> {
         !self.faults.is_empty()
     }
 
-    pub fn has_peace(&self) -> bool {
+    pub fn has_normal_time(&self) -> bool {
         !self.normal.is_empty()
     }
 
@@ -148,7 +144,7 @@ impl<'a> Sampler<'a> {
             } else if kind < faulty_share && self.has_faults() {
                 self.draw_fault(rng, &mut batch);
             } else {
-                self.draw_peace(rng, &mut batch);
+                self.draw_normal(rng, &mut batch);
             }
             if self.augment {
                 batch.augment(place, rng);
@@ -169,10 +165,10 @@ impl<'a> Sampler<'a> {
                 return batch.push(window, fault.source.trace.class.index(), true, 1.0, None);
             }
         }
-        self.draw_peace(rng, batch);
+        self.draw_normal(rng, batch);
     }
 
-    fn any_peace(&self, rng: &mut ChaCha8Rng) -> (usize, u32) {
+    fn any_normal(&self, rng: &mut ChaCha8Rng) -> (usize, u32) {
         let entity = rng.random_range(0..self.normal.len());
         let steps = &self.normal[entity].steps;
         (entity, steps[rng.random_range(0..steps.len())])
@@ -181,10 +177,10 @@ impl<'a> Sampler<'a> {
     /// Looks at [`HARD_POOL`] windows from normal time with the network as it is and draws a share of the next windows from
     /// normal time among the oddest of them: at one alarm a week only the tail counts, and uniform draws hardly meet it.
     pub fn find_hard(&mut self, scorer: &Scorer, rng: &mut ChaCha8Rng, share: f64) {
-        if share <= 0.0 || !self.has_peace() {
+        if share <= 0.0 || !self.has_normal_time() {
             return;
         }
-        let pool: Vec<(usize, u32)> = (0..HARD_POOL).map(|_| self.any_peace(rng)).collect();
+        let pool: Vec<(usize, u32)> = (0..HARD_POOL).map(|_| self.any_normal(rng)).collect();
         let mut scored = Vec::with_capacity(pool.len());
         for part in pool.chunks(HARD_GATHER) {
             let trace = |entity: usize| self.normal[entity].source.trace;
@@ -202,13 +198,13 @@ impl<'a> Sampler<'a> {
         self.hard_share = share;
     }
 
-    fn draw_peace(&self, rng: &mut ChaCha8Rng, batch: &mut Batch) {
+    fn draw_normal(&self, rng: &mut ChaCha8Rng, batch: &mut Batch) {
         let hard = !self.hard.is_empty() && rng.random::<f64>() < self.hard_share;
-        let (entity, step) = if hard { self.hard[rng.random_range(0..self.hard.len())] } else { self.any_peace(rng) };
+        let (entity, step) = if hard { self.hard[rng.random_range(0..self.hard.len())] } else { self.any_normal(rng) };
         let (index, trace) = (step as usize, self.normal[entity].source.trace);
         let window = trace.window(index).expect("normal steps are network-ready");
         let next = (index + 1 < trace.len() && trace.observed[index + 1].is_finite())
-            .then(|| trace.row(index + 1).map(|row| row[RESIDUAL_FEATURE]))
+            .then(|| trace.row(index + 1).map(|row| row[Feature::Residual.index()]))
             .flatten();
         batch.push(window, trace.class.index(), false, 1.0, next);
     }
@@ -231,11 +227,12 @@ impl Batch {
         let window = &mut self.windows[place * WINDOW_VALUES..(place + 1) * WINDOW_VALUES];
         // One jitter for the whole window and feature: it must not look like noise in time.
         let mut jitter = [0.0; FEATURES];
-        for feature in SIGNED {
+        let signed = || Feature::ALL.into_iter().filter(|feature| feature.is_signed()).map(Feature::index);
+        for feature in signed() {
             jitter[feature] = JITTER * (2.0 * rng.random::<f32>() - 1.0);
         }
         for row in window.chunks_exact_mut(FEATURES) {
-            for feature in SIGNED {
+            for feature in signed() {
                 row[feature] = if mirror { -row[feature] } else { row[feature] } + jitter[feature];
             }
         }
@@ -249,7 +246,7 @@ impl Batch {
     }
 }
 
-/// How long a fault goes on before it can be told from normal time: nothing is taught there, in either direction.
+/// How long a fault goes on before it can be told from normal time: nothing is trained on there, in either direction.
 fn onset(label: &Label) -> i64 {
     let length = (label.end - label.start).max(0);
     let share = if label.family == Family::Drift.as_str() {
@@ -283,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_and_peace_come_in_the_asked_shares_and_only_peace_has_a_target() {
+    fn faults_and_normal_time_come_in_the_asked_shares_and_only_normal_time_has_a_target() {
         let pairs = [pair()];
         let sampler = Sampler::for_training(&pairs, &[]);
         let batch = sampler.draw(&mut ChaCha8Rng::seed_from_u64(1), 400, 0.25, 0.5);
@@ -311,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn peace_keeps_away_from_faults_and_their_shadow() {
+    fn normal_time_keeps_away_from_faults_and_their_shadow() {
         let pairs = [pair()];
         let sampler = Sampler::for_validation(&pairs);
         let labels = &pairs[0].faulty[0].labels;

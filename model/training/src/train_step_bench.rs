@@ -2,14 +2,14 @@
 
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
+use hearthwatch_detector::network::{DeviceKind, Network, WINDOW_VALUES, initial_weights};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::TrainError;
+use super::error::TrainError;
 use super::fit::optimizer;
 use super::loss::loss;
 use super::sampler::Batch;
-use hearthwatch_detector::network::{DeviceKind, Form, Network, WINDOW_VALUES};
 
 /// The step of a fit, over and over on one batch.
 pub struct TrainStepBench {
@@ -45,7 +45,7 @@ impl TrainStepBench {
             targets: vec![0.0; batch],
             known: (0..batch).map(|index| 1.0 - faulty(index)).collect(),
         };
-        let network = Network::from_weights(&Form::default().initial_weights(1), &device);
+        let network = Network::from_weights(&initial_weights(1), &device);
         Ok(Self { network, optimizer: optimizer(), batch, device })
     }
 

@@ -37,7 +37,7 @@ fn stricter() -> Artifact {
         weights: shipped.weights().clone(),
         calibration: stricter(shipped.calibration()),
         blend: shipped.blend().clone(),
-        routine: stricter(shipped.routine_calibration()),
+        baseline: stricter(shipped.baseline_calibration()),
         training: shipped.manifest().training.clone(),
         lineage: shipped.manifest().lineage.clone(),
     };

@@ -46,7 +46,7 @@ fn updater(port: u16, layout: &Layout, directory: &Path) -> Updater<ModelProof> 
         policy: Policy::default(),
     };
     let now = jiff::Timestamp::now().as_second();
-    Updater::boot(config, ModelProof, Arc::new(Model::routine()), ModelVersion(0), now).unwrap().0
+    Updater::boot(config, ModelProof, Arc::new(Model::baseline()), ModelVersion(0), now).unwrap().0
 }
 
 #[tokio::test(flavor = "multi_thread")]

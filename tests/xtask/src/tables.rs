@@ -14,10 +14,7 @@ const TABLES: [(&str, &str); 15] = [
     ("detection", "--set power --seeds 3"),
     ("detection", "--set rooms --seeds 3"),
     ("detection", "--set labelled --seeds 3"),
-    (
-        "detection",
-        "--set london --seeds 3 --trained 3 --forms patch-tree,cone --without-rivals --out target/bench/fold-l",
-    ),
+    ("detection", "--set london --seeds 3 --trained 3 --without-rivals --out target/bench/fold-l"),
     ("network", "--fold b --seeds 3 --save target/bench/fold-b"),
     (
         "detection",

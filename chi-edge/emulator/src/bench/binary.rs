@@ -13,7 +13,7 @@ use hearthwatch_detector::alarm::{Calibration, CalibrationCurve};
 use hearthwatch_detector::detector::Model;
 use hearthwatch_evaluation::dataset::{DATA_SETS, RecordedHome};
 use hearthwatch_evaluation::evaluate::{
-    EntityTrace, Evaluation, HomeTrace, Record, Share, TestHome, calibrate, evaluate, fan_out, routine_scores,
+    EntityTrace, Evaluation, HomeTrace, Record, Share, TestHome, baseline_scores, calibrate, evaluate, fan_out,
 };
 
 use crate::data;
@@ -61,10 +61,10 @@ pub fn run(arguments: &BinaryArguments) -> anyhow::Result<()> {
         std::fs::write(path, serde_json::to_vec_pretty(&own)?)?;
         println!("written to {}", path.display());
     }
-    let shared = Model::routine().routine_calibration().clone();
+    let shared = Model::baseline().baseline_calibration().clone();
     let detectors = [
-        ("pooled thresholds of numbers", Arc::new(Model::Routine { calibration: without_binary(shared.clone()) })),
-        ("own thresholds", Arc::new(Model::Routine { calibration: without_binary(shared).with_binary(&own) })),
+        ("pooled thresholds of numbers", Arc::new(Model::Baseline { calibration: without_binary(shared.clone()) })),
+        ("own thresholds", Arc::new(Model::Baseline { calibration: without_binary(shared).with_binary(&own) })),
     ];
     for set in TEST_SETS {
         let homes: Vec<RecordedHome> = data::homes(&source, &[set])?.iter().map(binary_only).collect();
@@ -91,7 +91,7 @@ fn thresholds(homes: &[RecordedHome]) -> Calibration {
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let traces = fan_out(homes, threads, trace, |_| {});
-    let scores: Vec<Vec<Vec<f32>>> = traces.iter().map(routine_scores).collect();
+    let scores: Vec<Vec<Vec<f32>>> = traces.iter().map(baseline_scores).collect();
     let records: Vec<Record<'_>> = traces.iter().zip(&scores).map(|(home, scores)| Record { home, scores }).collect();
     let mut calibration = calibrate(&records, None);
     let weeks = |wanted: &dyn Fn(&EntityTrace) -> bool| -> f64 {

@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use hearthwatch_evaluation::dataset::DATA_SETS;
-use hearthwatch_evaluation::evaluate::{Entrant, Fixed, Fold, Protocol, Role, Routine, bench, figure, table};
-use hearthwatch_evaluation::rivals;
+use hearthwatch_evaluation::evaluate::{Baseline, Fixed, Fold, Method, Protocol, Role, bench, figure, table};
+use hearthwatch_evaluation::reference_methods;
 
 use crate::data;
-use networks::{NetworkEntrants, shipped};
+use networks::{NetworkMethods, shipped};
 use sets::{Parts, Set};
 
 /// The entrant that the others are held against.
@@ -37,7 +37,7 @@ pub struct DetectionArguments {
     #[arg(long, default_value_t = 2)]
     threads: usize,
     #[command(flatten)]
-    networks: NetworkEntrants,
+    networks: NetworkMethods,
     /// Leaves the rivals out: for trying networks.
     #[arg(long)]
     without_rivals: bool,
@@ -67,14 +67,14 @@ pub fn run(arguments: &DetectionArguments) -> anyhow::Result<()> {
         );
     }
     let network = Fixed::new("network, shipped", shipped()?);
-    let routine = Fixed::new(REFERENCE, Routine);
-    let more = arguments.networks.entrants(arguments.threads)?;
-    let rivals = if arguments.without_rivals { Vec::new() } else { rivals::entrants() };
-    let ours: [&dyn Entrant; 2] = [&network, &routine];
-    let others = more.iter().chain(&rivals).map(|entrant| &**entrant);
-    let entrants: Vec<&dyn Entrant> = ours.into_iter().chain(others).collect();
+    let baseline = Fixed::new(REFERENCE, Baseline);
+    let more = arguments.networks.methods(arguments.threads)?;
+    let reference_methods = if arguments.without_rivals { Vec::new() } else { reference_methods::methods() };
+    let ours: [&dyn Method; 2] = [&network, &baseline];
+    let others = more.iter().chain(&reference_methods).map(|method| &**method);
+    let methods: Vec<&dyn Method> = ours.into_iter().chain(others).collect();
     let mut said = None;
-    let report = bench(&protocol, &homes, &entrants, arguments.threads, &mut |progress| {
+    let report = bench(&protocol, &homes, &methods, arguments.threads, &mut |progress| {
         if said.as_ref() != Some(&progress) {
             eprintln!("fold {}: {}", progress.fold, progress.what);
             said = Some(progress);

@@ -57,11 +57,11 @@ pub fn run(arguments: &GateArguments) -> anyhow::Result<()> {
             println!("{seed:>5}  {:<44} {:<44} {why}", "-", "-");
             continue;
         };
-        let routine = round.gate.comparisons.iter().find(|one| one.against == "routine detector");
-        let routine = routine.context("the gate compares with the baseline detector")?;
+        let baseline = round.gate.comparisons.iter().find(|one| one.against == "routine detector");
+        let baseline = baseline.context("the gate compares with the baseline detector")?;
         let gate = Gain {
-            recall: routine.recall,
-            false_alarms: routine.false_alarms.context("the gate compares false alarms")?,
+            recall: baseline.recall,
+            false_alarms: baseline.false_alarms.context("the gate compares false alarms")?,
         };
         let held_out: Vec<Row> = report.rows.into_iter().filter(|row| row.part == Part::HeldOut).collect();
         println!("{seed:>5}  {:<44} {:<44} {}", gate.to_string(), gain(&held_out).to_string(), round.verdict);

@@ -1,7 +1,7 @@
 //! `bench homes`: homes as they are lived with, from the hour of installation, in the recorder's form, one fault at a time.
 
 mod mixed;
-mod rivals;
+mod reference_methods;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -131,7 +131,7 @@ pub fn run(arguments: &HomesArguments) -> anyhow::Result<()> {
     let source = data::find(arguments.data.as_deref(), &all)?;
     let mut models = vec![("shipped".to_owned(), Arc::new(Model::shipped()?))];
     if arguments.baseline {
-        models.push(("baseline".to_owned(), Arc::new(Model::routine())));
+        models.push(("baseline".to_owned(), Arc::new(Model::baseline())));
     }
     for path in &arguments.artifacts {
         let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
@@ -170,7 +170,7 @@ pub fn run(arguments: &HomesArguments) -> anyhow::Result<()> {
                 report(*set, name, *budget, &lived, arguments)?;
                 let _ = writeln!(budgets, "  {set:?}, {name}: {}", LivedSummary::of(&lived).at_budget(*budget));
                 if arguments.rivals && name == "shipped" {
-                    rivals::beside(*set, *budget, homes, &lived, &plan, &arguments.out)?;
+                    reference_methods::beside(*set, *budget, homes, &lived, &plan, &arguments.out)?;
                 }
                 match shipped.get(place) {
                     Some(shipped) => {

@@ -10,7 +10,7 @@ use hearthwatch_evaluation::dataset::{DATA_SETS, RecordedHome};
 use hearthwatch_evaluation::evaluate::{Contender, Evaluation, Share, Summary, paired_difference, replay};
 use hearthwatch_evaluation::inject::Family;
 use hearthwatch_training::{
-    Candidate, Corpus, Progress, RetrainConfig, cross_fit, leave_set_out, prepare, prepare_test, retrain_prepared,
+    Candidate, Corpus, Progress, RetrainConfig, RetrainRequest, cross_fit, leave_set_out, prepare, prepare_test,
 };
 
 use crate::data;
@@ -81,14 +81,15 @@ pub fn run(arguments: &NetworkArguments) -> anyhow::Result<()> {
 fn shipped(homes: &[RecordedHome]) -> anyhow::Result<()> {
     let config = RetrainConfig::longer(1);
     let pairs = prepare_test(homes, &config);
-    let Model::Network { scorer, calibration, blend, routine, .. } = Model::shipped()? else {
+    let Model::Network { scorer, calibration, blend, baseline, .. } = Model::shipped()? else {
         anyhow::bail!("no network ships");
     };
-    let contender = Contender::Network { scorer: &scorer, calibration: &calibration, blend: &blend, routine: &routine };
+    let contender =
+        Contender::Network { scorer: &scorer, calibration: &calibration, blend: &blend, baseline: &baseline };
     let budget = config.gate.budget_per_week;
     let network = replay(&pairs, contender, budget, config.threads, |_| {});
-    let routine = replay(&pairs, Contender::Routine(&routine), budget, config.threads, |_| {});
-    print(&[("network, as shipped".to_owned(), network)], &routine);
+    let baseline = replay(&pairs, Contender::Baseline(&baseline), budget, config.threads, |_| {});
+    print(&[("network, as shipped".to_owned(), network)], &baseline);
     Ok(())
 }
 
@@ -99,7 +100,7 @@ fn trained(parts: &[Corpus], arguments: &NetworkArguments) -> anyhow::Result<()>
     let screen = Screen::new();
     let bar = screen.bar("learn", 1);
     let mut networks: Vec<(String, Evaluation)> = Vec::new();
-    let mut routine = Evaluation::default();
+    let mut baseline = Evaluation::default();
     for (number, corpus) in parts.iter().enumerate() {
         let mut show = |progress: Progress| match progress {
             Progress::Preparing { done, total } => {
@@ -113,10 +114,10 @@ fn trained(parts: &[Corpus], arguments: &NetworkArguments) -> anyhow::Result<()>
             Progress::Evaluating { .. } => bar.message(format!("part {number}: measuring")),
         };
         let prepared = prepare(corpus, None, &config, &mut show)?;
-        routine.extend(prepared.routine_evaluation().clone());
+        baseline.extend(prepared.baseline_evaluation().clone());
         for seed in 1..=arguments.seeds {
             let seeded = RetrainConfig { seed, ..config.clone() };
-            let candidate = retrain_prepared(&prepared, &[], None, &seeded, &mut show)?;
+            let candidate = RetrainRequest::on_prepared(&prepared, &seeded).run(&mut show)?;
             let name = format!("network, seed {seed}");
             if let Some(folder) = &arguments.save {
                 save(folder, &format!("{:?}-{number}-{seed}", arguments.fold), &candidate)?;
@@ -129,9 +130,9 @@ fn trained(parts: &[Corpus], arguments: &NetworkArguments) -> anyhow::Result<()>
         }
     }
     bar.finish("done");
-    print(&networks, &routine);
+    print(&networks, &baseline);
     if !left_out.is_empty() {
-        for (name, evaluation) in networks.iter().chain([&("routine detector".to_owned(), routine)]) {
+        for (name, evaluation) in networks.iter().chain([&("routine detector".to_owned(), baseline)]) {
             let summary = evaluation.summary();
             let shares = left_out.iter().filter_map(|family| summary.by_family.get(family.as_str()));
             let (found, all) = shares.fold((0, 0), |(found, all), share| (found + share.found, all + share.all));
@@ -165,17 +166,17 @@ fn blend_of(candidate: &Candidate) -> anyhow::Result<String> {
     Ok(format!("routine score added with weight {} ({})", blend.fallback, classes.join(", ")))
 }
 
-fn print(networks: &[(String, Evaluation)], routine: &Evaluation) {
+fn print(networks: &[(String, Evaluation)], baseline: &Evaluation) {
     const COVERAGE: f64 = 0.9;
     const RESAMPLES: usize = 2000;
-    let summary = routine.summary();
+    let summary = baseline.summary();
     println!(
         "\n{} homes, {:.1} home-weeks, {} faults; budget 1 alarm a home-week; 90 % intervals over homes",
         summary.homes, summary.home_weeks, summary.recall.all
     );
     println!("{:<22} {:<52} {:>32}", "detector", "strict recall, false alarms", "recall less the routine's");
     for (name, evaluation) in networks {
-        let ahead = paired_difference(evaluation, routine, COVERAGE, RESAMPLES, 1);
+        let ahead = paired_difference(evaluation, baseline, COVERAGE, RESAMPLES, 1);
         let difference = format!("{:+.3} ({:+.3} to {:+.3})", ahead.point, ahead.low, ahead.high);
         println!("{name:<22} {:<52} {difference:>32}", evaluation.summary().to_string());
     }
@@ -188,11 +189,11 @@ fn print(networks: &[(String, Evaluation)], routine: &Evaluation) {
 fn slices(
     what: &str,
     networks: &[(String, Evaluation)],
-    routine: &Summary,
+    baseline: &Summary,
     of: fn(&Summary) -> &BTreeMap<String, Share>,
 ) {
     println!("{what:<28} {:>18} {:>20}", "networks, pooled", "routine detector");
-    for (name, share) in of(routine) {
+    for (name, share) in of(baseline) {
         let (mut found, mut all) = (0, 0);
         for (_, evaluation) in networks {
             let summary = evaluation.summary();

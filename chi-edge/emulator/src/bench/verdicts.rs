@@ -80,7 +80,7 @@ pub fn run(arguments: &VerdictsArguments) -> anyhow::Result<()> {
     println!(
         "after k dismissals: nuisances: their alarms afterwards/without answers, share spared | recall: found without → with answers, change in points"
     );
-    let models = [("network", Arc::new(Model::shipped()?)), ("routine detector", Arc::new(Model::routine()))];
+    let models = [("network", Arc::new(Model::shipped()?)), ("routine detector", Arc::new(Model::baseline()))];
     for (name, model) in &models {
         println!("\n{name:<28} |{:^31} |{:^31} | recall", "k = 1", "k = 2");
         let threads = std::thread::available_parallelism().map_or(1, usize::from);

@@ -47,7 +47,7 @@ impl Taker {
             watching: Watching { shadow_seconds: 0, probation_seconds: 0 },
             policy: Policy::default(),
         };
-        let own = Arc::new(Model::routine());
+        let own = Arc::new(Model::baseline());
         let (mut updater, mut step) = Updater::boot(config, ModelProof, own, ModelVersion(0), now())?;
         let mut rng = SmallRng::seed_from_u64(7);
         loop {

@@ -85,8 +85,8 @@ impl FleetAgent {
             policy: Policy::default(),
         };
         let now = jiff::Timestamp::now().as_second();
-        let routine = Arc::new(Model::routine());
-        let (updater, _) = Updater::boot(updates, ModelProof, routine, ModelVersion::ROUTINE, now)?;
+        let baseline = Arc::new(Model::baseline());
+        let (updater, _) = Updater::boot(updates, ModelProof, baseline, ModelVersion::ROUTINE, now)?;
         Ok(Self { uplink, outbox, status, updater, directors, rng: ChaCha8Rng::seed_from_u64(seed) })
     }
 

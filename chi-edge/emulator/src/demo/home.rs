@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hearthwatch_detector::alarm::{Alarm, AlarmEvent, Verdict};
-use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, NetworkRecords, Voice};
+use hearthwatch_detector::detector::{AlarmMode, DetectorConfig, HomeDetector, Model, NetworkRecords};
 use hearthwatch_detector::grid::{STEP_SECONDS, step_of};
 use hearthwatch_edge_detection::service::{ToFleet, announcement};
 use hearthwatch_edge_store::history::KEPT_SECONDS;
@@ -56,7 +56,7 @@ impl SimulatedHome {
         let salt = Sha256::digest([&seed.to_le_bytes()[..], id.as_str().as_bytes()].concat()).to_vec();
         let config = DetectorConfig { timezone: jiff::tz::TimeZone::UTC, budget_per_week: BUDGET_PER_WEEK, salt };
         let detector = || {
-            let mut detector = HomeDetector::new(config.clone(), Arc::new(Model::routine()));
+            let mut detector = HomeDetector::new(config.clone(), Arc::new(Model::baseline()));
             for entity in &recording.entities {
                 detector.add_entity(entity.clone());
             }
@@ -112,13 +112,13 @@ impl SimulatedHome {
         let mut step = heard.get(from).map_or(self.step, |reading| step_of(reading.at));
         for reading in &heard[from..] {
             while reading.at > step {
-                detector.close_step(step, Voice::Quiet);
+                detector.close_step(step, AlarmMode::LearnOnly);
                 step += STEP_SECONDS;
             }
             detector.observe(reading);
         }
         while step <= self.step {
-            detector.close_step(step, Voice::Quiet);
+            detector.close_step(step, AlarmMode::LearnOnly);
             step += STEP_SECONDS;
         }
         detector.records()
@@ -131,7 +131,7 @@ impl SimulatedHome {
         let mut told = 0;
         while self.step + STEP_SECONDS <= until {
             self.step += STEP_SECONDS;
-            let voice = if self.step > self.speaks_from { Voice::Live } else { Voice::Quiet };
+            let voice = if self.step > self.speaks_from { AlarmMode::Raise } else { AlarmMode::LearnOnly };
             self.answer_due(&mut words);
             self.read(voice, &mut words);
             let report = self.detector.close_step(self.step, voice);
@@ -149,11 +149,11 @@ impl SimulatedHome {
     }
 
     /// Hands both detectors the readings of the current step.
-    fn read(&mut self, voice: Voice, words: &mut Vec<ToFleet>) {
+    fn read(&mut self, voice: AlarmMode, words: &mut Vec<ToFleet>) {
         while let Some(reading) = self.recording.readings.get(self.cursor).filter(|reading| reading.at <= self.step) {
             let (events, twin) = (self.detector.observe(reading), self.twin.observe(reading));
             self.cursor += 1;
-            if voice == Voice::Live {
+            if voice == AlarmMode::Raise {
                 self.hear(events, words);
                 collect(&mut self.twin_alarms, twin);
             }

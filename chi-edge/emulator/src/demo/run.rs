@@ -327,7 +327,7 @@ async fn update_all(
 /// The gate's figures in lines.
 fn figures(report: &GateReport) -> Vec<String> {
     let mut lines =
-        vec![format!("candidate         {}", report.candidate), format!("routine detector  {}", report.routine)];
+        vec![format!("candidate         {}", report.candidate), format!("routine detector  {}", report.baseline)];
     lines.extend(report.champion.iter().map(|champion| format!("champion          {champion}")));
     lines.extend(report.control.iter().map(|control| format!("without feedback  {control}")));
     lines.extend(report.comparisons.iter().map(|comparison| {

@@ -52,7 +52,7 @@ pub struct Row {
 pub struct Report {
     /// The seed of the run.
     pub seed: u64,
-    /// What the two halves of the table are, e.g. `routine detector` and `model 2`.
+    /// What the two halves of the table are, e.g. `baseline detector` and `model 2`.
     pub before: String,
     /// See `before`.
     pub after: String,

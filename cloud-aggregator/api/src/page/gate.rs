@@ -52,7 +52,8 @@ pub(super) struct Comparison {
 pub(super) struct Report {
     pub verdict: Verdict,
     pub candidate: Figures,
-    pub routine: Figures,
+    #[serde(rename = "routine")]
+    pub baseline: Figures,
     #[serde(default)]
     pub champion: Option<Figures>,
     #[serde(default)]

@@ -178,7 +178,7 @@ fn gate(report: &Report) -> Markup {
                 tbody {
                     (gate_row("This model", &report.candidate))
                     @if let Some(champion) = &report.champion { (gate_row("Model before", champion)) }
-                    (gate_row("Routine detector", &report.routine))
+                    (gate_row("Routine detector", &report.baseline))
                 }
             }
         }

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_provision::signer::message::target_name;
-pub use hearthwatch_provision::signer::{GateKey, Judgement, PromotionVerdict, SignedVerdict};
 use sha2::{Digest, Sha256};
+
+pub use hearthwatch_provision::signer::{GateKey, Judgement, PromotionVerdict, SignedVerdict};
 
 /// Why no verdict could be signed.
 #[derive(Debug, thiserror::Error)]

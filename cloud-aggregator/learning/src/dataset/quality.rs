@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use hearthwatch_detector::drift::{Binned, FeatureProfile, PSI_ALARM};
-use hearthwatch_detector::grid::{FEATURES, WINDOW_STEPS};
+use hearthwatch_detector::grid::{FEATURES, Feature, WINDOW_STEPS};
 use hearthwatch_ingest::drift::{DriftWatch, ORDINARY_ROWS};
 use hearthwatch_store::story::QualityReport;
 use sha2::{Digest as _, Sha256};
@@ -17,7 +17,7 @@ use super::Example;
 const FEATURE_LIMIT: f32 = 12.0;
 
 /// The feature that tells how many steps ago the last report came, as ln(1 + steps) / 3.
-const AGE_FEATURE: usize = 18;
+const AGE_FEATURE: usize = Feature::ReportAge.index();
 
 /// An age of six hours without a report, on that feature's scale: ln(1 + 36) / 3.
 const AGE_GAP: f32 = 1.2037;

@@ -34,8 +34,8 @@ pub fn card(manifest: &Manifest, weights_id: &str, report: &GateReport) -> Strin
     );
     made_from(&mut text, manifest);
     measured(&mut text, report);
-    slices(&mut text, "device class", &report.candidate.by_class, &report.routine.by_class);
-    slices(&mut text, "fault", &report.candidate.by_family, &report.routine.by_family);
+    slices(&mut text, "device class", &report.candidate.by_class, &report.baseline.by_class);
+    slices(&mut text, "fault", &report.candidate.by_family, &report.baseline.by_family);
     in_charge(&mut text, manifest);
     owed(&mut text, report);
     failures(&mut text, report);
@@ -79,7 +79,7 @@ fn measured(text: &mut String, report: &GateReport) {
     );
     let rows = [
         ("this model", Some(&report.candidate)),
-        ("routine detector", Some(&report.routine)),
+        ("routine detector", Some(&report.baseline)),
         ("champion before", report.champion.as_ref()),
         ("same training without answers", report.control.as_ref()),
     ];

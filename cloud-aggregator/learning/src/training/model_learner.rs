@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hearthwatch_detector::network::{Artifact, DeviceKind};
 use hearthwatch_evaluation::evaluate::GateVerdict;
 use hearthwatch_training::{
-    Checkpoints, Corpus, DefencePolicy, FeedbackExample, HomeAnswer, Progress, RetrainConfig, defend, retrain_guarded,
+    Checkpoints, Corpus, DefencePolicy, FeedbackExample, HomeAnswer, Progress, RetrainConfig, RetrainRequest, defend,
 };
 
 use super::card::card;
@@ -36,7 +36,7 @@ impl Corpora {
     }
 }
 
-/// Retrains by [`retrain_guarded`].
+/// Retrains by [`RetrainRequest`].
 pub struct ModelLearner {
     corpora: Corpora,
     config: RetrainConfig,
@@ -112,7 +112,8 @@ impl Learner for ModelLearner {
             );
         }
         let mut tell = |step: Progress| progress(shown(&step));
-        let candidate = retrain_guarded(&corpus, &defended, champion, &self.config, checkpoints, &mut tell);
+        let request = RetrainRequest::new(&corpus, &self.config).defended(&defended);
+        let candidate = request.champion(champion).checkpoints(checkpoints).run(&mut tell);
         let candidate = candidate.map_err(|error| error.to_string())?;
         let artifact = Artifact::parse(&candidate.artifact).map_err(|error| error.to_string())?;
         Ok(Challenger {
@@ -123,8 +124,8 @@ impl Learner for ModelLearner {
             figures: vec![
                 ("recall", candidate.report.candidate.recall.ratio()),
                 ("false_alarms_per_week", candidate.report.candidate.false_alarms_per_week),
-                ("routine_recall", candidate.report.routine.recall.ratio()),
-                ("routine_false_alarms_per_week", candidate.report.routine.false_alarms_per_week),
+                ("routine_recall", candidate.report.baseline.recall.ratio()),
+                ("routine_false_alarms_per_week", candidate.report.baseline.false_alarms_per_week),
             ],
             defences: Some(Defences {
                 over_quota: defended.over_quota,

@@ -1,7 +1,7 @@
 //! A warning of danger in a resident's language: what, where and when, and nothing that has to be thought about.
 
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_detector::unit::DisplayUnit;
 use jiff::tz::TimeZone;
 

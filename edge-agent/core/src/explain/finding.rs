@@ -1,7 +1,7 @@
 //! What a rule for one fault, or a statistic of moves, found, in a resident's language: what is so now, and what was usual.
 
 use hearthwatch_detector::alarm::Alarm;
-use hearthwatch_detector::features::AnomalyKind as Kind;
+use hearthwatch_detector::finding::AnomalyKind as Kind;
 use hearthwatch_detector::unit::{DisplayUnit, number};
 
 use super::Language;

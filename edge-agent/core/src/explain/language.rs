@@ -3,7 +3,7 @@
 //! Deterministic: the same alarm gives the same text, letter for letter. A language is one `impl` of sentences, not a
 //! table of fragments, for word order differs; numbers keep their point and unit as the sensor gives them.
 
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_protocol::ModelVersion;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -16,7 +16,7 @@ mod ticks;
 mod timeline;
 mod words;
 
-use hearthwatch_detector::features::Band;
+use hearthwatch_detector::finding::Band;
 use hearthwatch_detector::reading::EntityInfo;
 use jiff::tz::TimeZone;
 

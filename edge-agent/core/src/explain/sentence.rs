@@ -1,7 +1,7 @@
 //! An alarm in a resident's language: what and where, since when, observed against expected, how unusual, what else.
 
 use hearthwatch_detector::alarm::{Cause, Verdict};
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_detector::unit::{DisplayUnit, number, numbers};
 use jiff::tz::TimeZone;
 
@@ -262,7 +262,7 @@ mod tests {
     use crate::alarm::Reason;
     use hearthwatch_detector::alarm::{Alarm, Severity};
     use hearthwatch_detector::class::DeviceClass;
-    use hearthwatch_detector::features::Band;
+    use hearthwatch_detector::finding::Band;
     use hearthwatch_detector::reading::EntityInfo;
     use hearthwatch_protocol::ModelVersion;
 

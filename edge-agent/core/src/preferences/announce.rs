@@ -2,7 +2,7 @@
 
 use hearthwatch_detector::alarm::{FAR_ABOVE, Severity};
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! Who is at home: what a house without people, or with too many, must not teach.
 
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 use serde::{Deserialize, Serialize};
 
 /// Who is there.

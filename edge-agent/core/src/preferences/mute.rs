@@ -3,7 +3,7 @@
 //! What is muted is still watched, remembered and shown in the history; it is only not said.
 
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 use serde::{Deserialize, Serialize};
 
 use super::Subject;

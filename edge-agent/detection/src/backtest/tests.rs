@@ -30,7 +30,7 @@ fn remembered(days: i64) -> (tempfile::TempDir, HistoryReader, HomeDetail) {
     let home = HomeDetail {
         entities: vec![(info, None)],
         newest: Vec::new(),
-        model: Arc::new(Model::routine()),
+        model: Arc::new(Model::baseline()),
         model_version: ModelVersion::ROUTINE,
         config,
         budget: 1.0,
@@ -61,11 +61,11 @@ fn two_models_are_compared_on_the_same_weeks_and_the_same_model_raises_the_same_
 #[test]
 fn a_model_that_asks_for_more_raises_fewer_alarms_on_the_same_weeks() {
     let (_dir, mut reader, home) = remembered(16);
-    let mut calibration = home.model.routine_calibration().clone();
+    let mut calibration = home.model.baseline_calibration().clone();
     for curve in calibration.classes.values_mut().chain([&mut calibration.fallback]) {
         curve.points.iter_mut().for_each(|(_, threshold)| *threshold += 1_000.0);
     }
-    let strict = (ModelVersion(1), Arc::new(Model::Routine { calibration }));
+    let strict = (ModelVersion(1), Arc::new(Model::Baseline { calibration }));
     let before = (ModelVersion(0), Arc::clone(&home.model));
     let (compared, _) = compare(&mut reader, &home, before, strict, 16 * DAY).unwrap().unwrap();
     assert!(compared.before.1 > compared.after.1, "{compared:?}");

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use hearthwatch_detector::detector::Voice;
+use hearthwatch_detector::detector::AlarmMode;
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_detector::reading::Reading;
 use hearthwatch_edge_store::history::HistoryError;
@@ -44,7 +44,7 @@ impl DetectorService {
             // Passed over at once: a clock that began in 1970 would ask for millions of steps.
             self.steps.closed = Some(target - STEP_SECONDS);
         }
-        self.close_through(target, Voice::Live);
+        self.close_through(target, AlarmMode::Raise);
     }
 
     fn go_back_to(&mut self, now: i64, seconds: i64) {

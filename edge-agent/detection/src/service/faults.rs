@@ -77,7 +77,7 @@ pub(super) fn stand_ins(faults: &[FaultTime], step_end: i64) -> BTreeMap<u32, Op
 mod tests {
     use hearthwatch_detector::alarm::Severity;
     use hearthwatch_detector::class::DeviceClass;
-    use hearthwatch_detector::features::AnomalyKind;
+    use hearthwatch_detector::finding::AnomalyKind;
     use hearthwatch_protocol::ModelVersion;
 
     use super::*;

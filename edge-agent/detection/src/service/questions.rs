@@ -25,7 +25,7 @@ impl DetectorService {
 
     /// Puts the question that is drawn in this step, if one is and the week has room for it.
     pub(super) fn draw_question(&mut self, report: &StepReport) {
-        let Some((drawn, window)) = self.judging.detector.probe(report) else { return };
+        let Some((drawn, window)) = self.judging.detector.audit_sample(report) else { return };
         let of_it = |score: &&EntityScore| score.entity == drawn.entity;
         let (Some(score), Some(info)) =
             (report.scores.iter().find(of_it), self.judging.detector.entities().get(drawn.entity as usize).cloned())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hearthwatch_detector::detector::Knowledge;
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 
 use super::DetectorService;
 

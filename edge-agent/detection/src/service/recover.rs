@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use hearthwatch_detector::alarm::{Alarm, Severity, Verdict, alarm_id};
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::features::{AnomalyKind, Band};
+use hearthwatch_detector::finding::{AnomalyKind, Band};
 use hearthwatch_edge_core::alarm::Reason;
 use hearthwatch_edge_core::preferences::{Held, Place};
 use hearthwatch_protocol::ModelVersion;

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use hearthwatch_detector::detector::{EntityScore, HomeDetector, Model, Voice};
+use hearthwatch_detector::detector::{AlarmMode, EntityScore, HomeDetector, Model};
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_detector::reading::Reading;
 use hearthwatch_edge_store::history::HistoryError;
@@ -89,7 +89,7 @@ impl DetectorService {
         match self.memory.history.reader() {
             Ok(history) => {
                 // The past is judged by nobody, so the network need not look at it.
-                let detector = HomeDetector::new(self.judging.config.clone(), Arc::new(Model::routine()));
+                let detector = HomeDetector::new(self.judging.config.clone(), Arc::new(Model::baseline()));
                 let home = HomeEntities {
                     entities: self.judging.detector.entities().to_vec(),
                     unlearnt: self.recent_faults(closed, closed),
@@ -145,8 +145,8 @@ impl DetectorService {
         }
         match relearning.detector() {
             Ok(taught) => {
-                taught.close_step(closed, Voice::Quiet);
-                self.judging.detector.take_routine(taught, self.steps.open.heard());
+                taught.close_step(closed, AlarmMode::LearnOnly);
+                self.judging.detector.adopt_history(taught, self.steps.open.heard());
                 self.relearning.relearnt = as_of;
                 self.leave_faults(closed);
                 tracing::info!("the home's routine is learnt anew");
@@ -204,7 +204,7 @@ impl DetectorService {
 
     /// Has the detector pass over the faults that are not stood in for: those since shortly before it was taught.
     pub(super) fn leave_faults(&mut self, now: i64) {
-        self.judging.detector.leave_unlearnt(self.recent_faults(now, self.relearning.relearnt));
+        self.judging.detector.exclude_from_learning(self.recent_faults(now, self.relearning.relearnt));
     }
 
     /// The faults that a detector taught as of `relearnt` has to pass over, as (entity, from, until].

@@ -3,7 +3,7 @@
 use hearthwatch_detector::alarm::{AlarmEvent, Severity, Verdict};
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::detector::EntityScore;
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_edge_core::alarm::Reason;
 use hearthwatch_edge_core::explain::{still_warns, title};
 use hearthwatch_edge_core::preferences::{Announcement, Held, Subject, may_ask_about_unsure};

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use hearthwatch_detector::detector::{EntityScore, HomeDetector, Voice};
+use hearthwatch_detector::detector::{AlarmMode, EntityScore, HomeDetector};
 use hearthwatch_detector::grid::{STEP_SECONDS, WINDOW_STEPS};
 use hearthwatch_detector::reading::{EntityInfo, Reading};
 use hearthwatch_edge_core::preferences::House;
@@ -58,14 +58,14 @@ pub(super) fn teach(
         // Steps that nobody saw are gaps of knowledge, not of the sensors: close them silently.
         let mut missed = progress.seen.map_or(step_end, |seen| seen + STEP_SECONDS);
         while missed < step_end {
-            detector.close_step(missed, Voice::Quiet);
+            detector.close_step(missed, AlarmMode::LearnOnly);
             missed += STEP_SECONDS;
         }
         let out = if step_end <= unlearnt_before { stand_ins(&plan.faults, step_end) } else { BTreeMap::new() };
         for reading in readings_without(history, step_end, &out)? {
             detector.observe(&reading);
         }
-        progress.scores = detector.close_step(step_end, Voice::Quiet).scores;
+        progress.scores = detector.close_step(step_end, AlarmMode::LearnOnly).scores;
         (progress.closed, progress.seen) = (Some(step_end), Some(step_end));
     }
     Ok(())
@@ -146,7 +146,7 @@ impl Relearning {
                 for info in entities {
                     detector.add_entity(info);
                 }
-                detector.leave_unlearnt(unlearnt);
+                detector.exclude_from_learning(unlearnt);
             }
             teach(detector, history, plan, *span, progress, goes_on)
         }));

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use hearthwatch_detector::alarm::Verdict;
 use hearthwatch_detector::alarm::{Alarm, Severity};
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_detector::reading::Value;
 use hearthwatch_edge_core::alarm::Reason;
 use hearthwatch_edge_core::alarm::StoredAlarm;
@@ -28,7 +28,7 @@ fn service_in(dir: tempfile::TempDir) -> Home {
     let (view, view_seen) = watch::channel(HomeView::default());
     let (notices, heard) = mpsc::channel(16);
     let parts = DetectorParts {
-        model: Arc::new(Model::routine()),
+        model: Arc::new(Model::baseline()),
         model_version: ModelVersion::ROUTINE,
         history: History::open(&dir.path().join("history.sqlite")).unwrap(),
         salt: vec![1; 32],
@@ -181,7 +181,7 @@ fn an_impossible_value_is_said_at_once_and_goes_on_over_a_restart_under_one_id()
     let id = raised.alarm.alarm.id;
     assert_eq!(home.view.borrow().shown.as_ref().unwrap().alarm.id, id);
     home.detection.answer(Some(&id), Verdict::Dismissed, "", None, 900);
-    assert_eq!(home.detection.judging.detector.answers().lessons().len(), 1, "the detector knows the alarm again");
+    assert_eq!(home.detection.judging.detector.answers().all().len(), 1, "the detector knows the alarm again");
 }
 
 #[test]
@@ -376,7 +376,7 @@ fn questions_drawn_by_chance_are_put_within_the_weeks_questions_and_answered_wit
     let origins: Vec<_> = records.iter().map(|record| (record.origin, record.alarm.as_str(), record.score)).collect();
     let origin = hearthwatch_protocol::messages::Origin::Probe { propensity: question.propensity };
     assert_eq!(origins, [(origin, question.id.as_str(), question.score)]);
-    assert!(home.detection.judging.detector.answers().lessons().is_empty(), "nothing was said that could be quietened");
+    assert!(home.detection.judging.detector.answers().all().is_empty(), "nothing was said that could be quietened");
 }
 
 #[test]

@@ -19,7 +19,7 @@ impl DetectorService {
         self.registry.unit_doubts = found;
     }
 
-    fn thermometer(&self, entity: u32, band: hearthwatch_detector::features::Band) -> Option<Thermometer> {
+    fn thermometer(&self, entity: u32, band: hearthwatch_detector::finding::Band) -> Option<Thermometer> {
         let info = self.judging.detector.entities().get(entity as usize)?;
         if info.class != DeviceClass::Temperature {
             return None;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hearthwatch_detector::alarm::Verdict;
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::detector::EntityScore;
-use hearthwatch_detector::features::Band;
+use hearthwatch_detector::finding::Band;
 use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_edge_core::backtest::Backtest;
 use hearthwatch_edge_core::explain::Language;

@@ -1,6 +1,6 @@
 //! What the entities of the device say: from the detector service's view and notices to topics and payloads.
 
-use hearthwatch_detector::features::Band;
+use hearthwatch_detector::finding::Band;
 use hearthwatch_edge_core::alarm::Reason;
 use hearthwatch_edge_core::explain::{Language, sentence};
 use hearthwatch_edge_core::mode::Mode;
@@ -163,7 +163,7 @@ fn describe(shown: &ShownAlarm, timezone: &TimeZone, language: Language) -> Map<
         "watched_class": shown.class.as_str(),
         "kind": alarm.kind.as_str(),
         // A sensor that warns of danger: "expected" then means that somebody tried it out.
-        "danger": alarm.kind == hearthwatch_detector::features::AnomalyKind::Alert,
+        "danger": alarm.kind == hearthwatch_detector::finding::AnomalyKind::Alert,
         "title": said.title,
         "message": said.message,
         "why": alarm.reason,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hearthwatch_detector::alarm::{Alarm, Severity, Verdict};
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::features::{AnomalyKind, Band};
+use hearthwatch_detector::finding::{AnomalyKind, Band};
 use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_edge_core::backtest::Backtest;
 use hearthwatch_edge_core::mode::Mode;

@@ -21,7 +21,7 @@ const TRUSTED_BYTES_MAX: u64 = 64 * 1024;
 pub(super) fn own_model() -> Arc<Model> {
     Arc::new(Model::shipped().unwrap_or_else(|error| {
         tracing::info!(reason = %error, "no network ships with this program; the routine detector is in charge");
-        Model::routine()
+        Model::baseline()
     }))
 }
 

@@ -78,7 +78,7 @@ impl Home {
         let mut fleet = Fleet::start(Some(&self.cloud), &state, 7, &joined).unwrap();
         let (view, view_seen) = watch::channel(HomeView::default());
         let parts = DetectorParts {
-            model: Arc::new(Model::routine()),
+            model: Arc::new(Model::baseline()),
             model_version: fleet.model_version,
             history: History::open(&state.file(HISTORY_FILE)).unwrap(),
             salt: vec![1; 32],

@@ -15,7 +15,7 @@ mod tests;
 use std::collections::HashMap;
 use std::path::Path;
 
-use hearthwatch_detector::features::Band;
+use hearthwatch_detector::finding::Band;
 use hearthwatch_detector::reading::{EntityInfo, Value};
 use hearthwatch_edge_core::state::MAGNITUDE_MAX;
 use rusqlite::{Connection, OptionalExtension, params};

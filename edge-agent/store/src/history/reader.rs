@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hearthwatch_detector::features::Band;
+use hearthwatch_detector::finding::Band;
 use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_edge_core::alarm::StoredAlarm;
 use hearthwatch_edge_core::explain::Point;

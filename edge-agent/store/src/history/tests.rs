@@ -4,7 +4,7 @@ mod damage;
 
 use hearthwatch_detector::alarm::{Alarm, Severity, Verdict};
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_edge_core::alarm::{PersonsAnswer, Reason, StoredAlarm};
 use hearthwatch_edge_core::preferences::Place;
 use hearthwatch_protocol::ModelVersion;

@@ -1,7 +1,7 @@
 //! Alarms: with their picture, their reason and the three answers; and what was missed.
 
 use hearthwatch_detector::alarm::{Severity, Verdict};
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_edge_core::alarm::Reason;
 use hearthwatch_edge_core::alarm::StoredAlarm;
 use hearthwatch_edge_core::explain::{self, Language};

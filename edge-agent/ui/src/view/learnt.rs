@@ -132,11 +132,11 @@ fn period(backtest: &Backtest, all: &Everything) -> String {
 fn lessons(all: &Everything) -> Markup {
     let memory = &all.detail.memory;
     html! {
-        @if memory.answers.lessons().is_empty() {
+        @if memory.answers.all().is_empty() {
             p.empty { "Nothing yet. Each answer changes something here, and you see what." }
         }
         ul.lessons {
-            @for lesson in memory.answers.lessons().iter().rev().take(LESSONS_SHOWN) {
+            @for lesson in memory.answers.all().iter().rev().take(LESSONS_SHOWN) {
                 li {
                     strong { (memory.entity_ids.get(lesson.context.entity as usize).map_or_else(String::new, |id| all.detail.name_of(id))) }
                     " · " (text::verdict(lesson.verdict))
@@ -152,7 +152,7 @@ fn lessons(all: &Everything) -> Markup {
                 }
             }
         }
-        @if !memory.answers.lessons().is_empty() {
+        @if !memory.answers.all().is_empty() {
             p.faint { "Change an answer under " a href="#timeline" { "Alarms" } " and its lesson changes with it." }
         }
     }

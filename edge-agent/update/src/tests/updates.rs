@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::detector::{Margin, TrialWindow};
-use hearthwatch_detector::features::RoutineScore;
+use hearthwatch_detector::finding::BaselineScore;
 use hearthwatch_edge_core::trial::TrialWindows;
 use hearthwatch_mirror::{Ends, TestRepository};
 use hearthwatch_protocol::ModelVersion;
@@ -57,7 +57,10 @@ const FAULT: f32 = 9.0;
 
 fn windows(mood: f32) -> TrialWindows {
     let copies = |value, count| {
-        vec![TrialWindow { class: DeviceClass::Temperature, values: vec![value], routine: RoutineScore::calm() }; count]
+        vec![
+            TrialWindow { class: DeviceClass::Temperature, values: vec![value], baseline: BaselineScore::calm() };
+            count
+        ]
     };
     TrialWindows { recent: copies(mood, 12), canaries: copies(FAULT, 24), share: 0.1 }
 }

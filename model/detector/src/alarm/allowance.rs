@@ -1,4 +1,4 @@
-//! The last word on how often a home is disturbed: never more than three times what was asked for in any four weeks.
+//! The upper limit of how often a home is disturbed: never more than three times what was asked for in any four weeks.
 //!
 //! Thresholds and the slow offset keep the *mean*; a week in which everything is unusual (guests, a heat wave, a sensor in
 //! the sun) is where people switch a thing off for good. What this holds back is not lost: evidence goes on being gathered,
@@ -8,7 +8,7 @@
 pub const SPAN_SECONDS: i64 = 28 * 86_400;
 
 /// Alarms in that span, as a multiple of the budget.
-pub const TIMES_BUDGET: f64 = 3.0;
+const TIMES_BUDGET: f64 = 3.0;
 
 /// Weeks in the span.
 const SPAN_WEEKS: f64 = 4.0;

@@ -1,4 +1,4 @@
-//! How network and baseline detector share the word, class by class: which of them judges, and how much of the baseline
+//! How network and baseline detector share the judgement, class by class: which of them judges, and how much of the baseline
 //! detector's surprise is added to the network's logit.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::class::DeviceClass;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
 
-/// Weights of the routine score beside the logit. Chosen on calibration homes, carried by the artifact.
+/// Weights of the baseline score beside the logit. Chosen on calibration homes, carried by the artifact.
 ///
-/// Both are logarithms of odds: the logit by its loss, the routine score by construction. Were the two independent, they
+/// Both are logarithms of odds: the logit by its loss, the baseline score by construction. Were the two independent, they
 /// would simply add; since they look at the same values, the weight says how much of the second is news. Only surprise
 /// beyond once a week is added, so that where the routine sees nothing the logit stands alone.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -20,8 +20,8 @@ pub struct Blend {
     pub classes: BTreeMap<DeviceClass, f32>,
     /// For classes without a weight of their own.
     pub fallback: f32,
-    /// The classes that the network judges: those for which it was seen ahead of the baseline detector on homes that taught
-    /// it nothing. The baseline detector stays in charge of the others. None: it judges every class, as artifacts of formats
+    /// The classes that the network judges: those for which it was seen ahead of the baseline detector on homes that it was not
+    /// trained on. The baseline detector stays in charge of the others. None: it judges every class, as artifacts of formats
     /// 1 and 2 do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_charge: Option<BTreeSet<DeviceClass>>,
@@ -31,7 +31,7 @@ pub struct Blend {
 /// it takes from the network's false alarms what it costs the two together, and loses next to no fault (docs/measurements/2026-11-30-training-tries.md).
 const DOUBT: f32 = 1.0;
 
-/// What a network that is heard of an entity adds to the threshold of the baseline detector; `margin` is how far its score lies above the
+/// What a network that counts for an entity adds to the threshold of the baseline detector; `margin` is how far its score lies above the
 /// fleet's threshold. A rule is not doubted.
 #[must_use]
 pub fn doubt(kind: AnomalyKind, margin: f32) -> f32 {
@@ -62,8 +62,8 @@ impl Blend {
 
     /// What is held against the network's threshold.
     #[must_use]
-    pub fn score(&self, class: DeviceClass, logit: f32, routine: f32) -> f32 {
-        let surprise = if routine > 0.0 { routine } else { 0.0 };
+    pub fn score(&self, class: DeviceClass, logit: f32, baseline: f32) -> f32 {
+        let surprise = if baseline > 0.0 { baseline } else { 0.0 };
         logit + self.weight(class) * surprise
     }
 

@@ -75,7 +75,7 @@ impl CalibrationCurve {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
-    /// By class.
+    /// A class without a curve uses the fallback.
     pub classes: BTreeMap<DeviceClass, CalibrationCurve>,
     /// For classes without one of their own.
     pub fallback: CalibrationCurve,

@@ -5,22 +5,21 @@ mod go_back;
 
 pub use config::{Adapts, DeciderConfig};
 
+use crate::alarm::event::MERGE_SECONDS;
 use crate::alarm::evidence::Sustained;
 use crate::alarm::learnt::{Learnt, learnt};
-use crate::alarm::memory::{Context, Lesson, VerdictMemory};
+use crate::alarm::memory::{Context, RememberedAnswer, VerdictMemory};
 use crate::alarm::withheld::{Withheld, WithheldList};
 use crate::alarm::{
     Alarm, AlarmEvent, Evidence, LASTING_SECONDS_MAX, OFFSET_MAX, OFFSET_MIN, UnknownAlarm, Verdict, alarm_id,
     may_raise, next_offset, reason, severity,
 };
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
 use crate::grid::STEP_SECONDS;
 use crate::reading::EntityInfo;
 
 /// Alarms that are remembered: at an alarm a day well over a year's; at about 400 bytes each 200 KiB.
 pub const ALARMS_MAX: usize = 512;
-/// An alarm that comes back this soon is the same episode: six hours.
-pub const MERGE_SECONDS: i64 = 6 * 3600;
 /// An alarm without evidence for this long is over: one hour.
 pub const QUIET_SECONDS: i64 = 3600;
 /// Evidence holds an alarm down to this far below the threshold: no fluttering at the edge.
@@ -55,9 +54,9 @@ pub struct DeciderMemory {
     pub entity_ids: Vec<String>,
     /// The alarms with their circumstances, oldest first.
     pub alarms: Vec<(Alarm, Context)>,
-    /// The answers.
+    /// Of all alarms, those included that are no longer kept.
     pub answers: VerdictMemory,
-    /// The home's offset.
+    /// Added to every threshold of the home, within `OFFSET_MIN..=OFFSET_MAX`.
     pub offset: f32,
     /// When there was evidence last, in the order of `entity_ids`; none in what older versions wrote.
     #[serde(default)]
@@ -438,7 +437,7 @@ impl Decider {
     }
 
     /// Takes a resident's answer, given at `at`; the last one about an alarm counts. *Expected* of a sensor that warns says that it
-    /// was a test: the alarm, if it lasts, is over, and its end is returned. It teaches nothing: the next time that the sensor
+    /// was a test: the alarm, if it lasts, is over, and its end is returned. It is not learnt from: the next time that the sensor
     /// turns on is a new alarm.
     ///
     /// # Errors
@@ -465,7 +464,7 @@ impl Decider {
         let excess = alarm.score - alarm.threshold;
         let over = self.tracks.get(alarm.entity as usize).map_or(alarm.raised_at, |track| track.last_over);
         let lasted_hours = hours_between(alarm.raised_at, alarm.end.unwrap_or(over));
-        self.answers.learn(Lesson { alarm_id: id.to_owned(), context, excess, verdict, at, lasted_hours });
+        self.answers.learn(RememberedAnswer { alarm_id: id.to_owned(), context, excess, verdict, at, lasted_hours });
         Ok(None)
     }
 
@@ -486,7 +485,7 @@ impl Decider {
         self.config.budget_per_week = budget_per_week;
     }
 
-    /// The home's secret.
+    /// What alarm ids and audit samples are derived from; never sent.
     pub(crate) fn salt(&self) -> &[u8] {
         &self.config.salt
     }
@@ -559,16 +558,16 @@ impl Decider {
                 self.withheld.push(Withheld { entity, ..withheld });
             }
         }
-        for lesson in memory.answers.lessons() {
-            if let Some(entity) = moved(lesson.context.entity) {
-                let context = Context { entity, ..lesson.context };
-                self.answers.learn(Lesson { context, ..lesson.clone() });
+        for answer in memory.answers.all() {
+            if let Some(entity) = moved(answer.context.entity) {
+                let context = Context { entity, ..answer.context };
+                self.answers.learn(RememberedAnswer { context, ..answer.clone() });
             }
         }
     }
 }
 
-/// JSON has no word for what is no number, and an alarm must be read back.
+/// JSON has no notation for what is no number, and an alarm must be read back.
 fn finite(figure: f32) -> f32 {
     if figure.is_finite() { figure } else { 0.0 }
 }

@@ -3,10 +3,13 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::features::{AnomalyKind, Band};
+use crate::finding::{AnomalyKind, Band};
 
 /// Hexadecimal digits of an alarm's id: 64 bits, so that a home with 10⁵ alarms has a collision with p < 10⁻⁹.
 const ID_DIGITS: usize = 16;
+
+/// An alarm that comes back this soon is the same episode: six hours.
+pub const MERGE_SECONDS: i64 = 6 * 3600;
 
 /// How much an alarm matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -57,7 +60,7 @@ pub struct Alarm {
     pub band: Option<Band>,
     /// In what way it is unusual.
     pub kind: AnomalyKind,
-    /// The figure behind `kind`, as in [`RoutineScore::amount`](crate::features::RoutineScore::amount).
+    /// The figure behind `kind`, as in [`BaselineScore::amount`](crate::finding::BaselineScore::amount).
     #[serde(default)]
     pub amount: f32,
     /// What that figure usually stays below; 0 where the kind needs none.
@@ -88,11 +91,11 @@ impl AlarmEvent {
     }
 }
 
-/// A resident's answer.
+/// A resident's answer, as it is stored and sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// It was real.
+    /// A fault: never quietened, and a positive example.
     Confirmed,
     /// It was a nuisance.
     Dismissed,

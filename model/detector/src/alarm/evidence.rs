@@ -1,13 +1,13 @@
 //! One entity's step as the decision sees it, and when evidence has lasted long enough.
 
-use crate::features::{AnomalyKind, Band};
+use crate::finding::{AnomalyKind, Band};
 
 /// Steps that are looked at together, …
 const LOOK_STEPS: usize = 3;
 /// … of which this many must be above the threshold: no alarm on one sample.
 const NEEDED: usize = 2;
 
-/// One entity's step.
+/// How unusual one entity's step is, and by which threshold it is judged.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Evidence {
     /// Index in the home's list of entities.
@@ -18,13 +18,13 @@ pub struct Evidence {
     pub threshold: f32,
     /// In what way it is unusual.
     pub kind: AnomalyKind,
-    /// The figure behind the kind (see [`RoutineScore`](crate::features::RoutineScore)).
+    /// The figure behind the kind (see [`BaselineScore`](crate::finding::BaselineScore)).
     pub amount: f32,
     /// What that figure usually stays below.
     pub usual: f32,
-    /// The value.
+    /// In the unit that is shown; of an on/off entity its share of time on. None while it is unknown.
     pub observed: Option<f32>,
-    /// What was expected.
+    /// None where nothing in particular is expected.
     pub band: Option<Band>,
 }
 

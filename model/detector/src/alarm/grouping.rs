@@ -4,14 +4,14 @@
 //! together must be known: going quiet together, one device, or one room within two steps. That they merely began together is
 //! not enough, for an answer to a message is an answer to all that it speaks for. Pure: alarms in, groups out.
 
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
 
 /// Alarms of one kind of silence or standstill, or of one device, that begin within this time have one cause: half an hour,
 /// three steps.
-pub const TOGETHER_SECONDS: i64 = 30 * 60;
+const TOGETHER_SECONDS: i64 = 30 * 60;
 
 /// Other alarms of one room must begin closer, two steps: much that is unrelated happens within half an hour.
-pub const CLOSE_SECONDS: i64 = 20 * 60;
+const CLOSE_SECONDS: i64 = 20 * 60;
 
 /// Members from which on a silence is sought outside its entities: two may be chance, three in half an hour are not.
 const CONNECTION_MEMBERS_MIN: usize = 3;

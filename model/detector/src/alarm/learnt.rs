@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::Verdict;
-use crate::alarm::memory::{Lesson, VerdictMemory};
-use crate::features::AnomalyKind;
+use crate::alarm::memory::{RememberedAnswer, VerdictMemory};
+use crate::finding::AnomalyKind;
 
 /// What one answer does to what comes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub enum Effect {
         /// The alarm that was confirmed.
         by: String,
     },
-    /// The answer teaches nothing.
+    /// The answer is not learnt from.
     Nothing,
 }
 
@@ -37,13 +37,13 @@ pub struct Learnt {
     pub kind: AnomalyKind,
     /// Above (1) or below (−1) the expectation; 0 where there is no telling.
     pub direction: i8,
-    /// The answer.
+    /// The one that counts, were several given.
     pub verdict: Verdict,
     /// When it was given, in Unix seconds.
     pub answered_at: i64,
     /// The hours of the home's day, from and to, that it is about; none when it is about all of them. May pass midnight.
     pub hours: Option<(f32, f32)>,
-    /// What it does.
+    /// Worked out from all answers as they stand now.
     pub effect: Effect,
 }
 
@@ -79,33 +79,33 @@ impl Learnt {
 
 /// What every answer does, newest first; `name` gives an entity's id.
 pub(crate) fn learnt(memory: &VerdictMemory, name: impl Fn(u32) -> Option<String>) -> Vec<Learnt> {
-    let view = |lesson: &Lesson| {
+    let view = |answer: &RememberedAnswer| {
         Some(Learnt {
-            alarm_id: lesson.alarm_id.clone(),
-            entity_id: name(lesson.context.entity)?,
-            kind: lesson.context.kind,
-            direction: lesson.context.direction,
-            verdict: lesson.verdict,
-            answered_at: lesson.at,
-            hours: lesson.hours(),
-            effect: effect(memory, lesson),
+            alarm_id: answer.alarm_id.clone(),
+            entity_id: name(answer.context.entity)?,
+            kind: answer.context.kind,
+            direction: answer.context.direction,
+            verdict: answer.verdict,
+            answered_at: answer.at,
+            hours: answer.hours(),
+            effect: effect(memory, answer),
         })
     };
-    memory.lessons().iter().rev().filter_map(view).collect()
+    memory.all().iter().rev().filter_map(view).collect()
 }
 
-fn effect(memory: &VerdictMemory, lesson: &Lesson) -> Effect {
-    match lesson.verdict {
+fn effect(memory: &VerdictMemory, answer: &RememberedAnswer) -> Effect {
+    match answer.verdict {
         Verdict::Confirmed => Effect::Protects,
         Verdict::Expected => Effect::Nothing,
         Verdict::Dismissed => {
-            let against = memory.lessons().iter().rev().find(|other| {
+            let against = memory.all().iter().rev().find(|other| {
                 other.verdict == Verdict::Confirmed
-                    && other.context.entity == lesson.context.entity
-                    && other.context.kind == lesson.context.kind
-                    && other.likeness(&lesson.context) > 0.0
+                    && other.context.entity == answer.context.entity
+                    && other.context.kind == answer.context.kind
+                    && other.likeness(&answer.context) > 0.0
             });
-            against.map_or(Effect::Quietens { by: lesson.weight() }, |other| Effect::Contradicted {
+            against.map_or(Effect::Quietens { by: answer.weight() }, |other| Effect::Contradicted {
                 by: other.alarm_id.clone(),
             })
         }
@@ -123,20 +123,20 @@ mod tests {
     use super::*;
     use crate::alarm::Context;
 
-    fn lesson(id: &str, hour: f32, verdict: Verdict) -> Lesson {
+    fn answer(id: &str, hour: f32, verdict: Verdict) -> RememberedAnswer {
         let context = Context { entity: 0, kind: AnomalyKind::Level, direction: 1, hour };
-        Lesson { alarm_id: id.into(), context, excess: 2.0, verdict, at: 60, lasted_hours: 1.5 }
+        RememberedAnswer { alarm_id: id.into(), context, excess: 2.0, verdict, at: 60, lasted_hours: 1.5 }
     }
 
-    fn shown(lessons: &[Lesson]) -> Vec<Learnt> {
+    fn shown(answers: &[RememberedAnswer]) -> Vec<Learnt> {
         let mut memory = VerdictMemory::default();
-        lessons.iter().cloned().for_each(|lesson| memory.learn(lesson));
+        answers.iter().cloned().for_each(|answer| memory.learn(answer));
         learnt(&memory, |entity| (entity == 0).then(|| "sensor.south".to_owned()))
     }
 
     #[test]
     fn a_dismissal_says_what_it_quietens_and_when() {
-        let shown = shown(&[lesson("a", 13.0, Verdict::Dismissed)]);
+        let shown = shown(&[answer("a", 13.0, Verdict::Dismissed)]);
         assert_eq!(
             shown[0].sentence(),
             "sensor.south is quiet between 10:00 and 17:30 about high level, unless it is plainly stronger (threshold raised by 5.5)."
@@ -145,20 +145,20 @@ mod tests {
 
     #[test]
     fn a_dismissal_that_a_confirmation_contradicts_says_so() {
-        let shown = shown(&[lesson("a", 13.0, Verdict::Dismissed), lesson("b", 14.0, Verdict::Confirmed)]);
+        let shown = shown(&[answer("a", 13.0, Verdict::Dismissed), answer("b", 14.0, Verdict::Confirmed)]);
         assert_eq!(shown[0].effect, Effect::Protects);
         assert_eq!(shown[1].effect, Effect::Contradicted { by: "b".into() });
     }
 
     #[test]
     fn every_answer_is_shown_newest_first_and_expected_does_nothing() {
-        let shown = shown(&[lesson("a", 13.0, Verdict::Dismissed), lesson("b", 2.0, Verdict::Expected)]);
+        let shown = shown(&[answer("a", 13.0, Verdict::Dismissed), answer("b", 2.0, Verdict::Expected)]);
         assert_eq!(shown.iter().map(|one| one.alarm_id.as_str()).collect::<Vec<_>>(), ["b", "a"]);
         assert_eq!(shown[0].effect, Effect::Nothing);
     }
 
     #[test]
     fn hours_may_pass_midnight() {
-        assert_eq!(shown(&[lesson("a", 23.0, Verdict::Dismissed)])[0].hours, Some((20.0, 3.5)));
+        assert_eq!(shown(&[answer("a", 23.0, Verdict::Dismissed)])[0].hours, Some((20.0, 3.5)));
     }
 }

@@ -3,21 +3,21 @@
 //! A dismissal raises the threshold of that entity, in that direction and manner and around that time of day, by what the
 //! alarm exceeded it and a margin: the same thing again stays below, something plainly bigger still speaks. What was
 //! confirmed is never quietened: not at its time of day, and at no other when it comes as strong as it did. "Expected"
-//! teaches nothing. Answers can be changed and taken back; the last one counts.
+//! is not learnt from. Answers can be changed and taken back; the last one counts.
 
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::Verdict;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
 
 /// Answers that are remembered: at an alarm a day more than a year's.
-pub const LESSONS_MAX: usize = 512;
+pub const ANSWERS_MAX: usize = 512;
 /// A dismissal is believed by this much beyond what the alarm exceeded its threshold: a nuisance varies from day to day.
 const MARGIN: f32 = 3.0;
 /// As a share of the excess, likewise.
 const EXCESS_SHARE: f32 = 1.25;
 /// The most that dismissals raise a threshold, in units of the score: e⁻¹⁵ of the rate.
-pub const PENALTY_MAX: f32 = 15.0;
+const PENALTY_MAX: f32 = 15.0;
 /// Within this many hours of the same time of day it is the same nuisance …
 const SAME_HOURS: f32 = 2.0;
 /// … and beyond this many it is another.
@@ -32,7 +32,7 @@ const LASTING_HOURS_MAX: f32 = 12.0;
 pub struct Context {
     /// Index of the entity.
     pub entity: u32,
-    /// In what way.
+    /// Related statistical kinds count as nearly the same.
     pub kind: AnomalyKind,
     /// Above (1) or below (−1) the expectation; 0 where there is no telling.
     pub direction: i8,
@@ -42,10 +42,10 @@ pub struct Context {
 
 /// One answer and what it was about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Lesson {
+pub struct RememberedAnswer {
     /// The alarm that was answered.
     pub alarm_id: String,
-    /// Its circumstances.
+    /// When the alarm was raised.
     pub context: Context,
     /// By how much it exceeded its threshold.
     pub excess: f32,
@@ -61,52 +61,53 @@ pub struct Lesson {
 /// The answers of a home, newest last.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct VerdictMemory {
-    lessons: Vec<Lesson>,
+    #[serde(rename = "lessons")]
+    answers: Vec<RememberedAnswer>,
 }
 
 impl VerdictMemory {
     /// Takes an answer; it replaces an earlier one about the same alarm.
-    pub fn learn(&mut self, lesson: Lesson) {
-        self.lessons.retain(|known| known.alarm_id != lesson.alarm_id);
-        if self.lessons.len() >= LESSONS_MAX {
-            self.lessons.remove(0);
+    pub fn learn(&mut self, answer: RememberedAnswer) {
+        self.answers.retain(|known| known.alarm_id != answer.alarm_id);
+        if self.answers.len() >= ANSWERS_MAX {
+            self.answers.remove(0);
         }
-        self.lessons.push(lesson);
+        self.answers.push(answer);
     }
 
     /// Takes an answer back, as if it had never been given.
-    pub fn forget(&mut self, alarm_id: &str) -> Option<Lesson> {
-        let place = self.lessons.iter().position(|lesson| lesson.alarm_id == alarm_id)?;
-        Some(self.lessons.remove(place))
+    pub fn forget(&mut self, alarm_id: &str) -> Option<RememberedAnswer> {
+        let place = self.answers.iter().position(|answer| answer.alarm_id == alarm_id)?;
+        Some(self.answers.remove(place))
     }
 
     /// An alarm that was answered while it lasted has grown or ended: the answer is about all of it.
     pub(crate) fn follow(&mut self, alarm_id: &str, excess: f32, lasted_hours: f32) {
-        if let Some(lesson) = self.lessons.iter_mut().rfind(|lesson| lesson.alarm_id == alarm_id) {
-            lesson.excess = lesson.excess.max(excess);
-            lesson.lasted_hours = lesson.lasted_hours.max(lasted_hours);
+        if let Some(answer) = self.answers.iter_mut().rfind(|answer| answer.alarm_id == alarm_id) {
+            answer.excess = answer.excess.max(excess);
+            answer.lasted_hours = answer.lasted_hours.max(lasted_hours);
         }
     }
 
     /// The answers, oldest first: what a resident is shown, and can change.
     #[must_use]
-    pub fn lessons(&self) -> &[Lesson] {
-        &self.lessons
+    pub fn all(&self) -> &[RememberedAnswer] {
+        &self.answers
     }
 
     /// By how much the threshold is raised in these circumstances, from 0 to `PENALTY_MAX`.
     #[must_use]
     pub fn penalty(&self, context: &Context) -> f32 {
         let (mut sum, mut ceiling) = (0.0f32, PENALTY_MAX);
-        for lesson in self.lessons.iter().filter(|lesson| lesson.context.entity == context.entity) {
-            match lesson.verdict {
-                Verdict::Confirmed if lesson.context.kind == context.kind && same_way(&lesson.context, context) => {
-                    if lesson.nearness(context.hour) > 0.0 {
+        for answer in self.answers.iter().filter(|answer| answer.context.entity == context.entity) {
+            match answer.verdict {
+                Verdict::Confirmed if answer.context.kind == context.kind && same_way(&answer.context, context) => {
+                    if answer.nearness(context.hour) > 0.0 {
                         return 0.0;
                     }
-                    ceiling = ceiling.min(lesson.excess.max(0.0));
+                    ceiling = ceiling.min(answer.excess.max(0.0));
                 }
-                Verdict::Dismissed => sum += lesson.likeness(context) * lesson.weight(),
+                Verdict::Dismissed => sum += answer.likeness(context) * answer.weight(),
                 Verdict::Confirmed | Verdict::Expected => {}
             }
         }
@@ -114,7 +115,7 @@ impl VerdictMemory {
     }
 }
 
-impl Lesson {
+impl RememberedAnswer {
     /// By how much a dismissal raises the threshold where the circumstances are the same.
     pub(crate) fn weight(&self) -> f32 {
         MARGIN + EXCESS_SHARE * self.excess.max(0.0)
@@ -178,13 +179,13 @@ mod tests {
         Context { entity: 3, kind, direction, hour }
     }
 
-    fn lesson(id: &str, context: Context, verdict: Verdict) -> Lesson {
-        Lesson { alarm_id: id.into(), context, excess: 2.0, verdict, at: 0, lasted_hours: 0.0 }
+    fn answer(id: &str, context: Context, verdict: Verdict) -> RememberedAnswer {
+        RememberedAnswer { alarm_id: id.into(), context, excess: 2.0, verdict, at: 0, lasted_hours: 0.0 }
     }
 
-    fn after(lessons: &[Lesson]) -> VerdictMemory {
+    fn after(answers: &[RememberedAnswer]) -> VerdictMemory {
         let mut memory = VerdictMemory::default();
-        lessons.iter().cloned().for_each(|lesson| memory.learn(lesson));
+        answers.iter().cloned().for_each(|answer| memory.learn(answer));
         memory
     }
 
@@ -195,8 +196,16 @@ mod tests {
     }
 
     #[test]
+    fn a_stored_memory_keeps_its_names() {
+        let memory = after(&[answer("a", evening(), Verdict::Dismissed)]);
+        let stored = serde_json::to_value(&memory).unwrap();
+        assert_eq!(stored["lessons"][0]["alarm_id"], "a");
+        assert_eq!(serde_json::from_value::<VerdictMemory>(stored).unwrap(), memory);
+    }
+
+    #[test]
     fn a_dismissed_nuisance_is_quiet_at_its_next_occurrence() {
-        let memory = after(&[lesson("a", evening(), Verdict::Dismissed)]);
+        let memory = after(&[answer("a", evening(), Verdict::Dismissed)]);
         // It exceeded by 2; tomorrow, an hour later and half as strong again, it still does not reach the threshold.
         assert!(memory.penalty(&context(AnomalyKind::Level, 1, 19.5)) > 3.0);
         assert!(memory.penalty(&context(AnomalyKind::Change, 1, 18.0)) > 2.0);
@@ -204,7 +213,7 @@ mod tests {
 
     #[test]
     fn another_time_direction_manner_or_entity_is_not_quietened() {
-        let memory = after(&[lesson("a", evening(), Verdict::Dismissed)]);
+        let memory = after(&[answer("a", evening(), Verdict::Dismissed)]);
         assert_eq!(memory.penalty(&context(AnomalyKind::Level, 1, 3.0)), 0.0);
         assert_eq!(memory.penalty(&context(AnomalyKind::Level, -1, 18.5)), 0.0);
         assert_eq!(memory.penalty(&context(AnomalyKind::Silent, 1, 18.5)), 0.0);
@@ -213,7 +222,7 @@ mod tests {
 
     #[test]
     fn what_was_confirmed_is_never_quietened() {
-        let memory = after(&[lesson("a", evening(), Verdict::Dismissed), lesson("b", evening(), Verdict::Confirmed)]);
+        let memory = after(&[answer("a", evening(), Verdict::Dismissed), answer("b", evening(), Verdict::Confirmed)]);
         assert_eq!(memory.penalty(&evening()), 0.0);
     }
 
@@ -221,8 +230,8 @@ mod tests {
     fn what_was_confirmed_at_another_hour_speaks_when_it_comes_as_strong() {
         let night = context(AnomalyKind::Level, 1, 3.0);
         let memory = after(&[
-            lesson("a", evening(), Verdict::Dismissed),
-            Lesson { excess: 1.5, ..lesson("b", night, Verdict::Confirmed) },
+            answer("a", evening(), Verdict::Dismissed),
+            RememberedAnswer { excess: 1.5, ..answer("b", night, Verdict::Confirmed) },
         ]);
         assert_eq!(memory.penalty(&evening()), 1.5);
         assert_eq!(memory.penalty(&night), 0.0);
@@ -230,15 +239,15 @@ mod tests {
 
     #[test]
     fn an_answer_taken_back_is_as_if_never_given() {
-        let mut memory = after(&[lesson("a", evening(), Verdict::Dismissed)]);
-        assert_eq!(memory.forget("a").map(|lesson| lesson.alarm_id), Some("a".to_owned()));
+        let mut memory = after(&[answer("a", evening(), Verdict::Dismissed)]);
+        assert_eq!(memory.forget("a").map(|answer| answer.alarm_id), Some("a".to_owned()));
         assert_eq!(memory, VerdictMemory::default());
         assert_eq!(memory.forget("a"), None);
     }
 
     #[test]
     fn a_nuisance_that_lasts_is_quiet_to_its_end() {
-        let mut memory = after(&[lesson("a", evening(), Verdict::Dismissed)]);
+        let mut memory = after(&[answer("a", evening(), Verdict::Dismissed)]);
         let late = context(AnomalyKind::Level, 1, 23.5);
         assert_eq!(memory.penalty(&late), 0.0);
         memory.follow("a", 4.0, 5.0);
@@ -249,25 +258,25 @@ mod tests {
     #[test]
     fn answers_of_before_lengths_were_kept_still_read() {
         let text = r#"{"alarm_id":"a","context":{"entity":3,"kind":"level","direction":1,"hour":18.5},"excess":2.0,"verdict":"dismissed","at":0}"#;
-        assert_eq!(serde_json::from_str::<Lesson>(text).unwrap(), lesson("a", evening(), Verdict::Dismissed));
+        assert_eq!(serde_json::from_str::<RememberedAnswer>(text).unwrap(), answer("a", evening(), Verdict::Dismissed));
     }
 
     #[test]
     fn expected_teaches_nothing() {
-        assert_eq!(after(&[lesson("a", evening(), Verdict::Expected)]).penalty(&evening()), 0.0);
+        assert_eq!(after(&[answer("a", evening(), Verdict::Expected)]).penalty(&evening()), 0.0);
     }
 
     #[test]
     fn an_answer_can_be_changed_and_the_last_one_counts() {
-        let memory = after(&[lesson("a", evening(), Verdict::Dismissed), lesson("a", evening(), Verdict::Expected)]);
+        let memory = after(&[answer("a", evening(), Verdict::Dismissed), answer("a", evening(), Verdict::Expected)]);
         assert_eq!(memory.penalty(&evening()), 0.0);
-        assert_eq!(memory.lessons().len(), 1);
+        assert_eq!(memory.all().len(), 1);
     }
 
     #[test]
     fn midnight_is_near_half_past_eleven() {
         let late = context(AnomalyKind::Level, 1, 23.5);
-        let memory = after(&[lesson("a", late, Verdict::Dismissed)]);
+        let memory = after(&[answer("a", late, Verdict::Dismissed)]);
         assert!(memory.penalty(&context(AnomalyKind::Level, 1, 0.5)) > 3.0);
     }
 
@@ -275,9 +284,9 @@ mod tests {
     fn memory_and_penalty_are_bounded() {
         let mut memory = VerdictMemory::default();
         for index in 0..2000 {
-            memory.learn(lesson(&format!("{index}"), evening(), Verdict::Dismissed));
+            memory.learn(answer(&format!("{index}"), evening(), Verdict::Dismissed));
         }
-        assert_eq!(memory.lessons().len(), LESSONS_MAX);
+        assert_eq!(memory.all().len(), ANSWERS_MAX);
         assert_eq!(memory.penalty(&evening()), PENALTY_MAX);
     }
 }

@@ -66,7 +66,7 @@ mod tests {
     }
 
     proptest! {
-        /// No wind-up: however long a home was loud, the way back from the bound takes as long as after one loud week.
+        /// No wind-up: however long a home had too many alarms, the way back from the bound takes as long as after one such week.
         #[test]
         fn a_long_loud_time_is_forgotten_as_fast_as_a_short_one(loud_days in 30u32..1000, raised in 3u32..100) {
             let days_back = |days: u32| {

@@ -2,7 +2,7 @@
 
 use crate::alarm::Severity;
 use crate::class::DeviceClass;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
 
 /// Scores this far above their threshold are a warning: as rare again as one in e^1.5.
 const WARNING_EXCESS: f32 = 1.5;

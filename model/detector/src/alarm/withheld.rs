@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::{Evidence, SPAN_SECONDS};
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
 
 /// That are remembered; one a day in the span would be 28.
 const WITHHELD_MAX: usize = 64;
 /// Evidence of the same entity this soon after is the same: six hours, as alarms are merged.
-const SAME_SECONDS: i64 = super::decider::MERGE_SECONDS;
+const SAME_SECONDS: i64 = super::event::MERGE_SECONDS;
 
 /// One stretch of evidence above its threshold that was not told, since the home had its share of alarms.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -92,7 +92,7 @@ pub const SENSOR: &[(&str, Meaning)] = &[
 const AN_ANGLE: Meaning = NotWatched("an angle: 359° and 1° are neighbours, which no mean of numbers knows");
 
 /// Device classes of `binary_sensor`.
-pub const BINARY_SENSOR: &[(&str, Meaning)] = &[
+const BINARY_SENSOR: &[(&str, Meaning)] = &[
     ("battery", ON_OFF),
     ("battery_charging", ON_OFF),
     ("carbon_monoxide", Watched(Class::CarbonMonoxideAlarm)),

@@ -77,7 +77,7 @@ impl CarbonMonoxide {
         }
     }
 
-    /// The sensors that became a danger by `at` without another word.
+    /// The sensors that became a danger by `at` without another reading.
     pub(super) fn tick(&mut self, at: i64) -> Vec<u32> {
         let mut new = Vec::new();
         for (entity, air) in (0u32..).zip(&mut self.0) {
@@ -122,7 +122,7 @@ fn ppm(number: f32, unit: &str) -> f32 {
 mod tests {
     use super::*;
 
-    fn heard(readings: &[(i64, f64)]) -> (CarbonMonoxide, Vec<Option<Turn>>) {
+    fn after(readings: &[(i64, f64)]) -> (CarbonMonoxide, Vec<Option<Turn>>) {
         let mut sensors = CarbonMonoxide::default();
         let turns = readings.iter().map(|(at, number)| sensors.take(0, *at, Value::Number(*number), "ppm")).collect();
         (sensors, turns)
@@ -130,8 +130,8 @@ mod tests {
 
     #[test]
     fn what_kills_soon_is_a_danger_at_once_and_what_is_little_only_after_hours() {
-        assert_eq!(heard(&[(0, 2.0), (60, 310.0)]).1, [None, Some(Turn::On { known: true })]);
-        let (mut sensors, turns) = heard(&[(0, 0.0), (60, 35.0)]);
+        assert_eq!(after(&[(0, 2.0), (60, 310.0)]).1, [None, Some(Turn::On { known: true })]);
+        let (mut sensors, turns) = after(&[(0, 0.0), (60, 35.0)]);
         assert_eq!(turns, [None, None]);
         assert_eq!(sensors.tick(7_000), Vec::<u32>::new());
         assert_eq!(sensors.tick(7_260), [0], "nothing more was said: it still stands at 35 ppm");
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_puff_is_no_danger_and_what_ends_is_over() {
-        let (mut sensors, turns) = heard(&[(0, 0.0), (60, 120.0), (300, 8.0), (400, 60.0), (4_000, 62.0)]);
+        let (mut sensors, turns) = after(&[(0, 0.0), (60, 120.0), (300, 8.0), (400, 60.0), (4_000, 62.0)]);
         assert_eq!(turns[..4], [None, None, None, None]);
         assert_eq!(turns[4], Some(Turn::On { known: true }), "an hour above 50 ppm");
         assert_eq!(sensors.take(0, 4_100, Value::Gap, "ppm"), None, "what is not known ends nothing");
@@ -151,10 +151,10 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_and_times_that_cannot_be_delay_no_danger_beyond_its_limit() {
-        let (mut sensors, _) = heard(&[(86_400, 0.0), (86_460, 60.0)]);
+        let (mut sensors, _) = after(&[(86_400, 0.0), (86_460, 60.0)]);
         assert_eq!(sensors.tick(600), Vec::<u32>::new(), "the clock was set back by a day");
         assert_eq!(sensors.tick(600 + 3_600), [0]);
-        let (mut sensors, turns) = heard(&[(i64::MAX, 60.0), (i64::MIN, 60.0)]);
+        let (mut sensors, turns) = after(&[(i64::MAX, 60.0), (i64::MIN, 60.0)]);
         assert_eq!(turns, [None, None]);
         assert_eq!(sensors.tick(0), [0], "since the beginning of all times");
     }

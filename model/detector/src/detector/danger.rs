@@ -6,7 +6,7 @@ use crate::reading::Value;
 /// A change of such a sensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// It warns. `known` is false when nothing was heard of it before: it may have been on for long.
+    /// It warns. `known` is false when nothing was received from it before: it may have been on for long.
     On { known: bool },
     /// It warns no more.
     Off,

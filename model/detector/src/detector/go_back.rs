@@ -5,7 +5,7 @@ use crate::alarm::AlarmEvent;
 
 impl HomeDetector {
     /// The time since `at` has not happened: its alarms are over, but for warnings of danger. What was learnt in it goes with
-    /// [`HomeDetector::take_routine`] of a detector that was taught up to `at`; until then no step can be closed that ends
+    /// [`HomeDetector::adopt_history`] of a detector that learnt up to `at`; until then no step can be closed that ends
     /// before the last one that was.
     pub fn go_back_to(&mut self, at: i64) -> Vec<AlarmEvent> {
         self.decider.go_back_to(at)

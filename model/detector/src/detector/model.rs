@@ -4,8 +4,8 @@ use crate::alarm::{Blend, Calibration};
 use crate::class::DeviceClass;
 use crate::network::{Artifact, ArtifactError, Scorer};
 
-/// Rate → threshold of the routine score; measured on calibration homes by `cargo xtask train-release`.
-const ROUTINE_CALIBRATION: &str = include_str!("../../../shipped/routine-calibration.json");
+/// Rate → threshold of the baseline score; measured on calibration homes by `cargo xtask train-release`.
+const BASELINE_CALIBRATION: &str = include_str!("../../../shipped/baseline-calibration.json");
 /// The same for on/off entities, from the recordings that may ship; written by `cargo xtask bench binary --write`.
 const BINARY_CALIBRATION: &str = include_str!("../../../shipped/binary-calibration.json");
 /// The network that ships, written by the same command; empty in a tree in which none was trained yet.
@@ -13,25 +13,25 @@ const NETWORK: &[u8] = include_bytes!("../../../shipped/network.safetensors");
 /// Version of the network that ships. Released ones count from 1.
 pub const SHIPPED_VERSION: u64 = 0;
 
-/// What scores.
+/// What judges a home: thresholds always, a network where there is one.
 #[derive(Debug)]
 pub enum Model {
-    /// No network.
-    Routine {
-        /// Rate → threshold of the routine score.
+    /// The baseline detector alone.
+    Baseline {
+        /// Rate → threshold of the baseline score.
         calibration: Calibration,
     },
     /// The shared network for numbers of the classes it earned; the baseline detector for all others, for those not ready,
     /// and for its rules.
     Network {
-        /// The network.
+        /// Proven by its golden outputs when it was read.
         scorer: Box<Scorer>,
         /// Rate → threshold of the network's score.
         calibration: Calibration,
-        /// How the routine score joins the logit.
+        /// How the baseline score joins the logit.
         blend: Blend,
-        /// Rate → threshold of the routine score.
-        routine: Calibration,
+        /// Rate → threshold of the baseline score.
+        baseline: Calibration,
         /// The release that it came with.
         version: u64,
     },
@@ -40,10 +40,10 @@ pub enum Model {
 impl Model {
     /// The baseline detector with the calibration that ships.
     #[must_use]
-    pub fn routine() -> Self {
-        let calibration = serde_json::from_str(ROUTINE_CALIBRATION)
+    pub fn baseline() -> Self {
+        let calibration = serde_json::from_str(BASELINE_CALIBRATION)
             .expect("the shipped calibration is checked by a test of this crate");
-        Self::Routine { calibration: with_binary(calibration) }
+        Self::Baseline { calibration: with_binary(calibration) }
     }
 
     /// The network that ships.
@@ -64,7 +64,7 @@ impl Model {
             scorer: Box::new(artifact.scorer()),
             calibration: artifact.calibration().clone(),
             blend: artifact.blend().clone(),
-            routine: with_binary(artifact.routine_calibration().clone()),
+            baseline: with_binary(artifact.baseline_calibration().clone()),
             version,
         })
     }
@@ -73,7 +73,7 @@ impl Model {
     #[must_use]
     pub fn version(&self) -> Option<u64> {
         match self {
-            Self::Routine { .. } => None,
+            Self::Baseline { .. } => None,
             Self::Network { version, .. } => Some(*version),
         }
     }
@@ -82,17 +82,17 @@ impl Model {
     #[must_use]
     pub fn judges(&self, class: DeviceClass) -> bool {
         match self {
-            Self::Routine { .. } => false,
+            Self::Baseline { .. } => false,
             Self::Network { blend, .. } => !class.is_binary() && blend.judges(class),
         }
     }
 
-    /// The calibration of the routine score.
+    /// The calibration of the baseline score.
     #[must_use]
-    pub fn routine_calibration(&self) -> &Calibration {
+    pub fn baseline_calibration(&self) -> &Calibration {
         match self {
-            Self::Routine { calibration } => calibration,
-            Self::Network { routine, .. } => routine,
+            Self::Baseline { calibration } => calibration,
+            Self::Network { baseline, .. } => baseline,
         }
     }
 }
@@ -110,9 +110,9 @@ mod tests {
 
     #[test]
     fn the_shipped_calibration_reads_and_asks_more_for_fewer_alarms() {
-        let model = Model::routine();
+        let model = Model::baseline();
         for class in DeviceClass::ALL {
-            let at = |rate| model.routine_calibration().threshold(*class, rate);
+            let at = |rate| model.baseline_calibration().threshold(*class, rate);
             assert!(at(0.01) > at(0.1) && at(0.1) > at(1.0), "{class}");
         }
     }

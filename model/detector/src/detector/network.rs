@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::trial::TrialWindow;
 use super::trust::{NetworkRecord, gain};
 use super::{DAY_SECONDS, HomeDetector, Model};
 use crate::alarm::Verdict;
 use crate::features::EntityStep;
+use crate::features::TrialWindow;
 use crate::network::{MICRO_BATCH, NetworkOutput};
-use crate::rules::DAYS;
+use crate::statistics::daily_max::DAYS;
 
 impl HomeDetector {
-    /// The network's word on every number that it judges, that is ready and has a full window.
+    /// The network's score of every number that it judges, that is ready and has a full window.
     pub(super) fn ask_network(&self, steps: &[EntityStep]) -> Vec<Option<NetworkOutput>> {
         let mut outputs = vec![None; steps.len()];
         let Model::Network { scorer, blend, .. } = &*self.model else { return outputs };
@@ -44,7 +44,7 @@ impl HomeDetector {
         for (step, output) in steps.iter().zip(outputs) {
             let Some(output) = output else { continue };
             let class = self.entities[step.entity as usize].class;
-            if let Some(margin) = self.model.network_margin(class, &step.routine, output, share) {
+            if let Some(margin) = self.model.network_margin(class, &step.baseline, output, share) {
                 self.records[step.entity as usize].note(margin);
             }
         }
@@ -58,8 +58,8 @@ impl HomeDetector {
     /// would silence the network for four weeks.
     pub(super) fn leave_confirmed(&mut self) {
         let Some(now) = self.extractor.closed() else { return };
-        let lessons = self.decider.answers().lessons().iter().filter(|lesson| lesson.verdict == Verdict::Confirmed);
-        let confirmed: BTreeSet<&str> = lessons.map(|lesson| lesson.alarm_id.as_str()).collect();
+        let answers = self.decider.answers().all().iter().filter(|answer| answer.verdict == Verdict::Confirmed);
+        let confirmed: BTreeSet<&str> = answers.map(|answer| answer.alarm_id.as_str()).collect();
         for alarm in self.decider.alarms().iter().filter(|alarm| confirmed.contains(alarm.id.as_str())) {
             let back = |at: i64| usize::try_from(now.div_euclid(DAY_SECONDS) - at.div_euclid(DAY_SECONDS)).unwrap_or(0);
             if let Some(record) = self.records.get_mut(alarm.entity as usize) {
@@ -82,12 +82,12 @@ impl HomeDetector {
             let values: Vec<f32> = windows.iter().flat_map(|window| &window.values).copied().collect();
             let outputs = scorer.score(&values, &vec![class.index(); windows.len()]);
             let gain_of = |(window, output): (&TrialWindow, &NetworkOutput)| {
-                let routine = &window.routine;
-                let baseline = routine.score - self.model.routine_threshold(class, routine.kind, share);
-                let network = self.model.network_margin(class, routine, output, share);
-                gain(routine.kind, baseline, network.unwrap_or(f32::NEG_INFINITY), record.lift_so_far())
+                let baseline = &window.baseline;
+                let margin = baseline.score - self.model.baseline_threshold(class, baseline.kind, share);
+                let network = self.model.network_margin(class, baseline, output, share);
+                gain(baseline.kind, margin, network.unwrap_or(f32::NEG_INFINITY), record.lift_so_far())
             };
-            record.tried(windows.iter().zip(&outputs).map(gain_of).sum());
+            record.add_check(windows.iter().zip(&outputs).map(gain_of).sum());
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::alarm::Evidence;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
 use crate::grid::STEP_SECONDS;
 use crate::reading::{EntityInfo, Value};
 use crate::rules::RULE_SCORE;
@@ -205,8 +205,8 @@ mod tests {
         assert_eq!(steps(&mut offline, 6_600, 12_000, 8), Some((10_200, 8.0)));
         let mut all: Vec<Evidence> = (0..10).map(evidence).collect();
         offline.speak(12_000, &mut all);
-        let heard: Vec<u32> = all.iter().filter(|one| one.score.is_some()).map(|one| one.entity).collect();
-        assert_eq!(heard, [0, 8, 9]);
+        let scored: Vec<u32> = all.iter().filter(|one| one.score.is_some()).map(|one| one.entity).collect();
+        assert_eq!(scored, [0, 8, 9]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ const DAY: i64 = 86_400;
 fn detector() -> HomeDetector {
     let config =
         DetectorConfig { timezone: jiff::tz::TimeZone::UTC, budget_per_week: 1.0, salt: b"a home's secret".to_vec() };
-    HomeDetector::new(config, Arc::new(Model::routine()))
+    HomeDetector::new(config, Arc::new(Model::baseline()))
 }
 
 fn room(name: &str) -> EntityInfo {
@@ -40,7 +40,7 @@ fn run(one: &mut HomeDetector, from_day: i64, days: i64, alter: impl Fn(i64, f64
                 }
             }
         }
-        events.extend(one.close_step(end, Voice::Live).events);
+        events.extend(one.close_step(end, AlarmMode::Raise).events);
     }
     events
 }
@@ -65,10 +65,10 @@ fn adding_the_same_entity_again_gives_the_same_index() {
 
 #[test]
 fn a_routine_that_is_taken_over_goes_on_as_if_it_had_been_lived() {
-    let mut lived = home();
-    run(&mut lived, 0, 10, |_, value| Some(value));
-    let mut taught = home();
-    run(&mut taught, 0, 10, |_, value| Some(value));
+    let mut running = home();
+    run(&mut running, 0, 10, |_, value| Some(value));
+    let mut relearnt = home();
+    run(&mut relearnt, 0, 10, |_, value| Some(value));
     let mut one = home();
     one.rename_entity(0, "sensor.attic");
     assert_eq!(
@@ -76,16 +76,16 @@ fn a_routine_that_is_taken_over_goes_on_as_if_it_had_been_lived() {
         ["sensor.attic", "sensor.cellar"]
     );
     one.rename_entity(0, "sensor.cellar");
-    one.take_routine(&mut taught, []);
+    one.adopt_history(&mut relearnt, []);
     // The offset is not the routine's.
-    one.restore(lived.memory());
+    one.restore(running.memory());
     for step in 10 * 144 + 1..=12 * 144i64 {
         let end = step * STEP_SECONDS;
         for entity in 0..2 {
             let reading = Reading { at: end - 60, entity, value: Value::Number(temperature(end, i64::from(entity))) };
-            assert_eq!(one.observe(&reading), lived.observe(&reading));
+            assert_eq!(one.observe(&reading), running.observe(&reading));
         }
-        assert_eq!(one.close_step(end, Voice::Live), lived.close_step(end, Voice::Live));
+        assert_eq!(one.close_step(end, AlarmMode::Raise), running.close_step(end, AlarmMode::Raise));
     }
 }
 
@@ -118,7 +118,7 @@ fn the_network_need_not_surpass_what_it_said_of_a_fault_that_was_confirmed() {
         let start = 20 * DAY + 8 * 3600;
         let events = run(&mut one, 20, 1, |at, value| Some(if at > start { value - 5.0 } else { value }));
         let alarm = raised(&events).first().expect("an alarm").id.clone();
-        // As though a network had been loud on the day of the fault, which is over.
+        // As though a network had scored high on the day of the fault, which is over.
         for loud in [0.3, 6.0] {
             (0..144).for_each(|_| one.records[0].note(loud));
             one.records[0].next_day();
@@ -170,10 +170,10 @@ fn water_on_the_floor_is_said_at_once() {
     let events = one.observe(&Reading { at: 2 * DAY + 5, entity: leak, value: Value::Binary(true) });
     assert!(matches!(&events[..], [AlarmEvent::Raised(alarm)] if alarm.severity == crate::alarm::Severity::Critical));
     // The step that contains it goes on with the same alarm.
-    assert_eq!(one.close_step(2 * DAY + 600, Voice::Live).events, []);
+    assert_eq!(one.close_step(2 * DAY + 600, AlarmMode::Raise).events, []);
 }
 
-/// A home of two days with a sensor that warns, which was heard last when it was off.
+/// A home of two days with a sensor that warns, which reported last when it was off.
 fn home_with_leak_sensor() -> (HomeDetector, u32) {
     let mut one = home();
     let leak = one.add_entity(EntityInfo {
@@ -202,7 +202,7 @@ fn who_tests_a_warning_sensor_does_not_silence_it() {
         let events = one.observe(&Reading { at: at + 20, entity: leak, value: Value::Binary(false) });
         assert_eq!(events, [], "it was over with the answer");
     }
-    assert_eq!(one.close_step(2 * DAY + 600, Voice::Live).events, []);
+    assert_eq!(one.close_step(2 * DAY + 600, AlarmMode::Raise).events, []);
 }
 
 #[test]
@@ -228,7 +228,9 @@ fn a_warning_in_a_home_that_knows_the_sensor_for_weeks_is_one_alarm_with_its_own
             let value = temperature(end, i64::from(entity));
             one.observe(&Reading { at: end, entity, value: Value::Number(value) });
         }
-        events.extend(one.close_step(end, Voice::Live).events.into_iter().filter(|event| event.alarm().entity == gas));
+        events.extend(
+            one.close_step(end, AlarmMode::Raise).events.into_iter().filter(|event| event.alarm().entity == gas),
+        );
     }
     let [AlarmEvent::Raised(raised), AlarmEvent::Ended(ended)] = &events[..] else { panic!("{events:?}") };
     assert_eq!((raised.raised_at, ended.end, ended.kind), (on, Some(off), AnomalyKind::Alert));
@@ -259,10 +261,10 @@ fn a_sensor_that_was_unavailable_while_it_warned_has_not_warned_twice() {
 #[test]
 fn what_began_to_warn_while_nobody_listened_is_told_as_soon_as_somebody_does() {
     let (mut one, leak) = home_with_leak_sensor();
-    one.close_step(2 * DAY + STEP_SECONDS, Voice::Quiet);
+    one.close_step(2 * DAY + STEP_SECONDS, AlarmMode::LearnOnly);
     assert_eq!(one.observe(&Reading { at: 2 * DAY + 700, entity: leak, value: Value::Binary(true) }), []);
     assert_eq!(one.raise_unheard_dangers(2 * DAY + 710), []);
-    one.close_step(2 * DAY + STEP_SECONDS, Voice::Live);
+    one.close_step(2 * DAY + STEP_SECONDS, AlarmMode::Raise);
     assert!(is_raised(&one.raise_unheard_dangers(2 * DAY + 720)));
     assert_eq!(one.raise_unheard_dangers(2 * DAY + 730), []);
 }
@@ -271,12 +273,12 @@ fn what_began_to_warn_while_nobody_listened_is_told_as_soon_as_somebody_does() {
 fn an_impossible_value_that_only_its_step_brings_to_light_is_shown_as_it_was() {
     let mut one = home();
     run(&mut one, 0, 1, |_, value| Some(value));
-    one.close_step(DAY, Voice::Quiet);
+    one.close_step(DAY, AlarmMode::LearnOnly);
     // Nothing speaks at once while it is quiet; the step that closes live says it.
-    assert_eq!(one.close_step(DAY + STEP_SECONDS, Voice::Quiet).events, []);
+    assert_eq!(one.close_step(DAY + STEP_SECONDS, AlarmMode::LearnOnly).events, []);
     let end = DAY + 2 * STEP_SECONDS;
     one.observe(&Reading { at: end - 60, entity: 0, value: Value::Number(5000.0) });
-    let report = one.close_step(end, Voice::Live);
+    let report = one.close_step(end, AlarmMode::Raise);
     let [alarm] = raised(&report.events)[..] else { panic!("{:?}", report.events) };
     assert_eq!((alarm.kind, alarm.observed), (AnomalyKind::Physics, Some(5000.0)));
 }
@@ -288,7 +290,7 @@ fn a_new_sensor_raises_nothing_in_its_first_hours() {
     let new = one.add_entity(room("sensor.new"));
     for step in 1..=2 * 144i64 {
         let end = 10 * DAY + step * STEP_SECONDS;
-        // It settles from the cold of the parcel, then somebody moves it twice.
+        // It settles from the cold in which it was delivered, then somebody moves it twice.
         let value = if step < 20 {
             5.0 + step as f64
         } else if step < 100 {
@@ -301,7 +303,7 @@ fn a_new_sensor_raises_nothing_in_its_first_hours() {
             one.observe(&Reading { at: end, entity, value: Value::Number(value) });
         }
         one.observe(&Reading { at: end, entity: new, value: Value::Number(value) });
-        let report = one.close_step(end, Voice::Live);
+        let report = one.close_step(end, AlarmMode::Raise);
         assert!(report.events.iter().all(|event| event.alarm().entity != new), "{:?}", report.events);
         assert_eq!(report.scores[new as usize].score, None);
     }
@@ -310,7 +312,7 @@ fn a_new_sensor_raises_nothing_in_its_first_hours() {
 #[test]
 fn warm_up_tells_in_hindsight_how_rare_each_step_was_as_if_it_had_been_lived() {
     let (mut quiet, mut live) = (home(), home());
-    let (mut judged, mut loudest) = (0, f32::MIN);
+    let (mut judged, mut highest) = (0, f32::MIN);
     for step in 1..=20 * 144i64 {
         let end = step * STEP_SECONDS;
         let odd = if (17 * 144..17 * 144 + 6).contains(&step) { -6.0 } else { 0.0 };
@@ -320,19 +322,19 @@ fn warm_up_tells_in_hindsight_how_rare_each_step_was_as_if_it_had_been_lived() {
             quiet.observe(&reading);
             live.observe(&reading);
         }
-        // The home's offset follows its quiet days; here the same word is to be compared.
+        // The home's offset follows its quiet days; here the same score is to be compared.
         live.restore(DeciderMemory::default());
-        let (lived, told) = (live.close_step(end, Voice::Live), quiet.close_step(end, Voice::Quiet));
-        assert!(told.events.is_empty() && told.scores.iter().all(|score| score.score.is_none()));
+        let (raising, silent) = (live.close_step(end, AlarmMode::Raise), quiet.close_step(end, AlarmMode::LearnOnly));
+        assert!(silent.events.is_empty() && silent.scores.iter().all(|score| score.score.is_none()));
         if end % DAY != 0 {
-            for (lived, told) in lived.scores.iter().zip(&told.scores) {
-                assert_eq!((lived.rarity, lived.immediate), (told.rarity, told.immediate), "step {step}");
-                judged += usize::from(told.rarity.is_some());
-                loudest = told.rarity.unwrap_or(f32::MIN).max(loudest);
+            for (raising, silent) in raising.scores.iter().zip(&silent.scores) {
+                assert_eq!((raising.rarity, raising.immediate), (silent.rarity, silent.immediate), "step {step}");
+                judged += usize::from(silent.rarity.is_some());
+                highest = silent.rarity.unwrap_or(f32::MIN).max(highest);
             }
         }
     }
-    assert!(judged > 10 * 144 && loudest > 3.0, "{judged} judged, the rarest {loudest}");
+    assert!(judged > 10 * 144 && highest > 3.0, "{judged} judged, the rarest {highest}");
 }
 
 #[test]
@@ -342,7 +344,7 @@ fn warm_up_scores_nothing_and_raises_nothing() {
         let end = step * STEP_SECONDS;
         let value = if step % 100 == 0 { 140.0 } else { temperature(end, 0) };
         assert_eq!(one.observe(&Reading { at: end, entity: 0, value: Value::Number(value) }), []);
-        let report = one.close_step(end, Voice::Quiet);
+        let report = one.close_step(end, AlarmMode::LearnOnly);
         assert!(report.events.is_empty() && report.scores.iter().all(|score| score.score.is_none()));
     }
 }
@@ -360,8 +362,8 @@ fn a_gap_of_years_is_bounded_work_and_starts_anew() {
 fn a_step_that_is_closed_already_is_not_closed_again() {
     let mut one = home();
     run(&mut one, 0, 1, |_, value| Some(value));
-    assert_eq!(one.close_step(DAY, Voice::Live), StepReport::default());
-    assert_eq!(one.close_step(600, Voice::Live), StepReport::default());
+    assert_eq!(one.close_step(DAY, AlarmMode::Raise), StepReport::default());
+    assert_eq!(one.close_step(600, AlarmMode::Raise), StepReport::default());
 }
 
 #[test]
@@ -384,7 +386,7 @@ fn absurd_input_leaves_only_finite_numbers() {
         one.observe(&Reading { at: i64::MAX, entity: number, value: Value::Number(1.0) });
         one.observe(&Reading { at: i64::MIN, entity: number, value: Value::Number(1.0) });
         one.observe(&Reading { at: end, entity: 99, value: Value::Number(1.0) });
-        let report = one.close_step(end, Voice::Live);
+        let report = one.close_step(end, AlarmMode::Raise);
         for score in &report.scores {
             assert!(score.score.is_none_or(f32::is_finite) && score.threshold.is_finite());
             assert!(score.observed.is_none_or(f32::is_finite) && score.band.is_none_or(|band| band.is_finite()));
@@ -404,7 +406,7 @@ fn a_constant_sensor_is_left_in_peace() {
         let end = step * STEP_SECONDS;
         one.observe(&Reading { at: end, entity: constant, value: Value::Number(21.0) });
         one.observe(&Reading { at: end, entity: 0, value: Value::Number(temperature(end, 0)) });
-        events.extend(one.close_step(end, Voice::Live).events);
+        events.extend(one.close_step(end, AlarmMode::Raise).events);
     }
     assert!(raised(&events).iter().all(|alarm| alarm.entity != constant), "{events:?}");
 }
@@ -441,7 +443,7 @@ proptest! {
             for step in 1..=until {
                 let end = step * STEP_SECONDS;
                 let at_once: Vec<AlarmEvent> = readings(end).flat_map(|reading| one.observe(&reading)).collect();
-                reports.push((at_once, one.close_step(end, Voice::Live)));
+                reports.push((at_once, one.close_step(end, AlarmMode::Raise)));
             }
             reports
         };
@@ -466,12 +468,12 @@ fn carbon_monoxide_in_numbers_is_a_danger_by_level_and_time_and_its_end_ends_the
     run(&mut one, 0, 2, |_, value| Some(value));
     let begin = 2 * DAY;
     assert!(!is_raised(&say(&mut one, begin + 5, 60.0)), "not yet an hour");
-    let mut told = Vec::new();
+    let mut alarms = Vec::new();
     for step in 1..=7 {
-        let report = one.close_step(begin + step * STEP_SECONDS, Voice::Live);
-        told.extend(raised(&report.events).into_iter().cloned());
+        let report = one.close_step(begin + step * STEP_SECONDS, AlarmMode::Raise);
+        alarms.extend(raised(&report.events).into_iter().cloned());
     }
-    let [alarm] = &told[..] else { panic!("one alarm: {told:?}") };
+    let [alarm] = &alarms[..] else { panic!("one alarm: {alarms:?}") };
     assert_eq!((alarm.kind, alarm.severity, alarm.observed), (AnomalyKind::Alert, Severity::Critical, Some(60.0)));
     assert_eq!(alarm.reason, "sensor.garage_co: carbon monoxide detected, 60.0 ppm.");
     let over = say(&mut one, begin + 4_500, 4.0);
@@ -490,7 +492,7 @@ fn watched_by_network() -> HomeDetector {
         for entity in 0..4u32 {
             one.observe(&Reading { at: at - 5, entity, value: Value::Number(temperature(at, i64::from(entity))) });
         }
-        one.close_step(at, Voice::Quiet);
+        one.close_step(at, AlarmMode::LearnOnly);
     }
     one
 }
@@ -507,7 +509,7 @@ fn a_freezer_that_thaws_is_critical_within_hours_however_loud_the_network_is_abo
             let at = step * STEP_SECONDS;
             let value = temperature(at, 0) * 0.1 - 20.0 + 2.0 * (at - thaws).max(0) as f64 / 3600.0;
             events.extend(one.observe(&Reading { at: at - 5, entity: 0, value: Value::Number(value.min(6.0)) }));
-            events.extend(one.close_step(at, Voice::Live).events);
+            events.extend(one.close_step(at, AlarmMode::Raise).events);
         }
         let alarms = raised(&events);
         let warm = alarms.iter().find(|alarm| alarm.kind == AnomalyKind::Warm).expect("it thaws");
@@ -527,13 +529,13 @@ fn a_margin_is_what_the_home_would_hear_of_whoever_says_more() {
     for entity in 0..4u32 {
         one.observe(&Reading { at: at - 5, entity, value: Value::Number(temperature(at, i64::from(entity))) });
     }
-    let scores = one.close_step(at, Voice::Live).scores;
+    let scores = one.close_step(at, AlarmMode::Raise).scores;
     let said: Vec<f32> = scores.iter().map(|score| score.score.unwrap() - score.threshold).collect();
     let margins = one.model().margins(&one.recent_windows(), one.share());
     assert!(margins.iter().all(|margin| margin.by_network), "it judges temperature");
     // In a home the baseline detector goes on beside it.
-    let routine = Model::Routine { calibration: one.model().routine_calibration().clone() };
-    let beside = routine.margins(&one.recent_windows(), one.share());
+    let baseline = Model::Baseline { calibration: one.model().baseline_calibration().clone() };
+    let beside = baseline.margins(&one.recent_windows(), one.share());
     for ((margin, beside), said) in margins.iter().zip(beside).zip(said) {
         assert!((margin.value.max(beside.value) - said).abs() < 1e-4, "{margin:?} {beside:?} {said}");
     }
@@ -546,11 +548,11 @@ fn a_network_that_judges_nothing_of_a_home_is_to_it_what_the_routine_detector_is
     if let Model::Network { blend, .. } = &mut mute {
         blend.in_charge = Some([DeviceClass::Power].into());
     }
-    let routine = Model::Routine { calibration: mute.routine_calibration().clone() };
+    let baseline = Model::Baseline { calibration: mute.baseline_calibration().clone() };
     for windows in [one.recent_windows(), one.synthetic_faults(0)] {
         let margins = mute.margins(&windows, one.share());
         assert!(!margins.is_empty() && margins.iter().all(|margin| !margin.by_network));
-        assert_eq!(margins, routine.margins(&windows, one.share()));
+        assert_eq!(margins, baseline.margins(&windows, one.share()));
     }
 }
 
@@ -558,7 +560,7 @@ fn a_network_that_judges_nothing_of_a_home_is_to_it_what_the_routine_detector_is
 fn synthetic_faults_are_noticed_by_the_network_and_by_the_baseline_detector_and_not_by_a_network_of_low_recall() {
     let one = watched_by_network();
     let (faults, share) = (one.synthetic_faults(0), one.share());
-    for sound in [Model::shipped().unwrap(), Model::routine()] {
+    for sound in [Model::shipped().unwrap(), Model::baseline()] {
         let margins = values(&sound.margins(&faults, share));
         assert!(margins.len() == 12 && margins.iter().all(|margin| *margin > 0.0), "{margins:?}");
     }
@@ -573,6 +575,6 @@ fn synthetic_faults_are_noticed_by_the_network_and_by_the_baseline_detector_and_
 
 #[test]
 fn a_window_of_another_length_has_no_margin() {
-    let window = TrialWindow { class: DeviceClass::Power, values: vec![0.0; 3], routine: RoutineScore::calm() };
-    assert_eq!(Model::routine().margins(&[window], 1.0), []);
+    let window = TrialWindow { class: DeviceClass::Power, values: vec![0.0; 3], baseline: BaselineScore::calm() };
+    assert_eq!(Model::baseline().margins(&[window], 1.0), []);
 }

@@ -1,27 +1,17 @@
 //! What a model is tried on, and what would be said of it: a margin for each window, whoever speaks.
 //!
 //! A network judges the classes that it earned, with the baseline detector's surprise added to its logit; of everything else the
-//! baseline detector speaks, under the thresholds that come with the network. So a model is held to what the home would hear,
+//! baseline detector speaks, under the thresholds that come with the network. So a model is held to what the home would be alarmed of,
 //! and of two models that judge different classes each has a margin everywhere.
 
 use super::model::Model;
 use crate::alarm::doubt;
 use crate::class::DeviceClass;
-use crate::features::{AnomalyKind, RoutineScore};
+use crate::features::TrialWindow;
+use crate::finding::{AnomalyKind, BaselineScore};
 use crate::grid::{FEATURES, WINDOW_STEPS};
 use crate::network::NetworkOutput;
 use crate::rules::RULE_THRESHOLD;
-
-/// A window, and what the baseline detector says at its end.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TrialWindow {
-    /// Of what.
-    pub class: DeviceClass,
-    /// `WINDOW_STEPS * FEATURES` numbers, oldest step first.
-    pub values: Vec<f32>,
-    /// The baseline detector's judgement of the newest step.
-    pub routine: RoutineScore,
-}
 
 /// By how much a window is an alarm.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,61 +22,61 @@ pub struct Margin {
     pub by_network: bool,
 }
 
-/// Who speaks of a step, and how loudly.
+/// Who judges a step, and by what score.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Word {
+pub(super) struct Judgement {
     pub(super) score: f32,
     pub(super) threshold: f32,
     pub(super) by_network: bool,
 }
 
 impl Model {
-    /// What a step is held to: the network's score where it has a word, but a rule that speaks louder is heard. `share` is an
+    /// What a step is held to: the network's score where it has one, but a rule that exceeds its threshold by more goes first. `share` is an
     /// entity's part of the budget, in alarms a week; `lift` is what the network must say more than the fleet's
-    /// threshold in a home, where the baseline detector takes part beside it; none where a model is tried, and the network must hear by
+    /// threshold in a home, where the baseline detector takes part beside it; none where a model is tried, and the network must notice by
     /// itself what it is responsible for.
-    pub(super) fn word(
+    pub(super) fn judgement(
         &self,
         class: DeviceClass,
-        routine: &RoutineScore,
+        baseline: &BaselineScore,
         output: Option<&NetworkOutput>,
         share: f32,
         lift: Option<f32>,
-    ) -> Word {
-        let threshold = self.routine_threshold(class, routine.kind, share);
-        let by_routine = Word { score: routine.score, threshold, by_network: false };
-        let (Self::Network { calibration, blend, .. }, Some(output)) = (self, output) else { return by_routine };
-        // What a rule found is that, however loud the network is about the same values: a freezer that thaws is a danger.
-        if routine.kind.has_own_threshold() && by_routine.margin() >= 0.0 {
-            return by_routine;
+    ) -> Judgement {
+        let threshold = self.baseline_threshold(class, baseline.kind, share);
+        let by_baseline = Judgement { score: baseline.score, threshold, by_network: false };
+        let (Self::Network { calibration, blend, .. }, Some(output)) = (self, output) else { return by_baseline };
+        // What a rule found is that, whatever the network says of the same values: a freezer that thaws is a danger.
+        if baseline.kind.has_own_threshold() && by_baseline.margin() >= 0.0 {
+            return by_baseline;
         }
         let threshold = calibration.threshold(class, share) + lift.unwrap_or(0.0);
-        let score = blend.score(class, output.logit, routine.score);
-        let takes_part = lift.is_some() || routine.kind.is_rule();
-        if takes_part && by_routine.margin() >= score - threshold {
+        let score = blend.score(class, output.logit, baseline.score);
+        let takes_part = lift.is_some() || baseline.kind.is_rule();
+        if takes_part && by_baseline.margin() >= score - threshold {
             let doubt =
-                if lift.is_some() { doubt(routine.kind, score - calibration.threshold(class, share)) } else { 0.0 };
-            Word { threshold: by_routine.threshold + doubt, ..by_routine }
+                if lift.is_some() { doubt(baseline.kind, score - calibration.threshold(class, share)) } else { 0.0 };
+            Judgement { threshold: by_baseline.threshold + doubt, ..by_baseline }
         } else {
-            Word { score, threshold, by_network: true }
+            Judgement { score, threshold, by_network: true }
         }
     }
 
     /// What the baseline detector's score is held against: a rule for a single fault says yes or no.
-    pub(super) fn routine_threshold(&self, class: DeviceClass, kind: AnomalyKind, share: f32) -> f32 {
-        if kind.has_own_threshold() { RULE_THRESHOLD } else { self.routine_calibration().threshold(class, share) }
+    pub(super) fn baseline_threshold(&self, class: DeviceClass, kind: AnomalyKind, share: f32) -> f32 {
+        if kind.has_own_threshold() { RULE_THRESHOLD } else { self.baseline_calibration().threshold(class, share) }
     }
 
     /// How far the network's score lies above the fleet's threshold; none without a network.
     pub(super) fn network_margin(
         &self,
         class: DeviceClass,
-        routine: &RoutineScore,
+        baseline: &BaselineScore,
         output: &NetworkOutput,
         share: f32,
     ) -> Option<f32> {
         let Self::Network { calibration, blend, .. } = self else { return None };
-        Some(blend.score(class, output.logit, routine.score) - calibration.threshold(class, share))
+        Some(blend.score(class, output.logit, baseline.score) - calibration.threshold(class, share))
     }
 
     /// By how much each window is an alarm to this model; windows of another length are left out. `share` is an entity's part of
@@ -111,7 +101,7 @@ impl Model {
             // The detector would fall back to the routine; a model that needs that is broken, and must show it.
             let value = match &output {
                 Some(output) if !output.logit.is_finite() => f32::NAN,
-                output => self.word(window.class, &window.routine, output.as_ref(), share, None).margin(),
+                output => self.judgement(window.class, &window.baseline, output.as_ref(), share, None).margin(),
             };
             Margin { value, by_network }
         };
@@ -119,7 +109,7 @@ impl Model {
     }
 }
 
-impl Word {
+impl Judgement {
     fn margin(self) -> f32 {
         self.score - self.threshold
     }

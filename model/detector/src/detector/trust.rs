@@ -10,17 +10,17 @@ use std::sync::Arc;
 
 use super::model::Model;
 use crate::alarm::doubt;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
 use crate::grid::STEP_SECONDS;
-use crate::rules::DailyMax;
+use crate::statistics::daily_max::DailyMax;
 
-/// Days on which the network was heard before it speaks.
+/// Days on which the network was observed before its score counts.
 const DAYS_MIN: usize = 14;
 /// Steps of a day that must have been judged for it to count: half of them.
 const STEPS_MIN: u32 = (86_400 / STEP_SECONDS / 2) as u32;
 
 /// Tries with small faults that count: the last four weeks', at one in four days.
-const TRIES: usize = 7;
+const CHECKS: usize = 7;
 
 /// Whether a fault is noticed by both together, less whether the baseline detector alone notices it: −1, 0 or 1. Margins are how far each
 /// lies above its threshold, `kind` is the baseline detector's.
@@ -37,12 +37,12 @@ pub struct NetworkRecord {
     highest: DailyMax,
     today: f32,
     steps_today: u32,
-    /// Of the last tries with small faults: how many of them the network and the baseline detector together noticed more than the
+    /// Of the last checks with small faults: how many of them the network and the baseline detector together noticed more than the
     /// baseline detector alone.
-    gains: [i8; TRIES],
+    gains: [i8; CHECKS],
 }
 
-/// What one network was heard to say of a home's entities.
+/// What one network has said of a home's entities.
 #[derive(Debug, Clone)]
 pub struct NetworkRecords {
     pub(super) model: Arc<Model>,
@@ -57,9 +57,9 @@ impl Default for NetworkRecord {
 }
 
 impl NetworkRecord {
-    /// A record of an entity that was not heard yet.
+    /// A record of an entity that was not observed yet.
     pub fn new() -> Self {
-        Self { highest: DailyMax::new(), today: f32::NEG_INFINITY, steps_today: 0, gains: [0; TRIES] }
+        Self { highest: DailyMax::new(), today: f32::NEG_INFINITY, steps_today: 0, gains: [0; CHECKS] }
     }
 
     /// Takes a step's margin over the threshold of the fleet.
@@ -68,7 +68,7 @@ impl NetworkRecord {
         self.steps_today = self.steps_today.saturating_add(1);
     }
 
-    /// How much more than the threshold of the fleet the network must say; none while it has not been heard for long enough, or
+    /// How much more than the threshold of the fleet the network must say; none while it has not been observed for long enough, or
     /// notices no more than the baseline detector alone.
     pub fn lift(&self) -> Option<f32> {
         (self.highest.known() >= DAYS_MIN && self.finds_more()).then(|| self.lift_so_far())
@@ -80,9 +80,9 @@ impl NetworkRecord {
     }
 
     /// Takes what faults put into a copy of the entity showed.
-    pub fn tried(&mut self, gain: i8) {
+    pub fn add_check(&mut self, gain: i8) {
         self.gains.rotate_left(1);
-        self.gains[TRIES - 1] = gain;
+        self.gains[CHECKS - 1] = gain;
     }
 
     fn finds_more(&self) -> bool {
@@ -110,7 +110,7 @@ impl NetworkRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detector::{DetectorConfig, HomeDetector, Voice};
+    use crate::detector::{AlarmMode, DetectorConfig, HomeDetector};
     use crate::fixtures::made_home;
     use crate::grid::step_of;
 
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn it_speaks_after_two_weeks_and_only_where_it_is_surer_than_it_ever_was() {
         let mut record = NetworkRecord::new();
-        record.tried(1);
+        record.add_check(1);
         for number in 0..14 {
             assert_eq!(record.lift(), None);
             day(&mut record, if number == 3 { 2.5 } else { -3.0 });
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn what_it_said_of_a_fault_need_not_be_surpassed() {
         let mut record = NetworkRecord::new();
-        record.tried(1);
+        record.add_check(1);
         (0..20).for_each(|number| day(&mut record, if number == 15 { 4.0 } else { 0.5 }));
         assert_eq!(record.lift(), Some(4.0));
         record.leave_day(5);
@@ -147,12 +147,12 @@ mod tests {
         let mut record = NetworkRecord::new();
         (0..20).for_each(|_| day(&mut record, -3.0));
         assert_eq!(record.lift(), None, "never tried");
-        record.tried(2);
+        record.add_check(2);
         assert_eq!(record.lift(), Some(0.0));
-        record.tried(-2);
+        record.add_check(-2);
         assert_eq!(record.lift(), None, "as many lost as won");
-        record.tried(1);
-        (0..TRIES).for_each(|_| record.tried(0));
+        record.add_check(1);
+        (0..CHECKS).for_each(|_| record.add_check(0));
         assert_eq!(record.lift(), None, "what it once won is forgotten after four weeks");
     }
 
@@ -178,7 +178,7 @@ mod tests {
             let mut step = step_of(readings[0].at);
             for reading in &readings {
                 while reading.at > step {
-                    detector.close_step(step, Voice::Quiet);
+                    detector.close_step(step, AlarmMode::LearnOnly);
                     step += STEP_SECONDS;
                 }
                 detector.observe(reading);
@@ -200,8 +200,8 @@ mod tests {
         assert!(was_heard(&detector));
 
         // What is usual is learnt anew without the network, which is not forgotten for it.
-        let mut taught = heard_through(&Arc::new(Model::routine()));
-        detector.take_routine(&mut taught, []);
+        let mut relearnt = heard_through(&Arc::new(Model::baseline()));
+        detector.adopt_history(&mut relearnt, []);
         assert!(was_heard(&detector));
     }
 

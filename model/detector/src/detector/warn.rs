@@ -1,11 +1,11 @@
 //! From what warns of danger to its alarm: at once, and outside of everything else.
 
 use super::danger::Turn;
-use super::{AHEAD_SECONDS_MAX, HomeDetector, Voice};
+use super::{AHEAD_SECONDS_MAX, AlarmMode, HomeDetector};
 use crate::alarm::{AlarmEvent, Evidence};
-use crate::experts::routine::ALERT_SCORE;
-use crate::features::AnomalyKind;
+use crate::features::ALERT_SCORE;
 use crate::features::LocalTime;
+use crate::finding::AnomalyKind;
 use crate::reading::Reading;
 
 impl HomeDetector {
@@ -27,9 +27,9 @@ impl HomeDetector {
     }
 
     /// The alarms of sensors that warn of danger, are on at `at`, and have no alarm that lasts: those that turned on while
-    /// nobody listened. Empty before the first [`Voice::Live`] step.
+    /// nobody listened. Empty before the first [`AlarmMode::Raise`] step.
     pub fn raise_unheard_dangers(&mut self, at: i64) -> Vec<AlarmEvent> {
-        if self.voice == Voice::Quiet {
+        if self.mode == AlarmMode::LearnOnly {
             return Vec::new();
         }
         let warning = self.dangers.warning().into_iter().chain(self.carbon_monoxide.warning());
@@ -40,7 +40,7 @@ impl HomeDetector {
     }
 
     pub(super) fn judge_danger(&mut self, reading: &Reading, turn: Option<Turn>) -> Vec<AlarmEvent> {
-        let (Some(turn), Voice::Live, Some(closed)) = (turn, self.voice, self.extractor.closed()) else {
+        let (Some(turn), AlarmMode::Raise, Some(closed)) = (turn, self.mode, self.extractor.closed()) else {
             return Vec::new();
         };
         // A danger is told whatever its clock says; only the time that is shown must be one that can be.
@@ -64,7 +64,7 @@ impl HomeDetector {
         Some(Evidence {
             entity,
             score: Some(ALERT_SCORE),
-            threshold: self.model.routine_calibration().threshold(info.class, self.share()),
+            threshold: self.model.baseline_calibration().threshold(info.class, self.share()),
             kind: AnomalyKind::Alert,
             amount,
             usual: self.extractor.times_on(entity).unwrap_or_default(),

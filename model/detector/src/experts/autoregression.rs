@@ -3,9 +3,9 @@
 //! It speaks when a move was not announced by what came before. On smooth climate sensors nothing that was measured did
 //! better; what it cannot see is a slow drift.
 
-use crate::experts::ridge::{dot, solve};
-use crate::experts::tail::Tail;
-use crate::features::robust;
+use crate::statistics::ridge::{dot, solve};
+use crate::statistics::robust;
+use crate::statistics::tail::Tail;
 
 /// Steps that the prediction looks back on.
 pub(crate) const ORDER: usize = 36;

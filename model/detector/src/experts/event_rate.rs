@@ -5,7 +5,7 @@
 
 use crate::experts::fortnight::Fortnight;
 use crate::experts::time_in_state::DAILY_FADE;
-use crate::rules::DailyMax;
+use crate::statistics::daily_max::DailyMax;
 
 /// Steps that are counted together: one hour.
 const HOUR_STEPS: usize = 6;
@@ -146,15 +146,15 @@ mod tests {
     #[test]
     fn a_loose_contact_is_told_after_two_hours_and_for_as_long_as_it_lasts_but_not_for_ever() {
         let mut rate = calm(14);
-        let mut told = Vec::new();
+        let mut found = Vec::new();
         for _ in 0..60 * 6 {
             rate.step(6, 3);
-            told.push(rate.chatters());
+            found.push(rate.chatters());
         }
-        let first = told.iter().position(|told| *told);
+        let first = found.iter().position(|found| *found);
         assert!(first.is_some_and(|step| (6..12).contains(&step)), "{first:?}");
-        assert!(told[12..48 * 6].iter().all(|told| *told));
-        assert!(!told[59 * 6]);
+        assert!(found[12..48 * 6].iter().all(|found| *found));
+        assert!(!found[59 * 6]);
     }
 
     #[test]

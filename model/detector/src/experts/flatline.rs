@@ -58,7 +58,7 @@ impl Flatline {
         self.longest.completed() >= CHANGES_MIN
     }
 
-    /// Evidence on the routine score's scale; `patience` is how many times the longest run is nothing special.
+    /// Evidence on the baseline score's scale; `patience` is how many times the longest run is nothing special.
     pub(crate) fn evidence(&self, patience: f32) -> f32 {
         if !self.is_learnt() {
             return f32::NEG_INFINITY;

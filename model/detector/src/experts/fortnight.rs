@@ -1,6 +1,6 @@
 //! The last fortnight's hourly values of one statistic, and how unusual another one is among them.
 
-use crate::experts::tail::Tail;
+use crate::statistics::tail::Tail;
 
 /// Hours of a fortnight.
 const HOURS: usize = 14 * 24;

@@ -26,10 +26,10 @@ impl Heartbeat {
         Self { silent: 0, longest: Longest::new() }
     }
 
-    /// Takes a step: whether the device was heard, after what pause in seconds, and whether the rest of the home was.
+    /// Takes a step: whether the device reported, after what pause in seconds, and whether the rest of the home did.
     /// When the whole home is silent it is the hub or the network, and nobody's pause grows.
-    pub(crate) fn step(&mut self, heard: bool, interval: Option<i64>, home_alive: bool) {
-        if heard {
+    pub(crate) fn step(&mut self, received: bool, interval: Option<i64>, home_alive: bool) {
+        if received {
             if let Some(seconds) = interval {
                 let steps = u32::try_from(seconds / STEP_SECONDS).unwrap_or(u32::MAX);
                 // Of a pause, only what the device is to blame for is learnt.
@@ -46,7 +46,7 @@ impl Heartbeat {
         self.longest.completed() >= PAUSES_MIN
     }
 
-    /// Evidence on the routine score's scale; `patience` is how many times the longest pause is nothing special.
+    /// Evidence on the baseline score's scale; `patience` is how many times the longest pause is nothing special.
     pub(crate) fn evidence(&self, patience: f32) -> f32 {
         if !self.is_learnt() {
             return f32::NEG_INFINITY;

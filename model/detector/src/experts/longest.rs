@@ -42,7 +42,7 @@ impl Longest {
     }
 }
 
-/// The evidence of lasting `ratio` times as long as ever, on the routine score's scale: as long as ever is nothing,
+/// The evidence of lasting `ratio` times as long as ever, on the baseline score's scale: as long as ever is nothing,
 /// twice is worth a look, four times is plain.
 pub(crate) fn evidence(ratio: f32) -> f32 {
     if ratio <= 1.0 { f32::NEG_INFINITY } else { (4.0 * ratio.log2() - 2.0).min(EVIDENCE_MAX) }
@@ -51,7 +51,7 @@ pub(crate) fn evidence(ratio: f32) -> f32 {
 /// The most that a duration can say.
 const EVIDENCE_MAX: f32 = 12.0;
 
-/// How rare it is to last `ratio` times as long as ever in a fortnight, on the routine score's scale: what was measured of healthy
+/// How rare it is to last `ratio` times as long as ever in a fortnight, on the baseline score's scale: what was measured of healthy
 /// sensors at a ratio just above 1, and how much rarer each doubling is.
 pub(crate) fn rarity(ratio: f32, at_one: f32, doubling: f32) -> f32 {
     if ratio <= 1.0 { f32::NEG_INFINITY } else { (at_one + doubling * ratio.log2()).min(EVIDENCE_MAX) }

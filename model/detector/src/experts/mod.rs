@@ -1,5 +1,5 @@
 //! One file for each way of noticing. Each gives its evidence on the scale of
-//! [`RoutineScore::score`](crate::features::RoutineScore); none of them sees more than one home's past.
+//! [`BaselineScore::score`](crate::finding::BaselineScore); none of them sees more than one home's past.
 
 pub(crate) mod autoregression;
 pub(crate) mod event_rate;
@@ -10,7 +10,4 @@ pub(crate) mod heartbeat;
 mod longest;
 pub(crate) mod peers;
 pub(crate) mod quiet_hours;
-pub mod ridge;
-pub(crate) mod routine;
-pub mod tail;
 pub(crate) mod time_in_state;

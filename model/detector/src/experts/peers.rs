@@ -2,12 +2,12 @@
 //!
 //! It speaks when one of several rooms leaves the others; a warm day that lifts them all leaves it calm.
 
-use crate::experts::ridge::{dot, solve};
-use crate::experts::tail::Tail;
-use crate::features::robust;
+use crate::statistics::ridge::{dot, solve};
+use crate::statistics::robust;
+use crate::statistics::tail::Tail;
 
 /// Peers that an entity is predicted from. Eight suffice for a home and keep the fit at 9 × 9.
-pub(crate) const PEERS_MAX: usize = 8;
+const PEERS_MAX: usize = 8;
 /// Entities that are looked at as peers, nearest in the list first: 300 entities × 64 candidates × 336 hours are
 /// 6.5 million products a day.
 const CANDIDATES_MAX: usize = 64;

@@ -6,7 +6,7 @@
 //! independent (an empty room stays empty), so a stay also has to be longer than any of four weeks.
 
 use crate::experts::longest;
-use crate::rules::DailyMax;
+use crate::statistics::daily_max::DailyMax;
 
 /// Buckets of elapsed steps: 0, 1, 2–3, 4–7, … 256 and more (43 hours).
 const BUCKETS: usize = 10;

@@ -12,7 +12,7 @@ pub(crate) struct LocalTime {
     pub(crate) day_share: f32,
     /// Hours since Monday 00:00, 0 to 167.
     pub(crate) hour_of_week: usize,
-    /// Saturday or Sunday.
+    /// By the home's own calendar.
     pub(crate) weekend: bool,
 }
 

@@ -1,34 +1,35 @@
 //! One entity's past and its newest row of features.
 
+mod advance;
 mod stillness;
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
-use crate::experts::autoregression::{ORDER, SUM_STEPS};
+use crate::experts::autoregression::SUM_STEPS;
 use crate::experts::event_rate::EventRate;
 use crate::experts::flatline::Flatline;
 use crate::experts::heartbeat::Heartbeat;
 use crate::experts::quiet_hours::QuietHours;
-use crate::experts::routine::{Numeric, Rules, Voice, own_voices, unpredicted};
 use crate::experts::time_in_state::TimeInState;
+use crate::features::baseline::{NumericInput, StallInput, Statistic, own_statistics, unpredicted};
 use crate::features::calendar::Clock;
+use crate::features::excluded::ExcludedSpans;
 use crate::features::intake::{Closed, Intake};
 use crate::features::learnt::Learnt;
-use crate::features::profile::Profile;
-use crate::features::ring::{Flags, Ring, mean_known};
-use crate::features::robust;
-use crate::features::roughness::roughness;
-use crate::features::shape::Shape;
-use crate::features::unlearnt::Unlearnt;
-use crate::features::{AnomalyKind, Band, Knowledge, Normaliser};
+use crate::features::ring::{Flags, Ring};
+use crate::features::{Knowledge, Normaliser};
+use crate::finding::Finding;
+use crate::finding::{AnomalyKind, Band};
 use crate::grid::{DAY_STEPS, FEATURES, HISTORY_STEPS, STEP_SECONDS, WINDOW_STEPS};
 use crate::reading::{EntityInfo, Noticeable};
-use crate::rules::{Finding, Scene, Watch, cold_room};
+use crate::rules::{EntityRules, cold_room};
+use crate::statistics::robust;
+use crate::statistics::shape::Shape;
 
 /// What a step is to every entity of a home.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Around<'a> {
+pub(crate) struct HomeStep<'a> {
     pub(crate) clock: &'a Clock,
     /// What the home's light sensors show, by entity.
     pub(crate) lights: &'a [(u32, f32)],
@@ -41,8 +42,6 @@ const CLIP: f32 = 12.0;
 const STEPS_PER_HOUR: usize = 6;
 /// Of what a resident would notice, a move within the hour that makes the network worth asking; a series that never changes has none.
 const NEWS_SHARE: f32 = 0.2;
-/// Steps of six hours.
-const SIX_HOURS: usize = 36;
 /// What is usual of an entity is shown when it has been known for this long, …
 const SHOWN_SECONDS: i64 = 3 * 86_400;
 /// … and with values for this many steps: two days.
@@ -53,8 +52,6 @@ const READY_SECONDS: i64 = 7 * 86_400;
 const NEW_SECONDS: i64 = 3600;
 /// Standing still and silence mean nothing of a sensor that was met less than a day ago: it may still be set up.
 const MET_SECONDS: i64 = 86_400;
-/// After this many steps without a value the first ones back say nothing of change: two hours.
-const SETTLE_AFTER_STEPS: u32 = 12;
 
 /// A binary entity's learners.
 #[derive(Debug, Clone)]
@@ -86,7 +83,7 @@ pub(crate) struct Entity {
     flatline: Flatline,
     switching: Option<Box<Switching>>,
     /// The rules for single faults.
-    watch: Watch,
+    rules: EntityRules,
     shape: Shape,
     noticeable: Noticeable,
     /// Whether it measures a load: a plug, a meter of electricity.
@@ -97,15 +94,15 @@ pub(crate) struct Entity {
     /// Steps without a value, up to now.
     absent: u32,
     settling: u32,
-    pub(crate) last_heard: Option<i64>,
-    /// Whether somebody else in the home was heard lately.
+    pub(crate) last_received: Option<i64>,
+    /// Whether somebody else in the home reported lately.
     pub(crate) home_alive: bool,
     /// Whether another binary entity of the home turned on in the step that is closed.
     pub(crate) others_active: bool,
     /// The home's last step when it joined; none when it was there from the start.
     joined: Option<i64>,
     /// What is seen and not learnt from.
-    pub(crate) unlearnt: Unlearnt,
+    pub(crate) excluded: ExcludedSpans,
 }
 
 /// A step before the peers have spoken.
@@ -118,8 +115,8 @@ pub(crate) struct Draft {
     pub(crate) normal: Normaliser,
     /// Normalised residual; NaN while there is none.
     pub(crate) residual: f32,
-    pub(crate) numeric: Numeric,
-    pub(crate) rules: Rules,
+    pub(crate) numeric: NumericInput,
+    pub(crate) rules: StallInput,
     /// What a rule for a single fault found.
     pub(crate) finding: Option<Finding>,
     /// Whether statistics and network may judge it.
@@ -150,7 +147,7 @@ impl Entity {
                     accompanied: false,
                 })
             }),
-            watch: Watch::new(&info),
+            rules: EntityRules::new(&info),
             shape: Shape::at_first(&info),
             noticeable: info.noticeable(),
             is_load: info.watts().is_some(),
@@ -158,11 +155,11 @@ impl Entity {
             first_at: None,
             absent: 0,
             settling: 0,
-            last_heard: None,
+            last_received: None,
             home_alive: true,
             others_active: false,
             joined: None,
-            unlearnt: Unlearnt::default(),
+            excluded: ExcludedSpans::default(),
             info,
         }
     }
@@ -205,151 +202,6 @@ impl Entity {
         on && cold_room::warms_rooms(&self.info.entity_id)
     }
 
-    /// Takes in a closed step and drafts its features.
-    pub(crate) fn advance(&mut self, at: i64, closed: &Closed, around: &Around<'_>, scratch: &mut Vec<f32>) -> Draft {
-        let Around { clock, lights, heats } = *around;
-        let local = clock.local;
-        let binary = self.switching.is_some();
-        let overdue = !binary && self.heartbeat.overdue();
-        let observed = closed.value.filter(|_| !overdue);
-        let value = observed.map_or(f32::NAN, |value| Normaliser::transform(value, self.log));
-        if self.first_at.is_none() && !value.is_nan() {
-            self.first_at = Some(at);
-        }
-        self.settle(value);
-        // While the whole home is silent nothing is known to stand still.
-        self.flatline.step(if closed.fresh || self.home_alive { value } else { f32::NAN });
-        if let Some(switching) = &mut self.switching {
-            switching.stay.step(closed.state, closed.switches, local.hour_of_week);
-            switching.rate.step(closed.switches, local.hour_of_week);
-            switching.quiet_hours.step(closed.switches, local.hour_of_week);
-            switching.accompanied |= self.others_active;
-            if self.others_active || closed.switches > 0 || closed.state.is_none() {
-                switching.silence.step(closed.state, closed.switches, local.hour_of_week);
-            }
-        }
-
-        // The newest value kept is the one of the step before.
-        let is_out = |back: usize| self.unlearnt.holds(at - STEP_SECONDS * (back as i64 + 1));
-        let profile = Profile::of_next(&self.values, &clock.shifts, is_out, scratch);
-        let scale = self.learnt.scale;
-        let centre = profile.map_or(if value.is_nan() { self.learnt.level } else { value }, |profile| profile.median);
-        let normal = Normaliser { centre, scale, log: self.log };
-        let raw = if profile.is_some() { value - centre } else { f32::NAN };
-        let residual = (raw / scale).clamp(-CLIP, CLIP);
-        let difference = value - self.values.back(0);
-        let (innovation, announced) = self.innovation(value, closed.fresh);
-        let day_ago = self.residuals.back(DAY_STEPS - 1) / scale;
-
-        self.values.push(value);
-        self.residuals.push(raw);
-        self.reported.push(closed.fresh);
-        let scene = Scene {
-            value: observed,
-            standing: closed.value,
-            state: closed.state,
-            switches: closed.switches,
-            reported: closed.fresh,
-            home_alive: self.home_alive,
-            counted: closed.counted,
-            hour: local.hour_of_day(),
-            lights,
-            heats,
-        };
-        let finding = self.watch.step(&self.info, &self.shape, &scene);
-
-        let age_steps = closed.age.map_or(WINDOW_STEPS as f32, |age| (age / STEP_SECONDS) as f32);
-        let angle = local.day_share * std::f32::consts::TAU;
-        let (rough_short, rough_rest, rough_day) = roughness(&self.values);
-        let mut features = [0.0f32; FEATURES];
-        features[0] = residual;
-        features[1] = difference / scale;
-        features[2] = difference / self.learnt.step_scale * 0.25;
-        features[3] = (self.flatline.run() as f32).ln_1p() / 3.0;
-        features[4] = mean_known(self.residuals.newest(SIX_HOURS)) / scale;
-        features[5] = mean_known(self.residuals.newest(DAY_STEPS)) / scale;
-        features[6] = rough_short / scale;
-        features[7] = rough_day / scale;
-        if let Some(profile) = profile {
-            features[8] = ((value - profile.high).max(0.0) - (profile.low - value).max(0.0)) / scale;
-            features[11] = (profile.high - profile.low) / scale;
-        }
-        features[9] = day_ago;
-        features[12] = if self.learnt.known > 0 { (value - self.learnt.level) / scale * 0.5 } else { 0.0 };
-        features[13] = angle.sin();
-        features[14] = angle.cos();
-        features[15] = f32::from(u8::from(local.weekend));
-        features[16] = innovation;
-        features[18] = age_steps.ln_1p() / 3.0;
-        features[19] = f32::from(u8::from(closed.fresh));
-        for feature in &mut features {
-            *feature = if feature.is_nan() { 0.0 } else { feature.clamp(-CLIP, CLIP) };
-        }
-
-        let ready = self.ready(at);
-        let (flat, silent) = self.stillness(at, closed);
-        Draft {
-            features,
-            observed,
-            ready,
-            band: profile.filter(|_| self.is_shown(at)).and_then(|_| self.band(&normal)),
-            normal,
-            residual,
-            numeric: Numeric {
-                value,
-                residual,
-                rough: rough_short,
-                rough_rest,
-                innovations: self.innovations.iter().sum(),
-                announced,
-                before: self.values.back(SUM_STEPS),
-                moved_in_hour: self.moved_within_the_hour(value),
-            },
-            rules: Rules {
-                broken: closed.broken.filter(|_| self.first_at.is_some() && !self.is_new(at)),
-                flat,
-                flat_steps: self.flatline.run(),
-                usual_run: self.flatline.usual_run(),
-                silent,
-                age_steps,
-                usual_pause: self.heartbeat.usual_pause(),
-                late: !binary && self.heartbeat.late(),
-            },
-            finding,
-            has_statistics: self.shape.has_statistics(),
-        }
-    }
-
-    fn settle(&mut self, value: f32) {
-        if value.is_nan() {
-            self.absent = self.absent.saturating_add(1);
-        } else {
-            if self.absent >= SETTLE_AFTER_STEPS {
-                self.settling = SUM_STEPS as u32;
-            }
-            self.absent = 0;
-        }
-    }
-
-    /// The autoregression's surprise at `value`, and what it had announced before the last few surprises.
-    fn innovation(&mut self, value: f32, fresh: bool) -> (f32, f32) {
-        let innovation = match &self.learnt.autoregression {
-            // A value that is merely carried on surprises nobody.
-            Some(fitted) if fresh && !value.is_nan() && self.settling == 0 => {
-                let expected = fitted.predict(self.values.newest(ORDER));
-                ((value - expected) / fitted.scale()).clamp(-4.0 * CLIP, 4.0 * CLIP)
-            }
-            _ => 0.0,
-        };
-        if !value.is_nan() {
-            self.settling = self.settling.saturating_sub(1);
-        }
-        self.innovations.rotate_left(1);
-        self.innovations[SUM_STEPS - 1] = innovation;
-        let scale = self.learnt.autoregression.as_ref().map_or(0.0, |fitted| fitted.scale());
-        (innovation, value - self.innovations.iter().sum::<f32>() * scale)
-    }
-
     /// How far the values of the last hour lie from the newest, at the most, in the unit that is shown.
     fn moved_within_the_hour(&self, value: f32) -> f32 {
         let shown = |value: f32| Normaliser::inverse(value, self.log);
@@ -390,7 +242,7 @@ impl Entity {
         };
         let ready = self.ready(at);
         let statistics = ready && self.shape.has_statistics();
-        for kind in self.watch.watching() {
+        for kind in self.rules.watching() {
             watch(kind, true);
         }
         match &self.switching {
@@ -428,17 +280,17 @@ impl Entity {
     }
 
     /// The entity's own statistics on a step, once it is ready and while it is known.
-    pub(crate) fn voices(&self, draft: &Draft) -> Option<[Voice; 3]> {
+    pub(crate) fn statistics(&self, draft: &Draft) -> Option<[Statistic; 3]> {
         let known = !draft.numeric.value.is_nan() && !draft.rules.late;
         let speaks = draft.ready && self.switching.is_none() && known && draft.has_statistics;
         let announced = !self.info.class.is_use();
-        speaks.then(|| own_voices(&draft.numeric, &self.learnt, &draft.normal, self.noticeable, announced))
+        speaks.then(|| own_statistics(&draft.numeric, &self.learnt, &draft.normal, self.noticeable, announced))
     }
 
     /// How unusual the step is by the entity's own past, also where it is no alarm: decides which of two peers is at fault.
-    pub(crate) fn loudness(&self, draft: &Draft, voices: Option<&[Voice; 3]>) -> f32 {
-        let Some(voices) = voices else { return 0.0 };
-        voices[0].0.max(unpredicted(&draft.numeric, &self.learnt, &draft.normal, self.noticeable))
+    pub(crate) fn own_surprise(&self, draft: &Draft, statistics: Option<&[Statistic; 3]>) -> f32 {
+        let Some(statistics) = statistics else { return 0.0 };
+        statistics[0].0.max(unpredicted(&draft.numeric, &self.learnt, &draft.normal, self.noticeable))
     }
 
     /// Whether the network is worth asking: the value moved within the hour, or differs noticeably from what is usual now.
@@ -469,7 +321,7 @@ impl Entity {
         self.log
     }
 
-    /// Share of a fortnight that has passed at `at` since its first value, at most 1. What was left unlearnt meanwhile counts: a fault
+    /// Share of a fortnight that has passed at `at` since its first value, at most 1. What was excluded from learning meanwhile counts: a fault
     /// of days makes nobody young again.
     pub(crate) fn known_share(&self, at: i64) -> f32 {
         let seconds = self.first_at.map_or(0, |first| (at - first).max(0));
@@ -522,7 +374,7 @@ impl Entity {
             self.values.clear();
             self.residuals.clear();
             self.reported.clear();
-            // What a fortnight taught is gone with the fortnight: it is learnt anew before it speaks again.
+            // What was learnt of a fortnight is gone with the fortnight: it is learnt anew before it speaks again.
             self.learnt = Learnt::nothing(self.info.class);
             self.first_at = None;
         } else {
@@ -534,7 +386,7 @@ impl Entity {
         }
         self.absent = self.absent.saturating_add(u32::try_from(steps).unwrap_or(u32::MAX));
         self.innovations = [0.0; SUM_STEPS];
-        self.watch.skip();
+        self.rules.skip();
         for _ in 0..steps.min(WINDOW_STEPS) {
             self.keep_row(&[0.0; FEATURES]);
         }
@@ -548,7 +400,7 @@ impl Entity {
     pub(crate) fn next_day(&mut self) {
         self.flatline.next_day();
         self.heartbeat.next_day();
-        self.watch.next_day();
+        self.rules.next_day();
         if let Some(switching) = &mut self.switching {
             switching.stay.next_day();
             switching.rate.next_day();
@@ -559,18 +411,18 @@ impl Entity {
 
     /// Fits everything again, at the end `at` of the newest step.
     pub(crate) fn refit(&mut self, at: i64) {
-        let Self { learnt, info, values, residuals, reported, unlearnt, .. } = self;
-        learnt.refit(info.class, (values, residuals, reported), |series| unlearnt.blank(series, at));
+        let Self { learnt, info, values, residuals, reported, excluded, .. } = self;
+        learnt.refit(info.class, (values, residuals, reported), |series| excluded.blank(series, at));
         let mut shown = Vec::with_capacity(HISTORY_STEPS);
         self.values.copy_into(&mut shown);
-        self.unlearnt.blank(&mut shown, at);
+        self.excluded.blank(&mut shown, at);
         shown.retain(|value| !value.is_nan());
         shown.iter_mut().for_each(|value| *value = Normaliser::inverse(*value, self.log));
         self.shape = Shape::of(&self.info, &mut shown).unwrap_or(self.shape);
         if shown.len() >= DAY_STEPS {
             let at = |shown: &mut [f32], share| robust::quantile(shown, share).unwrap_or(f32::NAN);
             let (median, usual) = (at(&mut shown, 0.5), at(&mut shown, 0.99));
-            self.watch.learn(&self.info, median, usual);
+            self.rules.learn(&self.info, median, usual);
         }
     }
 
@@ -579,7 +431,7 @@ impl Entity {
         let mut out = Vec::new();
         if self.switching.is_none() && self.learnt.known >= SHOWN_STEPS {
             self.residuals.copy_into(&mut out);
-            self.unlearnt.blank(&mut out, at);
+            self.excluded.blank(&mut out, at);
             let scale = self.learnt.scale;
             for residual in &mut out {
                 *residual = if residual.is_nan() { 0.0 } else { (*residual / scale).clamp(-CLIP, CLIP) };

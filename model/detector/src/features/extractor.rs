@@ -5,20 +5,21 @@ use jiff::tz::TimeZone;
 use crate::class::DeviceClass;
 use crate::experts::habits::Habits;
 use crate::experts::peers::fit_home;
-use crate::experts::routine::{Voice, judge_number, judge_switching};
+use crate::features::baseline::{Statistic, judge_number, judge_switching};
 use crate::features::calendar::Clock;
-use crate::features::entity::{Around, Draft, Entity};
+use crate::features::entity::{Draft, Entity, HomeStep};
+use crate::features::excluded::ExcludedSpans;
 use crate::features::intake::Closed;
 use crate::features::left_out::LeftOut;
-use crate::features::robust;
-use crate::features::unlearnt::Unlearnt;
-use crate::features::{AnomalyKind, EntityStep, Knowledge, RoutineScore};
-use crate::grid::{HISTORY_STEPS, STEP_SECONDS};
+use crate::features::{EntityStep, Knowledge};
+use crate::finding::Finding;
+use crate::finding::{AnomalyKind, BaselineScore};
+use crate::grid::{Feature, HISTORY_STEPS, STEP_SECONDS};
 use crate::reading::{EntityInfo, Reading, Value};
-use crate::rules::Finding;
+use crate::statistics::robust;
 
 const DAY_SECONDS: i64 = 86_400;
-/// A home in which nothing was heard for longer is silent as a whole: one hour.
+/// A home in which nothing was received for longer is silent as a whole: one hour.
 const HOME_QUIET_SECONDS: i64 = 3600;
 
 /// Turns readings into features, step by step; strictly causal.
@@ -42,9 +43,9 @@ struct Survey {
     residuals: Vec<f32>,
     /// The same by [`DeviceClass::index`], sorted.
     by_class: Vec<Vec<f32>>,
-    loudness: Vec<f32>,
-    voices: Vec<Option<[Voice; 3]>>,
-    /// Whose word is no news.
+    own_surprise: Vec<f32>,
+    statistics: Vec<Option<[Statistic; 3]>>,
+    /// Whose value is no news.
     stalled: Vec<bool>,
 }
 
@@ -115,11 +116,11 @@ impl FeatureExtractor {
 
     /// Sets what is seen and not learnt from, as (entity, from, until] in Unix seconds; replaces what was set before. Evidence
     /// is gathered as ever: only what is usual is learnt without.
-    pub(crate) fn leave_unlearnt(&mut self, spans: impl IntoIterator<Item = (u32, i64, i64)>) {
-        self.entities.iter_mut().for_each(|entity| entity.unlearnt = Unlearnt::default());
+    pub(crate) fn exclude_from_learning(&mut self, spans: impl IntoIterator<Item = (u32, i64, i64)>) {
+        self.entities.iter_mut().for_each(|entity| entity.excluded = ExcludedSpans::default());
         for (entity, from, until) in spans {
             if let Some(entity) = self.entities.get_mut(entity as usize) {
-                entity.unlearnt.push(from, until);
+                entity.excluded.push(from, until);
             }
         }
     }
@@ -179,7 +180,7 @@ impl FeatureExtractor {
             .iter_mut()
             .zip(&closed)
             .map(|(entity, closed)| {
-                entity.advance(at, closed, &Around { clock: &clock, lights: &lights, heats }, &mut scratch)
+                entity.advance(at, closed, &HomeStep { clock: &clock, lights: &lights, heats }, &mut scratch)
             })
             .collect();
         let home = self.survey(&drafts);
@@ -229,25 +230,25 @@ impl FeatureExtractor {
     fn close_intakes(&mut self, at: i64) -> Vec<Closed> {
         let closed: Vec<Closed> = self.entities.iter_mut().map(|entity| entity.intake.close(at)).collect();
         for (entity, closed) in self.entities.iter_mut().zip(&closed) {
-            if closed.heard {
-                entity.last_heard = Some(at);
+            if closed.received {
+                entity.last_received = Some(at);
             }
         }
-        // The newest word of the home, and the newest of somebody else than who said that.
+        // The newest report of the home, and the newest of somebody else than who said that.
         let (mut newest, mut second, mut who) = (i64::MIN, i64::MIN, usize::MAX);
         for (index, entity) in self.entities.iter().enumerate() {
-            let heard = entity.last_heard.unwrap_or(i64::MIN);
-            if heard > newest {
-                (second, newest, who) = (newest, heard, index);
-            } else if heard > second {
-                second = heard;
+            let received = entity.last_received.unwrap_or(i64::MIN);
+            if received > newest {
+                (second, newest, who) = (newest, received, index);
+            } else if received > second {
+                second = received;
             }
         }
-        let alone = self.entities.iter().filter(|entity| entity.last_heard.is_some()).count() <= 1;
+        let alone = self.entities.iter().filter(|entity| entity.last_received.is_some()).count() <= 1;
         for (index, (entity, closed)) in self.entities.iter_mut().zip(&closed).enumerate() {
             let others = if index == who { second } else { newest };
             entity.home_alive = alone || others >= at.saturating_sub(HOME_QUIET_SECONDS);
-            entity.heartbeat.step(closed.heard, closed.interval, entity.home_alive);
+            entity.heartbeat.step(closed.received, closed.interval, entity.home_alive);
         }
         closed
     }
@@ -269,14 +270,16 @@ impl FeatureExtractor {
             }
         }
         by_class.iter_mut().for_each(|residuals| residuals.sort_unstable_by(f32::total_cmp));
-        let voices: Vec<Option<[Voice; 3]>> =
-            self.entities.iter().zip(drafts).map(|(entity, draft)| entity.voices(draft)).collect();
-        let of_each = self.entities.iter().zip(drafts).zip(&voices);
+        let statistics: Vec<Option<[Statistic; 3]>> =
+            self.entities.iter().zip(drafts).map(|(entity, draft)| entity.statistics(draft)).collect();
+        let of_each = self.entities.iter().zip(drafts).zip(&statistics);
         Survey {
             residuals: drafts.iter().map(|draft| draft.residual).collect(),
             by_class,
-            loudness: of_each.map(|((entity, draft), voices)| entity.loudness(draft, voices.as_ref())).collect(),
-            voices,
+            own_surprise: of_each
+                .map(|((entity, draft), statistics)| entity.own_surprise(draft, statistics.as_ref()))
+                .collect(),
+            statistics,
             stalled: drafts.iter().map(|draft| draft.rules.stalled()).collect(),
         }
     }
@@ -285,7 +288,8 @@ impl FeatureExtractor {
         let class = self.entities[index].info.class;
         let broken = self.habits.broken(index);
         let mut features = draft.features;
-        features[10] = robust::median_without(&home.by_class[class.index()], draft.residual).unwrap_or(0.0);
+        features[Feature::ClassMedian.index()] =
+            robust::median_without(&home.by_class[class.index()], draft.residual).unwrap_or(0.0);
 
         let entity = &mut self.entities[index];
         let learnt = &entity.learnt;
@@ -294,27 +298,29 @@ impl FeatureExtractor {
             .as_ref()
             .filter(|_| !draft.residual.is_nan())
             .map(|fitted| (fitted.residual(draft.residual, &home.residuals), &fitted.tail));
-        features[17] = apart.map_or(0.0, |(residual, _)| residual.clamp(-12.0, 12.0));
+        features[Feature::PeerResidual.index()] = apart.map_or(0.0, |(residual, _)| residual.clamp(-12.0, 12.0));
         // Where two part, the one that is odd by itself is to blame: a stuck sensor must not accuse its neighbours.
         // A sensor that is stuck or silent cannot show that its peer is wrong.
-        let loudness = |other: usize| if home.stalled[other] { f32::INFINITY } else { home.loudness[other] };
-        let blamed =
-            learnt.peers.as_ref().is_none_or(|fitted| fitted.peers().all(|peer| loudness(peer) <= loudness(index)));
-        let routine = match entity.switching() {
+        let own_surprise = |other: usize| if home.stalled[other] { f32::INFINITY } else { home.own_surprise[other] };
+        let blamed = learnt
+            .peers
+            .as_ref()
+            .is_none_or(|fitted| fitted.peers().all(|peer| own_surprise(peer) <= own_surprise(index)));
+        let baseline = match entity.switching() {
             Some(switching) => judge_switching(class, draft.ready, switching, broken),
             None => {
                 let value = draft.observed.unwrap_or(0.0);
                 let apart = apart.filter(|_| blamed && draft.has_statistics);
-                judge_number(home.voices[index].as_ref(), value, apart, &draft.rules)
+                judge_number(home.statistics[index].as_ref(), value, apart, &draft.rules)
             }
         };
         // A young entity may do much that it has not done yet.
-        let shape = if routine.kind.is_rule() { 0.0 } else { entity.shape_lift() };
-        let lift = shape + young_lift(routine.kind, entity.known_days(at));
-        let routine = RoutineScore { score: routine.score - lift, ..routine };
+        let shape = if baseline.kind.is_rule() { 0.0 } else { entity.shape_lift() };
+        let lift = shape + young_lift(baseline.kind, entity.known_days(at));
+        let baseline = BaselineScore { score: baseline.score - lift, ..baseline };
         // What a rule finds is told as that, however rare the step is besides; a danger stays one.
-        let speaks = |found: &Finding| found.kind.is_danger() || !routine.kind.is_danger();
-        let routine = draft.finding.filter(speaks).map_or(routine, Finding::score);
+        let speaks = |found: &Finding| found.kind.is_danger() || !baseline.kind.is_danger();
+        let baseline = draft.finding.filter(speaks).map_or(baseline, Finding::score);
         let features = Entity::kept(features);
         entity.keep_row(&features);
         EntityStep {
@@ -325,7 +331,7 @@ impl FeatureExtractor {
             has_statistics: draft.has_statistics,
             is_news: draft.observed.is_some() && !draft.rules.late && entity.is_noticeable(draft),
             features,
-            routine,
+            baseline,
             band: draft.band,
             normal: draft.normal,
         }

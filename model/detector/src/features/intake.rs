@@ -21,8 +21,8 @@ pub(crate) struct Closed {
     pub(crate) value: Option<f32>,
     /// Whether a report with a value came in this step.
     pub(crate) fresh: bool,
-    /// Whether anything at all was heard, broken values included.
-    pub(crate) heard: bool,
+    /// Whether anything at all was received, broken values included.
+    pub(crate) received: bool,
     /// Seconds from the report before to the first of this step, when there were both.
     pub(crate) interval: Option<i64>,
     /// Seconds since the last report at the step's end; none before the first.
@@ -61,13 +61,13 @@ pub(crate) struct Intake {
     pending: Vec<(i64, Value)>,
     /// Stamp of the newest report, gaps included.
     newest: Option<i64>,
-    /// Stamp of the newest report that was heard with something in it.
+    /// Stamp of the newest report that was received with something in it.
     heard_at: Option<i64>,
     /// The newest known number, or 0 and 1 for a binary state; none after a gap.
     known: Option<f64>,
     sum: f64,
     count: u32,
-    heard: bool,
+    received: bool,
     interval: Option<i64>,
     broken: Option<f64>,
     switches: u32,
@@ -98,7 +98,7 @@ impl Intake {
             known: None,
             sum: 0.0,
             count: 0,
-            heard: false,
+            received: false,
             interval: None,
             broken: None,
             switches: 0,
@@ -178,7 +178,7 @@ impl Intake {
             if in_step && let Value::Number(number) = value {
                 self.broken = Some(number);
             }
-            self.hear(at, in_step, newer);
+            self.receive(at, in_step, newer);
             return;
         } else {
             match (self.manner, value) {
@@ -225,20 +225,20 @@ impl Intake {
             }
             Manner::Binary | Manner::Meter => return,
         }
-        self.hear(at, in_step, newer);
+        self.receive(at, in_step, newer);
         if newer {
             self.known = Some(number);
         }
     }
 
-    fn hear(&mut self, at: i64, in_step: bool, newer: bool) {
+    fn receive(&mut self, at: i64, in_step: bool, newer: bool) {
         if in_step {
-            if !self.heard
+            if !self.received
                 && let Some(before) = self.heard_at
             {
                 self.interval = Some(at.saturating_sub(before).max(0));
             }
-            self.heard = true;
+            self.received = true;
         }
         if newer {
             self.newest = Some(at);
@@ -294,7 +294,7 @@ impl Intake {
             value: value.map(|value| value as f32).filter(|value| value.is_finite()),
             // A gap that came after a report leaves the report standing for this step.
             fresh,
-            heard: self.heard,
+            received: self.received,
             interval: self.interval,
             age: self.heard_at.map(|at| step_end.saturating_sub(at).max(0)),
             broken: self.broken,
@@ -310,7 +310,7 @@ impl Intake {
     fn clear_step(&mut self) {
         self.sum = 0.0;
         self.count = 0;
-        self.heard = false;
+        self.received = false;
         self.interval = None;
         self.broken = None;
         self.switches = 0;

@@ -1,6 +1,6 @@
 //! What is known of an entity, and what can be watched with that.
 
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
 
 /// What is known of one entity.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

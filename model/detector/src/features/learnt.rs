@@ -1,14 +1,14 @@
-//! What an entity's last fortnight teaches, refreshed once a day.
+//! What is learnt of an entity's last fortnight, refreshed once a day.
 
 use half::bf16;
 
 use crate::class::DeviceClass;
 use crate::experts::autoregression::Autoregression;
 use crate::experts::peers::PeerRegression;
-use crate::experts::tail::Tail;
 use crate::features::ring::{Flags, Ring};
-use crate::features::robust;
 use crate::grid::{DAY_STEPS, HISTORY_STEPS};
+use crate::statistics::robust;
+use crate::statistics::tail::Tail;
 
 /// Steps of the short roughness, 3 h.
 pub(crate) const ROUGH_STEPS: usize = 18;

@@ -29,7 +29,7 @@ pub(crate) struct Meter {
     fallen_from: Option<Count>,
     /// A count far above the last one, not believed yet, and whether its step was open when it came.
     leap: Option<Count>,
-    /// The newest word of the meter, believed or not.
+    /// The newest count of the meter, believed or not.
     heard_at: Option<i64>,
     /// Consumption in this step and the hours it is spread over.
     consumed: f64,

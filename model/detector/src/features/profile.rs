@@ -1,8 +1,8 @@
 //! What is usual at this time of day.
 
 use crate::features::ring::Ring;
-use crate::features::robust;
 use crate::grid::{DAY_STEPS, HISTORY_DAYS};
+use crate::statistics::robust;
 
 /// Days with a value at this time of day below which there is no routine yet.
 const DAYS_MIN: usize = 3;

@@ -4,14 +4,26 @@
 //! things. A check is a fault whose answer is known: yesterday is played once more in a copy of one entity, with a fault
 //! in it that any model must notice; the rest of the home does what it did yesterday. Nothing of it touches the detector.
 
-use crate::detector::TrialWindow;
-use crate::experts::routine::judge_number;
+use crate::class::DeviceClass;
+use crate::features::baseline::judge_number;
 use crate::features::calendar::Clock;
-use crate::features::entity::{Around, Entity};
+use crate::features::entity::{Entity, HomeStep};
 use crate::features::intake::Closed;
-use crate::features::robust;
-use crate::features::{FeatureExtractor, Normaliser, RoutineScore};
-use crate::grid::{DAY_STEPS, STEP_SECONDS};
+use crate::features::{FeatureExtractor, Normaliser};
+use crate::finding::BaselineScore;
+use crate::grid::{DAY_STEPS, Feature, STEP_SECONDS};
+use crate::statistics::robust;
+
+/// A window, and what the baseline detector says at its end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrialWindow {
+    /// Class of the entity that the copy is of.
+    pub class: DeviceClass,
+    /// `WINDOW_STEPS * FEATURES` numbers, oldest step first.
+    pub values: Vec<f32>,
+    /// The baseline detector's judgement of the newest step.
+    pub baseline: BaselineScore,
+}
 
 /// Entities that are tried at a time. Eight copies of 33 KiB and 8 × 3 × 18 steps are some milliseconds of a small computer.
 const ENTITIES_MAX: usize = 8;
@@ -64,7 +76,7 @@ const SIZES: [f32; 7] = [1.0, 2.0, 0.6, 1.6, 0.8, 2.5, 1.25];
 const TRIED_EVERY_STEPS: i64 = 4 * DAY_STEPS as i64;
 
 impl FeatureExtractor {
-    /// Feature windows with a small fault at their end, and the baseline detector's word on the last step, when it is this entity's
+    /// Feature windows with a small fault at their end, and the baseline detector's judgement on the last step, when it is this entity's
     /// turn; empty otherwise, and while it has no full window. All but the newest [`FAULT_STEPS`] rows are the entity's own.
     pub fn small_faults(&self, entity: usize) -> Vec<TrialWindow> {
         let Some(closed) = self.closed() else { return Vec::new() };
@@ -76,14 +88,14 @@ impl FeatureExtractor {
         SMALL
             .iter()
             .filter_map(|(fault, scales)| {
-                let (values, routine) = self.with_fault(entity, |step| fault.share(step) * scales * size, closed)?;
-                Some(TrialWindow { class: one.info.class, values, routine })
+                let (values, baseline) = self.with_fault(entity, |step| fault.share(step) * scales * size, closed)?;
+                Some(TrialWindow { class: one.info.class, values, baseline })
             })
             .collect()
     }
 
     /// Feature windows with a fault at their end, of up to eight entities that have a full window and two days of values;
-    /// `turn` chooses which, so that all have theirs in time. Empty in a home that is too young. The baseline detector's word on the
+    /// `turn` chooses which, so that all have theirs in time. Empty in a home that is too young. The baseline detector's judgement on the
     /// last step goes with each; it takes the rest of the home for what it was yesterday, so that no peer is blamed.
     pub(crate) fn synthetic_faults(&self, turn: u64) -> Vec<TrialWindow> {
         let Some(closed) = self.closed() else { return Vec::new() };
@@ -96,15 +108,15 @@ impl FeatureExtractor {
         chosen
             .flat_map(|index| LARGE.map(|fault| (*index, fault)))
             .filter_map(|(index, (fault, scales))| {
-                let (values, routine) = self.with_fault(index, |step| fault.share(step) * scales, closed)?;
-                Some(TrialWindow { class: self.entities[index].info.class, values, routine })
+                let (values, baseline) = self.with_fault(index, |step| fault.share(step) * scales, closed)?;
+                Some(TrialWindow { class: self.entities[index].info.class, values, baseline })
             })
             .collect()
     }
 
-    fn with_fault(&self, index: usize, fault: impl Fn(usize) -> f32, closed: i64) -> Option<(Vec<f32>, RoutineScore)> {
+    fn with_fault(&self, index: usize, fault: impl Fn(usize) -> f32, closed: i64) -> Option<(Vec<f32>, BaselineScore)> {
         let mut copy = self.entities[index].clone();
-        let mut routine = RoutineScore::calm();
+        let mut baseline = BaselineScore::calm();
         let mut scratch = Vec::new();
         for step in 0..FAULT_STEPS {
             let at = closed + STEP_SECONDS * (step as i64 + 1);
@@ -112,7 +124,7 @@ impl FeatureExtractor {
             let closed = Closed {
                 value: Some(value),
                 fresh: true,
-                heard: true,
+                received: true,
                 interval: Some(STEP_SECONDS),
                 age: Some(0),
                 ..Closed::default()
@@ -120,19 +132,19 @@ impl FeatureExtractor {
             let draft = copy.advance(
                 at,
                 &closed,
-                &Around { clock: &Clock::at(at, self.timezone()), lights: &[], heats: false },
+                &HomeStep { clock: &Clock::at(at, self.timezone()), lights: &[], heats: false },
                 &mut scratch,
             );
             let mut features = draft.features;
             let others = self.residuals_of_yesterday(step, index, draft.residual);
-            features[10] = self.class_median(&others, index, draft.residual);
+            features[Feature::ClassMedian.index()] = self.class_median(&others, index, draft.residual);
             let apart = copy.learnt.peers.as_ref().filter(|_| !draft.residual.is_nan());
             let apart = apart.map(|peers| (peers.residual(draft.residual, &others), &peers.tail));
-            features[17] = apart.map_or(0.0, |(residual, _)| residual.clamp(-CLIP, CLIP));
-            routine = judge_number(copy.voices(&draft).as_ref(), value, apart, &draft.rules);
+            features[Feature::PeerResidual.index()] = apart.map_or(0.0, |(residual, _)| residual.clamp(-CLIP, CLIP));
+            baseline = judge_number(copy.statistics(&draft).as_ref(), value, apart, &draft.rules);
             copy.keep_row(&features);
         }
-        Some((copy.window()?, routine))
+        Some((copy.window()?, baseline))
     }
 
     /// What every entity's residual was at this time yesterday, but for the one that is tried.
@@ -172,7 +184,6 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::class::DeviceClass;
     use crate::grid::FEATURES;
     use crate::reading::{EntityInfo, Reading, Value};
 
@@ -219,7 +230,7 @@ mod tests {
         assert!(clean.contains(&-last(1)), "burst ends low: {}", last(1));
         assert!(last(2) > 9.0, "spike: {}", last(2));
         // Rarer than once in twenty years, by its own statistics.
-        assert!(faults.iter().all(|fault| fault.routine.score > 1_000f32.ln()), "{faults:?}");
+        assert!(faults.iter().all(|fault| fault.baseline.score > 1_000f32.ln()), "{faults:?}");
     }
 
     #[test]

@@ -9,8 +9,8 @@ use rand_chacha::ChaCha8Rng;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::error::ArtifactError;
-use super::form::{OUTPUTS, WINDOW_VALUES};
-use super::manifest::{Architecture, Lineage, Manifest};
+use super::layout::{OUTPUTS, WINDOW_VALUES};
+use super::manifest::{Lineage, Manifest};
 use super::scorer::Scorer;
 use super::weights::{NamedTensor, Weights};
 use crate::alarm::{Blend, Calibration};
@@ -30,14 +30,14 @@ const MANIFEST_KEY: &str = "manifest";
 /// What an artifact is made from.
 #[derive(Debug, Clone)]
 pub struct ArtifactParts {
-    /// The network's parameters.
+    /// Checked when they were made; their hash is the model's id.
     pub weights: Weights,
     /// Thresholds on the network's score.
     pub calibration: Calibration,
-    /// How the routine score joins the logit.
+    /// How the baseline score joins the logit.
     pub blend: Blend,
     /// Thresholds on the baseline detector's score.
-    pub routine: Calibration,
+    pub baseline: Calibration,
     /// The training run's configuration.
     pub training: serde_json::Value,
     /// What it was made from.
@@ -70,14 +70,7 @@ impl Artifact {
     /// [`ArtifactError::Calibration`] for unusable curves, [`ArtifactError::Panicked`] when no CPU backend is built in,
     /// [`ArtifactError::NotFinite`] when the network's own outputs are not.
     pub fn new(parts: ArtifactParts) -> Result<Self, ArtifactError> {
-        let manifest = Manifest::new(
-            parts.weights.form(),
-            parts.calibration,
-            parts.blend,
-            parts.routine,
-            parts.training,
-            parts.lineage,
-        );
+        let manifest = Manifest::new(parts.calibration, parts.blend, parts.baseline, parts.training, parts.lineage);
         let manifest_json =
             serde_json::to_string(&manifest).map_err(|error| ArtifactError::Manifest(error.to_string()))?;
         let manifest = Manifest::parse(&manifest_json)?;
@@ -94,7 +87,7 @@ impl Artifact {
     /// golden vectors. Bytes that fail any step are refused with that step's error; nothing panics.
     ///
     /// # Errors
-    /// Any [`ArtifactError`].
+    /// An [`ArtifactError`]: its variants are the checks, in the order in which they run.
     pub fn parse(bytes: &[u8]) -> Result<Self, ArtifactError> {
         if bytes.len() > ARTIFACT_BYTES_MAX {
             return Err(ArtifactError::TooLarge { length: bytes.len(), limit: ARTIFACT_BYTES_MAX });
@@ -115,10 +108,6 @@ impl Artifact {
         }
         let golden = take_golden(&mut tensors)?;
         let weights = Weights::new(tensors)?;
-        let (said, held) = (&manifest.architecture, Architecture::of(weights.form()));
-        if *said != held {
-            return Err(ArtifactError::Architecture { found: format!("{said:?}"), expected: format!("{held:?}") });
-        }
         let (scorer, outputs) = run_contained(&weights, &golden.windows, &golden.classes)?;
         for (index, (got, recorded)) in outputs.iter().zip(&golden.outputs).enumerate() {
             // Written so that a NaN fails the test.
@@ -162,7 +151,7 @@ impl Artifact {
         self.weights.id()
     }
 
-    /// The network's parameters.
+    /// Those that reproduced the golden outputs on this machine.
     #[must_use]
     pub fn weights(&self) -> &Weights {
         &self.weights
@@ -174,7 +163,7 @@ impl Artifact {
         &self.manifest
     }
 
-    /// How the routine score joins the logit.
+    /// How the baseline score joins the logit.
     #[must_use]
     pub fn blend(&self) -> &Blend {
         &self.manifest.blend
@@ -188,8 +177,8 @@ impl Artifact {
 
     /// Thresholds on the baseline detector's score.
     #[must_use]
-    pub fn routine_calibration(&self) -> &Calibration {
-        &self.manifest.routine
+    pub fn baseline_calibration(&self) -> &Calibration {
+        &self.manifest.baseline
     }
 
     /// The network, on the CPU, proven by the golden vectors.

@@ -56,7 +56,7 @@ impl DeviceKind {
         }
     }
 
-    /// Opens the device.
+    /// The tensor library's device, without gradients.
     ///
     /// # Errors
     /// [`DeviceError::NotBuilt`] without the backend's feature, [`DeviceError::CudaAbsent`] without a usable GPU.

@@ -57,7 +57,7 @@ pub enum ArtifactError {
     /// A calibration curve that cannot be used.
     #[error("the artifact's {which} calibration is unusable: {fault}")]
     Calibration {
-        /// `network` or `routine`.
+        /// `network` or `routine`, as the manifest calls the baseline detector.
         which: &'static str,
         /// What is wrong with it.
         fault: String,
@@ -97,9 +97,9 @@ pub enum ArtifactError {
     /// The network does not reproduce the outputs its maker recorded.
     #[error("golden case {case}, output {output}: got {got}, the maker recorded {recorded}")]
     Golden {
-        /// Which recorded window.
+        /// Which recorded window, from 0.
         case: usize,
-        /// Which of the outputs.
+        /// Which of its outputs: 0 to 4 are quantiles, 5 is the logit.
         output: usize,
         /// What this machine computed.
         got: f32,

@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::QUANTILE_LEVELS;
 use super::error::ArtifactError;
-use super::form::{CLASS_SLOTS, Form, OUTPUTS};
+use super::layout::{ARCHITECTURE_NAME, CLASS_SLOTS, OUTPUTS, PARAMETER_COUNT};
 use crate::alarm::{Blend, Calibration, CalibrationCurve};
 use crate::class::DeviceClass;
 use crate::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 
-/// Newest version of the artifact's layout; a newer one is refused. Version 2 added the blend and forms beside the first,
-/// version 3 the classes that the network judges.
+/// Newest version of the artifact's layout; a newer one is refused. Version 2 added the blend, version 3 the
+/// classes that the network judges.
 pub const ARTIFACT_FORMAT_VERSION: u32 = 3;
 
 /// What an artifact without anything newer is written as, so that agents of the first version can run it.
@@ -29,7 +29,7 @@ pub struct Manifest {
     pub format: String,
     /// The oldest version that has everything that is in it.
     pub format_version: u32,
-    /// The network's form.
+    /// Must equal [`Architecture::known`].
     pub architecture: Architecture,
     /// Which features its windows hold ([`FEATURE_SCHEMA`]).
     pub feature_schema: u32,
@@ -37,22 +37,23 @@ pub struct Manifest {
     pub classes: Vec<String>,
     /// Thresholds on the network's score.
     pub calibration: Calibration,
-    /// Which classes the network judges, and how the routine score joins its logit.
+    /// Which classes the network judges, and how the baseline score joins its logit.
     #[serde(default, skip_serializing_if = "Blend::is_nothing")]
     pub blend: Blend,
     /// Thresholds on the baseline detector's score, for entities the network does not judge.
-    pub routine: Calibration,
+    #[serde(rename = "routine")]
+    pub baseline: Calibration,
     /// The training run's whole configuration, as the trainer wrote it.
     pub training: serde_json::Value,
     /// What it was made from.
     pub lineage: Lineage,
 }
 
-/// The network's form, spelled out so that a mismatch can be named.
+/// The network's name and sizes, spelled out so that a mismatch can be named.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Architecture {
-    /// [`Form::as_str`].
+    /// [`ARCHITECTURE_NAME`].
     pub name: String,
     /// Steps of a window.
     pub window_steps: usize,
@@ -69,16 +70,16 @@ pub struct Architecture {
 }
 
 impl Architecture {
-    /// That of a form, as this program runs it.
+    /// That of the network which this program runs.
     #[must_use]
-    pub fn of(form: Form) -> Self {
+    pub fn known() -> Self {
         Self {
-            name: form.as_str().to_owned(),
+            name: ARCHITECTURE_NAME.to_owned(),
             window_steps: WINDOW_STEPS,
             features: FEATURES,
             class_slots: CLASS_SLOTS,
             outputs: OUTPUTS,
-            parameters: form.parameter_count(),
+            parameters: PARAMETER_COUNT,
             quantiles_per_mille: QUANTILE_LEVELS.iter().map(|level| (level * 1000.0).round() as u32).collect(),
         }
     }
@@ -114,16 +115,15 @@ impl Manifest {
     /// A manifest of this program's format.
     #[must_use]
     pub fn new(
-        form: Form,
         calibration: Calibration,
         blend: Blend,
-        routine: Calibration,
+        baseline: Calibration,
         training: serde_json::Value,
         lineage: Lineage,
     ) -> Self {
         let format_version = if blend.in_charge.is_some() {
             ARTIFACT_FORMAT_VERSION
-        } else if blend.is_nothing() && form.is_first() {
+        } else if blend.is_nothing() {
             ARTIFACT_FORMAT_FIRST
         } else {
             ARTIFACT_FORMAT_BLEND
@@ -131,12 +131,12 @@ impl Manifest {
         Self {
             format: FORMAT_NAME.to_owned(),
             format_version,
-            architecture: Architecture::of(form),
+            architecture: Architecture::known(),
             feature_schema: FEATURE_SCHEMA,
             classes: DeviceClass::ALL.iter().map(|class| class.as_str().to_owned()).collect(),
             calibration,
             blend,
-            routine,
+            baseline,
             training,
             lineage,
         }
@@ -158,11 +158,11 @@ impl Manifest {
             });
         }
         let manifest: Self = serde_json::from_str(json).map_err(|error| ArtifactError::Manifest(error.to_string()))?;
-        let runs = Form::ALL.map(Architecture::of);
-        if !runs.contains(&manifest.architecture) {
+        let known = Architecture::known();
+        if manifest.architecture != known {
             return Err(ArtifactError::Architecture {
                 found: format!("{:?}", manifest.architecture),
-                expected: format!("one of {runs:?}"),
+                expected: format!("{known:?}"),
             });
         }
         if manifest.feature_schema != FEATURE_SCHEMA {
@@ -170,7 +170,7 @@ impl Manifest {
         }
         check_classes(&manifest.classes)?;
         check_calibration("network", &manifest.calibration)?;
-        check_calibration("routine", &manifest.routine)?;
+        check_calibration("routine", &manifest.baseline)?;
         if !manifest.blend.is_sound() {
             let fault = format!("weights of the blend must lie between 0 and {}", Blend::WEIGHT_MAX);
             return Err(ArtifactError::Calibration { which: "network", fault });

@@ -5,52 +5,21 @@
 //! learned vector of the device class. No convolution, no recurrence: at batch 1 a product of small flat matrices is
 //! what a CPU does fastest (facts measured before the project: 13 µs a window).
 
-use burn::module::Module;
+use std::collections::BTreeMap;
+
+use burn::module::{Module, Param, ParamId};
 use burn::nn::Linear;
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
-use super::form::{CLASS_SLOTS, Layout, OUTPUTS, linear, parameters};
-use super::weights::Weights;
-use crate::grid::{FEATURES, WINDOW_STEPS};
+use super::error::ArtifactError;
+use super::layout::{LAYOUT, MERGE, NODE_WIDTH, NODES, PATCH_STEPS, PATCH_WIDTH, PATCHES};
+use super::weights::{NamedTensor, Weights};
+use crate::grid::FEATURES;
 
-pub(super) const PATCH_STEPS: usize = 4;
-pub(super) const PATCHES: usize = WINDOW_STEPS / PATCH_STEPS;
-pub(super) const MERGE: usize = 4;
-pub(super) const NODES: usize = PATCHES / MERGE;
-pub(super) const PATCH_WIDTH: usize = 32;
-pub(super) const NODE_WIDTH: usize = 48;
-const ROOT_WIDTH: usize = 44;
-
-/// Name and shape of every parameter. Matrices are `[inputs, outputs]`.
-pub(super) const LAYOUT: Layout = &[
-    ("class.weight", &[CLASS_SLOTS, ROOT_WIDTH]),
-    ("head.bias", &[OUTPUTS]),
-    ("head.weight", &[ROOT_WIDTH, OUTPUTS]),
-    ("last.weight", &[FEATURES, ROOT_WIDTH]),
-    ("node.bias", &[NODE_WIDTH]),
-    ("node.weight", &[MERGE * PATCH_WIDTH, NODE_WIDTH]),
-    ("node_residual.bias", &[NODE_WIDTH]),
-    ("node_residual.weight", &[NODE_WIDTH, NODE_WIDTH]),
-    ("patch.bias", &[PATCH_WIDTH]),
-    ("patch.weight", &[PATCH_STEPS * FEATURES, PATCH_WIDTH]),
-    ("patch_residual.bias", &[PATCH_WIDTH]),
-    ("patch_residual.weight", &[PATCH_WIDTH, PATCH_WIDTH]),
-    ("root.bias", &[ROOT_WIDTH]),
-    ("root.weight", &[NODES * NODE_WIDTH, ROOT_WIDTH]),
-    ("root_residual.bias", &[ROOT_WIDTH]),
-    ("root_residual.weight", &[ROOT_WIDTH, ROOT_WIDTH]),
-];
-
-/// Parameters of the tree; at most 30,000 by design.
-pub const PARAMETER_COUNT: usize = parameters(LAYOUT);
-const _: () = assert!(PARAMETER_COUNT <= 30_000, "the network must stay within 30,000 parameters");
-const _: () =
-    assert!(PATCHES * PATCH_STEPS == WINDOW_STEPS && NODES * MERGE == PATCHES, "the tree must tile the window");
-
-/// The network on some device. See the module's text for its form.
+/// The network on some device, its parameters trainable; [`super::Scorer`] is what homes run.
 #[derive(Module, Debug)]
-pub struct PatchTree {
+pub struct Network {
     patch: Linear,
     patch_residual: Linear,
     node: Linear,
@@ -62,11 +31,11 @@ pub struct PatchTree {
     head: Linear,
 }
 
-impl PatchTree {
+impl Network {
     /// Puts checked parameters on a device.
     #[must_use]
     pub fn from_weights(weights: &Weights, device: &Device) -> Self {
-        let linear = |name: &str, bias: bool| linear(LAYOUT, weights, name, bias, device);
+        let linear = |name: &str, bias: bool| linear(weights, name, bias, device);
         Self {
             patch: linear("patch", true),
             patch_residual: linear("patch_residual", true),
@@ -80,9 +49,12 @@ impl PatchTree {
         }
     }
 
-    /// The layers by the names that their parameters have in the layout.
-    pub(super) fn layers(&self) -> Vec<(String, &Linear)> {
-        [
+    /// Takes the parameters back as plain values.
+    ///
+    /// # Errors
+    /// As [`Weights::new`]; in practice [`ArtifactError::NotFinite`] after a training run that diverged.
+    pub fn to_weights(&self) -> Result<Weights, ArtifactError> {
+        let layers = [
             ("patch", &self.patch),
             ("patch_residual", &self.patch_residual),
             ("node", &self.node),
@@ -92,12 +64,18 @@ impl PatchTree {
             ("class", &self.class),
             ("root_residual", &self.root_residual),
             ("head", &self.head),
-        ]
-        .map(|(name, layer)| (name.to_owned(), layer))
-        .into()
+        ];
+        let mut tensors = BTreeMap::new();
+        for (name, layer) in layers {
+            tensors.insert(format!("{name}.weight"), named_tensor(layer.weight.val()));
+            if let Some(bias) = &layer.bias {
+                tensors.insert(format!("{name}.bias"), named_tensor(bias.val()));
+            }
+        }
+        Weights::new(tensors)
     }
 
-    /// Runs the network.
+    /// Outputs of a batch of windows, with gradients on a device that keeps them.
     ///
     /// # Shapes
     /// - `windows`: `[n, WINDOW_STEPS * FEATURES]`, oldest step first, a step's features together, each passed through
@@ -116,5 +94,45 @@ impl PatchTree {
         let root = relu(root + self.last.forward(last) + self.class.forward(classes));
         let root = root.clone() + relu(self.root_residual.forward(root));
         self.head.forward(root)
+    }
+}
+
+/// A layer from checked parameters.
+fn linear(weights: &Weights, name: &str, bias: bool, device: &Device) -> Linear {
+    Linear {
+        weight: parameter(weights, &format!("{name}.weight"), device),
+        bias: bias.then(|| parameter(weights, &format!("{name}.bias"), device)),
+    }
+}
+
+/// A parameter whose id is its place in the layout: an optimizer's moments, which are kept by id, find it again in
+/// another process.
+fn parameter<const D: usize>(weights: &Weights, name: &str, device: &Device) -> Param<Tensor<D>> {
+    let place = LAYOUT.iter().position(|(known, _)| *known == name).expect("the layout names every parameter");
+    let tensor = weights.get(name).expect("checked weights hold every parameter of the layout");
+    let data = TensorData::new(tensor.values.clone(), tensor.shape.clone());
+    let parameter = Param::from_data(data, device);
+    let value = parameter.val();
+    parameter.transform_for_load(value, ParamId::from(place as u64 + 1))
+}
+
+fn named_tensor<const D: usize>(tensor: Tensor<D>) -> NamedTensor {
+    let shape = tensor.dims().to_vec();
+    let values = tensor.into_data().try_to_vec::<f32>().expect("parameters are held as f32");
+    NamedTensor { shape, values }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use crate::network::initial_weights;
+    use crate::network::layout::PARAMETER_COUNT;
+
+    #[test]
+    fn weights_survive_the_way_to_a_device_and_back() {
+        let weights = initial_weights(3);
+        let network = Network::from_weights(&weights, &Device::flex());
+        assert_eq!(network.num_params(), PARAMETER_COUNT);
+        assert_eq!(network.to_weights().unwrap(), weights);
     }
 }

@@ -3,8 +3,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::device::{DeviceError, DeviceKind};
-use super::form::{OUTPUTS, WINDOW_VALUES, tame};
-use super::served::{SEEN, Served};
+use super::inference::{InferenceNetwork, SEEN};
+use super::layout::{OUTPUTS, WINDOW_VALUES, tame};
 use super::weights::Weights;
 use crate::grid::{FEATURES, WINDOW_STEPS};
 
@@ -28,7 +28,7 @@ pub struct NetworkOutput {
 /// A network ready to score. Cheap to clone, safe to share between threads.
 #[derive(Debug, Clone)]
 pub struct Scorer {
-    served: Served,
+    network: InferenceNetwork,
     device: Device,
 }
 
@@ -44,7 +44,7 @@ impl Scorer {
     /// A scorer on an opened device.
     #[must_use]
     pub fn on(weights: &Weights, device: &Device) -> Self {
-        Self { served: Served::from_weights(weights, device), device: device.clone() }
+        Self { network: InferenceNetwork::from_weights(weights, device), device: device.clone() }
     }
 
     /// Scores `classes.len()` windows laid one after another.
@@ -80,7 +80,7 @@ impl Scorer {
             let rows: Vec<f32> = tamed(&rows[first * FEATURES..(first + count + WINDOW_STEPS - 1) * FEATURES]);
             let seen = seen(&rows[(WINDOW_STEPS - 1) * FEATURES..], FEATURES, std::iter::repeat_n(class, count));
             let rows = self.tensor(rows, FEATURES);
-            read(self.served.forward_series(&rows, self.tensor(seen, SEEN)), &mut outputs);
+            read(self.network.forward_series(&rows, self.tensor(seen, SEEN)), &mut outputs);
         }
         outputs
     }
@@ -89,7 +89,7 @@ impl Scorer {
         let windows = tamed(windows);
         let seen = seen(&windows, WINDOW_VALUES, classes.iter().copied());
         let windows = self.tensor(windows, WINDOW_VALUES);
-        read(self.served.forward(windows, self.tensor(seen, SEEN)), outputs);
+        read(self.network.forward(windows, self.tensor(seen, SEEN)), outputs);
     }
 
     fn tensor(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
@@ -131,8 +131,8 @@ mod tests {
 
     use super::*;
     use crate::network::artifact::golden_windows;
-    use crate::network::form::{CLASS_SLOTS, one_hot};
-    use crate::network::{Form, Network};
+    use crate::network::layout::{CLASS_SLOTS, one_hot};
+    use crate::network::{Network, initial_weights};
 
     fn assert_shareable<T: Send + Sync>() {}
 
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn batches_score_as_single_windows_do() {
-        let scorer = Scorer::new(&Form::PatchTree.initial_weights(1)).unwrap();
+        let scorer = Scorer::new(&initial_weights(1)).unwrap();
         let (one, _) = golden_windows();
         let count = 2 * MICRO_BATCH + 3;
         let windows: Vec<f32> = one.iter().copied().cycle().take(count * WINDOW_VALUES).collect();
@@ -156,52 +156,47 @@ mod tests {
     }
 
     #[test]
-    fn what_is_served_says_what_the_network_says() {
+    fn what_homes_run_says_what_the_trained_network_says() {
         let device = DeviceKind::open_cpu().unwrap();
         let (windows, classes) = golden_windows();
-        for form in Form::ALL {
-            let weights = form.initial_weights(2);
-            let tensor = |values: Vec<f32>, width| {
-                Tensor::<2>::from_data(TensorData::new(values, [classes.len(), width]), &device)
-            };
-            let trained = Network::from_weights(&weights, &device).valid();
-            let rows = trained.forward(tensor(windows.clone(), WINDOW_VALUES), tensor(one_hot(&classes), CLASS_SLOTS));
-            let mut said = Vec::new();
-            read(rows, &mut said);
-            for (served, said) in Scorer::on(&weights, &device).score(&windows, &classes).iter().zip(&said) {
-                assert!((served.logit - said.logit).abs() < 1e-5, "{}", form.as_str());
-            }
+        let weights = initial_weights(2);
+        let tensor =
+            |values: Vec<f32>, width| Tensor::<2>::from_data(TensorData::new(values, [classes.len(), width]), &device);
+        let trained = Network::from_weights(&weights, &device).valid();
+        let rows = trained.forward(tensor(windows.clone(), WINDOW_VALUES), tensor(one_hot(&classes), CLASS_SLOTS));
+        let mut said = Vec::new();
+        read(rows, &mut said);
+        for (run, said) in Scorer::on(&weights, &device).score(&windows, &classes).iter().zip(&said) {
+            assert!((run.logit - said.logit).abs() < 1e-5);
         }
     }
 
     #[test]
     fn a_series_scores_as_its_windows_do() {
-        for form in Form::ALL {
-            let scorer = Scorer::new(&form.initial_weights(1)).unwrap();
-            let count = SERIES + 3;
-            let rows: Vec<f32> = (0..(count + WINDOW_STEPS - 1) * FEATURES)
-                .map(|number| if number % 501 == 7 { f32::NAN } else { ((number * 31) % 97) as f32 / 48.0 - 1.0 })
-                .collect();
-            let series = scorer.score_series(&rows, 3);
-            assert_eq!(series.len(), count);
-            for (first, output) in series.iter().enumerate().step_by(37).chain([(count - 1, &series[count - 1])]) {
-                let alone = scorer.score(&rows[first * FEATURES..(first + WINDOW_STEPS) * FEATURES], &[3])[0];
-                assert!((alone.logit - output.logit).abs() < 1e-5, "{}", form.as_str());
-                assert!((alone.quantiles[2] - output.quantiles[2]).abs() < 1e-5, "{}", form.as_str());
-            }
+        let scorer = Scorer::new(&initial_weights(1)).unwrap();
+        let count = SERIES + 3;
+        let rows: Vec<f32> = (0..(count + WINDOW_STEPS - 1) * FEATURES)
+            .map(|number| if number % 501 == 7 { f32::NAN } else { ((number * 31) % 97) as f32 / 48.0 - 1.0 })
+            .collect();
+        let series = scorer.score_series(&rows, 3);
+        assert_eq!(series.len(), count);
+        for (first, output) in series.iter().enumerate().step_by(37).chain([(count - 1, &series[count - 1])]) {
+            let alone = scorer.score(&rows[first * FEATURES..(first + WINDOW_STEPS) * FEATURES], &[3])[0];
+            assert!((alone.logit - output.logit).abs() < 1e-5);
+            assert!((alone.quantiles[2] - output.quantiles[2]).abs() < 1e-5);
         }
     }
 
     #[test]
     fn a_series_shorter_than_a_window_has_no_score() {
-        let scorer = Scorer::new(&Form::PatchTree.initial_weights(1)).unwrap();
+        let scorer = Scorer::new(&initial_weights(1)).unwrap();
         assert_eq!(scorer.score_series(&vec![0.0; (WINDOW_STEPS - 1) * FEATURES], 0), []);
         assert_eq!(scorer.score_series(&[], 0), []);
     }
 
     #[test]
     fn values_that_are_not_finite_count_as_zero() {
-        let scorer = Scorer::new(&Form::PatchTree.initial_weights(1)).unwrap();
+        let scorer = Scorer::new(&initial_weights(1)).unwrap();
         let mut window = vec![0.0; WINDOW_VALUES];
         let clean = scorer.score(&window, &[0]);
         window[5] = f32::NAN;
@@ -211,7 +206,7 @@ mod tests {
 
     #[test]
     fn quantiles_never_cross() {
-        let scorer = Scorer::new(&Form::PatchTree.initial_weights(9)).unwrap();
+        let scorer = Scorer::new(&initial_weights(9)).unwrap();
         let (windows, classes) = golden_windows();
         for output in scorer.score(&windows, &classes) {
             assert!(output.quantiles.windows(2).all(|pair| pair[0] <= pair[1]));
@@ -227,8 +222,8 @@ mod tests {
         if DeviceKind::Cuda.open().is_ok() {
             kinds.push(DeviceKind::Cuda);
         }
-        for (form, kind) in Form::ALL.into_iter().flat_map(|form| kinds.iter().map(move |kind| (form, kind))) {
-            let weights = form.initial_weights(5);
+        for kind in kinds {
+            let weights = initial_weights(5);
             let reference = Scorer::on(&weights, &DeviceKind::Flex.open().unwrap()).score(&windows, &classes);
             let other = Scorer::on(&weights, &kind.open().unwrap()).score(&windows, &classes);
             for (left, right) in reference.iter().zip(&other) {

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::error::ArtifactError;
-use super::form::Form;
+use super::layout::LAYOUT;
 
 /// One tensor in row-major order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedTensor {
-    /// Its dimensions.
+    /// Matrices are `[inputs, outputs]`.
     pub shape: Vec<usize>,
     /// As many values as the product of the dimensions.
     pub values: Vec<f32>,
@@ -19,29 +19,26 @@ pub struct NamedTensor {
 /// Every parameter of the network by name. Holding one means that names, shapes and finiteness were checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Weights {
-    form: Form,
     tensors: BTreeMap<String, NamedTensor>,
 }
 
 impl Weights {
-    /// Checks that `tensors` are exactly the parameters of the form that their names speak of.
+    /// Checks that `tensors` are exactly the parameters of the network.
     ///
     /// # Errors
     /// [`ArtifactError::Tensors`], [`ArtifactError::Shape`] or [`ArtifactError::NotFinite`].
     pub fn new(tensors: BTreeMap<String, NamedTensor>) -> Result<Self, ArtifactError> {
-        let form = Form::of(&tensors);
-        let layout = form.layout();
-        let missing: Vec<String> = layout
+        let missing: Vec<String> = LAYOUT
             .iter()
             .filter(|(name, _)| !tensors.contains_key(*name))
             .map(|(name, _)| (*name).to_owned())
             .collect();
         let unexpected: Vec<String> =
-            tensors.keys().filter(|name| !layout.iter().any(|(known, _)| known == name)).cloned().collect();
+            tensors.keys().filter(|name| !LAYOUT.iter().any(|(known, _)| known == name)).cloned().collect();
         if !missing.is_empty() || !unexpected.is_empty() {
             return Err(ArtifactError::Tensors { missing, unexpected });
         }
-        for (name, expected) in layout {
+        for (name, expected) in LAYOUT {
             let tensor = &tensors[*name];
             if tensor.shape != *expected || tensor.values.len() != expected.iter().product::<usize>() {
                 return Err(ArtifactError::Shape {
@@ -54,13 +51,7 @@ impl Weights {
                 return Err(ArtifactError::NotFinite { name: (*name).to_owned() });
             }
         }
-        Ok(Self { form, tensors })
-    }
-
-    /// The network's form.
-    #[must_use]
-    pub fn form(&self) -> Form {
-        self.form
+        Ok(Self { tensors })
     }
 
     /// One parameter by its name in the layout.

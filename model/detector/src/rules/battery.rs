@@ -1,8 +1,8 @@
 //! A battery that will be empty within a week.
 
-use super::Finding;
-use super::daily::DailyMax;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
+use crate::statistics::daily_max::DailyMax;
 
 /// At this charge, %, there is nothing to calculate.
 const LOW: f32 = 10.0;
@@ -15,7 +15,7 @@ const DAYS_LEFT: f32 = 7.0;
 /// A battery that rose by more than this within the days that are remembered, %, is charged now and then: a phone, a vacuum cleaner.
 const CHARGED: f32 = 5.0;
 
-/// Follows one battery.
+/// Extrapolates a charge in % to the day on which it is empty.
 #[derive(Debug, Clone)]
 pub(crate) struct Battery {
     /// The charge with its sign turned: a day's lowest is the largest.
@@ -77,9 +77,9 @@ mod tests {
     fn told_at(charge_of_day: impl Fn(usize) -> f32) -> Option<usize> {
         let mut battery = Battery::new();
         (0..60).find(|day| {
-            let told = battery.step(Some(charge_of_day(*day))).is_some();
+            let found = battery.step(Some(charge_of_day(*day))).is_some();
             battery.next_day();
-            told
+            found
         })
     }
 
@@ -96,8 +96,8 @@ mod tests {
             battery.step(Some(charge));
             battery.next_day();
         }
-        let told = battery.step(Some(45.0)).expect("it falls by 15 % a day over three days, by 25 since yesterday");
-        assert!((told.usual - 45.0 / 25.0).abs() < 1e-3, "{told:?}");
+        let found = battery.step(Some(45.0)).expect("it falls by 15 % a day over three days, by 25 since yesterday");
+        assert!((found.usual - 45.0 / 25.0).abs() < 1e-3, "{found:?}");
     }
 
     #[test]

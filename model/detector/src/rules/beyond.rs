@@ -3,9 +3,9 @@
 //!
 //! Statistics by the hour say nothing of what rests most of the time; that it never drew nearly so much is plain.
 
-use super::Finding;
-use super::daily::DailyMax;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
+use crate::statistics::daily_max::DailyMax;
 
 /// Times the most of the last four weeks …
 const TIMES: f32 = 1.5;
@@ -14,7 +14,7 @@ const WATTS_MORE: f32 = 30.0;
 /// Days that must be known: a fortnight, since much is used once a week.
 const DAYS_MIN: usize = 14;
 
-/// Follows one load.
+/// Holds a load's watts against the most of its last weeks.
 #[derive(Debug, Clone)]
 pub(crate) struct Beyond {
     highest: DailyMax,

@@ -1,9 +1,9 @@
 //! A room that gets cold where heating runs: a boiler that burns for nothing, a radiator that is shut, a window that is open.
 
-use super::Finding;
-use super::daily::DailyMax;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
 use crate::grid::STEP_SECONDS;
+use crate::statistics::daily_max::DailyMax;
 
 /// Steps that are looked back upon, three hours.
 const LOOK_BACK: usize = (3 * 3_600 / STEP_SECONDS) as usize;
@@ -119,9 +119,9 @@ mod tests {
 
     #[test]
     fn a_room_that_falls_below_what_it_ever_was_while_heating_runs_is_told() {
-        let (step, told) = falls(&mut three_weeks(), true).expect("told");
-        assert_eq!((step, told.kind), (25, AnomalyKind::Cold));
-        assert!((told.amount - 15.5).abs() < 1e-3 && (told.usual - 16.5).abs() < 1e-2, "{told:?}");
+        let (step, found) = falls(&mut three_weeks(), true).expect("told");
+        assert_eq!((step, found.kind), (25, AnomalyKind::Cold));
+        assert!((found.amount - 15.5).abs() < 1e-3 && (found.usual - 16.5).abs() < 1e-2, "{found:?}");
     }
 
     #[test]

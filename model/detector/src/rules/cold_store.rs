@@ -1,7 +1,7 @@
 //! A freezer or a fridge that gets warm beyond its own range for long enough to spoil what is in it.
 
-use super::Finding;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
 use crate::grid::STEP_SECONDS;
 
 const HOUR: u32 = (3600 / STEP_SECONDS) as u32;
@@ -128,15 +128,15 @@ mod tests {
             assert_eq!(store.step(Some(-11.5)), None);
         }
         assert_eq!(store.step(Some(-17.0)), None);
-        let told = (1..40).find(|step| store.step(Some(-17.0 + 0.4 * *step as f32)).is_some());
-        assert!(told.is_some_and(|steps| steps <= 24), "{told:?}");
+        let found = (1..40).find(|step| store.step(Some(-17.0 + 0.4 * *step as f32)).is_some());
+        assert!(found.is_some_and(|steps| steps <= 24), "{found:?}");
     }
 
     #[test]
     fn a_freezer_that_stands_at_eight_degrees_is_told_after_half_an_hour() {
         let mut store = freezer();
-        let told = (1..40).find(|_| store.step(Some(8.0)).is_some());
-        assert_eq!(told, Some(3));
+        let found = (1..40).find(|_| store.step(Some(8.0)).is_some());
+        assert_eq!(found, Some(3));
     }
 
     #[test]

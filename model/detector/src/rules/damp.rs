@@ -1,8 +1,8 @@
 //! Humidity that does not fall again, as after a shower behind a closed window: mould's beginning.
 
-use super::Finding;
 use super::running::{Load, Running};
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
 
 /// A room is damp from so much above its own median on, %, …
 const ABOVE_MEDIAN: f32 = 12.0;
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     /// Days with two showers; the steps until a finding after the last of them does not dry.
-    fn steps_until_told(days: usize) -> Option<usize> {
+    fn steps_until_found(days: usize) -> Option<usize> {
         let mut room = Damp::new();
         room.learn(52.0);
         for _ in 0..days {
@@ -72,8 +72,8 @@ mod tests {
 
     #[test]
     fn a_room_that_stays_damp_for_hours_longer_than_ever_is_told_and_showers_are_not() {
-        assert_eq!(steps_until_told(14), Some(45), "an hour and a half was the longest: told after six more");
-        assert_eq!(steps_until_told(1), None, "two stretches say nothing yet");
+        assert_eq!(steps_until_found(14), Some(45), "an hour and a half was the longest: told after six more");
+        assert_eq!(steps_until_found(1), None, "two stretches say nothing yet");
     }
 
     #[test]

@@ -8,10 +8,10 @@
 
 use std::collections::VecDeque;
 
-use super::Finding;
-use super::daily::DailyMax;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
 use crate::grid::STEP_SECONDS;
+use crate::statistics::daily_max::DailyMax;
 
 /// Spans in steps; with the factor and the litres per hour that their least flow must exceed the greatest of before by, and the factor of
 /// all that in the first fortnight, which has not yet shown every kind of day. Short spans need more: a long shower after a long bath.

@@ -22,38 +22,26 @@ pub(crate) mod battery;
 mod beyond;
 pub(crate) mod cold_room;
 pub(crate) mod cold_store;
-mod daily;
 mod damp;
+mod entity_rules;
 pub(crate) mod flow;
 mod night;
 pub mod production;
 pub(crate) mod reports;
 pub(crate) mod running;
 mod sunlight;
-mod watch;
 
-pub(crate) use daily::{DAYS, DailyMax};
-pub(crate) use watch::{Scene, Watch};
+pub(crate) use entity_rules::{EntityRules, RuleInput};
 
-use crate::features::{AnomalyKind, RoutineScore};
+use crate::finding::{BaselineScore, Finding};
 
 /// The score of a rule that has found something.
 pub const RULE_SCORE: f32 = 12.0;
 /// What a rule's score is held against, whatever the home's budget: a rule says yes or no.
 pub const RULE_THRESHOLD: f32 = 8.0;
 
-/// What a rule has found.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Finding {
-    pub(crate) kind: AnomalyKind,
-    /// The figure that is told; its meaning by kind is in [`RoutineScore::amount`].
-    pub(crate) amount: f32,
-    /// What that figure usually stays below, or above.
-    pub(crate) usual: f32,
-}
-
 impl Finding {
-    pub(crate) fn score(self) -> RoutineScore {
-        RoutineScore { score: RULE_SCORE, kind: self.kind, amount: self.amount, usual: self.usual }
+    pub(crate) fn score(self) -> BaselineScore {
+        BaselineScore { score: RULE_SCORE, kind: self.kind, amount: self.amount, usual: self.usual }
     }
 }

@@ -1,7 +1,7 @@
 //! A roof that makes power at night: its meter stands still, its clock is wrong, or it counts something else.
 
-use super::Finding;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
 
 /// A roof makes power above this share of the most of its last weeks.
 const SHARE: f32 = 0.05;

@@ -3,11 +3,11 @@
 //! Clouds halve a day, or two; the best hour within three days hardly ever. The highest power of the last three days is held against
 //! the lowest that such a highest was in the last weeks. Where the home has a light sensor, that says sooner what the sun gave.
 
-use super::Finding;
-use super::daily::DailyMax;
 use super::night::Night;
 use super::sunlight::Sunlight;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
+use crate::statistics::daily_max::DailyMax;
 
 /// Days whose highest is looked at together.
 const TOGETHER: usize = 3;
@@ -38,7 +38,7 @@ pub fn is_named(entity_id: &str) -> bool {
         .any(|part| WORDS.iter().any(|word| part == *word || (word.len() > 3 && part.contains(word))))
 }
 
-/// Follows one roof.
+/// Holds a roof's daily peak against what its own past or a light sensor allows.
 #[derive(Debug, Clone)]
 pub(crate) struct Production {
     highest: DailyMax,
@@ -144,14 +144,14 @@ mod tests {
 
     /// A day's sun in watts by step, under so much cloud.
     fn day(production: &mut Production, peak: f32) -> bool {
-        let mut told = false;
+        let mut found = false;
         for step in 0..144 {
             let hour = step as f32 / 6.0;
             let height = (1.0 - ((hour - 13.0) / 6.0).powi(2)).max(0.0);
-            told |= production.step(Some(peak * height), Some(peak * height), hour, &[]).is_some();
+            found |= production.step(Some(peak * height), Some(peak * height), hour, &[]).is_some();
         }
         production.next_day();
-        told
+        found
     }
 
     #[test]
@@ -163,8 +163,8 @@ mod tests {
         }
         assert!(!day(&mut production, 1200.0) && !day(&mut production, 1200.0));
         assert!(!day(&mut production, 4000.0));
-        let told = (1..6).find(|_| day(&mut production, 2000.0));
-        assert_eq!(told, Some(3));
+        let found = (1..6).find(|_| day(&mut production, 2000.0));
+        assert_eq!(found, Some(3));
     }
 
     #[test]

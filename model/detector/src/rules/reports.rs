@@ -1,7 +1,7 @@
 //! A sensor that reports ever less: a dying battery, a weak radio link.
 
-use super::Finding;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
 use crate::grid::DAY_STEPS;
 
 /// Whole days that are remembered.
@@ -26,7 +26,7 @@ pub(crate) struct Reports {
     /// A bit for each of the last 144 steps.
     recent: [u64; 3],
     at: usize,
-    /// Steps in which nobody else was heard either: they say nothing.
+    /// Steps in which nobody else reported either: they say nothing.
     excused: u16,
     /// Steps since the last report.
     quiet: u16,
@@ -38,7 +38,7 @@ impl Reports {
         Self { days: [0; DAYS], known: 0, next: 0, recent: [0; 3], at: 0, excused: 0, quiet: 0, today: 0 }
     }
 
-    /// Takes a step: whether it was reported in, and whether the rest of the home was heard.
+    /// Takes a step: whether it was reported in, and whether the rest of the home reported.
     pub(crate) fn step(&mut self, reported: bool, home_alive: bool) -> Option<Finding> {
         let bit = 1u64 << (self.at % 64);
         let word = &mut self.recent[self.at / 64];
@@ -100,8 +100,8 @@ mod tests {
     #[test]
     fn a_sensor_that_loses_two_of_three_reports_is_told_within_a_day() {
         let mut reports = healthy();
-        let told = (0..DAY_STEPS).find(|step| reports.step(step.is_multiple_of(9), true).is_some());
-        assert!(told.is_some());
+        let found = (0..DAY_STEPS).find(|step| reports.step(step.is_multiple_of(9), true).is_some());
+        assert!(found.is_some());
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! On for longer than ever: a water heater, a dryer or an oven that never stops, a light or a door that was forgotten; and a
 //! compressor that never starts again.
 
-use super::Finding;
-use super::daily::DailyMax;
 use crate::class::DeviceClass;
-use crate::features::AnomalyKind;
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
 use crate::grid::STEP_SECONDS;
+use crate::statistics::daily_max::DailyMax;
 
 const HOUR: f32 = 3600.0 / STEP_SECONDS as f32;
 /// Runs that must have ended before the length of one means anything.
@@ -103,10 +103,10 @@ fn is_called(entity_id: &str, words: &[&str]) -> bool {
     name.split(['_', '.', '-', ' ']).any(|part| words.contains(&part))
 }
 
-/// What runs.
+/// What kind of thing runs: it decides how long a run is remarkable.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Load {
-    /// An appliance.
+    /// Told by its power ([`Shape::Switched`](crate::statistics::shape::Shape::Switched)).
     Appliance {
         /// Whether it costs money or does harm when it is forgotten.
         harms: bool,

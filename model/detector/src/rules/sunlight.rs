@@ -4,7 +4,7 @@
 //! of it is dead. A light sensor is believed as far as its own days agree: one in a room with lamps and curtains has wide days, of
 //! which the lowest says little.
 
-use super::daily::DailyMax;
+use crate::statistics::daily_max::DailyMax;
 
 /// Light sensors that are compared; a home has one or two.
 const LIGHTS_MAX: usize = 4;

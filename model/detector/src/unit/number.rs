@@ -13,12 +13,12 @@ pub fn number(value: f32) -> String {
 /// 101.2 kPa beside 100.8 to 101.1 are not told as 101 beside 101 to 101.
 #[must_use]
 pub fn numbers<const N: usize>(values: [f32; N]) -> [String; N] {
-    let told = |more: usize| values.map(|value| with_more(value, more));
-    let apart = |told: &[String; N]| {
+    let written = |more: usize| values.map(|value| with_more(value, more));
+    let apart = |written: &[String; N]| {
         let pairs = (0..N).flat_map(|one| (0..one).map(move |other| (one, other)));
-        pairs.into_iter().all(|(one, other)| values[one] == values[other] || told[one] != told[other])
+        pairs.into_iter().all(|(one, other)| values[one] == values[other] || written[one] != written[other])
     };
-    (0..=MORE_DECIMALS_MAX).map(told).find(apart).unwrap_or_else(|| told(0))
+    (0..=MORE_DECIMALS_MAX).map(written).find(apart).unwrap_or_else(|| written(0))
 }
 
 fn with_more(value: f32, more: usize) -> String {

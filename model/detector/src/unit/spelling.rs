@@ -142,7 +142,7 @@ pub(super) fn ascii(name: &str) -> String {
 }
 
 /// The table's name of what is written as a word; [`plain`] of it otherwise.
-pub(super) fn spelled(name: &str) -> String {
+pub(crate) fn spelled(name: &str) -> String {
     let plain = plain(name);
     let small = plain.to_lowercase();
     WORDS.iter().find(|(word, _)| *word == small).map_or(plain, |(_, name)| (*name).to_owned())

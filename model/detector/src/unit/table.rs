@@ -232,7 +232,7 @@ const UNITS: &[(Quantity, &[(&str, f64)])] = &[
     ),
 ];
 
-/// Every unit.
+/// Every unit with its factors to the base unit of its quantity.
 pub(super) fn rows() -> impl Iterator<Item = Row> {
     let temperatures = TEMPERATURES.iter().map(|(name, zero, times, over)| Row {
         name,

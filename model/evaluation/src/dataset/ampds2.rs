@@ -1,12 +1,13 @@
 //! AMPds2: gas and water meters of a home in Vancouver; a minute each, two years.
 
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::grid::STEP_SECONDS;
+
 use super::DatasetError;
 use super::builder::HomeBuilder;
 use super::home::RecordedHome;
-use super::registry::SourceFile;
+use super::source::SourceFile;
 use super::table::Table;
-use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::grid::STEP_SECONDS;
 
 pub(super) const SET: &str = "ampds2_gas_water";
 

@@ -1,8 +1,9 @@
 //! Collects one home's readings in any order and hands them out sorted.
 
-use super::home::{Label, LabelOrigin, RecordedHome};
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
+
+use super::home::{Label, LabelOrigin, RecordedHome};
 
 /// A home under construction.
 pub(super) struct HomeBuilder {

@@ -1,11 +1,12 @@
 //! 17 homes in Fontana, California (CityLearn Challenge 2022): hourly electricity, sun and weather.
 
+use hearthwatch_detector::class::DeviceClass;
+
 use super::builder::HomeBuilder;
 use super::home::RecordedHome;
-use super::registry::SourceFile;
+use super::source::SourceFile;
 use super::table::Table;
 use super::{DatasetError, table};
-use hearthwatch_detector::class::DeviceClass;
 
 pub(super) const SET: &str = "citylearn_2022_homes";
 

@@ -1,11 +1,12 @@
 //! DAIAD trial A: water meters of homes in Alicante, about hourly, with real resets and leak-like stretches.
 
+use hearthwatch_detector::class::DeviceClass;
+
 use super::DatasetError;
 use super::builder::HomeBuilder;
 use super::home::RecordedHome;
-use super::registry::SourceFile;
+use super::source::SourceFile;
 use super::table::{Table, zone};
-use hearthwatch_detector::class::DeviceClass;
 
 pub(super) const SET: &str = "daiad_water";
 const ZONE: &str = "Europe/Madrid";

@@ -1,11 +1,12 @@
 //! One heat pump in Switzerland (ETH): 15-minute energy, read as mean power; 2.6 years.
 
+use hearthwatch_detector::class::DeviceClass;
+
 use super::DatasetError;
 use super::builder::HomeBuilder;
 use super::home::RecordedHome;
-use super::registry::SourceFile;
+use super::source::SourceFile;
 use super::table::{Table, zone};
-use hearthwatch_detector::class::DeviceClass;
 
 pub(super) const SET: &str = "ethz_heatpump";
 

@@ -1,11 +1,12 @@
 //! A real Home Assistant export (2017): motion and occupancy as state changes.
 
+use hearthwatch_detector::class::DeviceClass;
+
 use super::DatasetError;
 use super::builder::HomeBuilder;
 use super::home::RecordedHome;
-use super::registry::SourceFile;
+use super::source::SourceFile;
 use super::table::{Table, zone};
-use hearthwatch_detector::class::DeviceClass;
 
 pub(super) const SET: &str = "hass_robmarkcole";
 

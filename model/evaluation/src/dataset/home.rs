@@ -1,8 +1,7 @@
 //! A recorded home: its entities, their readings, and what is known to be wrong in them.
 
-use sha2::{Digest, Sha256};
-
 use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
+use sha2::{Digest, Sha256};
 
 /// Seconds in a week.
 const WEEK_SECONDS: f64 = 604_800.0;
@@ -28,11 +27,11 @@ pub struct Label {
     pub end: i64,
     /// What kind of fault, e.g. `level_shift` or `steam`.
     pub family: String,
-    /// Who says so.
+    /// Real labels of a recording count as events in a clean twin, too.
     pub origin: LabelOrigin,
 }
 
-/// One home's recording.
+/// One home's recording: entities by index, readings by time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordedHome {
     /// Unique within its set, e.g. `building-3`.

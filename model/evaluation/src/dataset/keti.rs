@@ -1,11 +1,12 @@
 //! Rooms of Sutardja Dai Hall, Berkeley (KETI): climate, light, motion; minute means, 8 days.
 
+use hearthwatch_detector::class::DeviceClass;
+
 use super::DatasetError;
 use super::builder::HomeBuilder;
 use super::home::RecordedHome;
-use super::registry::SourceFile;
+use super::source::SourceFile;
 use super::table::{Table, zone};
-use hearthwatch_detector::class::DeviceClass;
 
 pub(super) const SET: &str = "keti_sdh_rooms";
 const ZONE: &str = "America/Los_Angeles";

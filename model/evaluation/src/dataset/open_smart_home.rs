@@ -1,11 +1,12 @@
 //! A flat with six rooms (Fraunhofer IBP, Open Smart Home Data Set): climate and light, reported on change.
 
+use hearthwatch_detector::class::DeviceClass;
+
 use super::DatasetError;
 use super::builder::HomeBuilder;
 use super::home::RecordedHome;
-use super::registry::SourceFile;
+use super::source::SourceFile;
 use super::table::Table;
-use hearthwatch_detector::class::DeviceClass;
 
 pub(super) const SET: &str = "open_smart_home";
 

@@ -1,6 +1,7 @@
 //! The one table of data sets: name, licence, use, files, parser.
 
 use super::home::RecordedHome;
+use super::source::SourceFile;
 use super::{
     DatasetError, ampds2, casas, citylearn, daiad, ethz_heatpump, hass, kasteren, keti, nab, open_smart_home, river,
     southwark, suthaharan, tracebase, uci_appliances, uci_household, uci_occupancy, windesheim,
@@ -26,16 +27,7 @@ impl Use {
     }
 }
 
-/// One file of a set: its path within the set's folder without `.gz`, and its decompressed bytes.
-#[derive(Debug, Clone)]
-pub struct SourceFile {
-    /// E.g. `homes/BL007-02.csv`.
-    pub name: String,
-    /// The file's text.
-    pub bytes: Vec<u8>,
-}
-
-/// A published set.
+/// A published set: what may be done with it, and how its files are read.
 #[derive(Debug)]
 pub struct DataSet {
     /// Folder name, and [`RecordedHome::set`] of its homes.

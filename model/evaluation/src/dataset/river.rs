@@ -1,11 +1,12 @@
 //! Water flow in a pipeline branch in Italy (from the River project): hourly, two months, no labels.
 
+use hearthwatch_detector::class::DeviceClass;
+
 use super::DatasetError;
 use super::builder::HomeBuilder;
 use super::home::RecordedHome;
-use super::registry::SourceFile;
+use super::source::SourceFile;
 use super::table::Table;
-use hearthwatch_detector::class::DeviceClass;
 
 pub(super) const SET: &str = "river_water_flow";
 

@@ -1,11 +1,12 @@
 //! Homes in Southwark, London (Smart Citizen Kits, 2023): climate, light, noise, air; a minute each, 47 days.
 
+use hearthwatch_detector::class::DeviceClass;
+
 use super::DatasetError;
 use super::builder::HomeBuilder;
 use super::home::RecordedHome;
-use super::registry::SourceFile;
+use super::source::SourceFile;
 use super::table::{Table, zone};
-use hearthwatch_detector::class::DeviceClass;
 
 pub(super) const SET: &str = "southwark_homes";
 

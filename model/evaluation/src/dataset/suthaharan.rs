@@ -4,13 +4,14 @@
 //! reading becomes one 10-minute step, so that a mote's 6 hours look like a month. What is real is the order and the
 //! values, and the labels; there is no time of day in it, and no claim about one.
 
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::grid::STEP_SECONDS;
+
 use super::DatasetError;
 use super::builder::HomeBuilder;
 use super::home::RecordedHome;
-use super::registry::SourceFile;
+use super::source::SourceFile;
 use super::table::Table;
-use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::grid::STEP_SECONDS;
 
 pub(super) const SET: &str = "suthaharan_wsn";
 

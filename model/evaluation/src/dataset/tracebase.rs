@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 
+use hearthwatch_detector::class::DeviceClass;
+use jiff::tz::TimeZone;
+
 use super::DatasetError;
 use super::builder::HomeBuilder;
 use super::home::RecordedHome;
-use super::registry::SourceFile;
+use super::source::SourceFile;
 use super::table::Table;
-use hearthwatch_detector::class::DeviceClass;
-use jiff::tz::TimeZone;
 
 pub(super) const SET: &str = "tracebase_appliances";
 

@@ -1,13 +1,13 @@
 //! A house in Stambruges, Belgium (UCI 374): nine zones, appliances and lights, weather; exact 10 minutes.
 
+use hearthwatch_detector::class::DeviceClass;
 use jiff::tz::TimeZone;
 
 use super::DatasetError;
 use super::builder::HomeBuilder;
 use super::home::RecordedHome;
-use super::registry::SourceFile;
+use super::source::SourceFile;
 use super::table::{Table, zone};
-use hearthwatch_detector::class::DeviceClass;
 
 pub(super) const SET: &str = "uci_appliances_energy";
 

@@ -3,12 +3,13 @@
 //! The packager filled missing minutes with the values of the day before. A row that equals the row 24 hours earlier in
 //! all seven columns is such a filling and becomes a gap.
 
+use hearthwatch_detector::class::DeviceClass;
+
 use super::DatasetError;
 use super::builder::HomeBuilder;
 use super::home::RecordedHome;
-use super::registry::SourceFile;
+use super::source::SourceFile;
 use super::table::{Table, zone};
-use hearthwatch_detector::class::DeviceClass;
 
 pub(super) const SET: &str = "uci_household_power";
 const ZONE: &str = "Europe/Paris";

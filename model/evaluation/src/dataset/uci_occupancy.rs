@@ -1,11 +1,12 @@
 //! One office room (UCI 357): climate, light, carbon dioxide, occupancy from photographs; a minute each, 18 days.
 
+use hearthwatch_detector::class::DeviceClass;
+
 use super::DatasetError;
 use super::builder::HomeBuilder;
 use super::home::RecordedHome;
-use super::registry::SourceFile;
+use super::source::SourceFile;
 use super::table::{Table, zone};
-use hearthwatch_detector::class::DeviceClass;
 
 pub(super) const SET: &str = "uci_occupancy_detection";
 const ZONE: &str = "Europe/Brussels";

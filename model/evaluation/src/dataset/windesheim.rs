@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use hearthwatch_detector::class::DeviceClass;
+
 use super::DatasetError;
 use super::builder::HomeBuilder;
 use super::home::RecordedHome;
-use super::registry::SourceFile;
+use super::source::SourceFile;
 use super::table::Table;
-use hearthwatch_detector::class::DeviceClass;
 
 pub(super) const SET: &str = "windesheim_b4b2022";
 

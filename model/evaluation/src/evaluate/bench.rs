@@ -1,10 +1,10 @@
-//! The detection benchmark: every entrant through every fold of a protocol, and what came of it.
+//! The detection benchmark: every method through every fold of a protocol, and what came of it.
 
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{Interval, bootstrap};
-use super::entrant::{Entrant, NotReady};
 use super::measure::{BenchEvent, BenchProgress, HomeRecord, measure};
+use super::method::{Method, NotReady};
 use super::metrics::delay::{Delay, delay};
 use super::metrics::false_alarms::{Disturbed, FalseAlarms, false_alarms};
 use super::metrics::strict_recall::strict_recall;
@@ -16,10 +16,10 @@ use crate::inject::Family;
 /// Seed of the bootstrap and of the simulated spread: figures of one run are the same however often they are computed.
 const SEED: u64 = 1;
 
-/// Everything that was measured of one entrant.
+/// Everything that was measured of one method.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EntrantResult {
-    /// Its name.
+pub struct MethodResult {
+    /// As in the table ([`Method::name`]).
     pub name: String,
     /// Homes by fold, training seed and name.
     pub homes: Vec<HomeRecord>,
@@ -30,11 +30,12 @@ pub struct EntrantResult {
 pub struct BenchReport {
     /// What was to be measured.
     pub protocol: Protocol,
-    /// In the order of the entrants.
-    pub entrants: Vec<EntrantResult>,
+    /// In the order of the methods.
+    #[serde(rename = "entrants")]
+    pub methods: Vec<MethodResult>,
 }
 
-/// One budget's figures of an entrant.
+/// One budget's figures of a method.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AtBudget {
     /// Alarms a home-week that were asked for.
@@ -44,28 +45,28 @@ pub struct AtBudget {
     /// Events found, of all, with the deployed threshold.
     pub found: Share,
     /// Strict recall, deployed, of events in which values go on coming and change: all but silence and standstill, for which
-    /// there are rules that rivals lack.
+    /// there are rules that reference methods lack.
     pub changing: Interval,
     /// Strict recall of families that were left out of training, deployed.
     pub left_out: Interval,
     /// Strict recall with the oracle threshold.
     pub oracle: Interval,
-    /// Deployed recall less that of the reference entrant on the same homes; none for the reference itself.
+    /// Deployed recall less that of the reference method on the same homes; none for the reference itself.
     pub ahead: Option<Interval>,
-    /// Realised false alarms.
+    /// False alarms a home-week that the thresholds in fact gave on the test homes.
     pub false_alarms: Option<FalseAlarms>,
     /// Messages a home-week on the clean twins, as a resident counts them.
     pub messages_per_week: f64,
-    /// Detection delay.
+    /// From a fault's begin to its alarm, over the faults that were found.
     pub delay: Option<Delay>,
 }
 
-/// An entrant's line.
+/// A line of the table, with every figure that the drawing needs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Line {
-    /// The entrant.
+    /// [`Method::name`].
     pub name: String,
-    /// By budget.
+    /// In the order of [`Protocol::budgets`].
     pub at: Vec<AtBudget>,
     /// Mean over series.
     pub vus_pr: Interval,
@@ -77,26 +78,26 @@ pub struct Line {
     pub within_band: Share,
 }
 
-/// Runs the protocol.
+/// Prepares each method in each fold, scores the homes and gathers what came of it.
 ///
 /// # Errors
-/// [`NotReady`] when an entrant could not be prepared.
+/// [`NotReady`] when a method could not be prepared.
 pub fn bench(
     protocol: &Protocol,
     homes: &[RecordedHome],
-    entrants: &[&dyn Entrant],
+    methods: &[&dyn Method],
     threads: usize,
     progress: &mut dyn FnMut(BenchProgress),
 ) -> Result<BenchReport, NotReady> {
-    let mut results: Vec<EntrantResult> =
-        entrants.iter().map(|entrant| EntrantResult { name: entrant.name().to_owned(), homes: Vec::new() }).collect();
+    let mut results: Vec<MethodResult> =
+        methods.iter().map(|method| MethodResult { name: method.name().to_owned(), homes: Vec::new() }).collect();
     for fold in &protocol.folds {
-        let records = measure(protocol, fold, homes, entrants, threads, progress)?;
+        let records = measure(protocol, fold, homes, methods, threads, progress)?;
         for (result, records) in results.iter_mut().zip(records) {
             result.homes.extend(records);
         }
     }
-    Ok(BenchReport { protocol: protocol.clone(), entrants: results })
+    Ok(BenchReport { protocol: protocol.clone(), methods: results })
 }
 
 /// What is drawn with replacement: a home, or an entity where there is one home.
@@ -116,7 +117,7 @@ fn unit_of<'u, 'a>(units: &'u mut Units<'a>, key: Key) -> &'u mut Unit<'a> {
     units.entry(key.clone()).or_insert_with(|| Unit { key, ..Unit::default() })
 }
 
-impl EntrantResult {
+impl MethodResult {
     fn units(&self) -> Vec<Unit<'_>> {
         let mut names: Vec<&str> = self.homes.iter().map(|home| home.home.as_str()).collect();
         names.sort_unstable();
@@ -232,12 +233,12 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 impl BenchReport {
-    /// The table's lines. `reference` names the entrant that the others are held against.
+    /// The table's lines. `reference` names the method that the others are held against.
     #[must_use]
     pub fn lines(&self, reference: &str) -> Vec<Line> {
-        let reference = self.entrants.iter().find(|entrant| entrant.name == reference);
-        let other = |entrant: &EntrantResult| reference.filter(|reference| reference.name != entrant.name);
-        self.entrants.iter().map(|entrant| entrant.line(&self.protocol, other(entrant))).collect()
+        let reference = self.methods.iter().find(|method| method.name == reference);
+        let other = |method: &MethodResult| reference.filter(|reference| reference.name != method.name);
+        self.methods.iter().map(|method| method.line(&self.protocol, other(method))).collect()
     }
 }
 

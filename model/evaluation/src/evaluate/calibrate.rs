@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::trace::{EntityTrace, HomeTrace};
 use hearthwatch_detector::alarm::{
     Calibration, CalibrationCurve, HOLD_MARGIN, MERGE_SECONDS, QUIET_SECONDS, Sustained,
 };
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::grid::STEP_SECONDS;
+
+use super::trace::{EntityTrace, HomeTrace};
 
 /// Entity-weeks below which a class has no curve of its own: its rarest alarms could not be counted.
 const ENTITY_WEEKS_MIN: f64 = 6.0;
@@ -16,12 +17,12 @@ const ENTITY_WEEKS_MIN: f64 = 6.0;
 /// Alarms of an entity in a week at the lowest threshold of a curve: one a day is far beyond any budget.
 const RATE_MAX: f64 = 7.0;
 
-/// Share of a record's steps, the loudest, whose scores are tried as thresholds: a quarter of the time in alarm is beyond
+/// Share of a record's steps, the highest, whose scores are tried as thresholds: a quarter of the time in alarm is beyond
 /// any budget.
 const LOUD_SHARE: f64 = 0.25;
 
 /// Thresholds are those at which the calibration homes raise this many times fewer alarms than asked: a home is unlike them in some
-/// way, and then louder. More alarms found hardly more faults (docs/measurements/2026-11-30-training-tries.md), and each costs trust.
+/// way, and then higher. More alarms found hardly more faults (docs/measurements/2026-11-30-training-tries.md), and each costs trust.
 const CAUTION: f64 = 2.0;
 
 /// And of water, whose rare hours are seldom faults: a bath at night. What is wrong with it is for the rules to find, which have
@@ -32,7 +33,7 @@ const CAUTION_OF_WATER: f64 = 6.0;
 /// twice and four times the rate found no more (docs/measurements/2026-11-30-training-tries.md).
 const CAUTION_OF_NETWORK: f64 = 1.0;
 
-/// How far above the loudest step a threshold is put when even that is too often.
+/// How far above the highest step a threshold is put when even that is too often.
 const ABOVE_ALL: f32 = 0.5;
 
 /// What a curve answers when no score was ever seen: nothing is unusual enough.
@@ -47,7 +48,7 @@ const RATES: usize = 24;
 /// What a home's entities are judged by: scores to be calibrated, and rules that speak beside them.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
-    /// The clean home.
+    /// Without injected faults; labelled stretches of the recording are left out of the count.
     pub home: &'a HomeTrace,
     /// One score for each step of each entity; NaN where there is none.
     pub scores: &'a [Vec<f32>],
@@ -64,8 +65,8 @@ impl Stretch<'_> {
     /// A step's score; −∞ where there is none, and where a rule with a threshold of its own speaks: no budget buys or holds it.
     fn score(&self, index: usize) -> f32 {
         let score = self.scores[index];
-        // A rival's or a network's own score at such a step is its own, and counts.
-        let by_rule = score == self.entity.routine[index] && self.entity.kind[index].has_own_threshold();
+        // A reference method's or a network's own score at such a step is its own, and counts.
+        let by_rule = score == self.entity.baseline[index] && self.entity.kind[index].has_own_threshold();
         if score.is_nan() || by_rule { f32::NEG_INFINITY } else { score }
     }
 }
@@ -188,7 +189,7 @@ fn marks(stretch: &Stretch<'_>, floor: f32, rules: Option<&Calibration>) -> Mark
     let mark = |index: usize| {
         let (score, kind) = (stretch.score(index), stretch.entity.kind[index]);
         let speaks = (score == f32::NEG_INFINITY || kind.is_rule()) && !kind.has_own_threshold();
-        let rule = if rules.is_some() && speaks { stretch.entity.routine[index] } else { f32::NEG_INFINITY };
+        let rule = if rules.is_some() && speaks { stretch.entity.baseline[index] } else { f32::NEG_INFINITY };
         let matters = score >= floor - HOLD_MARGIN || rule_floor.is_some_and(|floor| rule >= floor);
         matters.then_some(Mark { at: index as i64 * STEP_SECONDS, score, rule })
     };
@@ -219,7 +220,7 @@ impl Search<'_> {
         count as f64 / self.weeks <= self.wanted
     }
 
-    /// The lowest of the scores at which alarms come no more often than wanted, and its rank; a little above the loudest
+    /// The lowest of the scores at which alarms come no more often than wanted, and its rank; a little above the highest
     /// when even that is too often. The search goes down from `rank`, the result of the next rarer rate: not by halving
     /// the whole, since far below alarms merge into one that never ends and are few again.
     fn threshold(&self, rank: usize) -> (usize, f32) {

@@ -1,10 +1,11 @@
 //! From scores to alarms on a trace: the deployed decision, whatever it was that scored.
 
-use super::trace::{EntityTrace, HomeTrace};
 use hearthwatch_detector::alarm::{Adapts, Alarm, AlarmEvent, Calibration, Decider, DeciderConfig, Evidence, doubt};
 use hearthwatch_detector::detector::{NetworkRecord, gain};
-use hearthwatch_detector::features::{AnomalyKind, RoutineScore};
+use hearthwatch_detector::finding::{AnomalyKind, BaselineScore};
 use hearthwatch_detector::rules::RULE_THRESHOLD;
+
+use super::trace::{EntityTrace, HomeTrace};
 
 const DAY_SECONDS: i64 = 86_400;
 
@@ -15,11 +16,11 @@ pub struct Judged<'a> {
     pub scores: Option<&'a [Vec<f32>]>,
     /// Thresholds of `scores`.
     pub calibration: &'a Calibration,
-    /// Thresholds of the routine score, where its rules speak beside `scores` and it fills their gaps; none keeps it out.
-    pub routine: Option<&'a Calibration>,
+    /// Thresholds of the baseline score, where its rules speak beside `scores` and it fills their gaps; none keeps it out.
+    pub baseline: Option<&'a Calibration>,
     /// Where `scores` must first prove themselves on each entity, as homes ask of a network: by entity, the score at the end of each
     /// small fault that was put into a copy of it. What follows a twin needs none. None where the scores speak from the start.
-    pub tries: Option<&'a [Vec<f32>]>,
+    pub fault_checks: Option<&'a [Vec<f32>]>,
 }
 
 /// What a run over one home gave.
@@ -75,7 +76,7 @@ pub fn decide_home(
         let share = watched.share(home, index, budget_per_week);
         let offset = twin.and_then(|twin| twin.offsets.get(index)).copied().unwrap_or(0.0);
         let lifts: Vec<Option<f32>> = match twin {
-            _ if judged.tries.is_none() => vec![Some(0.0); home.entities.len()],
+            _ if judged.fault_checks.is_none() => vec![Some(0.0); home.entities.len()],
             Some(twin) => twin.lifts.get(index).cloned().unwrap_or_else(|| vec![None; home.entities.len()]),
             None => note(home, index, judged, share, &mut records),
         };
@@ -96,7 +97,7 @@ pub fn decide_home(
             }
         }
         run.offsets.push(decider.offset());
-        if judged.tries.is_some() {
+        if judged.fault_checks.is_some() {
             run.lifts.push(lifts);
         }
     }
@@ -155,27 +156,28 @@ fn note(
             record.next_day();
         }
         let trace = &home.entities[entity];
-        let due = trace.tries.iter().zip(judged.tries.map_or(&[][..], |tries| &tries[entity]));
+        let due =
+            trace.fault_checks.iter().zip(judged.fault_checks.map_or(&[][..], |fault_checks| &fault_checks[entity]));
         let gains: Vec<i8> = due
             .filter(|(one, score)| one.step == index && score.is_finite())
             .map(|(one, score)| {
-                let RoutineScore { score: baseline, kind, .. } = one.routine;
-                let baseline = baseline - routine_threshold(judged, trace, kind, share);
+                let BaselineScore { score: baseline, kind, .. } = one.baseline;
+                let baseline = baseline - baseline_threshold(judged, trace, kind, share);
                 gain(kind, baseline, score - judged.calibration.threshold(trace.class, share), record.lift_so_far())
             })
             .collect();
         if !gains.is_empty() {
-            record.tried(gains.iter().sum());
+            record.add_check(gains.iter().sum());
         }
     }
     records.iter().map(NetworkRecord::lift).collect()
 }
 
-fn routine_threshold(judged: &Judged<'_>, trace: &EntityTrace, kind: AnomalyKind, share: f32) -> f32 {
+fn baseline_threshold(judged: &Judged<'_>, trace: &EntityTrace, kind: AnomalyKind, share: f32) -> f32 {
     if kind.has_own_threshold() {
         RULE_THRESHOLD
     } else {
-        judged.routine.unwrap_or(judged.calibration).threshold(trace.class, share)
+        judged.baseline.unwrap_or(judged.calibration).threshold(trace.class, share)
     }
 }
 
@@ -190,12 +192,12 @@ fn weigh(
     lift: Option<f32>,
 ) -> Evidence {
     let trace = &home.entities[entity];
-    let (score, kind) = (trace.routine[index], trace.kind[index]);
-    let spoken = trace.ready[index] || score > RoutineScore::FLOOR;
-    let by_routine = Evidence {
+    let (score, kind) = (trace.baseline[index], trace.kind[index]);
+    let spoken = trace.ready[index] || score > BaselineScore::FLOOR;
+    let by_baseline = Evidence {
         entity: trace.entity,
-        score: (spoken && judged.routine.is_some()).then_some(score),
-        threshold: routine_threshold(judged, trace, kind, share),
+        score: (spoken && judged.baseline.is_some()).then_some(score),
+        threshold: baseline_threshold(judged, trace, kind, share),
         kind,
         amount: 0.0,
         usual: 0.0,
@@ -203,14 +205,14 @@ fn weigh(
         band: None,
     };
     let own = judged.scores.map(|scores| scores[entity][index]).filter(|score| score.is_finite());
-    let (Some(own), Some(lift)) = (own, lift) else { return by_routine };
+    let (Some(own), Some(lift)) = (own, lift) else { return by_baseline };
     let threshold = judged.calibration.threshold(trace.class, share) + lift;
     // Both take part, as homes run a network; a detector that is measured by itself leaves only the rules their say.
-    let speaks = by_routine.score.is_some() && (judged.tries.is_some() || kind.is_rule());
-    let found = kind.has_own_threshold() && score >= by_routine.threshold;
-    if speaks && (found || score - by_routine.threshold >= own - threshold) {
-        let doubt = if judged.tries.is_some() && !found { doubt(kind, own - threshold + lift) } else { 0.0 };
-        return Evidence { threshold: by_routine.threshold + doubt, ..by_routine };
+    let speaks = by_baseline.score.is_some() && (judged.fault_checks.is_some() || kind.is_rule());
+    let found = kind.has_own_threshold() && score >= by_baseline.threshold;
+    if speaks && (found || score - by_baseline.threshold >= own - threshold) {
+        let doubt = if judged.fault_checks.is_some() && !found { doubt(kind, own - threshold + lift) } else { 0.0 };
+        return Evidence { threshold: by_baseline.threshold + doubt, ..by_baseline };
     }
-    Evidence { score: Some(own), threshold, kind: AnomalyKind::Pattern, ..by_routine }
+    Evidence { score: Some(own), threshold, kind: AnomalyKind::Pattern, ..by_baseline }
 }

@@ -50,7 +50,7 @@ mod tests {
             let home = HomeTrace::of_scores(DeviceClass::Temperature, &scores);
             let points = vec![(0.01, 0.5), (100.0, 0.5)];
             let flat = Calibration { classes: std::collections::BTreeMap::new(), fallback: CalibrationCurve { points } };
-            let judged = Judged { scores: Some(std::slice::from_ref(&scores)), calibration: &flat, routine: None, tries: None };
+            let judged = Judged { scores: Some(std::slice::from_ref(&scores)), calibration: &flat, baseline: None, fault_checks: None };
             let calm = vec![0.0; scores.len()];
             let twin = Twin { offsets: &calm, lifts: &[] };
             let run = decide_home(&home, &judged, 1.0, Some(twin), None);

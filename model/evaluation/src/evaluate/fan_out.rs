@@ -55,9 +55,9 @@ mod tests {
     #[test]
     fn results_keep_the_order_whatever_the_number_of_threads() {
         let items: Vec<u64> = (0..50).collect();
-        let mut told = Vec::new();
-        let many = fan_out(&items, 4, |item| item * item, |count| told.push(count));
+        let mut seen = Vec::new();
+        let many = fan_out(&items, 4, |item| item * item, |count| seen.push(count));
         assert_eq!(many, fan_out(&items, 1, |item| item * item, |_| {}));
-        assert_eq!(told, (1..=50).collect::<Vec<_>>());
+        assert_eq!(seen, (1..=50).collect::<Vec<_>>());
     }
 }

@@ -1,4 +1,4 @@
-//! The benchmark as one drawing: recall and VUS-PR of every entrant with their intervals.
+//! The benchmark as one drawing: recall and VUS-PR of every method with their intervals.
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ const GAP: f64 = 40.0;
 type Figure = fn(&Line) -> Interval;
 
 /// An SVG of the run at its first budget: deployed strict recall, the same for families left out of training, and VUS-PR.
-/// Dots with intervals over homes; the reference entrant's recall is drawn through all rows.
+/// Dots with intervals over homes; the reference method's recall is drawn through all rows.
 #[must_use]
 pub fn figure(report: &BenchReport, reference: &str) -> String {
     let lines = report.lines(reference);

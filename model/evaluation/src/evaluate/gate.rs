@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{Interval, paired_difference, paired_false_alarms};
-use super::influence::Influence;
 use super::outcome::{Evaluation, Share, Summary};
 
 /// What the gate asks for.
@@ -17,7 +16,7 @@ pub struct GatePolicy {
     pub budget_ratio_max: f64,
     /// Coverage of the intervals.
     pub coverage: f64,
-    /// Bootstrap resamples.
+    /// Resamples of homes for each interval; more only make its ends steadier.
     pub resamples: usize,
     /// Seed of the bootstrap.
     pub seed: u64,
@@ -44,14 +43,14 @@ impl Default for GatePolicy {
     }
 }
 
-/// The gate's word.
+/// Whether a candidate may be released.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[must_use]
 pub enum GateVerdict {
     /// The candidate may be released.
     Promote,
-    /// It may not.
+    /// It may not be released, for at least one reason.
     Hold {
         /// Why: whole sentences with figures.
         reasons: Vec<String>,
@@ -61,7 +60,7 @@ pub enum GateVerdict {
 /// The candidate held against one other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// `routine detector`, `champion` or `replay without feedback`.
+    /// `baseline detector`, `champion` or `replay without feedback`.
     pub against: String,
     /// Strict recall of the candidate minus the other's.
     pub recall: Interval,
@@ -70,20 +69,35 @@ pub struct Comparison {
     pub false_alarms: Option<Interval>,
 }
 
+/// What a candidate owes one home: leave-one-out influence (Cook 1977), with homes for observations and held-out recall
+/// for the figure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Influence {
+    /// Its id as the answers carry it.
+    pub home: String,
+    /// Its share of the weight of all answers that were learnt from.
+    pub weight_share: f64,
+    /// Strict recall of the candidate minus that of the same training without the home, on homes held out.
+    pub recall: Interval,
+    /// What the gate would say of the training without the home; nothing when it would let it through.
+    pub held_without: Vec<String>,
+}
+
 /// All that the gate looked at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GateReport {
-    /// The gate's word.
+    /// Follows from the comparisons and influences below.
     pub verdict: GateVerdict,
-    /// The candidate's figures.
+    /// Measured on the test homes under its own thresholds.
     pub candidate: Summary,
-    /// The baseline detector's.
-    pub routine: Summary,
+    /// The baseline detector on the same homes.
+    #[serde(rename = "routine")]
+    pub baseline: Summary,
     /// The champion's, if there is one.
     pub champion: Option<Summary>,
     /// Those of the same training without feedback, if that was run.
     pub control: Option<Summary>,
-    /// Pair by pair.
+    /// Against the baseline detector first, then the champion, then the training without answers; those there are.
     pub comparisons: Vec<Comparison>,
     /// What the candidate owes the homes whose answers weigh most; measured only where it would be let through.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -99,7 +113,7 @@ pub struct GateReport {
 /// false-alarm budget; and lose in no class and no family of some size.
 pub fn judge(
     candidate: &Evaluation,
-    routine: &Evaluation,
+    baseline: &Evaluation,
     champion: Option<&Evaluation>,
     control: Option<&Evaluation>,
     policy: &GatePolicy,
@@ -115,25 +129,26 @@ pub fn judge(
         let rate = summary.false_alarms_per_week;
         reasons.push(format!("{rate:.2} false alarms a home-week on held-out homes; at most {limit:.2} are allowed"));
     }
-    let rivals = [("routine detector", Some(routine)), ("champion", champion), ("replay without feedback", control)];
+    let references =
+        [("routine detector", Some(baseline)), ("champion", champion), ("replay without feedback", control)];
     let mut comparisons = Vec::new();
-    for (name, rival) in rivals {
-        let Some(rival) = rival else { continue };
-        let recall = paired_difference(candidate, rival, policy.coverage, policy.resamples, policy.seed);
+    for (name, reference) in references {
+        let Some(reference) = reference else { continue };
+        let recall = paired_difference(candidate, reference, policy.coverage, policy.resamples, policy.seed);
         if recall.low <= 0.0 {
             let Interval { low, point, high } = recall;
             reasons.push(format!(
                 "recall against the {name} is {point:+.3}, interval {low:+.3} to {high:+.3}: not above zero"
             ));
         }
-        let false_alarms = paired_false_alarms(candidate, rival, policy.coverage, policy.resamples, policy.seed);
+        let false_alarms = paired_false_alarms(candidate, reference, policy.coverage, policy.resamples, policy.seed);
         if false_alarms.low > 0.0 {
             let Interval { low, point, high } = false_alarms;
             reasons.push(format!(
                 "it raises {point:+.2} false alarms a home-week against the {name}, interval {low:+.2} to {high:+.2}: more than before"
             ));
         }
-        let other = rival.summary();
+        let other = reference.summary();
         slices("class", name, &summary.by_class, &other.by_class, policy, &mut reasons);
         slices("family", name, &summary.by_family, &other.by_family, policy, &mut reasons);
         comparisons.push(Comparison { against: name.to_owned(), recall, false_alarms: Some(false_alarms) });
@@ -141,7 +156,7 @@ pub fn judge(
     GateReport {
         verdict: if reasons.is_empty() { GateVerdict::Promote } else { GateVerdict::Hold { reasons } },
         candidate: summary,
-        routine: routine.summary(),
+        baseline: baseline.summary(),
         champion: champion.map(Evaluation::summary),
         control: control.map(Evaluation::summary),
         comparisons,
@@ -153,7 +168,7 @@ pub fn judge(
 /// A gain on average must not be paid for by one kind of sensor or fault.
 fn slices(
     what: &str,
-    rival: &str,
+    reference: &str,
     candidate: &BTreeMap<String, Share>,
     other: &BTreeMap<String, Share>,
     policy: &GatePolicy,
@@ -164,7 +179,7 @@ fn slices(
         let loss = before.ratio() - share.ratio();
         if share.all >= policy.slice_events_min && loss > policy.slice_loss_max {
             reasons.push(format!(
-                "{what} {slice}: recall {:.2} against {:.2} of the {rival}, on {} events",
+                "{what} {slice}: recall {:.2} against {:.2} of the {reference}, on {} events",
                 share.ratio(),
                 before.ratio(),
                 share.all

@@ -1,23 +1,6 @@
 //! Whether one home alone carries a promotion: the candidate trained again without each of those that weigh most.
 
-use serde::{Deserialize, Serialize};
-
-use super::bootstrap::Interval;
-use super::gate::{GateReport, GateVerdict};
-
-/// What a candidate owes one home: leave-one-out influence (Cook 1977), with homes for observations and held-out recall
-/// for the figure.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Influence {
-    /// The home.
-    pub home: String,
-    /// Its share of the weight of all answers that were learnt from.
-    pub weight_share: f64,
-    /// Strict recall of the candidate minus that of the same training without the home, on homes held out.
-    pub recall: Interval,
-    /// What the gate would say of the training without the home; nothing when it would let it through.
-    pub held_without: Vec<String>,
-}
+use super::gate::{GateReport, GateVerdict, Influence};
 
 impl GateReport {
     /// Holds what the gate would let through, if it would not without the answers of any one of these homes.
@@ -40,7 +23,7 @@ impl GateReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate::{Evaluation, GatePolicy, judge};
+    use crate::evaluate::{Evaluation, GatePolicy, Interval, judge};
     use crate::fixtures::evaluation::{events, made_up};
 
     /// Six homes of ten events each, of which so many are found.

@@ -1,7 +1,7 @@
 //! A home as it is lived with: from the hour of installation, in the form that a recorder keeps, through the deployed detector.
 //!
-//! The clean recording is told to [`HomeDetector`] row by row, as a live agent would hear it, with nothing learnt before. Each fault is
-//! then tried **alone**: the detector is copied at the fault's first second, and the copy hears the faulty entity's readings instead
+//! The clean recording is given to [`HomeDetector`] row by row, as a live agent would receive it, with nothing learnt before. Each fault is
+//! then tried **alone**: the detector is copied at the fault's first second, and the copy receives the faulty entity's readings instead
 //! of the clean ones until some hours after the fault. So no fault hides in another's shadow, and none changes what the home has
 //! learnt before the next.
 
@@ -14,17 +14,16 @@ mod summary;
 
 use std::sync::Arc;
 
+use hearthwatch_detector::alarm::{Alarm, AlarmEvent};
+use hearthwatch_detector::detector::{AlarmMode, DetectorConfig, HomeDetector, Model};
+use hearthwatch_detector::finding::AnomalyKind;
+use hearthwatch_detector::grid::{STEP_SECONDS, step_of};
+use hearthwatch_detector::reading::Reading;
 use jiff::tz::TimeZone;
 
 use crate::dataset::{Label, LabelOrigin, RecordedHome};
 use crate::evaluate::outcome::Share;
 use crate::inject::{Family, InjectionPlan, inject};
-use hearthwatch_detector::alarm::{Alarm, AlarmEvent};
-use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, Voice};
-use hearthwatch_detector::features::AnomalyKind;
-use hearthwatch_detector::grid::{STEP_SECONDS, step_of};
-use hearthwatch_detector::reading::Reading;
-
 pub use equal_alarms::{EqualAlarms, HomeCopies, at_equal_alarms, settled_rate};
 pub use outages::with_outages;
 pub use paired::paired;
@@ -47,7 +46,7 @@ pub struct LivedPlan {
     pub seeds: Vec<u64>,
     /// Faults of each entity in a week and seed.
     pub faults_per_entity_week: f64,
-    /// Kinds of faults.
+    /// Which faults are put in; each needs entities of a class that it fits.
     pub families: Vec<Family>,
     /// Whether the whole home is away now and then ([`with_outages`]).
     pub outages: bool,
@@ -60,7 +59,7 @@ pub struct LivedPlan {
 pub struct FalseAlarm {
     /// Days since installation.
     pub day: f64,
-    /// Home Assistant's id.
+    /// As `domain.object_id`.
     pub entity_id: String,
     /// In what way it was called unusual.
     pub kind: AnomalyKind,
@@ -68,12 +67,12 @@ pub struct FalseAlarm {
     pub reason: String,
 }
 
-/// One fault.
+/// One fault that was put in by itself, and what the detector made of it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct FaultTried {
-    /// Its kind.
+pub struct FaultOutcome {
+    /// [`Family::as_str`](crate::inject::Family::as_str).
     pub family: String,
-    /// The entity's class.
+    /// [`DeviceClass::as_str`](hearthwatch_detector::class::DeviceClass::as_str) of the entity.
     pub class: String,
     /// Home Assistant's id of the entity.
     pub entity_id: String,
@@ -93,14 +92,14 @@ pub struct FaultTried {
 /// What one home went through.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct LivedHome {
-    /// Set and name.
+    /// As `set/name` ([`RecordedHome::full_name`]).
     pub home: String,
     /// Weeks from installation to the recording's end.
     pub weeks: f64,
     /// Alarms outside of the recording's own labelled faults.
     pub false_alarms: Vec<FalseAlarm>,
     /// The faults that were tried.
-    pub faults: Vec<FaultTried>,
+    pub faults: Vec<FaultOutcome>,
     /// The faults tried all together.
     pub dense: Share,
     /// Those of them of values that change: neither silence nor standing still.
@@ -122,18 +121,18 @@ pub fn live_through(home: &RecordedHome, model: &Arc<Model>, plan: &LivedPlan) -
 
     let mut run = Run::new(&clean, model, plan.budget_per_week);
     let mut lived = LivedHome { weeks: (last - first) as f64 / (7.0 * DAY_SECONDS as f64), ..LivedHome::empty(home) };
-    let mut tried: Vec<(FaultTried, Branch, Vec<Alarm>)> = Vec::new();
+    let mut run_faults: Vec<(FaultOutcome, Branch, Vec<Alarm>)> = Vec::new();
     let mut branches = branches.into_iter().peekable();
     let mut raised = Vec::new();
     let mut place = 0;
     let mut end = step_of(first);
     while end <= last {
         while let Some(branch) = branches.next_if(|branch| branch.from < end) {
-            let (fault, alarms) = run.clone().try_fault(&clean, place, &branch);
-            tried.push((fault, branch, alarms));
+            let (fault, alarms) = run.clone().run_fault(&clean, place, &branch);
+            run_faults.push((fault, branch, alarms));
         }
         while let Some(reading) = clean.readings.get(place).filter(|reading| reading.at <= end) {
-            raised.extend(run.hear(reading));
+            raised.extend(run.observe(reading));
             place += 1;
         }
         raised.extend(run.close(end));
@@ -158,7 +157,7 @@ pub fn live_through(home: &RecordedHome, model: &Arc<Model>, plan: &LivedPlan) -
             });
         }
     }
-    for (mut fault, branch, alarms) in tried {
+    for (mut fault, branch, alarms) in run_faults {
         let found = alarms.iter().find(|alarm| !is_inherited(alarm, &raised));
         if let Some(alarm) = found {
             lived.note_sentence(alarm);
@@ -181,13 +180,13 @@ fn is_about_change(family: &str) -> bool {
     ![Family::Missing, Family::Stuck].iter().any(|still| still.as_str() == family)
 }
 
-/// The home in the form in which it is heard, and one copy a seed with faults in it. Empty recordings have no copies.
+/// The home in the form in which it is observed, and one copy a seed with faults in it. Empty recordings have no copies.
 fn clean_and_faulty(home: &RecordedHome, plan: &LivedPlan) -> (RecordedHome, Vec<RecordedHome>) {
-    let heard = |home: &RecordedHome| {
+    let recorded = |home: &RecordedHome| {
         let kept = recorder_form(home);
         if plan.outages { with_outages(&kept) } else { kept }
     };
-    let clean = heard(home);
+    let clean = recorded(home);
     let Some((first, _)) = clean.span() else { return (clean, Vec::new()) };
     let with_faults = |seed: &u64| {
         let injection = InjectionPlan {
@@ -195,7 +194,7 @@ fn clean_and_faulty(home: &RecordedHome, plan: &LivedPlan) -> (RecordedHome, Vec
             events_per_entity_week: plan.faults_per_entity_week,
             families: plan.families.clone(),
         };
-        heard(&inject(home, &injection, first + SETTLED_SECONDS))
+        recorded(&inject(home, &injection, first + SETTLED_SECONDS))
     };
     let faulty = plan.seeds.iter().map(with_faults).collect();
     (clean, faulty)
@@ -228,7 +227,7 @@ impl LivedHome {
         let mut end = step_of(first);
         while end <= last {
             while let Some(reading) = readings.next_if(|reading| reading.at <= end) {
-                alarms.extend(run.hear(reading));
+                alarms.extend(run.observe(reading));
             }
             alarms.extend(run.close(end));
             end += STEP_SECONDS;
@@ -319,22 +318,22 @@ impl Run {
         Self { detector }
     }
 
-    fn hear(&mut self, reading: &Reading) -> Vec<Alarm> {
+    fn observe(&mut self, reading: &Reading) -> Vec<Alarm> {
         raised(self.detector.observe(reading))
     }
 
     fn close(&mut self, end: i64) -> Vec<Alarm> {
-        raised(self.detector.close_step(end, Voice::Live).events)
+        raised(self.detector.close_step(end, AlarmMode::Raise).events)
     }
 
     /// Goes on from `place` in the clean readings with the fault's in the place of its entities'; gives the alarms of these, and what is
     /// known of the fault without looking at the clean recording's own.
-    fn try_fault(mut self, clean: &RecordedHome, place: usize, branch: &Branch) -> (FaultTried, Vec<Alarm>) {
+    fn run_fault(mut self, clean: &RecordedHome, place: usize, branch: &Branch) -> (FaultOutcome, Vec<Alarm>) {
         let withheld_before = self.detector.withheld().len();
         let mut others =
             clean.readings[place..].iter().filter(|reading| !branch.entities.contains(&reading.entity)).peekable();
         let mut own = branch.readings.iter().peekable();
-        // What the entities said between the last step and the fault is heard as it was.
+        // What the entities said between the last step and the fault is replayed as it was.
         let mut lead = clean.readings[place..]
             .iter()
             .take_while(|reading| reading.at < branch.from)
@@ -345,13 +344,13 @@ impl Run {
         while end <= branch.until + STEP_SECONDS {
             let mut events = Vec::new();
             while let Some(reading) = lead.next_if(|reading| reading.at <= end) {
-                events.extend(self.hear(reading));
+                events.extend(self.observe(reading));
             }
             while let Some(reading) = others.next_if(|reading| reading.at <= end) {
-                events.extend(self.hear(reading));
+                events.extend(self.observe(reading));
             }
             while let Some(reading) = own.next_if(|reading| reading.at <= end) {
-                events.extend(self.hear(reading));
+                events.extend(self.observe(reading));
             }
             events.extend(self.close(end));
             alarms.extend(events.into_iter().filter(|alarm| branch.covers(alarm.entity, alarm.raised_at)));
@@ -360,7 +359,7 @@ impl Run {
         let held = |entity: u32| branch.entities.contains(&entity);
         let withheld =
             self.detector.withheld().get(withheld_before..).is_some_and(|new| new.iter().any(|one| held(one.entity)));
-        let fault = FaultTried {
+        let fault = FaultOutcome {
             family: branch.family.clone(),
             class: branch.class.clone(),
             entity_id: branch.entities.first().map_or_else(String::new, |entity| {
@@ -405,7 +404,7 @@ mod tests {
     #[test]
     fn a_fault_changes_nothing_of_the_clean_life_of_the_home() {
         let home = made_home(1, 35);
-        let model = Arc::new(Model::routine());
+        let model = Arc::new(Model::baseline());
         let with = live_through(&home, &model, &plan());
         let without = live_through(&home, &model, &LivedPlan { seeds: Vec::new(), ..plan() });
         assert!(!with.faults.is_empty());
@@ -415,7 +414,7 @@ mod tests {
 
     #[test]
     fn no_sentence_claims_that_a_usual_value_is_unusual() {
-        let lived = live_through(&made_home(2, 35), &Arc::new(Model::routine()), &plan());
+        let lived = live_through(&made_home(2, 35), &Arc::new(Model::baseline()), &plan());
         assert!(lived.sentences > 0);
         assert_eq!(lived.inside_own_band, 0);
     }

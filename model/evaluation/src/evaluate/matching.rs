@@ -1,9 +1,10 @@
 //! Alarms against labels: pure.
 
-use super::outcome::{EventResult, HomeResult};
-use crate::dataset::Label;
 use hearthwatch_detector::alarm::Alarm;
 use hearthwatch_detector::reading::EntityInfo;
+
+use super::outcome::{EventResult, HomeResult};
+use crate::dataset::Label;
 
 /// Seconds in a week.
 const WEEK_SECONDS: f64 = 604_800.0;
@@ -11,13 +12,13 @@ const WEEK_SECONDS: f64 = 604_800.0;
 /// What of a home the judgement needs besides labels and alarms.
 #[derive(Debug, Clone, Copy)]
 pub struct Outline<'a> {
-    /// Set and name.
+    /// As `set/name` ([`RecordedHome::full_name`]).
     pub home: &'a str,
-    /// By index.
+    /// By the index that labels and alarms name them by.
     pub entities: &'a [EntityInfo],
     /// Judged from here on, Unix seconds.
     pub from: i64,
-    /// The recording's end.
+    /// Unix seconds; what is raised later does not count.
     pub until: i64,
 }
 
@@ -69,7 +70,7 @@ mod tests {
     use crate::dataset::LabelOrigin;
     use hearthwatch_detector::alarm::Severity;
     use hearthwatch_detector::class::DeviceClass;
-    use hearthwatch_detector::features::AnomalyKind;
+    use hearthwatch_detector::finding::AnomalyKind;
 
     fn alarm(raised_at: i64) -> Alarm {
         Alarm {

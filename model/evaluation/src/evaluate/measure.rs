@@ -1,24 +1,24 @@
-//! One fold of a protocol: every entrant on the same homes with the same faults.
+//! One fold of a protocol: every method on the same homes with the same faults.
 
+use hearthwatch_detector::alarm::Calibration;
 use serde::{Deserialize, Serialize};
 
 use super::calibrate::{Record, calibrate};
 use super::decide::{HomeRun, Judged, decide_home, margins};
-use super::entrant::{Detector, EntityScores, Entrant, Lesson, NotReady, Span};
 use super::episodes::episodes;
 use super::fan_out::fan_out;
+use super::method::{Detector, EntityScores, Method, NotReady, TrainingSplit};
 use super::metrics::auc_pr::auc_pr;
 use super::metrics::messages::messages;
 use super::metrics::strict_recall::delay_of;
 use super::metrics::vus_pr::vus_pr;
 use super::outcome::Share;
-use super::protocol::{Fold, Protocol, Role};
+use super::protocol::{Fold, Protocol, Role, Span};
 use super::replay::near_faults;
-use super::scores::routine_scores;
+use super::scores::baseline_scores;
 use super::trace::HomeTrace;
 use crate::dataset::{Label, LabelOrigin, RecordedHome};
 use crate::inject::{InjectionPlan, inject};
-use hearthwatch_detector::alarm::Calibration;
 
 /// Halvings of the search for an oracle threshold: finer than any two scores differ that matter.
 const ORACLE_STEPS: usize = 24;
@@ -31,7 +31,7 @@ pub struct BenchEvent {
     pub entity: u32,
     /// Device class of the entity.
     pub class: String,
-    /// The fault's family.
+    /// [`Family::as_str`](crate::inject::Family::as_str) of the fault.
     pub family: String,
     /// Whether nothing was trained against the family in this fold.
     pub left_out: bool,
@@ -48,14 +48,14 @@ pub struct BenchEvent {
 pub struct SeriesFigure {
     /// Index of the entity in its home.
     pub entity: u32,
-    /// The figure.
+    /// In [0, 1].
     pub value: f64,
 }
 
 /// One home under one detector.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HomeRecord {
-    /// Set and name.
+    /// As `set/name` ([`RecordedHome::full_name`](crate::dataset::RecordedHome::full_name)).
     pub home: String,
     /// The fold that it was tested in.
     pub fold: usize,
@@ -84,9 +84,9 @@ pub struct HomeRecord {
 /// How far a run has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BenchProgress {
-    /// The fold.
+    /// Its number, from 0.
     pub fold: usize,
-    /// What is being done: an entrant's name, or the preparation.
+    /// What is being done: a method's name, or the preparation.
     pub what: String,
 }
 
@@ -96,25 +96,25 @@ struct Twin {
     faulty: Vec<HomeTrace>,
 }
 
-/// What stays the same for all entrants of a fold.
+/// What stays the same for all methods of a fold.
 struct Stage<'a> {
     protocol: &'a Protocol,
     fold: &'a Fold,
     calibrate: Vec<HomeTrace>,
     twins: Vec<Twin>,
-    routine: Calibration,
+    baseline: Calibration,
     threads: usize,
 }
 
-/// Measures every entrant on one fold: records by entrant, then training seed, then home.
+/// Measures every method on one fold: records by method, then training seed, then home.
 ///
 /// # Errors
-/// [`NotReady`] when an entrant could not be prepared.
+/// [`NotReady`] when a method could not be prepared.
 pub fn measure(
     protocol: &Protocol,
     fold: &Fold,
     homes: &[RecordedHome],
-    entrants: &[&dyn Entrant],
+    methods: &[&dyn Method],
     threads: usize,
     progress: &mut dyn FnMut(BenchProgress),
 ) -> Result<Vec<Vec<HomeRecord>>, NotReady> {
@@ -125,19 +125,19 @@ pub fn measure(
     let calibrate_traces =
         fan_out(&calibration_spans, threads, |span| HomeTrace::extract(&span.home, span.from), |_| {});
     let twins = fan_out(&test, threads, |span| twin(span, protocol), |_| {});
-    let routine_of: Vec<Vec<Vec<f32>>> = calibrate_traces.iter().map(routine_scores).collect();
-    let routine = calibrate(&records(&calibrate_traces, &routine_of), None);
-    let stage = Stage { protocol, fold, calibrate: calibrate_traces, twins, routine, threads };
-    entrants
+    let baseline_of: Vec<Vec<Vec<f32>>> = calibrate_traces.iter().map(baseline_scores).collect();
+    let baseline = calibrate(&records(&calibrate_traces, &baseline_of), None);
+    let stage = Stage { protocol, fold, calibrate: calibrate_traces, twins, baseline, threads };
+    methods
         .iter()
-        .map(|entrant| {
+        .map(|method| {
             let mut all = Vec::new();
-            for seed in entrant.seeds() {
-                tell(entrant.name());
+            for seed in method.seeds() {
+                tell(method.name());
                 let families =
                     protocol.families.iter().copied().filter(|family| !fold.left_out.contains(family)).collect();
-                let lesson = Lesson { fold, train: &train, calibrate: &calibration_spans, families, seed };
-                all.extend(stage.run(&*entrant.prepare(&lesson)?, seed));
+                let split = TrainingSplit { fold, train: &train, calibrate: &calibration_spans, families, seed };
+                all.extend(stage.run(&*method.prepare(&split)?, seed));
             }
             Ok(all)
         })
@@ -176,8 +176,8 @@ struct Measured {
 impl Stage<'_> {
     fn run(&self, detector: &dyn Detector, training_seed: u64) -> Vec<HomeRecord> {
         let scores = fan_out(&self.calibrate, self.threads, |home| scores_of(detector, home), |_| {});
-        let routine = detector.beside_routine().then_some(&self.routine);
-        let calibration = calibrate(&records(&self.calibrate, &scores), routine);
+        let baseline = detector.beside_baseline().then_some(&self.baseline);
+        let calibration = calibrate(&records(&self.calibrate, &scores), baseline);
         let mut measured = fan_out(
             &self.twins,
             self.threads,
@@ -205,10 +205,10 @@ impl Stage<'_> {
         let within_band = within_band(clean, &words);
         let clean_scores: Vec<Vec<f32>> = words.into_iter().map(|one| one.scores).collect();
         let faulty_scores: Vec<Vec<Vec<f32>>> = twin.faulty.iter().map(|copy| scores_of(detector, copy)).collect();
-        let routine = detector.beside_routine().then_some(&self.routine);
-        let tries = detector.tries(clean);
-        let tries = tries.as_deref();
-        let judged = |scores| Judged { scores: Some(scores), calibration, routine, tries };
+        let baseline = detector.beside_baseline().then_some(&self.baseline);
+        let fault_checks = detector.fault_checks(clean);
+        let fault_checks = fault_checks.as_deref();
+        let judged = |scores| Judged { scores: Some(scores), calibration, baseline, fault_checks };
         let mut record = HomeRecord {
             home: clean.home.clone(),
             fold: self.fold.number,
@@ -273,7 +273,7 @@ impl Stage<'_> {
             let steps: Vec<usize> = (0..margins.len()).filter(|index| copy.at(*index) > copy.from).collect();
             let labels: Vec<bool> =
                 steps.iter().map(|index| of_entity.iter().any(|label| covers(label, copy.at(*index)))).collect();
-            // No word is the calmest word there is.
+            // No score is the lowest score there is.
             let scores: Vec<f32> = steps.iter().map(|index| margins[*index].max(f32::MIN)).collect();
             let entity = entity as u32;
             if let Some(value) = vus_pr(&labels, &scores, self.protocol.surface) {

@@ -44,9 +44,9 @@ pub struct Evaluation {
 /// So many of so many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Share {
-    /// Events found.
+    /// At most `all`.
     pub found: u32,
-    /// Events there were.
+    /// Of how many; 0 where there were none, and the ratio is then 0.
     pub all: u32,
 }
 
@@ -66,7 +66,7 @@ impl Share {
 /// The figures of an evaluation.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Summary {
-    /// Homes judged.
+    /// Test homes, each counted once however many faulty copies it had.
     pub homes: usize,
     /// Home-weeks of the clean twins.
     pub home_weeks: f64,

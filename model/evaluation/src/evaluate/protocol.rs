@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use hearthwatch_detector::grid::HISTORY_DAYS;
 use serde::{Deserialize, Serialize};
 
-use super::entrant::Span;
 use super::metrics::vus_pr::Surface;
 use crate::dataset::RecordedHome;
 use crate::inject::Family;
-use hearthwatch_detector::grid::HISTORY_DAYS;
 
 const DAY_SECONDS: i64 = 86_400;
 
@@ -35,7 +34,7 @@ pub enum Role {
     Train,
     /// Training is stopped and thresholds are set on it.
     Calibrate,
-    /// It is measured.
+    /// Measured on it; nothing is chosen by it.
     Test,
 }
 
@@ -46,7 +45,7 @@ pub enum Roles {
     /// As many folds as parts: part *k* tests, part *k* + 1 calibrates, the others train. Every home is tested once. Train
     /// and calibrate end at the cut, test begins there.
     Rotation {
-        /// Number of parts.
+        /// At least 3: one tests, one calibrates, the rest trains.
         parts: usize,
         /// The cut, as a share of the set's whole time.
         cut: f64,
@@ -65,7 +64,7 @@ pub enum Roles {
     },
 }
 
-/// A set's rules.
+/// How the homes of one set are used; fixed before anything is measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SetRules {
     /// The name it is asked for by.
@@ -87,9 +86,9 @@ pub struct SetRules {
 /// One home in one fold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HomeRole {
-    /// Set and name.
+    /// As `set/name` ([`RecordedHome::full_name`]).
     pub home: String,
-    /// What for.
+    /// A home may have several roles only under [`Roles::OwnPast`], at different times.
     pub role: Role,
     /// Readings before this are not looked at, Unix seconds.
     pub begin: i64,
@@ -106,14 +105,23 @@ pub struct Fold {
     pub number: usize,
     /// Families that nothing may be trained against in this fold.
     pub left_out: Vec<Family>,
-    /// The homes.
+    /// By role, then by name.
     pub homes: Vec<HomeRole>,
+}
+
+/// A recording with the moment from which on it may be used; what comes before is warm-up.
+#[derive(Debug, Clone)]
+pub struct Span {
+    /// Cut to warm-up and use.
+    pub home: RecordedHome,
+    /// Unix seconds.
+    pub from: i64,
 }
 
 /// Everything that decides a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Protocol {
-    /// The set's rules.
+    /// What the folds were made by.
     pub rules: SetRules,
     /// Seeds of the injector: each makes a faulty copy of every test home.
     pub injection_seeds: Vec<u64>,
@@ -127,7 +135,7 @@ pub struct Protocol {
     pub coverage: f64,
     /// Bootstrap resamples of homes (of entities where a set has one home).
     pub resamples: usize,
-    /// The folds.
+    /// As many as [`Roles`] asks for.
     pub folds: Vec<Fold>,
     /// Homes that were too short for their role, by name.
     pub too_short: Vec<String>,

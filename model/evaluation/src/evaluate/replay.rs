@@ -1,38 +1,39 @@
 //! Models tried on traces: the deployed decision on scores that are computed once.
 
-use super::decide::{HomeRun, Judged, Twin, decide_home};
-use super::fan_out::fan_out;
-use super::matching::{Outline, compare};
-use super::outcome::{Evaluation, HomeResult};
-use super::scores::{blended, tried};
-use super::trace::{HomePair, HomeTrace};
-use crate::dataset::{Label, LabelOrigin};
 use hearthwatch_detector::alarm::{Blend, Calibration, MERGE_SECONDS, QUIET_SECONDS};
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_detector::network::Scorer;
 
-/// What is tried.
+use super::decide::{HomeRun, Judged, Twin, decide_home};
+use super::fan_out::fan_out;
+use super::matching::{Outline, compare};
+use super::outcome::{Evaluation, HomeResult};
+use super::scores::{blended, score_fault_checks};
+use super::trace::{HomePair, HomeTrace};
+use crate::dataset::{Label, LabelOrigin};
+
+/// What decides on a trace, by its own thresholds.
 #[derive(Debug, Clone, Copy)]
 pub enum Contender<'a> {
     /// The baseline detector with these thresholds.
-    Routine(&'a Calibration),
-    /// The network, with the baseline detector where the network has no word.
+    Baseline(&'a Calibration),
+    /// The network, with the baseline detector where the network has no score.
     Network {
-        /// The network.
+        /// On whichever device it was opened; results differ by rounding alone.
         scorer: &'a Scorer,
         /// Thresholds of its score.
         calibration: &'a Calibration,
-        /// How the routine score joins the logit.
+        /// How the baseline score joins the logit.
         blend: &'a Blend,
-        /// Thresholds of the routine score.
-        routine: &'a Calibration,
+        /// Thresholds of the baseline score.
+        baseline: &'a Calibration,
     },
 }
 
 /// Runs a contender over every pair at a budget of alarms a week and home, on a few threads; `done` counts homes.
 ///
 /// The home's slow offset follows the alarms of the clean twin, and the faulty copy is judged under the same offsets: how
-/// many faults were injected must not change what the home is deaf to.
+/// many faults were injected must not change which faults the home misses.
 #[must_use]
 pub fn replay(
     pairs: &[HomePair],
@@ -81,20 +82,20 @@ const SWALLOW_SECONDS: i64 = MERGE_SECONDS + QUIET_SECONDS;
 /// judged.
 fn run(home: &HomeTrace, contender: Contender<'_>, budget_per_week: f64, twin: Option<Twin<'_>>) -> HomeRun {
     let near = twin.map(|_| near_faults(home));
-    let (scores, calibration, routine) = match contender {
-        Contender::Routine(routine) => (None, routine, routine),
-        Contender::Network { scorer, calibration, blend, routine } => {
-            (Some(blended(scorer, blend, home, near.as_deref())), calibration, routine)
+    let (scores, calibration, baseline) = match contender {
+        Contender::Baseline(baseline) => (None, baseline, baseline),
+        Contender::Network { scorer, calibration, blend, baseline } => {
+            (Some(blended(scorer, blend, home, near.as_deref())), calibration, baseline)
         }
     };
-    let tries = match contender {
-        Contender::Routine(_) => None,
-        // A faulty copy follows what its clean twin's tries showed.
+    let fault_checks = match contender {
+        Contender::Baseline(_) => None,
+        // A faulty copy follows what its clean twin's fault checks showed.
         Contender::Network { .. } if twin.is_some() => Some(Vec::new()),
-        Contender::Network { scorer, blend, .. } => Some(tried(scorer, blend, home)),
+        Contender::Network { scorer, blend, .. } => Some(score_fault_checks(scorer, blend, home)),
     };
-    let (scores, tries) = (scores.as_deref(), tries.as_deref());
-    let judged = Judged { scores, calibration, routine: Some(routine), tries };
+    let (scores, fault_checks) = (scores.as_deref(), fault_checks.as_deref());
+    let judged = Judged { scores, calibration, baseline: Some(baseline), fault_checks };
     decide_home(home, &judged, budget_per_week, twin, near.as_deref())
 }
 

@@ -13,7 +13,7 @@ use super::outcome::Share;
 pub fn table(report: &BenchReport, reference: &str) -> String {
     let lines = report.lines(reference);
     let mut text = String::new();
-    let Some(first) = report.entrants.first() else { return "nothing was measured\n".to_owned() };
+    let Some(first) = report.methods.first() else { return "nothing was measured\n".to_owned() };
     let weeks: f64 = first.homes.iter().map(|home| home.weeks).sum();
     let mut names: Vec<&str> = first.homes.iter().map(|home| home.home.as_str()).collect();
     names.sort_unstable();
@@ -107,10 +107,10 @@ fn areas(text: &mut String, lines: &[Line]) {
     }
 }
 
-/// Deployed recall at the first budget by family, all entrants.
+/// Deployed recall at the first budget by family, all methods.
 fn families(text: &mut String, report: &BenchReport) {
     let mut names: BTreeMap<&str, ()> = BTreeMap::new();
-    let events = |place: usize| report.entrants[place].homes.iter().flat_map(|home| &home.events);
+    let events = |place: usize| report.methods[place].homes.iter().flat_map(|home| &home.events);
     events(0).for_each(|event| {
         names.insert(&event.family, ());
     });
@@ -120,8 +120,8 @@ fn families(text: &mut String, report: &BenchReport) {
         let _ = write!(text, " {family:>13}");
     });
     let _ = writeln!(text);
-    for (place, entrant) in report.entrants.iter().enumerate() {
-        let _ = write!(text, "{:<24}", entrant.name);
+    for (place, method) in report.methods.iter().enumerate() {
+        let _ = write!(text, "{:<24}", method.name);
         for family in names.keys() {
             let of_family = events(place).filter(|event| event.family == **family);
             let share: Share = strict_recall(of_family.map(|event| event.delay_s.first().is_some_and(Option::is_some)));
@@ -135,7 +135,7 @@ fn families(text: &mut String, report: &BenchReport) {
 /// budget is kept across the seasons.
 fn seasons(text: &mut String, report: &BenchReport) {
     const SPAN: i64 = 28 * 86_400;
-    let longest = report.entrants.iter().flat_map(|one| &one.homes).map(|home| home.weeks).fold(0.0, f64::max);
+    let longest = report.methods.iter().flat_map(|one| &one.homes).map(|home| home.weeks).fold(0.0, f64::max);
     let spans = (longest / 4.0).ceil() as i64;
     if spans < 2 {
         return;
@@ -143,12 +143,12 @@ fn seasons(text: &mut String, report: &BenchReport) {
     for (place, budget) in report.protocol.budgets.iter().enumerate() {
         let _ =
             writeln!(text, "\nfalse alarms a home-week by four weeks, budget {budget}; worst home in any four weeks");
-        for entrant in &report.entrants {
-            let _ = write!(text, "{:<24}", entrant.name);
+        for method in &report.methods {
+            let _ = write!(text, "{:<24}", method.name);
             let mut worst = 0.0_f64;
             for span in 0..spans {
                 let (mut count, mut weeks) = (0, 0.0);
-                for home in &entrant.homes {
+                for home in &method.homes {
                     let begin = home.from + span * SPAN;
                     let here =
                         home.false_alarms[place].iter().filter(|(at, _)| (begin..begin + SPAN).contains(at)).count();

@@ -2,20 +2,21 @@
 
 use std::ops::Range;
 
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::features::{FAULT_STEPS, FeatureExtractor};
+use hearthwatch_detector::finding::{AnomalyKind, BaselineScore};
+use hearthwatch_detector::grid::{DAY_STEPS, FEATURES, STEP_SECONDS, WINDOW_STEPS, step_of};
+use hearthwatch_detector::reading::EntityInfo;
 use jiff::tz::TimeZone;
 
 use crate::dataset::{Label, RecordedHome};
-use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::features::{AnomalyKind, FAULT_STEPS, FeatureExtractor, RoutineScore};
-use hearthwatch_detector::grid::{DAY_STEPS, FEATURES, STEP_SECONDS, WINDOW_STEPS, step_of};
-use hearthwatch_detector::reading::EntityInfo;
 
 /// One entity's steps from the home's first to its last; index `i` is the step that ends at `first + i * 600`.
 #[derive(Debug, Clone)]
 pub struct EntityTrace {
     /// Index in the home's entities.
     pub entity: u32,
-    /// What it measures.
+    /// Decides thresholds and, for networks, the class input.
     pub class: DeviceClass,
     /// End of step 0, Unix seconds.
     pub first: i64,
@@ -26,11 +27,11 @@ pub struct EntityTrace {
     /// The value in the unit that is shown; NaN where there is none.
     pub observed: Vec<f32>,
     /// The baseline detector's score.
-    pub routine: Vec<f32>,
-    /// What spoke loudest in it.
+    pub baseline: Vec<f32>,
+    /// What had the highest score in it.
     pub kind: Vec<AnomalyKind>,
     /// Small faults put into copies of the entity.
-    pub(crate) tries: Vec<Try>,
+    pub(crate) fault_checks: Vec<FaultCheck>,
     /// Feature rows from step [`Self::rows_from`] on, one after another.
     rows: Vec<f32>,
     /// The first step whose row is kept.
@@ -39,13 +40,13 @@ pub struct EntityTrace {
 
 /// A small fault put into a copy of an entity ([`FeatureExtractor::small_faults`]).
 #[derive(Debug, Clone)]
-pub(crate) struct Try {
+pub(crate) struct FaultCheck {
     /// The last step before the fault.
     pub(crate) step: usize,
     /// The newest `FAULT_STEPS * FEATURES` values of the window; what comes before them is the entity's own.
     rows: Vec<f32>,
-    /// The baseline detector's word at the fault's end.
-    pub(crate) routine: RoutineScore,
+    /// The baseline detector's judgement at the fault's end.
+    pub(crate) baseline: BaselineScore,
 }
 
 /// Steps before a trace is measured whose rows are kept.
@@ -54,7 +55,7 @@ const SEEN_STEPS: usize = 28 * DAY_STEPS + WINDOW_STEPS;
 /// One home's steps, and its labels.
 #[derive(Debug, Clone)]
 pub struct HomeTrace {
-    /// Set and name.
+    /// As `set/name` ([`RecordedHome::full_name`]).
     pub home: String,
     /// What was recorded.
     pub infos: Vec<EntityInfo>,
@@ -112,7 +113,7 @@ impl EntityTrace {
     }
 
     /// The window at the end of a small fault.
-    pub(crate) fn window_of(&self, one: &Try) -> Option<Vec<f32>> {
+    pub(crate) fn window_of(&self, one: &FaultCheck) -> Option<Vec<f32>> {
         let own = (WINDOW_STEPS - FAULT_STEPS) * FEATURES;
         let before = self.window(one.step)?;
         Some([&before[before.len() - own..], &one.rows].concat())
@@ -142,13 +143,13 @@ impl HomeTrace {
         Self::extracted(home, from, true)
     }
 
-    /// The same where small faults are not asked about: of a copy with faults in it, which follows its clean twin, and for rivals.
+    /// The same where small faults are not asked about: of a copy with faults in it, which follows its clean twin, and for reference methods.
     #[must_use]
     pub fn extract_copy(home: &RecordedHome, from: i64) -> Self {
         Self::extracted(home, from, false)
     }
 
-    fn extracted(home: &RecordedHome, from: i64, tries: bool) -> Self {
+    fn extracted(home: &RecordedHome, from: i64, fault_checks: bool) -> Self {
         let zone = TimeZone::get(&home.timezone).unwrap_or(TimeZone::UTC);
         let mut extractor = FeatureExtractor::new(zone);
         for info in &home.entities {
@@ -168,9 +169,9 @@ impl HomeTrace {
                 ready: Vec::with_capacity(steps),
                 asks: Vec::with_capacity(steps),
                 observed: Vec::with_capacity(steps),
-                routine: Vec::with_capacity(steps),
+                baseline: Vec::with_capacity(steps),
                 kind: Vec::with_capacity(steps),
-                tries: Vec::new(),
+                fault_checks: Vec::new(),
                 rows: Vec::with_capacity((steps - rows_from) * FEATURES),
                 rows_from,
             })
@@ -186,17 +187,17 @@ impl HomeTrace {
                 trace.ready.push(step.ready);
                 trace.asks.push(step.has_statistics && step.is_news);
                 trace.observed.push(step.observed.unwrap_or(f32::NAN));
-                trace.routine.push(step.routine.score);
-                trace.kind.push(step.routine.kind);
+                trace.baseline.push(step.baseline.score);
+                trace.kind.push(step.baseline.kind);
                 if index >= rows_from {
                     trace.rows.extend_from_slice(&step.features);
                 }
             }
-            for (place, trace) in entities.iter_mut().enumerate().filter(|_| tries && index >= rows_from) {
-                trace.tries.extend(extractor.small_faults(place).into_iter().map(|window| Try {
+            for (place, trace) in entities.iter_mut().enumerate().filter(|_| fault_checks && index >= rows_from) {
+                trace.fault_checks.extend(extractor.small_faults(place).into_iter().map(|window| FaultCheck {
                     step: index,
                     rows: window.values[(WINDOW_STEPS - FAULT_STEPS) * FEATURES..].to_vec(),
-                    routine: window.routine,
+                    baseline: window.baseline,
                 }));
             }
         }
@@ -225,23 +226,23 @@ impl HomeTrace {
 
 #[cfg(test)]
 impl HomeTrace {
-    /// A home of one entity that is always ready, with these routine scores from step 0 on, measured from its start.
-    pub(super) fn of_scores(class: DeviceClass, routine: &[f32]) -> Self {
+    /// A home of one entity that is always ready, with these baseline scores from step 0 on, measured from its start.
+    pub(super) fn of_scores(class: DeviceClass, baseline: &[f32]) -> Self {
         let info = EntityInfo { entity_id: "sensor.made".into(), class, unit: String::new() };
         let entity = EntityTrace {
             entity: 0,
             class,
             first: 0,
-            ready: vec![true; routine.len()],
-            asks: vec![true; routine.len()],
-            observed: vec![1.0; routine.len()],
-            routine: routine.to_vec(),
-            kind: vec![AnomalyKind::Level; routine.len()],
-            tries: Vec::new(),
+            ready: vec![true; baseline.len()],
+            asks: vec![true; baseline.len()],
+            observed: vec![1.0; baseline.len()],
+            baseline: baseline.to_vec(),
+            kind: vec![AnomalyKind::Level; baseline.len()],
+            fault_checks: Vec::new(),
             rows: Vec::new(),
-            rows_from: routine.len(),
+            rows_from: baseline.len(),
         };
-        let until = entity.at(routine.len().saturating_sub(1));
+        let until = entity.at(baseline.len().saturating_sub(1));
         Self {
             home: "tests/made".into(),
             infos: vec![info],
@@ -270,7 +271,7 @@ mod tests {
         for info in &home.entities {
             extractor.add_entity(info.clone());
         }
-        let mut tried = 0;
+        let mut checked = 0;
         for index in 0..trace.steps() {
             let end = trace.at(index);
             home.readings.iter().filter(|reading| reading.at == end).for_each(|reading| extractor.observe(reading));
@@ -279,14 +280,18 @@ mod tests {
                 assert_eq!(trace.entities[1].window(index).map(<[f32]>::to_vec), extractor.window(1));
             }
             for (number, entity) in trace.entities.iter().enumerate() {
-                let kept: Vec<Option<Vec<f32>>> =
-                    entity.tries.iter().filter(|one| one.step == index).map(|one| entity.window_of(one)).collect();
+                let kept: Vec<Option<Vec<f32>>> = entity
+                    .fault_checks
+                    .iter()
+                    .filter(|one| one.step == index)
+                    .map(|one| entity.window_of(one))
+                    .collect();
                 let faults = extractor.small_faults(number);
-                tried += faults.len();
+                checked += faults.len();
                 assert_eq!(kept, faults.into_iter().map(|fault| Some(fault.values)).collect::<Vec<_>>());
             }
         }
-        assert!(tried > 0, "each entity has its turn within four days");
+        assert!(checked > 0, "each entity has its turn within four days");
         assert_eq!(trace.entities[0].window(10), None, "rows before the warm-up's last window are not kept");
     }
 }

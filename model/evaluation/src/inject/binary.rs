@@ -1,12 +1,12 @@
 //! Faults of on/off entities.
 
+use hearthwatch_detector::reading::Value;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::Series;
 use super::family::Family;
 use super::schedule::Slot;
-use hearthwatch_detector::reading::Value;
 
 /// Changes within the slot that the healthy entity must have had before "no change" is a fault.
 const HIDDEN_CHANGES_MIN: usize = 4;

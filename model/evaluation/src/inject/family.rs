@@ -2,10 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use serde::{Deserialize, Serialize};
-
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::rules::production;
+use serde::{Deserialize, Serialize};
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,12 +1,13 @@
 //! Faults that more than one entity shows: an open window moves temperature and humidity, swapped sensors are two.
 
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::reading::Value;
+
 use super::family::is_outdoor;
 use super::scale::numbers_of;
 use super::schedule::{PEACE_SECONDS, Slot};
 use super::{Family, Scale, Series, label, number, outdoors, scale_of};
 use crate::dataset::{Label, RecordedHome};
-use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::reading::Value;
 
 /// Time constant of a room's humidity towards the weather's, seconds: air changes faster than walls cool.
 const HUMIDITY_SECONDS: f64 = 2700.0;

@@ -1,5 +1,6 @@
 //! Faults of meters that only count up: what is added stays on the counter.
 
+use hearthwatch_detector::reading::Value;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -8,7 +9,6 @@ use super::family::Family;
 use super::rhythm::Rhythm;
 use super::scale::Scale;
 use super::schedule::Slot;
-use hearthwatch_detector::reading::Value;
 
 /// Writes the slot's fault; says whether it changed anything.
 /// `litre` is one litre in the meter's unit; none where its unit is not known.

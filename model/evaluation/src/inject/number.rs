@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use hearthwatch_detector::class::DeviceClass;
+use hearthwatch_detector::grid::STEP_SECONDS;
+use hearthwatch_detector::reading::Value;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -10,9 +13,6 @@ use super::family::Family;
 use super::rhythm::Rhythm;
 use super::scale::Scale;
 use super::schedule::Slot;
-use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::grid::STEP_SECONDS;
-use hearthwatch_detector::reading::Value;
 
 /// Mean change over the fault, in residual scales, below which nothing was really wrong and no label is due.
 const VISIBLE_SCALES: f64 = 0.5;

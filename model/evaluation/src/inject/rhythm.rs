@@ -1,9 +1,8 @@
 //! On for a while, off for a while, by the clock.
 
+use hearthwatch_detector::grid::STEP_SECONDS;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-
-use hearthwatch_detector::grid::STEP_SECONDS;
 
 /// A load's comings and goings.
 #[derive(Debug, Clone, Copy, PartialEq)]

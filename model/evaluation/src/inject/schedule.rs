@@ -1,11 +1,11 @@
 //! When each fault starts and ends, of which family it is, and whether its edges are hard or soft.
 
+use hearthwatch_detector::grid::STEP_SECONDS;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::family::Family;
 use super::scale::Scale;
-use hearthwatch_detector::grid::STEP_SECONDS;
 
 /// Time between two faults of an entity, and around faults that are known already: a day, so that one does not hide
 /// in the other's shadow.

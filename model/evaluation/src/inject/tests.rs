@@ -1,8 +1,9 @@
 //! What injected copies promise.
 
-use super::*;
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::reading::EntityInfo;
+
+use super::*;
 
 const DAY: i64 = 86_400;
 

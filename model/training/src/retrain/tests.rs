@@ -1,14 +1,15 @@
 //! A whole run in small: repeatable to the byte, refusing what it cannot use.
 
-use super::*;
-use crate::RoutineThresholds;
-use crate::{DefencePolicy, HomeAnswer, defend};
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::network::WINDOW_VALUES;
 use hearthwatch_evaluation::dataset::RecordedHome;
 use hearthwatch_evaluation::evaluate::GateVerdict;
 use hearthwatch_evaluation::fixtures::evaluation::{events, made_up};
 use hearthwatch_evaluation::fixtures::home::made_home;
+
+use super::*;
+use crate::BaselineThresholds;
+use crate::{DefencePolicy, HomeAnswer, defend};
 
 fn corpus() -> Corpus {
     let homes =
@@ -28,7 +29,7 @@ fn config() -> RetrainConfig {
 }
 
 fn run(feedback: &[FeedbackExample], champion: Option<&[u8]>, config: &RetrainConfig) -> Candidate {
-    retrain(&corpus(), feedback, champion, config, &mut |_| {}).unwrap()
+    RetrainRequest::new(&corpus(), config).feedback(feedback).champion(champion).run(&mut |_| {}).unwrap()
 }
 
 fn example(anomalous: bool) -> FeedbackExample {
@@ -60,14 +61,14 @@ fn the_artifact_says_what_it_was_made_from() {
 
 #[test]
 fn the_baseline_detector_speaks_by_the_thresholds_that_homes_run_unless_they_are_to_be_set_anew() {
-    let routine = |candidate: &Candidate| Artifact::parse(&candidate.artifact).unwrap().routine_calibration().clone();
+    let baseline = |candidate: &Candidate| Artifact::parse(&candidate.artifact).unwrap().baseline_calibration().clone();
     let first = run(&[], None, &config());
-    assert_eq!(routine(&first), *hearthwatch_detector::detector::Model::routine().routine_calibration());
-    let fitted = RetrainConfig { routine_thresholds: RoutineThresholds::Fitted, ..config() };
+    assert_eq!(baseline(&first), *hearthwatch_detector::detector::Model::baseline().baseline_calibration());
+    let fitted = RetrainConfig { baseline_thresholds: BaselineThresholds::Fitted, ..config() };
     let fitted = run(&[], None, &fitted);
-    assert_ne!(routine(&fitted), routine(&first));
+    assert_ne!(baseline(&fitted), baseline(&first));
     let next = run(&[], Some(&fitted.artifact), &config());
-    assert_eq!(routine(&next), routine(&fitted), "those of the champion");
+    assert_eq!(baseline(&next), baseline(&fitted), "those of the champion");
 }
 
 #[test]
@@ -94,23 +95,25 @@ fn without_its_only_teacher_a_candidate_is_what_replay_alone_would_have_made() {
     let defended = defend(&[answer(true), answer(false)], &DefencePolicy::none());
     let left = defended.without_each(3).remove(0);
     assert_eq!((left.home.as_str(), left.weight_share, left.examples.len()), ("only", 1.0, 0));
-    let without = fine_tune(&prepared, &left.examples, &start, &config(), &mut |_| {}).unwrap();
-    let guarded =
-        retrain_guarded(&corpus(), &defended, Some(&champion.artifact), &config(), &mut NoCheckpoints, &mut |_| {});
-    let guarded = guarded.unwrap();
+    let config = config();
+    let alone = RetrainRequest::on_prepared(&prepared, &config).feedback(&left.examples);
+    let without = alone.fine_tune(&start, &mut |_| {}).unwrap();
+    let corpus = corpus();
+    let guarded = RetrainRequest::new(&corpus, &config).defended(&defended).champion(Some(&champion.artifact));
+    let guarded = guarded.run(&mut |_| {}).unwrap();
     let blend = Artifact::parse(&champion.artifact).unwrap().blend().clone();
-    let measured = measured_anew(&prepared, &without, &blend, &config()).unwrap();
+    let measured = measured_anew(&prepared, &without, &blend, &config).unwrap();
     assert_eq!(guarded.report.control, Some(measured.summary()));
     assert_eq!(guarded.report.influences, [], "what is held anyway is not trained again");
-    let found = influence(&left, &guarded.evaluation, &measured, &guarded.report, &config());
+    let found = influence(&left, &guarded.evaluation, &measured, &guarded.report, &config);
     assert_eq!((found.weight_share, found.held_without.is_empty()), (1.0, false));
 }
 
 #[test]
 fn what_the_gate_lets_through_is_measured_without_each_home_and_held_where_one_alone_carries_it() {
     let evaluation = |found| made_up(6.0, 1, vec![events("drift", "power", found, 10); 6]);
-    let (candidate, routine) = (evaluation(8), evaluation(5));
-    let gate = |found: &Evaluation| judge(found, &routine, None, None, &config().gate);
+    let (candidate, baseline) = (evaluation(8), evaluation(5));
+    let gate = |found: &Evaluation| judge(found, &baseline, None, None, &config().gate);
     let answer = |home: &str| HomeAnswer { home: home.to_owned(), example: example(true) };
     let without = defend(&[answer("a"), answer("b")], &DefencePolicy::none()).without_each(2);
     let weighed = |without_b: usize| {
@@ -151,7 +154,7 @@ fn a_run_that_was_cut_off_goes_on_to_the_very_same_artifact() {
     let config = RetrainConfig { epochs: 3, hard_share: 0.25, ..config() };
     let mut checkpoints = CutOff { saves: 1, kept: None };
     let mut resumable = |progress: &mut dyn FnMut(Progress)| {
-        retrain_resumable(&corpus(), &[], None, &config, &mut checkpoints, progress).unwrap()
+        RetrainRequest::new(&corpus(), &config).checkpoints(&mut checkpoints).run(progress).unwrap()
     };
     let whole = resumable(&mut |_| {});
     let mut first_epoch = None;
@@ -168,7 +171,7 @@ fn a_run_that_was_cut_off_goes_on_to_the_very_same_artifact() {
 fn a_checkpoint_of_another_configuration_is_not_gone_on_from() {
     let mut checkpoints = CutOff { saves: 9, kept: None };
     let mut with = |config: &RetrainConfig| {
-        retrain_resumable(&corpus(), &[], None, config, &mut checkpoints, &mut |_| {}).unwrap().artifact
+        RetrainRequest::new(&corpus(), config).checkpoints(&mut checkpoints).run(&mut |_| {}).unwrap().artifact
     };
     with(&config());
     let other = RetrainConfig { seed: 5, ..config() };
@@ -177,30 +180,32 @@ fn a_checkpoint_of_another_configuration_is_not_gone_on_from() {
 
 #[test]
 fn progress_is_told_in_order() {
-    let mut told = Vec::new();
-    retrain(&corpus(), &[], None, &config(), &mut |progress| told.push(progress)).unwrap();
-    assert_eq!(told.first(), Some(&Progress::Preparing { done: 1, total: 6 }));
-    assert!(told.iter().any(|step| matches!(step, Progress::Training { epoch: 1, epochs: 2, step: 8, steps: 8, .. })));
-    assert_eq!(told.last(), Some(&Progress::Evaluating { done: 1, total: 1 }));
+    let mut reported = Vec::new();
+    RetrainRequest::new(&corpus(), &config()).run(&mut |progress| reported.push(progress)).unwrap();
+    assert_eq!(reported.first(), Some(&Progress::Preparing { done: 1, total: 6 }));
+    assert!(
+        reported.iter().any(|step| matches!(step, Progress::Training { epoch: 1, epochs: 2, step: 8, steps: 8, .. }))
+    );
+    assert_eq!(reported.last(), Some(&Progress::Evaluating { done: 1, total: 1 }));
 }
 
 #[test]
 fn a_feedback_window_of_another_size_is_refused() {
     let bad = FeedbackExample { window: vec![0.0; 7], ..example(true) };
-    let error = retrain(&corpus(), &[bad], None, &config(), &mut |_| {}).unwrap_err();
+    let error = RetrainRequest::new(&corpus(), &config()).feedback(&[bad]).run(&mut |_| {}).unwrap_err();
     assert_eq!(error, TrainError::FeedbackShape { index: 0, length: 7, expected: WINDOW_VALUES });
 }
 
 #[test]
 fn a_corpus_of_recordings_shorter_than_the_warm_up_is_refused() {
     let short = Corpus { train: vec![made_home(1, 10)], ..corpus() };
-    let error = retrain(&short, &[], None, &config(), &mut |_| {}).unwrap_err();
+    let error = RetrainRequest::new(&short, &config()).run(&mut |_| {}).unwrap_err();
     assert_eq!(error, TrainError::NoHomes { part: "train", warm_up_days: 14 });
 }
 
 #[test]
 fn a_champion_that_is_no_artifact_is_refused() {
-    let error = retrain(&corpus(), &[], Some(b"nonsense"), &config(), &mut |_| {}).unwrap_err();
+    let error = RetrainRequest::new(&corpus(), &config()).champion(Some(b"nonsense")).run(&mut |_| {}).unwrap_err();
     assert!(
         matches!(error, TrainError::Artifact(hearthwatch_detector::network::ArtifactError::Structure(_))),
         "{error}"

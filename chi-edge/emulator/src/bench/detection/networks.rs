@@ -1,17 +1,17 @@
 //! The networks of the detection bench: the one that ships, others from files, and those that are trained in each fold.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use clap::Args;
 use hearthwatch_detector::detector::Model;
-use hearthwatch_detector::network::{Artifact, Form};
-use hearthwatch_evaluation::evaluate::{Blended, Detector, Entrant, Lesson, NotReady};
+use hearthwatch_detector::network::{ARCHITECTURE_NAME, Artifact};
+use hearthwatch_evaluation::evaluate::{Blended, Detector, Method, NotReady, TrainingSplit};
 use hearthwatch_training::{FoldTrainer, RetrainConfig};
 
 /// Networks beside the one that ships.
 #[derive(Debug, Args)]
-pub struct NetworkEntrants {
+pub struct NetworkMethods {
     /// Also measures artifacts: a name for the table, then one file for each training seed. May be given again.
     #[arg(long, value_name = "NAME=FILE,FILE")]
     weights: Vec<String>,
@@ -19,55 +19,28 @@ pub struct NetworkEntrants {
     /// that the fold leaves out. They never ship.
     #[arg(long, value_name = "SEEDS", default_value_t = 0)]
     trained: u64,
-    /// Forms of the networks that are trained: `patch-tree`, `cone`.
-    #[arg(long, value_delimiter = ',', value_name = "FORMS", default_value = "patch-tree", value_parser = form)]
-    forms: Vec<Form>,
-    /// The networks that are trained go on from the weights that ship instead of fresh ones (`patch-tree` only).
-    #[arg(long)]
-    from_shipped: bool,
-    /// A JSON file with those settings of the networks that are trained which differ from the longer recipe.
-    #[arg(long, value_name = "FILE")]
-    recipe: Option<PathBuf>,
 }
 
-impl NetworkEntrants {
-    /// The entrants asked for.
-    pub fn entrants(&self, threads: usize) -> anyhow::Result<Vec<Box<dyn Entrant>>> {
-        let mut entrants: Vec<Box<dyn Entrant>> = Vec::new();
+impl NetworkMethods {
+    /// The methods asked for.
+    pub fn methods(&self, threads: usize) -> anyhow::Result<Vec<Box<dyn Method>>> {
+        let mut methods: Vec<Box<dyn Method>> = Vec::new();
         for asked in &self.weights {
             let (name, files) = asked.split_once('=').context("--weights wants NAME=FILE,FILE")?;
             let artifacts = files.split(',').map(|file| artifact(Path::new(file))).collect::<anyhow::Result<_>>()?;
-            entrants.push(Box::new(Saved { name: format!("network, {name}"), artifacts }));
+            methods.push(Box::new(Saved { name: format!("network, {name}"), artifacts }));
         }
         if self.trained == 0 {
-            return Ok(entrants);
+            return Ok(methods);
         }
-        for form in &self.forms {
-            let config = RetrainConfig { form: *form, threads, ..self.recipe()? };
-            let trainer = |note: &str| -> anyhow::Result<FoldTrainer> {
-                let name = format!("{} trained here{note}", form.as_str());
-                let trainer = FoldTrainer::new(name, config.clone(), self.trained);
-                Ok(if self.from_shipped {
-                    trainer.starting_from(shipped_artifact()?.weights().clone())
-                } else {
-                    trainer
-                })
-            };
-            entrants.push(Box::new(trainer("")?.with_every_family()));
-            entrants.push(Box::new(trainer(", left out")?));
-        }
-        Ok(entrants)
-    }
-
-    fn recipe(&self) -> anyhow::Result<RetrainConfig> {
-        let longer = RetrainConfig::longer(1);
-        let Some(file) = &self.recipe else { return Ok(longer) };
-        let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-        let mut whole = serde_json::to_value(longer)?;
-        let changes: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(&text).with_context(|| file.display().to_string())?;
-        whole.as_object_mut().context("a configuration is an object")?.extend(changes);
-        serde_json::from_value(whole).with_context(|| file.display().to_string())
+        let config = RetrainConfig { threads, ..RetrainConfig::longer(1) };
+        let trainer = |note: &str| {
+            let name = format!("{ARCHITECTURE_NAME} trained here{note}");
+            FoldTrainer::new(name, config.clone(), self.trained)
+        };
+        methods.push(Box::new(trainer("").with_every_family()));
+        methods.push(Box::new(trainer(", left out")));
+        Ok(methods)
     }
 }
 
@@ -77,7 +50,7 @@ struct Saved {
     artifacts: Vec<Artifact>,
 }
 
-impl Entrant for Saved {
+impl Method for Saved {
     fn name(&self) -> &str {
         &self.name
     }
@@ -86,9 +59,9 @@ impl Entrant for Saved {
         (1..=self.artifacts.len() as u64).collect()
     }
 
-    fn prepare<'a>(&'a self, lesson: &Lesson<'_>) -> Result<Box<dyn Detector + 'a>, NotReady> {
-        let artifact = self.artifacts.get(lesson.seed as usize - 1);
-        let artifact = artifact.ok_or_else(|| NotReady(format!("{}: no file for seed {}", self.name, lesson.seed)))?;
+    fn prepare<'a>(&'a self, split: &TrainingSplit<'_>) -> Result<Box<dyn Detector + 'a>, NotReady> {
+        let artifact = self.artifacts.get(split.seed as usize - 1);
+        let artifact = artifact.ok_or_else(|| NotReady(format!("{}: no file for seed {}", self.name, split.seed)))?;
         Ok(Box::new(blended(artifact)))
     }
 }
@@ -97,12 +70,8 @@ impl Entrant for Saved {
 pub fn shipped() -> anyhow::Result<Blended> {
     match Model::shipped()? {
         Model::Network { scorer, blend, .. } => Ok(Blended { scorer: *scorer, blend }),
-        Model::Routine { .. } => anyhow::bail!("the model that ships is no network"),
+        Model::Baseline { .. } => anyhow::bail!("the model that ships is no network"),
     }
-}
-
-fn shipped_artifact() -> anyhow::Result<Artifact> {
-    artifact(Path::new("model/shipped/network.safetensors"))
 }
 
 fn artifact(file: &Path) -> anyhow::Result<Artifact> {
@@ -112,9 +81,4 @@ fn artifact(file: &Path) -> anyhow::Result<Artifact> {
 
 fn blended(artifact: &Artifact) -> Blended {
     Blended { scorer: artifact.scorer(), blend: artifact.blend().clone() }
-}
-
-fn form(name: &str) -> Result<Form, String> {
-    let known = Form::ALL.into_iter().find(|form| form.as_str() == name);
-    known.ok_or_else(|| format!("no form is called that; there are {}", Form::ALL.map(Form::as_str).join(", ")))
 }

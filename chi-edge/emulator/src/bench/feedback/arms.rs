@@ -3,8 +3,10 @@
 use hearthwatch_detector::alarm::{Blend, Calibration};
 use hearthwatch_detector::detector::Model;
 use hearthwatch_detector::network::{Artifact, Scorer, Weights};
-use hearthwatch_evaluation::evaluate::{HomeTrace, Record, blended, calibrate, routine_scores};
-use hearthwatch_training::{DefencePolicy, FeedbackExample, HomeAnswer, Prepared, RetrainConfig, defend, fine_tune};
+use hearthwatch_evaluation::evaluate::{HomeTrace, Record, baseline_scores, blended, calibrate};
+use hearthwatch_training::{
+    DefencePolicy, FeedbackExample, HomeAnswer, Prepared, RetrainConfig, RetrainRequest, defend,
+};
 
 use super::residents::{Habits, Question, answers};
 
@@ -15,7 +17,7 @@ const CHAMPION: &[u8] = include_bytes!("../../../../../model/shipped/network.saf
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     /// Nothing: the baseline detector.
-    Routine,
+    Baseline,
     /// Nothing: the champion as it is.
     Champion,
     /// Champion and baseline detector side by side, each at half of the budget: fusion without labels.
@@ -41,7 +43,7 @@ const MIDDLING: Habits = Habits { answered: 0.6, wrong: 0.1, bored: 0.0, flippin
 
 /// Every arm that is run, in the order of the table.
 pub(super) const ARMS: &[Arm] = &[
-    Arm { name: "routine detector", kind: Kind::Routine },
+    Arm { name: "routine detector", kind: Kind::Baseline },
     Arm { name: "champion", kind: Kind::Champion },
     Arm { name: "fusion without labels", kind: Kind::Fusion },
     Arm { name: REPLAY, kind: Kind::Replay },
@@ -90,9 +92,9 @@ fn reliability() -> DefencePolicy {
 
 /// What an arm judges with.
 pub(super) struct Detector {
-    /// With its share of the routine score, as homes run it; none: the baseline detector alone.
+    /// With its share of the baseline score, as homes run it; none: the baseline detector alone.
     pub(super) network: Option<(Scorer, Calibration, Blend)>,
-    pub(super) routine: Calibration,
+    pub(super) baseline: Calibration,
     /// Both side by side, each at half of the budget.
     pub(super) fused: bool,
 }
@@ -117,15 +119,16 @@ impl Arm {
         config: &RetrainConfig,
         clean: &[&HomeTrace],
     ) -> anyhow::Result<Detector> {
-        let on_off = Model::routine().routine_calibration().clone();
-        let scores: Vec<Vec<Vec<f32>>> = clean.iter().map(|home| routine_scores(home)).collect();
-        let routine = calibrate(&records(clean, &scores), None).with_binary(&on_off);
+        let on_off = Model::baseline().baseline_calibration().clone();
+        let scores: Vec<Vec<Vec<f32>>> = clean.iter().map(|home| baseline_scores(home)).collect();
+        let baseline = calibrate(&records(clean, &scores), None).with_binary(&on_off);
         let champion = Artifact::parse(CHAMPION)?;
         let weights: Option<Weights> = match self.kind {
-            Kind::Routine => None,
+            Kind::Baseline => None,
             Kind::Champion | Kind::Fusion => Some(champion.weights().clone()),
             Kind::Replay | Kind::Answers(..) => {
-                Some(fine_tune(prepared, answers, champion.weights(), config, &mut |_| {})?)
+                let request = RetrainRequest::on_prepared(prepared, config).feedback(answers);
+                Some(request.fine_tune(champion.weights(), &mut |_| {})?)
             }
         };
         let network = match weights {
@@ -134,11 +137,11 @@ impl Arm {
                 let (scorer, blend) = (Scorer::new(&weights)?, champion.blend().clone());
                 let scores: Vec<Vec<Vec<f32>>> =
                     clean.iter().map(|home| blended(&scorer, &blend, home, None)).collect();
-                let calibration = calibrate(&records(clean, &scores), Some(&routine));
+                let calibration = calibrate(&records(clean, &scores), Some(&baseline));
                 Some((scorer, calibration, blend))
             }
         };
-        Ok(Detector { network, routine, fused: matches!(self.kind, Kind::Fusion) })
+        Ok(Detector { network, baseline, fused: matches!(self.kind, Kind::Fusion) })
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hearthwatch_detector::alarm::{Alarm, AlarmEvent};
 use hearthwatch_detector::class::DeviceClass;
-use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_detector::detector::{AlarmMode, DetectorConfig, HomeDetector, Model};
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_evaluation::dataset::{LabelOrigin, RecordedHome};
 use hearthwatch_training::{FeedbackExample, HomeAnswer};
@@ -66,7 +66,7 @@ pub(super) fn questions(home: &RecordedHome, model: &Arc<Model>, warm_up_days: i
         while let Some(reading) = readings.next_if(|reading| reading.at <= step) {
             events.extend(detector.observe(reading));
         }
-        let voice = if step > from { Voice::Live } else { Voice::Quiet };
+        let voice = if step > from { AlarmMode::Raise } else { AlarmMode::LearnOnly };
         events.extend(detector.close_step(step, voice).events);
         for event in events {
             let AlarmEvent::Raised(alarm) = event else { continue };

@@ -18,13 +18,13 @@ pub(super) type Scored = Evaluation;
 pub(super) fn score(detector: &Detector, homes: &[&HomePair], threads: usize) -> Scored {
     let pairs: Vec<HomePair> = homes.iter().map(|pair| (*pair).clone()).collect();
     let run = |contender, budget| replay(&pairs, contender, budget, threads, |_| {});
-    let routine = Contender::Routine(&detector.routine);
+    let baseline = Contender::Baseline(&detector.baseline);
     match &detector.network {
-        None => run(routine, BUDGET),
+        None => run(baseline, BUDGET),
         Some((scorer, calibration, blend)) => {
-            let network = Contender::Network { scorer, calibration, blend, routine: &detector.routine };
+            let network = Contender::Network { scorer, calibration, blend, baseline: &detector.baseline };
             if detector.fused {
-                either(run(network, BUDGET / 2.0), &run(routine, BUDGET / 2.0))
+                either(run(network, BUDGET / 2.0), &run(baseline, BUDGET / 2.0))
             } else {
                 run(network, BUDGET)
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hearthwatch_detector::alarm::{Alarm, AlarmEvent, Verdict};
-use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, Voice};
+use hearthwatch_detector::detector::{AlarmMode, DetectorConfig, HomeDetector, Model};
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_evaluation::dataset::{Label, LabelOrigin, RecordedHome};
 use jiff::tz::TimeZone;
@@ -67,7 +67,7 @@ impl World<'_> {
         let mut step = first - first.rem_euclid(STEP_SECONDS);
         while step < last {
             step += STEP_SECONDS;
-            let voice = if step > self.from { Voice::Live } else { Voice::Quiet };
+            let voice = if step > self.from { AlarmMode::Raise } else { AlarmMode::LearnOnly };
             let mut events = Vec::new();
             while let Some(reading) = readings.next_if(|reading| reading.at <= step) {
                 events.extend(detector.observe(reading));

@@ -5,12 +5,12 @@ use std::num::NonZeroU64;
 use std::path::Path;
 
 use hearthwatch_protocol::ModelVersion;
-pub use hearthwatch_provision::signer::message::target_name;
 use sha2::{Digest, Sha256};
 use tough::schema::{Hashes, Metafile, Signed, Targets};
 
 use super::RepositoryError;
 use crate::release::lifetimes::Expiries;
+pub use hearthwatch_provision::signer::message::target_name;
 
 /// One target that the repository lists.
 #[derive(Debug, Clone, PartialEq)]

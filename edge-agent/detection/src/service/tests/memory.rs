@@ -358,7 +358,7 @@ fn an_alarm_while_the_routine_is_learnt_anew_waits_for_nothing_and_nothing_that_
     let band = scores[0].band.unwrap().expected;
     assert!((19.0..21.0).contains(&band), "{band}");
     home.detection.answer(Some(&id), Verdict::Dismissed, "", None, 12 * DAY + 2_000);
-    assert_eq!(home.detection.judging.detector.answers().lessons().len(), 1);
+    assert_eq!(home.detection.judging.detector.answers().all().len(), 1);
 }
 
 #[test]

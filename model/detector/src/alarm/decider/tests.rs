@@ -3,7 +3,7 @@
 use super::*;
 use crate::alarm::Severity;
 use crate::class::DeviceClass;
-use crate::features::{AnomalyKind, Band};
+use crate::finding::{AnomalyKind, Band};
 
 fn decider() -> Decider {
     let mut one = Decider::new(DeciderConfig { budget_per_week: 1.0, salt: b"salt".to_vec(), adapts: Adapts::Never });
@@ -134,7 +134,7 @@ fn memory_survives_a_restart_in_which_the_entities_change_places() {
     }
     other.restore(memory);
     assert_eq!(other.alarms()[0].entity, 2);
-    assert_eq!(other.answers().lessons()[0].context.entity, 2);
+    assert_eq!(other.answers().all()[0].context.entity, 2);
     let ended = other.decide(12 * 3600, 12.0, &[Evidence { entity: 2, ..evidence(0.0) }], true);
     assert!(matches!(&ended.events[..], [AlarmEvent::Ended(alarm)] if alarm.id == raised[0].alarm().id));
 }
@@ -166,7 +166,7 @@ fn four_weeks_never_hold_more_than_three_times_the_budget_except_for_what_exists
     one.add_entity(EntityInfo { entity_id: "sensor.a".into(), class: DeviceClass::Temperature, unit: "°C".into() });
     let mut raised = Vec::new();
     for step in 0..28 * 144 {
-        // Two loud steps every eight hours: three alarms a day, were there no end to patience.
+        // Two high steps every eight hours: three alarms a day, were there no end to patience.
         let score = if step % 48 < 2 { 5.0 } else { -5.0 };
         let events = one.decide(step * STEP_SECONDS, 0.0, &[evidence(score)], true).events;
         raised.extend(events.into_iter().filter(|event| matches!(event, AlarmEvent::Raised(_))));
@@ -296,7 +296,7 @@ fn a_sensor_that_died_for_good_is_told_for_four_weeks_and_no_longer() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
 
-    /// Ten weeks of loud and quiet stretches: whatever comes, four weeks hold at most three times the budget, the offset keeps
+    /// Ten weeks of high and low stretches: whatever comes, four weeks hold at most three times the budget, the offset keeps
     /// its bounds, and no day lowers it while an alarm lasts.
     #[test]
     fn no_life_of_a_home_exceeds_the_allowance_or_lowers_the_offset_under_an_alarm(

@@ -30,7 +30,7 @@ impl Entity {
         // A load that ever stood still for hours may do so again.
         let as_ever = |usual: u32| if self.is_load && usual > STEADY_STEPS_MAX { LOAD_PATIENCE } else { 1.0 };
         let pause = self.heartbeat.usual_pause();
-        let (seldom, paused) = match self.watch.is_roof() {
+        let (seldom, paused) = match self.rules.is_roof() {
             true => (pause > NIGHT_STEPS, 1.0),
             false => (pause > SELDOM_STEPS, as_ever(pause)),
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::alarm::CalibrationCurve;
 use crate::class::DeviceClass;
-use crate::network::Form;
+use crate::network::{Architecture, initial_weights};
 
 fn calibration() -> Calibration {
     let curve = CalibrationCurve { points: vec![(0.01, 6.0), (0.1, 4.0), (1.0, 1.5)] };
@@ -14,10 +14,10 @@ fn calibration() -> Calibration {
 
 fn artifact(seed: u64) -> Artifact {
     Artifact::new(ArtifactParts {
-        weights: Form::PatchTree.initial_weights(seed),
+        weights: initial_weights(seed),
         calibration: calibration(),
         blend: Blend::default(),
-        routine: calibration(),
+        baseline: calibration(),
         training: serde_json::json!({"seed": seed}),
         lineage: Lineage::default(),
     })
@@ -121,6 +121,19 @@ fn refuses_a_manifest_by_what_is_wrong_with_it() {
         }
     );
     assert!(matches!(parse("[1.0,1.5]", "[1.0,1e39]"), ArtifactError::Calibration { .. } | ArtifactError::Manifest(_)));
+}
+
+#[test]
+fn refuses_a_network_that_this_program_does_not_run_by_its_name() {
+    // The dilated network that earlier programs could run, as its artifacts say it.
+    let renamed = with_manifest(&artifact(1).to_bytes(), |json| {
+        json.replace("\"patch-tree\"", "\"cone\"").replace("\"parameters\":29798", "\"parameters\":25926")
+    });
+    let known = Architecture::known();
+    let cone = Architecture { name: "cone".to_owned(), parameters: 25_926, ..known.clone() };
+    let error = Artifact::parse(&renamed).unwrap_err();
+    assert_eq!(error, ArtifactError::Architecture { found: format!("{cone:?}"), expected: format!("{known:?}") });
+    assert!(error.to_string().starts_with("the artifact's architecture is Architecture { name: \"cone\""), "{error}");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! A whole run on made homes.
 
 use super::*;
-use crate::evaluate::{Detector, EntityScores, Fixed, HomeTrace, Lesson, Roles, Routine, SetRules, figure, table};
+use crate::evaluate::{
+    Baseline, Detector, EntityScores, Fixed, HomeTrace, Roles, SetRules, TrainingSplit, figure, table,
+};
 use crate::fixtures::home::made_home;
 
 const DAY: i64 = 86_400;
@@ -54,7 +56,7 @@ fn calm(seed: u64) -> f32 {
 /// Trains nothing and notes what it was allowed to see.
 struct Nosy(std::sync::Mutex<Vec<(Vec<String>, i64, usize)>>);
 
-impl Entrant for Nosy {
+impl Method for Nosy {
     fn name(&self) -> &str {
         "nosy"
     }
@@ -63,12 +65,12 @@ impl Entrant for Nosy {
         vec![5, 6]
     }
 
-    fn prepare<'a>(&'a self, lesson: &Lesson<'_>) -> Result<Box<dyn Detector + 'a>, NotReady> {
-        let seen = lesson.train.iter().chain(lesson.calibrate);
+    fn prepare<'a>(&'a self, split: &TrainingSplit<'_>) -> Result<Box<dyn Detector + 'a>, NotReady> {
+        let seen = split.train.iter().chain(split.calibrate);
         let names = seen.clone().map(|span| span.home.full_name()).collect();
         let latest = seen.filter_map(|span| span.home.span()).map(|span| span.1).max().unwrap_or(0);
-        self.0.lock().unwrap().push((names, latest, lesson.families.len()));
-        Ok(Box::new(Routine))
+        self.0.lock().unwrap().push((names, latest, split.families.len()));
+        Ok(Box::new(Baseline))
     }
 }
 
@@ -77,14 +79,14 @@ fn a_detector_that_knows_finds_what_is_there_and_a_trained_one_sees_no_test_home
     let homes = homes();
     let protocol = protocol(&homes);
     let nosy = Nosy(std::sync::Mutex::new(Vec::new()));
-    let (routine, oracle) = (Fixed::new("routine detector", Routine), Fixed::new("oracle", Oracle));
-    let entrants: [&dyn Entrant; 3] = [&routine, &oracle, &nosy];
-    let report = bench(&protocol, &homes, &entrants, 2, &mut |_| {}).unwrap();
+    let (baseline, oracle) = (Fixed::new("routine detector", Baseline), Fixed::new("oracle", Oracle));
+    let methods: [&dyn Method; 3] = [&baseline, &oracle, &nosy];
+    let report = bench(&protocol, &homes, &methods, 2, &mut |_| {}).unwrap();
     let lines = report.lines("routine detector");
 
     let knowing = &lines[1];
     assert!(knowing.at[0].found.all > 20, "{:?}", knowing.at[0].found);
-    let missed: Vec<_> = report.entrants[1]
+    let missed: Vec<_> = report.methods[1]
         .homes
         .iter()
         .flat_map(|home| &home.events)
@@ -117,7 +119,8 @@ fn a_detector_that_knows_finds_what_is_there_and_a_trained_one_sees_no_test_home
     let drawing = figure(&report, "routine detector");
     assert!(drawing.starts_with("<svg ") && drawing.ends_with("</svg>\n") && drawing.matches("<circle").count() == 9);
     let json = serde_json::to_string(&report).unwrap();
+    assert!(json.contains("\"entrants\":["), "stored reports keep their names");
     let read: BenchReport = serde_json::from_str(&json).unwrap();
     assert_eq!(read.protocol, report.protocol);
-    assert_eq!(read.entrants[2].homes[0].events, report.entrants[2].homes[0].events);
+    assert_eq!(read.methods[2].homes[0].events, report.methods[2].homes[0].events);
 }

@@ -1,13 +1,14 @@
 //! Thresholds that give the rates they promise.
 
-use super::*;
-use crate::evaluate::scores::routine_scores;
 use hearthwatch_detector::alarm::Adapts;
-use hearthwatch_detector::features::AnomalyKind;
+use hearthwatch_detector::finding::AnomalyKind;
+
+use super::*;
+use crate::evaluate::scores::baseline_scores;
 
 const WEEK: usize = 1008;
 
-/// Ten weeks of zero with a pair of loud steps each `every` steps, the n-th as loud as n.
+/// Ten weeks of zero with a pair of high steps each `every` steps, the n-th as high as n.
 fn bursts(every: usize) -> HomeTrace {
     let mut scores = vec![0.0_f32; 10 * WEEK];
     for (number, at) in (every..10 * WEEK - 1).step_by(every).enumerate() {
@@ -18,13 +19,13 @@ fn bursts(every: usize) -> HomeTrace {
 }
 
 fn calibrated(home: &HomeTrace, rules: Option<&Calibration>) -> Calibration {
-    let scores = routine_scores(home);
+    let scores = baseline_scores(home);
     calibrate(&[Record { home, scores: &scores }], rules)
 }
 
 #[test]
 fn a_threshold_lets_through_half_as_many_episodes_as_asked_for() {
-    // 100 bursts in ten weeks: the five loudest are one in two weeks.
+    // 100 bursts in ten weeks: the five highest are one in two weeks.
     let home = bursts(100);
     let calibration = calibrated(&home, None);
     let threshold = calibration.threshold(DeviceClass::Temperature, 1.0);
@@ -52,11 +53,11 @@ fn rules_that_speak_beside_a_score_count_towards_the_rate() {
     for at in (250..10 * WEEK).step_by(WEEK / 2) {
         home.entities[0].kind[at] = AnomalyKind::Flat;
         home.entities[0].kind[at + 1] = AnomalyKind::Flat;
-        home.entities[0].routine[at] = 1000.0;
-        home.entities[0].routine[at + 1] = 1000.0;
+        home.entities[0].baseline[at] = 1000.0;
+        home.entities[0].baseline[at + 1] = 1000.0;
     }
     let quiet = bursts(100);
-    let scores = routine_scores(&quiet);
+    let scores = baseline_scores(&quiet);
     let with = calibrate(&[Record { home: &home, scores: &scores }], Some(&rules));
     let without = calibrate(&[Record { home: &quiet, scores: &scores }], Some(&rules));
     let at = |calibration: &Calibration| calibration.threshold(DeviceClass::Temperature, 3.0);
@@ -70,7 +71,7 @@ fn a_rule_with_a_threshold_of_its_own_moves_no_threshold_of_the_statistics() {
     for at in (250..10 * WEEK).step_by(WEEK / 2) {
         for at in [at, at + 1] {
             home.entities[0].kind[at] = AnomalyKind::Running;
-            home.entities[0].routine[at] = 1000.0;
+            home.entities[0].baseline[at] = 1000.0;
         }
     }
     assert_eq!(calibrated(&home, None), calibrated(&quiet, None));

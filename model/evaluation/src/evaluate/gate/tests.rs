@@ -24,6 +24,14 @@ fn a_candidate_better_than_all_within_the_budget_is_promoted() {
 }
 
 #[test]
+fn a_stored_report_keeps_its_names() {
+    let report = judge(&evaluation(8, 4), &evaluation(5, 4), None, None, &GatePolicy::default());
+    let stored = serde_json::to_value(&report).unwrap();
+    assert_eq!(stored["routine"]["homes"], 6);
+    assert_eq!(serde_json::from_value::<GateReport>(stored).unwrap(), report);
+}
+
+#[test]
 fn a_candidate_no_better_than_the_champion_is_held_with_the_interval() {
     let champion = evaluation(8, 4);
     let report = judge(&champion.clone(), &evaluation(5, 4), Some(&champion), None, &GatePolicy::default());
@@ -42,12 +50,12 @@ fn a_candidate_that_speaks_too_often_is_held_however_good_its_recall() {
 
 #[test]
 fn a_gain_paid_for_by_one_family_is_held_and_the_family_named() {
-    // The rival finds all drifts and no spikes; the candidate all spikes and half of the drifts.
-    let mut rival = evaluation(0, 4);
-    for home in &mut rival.homes {
+    // What it is compared with finds all drifts and no spikes; the candidate all spikes and half of the drifts.
+    let mut reference = evaluation(0, 4);
+    for home in &mut reference.homes {
         home.events.iter_mut().filter(|event| event.family == "drift").for_each(|event| event.found = true);
     }
-    let report = judge(&evaluation(8, 4), &rival, None, None, &GatePolicy::default());
+    let report = judge(&evaluation(8, 4), &reference, None, None, &GatePolicy::default());
     assert_eq!(reasons(&report), ["family drift: recall 0.60 against 1.00 of the routine detector, on 30 events"]);
 }
 
@@ -65,8 +73,8 @@ fn feedback_that_adds_nothing_over_plain_replay_is_held() {
 fn too_few_events_judge_nothing() {
     let mut few = evaluation(10, 0);
     few.homes.truncate(3);
-    let mut rival = evaluation(5, 0);
-    rival.homes.truncate(3);
-    let report = judge(&few, &rival, None, None, &GatePolicy::default());
+    let mut reference = evaluation(5, 0);
+    reference.homes.truncate(3);
+    let report = judge(&few, &reference, None, None, &GatePolicy::default());
     assert_eq!(reasons(&report), ["only 30 events on held-out homes; at least 40 are needed to judge"]);
 }

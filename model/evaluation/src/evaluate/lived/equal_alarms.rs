@@ -5,15 +5,16 @@
 //! clean homes as the deployed detector did there: in its favour, for no home knows that threshold beforehand. All faults of a seed
 //! are in one copy.
 
+use hearthwatch_detector::grid::STEP_SECONDS;
+
 use super::{
     DAY_SECONDS, LivedHome, LivedPlan, SAME_ALARM_SECONDS, SETTLED_SECONDS, clean_and_faulty, is_about_change,
 };
 use crate::dataset::{Label, LabelOrigin, RecordedHome};
 use crate::evaluate::bootstrap::{Interval, bootstrap};
-use crate::evaluate::entrant::Detector;
 use crate::evaluate::episodes::episodes;
+use crate::evaluate::method::Detector;
 use crate::evaluate::trace::HomeTrace;
-use hearthwatch_detector::grid::STEP_SECONDS;
 
 /// Halvings of the search for the threshold.
 const SEARCH_STEPS: usize = 24;
@@ -145,7 +146,7 @@ fn unlabelled(home: &HomeTrace, scores: &[Vec<f32>], threshold: f32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate::entrant::Routine;
+    use crate::evaluate::method::Baseline;
     use crate::fixtures::home::made_home;
     use crate::inject::Family;
 
@@ -160,8 +161,8 @@ mod tests {
             dense: true,
         };
         let homes = [HomeCopies::of(&made_home(1, 42), &plan)];
-        let few = at_equal_alarms(&homes, &Routine, 0.4);
-        let many = at_equal_alarms(&homes, &Routine, 4.0);
+        let few = at_equal_alarms(&homes, &Baseline, 0.4);
+        let many = at_equal_alarms(&homes, &Baseline, 4.0);
         assert!(few.false_a_week <= 0.4 && many.false_a_week <= 4.0);
         assert!(many.recall.point >= few.recall.point, "{few:?} {many:?}");
         assert!(many.recall.point > 0.0);

@@ -1,7 +1,8 @@
 //! Which kinds name a fault rightly: what a resident who knew the fault would accept as its name.
 
-use super::FaultTried;
-use hearthwatch_detector::features::AnomalyKind as Kind;
+use hearthwatch_detector::finding::AnomalyKind as Kind;
+
+use super::FaultOutcome;
 
 /// The kinds that name a fault of `family`; none for a family that no kind is for.
 fn right(family: &str) -> Option<&'static [Kind]> {
@@ -43,13 +44,13 @@ fn right(family: &str) -> Option<&'static [Kind]> {
 }
 
 /// Of the faults that were found and have a right name: how many got it, and how many there are.
-pub(super) fn named_right<'f>(faults: impl Iterator<Item = &'f FaultTried>) -> (u32, u32) {
+pub(super) fn named_right<'f>(faults: impl Iterator<Item = &'f FaultOutcome>) -> (u32, u32) {
     let named = faults.filter_map(|fault| Some(right(&fault.family)?.contains(&fault.kind?)));
     named.fold((0, 0), |(right, all), one| (right + u32::from(one), all + 1))
 }
 
 /// Found faults that got another name, by family and name, the most first.
-pub(super) fn misnamed<'f>(faults: impl Iterator<Item = &'f FaultTried>) -> Vec<(String, u32)> {
+pub(super) fn misnamed<'f>(faults: impl Iterator<Item = &'f FaultOutcome>) -> Vec<(String, u32)> {
     let mut wrong: std::collections::BTreeMap<String, u32> = std::collections::BTreeMap::new();
     for fault in faults {
         if let (Some(names), Some(kind)) = (right(&fault.family), fault.kind)
@@ -69,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_fault_is_named_right_by_any_name_that_a_resident_would_accept() {
-        let fault = |family: &str, kind: Option<Kind>| FaultTried {
+        let fault = |family: &str, kind: Option<Kind>| FaultOutcome {
             family: family.to_owned(),
             class: "power".to_owned(),
             entity_id: "sensor.p".to_owned(),

@@ -1,7 +1,8 @@
 //! What breaks in every home now and then: the radio each night, Home Assistant at its updates, the power of the house.
 
-use crate::dataset::{Label, LabelOrigin, RecordedHome};
 use hearthwatch_detector::reading::{Reading, Value};
+
+use crate::dataset::{Label, LabelOrigin, RecordedHome};
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;

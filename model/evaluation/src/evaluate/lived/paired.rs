@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{FaultTried, LivedHome};
+use super::{FaultOutcome, LivedHome};
 use crate::evaluate::bootstrap::{Interval, bootstrap};
 
 const COVERAGE: f64 = 0.9;
@@ -32,7 +32,7 @@ fn shown(interval: Interval) -> String {
     format!("{:+.3} ({:+.3} to {:+.3})", interval.point, interval.low, interval.high)
 }
 
-fn more_found(left: &[LivedHome], right: &[LivedHome], counts: impl Fn(&FaultTried) -> bool) -> Interval {
+fn more_found(left: &[LivedHome], right: &[LivedHome], counts: impl Fn(&FaultOutcome) -> bool) -> Interval {
     let of = |home: &LivedHome| {
         let faults = || home.faults.iter().filter(|fault| counts(fault));
         (faults().filter(|fault| fault.delay_s.is_some()).count() as f64, faults().count() as f64)
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_detector_beside_itself_finds_no_more() {
-        let fault = |delay_s| FaultTried {
+        let fault = |delay_s| FaultOutcome {
             family: "spike".into(),
             class: "power".into(),
             entity_id: "sensor.p".into(),

@@ -1,8 +1,9 @@
 //! A recording in the form that Home Assistant's recorder keeps: changes only, beyond what a device reports, as it rounds them.
 
-use crate::dataset::RecordedHome;
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
+
+use crate::dataset::RecordedHome;
 
 /// A source that says nothing for this long was away: six hours, or four of its usual intervals.
 const AWAY_SECONDS: i64 = 6 * 3600;
@@ -31,14 +32,14 @@ fn reporting(info: &EntityInfo) -> (f64, i32) {
 #[must_use]
 pub fn recorder_form(home: &RecordedHome) -> RecordedHome {
     let mut kept: Vec<Option<Value>> = vec![None; home.entities.len()];
-    let mut heard: Vec<Option<i64>> = vec![None; home.entities.len()];
+    let mut last_kept: Vec<Option<i64>> = vec![None; home.entities.len()];
     let away: Vec<i64> = away_after(home);
     let reports: Vec<(f64, i32)> = home.entities.iter().map(reporting).collect();
     let mut readings = Vec::with_capacity(home.readings.len() / 2);
     for reading in &home.readings {
         let entity = reading.entity as usize;
         let Some(last) = kept.get(entity).copied() else { continue };
-        let before = heard[entity].replace(reading.at);
+        let before = last_kept[entity].replace(reading.at);
         let was_away = before.is_some_and(|before| reading.at - before > away[entity]);
         if let (true, Some(before)) = (was_away, before) {
             readings.push(Reading { at: before + 60, entity: reading.entity, value: Value::Gap });

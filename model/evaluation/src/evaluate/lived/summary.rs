@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{FaultTried, LivedHome, naming};
+use super::{FaultOutcome, LivedHome, naming};
 use crate::evaluate::bootstrap::bootstrap;
 use crate::evaluate::outcome::Share;
 
@@ -92,7 +92,7 @@ impl<'a> LivedSummary<'a> {
         )
     }
 
-    fn recall_lines(&self, f: &mut fmt::Formatter<'_>, key: impl Fn(&FaultTried) -> String) -> fmt::Result {
+    fn recall_lines(&self, f: &mut fmt::Formatter<'_>, key: impl Fn(&FaultOutcome) -> String) -> fmt::Result {
         let mut rows: BTreeMap<String, (u32, u32, Vec<i64>)> = BTreeMap::new();
         for fault in self.homes.iter().flat_map(|home| &home.faults) {
             let row = rows.entry(key(fault)).or_default();

@@ -10,7 +10,7 @@ const DRAWS: usize = 4000;
 /// One home's clean weeks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Disturbed {
-    /// False alarms.
+    /// Alarms on the clean twins outside labelled stretches.
     pub count: u32,
     /// Weeks in which they came.
     pub weeks: f64,

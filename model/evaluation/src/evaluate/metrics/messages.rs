@@ -23,7 +23,7 @@ mod tests {
 
     use super::*;
     use hearthwatch_detector::alarm::Severity;
-    use hearthwatch_detector::features::AnomalyKind;
+    use hearthwatch_detector::finding::AnomalyKind;
 
     fn alarm(entity: u32, raised_at: i64) -> Alarm {
         Alarm {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use hearthwatch_detector::detector::Model;
+use hearthwatch_detector::network::initial_weights;
+
 use super::*;
 use crate::evaluate::{TestHome, evaluate};
 use crate::fixtures::home::made_home;
 use crate::inject::{Family, InjectionPlan, inject};
-use hearthwatch_detector::detector::Model;
-use hearthwatch_detector::network::Form;
 
 const DAY: i64 = 86_400;
 
@@ -44,8 +45,8 @@ fn the_routine_detector_raises_the_same_false_alarms_on_traces_as_deployed() {
     let (tests, pairs) = homes();
     // A low threshold, so that there are alarms to compare.
     let calibration = calibration(-2.0);
-    let replayed = replay(&pairs, Contender::Routine(&calibration), 3.0, 1, |_| {});
-    let deployed = evaluate(&tests, &Arc::new(Model::Routine { calibration: calibration.clone() }), 3.0);
+    let replayed = replay(&pairs, Contender::Baseline(&calibration), 3.0, 1, |_| {});
+    let deployed = evaluate(&tests, &Arc::new(Model::Baseline { calibration: calibration.clone() }), 3.0);
     assert!(deployed.homes.iter().any(|home| home.false_alarms > 0));
     for (left, right) in replayed.homes.iter().zip(&deployed.homes) {
         assert_eq!((&left.home, left.false_alarms, left.weeks), (&right.home, right.false_alarms, right.weeks));
@@ -56,17 +57,17 @@ fn the_routine_detector_raises_the_same_false_alarms_on_traces_as_deployed() {
 #[test]
 fn a_network_raises_the_same_false_alarms_on_traces_as_deployed() {
     let (tests, pairs) = homes();
-    let scorer = Scorer::new(&Form::PatchTree.initial_weights(4)).unwrap();
+    let scorer = Scorer::new(&initial_weights(4)).unwrap();
     // Untrained logits lie around zero: this threshold is crossed now and then.
-    let (own, routine) = (calibration(-0.5), calibration(-2.0));
+    let (own, baseline) = (calibration(-0.5), calibration(-2.0));
     let blend = Blend::uniform(0.5);
-    let contender = Contender::Network { scorer: &scorer, calibration: &own, blend: &blend, routine: &routine };
+    let contender = Contender::Network { scorer: &scorer, calibration: &own, blend: &blend, baseline: &baseline };
     let replayed = replay(&pairs, contender, 3.0, 2, |_| {});
     let model = Model::Network {
         scorer: Box::new(scorer.clone()),
         calibration: own.clone(),
         blend: blend.clone(),
-        routine: routine.clone(),
+        baseline: baseline.clone(),
         version: 1,
     };
     let deployed = evaluate(&tests, &Arc::new(model), 3.0);
@@ -80,6 +81,6 @@ fn a_network_raises_the_same_false_alarms_on_traces_as_deployed() {
 fn the_number_of_threads_changes_nothing() {
     let (_, pairs) = homes();
     let calibration = calibration(2.0);
-    let contender = Contender::Routine(&calibration);
+    let contender = Contender::Baseline(&calibration);
     assert_eq!(replay(&pairs, contender, 1.0, 1, |_| {}), replay(&pairs, contender, 1.0, 4, |_| {}));
 }

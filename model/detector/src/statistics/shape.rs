@@ -5,8 +5,8 @@
 //! see and is a rule's to say ([`crate::rules`]).
 
 use crate::class::DeviceClass;
-use crate::features::robust;
 use crate::reading::EntityInfo;
+use crate::statistics::robust;
 
 /// Steps with a value below which no shape is told: two days.
 const STEPS_MIN: usize = 288;
@@ -28,7 +28,7 @@ const PEAKS_PASSED_OVER: usize = 2;
 /// What a statistic must say more of the weather: as rare again as one in e^3.
 const WEATHER_LIFT: f32 = 3.0;
 
-/// The shape.
+/// What shape a fortnight of values has, or the name and class of an entity promise.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Shape {
     /// It moves with the hours, or too little is known: statistics and network judge it.

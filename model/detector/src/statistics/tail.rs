@@ -1,13 +1,13 @@
 //! How unusual a value is among the last fortnight's: order statistics within, an exponential tail beyond.
 
-use crate::features::robust::quantile;
+use crate::statistics::robust::quantile;
 
 /// Values below which no tail is fitted: a day's steps.
 const SAMPLES_MIN: usize = 144;
 /// How fast it still grows there.
 const HUMBLE_GROWTH: f32 = 4.0;
 /// Surprise beyond which more makes no difference, in nats.
-pub(crate) const SURPRISE_MAX: f32 = 30.0;
+const SURPRISE_MAX: f32 = 30.0;
 /// Shares at which the distribution is remembered.
 const SHARES: [f32; 3] = [0.5, 0.9, 0.98];
 
@@ -45,7 +45,7 @@ impl Tail {
         Self { quantiles, excess: mean_excess.max(slope).max(1e-3), known: (values.len() as f32).ln() }
     }
 
-    /// −ln P(statistic ≥ `value`), at most [`SURPRISE_MAX`].
+    /// −ln P(statistic ≥ `value`), at most `SURPRISE_MAX`.
     pub fn surprise(&self, value: f32) -> f32 {
         if self.excess <= 0.0 || !value.is_finite() {
             return 0.0;

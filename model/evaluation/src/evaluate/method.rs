@@ -2,19 +2,19 @@
 
 use std::ops::Deref;
 
-use super::protocol::Fold;
-use super::scores::{blended, routine_scores, tried};
-use super::trace::HomeTrace;
-use crate::dataset::RecordedHome;
-use crate::inject::Family;
 use hearthwatch_detector::alarm::Blend;
-use hearthwatch_detector::features::Band;
+use hearthwatch_detector::finding::Band;
 use hearthwatch_detector::network::Scorer;
 
-/// A detector's word on one entity: as many items as the trace has steps.
+use super::protocol::{Fold, Span};
+use super::scores::{baseline_scores, blended, score_fault_checks};
+use super::trace::HomeTrace;
+use crate::inject::Family;
+
+/// A detector's scores of one entity: as many items as the trace has steps.
 #[derive(Debug, Clone, Default)]
 pub struct EntityScores {
-    /// The higher, the more unusual; NaN where there is no word. Of any scale: the bench sets the thresholds.
+    /// The higher, the more unusual; NaN where there is no score. Of any scale: the bench sets the thresholds.
     pub scores: Vec<f32>,
     /// What was expected, in the unit of [`EntityTrace::observed`](super::EntityTrace::observed); empty where the detector
     /// expects nothing in particular.
@@ -28,30 +28,21 @@ pub trait Detector: Sync {
 
     /// Whether the baseline detector's rules (standstill, silence, impossible values) speak beside it and the baseline
     /// detector fills its gaps, as in the deployed detector. Their alarms count as its own.
-    fn beside_routine(&self) -> bool {
+    fn beside_baseline(&self) -> bool {
         false
     }
 
     /// What it says at the end of each small fault that was put into a copy of an entity, where its scores must first prove themselves
     /// on each, as homes ask of a network; none where they speak from the start.
-    fn tries(&self, home: &HomeTrace) -> Option<Vec<Vec<f32>>> {
+    fn fault_checks(&self, home: &HomeTrace) -> Option<Vec<Vec<f32>>> {
         let _ = home;
         None
     }
 }
 
-/// A recording with the moment from which on it may be used; what comes before is warm-up.
-#[derive(Debug, Clone)]
-pub struct Span {
-    /// Cut to warm-up and use.
-    pub home: RecordedHome,
-    /// Unix seconds.
-    pub from: i64,
-}
-
 /// What a fold lets a detector learn from.
 #[derive(Debug)]
-pub struct Lesson<'a> {
+pub struct TrainingSplit<'a> {
     /// The fold: names, roles, left-out families.
     pub fold: &'a Fold,
     /// Homes to train on, cut to their time.
@@ -60,7 +51,7 @@ pub struct Lesson<'a> {
     pub calibrate: &'a [Span],
     /// Families that may be trained against: all but those left out.
     pub families: Vec<Family>,
-    /// One of [`Entrant::seeds`].
+    /// One of [`Method::seeds`].
     pub seed: u64,
 }
 
@@ -70,7 +61,7 @@ pub struct Lesson<'a> {
 pub struct NotReady(pub String);
 
 /// One line of the table: makes a detector for each fold.
-pub trait Entrant: Sync {
+pub trait Method: Sync {
     /// Its name in the table.
     fn name(&self) -> &str;
 
@@ -83,7 +74,7 @@ pub trait Entrant: Sync {
     ///
     /// # Errors
     /// [`NotReady`] with what was wrong; the bench ends with it.
-    fn prepare<'a>(&'a self, lesson: &Lesson<'_>) -> Result<Box<dyn Detector + 'a>, NotReady>;
+    fn prepare<'a>(&'a self, split: &TrainingSplit<'_>) -> Result<Box<dyn Detector + 'a>, NotReady>;
 }
 
 /// A detector that is the same in every fold.
@@ -99,12 +90,12 @@ impl<D: Detector> Fixed<D> {
     }
 }
 
-impl<D: Detector> Entrant for Fixed<D> {
+impl<D: Detector> Method for Fixed<D> {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn prepare<'a>(&'a self, _: &Lesson<'_>) -> Result<Box<dyn Detector + 'a>, NotReady> {
+    fn prepare<'a>(&'a self, _: &TrainingSplit<'_>) -> Result<Box<dyn Detector + 'a>, NotReady> {
         Ok(Box::new(&self.detector))
     }
 }
@@ -118,35 +109,35 @@ where
         (**self).score(home)
     }
 
-    fn beside_routine(&self) -> bool {
-        (**self).beside_routine()
+    fn beside_baseline(&self) -> bool {
+        (**self).beside_baseline()
     }
 
-    fn tries(&self, home: &HomeTrace) -> Option<Vec<Vec<f32>>> {
-        (**self).tries(home)
+    fn fault_checks(&self, home: &HomeTrace) -> Option<Vec<Vec<f32>>> {
+        (**self).fault_checks(home)
     }
 }
 
-/// The baseline detector.
+/// The baseline detector by its scores in the trace, under thresholds that the bench sets.
 #[derive(Debug, Clone, Copy)]
-pub struct Routine;
+pub struct Baseline;
 
-impl Detector for Routine {
+impl Detector for Baseline {
     fn score(&self, home: &HomeTrace) -> Vec<EntityScores> {
-        routine_scores(home).into_iter().map(|scores| EntityScores { scores, bands: Vec::new() }).collect()
+        baseline_scores(home).into_iter().map(|scores| EntityScores { scores, bands: Vec::new() }).collect()
     }
 
-    fn beside_routine(&self) -> bool {
+    fn beside_baseline(&self) -> bool {
         true
     }
 }
 
-/// A network with its share of the routine score, as homes run it.
+/// A network with its share of the baseline score, as homes run it.
 #[derive(Debug, Clone)]
 pub struct Blended {
-    /// The network.
+    /// Runs on whole series of rows ([`Scorer::score_series`]).
     pub scorer: Scorer,
-    /// How the routine score joins the logit.
+    /// How the baseline score joins the logit.
     pub blend: Blend,
 }
 
@@ -156,11 +147,11 @@ impl Detector for Blended {
         scores.into_iter().map(|scores| EntityScores { scores, bands: Vec::new() }).collect()
     }
 
-    fn tries(&self, home: &HomeTrace) -> Option<Vec<Vec<f32>>> {
-        Some(tried(&self.scorer, &self.blend, home))
+    fn fault_checks(&self, home: &HomeTrace) -> Option<Vec<Vec<f32>>> {
+        Some(score_fault_checks(&self.scorer, &self.blend, home))
     }
 
-    fn beside_routine(&self) -> bool {
+    fn beside_baseline(&self) -> bool {
         true
     }
 }

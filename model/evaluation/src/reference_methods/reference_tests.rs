@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::*;
 use crate::evaluate::metrics::auc_pr::auc_pr;
 use crate::evaluate::metrics::vus_pr::{Surface, vus_pr};
-use crate::rivals::half_space_trees::HalfSpaces;
+use crate::reference_methods::half_space_trees::HalfSpaces;
 
 const LEARNT: usize = 14 * 144;
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::grid::Grid;
-use super::refitted::Rival;
+use super::refitted::ReferenceMethod;
 use super::static_z::moments;
 
 /// Values below which an hour of the week is judged by its hour of the day: two weeks' worth of steps.
@@ -37,7 +37,7 @@ impl SlotZ {
     }
 }
 
-impl Rival for SlotZ {
+impl ReferenceMethod for SlotZ {
     fn score(&self, home: &Grid, entity: usize, learn: Range<usize>, until: usize) -> Vec<f32> {
         let values = &home.values[entity];
         let known = Self::slots(home, entity, learn.clone());

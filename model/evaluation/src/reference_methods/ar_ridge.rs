@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use hearthwatch_detector::statistics::ridge::solve;
+use hearthwatch_detector::statistics::robust;
+
 use super::grid::Grid;
-use super::refitted::Rival;
-use hearthwatch_detector::experts::ridge::solve;
-use hearthwatch_detector::features::robust;
+use super::refitted::ReferenceMethod;
 
 /// Rows below which nothing is fitted.
 const ROWS_MIN: usize = 144;
@@ -13,7 +14,7 @@ const ROWS_MIN: usize = 144;
 /// |value − prediction| in robust scales.
 #[derive(Debug, Clone, Copy)]
 pub struct ArRidge {
-    /// Lags.
+    /// Steps back that predict the next one.
     pub order: usize,
     /// Penalty on the squared weights, the intercept free: as `sklearn.linear_model.Ridge(alpha)`.
     pub lambda: f64,
@@ -87,7 +88,7 @@ impl ArRidge {
     }
 }
 
-impl Rival for ArRidge {
+impl ReferenceMethod for ArRidge {
     fn score(&self, home: &Grid, entity: usize, learn: Range<usize>, until: usize) -> Vec<f32> {
         let values = &home.values[entity][learn.start..until];
         let Some(fitted) = self.fit(&values[..learn.len()]) else { return vec![f32::NAN; values.len()] };

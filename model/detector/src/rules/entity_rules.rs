@@ -1,6 +1,5 @@
 //! Which rules watch an entity, and what they say of a step.
 
-use super::Finding;
 use super::battery::Battery;
 use super::beyond::Beyond;
 use super::cold_room::ColdRoom;
@@ -11,8 +10,10 @@ use super::production::{self, Production};
 use super::reports::Reports;
 use super::running::{self, Load, Running};
 use crate::class::DeviceClass;
-use crate::features::{AnomalyKind, Shape, is_outdoor};
+use crate::finding::AnomalyKind;
+use crate::finding::Finding;
 use crate::reading::EntityInfo;
+use crate::statistics::shape::{Shape, is_outdoor};
 use crate::unit::Conversion;
 
 /// An appliance that draws this much costs money, or does harm, when it is forgotten.
@@ -20,7 +21,7 @@ const HARM_WATTS: f32 = 500.0;
 
 /// What the rules see of a step.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Scene<'a> {
+pub(crate) struct RuleInput<'a> {
     /// In the unit that is shown; none while it is not known.
     pub(crate) value: Option<f32>,
     /// The last that was said, however long ago; none once the entity is unavailable. A plug that reports changes only is silent while
@@ -32,7 +33,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) switches: u32,
     /// Whether a report with a value came.
     pub(crate) reported: bool,
-    /// Whether the rest of the home was heard lately.
+    /// Whether the rest of the home reported lately.
     pub(crate) home_alive: bool,
     /// What a counter counted between two reports, and the seconds between them.
     pub(crate) counted: Option<(f64, i64)>,
@@ -46,7 +47,7 @@ pub(crate) struct Scene<'a> {
 
 /// The rules of one entity.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Watch {
+pub(crate) struct EntityRules {
     running: Option<Running>,
     flow: Option<Box<Flow>>,
     cold_store: Option<ColdStore>,
@@ -62,11 +63,11 @@ pub(crate) struct Watch {
     from_celsius: Option<Conversion>,
 }
 
-impl Watch {
+impl EntityRules {
     pub(crate) fn new(info: &EntityInfo) -> Self {
         let class = info.class;
-        let mut watch = Self { factor: 1.0, celsius: info.to_celsius(), ..Self::default() };
-        watch.from_celsius = Conversion::between(class, "°C", &info.unit);
+        let mut rules = Self { factor: 1.0, celsius: info.to_celsius(), ..Self::default() };
+        rules.from_celsius = Conversion::between(class, "°C", &info.unit);
         if class.is_binary() {
             let stays = matches!(
                 class,
@@ -76,34 +77,34 @@ impl Watch {
                     | DeviceClass::Motion
                     | DeviceClass::GenericBinary
             );
-            watch.running = stays.then(Running::new);
-            return watch;
+            rules.running = stays.then(Running::new);
+            return rules;
         }
         if let Some(watts) = info.watts() {
-            watch.factor = watts;
-            watch.beyond = (class == DeviceClass::Power).then(Beyond::new);
+            rules.factor = watts;
+            rules.beyond = (class == DeviceClass::Power).then(Beyond::new);
             if production::is_named(&info.entity_id) {
                 // One alarm for a fault: the energy meters of a roof follow its power.
-                watch.production = (class == DeviceClass::Power).then(Production::new);
+                rules.production = (class == DeviceClass::Power).then(Production::new);
             } else if class != DeviceClass::Energy {
-                watch.running = Some(Running::new());
+                rules.running = Some(Running::new());
             }
         } else if let Some(litres) = info.litres_per_hour() {
-            watch.factor = litres;
-            watch.flow = Some(Box::new(Flow::new()));
+            rules.factor = litres;
+            rules.flow = Some(Box::new(Flow::new()));
         } else {
-            watch.reports = Some(Reports::new());
+            rules.reports = Some(Reports::new());
             if class == DeviceClass::Temperature {
-                watch.cold_store = Some(ColdStore::default());
-                watch.cold_room = (!is_outdoor(&info.entity_id)).then(|| Box::new(ColdRoom::new()));
+                rules.cold_store = Some(ColdStore::default());
+                rules.cold_room = (!is_outdoor(&info.entity_id)).then(|| Box::new(ColdRoom::new()));
             } else if class == DeviceClass::Humidity && !is_outdoor(&info.entity_id) {
-                watch.damp = Some(Box::new(Damp::new()));
+                rules.damp = Some(Box::new(Damp::new()));
             } else if class == DeviceClass::Battery {
-                watch.battery = Some(Battery::new());
-                watch.reports = None;
+                rules.battery = Some(Battery::new());
+                rules.reports = None;
             }
         }
-        watch
+        rules
     }
 
     /// Whether it follows what produces power.
@@ -112,13 +113,13 @@ impl Watch {
     }
 
     /// Takes a step; the gravest finding.
-    pub(crate) fn step(&mut self, info: &EntityInfo, shape: &Shape, scene: &Scene<'_>) -> Option<Finding> {
-        let value = scene.value.map(|value| value * self.factor);
-        let standing = scene.standing.map(|value| value * self.factor);
+    pub(crate) fn step(&mut self, info: &EntityInfo, shape: &Shape, input: &RuleInput<'_>) -> Option<Finding> {
+        let value = input.value.map(|value| value * self.factor);
+        let standing = input.standing.map(|value| value * self.factor);
         let celsius = |value: f32| self.celsius.map_or(value, |way| way.apply(f64::from(value)) as f32);
-        let found = self.cold_store.as_mut().and_then(|store| store.step(scene.value.map(celsius)));
-        let room = self.cold_room.as_mut().and_then(|room| room.step(scene.value.map(celsius), scene.heats));
-        let damp = self.damp.as_mut().and_then(|damp| damp.step(scene.value));
+        let found = self.cold_store.as_mut().and_then(|store| store.step(input.value.map(celsius)));
+        let room = self.cold_room.as_mut().and_then(|room| room.step(input.value.map(celsius), input.heats));
+        let damp = self.damp.as_mut().and_then(|damp| damp.step(input.value));
         // What is usual is told in the unit that is shown.
         let shown = |celsius: f32| self.from_celsius.map_or(celsius, |way| way.apply(f64::from(celsius)) as f32);
         let cold = found.map(|finding| Finding { usual: shown(finding.usual), ..finding });
@@ -128,12 +129,12 @@ impl Watch {
         let room = room.filter(|_| !self.cold_store.as_ref().is_some_and(ColdStore::is_learnt));
         let factor = self.factor;
         let flow = self.flow.as_mut().and_then(|flow| match info.class.counter() {
-            true => flow.count(scene.counted.map(|(count, seconds)| (count as f32 * factor, seconds))),
+            true => flow.count(input.counted.map(|(count, seconds)| (count as f32 * factor, seconds))),
             false => flow.measure(value),
         });
         let running = self.running.as_mut().and_then(|running| {
             if info.class.is_binary() {
-                running.step(scene.state, scene.switches);
+                running.step(input.state, input.switches);
                 return running
                     .finding(Load::Switch {
                         class: info.class,
@@ -145,18 +146,18 @@ impl Watch {
                 running.step(None, 0);
                 return None;
             };
-            running.step(scene.standing.map(|value| value >= gate), 0);
+            running.step(input.standing.map(|value| value >= gate), 0);
             let harms = peak * self.factor >= HARM_WATTS || running::heats(&info.entity_id);
             running.finding(Load::Appliance { harms })
         });
-        let production = self.production.as_mut().and_then(|roof| roof.step(value, standing, scene.hour, scene.lights));
+        let production = self.production.as_mut().and_then(|roof| roof.step(value, standing, input.hour, input.lights));
         // What moves with the hours has statistics.
         let rests = self.production.is_some() || shape.may_rest();
         let beyond = self.beyond.as_mut().and_then(|beyond| beyond.step(value)).filter(|_| rests);
         let beyond =
             beyond.map(|found| Finding { amount: found.amount / factor, usual: found.usual / factor, ..found });
-        let battery = self.battery.as_mut().and_then(|battery| battery.step(scene.value));
-        let reports = self.reports.as_mut().and_then(|reports| reports.step(scene.reported, scene.home_alive));
+        let battery = self.battery.as_mut().and_then(|battery| battery.step(input.value));
+        let reports = self.reports.as_mut().and_then(|reports| reports.step(input.reported, input.home_alive));
         cold.or(flow).or(running).or(room).or(damp).or(production).or(beyond).or(battery).or(reports)
     }
 

@@ -9,7 +9,7 @@ use hearthwatch_evaluation::evaluate::fan_out;
 use hearthwatch_evaluation::evaluate::lived::{
     EqualAlarms, HomeCopies, LivedHome, LivedPlan, at_equal_alarms, settled_rate,
 };
-use hearthwatch_evaluation::rivals;
+use hearthwatch_evaluation::reference_methods;
 
 use super::Set;
 
@@ -27,7 +27,7 @@ pub(super) fn beside(
     let allowed = settled_rate(shipped);
     println!("  the same faults by others, at most {allowed:.2} false alarms a week after three weeks");
     let mut figures: BTreeMap<&str, EqualAlarms> = BTreeMap::new();
-    let detectors = rivals::detectors();
+    let detectors = reference_methods::detectors();
     let measured = fan_out(&detectors, threads, |(_, rival)| at_equal_alarms(&copies, &**rival, allowed), |_| {});
     for ((name, _), measured) in detectors.iter().zip(measured) {
         println!(

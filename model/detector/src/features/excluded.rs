@@ -4,11 +4,11 @@ use crate::grid::STEP_SECONDS;
 
 /// Stretches as (from, until], in Unix seconds; nearly always none.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Unlearnt {
+pub(crate) struct ExcludedSpans {
     spans: Vec<(i64, i64)>,
 }
 
-impl Unlearnt {
+impl ExcludedSpans {
     pub(crate) fn push(&mut self, from: i64, until: i64) {
         self.spans.push((from, until));
     }
@@ -39,10 +39,10 @@ mod tests {
 
     #[test]
     fn a_stretch_takes_every_step_that_it_touches() {
-        let mut unlearnt = Unlearnt::default();
-        unlearnt.push(700, 1900);
+        let mut excluded = ExcludedSpans::default();
+        excluded.push(700, 1900);
         let mut series = [1.0; 5];
-        unlearnt.blank(&mut series, 3000);
+        excluded.blank(&mut series, 3000);
         // The steps that end at 600, 1200, …, 3000.
         assert_eq!(series.map(f32::is_nan), [false, true, true, true, false]);
     }

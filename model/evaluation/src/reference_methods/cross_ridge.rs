@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::ar_ridge::{Linear, scaled};
 use super::grid::Grid;
-use super::refitted::Rival;
+use super::refitted::ReferenceMethod;
 use super::static_z::moments;
 
 /// Rows below which nothing is fitted: two days.
@@ -12,7 +12,7 @@ const ROWS_MIN: usize = 288;
 /// Steps between two rows that are learnt from: neighbours say the same.
 const STRIDE: usize = 3;
 
-/// |value − what the others make of it| in robust scales; no word in a home of one entity.
+/// |value − what the others make of it| in robust scales; no score in a home of one entity.
 #[derive(Debug, Clone, Copy)]
 pub struct CrossRidge {
     /// Penalty on the squared weights of standardised columns.
@@ -69,7 +69,7 @@ impl CrossRidge {
     }
 }
 
-impl Rival for CrossRidge {
+impl ReferenceMethod for CrossRidge {
     fn score(&self, home: &Grid, entity: usize, learn: Range<usize>, until: usize) -> Vec<f32> {
         let Some(shared) = self.fit(home, entity, learn.clone()) else { return vec![f32::NAN; until - learn.start] };
         let residual = |step: usize| {

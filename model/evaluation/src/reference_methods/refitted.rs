@@ -1,12 +1,13 @@
-//! A rival as it is put on the bench: refitted every week on the weeks before, causal, calibrated for each entity.
+//! A reference method as it is put on the bench: refitted every week on the weeks before, causal, calibrated for each entity.
 
 use std::ops::Range;
 
+use hearthwatch_detector::finding::Band;
+use hearthwatch_detector::grid::DAY_STEPS;
+use hearthwatch_detector::statistics::tail::Tail;
+
 use super::grid::Grid;
 use crate::evaluate::{Detector, EntityScores, HomeTrace};
-use hearthwatch_detector::experts::tail::Tail;
-use hearthwatch_detector::features::Band;
-use hearthwatch_detector::grid::DAY_STEPS;
 
 /// Steps between two fits: a week.
 const REFIT_STEPS: usize = 7 * DAY_STEPS;
@@ -15,8 +16,8 @@ const REFIT_STEPS: usize = 7 * DAY_STEPS;
 const LEARN_STEPS: usize = 28 * DAY_STEPS;
 
 /// Something that learns from a stretch of a home and scores what follows.
-pub trait Rival: Sync + Send {
-    /// Scores of an entity for the steps `learn.start..until`, higher being more unusual; NaN where it has no word. What
+pub trait ReferenceMethod: Sync + Send {
+    /// Scores of an entity for the steps `learn.start..until`, higher being more unusual; NaN where it has no score. What
     /// it learns comes from `learn` alone; a later step's score may use that step and what was before it.
     fn score(&self, home: &Grid, entity: usize, learn: Range<usize>, until: usize) -> Vec<f32>;
 
@@ -28,17 +29,17 @@ pub trait Rival: Sync + Send {
     }
 }
 
-/// A rival on the bench.
+/// A reference method on the bench.
 #[derive(Debug, Clone)]
 pub struct Refitted<R> {
-    rival: R,
+    reference: R,
 }
 
-impl<R: Rival> Refitted<R> {
-    /// The rival, refitted and calibrated.
+impl<R: ReferenceMethod> Refitted<R> {
+    /// The reference method, refitted and calibrated.
     #[must_use]
-    pub fn new(rival: R) -> Self {
-        Self { rival }
+    pub fn new(reference: R) -> Self {
+        Self { reference }
     }
 
     fn entity(&self, home: &HomeTrace, grid: &Grid, entity: usize) -> EntityScores {
@@ -50,10 +51,10 @@ impl<R: Rival> Refitted<R> {
         while begin < steps {
             let until = (begin + REFIT_STEPS).min(steps);
             let learn = begin.saturating_sub(LEARN_STEPS)..begin;
-            let mut fresh = self.rival.score(grid, entity, learn.clone(), until);
+            let mut fresh = self.reference.score(grid, entity, learn.clone(), until);
             on_own_scale(&mut fresh, learn.len());
             scores[begin..until].copy_from_slice(&fresh[learn.len()..]);
-            let expected = self.rival.expect(grid, entity, learn, until);
+            let expected = self.reference.expect(grid, entity, learn, until);
             if !expected.is_empty() {
                 bands.resize(begin, None);
                 bands.extend(expected.into_iter().map(|(low, high)| band(low, high, log)));
@@ -64,7 +65,7 @@ impl<R: Rival> Refitted<R> {
     }
 }
 
-impl<R: Rival> Detector for Refitted<R> {
+impl<R: ReferenceMethod> Detector for Refitted<R> {
     fn score(&self, home: &HomeTrace) -> Vec<EntityScores> {
         let grid = Grid::of(home);
         (0..home.entities.len()).map(|entity| self.entity(home, &grid, entity)).collect()
@@ -89,7 +90,7 @@ fn band(low: f32, high: f32, log: bool) -> Option<Band> {
 mod tests {
     use super::*;
     use crate::fixtures::home::made_home;
-    use crate::rivals::{
+    use crate::reference_methods::{
         ArRidge, CrossRidge, EwmaZ, HalfSpaceTrees, IsolationForest, SeasonalBand, SlotZ, StaticZ, SubPca,
     };
 
@@ -102,18 +103,19 @@ mod tests {
     }
 
     /// Scores of a shorter recording are the first scores of a longer one.
-    fn assert_causal(rival: impl Rival, name: &str) {
+    fn assert_causal(reference: impl ReferenceMethod, name: &str) {
         let (short, long) = (trace(20), trace(24));
-        let rival = Refitted::new(rival);
+        let reference = Refitted::new(reference);
         let judged = |home: &HomeTrace| -> Vec<Vec<u32>> {
             let of = |one: EntityScores| one.scores.into_iter().map(f32::to_bits).collect();
-            rival.score(home).into_iter().map(of).collect()
+            reference.score(home).into_iter().map(of).collect()
         };
         let (short_scores, long_scores) = (judged(&short), judged(&long));
         for (short, long) in short_scores.iter().zip(&long_scores) {
             assert_eq!(short[..], long[..short.len()], "{name}");
         }
-        let spoken = rival.score(&long).iter().flat_map(|one| &one.scores).filter(|score| score.is_finite()).count();
+        let spoken =
+            reference.score(&long).iter().flat_map(|one| &one.scores).filter(|score| score.is_finite()).count();
         assert!(spoken > 3000, "{name} said {spoken} words");
     }
 
@@ -137,13 +139,13 @@ mod tests {
         for value in &mut home.entities[0].observed[jump..] {
             *value += 12.0;
         }
-        let loudest = |rival: &dyn Detector| {
-            let scores = &rival.score(&home)[0].scores;
+        let highest_score = |reference: &dyn Detector| {
+            let scores = &reference.score(&home)[0].scores;
             let before = scores[..jump].iter().copied().filter(|score| score.is_finite()).fold(f32::MIN, f32::max);
             let after = scores[jump..].iter().copied().filter(|score| score.is_finite()).fold(f32::MIN, f32::max);
             (before, after)
         };
-        let rivals: [(&str, Box<dyn Detector>); 7] = [
+        let reference_methods: [(&str, Box<dyn Detector>); 7] = [
             ("static z", Box::new(Refitted::new(StaticZ))),
             ("EWMA z", Box::new(Refitted::new(EwmaZ::default()))),
             ("slot z", Box::new(Refitted::new(SlotZ))),
@@ -152,8 +154,8 @@ mod tests {
             ("cross ridge", Box::new(Refitted::new(CrossRidge::default()))),
             ("PCA", Box::new(Refitted::new(SubPca::default()))),
         ];
-        for (name, rival) in rivals {
-            let (before, after) = loudest(&*rival);
+        for (name, reference) in reference_methods {
+            let (before, after) = highest_score(&*reference);
             assert!(after > before + 0.5, "{name}: {before} then {after}");
         }
     }

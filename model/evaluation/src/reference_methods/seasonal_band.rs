@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use super::grid::Grid;
-use super::refitted::Rival;
 use hearthwatch_detector::grid::DAY_STEPS;
+
+use super::grid::Grid;
+use super::refitted::ReferenceMethod;
 
 /// Values of a time of day below which there is no band: four days with a neighbour on each side.
 const SAMPLES_MIN: usize = 12;
@@ -40,7 +41,7 @@ impl SeasonalBand {
     }
 }
 
-impl Rival for SeasonalBand {
+impl ReferenceMethod for SeasonalBand {
     fn score(&self, home: &Grid, entity: usize, learn: Range<usize>, until: usize) -> Vec<f32> {
         let bands = Self::bands(home, entity, learn.clone());
         let mut widths: Vec<f32> = bands.iter().map(|(low, high)| high - low).filter(|width| *width > 0.0).collect();

@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use super::grid::Grid;
-use super::refitted::Rival;
+use super::refitted::ReferenceMethod;
 
 /// |value − mean| in standard deviations, both of the weeks before.
 #[derive(Debug, Clone, Copy)]
 pub struct StaticZ;
 
-impl Rival for StaticZ {
+impl ReferenceMethod for StaticZ {
     fn score(&self, home: &Grid, entity: usize, learn: Range<usize>, until: usize) -> Vec<f32> {
         let values = &home.values[entity];
         let (mean, deviation) = moments(values[learn.clone()].iter().copied());

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::grid::Grid;
-use super::refitted::Rival;
+use super::refitted::ReferenceMethod;
 
 /// Windows below which nothing is fitted.
 const WINDOWS_MIN: usize = 200;
@@ -141,7 +141,7 @@ impl SubPca {
     }
 }
 
-impl Rival for SubPca {
+impl ReferenceMethod for SubPca {
     fn score(&self, home: &Grid, entity: usize, learn: Range<usize>, until: usize) -> Vec<f32> {
         let values = &home.values[entity][learn.start..until];
         let mut scores = vec![f32::NAN; values.len()];

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::grid::DAY_STEPS;
 
 /// Share of all questions that are drawn at random.
-pub const PROBE_SHARE: f64 = 0.1;
+const AUDIT_SHARE: f64 = 0.1;
 /// Edges of the strata, as score less threshold: just below, well below, and everyday. A few lie near the threshold and
 /// most far from it; each stratum is drawn as often, so that the few are seen at all.
 const STRATA: [f32; 2] = [-2.0, -5.0];
@@ -25,7 +25,7 @@ pub struct Candidate {
 
 /// A question that was drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Probe {
+pub struct AuditSample {
     /// Index in the home's list.
     pub entity: u32,
     /// The probability with which this entity's day was drawn, in (0, 1].
@@ -34,7 +34,7 @@ pub struct Probe {
 
 /// The question of the step that is the `step`th of its day (from 0), if there is one.
 #[must_use]
-pub fn draw(salt: &[u8], day: i64, step: usize, budget_per_week: f64, candidates: &[Candidate]) -> Option<Probe> {
+pub fn draw(salt: &[u8], day: i64, step: usize, budget_per_week: f64, candidates: &[Candidate]) -> Option<AuditSample> {
     let chance = chance(budget_per_week);
     let dice = Dice::of(salt, day);
     if dice.share(0) >= chance || (dice.share(1) * DAY_STEPS as f64) as usize != step {
@@ -50,13 +50,13 @@ pub fn draw(salt: &[u8], day: i64, step: usize, budget_per_week: f64, candidates
     let stratum = *filled.get(pick(dice.share(2), filled.len()))?;
     let entity = stratum[pick(dice.share(3), stratum.len())];
     let propensity = chance / (filled.len() * stratum.len()) as f64;
-    Some(Probe { entity, propensity: (propensity as f32).clamp(f32::MIN_POSITIVE, 1.0) })
+    Some(AuditSample { entity, propensity: (propensity as f32).clamp(f32::MIN_POSITIVE, 1.0) })
 }
 
-/// Probability that a day has a question: so many that they are [`PROBE_SHARE`] of all, alarms at budget included.
+/// Probability that a day has a question: so many that they are [`AUDIT_SHARE`] of all, alarms at budget included.
 fn chance(budget_per_week: f64) -> f64 {
     let budget = if budget_per_week.is_finite() { budget_per_week.max(0.0) } else { 0.0 };
-    (PROBE_SHARE / (1.0 - PROBE_SHARE) * budget / 7.0).min(1.0)
+    (AUDIT_SHARE / (1.0 - AUDIT_SHARE) * budget / 7.0).min(1.0)
 }
 
 /// Four independent shares in [0, 1) of one day.
@@ -81,7 +81,7 @@ impl Dice {
 mod tests {
     use super::*;
 
-    fn day(salt: &[u8], day: i64, candidates: &[Candidate]) -> Vec<Probe> {
+    fn day(salt: &[u8], day: i64, candidates: &[Candidate]) -> Vec<AuditSample> {
         (0..DAY_STEPS).filter_map(|step| draw(salt, day, step, 7.0, candidates)).collect()
     }
 
@@ -104,16 +104,16 @@ mod tests {
         // The Horvitz–Thompson estimate of 20 entities over 9,000 days.
         let sum: f64 = (0..9000)
             .flat_map(|number| day(b"salt", number, &home()))
-            .map(|probe| 1.0 / f64::from(probe.propensity))
+            .map(|sample| 1.0 / f64::from(sample.propensity))
             .sum();
         assert!((sum / 180_000.0 - 1.0).abs() < 0.12, "{sum}");
     }
 
     #[test]
     fn the_few_near_the_threshold_are_drawn_as_often_as_all_the_others() {
-        let probes: Vec<Probe> = (0..9000).flat_map(|number| day(b"salt", number, &home())).collect();
-        let near = probes.iter().filter(|probe| probe.entity == 0).count();
-        assert!((near as f64 / probes.len() as f64 - 0.5).abs() < 0.06, "{near} of {}", probes.len());
+        let samples: Vec<AuditSample> = (0..9000).flat_map(|number| day(b"salt", number, &home())).collect();
+        let near = samples.iter().filter(|sample| sample.entity == 0).count();
+        assert!((near as f64 / samples.len() as f64 - 0.5).abs() < 0.06, "{near} of {}", samples.len());
     }
 
     #[test]

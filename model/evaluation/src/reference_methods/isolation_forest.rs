@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::grid::Grid;
-use super::refitted::Rival;
+use super::refitted::ReferenceMethod;
 
 /// Euler's constant, in the mean depth of an unsuccessful search.
 const EULER: f64 = 0.577_215_664_901_532_9;
@@ -32,7 +32,7 @@ pub struct Tree {
 /// A fitted forest. Its fields are those that scikit-learn keeps, so that one fitted there can be scored here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Forest {
-    /// The trees.
+    /// Each grown on its own subsample.
     pub trees: Vec<Tree>,
     /// Samples that each tree was grown from.
     pub sample_size: u32,
@@ -158,7 +158,7 @@ impl Default for IsolationForest {
     }
 }
 
-impl Rival for IsolationForest {
+impl ReferenceMethod for IsolationForest {
     fn score(&self, home: &Grid, entity: usize, learn: Range<usize>, until: usize) -> Vec<f32> {
         let values = &home.values[entity][learn.start..until];
         let known = |window: &[f32]| window.iter().all(|value| value.is_finite());

@@ -6,7 +6,7 @@ use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::grid::Grid;
-use super::refitted::Rival;
+use super::refitted::ReferenceMethod;
 
 /// Columns: the value, its last change, its mean over six hours.
 const COLUMNS: usize = 3;
@@ -17,9 +17,9 @@ const ROWS_MIN: usize = 144;
 /// Half-space trees over value, change and six-hour mean, refitted as a whole rather than window by window.
 #[derive(Debug, Clone, Copy)]
 pub struct HalfSpaceTrees {
-    /// Number of trees.
+    /// More trees only steady the mean mass.
     pub trees: usize,
-    /// Depth of each.
+    /// Levels of halvings: a tree has 2^depth leaves.
     pub depth: u32,
     /// Nodes with less of the mass than this share are not looked below, as in the paper (its *size limit*).
     pub size_limit: f64,
@@ -153,7 +153,7 @@ impl Fitted {
     }
 }
 
-impl Rival for HalfSpaceTrees {
+impl ReferenceMethod for HalfSpaceTrees {
     fn score(&self, home: &Grid, entity: usize, learn: Range<usize>, until: usize) -> Vec<f32> {
         let values = &home.values[entity][learn.start..until];
         let rows: Vec<Option<[f32; COLUMNS]>> = (0..values.len()).map(|step| row(values, step)).collect();

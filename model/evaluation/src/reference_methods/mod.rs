@@ -18,21 +18,20 @@ mod slot_z;
 mod static_z;
 mod sub_pca;
 
-use crate::evaluate::{Detector, Entrant, Fixed};
-
+use crate::evaluate::{Detector, Fixed, Method};
 pub use ar_ridge::{ArRidge, Linear};
 pub use cross_ridge::CrossRidge;
 pub use ewma_z::EwmaZ;
 pub use grid::Grid;
 pub use half_space_trees::HalfSpaceTrees;
 pub use isolation_forest::{Forest, IsolationForest, Tree};
-pub use refitted::{Refitted, Rival};
+pub use refitted::{ReferenceMethod, Refitted};
 pub use seasonal_band::SeasonalBand;
 pub use slot_z::SlotZ;
 pub use static_z::StaticZ;
 pub use sub_pca::{SubPca, Subspace};
 
-/// Every rival, with its name in tables.
+/// Every reference method, with its name in tables.
 #[must_use]
 pub fn detectors() -> Vec<(&'static str, Box<dyn Detector>)> {
     vec![
@@ -48,9 +47,9 @@ pub fn detectors() -> Vec<(&'static str, Box<dyn Detector>)> {
     ]
 }
 
-/// Every rival as a line of the bench's table.
+/// Every reference method as a line of the bench's table.
 #[must_use]
-pub fn entrants() -> Vec<Box<dyn Entrant>> {
-    let line = |(name, detector)| -> Box<dyn Entrant> { Box::new(Fixed::new(name, detector)) };
+pub fn methods() -> Vec<Box<dyn Method>> {
+    let line = |(name, detector)| -> Box<dyn Method> { Box::new(Fixed::new(name, detector)) };
     detectors().into_iter().map(line).collect()
 }

@@ -3,19 +3,20 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use hearthwatch_detector::alarm::{Alarm, AlarmEvent};
+use hearthwatch_detector::detector::{AlarmMode, DetectorConfig, HomeDetector, Model};
+use hearthwatch_detector::grid::{STEP_SECONDS, step_of};
+
 use super::matching::{Outline, compare};
 use super::outcome::{Evaluation, HomeResult};
 use crate::dataset::RecordedHome;
-use hearthwatch_detector::alarm::{Alarm, AlarmEvent};
-use hearthwatch_detector::detector::{DetectorConfig, HomeDetector, Model, Voice};
-use hearthwatch_detector::grid::{STEP_SECONDS, step_of};
 
 /// A home to be judged on: a copy with events in it, and the same recording without.
 #[derive(Debug, Clone)]
 pub struct TestHome {
     /// With labelled events.
     pub faulty: RecordedHome,
-    /// Without the injected ones.
+    /// The same without the injected ones: what is raised here is a false alarm.
     pub clean: RecordedHome,
     /// Judged from here on, Unix seconds; what comes before is warm-up.
     pub from: i64,
@@ -29,10 +30,7 @@ pub fn evaluate(homes: &[TestHome], model: &Arc<Model>, budget_per_week: f64) ->
 }
 
 /// Evaluates any way of turning a recording into alarms.
-pub(super) fn evaluate_with(
-    homes: &[TestHome],
-    alarms_of: &(dyn Fn(&RecordedHome, i64) -> Vec<Alarm> + Sync),
-) -> Evaluation {
+fn evaluate_with(homes: &[TestHome], alarms_of: &(dyn Fn(&RecordedHome, i64) -> Vec<Alarm> + Sync)) -> Evaluation {
     let queue: Mutex<VecDeque<(usize, &TestHome)>> = Mutex::new(homes.iter().enumerate().collect());
     let results: Mutex<Vec<Option<HomeResult>>> = Mutex::new(vec![None; homes.len()]);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(homes.len().max(1));
@@ -90,8 +88,8 @@ fn alarms(home: &RecordedHome, from: i64, model: &Arc<Model>, budget_per_week: f
         while let Some(reading) = readings.next_if(|reading| reading.at <= step) {
             keep(detector.observe(reading), live);
         }
-        let voice = if live { Voice::Live } else { Voice::Quiet };
-        keep(detector.close_step(step, voice).events, live);
+        let mode = if live { AlarmMode::Raise } else { AlarmMode::LearnOnly };
+        keep(detector.close_step(step, mode).events, live);
     }
     raised
 }

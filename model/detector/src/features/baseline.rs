@@ -1,15 +1,16 @@
-//! The baseline detector: the experts' evidence on one scale, and what speaks loudest.
+//! The baseline detector: the experts' evidence on one scale, and what has the highest score.
 //!
 //! The scale is −ln(how often a week a step as unusual as this is expected). Statistics get it from their own fortnight's
 //! tail, the rules by construction; so a home's budget means the same for a thermometer, a meter and a door.
 
 use crate::class::DeviceClass;
 use crate::experts::habits::Broken;
-use crate::experts::tail::Tail;
-use crate::features::{AnomalyKind, LN_STEPS_PER_WEEK, Normaliser, RoutineScore};
+use crate::features::Normaliser;
 use crate::features::{Learnt, Switching};
+use crate::finding::{AnomalyKind, BaselineScore, LN_STEPS_PER_WEEK};
 use crate::grid::STEP_SECONDS;
 use crate::reading::Noticeable;
+use crate::statistics::tail::Tail;
 
 /// The score of a value that the quantity cannot have: above every threshold.
 pub(crate) const PHYSICS_SCORE: f32 = 20.0;
@@ -17,7 +18,7 @@ pub(crate) const PHYSICS_SCORE: f32 = 20.0;
 pub(crate) const ALERT_SCORE: f32 = 15.0;
 /// A contact that chatters: above the threshold of any budget.
 const CHATTER_SCORE: f32 = 12.0;
-/// How much of the second loudest expert's surprise is added to the loudest's: they agree on what is real more often
+/// How much of the second highest expert's surprise is added to the highest's: they agree on what is real more often
 /// than on what is chance.
 const SECOND_SHARE: f32 = 0.3;
 /// From this surprise on an entity is unusual by its own past: less than once a day.
@@ -26,10 +27,10 @@ const STEPS_PER_HOUR: f32 = 3600.0 / STEP_SECONDS as f32;
 
 /// What the statistics look at.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Numeric {
+pub(crate) struct NumericInput {
     /// The transformed value; NaN while there is none.
     pub(crate) value: f32,
-    /// Normalised residual.
+    /// [`Feature::Residual`](crate::grid::Feature::Residual) of the step.
     pub(crate) residual: f32,
     /// Roughness over 3 h, in the unit of the value.
     pub(crate) rough: f32,
@@ -47,7 +48,7 @@ pub(crate) struct Numeric {
 
 /// What the rules look at.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rules {
+pub(crate) struct StallInput {
     pub(crate) broken: Option<f64>,
     pub(crate) flat: f32,
     pub(crate) flat_steps: u32,
@@ -59,28 +60,34 @@ pub(crate) struct Rules {
     pub(crate) late: bool,
 }
 
-impl Rules {
+impl StallInput {
     /// Whether the entity stands still or is silent for longer than it ever was.
     pub(crate) fn stalled(&self) -> bool {
-        self.late || self.flat > RoutineScore::FLOOR || self.silent > RoutineScore::FLOOR
+        self.late || self.flat > BaselineScore::FLOOR || self.silent > BaselineScore::FLOOR
     }
 }
 
 /// Judges a number's step. `own` are its own statistics while it is ready and known, `value` is shown, `peers` is the
-/// residual that the peers leave when they are to be heard.
+/// residual that the peers leave when they count.
 pub(crate) fn judge_number(
-    own: Option<&[Voice; 3]>,
+    own: Option<&[Statistic; 3]>,
     value: f32,
     peers: Option<(f32, &Tail)>,
-    rules: &Rules,
-) -> RoutineScore {
-    let mut best = own.map_or_else(RoutineScore::calm, |own| statistics(own, value, peers));
-    louder(&mut best, rules.flat, AnomalyKind::Flat, hours(rules.flat_steps as f32), hours(rules.usual_run as f32));
+    rules: &StallInput,
+) -> BaselineScore {
+    let mut best = own.map_or_else(BaselineScore::calm, |own| statistics(own, value, peers));
+    take_if_higher(
+        &mut best,
+        rules.flat,
+        AnomalyKind::Flat,
+        hours(rules.flat_steps as f32),
+        hours(rules.usual_run as f32),
+    );
     // A device that says nothing stands still as well; silence is the better word for it.
-    if rules.silent >= rules.flat - 1.0 && rules.silent > RoutineScore::FLOOR {
+    if rules.silent >= rules.flat - 1.0 && rules.silent > BaselineScore::FLOOR {
         let score = rules.silent.max(rules.flat);
         if score >= best.score {
-            best = RoutineScore {
+            best = BaselineScore {
                 score,
                 kind: AnomalyKind::Silent,
                 amount: hours(rules.age_steps),
@@ -89,7 +96,7 @@ pub(crate) fn judge_number(
         }
     }
     if let Some(broken) = rules.broken {
-        louder(&mut best, PHYSICS_SCORE, AnomalyKind::Physics, broken.clamp(-1e30, 1e30) as f32, 0.0);
+        take_if_higher(&mut best, PHYSICS_SCORE, AnomalyKind::Physics, broken.clamp(-1e30, 1e30) as f32, 0.0);
     }
     best
 }
@@ -100,13 +107,13 @@ pub(crate) fn judge_switching(
     ready: bool,
     switching: &Switching,
     broken: Option<Broken>,
-) -> RoutineScore {
-    let mut best = RoutineScore::calm();
+) -> BaselineScore {
+    let mut best = BaselineScore::calm();
     let stay = &switching.stay;
     if class.warns_of_danger() {
         // That it turned on at an unusual hour, or has been off for long, is no other news and must not take the place of this.
         if stay.current() == Some(true) {
-            louder(&mut best, ALERT_SCORE, AnomalyKind::Alert, 1.0, stay.times(true));
+            take_if_higher(&mut best, ALERT_SCORE, AnomalyKind::Alert, 1.0, stay.times(true));
         }
         return best;
     }
@@ -115,7 +122,7 @@ pub(crate) fn judge_switching(
         // sees people. What stays on is a rule's to say ([`crate::rules`]).
         let sees_people = matches!(class, DeviceClass::Motion | DeviceClass::Occupancy);
         if sees_people && stay.current() == Some(false) && switching.accompanied {
-            louder(
+            take_if_higher(
                 &mut best,
                 switching.silence.evidence(),
                 AnomalyKind::TimeInState,
@@ -125,12 +132,12 @@ pub(crate) fn judge_switching(
         }
         let rate = &switching.rate;
         if rate.chatters() {
-            louder(&mut best, CHATTER_SCORE, AnomalyKind::Rate, rate.last_hour() as f32, rate.usual());
+            take_if_higher(&mut best, CHATTER_SCORE, AnomalyKind::Rate, rate.last_hour() as f32, rate.usual());
         } else if rate.is_busy() {
-            louder(&mut best, rate.evidence(), AnomalyKind::Rate, rate.last_hour() as f32, rate.usual());
+            take_if_higher(&mut best, rate.evidence(), AnomalyKind::Rate, rate.last_hour() as f32, rate.usual());
         }
         if matches!(class, DeviceClass::Motion | DeviceClass::Door | DeviceClass::Window | DeviceClass::Opening) {
-            louder(
+            take_if_higher(
                 &mut best,
                 switching.quiet_hours.evidence(),
                 AnomalyKind::QuietHour,
@@ -141,25 +148,25 @@ pub(crate) fn judge_switching(
         if let Some(Broken { evidence, misses, share }) = broken {
             // An entity that was off for as long before is not broken: nobody was there.
             let evidence = evidence.min(switching.silence.longest_evidence());
-            louder(&mut best, evidence, AnomalyKind::Habit, misses, share);
+            take_if_higher(&mut best, evidence, AnomalyKind::Habit, misses, share);
         }
     }
     best
 }
 
 /// One statistic: its surprise, its kind, its figure and what that usually stays below.
-pub(crate) type Voice = (f32, AnomalyKind, f32, f32);
+pub(crate) type Statistic = (f32, AnomalyKind, f32, f32);
 
-/// The entity's own statistics, the loudest first; its peers apart. What a resident would not call a difference is none, however
+/// The entity's own statistics, the highest first; its peers apart. What a resident would not call a difference is none, however
 /// rare: a value inside the band that is shown, a move of a tenth of a degree. `announced` says whether the hours before announce a
 /// move at all: not where somebody opens a tap or a cloud passes.
-pub(crate) fn own_voices(
-    seen: &Numeric,
+pub(crate) fn own_statistics(
+    seen: &NumericInput,
     learnt: &Learnt,
     normal: &Normaliser,
     least: Noticeable,
     announced: bool,
-) -> [Voice; 3] {
+) -> [Statistic; 3] {
     let shown = |transformed: f32| Normaliser::inverse(transformed, normal.log);
     let value = shown(seen.value);
     let noticeable = least.from(value);
@@ -183,14 +190,14 @@ pub(crate) fn own_voices(
         false if is_move => by_change,
         _ => (AnomalyKind::Noise, seen.rough, usual_rough),
     };
-    let voice = |surprise: f32, (kind, amount, usual)| (surprise, kind, amount, usual);
-    let mut voices = [voice(level, by_level), voice(change, by_change), voice(noise, by_noise)];
-    voices.sort_by(|a, b| b.0.total_cmp(&a.0));
-    voices
+    let statistic = |surprise: f32, (kind, amount, usual)| (surprise, kind, amount, usual);
+    let mut statistics = [statistic(level, by_level), statistic(change, by_change), statistic(noise, by_noise)];
+    statistics.sort_by(|a, b| b.0.total_cmp(&a.0));
+    statistics
 }
 
 /// The surprise at what the autoregression did not predict: a move, or standing still where a move was predicted.
-pub(crate) fn unpredicted(seen: &Numeric, learnt: &Learnt, normal: &Normaliser, least: Noticeable) -> f32 {
+pub(crate) fn unpredicted(seen: &NumericInput, learnt: &Learnt, normal: &Normaliser, least: Noticeable) -> f32 {
     let shown = |transformed: f32| Normaliser::inverse(transformed, normal.log);
     let value = shown(seen.value);
     let apart = (value - shown(seen.announced)).abs() >= least.from(value);
@@ -198,7 +205,7 @@ pub(crate) fn unpredicted(seen: &Numeric, learnt: &Learnt, normal: &Normaliser, 
     fitted.map_or(0.0, |fitted| fitted.tail.surprise(seen.innovations.abs()))
 }
 
-fn statistics(own: &[Voice; 3], value: f32, peers: Option<(f32, &Tail)>) -> RoutineScore {
+fn statistics(own: &[Statistic; 3], value: f32, peers: Option<(f32, &Tail)>) -> BaselineScore {
     let (mut first, mut second) = (own[0], own[1].0);
     if let Some((residual, tail)) = peers {
         let apart = tail.surprise(residual.abs());
@@ -216,12 +223,12 @@ fn statistics(own: &[Voice; 3], value: f32, peers: Option<(f32, &Tail)>) -> Rout
         }
     }
     let (surprise, kind, amount, usual) = first;
-    RoutineScore { score: surprise + SECOND_SHARE * second - LN_STEPS_PER_WEEK, kind, amount, usual }
+    BaselineScore { score: surprise + SECOND_SHARE * second - LN_STEPS_PER_WEEK, kind, amount, usual }
 }
 
-fn louder(best: &mut RoutineScore, score: f32, kind: AnomalyKind, amount: f32, usual: f32) {
+fn take_if_higher(best: &mut BaselineScore, score: f32, kind: AnomalyKind, amount: f32, usual: f32) {
     if score > best.score {
-        *best = RoutineScore { score, kind, amount, usual };
+        *best = BaselineScore { score, kind, amount, usual };
     }
 }
 

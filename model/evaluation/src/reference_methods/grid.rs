@@ -1,8 +1,9 @@
-//! A home's values as rivals see them.
+//! A home's values as reference methods see them.
 
-use crate::evaluate::HomeTrace;
 use hearthwatch_detector::features::Normaliser;
 use hearthwatch_detector::grid::STEP_SECONDS;
+
+use crate::evaluate::HomeTrace;
 
 /// Steps for which a missing value is taken for the last one: an hour.
 const HELD_STEPS: usize = 6;

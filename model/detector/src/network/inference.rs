@@ -1,4 +1,5 @@
-//! The patch-merge tree as homes run it: plain products without gradients.
+//! The network as homes run it: plain products without gradients. It says what [`Network`](super::Network) says but for
+//! rounding.
 //!
 //! What the root adds up (its nodes, the last row, the class) is one product instead of three, which at batch 1 is what
 //! counts; and windows of a series compute what they share once.
@@ -6,10 +7,12 @@
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::patch_tree::{MERGE, NODE_WIDTH, NODES, PATCH_STEPS, PATCH_WIDTH, PATCHES};
-use super::served::side_by_side;
+use super::layout::{CLASS_SLOTS, MERGE, NODE_WIDTH, NODES, PATCH_STEPS, PATCH_WIDTH, PATCHES};
 use super::weights::Weights;
 use crate::grid::FEATURES;
+
+/// What the root sees by itself: a window's last row, then its class as one-hot values.
+pub(super) const SEEN: usize = FEATURES + CLASS_SLOTS;
 
 /// `inputs` · weights + bias.
 #[derive(Debug, Clone)]
@@ -36,9 +39,9 @@ impl Dense {
     }
 }
 
-/// See the module's text.
+/// The parameters on a device, joined where the layers are run as one product.
 #[derive(Debug, Clone)]
-pub(super) struct ServedTree {
+pub(super) struct InferenceNetwork {
     patch: Dense,
     patch_residual: Dense,
     node: Dense,
@@ -49,7 +52,7 @@ pub(super) struct ServedTree {
     head: Dense,
 }
 
-impl ServedTree {
+impl InferenceNetwork {
     /// Puts checked parameters on a device.
     pub(super) fn from_weights(weights: &Weights, device: &Device) -> Self {
         let dense = |names: &[&str]| Dense::from_weights(weights, names, device);
@@ -64,7 +67,10 @@ impl ServedTree {
         }
     }
 
-    /// As [`PatchTree::forward`](super::PatchTree::forward), but for rounding. `seen`: each window's last row and its class.
+    /// # Shapes
+    /// - `windows`: `[n, WINDOW_STEPS * FEATURES]`, oldest step first, each value passed through `tame`
+    /// - `seen`: `[n, SEEN]`
+    /// - output: `[n, OUTPUTS]`
     pub(super) fn forward(&self, windows: Tensor<2>, seen: Tensor<2>) -> Tensor<2> {
         let [n, _] = windows.dims();
         let patches = self.patches(windows.reshape([n * PATCHES, PATCH_STEPS * FEATURES]));
@@ -76,8 +82,9 @@ impl ServedTree {
     /// a window costs a fifth of the products that it costs by itself.
     ///
     /// # Shapes
-    /// - `rows`: `[n + WINDOW_STEPS - 1, FEATURES]`, oldest first
-    /// - `seen`: `[n, FEATURES + CLASS_SLOTS]`
+    /// - `rows`: `[n + WINDOW_STEPS - 1, FEATURES]`, oldest first, each value passed through `tame`
+    /// - `seen`: `[n, SEEN]`
+    /// - output: `[n, OUTPUTS]`, as [`Self::forward`] of each window but for rounding
     pub(super) fn forward_series(&self, rows: &Tensor<2>, seen: Tensor<2>) -> Tensor<2> {
         let patches = self.patches(side_by_side(rows, PATCH_STEPS, 1));
         let nodes = self.nodes(side_by_side(&patches, MERGE, PATCH_STEPS));
@@ -99,4 +106,15 @@ impl ServedTree {
         let root = root.clone() + relu(self.root_residual.forward(root));
         self.head.forward(root)
     }
+}
+
+/// Rows that lie `stride` apart put side by side, `count` of them, beginning with every row that has as many after it.
+///
+/// # Shapes
+/// `rows`: `[n + (count - 1) * stride, width]`; output: `[n, count * width]`.
+fn side_by_side(rows: &Tensor<2>, count: usize, stride: usize) -> Tensor<2> {
+    let [all, width] = rows.dims();
+    let n = all - (count - 1) * stride;
+    let from = |place: usize| rows.clone().slice([place * stride..place * stride + n, 0..width]);
+    Tensor::cat((0..count).map(from).collect(), 1)
 }

@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use super::grid::Grid;
-use super::refitted::Rival;
 use hearthwatch_detector::grid::DAY_STEPS;
+
+use super::grid::Grid;
+use super::refitted::ReferenceMethod;
 
 /// |value − mean| in deviations, both weighted exponentially over the past.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +42,7 @@ impl EwmaZ {
     }
 }
 
-impl Rival for EwmaZ {
+impl ReferenceMethod for EwmaZ {
     fn score(&self, home: &Grid, entity: usize, learn: Range<usize>, until: usize) -> Vec<f32> {
         let values = &home.values[entity][learn.start..until];
         let moments = self.moments(values);
