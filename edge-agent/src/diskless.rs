@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use crate::config::{Config, Enrolment, TOKEN_VARIABLE};
 use crate::enrol::{Claim, EnrolError, claim, token_in};
-use crate::run::spread;
+use crate::state_directory::spread;
 use crate::state_directory::{StateDirectory, StateError};
 
 /// What the secret of alarm ids is hashed with, so that it is no other hash of the token: the fleet knows one.

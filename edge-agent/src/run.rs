@@ -36,7 +36,6 @@ use crate::log::{self, LogFormat};
 use crate::output::{stderr_line, stdout_line};
 use crate::supervisor;
 pub use leave::{LeaveArgs, LeaveError, leave, main as leave_main};
-pub(crate) use wiring::spread;
 pub use wiring::{Agent, StartError};
 
 /// Exit code for a configuration that cannot be used (`EX_CONFIG` of sysexits).

@@ -108,6 +108,11 @@ fn private() -> OpenOptions {
     options
 }
 
+/// A number that differs from home to home, for jitter.
+pub fn spread(salt: &[u8]) -> u64 {
+    salt.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -148,7 +148,7 @@ impl Ceremony<'_> {
         targets.delegations = None;
         let targets_expires = targets.expires;
         let canonical = canonical(&targets)?;
-        let state = crate::signer::State::first(&canonical);
+        let state = crate::signed_state::State::first(&canonical);
         let targets_bytes = signed(targets, std::slice::from_ref(self.targets))?;
 
         let mut snapshot = Snapshot::new(SPEC_VERSION.to_owned(), first, expiry(now, SNAPSHOT_DAYS)?);

@@ -29,6 +29,7 @@ pub mod pipe;
 pub mod renewal;
 pub mod revocation;
 pub mod rotation;
+pub mod signed_state;
 pub mod signer;
 
 pub use acl::{Action, Identity, allows};

@@ -27,7 +27,7 @@ use crate::ceremony::{
 use crate::claims::sha256_hex;
 use crate::files::{self, FileError};
 use crate::layout::Layout;
-use crate::signer::State;
+use crate::signed_state::State;
 
 /// Why a step was not taken. Nothing that is in force was changed then.
 #[derive(Debug, thiserror::Error)]

@@ -12,4 +12,3 @@ pub mod server;
 
 pub use client::{RemoteTargetsKey, SignerClient};
 pub use message::{GateKey, GatePublic, Judgement, PromotionVerdict, Refusal, SignedVerdict};
-pub use policy::State;

@@ -10,3 +10,4 @@ pub mod cli;
 pub mod data;
 pub mod demo;
 pub mod release;
+mod screen;

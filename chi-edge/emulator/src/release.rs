@@ -10,7 +10,7 @@ use hearthwatch_learning::training::card;
 use hearthwatch_training::{Progress, RetrainConfig, release};
 
 use crate::data;
-use crate::demo::Screen;
+use crate::screen::Screen;
 
 /// How the shipped model is trained.
 #[derive(Debug, Args)]

@@ -9,13 +9,11 @@ use hearthwatch_edge_store::history::{HistoryError, HistoryReader, StoredMiss};
 use hearthwatch_protocol::limits::TEXT_BYTES_MAX;
 
 use crate::backtest;
+use crate::service::LOOKS_MAX;
 use crate::service::{DetectorCommand, DetectorGone, DetectorHandle, MissReport};
 
 /// A miss further back than this is not declared: the memory that it is judged by reaches two weeks further.
 pub const MISS_SECONDS_MAX: i64 = 20 * 86_400;
-
-/// Looks that may wait for their turn; one goes on at a time, so that the last of them waits a minute in a large home.
-pub const LOOKS_MAX: usize = 16;
 
 /// Why a miss is not taken.
 #[derive(Debug, thiserror::Error)]

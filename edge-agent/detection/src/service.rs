@@ -46,7 +46,7 @@ use delivery::Delivery;
 pub use feedback::{ToFleet, announcement, feedback_record};
 pub use handle::{DetectorCommand, DetectorGone, DetectorHandle, DetectorThread, prepare, start};
 pub use health::DetectorHealth;
-pub use look::{HomeDetail, LookBack, MissReport};
+pub use look::{HomeDetail, LOOKS_MAX, LookBack, MissReport};
 use memory::Memory;
 pub use readiness::{EntityReadiness, LEARNING_DAYS, Readiness, whole_days};
 pub use recover::{RECOVERED_SECONDS, RecordedState, recovered};

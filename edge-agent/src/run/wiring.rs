@@ -34,6 +34,7 @@ use super::modes::{self, Sides};
 use super::{DRAIN, health, unix_now};
 use crate::config::{CloudConfig, Config};
 use crate::diskless::{Joining, Membership};
+use crate::state_directory::spread;
 use crate::state_directory::{StateDirectory, StateError};
 
 /// Notices that wait for the home's broker; see the bound on waiting events in [`hearthwatch_edge_home_assistant::discovery`].
@@ -391,9 +392,4 @@ async fn tick(detection: DetectorHandle, board: Arc<Board>, stop: CancellationTo
             }
         }
     }
-}
-
-/// A number that differs from home to home, for jitter.
-pub(crate) fn spread(salt: &[u8]) -> u64 {
-    salt.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }

@@ -18,6 +18,7 @@ use serde::Deserialize;
 
 use super::guard::Refusal;
 use super::home::PageError;
+use super::outcome::Outcome;
 use super::{Base, Page};
 
 pub(super) fn router() -> Router<Page> {
@@ -33,58 +34,7 @@ pub(super) fn router() -> Router<Page> {
         .route("/leave", post(leave))
 }
 
-/// The outcome of a change, as the address says it: a word, so that no link can put a sentence into our mouth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Said {
-    /// An answer was taken.
-    Answered,
-    /// A miss was kept; what was seen then is still looked up.
-    MissKept,
-    /// A wish was granted.
-    Wished,
-    /// A sensor that warns of danger is quiet about everything else.
-    QuietButDanger,
-    /// The level of sharing changed.
-    Sharing,
-    /// Something is taken back.
-    TakenBack,
-    /// There was nothing to take back.
-    NothingShared,
-    /// The model before is asked for.
-    RollingBack,
-}
-
-impl Said {
-    const ALL: [(Self, &'static str, &'static str); 8] = [
-        (Self::Answered, "answered", "Thank you. It counts at once; what it changed stands under Learnt."),
-        (
-            Self::MissKept,
-            "miss-kept",
-            "Thank you. It is noted. What was seen then is being looked up, and will stand under “Was something missed?”.",
-        ),
-        (Self::Wished, "wished", "Done. It holds from now on, here and in Home Assistant."),
-        (
-            Self::QuietButDanger,
-            "quiet-but-danger",
-            "Done for everything but danger: when this sensor warns, it is told all the same.",
-        ),
-        (Self::Sharing, "sharing", "Chosen. It holds for everything that has not left yet."),
-        (Self::TakenBack, "taken-back", "Taken back. The aggregator's receipt will appear here when it is done."),
-        (Self::NothingShared, "nothing-shared", "There was nothing to take back: nothing has ever left."),
-        (Self::RollingBack, "rolling-back", "Asked for, and written down. Under Learnt stands what comes of it."),
-    ];
-
-    fn word(self) -> &'static str {
-        Self::ALL.iter().find(|(said, ..)| *said == self).map_or("", |(_, word, _)| word)
-    }
-
-    /// The sentence for a word; none for any other word.
-    pub(super) fn sentence(word: &str) -> Option<&'static str> {
-        Self::ALL.iter().find(|(_, known, _)| *known == word).map(|(.., sentence)| *sentence)
-    }
-}
-
-fn back(base: &Base, said: Said, place: &str) -> Response {
+fn back(base: &Base, said: Outcome, place: &str) -> Response {
     Redirect::to(&format!("{}/?said={}#{place}", base.0, said.word())).into_response()
 }
 
@@ -129,7 +79,7 @@ async fn answer(
             at: now,
         })
         .await?;
-    Ok(back(&base, Said::Answered, "timeline"))
+    Ok(back(&base, Outcome::Answered, "timeline"))
 }
 
 #[derive(Deserialize)]
@@ -152,7 +102,7 @@ async fn report_miss(
     let now = (page.parts.clock)();
     let kept = miss::declare(&page.parts.detection, &page.parts.history, form.entity, at, now).await;
     kept.map_err(|error| PageError::Wrong(format!("Not taken: {error}.")))?;
-    Ok(back(&base, Said::MissKept, "miss"))
+    Ok(back(&base, Outcome::MissKept, "miss"))
 }
 
 /// A local time as browsers write it.
@@ -181,7 +131,7 @@ async fn budget(
 ) -> Result<Response, PageError> {
     check(&page, &form.token)?;
     wish(&page, Change::Budget(form.per_week)).await?;
-    Ok(back(&base, Said::Wished, "calm"))
+    Ok(back(&base, Outcome::Wished, "calm"))
 }
 
 #[derive(Deserialize)]
@@ -202,7 +152,7 @@ async fn mute(
     let warns = detail.present().any(|(info, _)| info.entity_id == form.entity && info.class.warns_of_danger());
     let scope = Scope::Entity { entity_id: form.entity, kind: None };
     wish(&page, Change::Mute { scope, until }).await?;
-    Ok(back(&base, if warns { Said::QuietButDanger } else { Said::Wished }, "calm"))
+    Ok(back(&base, if warns { Outcome::QuietButDanger } else { Outcome::Wished }, "calm"))
 }
 
 #[derive(Deserialize)]
@@ -218,7 +168,7 @@ async fn unmute(
 ) -> Result<Response, PageError> {
     check(&page, &form.token)?;
     wish(&page, Change::Unmute(form.id)).await?;
-    Ok(back(&base, Said::Wished, "calm"))
+    Ok(back(&base, Outcome::Wished, "calm"))
 }
 
 #[derive(Deserialize)]
@@ -237,7 +187,7 @@ async fn sharing(
     let uplink = page.parts.uplink.as_ref().ok_or(PageError::NotFound("fleet"))?;
     uplink.with_outbox(move |outbox| outbox.choose_sharing(level)).await?;
     tracing::info!(sharing.level = level.as_str(), "a resident chose what is shared");
-    Ok(back(&base, Said::Sharing, "sharing"))
+    Ok(back(&base, Outcome::Sharing, "sharing"))
 }
 
 #[derive(Deserialize)]
@@ -262,7 +212,7 @@ async fn withdraw(
     let uplink = page.parts.uplink.as_ref().ok_or(PageError::NotFound("fleet"))?;
     let (home, now) = (uplink.home().clone(), (page.parts.clock)());
     let id = uplink.with_outbox(move |outbox| outbox.take_back(&home, what, now)).await?;
-    Ok(back(&base, if id.is_some() { Said::TakenBack } else { Said::NothingShared }, "sharing"))
+    Ok(back(&base, if id.is_some() { Outcome::TakenBack } else { Outcome::NothingShared }, "sharing"))
 }
 
 #[derive(Deserialize)]
@@ -278,7 +228,7 @@ async fn roll_back(
     check(&page, &form.token)?;
     let said = page.parts.wishes.submit_aside(UpdateWish::RollBack, (page.parts.clock)()).await;
     said.map_err(|error| PageError::Wrong(format!("Not taken: it cannot be written down: {error}.\n")))?;
-    Ok(back(&base, Said::RollingBack, "learnt"))
+    Ok(back(&base, Outcome::RollingBack, "learnt"))
 }
 
 #[derive(Deserialize)]
@@ -303,9 +253,9 @@ mod tests {
 
     #[test]
     fn a_link_cannot_put_a_sentence_into_our_mouth() {
-        assert_eq!(Said::sentence("Your home was hacked, call 555"), None);
-        for (said, word, sentence) in Said::ALL {
-            assert_eq!((said.word(), Said::sentence(word)), (word, Some(sentence)));
+        assert_eq!(Outcome::sentence("Your home was hacked, call 555"), None);
+        for (said, word, sentence) in Outcome::ALL {
+            assert_eq!((said.word(), Outcome::sentence(word)), (word, Some(sentence)));
         }
     }
 

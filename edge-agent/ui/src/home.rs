@@ -191,7 +191,7 @@ impl Everything {
             sharing,
             days_remembered,
             set_aside,
-            said: said.as_deref().and_then(super::actions::Said::sentence),
+            said: said.as_deref().and_then(super::outcome::Outcome::sentence),
         })
     }
 }

@@ -10,6 +10,7 @@ pub mod guard;
 mod health;
 mod home;
 mod live;
+mod outcome;
 mod plot;
 mod preview;
 mod record;

@@ -341,7 +341,7 @@ async fn a_miss_is_noted_before_it_is_looked_up_and_the_page_then_shows_what_was
     // The detector service answers meanwhile: no alarm waits for a look back.
     world.detection.ask(DetectorCommand::Look).await.unwrap();
     drop(turn);
-    let all = u32::try_from(hearthwatch_edge_detection::miss::LOOKS_MAX).unwrap();
+    let all = u32::try_from(hearthwatch_edge_detection::service::LOOKS_MAX).unwrap();
     drop(world.detection.miss_looks().acquire_many(all).await.unwrap());
     let seen = "<ul class=\"plain\"><li>Room, Tue 14 Nov, 20:00<span class=\"faint\"> · too little is remembered of that \
                 time to say what was seen · stays here</span></li></ul>";
@@ -351,7 +351,7 @@ async fn a_miss_is_noted_before_it_is_looked_up_and_the_page_then_shows_what_was
 #[tokio::test]
 async fn more_misses_than_can_be_looked_up_are_refused_in_words() {
     let world = own().await;
-    let all = u32::try_from(hearthwatch_edge_detection::miss::LOOKS_MAX).unwrap();
+    let all = u32::try_from(hearthwatch_edge_detection::service::LOOKS_MAX).unwrap();
     let _places = world.detection.miss_looks().acquire_many(all).await.unwrap();
     let (status, _, body) =
         send(&world, post_of("/miss", "token=secret&entity=sensor.room&when=2023-11-14T20:00")).await;

@@ -7,7 +7,7 @@ use tough::schema::{Role, Root, Signed, Snapshot, Targets, Timestamp as TufTimes
 use super::{CERTIFICATE_DAYS, REFRESHED_DAYS, ROOT_DAYS, Report, row};
 use crate::files::{self, FileError};
 use crate::layout::Layout;
-use crate::signer::State;
+use crate::signed_state::State;
 
 pub(super) fn look(report: &mut Report, layout: &Layout, now: Timestamp) {
     if !layout.tuf().exists() {

@@ -5,54 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::limits::ARTIFACT_BYTES_MAX;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use tough::schema::{Role as _, Target, Targets};
 
 use super::message::{GatePublic, Judgement, Refusal, SignedVerdict, TARGETS_BYTES_MAX, VERDICTS_MAX, target_name};
 use crate::ceremony::TARGETS_DAYS;
 use crate::claims::sha256_hex;
+use crate::signed_state::State;
 
 /// Longest life of targets metadata that is signed: the ceremony's, and a day for clocks that differ.
 const EXPIRY_DAYS_MAX: i64 = TARGETS_DAYS + 1;
-
-/// What was signed last, kept in a private file by the server.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct State {
-    /// Version of the targets metadata.
-    pub version: u64,
-    /// SHA-256 of their canonical form, hex.
-    pub sha256: String,
-    /// The releases in them.
-    pub targets: BTreeMap<String, Target>,
-    /// Highest model version that was ever signed.
-    pub model_version: ModelVersion,
-}
-
-impl State {
-    /// After the ceremony: version 1, nothing released.
-    #[must_use]
-    pub fn first(canonical: &[u8]) -> Self {
-        let model_version = ModelVersion::ROUTINE;
-        Self { version: 1, sha256: sha256_hex(canonical), targets: BTreeMap::new(), model_version }
-    }
-
-    /// As kept on disk.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec_pretty(self).expect("the state has text keys and finite numbers only");
-        bytes.push(b'\n');
-        bytes
-    }
-
-    /// As read from disk.
-    ///
-    /// # Errors
-    /// The parser's words.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(bytes).map_err(|error| error.to_string())
-    }
-}
 
 /// Decides whether `canonical` may be signed after `state`.
 ///

@@ -12,9 +12,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::message::{Description, GatePublic, MESSAGE_BYTES_MAX, Refusal, Request, Response, decode, encode};
-use super::policy::{State, approved, decide};
+use super::policy::{approved, decide};
 use crate::ceremony::{self, CeremonyError};
 use crate::files::{self, FileError};
+use crate::signed_state::State;
 
 /// How long one exchange may take: both ends are on one machine, and everybody else waits meanwhile.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(5);

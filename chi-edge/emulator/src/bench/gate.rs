@@ -10,7 +10,8 @@ use anyhow::Context as _;
 use clap::Args;
 use hearthwatch_evaluation::evaluate::{GateVerdict, Interval, bootstrap};
 
-use crate::demo::{HOMES_MAX, Habits, Part, Report, Row, Screen, Settings, Timeline, world};
+use crate::demo::{HOMES_MAX, Habits, Part, Report, Row, Settings, Timeline, world};
+use crate::screen::Screen;
 
 const COVERAGE: f64 = 0.9;
 const RESAMPLES: usize = 2000;

@@ -14,7 +14,7 @@ use hearthwatch_training::{
 };
 
 use crate::data;
-use crate::demo::Screen;
+use crate::screen::Screen;
 
 const LONDON: &str = "southwark_homes";
 const BELGIUM: &str = "uci_appliances_energy";

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use crate::demo::{Habits, Screen, Settings, Timeline, world};
+use crate::demo::{Habits, Settings, Timeline, world};
+use crate::screen::Screen;
 
 /// How large a world.
 #[derive(Debug, Args)]

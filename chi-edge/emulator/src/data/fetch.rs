@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use url::Url;
 
-use crate::demo::Screen;
+use crate::screen::Screen;
 
 /// How long a publisher may be silent.
 const SILENCE_MAX: Duration = Duration::from_secs(30);

@@ -20,13 +20,13 @@ use super::cast::{self, HOMES_MAX, Player};
 use super::home::SimulatedHome;
 use super::pace::Pace;
 use super::resident::Habits;
-use super::screen::{Bar, Screen, spoken};
 use super::stage::Stage;
 use super::table::{Report, Round, Row};
 use super::tally::Tally;
 use super::timeline::{EPOCH, Timeline, WEEK};
 use crate::cli::DemoArguments;
 use crate::data;
+use crate::screen::{Bar, Screen, spoken};
 
 /// Longest name in the table; some sets name homes by UUID.
 const NAME_CHARS_MAX: usize = 14;

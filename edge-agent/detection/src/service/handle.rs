@@ -19,8 +19,8 @@ use jiff::tz::TimeZone;
 use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 
 use super::health::DetectorHealth;
+use super::look::LOOKS_MAX;
 use super::{AlarmPicture, DetectorService, HomeDetail, MissReport, Moves, RecordedState, Relearning, Tally};
-use crate::miss::LOOKS_MAX;
 
 /// Commands that may wait. The largest is a slice of history, at most 4 MiB; slices come one at a time.
 const COMMANDS_MAX: usize = 64;

@@ -17,7 +17,9 @@ use hearthwatch_protocol::messages::Origin;
 use super::feedback::{self, Declared};
 use super::{DetectorService, ShownAlarm};
 use crate::backtest::Moment;
-use crate::miss::LOOKS_MAX;
+
+/// Looks that may wait for their turn; one goes on at a time, so that the last of them waits a minute in a large home.
+pub const LOOKS_MAX: usize = 16;
 
 /// What came of the last looks back is told until the next start; the page shows fewer.
 const LOOKS_TOLD: usize = 2 * LOOKS_MAX;
