@@ -11,8 +11,12 @@ use std::time::Duration;
 
 use hearthwatch_link::Backoff;
 use hearthwatch_protocol::HomeId;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use tokio_util::sync::CancellationToken;
 use url::Url;
+use yasna::tags::TAG_UTCTIME;
+use yasna::{ASN1Result, BERReader, BERReaderSeq, Tag};
 
 use self::pair::{Pair, PairError};
 use self::renew::{Asked, renew};
@@ -43,10 +47,31 @@ impl Life {
     /// # Errors
     /// The parser's words.
     pub fn of(certificate_pem: &[u8]) -> Result<Self, String> {
-        let (_, pem) = x509_parser::pem::parse_x509_pem(certificate_pem).map_err(|error| error.to_string())?;
-        let certificate = pem.parse_x509().map_err(|error| error.to_string())?;
-        let validity = certificate.validity();
-        Ok(Self { since: validity.not_before.timestamp(), until: validity.not_after.timestamp() })
+        let certificate = CertificateDer::from_pem_slice(certificate_pem).map_err(|error| error.to_string())?;
+        yasna::parse_der(&certificate, |certificate| {
+            certificate.read_sequence(|parts| {
+                let life = parts.next().read_sequence(Self::of_content)?;
+                // The signature's algorithm, and the signature.
+                parts.next().read_der()?;
+                parts.next().read_der()?;
+                Ok(life)
+            })
+        })
+        .map_err(|error| error.to_string())
+    }
+
+    /// From what the signature is about (RFC 5280, 4.1).
+    fn of_content(parts: &mut BERReaderSeq<'_, '_>) -> ASN1Result<Self> {
+        parts.read_optional(|version| version.read_tagged(Tag::context(0), |version| version.read_der()))?;
+        for _before in ["serial number", "algorithm", "issuer"] {
+            parts.next().read_der()?;
+        }
+        let life = parts.next().read_sequence(|times| {
+            let (since, until) = (seconds_of(times.next())?, seconds_of(times.next())?);
+            Ok(Self { since, until })
+        })?;
+        while parts.read_optional(|after| after.read_der())?.is_some() {}
+        Ok(life)
     }
 
     /// Whether it is time for the next certificate.
@@ -55,6 +80,14 @@ impl Life {
         let (part, whole) = RENEW_AFTER;
         now >= self.since.saturating_add((self.until.saturating_sub(self.since)) / whole * part)
     }
+}
+
+/// A time of a certificate, which is written in one of two ways.
+fn seconds_of(time: BERReader<'_, '_>) -> ASN1Result<i64> {
+    if time.lookahead_tag()? == TAG_UTCTIME {
+        return Ok(time.read_utctime()?.datetime().unix_timestamp());
+    }
+    Ok(time.read_generalized_time()?.datetime().unix_timestamp())
 }
 
 /// What renewing needs.
