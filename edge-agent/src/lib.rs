@@ -1,11 +1,11 @@
 //! The guest in the house: learns a home's routine beside Home Assistant, speaks up rarely, says why, takes the answer.
 
 pub mod audit;
-pub mod by_hand;
 pub mod config;
 pub mod diskless;
 pub mod enrol;
 pub mod log;
+pub mod manual;
 pub mod measure;
 pub mod output;
 pub mod run;

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use hearthwatch_edge::by_hand::{self, ByHandArgs};
 use hearthwatch_edge::enrol::{self, EnrolArgs};
+use hearthwatch_edge::manual::{self, ManualArgs};
 use hearthwatch_edge::measure::{self, MeasureArguments};
 use hearthwatch_edge::run::{self, LeaveArgs, RunArgs};
 use hearthwatch_edge::setup::{self, SetupArgs};
@@ -31,7 +31,7 @@ enum Command {
     /// Fetch a certificate for a key made on this device, with a claim token.
     Enrol(EnrolArgs),
     /// Decide about models on this machine: status, roll back, reset the clock.
-    Update(ByHandArgs),
+    Update(ManualArgs),
     /// Replay recorded history (a CSV file or a Home Assistant database) as if it were happening.
     Replay(ReplayArgs),
     /// Say how fast and how small the agent is on this machine.
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         }
         Command::Leave(args) => run::leave_main(&args),
         Command::Enrol(args) => enrol::main(&args),
-        Command::Update(args) => by_hand::main(&args),
+        Command::Update(args) => manual::main(&args),
         Command::Replay(args) => replay::main(&args),
         Command::Measure(args) => measure::main(&args),
     }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use hearthwatch_detector::alarm::Verdict;
 use hearthwatch_edge_detection::service::DetectorCommand;
 use hearthwatch_edge_store::outbox::SharingLevel;
-use hearthwatch_edge_update::UpdateWish;
+use hearthwatch_edge_update::UpdateRequest;
 use hearthwatch_protocol::messages::WithdrawalReceipt;
 use serde_json::json;
 
@@ -108,7 +108,7 @@ async fn answers_by_mouse_and_changes_it_by_keyboard(chrome: &mut Chrome, page: 
 }
 
 async fn answer_of(home: &home::Home, id: &str) -> Option<Verdict> {
-    let detail = home.detection.ask(DetectorCommand::Look).await.unwrap();
+    let detail = home.detection.request(DetectorCommand::Look).await.unwrap();
     let alarm = detail.alarms.iter().find(|alarm| alarm.alarm.id == id).unwrap();
     alarm.answer.map(|(verdict, _)| verdict)
 }
@@ -197,7 +197,7 @@ async fn gives_a_reason(chrome: &mut Chrome, page: &str, home: &home::Home) {
     assert_eq!(chrome.ask("document.querySelector('#timeline article b')").await, json!(null), "no markup of it");
     let said = "document.querySelector('#timeline').textContent.includes('“the <b>boiler</b> was serviced”')";
     assert_eq!(chrome.ask(said).await, json!(true));
-    let detail = home.detection.ask(DetectorCommand::Look).await.unwrap();
+    let detail = home.detection.request(DetectorCommand::Look).await.unwrap();
     assert!(detail.alarms.iter().any(|alarm| alarm.reasoned().is_some()));
 }
 
@@ -208,7 +208,7 @@ async fn goes_back_to_the_model_before(chrome: &mut Chrome, page: &str, home: &m
     chrome.click_through(button).await;
     let said = chrome.ask("document.querySelector('.said').textContent").await;
     assert_eq!(said, "Asked for, and written down. Under Learnt stands what comes of it.");
-    assert_eq!(home.wishes.pending().unwrap().wish, UpdateWish::RollBack);
+    assert_eq!(home.wishes.pending().unwrap().wish, UpdateRequest::RollBack);
 }
 
 async fn hears_of_a_change_without_loading_again(chrome: &mut Chrome, page: &str, home: &home::Home) {
@@ -216,7 +216,7 @@ async fn hears_of_a_change_without_loading_again(chrome: &mut Chrome, page: &str
     chrome.ask("window.sameAsBefore = true").await;
     let said = "document.querySelector('.sentence').textContent";
     let before = chrome.ask(said).await;
-    home.detection.tell(DetectorCommand::Listening(false, home::NOW)).await.unwrap();
+    home.detection.send(DetectorCommand::Listening(false, home::NOW)).await.unwrap();
     chrome.until(&format!("{said} !== {before}")).await;
     assert_eq!(chrome.ask("window.sameAsBefore").await, json!(true));
     assert_eq!(chrome.ask(said).await, "Getting to know the home.");

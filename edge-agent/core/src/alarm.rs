@@ -7,7 +7,7 @@ use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_protocol::ModelVersion;
 use serde::{Deserialize, Serialize};
 
-use crate::preferences::{Held, Place};
+use crate::preferences::{Place, Suppression};
 
 /// People whose answers to one alarm are remembered: a large household.
 const PERSONS_MAX: usize = 16;
@@ -34,17 +34,17 @@ pub struct StoredAlarm {
     #[serde(default)]
     pub moved_with: Vec<String>,
     /// Remembered but not said, and why.
-    #[serde(default)]
-    pub held: Option<Held>,
+    #[serde(default, rename = "held")]
+    pub suppressed: Option<Suppression>,
     /// To be said at this time, unless it is over by then.
     #[serde(default)]
     pub due: Option<i64>,
     /// The alarm that was said for both of them.
-    #[serde(default)]
-    pub led_by: Option<String>,
+    #[serde(default, rename = "led_by")]
+    pub merged_into: Option<String>,
     /// How many other alarms it was said for.
-    #[serde(default)]
-    pub speaks_for: u16,
+    #[serde(default, rename = "speaks_for")]
+    pub merged_count: u16,
     /// What ties it to them; none while there are none.
     #[serde(default)]
     pub cause: Option<Cause>,
@@ -131,10 +131,10 @@ impl StoredAlarm {
             answer: None,
             place,
             moved_with: Vec::new(),
-            held: None,
+            suppressed: None,
             due: None,
-            led_by: None,
-            speaks_for: 0,
+            merged_into: None,
+            merged_count: 0,
             cause: None,
             asks: false,
             answers: Vec::new(),
@@ -146,8 +146,8 @@ impl StoredAlarm {
 
     /// Whether the residents were told, by this alarm or by the one that led it.
     #[must_use]
-    pub fn is_said(&self) -> bool {
-        self.held.is_none() && self.due.is_none()
+    pub fn is_shown(&self) -> bool {
+        self.suppressed.is_none() && self.due.is_none()
     }
 
     /// Whether two people see it differently.

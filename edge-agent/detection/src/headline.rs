@@ -68,7 +68,7 @@ fn listening(view: &HomeView) -> (Tone, String) {
             })
         }
     };
-    if view.house.paused {
+    if view.preferences.paused {
         let paused = match language {
             Language::English => "Paused: nothing is told but danger.",
             Language::Dutch => "Gepauzeerd: alleen gevaar wordt gemeld.",
@@ -81,8 +81,10 @@ fn listening(view: &HomeView) -> (Tone, String) {
     if let Some(unusual) = unusual {
         return (Tone::Alert, unusual);
     }
-    if let Some(loudest) = view.loudest.as_ref().filter(|loudest| loudest.score > loudest.threshold) {
-        let name = &loudest.name;
+    if let Some(most_unusual) =
+        view.most_unusual.as_ref().filter(|most_unusual| most_unusual.score > most_unusual.threshold)
+    {
+        let name = &most_unusual.name;
         return (
             Tone::Waiting,
             match language {
@@ -200,7 +202,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::service::{EntityReadiness, Loudest, Readiness};
+    use crate::service::{EntityReadiness, MostUnusual, Readiness};
 
     fn heard() -> SessionState {
         SessionState::Listening { version: "2026.11.0".to_owned(), entities: 28 }
@@ -237,7 +239,7 @@ mod tests {
         .map(|session| (session, known(14)))
         .collect();
         let mut paused = known(14);
-        paused.house.paused = true;
+        paused.preferences.paused = true;
         let unusual = HomeView { unusual: vec!["Freezer: unusual value".to_owned()], ..known(14) };
         let not_judged = HomeView { listening: false, ..known(14) };
         let empty = HomeView { entities: 0, ..known(14) };
@@ -291,7 +293,7 @@ mod tests {
         view.unusual = vec!["Water detected in Laundry".to_owned(), "Freezer: unusual value".to_owned()];
         let text = "2 things are unusual: Water detected in Laundry; Freezer: unusual value.";
         assert_eq!(said(&heard(), &view), (Tone::Alert, text.to_owned()));
-        view.house.paused = true;
+        view.preferences.paused = true;
         view.unusual.truncate(1);
         let text = "Water detected in Laundry. Paused: nothing is told but danger.";
         assert_eq!(said(&heard(), &view), (Tone::Alert, text.to_owned()));
@@ -299,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_score_above_its_threshold_without_an_alarm_is_no_usual_day() {
-        let loudest = Loudest {
+        let most_unusual = MostUnusual {
             entity_id: "sensor.freezer".to_owned(),
             name: "Freezer".to_owned(),
             at: 0,
@@ -309,7 +311,7 @@ mod tests {
             band: None,
             unit: "°C".to_owned(),
         };
-        let mut view = HomeView { loudest: Some(loudest), ..known(14) };
+        let mut view = HomeView { most_unusual: Some(most_unusual), ..known(14) };
         let text = "No alarm, but Freezer behaves in an unusual way at the moment.";
         assert_eq!(said(&heard(), &view), (Tone::Waiting, text.to_owned()));
         view.language = Language::Dutch;

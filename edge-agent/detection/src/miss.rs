@@ -47,13 +47,13 @@ pub async fn declare(
     if !(now - MISS_SECONDS_MAX..=now).contains(&at) {
         return Err(MissError::Time);
     }
-    let detail = detection.ask(DetectorCommand::Look).await?;
+    let detail = detection.request(DetectorCommand::Look).await?;
     let watched = detail.present().any(|(info, _)| info.entity_id == entity_id);
     if !watched || entity_id.len() > TEXT_BYTES_MAX {
         return Err(MissError::Entity);
     }
     let place = detection.miss_looks().clone().try_acquire_owned().map_err(|_| MissError::Busy)?;
-    let noted = detection.ask(|reply| DetectorCommand::NoteMiss { entity_id, at, now, reply }).await?;
+    let noted = detection.request(|reply| DetectorCommand::NoteMiss { entity_id, at, now, reply }).await?;
     let (detection, history, miss) = (detection.clone(), history.to_owned(), noted.clone());
     tokio::spawn(async move {
         let _place = place;
@@ -67,7 +67,7 @@ pub async fn declare(
 /// Looks up what the detector saw, and tells the detector service; also where nothing could be seen, so that nobody waits for it.
 async fn look(detection: &DetectorHandle, history: PathBuf, miss: StoredMiss, now: i64) -> Result<(), DetectorGone> {
     let _turn = detection.miss_turn().lock().await;
-    let detail = detection.ask(DetectorCommand::Look).await?;
+    let detail = detection.request(DetectorCommand::Look).await?;
     let (entity_id, at) = (miss.entity_id.clone(), miss.at);
     let look = move || -> Result<_, HistoryError> {
         backtest::moment(&mut HistoryReader::open(&history)?, &detail, &entity_id, at)
@@ -84,6 +84,6 @@ async fn look(detection: &DetectorHandle, history: PathBuf, miss: StoredMiss, no
         }
     };
     let report = MissReport { entity_id: miss.entity_id, at, moment };
-    detection.ask(|reply| DetectorCommand::DeclareMiss(Box::new(report), now, reply)).await?;
+    detection.request(|reply| DetectorCommand::DeclareMiss(Box::new(report), now, reply)).await?;
     Ok(())
 }

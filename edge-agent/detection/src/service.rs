@@ -13,19 +13,19 @@ mod handle;
 mod health;
 mod look;
 mod memory;
+mod publish;
 mod questions;
 mod readiness;
 mod recover;
 mod register;
 mod relearn;
-mod say;
+mod replay_past;
+mod residents;
 mod step;
-mod teach;
 #[cfg(test)]
 mod tests;
 mod units;
 mod view;
-mod wishes;
 
 use std::sync::Arc;
 
@@ -53,11 +53,11 @@ pub use recover::{RECOVERED_SECONDS, RecordedState, recovered};
 pub use register::Moves;
 use register::Registry;
 use relearn::RelearningState;
+pub use replay_past::Relearning;
+pub use residents::AlarmPicture;
+use residents::Residents;
 use step::Steps;
-pub use teach::Relearning;
-pub use view::{Brief, HomeView, Loudest, Month, Notice, NoticeKind, ShownAlarm, unusual_percent, verdict_word};
-pub use wishes::AlarmPicture;
-use wishes::Preferred;
+pub use view::{Brief, HomeView, Month, MostUnusual, Notice, NoticeKind, ShownAlarm, unusual_percent, verdict_name};
 
 /// How much of the past is learned from at a start: the four weeks that rules look back on and the network is held to. The detector's
 /// statistics hold the last fortnight of them.
@@ -109,7 +109,7 @@ pub struct DetectorService {
     registry: Registry,
     alarms: Alarms,
     /// What the residents prefer.
-    preferences: Preferred,
+    residents: Residents,
     /// What is learnt from the past.
     relearning: RelearningState,
     /// What came of looking back at declared misses, oldest first.
@@ -135,15 +135,15 @@ impl DetectorService {
         let config = DetectorConfig { timezone: timezone.unwrap_or(TimeZone::UTC), budget_per_week: budget, salt };
         let alarms = Alarms::remember(&history)?;
         let memory = Memory::new(history);
-        let preferences = Preferred::remember(&memory, budget)?;
+        let residents = Residents::remember(&memory, budget)?;
         let mut detector = HomeDetector::new(config.clone(), Arc::clone(&model));
-        detector.set_budget(preferences.budget());
+        detector.set_budget(residents.budget());
         let mut service = Self {
             judging: Judging { detector, config, timezone_configured, model, model_version },
             steps: Steps::default(),
             registry: Registry::default(),
             alarms,
-            preferences,
+            residents,
             relearning: RelearningState::default(),
             looks: Vec::new(),
             memory,
@@ -163,13 +163,13 @@ impl DetectorService {
         }
         tracing::info!(timezone = timezone.iana_name().unwrap_or("without a name"), "the home's time zone is another");
         self.judging.config.timezone = timezone;
-        self.preferences.next_brief = None;
+        self.residents.next_brief = None;
         if self.steps.closed.is_some() {
             self.relearn();
         } else {
             let entities = self.judging.detector.entities().to_vec();
             self.judging.detector = HomeDetector::new(self.judging.config.clone(), Arc::clone(&self.judging.model));
-            self.judging.detector.set_budget(self.preferences.budget());
+            self.judging.detector.set_budget(self.residents.budget());
             for info in entities {
                 self.judging.detector.add_entity(info);
             }
@@ -246,7 +246,7 @@ impl DetectorService {
             self.agree_with_detector(now);
             self.weigh_units();
             let unheard = self.judging.detector.raise_unheard_dangers(now);
-            self.tell(unheard, now, &[]);
+            self.publish_events(unheard, now, &[]);
             let readiness = self.readiness();
             self.delivery.view.send_modify(|view| view.readiness = readiness);
         }
@@ -274,19 +274,19 @@ impl DetectorService {
             self.memory.save_alarm(&alarm, None);
             self.delivery.notify(NoticeKind::Ended, alarm);
         }
-        let unsaid = lasting.into_iter().filter(|alarm| !self.alarms.was_told(&alarm.id));
+        let unsaid = lasting.into_iter().filter(|alarm| !self.alarms.was_published(&alarm.id));
         let unsaid = unsaid.map(AlarmEvent::Raised).collect();
-        self.tell(unsaid, now, &[]);
+        self.publish_events(unsaid, now, &[]);
     }
 
     /// Takes what was just heard; what no second look is needed for is said at once.
-    pub fn hear(&mut self, readings: &[Reading]) {
+    pub fn ingest(&mut self, readings: &[Reading]) {
         let warned = self.judging.detector.warning();
         for reading in readings {
             let events = self.take(reading);
             // Before anything may be judged, the detector learns only.
             if self.steps.listening {
-                self.tell(events, reading.at, &[]);
+                self.publish_events(events, reading.at, &[]);
             }
         }
         // Also where no alarm began or ended by it: what was answered as a test is off again.
@@ -301,7 +301,7 @@ impl DetectorService {
         if self.steps.listening {
             self.close_until(now);
         }
-        self.tell_due(now);
+        self.publish_due(now);
         self.keep_time(now);
         self.keep_routine(now);
     }
@@ -360,7 +360,7 @@ impl DetectorService {
             match voice {
                 AlarmMode::Raise => {
                     self.draw_question(&report);
-                    self.tell(report.events, step_end, &report.scores);
+                    self.publish_events(report.events, step_end, &report.scores);
                     self.show(Some((step_end, &report.scores)));
                     self.steps.last_scores = report.scores;
                     self.weigh_units();
@@ -373,7 +373,7 @@ impl DetectorService {
                 // What ended while nobody listened has ended all the same.
                 AlarmMode::LearnOnly => {
                     let ended = |event: &AlarmEvent| matches!(event, AlarmEvent::Ended(_));
-                    self.tell(report.events.into_iter().filter(ended).collect(), step_end, &[]);
+                    self.publish_events(report.events.into_iter().filter(ended).collect(), step_end, &[]);
                     self.steps.last_scores = report.scores;
                 }
             }

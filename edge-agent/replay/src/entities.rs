@@ -22,7 +22,7 @@ const FORMS: &str = "give a CSV file with the columns entity_id,device_class,uni
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entities {
     list: HashMap<String, Attributes>,
-    by_hand: bool,
+    manual: bool,
 }
 
 #[derive(Deserialize)]
@@ -65,7 +65,7 @@ impl Entities {
             .map(|state| (state.entity_id, state.attributes))
             .filter(|(_, attributes)| *attributes != Attributes::default())
             .collect();
-        Ok(Self { list, by_hand: false })
+        Ok(Self { list, manual: false })
     }
 
     fn csv(bytes: &[u8]) -> Result<Self, String> {
@@ -93,13 +93,13 @@ impl Entities {
             };
             list.insert(field(entity_id), attributes);
         }
-        Ok(Self { list, by_hand: true })
+        Ok(Self { list, manual: true })
     }
 
     /// Whether somebody wrote the list, rather than Home Assistant.
     #[must_use]
-    pub fn by_hand(&self) -> bool {
-        self.by_hand
+    pub fn manual(&self) -> bool {
+        self.manual
     }
 
     /// Every entity and what is said of it.

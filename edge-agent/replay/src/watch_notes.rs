@@ -145,7 +145,7 @@ impl Watchlist {
             .filter(|(id, _)| !self.entities.contains_key(*id))
             .map(|(id, _)| id.clone())
             .collect();
-        if self.overrides.by_hand() && !absent.is_empty() {
+        if self.overrides.manual() && !absent.is_empty() {
             notes.push(format!(
                 "--entities names what the recording does not have: {}; look for a slip in the ids",
                 listed(absent)

@@ -19,7 +19,7 @@ use hearthwatch_edge_detection::service::{
 use hearthwatch_edge_store::history::HistoryReader;
 use hearthwatch_edge_store::outbox::{Admission, Outbox, SharingLevel};
 use hearthwatch_edge_update::UpdateView;
-use hearthwatch_edge_update::{ModelProof, Step, Trigger, Updater, Wishes};
+use hearthwatch_edge_update::{ModelProof, Step, Trigger, UpdateRequests, Updater};
 use hearthwatch_protocol::messages::{AgentStatus, UpdateOutcome, UpdateResult};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use rand::rngs::SmallRng;
@@ -170,7 +170,7 @@ impl Fleet {
         detection: DetectorHandle,
         view: watch::Receiver<HomeView>,
         updates: watch::Sender<UpdateView>,
-        wishes: Wishes,
+        wishes: UpdateRequests,
         stop: CancellationToken,
     ) {
         if std::mem::replace(&mut self.begun, true) {
@@ -253,7 +253,7 @@ impl Fleet {
             return Ok(());
         }
         let now = unix_now();
-        let windows = around.detection.ask(|reply| DetectorCommand::TrialWindows(now, reply)).await?;
+        let windows = around.detection.request(|reply| DetectorCommand::TrialWindows(now, reply)).await?;
         let mut rng = SmallRng::seed_from_u64(self.rng.next_u64());
         let (runtime, stop) = (Handle::current(), around.stop.clone());
         let run = move |updater: &mut Updater<ModelProof>| {
@@ -284,9 +284,9 @@ impl Fleet {
     /// Puts the model of a step in charge, and tells everybody how it came about.
     async fn take_over(&mut self, step: Step<Model>, around: &Around) -> Result<(), DetectorGone> {
         if let Some((version, model)) = step.model {
-            let home = around.detection.ask(DetectorCommand::Look).await?;
+            let home = around.detection.request(DetectorCommand::Look).await?;
             let after = (version, Arc::clone(&model));
-            around.detection.ask(|reply| DetectorCommand::ReplaceModel(model, version, reply)).await?;
+            around.detection.request(|reply| DetectorCommand::ReplaceModel(model, version, reply)).await?;
             backtest_aside(&self.history, home, after, around.detection.clone(), around.stop.clone());
             self.status.send_modify(|status| status.model_version = version);
         }
@@ -338,7 +338,7 @@ impl Fleet {
         if !signer.is_news(&facts) && now.saturating_sub(self.declared) < MANIFEST_SECONDS {
             return Ok(());
         }
-        let tally = around.detection.ask(|reply| DetectorCommand::Tally(since, reply)).await?;
+        let tally = around.detection.request(|reply| DetectorCommand::Tally(since, reply)).await?;
         match signer.sign(facts, vitals(tally, updater.watch(), since, now), now) {
             Ok(manifest) => {
                 uplink.declare(manifest);
@@ -371,7 +371,7 @@ impl Fleet {
 struct Around {
     detection: DetectorHandle,
     updates: watch::Sender<UpdateView>,
-    wishes: Wishes,
+    wishes: UpdateRequests,
     stop: CancellationToken,
 }
 
@@ -416,7 +416,7 @@ fn backtest_aside(
             () = stop.cancelled() => {}
             Ok((backtest, record)) = told => {
                 // A detector service that is gone keeps nothing.
-                let _ = detection.tell(DetectorCommand::KeepBacktest(backtest, record)).await;
+                let _ = detection.send(DetectorCommand::KeepBacktest(backtest, record)).await;
             }
             else => {}
         }

@@ -22,7 +22,7 @@ use hearthwatch_edge_store::outbox::OutboxError;
 use hearthwatch_edge_ui::PageParts;
 use hearthwatch_edge_ui::guard::Door;
 use hearthwatch_edge_update::UpdateView;
-use hearthwatch_edge_update::{UpdaterError, Wishes};
+use hearthwatch_edge_update::{UpdateRequests, UpdaterError};
 use hearthwatch_supervision::{Board, FaultPlan, PartFailed, Supervisor};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
@@ -66,7 +66,7 @@ pub enum StartError {
     Outbox(#[from] OutboxError),
     /// What residents wish of the models.
     #[error("the wishes about models: {0}")]
-    Wishes(#[source] std::io::Error),
+    UpdateRequests(#[source] std::io::Error),
     /// The way to the fleet.
     #[error("cloud.mqtt: {0}")]
     Uplink(#[from] UplinkError),
@@ -185,7 +185,7 @@ impl Agent {
         }
         let (mode, mode_seen) = watch::channel(Mode::default());
         let (updates, updates_seen) = watch::channel(UpdateView::default());
-        let wishes = Wishes::open(&state.file(WISHES_FILE)).map_err(StartError::Wishes)?;
+        let wishes = UpdateRequests::open(&state.file(WISHES_FILE)).map_err(StartError::UpdateRequests)?;
         let cloud_state = cloud.map(|_| fleet.state());
         let page = PageParts {
             door: Door::Ingress,
@@ -337,7 +337,7 @@ struct Screen {
     mode: watch::Receiver<Mode>,
     notices: Arc<Mutex<mpsc::Receiver<Notice>>>,
     history: PathBuf,
-    wishes: Wishes,
+    wishes: UpdateRequests,
 }
 
 impl Screen {
@@ -381,7 +381,7 @@ async fn tick(detection: DetectorHandle, board: Arc<Board>, stop: CancellationTo
         tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {
-                if detection.tell(DetectorCommand::Tick(Timestamp::now().as_second())).await.is_err() {
+                if detection.send(DetectorCommand::Tick(Timestamp::now().as_second())).await.is_err() {
                     return;
                 }
                 count = count.wrapping_add(1);

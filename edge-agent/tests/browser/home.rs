@@ -19,8 +19,8 @@ use hearthwatch_edge_store::history::History;
 use hearthwatch_edge_store::outbox::{Outbox, SharingLevel};
 use hearthwatch_edge_ui::guard::Door;
 use hearthwatch_edge_ui::{self, PageParts};
+use hearthwatch_edge_update::UpdateRequests;
 use hearthwatch_edge_update::UpdateView;
-use hearthwatch_edge_update::Wishes;
 use hearthwatch_link::LinkConfig;
 use hearthwatch_protocol::messages::{AgentStatus, Contribution, Receipt};
 use hearthwatch_protocol::{HomeId, ModelVersion, Sequence};
@@ -43,7 +43,7 @@ pub struct Home {
     pub detection: DetectorHandle,
     pub uplink: UplinkHandle,
     pub leaving: mpsc::Receiver<()>,
-    pub wishes: Wishes,
+    pub wishes: UpdateRequests,
     pub stop: CancellationToken,
     _dir: tempfile::TempDir,
 }
@@ -129,18 +129,18 @@ pub async fn lived() -> Home {
         )),
     };
     let (detection, _thread) = service::start(DetectorService::new(parts, view, notices).unwrap()).unwrap();
-    detection.ask(|reply| DetectorCommand::AddEntities(entities(), reply)).await.unwrap();
+    detection.request(|reply| DetectorCommand::AddEntities(entities(), reply)).await.unwrap();
     let live_from = FIRST + LEARNT_DAYS * DAY;
     for day in 0..LEARNT_DAYS {
         let (from, until) = (FIRST + day * DAY, FIRST + (day + 1) * DAY);
-        detection.ask(|reply| DetectorCommand::Learn(readings(from, until), until, reply)).await.unwrap();
+        detection.request(|reply| DetectorCommand::Learn(readings(from, until), until, reply)).await.unwrap();
     }
-    detection.tell(DetectorCommand::Listening(true, live_from)).await.unwrap();
+    detection.send(DetectorCommand::Listening(true, live_from)).await.unwrap();
     let mut at = live_from;
     while at < NOW {
-        detection.tell(DetectorCommand::Hear(readings(at, at + STEP))).await.unwrap();
+        detection.send(DetectorCommand::Ingest(readings(at, at + STEP))).await.unwrap();
         at += STEP;
-        detection.tell(DetectorCommand::Tick(at + 6)).await.unwrap();
+        detection.send(DetectorCommand::Tick(at + 6)).await.unwrap();
     }
     answer_and_share(&detection, &uplink).await;
     let (leave, leaving) = mpsc::channel(1);
@@ -151,7 +151,7 @@ pub async fn lived() -> Home {
         fallback: Some(ModelVersion(13)),
         ..UpdateView::default()
     };
-    let wishes = Wishes::open(&dir.path().join("wishes.json")).unwrap();
+    let wishes = UpdateRequests::open(&dir.path().join("wishes.json")).unwrap();
     let parts = PageParts {
         door: Door::Loopback { hosts: vec![] },
         detection: detection.clone(),
@@ -197,7 +197,7 @@ fn offline_uplink(dir: &std::path::Path) -> UplinkHandle {
 
 /// Answers all alarms but the newest, has them stored by an aggregator, and hears what they did.
 async fn answer_and_share(detection: &DetectorHandle, uplink: &UplinkHandle) {
-    let alarms = detection.ask(DetectorCommand::Look).await.unwrap().alarms;
+    let alarms = detection.request(DetectorCommand::Look).await.unwrap().alarms;
     let answered = alarms.len().saturating_sub(1) as u64;
     for (place, alarm) in alarms.iter().take(answered as usize).enumerate() {
         let verdict = if place % 2 == 0 { Verdict::Dismissed } else { Verdict::Confirmed };
@@ -208,16 +208,16 @@ async fn answer_and_share(detection: &DetectorHandle, uplink: &UplinkHandle) {
             reason: None,
             at: alarm.alarm.raised_at + 900,
         };
-        detection.tell(answer).await.unwrap();
+        detection.send(answer).await.unwrap();
     }
     let period = (FIRST + 2 * DAY, FIRST + 30 * DAY);
     let backtest =
         Backtest { from: period.0, until: period.1, before: (ModelVersion(13), 5), after: (ModelVersion(14), 2) };
     let config = DetectorConfig { timezone: jiff::tz::TimeZone::UTC, budget_per_week: 1.0, salt: Vec::new() };
     let unheard = HomeDetector::new(config, Arc::new(Model::baseline())).records();
-    detection.tell(DetectorCommand::KeepBacktest(backtest, unheard)).await.unwrap();
+    detection.send(DetectorCommand::KeepBacktest(backtest, unheard)).await.unwrap();
     // Every command before this one is carried out.
-    detection.ask(DetectorCommand::Look).await.unwrap();
+    detection.request(DetectorCommand::Look).await.unwrap();
     let credit = Contribution {
         model_version: ModelVersion(14),
         snapshot: "5f3a".repeat(16),

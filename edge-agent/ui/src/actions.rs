@@ -8,9 +8,9 @@ use hearthwatch_detector::alarm::Verdict;
 use hearthwatch_edge_core::alarm::Reason;
 use hearthwatch_edge_core::preferences::{Change, Scope};
 use hearthwatch_edge_detection::miss;
-use hearthwatch_edge_detection::service::{DetectorCommand, verdict_word};
+use hearthwatch_edge_detection::service::{DetectorCommand, verdict_name};
 use hearthwatch_edge_store::outbox::{SharingLevel, TakeBack};
-use hearthwatch_edge_update::UpdateWish;
+use hearthwatch_edge_update::UpdateRequest;
 use hearthwatch_protocol::Sequence;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -61,7 +61,7 @@ async fn answer(
 ) -> Result<Response, PageError> {
     check(&page, &form.token)?;
     let verdicts = [Verdict::Confirmed, Verdict::Dismissed, Verdict::Expected];
-    let verdict = verdicts.into_iter().find(|verdict| verdict_word(*verdict) == form.verdict);
+    let verdict = verdicts.into_iter().find(|verdict| verdict_name(*verdict) == form.verdict);
     let verdict = verdict.ok_or(PageError::NotFound("answer"))?;
     if form.alarm.trim().is_empty() {
         return Err(PageError::Wrong(
@@ -71,7 +71,7 @@ async fn answer(
     let now = (page.parts.clock)();
     page.parts
         .detection
-        .tell(DetectorCommand::Answer {
+        .send(DetectorCommand::Answer {
             alarm: Some(form.alarm),
             verdict,
             by: String::new(),
@@ -95,7 +95,7 @@ async fn report_miss(
     Form(form): Form<MissForm>,
 ) -> Result<Response, PageError> {
     check(&page, &form.token)?;
-    let detail = page.parts.detection.ask(DetectorCommand::Look).await?;
+    let detail = page.parts.detection.request(DetectorCommand::Look).await?;
     let at = moment_of(&form.when, &detail.config.timezone).ok_or_else(|| {
         PageError::Wrong("Write the time as a date and a time of day, such as 2026-11-21T14:10.".to_owned())
     })?;
@@ -114,7 +114,7 @@ fn moment_of(text: &str, timezone: &TimeZone) -> Option<i64> {
 /// Makes a change that residents wish for; what is refused is said in words.
 async fn wish(page: &Page, change: Change) -> Result<(), PageError> {
     let now = (page.parts.clock)();
-    let granted = page.parts.detection.ask(|reply| DetectorCommand::Change(change, now, reply)).await?;
+    let granted = page.parts.detection.request(|reply| DetectorCommand::Change(change, now, reply)).await?;
     granted.map_err(|error| PageError::Wrong(format!("Not done: {error}.\n")))
 }
 
@@ -148,7 +148,7 @@ async fn mute(
 ) -> Result<Response, PageError> {
     check(&page, &form.token)?;
     let until = (form.hours > 0).then(|| (page.parts.clock)() + i64::from(form.hours) * 3_600);
-    let detail = page.parts.detection.ask(DetectorCommand::Look).await?;
+    let detail = page.parts.detection.request(DetectorCommand::Look).await?;
     let warns = detail.present().any(|(info, _)| info.entity_id == form.entity && info.class.warns_of_danger());
     let scope = Scope::Entity { entity_id: form.entity, kind: None };
     wish(&page, Change::Mute { scope, until }).await?;
@@ -226,7 +226,7 @@ async fn roll_back(
     Form(form): Form<RollBackForm>,
 ) -> Result<Response, PageError> {
     check(&page, &form.token)?;
-    let said = page.parts.wishes.submit_aside(UpdateWish::RollBack, (page.parts.clock)()).await;
+    let said = page.parts.wishes.submit_aside(UpdateRequest::RollBack, (page.parts.clock)()).await;
     said.map_err(|error| PageError::Wrong(format!("Not taken: it cannot be written down: {error}.\n")))?;
     Ok(back(&base, Outcome::RollingBack, "learnt"))
 }

@@ -150,7 +150,7 @@ pub(super) struct Sample {
 impl Everything {
     pub(super) async fn read(page: &Page, wish: &Wish) -> Result<Self, PageError> {
         let now = (page.parts.clock)();
-        let detail = *page.parts.detection.ask(DetectorCommand::Look).await?;
+        let detail = *page.parts.detection.request(DetectorCommand::Look).await?;
         let view = page.parts.view.borrow().clone();
         let sharing = match &page.parts.uplink {
             None => None,
@@ -163,13 +163,13 @@ impl Everything {
         };
         let (wish, preview) = (wish.clone(), preview(page, wish).await?);
         let (timezone, path) = (detail.config.timezone.clone(), page.parts.history.clone());
-        let loudest = view.loudest.as_ref().map(|loudest| loudest.entity_id.clone());
+        let most_unusual = view.most_unusual.as_ref().map(|most_unusual| most_unusual.entity_id.clone());
         let (detail, past) = blocking(move || {
             let reader = HistoryReader::open(&path)?;
             let mut alarms = reader.alarms(now - TIMELINE_SECONDS)?;
             alarms.reverse();
             let misses = (reader.misses()?, reader.questions(now - WEEK_SECONDS)?);
-            let history = own_history(&reader, &detail, &wish, loudest.as_deref(), &alarms, now)?;
+            let history = own_history(&reader, &detail, &wish, most_unusual.as_deref(), &alarms, now)?;
             let extent = reader.extent(0)?.map_or(0, |(first, last, _)| whole_days(last - first));
             let set_aside = reader.history().set_aside();
             Ok((detail, (alarms, misses, history, (extent, set_aside), wish.said)))
@@ -224,14 +224,15 @@ fn own_history(
     reader: &HistoryReader,
     detail: &HomeDetail,
     wish: &Wish,
-    loudest: Option<&str>,
+    most_unusual: Option<&str>,
     alarms: &[StoredAlarm],
     now: i64,
 ) -> Result<Option<OwnHistory>, HistoryError> {
     let known = |id: &str| detail.entities.iter().map(|(info, _)| info).find(|info| info.entity_id == id).cloned();
     let wished = wish.entity.as_deref().and_then(known);
-    let info =
-        wished.or_else(|| loudest.and_then(known)).or_else(|| detail.present().next().map(|(info, _)| info.clone()));
+    let info = wished
+        .or_else(|| most_unusual.and_then(known))
+        .or_else(|| detail.present().next().map(|(info, _)| info.clone()));
     let Some(info) = info else { return Ok(None) };
     let days =
         wish.days.as_ref().and_then(|text| text.parse().ok()).filter(|days| [1, 7, 30].contains(days)).unwrap_or(7);
@@ -248,7 +249,7 @@ fn own_history(
 /// What a budget would have brought in the last month.
 pub(super) async fn preview(page: &Page, wish: &Wish) -> Result<Preview, PageError> {
     let now = (page.parts.clock)();
-    let detail = *page.parts.detection.ask(DetectorCommand::Look).await?;
+    let detail = *page.parts.detection.request(DetectorCommand::Look).await?;
     let wished = wish.per_week.as_ref().and_then(|text| text.parse().ok()).filter(|wished: &f64| wished.is_finite());
     let per_week = wished.unwrap_or(detail.budget).clamp(PER_WEEK.0, PER_WEEK.1);
     // Closed only when the program ends.
@@ -270,14 +271,14 @@ pub(super) async fn preview(page: &Page, wish: &Wish) -> Result<Preview, PageErr
 
 /// What residents said was missed.
 pub(super) async fn misses(page: &Page) -> Result<(Vec<StoredMiss>, HomeDetail), PageError> {
-    let detail = *page.parts.detection.ask(DetectorCommand::Look).await?;
+    let detail = *page.parts.detection.request(DetectorCommand::Look).await?;
     let path = page.parts.history.clone();
     Ok((blocking(move || Ok(HistoryReader::open(&path)?.misses()?)).await?, detail))
 }
 
 /// An alarm's picture.
 pub(super) async fn picture(page: &Page, id: &str) -> Result<String, PageError> {
-    let detail = *page.parts.detection.ask(DetectorCommand::Look).await?;
+    let detail = *page.parts.detection.request(DetectorCommand::Look).await?;
     let language = page.parts.view.borrow().language;
     let (path, id) = (page.parts.history.clone(), id.to_owned());
     blocking(move || {
@@ -307,7 +308,7 @@ pub(super) async fn ledger_entry(page: &Page, sequence: u64) -> Result<LedgerEnt
 /// What a level would send for the newest answer.
 pub(super) async fn sample(page: &Page, level: &str) -> Result<Sample, PageError> {
     let level = SharingLevel::parse(level).ok_or(PageError::NotFound("level of sharing"))?;
-    let detail = *page.parts.detection.ask(DetectorCommand::Look).await?;
+    let detail = *page.parts.detection.request(DetectorCommand::Look).await?;
     let (record, own) = newest_record(page, &detail).await?;
     let payload = level.shape(record).and_then(|record| encode(&Message::Feedback(record)).ok());
     Ok(Sample { level, payload, own })

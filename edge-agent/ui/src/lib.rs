@@ -32,8 +32,8 @@ use axum::routing::get;
 use hearthwatch_edge_cloud::uplink::UplinkHandle;
 use hearthwatch_edge_core::mode::Mode;
 use hearthwatch_edge_detection::service::{DetectorHandle, HomeView};
+use hearthwatch_edge_update::UpdateRequests;
 use hearthwatch_edge_update::UpdateView;
-use hearthwatch_edge_update::Wishes;
 use hearthwatch_supervision::Board;
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -81,7 +81,7 @@ pub struct PageParts {
     /// Asks the agent to leave the house.
     pub leave: mpsc::Sender<()>,
     /// Takes what residents wish of the models.
-    pub wishes: Wishes,
+    pub wishes: UpdateRequests,
     /// The page's secret: who has it has read the page.
     pub token: String,
     /// Tells the time, Unix seconds.

@@ -71,14 +71,14 @@ async fn world_with(entity_id: &str, reason: &str, door: Door, memory: DeciderMe
     let detection = DetectorService::new(parts, view, mpsc::channel(16).0).unwrap();
     let (detection, _) = service::start(detection).unwrap();
     let info = EntityInfo { entity_id: entity_id.to_owned(), class: DeviceClass::Temperature, unit: "°C".to_owned() };
-    detection.ask(|reply| DetectorCommand::AddEntities(vec![info], reply)).await.unwrap();
+    detection.request(|reply| DetectorCommand::AddEntities(vec![info], reply)).await.unwrap();
     let (leave, leaving) = mpsc::channel(1);
     let health = Arc::<Board>::default();
     let page = PageParts {
         door,
         detection: detection.clone(),
         view: view_seen,
-        wishes: Wishes::open(&dir.path().join("wishes.json")).unwrap(),
+        wishes: UpdateRequests::open(&dir.path().join("wishes.json")).unwrap(),
         updates: watch::channel(UpdateView::default()).1,
         mode: watch::channel(listening()).1,
         history: file,
@@ -102,7 +102,7 @@ async fn what_the_allowance_held_back_is_listed_with_its_reason() {
     let memory = DeciderMemory { entity_ids, withheld: vec![withheld], ..DeciderMemory::default() };
     let world = world_with("sensor.room", "sensor.room is 30 °C.", Door::Loopback { hosts: vec![] }, memory).await;
     // What was remembered is restored when the agent begins to listen.
-    world.detection.tell(DetectorCommand::Listening(true, NOW)).await.unwrap();
+    world.detection.send(DetectorCommand::Listening(true, NOW)).await.unwrap();
     let (_, _, page) = send(&world, get_of("/")).await;
     assert!(page.contains("Not told: 1 finding"), "{page}");
     assert!(page.contains("You asked for at most 1 alarm a week, and"), "{page}");
@@ -117,7 +117,7 @@ async fn a_home_with_a_door_is_told_what_on_and_off_are_judged_by() {
     let words = "Activity at an unusual hour is hardly found yet";
     assert!(!send(&world, get_of("/")).await.2.contains(words), "a thermometer alone");
     let door = EntityInfo { entity_id: "binary_sensor.door".to_owned(), class: DeviceClass::Door, unit: String::new() };
-    world.detection.ask(|reply| DetectorCommand::AddEntities(vec![door], reply)).await.unwrap();
+    world.detection.request(|reply| DetectorCommand::AddEntities(vec![door], reply)).await.unwrap();
     assert!(send(&world, get_of("/")).await.2.contains(words));
 }
 
@@ -191,7 +191,7 @@ async fn an_answer_given_on_the_page_is_the_alarms_answer() {
         (status, &headers[header::LOCATION]),
         (StatusCode::SEE_OTHER, &HeaderValue::from_static("/?said=answered#timeline"))
     );
-    let detail = world.detection.ask(DetectorCommand::Look).await.unwrap();
+    let detail = world.detection.request(DetectorCommand::Look).await.unwrap();
     assert_eq!(detail.alarms[0].answer, Some((hearthwatch_detector::alarm::Verdict::Dismissed, NOW)));
     let (_, _, body) = send(&world, get_of("/?said=answered")).await;
     assert!(body.contains("Thank you. It counts at once"));
@@ -203,7 +203,7 @@ async fn an_answer_that_names_no_alarm_is_refused_in_words() {
     let (status, _, body) = send(&world, post_of("/answer", "token=secret&alarm=+&verdict=dismissed")).await;
     let words = "Not taken: it does not say which alarm it answers. Load the page again.\n";
     assert_eq!((status, body.as_str()), (StatusCode::UNPROCESSABLE_ENTITY, words));
-    let detail = world.detection.ask(DetectorCommand::Look).await.unwrap();
+    let detail = world.detection.request(DetectorCommand::Look).await.unwrap();
     assert_eq!(detail.alarms[0].answer, None);
 }
 
@@ -211,7 +211,7 @@ async fn an_answer_that_names_no_alarm_is_refused_in_words() {
 async fn a_sensor_that_warns_of_danger_is_not_said_to_be_quiet_for_good() {
     let world = own().await;
     let leak = EntityInfo { entity_id: "binary_sensor.leak".into(), class: DeviceClass::Moisture, unit: String::new() };
-    world.detection.ask(|reply| DetectorCommand::AddEntities(vec![leak], reply)).await.unwrap();
+    world.detection.request(|reply| DetectorCommand::AddEntities(vec![leak], reply)).await.unwrap();
     let (_, headers, _) = send(&world, post_of("/mute", "token=secret&entity=binary_sensor.leak&hours=0")).await;
     assert_eq!(headers[header::LOCATION], "/?said=quiet-but-danger#calm");
     let (_, headers, _) = send(&world, post_of("/mute", "token=secret&entity=sensor.room&hours=0")).await;
@@ -225,8 +225,8 @@ async fn the_page_does_not_say_that_it_watches_while_nothing_is_heard() {
     let world = own().await;
     let (_, _, body) = send(&world, get_of("/")).await;
     assert!(body.contains("It knows 0 entities, with 0 days of memory."), "{body}");
-    world.detection.tell(DetectorCommand::Listening(true, NOW)).await.unwrap();
-    world.detection.ask(DetectorCommand::Look).await.unwrap();
+    world.detection.send(DetectorCommand::Listening(true, NOW)).await.unwrap();
+    world.detection.request(DetectorCommand::Look).await.unwrap();
     let (_, _, body) = send(&world, get_of("/")).await;
     assert!(body.contains("Watching 1 entity, with 0 days of memory."), "{body}");
     assert!(
@@ -268,7 +268,7 @@ async fn a_question_drawn_by_chance_is_put_and_can_be_answered() {
     let form = "token=secret&alarm=9c5c0d9a71b2e684&verdict=dismissed";
     let (status, ..) = send(&world, post_of("/answer", form)).await;
     assert_eq!(status, StatusCode::SEE_OTHER);
-    world.detection.ask(DetectorCommand::Look).await.unwrap();
+    world.detection.request(DetectorCommand::Look).await.unwrap();
     let answer = history.questions(0).unwrap()[0].answer;
     assert_eq!(answer, Some((hearthwatch_detector::alarm::Verdict::Dismissed, NOW)));
 }
@@ -281,7 +281,7 @@ async fn a_change_without_the_pages_secret_or_from_another_site_is_refused() {
     let mut foreign = post_of("/answer", &form.replace("guess", "secret"));
     foreign.headers_mut().insert("origin", HeaderValue::from_static("http://evil.example"));
     assert_eq!(send(&world, foreign).await.0, StatusCode::FORBIDDEN);
-    let detail = world.detection.ask(DetectorCommand::Look).await.unwrap();
+    let detail = world.detection.request(DetectorCommand::Look).await.unwrap();
     assert_eq!(detail.alarms[0].answer, None);
 }
 
@@ -339,7 +339,7 @@ async fn a_miss_is_noted_before_it_is_looked_up_and_the_page_then_shows_what_was
     assert_eq!(send(&world, get_of("/misses")).await.2, waits);
     assert!(send(&world, get_of("/")).await.2.contains(waits));
     // The detector service answers meanwhile: no alarm waits for a look back.
-    world.detection.ask(DetectorCommand::Look).await.unwrap();
+    world.detection.request(DetectorCommand::Look).await.unwrap();
     drop(turn);
     let all = u32::try_from(hearthwatch_edge_detection::service::LOOKS_MAX).unwrap();
     drop(world.detection.miss_looks().acquire_many(all).await.unwrap());
@@ -372,7 +372,7 @@ async fn leaving_takes_the_word() {
 async fn a_budget_and_a_mute_chosen_on_the_page_are_the_homes_and_can_be_lifted() {
     let world = own().await;
     assert_eq!(send(&world, post_of("/budget", "token=secret&per_week=3.5")).await.0, StatusCode::SEE_OTHER);
-    assert!((world.detection.ask(DetectorCommand::Look).await.unwrap().budget - 3.5).abs() < 1e-9);
+    assert!((world.detection.request(DetectorCommand::Look).await.unwrap().budget - 3.5).abs() < 1e-9);
     assert_eq!(send(&world, post_of("/budget", "token=secret&per_week=-1")).await.0, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(
         send(&world, post_of("/mute", "token=secret&entity=sensor.room&hours=0")).await.0,

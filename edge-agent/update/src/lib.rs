@@ -28,6 +28,6 @@ pub use director::DirectorConfig;
 pub use machine::{MirrorFault, Watching};
 pub use policy::{Install, Policy};
 pub use prove::{ModelProof, Prove};
-pub use updater::{BY_HAND, RollBackError, Step, Trigger, Updater, UpdaterConfig, UpdaterError, WATCHING};
+pub use updater::{MANUAL, RollBackError, Step, Trigger, Updater, UpdaterConfig, UpdaterError, WATCHING};
 pub use view::UpdateView;
-pub use wishes::{AnsweredWish, OpenWish, UpdateWish, WishAnswer, Wishes};
+pub use wishes::{AnsweredRequest, PendingRequest, RequestOutcome, UpdateRequest, UpdateRequests};

@@ -172,7 +172,7 @@ impl<D: Disk> Slots<D> {
         self.pointer.since
     }
 
-    /// The lowest version that may be installed; nothing but a signed order and [`Slots::roll_back_by_hand`] goes below it.
+    /// The lowest version that may be installed; nothing but a signed order and [`Slots::roll_back_manually`] goes below it.
     #[must_use]
     pub fn floor(&self) -> ModelVersion {
         self.pointer.floor.max(self.own)
@@ -362,7 +362,7 @@ impl<D: Disk> Slots<D> {
     ///
     /// # Errors
     /// [`SlotError`].
-    pub fn roll_back_by_hand(&mut self) -> Result<ModelVersion, SlotError> {
+    pub fn roll_back_manually(&mut self) -> Result<ModelVersion, SlotError> {
         let failed = with_failed(&self.pointer.failed, self.installed());
         let (active, floor) = (self.pointer.previous.clone(), self.fallback());
         self.store(Pointer { active, previous: None, trial: None, failed, floor, ..self.pointer.clone() })?;

@@ -204,7 +204,7 @@ fn only_a_persons_roll_back_lowers_the_floor() {
     let directory = tempfile::tempdir().unwrap();
     let mut slots = with_committed(directory.path(), &[3, 4]);
     assert_eq!(slots.floor(), ModelVersion(4));
-    assert_eq!(slots.roll_back_by_hand().unwrap(), ModelVersion(3));
+    assert_eq!(slots.roll_back_manually().unwrap(), ModelVersion(3));
     assert_eq!((slots.floor(), slots.installed()), (ModelVersion(3), ModelVersion(3)));
     assert!(slots.has_failed(ModelVersion(4)));
     assert_eq!(booted(directory.path()).model, Some(model(3)));

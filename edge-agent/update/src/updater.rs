@@ -24,7 +24,7 @@ use crate::prove::{Prove, contained};
 use crate::slots::{SlotError, Slots};
 use crate::trust::{Offer, TrustError, TrustStore, Verified};
 use crate::watch::{LOOKS_MIN, Margins, Watch};
-pub use roll_back::{BY_HAND, RollBackError};
+pub use roll_back::{MANUAL, RollBackError};
 
 /// How long a new model is watched unless said otherwise: an hour beside the one in charge, then six in charge, which see a morning or
 /// an evening.

@@ -2,7 +2,7 @@
 
 use hearthwatch_protocol::ModelVersion;
 
-use crate::{AnsweredWish, MirrorFault, OpenWish, UpdateWish, WishAnswer};
+use crate::{AnsweredRequest, MirrorFault, PendingRequest, RequestOutcome, UpdateRequest};
 
 /// What is known of model updates.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -20,9 +20,9 @@ pub struct UpdateView {
     /// Why the mirror of models is not trusted, while it is not.
     pub mirror: Option<MirrorFault>,
     /// What residents wish of the models and nobody has answered yet.
-    pub wish: Option<OpenWish>,
+    pub wish: Option<PendingRequest>,
     /// The newest answer to such a wish.
-    pub answered: Option<AnsweredWish>,
+    pub answered: Option<AnsweredRequest>,
 }
 
 impl UpdateView {
@@ -35,16 +35,16 @@ impl UpdateView {
             (None, None) => return None,
         };
         let what = match (wish.wish, wish.version) {
-            (UpdateWish::Install, Some(version)) => format!("Install model {version}"),
-            (UpdateWish::Install, None) => "Install what is offered".to_owned(),
-            (UpdateWish::RollBack, Some(version)) => format!("Go back from model {version}"),
-            (UpdateWish::RollBack, None) => "Go back to the model before".to_owned(),
+            (UpdateRequest::Install, Some(version)) => format!("Install model {version}"),
+            (UpdateRequest::Install, None) => "Install what is offered".to_owned(),
+            (UpdateRequest::RollBack, Some(version)) => format!("Go back from model {version}"),
+            (UpdateRequest::RollBack, None) => "Go back to the model before".to_owned(),
         };
         Some(match answer {
             None => format!("{what}: asked for, not done yet."),
-            Some(WishAnswer::Done) => format!("{what}: done."),
-            Some(WishAnswer::Refused { reason }) => format!("{what}: not done, {reason}."),
-            Some(WishAnswer::Superseded) => format!("{what}: not done, another wish took its place."),
+            Some(RequestOutcome::Done) => format!("{what}: done."),
+            Some(RequestOutcome::Refused { reason }) => format!("{what}: not done, {reason}."),
+            Some(RequestOutcome::Superseded) => format!("{what}: not done, another wish took its place."),
         })
     }
 

@@ -20,7 +20,7 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 /// What a resident wishes of the models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum UpdateWish {
+pub enum UpdateRequest {
     /// Install what is offered.
     Install,
     /// Go back to the model before.
@@ -29,11 +29,11 @@ pub enum UpdateWish {
 
 /// A wish that is not answered yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OpenWish {
+pub struct PendingRequest {
     /// Tells it from every other wish of this home.
     pub id: u64,
     /// What.
-    pub wish: UpdateWish,
+    pub wish: UpdateRequest,
     /// When it was said, Unix seconds.
     pub at: i64,
     /// Set when it is taken up: the version to install, or the one to go back from. So it is known after a restart whether it was done.
@@ -44,7 +44,7 @@ pub struct OpenWish {
 /// What came of a wish.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum WishAnswer {
+pub enum RequestOutcome {
     /// As wished.
     Done,
     /// Not done, and not tried again.
@@ -58,11 +58,11 @@ pub enum WishAnswer {
 
 /// A wish and its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AnsweredWish {
+pub struct AnsweredRequest {
     /// The wish.
-    pub asked: OpenWish,
+    pub asked: PendingRequest,
     /// What came of it.
-    pub answer: WishAnswer,
+    pub answer: RequestOutcome,
     /// When, Unix seconds.
     pub at: i64,
 }
@@ -70,22 +70,22 @@ pub struct AnsweredWish {
 /// The file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct State {
-    /// Wishes taken so far.
+    /// UpdateRequests taken so far.
     taken: u64,
-    open: Option<OpenWish>,
+    open: Option<PendingRequest>,
     /// Oldest first.
-    answered: Vec<AnsweredWish>,
+    answered: Vec<AnsweredRequest>,
 }
 
 /// The residents' wishes, shared by who takes them and who carries them out. Calls block on the disk for some milliseconds.
 #[derive(Debug, Clone)]
-pub struct Wishes {
+pub struct UpdateRequests {
     path: Arc<PathBuf>,
     state: Arc<Mutex<State>>,
     changed: Arc<watch::Sender<()>>,
 }
 
-impl Wishes {
+impl UpdateRequests {
     /// Reads the file. One that is damaged is set aside, and nothing is wished.
     ///
     /// # Errors
@@ -112,34 +112,34 @@ impl Wishes {
     ///
     /// # Errors
     /// The system's; then it is not taken.
-    pub fn submit(&self, wish: UpdateWish, at: i64) -> io::Result<()> {
+    pub fn submit(&self, wish: UpdateRequest, at: i64) -> io::Result<()> {
         self.change(|state| {
             if let Some(asked) = state.open.take() {
-                state.answer(AnsweredWish { asked, answer: WishAnswer::Superseded, at });
+                state.answer(AnsweredRequest { asked, answer: RequestOutcome::Superseded, at });
             }
             state.taken = state.taken.saturating_add(1);
-            state.open = Some(OpenWish { id: state.taken, wish, at, version: None });
+            state.open = Some(PendingRequest { id: state.taken, wish, at, version: None });
         })
     }
 
-    /// As [`Wishes::submit`], on a thread that may wait for the disk.
+    /// As [`UpdateRequests::submit`], on a thread that may wait for the disk.
     ///
     /// # Errors
-    /// As [`Wishes::submit`]; also when the agent is stopping.
-    pub async fn submit_aside(&self, wish: UpdateWish, at: i64) -> io::Result<()> {
+    /// As [`UpdateRequests::submit`]; also when the agent is stopping.
+    pub async fn submit_aside(&self, wish: UpdateRequest, at: i64) -> io::Result<()> {
         let wishes = self.clone();
         tokio::task::spawn_blocking(move || wishes.submit(wish, at)).await.map_err(io::Error::other)?
     }
 
     /// What is wished and not answered.
     #[must_use]
-    pub fn pending(&self) -> Option<OpenWish> {
+    pub fn pending(&self) -> Option<PendingRequest> {
         self.lock().open.clone()
     }
 
     /// The newest answer.
     #[must_use]
-    pub fn answered(&self) -> Option<AnsweredWish> {
+    pub fn answered(&self) -> Option<AnsweredRequest> {
         self.lock().answered.last().cloned()
     }
 
@@ -159,10 +159,10 @@ impl Wishes {
     ///
     /// # Errors
     /// The system's; then it stays open.
-    pub fn answer(&self, id: u64, answer: WishAnswer, at: i64) -> io::Result<()> {
+    pub fn answer(&self, id: u64, answer: RequestOutcome, at: i64) -> io::Result<()> {
         self.change(|state| {
             if let Some(asked) = state.open.take_if(|open| open.id == id) {
-                state.answer(AnsweredWish { asked, answer, at });
+                state.answer(AnsweredRequest { asked, answer, at });
             }
         })
     }
@@ -195,7 +195,7 @@ impl Wishes {
 }
 
 impl State {
-    fn answer(&mut self, answered: AnsweredWish) {
+    fn answer(&mut self, answered: AnsweredRequest) {
         self.answered.push(answered);
         let surplus = self.answered.len().saturating_sub(ANSWERED_MAX);
         self.answered.drain(..surplus);
@@ -226,25 +226,25 @@ fn write(path: &Path, state: &State) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn wishes(directory: &tempfile::TempDir) -> Wishes {
-        Wishes::open(&directory.path().join("wishes.json")).unwrap()
+    fn wishes(directory: &tempfile::TempDir) -> UpdateRequests {
+        UpdateRequests::open(&directory.path().join("wishes.json")).unwrap()
     }
 
     #[test]
     fn a_wish_outlives_a_restart_until_it_is_answered_and_the_answer_does_too() {
         let directory = tempfile::tempdir().unwrap();
-        wishes(&directory).submit(UpdateWish::RollBack, 5).unwrap();
+        wishes(&directory).submit(UpdateRequest::RollBack, 5).unwrap();
         let again = wishes(&directory);
         let open = again.pending().unwrap();
-        assert_eq!(open, OpenWish { id: 1, wish: UpdateWish::RollBack, at: 5, version: None });
+        assert_eq!(open, PendingRequest { id: 1, wish: UpdateRequest::RollBack, at: 5, version: None });
         again.take_up(1, ModelVersion(7)).unwrap();
         assert_eq!(wishes(&directory).pending().unwrap().version, Some(ModelVersion(7)));
-        again.answer(1, WishAnswer::Done, 9).unwrap();
+        again.answer(1, RequestOutcome::Done, 9).unwrap();
         let again = wishes(&directory);
-        let asked = OpenWish { version: Some(ModelVersion(7)), ..open };
+        let asked = PendingRequest { version: Some(ModelVersion(7)), ..open };
         assert_eq!(
             (again.pending(), again.answered()),
-            (None, Some(AnsweredWish { asked, answer: WishAnswer::Done, at: 9 }))
+            (None, Some(AnsweredRequest { asked, answer: RequestOutcome::Done, at: 9 }))
         );
     }
 
@@ -252,12 +252,12 @@ mod tests {
     fn a_later_wish_supersedes_an_open_one_and_an_answer_to_that_one_comes_too_late() {
         let directory = tempfile::tempdir().unwrap();
         let wishes = wishes(&directory);
-        wishes.submit(UpdateWish::Install, 5).unwrap();
-        wishes.submit(UpdateWish::RollBack, 6).unwrap();
-        assert_eq!(wishes.answered().unwrap().answer, WishAnswer::Superseded);
-        wishes.answer(1, WishAnswer::Done, 7).unwrap();
+        wishes.submit(UpdateRequest::Install, 5).unwrap();
+        wishes.submit(UpdateRequest::RollBack, 6).unwrap();
+        assert_eq!(wishes.answered().unwrap().answer, RequestOutcome::Superseded);
+        wishes.answer(1, RequestOutcome::Done, 7).unwrap();
         assert_eq!(wishes.pending().unwrap().id, 2);
-        assert_eq!(wishes.answered().unwrap().answer, WishAnswer::Superseded);
+        assert_eq!(wishes.answered().unwrap().answer, RequestOutcome::Superseded);
     }
 
     #[test]
@@ -265,7 +265,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let wishes = wishes(&directory);
         drop(directory);
-        assert_eq!(wishes.submit(UpdateWish::Install, 5).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(wishes.submit(UpdateRequest::Install, 5).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(wishes.pending(), None);
     }
 
@@ -273,13 +273,13 @@ mod tests {
     fn a_damaged_file_is_kept_aside_and_stops_no_later_wish() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("wishes.json");
-        wishes(&directory).submit(UpdateWish::Install, 5).unwrap();
+        wishes(&directory).submit(UpdateRequest::Install, 5).unwrap();
         let whole = std::fs::read(&path).unwrap();
         for length in 0..whole.len() {
             std::fs::write(&path, &whole[..length]).unwrap();
             let wishes = wishes(&directory);
             assert_eq!(wishes.pending(), None, "{length} bytes");
-            wishes.submit(UpdateWish::RollBack, 6).unwrap();
+            wishes.submit(UpdateRequest::RollBack, 6).unwrap();
         }
         assert_eq!(std::fs::read(directory.path().join("wishes.json.damaged-1")).unwrap(), b"");
     }
@@ -289,7 +289,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let wishes = wishes(&directory);
         for at in 0..30 {
-            wishes.submit(UpdateWish::Install, at).unwrap();
+            wishes.submit(UpdateRequest::Install, at).unwrap();
         }
         assert_eq!(wishes.lock().answered.len(), ANSWERED_MAX);
     }

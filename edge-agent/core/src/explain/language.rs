@@ -28,7 +28,7 @@ pub struct DayInBrief<'a> {
     /// Alarms that were said.
     pub said: (usize, &'a str),
     /// Alarms that were kept, and not said.
-    pub held: (usize, &'a str),
+    pub suppressed: (usize, &'a str),
     /// What the allowance held back.
     pub withheld: (usize, &'a str),
     /// Questions that wait.
@@ -177,7 +177,7 @@ impl Language {
     /// questions.
     #[must_use]
     pub fn brief(self, day: &DayInBrief<'_>) -> String {
-        let DayInBrief { watched, said, held, withheld, questions } = *day;
+        let DayInBrief { watched, said, suppressed, withheld, questions } = *day;
         let mut parts = Vec::new();
         match self {
             Self::English => {
@@ -186,8 +186,8 @@ impl Language {
                     (1, names) => format!("One alarm in the last day: {names}."),
                     (count, names) => format!("{count} alarms in the last day: {names}."),
                 });
-                if held.0 > 0 {
-                    parts.push(format!("Kept back: {} ({}).", held.0, held.1));
+                if suppressed.0 > 0 {
+                    parts.push(format!("Kept back: {} ({}).", suppressed.0, suppressed.1));
                 }
                 if withheld.0 > 0 {
                     parts.push(format!(
@@ -207,8 +207,8 @@ impl Language {
                     (1, names) => format!("Eén alarm de voorbije dag: {names}."),
                     (count, names) => format!("{count} alarmen de voorbije dag: {names}."),
                 });
-                if held.0 > 0 {
-                    parts.push(format!("Niet gemeld: {} ({}).", held.0, held.1));
+                if suppressed.0 > 0 {
+                    parts.push(format!("Niet gemeld: {} ({}).", suppressed.0, suppressed.1));
                 }
                 if withheld.0 > 0 {
                     parts.push(format!(
@@ -233,8 +233,13 @@ mod tests {
 
     #[test]
     fn the_brief_says_what_was_not_told_and_why() {
-        let day =
-            DayInBrief { watched: 7, said: (1, "Boiler"), held: (0, ""), withheld: (2, "Oven, Fridge"), questions: 0 };
+        let day = DayInBrief {
+            watched: 7,
+            said: (1, "Boiler"),
+            suppressed: (0, ""),
+            withheld: (2, "Oven, Fridge"),
+            questions: 0,
+        };
         assert_eq!(
             Language::English.brief(&day),
             "One alarm in the last day: Boiler. Not told, since you have had all the alarms that you asked for: 2 (Oven, Fridge)."

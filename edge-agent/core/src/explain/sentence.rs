@@ -119,7 +119,7 @@ pub fn precedent(before: &Precedent, timezone: &TimeZone, language: Language) ->
 
 /// Where to look first when several alarms have one cause.
 fn common_cause(shown: &StoredAlarm, language: Language) -> Option<String> {
-    let count = u32::from(shown.speaks_for) + 1;
+    let count = u32::from(shown.merged_count) + 1;
     match (shown.cause?, &shown.place.device, language) {
         (Cause::Connection, _, Language::English) => {
             Some(format!("{count} sensors went quiet together: look first at what connects them."))
@@ -356,7 +356,7 @@ mod tests {
     #[test]
     fn what_several_alarms_have_in_common_is_where_to_look_first() {
         let mut alarm = freezer(AnomalyKind::Silent, 5.25, 0.5);
-        (alarm.speaks_for, alarm.cause) = (9, Some(Cause::Connection));
+        (alarm.merged_count, alarm.cause) = (9, Some(Cause::Connection));
         let (_, message) = said(&alarm, Language::English);
         assert!(message.ends_with("10 sensors went quiet together: look first at what connects them."), "{message}");
         (alarm.cause, alarm.place.device) = (Some(Cause::Device), Some("Hub".to_owned()));

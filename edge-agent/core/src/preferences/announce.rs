@@ -6,7 +6,7 @@ use hearthwatch_detector::finding::AnomalyKind;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::{House, allowed_in_a_week};
+use super::{Preferences, allowed_in_a_week};
 
 /// What is only worth a look must last for two more steps before it is said; what matters more is said at once, for the
 /// detector asks for sustained evidence already.
@@ -36,7 +36,7 @@ pub struct Subject<'a> {
 /// Why an alarm is kept but not said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Held {
+pub enum Suppression {
     /// Everything is paused.
     Paused,
     /// The mode of the house explains it.
@@ -50,7 +50,7 @@ pub enum Held {
     Passed,
 }
 
-impl Held {
+impl Suppression {
     /// The reason in a word, as in attributes.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -73,10 +73,10 @@ pub enum Announcement {
     /// It is said then, unless it is over or answered by then: after the quiet hours, or when it has lasted.
     Later(i64),
     /// It is remembered, not said.
-    Held(Held),
+    Suppression(Suppression),
 }
 
-impl House {
+impl Preferences {
     /// Decides on an alarm at `now`. `said` is how many alarms below critical the last seven days have had that nobody
     /// confirmed; `budget` is how many a week the home bears.
     pub fn announce(
@@ -90,22 +90,22 @@ impl House {
         let critical = subject.severity == Severity::Critical;
         let danger = subject.kind.is_danger();
         if self.paused && !danger {
-            return Announcement::Held(Held::Paused);
+            return Announcement::Suppression(Suppression::Paused);
         }
         if self.mutes.iter().any(|mute| mute.holds(now) && mute.covers(subject)) {
-            return Announcement::Held(Held::Muted);
+            return Announcement::Suppression(Suppression::Muted);
         }
         if danger {
             return Announcement::Now;
         }
         if !critical && self.mode.explains(subject.class, subject.kind, subject.too_much) {
-            return Announcement::Held(Held::Mode);
+            return Announcement::Suppression(Suppression::Mode);
         }
         // A budget is for what may be nothing, and for sensors that are plainly broken: those are a nuisance.
         let plain =
             subject.kind.has_own_threshold() || (subject.excess >= FAR_ABOVE && subject.kind != AnomalyKind::Physics);
         if !critical && !plain && said >= allowed_in_a_week(budget) {
-            return Announcement::Held(Held::Budget);
+            return Announcement::Suppression(Suppression::Budget);
         }
         let quiet = self.quiet_hours.filter(|quiet| subject.severity < quiet.let_through);
         let morning = quiet.and_then(|quiet| quiet.end(now, timezone));

@@ -15,9 +15,9 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-pub use announce::{Announcement, DEBOUNCE_SECONDS, Held, Subject};
+pub use announce::{Announcement, DEBOUNCE_SECONDS, Subject, Suppression};
 pub use budget::{BUDGET_MAX, BUDGET_MIN, WEEK_SECONDS, allowed_in_a_week, may_ask_about_unsure};
-pub use mode::HouseMode;
+pub use mode::HomeMode;
 pub use mute::{MUTES_MAX, Mute, MuteError, SNOOZE_SECONDS_MAX, Scope};
 pub use place::Place;
 pub use quiet::{DailyTime, DailyTimeError, QuietHours, next_daily};
@@ -34,7 +34,7 @@ const UNLEARNT_MAX: usize = 140;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// Who is there.
-    Mode(HouseMode),
+    Mode(HomeMode),
     /// Say nothing until told otherwise; everything is still watched and remembered.
     Paused(bool),
     /// At most about this many alarms a week.
@@ -77,9 +77,9 @@ pub enum ChangeError {
 /// defaults.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct House {
+pub struct Preferences {
     /// Who is there.
-    pub mode: HouseMode,
+    pub mode: HomeMode,
     /// Nothing is said.
     pub paused: bool,
     /// Alarms a week; none: as configured.
@@ -100,10 +100,10 @@ pub struct House {
     unlearnt: Vec<(i64, Option<i64>)>,
 }
 
-impl Default for House {
+impl Default for Preferences {
     fn default() -> Self {
         Self {
-            mode: HouseMode::default(),
+            mode: HomeMode::default(),
             paused: false,
             budget_per_week: None,
             questions_per_week: DEFAULT_QUESTIONS_PER_WEEK,
@@ -116,7 +116,7 @@ impl Default for House {
     }
 }
 
-impl House {
+impl Preferences {
     /// Makes a change at `now`.
     ///
     /// # Errors
@@ -140,7 +140,7 @@ impl House {
         Ok(())
     }
 
-    fn become_mode(&mut self, mode: HouseMode, now: i64) {
+    fn become_mode(&mut self, mode: HomeMode, now: i64) {
         match (self.mode.learns(), mode.learns()) {
             (true, false) => self.unlearnt.push((now, None)),
             (false, true) => {

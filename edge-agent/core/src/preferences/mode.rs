@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Who is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum HouseMode {
+pub enum HomeMode {
     /// The residents, as usual.
     #[default]
     Home,
@@ -21,7 +21,7 @@ pub enum HouseMode {
     Maintenance,
 }
 
-impl HouseMode {
+impl HomeMode {
     /// Every mode, in the order shown.
     pub const ALL: [Self; 5] = [Self::Home, Self::Away, Self::Guests, Self::Holiday, Self::Maintenance];
 
@@ -37,7 +37,7 @@ impl HouseMode {
         }
     }
 
-    /// The inverse of [`HouseMode::as_str`].
+    /// The inverse of [`HomeMode::as_str`].
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|mode| mode.as_str() == word)

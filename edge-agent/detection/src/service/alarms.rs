@@ -4,7 +4,7 @@ use hearthwatch_detector::alarm::{AlarmEvent, Cause, Onset, Severity, Verdict, g
 use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_edge_core::alarm::Precedent;
 use hearthwatch_edge_core::alarm::Reason;
-use hearthwatch_edge_core::preferences::{Held, Place, WEEK_SECONDS};
+use hearthwatch_edge_core::preferences::{Place, Suppression, WEEK_SECONDS};
 use hearthwatch_edge_store::history::{History, HistoryError};
 use hearthwatch_protocol::ModelVersion;
 
@@ -43,7 +43,7 @@ impl Alarms {
     }
 
     /// Takes what the detector says. None for the end of something that was never told.
-    pub(super) fn tell(
+    pub(super) fn take_event(
         &mut self,
         event: AlarmEvent,
         info: &EntityInfo,
@@ -72,7 +72,7 @@ impl Alarms {
 
     /// Takes in alarms of before that were forgotten; tells those that were not known.
     pub(super) fn take_in(&mut self, found: Vec<ShownAlarm>) -> Vec<ShownAlarm> {
-        let new: Vec<ShownAlarm> = found.into_iter().filter(|alarm| !self.was_told(&alarm.alarm.id)).collect();
+        let new: Vec<ShownAlarm> = found.into_iter().filter(|alarm| !self.was_published(&alarm.alarm.id)).collect();
         self.list.extend(new.iter().cloned());
         self.list.sort_by_key(|alarm| alarm.alarm.raised_at);
         self.list.drain(..self.list.len().saturating_sub(ANSWERABLE_MAX));
@@ -111,7 +111,7 @@ impl Alarms {
     }
 
     /// Whether this alarm is remembered.
-    pub(super) fn was_told(&self, id: &str) -> bool {
+    pub(super) fn was_published(&self, id: &str) -> bool {
         self.get(id).is_some()
     }
 
@@ -132,7 +132,7 @@ impl Alarms {
                 None => return Vec::new(),
             },
         };
-        let meant = |alarm: &&mut ShownAlarm| alarm.alarm.id == id || alarm.led_by.as_deref() == Some(id.as_str());
+        let meant = |alarm: &&mut ShownAlarm| alarm.alarm.id == id || alarm.merged_into.as_deref() == Some(id.as_str());
         let answered = self.list.iter_mut().filter(meant).map(|alarm| {
             alarm.take_answer(by, verdict, reason.cloned(), now);
             alarm.clone()
@@ -191,7 +191,7 @@ impl Alarms {
     }
 
     /// How many alarms below critical, `beside` aside, the week before `now` has had that nobody confirmed.
-    pub(super) fn said_in_week(&self, beside: &str, now: i64) -> usize {
+    pub(super) fn shown_in_week(&self, beside: &str, now: i64) -> usize {
         let counts = |alarm: &&ShownAlarm| {
             leads(alarm)
                 && alarm.alarm.id != beside
@@ -216,7 +216,7 @@ impl Alarms {
             return None;
         }
         let is_it = |one: &ShownAlarm| one.alarm.id == alarm.alarm.id;
-        let mut known: Vec<&ShownAlarm> = self.list.iter().filter(|one| is_it(one) || one.is_said()).collect();
+        let mut known: Vec<&ShownAlarm> = self.list.iter().filter(|one| is_it(one) || one.is_shown()).collect();
         known.sort_by_key(|one| one.alarm.raised_at);
         let onsets: Vec<Onset<'_>> = known.iter().map(|one| onset(one)).collect();
         let groups = group(&onsets);
@@ -265,7 +265,7 @@ impl Alarms {
                 month.questions += 1;
             }
             match alarm.answer.map(|(verdict, _)| verdict) {
-                _ if !leads(alarm) => month.held += usize::from(alarm.led_by.is_none()),
+                _ if !leads(alarm) => month.suppressed += usize::from(alarm.merged_into.is_none()),
                 Some(Verdict::Confirmed) => month.confirmed += 1,
                 Some(Verdict::Dismissed) => month.dismissed += 1,
                 Some(Verdict::Expected) => month.expected += 1,
@@ -300,7 +300,7 @@ pub(super) fn add_moved(alarm: &mut ShownAlarm, name: String) {
 
 /// Whether it was said for itself.
 fn leads(alarm: &ShownAlarm) -> bool {
-    alarm.is_said() && alarm.led_by.is_none()
+    alarm.is_shown() && alarm.merged_into.is_none()
 }
 
 /// Whether an alarm is still on: it lasts, and it is a danger, or it was said and nobody said that it is nothing.
@@ -312,5 +312,6 @@ fn matters(alarm: &ShownAlarm) -> bool {
 
 /// Whether it may be said after all when it becomes worse: nobody asked for silence about this very thing.
 pub(super) fn may_speak_again(alarm: &ShownAlarm) -> bool {
-    alarm.due.is_some() || matches!(alarm.held, Some(Held::Mode | Held::Budget | Held::Passed))
+    alarm.due.is_some()
+        || matches!(alarm.suppressed, Some(Suppression::Mode | Suppression::Budget | Suppression::Passed))
 }

@@ -14,8 +14,8 @@ const NAMED_MAX: usize = 5;
 impl DetectorService {
     pub(super) fn brief(&self, now: i64) -> Brief {
         let day: Vec<_> =
-            self.alarms.raised_in(now - DAY_SECONDS, now).filter(|alarm| alarm.led_by.is_none()).collect();
-        let (said, held): (Vec<_>, Vec<_>) = day.into_iter().partition(|alarm| alarm.is_said());
+            self.alarms.raised_in(now - DAY_SECONDS, now).filter(|alarm| alarm.merged_into.is_none()).collect();
+        let (said, suppressed): (Vec<_>, Vec<_>) = day.into_iter().partition(|alarm| alarm.is_shown());
         let names = |alarms: &[&super::ShownAlarm]| {
             let names: Vec<String> =
                 alarms.iter().take(NAMED_MAX).map(|alarm| alarm.place.name_of(&alarm.entity_id)).collect();
@@ -23,10 +23,10 @@ impl DetectorService {
         };
         let withheld: Vec<&Withheld> = self.withheld_since(now - DAY_SECONDS).collect();
         let withheld_names: Vec<String> = withheld.iter().take(NAMED_MAX).map(|one| self.name_of(one.entity)).collect();
-        let text = self.preferences.language.brief(&DayInBrief {
+        let text = self.residents.language.brief(&DayInBrief {
             watched: self.judging.detector.entities().len(),
             said: (said.len(), &names(&said)),
-            held: (held.len(), &names(&held)),
+            suppressed: (suppressed.len(), &names(&suppressed)),
             withheld: (withheld.len(), &withheld_names.join(", ")),
             questions: self.alarms.month(now).questions,
         });

@@ -66,10 +66,10 @@ impl DetectorService {
         }
         self.steps.closed = Some(step);
         self.relearning.relearnt = self.relearning.relearnt.min(step);
-        self.relearning.study_not_before = self.relearning.study_not_before.min(now);
-        self.preferences.next_brief = None;
+        self.relearning.not_before = self.relearning.not_before.min(now);
+        self.residents.next_brief = None;
         let over = self.judging.detector.go_back_to(step);
-        self.tell(over, now, &[]);
+        self.publish_events(over, now, &[]);
         self.delivery.view.send_modify(|view| view.set_back = Some(SetBack { at: now, seconds }));
         self.relearn();
     }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use hearthwatch_detector::alarm::{Alarm, Verdict};
 use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_detector::reading::EntityInfo;
-use hearthwatch_edge_core::preferences::{Held, WEEK_SECONDS};
+use hearthwatch_edge_core::preferences::{Suppression, WEEK_SECONDS};
 
 use super::view::ShownAlarm;
 
@@ -19,7 +19,7 @@ const UNANSWERED_SECONDS: i64 = 86_400;
 /// What nobody answered is plainly unusual from this score on, on the routine's scale rarer than once in twenty weeks, …
 const PLAIN_SCORE: f32 = 3.0;
 /// … and so far above its threshold.
-const PLAIN_EXCESS: f32 = super::say::UNSURE_EXCESS;
+const PLAIN_EXCESS: f32 = super::publish::UNSURE_EXCESS;
 /// Weeks that are looked back for a stand-in: what the memory holds.
 const WEEKS_BACK_MAX: i64 = hearthwatch_edge_store::history::KEPT_SECONDS / WEEK_SECONDS;
 
@@ -48,7 +48,7 @@ pub(super) fn faults(alarms: &[ShownAlarm], entities: &[EntityInfo], now: i64) -
         let counts = match alarm.answer {
             Some((Verdict::Confirmed, _)) => true,
             Some((Verdict::Dismissed | Verdict::Expected, _)) => false,
-            None => alarm.held != Some(Held::Muted) && is_plain(&alarm.alarm),
+            None => alarm.suppressed != Some(Suppression::Muted) && is_plain(&alarm.alarm),
         };
         let entity = numbers.get(alarm.entity_id.as_str()).copied().filter(|_| counts)?;
         Some(FaultTime { entity, from: alarm.alarm.start, until, lasts: alarm.alarm.end.is_none() })

@@ -39,8 +39,8 @@ pub enum DetectorCommand {
     Learn(Vec<Reading>, i64, oneshot::Sender<()>),
     /// [`DetectorService::set_listening`].
     Listening(bool, i64),
-    /// [`DetectorService::hear`].
-    Hear(Vec<Reading>),
+    /// [`DetectorService::ingest`].
+    Ingest(Vec<Reading>),
     /// [`DetectorService::tick`].
     Tick(i64),
     /// [`DetectorService::answer`].
@@ -172,7 +172,7 @@ impl DetectorThread {
             if let Some(relearning) = detection.due_relearning() {
                 // A second detector grows now: the most that the agent ever holds.
                 hearthwatch_footprint::let_go_of_program();
-                if let Err(error) = study_aside(relearning, own.clone()) {
+                if let Err(error) = relearn_on_thread(relearning, own.clone()) {
                     tracing::warn!(error = %error, "no thread to learn anew on; tried again later");
                     detection.put_off_relearning();
                 }
@@ -183,12 +183,12 @@ impl DetectorThread {
 }
 
 /// Goes through the past on a thread of its own, which ends early when the detector service has gone.
-pub(super) fn study_aside(
+pub(super) fn relearn_on_thread(
     mut relearning: Box<Relearning>,
     detection: mpsc::WeakSender<DetectorCommand>,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     let study = move || {
-        relearning.study(|| detection.strong_count() > 0);
+        relearning.run(|| detection.strong_count() > 0);
         let Some(detection) = detection.upgrade() else { return };
         let (reply, spent) = oneshot::channel();
         // Refused only by a detector service that has gone.
@@ -227,7 +227,7 @@ impl DetectorService {
                 let _ = reply.send(());
             }
             DetectorCommand::Listening(listening, now) => self.set_listening(listening, now),
-            DetectorCommand::Hear(readings) => self.hear(&readings),
+            DetectorCommand::Ingest(readings) => self.ingest(&readings),
             DetectorCommand::Tick(now) => self.tick(now),
             DetectorCommand::Answer { alarm, verdict, by, reason, at } => {
                 self.answer(alarm.as_deref(), verdict, &by, reason.as_ref(), at);
@@ -291,7 +291,7 @@ impl DetectorHandle {
         &self.miss_looks
     }
 
-    /// Held by the look that goes on.
+    /// Suppression by the look that goes on.
     pub fn miss_turn(&self) -> &Mutex<()> {
         &self.miss_turn
     }
@@ -306,7 +306,7 @@ impl DetectorHandle {
     ///
     /// # Errors
     /// [`DetectorGone`].
-    pub async fn tell(&self, command: DetectorCommand) -> Result<(), DetectorGone> {
+    pub async fn send(&self, command: DetectorCommand) -> Result<(), DetectorGone> {
         self.commands.send(command).await.map_err(|_| DetectorGone)
     }
 
@@ -314,12 +314,12 @@ impl DetectorHandle {
     ///
     /// # Errors
     /// [`DetectorGone`].
-    pub async fn ask<T>(
+    pub async fn request<T>(
         &self,
         question: impl FnOnce(oneshot::Sender<T>) -> DetectorCommand,
     ) -> Result<T, DetectorGone> {
         let (reply, answer) = oneshot::channel();
-        self.tell(question(reply)).await?;
+        self.send(question(reply)).await?;
         answer.await.map_err(|_| DetectorGone)
     }
 }

@@ -33,8 +33,8 @@ impl DetectorService {
             return;
         };
         let asked = self.alarms.asked_in_week(score.at) + self.drawn_in_week(score.at);
-        let full = asked >= usize::from(self.preferences.house.questions_per_week);
-        if full || self.preferences.house.paused || !self.preferences.house.mode.learns() {
+        let full = asked >= usize::from(self.residents.preferences.questions_per_week);
+        if full || self.residents.preferences.paused || !self.residents.preferences.mode.learns() {
             return;
         }
         let question = StoredQuestion {

@@ -9,7 +9,7 @@ use hearthwatch_detector::alarm::{Alarm, Severity, Verdict, alarm_id};
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::finding::{AnomalyKind, Band};
 use hearthwatch_edge_core::alarm::Reason;
-use hearthwatch_edge_core::preferences::{Held, Place};
+use hearthwatch_edge_core::preferences::{Place, Suppression};
 use hearthwatch_protocol::ModelVersion;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -71,7 +71,8 @@ struct Told {
     moved_with: Vec<String>,
     #[serde(default)]
     asks: bool,
-    held: Option<Held>,
+    #[serde(rename = "held")]
+    suppressed: Option<Suppression>,
     #[serde(default)]
     answers: Vec<ToldAnswer>,
     #[serde(default)]
@@ -185,10 +186,10 @@ fn read(attributes: &Map<String, Value>, salt: &[u8], now: i64) -> Option<ShownA
         answer: None,
         place: Place::default(),
         moved_with: told.moved_with,
-        held: told.held,
+        suppressed: told.suppressed,
         due: None,
-        led_by: None,
-        speaks_for: 0,
+        merged_into: None,
+        merged_count: 0,
         cause: None,
         asks: told.asks,
         answers: Vec::new(),

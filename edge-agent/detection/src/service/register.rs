@@ -212,8 +212,8 @@ impl DetectorService {
             units.insert(to.to_owned(), unit);
             self.keep_units(&units);
         }
-        self.preferences.house.rename_entity(from, to);
-        self.keep_house();
+        self.residents.preferences.rename_entity(from, to);
+        self.keep_preferences();
         if let Some(number) = number {
             self.judging.detector.rename_entity(number, to);
         }
@@ -236,8 +236,8 @@ impl DetectorService {
         }
         self.leave_to_itself(entity_id);
         self.registry.gone.insert(entity_id.to_owned());
-        self.preferences.house.forget_entity(entity_id);
-        self.keep_house();
+        self.residents.preferences.forget_entity(entity_id);
+        self.keep_preferences();
         for alarm in self.alarms.end_of(entity_id, now) {
             self.memory.save_alarm(&alarm, None);
             self.delivery.notify(NoticeKind::Ended, alarm);

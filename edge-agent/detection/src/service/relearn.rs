@@ -13,8 +13,8 @@ use hearthwatch_detector::reading::Reading;
 use hearthwatch_edge_store::history::HistoryError;
 
 use super::faults::{FaultTime, faults};
+use super::replay_past::{HomeEntities, KEPT_SECONDS, Plan, Progress, RelearnError, Relearning, replay_past};
 use super::step::OpenStep;
-use super::teach::{HomeEntities, KEPT_SECONDS, Plan, Progress, Relearning, StudyError, teach};
 use super::{DetectorService, WARM_UP_SECONDS, step_before};
 
 /// The detector is taught anew at most so often; it refits its routine once a day.
@@ -22,13 +22,13 @@ const AGAIN_SECONDS: i64 = 86_400;
 /// While faults last, the detector passes over them in its own fortnight; after a week it is given the weeks before instead.
 const FAULTY_SECONDS: i64 = 7 * 86_400;
 /// After an attempt that panicked: the same past may make the next one panic too, at seconds of one core each.
-const STUDY_PAUSE_SECONDS: i64 = 3_600;
+const RETRY_PAUSE_SECONDS: i64 = 3_600;
 /// The detector service itself makes up for at most so many steps, an hour's, at some milliseconds each in a large home.
 const CATCH_UP_STEPS: i64 = 6;
 
 /// Whether the routine is being learnt anew.
 #[derive(Debug)]
-pub(super) enum Studies {
+pub(super) enum RelearnStage {
     /// No.
     Rest,
     /// It is to be; `again` when something else has changed since then.
@@ -46,17 +46,17 @@ pub(super) struct RelearningState {
     pub(super) restored: bool,
     /// The last step when what is normal was learnt anew.
     pub(super) relearnt: i64,
-    pub(super) studies: Studies,
+    pub(super) stage: RelearnStage,
     /// It is to be learnt anew: an answer changed what of the past counts as a fault, or the last attempt did not come back.
     pub(super) recounted: bool,
     /// Not before this moment does it begin by itself.
-    pub(super) study_not_before: i64,
+    pub(super) not_before: i64,
 }
 
 impl Default for RelearningState {
     fn default() -> Self {
         let (recalled, restored, recounted) = (false, false, false);
-        Self { recalled, restored, relearnt: 0, studies: Studies::Rest, recounted, study_not_before: 0 }
+        Self { recalled, restored, relearnt: 0, stage: RelearnStage::Rest, recounted, not_before: 0 }
     }
 }
 
@@ -68,13 +68,13 @@ impl DetectorService {
         self.leave_faults(until);
         let mut progress = Progress::default();
         let taught =
-            teach(&mut self.judging.detector, &self.memory.history, &plan, (from, until), &mut progress, || true);
+            replay_past(&mut self.judging.detector, &self.memory.history, &plan, (from, until), &mut progress, || true);
         self.steps.closed = progress.closed.or(self.steps.closed);
         taught.map(|()| progress.scores)
     }
 
     fn plan(&self, as_of: i64) -> Plan {
-        Plan { house: self.preferences.house.clone(), faults: self.faults(as_of), as_of }
+        Plan { preferences: self.residents.preferences.clone(), faults: self.faults(as_of), as_of }
     }
 
     /// Has a new detector taught from the own memory, by whoever takes it from [`DetectorService::due_relearning`]. When something
@@ -82,7 +82,7 @@ impl DetectorService {
     pub fn relearn(&mut self) {
         let Some(closed) = self.steps.closed else { return };
         self.relearning.recounted = false;
-        if let Studies::Underway { again } = &mut self.relearning.studies {
+        if let RelearnStage::Underway { again } = &mut self.relearning.stage {
             *again = true;
             return;
         }
@@ -96,21 +96,21 @@ impl DetectorService {
                 };
                 let from = step_before(closed - WARM_UP_SECONDS);
                 let relearning = Box::new(Relearning::new(detector, home, history, self.plan(closed), from));
-                self.relearning.studies = Studies::Due { relearning, again: false };
+                self.relearning.stage = RelearnStage::Due { relearning, again: false };
             }
             Err(error) => self.go_on_as_before(closed, &error),
         }
     }
 
-    /// What is to be [studied](Relearning::study) and then given to [`DetectorService::take_over`], if anything is.
+    /// What is to be [studied](Relearning::run) and then given to [`DetectorService::take_over`], if anything is.
     pub fn due_relearning(&mut self) -> Option<Box<Relearning>> {
-        match std::mem::replace(&mut self.relearning.studies, Studies::Rest) {
-            Studies::Due { relearning, again } => {
-                self.relearning.studies = Studies::Underway { again };
+        match std::mem::replace(&mut self.relearning.stage, RelearnStage::Rest) {
+            RelearnStage::Due { relearning, again } => {
+                self.relearning.stage = RelearnStage::Underway { again };
                 Some(relearning)
             }
             other => {
-                self.relearning.studies = other;
+                self.relearning.stage = other;
                 None
             }
         }
@@ -118,30 +118,30 @@ impl DetectorService {
 
     /// Whether the routine is being learnt anew by somebody.
     pub(super) fn is_relearning(&self) -> bool {
-        matches!(self.relearning.studies, Studies::Underway { .. })
+        matches!(self.relearning.stage, RelearnStage::Underway { .. })
     }
 
     /// Nobody could study: tried again with the next tick.
     pub fn put_off_relearning(&mut self) {
-        self.relearning.studies = Studies::Rest;
+        self.relearning.stage = RelearnStage::Rest;
         self.relearning.recounted = true;
     }
 
     /// Puts what was learnt anew in the place of what was learnt before, once it knows of everything that came meanwhile. Gives back
     /// what is needed no more.
     pub fn take_over(&mut self, mut relearning: Box<Relearning>) -> Option<Box<Relearning>> {
-        let again = matches!(self.relearning.studies, Studies::Underway { again: true });
-        self.relearning.studies = Studies::Rest;
+        let again = matches!(self.relearning.stage, RelearnStage::Underway { again: true });
+        self.relearning.stage = RelearnStage::Rest;
         let as_of = relearning.as_of();
         let closed = self.steps.closed.unwrap_or(as_of);
         if !relearning.has_failed() && relearning.behind(closed) > 0 {
             let far = relearning.behind(closed) > CATCH_UP_STEPS;
             relearning.go_on_until(closed);
             if far {
-                self.relearning.studies = Studies::Due { relearning, again };
+                self.relearning.stage = RelearnStage::Due { relearning, again };
                 return None;
             }
-            relearning.study(|| true);
+            relearning.run(|| true);
         }
         match relearning.detector() {
             Ok(taught) => {
@@ -151,11 +151,11 @@ impl DetectorService {
                 self.leave_faults(closed);
                 tracing::info!("the home's routine is learnt anew");
             }
-            Err(StudyError::History(error)) => self.go_on_as_before(as_of, error),
-            Err(error @ StudyError::Panicked(_)) => {
+            Err(RelearnError::History(error)) => self.go_on_as_before(as_of, error),
+            Err(error @ RelearnError::Panicked(_)) => {
                 // Due again, in a while: nothing waits for ever for an attempt that will not come back.
                 self.relearning.recounted = true;
-                self.relearning.study_not_before = self.steps.now + STUDY_PAUSE_SECONDS;
+                self.relearning.not_before = self.steps.now + RETRY_PAUSE_SECONDS;
                 tracing::error!(error = %error, "the routine is not learnt anew; what was learnt before stays, tried again in an hour");
             }
         }
@@ -175,11 +175,8 @@ impl DetectorService {
     /// learnt since the last time.
     pub(super) fn keep_routine(&mut self, now: i64) {
         let daily = || now - self.relearning.relearnt >= AGAIN_SECONDS && self.has_learnt_too_much(now);
-        let rests = matches!(self.relearning.studies, Studies::Rest);
-        if rests
-            && self.steps.listening
-            && now >= self.relearning.study_not_before
-            && (self.relearning.recounted || daily())
+        let rests = matches!(self.relearning.stage, RelearnStage::Rest);
+        if rests && self.steps.listening && now >= self.relearning.not_before && (self.relearning.recounted || daily())
         {
             self.relearn();
         }
@@ -199,7 +196,7 @@ impl DetectorService {
             let pause = if fault.until < newest { AGAIN_SECONDS } else { FAULTY_SECONDS };
             fault.from < newest && fault.until > clean && now - self.relearning.relearnt >= pause
         };
-        !self.preferences.house.learns_at(newest) || self.faults(now).iter().any(is_due)
+        !self.residents.preferences.learns_at(newest) || self.faults(now).iter().any(is_due)
     }
 
     /// Has the detector pass over the faults that are not stood in for: those since shortly before it was taught.

@@ -10,7 +10,7 @@ use hearthwatch_detector::reading::Value;
 use hearthwatch_edge_core::alarm::Reason;
 use hearthwatch_edge_core::alarm::StoredAlarm;
 use hearthwatch_edge_core::explain::Language;
-use hearthwatch_edge_core::preferences::{Change, DailyTime, Held, HouseMode, Place, QuietHours, Scope};
+use hearthwatch_edge_core::preferences::{Change, DailyTime, HomeMode, Place, QuietHours, Scope, Suppression};
 
 use super::*;
 
@@ -102,7 +102,7 @@ fn an_outage_stops_the_judging_and_memory_fills_it() {
     let mut home = home();
     home.detection.add_entities(vec![thermometer()]);
     home.detection.set_listening(true, 600);
-    home.detection.hear(&[reading(700, 20.0)]);
+    home.detection.ingest(&[reading(700, 20.0)]);
     home.detection.tick(1300);
     home.detection.set_listening(false, 1300);
     home.detection.tick(5000);
@@ -165,9 +165,9 @@ fn an_impossible_value_is_said_at_once_and_goes_on_over_a_restart_under_one_id()
     let mut home = home();
     home.detection.add_entities(vec![thermometer()]);
     home.detection.set_listening(true, 600);
-    home.detection.hear(&[reading(650, 20.0)]);
+    home.detection.ingest(&[reading(650, 20.0)]);
     assert!(home.notices.try_recv().is_err());
-    home.detection.hear(&[reading(700, 5000.0)]);
+    home.detection.ingest(&[reading(700, 5000.0)]);
     let raised = home.notices.try_recv().unwrap();
     assert_eq!((raised.kind, raised.alarm.alarm.kind), (NoticeKind::Raised, AnomalyKind::Physics));
     assert_eq!(home.view.borrow().unusual.len(), 1);
@@ -211,7 +211,7 @@ fn three(home: &mut Home) {
         ("sensor.c".to_owned(), on("stove")),
     ]));
     home.detection.set_listening(true, 600);
-    home.detection.hear(&[0, 1, 2].map(|entity| Reading { at: 610, entity, value: Value::Number(20.0) }));
+    home.detection.ingest(&[0, 1, 2].map(|entity| Reading { at: 610, entity, value: Value::Number(20.0) }));
 }
 
 fn impossible(at: i64, entity: u32) -> Reading {
@@ -229,7 +229,8 @@ fn what_still_warns_of_danger_is_shown_as_such_whatever_was_answered() {
         EntityInfo { entity_id: "binary_sensor.leak".to_owned(), class: DeviceClass::Moisture, unit: String::new() };
     home.detection.add_entities(vec![leak]);
     home.detection.set_listening(true, 600);
-    let says = |home: &mut Home, at, wet| home.detection.hear(&[Reading { at, entity: 0, value: Value::Binary(wet) }]);
+    let says =
+        |home: &mut Home, at, wet| home.detection.ingest(&[Reading { at, entity: 0, value: Value::Binary(wet) }]);
     says(&mut home, 610, false);
     says(&mut home, 620, true);
     assert_eq!(home.view.borrow().unusual, ["Water detected: Leak"]);
@@ -251,7 +252,7 @@ fn what_still_warns_of_danger_is_shown_as_such_whatever_was_answered() {
 fn what_fails_on_one_device_is_one_message_and_one_answer() {
     let mut home = home();
     three(&mut home);
-    home.detection.hear(&[impossible(620, 0), impossible(630, 1)]);
+    home.detection.ingest(&[impossible(620, 0), impossible(630, 1)]);
     let said = kinds(&mut home);
     assert_eq!(said, [(NoticeKind::Raised, "sensor.a".to_owned()), (NoticeKind::Changed, "sensor.a".to_owned())]);
     let shown = home.view.borrow().shown.clone().unwrap();
@@ -286,7 +287,7 @@ fn a_hub_that_takes_ten_sensors_down_is_one_message_that_says_where_to_look() {
     home.detection.set_listening(true, dies);
     for step in 0..144 {
         let at = dies + 600 * step;
-        home.detection.hear(&report(at + 1).filter(|reading| reading.entity >= 10).collect::<Vec<_>>());
+        home.detection.ingest(&report(at + 1).filter(|reading| reading.entity >= 10).collect::<Vec<_>>());
         home.detection.tick(at + 600 + CLOSING_GRACE_SECONDS);
     }
     let said = kinds(&mut home);
@@ -294,7 +295,7 @@ fn a_hub_that_takes_ten_sensors_down_is_one_message_that_says_where_to_look() {
     assert_eq!(raised, 1, "{said:?}");
     assert_eq!(home.view.borrow().unusual.len(), 1);
     let shown = home.view.borrow().shown.clone().unwrap();
-    assert_eq!((shown.alarm.kind, shown.speaks_for), (AnomalyKind::Silent, 9));
+    assert_eq!((shown.alarm.kind, shown.merged_count), (AnomalyKind::Silent, 9));
     assert_eq!(shown.cause, Some(hearthwatch_detector::alarm::Cause::Connection));
 }
 
@@ -332,7 +333,7 @@ fn ordinary(at: i64) -> [Reading; 2] {
 
 fn live(home: &mut Home, from: i64, steps: i64) {
     for at in (0..steps).map(|step| from + 600 * step) {
-        home.detection.hear(&ordinary(at + 1));
+        home.detection.ingest(&ordinary(at + 1));
         home.detection.tick(at + 600 + CLOSING_GRACE_SECONDS);
     }
 }
@@ -351,7 +352,7 @@ fn questions_drawn_by_chance_are_put_within_the_weeks_questions_and_answered_wit
         questions.windows(3).all(|three| three[0].at - three[2].at >= hearthwatch_edge_core::preferences::WEEK_SECONDS)
     );
     assert!(
-        questions.iter().all(|question| !home.detection.alarms.was_told(&question.id)),
+        questions.iter().all(|question| !home.detection.alarms.was_published(&question.id)),
         "nobody is disturbed for them"
     );
 
@@ -385,7 +386,7 @@ fn who_wants_no_questions_or_is_not_learnt_from_is_asked_none_by_chance() {
     home.detection.change(Change::Questions(0), now).unwrap();
     live(&mut home, now, 28 * 144);
     home.detection.change(Change::Questions(21), now).unwrap();
-    home.detection.change(Change::Mode(HouseMode::Guests), now).unwrap();
+    home.detection.change(Change::Mode(HomeMode::Guests), now).unwrap();
     live(&mut home, now + 28 * 86_400, 28 * 144);
     assert_eq!(home.detection.memory.history.questions(0).unwrap(), []);
 }
@@ -394,19 +395,19 @@ fn who_wants_no_questions_or_is_not_learnt_from_is_asked_none_by_chance() {
 fn an_alarm_beyond_the_weeks_budget_is_remembered_and_not_said() {
     let mut home = home();
     three(&mut home);
-    home.detection.hear(&[impossible(620, 0), impossible(630, 2)]);
+    home.detection.ingest(&[impossible(620, 0), impossible(630, 2)]);
     assert_eq!(kinds(&mut home), [(NoticeKind::Raised, "sensor.a".to_owned())]);
-    assert_eq!((home.view.borrow().unusual.len(), home.view.borrow().month.held), (1, 1));
-    assert_eq!(home.detection.memory.history.alarms(0).unwrap()[1].held, Some(Held::Budget));
+    assert_eq!((home.view.borrow().unusual.len(), home.view.borrow().month.suppressed), (1, 1));
+    assert_eq!(home.detection.memory.history.alarms(0).unwrap()[1].suppressed, Some(Suppression::Budget));
 }
 
 #[test]
 fn what_was_confirmed_takes_nothing_from_the_budget() {
     let mut home = home();
     three(&mut home);
-    home.detection.hear(&[impossible(620, 0)]);
+    home.detection.ingest(&[impossible(620, 0)]);
     home.detection.answer(None, Verdict::Confirmed, "", None, 625);
-    home.detection.hear(&[impossible(630, 2)]);
+    home.detection.ingest(&[impossible(630, 2)]);
     assert_eq!(home.view.borrow().unusual.len(), 2);
 }
 
@@ -420,7 +421,7 @@ fn quiet_hours_hold_an_alarm_back_until_they_are_over() {
         let_through: Severity::Critical,
     };
     home.detection.change(Change::QuietHours(Some(quiet)), 615).unwrap();
-    home.detection.hear(&[impossible(620, 0)]);
+    home.detection.ingest(&[impossible(620, 0)]);
     home.detection.tick(640);
     assert_eq!((kinds(&mut home), home.view.borrow().unusual.len()), (vec![], 0));
     home.detection.tick(3_600);
@@ -431,20 +432,20 @@ fn quiet_hours_hold_an_alarm_back_until_they_are_over() {
 fn wishes_hold_over_a_restart_and_a_snooze_ends_by_itself() {
     let mut home = home();
     home.detection.change(Change::Budget(3.0), 600).unwrap();
-    home.detection.change(Change::Mode(HouseMode::Guests), 600).unwrap();
+    home.detection.change(Change::Mode(HomeMode::Guests), 600).unwrap();
     home.detection.change(Change::Mute { scope: Scope::Home, until: Some(900) }, 600).unwrap();
     let mut home = service_in(home.dir);
-    assert_eq!((home.view.borrow().budget, home.view.borrow().house.mode), (3.0, HouseMode::Guests));
-    assert_eq!(home.view.borrow().house.mutes.len(), 1);
+    assert_eq!((home.view.borrow().budget, home.view.borrow().preferences.mode), (3.0, HomeMode::Guests));
+    assert_eq!(home.view.borrow().preferences.mutes.len(), 1);
     home.detection.tick(900);
-    assert!(home.view.borrow().house.mutes.is_empty());
+    assert!(home.view.borrow().preferences.mutes.is_empty());
 }
 
 #[test]
 fn a_reason_is_kept_beside_the_answer_and_told_when_the_like_comes_again_but_never_to_the_fleet() {
     let (mut home, told, now) = settled(2.0);
     let at = |after: i64| impossible(now + after, 0);
-    home.detection.hear(&[at(20)]);
+    home.detection.ingest(&[at(20)]);
     let first = home.view.borrow().shown.clone().unwrap();
     assert_eq!(first.precedent, None);
     let reason = Reason::new("the boiler was serviced");
@@ -458,7 +459,7 @@ fn a_reason_is_kept_beside_the_answer_and_told_when_the_like_comes_again_but_nev
     // Hours later the same sensor does it again, and another one.
     let later = now + 12 * 3_600;
     live(&mut home, now, 72);
-    home.detection.hear(&[impossible(later + 20, 0), impossible(later + 20, 1)]);
+    home.detection.ingest(&[impossible(later + 20, 0), impossible(later + 20, 1)]);
     let alarms = home.detection.look().alarms;
     let (again, other) = (&alarms[alarms.len() - 2], &alarms[alarms.len() - 1]);
     let precedent = again.precedent.clone().unwrap();
@@ -484,7 +485,7 @@ fn a_reason_is_kept_beside_the_answer_and_told_when_the_like_comes_again_but_nev
 fn two_who_disagree_are_both_remembered_and_the_last_one_counts() {
     let mut home = home();
     three(&mut home);
-    home.detection.hear(&[impossible(620, 0)]);
+    home.detection.ingest(&[impossible(620, 0)]);
     home.detection.answer(None, Verdict::Confirmed, "Ann", None, 630);
     home.detection.answer(None, Verdict::Dismissed, "Ben", None, 640);
     let shown = home.view.borrow().shown.clone().unwrap();
@@ -499,7 +500,7 @@ fn the_daily_brief_is_one_message_at_its_time() {
     let mut home = home();
     three(&mut home);
     home.detection.change(Change::Brief(Some(DailyTime::parse("08:00").unwrap())), 610).unwrap();
-    home.detection.hear(&[impossible(620, 0), impossible(630, 2)]);
+    home.detection.ingest(&[impossible(620, 0), impossible(630, 2)]);
     home.detection.tick(700);
     assert_eq!(home.view.borrow().brief, None);
     home.detection.tick(8 * 3_600);
@@ -518,7 +519,7 @@ fn a_sensor_just_met_is_not_said_to_be_broken_before_it_spoke_sense() {
     let mut home = home();
     home.detection.add_entities(vec![thermometer()]);
     home.detection.set_listening(true, 600);
-    home.detection.hear(&[impossible(650, 0)]);
+    home.detection.ingest(&[impossible(650, 0)]);
     home.detection.tick(1_300);
     assert_eq!(kinds(&mut home), []);
     assert_eq!(home.view.borrow().readiness.entities, []);

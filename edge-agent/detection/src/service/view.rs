@@ -9,7 +9,7 @@ use hearthwatch_detector::finding::Band;
 use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_edge_core::backtest::Backtest;
 use hearthwatch_edge_core::explain::Language;
-use hearthwatch_edge_core::preferences::House;
+use hearthwatch_edge_core::preferences::Preferences;
 use hearthwatch_protocol::ModelVersion;
 use jiff::tz::TimeZone;
 
@@ -27,7 +27,7 @@ pub struct HomeView {
     /// The titles of alarms that last and were neither dismissed nor expected, the gravest first, then the newest.
     pub unusual: Vec<String>,
     /// The most unusual entity of the last step.
-    pub loudest: Option<Loudest>,
+    pub most_unusual: Option<MostUnusual>,
     /// The model in charge.
     pub model: ModelVersion,
     /// Whether that is a network; without one the baseline detector judges alone.
@@ -42,7 +42,7 @@ pub struct HomeView {
     /// Whether the last step was judged as it was lived: not before the first one after a start.
     pub looked: bool,
     /// What the residents wish.
-    pub house: House,
+    pub preferences: Preferences,
     /// Alarms a week that the home bears, wished or configured.
     pub budget: f64,
     /// What the last 30 days brought.
@@ -66,14 +66,14 @@ impl Default for HomeView {
         Self {
             shown: None,
             unusual: Vec::new(),
-            loudest: None,
+            most_unusual: None,
             model: ModelVersion::default(),
             network: false,
             judged: Vec::new(),
             entities: 0,
             listening: false,
             looked: false,
-            house: House::default(),
+            preferences: Preferences::default(),
             budget: 0.0,
             month: Month::default(),
             readiness: Arc::default(),
@@ -98,7 +98,7 @@ pub struct Month {
     /// Said, and nobody answered.
     pub unanswered: usize,
     /// Remembered, not said.
-    pub held: usize,
+    pub suppressed: usize,
     /// Found and neither said nor kept as an alarm, since the allowance of four weeks was used up.
     pub withheld: usize,
     /// Questions of the last week that nobody answered.
@@ -124,7 +124,7 @@ pub struct Brief {
 
 /// The most unusual entity of a step.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Loudest {
+pub struct MostUnusual {
     /// Home Assistant's id.
     pub entity_id: String,
     /// What people call it.
@@ -143,7 +143,7 @@ pub struct Loudest {
     pub unit: String,
 }
 
-impl Loudest {
+impl MostUnusual {
     /// The entity whose score is furthest above, or least below, its threshold.
     pub(super) fn of(
         at: i64,
@@ -152,19 +152,19 @@ impl Loudest {
         name_of: impl Fn(&str) -> String,
     ) -> Option<Self> {
         let margin = |score: &EntityScore| score.score.map_or(f32::NEG_INFINITY, |value| value - score.threshold);
-        let loudest = scores
+        let most_unusual = scores
             .iter()
             .filter(|score| margin(score).is_finite())
             .max_by(|left, right| margin(left).total_cmp(&margin(right)))?;
-        let info = entities.get(loudest.entity as usize)?;
+        let info = entities.get(most_unusual.entity as usize)?;
         Some(Self {
             entity_id: info.entity_id.clone(),
             name: name_of(&info.entity_id),
             at,
-            score: loudest.score?,
-            threshold: loudest.threshold,
-            observed: loudest.observed,
-            band: loudest.band,
+            score: most_unusual.score?,
+            threshold: most_unusual.threshold,
+            observed: most_unusual.observed,
+            band: most_unusual.band,
             unit: info.shown_unit(),
         })
     }
@@ -206,14 +206,14 @@ impl NoticeKind {
             Self::Raised => "raised",
             Self::Changed => "changed",
             Self::Ended => "ended",
-            Self::Answered(verdict) => verdict_word(verdict),
+            Self::Answered(verdict) => verdict_name(verdict),
         }
     }
 }
 
 /// A verdict in a word, as on the answer topic.
 #[must_use]
-pub fn verdict_word(verdict: Verdict) -> &'static str {
+pub fn verdict_name(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Confirmed => "confirmed",
         Verdict::Dismissed => "dismissed",

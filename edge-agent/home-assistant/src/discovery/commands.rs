@@ -2,7 +2,7 @@
 
 use hearthwatch_detector::alarm::{Severity, Verdict};
 use hearthwatch_edge_core::alarm::Reason;
-use hearthwatch_edge_core::preferences::{Change, DailyTime, HouseMode, QuietHours};
+use hearthwatch_edge_core::preferences::{Change, DailyTime, HomeMode, QuietHours};
 use hearthwatch_protocol::{AlarmId, IdError};
 use serde::Deserialize;
 
@@ -163,7 +163,7 @@ impl Command {
 
 fn wished(what: &str, word: &str) -> Option<Change> {
     match (what, word) {
-        ("house_mode", word) => HouseMode::parse(word).map(Change::Mode),
+        ("house_mode", word) => HomeMode::parse(word).map(Change::Mode),
         ("pause", "ON") => Some(Change::Paused(true)),
         ("pause", "OFF") => Some(Change::Paused(false)),
         ("quiet_hours" | "brief", OFF) => {

@@ -1,6 +1,6 @@
 //! The device that Home Assistant is told of: one retained document with all entities of the agent.
 
-use hearthwatch_edge_core::preferences::{BUDGET_MAX, BUDGET_MIN, HouseMode};
+use hearthwatch_edge_core::preferences::{BUDGET_MAX, BUDGET_MIN, HomeMode};
 use hearthwatch_edge_detection::service::NoticeKind;
 use serde_json::{Value, json};
 
@@ -178,7 +178,7 @@ impl Device {
             "house_mode" => json!({
                 "name": "House mode",
                 "icon": "mdi:home-account",
-                "options": HouseMode::ALL.map(HouseMode::as_str),
+                "options": HomeMode::ALL.map(HomeMode::as_str),
                 "state_topic": self.topic("house_mode"),
                 "command_topic": self.topic("command/house_mode"),
             }),

@@ -11,7 +11,7 @@ use hearthwatch_edge_core::mode::SessionState;
 use hearthwatch_edge_detection::miss;
 use hearthwatch_edge_detection::service::{AlarmPicture, DetectorCommand, DetectorHandle, HomeView, Notice};
 use hearthwatch_edge_update::UpdateView;
-use hearthwatch_edge_update::{UpdateWish, Wishes};
+use hearthwatch_edge_update::{UpdateRequest, UpdateRequests};
 use hearthwatch_link::{CREDENTIALS_REFUSED, LinkConfig, LinkEvent, LinkEvents, LinkHandle, Publication, TlsFiles};
 use jiff::Timestamp;
 use tokio::sync::{OwnedMutexGuard, mpsc, watch};
@@ -51,7 +51,7 @@ pub struct Discovery {
     /// The memory's file, for a look back.
     pub history: PathBuf,
     /// Takes what residents wish of the models.
-    pub wishes: Wishes,
+    pub wishes: UpdateRequests,
 }
 
 /// Serves until `stop`; then says farewell.
@@ -74,7 +74,7 @@ pub async fn run(
         link,
         published: now,
         orphaned,
-        said: HashMap::new(),
+        published_states: HashMap::new(),
         waiting: VecDeque::new(),
         home_assistant: Presence::new(),
         connected: false,
@@ -104,7 +104,7 @@ struct Service {
     published: Published,
     orphaned: Vec<String>,
     /// The retained states that the broker has acknowledged.
-    said: HashMap<String, String>,
+    published_states: HashMap<String, String>,
     waiting: VecDeque<Notice>,
     home_assistant: Presence,
     connected: bool,
@@ -134,29 +134,29 @@ impl Service {
                         }
                         self.waiting.push_back(notice);
                         // The alarm entity first: whoever reacts to the event reads its attributes.
-                        self.say_states().await;
+                        self.publish_states().await;
                         // And what it is about, before anybody is called to look.
-                        self.say_picture().await;
-                        self.say_events().await;
+                        self.publish_picture().await;
+                        self.publish_events().await;
                     }
                 },
                 Ok(()) = self.discovery.view.changed() => {
-                    self.say_states().await;
-                    self.say_picture().await;
-                    self.say_brief().await;
+                    self.publish_states().await;
+                    self.publish_picture().await;
+                    self.publish_brief().await;
                 }
-                Ok(()) = self.discovery.updates.changed() => self.say_states().await,
+                Ok(()) = self.discovery.updates.changed() => self.publish_states().await,
                 Ok(()) = self.discovery.mode.changed() => {
                     let answers_again = self.home_assistant.note_connection(self.is_heard());
-                    self.say_states().await;
+                    self.publish_states().await;
                     if answers_again {
-                        self.say_events().await;
+                        self.publish_events().await;
                     }
                 }
             }
         }
         let farewell = async {
-            self.say(self.discovery.device.availability_topic(), OFFLINE.to_owned(), true).await;
+            self.publish(self.discovery.device.availability_topic(), OFFLINE.to_owned(), true).await;
             self.link.clone().close().await;
         };
         // The broker may be away; its will then says the same.
@@ -198,27 +198,27 @@ impl Service {
                 let alarm = alarm.map(String::from);
                 let at = Timestamp::now().as_second();
                 let answer = DetectorCommand::Answer { alarm, verdict, by, reason, at };
-                if self.discovery.detection.tell(answer).await.is_err() {
+                if self.discovery.detection.send(answer).await.is_err() {
                     tracing::error!("an answer came too late: the agent is stopping");
                 }
             }
             Command::Snooze { alarm, hours } => {
                 let now = Timestamp::now().as_second();
                 let snooze = DetectorCommand::Snooze(String::from(alarm), now + i64::from(hours) * 3_600, now);
-                if self.discovery.detection.tell(snooze).await.is_err() {
+                if self.discovery.detection.send(snooze).await.is_err() {
                     tracing::error!("a snooze came too late: the agent is stopping");
                 }
             }
             Command::Wish(change) => {
                 let now = Timestamp::now().as_second();
-                match self.discovery.detection.ask(|reply| DetectorCommand::Change(change, now, reply)).await {
+                match self.discovery.detection.request(|reply| DetectorCommand::Change(change, now, reply)).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::warn!(error = %error, "a wish is refused"),
                     Err(_) => tracing::error!("a wish came too late: the agent is stopping"),
                 }
                 // Also when nothing changed: whoever wished waits for the answer.
-                self.said.clear();
-                self.say_states().await;
+                self.published_states.clear();
+                self.publish_states().await;
             }
             Command::Miss { entity_id, at } => {
                 let now = Timestamp::now().as_second();
@@ -230,8 +230,8 @@ impl Service {
                     }
                 });
             }
-            Command::Install => self.wish_of_models(UpdateWish::Install).await,
-            Command::RollBack => self.wish_of_models(UpdateWish::RollBack).await,
+            Command::Install => self.wish_of_models(UpdateRequest::Install).await,
+            Command::RollBack => self.wish_of_models(UpdateRequest::RollBack).await,
             Command::Birth { online } => {
                 self.home_assistant.said(online);
                 if online {
@@ -242,7 +242,7 @@ impl Service {
     }
 
     /// What comes of it is said with the updates.
-    async fn wish_of_models(&self, wish: UpdateWish) {
+    async fn wish_of_models(&self, wish: UpdateRequest) {
         if let Err(error) = self.discovery.wishes.submit_aside(wish, Timestamp::now().as_second()).await {
             tracing::error!(%error, ?wish, "a wish is not taken: it cannot be written down");
         }
@@ -251,15 +251,15 @@ impl Service {
     /// Everything anew: after each connection, and when Home Assistant was born again.
     async fn introduce(&mut self) {
         for topic in std::mem::take(&mut self.orphaned) {
-            if !self.say(topic.clone(), String::new(), true).await {
+            if !self.publish(topic.clone(), String::new(), true).await {
                 self.orphaned.push(topic);
             }
         }
-        self.said.clear();
+        self.published_states.clear();
         self.pictured = None;
         let device = self.discovery.device.clone();
-        let introduced = self.say(device.discovery_topic(), self.document.clone(), true).await
-            && self.say(device.availability_topic(), ONLINE.to_owned(), true).await;
+        let introduced = self.publish(device.discovery_topic(), self.document.clone(), true).await
+            && self.publish(device.availability_topic(), ONLINE.to_owned(), true).await;
         if !introduced {
             return;
         }
@@ -268,24 +268,26 @@ impl Service {
         {
             tracing::warn!(error = %error, "what was published is not noted: a later version may leave entities behind");
         }
-        self.say_states().await;
-        self.say_picture().await;
-        self.say_events().await;
+        self.publish_states().await;
+        self.publish_picture().await;
+        self.publish_events().await;
     }
 
     /// Draws the alarm that is shown, when there is something new to draw.
-    async fn say_picture(&mut self) {
+    async fn publish_picture(&mut self) {
         let key = {
             let view = self.discovery.view.borrow();
             let Some(shown) = &view.shown else { return };
-            let step = view.loudest.as_ref().map(|loudest| loudest.at).filter(|_| shown.alarm.end.is_none());
+            let step =
+                view.most_unusual.as_ref().map(|most_unusual| most_unusual.at).filter(|_| shown.alarm.end.is_none());
             (shown.alarm.id.clone(), shown.alarm.end, step)
         };
         if !self.connected || self.pictured.as_ref() == Some(&key) {
             return;
         }
         let id = key.0.clone();
-        let Ok(Some(picture)) = self.discovery.detection.ask(|reply| DetectorCommand::Picture(id, reply)).await else {
+        let Ok(Some(picture)) = self.discovery.detection.request(|reply| DetectorCommand::Picture(id, reply)).await
+        else {
             return;
         };
         // Some tenths of a second on a small computer.
@@ -293,7 +295,7 @@ impl Service {
         match drawn {
             Ok(Ok((light, dark))) => {
                 let picture = |name, payload| {
-                    self.publish(Publication { topic: self.discovery.device.topic(name), payload, retain: true })
+                    self.send(Publication { topic: self.discovery.device.topic(name), payload, retain: true })
                 };
                 if picture("picture_dark", dark).await && picture("picture", light).await {
                     self.pictured = Some(key);
@@ -305,18 +307,18 @@ impl Service {
     }
 
     /// Says the daily brief once.
-    async fn say_brief(&mut self) {
+    async fn publish_brief(&mut self) {
         let Some(brief) = self.discovery.view.borrow().brief.clone() else { return };
         if self.connected && self.home_assistant.is_online() && self.briefed != Some(brief.at) {
             let payload = brief_event(&brief).to_string();
-            if self.say(self.discovery.device.topic("event"), payload, false).await {
+            if self.publish(self.discovery.device.topic("event"), payload, false).await {
                 self.briefed = Some(brief.at);
             }
         }
     }
 
     /// Says the states that differ from what the broker has.
-    async fn say_states(&mut self) {
+    async fn publish_states(&mut self) {
         if !self.connected {
             return;
         }
@@ -324,34 +326,37 @@ impl Service {
         let updates = self.discovery.updates.borrow_and_update().clone();
         let mode = self.discovery.mode.borrow_and_update().clone();
         for (topic, payload) in states(&self.discovery.device, &view, &updates, &mode) {
-            if self.said.get(&topic) != Some(&payload) && self.say(topic.clone(), payload.clone(), true).await {
-                self.said.insert(topic, payload);
+            if self.published_states.get(&topic) != Some(&payload)
+                && self.publish(topic.clone(), payload.clone(), true).await
+            {
+                self.published_states.insert(topic, payload);
             }
         }
     }
 
     /// Says the events that wait, as long as there is somebody to hear them.
-    async fn say_events(&mut self) {
+    async fn publish_events(&mut self) {
         while self.connected && self.home_assistant.is_online() {
             let Some(notice) = self.waiting.front() else { return };
             let payload = event(&self.discovery.device, notice, &self.discovery.view.borrow()).to_string();
-            if !self.say(self.discovery.device.topic("event"), payload, false).await {
+            if !self.publish(self.discovery.device.topic("event"), payload, false).await {
                 return;
             }
             self.waiting.pop_front();
         }
     }
 
-    async fn say(&self, topic: String, payload: String, retain: bool) -> bool {
-        self.publish(Publication { topic, payload: payload.into_bytes(), retain }).await
+    async fn publish(&self, topic: String, payload: String, retain: bool) -> bool {
+        self.send(Publication { topic, payload: payload.into_bytes(), retain }).await
     }
 
-    async fn publish(&self, publication: Publication) -> bool {
+    /// Whether the broker took it.
+    async fn send(&self, publication: Publication) -> bool {
         match self.link.publish(publication).await {
             Ok(()) => true,
             // Everything is said again with the next connection.
             Err(error) => {
-                tracing::debug!(error = %error, "not said to the home's broker");
+                tracing::debug!(error = %error, "not published to the home's broker");
                 false
             }
         }

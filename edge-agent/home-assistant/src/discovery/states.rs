@@ -6,7 +6,7 @@ use hearthwatch_edge_core::explain::{Language, sentence};
 use hearthwatch_edge_core::mode::Mode;
 use hearthwatch_edge_detection::headline::Headline;
 use hearthwatch_edge_detection::service::{
-    Brief, HomeView, LEARNING_DAYS, Loudest, Notice, Readiness, ShownAlarm, verdict_word,
+    Brief, HomeView, LEARNING_DAYS, MostUnusual, Notice, Readiness, ShownAlarm, verdict_name,
 };
 use hearthwatch_edge_update::UpdateView;
 use hearthwatch_protocol::ModelVersion;
@@ -36,17 +36,17 @@ pub fn states(device: &Device, view: &HomeView, updates: &UpdateView, mode: &Mod
         (device.topic("questions"), view.month.questions.to_string()),
         (device.topic("false_alarms/attributes"), month_attributes(view).to_string()),
         (device.topic("false_alarms"), view.month.dismissed.to_string()),
-        (device.topic("house_mode"), view.house.mode.as_str().to_owned()),
-        (device.topic("pause"), if view.house.paused { "ON" } else { "OFF" }.to_owned()),
+        (device.topic("house_mode"), view.preferences.mode.as_str().to_owned()),
+        (device.topic("pause"), if view.preferences.paused { "ON" } else { "OFF" }.to_owned()),
         (device.topic("budget"), format!("{:.1}", view.budget)),
         (device.topic("quiet_hours"), quiet_hours(view)),
-        (device.topic("brief"), view.house.brief.map_or_else(|| OFF.to_owned(), |time| time.to_string())),
+        (device.topic("brief"), view.preferences.brief.map_or_else(|| OFF.to_owned(), |time| time.to_string())),
         (device.topic("readiness/attributes"), readiness_attributes(&view.readiness).to_string()),
         (device.topic("readiness"), readiness_line(view)),
     ]);
-    if let Some(loudest) = &view.loudest {
-        states.push((device.topic("score/attributes"), score_attributes(loudest).to_string()));
-        states.push((device.topic("score"), format!("{:.1}", loudest.percent())));
+    if let Some(most_unusual) = &view.most_unusual {
+        states.push((device.topic("score/attributes"), score_attributes(most_unusual).to_string()));
+        states.push((device.topic("score"), format!("{:.1}", most_unusual.percent())));
     }
     states
 }
@@ -70,7 +70,7 @@ pub fn brief_event(brief: &Brief) -> Value {
 
 /// `22:00-07:00`, or `off`.
 fn quiet_hours(view: &HomeView) -> String {
-    view.house.quiet_hours.map_or_else(|| OFF.to_owned(), |hours| format!("{}-{}", hours.from, hours.until))
+    view.preferences.quiet_hours.map_or_else(|| OFF.to_owned(), |hours| format!("{}-{}", hours.from, hours.until))
 }
 
 fn short(text: &str) -> String {
@@ -91,7 +91,7 @@ fn month_attributes(view: &HomeView) -> Value {
         "dismissed": month.dismissed,
         "expected": month.expected,
         "unanswered": month.unanswered,
-        "remembered_only": month.held,
+        "remembered_only": month.suppressed,
         "withheld": month.withheld,
     })
 }
@@ -170,7 +170,7 @@ fn describe(shown: &ShownAlarm, timezone: &TimeZone, language: Language) -> Map<
         "how_unusual": said.how_unusual,
         "moved_with": shown.moved_with,
         "asks": shown.asks,
-        "held": shown.held.map(|held| held.as_str()),
+        "held": shown.suppressed.map(|suppressed| suppressed.as_str()),
         "observed": rounded(alarm.observed),
         "unit": shown.unit,
         "expected": rounded(alarm.band.map(|band| band.expected)),
@@ -185,15 +185,15 @@ fn describe(shown: &ShownAlarm, timezone: &TimeZone, language: Language) -> Map<
         "end": alarm.end.map(time),
         "raised_at": time(alarm.raised_at),
         "model_version": shown.model_version.0,
-        "answer": shown.answer.map_or("none", |(verdict, _)| verdict_word(verdict)),
+        "answer": shown.answer.map_or("none", |(verdict, _)| verdict_name(verdict)),
         "answers": shown.answers.iter().map(|answer| json!({
-            "by": answer.by, "answer": verdict_word(answer.verdict), "at": time(answer.at),
+            "by": answer.by, "answer": verdict_name(answer.verdict), "at": time(answer.at),
             "reason": answer.reason.as_ref().map(Reason::as_str),
         })).collect::<Vec<_>>(),
         "disagreement": shown.is_disputed(),
         "shared": shown.shared,
         "precedent": shown.precedent.as_ref().map(|before| json!({
-            "by": before.by, "answer": verdict_word(before.verdict), "raised_at": time(before.raised_at),
+            "by": before.by, "answer": verdict_name(before.verdict), "raised_at": time(before.raised_at),
             "reason": before.reason.as_str(),
         })),
     });
@@ -203,18 +203,18 @@ fn describe(shown: &ShownAlarm, timezone: &TimeZone, language: Language) -> Map<
     }
 }
 
-fn score_attributes(loudest: &Loudest) -> Value {
-    let band: Option<Band> = loudest.band;
+fn score_attributes(most_unusual: &MostUnusual) -> Value {
+    let band: Option<Band> = most_unusual.band;
     json!({
-        "watched_entity": loudest.entity_id,
-        "score": rounded(Some(loudest.score)),
-        "threshold": rounded(Some(loudest.threshold)),
-        "observed": rounded(loudest.observed),
+        "watched_entity": most_unusual.entity_id,
+        "score": rounded(Some(most_unusual.score)),
+        "threshold": rounded(Some(most_unusual.threshold)),
+        "observed": rounded(most_unusual.observed),
         "expected": rounded(band.map(|band| band.expected)),
         "expected_low": rounded(band.map(|band| band.low)),
         "expected_high": rounded(band.map(|band| band.high)),
-        "unit": loudest.unit,
-        "step": time(loudest.at),
+        "unit": most_unusual.unit,
+        "step": time(most_unusual.at),
     })
 }
 

@@ -9,7 +9,7 @@ use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_edge_core::backtest::Backtest;
 use hearthwatch_edge_core::mode::Mode;
 use hearthwatch_edge_core::preferences::Place;
-use hearthwatch_edge_core::preferences::{Change, DailyTime, HouseMode, QuietHours};
+use hearthwatch_edge_core::preferences::{Change, DailyTime, HomeMode, QuietHours};
 use hearthwatch_edge_detection::service::{EntityReadiness, HomeView, Notice, NoticeKind, Readiness, ShownAlarm};
 use hearthwatch_edge_update::UpdateView;
 use hearthwatch_protocol::{AlarmId, ModelVersion};
@@ -155,7 +155,7 @@ fn a_button_answers_the_shown_alarm_and_json_a_named_one() {
 #[test]
 fn wishes_are_read_as_their_entities_say_them() {
     let wish = |name: &str, word: &str| read(&format!("hearthwatch/home-7/command/{name}"), word, false);
-    assert_eq!(wish("house_mode", "guests").unwrap(), Command::Wish(Change::Mode(HouseMode::Guests)));
+    assert_eq!(wish("house_mode", "guests").unwrap(), Command::Wish(Change::Mode(HomeMode::Guests)));
     assert_eq!(wish("pause", "ON").unwrap(), Command::Wish(Change::Paused(true)));
     assert_eq!(wish("budget", "2.5").unwrap(), Command::Wish(Change::Budget(2.5)));
     let (from, until) = (DailyTime::parse("22:00").unwrap(), DailyTime::parse("07:30").unwrap());

@@ -90,7 +90,7 @@ pub async fn run(
             ended = session.live() => ended,
         };
         // The detector service must know before anything else that silence means nothing from now on.
-        if session.detection.tell(DetectorCommand::Listening(false, unix_now())).await.is_err() {
+        if session.detection.send(DetectorCommand::Listening(false, unix_now())).await.is_err() {
             return;
         }
         let pause = match ended {
@@ -196,9 +196,9 @@ impl Session {
     /// Where the home is, and what it reads.
     async fn take_config(&self, home: &HomeAssistantState) -> Result<(), SessionEnd> {
         let language = home.language.as_deref().map_or_else(Language::default, Language::of);
-        self.detection.tell(DetectorCommand::Language(language)).await?;
+        self.detection.send(DetectorCommand::Language(language)).await?;
         match TimeZone::get(&home.time_zone) {
-            Ok(timezone) => self.detection.tell(DetectorCommand::Timezone(timezone)).await?,
+            Ok(timezone) => self.detection.send(DetectorCommand::Timezone(timezone)).await?,
             Err(error) => tracing::warn!(error = %error, "Home Assistant's time zone is not known here"),
         }
         Ok(())
@@ -208,7 +208,7 @@ impl Session {
     async fn survey(&mut self, socket: &mut Socket) -> Result<(), SessionEnd> {
         self.survey_at = None;
         if self.numbers.is_empty() {
-            self.watched.remember(self.detection.ask(DetectorCommand::KnownClasses).await?);
+            self.watched.remember(self.detection.request(DetectorCommand::KnownClasses).await?);
         }
         let mut register = registry::register(socket).await?;
         let mut states = registry::get_states(socket).await?;
@@ -224,7 +224,7 @@ impl Session {
             .collect();
         let moves = self
             .detection
-            .ask(|reply| DetectorCommand::Register(register.places, register.ids, unix_now(), reply))
+            .request(|reply| DetectorCommand::Register(register.places, register.ids, unix_now(), reply))
             .await?;
         for (from, to) in moves.renamed {
             self.watched.rename(&from, &to);
@@ -243,10 +243,10 @@ impl Session {
         gaps.extend(deleted.iter().filter_map(|entity_id| self.numbers.get(entity_id)));
         // To the detector service it is as if they were not available: neither judged nor learnt from.
         let gaps = gaps.into_iter().map(|entity| Reading { at: unix_now(), entity, value: Value::Gap }).collect();
-        self.detection.tell(DetectorCommand::Hear(gaps)).await?;
+        self.detection.send(DetectorCommand::Ingest(gaps)).await?;
         let departed: Vec<String> = dropped.into_iter().chain(deleted).collect();
         if !departed.is_empty() {
-            self.detection.tell(DetectorCommand::Depart(departed)).await?;
+            self.detection.send(DetectorCommand::Depart(departed)).await?;
         }
         let found = states.iter().filter_map(|state| self.watched.consider(&state.entity_id, &state.attributes));
         let found: Vec<EntityInfo> = found.collect();
@@ -264,7 +264,7 @@ impl Session {
         let ids: Vec<String> = found.iter().map(|info| info.entity_id.clone()).collect();
         // What goes on under another unit has no past that could be learnt from.
         let new: Vec<String> = ids.iter().filter(|id| !self.numbers.contains_key(*id)).cloned().collect();
-        let numbers = self.detection.ask(|reply| DetectorCommand::AddEntities(found, reply)).await?;
+        let numbers = self.detection.request(|reply| DetectorCommand::AddEntities(found, reply)).await?;
         if self.listening && !new.is_empty() {
             self.late.extend(new);
             self.backfill_at = Some(Instant::now() + BACKFILL_SETTLE);
@@ -334,7 +334,7 @@ impl Session {
         self.hear(event).await?;
         if !self.listening {
             self.listening = true;
-            self.detection.tell(DetectorCommand::Listening(true, unix_now())).await?;
+            self.detection.send(DetectorCommand::Listening(true, unix_now())).await?;
         }
         self.become_state(SessionState::Listening {
             version: socket.version().to_owned(),
@@ -368,7 +368,7 @@ impl Session {
             .collect();
         readings.sort_by_key(|reading| reading.at);
         if !readings.is_empty() {
-            self.detection.tell(DetectorCommand::Hear(readings)).await?;
+            self.detection.send(DetectorCommand::Ingest(readings)).await?;
         }
         Ok(())
     }

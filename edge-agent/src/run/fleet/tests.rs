@@ -1,4 +1,4 @@
-//! Wishes and stopping while a download stands still.
+//! UpdateRequests and stopping while a download stands still.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use hearthwatch_edge_detection::service::{self, DetectorParts, DetectorService};
 use hearthwatch_edge_store::history::History;
 use hearthwatch_edge_update::disk::RealDisk;
 use hearthwatch_edge_update::slots::Slots;
-use hearthwatch_edge_update::{AnsweredWish, Policy, UpdateWish, Watching, WishAnswer};
+use hearthwatch_edge_update::{AnsweredRequest, Policy, RequestOutcome, UpdateRequest, Watching};
 use hearthwatch_mirror::TestRepository;
 use hearthwatch_mirror::{Stall, serve_files};
 use tokio::task::JoinHandle;
@@ -25,7 +25,7 @@ struct Home {
     repository: TestRepository,
     cloud: CloudConfig,
     stall: Stall,
-    wishes: Wishes,
+    wishes: UpdateRequests,
 }
 
 /// A running fleet's side of it.
@@ -67,7 +67,7 @@ impl Home {
         slots.stage(INSTALLED, &network, 0, false).unwrap();
         slots.swap(0, 0).unwrap();
         slots.commit().unwrap();
-        let wishes = Wishes::open(&path("state").join("wishes.json")).unwrap();
+        let wishes = UpdateRequests::open(&path("state").join("wishes.json")).unwrap();
         Self { repository, cloud, stall, wishes }
     }
 
@@ -106,7 +106,7 @@ impl Home {
 }
 
 impl Running {
-    async fn answered(&mut self) -> AnsweredWish {
+    async fn answered(&mut self) -> AnsweredRequest {
         let answered = self.updates.wait_for(|view| view.answered.is_some() && view.wish.is_none());
         tokio::time::timeout(PATIENCE, answered).await.expect("an answer").unwrap().answered.clone().unwrap()
     }
@@ -122,10 +122,10 @@ async fn a_roll_back_wished_while_a_download_stands_still_is_done_afterwards() {
     let home = Home::new().await;
     let mut running = home.start();
     home.until_the_download_stands_still().await;
-    home.wishes.submit(UpdateWish::RollBack, unix_now()).unwrap();
+    home.wishes.submit(UpdateRequest::RollBack, unix_now()).unwrap();
     home.stall.let_go.cancel();
     let answered = running.answered().await;
-    assert_eq!((answered.asked.version, answered.answer), (Some(INSTALLED), WishAnswer::Done));
+    assert_eq!((answered.asked.version, answered.answer), (Some(INSTALLED), RequestOutcome::Done));
     running.stop().await;
     assert_eq!(home.installed(), ModelVersion(SHIPPED_VERSION));
 }
@@ -135,12 +135,12 @@ async fn an_agent_stops_in_the_middle_of_a_download_and_its_next_start_does_what
     let home = Home::new().await;
     let running = home.start();
     home.until_the_download_stands_still().await;
-    home.wishes.submit(UpdateWish::RollBack, unix_now()).unwrap();
+    home.wishes.submit(UpdateRequest::RollBack, unix_now()).unwrap();
     // Nobody lets the download go: it would stand still for longer than this test waits.
     running.stop().await;
     assert_eq!((home.installed(), home.wishes.answered()), (INSTALLED, None));
     let mut running = home.start();
-    assert_eq!(running.answered().await.answer, WishAnswer::Done);
+    assert_eq!(running.answered().await.answer, RequestOutcome::Done);
     running.stop().await;
     assert_eq!(home.installed(), ModelVersion(SHIPPED_VERSION));
 }
@@ -148,10 +148,10 @@ async fn an_agent_stops_in_the_middle_of_a_download_and_its_next_start_does_what
 #[tokio::test(flavor = "multi_thread")]
 async fn a_roll_back_that_was_done_before_a_power_cut_is_answered_and_not_done_twice() {
     let home = Home::new().await;
-    home.wishes.submit(UpdateWish::RollBack, unix_now()).unwrap();
+    home.wishes.submit(UpdateRequest::RollBack, unix_now()).unwrap();
     home.wishes.take_up(1, ModelVersion(9)).unwrap();
     let mut running = home.start();
-    assert_eq!(running.answered().await.answer, WishAnswer::Done);
+    assert_eq!(running.answered().await.answer, RequestOutcome::Done);
     running.stop().await;
     assert_eq!(home.installed(), INSTALLED, "it was model 9 that was to be left");
 }
@@ -160,9 +160,10 @@ async fn a_roll_back_that_was_done_before_a_power_cut_is_answered_and_not_done_t
 async fn a_roll_back_that_leads_nowhere_is_refused_with_its_reason() {
     let home = Home::new().await;
     for reason in [None, Some("there is no model before this one")] {
-        home.wishes.submit(UpdateWish::RollBack, unix_now()).unwrap();
+        home.wishes.submit(UpdateRequest::RollBack, unix_now()).unwrap();
         let mut running = home.start();
-        let answer = reason.map_or(WishAnswer::Done, |reason| WishAnswer::Refused { reason: reason.to_owned() });
+        let answer =
+            reason.map_or(RequestOutcome::Done, |reason| RequestOutcome::Refused { reason: reason.to_owned() });
         let of_this =
             |view: &UpdateView| view.wish.is_none() && view.answered.as_ref().is_some_and(|seen| seen.answer == answer);
         tokio::time::timeout(PATIENCE, running.updates.wait_for(of_this)).await.expect("an answer").unwrap();
@@ -173,16 +174,16 @@ async fn a_roll_back_that_leads_nowhere_is_refused_with_its_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wish_to_install_waits_for_the_mirror_and_is_refused_where_updates_are_paused() {
     let mut home = Home::new().await;
-    home.wishes.submit(UpdateWish::Install, unix_now()).unwrap();
+    home.wishes.submit(UpdateRequest::Install, unix_now()).unwrap();
     let running = home.start();
     home.until_the_download_stands_still().await;
     running.stop().await;
-    assert_eq!(home.wishes.pending().map(|wish| wish.wish), Some(UpdateWish::Install), "it stays open");
+    assert_eq!(home.wishes.pending().map(|wish| wish.wish), Some(UpdateRequest::Install), "it stays open");
     if let Some(updates) = &mut home.cloud.updates {
         updates.policy.install = hearthwatch_edge_update::Install::Paused;
     }
     let mut running = home.start();
     let reason = "updates are paused in the configuration".to_owned();
-    assert_eq!(running.answered().await.answer, WishAnswer::Refused { reason });
+    assert_eq!(running.answered().await.answer, RequestOutcome::Refused { reason });
     running.stop().await;
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use hearthwatch_detector::detector::Model;
 use hearthwatch_edge_detection::service::DetectorGone;
 use hearthwatch_edge_update::{
-    Install, ModelProof, OpenWish, RollBackError, Step, Trigger, UpdateWish, Updater, WishAnswer, Wishes,
+    Install, ModelProof, PendingRequest, RequestOutcome, RollBackError, Step, Trigger, UpdateRequest, UpdateRequests,
+    Updater,
 };
 
 use super::super::unix_now;
@@ -21,30 +22,30 @@ impl Fleet {
             return Ok(());
         }
         match wish.wish {
-            UpdateWish::RollBack => self.roll_back(wish, around).await?,
-            UpdateWish::Install => self.install(wish, around).await?,
+            UpdateRequest::RollBack => self.roll_back(wish, around).await?,
+            UpdateRequest::Install => self.install(wish, around).await?,
         }
         self.declare(around).await
     }
 
     /// A resident wants the model before: written down, done, told to the fleet.
-    async fn roll_back(&mut self, wish: OpenWish, around: &Around) -> Result<(), DetectorGone> {
+    async fn roll_back(&mut self, wish: PendingRequest, around: &Around) -> Result<(), DetectorGone> {
         let (wishes, audit, id, now) = (around.wishes.clone(), self.audit.clone(), wish.id, unix_now());
         let back = self.with_updater(move |updater| back_by_one(updater, &wishes, &wish, &audit, now)).await;
         let answer = match back.unwrap_or_else(|| Err(RollBackError::Nothing.to_string())) {
             Ok(step) => {
                 self.take_over(step.unwrap_or_default(), around).await?;
-                WishAnswer::Done
+                RequestOutcome::Done
             }
-            Err(reason) => WishAnswer::Refused { reason },
+            Err(reason) => RequestOutcome::Refused { reason },
         };
         answer_wish(around, id, answer).await;
         Ok(())
     }
 
     /// A resident wants what is offered. The version is written down first, so that it is the same one after a restart.
-    async fn install(&mut self, wish: OpenWish, around: &Around) -> Result<(), DetectorGone> {
-        let refused = |reason: &str| WishAnswer::Refused { reason: reason.to_owned() };
+    async fn install(&mut self, wish: PendingRequest, around: &Around) -> Result<(), DetectorGone> {
+        let refused = |reason: &str| RequestOutcome::Refused { reason: reason.to_owned() };
         let Some(updater) = &self.updater else {
             answer_wish(around, wish.id, refused("no models come from a fleet here")).await;
             return Ok(());
@@ -67,7 +68,7 @@ impl Fleet {
             let wishes = around.wishes.clone();
             if let Err(error) = off_the_workers(move || wishes.take_up(wish.id, version)).await {
                 let reason = format!("it cannot be written down: {error}");
-                answer_wish(around, wish.id, WishAnswer::Refused { reason }).await;
+                answer_wish(around, wish.id, RequestOutcome::Refused { reason }).await;
                 return Ok(());
             }
         }
@@ -78,17 +79,18 @@ impl Fleet {
 
     /// Answers a wish to install once it is known what became of it; while the mirror is away, or the model is watched, it stays open.
     pub(super) async fn settle_install(&mut self, around: &Around) {
-        let Some(OpenWish { id, wish: UpdateWish::Install, version: Some(version), .. }) = around.wishes.pending()
+        let Some(PendingRequest { id, wish: UpdateRequest::Install, version: Some(version), .. }) =
+            around.wishes.pending()
         else {
             return;
         };
         let Some(updater) = &self.updater else { return };
         let answer = if updater.installed() >= version {
-            WishAnswer::Done
+            RequestOutcome::Done
         } else if updater.has_failed(version) {
-            WishAnswer::Refused { reason: "it failed on this home, and is not tried again".to_owned() }
+            RequestOutcome::Refused { reason: "it failed on this home, and is not tried again".to_owned() }
         } else if let Some(newer) = updater.waiting().filter(|waiting| *waiting > version) {
-            WishAnswer::Refused { reason: format!("model {newer} is offered in its place") }
+            RequestOutcome::Refused { reason: format!("model {newer} is offered in its place") }
         } else {
             return;
         };
@@ -99,8 +101,8 @@ impl Fleet {
 /// One step back; none where an earlier start of the agent has done it already.
 fn back_by_one(
     updater: &mut Updater<ModelProof>,
-    wishes: &Wishes,
-    wish: &OpenWish,
+    wishes: &UpdateRequests,
+    wish: &PendingRequest,
     audit: &Path,
     now: i64,
 ) -> Result<Option<Step<Model>>, String> {
@@ -117,7 +119,7 @@ fn back_by_one(
     updater.roll_back(now).map(Some).map_err(|error| error.to_string())
 }
 
-async fn answer_wish(around: &Around, id: u64, answer: WishAnswer) {
+async fn answer_wish(around: &Around, id: u64, answer: RequestOutcome) {
     tracing::info!(wish.id = id, wish.answer = ?answer, "a resident's wish about models is answered");
     let (wishes, now) = (around.wishes.clone(), unix_now());
     if let Err(error) = off_the_workers(move || wishes.answer(id, answer, now)).await {

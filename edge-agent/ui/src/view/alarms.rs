@@ -5,7 +5,7 @@ use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_edge_core::alarm::Reason;
 use hearthwatch_edge_core::alarm::StoredAlarm;
 use hearthwatch_edge_core::explain::{self, Language};
-use hearthwatch_edge_detection::service::{HomeDetail, LookBack, verdict_word};
+use hearthwatch_edge_detection::service::{HomeDetail, LookBack, verdict_name};
 use hearthwatch_edge_store::history::StoredMiss;
 use maud::{Markup, html};
 
@@ -178,7 +178,7 @@ fn answers(alarm: &StoredAlarm, forms: Forms<'_>) -> Markup {
     let buttons = html! {
         input type="hidden" name="alarm" value=(alarm.alarm.id);
         @for (verdict, meaning) in if alarm.alarm.kind == AnomalyKind::Alert { ANSWERS_TO_DANGER } else { ANSWERS } {
-            button name="verdict" value=(verdict_word(verdict)) title=(meaning)
+            button name="verdict" value=(verdict_name(verdict)) title=(meaning)
                 aria-pressed=(given == Some(verdict)) { (text::verdict_on(alarm.alarm.kind, verdict)) }
         }
         // No field of one line: there Enter would press the first button.

@@ -53,7 +53,7 @@ fn mutes(all: &Everything, forms: Forms<'_>) -> Markup {
         }
         button { "Keep quiet" }
     };
-    let now: Vec<_> = all.view.house.mutes.iter().filter(|mute| mute.holds(all.now)).collect();
+    let now: Vec<_> = all.view.preferences.mutes.iter().filter(|mute| mute.holds(all.now)).collect();
     html! {
         h3 { "What is not mentioned" }
         @if now.is_empty() { p.empty { "Everything is mentioned." } }

@@ -1,7 +1,7 @@
 //! Questions drawn by chance: of a moment in which nothing was said, whether something was off.
 
 use hearthwatch_detector::alarm::Verdict;
-use hearthwatch_edge_detection::service::verdict_word;
+use hearthwatch_edge_detection::service::verdict_name;
 use hearthwatch_edge_store::history::StoredQuestion;
 use maud::{Markup, html};
 
@@ -36,7 +36,7 @@ fn card(question: &StoredQuestion, all: &Everything, forms: Forms<'_>) -> Markup
     let buttons = html! {
         input type="hidden" name="alarm" value=(question.id);
         @for (verdict, words, meaning) in ANSWERS {
-            button name="verdict" value=(verdict_word(verdict)) title=(meaning) aria-pressed=(given == Some(verdict)) { (words) }
+            button name="verdict" value=(verdict_name(verdict)) title=(meaning) aria-pressed=(given == Some(verdict)) { (words) }
         }
     };
     html! {

@@ -19,7 +19,7 @@ use crate::machine::Phase;
 use crate::prove::Prove;
 use crate::slots::Slots;
 use crate::{
-    BY_HAND, DirectorConfig, Policy, RollBackError, Step, Trigger, Updater, UpdaterConfig, UpdaterError, Watching,
+    DirectorConfig, MANUAL, Policy, RollBackError, Step, Trigger, Updater, UpdaterConfig, UpdaterError, Watching,
 };
 
 /// A model is a word that says how it behaves.
@@ -290,7 +290,7 @@ async fn a_person_may_go_back_one_model_on_this_machine() {
     home.repository.publish(2, &[(2, "two")]).await;
     home.notice(2).await;
     let mut slots = Slots::open(RealDisk, &home.slots(), ModelVersion(0)).unwrap();
-    slots.roll_back_by_hand().unwrap();
+    slots.roll_back_manually().unwrap();
     let (updater, step) = boot(&home.repository, 0, home.now);
     home.updater = updater;
     assert_eq!(model(&step), Some((1, "one".to_owned())));
@@ -399,7 +399,7 @@ async fn a_resident_goes_back_to_the_model_before_and_it_stays_until_a_newer_rel
 
     let step = home.updater.roll_back(home.now).unwrap();
     assert_eq!(model(&step), Some((1, "one".to_owned())));
-    assert_eq!(step.outcomes, [rolled_back(2, BY_HAND, 1, home.now)]);
+    assert_eq!(step.outcomes, [rolled_back(2, MANUAL, 1, home.now)]);
     // Power fails before the fleet heard of it.
     home.restart();
     assert_eq!(home.updater.installed(), ModelVersion(1));

@@ -13,7 +13,7 @@ use crate::prove::{Prove, contained};
 use crate::slots::SlotError;
 
 /// The reason that the fleet is told.
-pub const BY_HAND: &str = "by hand: a resident wants the model before";
+pub const MANUAL: &str = "by hand: a resident wants the model before";
 
 /// Why nothing was rolled back.
 #[derive(Debug, thiserror::Error)]
@@ -59,8 +59,8 @@ impl<P: Prove> Updater<P> {
         } else {
             Arc::clone(&self.own)
         };
-        let outcome = UpdateOutcome::rolled_back(from, BY_HAND.to_owned(), to, now);
-        self.slots.owing(outcome.clone()).roll_back_by_hand()?;
+        let outcome = UpdateOutcome::rolled_back(from, MANUAL.to_owned(), to, now);
+        self.slots.owing(outcome.clone()).roll_back_manually()?;
         self.before = None;
         self.machine.left(from);
         let mut step = Step::default();

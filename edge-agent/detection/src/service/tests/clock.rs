@@ -15,9 +15,9 @@ fn said(step: i64, level: f64) -> Reading {
 /// Lives through (`from`, `until`] at `level`.
 fn live(home: &mut Home, from: i64, until: i64, level: f64) {
     for step in from / STEP_SECONDS + 1..=until / STEP_SECONDS {
-        home.detection.hear(&[said(step, level)]);
+        home.detection.ingest(&[said(step, level)]);
         home.detection.tick(step * STEP_SECONDS + CLOSING_GRACE_SECONDS);
-        study(&mut home.detection);
+        relearn_now(&mut home.detection);
     }
 }
 
@@ -43,7 +43,7 @@ fn a_clock_that_runs_ahead_by_hours_and_is_set_back_leaves_the_home_watched() {
 
     let now = 15 * DAY + HOUR + 60;
     home.detection.tick(now);
-    study(&mut home.detection);
+    relearn_now(&mut home.detection);
     assert_eq!(home.detection.steps.closed, Some(15 * DAY + HOUR));
     assert_eq!(home.view.borrow().set_back, Some(SetBack { at: now, seconds: 3 * HOUR - 60 }));
     assert_eq!(home.detection.memory.history.last_step().unwrap(), Some(15 * DAY), "nobody heard the hour after it");
@@ -68,10 +68,10 @@ fn what_was_heard_in_the_wrong_time_is_still_how_things_are() {
     let mut home = watched();
     live(&mut home, 14 * DAY, 15 * DAY, 20.0);
     home.detection.tick(15 * DAY + 3 * HOUR);
-    home.detection.hear(&[reading(15 * DAY + 3 * HOUR + 60, 23.0)]);
+    home.detection.ingest(&[reading(15 * DAY + 3 * HOUR + 60, 23.0)]);
     home.detection.tick(15 * DAY + 3 * HOUR + STEP_SECONDS + CLOSING_GRACE_SECONDS);
     home.detection.tick(15 * DAY + 60);
-    study(&mut home.detection);
+    relearn_now(&mut home.detection);
     home.detection.tick(15 * DAY + STEP_SECONDS + CLOSING_GRACE_SECONDS);
     assert_eq!(home.detection.steps.last_scores[0].observed, Some(23.0));
 }
@@ -82,17 +82,17 @@ fn smoke_is_told_while_the_clock_is_wrong_and_outlasts_its_correction() {
     let smoke = EntityInfo { entity_id: "binary_sensor.s".to_owned(), class: DeviceClass::Smoke, unit: String::new() };
     let number = home.detection.add_entities(vec![smoke])[0];
     let says = |at: i64, on: bool| Reading { at, entity: number, value: Value::Binary(on) };
-    home.detection.hear(&[says(14 * DAY + 100, false)]);
+    home.detection.ingest(&[says(14 * DAY + 100, false)]);
     live(&mut home, 14 * DAY, 15 * DAY, 20.0);
     home.detection.tick(15 * DAY + 3 * HOUR);
-    home.detection.hear(&[says(15 * DAY + 3 * HOUR + 60, true)]);
+    home.detection.ingest(&[says(15 * DAY + 3 * HOUR + 60, true)]);
     assert_eq!((raised(&home), home.view.borrow().unusual.len()), (1, 1));
 
     home.detection.tick(15 * DAY + 120);
     assert_eq!((raised(&home), home.view.borrow().unusual.len()), (1, 1), "it still burns");
-    home.detection.hear(&[says(15 * DAY + 180, false)]);
+    home.detection.ingest(&[says(15 * DAY + 180, false)]);
     assert_eq!(home.view.borrow().unusual.len(), 0);
-    home.detection.hear(&[says(15 * DAY + 240, true)]);
+    home.detection.ingest(&[says(15 * DAY + 240, true)]);
     assert_eq!(raised(&home), 2, "before anything was learnt again");
 }
 
@@ -101,7 +101,7 @@ fn a_clock_that_began_in_1970_is_followed_at_once() {
     let mut home = home();
     home.detection.add_entities(vec![thermometer()]);
     home.detection.set_listening(true, 600);
-    home.detection.hear(&[reading(700, 20.0)]);
+    home.detection.ingest(&[reading(700, 20.0)]);
     let now = 20_000 * DAY;
     home.detection.tick(now + CLOSING_GRACE_SECONDS);
     assert_eq!(home.detection.steps.closed, Some(now));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 
 use super::*;
-use crate::service::handle::study_aside;
+use crate::service::handle::relearn_on_thread;
 
 const DAY: i64 = 86_400;
 
@@ -20,17 +20,17 @@ fn steady(from: i64, until: i64, level: f64) -> Vec<Reading> {
 }
 
 /// Does what somebody beside the detector service does: learns anew where that is due.
-pub(super) fn study(detection: &mut DetectorService) {
+pub(super) fn relearn_now(detection: &mut DetectorService) {
     while let Some(mut relearning) = detection.due_relearning() {
-        relearning.study(|| true);
+        relearning.run(|| true);
         drop(detection.take_over(relearning));
     }
 }
 
 /// What is expected of the thermometer in the step that ends at `at`.
 fn expected(home: &mut Home, at: i64, value: f64) -> f32 {
-    study(&mut home.detection);
-    home.detection.hear(&[reading(at - 300, value)]);
+    relearn_now(&mut home.detection);
+    home.detection.ingest(&[reading(at - 300, value)]);
     home.detection.tick(at + CLOSING_GRACE_SECONDS);
     home.detection.steps.last_scores[0].band.unwrap().expected
 }
@@ -62,13 +62,13 @@ fn an_entity_that_is_no_more_is_forgotten_and_its_alarm_ends() {
     let mut home = home();
     home.detection.register(HashMap::new(), &ids(&[("1", "sensor.a"), ("2", "sensor.b"), ("3", "sensor.c")]), 600);
     three(&mut home);
-    home.detection.hear(&[impossible(620, 1)]);
+    home.detection.ingest(&[impossible(620, 1)]);
     home.detection.tick(1300);
     assert_eq!(home.view.borrow().unusual.len(), 1);
     let moves = home.detection.register(HashMap::new(), &ids(&[("1", "sensor.a"), ("3", "sensor.c")]), 1400);
     assert_eq!(moves.gone, ["sensor.b"]);
     assert_eq!(home.view.borrow().unusual.len(), 0);
-    study(&mut home.detection);
+    relearn_now(&mut home.detection);
     let known: Vec<String> =
         home.detection.readiness().entities.iter().map(|entity| entity.entity_id.clone()).collect();
     assert_eq!(known, ["sensor.a", "sensor.c"]);
@@ -125,11 +125,11 @@ fn days_with_guests_are_not_what_is_usual() {
     let mut home = home();
     home.detection.add_entities(vec![thermometer()]);
     home.detection.learn(&steady(0, 5 * DAY, 20.0), 5 * DAY);
-    home.detection.change(Change::Mode(HouseMode::Guests), 5 * DAY).unwrap();
+    home.detection.change(Change::Mode(HomeMode::Guests), 5 * DAY).unwrap();
     home.detection.learn(&steady(5 * DAY, 12 * DAY, 30.0), 12 * DAY);
     home.detection.set_listening(true, 12 * DAY);
     let among_guests = expected(&mut home, 12 * DAY + STEP_SECONDS, 30.0);
-    home.detection.change(Change::Mode(HouseMode::Home), 12 * DAY + 700).unwrap();
+    home.detection.change(Change::Mode(HomeMode::Home), 12 * DAY + 700).unwrap();
     let alone = expected(&mut home, 12 * DAY + 2 * STEP_SECONDS, 20.0);
     assert!(among_guests > 29.0 && alone < 21.0, "{among_guests} with guests, {alone} without");
 }
@@ -171,9 +171,9 @@ fn live_at(home: &mut Home, from: i64, until: i64, level: Option<f64>) {
         if level.is_none() {
             heard.value = Value::Number(20.0);
         }
-        home.detection.hear(&[heard]);
+        home.detection.ingest(&[heard]);
         home.detection.tick(heard.at + 300 + CLOSING_GRACE_SECONDS);
-        study(&mut home.detection);
+        relearn_now(&mut home.detection);
     }
 }
 
@@ -242,7 +242,7 @@ fn a_sensor_that_goes_on_in_another_unit_raises_no_alarm_and_goes_on_in_its_firs
     assert_eq!(home.detection.add_entities(vec![fahrenheit.clone()]), [0], "it is the same entity");
     for heard in steady(0, 16 * DAY, 20.0).into_iter().filter(|heard| heard.at > 14 * DAY) {
         let Value::Number(celsius) = heard.value else { unreachable!() };
-        home.detection.hear(&[Reading { value: Value::Number(celsius * 1.8 + 32.0), ..heard }]);
+        home.detection.ingest(&[Reading { value: Value::Number(celsius * 1.8 + 32.0), ..heard }]);
         home.detection.tick(heard.at + 300 + CLOSING_GRACE_SECONDS);
     }
     assert_eq!(raised(&home), 0);
@@ -256,7 +256,7 @@ fn a_sensor_that_goes_on_in_another_unit_raises_no_alarm_and_goes_on_in_its_firs
     home.detection.recall(16 * DAY + 60);
     home.detection.set_listening(true, 16 * DAY + 60);
     for heard in steady(0, 20 * DAY, 20.0).into_iter().filter(|heard| heard.at > 16 * DAY) {
-        home.detection.hear(&[heard]);
+        home.detection.ingest(&[heard]);
         home.detection.tick(heard.at + 300 + CLOSING_GRACE_SECONDS);
     }
     assert_eq!(raised(&home), 0);
@@ -290,7 +290,7 @@ fn a_home_whose_time_zone_changes_raises_no_alarm_for_it_and_has_the_days_of_the
     assert_eq!(home.view.borrow().timezone, tokyo);
     // A step before the routine is learnt anew, and days after.
     live(&mut home, 16 * DAY, 1);
-    study(&mut home.detection);
+    relearn_now(&mut home.detection);
     live(&mut home, 16 * DAY + 600, 3 * 144);
     assert_eq!(raised(&home), 0);
     // Eight in the morning of Tokyo is eleven in the evening of before.
@@ -328,26 +328,26 @@ fn an_alarm_while_the_routine_is_learnt_anew_waits_for_nothing_and_nothing_that_
     let mut home = home();
     home.detection.add_entities(vec![thermometer()]);
     home.detection.learn(&steady(0, 5 * DAY, 20.0), 5 * DAY);
-    home.detection.change(Change::Mode(HouseMode::Guests), 5 * DAY).unwrap();
+    home.detection.change(Change::Mode(HomeMode::Guests), 5 * DAY).unwrap();
     home.detection.learn(&steady(5 * DAY, 12 * DAY, 30.0), 12 * DAY);
     home.detection.set_listening(true, 12 * DAY);
-    home.detection.change(Change::Mode(HouseMode::Home), 12 * DAY).unwrap();
+    home.detection.change(Change::Mode(HomeMode::Home), 12 * DAY).unwrap();
     let mut relearning = home.detection.due_relearning().expect("the days with guests are to be forgotten");
     assert!(home.detection.due_relearning().is_none(), "it is learnt once");
 
     // Nobody has studied yet: a step ends, another sensor comes, one breaks, an entity gets another name.
-    home.detection.hear(&[reading(12 * DAY + 300, 20.0)]);
+    home.detection.ingest(&[reading(12 * DAY + 300, 20.0)]);
     home.detection.tick(12 * DAY + STEP_SECONDS + CLOSING_GRACE_SECONDS);
     home.detection.add_entities(vec![info_of("sensor.late")]);
-    home.detection.hear(&[Reading { at: 12 * DAY + 640, entity: 1, value: Value::Number(7.0) }]);
-    home.detection.hear(&[impossible(12 * DAY + 700, 0)]);
+    home.detection.ingest(&[Reading { at: 12 * DAY + 640, entity: 1, value: Value::Number(7.0) }]);
+    home.detection.ingest(&[impossible(12 * DAY + 700, 0)]);
     let said = kinds(&mut home);
     assert_eq!(said.last(), Some(&(NoticeKind::Raised, "sensor.t".to_owned())));
     let id = home.view.borrow().shown.as_ref().unwrap().alarm.id.clone();
     home.detection.register(HashMap::new(), &ids(&[("key", "sensor.t")]), 12 * DAY);
     home.detection.register(HashMap::new(), &ids(&[("key", "sensor.u")]), 12 * DAY);
 
-    relearning.study(|| true);
+    relearning.run(|| true);
     home.detection.take_over(relearning);
     assert_eq!(home.detection.judging.detector.entities(), [info_of("sensor.u"), info_of("sensor.late")]);
     let report = home.detection.judging.detector.alarms();
@@ -368,10 +368,10 @@ fn what_changes_while_the_routine_is_learnt_anew_has_it_learnt_once_more() {
     let mut relearning = home.detection.due_relearning().unwrap();
     home.detection.relearn();
     home.detection.relearn();
-    relearning.study(|| true);
+    relearning.run(|| true);
     home.detection.take_over(relearning);
     let mut again = home.detection.due_relearning().expect("once more");
-    again.study(|| true);
+    again.run(|| true);
     home.detection.take_over(again);
     assert!(home.detection.due_relearning().is_none());
 }
@@ -382,7 +382,7 @@ fn who_learns_anew_aside_ends_with_the_detector_service_or_when_it_has_given_bac
     home.detection.relearn();
     let relearning = home.detection.due_relearning().unwrap();
     let (commands, mut received) = mpsc::channel(1);
-    let aside = study_aside(relearning, commands.downgrade()).unwrap();
+    let aside = relearn_on_thread(relearning, commands.downgrade()).unwrap();
     let Some(DetectorCommand::TakeOver(relearning, reply)) = received.blocking_recv() else {
         panic!("another command")
     };
@@ -393,7 +393,7 @@ fn who_learns_anew_aside_ends_with_the_detector_service_or_when_it_has_given_bac
     let relearning = home.detection.due_relearning().unwrap();
     let gone = commands.downgrade();
     drop(commands);
-    study_aside(relearning, gone).unwrap().join().unwrap();
+    relearn_on_thread(relearning, gone).unwrap().join().unwrap();
 }
 
 #[test]
@@ -401,7 +401,7 @@ fn an_attempt_to_learn_anew_that_panics_ends_alone_and_the_next_is_due_again() {
     let mut home = watched();
     home.detection.relearn();
     let mut relearning = home.detection.due_relearning().unwrap();
-    relearning.study(|| panic!("a row that nobody thought of"));
+    relearning.run(|| panic!("a row that nobody thought of"));
     let now = home.detection.steps.now;
     assert!(home.detection.take_over(relearning).is_some(), "what is spent is given back");
     assert!(!home.detection.is_relearning(), "nothing is underway for ever");
@@ -409,7 +409,7 @@ fn an_attempt_to_learn_anew_that_panics_ends_alone_and_the_next_is_due_again() {
     assert!(home.detection.due_relearning().is_none(), "it is not tried in every second");
     home.detection.tick(now + 3_600);
     let mut again = home.detection.due_relearning().expect("the next attempt is due");
-    again.study(|| true);
+    again.run(|| true);
     drop(home.detection.take_over(again));
     home.detection.tick(now + 2 * 3_600);
     assert!(home.detection.due_relearning().is_none(), "one that worked is not done again");
@@ -422,11 +422,11 @@ fn who_learns_anew_and_has_fallen_far_behind_catches_up_before_it_is_taken() {
     home.detection.learn(&steady(0, 5 * DAY, 20.0), 5 * DAY);
     home.detection.relearn();
     let mut relearning = home.detection.due_relearning().unwrap();
-    relearning.study(|| true);
+    relearning.run(|| true);
     home.detection.learn(&steady(5 * DAY, 7 * DAY, 20.0), 7 * DAY);
     home.detection.take_over(relearning);
     let mut rest = home.detection.due_relearning().expect("two days are not made up for at once");
-    rest.study(|| true);
+    rest.run(|| true);
     home.detection.take_over(rest);
     assert_eq!(home.detection.readiness().entities[0].days, 7, "the days since the first step, which is minutes late");
     assert!(home.detection.due_relearning().is_none());

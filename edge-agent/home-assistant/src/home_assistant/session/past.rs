@@ -46,7 +46,7 @@ impl Session {
             }
         }
         rows.truncate(RECOVERED_ROWS_MAX);
-        self.detection.tell(DetectorCommand::Recover(rows, now)).await?;
+        self.detection.send(DetectorCommand::Recover(rows, now)).await?;
         self.forgetful = None;
         Ok(())
     }
@@ -54,7 +54,7 @@ impl Session {
     /// Learns what was missed: two weeks at the first start, the minutes of an outage later.
     pub(super) async fn remember(&mut self, socket: &mut Socket) -> Result<(), SessionEnd> {
         self.become_state(SessionState::Remembering { percent: 0 });
-        let known = self.detection.ask(|reply| DetectorCommand::Recall(unix_now(), reply)).await?;
+        let known = self.detection.request(|reply| DetectorCommand::Recall(unix_now(), reply)).await?;
         let wanted = self.wanted();
         let mut now = unix_now();
         let begin = known.unwrap_or(now - WARM_UP_SECONDS);
@@ -68,7 +68,7 @@ impl Session {
                 let slice = history::fetch(socket, &wanted, (slice_from, slice_until), depth, &units).await?;
                 depth = depth.next();
                 coarse += u32::from(slice.coarse);
-                self.detection.ask(|reply| DetectorCommand::Learn(slice.readings, slice_until, reply)).await?;
+                self.detection.request(|reply| DetectorCommand::Learn(slice.readings, slice_until, reply)).await?;
                 self.become_state(SessionState::Remembering { percent: share(slice_until - begin, now - begin) });
             }
             from = now;
@@ -112,12 +112,12 @@ impl Session {
         };
         let units = past.units.insert(units);
         let Some(span) = past.slices.pop_front() else {
-            self.detection.tell(DetectorCommand::Relearn).await?;
+            self.detection.send(DetectorCommand::Relearn).await?;
             return Ok(false);
         };
         let slice = history::fetch(socket, &past.wanted, span, past.depth, units).await?;
         past.depth = past.depth.next();
-        self.detection.ask(|reply| DetectorCommand::Backfill(slice.readings, reply)).await?;
+        self.detection.request(|reply| DetectorCommand::Backfill(slice.readings, reply)).await?;
         Ok(true)
     }
 }

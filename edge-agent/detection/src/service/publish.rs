@@ -6,11 +6,11 @@ use hearthwatch_detector::detector::EntityScore;
 use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_edge_core::alarm::Reason;
 use hearthwatch_edge_core::explain::{still_warns, title};
-use hearthwatch_edge_core::preferences::{Announcement, Held, Subject, may_ask_about_unsure};
+use hearthwatch_edge_core::preferences::{Announcement, Subject, Suppression, may_ask_about_unsure};
 
 use super::alarms::{MONTH_SECONDS, add_moved, may_speak_again};
 use super::feedback::feedback_record;
-use super::view::{Loudest, Month, NoticeKind, ShownAlarm};
+use super::view::{Month, MostUnusual, NoticeKind, ShownAlarm};
 use super::{DECIDER_NOTE, DetectorService};
 
 /// An alarm this little above its threshold, in units of the score, may well be nothing: there an answer teaches most.
@@ -21,7 +21,7 @@ const MOVED_MARGIN: f32 = 2.0;
 impl DetectorService {
     /// Says what became of alarms at `at`: to the memory, to the screen, to whoever listens. `scores` of the step, where
     /// there is one, tell what else moved.
-    pub(super) fn tell(&mut self, events: Vec<AlarmEvent>, at: i64, scores: &[EntityScore]) {
+    pub(super) fn publish_events(&mut self, events: Vec<AlarmEvent>, at: i64, scores: &[EntityScore]) {
         if events.is_empty() {
             return;
         }
@@ -35,7 +35,8 @@ impl DetectorService {
                 continue;
             }
             let place = self.registry.places.get(&info.entity_id).cloned().unwrap_or_default();
-            let Some((kind, mut alarm)) = self.alarms.tell(event, &info, &place, self.judging.model_version) else {
+            let Some((kind, mut alarm)) = self.alarms.take_event(event, &info, &place, self.judging.model_version)
+            else {
                 continue;
             };
             match kind {
@@ -54,10 +55,10 @@ impl DetectorService {
                 }
                 _ => {
                     if kind == NoticeKind::Ended && alarm.due.take().is_some() {
-                        alarm.held = Some(Held::Passed);
+                        alarm.suppressed = Some(Suppression::Passed);
                     }
                     self.keep(&alarm);
-                    if alarm.is_said() && alarm.led_by.is_none() {
+                    if alarm.is_shown() && alarm.merged_into.is_none() {
                         self.delivery.notify(kind, alarm);
                     }
                 }
@@ -69,7 +70,7 @@ impl DetectorService {
     }
 
     /// Says the alarms whose time has come.
-    pub(super) fn tell_due(&mut self, now: i64) {
+    pub(super) fn publish_due(&mut self, now: i64) {
         let due = self.alarms.due(now);
         if due.is_empty() {
             return;
@@ -77,7 +78,7 @@ impl DetectorService {
         for mut alarm in due {
             if alarm.alarm.end.is_some() || alarm.answer.is_some() {
                 alarm.due = None;
-                alarm.held = Some(Held::Passed);
+                alarm.suppressed = Some(Suppression::Passed);
                 self.keep(&alarm);
             } else {
                 self.announce(alarm, now);
@@ -100,21 +101,21 @@ impl DetectorService {
         };
         // What would be the same message again must not be counted twice.
         let leader = self.alarms.leader_of(&alarm);
-        let said = if leader.is_some() { 0 } else { self.alarms.said_in_week(&alarm.alarm.id, now) };
-        let decided = self.preferences.house.announce(
+        let said = if leader.is_some() { 0 } else { self.alarms.shown_in_week(&alarm.alarm.id, now) };
+        let decided = self.residents.preferences.announce(
             &subject,
             said,
-            self.preferences.budget(),
+            self.residents.budget(),
             now,
             &self.judging.config.timezone,
         );
-        (alarm.held, alarm.due) = (None, None);
+        (alarm.suppressed, alarm.due) = (None, None);
         match (decided, leader) {
-            (Announcement::Held(why), _) => alarm.held = Some(why),
+            (Announcement::Suppression(why), _) => alarm.suppressed = Some(why),
             (Announcement::Later(at), _) => alarm.due = Some(at),
             (Announcement::Now, Some((mut leader, cause))) => {
-                alarm.led_by = Some(leader.alarm.id.clone());
-                (leader.speaks_for, leader.cause) = (leader.speaks_for.saturating_add(1), Some(cause));
+                alarm.merged_into = Some(leader.alarm.id.clone());
+                (leader.merged_count, leader.cause) = (leader.merged_count.saturating_add(1), Some(cause));
                 add_moved(&mut leader, alarm.place.name_of(&alarm.entity_id));
                 self.keep(&leader);
                 self.delivery.notify(NoticeKind::Changed, leader);
@@ -129,7 +130,7 @@ impl DetectorService {
         self.keep(&alarm);
         tracing::info!(
             alarm.id = alarm.alarm.id,
-            alarm.held = alarm.held.map_or("", Held::as_str),
+            alarm.suppressed = alarm.suppressed.map_or("", Suppression::as_str),
             "an alarm is remembered, not said"
         );
     }
@@ -143,7 +144,7 @@ impl DetectorService {
             || alarm.alarm.score - alarm.alarm.threshold > UNSURE_EXCESS;
         let room = || {
             may_ask_about_unsure(
-                self.preferences.house.questions_per_week,
+                self.residents.preferences.questions_per_week,
                 self.alarms.asked_in_week(now),
                 self.drawn_in_week(now),
             )
@@ -195,7 +196,7 @@ impl DetectorService {
             self.keep(meant);
         }
         self.keep_decider();
-        for alarm in answered.into_iter().filter(|alarm| alarm.led_by.is_none()) {
+        for alarm in answered.into_iter().filter(|alarm| alarm.merged_into.is_none()) {
             self.delivery.notify(NoticeKind::Answered(verdict), alarm);
         }
         self.show(None);
@@ -231,11 +232,12 @@ impl DetectorService {
     pub(super) fn show(&mut self, scores: Option<(i64, &[EntityScore])>) {
         let name_of =
             |entity_id: &str| self.registry.places.get(entity_id).cloned().unwrap_or_default().name_of(entity_id);
-        let loudest = scores.map(|(at, scores)| Loudest::of(at, scores, self.judging.detector.entities(), name_of));
+        let most_unusual =
+            scores.map(|(at, scores)| MostUnusual::of(at, scores, self.judging.detector.entities(), name_of));
         let readiness = scores.map(|_| self.readiness());
         let shown = self.alarms.shown().cloned();
         let mut unusual: Vec<String> =
-            self.alarms.gravest_first().map(|alarm| title(alarm, self.preferences.language)).collect();
+            self.alarms.gravest_first().map(|alarm| title(alarm, self.residents.language)).collect();
         // What still warns of danger is told first, whatever was answered.
         let told = |entity: &str| {
             self.alarms.gravest_first().any(|alarm| alarm.entity_id == entity && alarm.alarm.kind.is_danger())
@@ -248,7 +250,7 @@ impl DetectorService {
             .filter_map(|entity| self.judging.detector.entities().get(entity as usize));
         let still: Vec<String> = warning
             .filter(|info| !told(&info.entity_id))
-            .map(|info| still_warns(&name_of(&info.entity_id), self.preferences.language))
+            .map(|info| still_warns(&name_of(&info.entity_id), self.residents.language))
             .collect();
         unusual.splice(0..0, still);
         let network = self.judging.model.version().is_some();
@@ -260,12 +262,12 @@ impl DetectorService {
         judged.dedup();
         let (model, entities, listening, looked) =
             (self.judging.model_version, present().count(), self.steps.listening, self.steps.judged);
-        let (house, budget) = (self.preferences.house.clone(), self.preferences.budget());
+        let (preferences, budget) = (self.residents.preferences.clone(), self.residents.budget());
         let month = Month {
             withheld: self.withheld_since(self.steps.now - MONTH_SECONDS).count(),
             ..self.alarms.month(self.steps.now)
         };
-        let (timezone, language) = (self.judging.config.timezone.clone(), self.preferences.language);
+        let (timezone, language) = (self.judging.config.timezone.clone(), self.residents.language);
         self.delivery.publish(|view| {
             view.shown = shown;
             view.unusual = unusual;
@@ -274,14 +276,14 @@ impl DetectorService {
             view.judged = judged;
             view.entities = entities;
             view.listening = listening;
-            view.house = house;
+            view.preferences = preferences;
             view.budget = budget;
             view.month = month;
             view.timezone = timezone;
             view.language = language;
             view.looked = looked;
-            if let Some(loudest) = loudest {
-                view.loudest = loudest;
+            if let Some(most_unusual) = most_unusual {
+                view.most_unusual = most_unusual;
             }
             if let Some(readiness) = readiness {
                 view.readiness = readiness;

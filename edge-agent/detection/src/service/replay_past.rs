@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use hearthwatch_detector::detector::{AlarmMode, EntityScore, HomeDetector};
 use hearthwatch_detector::grid::{STEP_SECONDS, WINDOW_STEPS};
 use hearthwatch_detector::reading::{EntityInfo, Reading};
-use hearthwatch_edge_core::preferences::House;
+use hearthwatch_edge_core::preferences::Preferences;
 use hearthwatch_edge_store::history::{History, HistoryError};
 use hearthwatch_supervision::panic_text;
 
@@ -20,7 +20,7 @@ pub(super) const KEPT_SECONDS: i64 = WINDOW_STEPS as i64 * STEP_SECONDS;
 /// What is learnt from the past, as wished and known at `as_of`.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) house: House,
+    pub(super) preferences: Preferences,
     pub(super) faults: Vec<FaultTime>,
     pub(super) as_of: i64,
 }
@@ -37,7 +37,7 @@ pub(super) struct Progress {
 }
 
 /// Goes through what is remembered of (`from`, `until`] without a word, for as long as `goes_on`.
-pub(super) fn teach(
+pub(super) fn replay_past(
     detector: &mut HomeDetector,
     history: &History,
     plan: &Plan,
@@ -50,7 +50,7 @@ pub(super) fn teach(
         if !goes_on() {
             break;
         }
-        if step_end <= unlearnt_before && !plan.house.learns_at(step_end) {
+        if step_end <= unlearnt_before && !plan.preferences.learns_at(step_end) {
             // Left out: the next step that is closed passes over it as over one that nobody saw.
             progress.seen = Some(step_end);
             continue;
@@ -105,7 +105,7 @@ pub(super) struct HomeEntities {
 
 /// Why the past was not gone through.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StudyError {
+pub(super) enum RelearnError {
     /// The memory.
     #[error(transparent)]
     History(#[from] HistoryError),
@@ -126,7 +126,7 @@ pub struct Relearning {
     progress: Progress,
     /// What is still to be gone through, as (from, until].
     span: (i64, i64),
-    outcome: Result<(), StudyError>,
+    outcome: Result<(), RelearnError>,
 }
 
 impl Relearning {
@@ -138,7 +138,7 @@ impl Relearning {
 
     /// Goes through the past: seconds in a large home. Ends early when it no longer `goes_on`. A panic ends this attempt and nothing
     /// else: who takes it over learns of it.
-    pub fn study(&mut self, goes_on: impl Fn() -> bool) {
+    pub fn run(&mut self, goes_on: impl Fn() -> bool) {
         let Self { detector, home, history, plan, progress, span, outcome } = self;
         // What a panic leaves half done is this new detector alone, which is then thrown away.
         let studied = catch_unwind(AssertUnwindSafe(|| {
@@ -148,11 +148,11 @@ impl Relearning {
                 }
                 detector.exclude_from_learning(unlearnt);
             }
-            teach(detector, history, plan, *span, progress, goes_on)
+            replay_past(detector, history, plan, *span, progress, goes_on)
         }));
         *outcome = match studied {
-            Ok(taught) => taught.map_err(StudyError::History),
-            Err(panic) => Err(StudyError::Panicked(panic_text(&*panic))),
+            Ok(taught) => taught.map_err(RelearnError::History),
+            Err(panic) => Err(RelearnError::Panicked(panic_text(&*panic))),
         };
     }
 
@@ -172,7 +172,7 @@ impl Relearning {
     }
 
     /// The detector, once the past is gone through.
-    pub(super) fn detector(&mut self) -> Result<&mut HomeDetector, &StudyError> {
+    pub(super) fn detector(&mut self) -> Result<&mut HomeDetector, &RelearnError> {
         self.outcome.as_ref().map(|()| &mut self.detector)
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_edge_core::explain::{self, DrawError, Language, Picture, Point, Theme};
-use hearthwatch_edge_core::preferences::{Change, ChangeError, Held, House, Place, Scope, next_daily};
+use hearthwatch_edge_core::preferences::{Change, ChangeError, Place, Preferences, Scope, Suppression, next_daily};
 use hearthwatch_edge_store::history::HistoryError;
 use jiff::tz::TimeZone;
 
@@ -12,7 +12,7 @@ use super::memory::Memory;
 use super::{DetectorService, NoticeKind, ShownAlarm};
 
 /// Name of the note that holds the wishes.
-const HOUSE_NOTE: &str = "house";
+const PREFERENCES_NOTE: &str = "house";
 /// A picture shows at most this much of the time before an alarm; the drawing chooses from it.
 const BEFORE_SECONDS: i64 = 36 * 3_600;
 /// And this much of the time after its begin.
@@ -46,8 +46,8 @@ impl AlarmPicture {
 }
 
 /// What the residents prefer, and what is said of it.
-pub(super) struct Preferred {
-    pub(super) house: House,
+pub(super) struct Residents {
+    pub(super) preferences: Preferences,
     /// Alarms a week where nobody wishes otherwise.
     configured_budget: f64,
     /// When the next daily brief is sent; none while that is not worked out yet.
@@ -55,16 +55,16 @@ pub(super) struct Preferred {
     pub(super) language: Language,
 }
 
-impl Preferred {
+impl Residents {
     /// As it was before the start. What cannot be read is as if never said: a home must not stay dark for it.
     pub(super) fn remember(memory: &Memory, configured_budget: f64) -> Result<Self, HistoryError> {
-        let house = memory.note(HOUSE_NOTE)?.unwrap_or_default();
-        Ok(Self { house, configured_budget, next_brief: None, language: Language::default() })
+        let preferences = memory.note(PREFERENCES_NOTE)?.unwrap_or_default();
+        Ok(Self { preferences, configured_budget, next_brief: None, language: Language::default() })
     }
 
     /// Alarms a week that the home bears.
     pub(super) fn budget(&self) -> f64 {
-        self.house.budget_per_week.unwrap_or(self.configured_budget)
+        self.preferences.budget_per_week.unwrap_or(self.configured_budget)
     }
 }
 
@@ -75,15 +75,15 @@ impl DetectorService {
     /// [`ChangeError`]; then nothing changed.
     pub fn change(&mut self, change: Change, now: i64) -> Result<(), ChangeError> {
         tracing::info!(change = ?change, "a resident's wish");
-        let learnt = self.preferences.house.mode.learns();
-        self.preferences.house.apply(change, now)?;
-        self.judging.detector.set_budget(self.preferences.budget());
-        if !learnt && self.preferences.house.mode.learns() && self.steps.listening {
+        let learnt = self.residents.preferences.mode.learns();
+        self.residents.preferences.apply(change, now)?;
+        self.judging.detector.set_budget(self.residents.budget());
+        if !learnt && self.residents.preferences.mode.learns() && self.steps.listening {
             // What was seen of those days stays in the history, but is no longer what is usual.
             self.relearn();
         }
-        self.preferences.next_brief = None;
-        self.keep_house();
+        self.residents.next_brief = None;
+        self.keep_preferences();
         self.show(None);
         Ok(())
     }
@@ -100,7 +100,7 @@ impl DetectorService {
             tracing::warn!(error = %error, alarm.id = alarm_id, "a snooze is refused");
             return;
         }
-        alarm.held = Some(Held::Muted);
+        alarm.suppressed = Some(Suppression::Muted);
         self.alarms.put(&alarm);
         self.memory.save_alarm(&alarm, None);
         self.delivery.notify(NoticeKind::Changed, alarm);
@@ -109,24 +109,28 @@ impl DetectorService {
 
     /// Ends snoozes and tells the daily brief when their time has come.
     pub(super) fn keep_time(&mut self, now: i64) {
-        if self.preferences.house.forget_past(now) {
-            self.keep_house();
+        if self.residents.preferences.forget_past(now) {
+            self.keep_preferences();
             self.show(None);
         }
-        let Some(time) = self.preferences.house.brief else { return };
-        match self.preferences.next_brief {
+        let Some(time) = self.residents.preferences.brief else { return };
+        match self.residents.next_brief {
             Some(at) if at <= now => {
                 let brief = self.brief(now);
                 self.delivery.view.send_modify(|view| view.brief = Some(brief));
-                self.preferences.next_brief = next_daily(time, now, &self.judging.config.timezone);
+                self.residents.next_brief = next_daily(time, now, &self.judging.config.timezone);
             }
             Some(_) => {}
-            None => self.preferences.next_brief = next_daily(time, now, &self.judging.config.timezone),
+            None => self.residents.next_brief = next_daily(time, now, &self.judging.config.timezone),
         }
     }
 
-    pub(super) fn keep_house(&mut self) {
-        self.memory.keep_note(HOUSE_NOTE, &self.preferences.house, "a resident's wish would not survive a restart");
+    pub(super) fn keep_preferences(&mut self) {
+        self.memory.keep_note(
+            PREFERENCES_NOTE,
+            &self.residents.preferences,
+            "a resident's wish would not survive a restart",
+        );
     }
 
     /// Takes the names that Home Assistant's registries have.
@@ -137,7 +141,7 @@ impl DetectorService {
 
     /// Takes the language that residents read.
     pub fn set_language(&mut self, language: Language) {
-        self.preferences.language = language;
+        self.residents.language = language;
     }
 
     /// What a drawing of an alarm needs; none when the alarm is not remembered.
@@ -151,7 +155,7 @@ impl DetectorService {
             tracing::warn!(error = %error, alarm.id = alarm_id, "a picture without a past");
             Vec::new()
         });
-        let (timezone, language) = (self.judging.config.timezone.clone(), self.preferences.language);
+        let (timezone, language) = (self.judging.config.timezone.clone(), self.residents.language);
         Some(AlarmPicture { alarm, info, points, timezone, language })
     }
 }

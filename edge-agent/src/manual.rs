@@ -22,7 +22,7 @@ use crate::state_directory::{StateDirectory, StateError};
 
 /// `hearthwatch-edge update`.
 #[derive(Debug, Args)]
-pub struct ByHandArgs {
+pub struct ManualArgs {
     /// The agent's configuration file
     #[arg(long, value_name = "FILE", env = "HEARTHWATCH_EDGE_CONFIG")]
     config: PathBuf,
@@ -58,7 +58,7 @@ enum ByHandError {
 
 /// The subcommand: does it and says what was done.
 #[must_use]
-pub fn main(args: &ByHandArgs) -> ExitCode {
+pub fn main(args: &ManualArgs) -> ExitCode {
     let config = match Config::load(&args.config) {
         Ok(config) => config,
         Err(faults) => {
@@ -88,7 +88,7 @@ fn act(state: &Path, deed: Deed, now: Timestamp) -> Result<String, ByHandError> 
         Deed::RollBack => {
             let (from, to) = (slots.installed(), slots.fallback());
             note(&state, "roll_back", &format!("from model {from} to {to}"), now)?;
-            slots.roll_back_by_hand()?;
+            slots.roll_back_manually()?;
             let outcome = UpdateOutcome::rolled_back(from, "by hand".to_owned(), to, now.as_second());
             Outbox::open(&state.file("outbox.sqlite"))?.push_outcome(outcome)?;
             Ok(format!("Model {to} is in charge from the agent's next start. Model {from} is not tried again."))
