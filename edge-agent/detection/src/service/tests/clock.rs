@@ -1,6 +1,6 @@
 //! A clock that jumps hides nothing and invents nothing.
 
-use super::memory::{raised, study};
+use super::memory::{raised, relearn_now};
 use super::*;
 
 const DAY: i64 = 86_400;
