@@ -5,6 +5,5 @@
 pub mod aggregator;
 pub mod config;
 mod health;
-pub mod measure;
 pub mod offline;
 pub mod serve;

@@ -8,7 +8,6 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use hearthwatch_cloud::aggregator::DATABASE_FILE;
 use hearthwatch_cloud::config::Config;
-use hearthwatch_cloud::measure::{self, MeasureTrainingArguments};
 use hearthwatch_cloud::offline::{self, TrainArguments};
 use hearthwatch_cloud::serve;
 use hearthwatch_fleet::rollout::Policy;
@@ -99,8 +98,6 @@ enum Command {
     },
     /// Trains one model outside the service: makes an old run again, bit for bit, or tries other settings.
     Train(TrainArguments),
-    /// Holds a device against the processor: the same outputs? how many samples a second?
-    MeasureTraining(MeasureTrainingArguments),
     /// Runs the planner and its tests over a fleet that does not exist: how many homes see a bad model before it stops.
     SimulateRollout {
         /// immediate, staged, urgent, or a file of the same form.
@@ -165,7 +162,6 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let file = match &cli.command {
         Command::Train(arguments) => return exit(offline::train(arguments)),
-        Command::MeasureTraining(arguments) => return exit(measure::run(arguments)),
         Command::Serve { config }
         | Command::VerifyLineage { config }
         | Command::Token(TokenCommand::Add { config, .. }) => config,
@@ -187,7 +183,7 @@ fn main() -> ExitCode {
         }
         Command::VerifyLineage { .. } => verify_lineage(&config.data),
         // Answered above: they have no such configuration.
-        Command::Train(_) | Command::MeasureTraining(_) | Command::SimulateRollout { .. } => Ok(()),
+        Command::Train(_) | Command::SimulateRollout { .. } => Ok(()),
     };
     exit(result)
 }

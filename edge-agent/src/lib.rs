@@ -6,7 +6,6 @@ pub mod diskless;
 pub mod enrol;
 pub mod log;
 pub mod manual;
-pub mod measure;
 pub mod output;
 pub mod run;
 pub mod setup;

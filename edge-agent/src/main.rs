@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use hearthwatch_edge::enrol::{self, EnrolArgs};
 use hearthwatch_edge::manual::{self, ManualArgs};
-use hearthwatch_edge::measure::{self, MeasureArguments};
 use hearthwatch_edge::run::{self, LeaveArgs, RunArgs};
 use hearthwatch_edge::setup::{self, SetupArgs};
 use hearthwatch_edge_replay::{self as replay, ReplayArgs};
@@ -34,8 +33,6 @@ enum Command {
     Update(ManualArgs),
     /// Replay recorded history (a CSV file or a Home Assistant database) as if it were happening.
     Replay(ReplayArgs),
-    /// Say how fast and how small the agent is on this machine.
-    Measure(MeasureArguments),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +47,5 @@ fn main() -> ExitCode {
         Command::Enrol(args) => enrol::main(&args),
         Command::Update(args) => manual::main(&args),
         Command::Replay(args) => replay::main(&args),
-        Command::Measure(args) => measure::main(&args),
     }
 }

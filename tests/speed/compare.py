@@ -91,7 +91,7 @@ def edge(arguments):
     one_hot = {n: np.tile(np.eye(size["slots"], dtype=np.float32)[:1], (n, 1)) for n in BATCHES}
     mine, theirs = {n: [] for n in BATCHES}, {n: [] for n in BATCHES}
     for _ in range(arguments.rounds):
-        measured = ours(arguments.program, "measure", "--scorer", "--calls", "400")
+        measured = ours(arguments.program, "agent", "--scorer", "--calls", "400")
         for n in BATCHES:
             mine[n].append(measured["batches"][str(n)])
             found = times(lambda: runtime.run(batches[n], one_hot[n]), 0.4)
@@ -114,7 +114,7 @@ def backfill(arguments, runtime, size):
     rows = rows.astype(np.float32)
     view = np.lib.stride_tricks.sliding_window_view(rows.reshape(-1), size["window"])[:: size["features"]]
     print(f"backfill of {ENTITIES} entities and {DAYS} days, {windows} windows:")
-    mine = ours(arguments.program, "measure", "--scorer", "--calls", "1", "--backfill")["backfill_s"]
+    mine = ours(arguments.program, "agent", "--scorer", "--calls", "1", "--backfill")["backfill_s"]
     best = None
     for batch in (8, 32, 256):
         classes = np.tile(np.eye(size["slots"], dtype=np.float32)[:1], (batch, 1))
@@ -168,7 +168,7 @@ def train(arguments):
 
     mine, theirs = [], []
     for _ in range(arguments.rounds):
-        mine.append(ours(arguments.program, "measure-training", "--batch", str(n), "--json")["samples_per_s"])
+        mine.append(ours(arguments.program, "train-step", "--batch", str(n), "--json")["samples_per_s"])
         theirs.append(n / (statistics.median(times(step, 3.0)) / 1e6))
     for name, rates in (("ours", mine), ("PyTorch eager", theirs)):
         print(f"{name:<14} {statistics.median(rates):>9.0f} samples/s ({min(rates):.0f} to {max(rates):.0f})")

@@ -8,6 +8,6 @@ export LD_LIBRARY_PATH="$CUDA_PATH/lib64:${LD_LIBRARY_PATH:-}"
 command -v nvidia-smi >/dev/null && nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
 for device in flex cuda; do
     for batch in 256 4096 32768; do
-        ./hearthwatch-cloud measure-training --device "$device" --batch "$batch" --seconds 5
+        ./hearthwatch-speed train-step --device "$device" --batch "$batch" --seconds 5
     done
 done

@@ -41,7 +41,7 @@ pub(super) struct Plan {
 }
 
 /// AdamW with clipped gradients, its moments empty.
-pub(super) fn optimizer() -> ModuleOptimizer {
+pub fn optimizer() -> ModuleOptimizer {
     AdamWConfig::new()
         .with_weight_decay(WEIGHT_DECAY)
         .with_grad_clipping(Some(GradientClippingConfig::Norm(GRADIENT_NORM_MAX)))

@@ -5,7 +5,7 @@
 //! name; test homes are measured in weeks after those that were trained on.
 //!
 //! **Order:** a module uses only those before it: `error`, `progress`, `config`, `corpus`, `fold`, `feedback`, `defence`, `sampler`,
-//! `loss`, `checkpoint`, `fit`, `prepare`, `blending`, `class_gating`, `retrain`, `release`, `fold_trainer`, `train_step_bench`.
+//! `loss`, `checkpoint`, `fit`, `prepare`, `blending`, `class_gating`, `retrain`, `release`, `fold_trainer`.
 
 mod blending;
 mod checkpoint;
@@ -24,7 +24,6 @@ mod progress;
 mod release;
 mod retrain;
 mod sampler;
-mod train_step_bench;
 
 pub use checkpoint::{Checkpoints, NoCheckpoints};
 pub use config::{BaselineThresholds, RetrainConfig};
@@ -32,11 +31,12 @@ pub use corpus::Corpus;
 pub use defence::{DefencePolicy, Defended, HomeAnswer, WithoutHome, defend};
 pub use error::TrainError;
 pub use feedback::FeedbackExample;
+pub use fit::optimizer;
 pub use fold::{cross_fit, leave_set_out};
 pub use fold_trainer::FoldTrainer;
-pub use loss::EpochRecord;
+pub use loss::{EpochRecord, loss};
 pub use prepare::{Prepared, prepare, prepare_test};
 pub use progress::Progress;
 pub use release::{Release, release};
 pub use retrain::{Candidate, RetrainRequest};
-pub use train_step_bench::TrainStepBench;
+pub use sampler::Batch;

@@ -22,7 +22,7 @@ pub struct EpochRecord {
 ///
 /// Pinball loss (Koenker and Bassett 1978) of the next step's residual over windows from normal time, averaged over quantiles,
 /// plus `anomaly_weight` times the weighted binary cross-entropy of the logit over all windows.
-pub(super) fn loss(network: &Network, batch: &Batch, anomaly_weight: f32, device: &Device) -> Tensor<1> {
+pub fn loss(network: &Network, batch: &Batch, anomaly_weight: f32, device: &Device) -> Tensor<1> {
     let n = batch.len();
     let column = |values: &[f32]| Tensor::<2>::from_data(TensorData::new(values.to_vec(), [n, 1]), device);
     let windows = Tensor::<2>::from_data(TensorData::new(batch.windows.clone(), [n, WINDOW_VALUES]), device);

@@ -31,7 +31,7 @@ const HARD_GATHER: usize = 256;
 
 /// A batch of windows in plain rows.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Batch {
+pub struct Batch {
     /// `n * WINDOW_VALUES` values.
     pub windows: Vec<f32>,
     /// `n` values of [`DeviceClass::index`].
@@ -241,8 +241,16 @@ impl Batch {
         }
     }
 
+    /// Windows in it.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.classes.len()
+    }
+
+    /// Whether it holds no window.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 

@@ -99,19 +99,20 @@ fn bench(name: &str, rest: &[String]) -> anyhow::Result<()> {
     }
     if name == "edge" {
         shell::cargo(["build", "--profile", "dist", "--package", "hearthwatch-edge", "--bin", "hearthwatch-edge"])?;
+        shell::cargo(["build", "--profile", "dist", "--package", "hearthwatch-speed", "--bin", "hearthwatch-speed"])?;
     }
     if name == "home" {
         return speed::home(rest);
     }
     if name == "train" {
-        return speed::compare("train", "hearthwatch-cloud", rest);
+        return speed::compare("train", rest);
     }
     let mut arguments = vec![name.to_owned()];
     if name != "edge" {
         arguments.extend_from_slice(rest);
     }
     emulator("bench", &arguments)?;
-    if name == "edge" { speed::compare("edge", "hearthwatch-edge", rest) } else { Ok(()) }
+    if name == "edge" { speed::compare("edge", rest) } else { Ok(()) }
 }
 
 fn emulator(task: &str, rest: &[String]) -> anyhow::Result<()> {

@@ -11,13 +11,16 @@ use crate::shell;
 /// Where Python's packages for the comparison are kept between runs.
 const ENVIRONMENT: &str = "target/speed-python";
 
+/// What is timed.
+const PROGRAM: &str = "hearthwatch-speed";
+
 /// CUDA's version by the bindings that are compiled; drivers of that version or newer run it, no toolkit is needed here.
 const CUDA_VERSION: &str = "13000";
 
 /// Holds one of our programs against ONNX Runtime (`edge`) or PyTorch (`train`), in one run.
-pub fn compare(what: &str, package: &str, rest: &[String]) -> anyhow::Result<()> {
-    shell::cargo(["build", "--profile", "dist", "--package", package, "--bin", package])?;
-    let program = target().join("dist").join(package);
+pub fn compare(what: &str, rest: &[String]) -> anyhow::Result<()> {
+    shell::cargo(["build", "--profile", "dist", "--package", PROGRAM, "--bin", PROGRAM])?;
+    let program = target().join("dist").join(PROGRAM);
     let python = environment()?;
     let script = "tests/speed/compare.py".to_owned();
     let mut arguments = vec![script, what.to_owned(), "--program".to_owned(), program.display().to_string()];
@@ -38,18 +41,17 @@ pub fn home(rest: &[String]) -> anyhow::Result<()> {
     shell::cargo(arguments)
 }
 
-/// Builds the aggregator with CUDA and packs it with a script that proves and times it.
+/// Builds what is timed with CUDA and packs it with a script that proves and times it.
 pub fn gpu_bundle() -> anyhow::Result<()> {
     // Not the profile that ships: what is timed runs on the GPU, and linking 250 crates as one takes ten minutes.
-    let build =
-        ["build", "--release", "--package", "hearthwatch-cloud", "--bin", "hearthwatch-cloud", "--features", "cuda"];
+    let build = ["build", "--release", "--package", PROGRAM, "--bin", PROGRAM, "--features", "cuda"];
     shell::run_with(&shell::cargo_path(), build, &[("CUDARC_CUDA_VERSION", CUDA_VERSION)])?;
     let folder = target().join("gpu-bundle");
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let copy = |from: &Path, name: &str| {
         std::fs::copy(from, folder.join(name)).map(|_| ()).with_context(|| from.display().to_string())
     };
-    copy(&target().join("release/hearthwatch-cloud"), "hearthwatch-cloud")?;
+    copy(&target().join("release").join(PROGRAM), PROGRAM)?;
     copy(Path::new("tests/speed/gpu.sh"), "run.sh")?;
     let archive = target().join("gpu-bundle.tar.xz");
     let status = Command::new("tar")

@@ -1,4 +1,4 @@
-//! `hearthwatch-cloud measure-training`: whether a device computes what the processor does, and how fast it trains.
+//! Whether a device computes what the processor does, and how fast it trains.
 //!
 //! This is what the GPU bundle runs on a machine that has nothing else of the project.
 
@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use clap::Args;
 use hearthwatch_detector::network::{CLASS_SLOTS, DeviceKind, Scorer, WINDOW_VALUES, initial_weights};
-use hearthwatch_training::TrainStepBench;
+
+use crate::stepper::TrainStepBench;
 
 /// Largest difference of an output between two devices: their kernels add in another order, that is all.
 const TOLERANCE: f32 = 1e-3;

@@ -1,9 +1,8 @@
-//! `hearthwatch-edge measure`: how fast and how small the agent is on *this* machine.
+//! How fast a home is judged, and how much memory that takes.
 //!
 //! The load is made up (a daily wave with noise), since only its size matters here: detection is measured elsewhere, on real
 //! recordings. One thread does everything, as in the running agent.
 
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,8 +13,6 @@ use hearthwatch_detector::detector::{AlarmMode, DetectorConfig, HomeDetector, Mo
 use hearthwatch_detector::grid::{FEATURES, STEP_SECONDS, WINDOW_STEPS};
 use hearthwatch_detector::network::Scorer;
 use hearthwatch_detector::reading::{EntityInfo, Reading, Value};
-
-use crate::output::{stderr_line, stdout_line};
 
 /// How much is measured.
 #[derive(Debug, Args)]
@@ -40,18 +37,6 @@ pub struct MeasureArguments {
 /// Batch sizes that the pages name.
 const BATCHES: [usize; 3] = [1, 32, 256];
 
-/// [`run`] as a program: the exit code, and the error in words.
-#[must_use]
-pub fn main(arguments: &MeasureArguments) -> ExitCode {
-    match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            stderr_line!("hearthwatch-edge: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
 /// Prints the figures.
 ///
 /// # Errors
@@ -60,10 +45,10 @@ pub fn run(arguments: &MeasureArguments) -> anyhow::Result<()> {
     let model = Arc::new(Model::shipped().context("the shipped model")?);
     if arguments.scorer {
         let Model::Network { scorer, .. } = &*model else { anyhow::bail!("the model that ships has no network") };
-        stdout_line!("{}", scorer_json(scorer, arguments));
+        println!("{}", scorer_json(scorer, arguments));
         return Ok(());
     }
-    stdout_line!("agent {} on {} thread, {} entities", env!("CARGO_PKG_VERSION"), 1, arguments.entities);
+    println!("agent {} on {} thread, {} entities", env!("CARGO_PKG_VERSION"), 1, arguments.entities);
     scorer(&model, arguments.calls);
     // A home's history is bounded, so a step must cost the same however long it has been running.
     for days in [arguments.days, 2 * arguments.days] {
@@ -75,11 +60,11 @@ pub fn run(arguments: &MeasureArguments) -> anyhow::Result<()> {
 /// Latency of the network alone, at the batch sizes that the pages name.
 fn scorer(model: &Model, calls: usize) {
     let Model::Network { scorer, .. } = model else { return };
-    stdout_line!("{:>6} {:>12} {:>12} {:>14}", "batch", "median µs", "p99 µs", "windows/s");
+    println!("{:>6} {:>12} {:>12} {:>14}", "batch", "median µs", "p99 µs", "windows/s");
     for batch in BATCHES {
         let times = batch_times(scorer, batch, calls);
         let median = quantile(&times, 0.5);
-        stdout_line!(
+        println!(
             "{batch:>6} {:>12.1} {:>12.1} {:>14.0}",
             micros(median),
             micros(quantile(&times, 0.99)),
@@ -158,16 +143,16 @@ fn home(model: &Arc<Model>, days: i64, arguments: &MeasureArguments) {
     }
     let times = sorted(times);
     let (median, worst) = (quantile(&times, 0.5), quantile(&times, 0.99));
-    stdout_line!(
+    println!(
         "step of {} entities after {days} days: median {:.2} ms, p99 {:.2} ms, {:.1} µs an entity",
         arguments.entities,
         micros(median) / 1000.0,
         micros(worst) / 1000.0,
         micros(median) / f64::from(arguments.entities)
     );
-    stdout_line!("one core busy {:.4} % of the time with scoring", 100.0 * median.as_secs_f64() / STEP_SECONDS as f64);
+    println!("one core busy {:.4} % of the time with scoring", 100.0 * median.as_secs_f64() / STEP_SECONDS as f64);
     if let Some(kibibytes) = resident_kibibytes() {
-        stdout_line!("resident memory {:.1} MB", kibibytes as f64 * 1024.0 / 1e6);
+        println!("resident memory {:.1} MB", kibibytes as f64 * 1024.0 / 1e6);
     }
 }
 

@@ -3,13 +3,9 @@
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
 use hearthwatch_detector::network::{DeviceKind, Network, WINDOW_VALUES, initial_weights};
+use hearthwatch_training::{Batch, TrainError, loss, optimizer};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-
-use super::error::TrainError;
-use super::fit::optimizer;
-use super::loss::loss;
-use super::sampler::Batch;
 
 /// The step of a fit, over and over on one batch.
 pub struct TrainStepBench {

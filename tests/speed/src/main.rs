@@ -1,0 +1,30 @@
+//! `hearthwatch-speed`: how fast the scorer, a home's detector and a training step are on *this* machine. Benches hold it against others.
+
+mod agent;
+mod stepper;
+mod train_step;
+
+use clap::{Parser, Subcommand};
+
+/// How fast detection and training are on this machine.
+#[derive(Parser)]
+#[command(name = "hearthwatch-speed", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The scorer by batch size, and a home of many entities for a day.
+    Agent(agent::MeasureArguments),
+    /// Whether a device computes what the processor does, and how fast it trains.
+    TrainStep(train_step::MeasureTrainingArguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Agent(arguments) => agent::run(&arguments),
+        Command::TrainStep(arguments) => train_step::run(&arguments),
+    }
+}
