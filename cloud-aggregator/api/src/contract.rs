@@ -38,7 +38,7 @@ struct Call {
 /// Calls by path and method.
 type Calls = HashMap<String, HashMap<Method, Call>>;
 
-static CALLS: LazyLock<Calls> = LazyLock::new(|| calls(&document()));
+static CALLS: LazyLock<Calls> = LazyLock::new(|| calls(document()));
 
 fn calls(document: &utoipa::openapi::OpenApi) -> Calls {
     let call = |operation: &Operation| Call {

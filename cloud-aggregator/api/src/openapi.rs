@@ -1,16 +1,19 @@
 //! The API's own description, made from the code, committed, and checked to be current.
 
+use std::sync::LazyLock;
+
 use axum::Json;
+use utoipa::OpenApi;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::http::problem::ProblemBody;
 use crate::http::words::{FeedbackKey, Name, Number};
-use crate::routes::{audit, datasets, feedback, homes, models, quarantine, releases, renewals, rollouts, runs, tokens};
+use crate::routes;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,81 +25,16 @@ use crate::routes::{audit, datasets, feedback, homes, models, quarantine, releas
             Errors are RFC 9457 problem details."
     ),
     security(("bearer" = [])),
-    modifiers(&Bearer, &Contract),
     components(schemas(ProblemBody, Name, Number, FeedbackKey)),
-    paths(
-        crate::routes::health::healthz,
-        crate::routes::health::readyz,
-        crate::routes::metrics::metrics,
-        crate::routes::enroll::enroll,
-        crate::routes::renew::renew,
-        renewals::list,
-        renewals::approve,
-        renewals::deny,
-        homes::list,
-        homes::one,
-        homes::revoke,
-        homes::restore,
-        homes::exclude,
-        homes::include,
-        homes::exclusions,
-        feedback::list,
-        feedback::totals,
-        quarantine::list,
-        quarantine::lift,
-        quarantine::discard,
-        quarantine::settle,
-        datasets::list,
-        datasets::one,
-        runs::list,
-        runs::one,
-        runs::start,
-        runs::promote,
-        runs::training,
-        runs::requests,
-        runs::request,
-        models::list,
-        models::one,
-        releases::list,
-        releases::outcomes,
-        releases::roll_back,
-        rollouts::list,
-        rollouts::one,
-        rollouts::pause,
-        rollouts::resume,
-        rollouts::promote,
-        rollouts::halt,
-        rollouts::roll_back,
-        rollouts::attestations,
-        tokens::list,
-        tokens::make,
-        tokens::revoke,
-        audit::list,
-    )
 )]
 struct Document;
 
-struct Bearer;
-
-impl Modify for Bearer {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
-    }
-}
-
 /// What every call has in common, by what it takes: unique names, descriptions, and every way in which it can go wrong.
-struct Contract;
-
-impl Modify for Contract {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        for (path, item) in &mut document.paths.paths {
-            for (method, operation) in [("get", &mut item.get), ("post", &mut item.post), ("delete", &mut item.delete)]
-            {
-                if let Some(operation) = operation {
-                    complete(path, method, operation);
-                }
+fn complete_all(document: &mut utoipa::openapi::OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in [("get", &mut item.get), ("post", &mut item.post), ("delete", &mut item.delete)] {
+            if let Some(operation) = operation {
+                complete(path, method, operation);
             }
         }
     }
@@ -238,14 +176,22 @@ fn fault(status: u16) -> Response {
     }
 }
 
-/// The OpenAPI document.
+static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(|| {
+    let mut document = OpenApiRouter::with_openapi(Document::openapi()).merge(routes::router()).into_openapi();
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    complete_all(&mut document);
+    document
+});
+
+/// The OpenAPI document: what [`routes::router`] serves, completed by what all calls have in common.
 #[must_use]
-pub fn document() -> utoipa::openapi::OpenApi {
-    Document::openapi()
+pub fn document() -> &'static utoipa::openapi::OpenApi {
+    &DOCUMENT
 }
 
 /// Serves it.
-pub(crate) async fn serve() -> Json<utoipa::openapi::OpenApi> {
+pub(crate) async fn serve() -> Json<&'static utoipa::openapi::OpenApi> {
     Json(document())
 }
 

@@ -1,10 +1,11 @@
 //! The audit log: who did what, each line chained to the one before.
 
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
 use hearthwatch_store::{AuditRow, blocking};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::json_of;
 use crate::http::Http;
@@ -66,8 +67,8 @@ impl From<AuditRow> for AuditView {
     }
 }
 
-pub(super) fn router() -> Router<Http> {
-    Router::new().route("/audit", get(list))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(list))
 }
 
 /// Lists the audit log, newest first. Needs operator.

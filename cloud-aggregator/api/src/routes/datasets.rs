@@ -1,10 +1,11 @@
 //! Datasets: the immutable snapshots that runs learn from, with their lineage.
 
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
 use hearthwatch_store::{SnapshotRow, blocking};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::json_of;
 use crate::http::Http;
@@ -49,8 +50,8 @@ impl From<SnapshotRow> for DatasetView {
     }
 }
 
-pub(super) fn router() -> Router<Http> {
-    Router::new().route("/datasets", get(list)).route("/datasets/{id}", get(one))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one))
 }
 
 /// Lists the data sets, newest first.

@@ -1,12 +1,13 @@
 //! Feedback: the stored answers, without their windows. What a home's sensors said is for training, not for looking at.
 
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
 use hearthwatch_protocol::messages::{Origin, Verdict};
 use hearthwatch_protocol::{HomeId, RecordKey, Sequence};
 use hearthwatch_store::{FeedbackFilter, FeedbackRow, FeedbackTotals, blocking};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::http::Http;
 use crate::http::auth::Viewer;
@@ -130,8 +131,8 @@ fn parse_key(text: &str) -> Result<RecordKey, Problem> {
     Ok(RecordKey { home: parse_home(home)?, sequence: Sequence(sequence.parse().map_err(|_| fault())?) })
 }
 
-pub(super) fn router() -> Router<Http> {
-    Router::new().route("/feedback", get(list)).route("/feedback/totals", get(totals))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(totals))
 }
 
 /// Lists stored answers by home and sequence.

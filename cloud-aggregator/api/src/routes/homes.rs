@@ -1,7 +1,6 @@
 //! Homes: who is in the fleet, how they are, and shutting one out.
 
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
 use hearthwatch_protocol::HomeId;
 use hearthwatch_provision::revocation::RELOAD;
 use hearthwatch_store::rollouts::ExclusionRow;
@@ -10,6 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::runs::Reason;
 use crate::http::Http;
@@ -77,15 +78,15 @@ impl From<HomeRow> for HomeView {
     }
 }
 
-pub(super) fn router() -> Router<Http> {
-    Router::new()
-        .route("/homes", get(list))
-        .route("/homes/{home}", get(one))
-        .route("/homes/{home}/revoke", post(revoke))
-        .route("/homes/{home}/restore", post(restore))
-        .route("/homes/{home}/exclude", post(exclude))
-        .route("/homes/{home}/include", post(include))
-        .route("/exclusions", get(exclusions))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(one))
+        .routes(routes!(revoke))
+        .routes(routes!(restore))
+        .routes(routes!(exclude))
+        .routes(routes!(include))
+        .routes(routes!(exclusions))
 }
 
 /// Lists the homes by name.

@@ -1,12 +1,13 @@
 //! Models: every artifact that has a version, and what the gate said of it.
 
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_store::release::origin;
 use hearthwatch_store::{ModelRow, ModelState, blocking};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::json_of;
 use crate::http::Http;
@@ -59,8 +60,8 @@ impl From<ModelRow> for ModelView {
     }
 }
 
-pub(super) fn router() -> Router<Http> {
-    Router::new().route("/models", get(list)).route("/models/{version}", get(one))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one))
 }
 
 /// Lists the models, newest version first.

@@ -1,12 +1,13 @@
 //! Quarantine: what was refused, and why; and an operator's word that it may come in after all, or goes for good.
 
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
 use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::messages::RefusalReason;
 use hearthwatch_store::{QuarantineChoice, QuarantineEnd, QuarantineRow, Store, blocking};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::runs::Reason;
 use crate::http::Http;
@@ -71,12 +72,8 @@ impl From<QuarantineRow> for QuarantineView {
     }
 }
 
-pub(super) fn router() -> Router<Http> {
-    Router::new()
-        .route("/quarantine", get(list))
-        .route("/quarantine/settle", post(settle))
-        .route("/quarantine/{id}/lift", post(lift))
-        .route("/quarantine/{id}/discard", post(discard))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(settle)).routes(routes!(lift)).routes(routes!(discard))
 }
 
 /// Lists what was refused, newest first.

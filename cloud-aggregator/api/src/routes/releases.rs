@@ -1,7 +1,6 @@
 //! Releases: what was let out, how it ended on the homes, and rolling back.
 
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
 use hearthwatch_fleet::release::rollback;
 use hearthwatch_protocol::messages::UpdateResult;
 use hearthwatch_protocol::{HomeId, ModelVersion};
@@ -9,6 +8,8 @@ use hearthwatch_store::{OutcomeKey, OutcomeRow, ReleaseRow, blocking};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::runs::Reason;
 use crate::http::Http;
@@ -118,11 +119,8 @@ pub type ReleasePage = Page<ReleaseView>;
 /// A page of them.
 pub type OutcomePage = Page<OutcomeView>;
 
-pub(super) fn router() -> Router<Http> {
-    Router::new()
-        .route("/releases", get(list))
-        .route("/releases/{version}/outcomes", get(outcomes))
-        .route("/releases/rollback", post(roll_back))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(outcomes)).routes(routes!(roll_back))
 }
 
 /// Lists the releases, newest first.

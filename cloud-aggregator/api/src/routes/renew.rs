@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
 use hearthwatch_provision::renewal::{RenewRequest, Renewed};
 use hearthwatch_store::Actor;
 use hearthwatch_telemetry::chain::chain;
@@ -14,6 +13,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::http::Http;
 use crate::http::audit::record;
@@ -43,8 +44,8 @@ pub struct RenewalGiven {
     pub certificate: Option<String>,
 }
 
-pub(crate) fn router() -> Router<Http> {
-    Router::new().route("/renew", post(renew))
+pub(crate) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(renew))
 }
 
 /// Certifies a home's next key on the word of its present one. A home whose certificate ran out waits for an operator.

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
 use hearthwatch_protocol::HomeId;
 use hearthwatch_provision::enrol::Enroller;
 use hearthwatch_provision::late::{Late, LateError};
@@ -11,6 +10,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::http::Http;
 use crate::http::audit::audited;
@@ -50,11 +51,8 @@ impl From<Late> for RenewalView {
     }
 }
 
-pub(super) fn router() -> Router<Http> {
-    Router::new()
-        .route("/renewals", get(list))
-        .route("/renewals/{home}/approve", post(approve))
-        .route("/renewals/{home}/deny", post(deny))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(approve)).routes(routes!(deny))
 }
 
 /// Lists homes whose certificate ran out and that wait for a word, longest first.

@@ -1,7 +1,6 @@
 //! Rollouts: how a release goes out, what is proven to run where, and what an operator may do about it.
 
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
 use hearthwatch_fleet::rollout::Director;
 use hearthwatch_fleet::rollout::by_hand::{self, Asked, ByHandError, Wish};
 use hearthwatch_fleet::rollout::execute::Watched;
@@ -11,6 +10,8 @@ use hearthwatch_store::rollouts::{RolloutRow, RolloutState};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::runs::Reason;
 use crate::http::Http;
@@ -149,16 +150,16 @@ pub type RolloutPage = Page<RolloutView>;
 /// A page of them.
 pub type AttestationPage = Page<AttestationView>;
 
-pub(super) fn router() -> Router<Http> {
-    Router::new()
-        .route("/rollouts", get(list))
-        .route("/rollouts/{version}", get(one))
-        .route("/rollouts/{version}/pause", post(pause))
-        .route("/rollouts/{version}/resume", post(resume))
-        .route("/rollouts/{version}/promote", post(promote))
-        .route("/rollouts/{version}/halt", post(halt))
-        .route("/rollouts/{version}/rollback", post(roll_back))
-        .route("/attestations", get(attestations))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(one))
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+        .routes(routes!(promote))
+        .routes(routes!(halt))
+        .routes(routes!(roll_back))
+        .routes(routes!(attestations))
 }
 
 /// Lists the rollouts, newest first.

@@ -1,9 +1,8 @@
 //! Runs: retrainings, their gate's reports, starting one, and releasing a held candidate by hand.
 
+use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use hearthwatch_fleet::release::by_hand;
 use hearthwatch_learning::training::{TrainingStatus, new_id};
 use hearthwatch_store::run_requests::RunRequestRow;
@@ -11,6 +10,8 @@ use hearthwatch_store::{RequestState, RunRow, RunState, RunTrigger, blocking};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::json_of;
 use super::releases::ReleaseView;
@@ -156,14 +157,14 @@ impl From<TrainingStatus> for TrainingView {
     }
 }
 
-pub(super) fn router() -> Router<Http> {
-    Router::new()
-        .route("/runs", get(list).post(start))
-        .route("/runs/{id}", get(one))
-        .route("/run-requests", get(requests))
-        .route("/run-requests/{id}", get(request))
-        .route("/runs/{id}/promote", post(promote))
-        .route("/training", get(training))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new()
+        .routes(routes!(list, start))
+        .routes(routes!(one))
+        .routes(routes!(requests))
+        .routes(routes!(request))
+        .routes(routes!(promote))
+        .routes(routes!(training))
 }
 
 /// Lists the runs, newest first.

@@ -1,13 +1,14 @@
 //! Tokens: who may call. A token is shown once, when it is made.
 
+use axum::Json;
 use axum::http::StatusCode;
-use axum::routing::{delete, get};
-use axum::{Json, Router};
 use hearthwatch_store::token::{self, NewTokenError};
 use hearthwatch_store::{Role, TokenRow, blocking};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::http::Http;
 use crate::http::audit::audited;
@@ -84,8 +85,8 @@ impl From<NewTokenError> for Problem {
     }
 }
 
-pub(super) fn router() -> Router<Http> {
-    Router::new().route("/tokens", get(list).post(make)).route("/tokens/{name}", delete(revoke))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(list, make)).routes(routes!(revoke))
 }
 
 /// Lists the tokens by name. Needs admin.
