@@ -8,7 +8,7 @@ use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Deprecated, Ref, RefOr, Response, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::http::problem::ProblemBody;
@@ -51,6 +51,9 @@ const UNAVAILABLE: [&str; 7] = [
     "/api/v1/models",
 ];
 
+/// Parameters that are an alias for one release more, by path.
+const FORMER: [(&str, &str); 1] = [("/api/v1/audit", "before")];
+
 fn complete(path: &str, method: &str, operation: &mut Operation) {
     operation.operation_id = Some(operation_id(path, method));
     let mut takes = operation.request_body.is_some();
@@ -60,6 +63,9 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
             && matches!(parameter.parameter_in, ParameterIn::Query)
         {
             present(parameter);
+            if FORMER.contains(&(path, &parameter.name)) {
+                parameter.deprecated = Some(Deprecated::True);
+            }
             if parameter.name == "after"
                 && let (Some(pattern), Some(RefOr::T(Schema::Object(object)))) = (begins(path), &mut parameter.schema)
             {
@@ -83,7 +89,9 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
 fn begins(path: &str) -> Option<&'static str> {
     match path {
         "/api/v1/homes" | "/api/v1/renewals" | "/api/v1/attestations" => Some("^[a-z0-9-]{1,64}$"),
-        "/api/v1/models" | "/api/v1/releases" | "/api/v1/rollouts" | "/api/v1/quarantine" => Some("^[0-9]{1,15}$"),
+        "/api/v1/models" | "/api/v1/releases" | "/api/v1/rollouts" | "/api/v1/quarantine" | "/api/v1/audit" => {
+            Some("^[0-9]{1,15}$")
+        }
         "/api/v1/exclusions" => Some("^-?[0-9]{1,15}/[a-z0-9-]{1,64}$"),
         "/api/v1/releases/{version}/outcomes" => Some("^-?[0-9]{1,15}/[a-z0-9-]{1,64}/-?[0-9]{1,15}$"),
         _ => None,
@@ -198,6 +206,28 @@ pub(crate) async fn serve() -> Json<&'static utoipa::openapi::OpenApi> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_list_is_paged_in_the_same_way() {
+        let document = serde_json::to_value(document()).unwrap();
+        let mut lists = 0;
+        for (path, item) in document["paths"].as_object().unwrap() {
+            let get = &item["get"];
+            let body = &get["responses"]["200"]["content"]["application/json"]["schema"];
+            let schema = body["$ref"].as_str().unwrap_or_default().rsplit('/').next().unwrap_or_default();
+            assert_ne!(body["type"], "array", "{path} has no pages");
+            if schema.ends_with("Page") {
+                lists += 1;
+                let takes = get["parameters"].as_array().unwrap();
+                for name in ["after", "limit"] {
+                    assert!(takes.iter().any(|parameter| parameter["name"] == name), "{path} takes no {name}");
+                }
+                let properties = document["components"]["schemas"][schema]["properties"].as_object().unwrap();
+                assert_eq!(properties.keys().collect::<Vec<_>>(), ["items", "next"], "{path}");
+            }
+        }
+        assert_eq!(lists, 15, "a list that does not end in Page is not looked at");
+    }
 
     #[test]
     fn the_committed_document_is_current() {

@@ -57,9 +57,11 @@ pub trait RunRequestStore {
     /// One request.
     fn run_request(&self, id: &str) -> Result<Option<RunRequestRow>, StoreError>;
     /// Requests, newest first, at most `limit`.
-    fn run_requests(&self, limit: usize) -> Result<Vec<RunRequestRow>, StoreError>;
-    /// The same, only those that come after the request of this id; none if there is no such request.
-    fn run_requests_after(&self, id: &str, limit: usize) -> Result<Vec<RunRequestRow>, StoreError>;
+    fn run_requests(&self, limit: usize) -> Result<Vec<RunRequestRow>, StoreError> {
+        self.run_requests_after(None, limit)
+    }
+    /// The same, only those that come after the request of this id if given; none if there is no such request.
+    fn run_requests_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<RunRequestRow>, StoreError>;
     /// Requests that have not ended, oldest first.
     fn open_run_requests(&self) -> Result<Vec<RunRequestRow>, StoreError>;
 }

@@ -160,7 +160,8 @@ pub struct HomeProgress {
     pub lost: u64,
 }
 
-/// The aggregator's memory.
+/// The aggregator's memory. Lists are read in parts, by the key of the last row that was read and a number of rows (0 for all of
+/// them), so that a row that comes or goes meanwhile neither repeats nor hides another.
 pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     /// The engine's name, for logs and the conformance suite.
     fn engine(&self) -> &'static str;
@@ -175,7 +176,9 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     /// One home.
     fn home(&self, home: &HomeId) -> Result<Option<HomeRow>, StoreError>;
     /// All homes, by name.
-    fn homes(&self) -> Result<Vec<HomeRow>, StoreError>;
+    fn homes(&self) -> Result<Vec<HomeRow>, StoreError> {
+        self.homes_after(None, 0)
+    }
     /// Homes by name, at most `limit`; only those after `after` if given.
     fn homes_after(&self, after: Option<&HomeId>, limit: usize) -> Result<Vec<HomeRow>, StoreError>;
     /// The fleet in numbers.
@@ -211,9 +214,11 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     /// How many there are.
     fn feedback_totals(&self) -> Result<FeedbackTotals, StoreError>;
     /// Quarantined payloads, newest first, at most `limit`.
-    fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError>;
-    /// The same, only those before this id.
-    fn quarantine_before(&self, before: u64, limit: usize) -> Result<Vec<QuarantineRow>, StoreError>;
+    fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
+        self.quarantine_before(None, limit)
+    }
+    /// The same, only those before this id if given.
+    fn quarantine_before(&self, before: Option<u64>, limit: usize) -> Result<Vec<QuarantineRow>, StoreError>;
     /// Lets in or throws away what is chosen and not settled yet, with one line of the audit log, in one step. What is let
     /// in counts as stored now.
     fn settle_quarantine(
@@ -232,9 +237,11 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     /// One snapshot.
     fn snapshot(&self, id: &str) -> Result<Option<SnapshotRow>, StoreError>;
     /// Snapshots, newest first, at most `limit`.
-    fn snapshots(&self, limit: usize) -> Result<Vec<SnapshotRow>, StoreError>;
-    /// The same, only those that come after this one.
-    fn snapshots_after(&self, after: &str, limit: usize) -> Result<Vec<SnapshotRow>, StoreError>;
+    fn snapshots(&self, limit: usize) -> Result<Vec<SnapshotRow>, StoreError> {
+        self.snapshots_after(None, limit)
+    }
+    /// The same, only those that come after the snapshot of this id if given; none if there is no such snapshot.
+    fn snapshots_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<SnapshotRow>, StoreError>;
     /// What the newest snapshot's lineage says of the champion's recall, as JSON.
     fn newest_recall(&self) -> Result<Option<String>, StoreError>;
     /// Writes a run, replacing the row of the same id.
@@ -242,9 +249,11 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     /// One run.
     fn run(&self, id: &str) -> Result<Option<RunRow>, StoreError>;
     /// Runs, newest first, at most `limit`.
-    fn runs(&self, limit: usize) -> Result<Vec<RunRow>, StoreError>;
-    /// The same, only those that come after this one.
-    fn runs_after(&self, after: &str, limit: usize) -> Result<Vec<RunRow>, StoreError>;
+    fn runs(&self, limit: usize) -> Result<Vec<RunRow>, StoreError> {
+        self.runs_after(None, limit)
+    }
+    /// The same, only those that come after the run of this id if given; none if there is no such run.
+    fn runs_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<RunRow>, StoreError>;
     /// Marks a run as promoted whose candidate the gate held back; [`StoreError::Conflict`] if it is neither held nor promoted.
     fn promote_run(&self, id: &str) -> Result<(), StoreError>;
 
@@ -254,7 +263,9 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     /// One model.
     fn model(&self, version: ModelVersion) -> Result<Option<ModelRow>, StoreError>;
     /// All models, newest version first.
-    fn models(&self) -> Result<Vec<ModelRow>, StoreError>;
+    fn models(&self) -> Result<Vec<ModelRow>, StoreError> {
+        self.models_before(None, 0)
+    }
     /// The fleet's current model, if there is one.
     fn champion(&self) -> Result<Option<ModelRow>, StoreError>;
     /// Models, newest version first, at most `limit`; only versions below `before` if given.
@@ -265,7 +276,9 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     /// model was withdrawn meanwhile.
     fn put_release(&self, row: &ReleaseRow) -> Result<(), StoreError>;
     /// Releases, newest first.
-    fn releases(&self) -> Result<Vec<ReleaseRow>, StoreError>;
+    fn releases(&self) -> Result<Vec<ReleaseRow>, StoreError> {
+        self.releases_before(None, 0)
+    }
     /// The same, at most `limit`; only versions below `before` if given.
     fn releases_before(&self, before: Option<ModelVersion>, limit: usize) -> Result<Vec<ReleaseRow>, StoreError>;
     /// The last words of homes on how updates ended, newest first, at most `limit` (0 for all); of one release if `version` is given.
@@ -289,7 +302,9 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     /// The token with this hash.
     fn token_by_hash(&self, hash: &Digest) -> Result<Option<TokenRow>, StoreError>;
     /// All tokens, by name.
-    fn tokens(&self) -> Result<Vec<TokenRow>, StoreError>;
+    fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
+        self.tokens_after(None, 0)
+    }
     /// Tokens by name, at most `limit`; only those after `after` if given.
     fn tokens_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<TokenRow>, StoreError>;
     /// Withdraws a token; [`StoreError::LastAdmin`] if no other admin token would be in force at `at`.

@@ -11,7 +11,7 @@ use super::json_of;
 use crate::http::Http;
 use crate::http::auth::Operator;
 use crate::http::extract::Params;
-use crate::http::paging::{Page, limit};
+use crate::http::paging::{Page, Paging, number};
 use crate::http::problem::Problem;
 use crate::http::words::NUMBER_MAX;
 
@@ -41,7 +41,9 @@ pub struct AuditView {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct AuditQuery {
-    /// Only lines before this position: what the page before called `next`.
+    /// Only items after this one: what the page before called `next`.
+    after: Option<String>,
+    /// The former name of `after`, for one release more.
     #[param(value_type = Option<u64>, maximum = 9_007_199_254_740_991_u64)]
     before: Option<u64>,
     /// Items of the page, 1 to 500; 50 if not given.
@@ -80,13 +82,13 @@ pub(crate) async fn list(
     http: axum::extract::State<Http>,
     Params(query): Params<AuditQuery>,
 ) -> Result<Json<AuditPage>, Problem> {
-    let limit = limit(query.limit)?;
-    if query.before.is_some_and(|before| before > NUMBER_MAX) {
+    let AuditQuery { after, before, limit } = query;
+    if before.is_some_and(|before| before > NUMBER_MAX) {
         return Err(Problem::Invalid(format!("before is at most {NUMBER_MAX}")));
     }
-    let mut rows = blocking(&http.app.store, move |store| store.audit(query.before, limit + 1)).await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|row| row.index.to_string());
-    Ok(Json(Page { items: rows.into_iter().map(AuditView::from).collect(), next }))
+    let mut window = Paging { limit, after }.window(number)?;
+    window.after = window.after.or(before);
+    let (before, needed) = (window.after, window.needed());
+    let rows = blocking(&http.app.store, move |store| store.audit(before, needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.index.to_string(), AuditView::from)))
 }

@@ -11,7 +11,7 @@ use super::json_of;
 use crate::http::Http;
 use crate::http::auth::Viewer;
 use crate::http::extract::{Params, Segment};
-use crate::http::paging::{Page, Paging};
+use crate::http::paging::{Page, Paging, id};
 use crate::http::problem::Problem;
 
 /// An immutable data set. Times are Unix seconds.
@@ -63,13 +63,10 @@ pub(crate) async fn list(
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<DatasetPage>, Problem> {
-    let window = paging.window(|text| Some(text.to_owned()))?;
+    let window = paging.window(id)?;
     let (after, needed) = (window.after.clone(), window.needed());
-    let rows = blocking(&http.app.store, move |store| match after {
-        None => store.snapshots(needed),
-        Some(after) => store.snapshots_after(&after, needed),
-    });
-    Ok(Json(window.cut(rows.await?, |row| row.id.clone(), DatasetView::from)))
+    let rows = blocking(&http.app.store, move |store| store.snapshots_after(after.as_deref(), needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.id.clone(), DatasetView::from)))
 }
 
 /// Shows one data set.

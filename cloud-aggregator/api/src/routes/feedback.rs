@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use crate::http::Http;
 use crate::http::auth::Viewer;
 use crate::http::extract::Params;
-use crate::http::paging::{Page, limit};
+use crate::http::paging::{Page, Window};
 use crate::http::problem::Problem;
 use crate::http::words::{FeedbackKey, Name, OriginWord, VerdictWord};
 
@@ -144,17 +144,11 @@ pub(crate) async fn list(
     http: axum::extract::State<Http>,
     Params(query): Params<FeedbackQuery>,
 ) -> Result<Json<FeedbackPage>, Problem> {
-    let limit = limit(query.limit)?;
-    let filter = FeedbackFilter {
-        home: query.home.as_deref().map(parse_home).transpose()?,
-        after: query.after.as_deref().map(parse_key).transpose()?,
-        limit: limit + 1,
-    };
-    let mut rows = blocking(&http.app.store, move |store| store.feedback(&filter)).await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|row| row.record.key().to_string());
-    Ok(Json(Page { items: rows.into_iter().map(FeedbackView::from).collect(), next }))
+    let home = query.home.as_deref().map(parse_home).transpose()?;
+    let window = Window::new(query.after.as_deref().map(parse_key).transpose()?, query.limit)?;
+    let filter = FeedbackFilter { home, after: window.after.clone(), limit: window.needed() };
+    let rows = blocking(&http.app.store, move |store| store.feedback(&filter)).await?;
+    Ok(Json(window.cut(rows, |row| row.record.key().to_string(), FeedbackView::from)))
 }
 
 /// Counts stored answers.

@@ -87,11 +87,8 @@ pub(crate) async fn list(
 ) -> Result<Json<QuarantinePage>, Problem> {
     let window = paging.window(number)?;
     let (before, needed) = (window.after, window.needed());
-    let rows = blocking(&http.app.store, move |store| match before {
-        None => store.quarantine(needed),
-        Some(before) => store.quarantine_before(before, needed),
-    });
-    Ok(Json(window.cut(rows.await?, |row| row.id.to_string(), QuarantineView::from)))
+    let rows = blocking(&http.app.store, move |store| store.quarantine_before(before, needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.id.to_string(), QuarantineView::from)))
 }
 
 /// All that one home sent and that was refused for one reason, to be settled alike.

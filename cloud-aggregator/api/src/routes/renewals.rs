@@ -55,7 +55,7 @@ pub(super) fn router() -> OpenApiRouter<Http> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(approve)).routes(routes!(deny))
 }
 
-/// Lists homes whose certificate ran out and that wait for a word, longest first.
+/// Lists homes whose certificate ran out and that wait for a word, by name.
 #[utoipa::path(get, path = "/api/v1/renewals", tag = "homes", params(Paging), responses(
     (status = 200, body = RenewalPage),
 ))]

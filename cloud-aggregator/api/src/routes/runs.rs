@@ -19,7 +19,7 @@ use crate::http::Http;
 use crate::http::audit::audited;
 use crate::http::auth::{Operator, Viewer};
 use crate::http::extract::{Body, Params, Segment};
-use crate::http::paging::{Page, Paging};
+use crate::http::paging::{Page, Paging, id};
 use crate::http::problem::Problem;
 use crate::http::words::{PhaseWord, Sentence};
 
@@ -176,13 +176,10 @@ pub(crate) async fn list(
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<RunPage>, Problem> {
-    let window = paging.window(|text| Some(text.to_owned()))?;
+    let window = paging.window(id)?;
     let (after, needed) = (window.after.clone(), window.needed());
-    let rows = blocking(&http.app.store, move |store| match after {
-        None => store.runs(needed),
-        Some(after) => store.runs_after(&after, needed),
-    });
-    Ok(Json(window.cut(rows.await?, |row| row.id.clone(), RunView::from)))
+    let rows = blocking(&http.app.store, move |store| store.runs_after(after.as_deref(), needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.id.clone(), RunView::from)))
 }
 
 /// Shows one run. By the id of a request: the run that it became, or, before there is one, the request as a run without data
@@ -261,13 +258,10 @@ pub(crate) async fn requests(
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<RunRequestPage>, Problem> {
-    let window = paging.window(|text| Some(text.to_owned()))?;
+    let window = paging.window(id)?;
     let (after, needed) = (window.after.clone(), window.needed());
-    let rows = blocking(&http.app.store, move |store| match after {
-        None => store.run_requests(needed),
-        Some(after) => store.run_requests_after(&after, needed),
-    });
-    Ok(Json(window.cut(rows.await?, |row| row.id.clone(), RunRequestView::from)))
+    let rows = blocking(&http.app.store, move |store| store.run_requests_after(after.as_deref(), needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.id.clone(), RunRequestView::from)))
 }
 
 /// Shows one retraining that was asked for: where it is, and the run that it became.

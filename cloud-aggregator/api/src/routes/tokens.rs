@@ -14,7 +14,7 @@ use crate::http::Http;
 use crate::http::audit::audited;
 use crate::http::auth::Admin;
 use crate::http::extract::{Body, Params, Segment, whole_or_none};
-use crate::http::paging::{Page, Paging};
+use crate::http::paging::{Page, Paging, id};
 use crate::http::problem::Problem;
 use crate::http::words::Name;
 
@@ -98,7 +98,7 @@ pub(crate) async fn list(
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<TokenPage>, Problem> {
-    let window = paging.window(|text| Some(text.to_owned()))?;
+    let window = paging.window(id)?;
     let (after, needed) = (window.after.clone(), window.needed());
     let rows = blocking(&http.app.store, move |store| store.tokens_after(after.as_deref(), needed)).await?;
     Ok(Json(window.cut(rows, |row| row.name.clone(), TokenView::from)))
