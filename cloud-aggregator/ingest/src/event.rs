@@ -290,10 +290,10 @@ pub struct OutcomeHeard<'a> {
 
 impl Event for OutcomeHeard<'_> {
     fn emit(&self, metrics: &Metrics) {
-        let (word, reason) = match &self.outcome.result {
-            UpdateResult::Installed => ("installed", ""),
-            UpdateResult::Refused { reason } => ("refused", reason.as_str()),
-            UpdateResult::RolledBack { reason, .. } => ("rolled_back", reason.as_str()),
+        let word: &'static str = (&self.outcome.result).into();
+        let reason = match &self.outcome.result {
+            UpdateResult::Installed => "",
+            UpdateResult::Refused { reason } | UpdateResult::RolledBack { reason, .. } => reason.as_str(),
         };
         count(&metrics.outcomes, word);
         info!(

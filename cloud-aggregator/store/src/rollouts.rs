@@ -3,50 +3,29 @@
 use hearthwatch_protocol::assignment::SignedAssignment;
 use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::{HomeId, ModelVersion};
-use serde::{Deserialize, Serialize};
 
 use super::{Actor, StoreError};
+use crate::rows::words;
 
-/// Where a rollout is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RolloutState {
-    /// Waves go out as the plan says.
-    Running,
-    /// A person stopped it for a while.
-    Paused,
-    /// The gate or a person stopped it for good; homes that have the release keep it.
-    Halted,
-    /// The homes that had the release were ordered back.
-    RolledBack,
-    /// Every home was assigned.
-    Complete,
-    /// A later release took its place.
-    Superseded,
+words! {
+    /// Where a rollout is.
+    RolloutState {
+        /// Waves go out as the plan says.
+        Running,
+        /// A person stopped it for a while.
+        Paused,
+        /// The gate or a person stopped it for good; homes that have the release keep it.
+        Halted,
+        /// The homes that had the release were ordered back.
+        RolledBack,
+        /// Every home was assigned.
+        Complete,
+        /// A later release took its place.
+        Superseded,
+    }
 }
 
 impl RolloutState {
-    const WORDS: [(Self, &'static str); 6] = [
-        (Self::Running, "running"),
-        (Self::Paused, "paused"),
-        (Self::Halted, "halted"),
-        (Self::RolledBack, "rolled_back"),
-        (Self::Complete, "complete"),
-        (Self::Superseded, "superseded"),
-    ];
-
-    /// The word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        Self::WORDS.iter().find(|(state, _)| *state == self).map_or("running", |(_, word)| word)
-    }
-
-    /// The state that `word` stands for.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::WORDS.iter().find(|(_, known)| *known == word).map(|(state, _)| *state)
-    }
-
     /// Whether nothing more will come of it.
     #[must_use]
     pub fn over(self) -> bool {

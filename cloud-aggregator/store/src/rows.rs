@@ -5,7 +5,6 @@ use hearthwatch_protocol::messages::{
     FeedbackRecord, RefusalReason, UpdateOutcome, UpdateResult, UpdateStage, Verdict,
 };
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
-use serde::{Deserialize, Serialize};
 
 use super::Actor;
 
@@ -14,29 +13,32 @@ pub type Digest = [u8; 32];
 
 /// Makes an enum whose variants have one word each, their own name in snake case: in tables, metrics, JSON.
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident),+ $(,)? }) => {
+        $(#[$meta])*
         #[derive(
-            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+            strum::EnumString, strum::IntoStaticStr, strum::VariantArray, utoipa::ToSchema,
         )]
         #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$variant_doc])* $variant),+ }
+        #[strum(serialize_all = "snake_case")]
+        pub enum $name { $($(#[$variant_meta])* $variant),+ }
 
         impl $name {
             /// The word for it.
             #[must_use]
             pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
+                self.into()
             }
 
-            /// The variant that `word` stands for.
+            /// The variant that `word` stands for; none for any other text.
             #[must_use]
             pub fn parse(word: &str) -> Option<Self> {
-                match word { $($word => Some(Self::$variant),)+ _ => None }
+                word.parse().ok()
             }
         }
     };
 }
+pub(crate) use words;
 
 /// A home, as far as the aggregator knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,9 +235,9 @@ words! {
     /// What an operator makes of something in quarantine.
     QuarantineEnd {
         /// Let in: stored as if it had been admitted.
-        Lifted = "lifted",
+        Lifted,
         /// Thrown away: its payload is gone.
-        Discarded = "discarded",
+        Discarded,
     }
 }
 
@@ -308,11 +310,11 @@ words! {
     /// What made a run start.
     RunTrigger {
         /// Enough new answers.
-        Count = "count",
+        Count,
         /// The time had come.
-        Schedule = "schedule",
+        Schedule,
         /// A person asked.
-        Hand = "hand",
+        Hand,
     }
 }
 
@@ -320,13 +322,13 @@ words! {
     /// Where a run is.
     RunState {
         /// It trains or is being judged.
-        Running = "running",
+        Running,
         /// The gate let its candidate through; the release is on its way or waits for a person.
-        Promoted = "promoted",
+        Promoted,
         /// The gate held its candidate back; the report says why.
-        Held = "held",
+        Held,
         /// It broke; the row says how.
-        Failed = "failed",
+        Failed,
     }
 }
 
@@ -334,15 +336,15 @@ words! {
     /// Where a request for a run is.
     RequestState {
         /// It waits for the trainer.
-        Queued = "queued",
+        Queued,
         /// The trainer is at it.
-        Running = "running",
+        Running,
         /// It became a run that ended, with whatever verdict.
-        Done = "done",
+        Done,
         /// It came to nothing; the row says why.
-        Failed = "failed",
+        Failed,
         /// The process ended again and again while it ran.
-        Interrupted = "interrupted",
+        Interrupted,
     }
 }
 
@@ -377,15 +379,15 @@ words! {
     /// What became of a model.
     ModelState {
         /// Made by the gate's consent, not yet out.
-        Approved = "approved",
+        Approved,
         /// Let through by the gate; the signer waits for a second person's word on it.
-        AwaitingSignature = "awaiting_signature",
+        AwaitingSignature,
         /// The fleet's current model.
-        Champion = "champion",
+        Champion,
         /// Was champion once.
-        Retired = "retired",
+        Retired,
         /// Withdrawn by a person.
-        Withdrawn = "withdrawn",
+        Withdrawn,
     }
 }
 
@@ -447,12 +449,6 @@ pub struct OutcomeRow {
 }
 
 impl OutcomeRow {
-    /// The word for the stage, as on the wire.
-    #[must_use]
-    pub fn stage_word(&self) -> Option<&'static str> {
-        self.stage.map(stage_word)
-    }
-
     /// Whether it says how good the release is, or only how the way to it was.
     #[must_use]
     pub fn weighs_on_release(&self) -> bool {
@@ -461,26 +457,15 @@ impl OutcomeRow {
     }
 }
 
-/// The word for a stage, as on the wire.
-pub(crate) fn stage_word(stage: UpdateStage) -> &'static str {
-    match stage {
-        UpdateStage::Fetch => "fetch",
-        UpdateStage::Verify => "verify",
-        UpdateStage::Install => "install",
-        UpdateStage::Run => "run",
-        UpdateStage::Other => "other",
-    }
-}
-
 words! {
     /// What the bearer of a token may do. Each role may do what the ones before it may.
     Role {
         /// Look.
-        Viewer = "viewer",
+        Viewer,
         /// Look, start, promote, roll back.
-        Operator = "operator",
+        Operator,
         /// All of it, tokens and homes included.
-        Admin = "admin",
+        Admin,
     }
 }
 
@@ -556,23 +541,39 @@ impl AuditEntry {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::str::FromStr;
 
-    fn written<T: Serialize>(words: &[T]) -> Vec<String> {
-        words.iter().map(|word| serde_json::to_value(word).unwrap().as_str().unwrap().to_owned()).collect()
+    use serde::Serialize;
+    use strum::VariantArray;
+
+    use super::*;
+    use crate::rollouts::RolloutState;
+
+    /// Each variant has the same word in tables and in JSON, and is read back from it. Returns the words.
+    fn words_of<T>() -> Vec<&'static str>
+    where
+        T: VariantArray + Serialize + Copy + Into<&'static str> + FromStr + PartialEq,
+    {
+        let agrees = |variant: &T| {
+            let word: &'static str = (*variant).into();
+            assert_eq!(serde_json::to_value(variant).unwrap(), word);
+            assert!(word.parse().is_ok_and(|read: T| read == *variant), "{word}");
+            word
+        };
+        T::VARIANTS.iter().map(agrees).collect()
     }
 
     #[test]
     fn a_word_is_the_same_in_tables_and_in_json() {
-        let triggers = [RunTrigger::Count, RunTrigger::Schedule, RunTrigger::Hand];
-        assert_eq!(written(&triggers), triggers.map(RunTrigger::as_str));
-        let runs = [RunState::Running, RunState::Promoted, RunState::Held, RunState::Failed];
-        assert_eq!(written(&runs), runs.map(RunState::as_str));
-        let models = [ModelState::Approved, ModelState::AwaitingSignature, ModelState::Champion, ModelState::Withdrawn];
-        assert_eq!(written(&models), models.map(ModelState::as_str));
-        let requests = [RequestState::Queued, RequestState::Running, RequestState::Done, RequestState::Interrupted];
-        assert_eq!(written(&requests), requests.map(RequestState::as_str));
-        assert_eq!(written(&[QuarantineEnd::Lifted, QuarantineEnd::Discarded]), ["lifted", "discarded"]);
-        assert_eq!(written(&[Role::Viewer, Role::Operator, Role::Admin]), ["viewer", "operator", "admin"]);
+        assert_eq!(words_of::<RunTrigger>(), ["count", "schedule", "hand"]);
+        assert_eq!(words_of::<RunState>(), ["running", "promoted", "held", "failed"]);
+        let models = ["approved", "awaiting_signature", "champion", "retired", "withdrawn"];
+        assert_eq!(words_of::<ModelState>(), models);
+        assert_eq!(words_of::<RequestState>(), ["queued", "running", "done", "failed", "interrupted"]);
+        assert_eq!(words_of::<QuarantineEnd>(), ["lifted", "discarded"]);
+        assert_eq!(words_of::<Role>(), ["viewer", "operator", "admin"]);
+        let rollouts = ["running", "paused", "halted", "rolled_back", "complete", "superseded"];
+        assert_eq!(words_of::<RolloutState>(), rollouts);
+        assert_eq!((Role::parse("Admin"), Role::parse("")), (None, None));
     }
 }

@@ -1,7 +1,7 @@
 //! Feedback: the stored answers, without their windows. What a home's sensors said is for training, not for looking at.
 
 use axum::Json;
-use hearthwatch_protocol::messages::{Origin, Verdict};
+use hearthwatch_protocol::messages::Verdict;
 use hearthwatch_protocol::{HomeId, RecordKey, Sequence};
 use hearthwatch_store::{FeedbackFilter, FeedbackRow, FeedbackTotals, blocking};
 use serde::{Deserialize, Serialize};
@@ -31,10 +31,9 @@ pub struct FeedbackView {
     pub model_version: u64,
     /// What the resident said.
     #[schema(value_type = VerdictWord)]
-    pub verdict: String,
+    pub verdict: Verdict,
     /// What was answered.
-    #[schema(value_type = OriginWord)]
-    pub origin: String,
+    pub origin: OriginWord,
     /// The raw score.
     pub score: f32,
     /// The threshold it was held against.
@@ -78,33 +77,20 @@ pub struct FeedbackQuery {
     limit: Option<usize>,
 }
 
-fn word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Confirmed => "confirmed",
-        Verdict::Dismissed => "dismissed",
-        Verdict::Expected => "expected",
-    }
-}
-
 /// A page of them.
 pub type FeedbackPage = Page<FeedbackView>;
 
 impl From<FeedbackRow> for FeedbackView {
     fn from(row: FeedbackRow) -> Self {
         let record = row.record;
-        let origin = match record.origin {
-            Origin::Alarm => "alarm",
-            Origin::Probe { .. } => "probe",
-            Origin::Miss => "miss",
-        };
         Self {
             home: record.home.to_string(),
             sequence: record.sequence.0,
             alarm: record.alarm.to_string(),
             device_class: record.device_class,
             model_version: record.model_version.0,
-            verdict: word(record.verdict).to_owned(),
-            origin: origin.to_owned(),
+            verdict: record.verdict,
+            origin: record.origin.into(),
             score: record.score,
             threshold: record.threshold,
             raised_at: record.raised_at,

@@ -24,7 +24,7 @@ pub struct QuarantineView {
     pub id: u64,
     /// Why, one word.
     #[schema(value_type = RefusalWord)]
-    pub reason: String,
+    pub reason: RefusalReason,
     /// Why, one line.
     pub detail: String,
     /// The topic it came on, shortened.
@@ -56,7 +56,7 @@ impl From<QuarantineRow> for QuarantineView {
     fn from(row: QuarantineRow) -> Self {
         Self {
             id: row.id,
-            reason: row.reason.as_str().to_owned(),
+            reason: row.reason,
             detail: row.detail,
             topic: row.topic,
             home: row.home.map(String::from),
@@ -156,8 +156,9 @@ pub(crate) async fn settle(
     http: axum::extract::State<Http>,
     Body(asked): Body<SettlementAsked>,
 ) -> Result<Json<SettledView>, Problem> {
-    let word = serde_json::Value::String(asked.refused_for.clone());
-    let refused_for: RefusalReason = serde_json::from_value(word)
+    let refused_for = asked
+        .refused_for
+        .parse()
         .map_err(|_| Problem::Invalid(format!("{:?} is no reason to refuse", asked.refused_for)))?;
     let reason = Reason { reason: asked.reason }.checked()?;
     carry_out(&http, caller, QuarantineChoice::HomeReason(asked.home, refused_for), asked.end, reason).await

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use hearthwatch_fleet::release::rollback;
-use hearthwatch_protocol::messages::UpdateResult;
+use hearthwatch_protocol::messages::{UpdateResult, UpdateStage};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_store::{OutcomeKey, OutcomeRow, ReleaseRow, blocking};
 use serde::{Deserialize, Serialize};
@@ -48,12 +48,11 @@ pub struct OutcomeView {
     pub model_version: u64,
     /// `fetch`, `verify`, `install` or `run`: where it stood when it ended; none in the words of agents that name no stage.
     #[schema(value_type = Option<StageWord>)]
-    pub stage: Option<String>,
+    pub stage: Option<UpdateStage>,
     /// Whether it says how good the release is: a refusal at `fetch` or `verify` is about a mirror, a line or a clock.
     pub weighs: bool,
     /// How it ended.
-    #[schema(value_type = OutcomeWord)]
-    pub result: String,
+    pub result: OutcomeWord,
     /// Why, where it was not installed.
     pub reason: Option<String>,
     /// What is in charge again, after a roll back.
@@ -93,18 +92,18 @@ impl From<ReleaseRow> for ReleaseView {
 
 impl From<OutcomeRow> for OutcomeView {
     fn from(row: OutcomeRow) -> Self {
-        let (weighs, stage) = (row.weighs_on_release(), row.stage_word());
+        let weighs = row.weighs_on_release();
         let (result, reason, back_to) = match row.result {
-            UpdateResult::Installed => ("installed", None, None),
-            UpdateResult::Refused { reason } => ("refused", Some(reason), None),
-            UpdateResult::RolledBack { reason, to } => ("rolled_back", Some(reason), Some(to.0)),
+            UpdateResult::Installed => (OutcomeWord::Installed, None, None),
+            UpdateResult::Refused { reason } => (OutcomeWord::Refused, Some(reason), None),
+            UpdateResult::RolledBack { reason, to } => (OutcomeWord::RolledBack, Some(reason), Some(to.0)),
         };
         Self {
             home: row.home.to_string(),
             model_version: row.model_version.0,
-            stage: stage.map(str::to_owned),
+            stage: row.stage,
             weighs,
-            result: result.to_owned(),
+            result,
             reason,
             back_to,
             at: row.at,

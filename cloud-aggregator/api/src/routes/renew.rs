@@ -38,8 +38,7 @@ pub struct RenewalAsked {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct RenewalGiven {
     /// `given`, or `waits` when the last certificate ran out and an operator has to say yes.
-    #[schema(value_type = RenewalWord)]
-    pub state: String,
+    pub state: RenewalWord,
     /// The next certificate, PEM.
     pub certificate: Option<String>,
 }
@@ -74,12 +73,12 @@ pub(crate) async fn renew(
     match renewed {
         Ok(Renewed::Given { certificate }) => {
             record(&http, &Actor::System, "home.renew", home.as_str(), &json!({})).await?;
-            let given = RenewalGiven { state: "given".to_owned(), certificate: Some(certificate) };
+            let given = RenewalGiven { state: RenewalWord::Given, certificate: Some(certificate) };
             Ok((StatusCode::CREATED, Json(given)).into_response())
         }
         Ok(Renewed::Waits) => {
             tracing::warn!(home = %home, "a home whose certificate ran out waits for a word: GET /api/v1/renewals");
-            let waits = RenewalGiven { state: "waits".to_owned(), certificate: None };
+            let waits = RenewalGiven { state: RenewalWord::Waits, certificate: None };
             Ok((StatusCode::ACCEPTED, Json(waits)).into_response())
         }
         Err(error) => {

@@ -4,6 +4,7 @@ use axum::Json;
 use hearthwatch_fleet::rollout::Director;
 use hearthwatch_fleet::rollout::by_hand::{self, Asked, ByHandError, Wish};
 use hearthwatch_fleet::rollout::execute::Watched;
+use hearthwatch_fleet::rollout::gate::{Finding, Test};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_store::blocking;
 use hearthwatch_store::rollouts::{RolloutRow, RolloutState};
@@ -86,7 +87,7 @@ pub struct RolloutDetail {
 pub struct TestView {
     /// Which.
     #[schema(value_type = TestWord)]
-    pub test: String,
+    pub test: Test,
     /// Its e-value, as a power of ten.
     pub log10_e: f64,
     /// From where on it stops the rollout.
@@ -103,8 +104,7 @@ pub struct AttestationView {
     /// What it is proven to run.
     pub runs: Option<u64>,
     /// What is proven.
-    #[schema(value_type = AttestationWord)]
-    pub state: String,
+    pub state: AttestationWord,
 }
 
 impl From<RolloutRow> for RolloutView {
@@ -126,11 +126,7 @@ impl From<RolloutRow> for RolloutView {
 
 impl From<Watched> for RolloutDetail {
     fn from(watched: Watched) -> Self {
-        let test = |finding: &hearthwatch_fleet::rollout::gate::Finding| TestView {
-            test: finding.test.as_str().to_owned(),
-            log10_e: finding.log10_e,
-            limit: finding.limit,
-        };
+        let test = |finding: &Finding| TestView { test: finding.test, log10_e: finding.log10_e, limit: finding.limit };
         Self {
             assigned: watched.assigned,
             reported: watched.reported,
@@ -209,7 +205,7 @@ pub(crate) async fn attestations(
             home: home.to_string(),
             ordered: ordered.map(|version| version.0),
             runs: attestation.runs().map(|version| version.0),
-            state: attestation.as_str().to_owned(),
+            state: (&attestation).into(),
         },
     )))
 }

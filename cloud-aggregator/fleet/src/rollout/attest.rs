@@ -4,9 +4,11 @@ use hearthwatch_protocol::manifest::Manifest;
 use hearthwatch_protocol::seal::PublicKey;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_store::rollouts::{AssignmentRow, ManifestRow};
+use strum::IntoStaticStr;
 
 /// What is proven about one home.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Attestation {
     /// It never said what it runs.
     Silent,
@@ -33,13 +35,7 @@ impl Attestation {
     /// One word.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Silent => "silent",
-            Self::Unproven(_) => "unproven",
-            Self::Behind { .. } => "behind",
-            Self::Differs { .. } => "differs",
-            Self::Attested { .. } => "attested",
-        }
+        self.into()
     }
 
     /// What is proven to run there.

@@ -8,17 +8,22 @@ use hearthwatch_store::{Actor, Change, Note, Store, StoreError};
 use super::Director;
 
 /// What may be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 pub enum Wish {
     /// Stop the clock: no further home gets the release until it goes on.
+    #[strum(serialize = "paused")]
     Pause,
     /// Go on.
+    #[strum(serialize = "resumed")]
     Resume,
     /// Open every wave now.
+    #[strum(serialize = "promoted")]
     Promote,
     /// Stop for good; homes that have the release keep it.
+    #[strum(serialize = "halted")]
     Halt,
     /// Stop for good, and order the homes that have the release back to the one before.
+    #[strum(serialize = "rolled back")]
     RollBack,
 }
 
@@ -50,13 +55,7 @@ impl Wish {
     /// What it makes of a rollout.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pause => "paused",
-            Self::Resume => "resumed",
-            Self::Promote => "promoted",
-            Self::Halt => "halted",
-            Self::RollBack => "rolled back",
-        }
+        self.into()
     }
 }
 

@@ -12,6 +12,9 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
+
 use super::policy::Policy;
 
 /// Tests that share the error.
@@ -92,7 +95,9 @@ pub struct Canaries {
 }
 
 /// The five questions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr, VariantNames)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Test {
     /// Do installations fail?
     Installation,
@@ -110,13 +115,7 @@ impl Test {
     /// One word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Installation => "installation",
-            Self::Dismissals => "dismissals",
-            Self::Confirmations => "confirmations",
-            Self::Canaries => "canaries",
-            Self::Disagreement => "disagreement",
-        }
+        self.into()
     }
 }
 
