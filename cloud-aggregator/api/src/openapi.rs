@@ -198,7 +198,7 @@ pub fn document() -> &'static utoipa::openapi::OpenApi {
     &DOCUMENT
 }
 
-/// Serves it.
+/// `GET /api/openapi.json`; open to all.
 pub(crate) async fn serve() -> Json<&'static utoipa::openapi::OpenApi> {
     Json(document())
 }

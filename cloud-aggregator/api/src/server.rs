@@ -50,7 +50,7 @@ pub enum ServerError {
     /// Not on this address.
     #[error("cannot listen on {address}")]
     Listen {
-        /// Which.
+        /// As configured in `[http] listen`.
         address: SocketAddr,
         /// What the system said.
         #[source]

@@ -46,9 +46,9 @@ pub fn ahead_max(records_per_day: u64) -> u64 {
 /// A payload that was read, but not yet judged.
 #[derive(Debug)]
 pub struct Parcel {
-    /// The payload.
+    /// As it travelled, byte for byte.
     pub payload: Bytes,
-    /// Its SHA-256.
+    /// SHA-256 of the payload: what came before is known by it.
     pub digest: Digest,
     /// The home that the topic belongs to, if it is an upward topic of ours.
     pub home: Option<HomeId>,
@@ -96,14 +96,14 @@ pub struct Known<'a> {
     pub now: i64,
 }
 
-/// The decision.
+/// What [`judge`] decided of a parcel.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Admission {
-    /// Comes in.
+    /// It comes in, to be stored.
     Admit(Admitted),
     /// Was handled before, with the same bytes: nothing to store, but the home wants to hear that it is.
     Duplicate {
-        /// Which record.
+        /// The home and the number that were handled before.
         key: RecordKey,
         /// Why it was refused then, if it was.
         refused: Option<RefusalReason>,
@@ -117,14 +117,14 @@ pub enum Admission {
     },
     /// Neither comes in nor stays out: what it rests on may be on its way. The home sends it again.
     Await {
-        /// Which record.
+        /// The home and the number that are to come again.
         key: RecordKey,
     },
-    /// Stays out.
+    /// It stays out, and goes into quarantine.
     Refuse {
         /// The word for it.
         reason: RefusalReason,
-        /// One line more.
+        /// What broke the rule, as one line for the operator.
         detail: String,
         /// Whether a receipt must cover the key: false for strangers, who are told nothing, and for keys that are
         /// covered already.
@@ -132,14 +132,14 @@ pub enum Admission {
     },
 }
 
-/// What comes in.
+/// What comes in, by kind, as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Admitted {
-    /// An answer.
+    /// An answer, announced or not.
     Feedback(Box<FeedbackRow>),
     /// An alarm that nobody has answered yet.
     Announcement(AnnouncedRow),
-    /// A self-description.
+    /// What an agent says of itself; the last word of a home counts.
     Status(HomeId, AgentStatus),
     /// The end of an update.
     Outcome(HomeId, UpdateOutcome),

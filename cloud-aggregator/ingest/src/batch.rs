@@ -36,7 +36,7 @@ pub struct BatchReport {
     pub receipts: Vec<(HomeId, Receipt)>,
     /// What each home is to be told of what it took back.
     pub withdrawn: Vec<(HomeId, WithdrawalReceipt)>,
-    /// Answers stored.
+    /// Answers that were stored, those that came before left out.
     pub stored: u64,
 }
 
@@ -107,7 +107,7 @@ impl BatchTaker {
         self.quota
     }
 
-    /// Where it stores.
+    /// The store that it writes to, for those who read.
     #[must_use]
     pub fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store)

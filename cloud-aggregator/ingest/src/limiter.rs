@@ -177,7 +177,7 @@ impl Account {
     }
 }
 
-/// The decision.
+/// Whether a message may come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It may come in.

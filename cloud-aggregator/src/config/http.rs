@@ -11,7 +11,7 @@ pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4
 
 const FILES: &str = "`hearthwatch-provision init` makes cloud/http.crt and cloud/http.key; give both or neither";
 
-/// What `trusted_proxies` holds.
+/// The remedy for an entry of `trusted_proxies` that is neither.
 const PROXIES: &str = "addresses or networks of your own proxies, e.g. [\"127.0.0.1\", \"10.0.0.0/8\"]";
 
 pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> HttpConfig {

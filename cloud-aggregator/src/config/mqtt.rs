@@ -13,7 +13,7 @@ pub const PORT_DEFAULT: u16 = 8883;
 pub struct MqttConfig {
     /// The broker's name; must be in its certificate.
     pub host: String,
-    /// Its port.
+    /// The broker's TCP port; 8883 unless configured.
     pub port: u16,
     /// Files of the mutual TLS; without them the connection is in the clear and unnamed (tests on loopback only).
     pub tls: Option<MqttTls>,
@@ -28,9 +28,9 @@ pub struct MqttConfig {
 pub struct MqttTls {
     /// The certificate authority of the fleet.
     pub ca_file: PathBuf,
-    /// Our certificate.
+    /// The aggregator's certificate chain, PEM; its common name is the client id.
     pub cert_file: PathBuf,
-    /// Our key.
+    /// The certificate's private key, PEM; a file for its owner alone.
     pub key_file: PathBuf,
 }
 

@@ -10,7 +10,7 @@ use hearthwatch_fleet::rollout::Policy;
 pub struct RolloutConfig {
     /// The director's key (PKCS#8), as made by `hearthwatch-provision init`.
     pub director_key: PathBuf,
-    /// The rules.
+    /// Waves and tests: one of the named ones, or a file.
     pub policy: Policy,
 }
 

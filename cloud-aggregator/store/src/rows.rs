@@ -8,7 +8,7 @@ use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 
 use super::Actor;
 
-/// SHA-256.
+/// A SHA-256 hash, as bytes.
 pub type Digest = [u8; 32];
 
 /// Makes an enum whose variants have one word each, their own name in snake case: in tables, metrics, JSON.
@@ -43,7 +43,7 @@ pub(crate) use words;
 /// A home, as far as the aggregator knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HomeRow {
-    /// Its pseudonym.
+    /// The name in its certificate.
     pub home: HomeId,
     /// When it was let in.
     pub enrolled_at: i64,
@@ -55,9 +55,9 @@ pub struct HomeRow {
     pub gap_since: Option<i64>,
     /// When it announced an alarm for the first time.
     pub announces_since: Option<i64>,
-    /// Answers stored.
+    /// Stored answers, those that it took back left out.
     pub records: u64,
-    /// Its last self-description.
+    /// What its agent last said of itself; none before it did.
     pub status: Option<StatusRow>,
     /// Counts up when somebody shuts it out or lets it in again.
     pub row_version: u64,
@@ -72,7 +72,7 @@ pub struct StatusRow {
     pub agent_version: String,
     /// The model in charge there.
     pub model_version: ModelVersion,
-    /// Watched entities.
+    /// Entities that it watches.
     pub entities: u32,
     /// Records that wait for a receipt.
     pub outbox: u32,
@@ -80,7 +80,7 @@ pub struct StatusRow {
     pub heard_at: i64,
 }
 
-/// A stored answer.
+/// A stored answer. Its key is the home and the record's sequence.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeedbackRow {
     /// What the home said.
@@ -100,9 +100,9 @@ pub struct FeedbackRow {
 /// What a home said of an alarm before anybody answered it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnnouncedRow {
-    /// Whose.
+    /// The home that announced it.
     pub home: HomeId,
-    /// Its number.
+    /// Its number in the home's outbox; answers and announcements count together.
     pub sequence: Sequence,
     /// Which alarm or question.
     pub alarm: AlarmId,
@@ -122,9 +122,9 @@ pub const ANSWERED_KEPT_SECONDS: i64 = 40 * 86_400;
 /// The last stored answer to an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnsweredRow {
-    /// Its number.
+    /// Number of that answer in the home's outbox.
     pub sequence: Sequence,
-    /// What it said.
+    /// What the resident said in it.
     pub verdict: Verdict,
     /// When it was given.
     pub answered_at: i64,
@@ -135,18 +135,18 @@ pub struct AnsweredRow {
 /// What was stored of a home within some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Received {
-    /// Answers.
+    /// Stored answers.
     pub answers: u64,
-    /// Of these, unannounced.
+    /// Of these: admitted without an announcement, as some of the day's few.
     pub unannounced: u64,
-    /// Announcements.
+    /// Stored announcements; they have a quota of their own.
     pub announcements: u64,
 }
 
 /// How much feedback there is, without the windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FeedbackTotals {
-    /// Stored records.
+    /// Stored answers, of all homes and verdicts.
     pub records: u64,
     /// Of these, answered *confirmed*.
     pub confirmed: u64,
@@ -172,11 +172,11 @@ pub struct FleetTotals {
 /// How a release ended on the homes, in numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OutcomeTotals {
-    /// Ends *installed*.
+    /// Homes whose last word is *installed*.
     pub installed: u64,
-    /// Ends *refused*.
+    /// Homes on which it never took charge.
     pub refused: u64,
-    /// Ends *rolled back*.
+    /// Homes on which it took charge and gave way.
     pub rolled_back: u64,
     /// Homes that told of nothing but the way to the release: a mirror, its metadata.
     pub undelivered: u64,
@@ -187,7 +187,7 @@ pub struct OutcomeTotals {
 pub struct OutcomeKey {
     /// When it was heard.
     pub received_at: i64,
-    /// Where.
+    /// The home that told it.
     pub home: HomeId,
     /// When it was, by the home's clock.
     pub at: i64,
@@ -196,7 +196,7 @@ pub struct OutcomeKey {
 /// Which stored answers to list, in order of (home, sequence).
 #[derive(Debug, Clone, Default)]
 pub struct FeedbackFilter {
-    /// Only this home's.
+    /// Only answers of this home; of all homes if none.
     pub home: Option<HomeId>,
     /// Only those after this key.
     pub after: Option<RecordKey>,
@@ -221,13 +221,13 @@ pub struct QuarantineRow {
     pub sequence: Option<Sequence>,
     /// The payload's first bytes.
     pub prefix: Vec<u8>,
-    /// The payload's length.
+    /// The whole payload's length in bytes.
     pub length: u64,
     /// The whole payload, where it may be let in after all.
     pub payload: Option<Bytes>,
     /// What an operator made of it; none yet.
     pub settled: Option<Settlement>,
-    /// When it came.
+    /// When it came, Unix seconds.
     pub at: i64,
 }
 
@@ -244,18 +244,18 @@ words! {
 /// Who settled something in quarantine, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
-    /// How.
+    /// Whether it was let in or thrown away.
     pub end: QuarantineEnd,
     /// An [`Actor`]: a token, or the home itself where it took its answer back.
     pub by: String,
-    /// When.
+    /// When it was settled, Unix seconds.
     pub at: i64,
 }
 
 /// Which of the quarantine is meant; settled rows never are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QuarantineChoice {
-    /// One.
+    /// The row of this id.
     Row(u64),
     /// All of one home for one reason.
     HomeReason(HomeId, RefusalReason),
@@ -275,15 +275,15 @@ pub struct Settled {
 /// Answers that a home took back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WithdrawalRow {
-    /// Whose.
+    /// The home that took them back.
     pub home: HomeId,
     /// The home's own number of it.
     pub id: u64,
     /// When the resident asked, by the home's clock.
     pub asked_at: i64,
-    /// Answers that were stored and are deleted.
+    /// Answers and announcements that were stored and are deleted.
     pub removed: u64,
-    /// When they were.
+    /// When they were deleted, Unix seconds.
     pub at: i64,
 }
 
@@ -294,9 +294,9 @@ pub struct SnapshotRow {
     pub id: String,
     /// When it was first taken.
     pub created_at: i64,
-    /// Rows in it.
+    /// Examples in it, one for each answer.
     pub rows: u64,
-    /// Homes in it.
+    /// Homes with at least one example in it.
     pub homes: u64,
     /// Stored records that were looked at, the newest of them included.
     pub watermark: u64,
@@ -309,11 +309,11 @@ pub struct SnapshotRow {
 words! {
     /// What made a run start.
     RunTrigger {
-        /// Enough new answers.
+        /// As many new answers as `trigger_count` asks for.
         Count,
         /// The time had come.
         Schedule,
-        /// A person asked.
+        /// An operator asked, by the API.
         Hand,
     }
 }
@@ -348,7 +348,7 @@ words! {
     }
 }
 
-/// One retraining.
+/// One retraining, from its data set to the gate's verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRow {
     /// Hex hash of snapshot, champion and configuration: the same work has the same id.
@@ -361,11 +361,11 @@ pub struct RunRow {
     pub config: String,
     /// The model that its candidate had to beat besides the baseline detector.
     pub champion: Option<ModelVersion>,
-    /// Where it is.
+    /// Whether it works, or how it ended.
     pub state: RunState,
-    /// When it started.
+    /// When it started; of a run that was taken up again, the last time.
     pub started_at: i64,
-    /// When it ended.
+    /// When it ended; none while it works.
     pub ended_at: Option<i64>,
     /// Hex SHA-256 of the challenger's artifact, once there is one.
     pub challenger: Option<String>,
@@ -384,7 +384,7 @@ words! {
         AwaitingSignature,
         /// The fleet's current model.
         Champion,
-        /// Was champion once.
+        /// Was champion until a later release.
         Retired,
         /// Withdrawn by a person.
         Withdrawn,
@@ -394,7 +394,7 @@ words! {
 /// A model that has a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelRow {
-    /// Its version.
+    /// Counts up from 1, given by the store.
     pub version: ModelVersion,
     /// Hex SHA-256 of the artifact.
     pub sha256: String,
@@ -415,7 +415,7 @@ pub struct ModelRow {
 /// A model let out to the fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseRow {
-    /// Which model.
+    /// Version of the model; a model is let out once.
     pub model_version: ModelVersion,
     /// Flat TUF target name.
     pub target: String,
@@ -434,13 +434,13 @@ pub struct ReleaseRow {
 /// How an update ended on one home.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutcomeRow {
-    /// Where.
+    /// The home that told it.
     pub home: HomeId,
-    /// Which model.
+    /// Version that the update led to, or was to lead to.
     pub model_version: ModelVersion,
     /// Where it stood when it ended; none in the words of agents that name no stage.
     pub stage: Option<UpdateStage>,
-    /// How it ended.
+    /// Whether the model is in charge there, never was, or was and gave way.
     pub result: UpdateResult,
     /// When, by the home's clock.
     pub at: i64,
@@ -476,7 +476,7 @@ pub struct TokenRow {
     pub name: String,
     /// SHA-256 of the secret.
     pub hash: Digest,
-    /// What it allows.
+    /// What its bearer may do.
     pub role: Role,
     /// When it was made.
     pub created_at: i64,
@@ -491,15 +491,15 @@ pub struct TokenRow {
 pub struct AuditRow {
     /// Position, counted from 1.
     pub index: u64,
-    /// When.
+    /// When it was written, Unix seconds.
     pub at: i64,
-    /// Who.
+    /// Who did it, or tried to.
     pub actor: Actor,
     /// What was done, e.g. `home.revoke`.
     pub action: String,
     /// What it was done to.
     pub subject: String,
-    /// More, as JSON.
+    /// A JSON object whose fields depend on the action.
     pub detail: String,
     /// Hash of the line before; zeros for the first.
     pub previous: Digest,
@@ -510,15 +510,15 @@ pub struct AuditRow {
 /// A line yet to be written to the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// When.
+    /// When it is written, Unix seconds.
     pub at: i64,
-    /// Who.
+    /// Who did it, or tried to.
     pub actor: Actor,
-    /// What was done.
+    /// What was done, `NOUN.VERB`; what was tried and refused ends in `.refused`.
     pub action: String,
     /// What it was done to.
     pub subject: String,
-    /// More, as JSON.
+    /// A JSON object whose fields depend on the action.
     pub detail: String,
 }
 

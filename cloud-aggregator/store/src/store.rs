@@ -52,7 +52,7 @@ pub enum StoreError {
     Engine {
         /// What was being done.
         action: &'static str,
-        /// The engine's words.
+        /// What the engine said; for the log alone.
         cause: String,
     },
     /// The engine can do nothing at this moment, whatever it is asked for: the disk is full or fails, the file is locked. Worth trying
@@ -61,23 +61,23 @@ pub enum StoreError {
     Unavailable {
         /// What was being done.
         action: &'static str,
-        /// The engine's words.
+        /// What the engine said; for the log alone.
         cause: String,
     },
     /// A row holds what this program never writes.
     #[error("store table {table}: {cause}")]
     Corrupt {
-        /// Which table.
+        /// Name of the table in the database.
         table: &'static str,
         /// What is wrong with it.
         cause: String,
     },
-    /// No such row.
+    /// There is no row of this identity.
     #[error("no {noun} {id:?}")]
     NotFound {
         /// What was looked for.
         noun: &'static str,
-        /// Its identity.
+        /// What it was looked up by, as text.
         id: String,
     },
     /// Somebody else wrote since the row was read; nothing was changed.
@@ -85,7 +85,7 @@ pub enum StoreError {
     Conflict {
         /// What was to be changed.
         noun: &'static str,
-        /// Its identity.
+        /// What it was looked up by, as text.
         id: String,
         /// Where it is now, in one word.
         present: String,
@@ -108,7 +108,7 @@ pub enum StoreError {
 /// A record's end: every record that a home sends gets one, once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handled {
-    /// Whose, and which.
+    /// The home and the number in its outbox.
     pub key: RecordKey,
     /// SHA-256 of the payload.
     pub digest: Digest,
@@ -146,7 +146,7 @@ pub struct IngestBatch {
 /// What a home is to be told after a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HomeProgress {
-    /// Which home.
+    /// The home that is to be told.
     pub home: HomeId,
     /// Every record up to this one was stored or refused.
     pub through: Sequence,
@@ -173,7 +173,7 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     fn revoke_home(&self, home: &HomeId, at: i64) -> Result<(), StoreError>;
     /// Lets a revoked home in again.
     fn restore_home(&self, home: &HomeId) -> Result<(), StoreError>;
-    /// One home.
+    /// The home of this name; none if it never was let in.
     fn home(&self, home: &HomeId) -> Result<Option<HomeRow>, StoreError>;
     /// All homes, by name.
     fn homes(&self) -> Result<Vec<HomeRow>, StoreError> {
@@ -234,7 +234,7 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     /// Remembers a snapshot. The same id again changes at most the watermark and the lineage, forward: further answers
     /// were looked at, and none of them became an example.
     fn put_snapshot(&self, row: &SnapshotRow) -> Result<(), StoreError>;
-    /// One snapshot.
+    /// The snapshot of this id; none if there is none.
     fn snapshot(&self, id: &str) -> Result<Option<SnapshotRow>, StoreError>;
     /// Snapshots, newest first, at most `limit`.
     fn snapshots(&self, limit: usize) -> Result<Vec<SnapshotRow>, StoreError> {
@@ -246,7 +246,7 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     fn newest_recall(&self) -> Result<Option<String>, StoreError>;
     /// Writes a run, replacing the row of the same id.
     fn put_run(&self, row: &RunRow) -> Result<(), StoreError>;
-    /// One run.
+    /// The run of this id; none if there is none. Ids of requests are not looked for.
     fn run(&self, id: &str) -> Result<Option<RunRow>, StoreError>;
     /// Runs, newest first, at most `limit`.
     fn runs(&self, limit: usize) -> Result<Vec<RunRow>, StoreError> {
@@ -260,7 +260,7 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     // models and releases
     /// Gives the next version to a model; the model of a run that has one already keeps it.
     fn add_model(&self, model: &NewModel) -> Result<ModelRow, StoreError>;
-    /// One model.
+    /// The model of this version; none if it was never made.
     fn model(&self, version: ModelVersion) -> Result<Option<ModelRow>, StoreError>;
     /// All models, newest version first.
     fn models(&self) -> Result<Vec<ModelRow>, StoreError> {
@@ -275,7 +275,7 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     /// Records a release and makes its model the champion, retiring the one before, in one step. [`StoreError::Conflict`] if the
     /// model was withdrawn meanwhile.
     fn put_release(&self, row: &ReleaseRow) -> Result<(), StoreError>;
-    /// Releases, newest first.
+    /// All releases, newest version first.
     fn releases(&self) -> Result<Vec<ReleaseRow>, StoreError> {
         self.releases_before(None, 0)
     }
@@ -326,7 +326,7 @@ pub struct NewModel {
     pub weights_id: String,
     /// The run that made it; empty for a model given from outside.
     pub run: String,
-    /// When.
+    /// When it gets its version, Unix seconds.
     pub at: i64,
 }
 

@@ -17,7 +17,7 @@ const BATCH_BUCKETS: u16 = 8;
 /// A word that splits a counter: a message kind, a refusal reason, a run's end.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Kind {
-    /// The word.
+    /// One word of a fixed list: what homes send never becomes a label.
     pub kind: String,
 }
 

@@ -25,7 +25,7 @@ const LOOKS: (u32, u32) = (200, 1);
 /// Tokens that were no good, from one address: ten at once, then one every six seconds.
 const LOGINS: (u32, u32) = (10, 6);
 
-/// Who is counted.
+/// A home that has shown that it is that home, or an address (an IPv6 /64 counts as one).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Who {
     Home(HomeId),

@@ -16,7 +16,7 @@ pub const LIMIT_DEFAULT: usize = 50;
 /// Most items of a page: 500 runs with their reports (some 4 KB each) are 2 MB.
 pub const LIMIT_MAX: usize = 500;
 
-/// Which page.
+/// Which page of a list, as every list takes it.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -31,7 +31,7 @@ pub struct Paging {
 /// A page of a list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Page<T> {
-    /// Its items.
+    /// In the order that the list states; at most `limit` of them.
     pub items: Vec<T>,
     /// Where the next page begins; none on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,7 +98,7 @@ pub fn seconds(text: &str) -> Option<i64> {
     i64::try_from(size).ok().map(|size| if text.starts_with('-') { -size } else { size })
 }
 
-/// A checked page.
+/// A page whose beginning and size have been checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window<K> {
     /// The last item of the page before.

@@ -26,7 +26,7 @@ pub struct ProblemBody {
     pub kind: String,
     /// The same for every problem of this type.
     pub title: String,
-    /// The HTTP status.
+    /// The HTTP status of the answer, 400 to 599.
     pub status: u16,
     /// What is wrong with this request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,7 +98,7 @@ pub enum Problem {
     /// Somebody else changed it since it was read.
     #[error("{detail}")]
     Changed {
-        /// One sentence.
+        /// What happened, as one sentence for the caller.
         detail: String,
         /// Where it is now.
         present: Present,

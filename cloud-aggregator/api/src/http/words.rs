@@ -47,11 +47,11 @@ schemas! {
     FeedbackKey => text("`HOME/SEQUENCE`.").pattern(Some("^[a-z0-9-]{1,64}/[0-9]{1,15}$"));
     /// A sentence for those who read the audit log later.
     Sentence => text("Not blank, at most 1,000 characters.").pattern(Some(r"\S")).max_length(Some(1_000));
-    /// A claim token.
+    /// Proof that a home may enrol; works for one key.
     Claim => text("As `hearthwatch-provision home add` prints it.").pattern(Some("^[!-~]{1,128}$")).max_length(Some(128));
-    /// A signing request.
+    /// What a home wants certified.
     SigningRequest => text("PKCS#10, PEM.").pattern(Some("^[ -~\r\n]{1,4096}$")).max_length(Some(4_096));
-    /// Bytes as text.
+    /// Bytes of a signed statement.
     Base64 => text("Base64 with padding (RFC 4648 §4).")
         .pattern(Some("^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$"))
         .max_length(Some(8_192));
@@ -123,7 +123,7 @@ enumerations! {
     }
     /// Whether there is a certificate.
     RenewalWord {
-        /// There is.
+        /// The next certificate is in the answer.
         Given,
         /// An operator has to say yes first.
         Waits,

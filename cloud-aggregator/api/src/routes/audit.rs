@@ -20,15 +20,15 @@ use crate::http::words::NUMBER_MAX;
 pub struct AuditView {
     /// Position, counted from 1.
     pub index: u64,
-    /// When.
+    /// When it was written, Unix seconds.
     pub at: i64,
     /// Who: `token:NAME`, `home:NAME` or `system`; a bare name in lines from before actors had a kind.
     pub actor: String,
-    /// What was done.
+    /// What was done, `NOUN.VERB`, e.g. `home.revoke`; what was tried and refused ends in `.refused`.
     pub action: String,
     /// What it was done to.
     pub subject: String,
-    /// More.
+    /// An object whose fields depend on the action: the reason, or what was before and after.
     pub detail: serde_json::Value,
     /// SHA-256 of the line before, hexadecimal; zeros for the first.
     pub previous: String,
@@ -36,7 +36,7 @@ pub struct AuditView {
     pub hash: String,
 }
 
-/// Which lines.
+/// Which lines of the audit log.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]

@@ -21,9 +21,9 @@ pub struct DatasetView {
     pub id: String,
     /// When it was first taken.
     pub created_at: i64,
-    /// Rows in it.
+    /// Examples in it, one for each answer.
     pub rows: u64,
-    /// Homes in it.
+    /// Homes with at least one example in it.
     pub homes: u64,
     /// Stored records that were looked at.
     pub watermark: u64,

@@ -28,7 +28,7 @@ pub struct EnrolmentAsked {
     /// Its name, as in the claim.
     #[schema(value_type = Name)]
     pub home: String,
-    /// The claim token.
+    /// The claim token that an operator gave for this home; works for one key, until it ends.
     #[schema(value_type = Claim)]
     pub token: String,
     /// PKCS#10 signing request, PEM; its key never leaves the home.

@@ -19,7 +19,7 @@ use crate::http::words::{FeedbackKey, Name, OriginWord, VerdictWord};
 /// One answer, without its window. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FeedbackView {
-    /// Whose.
+    /// Name of the home that answered.
     pub home: String,
     /// Position in the home's outbox.
     pub sequence: u64,
@@ -32,9 +32,9 @@ pub struct FeedbackView {
     /// What the resident said.
     #[schema(value_type = VerdictWord)]
     pub verdict: Verdict,
-    /// What was answered.
+    /// What was answered: an alarm, a random question, or something that the agent had missed.
     pub origin: OriginWord,
-    /// The raw score.
+    /// How odd the model found the window, in its own unit; the same as `threshold`'s.
     pub score: f32,
     /// The threshold it was held against.
     pub threshold: f32,
@@ -49,7 +49,7 @@ pub struct FeedbackView {
 /// How much feedback there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FeedbackTotalsView {
-    /// Stored records.
+    /// Stored answers, of all homes and verdicts.
     pub records: u64,
     /// Of these, answered *confirmed*.
     pub confirmed: u64,
@@ -61,12 +61,12 @@ pub struct FeedbackTotalsView {
     pub homes: u64,
 }
 
-/// Which answers.
+/// Which stored answers.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct FeedbackQuery {
-    /// Only this home's.
+    /// Only answers of the home of this name.
     #[param(value_type = Option<Name>)]
     home: Option<String>,
     /// Only those after this one, `HOME/SEQUENCE`: what the page before called `next`.
@@ -137,7 +137,7 @@ pub(crate) async fn list(
     Ok(Json(window.cut(rows, |row| row.record.key().to_string(), FeedbackView::from)))
 }
 
-/// Counts stored answers.
+/// Counts stored answers, those of homes that were shut out included.
 #[utoipa::path(get, path = "/api/v1/feedback/totals", tag = "feedback", responses(
     (status = 200, body = FeedbackTotalsView),
 ))]

@@ -16,14 +16,14 @@ pub(crate) struct HealthBody {
     /// `able`, `unable` (waiting or a person mends that) or `dead` (only a restart does).
     #[schema(value_type = HealthWord)]
     status: Verdict,
-    /// Every part.
+    /// Every part, in the order in which they were started.
     parts: Vec<PartBody>,
 }
 
 /// How one part is doing.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PartBody {
-    /// Its name.
+    /// Name of the part, as in the log.
     part: &'static str,
     /// `vital`: the program ends with it; or `optional`.
     #[schema(value_type = GradeWord)]

@@ -24,13 +24,13 @@ use crate::http::words::Name;
 /// A home as the aggregator knows it. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HomeView {
-    /// Its pseudonym.
+    /// The name in its certificate: 1 to 64 characters of a-z, 0-9 and `-`.
     pub home: String,
     /// When it was let in.
     pub enrolled_at: i64,
     /// When it was shut out, if it was.
     pub revoked_at: Option<i64>,
-    /// Records stored.
+    /// Stored answers, those that it took back left out.
     pub records: u64,
     /// Every record up to this one was stored or refused.
     pub through: u64,
@@ -47,7 +47,7 @@ pub struct AgentView {
     pub agent_version: String,
     /// The model in charge there; 0 is the baseline detector.
     pub model_version: u64,
-    /// Watched entities.
+    /// Entities that it watches.
     pub entities: u32,
     /// Records that wait for a receipt.
     pub outbox: u32,
@@ -163,13 +163,13 @@ pub(crate) async fn restore(
 /// A home whose answers are kept and not learned from, or were. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExclusionView {
-    /// Which.
+    /// Name of the home.
     pub home: String,
-    /// Why.
+    /// What the operator gave as the reason, at most 1,000 characters; or the finding of the program.
     pub reason: String,
-    /// Who decided.
+    /// Who decided: `token:NAME` or `system`.
     pub by: String,
-    /// When.
+    /// Since when it is not learned from, Unix seconds.
     pub at: i64,
     /// Who lifted it, if anybody did.
     pub lifted_by: Option<String>,

@@ -20,7 +20,7 @@ use crate::http::words::Number;
 /// A model that has a version. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ModelView {
-    /// Its version.
+    /// Counts up from 1, given by the aggregator; also in the name of its file.
     pub version: u64,
     /// Hexadecimal SHA-256 of the artifact.
     pub sha256: String,

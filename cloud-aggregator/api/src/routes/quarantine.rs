@@ -22,10 +22,10 @@ use crate::http::words::{Name, Number, RefusalWord, Sentence};
 pub struct QuarantineView {
     /// Position in the quarantine, counted up.
     pub id: u64,
-    /// Why, one word.
+    /// The rule that it broke.
     #[schema(value_type = RefusalWord)]
     pub reason: RefusalReason,
-    /// Why, one line.
+    /// What broke the rule, as one line for the operator.
     pub detail: String,
     /// The topic it came on, shortened.
     pub topic: String,
@@ -43,9 +43,9 @@ pub struct QuarantineView {
     pub settled: Option<QuarantineEnd>,
     /// Who did; the home's own name where it took the answer back.
     pub settled_by: Option<String>,
-    /// When that was.
+    /// When it was settled, Unix seconds; none while it is open.
     pub settled_at: Option<i64>,
-    /// When it came.
+    /// When it came, Unix seconds.
     pub at: i64,
 }
 
@@ -95,7 +95,7 @@ pub(crate) async fn list(
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SettlementAsked {
-    /// Whose.
+    /// Name of the home that sent them.
     #[schema(value_type = Name)]
     pub home: HomeId,
     /// The one word for why it was refused, e.g. `not_announced`.

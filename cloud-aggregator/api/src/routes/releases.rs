@@ -23,7 +23,7 @@ use crate::http::words::{NUMBER_MAX, Number, OutcomeWord, Sentence, StageWord};
 /// A model let out to the fleet. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReleaseView {
-    /// Which model.
+    /// Version of the model that is let out.
     pub model_version: u64,
     /// Flat TUF target name.
     pub target: String,
@@ -42,16 +42,16 @@ pub struct ReleaseView {
 /// How an update ended on one home. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OutcomeView {
-    /// Where.
+    /// Name of the home.
     pub home: String,
-    /// Which model.
+    /// Version that the update led to, or was to lead to.
     pub model_version: u64,
     /// `fetch`, `verify`, `install` or `run`: where it stood when it ended; none in the words of agents that name no stage.
     #[schema(value_type = Option<StageWord>)]
     pub stage: Option<UpdateStage>,
     /// Whether it says how good the release is: a refusal at `fetch` or `verify` is about a mirror, a line or a clock.
     pub weighs: bool,
-    /// How it ended.
+    /// Whether the model is in charge there, never was, or was and gave way.
     pub result: OutcomeWord,
     /// Why, where it was not installed.
     pub reason: Option<String>,

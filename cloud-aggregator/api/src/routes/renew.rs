@@ -26,7 +26,7 @@ use crate::http::words::{Base64, Name, RenewalWord};
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RenewalAsked {
-    /// Its name.
+    /// Name of the home, as in its present certificate.
     #[schema(value_type = Name)]
     pub home: String,
     /// Home, signing request for a new key, and time, as a COSE_Sign1 statement of its present key; base64.
@@ -34,7 +34,7 @@ pub struct RenewalAsked {
     pub wish: String,
 }
 
-/// What it gets.
+/// What comes of a wish for a renewal.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct RenewalGiven {
     /// `given`, or `waits` when the last certificate ran out and an operator has to say yes.

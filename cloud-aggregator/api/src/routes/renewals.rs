@@ -24,7 +24,7 @@ use crate::http::words::Name;
 /// A home that wants to come back. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RenewalView {
-    /// Who.
+    /// Name of the home.
     pub home: String,
     /// SHA-256 of the key that it wants certified, hexadecimal.
     pub key_sha256: String,

@@ -26,21 +26,21 @@ use crate::http::words::{AttestationWord, Number, Sentence, TestWord};
 /// A release on its way. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RolloutView {
-    /// Which release.
+    /// Version of the model that goes out.
     pub model_version: u64,
     /// What the fleet ran before, where there was a release.
     pub previous: Option<u64>,
     /// The rules that it began with, as TOML.
     pub policy: String,
-    /// Where it is.
+    /// Whether it goes on, waits, or is over; `reason` says why.
     pub state: RolloutState,
     /// Whether a person opened every wave.
     pub forced: bool,
-    /// When it began.
+    /// When it began, Unix seconds; waves are timed from here, pauses left out.
     pub started_at: i64,
     /// Since when it is paused.
     pub paused_at: Option<i64>,
-    /// When it ended.
+    /// When it was complete, stopped or overtaken, Unix seconds; none before that.
     pub ended_at: Option<i64>,
     /// Why it is where it is.
     pub reason: String,
@@ -64,7 +64,7 @@ pub struct RolloutWish {
 /// A release on its way, with everything that is known about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RolloutDetail {
-    /// The rollout itself.
+    /// As in the list of rollouts.
     pub rollout: RolloutView,
     /// Homes that were ordered to run it.
     pub assigned: u64,
@@ -85,7 +85,7 @@ pub struct RolloutDetail {
 /// Where one test stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TestView {
-    /// Which.
+    /// What the test is about.
     #[schema(value_type = TestWord)]
     pub test: Test,
     /// Its e-value, as a power of ten.
@@ -97,13 +97,13 @@ pub struct TestView {
 /// What one home is proven to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AttestationView {
-    /// Which.
+    /// Name of the home.
     pub home: String,
     /// What it was ordered to run.
     pub ordered: Option<u64>,
     /// What it is proven to run.
     pub runs: Option<u64>,
-    /// What is proven.
+    /// How its signed word stands to the newest order.
     pub state: AttestationWord,
 }
 

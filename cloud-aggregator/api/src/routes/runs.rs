@@ -36,11 +36,11 @@ pub struct RunView {
     pub config: serde_json::Value,
     /// The model that its candidate had to beat besides the baseline detector.
     pub champion: Option<u64>,
-    /// Where it is.
+    /// Whether it works, or how it ended.
     pub state: RunState,
-    /// When it started.
+    /// When it started, Unix seconds; of a run that was taken up again, the last time.
     pub started_at: i64,
-    /// When it ended.
+    /// When it ended, Unix seconds; none while it works.
     pub ended_at: Option<i64>,
     /// Hexadecimal SHA-256 of the candidate's artifact, once there is one.
     pub candidate: Option<String>,
@@ -73,17 +73,17 @@ pub struct TrainingView {
 pub struct RunRequestView {
     /// Given when it was asked for.
     pub id: String,
-    /// What made it.
+    /// Whether a person asked, or a rule of `[training]` did.
     pub trigger: RunTrigger,
     /// Who asked: `token:NAME`, or `system`.
     pub by: String,
-    /// Where it is.
+    /// Whether it waits, works, or how it ended.
     pub state: RequestState,
     /// When it was asked for.
     pub asked_at: i64,
     /// When it was taken up, the last time.
     pub started_at: Option<i64>,
-    /// When it ended.
+    /// When it ended, Unix seconds; none before that.
     pub ended_at: Option<i64>,
     /// How often it was taken up: more than once when the process ended meanwhile.
     pub attempts: u32,

@@ -23,7 +23,7 @@ use crate::http::words::Name;
 pub struct TokenView {
     /// Its name, as in the audit log.
     pub name: String,
-    /// What it allows.
+    /// What its bearer may do.
     pub role: Role,
     /// When it was made.
     pub created_at: i64,
@@ -40,7 +40,7 @@ pub struct NewToken {
     /// Its name: 1 to 64 characters of a-z, 0-9 and `-`.
     #[schema(value_type = Name)]
     pub name: String,
-    /// What it allows.
+    /// What its bearer may do; each role may do what the lesser ones may.
     pub role: Role,
     /// Days until it ends, 1 to 36,500; never if not given.
     #[serde(default, deserialize_with = "whole_or_none")]

@@ -21,18 +21,18 @@ pub enum Attestation {
     },
     /// Signed with the newest order's nonce, and running something else: it refused, went back, or its owner decided.
     Differs {
-        /// What it runs.
+        /// What it runs, by its own signed word.
         runs: ModelVersion,
     },
     /// Signed with the newest order's nonce, running what it was ordered to.
     Attested {
-        /// What it runs.
+        /// Version that it was ordered to run and does.
         runs: ModelVersion,
     },
 }
 
 impl Attestation {
-    /// One word.
+    /// The word for it in the API.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         self.into()

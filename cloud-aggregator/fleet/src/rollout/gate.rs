@@ -94,7 +94,7 @@ pub struct Canaries {
     pub caught_before: u64,
 }
 
-/// The five questions.
+/// The five tests, each with the question that it answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -112,7 +112,7 @@ pub enum Test {
 }
 
 impl Test {
-    /// One word.
+    /// The word for it in the API and in reasons.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -122,7 +122,7 @@ impl Test {
 /// Where one test stands.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Finding {
-    /// Which.
+    /// What the test is about.
     pub test: Test,
     /// Its e-value, as a power of ten.
     pub log10_e: f64,

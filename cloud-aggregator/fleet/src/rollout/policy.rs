@@ -35,7 +35,7 @@ pub enum OnAlarm {
     RollBack,
 }
 
-/// One wave.
+/// One step of a rollout: from when on how much of the fleet gets the release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wave {

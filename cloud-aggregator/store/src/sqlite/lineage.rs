@@ -15,7 +15,7 @@ use crate::release::origin;
 use crate::rows::{AuditEntry, Digest};
 use crate::store::StoreError;
 
-/// One sealed table.
+/// A table whose rows are sealed in the chain, and how a row becomes text.
 struct Kind {
     name: &'static str,
     table: &'static str,
