@@ -10,7 +10,7 @@ mod section;
 
 pub use fault::{Fault, Faults};
 pub use file::{read_table, read_text};
-pub use secret::{Secret, exposed};
+pub use secret::{SECRET_BYTES_MAX, Secret, SecretError, exposed};
 pub use section::Section;
 
 #[cfg(test)]

@@ -4,8 +4,27 @@ use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Longest token or password file. Home Assistant's long-lived tokens have about 180 characters.
-const SECRET_BYTES_MAX: usize = 4096;
+/// Longest token or password that a file may hold, in bytes. Home Assistant's long-lived tokens have about 180 characters.
+pub const SECRET_BYTES_MAX: usize = 4096;
+
+/// Why a file holds no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// It is not there, is no text, or may not be read.
+    #[error("{} cannot be read: {cause}", file.display())]
+    Unreadable {
+        /// The file that was named.
+        file: PathBuf,
+        /// What the operating system said.
+        cause: std::io::Error,
+    },
+    /// Nothing but white space.
+    #[error("{} is empty", .0.display())]
+    Empty(PathBuf),
+    /// Longer than a token or password can be.
+    #[error("{} holds more than {SECRET_BYTES_MAX} bytes: not a token or password", .0.display())]
+    Long(PathBuf),
+}
 
 /// A token or password. Its `Debug` says only that there is one.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,16 +44,14 @@ impl Secret {
     /// Reads the secret in a file, surrounding white space aside.
     ///
     /// # Errors
-    /// The problem in words, with the path and without the content: unreadable, empty, or too long for a token or password.
-    pub fn read(path: &Path) -> Result<Self, String> {
-        let shown = path.display();
+    /// [`SecretError`], which never holds any of the content.
+    pub fn read(path: &Path) -> Result<Self, SecretError> {
+        let file = path.to_owned();
         match std::fs::read_to_string(path) {
-            Ok(text) if text.trim().is_empty() => Err(format!("{shown} is empty")),
-            Ok(text) if text.len() > SECRET_BYTES_MAX => {
-                Err(format!("{shown} holds more than {SECRET_BYTES_MAX} bytes: not a token or password"))
-            }
-            Ok(text) => Ok(Self { text: text.trim().to_owned(), file: Some(path.to_owned()) }),
-            Err(error) => Err(format!("{shown} cannot be read: {error}")),
+            Ok(text) if text.trim().is_empty() => Err(SecretError::Empty(file)),
+            Ok(text) if text.trim().len() > SECRET_BYTES_MAX => Err(SecretError::Long(file)),
+            Ok(text) => Ok(Self { text: text.trim().to_owned(), file: Some(file) }),
+            Err(cause) => Err(SecretError::Unreadable { file, cause }),
         }
     }
 

@@ -139,7 +139,7 @@ impl<'a> Section<'a> {
     /// A file that holds one secret, surrounding white space aside. The secret itself is never part of a fault.
     pub fn secret(&mut self, key: &'static str, faults: &mut Faults, remedy: &str) -> Option<Secret> {
         let path = self.file(key, faults, remedy)?;
-        Secret::read(&path).map_err(|problem| faults.add(self.key(key), problem, remedy)).ok()
+        Secret::read(&path).map_err(|error| faults.add(self.key(key), error.to_string(), remedy)).ok()
     }
 
     /// A file that exists, can be read, and is its owner's alone: a private key. Its content is not looked at.

@@ -96,7 +96,7 @@ fn a_secret_is_read_again_and_stays_where_the_new_one_cannot_be() {
         [("", "is empty"), (&*"x".repeat(5000), "holds more than 4096 bytes: not a token or password")]
     {
         std::fs::write(&path, text).unwrap();
-        assert_eq!(Secret::read(&path).unwrap_err(), format!("{} {problem}", path.display()));
+        assert_eq!(Secret::read(&path).unwrap_err().to_string(), format!("{} {problem}", path.display()));
         assert_eq!(secret.read_again().expose(), "one");
     }
 }

@@ -51,7 +51,7 @@ pub struct AuditQuery {
     limit: Option<usize>,
 }
 
-/// A page of them.
+/// A page of lines of the audit log, newest first.
 pub type AuditPage = Page<AuditView>;
 
 impl From<AuditRow> for AuditView {

@@ -33,7 +33,7 @@ pub struct DatasetView {
     pub lineage: serde_json::Value,
 }
 
-/// A page of them.
+/// A page of data sets, newest first.
 pub type DatasetPage = Page<DatasetView>;
 
 impl From<SnapshotRow> for DatasetView {

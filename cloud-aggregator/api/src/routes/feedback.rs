@@ -77,7 +77,7 @@ pub struct FeedbackQuery {
     limit: Option<usize>,
 }
 
-/// A page of them.
+/// A page of stored answers, in order of home and sequence.
 pub type FeedbackPage = Page<FeedbackView>;
 
 impl From<FeedbackRow> for FeedbackView {

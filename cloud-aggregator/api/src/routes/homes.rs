@@ -55,7 +55,7 @@ pub struct AgentView {
     pub heard_at: i64,
 }
 
-/// A page of them.
+/// A page of homes, in order of their names.
 pub type HomePage = Page<HomeView>;
 
 impl From<HomeRow> for HomeView {
@@ -177,7 +177,7 @@ pub struct ExclusionView {
     pub lifted_at: Option<i64>,
 }
 
-/// A page of them.
+/// A page of exclusions, newest first, lifted ones included.
 pub type ExclusionPage = Page<ExclusionView>;
 
 /// Lists excluded homes, those whose exclusion was lifted included, newest first.

@@ -41,7 +41,7 @@ pub struct ModelView {
     pub report: Option<serde_json::Value>,
 }
 
-/// A page of them.
+/// A page of models, highest version first.
 pub type ModelPage = Page<ModelView>;
 
 impl From<ModelRow> for ModelView {

@@ -49,7 +49,7 @@ pub struct QuarantineView {
     pub at: i64,
 }
 
-/// A page of them.
+/// A page of what was refused, newest first.
 pub type QuarantinePage = Page<QuarantineView>;
 
 impl From<QuarantineRow> for QuarantineView {

@@ -112,10 +112,10 @@ impl From<OutcomeRow> for OutcomeView {
     }
 }
 
-/// A page of them.
+/// A page of releases, highest version first.
 pub type ReleasePage = Page<ReleaseView>;
 
-/// A page of them.
+/// A page of ends of one release, newest first.
 pub type OutcomePage = Page<OutcomeView>;
 
 pub(super) fn router() -> OpenApiRouter<Http> {

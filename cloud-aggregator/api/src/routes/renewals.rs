@@ -36,7 +36,7 @@ pub struct RenewalView {
     pub approved_by: Option<String>,
 }
 
-/// A page of them.
+/// A page of homes that wait for a word, in order of their names.
 pub type RenewalPage = Page<RenewalView>;
 
 impl From<Late> for RenewalView {

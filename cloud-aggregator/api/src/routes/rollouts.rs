@@ -140,10 +140,10 @@ impl From<Watched> for RolloutDetail {
     }
 }
 
-/// A page of them.
+/// A page of rollouts, highest version first.
 pub type RolloutPage = Page<RolloutView>;
 
-/// A page of them.
+/// A page of what homes are proven to run, in order of their names.
 pub type AttestationPage = Page<AttestationView>;
 
 pub(super) fn router() -> OpenApiRouter<Http> {

@@ -93,7 +93,7 @@ pub struct RunRequestView {
     pub reason: Option<String>,
 }
 
-/// A page of them.
+/// A page of requests for runs, newest first.
 pub type RunRequestPage = Page<RunRequestView>;
 
 impl From<RunRequestRow> for RunRequestView {
@@ -129,7 +129,7 @@ impl Reason {
     }
 }
 
-/// A page of them.
+/// A page of runs, newest first.
 pub type RunPage = Page<RunView>;
 
 impl From<RunRow> for RunView {

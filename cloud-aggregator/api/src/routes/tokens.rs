@@ -60,7 +60,7 @@ pub struct TokenMade {
 /// Longest life of a token that ends: a hundred years.
 const DAYS_MAX: u32 = 36_500;
 
-/// A page of them.
+/// A page of tokens, in order of their names.
 pub type TokenPage = Page<TokenView>;
 
 impl From<TokenRow> for TokenView {
