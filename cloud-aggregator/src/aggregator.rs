@@ -180,7 +180,7 @@ impl Aggregator {
         Ok(Self { config, state, progress: seen, link, parts, _ends: stop.drop_guard() })
     }
 
-    /// What it was told.
+    /// The configuration that it was started with.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config

@@ -112,7 +112,7 @@ pub enum Admission {
     Repeat {
         /// Which record, and its bytes.
         handled: Handled,
-        /// Where it is stored.
+        /// Number of the stored answer, of the same home.
         original: Sequence,
     },
     /// Neither comes in nor stays out: what it rests on may be on its way. The home sends it again.
@@ -122,7 +122,7 @@ pub enum Admission {
     },
     /// It stays out, and goes into quarantine.
     Refuse {
-        /// The word for it.
+        /// The rule that it broke.
         reason: RefusalReason,
         /// What broke the rule, as one line for the operator.
         detail: String,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use hearthwatch_configuration::{Faults, Section};
 use hearthwatch_fleet::rollout::Policy;
 
-/// How releases go out.
+/// `[rollout]`: who signs orders to homes, and how a release goes out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RolloutConfig {
     /// The director's key (PKCS#8), as made by `hearthwatch-provision init`.

@@ -30,7 +30,7 @@ pub enum ArtifactStoreError {
     Changed {
         /// The file whose name promises another hash.
         path: PathBuf,
-        /// What they hash to.
+        /// SHA-256 of what is there, hexadecimal.
         found: String,
     },
 }

@@ -54,7 +54,7 @@ pub struct Note {
     pub actor: Actor,
     /// What was done, e.g. `home.revoke`.
     pub action: String,
-    /// More, a JSON object.
+    /// A JSON object, its fields up to the action; what was before and after is added to it.
     pub detail: Value,
 }
 

@@ -71,9 +71,9 @@ pub struct AssignmentRow {
     pub model_version: ModelVersion,
     /// What the home's manifest must repeat.
     pub nonce: [u8; 16],
-    /// When it was signed.
+    /// When it was signed, Unix seconds.
     pub issued_at: i64,
-    /// Until when it holds.
+    /// Until when it holds, Unix seconds.
     pub expires_at: i64,
     /// The bytes that were sent.
     pub signed: SignedAssignment,

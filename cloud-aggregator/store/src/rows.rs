@@ -68,7 +68,7 @@ pub struct HomeRow {
 pub struct StatusRow {
     /// False after a will or a clean stop.
     pub online: bool,
-    /// The agent's own version.
+    /// Version of the agent's program, e.g. `0.1.0`.
     pub agent_version: String,
     /// The model in charge there.
     pub model_version: ModelVersion,
@@ -76,7 +76,7 @@ pub struct StatusRow {
     pub entities: u32,
     /// Records that wait for a receipt.
     pub outbox: u32,
-    /// When this was heard.
+    /// When this was heard, by the aggregator's clock.
     pub heard_at: i64,
 }
 
@@ -89,7 +89,7 @@ pub struct FeedbackRow {
     pub payload: Bytes,
     /// SHA-256 of the payload.
     pub digest: Digest,
-    /// When it was stored.
+    /// When it was stored, by the aggregator's clock.
     pub received_at: i64,
     /// Whether it was admitted unannounced, as one of the day's few.
     pub grace: bool,
@@ -112,7 +112,7 @@ pub struct AnnouncedRow {
     pub window: Digest,
     /// SHA-256 of the payload.
     pub digest: Digest,
-    /// When it was stored.
+    /// When it was stored, by the aggregator's clock.
     pub received_at: i64,
 }
 
@@ -126,7 +126,7 @@ pub struct AnsweredRow {
     pub sequence: Sequence,
     /// What the resident said in it.
     pub verdict: Verdict,
-    /// When it was given.
+    /// When it was given, by the home's clock.
     pub answered_at: i64,
     /// When the home took it back.
     pub withdrawn_at: Option<i64>,
@@ -185,7 +185,7 @@ pub struct OutcomeTotals {
 /// Where the next page of a release's outcomes begins: after this row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutcomeKey {
-    /// When it was heard.
+    /// When it was heard, by the aggregator's clock.
     pub received_at: i64,
     /// The home that told it.
     pub home: HomeId,
@@ -355,7 +355,7 @@ pub struct RunRow {
     pub id: String,
     /// What it learned from.
     pub snapshot: String,
-    /// What made it start.
+    /// Whether a person asked, or a rule of `[training]` did.
     pub trigger: RunTrigger,
     /// The whole training configuration, as JSON.
     pub config: String,
@@ -404,7 +404,7 @@ pub struct ModelRow {
     pub weights_id: String,
     /// The run that made it, `again:RUN:WHEN` if it was put in charge again; empty for one given from outside.
     pub run: String,
-    /// What became of it.
+    /// Whether it is out, in charge, or withdrawn.
     pub state: ModelState,
     /// When it got its version.
     pub created_at: i64,
@@ -417,7 +417,7 @@ pub struct ModelRow {
 pub struct ReleaseRow {
     /// Version of the model; a model is let out once.
     pub model_version: ModelVersion,
-    /// Flat TUF target name.
+    /// Name of the file in the TUF repository: `model-N.safetensors`.
     pub target: String,
     /// Hex SHA-256 of the artifact.
     pub sha256: String,

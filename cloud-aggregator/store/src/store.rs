@@ -47,10 +47,10 @@ pub const CLOCK_AHEAD_SECONDS_MAX: i64 = 3_600;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The engine's own error.
+    /// The engine refused this statement; the same again will fail as well.
     #[error("store {action}: {cause}")]
     Engine {
-        /// What was being done.
+        /// What was being done, e.g. `list runs`.
         action: &'static str,
         /// What the engine said; for the log alone.
         cause: String,
@@ -59,7 +59,7 @@ pub enum StoreError {
     /// again.
     #[error("store {action}: {cause}")]
     Unavailable {
-        /// What was being done.
+        /// What was being done, e.g. `list runs`.
         action: &'static str,
         /// What the engine said; for the log alone.
         cause: String,
@@ -75,7 +75,7 @@ pub enum StoreError {
     /// There is no row of this identity.
     #[error("no {noun} {id:?}")]
     NotFound {
-        /// What was looked for.
+        /// The kind of row, in one word: `home`, `model`, ….
         noun: &'static str,
         /// What it was looked up by, as text.
         id: String,
@@ -98,9 +98,9 @@ pub enum StoreError {
     /// The database was written by a newer program.
     #[error("database schema {found} is newer than this program's {known}; run the newer hearthwatch-cloud")]
     NewerSchema {
-        /// What the file says.
+        /// Version of the schema in the file.
         found: u32,
-        /// What this program knows.
+        /// Version of the schema that this program writes.
         known: u32,
     },
 }
@@ -181,7 +181,7 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     }
     /// Homes by name, at most `limit`; only those after `after` if given.
     fn homes_after(&self, after: Option<&HomeId>, limit: usize) -> Result<Vec<HomeRow>, StoreError>;
-    /// The fleet in numbers.
+    /// The fleet in numbers, from kept counts: a single row is read.
     fn fleet_totals(&self) -> Result<FleetTotals, StoreError>;
 
     // ingest
@@ -211,7 +211,7 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     fn feedback_of(&self, keys: &[RecordKey]) -> Result<Vec<FeedbackRow>, StoreError>;
     /// Stored answers in order of (home, sequence).
     fn feedback(&self, filter: &FeedbackFilter) -> Result<Vec<FeedbackRow>, StoreError>;
-    /// How many there are.
+    /// Stored answers by verdict, from kept counts: a single row is read.
     fn feedback_totals(&self) -> Result<FeedbackTotals, StoreError>;
     /// Quarantined payloads, newest first, at most `limit`.
     fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {

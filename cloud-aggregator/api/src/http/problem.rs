@@ -58,7 +58,7 @@ pub enum Problem {
     /// There is no such thing.
     #[error("no {noun} {id:?}")]
     NotFound {
-        /// What was looked for.
+        /// The kind of thing, in one word: `home`, `model`, ….
         noun: &'static str,
         /// Its identity, as asked for.
         id: String,
@@ -74,7 +74,7 @@ pub enum Problem {
     UnknownParameter {
         /// As the caller wrote it.
         name: String,
-        /// What the call knows.
+        /// The parameters that the call takes; empty where it takes none.
         known: Vec<String>,
     },
     /// A body where none is taken.
@@ -100,7 +100,7 @@ pub enum Problem {
     Changed {
         /// What happened, as one sentence for the caller.
         detail: String,
-        /// Where it is now.
+        /// Its state and version after the other's change.
         present: Present,
     },
     /// Too often; try again after so many seconds.

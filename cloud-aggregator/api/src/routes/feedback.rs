@@ -40,9 +40,9 @@ pub struct FeedbackView {
     pub threshold: f32,
     /// When the alarm was raised.
     pub raised_at: i64,
-    /// When it was answered.
+    /// When it was answered, by the home's clock.
     pub answered_at: i64,
-    /// When it was stored.
+    /// When it was stored, by the aggregator's clock.
     pub received_at: i64,
 }
 

@@ -43,7 +43,7 @@ pub struct HomeView {
 pub struct AgentView {
     /// False after a clean stop or a lost connection.
     pub online: bool,
-    /// The agent's own version.
+    /// Version of the agent's program, e.g. `0.1.0`.
     pub agent_version: String,
     /// The model in charge there; 0 is the baseline detector.
     pub model_version: u64,
@@ -51,7 +51,7 @@ pub struct AgentView {
     pub entities: u32,
     /// Records that wait for a receipt.
     pub outbox: u32,
-    /// When this was heard.
+    /// When this was heard, by the aggregator's clock.
     pub heard_at: i64,
 }
 

@@ -25,7 +25,7 @@ use crate::http::words::{NUMBER_MAX, Number, OutcomeWord, Sentence, StageWord};
 pub struct ReleaseView {
     /// Version of the model that is let out.
     pub model_version: u64,
-    /// Flat TUF target name.
+    /// Name of the file in the TUF repository: `model-N.safetensors`.
     pub target: String,
     /// Hexadecimal SHA-256 of the artifact.
     pub sha256: String,

@@ -74,15 +74,15 @@ pub struct RolloutDetail {
     pub undelivered: u64,
     /// Homes that are proven to run it.
     pub attested: u64,
-    /// Waves that are open.
+    /// Waves that are open; 0 once a test stopped it.
     pub open: usize,
     /// What comes next, in words.
     pub next: String,
-    /// Where each test stands.
+    /// The five tests, always all of them.
     pub tests: Vec<TestView>,
 }
 
-/// Where one test stands.
+/// How near one test is to stopping the rollout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TestView {
     /// What the test is about.

@@ -30,9 +30,9 @@ pub struct RunView {
     pub id: String,
     /// The data set it learned from.
     pub dataset: String,
-    /// What made it start.
+    /// Whether a person asked, or a rule of `[training]` did.
     pub trigger: RunTrigger,
-    /// The whole training configuration.
+    /// The training configuration, every setting of it; null while it has not begun.
     pub config: serde_json::Value,
     /// The model that its candidate had to beat besides the baseline detector.
     pub champion: Option<u64>,
@@ -53,7 +53,7 @@ pub struct RunView {
 /// What the trainer is doing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TrainingView {
-    /// The run in hand.
+    /// Id of the run in hand; none while the trainer rests.
     pub run: Option<String>,
     /// What it is at.
     #[schema(value_type = PhaseWord)]
@@ -62,7 +62,7 @@ pub struct TrainingView {
     pub done: u64,
     /// Units in this phase; 0 if unknown.
     pub total: u64,
-    /// The last training loss.
+    /// The loss of the last training step, lower is better; none outside of training.
     pub loss: Option<f32>,
     /// Seconds that this phase still takes, once there is a pace.
     pub remaining_s: Option<u64>,

@@ -53,7 +53,7 @@ pub struct NewToken {
 pub struct TokenMade {
     /// The secret, for `Authorization: Bearer …`.
     pub secret: String,
-    /// The rest of it.
+    /// As in the list of tokens.
     pub token: TokenView,
 }
 

@@ -40,7 +40,7 @@ pub enum ByHandError {
         version: ModelVersion,
         /// Its state, in one word.
         state: &'static str,
-        /// What was asked for.
+        /// What it was to become: `paused`, `halted`, ….
         wish: &'static str,
     },
     /// There is nothing to go back to.

@@ -119,7 +119,7 @@ impl Test {
     }
 }
 
-/// Where one test stands.
+/// How near one test is to stopping the rollout.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Finding {
     /// What the test is about.
