@@ -35,9 +35,9 @@ pub const DRAIN_SECONDS: u64 = 5;
 
 /// What the configuration file cannot say.
 pub struct Options {
-    /// Tells the time.
+    /// The time for everything in the aggregator; a test's own stands still.
     pub clock: Arc<dyn Clock>,
-    /// Does the learning.
+    /// Trains and judges candidates.
     pub learner: Arc<dyn Learner>,
     /// Signs and publishes; without it a promoted model waits.
     pub hook: Option<Arc<dyn ReleaseHook>>,
@@ -67,9 +67,9 @@ pub enum StartError {
     /// The director's key cannot be used.
     #[error("[rollout]: {path}: {cause}")]
     Director {
-        /// Which file.
+        /// The key file, as configured in `director_key`.
         path: std::path::PathBuf,
-        /// Why.
+        /// What is wrong with it; never its content.
         cause: String,
     },
     /// The newest release could not be looked up.
@@ -180,7 +180,7 @@ impl Aggregator {
         Ok(Self { config, state, progress: seen, link, parts, _ends: stop.drop_guard() })
     }
 
-    /// What it was told.
+    /// The configuration that it was started with.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config

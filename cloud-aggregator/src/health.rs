@@ -82,7 +82,7 @@ fn able(is: bool) -> Condition {
     if is { Condition::Able } else { Condition::Unable }
 }
 
-/// The part `checks`.
+/// The part `checks`: asks what no other part can say of itself.
 pub(crate) struct Checks {
     board: Arc<Board>,
     training: watch::Receiver<TrainingStatus>,
@@ -118,7 +118,7 @@ impl Checks {
         Self { board: Arc::clone(board), training, trainer, data: data.to_owned(), writable, signer }
     }
 
-    /// Looks until `stop`.
+    /// Looks at the trainer's progress, and tries the disk and the signer, again and again until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

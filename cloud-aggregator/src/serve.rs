@@ -25,16 +25,16 @@ use crate::health;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// The aggregator itself.
+    /// A part of the aggregator could not be put together.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The HTTP server.
+    /// The admin API cannot listen, or its certificate cannot be used.
     #[error("[http]: {0}")]
     Http(#[from] ServerError),
     /// The enrolment desk's files.
     #[error("enrolment: {0}")]
     Enrolment(String),
-    /// The signed repository.
+    /// The signed repository cannot be read, or does not verify from its root.
     #[error("[release]: {0}")]
     Repository(#[from] RepositoryError),
     /// A part ended before its time; this has been logged.

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use hearthwatch_configuration::Secret;
+use hearthwatch_configuration::{Secret, SecretError};
 use hearthwatch_edge_cloud::pinned::{self, AskError, PinnedError};
 use hearthwatch_link::{Backoff, LinkError, TlsFiles, tls_client_config};
 use hearthwatch_protocol::HomeId;
@@ -244,8 +244,11 @@ pub(crate) async fn claim(client: &reqwest::Client, claim: &Claim<'_>) -> Result
 }
 
 fn read_token(path: &Path) -> Result<Secret, EnrolError> {
-    let text = fs::read_to_string(path).map_err(|source| EnrolError::File { path: path.to_owned(), source })?;
-    token_in(&text).ok_or_else(|| EnrolError::Token(path.to_owned()))
+    match Secret::read(path) {
+        Ok(secret) => token_in(secret.expose()).ok_or_else(|| EnrolError::Token(path.to_owned())),
+        Err(SecretError::Unreadable { file, cause }) => Err(EnrolError::File { path: file, source: cause }),
+        Err(SecretError::Empty(file) | SecretError::Long(file)) => Err(EnrolError::Token(file)),
+    }
 }
 
 /// The token that a text consists of, white space around it aside; none if it cannot be one.

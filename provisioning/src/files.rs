@@ -1,9 +1,11 @@
 //! Files that matter: written whole or not at all, private ones readable by their owner only.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
+
+use hearthwatch_configuration::exposed;
 
 /// Largest file of ours that is read, in bytes: certificates and keys have 2 KiB, claims 200 bytes each, TUF metadata
 /// 600 bytes a release.
@@ -13,10 +15,6 @@ pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 const PRIVATE_FILE: u32 = 0o600;
 const PRIVATE_DIR: u32 = 0o700;
 const PUBLIC_FILE: u32 = 0o644;
-/// Every bit that gives something to the group or to others.
-const OTHERS: u32 = 0o077;
-/// The same of a directory, whose group may pass through: it finds only what it knows the name of, and may read.
-const OTHERS_IN_DIR: u32 = 0o067;
 
 /// Why a file could not be used; the path is always named.
 #[derive(Debug, thiserror::Error)]
@@ -96,10 +94,7 @@ pub fn read_text(path: &Path) -> Result<String, FileError> {
 /// As [`read`], and [`FileError::Wide`].
 pub fn read_private(path: &Path) -> Result<Vec<u8>, FileError> {
     let file = File::open(path).map_err(io_error("read", path))?;
-    let mode = file.metadata().map_err(io_error("read", path))?.permissions().mode();
-    if mode & OTHERS != 0 {
-        return Err(FileError::Wide { path: path.to_owned(), mode: mode & 0o7777, directory: false });
-    }
+    closed(path, &file.metadata().map_err(io_error("read", path))?)?;
     read_open(file, path)
 }
 
@@ -108,13 +103,12 @@ pub fn read_private(path: &Path) -> Result<Vec<u8>, FileError> {
 /// # Errors
 /// [`FileError::Missing`], [`FileError::Io`], and [`FileError::Wide`] as the finding itself.
 pub fn check_private(path: &Path) -> Result<(), FileError> {
-    let metadata = fs::metadata(path).map_err(io_error("read", path))?;
-    let mode = metadata.permissions().mode() & 0o7777;
-    let others = if metadata.is_dir() { OTHERS_IN_DIR } else { OTHERS };
-    if mode & others == 0 {
-        return Ok(());
-    }
-    Err(FileError::Wide { path: path.to_owned(), mode, directory: metadata.is_dir() })
+    closed(path, &fs::metadata(path).map_err(io_error("read", path))?)
+}
+
+fn closed(path: &Path, metadata: &Metadata) -> Result<(), FileError> {
+    let wide = |mode| FileError::Wide { path: path.to_owned(), mode, directory: metadata.is_dir() };
+    exposed(metadata).map_or(Ok(()), |mode| Err(wide(mode)))
 }
 
 fn read_open(file: File, path: &Path) -> Result<Vec<u8>, FileError> {

@@ -38,7 +38,7 @@ struct Call {
 /// Calls by path and method.
 type Calls = HashMap<String, HashMap<Method, Call>>;
 
-static CALLS: LazyLock<Calls> = LazyLock::new(|| calls(&document()));
+static CALLS: LazyLock<Calls> = LazyLock::new(|| calls(document()));
 
 fn calls(document: &utoipa::openapi::OpenApi) -> Calls {
     let call = |operation: &Operation| Call {
@@ -66,7 +66,7 @@ fn calls(document: &utoipa::openapi::OpenApi) -> Calls {
     document.paths.paths.iter().map(|(path, item)| (path.clone(), of_path(item))).collect()
 }
 
-/// The middleware.
+/// The middleware: lets a request through as the document describes it, with its body read, or answers with the problem.
 pub(crate) async fn hold(path: Option<MatchedPath>, request: Request, next: Next) -> Response {
     match judged(path.as_ref().map(MatchedPath::as_str), request).await {
         Ok(request) => next.run(request).await,

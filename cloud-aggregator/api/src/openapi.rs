@@ -1,16 +1,19 @@
 //! The API's own description, made from the code, committed, and checked to be current.
 
+use std::sync::LazyLock;
+
 use axum::Json;
+use utoipa::OpenApi;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::{Modify, OpenApi};
+use utoipa::openapi::{ContentBuilder, Deprecated, Ref, RefOr, Response, ResponseBuilder};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::http::problem::ProblemBody;
 use crate::http::words::{FeedbackKey, Name, Number};
-use crate::routes::{audit, datasets, feedback, homes, models, quarantine, releases, renewals, rollouts, runs, tokens};
+use crate::routes;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,81 +25,16 @@ use crate::routes::{audit, datasets, feedback, homes, models, quarantine, releas
             Errors are RFC 9457 problem details."
     ),
     security(("bearer" = [])),
-    modifiers(&Bearer, &Contract),
     components(schemas(ProblemBody, Name, Number, FeedbackKey)),
-    paths(
-        crate::routes::health::healthz,
-        crate::routes::health::readyz,
-        crate::routes::metrics::metrics,
-        crate::routes::enroll::enroll,
-        crate::routes::renew::renew,
-        renewals::list,
-        renewals::approve,
-        renewals::deny,
-        homes::list,
-        homes::one,
-        homes::revoke,
-        homes::restore,
-        homes::exclude,
-        homes::include,
-        homes::exclusions,
-        feedback::list,
-        feedback::totals,
-        quarantine::list,
-        quarantine::lift,
-        quarantine::discard,
-        quarantine::settle,
-        datasets::list,
-        datasets::one,
-        runs::list,
-        runs::one,
-        runs::start,
-        runs::promote,
-        runs::training,
-        runs::requests,
-        runs::request,
-        models::list,
-        models::one,
-        releases::list,
-        releases::outcomes,
-        releases::roll_back,
-        rollouts::list,
-        rollouts::one,
-        rollouts::pause,
-        rollouts::resume,
-        rollouts::promote,
-        rollouts::halt,
-        rollouts::roll_back,
-        rollouts::attestations,
-        tokens::list,
-        tokens::make,
-        tokens::revoke,
-        audit::list,
-    )
 )]
 struct Document;
 
-struct Bearer;
-
-impl Modify for Bearer {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
-    }
-}
-
 /// What every call has in common, by what it takes: unique names, descriptions, and every way in which it can go wrong.
-struct Contract;
-
-impl Modify for Contract {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        for (path, item) in &mut document.paths.paths {
-            for (method, operation) in [("get", &mut item.get), ("post", &mut item.post), ("delete", &mut item.delete)]
-            {
-                if let Some(operation) = operation {
-                    complete(path, method, operation);
-                }
+fn complete_all(document: &mut utoipa::openapi::OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in [("get", &mut item.get), ("post", &mut item.post), ("delete", &mut item.delete)] {
+            if let Some(operation) = operation {
+                complete(path, method, operation);
             }
         }
     }
@@ -113,6 +51,9 @@ const UNAVAILABLE: [&str; 7] = [
     "/api/v1/models",
 ];
 
+/// Parameters that are an alias for one release more, by path.
+const FORMER: [(&str, &str); 1] = [("/api/v1/audit", "before")];
+
 fn complete(path: &str, method: &str, operation: &mut Operation) {
     operation.operation_id = Some(operation_id(path, method));
     let mut takes = operation.request_body.is_some();
@@ -122,6 +63,9 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
             && matches!(parameter.parameter_in, ParameterIn::Query)
         {
             present(parameter);
+            if FORMER.contains(&(path, &parameter.name)) {
+                parameter.deprecated = Some(Deprecated::True);
+            }
             if parameter.name == "after"
                 && let (Some(pattern), Some(RefOr::T(Schema::Object(object)))) = (begins(path), &mut parameter.schema)
             {
@@ -145,7 +89,9 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
 fn begins(path: &str) -> Option<&'static str> {
     match path {
         "/api/v1/homes" | "/api/v1/renewals" | "/api/v1/attestations" => Some("^[a-z0-9-]{1,64}$"),
-        "/api/v1/models" | "/api/v1/releases" | "/api/v1/rollouts" | "/api/v1/quarantine" => Some("^[0-9]{1,15}$"),
+        "/api/v1/models" | "/api/v1/releases" | "/api/v1/rollouts" | "/api/v1/quarantine" | "/api/v1/audit" => {
+            Some("^[0-9]{1,15}$")
+        }
         "/api/v1/exclusions" => Some("^-?[0-9]{1,15}/[a-z0-9-]{1,64}$"),
         "/api/v1/releases/{version}/outcomes" => Some("^-?[0-9]{1,15}/[a-z0-9-]{1,64}/-?[0-9]{1,15}$"),
         _ => None,
@@ -238,20 +184,50 @@ fn fault(status: u16) -> Response {
     }
 }
 
-/// The OpenAPI document.
+static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(|| {
+    let mut document = OpenApiRouter::with_openapi(Document::openapi()).merge(routes::router()).into_openapi();
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    complete_all(&mut document);
+    document
+});
+
+/// The OpenAPI document: what [`routes::router`] serves, completed by what all calls have in common.
 #[must_use]
-pub fn document() -> utoipa::openapi::OpenApi {
-    Document::openapi()
+pub fn document() -> &'static utoipa::openapi::OpenApi {
+    &DOCUMENT
 }
 
-/// Serves it.
-pub(crate) async fn serve() -> Json<utoipa::openapi::OpenApi> {
+/// `GET /api/openapi.json`; open to all.
+pub(crate) async fn serve() -> Json<&'static utoipa::openapi::OpenApi> {
     Json(document())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_list_is_paged_in_the_same_way() {
+        let document = serde_json::to_value(document()).unwrap();
+        let mut lists = 0;
+        for (path, item) in document["paths"].as_object().unwrap() {
+            let get = &item["get"];
+            let body = &get["responses"]["200"]["content"]["application/json"]["schema"];
+            let schema = body["$ref"].as_str().unwrap_or_default().rsplit('/').next().unwrap_or_default();
+            assert_ne!(body["type"], "array", "{path} has no pages");
+            if schema.ends_with("Page") {
+                lists += 1;
+                let takes = get["parameters"].as_array().unwrap();
+                for name in ["after", "limit"] {
+                    assert!(takes.iter().any(|parameter| parameter["name"] == name), "{path} takes no {name}");
+                }
+                let properties = document["components"]["schemas"][schema]["properties"].as_object().unwrap();
+                assert_eq!(properties.keys().collect::<Vec<_>>(), ["items", "next"], "{path}");
+            }
+        }
+        assert_eq!(lists, 15, "a list that does not end in Page is not looked at");
+    }
 
     #[test]
     fn the_committed_document_is_current() {

@@ -26,15 +26,8 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; scr
 
 /// Everything that is served.
 pub fn router(http: Http) -> Router {
-    let mut router = Router::new()
-        .nest("/api/v1", routes::router())
-        .route("/api/openapi.json", get(openapi::serve))
-        .route("/healthz", get(routes::health::healthz))
-        .route("/readyz", get(routes::health::readyz))
-        .route("/metrics", get(routes::metrics::metrics))
-        .merge(routes::enroll::router())
-        .merge(routes::renew::router())
-        .merge(page::router());
+    let (calls, _) = routes::router().split_for_parts();
+    let mut router = calls.route("/api/openapi.json", get(openapi::serve)).merge(page::router());
     if let Some(repository) = &http.app.repository {
         router = router.nest("/tuf", routes::repository_files::router(repository));
     }

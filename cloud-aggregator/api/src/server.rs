@@ -50,9 +50,9 @@ pub enum ServerError {
     /// Not on this address.
     #[error("cannot listen on {address}")]
     Listen {
-        /// Which.
+        /// As configured in `[http] listen`.
         address: SocketAddr,
-        /// What the system said.
+        /// What the operating system said, e.g. that the port is taken.
         #[source]
         source: io::Error,
     },
@@ -62,12 +62,12 @@ pub enum ServerError {
     /// The certificate or its key cannot be used.
     #[error("the certificate of [http]: {path}: {cause}")]
     Certificate {
-        /// The file at fault.
+        /// The certificate's or the key's file, as configured.
         path: std::path::PathBuf,
         /// What is wrong with it.
         cause: String,
     },
-    /// It broke while running.
+    /// The listening socket failed after the start.
     #[error("the HTTP server stopped")]
     Serve(#[source] io::Error),
 }

@@ -19,7 +19,7 @@ impl Event for ModelReleased<'_> {
 
 /// A rollout was stopped by its tests.
 pub struct RolloutStopped<'a> {
-    /// Which release.
+    /// Version of the model that went out.
     pub version: ModelVersion,
     /// Homes that had been ordered to run it.
     pub saw: u64,

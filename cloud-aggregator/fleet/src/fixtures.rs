@@ -22,11 +22,11 @@ pub const NOW: i64 = 1_767_225_600;
 pub struct Desk {
     /// Everything lies in it; it goes away with this value.
     pub directory: TempDir,
-    /// What is remembered.
+    /// A database of its own, in a temporary directory.
     pub store: Arc<dyn Store>,
     /// Shows [`NOW`].
     pub clock: Arc<ManualClock>,
-    /// Counts.
+    /// Shared with everything that is made from this desk.
     pub metrics: Arc<Metrics>,
     /// Lets models out through the hook.
     pub releases: ReleaseService,

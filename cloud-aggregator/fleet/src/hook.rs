@@ -12,7 +12,7 @@ use hearthwatch_store::release::ReleaseError;
 pub struct Promoted {
     /// The version it got.
     pub version: ModelVersion,
-    /// The artifact's bytes.
+    /// The file that homes download, byte for byte.
     pub artifact: Arc<[u8]>,
     /// Hex SHA-256 of the artifact.
     pub sha256: String,
@@ -24,7 +24,7 @@ pub struct Promoted {
     pub run: String,
     /// Who or what releases it: `auto`, or the name of a token.
     pub by: String,
-    /// When, Unix seconds.
+    /// When it is let out, Unix seconds.
     pub at: i64,
 }
 
@@ -41,7 +41,7 @@ impl Promoted {
 /// bytes is left there.
 #[async_trait]
 pub trait ReleaseHook: Send + Sync + 'static {
-    /// Signs and publishes.
+    /// Signs `promoted` and puts it in the repository; the row is what the caller records.
     async fn release(&self, promoted: Promoted) -> Result<ReleaseRow, ReleaseError>;
 }
 

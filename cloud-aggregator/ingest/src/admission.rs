@@ -46,9 +46,9 @@ pub fn ahead_max(records_per_day: u64) -> u64 {
 /// A payload that was read, but not yet judged.
 #[derive(Debug)]
 pub struct Parcel {
-    /// The payload.
+    /// As it travelled, byte for byte.
     pub payload: Bytes,
-    /// Its SHA-256.
+    /// SHA-256 of the payload: what came before is known by it.
     pub digest: Digest,
     /// The home that the topic belongs to, if it is an upward topic of ours.
     pub home: Option<HomeId>,
@@ -96,14 +96,14 @@ pub struct Known<'a> {
     pub now: i64,
 }
 
-/// The decision.
+/// What [`judge`] decided of a parcel.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Admission {
-    /// Comes in.
+    /// It comes in, to be stored.
     Admit(Admitted),
     /// Was handled before, with the same bytes: nothing to store, but the home wants to hear that it is.
     Duplicate {
-        /// Which record.
+        /// The home and the number that were handled before.
         key: RecordKey,
         /// Why it was refused then, if it was.
         refused: Option<RefusalReason>,
@@ -112,19 +112,19 @@ pub enum Admission {
     Repeat {
         /// Which record, and its bytes.
         handled: Handled,
-        /// Where it is stored.
+        /// Number of the stored answer, of the same home.
         original: Sequence,
     },
     /// Neither comes in nor stays out: what it rests on may be on its way. The home sends it again.
     Await {
-        /// Which record.
+        /// The home and the number that are to come again.
         key: RecordKey,
     },
-    /// Stays out.
+    /// It stays out, and goes into quarantine.
     Refuse {
-        /// The word for it.
+        /// The rule that it broke.
         reason: RefusalReason,
-        /// One line more.
+        /// What broke the rule, as one line for the operator.
         detail: String,
         /// Whether a receipt must cover the key: false for strangers, who are told nothing, and for keys that are
         /// covered already.
@@ -132,14 +132,14 @@ pub enum Admission {
     },
 }
 
-/// What comes in.
+/// What comes in, by kind, as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Admitted {
-    /// An answer.
+    /// An answer, announced or not.
     Feedback(Box<FeedbackRow>),
     /// An alarm that nobody has answered yet.
     Announcement(AnnouncedRow),
-    /// A self-description.
+    /// What an agent says of itself; the last word of a home counts.
     Status(HomeId, AgentStatus),
     /// The end of an update.
     Outcome(HomeId, UpdateOutcome),
@@ -230,7 +230,6 @@ fn reason_of(error: &DecodeError) -> RefusalReason {
 /// Decides. The order is: topic, size and form · who · seen before · number · whose · what · when · how much · announced.
 #[must_use]
 pub fn judge(parcel: &Parcel, known: &Known<'_>) -> Admission {
-    let refuse = |reason, detail: String, covers| Admission::Refuse { reason, detail, covers };
     let Some(home) = &parcel.home else {
         let (reason, detail) = match &parcel.content {
             Err((reason, detail)) => (*reason, detail.clone()),
@@ -238,20 +237,8 @@ pub fn judge(parcel: &Parcel, known: &Known<'_>) -> Admission {
         };
         return refuse(reason, detail, false);
     };
-    if !known.enrolled {
-        return refuse(RefusalReason::UnknownHome, format!("{home} is not enrolled, or is revoked"), false);
-    }
-    if let (Some(key), Some(before)) = (&parcel.key, known.before) {
-        if before.digest == parcel.digest {
-            return Admission::Duplicate { key: key.clone(), refused: before.refused };
-        }
-        return refuse(RefusalReason::ReplayedSequence, format!("{key} was other bytes before"), false);
-    }
-    if let Some(key) = &parcel.key
-        && key.sequence.0.saturating_sub(known.through.0) > ahead_max(known.quota)
-    {
-        let detail = format!("number {}, and {} is heard up to {}", key.sequence, home, known.through);
-        return refuse(RefusalReason::SequenceAhead, detail, false);
+    if let Some(turned_away) = turn_away(parcel, home, known) {
+        return turned_away;
     }
     let covers = parcel.key.is_some();
     match &parcel.content {
@@ -268,29 +255,7 @@ pub fn judge(parcel: &Parcel, known: &Known<'_>) -> Admission {
         }
         Ok(Content::Manifest(manifest)) => Admission::Admit(Admitted::Manifest(home.clone(), manifest.clone())),
         Ok(Content::Withdrawal(withdrawal)) => Admission::Admit(Admitted::Withdrawal(withdrawal.clone())),
-        Ok(Content::Feedback(record)) => match fault(record, home, known) {
-            Some((reason, detail)) => refuse(reason, detail, covers),
-            None if let Some(known) = known.answered.filter(|known| is_repeat(record, known)) => Admission::Repeat {
-                handled: Handled { key: record.key(), digest: parcel.digest, refused: None },
-                original: known.sequence,
-            },
-            None => {
-                let row = |grace| FeedbackRow {
-                    record: record.as_ref().clone(),
-                    payload: parcel.payload.clone(),
-                    digest: parcel.digest,
-                    received_at: known.now,
-                    grace,
-                    lift: None,
-                };
-                match basis(record, &known.backing, &known.labels, known.now) {
-                    Basis::Sound => Admission::Admit(Admitted::Feedback(Box::new(row(false)))),
-                    Basis::Grace => Admission::Admit(Admitted::Feedback(Box::new(row(true)))),
-                    Basis::Awaited => Admission::Await { key: record.key() },
-                    Basis::Missing(reason, detail) => refuse(reason, detail, covers),
-                }
-            }
-        },
+        Ok(Content::Feedback(record)) => judge_answer(parcel, record, home, known),
         Ok(Content::Announcement(said)) if said.home != *home => {
             refuse(RefusalReason::WrongHome, format!("says {}, came on the topic of {home}", said.home), covers)
         }
@@ -306,6 +271,56 @@ pub fn judge(parcel: &Parcel, known: &Known<'_>) -> Admission {
             digest: parcel.digest,
             received_at: known.now,
         })),
+    }
+}
+
+fn refuse(reason: RefusalReason, detail: String, covers: bool) -> Admission {
+    Admission::Refuse { reason, detail, covers }
+}
+
+/// What ends before its content is looked at: it comes from nobody who may send, came before, or has a number far ahead of its home's.
+fn turn_away(parcel: &Parcel, home: &HomeId, known: &Known<'_>) -> Option<Admission> {
+    if !known.enrolled {
+        return Some(refuse(RefusalReason::UnknownHome, format!("{home} is not enrolled, or is revoked"), false));
+    }
+    let key = parcel.key.as_ref()?;
+    if let Some(before) = known.before {
+        return Some(if before.digest == parcel.digest {
+            Admission::Duplicate { key: key.clone(), refused: before.refused }
+        } else {
+            refuse(RefusalReason::ReplayedSequence, format!("{key} was other bytes before"), false)
+        });
+    }
+    let ahead = key.sequence.0.saturating_sub(known.through.0) > ahead_max(known.quota);
+    let detail = || format!("number {}, and {} is heard up to {}", key.sequence, home, known.through);
+    ahead.then(|| refuse(RefusalReason::SequenceAhead, detail(), false))
+}
+
+/// An answer, by its values and by what it rests on.
+fn judge_answer(parcel: &Parcel, record: &FeedbackRecord, home: &HomeId, known: &Known<'_>) -> Admission {
+    let covers = parcel.key.is_some();
+    if let Some((reason, detail)) = fault(record, home, known) {
+        return refuse(reason, detail, covers);
+    }
+    if let Some(known) = known.answered.filter(|known| is_repeat(record, known)) {
+        let handled = Handled { key: record.key(), digest: parcel.digest, refused: None };
+        return Admission::Repeat { handled, original: known.sequence };
+    }
+    let admit = |grace| {
+        Admission::Admit(Admitted::Feedback(Box::new(FeedbackRow {
+            record: record.clone(),
+            payload: parcel.payload.clone(),
+            digest: parcel.digest,
+            received_at: known.now,
+            grace,
+            lift: None,
+        })))
+    };
+    match basis(record, &known.backing, &known.labels, known.now) {
+        Basis::Sound => admit(false),
+        Basis::Grace => admit(true),
+        Basis::Awaited => Admission::Await { key: record.key() },
+        Basis::Missing(reason, detail) => refuse(reason, detail, covers),
     }
 }
 

@@ -36,7 +36,7 @@ pub struct BatchReport {
     pub receipts: Vec<(HomeId, Receipt)>,
     /// What each home is to be told of what it took back.
     pub withdrawn: Vec<(HomeId, WithdrawalReceipt)>,
-    /// Answers stored.
+    /// Answers that were stored, those that came before left out.
     pub stored: u64,
 }
 
@@ -107,7 +107,7 @@ impl BatchTaker {
         self.quota
     }
 
-    /// Where it stores.
+    /// The store that it writes to, for those who read.
     #[must_use]
     pub fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store)
@@ -396,33 +396,36 @@ impl Sorted {
                 }
                 self.batch.asking.push(key.home);
             }
-            Admission::Refuse { reason, detail, covers } => {
-                let whole = parcel.answer().is_some() && parcel.key.is_some() && liftable(reason);
-                let sequence = parcel.key.as_ref().map(|key| key.sequence);
-                let why = (reason, detail);
-                let row = quarantined(why, topic, parcel.home.clone(), sequence, &parcel.payload, self.batch.at);
-                self.batch.quarantine.push(QuarantineRow { payload: whole.then(|| parcel.payload.clone()), ..row });
-                if reason == RefusalReason::SequenceAhead {
-                    // It hears where it stands, and nothing of this number.
-                    self.batch.asking.extend(parcel.home.clone());
-                }
-                let taken_back = |key: &&RecordKey| {
-                    self.handled.get(*key).and_then(|before| before.refused) == Some(RefusalReason::Withdrawn)
-                };
-                let replayed = parcel.key.as_ref().filter(|_| reason == RefusalReason::ReplayedSequence);
-                if let Some(key) = replayed.filter(|key| !taken_back(key)) {
-                    // A home that lost its past counts from 1 again: told so, it gives its answer a number that is free. Not so
-                    // a late copy of what it took back, which must not come again.
-                    let refusal = Refusal { sequence: key.sequence, reason };
-                    self.remembered.entry(key.home.clone()).or_default().push(refusal);
-                    self.batch.asking.push(key.home.clone());
-                }
-                if let Some(key) = parcel.key.as_ref().filter(|_| covers) {
-                    let handled = Handled { key: key.clone(), digest: parcel.digest, refused: Some(reason) };
-                    self.handled.insert(key.clone(), handled.clone());
-                    self.batch.refused.push(handled);
-                }
-            }
+            Admission::Refuse { reason, detail, covers } => self.refuse(topic, parcel, reason, detail, covers),
+        }
+    }
+
+    /// Into quarantine with it; its home hears of it where a receipt can say so.
+    fn refuse(&mut self, topic: &str, parcel: &Parcel, reason: RefusalReason, detail: String, covers: bool) {
+        let whole = parcel.answer().is_some() && parcel.key.is_some() && liftable(reason);
+        let sequence = parcel.key.as_ref().map(|key| key.sequence);
+        let why = (reason, detail);
+        let row = quarantined(why, topic, parcel.home.clone(), sequence, &parcel.payload, self.batch.at);
+        self.batch.quarantine.push(QuarantineRow { payload: whole.then(|| parcel.payload.clone()), ..row });
+        if reason == RefusalReason::SequenceAhead {
+            // It hears where it stands, and nothing of this number.
+            self.batch.asking.extend(parcel.home.clone());
+        }
+        let taken_back = |key: &&RecordKey| {
+            self.handled.get(*key).and_then(|before| before.refused) == Some(RefusalReason::Withdrawn)
+        };
+        let replayed = parcel.key.as_ref().filter(|_| reason == RefusalReason::ReplayedSequence);
+        if let Some(key) = replayed.filter(|key| !taken_back(key)) {
+            // A home that lost its past counts from 1 again: told so, it gives its answer a number that is free. Not so
+            // a late copy of what it took back, which must not come again.
+            let refusal = Refusal { sequence: key.sequence, reason };
+            self.remembered.entry(key.home.clone()).or_default().push(refusal);
+            self.batch.asking.push(key.home.clone());
+        }
+        if let Some(key) = parcel.key.as_ref().filter(|_| covers) {
+            let handled = Handled { key: key.clone(), digest: parcel.digest, refused: Some(reason) };
+            self.handled.insert(key.clone(), handled.clone());
+            self.batch.refused.push(handled);
         }
     }
 

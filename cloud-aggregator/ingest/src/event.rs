@@ -13,11 +13,11 @@ use crate::limiter::Traffic;
 
 /// A batch is on disk.
 pub struct BatchStored {
-    /// Answers stored.
+    /// Answers that were stored.
     pub feedback: u64,
-    /// Announcements stored.
+    /// Announcements that were stored.
     pub announcements: u64,
-    /// Self-descriptions stored.
+    /// Self-descriptions that were stored; of several of one home all are counted.
     pub statuses: u64,
     /// Ends of updates stored.
     pub outcomes: u64,
@@ -57,11 +57,11 @@ impl Event for BatchStored {
 
 /// A payload stayed out.
 pub struct MessageRefused<'a> {
-    /// Why.
+    /// The rule that it broke; also the counter's label.
     pub reason: RefusalReason,
     /// Who sent it, where known.
     pub home: Option<&'a HomeId>,
-    /// One line more.
+    /// What broke the rule, as one line for the operator.
     pub detail: &'a str,
 }
 
@@ -77,7 +77,7 @@ impl Event for MessageRefused<'_> {
 pub struct QuotaExceeded<'a> {
     /// Who sent it; none where its topic belongs to nobody.
     pub home: Option<&'a HomeId>,
-    /// What it was.
+    /// What its topic carries; also the counter's label.
     pub traffic: Traffic,
     /// Messages of the home dropped since the last line that names it; none when this is not the time for a line.
     pub tell: Option<u64>,
@@ -100,7 +100,7 @@ impl Event for QuotaExceeded<'_> {
 
 /// The queue was full: the home that held most of it gave something up, and sends it again if it matters.
 pub struct QueueFull<'a> {
-    /// Which home.
+    /// The home that held most of the queue; none where the topic belongs to nobody.
     pub home: Option<&'a HomeId>,
     /// What was given up.
     pub traffic: Traffic,
@@ -124,9 +124,9 @@ impl Event for QueueFull<'_> {
 
 /// Storing a message failed while the store works: it is in quarantine.
 pub struct MessageSetAside<'a> {
-    /// Who sent it.
+    /// Who sent it; none where its topic belongs to nobody.
     pub home: Option<&'a HomeId>,
-    /// What it was.
+    /// What its topic carries; also the counter's label.
     pub traffic: Traffic,
     /// How storing it failed.
     pub cause: &'a str,
@@ -147,9 +147,9 @@ impl Event for MessageSetAside<'_> {
 
 /// Neither the store nor the quarantine took a message, while both work.
 pub struct MessageLost<'a> {
-    /// Who sent it.
+    /// Who sent it; none where its topic belongs to nobody.
     pub home: Option<&'a HomeId>,
-    /// What it was.
+    /// What its topic carries; also the counter's label.
     pub traffic: Traffic,
     /// How storing it failed.
     pub cause: &'a str,
@@ -183,9 +183,9 @@ impl Event for AnswersAwait {
 
 /// A home took answers back.
 pub struct RecordsWithdrawn<'a> {
-    /// Which home.
+    /// The home that asked for it.
     pub home: &'a HomeId,
-    /// Answers deleted.
+    /// Answers and announcements that were deleted; 0 where none had come.
     pub removed: u64,
 }
 
@@ -211,7 +211,7 @@ impl Event for LinkUp {
 
 /// The broker is gone.
 pub struct LinkDown<'a> {
-    /// Why.
+    /// What the link said.
     pub reason: &'a str,
 }
 
@@ -235,7 +235,7 @@ impl Event for ReceiptSent {
 pub struct WordUnsent<'a> {
     /// What it was: `receipt`, `release`, `withdrawal_receipt` or `contribution`.
     pub kind: &'static str,
-    /// Why.
+    /// What the link said.
     pub cause: &'a str,
 }
 
@@ -248,9 +248,9 @@ impl Event for WordUnsent<'_> {
 
 /// Records of a home were given up for lost.
 pub struct GapSkipped<'a> {
-    /// Whose.
+    /// The home whose numbers are skipped.
     pub home: &'a HomeId,
-    /// How many.
+    /// Numbers under which nothing came.
     pub lost: u64,
 }
 
@@ -263,7 +263,7 @@ impl Event for GapSkipped<'_> {
 
 /// The store did not take a batch.
 pub struct StoreFailing<'a> {
-    /// Its words.
+    /// What the store said.
     pub cause: &'a str,
     /// When the next attempt is.
     pub again_in: Duration,
@@ -282,18 +282,18 @@ impl Event for StoreFailing<'_> {
 
 /// A home told how an update ended.
 pub struct OutcomeHeard<'a> {
-    /// Where.
+    /// The home that told it.
     pub home: &'a HomeId,
-    /// How.
+    /// As it travelled, its time by the home's clock.
     pub outcome: &'a UpdateOutcome,
 }
 
 impl Event for OutcomeHeard<'_> {
     fn emit(&self, metrics: &Metrics) {
-        let (word, reason) = match &self.outcome.result {
-            UpdateResult::Installed => ("installed", ""),
-            UpdateResult::Refused { reason } => ("refused", reason.as_str()),
-            UpdateResult::RolledBack { reason, .. } => ("rolled_back", reason.as_str()),
+        let word: &'static str = (&self.outcome.result).into();
+        let reason = match &self.outcome.result {
+            UpdateResult::Installed => "",
+            UpdateResult::Refused { reason } | UpdateResult::RolledBack { reason, .. } => reason.as_str(),
         };
         count(&metrics.outcomes, word);
         info!(
@@ -308,7 +308,7 @@ impl Event for OutcomeHeard<'_> {
 
 /// The windows that come in are no longer as they were.
 pub struct WindowsMoved {
-    /// Whose.
+    /// The device class of the entities.
     pub class: DeviceClass,
 }
 

@@ -42,7 +42,7 @@ pub struct Backing<'a> {
     pub unannounced: u64,
 }
 
-/// The decision.
+/// Whether what an answer rests on is enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Basis {
     /// It may come in.
@@ -51,7 +51,7 @@ pub enum Basis {
     Grace,
     /// Its announcement may be on its way.
     Awaited,
-    /// It may not.
+    /// It may not come in: the word for it, and a line for the operator.
     Missing(RefusalReason, String),
 }
 

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use hearthwatch_protocol::limits::PAYLOAD_BYTES_MAX;
 use hearthwatch_protocol::{HomeId, Topic};
+use strum::{EnumCount, IntoStaticStr};
 
 use super::admission::QUOTA_RECORDS;
 
@@ -50,7 +51,8 @@ pub const ACCOUNTS_MAX: usize = 65_536;
 const TELL_EVERY: u64 = HOUR / 6;
 
 /// What a topic carries, told without looking into the payload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, EnumCount, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Traffic {
     /// Answers and announcements.
     Records,
@@ -67,9 +69,6 @@ pub enum Traffic {
 }
 
 impl Traffic {
-    /// How many kinds there are.
-    const KINDS: usize = 6;
-
     /// What `topic` carries, and whose topic it is.
     #[must_use]
     pub fn of(topic: &str) -> (Option<HomeId>, Self) {
@@ -86,14 +85,7 @@ impl Traffic {
     /// The word in metrics and logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Records => "records",
-            Self::Status => "status",
-            Self::Manifest => "manifest",
-            Self::Outcome => "outcome",
-            Self::Withdrawal => "withdrawal",
-            Self::Other => "other",
-        }
+        self.into()
     }
 }
 
@@ -161,7 +153,7 @@ impl Bucket {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Account {
-    kinds: [Bucket; Traffic::KINDS],
+    kinds: [Bucket; Traffic::COUNT],
     bytes: Bucket,
     /// Messages dropped since the home was last named.
     refused: u64,
@@ -185,7 +177,7 @@ impl Account {
     }
 }
 
-/// The decision.
+/// Whether a message may come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It may come in.

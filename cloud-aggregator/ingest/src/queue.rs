@@ -45,9 +45,9 @@ pub const SHARE_BYTES: usize = 576 * 1024;
 pub struct Waiting {
     /// What its topic carries.
     pub traffic: Traffic,
-    /// Its topic.
+    /// The topic that it came on, as the broker gave it.
     pub topic: String,
-    /// What was said.
+    /// As it travelled; not yet read.
     pub payload: Bytes,
 }
 
@@ -68,15 +68,15 @@ impl Waiting {
 /// What became of a message that was put in line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Queued {
-    /// It waits.
+    /// It waits, and nothing was given up for it.
     Waits,
     /// It waits in the place of an older one that says nothing beside it: an older status or manifest, or the same word.
     Replaced,
     /// It waits, or not, but a message of the home that held most was given up for lack of room.
     Dropped {
-        /// Whose.
+        /// The home that gave it up; none for topics that belong to nobody.
         home: Option<HomeId>,
-        /// What it was.
+        /// What the topic of the message carries.
         traffic: Traffic,
     },
 }

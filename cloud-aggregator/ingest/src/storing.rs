@@ -30,7 +30,7 @@ const ATTEMPTS_ALONE: u32 = 2;
 /// A message as it came: topic and payload.
 type Message = (String, Bytes);
 
-/// Stores batches.
+/// Stores batches one after the other, and tries again while the store takes nothing.
 #[derive(Clone)]
 pub(super) struct Storing {
     pub taker: Arc<dyn Take>,

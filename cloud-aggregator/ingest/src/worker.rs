@@ -52,7 +52,7 @@ impl Ear for LinkEvents {
     }
 }
 
-/// Takes everything in.
+/// The part that takes in what homes send: from the broker's messages to stored batches and receipts.
 pub struct Intake {
     taker: Arc<BatchTaker>,
     clock: Arc<dyn Clock>,
@@ -236,7 +236,7 @@ pub enum IntakeError {
     /// A task of its own is gone.
     #[error("its task for {task} panicked: {cause}")]
     Task {
-        /// What it sent.
+        /// What the task sent: `receipts` or `announcements`.
         task: &'static str,
         /// The panic's message.
         cause: String,

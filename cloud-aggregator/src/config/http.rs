@@ -4,43 +4,43 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use hearthwatch_api::http::config::{HttpConfig, HttpTls};
 use hearthwatch_api::http::origin::Network;
-
-use super::section::Section;
+use hearthwatch_configuration::{Faults, Section};
 
 /// Where the admin API listens unless told otherwise: this machine only.
 pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8443);
 
 const FILES: &str = "`hearthwatch-provision init` makes cloud/http.crt and cloud/http.key; give both or neither";
 
-/// What `trusted_proxies` holds.
+/// The remedy for an entry of `trusted_proxies` that is neither.
 const PROXIES: &str = "addresses or networks of your own proxies, e.g. [\"127.0.0.1\", \"10.0.0.0/8\"]";
 
-pub(super) fn read(mut section: Section<'_>) -> Option<HttpConfig> {
-    let listen = section.address("listen", LISTEN_DEFAULT);
-    let cert_file = section.file("cert_file", FILES);
-    let key_file = section.secret("key_file", FILES);
+pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> HttpConfig {
+    let remedy = "an address and a port, e.g. \"0.0.0.0:8443\"";
+    let listen = section.address("listen", faults, remedy).unwrap_or(LISTEN_DEFAULT);
+    let cert_file = section.file("cert_file", faults, FILES);
+    let key_file = section.private_file("key_file", faults, FILES);
     let tls = match (cert_file, key_file) {
         (Some(cert_file), Some(key_file)) => Some(HttpTls { cert_file, key_file }),
         (None, None) => None,
         (Some(_), None) => {
-            section.fault("key_file", "is missing beside cert_file", FILES);
+            faults.add(section.key("key_file"), "is missing beside cert_file", FILES);
             None
         }
         (None, Some(_)) => {
-            section.fault("cert_file", "is missing beside key_file", FILES);
+            faults.add(section.key("cert_file"), "is missing beside key_file", FILES);
             None
         }
     };
     if tls.is_none() && !listen.ip().is_loopback() {
-        section.fault("listen", format!("{listen} is open to the network without TLS"), FILES);
+        faults.add(section.key("listen"), format!("{listen} is open to the network without TLS"), FILES);
     }
     let mut trusted_proxies = Vec::new();
-    for text in section.texts("trusted_proxies") {
+    for text in section.texts("trusted_proxies", faults).unwrap_or_default() {
         match text.parse::<Network>() {
             Ok(network) => trusted_proxies.push(network),
-            Err(error) => section.fault("trusted_proxies", error.to_string(), PROXIES),
+            Err(error) => faults.add(section.key("trusted_proxies"), error.to_string(), PROXIES),
         }
     }
-    section.finish();
-    Some(HttpConfig { listen, tls, trusted_proxies })
+    section.finish(faults);
+    HttpConfig { listen, tls, trusted_proxies }
 }

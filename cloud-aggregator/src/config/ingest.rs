@@ -1,14 +1,13 @@
 //! `[ingest]`: what is asked of answers before they come in.
 
+use hearthwatch_configuration::{Faults, Section};
 use hearthwatch_ingest::admission::QUOTA_RECORDS;
-use hearthwatch_ingest::labels::{LabelPolicy, UNANNOUNCED_PER_DAY};
-
-use super::section::Section;
+use hearthwatch_ingest::labels::LabelPolicy;
 
 /// Most unannounced answers a day that can be asked for: a fifth of the usual daily quota.
-const UNANNOUNCED_MAX: i64 = 1_000;
+const UNANNOUNCED_MAX: u64 = 1_000;
 /// Highest daily quota that can be asked for: ten a second.
-const RECORDS_MAX: i64 = 864_000;
+const RECORDS_MAX: u64 = 864_000;
 
 /// What is asked of answers, and how many may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,14 +24,17 @@ impl Default for IngestConfig {
     }
 }
 
-pub(super) fn read(mut section: Section<'_>) -> IngestConfig {
-    let usual = i64::try_from(UNANNOUNCED_PER_DAY).unwrap_or(UNANNOUNCED_MAX);
-    let labels = LabelPolicy {
-        require_announced: section.flag("require_announced", true),
-        unannounced_per_day: section.number("unannounced_per_day", 0..=UNANNOUNCED_MAX, usual).unsigned_abs(),
-    };
-    let usual = i64::try_from(QUOTA_RECORDS).unwrap_or(RECORDS_MAX);
-    let records_per_day = section.number("records_per_day", 1..=RECORDS_MAX, usual).unsigned_abs();
-    section.finish();
-    IngestConfig { labels, records_per_day }
+pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> IngestConfig {
+    let usual = IngestConfig::default();
+    let require_announced = section.flag("require_announced", faults).unwrap_or(usual.labels.require_announced);
+    let unannounced_per_day = section.whole("unannounced_per_day", 0..=UNANNOUNCED_MAX, faults);
+    let records_per_day = section.whole("records_per_day", 1..=RECORDS_MAX, faults);
+    section.finish(faults);
+    IngestConfig {
+        labels: LabelPolicy {
+            require_announced,
+            unannounced_per_day: unannounced_per_day.unwrap_or(usual.labels.unannounced_per_day),
+        },
+        records_per_day: records_per_day.unwrap_or(usual.records_per_day),
+    }
 }

@@ -5,12 +5,12 @@ mod ingest;
 mod mqtt;
 mod release;
 mod rollout;
-mod section;
 mod training;
 
 use std::path::{Path, PathBuf};
 
 use hearthwatch_api::http::config::HttpConfig;
+use hearthwatch_configuration::{Faults, Section, read_table, read_text};
 use hearthwatch_fleet::release::ReleaseConfig;
 use hearthwatch_learning::training::TrainingConfig;
 use hearthwatch_provision::authority::{HOME_DAYS, HOME_DAYS_RANGE};
@@ -18,7 +18,6 @@ use hearthwatch_provision::authority::{HOME_DAYS, HOME_DAYS_RANGE};
 pub use ingest::IngestConfig;
 pub use mqtt::{MqttConfig, MqttTls};
 pub use rollout::RolloutConfig;
-pub use section::{Fault, Faults, Section};
 
 /// Everything the aggregator is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,58 +57,59 @@ impl Config {
     /// Reads `file`.
     ///
     /// # Errors
-    /// [`Faults`] with everything that is wrong, each with its key and remedy.
+    /// [`Faults`] with everything that is wrong, each with file, key and remedy.
     pub fn load(file: &Path) -> Result<Self, Faults> {
-        let whole = |problem: String, remedy: &str| Faults {
-            file: file.to_owned(),
-            list: vec![Fault { key: String::new(), problem, remedy: remedy.to_owned() }],
-        };
-        let text = std::fs::read_to_string(file).map_err(|error| {
-            whole(error.to_string(), "write one; `hearthwatch-cloud serve --help` shows what goes in it")
+        let text = read_text(file).map_err(|problem| {
+            let mut faults = Faults::none(file);
+            faults.add("", problem, "write one; `hearthwatch-cloud serve --help` shows what goes in it");
+            faults
         })?;
-        let directory = file.parent().unwrap_or_else(|| Path::new(""));
-        Self::parse(&text, directory).map_err(|list| Faults { file: file.to_owned(), list })
+        Self::parse(&text, file)
     }
 
-    /// Reads the text of a configuration file that lies in `directory`.
+    /// Checks `text`, the content of `file`. Relative paths are taken from the directory of `file`.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
-    pub fn parse(text: &str, directory: &Path) -> Result<Self, Vec<Fault>> {
-        let table = text.parse::<toml::Table>().map_err(|error| {
-            let problem = error.to_string().trim_end().to_owned();
-            vec![Fault { key: String::new(), problem, remedy: "mend the TOML at the place shown".to_owned() }]
-        })?;
-        let mut faults = Vec::new();
-        let mut root = Section::new("", table, directory, &mut faults);
-        let data = root.required_path("data", "a directory for database, snapshots and models, e.g. data = \"data\"");
-        let enrolment = root.path("enrolment");
-        if let Some(directory) = enrolment.as_ref().filter(|directory| !directory.join("ca/ca.key").is_file()) {
-            let remedy = "the directory that `hearthwatch-provision init` filled, with the authority's key in it";
-            root.fault("enrolment", format!("{} holds no ca/ca.key", directory.display()), remedy);
-        }
-        let days = i64::from(*HOME_DAYS_RANGE.start())..=i64::from(*HOME_DAYS_RANGE.end());
-        let certificate_days = root.number("certificate_days", days, i64::from(HOME_DAYS));
-        let certificate_days = u32::try_from(certificate_days).unwrap_or(HOME_DAYS);
-        let tables = ["mqtt", "http", "ingest", "training", "release", "rollout"].map(|name| root.table(name));
-        if tables[0].is_none() {
-            root.fault("mqtt", "is missing", "add [mqtt] with host, port, ca_file, cert_file, key_file, group_file");
-        }
-        root.finish();
-        let [mqtt, http, ingest, training, release, rollout] = tables;
-        let mqtt = mqtt.and_then(|table| MqttConfig::read(Section::new("mqtt", table, directory, &mut faults)));
-        let http = http.and_then(|table| http::read(Section::new("http", table, directory, &mut faults)));
-        let ingest = ingest::read(Section::new("ingest", ingest.unwrap_or_default(), directory, &mut faults));
-        let training = training::read(Section::new("training", training.unwrap_or_default(), directory, &mut faults));
-        let release = release.and_then(|table| release::read(Section::new("release", table, directory, &mut faults)));
-        let rollout =
-            rollout.and_then(|table| RolloutConfig::read(Section::new("rollout", table, directory, &mut faults)));
-        match data {
-            Some(data) if faults.is_empty() => {
-                Ok(Self { data, enrolment, certificate_days, mqtt, http, ingest, training, release, rollout })
+    /// [`Faults`], as [`Config::load`].
+    pub fn parse(text: &str, file: &Path) -> Result<Self, Faults> {
+        let mut faults = Faults::none(file);
+        let table = match read_table(text) {
+            Ok(table) => table,
+            Err(problem) => {
+                faults.add("", problem, "mend the TOML at the place shown");
+                return Err(faults);
             }
+        };
+        let base = file.parent().unwrap_or_else(|| Path::new(""));
+        match Self::read(Section::root(table, base), &mut faults) {
+            Some(config) if faults.is_empty() => Ok(config),
             _ => Err(faults),
         }
+    }
+
+    fn read(mut root: Section<'_>, faults: &mut Faults) -> Option<Self> {
+        let remedy = "a directory for database, snapshots and models, e.g. data = \"data\"";
+        let data = root.required("data", faults, remedy, Section::path);
+        let enrolment = root.path("enrolment", faults);
+        if let Some(directory) = enrolment.as_ref().filter(|directory| !directory.join("ca/ca.key").is_file()) {
+            let remedy = "the directory that `hearthwatch-provision init` filled, with the authority's key in it";
+            faults.add("enrolment", format!("{} holds no ca/ca.key", directory.display()), remedy);
+        }
+        let days = u64::from(*HOME_DAYS_RANGE.start())..=u64::from(*HOME_DAYS_RANGE.end());
+        let certificate_days = root.whole("certificate_days", days, faults);
+        let certificate_days = certificate_days.and_then(|days| u32::try_from(days).ok()).unwrap_or(HOME_DAYS);
+        let remedy = "add [mqtt] with host, port, ca_file, cert_file, key_file, group_file";
+        let mqtt = root.required("mqtt", faults, remedy, Section::section);
+        let [http, ingest, training, release, rollout] =
+            ["http", "ingest", "training", "release", "rollout"].map(|name| root.section(name, faults));
+        root.finish(faults);
+        let mqtt = mqtt.and_then(|section| MqttConfig::read(section, faults));
+        let http = http.map(|section| http::read(section, faults));
+        let ingest = ingest.map(|section| ingest::read(section, faults)).unwrap_or_default();
+        let training = training.map(|section| training::read(section, faults)).unwrap_or_default();
+        let release = release.and_then(|section| release::read(section, faults));
+        let rollout = rollout.and_then(|section| RolloutConfig::read(section, faults));
+        Some(Self { data: data?, enrolment, certificate_days, mqtt, http, ingest, training, release, rollout })
     }
 }
 

@@ -2,19 +2,18 @@
 
 use std::path::PathBuf;
 
+use hearthwatch_configuration::{Faults, Section};
 use hearthwatch_provision::Group;
 
-use super::section::Section;
-
 /// Port of MQTT over TLS, as registered with IANA.
-pub const PORT_DEFAULT: i64 = 8883;
+pub const PORT_DEFAULT: u16 = 8883;
 
 /// How to reach the fleet's broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MqttConfig {
     /// The broker's name; must be in its certificate.
     pub host: String,
-    /// Its port.
+    /// The broker's TCP port; 8883 unless configured.
     pub port: u16,
     /// Files of the mutual TLS; without them the connection is in the clear and unnamed (tests on loopback only).
     pub tls: Option<MqttTls>,
@@ -29,9 +28,9 @@ pub struct MqttConfig {
 pub struct MqttTls {
     /// The certificate authority of the fleet.
     pub ca_file: PathBuf,
-    /// Our certificate.
+    /// The aggregator's certificate chain, PEM; its common name is the client id.
     pub cert_file: PathBuf,
-    /// Our key.
+    /// The certificate's private key, PEM; a file for its owner alone.
     pub key_file: PathBuf,
 }
 
@@ -42,24 +41,23 @@ const GROUP: &str = "the name of the group in which aggregators share what homes
                      `hearthwatch-provision group --out DIR` makes it in an installation that has none";
 
 impl MqttConfig {
-    pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
-        let host =
-            section.required_text("host", "the name in the broker's certificate, e.g. host = \"broker.example\"");
-        let port = section.number("port", 1..=i64::from(u16::MAX), PORT_DEFAULT);
-        let client_id = section.text("client_id").unwrap_or_else(|| "aggregator".to_owned());
-        let ca_file = section.required_file("ca_file", FILES);
-        let cert_file = section.required_file("cert_file", FILES);
-        let key_file = section.required_secret("key_file", FILES);
-        let group = section.required_path("group_file", GROUP);
-        let group = group.and_then(|path| match Group::load(&path) {
-            Ok(group) => Some(group),
-            Err(error) => {
-                section.fault("group_file", error.to_string(), GROUP);
-                None
-            }
+    pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> Option<Self> {
+        let remedy = "the name in the broker's certificate, e.g. host = \"broker.example\"";
+        let host = section.required("host", faults, remedy, Section::text);
+        let port = section.port("port", faults).unwrap_or(PORT_DEFAULT);
+        let client_id = section.text("client_id", faults).unwrap_or_else(|| "aggregator".to_owned());
+        let ca_file =
+            section.required("ca_file", faults, FILES, |section, key, faults| section.file(key, faults, FILES));
+        let cert_file =
+            section.required("cert_file", faults, FILES, |section, key, faults| section.file(key, faults, FILES));
+        let key_file = section
+            .required("key_file", faults, FILES, |section, key, faults| section.private_file(key, faults, FILES));
+        let group = section.required("group_file", faults, GROUP, Section::path);
+        let group = group.and_then(|path| {
+            Group::load(&path).map_err(|error| faults.add(section.key("group_file"), error.to_string(), GROUP)).ok()
         });
-        section.finish();
+        section.finish(faults);
         let tls = Some(MqttTls { ca_file: ca_file?, cert_file: cert_file?, key_file: key_file? });
-        Some(Self { host: host?, port: u16::try_from(port).ok()?, tls, client_id, group: group? })
+        Some(Self { host: host?, port, tls, client_id, group: group? })
     }
 }

@@ -1,38 +1,40 @@
 //! `[release]`: the signed repository and those who sign.
 
+use hearthwatch_configuration::{Faults, Section};
 use hearthwatch_fleet::release::ReleaseConfig;
 use url::Url;
 
-use super::section::Section;
-
 const FILES: &str = "`hearthwatch-provision init` makes this";
 
-pub(super) fn read(mut section: Section<'_>) -> Option<ReleaseConfig> {
-    let repository = section.required_path("repository", "a directory for the signed repository");
-    let root_file = section.required_file("root_file", FILES);
-    let keys = section.required_path("keys", FILES);
+pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> Option<ReleaseConfig> {
+    let repository = section.required("repository", faults, "a directory for the signed repository", Section::path);
+    let root_file =
+        section.required("root_file", faults, FILES, |section, key, faults| section.file(key, faults, FILES));
+    let keys = section.required("keys", faults, FILES, Section::path);
     if let Some(keys) = &keys {
         for name in ["snapshot.key", "timestamp.key"] {
             let file = keys.join(name);
             if file.is_file() {
-                section.closed("keys", &file);
+                section.closed("keys", &file, faults);
             } else {
-                section.fault("keys", format!("{} holds no {name}", keys.display()), FILES);
+                faults.add(section.key("keys"), format!("{} holds no {name}", keys.display()), FILES);
             }
         }
     }
-    let gate_key = section.required_secret("gate_key", FILES);
+    let gate_key =
+        section.required("gate_key", faults, FILES, |section, key, faults| section.private_file(key, faults, FILES));
     let socket_remedy = "the socket of `hearthwatch-provision signer --socket PATH`";
-    let signer_socket = section.required_path("signer_socket", socket_remedy);
-    let url = section.required_text("url", "where agents find the repository, e.g. \"https://updates.example/tuf/\"");
+    let signer_socket = section.required("signer_socket", faults, socket_remedy, Section::path);
+    let url_remedy = "where agents find the repository, e.g. \"https://updates.example/tuf/\"";
+    let url = section.required("url", faults, url_remedy, Section::text);
     let url = url.and_then(|text| match Url::parse(&text) {
         Ok(url) if matches!(url.scheme(), "https" | "http") => Some(url),
         Ok(_) | Err(_) => {
-            section.fault("url", format!("{text:?} is not a web address"), "https://NAME/PATH/");
+            faults.add(section.key("url"), format!("{text:?} is not a web address"), "https://NAME/PATH/");
             None
         }
     });
-    section.finish();
+    section.finish(faults);
     Some(ReleaseConfig {
         repository: repository?,
         root_file: root_file?,

@@ -20,17 +20,17 @@ pub enum ArtifactStoreError {
     /// The file system says no.
     #[error("{path}: {source}")]
     Io {
-        /// Which file.
+        /// The file that was to be read, written or removed.
         path: PathBuf,
-        /// Why.
+        /// What the operating system said.
         source: io::Error,
     },
     /// The file is not what its name promises.
     #[error("{path} was changed: its bytes hash to {found}")]
     Changed {
-        /// Which file.
+        /// The file whose name promises another hash.
         path: PathBuf,
-        /// What they hash to.
+        /// SHA-256 of what is there, hexadecimal.
         found: String,
     },
 }

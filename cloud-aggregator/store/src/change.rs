@@ -22,25 +22,25 @@ pub enum Change {
     },
     /// Shuts a home out. One that is out already keeps the time of that.
     RevokeHome {
-        /// Which.
+        /// The home; [`StoreError::NotFound`](crate::StoreError::NotFound) if it never was let in.
         home: HomeId,
-        /// When, Unix seconds.
+        /// Since when it is out, Unix seconds.
         at: i64,
     },
     /// Lets a home in again.
     RestoreHome {
-        /// Which.
+        /// The home; one that is in stays in, and one that never was let in is not found.
         home: HomeId,
     },
     /// Keeps a home's answers from being learned from; a conflict if that is so already.
     ExcludeHome(ExclusionRow),
     /// Learns from a home again.
     IncludeHome {
-        /// Which.
+        /// The home; [`StoreError::NotFound`](crate::StoreError::NotFound) if it is not excluded.
         home: HomeId,
         /// Who lifts the exclusion.
         by: Actor,
-        /// When, Unix seconds.
+        /// When the exclusion ends, Unix seconds.
         at: i64,
     },
 }
@@ -48,13 +48,13 @@ pub enum Change {
 /// What the line of the audit log says besides what the change itself tells (subject, states and versions before and after).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// When, Unix seconds.
+    /// When the line is written, Unix seconds.
     pub at: i64,
-    /// Who.
+    /// Who asked for the change.
     pub actor: Actor,
     /// What was done, e.g. `home.revoke`.
     pub action: String,
-    /// More, a JSON object.
+    /// A JSON object, its fields up to the action; what was before and after is added to it.
     pub detail: Value,
 }
 

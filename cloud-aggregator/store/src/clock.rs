@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Tells the time. Everything in the aggregator that needs "now" asks one of these, so that recorded years can be replayed.
 pub trait Clock: Send + Sync + 'static {
-    /// Unix seconds.
+    /// The time now, Unix seconds, UTC.
     fn now(&self) -> i64;
 }
 

@@ -9,7 +9,7 @@ use super::Digest;
 pub struct Finding {
     /// Which kind of row: `answer`, `run`, …, or `lineage` and `audit` for the chains themselves.
     pub kind: String,
-    /// Which row.
+    /// The row's key as text, e.g. `home/sequence` of an answer or the id of a run.
     pub subject: String,
     /// What is wrong with it.
     pub fault: Fault,

@@ -38,7 +38,7 @@ pub enum ReleaseError {
     Store(#[from] StoreError),
 }
 
-/// Lets models out.
+/// Lets models out: signs, publishes, records and announces them.
 #[async_trait]
 pub trait Releases: Send + Sync + 'static {
     /// Lets out a model that has a version; one that is out already is announced again and nothing else. `by` is `auto` or an

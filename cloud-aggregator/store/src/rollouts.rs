@@ -3,50 +3,29 @@
 use hearthwatch_protocol::assignment::SignedAssignment;
 use hearthwatch_protocol::manifest::SignedManifest;
 use hearthwatch_protocol::{HomeId, ModelVersion};
-use serde::{Deserialize, Serialize};
 
 use super::{Actor, StoreError};
+use crate::rows::words;
 
-/// Where a rollout is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RolloutState {
-    /// Waves go out as the plan says.
-    Running,
-    /// A person stopped it for a while.
-    Paused,
-    /// The gate or a person stopped it for good; homes that have the release keep it.
-    Halted,
-    /// The homes that had the release were ordered back.
-    RolledBack,
-    /// Every home was assigned.
-    Complete,
-    /// A later release took its place.
-    Superseded,
+words! {
+    /// Where a rollout is.
+    RolloutState {
+        /// Waves go out as the plan says.
+        Running,
+        /// A person stopped it for a while.
+        Paused,
+        /// The gate or a person stopped it for good; homes that have the release keep it.
+        Halted,
+        /// The homes that had the release were ordered back.
+        RolledBack,
+        /// Every home was assigned.
+        Complete,
+        /// A later release took its place.
+        Superseded,
+    }
 }
 
 impl RolloutState {
-    const WORDS: [(Self, &'static str); 6] = [
-        (Self::Running, "running"),
-        (Self::Paused, "paused"),
-        (Self::Halted, "halted"),
-        (Self::RolledBack, "rolled_back"),
-        (Self::Complete, "complete"),
-        (Self::Superseded, "superseded"),
-    ];
-
-    /// The word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        Self::WORDS.iter().find(|(state, _)| *state == self).map_or("running", |(_, word)| word)
-    }
-
-    /// The state that `word` stands for.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::WORDS.iter().find(|(_, known)| *known == word).map(|(state, _)| *state)
-    }
-
     /// Whether nothing more will come of it.
     #[must_use]
     pub fn over(self) -> bool {
@@ -57,23 +36,23 @@ impl RolloutState {
 /// One release on its way. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RolloutRow {
-    /// Which release.
+    /// Version of the model that goes out; a release has one rollout.
     pub model_version: ModelVersion,
     /// What the fleet ran before, where there was a release.
     pub previous: Option<ModelVersion>,
     /// The policy that it began with, as TOML.
     pub policy: String,
-    /// Where it is.
+    /// Whether it goes on, waits, or is over.
     pub state: RolloutState,
     /// Whether a person opened every wave.
     pub forced: bool,
-    /// When it began.
+    /// When it began; waves are timed from here, pauses left out.
     pub started_at: i64,
     /// Since when it is paused.
     pub paused_at: Option<i64>,
     /// Seconds of earlier pauses.
     pub paused_seconds: i64,
-    /// When it ended.
+    /// When it was complete, stopped or overtaken; none before that.
     pub ended_at: Option<i64>,
     /// Why it is where it is, where somebody or something stopped it.
     pub reason: String,
@@ -84,17 +63,17 @@ pub struct RolloutRow {
 /// One assignment that was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssignmentRow {
-    /// Whose.
+    /// The home that is to follow it.
     pub home: HomeId,
     /// Counts up for each home.
     pub generation: u64,
-    /// The release.
+    /// Version that the home is ordered to run.
     pub model_version: ModelVersion,
     /// What the home's manifest must repeat.
     pub nonce: [u8; 16],
-    /// When it was signed.
+    /// When it was signed, Unix seconds.
     pub issued_at: i64,
-    /// Until when it holds.
+    /// Until when it holds, Unix seconds.
     pub expires_at: i64,
     /// The bytes that were sent.
     pub signed: SignedAssignment,
@@ -107,33 +86,33 @@ pub struct ManifestRow {
     pub home: HomeId,
     /// The bytes that came.
     pub signed: SignedManifest,
-    /// When.
+    /// When it came, Unix seconds, by the aggregator's clock.
     pub heard_at: i64,
 }
 
 /// How a home answered on one day (UTC), by the time at which the answers were stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnswerDay {
-    /// Whose.
+    /// The home that answered.
     pub home: HomeId,
-    /// Days since 1970.
+    /// Days since 1970-01-01, UTC.
     pub day: i64,
-    /// Answers *confirmed*.
+    /// Answers *confirmed* that were stored on that day.
     pub confirmed: u64,
-    /// Answers *dismissed*.
+    /// Answers *dismissed* that were stored on that day.
     pub dismissed: u64,
 }
 
 /// A home that is not learned from, or was not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExclusionRow {
-    /// Which.
+    /// The home whose answers stay out of data sets.
     pub home: HomeId,
-    /// Why.
+    /// What the operator gave as the reason, or the program's finding.
     pub reason: String,
-    /// Who decided.
+    /// The token's holder, or the program.
     pub by: Actor,
-    /// When.
+    /// Since when, Unix seconds; with `home` the key of lists.
     pub at: i64,
     /// Who lifted it, if anybody did.
     pub lifted: Option<(Actor, i64)>,
@@ -145,7 +124,7 @@ pub trait RolloutStore {
     ///
     /// [`StoreError::Conflict`] when somebody else wrote since, or made the row.
     fn put_rollout(&self, row: &RolloutRow) -> Result<RolloutRow, StoreError>;
-    /// One rollout.
+    /// The rollout of one release; none if nobody began it.
     fn rollout(&self, version: ModelVersion) -> Result<Option<RolloutRow>, StoreError>;
     /// Rollouts, newest version first, at most `limit`; only versions below `before` if given.
     fn rollouts(&self, before: Option<ModelVersion>, limit: usize) -> Result<Vec<RolloutRow>, StoreError>;

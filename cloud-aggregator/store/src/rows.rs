@@ -5,43 +5,45 @@ use hearthwatch_protocol::messages::{
     FeedbackRecord, RefusalReason, UpdateOutcome, UpdateResult, UpdateStage, Verdict,
 };
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
-use serde::{Deserialize, Serialize};
 
 use super::Actor;
 
-/// SHA-256.
+/// A SHA-256 hash, as bytes.
 pub type Digest = [u8; 32];
 
 /// Makes an enum whose variants have one word each, their own name in snake case: in tables, metrics, JSON.
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident),+ $(,)? }) => {
+        $(#[$meta])*
         #[derive(
-            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+            strum::EnumString, strum::IntoStaticStr, strum::VariantArray, utoipa::ToSchema,
         )]
         #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$variant_doc])* $variant),+ }
+        #[strum(serialize_all = "snake_case")]
+        pub enum $name { $($(#[$variant_meta])* $variant),+ }
 
         impl $name {
             /// The word for it.
             #[must_use]
             pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
+                self.into()
             }
 
-            /// The variant that `word` stands for.
+            /// The variant that `word` stands for; none for any other text.
             #[must_use]
             pub fn parse(word: &str) -> Option<Self> {
-                match word { $($word => Some(Self::$variant),)+ _ => None }
+                word.parse().ok()
             }
         }
     };
 }
+pub(crate) use words;
 
 /// A home, as far as the aggregator knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HomeRow {
-    /// Its pseudonym.
+    /// The name in its certificate.
     pub home: HomeId,
     /// When it was let in.
     pub enrolled_at: i64,
@@ -53,9 +55,9 @@ pub struct HomeRow {
     pub gap_since: Option<i64>,
     /// When it announced an alarm for the first time.
     pub announces_since: Option<i64>,
-    /// Answers stored.
+    /// Stored answers, those that it took back left out.
     pub records: u64,
-    /// Its last self-description.
+    /// What its agent last said of itself; none before it did.
     pub status: Option<StatusRow>,
     /// Counts up when somebody shuts it out or lets it in again.
     pub row_version: u64,
@@ -66,19 +68,19 @@ pub struct HomeRow {
 pub struct StatusRow {
     /// False after a will or a clean stop.
     pub online: bool,
-    /// The agent's own version.
+    /// Version of the agent's program, e.g. `0.1.0`.
     pub agent_version: String,
     /// The model in charge there.
     pub model_version: ModelVersion,
-    /// Watched entities.
+    /// Entities that it watches.
     pub entities: u32,
     /// Records that wait for a receipt.
     pub outbox: u32,
-    /// When this was heard.
+    /// When this was heard, by the aggregator's clock.
     pub heard_at: i64,
 }
 
-/// A stored answer.
+/// A stored answer. Its key is the home and the record's sequence.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeedbackRow {
     /// What the home said.
@@ -87,7 +89,7 @@ pub struct FeedbackRow {
     pub payload: Bytes,
     /// SHA-256 of the payload.
     pub digest: Digest,
-    /// When it was stored.
+    /// When it was stored, by the aggregator's clock.
     pub received_at: i64,
     /// Whether it was admitted unannounced, as one of the day's few.
     pub grace: bool,
@@ -98,9 +100,9 @@ pub struct FeedbackRow {
 /// What a home said of an alarm before anybody answered it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnnouncedRow {
-    /// Whose.
+    /// The home that announced it.
     pub home: HomeId,
-    /// Its number.
+    /// Its number in the home's outbox; answers and announcements count together.
     pub sequence: Sequence,
     /// Which alarm or question.
     pub alarm: AlarmId,
@@ -110,7 +112,7 @@ pub struct AnnouncedRow {
     pub window: Digest,
     /// SHA-256 of the payload.
     pub digest: Digest,
-    /// When it was stored.
+    /// When it was stored, by the aggregator's clock.
     pub received_at: i64,
 }
 
@@ -120,11 +122,11 @@ pub const ANSWERED_KEPT_SECONDS: i64 = 40 * 86_400;
 /// The last stored answer to an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnsweredRow {
-    /// Its number.
+    /// Number of that answer in the home's outbox.
     pub sequence: Sequence,
-    /// What it said.
+    /// What the resident said in it.
     pub verdict: Verdict,
-    /// When it was given.
+    /// When it was given, by the home's clock.
     pub answered_at: i64,
     /// When the home took it back.
     pub withdrawn_at: Option<i64>,
@@ -133,18 +135,18 @@ pub struct AnsweredRow {
 /// What was stored of a home within some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Received {
-    /// Answers.
+    /// Stored answers.
     pub answers: u64,
-    /// Of these, unannounced.
+    /// Of these: admitted without an announcement, as some of the day's few.
     pub unannounced: u64,
-    /// Announcements.
+    /// Stored announcements; they have a quota of their own.
     pub announcements: u64,
 }
 
 /// How much feedback there is, without the windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FeedbackTotals {
-    /// Stored records.
+    /// Stored answers, of all homes and verdicts.
     pub records: u64,
     /// Of these, answered *confirmed*.
     pub confirmed: u64,
@@ -170,11 +172,11 @@ pub struct FleetTotals {
 /// How a release ended on the homes, in numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OutcomeTotals {
-    /// Ends *installed*.
+    /// Homes whose last word is *installed*.
     pub installed: u64,
-    /// Ends *refused*.
+    /// Homes on which it never took charge.
     pub refused: u64,
-    /// Ends *rolled back*.
+    /// Homes on which it took charge and gave way.
     pub rolled_back: u64,
     /// Homes that told of nothing but the way to the release: a mirror, its metadata.
     pub undelivered: u64,
@@ -183,9 +185,9 @@ pub struct OutcomeTotals {
 /// Where the next page of a release's outcomes begins: after this row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutcomeKey {
-    /// When it was heard.
+    /// When it was heard, by the aggregator's clock.
     pub received_at: i64,
-    /// Where.
+    /// The home that told it.
     pub home: HomeId,
     /// When it was, by the home's clock.
     pub at: i64,
@@ -194,7 +196,7 @@ pub struct OutcomeKey {
 /// Which stored answers to list, in order of (home, sequence).
 #[derive(Debug, Clone, Default)]
 pub struct FeedbackFilter {
-    /// Only this home's.
+    /// Only answers of this home; of all homes if none.
     pub home: Option<HomeId>,
     /// Only those after this key.
     pub after: Option<RecordKey>,
@@ -219,13 +221,13 @@ pub struct QuarantineRow {
     pub sequence: Option<Sequence>,
     /// The payload's first bytes.
     pub prefix: Vec<u8>,
-    /// The payload's length.
+    /// The whole payload's length in bytes.
     pub length: u64,
     /// The whole payload, where it may be let in after all.
     pub payload: Option<Bytes>,
     /// What an operator made of it; none yet.
     pub settled: Option<Settlement>,
-    /// When it came.
+    /// When it came, Unix seconds.
     pub at: i64,
 }
 
@@ -233,27 +235,27 @@ words! {
     /// What an operator makes of something in quarantine.
     QuarantineEnd {
         /// Let in: stored as if it had been admitted.
-        Lifted = "lifted",
+        Lifted,
         /// Thrown away: its payload is gone.
-        Discarded = "discarded",
+        Discarded,
     }
 }
 
 /// Who settled something in quarantine, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
-    /// How.
+    /// Whether it was let in or thrown away.
     pub end: QuarantineEnd,
     /// An [`Actor`]: a token, or the home itself where it took its answer back.
     pub by: String,
-    /// When.
+    /// When it was settled, Unix seconds.
     pub at: i64,
 }
 
 /// Which of the quarantine is meant; settled rows never are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QuarantineChoice {
-    /// One.
+    /// The row of this id.
     Row(u64),
     /// All of one home for one reason.
     HomeReason(HomeId, RefusalReason),
@@ -273,15 +275,15 @@ pub struct Settled {
 /// Answers that a home took back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WithdrawalRow {
-    /// Whose.
+    /// The home that took them back.
     pub home: HomeId,
     /// The home's own number of it.
     pub id: u64,
     /// When the resident asked, by the home's clock.
     pub asked_at: i64,
-    /// Answers that were stored and are deleted.
+    /// Answers and announcements that were stored and are deleted.
     pub removed: u64,
-    /// When they were.
+    /// When they were deleted, Unix seconds.
     pub at: i64,
 }
 
@@ -292,9 +294,9 @@ pub struct SnapshotRow {
     pub id: String,
     /// When it was first taken.
     pub created_at: i64,
-    /// Rows in it.
+    /// Examples in it, one for each answer.
     pub rows: u64,
-    /// Homes in it.
+    /// Homes with at least one example in it.
     pub homes: u64,
     /// Stored records that were looked at, the newest of them included.
     pub watermark: u64,
@@ -307,12 +309,12 @@ pub struct SnapshotRow {
 words! {
     /// What made a run start.
     RunTrigger {
-        /// Enough new answers.
-        Count = "count",
+        /// As many new answers as `trigger_count` asks for.
+        Count,
         /// The time had come.
-        Schedule = "schedule",
-        /// A person asked.
-        Hand = "hand",
+        Schedule,
+        /// An operator asked, by the API.
+        Hand,
     }
 }
 
@@ -320,13 +322,13 @@ words! {
     /// Where a run is.
     RunState {
         /// It trains or is being judged.
-        Running = "running",
+        Running,
         /// The gate let its candidate through; the release is on its way or waits for a person.
-        Promoted = "promoted",
+        Promoted,
         /// The gate held its candidate back; the report says why.
-        Held = "held",
+        Held,
         /// It broke; the row says how.
-        Failed = "failed",
+        Failed,
     }
 }
 
@@ -334,36 +336,36 @@ words! {
     /// Where a request for a run is.
     RequestState {
         /// It waits for the trainer.
-        Queued = "queued",
+        Queued,
         /// The trainer is at it.
-        Running = "running",
+        Running,
         /// It became a run that ended, with whatever verdict.
-        Done = "done",
+        Done,
         /// It came to nothing; the row says why.
-        Failed = "failed",
+        Failed,
         /// The process ended again and again while it ran.
-        Interrupted = "interrupted",
+        Interrupted,
     }
 }
 
-/// One retraining.
+/// One retraining, from its data set to the gate's verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRow {
     /// Hex hash of snapshot, champion and configuration: the same work has the same id.
     pub id: String,
     /// What it learned from.
     pub snapshot: String,
-    /// What made it start.
+    /// Whether a person asked, or a rule of `[training]` did.
     pub trigger: RunTrigger,
     /// The whole training configuration, as JSON.
     pub config: String,
     /// The model that its candidate had to beat besides the baseline detector.
     pub champion: Option<ModelVersion>,
-    /// Where it is.
+    /// Whether it works, or how it ended.
     pub state: RunState,
-    /// When it started.
+    /// When it started; of a run that was taken up again, the last time.
     pub started_at: i64,
-    /// When it ended.
+    /// When it ended; none while it works.
     pub ended_at: Option<i64>,
     /// Hex SHA-256 of the challenger's artifact, once there is one.
     pub challenger: Option<String>,
@@ -377,22 +379,22 @@ words! {
     /// What became of a model.
     ModelState {
         /// Made by the gate's consent, not yet out.
-        Approved = "approved",
+        Approved,
         /// Let through by the gate; the signer waits for a second person's word on it.
-        AwaitingSignature = "awaiting_signature",
+        AwaitingSignature,
         /// The fleet's current model.
-        Champion = "champion",
-        /// Was champion once.
-        Retired = "retired",
+        Champion,
+        /// Was champion until a later release.
+        Retired,
         /// Withdrawn by a person.
-        Withdrawn = "withdrawn",
+        Withdrawn,
     }
 }
 
 /// A model that has a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelRow {
-    /// Its version.
+    /// Counts up from 1, given by the store.
     pub version: ModelVersion,
     /// Hex SHA-256 of the artifact.
     pub sha256: String,
@@ -402,7 +404,7 @@ pub struct ModelRow {
     pub weights_id: String,
     /// The run that made it, `again:RUN:WHEN` if it was put in charge again; empty for one given from outside.
     pub run: String,
-    /// What became of it.
+    /// Whether it is out, in charge, or withdrawn.
     pub state: ModelState,
     /// When it got its version.
     pub created_at: i64,
@@ -413,9 +415,9 @@ pub struct ModelRow {
 /// A model let out to the fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseRow {
-    /// Which model.
+    /// Version of the model; a model is let out once.
     pub model_version: ModelVersion,
-    /// Flat TUF target name.
+    /// Name of the file in the TUF repository: `model-N.safetensors`.
     pub target: String,
     /// Hex SHA-256 of the artifact.
     pub sha256: String,
@@ -432,13 +434,13 @@ pub struct ReleaseRow {
 /// How an update ended on one home.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutcomeRow {
-    /// Where.
+    /// The home that told it.
     pub home: HomeId,
-    /// Which model.
+    /// Version that the update led to, or was to lead to.
     pub model_version: ModelVersion,
     /// Where it stood when it ended; none in the words of agents that name no stage.
     pub stage: Option<UpdateStage>,
-    /// How it ended.
+    /// Whether the model is in charge there, never was, or was and gave way.
     pub result: UpdateResult,
     /// When, by the home's clock.
     pub at: i64,
@@ -447,12 +449,6 @@ pub struct OutcomeRow {
 }
 
 impl OutcomeRow {
-    /// The word for the stage, as on the wire.
-    #[must_use]
-    pub fn stage_word(&self) -> Option<&'static str> {
-        self.stage.map(stage_word)
-    }
-
     /// Whether it says how good the release is, or only how the way to it was.
     #[must_use]
     pub fn weighs_on_release(&self) -> bool {
@@ -461,26 +457,15 @@ impl OutcomeRow {
     }
 }
 
-/// The word for a stage, as on the wire.
-pub(crate) fn stage_word(stage: UpdateStage) -> &'static str {
-    match stage {
-        UpdateStage::Fetch => "fetch",
-        UpdateStage::Verify => "verify",
-        UpdateStage::Install => "install",
-        UpdateStage::Run => "run",
-        UpdateStage::Other => "other",
-    }
-}
-
 words! {
     /// What the bearer of a token may do. Each role may do what the ones before it may.
     Role {
         /// Look.
-        Viewer = "viewer",
+        Viewer,
         /// Look, start, promote, roll back.
-        Operator = "operator",
+        Operator,
         /// All of it, tokens and homes included.
-        Admin = "admin",
+        Admin,
     }
 }
 
@@ -491,7 +476,7 @@ pub struct TokenRow {
     pub name: String,
     /// SHA-256 of the secret.
     pub hash: Digest,
-    /// What it allows.
+    /// What its bearer may do.
     pub role: Role,
     /// When it was made.
     pub created_at: i64,
@@ -506,15 +491,15 @@ pub struct TokenRow {
 pub struct AuditRow {
     /// Position, counted from 1.
     pub index: u64,
-    /// When.
+    /// When it was written, Unix seconds.
     pub at: i64,
-    /// Who.
+    /// Who did it, or tried to.
     pub actor: Actor,
     /// What was done, e.g. `home.revoke`.
     pub action: String,
     /// What it was done to.
     pub subject: String,
-    /// More, as JSON.
+    /// A JSON object whose fields depend on the action.
     pub detail: String,
     /// Hash of the line before; zeros for the first.
     pub previous: Digest,
@@ -525,15 +510,15 @@ pub struct AuditRow {
 /// A line yet to be written to the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// When.
+    /// When it is written, Unix seconds.
     pub at: i64,
-    /// Who.
+    /// Who did it, or tried to.
     pub actor: Actor,
-    /// What was done.
+    /// What was done, `NOUN.VERB`; what was tried and refused ends in `.refused`.
     pub action: String,
     /// What it was done to.
     pub subject: String,
-    /// More, as JSON.
+    /// A JSON object whose fields depend on the action.
     pub detail: String,
 }
 
@@ -556,23 +541,39 @@ impl AuditEntry {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::str::FromStr;
 
-    fn written<T: Serialize>(words: &[T]) -> Vec<String> {
-        words.iter().map(|word| serde_json::to_value(word).unwrap().as_str().unwrap().to_owned()).collect()
+    use serde::Serialize;
+    use strum::VariantArray;
+
+    use super::*;
+    use crate::rollouts::RolloutState;
+
+    /// Each variant has the same word in tables and in JSON, and is read back from it. Returns the words.
+    fn words_of<T>() -> Vec<&'static str>
+    where
+        T: VariantArray + Serialize + Copy + Into<&'static str> + FromStr + PartialEq,
+    {
+        let agrees = |variant: &T| {
+            let word: &'static str = (*variant).into();
+            assert_eq!(serde_json::to_value(variant).unwrap(), word);
+            assert!(word.parse().is_ok_and(|read: T| read == *variant), "{word}");
+            word
+        };
+        T::VARIANTS.iter().map(agrees).collect()
     }
 
     #[test]
     fn a_word_is_the_same_in_tables_and_in_json() {
-        let triggers = [RunTrigger::Count, RunTrigger::Schedule, RunTrigger::Hand];
-        assert_eq!(written(&triggers), triggers.map(RunTrigger::as_str));
-        let runs = [RunState::Running, RunState::Promoted, RunState::Held, RunState::Failed];
-        assert_eq!(written(&runs), runs.map(RunState::as_str));
-        let models = [ModelState::Approved, ModelState::AwaitingSignature, ModelState::Champion, ModelState::Withdrawn];
-        assert_eq!(written(&models), models.map(ModelState::as_str));
-        let requests = [RequestState::Queued, RequestState::Running, RequestState::Done, RequestState::Interrupted];
-        assert_eq!(written(&requests), requests.map(RequestState::as_str));
-        assert_eq!(written(&[QuarantineEnd::Lifted, QuarantineEnd::Discarded]), ["lifted", "discarded"]);
-        assert_eq!(written(&[Role::Viewer, Role::Operator, Role::Admin]), ["viewer", "operator", "admin"]);
+        assert_eq!(words_of::<RunTrigger>(), ["count", "schedule", "hand"]);
+        assert_eq!(words_of::<RunState>(), ["running", "promoted", "held", "failed"]);
+        let models = ["approved", "awaiting_signature", "champion", "retired", "withdrawn"];
+        assert_eq!(words_of::<ModelState>(), models);
+        assert_eq!(words_of::<RequestState>(), ["queued", "running", "done", "failed", "interrupted"]);
+        assert_eq!(words_of::<QuarantineEnd>(), ["lifted", "discarded"]);
+        assert_eq!(words_of::<Role>(), ["viewer", "operator", "admin"]);
+        let rollouts = ["running", "paused", "halted", "rolled_back", "complete", "superseded"];
+        assert_eq!(words_of::<RolloutState>(), rollouts);
+        assert_eq!((Role::parse("Admin"), Role::parse("")), (None, None));
     }
 }

@@ -10,17 +10,17 @@ pub const RUN_REQUESTS_KEPT: u64 = 1_000;
 pub struct RunRequestRow {
     /// Random, given before anything is done.
     pub id: String,
-    /// What made it.
+    /// Whether a person asked, or a rule of `[training]` did.
     pub trigger: RunTrigger,
     /// Who asked: `token:NAME`, or `system`.
     pub by: String,
-    /// Where it is.
+    /// Whether it waits, works, or how it ended.
     pub state: RequestState,
     /// When it was asked for.
     pub asked_at: i64,
     /// When it was taken up, the last time.
     pub started_at: Option<i64>,
-    /// When it ended.
+    /// When it ended; none before that.
     pub ended_at: Option<i64>,
     /// How often it was taken up: more than once when the process ended meanwhile.
     pub attempts: u32,
@@ -54,12 +54,14 @@ impl RunRequestRow {
 pub trait RunRequestStore {
     /// Writes a request, replacing the row of the same id. Of those that have ended the newest [`RUN_REQUESTS_KEPT`] are kept.
     fn put_run_request(&self, row: &RunRequestRow) -> Result<(), StoreError>;
-    /// One request.
+    /// The request of this id; none if there is none, or if it ended long ago.
     fn run_request(&self, id: &str) -> Result<Option<RunRequestRow>, StoreError>;
     /// Requests, newest first, at most `limit`.
-    fn run_requests(&self, limit: usize) -> Result<Vec<RunRequestRow>, StoreError>;
-    /// The same, only those that come after the request of this id; none if there is no such request.
-    fn run_requests_after(&self, id: &str, limit: usize) -> Result<Vec<RunRequestRow>, StoreError>;
+    fn run_requests(&self, limit: usize) -> Result<Vec<RunRequestRow>, StoreError> {
+        self.run_requests_after(None, limit)
+    }
+    /// The same, only those that come after the request of this id if given; none if there is no such request.
+    fn run_requests_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<RunRequestRow>, StoreError>;
     /// Requests that have not ended, oldest first.
     fn open_run_requests(&self) -> Result<Vec<RunRequestRow>, StoreError>;
 }

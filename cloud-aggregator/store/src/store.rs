@@ -47,37 +47,37 @@ pub const CLOCK_AHEAD_SECONDS_MAX: i64 = 3_600;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The engine's own error.
+    /// The engine refused this statement; the same again will fail as well.
     #[error("store {action}: {cause}")]
     Engine {
-        /// What was being done.
+        /// What was being done, e.g. `list runs`.
         action: &'static str,
-        /// The engine's words.
+        /// What the engine said; for the log alone.
         cause: String,
     },
     /// The engine can do nothing at this moment, whatever it is asked for: the disk is full or fails, the file is locked. Worth trying
     /// again.
     #[error("store {action}: {cause}")]
     Unavailable {
-        /// What was being done.
+        /// What was being done, e.g. `list runs`.
         action: &'static str,
-        /// The engine's words.
+        /// What the engine said; for the log alone.
         cause: String,
     },
     /// A row holds what this program never writes.
     #[error("store table {table}: {cause}")]
     Corrupt {
-        /// Which table.
+        /// Name of the table in the database.
         table: &'static str,
         /// What is wrong with it.
         cause: String,
     },
-    /// No such row.
+    /// There is no row of this identity.
     #[error("no {noun} {id:?}")]
     NotFound {
-        /// What was looked for.
+        /// The kind of row, in one word: `home`, `model`, ….
         noun: &'static str,
-        /// Its identity.
+        /// What it was looked up by, as text.
         id: String,
     },
     /// Somebody else wrote since the row was read; nothing was changed.
@@ -85,7 +85,7 @@ pub enum StoreError {
     Conflict {
         /// What was to be changed.
         noun: &'static str,
-        /// Its identity.
+        /// What it was looked up by, as text.
         id: String,
         /// Where it is now, in one word.
         present: String,
@@ -98,9 +98,9 @@ pub enum StoreError {
     /// The database was written by a newer program.
     #[error("database schema {found} is newer than this program's {known}; run the newer hearthwatch-cloud")]
     NewerSchema {
-        /// What the file says.
+        /// Version of the schema in the file.
         found: u32,
-        /// What this program knows.
+        /// Version of the schema that this program writes.
         known: u32,
     },
 }
@@ -108,7 +108,7 @@ pub enum StoreError {
 /// A record's end: every record that a home sends gets one, once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handled {
-    /// Whose, and which.
+    /// The home and the number in its outbox.
     pub key: RecordKey,
     /// SHA-256 of the payload.
     pub digest: Digest,
@@ -146,7 +146,7 @@ pub struct IngestBatch {
 /// What a home is to be told after a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HomeProgress {
-    /// Which home.
+    /// The home that is to be told.
     pub home: HomeId,
     /// Every record up to this one was stored or refused.
     pub through: Sequence,
@@ -160,7 +160,8 @@ pub struct HomeProgress {
     pub lost: u64,
 }
 
-/// The aggregator's memory.
+/// The aggregator's memory. Lists are read in parts, by the key of the last row that was read and a number of rows (0 for all of
+/// them), so that a row that comes or goes meanwhile neither repeats nor hides another.
 pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     /// The engine's name, for logs and the conformance suite.
     fn engine(&self) -> &'static str;
@@ -172,13 +173,15 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     fn revoke_home(&self, home: &HomeId, at: i64) -> Result<(), StoreError>;
     /// Lets a revoked home in again.
     fn restore_home(&self, home: &HomeId) -> Result<(), StoreError>;
-    /// One home.
+    /// The home of this name; none if it never was let in.
     fn home(&self, home: &HomeId) -> Result<Option<HomeRow>, StoreError>;
     /// All homes, by name.
-    fn homes(&self) -> Result<Vec<HomeRow>, StoreError>;
+    fn homes(&self) -> Result<Vec<HomeRow>, StoreError> {
+        self.homes_after(None, 0)
+    }
     /// Homes by name, at most `limit`; only those after `after` if given.
     fn homes_after(&self, after: Option<&HomeId>, limit: usize) -> Result<Vec<HomeRow>, StoreError>;
-    /// The fleet in numbers.
+    /// The fleet in numbers, from kept counts: a single row is read.
     fn fleet_totals(&self) -> Result<FleetTotals, StoreError>;
 
     // ingest
@@ -208,12 +211,14 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     fn feedback_of(&self, keys: &[RecordKey]) -> Result<Vec<FeedbackRow>, StoreError>;
     /// Stored answers in order of (home, sequence).
     fn feedback(&self, filter: &FeedbackFilter) -> Result<Vec<FeedbackRow>, StoreError>;
-    /// How many there are.
+    /// Stored answers by verdict, from kept counts: a single row is read.
     fn feedback_totals(&self) -> Result<FeedbackTotals, StoreError>;
     /// Quarantined payloads, newest first, at most `limit`.
-    fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError>;
-    /// The same, only those before this id.
-    fn quarantine_before(&self, before: u64, limit: usize) -> Result<Vec<QuarantineRow>, StoreError>;
+    fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
+        self.quarantine_before(None, limit)
+    }
+    /// The same, only those before this id if given.
+    fn quarantine_before(&self, before: Option<u64>, limit: usize) -> Result<Vec<QuarantineRow>, StoreError>;
     /// Lets in or throws away what is chosen and not settled yet, with one line of the audit log, in one step. What is let
     /// in counts as stored now.
     fn settle_quarantine(
@@ -229,32 +234,38 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     /// Remembers a snapshot. The same id again changes at most the watermark and the lineage, forward: further answers
     /// were looked at, and none of them became an example.
     fn put_snapshot(&self, row: &SnapshotRow) -> Result<(), StoreError>;
-    /// One snapshot.
+    /// The snapshot of this id; none if there is none.
     fn snapshot(&self, id: &str) -> Result<Option<SnapshotRow>, StoreError>;
     /// Snapshots, newest first, at most `limit`.
-    fn snapshots(&self, limit: usize) -> Result<Vec<SnapshotRow>, StoreError>;
-    /// The same, only those that come after this one.
-    fn snapshots_after(&self, after: &str, limit: usize) -> Result<Vec<SnapshotRow>, StoreError>;
+    fn snapshots(&self, limit: usize) -> Result<Vec<SnapshotRow>, StoreError> {
+        self.snapshots_after(None, limit)
+    }
+    /// The same, only those that come after the snapshot of this id if given; none if there is no such snapshot.
+    fn snapshots_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<SnapshotRow>, StoreError>;
     /// What the newest snapshot's lineage says of the champion's recall, as JSON.
     fn newest_recall(&self) -> Result<Option<String>, StoreError>;
     /// Writes a run, replacing the row of the same id.
     fn put_run(&self, row: &RunRow) -> Result<(), StoreError>;
-    /// One run.
+    /// The run of this id; none if there is none. Ids of requests are not looked for.
     fn run(&self, id: &str) -> Result<Option<RunRow>, StoreError>;
     /// Runs, newest first, at most `limit`.
-    fn runs(&self, limit: usize) -> Result<Vec<RunRow>, StoreError>;
-    /// The same, only those that come after this one.
-    fn runs_after(&self, after: &str, limit: usize) -> Result<Vec<RunRow>, StoreError>;
+    fn runs(&self, limit: usize) -> Result<Vec<RunRow>, StoreError> {
+        self.runs_after(None, limit)
+    }
+    /// The same, only those that come after the run of this id if given; none if there is no such run.
+    fn runs_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<RunRow>, StoreError>;
     /// Marks a run as promoted whose candidate the gate held back; [`StoreError::Conflict`] if it is neither held nor promoted.
     fn promote_run(&self, id: &str) -> Result<(), StoreError>;
 
     // models and releases
     /// Gives the next version to a model; the model of a run that has one already keeps it.
     fn add_model(&self, model: &NewModel) -> Result<ModelRow, StoreError>;
-    /// One model.
+    /// The model of this version; none if it was never made.
     fn model(&self, version: ModelVersion) -> Result<Option<ModelRow>, StoreError>;
     /// All models, newest version first.
-    fn models(&self) -> Result<Vec<ModelRow>, StoreError>;
+    fn models(&self) -> Result<Vec<ModelRow>, StoreError> {
+        self.models_before(None, 0)
+    }
     /// The fleet's current model, if there is one.
     fn champion(&self) -> Result<Option<ModelRow>, StoreError>;
     /// Models, newest version first, at most `limit`; only versions below `before` if given.
@@ -264,8 +275,10 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     /// Records a release and makes its model the champion, retiring the one before, in one step. [`StoreError::Conflict`] if the
     /// model was withdrawn meanwhile.
     fn put_release(&self, row: &ReleaseRow) -> Result<(), StoreError>;
-    /// Releases, newest first.
-    fn releases(&self) -> Result<Vec<ReleaseRow>, StoreError>;
+    /// All releases, newest version first.
+    fn releases(&self) -> Result<Vec<ReleaseRow>, StoreError> {
+        self.releases_before(None, 0)
+    }
     /// The same, at most `limit`; only versions below `before` if given.
     fn releases_before(&self, before: Option<ModelVersion>, limit: usize) -> Result<Vec<ReleaseRow>, StoreError>;
     /// The last words of homes on how updates ended, newest first, at most `limit` (0 for all); of one release if `version` is given.
@@ -289,7 +302,9 @@ pub trait Store: RolloutStore + RunRequestStore + Send + Sync + 'static {
     /// The token with this hash.
     fn token_by_hash(&self, hash: &Digest) -> Result<Option<TokenRow>, StoreError>;
     /// All tokens, by name.
-    fn tokens(&self) -> Result<Vec<TokenRow>, StoreError>;
+    fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
+        self.tokens_after(None, 0)
+    }
     /// Tokens by name, at most `limit`; only those after `after` if given.
     fn tokens_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<TokenRow>, StoreError>;
     /// Withdraws a token; [`StoreError::LastAdmin`] if no other admin token would be in force at `at`.
@@ -311,7 +326,7 @@ pub struct NewModel {
     pub weights_id: String,
     /// The run that made it; empty for a model given from outside.
     pub run: String,
-    /// When.
+    /// When it gets its version, Unix seconds.
     pub at: i64,
 }
 

@@ -18,7 +18,7 @@ pub struct Lineage {
     /// The newest line of the audit log by which one of them was let out of quarantine; 0 where none was.
     #[serde(default, skip_serializing_if = "none")]
     pub lifts: u64,
-    /// By home.
+    /// What each home contributed, and what of it was left out.
     pub homes: BTreeMap<HomeId, HomeLineage>,
     /// What random questions say of the champion's recall.
     #[serde(default)]
@@ -89,9 +89,9 @@ pub struct RecallEstimate {
 /// What was looked at and what was found.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct QualityReport {
-    /// Windows.
+    /// Windows that were looked at.
     pub windows: usize,
-    /// By device class.
+    /// Windows of each device class.
     pub classes: BTreeMap<String, usize>,
     /// Of these: answered as real.
     pub confirmed: usize,

@@ -17,7 +17,7 @@ const BATCH_BUCKETS: u16 = 8;
 /// A word that splits a counter: a message kind, a refusal reason, a run's end.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Kind {
-    /// The word.
+    /// One word of a fixed list: what homes send never becomes a label.
     pub kind: String,
 }
 
@@ -98,7 +98,17 @@ impl Metrics {
     /// All metrics at zero, registered under the prefix `hearthwatch_cloud`.
     #[must_use]
     pub fn new() -> Self {
-        let metrics = Self {
+        let metrics = Self::zero();
+        metrics.register(|registry| {
+            metrics.register_ingest(registry);
+            metrics.register_learning(registry);
+            metrics.register_releases(registry);
+        });
+        metrics
+    }
+
+    fn zero() -> Self {
+        Self {
             registry: Mutex::new(Registry::with_prefix("hearthwatch_cloud")),
             admitted: ByKind::default(),
             refused: ByKind::default(),
@@ -129,57 +139,56 @@ impl Metrics {
             dataset_findings: Gauge::default(),
             dataset_stability_index: Gauge::default(),
             windows_moved: ByKind::default(),
-        };
-        metrics.register(|registry| {
-            registry.register("messages_admitted", "Messages stored, by kind", metrics.admitted.clone());
-            registry.register("messages_refused", "Messages refused, by reason", metrics.refused.clone());
-            registry.register("messages_over_quota", "Messages of homes over their quota", metrics.over_quota.clone());
-            registry.register("messages_queue_full", "Messages given up for room", metrics.queue_full.clone());
-            registry.register("messages_set_aside", "Messages that failed to be stored", metrics.set_aside.clone());
-            registry.register("messages_lost", "Messages not even quarantined", metrics.messages_lost.clone());
-            registry.register("answers_awaiting", "Answers before their announcements", metrics.awaiting.clone());
-            registry.register("records_duplicate", "Records that were stored before", metrics.duplicates.clone());
-            registry.register("batches", "Ingest transactions committed", metrics.batches.clone());
-            registry.register("batch_seconds", "Time to judge and commit a batch", metrics.batch_seconds.clone());
-            registry.register("store_failures", "Batches not stored at once", metrics.store_failures.clone());
-            registry.register("unsent", "Words that did not reach the broker", metrics.unsent.clone());
-            registry.register("records_withdrawn", "Answers taken back by homes", metrics.withdrawn.clone());
-            registry.register("records_lost", "Records never delivered", metrics.records_lost.clone());
-            registry.register(
-                "releases_awaiting",
-                "Attempts that await a signature",
-                metrics.releases_awaiting.clone(),
-            );
-            registry.register("release_failures", "Releases to be tried again", metrics.release_failures.clone());
-            registry.register("receipts", "Receipts sent to homes", metrics.receipts.clone());
-            registry.register("link_connected", "1 while the broker is connected", metrics.link_connected.clone());
-            registry.register("runs", "Retraining runs that ended, by end", metrics.runs.clone());
-            let recall = metrics.recall_estimate.clone();
-            registry.register(
-                "recall_estimate",
-                "Recall of the current model by random questions; 0 if unknown",
-                recall,
-            );
-            registry.register("model_deaf", "1 while the current model surely misses most", metrics.model_deaf.clone());
-            registry.register("probes_answered", "Random questions answered", metrics.probes_answered.clone());
-            registry.register("releases", "Models released", metrics.releases.clone());
-            registry.register("champion_version", "Version of the current model", metrics.champion_version.clone());
-            registry.register(
-                "dataset_findings",
-                "Findings about the newest data set",
-                metrics.dataset_findings.clone(),
-            );
-            registry.register(
-                "dataset_stability_index",
-                "Highest index of a feature",
-                metrics.dataset_stability_index.clone(),
-            );
-            registry.register("windows_moved", "Drift of incoming windows, by class", metrics.windows_moved.clone());
-            let stopped = metrics.rollouts_stopped.clone();
-            registry.register("rollouts_stopped", "Rollouts that their tests stopped", stopped);
-            registry.register("update_outcomes", "Updates reported by homes, by end", metrics.outcomes.clone());
-        });
-        metrics
+        }
+    }
+
+    /// What homes sent, and what came of it.
+    fn register_ingest(&self, registry: &mut Registry) {
+        registry.register("messages_admitted", "Messages stored, by kind", self.admitted.clone());
+        registry.register("messages_refused", "Messages refused, by reason", self.refused.clone());
+        registry.register("messages_over_quota", "Messages of homes over their quota", self.over_quota.clone());
+        registry.register("messages_queue_full", "Messages given up for room", self.queue_full.clone());
+        registry.register("messages_set_aside", "Messages that failed to be stored", self.set_aside.clone());
+        registry.register("messages_lost", "Messages not even quarantined", self.messages_lost.clone());
+        registry.register("answers_awaiting", "Answers before their announcements", self.awaiting.clone());
+        registry.register("records_duplicate", "Records that were stored before", self.duplicates.clone());
+        registry.register("batches", "Ingest transactions committed", self.batches.clone());
+        registry.register("batch_seconds", "Time to judge and commit a batch", self.batch_seconds.clone());
+        registry.register("store_failures", "Batches not stored at once", self.store_failures.clone());
+        registry.register("unsent", "Words that did not reach the broker", self.unsent.clone());
+        registry.register("records_withdrawn", "Answers taken back by homes", self.withdrawn.clone());
+        registry.register("records_lost", "Records never delivered", self.records_lost.clone());
+        registry.register("receipts", "Receipts sent to homes", self.receipts.clone());
+        registry.register("link_connected", "1 while the broker is connected", self.link_connected.clone());
+    }
+
+    /// Runs, the model that they made, and the data that they learn from.
+    fn register_learning(&self, registry: &mut Registry) {
+        registry.register("runs", "Retraining runs that ended, by end", self.runs.clone());
+        registry.register(
+            "recall_estimate",
+            "Recall of the current model by random questions; 0 if unknown",
+            self.recall_estimate.clone(),
+        );
+        registry.register("model_deaf", "1 while the current model surely misses most", self.model_deaf.clone());
+        registry.register("probes_answered", "Random questions answered", self.probes_answered.clone());
+        registry.register("dataset_findings", "Findings about the newest data set", self.dataset_findings.clone());
+        registry.register(
+            "dataset_stability_index",
+            "Highest index of a feature",
+            self.dataset_stability_index.clone(),
+        );
+        registry.register("windows_moved", "Drift of incoming windows, by class", self.windows_moved.clone());
+    }
+
+    /// What went out, and how it ended.
+    fn register_releases(&self, registry: &mut Registry) {
+        registry.register("releases_awaiting", "Attempts that await a signature", self.releases_awaiting.clone());
+        registry.register("release_failures", "Releases to be tried again", self.release_failures.clone());
+        registry.register("releases", "Models released", self.releases.clone());
+        registry.register("champion_version", "Version of the current model", self.champion_version.clone());
+        registry.register("rollouts_stopped", "Rollouts that their tests stopped", self.rollouts_stopped.clone());
+        registry.register("update_outcomes", "Updates reported by homes, by end", self.outcomes.clone());
     }
 
     /// Adds more metrics to the registry.

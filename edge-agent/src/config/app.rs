@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use hearthwatch_configuration::Faults;
-use hearthwatch_configuration::Secret;
+use hearthwatch_configuration::{Faults, Secret, read_table, read_text};
 use hearthwatch_edge_core::preferences::{BUDGET_MAX, BUDGET_MIN};
 use hearthwatch_edge_home_assistant::config::HomeAssistantConfig;
 use hearthwatch_edge_home_assistant::config::HomeMqttConfig;
@@ -131,10 +130,7 @@ fn read_fleet(data: &Path, sharing: SharingLevel) -> Result<Option<CloudConfig>,
         return Ok(None);
     }
     let mut faults = Faults::none(&file);
-    let table = super::read_bounded(&file).and_then(|text| {
-        text.parse::<toml::Table>().map_err(|error| format!("is not TOML: {}", error.to_string().trim_end()))
-    });
-    let table = match table {
+    let table = match read_text(&file).and_then(|text| read_table(&text)) {
         Ok(table) => table,
         Err(problem) => {
             faults.add("", problem, "mend it, or remove it to stay local");

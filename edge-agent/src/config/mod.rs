@@ -9,7 +9,7 @@ mod enrolment;
 
 use std::path::{Path, PathBuf};
 
-use hearthwatch_configuration::{Faults, Section};
+use hearthwatch_configuration::{Faults, Section, read_table, read_text};
 use hearthwatch_edge_home_assistant::config::{HomeAssistantConfig, HomeMqttConfig};
 use hearthwatch_edge_ui::config::PageConfig;
 use jiff::tz::TimeZone;
@@ -23,9 +23,6 @@ pub const DEFAULT_BUDGET_PER_WEEK: f64 = 1.0;
 
 /// The `state` of a home without a disk. A directory of that name is `./none`.
 const IN_MEMORY: &str = "none";
-
-/// Largest configuration file that is read. The longest honest one has a few dozen lines.
-const CONFIG_BYTES_MAX: u64 = 64 * 1024;
 
 /// Everything the agent is told.
 #[derive(Debug, Clone)]
@@ -54,7 +51,7 @@ impl Config {
     /// [`Faults`]: all of them, each with file, key and remedy.
     pub fn load(file: &Path) -> Result<Self, Faults> {
         let mut faults = Faults::none(file);
-        let text = match read_bounded(file) {
+        let text = match read_text(file) {
             Ok(text) => text,
             Err(problem) => {
                 faults.add("", problem, "name an existing edge.toml with --config");
@@ -70,10 +67,10 @@ impl Config {
     /// [`Faults`], as [`Config::load`].
     pub fn parse(text: &str, file: &Path) -> Result<Self, Faults> {
         let mut faults = Faults::none(file);
-        let table = match text.parse::<toml::Table>() {
+        let table = match read_table(text) {
             Ok(table) => table,
-            Err(error) => {
-                faults.add("", format!("is not TOML: {}", error.to_string().trim_end()), "mend the line it names");
+            Err(problem) => {
+                faults.add("", problem, "mend the line it names");
                 return Err(faults);
             }
         };
@@ -153,14 +150,6 @@ fn read_state(root: &mut Section<'_>, faults: &mut Faults) -> Option<State> {
         return None;
     }
     Some(State::Directory(state))
-}
-
-fn read_bounded(file: &Path) -> Result<String, String> {
-    let metadata = std::fs::metadata(file).map_err(|error| format!("cannot be read: {error}"))?;
-    if metadata.len() > CONFIG_BYTES_MAX {
-        return Err(format!("has {} bytes, more than {CONFIG_BYTES_MAX}", metadata.len()));
-    }
-    std::fs::read_to_string(file).map_err(|error| format!("cannot be read: {error}"))
 }
 
 #[cfg(test)]

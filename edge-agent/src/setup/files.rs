@@ -5,8 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use hearthwatch_configuration::Faults;
-use hearthwatch_configuration::Secret;
+use hearthwatch_configuration::{Faults, SECRET_BYTES_MAX, Secret, SecretError};
 
 use super::answers::Answers;
 use crate::config::Config;
@@ -20,8 +19,6 @@ const PASSWORD: &str = "broker-password";
 /// The automation that asks on phones, for Home Assistant's folder of blueprints.
 pub(super) const BLUEPRINT: &str = "hearthwatch-alarm.yaml";
 const BLUEPRINT_TEXT: &str = include_str!("../../home-assistant/blueprints/automation/hearthwatch/alarm.yaml");
-/// Longest secret that is read from a file.
-const SECRET_BYTES_MAX: usize = 4096;
 
 /// Why something was not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -45,12 +42,13 @@ pub enum FilesError {
 
 /// Reads a secret from a file that a person made.
 pub(super) fn secret(path: &Path) -> Result<Secret, FilesError> {
-    let text = fs::read_to_string(path).map_err(|source| FilesError::Io { path: path.to_owned(), source })?;
-    let word = text.trim();
-    if word.is_empty() || word.len() > SECRET_BYTES_MAX || word.lines().count() > 1 {
-        return Err(FilesError::NoSecret(path.to_owned()));
-    }
-    Ok(Secret::new(word))
+    let secret = Secret::read(path).map_err(|error| match error {
+        SecretError::Unreadable { file, cause } => FilesError::Io { path: file, source: cause },
+        SecretError::Empty(file) | SecretError::Long(file) => FilesError::NoSecret(file),
+    })?;
+    // Written into another file: where this one was read does not matter from here on.
+    let word = Secret::new(secret.expose());
+    if word.expose().lines().count() > 1 { Err(FilesError::NoSecret(path.to_owned())) } else { Ok(word) }
 }
 
 /// Writes everything into `dir`, the configuration last and at once, and reads it back.

@@ -4,12 +4,14 @@
 //! wants the whole list.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 use url::Url;
 
-use crate::Faults;
+use crate::{Faults, Secret, exposed};
 
 /// A table being read; [`Section::finish`] reports the keys that nobody asked for.
 pub struct Section<'a> {
@@ -137,25 +139,22 @@ impl<'a> Section<'a> {
     /// A file that holds one secret, surrounding white space aside. The secret itself is never part of a fault.
     pub fn secret(&mut self, key: &'static str, faults: &mut Faults, remedy: &str) -> Option<Secret> {
         let path = self.file(key, faults, remedy)?;
-        match std::fs::read_to_string(&path) {
-            Ok(text) if text.trim().is_empty() => {
-                faults.add(self.key(key), format!("{} is empty", path.display()), remedy);
-                None
-            }
-            Ok(text) if text.len() > SECRET_BYTES_MAX => {
-                faults.add(
-                    self.key(key),
-                    format!("{} holds more than {SECRET_BYTES_MAX} bytes: not a token or password", path.display()),
-                    remedy,
-                );
-                None
-            }
-            Ok(text) => Some(Secret { text: text.trim().to_owned(), file: Some(path) }),
-            Err(error) => {
-                faults.add(self.key(key), format!("{} cannot be read: {error}", path.display()), remedy);
-                None
-            }
-        }
+        Secret::read(&path).map_err(|error| faults.add(self.key(key), error.to_string(), remedy)).ok()
+    }
+
+    /// A file that exists, can be read, and is its owner's alone: a private key. Its content is not looked at.
+    pub fn private_file(&mut self, key: &'static str, faults: &mut Faults, remedy: &str) -> Option<PathBuf> {
+        let path = self.file(key, faults, remedy)?;
+        self.closed(key, &path, faults);
+        Some(path)
+    }
+
+    /// Notes a fault of `key` if others could read or write the file at `path`. One that is not there is no fault here.
+    pub fn closed(&self, key: &str, path: &Path, faults: &mut Faults) {
+        let Some(mode) = std::fs::metadata(path).ok().as_ref().and_then(exposed) else { return };
+        let path = path.display();
+        let problem = format!("{path} is open to others (mode {mode:04o})");
+        faults.add(self.key(key), problem, format!("if nobody read it: chmod 600 {path}"));
     }
 
     /// A TCP port.
@@ -174,13 +173,42 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// An address with a port.
+    pub fn address(&mut self, key: &'static str, faults: &mut Faults, remedy: &str) -> Option<SocketAddr> {
+        let text = self.text(key, faults)?;
+        let address = text.parse();
+        if address.is_err() {
+            faults.add(self.key(key), format!("{text:?} is not an address with a port"), remedy);
+        }
+        address.ok()
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&mut self, key: &'static str, faults: &mut Faults) -> Option<bool> {
+        let value = self.take(key)?;
+        if !value.is_bool() {
+            self.wrong_type(faults, key, &value, "true or false");
+        }
+        value.as_bool()
+    }
+
+    /// A whole number within `range`, which must not go beyond what TOML can write (`i64::MAX`).
+    pub fn whole(&mut self, key: &'static str, range: RangeInclusive<u64>, faults: &mut Faults) -> Option<u64> {
+        let value = self.take(key)?;
+        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+        let Some(number) = value.as_integer() else {
+            self.wrong_type(faults, key, &value, &wanted);
+            return None;
+        };
+        let within = u64::try_from(number).ok().filter(|number| range.contains(number));
+        if within.is_none() {
+            faults.add(self.key(key), format!("{number} is out of range"), format!("write {wanted}"));
+        }
+        within
+    }
+
     /// A number within `range`, whole or not.
-    pub fn number(
-        &mut self,
-        key: &'static str,
-        range: std::ops::RangeInclusive<f64>,
-        faults: &mut Faults,
-    ) -> Option<f64> {
+    pub fn number(&mut self, key: &'static str, range: RangeInclusive<f64>, faults: &mut Faults) -> Option<f64> {
         let value = self.take(key)?;
         #[expect(clippy::cast_precision_loss, reason = "configured numbers are small")]
         let number = value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
@@ -211,56 +239,6 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Longest token or password file. Home Assistant's long-lived tokens have about 180 characters.
-const SECRET_BYTES_MAX: usize = 4096;
-
-/// A token or password. Its `Debug` says only that there is one.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret {
-    text: String,
-    /// Where it was read; none where it did not come from a file.
-    file: Option<PathBuf>,
-}
-
-impl Secret {
-    /// Wraps a secret, e.g. in a test.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), file: None }
-    }
-
-    /// The secret itself: for the wire only, never for a log.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.text
-    }
-
-    /// The file that it was read from.
-    #[must_use]
-    pub fn file(&self) -> Option<&Path> {
-        self.file.as_deref()
-    }
-
-    /// The secret as its file has it now: a person may have written a new one. Where there is no file, or it cannot be read or is
-    /// empty, this one.
-    #[must_use]
-    pub fn read_again(&self) -> Self {
-        let text = self.file().and_then(|file| std::fs::read_to_string(file).ok());
-        match text.as_deref().map(str::trim) {
-            Some(text) if !text.is_empty() && text.len() <= SECRET_BYTES_MAX => {
-                Self { text: text.to_owned(), file: self.file.clone() }
-            }
-            _ => self.clone(),
-        }
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("(secret)")
-    }
-}
-
 fn article(type_name: &str) -> String {
     let article = if type_name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     format!("{article} {type_name}")
@@ -270,24 +248,8 @@ fn article(type_name: &str) -> String {
 fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
     known
         .iter()
-        .map(|candidate| (edits(key, candidate), *candidate))
+        .map(|candidate| (strsim::levenshtein(key, candidate), *candidate))
         .filter(|(distance, _)| *distance <= 2)
         .min()
         .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein distance; both texts are short keys.
-fn edits(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in right.iter().enumerate() {
-            let cost = if a == *b { diagonal } else { diagonal + 1 };
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }

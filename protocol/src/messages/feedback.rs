@@ -2,14 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use crate::codec::DecodeError;
 use crate::id::{AlarmId, HomeId, ModelVersion, RecordKey, Sequence};
 use crate::limits::{TEXT_BYTES_MAX, WINDOW_FEATURES_MAX, WINDOW_STEPS_MAX};
 
 /// A resident's answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, EnumString, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Verdict {
     /// Something was really off.
     Confirmed,

@@ -1,6 +1,7 @@
 //! How an update ended on one home, and at which stage.
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
 use crate::id::ModelVersion;
 
@@ -20,8 +21,9 @@ pub struct UpdateOutcome {
 }
 
 /// What an outcome speaks about: the way to the release, or the release itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum UpdateStage {
     /// Metadata or bytes did not come whole from where they are kept.
     Fetch,
@@ -37,8 +39,9 @@ pub enum UpdateStage {
 }
 
 /// The three ends of an update.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum UpdateResult {
     /// In charge, and proven on the home's recent windows.
     Installed,

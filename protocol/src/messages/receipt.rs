@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use crate::id::Sequence;
 
@@ -83,8 +84,23 @@ pub struct Refusal {
 }
 
 /// Why a payload was not admitted. One word each: it names the counter, the quarantine row and the log field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    EnumString,
+    IntoStaticStr,
+    VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum RefusalReason {
     /// Larger than the payload limit.
     TooLarge,
@@ -129,31 +145,28 @@ impl RefusalReason {
     /// The word on the wire, in metrics and in logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::TooLarge => "too_large",
-            Self::Malformed => "malformed",
-            Self::UnknownSchema => "unknown_schema",
-            Self::NotFinite => "not_finite",
-            Self::WindowShape => "window_shape",
-            Self::UnknownHome => "unknown_home",
-            Self::WrongHome => "wrong_home",
-            Self::WrongTopic => "wrong_topic",
-            Self::ReplayedSequence => "replayed_sequence",
-            Self::UnknownClass => "unknown_class",
-            Self::UnknownModel => "unknown_model",
-            Self::ImplausibleTime => "implausible_time",
-            Self::QuotaExceeded => "quota_exceeded",
-            Self::Withdrawn => "withdrawn",
-            Self::NotAnnounced => "not_announced",
-            Self::SequenceAhead => "sequence_ahead",
-            Self::Unstorable => "unstorable",
-        }
+        self.into()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::messages::Verdict;
+
+    #[test]
+    fn a_word_in_tables_and_metrics_is_the_word_on_the_wire() {
+        for word in RefusalReason::VARIANTS {
+            let reason: RefusalReason = word.parse().unwrap();
+            let wire = serde_cbor::value::to_value(reason).unwrap();
+            assert_eq!((reason.as_str(), wire), (*word, serde_cbor::Value::Text((*word).to_owned())));
+        }
+        for word in Verdict::VARIANTS {
+            let verdict: Verdict = word.parse().unwrap();
+            let wire = serde_cbor::value::to_value(verdict).unwrap();
+            assert_eq!((<&str>::from(verdict), wire), (*word, serde_cbor::Value::Text((*word).to_owned())));
+        }
+    }
 
     #[test]
     fn a_receipt_tells_the_bytes_that_it_speaks_of_from_others_by_number() {

@@ -39,7 +39,7 @@ pub fn in_force(token: &TokenRow, now: i64) -> bool {
 pub struct Caller {
     /// The token's name, as in the audit log.
     pub name: String,
-    /// What it allows.
+    /// The role of the token; it may do what the lesser roles may too.
     pub role: Role,
 }
 

@@ -20,8 +20,8 @@ pub struct HttpConfig {
 /// The server's certificate and key, PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpTls {
-    /// Certificate chain.
+    /// Certificate chain, PEM, the server's own certificate first.
     pub cert_file: PathBuf,
-    /// Its key.
+    /// The certificate's private key, PEM; a file for its owner alone.
     pub key_file: PathBuf,
 }

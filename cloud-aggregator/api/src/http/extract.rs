@@ -17,7 +17,7 @@ use super::{Http, origin};
 #[derive(Debug)]
 pub struct Segment<T>(pub T);
 
-/// The query.
+/// The query of the address; one that does not fit `T` is [`Problem::Invalid`].
 #[derive(Debug)]
 pub struct Params<T>(pub T);
 

@@ -1,74 +1,85 @@
-//! How often one address or one home may try: token buckets, bounded in number. Pure; the time comes in.
-//!
-//! Our own, though `governor` is kept by others: its keyed limiters grow with the keys until somebody sweeps them, and it
-//! takes the time from a clock of its own, where everything here is told what time it is.
+//! How often one address or one home may try: `governor`'s cell rate algorithm for each key, told the time and bounded in number.
 
-use std::collections::HashMap;
+use std::cell::Cell;
 use std::hash::Hash;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
-/// Most keys remembered at a time: 4,096 × some 128 bytes are 512 KiB. When full, the fullest buckets (those that
-/// have been quiet for long) are forgotten, which costs nothing since a forgotten bucket starts full.
+use governor::clock::{Clock, Reference as _};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+/// Most keys remembered at a time: 4,096 × some 128 bytes are 512 KiB. When full, those that have all their tries again are
+/// forgotten, which costs nothing since a forgotten key starts with all of them.
 pub const KEYS_MAX: usize = 4096;
 
-/// A burst of `burst` at once, then one every `refill_s` seconds.
-#[derive(Debug)]
-pub struct Limiter<K> {
-    burst: u32,
-    refill_s: i64,
-    buckets: HashMap<K, Bucket>,
+/// The time as it was last told.
+#[derive(Debug, Default)]
+struct Told(Cell<Nanos>);
+
+impl Clock for Told {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        self.0.get()
+    }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Bucket {
-    left: u32,
-    /// When `left` was right.
-    at: i64,
+type Keyed<K> = RateLimiter<K, HashMapStateStore<K>, Told, NoOpMiddleware<Nanos>>;
+
+/// A burst at once, then one try after each pause.
+#[derive(Debug)]
+pub struct Limiter<K: Eq + Hash + Clone> {
+    quota: Quota,
+    keyed: Keyed<K>,
+}
+
+fn keyed<K: Clone + Eq + Hash>(quota: Quota) -> Keyed<K> {
+    RateLimiter::new(quota, HashMapStateStore::default(), Told::default())
 }
 
 impl<K: Clone + Eq + Hash> Limiter<K> {
-    /// A limiter that lets `burst` tries through at once and one more every `refill_s` seconds.
+    /// A limiter that lets `burst` tries through at once and one more every `refill_s` seconds. Less than one of either counts as one.
     #[must_use]
-    pub fn new(burst: u32, refill_s: i64) -> Self {
-        Self { burst, refill_s: refill_s.max(1), buckets: HashMap::new() }
+    pub fn new(burst: u32, refill_s: u32) -> Self {
+        let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+        let refill = Duration::from_secs(refill_s.max(1).into());
+        let quota = Quota::with_period(refill).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(burst);
+        Self { quota, keyed: keyed(quota) }
     }
 
-    /// Takes one try of `key`.
+    /// Takes one try of `key` at `now`, Unix seconds.
     ///
     /// # Errors
-    /// The seconds to wait until there is one.
+    /// The seconds to wait until there is one; at least 1.
     pub fn take(&mut self, key: &K, now: i64) -> Result<(), u64> {
-        let mut bucket = self.refilled(key, now);
-        if bucket.left == 0 {
-            return Err((bucket.at + self.refill_s - now).max(1).unsigned_abs());
-        }
-        bucket.left -= 1;
-        if self.buckets.len() >= KEYS_MAX && !self.buckets.contains_key(key) {
-            self.forget(now);
-        }
-        self.buckets.insert(key.clone(), bucket);
-        Ok(())
+        let now = Nanos::from(Duration::from_secs(u64::try_from(now).unwrap_or(0)));
+        self.keyed.clock().0.set(now);
+        self.forget();
+        self.keyed.check_key(key).map_err(|refused| {
+            let wait = Duration::from(refused.earliest_possible().duration_since(now));
+            wait.as_secs().max(1)
+        })
     }
 
-    fn refilled(&self, key: &K, now: i64) -> Bucket {
-        let full = Bucket { left: self.burst, at: now };
-        let Some(bucket) = self.buckets.get(key) else { return full };
-        let gained = ((now - bucket.at) / self.refill_s).max(0);
-        let left = i64::from(bucket.left).saturating_add(gained);
-        match u32::try_from(left) {
-            Ok(left) if left < self.burst => Bucket { left, at: bucket.at + gained * self.refill_s },
-            _ => full,
-        }
+    /// Keys that are remembered.
+    fn keys(&self) -> usize {
+        self.keyed.len()
     }
 
-    /// Drops full buckets; if none is full, all of them: an attacker with thousands of keys gains one burst more.
-    fn forget(&mut self, now: i64) {
-        let full: Vec<K> =
-            self.buckets.keys().filter(|key| self.refilled(key, now).left >= self.burst).cloned().collect();
-        if full.is_empty() {
-            self.buckets.clear();
+    /// Makes room: forgets those that have all their tries again; if there are none, everybody: an attacker with thousands of keys
+    /// gains one burst more.
+    fn forget(&mut self) {
+        if self.keys() < KEYS_MAX {
+            return;
         }
-        for key in full {
-            self.buckets.remove(&key);
+        self.keyed.retain_recent();
+        if self.keys() >= KEYS_MAX {
+            let now = self.keyed.clock().now();
+            self.keyed = keyed(self.quota);
+            self.keyed.clock().0.set(now);
         }
     }
 }
@@ -104,7 +115,7 @@ mod tests {
         let mut limiter = Limiter::new(1, 60);
         for number in 0..3 * u32::try_from(KEYS_MAX).unwrap() {
             let _ = limiter.take(&IpAddr::V4(number.into()), 0);
-            assert!(limiter.buckets.len() <= KEYS_MAX);
+            assert!(limiter.keys() <= KEYS_MAX);
         }
     }
 

@@ -16,16 +16,16 @@ use super::problem::Problem;
 
 /// Enrolments and renewals of one home, or failed ones of one address: ten at once, then one a minute. An honest home needs
 /// one a month; one without a disk, one for each start.
-const ENROLMENTS: (u32, i64) = (10, 60);
+const ENROLMENTS: (u32, u32) = (10, 60);
 
 /// How often one address may have a claim or a signature looked at: two hundred at once, then one a second. Each look reads
 /// the file of claims (at most 2.5 MB), so that one address costs some ten milliseconds of each second.
-const LOOKS: (u32, i64) = (200, 1);
+const LOOKS: (u32, u32) = (200, 1);
 
 /// Tokens that were no good, from one address: ten at once, then one every six seconds.
-const LOGINS: (u32, i64) = (10, 6);
+const LOGINS: (u32, u32) = (10, 6);
 
-/// Who is counted.
+/// A home that has shown that it is that home, or an address (an IPv6 /64 counts as one).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Who {
     Home(HomeId),
@@ -46,7 +46,7 @@ impl Default for Limits {
     }
 }
 
-fn new<K: Clone + Eq + Hash>((burst, refill_s): (u32, i64)) -> Mutex<Limiter<K>> {
+fn new<K: Clone + Eq + Hash>((burst, refill_s): (u32, u32)) -> Mutex<Limiter<K>> {
     Mutex::new(Limiter::new(burst, refill_s))
 }
 

@@ -1,4 +1,5 @@
-//! Long lists, a page at a time.
+//! Long lists, a page at a time, all in the same way: by the key of the last row of the page before (`after`) and a number of rows
+//! (`limit`), so that a row that comes or goes meanwhile neither repeats nor hides another.
 
 use std::borrow::Cow;
 
@@ -15,7 +16,7 @@ pub const LIMIT_DEFAULT: usize = 50;
 /// Most items of a page: 500 runs with their reports (some 4 KB each) are 2 MB.
 pub const LIMIT_MAX: usize = 500;
 
-/// Which page.
+/// Which page of a list, as every list takes it.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -30,7 +31,7 @@ pub struct Paging {
 /// A page of a list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Page<T> {
-    /// Its items.
+    /// In the order that the list states; at most `limit` of them.
     pub items: Vec<T>,
     /// Where the next page begins; none on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,29 +65,23 @@ impl<T: ToSchema> ToSchema for Page<T> {
     }
 }
 
-/// Checks a `limit`.
-///
-/// # Errors
-/// [`Problem::Invalid`] outside 1 to [`LIMIT_MAX`].
-pub fn limit(asked: Option<usize>) -> Result<usize, Problem> {
-    match asked.unwrap_or(LIMIT_DEFAULT) {
-        limit @ 1..=LIMIT_MAX => Ok(limit),
-        other => Err(Problem::Invalid(format!("limit is 1 to {LIMIT_MAX}, not {other}"))),
-    }
-}
-
 impl Paging {
     /// The page that is asked for; `parse` reads where it begins.
     ///
     /// # Errors
     /// [`Problem::Invalid`] for a page that is too large, or begins at what was never called `next`.
     pub fn window<K>(&self, parse: impl FnOnce(&str) -> Option<K>) -> Result<Window<K>, Problem> {
-        let limit = limit(self.limit)?;
         let after = self.after.as_deref().map(|text| {
             parse(text).ok_or_else(|| Problem::Invalid("after: give what the page before called `next`".to_owned()))
         });
-        Ok(Window { after: after.transpose()?, limit })
+        Window::new(after.transpose()?, self.limit)
     }
+}
+
+/// Reads where a page begins, for lists whose rows have a text as their name: any text; after one that is no row's name comes nothing.
+#[must_use]
+pub fn id(text: &str) -> Option<String> {
+    Some(text.to_owned())
 }
 
 /// Reads where a page begins, for lists that are in order of a number: 1 to 15 digits.
@@ -103,7 +98,7 @@ pub fn seconds(text: &str) -> Option<i64> {
     i64::try_from(size).ok().map(|size| if text.starts_with('-') { -size } else { size })
 }
 
-/// A checked page.
+/// A page whose beginning and size have been checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window<K> {
     /// The last item of the page before.
@@ -112,6 +107,17 @@ pub struct Window<K> {
 }
 
 impl<K> Window<K> {
+    /// A page of `limit` items after `after`.
+    ///
+    /// # Errors
+    /// [`Problem::Invalid`] for a limit outside 1 to [`LIMIT_MAX`].
+    pub fn new(after: Option<K>, limit: Option<usize>) -> Result<Self, Problem> {
+        match limit.unwrap_or(LIMIT_DEFAULT) {
+            limit @ 1..=LIMIT_MAX => Ok(Self { after, limit }),
+            other => Err(Problem::Invalid(format!("limit is 1 to {LIMIT_MAX}, not {other}"))),
+        }
+    }
+
     /// Rows to read: the page's own and one more, which tells whether there is another page.
     #[must_use]
     pub fn needed(&self) -> usize {
@@ -149,7 +155,7 @@ mod tests {
     #[test]
     fn a_page_of_nothing_or_of_too_much_or_after_nonsense_is_refused() {
         for asked in [0, LIMIT_MAX + 1] {
-            assert!(matches!(limit(Some(asked)), Err(Problem::Invalid(_))));
+            assert!(matches!(Window::<u64>::new(None, Some(asked)), Err(Problem::Invalid(_))));
         }
         let paging = Paging { limit: None, after: Some("x".to_owned()) };
         assert!(matches!(paging.window(number), Err(Problem::Invalid(_))));

@@ -12,15 +12,21 @@ use hearthwatch_telemetry::chain::chain;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::words::ProblemType;
+
+/// What the type of every problem begins with.
+pub(crate) const PROBLEM_PREFIX: &str = "urn:hearthwatch:problem:";
+
 /// A problem as it travels (`application/problem+json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProblemBody {
     /// `urn:hearthwatch:problem:` and the problem's name.
     #[serde(rename = "type")]
+    #[schema(value_type = ProblemType)]
     pub kind: String,
     /// The same for every problem of this type.
     pub title: String,
-    /// The HTTP status.
+    /// The HTTP status of the answer, 400 to 599.
     pub status: u16,
     /// What is wrong with this request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,7 +46,8 @@ pub struct Present {
 }
 
 /// Everything that a request can end in besides success.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Problem {
     /// No token, or none that is known, in force and unexpired. Which of these is not said.
     #[error("a valid bearer token is needed")]
@@ -51,7 +58,7 @@ pub enum Problem {
     /// There is no such thing.
     #[error("no {noun} {id:?}")]
     NotFound {
-        /// What was looked for.
+        /// The kind of thing, in one word: `home`, `model`, ….
         noun: &'static str,
         /// Its identity, as asked for.
         id: String,
@@ -67,7 +74,7 @@ pub enum Problem {
     UnknownParameter {
         /// As the caller wrote it.
         name: String,
-        /// What the call knows.
+        /// The parameters that the call takes; empty where it takes none.
         known: Vec<String>,
     },
     /// A body where none is taken.
@@ -91,9 +98,9 @@ pub enum Problem {
     /// Somebody else changed it since it was read.
     #[error("{detail}")]
     Changed {
-        /// One sentence.
+        /// What happened, as one sentence for the caller.
         detail: String,
-        /// Where it is now.
+        /// Its state and version after the other's change.
         present: Present,
     },
     /// Too often; try again after so many seconds.
@@ -113,37 +120,36 @@ impl Problem {
         Self::Internal(cause.into())
     }
 
-    /// (status, name, title).
-    fn class(&self) -> (StatusCode, &'static str, &'static str) {
+    /// Status and title.
+    fn class(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "Who are you?"),
-            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Your role does not allow this"),
-            Self::NotFound { .. } => (StatusCode::NOT_FOUND, "not-found", "There is no such thing"),
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method"),
-            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read"),
-            Self::UnknownParameter { .. } => (StatusCode::BAD_REQUEST, "unknown-parameter", "An unknown parameter"),
-            Self::NoBody => (StatusCode::BAD_REQUEST, "no-body", "A body where none is taken"),
-            Self::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "too-slow", "The request took too long"),
-            Self::UnsupportedMediaType(_) => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is of another type")
-            }
-            Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request cannot be understood"),
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large"),
-            Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Not in the present state"),
-            Self::Changed { .. } => (StatusCode::CONFLICT, "changed", "Somebody else changed it first"),
-            Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Slow down"),
-            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available now"),
-            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "A fault on our side"),
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "Who are you?"),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "Your role does not allow this"),
+            Self::NotFound { .. } => (StatusCode::NOT_FOUND, "There is no such thing"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "Not with this method"),
+            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "The request cannot be read"),
+            Self::UnknownParameter { .. } => (StatusCode::BAD_REQUEST, "An unknown parameter"),
+            Self::NoBody => (StatusCode::BAD_REQUEST, "A body where none is taken"),
+            Self::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "The request took too long"),
+            Self::UnsupportedMediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is of another type"),
+            Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "The request cannot be understood"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The request is too large"),
+            Self::Conflict(_) => (StatusCode::CONFLICT, "Not in the present state"),
+            Self::Changed { .. } => (StatusCode::CONFLICT, "Somebody else changed it first"),
+            Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "Slow down"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Not available now"),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "A fault on our side"),
         }
     }
 
     /// The problem as it travels.
     #[must_use]
     pub fn body(&self) -> ProblemBody {
-        let (status, name, title) = self.class();
+        let (status, title) = self.class();
+        let name: &'static str = self.into();
         let detail = (!matches!(self, Self::Internal(_))).then(|| self.to_string());
         ProblemBody {
-            kind: format!("urn:hearthwatch:problem:{name}"),
+            kind: format!("{PROBLEM_PREFIX}{name}"),
             title: title.to_owned(),
             status: status.as_u16(),
             detail,

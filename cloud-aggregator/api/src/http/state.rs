@@ -16,9 +16,9 @@ use super::origin::Network;
 /// The running program, as far as it answers questions and takes orders. Cloning is cheap.
 #[derive(Clone)]
 pub struct AppState {
-    /// What it remembers.
+    /// The database; blocking, so only by [`hearthwatch_store::blocking`].
     pub store: Arc<dyn Store>,
-    /// What it counts.
+    /// Of the whole program: what `/metrics` renders.
     pub metrics: Arc<Metrics>,
     /// Where it takes the time from.
     pub clock: Arc<dyn Clock>,

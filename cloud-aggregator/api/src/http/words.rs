@@ -2,34 +2,20 @@
 //!
 //! A client, and a program that tries the API, can then tell a good request from a bad one as the server does.
 
-use hearthwatch_protocol::messages::RefusalReason;
+use hearthwatch_fleet::rollout::attest::Attestation;
+use hearthwatch_fleet::rollout::gate::Test;
+use hearthwatch_protocol::messages::{Origin, RefusalReason, UpdateStage, Verdict};
+use hearthwatch_supervision as supervision;
+use serde::{Deserialize, Serialize};
+use strum::VariantNames as _;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::problem::{PROBLEM_PREFIX, Problem};
+
 /// Largest number in a request: what JSON readers that know only doubles keep exact (2^53 − 1).
 pub const NUMBER_MAX: u64 = (1 << 53) - 1;
-
-/// Every reason to refuse a record; a test holds it against the type.
-const REFUSALS: [RefusalReason; 17] = [
-    RefusalReason::TooLarge,
-    RefusalReason::Malformed,
-    RefusalReason::UnknownSchema,
-    RefusalReason::NotFinite,
-    RefusalReason::WindowShape,
-    RefusalReason::UnknownHome,
-    RefusalReason::WrongHome,
-    RefusalReason::WrongTopic,
-    RefusalReason::ReplayedSequence,
-    RefusalReason::UnknownClass,
-    RefusalReason::UnknownModel,
-    RefusalReason::ImplausibleTime,
-    RefusalReason::QuotaExceeded,
-    RefusalReason::Withdrawn,
-    RefusalReason::NotAnnounced,
-    RefusalReason::SequenceAhead,
-    RefusalReason::Unstorable,
-];
 
 /// Types that are nothing but a schema.
 macro_rules! schemas {
@@ -61,79 +47,115 @@ schemas! {
     FeedbackKey => text("`HOME/SEQUENCE`.").pattern(Some("^[a-z0-9-]{1,64}/[0-9]{1,15}$"));
     /// A sentence for those who read the audit log later.
     Sentence => text("Not blank, at most 1,000 characters.").pattern(Some(r"\S")).max_length(Some(1_000));
-    /// A claim token.
+    /// Proof that a home may enrol; works for one key.
     Claim => text("As `hearthwatch-provision home add` prints it.").pattern(Some("^[!-~]{1,128}$")).max_length(Some(128));
-    /// A signing request.
+    /// What a home wants certified.
     SigningRequest => text("PKCS#10, PEM.").pattern(Some("^[ -~\r\n]{1,4096}$")).max_length(Some(4_096));
-    /// Bytes as text.
+    /// Bytes of a signed statement.
     Base64 => text("Base64 with padding (RFC 4648 §4).")
         .pattern(Some("^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$"))
         .max_length(Some(8_192));
-    /// A resident's answer.
-    VerdictWord => words("What the resident said.", &["confirmed", "dismissed", "expected"]);
-    /// What was answered.
-    OriginWord => words("What was answered.", &["alarm", "probe", "miss"]);
-    /// How an update ended.
-    OutcomeWord => words("How the update ended.", &["installed", "refused", "rolled_back"]);
+    /// What the resident said.
+    VerdictWord => words("What the resident said.", Verdict::VARIANTS);
     /// Where an update stood when it ended.
-    StageWord => words("Where the update stood when it ended.", &["fetch", "verify", "install", "run", "other"]);
+    StageWord => words("Where the update stood when it ended.", UpdateStage::VARIANTS);
     /// A test of a rollout.
-    TestWord => words(
-        "Which test.",
-        &["installation", "dismissals", "confirmations", "canaries", "disagreement"],
-    );
-    /// What is proven of a home.
-    AttestationWord => words("What is proven.", &["attested", "differs", "behind", "unproven", "silent"]);
+    TestWord => words("Which test.", Test::VARIANTS);
     /// What the trainer is at.
     PhaseWord => words(
         "What the trainer is at.",
         &["idle", "snapshot", "preparing", "training", "evaluating", "releasing"],
     );
-    /// What becomes of a renewal.
-    RenewalWord => words("Whether there is a certificate.", &["given", "waits"]);
     /// Why something was refused.
-    RefusalWord => words("Why it was refused.", &REFUSALS.map(RefusalReason::as_str));
+    RefusalWord => words("Why it was refused.", RefusalReason::VARIANTS);
+    /// How the whole program is doing.
+    HealthWord => words("How the program is doing.", supervision::Verdict::VARIANTS);
+    /// What the end of a part means.
+    GradeWord => words("What the end of a part means for the program.", supervision::Grade::VARIANTS);
+    /// How a part is doing.
+    PartState => words("How a part is doing.", supervision::State::VARIANTS);
+    /// The names of all problems.
+    ProblemType => text("Which problem it is.")
+        .enum_values(Some(Problem::VARIANTS.iter().map(|name| format!("{PROBLEM_PREFIX}{name}"))));
+}
+
+/// Enumerations of the API whose types elsewhere carry more than a word.
+macro_rules! enumerations {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident),+ $(,)? })+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$variant_doc])* $variant),+ }
+    )+};
+}
+
+enumerations! {
+    /// What was answered.
+    OriginWord {
+        /// An alarm of the agent's.
+        Alarm,
+        /// A question about a window drawn at random.
+        Probe,
+        /// Nothing: the resident reported what the agent had not noticed.
+        Miss,
+    }
+    /// How the update ended.
+    OutcomeWord {
+        /// In charge, and proven on the home's own windows.
+        Installed,
+        /// Never put in charge.
+        Refused,
+        /// Was in charge; the model before it is again.
+        RolledBack,
+    }
+    /// What is proven.
+    AttestationWord {
+        /// It runs what it was ordered to.
+        Attested,
+        /// It knows the newest order and runs something else.
+        Differs,
+        /// Its word is older than the newest order.
+        Behind,
+        /// Its word is not signed by a key that was certified for it.
+        Unproven,
+        /// It never said what it runs.
+        Silent,
+    }
+    /// Whether there is a certificate.
+    RenewalWord {
+        /// The next certificate is in the answer.
+        Given,
+        /// An operator has to say yes first.
+        Waits,
+    }
+}
+
+impl From<Origin> for OriginWord {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::Alarm => Self::Alarm,
+            Origin::Probe { .. } => Self::Probe,
+            Origin::Miss => Self::Miss,
+        }
+    }
+}
+
+impl From<&Attestation> for AttestationWord {
+    fn from(attestation: &Attestation) -> Self {
+        match attestation {
+            Attestation::Attested { .. } => Self::Attested,
+            Attestation::Differs { .. } => Self::Differs,
+            Attestation::Behind { .. } => Self::Behind,
+            Attestation::Unproven(_) => Self::Unproven,
+            Attestation::Silent => Self::Silent,
+        }
+    }
 }
 
 fn text(description: &str) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).description(Some(description))
 }
 
-fn words(description: &str, words: &[&'static str]) -> ObjectBuilder {
+fn words(description: &str, words: &'static [&'static str]) -> ObjectBuilder {
     text(description).enum_values(Some(words.iter().copied()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// One arm for each reason: a new one does not compile until it is here, and then has to be in the list.
-    fn place(reason: RefusalReason) -> usize {
-        match reason {
-            RefusalReason::TooLarge => 0,
-            RefusalReason::Malformed => 1,
-            RefusalReason::UnknownSchema => 2,
-            RefusalReason::NotFinite => 3,
-            RefusalReason::WindowShape => 4,
-            RefusalReason::UnknownHome => 5,
-            RefusalReason::WrongHome => 6,
-            RefusalReason::WrongTopic => 7,
-            RefusalReason::ReplayedSequence => 8,
-            RefusalReason::UnknownClass => 9,
-            RefusalReason::UnknownModel => 10,
-            RefusalReason::ImplausibleTime => 11,
-            RefusalReason::QuotaExceeded => 12,
-            RefusalReason::Withdrawn => 13,
-            RefusalReason::NotAnnounced => 14,
-            RefusalReason::SequenceAhead => 15,
-            RefusalReason::Unstorable => 16,
-        }
-    }
-
-    #[test]
-    fn the_document_names_every_reason_to_refuse() {
-        for (at, reason) in REFUSALS.into_iter().enumerate() {
-            assert_eq!(place(reason), at);
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-/// The gate's word.
+/// Whether the gate let the candidate through.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Verdict {
@@ -24,7 +24,7 @@ impl Share {
     }
 }
 
-/// One detector's figures.
+/// One detector on the held-out homes.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(super) struct Figures {
     pub homes: usize,
@@ -47,7 +47,7 @@ pub(super) struct Comparison {
     pub recall: Interval,
 }
 
-/// A gate report.
+/// The part of a gate's report (JSON, as stored with the run) that the page shows.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(super) struct Report {
     pub verdict: Verdict,

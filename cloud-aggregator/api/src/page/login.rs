@@ -20,12 +20,12 @@ pub(super) struct Login {
     token: String,
 }
 
-/// The form.
+/// `GET /login`: the form that asks for a token.
 pub(super) async fn form() -> Response {
     view::login(None).into_response()
 }
 
-/// Begins a session.
+/// `POST /login`: a token that is in force becomes a session with a cookie; any other one is counted against its address.
 pub(super) async fn begin(
     State(http): State<Http>,
     Peer(address): Peer,
@@ -44,7 +44,7 @@ pub(super) async fn begin(
     Ok(([(header::SET_COOKIE, set_cookie(Some(&secret), http.tls))], Redirect::to("/")).into_response())
 }
 
-/// Ends a session.
+/// `POST /logout`: the session ends here, and the cookie in the browser.
 pub(super) async fn end(State(http): State<Http>, headers: HeaderMap) -> Response {
     if let Some(secret) = session_cookie(&headers) {
         http.sessions.end(&secret);

@@ -34,10 +34,10 @@ const HOMES_SHOWN: usize = 200;
 /// Excluded homes, and models among the newest that await a signature, that are shown.
 const CASES_SHOWN: usize = 100;
 
-/// Earlier rollouts shown.
+/// Rollouts before the newest that are shown; the API lists all.
 const ROLLOUTS_SHOWN: usize = 3;
 
-/// Refusals shown.
+/// Refusals that are shown, the newest; the API lists all.
 const REFUSALS_SHOWN: usize = 10;
 
 const STYLE: &str = include_str!("page.css");

@@ -32,7 +32,7 @@ pub(super) struct Fleet {
     pub run: RunPanel,
 }
 
-/// The run's part.
+/// What the part about the last run shows; sent anew while the trainer moves.
 pub(super) struct RunPanel {
     pub run: Option<RunRow>,
     pub training: TrainingStatus,
@@ -82,7 +82,7 @@ pub(super) fn login(fault: Option<&str>) -> Markup {
     shell("Log in · Hearthwatch", &html! {}, &body)
 }
 
-/// The whole page.
+/// The whole page, for the token called `caller`.
 pub(super) fn page(fleet: &Fleet, caller: &str) -> Markup {
     let head = html! {
         script src="/page.js" defer {}

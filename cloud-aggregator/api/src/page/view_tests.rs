@@ -137,8 +137,8 @@ fn times_are_told_in_their_largest_unit() {
     assert_eq!([ago(0, 60), ago(3, 0), ago(90, 0)], ["in the future", "just now", "90 s ago"]);
 }
 
-/// A fleet in which everything has happened.
-fn full() -> Fleet {
+/// Homes in every state.
+fn homes_of_all_kinds() -> Vec<HomeRow> {
     let home = |name: &str, online: bool, version: u64, outbox: u32, heard_at: i64, revoked_at: Option<i64>| HomeRow {
         home: HomeId::new(name).unwrap(),
         enrolled_at: 0,
@@ -157,14 +157,18 @@ fn full() -> Fleet {
         }),
         row_version: 1,
     };
-    let homes = vec![
+    vec![
         home("home-1", true, 2, 0, 9_990, None),
         home("home-2", true, 2, 3, 9_700, None),
         home("home-with-a-rather-long-pseudonym-17", false, 0, 12, 2_000, None),
         home("home-3", false, 0, 0, 0, None),
         home("home-4", false, 1, 0, 5_000, Some(6_000)),
-    ];
-    let run = RunRow {
+    ]
+}
+
+/// A run whose candidate was held back.
+fn held_run() -> RunRow {
+    RunRow {
         id: "5f0c21d97be4a1c05f0c21d97be4a1c0".to_owned(),
         snapshot: "9a".repeat(32),
         trigger: hearthwatch_store::RunTrigger::Count,
@@ -179,7 +183,11 @@ fn full() -> Fleet {
             "{\"hold\":{\"reasons\":[\"no better than the champion: recall +0.02 (-0.05 to +0.08)\"]}}",
         )),
         failure: None,
-    };
+    }
+}
+
+/// A fleet in which everything has happened.
+fn full() -> Fleet {
     let refusal = |reason, detail: &str, at| QuarantineRow {
         id: 1,
         reason,
@@ -195,7 +203,7 @@ fn full() -> Fleet {
     };
     Fleet {
         totals: FleetTotals { homes: 5, online: 2, waiting: 15 },
-        homes,
+        homes: homes_of_all_kinds(),
         champion: Some(ModelRow {
             version: ModelVersion(2),
             sha256: "ab".repeat(32),
@@ -222,7 +230,7 @@ fn full() -> Fleet {
             refusal(RefusalReason::NotFinite, "window value 17 is not finite", 9_400),
             refusal(RefusalReason::ImplausibleTime, "answered 3 days after now", 4_000),
         ],
-        run: RunPanel { run: Some(run), training: empty().run.training, now: 10_000 },
+        run: RunPanel { run: Some(held_run()), training: empty().run.training, now: 10_000 },
         ..empty()
     }
 }

@@ -1,16 +1,17 @@
 //! The audit log: who did what, each line chained to the one before.
 
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
 use hearthwatch_store::{AuditRow, blocking};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::json_of;
 use crate::http::Http;
 use crate::http::auth::Operator;
 use crate::http::extract::Params;
-use crate::http::paging::{Page, limit};
+use crate::http::paging::{Page, Paging, number};
 use crate::http::problem::Problem;
 use crate::http::words::NUMBER_MAX;
 
@@ -19,15 +20,15 @@ use crate::http::words::NUMBER_MAX;
 pub struct AuditView {
     /// Position, counted from 1.
     pub index: u64,
-    /// When.
+    /// When it was written, Unix seconds.
     pub at: i64,
     /// Who: `token:NAME`, `home:NAME` or `system`; a bare name in lines from before actors had a kind.
     pub actor: String,
-    /// What was done.
+    /// What was done, `NOUN.VERB`, e.g. `home.revoke`; what was tried and refused ends in `.refused`.
     pub action: String,
     /// What it was done to.
     pub subject: String,
-    /// More.
+    /// An object whose fields depend on the action: the reason, or what was before and after.
     pub detail: serde_json::Value,
     /// SHA-256 of the line before, hexadecimal; zeros for the first.
     pub previous: String,
@@ -35,12 +36,14 @@ pub struct AuditView {
     pub hash: String,
 }
 
-/// Which lines.
+/// Which lines of the audit log.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct AuditQuery {
-    /// Only lines before this position: what the page before called `next`.
+    /// Only items after this one: what the page before called `next`.
+    after: Option<String>,
+    /// The former name of `after`, for one release more.
     #[param(value_type = Option<u64>, maximum = 9_007_199_254_740_991_u64)]
     before: Option<u64>,
     /// Items of the page, 1 to 500; 50 if not given.
@@ -48,7 +51,7 @@ pub struct AuditQuery {
     limit: Option<usize>,
 }
 
-/// A page of them.
+/// A page of lines of the audit log, newest first.
 pub type AuditPage = Page<AuditView>;
 
 impl From<AuditRow> for AuditView {
@@ -66,8 +69,8 @@ impl From<AuditRow> for AuditView {
     }
 }
 
-pub(super) fn router() -> Router<Http> {
-    Router::new().route("/audit", get(list))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(list))
 }
 
 /// Lists the audit log, newest first. Needs operator.
@@ -79,13 +82,13 @@ pub(crate) async fn list(
     http: axum::extract::State<Http>,
     Params(query): Params<AuditQuery>,
 ) -> Result<Json<AuditPage>, Problem> {
-    let limit = limit(query.limit)?;
-    if query.before.is_some_and(|before| before > NUMBER_MAX) {
+    let AuditQuery { after, before, limit } = query;
+    if before.is_some_and(|before| before > NUMBER_MAX) {
         return Err(Problem::Invalid(format!("before is at most {NUMBER_MAX}")));
     }
-    let mut rows = blocking(&http.app.store, move |store| store.audit(query.before, limit + 1)).await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|row| row.index.to_string());
-    Ok(Json(Page { items: rows.into_iter().map(AuditView::from).collect(), next }))
+    let mut window = Paging { limit, after }.window(number)?;
+    window.after = window.after.or(before);
+    let (before, needed) = (window.after, window.needed());
+    let rows = blocking(&http.app.store, move |store| store.audit(before, needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.index.to_string(), AuditView::from)))
 }

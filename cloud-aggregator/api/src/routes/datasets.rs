@@ -1,16 +1,17 @@
 //! Datasets: the immutable snapshots that runs learn from, with their lineage.
 
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
 use hearthwatch_store::{SnapshotRow, blocking};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::json_of;
 use crate::http::Http;
 use crate::http::auth::Viewer;
 use crate::http::extract::{Params, Segment};
-use crate::http::paging::{Page, Paging};
+use crate::http::paging::{Page, Paging, id};
 use crate::http::problem::Problem;
 
 /// An immutable data set. Times are Unix seconds.
@@ -20,9 +21,9 @@ pub struct DatasetView {
     pub id: String,
     /// When it was first taken.
     pub created_at: i64,
-    /// Rows in it.
+    /// Examples in it, one for each answer.
     pub rows: u64,
-    /// Homes in it.
+    /// Homes with at least one example in it.
     pub homes: u64,
     /// Stored records that were looked at.
     pub watermark: u64,
@@ -32,7 +33,7 @@ pub struct DatasetView {
     pub lineage: serde_json::Value,
 }
 
-/// A page of them.
+/// A page of data sets, newest first.
 pub type DatasetPage = Page<DatasetView>;
 
 impl From<SnapshotRow> for DatasetView {
@@ -49,8 +50,8 @@ impl From<SnapshotRow> for DatasetView {
     }
 }
 
-pub(super) fn router() -> Router<Http> {
-    Router::new().route("/datasets", get(list)).route("/datasets/{id}", get(one))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one))
 }
 
 /// Lists the data sets, newest first.
@@ -62,13 +63,10 @@ pub(crate) async fn list(
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<DatasetPage>, Problem> {
-    let window = paging.window(|text| Some(text.to_owned()))?;
+    let window = paging.window(id)?;
     let (after, needed) = (window.after.clone(), window.needed());
-    let rows = blocking(&http.app.store, move |store| match after {
-        None => store.snapshots(needed),
-        Some(after) => store.snapshots_after(&after, needed),
-    });
-    Ok(Json(window.cut(rows.await?, |row| row.id.clone(), DatasetView::from)))
+    let rows = blocking(&http.app.store, move |store| store.snapshots_after(after.as_deref(), needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.id.clone(), DatasetView::from)))
 }
 
 /// Shows one data set.

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::post;
-use axum::{Json, Router};
 use hearthwatch_provision::enrol::{EnrolReply, EnrolRequest};
 use hearthwatch_store::{Actor, blocking};
 use hearthwatch_telemetry::chain::chain;
@@ -13,6 +12,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::http::Http;
 use crate::http::audit::record;
@@ -27,7 +28,7 @@ pub struct EnrolmentAsked {
     /// Its name, as in the claim.
     #[schema(value_type = Name)]
     pub home: String,
-    /// The claim token.
+    /// The claim token that an operator gave for this home; works for one key, until it ends.
     #[schema(value_type = Claim)]
     pub token: String,
     /// PKCS#10 signing request, PEM; its key never leaves the home.
@@ -51,8 +52,8 @@ pub struct EnrolmentGiven {
 /// What somebody without a claim is told.
 const UNKNOWN: &str = "unknown_token";
 
-pub(crate) fn router() -> Router<Http> {
-    Router::new().route("/enroll", post(enroll))
+pub(crate) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(enroll))
 }
 
 /// Lets a home in: certifies its key and gives it what it needs to trust. A claim token works for one key.

@@ -1,24 +1,25 @@
 //! Feedback: the stored answers, without their windows. What a home's sensors said is for training, not for looking at.
 
-use axum::routing::get;
-use axum::{Json, Router};
-use hearthwatch_protocol::messages::{Origin, Verdict};
+use axum::Json;
+use hearthwatch_protocol::messages::Verdict;
 use hearthwatch_protocol::{HomeId, RecordKey, Sequence};
 use hearthwatch_store::{FeedbackFilter, FeedbackRow, FeedbackTotals, blocking};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::http::Http;
 use crate::http::auth::Viewer;
 use crate::http::extract::Params;
-use crate::http::paging::{Page, limit};
+use crate::http::paging::{Page, Window};
 use crate::http::problem::Problem;
 use crate::http::words::{FeedbackKey, Name, OriginWord, VerdictWord};
 
 /// One answer, without its window. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FeedbackView {
-    /// Whose.
+    /// Name of the home that answered.
     pub home: String,
     /// Position in the home's outbox.
     pub sequence: u64,
@@ -30,26 +31,25 @@ pub struct FeedbackView {
     pub model_version: u64,
     /// What the resident said.
     #[schema(value_type = VerdictWord)]
-    pub verdict: String,
-    /// What was answered.
-    #[schema(value_type = OriginWord)]
-    pub origin: String,
-    /// The raw score.
+    pub verdict: Verdict,
+    /// What was answered: an alarm, a random question, or something that the agent had missed.
+    pub origin: OriginWord,
+    /// How odd the model found the window, in its own unit; the same as `threshold`'s.
     pub score: f32,
     /// The threshold it was held against.
     pub threshold: f32,
     /// When the alarm was raised.
     pub raised_at: i64,
-    /// When it was answered.
+    /// When it was answered, by the home's clock.
     pub answered_at: i64,
-    /// When it was stored.
+    /// When it was stored, by the aggregator's clock.
     pub received_at: i64,
 }
 
 /// How much feedback there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FeedbackTotalsView {
-    /// Stored records.
+    /// Stored answers, of all homes and verdicts.
     pub records: u64,
     /// Of these, answered *confirmed*.
     pub confirmed: u64,
@@ -61,12 +61,12 @@ pub struct FeedbackTotalsView {
     pub homes: u64,
 }
 
-/// Which answers.
+/// Which stored answers.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct FeedbackQuery {
-    /// Only this home's.
+    /// Only answers of the home of this name.
     #[param(value_type = Option<Name>)]
     home: Option<String>,
     /// Only those after this one, `HOME/SEQUENCE`: what the page before called `next`.
@@ -77,33 +77,20 @@ pub struct FeedbackQuery {
     limit: Option<usize>,
 }
 
-fn word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Confirmed => "confirmed",
-        Verdict::Dismissed => "dismissed",
-        Verdict::Expected => "expected",
-    }
-}
-
-/// A page of them.
+/// A page of stored answers, in order of home and sequence.
 pub type FeedbackPage = Page<FeedbackView>;
 
 impl From<FeedbackRow> for FeedbackView {
     fn from(row: FeedbackRow) -> Self {
         let record = row.record;
-        let origin = match record.origin {
-            Origin::Alarm => "alarm",
-            Origin::Probe { .. } => "probe",
-            Origin::Miss => "miss",
-        };
         Self {
             home: record.home.to_string(),
             sequence: record.sequence.0,
             alarm: record.alarm.to_string(),
             device_class: record.device_class,
             model_version: record.model_version.0,
-            verdict: word(record.verdict).to_owned(),
-            origin: origin.to_owned(),
+            verdict: record.verdict,
+            origin: record.origin.into(),
             score: record.score,
             threshold: record.threshold,
             raised_at: record.raised_at,
@@ -130,8 +117,8 @@ fn parse_key(text: &str) -> Result<RecordKey, Problem> {
     Ok(RecordKey { home: parse_home(home)?, sequence: Sequence(sequence.parse().map_err(|_| fault())?) })
 }
 
-pub(super) fn router() -> Router<Http> {
-    Router::new().route("/feedback", get(list)).route("/feedback/totals", get(totals))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(totals))
 }
 
 /// Lists stored answers by home and sequence.
@@ -143,20 +130,14 @@ pub(crate) async fn list(
     http: axum::extract::State<Http>,
     Params(query): Params<FeedbackQuery>,
 ) -> Result<Json<FeedbackPage>, Problem> {
-    let limit = limit(query.limit)?;
-    let filter = FeedbackFilter {
-        home: query.home.as_deref().map(parse_home).transpose()?,
-        after: query.after.as_deref().map(parse_key).transpose()?,
-        limit: limit + 1,
-    };
-    let mut rows = blocking(&http.app.store, move |store| store.feedback(&filter)).await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|row| row.record.key().to_string());
-    Ok(Json(Page { items: rows.into_iter().map(FeedbackView::from).collect(), next }))
+    let home = query.home.as_deref().map(parse_home).transpose()?;
+    let window = Window::new(query.after.as_deref().map(parse_key).transpose()?, query.limit)?;
+    let filter = FeedbackFilter { home, after: window.after.clone(), limit: window.needed() };
+    let rows = blocking(&http.app.store, move |store| store.feedback(&filter)).await?;
+    Ok(Json(window.cut(rows, |row| row.record.key().to_string(), FeedbackView::from)))
 }
 
-/// Counts stored answers.
+/// Counts stored answers, those of homes that were shut out included.
 #[utoipa::path(get, path = "/api/v1/feedback/totals", tag = "feedback", responses(
     (status = 200, body = FeedbackTotalsView),
 ))]

@@ -1,49 +1,44 @@
 //! `/healthz` and `/readyz`: what the parts say of themselves. Reads no database.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract;
 use axum::http::StatusCode;
-use hearthwatch_supervision::{PartReport, Report};
+use hearthwatch_supervision::{Grade, PartReport, Report, State, Verdict};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::Http;
+use crate::http::words::{GradeWord, HealthWord, PartState};
 
 /// How the program is doing.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct HealthBody {
     /// `able`, `unable` (waiting or a person mends that) or `dead` (only a restart does).
-    status: String,
-    /// Every part.
+    #[schema(value_type = HealthWord)]
+    status: Verdict,
+    /// Every part, in the order in which they were started.
     parts: Vec<PartBody>,
 }
 
 /// How one part is doing.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PartBody {
-    /// Its name.
-    part: String,
+    /// Name of the part, as in the log.
+    part: &'static str,
     /// `vital`: the program ends with it; or `optional`.
-    grade: String,
+    #[schema(value_type = GradeWord)]
+    grade: Grade,
     /// `able`, `unable`, `stuck`, `restarting`, `dead` or `stopped`.
-    state: String,
+    #[schema(value_type = PartState)]
+    state: State,
     /// Since when it was seen so, Unix seconds.
     since: i64,
 }
 
-fn word(word: impl std::fmt::Debug) -> String {
-    format!("{word:?}").to_lowercase()
-}
-
 impl From<Report> for HealthBody {
     fn from(report: Report) -> Self {
-        let part = |PartReport { part, grade, state, since }| PartBody {
-            part: String::from(part),
-            grade: word(grade),
-            state: word(state),
-            since,
-        };
-        Self { status: word(report.status), parts: report.parts.into_iter().map(part).collect() }
+        let part = |PartReport { part, grade, state, since }| PartBody { part, grade, state, since };
+        Self { status: report.status, parts: report.parts.into_iter().map(part).collect() }
     }
 }
 
@@ -58,7 +53,7 @@ fn answer(report: Report, good: bool) -> (StatusCode, Json<HealthBody>) {
     (status = 200, description = "It is alive.", body = HealthBody),
     (status = 503, description = "It is to be started again.", body = HealthBody),
 ))]
-pub(crate) async fn healthz(State(http): State<Http>) -> (StatusCode, Json<HealthBody>) {
+pub(crate) async fn healthz(extract::State(http): extract::State<Http>) -> (StatusCode, Json<HealthBody>) {
     let report = http.app.health.look();
     let good = report.is_alive();
     answer(report, good)
@@ -69,7 +64,7 @@ pub(crate) async fn healthz(State(http): State<Http>) -> (StatusCode, Json<Healt
     (status = 200, description = "Every part does its work.", body = HealthBody),
     (status = 503, description = "Some part does not at the moment.", body = HealthBody),
 ))]
-pub(crate) async fn readyz(State(http): State<Http>) -> (StatusCode, Json<HealthBody>) {
+pub(crate) async fn readyz(extract::State(http): extract::State<Http>) -> (StatusCode, Json<HealthBody>) {
     let report = http.app.health.look();
     let good = report.is_able();
     answer(report, good)

@@ -1,7 +1,6 @@
 //! Homes: who is in the fleet, how they are, and shutting one out.
 
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
 use hearthwatch_protocol::HomeId;
 use hearthwatch_provision::revocation::RELOAD;
 use hearthwatch_store::rollouts::ExclusionRow;
@@ -10,6 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::runs::Reason;
 use crate::http::Http;
@@ -23,13 +24,13 @@ use crate::http::words::Name;
 /// A home as the aggregator knows it. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HomeView {
-    /// Its pseudonym.
+    /// The name in its certificate: 1 to 64 characters of a-z, 0-9 and `-`.
     pub home: String,
     /// When it was let in.
     pub enrolled_at: i64,
     /// When it was shut out, if it was.
     pub revoked_at: Option<i64>,
-    /// Records stored.
+    /// Stored answers, those that it took back left out.
     pub records: u64,
     /// Every record up to this one was stored or refused.
     pub through: u64,
@@ -42,19 +43,19 @@ pub struct HomeView {
 pub struct AgentView {
     /// False after a clean stop or a lost connection.
     pub online: bool,
-    /// The agent's own version.
+    /// Version of the agent's program, e.g. `0.1.0`.
     pub agent_version: String,
     /// The model in charge there; 0 is the baseline detector.
     pub model_version: u64,
-    /// Watched entities.
+    /// Entities that it watches.
     pub entities: u32,
     /// Records that wait for a receipt.
     pub outbox: u32,
-    /// When this was heard.
+    /// When this was heard, by the aggregator's clock.
     pub heard_at: i64,
 }
 
-/// A page of them.
+/// A page of homes, in order of their names.
 pub type HomePage = Page<HomeView>;
 
 impl From<HomeRow> for HomeView {
@@ -77,15 +78,15 @@ impl From<HomeRow> for HomeView {
     }
 }
 
-pub(super) fn router() -> Router<Http> {
-    Router::new()
-        .route("/homes", get(list))
-        .route("/homes/{home}", get(one))
-        .route("/homes/{home}/revoke", post(revoke))
-        .route("/homes/{home}/restore", post(restore))
-        .route("/homes/{home}/exclude", post(exclude))
-        .route("/homes/{home}/include", post(include))
-        .route("/exclusions", get(exclusions))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(one))
+        .routes(routes!(revoke))
+        .routes(routes!(restore))
+        .routes(routes!(exclude))
+        .routes(routes!(include))
+        .routes(routes!(exclusions))
 }
 
 /// Lists the homes by name.
@@ -162,13 +163,13 @@ pub(crate) async fn restore(
 /// A home whose answers are kept and not learned from, or were. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExclusionView {
-    /// Which.
+    /// Name of the home.
     pub home: String,
-    /// Why.
+    /// What the operator gave as the reason, at most 1,000 characters; or the finding of the program.
     pub reason: String,
-    /// Who decided.
+    /// Who decided: `token:NAME` or `system`.
     pub by: String,
-    /// When.
+    /// Since when it is not learned from, Unix seconds.
     pub at: i64,
     /// Who lifted it, if anybody did.
     pub lifted_by: Option<String>,
@@ -176,7 +177,7 @@ pub struct ExclusionView {
     pub lifted_at: Option<i64>,
 }
 
-/// A page of them.
+/// A page of exclusions, newest first, lifted ones included.
 pub type ExclusionPage = Page<ExclusionView>;
 
 /// Lists excluded homes, those whose exclusion was lifted included, newest first.

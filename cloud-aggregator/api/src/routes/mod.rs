@@ -17,13 +17,20 @@ pub mod rollouts;
 pub mod runs;
 pub mod tokens;
 
-use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::http::Http;
 
-/// Everything under `/api/v1`.
-pub(crate) fn router() -> Router<Http> {
-    Router::new()
+/// Every call of the API. The list of what is served and the OpenAPI document are made from this one registration: a handler has
+/// its path in its `utoipa::path` and nowhere else.
+pub(crate) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new()
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
+        .merge(enroll::router())
+        .merge(renew::router())
         .merge(homes::router())
         .merge(feedback::router())
         .merge(quarantine::router())

@@ -1,12 +1,13 @@
 //! Models: every artifact that has a version, and what the gate said of it.
 
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_store::release::origin;
 use hearthwatch_store::{ModelRow, ModelState, blocking};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::json_of;
 use crate::http::Http;
@@ -19,7 +20,7 @@ use crate::http::words::Number;
 /// A model that has a version. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ModelView {
-    /// Its version.
+    /// Counts up from 1, given by the aggregator; also in the name of its file.
     pub version: u64,
     /// Hexadecimal SHA-256 of the artifact.
     pub sha256: String,
@@ -40,7 +41,7 @@ pub struct ModelView {
     pub report: Option<serde_json::Value>,
 }
 
-/// A page of them.
+/// A page of models, highest version first.
 pub type ModelPage = Page<ModelView>;
 
 impl From<ModelRow> for ModelView {
@@ -59,8 +60,8 @@ impl From<ModelRow> for ModelView {
     }
 }
 
-pub(super) fn router() -> Router<Http> {
-    Router::new().route("/models", get(list)).route("/models/{version}", get(one))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one))
 }
 
 /// Lists the models, newest version first.

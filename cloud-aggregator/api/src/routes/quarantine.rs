@@ -1,12 +1,13 @@
 //! Quarantine: what was refused, and why; and an operator's word that it may come in after all, or goes for good.
 
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
 use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::messages::RefusalReason;
 use hearthwatch_store::{QuarantineChoice, QuarantineEnd, QuarantineRow, Store, blocking};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::runs::Reason;
 use crate::http::Http;
@@ -21,10 +22,10 @@ use crate::http::words::{Name, Number, RefusalWord, Sentence};
 pub struct QuarantineView {
     /// Position in the quarantine, counted up.
     pub id: u64,
-    /// Why, one word.
+    /// The rule that it broke.
     #[schema(value_type = RefusalWord)]
-    pub reason: String,
-    /// Why, one line.
+    pub reason: RefusalReason,
+    /// What broke the rule, as one line for the operator.
     pub detail: String,
     /// The topic it came on, shortened.
     pub topic: String,
@@ -42,20 +43,20 @@ pub struct QuarantineView {
     pub settled: Option<QuarantineEnd>,
     /// Who did; the home's own name where it took the answer back.
     pub settled_by: Option<String>,
-    /// When that was.
+    /// When it was settled, Unix seconds; none while it is open.
     pub settled_at: Option<i64>,
-    /// When it came.
+    /// When it came, Unix seconds.
     pub at: i64,
 }
 
-/// A page of them.
+/// A page of what was refused, newest first.
 pub type QuarantinePage = Page<QuarantineView>;
 
 impl From<QuarantineRow> for QuarantineView {
     fn from(row: QuarantineRow) -> Self {
         Self {
             id: row.id,
-            reason: row.reason.as_str().to_owned(),
+            reason: row.reason,
             detail: row.detail,
             topic: row.topic,
             home: row.home.map(String::from),
@@ -71,12 +72,8 @@ impl From<QuarantineRow> for QuarantineView {
     }
 }
 
-pub(super) fn router() -> Router<Http> {
-    Router::new()
-        .route("/quarantine", get(list))
-        .route("/quarantine/settle", post(settle))
-        .route("/quarantine/{id}/lift", post(lift))
-        .route("/quarantine/{id}/discard", post(discard))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(settle)).routes(routes!(lift)).routes(routes!(discard))
 }
 
 /// Lists what was refused, newest first.
@@ -90,18 +87,15 @@ pub(crate) async fn list(
 ) -> Result<Json<QuarantinePage>, Problem> {
     let window = paging.window(number)?;
     let (before, needed) = (window.after, window.needed());
-    let rows = blocking(&http.app.store, move |store| match before {
-        None => store.quarantine(needed),
-        Some(before) => store.quarantine_before(before, needed),
-    });
-    Ok(Json(window.cut(rows.await?, |row| row.id.to_string(), QuarantineView::from)))
+    let rows = blocking(&http.app.store, move |store| store.quarantine_before(before, needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.id.to_string(), QuarantineView::from)))
 }
 
 /// All that one home sent and that was refused for one reason, to be settled alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SettlementAsked {
-    /// Whose.
+    /// Name of the home that sent them.
     #[schema(value_type = Name)]
     pub home: HomeId,
     /// The one word for why it was refused, e.g. `not_announced`.
@@ -162,8 +156,9 @@ pub(crate) async fn settle(
     http: axum::extract::State<Http>,
     Body(asked): Body<SettlementAsked>,
 ) -> Result<Json<SettledView>, Problem> {
-    let word = serde_json::Value::String(asked.refused_for.clone());
-    let refused_for: RefusalReason = serde_json::from_value(word)
+    let refused_for = asked
+        .refused_for
+        .parse()
         .map_err(|_| Problem::Invalid(format!("{:?} is no reason to refuse", asked.refused_for)))?;
     let reason = Reason { reason: asked.reason }.checked()?;
     carry_out(&http, caller, QuarantineChoice::HomeReason(asked.home, refused_for), asked.end, reason).await

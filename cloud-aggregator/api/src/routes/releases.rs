@@ -1,14 +1,15 @@
 //! Releases: what was let out, how it ended on the homes, and rolling back.
 
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
 use hearthwatch_fleet::release::rollback;
-use hearthwatch_protocol::messages::UpdateResult;
+use hearthwatch_protocol::messages::{UpdateResult, UpdateStage};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_store::{OutcomeKey, OutcomeRow, ReleaseRow, blocking};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::runs::Reason;
 use crate::http::Http;
@@ -22,9 +23,9 @@ use crate::http::words::{NUMBER_MAX, Number, OutcomeWord, Sentence, StageWord};
 /// A model let out to the fleet. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReleaseView {
-    /// Which model.
+    /// Version of the model that is let out.
     pub model_version: u64,
-    /// Flat TUF target name.
+    /// Name of the file in the TUF repository: `model-N.safetensors`.
     pub target: String,
     /// Hexadecimal SHA-256 of the artifact.
     pub sha256: String,
@@ -41,18 +42,17 @@ pub struct ReleaseView {
 /// How an update ended on one home. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OutcomeView {
-    /// Where.
+    /// Name of the home.
     pub home: String,
-    /// Which model.
+    /// Version that the update led to, or was to lead to.
     pub model_version: u64,
     /// `fetch`, `verify`, `install` or `run`: where it stood when it ended; none in the words of agents that name no stage.
     #[schema(value_type = Option<StageWord>)]
-    pub stage: Option<String>,
+    pub stage: Option<UpdateStage>,
     /// Whether it says how good the release is: a refusal at `fetch` or `verify` is about a mirror, a line or a clock.
     pub weighs: bool,
-    /// How it ended.
-    #[schema(value_type = OutcomeWord)]
-    pub result: String,
+    /// Whether the model is in charge there, never was, or was and gave way.
+    pub result: OutcomeWord,
     /// Why, where it was not installed.
     pub reason: Option<String>,
     /// What is in charge again, after a roll back.
@@ -92,18 +92,18 @@ impl From<ReleaseRow> for ReleaseView {
 
 impl From<OutcomeRow> for OutcomeView {
     fn from(row: OutcomeRow) -> Self {
-        let (weighs, stage) = (row.weighs_on_release(), row.stage_word());
+        let weighs = row.weighs_on_release();
         let (result, reason, back_to) = match row.result {
-            UpdateResult::Installed => ("installed", None, None),
-            UpdateResult::Refused { reason } => ("refused", Some(reason), None),
-            UpdateResult::RolledBack { reason, to } => ("rolled_back", Some(reason), Some(to.0)),
+            UpdateResult::Installed => (OutcomeWord::Installed, None, None),
+            UpdateResult::Refused { reason } => (OutcomeWord::Refused, Some(reason), None),
+            UpdateResult::RolledBack { reason, to } => (OutcomeWord::RolledBack, Some(reason), Some(to.0)),
         };
         Self {
             home: row.home.to_string(),
             model_version: row.model_version.0,
-            stage: stage.map(str::to_owned),
+            stage: row.stage,
             weighs,
-            result: result.to_owned(),
+            result,
             reason,
             back_to,
             at: row.at,
@@ -112,17 +112,14 @@ impl From<OutcomeRow> for OutcomeView {
     }
 }
 
-/// A page of them.
+/// A page of releases, highest version first.
 pub type ReleasePage = Page<ReleaseView>;
 
-/// A page of them.
+/// A page of ends of one release, newest first.
 pub type OutcomePage = Page<OutcomeView>;
 
-pub(super) fn router() -> Router<Http> {
-    Router::new()
-        .route("/releases", get(list))
-        .route("/releases/{version}/outcomes", get(outcomes))
-        .route("/releases/rollback", post(roll_back))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(outcomes)).routes(routes!(roll_back))
 }
 
 /// Lists the releases, newest first.

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
 use hearthwatch_provision::renewal::{RenewRequest, Renewed};
 use hearthwatch_store::Actor;
 use hearthwatch_telemetry::chain::chain;
@@ -14,6 +13,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::http::Http;
 use crate::http::audit::record;
@@ -25,7 +26,7 @@ use crate::http::words::{Base64, Name, RenewalWord};
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RenewalAsked {
-    /// Its name.
+    /// Name of the home, as in its present certificate.
     #[schema(value_type = Name)]
     pub home: String,
     /// Home, signing request for a new key, and time, as a COSE_Sign1 statement of its present key; base64.
@@ -33,18 +34,17 @@ pub struct RenewalAsked {
     pub wish: String,
 }
 
-/// What it gets.
+/// What comes of a wish for a renewal.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct RenewalGiven {
     /// `given`, or `waits` when the last certificate ran out and an operator has to say yes.
-    #[schema(value_type = RenewalWord)]
-    pub state: String,
+    pub state: RenewalWord,
     /// The next certificate, PEM.
     pub certificate: Option<String>,
 }
 
-pub(crate) fn router() -> Router<Http> {
-    Router::new().route("/renew", post(renew))
+pub(crate) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(renew))
 }
 
 /// Certifies a home's next key on the word of its present one. A home whose certificate ran out waits for an operator.
@@ -73,12 +73,12 @@ pub(crate) async fn renew(
     match renewed {
         Ok(Renewed::Given { certificate }) => {
             record(&http, &Actor::System, "home.renew", home.as_str(), &json!({})).await?;
-            let given = RenewalGiven { state: "given".to_owned(), certificate: Some(certificate) };
+            let given = RenewalGiven { state: RenewalWord::Given, certificate: Some(certificate) };
             Ok((StatusCode::CREATED, Json(given)).into_response())
         }
         Ok(Renewed::Waits) => {
             tracing::warn!(home = %home, "a home whose certificate ran out waits for a word: GET /api/v1/renewals");
-            let waits = RenewalGiven { state: "waits".to_owned(), certificate: None };
+            let waits = RenewalGiven { state: RenewalWord::Waits, certificate: None };
             Ok((StatusCode::ACCEPTED, Json(waits)).into_response())
         }
         Err(error) => {

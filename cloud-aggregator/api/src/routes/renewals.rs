@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
 use hearthwatch_protocol::HomeId;
 use hearthwatch_provision::enrol::Enroller;
 use hearthwatch_provision::late::{Late, LateError};
@@ -11,6 +10,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::http::Http;
 use crate::http::audit::audited;
@@ -23,7 +24,7 @@ use crate::http::words::Name;
 /// A home that wants to come back. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RenewalView {
-    /// Who.
+    /// Name of the home.
     pub home: String,
     /// SHA-256 of the key that it wants certified, hexadecimal.
     pub key_sha256: String,
@@ -35,7 +36,7 @@ pub struct RenewalView {
     pub approved_by: Option<String>,
 }
 
-/// A page of them.
+/// A page of homes that wait for a word, in order of their names.
 pub type RenewalPage = Page<RenewalView>;
 
 impl From<Late> for RenewalView {
@@ -50,14 +51,11 @@ impl From<Late> for RenewalView {
     }
 }
 
-pub(super) fn router() -> Router<Http> {
-    Router::new()
-        .route("/renewals", get(list))
-        .route("/renewals/{home}/approve", post(approve))
-        .route("/renewals/{home}/deny", post(deny))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(approve)).routes(routes!(deny))
 }
 
-/// Lists homes whose certificate ran out and that wait for a word, longest first.
+/// Lists homes whose certificate ran out and that wait for a word, by name.
 #[utoipa::path(get, path = "/api/v1/renewals", tag = "homes", params(Paging), responses(
     (status = 200, body = RenewalPage),
 ))]

@@ -1,16 +1,18 @@
 //! Rollouts: how a release goes out, what is proven to run where, and what an operator may do about it.
 
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::Json;
 use hearthwatch_fleet::rollout::Director;
 use hearthwatch_fleet::rollout::by_hand::{self, Asked, ByHandError, Wish};
 use hearthwatch_fleet::rollout::execute::Watched;
+use hearthwatch_fleet::rollout::gate::{Finding, Test};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_store::blocking;
 use hearthwatch_store::rollouts::{RolloutRow, RolloutState};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::runs::Reason;
 use crate::http::Http;
@@ -24,21 +26,21 @@ use crate::http::words::{AttestationWord, Number, Sentence, TestWord};
 /// A release on its way. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RolloutView {
-    /// Which release.
+    /// Version of the model that goes out.
     pub model_version: u64,
     /// What the fleet ran before, where there was a release.
     pub previous: Option<u64>,
     /// The rules that it began with, as TOML.
     pub policy: String,
-    /// Where it is.
+    /// Whether it goes on, waits, or is over; `reason` says why.
     pub state: RolloutState,
     /// Whether a person opened every wave.
     pub forced: bool,
-    /// When it began.
+    /// When it began, Unix seconds; waves are timed from here, pauses left out.
     pub started_at: i64,
     /// Since when it is paused.
     pub paused_at: Option<i64>,
-    /// When it ended.
+    /// When it was complete, stopped or overtaken, Unix seconds; none before that.
     pub ended_at: Option<i64>,
     /// Why it is where it is.
     pub reason: String,
@@ -62,7 +64,7 @@ pub struct RolloutWish {
 /// A release on its way, with everything that is known about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RolloutDetail {
-    /// The rollout itself.
+    /// As in the list of rollouts.
     pub rollout: RolloutView,
     /// Homes that were ordered to run it.
     pub assigned: u64,
@@ -72,20 +74,20 @@ pub struct RolloutDetail {
     pub undelivered: u64,
     /// Homes that are proven to run it.
     pub attested: u64,
-    /// Waves that are open.
+    /// Waves that are open; 0 once a test stopped it.
     pub open: usize,
     /// What comes next, in words.
     pub next: String,
-    /// Where each test stands.
+    /// The five tests, always all of them.
     pub tests: Vec<TestView>,
 }
 
-/// Where one test stands.
+/// How near one test is to stopping the rollout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TestView {
-    /// Which.
+    /// What the test is about.
     #[schema(value_type = TestWord)]
-    pub test: String,
+    pub test: Test,
     /// Its e-value, as a power of ten.
     pub log10_e: f64,
     /// From where on it stops the rollout.
@@ -95,15 +97,14 @@ pub struct TestView {
 /// What one home is proven to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AttestationView {
-    /// Which.
+    /// Name of the home.
     pub home: String,
     /// What it was ordered to run.
     pub ordered: Option<u64>,
     /// What it is proven to run.
     pub runs: Option<u64>,
-    /// What is proven.
-    #[schema(value_type = AttestationWord)]
-    pub state: String,
+    /// How its signed word stands to the newest order.
+    pub state: AttestationWord,
 }
 
 impl From<RolloutRow> for RolloutView {
@@ -125,11 +126,7 @@ impl From<RolloutRow> for RolloutView {
 
 impl From<Watched> for RolloutDetail {
     fn from(watched: Watched) -> Self {
-        let test = |finding: &hearthwatch_fleet::rollout::gate::Finding| TestView {
-            test: finding.test.as_str().to_owned(),
-            log10_e: finding.log10_e,
-            limit: finding.limit,
-        };
+        let test = |finding: &Finding| TestView { test: finding.test, log10_e: finding.log10_e, limit: finding.limit };
         Self {
             assigned: watched.assigned,
             reported: watched.reported,
@@ -143,22 +140,22 @@ impl From<Watched> for RolloutDetail {
     }
 }
 
-/// A page of them.
+/// A page of rollouts, highest version first.
 pub type RolloutPage = Page<RolloutView>;
 
-/// A page of them.
+/// A page of what homes are proven to run, in order of their names.
 pub type AttestationPage = Page<AttestationView>;
 
-pub(super) fn router() -> Router<Http> {
-    Router::new()
-        .route("/rollouts", get(list))
-        .route("/rollouts/{version}", get(one))
-        .route("/rollouts/{version}/pause", post(pause))
-        .route("/rollouts/{version}/resume", post(resume))
-        .route("/rollouts/{version}/promote", post(promote))
-        .route("/rollouts/{version}/halt", post(halt))
-        .route("/rollouts/{version}/rollback", post(roll_back))
-        .route("/attestations", get(attestations))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(one))
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+        .routes(routes!(promote))
+        .routes(routes!(halt))
+        .routes(routes!(roll_back))
+        .routes(routes!(attestations))
 }
 
 /// Lists the rollouts, newest first.
@@ -208,7 +205,7 @@ pub(crate) async fn attestations(
             home: home.to_string(),
             ordered: ordered.map(|version| version.0),
             runs: attestation.runs().map(|version| version.0),
-            state: attestation.as_str().to_owned(),
+            state: (&attestation).into(),
         },
     )))
 }

@@ -1,9 +1,8 @@
 //! Runs: retrainings, their gate's reports, starting one, and releasing a held candidate by hand.
 
+use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use hearthwatch_fleet::release::by_hand;
 use hearthwatch_learning::training::{TrainingStatus, new_id};
 use hearthwatch_store::run_requests::RunRequestRow;
@@ -11,6 +10,8 @@ use hearthwatch_store::{RequestState, RunRow, RunState, RunTrigger, blocking};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::json_of;
 use super::releases::ReleaseView;
@@ -18,7 +19,7 @@ use crate::http::Http;
 use crate::http::audit::audited;
 use crate::http::auth::{Operator, Viewer};
 use crate::http::extract::{Body, Params, Segment};
-use crate::http::paging::{Page, Paging};
+use crate::http::paging::{Page, Paging, id};
 use crate::http::problem::Problem;
 use crate::http::words::{PhaseWord, Sentence};
 
@@ -29,17 +30,17 @@ pub struct RunView {
     pub id: String,
     /// The data set it learned from.
     pub dataset: String,
-    /// What made it start.
+    /// Whether a person asked, or a rule of `[training]` did.
     pub trigger: RunTrigger,
-    /// The whole training configuration.
+    /// The training configuration, every setting of it; null while it has not begun.
     pub config: serde_json::Value,
     /// The model that its candidate had to beat besides the baseline detector.
     pub champion: Option<u64>,
-    /// Where it is.
+    /// Whether it works, or how it ended.
     pub state: RunState,
-    /// When it started.
+    /// When it started, Unix seconds; of a run that was taken up again, the last time.
     pub started_at: i64,
-    /// When it ended.
+    /// When it ended, Unix seconds; none while it works.
     pub ended_at: Option<i64>,
     /// Hexadecimal SHA-256 of the candidate's artifact, once there is one.
     pub candidate: Option<String>,
@@ -52,7 +53,7 @@ pub struct RunView {
 /// What the trainer is doing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TrainingView {
-    /// The run in hand.
+    /// Id of the run in hand; none while the trainer rests.
     pub run: Option<String>,
     /// What it is at.
     #[schema(value_type = PhaseWord)]
@@ -61,7 +62,7 @@ pub struct TrainingView {
     pub done: u64,
     /// Units in this phase; 0 if unknown.
     pub total: u64,
-    /// The last training loss.
+    /// The loss of the last training step, lower is better; none outside of training.
     pub loss: Option<f32>,
     /// Seconds that this phase still takes, once there is a pace.
     pub remaining_s: Option<u64>,
@@ -72,17 +73,17 @@ pub struct TrainingView {
 pub struct RunRequestView {
     /// Given when it was asked for.
     pub id: String,
-    /// What made it.
+    /// Whether a person asked, or a rule of `[training]` did.
     pub trigger: RunTrigger,
     /// Who asked: `token:NAME`, or `system`.
     pub by: String,
-    /// Where it is.
+    /// Whether it waits, works, or how it ended.
     pub state: RequestState,
     /// When it was asked for.
     pub asked_at: i64,
     /// When it was taken up, the last time.
     pub started_at: Option<i64>,
-    /// When it ended.
+    /// When it ended, Unix seconds; none before that.
     pub ended_at: Option<i64>,
     /// How often it was taken up: more than once when the process ended meanwhile.
     pub attempts: u32,
@@ -92,7 +93,7 @@ pub struct RunRequestView {
     pub reason: Option<String>,
 }
 
-/// A page of them.
+/// A page of requests for runs, newest first.
 pub type RunRequestPage = Page<RunRequestView>;
 
 impl From<RunRequestRow> for RunRequestView {
@@ -128,7 +129,7 @@ impl Reason {
     }
 }
 
-/// A page of them.
+/// A page of runs, newest first.
 pub type RunPage = Page<RunView>;
 
 impl From<RunRow> for RunView {
@@ -156,14 +157,14 @@ impl From<TrainingStatus> for TrainingView {
     }
 }
 
-pub(super) fn router() -> Router<Http> {
-    Router::new()
-        .route("/runs", get(list).post(start))
-        .route("/runs/{id}", get(one))
-        .route("/run-requests", get(requests))
-        .route("/run-requests/{id}", get(request))
-        .route("/runs/{id}/promote", post(promote))
-        .route("/training", get(training))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new()
+        .routes(routes!(list, start))
+        .routes(routes!(one))
+        .routes(routes!(requests))
+        .routes(routes!(request))
+        .routes(routes!(promote))
+        .routes(routes!(training))
 }
 
 /// Lists the runs, newest first.
@@ -175,13 +176,10 @@ pub(crate) async fn list(
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<RunPage>, Problem> {
-    let window = paging.window(|text| Some(text.to_owned()))?;
+    let window = paging.window(id)?;
     let (after, needed) = (window.after.clone(), window.needed());
-    let rows = blocking(&http.app.store, move |store| match after {
-        None => store.runs(needed),
-        Some(after) => store.runs_after(&after, needed),
-    });
-    Ok(Json(window.cut(rows.await?, |row| row.id.clone(), RunView::from)))
+    let rows = blocking(&http.app.store, move |store| store.runs_after(after.as_deref(), needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.id.clone(), RunView::from)))
 }
 
 /// Shows one run. By the id of a request: the run that it became, or, before there is one, the request as a run without data
@@ -260,13 +258,10 @@ pub(crate) async fn requests(
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<RunRequestPage>, Problem> {
-    let window = paging.window(|text| Some(text.to_owned()))?;
+    let window = paging.window(id)?;
     let (after, needed) = (window.after.clone(), window.needed());
-    let rows = blocking(&http.app.store, move |store| match after {
-        None => store.run_requests(needed),
-        Some(after) => store.run_requests_after(&after, needed),
-    });
-    Ok(Json(window.cut(rows.await?, |row| row.id.clone(), RunRequestView::from)))
+    let rows = blocking(&http.app.store, move |store| store.run_requests_after(after.as_deref(), needed)).await?;
+    Ok(Json(window.cut(rows, |row| row.id.clone(), RunRequestView::from)))
 }
 
 /// Shows one retraining that was asked for: where it is, and the run that it became.

@@ -1,19 +1,20 @@
 //! Tokens: who may call. A token is shown once, when it is made.
 
+use axum::Json;
 use axum::http::StatusCode;
-use axum::routing::{delete, get};
-use axum::{Json, Router};
 use hearthwatch_store::token::{self, NewTokenError};
 use hearthwatch_store::{Role, TokenRow, blocking};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::http::Http;
 use crate::http::audit::audited;
 use crate::http::auth::Admin;
 use crate::http::extract::{Body, Params, Segment, whole_or_none};
-use crate::http::paging::{Page, Paging};
+use crate::http::paging::{Page, Paging, id};
 use crate::http::problem::Problem;
 use crate::http::words::Name;
 
@@ -22,7 +23,7 @@ use crate::http::words::Name;
 pub struct TokenView {
     /// Its name, as in the audit log.
     pub name: String,
-    /// What it allows.
+    /// What its bearer may do.
     pub role: Role,
     /// When it was made.
     pub created_at: i64,
@@ -39,7 +40,7 @@ pub struct NewToken {
     /// Its name: 1 to 64 characters of a-z, 0-9 and `-`.
     #[schema(value_type = Name)]
     pub name: String,
-    /// What it allows.
+    /// What its bearer may do; each role may do what the lesser ones may.
     pub role: Role,
     /// Days until it ends, 1 to 36,500; never if not given.
     #[serde(default, deserialize_with = "whole_or_none")]
@@ -52,14 +53,14 @@ pub struct NewToken {
 pub struct TokenMade {
     /// The secret, for `Authorization: Bearer …`.
     pub secret: String,
-    /// The rest of it.
+    /// As in the list of tokens.
     pub token: TokenView,
 }
 
 /// Longest life of a token that ends: a hundred years.
 const DAYS_MAX: u32 = 36_500;
 
-/// A page of them.
+/// A page of tokens, in order of their names.
 pub type TokenPage = Page<TokenView>;
 
 impl From<TokenRow> for TokenView {
@@ -84,8 +85,8 @@ impl From<NewTokenError> for Problem {
     }
 }
 
-pub(super) fn router() -> Router<Http> {
-    Router::new().route("/tokens", get(list).post(make)).route("/tokens/{name}", delete(revoke))
+pub(super) fn router() -> OpenApiRouter<Http> {
+    OpenApiRouter::new().routes(routes!(list, make)).routes(routes!(revoke))
 }
 
 /// Lists the tokens by name. Needs admin.
@@ -97,7 +98,7 @@ pub(crate) async fn list(
     http: axum::extract::State<Http>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<TokenPage>, Problem> {
-    let window = paging.window(|text| Some(text.to_owned()))?;
+    let window = paging.window(id)?;
     let (after, needed) = (window.after.clone(), window.needed());
     let rows = blocking(&http.app.store, move |store| store.tokens_after(after.as_deref(), needed)).await?;
     Ok(Json(window.cut(rows, |row| row.name.clone(), TokenView::from)))

@@ -11,10 +11,10 @@ use crate::release_service::ReleaseService;
 /// Why a model was not let out by hand.
 #[derive(Debug, thiserror::Error)]
 pub enum ByHandError {
-    /// No such model.
+    /// No model has this version.
     #[error("no model {0}")]
     UnknownModel(ModelVersion),
-    /// No such run.
+    /// No run has this id.
     #[error("no run {0:?}")]
     UnknownRun(String),
     /// Nothing is released yet, so there is nothing to go back from.
@@ -26,7 +26,7 @@ pub enum ByHandError {
     /// It never was released: going back leads to what homes have run.
     #[error("version {0} was never released")]
     NeverReleased(ModelVersion),
-    /// It was withdrawn.
+    /// A person withdrew this version: it does not go out again.
     #[error("version {0} was withdrawn")]
     Withdrawn(ModelVersion),
     /// A later model is out already, against which it was never judged.
@@ -40,7 +40,7 @@ pub enum ByHandError {
     /// The run has no candidate, or is not over.
     #[error("run {run:?} has nothing to release: it {why}")]
     NoCandidate {
-        /// Which run.
+        /// Id of the run.
         run: String,
         /// What it is instead.
         why: &'static str,
@@ -54,7 +54,7 @@ pub enum ByHandError {
     /// It was not released.
     #[error(transparent)]
     Release(#[from] ReleaseError),
-    /// The store failed.
+    /// The store could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -18,7 +18,7 @@ pub enum KeyError {
     /// It cannot be read.
     #[error("cannot read the key {path}")]
     Read {
-        /// Which file.
+        /// The key file, as configured.
         path: PathBuf,
         /// What the system said.
         #[source]
@@ -27,7 +27,7 @@ pub enum KeyError {
     /// It is not an ed25519 key in PKCS#8, as PEM or DER.
     #[error("{path} is not an ed25519 private key (PKCS#8, PEM or DER)")]
     Form {
-        /// Which file.
+        /// The key file, as configured.
         path: PathBuf,
     },
 }

@@ -11,11 +11,11 @@ const DAY_S: i64 = 24 * 3600;
 /// hide a release no longer), and half of it is how long an aggregator may be down before any agent refuses to update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetimes {
-    /// Of `N.targets.json`.
+    /// Seconds that `N.targets.json` is valid; signed by the signer process.
     pub targets_s: i64,
-    /// Of `N.snapshot.json`.
+    /// Seconds that `N.snapshot.json` is valid; signed here.
     pub snapshot_s: i64,
-    /// Of `timestamp.json`.
+    /// Seconds that `timestamp.json` is valid; signed here.
     pub timestamp_s: i64,
 }
 
@@ -40,11 +40,11 @@ pub struct Expiries {
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Renewal {
-    /// None.
+    /// No role: each has at least half of its life left.
     Nothing,
-    /// The timestamp alone.
+    /// The timestamp alone; its key is here.
     Timestamp,
-    /// Snapshot and timestamp.
+    /// Snapshot and timestamp; both keys are here.
     Snapshot,
     /// All three; the signer process is asked, with no new target.
     Targets,

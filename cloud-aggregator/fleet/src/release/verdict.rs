@@ -19,7 +19,7 @@ pub enum VerdictError {
     Artifact {
         /// The version asked for.
         version: ModelVersion,
-        /// The artifact's length.
+        /// The artifact's length in bytes.
         length: u64,
     },
 }

@@ -4,9 +4,11 @@ use hearthwatch_protocol::manifest::Manifest;
 use hearthwatch_protocol::seal::PublicKey;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_store::rollouts::{AssignmentRow, ManifestRow};
+use strum::IntoStaticStr;
 
 /// What is proven about one home.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Attestation {
     /// It never said what it runs.
     Silent,
@@ -19,27 +21,21 @@ pub enum Attestation {
     },
     /// Signed with the newest order's nonce, and running something else: it refused, went back, or its owner decided.
     Differs {
-        /// What it runs.
+        /// What it runs, by its own signed word.
         runs: ModelVersion,
     },
     /// Signed with the newest order's nonce, running what it was ordered to.
     Attested {
-        /// What it runs.
+        /// Version that it was ordered to run and does.
         runs: ModelVersion,
     },
 }
 
 impl Attestation {
-    /// One word.
+    /// The word for it in the API.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Silent => "silent",
-            Self::Unproven(_) => "unproven",
-            Self::Behind { .. } => "behind",
-            Self::Differs { .. } => "differs",
-            Self::Attested { .. } => "attested",
-        }
+        self.into()
     }
 
     /// What is proven to run there.

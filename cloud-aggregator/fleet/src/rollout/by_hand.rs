@@ -8,17 +8,22 @@ use hearthwatch_store::{Actor, Change, Note, Store, StoreError};
 use super::Director;
 
 /// What may be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 pub enum Wish {
     /// Stop the clock: no further home gets the release until it goes on.
+    #[strum(serialize = "paused")]
     Pause,
-    /// Go on.
+    /// Let a paused rollout go on; the pause does not count as time.
+    #[strum(serialize = "resumed")]
     Resume,
     /// Open every wave now.
+    #[strum(serialize = "promoted")]
     Promote,
     /// Stop for good; homes that have the release keep it.
+    #[strum(serialize = "halted")]
     Halt,
     /// Stop for good, and order the homes that have the release back to the one before.
+    #[strum(serialize = "rolled back")]
     RollBack,
 }
 
@@ -31,17 +36,17 @@ pub enum ByHandError {
     /// It is in a state in which this makes no sense.
     #[error("the rollout of version {version} is {state}: it cannot be {wish}")]
     State {
-        /// Which.
+        /// Version of the release.
         version: ModelVersion,
-        /// Where it is.
+        /// Its state, in one word.
         state: &'static str,
-        /// What was asked for.
+        /// What it was to become: `paused`, `halted`, ….
         wish: &'static str,
     },
     /// There is nothing to go back to.
     #[error("nothing was released before version {0}")]
     NothingBefore(ModelVersion),
-    /// The store failed.
+    /// The store could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -50,13 +55,7 @@ impl Wish {
     /// What it makes of a rollout.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pause => "paused",
-            Self::Resume => "resumed",
-            Self::Promote => "promoted",
-            Self::Halt => "halted",
-            Self::RollBack => "rolled back",
-        }
+        self.into()
     }
 }
 
@@ -90,17 +89,17 @@ const ATTEMPTS: usize = 8;
 /// What is asked for, by whom, and of what.
 #[derive(Debug, Clone)]
 pub struct Asked<'a> {
-    /// Which rollout.
+    /// The rollout of the release of this version.
     pub version: ModelVersion,
-    /// What.
+    /// What is to be done.
     pub wish: Wish,
-    /// Why.
+    /// The asker's reason, kept in the row and in the audit log.
     pub reason: &'a str,
-    /// Who.
+    /// Who is named in the audit log.
     pub actor: Actor,
     /// The row's version that the asker looked at, where it says so: the wish is then for that row and no other.
     pub row_version: Option<u64>,
-    /// When, Unix seconds.
+    /// The time now, Unix seconds.
     pub now: i64,
 }
 

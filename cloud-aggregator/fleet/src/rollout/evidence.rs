@@ -22,7 +22,7 @@ const CANARIES_MAX: u64 = 12;
 /// What is known about a release on its way.
 #[derive(Debug, Clone)]
 pub struct Known<'a> {
-    /// Which release.
+    /// Version of the release.
     pub version: ModelVersion,
     /// When its rollout began, Unix seconds.
     pub started_at: i64,
@@ -36,7 +36,7 @@ pub struct Known<'a> {
     pub answers: &'a [AnswerDay],
     /// What homes that are proven to run it said of how it does.
     pub vitals: &'a [Vitals],
-    /// The time.
+    /// The time now, Unix seconds.
     pub now: i64,
 }
 
@@ -63,7 +63,7 @@ fn last_words<'a>(known: &Known<'a>) -> (LastWords<'a>, LastWords<'a>) {
     (weighing, others)
 }
 
-/// Gathers.
+/// Counts, from what is known, what the tests weigh. Pure.
 #[must_use]
 pub fn gather(known: &Known<'_>) -> Evidence {
     let (ends, others) = last_words(known);

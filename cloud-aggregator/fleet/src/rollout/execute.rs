@@ -53,7 +53,7 @@ const BACKDATED: i64 = 300;
 /// Everything that is known about a rollout, for those who watch it.
 #[derive(Debug, Clone)]
 pub struct Watched {
-    /// Its row.
+    /// The rollout as the store has it.
     pub row: RolloutRow,
     /// Homes that were ordered to run it.
     pub assigned: u64,
@@ -67,7 +67,7 @@ pub struct Watched {
     pub findings: [Finding; 5],
     /// Waves that are open, of how many, and what comes next.
     pub open: usize,
-    /// See [`Next`].
+    /// What it waits for.
     pub next: Next,
 }
 

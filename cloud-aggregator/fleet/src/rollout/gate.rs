@@ -12,6 +12,9 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
+
 use super::policy::Policy;
 
 /// Tests that share the error.
@@ -91,8 +94,10 @@ pub struct Canaries {
     pub caught_before: u64,
 }
 
-/// The five questions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// The five tests, each with the question that it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr, VariantNames)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Test {
     /// Do installations fail?
     Installation,
@@ -107,23 +112,17 @@ pub enum Test {
 }
 
 impl Test {
-    /// One word.
+    /// The word for it in the API and in reasons.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Installation => "installation",
-            Self::Dismissals => "dismissals",
-            Self::Confirmations => "confirmations",
-            Self::Canaries => "canaries",
-            Self::Disagreement => "disagreement",
-        }
+        self.into()
     }
 }
 
-/// Where one test stands.
+/// How near one test is to stopping the rollout.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Finding {
-    /// Which.
+    /// What the test is about.
     pub test: Test,
     /// Its e-value, as a power of ten.
     pub log10_e: f64,

@@ -21,7 +21,7 @@ pub fn seat(home: &HomeId) -> u64 {
 /// One home, as far as a plan cares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Which.
+    /// Its name; its seat follows from it.
     pub home: HomeId,
     /// Whether it was ordered to run the release.
     pub assigned: bool,
@@ -32,7 +32,7 @@ pub struct Member {
 /// What is known when a plan is made.
 #[derive(Debug, Clone)]
 pub struct Situation<'a> {
-    /// The rules.
+    /// Waves, and what is done when a test alarms.
     pub policy: &'a Policy,
     /// Every home that may get the release, in any order.
     pub members: &'a [Member],
@@ -44,18 +44,18 @@ pub struct Situation<'a> {
     pub forced: bool,
     /// What the tests found; an empty list lets it go on.
     pub findings: &'a [Finding],
-    /// The time.
+    /// The time now, Unix seconds.
     pub now: i64,
 }
 
-/// What to do.
+/// What to do next, as [`plan`] decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// Waves that are open, of all.
     pub open: usize,
     /// Homes to be ordered, in order of their seats.
     pub assign: Vec<HomeId>,
-    /// What comes next.
+    /// What it waits for.
     pub next: Next,
 }
 
@@ -72,7 +72,7 @@ pub enum Next {
     Stopped,
 }
 
-/// Decides.
+/// Which homes get the release now, and what it waits for then. Pure; the same situation gives the same plan.
 #[must_use]
 pub fn plan(situation: &Situation<'_>) -> Plan {
     let Situation { policy, members, .. } = situation;

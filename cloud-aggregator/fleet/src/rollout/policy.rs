@@ -12,7 +12,7 @@ const START_AFTER_HOURS_MAX: u32 = 24 * 90;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// What it is called.
+    /// For those who read it; nothing depends on it.
     pub name: String,
     /// Homes that must have told how the installation ended before the next wave opens; at most all that were assigned.
     pub minimum_reports: u64,
@@ -35,7 +35,7 @@ pub enum OnAlarm {
     RollBack,
 }
 
-/// One wave.
+/// One step of a rollout: from when on how much of the fleet gets the release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wave {

@@ -66,7 +66,7 @@ pub struct Run {
     pub saw: usize,
     /// Hours until it stopped; `None` if it never did.
     pub stopped_after: Option<i64>,
-    /// What stopped it.
+    /// The tests that alarmed; none if it never stopped.
     pub findings: Vec<Finding>,
 }
 

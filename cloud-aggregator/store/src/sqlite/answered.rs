@@ -1,10 +1,8 @@
 //! Tables `answered` and `repeated`: the last answer to each alarm, and the numbers under which one came once more.
 
-use hearthwatch_protocol::messages::Verdict;
 use hearthwatch_protocol::{AlarmId, HomeId, Sequence};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::ingest::verdict_word;
 use super::{corrupt, engine, signed};
 use crate::rows::{ANSWERED_KEPT_SECONDS, AnsweredRow, FeedbackRow};
 use crate::store::{IngestBatch, StoreError};
@@ -22,7 +20,7 @@ pub(super) fn note(transaction: &Transaction<'_>, row: &FeedbackRow) -> rusqlite
         home,
         record.alarm.as_str(),
         signed(record.sequence.0),
-        verdict_word(record.verdict),
+        <&str>::from(record.verdict),
         record.answered_at,
     ])?;
     let mut forget = transaction.prepare("DELETE FROM answered WHERE home = ?1 AND answered_at < ?2")?;
@@ -50,9 +48,7 @@ pub(super) fn last(connection: &Connection, home: &HomeId, alarm: &AlarmId) -> R
         .optional()
         .map_err(engine("look up an answer"))?;
     row.map(|(sequence, word, answered_at, withdrawn_at)| {
-        let known = [Verdict::Confirmed, Verdict::Dismissed, Verdict::Expected];
-        let verdict = known.into_iter().find(|verdict| verdict_word(*verdict) == word);
-        let verdict = verdict.ok_or_else(|| corrupt("answered", &word))?;
+        let verdict = word.parse().map_err(|_| corrupt("answered", &word))?;
         Ok(AnsweredRow { sequence: Sequence(sequence), verdict, answered_at, withdrawn_at })
     })
     .transpose()

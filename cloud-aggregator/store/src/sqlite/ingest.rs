@@ -117,7 +117,7 @@ fn store_feedback(transaction: &Transaction<'_>, batch: &IngestBatch) -> rusqlit
             home,
             signed(row.record.sequence.0),
             &row.digest[..],
-            verdict_word(row.record.verdict),
+            <&str>::from(row.record.verdict),
             row.received_at,
             &row.payload[..],
             row.grace,
@@ -379,14 +379,6 @@ pub(super) fn totals(connection: &Connection) -> Result<FeedbackTotals, StoreErr
             })
         })
         .map_err(engine("count feedback"))
-}
-
-pub(super) fn verdict_word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Confirmed => "confirmed",
-        Verdict::Dismissed => "dismissed",
-        Verdict::Expected => "expected",
-    }
 }
 
 /// The reason that a stored word stands for: the same word as on the wire.

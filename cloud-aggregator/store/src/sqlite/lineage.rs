@@ -15,7 +15,7 @@ use crate::release::origin;
 use crate::rows::{AuditEntry, Digest};
 use crate::store::StoreError;
 
-/// One sealed table.
+/// A table whose rows are sealed in the chain, and how a row becomes text.
 struct Kind {
     name: &'static str,
     table: &'static str,
@@ -249,9 +249,7 @@ fn payloads(reader: &Connection) -> rusqlite::Result<Vec<Finding>> {
         let (home, sequence): (String, u64) = (row.get(0)?, row.get(1)?);
         let (digest, verdict, payload): (Vec<u8>, String, Vec<u8>) = (row.get(2)?, row.get(3)?, row.get(4)?);
         let says = |record: &hearthwatch_protocol::messages::FeedbackRecord| {
-            record.home.as_str() == home
-                && record.sequence.0 == sequence
-                && super::ingest::verdict_word(record.verdict) == verdict
+            record.home.as_str() == home && record.sequence.0 == sequence && <&str>::from(record.verdict) == verdict
         };
         let whole = Sha256::digest(&payload)[..] == digest[..]
             && matches!(decode(&payload), Ok(Message::Feedback(record)) if says(&record));

@@ -211,10 +211,6 @@ impl Store for SqliteStore {
         homes::one(&self.look_up(), home)
     }
 
-    fn homes(&self) -> Result<Vec<HomeRow>, StoreError> {
-        homes::list(&self.read(), None, 0)
-    }
-
     fn homes_after(&self, after: Option<&HomeId>, limit: usize) -> Result<Vec<HomeRow>, StoreError> {
         homes::list(&self.read(), after, limit)
     }
@@ -277,12 +273,8 @@ impl Store for SqliteStore {
         ingest::totals(&self.look_up())
     }
 
-    fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
-        quarantine::list(&self.read(), None, limit)
-    }
-
-    fn quarantine_before(&self, before: u64, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
-        quarantine::list(&self.read(), Some(before), limit)
+    fn quarantine_before(&self, before: Option<u64>, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
+        quarantine::list(&self.read(), before, limit)
     }
 
     fn settle_quarantine(
@@ -305,12 +297,8 @@ impl Store for SqliteStore {
         learning::snapshot(&self.look_up(), id)
     }
 
-    fn snapshots(&self, limit: usize) -> Result<Vec<SnapshotRow>, StoreError> {
-        learning::snapshots(&self.read(), None, limit)
-    }
-
-    fn snapshots_after(&self, after: &str, limit: usize) -> Result<Vec<SnapshotRow>, StoreError> {
-        learning::snapshots(&self.read(), Some(after), limit)
+    fn snapshots_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<SnapshotRow>, StoreError> {
+        learning::snapshots(&self.read(), after, limit)
     }
 
     fn newest_recall(&self) -> Result<Option<String>, StoreError> {
@@ -325,12 +313,8 @@ impl Store for SqliteStore {
         learning::run(&self.look_up(), id)
     }
 
-    fn runs(&self, limit: usize) -> Result<Vec<RunRow>, StoreError> {
-        learning::runs(&self.read(), None, limit)
-    }
-
-    fn runs_after(&self, after: &str, limit: usize) -> Result<Vec<RunRow>, StoreError> {
-        learning::runs(&self.read(), Some(after), limit)
+    fn runs_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<RunRow>, StoreError> {
+        learning::runs(&self.read(), after, limit)
     }
 
     fn promote_run(&self, id: &str) -> Result<(), StoreError> {
@@ -343,10 +327,6 @@ impl Store for SqliteStore {
 
     fn model(&self, version: ModelVersion) -> Result<Option<ModelRow>, StoreError> {
         models::one(&self.look_up(), version)
-    }
-
-    fn models(&self) -> Result<Vec<ModelRow>, StoreError> {
-        models::list(&self.read(), None, 0)
     }
 
     fn models_before(&self, before: Option<ModelVersion>, limit: usize) -> Result<Vec<ModelRow>, StoreError> {
@@ -363,10 +343,6 @@ impl Store for SqliteStore {
 
     fn put_release(&self, row: &ReleaseRow) -> Result<(), StoreError> {
         self.write("put release", |transaction| models::put_release(transaction, row))
-    }
-
-    fn releases(&self) -> Result<Vec<ReleaseRow>, StoreError> {
-        models::releases(&self.read(), None, 0)
     }
 
     fn releases_before(&self, before: Option<ModelVersion>, limit: usize) -> Result<Vec<ReleaseRow>, StoreError> {
@@ -400,10 +376,6 @@ impl Store for SqliteStore {
 
     fn token_by_hash(&self, hash: &Digest) -> Result<Option<TokenRow>, StoreError> {
         people::token_by_hash(&self.look_up(), hash)
-    }
-
-    fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
-        people::tokens(&self.read(), None, 0)
     }
 
     fn tokens_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<TokenRow>, StoreError> {

@@ -5,7 +5,7 @@ use hearthwatch_protocol::{HomeId, ModelVersion};
 use rusqlite::{Connection, Params, Transaction, params};
 
 use super::{corrupt, engine, home_id, limited, lineage, signed};
-use crate::rows::{OutcomeKey, OutcomeRow, OutcomeTotals, stage_word};
+use crate::rows::{OutcomeKey, OutcomeRow, OutcomeTotals};
 use crate::store::{CLOCK_AHEAD_SECONDS_MAX, IngestBatch, StoreError};
 
 pub(super) fn store(transaction: &Transaction<'_>, batch: &IngestBatch) -> Result<(), StoreError> {
@@ -20,7 +20,7 @@ fn put(transaction: &Transaction<'_>, home: &HomeId, outcome: &UpdateOutcome, he
         signed(outcome.model_version.0),
         outcome.weighs_on_release(),
         outcome.at,
-        outcome.stage.map(stage_word),
+        outcome.stage.map(<&str>::from),
         result,
         heard,
     ];

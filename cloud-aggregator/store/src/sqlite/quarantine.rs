@@ -6,7 +6,7 @@ use hearthwatch_protocol::{HomeId, Message, Sequence, decode};
 use rusqlite::{Connection, Transaction, params};
 use sha2::{Digest as _, Sha256};
 
-use super::ingest::{reason_from, verdict_word};
+use super::ingest::reason_from;
 use super::{corrupt, engine, home_id, limited, people, signed};
 use crate::actor::Actor;
 use crate::rows::{AuditEntry, QuarantineChoice, QuarantineEnd, QuarantineRow, Settled, Settlement};
@@ -241,7 +241,7 @@ fn admit(transaction: &Transaction<'_>, payload: &[u8], line: u64, at: i64) -> R
         .execute(
             "INSERT INTO feedback (home, sequence, digest, verdict, received_at, payload, lift)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![home, sequence, digest, verdict_word(record.verdict), at, payload, signed(line)],
+            params![home, sequence, digest, <&str>::from(record.verdict), at, payload, signed(line)],
         )
         .map_err(engine("lift"))?;
     transaction.execute("UPDATE homes SET records = records + 1 WHERE home = ?1", [home]).map_err(engine("lift"))?;

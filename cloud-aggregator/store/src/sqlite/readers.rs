@@ -18,7 +18,7 @@ const LONG: usize = 4;
 /// Connections for single rows by their key, which the long reads never use: health, tokens, and what ingest looks up.
 const SHORT: usize = 2;
 
-/// Both kinds.
+/// Connections for reading: some for single rows, others for lists and sums, so that the first never wait for the second.
 pub(super) struct Readers {
     long: Stack,
     short: Stack,

@@ -38,14 +38,13 @@ impl RunRequestStore for SqliteStore {
         Ok(select(&self.read(), "WHERE id = ?1", [id])?.pop())
     }
 
-    fn run_requests(&self, limit: usize) -> Result<Vec<RunRequestRow>, StoreError> {
-        select(&self.read(), "ORDER BY position DESC LIMIT ?1", [limited(limit)])
-    }
-
-    fn run_requests_after(&self, id: &str, limit: usize) -> Result<Vec<RunRequestRow>, StoreError> {
+    fn run_requests_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<RunRequestRow>, StoreError> {
+        let Some(after) = after else {
+            return select(&self.read(), "ORDER BY position DESC LIMIT ?1", [limited(limit)]);
+        };
         let clause =
             "WHERE position < (SELECT position FROM run_requests WHERE id = ?1) ORDER BY position DESC LIMIT ?2";
-        select(&self.read(), clause, params![id, limited(limit)])
+        select(&self.read(), clause, params![after, limited(limit)])
     }
 
     fn open_run_requests(&self) -> Result<Vec<RunRequestRow>, StoreError> {

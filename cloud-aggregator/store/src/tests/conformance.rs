@@ -334,6 +334,8 @@ fn a_run_is_one_row_however_often_it_is_written(store: &dyn Store) {
     assert_eq!(store.run("r").unwrap(), Some(held.clone()));
     store.put_run(&RunRow { id: "r2".to_owned(), started_at: 5, ..held.clone() }).unwrap();
     assert_eq!(store.runs(1).unwrap()[0].id, "r2", "newest first");
+    let ids = |after: &str| store.runs_after(Some(after), 2).unwrap().into_iter().map(|run| run.id).collect::<Vec<_>>();
+    assert_eq!((ids("r2"), ids("r"), ids("no such run")), (vec!["r".to_owned()], vec![], vec![]));
 }
 
 fn new_model(run: &str) -> NewModel {
@@ -617,6 +619,7 @@ fn every_list_comes_in_pages_that_begin_where_the_one_before_ended(store: &dyn S
     let versions = |rows: Vec<ModelRow>| rows.into_iter().map(|row| row.version.0).collect::<Vec<_>>();
     assert_eq!(versions(store.models_before(None, 2).unwrap()), [3, 2]);
     assert_eq!(versions(store.models_before(Some(ModelVersion(2)), 2).unwrap()), [1]);
+    assert_eq!(store.snapshots_after(Some("no such snapshot"), 0).unwrap(), []);
 }
 
 fn a_change_of_what_somebody_else_changed_is_a_conflict_and_changes_nothing(store: &dyn Store) {

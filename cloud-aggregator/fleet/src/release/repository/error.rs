@@ -25,7 +25,7 @@ pub enum RepositoryError {
     /// A file of it cannot be read or written.
     #[error("repository file {path}")]
     File {
-        /// Which one.
+        /// A file below the repository's directory.
         path: PathBuf,
         /// What the system said.
         #[source]
@@ -34,7 +34,7 @@ pub enum RepositoryError {
     /// The trusted root is not a root role, or not signed by its own keys.
     #[error("{path} is not a valid TUF root: {reason}")]
     Root {
-        /// Which file.
+        /// The file of the trusted root, as configured.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
@@ -45,7 +45,7 @@ pub enum RepositoryError {
     /// A role could not be signed: key missing, or the signer refused.
     #[error("cannot sign the {role} role")]
     Sign {
-        /// Which role.
+        /// `targets`, `snapshot` or `timestamp`.
         role: &'static str,
         /// What tough or the signer said.
         #[source]
@@ -72,7 +72,7 @@ pub enum RepositoryError {
     NotAbove {
         /// What was asked for.
         asked: ModelVersion,
-        /// What is released.
+        /// The highest version that is released.
         newest: ModelVersion,
     },
     /// No release has this version.

@@ -15,11 +15,11 @@ pub use hearthwatch_provision::signer::message::target_name;
 /// One target that the repository lists.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listed {
-    /// Its version.
+    /// From the target's custom data.
     pub version: ModelVersion,
-    /// Lower-case hexadecimal.
+    /// SHA-256 of the artifact, lower-case hexadecimal.
     pub sha256: String,
-    /// In bytes.
+    /// The artifact's length in bytes.
     pub length: u64,
 }
 

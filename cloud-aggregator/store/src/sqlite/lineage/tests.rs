@@ -25,6 +25,24 @@ fn story() -> (tempfile::TempDir, std::path::PathBuf, SqliteStore) {
         ..IngestBatch::default()
     };
     store.apply(&batch).unwrap();
+    let model_version = learn(&store);
+    send_out(&store, model_version);
+    let (home, reason, by) = (home("a"), "odd".to_owned(), Actor::Token("ada".to_owned()));
+    store.exclude_home(&ExclusionRow { home, reason, by, at: NOW, lifted: None }).unwrap();
+    let entry = |subject: &str| AuditEntry {
+        at: NOW,
+        actor: Actor::Token("ada".to_owned()),
+        action: "home.exclude".to_owned(),
+        subject: subject.to_owned(),
+        detail: "{}".to_owned(),
+    };
+    store.append_audit(&entry("a")).unwrap();
+    store.append_audit(&entry("b")).unwrap();
+    (directory, file, store)
+}
+
+/// A snapshot, a run and a model that is released.
+fn learn(store: &SqliteStore) -> ModelVersion {
     let snapshot = SnapshotRow {
         id: "5a".repeat(32),
         created_at: NOW,
@@ -62,11 +80,14 @@ fn story() -> (tempfile::TempDir, std::path::PathBuf, SqliteStore) {
         by: "auto".to_owned(),
     };
     store.put_release(&release).unwrap();
+    model.version
+}
+
+/// A rollout with one order.
+fn send_out(store: &SqliteStore, model_version: ModelVersion) {
     let signed = SignedAssignment::from_bytes(vec![1, 2, 3]);
     let (home, nonce) = (home("a"), [9; 16]);
-    let model_version = model.version;
-    let order =
-        AssignmentRow { home: home.clone(), generation: 1, model_version, nonce, issued_at: 1, expires_at: 2, signed };
+    let order = AssignmentRow { home, generation: 1, model_version, nonce, issued_at: 1, expires_at: 2, signed };
     let rollout = RolloutRow {
         model_version,
         previous: None,
@@ -82,18 +103,6 @@ fn story() -> (tempfile::TempDir, std::path::PathBuf, SqliteStore) {
     };
     let rollout = store.put_rollout(&rollout).unwrap();
     store.add_assignments(&rollout, &[order]).unwrap();
-    let (reason, by) = ("odd".to_owned(), Actor::Token("ada".to_owned()));
-    store.exclude_home(&ExclusionRow { home, reason, by, at: NOW, lifted: None }).unwrap();
-    let entry = |subject: &str| AuditEntry {
-        at: NOW,
-        actor: Actor::Token("ada".to_owned()),
-        action: "home.exclude".to_owned(),
-        subject: subject.to_owned(),
-        detail: "{}".to_owned(),
-    };
-    store.append_audit(&entry("a")).unwrap();
-    store.append_audit(&entry("b")).unwrap();
-    (directory, file, store)
 }
 
 fn found(store: &SqliteStore) -> Vec<String> {
