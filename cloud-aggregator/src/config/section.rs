@@ -78,10 +78,17 @@ impl<'a> Section<'a> {
         match self.take(key)? {
             Value::Table(table) => Some(table),
             other => {
-                self.fault(key, format!("is of type {}", other.type_str()), format!("write it as a table: [{key}]"));
+                let whole = if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) };
+                self.fault(key, format!("is of type {}", other.type_str()), format!("write it as a table: [{whole}]"));
                 None
             }
         }
+    }
+
+    /// A table inside this one, to be read in its turn; `name` is its whole name: `training.mlflow`.
+    pub fn nested(&mut self, key: &'static str, name: &'static str) -> Option<Section<'_>> {
+        let table = self.table(key)?;
+        Some(Section::new(name, table, self.directory, self.faults))
     }
 
     /// A text that may be left out.

@@ -3,6 +3,7 @@
 use hearthwatch_detector::network::DeviceKind;
 use hearthwatch_learning::training::{SCHEDULE_HOURS_DEFAULT, SEED_DEFAULT, TRIGGER_COUNT_DEFAULT, TrainingConfig};
 
+use super::mlflow;
 use super::section::Section;
 
 pub(super) fn read(mut section: Section<'_>) -> TrainingConfig {
@@ -12,8 +13,10 @@ pub(super) fn read(mut section: Section<'_>) -> TrainingConfig {
         section.fault("corpus", format!("{} is not a directory", path.display()), remedy);
     }
     let device = device(&mut section);
+    let mlflow = section.nested("mlflow", "training.mlflow").and_then(mlflow::read);
     let config = TrainingConfig {
         device,
+        mlflow,
         trigger_count: section.number("trigger_count", 0..=1_000_000, TRIGGER_COUNT_DEFAULT).unsigned_abs(),
         schedule_hours: section.number("schedule_hours", 0..=8_784, SCHEDULE_HOURS_DEFAULT).unsigned_abs(),
         corpus,

@@ -3,14 +3,16 @@
 mod card;
 mod config;
 pub mod corpus;
-pub mod experiment;
 mod job;
 mod learner;
+pub mod mlflow;
 mod model_learner;
 mod pace;
 pub mod record;
 pub mod recordings;
 pub mod requests;
+pub mod run_folder;
+mod run_log;
 mod trainer;
 pub mod trigger;
 
@@ -20,6 +22,7 @@ pub use job::{Finished, Job, run_id, take_snapshot};
 pub use learner::{Challenger, Learner, Step};
 pub use model_learner::{Corpora, ModelLearner};
 pub use requests::{RunRequest, TrainingHandle, new_id};
+pub use run_log::RunLog;
 pub use trainer::Trainer;
 
 /// Requests that may wait for the trainer; a run answers all that came before it, so more would say nothing new.
