@@ -50,11 +50,11 @@ pub struct Consumed {
 /// An immutable data set. Its id is the SHA-256 of its canonical bytes ([`super::to_bytes`]).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
-    /// Hex.
+    /// 64 hexadecimal digits.
     pub id: String,
     /// Examples in it.
     pub rows: usize,
-    /// The story.
+    /// Which answers it was made of, and which were left out and why.
     pub lineage: Lineage,
 }
 

@@ -30,9 +30,9 @@ const SNAPSHOT_ATTEMPTS: usize = 5;
 /// Everything that a run touches.
 #[derive(Clone)]
 pub struct Job {
-    /// Answers in, rows out.
+    /// Where answers come from, and rows of runs, snapshots and models go.
     pub store: Arc<dyn Store>,
-    /// Files in and out.
+    /// Where snapshots and artifacts lie.
     pub artifact_store: ArtifactStore,
     /// Does the learning.
     pub learner: Arc<dyn Learner>,
@@ -40,7 +40,7 @@ pub struct Job {
     pub tracker: Option<Tracker>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
-    /// Counts.
+    /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// Shows what is going on.
     pub status: watch::Sender<TrainingStatus>,
@@ -51,7 +51,7 @@ pub struct Job {
 /// A run that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
-    /// Its row.
+    /// Its row, *promoted* or *held*.
     pub run: RunRow,
     /// The model it made, if the gate let it through.
     pub model: Option<ModelRow>,

@@ -61,9 +61,9 @@ pub enum TrainingError {
     /// The run failed; its row says so too.
     #[error("run {run} failed: {cause}")]
     Failed {
-        /// Which run.
+        /// Its id; empty where the run had no row yet.
         run: String,
-        /// Why.
+        /// One line: the learner's words, or those of its panic.
         cause: String,
     },
     /// The store did not take it.

@@ -86,17 +86,7 @@ fn the_same_work_is_not_done_twice() {
 fn a_champion_makes_it_other_work_and_is_given_to_the_learner() {
     let world = world(Puppet::new(true));
     let first = world.job.run(RunTrigger::Hand).unwrap();
-    let model = first.model.unwrap();
-    let release = ReleaseRow {
-        model_version: model.version,
-        target: "model-1.safetensors".to_owned(),
-        sha256: model.sha256.clone(),
-        length: model.length,
-        report_sha256: String::new(),
-        released_at: NOW,
-        by: "auto".to_owned(),
-    };
-    world.job.store.put_release(&release).unwrap();
+    put_in_charge(&world, &first.model.unwrap());
     let second = world.job.run(RunTrigger::Hand).unwrap();
     assert_ne!(second.run.id, first.run.id);
     assert_eq!(second.run.champion, Some(ModelVersion(1)));
