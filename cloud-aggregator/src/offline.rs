@@ -193,6 +193,24 @@ mod tests {
     }
 
     #[test]
+    fn the_services_configuration_names_the_server_or_the_run_does_not_begin() {
+        assert!(tracker(None).unwrap().is_none());
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("cloud.toml");
+        for name in ["ca.crt", "a.crt", "a.key"] {
+            hearthwatch_provision::files::write_private(&directory.path().join(name), b"x").unwrap();
+        }
+        hearthwatch_provision::Group::make(&directory.path().join("ingest.group")).unwrap();
+        let service = "data = \"data\"\n[mqtt]\nhost = \"broker\"\nca_file = \"ca.crt\"\ncert_file = \"a.crt\"\n\
+                       key_file = \"a.key\"\ngroup_file = \"ingest.group\"\n";
+        std::fs::write(&path, service).unwrap();
+        let words = tracker(Some(&path)).unwrap_err().to_string();
+        assert_eq!(words, format!("{} has no [training.mlflow]", path.display()));
+        std::fs::write(&path, format!("{service}[training.mlflow]\nurl = \"https://mlflow.example\"\n")).unwrap();
+        assert!(tracker(Some(&path)).unwrap().is_some());
+    }
+
+    #[test]
     fn a_snapshot_is_named_by_its_whole_hash_or_left_out() {
         let directory = tempfile::tempdir().unwrap();
         let artifact_store = ArtifactStore::new(directory.path());

@@ -149,11 +149,11 @@ mod tests {
             ["training.mlflow.url: http://mlflow.lan/ would carry the secret in the clear"]
         );
         assert_eq!(
-            faults("url = \"https://mlflow.example\"\nuser = \"kim\"\ntoken_file = \"gone\"\nexperimnt = \"x\""),
+            faults("url = \"https://mlflow.example\"\nuser = \"kim\"\ntoken_file = \"gone\"\nexperiments = \"x\""),
             [
                 "training.mlflow.token_file: DIR/gone: No such file or directory (os error 2)",
                 "training.mlflow.password_file: is missing beside user",
-                "training.mlflow.experimnt: is not a known key",
+                "training.mlflow.experiments: is not a known key",
             ]
         );
         assert_eq!(
