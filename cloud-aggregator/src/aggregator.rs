@@ -9,6 +9,7 @@ use hearthwatch_fleet::hook::{NoRelease, ReleaseHook};
 use hearthwatch_fleet::release_service::ReleaseService;
 use hearthwatch_fleet::rollout::Director;
 use hearthwatch_ingest::{BatchTaker, Intake, Progress, Wire};
+use hearthwatch_learning::training::mlflow::Tracker;
 use hearthwatch_learning::training::{Job, Learner, Trainer, TrainingError, TrainingHandle, TrainingStatus};
 use hearthwatch_link::{LinkConfig, LinkError, TlsFiles};
 use hearthwatch_protocol::seal::SigningKey;
@@ -138,6 +139,7 @@ impl Aggregator {
             store: Arc::clone(&store),
             artifact_store,
             learner,
+            tracker: config.training.mlflow.clone().map(Tracker::new),
             clock: Arc::clone(&clock),
             metrics: Arc::clone(&metrics),
             status,

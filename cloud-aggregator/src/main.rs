@@ -56,6 +56,11 @@ const EXAMPLE: &str = r#"A configuration file; `hearthwatch-provision init` make
   device = "flex"                          # "cuda" in a program built with --features cuda
   auto_release = true                      # false: what the gate promotes waits for a person
 
+  [training.mlflow]                        # also tell an MLflow tracking server of each run
+  url = "https://mlflow.example/"          # https, or http on this machine
+  experiment = "hearthwatch"
+  token_file = "mlflow.token"              # or user and password_file, or neither
+
   [release]                                # the signed repository
   repository = "tuf/repository"
   root_file = "tuf/root.json"

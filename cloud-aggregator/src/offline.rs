@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use hearthwatch_learning::dataset::{self, Example};
-use hearthwatch_learning::training::experiment::{ExperimentLog, RunStatus};
-use hearthwatch_learning::training::record::{RunRecord, git_revision, keep, parameters, processor};
-use hearthwatch_learning::training::{Corpora, Learner as _, ModelLearner, Step, run_id};
+use hearthwatch_learning::training::mlflow::{Told, Tracker};
+use hearthwatch_learning::training::record::{RunRecord, git_revision, processor};
+use hearthwatch_learning::training::run_folder::RunFolders;
+use hearthwatch_learning::training::{Corpora, Learner as _, ModelLearner, RunLog, Step, run_id};
 use hearthwatch_store::artifact_store::ArtifactStore;
 use hearthwatch_store::clock::{Clock as _, SystemClock};
 use hearthwatch_training::RetrainConfig;
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest as _, Sha256};
+
+use crate::config::Config;
 
 /// What `--snapshot` says when there are no answers to learn from.
 const NO_SNAPSHOT: &str = "none";
@@ -30,12 +33,15 @@ pub struct TrainArguments {
     /// TOML file with those settings that differ from the defaults.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// The aggregator's data directory: its snapshots, models and experiment log.
+    /// The aggregator's data directory: its snapshots, models and runs.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// The directory of recorded sets, one folder each.
     #[arg(long, value_name = "DIR")]
     corpus: PathBuf,
+    /// The service's `cloud.toml`: the run is told to the MLflow server of its `[training.mlflow]`.
+    #[arg(long, value_name = "FILE")]
+    service_config: Option<PathBuf>,
 }
 
 /// The configuration, and what an old run says it was made from.
@@ -44,7 +50,7 @@ struct Asked {
     record: Option<RunRecord>,
 }
 
-/// Trains, judges, and writes everything below `<data>/mlruns`. A run that was cut off goes on from its last epoch.
+/// Trains, judges, and writes everything to `<data>/runs`. A run that was cut off goes on from its last epoch.
 ///
 /// # Errors
 /// What could not be read or trained; for an old run also an artifact that is not the old one.
@@ -63,7 +69,8 @@ pub fn train(arguments: &TrainArguments) -> anyhow::Result<()> {
 
     let config = learner.config();
     let id = run_id(&snapshot, champion_hash.as_deref().unwrap_or_default(), &config);
-    let folder = ExperimentLog::new(artifact_store.data()).run(&id);
+    let folder = RunFolders::new(artifact_store.data()).run(&id);
+    let tracker = tracker(arguments.service_config.as_deref())?;
     let clock = SystemClock;
     let began_at = clock.now();
     let mut record = RunRecord {
@@ -78,7 +85,7 @@ pub fn train(arguments: &TrainArguments) -> anyhow::Result<()> {
         artifact: None,
     };
     println!("run {id}, {} answers; {}", examples.len(), record.git_revision);
-    folder.begin(began_at, &parameters(&record.config), &record.tags())?;
+    let mut log = RunLog::begin(folder.clone(), tracker.as_ref(), &record, began_at)?;
     let bar = ProgressBar::new(1).with_style(style());
     let mut show = |step: Step| match step {
         Step::Preparing { done, total } => reach(&bar, "extracting features", done, total),
@@ -89,17 +96,19 @@ pub fn train(arguments: &TrainArguments) -> anyhow::Result<()> {
     let challenger = match learner.learn(examples, champion.as_deref(), &mut checkpoints, &mut show) {
         Ok(challenger) => challenger,
         Err(cause) => {
-            folder.end(RunStatus::Failed, began_at, clock.now())?;
+            wait(log.failed(clock.now()));
             bail!(cause);
         }
     };
     bar.finish_and_clear();
     let made = hex::encode(Sha256::digest(&challenger.artifact));
     record.artifact = Some(made.clone());
-    keep(&folder, &record, &challenger, began_at, clock.now())?;
+    log.keep(&record, &challenger, clock.now())?;
+    let told = log.finished(None);
     println!("weights {}", challenger.weights_id);
     println!("artifact {made}, {}", folder.artifact_path("network.safetensors").display());
     println!("gate: {}", if challenger.promote { "promote" } else { "hold" });
+    wait(told);
     match old.and_then(|record| record.artifact) {
         None => Ok(()),
         Some(before) if before == made => {
@@ -107,6 +116,20 @@ pub fn train(arguments: &TrainArguments) -> anyhow::Result<()> {
             Ok(())
         }
         Some(before) => bail!("another artifact than before: {before}; is it the same processor, program and set?"),
+    }
+}
+
+/// The server that the service tells of its runs.
+fn tracker(service_config: Option<&std::path::Path>) -> anyhow::Result<Option<Tracker>> {
+    let Some(path) = service_config else { return Ok(None) };
+    let mlflow = Config::load(path)?.training.mlflow;
+    ensure!(mlflow.is_some(), "{} has no [training.mlflow]", path.display());
+    Ok(mlflow.map(Tracker::new))
+}
+
+fn wait(told: Option<Told>) {
+    if let Some(told) = told {
+        told.wait();
     }
 }
 
@@ -167,6 +190,24 @@ mod tests {
         std::fs::write(&path, "sede = 11\n").unwrap();
         let words = format!("{:#}", read_config(&path).err().unwrap());
         assert!(words.contains("unknown field `sede`"), "{words}");
+    }
+
+    #[test]
+    fn the_services_configuration_names_the_server_or_the_run_does_not_begin() {
+        assert!(tracker(None).unwrap().is_none());
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("cloud.toml");
+        for name in ["ca.crt", "a.crt", "a.key"] {
+            hearthwatch_provision::files::write_private(&directory.path().join(name), b"x").unwrap();
+        }
+        hearthwatch_provision::Group::make(&directory.path().join("ingest.group")).unwrap();
+        let service = "data = \"data\"\n[mqtt]\nhost = \"broker\"\nca_file = \"ca.crt\"\ncert_file = \"a.crt\"\n\
+                       key_file = \"a.key\"\ngroup_file = \"ingest.group\"\n";
+        std::fs::write(&path, service).unwrap();
+        let words = tracker(Some(&path)).unwrap_err().to_string();
+        assert_eq!(words, format!("{} has no [training.mlflow]", path.display()));
+        std::fs::write(&path, format!("{service}[training.mlflow]\nurl = \"https://mlflow.example\"\n")).unwrap();
+        assert!(tracker(Some(&path)).unwrap().is_some());
     }
 
     #[test]

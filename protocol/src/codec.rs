@@ -68,21 +68,21 @@ pub enum DecodeError {
     /// A text field above its limit.
     #[error("{field} is longer than {TEXT_BYTES_MAX} bytes")]
     TextTooLong {
-        /// Which field.
+        /// Its name in the message.
         field: &'static str,
     },
     /// A signed statement above its limit.
     #[error("a signed statement of {found} bytes, at most {SEALED_BYTES_MAX} are read")]
     SealedTooLarge {
-        /// Its length.
+        /// Bytes.
         found: usize,
     },
     /// A list above its limit.
     #[error("{field} has more than {max} entries")]
     ListTooLong {
-        /// Which field.
+        /// Its name in the message.
         field: &'static str,
-        /// The limit.
+        /// Entries that are read at most.
         max: usize,
     },
 }

@@ -15,7 +15,7 @@ const CONTEXT: &[u8] = b"hearthwatch renewal 1";
 /// What a home asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Renewal {
-    /// Who asks.
+    /// The home whose present key signs.
     pub home: HomeId,
     /// PKCS#10 signing request for a new key, PEM.
     pub csr: String,
@@ -42,7 +42,7 @@ pub enum RenewalRefusal {
     /// The signing request is too long.
     #[error("a signing request of {found} bytes, at most {RENEWAL_CSR_BYTES_MAX} fit a signed statement")]
     Csr {
-        /// Its length.
+        /// Bytes.
         found: usize,
     },
 }

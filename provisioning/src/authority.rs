@@ -44,7 +44,7 @@ pub enum AuthorityError {
     /// The certificate library refused.
     #[error("cannot {what}: {cause}")]
     Certificate {
-        /// Doing what.
+        /// What was tried, as a verb and its object: `sign a certificate`.
         what: &'static str,
         /// The library's words.
         cause: rcgen::Error,
@@ -54,7 +54,7 @@ pub enum AuthorityError {
     Damaged {
         /// `certificate` or `key`.
         what: &'static str,
-        /// Which file.
+        /// `ca.crt` or `ca.key`.
         path: std::path::PathBuf,
         /// The library's words.
         cause: String,

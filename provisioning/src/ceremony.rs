@@ -46,7 +46,7 @@ pub enum CeremonyError {
     /// The library refused.
     #[error("cannot {what}: {cause}")]
     Library {
-        /// Doing what.
+        /// What was tried, as a verb and its object.
         what: &'static str,
         /// The library's words.
         cause: String,

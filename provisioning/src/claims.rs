@@ -46,7 +46,7 @@ pub enum ClaimError {
     #[error("{} is damaged ({cause}); restore it from a backup, or remove it: open tokens are then void",
         .path.display())]
     Damaged {
-        /// Which file.
+        /// The file of claims.
         path: PathBuf,
         /// What was wrong.
         cause: String,
@@ -59,27 +59,27 @@ pub enum ClaimError {
         "the claim token of {home} expired at {at}; `hearthwatch-provision home add {home} --new-token` makes a new one"
     )]
     Expired {
-        /// Whose.
+        /// The home that it was made for.
         home: HomeId,
-        /// When.
+        /// The first moment at which it was void.
         at: Timestamp,
     },
     /// Used before, by another key.
     #[error("the claim token of {home} was used by another key; if that was not you, revoke the home's certificate")]
     Used {
-        /// Whose.
+        /// The home that it was made for.
         home: HomeId,
     },
     /// A reusable token, too often.
     #[error("the reusable claim token of {home} certified {REUSES_PER_DAY} keys within a day; try again later")]
     TooOften {
-        /// Whose.
+        /// The home that it was made for.
         home: HomeId,
     },
     /// A token for another home.
     #[error("the claim token is not for {asked}")]
     OtherHome {
-        /// Who asked.
+        /// The home that came with it.
         asked: HomeId,
     },
     /// The file is full.
@@ -151,7 +151,7 @@ pub enum Redeemed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Use {
-    /// When.
+    /// When the key was certified.
     pub at: Timestamp,
     /// SHA-256 of the public key, hex.
     pub key_sha256: String,

@@ -64,7 +64,7 @@ enum Command {
     Root(RootArgs),
     /// Copy the signed repository to a folder for any static HTTPS server; running it again copies what is new.
     Mirror {
-        /// Where to.
+        /// The folder, made if missing; its server needs to know nothing of us.
         to: PathBuf,
         /// The directory that `init` made.
         #[arg(long, value_name = "DIR", env = "HEARTHWATCH_KEYS")]

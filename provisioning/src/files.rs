@@ -36,7 +36,7 @@ pub enum FileError {
     #[error("{} is open to others (mode {mode:04o}), so it is not used; if nobody read it: chmod {} {}",
         .path.display(), if *.directory { "700" } else { "600" }, .path.display())]
     Wide {
-        /// Which file.
+        /// The file or directory.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
@@ -46,9 +46,9 @@ pub enum FileError {
     /// Larger than anything of ours.
     #[error("{} has {found} bytes, more than the {FILE_BYTES_MAX} that are read", .path.display())]
     TooLarge {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Its size.
+        /// Bytes.
         found: u64,
     },
     /// Not text.

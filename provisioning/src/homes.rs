@@ -84,7 +84,7 @@ pub enum Token {
     },
     /// The home has enrolled with an earlier one.
     Enrolled {
-        /// When.
+        /// When that token was used.
         at: Timestamp,
     },
 }

@@ -143,20 +143,7 @@ pub fn run(layout: &Layout, options: &Options, now: Timestamp) -> Result<Vec<Ste
 
     let (authority, outcome) = authority(layout, now)?;
     steps.push(Step { what: "certificate authority", path: layout.ca_cert(), outcome, notice: None });
-
-    for (what, cert, key) in [
-        ("broker's server certificate", layout.broker_cert(), layout.broker_key()),
-        ("aggregator's HTTPS certificate", layout.http_cert(), layout.http_key()),
-    ] {
-        let notice = hosts_notice(&cert, &key, &options.hosts)?;
-        let name = if cert == layout.broker_cert() { "broker" } else { "cloud" };
-        let make = || authority.issue_server(name, &options.hosts, now, options.days);
-        let outcome = pair(&cert, &key, make)?;
-        steps.push(Step { what, path: cert, outcome, notice });
-    }
-    let (cert, key) = (layout.aggregator_cert(), layout.aggregator_key());
-    let outcome = pair(&cert, &key, || authority.issue_client(&Identity::AGGREGATOR, now, options.days))?;
-    steps.push(Step { what: "aggregator's client certificate", path: cert, outcome, notice: None });
+    steps.extend(certificates(layout, options, &authority, now)?);
 
     let outcome = if layout.tuf().exists() {
         if !layout.tuf_root().exists() {
@@ -193,6 +180,30 @@ pub fn run(layout: &Layout, options: &Options, now: Timestamp) -> Result<Vec<Ste
     if let Some(owner) = options.broker_owner {
         handing_over::hand_over(layout, owner)?;
     }
+    Ok(steps)
+}
+
+/// The certificates of the fleet's own servers and of the aggregator as a client.
+fn certificates(
+    layout: &Layout,
+    options: &Options,
+    authority: &Authority,
+    now: Timestamp,
+) -> Result<Vec<Step>, InitError> {
+    let mut steps = Vec::new();
+    for (what, cert, key) in [
+        ("broker's server certificate", layout.broker_cert(), layout.broker_key()),
+        ("aggregator's HTTPS certificate", layout.http_cert(), layout.http_key()),
+    ] {
+        let notice = hosts_notice(&cert, &key, &options.hosts)?;
+        let name = if cert == layout.broker_cert() { "broker" } else { "cloud" };
+        let make = || authority.issue_server(name, &options.hosts, now, options.days);
+        let outcome = pair(&cert, &key, make)?;
+        steps.push(Step { what, path: cert, outcome, notice });
+    }
+    let (cert, key) = (layout.aggregator_cert(), layout.aggregator_key());
+    let outcome = pair(&cert, &key, || authority.issue_client(&Identity::AGGREGATOR, now, options.days))?;
+    steps.push(Step { what: "aggregator's client certificate", path: cert, outcome, notice: None });
     Ok(steps)
 }
 

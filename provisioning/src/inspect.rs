@@ -41,7 +41,7 @@ pub struct Row {
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// How bad.
+    /// A problem ends `inspect` with exit code 1; advice does not.
     pub weight: Weight,
     /// What is wrong, and the remedy, in one sentence.
     pub text: String,

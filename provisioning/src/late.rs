@@ -23,7 +23,7 @@ pub enum LateError {
     /// The file is not what we write.
     #[error("{} is damaged ({cause}); remove it: homes that wait ask again", .path.display())]
     Damaged {
-        /// Which file.
+        /// The file of those that wait.
         path: PathBuf,
         /// What was wrong.
         cause: String,
@@ -40,7 +40,7 @@ pub enum LateError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Late {
-    /// Who.
+    /// The home in the certificate that ran out.
     pub home: HomeId,
     /// SHA-256 of the key that it wants certified, hex. Another key is another wish.
     pub key_sha256: String,

@@ -24,7 +24,7 @@ pub enum LedgerError {
     /// A line that is not one of ours.
     #[error("{} line {line} is damaged: {cause}; restore the file from a backup", .path.display())]
     Damaged {
-        /// Which file.
+        /// The ledger's file of issues, or that of revocations.
         path: PathBuf,
         /// Which line, from 1.
         line: usize,
@@ -40,13 +40,13 @@ pub enum LedgerError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Issue {
-    /// Whose.
+    /// The home in its common name.
     pub home: HomeId,
     /// Its serial number, hex.
     pub serial: String,
     /// The certified key, as `p256:HEX`.
     pub key: String,
-    /// When.
+    /// When it was signed.
     pub at: Timestamp,
     /// Until when it holds.
     pub until: Timestamp,
@@ -56,11 +56,11 @@ pub struct Issue {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Revocation {
-    /// Whose.
+    /// The home in its common name.
     pub home: HomeId,
     /// Its serial number, hex.
     pub serial: String,
-    /// When.
+    /// From when on nobody is to believe it.
     pub at: Timestamp,
     /// One line for those who read it later.
     pub reason: String,

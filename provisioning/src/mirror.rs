@@ -19,7 +19,7 @@ pub enum MirrorError {
     /// A folder could not be listed.
     #[error("{}: {cause}", .path.display())]
     List {
-        /// Which.
+        /// The folder.
         path: PathBuf,
         /// The system's words.
         cause: std::io::Error,
@@ -27,7 +27,7 @@ pub enum MirrorError {
     /// An artifact that is not what its name says.
     #[error("{} is not what its name says: its SHA-256 is {found}", .path.display())]
     Artifact {
-        /// Which.
+        /// The file, called by the hash that it should have.
         path: PathBuf,
         /// Of its bytes, hex.
         found: String,

@@ -26,7 +26,7 @@ pub const A_DAY_MAX: usize = 8;
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RenewRequest {
-    /// Who asks.
+    /// The home that asks; must be the one in the wish.
     pub home: HomeId,
     /// The signed wish ([`SignedRenewal`]), base64.
     pub wish: String,
@@ -35,9 +35,9 @@ pub struct RenewRequest {
 /// What comes of a wish that is in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Renewed {
-    /// The next certificate, PEM.
+    /// The next certificate.
     Given {
-        /// The certificate.
+        /// PEM, without its authority's.
         certificate: String,
     },
     /// The last one ran out; an operator has to say yes.
@@ -68,9 +68,9 @@ pub enum RenewError {
          lets it enrol anew"
     )]
     TooLate {
-        /// Whose.
+        /// The home.
         home: HomeId,
-        /// When.
+        /// When its last certificate ran out.
         at: Timestamp,
     },
     /// An old wish, or a clock that is wrong.

@@ -41,7 +41,7 @@ pub enum RotationError {
     /// Not metadata.
     #[error("{} is damaged ({cause}); restore it from a backup", .path.display())]
     Damaged {
-        /// Which file.
+        /// The file of metadata.
         path: PathBuf,
         /// The parser's words.
         cause: String,
@@ -54,7 +54,7 @@ pub enum RotationError {
     Stranger {
         /// The key's file.
         path: PathBuf,
-        /// Its id.
+        /// The key's id, 64 hexadecimal digits.
         id: String,
         /// Of the root.
         version: u64,
@@ -64,7 +64,7 @@ pub enum RotationError {
     TooFew {
         /// That were given and differ.
         found: u64,
-        /// The threshold.
+        /// What the present root asks for.
         needed: u64,
     },
     /// Nobody has the key that is to go.

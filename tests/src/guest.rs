@@ -1,7 +1,7 @@
 //! The real agent as a process beside a [stand-in](crate::double) for Home Assistant and a real mosquitto.
 
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -74,7 +74,7 @@ impl Guest {
         let folder = tempfile::tempdir()?;
         let double = Double::start(sensors, recorder).await?;
         let broker = Broker::start(folder.path())?;
-        let page = free_port()?;
+        let page = crate::free_address().port();
         configure(member, folder.path(), (broker.port, page), &double.url())?;
         let line = Line::open(broker.port, member.node).await?;
         let program = agent.to_owned();
@@ -253,10 +253,6 @@ fn start(command: &mut Command, log: &Path) -> anyhow::Result<Running> {
     Ok(Running(child))
 }
 
-fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
-}
-
 /// mosquitto on loopback, without any rule.
 struct Broker {
     port: u16,
@@ -265,7 +261,7 @@ struct Broker {
 
 impl Broker {
     fn start(folder: &Path) -> anyhow::Result<Self> {
-        let port = free_port()?;
+        let port = crate::free_address().port();
         let config = folder.join("mosquitto.conf");
         let text =
             format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\n");

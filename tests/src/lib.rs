@@ -9,9 +9,20 @@ pub mod learner;
 pub mod memory;
 pub mod ordered;
 
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+
+/// An address of this machine alone, with a port that was free a moment ago.
+///
+/// # Panics
+/// When the system has no port left.
+#[must_use]
+pub fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    listener.local_addr().expect("what is bound has an address")
+}
 
 /// Path of one of the project's programs, as it is built from this tree.
 ///

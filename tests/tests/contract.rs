@@ -4,7 +4,6 @@
 //! `cargo xtask test --only contract` installs these programs (`tests/contract/requirements.txt`) and runs this. The
 //! aggregator is the real one, over loopback, with some rows of each noun in its store.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -78,7 +77,7 @@ impl Stand {
         };
         let tokens = [Role::Viewer, Role::Operator, Role::Admin].map(make).into();
         drop(store);
-        let listen = free_address();
+        let listen = hearthwatch_tests::free_address();
         config.enrolment = Some(layout.root().to_owned());
         config.http = Some(HttpConfig { listen, tls: None, trusted_proxies: Vec::new() });
         config.rollout =
@@ -104,11 +103,6 @@ impl Stand {
         self.stop.cancel();
         self.serving.join().unwrap();
     }
-}
-
-/// A port that was free a moment ago.
-fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
 fn now() -> i64 {

@@ -120,10 +120,6 @@ fn until_up(what: &str, mut is_up: impl FnMut() -> bool) {
     }
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 #[test]
 fn a_recorder_on_postgresql_gives_what_the_same_rows_give_from_a_file() {
     let mut places: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
@@ -156,7 +152,7 @@ fn a_recorder_on_postgresql_gives_what_the_same_rows_give_from_a_file() {
         "host all owner 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n",
     )
     .unwrap();
-    let port = free_port();
+    let port = hearthwatch_tests::free_address().port();
     let mut command = as_user(&postgres);
     command.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k", ""]);
     let _server = Server(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
@@ -191,7 +187,7 @@ fn a_recorder_on_mariadb_gives_what_the_same_rows_give_from_a_file() {
         .output()
         .unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let port = free_port();
+    let port = hearthwatch_tests::free_address().port();
     let mut command = Command::new(mariadbd);
     command.args(["--no-defaults", &user, &datadir, "--bind-address=127.0.0.1", &format!("--port={port}")]);
     command.arg(format!("--socket={}", dir.path().join("s").display()));

@@ -4,7 +4,6 @@
 //! Without mosquitto on the machine each test says so and does nothing; with `HEARTHWATCH_REQUIRE_MOSQUITTO` set it fails.
 
 use std::fs::{self, File, Permissions};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -32,10 +31,6 @@ fn block() -> String {
     let chapter = chapter.split("\n## ").next().unwrap();
     let block = chapter.split("```bash\n").nth(1).expect("it has a block").split("```").next().unwrap();
     block.to_owned()
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn is_root() -> bool {
@@ -103,7 +98,7 @@ impl Fleet {
                 command
             }
         };
-        let (https, mqtt) = (free_port(), free_port());
+        let (https, mqtt) = (hearthwatch_tests::free_address().port(), hearthwatch_tests::free_address().port());
         let output = folder.path().join("output");
         let log = File::create(&output).unwrap();
         let mut shell = command

@@ -5,7 +5,6 @@ mod diskless;
 #[path = "identity/mirror.rs"]
 mod mirror;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -54,7 +53,7 @@ impl Stand {
         let home = HomeId::new("home-7").unwrap();
         let then = Timestamp::now() - SignedDuration::from_hours(24 * days_ago);
         let (files, _) = homes::issue(&layout, &home, then, DAYS).unwrap();
-        let listen = free_address();
+        let listen = hearthwatch_tests::free_address();
         let mut config = Config::in_directory(dir.path().join("cloud"));
         hearthwatch_provision::files::make_dir(&config.data).unwrap();
         config.enrolment = Some(layout.root().to_owned());
@@ -82,11 +81,6 @@ impl Stand {
         self.stop.cancel();
         self.serving.await.unwrap();
     }
-}
-
-/// A port that was free a moment ago.
-fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
 fn life(cert: &Path) -> Life {

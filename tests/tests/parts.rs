@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -27,10 +26,6 @@ const FAULTS: [(&str, &str); 3] = [
 ];
 /// Exit code of a program that one of its parts has stopped.
 const EXIT_PART: i32 = 70;
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
 
 /// Status and body of a question.
 async fn ask(url: &str) -> Option<(u16, Value)> {
@@ -65,7 +60,7 @@ struct Cloud {
 impl Cloud {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (layout, http) = (layout(folder.path()), free_port());
+        let (layout, http) = (layout(folder.path()), hearthwatch_tests::free_address().port());
         let socket = folder.path().join("signer.sock");
         let signer = Server::bind(&layout.signer(), &layout.gate_public(), &socket).unwrap();
         let signer = tokio::spawn(async move { signer.run(std::future::pending()).await.unwrap() });

@@ -83,7 +83,7 @@ impl Event for RunRequestEnded<'_> {
 
 /// A request for a run came to nothing.
 pub struct RunRefused<'a> {
-    /// Why.
+    /// One line.
     pub cause: &'a str,
 }
 
@@ -96,9 +96,9 @@ impl Event for RunRefused<'_> {
 
 /// A promoted model could not go out; it is tried again.
 pub struct ReleaseFailed<'a> {
-    /// Which.
+    /// The model's; 0 where it is not known which of those that wait.
     pub version: u64,
-    /// Why.
+    /// One line.
     pub cause: &'a str,
 }
 

@@ -2,6 +2,7 @@
 
 mod http;
 mod ingest;
+mod mlflow;
 mod mqtt;
 mod release;
 mod rollout;

@@ -4,6 +4,8 @@ use hearthwatch_configuration::{Faults, Section};
 use hearthwatch_detector::network::DeviceKind;
 use hearthwatch_learning::training::TrainingConfig;
 
+use super::mlflow;
+
 pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> TrainingConfig {
     let usual = TrainingConfig::default();
     let corpus = section.path("corpus", faults);
@@ -12,6 +14,7 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> TrainingCon
         faults.add(section.key("corpus"), format!("{} is not a directory", path.display()), remedy);
     }
     let device = device(&mut section, faults).unwrap_or(usual.device);
+    let mlflow = section.section("mlflow", faults).and_then(|section| mlflow::read(section, faults));
     let trigger_count = section.whole("trigger_count", 0..=1_000_000, faults);
     let schedule_hours = section.whole("schedule_hours", 0..=8_784, faults);
     let seed = section.whole("seed", 0..=i64::MAX.unsigned_abs(), faults);
@@ -19,6 +22,7 @@ pub(super) fn read(mut section: Section<'_>, faults: &mut Faults) -> TrainingCon
     section.finish(faults);
     TrainingConfig {
         device,
+        mlflow,
         trigger_count: trigger_count.unwrap_or(usual.trigger_count),
         schedule_hours: schedule_hours.unwrap_or(usual.schedule_hours),
         corpus,

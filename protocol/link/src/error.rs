@@ -9,15 +9,15 @@ pub enum LinkError {
     /// A TLS file cannot be read.
     #[error("cannot read {path}: {source}")]
     File {
-        /// Which file.
+        /// The file, as it was given.
         path: PathBuf,
-        /// Why.
+        /// The system's words.
         source: std::io::Error,
     },
     /// A TLS file holds something else than it should.
     #[error("{path}: {cause}")]
     Pem {
-        /// Which file.
+        /// The file, as it was given.
         path: PathBuf,
         /// What is wrong with it.
         cause: String,

@@ -77,9 +77,9 @@ impl PayloadDigest {
 /// One record that was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// Which one.
+    /// The record's own number.
     pub sequence: Sequence,
-    /// Why.
+    /// The first rule that it broke.
     pub reason: RefusalReason,
 }
 

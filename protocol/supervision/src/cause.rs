@@ -44,7 +44,7 @@ pub enum Cause {
 pub struct PartFailed {
     /// Its name, as in [`Report`](crate::Report).
     pub part: &'static str,
-    /// Why.
+    /// Whether it ended, failed or panicked.
     pub cause: Cause,
 }
 

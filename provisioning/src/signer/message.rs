@@ -189,13 +189,13 @@ pub enum Refusal {
     /// Larger than the limit.
     #[error("the metadata have {found} bytes, at most {TARGETS_BYTES_MAX} are signed")]
     TooLarge {
-        /// Their size.
+        /// Bytes.
         found: u64,
     },
     /// More verdicts than the limit.
     #[error("{found} verdicts, at most {VERDICTS_MAX} are read")]
     TooManyVerdicts {
-        /// How many.
+        /// Verdicts in the request.
         found: u64,
     },
     /// Not targets metadata.
@@ -228,33 +228,33 @@ pub enum Refusal {
         "{target:?} is no release's name; they are called model-VERSION.safetensors and say so in custom.model_version"
     )]
     TargetName {
-        /// The name.
+        /// As it stands in the metadata.
         target: String,
     },
     /// The file is larger than any agent would take.
     #[error("{target} has {length} bytes; agents take at most {ARTIFACT_BYTES_MAX}")]
     TargetSize {
-        /// Its name.
+        /// `model-VERSION.safetensors`.
         target: String,
-        /// Its length.
+        /// Bytes, as the metadata say.
         length: u64,
     },
     /// A released file with other content.
     #[error("{target} was signed with other content before; a release never changes, make a new version")]
     Changed {
-        /// Its name.
+        /// `model-VERSION.safetensors`.
         target: String,
     },
     /// Nothing from the gate.
     #[error("{target} is new and carries no verdict of the gate")]
     NoVerdict {
-        /// Its name.
+        /// `model-VERSION.safetensors`.
         target: String,
     },
     /// Not from our gate.
     #[error("the verdict on {target} is not signed by the gate")]
     VerdictSignature {
-        /// Its name.
+        /// `model-VERSION.safetensors`.
         target: String,
     },
     /// The gate said yes, and the second person has not yet.
@@ -262,7 +262,7 @@ pub enum Refusal {
         "{target} awaits a second person: `hearthwatch-provision approve {sha256}`, then the release is tried again"
     )]
     AwaitingApproval {
-        /// Its name.
+        /// `model-VERSION.safetensors`.
         target: String,
         /// Of its content, hex.
         sha256: String,
@@ -270,13 +270,13 @@ pub enum Refusal {
     /// The gate said no.
     #[error("the gate holds {target} back")]
     NotPromoted {
-        /// Its name.
+        /// `model-VERSION.safetensors`.
         target: String,
     },
     /// The gate spoke of another file.
     #[error("the verdict on {target} names another {field}")]
     VerdictDiffers {
-        /// Its name.
+        /// `model-VERSION.safetensors`.
         target: String,
         /// `sha256` or `length`.
         field: String,
@@ -284,7 +284,7 @@ pub enum Refusal {
     /// A new release must be newer than all before it, removed ones included.
     #[error("{target} is new but not newer: model version {highest} was signed already")]
     ModelVersion {
-        /// Its name.
+        /// `model-VERSION.safetensors`.
         target: String,
         /// The highest so far.
         highest: u64,

@@ -40,7 +40,7 @@ pub enum SignerError {
     #[error("{} is damaged ({cause}); restore it from a backup: without it the signer cannot tell what it signed",
         .path.display())]
     State {
-        /// Which file.
+        /// The file of what was signed last.
         path: PathBuf,
         /// The parser's words.
         cause: String,
@@ -51,7 +51,7 @@ pub enum SignerError {
     /// The socket cannot be made.
     #[error("cannot listen on {}: {cause}", .path.display())]
     Socket {
-        /// Where.
+        /// The socket's path.
         path: PathBuf,
         /// What the operating system said.
         cause: io::Error,

@@ -1,7 +1,7 @@
 //! The installation that is struck: keys, broker, aggregator, homes, and the line between them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -83,14 +83,13 @@ impl World {
         let root = folder.path();
         let layout = Layout::new(root.join("keys"));
         init::run(&layout, &init::Options::default(), Timestamp::now())?;
-        let port = free_port()?;
+        let port = crate::free_address().port();
         let broker_must_be_told = broker == "mosquitto";
-        let broker = match broker {
-            "mosquitto" => mosquitto_process(&layout, port, root)?,
-            _ => {
-                let arguments = ["chaos-broker", "--keys", &text(layout.root()), "--port", &port.to_string()];
-                Process::new(beside("hearthwatch-emulator")?, arguments, root.join("broker.log"))
-            }
+        let broker = if broker_must_be_told {
+            mosquitto_process(&layout, port, root)?
+        } else {
+            let arguments = ["chaos-broker", "--keys", &text(layout.root()), "--port", &port.to_string()];
+            Process::new(beside("hearthwatch-emulator")?, arguments, root.join("broker.log"))
         };
         let data = root.join("cloud");
         hearthwatch_provision::files::make_dir(&data)?;
@@ -137,18 +136,24 @@ impl World {
             deck: Vec::new(),
             folder,
         };
-        world.broker.start()?;
-        world.aggregator.start()?;
-        for home in &mut world.homes {
+        world.start()?;
+        Ok(world)
+    }
+
+    /// Starts every process and waits for the homes.
+    fn start(&mut self) -> anyhow::Result<()> {
+        self.broker.start()?;
+        self.aggregator.start()?;
+        for home in &mut self.homes {
             home.process.start()?;
         }
         // What a broker that is killed had acknowledged is gone: the first model must have come before the first fault.
         let began = Instant::now();
-        while !world.behind()?.is_empty() {
-            anyhow::ensure!(began.elapsed() < START_MAX, "the homes do not come up:\n{}", world.logs());
+        while !self.behind()?.is_empty() {
+            anyhow::ensure!(began.elapsed() < START_MAX, "the homes do not come up:\n{}", self.logs());
             std::thread::sleep(Duration::from_millis(50));
         }
-        Ok(world)
+        Ok(())
     }
 
     /// The next fault: each comes once, in an order of the seed's, before any comes again.
@@ -389,10 +394,6 @@ fn beside(name: &str) -> anyhow::Result<PathBuf> {
 
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
-}
-
-fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 fn home_process(

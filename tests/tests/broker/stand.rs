@@ -1,7 +1,7 @@
 //! What a test stands on: an installation made by `init`, and a broker running on it.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -93,7 +93,7 @@ pub fn mosquitto() -> Option<Stand> {
     let layout = install(&dir.path().join("hw"));
     let log = dir.path().join("mosquitto.log");
     for _ in 0..START_TRIES {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = hearthwatch_tests::free_address().port();
         if let Some(child) = launch(&program, &layout, port, &log) {
             return Some(Stand { layout, port, broker: Broker::Mosquitto(child), dir });
         }

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use crate::fleet::Fleet;
 use crate::home::Home;
-use crate::instance::free_port;
 use crate::{ALARM, IMPOSSIBLE, answered, is};
 
 /// Whether Home Assistant's recorder has written down that the alarm was answered and kept for the fleet.
@@ -35,7 +34,7 @@ async fn an_answer_given_while_the_fleet_is_away_outlives_the_agents_memory_in_t
         home.mosquitto.port
     );
     let config = home.path("edge.toml");
-    let away = (free_port(), free_port());
+    let away = (hearthwatch_tests::free_address().port(), hearthwatch_tests::free_address().port());
     std::fs::write(&config, format!("{local}{}", fleet.enrolling("claim", Some(away)))).unwrap();
 
     let begun = jiff::Timestamp::now().to_string();

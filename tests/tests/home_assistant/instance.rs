@@ -1,7 +1,7 @@
 //! A real Home Assistant and a real mosquitto, on free loopback ports, ended with the test.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -51,11 +51,6 @@ fn install() -> Result<PathBuf, String> {
         return Err(format!("install.sh ended with {}", output.status));
     }
     Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
-}
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// A child process that does not outlive the test.
@@ -128,7 +123,7 @@ pub struct Mosquitto {
 impl Mosquitto {
     pub fn start(dir: &Path) -> Self {
         std::fs::create_dir_all(dir).unwrap();
-        let mut broker = Self { dir: dir.to_owned(), port: free_port(), process: None };
+        let mut broker = Self { dir: dir.to_owned(), port: hearthwatch_tests::free_address().port(), process: None };
         broker.start_again();
         broker
     }
@@ -164,7 +159,7 @@ pub struct HomeAssistant {
 impl HomeAssistant {
     pub fn start(root: &Path, dir: &Path) -> Self {
         let config = dir.join("config");
-        let port = free_port();
+        let port = hearthwatch_tests::free_address().port();
         std::fs::create_dir_all(config.join(".storage")).unwrap();
         for name in ["configuration.yaml", "loopback.py"] {
             std::fs::copy(scripts().join(name), config.join(name)).unwrap();

@@ -16,7 +16,6 @@ use serde_json::{Value as Json, json};
 use crate::chrome::{Chrome, Light};
 use crate::fleet::Fleet;
 use crate::home::Home;
-use crate::instance::free_port;
 use crate::phone::Phone;
 use crate::{ALARM, IMPOSSIBLE, answered, is};
 
@@ -306,7 +305,7 @@ async fn a_stranger_is_told_answers_by_every_path_and_leaves_no_trace() {
     let sensors = remembered.entities.len();
     diary.note(&format!("seeded {seeded} states of {sensors} sensors of {}, 28 days", remembered.full_name()));
 
-    let page = format!("127.0.0.1:{}", free_port());
+    let page = format!("127.0.0.1:{}", hearthwatch_tests::free_address().port());
     let (config, said) = home.set_up_with(&format!("[page]\nlisten = \"{page}\"\n{}", fleet.configuration()));
     said.lines().for_each(|line| diary.note(line));
     home.start_agent(&config);

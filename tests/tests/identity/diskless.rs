@@ -30,7 +30,7 @@ struct Gate(u16);
 
 impl Gate {
     fn shut() -> Self {
-        Self(super::free_address().port())
+        Self(hearthwatch_tests::free_address().port())
     }
 
     /// Passes on to another port from now on.

@@ -1,15 +1,13 @@
 //! The repository on a server that knows nothing but files: what `mirror` writes is all that an agent needs.
 
-use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use axum::http::{StatusCode, Uri};
-use axum_server::tls_rustls::RustlsConfig;
 use hearthwatch_detector::detector::Model;
 use hearthwatch_edge_core::trial::TrialWindows;
 use hearthwatch_edge_update::{ModelProof, Policy, Trigger, Updater, UpdaterConfig, Watching};
 use hearthwatch_emulator::demo::Stage;
+use hearthwatch_mirror::serve_files;
 use hearthwatch_protocol::messages::UpdateResult;
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_provision::{Layout, mirror};
@@ -17,28 +15,12 @@ use hearthwatch_tests::learner::{Given, shipped};
 use hearthwatch_tests::program;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
+use url::Url;
 
-/// Serves the files of a folder over HTTPS under the fleet's authority, whole and by name, and nothing else: no ranges, no conditions.
-async fn serve_files(folder: PathBuf, layout: &Layout) -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let tls = RustlsConfig::from_pem_file(layout.http_cert(), layout.http_key()).await.unwrap();
-    let files = axum::Router::new().fallback(async move |uri: Uri| {
-        let name = uri.path().trim_start_matches('/');
-        let safe = !name.split('/').any(|part| part.is_empty() || part == "..");
-        let found = safe.then(|| std::fs::read(folder.join(name)).ok()).flatten();
-        found.ok_or(StatusCode::NOT_FOUND)
-    });
-    let server = axum_server::from_tcp_rustls(listener, tls).unwrap();
-    tokio::spawn(server.serve(files.into_make_service()));
-    port
-}
-
-fn updater(port: u16, layout: &Layout, directory: &Path) -> Updater<ModelProof> {
+fn updater(url: &Url, authority: &Path, layout: &Layout, directory: &Path) -> Updater<ModelProof> {
     let config = UpdaterConfig {
-        url: format!("https://localhost:{port}/").parse().unwrap(),
-        ca: Some(layout.ca_cert()),
+        url: url.clone(),
+        ca: Some(authority.to_owned()),
         root: std::fs::read(layout.tuf_root()).unwrap(),
         directory: directory.to_owned(),
         director: None,
@@ -69,9 +51,10 @@ async fn an_agent_takes_a_release_from_a_mirror_on_a_server_of_plain_files() {
     std::fs::rename(folder.path().join("repository"), &repository).unwrap();
     mirror::copy(&layout, &copy).unwrap();
 
-    let port = serve_files(copy.clone(), &layout).await;
+    let authority = folder.path().join("mirror.crt");
+    let url = serve_files(copy.clone(), &authority, None).await;
     let (mut rng, windows) = (SmallRng::seed_from_u64(7), TrialWindows::default());
-    let mut agent = updater(port, &layout, &folder.path().join("agent"));
+    let mut agent = updater(&url, &authority, &layout, &folder.path().join("agent"));
     let step = agent.run(Trigger::Notice(released), &windows, now, &mut rng).await;
     let results: Vec<_> = step.outcomes.into_iter().map(|outcome| (outcome.model_version, outcome.result)).collect();
     let seen: Vec<_> = agent.counts().iter().collect();
@@ -84,7 +67,7 @@ async fn an_agent_takes_a_release_from_a_mirror_on_a_server_of_plain_files() {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     std::fs::write(&artifact, bytes).unwrap();
-    let mut other = updater(port, &layout, &folder.path().join("other"));
+    let mut other = updater(&url, &authority, &layout, &folder.path().join("other"));
     let step = other.run(Trigger::Notice(released), &windows, now, &mut rng).await;
     assert!(step.model.is_none() && other.installed() == ModelVersion(0), "{:?}", step.outcomes);
     assert_eq!(other.counts().get("refused", "tampered"), 1);

@@ -1,6 +1,7 @@
 //! The real parts that the suites need, installed once through the machine's own package clients.
 
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::bail;
 
@@ -100,6 +101,26 @@ pub fn ensure(part: Part) -> anyhow::Result<()> {
     eprintln!("xtask: installing {part:?}");
     part.install()?;
     if part.present() { Ok(()) } else { bail!("{part:?} was installed but does not answer") }
+}
+
+/// Makes such an environment, and says how long it took. Where the packages cannot be had, this is said loudly, together with `without`: what
+/// stays unchecked then; with `CI=true` it is an error. Returns whether the packages are there.
+pub fn python_packages_or_say(folder: &Path, requirements: &str, without: &str) -> anyhow::Result<bool> {
+    let start = Instant::now();
+    match python_packages(folder, requirements) {
+        Ok(()) => {
+            println!("=== {requirements}: installed in {:.0} s", start.elapsed().as_secs_f64());
+            Ok(true)
+        }
+        Err(error) if std::env::var("CI").is_ok_and(|value| value == "true") => {
+            Err(error.context(format!("{requirements} could not be installed")))
+        }
+        Err(error) => {
+            println!("=== NOT CHECKED, since {requirements} could not be installed: {error:#}");
+            println!("=== {without}");
+            Ok(false)
+        }
+    }
 }
 
 /// Makes an environment of Python's in `folder`, kept between runs, with the packages that `requirements` names.

@@ -34,7 +34,7 @@ enum Task {
     Test(suite::TestArguments),
     /// Strike real processes with faults and count what is lost or doubled: `--rounds 1000 --seed 7`.
     Chaos {
-        /// Passed on.
+        /// Passed on to the program.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
@@ -43,7 +43,7 @@ enum Task {
     /// compared with. `tables` prints every table of docs/measurements on regular samples and on answers, in about an
     /// hour; it needs the recordings beside the checkout.
     Bench {
-        /// Which bench.
+        /// One of the names above, or `tables`.
         name: String,
         /// Passed on, e.g. `--seeds 3`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -57,7 +57,7 @@ enum Task {
     },
     /// Write the bill of materials (CycloneDX 1.5, JSON) of what is shipped to homes and to the cloud.
     Sbom {
-        /// Where to.
+        /// The file to write.
         #[arg(default_value = "target/hearthwatch.cdx.json")]
         file: std::path::PathBuf,
     },

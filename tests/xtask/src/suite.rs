@@ -87,6 +87,13 @@ const SUITES: &[Suite] = &[
         full_only: false,
     },
     Suite {
+        name: "mlflow",
+        what: "a run of the aggregator told to a real MLflow tracking server, and read back",
+        needs: &[Part::PythonVenv],
+        run: mlflow,
+        full_only: false,
+    },
+    Suite {
         name: "mosquitto",
         what: "the broker conformance suite, link and uplink, real mosquitto",
         needs: &[Part::Mosquitto],
@@ -277,6 +284,7 @@ fn integration(test: &str, filter: &[&str]) -> anyhow::Result<()> {
             ("HEARTHWATCH_REQUIRE_MOSQUITTO", "1"),
             ("HEARTHWATCH_REQUIRE_CHROMIUM", "1"),
             ("HEARTHWATCH_REQUIRE_CONTRACT", "1"),
+            ("HEARTHWATCH_REQUIRE_MLFLOW", "1"),
         ],
     )
 }
@@ -284,6 +292,14 @@ fn integration(test: &str, filter: &[&str]) -> anyhow::Result<()> {
 fn contract() -> anyhow::Result<()> {
     install::python_packages(&shell::root().join("target/contract"), "tests/contract/requirements.txt")?;
     integration("contract", &[])
+}
+
+fn mlflow() -> anyhow::Result<()> {
+    let (folder, requirements) = (shell::root().join("target/mlflow"), "tests/mlflow/requirements.txt");
+    if install::python_packages_or_say(&folder, requirements, "the unit suite alone asked a server made for it")? {
+        integration("mlflow", &[])?;
+    }
+    Ok(())
 }
 
 fn mosquitto() -> anyhow::Result<()> {

@@ -21,7 +21,7 @@ const REFERENCE: &str = "routine detector";
 /// What is measured.
 #[derive(Debug, Args)]
 pub struct DetectionArguments {
-    /// Which homes.
+    /// The recordings to measure on.
     #[arg(long, value_enum, default_value_t = Set::Bundled)]
     set: Set,
     /// Injection seeds: each makes a faulty copy of every test home.

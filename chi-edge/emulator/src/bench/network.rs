@@ -33,7 +33,7 @@ enum Fold {
 /// What is measured.
 #[derive(Debug, Args)]
 pub struct NetworkArguments {
-    /// Which fold.
+    /// Which recordings train and which are measured.
     #[arg(long, value_enum, default_value_t = Fold::L)]
     fold: Fold,
     /// Training seeds.

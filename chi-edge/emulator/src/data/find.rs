@@ -31,7 +31,7 @@ pub enum DataError {
     /// A set that this program carries cannot be read.
     #[error("bundled set {set}: {cause}")]
     Bundled {
-        /// Which set.
+        /// Its name in the table of sets.
         set: String,
         /// The parser's words.
         cause: String,

@@ -12,7 +12,6 @@ use hearthwatch_store::story::Lineage;
 use hearthwatch_store::{FeedbackFilter, FeedbackRow, Store, StoreError};
 
 use super::format::Writer;
-use super::influence::Weighing;
 use super::quality::Check;
 use super::recall::Heard;
 use super::{EXAMPLES_MAX, PAGE_ROWS, WEIGHT_MAX};
@@ -51,11 +50,11 @@ pub struct Consumed {
 /// An immutable data set. Its id is the SHA-256 of its canonical bytes ([`super::to_bytes`]).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
-    /// Hex.
+    /// 64 hexadecimal digits.
     pub id: String,
     /// Examples in it.
     pub rows: usize,
-    /// The story.
+    /// Which answers it was made of, and which were left out and why.
     pub lineage: Lineage,
 }
 
@@ -68,27 +67,13 @@ pub struct Chosen {
 
 /// An example without its window: some 60 bytes.
 #[derive(Debug, Clone, PartialEq)]
-struct Weighed {
-    key: RecordKey,
-    class: DeviceClass,
-    weight: f32,
-    answered_at: i64,
+pub(super) struct Weighed {
+    pub(super) key: RecordKey,
+    pub(super) class: DeviceClass,
+    pub(super) weight: f32,
+    pub(super) answered_at: i64,
     /// Whether it was drawn at random.
-    drawn: bool,
-}
-
-impl Weighing for Weighed {
-    fn home(&self) -> &HomeId {
-        &self.key.home
-    }
-
-    fn class(&self) -> DeviceClass {
-        self.class
-    }
-
-    fn weight(&mut self) -> &mut f32 {
-        &mut self.weight
-    }
+    pub(super) drawn: bool,
 }
 
 /// What is left of an answer once it has been looked at.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use hearthwatch_detector::network::DeviceKind;
 
+use super::mlflow::MlflowConfig;
+
 /// New answers that start a run: with one alarm a week and every second one answered, a day's worth of some 350 homes.
 pub const TRIGGER_COUNT_DEFAULT: i64 = 50;
 
@@ -28,6 +30,8 @@ pub struct TrainingConfig {
     pub auto_release: bool,
     /// Where networks are trained: the processor, or a GPU in a program built for one.
     pub device: DeviceKind,
+    /// The MLflow server that is told of runs; without one the runs' folders have everything.
+    pub mlflow: Option<MlflowConfig>,
 }
 
 impl Default for TrainingConfig {
@@ -39,6 +43,7 @@ impl Default for TrainingConfig {
             seed: SEED_DEFAULT.unsigned_abs(),
             auto_release: true,
             device: DeviceKind::Flex,
+            mlflow: None,
         }
     }
 }

@@ -14,10 +14,12 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::experiment::{ExperimentLog, RunStatus};
 use super::learner::{Challenger, Learner, Step};
+use super::mlflow::Tracker;
 use super::pace::Pace;
-use super::record::{RunRecord, git_revision, keep, parameters, processor};
+use super::record::{RunRecord, git_revision, processor};
+use super::run_folder::RunFolders;
+use super::run_log::RunLog;
 use super::{TrainingError, TrainingStatus};
 use crate::dataset::{self, Consumed, Snapshot};
 use crate::event::{DatasetTaken, RecallEstimated, RunEnded, RunStarted};
@@ -28,15 +30,17 @@ const SNAPSHOT_ATTEMPTS: usize = 5;
 /// Everything that a run touches.
 #[derive(Clone)]
 pub struct Job {
-    /// Answers in, rows out.
+    /// Where answers come from, and rows of runs, snapshots and models go.
     pub store: Arc<dyn Store>,
-    /// Files in and out.
+    /// Where snapshots and artifacts lie.
     pub artifact_store: ArtifactStore,
     /// Does the learning.
     pub learner: Arc<dyn Learner>,
+    /// Tells an MLflow server of the run, if there is one.
+    pub tracker: Option<Tracker>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
-    /// Counts.
+    /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// Shows what is going on.
     pub status: watch::Sender<TrainingStatus>,
@@ -47,7 +51,7 @@ pub struct Job {
 /// A run that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
-    /// Its row.
+    /// Its row, *promoted* or *held*.
     pub run: RunRow,
     /// The model it made, if the gate let it through.
     pub model: Option<ModelRow>,
@@ -74,8 +78,8 @@ impl From<ArtifactStoreError> for TrainingError {
 
 impl Job {
     /// Where the story of each run is kept.
-    fn experiments(&self) -> ExperimentLog {
-        ExperimentLog::new(self.artifact_store.data())
+    fn folders(&self) -> RunFolders {
+        RunFolders::new(self.artifact_store.data())
     }
 
     /// Runs to the verdict. Blocks, for minutes.
@@ -107,10 +111,6 @@ impl Job {
                 });
                 RunEnded(&run).emit(&self.metrics);
                 self.store.put_run(&run)?;
-                let folder = self.experiments().run(&run.id);
-                if let Err(cause) = folder.end(RunStatus::Failed, run.started_at, self.clock.now()) {
-                    tracing::warn!(run.id = run.id, %cause, "the end of the run is not in its folder");
-                }
                 let cause = run.failure.unwrap_or_default();
                 Err(TrainingError::Failed { run: run.id, cause })
             }
@@ -119,14 +119,30 @@ impl Job {
 
     /// Learns, keeps what was learnt, and records the verdict.
     fn attempt(&self, start: &Start) -> Result<Finished, TrainingError> {
-        let mut record = self.record(start);
-        let folder = self.experiments().run(&record.run);
-        folder.begin(start.run.started_at, &parameters(&record.config), &record.tags()).map_err(unwritten)?;
+        let record = self.record(start);
+        let folder = self.folders().run(&record.run);
+        let log = RunLog::begin(folder, self.tracker.as_ref(), &record, start.run.started_at);
+        let mut log = log.map_err(unwritten)?;
+        let ended = self.to_the_verdict(start, record, &mut log);
+        // The server is told meanwhile; nothing here waits for it.
+        match &ended {
+            Ok(finished) => log.finished(finished.model.as_ref().map(|model| model.version)),
+            Err(_) => log.failed(self.clock.now()),
+        };
+        ended
+    }
+
+    fn to_the_verdict(
+        &self,
+        start: &Start,
+        mut record: RunRecord,
+        log: &mut RunLog,
+    ) -> Result<Finished, TrainingError> {
         let challenger =
             self.learn(start).map_err(|cause| TrainingError::Failed { run: start.run.id.clone(), cause })?;
         record.artifact = Some(hex::encode(Sha256::digest(&challenger.artifact)));
         let ended_at = self.clock.now();
-        keep(&folder, &record, &challenger, start.run.started_at, ended_at).map_err(unwritten)?;
+        log.keep(&record, &challenger, ended_at).map_err(unwritten)?;
         self.conclude(RunRow { ended_at: Some(ended_at), ..start.run.clone() }, &challenger)
     }
 
@@ -134,7 +150,7 @@ impl Job {
         let corpus = self.learner.corpus().map_err(TrainingError::Unready)?;
         let reigning = self.store.champion()?;
         let consumed = self.consumed(reigning.as_ref())?;
-        let reference = reigning.as_ref().and_then(|model| self.experiments().run(&model.run).profile());
+        let reference = reigning.as_ref().and_then(|model| self.folders().run(&model.run).profile());
         let at = self.clock.now();
         let snapshot =
             take_snapshot(self.store.as_ref(), &self.artifact_store, &corpus, &consumed, reference.as_ref())?;
@@ -234,7 +250,7 @@ impl Job {
                 }
             }
         };
-        let mut checkpoints = self.experiments().run(run).checkpoints();
+        let mut checkpoints = self.folders().run(run).checkpoints();
         let path = self.artifact_store.snapshot_path(&start.snapshot.id);
         let (_, examples) =
             dataset::read_file(&path, &start.snapshot.id).map_err(|error| format!("{}: {error}", path.display()))?;

@@ -86,7 +86,7 @@ pub trait Learner: Send + Sync + 'static {
     /// Learns. Blocks, for minutes. The examples are given away: they are the largest thing in memory. `champion` is the artifact to beat; `checkpoints` are those of this very run.
     ///
     /// # Errors
-    /// A sentence.
+    /// One line that says why nothing was learnt.
     fn learn(
         &self,
         examples: Vec<Example>,

@@ -3,14 +3,16 @@
 mod card;
 mod config;
 pub mod corpus;
-pub mod experiment;
 mod job;
 mod learner;
+pub mod mlflow;
 mod model_learner;
 mod pace;
 pub mod record;
 pub mod recordings;
 pub mod requests;
+pub mod run_folder;
+mod run_log;
 mod trainer;
 pub mod trigger;
 
@@ -20,6 +22,7 @@ pub use job::{Finished, Job, run_id, take_snapshot};
 pub use learner::{Challenger, Learner, Step};
 pub use model_learner::{Corpora, ModelLearner};
 pub use requests::{RunRequest, TrainingHandle, new_id};
+pub use run_log::RunLog;
 pub use trainer::Trainer;
 
 /// Requests that may wait for the trainer; a run answers all that came before it, so more would say nothing new.
@@ -58,9 +61,9 @@ pub enum TrainingError {
     /// The run failed; its row says so too.
     #[error("run {run} failed: {cause}")]
     Failed {
-        /// Which run.
+        /// Its id; empty where the run had no row yet.
         run: String,
-        /// Why.
+        /// One line: the learner's words, or those of its panic.
         cause: String,
     },
     /// The store did not take it.

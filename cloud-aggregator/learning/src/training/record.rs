@@ -1,10 +1,10 @@
 //! What decides a run, saved beside its artifact: enough to make the very same bytes again.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-use super::experiment::{RunFolder, RunStatus};
 use super::learner::Challenger;
 
 /// Set when a release is built where there is no repository, e.g. in an image.
@@ -57,24 +57,35 @@ pub fn processor() -> String {
     name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
 }
 
-impl RunRecord {
-    /// What the experiment log tells runs apart by.
-    #[must_use]
-    pub fn tags(&self) -> [(&'static str, &str); 5] {
+/// One figure of a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// The epoch, counted from 1; 0 for a figure of the whole run.
+    pub step: usize,
+    /// Its value, in the unit that the name says.
+    pub value: f64,
+}
+
+/// What a run is compared with others by: its losses by epoch, the figures that the gate weighed, and how long it took.
+#[must_use]
+pub fn metrics(challenger: &Challenger, seconds: i64) -> Vec<Metric> {
+    let metric = |name, step, value| Metric { name, step, value };
+    let losses = challenger.history.iter().flat_map(|epoch| {
         [
-            ("dataset", self.snapshot.as_str()),
-            ("corpus", self.corpus.as_str()),
-            ("champion", self.champion.as_deref().unwrap_or("none")),
-            ("mlflow.source.git.commit", self.git_revision.as_str()),
-            ("processor", self.processor.as_str()),
+            metric("training_loss", epoch.epoch, f64::from(epoch.training_loss)),
+            metric("validation_loss", epoch.epoch, f64::from(epoch.validation_loss)),
         ]
-    }
+    });
+    let figures = challenger.figures.iter().map(|(name, value)| metric(name, 0, *value));
+    losses.chain(figures).chain([metric("seconds", 0, seconds as f64)]).collect()
 }
 
 /// The settings of a configuration by name, nested ones joined by dots.
 #[must_use]
-pub fn parameters(config: &serde_json::Value) -> Vec<(String, String)> {
-    let mut flat = Vec::new();
+pub fn parameters(config: &serde_json::Value) -> BTreeMap<String, serde_json::Value> {
+    let mut flat = BTreeMap::new();
     let mut open = vec![(String::new(), config)];
     while let Some((name, value)) = open.pop() {
         match value {
@@ -82,44 +93,12 @@ pub fn parameters(config: &serde_json::Value) -> Vec<(String, String)> {
                 let inner = |key: &String| if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
                 open.extend(entries.iter().map(|(key, value)| (inner(key), value)));
             }
-            serde_json::Value::String(text) => flat.push((name, text.clone())),
-            other => flat.push((name, other.to_string())),
+            other => {
+                flat.insert(name, other.clone());
+            }
         }
     }
-    flat.sort();
     flat
-}
-
-/// Puts a finished run's files into its folder and closes it: artifact, record, report, card, defences, profile, losses,
-/// figures.
-///
-/// # Errors
-/// What the file system says.
-pub fn keep(
-    folder: &RunFolder,
-    record: &RunRecord,
-    challenger: &Challenger,
-    began_at: i64,
-    ended_at: i64,
-) -> std::io::Result<()> {
-    folder.put("network.safetensors", &challenger.artifact)?;
-    folder.put("record.json", &serde_json::to_vec_pretty(record)?)?;
-    folder.put("report.json", challenger.report.as_bytes())?;
-    folder.put("model-card.md", challenger.card.as_bytes())?;
-    if let Some(defences) = &challenger.defences {
-        folder.put("defences.json", &serde_json::to_vec_pretty(defences)?)?;
-    }
-    if let Some(profile) = &challenger.profile {
-        folder.put("profile.json", &serde_json::to_vec(profile)?)?;
-    }
-    folder.losses(ended_at, &challenger.history)?;
-    for (name, value) in &challenger.figures {
-        folder.metric(name, ended_at, &[(0, *value)])?;
-    }
-    folder.metric("seconds", ended_at, &[(0, (ended_at - began_at) as f64)])?;
-    folder.end(RunStatus::Finished, began_at, ended_at)?;
-    folder.clear_checkpoints();
-    Ok(())
 }
 
 #[cfg(test)]
@@ -127,10 +106,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nested_settings_are_joined_by_dots_and_sorted() {
-        let config = serde_json::json!({"seed": 7, "gate": {"coverage": 0.9}, "device": "flex"});
-        let expected = [("device", "flex"), ("gate.coverage", "0.9"), ("seed", "7")];
-        assert_eq!(parameters(&config), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    fn nested_settings_are_joined_by_dots() {
+        let config = serde_json::json!({"seed": 7, "gate": {"coverage": 0.9}, "families": ["leak", "drift"]});
+        let found = serde_json::to_string(&parameters(&config)).unwrap();
+        assert_eq!(found, r#"{"families":["leak","drift"],"gate.coverage":0.9,"seed":7}"#);
     }
 
     #[test]

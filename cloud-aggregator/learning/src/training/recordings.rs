@@ -20,21 +20,21 @@ pub enum RecordingsError {
     /// A file cannot be read.
     #[error("{path}: {source}")]
     Io {
-        /// Which.
+        /// The file, or the folder that could not be listed.
         path: PathBuf,
-        /// Why.
+        /// The system's words.
         source: std::io::Error,
     },
     /// A file is larger than any recording.
     #[error("{path} is larger than {FILE_BYTES_MAX} bytes")]
     TooLarge {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
     /// An archive does not open, or holds more than a publisher's does.
     #[error("{path}: {cause}")]
     Archive {
-        /// Which.
+        /// The archive.
         path: PathBuf,
         /// What is wrong with it.
         cause: String,
@@ -42,7 +42,7 @@ pub enum RecordingsError {
     /// A set is not what its parser expects.
     #[error("set {set}: {cause}")]
     Set {
-        /// Which.
+        /// Its name in the table of sets.
         set: &'static str,
         /// The parser's words.
         cause: String,

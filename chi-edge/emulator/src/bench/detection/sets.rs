@@ -10,7 +10,7 @@ use hearthwatch_training::Corpus;
 
 use crate::data::Source;
 
-/// Which homes.
+/// Recordings to measure on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Set {
     /// Homes in London that no shipped weights were trained on, in rotation.

@@ -10,6 +10,7 @@ use hearthwatch_store::{FeedbackRow, IngestBatch, ModelState, ReleaseRow};
 
 use super::*;
 use crate::fixtures::Puppet;
+use crate::training::mlflow::double::{Double, Question, impatient, nobody, whole_run};
 
 struct World {
     _directory: tempfile::TempDir,
@@ -28,6 +29,7 @@ fn world(puppet: Puppet) -> World {
         store: Arc::new(store),
         artifact_store: ArtifactStore::new(directory.path()),
         learner: Arc::clone(&puppet) as Arc<dyn Learner>,
+        tracker: None,
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
         metrics: Arc::new(Metrics::new()),
         status,
@@ -84,17 +86,7 @@ fn the_same_work_is_not_done_twice() {
 fn a_champion_makes_it_other_work_and_is_given_to_the_learner() {
     let world = world(Puppet::new(true));
     let first = world.job.run(RunTrigger::Hand).unwrap();
-    let model = first.model.unwrap();
-    let release = ReleaseRow {
-        model_version: model.version,
-        target: "model-1.safetensors".to_owned(),
-        sha256: model.sha256.clone(),
-        length: model.length,
-        report_sha256: String::new(),
-        released_at: NOW,
-        by: "auto".to_owned(),
-    };
-    world.job.store.put_release(&release).unwrap();
+    put_in_charge(&world, &first.model.unwrap());
     let second = world.job.run(RunTrigger::Hand).unwrap();
     assert_ne!(second.run.id, first.run.id);
     assert_eq!(second.run.champion, Some(ModelVersion(1)));
@@ -120,6 +112,73 @@ fn a_run_that_is_told_to_stop_stays_running_so_that_it_is_taken_up_again() {
     let job = world.job.clone();
     assert!(std::thread::spawn(move || job.run(RunTrigger::Hand)).join().is_err());
     assert_eq!(world.job.store.runs(1).unwrap()[0].state, RunState::Running);
+}
+
+/// What a server is asked about a run that learns from an answer of a home called `kims-house`, in so many questions.
+fn told(puppet: Puppet, count: usize) -> (Vec<Question>, World) {
+    let double = Double::start(whole_run().into_iter().take(count).collect());
+    let mut world = world(puppet);
+    world.job.store.enrol_home(&home("kims-house"), 1).unwrap();
+    let feedback = vec![row(record("kims-house", 1))];
+    world.job.store.apply(&IngestBatch { feedback, at: NOW, ..IngestBatch::default() }).unwrap();
+    world.job.tracker = Some(impatient(double.url(), None));
+    // The outcome is in the store; this is about the server.
+    let _ = world.job.run(RunTrigger::Hand);
+    let questions = double.questions();
+    assert!(!format!("{questions:?}").contains("kims-house"), "{questions:?}");
+    (questions, world)
+}
+
+#[test]
+fn a_server_is_told_the_verdict_and_the_version_that_a_model_became() {
+    let (questions, world) = told(Puppet::new(true), 8);
+    let (tags, status) = (&questions[6].body["tags"], &questions[7].body);
+    let artifact = &world.job.store.models().unwrap()[0].sha256;
+    assert_eq!(
+        *tags,
+        serde_json::json!([
+            {"key": "hearthwatch.gate", "value": "promote"},
+            {"key": "hearthwatch.weights", "value": "w"},
+            {"key": "hearthwatch.artifact", "value": artifact},
+            {"key": "hearthwatch.model_version", "value": "1"},
+        ])
+    );
+    assert_eq!((status["status"].as_str(), status["end_time"].as_i64()), (Some("FINISHED"), Some(NOW * 1000)));
+}
+
+#[test]
+fn a_server_is_told_that_a_run_failed() {
+    let (questions, _world) = told(Puppet { fails: true, ..Puppet::new(true) }, 6);
+    let body = serde_json::json!({"run_id": "r1", "status": "FAILED", "end_time": NOW * 1000});
+    assert_eq!(questions[5].body, body);
+}
+
+#[test]
+fn a_server_that_is_away_changes_nothing_of_a_run() {
+    let mut world = world(Puppet::new(true));
+    world.job.tracker = Some(impatient(&nobody(), None));
+    let finished = world.job.run(RunTrigger::Hand).unwrap();
+    assert_eq!(finished.run.state, RunState::Promoted);
+    let folder = world.job.artifact_store.data().join("runs").join(&finished.run.id);
+    let mut kept: Vec<String> = ["", "artifacts"]
+        .iter()
+        .flat_map(|name| std::fs::read_dir(folder.join(name)).unwrap())
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    kept.sort();
+    assert_eq!(
+        kept,
+        [
+            "artifacts",
+            "metrics.csv",
+            "model-card.md",
+            "network.safetensors",
+            "params.json",
+            "record.json",
+            "report.json",
+            "run.json"
+        ]
+    );
 }
 
 fn put_in_charge(world: &World, model: &ModelRow) {
