@@ -169,7 +169,7 @@ fn trusted_proxies_are_addresses_and_networks_and_nothing_else() {
         "\"proxy.example\" is neither an address nor a network like \"10.0.0.0/8\""
     );
     assert_eq!(problem("\"10.0.0.1\""), "is a string");
-    assert_eq!(problem("[1]"), "is an array");
+    assert_eq!(problem("[1]"), "holds something else than texts");
 }
 
 #[test]

@@ -89,11 +89,14 @@ impl<'a> Section<'a> {
     /// A list of texts.
     pub fn texts(&mut self, key: &'static str, faults: &mut Faults) -> Option<Vec<String>> {
         let value = self.take(key)?;
-        let texts = value
-            .as_array()
-            .and_then(|list| list.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<String>>>());
+        let wanted = "a list of texts: [\"…\", \"…\"]";
+        let Some(list) = value.as_array() else {
+            self.wrong_type(faults, key, &value, wanted);
+            return None;
+        };
+        let texts = list.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<String>>>();
         if texts.is_none() {
-            self.wrong_type(faults, key, &value, "a list of texts: [\"…\", \"…\"]");
+            faults.add(self.key(key), "holds something else than texts", format!("write {wanted}"));
         }
         texts
     }

@@ -49,7 +49,7 @@ fn every_value_that_cannot_be_is_a_fault_with_what_to_write() {
             "a.toml: b: is an integer; write true or false",
             "a.toml: c: -1 is out of range; write a whole number from 0 to 7",
             "a.toml: d: is a string; write a whole number from 0 to 7",
-            "a.toml: e: is an array; write a list of texts: [\"…\", \"…\"]",
+            "a.toml: e: holds something else than texts; write a list of texts: [\"…\", \"…\"]",
             "a.toml: f: is empty; write a value or remove the line",
             "a.toml: whole: is not a known key; remove it; here may stand: a, b, c, d, e, f",
         ]
