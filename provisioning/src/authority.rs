@@ -44,7 +44,7 @@ pub enum AuthorityError {
     /// The certificate library refused.
     #[error("cannot {what}: {cause}")]
     Certificate {
-        /// What was tried, as a verb and its object: `sign a certificate`.
+        /// What was tried, as a verb and its object: `sign the certificate`.
         what: &'static str,
         /// The library's words.
         cause: rcgen::Error,

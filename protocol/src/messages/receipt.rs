@@ -79,7 +79,7 @@ impl PayloadDigest {
 pub struct Refusal {
     /// The record's own number.
     pub sequence: Sequence,
-    /// The first rule that it broke.
+    /// Also names the counter and the row in quarantine.
     pub reason: RefusalReason,
 }
 

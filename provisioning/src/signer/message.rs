@@ -228,7 +228,7 @@ pub enum Refusal {
         "{target:?} is no release's name; they are called model-VERSION.safetensors and say so in custom.model_version"
     )]
     TargetName {
-        /// As it stands in the metadata.
+        /// Its first 80 characters.
         target: String,
     },
     /// The file is larger than any agent would take.
