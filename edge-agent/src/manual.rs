@@ -43,7 +43,7 @@ enum Deed {
 
 /// Why it was not done.
 #[derive(Debug, thiserror::Error)]
-enum ByHandError {
+enum ManualError {
     #[error(transparent)]
     State(#[from] StateError),
     #[error("{path}: {source}")]
@@ -78,7 +78,7 @@ pub fn main(args: &ManualArgs) -> ExitCode {
     }
 }
 
-fn act(state: &Path, deed: Deed, now: Timestamp) -> Result<String, ByHandError> {
+fn act(state: &Path, deed: Deed, now: Timestamp) -> Result<String, ManualError> {
     // The lock keeps an agent from running meanwhile.
     let state = StateDirectory::take(state)?;
     let update = state.file("update");
@@ -122,11 +122,11 @@ fn time(at: i64) -> String {
 }
 
 /// Writes down what is about to be done. What cannot be written down is not done.
-fn note(state: &StateDirectory, deed: &str, detail: &str, now: Timestamp) -> Result<(), ByHandError> {
+fn note(state: &StateDirectory, deed: &str, detail: &str, now: Timestamp) -> Result<(), ManualError> {
     let path = state.file(AUDIT_FILE);
     let account = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_default();
     let entry = Entry { at: now, deed, account: &account, detail };
-    audit::note(&path, &entry).map_err(|source| ByHandError::Audit { path, source })
+    audit::note(&path, &entry).map_err(|source| ManualError::Audit { path, source })
 }
 
 #[cfg(test)]
@@ -179,6 +179,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let _agent = StateDirectory::take(directory.path()).unwrap();
         let refused = act(directory.path(), Deed::RollBack, now());
-        assert!(matches!(refused, Err(ByHandError::State(StateError::InUse(_)))));
+        assert!(matches!(refused, Err(ManualError::State(StateError::InUse(_)))));
     }
 }

@@ -11,8 +11,8 @@ const CONTEXT: &[u8] = b"hearthwatch manifest 1";
 
 /// How the model in charge does in this home: what a fleet-wide gate needs and answers alone do not tell.
 ///
-/// A budget fixes each home's alarm rate, so a model that hears nothing looks no worse by its alarms. It shows in its
-/// canaries (faults put into a copy of the home's own recent stream) and in what it and its predecessor disagree about.
+/// A budget fixes each home's alarm rate, so a model of low recall looks no worse by its alarms. It shows in its
+/// synthetic fault checks and in what it and its predecessor disagree about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Vitals {
     /// Begin of the period, Unix seconds; the model in charge was in charge throughout.
@@ -25,8 +25,9 @@ pub struct Vitals {
     pub confirmed: u32,
     /// Of these, dismissed by the resident.
     pub dismissed: u32,
-    /// Canaries that were tried.
-    pub canaries: u32,
+    /// Synthetic fault checks: faults put into copies of the home's own recent windows.
+    #[serde(rename = "canaries")]
+    pub fault_checks: u32,
     /// Of these, found by the model in charge.
     pub caught: u32,
     /// Of these, found by the model before it.
@@ -107,8 +108,8 @@ impl Vitals {
     fn consistent(&self) -> bool {
         self.since <= self.until
             && u64::from(self.confirmed) + u64::from(self.dismissed) <= u64::from(self.alarms)
-            && self.caught <= self.canaries
-            && self.caught_before <= self.canaries
+            && self.caught <= self.fault_checks
+            && self.caught_before <= self.fault_checks
             && self.disagreed <= self.compared
     }
 }
@@ -164,7 +165,14 @@ mod tests {
             model_version: ModelVersion(3),
             sha256: [1; 32],
             at: 1_790_000_000,
-            vitals: Some(Vitals { alarms: 3, confirmed: 1, dismissed: 2, canaries: 8, caught: 7, ..Vitals::default() }),
+            vitals: Some(Vitals {
+                alarms: 3,
+                confirmed: 1,
+                dismissed: 2,
+                fault_checks: 8,
+                caught: 7,
+                ..Vitals::default()
+            }),
         }
     }
 
@@ -199,7 +207,7 @@ mod tests {
     fn parts_larger_than_their_whole_are_not_signed() {
         for vitals in [
             Vitals { alarms: 1, confirmed: 1, dismissed: 1, ..Vitals::default() },
-            Vitals { canaries: 1, caught: 2, ..Vitals::default() },
+            Vitals { fault_checks: 1, caught: 2, ..Vitals::default() },
             Vitals { since: 1, ..Vitals::default() },
         ] {
             let bad = Manifest { vitals: Some(vitals), ..manifest() };

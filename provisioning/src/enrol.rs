@@ -180,7 +180,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path());
         init::run(&layout, &init::Options::default(), now()).unwrap();
-        let desk = Enroller::load(&layout, 30).unwrap();
+        let enroller = Enroller::load(&layout, 30).unwrap();
         let token = Claims::at(layout.claims()).issue(&home(), now(), TOKEN_LIFE).unwrap();
         let ask = |home: &HomeId, token: &str| EnrolRequest {
             home: home.clone(),
@@ -189,19 +189,19 @@ mod tests {
         };
 
         let bad = EnrolRequest { csr: "no request".to_owned(), ..ask(&home(), token.reveal()) };
-        assert_eq!(desk.enrol(&bad, now()).unwrap_err().reason(), "bad_request");
-        assert_eq!(desk.enrol(&ask(&home(), "hwc_guess"), now()).unwrap_err().reason(), "unknown_token");
+        assert_eq!(enroller.enrol(&bad, now()).unwrap_err().reason(), "bad_request");
+        assert_eq!(enroller.enrol(&ask(&home(), "hwc_guess"), now()).unwrap_err().reason(), "unknown_token");
 
         let good = ask(&home(), token.reveal());
-        let reply = desk.enrol(&good, now()).unwrap();
+        let reply = enroller.enrol(&good, now()).unwrap();
         assert!(reply.certificate.starts_with("-----BEGIN CERTIFICATE-----"));
         assert!(reply.root.contains("\"_type\": \"root\""));
         assert_eq!(hearthwatch_protocol::seal::trusted_keys(&reply.director).unwrap().len(), 1);
-        desk.enrol(&good, now()).expect("the same key may ask again");
-        assert_eq!(desk.enrol(&ask(&home(), token.reveal()), now()).unwrap_err().reason(), "used_token");
+        enroller.enrol(&good, now()).expect("the same key may ask again");
+        assert_eq!(enroller.enrol(&ask(&home(), token.reveal()), now()).unwrap_err().reason(), "used_token");
 
         let aggregator = HomeId::new("aggregator").unwrap();
-        assert_eq!(desk.enrol(&ask(&aggregator, token.reveal()), now()).unwrap_err().reason(), "reserved_name");
+        assert_eq!(enroller.enrol(&ask(&aggregator, token.reveal()), now()).unwrap_err().reason(), "reserved_name");
     }
 
     #[test]
@@ -209,11 +209,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path());
         init::run(&layout, &init::Options::default(), now()).unwrap();
-        let desk = Enroller::load(&layout, 30).unwrap();
+        let enroller = Enroller::load(&layout, 30).unwrap();
         let token = Claims::at(layout.claims()).issue_reusable(&home(), now()).unwrap();
         let enrol = || {
             let csr = SigningRequest::new(&home()).unwrap().request_pem;
-            desk.enrol(&EnrolRequest { home: home(), token: token.reveal().to_owned(), csr }, now())
+            enroller.enrol(&EnrolRequest { home: home(), token: token.reveal().to_owned(), csr }, now())
         };
         assert_eq!(enrol().unwrap().replaced, 0);
         assert_eq!(enrol().unwrap().replaced, 1);

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use hearthwatch_fleet::fixtures::Desk;
+use hearthwatch_fleet::fixtures::Releaser;
 use hearthwatch_fleet::hook::NoRelease;
 use hearthwatch_learning::training::{RunRequest, TrainingHandle, TrainingStatus};
 use tokio::sync::{mpsc, watch};
@@ -13,7 +13,7 @@ pub(crate) use hearthwatch_fleet::fixtures::{NOW, REPORT};
 
 /// An aggregator without broker and trainer; the trainer's ends are here.
 pub(crate) struct Bench {
-    desk: Desk,
+    releaser: Releaser,
     pub app: AppState,
     pub requests: mpsc::Receiver<RunRequest>,
     pub status: watch::Sender<TrainingStatus>,
@@ -22,27 +22,27 @@ pub(crate) struct Bench {
 impl Bench {
     /// One that releases nothing.
     pub(crate) fn new() -> Self {
-        let desk = Desk::new(Arc::new(NoRelease));
-        let (training, requests, status) = TrainingHandle::channel(desk.store.clone(), desk.clock.clone());
+        let releaser = Releaser::new(Arc::new(NoRelease));
+        let (training, requests, status) = TrainingHandle::channel(releaser.store.clone(), releaser.clock.clone());
         let app = AppState {
-            store: desk.store.clone(),
-            metrics: desk.metrics.clone(),
-            clock: desk.clock.clone(),
+            store: releaser.store.clone(),
+            metrics: releaser.metrics.clone(),
+            clock: releaser.clock.clone(),
             training,
-            releases: desk.releases.clone(),
+            releases: releaser.releases.clone(),
             director: None,
             health: Arc::default(),
             repository: None,
             trusted_proxies: Arc::default(),
         };
-        Self { desk, app, requests, status }
+        Self { releaser, app, requests, status }
     }
 }
 
 impl Deref for Bench {
-    type Target = Desk;
+    type Target = Releaser;
 
-    fn deref(&self) -> &Desk {
-        &self.desk
+    fn deref(&self) -> &Releaser {
+        &self.releaser
     }
 }

@@ -19,7 +19,7 @@ use crate::release_service::ReleaseService;
 pub const NOW: i64 = 1_767_225_600;
 
 /// A store, a clock that stands still, and a release service.
-pub struct Desk {
+pub struct Releaser {
     /// Everything lies in it; it goes away with this value.
     pub directory: TempDir,
     /// A database of its own, in a temporary directory.
@@ -32,7 +32,7 @@ pub struct Desk {
     pub releases: ReleaseService,
 }
 
-impl Desk {
+impl Releaser {
     /// One that releases through `hook`.
     #[must_use]
     pub fn new(hook: Arc<dyn ReleaseHook>) -> Self {

@@ -35,14 +35,14 @@ pub struct RecallEstimated<'a>(pub &'a RecallEstimate);
 impl Event for RecallEstimated<'_> {
     fn emit(&self, metrics: &Metrics) {
         let estimate = self.0;
-        metrics.model_deaf.set(i64::from(estimate.deaf));
-        metrics.probes_answered.set(i64::try_from(estimate.probes).unwrap_or(i64::MAX));
+        metrics.model_low_recall.set(i64::from(estimate.low_recall));
+        metrics.audit_samples_answered.set(i64::try_from(estimate.audit_samples).unwrap_or(i64::MAX));
         let Some(recall) = estimate.recall else { return };
         metrics.recall_estimate.set(recall);
-        if estimate.deaf {
-            warn!(recall, probes = estimate.probes, "the current model misses most of what residents see");
+        if estimate.low_recall {
+            warn!(recall, probes = estimate.audit_samples, "the current model misses most of what residents see");
         } else {
-            info!(recall, probes = estimate.probes, "recall estimated from random questions");
+            info!(recall, probes = estimate.audit_samples, "recall estimated from random questions");
         }
     }
 }

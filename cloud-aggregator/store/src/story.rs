@@ -73,17 +73,20 @@ pub struct RecallEstimate {
     /// Its alarms that residents confirmed.
     pub alarms_confirmed: u64,
     /// Its random questions that residents answered.
-    pub probes: u64,
+    #[serde(rename = "probes")]
+    pub audit_samples: u64,
     /// Of these, confirmed: something was off, and it had said nothing.
-    pub probes_confirmed: u64,
-    /// Estimated share of the entity-days with something off in which it spoke; none below 20 answered probes.
+    #[serde(rename = "probes_confirmed")]
+    pub audit_samples_confirmed: u64,
+    /// Estimated share of the entity-days with something off in which it spoke; none below 20 answered samples.
     pub recall: Option<f64>,
     /// The 90 % interval's lower end.
     pub low: Option<f64>,
     /// The 90 % interval's upper end.
     pub high: Option<f64>,
-    /// Whether even the upper end is below one half: it keeps its budget by not listening.
-    pub deaf: bool,
+    /// Whether even the upper end is below one half: its recall is low.
+    #[serde(rename = "deaf")]
+    pub low_recall: bool,
 }
 
 /// What was looked at and what was found.

@@ -65,9 +65,9 @@ pub struct Metrics {
     /// Share of what is really off that the current model finds, by random questions.
     pub recall_estimate: Gauge<f64, AtomicU64>,
     /// 1 while even the upper end of that estimate is below one half.
-    pub model_deaf: Gauge,
+    pub model_low_recall: Gauge,
     /// Answered random questions behind the estimate.
-    pub probes_answered: Gauge,
+    pub audit_samples_answered: Gauge,
     /// Models released.
     pub releases: Counter,
     /// Releases that failed and are tried again.
@@ -128,8 +128,8 @@ impl Metrics {
             link_connected: Gauge::default(),
             runs: ByKind::default(),
             recall_estimate: Gauge::default(),
-            model_deaf: Gauge::default(),
-            probes_answered: Gauge::default(),
+            model_low_recall: Gauge::default(),
+            audit_samples_answered: Gauge::default(),
             releases: Counter::default(),
             release_failures: Counter::default(),
             releases_awaiting: Counter::default(),
@@ -170,8 +170,16 @@ impl Metrics {
             "Recall of the current model by random questions; 0 if unknown",
             self.recall_estimate.clone(),
         );
-        registry.register("model_deaf", "1 while the current model surely misses most", self.model_deaf.clone());
-        registry.register("probes_answered", "Random questions answered", self.probes_answered.clone());
+        registry.register(
+            "model_low_recall",
+            "1 while the current model surely misses most",
+            self.model_low_recall.clone(),
+        );
+        // Its name until 0.2.
+        registry.register("model_deaf", "As model_low_recall", self.model_low_recall.clone());
+        registry.register("audit_samples_answered", "Random questions answered", self.audit_samples_answered.clone());
+        // Its name until 0.2.
+        registry.register("probes_answered", "As audit_samples_answered", self.audit_samples_answered.clone());
         registry.register("dataset_findings", "Findings about the newest data set", self.dataset_findings.clone());
         registry.register(
             "dataset_stability_index",

@@ -8,7 +8,7 @@ pub struct TrialWindows {
     /// As they are.
     pub recent: Vec<TrialWindow>,
     /// With a known fault at their end ([`hearthwatch_detector::detector::HomeDetector::synthetic_faults`]).
-    pub canaries: Vec<TrialWindow>,
+    pub fault_checks: Vec<TrialWindow>,
     /// An entity's part of the home's budget, alarms a week: what thresholds follow from.
     pub share: f32,
 }

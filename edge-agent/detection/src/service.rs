@@ -326,7 +326,7 @@ impl DetectorService {
         let turn = now.div_euclid(3_600).unsigned_abs();
         TrialWindows {
             recent: self.judging.detector.recent_windows(),
-            canaries: self.judging.detector.synthetic_faults(turn),
+            fault_checks: self.judging.detector.synthetic_faults(turn),
             share: self.judging.detector.share(),
         }
     }

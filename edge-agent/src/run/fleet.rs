@@ -425,7 +425,7 @@ fn backtest_aside(
 
 /// Whether the fleet will hear of a record.
 fn is_kept(admission: Admission) -> bool {
-    !matches!(admission, Admission::NotShared | Admission::DroppedProbe | Admission::DroppedAnnouncement)
+    !matches!(admission, Admission::NotShared | Admission::DroppedAuditSample | Admission::DroppedAnnouncement)
 }
 
 /// Waits until this home is in the fleet; for ever where it has been from the start, or has no models from there.

@@ -95,7 +95,7 @@ pub(super) fn vitals(tally: Tally, watch: &Watch, since: i64, now: i64) -> Optio
         alarms: tally.alarms,
         confirmed: tally.confirmed,
         dismissed: tally.dismissed,
-        canaries: watch.canaries,
+        fault_checks: watch.fault_checks,
         caught: watch.caught,
         caught_before: watch.caught_before,
         compared: watch.compared,

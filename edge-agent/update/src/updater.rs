@@ -425,7 +425,7 @@ impl<P: Prove> Updater<P> {
     ) -> Result<Watch, String> {
         let margins = |model: &P::Model| {
             let of = |some: &[_]| self.prove.margins(model, some, windows.share);
-            Margins { recent: of(&windows.recent), canaries: of(&windows.canaries) }
+            Margins { recent: of(&windows.recent), fault_checks: of(&windows.fault_checks) }
         };
         contained(|| {
             let mut watch = self.watch;

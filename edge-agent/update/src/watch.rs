@@ -34,7 +34,7 @@ pub struct Watch {
     /// Windows in alarm by the model before.
     pub alarms_before: u32,
     /// Canaries of the newest look.
-    pub canaries: u32,
+    pub fault_checks: u32,
     /// Of these, found by the new model.
     pub caught: u32,
     /// Of these, found by the model before.
@@ -48,12 +48,12 @@ pub enum WatchFault {
     #[error(transparent)]
     Probation(#[from] ProbationFault),
     /// Does not hear what the model before hears.
-    #[error("hears {caught} of {canaries} canary faults, the model before {caught_before}")]
+    #[error("hears {caught} of {fault_checks} canary faults, the model before {caught_before}")]
     Deaf {
         /// Found.
         caught: u32,
         /// Of how many.
-        canaries: u32,
+        fault_checks: u32,
         /// Found by the model before.
         caught_before: u32,
     },
@@ -75,7 +75,7 @@ pub struct Margins {
     /// The home's newest windows.
     pub recent: Vec<Margin>,
     /// Its canaries.
-    pub canaries: Vec<Margin>,
+    pub fault_checks: Vec<Margin>,
 }
 
 impl Watch {
@@ -88,17 +88,19 @@ impl Watch {
     /// [`WatchFault`] when the model must not stay.
     pub fn look(&mut self, new: &Margins, before: Option<&Margins>) -> Result<(), WatchFault> {
         self.looks += 1;
-        let canaries = Heard::of(&new.canaries, before.map(|before| before.canaries.as_slice()), |_, _| true);
-        (self.canaries, self.caught, self.caught_before) = (canaries.canaries, canaries.caught, canaries.caught_before);
+        let fault_checks =
+            Heard::of(&new.fault_checks, before.map(|before| before.fault_checks.as_slice()), |_, _| true);
+        (self.fault_checks, self.caught, self.caught_before) =
+            (fault_checks.fault_checks, fault_checks.caught, fault_checks.caught_before);
         if let Some(before) = before {
             self.compared += count(new.recent.len().min(before.recent.len()));
             let differ = |(new, before): (&Margin, &Margin)| is_alarm(new) != is_alarm(before);
             self.disagreed += count(new.recent.iter().zip(&before.recent).filter(|pair| differ(*pair)).count());
             self.alarms += in_alarm(&new.recent);
             self.alarms_before += in_alarm(&before.recent);
-            canaries.judge()?;
+            fault_checks.judge()?;
             let judged = |new: &Margin, before: &Margin| new.by_network || before.by_network;
-            Heard::of(&new.canaries, Some(&before.canaries), judged).judge()?;
+            Heard::of(&new.fault_checks, Some(&before.fault_checks), judged).judge()?;
         }
         probation::judge(&new.recent, before.map(|before| before.recent.as_slice()))?;
         let Self { looks, alarms, alarms_before, .. } = *self;
@@ -113,7 +115,7 @@ impl Watch {
 
 /// How many of some canaries each model found.
 struct Heard {
-    canaries: u32,
+    fault_checks: u32,
     caught: u32,
     caught_before: u32,
 }
@@ -121,21 +123,21 @@ struct Heard {
 impl Heard {
     fn of(new: &[Margin], before: Option<&[Margin]>, counts: impl Fn(&Margin, &Margin) -> bool) -> Self {
         let Some(before) = before else {
-            return Self { canaries: count(new.len()), caught: in_alarm(new), caught_before: 0 };
+            return Self { fault_checks: count(new.len()), caught: in_alarm(new), caught_before: 0 };
         };
         let pairs: Vec<_> = new.iter().zip(before).filter(|(new, before)| counts(new, before)).collect();
         Self {
-            canaries: count(pairs.len()),
+            fault_checks: count(pairs.len()),
             caught: count(pairs.iter().filter(|(new, _)| is_alarm(new)).count()),
             caught_before: count(pairs.iter().filter(|(_, before)| is_alarm(before)).count()),
         }
     }
 
     fn judge(&self) -> Result<(), WatchFault> {
-        let Self { canaries, caught, caught_before } = *self;
-        let lost_max = canaries as f32 * CANARIES_LOST_MAX;
-        if canaries >= CANARIES_MIN && caught_before as f32 - caught as f32 > lost_max {
-            return Err(WatchFault::Deaf { caught, canaries, caught_before });
+        let Self { fault_checks, caught, caught_before } = *self;
+        let lost_max = fault_checks as f32 * CANARIES_LOST_MAX;
+        if fault_checks >= CANARIES_MIN && caught_before as f32 - caught as f32 > lost_max {
+            return Err(WatchFault::Deaf { caught, fault_checks, caught_before });
         }
         Ok(())
     }
@@ -162,13 +164,16 @@ mod tests {
     }
 
     /// The first `caught` of the canaries are found.
-    fn sung(caught: usize, canaries: usize, by_network: bool) -> Vec<Margin> {
+    fn sung(caught: usize, fault_checks: usize, by_network: bool) -> Vec<Margin> {
         let value = |index| if index < caught { 1.0 } else { -1.0 };
-        (0..canaries).map(|index| Margin { value: value(index), by_network }).collect()
+        (0..fault_checks).map(|index| Margin { value: value(index), by_network }).collect()
     }
 
-    fn margins(recent: &[f32], caught: usize, canaries: usize) -> Margins {
-        Margins { recent: recent.iter().copied().map(by_network).collect(), canaries: sung(caught, canaries, true) }
+    fn margins(recent: &[f32], caught: usize, fault_checks: usize) -> Margins {
+        Margins {
+            recent: recent.iter().copied().map(by_network).collect(),
+            fault_checks: sung(caught, fault_checks, true),
+        }
     }
 
     fn quiet() -> Vec<f32> {
@@ -189,7 +194,7 @@ mod tests {
             disagreed: 2,
             alarms: 0,
             alarms_before: 2,
-            canaries: 24,
+            fault_checks: 24,
             caught: 20,
             caught_before: 22,
         };
@@ -199,31 +204,35 @@ mod tests {
     #[test]
     fn a_model_that_hears_fewer_canaries_is_deaf_even_though_its_alarms_look_alike() {
         let refused = Watch::default().look(&margins(&quiet(), 18, 24), Some(&margins(&quiet(), 22, 24)));
-        assert_eq!(refused, Err(WatchFault::Deaf { caught: 18, canaries: 24, caught_before: 22 }));
+        assert_eq!(refused, Err(WatchFault::Deaf { caught: 18, fault_checks: 24, caught_before: 22 }));
     }
 
     #[test]
     fn a_model_deaf_in_the_few_classes_that_it_judges_is_caught_among_those() {
         // Sixteen canaries are the baseline detector's under both; of its own nine the network lost three.
         let mixed = |caught| {
-            let canaries = [sung(16, 16, false), sung(caught, 9, true)].concat();
-            Margins { canaries, ..Margins::default() }
+            let fault_checks = [sung(16, 16, false), sung(caught, 9, true)].concat();
+            Margins { fault_checks, ..Margins::default() }
         };
         assert_eq!(Watch::default().look(&mixed(8), Some(&mixed(9))), Ok(()));
         let refused = Watch::default().look(&mixed(6), Some(&mixed(9)));
-        assert_eq!(refused, Err(WatchFault::Deaf { caught: 6, canaries: 9, caught_before: 9 }));
+        assert_eq!(refused, Err(WatchFault::Deaf { caught: 6, fault_checks: 9, caught_before: 9 }));
     }
 
     #[test]
     fn a_model_that_judges_nothing_here_is_what_the_routine_detector_is() {
         let nothing =
-            Margins { recent: vec![Margin { value: -9.0, by_network: false }; 20], canaries: sung(23, 24, false) };
+            Margins { recent: vec![Margin { value: -9.0, by_network: false }; 20], fault_checks: sung(23, 24, false) };
         let mut watch = Watch::default();
         assert_eq!(watch.look(&nothing, Some(&margins(&quiet(), 24, 24))), Ok(()), "after a network");
         assert_eq!(watch.look(&nothing, Some(&nothing)), Ok(()), "after another that judges nothing");
         assert_eq!((watch.caught, watch.caught_before, watch.disagreed), (23, 23, 0));
         let deaf = Watch::default().look(&margins(&quiet(), 2, 24), Some(&nothing));
-        assert_eq!(deaf, Err(WatchFault::Deaf { caught: 2, canaries: 24, caught_before: 23 }), "the other way round");
+        assert_eq!(
+            deaf,
+            Err(WatchFault::Deaf { caught: 2, fault_checks: 24, caught_before: 23 }),
+            "the other way round"
+        );
     }
 
     #[test]

@@ -155,7 +155,7 @@ fn manifest() -> Manifest {
         model_version: ModelVersion(3),
         sha256: [1; 32],
         at: 1_700_000_000,
-        vitals: Some(Vitals { alarms: 3, confirmed: 1, dismissed: 1, canaries: 8, caught: 7, ..Vitals::default() }),
+        vitals: Some(Vitals { alarms: 3, confirmed: 1, dismissed: 1, fault_checks: 8, caught: 7, ..Vitals::default() }),
     }
 }
 
@@ -213,7 +213,7 @@ fn a_window_that_does_not_fill_its_shape_is_refused() {
 #[test]
 fn a_propensity_outside_the_unit_interval_is_refused() {
     for propensity in [0.0, -0.1, 1.5, f32::NAN] {
-        assert_eq!(refused(|record| record.origin = Origin::Probe { propensity }), DecodeError::Propensity);
+        assert_eq!(refused(|record| record.origin = Origin::AuditSample { propensity }), DecodeError::Propensity);
     }
 }
 

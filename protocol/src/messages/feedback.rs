@@ -27,8 +27,9 @@ pub enum Verdict {
 pub enum Origin {
     /// The agent raised an alarm.
     Alarm,
-    /// Drawn at random from below the threshold, with this probability (0, 1].
-    Probe {
+    /// A random audit sample: drawn from below the threshold, with this probability (0, 1].
+    #[serde(rename = "probe")]
+    AuditSample {
         /// The probability with which this window was drawn.
         propensity: f32,
     },
@@ -129,10 +130,10 @@ impl FeedbackRecord {
             return Err(DecodeError::WindowLength { expected: steps * features, found: window.values.len() });
         }
         let propensity = match self.origin {
-            Origin::Probe { propensity } if !(propensity > 0.0 && propensity <= 1.0) => {
+            Origin::AuditSample { propensity } if !(propensity > 0.0 && propensity <= 1.0) => {
                 return Err(DecodeError::Propensity);
             }
-            Origin::Probe { propensity } => propensity,
+            Origin::AuditSample { propensity } => propensity,
             Origin::Alarm | Origin::Miss => 1.0,
         };
         let scalars = [self.score, self.threshold, propensity];

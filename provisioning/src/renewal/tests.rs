@@ -34,12 +34,12 @@ fn enrolled() -> (tempfile::TempDir, Enroller, SigningKey) {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::new(dir.path());
     init::run(&layout, &init::Options::default(), start()).unwrap();
-    let desk = Enroller::load(&layout, DAYS).unwrap();
+    let enroller = Enroller::load(&layout, DAYS).unwrap();
     let token = Claims::at(layout.claims()).issue(&home(), start(), TOKEN_LIFE).unwrap();
     let request = SigningRequest::new(&home()).unwrap();
     let asked = EnrolRequest { home: home(), token: token.reveal().to_owned(), csr: request.request_pem };
-    desk.enrol(&asked, start()).unwrap();
-    (dir, desk, key_of(&request.key_pem))
+    enroller.enrol(&asked, start()).unwrap();
+    (dir, enroller, key_of(&request.key_pem))
 }
 
 fn wish(csr: &str, key: &SigningKey, at: Timestamp) -> RenewRequest {
@@ -54,42 +54,42 @@ fn fresh() -> (String, SigningKey) {
 
 #[test]
 fn the_present_key_vouches_for_the_next_and_that_one_for_the_one_after() {
-    let (_dir, desk, first) = enrolled();
+    let (_dir, enroller, first) = enrolled();
     let (csr, second) = fresh();
-    let Renewed::Given { certificate } = desk.renew(&wish(&csr, &first, after(20)), after(20)).unwrap() else {
+    let Renewed::Given { certificate } = enroller.renew(&wish(&csr, &first, after(20)), after(20)).unwrap() else {
         panic!("a certificate that holds is renewed at once")
     };
     let issue = crate::ledger::read_certificate(&certificate, after(20)).unwrap();
     assert_eq!((issue.home, issue.until), (home(), after(20 + i64::from(DAYS))));
     // The answer was lost: the same wish again.
-    assert!(matches!(desk.renew(&wish(&csr, &first, after(20)), after(20)), Ok(Renewed::Given { .. })));
+    assert!(matches!(enroller.renew(&wish(&csr, &first, after(20)), after(20)), Ok(Renewed::Given { .. })));
     let (csr, _) = fresh();
-    assert!(matches!(desk.renew(&wish(&csr, &second, after(40)), after(40)), Ok(Renewed::Given { .. })));
+    assert!(matches!(enroller.renew(&wish(&csr, &second, after(40)), after(40)), Ok(Renewed::Given { .. })));
 }
 
 #[test]
 fn a_home_that_comes_late_waits_for_an_operators_word() {
-    let (_dir, desk, first) = enrolled();
+    let (_dir, enroller, first) = enrolled();
     let (csr, _) = fresh();
     let late = after(31);
-    assert_eq!(desk.renew(&wish(&csr, &first, late), late).unwrap(), Renewed::Waits);
-    let waiting = desk.waiting().unwrap();
+    assert_eq!(enroller.renew(&wish(&csr, &first, late), late).unwrap(), Renewed::Waits);
+    let waiting = enroller.waiting().unwrap();
     assert_eq!((&waiting[0].home, waiting[0].expired_at), (&home(), after(30)));
-    assert_eq!(desk.renew(&wish(&csr, &first, late), late).unwrap(), Renewed::Waits, "nobody has said yes");
-    desk.approve(&home(), "ada", late).unwrap();
-    assert!(matches!(desk.renew(&wish(&csr, &first, late), late), Ok(Renewed::Given { .. })));
-    assert_eq!(desk.waiting().unwrap(), []);
+    assert_eq!(enroller.renew(&wish(&csr, &first, late), late).unwrap(), Renewed::Waits, "nobody has said yes");
+    enroller.approve(&home(), "ada", late).unwrap();
+    assert!(matches!(enroller.renew(&wish(&csr, &first, late), late), Ok(Renewed::Given { .. })));
+    assert_eq!(enroller.waiting().unwrap(), []);
 
     let (csr, _) = fresh();
     let much_later = after(30 + 181);
-    assert_eq!(desk.renew(&wish(&csr, &first, much_later), much_later).unwrap_err().reason(), "too_late");
+    assert_eq!(enroller.renew(&wish(&csr, &first, much_later), much_later).unwrap_err().reason(), "too_late");
 }
 
 #[test]
 fn whoever_has_no_key_of_the_home_gets_nothing() {
-    let (_dir, desk, first) = enrolled();
+    let (_dir, enroller, first) = enrolled();
     let (csr, stranger) = fresh();
-    let refused = |request: &RenewRequest, now| desk.renew(request, now).unwrap_err().reason();
+    let refused = |request: &RenewRequest, now| enroller.renew(request, now).unwrap_err().reason();
     assert_eq!(refused(&wish(&csr, &stranger, start()), start()), "bad_signature");
     assert_eq!(refused(&RenewRequest { home: home(), wish: "?".to_owned() }, start()), "bad_request");
     let other = RenewRequest { home: HomeId::new("home-8").unwrap(), ..wish(&csr, &first, start()) };
@@ -103,30 +103,32 @@ fn each_certificate_is_for_a_new_key() {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::new(dir.path());
     init::run(&layout, &init::Options::default(), start()).unwrap();
-    let desk = Enroller::load(&layout, DAYS).unwrap();
+    let enroller = Enroller::load(&layout, DAYS).unwrap();
     let token = Claims::at(layout.claims()).issue(&home(), start(), TOKEN_LIFE).unwrap();
     let request = SigningRequest::new(&home()).unwrap();
     let csr = request.request_pem.clone();
-    desk.enrol(&EnrolRequest { home: home(), token: token.reveal().to_owned(), csr: csr.clone() }, start()).unwrap();
+    enroller
+        .enrol(&EnrolRequest { home: home(), token: token.reveal().to_owned(), csr: csr.clone() }, start())
+        .unwrap();
     let same = wish(&csr, &key_of(&request.key_pem), start());
-    assert_eq!(desk.renew(&same, start()).unwrap_err().reason(), "same_key");
+    assert_eq!(enroller.renew(&same, start()).unwrap_err().reason(), "same_key");
 }
 
 #[test]
 fn a_revoked_home_renews_nothing() {
-    let (dir, desk, first) = enrolled();
-    assert_eq!(desk.revoke(&home(), start(), "stolen").unwrap().len(), 1);
+    let (dir, enroller, first) = enrolled();
+    assert_eq!(enroller.revoke(&home(), start(), "stolen").unwrap().len(), 1);
     let (csr, _) = fresh();
-    assert_eq!(desk.renew(&wish(&csr, &first, start()), start()).unwrap_err().reason(), "revoked");
+    assert_eq!(enroller.renew(&wish(&csr, &first, start()), start()).unwrap_err().reason(), "revoked");
     let rules = files::read_text(&Layout::new(dir.path()).mosquitto_acl()).unwrap();
     assert!(rules.contains("user home-7\ntopic deny #"), "{rules}");
 }
 
 #[test]
 fn one_home_cannot_fill_the_ledger() {
-    let (_dir, desk, first) = enrolled();
+    let (_dir, enroller, first) = enrolled();
     for _ in 1..A_DAY_MAX {
-        desk.renew(&wish(&fresh().0, &first, start()), start()).unwrap();
+        enroller.renew(&wish(&fresh().0, &first, start()), start()).unwrap();
     }
-    assert_eq!(desk.renew(&wish(&fresh().0, &first, start()), start()).unwrap_err().reason(), "too_often");
+    assert_eq!(enroller.renew(&wish(&fresh().0, &first, start()), start()).unwrap_err().reason(), "too_often");
 }

@@ -63,7 +63,7 @@ pub enum SignerError {
 
 /// A signer that is ready: the key is loaded and the socket listens.
 pub struct Server {
-    desk: Desk,
+    signing: Signing,
     listener: UnixListener,
     socket: PathBuf,
     // Held as long as the server lives.
@@ -71,7 +71,7 @@ pub struct Server {
 }
 
 /// Everything but the socket.
-struct Desk {
+struct Signing {
     key: Ed25519KeyPair,
     gate: GatePublic,
     state: State,
@@ -92,15 +92,15 @@ impl Server {
         let state = State::from_bytes(&files::read_private(&state_path)?)
             .map_err(|cause| SignerError::State { path: state_path.clone(), cause })?;
         let key = ceremony::load_key(&keys.join(KEY))?;
-        let desk = Desk { key, gate: GatePublic::load(gate_public)?, state, state_path, approvals: None };
-        Ok(Self { desk, listener: listen(socket)?, socket: socket.to_owned(), _lock: lock })
+        let signing = Signing { key, gate: GatePublic::load(gate_public)?, state, state_path, approvals: None };
+        Ok(Self { signing, listener: listen(socket)?, socket: socket.to_owned(), _lock: lock })
     }
 
     /// The same, signing only releases whose SHA-256 stands in the file `approvals`, which a second person writes; it is
     /// read anew for each request, and need not exist yet.
     #[must_use]
     pub fn with_approvals(mut self, approvals: PathBuf) -> Self {
-        self.desk.approvals = Some(approvals);
+        self.signing.approvals = Some(approvals);
         self
     }
 
@@ -119,7 +119,7 @@ impl Server {
                 Ok((stream, _)) => {
                     tokio::select! {
                         () = &mut stop => break Ok(()),
-                        () = self.desk.exchange(stream) => {}
+                        () = self.signing.exchange(stream) => {}
                     }
                 }
                 Err(cause) => break Err(SignerError::Socket { path: self.socket.clone(), cause }),
@@ -131,7 +131,7 @@ impl Server {
     }
 }
 
-impl Desk {
+impl Signing {
     async fn exchange(&mut self, mut stream: UnixStream) {
         let exchange = async {
             let bytes = match read_frame(&mut stream).await? {
@@ -183,7 +183,7 @@ impl Desk {
     }
 }
 
-impl Desk {
+impl Signing {
     fn second_person(&self, next: &State) -> Result<(), Refusal> {
         let Some(path) = &self.approvals else { return Ok(()) };
         let text = match files::read_text(path) {

@@ -149,8 +149,8 @@ impl FleetAgent {
             .clone();
         let assignment = assignment.context("the order that was waited for")?;
         let detector = home.detector();
-        let (recent, canaries) = (detector.recent_windows(), detector.synthetic_faults(0));
-        let windows = TrialWindows { recent, canaries, share: detector.share() };
+        let (recent, fault_checks) = (detector.recent_windows(), detector.synthetic_faults(0));
+        let windows = TrialWindows { recent, fault_checks, share: detector.share() };
         let now = jiff::Timestamp::now().as_second();
         let step = self.updater.run(Trigger::Assigned(assignment), &windows, now, &mut self.rng).await;
         if let Some((version, model)) = step.model {

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::rejection::{FormRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use hearthwatch_fleet::release::by_hand::ByHandError;
+use hearthwatch_fleet::release::manual::ManualError;
 use hearthwatch_learning::training::TrainingError;
 use hearthwatch_store::StoreError;
 use hearthwatch_store::release::ReleaseError;
@@ -222,21 +222,21 @@ impl From<ReleaseError> for Problem {
     }
 }
 
-impl From<ByHandError> for Problem {
-    fn from(error: ByHandError) -> Self {
+impl From<ManualError> for Problem {
+    fn from(error: ManualError) -> Self {
         match error {
-            ByHandError::UnknownModel(version) => Self::NotFound { noun: "model", id: version.to_string() },
-            ByHandError::UnknownRun(id) => Self::NotFound { noun: "run", id },
-            ByHandError::Release(cause) => cause.into(),
-            ByHandError::Store(cause) => cause.into(),
-            ByHandError::ArtifactStore(cause) => Self::internal(cause),
-            ByHandError::NothingReleased
-            | ByHandError::InForce(_)
-            | ByHandError::NeverReleased(_)
-            | ByHandError::Withdrawn(_)
-            | ByHandError::Overtaken { .. }
-            | ByHandError::NoCandidate { .. }
-            | ByHandError::Artifact(_) => Self::Conflict(error.to_string()),
+            ManualError::UnknownModel(version) => Self::NotFound { noun: "model", id: version.to_string() },
+            ManualError::UnknownRun(id) => Self::NotFound { noun: "run", id },
+            ManualError::Release(cause) => cause.into(),
+            ManualError::Store(cause) => cause.into(),
+            ManualError::ArtifactStore(cause) => Self::internal(cause),
+            ManualError::NothingReleased
+            | ManualError::InForce(_)
+            | ManualError::NeverReleased(_)
+            | ManualError::Withdrawn(_)
+            | ManualError::Overtaken { .. }
+            | ManualError::NoCandidate { .. }
+            | ManualError::Artifact(_) => Self::Conflict(error.to_string()),
         }
     }
 }

@@ -134,7 +134,7 @@ impl From<Origin> for OriginWord {
     fn from(origin: Origin) -> Self {
         match origin {
             Origin::Alarm => Self::Alarm,
-            Origin::Probe { .. } => Self::Probe,
+            Origin::AuditSample { .. } => Self::Probe,
             Origin::Miss => Self::Miss,
         }
     }

@@ -76,7 +76,7 @@ async fn read(http: &Http) -> Result<view::Fleet, Problem> {
     let now = app.clock.now();
     let late = match http.enroller.clone() {
         None => Vec::new(),
-        Some(desk) => tokio::task::spawn_blocking(move || desk.waiting())
+        Some(releaser) => tokio::task::spawn_blocking(move || releaser.waiting())
             .await
             .map_err(Problem::internal)?
             .map_err(Problem::internal)?,

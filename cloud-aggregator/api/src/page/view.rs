@@ -131,16 +131,16 @@ fn overview(fleet: &Fleet) -> Markup {
 
 /// What random questions say of the current model.
 fn recall(estimate: &RecallEstimate) -> Markup {
-    let probes = estimate.probes;
+    let audit_samples = estimate.audit_samples;
     html! {
         @match (estimate.recall, estimate.low, estimate.high) {
             (Some(recall), Some(low), Some(high)) => {
-                @if estimate.deaf { strong.bad { "The current model is deaf: it misses most of what residents see. " } }
-                "By " (probes) " answered random questions it finds "
+                @if estimate.low_recall { strong.bad { "The current model has low recall: it misses most of what residents see. " } }
+                "By " (audit_samples) " answered random questions it finds "
                 (format!("{:.0} % ({:.0} to {:.0} %)", recall * 100.0, low * 100.0, high * 100.0))
                 " of what is really off."
             }
-            _ => { (probes) " random questions answered; 20 are needed to say how much the model misses." }
+            _ => { (audit_samples) " random questions answered; 20 are needed to say how much the model misses." }
         }
     }
 }

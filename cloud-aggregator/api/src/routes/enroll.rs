@@ -66,15 +66,15 @@ pub(crate) async fn enroll(
     Body(asked): Body<EnrolRequest>,
 ) -> Result<(StatusCode, Json<EnrolmentGiven>), Problem> {
     let now = http.wall();
-    let desk = http.enroller.clone().ok_or_else(|| Problem::Unavailable("homes do not enrol here".to_owned()))?;
+    let releaser = http.enroller.clone().ok_or_else(|| Problem::Unavailable("homes do not enrol here".to_owned()))?;
     http.limits.look(address, now)?;
     let home = asked.home.clone();
     let at = Timestamp::from_second(now).map_err(Problem::internal)?;
     let limits = Arc::clone(&http.limits);
     let work = move || {
-        let known = desk.has_claim(&asked, at);
+        let known = releaser.has_claim(&asked, at);
         limits.enrolment(known.then_some(&asked.home), address, now)?;
-        Ok((known, desk.enrol(&asked, at)))
+        Ok((known, releaser.enrol(&asked, at)))
     };
     let done: Result<_, Problem> = tokio::task::spawn_blocking(work).await.map_err(Problem::internal)?;
     let (known, reply) = done?;

@@ -137,10 +137,10 @@ pub(crate) async fn revoke(
 
 /// Takes back what the home's certificates open; without an enrolment desk that is the operator's own command.
 async fn take_back(http: &Http, home: HomeId, by: Actor) -> Result<(), Problem> {
-    let Some(desk) = http.enroller.clone() else { return Ok(()) };
+    let Some(releaser) = http.enroller.clone() else { return Ok(()) };
     let at = Timestamp::from_second(http.wall()).map_err(Problem::internal)?;
     let subject = home.clone();
-    let work = move || desk.revoke(&subject, at, &format!("shut out by {by}"));
+    let work = move || releaser.revoke(&subject, at, &format!("shut out by {by}"));
     let taken = tokio::task::spawn_blocking(work).await.map_err(Problem::internal)?.map_err(Problem::internal)?;
     tracing::info!(%home, certificates = taken.len(), reload = RELOAD, "certificates taken back");
     Ok(())

@@ -58,15 +58,15 @@ pub(crate) async fn renew(
     Body(asked): Body<RenewRequest>,
 ) -> Result<Response, Problem> {
     let now = http.wall();
-    let desk = http.enroller.clone().ok_or_else(|| Problem::Unavailable("homes do not renew here".to_owned()))?;
+    let releaser = http.enroller.clone().ok_or_else(|| Problem::Unavailable("homes do not renew here".to_owned()))?;
     http.limits.look(address, now)?;
     let home = asked.home.clone();
     let at = Timestamp::from_second(now).map_err(Problem::internal)?;
     let limits = Arc::clone(&http.limits);
     let work = move || {
-        let own = desk.is_signed(&asked).then_some(&asked.home);
+        let own = releaser.is_signed(&asked).then_some(&asked.home);
         limits.enrolment(own, address, now)?;
-        Ok(desk.renew(&asked, at))
+        Ok(releaser.renew(&asked, at))
     };
     let renewed: Result<_, Problem> = tokio::task::spawn_blocking(work).await.map_err(Problem::internal)?;
     let renewed = renewed?;

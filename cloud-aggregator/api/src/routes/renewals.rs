@@ -67,7 +67,7 @@ pub(crate) async fn list(
     let window = paging.window(|text| HomeId::new(text).ok())?;
     let mut rows = match http.enroller.clone() {
         None => Vec::new(),
-        Some(desk) => at_the_desk(desk, |desk| desk.waiting()).await?,
+        Some(enroller) => on_thread(enroller, |enroller| enroller.waiting()).await?,
     };
     rows.retain(|row| window.after.as_ref().is_none_or(|after| row.home > *after));
     rows.sort_by(|one, other| one.home.cmp(&other.home));
@@ -83,11 +83,11 @@ pub(crate) async fn approve(
     http: axum::extract::State<Http>,
     Segment(home): Segment<HomeId>,
 ) -> Result<Json<RenewalView>, Problem> {
-    let desk = desk(&http, &home)?;
+    let enroller = enroller(&http, &home)?;
     let (subject, by) = (home.clone(), caller.actor().to_string());
     let now = Timestamp::from_second(http.wall()).map_err(Problem::internal)?;
     let late = audited(&http, &caller, "renewal.approve", home.as_str(), json!({}), async {
-        at_the_desk(desk, move |desk| desk.approve(&subject, &by, now)).await
+        on_thread(enroller, move |enroller| enroller.approve(&subject, &by, now)).await
     })
     .await?;
     Ok(Json(late.into()))
@@ -102,25 +102,25 @@ pub(crate) async fn deny(
     http: axum::extract::State<Http>,
     Segment(home): Segment<HomeId>,
 ) -> Result<axum::http::StatusCode, Problem> {
-    let desk = desk(&http, &home)?;
+    let enroller = enroller(&http, &home)?;
     let subject = home.clone();
     audited(&http, &caller, "renewal.deny", home.as_str(), json!({}), async {
-        at_the_desk(desk, move |desk| desk.deny(&subject)).await
+        on_thread(enroller, move |enroller| enroller.deny(&subject)).await
     })
     .await?;
     Ok(axum::http::StatusCode::NO_CONTENT)
 }
 
 /// The desk; where there is none, nobody waits.
-fn desk(http: &Http, home: &HomeId) -> Result<Arc<Enroller>, Problem> {
+fn enroller(http: &Http, home: &HomeId) -> Result<Arc<Enroller>, Problem> {
     http.enroller.clone().ok_or_else(|| Problem::NotFound { noun: "renewal", id: home.to_string() })
 }
 
-async fn at_the_desk<T: Send + 'static>(
-    desk: Arc<Enroller>,
+async fn on_thread<T: Send + 'static>(
+    enroller: Arc<Enroller>,
     work: impl FnOnce(&Enroller) -> Result<T, LateError> + Send + 'static,
 ) -> Result<T, Problem> {
-    let done = tokio::task::spawn_blocking(move || work(&desk)).await.map_err(Problem::internal)?;
+    let done = tokio::task::spawn_blocking(move || work(&enroller)).await.map_err(Problem::internal)?;
     done.map_err(|error| match error {
         LateError::Nobody(home) => Problem::NotFound { noun: "renewal", id: home.to_string() },
         other => Problem::internal(other),

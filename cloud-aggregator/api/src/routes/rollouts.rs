@@ -2,9 +2,9 @@
 
 use axum::Json;
 use hearthwatch_fleet::rollout::Director;
-use hearthwatch_fleet::rollout::by_hand::{self, Asked, ByHandError, Wish};
 use hearthwatch_fleet::rollout::execute::Watched;
 use hearthwatch_fleet::rollout::gate::{Finding, Test};
+use hearthwatch_fleet::rollout::manual::{self, Asked, ManualError, RolloutAction};
 use hearthwatch_protocol::{HomeId, ModelVersion};
 use hearthwatch_store::blocking;
 use hearthwatch_store::rollouts::{RolloutRow, RolloutState};
@@ -221,7 +221,7 @@ pub(crate) async fn pause(
     Segment(version): Segment<ModelVersion>,
     Body(asked): Body<RolloutWish>,
 ) -> Result<Json<RolloutDetail>, Problem> {
-    act(&http, caller, version, Wish::Pause, asked).await
+    act(&http, caller, version, RolloutAction::Pause, asked).await
 }
 
 /// Lets a paused rollout go on. Needs operator.
@@ -235,7 +235,7 @@ pub(crate) async fn resume(
     Segment(version): Segment<ModelVersion>,
     Body(asked): Body<RolloutWish>,
 ) -> Result<Json<RolloutDetail>, Problem> {
-    act(&http, caller, version, Wish::Resume, asked).await
+    act(&http, caller, version, RolloutAction::Resume, asked).await
 }
 
 /// Opens every wave of a rollout now; its tests can still stop it. Needs operator.
@@ -249,7 +249,7 @@ pub(crate) async fn promote(
     Segment(version): Segment<ModelVersion>,
     Body(asked): Body<RolloutWish>,
 ) -> Result<Json<RolloutDetail>, Problem> {
-    act(&http, caller, version, Wish::Promote, asked).await
+    act(&http, caller, version, RolloutAction::Promote, asked).await
 }
 
 /// Stops a rollout for good; homes that have the release keep it. Needs operator.
@@ -263,7 +263,7 @@ pub(crate) async fn halt(
     Segment(version): Segment<ModelVersion>,
     Body(asked): Body<RolloutWish>,
 ) -> Result<Json<RolloutDetail>, Problem> {
-    act(&http, caller, version, Wish::Halt, asked).await
+    act(&http, caller, version, RolloutAction::Halt, asked).await
 }
 
 /// Orders every home that has the release back to the one before, by signed orders. Needs operator.
@@ -277,37 +277,37 @@ pub(crate) async fn roll_back(
     Segment(version): Segment<ModelVersion>,
     Body(asked): Body<RolloutWish>,
 ) -> Result<Json<RolloutDetail>, Problem> {
-    act(&http, caller, version, Wish::RollBack, asked).await
+    act(&http, caller, version, RolloutAction::RollBack, asked).await
 }
 
 async fn act(
     http: &Http,
     caller: Caller,
     version: ModelVersion,
-    wish: Wish,
+    action: RolloutAction,
     asked: RolloutWish,
 ) -> Result<Json<RolloutDetail>, Problem> {
     let reason = Reason { reason: asked.reason }.checked()?;
     let (director, now, row_version) = (director(http)?, http.wall(), asked.row_version);
-    let (action, subject) = (format!("rollout.{}", wish.as_str().replace(' ', "_")), version.to_string());
+    let (name, subject) = (format!("rollout.{}", action.as_str().replace(' ', "_")), version.to_string());
     let (detail, actor, acting) = (json!({"reason": reason}), caller.actor(), director.clone());
     let work = blocking(&http.app.store, move |store| {
-        let asked = Asked { version, wish, reason: &reason, actor, row_version, now };
-        Ok(by_hand::act(&acting, store, &asked))
+        let asked = Asked { version, action, reason: &reason, actor, row_version, now };
+        Ok(manual::act(&acting, store, &asked))
     });
     let done = work.await?.map_err(|error| match error {
-        ByHandError::Unknown(version) => Problem::NotFound { noun: "rollout", id: version.to_string() },
-        ByHandError::Store(error) => error.into(),
-        refused @ (ByHandError::State { .. } | ByHandError::NothingBefore(_)) => Problem::Conflict(refused.to_string()),
+        ManualError::Unknown(version) => Problem::NotFound { noun: "rollout", id: version.to_string() },
+        ManualError::Store(error) => error.into(),
+        refused @ (ManualError::State { .. } | ManualError::NothingBefore(_)) => Problem::Conflict(refused.to_string()),
     });
     match done {
-        Ok(()) => tracing::info!(actor = %caller.actor(), action, subject, "operator action"),
+        Ok(()) => tracing::info!(actor = %caller.actor(), action = name, subject, "operator action"),
         Err(problem) => {
-            undone(http, &caller, &action, &subject, detail, &problem).await?;
+            undone(http, &caller, &name, &subject, detail, &problem).await?;
             return Err(problem);
         }
     }
-    if matches!(wish, Wish::Pause | Wish::Halt | Wish::RollBack) {
+    if matches!(action, RolloutAction::Pause | RolloutAction::Halt | RolloutAction::RollBack) {
         // Answered once the orders that were on their way have come to an end.
         director.settled().await;
     }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use hearthwatch_fleet::release::by_hand;
+use hearthwatch_fleet::release::manual;
 use hearthwatch_learning::training::{TrainingStatus, new_id};
 use hearthwatch_store::run_requests::RunRequestRow;
 use hearthwatch_store::{RequestState, RunRow, RunState, RunTrigger, blocking};
@@ -292,7 +292,7 @@ pub(crate) async fn promote(
     let reason = reason.checked()?;
     let detail = json!({"reason": reason});
     let row = audited(&http, &caller, "run.promote", &id, detail, async {
-        Ok(by_hand::promote(&http.app.releases, &id, &caller.actor().to_string()).await?)
+        Ok(manual::promote(&http.app.releases, &id, &caller.actor().to_string()).await?)
     })
     .await?;
     Ok(Json(row.into()))

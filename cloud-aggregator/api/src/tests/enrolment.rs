@@ -27,8 +27,8 @@ fn open_with(bench: Bench) -> (Api, String) {
     let now = Timestamp::from_second(NOW).unwrap();
     init::run(&layout, &init::Options::default(), now).unwrap();
     let token = Claims::at(layout.claims()).issue(&home(), now, TOKEN_LIFE).unwrap().reveal().to_owned();
-    let desk = Enroller::load(&layout, 30).unwrap();
-    (Api::over(bench, |http| http.with_enroller(desk)), token)
+    let releaser = Enroller::load(&layout, 30).unwrap();
+    (Api::over(bench, |http| http.with_enroller(releaser)), token)
 }
 
 fn home() -> HomeId {

@@ -1,10 +1,10 @@
 //! From a promoted candidate to a signed release: verdict, TUF repository, renewal, and decisions by hand.
 
-pub mod by_hand;
 mod config;
 pub mod custom;
 pub mod keys;
 pub mod lifetimes;
+pub mod manual;
 pub mod publisher;
 pub mod repository;
 pub mod rollback;

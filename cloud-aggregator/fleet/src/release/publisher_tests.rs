@@ -11,14 +11,14 @@ use tough::{FilesystemTransport, RepositoryLoader, TargetName};
 use url::Url;
 
 use super::*;
-use crate::fixtures::{Desk, REPORT};
+use crate::fixtures::{REPORT, Releaser};
 use crate::release::RemoteSigner;
-use crate::release::by_hand::{self, ByHandError};
+use crate::release::manual::{self, ManualError};
 use crate::release::rollback::roll_back;
 
 /// An installation with its signer running, and an aggregator that releases through it.
 struct World {
-    desk: Desk,
+    releaser: Releaser,
     layout: Layout,
     installation: tempfile::TempDir,
     publisher: Arc<Publisher>,
@@ -53,8 +53,8 @@ impl World {
         let (signer, signing) = start_signer(&layout, &socket);
         let config = config(&layout, &socket);
         let publisher = Publisher::open(&config, Arc::new(RemoteSigner::new(&socket)), &Metrics::new()).await.unwrap();
-        let desk = Desk::new(publisher.clone());
-        Self { desk, layout, installation, publisher, signer, signing }
+        let releaser = Releaser::new(publisher.clone());
+        Self { releaser, layout, installation, publisher, signer, signing }
     }
 
     /// The newest target and its bytes, as a client gets them that knows nothing but the ceremony's root.
@@ -78,8 +78,8 @@ impl World {
 #[tokio::test]
 async fn what_the_gate_let_through_is_signed_and_reaches_a_client() {
     let world = World::new().await;
-    let version = world.desk.run("good", RunState::Promoted, b"weights").unwrap();
-    let row = world.desk.releases.release(version, "auto").await.unwrap();
+    let version = world.releaser.run("good", RunState::Promoted, b"weights").unwrap();
+    let row = world.releaser.releases.release(version, "auto").await.unwrap();
     assert_eq!((row.target.as_str(), row.by.as_str()), ("model-1.safetensors", "auto"));
     assert_eq!(row.report_sha256, hex::encode(Sha256::digest(REPORT)));
     assert_eq!(world.downloaded().await, ("model-1.safetensors".to_owned(), b"weights".to_vec()));
@@ -95,45 +95,45 @@ async fn a_release_that_awaits_a_second_person_says_so_and_goes_out_after_their_
     let server = Server::bind(&world.layout.signer(), &world.layout.gate_public(), &socket).unwrap();
     let server = server.with_approvals(approvals.clone());
     let signing = tokio::spawn(async move { server.run(std::future::pending()).await });
-    let desk = &world.desk;
-    let version = world.desk.run("good", RunState::Promoted, b"weights").unwrap();
-    let error = desk.releases.release(version, "auto").await.unwrap_err();
+    let releaser = &world.releaser;
+    let version = world.releaser.run("good", RunState::Promoted, b"weights").unwrap();
+    let error = releaser.releases.release(version, "auto").await.unwrap_err();
     let sha256 = hex::encode(Sha256::digest(b"weights"));
     let expected = format!(
         "model-1.safetensors awaits a second person: `hearthwatch-provision approve {sha256}`, then the release is tried again"
     );
     assert!(matches!(&error, ReleaseError::AwaitingSignature(words) if *words == expected), "{error}");
-    assert_eq!(desk.store.model(version).unwrap().unwrap().state, ModelState::AwaitingSignature);
+    assert_eq!(releaser.store.model(version).unwrap().unwrap().state, ModelState::AwaitingSignature);
 
     std::fs::write(&approvals, format!("{sha256}  2026-03-01T12:05:00Z  ada\n")).unwrap();
-    let row = desk.releases.release_pending("auto").await.unwrap().unwrap();
+    let row = releaser.releases.release_pending("auto").await.unwrap().unwrap();
     assert_eq!((row.model_version, world.downloaded().await.1), (version, b"weights".to_vec()));
-    assert_eq!(desk.store.model(version).unwrap().unwrap().state, ModelState::Champion);
+    assert_eq!(releaser.store.model(version).unwrap().unwrap().state, ModelState::Champion);
     signing.abort();
 }
 
 #[tokio::test]
 async fn a_roll_back_reaches_clients_as_a_higher_version_of_older_bytes() {
     let world = World::new().await;
-    let desk = &world.desk;
+    let releaser = &world.releaser;
     for (run, bytes) in [("one", b"good"), ("two", b"bad!")] {
-        let version = world.desk.run(run, RunState::Promoted, bytes).unwrap();
-        desk.releases.release(version, "auto").await.unwrap();
+        let version = world.releaser.run(run, RunState::Promoted, bytes).unwrap();
+        releaser.releases.release(version, "auto").await.unwrap();
     }
-    let row = roll_back(&desk.releases, ModelVersion(1), "kim").await.unwrap();
+    let row = roll_back(&releaser.releases, ModelVersion(1), "kim").await.unwrap();
     assert_eq!((row.model_version, row.by.as_str()), (ModelVersion(3), "kim"));
     assert_eq!(world.downloaded().await, ("model-3.safetensors".to_owned(), b"good".to_vec()));
-    assert_eq!(desk.store.model(ModelVersion(2)).unwrap().unwrap().state, ModelState::Withdrawn);
-    assert_eq!(desk.store.champion().unwrap().unwrap().version, ModelVersion(3));
-    let again = roll_back(&desk.releases, ModelVersion(1), "kim").await.unwrap_err();
-    assert!(matches!(again, ByHandError::InForce(ModelVersion(3))), "{again}");
+    assert_eq!(releaser.store.model(ModelVersion(2)).unwrap().unwrap().state, ModelState::Withdrawn);
+    assert_eq!(releaser.store.champion().unwrap().unwrap().version, ModelVersion(3));
+    let again = roll_back(&releaser.releases, ModelVersion(1), "kim").await.unwrap_err();
+    assert!(matches!(again, ManualError::InForce(ModelVersion(3))), "{again}");
 }
 
 #[tokio::test]
 async fn a_promoted_candidate_that_waits_is_released_by_hand() {
     let world = World::new().await;
-    let version = world.desk.run("waits", RunState::Promoted, b"weights").unwrap();
-    let row = by_hand::promote(&world.desk.releases, "waits", "kim").await.unwrap();
+    let version = world.releaser.run("waits", RunState::Promoted, b"weights").unwrap();
+    let row = manual::promote(&world.releaser.releases, "waits", "kim").await.unwrap();
     assert_eq!((row.model_version, row.by.as_str()), (version, "kim"));
     assert_eq!(world.downloaded().await.1, b"weights");
 }
@@ -141,26 +141,26 @@ async fn a_promoted_candidate_that_waits_is_released_by_hand() {
 #[tokio::test]
 async fn without_the_signer_nothing_is_released_and_afterwards_the_same_release_succeeds() {
     let mut world = World::new().await;
-    let version = world.desk.run("good", RunState::Promoted, b"weights").unwrap();
+    let version = world.releaser.run("good", RunState::Promoted, b"weights").unwrap();
     world.signer.cancel();
     (&mut world.signing).await.unwrap();
-    let error = world.desk.releases.release(version, "auto").await.unwrap_err();
+    let error = world.releaser.releases.release(version, "auto").await.unwrap_err();
     assert!(matches!(error, ReleaseError::SignerUnreachable(_)), "{error}");
-    assert_eq!(world.desk.store.champion().unwrap(), None);
+    assert_eq!(world.releaser.store.champion().unwrap(), None);
 
     let (_signer, _signing) = start_signer(&world.layout, &world.installation.path().join("s"));
-    world.desk.releases.release(version, "auto").await.unwrap();
+    world.releaser.releases.release(version, "auto").await.unwrap();
     assert_eq!(world.downloaded().await.1, b"weights");
 }
 
 #[tokio::test]
 async fn a_verdict_of_another_gate_moves_no_key() {
     let world = World::new().await;
-    let version = world.desk.run("good", RunState::Promoted, b"weights").unwrap();
+    let version = world.releaser.run("good", RunState::Promoted, b"weights").unwrap();
     let (_, private) = hearthwatch_provision::ceremony::make_key().unwrap();
     std::fs::remove_file(world.layout.gate_key()).unwrap();
     hearthwatch_provision::files::write_private(&world.layout.gate_key(), &private).unwrap();
-    let error = world.desk.releases.release(version, "auto").await.unwrap_err();
+    let error = world.releaser.releases.release(version, "auto").await.unwrap_err();
     let expected = "the signer refused: the verdict on model-1.safetensors is not signed by the gate";
     assert_eq!(error.to_string(), expected);
 }

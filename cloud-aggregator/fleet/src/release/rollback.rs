@@ -4,23 +4,23 @@
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_store::{ModelRow, ModelState, ReleaseRow, blocking};
 
-use super::by_hand::ByHandError;
+use super::manual::ManualError;
 use crate::release_service::ReleaseService;
 
 /// Whether it makes sense to go back from `champion` to the model `older`, which was asked for as version `to`.
 ///
 /// # Errors
-/// [`ByHandError`] saying why not.
-pub fn decide(champion: Option<&ModelRow>, older: Option<&ModelRow>, to: ModelVersion) -> Result<(), ByHandError> {
-    let champion = champion.ok_or(ByHandError::NothingReleased)?;
-    let older = older.ok_or(ByHandError::UnknownModel(to))?;
+/// [`ManualError`] saying why not.
+pub fn decide(champion: Option<&ModelRow>, older: Option<&ModelRow>, to: ModelVersion) -> Result<(), ManualError> {
+    let champion = champion.ok_or(ManualError::NothingReleased)?;
+    let older = older.ok_or(ManualError::UnknownModel(to))?;
     if older.sha256 == champion.sha256 {
-        return Err(ByHandError::InForce(champion.version));
+        return Err(ManualError::InForce(champion.version));
     }
     match older.state {
         ModelState::Retired | ModelState::Champion => Ok(()),
-        ModelState::Approved | ModelState::AwaitingSignature => Err(ByHandError::NeverReleased(to)),
-        ModelState::Withdrawn => Err(ByHandError::Withdrawn(to)),
+        ModelState::Approved | ModelState::AwaitingSignature => Err(ManualError::NeverReleased(to)),
+        ModelState::Withdrawn => Err(ManualError::Withdrawn(to)),
     }
 }
 
@@ -28,8 +28,8 @@ pub fn decide(champion: Option<&ModelRow>, older: Option<&ModelRow>, to: ModelVe
 /// [`Actor`](hearthwatch_store::Actor).
 ///
 /// # Errors
-/// [`ByHandError`]; the model in force is then the one before.
-pub async fn roll_back(releases: &ReleaseService, to: ModelVersion, by: &str) -> Result<ReleaseRow, ByHandError> {
+/// [`ManualError`]; the model in force is then the one before.
+pub async fn roll_back(releases: &ReleaseService, to: ModelVersion, by: &str) -> Result<ReleaseRow, ManualError> {
     let (champion, older) = blocking(releases.store(), move |store| Ok((store.champion()?, store.model(to)?))).await?;
     decide(champion.as_ref(), older.as_ref(), to)?;
     Ok(releases.roll_back(to, by).await?)

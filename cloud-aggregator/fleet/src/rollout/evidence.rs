@@ -80,9 +80,9 @@ pub fn gather(known: &Known<'_>) -> Evidence {
         good.iter().map(|outcome| (&outcome.home, outcome.received_at.div_euclid(DAY))).collect();
     evidence.days = days(known, &since);
     for vitals in known.vitals {
-        let (canaries, of) = (&mut evidence.canaries, of_home(vitals));
-        canaries.caught = canaries.caught.saturating_add(of.caught);
-        canaries.caught_before = canaries.caught_before.saturating_add(of.caught_before);
+        let (fault_checks, of) = (&mut evidence.fault_checks, of_home(vitals));
+        fault_checks.caught = fault_checks.caught.saturating_add(of.caught);
+        fault_checks.caught_before = fault_checks.caught_before.saturating_add(of.caught_before);
         if vitals.compared > 0 {
             evidence.compared += 1;
             let share = f64::from(vitals.disagreed) / f64::from(vitals.compared);
@@ -94,7 +94,7 @@ pub fn gather(known: &Known<'_>) -> Evidence {
 
 /// What a home's canaries count for: the shares that it says, of at most [`CANARIES_MAX`].
 fn of_home(vitals: &Vitals) -> Canaries {
-    let (all, most) = (u64::from(vitals.canaries), CANARIES_MAX);
+    let (all, most) = (u64::from(vitals.fault_checks), CANARIES_MAX);
     let part = |found: u32| {
         let found = u64::from(found).min(all);
         if all <= most { found } else { (found * most + all / 2) / all }
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn vitals_add_up_over_homes() {
         let vitals = |disagreed| Vitals {
-            canaries: 8,
+            fault_checks: 8,
             caught: 6,
             caught_before: 7,
             compared: 100,
@@ -252,12 +252,12 @@ mod tests {
             vitals: &[vitals(5), vitals(6)],
             now: 10,
         });
-        assert_eq!(evidence.canaries, Canaries { caught: 12, caught_before: 14 });
+        assert_eq!(evidence.fault_checks, Canaries { caught: 12, caught_before: 14 });
         assert_eq!((evidence.compared, evidence.disagreeing), (2, 1));
     }
     #[test]
     fn one_home_alone_cannot_stop_a_rollout_by_what_it_says_of_its_canaries() {
-        let vitals = Vitals { canaries: u32::MAX, caught: 0, caught_before: u32::MAX, ..Vitals::default() };
+        let vitals = Vitals { fault_checks: u32::MAX, caught: 0, caught_before: u32::MAX, ..Vitals::default() };
         let with = |vitals: &[Vitals]| {
             gather(&Known {
                 version: ModelVersion(3),
@@ -271,10 +271,10 @@ mod tests {
             })
         };
         let evidence = with(&[vitals]);
-        assert_eq!(evidence.canaries, Canaries { caught: 0, caught_before: 12 });
+        assert_eq!(evidence.fault_checks, Canaries { caught: 0, caught_before: 12 });
         let policy = crate::rollout::Policy::named("staged").unwrap();
         assert!(super::super::gate::weigh(&policy, &evidence).iter().all(|finding| !finding.alarms()));
-        let half = Vitals { canaries: 900, caught: 450, caught_before: 675, ..Vitals::default() };
-        assert_eq!(with(&[half]).canaries, Canaries { caught: 6, caught_before: 9 }, "the shares stay");
+        let half = Vitals { fault_checks: 900, caught: 450, caught_before: 675, ..Vitals::default() };
+        assert_eq!(with(&[half]).fault_checks, Canaries { caught: 6, caught_before: 9 }, "the shares stay");
     }
 }

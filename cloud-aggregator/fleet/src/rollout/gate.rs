@@ -58,7 +58,7 @@ pub struct Evidence {
     /// Day by day, homes with the release beside homes without.
     pub days: Vec<Day>,
     /// Canaries tried in homes with the release.
-    pub canaries: Canaries,
+    pub fault_checks: Canaries,
     /// Homes with the release that compared it with its predecessor.
     pub compared: u64,
     /// Of these, those that disagree about more than [`DISAGREEING_STEPS`].
@@ -154,7 +154,7 @@ pub fn weigh(policy: &Policy, evidence: &Evidence) -> [Finding; 5] {
             .iter()
             .map(move |day| rates(edge, (of(&day.with), day.with.homes), (of(&day.without), day.without.homes)))
     };
-    let Canaries { caught, caught_before } = evidence.canaries;
+    let Canaries { caught, caught_before } = evidence.fault_checks;
     let logs = [
         (Test::Installation, share(FAILURES, evidence.failed, evidence.installed)),
         (Test::Dismissals, compare(DISMISSALS, |side| side.dismissed).sum()),
@@ -242,10 +242,10 @@ mod tests {
 
     #[test]
     fn a_deaf_model_shows_in_its_canaries_before_anything_happened() {
-        let canaries = Canaries { caught: 160, caught_before: 400 };
-        assert_eq!(alarmed(&Evidence { canaries, ..Evidence::default() }), [Test::Canaries]);
-        let canaries = Canaries { caught: 390, caught_before: 400 };
-        assert_eq!(alarmed(&Evidence { canaries, ..Evidence::default() }), []);
+        let fault_checks = Canaries { caught: 160, caught_before: 400 };
+        assert_eq!(alarmed(&Evidence { fault_checks, ..Evidence::default() }), [Test::Canaries]);
+        let fault_checks = Canaries { caught: 390, caught_before: 400 };
+        assert_eq!(alarmed(&Evidence { fault_checks, ..Evidence::default() }), []);
     }
 
     #[test]

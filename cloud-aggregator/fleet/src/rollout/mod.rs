@@ -2,15 +2,15 @@
 //!
 //! [`policy`], [`plan`], [`gate`] and [`evidence`] decide and touch nothing; [`execute`] reads, signs and stores,
 //! and hands over what is stored;
-//! [`simulate`] runs the same decisions over a fleet that does not exist; [`by_hand`] is what an operator may do.
+//! [`simulate`] runs the same decisions over a fleet that does not exist; [`manual`] is what an operator may do.
 
 pub mod attest;
-pub mod by_hand;
 mod deliver;
 pub mod evidence;
 pub mod execute;
 mod fleet;
 pub mod gate;
+pub mod manual;
 pub mod plan;
 pub mod policy;
 pub mod simulate;

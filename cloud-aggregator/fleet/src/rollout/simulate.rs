@@ -46,17 +46,23 @@ pub struct Fault {
     /// Confirmations, as a multiple of a sound model's.
     pub confirmations: f64,
     /// Canaries found, as a multiple of a sound model's.
-    pub canaries: f64,
+    pub fault_checks: f64,
 }
 
 /// The releases that are tried.
 pub const FAULTS: [Fault; 6] = [
-    Fault { name: "sound", failures: 0.005, dismissals: 1.0, confirmations: 1.0, canaries: 1.0 },
-    Fault { name: "does not install", failures: 0.30, dismissals: 1.0, confirmations: 1.0, canaries: 1.0 },
-    Fault { name: "noisy (x2)", failures: 0.005, dismissals: 2.0, confirmations: 1.0, canaries: 1.0 },
-    Fault { name: "noisy (x1.3)", failures: 0.005, dismissals: 1.3, confirmations: 1.0, canaries: 1.0 },
-    Fault { name: "deaf", failures: 0.005, dismissals: 0.9, confirmations: 0.3, canaries: 0.4 },
-    Fault { name: "deaf, no canaries", failures: 0.005, dismissals: 0.9, confirmations: 0.3, canaries: 1.0 },
+    Fault { name: "sound", failures: 0.005, dismissals: 1.0, confirmations: 1.0, fault_checks: 1.0 },
+    Fault { name: "does not install", failures: 0.30, dismissals: 1.0, confirmations: 1.0, fault_checks: 1.0 },
+    Fault { name: "noisy (x2)", failures: 0.005, dismissals: 2.0, confirmations: 1.0, fault_checks: 1.0 },
+    Fault { name: "noisy (x1.3)", failures: 0.005, dismissals: 1.3, confirmations: 1.0, fault_checks: 1.0 },
+    Fault { name: "low recall", failures: 0.005, dismissals: 0.9, confirmations: 0.3, fault_checks: 0.4 },
+    Fault {
+        name: "low recall, no fault checks",
+        failures: 0.005,
+        dismissals: 0.9,
+        confirmations: 0.3,
+        fault_checks: 1.0,
+    },
 ];
 
 /// How one rollout went.
@@ -155,8 +161,8 @@ fn install(
         evidence.installed += 1;
         evidence.compared += 1;
         for _ in 0..CANARIES {
-            evidence.canaries.caught_before += u64::from(rng.random_bool(SOUND_CATCH));
-            evidence.canaries.caught += u64::from(rng.random_bool(SOUND_CATCH * fault.canaries));
+            evidence.fault_checks.caught_before += u64::from(rng.random_bool(SOUND_CATCH));
+            evidence.fault_checks.caught += u64::from(rng.random_bool(SOUND_CATCH * fault.fault_checks));
         }
     }
 }
@@ -195,7 +201,7 @@ mod tests {
     #[test]
     fn a_bad_model_is_stopped_within_the_canary_cohort_of_a_small_fleet() {
         for fault in &FAULTS[1..] {
-            if fault.name == "noisy (x1.3)" || fault.name == "deaf, no canaries" {
+            if fault.name == "noisy (x1.3)" || fault.name == "low recall, no fault checks" {
                 continue;
             }
             let run = run(&staged(), fault, 2_000, 10, 1);

@@ -12,9 +12,9 @@ use hearthwatch_store::story::RecallEstimate;
 /// Answers that are the opposite of the truth: what residents' simulations reckon with.
 const WRONG_SHARE: f64 = 0.1;
 /// Answered probes below which nothing is said.
-const PROBES_MIN: u64 = 20;
+const AUDIT_SAMPLES_MIN: u64 = 20;
 /// A model whose recall lies below this even at the upper end of the interval is deaf.
-const DEAF_BELOW: f64 = 0.5;
+const LOW_RECALL_BELOW: f64 = 0.5;
 /// Two-sided 90 %.
 const NORMAL_90: f64 = 1.645;
 
@@ -22,8 +22,8 @@ const NORMAL_90: f64 = 1.645;
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Heard {
     alarms_confirmed: u64,
-    probes: u64,
-    probes_confirmed: u64,
+    audit_samples: u64,
+    audit_samples_confirmed: u64,
     /// Σ 1/propensity over all probes, over those confirmed, and Σ 1/propensity² over all.
     weight: f64,
     weight_confirmed: f64,
@@ -40,13 +40,13 @@ impl Heard {
                 let found = origin == Origin::Alarm && verdict == Verdict::Confirmed;
                 self.alarms_confirmed += u64::from(found);
             }
-            (Origin::Probe { propensity }, verdict) => {
+            (Origin::AuditSample { propensity }, verdict) => {
                 let weight = 1.0 / f64::from(propensity);
-                self.probes += 1;
+                self.audit_samples += 1;
                 self.weight += weight;
                 self.weight_squared += weight * weight;
                 if verdict == Verdict::Confirmed {
-                    self.probes_confirmed += 1;
+                    self.audit_samples_confirmed += 1;
                     self.weight_confirmed += weight;
                 }
             }
@@ -57,11 +57,11 @@ impl Heard {
     pub(super) fn estimate(&self) -> RecallEstimate {
         let counts = RecallEstimate {
             alarms_confirmed: self.alarms_confirmed,
-            probes: self.probes,
-            probes_confirmed: self.probes_confirmed,
+            audit_samples: self.audit_samples,
+            audit_samples_confirmed: self.audit_samples_confirmed,
             ..RecallEstimate::default()
         };
-        if self.probes < PROBES_MIN || self.weight <= 0.0 {
+        if self.audit_samples < AUDIT_SAMPLES_MIN || self.weight <= 0.0 {
             return counts;
         }
         let share = self.weight_confirmed / self.weight;
@@ -77,7 +77,7 @@ impl Heard {
             recall: Some(recall(share)),
             low: Some(recall(high)),
             high: Some(recall(low)),
-            deaf: recall(low) < DEAF_BELOW,
+            low_recall: recall(low) < LOW_RECALL_BELOW,
             ..counts
         }
     }
@@ -95,12 +95,12 @@ fn wilson(share: f64, count: f64) -> (f64, f64) {
 mod tests {
     use super::*;
 
-    fn heard(alarms: u64, probes: u64, confirmed: u64) -> RecallEstimate {
+    fn heard(alarms: u64, audit_samples: u64, confirmed: u64) -> RecallEstimate {
         let mut heard = Heard::default();
         (0..alarms).for_each(|_| heard.add(Origin::Alarm, Verdict::Confirmed));
-        for number in 0..probes {
+        for number in 0..audit_samples {
             let verdict = if number < confirmed { Verdict::Confirmed } else { Verdict::Dismissed };
-            heard.add(Origin::Probe { propensity: 0.05 }, verdict);
+            heard.add(Origin::AuditSample { propensity: 0.05 }, verdict);
         }
         heard.estimate()
     }
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn a_few_probes_say_nothing() {
         let estimate = heard(5, 19, 19);
-        assert_eq!((estimate.recall, estimate.deaf, estimate.probes_confirmed), (None, false, 19));
+        assert_eq!((estimate.recall, estimate.low_recall, estimate.audit_samples_confirmed), (None, false, 19));
     }
 
     #[test]
@@ -121,14 +121,14 @@ mod tests {
 
     #[test]
     fn a_model_that_says_nothing_while_something_is_off_is_deaf() {
-        assert!(heard(3, 100, 60).deaf);
-        assert!(!heard(3, 100, 0).deaf);
+        assert!(heard(3, 100, 60).low_recall);
+        assert!(!heard(3, 100, 0).low_recall);
     }
 
     #[test]
     fn as_many_confirmed_probes_as_wrong_answers_explain_accuse_nobody() {
         let estimate = heard(3, 100, 10);
-        assert!(!estimate.deaf);
+        assert!(!estimate.low_recall);
         assert_eq!(estimate.high, Some(1.0));
     }
 

@@ -262,7 +262,7 @@ fn consider(
         Verdict::Confirmed | Verdict::Dismissed => {}
     }
     let (alarm, sequence, answered_at) = (record.alarm.clone(), record.sequence, record.answered_at);
-    let drawn = matches!(record.origin, Origin::Probe { .. });
+    let drawn = matches!(record.origin, Origin::AuditSample { .. });
     let example =
         example(record).map(|Example { key, class, weight, .. }| Weighed { key, class, weight, answered_at, drawn });
     // Rows come in order of sequence, so whatever is there already is older.
@@ -291,7 +291,7 @@ fn example(record: FeedbackRecord) -> Option<Example> {
     };
     let weight = match record.origin {
         Origin::Alarm | Origin::Miss => 1.0,
-        Origin::Probe { propensity } => 1.0 / propensity,
+        Origin::AuditSample { propensity } => 1.0 / propensity,
     };
     Some(Example {
         key: record.key(),

@@ -31,7 +31,7 @@ pub struct Trainer {
     /// When to run.
     pub config: TrainingConfig,
     /// Lets models out.
-    pub desk: Arc<dyn Releases>,
+    pub releases: Arc<dyn Releases>,
     /// The requests that the process before left open, read before anybody can ask this one: a request that comes in
     /// while the trainer starts would otherwise be put through twice.
     pub left_open: Vec<RunRequestRow>,
@@ -202,7 +202,7 @@ impl Trainer {
         {
             let running = result.as_ref().ok().map(|finished| finished.run.id.clone());
             self.job.status.send_replace(TrainingStatus { run: running, phase: "releasing", ..Default::default() });
-            if let Err(error) = self.desk.release(model.version, "auto").await {
+            if let Err(error) = self.releases.release(model.version, "auto").await {
                 self.not_released(model.version.0, &error);
             }
         }
@@ -237,7 +237,7 @@ impl Trainer {
         if !self.config.auto_release {
             return;
         }
-        match self.desk.release_pending("auto").await {
+        match self.releases.release_pending("auto").await {
             Ok(_) | Err(ReleaseError::NotConfigured) => {}
             Err(error) => self.not_released(0, &error),
         }

@@ -199,9 +199,9 @@ mod tests {
 
     use super::*;
 
-    struct Desk(CertifiedIssuer<'static, KeyPair>);
+    struct TestAuthority(CertifiedIssuer<'static, KeyPair>);
 
-    impl Desk {
+    impl TestAuthority {
         fn new() -> Self {
             let mut params = CertificateParams::default();
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -218,13 +218,13 @@ mod tests {
     }
 
     /// A folder with a first pair.
-    fn first(desk: &Desk) -> (tempfile::TempDir, Pair) {
+    fn first(authority: &TestAuthority) -> (tempfile::TempDir, Pair) {
         let dir = tempfile::tempdir().unwrap();
         let [ca, cert, key] = ["ca.crt", "agent.crt", "agent.key"].map(|name| dir.path().join(name));
-        fs::write(&ca, desk.0.pem()).unwrap();
+        fs::write(&ca, authority.0.pem()).unwrap();
         let pair = Pair { ca, cert, key };
         let csr = pair.next_request(&home()).unwrap();
-        pair.install(&desk.certify(&csr)).unwrap();
+        pair.install(&authority.certify(&csr)).unwrap();
         (dir, pair)
     }
 
@@ -234,8 +234,8 @@ mod tests {
 
     #[test]
     fn the_next_key_is_ours_alone_and_asked_with_until_it_is_certified() {
-        let desk = Desk::new();
-        let (_dir, pair) = first(&desk);
+        let authority = TestAuthority::new();
+        let (_dir, pair) = first(&authority);
         let before = fs::read(&pair.key).unwrap();
         let public = |csr: &str| {
             let (_, pem) = x509_parser::pem::parse_x509_pem(csr.as_bytes()).unwrap();
@@ -247,7 +247,7 @@ mod tests {
         let asked = pair.next_request(&home()).unwrap();
         assert_eq!(public(&asked), public(&pair.next_request(&home()).unwrap()));
         assert_eq!(fs::metadata(pair.next_key()).unwrap().permissions().mode() & 0o777, 0o600);
-        pair.install(&desk.certify(&asked)).unwrap();
+        pair.install(&authority.certify(&asked)).unwrap();
         assert!(fits(&pair) && fs::read(&pair.key).unwrap() != before);
         assert_eq!(fs::metadata(&pair.key).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(!pair.next_key().exists() && !pair.next_cert().exists());
@@ -255,10 +255,10 @@ mod tests {
 
     #[test]
     fn whenever_the_power_fails_a_whole_pair_is_left() {
-        let desk = Desk::new();
+        let authority = TestAuthority::new();
         for cut in 0..5 {
-            let (_dir, pair) = first(&desk);
-            let certificate = desk.certify(&pair.next_request(&home()).unwrap());
+            let (_dir, pair) = first(&authority);
+            let certificate = authority.certify(&pair.next_request(&home()).unwrap());
             match cut {
                 0 => {}
                 // The certificate half written.
@@ -275,18 +275,18 @@ mod tests {
             assert!(!pair.next_cert().exists(), "cut {cut}");
             assert_eq!(fs::read_to_string(&pair.cert).unwrap() == certificate, cut >= 2, "cut {cut}");
             // Life goes on.
-            pair.install(&desk.certify(&pair.next_request(&home()).unwrap())).unwrap();
+            pair.install(&authority.certify(&pair.next_request(&home()).unwrap())).unwrap();
             assert!(fits(&pair), "after cut {cut}");
         }
     }
 
     #[test]
     fn a_certificate_for_another_key_changes_nothing() {
-        let desk = Desk::new();
-        let (_dir, pair) = first(&desk);
-        let (_other_dir, other) = first(&desk);
+        let authority = TestAuthority::new();
+        let (_dir, pair) = first(&authority);
+        let (_other_dir, other) = first(&authority);
         pair.next_request(&home()).unwrap();
-        let foreign = desk.certify(&other.next_request(&home()).unwrap());
+        let foreign = authority.certify(&other.next_request(&home()).unwrap());
         assert!(matches!(pair.install(&foreign), Err(PairError::Damaged { .. })));
         assert!(fits(&pair) && !pair.next_cert().exists());
     }

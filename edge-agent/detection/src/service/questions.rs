@@ -79,7 +79,7 @@ impl DetectorService {
             score: question.score,
             threshold: question.threshold,
             raised_at: question.at,
-            origin: Origin::Probe { propensity: question.propensity },
+            origin: Origin::AuditSample { propensity: question.propensity },
         };
         self.delivery.share(id, |home| feedback::record(home, &declared, window, verdict, now));
         true

@@ -375,7 +375,7 @@ fn questions_drawn_by_chance_are_put_within_the_weeks_questions_and_answered_wit
     let promised = (question.id.clone(), records[0].window.digest());
     assert_eq!(announced.iter().filter(|said| **said == promised).count(), 1, "announced when it was put");
     let origins: Vec<_> = records.iter().map(|record| (record.origin, record.alarm.as_str(), record.score)).collect();
-    let origin = hearthwatch_protocol::messages::Origin::Probe { propensity: question.propensity };
+    let origin = hearthwatch_protocol::messages::Origin::AuditSample { propensity: question.propensity };
     assert_eq!(origins, [(origin, question.id.as_str(), question.score)]);
     assert!(home.detection.judging.detector.answers().all().is_empty(), "nothing was said that could be quietened");
 }

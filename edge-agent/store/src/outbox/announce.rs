@@ -44,11 +44,11 @@ impl Outbox {
 /// Drops what matters least and has not left: the oldest probe, else the oldest announcement whose alarm has no answer that
 /// waits, and is not `alarm`. None where there is neither.
 pub(super) fn make_room(tx: &Transaction<'_>, alarm: &str) -> Result<Option<Admission>, rusqlite::Error> {
-    let oldest_probe = "DELETE FROM records WHERE id = \
+    let oldest_sample = "DELETE FROM records WHERE id = \
         (SELECT id FROM records WHERE probe AND sequence IS NULL ORDER BY id LIMIT 1)";
-    if tx.execute(oldest_probe, [])? == 1 {
+    if tx.execute(oldest_sample, [])? == 1 {
         schema::add(tx, schema::DROPPED, 1)?;
-        return Ok(Some(Admission::QueuedForProbe));
+        return Ok(Some(Admission::QueuedForAuditSample));
     }
     let oldest_announcement = "DELETE FROM records WHERE id = \
         (SELECT id FROM records AS said WHERE announcement AND sequence IS NULL AND alarm <> ?1 AND NOT EXISTS \

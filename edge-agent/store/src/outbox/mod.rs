@@ -69,9 +69,9 @@ pub enum Admission {
     /// Took the place of an older answer to the same alarm.
     Replaced,
     /// Waits; the oldest unsent probe was dropped for it.
-    QueuedForProbe,
+    QueuedForAuditSample,
     /// A probe for which there is no room: dropped.
-    DroppedProbe,
+    DroppedAuditSample,
     /// Waits; the oldest unsent announcement of an unanswered alarm was dropped for it.
     QueuedForAnnouncement,
     /// An announcement for which there is no room: dropped.
@@ -182,30 +182,30 @@ impl Outbox {
     pub fn push(&mut self, record: FeedbackRecord) -> Result<Admission, OutboxError> {
         let record = FeedbackRecord { sequence: Sequence(0), ..record };
         let Some(record) = self.sharing()?.shape(record) else { return Ok(Admission::NotShared) };
-        let probe = matches!(record.origin, Origin::Probe { .. });
+        let sample = matches!(record.origin, Origin::AuditSample { .. });
         let alarm = record.alarm.to_string();
         let payload = encode(&Message::Feedback(record))?;
         let limit = self.limit;
         let tx = self.begin()?;
         let replaced = tx.execute(
             "UPDATE records SET payload = ?1, probe = ?2 WHERE alarm = ?3 AND sequence IS NULL AND NOT announcement",
-            params![payload, probe, alarm],
+            params![payload, sample, alarm],
         )?;
         let mut admission = if replaced > 0 { Admission::Replaced } else { Admission::Queued };
         if replaced == 0 && count(&tx, "SELECT count(*) FROM records")? >= limit {
             admission = match announce::make_room(&tx, &alarm)? {
                 Some(room) => room,
-                None if probe => {
+                None if sample => {
                     schema::add(&tx, schema::DROPPED, 1)?;
-                    Admission::DroppedProbe
+                    Admission::DroppedAuditSample
                 }
                 None => return Err(OutboxError::Full { limit }),
             };
         }
-        if !matches!(admission, Admission::Replaced | Admission::DroppedProbe) {
+        if !matches!(admission, Admission::Replaced | Admission::DroppedAuditSample) {
             tx.execute(
                 "INSERT INTO records (alarm, probe, payload) VALUES (?1, ?2, ?3)",
-                params![alarm, probe, payload],
+                params![alarm, sample, payload],
             )?;
         }
         tx.commit()?;
@@ -275,7 +275,7 @@ impl Outbox {
     ///
     /// # Errors
     /// [`OutboxError::Database`].
-    pub fn dropped_probes(&self) -> Result<u64, OutboxError> {
+    pub fn dropped_audit_samples(&self) -> Result<u64, OutboxError> {
         Ok(schema::get(&self.database, schema::DROPPED)?)
     }
 

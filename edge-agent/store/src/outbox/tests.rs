@@ -36,8 +36,8 @@ fn verdict(alarm: &str) -> FeedbackRecord {
     record(alarm, Verdict::Confirmed, Origin::Alarm)
 }
 
-fn probe(alarm: &str) -> FeedbackRecord {
-    record(alarm, Verdict::Dismissed, Origin::Probe { propensity: 0.1 })
+fn sample(alarm: &str) -> FeedbackRecord {
+    record(alarm, Verdict::Dismissed, Origin::AuditSample { propensity: 0.1 })
 }
 
 fn read(numbered: &Numbered) -> FeedbackRecord {
@@ -131,7 +131,7 @@ fn a_changed_answer_replaces_the_one_that_was_not_sent_and_follows_the_one_that_
 #[test]
 fn an_answer_given_now_goes_before_the_backlog_and_before_probes() {
     let mut outbox = Home::new(100).open();
-    for record in [verdict("old"), verdict("new"), probe("probe")] {
+    for record in [verdict("old"), verdict("new"), sample("probe")] {
         outbox.push(record).unwrap();
     }
     let order: Vec<String> = std::iter::from_fn(|| outbox.number_next().unwrap())
@@ -144,16 +144,16 @@ fn an_answer_given_now_goes_before_the_backlog_and_before_probes() {
 fn when_full_unsent_probes_go_first_and_a_verdict_never_goes() {
     let home = Home::new(3);
     let mut outbox = home.open();
-    outbox.push(probe("p1")).unwrap();
-    outbox.push(probe("p2")).unwrap();
+    outbox.push(sample("p1")).unwrap();
+    outbox.push(sample("p2")).unwrap();
     outbox.push(verdict("v1")).unwrap();
-    assert_eq!(outbox.push(verdict("v2")).unwrap(), Admission::QueuedForProbe);
-    assert_eq!(outbox.push(probe("p3")).unwrap(), Admission::QueuedForProbe);
-    assert_eq!(outbox.push(verdict("v3")).unwrap(), Admission::QueuedForProbe);
-    assert_eq!(outbox.push(probe("p4")).unwrap(), Admission::DroppedProbe);
+    assert_eq!(outbox.push(verdict("v2")).unwrap(), Admission::QueuedForAuditSample);
+    assert_eq!(outbox.push(sample("p3")).unwrap(), Admission::QueuedForAuditSample);
+    assert_eq!(outbox.push(verdict("v3")).unwrap(), Admission::QueuedForAuditSample);
+    assert_eq!(outbox.push(sample("p4")).unwrap(), Admission::DroppedAuditSample);
     assert!(matches!(outbox.push(verdict("v4")), Err(OutboxError::Full { limit: 3 })));
     assert_eq!(outbox.push(record("v1", Verdict::Dismissed, Origin::Alarm)).unwrap(), Admission::Replaced);
-    assert_eq!((outbox.waiting().unwrap(), outbox.dropped_probes().unwrap()), (3, 4));
+    assert_eq!((outbox.waiting().unwrap(), outbox.dropped_audit_samples().unwrap()), (3, 4));
     let alarms: Vec<String> = std::iter::from_fn(|| outbox.number_next().unwrap())
         .map(|numbered| read(&numbered).alarm.to_string())
         .collect();
@@ -163,7 +163,7 @@ fn when_full_unsent_probes_go_first_and_a_verdict_never_goes() {
 #[test]
 fn a_probe_that_carries_a_number_is_not_dropped() {
     let mut outbox = Home::new(1).open();
-    outbox.push(probe("p1")).unwrap();
+    outbox.push(sample("p1")).unwrap();
     outbox.number_next().unwrap();
     assert!(matches!(outbox.push(verdict("v1")), Err(OutboxError::Full { limit: 1 })));
     assert_eq!(outbox.numbered().unwrap().len(), 1);
@@ -280,14 +280,14 @@ proptest! {
                     let alarm = format!("a{alarm}");
                     match outbox.push(record(&alarm, given, Origin::Alarm)) {
                         Ok(admission) => {
-                            prop_assert_ne!(admission, Admission::DroppedProbe);
+                            prop_assert_ne!(admission, Admission::DroppedAuditSample);
                             accepted.insert(alarm, given);
                         }
                         Err(OutboxError::Full { .. }) => prop_assert_eq!(outbox.waiting().unwrap(), 8),
                         Err(other) => panic!("{other}"),
                     }
                 }
-                Step::Probe(alarm) => drop(outbox.push(probe(&format!("p{alarm}"))).unwrap()),
+                Step::Probe(alarm) => drop(outbox.push(sample(&format!("p{alarm}"))).unwrap()),
                 Step::Send => drop(outbox.number_next().unwrap()),
                 Step::Arrive(answered) => arrive(&mut outbox, answered),
                 Step::Kill => {
@@ -441,9 +441,9 @@ fn an_announcement_is_let_go_after_probes_and_before_any_verdict_and_never_one_t
     for alarm in ["a", "b"] {
         outbox.announce(announcement(alarm)).unwrap();
     }
-    outbox.push(probe("p")).unwrap();
+    outbox.push(sample("p")).unwrap();
     outbox.push(verdict("a")).unwrap();
-    assert_eq!(outbox.push(verdict("c")).unwrap(), Admission::QueuedForProbe);
+    assert_eq!(outbox.push(verdict("c")).unwrap(), Admission::QueuedForAuditSample);
     assert_eq!(outbox.push(verdict("d")).unwrap(), Admission::QueuedForAnnouncement, "b was not answered");
     assert_eq!(outbox.announce(announcement("e")).unwrap(), Admission::DroppedAnnouncement);
     assert!(matches!(outbox.push(verdict("f")), Err(OutboxError::Full { limit: 4 })));

@@ -98,7 +98,7 @@ fn fields(record: &FeedbackRecord) -> Markup {
     let origin = match record.origin {
         Origin::Alarm => "an alarm".to_owned(),
         Origin::Miss => "a miss that you declared".to_owned(),
-        Origin::Probe { propensity } => format!("a question drawn by chance, propensity {propensity}"),
+        Origin::AuditSample { propensity } => format!("a question drawn by chance, propensity {propensity}"),
     };
     let rows = [
         ("home", record.home.to_string()),

@@ -62,7 +62,7 @@ fn windows(mood: f32) -> TrialWindows {
             count
         ]
     };
-    TrialWindows { recent: copies(mood, 12), canaries: copies(FAULT, 24), share: 0.1 }
+    TrialWindows { recent: copies(mood, 12), fault_checks: copies(FAULT, 24), share: 0.1 }
 }
 
 pub struct Home {

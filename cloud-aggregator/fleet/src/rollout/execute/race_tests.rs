@@ -9,10 +9,10 @@ use hearthwatch_protocol::Topic;
 use super::tests::{Stage, asked};
 use super::*;
 use crate::fixtures::NOW;
-use crate::rollout::by_hand::{self, ByHandError, Wish};
+use crate::rollout::manual::{self, ManualError, RolloutAction};
 
-fn wish(stage: &Stage, wish: Wish, reason: &str) -> Result<(), ByHandError> {
-    by_hand::act(&stage.director, stage.store(), &asked(1, wish, reason, NOW))
+fn action(stage: &Stage, action: RolloutAction, reason: &str) -> Result<(), ManualError> {
+    manual::act(&stage.director, stage.store(), &asked(1, action, reason, NOW))
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn a_halt_between_the_directors_reading_and_writing_stays_a_halt_and_nobody_is_o
     let decision = stage.director.decide(&seen, NOW).unwrap();
     assert!(matches!(&decision, Decision::Order { orders, complete: true } if orders.len() == 10));
 
-    wish(&stage, Wish::Halt, "smoke in three homes").unwrap();
+    action(&stage, RolloutAction::Halt, "smoke in three homes").unwrap();
     let lost = stage.director.write(stage.store(), &seen, decision, NOW).unwrap_err();
     assert_eq!(lost.to_string(), "rollout 1 was changed meanwhile: it is halted");
     stage.work(0);
@@ -42,7 +42,7 @@ fn a_row_that_was_read_before_somebody_else_wrote_is_not_written() {
     stage.release(1);
     stage.director.begin(stage.store(), NOW).unwrap();
     let stale = stage.store().rollout(ModelVersion(1)).unwrap().unwrap();
-    wish(&stage, Wish::Halt, "why").unwrap();
+    action(&stage, RolloutAction::Halt, "why").unwrap();
     let complete = RolloutRow { state: RolloutState::Complete, ..stale.clone() };
     let lost = stage.store().put_rollout(&complete).unwrap_err();
     assert!(matches!(lost, StoreError::Conflict { noun: "rollout", row_version: 2, .. }), "{lost}");
@@ -57,9 +57,9 @@ fn a_wish_about_a_row_that_changed_since_it_was_looked_at_is_refused_with_where_
     stage.release(1);
     stage.work(0);
     let looked_at = stage.store().rollout(ModelVersion(1)).unwrap().unwrap().row_version;
-    wish(&stage, Wish::Pause, "first").unwrap();
-    let late = by_hand::Asked { row_version: Some(looked_at), ..asked(1, Wish::Halt, "second", NOW) };
-    let refused = by_hand::act(&stage.director, stage.store(), &late).unwrap_err();
+    action(&stage, RolloutAction::Pause, "first").unwrap();
+    let late = manual::Asked { row_version: Some(looked_at), ..asked(1, RolloutAction::Halt, "second", NOW) };
+    let refused = manual::act(&stage.director, stage.store(), &late).unwrap_err();
     assert_eq!(refused.to_string(), "rollout 1 was changed meanwhile: it is paused");
     assert_eq!(stage.state(1), RolloutState::Paused);
 }
@@ -69,7 +69,7 @@ fn the_line_of_a_change_says_what_was_before_and_what_is_after() {
     let stage = Stage::new("staged", 50);
     stage.release(1);
     stage.work(0);
-    wish(&stage, Wish::Pause, "look").unwrap();
+    action(&stage, RolloutAction::Pause, "look").unwrap();
     let line = stage.store().audit(None, 1).unwrap().remove(0);
     assert_eq!((line.actor.to_string(), line.action.as_str()), ("token:kim".to_owned(), "rollout.paused"));
     let detail: serde_json::Value = serde_json::from_str(&line.detail).unwrap();
@@ -112,22 +112,22 @@ fn interleavings(director: usize, first: usize, second: usize) -> Vec<Vec<Who>> 
 
 /// One person's two steps.
 struct Person {
-    wish: Wish,
+    action: RolloutAction,
     read: Option<RolloutRow>,
     /// What the writing came to.
-    done: Option<Result<(), ByHandError>>,
+    done: Option<Result<(), ManualError>>,
 }
 
 impl Person {
     fn step(&mut self, stage: &Stage, reason: &'static str) {
-        let asked = asked(1, self.wish, reason, NOW);
+        let asked = asked(1, self.action, reason, NOW);
         match self.read.take() {
-            None if self.done.is_none() => match by_hand::read(stage.store(), &asked) {
+            None if self.done.is_none() => match manual::read(stage.store(), &asked) {
                 Ok(row) => self.read = Some(row),
                 Err(error) => self.done = Some(Err(error)),
             },
             None => {}
-            Some(row) => self.done = Some(by_hand::write(&stage.director, stage.store(), &asked, &row)),
+            Some(row) => self.done = Some(manual::write(&stage.director, stage.store(), &asked, &row)),
         }
     }
 
@@ -137,12 +137,12 @@ impl Person {
 }
 
 /// Plays one order of steps: the director reads, decides and writes; two people read and write.
-fn play(order: &[Who], wishes: (Wish, Wish)) {
+fn play(order: &[Who], wishes: (RolloutAction, RolloutAction)) {
     let stage = Stage::new("immediate", 3);
     stage.release(1);
     stage.director.begin(stage.store(), NOW).unwrap();
     let (mut seen, mut decision) = (None, None);
-    let person = |wish| Person { wish, read: None, done: None };
+    let person = |action| Person { action, read: None, done: None };
     let (mut first, mut second) = (person(wishes.0), person(wishes.1));
     // Homes with an order at the moment when a person was told that the rollout is stopped.
     let mut ordered_at_stop = None;
@@ -163,7 +163,8 @@ fn play(order: &[Who], wishes: (Wish, Wish)) {
             Who::First => first.step(&stage, "first"),
             Who::Second => second.step(&stage, "second"),
         }
-        let stopped = [&first, &second].iter().any(|person| person.wish == Wish::Halt && person.was_told_done());
+        let stopped =
+            [&first, &second].iter().any(|person| person.action == RolloutAction::Halt && person.was_told_done());
         if stopped && ordered_at_stop.is_none() {
             ordered_at_stop = Some(ordered(&stage));
         }
@@ -175,7 +176,7 @@ fn play(order: &[Who], wishes: (Wish, Wish)) {
     if let Some(count) = ordered_at_stop {
         assert_eq!(row.state, RolloutState::Halted, "{order:?}");
         assert_eq!(ordered(&stage), count, "{order:?}: a home was ordered after the halt was told done");
-        let halter = if first.wish == Wish::Halt && first.was_told_done() { "first" } else { "second" };
+        let halter = if first.action == RolloutAction::Halt && first.was_told_done() { "first" } else { "second" };
         assert_eq!(row.reason, halter, "{order:?}");
     }
     // Each change has one line, and nothing that was refused has one.
@@ -191,12 +192,12 @@ fn in_no_order_of_steps_is_a_home_ordered_after_a_halt_or_a_halt_overwritten() {
     let orders = interleavings(3, 2, 2);
     assert_eq!(orders.len(), 210);
     for order in &orders {
-        play(order, (Wish::Halt, Wish::Promote));
+        play(order, (RolloutAction::Halt, RolloutAction::Promote));
     }
     // With a second stop, or a pause that is lifted by nobody, only the order among the people matters more.
     for order in orders.iter().step_by(5) {
-        play(order, (Wish::Halt, Wish::Halt));
-        play(order, (Wish::Pause, Wish::Halt));
+        play(order, (RolloutAction::Halt, RolloutAction::Halt));
+        play(order, (RolloutAction::Pause, RolloutAction::Halt));
     }
 }
 
@@ -244,10 +245,10 @@ async fn a_pause_keeps_orders_here_and_going_on_sends_them() {
     let counting = Arc::new(Counting::default());
     let wire: Arc<dyn Wire> = counting.clone();
     let mut sent = BTreeMap::new();
-    wish(&stage, Wish::Pause, "look").unwrap();
+    action(&stage, RolloutAction::Pause, "look").unwrap();
     stage.director.send(&wire, &mut sent).await;
     assert!(counting.taken.lock().unwrap().is_empty());
-    wish(&stage, Wish::Resume, "fine").unwrap();
+    action(&stage, RolloutAction::Resume, "fine").unwrap();
     counting.refuses.store(true, Ordering::SeqCst);
     stage.director.send(&wire, &mut sent).await;
     counting.refuses.store(false, Ordering::SeqCst);

@@ -7,9 +7,9 @@ use hearthwatch_store::{IngestBatch, NewModel};
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::fixtures::{Desk, NOW};
+use crate::fixtures::{NOW, Releaser};
 use crate::hook::NoRelease;
-use crate::rollout::by_hand::{Asked, Wish, act};
+use crate::rollout::manual::{Asked, RolloutAction, act};
 
 const HOUR: i64 = 3_600;
 
@@ -18,24 +18,24 @@ fn key() -> SigningKey {
 }
 
 pub(super) struct Stage {
-    desk: Desk,
+    releaser: Releaser,
     pub director: Director,
 }
 
 impl Stage {
     pub fn new(policy: &str, homes: usize) -> Self {
-        let desk = Desk::new(Arc::new(NoRelease));
+        let releaser = Releaser::new(Arc::new(NoRelease));
         let clock = Arc::new(ManualClock::new(NOW));
         let policy = Policy::named(policy).unwrap();
-        let director = Director::new(desk.store.clone(), desk.metrics.clone(), clock, key(), policy, None);
+        let director = Director::new(releaser.store.clone(), releaser.metrics.clone(), clock, key(), policy, None);
         for index in 0..homes {
-            desk.store.enrol_home(&home(index), NOW).unwrap();
+            releaser.store.enrol_home(&home(index), NOW).unwrap();
         }
-        Self { desk, director }
+        Self { releaser, director }
     }
 
     pub fn store(&self) -> &dyn Store {
-        self.desk.store.as_ref()
+        self.releaser.store.as_ref()
     }
 
     pub fn release(&self, version: u64) {
@@ -75,8 +75,8 @@ impl Stage {
         self.store().apply(&IngestBatch { outcomes, at: NOW + hours * HOUR, ..IngestBatch::default() }).unwrap();
     }
 
-    fn wish(&self, version: u64, wish: Wish, reason: &str, now: i64) {
-        act(&self.director, self.store(), &asked(version, wish, reason, now)).unwrap();
+    fn action(&self, version: u64, action: RolloutAction, reason: &str, now: i64) {
+        act(&self.director, self.store(), &asked(version, action, reason, now)).unwrap();
     }
 
     pub fn state(&self, version: u64) -> RolloutState {
@@ -85,9 +85,9 @@ impl Stage {
     }
 }
 
-pub(super) fn asked(version: u64, wish: Wish, reason: &str, now: i64) -> Asked<'_> {
+pub(super) fn asked(version: u64, action: RolloutAction, reason: &str, now: i64) -> Asked<'_> {
     let (version, actor) = (ModelVersion(version), Actor::Token("kim".to_owned()));
-    Asked { version, wish, reason, actor, row_version: None, now }
+    Asked { version, action, reason, actor, row_version: None, now }
 }
 
 fn home(index: usize) -> HomeId {
@@ -137,13 +137,13 @@ fn waves_open_by_time_and_reports_and_a_pause_holds_them() {
     stage.work(72);
     assert_eq!(stage.orders().len(), 1, "the canary has not told yet");
     stage.ended(1, &UpdateResult::Installed, 72);
-    stage.wish(1, Wish::Pause, "look", NOW + 73 * HOUR);
+    stage.action(1, RolloutAction::Pause, "look", NOW + 73 * HOUR);
     stage.work(80);
     assert_eq!(stage.orders().len(), 1, "paused");
-    stage.wish(1, Wish::Resume, "fine", NOW + 83 * HOUR);
+    stage.action(1, RolloutAction::Resume, "fine", NOW + 83 * HOUR);
     stage.work(84);
     assert_eq!(stage.orders().len(), 5);
-    stage.wish(1, Wish::Promote, "all", NOW + 85 * HOUR);
+    stage.action(1, RolloutAction::Promote, "all", NOW + 85 * HOUR);
     stage.work(86);
     assert_eq!(stage.orders().len(), 50);
 }
@@ -153,18 +153,18 @@ fn a_release_that_does_not_install_stops_and_its_homes_are_ordered_back() {
     let stage = Stage::new("staged", 300);
     stage.release(1);
     stage.director.work(stage.store(), NOW).unwrap();
-    stage.wish(1, Wish::Promote, "first", NOW);
+    stage.action(1, RolloutAction::Promote, "first", NOW);
     stage.work(0);
     stage.release(2);
     stage.work(1);
-    let canaries = stage.orders().iter().filter(|order| order.model_version.0 == 2).count();
-    assert_eq!(canaries, 6);
+    let fault_checks = stage.orders().iter().filter(|order| order.model_version.0 == 2).count();
+    assert_eq!(fault_checks, 6);
     stage.ended(2, &UpdateResult::Refused { reason: "golden vectors differ".to_owned() }, 2);
     stage.work(3);
     assert_eq!(stage.state(2), RolloutState::RolledBack);
     let orders = stage.orders();
     assert!(orders.iter().all(|order| order.model_version.0 == 1));
-    assert_eq!(orders.iter().filter(|order| order.order == Order::RollBack).count(), canaries);
+    assert_eq!(orders.iter().filter(|order| order.order == Order::RollBack).count(), fault_checks);
     assert_eq!(stage.store().champion().unwrap().unwrap().version, ModelVersion(1));
     let line = &stage.store().audit(None, 1).unwrap()[0];
     assert_eq!((&line.actor, line.action.as_str()), (&Actor::System, "rollout.rolled_back"));

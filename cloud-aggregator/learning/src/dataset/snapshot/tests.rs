@@ -70,11 +70,12 @@ fn expected_teaches_nothing_and_takes_an_earlier_answer_back() {
 
 #[test]
 fn drawn_questions_weigh_their_inverse_propensity_around_a_mean_of_one_up_to_the_cap() {
-    let probe = |sequence, propensity| FeedbackRecord { origin: Origin::Probe { propensity }, ..record("a", sequence) };
+    let sample =
+        |sequence, propensity| FeedbackRecord { origin: Origin::AuditSample { propensity }, ..record("a", sequence) };
     let weights = |records| -> Vec<f32> { snapshot(records).examples.iter().map(|example| example.weight).collect() };
     // Inverse propensities 4 and 12, mean 8.
-    assert_eq!(weights(vec![record("a", 1), probe(2, 0.25), probe(3, 1.0 / 12.0)]), [1.0, 0.5, 1.5]);
-    let many = (1..=20).map(|sequence| probe(sequence, if sequence == 20 { 1e-5 } else { 0.5 })).collect();
+    assert_eq!(weights(vec![record("a", 1), sample(2, 0.25), sample(3, 1.0 / 12.0)]), [1.0, 0.5, 1.5]);
+    let many = (1..=20).map(|sequence| sample(sequence, if sequence == 20 { 1e-5 } else { 0.5 })).collect();
     assert_eq!(weights(many)[19], WEIGHT_MAX);
 }
 
@@ -91,28 +92,28 @@ fn what_the_champion_has_learnt_from_is_not_learnt_from_again() {
 
 #[test]
 fn recall_is_estimated_for_the_champion_alone() {
-    let probe = |sequence, version| FeedbackRecord {
-        origin: Origin::Probe { propensity: 0.1 },
+    let sample = |sequence, version| FeedbackRecord {
+        origin: Origin::AuditSample { propensity: 0.1 },
         model_version: ModelVersion(version),
         ..record("a", sequence)
     };
-    let records = (1..=40).map(|sequence| probe(sequence, 1 + sequence % 2)).collect();
+    let records = (1..=40).map(|sequence| sample(sequence, 1 + sequence % 2)).collect();
     let (_directory, store) = stored(records);
     let consumed = Consumed { champion: ModelVersion(2), ..Consumed::default() };
     let recall = take(store.as_ref(), "corpus", &consumed).unwrap().lineage.recall;
-    assert_eq!((recall.probes, recall.probes_confirmed, recall.deaf), (20, 20, true));
+    assert_eq!((recall.audit_samples, recall.audit_samples_confirmed, recall.low_recall), (20, 20, true));
 }
 
 #[test]
 fn a_changed_answer_to_a_drawn_question_is_one_answer() {
-    let origin = Origin::Probe { propensity: 0.1 };
+    let origin = Origin::AuditSample { propensity: 0.1 };
     let records = [(1, Verdict::Confirmed), (2, Verdict::Dismissed)]
         .map(|(sequence, verdict)| FeedbackRecord { origin, ..answered("a", sequence, "x", verdict) });
     let champion = records[0].model_version;
     let (_directory, store) = stored(records.to_vec());
     let consumed = Consumed { champion, ..Consumed::default() };
     let recall = take(store.as_ref(), "corpus", &consumed).unwrap().lineage.recall;
-    assert_eq!((recall.probes, recall.probes_confirmed), (1, 0));
+    assert_eq!((recall.audit_samples, recall.audit_samples_confirmed), (1, 0));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::release_service::ReleaseService;
 
 /// Why a model was not let out by hand.
 #[derive(Debug, thiserror::Error)]
-pub enum ByHandError {
+pub enum ManualError {
     /// No model has this version.
     #[error("no model {0}")]
     UnknownModel(ModelVersion),
@@ -75,9 +75,9 @@ pub enum Plan {
 /// model in force.
 ///
 /// # Errors
-/// [`ByHandError`] when there is nothing to release, or it is in force already.
-pub fn plan(run: &RunRow, existing: Option<&ModelRow>, champion: Option<&ModelRow>) -> Result<Plan, ByHandError> {
-    let nothing = |why| Err(ByHandError::NoCandidate { run: run.id.clone(), why });
+/// [`ManualError`] when there is nothing to release, or it is in force already.
+pub fn plan(run: &RunRow, existing: Option<&ModelRow>, champion: Option<&ModelRow>) -> Result<Plan, ManualError> {
+    let nothing = |why| Err(ManualError::NoCandidate { run: run.id.clone(), why });
     match run.state {
         RunState::Running => return nothing("is not over"),
         RunState::Failed => return nothing("failed"),
@@ -85,9 +85,9 @@ pub fn plan(run: &RunRow, existing: Option<&ModelRow>, champion: Option<&ModelRo
     }
     let Some(sha256) = run.challenger.clone() else { return nothing("made no candidate") };
     match (existing, champion) {
-        (_, Some(champion)) if champion.sha256 == sha256 => Err(ByHandError::InForce(champion.version)),
+        (_, Some(champion)) if champion.sha256 == sha256 => Err(ManualError::InForce(champion.version)),
         (Some(model), Some(champion)) if model.version < champion.version => {
-            Err(ByHandError::Overtaken { version: model.version, champion: champion.version })
+            Err(ManualError::Overtaken { version: model.version, champion: champion.version })
         }
         (Some(model), _) => Ok(Plan::Release(model.version)),
         (None, _) => Ok(Plan::Approve { sha256 }),
@@ -97,15 +97,15 @@ pub fn plan(run: &RunRow, existing: Option<&ModelRow>, champion: Option<&ModelRo
 /// Releases the candidate of run `id`. `by` says who, as an [`Actor`](hearthwatch_store::Actor).
 ///
 /// # Errors
-/// [`ByHandError`]; the model in force is then the one before.
-pub async fn promote(releases: &ReleaseService, id: &str, by: &str) -> Result<ReleaseRow, ByHandError> {
+/// [`ManualError`]; the model in force is then the one before.
+pub async fn promote(releases: &ReleaseService, id: &str, by: &str) -> Result<ReleaseRow, ManualError> {
     let asked = id.to_owned();
     let (run, existing, champion) = blocking(releases.store(), move |store| {
         let existing = store.models()?.into_iter().find(|model| model.run == asked);
         Ok((store.run(&asked)?, existing, store.champion()?))
     })
     .await?;
-    let run = run.ok_or_else(|| ByHandError::UnknownRun(id.to_owned()))?;
+    let run = run.ok_or_else(|| ManualError::UnknownRun(id.to_owned()))?;
     let version = match plan(&run, existing.as_ref(), champion.as_ref())? {
         Plan::Release(version) => version,
         Plan::Approve { sha256 } => approve(releases, run, sha256).await?,
@@ -114,12 +114,12 @@ pub async fn promote(releases: &ReleaseService, id: &str, by: &str) -> Result<Re
 }
 
 /// Overrules the gate: the candidate gets a version and its run counts as promoted.
-async fn approve(releases: &ReleaseService, run: RunRow, sha256: String) -> Result<ModelVersion, ByHandError> {
+async fn approve(releases: &ReleaseService, run: RunRow, sha256: String) -> Result<ModelVersion, ManualError> {
     let (artifact_store, at) = (releases.artifact_store().clone(), releases.now());
     let candidate = tokio::task::spawn_blocking(move || {
         let bytes = artifact_store.model(&sha256)?;
         let weights_id = Artifact::parse(&bytes)?.weights_id();
-        Ok::<_, ByHandError>(NewModel { length: bytes.len() as u64, weights_id, sha256, run: run.id.clone(), at })
+        Ok::<_, ManualError>(NewModel { length: bytes.len() as u64, weights_id, sha256, run: run.id.clone(), at })
             .map(|new| (new, run.id))
     });
     let (new, run) = candidate
@@ -193,6 +193,6 @@ mod tests {
     fn what_is_in_force_is_not_released_again() {
         let champion = model(5, "c", ModelState::Champion);
         let error = plan(&run(RunState::Promoted, Some("c")), Some(&champion), Some(&champion)).unwrap_err();
-        assert!(matches!(error, ByHandError::InForce(ModelVersion(5))));
+        assert!(matches!(error, ManualError::InForce(ModelVersion(5))));
     }
 }

@@ -9,7 +9,7 @@ use super::Director;
 
 /// What may be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
-pub enum Wish {
+pub enum RolloutAction {
     /// Stop the clock: no further home gets the release until it goes on.
     #[strum(serialize = "paused")]
     Pause,
@@ -29,19 +29,19 @@ pub enum Wish {
 
 /// Why it was not done.
 #[derive(Debug, thiserror::Error)]
-pub enum ByHandError {
+pub enum ManualError {
     /// There is no such rollout.
     #[error("no rollout of version {0}")]
     Unknown(ModelVersion),
     /// It is in a state in which this makes no sense.
-    #[error("the rollout of version {version} is {state}: it cannot be {wish}")]
+    #[error("the rollout of version {version} is {state}: it cannot be {action}")]
     State {
         /// Version of the release.
         version: ModelVersion,
         /// Its state, in one word.
         state: &'static str,
         /// What it was to become: `paused`, `halted`, ….
-        wish: &'static str,
+        action: &'static str,
     },
     /// There is nothing to go back to.
     #[error("nothing was released before version {0}")]
@@ -51,7 +51,7 @@ pub enum ByHandError {
     Store(#[from] StoreError),
 }
 
-impl Wish {
+impl RolloutAction {
     /// What it makes of a rollout.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -59,26 +59,27 @@ impl Wish {
     }
 }
 
-/// The row after `wish`. Pure. For [`Wish::RollBack`] the orders are still to be signed.
+/// The row after `action`. Pure. For [`RolloutAction::RollBack`] the orders are still to be signed.
 ///
 /// # Errors
-/// [`ByHandError::State`] or [`ByHandError::NothingBefore`].
-pub fn decide(row: &RolloutRow, wish: Wish, reason: &str, now: i64) -> Result<RolloutRow, ByHandError> {
+/// [`ManualError::State`] or [`ManualError::NothingBefore`].
+pub fn decide(row: &RolloutRow, action: RolloutAction, reason: &str, now: i64) -> Result<RolloutRow, ManualError> {
     use RolloutState::{Complete, Halted, Paused, Running};
     let (row, reason) = (row.clone(), reason.to_owned());
-    let refused = || ByHandError::State { version: row.model_version, state: row.state.as_str(), wish: wish.as_str() };
-    match (wish, row.state) {
-        (Wish::Pause, Running) => Ok(RolloutRow { state: Paused, paused_at: Some(now), reason, ..row }),
-        (Wish::Resume, Paused) => {
+    let refused =
+        || ManualError::State { version: row.model_version, state: row.state.as_str(), action: action.as_str() };
+    match (action, row.state) {
+        (RolloutAction::Pause, Running) => Ok(RolloutRow { state: Paused, paused_at: Some(now), reason, ..row }),
+        (RolloutAction::Resume, Paused) => {
             let paused_seconds = row.paused_seconds + row.paused_at.map_or(0, |since| (now - since).max(0));
             Ok(RolloutRow { state: Running, paused_at: None, paused_seconds, reason, ..row })
         }
-        (Wish::Promote, Running) => Ok(RolloutRow { forced: true, reason, ..row }),
-        (Wish::Halt, Running | Paused) => Ok(RolloutRow { state: Halted, ended_at: Some(now), reason, ..row }),
-        (Wish::RollBack, Running | Paused | Halted | Complete) if row.previous.is_none() => {
-            Err(ByHandError::NothingBefore(row.model_version))
+        (RolloutAction::Promote, Running) => Ok(RolloutRow { forced: true, reason, ..row }),
+        (RolloutAction::Halt, Running | Paused) => Ok(RolloutRow { state: Halted, ended_at: Some(now), reason, ..row }),
+        (RolloutAction::RollBack, Running | Paused | Halted | Complete) if row.previous.is_none() => {
+            Err(ManualError::NothingBefore(row.model_version))
         }
-        (Wish::RollBack, Running | Paused | Halted | Complete) => Ok(row),
+        (RolloutAction::RollBack, Running | Paused | Halted | Complete) => Ok(row),
         _ => Err(refused()),
     }
 }
@@ -92,7 +93,7 @@ pub struct Asked<'a> {
     /// The rollout of the release of this version.
     pub version: ModelVersion,
     /// What is to be done.
-    pub wish: Wish,
+    pub action: RolloutAction,
     /// The asker's reason, kept in the row and in the audit log.
     pub reason: &'a str,
     /// Who is named in the audit log.
@@ -106,14 +107,14 @@ pub struct Asked<'a> {
 /// Does it, with its line in the audit log. Blocks.
 ///
 /// # Errors
-/// [`ByHandError`]; [`StoreError::Conflict`] when somebody wrote meanwhile. Then nothing was changed.
-pub fn act(director: &Director, store: &dyn Store, asked: &Asked<'_>) -> Result<(), ByHandError> {
+/// [`ManualError`]; [`StoreError::Conflict`] when somebody wrote meanwhile. Then nothing was changed.
+pub fn act(director: &Director, store: &dyn Store, asked: &Asked<'_>) -> Result<(), ManualError> {
     // A stop is decided anew on what is there now; everything else is for its asker to look at again.
-    let stops = matches!(asked.wish, Wish::Halt | Wish::RollBack) && asked.row_version.is_none();
+    let stops = matches!(asked.action, RolloutAction::Halt | RolloutAction::RollBack) && asked.row_version.is_none();
     let attempts = if stops { ATTEMPTS } else { 1 };
     let mut done = attempt(director, store, asked);
     for _ in 1..attempts {
-        if !matches!(done, Err(ByHandError::Store(StoreError::Conflict { .. }))) {
+        if !matches!(done, Err(ManualError::Store(StoreError::Conflict { .. }))) {
             break;
         }
         done = attempt(director, store, asked);
@@ -123,14 +124,14 @@ pub fn act(director: &Director, store: &dyn Store, asked: &Asked<'_>) -> Result<
     Ok(())
 }
 
-fn attempt(director: &Director, store: &dyn Store, asked: &Asked<'_>) -> Result<(), ByHandError> {
+fn attempt(director: &Director, store: &dyn Store, asked: &Asked<'_>) -> Result<(), ManualError> {
     let row = read(store, asked)?;
     write(director, store, asked, &row)
 }
 
 /// Reads the row that the wish is about.
-pub(super) fn read(store: &dyn Store, asked: &Asked<'_>) -> Result<RolloutRow, ByHandError> {
-    let row = store.rollout(asked.version)?.ok_or(ByHandError::Unknown(asked.version))?;
+pub(super) fn read(store: &dyn Store, asked: &Asked<'_>) -> Result<RolloutRow, ManualError> {
+    let row = store.rollout(asked.version)?.ok_or(ManualError::Unknown(asked.version))?;
     if asked.row_version.is_some_and(|seen| seen != row.row_version) {
         let (noun, id, present) = ("rollout", row.model_version.to_string(), row.state.as_str().to_owned());
         return Err(StoreError::Conflict { noun, id, present, row_version: row.row_version }.into());
@@ -144,12 +145,12 @@ pub(super) fn write(
     store: &dyn Store,
     asked: &Asked<'_>,
     seen: &RolloutRow,
-) -> Result<(), ByHandError> {
-    let row = decide(seen, asked.wish, asked.reason, asked.now)?;
-    let action = format!("rollout.{}", asked.wish.as_str().replace(' ', "_"));
+) -> Result<(), ManualError> {
+    let row = decide(seen, asked.action, asked.reason, asked.now)?;
+    let action = format!("rollout.{}", asked.action.as_str().replace(' ', "_"));
     let note = Note::because(asked.now, asked.actor.clone(), &action, asked.reason);
-    match asked.wish {
-        Wish::RollBack => director.roll_back(store, &row, &note, asked.reason)?,
+    match asked.action {
+        RolloutAction::RollBack => director.roll_back(store, &row, &note, asked.reason)?,
         _ => store.change(&Change::Rollout(row), &note).map(drop)?,
     }
     Ok(())
@@ -177,21 +178,21 @@ mod tests {
 
     #[test]
     fn a_pause_is_counted_when_it_ends() {
-        let resumed = decide(&row(RolloutState::Paused), Wish::Resume, "seen", 200).unwrap();
+        let resumed = decide(&row(RolloutState::Paused), RolloutAction::Resume, "seen", 200).unwrap();
         assert_eq!((resumed.state, resumed.paused_seconds, resumed.paused_at), (RolloutState::Running, 57, None));
     }
 
     #[test]
     fn what_is_over_is_not_taken_up_again() {
-        for wish in [Wish::Pause, Wish::Resume, Wish::Promote, Wish::Halt] {
-            let refused = decide(&row(RolloutState::RolledBack), wish, "", 200).unwrap_err().to_string();
+        for action in [RolloutAction::Pause, RolloutAction::Resume, RolloutAction::Promote, RolloutAction::Halt] {
+            let refused = decide(&row(RolloutState::RolledBack), action, "", 200).unwrap_err().to_string();
             assert!(refused.starts_with("the rollout of version 3 is rolled_back: it cannot be "), "{refused}");
         }
     }
 
     #[test]
     fn the_first_release_cannot_be_rolled_back() {
-        let refused = decide(&row(RolloutState::Halted), Wish::RollBack, "", 200).unwrap_err();
+        let refused = decide(&row(RolloutState::Halted), RolloutAction::RollBack, "", 200).unwrap_err();
         assert_eq!(refused.to_string(), "nothing was released before version 3");
     }
 }
