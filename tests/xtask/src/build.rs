@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use crate::shell;
@@ -16,6 +17,8 @@ const STEPS: [(&str, &[&str]); 3] = [
     ("then every test", &["--workspace", "--bins", "--tests"]),
 ];
 const COSTLIEST: usize = 10;
+/// What ships.
+const PROGRAMS: [&str; 3] = ["hearthwatch-edge", "hearthwatch-cloud", "hearthwatch-provision"];
 
 /// A crate that was compiled.
 struct Unit {
@@ -61,7 +64,22 @@ pub fn measure(target: &Path) -> anyhow::Result<()> {
     for unit in first.iter().take(COSTLIEST) {
         println!("  {:<32} {:.0}", unit.name, unit.seconds);
     }
+    println!("\ncrates by program, ours apart:");
+    for program in PROGRAMS {
+        println!("  {program:<32} {}", crates_of(program)?);
+    }
     Ok(())
+}
+
+/// How many crates of others' a program is made of on this machine, those that only run while it is compiled included.
+fn crates_of(program: &str) -> anyhow::Result<usize> {
+    let arguments = ["tree", "--locked", "--edges", "normal", "--prefix", "none", "--package", program];
+    let output = Command::new(shell::cargo_path()).args(arguments).output().context("cargo tree")?;
+    ensure!(output.status.success(), "cargo tree ended with {}", output.status);
+    let list = String::from_utf8(output.stdout).context("a crate's name is not UTF-8")?;
+    let names = list.lines().filter(|line| !line.is_empty() && !line.starts_with("hearthwatch-"));
+    let unique: BTreeSet<&str> = names.map(|line| line.trim_end_matches(" (*)")).collect();
+    Ok(unique.len())
 }
 
 /// What cargo's own report of a build lists.
