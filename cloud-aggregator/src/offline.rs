@@ -186,7 +186,7 @@ mod tests {
         let path = directory.path().join("run.toml");
         std::fs::write(&path, "seed = 11\nepochs = 3\n").unwrap();
         let asked = read_config(&path).unwrap();
-        assert_eq!((asked.config.seed, asked.config.epochs, asked.record), (11, 3, None));
+        assert_eq!((asked.config.seed, asked.config.fit.epochs, asked.record), (11, 3, None));
         std::fs::write(&path, "sede = 11\n").unwrap();
         let words = format!("{:#}", read_config(&path).err().unwrap());
         assert!(words.contains("unknown field `sede`"), "{words}");

@@ -16,7 +16,7 @@ use hearthwatch_evaluation::fixtures::home::made_home;
 use hearthwatch_learning::training::mlflow::MlflowConfig;
 use hearthwatch_learning::training::{Corpora, ModelLearner, TrainingConfig};
 use hearthwatch_store::RunState;
-use hearthwatch_training::{Corpus, RetrainConfig};
+use hearthwatch_training::{Corpus, Fit, RetrainConfig};
 use serde_json::{Value, json};
 
 /// How long the server may take to start, or to have what it was told.
@@ -124,9 +124,7 @@ fn learner() -> ModelLearner {
     let homes = |range: std::ops::Range<u64>| range.map(|variant| made_home(variant, 26)).collect();
     let corpus = Corpus { train: homes(0..2), calibrate: homes(2..4), test: homes(4..6) };
     let config = RetrainConfig {
-        epochs: 2,
-        windows_per_epoch: 256,
-        batch: 64,
+        fit: Fit { epochs: 2, windows_per_epoch: 256, batch: 64, ..Fit::default() },
         validation_windows: 64,
         ..RetrainConfig::default()
     };

@@ -7,7 +7,7 @@ use clap::Args;
 use hearthwatch_detector::network::Artifact;
 use hearthwatch_evaluation::dataset::DATA_SETS;
 use hearthwatch_learning::training::card;
-use hearthwatch_training::{Progress, RetrainConfig, release};
+use hearthwatch_training::{Fit, Homes, Progress, RetrainConfig, release};
 
 use crate::data;
 use crate::screen::Screen;
@@ -47,8 +47,11 @@ pub fn train(arguments: &TrainReleaseArguments) -> anyhow::Result<()> {
     let homes = data::homes(&source, &shippable)?;
     screen.say(format!("{} homes of sets that may train shipped weights", homes.len()));
     let recipe = RetrainConfig::release(arguments.seed);
-    let config =
-        RetrainConfig { train_homes_max: arguments.homes, epochs: arguments.epochs.unwrap_or(recipe.epochs), ..recipe };
+    let config = RetrainConfig {
+        homes: Homes { train_homes_max: arguments.homes, ..recipe.homes },
+        fit: Fit { epochs: arguments.epochs.unwrap_or(recipe.fit.epochs), ..recipe.fit },
+        ..recipe
+    };
     let bar = screen.bar("learn", 1);
     let released = release(homes, &config, &mut |progress| match progress {
         Progress::Preparing { done, total } => {

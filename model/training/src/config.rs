@@ -4,7 +4,8 @@ use hearthwatch_evaluation::evaluate::GatePolicy;
 use hearthwatch_evaluation::inject::Family;
 use serde::{Deserialize, Serialize};
 
-/// A run's configuration. The defaults fit the bundled sets on two shared CPU cores.
+/// A run's configuration. The defaults fit the bundled sets on two shared CPU cores. In JSON it is one flat object, whose bytes a run's id is
+/// made of: the parts stand in their order there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetrainConfig {
@@ -14,52 +15,21 @@ pub struct RetrainConfig {
     pub device: String,
     /// Threads for extraction and evaluation; training itself uses one, so that it can be repeated bit by bit.
     pub threads: usize,
-    /// Days at the start of each recording in which the extractor only learns.
-    pub warm_up_days: i64,
-    /// Days after the warm-up that are trained (and calibrated) on.
-    pub train_days: i64,
-    /// Days that are measured in test homes, after the days trained on where the recording is long enough.
-    pub test_days: i64,
-    /// Most training homes; the first by the hash of their names.
-    pub train_homes_max: usize,
-    /// Most calibration homes; the first by the hash of their names.
-    pub calibrate_homes_max: usize,
-    /// Most test homes; the first by the hash of their names.
-    pub test_homes_max: usize,
-    /// Most entities of a home; recordings with more keep their first ones.
-    pub entities_max: usize,
-    /// Faults of each entity in a week, in training copies.
-    pub train_events_per_entity_week: f64,
-    /// Faults of each entity in a week, in test copies.
-    pub test_events_per_entity_week: f64,
-    /// Faulty copies of each training and calibration home, each with faults of its own.
-    pub train_copies: usize,
-    /// Faulty copies of each test home, each with faults of its own.
-    pub test_copies: usize,
-    /// Families put into training copies.
-    pub train_families: Vec<Family>,
-    /// Families put into test copies.
-    pub test_families: Vec<Family>,
-    /// Windows drawn anew for each epoch.
-    pub windows_per_epoch: usize,
-    /// Most epochs from a fresh start.
-    pub epochs: usize,
-    /// Most epochs when a champion is fine-tuned.
-    pub fine_tune_epochs: usize,
-    /// Epochs without a better validation loss after which training stops.
-    pub patience: usize,
-    /// Windows of an optimizer step.
-    pub batch: usize,
-    /// Adam's step size from a fresh start, at its highest.
-    pub learning_rate: f64,
-    /// Adam's step size when fine-tuning, at its highest.
-    pub fine_tune_learning_rate: f64,
-    /// Share of windows that end inside a fault.
-    pub faulty_share: f64,
-    /// Share of the windows from normal time that are drawn from those which the network of the epoch before found oddest.
-    pub hard_share: f64,
-    /// Share of windows taken from feedback, when there is any.
-    pub feedback_share: f64,
+    /// How long a recording is used for what.
+    #[serde(flatten)]
+    pub days: Days,
+    /// How many recordings are used; of more, the first by the hash of their names.
+    #[serde(flatten)]
+    pub homes: Homes,
+    /// The faults that are put into copies of homes.
+    #[serde(flatten)]
+    pub faults: Faults,
+    /// How the weights are fitted.
+    #[serde(flatten)]
+    pub fit: Fit,
+    /// What the windows of a batch are drawn from.
+    #[serde(flatten)]
+    pub mix: Mix,
     /// Weight of the anomaly loss against the quantile loss.
     pub anomaly_weight: f32,
     /// Windows of the validation sample.
@@ -76,6 +46,127 @@ pub struct RetrainConfig {
     pub baseline_thresholds: BaselineThresholds,
     /// What the gate asks for.
     pub gate: GatePolicy,
+}
+
+/// How long a recording is used for what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Days {
+    /// Days at the start of each recording in which the extractor only learns.
+    pub warm_up_days: i64,
+    /// Days after the warm-up that are trained (and calibrated) on.
+    pub train_days: i64,
+    /// Days that are measured in test homes, after the days trained on where the recording is long enough.
+    pub test_days: i64,
+}
+
+impl Default for Days {
+    fn default() -> Self {
+        Self { warm_up_days: 14, train_days: 126, test_days: 42 }
+    }
+}
+
+/// How many recordings are used; of more, the first by the hash of their names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Homes {
+    /// Most training homes; the first by the hash of their names.
+    pub train_homes_max: usize,
+    /// Most calibration homes; the first by the hash of their names.
+    pub calibrate_homes_max: usize,
+    /// Most test homes; the first by the hash of their names.
+    pub test_homes_max: usize,
+    /// Most entities of a home; recordings with more keep their first ones.
+    pub entities_max: usize,
+}
+
+impl Default for Homes {
+    fn default() -> Self {
+        Self { train_homes_max: 10, calibrate_homes_max: 5, test_homes_max: 7, entities_max: 24 }
+    }
+}
+
+/// The faults that are put into copies of homes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Faults {
+    /// Faults of each entity in a week, in training copies.
+    pub train_events_per_entity_week: f64,
+    /// Faults of each entity in a week, in test copies.
+    pub test_events_per_entity_week: f64,
+    /// Faulty copies of each training and calibration home, each with faults of its own.
+    pub train_copies: usize,
+    /// Faulty copies of each test home, each with faults of its own.
+    pub test_copies: usize,
+    /// Families put into training copies.
+    pub train_families: Vec<Family>,
+    /// Families put into test copies.
+    pub test_families: Vec<Family>,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            train_events_per_entity_week: 2.0,
+            test_events_per_entity_week: 0.75,
+            train_copies: 1,
+            test_copies: 3,
+            train_families: Family::ALL.to_vec(),
+            test_families: Family::ALL.to_vec(),
+        }
+    }
+}
+
+/// How the weights are fitted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Fit {
+    /// Windows drawn anew for each epoch.
+    pub windows_per_epoch: usize,
+    /// Most epochs from a fresh start.
+    pub epochs: usize,
+    /// Most epochs when a champion is fine-tuned.
+    pub fine_tune_epochs: usize,
+    /// Epochs without a better validation loss after which training stops.
+    pub patience: usize,
+    /// Windows of an optimizer step.
+    pub batch: usize,
+    /// Adam's step size from a fresh start, at its highest.
+    pub learning_rate: f64,
+    /// Adam's step size when fine-tuning, at its highest.
+    pub fine_tune_learning_rate: f64,
+}
+
+impl Default for Fit {
+    fn default() -> Self {
+        Self {
+            windows_per_epoch: 24_576,
+            epochs: 6,
+            fine_tune_epochs: 3,
+            patience: 2,
+            batch: 256,
+            learning_rate: 1e-3,
+            fine_tune_learning_rate: 4e-4,
+        }
+    }
+}
+
+/// What the windows of a batch are drawn from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Mix {
+    /// Share of windows that end inside a fault.
+    pub faulty_share: f64,
+    /// Share of the windows from normal time that are drawn from those which the network of the epoch before found oddest.
+    pub hard_share: f64,
+    /// Share of windows taken from feedback, when there is any.
+    pub feedback_share: f64,
+}
+
+impl Default for Mix {
+    fn default() -> Self {
+        Self { faulty_share: 0.35, hard_share: 0.0, feedback_share: 0.25 }
+    }
 }
 
 /// Where the thresholds of the baseline detector come from.
@@ -102,7 +193,9 @@ impl RetrainConfig {
     /// (docs/measurements/2026-11-30-training-tries.md).
     #[must_use]
     pub fn release(seed: u64) -> Self {
-        Self { train_families: Family::EVERY.to_vec(), test_families: Family::EVERY.to_vec(), ..Self::longer(seed) }
+        let longer = Self::longer(seed);
+        let (train_families, test_families) = (Family::EVERY.to_vec(), Family::EVERY.to_vec());
+        Self { faults: Faults { train_families, test_families, ..longer.faults }, ..longer }
     }
 
     /// The longer recipe, chosen on fold L: more homes than an aggregator's nightly run, more faulty copies, more epochs,
@@ -111,14 +204,10 @@ impl RetrainConfig {
     pub fn longer(seed: u64) -> Self {
         Self {
             seed,
-            train_homes_max: 40,
-            calibrate_homes_max: 16,
-            test_homes_max: 16,
-            train_copies: 3,
-            epochs: 40,
-            patience: 10,
-            learning_rate: 2e-3,
-            hard_share: 0.2,
+            homes: Homes { train_homes_max: 40, calibrate_homes_max: 16, test_homes_max: 16, ..Homes::default() },
+            faults: Faults { train_copies: 3, ..Faults::default() },
+            fit: Fit { epochs: 40, patience: 10, learning_rate: 2e-3, ..Fit::default() },
+            mix: Mix { hard_share: 0.2, ..Mix::default() },
             baseline_thresholds: BaselineThresholds::Fitted,
             ..Self::default()
         }
@@ -131,29 +220,11 @@ impl Default for RetrainConfig {
             seed: 1,
             device: "flex".to_owned(),
             threads: 2,
-            warm_up_days: 14,
-            train_days: 126,
-            test_days: 42,
-            train_homes_max: 10,
-            calibrate_homes_max: 5,
-            test_homes_max: 7,
-            entities_max: 24,
-            train_events_per_entity_week: 2.0,
-            test_events_per_entity_week: 0.75,
-            train_copies: 1,
-            test_copies: 3,
-            train_families: Family::ALL.to_vec(),
-            test_families: Family::ALL.to_vec(),
-            windows_per_epoch: 24_576,
-            epochs: 6,
-            fine_tune_epochs: 3,
-            patience: 2,
-            batch: 256,
-            learning_rate: 1e-3,
-            fine_tune_learning_rate: 4e-4,
-            faulty_share: 0.35,
-            hard_share: 0.0,
-            feedback_share: 0.25,
+            days: Days::default(),
+            homes: Homes::default(),
+            faults: Faults::default(),
+            fit: Fit::default(),
+            mix: Mix::default(),
             anomaly_weight: 4.0,
             validation_windows: 4096,
             blend_weights: vec![1.0],

@@ -89,9 +89,9 @@ pub(super) fn fit(
             optimizer: Vec::new(),
         },
     };
-    while at.epoch < plan.epochs && at.stale < config.patience {
+    while at.epoch < plan.epochs && at.stale < config.fit.patience {
         if at.epoch > 0 {
-            samplers.train.find_hard(&Scorer::on(&at.last, &plain), &mut at.rng, config.hard_share);
+            samplers.train.find_hard(&Scorer::on(&at.last, &plain), &mut at.rng, config.mix.hard_share);
         }
         let training_loss = epoch(&mut at, &mut optimizer, &samplers.train, plan, config, &plain, progress)?;
         let validation_loss = judge(&at.last);
@@ -123,11 +123,11 @@ fn epoch(
 ) -> Result<f32, TrainError> {
     let device = plain.clone().autodiff();
     let epoch = at.epoch + 1;
-    let steps = (config.windows_per_epoch / config.batch).max(1);
+    let steps = (config.fit.windows_per_epoch / config.fit.batch).max(1);
     let mut network = Network::from_weights(&at.last, &device);
     let mut total = 0.0;
     for step in 1..=steps {
-        let batch = train.draw(&mut at.rng, config.batch, config.faulty_share, plan.feedback_share);
+        let batch = train.draw(&mut at.rng, config.fit.batch, config.mix.faulty_share, plan.feedback_share);
         let loss = loss(&network, &batch, config.anomaly_weight, &device);
         total += loss.clone().into_scalar::<f32>();
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
@@ -171,7 +171,7 @@ fn validation_batches(sampler: &Sampler<'_>, rng: &mut ChaCha8Rng, config: &Retr
         return Vec::new();
     }
     let count = config.validation_windows.div_ceil(VALIDATION_BATCH).max(1);
-    (0..count).map(|_| sampler.draw(rng, VALIDATION_BATCH, config.faulty_share, 0.0)).collect()
+    (0..count).map(|_| sampler.draw(rng, VALIDATION_BATCH, config.mix.faulty_share, 0.0)).collect()
 }
 
 fn validation_loss(network: &Network, batches: &[Batch], config: &RetrainConfig, device: &Device) -> f32 {

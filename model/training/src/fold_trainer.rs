@@ -59,13 +59,13 @@ impl FoldTrainer {
     fn pair(&self, span: &Span, families: &[Family]) -> HomePair {
         let plan = |copy: usize| InjectionPlan {
             seed: COPY_SALT.wrapping_add(copy as u64),
-            events_per_entity_week: self.config.train_events_per_entity_week,
+            events_per_entity_week: self.config.faults.train_events_per_entity_week,
             families: families.to_vec(),
         };
         let copy = |copy| HomeTrace::extract_copy(&inject(&span.home, &plan(copy), span.from), span.from);
         HomePair {
             clean: HomeTrace::extract(&span.home, span.from),
-            faulty: (0..self.config.train_copies.max(1)).map(copy).collect(),
+            faulty: (0..self.config.faults.train_copies.max(1)).map(copy).collect(),
         }
     }
 }
@@ -98,7 +98,7 @@ impl Method for FoldTrainer {
         }
         let config = RetrainConfig { seed: split.seed, ..self.config.clone() };
         let start = initial_weights(split.seed);
-        let plan = Plan { epochs: config.epochs, learning_rate: config.learning_rate, feedback_share: 0.0 };
+        let plan = Plan { epochs: config.fit.epochs, learning_rate: config.fit.learning_rate, feedback_share: 0.0 };
         let mut kept = Kept { checkpoints: &mut NoCheckpoints, part: "trainer", fingerprint: String::new() };
         let (weights, _) = fit(&start, &mut samplers, &plan, &config, &mut kept, &mut |_| {})
             .map_err(|error| refused(error.to_string()))?;
@@ -111,6 +111,7 @@ impl Method for FoldTrainer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Fit;
     use hearthwatch_evaluation::evaluate::Fold;
     use hearthwatch_evaluation::fixtures::home::made_home;
 
@@ -121,9 +122,7 @@ mod tests {
 
     fn trainer() -> FoldTrainer {
         let config = RetrainConfig {
-            epochs: 1,
-            windows_per_epoch: 256,
-            batch: 64,
+            fit: Fit { epochs: 1, windows_per_epoch: 256, batch: 64, ..Fit::default() },
             validation_windows: 64,
             ..RetrainConfig::default()
         };

@@ -26,7 +26,7 @@ mod retrain;
 mod sampler;
 
 pub use checkpoint::{Checkpoints, NoCheckpoints};
-pub use config::{BaselineThresholds, RetrainConfig};
+pub use config::{BaselineThresholds, Days, Faults, Fit, Homes, Mix, RetrainConfig};
 pub use corpus::Corpus;
 pub use defence::{DefencePolicy, Defended, HomeAnswer, WithoutHome, defend};
 pub use error::TrainError;

@@ -95,9 +95,9 @@ pub fn prepare(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Prepared, TrainError> {
     let parts = [
-        ("train", &corpus.train, config.train_homes_max),
-        ("calibrate", &corpus.calibrate, config.calibrate_homes_max),
-        ("test", &corpus.test, config.test_homes_max),
+        ("train", &corpus.train, config.homes.train_homes_max),
+        ("calibrate", &corpus.calibrate, config.homes.calibrate_homes_max),
+        ("test", &corpus.test, config.homes.test_homes_max),
     ];
     let mut jobs = Vec::new();
     let mut counts = Vec::new();
@@ -106,7 +106,7 @@ pub fn prepare(
         let before = jobs.len();
         jobs.extend(homes.iter().filter_map(|home| job(home, part, config)).take(most));
         if jobs.len() == before {
-            return Err(TrainError::NoHomes { part, warm_up_days: config.warm_up_days });
+            return Err(TrainError::NoHomes { part, warm_up_days: config.days.warm_up_days });
         }
         counts.push(jobs.len() - before);
         lineage.extend(jobs[before..].iter().map(|job| LineageHome {
@@ -173,15 +173,15 @@ fn extract(job: &Job) -> HomePair {
 /// three fifths are trained on; one that is too short to be divided is used whole in every role.
 fn job(home: &RecordedHome, part: &'static str, config: &RetrainConfig) -> Option<Job> {
     let (first, last) = home.span()?;
-    let warm_up = config.warm_up_days * DAY_SECONDS;
+    let warm_up = config.days.warm_up_days * DAY_SECONDS;
     let useful = last - first - warm_up;
     if useful < USEFUL_DAYS_MIN * DAY_SECONDS {
         return None;
     }
     let divided = useful >= DIVIDED_DAYS_MIN * DAY_SECONDS;
     let (trained, tested) = if divided {
-        let trained = (config.train_days * DAY_SECONDS).min(useful * 3 / 5 / DAY_SECONDS * DAY_SECONDS);
-        (trained, (config.test_days * DAY_SECONDS).min(useful - trained))
+        let trained = (config.days.train_days * DAY_SECONDS).min(useful * 3 / 5 / DAY_SECONDS * DAY_SECONDS);
+        (trained, (config.days.test_days * DAY_SECONDS).min(useful - trained))
     } else {
         (useful, useful)
     };
@@ -192,11 +192,11 @@ fn job(home: &RecordedHome, part: &'static str, config: &RetrainConfig) -> Optio
         _ => (first, warm_up + useful),
     };
     let mut home = home.between(begin - 1, begin + length);
-    keep_entities(&mut home, config.entities_max);
+    keep_entities(&mut home, config.homes.entities_max);
     let (events, families, salt, copies): (f64, &[Family], u64, usize) = if part == "test" {
-        (config.test_events_per_entity_week, &config.test_families, TEST_SALT, config.test_copies)
+        (config.faults.test_events_per_entity_week, &config.faults.test_families, TEST_SALT, config.faults.test_copies)
     } else {
-        (config.train_events_per_entity_week, &config.train_families, 0, config.train_copies)
+        (config.faults.train_events_per_entity_week, &config.faults.train_families, 0, config.faults.train_copies)
     };
     let plan = |copy: usize| InjectionPlan {
         seed: (config.seed ^ salt).wrapping_add((copy as u64) << COPY_SHIFT),

@@ -225,12 +225,12 @@ impl Run<'_> {
         let start = champion.map_or_else(|| initial_weights(config.seed), |champion| champion.weights().clone());
         let fine_tuning = champion.is_some();
         let plan = |feedback_share: f64| Plan {
-            epochs: if fine_tuning { config.fine_tune_epochs } else { config.epochs },
-            learning_rate: if fine_tuning { config.fine_tune_learning_rate } else { config.learning_rate },
+            epochs: if fine_tuning { config.fit.fine_tune_epochs } else { config.fit.epochs },
+            learning_rate: if fine_tuning { config.fit.fine_tune_learning_rate } else { config.fit.learning_rate },
             feedback_share,
         };
         let mut samplers = samplers(prepared, feedback)?;
-        let share = if feedback.is_empty() { 0.0 } else { config.feedback_share };
+        let share = if feedback.is_empty() { 0.0 } else { config.mix.feedback_share };
         let fingerprint = fingerprint(config, &start, prepared, feedback::content_hash(feedback).as_deref());
         let mut kept = Kept { checkpoints, part: "candidate", fingerprint };
         let (weights, history) = fit(&start, &mut samplers, &plan(share), config, &mut kept, progress)?;
@@ -365,9 +365,9 @@ fn fine_tune(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Weights, TrainError> {
     let plan = Plan {
-        epochs: config.fine_tune_epochs,
-        learning_rate: config.fine_tune_learning_rate,
-        feedback_share: if feedback.is_empty() { 0.0 } else { config.feedback_share },
+        epochs: config.fit.fine_tune_epochs,
+        learning_rate: config.fit.fine_tune_learning_rate,
+        feedback_share: if feedback.is_empty() { 0.0 } else { config.mix.feedback_share },
     };
     let fingerprint = fingerprint(config, start, prepared, feedback::content_hash(feedback).as_deref());
     let mut kept = Kept { checkpoints: &mut NoCheckpoints, part: "trial", fingerprint };

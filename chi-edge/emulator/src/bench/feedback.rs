@@ -16,7 +16,7 @@ use hearthwatch_detector::detector::Model;
 use hearthwatch_evaluation::dataset::{DATA_SETS, RecordedHome};
 use hearthwatch_evaluation::evaluate::{HomePair, HomeTrace, fan_out};
 use hearthwatch_evaluation::inject::{Family, InjectionPlan, inject};
-use hearthwatch_training::{Corpus, RetrainConfig, prepare};
+use hearthwatch_training::{Corpus, Fit, RetrainConfig, prepare};
 
 use crate::data;
 use arms::{ARMS, Arm};
@@ -76,7 +76,12 @@ pub fn run(arguments: &FeedbackArguments) -> anyhow::Result<()> {
     let mut transfer = Sheet::default();
     let mut later = Sheet::default();
     for seed in 1..=arguments.seeds {
-        let config = RetrainConfig { seed, threads, windows_per_epoch: arguments.windows, ..RetrainConfig::default() };
+        let config = RetrainConfig {
+            seed,
+            threads,
+            fit: Fit { windows_per_epoch: arguments.windows, ..Fit::default() },
+            ..RetrainConfig::default()
+        };
         let prepared = prepare(&corpus, None, &config, &mut |_| {})?;
         let subjects = fan_out(&london, threads, |home| subject(home, seed), |_| {});
         let champion = Arc::new(Model::shipped()?);

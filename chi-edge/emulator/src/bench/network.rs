@@ -10,7 +10,7 @@ use hearthwatch_evaluation::dataset::{DATA_SETS, RecordedHome};
 use hearthwatch_evaluation::evaluate::{Contender, Evaluation, Share, Summary, paired_difference, replay};
 use hearthwatch_evaluation::inject::Family;
 use hearthwatch_training::{
-    Candidate, Corpus, Progress, RetrainConfig, RetrainRequest, cross_fit, leave_set_out, prepare, prepare_test,
+    Candidate, Corpus, Faults, Progress, RetrainConfig, RetrainRequest, cross_fit, leave_set_out, prepare, prepare_test,
 };
 
 use crate::data;
@@ -96,7 +96,8 @@ fn shipped(homes: &[RecordedHome]) -> anyhow::Result<()> {
 fn trained(parts: &[Corpus], arguments: &NetworkArguments) -> anyhow::Result<()> {
     let left_out = families(&arguments.left_out)?;
     let kept: Vec<Family> = Family::ALL.iter().copied().filter(|family| !left_out.contains(family)).collect();
-    let config = RetrainConfig { train_families: kept, ..RetrainConfig::longer(1) };
+    let config = RetrainConfig::longer(1);
+    let config = RetrainConfig { faults: Faults { train_families: kept, ..config.faults }, ..config };
     let screen = Screen::new();
     let bar = screen.bar("learn", 1);
     let mut networks: Vec<(String, Evaluation)> = Vec::new();

@@ -8,7 +8,7 @@ use hearthwatch_evaluation::fixtures::evaluation::{events, made_up};
 use hearthwatch_evaluation::fixtures::home::made_home;
 
 use super::*;
-use crate::BaselineThresholds;
+use crate::{BaselineThresholds, Fit, Mix};
 use crate::{DefencePolicy, HomeAnswer, defend};
 
 fn corpus() -> Corpus {
@@ -19,10 +19,7 @@ fn corpus() -> Corpus {
 
 fn config() -> RetrainConfig {
     RetrainConfig {
-        epochs: 2,
-        fine_tune_epochs: 1,
-        windows_per_epoch: 512,
-        batch: 64,
+        fit: Fit { epochs: 2, fine_tune_epochs: 1, windows_per_epoch: 512, batch: 64, ..Fit::default() },
         validation_windows: 128,
         ..RetrainConfig::default()
     }
@@ -151,7 +148,11 @@ impl Checkpoints for CutOff {
 
 #[test]
 fn a_run_that_was_cut_off_goes_on_to_the_very_same_artifact() {
-    let config = RetrainConfig { epochs: 3, hard_share: 0.25, ..config() };
+    let config = RetrainConfig {
+        fit: Fit { epochs: 3, ..config().fit },
+        mix: Mix { hard_share: 0.25, ..config().mix },
+        ..config()
+    };
     let mut checkpoints = CutOff { saves: 1, kept: None };
     let mut resumable = |progress: &mut dyn FnMut(Progress)| {
         RetrainRequest::new(&corpus(), &config).checkpoints(&mut checkpoints).run(progress).unwrap()
