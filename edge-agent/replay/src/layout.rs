@@ -124,27 +124,10 @@ impl Layout {
     /// What is missing and which headers would do; `quoted` is the line as the text quotes it.
     pub fn find(fields: &[Cow<'_, str>], quoted: &str, zone: &TimeZone) -> Result<Self, String> {
         let names: Vec<String> = fields.iter().map(|name| tidy(name)).collect();
-        let place = |wanted: &[&str]| wanted.iter().find_map(|wanted| names.iter().position(|name| name == wanted));
-        let places = |wanted: &[&str]| -> Vec<usize> {
-            let of = |name: &str| (0..names.len()).filter(|place| names[*place] == name).collect::<Vec<_>>();
-            wanted.iter().flat_map(|name| of(name)).collect()
-        };
-        let mut times = places(&TIMES);
-        let recorder = |name: &String| name.contains("last_updated") || name.contains("last_changed");
-        let called = |name: &String| name.starts_with("datetime(") || name.starts_with("time(");
-        times.extend(
-            (0..names.len())
-                .filter(|at| !times.contains(at) && (recorder(&names[*at]) || called(&names[*at])))
-                .collect::<Vec<_>>(),
-        );
-        let mut times: Vec<TimeColumn> = times.into_iter().map(|place| TimeColumn::named(place, &names)).collect();
-        if let (Some(date), Some(clock)) = (place(&DATES), place(&CLOCKS)) {
-            let joined = TimeColumn { date: Some(date), ..TimeColumn::named(clock, &names) };
-            times.retain(|time| time.place != clock && time.place != date);
-            times.insert(0, joined);
-        }
+        let place = |wanted: &[&str]| place_of(&names, wanted);
+        let times = time_columns(&names);
         let time = times.first().copied();
-        let entity_ids = places(&IDS);
+        let entity_ids = places_of(&names, &IDS);
         let entity_id = entity_ids.first().copied();
         let numbered = names.iter().any(|name| name == "metadata_id");
         let statistics = place(&["start", "start_ts"]).is_some() || names.iter().any(|name| name == "statistic_id");
@@ -247,6 +230,37 @@ impl Layout {
             || (anywhere(&TIMES) && anywhere(&["entity_id"]) && anywhere(&STATES))
             || columns.entity_ids.iter().any(|place| known(*place, &["entity_id", "statistic_id"]))
     }
+}
+
+/// The first column that is called by the first of `wanted` that there is.
+fn place_of(names: &[String], wanted: &[&str]) -> Option<usize> {
+    wanted.iter().find_map(|wanted| names.iter().position(|name| name == wanted))
+}
+
+/// All columns that are called by one of `wanted`, in the order of `wanted`.
+fn places_of(names: &[String], wanted: &[&str]) -> Vec<usize> {
+    let of = |name: &str| (0..names.len()).filter(|place| names[*place] == name).collect::<Vec<_>>();
+    wanted.iter().flat_map(|name| of(name)).collect()
+}
+
+/// The columns of times, best first: a date with its time of the day, then those of a usual name, then those of Home Assistant's tables and
+/// of SQL's functions.
+fn time_columns(names: &[String]) -> Vec<TimeColumn> {
+    let mut places = places_of(names, &TIMES);
+    let recorder = |name: &String| name.contains("last_updated") || name.contains("last_changed");
+    let called = |name: &String| name.starts_with("datetime(") || name.starts_with("time(");
+    places.extend(
+        (0..names.len())
+            .filter(|at| !places.contains(at) && (recorder(&names[*at]) || called(&names[*at])))
+            .collect::<Vec<_>>(),
+    );
+    let mut times: Vec<TimeColumn> = places.into_iter().map(|place| TimeColumn::named(place, names)).collect();
+    if let (Some(date), Some(clock)) = (place_of(names, &DATES), place_of(names, &CLOCKS)) {
+        let joined = TimeColumn { date: Some(date), ..TimeColumn::named(clock, names) };
+        times.retain(|time| time.place != clock && time.place != date);
+        times.insert(0, joined);
+    }
+    times
 }
 
 /// A column that is told by its heading.

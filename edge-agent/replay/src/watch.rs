@@ -97,6 +97,18 @@ enum Entity {
     LeftOut { order: usize },
 }
 
+/// How a row's unit compares with its entity's.
+enum UnitSeen {
+    /// The same one, or none given.
+    Same,
+    /// Another one of the same quantity.
+    Converted(Conversion),
+    /// One that can't be converted: the entity is learnt anew.
+    Changed,
+    /// One with which the entity is nothing that can be watched.
+    Unwatchable,
+}
+
 impl Watchlist {
     /// What `overrides` says of an entity counts instead of what its rows say. With `guesses`, an entity of which nothing
     /// is said is taken for what its id and its first value say: a recorder names class and unit, downloads do not.
@@ -127,47 +139,73 @@ impl Watchlist {
             let class = DeviceClass::parse(row.device_class).unwrap_or(DeviceClass::GenericNumber);
             row.unit = Unit::canonical(class, row.unit).unwrap_or(row.unit);
         }
-        let row = &row;
-        let (entity, new) = match self.entities.get(row.entity_id) {
-            Some(Entity::Watched(entity)) => (*entity, false),
+        let (entity, mut new) = match self.entity_of(&row) {
+            Ok(known) => known,
+            Err(seen) => return seen,
+        };
+        let way = match self.unit_of(&row, entity) {
+            UnitSeen::Same => None,
+            UnitSeen::Converted(way) => Some(way),
+            UnitSeen::Changed => {
+                new = true;
+                None
+            }
+            UnitSeen::Unwatchable => return Seen::Value { entity, new, value: Value::Gap },
+        };
+        self.value_of(&row, point.as_ref(), entity, way, new)
+    }
+
+    /// The row's entity, and whether this is its first row.
+    fn entity_of(&mut self, row: &EventRow<'_>) -> Result<(u32, bool), Seen> {
+        match self.entities.get(row.entity_id) {
+            Some(Entity::Watched(entity)) => Ok((*entity, false)),
             known => {
                 let order = if let Some(Entity::LeftOut { order }) = known { *order } else { self.entities.len() };
-                match self.meet(row, order) {
-                    Ok(entity) => (entity, true),
-                    Err(seen) => return seen,
-                }
-            }
-        };
-        let place = entity as usize;
-        let mut new = new;
-        let mut way = None;
-        let info = &self.infos[place];
-        if !info.class.is_binary() && !row.unit.is_empty() && row.unit != info.unit {
-            way = Conversion::between(info.class, row.unit, &info.unit);
-            if way.is_none() {
-                if Unit::of(info.class, row.unit).is_none() {
-                    let odd = OddUnit { entity, unit: row.unit.to_owned(), before: info.unit.clone(), line: row.line };
-                    if self.odd_units.len() < ODD_UNITS_MAX && self.odd_units.iter().all(|other| !other.is_same(&odd)) {
-                        self.odd_units.push(odd);
-                    }
-                }
-                // Its numbers mean something else from now on, as for the agent in a home.
-                let Some(class) = class_of(row) else {
-                    return Seen::Value { entity, new, value: Value::Gap };
-                };
-                self.infos[place] = info_of(row, class);
-                self.shapes[place] = described(row).shape(class);
-                new = true;
-                self.anew.insert(entity);
-            } else {
-                self.converted_rows += 1;
+                self.meet(row, order).map(|entity| (entity, true))
             }
         }
+    }
+
+    /// Compares the row's unit with the entity's. Where it can't be converted, the entity's numbers mean something else from now on, as for
+    /// the agent in a home.
+    fn unit_of(&mut self, row: &EventRow<'_>, entity: u32) -> UnitSeen {
+        let place = entity as usize;
+        let info = &self.infos[place];
+        if info.class.is_binary() || row.unit.is_empty() || row.unit == info.unit {
+            return UnitSeen::Same;
+        }
+        if let Some(way) = Conversion::between(info.class, row.unit, &info.unit) {
+            self.converted_rows += 1;
+            return UnitSeen::Converted(way);
+        }
+        if Unit::of(info.class, row.unit).is_none() {
+            let odd = OddUnit { entity, unit: row.unit.to_owned(), before: info.unit.clone(), line: row.line };
+            if self.odd_units.len() < ODD_UNITS_MAX && self.odd_units.iter().all(|other| !other.is_same(&odd)) {
+                self.odd_units.push(odd);
+            }
+        }
+        let Some(class) = class_of(row) else { return UnitSeen::Unwatchable };
+        self.infos[place] = info_of(row, class);
+        self.shapes[place] = described(row).shape(class);
+        self.anew.insert(entity);
+        UnitSeen::Changed
+    }
+
+    /// What the row's state says, in the entity's unit.
+    fn value_of(
+        &mut self,
+        row: &EventRow<'_>,
+        point: Option<&number::Rewritten>,
+        entity: u32,
+        way: Option<Conversion>,
+        mut new: bool,
+    ) -> Seen {
+        let place = entity as usize;
         let info = &mut self.infos[place];
         match state::value_of(info.class, row.state) {
             Ok(Value::Number(number)) => {
-                self.comma_rows += u64::from(point.as_ref().is_some_and(|point| point.comma));
-                self.grouped_rows += u64::from(point.as_ref().is_some_and(|point| point.grouped));
+                self.comma_rows += u64::from(point.is_some_and(|point| point.comma));
+                self.grouped_rows += u64::from(point.is_some_and(|point| point.grouped));
                 let number = way.map_or(number, |way| way.apply(number));
                 if let Some(class) = self.shapes[place].see(info.class, row.at.second(), number) {
                     info.class = class;

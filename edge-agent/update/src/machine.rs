@@ -260,91 +260,26 @@ impl Machine {
     pub fn on(&mut self, input: Input, standing: &Standing, now: i64, rng: &mut impl Rng) -> Turn {
         match input {
             Input::Notice(version) => self.on_notice(version, standing, now),
-            Input::Assigned | Input::Tick => self.on_tick(standing, now, rng),
+            Input::Assigned | Input::Tick | Input::Staged(Ok(())) => self.on_tick(standing, now, rng),
             Input::Consent(version) => {
                 self.consented = self.consented.max(version.or(self.offered()));
                 self.on_tick(standing, now, rng)
             }
-            Input::Refreshed(Ok(offer)) => {
-                self.mirror_fault = None;
-                self.on_refreshed(offer, standing, now, rng)
-            }
-            Input::Refreshed(Err(error)) => {
-                if error.is_refusal() {
-                    let since = self.mirror_fault.as_ref().map_or(now, |fault| fault.since);
-                    self.mirror_fault = Some(MirrorFault { since, cause: error.to_string() });
-                }
-                self.on_distrust(self.sought(standing), UpdateStage::Verify, &error, now, rng)
-            }
-            Input::Fetched(Ok(())) => match self.phase.clone() {
-                Phase::Fetching(offer) => self.go(Phase::Proving(offer.clone()), Task::Prove(offer)),
-                _ => self.rest(CHECK, now, rng),
-            },
-            Input::Fetched(Err(error)) => match self.phase {
-                Phase::Fetching(Offer { version, .. }) => {
-                    self.on_distrust(Some(version), UpdateStage::Fetch, &error, now, rng)
-                }
-                _ => self.rest(CHECK, now, rng),
-            },
-            Input::Proved(Ok(())) => match self.phase.clone() {
-                Phase::Proving(offer) => {
-                    let until = now.saturating_add(self.watching.shadow_seconds);
-                    self.go(Phase::Staging(offer.clone()), Task::Stage(offer, until))
-                }
-                _ => self.rest(CHECK, now, rng),
-            },
-            Input::Proved(Err(cause)) => match self.phase {
-                Phase::Proving(Offer { version, .. }) => {
-                    self.refuse(version, (UpdateStage::Install, "not_proven"), &cause, CHECK, now, rng)
-                }
-                _ => self.rest(CHECK, now, rng),
-            },
-            Input::Staged(Ok(())) => self.on_tick(standing, now, rng),
-            Input::Compared(Ok(enough)) => match standing.staged {
-                Some((version, until)) if enough && now >= until => {
-                    let until = now.saturating_add(self.watching.probation_seconds);
-                    self.go(Phase::Swapping(version), Task::Swap(until))
-                }
-                _ => self.rest_on_watch(standing.staged.map(|(_, until)| until), now),
-            },
-            Input::Compared(Err(cause)) => {
-                self.reason.clone_from(&cause);
-                Turn { task: Task::Drop(Some(cause)), outcome: None }
-            }
-            Input::Dropped(Ok(())) => match self.phase {
-                Phase::Shadowing(version) if !self.reason.is_empty() => {
-                    let cause = std::mem::take(&mut self.reason);
-                    self.refuse(version, (UpdateStage::Install, "shadow"), &cause, CHECK, now, rng)
-                }
-                // Called off by the fleet: what it wants instead is asked for at once.
-                _ => self.go(Phase::Refreshing, Task::Refresh),
-            },
-            Input::Swapped(Ok(())) => {
-                self.phase = Phase::Probation(standing.installed);
-                if self.watching.probation_seconds <= 0 {
-                    return self.go(Phase::Probation(standing.installed), Task::Commit);
-                }
-                self.rest_on_watch(standing.trial.map(|trial| trial.until), now)
-            }
-            Input::Staged(Err(_)) | Input::Dropped(Err(_)) | Input::Swapped(Err(_)) => self.try_again(now, rng),
-            Input::Judged(Ok(())) => match standing.trial {
-                Some(trial) if now >= trial.until => self.go(Phase::Probation(standing.installed), Task::Commit),
-                _ => self.rest_on_watch(standing.trial.map(|trial| trial.until), now),
-            },
-            Input::Judged(Err(cause)) => {
-                self.reason.clone_from(&cause);
-                self.go(Phase::Probation(standing.installed), Task::Restore(cause))
-            }
-            Input::Committed(Ok(())) => {
-                let version = standing.installed;
-                self.phase = Phase::Committed(version);
-                self.failures = 0;
-                let turn = self.rest(CHECK, now, rng);
-                self.look_again_if_newer_is_noticed(version, now);
-                Turn { outcome: Some(UpdateOutcome::installed(version, now)), ..turn }
-            }
+            Input::Refreshed(answer) => self.on_refreshed(answer, standing, now, rng),
+            Input::Fetched(answer) => self.on_fetched(answer, now, rng),
+            Input::Proved(answer) => self.on_proved(answer, now, rng),
+            Input::Compared(answer) => self.on_compared(answer, standing, now),
+            Input::Dropped(Ok(())) => self.on_dropped(now, rng),
+            Input::Swapped(Ok(())) => self.on_swapped(standing, now),
+            Input::Judged(answer) => self.on_judged(answer, standing, now),
+            Input::Committed(Ok(())) => self.on_committed(standing, now, rng),
             Input::Restored(Ok(to)) => self.on_restored(to, now, rng),
-            Input::Committed(Err(_)) | Input::Restored(Err(_)) => self.try_again(now, rng),
+            // Work on the slots failed: the disk may be full or busy.
+            Input::Staged(Err(_))
+            | Input::Dropped(Err(_))
+            | Input::Swapped(Err(_))
+            | Input::Committed(Err(_))
+            | Input::Restored(Err(_)) => self.try_again(now, rng),
         }
     }
 
@@ -381,7 +316,30 @@ impl Machine {
         self.go(Phase::Refreshing, Task::Refresh)
     }
 
-    fn on_refreshed(&mut self, offer: Option<Offer>, standing: &Standing, now: i64, rng: &mut impl Rng) -> Turn {
+    fn on_refreshed(
+        &mut self,
+        answer: Result<Option<Offer>, TrustError>,
+        standing: &Standing,
+        now: i64,
+        rng: &mut impl Rng,
+    ) -> Turn {
+        match answer {
+            Ok(offer) => {
+                self.mirror_fault = None;
+                self.on_offer(offer, standing, now, rng)
+            }
+            Err(error) => {
+                if error.is_refusal() {
+                    let since = self.mirror_fault.as_ref().map_or(now, |fault| fault.since);
+                    self.mirror_fault = Some(MirrorFault { since, cause: error.to_string() });
+                }
+                self.on_distrust(self.sought(standing), UpdateStage::Verify, &error, now, rng)
+            }
+        }
+    }
+
+    /// The metadata is trusted, and names this release; none where it has nothing for this home.
+    fn on_offer(&mut self, offer: Option<Offer>, standing: &Standing, now: i64, rng: &mut impl Rng) -> Turn {
         match offer {
             Some(offer) if offer.version < standing.floor && !offer.ordered => {
                 let cause = format!("version {} is below {}, which ran here", offer.version, standing.floor);
@@ -440,6 +398,78 @@ impl Machine {
             self.next_check = now.saturating_add(i64::try_from(pause).unwrap_or(i64::MAX)).max(self.next_check);
         }
         turn
+    }
+
+    fn on_fetched(&mut self, answer: Result<(), TrustError>, now: i64, rng: &mut impl Rng) -> Turn {
+        let Phase::Fetching(offer) = self.phase.clone() else { return self.rest(CHECK, now, rng) };
+        match answer {
+            Ok(()) => self.go(Phase::Proving(offer.clone()), Task::Prove(offer)),
+            Err(error) => self.on_distrust(Some(offer.version), UpdateStage::Fetch, &error, now, rng),
+        }
+    }
+
+    fn on_proved(&mut self, answer: Result<(), String>, now: i64, rng: &mut impl Rng) -> Turn {
+        let Phase::Proving(offer) = self.phase.clone() else { return self.rest(CHECK, now, rng) };
+        match answer {
+            Ok(()) => {
+                let until = now.saturating_add(self.watching.shadow_seconds);
+                self.go(Phase::Staging(offer.clone()), Task::Stage(offer, until))
+            }
+            Err(cause) => self.refuse(offer.version, (UpdateStage::Install, "not_proven"), &cause, CHECK, now, rng),
+        }
+    }
+
+    fn on_compared(&mut self, answer: Result<bool, String>, standing: &Standing, now: i64) -> Turn {
+        match (answer, standing.staged) {
+            (Ok(true), Some((version, until))) if now >= until => {
+                let until = now.saturating_add(self.watching.probation_seconds);
+                self.go(Phase::Swapping(version), Task::Swap(until))
+            }
+            (Ok(_), staged) => self.rest_on_watch(staged.map(|(_, until)| until), now),
+            (Err(cause), _) => {
+                self.reason.clone_from(&cause);
+                Turn { task: Task::Drop(Some(cause)), outcome: None }
+            }
+        }
+    }
+
+    fn on_dropped(&mut self, now: i64, rng: &mut impl Rng) -> Turn {
+        match self.phase {
+            Phase::Shadowing(version) if !self.reason.is_empty() => {
+                let cause = std::mem::take(&mut self.reason);
+                self.refuse(version, (UpdateStage::Install, "shadow"), &cause, CHECK, now, rng)
+            }
+            // Called off by the fleet: what it wants instead is asked for at once.
+            _ => self.go(Phase::Refreshing, Task::Refresh),
+        }
+    }
+
+    fn on_swapped(&mut self, standing: &Standing, now: i64) -> Turn {
+        self.phase = Phase::Probation(standing.installed);
+        if self.watching.probation_seconds <= 0 {
+            return self.go(Phase::Probation(standing.installed), Task::Commit);
+        }
+        self.rest_on_watch(standing.trial.map(|trial| trial.until), now)
+    }
+
+    fn on_judged(&mut self, answer: Result<(), String>, standing: &Standing, now: i64) -> Turn {
+        match (answer, standing.trial) {
+            (Ok(()), Some(trial)) if now >= trial.until => self.go(Phase::Probation(standing.installed), Task::Commit),
+            (Ok(()), trial) => self.rest_on_watch(trial.map(|trial| trial.until), now),
+            (Err(cause), _) => {
+                self.reason.clone_from(&cause);
+                self.go(Phase::Probation(standing.installed), Task::Restore(cause))
+            }
+        }
+    }
+
+    fn on_committed(&mut self, standing: &Standing, now: i64, rng: &mut impl Rng) -> Turn {
+        let version = standing.installed;
+        self.phase = Phase::Committed(version);
+        self.failures = 0;
+        let turn = self.rest(CHECK, now, rng);
+        self.look_again_if_newer_is_noticed(version, now);
+        Turn { outcome: Some(UpdateOutcome::installed(version, now)), ..turn }
     }
 
     fn on_restored(&mut self, to: ModelVersion, now: i64, rng: &mut impl Rng) -> Turn {

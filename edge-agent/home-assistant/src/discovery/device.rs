@@ -127,16 +127,19 @@ impl Device {
         })
     }
 
+    /// The settings of one of [`Self::COMPONENTS`], without its platform and id.
     fn component(&self, key: &str) -> Value {
-        let verdict_button = |name: &str, icon: &str, verdict: &str| {
-            json!({
-                "name": name,
-                "icon": icon,
-                "command_topic": self.topic("command/verdict"),
-                "payload_press": verdict,
-            })
-        };
-        match key {
+        self.alarm_component(key)
+            .or_else(|| self.answer_component(key))
+            .or_else(|| self.preference_component(key))
+            .or_else(|| self.detector_component(key))
+            .or_else(|| self.update_component(key))
+            .unwrap_or_default()
+    }
+
+    /// Alarms, their pictures, and what is unusual now.
+    fn alarm_component(&self, key: &str) -> Option<Value> {
+        Some(match key {
             "alarm" => json!({
                 "name": "Alarm",
                 "device_class": "problem",
@@ -163,18 +166,19 @@ impl Device {
                 "device_class": "timestamp",
                 "state_topic": self.topic("last_alarm"),
             }),
-            "questions" => json!({
-                "name": "Open questions",
-                "icon": "mdi:chat-question",
-                "state_topic": self.topic("questions"),
+            "event" => json!({
+                "name": "Alarm event",
+                "icon": "mdi:bell-ring",
+                "event_types": NoticeKind::WORDS.iter().chain(&[BRIEF_EVENT]).collect::<Vec<_>>(),
+                "state_topic": self.topic("event"),
             }),
-            "false_alarms" => json!({
-                "name": "False alarms this month",
-                "icon": "mdi:bell-cancel",
-                "state_class": "measurement",
-                "state_topic": self.topic("false_alarms"),
-                "json_attributes_topic": self.topic("false_alarms/attributes"),
-            }),
+            _ => return None,
+        })
+    }
+
+    /// What residents set.
+    fn preference_component(&self, key: &str) -> Option<Value> {
+        Some(match key {
             "house_mode" => json!({
                 "name": "House mode",
                 "icon": "mdi:home-account",
@@ -218,6 +222,13 @@ impl Device {
                 "state_topic": self.topic("brief"),
                 "command_topic": self.topic("command/brief"),
             }),
+            _ => return None,
+        })
+    }
+
+    /// What the detector and its model do; diagnostics, except for the score.
+    fn detector_component(&self, key: &str) -> Option<Value> {
+        Some(match key {
             "readiness" => json!({
                 "name": "Readiness",
                 "icon": "mdi:school",
@@ -247,6 +258,13 @@ impl Device {
                 "entity_category": "diagnostic",
                 "state_topic": self.topic("mode"),
             }),
+            _ => return None,
+        })
+    }
+
+    /// Updates of the model, as residents request them.
+    fn update_component(&self, key: &str) -> Option<Value> {
+        Some(match key {
             "update" => json!({
                 "name": "Model update",
                 "device_class": "firmware",
@@ -262,15 +280,37 @@ impl Device {
                 "command_topic": self.topic("command/roll_back"),
                 "payload_press": "roll_back",
             }),
-            "confirm" => verdict_button("Real", "mdi:check-circle", "confirmed"),
-            "dismiss" => verdict_button("False alarm", "mdi:close-circle", "dismissed"),
-            "expected" => verdict_button("Expected", "mdi:calendar-check", "expected"),
-            _ => json!({
-                "name": "Alarm event",
-                "icon": "mdi:bell-ring",
-                "event_types": NoticeKind::WORDS.iter().chain(&[BRIEF_EVENT]).collect::<Vec<_>>(),
-                "state_topic": self.topic("event"),
+            _ => return None,
+        })
+    }
+
+    /// Residents' answers: buttons, and how many were given or are asked for.
+    fn answer_component(&self, key: &str) -> Option<Value> {
+        let button = |name: &str, icon: &str, verdict: &str| {
+            json!({
+                "name": name,
+                "icon": icon,
+                "command_topic": self.topic("command/verdict"),
+                "payload_press": verdict,
+            })
+        };
+        Some(match key {
+            "questions" => json!({
+                "name": "Open questions",
+                "icon": "mdi:chat-question",
+                "state_topic": self.topic("questions"),
             }),
-        }
+            "false_alarms" => json!({
+                "name": "False alarms this month",
+                "icon": "mdi:bell-cancel",
+                "state_class": "measurement",
+                "state_topic": self.topic("false_alarms"),
+                "json_attributes_topic": self.topic("false_alarms/attributes"),
+            }),
+            "confirm" => button("Real", "mdi:check-circle", "confirmed"),
+            "dismiss" => button("False alarm", "mdi:close-circle", "dismissed"),
+            "expected" => button("Expected", "mdi:calendar-check", "expected"),
+            _ => return None,
+        })
     }
 }
