@@ -179,11 +179,11 @@ const LEFTOVERS: Duration = Duration::from_millis(100);
 
 async fn serve(config: Config, faults: FaultPlan) -> anyhow::Result<Option<PartFailed>> {
     let stop = CancellationToken::new();
-    let (wish, mut leaving) = mpsc::channel(1);
+    let (leave_request, mut leaving) = mpsc::channel(1);
     let mut signals = Signals::listen()?;
     // Dropped last: what is in memory goes when nobody uses it any more.
     let (_in_memory, joining) = diskless::move_in(&config)?.map(|tenant| (tenant.folder, tenant.joining)).unzip();
-    let agent = Agent::start_under(&config, joining, wish, Supervisor::new(stop, faults)).await?;
+    let agent = Agent::start_under(&config, joining, leave_request, Supervisor::new(stop, faults)).await?;
     let (leaves, failed) = tokio::select! {
         () = signals.next() => (false, None),
         Some(()) = leaving.recv() => (true, None),

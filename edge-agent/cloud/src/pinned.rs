@@ -55,15 +55,15 @@ pub fn https_client(ca: Option<&Path>) -> Result<reqwest::Client, PinnedError> {
 /// Why a question to the fleet has no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// No answer.
+    /// No connection, or none that TLS accepts; with the cause in one line.
     #[error("the fleet does not answer: {0}")]
     Unreachable(String),
-    /// It answers no.
+    /// The server answered with an error.
     #[error("the fleet refuses: {status}: {detail}")]
     Refused {
         /// HTTP status.
         status: u16,
-        /// Its words.
+        /// Text of the answer, cut to a line.
         detail: String,
         /// When it wants to be asked again at the earliest, if it said so; at most [`RETRY_AFTER_MAX`].
         retry_after: Option<Duration>,

@@ -27,7 +27,7 @@ const IN_MEMORY: &str = "none";
 /// Largest configuration file that is read. The longest honest one has a few dozen lines.
 const CONFIG_BYTES_MAX: u64 = 64 * 1024;
 
-/// Everything the agent is told.
+/// The checked configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where the agent keeps its own things: history, outbox, models, secrets. In memory for a home without a disk, and then
@@ -37,7 +37,7 @@ pub struct Config {
     pub timezone: Option<TimeZone>,
     /// At most about this many alarms a week.
     pub budget: f64,
-    /// Where readings come from.
+    /// How to reach Home Assistant, and what is not watched.
     pub home_assistant: HomeAssistantConfig,
     /// Where alarms are shown and answered; without it the agent only listens and logs.
     pub home_mqtt: Option<HomeMqttConfig>,
@@ -133,7 +133,7 @@ impl Config {
     }
 }
 
-/// What `state` says.
+/// Value of `state`.
 #[derive(Debug, PartialEq, Eq)]
 enum State {
     Directory(PathBuf),

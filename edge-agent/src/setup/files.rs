@@ -29,13 +29,13 @@ pub enum FilesError {
     /// The system's words.
     #[error("{path}: {source}")]
     Io {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// Why.
         #[source]
         source: io::Error,
     },
-    /// No secret is in it.
+    /// The file is empty.
     #[error("{0} holds no token or password: one line of at most {SECRET_BYTES_MAX} bytes")]
     NoSecret(PathBuf),
     /// What was written does not read back; then it is not left there.

@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS set_aside (
 /// A table, as it must be for this program to work with it.
 #[derive(Debug, Clone, Copy)]
 pub struct Table {
-    /// Its name.
+    /// Name of the table.
     pub name: &'static str,
     /// All its columns in the order in which they lie on disk, separated by commas.
     pub columns: &'static str,

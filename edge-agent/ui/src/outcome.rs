@@ -7,17 +7,17 @@ pub(super) enum Outcome {
     Answered,
     /// A miss was kept; what was seen then is still looked up.
     MissKept,
-    /// A wish was granted.
-    Wished,
+    /// A preference was changed.
+    Changed,
     /// A sensor that warns of danger is quiet about everything else.
     QuietButDanger,
     /// The level of sharing changed.
     Sharing,
-    /// Something is taken back.
+    /// A withdrawal was noted.
     TakenBack,
-    /// There was nothing to take back.
+    /// Nothing was ever shared that could be withdrawn.
     NothingShared,
-    /// The model before is asked for.
+    /// A request to roll back was taken.
     RollingBack,
 }
 
@@ -29,7 +29,7 @@ impl Outcome {
             "miss-kept",
             "Thank you. It is noted. What was seen then is being looked up, and will stand under “Was something missed?”.",
         ),
-        (Self::Wished, "wished", "Done. It holds from now on, here and in Home Assistant."),
+        (Self::Changed, "wished", "Done. It holds from now on, here and in Home Assistant."),
         (
             Self::QuietButDanger,
             "quiet-but-danger",

@@ -1,4 +1,4 @@
-//! How bytes of the repository are fetched: HTTPS or files, resuming a half-fetched target, giving up on a server that dawdles.
+//! How bytes of the repository are fetched: HTTPS or files, resuming a half-fetched target, giving up on a server that sends too slowly.
 //!
 //! Nothing here is trusted. The pieces go through `tough`, which cuts off what is too long and compares hashes and
 //! signatures; a kept half is only a saving, and is thrown away when the whole turns out wrong.
@@ -39,9 +39,9 @@ const PIECES_MAX: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("slow retrieval: {received} bytes in {seconds} s")]
 pub struct TooSlow {
-    /// Bytes of this answer.
+    /// Bytes of this answer so far.
     pub received: u64,
-    /// Since it was asked for.
+    /// Since the request.
     pub seconds: u64,
 }
 
@@ -49,7 +49,7 @@ pub struct TooSlow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the server is busy: it answers {status}")]
 pub struct Busy {
-    /// HTTP status.
+    /// HTTP status: 429, 503, or another 5xx with `Retry-After`.
     pub status: u16,
     /// When it wants to be asked again at the earliest, if it said so.
     pub retry_after: Option<Duration>,
@@ -69,11 +69,11 @@ impl Busy {
 /// How patient a transport is; tests are less so.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// Longest silence.
+    /// Longest time without a byte.
     pub silence: Duration,
     /// The rate is judged after so long.
     pub judged_after: Duration,
-    /// Slowest rate.
+    /// Lowest average rate.
     pub bytes_per_second: u64,
 }
 
@@ -87,7 +87,7 @@ impl Default for Patience {
     }
 }
 
-/// The transport given to `tough`.
+/// Gets files for `tough`, by HTTPS or from the disk.
 #[derive(Debug, Clone)]
 pub struct UpdateTransport {
     client: Option<reqwest::Client>,

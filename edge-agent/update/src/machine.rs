@@ -3,10 +3,10 @@
 //! ```text
 //! Idle → Offered → Refreshing → Fetching → Proving → Staging → Shadowing → Swapping → Probation → Committed
 //!                   │   └────────────┴──────────┴──────────────────┴─→ Refused  └──→ RolledBack
-//!                   └─→ Waiting (for a resident's word)
+//!                   └─→ Waiting (for a resident's request)
 //! ```
 //!
-//! A release is watched twice: first beside the model in charge (it scores the same live windows, but says nothing), then in charge
+//! A release is watched twice: first beside the model in charge (it scores the same live windows, but raises no alarms), then in charge
 //! and on trial. An order of the fleet's director may call either watch off.
 
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::policy::{Install, Policy};
 use crate::slots::Trial;
 use crate::trust::{Offer, TrustError};
 
-/// The repository is asked so often without a notice, give or take the jitter: a retained notice makes this a second rope.
+/// The repository is asked so often without a notice, give or take the jitter: a retained notice usually comes first.
 const CHECK: Backoff = Backoff { first: Duration::from_secs(6 * 3_600), longest: Duration::from_secs(6 * 3_600) };
 
 /// After a failure of the line, the clock or our disk, and while a noticed release is not on the mirror yet: doubling from ten seconds.
@@ -44,43 +44,43 @@ pub struct Watching {
     pub probation_seconds: i64,
 }
 
-/// Where the update stands.
+/// How far an update has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
-    /// Nothing to do.
+    /// No update goes on.
     Idle,
     /// A notice names a version; nothing in it is trusted.
     Offered(ModelVersion),
-    /// Metadata is being verified.
+    /// The TUF metadata is fetched and verified.
     Refreshing,
-    /// Bytes are being fetched.
+    /// The artifact is downloaded.
     Fetching(Offer),
     /// Trusted and not yet asked for by a resident.
     Waiting(ModelVersion),
     /// The model is being tried on recent windows.
     Proving(Offer),
-    /// The spare slot is being filled.
+    /// The spare slot is filled.
     Staging(Offer),
     /// In the spare slot, scoring live windows beside the model in charge.
     Shadowing(ModelVersion),
-    /// The pointer is being flipped.
+    /// The pointer file is replaced.
     Swapping(ModelVersion),
-    /// In charge, not yet for good.
+    /// In use, on trial.
     Probation(ModelVersion),
-    /// In charge for good.
+    /// In use, its trial passed.
     Committed(ModelVersion),
-    /// The one before is back.
+    /// This version failed its trial or was called back; the one before is in use again.
     RolledBack(ModelVersion),
-    /// Never got in.
+    /// This version never was in use here.
     Refused(ModelVersion),
 }
 
-/// What the slots say, so that the machine keeps no second truth.
+/// The state of the slots, passed with each input: the machine holds no copy of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Standing {
-    /// In charge.
+    /// The version in use.
     pub installed: ModelVersion,
-    /// Nothing below gets in.
+    /// Older versions are refused, unless the director orders one.
     pub floor: ModelVersion,
     /// Set while what is in charge is on trial.
     pub trial: Option<Trial>,
@@ -90,11 +90,11 @@ pub struct Standing {
     pub offer_failed: bool,
     /// The version that the fleet's director assigns to this home; none without a director.
     pub assigned: Option<ModelVersion>,
-    /// The owner's wishes.
+    /// From `[cloud.updates]` of the configuration.
     pub policy: Policy,
 }
 
-/// What happened.
+/// What happened since the last task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// A release notice; not to be trusted.
@@ -103,38 +103,38 @@ pub enum Input {
     Assigned,
     /// A resident asks for this version, or for what is offered.
     Consent(Option<ModelVersion>),
-    /// Time passed.
+    /// [`Machine::next_check`] has come.
     Tick,
-    /// The answer to [`Task::Refresh`].
+    /// The result of [`Task::Refresh`]; none where the repository offers nothing for this home.
     Refreshed(Result<Option<Offer>, TrustError>),
-    /// The answer to [`Task::Fetch`].
+    /// The result of [`Task::Fetch`].
     Fetched(Result<(), TrustError>),
-    /// The answer to [`Task::Prove`]; the cause in one line.
+    /// The result of [`Task::Prove`]; the cause in one line.
     Proved(Result<(), String>),
-    /// The answer to [`Task::Stage`].
+    /// The result of [`Task::Stage`]; the cause in one line.
     Staged(Result<(), String>),
-    /// The answer to [`Task::Compare`]: whether it was looked at often enough.
+    /// The result of [`Task::Compare`]: whether the watch has had enough looks; or the fault of the model in one line.
     Compared(Result<bool, String>),
-    /// The answer to [`Task::Drop`].
+    /// The result of [`Task::Drop`]; the cause in one line.
     Dropped(Result<(), String>),
-    /// The answer to [`Task::Swap`].
+    /// The result of [`Task::Swap`]; the cause in one line.
     Swapped(Result<(), String>),
-    /// The answer to [`Task::Judge`].
+    /// The result of [`Task::Judge`]; the fault of the model in one line.
     Judged(Result<(), String>),
-    /// The answer to [`Task::Commit`].
+    /// The result of [`Task::Commit`]; the cause in one line.
     Committed(Result<(), String>),
-    /// The answer to [`Task::Restore`].
+    /// The result of [`Task::Restore`] or [`Task::CallBack`]: the version that is in use again; or the cause in one line.
     Restored(Result<ModelVersion, String>),
 }
 
-/// What to do now.
+/// What the updater has to do; its result is the next [`Input`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
     /// Nothing before [`Machine::next_check`].
     Rest,
-    /// Verify the metadata.
+    /// Fetch and verify the TUF metadata.
     Refresh,
-    /// Fetch and verify the bytes.
+    /// Download the artifact and compare its hash.
     Fetch(Offer),
     /// Load the model and try it on recent windows.
     Prove(Offer),
@@ -148,7 +148,7 @@ pub enum Task {
     Swap(i64),
     /// Try the model in charge on recent windows.
     Judge,
-    /// End the trial for good.
+    /// End the trial: this version stays.
     Commit,
     /// Bring back the model before, for this reason.
     Restore(String),
@@ -162,20 +162,20 @@ pub enum Task {
 pub struct MirrorFault {
     /// When it was found first, Unix seconds.
     pub since: i64,
-    /// The newest cause in one line.
+    /// The newest cause, in one line.
     pub cause: String,
 }
 
 /// A task, and perhaps an outcome to report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
-    /// What to do.
+    /// Its result is the next input.
     pub task: Task,
-    /// What to tell the fleet.
+    /// To be reported to the fleet; none for most turns.
     pub outcome: Option<UpdateOutcome>,
 }
 
-/// The machine.
+/// The state of the update. It lives in memory only; after a restart it is rebuilt from the slots.
 #[derive(Debug)]
 pub struct Machine {
     phase: Phase,
@@ -186,11 +186,11 @@ pub struct Machine {
     /// The newest version that a resident asked for.
     consented: Option<ModelVersion>,
     reason: String,
-    /// Set while a model on trial is taken back by the fleet's word.
+    /// Set while a model on trial is taken back because the director orders it.
     called_back: bool,
-    /// The last refusal told, so that a broken mirror is not reported at every attempt.
-    told: Option<(ModelVersion, &'static str)>,
-    /// Until metadata is trusted again.
+    /// The last refusal that was reported, so that a broken mirror is not reported at every attempt.
+    reported: Option<(ModelVersion, &'static str)>,
+    /// None while the metadata is trusted.
     mirror_fault: Option<MirrorFault>,
 }
 
@@ -207,7 +207,7 @@ impl Machine {
             consented: None,
             reason: String::new(),
             called_back: false,
-            told: None,
+            reported: None,
             mirror_fault: None,
         }
     }
@@ -229,13 +229,13 @@ impl Machine {
         self.phase = Phase::RolledBack(version);
     }
 
-    /// Where the update stands.
+    /// Changed only by [`Machine::on`] and [`Machine::left`].
     #[must_use]
     pub fn phase(&self) -> &Phase {
         &self.phase
     }
 
-    /// When [`Input::Tick`] is due.
+    /// When [`Input::Tick`] is due, Unix seconds.
     #[must_use]
     pub fn next_check(&self) -> i64 {
         self.next_check
@@ -498,8 +498,8 @@ impl Machine {
     ) -> Turn {
         self.phase = Phase::Refused(version);
         self.failures += 1;
-        let again = self.told == Some((version, reason));
-        self.told = Some((version, reason));
+        let again = self.reported == Some((version, reason));
+        self.reported = Some((version, reason));
         let turn = self.rest(pause, now, rng);
         let outcome = UpdateOutcome::refused(version, stage, one_line(reason, cause), now);
         Turn { outcome: (!again).then_some(outcome), ..turn }

@@ -25,40 +25,40 @@ const SPREAD_MIN: f32 = 1e-4;
 /// What is wrong with a model here.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum ProbationFault {
-    /// A score that is no number.
+    /// A score is infinite or not a number.
     #[error("{count} of {windows} scores are not finite")]
     NotFinite {
-        /// How many.
+        /// Windows with such a score.
         count: usize,
-        /// Of how many.
+        /// Windows that were judged.
         windows: usize,
     },
     /// The same score for every window that the network judges.
     #[error("all {windows} windows get the same score")]
     Deaf {
-        /// How many windows.
+        /// Windows that were judged.
         windows: usize,
     },
     /// Too many entities in alarm at once.
     #[error("{alarms} of {windows} entities would be in alarm at once ({before} with the model before)")]
     Shouting {
-        /// In alarm with this model.
+        /// Windows in alarm with the new model.
         alarms: usize,
-        /// Of how many.
+        /// Windows that were judged.
         windows: usize,
-        /// In alarm with the model before.
+        /// Windows in alarm with the model before.
         before: usize,
     },
-    /// The typical score is somewhere else.
+    /// The typical distance to the threshold moved too far.
     #[error("the typical score moved by {moved:.1} logits against its threshold (at most {DRIFT_LOGITS_MAX})")]
     Drift {
-        /// Signed.
+        /// New minus old, in logits.
         moved: f32,
     },
 }
 
-/// Judges by margins: score minus threshold of whoever speaks, one for each window; above 0 means alarm. `before` are the margins of
-/// the model before on the same windows. Only what the network itself says is held to be on a scale: the baseline detector's floor is the
+/// Judges by margins: score minus threshold of the model that judges, one for each window; above 0 means alarm. `before` are the margins of
+/// the model before on the same windows. Only scores of the network itself are compared with those before: the baseline detector's floor is the
 /// same for all.
 ///
 /// # Errors

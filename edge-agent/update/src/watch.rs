@@ -1,4 +1,4 @@
-//! Two models on the same windows: what a watch adds up, and when it says no. Pure.
+//! Two models on the same windows: what a watch adds up, and when the new model fails. Pure.
 
 use hearthwatch_detector::detector::Margin;
 
@@ -23,9 +23,9 @@ const ALARMS_TIMES_MAX: f32 = 3.0;
 /// What a watch has seen: a model beside the one in charge, or in charge beside the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Watch {
-    /// Looks taken.
+    /// Looks so far; see [`LOOKS_MIN`].
     pub looks: u32,
-    /// Windows that both models scored.
+    /// Windows that both models scored, over all looks.
     pub compared: u32,
     /// Of these, those where one was in alarm and the other not.
     pub disagreed: u32,
@@ -33,7 +33,7 @@ pub struct Watch {
     pub alarms: u32,
     /// Windows in alarm by the model before.
     pub alarms_before: u32,
-    /// Canaries of the newest look.
+    /// Synthetic faults of the newest look.
     pub canaries: u32,
     /// Of these, found by the new model.
     pub caught: u32,
@@ -41,40 +41,40 @@ pub struct Watch {
     pub caught_before: u32,
 }
 
-/// What a watch says no with.
+/// Why the new model fails its watch.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum WatchFault {
-    /// One look was enough.
+    /// A single look shows the fault.
     #[error(transparent)]
     Probation(#[from] ProbationFault),
-    /// Does not hear what the model before hears.
+    /// Misses synthetic faults that the model before finds.
     #[error("hears {caught} of {canaries} canary faults, the model before {caught_before}")]
     Deaf {
-        /// Found.
+        /// Found by the new model.
         caught: u32,
-        /// Of how many.
+        /// Synthetic faults that were compared.
         canaries: u32,
         /// Found by the model before.
         caught_before: u32,
     },
-    /// In alarm far more often.
+    /// In alarm far more often than the model before.
     #[error("in alarm {alarms} times in {looks} looks, the model before {alarms_before} times")]
     Shrill {
-        /// Windows in alarm.
+        /// Windows in alarm, over all looks.
         alarms: u32,
-        /// Looks.
+        /// Looks so far.
         looks: u32,
         /// Windows in alarm by the model before.
         alarms_before: u32,
     },
 }
 
-/// By how much windows are alarms in a home that runs one model, whoever speaks there.
+/// By how much windows are alarms in a home that runs one model, whether the network or the baseline detector judges them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Margins {
-    /// The home's newest windows.
+    /// Of the home's newest windows.
     pub recent: Vec<Margin>,
-    /// Its canaries.
+    /// Of its synthetic faults.
     pub canaries: Vec<Margin>,
 }
 
@@ -82,13 +82,13 @@ impl Watch {
     /// Adds a look. Without `before` there is nothing to compare with.
     ///
     /// Deafness is looked for twice: among all canaries, and among those that one of the two networks judges, for where the
-    /// baseline detector speaks under both there is nothing to tell apart, and the few that a network lost would not show.
+    /// baseline detector judges under both there is no difference, and the few that a network lost would not show.
     ///
     /// # Errors
     /// [`WatchFault`] when the model must not stay.
     pub fn look(&mut self, new: &Margins, before: Option<&Margins>) -> Result<(), WatchFault> {
         self.looks += 1;
-        let canaries = Heard::of(&new.canaries, before.map(|before| before.canaries.as_slice()), |_, _| true);
+        let canaries = Caught::of(&new.canaries, before.map(|before| before.canaries.as_slice()), |_, _| true);
         (self.canaries, self.caught, self.caught_before) = (canaries.canaries, canaries.caught, canaries.caught_before);
         if let Some(before) = before {
             self.compared += count(new.recent.len().min(before.recent.len()));
@@ -98,7 +98,7 @@ impl Watch {
             self.alarms_before += in_alarm(&before.recent);
             canaries.judge()?;
             let judged = |new: &Margin, before: &Margin| new.by_network || before.by_network;
-            Heard::of(&new.canaries, Some(&before.canaries), judged).judge()?;
+            Caught::of(&new.canaries, Some(&before.canaries), judged).judge()?;
         }
         probation::judge(&new.recent, before.map(|before| before.recent.as_slice()))?;
         let Self { looks, alarms, alarms_before, .. } = *self;
@@ -112,13 +112,13 @@ impl Watch {
 }
 
 /// How many of some canaries each model found.
-struct Heard {
+struct Caught {
     canaries: u32,
     caught: u32,
     caught_before: u32,
 }
 
-impl Heard {
+impl Caught {
     fn of(new: &[Margin], before: Option<&[Margin]>, counts: impl Fn(&Margin, &Margin) -> bool) -> Self {
         let Some(before) = before else {
             return Self { canaries: count(new.len()), caught: in_alarm(new), caught_before: 0 };

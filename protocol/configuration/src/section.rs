@@ -56,7 +56,7 @@ impl<'a> Section<'a> {
         value
     }
 
-    /// A table below this one.
+    /// The table at `key`; none where it is missing or no table.
     pub fn section(&mut self, key: &'static str, faults: &mut Faults) -> Option<Section<'a>> {
         match self.take(key)? {
             Value::Table(table) => {
@@ -69,7 +69,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A text that is not empty.
+    /// A text at `key`; one that is empty is a fault.
     pub fn text(&mut self, key: &'static str, faults: &mut Faults) -> Option<String> {
         match self.take(key)? {
             Value::String(text) if text.trim().is_empty() => {
@@ -84,7 +84,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A list of texts.
+    /// A list of texts at `key`.
     pub fn texts(&mut self, key: &'static str, faults: &mut Faults) -> Option<Vec<String>> {
         let value = self.take(key)?;
         let texts = value
@@ -101,12 +101,12 @@ impl<'a> Section<'a> {
         self.text(key, faults).map(|text| self.resolve(&text))
     }
 
-    /// The path that `text` means here.
+    /// `text` as a path; a relative one begins at the folder of the configuration file.
     pub fn resolve(&self, text: &str) -> PathBuf {
         self.base.join(text)
     }
 
-    /// An address that begins with `https`.
+    /// An `https` address at `key`.
     pub fn https(&mut self, key: &'static str, faults: &mut Faults, remedy: &str) -> Option<Url> {
         let text = self.text(key, faults)?;
         match Url::parse(&text) {
@@ -158,7 +158,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A TCP port.
+    /// A TCP port at `key`, from 1 to 65535.
     pub fn port(&mut self, key: &'static str, faults: &mut Faults) -> Option<u16> {
         let value = self.take(key)?;
         match value.as_integer().map(u16::try_from) {

@@ -1,4 +1,4 @@
-//! How each part is doing, for `/healthz` and `/readyz`: from what the supervisor knows and what the parts' probes say.
+//! How each part is doing, for `/healthz` and `/readyz`: from the supervisor and from the parts' probes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,7 +9,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Grade {
-    /// The program ends with it.
+    /// When it ends, the program ends.
     Vital,
     /// It is started again, and the rest goes on meanwhile.
     Optional,
@@ -18,7 +18,7 @@ pub enum Grade {
 /// What a probe says of a part that runs. Probes must be cheap: values from atomics and channels, no lock that is held over work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
-    /// It does its work.
+    /// It works.
     Able,
     /// It cannot do its work at the moment; waiting or a person mends that, a restart does not.
     Unable,
@@ -26,7 +26,7 @@ pub enum Condition {
     Stuck,
 }
 
-/// How a part is doing.
+/// The state of a part, as reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -56,21 +56,21 @@ pub(crate) enum Life {
 /// One part of a [`Report`]. Open to all, so it names nothing but the part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PartReport {
-    /// Its name.
+    /// Name of the part, for example `detector`.
     pub part: &'static str,
     /// What its end means.
     pub grade: Grade,
-    /// How it is doing.
+    /// From its supervisor and its probe.
     pub state: State,
     /// Since when it was seen so, Unix seconds.
     pub since: i64,
 }
 
-/// All in one word.
+/// The state of the program: that of its worst part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Every part does its work.
+    /// Every part works.
     Able,
     /// Some part does not; waiting or a person mends that.
     Unable,
@@ -78,10 +78,10 @@ pub enum Verdict {
     Dead,
 }
 
-/// How the program is doing.
+/// The answer of `/healthz` and `/readyz`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// All in one word.
+    /// Decides the HTTP status.
     pub status: Verdict,
     /// Every part, in the order in which they were made known.
     pub parts: Vec<PartReport>,
@@ -94,7 +94,7 @@ impl Report {
         self.status != Verdict::Dead
     }
 
-    /// What `/readyz` asks.
+    /// For `/readyz`: every part works.
     #[must_use]
     pub fn is_able(&self) -> bool {
         self.status == Verdict::Able
@@ -111,7 +111,7 @@ struct Row {
     seen: Option<(State, i64)>,
 }
 
-/// Every part of one program.
+/// Every part of a program, with its newest state. Locked only for as long as the probes take.
 #[derive(Default)]
 pub struct Board(Mutex<Vec<Row>>);
 

@@ -6,7 +6,7 @@ use std::error::Error;
 /// Longest text of a cause, in bytes: one line of a log.
 const TEXT_BYTES_MAX: usize = 500;
 
-/// What a part's future or thread gives back.
+/// The output of a part's future or thread.
 pub trait Ending {
     /// What went wrong, in one line; none where nothing did.
     fn fault(self) -> Option<String>;
@@ -24,16 +24,16 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> Ending for Result<(), E> {
     }
 }
 
-/// How a part ended.
+/// Why a part ended before the program was stopped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
-    /// It came back as if its work were done.
+    /// It returned without an error.
     #[error("ended although nobody had stopped it")]
     Ended,
-    /// It gave back an error, told with its causes.
+    /// It returned this error, with its sources in one line.
     #[error("failed: {0}")]
     Failed(String),
-    /// With the panic's message.
+    /// It panicked, with this message.
     #[error("panicked: {0}")]
     Panicked(String),
 }
@@ -42,9 +42,9 @@ pub enum Cause {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the part {part} {cause}")]
 pub struct PartFailed {
-    /// Its name, as in [`Report`](crate::Report).
+    /// Name of the part, as in [`Report`](crate::Report).
     pub part: &'static str,
-    /// Why.
+    /// Why it ended.
     pub cause: Cause,
 }
 

@@ -22,7 +22,7 @@ pub const RESEND: Backoff = Backoff { first: Duration::from_secs(30), longest: D
 /// subscriptions may be gone without a word. Eight times the longest pause between two sendings.
 const STALLED: Duration = Duration::from_secs(7_200);
 
-/// What the uplink should do now.
+/// What the uplink does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// Give the next number to a record that has none, and tell with [`Session::numbered`].
@@ -31,18 +31,18 @@ pub enum Next {
     Send(Sequence),
     /// Make a new connection: the broker takes records and nobody answers.
     Renew,
-    /// Nothing before this moment.
+    /// Nothing before this moment, counted from the start of the uplink.
     Wait(Duration),
-    /// Nothing until something happens.
+    /// Nothing until a record, a receipt or a connection comes.
     Idle,
 }
 
-/// What became of a sending.
+/// Whether the broker took a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
     /// The broker has it: now a receipt is awaited.
     Acknowledged,
-    /// The broker does not want it.
+    /// The broker refuses the record; it is not sent again at once.
     Refused,
     /// The connection was gone; it may have arrived or not.
     Lost,
@@ -83,7 +83,7 @@ impl Session {
         }
     }
 
-    /// The link is gone.
+    /// The connection is lost: all that is in flight is sent again on the next one.
     pub fn disconnected(&mut self) {
         self.connected = false;
     }
@@ -104,7 +104,7 @@ impl Session {
         }
     }
 
-    /// The answer to [`Next::Send`].
+    /// Takes the result of [`Next::Send`].
     pub fn sent(&mut self, sequence: Sequence, outcome: Sent, now: Duration, rng: &mut impl Rng) {
         let Some(flight) = self.flights.get_mut(&sequence) else { return };
         match outcome {

@@ -22,9 +22,9 @@ use super::client::{
 };
 use super::session::Session;
 
-/// What the uplink needs to know.
+/// What [`start`] needs.
 pub struct UplinkConfig {
-    /// The home's pseudonym.
+    /// The home's pseudonym: client id, and part of every topic.
     pub home: HomeId,
     /// Where the fleet's broker is; client id, will and subscriptions are set by the uplink.
     pub link: LinkConfig,

@@ -10,25 +10,25 @@ use super::{Language, danger, finding};
 use crate::alarm::Precedent;
 use crate::alarm::StoredAlarm;
 
-/// How many times rarer than an alarm must be something is, up to which it is a little unusual.
+/// Up to so many times rarer than what raises an alarm, something is a little unusual.
 const LITTLE: f32 = 1.5;
-/// The same for clearly unusual.
+/// Up to so many times rarer, it is clearly unusual.
 const CLEARLY: f32 = 10.0;
-/// The same for very unusual; beyond it nothing like it was seen: ten years of weeks.
+/// Up to so many times rarer, it is very unusual; beyond, nothing like it was seen: ten years of weeks.
 const FAR: f32 = 520.0;
 
-/// What is told of an alarm.
+/// The text of an alarm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence {
-    /// A heading: the entity's name and the manner.
+    /// A heading: the name of the entity, and in what way it is unusual.
     pub title: String,
-    /// Two or three sentences.
+    /// Two or three sentences, in the residents' language.
     pub message: String,
-    /// How often something as unusual is to be expected; empty where the message says what is usual.
+    /// How often something as unusual is expected; empty where the message says what is usual.
     pub how_unusual: String,
 }
 
-/// Says `shown` in `language`; times are the home's.
+/// The text of `shown` in `language`; times are in `timezone`, the home's.
 #[must_use]
 pub fn sentence(shown: &StoredAlarm, timezone: &TimeZone, language: Language) -> Sentence {
     let alarm = &shown.alarm;
@@ -64,7 +64,7 @@ pub fn sentence(shown: &StoredAlarm, timezone: &TimeZone, language: Language) ->
     Sentence { title, message: parts.join(" "), how_unusual }
 }
 
-/// A heading: `Freezer (Cellar): unusual value`. An area that the name holds is not said twice.
+/// A heading, for example `Freezer (Cellar): unusual value`. An area that the name contains is not repeated.
 #[must_use]
 pub fn title(shown: &StoredAlarm, language: Language) -> String {
     let (name, kind) = (shown.place.name_of(&shown.entity_id), shown.alarm.kind);
@@ -82,7 +82,7 @@ pub fn title(shown: &StoredAlarm, language: Language) -> String {
     }
 }
 
-/// A heading for what warns of danger though its alarm is over: somebody said that it was a test.
+/// A heading for an entity that still warns of danger after its alarm was answered as a test.
 #[must_use]
 pub fn still_warns(name: &str, language: Language) -> String {
     match language {
@@ -91,7 +91,7 @@ pub fn still_warns(name: &str, language: Language) -> String {
     }
 }
 
-/// What somebody said of one like it: "On 3 May Ann called one like this expected: “the boiler was serviced”."
+/// The answer to an earlier alarm: “On 3 May Ann called one like this expected: “the boiler was serviced”.”
 #[must_use]
 pub fn precedent(before: &Precedent, timezone: &TimeZone, language: Language) -> String {
     let (day, reason) = (language.day(before.raised_at, timezone), before.reason.as_str());

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Place {
-    /// Its name.
+    /// The entity's name in Home Assistant; none before the registry is read.
     pub name: Option<String>,
     /// The area that it is in, by its name.
     pub area: Option<String>,

@@ -21,14 +21,14 @@ const JUMP_SECONDS_MAX: i64 = 3_600;
 /// A clock that was set back, as the residents are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SetBack {
-    /// What it showed then, afterwards.
+    /// The corrected time, Unix seconds.
     pub at: i64,
     /// By how many seconds, at the least.
     pub seconds: i64,
 }
 
 impl DetectorService {
-    /// Closes what has ended at `now`.
+    /// Closes all steps whose end and grace are over at `now`, Unix seconds.
     pub(super) fn close_until(&mut self, now: i64) {
         let Some(closed) = self.steps.closed else { return };
         if now < closed - BACK_SECONDS_MAX {
@@ -78,11 +78,14 @@ impl DetectorService {
     fn newest_states(&self, step: i64) -> Result<BTreeMap<u32, Reading>, HistoryError> {
         let mut newest = BTreeMap::new();
         for end in self.memory.history.steps(step, i64::MAX)? {
-            for heard in self.memory.history.readings(end, end - STEP_SECONDS)? {
-                newest.insert(heard.entity, Reading { at: heard.at, entity: heard.entity, value: heard.value });
+            for received in self.memory.history.readings(end, end - STEP_SECONDS)? {
+                newest.insert(
+                    received.entity,
+                    Reading { at: received.at, entity: received.entity, value: received.value },
+                );
             }
         }
-        newest.extend(self.steps.open.heard().map(|reading| (reading.entity, *reading)));
+        newest.extend(self.steps.open.received().map(|reading| (reading.entity, *reading)));
         Ok(newest)
     }
 }

@@ -14,7 +14,7 @@ use super::view::ShownAlarm;
 pub enum ToFleet {
     /// An alarm or a question, before anybody answered it.
     Announcement(Announcement),
-    /// An answer, or a declared miss.
+    /// A label: an answer to an alarm or a question, or a declared miss.
     Answer(FeedbackRecord),
 }
 

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::view::ShownAlarm;
 
-/// The history on disk.
+/// The history on disk, and whether the last write to it failed.
 pub(super) struct Memory {
     pub(super) history: History,
     /// The newest step was not written: the disk is full, or broken.

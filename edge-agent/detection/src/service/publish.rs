@@ -1,4 +1,4 @@
-//! Saying things: alarms as the residents' wishes allow, answers, the fleet's records.
+//! Publishes alarms as the preferences allow, answers, and records for the fleet.
 
 use hearthwatch_detector::alarm::{AlarmEvent, Severity, Verdict};
 use hearthwatch_detector::class::DeviceClass;
@@ -8,7 +8,7 @@ use hearthwatch_edge_core::alarm::Reason;
 use hearthwatch_edge_core::explain::{still_warns, title};
 use hearthwatch_edge_core::preferences::{Announcement, Subject, Suppression, may_ask_about_unsure};
 
-use super::alarms::{MONTH_SECONDS, add_moved, may_speak_again};
+use super::alarms::{MONTH_SECONDS, add_moved, may_notify_again};
 use super::feedback::feedback_record;
 use super::view::{Month, MostUnusual, NoticeKind, ShownAlarm};
 use super::{DECIDER_NOTE, DetectorService};
@@ -50,7 +50,7 @@ impl DetectorService {
                     self.delivery.announce(&id, alarm.model_version, window.as_deref(), raised_at);
                     self.announce(alarm, at);
                 }
-                NoticeKind::Changed if alarm.alarm.severity == Severity::Critical && may_speak_again(&alarm) => {
+                NoticeKind::Changed if alarm.alarm.severity == Severity::Critical && may_notify_again(&alarm) => {
                     self.announce(alarm, at);
                 }
                 _ => {
@@ -101,10 +101,10 @@ impl DetectorService {
         };
         // What would be the same message again must not be counted twice.
         let leader = self.alarms.leader_of(&alarm);
-        let said = if leader.is_some() { 0 } else { self.alarms.shown_in_week(&alarm.alarm.id, now) };
+        let shown = if leader.is_some() { 0 } else { self.alarms.shown_in_week(&alarm.alarm.id, now) };
         let decided = self.residents.preferences.announce(
             &subject,
-            said,
+            shown,
             self.residents.budget(),
             now,
             &self.judging.config.timezone,
@@ -239,7 +239,7 @@ impl DetectorService {
         let mut unusual: Vec<String> =
             self.alarms.gravest_first().map(|alarm| title(alarm, self.residents.language)).collect();
         // What still warns of danger is told first, whatever was answered.
-        let told = |entity: &str| {
+        let is_known = |entity: &str| {
             self.alarms.gravest_first().any(|alarm| alarm.entity_id == entity && alarm.alarm.kind.is_danger())
         };
         let warning = self
@@ -249,7 +249,7 @@ impl DetectorService {
             .into_iter()
             .filter_map(|entity| self.judging.detector.entities().get(entity as usize));
         let still: Vec<String> = warning
-            .filter(|info| !told(&info.entity_id))
+            .filter(|info| !is_known(&info.entity_id))
             .map(|info| still_warns(&name_of(&info.entity_id), self.residents.language))
             .collect();
         unusual.splice(0..0, still);

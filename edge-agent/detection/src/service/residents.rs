@@ -1,4 +1,4 @@
-//! What residents wish, kept and carried out; and what they look at: names, pictures.
+//! The residents' preferences, kept and applied; and what residents look at: names, pictures.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use super::memory::Memory;
 use super::{DetectorService, NoticeKind, ShownAlarm};
 
-/// Name of the note that holds the wishes.
+/// Name of the note that holds the preferences; stored, so it stays as it was.
 const PREFERENCES_NOTE: &str = "house";
 /// A picture shows at most this much of the time before an alarm; the drawing chooses from it.
 const BEFORE_SECONDS: i64 = 36 * 3_600;
@@ -21,15 +21,15 @@ const AFTER_SECONDS: i64 = 36 * 3_600;
 /// All that a drawing of an alarm needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlarmPicture {
-    /// The alarm.
+    /// As last published.
     pub alarm: ShownAlarm,
-    /// Its entity.
+    /// Entity of the alarm.
     pub info: EntityInfo,
-    /// The steps around it, oldest first.
+    /// The steps around the alarm, oldest first.
     pub points: Vec<Point>,
-    /// Where the home is.
+    /// The home's.
     pub timezone: TimeZone,
-    /// What it speaks.
+    /// The residents'.
     pub language: Language,
 }
 
@@ -48,7 +48,7 @@ impl AlarmPicture {
 /// What the residents prefer, and what is said of it.
 pub(super) struct Residents {
     pub(super) preferences: Preferences,
-    /// Alarms a week where nobody wishes otherwise.
+    /// Alarms a week where residents have not chosen another number.
     configured_budget: f64,
     /// When the next daily brief is sent; none while that is not worked out yet.
     pub(super) next_brief: Option<i64>,
@@ -69,7 +69,7 @@ impl Residents {
 }
 
 impl DetectorService {
-    /// Makes a change that a resident wishes, at `now`.
+    /// Makes a change of the preferences at `now`, Unix seconds, and stores it.
     ///
     /// # Errors
     /// [`ChangeError`]; then nothing changed.
@@ -139,7 +139,7 @@ impl DetectorService {
         self.show(None);
     }
 
-    /// Takes the language that residents read.
+    /// The language of texts from now on.
     pub fn set_language(&mut self, language: Language) {
         self.residents.language = language;
     }

@@ -3,10 +3,10 @@
 use hearthwatch_configuration::{Faults, Secret, Section};
 use url::Url;
 
-/// How to reach Home Assistant.
+/// `[home_assistant]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HomeAssistantConfig {
-    /// The WebSocket endpoint, e.g. `ws://127.0.0.1:8123/api/websocket`.
+    /// For example `ws://127.0.0.1:8123/api/websocket`.
     pub websocket: Url,
     /// Long-lived access token of a user without administrator rights.
     pub token: Secret,

@@ -9,10 +9,10 @@ const PLAIN_PORT: u16 = 1883;
 /// Port that a broker listens on with TLS, as registered for MQTT.
 const TLS_PORT: u16 = 8883;
 
-/// How to reach the home's broker.
+/// `[home_mqtt]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HomeMqttConfig {
-    /// Name or address.
+    /// Name or address of the broker.
     pub host: String,
     /// Default 1883, or 8883 with `ca_file`.
     pub port: u16,

@@ -1,4 +1,4 @@
-//! The device that Home Assistant is told of: one retained document with all entities of the agent.
+//! The discovery document of the agent's device: one retained message with all entities.
 
 use hearthwatch_edge_core::preferences::{BUDGET_MAX, BUDGET_MIN, HomeMode};
 use hearthwatch_edge_detection::service::NoticeKind;
@@ -12,12 +12,12 @@ const DISCOVERY_PREFIX: &str = "homeassistant";
 /// Topic of Home Assistant's birth and will.
 pub(super) const BIRTH_TOPIC: &str = "homeassistant/status";
 
-/// What [`Device::availability_topic`] says while the agent lives.
+/// Payload of [`Device::availability_topic`] while the agent runs.
 pub(super) const ONLINE: &str = "online";
-/// What it says otherwise.
+/// Payload of [`Device::availability_topic`] otherwise; also the will.
 pub(super) const OFFLINE: &str = "offline";
 
-/// What quiet hours and brief say where there are none.
+/// State of the quiet hours and the brief where there are none.
 pub(super) const OFF: &str = "off";
 
 /// A time of day, as a regular expression.
@@ -39,31 +39,31 @@ impl Device {
         Self { node: node.into() }
     }
 
-    /// What tells this agent from others on the same broker.
+    /// The part of topics and ids that differs between agents on one broker.
     #[must_use]
     pub fn node(&self) -> &str {
         &self.node
     }
 
-    /// Where the discovery document is kept.
+    /// Topic of the discovery document; retained.
     #[must_use]
     pub fn discovery_topic(&self) -> String {
         format!("{DISCOVERY_PREFIX}/device/{OWN_UNIQUE_ID_PREFIX}{}/config", self.node)
     }
 
-    /// A topic of the agent's own.
+    /// `hearthwatch/<node>/<name>`.
     #[must_use]
     pub fn topic(&self, name: &str) -> String {
         format!("hearthwatch/{}/{name}", self.node)
     }
 
-    /// Where the agent says that it lives; the will is on the same topic.
+    /// Topic of [`ONLINE`] and [`OFFLINE`]; retained, and the topic of the will.
     #[must_use]
     pub fn availability_topic(&self) -> String {
         self.topic("availability")
     }
 
-    /// The filter of everything that residents may say.
+    /// Topic filter of all commands.
     #[must_use]
     pub fn command_filter(&self) -> String {
         self.topic("command/+")
@@ -176,7 +176,7 @@ impl Device {
         })
     }
 
-    /// What residents set.
+    /// Preferences that residents change in Home Assistant.
     fn preference_component(&self, key: &str) -> Option<Value> {
         Some(match key {
             "house_mode" => json!({

@@ -56,15 +56,15 @@ pub enum OutboxError {
     /// The bound is reached and nothing may be dropped for this record.
     #[error("outbox: full with {limit} records that nobody has confirmed; this answer is not kept for the cloud")]
     Full {
-        /// The bound.
+        /// Records that may wait at most.
         limit: u32,
     },
 }
 
-/// What became of a pushed record.
+/// Whether a pushed record is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// Waits to be sent.
+    /// It is on disk and will be sent.
     Queued,
     /// Took the place of an older answer to the same alarm.
     Replaced,
@@ -76,14 +76,14 @@ pub enum Admission {
     QueuedForAnnouncement,
     /// An announcement for which there is no room: dropped.
     DroppedAnnouncement,
-    /// The resident shares nothing: dropped.
+    /// Dropped: the resident shares nothing.
     NotShared,
 }
 
 /// A record that may travel: its number and its final bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Numbered {
-    /// Its place in the home's sequence.
+    /// Number of the record.
     pub sequence: Sequence,
     /// The payload, the same on every attempt.
     pub payload: Vec<u8>,
@@ -92,11 +92,11 @@ pub struct Numbered {
 /// One record that the cloud did not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// Which one.
+    /// Number of the record.
     pub sequence: Sequence,
-    /// Why, in one word ([`hearthwatch_protocol::messages::RefusalReason::as_str`]).
+    /// One word, from [`hearthwatch_protocol::messages::RefusalReason::as_str`].
     pub reason: String,
-    /// When we heard, Unix seconds.
+    /// When the receipt came, Unix seconds.
     pub at: i64,
 }
 
@@ -324,7 +324,7 @@ impl Outbox {
     ///
     /// # Errors
     /// [`OutboxError::Database`].
-    pub fn outcome_said(&mut self, id: i64) -> Result<(), OutboxError> {
+    pub fn outcome_published(&mut self, id: i64) -> Result<(), OutboxError> {
         let tx = self.begin()?;
         tx.execute("UPDATE outcomes SET said = 1 WHERE id = ?1", [id])?;
         tx.execute("DELETE FROM outcomes WHERE said = 1 AND id < (SELECT max(id) FROM outcomes)", [])?;
@@ -343,7 +343,7 @@ impl Outbox {
     }
 }
 
-/// What waits for a number.
+/// A message that gets its sequence number when it is sent.
 enum Numberable {
     Feedback(FeedbackRecord),
     Announcement(Announcement),

@@ -8,10 +8,10 @@ use super::{
     LedgerState, Numbered, Outbox, OutboxError, REFUSALS_KEPT_MAX, drop_superseded, ledger, numbered, rows, schema,
 };
 
-/// What a receipt did.
+/// How a receipt changed the outbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settled {
-    /// Records forgotten because they are safe.
+    /// Records that the aggregator stored, and that left the outbox.
     pub confirmed: u32,
     /// Records forgotten because they were refused; each reason is kept.
     pub refused: u32,

@@ -20,7 +20,7 @@ const QUESTIONS_SHOWN: usize = 5;
 /// An alarm that is over and was never answered is still worth a question for two weeks.
 const QUESTION_SECONDS: i64 = 14 * 86_400;
 
-/// The live part of the page.
+/// The part of the page that is sent again at every change.
 pub(crate) fn now(all: &Everything, forms: Forms<'_>) -> Markup {
     let unanswered = |alarm: &&hearthwatch_edge_core::alarm::StoredAlarm| {
         alarm.answer.is_none() && alarm.alarm.end.is_none_or(|end| all.now - end < QUESTION_SECONDS)
@@ -147,7 +147,7 @@ fn is_watching(all: &Everything) -> bool {
     all.view.listening && matches!(all.mode.session, SessionState::Listening { .. })
 }
 
-/// When the next step is judged.
+/// Local time of the end of the open step.
 fn first_step(all: &Everything) -> String {
     text::local(step_of(all.now) + CLOSING_GRACE_SECONDS, &all.timezone, "%H:%M")
 }

@@ -27,7 +27,7 @@ pub enum RollBackError {
     /// The model before does not read, or does not load.
     #[error("the model before is damaged: {0}")]
     Damaged(String),
-    /// The disk.
+    /// The slots cannot be written.
     #[error(transparent)]
     Slots(#[from] SlotError),
 }
@@ -65,7 +65,7 @@ impl<P: Prove> Updater<P> {
         self.machine.left(from);
         let mut step = Step::default();
         self.take_charge(&mut step, to, model);
-        self.tell(&mut step, outcome);
+        self.report(&mut step, outcome);
         Ok(step)
     }
 }
