@@ -40,7 +40,7 @@ pub enum DisklessError {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// The system's words.
+        /// The system's error.
         #[source]
         source: io::Error,
     },

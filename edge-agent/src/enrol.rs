@@ -64,7 +64,7 @@ pub enum EnrolError {
     File {
         /// The file that cannot be read or written.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
     /// The folder belongs to a home that is enrolled.
@@ -143,7 +143,7 @@ struct Answer {
     director: Option<String>,
 }
 
-/// The subcommand: enrols and says what was written, or why not.
+/// Runs `hearthwatch-edge enrol`; prints what was written, or why not.
 #[must_use]
 pub fn main(args: &EnrolArgs) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -263,7 +263,7 @@ fn make_folder(path: &Path) -> Result<(), EnrolError> {
     made.map_err(|source| EnrolError::File { path: path.to_owned(), source })
 }
 
-/// The request, for the kept key or for a new one, which is on disk before anybody hears of it.
+/// The request, for the kept key or for a new one, which is on disk before it is sent.
 fn signing_request(key_path: &Path, home: &HomeId) -> Result<String, EnrolError> {
     let broken = |cause: String| EnrolError::Key { path: key_path.to_owned(), cause };
     let key = match fs::read_to_string(key_path) {

@@ -56,7 +56,7 @@ enum ByHandError {
     Outbox(#[from] OutboxError),
 }
 
-/// The subcommand: does it and says what was done.
+/// Runs `hearthwatch-edge update`; prints what was done.
 #[must_use]
 pub fn main(args: &ManualArgs) -> ExitCode {
     let config = match Config::load(&args.config) {

@@ -1,6 +1,6 @@
-//! The Supervisor of Home Assistant, as an app (add-on) sees it: it tells the broker, and passes on to Home Assistant.
+//! The Supervisor of Home Assistant, as an app (add-on) sees it: it knows the broker, and forwards to Home Assistant.
 //!
-//! An app is given a token in its environment. With it, `services/mqtt` tells the broker and its password, and
+//! An app is given a token in its environment. With it, `services/mqtt` returns the broker and its password, and
 //! `core/websocket` is Home Assistant's own API; nobody types an address or a token.
 
 use std::io;
@@ -53,7 +53,7 @@ pub enum SupervisorError {
     Options {
         /// Path of `options.json`.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         #[source]
         source: io::Error,
     },

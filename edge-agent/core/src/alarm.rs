@@ -156,7 +156,7 @@ impl StoredAlarm {
         self.answers.iter().any(|answer| answer.verdict != self.answers[0].verdict)
     }
 
-    /// Takes one person's answer; the last one counts. Who says the same again without a reason has the one of before.
+    /// Takes one person's answer; the last one counts. The same answer of the same person without a reason keeps the earlier reason.
     pub fn take_answer(&mut self, by: &str, verdict: Verdict, reason: Option<Reason>, at: i64) {
         self.answer = Some((verdict, at));
         let before = self.answers.iter().find(|answer| answer.by == by && answer.verdict == verdict);

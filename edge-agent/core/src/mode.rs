@@ -56,7 +56,7 @@ pub enum BrokerState {
     Connected,
     /// It refuses the user name or password: tried again by itself, but a person must act.
     Refused {
-        /// A sentence that says what to do.
+        /// What to do, as a sentence.
         remedy: String,
     },
     /// The connection failed or ended; it is tried again by itself.

@@ -24,7 +24,7 @@ pub enum StateError {
     NotBinary,
 }
 
-/// True for the states by which Home Assistant says that it does not know: nothing may be concluded from them.
+/// True for `unknown`, `unavailable` and their like: nothing may be concluded from them.
 #[must_use]
 pub fn is_gap(state: &str) -> bool {
     let state = state.trim();

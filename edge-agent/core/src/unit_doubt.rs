@@ -1,4 +1,4 @@
-//! Thermometers whose unit is not the one that they say: a room of 70 °C among rooms of 21 °C is one of 70 °F. Pure.
+//! Thermometers whose unit is not the one that they report: a room of 70 °C among rooms of 21 °C is one of 70 °F. Pure.
 
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::reading::EntityInfo;
@@ -11,7 +11,7 @@ const FAHRENHEIT: &str = "°F";
 
 /// Indoors, in °C: what the home's other rooms are.
 const ROOM: (f64, f64) = (15.0, 28.0);
-/// A room in °F that is said to be in °C: 13 to 35 °C.
+/// A room in °F that is reported as °C: 13 to 35 °C.
 const ROOM_IN_FAHRENHEIT: (f64, f64) = (55.0, 95.0);
 /// Read in the other unit, a room is no further from the others than this, in °C.
 const APART_MAX: f64 = 6.0;

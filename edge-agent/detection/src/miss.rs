@@ -64,7 +64,7 @@ pub async fn declare(
     Ok(noted)
 }
 
-/// Looks up what the detector saw, and tells the detector service; also where nothing could be seen, so that nobody waits for it.
+/// Looks up what the detector saw, and sends it to the detector service; also where nothing was found, so that nobody waits for it.
 async fn look(detection: &DetectorHandle, history: PathBuf, miss: StoredMiss, now: i64) -> Result<(), DetectorGone> {
     let _turn = detection.miss_turn().lock().await;
     let detail = detection.request(DetectorCommand::Look).await?;

@@ -177,7 +177,7 @@ impl DetectorService {
         self.show(None);
     }
 
-    /// Makes entities known and tells their numbers. One that reports in another unit of the same quantity than it is remembered
+    /// Adds entities and returns their numbers. One that reports in another unit of the same quantity than it is remembered
     /// in goes on in that one. What was remembered of one that means something else now is forgotten.
     pub fn add_entities(&mut self, infos: Vec<EntityInfo>) -> Vec<u32> {
         let kept = self.in_known_units(infos);
@@ -200,7 +200,7 @@ impl DetectorService {
         numbers.collect()
     }
 
-    /// Goes through the own memory once, and tells until when the detector knows the past; none when it knows nothing
+    /// Goes through the history once, and returns until when the detector knows the past; none when it knows nothing
     /// of the last [`WARM_UP_SECONDS`].
     pub fn recall(&mut self, now: i64) -> Option<i64> {
         let from = step_before(now - WARM_UP_SECONDS);
@@ -216,7 +216,7 @@ impl DetectorService {
         self.steps.open.newest().max(self.steps.closed).filter(|known| *known > from)
     }
 
-    /// Learns from the past without a word: `readings` sorted by time, complete up to `until`.
+    /// Learns from the past without alarms: `readings` sorted by time, complete up to `until`.
     pub fn learn(&mut self, readings: &[Reading], until: i64) {
         for reading in readings {
             let first = step_before(reading.at);
@@ -240,7 +240,7 @@ impl DetectorService {
         if listening {
             self.steps.closed = Some(closed);
             self.restore();
-            // Closing a step again changes nothing but the voice: what cannot be is said from now on, not only from the
+            // Closing a step again changes nothing but the alarm mode: impossible values raise alarms from now on, not only from the
             // end of the step.
             self.judging.detector.close_step(closed, AlarmMode::Raise);
             self.agree_with_detector(now);
@@ -279,7 +279,7 @@ impl DetectorService {
         self.publish_events(unpublished, now, &[]);
     }
 
-    /// Takes what was just heard; what no second look is needed for is said at once.
+    /// Takes readings of now; where one is enough to raise an alarm, residents are notified at once.
     pub fn ingest(&mut self, readings: &[Reading]) {
         let warned = self.judging.detector.warning();
         for reading in readings {

@@ -1,4 +1,4 @@
-//! The configuration of the app (add-on): what the Supervisor tells, and the few options of its form.
+//! The configuration of the app (add-on): from the Supervisor, and from the few options of its form.
 
 use std::path::Path;
 
@@ -46,7 +46,7 @@ impl Default for AppOptions {
     }
 }
 
-/// The broker that the Supervisor's service `mqtt` tells of. It adds fields between releases.
+/// The broker, as the Supervisor's service `mqtt` returns it. It adds fields between releases.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct SupervisorBroker {
     /// Name inside the Supervisor's network.

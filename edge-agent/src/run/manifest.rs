@@ -1,4 +1,4 @@
-//! What this home tells the fleet about itself, signed with the key of its certificate.
+//! The manifest: what this home runs, signed with the key of its certificate.
 
 use std::path::PathBuf;
 
@@ -18,9 +18,9 @@ pub(super) enum SignError {
     /// The key's file.
     #[error("{path}: {cause}")]
     Key {
-        /// Which.
+        /// File of the key.
         path: PathBuf,
-        /// What is wrong.
+        /// One line.
         cause: String,
     },
     /// A value of the manifest is out of its bounds.

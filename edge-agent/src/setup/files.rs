@@ -26,12 +26,12 @@ const SECRET_BYTES_MAX: usize = 4096;
 /// Why something was not read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
-    /// The system's words.
+    /// The system's error.
     #[error("{path}: {source}")]
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         #[source]
         source: io::Error,
     },

@@ -1,4 +1,4 @@
-//! Answers tried live: does Home Assistant let us in, what is there to watch, is the broker open to us.
+//! Tests of the answers: whether Home Assistant accepts the token, what can be watched, whether the broker accepts us.
 
 use std::fmt;
 use std::time::Duration;

@@ -36,7 +36,7 @@ impl PageConfig {
         Self { listen, door: Door::Ingress }
     }
 
-    /// What the table says; none where the page is turned off or something is a fault.
+    /// The table's content; none where the page is turned off or something is a fault.
     pub fn read(mut section: Section<'_>, faults: &mut Faults) -> Option<Self> {
         let hosts = section.texts("hosts", faults).unwrap_or_default();
         let ingress = match section.text("door", faults).as_deref() {

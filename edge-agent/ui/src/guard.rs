@@ -1,4 +1,4 @@
-//! Who may come in. Pure: what a request says of itself goes in, a decision comes out.
+//! Whether a request is answered: from its address and headers. Pure.
 //!
 //! The page shows a household's life, so it is served to this machine alone, or to Home Assistant's ingress, which has
 //! asked for a password already. A browser on this machine is still a browser: pages of other sites must not speak

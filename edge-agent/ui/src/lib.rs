@@ -1,4 +1,4 @@
-//! The local page: what is happening, what was said and answered, what was learnt, what was shared; and every choice.
+//! The local page: the state of the home, alarms and answers, what was learnt, what was shared; and all preferences.
 //!
 //! Rendered on the server and whole without script; a few lines of script only renew what moves and redraw the preview
 //! while a slider is dragged. Nothing comes from elsewhere and every text is escaped by the template. See [`guard`] for
@@ -188,7 +188,7 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text).into_response()
 }
 
-/// What the address says of how the page is to be shown. Anything that is no sense is left aside.
+/// The query of the page's address. Values that make no sense are ignored.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct PageQuery {
     /// Id of the entity whose history is shown.
@@ -197,7 +197,7 @@ pub(crate) struct PageQuery {
     pub(crate) days: Option<String>,
     /// Budget to preview.
     pub(crate) per_week: Option<String>,
-    /// What to say first: the outcome of a change.
+    /// The outcome of a change, as a word; shown on top.
     pub(crate) said: Option<String>,
     /// Records of the ledger before this one.
     pub(crate) before: Option<String>,

@@ -1,6 +1,6 @@
-//! What is said first on the page after a change.
+//! The sentence on top of the page after a change.
 
-/// The outcome of a change, as the address says it: a word, so that no link can put a sentence into our mouth.
+/// The outcome of a change, in the address as one of a few words, so that no link can make the page show a text of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// An answer was taken.

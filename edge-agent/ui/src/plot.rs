@@ -21,7 +21,7 @@ const HEIGHT: f32 = 200.0;
 const LEFT: f32 = 52.0;
 /// Pixels below the plot, for the times.
 const BELOW: f32 = 24.0;
-/// Points that are drawn; more than one in each unit of width tells nothing more.
+/// Points that are drawn; more than one in each unit of width cannot be seen.
 const POINTS_MAX: usize = 720;
 
 /// One entity's past: its values, the usual band, the alarms as shaded stretches.

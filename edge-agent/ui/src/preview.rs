@@ -24,7 +24,7 @@ pub struct WouldBe {
     pub at: i64,
 }
 
-/// The rarity at which a score speaks, when `watched` entities share `per_week` alarms.
+/// The rarity from which on a score raises an alarm, when `watched` entities share `per_week` alarms.
 #[must_use]
 pub fn threshold(per_week: f64, watched: usize) -> f32 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "some hundreds share some alarms")]

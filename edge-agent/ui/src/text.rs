@@ -1,4 +1,4 @@
-//! Numbers, times and manners in words, as the page says them.
+//! Numbers, times and kinds of anomaly in words, as the page shows them.
 
 use hearthwatch_detector::alarm::{RememberedAnswer, Verdict};
 use hearthwatch_detector::finding::AnomalyKind;

@@ -107,7 +107,7 @@ impl Director {
     }
 }
 
-/// What tells a replay from the newest.
+/// Generation and hash, by which a replay is found.
 fn seen(followed: &Followed) -> Seen {
     let bytes = hex::decode(&followed.signed).unwrap_or_default();
     Seen { generation: followed.generation, digest: Sha256::digest(bytes).into() }

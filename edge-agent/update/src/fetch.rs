@@ -29,7 +29,7 @@ const SILENCE_SECONDS_MAX: u64 = 20;
 /// Slowest honest line: 1 KiB/s, a bad GPRS link. At this rate the largest artifact (4 MiB) takes 70 minutes, in several attempts.
 const BYTES_PER_SECOND_MIN: u64 = 1024;
 
-/// The rate is judged after so long: before, it says more about TLS than about the line.
+/// The rate is judged after so long: before, most of the time goes to TLS.
 const PATIENCE_SECONDS: u64 = 30;
 
 /// Pieces between the network and the verifier: at most 16 × 16 KiB.
@@ -51,7 +51,7 @@ pub struct TooSlow {
 pub struct Busy {
     /// HTTP status: 429, 503, or another 5xx with `Retry-After`.
     pub status: u16,
-    /// When it wants to be asked again at the earliest, if it said so.
+    /// From `Retry-After`: not to be asked sooner; none without that header.
     pub retry_after: Option<Duration>,
 }
 
@@ -121,7 +121,7 @@ impl UpdateTransport {
         }
     }
 
-    /// What the server's clock shows: a witness against ours. None where there is no server, or it does not tell.
+    /// The server's time from its `Date` header, Unix seconds, to check our clock. None where there is no server, or no such header.
     ///
     /// # Errors
     /// [`TrustError::Unreachable`] when the server does not answer at all.

@@ -152,7 +152,7 @@ pub enum Task {
     Commit,
     /// Bring back the model before, for this reason.
     Restore(String),
-    /// Bring back the model before because the fleet says so.
+    /// Bring back the model before because the director orders it.
     CallBack,
 }
 
@@ -542,7 +542,7 @@ fn is_wanted(offer: &Offer, standing: &Standing) -> bool {
     moves && !pinned_out && !standing.offer_failed
 }
 
-/// `word: cause`, cut to what a message may hold.
+/// `word: cause` in one line, cut to [`TEXT_BYTES_MAX`].
 pub fn one_line(word: &str, cause: &str) -> String {
     let mut text = format!("{word}: {}", cause.replace(['\n', '\r'], " "));
     while text.len() > TEXT_BYTES_MAX {

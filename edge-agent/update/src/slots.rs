@@ -1,4 +1,4 @@
-//! Two slots for models, and one small file that says which one is in charge.
+//! Two slots for models, and one small file that names the one in use.
 //!
 //! To stage: write the *intent*, empty the spare slot, fill it, then note that it is whole. To swap: flip the pointer by replacing
 //! one file. Each step is on disk before the next begins, so power may fail between any two: either the old model is in charge or
@@ -37,7 +37,7 @@ const POINTER_BYTES_MAX: u64 = 64 * 1024;
 pub struct SlotError {
     /// The file or folder that failed.
     pub path: PathBuf,
-    /// Why.
+    /// The system's error.
     pub source: io::Error,
 }
 
@@ -237,14 +237,14 @@ impl<D: Disk> Slots<D> {
         held.filter(|held| held.version == version && held.sha256 == wanted).find_map(|held| self.read(held).ok())
     }
 
-    /// The next change of the pointer is one that the fleet must hear of: the outcome goes to disk in the same step, so that no power
+    /// The next change of the pointer has to be reported to the fleet: the outcome goes to disk in the same step, so that no power
     /// cut lies between the action and its report.
     pub fn owing(&mut self, outcome: UpdateOutcome) -> &mut Self {
         self.owed = Some(outcome);
         self
     }
 
-    /// An outcome that may not have been told.
+    /// An outcome that may not have been reported.
     #[must_use]
     pub fn unreported(&self) -> Option<&UpdateOutcome> {
         self.pointer.unreported.as_ref()
@@ -253,7 +253,7 @@ impl<D: Disk> Slots<D> {
     /// The outcome is in the outbox.
     ///
     /// # Errors
-    /// [`SlotError`]; then it is told again.
+    /// [`SlotError`]; then it is reported again.
     pub fn reported(&mut self) -> Result<(), SlotError> {
         if self.pointer.unreported.is_none() {
             return Ok(());

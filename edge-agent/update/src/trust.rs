@@ -167,7 +167,7 @@ impl TrustError {
         }
     }
 
-    /// Whether this speaks against the release (and is reported), and not against the line, the clock or our disk.
+    /// True for a fault of the release, which is reported; false for one of the network, the clock or our disk.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         !matches!(
@@ -241,8 +241,8 @@ impl TrustStore {
     }
 }
 
-/// Called when a person confirms that the clock is right now, after it had run ahead: forgets the latest time seen in a trust store's folder.
-/// Versions stay remembered, so nothing older gets in by this.
+/// Called when a person confirms that the clock is right now, after it had run ahead: forgets the latest time seen in a trust store's
+/// folder. Versions stay remembered, so nothing older gets in by this.
 ///
 /// # Errors
 /// [`TrustError::Store`].

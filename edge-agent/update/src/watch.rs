@@ -49,7 +49,7 @@ pub enum WatchFault {
     Probation(#[from] ProbationFault),
     /// Misses synthetic faults that the model before finds.
     #[error("hears {caught} of {canaries} canary faults, the model before {caught_before}")]
-    Deaf {
+    MissedFaults {
         /// Found by the new model.
         caught: u32,
         /// Synthetic faults that were compared.
@@ -59,7 +59,7 @@ pub enum WatchFault {
     },
     /// In alarm far more often than the model before.
     #[error("in alarm {alarms} times in {looks} looks, the model before {alarms_before} times")]
-    Shrill {
+    MoreAlarms {
         /// Windows in alarm, over all looks.
         alarms: u32,
         /// Looks so far.
@@ -105,7 +105,7 @@ impl Watch {
         let more = (alarms as f32 - alarms_before as f32) / looks.max(1) as f32;
         let times = alarms as f32 > ALARMS_TIMES_MAX * alarms_before as f32;
         if looks >= LOOKS_MIN && more > ALARMS_MORE_MAX && times {
-            return Err(WatchFault::Shrill { alarms, looks, alarms_before });
+            return Err(WatchFault::MoreAlarms { alarms, looks, alarms_before });
         }
         Ok(())
     }
@@ -135,7 +135,7 @@ impl Caught {
         let Self { canaries, caught, caught_before } = *self;
         let lost_max = canaries as f32 * CANARIES_LOST_MAX;
         if canaries >= CANARIES_MIN && caught_before as f32 - caught as f32 > lost_max {
-            return Err(WatchFault::Deaf { caught, canaries, caught_before });
+            return Err(WatchFault::MissedFaults { caught, canaries, caught_before });
         }
         Ok(())
     }
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn a_model_that_hears_fewer_canaries_is_deaf_even_though_its_alarms_look_alike() {
         let refused = Watch::default().look(&margins(&quiet(), 18, 24), Some(&margins(&quiet(), 22, 24)));
-        assert_eq!(refused, Err(WatchFault::Deaf { caught: 18, canaries: 24, caught_before: 22 }));
+        assert_eq!(refused, Err(WatchFault::MissedFaults { caught: 18, canaries: 24, caught_before: 22 }));
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod tests {
         };
         assert_eq!(Watch::default().look(&mixed(8), Some(&mixed(9))), Ok(()));
         let refused = Watch::default().look(&mixed(6), Some(&mixed(9)));
-        assert_eq!(refused, Err(WatchFault::Deaf { caught: 6, canaries: 9, caught_before: 9 }));
+        assert_eq!(refused, Err(WatchFault::MissedFaults { caught: 6, canaries: 9, caught_before: 9 }));
     }
 
     #[test]
@@ -223,7 +223,11 @@ mod tests {
         assert_eq!(watch.look(&nothing, Some(&nothing)), Ok(()), "after another that judges nothing");
         assert_eq!((watch.caught, watch.caught_before, watch.disagreed), (23, 23, 0));
         let deaf = Watch::default().look(&margins(&quiet(), 2, 24), Some(&nothing));
-        assert_eq!(deaf, Err(WatchFault::Deaf { caught: 2, canaries: 24, caught_before: 23 }), "the other way round");
+        assert_eq!(
+            deaf,
+            Err(WatchFault::MissedFaults { caught: 2, canaries: 24, caught_before: 23 }),
+            "the other way round"
+        );
     }
 
     #[test]
@@ -241,7 +245,7 @@ mod tests {
         assert_eq!(watch.look(&loud, Some(&before)), Ok(()), "two at once may be a storm");
         assert_eq!(watch.look(&loud, Some(&before)), Ok(()));
         let refused = watch.look(&loud, Some(&before));
-        assert_eq!(refused, Err(WatchFault::Shrill { alarms: 6, looks: 3, alarms_before: 0 }));
+        assert_eq!(refused, Err(WatchFault::MoreAlarms { alarms: 6, looks: 3, alarms_before: 0 }));
     }
 
     #[test]

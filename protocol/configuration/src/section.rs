@@ -40,7 +40,7 @@ impl<'a> Section<'a> {
         faults.add(self.key(key), format!("is {}", article(found.type_str())), format!("write {wanted}"));
     }
 
-    /// What `read` finds under `key`; when it finds nothing and said nothing, the key is missing.
+    /// The value that `read` finds under `key`; where it finds none and adds no fault, the key is missing.
     pub fn required<T>(
         &mut self,
         key: &'static str,
@@ -214,7 +214,7 @@ impl<'a> Section<'a> {
 /// Longest token or password file. Home Assistant's long-lived tokens have about 180 characters.
 const SECRET_BYTES_MAX: usize = 4096;
 
-/// A token or password. Its `Debug` says only that there is one.
+/// A token or password. Its `Debug` shows only that there is one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret {
     text: String,

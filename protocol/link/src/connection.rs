@@ -255,7 +255,7 @@ impl Connection {
             return;
         }
         greeting.complete = true;
-        // First the client, then the word: whoever hears it may publish at once.
+        // First the client, then the event: who receives it may publish at once.
         self.current.send_replace(Some(client.clone()));
         tracing::info!(link.host = %self.config.host, "connected to the broker");
         let event = LinkEvent::Connected { session_present: greeting.session_present };

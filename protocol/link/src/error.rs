@@ -11,7 +11,7 @@ pub enum LinkError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A TLS file holds something else than it should.

@@ -163,7 +163,7 @@ impl LinkEvents {
                 Queued::Message { publish, client } => (publish, client),
             };
             self.unread.fetch_sub(1, Ordering::Relaxed);
-            // Fails only when that connection is gone, and with it the broker's wish for an acknowledgement.
+            // Fails only when that connection is gone, and with it the need to acknowledge.
             let _ = client.try_ack(&publish);
             let Publish { topic, payload, retain, .. } = publish;
             match String::from_utf8(topic.into()) {

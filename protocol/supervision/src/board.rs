@@ -15,7 +15,7 @@ pub enum Grade {
     Optional,
 }
 
-/// What a probe says of a part that runs. Probes must be cheap: values from atomics and channels, no lock that is held over work.
+/// The result of a probe of a running part. Probes must be cheap: values from atomics and channels, no lock that is held over work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
     /// It works.
@@ -40,7 +40,7 @@ pub enum State {
     Restarting,
     /// It has ended, before the program was stopped.
     Dead,
-    /// It has ended, as it was told to.
+    /// It has ended because the program stops.
     Stopped,
 }
 

@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use tokio::sync::watch;
 
-/// What the panic or the error of an ordered fault says.
+/// Text of the panic or the error of an injected fault.
 const MESSAGE: &str = "a test ordered it";
 
 /// A way in which a part ends.

@@ -1,7 +1,7 @@
 //! Who this home is to the fleet, kept up: the certificate is renewed at two thirds of its life, for a key made anew here.
 //!
 //! The present key signs the request ([`hearthwatch_protocol::renewal`]), so a home that was away until its certificate ran out can
-//! still say whose it was; the fleet then waits for an operator's word. [`pair`] changes key and certificate so that a power
+//! still say whose it was; the fleet then waits for an operator's approval. [`pair`] changes key and certificate so that a power
 //! cut leaves one whole pair; [`renew()`] asks; [`keep`] does both in time.
 
 pub mod pair;
@@ -96,7 +96,7 @@ pub struct Identity {
     pub home: HomeId,
     /// The files of key and certificate.
     pub pair: Pair,
-    /// Where the fleet renews: `/renew` on this server. None: nobody is asked, and it is said when the time has come.
+    /// Address of the server with `/renew`. None: nothing is requested, and the log warns when a renewal is due.
     pub place: Option<Url>,
     /// Anything that differs from home to home.
     pub seed: u64,

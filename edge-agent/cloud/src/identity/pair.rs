@@ -25,7 +25,7 @@ pub enum PairError {
     File {
         /// The file that cannot be read or written.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
     /// A file does not hold what it should.
@@ -79,8 +79,8 @@ impl Pair {
         }
     }
 
-    /// A signing request for the next key, which is made if there is none yet; it is on disk, for us alone, before anybody
-    /// hears of it, and stays the same until it is certified: an answer may be lost on the way.
+    /// A signing request for the next key, which is made if there is none yet; it is on disk, for us alone, before the request
+    /// is sent, and stays the same until it is certified: an answer may be lost on the way.
     ///
     /// # Errors
     /// [`PairError`].

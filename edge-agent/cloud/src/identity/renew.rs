@@ -20,7 +20,7 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024;
 pub enum Asked {
     /// The new key and certificate are in place.
     Renewed,
-    /// An operator has to say yes first.
+    /// An operator has to approve it first.
     Waits,
     /// The agent stops, and the fleet had not answered yet.
     Stopped,

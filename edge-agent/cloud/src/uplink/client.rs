@@ -22,7 +22,7 @@ use crate::uplink::session::{Next, Sent, Session};
 /// The outbox as the detector service and the uplink share it.
 pub type SharedOutbox = Arc<Mutex<Outbox>>;
 
-/// Unix seconds; the demo's homes live in a time of their own.
+/// Unix seconds; the homes of the demonstration have a time of their own.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// Wraps an outbox so that several tasks can use it, one at a time.
@@ -84,7 +84,7 @@ impl fmt::Debug for UplinkHandle {
 }
 
 impl UplinkHandle {
-    /// Keeps an answer for the cloud; on `Ok` it is on disk (or dropped as the outbox's policy says).
+    /// Keeps an answer for the cloud; on `Ok` it is on disk (or dropped; see [`Admission`]).
     ///
     /// # Errors
     /// [`UplinkError::Outbox`], for example when the outbox is full; [`UplinkError::Stopping`].
@@ -158,7 +158,7 @@ impl UplinkHandle {
         self.assignment.clone()
     }
 
-    /// Says what this home runs (retained), now and on each connection, until told otherwise.
+    /// Publishes the manifest (retained), now and on each connection, until the next one.
     pub fn declare(&self, manifest: SignedManifest) {
         self.manifest.send_replace(Some(manifest));
     }
@@ -174,7 +174,7 @@ impl UplinkHandle {
         self.backlog.since_last()
     }
 
-    /// What tells the uplink to go offline, as [`UplinkHandle::stop`] does.
+    /// Cancelled to make the uplink go offline, as [`UplinkHandle::stop`] does.
     #[must_use]
     pub fn stopping(&self) -> CancellationToken {
         self.stop.clone()
@@ -209,7 +209,7 @@ pub(super) struct Task {
 /// How long the task rests when only an event can give it work; any event wakes it earlier.
 const REST: Duration = Duration::from_secs(3_600);
 
-/// Time for the last word, of the five seconds that a stopping agent has; the link takes two more.
+/// Time for the last publication, of the five seconds that a stopping agent has; the link takes two more.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 impl Task {

@@ -1,4 +1,4 @@
-//! Who is at home: what a house without people, or with too many, must not teach.
+//! Who is at home. With guests, on holidays and during maintenance the home is not learnt from.
 
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::finding::AnomalyKind;
@@ -25,7 +25,7 @@ impl HomeMode {
     /// In the order in which they are offered.
     pub const ALL: [Self; 5] = [Self::Home, Self::Away, Self::Guests, Self::Holiday, Self::Maintenance];
 
-    /// The mode in a word, as on topics.
+    /// The mode in one word, as on topics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

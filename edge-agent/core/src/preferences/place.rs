@@ -15,7 +15,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The name, or what the id says where there is none.
+    /// The name, or one made from the id where there is none.
     #[must_use]
     pub fn name_of(&self, entity_id: &str) -> String {
         self.name.clone().unwrap_or_else(|| crate::explain::friendly_name(entity_id))

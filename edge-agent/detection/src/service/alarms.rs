@@ -151,7 +151,7 @@ impl Alarms {
         ended.collect()
     }
 
-    /// Calls an entity otherwise, and tells its alarms.
+    /// Renames an entity, and returns its alarms.
     pub(super) fn rename(&mut self, from: &str, to: &str) -> Vec<ShownAlarm> {
         let of = self.list.iter_mut().filter(|alarm| alarm.entity_id == from).map(|alarm| {
             to.clone_into(&mut alarm.entity_id);
@@ -201,13 +201,13 @@ impl Alarms {
         self.list.iter().filter(counts).count()
     }
 
-    /// Alarms whose time to be said has come.
+    /// Alarms whose [`ShownAlarm::due`] has come.
     pub(super) fn due(&self, now: i64) -> Vec<ShownAlarm> {
         self.list.iter().filter(|alarm| alarm.due.is_some_and(|due| due <= now)).cloned().collect()
     }
 
-    /// The alarm that can speak for `alarm`, and what ties the two together: it lasts, was said, matters as much, and has
-    /// the same cause as far as one can tell ([`group`]).
+    /// The alarm into which `alarm` can be merged, and what they have in common: it lasts, was shown, matters as much, and has
+    /// the same cause as far as it can be known ([`group`]).
     pub(super) fn leader_of(&self, alarm: &ShownAlarm) -> Option<(ShownAlarm, Cause)> {
         // Danger is never a name among others.
         if alarm.alarm.kind.is_danger() {
@@ -289,7 +289,7 @@ fn onset(shown: &ShownAlarm) -> Onset<'_> {
     }
 }
 
-/// Adds a name to those told beside an alarm.
+/// Adds a name to those that a notice lists.
 pub(super) fn add_moved(alarm: &mut ShownAlarm, name: String) {
     if alarm.moved_with.len() < MOVED_WITH_MAX && !alarm.moved_with.contains(&name) {
         alarm.moved_with.push(name);
@@ -301,14 +301,14 @@ fn leads(alarm: &ShownAlarm) -> bool {
     alarm.is_shown() && alarm.merged_into.is_none()
 }
 
-/// Whether an alarm is still on: it lasts, and it is a danger, or it was said and nobody said that it is nothing.
+/// Whether an alarm is still on: it lasts, and it is a danger, or it was shown and not answered as false or expected.
 fn matters(alarm: &ShownAlarm) -> bool {
     let waved_away = matches!(alarm.answer, Some((Verdict::Dismissed | Verdict::Expected, _)));
     let shown = alarm.alarm.kind.is_danger() || (leads(alarm) && !waved_away);
     alarm.alarm.end.is_none() && shown
 }
 
-/// Whether it may be said after all when it becomes worse: nobody asked for silence about this very thing.
+/// Whether residents may be notified after all when it becomes worse: no mute or mode suppresses it.
 pub(super) fn may_notify_again(alarm: &ShownAlarm) -> bool {
     alarm.due.is_some()
         || matches!(alarm.suppressed, Some(Suppression::Mode | Suppression::Budget | Suppression::Passed))

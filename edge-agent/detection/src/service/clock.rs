@@ -1,8 +1,8 @@
 //! A clock that jumps: ahead, as after a sleep or when the time comes from the network, and back.
 //!
-//! Nobody heard what happened in a time that was jumped over, so nothing of it is judged. Steps that ended in a future that was
-//! none are forgotten, and the detector is taught again from what was remembered before them; it would wait otherwise, deaf,
-//! until that time is reached. What warns of danger is told by order of arrival all the while.
+//! No reading came in a time that was jumped over, so nothing of it is judged. Steps that ended in a future that was
+//! none are forgotten, and the detector learns again from the history before them; otherwise it would judge nothing
+//! until that time is reached. Of danger, residents are notified at once all the while.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ const BACK_SECONDS_MAX: i64 = 300;
 /// More steps than these do not end at once, unless the time jumped: one hour.
 const JUMP_SECONDS_MAX: i64 = 3_600;
 
-/// A clock that was set back, as the residents are told.
+/// A clock that was set back, as residents are shown it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SetBack {
     /// The corrected time, Unix seconds.
@@ -57,7 +57,7 @@ impl DetectorService {
         if let Err(error) = self.memory.history.forget_after(step) {
             tracing::error!(error = %error, "steps of a wrong time are remembered until it is reached");
         }
-        // What was heard is true, only not the time.
+        // The readings are true, only not their time.
         self.steps.open.restart();
         for (entity, reading) in newest {
             if let Some(info) = self.judging.detector.entities().get(entity as usize) {
@@ -74,7 +74,7 @@ impl DetectorService {
         self.relearn();
     }
 
-    /// The newest word of each entity since `step`.
+    /// The newest reading of each entity since `step`.
     fn newest_states(&self, step: i64) -> Result<BTreeMap<u32, Reading>, HistoryError> {
         let mut newest = BTreeMap::new();
         for end in self.memory.history.steps(step, i64::MAX)? {

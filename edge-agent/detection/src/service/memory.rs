@@ -24,7 +24,7 @@ impl Memory {
         Ok(serde_json::from_str(&text).inspect_err(|error| self.history.set_note_aside(name, error, &text)).ok())
     }
 
-    /// Keeps a note; `lost` is what the log says where that fails.
+    /// Keeps a note; `lost` is the log text where that fails.
     pub(super) fn keep_note(&mut self, name: &str, note: &impl Serialize, lost: &str) {
         let kept = serde_json::to_string(note)
             .map_err(|error| error.to_string())

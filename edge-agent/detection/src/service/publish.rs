@@ -20,7 +20,7 @@ const MOVED_MARGIN: f32 = 2.0;
 
 impl DetectorService {
     /// Says what became of alarms at `at`: to the memory, to the screen, to whoever listens. `scores` of the step, where
-    /// there is one, tell what else moved.
+    /// there is one, list what else moved.
     pub(super) fn publish_events(&mut self, events: Vec<AlarmEvent>, at: i64, scores: &[EntityScore]) {
         if events.is_empty() {
             return;
@@ -87,7 +87,7 @@ impl DetectorService {
         self.show(None);
     }
 
-    /// Says an alarm that was not said yet, or notes why not.
+    /// Notifies residents of an alarm that they do not know yet, or notes why not.
     fn announce(&mut self, mut alarm: ShownAlarm, now: i64) {
         let subject = Subject {
             entity_id: &alarm.entity_id,
@@ -214,7 +214,7 @@ impl DetectorService {
         self.memory.keep_note(DECIDER_NOTE, &self.judging.detector.memory(), lost);
     }
 
-    /// Whether the fleet will hear of it.
+    /// Whether a record of it will be sent to the fleet.
     pub(super) fn send_feedback(&mut self, alarm: &ShownAlarm, verdict: Verdict, now: i64) -> bool {
         match self.memory.history.window_of(&alarm.alarm.id) {
             Ok(window) => {
@@ -227,7 +227,7 @@ impl DetectorService {
         }
     }
 
-    /// Renews the view, `scores` when a step was closed, and then tells what waits: whoever hears of an alarm finds it in
+    /// Publishes the view, with `scores` when a step was closed, and then the notices that wait: who receives a notice finds its alarm in
     /// the view.
     pub(super) fn show(&mut self, scores: Option<(i64, &[EntityScore])>) {
         let name_of =
@@ -238,7 +238,7 @@ impl DetectorService {
         let shown = self.alarms.shown().cloned();
         let mut unusual: Vec<String> =
             self.alarms.gravest_first().map(|alarm| title(alarm, self.residents.language)).collect();
-        // What still warns of danger is told first, whatever was answered.
+        // What still warns of danger comes first, whatever was answered.
         let is_known = |entity: &str| {
             self.alarms.gravest_first().any(|alarm| alarm.entity_id == entity && alarm.alarm.kind.is_danger())
         };

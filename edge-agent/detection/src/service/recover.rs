@@ -1,6 +1,6 @@
 //! What a home without a disk gets back of its alarms: what Home Assistant's recorder keeps of our own entities.
 //!
-//! Rows of a recorder are somebody else's word. Believed is an alarm whose id is the hash of this home's secret, of the entity and of the
+//! Rows of a recorder are not trusted. Accepted is an alarm whose id is the hash of this home's secret, of the entity and of the
 //! moment: another home's has another, and so has one of an entity that is called otherwise since.
 
 use std::collections::HashMap;
@@ -120,7 +120,7 @@ impl DetectorService {
     }
 }
 
-/// The alarms that `rows` tell of, oldest first; of several rows about one alarm the newest counts. `salt` is the home's secret in its
+/// The alarms in `rows`, oldest first; of several rows about one alarm the newest counts. `salt` is the home's secret in its
 /// alarms' ids. Pure.
 #[must_use]
 pub fn recovered(rows: &[RecordedState], salt: &[u8], now: i64) -> Vec<ShownAlarm> {
@@ -140,7 +140,7 @@ pub fn recovered(rows: &[RecordedState], salt: &[u8], now: i64) -> Vec<ShownAlar
 
 /// An alarm of this home in a row's attributes; none where there is none, or none that is ours and makes sense.
 fn read(attributes: &Map<String, Value>, salt: &[u8], now: i64) -> Option<ShownAlarm> {
-    // Most rows by far tell of no alarm, and those are not to be copied.
+    // Most rows by far hold no alarm, and those are not to be copied.
     let id = attributes.get("alarm_id")?.as_str()?;
     let published: Published = serde_json::from_value(Value::Object(attributes.clone()))
         .inspect_err(|error| tracing::debug!(%error, alarm.id = id, "a row that tells of an alarm is not understood"))
@@ -161,7 +161,7 @@ fn read(attributes: &Map<String, Value>, salt: &[u8], now: i64) -> Option<ShownA
     }
     let alarm = Alarm {
         id: published.alarm_id,
-        // Nobody's: the detector numbers its entities anew, and alarms of before are told by the entity's id.
+        // Nobody's: the detector numbers its entities anew, and earlier alarms are found by the entity's id.
         entity: u32::MAX,
         start,
         end: published.end.map(Timestamp::as_second).map(|end| end.max(start)),

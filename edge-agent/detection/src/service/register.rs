@@ -52,7 +52,7 @@ pub(super) struct Registry {
     pub(super) places: HashMap<String, Place>,
     /// Entities that Home Assistant has no more, or that a resident excludes; what was learnt of them is kept, should they be back.
     pub(super) gone: BTreeSet<String>,
-    /// Thermometers that seem to report in another unit than they say.
+    /// Thermometers whose values fit another unit than the one that they report.
     pub(super) unit_doubts: Vec<UnitDoubt>,
 }
 
@@ -179,7 +179,7 @@ impl DetectorService {
         self.read_note(UNITS_NOTE, "the units of before are not read")
     }
 
-    /// What a note says; nothing where it does not read.
+    /// The content of a note; the default where it cannot be parsed.
     fn read_note<T: Default + DeserializeOwned>(&self, name: &str, lost: &str) -> T {
         let note = self.memory.note(name).unwrap_or_else(|error| {
             tracing::warn!(error = %error, "{lost}");

@@ -61,7 +61,7 @@ impl Default for RelearningState {
 }
 
 impl DetectorService {
-    /// Goes through what is remembered of (`from`, `until`] without a word. Gives what the last step was made of.
+    /// Goes through what is remembered of (`from`, `until`] without alarms. Gives the readings of the last step.
     pub(super) fn recall_history(&mut self, from: i64, until: i64) -> Result<Vec<EntityScore>, HistoryError> {
         let plan = self.plan(until);
         self.relearning.relearnt = until;

@@ -36,7 +36,7 @@ pub(super) struct Progress {
     pub(super) scores: Vec<EntityScore>,
 }
 
-/// Goes through what is remembered of (`from`, `until`] without a word, for as long as `goes_on`.
+/// Goes through what is remembered of (`from`, `until`] without alarms, for as long as `goes_on`.
 pub(super) fn replay_past(
     detector: &mut HomeDetector,
     history: &History,

@@ -34,7 +34,7 @@ pub struct AlarmPicture {
 }
 
 impl AlarmPicture {
-    /// Draws it, as PNG for a phone, on light ground or on dark.
+    /// Draws it, as PNG for a telephone, on a light or a dark background.
     ///
     /// # Errors
     /// [`DrawError`], which no alarm of ours should lead to.
@@ -45,7 +45,7 @@ impl AlarmPicture {
     }
 }
 
-/// What the residents prefer, and what is said of it.
+/// The preferences, and the language of texts.
 pub(super) struct Residents {
     pub(super) preferences: Preferences,
     /// Alarms a week where residents have not chosen another number.
@@ -56,7 +56,7 @@ pub(super) struct Residents {
 }
 
 impl Residents {
-    /// As it was before the start. What cannot be read is as if never said: a home must not stay dark for it.
+    /// As it was before the start. A file that cannot be read counts as no preferences, so that the home is watched all the same.
     pub(super) fn remember(memory: &Memory, configured_budget: f64) -> Result<Self, HistoryError> {
         let preferences = memory.note(PREFERENCES_NOTE)?.unwrap_or_default();
         Ok(Self { preferences, configured_budget, next_brief: None, language: Language::default() })
@@ -92,7 +92,7 @@ impl DetectorService {
     pub fn snooze(&mut self, alarm_id: &str, until: i64, now: i64) {
         let Some(mut alarm) = self.alarms.get(alarm_id).cloned() else { return };
         if alarm.alarm.kind.is_danger() {
-            // It was heard. The next time that the sensor turns on is told, so there is nothing to keep quiet.
+            // Residents know of it. Of the next time that the sensor turns on they are notified, so there is nothing to suppress.
             return;
         }
         let scope = Scope::Entity { entity_id: alarm.entity_id.clone(), kind: None };
@@ -107,7 +107,7 @@ impl DetectorService {
         self.show(None);
     }
 
-    /// Ends snoozes and tells the daily brief when their time has come.
+    /// Ends snoozes and writes the daily brief when their time has come.
     pub(super) fn keep_time(&mut self, now: i64) {
         if self.residents.preferences.forget_past(now) {
             self.keep_preferences();

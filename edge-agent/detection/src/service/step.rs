@@ -1,4 +1,4 @@
-//! What was heard in the open step, kept for the agent's own memory: a number per numeric entity, every binary change.
+//! The readings of the open step, kept for the history: a number per numeric entity, every binary change.
 
 use std::collections::BTreeMap;
 
@@ -24,11 +24,11 @@ pub(super) struct Steps {
     pub(super) judged: bool,
     /// The newest value of each entity, by number, and when it came.
     pub(super) newest: Vec<Option<(i64, Value)>>,
-    /// Whether what is heard now may be judged.
+    /// Whether readings of now may be judged.
     pub(super) listening: bool,
 }
 
-/// Collects until the step is closed; what is heard of later steps waits.
+/// Collects readings until the step is closed; those of later steps wait.
 #[derive(Debug, Default)]
 pub(super) struct OpenStep {
     received: Vec<(Reading, DeviceClass)>,
@@ -48,7 +48,7 @@ impl OpenStep {
         *self = Self::default();
     }
 
-    /// What was heard since the last step.
+    /// The readings since the last step.
     pub(super) fn received(&self) -> impl Iterator<Item = &Reading> {
         self.received.iter().map(|(reading, _)| reading)
     }

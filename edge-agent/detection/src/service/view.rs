@@ -199,7 +199,7 @@ impl NoticeKind {
     /// Everything that [`NoticeKind::as_str`] may give: the event types in Home Assistant.
     pub const WORDS: [&'static str; 6] = ["raised", "changed", "ended", "confirmed", "dismissed", "expected"];
 
-    /// It in a word, as in the event entity.
+    /// One word, as in the event entity.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -211,7 +211,7 @@ impl NoticeKind {
     }
 }
 
-/// A verdict in a word, as on the answer topic.
+/// A verdict in one word, as on the answer topic.
 #[must_use]
 pub fn verdict_name(verdict: Verdict) -> &'static str {
     match verdict {

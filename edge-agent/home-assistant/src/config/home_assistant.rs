@@ -26,7 +26,7 @@ impl HomeAssistantConfig {
         Self { websocket, token, exclude, exclude_areas, exclude_labels }
     }
 
-    /// What the table says; none where something in it is a fault.
+    /// The table's content; none where something in it is a fault.
     pub fn read(mut section: Section<'_>, faults: &mut Faults) -> Option<Self> {
         let url_remedy = "write Home Assistant's address, e.g. \"http://127.0.0.1:8123\"";
         let url = section.required("url", faults, url_remedy, Section::text);

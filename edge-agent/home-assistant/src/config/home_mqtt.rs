@@ -35,7 +35,7 @@ impl HomeMqttConfig {
         }
     }
 
-    /// What the table says; none where something in it is a fault.
+    /// The table's content; none where something in it is a fault.
     pub fn read(mut section: Section<'_>, faults: &mut Faults) -> Option<Self> {
         let remedy = "write the broker's name or address, e.g. \"127.0.0.1\"";
         let host = section.required("host", faults, remedy, Section::text);

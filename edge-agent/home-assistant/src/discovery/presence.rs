@@ -1,6 +1,6 @@
 //! Whether Home Assistant is there to receive an event. Pure.
 //!
-//! It says so itself on the broker, but not retained: an agent that was away from the broker then has missed it. Its own connection
+//! It publishes that on the broker, but not retained: an agent that was away from the broker then has missed it. Its own connection
 //! shows it as well.
 
 /// Whether Home Assistant is on the broker, as far as it is known.

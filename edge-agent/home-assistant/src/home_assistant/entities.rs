@@ -54,7 +54,7 @@ pub struct CompressedChange {
     pub plus: CompressedState,
 }
 
-/// The attributes that say what a state means.
+/// The attributes that decide how a state is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Attributes {
     /// For example `temperature`.
@@ -71,7 +71,7 @@ pub struct Attributes {
     pub friendly_name: Option<String>,
 }
 
-/// Any integration may write anything into its attributes: what is no text says nothing.
+/// Any integration may write anything into its attributes: what is no text is ignored.
 fn text_or_nothing<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
     Ok(match serde_json::Value::deserialize(source)? {
         serde_json::Value::String(text) => Some(text),
@@ -80,7 +80,7 @@ fn text_or_nothing<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String
 }
 
 impl Attributes {
-    /// These, and of the older ones what these do not say: of a change Home Assistant tells only what is new.
+    /// These, completed by the older ones: of a change, Home Assistant sends only what is new.
     fn over(&self, older: &Self) -> Self {
         let of = |new: &Option<String>, old: &Option<String>| new.clone().or_else(|| old.clone());
         Self {
@@ -92,14 +92,14 @@ impl Attributes {
     }
 }
 
-/// What an event means to the agent, in the order in which it is to be told.
+/// What an event means to the agent; to be applied in this order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EntityChange {
     /// An entity that can be watched, seen for the first time or under another unit or class.
     Found(EntityInfo),
     /// A state of an entity that is watched.
     Stated {
-        /// Which.
+        /// Home Assistant's id.
         entity_id: String,
         /// When the state was reported, Unix seconds.
         at: i64,
@@ -244,7 +244,7 @@ impl WatchedEntities {
         self.found_out = classes;
     }
 
-    /// Takes a value; tells of an entity that is something else than was thought.
+    /// Takes a value; returns the entity where the value shows that it is something else than was assumed.
     fn find_out(&mut self, entity_id: &str, at: i64, value: Value) -> Option<EntityInfo> {
         let known = self.known.get_mut(entity_id)?;
         let Value::Number(number) = value else { return None };
@@ -259,8 +259,8 @@ impl WatchedEntities {
         self.strange_times
     }
 
-    /// When a state was stated. What Home Assistant tells as a change happened just now: where it says otherwise, its clock
-    /// and this machine's differ, and only one of them can order what is heard here. No state is from the future.
+    /// When a state was reported. A change that Home Assistant sends happened just now: where its time differs, its clock
+    /// and this machine's differ, and only one of them can order what is received here. No state is from the future.
     fn stated_at(&mut self, stated: Option<f64>, changed: bool, now: i64) -> i64 {
         let Some(at) = stated.map(whole_seconds) else { return now };
         let strange =

@@ -190,7 +190,7 @@ pub async fn units_at(socket: &mut Socket, wanted: &[Wanted], moment: i64) -> Re
     Ok(units)
 }
 
-/// What our own entities said in (`begin`, `end`], attributes and all. A row that does not read is left out.
+/// The recorded states of our own entities in (`begin`, `end`], with attributes. A row that cannot be parsed is left out.
 ///
 /// # Errors
 /// [`SocketError`] when the connection fails; a recorder that is switched off counts as an empty memory.

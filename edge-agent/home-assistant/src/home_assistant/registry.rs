@@ -220,7 +220,7 @@ pub async fn get_config(socket: &mut Socket) -> Result<HomeAssistantState, Socke
 ///
 /// # Errors
 /// [`SocketError`] when the connection fails. A registry that this Home Assistant does not have counts as empty, but
-/// for the one of entities, which tells what is our own.
+/// for the one of entities, which shows what is our own.
 pub async fn register(socket: &mut Socket) -> Result<Register, SocketError> {
     let entities = socket.command("config/entity_registry/list", json!({})).await?;
     let devices = optional(socket, "config/device_registry/list").await?;

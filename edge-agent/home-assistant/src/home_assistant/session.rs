@@ -1,7 +1,7 @@
 //! The session with Home Assistant, as states: connecting, waiting until it runs, learning from its recorder, listening, and again.
 //!
 //! One function per state. Nothing is judged before Home Assistant is `RUNNING` and its record of the time that we missed is
-//! learned; when the connection is lost, judging stops at once: a reading that is missing then says nothing about the home.
+//! learned; when the connection is lost, judging stops at once: readings that are missing then are no finding.
 
 mod past;
 
@@ -58,7 +58,7 @@ enum SessionEnd {
 
 /// Keeps a session with Home Assistant until `stop`.
 ///
-/// `forgetful` is what tells the entities of an agent without a disk from others: what they said of alarms is asked for once.
+/// `forgetful` is the node of an agent without a disk: the alarms in the recorded states of its entities are requested once.
 /// `who` spreads the attempts of agents that lost the same instance.
 pub async fn run(
     config: HomeAssistantConfig,
@@ -121,7 +121,7 @@ pub async fn run(
     }
 }
 
-/// Whether a connection that lasted so long is no failure among others; `listened`: it heard every change at its end.
+/// Whether a connection that lasted so long is no failure among others; `listened`: changes were received at its end.
 fn was_good(lasted: Duration, listened: bool) -> bool {
     lasted >= if listened { HEARD_CONNECTION } else { GOOD_CONNECTION }
 }
@@ -140,7 +140,7 @@ struct Session {
     watched: WatchedEntities,
     /// The detector's numbers of the watched entities.
     numbers: HashMap<String, u32>,
-    /// Everything that is there was heard of once in this connection: what comes now is new.
+    /// All entities were received once in this connection: what comes now is new.
     listening: bool,
     /// Entities that came since then, whose past is still to be asked for.
     late: Vec<String>,
@@ -288,7 +288,7 @@ impl Session {
         let mut backfill: Option<Backfill> = None;
         loop {
             let event = if backfill.is_some() {
-                // What was heard meanwhile first, then the next slice.
+                // What was received meanwhile first, then the next slice.
                 socket.received_event()
             } else {
                 tokio::select! {
@@ -374,7 +374,7 @@ impl Session {
     }
 }
 
-/// Asks to be told of events of a kind; none where Home Assistant does not tell: then what they are about is as old as the
+/// Subscribes to events of a kind; none where Home Assistant refuses: then what they are about is as old as the
 /// connection.
 async fn subscribe_to(socket: &mut Socket, kind: &str) -> Result<Option<u64>, SessionEnd> {
     match socket.subscribe("subscribe_events", json!({"event_type": kind})).await {

@@ -185,7 +185,7 @@ impl Socket {
             "auth_ok" => socket.version = answer.ha_version.unwrap_or_default(),
             _ => return Err(SocketError::Token(answer.message.unwrap_or(answer.kind))),
         }
-        // Several messages in one frame: fewer wake-ups when many sensors speak at once. Must be the first command.
+        // Several messages in one frame: fewer wake-ups when many sensors report at once. Must be the first command.
         socket.command::<Value>("supported_features", json!({"features": {"coalesce_messages": 1}})).await?;
         Ok(socket)
     }
@@ -199,7 +199,7 @@ impl Socket {
     /// Sends the command `kind` with `arguments` (an object) and waits for its result.
     ///
     /// # Errors
-    /// [`SocketError::Refused`] when Home Assistant says no: the connection is still good. Any other: it is not.
+    /// [`SocketError::Refused`] when Home Assistant refuses the command: the connection is still good. Any other: it is not.
     pub async fn command<T: DeserializeOwned>(&mut self, kind: &str, arguments: Value) -> Result<T, SocketError> {
         let id = self.send_command(kind, arguments).await?;
         #[derive(Deserialize)]

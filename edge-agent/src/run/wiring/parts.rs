@@ -184,7 +184,7 @@ impl Wiring<'_> {
     /// Runs the fleet's uplink, where there is one.
     pub(super) fn uplink(&self, fleet: &mut Fleet) {
         let (Some(handle), Some(mut uplink)) = (&fleet.uplink, fleet.lives.take()) else { return };
-        // Also where the part that says farewell is not there to do so.
+        // Also where the part that closes the uplink has ended.
         let (stopping, stop) = (handle.stopping(), self.stop());
         self.parts.optional("uplink", move || {
             let (life, stopping, stop) = (uplink.run(), stopping.clone(), stop.clone());

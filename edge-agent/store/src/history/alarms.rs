@@ -1,4 +1,4 @@
-//! Alarms as remembered: what was said, what the model saw, and what the resident answered.
+//! Stored alarms: the alarm as shown, the feature window, and the residents' answers.
 
 use hearthwatch_edge_core::alarm::StoredAlarm;
 use rusqlite::{OptionalExtension, Transaction, params};

@@ -94,7 +94,7 @@ pub struct Judged {
     pub score: Option<f32>,
     /// How rare it is ([`hearthwatch_detector::alarm::CalibrationCurve::rarity`]); without a score it was judged in hindsight.
     pub rarity: Option<f32>,
-    /// Whether it needs no second step to be said.
+    /// Whether one step is enough to raise an alarm.
     pub immediate: bool,
 }
 
@@ -173,7 +173,7 @@ impl History {
         Ok(Self { database, rows: self.rows.clone(), entities: self.entities.clone() })
     }
 
-    /// Tells which entity the detector numbers `entity`; to be told in order, from 0.
+    /// Sets which entity has the number `entity` in the detector; called in order, from 0.
     ///
     /// # Errors
     /// [`HistoryError::Database`].
@@ -273,7 +273,7 @@ impl History {
         Ok(database::readable(select.query_map([from, until], |row| row.get(0))?)?)
     }
 
-    /// What was heard of the known entities in the step that ends at `step_end`, sorted by time.
+    /// The readings of the known entities in the step that ends at `step_end`, sorted by time.
     ///
     /// # Errors
     /// [`HistoryError::Database`].
@@ -283,7 +283,7 @@ impl History {
         let rows = select.query_map([step_end], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<f64>>(1)?)))?;
         for (id, value) in database::readable(rows)? {
             if let Some(entity) = self.entities.get(&id) {
-                // What no sensor can have said is damage.
+                // What no sensor can report is damage.
                 let value = value.filter(|number| number.is_finite() && number.abs() <= MAGNITUDE_MAX);
                 let value = value.map_or(Value::Gap, Value::Number);
                 readings.push(StoredReading { at: step_end, entity: *entity, value });
@@ -303,7 +303,7 @@ impl History {
         Ok(readings)
     }
 
-    /// A small text kept under a name, such as the time zone last told.
+    /// A small text kept under a name, such as the last time zone.
     ///
     /// # Errors
     /// [`HistoryError::Database`].

@@ -14,7 +14,7 @@ use crate::database;
 /// nine alarms, over thirty years' worth.
 const QUESTIONS_MAX: i64 = 200;
 
-/// "Was something off here?", of a moment in which nothing was said.
+/// "Was something off here?", of a moment without an alarm.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredQuestion {
     /// The id under which its answer is shared, in the form of an alarm's.

@@ -11,7 +11,7 @@ use rusqlite::{OptionalExtension, params};
 use super::{History, HistoryError, Judged, StoredMiss, StoredQuestion, schema};
 use crate::database;
 
-/// A step of an entity whose score may speak under some budget.
+/// A step of an entity whose score may raise an alarm under some budget.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LoudStep {
     /// End of the step, Unix seconds.
@@ -20,7 +20,7 @@ pub struct LoudStep {
     pub entity: i64,
     /// Surprise of the score; see the glossary.
     pub rarity: f32,
-    /// Whether it needs no second step to be said.
+    /// Whether one step is enough to raise an alarm.
     pub immediate: bool,
 }
 
@@ -80,7 +80,7 @@ impl HistoryReader {
         self.history.alarms(since)
     }
 
-    /// What residents said was missed, newest first.
+    /// The declared misses, newest first.
     ///
     /// # Errors
     /// As [`History::misses`].
@@ -104,7 +104,7 @@ impl HistoryReader {
         self.history.points(entity_id, from, until)
     }
 
-    /// The steps after `since` whose score is at least as rare as `rarity` or is said whatever the budget, in order of time.
+    /// The steps after `since` whose score is at least as rare as `rarity`, or raises an alarm under any budget; in order of time.
     ///
     /// # Errors
     /// [`HistoryError::Database`].

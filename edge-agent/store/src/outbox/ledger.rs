@@ -111,7 +111,7 @@ impl Outbox {
         Ok((schema::get(&self.database, schema::NEXT)?.saturating_sub(1), schema::unsigned(taken_back)))
     }
 
-    /// Takes records back: what has not left yet is deleted here, for the rest a withdrawal waits to be said. None when
+    /// Takes records back: what has not left yet is deleted here, for the rest a withdrawal waits to be published. None when
     /// nothing has ever left.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ pub struct Settled {
 impl Outbox {
     /// Takes the aggregator's word, received at `at`.
     ///
-    /// It may speak of a past that was lost (a new disk, an old backup), in which this home gave the same numbers to other
+    /// It may be about a past that was lost (a new disk, an old backup), in which this home gave the same numbers to other
     /// records. Such a receipt shows itself in two ways: it covers numbers that this outbox never gave, then the sequence goes on after
     /// them; or it names other bytes than a record has, then that record goes on under a new number. What it names as never heard keeps
     /// its number and is sent on. Of bytes that it does not name, the number decides.

@@ -5,7 +5,7 @@ use hearthwatch_detector::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 use hearthwatch_protocol::messages::{Announcement, FeatureWindow, FeedbackRecord, Origin, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, Sequence};
 
-/// Days are what a verdict alone tells of its time: 600 seconds would still tell when somebody was in.
+/// The time of a verdict alone is rounded to days: 600 seconds would still show when somebody was at home.
 const DAY_SECONDS: i64 = 86_400;
 
 /// How much of an answer leaves the home, as the resident chose.
@@ -16,7 +16,7 @@ pub enum SharingLevel {
     /// The verdict, the kind of sensor, the score and the day. So it is as long as nobody was asked.
     #[default]
     Verdicts,
-    /// The verdict and the feature window that the model saw: what a model can learn from. It can still tell when somebody was in,
+    /// The verdict and the feature window that the model saw: what a model can learn from. It can still show when somebody was at home,
     /// so it takes a resident's word.
     Windows,
 }

@@ -15,7 +15,7 @@ use crate::text;
 
 /// Entities shown at once; the rest can be opened.
 const ENTITIES_SHOWN: usize = 6;
-/// Alarms that wait for a word and are shown on top.
+/// Alarms that wait for an answer and are shown on top.
 const QUESTIONS_SHOWN: usize = 5;
 /// An alarm that is over and was never answered is still worth a question for two weeks.
 const QUESTION_SECONDS: i64 = 14 * 86_400;
@@ -142,7 +142,7 @@ fn entity(((info, score), newest): &Row<'_>, all: &Everything) -> Markup {
     }
 }
 
-/// Whether anything is watched at all: not while Home Assistant is away, or is not heard yet.
+/// Whether anything is watched at all: not while Home Assistant is away, or before its first readings.
 fn is_watching(all: &Everything) -> bool {
     all.view.listening && matches!(all.mode.session, SessionState::Listening { .. })
 }

@@ -21,7 +21,7 @@ pub enum Slot {
 pub struct Held {
     /// Where its file is.
     pub slot: Slot,
-    /// Which.
+    /// Version of the model.
     pub version: ModelVersion,
     /// Of its file, hexadecimal.
     pub sha256: String,
@@ -54,7 +54,7 @@ pub struct Staged {
     pub ordered: bool,
 }
 
-/// The assignment that this home follows: what was signed, and what tells a replay.
+/// The assignment that this home follows: its signed bytes, and the generation by which a replay is found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Followed {
     /// Of the assignment: each new one has a larger number.

@@ -1,4 +1,4 @@
-//! A resident's word: back to the model before. One step, and only to a model that earned its place here before.
+//! A resident's request to go back to the model before. One step, and only to a model that passed its trial here.
 //!
 //! The slots know it by the hash under which it was verified when it came; nothing is fetched and nothing unsigned is let in. The
 //! model that is left is not tried again; a newer release gets in as ever.
@@ -12,7 +12,7 @@ use super::{Step, Updater};
 use crate::prove::{Prove, contained};
 use crate::slots::SlotError;
 
-/// The reason that the fleet is told.
+/// The reason in the outcome for the fleet.
 pub const MANUAL: &str = "by hand: a resident wants the model before";
 
 /// Why nothing was rolled back.

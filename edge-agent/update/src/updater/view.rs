@@ -36,7 +36,7 @@ impl<P: Prove> Updater<P> {
         self.machine.offered()
     }
 
-    /// The version that waits for a resident's word, and for nothing else.
+    /// The version that waits for a resident's request, and for nothing else.
     #[must_use]
     pub fn waiting(&self) -> Option<ModelVersion> {
         match self.machine.phase() {
