@@ -51,7 +51,7 @@ impl Default for AppOptions {
 pub struct SupervisorBroker {
     /// Name inside the Supervisor's network.
     pub host: String,
-    /// Port.
+    /// TCP port, usually 1883 or 8883.
     pub port: u16,
     /// Whether TLS is used.
     #[serde(default)]

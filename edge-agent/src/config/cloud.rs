@@ -46,7 +46,7 @@ pub struct CloudConfig {
 pub struct CloudMqttConfig {
     /// Name or address; must be in the broker's certificate.
     pub host: String,
-    /// Default [`FLEET_PORT`].
+    /// Default 8883.
     pub port: u16,
     /// Certificate of the fleet's authority, PEM.
     pub ca_file: PathBuf,

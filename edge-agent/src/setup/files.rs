@@ -26,7 +26,7 @@ const SECRET_BYTES_MAX: usize = 4096;
 /// Why something was not read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
-    /// The system's error.
+    /// A file cannot be read or written.
     #[error("{path}: {source}")]
     Io {
         /// The file.

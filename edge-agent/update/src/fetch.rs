@@ -265,7 +265,7 @@ async fn open_half(path: &Path, append: bool) -> io::Result<tokio::fs::File> {
     tokio::fs::OpenOptions::new().create(true).write(true).append(append).truncate(!append).open(path).await
 }
 
-/// The verifier's end.
+/// The receiving end of a download, as a stream for the verifier.
 struct Pieces(mpsc::Receiver<Result<Bytes, TransportError>>);
 
 impl Stream for Pieces {

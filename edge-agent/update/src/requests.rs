@@ -238,6 +238,8 @@ mod tests {
         let again = requests(&directory);
         let open = again.pending().unwrap();
         assert_eq!(open, PendingRequest { id: 1, request: UpdateRequest::RollBack, at: 5, version: None });
+        let file = std::fs::read_to_string(directory.path().join("wishes.json")).unwrap();
+        assert!(file.contains(r#""wish": "roll_back""#), "names in the file are those of earlier versions: {file}");
         again.take_up(1, ModelVersion(7)).unwrap();
         assert_eq!(requests(&directory).pending().unwrap().version, Some(ModelVersion(7)));
         again.answer(1, RequestOutcome::Done, 9).unwrap();

@@ -30,7 +30,7 @@ pub enum Command {
     },
     /// Suppress notices about the entity of an alarm for a while.
     Snooze {
-        /// Which alarm.
+        /// Id of the alarm whose entity is meant.
         alarm: AlarmId,
         /// From now on.
         hours: u16,

@@ -57,7 +57,7 @@ impl Device {
         format!("hearthwatch/{}/{name}", self.node)
     }
 
-    /// Topic of [`ONLINE`] and [`OFFLINE`]; retained, and the topic of the will.
+    /// Topic of `online` and `offline`; retained, and the topic of the will.
     #[must_use]
     pub fn availability_topic(&self) -> String {
         self.topic("availability")

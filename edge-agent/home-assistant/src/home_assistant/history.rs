@@ -92,7 +92,7 @@ impl Depth {
 /// The readings of a slice.
 #[derive(Debug, Default, PartialEq)]
 pub struct Slice {
-    /// By time, oldest first; at most [`SLICE_READINGS_MAX`].
+    /// By time, oldest first; at most 180,000.
     pub readings: Vec<Reading>,
     /// Whether they are hourly means rather than states.
     pub coarse: bool,
