@@ -11,23 +11,24 @@ use serde::Serialize;
 /// The file's name in the state directory: one JSON object a line, only appended to.
 pub const AUDIT_FILE: &str = "audit.jsonl";
 
-/// One line.
+/// One line of the file; the names of its fields are those of earlier versions.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Entry<'a> {
-    /// When.
+    /// RFC 3339 in the file.
     pub at: Timestamp,
-    /// What.
-    pub deed: &'a str,
+    /// One word, for example `roll_back`. Named `deed` in the file.
+    #[serde(rename = "deed")]
+    pub action: &'a str,
     /// Who: an account of the machine, or `resident`.
     pub account: &'a str,
-    /// From what to what.
+    /// For example the versions before and after.
     pub detail: &'a str,
 }
 
 /// Appends a line and waits for the disk. What cannot be written down must not be done.
 ///
 /// # Errors
-/// The system's.
+/// The system's error; then nothing was written, or not all of it.
 pub fn note(file: &Path, entry: &Entry<'_>) -> io::Result<()> {
     let line = serde_json::to_string(entry).map_err(io::Error::other)?;
     let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(file)?;

@@ -32,25 +32,25 @@ const AGAIN: Backoff = Backoff { first: Duration::from_secs(2), longest: Duratio
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DisklessError {
-    /// No token.
+    /// No file is configured, and the variable [`TOKEN_VARIABLE`] is not set.
     #[error("no claim token: name a file in cloud.enrol.token_file, or set {TOKEN_VARIABLE}")]
     Token,
     /// The folder cannot be made or emptied.
     #[error("{path}: {source}")]
     Folder {
-        /// Which.
+        /// The folder.
         path: PathBuf,
-        /// The system's words.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
     /// The folder is there and is not ours alone.
     #[error("{0} exists and is not private to this user; remove it")]
     NotPrivate(PathBuf),
-    /// What is in the folder.
+    /// The state directory in the folder cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The fleet's authority.
+    /// The file of the fleet's authority.
     #[error("cloud.enrol.ca_file: {0}")]
     Authority(#[from] PinnedError),
 }
@@ -80,12 +80,12 @@ pub enum Membership {
     Outside(String),
 }
 
-/// A home that has what it needs to watch, and is yet to be enrolled.
+/// A home without a disk that can start to watch, and is not enrolled yet.
 #[derive(Debug)]
 pub struct Tenant {
-    /// Its folder.
+    /// Removed when the value is dropped.
     pub folder: InMemory,
-    /// Its way into the fleet.
+    /// Enrols the home.
     pub joining: Joining,
 }
 
@@ -99,7 +99,7 @@ pub struct Joining {
     who: u64,
 }
 
-/// Makes the folder that `config` takes for granted, where it is that of a home without a disk. Asks nobody; what it left behind
+/// Makes the folder of a home without a disk; none for other homes. Needs no network; what it left behind
 /// when it is given up is found by the next start.
 ///
 /// # Errors

@@ -62,9 +62,9 @@ pub enum EnrolError {
     /// A file cannot be read or written.
     #[error("{path}: {source}")]
     File {
-        /// Which.
+        /// The file that cannot be read or written.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
     /// The folder belongs to a home that is enrolled.
@@ -76,15 +76,15 @@ pub enum EnrolError {
     /// The address is not of the right kind.
     #[error("{0} is not an https address")]
     Url(Url),
-    /// The authority's file.
+    /// The file of the fleet's authority.
     #[error(transparent)]
     Authority(#[from] PinnedError),
     /// No key or request could be made, or the kept key is damaged.
     #[error("{path}: {cause}; remove it and try again with a new token")]
     Key {
-        /// The key's file.
+        /// File of the key.
         path: PathBuf,
-        /// What is wrong.
+        /// One line.
         cause: String,
     },
     /// The fleet does not answer, answers no, or what it answers is not what it must be; nothing of it was kept.
@@ -143,7 +143,7 @@ struct Answer {
     director: Option<String>,
 }
 
-/// The subcommand: enrols and says what was written, or why not.
+/// Runs `hearthwatch-edge enrol`; prints what was written, or why not.
 #[must_use]
 pub fn main(args: &EnrolArgs) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -219,13 +219,13 @@ async fn enrol_by(client: &reqwest::Client, args: &EnrolArgs) -> Result<(), Enro
 
 /// What an enrolment takes, whoever asks for it.
 pub(crate) struct Claim<'a> {
-    /// The fleet's address.
+    /// Address of the fleet; `/enroll` is joined to it.
     pub url: &'a Url,
-    /// Who enrols.
+    /// The home's pseudonym.
     pub home: &'a HomeId,
-    /// With which token.
+    /// The claim token.
     pub token: &'a Secret,
-    /// Where what comes of it is kept.
+    /// Folder for the key, the certificates and the TUF root.
     pub out: &'a Path,
 }
 
@@ -235,6 +235,8 @@ pub(crate) struct Claim<'a> {
 /// [`EnrolError`].
 pub(crate) async fn claim(client: &reqwest::Client, claim: &Claim<'_>) -> Result<(), EnrolError> {
     let place = claim.url.join("/enroll").map_err(|_| EnrolError::Url(claim.url.clone()))?;
+    // Files are written on the worker: some KiB, once, and in an agent into memory. On another thread, a stop in between would leave it
+    // writing into the folder that is being removed.
     make_folder(claim.out)?;
     let key_path = claim.out.join("agent.key");
     let csr = signing_request(&key_path, claim.home)?;
@@ -264,7 +266,7 @@ fn make_folder(path: &Path) -> Result<(), EnrolError> {
     made.map_err(|source| EnrolError::File { path: path.to_owned(), source })
 }
 
-/// The request, for the kept key or for a new one, which is on disk before anybody hears of it.
+/// The request, for the kept key or for a new one, which is on disk before it is sent.
 fn signing_request(key_path: &Path, home: &HomeId) -> Result<String, EnrolError> {
     let broken = |cause: String| EnrolError::Key { path: key_path.to_owned(), cause };
     let key = match fs::read_to_string(key_path) {

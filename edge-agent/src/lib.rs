@@ -1,4 +1,4 @@
-//! The guest in the house: learns a home's routine beside Home Assistant, speaks up rarely, says why, takes the answer.
+//! The agent in a home: learns the home's routine beside Home Assistant, raises few alarms, gives their reasons, takes answers.
 
 pub mod audit;
 pub mod config;

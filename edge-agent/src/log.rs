@@ -11,7 +11,7 @@ pub const FILTER_VARIABLE: &str = "HEARTHWATCH_LOG";
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Lines for people.
     Human,
     /// One JSON object a line, for machines.
     Json,

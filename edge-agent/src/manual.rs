@@ -27,12 +27,12 @@ pub struct ManualArgs {
     #[arg(long, value_name = "FILE", env = "HEARTHWATCH_EDGE_CONFIG")]
     config: PathBuf,
     #[command(subcommand)]
-    deed: Deed,
+    action: Action,
 }
 
 /// What can be decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
-enum Deed {
+enum Action {
     /// Say which model runs, which one waits, and which would come back
     Status,
     /// Go back to the model before; the one left is not tried again
@@ -41,7 +41,7 @@ enum Deed {
     ResetClock,
 }
 
-/// Why it was not done.
+/// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
 enum ManualError {
     #[error(transparent)]
@@ -56,7 +56,7 @@ enum ManualError {
     Outbox(#[from] OutboxError),
 }
 
-/// The subcommand: does it and says what was done.
+/// Runs `hearthwatch-edge update`; prints what was done.
 #[must_use]
 pub fn main(args: &ManualArgs) -> ExitCode {
     let config = match Config::load(&args.config) {
@@ -66,7 +66,7 @@ pub fn main(args: &ManualArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match act(&config.state, args.deed, Timestamp::now()) {
+    match act(&config.state, args.action, Timestamp::now()) {
         Ok(words) => {
             stdout_line!("{words}");
             ExitCode::SUCCESS
@@ -78,14 +78,14 @@ pub fn main(args: &ManualArgs) -> ExitCode {
     }
 }
 
-fn act(state: &Path, deed: Deed, now: Timestamp) -> Result<String, ManualError> {
+fn act(state: &Path, action: Action, now: Timestamp) -> Result<String, ManualError> {
     // The lock keeps an agent from running meanwhile.
     let state = StateDirectory::take(state)?;
     let update = state.file("update");
     let mut slots = Slots::open(RealDisk, &update.join("slots"), ModelVersion(SHIPPED_VERSION))?;
-    match deed {
-        Deed::Status => Ok(describe(&slots)),
-        Deed::RollBack => {
+    match action {
+        Action::Status => Ok(describe(&slots)),
+        Action::RollBack => {
             let (from, to) = (slots.installed(), slots.fallback());
             note(&state, "roll_back", &format!("from model {from} to {to}"), now)?;
             slots.roll_back_manually()?;
@@ -93,7 +93,7 @@ fn act(state: &Path, deed: Deed, now: Timestamp) -> Result<String, ManualError> 
             Outbox::open(&state.file("outbox.sqlite"))?.push_outcome(outcome)?;
             Ok(format!("Model {to} is in charge from the agent's next start. Model {from} is not tried again."))
         }
-        Deed::ResetClock => {
+        Action::ResetClock => {
             note(&state, "reset_clock", &format!("the clock shows {now}"), now)?;
             forget_time(&update.join("tuf"))?;
             Ok(format!("The latest time seen is forgotten; {now} counts as now. Versions stay remembered."))
@@ -122,10 +122,10 @@ fn time(at: i64) -> String {
 }
 
 /// Writes down what is about to be done. What cannot be written down is not done.
-fn note(state: &StateDirectory, deed: &str, detail: &str, now: Timestamp) -> Result<(), ManualError> {
+fn note(state: &StateDirectory, action: &str, detail: &str, now: Timestamp) -> Result<(), ManualError> {
     let path = state.file(AUDIT_FILE);
     let account = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_default();
-    let entry = Entry { at: now, deed, account: &account, detail };
+    let entry = Entry { at: now, action, account: &account, detail };
     audit::note(&path, &entry).map_err(|source| ManualError::Audit { path, source })
 }
 
@@ -152,8 +152,8 @@ mod tests {
     fn a_person_goes_back_one_model_and_the_fleet_hears_of_it() {
         let directory = tempfile::tempdir().unwrap();
         with_models(directory.path(), &[7, 8]);
-        act(directory.path(), Deed::RollBack, now()).unwrap();
-        let words = act(directory.path(), Deed::Status, now()).unwrap();
+        act(directory.path(), Action::RollBack, now()).unwrap();
+        let words = act(directory.path(), Action::Status, now()).unwrap();
         assert!(words.starts_with("in charge: model 7\n") && words.contains("nothing below model 7"), "{words}");
         let outbox = Outbox::open(&directory.path().join("outbox.sqlite")).unwrap();
         assert_eq!(outbox.outcomes(false).unwrap().len(), 1);
@@ -168,7 +168,7 @@ mod tests {
         std::fs::create_dir_all(&tuf).unwrap();
         std::fs::write(tuf.join("latest_known_time.json"), "\"2099-01-01T00:00:00Z\"").unwrap();
         std::fs::write(tuf.join("timestamp.json"), "{}").unwrap();
-        act(directory.path(), Deed::ResetClock, now()).unwrap();
+        act(directory.path(), Action::ResetClock, now()).unwrap();
         assert!(!tuf.join("latest_known_time.json").exists() && tuf.join("timestamp.json").exists());
         let audit = std::fs::read_to_string(directory.path().join("audit.jsonl")).unwrap();
         assert!(audit.contains("\"deed\":\"reset_clock\""), "{audit}");
@@ -178,7 +178,7 @@ mod tests {
     fn a_running_agent_is_not_interfered_with() {
         let directory = tempfile::tempdir().unwrap();
         let _agent = StateDirectory::take(directory.path()).unwrap();
-        let refused = act(directory.path(), Deed::RollBack, now());
+        let refused = act(directory.path(), Action::RollBack, now());
         assert!(matches!(refused, Err(ManualError::State(StateError::InUse(_)))));
     }
 }

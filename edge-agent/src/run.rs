@@ -40,7 +40,7 @@ pub use wiring::{Agent, StartError};
 
 /// Exit code for a configuration that cannot be used (`EX_CONFIG` of sysexits).
 const EXIT_CONFIG: u8 = 78;
-/// Time to say farewell and put everything on disk after the first Ctrl-C.
+/// Time to close connections and put everything on disk after the first Ctrl-C.
 pub const DRAIN: Duration = Duration::from_secs(5);
 
 /// `hearthwatch-edge run`.
@@ -147,11 +147,11 @@ pub fn main_with(args: &RunArgs, faults: FaultPlan) -> ExitCode {
     }
     log::start(args.log);
     let ended = runtime.block_on(serve(config, faults));
-    // A blocking job that never ends must not keep the process: what was to be said is said, and what matters is on disk.
+    // A blocking job that never ends must not keep the process: what was to be published is published, and what matters is on disk.
     runtime.shutdown_timeout(LEFTOVERS);
     match ended {
         Ok(None) => ExitCode::SUCCESS,
-        // Told when it happened.
+        // Logged when it happened.
         Ok(Some(_)) => ExitCode::from(EXIT_PART),
         Err(error) => {
             tracing::error!("{error:#}");
@@ -179,11 +179,11 @@ const LEFTOVERS: Duration = Duration::from_millis(100);
 
 async fn serve(config: Config, faults: FaultPlan) -> anyhow::Result<Option<PartFailed>> {
     let stop = CancellationToken::new();
-    let (wish, mut leaving) = mpsc::channel(1);
+    let (leave_request, mut leaving) = mpsc::channel(1);
     let mut signals = Signals::listen()?;
     // Dropped last: what is in memory goes when nobody uses it any more.
     let (_in_memory, joining) = diskless::move_in(&config)?.map(|tenant| (tenant.folder, tenant.joining)).unzip();
-    let agent = Agent::start_under(&config, joining, wish, Supervisor::new(stop, faults)).await?;
+    let agent = Agent::start_under(&config, joining, leave_request, Supervisor::new(stop, faults)).await?;
     let (leaves, failed) = tokio::select! {
         () = signals.next() => (false, None),
         Some(()) = leaving.recv() => (true, None),

@@ -12,16 +12,16 @@ const SALT_BYTES: usize = 32;
 /// Why the state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// Cannot be made, read or written.
+    /// A file or folder cannot be made, read or written.
     #[error("state directory {path}: {source}")]
     Io {
-        /// Which file or directory.
+        /// The file or folder.
         path: PathBuf,
-        /// The system's words.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
-    /// Another agent runs with it.
+    /// Another process holds the lock of the directory.
     #[error("state directory {0}: another hearthwatch-edge runs with it; stop that one, or name another directory")]
     InUse(PathBuf),
 }
@@ -55,7 +55,7 @@ impl StateDirectory {
         }
     }
 
-    /// A file in it.
+    /// Path of the file `name` in the directory.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)

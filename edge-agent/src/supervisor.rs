@@ -1,6 +1,6 @@
-//! The Supervisor of Home Assistant, as an app (add-on) sees it: it tells the broker, and passes on to Home Assistant.
+//! The Supervisor of Home Assistant, as an app (add-on) sees it: it knows the broker, and forwards to Home Assistant.
 //!
-//! An app is given a token in its environment. With it, `services/mqtt` tells the broker and its password, and
+//! An app is given a token in its environment. With it, `services/mqtt` returns the broker and its password, and
 //! `core/websocket` is Home Assistant's own API; nobody types an address or a token.
 
 use std::io;
@@ -26,38 +26,38 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Between tries while it does not.
 const AGAIN: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(30) };
-/// Tries: after the pauses of eight of them, about two minutes, whoever watches over us starts us anew.
+/// Attempts: after eight, about two minutes, the program ends, and the Supervisor starts it again.
 const TRIES: u32 = 8;
 
 /// Why an app cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum SupervisorError {
-    /// Nobody answers.
+    /// No connection, or no answer.
     #[error("the Supervisor does not answer: {0}")]
     Unreachable(#[source] reqwest::Error),
-    /// It answers no.
+    /// The answer is an error.
     #[error("the Supervisor answers {status} to {what}: {words}")]
     Refused {
-        /// What was asked.
+        /// The path that was requested.
         what: &'static str,
         /// HTTP status.
         status: StatusCode,
-        /// Its words.
+        /// Text of the answer.
         words: String,
     },
-    /// It answers something else.
+    /// The answer is not JSON of the expected form.
     #[error("the Supervisor's answer is not usable: {0}")]
     Answer(#[from] serde_json::Error),
-    /// The form's answers cannot be read.
+    /// `options.json` cannot be read.
     #[error("{path}: {source}")]
     Options {
-        /// The file.
+        /// Path of `options.json`.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// The form's answers cannot be.
+    /// An option has a value that is not allowed.
     #[error(transparent)]
     Form(#[from] OptionsError),
     /// Not an address that the agent can use.

@@ -208,7 +208,7 @@ async fn goes_back_to_the_model_before(chrome: &mut Chrome, page: &str, home: &m
     chrome.click_through(button).await;
     let said = chrome.ask("document.querySelector('.said').textContent").await;
     assert_eq!(said, "Asked for, and written down. Under Learnt stands what comes of it.");
-    assert_eq!(home.wishes.pending().unwrap().wish, UpdateRequest::RollBack);
+    assert_eq!(home.requests.pending().unwrap().request, UpdateRequest::RollBack);
 }
 
 async fn hears_of_a_change_without_loading_again(chrome: &mut Chrome, page: &str, home: &home::Home) {

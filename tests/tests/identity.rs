@@ -74,7 +74,7 @@ impl Stand {
 
     async fn ask(&self) -> Asked {
         let place = self.identity.place.clone().unwrap();
-        renew(&self.identity, &place, Timestamp::now().as_second()).await.unwrap()
+        renew(&self.identity, &place, Timestamp::now().as_second(), &self.stop).await.unwrap()
     }
 
     async fn end(self) {

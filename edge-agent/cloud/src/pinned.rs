@@ -55,17 +55,17 @@ pub fn https_client(ca: Option<&Path>) -> Result<reqwest::Client, PinnedError> {
 /// Why a question to the fleet has no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// No answer.
+    /// No connection, or none that TLS accepts; with the cause in one line.
     #[error("the fleet does not answer: {0}")]
     Unreachable(String),
-    /// It answers no.
+    /// The server answered with an error.
     #[error("the fleet refuses: {status}: {detail}")]
     Refused {
         /// HTTP status.
         status: u16,
-        /// Its words.
+        /// Text of the answer, cut to a line.
         detail: String,
-        /// When it wants to be asked again at the earliest, if it said so; at most [`RETRY_AFTER_MAX`].
+        /// From `Retry-After`: not to be asked sooner; at most [`RETRY_AFTER_MAX`]; none without that header.
         retry_after: Option<Duration>,
     },
     /// The answer is too long, or not what it must be.
@@ -73,7 +73,7 @@ pub enum AskError {
     Answer(String),
 }
 
-/// The longest wait that a server may ask for: an hour. A server that says more is set up wrongly, or does not want us at all.
+/// The longest wait that a server may ask for: an hour. A server that asks for more is set up wrongly, or does not want us at all.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
 impl AskError {
@@ -84,7 +84,7 @@ impl AskError {
         !matches!(self, Self::Refused { status: 400 | 401 | 403 | 409 | 422, .. })
     }
 
-    /// When to ask again at the earliest, as the server says.
+    /// When to ask again at the earliest, as the server asks.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -95,7 +95,7 @@ impl AskError {
 }
 
 /// The pause before the next try: as long as `backoff` says, and not shorter than the server wants it. What it wants is spread by up to a
-/// tenth, so that a hundred homes that were told the same second do not come back in it.
+/// tenth, so that a hundred homes with the same answer do not come back in the same second.
 #[must_use]
 pub fn pause(backoff: Backoff, failures: u32, who: u64, retry_after: Option<Duration>) -> Duration {
     let own = backoff.pause(failures, who);
@@ -104,8 +104,8 @@ pub fn pause(backoff: Backoff, failures: u32, who: u64, retry_after: Option<Dura
     own.max(wanted + spread.pause(1, who))
 }
 
-/// `Retry-After` (RFC 9110, 10.2.3): seconds, or a date that is held against the server's own `Date`, else against `now`. Absent where it is
-/// neither; at most [`RETRY_AFTER_MAX`].
+/// `Retry-After` (RFC 9110, 10.2.3): seconds, or a date that is held against the server's own `Date`, else against `now`. Absent where
+/// it is neither; at most [`RETRY_AFTER_MAX`].
 #[must_use]
 pub fn retry_after(headers: &HeaderMap, now: i64) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();

@@ -15,15 +15,15 @@ const PERSONS_MAX: usize = 16;
 /// An alarm with all that is needed to show it and to answer it, also after a restart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredAlarm {
-    /// The alarm as the detector told it last.
+    /// The alarm as the detector last updated it.
     pub alarm: Alarm,
     /// Home Assistant's id of the entity: the detector's index does not survive a restart.
     pub entity_id: String,
-    /// What it measures.
+    /// Device class of the entity when the alarm was raised.
     pub class: DeviceClass,
-    /// The unit of `observed` and `band`.
+    /// Unit of the alarm's `observed` and `band`; empty where the entity has none.
     pub unit: String,
-    /// The model that raised it.
+    /// The model in use when the alarm was raised.
     pub model_version: ModelVersion,
     /// The residents' answer, if any, and when it was given: the last one counts.
     pub answer: Option<(Verdict, i64)>,
@@ -33,19 +33,19 @@ pub struct StoredAlarm {
     /// Other entities that were unusual at the same time, by name, the most unusual first.
     #[serde(default)]
     pub moved_with: Vec<String>,
-    /// Remembered but not said, and why.
+    /// Why no resident was notified; none where one was, or is to be.
     #[serde(default, rename = "held")]
     pub suppressed: Option<Suppression>,
-    /// To be said at this time, unless it is over by then.
+    /// When residents are to be notified, Unix seconds, unless the alarm is over by then.
     #[serde(default)]
     pub due: Option<i64>,
-    /// The alarm that was said for both of them.
+    /// Id of the alarm whose notice also covers this one.
     #[serde(default, rename = "led_by")]
     pub merged_into: Option<String>,
-    /// How many other alarms it was said for.
+    /// How many other alarms its notice covers.
     #[serde(default, rename = "speaks_for")]
     pub merged_count: u16,
-    /// What ties it to them; none while there are none.
+    /// What it has in common with the alarms that its notice covers; none while it covers none.
     #[serde(default)]
     pub cause: Option<Cause>,
     /// Whether the residents are asked: it is unsure, and nothing like it was answered before.
@@ -54,10 +54,10 @@ pub struct StoredAlarm {
     /// The last answer of each person who answered, oldest first.
     #[serde(default)]
     pub answers: Vec<PersonsAnswer>,
-    /// Whether the last answer was kept for the fleet.
+    /// Whether the outbox took the record of the last answer.
     #[serde(default)]
     pub shared: bool,
-    /// Known only from what Home Assistant remembers of it: what the model saw is lost.
+    /// Rebuilt from Home Assistant's recorder after the history was lost: the feature window is missing.
     #[serde(default)]
     pub recovered: bool,
     /// One like it that somebody gave a reason for, as known when it was raised.
@@ -72,10 +72,10 @@ pub struct StoredAlarm {
 pub struct Reason(String);
 
 impl Reason {
-    /// A sentence or two, as on a note on the fridge.
+    /// Counted in characters, not bytes; longer text is cut.
     pub const CHARS_MAX: usize = 200;
 
-    /// From what was typed; none where that says nothing.
+    /// White space and control characters become single spaces; none where nothing else is left.
     #[must_use]
     pub fn new(typed: &str) -> Option<Self> {
         let line = typed.split(|letter: char| letter.is_whitespace() || letter.is_control());
@@ -84,42 +84,42 @@ impl Reason {
         (!line.is_empty()).then_some(Self(line))
     }
 
-    /// It.
+    /// The cleaned text, one line.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// An alarm of before that this one is like, and what was said of it.
+/// An earlier alarm of the same kind, and the answer that it got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Precedent {
-    /// When it was raised.
+    /// Unix seconds.
     pub raised_at: i64,
-    /// Who spoke; empty when nobody knows.
+    /// Name of the resident, as in [`PersonsAnswer::by`].
     pub by: String,
-    /// Their answer.
+    /// Never without a reason: only reasoned answers become precedents.
     pub verdict: Verdict,
-    /// And why.
+    /// Quoted to residents beside the new alarm.
     pub reason: Reason,
 }
 
-/// What one person said of an alarm.
+/// One person's answer to an alarm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PersonsAnswer {
-    /// Who, as Home Assistant or the phone calls them; empty when nobody said.
+    /// The person's name in Home Assistant or on the telephone; empty when it is not known.
     pub by: String,
-    /// Their answer.
+    /// A later answer of the same person replaces it.
     pub verdict: Verdict,
-    /// When.
+    /// Unix seconds.
     pub at: i64,
-    /// Why, where they said so.
+    /// None where the person gave no reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
 }
 
 impl StoredAlarm {
-    /// An alarm that nobody has answered, said as it is.
+    /// An alarm that nobody has answered and that is shown as it is.
     #[must_use]
     pub fn new(alarm: Alarm, info: &EntityInfo, place: Place, model_version: ModelVersion) -> Self {
         Self {
@@ -144,19 +144,19 @@ impl StoredAlarm {
         }
     }
 
-    /// Whether the residents were told, by this alarm or by the one that led it.
+    /// Whether residents were notified, by this alarm or by the one that it was merged into.
     #[must_use]
     pub fn is_shown(&self) -> bool {
         self.suppressed.is_none() && self.due.is_none()
     }
 
-    /// Whether two people see it differently.
+    /// Whether the last answers of two people differ.
     #[must_use]
     pub fn is_disputed(&self) -> bool {
         self.answers.iter().any(|answer| answer.verdict != self.answers[0].verdict)
     }
 
-    /// Takes one person's answer; the last one counts. Who says the same again without a reason has the one of before.
+    /// Takes one person's answer; the last one counts. The same answer of the same person without a reason keeps the earlier reason.
     pub fn take_answer(&mut self, by: &str, verdict: Verdict, reason: Option<Reason>, at: i64) {
         self.answer = Some((verdict, at));
         let before = self.answers.iter().find(|answer| answer.by == by && answer.verdict == verdict);
@@ -176,7 +176,7 @@ impl StoredAlarm {
         with_reason().find(|(answer, _)| Some(answer.verdict) == counts).or_else(|| with_reason().next())
     }
 
-    /// Whether it is of more than usual, rather than of less.
+    /// Whether it is about more than usual, rather than about less.
     #[must_use]
     pub fn is_too_much(&self) -> bool {
         match (self.alarm.kind, self.alarm.observed, self.alarm.band) {

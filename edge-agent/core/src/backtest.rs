@@ -3,16 +3,16 @@
 use hearthwatch_protocol::ModelVersion;
 use serde::{Deserialize, Serialize};
 
-/// What a new model would have changed.
+/// What a backtest found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backtest {
-    /// From when.
+    /// Begin of the compared time, Unix seconds.
     pub from: i64,
-    /// Until when.
+    /// Its end, Unix seconds.
     pub until: i64,
-    /// The model before, and the alarms that it would have raised with today's answers.
+    /// The model that was replaced, and how many alarms it would have raised with today's answers.
     pub before: (ModelVersion, u32),
-    /// The same of the new model.
+    /// The new model, and how many alarms it would have raised with the same answers.
     pub after: (ModelVersion, u32),
 }
 

@@ -1,4 +1,4 @@
-//! What an agent decides and says, without touching anything: alarms and the answers to them, what residents prefer, words and pictures.
+//! Values and decisions of the agent, without files or sockets: alarms and answers, preferences, texts and pictures.
 //!
 //! **Architecture invariant:** this crate opens no file and no socket, and knows no clock: `now` comes in as an argument.
 

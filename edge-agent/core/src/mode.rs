@@ -1,32 +1,32 @@
-//! The agent's mode in one line: what it hears, where it shows, whom it teaches.
+//! The agent's mode in one line: where readings come from, where alarms are shown, which fleet gets answers.
 
 use std::fmt;
 
-/// Where the session stands.
+/// The connection from which readings come.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum SessionState {
-    /// Nobody answered yet.
+    /// No attempt has ended yet.
     #[default]
     Connecting,
-    /// The token is refused; a person must act.
+    /// Home Assistant refuses the access token; a person must replace it.
     TokenRefused,
     /// Connected, but Home Assistant is not up yet.
     Starting,
-    /// Learning from what Home Assistant remembers.
+    /// The past is read from Home Assistant's recorder and learnt from.
     Remembering {
-        /// How much of it is done.
+        /// 0 to 100.
         percent: u8,
     },
-    /// Hearing every change.
+    /// Every change of state is received.
     Listening {
-        /// Home Assistant's version.
+        /// Of Home Assistant, for example `2026.11.0`.
         version: String,
-        /// Entities watched.
+        /// How many entities are watched.
         entities: usize,
     },
-    /// No connection; trying again.
+    /// The connection ended; it is tried again by itself.
     Lost {
-        /// Why, in one line.
+        /// One line, for logs and the page.
         reason: String,
     },
 }
@@ -46,22 +46,22 @@ impl fmt::Display for SessionState {
     }
 }
 
-/// How the home's broker is doing.
+/// The connection to the home's broker, over which alarms are published.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum BrokerState {
-    /// Nobody answered yet.
+    /// No attempt has ended yet.
     #[default]
     Connecting,
-    /// Connected.
+    /// Alarms are published.
     Connected,
     /// It refuses the user name or password: tried again by itself, but a person must act.
     Refused {
-        /// What to do.
+        /// What to do, as a sentence.
         remedy: String,
     },
-    /// Trying again.
+    /// The connection failed or ended; it is tried again by itself.
     Away {
-        /// Why, in one line.
+        /// One line, for logs and the page.
         reason: String,
     },
 }
@@ -77,10 +77,10 @@ impl fmt::Display for BrokerState {
     }
 }
 
-/// How the fleet is doing.
+/// The connection to the fleet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum CloudState {
-    /// Not configured: everything stays local.
+    /// No fleet is configured: everything stays local.
     #[default]
     None,
     /// Only models come from there; answers stay local.
@@ -95,18 +95,18 @@ pub enum CloudState {
         /// Why, in one line; empty before the first answer.
         reason: String,
     },
-    /// Connected.
+    /// Answers are sent as they come.
     Connected,
 }
 
-/// All of it.
+/// All connections of the agent at one time.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Mode {
-    /// Where readings come from.
+    /// To Home Assistant.
     pub session: SessionState,
-    /// Where alarms are shown; none when not configured.
+    /// To the home's broker; none when none is configured.
     pub home_broker: Option<BrokerState>,
-    /// The fleet.
+    /// To the fleet.
     pub cloud: CloudState,
 }
 

@@ -13,7 +13,7 @@ pub enum StateError {
     /// A measured quantity whose state is text.
     #[error("is not a number")]
     NotANumber,
-    /// A number written with a comma.
+    /// A number with a decimal comma: `20,5`.
     #[error("is not a number: use a point, not a comma, before the decimals")]
     DecimalComma,
     /// Not a number, infinite, or beyond [`MAGNITUDE_MAX`].
@@ -24,7 +24,7 @@ pub enum StateError {
     NotBinary,
 }
 
-/// True for the states by which Home Assistant says that it does not know: nothing may be concluded from them.
+/// True for `unknown`, `unavailable` and their like: nothing may be concluded from them.
 #[must_use]
 pub fn is_gap(state: &str) -> bool {
     let state = state.trim();

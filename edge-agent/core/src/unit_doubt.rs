@@ -1,4 +1,4 @@
-//! Thermometers whose unit is not the one that they say: a room of 70 °C among rooms of 21 °C is one of 70 °F. Pure.
+//! Thermometers whose unit is not the one that they report: a room of 70 °C among rooms of 21 °C is one of 70 °F. Pure.
 
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::reading::EntityInfo;
@@ -11,7 +11,7 @@ const FAHRENHEIT: &str = "°F";
 
 /// Indoors, in °C: what the home's other rooms are.
 const ROOM: (f64, f64) = (15.0, 28.0);
-/// A room in °F that is said to be in °C: 13 to 35 °C.
+/// A room in °F that is reported as °C: 13 to 35 °C.
 const ROOM_IN_FAHRENHEIT: (f64, f64) = (55.0, 95.0);
 /// Read in the other unit, a room is no further from the others than this, in °C.
 const APART_MAX: f64 = 6.0;
@@ -97,31 +97,31 @@ const NO_ROOM: [&str; 75] = [
     "schuur",
 ];
 
-/// What is known of a thermometer.
+/// A temperature sensor of a room, as far as the check of its unit needs it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Thermometer {
-    /// Which.
+    /// Its class is a temperature; its unit is the one that it reports in.
     pub info: EntityInfo,
-    /// What people call it.
+    /// The name that residents see.
     pub name: String,
-    /// What it says now.
+    /// The newest value, in its own unit; none before the first reading.
     pub now: Option<f64>,
-    /// What is usual of it: low, middle, high. Where that is not known yet, what it says now stands for all three.
+    /// Low, middle and high of the usual range. Where no range is known yet, the newest value stands for all three.
     pub usual: (f64, f64, f64),
 }
 
-/// A thermometer that seems to report in another unit than it says.
+/// A thermometer whose values fit another unit than the one that it reports.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UnitDoubt {
-    /// Which.
+    /// Home Assistant's id.
     pub entity_id: String,
-    /// What people call it.
+    /// The name that residents see.
     pub name: String,
-    /// What it says.
+    /// The newest value, as reported.
     pub value: f64,
-    /// In which unit it says so.
+    /// The reported unit: `°C` or `°F`.
     pub said: &'static str,
-    /// Which it looks like.
+    /// The unit in which the value would be plausible: the other one.
     pub looks_like: &'static str,
 }
 
@@ -141,7 +141,7 @@ impl UnitDoubt {
     }
 }
 
-/// Those among `thermometers` whose unit is in doubt: the others of the home tell what a room is here.
+/// Those among `thermometers` whose unit is in doubt. The other thermometers of the home show which values are usual there.
 #[must_use]
 pub fn doubts(thermometers: &[Thermometer]) -> Vec<UnitDoubt> {
     let rooms: Vec<&Thermometer> = thermometers.iter().filter(|one| is_room(one)).collect();

@@ -1,4 +1,4 @@
-//! Goes through the home's own memory once more: with another model to see what it would have said, or up to a moment to
+//! Goes through the home's own memory once more: with another model to see which alarms it would have raised, or up to a moment to
 //! see what the detector saw there.
 //!
 //! Heavy (a month of 300 entities is 1.3 million scores), so it runs on a thread of its own, on a detector of its own, and
@@ -31,14 +31,14 @@ const COMPARED_SECONDS_MIN: i64 = 6 * 86_400;
 pub struct Moment {
     /// The feature window, `WINDOW_STEPS * FEATURES` numbers.
     pub window: Vec<f32>,
-    /// The score then.
+    /// None where the entity was too new to be judged.
     pub score: Option<f32>,
-    /// What it was held against.
+    /// What the score was compared with.
     pub threshold: f32,
 }
 
-/// Counts the alarms of the last weeks under both models, up to four; none when hardly a week can be compared. With it comes what the
-/// newer one was heard to say of each entity.
+/// Counts the alarms of the last weeks under both models, up to four; none when hardly a week can be compared. Also gives how the newer
+/// one judged each entity.
 ///
 /// # Errors
 /// [`HistoryError`].
@@ -136,9 +136,9 @@ fn replay(
                 heed(&detector, &events);
             }
         }
-        let voice = if end > from { AlarmMode::Raise } else { AlarmMode::LearnOnly };
-        let report = detector.close_step(end, voice);
-        if voice == AlarmMode::Raise {
+        let mode = if end > from { AlarmMode::Raise } else { AlarmMode::LearnOnly };
+        let report = detector.close_step(end, mode);
+        if mode == AlarmMode::Raise {
             heed(&detector, &report.events);
             scores = report.scores;
         }

@@ -1,6 +1,6 @@
 //! The home in one sentence, the same on the page and in Home Assistant. Pure.
 //!
-//! "As usual" is said only while everything is heard and judged and nothing is beyond its threshold.
+//! It says "as usual" only while readings come, are judged, and none is beyond its threshold.
 
 use hearthwatch_edge_core::explain::Language;
 use hearthwatch_edge_core::mode::BrokerState;
@@ -9,28 +9,28 @@ use hearthwatch_edge_core::mode::SessionState;
 
 use crate::service::{HomeView, LEARNING_DAYS};
 
-/// How the sentence is to be taken.
+/// How urgent the sentence is; the page and Home Assistant show it as a colour or an icon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
-    /// Nothing is unusual.
+    /// Everything is watched and nothing is unusual.
     Calm,
     /// Something is unusual, or a person must act.
     Alert,
-    /// Nothing can be said yet, or not everything is.
+    /// Nothing is known yet, or not everything.
     Waiting,
 }
 
-/// The sentence and its tone.
+/// The state of the home in a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Headline {
-    /// How it is to be taken.
+    /// Alert for an alarm and for a connection that is lost.
     pub tone: Tone,
-    /// The sentence, with its full stop.
+    /// In the language of the view, with its full stop.
     pub text: String,
 }
 
 impl Headline {
-    /// What is so now, by how Home Assistant is heard and what the home shows; the language is the view's.
+    /// From the connections in `mode` and the newest `view`; in the language of the view.
     #[must_use]
     pub fn of(mode: &Mode, view: &HomeView) -> Self {
         let language = view.language;

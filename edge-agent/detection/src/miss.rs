@@ -1,7 +1,7 @@
 //! "Something was off here": a place and a time, from the page or by an automation, becomes an example to learn from.
 //!
 //! It is noted at once. What the detector saw then takes a replay of a fortnight, seconds in a large home, so that is looked up
-//! aside: neither who says it nor the detector service waits for it.
+//! aside: neither the resident nor the detector service waits for it.
 
 use std::path::{Path, PathBuf};
 
@@ -18,13 +18,13 @@ pub const MISS_SECONDS_MAX: i64 = 20 * 86_400;
 /// Why a miss is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum MissError {
-    /// Not watched.
+    /// The id is not that of a watched entity.
     #[error("there is no watched entity of that name")]
     Entity,
     /// Too long ago, or yet to come.
     #[error("only the last {} days can be looked at again", MISS_SECONDS_MAX / 86_400)]
     Time,
-    /// Too many at once.
+    /// [`LOOKS_MAX`] looks wait or go on.
     #[error("{LOOKS_MAX} others are still being looked up; say it again in a minute")]
     Busy,
     /// The agent is stopping.
@@ -64,7 +64,7 @@ pub async fn declare(
     Ok(noted)
 }
 
-/// Looks up what the detector saw, and tells the detector service; also where nothing could be seen, so that nobody waits for it.
+/// Looks up what the detector saw, and sends it to the detector service; also where nothing was found, so that nobody waits for it.
 async fn look(detection: &DetectorHandle, history: PathBuf, miss: StoredMiss, now: i64) -> Result<(), DetectorGone> {
     let _turn = detection.miss_turn().lock().await;
     let detail = detection.request(DetectorCommand::Look).await?;

@@ -1,7 +1,7 @@
 //! One thread owns the home's detector, its memory and its alarms; everybody else sends it commands.
 //!
-//! The detector service knows no clock: time comes with each command. It never waits for a broker or for Home Assistant; what it
-//! has to tell goes into a view (the newest counts) and into notices (each counts, as long as somebody listens).
+//! The detector service knows no clock: time comes with each command. It never waits for a broker or for Home Assistant. What it
+//! publishes goes into a view (only the newest counts) and into notices (each counts, and is dropped when the queue is full).
 
 mod alarms;
 mod brief;
@@ -63,35 +63,35 @@ pub use view::{Brief, HomeView, Month, MostUnusual, Notice, NoticeKind, ShownAla
 /// statistics hold the last fortnight of them.
 pub const WARM_UP_SECONDS: i64 = 28 * 86_400;
 
-/// A step is closed this long after its end, so that what Home Assistant is about to tell still counts.
+/// A step is closed this long after its end, so that readings that are on their way from Home Assistant still count.
 pub const CLOSING_GRACE_SECONDS: i64 = 5;
 
 /// Name of the note that holds the detector's answers and alarms.
 const DECIDER_NOTE: &str = "decider";
 
-/// Where alarms and answers go that are to teach the fleet: it says whether the record is kept for it (a resident may share
-/// nothing), or why not. None: answers stay here.
+/// Takes announcements and labels for the fleet: true where the outbox keeps the record, false where it does not (a resident may share
+/// nothing), or an error in one line.
 pub type FeedbackSink = Box<dyn FnMut(ToFleet) -> Result<bool, String> + Send>;
 
-/// What a detector service is made of.
+/// What [`DetectorService::new`] needs.
 pub struct DetectorParts {
-    /// What scores at first.
+    /// The model in use at the start.
     pub model: Arc<Model>,
-    /// Its version.
+    /// Version of `model`; stands in each alarm.
     pub model_version: ModelVersion,
-    /// Own memory.
+    /// Opened for writing; this thread is its only writer.
     pub history: History,
-    /// The home's secret in its alarms' ids.
+    /// Secret of this home that enters the ids of its alarms, so that nobody outside can guess them.
     pub salt: Vec<u8>,
-    /// Alarms a week.
+    /// Alarms a week, where residents have not chosen another number.
     pub budget: f64,
-    /// Configured; without it Home Assistant's is taken.
+    /// The configured one; without it Home Assistant's is used.
     pub timezone: Option<TimeZone>,
-    /// Who we are to the fleet, and where answers go.
+    /// The home's pseudonym and where records go; none without a fleet: answers then stay in this home.
     pub feedback: Option<(HomeId, FeedbackSink)>,
 }
 
-/// What judges, and by what.
+/// The detector with its model and configuration.
 struct Judging {
     detector: HomeDetector,
     config: DetectorConfig,
@@ -100,28 +100,28 @@ struct Judging {
     model_version: ModelVersion,
 }
 
-/// The owner of everything that must not be shared. Each part has a file of its own; commands are carried out here and there.
+/// Owns the detector and everything that depends on its state. Each field has a file of its own.
 pub struct DetectorService {
     judging: Judging,
-    /// Where it stands in time.
+    /// The open step and the times of the last ones.
     steps: Steps,
-    /// What Home Assistant says of the entities.
+    /// Names, areas and units from Home Assistant's registries.
     registry: Registry,
     alarms: Alarms,
-    /// What the residents prefer.
+    /// Preferences and language of the residents.
     residents: Residents,
-    /// What is learnt from the past.
+    /// Whether the past is to be learnt anew.
     relearning: RelearningState,
     /// What came of looking back at declared misses, oldest first.
     looks: Vec<(String, LookBack)>,
-    /// What is written.
+    /// What is written to disk.
     memory: Memory,
-    /// What is sent.
+    /// What is published and sent to the fleet.
     delivery: Delivery,
 }
 
 impl DetectorService {
-    /// A detector service that knows no entity yet, but its alarms of before.
+    /// A detector service without entities, with the alarms that the history holds.
     ///
     /// # Errors
     /// [`HistoryError`] when the memory cannot be read.
@@ -177,7 +177,7 @@ impl DetectorService {
         self.show(None);
     }
 
-    /// Makes entities known and tells their numbers. One that reports in another unit of the same quantity than it is remembered
+    /// Adds entities and returns their numbers. One that reports in another unit of the same quantity than it is remembered
     /// in goes on in that one. What was remembered of one that means something else now is forgotten.
     pub fn add_entities(&mut self, infos: Vec<EntityInfo>) -> Vec<u32> {
         let kept = self.in_known_units(infos);
@@ -200,7 +200,7 @@ impl DetectorService {
         numbers.collect()
     }
 
-    /// Goes through the own memory once, and tells until when the detector knows the past; none when it knows nothing
+    /// Goes through the history once, and returns until when the detector knows the past; none when it knows nothing
     /// of the last [`WARM_UP_SECONDS`].
     pub fn recall(&mut self, now: i64) -> Option<i64> {
         let from = step_before(now - WARM_UP_SECONDS);
@@ -216,7 +216,7 @@ impl DetectorService {
         self.steps.open.newest().max(self.steps.closed).filter(|known| *known > from)
     }
 
-    /// Learns from the past without a word: `readings` sorted by time, complete up to `until`.
+    /// Learns from the past without alarms: `readings` sorted by time, complete up to `until`.
     pub fn learn(&mut self, readings: &[Reading], until: i64) {
         for reading in readings {
             let first = step_before(reading.at);
@@ -240,7 +240,7 @@ impl DetectorService {
         if listening {
             self.steps.closed = Some(closed);
             self.restore();
-            // Closing a step again changes nothing but the voice: what cannot be is said from now on, not only from the
+            // Closing a step again changes nothing but the alarm mode: impossible values raise alarms from now on, not only from the
             // end of the step.
             self.judging.detector.close_step(closed, AlarmMode::Raise);
             self.agree_with_detector(now);
@@ -274,12 +274,12 @@ impl DetectorService {
             self.memory.save_alarm(&alarm, None);
             self.delivery.notify(NoticeKind::Ended, alarm);
         }
-        let unsaid = lasting.into_iter().filter(|alarm| !self.alarms.was_published(&alarm.id));
-        let unsaid = unsaid.map(AlarmEvent::Raised).collect();
-        self.publish_events(unsaid, now, &[]);
+        let unpublished = lasting.into_iter().filter(|alarm| !self.alarms.was_published(&alarm.id));
+        let unpublished = unpublished.map(AlarmEvent::Raised).collect();
+        self.publish_events(unpublished, now, &[]);
     }
 
-    /// Takes what was just heard; what no second look is needed for is said at once.
+    /// Takes readings of now; where one is enough to raise an alarm, residents are notified at once.
     pub fn ingest(&mut self, readings: &[Reading]) {
         let warned = self.judging.detector.warning();
         for reading in readings {
@@ -306,7 +306,7 @@ impl DetectorService {
         self.keep_routine(now);
     }
 
-    /// Puts another model in charge.
+    /// Uses another model from now on; statistics and alarms stay.
     pub fn replace_model(&mut self, model: Arc<Model>, version: ModelVersion) {
         self.judging.detector.replace_model(Arc::clone(&model));
         self.judging.model = model;
@@ -346,9 +346,9 @@ impl DetectorService {
     }
 
     /// Closes every step up to the one that ends at `last`.
-    fn close_through(&mut self, last: i64, voice: AlarmMode) {
+    fn close_through(&mut self, last: i64, mode: AlarmMode) {
         while let Some(step_end) = self.steps.closed.map(|closed| closed + STEP_SECONDS).filter(|end| *end <= last) {
-            let report = self.judging.detector.close_step(step_end, voice);
+            let report = self.judging.detector.close_step(step_end, mode);
             let (rows, changes) = self.steps.open.close(step_end, &report.scores);
             let saved = self.memory.history.save_step(step_end, &rows, &changes);
             self.memory.forgets = saved.is_err();
@@ -356,8 +356,8 @@ impl DetectorService {
                 tracing::warn!(error = %error, step = step_end, "a step is not remembered");
             }
             self.steps.closed = Some(step_end);
-            self.steps.judged = voice == AlarmMode::Raise;
-            match voice {
+            self.steps.judged = mode == AlarmMode::Raise;
+            match mode {
                 AlarmMode::Raise => {
                     self.draw_question(&report);
                     self.publish_events(report.events, step_end, &report.scores);

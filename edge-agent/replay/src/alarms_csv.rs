@@ -9,7 +9,7 @@ use hearthwatch_detector::reading::EntityInfo;
 
 use super::moment::rfc3339;
 
-/// The columns, in this order.
+/// Columns of `alarms.csv`.
 pub const HEADER: [&str; 8] = ["alarm_id", "start", "end", "raised_at", "entity_id", "severity", "score", "reason"];
 
 /// Every alarm that was raised, in that order, with what became of it.
@@ -37,7 +37,7 @@ impl AlarmBook {
         &self.alarms
     }
 
-    /// The alarm with this id.
+    /// None where no alarm has this id.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<&Alarm> {
         self.places.get(id).map(|&place| &self.alarms[place])

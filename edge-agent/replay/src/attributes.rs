@@ -1,4 +1,4 @@
-//! What of a state's attributes says what its entity measures.
+//! The attributes that show what an entity measures.
 
 use serde::{Deserialize, Deserializer};
 
@@ -20,7 +20,7 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    /// Reads them from JSON; what is not JSON says nothing.
+    /// Reads them from JSON; what is not JSON gives no attributes.
     #[must_use]
     pub fn parse(json: &str) -> Self {
         lenient_json::parse(json).unwrap_or_default()

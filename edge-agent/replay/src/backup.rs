@@ -12,11 +12,11 @@ use super::error::ReplayError;
 /// Largest database that is unpacked into the temporary folder: ten years of a busy recorder at 1.5 GB a year, and a
 /// stop for a file that unpacks without end.
 pub const UNPACKED_BYTES_MAX: u64 = 16 << 30;
-/// Bytes of a tar block.
+/// Size of a tar block, bytes.
 pub const BLOCK: usize = 512;
 /// Entries of one archive; a large configuration folder has 20,000 files.
 const ENTRIES_MAX: usize = 1_000_000;
-/// Largest `backup.json`.
+/// Largest `backup.json` that is read, bytes.
 const SMALL_BYTES_MAX: u64 = 1 << 20;
 /// Archives within archives: a backup, and the configuration in it.
 const DEPTH_MAX: usize = 2;
@@ -45,7 +45,7 @@ impl Unpacked {
         Ok(Self { folder })
     }
 
-    /// Where the database is.
+    /// Path of the unpacked database.
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.folder.path().join(DATABASE)

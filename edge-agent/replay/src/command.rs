@@ -1,4 +1,4 @@
-//! The command: its arguments, the files it writes and what it says.
+//! `hearthwatch-edge replay`: its arguments, the files that it writes, and its output.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -137,11 +137,11 @@ Exit codes: 0 done, 1 a result could not be written, 2 something given is not us
 
 /// Exit code of a replay that watched nothing: scripts would take its silence for calm.
 const NOTHING_WATCHED: u8 = 3;
-/// What is said with it.
+/// Printed with [`NOTHING_WATCHED`].
 const NOTHING_WATCHED_TEXT: &str = "nothing in this file could be watched, so that no alarm means nothing; name the \
                                     entities to watch in --entities FILE (entity_id,device_class,unit)\n";
 
-/// What is said of a list of all states.
+/// The note on a list of all states.
 const ONE_MOMENT_TEXT: &str = "this file holds one state of each entity (as /api/states answers): one moment only, so that no alarm \
                                means nothing; give the answer of /api/history/period, or give this file as --entities\n";
 
@@ -237,7 +237,7 @@ pub fn run(args: &ReplayArgs, output: &mut dyn Write) -> Result<Summary, ReplayE
 fn load_model(model: Option<&str>) -> Result<(Model, Option<String>), ReplayError> {
     match model {
         Some("baseline" | "routine") => Ok((Model::baseline(), None)),
-        // A build that carries no usable network still has a detector; the closing line says which one judged.
+        // A build that carries no usable network still has a detector; the closing line names the one that judged.
         None => Ok(Model::shipped().map_or_else(
             |error| (Model::baseline(), Some(format!("the network, which this build does not carry ({error})"))),
             |model| (model, None),
@@ -258,7 +258,7 @@ fn read_model(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What a first look at the rows tells: how many there are, whether they must be sorted, and which cannot be read.
+/// The result of a first look at the rows: how many there are, whether they must be sorted, and which cannot be read.
 #[derive(Debug)]
 struct Survey {
     rows: u64,

@@ -1,4 +1,4 @@
-//! What a row of a CSV file says: states of entities.
+//! From a row of a CSV file to states of entities.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -75,11 +75,11 @@ impl EventsCsv {
             Err(what) => return each(fault(what, written)),
         };
         let short_id = written;
-        if short_id.is_empty() && columns.numbered && !self.told.any_id.get() {
+        if short_id.is_empty() && columns.numbered && !self.noted.any_id.get() {
             let what = format!("has rows with numbers of entities (metadata_id) and not their ids; {JOIN}");
             return Err(ReplayError::Format { path: self.path.clone(), what });
         }
-        self.told.any_id.set(true);
+        self.noted.any_id.set(true);
         let domain = columns.domain.and_then(|place| list.get(place)).filter(|domain| !domain.is_empty());
         let entity_id = match domain {
             Some(domain) if !short_id.contains('.') => Cow::Owned(format!("{domain}.{}", slugged(short_id))),
@@ -162,14 +162,14 @@ impl EventsCsv {
     fn id_of<'n>(&self, name: &'n str) -> Cow<'n, str> {
         let id = spelled_id::of(name);
         if let Cow::Owned(id) = &id
-            && self.told.name.borrow().is_none()
+            && self.noted.name.borrow().is_none()
         {
-            *self.told.name.borrow_mut() = Some((name.to_owned(), id.clone()));
+            *self.noted.name.borrow_mut() = Some((name.to_owned(), id.clone()));
         }
         id
     }
 
-    /// A number without the marks between its thousands, by what the file's other numbers say they are.
+    /// A number without the marks between its thousands, as the file's other numbers are written.
     pub(super) fn plain<'s>(&self, state: &'s str) -> Cow<'s, str> {
         let usual = |byte: u8| byte.is_ascii_digit() || byte == b'-' || byte == b'.';
         let open = number::is_open(state);
@@ -178,8 +178,8 @@ impl EventsCsv {
         }
         match number::rewrite(state, if open { self.decimal() } else { None }) {
             Some(number) if number.grouped => {
-                self.told.grouped.set(self.told.grouped.get() + 1);
-                self.told.grouping.borrow_mut().get_or_insert_with(|| (state.to_owned(), number.text.clone()));
+                self.noted.grouped.set(self.noted.grouped.get() + 1);
+                self.noted.grouping.borrow_mut().get_or_insert_with(|| (state.to_owned(), number.text.clone()));
                 Cow::Owned(number.text)
             }
             _ => Cow::Borrowed(state),

@@ -56,10 +56,10 @@ impl EventsCsv {
     fn clock(&self, column: TimeColumn, civil: DateTime, written: &str, line: u64) -> Result<(Moment, bool), String> {
         let beyond = || format!("the timestamp `{written}` lies outside the years 1970 to 2200");
         if is_utc(column, written) {
-            self.told.utc.borrow_mut().get_or_insert_with(|| written.to_owned());
+            self.noted.utc.borrow_mut().get_or_insert_with(|| written.to_owned());
             return stamp::in_zone(civil, &TimeZone::UTC).map(|at| (at, true)).ok_or_else(beyond);
         }
-        self.told.home.borrow_mut().get_or_insert_with(|| written.to_owned());
+        self.noted.home.borrow_mut().get_or_insert_with(|| written.to_owned());
         if !fold::is_doubtful(civil, &self.zone) {
             return stamp::in_zone(civil, &self.zone).map(|at| (at, true)).ok_or_else(beyond);
         }

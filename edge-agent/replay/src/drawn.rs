@@ -7,7 +7,7 @@ use std::io::{self, BufRead, Read};
 /// Bytes of one row of HTML, beyond which it is none.
 const ROW_BYTES_MAX: usize = 64 * 1024;
 
-/// How a table is drawn.
+/// How a database client draws a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drawing {
     /// `│ a │ b │`.
@@ -66,7 +66,7 @@ pub struct Redrawn<R> {
     given: usize,
     /// The line before, which is the header if a rule follows.
     held: Option<String>,
-    /// Where each column begins, in letters.
+    /// First column of each field, in characters.
     starts: Vec<usize>,
     names: Vec<String>,
     values: Vec<String>,
@@ -75,7 +75,7 @@ pub struct Redrawn<R> {
 }
 
 impl<R: BufRead> Redrawn<R> {
-    /// Before the first line.
+    /// `input` must be at its first line.
     pub fn new(input: R, drawing: Drawing) -> Self {
         Self {
             input,

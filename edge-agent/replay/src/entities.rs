@@ -1,4 +1,4 @@
-//! `--entities`: what the resident says of their entities, instead of what is recorded or guessed.
+//! `--entities`: attributes of entities from the resident, which replace those that are recorded or guessed.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -18,7 +18,7 @@ const BYTES_MAX: u64 = 64 << 20;
 const FORMS: &str = "give a CSV file with the columns entity_id,device_class,unit, or the JSON that Home Assistant answers \
                      at /api/states";
 
-/// What is said of each entity.
+/// Attributes by entity id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entities {
     list: HashMap<String, Attributes>,
@@ -102,12 +102,12 @@ impl Entities {
         self.manual
     }
 
-    /// Every entity and what is said of it.
+    /// Every entity with its attributes.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &Attributes)> {
         self.list.iter()
     }
 
-    /// What is said of `entity_id`.
+    /// None where the file does not name `entity_id`.
     #[must_use]
     pub fn get(&self, entity_id: &str) -> Option<&Attributes> {
         self.list.get(entity_id)

@@ -1,4 +1,4 @@
-//! What can stop a replay. Every text names the file and the line, and says what to do about it.
+//! Errors that stop a replay. Every text names the file and the line, and what to do about it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,16 @@ use super::odd::FaultKind;
 /// Faulty rows that are named before the rest is only counted: as many as fit on a screen with room to think.
 pub const FAULTS_SHOWN: usize = 10;
 
-/// One row that cannot be read.
+/// A row that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowFault {
     /// Line in the file, the header being line 1; number of the row in a database.
     pub line: u64,
-    /// In which way it is odd.
+    /// Rows of one kind are counted together.
     pub kind: FaultKind,
     /// What is wrong with it and what to write instead.
     pub what: String,
-    /// Entities that are named in it.
+    /// Entity ids in the row.
     pub of: Vec<String>,
 }
 
@@ -30,13 +30,13 @@ pub struct RowFaults {
 }
 
 impl RowFaults {
-    /// No faults yet in `path`.
+    /// An empty list for `path`.
     #[must_use]
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), shown: Vec::new(), total: 0 }
     }
 
-    /// Adds a fault.
+    /// Counts a fault, and keeps it while there is room.
     pub fn push(&mut self, fault: RowFault) {
         self.total += 1;
         if self.shown.len() < FAULTS_SHOWN {
@@ -77,10 +77,10 @@ pub enum ReplayError {
     Read {
         /// The input.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Rows that mean nothing.
+    /// Rows that cannot be read; all of them are in the text.
     #[error("{0}")]
     Rows(RowFaults),
     /// A file without the columns that give it meaning.
@@ -88,7 +88,7 @@ pub enum ReplayError {
     Header {
         /// The file.
         path: PathBuf,
-        /// Where its header was looked for.
+        /// Line in which a header was expected.
         line: u64,
         /// What is missing and what to write.
         what: String,
@@ -109,7 +109,7 @@ pub enum ReplayError {
     Database {
         /// The database.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's error.
         source: rusqlite::Error,
     },
     /// A database server that cannot be reached, or does not let us read.
@@ -118,12 +118,12 @@ pub enum ReplayError {
          this machine may connect"
     )]
     Server {
-        /// Its address, without user and password.
+        /// Address of the server, without user and password.
         path: PathBuf,
         /// What it, or the way to it, said.
         source: sqlx::Error,
     },
-    /// No rows at all.
+    /// The input has no rows.
     #[error("{0}: holds no rows; there is nothing to replay")]
     Empty(PathBuf),
     /// An `--entities` file that is neither of its two forms.
@@ -139,43 +139,43 @@ pub enum ReplayError {
     TooLarge {
         /// The input.
         path: PathBuf,
-        /// Which limit, and what to do.
+        /// The limit, and what to do.
         what: String,
     },
     /// A time zone that the database of time zones does not know.
     #[error("--timezone {0}: no such time zone; give an IANA name such as Europe/London")]
     Timezone(String),
-    /// A model that cannot be used.
+    /// The file of `--model` is no model of this program.
     #[error("--model {path}: {why}; give a model file of this version, or `baseline` for the baseline detector")]
     Model {
-        /// The file.
+        /// The file of the model.
         path: String,
-        /// What is wrong with it.
+        /// One line.
         why: String,
     },
     /// An id that no alarm of this replay has.
     #[error("--explain {id}: no such alarm in this replay; {known}")]
     NoSuchAlarm {
-        /// What was asked for.
+        /// The requested id.
         id: String,
-        /// Which ids there are.
+        /// The ids that exist, joined.
         known: String,
     },
-    /// An `--out` that is a file.
+    /// `--out` names a file, not a folder.
     #[error("--out {0}: is not a folder; give one, or a name that is still free")]
     OutFolder(PathBuf),
     /// A result that could not be written.
     #[error("cannot write {path}: {source}; give an --out folder that you may write to, with room on its disk")]
     Write {
-        /// The result.
+        /// The file that could not be written.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A picture that could not be drawn.
     #[error("cannot draw {path}: {source}")]
     Draw {
-        /// The picture.
+        /// The file of the picture.
         path: PathBuf,
         /// What failed.
         source: hearthwatch_edge_core::explain::DrawError,
@@ -192,13 +192,13 @@ impl ReplayError {
         }
     }
 
-    /// A failed read of `path`.
+    /// For `map_err` of reading `path`.
     pub fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Read { path, source }
     }
 
-    /// A failed write of `path`.
+    /// For `map_err` of writing `path`.
     pub fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Write { path, source }

@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use super::drawn::{Drawing, Redrawn};
 use super::error::{ReplayError, RowFault};
 use super::fold::{Folds, Pass};
-use super::hole::Heard;
+use super::hole::LastRows;
 use super::layout::Layout;
 use super::lines::{Fields, Lines, ROW_BYTES_MAX};
 use super::number::{self, Decimal};
@@ -30,7 +30,7 @@ mod times;
 
 /// Largest file in UTF-16, which is unpacked in memory: a spreadsheet saves no more rows than fit into this.
 const UTF16_BYTES_MAX: u64 = 512 << 20;
-/// How far a file is searched for a date that tells the day from the month.
+/// How far a file is searched for a date in which the day cannot be a month.
 const ORDER_BYTES_MAX: u64 = 256 << 20;
 /// Lines above a header that are passed over: a title, a spreadsheet's `sep=;`.
 const TITLE_LINES_MAX: usize = 5;
@@ -48,31 +48,31 @@ pub struct EventsCsv {
     path: PathBuf,
     gzip: bool,
     zone: TimeZone,
-    /// Found once a date needs it.
+    /// Found when a date first needs it.
     order: OnceCell<DayOrder>,
-    /// Found once a number needs it.
+    /// Found when a number first needs it.
     decimal: OnceCell<Option<Decimal>>,
-    /// Found once a time needs it.
+    /// Found when a time first needs it.
     doubts: OnceCell<Doubts>,
-    told: Told,
+    noted: Noted,
 }
 
 /// Which of the two hours rows are of that clocks show twice, by their lines.
 #[derive(Debug, Default)]
 struct Doubts {
     passes: HashMap<u64, Pass>,
-    /// Rows of which nothing tells it.
+    /// Rows for which it could not be found out.
     unsure: u64,
-    /// The first of their times.
+    /// Time of the first such row.
     example: String,
 }
 
-/// What there is to tell of the file, gathered while it is read.
+/// Notes on the file, gathered while it is read.
 #[derive(Debug, Default)]
-struct Told {
+struct Noted {
     /// A time without an offset that was taken as the home's.
     home: RefCell<Option<String>>,
-    /// One that was taken as UTC.
+    /// The first time that was taken as UTC.
     utc: RefCell<Option<String>>,
     /// Rows with marks between thousands, and the first of them with what it was read as.
     grouped: Cell<u64>,
@@ -94,7 +94,7 @@ impl EventsCsv {
             order: OnceCell::new(),
             decimal: OnceCell::new(),
             doubts: OnceCell::new(),
-            told: Told::default(),
+            noted: Noted::default(),
         }
     }
 
@@ -104,13 +104,13 @@ impl EventsCsv {
         &self.path
     }
 
-    /// What there is to tell of the file, after it was read.
+    /// Notes on the file, after it was read.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         let zone = self.zone.iana_name().unwrap_or("UTC");
-        notes.extend(self.told.home.borrow().as_ref().map(|example| stamp::home_note(example, &self.zone)));
-        notes.extend(self.told.utc.borrow().as_ref().map(|example| stamp::utc_note(example)));
+        notes.extend(self.noted.home.borrow().as_ref().map(|example| stamp::home_note(example, &self.zone)));
+        notes.extend(self.noted.utc.borrow().as_ref().map(|example| stamp::utc_note(example)));
         if let Some(doubts) = self.doubts.get().filter(|doubts| doubts.unsure > 0) {
             notes.push(format!(
                 "{} of the hour that clocks in {zone} show twice (`{}`), of which nothing tells which of the two is meant, taken \
@@ -119,16 +119,16 @@ impl EventsCsv {
                 doubts.example
             ));
         }
-        if let Some((written, read)) = &*self.told.grouping.borrow() {
+        if let Some((written, read)) = &*self.noted.grouping.borrow() {
             notes.push(format!(
                 "{} with marks between thousands (`{written}` was read as {read})",
-                counted(self.told.grouped.get(), "number", "numbers")
+                counted(self.noted.grouped.get(), "number", "numbers")
             ));
         }
-        if let Some((name, id)) = &*self.told.name.borrow() {
+        if let Some((name, id)) = &*self.noted.name.borrow() {
             notes.push(format!("names were made ids, as Home Assistant makes them (`{name}` is {id})"));
         }
-        if self.told.cut.get() {
+        if self.noted.cut.get() {
             notes.push(CUT_SHORT.to_owned());
         }
         notes
@@ -137,34 +137,34 @@ impl EventsCsv {
     /// Hands every row to `each`, in the order of the file.
     ///
     /// # Errors
-    /// [`ReplayError`] when the file cannot be read, has no header, or `each` says so.
+    /// [`ReplayError`] when the file cannot be read, has no header, or `each` fails.
     pub fn read(&self, each: Each<'_>) -> Result<(), ReplayError> {
         self.read_from(self.open()?, each)
     }
 
     fn open(&self) -> Result<Box<dyn Read>, ReplayError> {
         let file = File::open(&self.path).map_err(ReplayError::read(&self.path))?;
-        Ok(if self.gzip { Box::new(Torn::new(MultiGzDecoder::new(file), &self.told.cut)) } else { Box::new(file) })
+        Ok(if self.gzip { Box::new(Torn::new(MultiGzDecoder::new(file), &self.noted.cut)) } else { Box::new(file) })
     }
 
     fn read_from(&self, input: impl Read, each: Each<'_>) -> Result<(), ReplayError> {
-        self.told.grouped.set(0);
-        let mut heard = Heard::default();
+        self.noted.grouped.set(0);
+        let mut last_rows = LastRows::default();
         self.records(input, &mut |layout, record, line| match record {
             Ok(fields) => self.rows(layout, fields, line, &mut |row| {
                 if let Ok(row) = &row {
-                    heard.hear(row);
+                    last_rows.take(row);
                 }
                 each(row)
             }),
             Err((fault, zeros)) => {
                 each(Err(fault))?;
-                if zeros > 0 { heard.hole(line, false, each) } else { Ok(()) }
+                if zeros > 0 { last_rows.hole(line, false, each) } else { Ok(()) }
             }
         })
     }
 
-    /// Hands on the rows of the file once more, to find out how it is written. What cannot be read was or will be told.
+    /// Hands on the rows of the file once more, to find out how it is written. What cannot be read is noted by the other reading.
     fn scan(&self, each: &mut dyn FnMut(&Layout, &Fields<'_>, u64) -> Result<(), ReplayError>) {
         let Ok(input) = self.open() else { return };
         let _ =
@@ -264,7 +264,7 @@ impl EventsCsv {
         Err(first.unwrap_or_else(|| ReplayError::Empty(self.path.clone())))
     }
 
-    /// Whether the file's dates begin with the day: by the first that tells, else as is usual where the home is.
+    /// Whether the file's dates begin with the day: by the first date that shows it, else as is usual where the home is.
     fn order(&self) -> DayOrder {
         *self.order.get_or_init(|| self.look_for_order().unwrap_or_else(|| DayOrder::usual_in(&self.zone)))
     }
@@ -279,7 +279,7 @@ impl EventsCsv {
         text.split([',', ';', '\t', '|', '"', '\n', '\r']).find_map(|field| DayOrder::of(field.trim()))
     }
 
-    /// What the file writes before decimals, by its numbers that say so; none where they differ or none does.
+    /// What the file writes before decimals, by the numbers that show it; none where they differ or none does.
     fn decimal(&self) -> Option<Decimal> {
         *self.decimal.get_or_init(|| {
             let (mut points, mut commas) = (0_u64, 0_u64);
@@ -326,7 +326,7 @@ impl EventsCsv {
 
 /// Whether a file that begins so is UTF-16, and its smaller byte first: by its mark, or by the zeros between its letters.
 fn utf16(start: &[u8]) -> Option<bool> {
-    /// Bytes that are looked at.
+    /// In bytes.
     const LOOKED_AT: usize = 256;
     if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
         return Some(start[0] == 0xff);

@@ -1,6 +1,6 @@
 //! The hour that clocks show twice in autumn: which of the two a row without an offset is of.
 //!
-//! The order of the file tells where an entity's time steps back, or every row comes twice; a counter's values tell where the
+//! The order of the file shows it where an entity's time steps back, or every row comes twice; a counter's values show it where the
 //! file was sorted by what clocks showed.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use super::moment::Moment;
 
-/// Rows of doubtful hours that are held: at 32 bytes, 160 MB. Those beyond are not told apart.
+/// Rows of doubtful hours that are held: at 32 bytes, 160 MB. Those beyond are taken as they are.
 const ROWS_MAX: usize = 5_000_000;
 /// Steps of an entity from which its habits mean anything.
 const STEPS_MIN: u64 = 10;
@@ -20,9 +20,9 @@ const EXCEPTIONS: u64 = 100;
 /// Which of the two hours a row is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
-    /// The one in summer time.
+    /// In summer time.
     First,
-    /// The one after it.
+    /// After it.
     Second,
 }
 
@@ -43,7 +43,7 @@ pub fn moment_in(civil: DateTime, zone: &TimeZone, pass: Pass) -> Option<Moment>
     Moment::parse(&timestamp.ok()?.to_string()).ok()
 }
 
-/// A row of a doubtful hour.
+/// A row in an hour that clocks show twice.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Doubt {
     line: u64,
@@ -129,11 +129,11 @@ impl Folds {
         }
     }
 
-    /// The pass of each row of a doubtful hour, by its line; rows of which nothing tells it are not there.
+    /// The pass of each row of a doubtful hour, by its line; rows for which it is not known are not there.
     #[must_use]
     pub fn decide(&self) -> HashMap<u64, Pass> {
         let mut passes = HashMap::new();
-        // Rows of all entities in one order of time: one step back tells of all of them.
+        // Rows of all entities in one order of time: one step back is one of all of them.
         let descends = self.all.descends();
         if let Some(descends) = descends {
             for hour in hours(&self.all.doubts, descends) {

@@ -64,7 +64,7 @@ fn binary(head: &[u8]) -> bool {
         || (head.contains(&0) && letters * 3 < head.len())
 }
 
-/// What is said of a folder.
+/// The note on a folder.
 ///
 /// # Errors
 /// [`ReplayError::Format`] where `path` is one.

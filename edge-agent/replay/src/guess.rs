@@ -1,4 +1,4 @@
-//! What an entity is, guessed from its id and its first value: the history panel's download says neither class nor unit.
+//! What an entity is, guessed from its id and its first value: the history panel's download has neither class nor unit.
 //!
 //! Nothing else is looked at, so a recording that is cut short is judged as the whole one is.
 
@@ -8,10 +8,10 @@ use hearthwatch_edge_core::state;
 
 use super::guess_words::{BINARY_WORDS, NOT_WATCHED_WORDS, NUMBER_WORDS, Word};
 
-/// What an id was taken for.
+/// Class and unit from an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guess {
-    /// Its class.
+    /// A device class of numbers or of states.
     pub class: C,
     /// Its unit; empty for on/off and for numbers of no known kind.
     pub unit: &'static str,
@@ -140,7 +140,7 @@ fn tokens(name: &str) -> impl Iterator<Item = &str> {
     name.split(|letter: char| !letter.is_alphanumeric()).filter(|token| !token.is_empty())
 }
 
-/// The word that says what an id is. In English, German and Dutch it is the last (`battery_voltage` is a voltage); in
+/// The word that decides what an id is. In English, German and Dutch it is the last (`battery_voltage` is a voltage); in
 /// French and Spanish the first of those that lead. A weak word counts only without another.
 fn word_of<'w>(name: &str, words: &'w [Word]) -> Option<&'w Word> {
     let mut found: Option<&Word> = None;

@@ -1,14 +1,14 @@
-//! The words of entity ids that say what an entity is: English, Dutch, German, French and Spanish, as Home Assistant
+//! The words of entity ids that show what an entity is: English, Dutch, German, French and Spanish, as Home Assistant
 //! writes them in ids (small letters, no accents).
 
 use hearthwatch_detector::class::DeviceClass as C;
 
-/// A word and what it says.
+/// A word of an id, and the class that it means.
 #[derive(Debug, Clone, Copy)]
 pub struct Word {
-    /// As it stands in ids.
+    /// In small letters, as in ids.
     pub text: &'static str,
-    /// What it says.
+    /// The class that it means.
     pub class: C,
     /// The unit that goes with it most often.
     pub unit: &'static str,
@@ -68,7 +68,7 @@ pub const NOT_WATCHED_WORDS: &[&str] = &[
     "prijs",
 ];
 
-/// Words of measured quantities.
+/// For entities whose state is a number.
 pub const NUMBER_WORDS: &[Word] = &[
     n("temperature", C::Temperature, "°C"),
     n("temp", C::Temperature, "°C"),
@@ -205,7 +205,7 @@ pub const NUMBER_WORDS: &[Word] = &[
     n("apparent", C::GenericNumber, "").weak(),
 ];
 
-/// Words of on/off states.
+/// For entities whose state is on or off.
 pub const BINARY_WORDS: &[Word] = &[
     b("motion", C::Motion),
     b("pir", C::Motion),

@@ -1,6 +1,6 @@
 //! Names of columns: Home Assistant's, those of databases, and what people write above them in several languages.
 
-/// Moments, the likeliest first.
+/// Names of time columns, the likeliest first.
 pub const TIMES: [&str; 29] = [
     "timestamp",
     "last_updated",
@@ -34,9 +34,9 @@ pub const TIMES: [&str; 29] = [
 ];
 /// Days, where the time of the day stands in a column of its own.
 pub const DATES: [&str; 7] = ["date", "datum", "day", "tag", "jour", "fecha", "dag"];
-/// Times of the day beside them.
+/// Names of columns with the time of the day, beside one with the date.
 pub const CLOCKS: [&str; 7] = ["time", "uhrzeit", "zeit", "clock", "heure", "hora", "tijd"];
-/// Entities.
+/// Names of columns with entity ids.
 pub const IDS: [&str; 21] = [
     "entity_id",
     "statistic_id",
@@ -60,12 +60,12 @@ pub const IDS: [&str; 21] = [
     "nom",
     "id",
 ];
-/// States.
+/// Names of columns with states.
 pub const STATES: [&str; 13] = [
     "state", "_value", "value", "zustand", "wert", "status", "messwert", "waarde", "toestand", "valeur", "état",
     "valor", "estado",
 ];
-/// Units.
+/// Names of columns with units.
 pub const UNITS: [&str; 9] = [
     "unit",
     "unit_of_measurement",
@@ -77,7 +77,7 @@ pub const UNITS: [&str; 9] = [
     "unité",
     "unidad",
 ];
-/// Device classes.
+/// Names of columns with device classes.
 pub const CLASSES: [&str; 4] = ["device_class", "geräteklasse", "geraeteklasse", "class"];
 /// Columns that are of no entity in a table of a column an entity.
 pub const OTHERS: [&str; 22] = [

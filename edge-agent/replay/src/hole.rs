@@ -6,18 +6,18 @@ use super::error::ReplayError;
 use super::moment::Moment;
 use super::source::{EventRow, Row};
 
-/// The entities that were heard of so far, and when last.
+/// The entities seen so far, and the time of the last row of each.
 #[derive(Debug, Default)]
-pub struct Heard {
+pub struct LastRows {
     ids: HashSet<Box<str>>,
     last: Option<(Moment, Box<str>)>,
     /// Whether a row was earlier than the one before it.
     disordered: bool,
 }
 
-impl Heard {
-    /// Hears a row.
-    pub fn hear(&mut self, row: &EventRow<'_>) {
+impl LastRows {
+    /// Takes a row.
+    pub fn take(&mut self, row: &EventRow<'_>) {
         if !self.ids.contains(row.entity_id) {
             self.ids.insert(row.entity_id.into());
         }
@@ -33,14 +33,14 @@ impl Heard {
         }
     }
 
-    /// How many seconds `at` is after what was heard last.
+    /// Seconds from the last row to `at`.
     #[must_use]
     pub fn silence(&self, at: Moment) -> i64 {
         self.last.as_ref().map_or(0, |(last, _)| at.second() - last.second())
     }
 
     /// Hands on a gap, as of `line`, for whatever may have been in the hole: all entities where rows are in the order of time
-    /// (or `all` says that they nearly are), otherwise the one before it.
+    /// (or nearly, by `all`), otherwise the one before it.
     ///
     /// # Errors
     /// What `each` returns.

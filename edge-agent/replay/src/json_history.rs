@@ -123,13 +123,13 @@ impl JsonHistory {
         Ok(Self { path: path.to_owned(), rows: rows.rows, notes })
     }
 
-    /// The file.
+    /// The file that is read.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What there is to tell of the file.
+    /// Notes on the file.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         self.notes.clone()
@@ -217,7 +217,7 @@ impl Rows<'_> {
         }
     }
 
-    /// The time that a member says; without an offset UTC where Home Assistant's tables call it so.
+    /// The time in a member; without an offset it is UTC where the name is one of Home Assistant's tables.
     fn moment(&mut self, name: &str, written: &str) -> Result<Moment, MomentError> {
         match stamp::parse(written, DayOrder::usual_in(self.zone))? {
             Stamp::At(at) => Ok(at),

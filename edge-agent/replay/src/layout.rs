@@ -1,4 +1,4 @@
-//! Which column of a CSV file says what, decided from its header (or, without one, from its first row).
+//! The meaning of each column of a CSV file, decided from its header (or, without one, from its first row).
 
 use std::borrow::Cow;
 
@@ -28,7 +28,7 @@ const HOUR: i64 = 3600;
 /// Unix seconds of a first row without a header: since 2001, which no state of a home looks like.
 const SECONDS_MIN: i64 = 1_000_000_000;
 
-/// How a file is laid out.
+/// How rows and columns of a file are arranged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layout {
     /// A state a row.
@@ -39,23 +39,23 @@ pub enum Layout {
     Wide {
         /// Column of the time.
         time: TimeColumn,
-        /// The entities' columns.
+        /// One for each entity.
         entities: Vec<WideColumn>,
     },
 }
 
-/// A column of [`Layout::Wide`].
+/// The column of one entity in [`Layout::Wide`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WideColumn {
-    /// Its place.
+    /// Index of the column, from 0.
     pub place: usize,
-    /// The entity.
+    /// From the heading.
     pub entity_id: String,
-    /// The unit that its heading says; empty where it says none.
+    /// The unit in its heading; empty where there is none.
     pub unit: String,
 }
 
-/// Where each column of [`Layout::Long`] stands.
+/// Indices of the columns of [`Layout::Long`], from 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Columns {
     /// Columns of the time; the first that is not empty counts.
@@ -66,13 +66,13 @@ pub struct Columns {
     pub numbered: bool,
     /// Column of the id's part before the point, where the id lacks it.
     pub domain: Option<usize>,
-    /// InfluxDB's column that says what the value is of.
+    /// InfluxDB's column `_field`.
     pub field: Option<usize>,
-    /// Device class.
+    /// Column of the device class.
     pub device_class: Option<usize>,
-    /// Unit of measurement.
+    /// Column of the unit.
     pub unit: Option<usize>,
-    /// State class.
+    /// Column of the state class.
     pub state_class: Option<usize>,
     /// The state; of several columns the first that is not empty.
     pub states: Vec<usize>,
@@ -80,10 +80,10 @@ pub struct Columns {
     pub no_header: bool,
 }
 
-/// A column of times.
+/// A column with times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeColumn {
-    /// Its place.
+    /// Index of the column, from 0.
     pub place: usize,
     /// The column of the date, where this is only of the time of the day.
     pub date: Option<usize>,
@@ -93,10 +93,10 @@ pub struct TimeColumn {
     pub later: i64,
 }
 
-/// Whose time it is that says no offset.
+/// The time zone of a time without an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Zoneless {
-    /// The home's.
+    /// The time zone of the home.
     Home,
     /// UTC where it is written as databases write it ([`stamp::is_of_a_table`]): a column of Home Assistant's tables.
     Recorder,
@@ -104,14 +104,14 @@ pub enum Zoneless {
     Fraction,
 }
 
-/// Columns of [`Layout::Intervals`].
+/// Indices of the columns of [`Layout::Intervals`], from 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intervals {
     /// Column of the entity's id.
     pub entity_id: usize,
     /// What the energy panel uses the entity for.
     pub purpose: Option<usize>,
-    /// Unit of measurement.
+    /// Column of the unit.
     pub unit: Option<usize>,
     /// Each column of values with the end of its stretch of time.
     pub ends: Vec<(usize, Moment)>,
@@ -124,27 +124,10 @@ impl Layout {
     /// What is missing and which headers would do; `quoted` is the line as the text quotes it.
     pub fn find(fields: &[Cow<'_, str>], quoted: &str, zone: &TimeZone) -> Result<Self, String> {
         let names: Vec<String> = fields.iter().map(|name| tidy(name)).collect();
-        let place = |wanted: &[&str]| wanted.iter().find_map(|wanted| names.iter().position(|name| name == wanted));
-        let places = |wanted: &[&str]| -> Vec<usize> {
-            let of = |name: &str| (0..names.len()).filter(|place| names[*place] == name).collect::<Vec<_>>();
-            wanted.iter().flat_map(|name| of(name)).collect()
-        };
-        let mut times = places(&TIMES);
-        let recorder = |name: &String| name.contains("last_updated") || name.contains("last_changed");
-        let called = |name: &String| name.starts_with("datetime(") || name.starts_with("time(");
-        times.extend(
-            (0..names.len())
-                .filter(|at| !times.contains(at) && (recorder(&names[*at]) || called(&names[*at])))
-                .collect::<Vec<_>>(),
-        );
-        let mut times: Vec<TimeColumn> = times.into_iter().map(|place| TimeColumn::named(place, &names)).collect();
-        if let (Some(date), Some(clock)) = (place(&DATES), place(&CLOCKS)) {
-            let joined = TimeColumn { date: Some(date), ..TimeColumn::named(clock, &names) };
-            times.retain(|time| time.place != clock && time.place != date);
-            times.insert(0, joined);
-        }
+        let place = |wanted: &[&str]| place_of(&names, wanted);
+        let times = time_columns(&names);
         let time = times.first().copied();
-        let entity_ids = places(&IDS);
+        let entity_ids = places_of(&names, &IDS);
         let entity_id = entity_ids.first().copied();
         let numbered = names.iter().any(|name| name == "metadata_id");
         let statistics = place(&["start", "start_ts"]).is_some() || names.iter().any(|name| name == "statistic_id");
@@ -249,10 +232,41 @@ impl Layout {
     }
 }
 
-/// A column that is told by its heading.
+/// The first column that is called by the first of `wanted` that there is.
+fn place_of(names: &[String], wanted: &[&str]) -> Option<usize> {
+    wanted.iter().find_map(|wanted| names.iter().position(|name| name == wanted))
+}
+
+/// All columns that are called by one of `wanted`, in the order of `wanted`.
+fn places_of(names: &[String], wanted: &[&str]) -> Vec<usize> {
+    let of = |name: &str| (0..names.len()).filter(|place| names[*place] == name).collect::<Vec<_>>();
+    wanted.iter().flat_map(|name| of(name)).collect()
+}
+
+/// The columns of times, best first: a date with its time of the day, then those of a usual name, then those of Home Assistant's tables and
+/// of SQL's functions.
+fn time_columns(names: &[String]) -> Vec<TimeColumn> {
+    let mut places = places_of(names, &TIMES);
+    let recorder = |name: &String| name.contains("last_updated") || name.contains("last_changed");
+    let called = |name: &String| name.starts_with("datetime(") || name.starts_with("time(");
+    places.extend(
+        (0..names.len())
+            .filter(|at| !places.contains(at) && (recorder(&names[*at]) || called(&names[*at])))
+            .collect::<Vec<_>>(),
+    );
+    let mut times: Vec<TimeColumn> = places.into_iter().map(|place| TimeColumn::named(place, names)).collect();
+    if let (Some(date), Some(clock)) = (place_of(names, &DATES), place_of(names, &CLOCKS)) {
+        let joined = TimeColumn { date: Some(date), ..TimeColumn::named(clock, names) };
+        times.retain(|time| time.place != clock && time.place != date);
+        times.insert(0, joined);
+    }
+    times
+}
+
+/// A column that is known by its heading.
 struct Headed {
     column: WideColumn,
-    /// Whether the heading says of itself that it is an entity: InfluxDB's `°C.mean {entity_id: x}`.
+    /// Whether the heading names an entity itself: InfluxDB's `°C.mean {entity_id: x}`.
     unit_and_id: bool,
 }
 

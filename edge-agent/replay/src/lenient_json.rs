@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 /// Reads `json`; what is not JSON is mended and read once more. A number that is none becomes `null`.
 ///
 /// # Errors
-/// What the second reading says.
+/// The result of the second reading.
 pub fn parse<T: DeserializeOwned>(json: &str) -> serde_json::Result<T> {
     serde_json::from_str(json).or_else(|_| serde_json::from_str(&mended(json)))
 }

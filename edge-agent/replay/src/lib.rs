@@ -1,4 +1,4 @@
-//! `hearthwatch-edge replay`: recorded history told to the detector as if it were happening.
+//! `hearthwatch-edge replay`: recorded history given to the detector as if it were happening.
 //!
 //! Rows come from a CSV file of one of several layouts (`layout`), a JSON history or a Home Assistant recorder database
 //! ([`source`]), are walked in the order of time

@@ -22,7 +22,7 @@ const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 const UNIT_SEPARATOR: u8 = 0x1f;
 const RECORD_SEPARATOR: u8 = 0x1e;
 const LINE_ENDS: [char; 3] = ['\n', '\r', '\u{1e}'];
-/// What is said of a row with zeros in it.
+/// The fault of a row with zero bytes in it.
 const ZEROS: &str = "zeros stand where rows were: the file is damaged there; copy it again";
 
 /// Lines that a quoted field is believed to run over: a note somebody wrote, a list in JSON. A quotation mark that is not
@@ -36,7 +36,7 @@ pub struct Lines<R> {
     line: Vec<u8>,
     /// The number of the row's first line, the first of the file being 1.
     pub number: u64,
-    /// Lines that were taken so far.
+    /// Number of the last line that was read.
     taken: u64,
     bytes_max: usize,
     too_long: bool,
@@ -51,14 +51,14 @@ pub struct Lines<R> {
 /// The fields of one line, trimmed.
 #[derive(Debug)]
 pub struct Fields<'a> {
-    /// In the order of the line.
+    /// Trimmed, in the order of the line.
     pub list: Vec<Cow<'a, str>>,
     /// False when the line is not UTF-8 and was read as Latin-1, which old spreadsheets write.
     pub utf8: bool,
 }
 
 impl<R: Read> Lines<R> {
-    /// Before the first line.
+    /// `input` must be at its first line.
     pub fn new(input: R) -> Self {
         Self {
             input: BufReader::with_capacity(READ_BYTES, input),
@@ -81,7 +81,7 @@ impl<R: Read> Lines<R> {
     /// Goes to the next row that is not blank; false at the end.
     ///
     /// # Errors
-    /// What the input says.
+    /// The input's error.
     pub fn advance(&mut self) -> io::Result<bool> {
         loop {
             let Some((line, too_long)) = self.next_line()? else { return Ok(false) };
@@ -193,7 +193,7 @@ impl<R: Read> Lines<R> {
     /// The beginning of the line for an error text.
     #[must_use]
     pub fn quoted(&self) -> String {
-        /// Characters of a header that tell which file it is.
+        /// Characters of a header by which the kind of the file is known.
         const SHOWN: usize = 80;
         let text = String::from_utf8_lossy(&self.line);
         let text = text.trim_start_matches('\u{feff}').trim();
@@ -254,7 +254,7 @@ impl<R: Read> Lines<R> {
     }
 }
 
-/// Whether a quotation mark that opens a field is open behind `line`; `open` says whether one was before it.
+/// Whether a quotation mark that opens a field is open behind `line`; `open`: whether one was before it.
 fn quoted_after(line: &[u8], mut open: bool) -> bool {
     if !open && !line.contains(&b'"') {
         return false;

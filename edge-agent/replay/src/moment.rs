@@ -14,10 +14,10 @@ pub struct Moment(i64);
 /// Why a text or number is not a moment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MomentError {
-    /// Nothing there.
+    /// The field is empty.
     #[error("the timestamp is empty")]
     Empty,
-    /// A date and time whose zone is not said.
+    /// A date and time without a zone.
     #[error("the timestamp `{0}` has no offset; write Z for UTC or an offset such as +01:00 behind it")]
     NoOffset(String),
     /// Neither form.
@@ -67,7 +67,7 @@ impl Moment {
         Self::checked((seconds * 1e6).round() as i64 * 1000)
     }
 
-    /// Reads a date and time that is known to be UTC although it does not say so, as in Home Assistant's tables of old.
+    /// Reads a date and time that is known to be UTC although it has no offset, as in Home Assistant's tables of old.
     #[must_use]
     pub fn from_naive_utc(text: &str) -> Option<Self> {
         let timestamp = text.parse::<jiff::civil::DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();

@@ -1,8 +1,8 @@
 //! Numbers as people's programs write them: a point or a comma before the decimals, and marks between thousands.
 //!
-//! `52.300` alone is two numbers. What the rest of its file does tells which one.
+//! `52.300` alone is two numbers. The other numbers of its file show which one.
 
-/// What stands before the decimals.
+/// The decimal mark of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decimal {
     /// `5230.03`, and `5,230.03`.
@@ -18,7 +18,7 @@ pub struct Rewritten {
     pub text: String,
     /// Whether a comma stood before its decimals.
     pub comma: bool,
-    /// Whether marks stood between its thousands.
+    /// Whether it had marks between its thousands.
     pub grouped: bool,
 }
 
@@ -74,7 +74,7 @@ pub fn rewrite(text: &str, decimal: Option<Decimal>) -> Option<Rewritten> {
     (plain != text.trim()).then_some(Rewritten { text: plain, comma, grouped: !marks.is_empty() })
 }
 
-/// What a number by itself says of what stands before its decimals.
+/// The decimal mark of a number, as far as the number alone shows it.
 #[must_use]
 pub fn evidence(text: &str) -> Option<Decimal> {
     let number = Number::parse(text)?;

@@ -13,9 +13,9 @@ const NAMED: usize = 10;
 /// In which way a row is odd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
-    /// It cannot be read.
+    /// The row has no fields of the expected form.
     Unreadable,
-    /// Its time cannot be.
+    /// Its time cannot be read, or is impossible.
     Clock,
     /// It is of another recording, years away from the rest.
     Apart,
@@ -23,7 +23,7 @@ pub enum FaultKind {
     Text,
 }
 
-/// Odd rows of one file.
+/// Rows of one file that were passed over, counted by kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OddRows {
     unreadable: Odd,
@@ -36,12 +36,12 @@ pub struct OddRows {
 struct Odd {
     rows: u64,
     shown: Vec<(u64, String)>,
-    /// Entities whose rows they are.
+    /// Ids of the entities in those rows.
     of: BTreeSet<String>,
 }
 
 impl OddRows {
-    /// Counts one.
+    /// Counts a row.
     pub fn push(&mut self, fault: &RowFault) {
         self.push_all(1, fault);
     }
@@ -65,7 +65,7 @@ impl OddRows {
         }
     }
 
-    /// What to tell, a line each.
+    /// The notes, one line each.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         [
@@ -81,7 +81,7 @@ impl OddRows {
             let named: Vec<&str> = odd.of.iter().take(NAMED).map(String::as_str).collect();
             let others = if odd.of.len() > NAMED { ", …" } else { "" };
             let of = if named.is_empty() { String::new() } else { format!("; lost of {}{others}", named.join(", ")) };
-            format!("{} {what} ({}{more}){of}", counted(odd.rows, "row", "rows"), odd.told().join("; "))
+            format!("{} {what} ({}{more}){of}", counted(odd.rows, "row", "rows"), odd.notes().join("; "))
         })
         .collect()
     }
@@ -89,7 +89,7 @@ impl OddRows {
 
 impl Odd {
     /// What is shown, a phrase each; a remedy that several share stands behind the last of them.
-    fn told(&self) -> Vec<String> {
+    fn notes(&self) -> Vec<String> {
         let remedy = |what: &str| what.split_once("; ").map(|(_, remedy)| remedy.to_owned());
         let shared = |place: usize| {
             let own = remedy(&self.shown[place].1);

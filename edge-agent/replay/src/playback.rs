@@ -1,4 +1,4 @@
-//! Walks rows over the 10-minute grid and tells the detector what it would have heard, and when.
+//! Walks rows over the 10-minute grid and gives the detector what it would have received, at the time of each.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -45,32 +45,32 @@ pub struct Playback<W: Write> {
 /// Where a [`Playback`] writes to and what it listens to besides the rows.
 #[derive(Debug)]
 pub struct Company {
-    /// The resident's answers.
+    /// Answers that are applied at their times.
     pub verdicts: Verdicts,
     /// Decides which entities are watched.
     pub watch: Watchlist,
-    /// Which alarms are to be drawn.
+    /// The alarms to draw.
     pub recall: Recall,
     /// Where the scores go, for error texts.
     pub scores_path: PathBuf,
 }
 
-/// What a replay leaves behind.
+/// The result of a replay.
 #[derive(Debug)]
 pub struct Played<W> {
     /// The watched entities and what was left out.
     pub watch: Watchlist,
     /// Rows whose state is no value of their entity's class.
     pub odd: OddRows,
-    /// The alarms.
+    /// All alarms.
     pub book: AlarmBook,
-    /// What the drawn alarms looked like.
+    /// With the points of the alarms to draw.
     pub recall: Recall,
-    /// The answers.
+    /// Those that were applied, and those that were not.
     pub verdicts: Verdicts,
-    /// The finished scores.
+    /// The writer of the scores.
     pub scores: W,
-    /// Steps that were closed.
+    /// Number of closed steps.
     pub steps: u64,
     /// Steps in which at least one entity was past its warm-up.
     pub scored_steps: u64,
@@ -79,7 +79,7 @@ pub struct Played<W> {
 }
 
 impl<W: Write> Playback<W> {
-    /// Begins.
+    /// `detector` must not know any entity yet.
     #[must_use]
     pub fn new(path: PathBuf, detector: HomeDetector, scores: ScoresCsv<W>, company: Company) -> Self {
         let Company { verdicts, watch, recall, scores_path } = company;
@@ -145,13 +145,13 @@ impl<W: Write> Playback<W> {
     fn advance(&mut self, at: i64) -> Result<(), ReplayError> {
         let mut open = *self.open_step.get_or_insert_with(|| step_of(at));
         while open < at {
-            self.hear(open - 1);
+            self.apply_answers(open - 1);
             self.close(open)?;
-            self.hear(open);
+            self.apply_answers(open);
             open += STEP_SECONDS;
         }
         self.open_step = Some(open);
-        self.hear(at - 1);
+        self.apply_answers(at - 1);
         Ok(())
     }
 
@@ -193,9 +193,9 @@ impl<W: Write> Playback<W> {
         }
     }
 
-    /// Hears the answers that were given up to `now`, and applies each to the alarms that it speaks of.
-    fn hear(&mut self, now: i64) {
-        while let Some(position) = self.verdicts.hear(now) {
+    /// Applies the answers that were given up to `now`, each to the alarms that it is about.
+    fn apply_answers(&mut self, now: i64) {
+        while let Some(position) = self.verdicts.take_due(now) {
             let verdict = self.verdicts.get(position);
             let at = verdict.at;
             let concerned: Vec<String> = self

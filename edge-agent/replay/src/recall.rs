@@ -8,7 +8,7 @@ use hearthwatch_detector::grid::{DAY_STEPS, STEP_SECONDS};
 use hearthwatch_edge_core::explain::Point;
 
 /// Steps that are kept of every entity, because any may be the next to alarm: three days, as flat lines and silences
-/// begin long before they are said. 432 points × 24 bytes × 300 entities = 3 MB.
+/// begin long before they are raised. 432 points × 24 bytes × 300 entities = 3 MB.
 const KEPT_STEPS: usize = 3 * DAY_STEPS;
 /// Steps that are kept of an alarm that does not end: a week more would not fit on a phone.
 const STEPS_MAX: usize = KEPT_STEPS + 7 * DAY_STEPS;

@@ -17,7 +17,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Statement};
 use super::attributes::Attributes;
 use super::backup::{JOURNAL_SUFFIXES, Unpacked};
 use super::error::ReplayError;
-use super::hole::Heard;
+use super::hole::LastRows;
 use super::moment::Moment;
 use super::salvage::{self, Reached};
 use super::source::{EventRow, Row};
@@ -29,13 +29,13 @@ const HOLE_SECONDS: i64 = 1800;
 
 type Each<'e> = &'e mut dyn FnMut(Row<'_>) -> Result<(), ReplayError>;
 
-/// A recorder database, open for reading.
+/// Opened for reading only.
 #[derive(Debug)]
 pub struct RecorderDb {
     path: PathBuf,
     pub(super) connection: Connection,
     pub(super) columns: HashSet<String>,
-    /// `states_meta`: a house has hundreds of entities, so all of them fit in memory.
+    /// `states_meta`: a home has hundreds of entities, so all of them fit in memory.
     pub(super) entity_ids: HashMap<i64, String>,
     salvaging: bool,
     /// Hundredths of the file that are missing at its end.
@@ -113,7 +113,7 @@ impl RecorderDb {
         !std::mem::replace(&mut self.salvaging, true)
     }
 
-    /// What there is to tell after a reading.
+    /// Notes after a reading.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
@@ -174,7 +174,7 @@ impl RecorderDb {
         let mut statement = self.connection.prepare(&query).map_err(database)?;
         let mut shared = self.shared_attributes().unwrap_or_default();
         let mut kinds = Kinds::new();
-        let mut heard = Heard::default();
+        let mut last_rows = LastRows::default();
         let mut first = true;
         let torn = salvage::walk(&mut |from| {
             let mut last = None;
@@ -186,10 +186,10 @@ impl RecorderDb {
                         last = row.get(0).ok().or(last);
                         self.state(row, &mut kinds, shared.as_mut(), &mut |row| {
                             // What was lost in a tear is a gap, where it was more than a few states.
-                            if std::mem::take(&mut behind_a_tear) && heard.silence(row.at) > HOLE_SECONDS {
-                                heard.hole(row.line, true, each)?;
+                            if std::mem::take(&mut behind_a_tear) && last_rows.silence(row.at) > HOLE_SECONDS {
+                                last_rows.hole(row.line, true, each)?;
                             }
-                            heard.hear(&row);
+                            last_rows.take(&row);
                             each(Ok(row))
                         })?;
                     }
@@ -242,7 +242,7 @@ impl RecorderDb {
             device_class: &kind.1.device_class,
             unit: &kind.1.unit,
             state_class: &kind.1.state_class,
-            // A state of NULL says that the entity was removed: a gap.
+            // A state of NULL means that the entity was removed: a gap.
             state: state.as_deref().unwrap_or_default(),
             line: number.unsigned_abs(),
         })
@@ -368,7 +368,7 @@ fn copied(path: &Path, journals: &[(&str, PathBuf)]) -> Result<Unpacked, ReplayE
 enum Mode {
     /// Nobody: it is read without touching its folder.
     Still,
-    /// Perhaps a running Home Assistant.
+    /// It may be that Home Assistant runs and writes to it.
     Written,
     /// It is a copy that nobody else knows.
     Own,

@@ -55,7 +55,7 @@ const TABLES: [(&str, &[(&str, &str)]); 5] = [
 /// What a terminal shows while rows are copied.
 const COPYING: &str = "{spinner} {human_pos} rows copied from the server, {elapsed}";
 
-/// Which server speaks behind an address.
+/// The kind of database server, from the scheme of the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Postgres,
@@ -182,7 +182,7 @@ impl RemoteDb {
     }
 }
 
-/// Why a copy was not made.
+/// Why the rows could not be copied.
 #[derive(Debug, thiserror::Error)]
 enum CopyError {
     #[error(transparent)]
@@ -191,7 +191,7 @@ enum CopyError {
     Local(#[from] rusqlite::Error),
 }
 
-/// How a server's SQL differs.
+/// Where the SQL of two servers differs.
 struct Dialect {
     columns: &'static str,
     quote: char,

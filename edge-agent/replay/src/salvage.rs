@@ -5,12 +5,12 @@ use super::error::ReplayError;
 /// Numbers beyond which there are no rows: a recorder at a thousand states a second needs 35,000 years for them.
 const NUMBER_MAX: i64 = 1 << 50;
 
-/// How far one reading came.
+/// How far one reading of a damaged database came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reached {
     /// Number of the last row that was read.
     pub last: Option<i64>,
-    /// Whether a damaged page ended it.
+    /// Whether it ended at a damaged page.
     pub torn: bool,
 }
 

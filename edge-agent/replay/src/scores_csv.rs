@@ -8,7 +8,7 @@ use hearthwatch_detector::reading::EntityInfo;
 
 use super::moment::rfc3339;
 
-/// The columns, in this order.
+/// Columns of `scores.csv`.
 pub const HEADER: [&str; 7] =
     ["timestamp", "entity_id", "score", "threshold", "expected_low", "expected", "expected_high"];
 

@@ -55,7 +55,7 @@ impl SortedRows {
     /// Reads and sorts everything. Faulty rows were counted before; they are passed over here.
     ///
     /// # Errors
-    /// [`ReplayError::TooLarge`] beyond the memory that this is allowed, or what the source says.
+    /// [`ReplayError::TooLarge`] beyond the memory that this is allowed, or the source's error.
     pub fn load(source: &Source) -> Result<Self, ReplayError> {
         let (mut rows, mut texts) = (Vec::new(), Texts::default());
         source.read(&mut |row| {

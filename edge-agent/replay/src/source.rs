@@ -25,7 +25,7 @@ use super::torn::{CUT_SHORT, Torn};
 /// First bytes of an SQLite database.
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 
-/// One recorded state of one entity.
+/// A recorded state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventRow<'a> {
     /// When it was recorded.
@@ -36,9 +36,9 @@ pub struct EventRow<'a> {
     pub device_class: &'a str,
     /// Unit of measurement; empty when it has none.
     pub unit: &'a str,
-    /// Home Assistant's state class; empty when it has none or the file does not say.
+    /// Home Assistant's state class; empty when it has none or the file does not hold it.
     pub state_class: &'a str,
-    /// The state, as text.
+    /// As recorded; not parsed.
     pub state: &'a str,
     /// Line in the file (CSV) or number of the row (database).
     pub line: u64,
@@ -52,7 +52,7 @@ pub type Row<'a> = Result<EventRow<'a>, RowFault>;
 pub struct Source {
     kind: Kind,
     span: Span,
-    /// Whether the file says of its entities what they are.
+    /// Whether the file holds class and unit of its entities.
     tells_kinds: bool,
     /// What was found when it was opened.
     notes: Vec<String>,
@@ -108,21 +108,21 @@ impl Source {
             let cut = Rc::new(Cell::new(false));
             let packed = Torn::new(MultiGzDecoder::new(&mut file), &cut);
             let (head, mut unpacked) = with_head(packed).map_err(read())?;
-            // What stands before the break is read, and the break is told.
-            let told = |source: Self| {
+            // What stands before the break is read, and the break is noted.
+            let with_notes = |source: Self| {
                 let notes = if cut.get() { vec![CUT_SHORT.to_owned()] } else { Vec::new() };
                 Self { notes: [notes, source.notes.clone()].concat(), ..source }
             };
             if head.starts_with(SQLITE_MAGIC) {
                 let copy = Unpacked::new()?;
                 copy.fill(path, unpacked, "")?;
-                return recorder(Some(copy)).map(told);
+                return recorder(Some(copy)).map(with_notes);
             }
             if is_tar(&head) {
-                return recorder(Some(backup::unpack(path, &mut unpacked)?)).map(told);
+                return recorder(Some(backup::unpack(path, &mut unpacked)?)).map(with_notes);
             }
             if let Some(dialect) = sql_dump::is_dump(&head) {
-                return dump(&mut unpacked, dialect).map(told);
+                return dump(&mut unpacked, dialect).map(with_notes);
             }
             if json_history::is_json(&head) {
                 return json(true);
@@ -192,7 +192,7 @@ impl Source {
         }
     }
 
-    /// Whether the source says of each entity what it is, so that nothing need be guessed: a recorder does.
+    /// Whether the source holds class and unit of each entity, so that nothing need be guessed: a recorder does.
     #[must_use]
     pub fn tells_kinds(&self) -> bool {
         self.tells_kinds
@@ -204,7 +204,7 @@ impl Source {
         matches!(&self.kind, Kind::Json(json) if json.one_moment())
     }
 
-    /// What there is to tell of the file itself, after it was read; a line each.
+    /// Notes on the file itself, after it was read; one line each.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let of_reading = match &self.kind {

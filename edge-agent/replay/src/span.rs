@@ -8,7 +8,7 @@ use super::moment::{Moment, rfc3339};
 const FIRST: i64 = 1_104_537_600;
 /// 2100-01-01T00:00:00Z.
 const LAST: i64 = 4_102_444_800;
-/// Rows that lie further than this from all others are of another clock: a house may stand empty for a year.
+/// Rows that lie further than this from all others are of another clock: a home may stand empty for a year.
 pub const HOLE_DAYS_MAX: i64 = 400;
 /// Rows that no clock's slip makes: a clock is set within minutes of its start.
 const RECORDING_ROWS: u64 = 500;
@@ -28,7 +28,7 @@ impl Span {
         Self { first: FIRST, last: LAST }
     }
 
-    /// All of time.
+    /// Every time.
     #[must_use]
     pub fn all() -> Self {
         Self { first: i64::MIN, last: i64::MAX }
@@ -66,11 +66,11 @@ struct DayRows {
 /// Rows of one day that belong to another clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StrayRows {
-    /// How many.
+    /// Number of rows that are passed over.
     pub rows: u64,
-    /// Where the first of them stands.
+    /// Line of the first of them.
     pub line: u64,
-    /// Why they are passed over.
+    /// The reason, as a part of a sentence.
     pub what: String,
     /// Whether they are a recording of their own rather than slips of a clock.
     pub recording: bool,

@@ -65,14 +65,14 @@ pub fn is_dump(head: &[u8]) -> Option<Dialect> {
     begins(&standard).then_some(Dialect::Standard)
 }
 
-/// What came of a dump.
+/// A dump, loaded into a database.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The database.
+    /// Removed when it is dropped.
     pub database: Unpacked,
-    /// What there is to tell, a line each.
+    /// Notes, one line each.
     pub notes: Vec<String>,
-    /// Whether it says of its entities what they are.
+    /// Whether it holds class and unit of its entities.
     pub tells_kinds: bool,
 }
 

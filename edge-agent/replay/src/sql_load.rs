@@ -15,10 +15,10 @@ use super::sql_words::{Word, Words, unescaped};
 const VALUES_MAX: usize = 200;
 const DEPTH_MAX: usize = 20;
 
-/// Why loading ended early.
+/// Why loading ended before the end of the dump.
 pub(super) enum Stop {
     Read(io::Error),
-    /// A statement that is not understood.
+    /// A statement of unknown form.
     Odd,
     Full,
 }
@@ -29,7 +29,7 @@ impl From<io::Error> for Stop {
     }
 }
 
-/// Reads the statements of a dump.
+/// Parses the statements of a dump, and loads the rows of known tables.
 pub(super) struct Loader<'c, R> {
     pub(super) words: Words<BufReader<R>>,
     connection: &'c Connection,
@@ -45,7 +45,7 @@ pub(super) struct Loader<'c, R> {
 }
 
 impl<'c, R: Read> Loader<'c, R> {
-    /// Before the first statement.
+    /// `words` must be at the first statement.
     pub(super) fn new(words: Words<BufReader<R>>, connection: &'c Connection) -> Self {
         Self {
             words,
@@ -298,7 +298,7 @@ impl<R: Read> Loader<'_, R> {
         }
     }
 
-    /// Writes the columns that are read.
+    /// Inserts the known columns of a row.
     fn keep(&mut self, table: &'static str, columns: &[String], values: Vec<Value>) -> Result<(), Stop> {
         if columns.len() != values.len() {
             self.count_bad();
@@ -329,7 +329,7 @@ impl<R: Read> Loader<'_, R> {
     }
 }
 
-/// What a call of SQLite's dump says.
+/// The value of a function call in a dump of SQLite.
 fn called(name: &str, values: &[Value]) -> Value {
     let text = |place: usize| match values.get(place) {
         Some(Value::Text(text)) => Some(text.as_str()),

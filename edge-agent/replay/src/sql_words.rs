@@ -14,18 +14,18 @@ pub enum Dialect {
     MySql,
 }
 
-/// A word of a dump.
+/// A token of SQL.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Word {
     /// A keyword or a name without quotation marks.
     Name(String),
     /// A name within `"` or `` ` ``.
     Quoted(String),
-    /// A text.
+    /// Without its quotation marks.
     Text(String),
-    /// Digits, with sign, point and exponent.
+    /// Digits with sign, point and exponent.
     Number(String),
-    /// Anything else.
+    /// Any other byte.
     Mark(u8),
 }
 
@@ -40,7 +40,7 @@ pub struct Words<R> {
 }
 
 impl<R: BufRead> Words<R> {
-    /// Before the first word.
+    /// `input` must be at the begin of a statement.
     pub fn new(input: R, dialect: Dialect) -> Self {
         Self { input, dialect, ahead: None, peeked: None, line: 1 }
     }
@@ -90,7 +90,7 @@ impl<R: BufRead> Words<R> {
                 }
                 b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
                     let name = self.run(byte, |byte| byte.is_ascii_alphanumeric() || b"_$".contains(&byte))?;
-                    // `X'0A'`, `E'\n'`, `_binary '…'`: a text that is told by what stands before it.
+                    // `X'0A'`, `E'\n'`, `_binary '…'`: a text whose kind is shown by what stands before it.
                     let prefix =
                         ["X", "E", "N", "B"].iter().any(|one| name.eq_ignore_ascii_case(one)) || name.starts_with('_');
                     while name.starts_with('_') && self.look()? == Some(b' ') {

@@ -10,12 +10,12 @@ use super::moment::{Moment, MomentError};
 /// after 5138.
 const UNITS: [(u128, u32); 3] = [(100_000_000_000_000_000, 9), (100_000_000_000_000, 6), (100_000_000_000, 3)];
 
-/// What a time says.
+/// A time as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stamp {
-    /// A moment.
+    /// With an offset, or in Unix time.
     At(Moment),
-    /// What clocks showed, wherever that was.
+    /// Without an offset: the time that clocks showed somewhere.
     Clock(DateTime),
 }
 
@@ -37,7 +37,7 @@ pub fn in_zone(civil: DateTime, zone: &TimeZone) -> Option<Moment> {
 }
 
 /// Reads `text`. Days with points are `31.01.2026`, as statistics are written by Home Assistant's tools; a comma before the
-/// fraction of a second is a point; a number of the size of a spreadsheet's days is one. `order` tells the day from the
+/// fraction of a second is a point; a number of the size of a spreadsheet's days is one. `order` separates the day from the
 /// month where the date itself does not.
 ///
 /// # Errors
@@ -73,7 +73,7 @@ pub fn parse(text: &str, order: DayOrder) -> Result<Stamp, MomentError> {
     }
 }
 
-/// What is told of times that were taken as those of `zone`.
+/// The note on times that were taken as those of `zone`.
 #[must_use]
 pub fn home_note(example: &str, zone: &TimeZone) -> String {
     let zone = zone.iana_name().unwrap_or("UTC");
@@ -83,7 +83,7 @@ pub fn home_note(example: &str, zone: &TimeZone) -> String {
     )
 }
 
-/// What is told of times that were taken as UTC because of their column.
+/// The note on times that were taken as UTC because of their column.
 #[must_use]
 pub fn utc_note(example: &str) -> String {
     format!(
@@ -197,7 +197,7 @@ pub enum DayOrder {
 }
 
 impl DayOrder {
-    /// What a date by itself says: one of its numbers is no month, or its time is of twelve hours. None where it says nothing.
+    /// The order that a date alone shows: one of its numbers is no month, or its time is of twelve hours. None where it shows none.
     #[must_use]
     pub fn of(text: &str) -> Option<Self> {
         let (first, second) = small_numbers(text)?;
@@ -208,7 +208,7 @@ impl DayOrder {
         }
     }
 
-    /// What people of a place write.
+    /// The usual order at the place of `zone`.
     #[must_use]
     pub fn usual_in(zone: &TimeZone) -> Self {
         let american = zone.iana_name().is_some_and(|name| name.starts_with("America/") || name.starts_with("US/"));

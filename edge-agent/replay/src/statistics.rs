@@ -15,7 +15,7 @@ use super::source::{EventRow, Row};
 /// Seconds that one row is of; it is stamped with their beginning and known at their end.
 const HOUR: i64 = 3600;
 
-/// What is known of each statistic.
+/// Attributes and times of each statistic.
 #[derive(Debug, Default)]
 pub struct Statistics {
     known: HashMap<i64, Statistic>,
@@ -88,7 +88,7 @@ impl Statistics {
     }
 }
 
-/// When the entity's first state was, and what its attributes say.
+/// Time of the entity's first state, and its attributes.
 fn first_state(
     db: &RecorderDb,
     metadata_id: Option<i64>,
@@ -132,7 +132,7 @@ pub struct Feed<'s, 'q> {
     statistics: &'s Statistics,
     rows: Option<Rows<'q>>,
     next: Option<Hour>,
-    /// Rows that were handed on.
+    /// Rows that were given on.
     pub handed: u64,
 }
 

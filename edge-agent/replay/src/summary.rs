@@ -1,4 +1,4 @@
-//! The line that a replay ends with, and the lines that tell what was guessed, read otherwise or passed over.
+//! The line that a replay ends with, and the lines on what was guessed, read otherwise or passed over.
 
 use std::fmt;
 
@@ -13,16 +13,16 @@ const WEEK_STEPS: f64 = 7.0 * 86_400.0 / STEP_SECONDS as f64;
 /// Steps after warm-up from which a rate means anything: a day.
 const RATE_STEPS_MIN: u64 = DAY_STEPS as u64;
 
-/// What a replay came to.
+/// Counts of a replay.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
-    /// Watched entities.
+    /// Number of watched entities.
     pub entities: usize,
-    /// Steps that were closed.
+    /// Number of closed steps.
     pub steps: u64,
     /// Steps in which at least one entity was past its warm-up.
     pub scored_steps: u64,
-    /// Alarms that were raised.
+    /// Number of raised alarms.
     pub alarms: usize,
     /// What was left out and why, a phrase each.
     pub left_out: Vec<String>,
@@ -33,7 +33,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Sums up a replay.
+    /// Counts what `played` holds.
     #[must_use]
     pub fn of<W>(played: &Played<W>) -> Self {
         let mut left_out = vec!["the last step, which nothing after it completes".to_owned()];

@@ -1,4 +1,4 @@
-//! The unit of a home's thermometers where nobody says it: one for all of them, by the rooms that tell.
+//! The unit of a home's thermometers where the file has none: one for all of them, by the values of rooms.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ const FAHRENHEIT: std::ops::RangeInclusive<f64> = 50.0..=125.0;
 /// °C of rooms that few have in °F.
 const CELSIUS: std::ops::RangeInclusive<f64> = 5.0..=38.0;
 
-/// First values of entities of which nothing is said.
+/// First values of entities without attributes.
 #[derive(Debug, Default)]
 pub struct Thermometers {
     seen: HashSet<Box<str>>,
@@ -21,7 +21,7 @@ pub struct Thermometers {
 }
 
 impl Thermometers {
-    /// Takes a state of an entity; its first value tells.
+    /// Takes a state of an entity; only its first value counts.
     pub fn push(&mut self, entity_id: &str, state: &str) {
         if self.seen.contains(entity_id) {
             return;
@@ -39,7 +39,7 @@ impl Thermometers {
         }
     }
 
-    /// Whether they are in °F; none where nothing tells.
+    /// Whether they are in °F; none where it cannot be known.
     #[must_use]
     pub fn fahrenheit(&self) -> Option<bool> {
         (self.fahrenheit != self.celsius).then_some(self.fahrenheit > self.celsius)

@@ -1,10 +1,10 @@
-//! Archives that break off: what stands before the break is read, and the break is told.
+//! Archives that break off: what stands before the break is read, and the break is noted.
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read};
 use std::rc::Rc;
 
-/// What is said of a file that breaks off.
+/// The note on a file that breaks off.
 pub const CUT_SHORT: &str = "the file is cut short or damaged: what stands before the break was read, the rest is missing; copy or \
                              download it again";
 

@@ -1,4 +1,4 @@
-//! A resident's answers out of a file: `at,entity_id,start,end,verdict`, each heard at its time and not before.
+//! A resident's answers out of a file: `at,entity_id,start,end,verdict`, each applied at its time and not before.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -12,21 +12,21 @@ use super::error::{ReplayError, RowFault, RowFaults};
 use super::moment::Moment;
 use super::odd::FaultKind;
 
-/// The columns; found by name.
+/// Columns of the file, found by name.
 pub const HEADER: [&str; 5] = ["at", "entity_id", "start", "end", "verdict"];
 /// Verdicts of one file: a lifetime of answering three alarms a day.
 const VERDICTS_MAX: usize = 100_000;
 
-/// One answer.
+/// One answer of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimedVerdict {
-    /// When it was given.
+    /// When it was given, Unix seconds.
     pub at: i64,
-    /// Of which entity it speaks.
+    /// Entity of the alarms that it is about.
     pub entity_id: String,
-    /// Start of the stretch that it speaks of.
+    /// It is about alarms that overlap the time from here, Unix seconds, …
     pub start: i64,
-    /// Its end; the moment of the answer where the file says nothing.
+    /// … to here; the time of the answer where the file has none.
     pub end: i64,
     /// The answer.
     pub verdict: Verdict,
@@ -45,7 +45,7 @@ impl TimedVerdict {
 pub struct Verdicts {
     list: Vec<TimedVerdict>,
     /// So many have been heard.
-    heard: usize,
+    applied: usize,
     /// Which answer met which alarm, so that none is counted twice.
     met: HashSet<(usize, String)>,
 }
@@ -102,30 +102,30 @@ impl Verdicts {
     }
 
     /// Hears the next answer that was given at or before `now`, as a position for [`Verdicts::get`].
-    pub fn hear(&mut self, now: i64) -> Option<usize> {
-        let next = self.heard;
+    pub fn take_due(&mut self, now: i64) -> Option<usize> {
+        let next = self.applied;
         if self.list.get(next)?.at > now {
             return None;
         }
-        self.heard += 1;
+        self.applied += 1;
         Some(next)
     }
 
-    /// When the next answer is due.
+    /// Unix seconds; none when all are applied.
     #[must_use]
     pub fn next_at(&self) -> Option<i64> {
-        self.list.get(self.heard).map(|verdict| verdict.at)
+        self.list.get(self.applied).map(|verdict| verdict.at)
     }
 
-    /// The answer at a position.
+    /// The answer at a position that [`Verdicts`] gave.
     #[must_use]
     pub fn get(&self, position: usize) -> &TimedVerdict {
         &self.list[position]
     }
 
-    /// The answers heard so far that speak of `alarm`, latest last.
+    /// The answers applied so far that are about `alarm`, latest last.
     pub fn about<'a>(&'a self, alarm: &'a Alarm, entity_id: &'a str, now: i64) -> impl Iterator<Item = usize> + 'a {
-        (0..self.heard).filter(move |&position| self.list[position].concerns(alarm, entity_id, now))
+        (0..self.applied).filter(move |&position| self.list[position].concerns(alarm, entity_id, now))
     }
 
     /// Notes that an answer met an alarm; false when that was known.
@@ -137,7 +137,7 @@ impl Verdicts {
     #[must_use]
     pub fn tally(&self) -> (usize, usize, usize) {
         let met: HashSet<usize> = self.met.iter().map(|(position, _)| *position).collect();
-        (self.list.len(), self.list.len() - self.heard, self.heard - met.len())
+        (self.list.len(), self.list.len() - self.applied, self.applied - met.len())
     }
 }
 
@@ -175,11 +175,11 @@ mod tests {
     fn answers_are_heard_in_the_order_of_time_and_not_before_theirs() {
         let mut verdicts =
             read("at,entity_id,start,end,verdict\n1200,sensor.b,0,600,dismiss\n900,sensor.a,600,,Confirmed\n").unwrap();
-        assert_eq!(verdicts.hear(899), None);
-        assert_eq!(verdicts.hear(900), Some(0));
+        assert_eq!(verdicts.take_due(899), None);
+        assert_eq!(verdicts.take_due(900), Some(0));
         assert_eq!(verdicts.get(0).entity_id, "sensor.a");
         assert_eq!((verdicts.get(0).end, verdicts.get(0).verdict), (900, Verdict::Confirmed));
-        assert_eq!(verdicts.hear(900), None);
+        assert_eq!(verdicts.take_due(900), None);
         assert_eq!(verdicts.tally(), (2, 1, 1));
     }
 

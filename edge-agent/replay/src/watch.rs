@@ -17,7 +17,7 @@ use super::source::EventRow;
 /// and a busy house has 300.
 pub const ENTITIES_MAX: usize = 5_000;
 
-/// Changes to unknown units that are kept: more than are told.
+/// Changes to unknown units that are kept: more than are noted.
 const ODD_UNITS_MAX: usize = 100;
 
 #[path = "watch_notes.rs"]
@@ -26,7 +26,7 @@ mod notes;
 /// How the names of Hearthwatch's own entities begin.
 const OWN_NAME_PREFIX: &str = "hearthwatch_";
 
-/// What is made of a row.
+/// The result of one row.
 #[derive(Debug, PartialEq)]
 pub enum Seen {
     /// A value or a gap of a watched entity, which is number `entity` in [`Watchlist::infos`].
@@ -35,7 +35,7 @@ pub enum Seen {
         entity: u32,
         /// True for the first row of the entity, and for one from which on it means something else: it is learnt anew.
         new: bool,
-        /// What it says, in the unit of [`Watchlist::infos`].
+        /// In the unit of [`Watchlist::infos`].
         value: Value,
     },
     /// A row of a watched entity whose state is no value of its class.
@@ -54,7 +54,7 @@ pub enum Seen {
 }
 
 /// The entities met so far. An entity is watched from its first row with a kind that can be; rows that come later change
-/// nothing of what was said before them.
+/// nothing of what was decided before them.
 #[derive(Debug, Default)]
 pub struct Watchlist {
     infos: Vec<EntityInfo>,
@@ -97,9 +97,21 @@ enum Entity {
     LeftOut { order: usize },
 }
 
+/// How a row's unit compares with its entity's.
+enum UnitSeen {
+    /// The same unit, or none given.
+    Same,
+    /// Another unit of the same quantity.
+    Converted(Conversion),
+    /// One that can't be converted: the entity is learnt anew.
+    Changed,
+    /// One with which the entity is nothing that can be watched.
+    Unwatchable,
+}
+
 impl Watchlist {
-    /// What `overrides` says of an entity counts instead of what its rows say. With `guesses`, an entity of which nothing
-    /// is said is taken for what its id and its first value say: a recorder names class and unit, downloads do not.
+    /// Attributes in `overrides` count instead of those in the rows. With `guesses`, an entity without attributes
+    /// gets those that its id and its first value suggest: a recorder has class and unit, downloads do not.
     #[must_use]
     pub fn new(overrides: Arc<Entities>, guesses: bool) -> Self {
         Self { overrides, guesses, ..Self::default() }
@@ -111,7 +123,7 @@ impl Watchlist {
         Self { fahrenheit, ..self }
     }
 
-    /// Judges one row.
+    /// Decides on one row.
     pub fn see(&mut self, row: &EventRow<'_>) -> Seen {
         let (overrides, point) = (Arc::clone(&self.overrides), number::rewrite(row.state, None));
         let mut row = *row;
@@ -127,47 +139,73 @@ impl Watchlist {
             let class = DeviceClass::parse(row.device_class).unwrap_or(DeviceClass::GenericNumber);
             row.unit = Unit::canonical(class, row.unit).unwrap_or(row.unit);
         }
-        let row = &row;
-        let (entity, new) = match self.entities.get(row.entity_id) {
-            Some(Entity::Watched(entity)) => (*entity, false),
+        let (entity, mut new) = match self.entity_of(&row) {
+            Ok(known) => known,
+            Err(seen) => return seen,
+        };
+        let way = match self.unit_of(&row, entity) {
+            UnitSeen::Same => None,
+            UnitSeen::Converted(way) => Some(way),
+            UnitSeen::Changed => {
+                new = true;
+                None
+            }
+            UnitSeen::Unwatchable => return Seen::Value { entity, new, value: Value::Gap },
+        };
+        self.value_of(&row, point.as_ref(), entity, way, new)
+    }
+
+    /// The row's entity, and whether this is its first row.
+    fn entity_of(&mut self, row: &EventRow<'_>) -> Result<(u32, bool), Seen> {
+        match self.entities.get(row.entity_id) {
+            Some(Entity::Watched(entity)) => Ok((*entity, false)),
             known => {
                 let order = if let Some(Entity::LeftOut { order }) = known { *order } else { self.entities.len() };
-                match self.meet(row, order) {
-                    Ok(entity) => (entity, true),
-                    Err(seen) => return seen,
-                }
-            }
-        };
-        let place = entity as usize;
-        let mut new = new;
-        let mut way = None;
-        let info = &self.infos[place];
-        if !info.class.is_binary() && !row.unit.is_empty() && row.unit != info.unit {
-            way = Conversion::between(info.class, row.unit, &info.unit);
-            if way.is_none() {
-                if Unit::of(info.class, row.unit).is_none() {
-                    let odd = OddUnit { entity, unit: row.unit.to_owned(), before: info.unit.clone(), line: row.line };
-                    if self.odd_units.len() < ODD_UNITS_MAX && self.odd_units.iter().all(|other| !other.is_same(&odd)) {
-                        self.odd_units.push(odd);
-                    }
-                }
-                // Its numbers mean something else from now on, as for the agent in a home.
-                let Some(class) = class_of(row) else {
-                    return Seen::Value { entity, new, value: Value::Gap };
-                };
-                self.infos[place] = info_of(row, class);
-                self.shapes[place] = described(row).shape(class);
-                new = true;
-                self.anew.insert(entity);
-            } else {
-                self.converted_rows += 1;
+                self.meet(row, order).map(|entity| (entity, true))
             }
         }
+    }
+
+    /// Compares the row's unit with the entity's. Where it can't be converted, the entity's numbers mean something else from now on, as for
+    /// the agent in a home.
+    fn unit_of(&mut self, row: &EventRow<'_>, entity: u32) -> UnitSeen {
+        let place = entity as usize;
+        let info = &self.infos[place];
+        if info.class.is_binary() || row.unit.is_empty() || row.unit == info.unit {
+            return UnitSeen::Same;
+        }
+        if let Some(way) = Conversion::between(info.class, row.unit, &info.unit) {
+            self.converted_rows += 1;
+            return UnitSeen::Converted(way);
+        }
+        if Unit::of(info.class, row.unit).is_none() {
+            let odd = OddUnit { entity, unit: row.unit.to_owned(), before: info.unit.clone(), line: row.line };
+            if self.odd_units.len() < ODD_UNITS_MAX && self.odd_units.iter().all(|other| !other.is_same(&odd)) {
+                self.odd_units.push(odd);
+            }
+        }
+        let Some(class) = class_of(row) else { return UnitSeen::Unwatchable };
+        self.infos[place] = info_of(row, class);
+        self.shapes[place] = described(row).shape(class);
+        self.anew.insert(entity);
+        UnitSeen::Changed
+    }
+
+    /// The value of the row's state, in the entity's unit.
+    fn value_of(
+        &mut self,
+        row: &EventRow<'_>,
+        point: Option<&number::Rewritten>,
+        entity: u32,
+        way: Option<Conversion>,
+        mut new: bool,
+    ) -> Seen {
+        let place = entity as usize;
         let info = &mut self.infos[place];
         match state::value_of(info.class, row.state) {
             Ok(Value::Number(number)) => {
-                self.comma_rows += u64::from(point.as_ref().is_some_and(|point| point.comma));
-                self.grouped_rows += u64::from(point.as_ref().is_some_and(|point| point.grouped));
+                self.comma_rows += u64::from(point.is_some_and(|point| point.comma));
+                self.grouped_rows += u64::from(point.is_some_and(|point| point.grouped));
                 let number = way.map_or(number, |way| way.apply(number));
                 if let Some(class) = self.shapes[place].see(info.class, row.at.second(), number) {
                     info.class = class;
@@ -204,10 +242,10 @@ impl Watchlist {
             return Err(Seen::TooMany);
         }
         let entity = self.infos.len() as u32;
-        let mut said = *row;
+        let mut completed = *row;
         if let Some(guess) = guess {
-            // What was guessed counts as if the row had said it.
-            said.unit = match self.fahrenheit {
+            // What was guessed counts as if it stood in the row.
+            completed.unit = match self.fahrenheit {
                 Some(fahrenheit) if guess.class == DeviceClass::Temperature => {
                     if fahrenheit {
                         "°F"
@@ -218,12 +256,12 @@ impl Watchlist {
                 _ => guess.unit,
             };
             if guess.class != DeviceClass::GenericNumber {
-                said.device_class = guess.class.as_str();
+                completed.device_class = guess.class.as_str();
             }
             self.guessed.push(entity);
         }
-        self.infos.push(info_of(&said, class));
-        self.shapes.push(described(&said).shape(class));
+        self.infos.push(info_of(&completed, class));
+        self.shapes.push(described(&completed).shape(class));
         self.entities.insert(row.entity_id.to_owned(), Entity::Watched(entity));
         Ok(entity)
     }
@@ -252,8 +290,8 @@ fn is_own(entity_id: &str) -> bool {
 /// The class of a row's entity: as Home Assistant would have it; for ids outside its domains, as the device class column
 /// says; and a number of a named class that has no unit (an air quality index, a pH) is a number.
 ///
-/// What Hearthwatch itself said is not listened to: a recorder keeps its score and its alarms too, and a detector that
-/// watched them would answer its own echo. A recording has no registry to ask, so the name it gives its entities tells.
+/// Hearthwatch's own entities are not watched: a recorder keeps its score and its alarms too, and a detector that
+/// watched them would judge its own output. A recording has no registry, so they are known by their names.
 fn class_of(row: &EventRow<'_>) -> Option<DeviceClass> {
     if is_own(row.entity_id) {
         return None;

@@ -1,4 +1,4 @@
-//! What is told of the watched and the left out in closing lines.
+//! Closing lines on the entities that are watched, and on those that are left out.
 
 use hearthwatch_detector::class::{DeviceClass, home_assistant};
 

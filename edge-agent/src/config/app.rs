@@ -1,4 +1,4 @@
-//! The configuration of the app (add-on): what the Supervisor tells, and the few options of its form.
+//! The configuration of the app (add-on): from the Supervisor, and from the few options of its form.
 
 use std::path::Path;
 
@@ -21,13 +21,13 @@ const FLEET_FILE: &str = "fleet.toml";
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AppOptions {
-    /// About how many alarms a week.
+    /// From [`BUDGET_MIN`] to [`BUDGET_MAX`].
     pub alarms_a_week: f64,
-    /// What of an answer leaves the home.
+    /// A word of [`SharingLevel::as_str`].
     pub sharing: String,
     /// Entities that are not watched: ids or globs.
     pub exclude: Vec<String>,
-    /// Areas that are not watched.
+    /// Names or ids.
     pub exclude_areas: Vec<String>,
     /// Labels that keep an entity from being watched.
     pub exclude_labels: Vec<String>,
@@ -45,40 +45,40 @@ impl Default for AppOptions {
     }
 }
 
-/// The broker that the Supervisor's service `mqtt` tells of. It adds fields between releases.
+/// The broker, as the Supervisor's service `mqtt` returns it. It adds fields between releases.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct SupervisorBroker {
     /// Name inside the Supervisor's network.
     pub host: String,
-    /// Port.
+    /// TCP port, usually 1883 or 8883.
     pub port: u16,
-    /// Whether it speaks TLS.
+    /// Whether TLS is used.
     #[serde(default)]
     pub ssl: bool,
     /// User; none where it lets everybody in.
     #[serde(default)]
     pub username: Option<String>,
-    /// Password of the user.
+    /// None without `username`.
     #[serde(default)]
     pub password: Option<String>,
 }
 
-/// Options that cannot be.
+/// An option that is not allowed; the text is shown in the app's log.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum OptionsError {
     /// Not a number of alarms a week.
     #[error("alarms_a_week: {0} is not a number from {BUDGET_MIN} to {BUDGET_MAX}")]
     Budget(f64),
-    /// Not a level.
+    /// None of the words of [`SharingLevel`].
     #[error("sharing: {0:?} is none of off, verdicts, windows")]
     Sharing(String),
-    /// The fleet's file.
+    /// Faults in `fleet.toml`.
     #[error(transparent)]
     Fleet(#[from] Faults),
 }
 
 impl Config {
-    /// Puts together what an app is told. `data` is the app's own folder.
+    /// Builds the configuration of an app from its form and from the Supervisor. `data` is the app's own folder.
     ///
     /// # Errors
     /// [`OptionsError`].

@@ -20,14 +20,14 @@ const FLEET_PORT: u16 = 8883;
 /// What `hearthwatch-provision home add` leaves in a home's folder.
 const PROVISIONED: &str = "copy it from the folder that `hearthwatch-provision home add` made for this home";
 
-/// What stands beside it.
+/// The remedy where the director's keys are not named.
 const DIRECTED: &str =
     "copy director.pub from the same folder, or write director = \"none\" for a fleet that has no director yet";
 
-/// Who this home is to the fleet, and how the fleet is reached.
+/// `[cloud]` of the configuration: the home's name in the fleet, and how the fleet is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloudConfig {
-    /// The home's pseudonym.
+    /// A pseudonym; the common name of the certificate.
     pub home: HomeId,
     /// What of an answer leaves the home, until the resident chooses otherwise on the page.
     pub sharing: SharingLevel,
@@ -48,28 +48,28 @@ pub struct CloudMqttConfig {
     pub host: String,
     /// Default 8883.
     pub port: u16,
-    /// The fleet's certificate authority.
+    /// Certificate of the fleet's authority, PEM.
     pub ca_file: PathBuf,
-    /// This home's certificate.
+    /// This home's certificate, PEM.
     pub cert_file: PathBuf,
-    /// This home's private key.
+    /// This home's private key, PEM.
     pub key_file: PathBuf,
 }
 
-/// The signed model repository.
+/// `[cloud.updates]`: the TUF repository of models.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdatesConfig {
     /// Base address: `metadata/` and `targets/` are below it.
     pub url: Url,
     /// Certificate authority of its HTTPS server; default: the system's.
     pub ca_file: Option<PathBuf>,
-    /// The first trusted TUF root.
+    /// The TUF root with which trust begins.
     pub root_file: PathBuf,
     /// The file of the director's keys; without one the newest release is taken, which must be asked for (`director = "none"`).
     pub director_file: Option<PathBuf>,
-    /// When a release gets in.
+    /// Whether residents are asked, and a pinned version.
     pub policy: Policy,
-    /// How long it is watched.
+    /// Length of the shadow and the probation.
     pub watching: Watching,
 }
 
@@ -237,7 +237,7 @@ fn hours(section: &mut Section<'_>, key: &'static str, faults: &mut Faults) -> O
     section.number(key, 0.0..=WATCH_HOURS_MAX, faults).map(|hours| (hours * 3_600.0) as i64)
 }
 
-/// A file that provisioning makes.
+/// The path of a file that `hearthwatch-provision` makes; a fault where it is missing.
 fn provisioned(section: &mut Section<'_>, key: &'static str, faults: &mut Faults) -> Option<PathBuf> {
     section.file(key, faults, PROVISIONED)
 }

@@ -19,9 +19,9 @@ pub(super) const NEEDED: &str =
 /// How this home enrols, and the folder in memory where it keeps what it gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enrolment {
-    /// The fleet's address.
+    /// Address of the fleet, `https`.
     pub url: Url,
-    /// The fleet's certificate authority.
+    /// Certificate of the fleet's authority, PEM.
     pub ca_file: PathBuf,
     /// The reusable claim token; none: in the environment, under [`TOKEN_VARIABLE`].
     pub token: Option<Secret>,
@@ -48,7 +48,7 @@ impl Enrolment {
         self.folder.join("state")
     }
 
-    /// Where the enrolment's files are.
+    /// Folder for the key, the certificates and the TUF root.
     #[must_use]
     pub fn keys(&self) -> PathBuf {
         keys_in(&self.folder)

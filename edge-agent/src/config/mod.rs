@@ -24,7 +24,7 @@ pub const DEFAULT_BUDGET_PER_WEEK: f64 = 1.0;
 /// The `state` of a home without a disk. A directory of that name is `./none`.
 const IN_MEMORY: &str = "none";
 
-/// Everything the agent is told.
+/// The checked configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where the agent keeps its own things: history, outbox, models, secrets. In memory for a home without a disk, and then
@@ -34,7 +34,7 @@ pub struct Config {
     pub timezone: Option<TimeZone>,
     /// At most about this many alarms a week.
     pub budget: f64,
-    /// Where readings come from.
+    /// How to reach Home Assistant, and what is not watched.
     pub home_assistant: HomeAssistantConfig,
     /// Where alarms are shown and answered; without it the agent only listens and logs.
     pub home_mqtt: Option<HomeMqttConfig>,
@@ -130,7 +130,7 @@ impl Config {
     }
 }
 
-/// What `state` says.
+/// Value of `state`.
 #[derive(Debug, PartialEq, Eq)]
 enum State {
     Directory(PathBuf),

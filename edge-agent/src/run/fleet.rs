@@ -1,9 +1,9 @@
 //! The agent's side of the fleet: answers go up by the uplink, models come down by the updater. All of it may be absent.
 
 mod parts;
+mod requests;
 #[cfg(test)]
 mod tests;
-mod wish;
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -41,12 +41,12 @@ use parts::{Entry, own_model};
 pub(super) const OUTBOX_FILE: &str = "outbox.sqlite";
 /// The folder of models in the state directory.
 const UPDATE_FOLDER: &str = "update";
-/// A manifest is said anew so often even when nothing changed: its vitals do.
+/// A manifest is published anew so often even when nothing changed: its vitals do.
 const MANIFEST_SECONDS: i64 = 86_400;
 /// A timer that is due long from now is looked at again after this: clocks are set, machines sleep.
 const TIMER_MAX: Duration = Duration::from_secs(600);
 
-/// What the agent starts with.
+/// The uplink and the updater, and the model with which the agent starts.
 pub(super) struct Fleet {
     pub(super) model: Arc<Model>,
     pub(super) model_version: ModelVersion,
@@ -57,24 +57,24 @@ pub(super) struct Fleet {
     updater: Option<Updater<ModelProof>>,
     /// What becomes the updater once this home is in the fleet.
     entering: Option<(Entry, CancellationToken)>,
-    /// What the updater is made of anew after this part has ended before its time; the flag: it has begun.
+    /// Makes the updater anew when this part has ended before its time; `begun`: it ran before.
     entry: Option<(Entry, CancellationToken)>,
     begun: bool,
     /// Signs what this home runs; none without a director.
     signer: Option<Signer>,
-    /// When the manifest was said last.
+    /// When the last manifest was published, Unix seconds.
     declared: i64,
     /// What was found out about models while starting.
     outcomes: Vec<UpdateOutcome>,
     rng: SmallRng,
-    /// The memory's file, for backtests.
+    /// File of the history, for backtests.
     history: PathBuf,
-    /// Where decisions of people are written down.
+    /// The file of [`crate::audit`].
     audit: PathBuf,
 }
 
 impl Fleet {
-    /// Opens outbox, slots and links; nobody need be there. What needs the fleet's word waits until `joined`.
+    /// Opens outbox, slots and links; no server need be there. What needs an enrolled home waits until `joined`.
     pub(super) fn start(
         cloud: Option<&CloudConfig>,
         state: &StateDirectory,
@@ -140,7 +140,7 @@ impl Fleet {
         })
     }
 
-    /// Where the detector service's records go.
+    /// Takes the detector service's records into the outbox; none without an uplink.
     pub(super) fn feedback(&self, home: &HomeId) -> Option<(HomeId, FeedbackSink)> {
         let uplink = self.uplink.clone()?;
         let runtime = tokio::runtime::Handle::current();
@@ -157,27 +157,27 @@ impl Fleet {
         Some((home.clone(), Box::new(sink)))
     }
 
-    /// How the fleet's broker is doing.
+    /// The connection to the fleet's broker; none without an uplink.
     pub(super) fn state(&self) -> Option<watch::Receiver<UplinkState>> {
         self.uplink.as_ref().map(UplinkHandle::state)
     }
 
-    /// Keeps model and status up to date until `stop`; then says farewell. Whatever is going on then ends where it stands: what is on disk
-    /// is whole at any moment, and what was wished or is owed is taken up by the next start. May be begun again when it has ended before:
+    /// Keeps model and status up to date until `stop`; then closes the uplink. Whatever is going on then ends where it stands: what is on disk
+    /// is whole at any moment, and what was requested or has to be reported is taken up by the next start. May be begun again when it has ended before:
     /// what it knows of models then comes from the disk anew.
     pub(super) async fn serve(
         &mut self,
         detection: DetectorHandle,
         view: watch::Receiver<HomeView>,
         updates: watch::Sender<UpdateView>,
-        wishes: UpdateRequests,
+        requests: UpdateRequests,
         stop: CancellationToken,
     ) {
         if std::mem::replace(&mut self.begun, true) {
             self.updater = None;
             self.entering.clone_from(&self.entry);
         }
-        let around = Around { detection, updates, wishes, stop };
+        let around = Around { detection, updates, requests, stop };
         if let Some(Err(error)) = around.stop.run_until_cancelled(self.live(&around, view)).await {
             tracing::debug!(%error, "the fleet's side ends");
         }
@@ -186,7 +186,7 @@ impl Fleet {
         }
     }
 
-    /// Ends only with the detector service.
+    /// Ends only when the detector service has ended.
     async fn live(&mut self, around: &Around, mut view: watch::Receiver<HomeView>) -> Result<Infallible, DetectorGone> {
         let outcomes = std::mem::take(&mut self.outcomes);
         self.report(outcomes, around).await;
@@ -194,7 +194,7 @@ impl Fleet {
         self.show_way_back(around);
         let mut notices = self.uplink.as_ref().map(UplinkHandle::release);
         let mut assignments = self.uplink.as_ref().map(UplinkHandle::assignment);
-        let mut wished = around.wishes.changes();
+        let mut requested = around.requests.changes();
         self.declare(around).await?;
         // Of before the start.
         self.take_up(around).await?;
@@ -213,8 +213,8 @@ impl Fleet {
                 }
                 notice = next_of(notices.as_mut()) => Trigger::Notice(notice.model_version),
                 signed = next_of(assignments.as_mut()) => Trigger::Assigned(signed),
-                Ok(()) = wished.changed() => {
-                    wished.mark_unchanged();
+                Ok(()) = requested.changed() => {
+                    requested.mark_unchanged();
                     self.take_up(around).await?;
                     continue;
                 }
@@ -229,7 +229,7 @@ impl Fleet {
         }
     }
 
-    /// In the fleet at last: from now on its models are taken.
+    /// The home is enrolled now: from now on the fleet's models are taken.
     async fn enter(&mut self, entry: Entry, around: &Around) -> Result<(), DetectorGone> {
         match off_the_workers(move || entry.boot()).await {
             Ok((updater, mut step)) => {
@@ -281,7 +281,7 @@ impl Fleet {
         Some(done)
     }
 
-    /// Puts the model of a step in charge, and tells everybody how it came about.
+    /// Uses the model of a step, and reports how it came about.
     async fn take_over(&mut self, step: Step<Model>, around: &Around) -> Result<(), DetectorGone> {
         if let Some((version, model)) = step.model {
             let home = around.detection.request(DetectorCommand::Look).await?;
@@ -323,7 +323,7 @@ impl Fleet {
         }
     }
 
-    /// Says what this home runs when that changed, or was said long ago.
+    /// Publishes a manifest when something in it changed, or when the last one is a day old.
     async fn declare(&mut self, around: &Around) -> Result<(), DetectorGone> {
         let (Some(uplink), Some(updater), Some(signer)) = (&self.uplink, &self.updater, &mut self.signer) else {
             return Ok(());
@@ -349,7 +349,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// Tells the fleet and the resident how updates ended.
+    /// Reports to the fleet and to the residents how updates ended.
     async fn report(&mut self, outcomes: Vec<UpdateOutcome>, around: &Around) {
         for outcome in outcomes {
             let summary = in_words(&outcome);
@@ -358,20 +358,20 @@ impl Fleet {
             if let Some(uplink) = &self.uplink
                 && let Err(error) = uplink.report(outcome).await
             {
-                // Kept by the slots, and told at the next start.
+                // Kept by the slots, and reported at the next start.
                 tracing::error!(error = %error, "the fleet does not hear yet how an update ended");
                 return;
             }
         }
-        self.with_updater(Updater::told).await;
+        self.with_updater(Updater::reported).await;
     }
 }
 
-/// What the fleet's side works with.
+/// The channels and the token that all functions of the fleet's side use.
 struct Around {
     detection: DetectorHandle,
     updates: watch::Sender<UpdateView>,
-    wishes: UpdateRequests,
+    requests: UpdateRequests,
     stop: CancellationToken,
 }
 
@@ -395,14 +395,14 @@ fn backtest_aside(
     detection: DetectorHandle,
     stop: CancellationToken,
 ) {
-    let (path, (tell, told)) = (history.to_owned(), oneshot::channel());
+    let (path, (report, reported)) = (history.to_owned(), oneshot::channel());
     let work = move || {
         let before = (home.model_version, Arc::clone(&home.model));
         let compared = HistoryReader::open(&path)
             .and_then(|mut reader| backtest::compare(&mut reader, &home, before, after, unix_now()));
         match compared {
             // Nobody listens when the agent stops meanwhile.
-            Ok(Some(backtested)) => drop(tell.send(backtested)),
+            Ok(Some(backtested)) => drop(report.send(backtested)),
             Ok(None) => tracing::info!("too little is remembered to compare the new model with the one before"),
             Err(error) => tracing::warn!(error = %error, "the new model is not compared with the one before"),
         }
@@ -414,7 +414,7 @@ fn backtest_aside(
     tokio::spawn(async move {
         tokio::select! {
             () = stop.cancelled() => {}
-            Ok((backtest, record)) = told => {
+            Ok((backtest, record)) = reported => {
                 // A detector service that is gone keeps nothing.
                 let _ = detection.send(DetectorCommand::KeepBacktest(backtest, record)).await;
             }
@@ -423,7 +423,7 @@ fn backtest_aside(
     });
 }
 
-/// Whether the fleet will hear of a record.
+/// Whether a record will be sent to the fleet.
 fn is_kept(admission: Admission) -> bool {
     !matches!(admission, Admission::NotShared | Admission::DroppedAuditSample | Admission::DroppedAnnouncement)
 }
@@ -439,11 +439,11 @@ async fn entered(entering: &mut Option<(Entry, CancellationToken)>) -> Entry {
     }
 }
 
-/// The next thing that the uplink heard; for ever where there is no uplink.
-async fn next_of<T: Clone>(heard: Option<&mut watch::Receiver<Option<T>>>) -> T {
-    if let Some(heard) = heard {
-        while heard.changed().await.is_ok() {
-            if let Some(value) = heard.borrow_and_update().clone() {
+/// The next value that the uplink receives; waits for ever where there is no uplink.
+async fn next_of<T: Clone>(received: Option<&mut watch::Receiver<Option<T>>>) -> T {
+    if let Some(received) = received {
+        while received.changed().await.is_ok() {
+            if let Some(value) = received.borrow_and_update().clone() {
                 return value;
             }
         }

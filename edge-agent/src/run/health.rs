@@ -31,7 +31,7 @@ pub(super) fn home_broker(board: &Board, broker: watch::Receiver<BrokerState>) {
     board.probe("discovery", Grade::Optional, move || able(*broker.borrow() == BrokerState::Connected));
 }
 
-/// The fleet's broker hears us, and its aggregator takes what waits.
+/// The fleet's broker is connected, and receipts come for what waits.
 pub(super) fn fleet(board: &Board, uplink: &UplinkHandle) {
     let (state, uplink) = (uplink.state(), uplink.clone());
     let takes = move || uplink.backlog().is_none_or(|age| age <= BACKLOG_MAX);

@@ -49,24 +49,24 @@ pub enum LeaveError {
     /// The agent runs, or its directory cannot be used.
     #[error(transparent)]
     State(#[from] crate::state_directory::StateError),
-    /// What was shared.
+    /// A withdrawal was not confirmed.
     #[error("what was shared is not taken back yet: {0}")]
     Fleet(String),
-    /// The home's broker.
+    /// The device is still on the home's broker.
     #[error("Home Assistant still has our device: {0}")]
     HomeAssistant(#[from] discovery::RemoveError),
-    /// A file that stays.
+    /// A file cannot be deleted.
     #[error("cannot delete {path}: {source}")]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// The system's words.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
 }
 
-/// Runs the command.
+/// Runs `hearthwatch-edge leave`; the exit code is that of the process.
 pub fn main(args: &LeaveArgs) -> ExitCode {
     let config = match Config::load(&args.config) {
         Ok(config) => config,

@@ -1,4 +1,4 @@
-//! What this home tells the fleet about itself, signed with the key of its certificate.
+//! The manifest: what this home runs, signed with the key of its certificate.
 
 use std::path::PathBuf;
 
@@ -18,12 +18,12 @@ pub(super) enum SignError {
     /// The key's file.
     #[error("{path}: {cause}")]
     Key {
-        /// Which.
+        /// File of the key.
         path: PathBuf,
-        /// What is wrong.
+        /// One line.
         cause: String,
     },
-    /// What was to be said.
+    /// A value of the manifest is out of its bounds.
     #[error(transparent)]
     Manifest(#[from] hearthwatch_protocol::manifest::ManifestRefusal),
 }
@@ -33,7 +33,7 @@ pub(super) enum SignError {
 pub(super) struct Facts {
     /// Generation and nonce of the assignment that is followed.
     pub assignment: Option<(u64, [u8; 16])>,
-    /// In charge.
+    /// The version in use.
     pub model_version: ModelVersion,
     /// Hash of its artifact; zeros for the program's own.
     pub sha256: [u8; 32],
@@ -44,19 +44,19 @@ pub(super) struct Facts {
 pub(super) struct Signer {
     home: HomeId,
     key_file: PathBuf,
-    said: Option<Facts>,
+    published: Option<Facts>,
 }
 
 impl Signer {
     /// The signer of this home; none when it has no way to the fleet's broker.
     pub fn of(cloud: &CloudConfig) -> Option<Self> {
         let mqtt = cloud.mqtt.as_ref()?;
-        Some(Self { home: cloud.home.clone(), key_file: mqtt.key_file.clone(), said: None })
+        Some(Self { home: cloud.home.clone(), key_file: mqtt.key_file.clone(), published: None })
     }
 
     /// Whether this differs from what was signed last.
     pub fn is_news(&self, facts: &Facts) -> bool {
-        self.said.as_ref() != Some(facts)
+        self.published.as_ref() != Some(facts)
     }
 
     /// Signs.
@@ -64,6 +64,7 @@ impl Signer {
     /// # Errors
     /// [`SignError`].
     pub fn sign(&mut self, facts: Facts, vitals: Option<Vitals>, now: i64) -> Result<SignedManifest, SignError> {
+        // The key is read on the worker: 300 bytes, once a day and after each change of the model.
         let bad = |cause: String| SignError::Key { path: self.key_file.clone(), cause };
         let key = match PrivateKeyDer::from_pem_file(&self.key_file).map_err(|error| bad(error.to_string()))? {
             PrivateKeyDer::Pkcs8(der) => SigningKey::from_pkcs8(der.secret_pkcs8_der()),
@@ -82,7 +83,7 @@ impl Signer {
             vitals,
         };
         let signed = manifest.sign(&key)?;
-        self.said = Some(facts);
+        self.published = Some(facts);
         Ok(signed)
     }
 }

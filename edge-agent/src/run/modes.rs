@@ -1,4 +1,4 @@
-//! Watches how each side is doing, says the mode once in one line whenever it changes, and keeps it for the screen.
+//! Watches all connections, logs the mode in one line whenever it changes, and publishes it to the page and Home Assistant.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// How often the percents of a warm start are shown: each is a message to Home Assistant, and there are a hundred of them.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
-/// The sides that are configured.
+/// The connections that are configured.
 #[derive(Clone)]
 pub(super) struct Sides {
     pub(super) session: watch::Receiver<SessionState>,
@@ -30,7 +30,7 @@ pub(super) struct Sides {
 
 /// Runs until `stop`. `now` always holds the mode.
 pub(super) async fn watch(mut sides: Sides, now: watch::Sender<Mode>, stop: CancellationToken) {
-    let mut said = None;
+    let mut logged = None;
     let mut shown: Option<(Mode, Instant)> = None;
     loop {
         let mode = Mode {
@@ -45,12 +45,12 @@ pub(super) async fn watch(mut sides: Sides, now: watch::Sender<Mode>, stop: Canc
         };
         // Percents of the warm-up and entities that come one by one are for the screen, not for the log.
         let outline = Mode { session: outline_of(&mode.session), ..mode.clone() };
-        if said.as_ref() != Some(&outline) {
+        if logged.as_ref() != Some(&outline) {
             if let Some(refused @ BrokerState::Refused { .. }) = &mode.home_broker {
                 tracing::warn!("{refused}; it is tried again by itself, and alarms stay on the local page until then");
             }
             tracing::info!("mode: {mode}");
-            said = Some(outline);
+            logged = Some(outline);
         }
         let due = shown.as_ref().and_then(|(before, at)| Some(*at + progress_due(before, &mode)?));
         let due = due.filter(|due| *due > Instant::now());

@@ -7,7 +7,7 @@ use hearthwatch_edge_store::outbox::SharingLevel;
 /// Port of a broker without TLS, as registered for MQTT.
 const MQTT_PORT: u16 = 1883;
 
-/// All four answers.
+/// The answers to all four questions.
 pub(super) struct Answers {
     pub(super) home_assistant: HomeAssistant,
     /// None: alarms are only logged, and shown on the page.
@@ -16,19 +16,19 @@ pub(super) struct Answers {
     pub(super) alarms: f64,
 }
 
-/// Where the readings come from.
+/// Address and token of Home Assistant.
 pub(super) struct HomeAssistant {
     pub(super) url: String,
     pub(super) token: Secret,
 }
 
-/// Where alarms go.
+/// The home's broker.
 pub(super) struct Broker {
     pub(super) door: Door,
     pub(super) credentials: Option<(String, Secret)>,
 }
 
-/// A host and a port.
+/// Host and port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Door {
     pub(super) host: String,
@@ -49,7 +49,7 @@ impl Door {
     }
 }
 
-/// Reads how many alarms a week.
+/// Parses a budget; the error is a sentence.
 pub(super) fn alarms(text: &str) -> Result<f64, String> {
     let number = text.trim().replace(',', ".").parse::<f64>().ok();
     number

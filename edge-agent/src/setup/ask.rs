@@ -68,7 +68,7 @@ impl<R: BufRead, W: Write> Asker<R, W> {
 struct Echo;
 
 impl Echo {
-    /// None where there is no terminal, or it cannot be told.
+    /// None where there is no terminal, or its mode cannot be read.
     fn off() -> Option<Self> {
         (std::io::stdin().is_terminal() && stty("-echo")).then_some(Self)
     }

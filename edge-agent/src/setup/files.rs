@@ -23,16 +23,16 @@ const BLUEPRINT_TEXT: &str = include_str!("../../home-assistant/blueprints/autom
 /// Why something was not read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
-    /// The system's words.
+    /// A file cannot be read or written.
     #[error("{path}: {source}")]
     Io {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// No secret is in it.
+    /// The file is empty.
     #[error("{0} holds no token or password: one line of at most {SECRET_BYTES_MAX} bytes")]
     NoSecret(PathBuf),
     /// What was written does not read back; then it is not left there.

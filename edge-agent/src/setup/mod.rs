@@ -58,7 +58,7 @@ pub struct SetupArgs {
     pub force: bool,
 }
 
-/// What `setup --help` teaches.
+/// Examples at the end of `setup --help`.
 pub const HELP: &str = "\
 Before you begin, in Home Assistant:
   1. Settings, People, Users: add a user \"Hearthwatch\" without administrator rights.
@@ -84,7 +84,7 @@ pub enum SetupError {
     /// An answer that cannot be, on the command line.
     #[error("{what}: {why}")]
     Answer {
-        /// Which option.
+        /// Name of the option.
         what: &'static str,
         /// What is wrong, and what to do.
         why: String,
@@ -92,10 +92,10 @@ pub enum SetupError {
     /// The person went away in the middle.
     #[error("no more answers; nothing was written")]
     End,
-    /// The terminal.
+    /// The terminal cannot be read or written.
     #[error("the terminal: {0}")]
     Terminal(#[from] std::io::Error),
-    /// Something was not written.
+    /// A file could not be written.
     #[error(transparent)]
     Files(#[from] FilesError),
 }
@@ -104,7 +104,7 @@ fn level(word: &str) -> Result<SharingLevel, String> {
     SharingLevel::parse(word).ok_or_else(|| "write off, verdicts or windows".to_owned())
 }
 
-/// The subcommand.
+/// Runs `hearthwatch-edge setup`; the exit code is that of the process.
 #[must_use]
 pub fn main(args: &SetupArgs) -> ExitCode {
     // An error means that a provider is chosen already, which is all that matters.

@@ -1,4 +1,4 @@
-//! Answers tried live: does Home Assistant let us in, what is there to watch, is the broker open to us.
+//! Tests of the answers: whether Home Assistant accepts the token, what can be watched, whether the broker accepts us.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,21 +15,21 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
 
-/// How long a broker may take to let us in.
+/// How long a broker may take to accept the connection.
 const BROKER_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What was found at an address.
+/// What the test of address and token found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HomeAssistantFound {
-    /// Its version.
+    /// For example `2026.11.0`.
     pub version: String,
-    /// How many entities can be watched.
+    /// Number of entities that can be watched.
     pub watchable: usize,
-    /// Whether the token is an administrator's.
+    /// Whether the token belongs to an administrator.
     pub administrator: bool,
-    /// Whether the MQTT integration is there.
+    /// Whether the MQTT integration is loaded.
     pub mqtt: bool,
-    /// Thermometers that seem to report in another unit than they say.
+    /// Thermometers whose values fit another unit than the one that they report.
     pub unit_doubts: Vec<UnitDoubt>,
 }
 
@@ -39,10 +39,10 @@ impl fmt::Display for HomeAssistantFound {
     }
 }
 
-/// Why a broker is of no use.
+/// Why a broker cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
-    /// The configuration of the link.
+    /// The link cannot be opened with this address.
     #[error(transparent)]
     Link(#[from] LinkError),
     /// Nobody answers, or we are not let in.
@@ -50,7 +50,7 @@ pub enum BrokerError {
         "the broker does not let us in ({0}); look up its address, user and password in Home Assistant: Settings, Devices & services, MQTT"
     )]
     Refused(String),
-    /// Nothing was heard in time.
+    /// No answer in time.
     #[error("no answer from the broker within {} s", BROKER_PATIENCE.as_secs())]
     Silent,
 }

@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS set_aside (
 /// A table, as it must be for this program to work with it.
 #[derive(Debug, Clone, Copy)]
 pub struct Table {
-    /// Its name.
+    /// Name of the table.
     pub name: &'static str,
     /// All its columns in the order in which they lie on disk, separated by commas.
     pub columns: &'static str,
@@ -47,11 +47,11 @@ pub struct Opened {
     pub cut: Vec<&'static str>,
 }
 
-/// Opens a file with `open`, and reads all of it to see whether it is whole: tenths of a second for each 10 MB. One that is damaged is set aside, and what can be read of it is carried into
-/// a new file.
+/// Opens a file with `open`, and reads all of it to see whether it is whole: tenths of a second for each 10 MB. One that is damaged is
+/// set aside, and what can be read of it is carried into a new file.
 ///
 /// # Errors
-/// Whatever `open` says that is not damage: no disk, no permission, a file of a newer program.
+/// Any error of `open` that is not damage: no disk, no permission, a file of a newer program.
 pub fn open<E: From<rusqlite::Error>>(
     path: &Path,
     tables: &[Table],
@@ -87,7 +87,7 @@ pub fn open<E: From<rusqlite::Error>>(
     Ok((database, Opened { set_aside: Some(aside), cut }))
 }
 
-/// Keeps the bytes of a row that cannot be used, and says so. Who calls removes it from where it was.
+/// Keeps the bytes of a row that cannot be used, and logs it. The caller removes it from its table.
 ///
 /// # Errors
 /// The engine's.
@@ -295,7 +295,7 @@ fn columns_of(old: &Connection, table: &Table) -> Vec<(String, &'static str)> {
     known.unwrap_or_default().into_iter().map(quoted).zip(table.columns.split(',').map(str::trim)).collect()
 }
 
-/// Copies rows in one direction until the table ends, and says whether it did; rows that do not fit into the new table stay behind.
+/// Copies rows in one direction until the table ends, and returns whether it did; rows that do not fit into the new table stay behind.
 fn copy(
     old: &Connection,
     new: &Connection,

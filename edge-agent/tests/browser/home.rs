@@ -43,7 +43,7 @@ pub struct Home {
     pub detection: DetectorHandle,
     pub uplink: UplinkHandle,
     pub leaving: mpsc::Receiver<()>,
-    pub wishes: UpdateRequests,
+    pub requests: UpdateRequests,
     pub stop: CancellationToken,
     _dir: tempfile::TempDir,
 }
@@ -151,7 +151,7 @@ pub async fn lived() -> Home {
         fallback: Some(ModelVersion(13)),
         ..UpdateView::default()
     };
-    let wishes = UpdateRequests::open(&dir.path().join("wishes.json")).unwrap();
+    let requests = UpdateRequests::open(&dir.path().join("wishes.json")).unwrap();
     let parts = PageParts {
         door: Door::Loopback { hosts: vec![] },
         detection: detection.clone(),
@@ -161,7 +161,7 @@ pub async fn lived() -> Home {
         history,
         uplink: Some(uplink.clone()),
         leave,
-        wishes: wishes.clone(),
+        requests: requests.clone(),
         token: "0123456789abcdef".to_owned(),
         clock: || NOW,
         health: Arc::default(),
@@ -169,7 +169,7 @@ pub async fn lived() -> Home {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     tokio::spawn(hearthwatch_edge_ui::serve(parts, listener, stop.clone()));
-    Home { address, detection, uplink, leaving, wishes, stop, _dir: dir }
+    Home { address, detection, uplink, leaving, requests, stop, _dir: dir }
 }
 
 /// A fleet that is away: port 1 of this machine, where nobody listens.

@@ -49,7 +49,7 @@ struct AnswerForm {
     token: String,
     alarm: String,
     verdict: String,
-    /// Why; it stays in this home.
+    /// In the person's own words; stays in this home.
     #[serde(default)]
     reason: String,
 }
@@ -111,8 +111,8 @@ fn moment_of(text: &str, timezone: &TimeZone) -> Option<i64> {
     Some(time.to_zoned(timezone.clone()).ok()?.timestamp().as_second())
 }
 
-/// Makes a change that residents wish for; what is refused is said in words.
-async fn wish(page: &Page, change: Change) -> Result<(), PageError> {
+/// Changes the preferences; a refusal becomes a sentence on the page.
+async fn change_preferences(page: &Page, change: Change) -> Result<(), PageError> {
     let now = (page.parts.clock)();
     let granted = page.parts.detection.request(|reply| DetectorCommand::Change(change, now, reply)).await?;
     granted.map_err(|error| PageError::Wrong(format!("Not done: {error}.\n")))
@@ -130,8 +130,8 @@ async fn budget(
     Form(form): Form<BudgetForm>,
 ) -> Result<Response, PageError> {
     check(&page, &form.token)?;
-    wish(&page, Change::Budget(form.per_week)).await?;
-    Ok(back(&base, Outcome::Wished, "calm"))
+    change_preferences(&page, Change::Budget(form.per_week)).await?;
+    Ok(back(&base, Outcome::Changed, "calm"))
 }
 
 #[derive(Deserialize)]
@@ -151,8 +151,8 @@ async fn mute(
     let detail = page.parts.detection.request(DetectorCommand::Look).await?;
     let warns = detail.present().any(|(info, _)| info.entity_id == form.entity && info.class.warns_of_danger());
     let scope = Scope::Entity { entity_id: form.entity, kind: None };
-    wish(&page, Change::Mute { scope, until }).await?;
-    Ok(back(&base, if warns { Outcome::QuietButDanger } else { Outcome::Wished }, "calm"))
+    change_preferences(&page, Change::Mute { scope, until }).await?;
+    Ok(back(&base, if warns { Outcome::QuietButDanger } else { Outcome::Changed }, "calm"))
 }
 
 #[derive(Deserialize)]
@@ -167,8 +167,8 @@ async fn unmute(
     Form(form): Form<UnmuteForm>,
 ) -> Result<Response, PageError> {
     check(&page, &form.token)?;
-    wish(&page, Change::Unmute(form.id)).await?;
-    Ok(back(&base, Outcome::Wished, "calm"))
+    change_preferences(&page, Change::Unmute(form.id)).await?;
+    Ok(back(&base, Outcome::Changed, "calm"))
 }
 
 #[derive(Deserialize)]
@@ -226,7 +226,7 @@ async fn roll_back(
     Form(form): Form<RollBackForm>,
 ) -> Result<Response, PageError> {
     check(&page, &form.token)?;
-    let said = page.parts.wishes.submit_aside(UpdateRequest::RollBack, (page.parts.clock)()).await;
+    let said = page.parts.requests.submit_aside(UpdateRequest::RollBack, (page.parts.clock)()).await;
     said.map_err(|error| PageError::Wrong(format!("Not taken: it cannot be written down: {error}.\n")))?;
     Ok(back(&base, Outcome::RollingBack, "learnt"))
 }
@@ -242,7 +242,7 @@ async fn leave(State(page): State<Page>, Form(form): Form<LeaveForm>) -> Result<
     if form.word.trim() != "leave" {
         return Err(PageError::Wrong("Nothing was deleted: the word was not \"leave\".".to_owned()));
     }
-    // A full queue means that the same wish is already there.
+    // A full queue means that the same request is already there.
     let _ = page.parts.leave.try_send(());
     Ok(super::view::farewell().into_response())
 }

@@ -8,20 +8,20 @@ use crate::guard::Door;
 
 /// Port of the page unless said otherwise; the one that Home Assistant's ingress asks for by default.
 const PAGE_PORT: u16 = 8099;
-/// What turns the page off.
+/// Value of `page` that turns the page off.
 const OFF: &str = "off";
 
 /// Where the page is served; none where it is turned off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageConfig {
-    /// Address and port.
+    /// Where the page is served, by HTTP.
     pub listen: SocketAddr,
-    /// Who may come in.
+    /// Which requests are answered.
     pub door: Door,
 }
 
 impl Default for PageConfig {
-    /// This machine alone.
+    /// Only for browsers on this machine.
     fn default() -> Self {
         let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PAGE_PORT);
         Self { listen, door: Door::Loopback { hosts: Vec::new() } }
@@ -29,14 +29,14 @@ impl Default for PageConfig {
 }
 
 impl PageConfig {
-    /// Home Assistant alone, through its ingress.
+    /// Only through Home Assistant's ingress.
     #[must_use]
     pub fn behind_ingress() -> Self {
         let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), PAGE_PORT);
         Self { listen, door: Door::Ingress }
     }
 
-    /// What the table says; none where the page is turned off or something is a fault.
+    /// The table's content; none where the page is turned off or something is a fault.
     pub fn read(mut section: Section<'_>, faults: &mut Faults) -> Option<Self> {
         let hosts = section.texts("hosts", faults).unwrap_or_default();
         let ingress = match section.text("door", faults).as_deref() {

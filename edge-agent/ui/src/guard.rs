@@ -1,4 +1,4 @@
-//! Who may come in. Pure: what a request says of itself goes in, a decision comes out.
+//! Whether a request is answered: from its address and headers. Pure.
 //!
 //! The page shows a household's life, so it is served to this machine alone, or to Home Assistant's ingress, which has
 //! asked for a password already. A browser on this machine is still a browser: pages of other sites must not speak
@@ -13,7 +13,7 @@ pub const SUPERVISOR: IpAddr = IpAddr::V4(Ipv4Addr::new(172, 30, 32, 2));
 /// Longest ingress path; a true one is `/api/hassio_ingress/` and 43 characters.
 const INGRESS_PATH_MAX: usize = 128;
 
-/// Which way in is open.
+/// Which requests are answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Door {
     /// This machine, under its own names and these.
@@ -21,46 +21,46 @@ pub enum Door {
         /// Further host names, of a reverse proxy on this machine.
         hosts: Vec<String>,
     },
-    /// Home Assistant's ingress.
+    /// Only those from the Supervisor, with its headers.
     Ingress,
 }
 
-/// What a request says of itself.
+/// Address and headers of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Visitor<'a> {
-    /// Where it comes from.
+    /// Address of the TCP connection.
     pub peer: IpAddr,
-    /// `Host`.
+    /// Header `Host`.
     pub host: Option<&'a str>,
-    /// `X-Ingress-Path`.
+    /// Header `X-Ingress-Path`.
     pub ingress_path: Option<&'a str>,
-    /// `X-Forwarded-Host`.
+    /// Header `X-Forwarded-Host`.
     pub forwarded_host: Option<&'a str>,
-    /// `Origin`.
+    /// Header `Origin`.
     pub origin: Option<&'a str>,
-    /// `Sec-Fetch-Site`.
+    /// Header `Sec-Fetch-Site`.
     pub fetch_site: Option<&'a str>,
 }
 
-/// Why somebody is not let in.
+/// Why a request is not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// From elsewhere.
+    /// The address is not one of this machine.
     #[error("this page is served to this machine only")]
     Stranger,
-    /// Not through the Supervisor.
+    /// It does not come from the Supervisor.
     #[error("this page is served through Home Assistant only")]
     NotIngress,
-    /// Under a foreign name.
+    /// `Host` is not a name of this page: DNS rebinding.
     #[error("this page is not served under that name")]
     Host,
-    /// An ingress path that is none.
+    /// `X-Ingress-Path` is not a path of the Supervisor's form.
     #[error("the ingress path is not a path")]
     Path,
-    /// From another site.
+    /// A page of another site sent it.
     #[error("another site may not change anything here")]
     CrossSite,
-    /// Without the page's secret.
+    /// A form without the page's secret.
     #[error("this form is out of date: load the page again")]
     Token,
 }

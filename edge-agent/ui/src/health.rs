@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`: what the parts say of themselves, for those who restart the agent and those who watch it.
+//! `/healthz` and `/readyz`: the states of the parts, for who restarts the agent and for who monitors it.
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};

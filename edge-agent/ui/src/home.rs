@@ -20,9 +20,9 @@ use hearthwatch_protocol::{HomeId, Message, Sequence, encode};
 use jiff::tz::TimeZone;
 
 use super::preview::{self, PREVIEW_SECONDS, WouldBe};
-use super::{Page, Wish};
+use super::{Page, PageQuery};
 
-/// How far back the timeline reaches.
+/// Length of the timeline, seconds.
 pub(super) const TIMELINE_SECONDS: i64 = 30 * 86_400;
 /// What is shown of the time before an alarm, for a picture.
 const PICTURE_LEAD_SECONDS: i64 = 3 * 86_400;
@@ -37,25 +37,25 @@ pub(super) enum PageError {
     /// The agent is stopping.
     #[error(transparent)]
     DetectorService(#[from] DetectorGone),
-    /// The memory.
+    /// The history cannot be read.
     #[error(transparent)]
     History(#[from] HistoryError),
-    /// The outbox.
+    /// The outbox cannot be read or written.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
-    /// The way to the fleet.
+    /// The agent is stopping, or the outbox failed.
     #[error(transparent)]
     Uplink(#[from] UplinkError),
-    /// A thread that panicked.
+    /// A thread panicked; the log has the message.
     #[error("a look at the memory did not end well")]
     Task,
-    /// No such thing.
+    /// The path names nothing; the text says what was looked for.
     #[error("there is no such {0}")]
     NotFound(&'static str),
     /// A form that is out of date.
     #[error(transparent)]
     Refused(#[from] super::guard::Refusal),
-    /// A wish that makes no sense.
+    /// A form whose values make no sense; a sentence for the resident.
     #[error("{0}")]
     Wrong(String),
 }
@@ -77,7 +77,7 @@ impl IntoResponse for PageError {
     }
 }
 
-/// Everything that the page shows.
+/// All data of the page, read at once.
 pub(super) struct Everything {
     pub(super) now: i64,
     pub(super) timezone: TimeZone,
@@ -85,7 +85,7 @@ pub(super) struct Everything {
     pub(super) updates: UpdateView,
     pub(super) mode: Mode,
     pub(super) detail: HomeDetail,
-    /// Of the last [`TIMELINE_SECONDS`], newest first.
+    /// Newest first, of the last [`TIMELINE_SECONDS`].
     pub(super) alarms: Vec<StoredAlarm>,
     pub(super) misses: Vec<StoredMiss>,
     /// Drawn by chance in the last week, newest first: who remembers an ordinary moment for longer?
@@ -93,7 +93,7 @@ pub(super) struct Everything {
     pub(super) history: Option<OwnHistory>,
     pub(super) preview: Preview,
     pub(super) sharing: Option<Sharing>,
-    /// Days of the memory.
+    /// Whole days that the history covers.
     pub(super) days_remembered: i64,
     /// Rows and files of the memory that could not be read, and are kept aside.
     pub(super) set_aside: u64,
@@ -101,10 +101,10 @@ pub(super) struct Everything {
     pub(super) said: Option<&'static str>,
 }
 
-/// One entity's past.
+/// The history of one entity, for the chart.
 pub(super) struct OwnHistory {
     pub(super) info: EntityInfo,
-    /// What people call it.
+    /// The name that residents see.
     pub(super) name: String,
     pub(super) days: i64,
     pub(super) points: Vec<Point>,
@@ -125,7 +125,7 @@ pub(super) struct Preview {
     pub(super) judged: Option<JudgedSpan>,
 }
 
-/// What left the home.
+/// Records that were sent to the fleet.
 pub(super) struct Sharing {
     pub(super) home: HomeId,
     pub(super) level: SharingLevel,
@@ -139,7 +139,7 @@ pub(super) struct Sharing {
     pub(super) set_aside: u64,
 }
 
-/// What a level sends.
+/// An example of what a level of sharing sends.
 pub(super) struct Sample {
     pub(super) level: SharingLevel,
     pub(super) payload: Option<Vec<u8>>,
@@ -148,20 +148,20 @@ pub(super) struct Sample {
 }
 
 impl Everything {
-    pub(super) async fn read(page: &Page, wish: &Wish) -> Result<Self, PageError> {
+    pub(super) async fn read(page: &Page, query: &PageQuery) -> Result<Self, PageError> {
         let now = (page.parts.clock)();
         let detail = *page.parts.detection.request(DetectorCommand::Look).await?;
         let view = page.parts.view.borrow().clone();
         let sharing = match &page.parts.uplink {
             None => None,
             Some(uplink) => {
-                let before = wish.before.as_ref().and_then(|text| text.parse().ok()).map(Sequence);
+                let before = query.before.as_ref().and_then(|text| text.parse().ok()).map(Sequence);
                 let home = uplink.home().clone();
                 let newest = newest_record(page, &detail).await?.0;
                 Some(uplink.with_outbox(move |outbox| read_sharing(outbox, home, before, &newest)).await?)
             }
         };
-        let (wish, preview) = (wish.clone(), preview(page, wish).await?);
+        let (query, preview) = (query.clone(), preview(page, query).await?);
         let (timezone, path) = (detail.config.timezone.clone(), page.parts.history.clone());
         let most_unusual = view.most_unusual.as_ref().map(|most_unusual| most_unusual.entity_id.clone());
         let (detail, past) = blocking(move || {
@@ -169,10 +169,10 @@ impl Everything {
             let mut alarms = reader.alarms(now - TIMELINE_SECONDS)?;
             alarms.reverse();
             let misses = (reader.misses()?, reader.questions(now - WEEK_SECONDS)?);
-            let history = own_history(&reader, &detail, &wish, most_unusual.as_deref(), &alarms, now)?;
+            let history = own_history(&reader, &detail, &query, most_unusual.as_deref(), &alarms, now)?;
             let extent = reader.extent(0)?.map_or(0, |(first, last, _)| whole_days(last - first));
             let set_aside = reader.history().set_aside();
-            Ok((detail, (alarms, misses, history, (extent, set_aside), wish.said)))
+            Ok((detail, (alarms, misses, history, (extent, set_aside), query.said)))
         })
         .await?;
         let (alarms, (misses, questions), history, (days_remembered, set_aside), said) = past;
@@ -223,19 +223,19 @@ fn read_sharing(
 fn own_history(
     reader: &HistoryReader,
     detail: &HomeDetail,
-    wish: &Wish,
+    query: &PageQuery,
     most_unusual: Option<&str>,
     alarms: &[StoredAlarm],
     now: i64,
 ) -> Result<Option<OwnHistory>, HistoryError> {
     let known = |id: &str| detail.entities.iter().map(|(info, _)| info).find(|info| info.entity_id == id).cloned();
-    let wished = wish.entity.as_deref().and_then(known);
-    let info = wished
+    let chosen = query.entity.as_deref().and_then(known);
+    let info = chosen
         .or_else(|| most_unusual.and_then(known))
         .or_else(|| detail.present().next().map(|(info, _)| info.clone()));
     let Some(info) = info else { return Ok(None) };
     let days =
-        wish.days.as_ref().and_then(|text| text.parse().ok()).filter(|days| [1, 7, 30].contains(days)).unwrap_or(7);
+        query.days.as_ref().and_then(|text| text.parse().ok()).filter(|days| [1, 7, 30].contains(days)).unwrap_or(7);
     let until = detail.closed.unwrap_or(now);
     let from = until - days * 86_400;
     let points = reader.points(&info.entity_id, from, until)?;
@@ -247,11 +247,11 @@ fn own_history(
 }
 
 /// What a budget would have brought in the last month.
-pub(super) async fn preview(page: &Page, wish: &Wish) -> Result<Preview, PageError> {
+pub(super) async fn preview(page: &Page, query: &PageQuery) -> Result<Preview, PageError> {
     let now = (page.parts.clock)();
     let detail = *page.parts.detection.request(DetectorCommand::Look).await?;
-    let wished = wish.per_week.as_ref().and_then(|text| text.parse().ok()).filter(|wished: &f64| wished.is_finite());
-    let per_week = wished.unwrap_or(detail.budget).clamp(PER_WEEK.0, PER_WEEK.1);
+    let chosen = query.per_week.as_ref().and_then(|text| text.parse().ok()).filter(|chosen: &f64| chosen.is_finite());
+    let per_week = chosen.unwrap_or(detail.budget).clamp(PER_WEEK.0, PER_WEEK.1);
     // Closed only when the program ends.
     let _turn = page.heavy.acquire().await.map_err(|_| PageError::Task)?;
     let path = page.parts.history.clone();
@@ -269,14 +269,14 @@ pub(super) async fn preview(page: &Page, wish: &Wish) -> Result<Preview, PageErr
     .await
 }
 
-/// What residents said was missed.
+/// Declared misses, with the state that says what was seen at each.
 pub(super) async fn misses(page: &Page) -> Result<(Vec<StoredMiss>, HomeDetail), PageError> {
     let detail = *page.parts.detection.request(DetectorCommand::Look).await?;
     let path = page.parts.history.clone();
     Ok((blocking(move || Ok(HistoryReader::open(&path)?.misses()?)).await?, detail))
 }
 
-/// An alarm's picture.
+/// The picture of an alarm as SVG.
 pub(super) async fn picture(page: &Page, id: &str) -> Result<String, PageError> {
     let detail = *page.parts.detection.request(DetectorCommand::Look).await?;
     let language = page.parts.view.borrow().language;
@@ -298,7 +298,7 @@ pub(super) async fn picture(page: &Page, id: &str) -> Result<String, PageError> 
     .await
 }
 
-/// One record of the ledger.
+/// A record that was sent, by its sequence number.
 pub(super) async fn ledger_entry(page: &Page, sequence: u64) -> Result<LedgerEntry, PageError> {
     let uplink = page.parts.uplink.as_ref().ok_or(PageError::NotFound("record"))?;
     let entry = uplink.with_outbox(move |outbox| outbox.ledger_entry(Sequence(sequence))).await?;
@@ -337,8 +337,8 @@ async fn newest_record(page: &Page, detail: &HomeDetail) -> Result<(FeedbackReco
     .await
 }
 
-/// Runs what waits for the disk.
-async fn blocking<T: Send + 'static>(
+/// Runs what waits for the disk, or draws, on a thread that may. It always comes to its end; the request may be gone by then.
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, PageError> + Send + 'static,
 ) -> Result<T, PageError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| PageError::Task)?

@@ -1,4 +1,4 @@
-//! The local page: what is happening, what was said and answered, what was learnt, what was shared; and every choice.
+//! The local page: the state of the home, alarms and answers, what was learnt, what was shared; and all preferences.
 //!
 //! Rendered on the server and whole without script; a few lines of script only renew what moves and redraw the preview
 //! while a slider is dragged. Nothing comes from elsewhere and every text is escaped by the template. See [`guard`] for
@@ -61,36 +61,36 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; scr
 /// A picture brings its style in itself, and may do nothing else.
 const PICTURE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
-/// What the page is made of.
+/// What the page needs of the agent.
 #[derive(Clone)]
 pub struct PageParts {
-    /// Who may come in.
+    /// Which requests are answered.
     pub door: Door,
-    /// Who knows and takes answers.
+    /// Takes answers, and gives the state of the home.
     pub detection: DetectorHandle,
-    /// The home at a glance, for what is live.
+    /// The newest state of the home, for the live part.
     pub view: watch::Receiver<HomeView>,
-    /// Model updates.
+    /// The newest state of model updates.
     pub updates: watch::Receiver<UpdateView>,
-    /// How each side of the agent is doing.
+    /// The newest state of the connections.
     pub mode: watch::Receiver<Mode>,
-    /// The memory's file.
+    /// File of the history; opened for reading at each request.
     pub history: PathBuf,
-    /// The way to the fleet, if there is one.
+    /// Gives access to the outbox; none without a fleet.
     pub uplink: Option<UplinkHandle>,
-    /// Asks the agent to leave the house.
+    /// Asks the agent to remove itself from this home.
     pub leave: mpsc::Sender<()>,
-    /// Takes what residents wish of the models.
-    pub wishes: UpdateRequests,
+    /// Takes residents' requests about models.
+    pub requests: UpdateRequests,
     /// The page's secret: who has it has read the page.
     pub token: String,
-    /// Tells the time, Unix seconds.
+    /// The time, Unix seconds.
     pub clock: fn() -> i64,
-    /// How the agent's parts are doing.
+    /// For `/healthz` and `/readyz`.
     pub health: Arc<Board>,
 }
 
-/// What every handler holds on to.
+/// State of the server, for all handlers.
 pub(crate) struct Shared {
     pub(crate) parts: PageParts,
     pub(crate) live_pages: Arc<Semaphore>,
@@ -114,7 +114,7 @@ pub async fn serve(parts: PageParts, listener: TcpListener, stop: CancellationTo
     axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
-/// Everything that is served.
+/// All paths of the page.
 pub(crate) fn router(parts: PageParts, stop: CancellationToken) -> Router {
     let page: Page = Arc::new(Shared {
         parts,
@@ -188,16 +188,16 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text).into_response()
 }
 
-/// What the address says of how the page is to be shown. Anything that is no sense is left aside.
+/// The query of the page's address. Values that make no sense are ignored.
 #[derive(Debug, Clone, Default, Deserialize)]
-pub(crate) struct Wish {
-    /// Whose history.
+pub(crate) struct PageQuery {
+    /// Id of the entity whose history is shown.
     pub(crate) entity: Option<String>,
-    /// How many days of it.
+    /// Length of that history: `1`, `7` or `30`.
     pub(crate) days: Option<String>,
-    /// Alarms a week to preview.
+    /// Budget to preview.
     pub(crate) per_week: Option<String>,
-    /// What to say first: the outcome of a change.
+    /// The outcome of a change, as a word; shown on top.
     pub(crate) said: Option<String>,
     /// Records of the ledger before this one.
     pub(crate) before: Option<String>,
@@ -206,19 +206,21 @@ pub(crate) struct Wish {
 async fn show(
     State(page): State<Page>,
     axum::Extension(base): axum::Extension<Base>,
-    Query(wish): Query<Wish>,
+    Query(query): Query<PageQuery>,
 ) -> Result<Response, PageError> {
-    let everything = Everything::read(&page, &wish).await?;
-    Ok(view::page(&everything, &base.0, &page.parts.token).into_response())
+    let everything = Everything::read(&page, &query).await?;
+    // With a chart of a month: 4,320 steps.
+    let drawn = home::blocking(move || Ok(view::page(&everything, &base.0, &page.parts.token))).await?;
+    Ok(drawn.into_response())
 }
 
 /// The preview alone, while a slider is dragged.
-async fn preview_alone(State(page): State<Page>, Query(wish): Query<Wish>) -> Result<Response, PageError> {
-    let preview = home::preview(&page, &wish).await?;
-    Ok(view::budget::outcome(&preview).into_response())
+async fn preview_alone(State(page): State<Page>, Query(query): Query<PageQuery>) -> Result<Response, PageError> {
+    let preview = home::preview(&page, &query).await?;
+    Ok(home::blocking(move || Ok(view::budget::outcome(&preview))).await?.into_response())
 }
 
-/// What residents said was missed, alone, while it is looked up what was seen then.
+/// The declared misses alone, for as long as one of them is looked up.
 async fn misses(State(page): State<Page>) -> Result<Response, PageError> {
     let (misses, detail) = home::misses(&page).await?;
     Ok(view::alarms::declared(&misses, &detail).into_response())

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::home::Everything;
 use super::view::{Forms, now};
-use super::{Base, Page, Wish};
+use super::{Base, Page, PageQuery};
 
 /// Shortest time between two events: a burst of alarms is one picture.
 const EVENT_EVERY: Duration = Duration::from_millis(500);
@@ -42,7 +42,7 @@ pub(super) async fn stream(
         tokio::time::sleep(EVENT_EVERY).await;
         view.mark_unchanged();
         mode.mark_unchanged();
-        let everything = Everything::read(&page, &Wish::default()).await.ok()?;
+        let everything = Everything::read(&page, &PageQuery::default()).await.ok()?;
         let markup = now::now(&everything, Forms { base: &base.0, token: &page.parts.token });
         Some((Ok(Event::default().data(markup.into_string())), (page, base, (view, mode), place)))
     });

@@ -1,23 +1,23 @@
-//! What is said first on the page after a change.
+//! The sentence on top of the page after a change.
 
-/// The outcome of a change, as the address says it: a word, so that no link can put a sentence into our mouth.
+/// The outcome of a change, in the address as one of a few words, so that no link can make the page show a text of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// An answer was taken.
     Answered,
     /// A miss was kept; what was seen then is still looked up.
     MissKept,
-    /// A wish was granted.
-    Wished,
+    /// A preference was changed.
+    Changed,
     /// A sensor that warns of danger is quiet about everything else.
     QuietButDanger,
     /// The level of sharing changed.
     Sharing,
-    /// Something is taken back.
+    /// A withdrawal was noted.
     TakenBack,
-    /// There was nothing to take back.
+    /// Nothing was ever shared that could be withdrawn.
     NothingShared,
-    /// The model before is asked for.
+    /// A request to roll back was taken.
     RollingBack,
 }
 
@@ -29,7 +29,7 @@ impl Outcome {
             "miss-kept",
             "Thank you. It is noted. What was seen then is being looked up, and will stand under “Was something missed?”.",
         ),
-        (Self::Wished, "wished", "Done. It holds from now on, here and in Home Assistant."),
+        (Self::Changed, "wished", "Done. It holds from now on, here and in Home Assistant."),
         (
             Self::QuietButDanger,
             "quiet-but-danger",

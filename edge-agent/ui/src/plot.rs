@@ -15,13 +15,13 @@ use super::text;
 
 /// Units of the drawing; it is scaled to the width that there is.
 const WIDTH: f32 = 720.0;
-/// Height of the plot.
+/// Pixels, without the times below.
 const HEIGHT: f32 = 200.0;
 /// Space for the numbers at the left.
 const LEFT: f32 = 52.0;
-/// Space for the times below.
+/// Pixels below the plot, for the times.
 const BELOW: f32 = 24.0;
-/// Points that are drawn; more than one in each unit of width tells nothing more.
+/// Points that are drawn; more than one in each unit of width cannot be seen.
 const POINTS_MAX: usize = 720;
 
 /// One entity's past: its values, the usual band, the alarms as shaded stretches.

@@ -10,7 +10,7 @@ use hearthwatch_detector::grid::STEP_SECONDS;
 use hearthwatch_detector::reading::EntityInfo;
 use hearthwatch_edge_store::history::LoudStep;
 
-/// What is previewed.
+/// Length of the previewed past, seconds.
 pub const PREVIEW_SECONDS: i64 = 30 * 86_400;
 /// How much less rare than its threshold a score may be and still hold an alarm together.
 const HOLD: f32 = 1.0;
@@ -18,13 +18,13 @@ const HOLD: f32 = 1.0;
 /// An alarm that there would have been.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WouldBe {
-    /// Row id of the entity.
+    /// Row id in the history.
     pub entity: i64,
-    /// When it would have been raised.
+    /// When it would have been raised, Unix seconds.
     pub at: i64,
 }
 
-/// The rarity at which a score speaks, when `watched` entities share `per_week` alarms.
+/// The rarity from which on a score raises an alarm, when `watched` entities share `per_week` alarms.
 #[must_use]
 pub fn threshold(per_week: f64, watched: usize) -> f32 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "some hundreds share some alarms")]

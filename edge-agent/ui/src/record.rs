@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// Bytes in a line.
+/// Bytes in a line of the dump.
 const LINE: usize = 16;
 
 /// Offset, sixteen bytes, and what of them is text.

@@ -78,7 +78,7 @@ async fn world_with(entity_id: &str, reason: &str, door: Door, memory: DeciderMe
         door,
         detection: detection.clone(),
         view: view_seen,
-        wishes: UpdateRequests::open(&dir.path().join("wishes.json")).unwrap(),
+        requests: UpdateRequests::open(&dir.path().join("wishes.json")).unwrap(),
         updates: watch::channel(UpdateView::default()).1,
         mode: watch::channel(listening()).1,
         history: file,

@@ -1,4 +1,4 @@
-//! Numbers, times and manners in words, as the page says them.
+//! Numbers, times and kinds of anomaly in words, as the page shows them.
 
 use hearthwatch_detector::alarm::{RememberedAnswer, Verdict};
 use hearthwatch_detector::finding::AnomalyKind;
@@ -21,7 +21,7 @@ pub(super) fn moment(at: i64, timezone: &TimeZone) -> String {
     local(at, timezone, "%a %-d %b, %H:%M")
 }
 
-/// For machines: what `<time datetime>` wants.
+/// RFC 3339, for `<time datetime>`.
 pub(super) fn machine(at: i64) -> String {
     Timestamp::from_second(at).map_or_else(|_| String::new(), |at| at.to_string())
 }
@@ -63,7 +63,7 @@ fn named(number: &str, unit: &DisplayUnit) -> String {
     format!("{number}{joint}{}", unit.name)
 }
 
-/// How much memory some bytes are.
+/// For example `1.2 KiB`.
 pub(super) fn bytes(count: usize) -> String {
     if count < 1024 {
         return format!("{count} bytes");

@@ -1,4 +1,4 @@
-//! The fleet director's word to this home: verified, remembered, held against what the image repository says.
+//! The director's assignments to this home: verified, stored, compared with the image repository.
 //!
 //! After Uptane: what the image repository lists may be installed by somebody; what the director assigns is to be installed here; only
 //! what both name, with the same hash and length, gets in. Without a director ([`crate::config::UpdatesConfig`]) the newest
@@ -15,23 +15,23 @@ use crate::trust::{Offer, PLAUSIBLE_FROM, TrustError};
 /// An assignment that came while the clock was not set is looked at again so often.
 const CLOCK_PAUSE_SECONDS: i64 = 60;
 
-/// Whose word counts, and for whom.
+/// Whose assignments are accepted, and for which home.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectorConfig {
-    /// This home.
+    /// Assignments to other homes are refused.
     pub home: HomeId,
-    /// The director's keys.
+    /// One signature by any of these keys is enough.
     pub keys: Vec<PublicKey>,
 }
 
 /// What became of an assignment that came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Taken {
-    /// To be remembered, then followed.
+    /// To be stored first, then followed.
     New(Box<Assignment>, Followed),
     /// The one that is followed already: brokers repeat themselves.
     Again,
-    /// Sound, but its time has not come; the timer will tell.
+    /// Valid, but not yet: it is looked at again by the timer.
     Waiting,
 }
 
@@ -55,7 +55,7 @@ impl Director {
         Self { config, current, followed: followed.cloned(), waiting: None }
     }
 
-    /// The assignment that is followed.
+    /// The assignment that is followed; none before the first one.
     #[must_use]
     pub fn current(&self) -> Option<&Assignment> {
         self.current.as_ref()
@@ -107,7 +107,7 @@ impl Director {
     }
 }
 
-/// What tells a replay from the newest.
+/// Generation and hash, by which a replay is found.
 fn seen(followed: &Followed) -> Seen {
     let bytes = hex::decode(&followed.signed).unwrap_or_default();
     Seen { generation: followed.generation, digest: Sha256::digest(bytes).into() }

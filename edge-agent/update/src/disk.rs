@@ -26,7 +26,7 @@ pub trait Disk: Send + Sync {
     fn remove(&self, path: &Path) -> io::Result<()>;
 }
 
-/// The real one.
+/// The machine's file system; each write is on disk when it returns.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealDisk;
 

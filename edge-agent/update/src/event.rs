@@ -10,32 +10,32 @@ use hearthwatch_protocol::messages::{UpdateOutcome, UpdateResult};
 pub enum UpdateEvent<'a> {
     /// Metadata or a release is not trusted, or a release is not good enough here.
     Refused {
-        /// The word for counters.
+        /// One word, from [`crate::trust::TrustError::reason`]; names the counter.
         reason: &'a str,
-        /// The exact cause.
+        /// One line for the log.
         cause: &'a str,
     },
     /// Something else than the release stood in the way; it is tried again.
     Hindered {
-        /// The word for counters.
+        /// One word; names the counter.
         reason: &'a str,
-        /// The exact cause.
+        /// One line for the log.
         cause: &'a str,
     },
     /// The repository's metadata is not trusted, for another cause than before or for the first time.
     MirrorFault {
-        /// Since when, Unix seconds.
+        /// When the fault was first seen, Unix seconds.
         since: i64,
-        /// The exact cause.
+        /// One line for the log.
         cause: &'a str,
     },
-    /// It is trusted again.
+    /// The repository's metadata is trusted again.
     MirrorRepaired,
     /// A model waits in the spare slot and scores beside the one in charge.
     Staged(ModelVersion),
     /// A model is in charge, on trial.
     Swapped(ModelVersion),
-    /// How an update ended.
+    /// The same outcome goes to the fleet.
     Ended(&'a UpdateOutcome),
 }
 
@@ -44,7 +44,7 @@ pub enum UpdateEvent<'a> {
 pub struct UpdateCounts(BTreeMap<(&'static str, String), u64>);
 
 impl UpdateCounts {
-    /// Logs and counts.
+    /// Writes one log line, and adds one to the counter.
     pub fn emit(&mut self, event: &UpdateEvent<'_>) {
         let (name, reason) = match event {
             UpdateEvent::Refused { reason, cause } => {
@@ -109,7 +109,7 @@ impl UpdateCounts {
         self.0.get(&(event, reason.to_owned())).copied().unwrap_or(0)
     }
 
-    /// Every (event, reason, count).
+    /// Event, reason and count.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str, u64)> {
         self.0.iter().map(|((event, reason), &count)| (*event, reason.as_str(), count))
     }

@@ -1,4 +1,4 @@
-//! How bytes of the repository are fetched: HTTPS or files, resuming a half-fetched target, giving up on a server that dawdles.
+//! How bytes of the repository are fetched: HTTPS or files, resuming a half-fetched target, giving up on a server that sends too slowly.
 //!
 //! Nothing here is trusted. The pieces go through `tough`, which cuts off what is too long and compares hashes and
 //! signatures; a kept half is only a saving, and is thrown away when the whole turns out wrong.
@@ -29,7 +29,7 @@ const SILENCE_SECONDS_MAX: u64 = 20;
 /// Slowest honest line: 1 KiB/s, a bad GPRS link. At this rate the largest artifact (4 MiB) takes 70 minutes, in several attempts.
 const BYTES_PER_SECOND_MIN: u64 = 1024;
 
-/// The rate is judged after so long: before, it says more about TLS than about the line.
+/// The rate is judged after so long: before, most of the time goes to TLS.
 const PATIENCE_SECONDS: u64 = 30;
 
 /// Pieces between the network and the verifier: at most 16 × 16 KiB.
@@ -39,9 +39,9 @@ const PIECES_MAX: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("slow retrieval: {received} bytes in {seconds} s")]
 pub struct TooSlow {
-    /// Bytes of this answer.
+    /// Bytes of this answer so far.
     pub received: u64,
-    /// Since it was asked for.
+    /// Since the request.
     pub seconds: u64,
 }
 
@@ -49,9 +49,9 @@ pub struct TooSlow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the server is busy: it answers {status}")]
 pub struct Busy {
-    /// HTTP status.
+    /// HTTP status: 429, 503, or another 5xx with `Retry-After`.
     pub status: u16,
-    /// When it wants to be asked again at the earliest, if it said so.
+    /// From `Retry-After`: not to be asked sooner; none without that header.
     pub retry_after: Option<Duration>,
 }
 
@@ -69,11 +69,11 @@ impl Busy {
 /// How patient a transport is; tests are less so.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// Longest silence.
+    /// Longest time without a byte.
     pub silence: Duration,
     /// The rate is judged after so long.
     pub judged_after: Duration,
-    /// Slowest rate.
+    /// Lowest average rate.
     pub bytes_per_second: u64,
 }
 
@@ -87,7 +87,7 @@ impl Default for Patience {
     }
 }
 
-/// The transport given to `tough`.
+/// Gets files for `tough`, by HTTPS or from the disk.
 #[derive(Debug, Clone)]
 pub struct UpdateTransport {
     client: Option<reqwest::Client>,
@@ -121,7 +121,7 @@ impl UpdateTransport {
         }
     }
 
-    /// What the server's clock shows: a witness against ours. None where there is no server, or it does not tell.
+    /// The server's time from its `Date` header, Unix seconds, to check our clock. None where there is no server, or no such header.
     ///
     /// # Errors
     /// [`TrustError::Unreachable`] when the server does not answer at all.
@@ -265,7 +265,7 @@ async fn open_half(path: &Path, append: bool) -> io::Result<tokio::fs::File> {
     tokio::fs::OpenOptions::new().create(true).write(true).append(append).truncate(!append).open(path).await
 }
 
-/// The verifier's end.
+/// The receiving end of a download, as a stream for the verifier.
 struct Pieces(mpsc::Receiver<Result<Bytes, TransportError>>);
 
 impl Stream for Pieces {

@@ -12,12 +12,12 @@ pub mod machine;
 pub mod policy;
 pub mod probation;
 pub mod prove;
+pub mod requests;
 pub mod slots;
 pub mod trust;
 mod updater;
 mod view;
 pub mod watch;
-pub mod wishes;
 
 #[cfg(test)]
 mod fetch_tests;
@@ -28,6 +28,6 @@ pub use director::DirectorConfig;
 pub use machine::{MirrorFault, Watching};
 pub use policy::{Install, Policy};
 pub use prove::{ModelProof, Prove};
+pub use requests::{AnsweredRequest, PendingRequest, RequestOutcome, UpdateRequest, UpdateRequests};
 pub use updater::{MANUAL, RollBackError, Step, Trigger, Updater, UpdaterConfig, UpdaterError, WATCHING};
 pub use view::UpdateView;
-pub use wishes::{AnsweredRequest, PendingRequest, RequestOutcome, UpdateRequest, UpdateRequests};

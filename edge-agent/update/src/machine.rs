@@ -3,10 +3,10 @@
 //! ```text
 //! Idle → Offered → Refreshing → Fetching → Proving → Staging → Shadowing → Swapping → Probation → Committed
 //!                   │   └────────────┴──────────┴──────────────────┴─→ Refused  └──→ RolledBack
-//!                   └─→ Waiting (for a resident's word)
+//!                   └─→ Waiting (for a resident's request)
 //! ```
 //!
-//! A release is watched twice: first beside the model in charge (it scores the same live windows, but says nothing), then in charge
+//! A release is watched twice: first beside the model in charge (it scores the same live windows, but raises no alarms), then in charge
 //! and on trial. An order of the fleet's director may call either watch off.
 
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::policy::{Install, Policy};
 use crate::slots::Trial;
 use crate::trust::{Offer, TrustError};
 
-/// The repository is asked so often without a notice, give or take the jitter: a retained notice makes this a second rope.
+/// The repository is asked so often without a notice, give or take the jitter: a retained notice usually comes first.
 const CHECK: Backoff = Backoff { first: Duration::from_secs(6 * 3_600), longest: Duration::from_secs(6 * 3_600) };
 
 /// After a failure of the line, the clock or our disk, and while a noticed release is not on the mirror yet: doubling from ten seconds.
@@ -44,43 +44,43 @@ pub struct Watching {
     pub probation_seconds: i64,
 }
 
-/// Where the update stands.
+/// How far an update has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
-    /// Nothing to do.
+    /// No update goes on.
     Idle,
     /// A notice names a version; nothing in it is trusted.
     Offered(ModelVersion),
-    /// Metadata is being verified.
+    /// The TUF metadata is fetched and verified.
     Refreshing,
-    /// Bytes are being fetched.
+    /// The artifact is downloaded.
     Fetching(Offer),
     /// Trusted and not yet asked for by a resident.
     Waiting(ModelVersion),
     /// The model is being tried on recent windows.
     Proving(Offer),
-    /// The spare slot is being filled.
+    /// The spare slot is filled.
     Staging(Offer),
     /// In the spare slot, scoring live windows beside the model in charge.
     Shadowing(ModelVersion),
-    /// The pointer is being flipped.
+    /// The pointer file is replaced.
     Swapping(ModelVersion),
-    /// In charge, not yet for good.
+    /// In use, on trial.
     Probation(ModelVersion),
-    /// In charge for good.
+    /// In use, its trial passed.
     Committed(ModelVersion),
-    /// The one before is back.
+    /// This version failed its trial or was called back; the one before is in use again.
     RolledBack(ModelVersion),
-    /// Never got in.
+    /// This version never was in use here.
     Refused(ModelVersion),
 }
 
-/// What the slots say, so that the machine keeps no second truth.
+/// The state of the slots, passed with each input: the machine holds no copy of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Standing {
-    /// In charge.
+    /// The version in use.
     pub installed: ModelVersion,
-    /// Nothing below gets in.
+    /// Older versions are refused, unless the director orders one.
     pub floor: ModelVersion,
     /// Set while what is in charge is on trial.
     pub trial: Option<Trial>,
@@ -90,11 +90,11 @@ pub struct Standing {
     pub offer_failed: bool,
     /// The version that the fleet's director assigns to this home; none without a director.
     pub assigned: Option<ModelVersion>,
-    /// The owner's wishes.
+    /// From `[cloud.updates]` of the configuration.
     pub policy: Policy,
 }
 
-/// What happened.
+/// What happened since the last task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// A release notice; not to be trusted.
@@ -103,38 +103,38 @@ pub enum Input {
     Assigned,
     /// A resident asks for this version, or for what is offered.
     Consent(Option<ModelVersion>),
-    /// Time passed.
+    /// [`Machine::next_check`] has come.
     Tick,
-    /// The answer to [`Task::Refresh`].
+    /// The result of [`Task::Refresh`]; none where the repository offers nothing for this home.
     Refreshed(Result<Option<Offer>, TrustError>),
-    /// The answer to [`Task::Fetch`].
+    /// The result of [`Task::Fetch`].
     Fetched(Result<(), TrustError>),
-    /// The answer to [`Task::Prove`]; the cause in one line.
+    /// The result of [`Task::Prove`]; the cause in one line.
     Proved(Result<(), String>),
-    /// The answer to [`Task::Stage`].
+    /// The result of [`Task::Stage`]; the cause in one line.
     Staged(Result<(), String>),
-    /// The answer to [`Task::Compare`]: whether it was looked at often enough.
+    /// The result of [`Task::Compare`]: whether the watch has had enough looks; or the fault of the model in one line.
     Compared(Result<bool, String>),
-    /// The answer to [`Task::Drop`].
+    /// The result of [`Task::Drop`]; the cause in one line.
     Dropped(Result<(), String>),
-    /// The answer to [`Task::Swap`].
+    /// The result of [`Task::Swap`]; the cause in one line.
     Swapped(Result<(), String>),
-    /// The answer to [`Task::Judge`].
+    /// The result of [`Task::Judge`]; the fault of the model in one line.
     Judged(Result<(), String>),
-    /// The answer to [`Task::Commit`].
+    /// The result of [`Task::Commit`]; the cause in one line.
     Committed(Result<(), String>),
-    /// The answer to [`Task::Restore`].
+    /// The result of [`Task::Restore`] or [`Task::CallBack`]: the version that is in use again; or the cause in one line.
     Restored(Result<ModelVersion, String>),
 }
 
-/// What to do now.
+/// What the updater has to do; its result is the next [`Input`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
     /// Nothing before [`Machine::next_check`].
     Rest,
-    /// Verify the metadata.
+    /// Fetch and verify the TUF metadata.
     Refresh,
-    /// Fetch and verify the bytes.
+    /// Download the artifact and compare its hash.
     Fetch(Offer),
     /// Load the model and try it on recent windows.
     Prove(Offer),
@@ -148,11 +148,11 @@ pub enum Task {
     Swap(i64),
     /// Try the model in charge on recent windows.
     Judge,
-    /// End the trial for good.
+    /// End the trial: this version stays.
     Commit,
     /// Bring back the model before, for this reason.
     Restore(String),
-    /// Bring back the model before because the fleet says so.
+    /// Bring back the model before because the director orders it.
     CallBack,
 }
 
@@ -162,20 +162,20 @@ pub enum Task {
 pub struct MirrorFault {
     /// When it was found first, Unix seconds.
     pub since: i64,
-    /// The newest cause in one line.
+    /// The newest cause, in one line.
     pub cause: String,
 }
 
 /// A task, and perhaps an outcome to report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
-    /// What to do.
+    /// Its result is the next input.
     pub task: Task,
-    /// What to tell the fleet.
+    /// To be reported to the fleet; none for most turns.
     pub outcome: Option<UpdateOutcome>,
 }
 
-/// The machine.
+/// The state of the update. It lives in memory only; after a restart it is rebuilt from the slots.
 #[derive(Debug)]
 pub struct Machine {
     phase: Phase,
@@ -186,11 +186,11 @@ pub struct Machine {
     /// The newest version that a resident asked for.
     consented: Option<ModelVersion>,
     reason: String,
-    /// Set while a model on trial is taken back by the fleet's word.
+    /// Set while a model on trial is taken back because the director orders it.
     called_back: bool,
-    /// The last refusal told, so that a broken mirror is not reported at every attempt.
-    told: Option<(ModelVersion, &'static str)>,
-    /// Until metadata is trusted again.
+    /// The last refusal that was reported, so that a broken mirror is not reported at every attempt.
+    reported: Option<(ModelVersion, &'static str)>,
+    /// None while the metadata is trusted.
     mirror_fault: Option<MirrorFault>,
 }
 
@@ -207,7 +207,7 @@ impl Machine {
             consented: None,
             reason: String::new(),
             called_back: false,
-            told: None,
+            reported: None,
             mirror_fault: None,
         }
     }
@@ -229,13 +229,13 @@ impl Machine {
         self.phase = Phase::RolledBack(version);
     }
 
-    /// Where the update stands.
+    /// Changed only by [`Machine::on`] and [`Machine::left`].
     #[must_use]
     pub fn phase(&self) -> &Phase {
         &self.phase
     }
 
-    /// When [`Input::Tick`] is due.
+    /// When [`Input::Tick`] is due, Unix seconds.
     #[must_use]
     pub fn next_check(&self) -> i64 {
         self.next_check
@@ -260,91 +260,26 @@ impl Machine {
     pub fn on(&mut self, input: Input, standing: &Standing, now: i64, rng: &mut impl Rng) -> Turn {
         match input {
             Input::Notice(version) => self.on_notice(version, standing, now),
-            Input::Assigned | Input::Tick => self.on_tick(standing, now, rng),
+            Input::Assigned | Input::Tick | Input::Staged(Ok(())) => self.on_tick(standing, now, rng),
             Input::Consent(version) => {
                 self.consented = self.consented.max(version.or(self.offered()));
                 self.on_tick(standing, now, rng)
             }
-            Input::Refreshed(Ok(offer)) => {
-                self.mirror_fault = None;
-                self.on_refreshed(offer, standing, now, rng)
-            }
-            Input::Refreshed(Err(error)) => {
-                if error.is_refusal() {
-                    let since = self.mirror_fault.as_ref().map_or(now, |fault| fault.since);
-                    self.mirror_fault = Some(MirrorFault { since, cause: error.to_string() });
-                }
-                self.on_distrust(self.sought(standing), UpdateStage::Verify, &error, now, rng)
-            }
-            Input::Fetched(Ok(())) => match self.phase.clone() {
-                Phase::Fetching(offer) => self.go(Phase::Proving(offer.clone()), Task::Prove(offer)),
-                _ => self.rest(CHECK, now, rng),
-            },
-            Input::Fetched(Err(error)) => match self.phase {
-                Phase::Fetching(Offer { version, .. }) => {
-                    self.on_distrust(Some(version), UpdateStage::Fetch, &error, now, rng)
-                }
-                _ => self.rest(CHECK, now, rng),
-            },
-            Input::Proved(Ok(())) => match self.phase.clone() {
-                Phase::Proving(offer) => {
-                    let until = now.saturating_add(self.watching.shadow_seconds);
-                    self.go(Phase::Staging(offer.clone()), Task::Stage(offer, until))
-                }
-                _ => self.rest(CHECK, now, rng),
-            },
-            Input::Proved(Err(cause)) => match self.phase {
-                Phase::Proving(Offer { version, .. }) => {
-                    self.refuse(version, (UpdateStage::Install, "not_proven"), &cause, CHECK, now, rng)
-                }
-                _ => self.rest(CHECK, now, rng),
-            },
-            Input::Staged(Ok(())) => self.on_tick(standing, now, rng),
-            Input::Compared(Ok(enough)) => match standing.staged {
-                Some((version, until)) if enough && now >= until => {
-                    let until = now.saturating_add(self.watching.probation_seconds);
-                    self.go(Phase::Swapping(version), Task::Swap(until))
-                }
-                _ => self.rest_on_watch(standing.staged.map(|(_, until)| until), now),
-            },
-            Input::Compared(Err(cause)) => {
-                self.reason.clone_from(&cause);
-                Turn { task: Task::Drop(Some(cause)), outcome: None }
-            }
-            Input::Dropped(Ok(())) => match self.phase {
-                Phase::Shadowing(version) if !self.reason.is_empty() => {
-                    let cause = std::mem::take(&mut self.reason);
-                    self.refuse(version, (UpdateStage::Install, "shadow"), &cause, CHECK, now, rng)
-                }
-                // Called off by the fleet: what it wants instead is asked for at once.
-                _ => self.go(Phase::Refreshing, Task::Refresh),
-            },
-            Input::Swapped(Ok(())) => {
-                self.phase = Phase::Probation(standing.installed);
-                if self.watching.probation_seconds <= 0 {
-                    return self.go(Phase::Probation(standing.installed), Task::Commit);
-                }
-                self.rest_on_watch(standing.trial.map(|trial| trial.until), now)
-            }
-            Input::Staged(Err(_)) | Input::Dropped(Err(_)) | Input::Swapped(Err(_)) => self.try_again(now, rng),
-            Input::Judged(Ok(())) => match standing.trial {
-                Some(trial) if now >= trial.until => self.go(Phase::Probation(standing.installed), Task::Commit),
-                _ => self.rest_on_watch(standing.trial.map(|trial| trial.until), now),
-            },
-            Input::Judged(Err(cause)) => {
-                self.reason.clone_from(&cause);
-                self.go(Phase::Probation(standing.installed), Task::Restore(cause))
-            }
-            Input::Committed(Ok(())) => {
-                let version = standing.installed;
-                self.phase = Phase::Committed(version);
-                self.failures = 0;
-                let turn = self.rest(CHECK, now, rng);
-                self.look_again_if_newer_is_noticed(version, now);
-                Turn { outcome: Some(UpdateOutcome::installed(version, now)), ..turn }
-            }
+            Input::Refreshed(answer) => self.on_refreshed(answer, standing, now, rng),
+            Input::Fetched(answer) => self.on_fetched(answer, now, rng),
+            Input::Proved(answer) => self.on_proved(answer, now, rng),
+            Input::Compared(answer) => self.on_compared(answer, standing, now),
+            Input::Dropped(Ok(())) => self.on_dropped(now, rng),
+            Input::Swapped(Ok(())) => self.on_swapped(standing, now),
+            Input::Judged(answer) => self.on_judged(answer, standing, now),
+            Input::Committed(Ok(())) => self.on_committed(standing, now, rng),
             Input::Restored(Ok(to)) => self.on_restored(to, now, rng),
-            Input::Committed(Err(_)) | Input::Restored(Err(_)) => self.try_again(now, rng),
+            // Work on the slots failed: the disk may be full or busy.
+            Input::Staged(Err(_))
+            | Input::Dropped(Err(_))
+            | Input::Swapped(Err(_))
+            | Input::Committed(Err(_))
+            | Input::Restored(Err(_)) => self.try_again(now, rng),
         }
     }
 
@@ -381,7 +316,30 @@ impl Machine {
         self.go(Phase::Refreshing, Task::Refresh)
     }
 
-    fn on_refreshed(&mut self, offer: Option<Offer>, standing: &Standing, now: i64, rng: &mut impl Rng) -> Turn {
+    fn on_refreshed(
+        &mut self,
+        answer: Result<Option<Offer>, TrustError>,
+        standing: &Standing,
+        now: i64,
+        rng: &mut impl Rng,
+    ) -> Turn {
+        match answer {
+            Ok(offer) => {
+                self.mirror_fault = None;
+                self.on_offer(offer, standing, now, rng)
+            }
+            Err(error) => {
+                if error.is_refusal() {
+                    let since = self.mirror_fault.as_ref().map_or(now, |fault| fault.since);
+                    self.mirror_fault = Some(MirrorFault { since, cause: error.to_string() });
+                }
+                self.on_distrust(self.sought(standing), UpdateStage::Verify, &error, now, rng)
+            }
+        }
+    }
+
+    /// The metadata is trusted, and names this release; none where it has nothing for this home.
+    fn on_offer(&mut self, offer: Option<Offer>, standing: &Standing, now: i64, rng: &mut impl Rng) -> Turn {
         match offer {
             Some(offer) if offer.version < standing.floor && !offer.ordered => {
                 let cause = format!("version {} is below {}, which ran here", offer.version, standing.floor);
@@ -442,6 +400,78 @@ impl Machine {
         turn
     }
 
+    fn on_fetched(&mut self, answer: Result<(), TrustError>, now: i64, rng: &mut impl Rng) -> Turn {
+        let Phase::Fetching(offer) = self.phase.clone() else { return self.rest(CHECK, now, rng) };
+        match answer {
+            Ok(()) => self.go(Phase::Proving(offer.clone()), Task::Prove(offer)),
+            Err(error) => self.on_distrust(Some(offer.version), UpdateStage::Fetch, &error, now, rng),
+        }
+    }
+
+    fn on_proved(&mut self, answer: Result<(), String>, now: i64, rng: &mut impl Rng) -> Turn {
+        let Phase::Proving(offer) = self.phase.clone() else { return self.rest(CHECK, now, rng) };
+        match answer {
+            Ok(()) => {
+                let until = now.saturating_add(self.watching.shadow_seconds);
+                self.go(Phase::Staging(offer.clone()), Task::Stage(offer, until))
+            }
+            Err(cause) => self.refuse(offer.version, (UpdateStage::Install, "not_proven"), &cause, CHECK, now, rng),
+        }
+    }
+
+    fn on_compared(&mut self, answer: Result<bool, String>, standing: &Standing, now: i64) -> Turn {
+        match (answer, standing.staged) {
+            (Ok(true), Some((version, until))) if now >= until => {
+                let until = now.saturating_add(self.watching.probation_seconds);
+                self.go(Phase::Swapping(version), Task::Swap(until))
+            }
+            (Ok(_), staged) => self.rest_on_watch(staged.map(|(_, until)| until), now),
+            (Err(cause), _) => {
+                self.reason.clone_from(&cause);
+                Turn { task: Task::Drop(Some(cause)), outcome: None }
+            }
+        }
+    }
+
+    fn on_dropped(&mut self, now: i64, rng: &mut impl Rng) -> Turn {
+        match self.phase {
+            Phase::Shadowing(version) if !self.reason.is_empty() => {
+                let cause = std::mem::take(&mut self.reason);
+                self.refuse(version, (UpdateStage::Install, "shadow"), &cause, CHECK, now, rng)
+            }
+            // Called off by the fleet: what it wants instead is asked for at once.
+            _ => self.go(Phase::Refreshing, Task::Refresh),
+        }
+    }
+
+    fn on_swapped(&mut self, standing: &Standing, now: i64) -> Turn {
+        self.phase = Phase::Probation(standing.installed);
+        if self.watching.probation_seconds <= 0 {
+            return self.go(Phase::Probation(standing.installed), Task::Commit);
+        }
+        self.rest_on_watch(standing.trial.map(|trial| trial.until), now)
+    }
+
+    fn on_judged(&mut self, answer: Result<(), String>, standing: &Standing, now: i64) -> Turn {
+        match (answer, standing.trial) {
+            (Ok(()), Some(trial)) if now >= trial.until => self.go(Phase::Probation(standing.installed), Task::Commit),
+            (Ok(()), trial) => self.rest_on_watch(trial.map(|trial| trial.until), now),
+            (Err(cause), _) => {
+                self.reason.clone_from(&cause);
+                self.go(Phase::Probation(standing.installed), Task::Restore(cause))
+            }
+        }
+    }
+
+    fn on_committed(&mut self, standing: &Standing, now: i64, rng: &mut impl Rng) -> Turn {
+        let version = standing.installed;
+        self.phase = Phase::Committed(version);
+        self.failures = 0;
+        let turn = self.rest(CHECK, now, rng);
+        self.look_again_if_newer_is_noticed(version, now);
+        Turn { outcome: Some(UpdateOutcome::installed(version, now)), ..turn }
+    }
+
     fn on_restored(&mut self, to: ModelVersion, now: i64, rng: &mut impl Rng) -> Turn {
         let Phase::Probation(version) = self.phase else { return self.rest(CHECK, now, rng) };
         self.phase = Phase::RolledBack(version);
@@ -468,8 +498,8 @@ impl Machine {
     ) -> Turn {
         self.phase = Phase::Refused(version);
         self.failures += 1;
-        let again = self.told == Some((version, reason));
-        self.told = Some((version, reason));
+        let again = self.reported == Some((version, reason));
+        self.reported = Some((version, reason));
         let turn = self.rest(pause, now, rng);
         let outcome = UpdateOutcome::refused(version, stage, one_line(reason, cause), now);
         Turn { outcome: (!again).then_some(outcome), ..turn }
@@ -512,7 +542,7 @@ fn is_wanted(offer: &Offer, standing: &Standing) -> bool {
     moves && !pinned_out && !standing.offer_failed
 }
 
-/// `word: cause`, cut to what a message may hold.
+/// `word: cause` in one line, cut to [`TEXT_BYTES_MAX`].
 pub fn one_line(word: &str, cause: &str) -> String {
     let mut text = format!("{word}: {}", cause.replace(['\n', '\r'], " "));
     while text.len() > TEXT_BYTES_MAX {

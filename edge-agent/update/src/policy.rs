@@ -5,7 +5,7 @@ use hearthwatch_protocol::ModelVersion;
 /// When a release that is trusted gets in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Install {
-    /// As soon as it is offered.
+    /// As soon as it is trusted.
     #[default]
     Auto,
     /// Once a resident has asked for it (the update entity's *Install*).
@@ -14,10 +14,10 @@ pub enum Install {
     Paused,
 }
 
-/// The owner's wishes, from `[cloud.updates]`.
+/// What the owner allows, from `[cloud.updates]` of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Policy {
-    /// When a release gets in.
+    /// Orders of the director to go back are followed in any case.
     pub install: Install,
     /// Only this version, as long as it is offered.
     pub pin: Option<ModelVersion>,

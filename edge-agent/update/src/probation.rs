@@ -1,7 +1,8 @@
 //! Whether a model behaves on this home's own recent windows. Pure.
 //!
-//! A gate has judged the model on other homes; this is the last look, on data that never leaves the house. It cannot tell a good model
-//! from a better one. It stops one that is broken here: not finite, deaf, shouting, or on another scale than its threshold.
+//! A gate has judged the model on other homes; this is the last look, on data that never leaves the home. It cannot tell a good model
+//! from a better one. It stops one that is broken here: not finite, the same for every input, too many alarms, or on another scale than
+//! its threshold.
 
 use hearthwatch_detector::detector::Margin;
 
@@ -25,41 +26,41 @@ const SPREAD_MIN: f32 = 1e-4;
 /// What is wrong with a model here.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum ProbationFault {
-    /// A score that is no number.
+    /// A score is infinite or not a number.
     #[error("{count} of {windows} scores are not finite")]
     NotFinite {
-        /// How many.
+        /// Windows with such a score.
         count: usize,
-        /// Of how many.
+        /// Windows that were judged.
         windows: usize,
     },
     /// The same score for every window that the network judges.
     #[error("all {windows} windows get the same score")]
-    Deaf {
-        /// How many windows.
+    SameScore {
+        /// Windows that were judged.
         windows: usize,
     },
     /// Too many entities in alarm at once.
     #[error("{alarms} of {windows} entities would be in alarm at once ({before} with the model before)")]
-    Shouting {
-        /// In alarm with this model.
+    TooManyAlarms {
+        /// Windows in alarm with the new model.
         alarms: usize,
-        /// Of how many.
+        /// Windows that were judged.
         windows: usize,
-        /// In alarm with the model before.
+        /// Windows in alarm with the model before.
         before: usize,
     },
-    /// The typical score is somewhere else.
+    /// The typical distance to the threshold moved too far.
     #[error("the typical score moved by {moved:.1} logits against its threshold (at most {DRIFT_LOGITS_MAX})")]
     Drift {
-        /// Signed.
+        /// New minus old, in logits.
         moved: f32,
     },
 }
 
-/// Judges by margins: score minus threshold of whoever speaks, one for each window; above 0 means alarm. `before` are the margins of
-/// the model before on the same windows. Only what the network itself says is held to be on a scale: the baseline detector's floor is the
-/// same for all.
+/// Judges by margins: score minus threshold of the model that judges, one for each window; above 0 means alarm. `before` are the margins of
+/// the model before on the same windows. Only scores of the network itself are compared with those before: the baseline detector's
+/// floor is the same for all.
 ///
 /// # Errors
 /// The first [`ProbationFault`] found, hardest first.
@@ -75,13 +76,13 @@ pub fn judge(margins: &[Margin], before: Option<&[Margin]>) -> Result<(), Probat
     let judged: Vec<f32> = margins.iter().filter(|margin| margin.by_network).map(|margin| margin.value).collect();
     let (low, high) = judged.iter().fold((f32::MAX, f32::MIN), |(low, high), &x| (low.min(x), high.max(x)));
     if judged.len() >= WINDOWS_MIN && high - low < SPREAD_MIN {
-        return Err(ProbationFault::Deaf { windows: judged.len() });
+        return Err(ProbationFault::SameScore { windows: judged.len() });
     }
     let in_alarm = |margins: &[Margin]| margins.iter().filter(|margin| margin.value > 0.0).count();
     let (alarms, before_alarms) = (in_alarm(margins), before.map_or(0, in_alarm));
     let share = ((windows as f32) * ALARM_SHARE_MAX) as usize;
     if alarms > before_alarms + share.max(ALARMS_ALWAYS_ALLOWED) {
-        return Err(ProbationFault::Shouting { alarms, windows, before: before_alarms });
+        return Err(ProbationFault::TooManyAlarms { alarms, windows, before: before_alarms });
     }
     // Of windows that only one of the two networks judges there are two scales, and nothing has moved.
     let both: Vec<(f32, f32)> = before
@@ -118,7 +119,7 @@ mod tests {
         by_network((0..n).map(|i| -3.0 - (i as f32) * 0.01))
     }
 
-    /// What the baseline detector says of a calm home.
+    /// Margins of the baseline detector in a calm home.
     fn routine(n: usize) -> Vec<Margin> {
         vec![Margin { value: -12.0, by_network: false }; n]
     }
@@ -148,14 +149,14 @@ mod tests {
     fn a_model_that_does_not_look_is_deaf_whatever_else_the_home_has() {
         let mut margins = by_network([-2.0; 20]);
         margins.extend(routine(5));
-        assert_eq!(judge(&margins, None), Err(ProbationFault::Deaf { windows: 20 }));
+        assert_eq!(judge(&margins, None), Err(ProbationFault::SameScore { windows: 20 }));
     }
 
     #[test]
     fn a_shouting_model_fails_unless_the_one_before_shouted_too() {
         let mut margins = quiet(40);
         margins[..5].iter_mut().for_each(|margin| margin.value = 1.0);
-        let fault = ProbationFault::Shouting { alarms: 5, windows: 40, before: 0 };
+        let fault = ProbationFault::TooManyAlarms { alarms: 5, windows: 40, before: 0 };
         assert_eq!(judge(&margins, Some(&quiet(40))), Err(fault));
         assert_eq!(judge(&margins, Some(&margins)), Ok(()));
     }

@@ -1,4 +1,4 @@
-//! From bytes to a model, and what a model says about this home's recent windows.
+//! Builds a model from the bytes of an artifact, and scores this home's recent windows with it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use hearthwatch_protocol::ModelVersion;
 
 /// What the updater must be able to do with models. The updater's tests have models of their own.
 pub trait Prove: Send + Sync {
-    /// A model.
+    /// A loaded model.
     type Model: Send + Sync;
 
     /// Checks an artifact and builds the model.
@@ -21,7 +21,7 @@ pub trait Prove: Send + Sync {
     fn margins(&self, model: &Self::Model, windows: &[TrialWindow], share: f32) -> Vec<Margin>;
 }
 
-/// The models of this program.
+/// Loads the detector's models.
 #[derive(Debug, Clone, Copy)]
 pub struct ModelProof;
 

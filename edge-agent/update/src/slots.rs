@@ -1,4 +1,4 @@
-//! Two slots for models, and one small file that says which one is in charge.
+//! Two slots for models, and one small file that names the one in use.
 //!
 //! To stage: write the *intent*, empty the spare slot, fill it, then note that it is whole. To swap: flip the pointer by replacing
 //! one file. Each step is on disk before the next begins, so power may fail between any two: either the old model is in charge or
@@ -35,13 +35,13 @@ const POINTER_BYTES_MAX: u64 = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 #[error("model slots: {path}: {source}")]
 pub struct SlotError {
-    /// Which file.
+    /// The file or folder that failed.
     pub path: PathBuf,
-    /// Why.
+    /// The system's error.
     pub source: io::Error,
 }
 
-/// What a start found.
+/// What [`Slots::boot`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Boot {
     /// The model in charge and its bytes; none for the program's own.
@@ -153,7 +153,7 @@ impl<D: Disk> Slots<D> {
         Ok(None)
     }
 
-    /// The version in charge.
+    /// The version in use; the program's own where no slot is.
     #[must_use]
     pub fn installed(&self) -> ModelVersion {
         self.pointer.active.as_ref().map_or(self.own, |active| active.version)
@@ -202,7 +202,7 @@ impl<D: Disk> Slots<D> {
         self.pointer.previous.as_ref().and_then(|previous| self.read(previous).ok())
     }
 
-    /// Whether this version failed here before.
+    /// Whether this version is among those that failed here; it is not tried again.
     #[must_use]
     pub fn has_failed(&self, version: ModelVersion) -> bool {
         self.pointer.failed.contains(&version)
@@ -237,31 +237,31 @@ impl<D: Disk> Slots<D> {
         held.filter(|held| held.version == version && held.sha256 == wanted).find_map(|held| self.read(held).ok())
     }
 
-    /// The next change of the pointer is one that the fleet must hear of: the outcome goes to disk in the same step, so that no power
-    /// cut lies between the deed and its report.
+    /// The next change of the pointer has to be reported to the fleet: the outcome goes to disk in the same step, so that no power
+    /// cut lies between the action and its report.
     pub fn owing(&mut self, outcome: UpdateOutcome) -> &mut Self {
         self.owed = Some(outcome);
         self
     }
 
-    /// An outcome that may not have been told.
+    /// An outcome that may not have been reported.
     #[must_use]
-    pub fn untold(&self) -> Option<&UpdateOutcome> {
-        self.pointer.untold.as_ref()
+    pub fn unreported(&self) -> Option<&UpdateOutcome> {
+        self.pointer.unreported.as_ref()
     }
 
     /// The outcome is in the outbox.
     ///
     /// # Errors
-    /// [`SlotError`]; then it is told again.
-    pub fn told(&mut self) -> Result<(), SlotError> {
-        if self.pointer.untold.is_none() {
+    /// [`SlotError`]; then it is reported again.
+    pub fn reported(&mut self) -> Result<(), SlotError> {
+        if self.pointer.unreported.is_none() {
             return Ok(());
         }
-        self.store(Pointer { untold: None, ..self.pointer.clone() })
+        self.store(Pointer { unreported: None, ..self.pointer.clone() })
     }
 
-    /// The newest assignment that was accepted.
+    /// The newest assignment that was accepted; none before the first one.
     #[must_use]
     pub fn followed(&self) -> Option<&Followed> {
         self.pointer.assignment.as_ref()
@@ -395,7 +395,7 @@ impl<D: Disk> Slots<D> {
     /// Puts a new pointer in the place of the old one. Memory follows the disk, never the other way round.
     fn store(&mut self, mut pointer: Pointer) -> Result<(), SlotError> {
         if let Some(owed) = self.owed.take() {
-            pointer.untold = Some(owed);
+            pointer.unreported = Some(owed);
         }
         let path = self.directory.join("pointer.json");
         let next = self.directory.join("pointer.next");

@@ -348,12 +348,12 @@ fn the_report_of_a_deed_reaches_the_disk_with_the_deed() {
         let mut slots = Slots::open(disk, directory.path(), OWN).unwrap();
         slots.owing(outcome.clone()).commit().unwrap_err();
         let mut slots = open(directory.path());
-        assert_eq!((slots.untold(), slots.trial().is_some()), (None, true), "cut {cut}: neither happened");
+        assert_eq!((slots.unreported(), slots.trial().is_some()), (None, true), "cut {cut}: neither happened");
         slots.owing(outcome.clone()).commit().unwrap();
         let mut slots = open(directory.path());
-        assert_eq!((slots.untold(), slots.trial()), (Some(&outcome), None), "both happened");
-        slots.told().unwrap();
-        assert_eq!(open(directory.path()).untold(), None);
+        assert_eq!((slots.unreported(), slots.trial()), (Some(&outcome), None), "both happened");
+        slots.reported().unwrap();
+        assert_eq!(open(directory.path()).unreported(), None);
     }
 }
 
@@ -410,7 +410,7 @@ fn a_field_of_the_pointer_that_cannot_be_read_takes_no_other_with_it() {
         (slots.installed(), slots.fallback(), slots.floor()),
         (ModelVersion(2), ModelVersion(1), ModelVersion(2))
     );
-    assert_eq!((slots.untold(), slots.has_failed(ModelVersion(9))), (None, false));
+    assert_eq!((slots.unreported(), slots.has_failed(ModelVersion(9))), (None, false));
     assert_eq!(std::fs::read_to_string(directory.path().join("pointer.json.damaged-1")).unwrap(), damaged);
     assert_eq!(open(directory.path()).installed(), ModelVersion(2));
     assert!(!directory.path().join("pointer.json.damaged-2").exists(), "told once");

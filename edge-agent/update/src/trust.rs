@@ -40,31 +40,31 @@ pub enum TrustError {
     /// The metadata's time is over: the repository is no longer renewed, or somebody holds back newer metadata.
     #[error("{role} metadata is expired")]
     Expired {
-        /// Whose.
+        /// TUF role: `root`, `timestamp`, `snapshot` or `targets`.
         role: String,
     },
-    /// Older than what was seen before.
+    /// An older version than one that was trusted before.
     #[error("{role} metadata was rolled back from version {had} to {offered}")]
     RolledBack {
-        /// Whose.
+        /// TUF role.
         role: String,
-        /// The version seen before.
+        /// Version trusted before.
         had: u64,
-        /// The version offered now.
+        /// Version of the repository.
         offered: u64,
     },
     /// Not signed by enough of the right keys.
     #[error("{role} metadata is not signed as it must be: {cause}")]
     Signature {
-        /// Whose.
+        /// TUF role.
         role: String,
-        /// The verifier's words.
+        /// From `tough`.
         cause: String,
     },
     /// The bytes differ from the signed hash.
     #[error("the bytes of {what} differ from the signed hash")]
     Tampered {
-        /// File name.
+        /// Name of the file.
         what: String,
     },
     /// More bytes than were signed for or are allowed.
@@ -72,18 +72,18 @@ pub enum TrustError {
     TooLarge {
         /// What sets the bound, or the file's name.
         what: String,
-        /// The bound.
+        /// Bytes.
         max: u64,
     },
-    /// Pieces of different releases.
+    /// The metadata files do not belong to one release.
     #[error("metadata of different releases is mixed: {0}")]
     Mixed(String),
     /// Not what the role's file must look like.
     #[error("{role} metadata cannot be read: {cause}")]
     Malformed {
-        /// Whose.
+        /// TUF role.
         role: String,
-        /// The parser's words.
+        /// From the parser.
         cause: String,
     },
     /// More roots than a client follows in one go.
@@ -92,15 +92,15 @@ pub enum TrustError {
     /// The pinned root itself is no good.
     #[error("the pinned root is not usable: {0}")]
     PinnedRoot(String),
-    /// The director's word does not hold.
+    /// The assignment is not valid for this home.
     #[error("the assignment is not followed: {0}")]
     Assignment(#[from] AssignmentRefusal),
     /// Director and image repository both name the target and mean different bytes.
     #[error("director and image repository disagree about the {field} of {target}")]
     Disagree {
-        /// Which target.
+        /// Name of the target.
         target: String,
-        /// About what.
+        /// `hash` or `length`.
         field: &'static str,
     },
     /// The repository does not list the target.
@@ -112,28 +112,28 @@ pub enum TrustError {
     /// The server's clock shows another time: ours is wrong, or its is; nothing is judged or remembered meanwhile.
     #[error("the system clock and the server's are {seconds} s apart")]
     ClocksApart {
-        /// Ours minus the server's.
+        /// This machine's time minus the server's.
         seconds: i64,
     },
     /// The clock was never set; nothing is judged or remembered by such a clock.
     #[error("the system clock is not set yet")]
     ClockNotSet,
-    /// The server has no such file.
+    /// The server answers 404 for this file.
     #[error("{0} is missing on the server")]
     Missing(String),
-    /// The server has no time for us now.
+    /// The server asks to be left alone for a while.
     #[error("{0}")]
     Busy(Busy),
-    /// The server dawdles.
+    /// The server sends too slowly.
     #[error("{0}")]
     TooSlow(TooSlow),
-    /// No server, or no answer.
+    /// No connection or no answer; with the cause in one line.
     #[error("the repository cannot be reached: {0}")]
     Unreachable(String),
-    /// Our own disk.
+    /// A file of the trust store cannot be read or written.
     #[error("the trust store failed: {0}")]
     Store(String),
-    /// Anything else that `tough` finds.
+    /// Any other error of `tough`.
     #[error("{0}")]
     Other(String),
 }
@@ -167,7 +167,7 @@ impl TrustError {
         }
     }
 
-    /// Whether this speaks against the release (and is reported), and not against the line, the clock or our disk.
+    /// True for a fault of the release, which is reported; false for one of the network, the clock or our disk.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         !matches!(
@@ -187,13 +187,13 @@ impl TrustError {
 /// A model that the repository offers, as signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
-    /// Its version.
+    /// From the custom data of the target.
     pub version: ModelVersion,
-    /// Flat target name.
+    /// File name in `targets/`.
     pub target: String,
-    /// Length in bytes, at most [`ARTIFACT_BYTES_MAX`].
+    /// Bytes, at most [`ARTIFACT_BYTES_MAX`].
     pub length: u64,
-    /// Hash of the bytes.
+    /// 32 bytes.
     pub sha256: Vec<u8>,
     /// Named by a signed order to go back: the floor does not hold it up.
     pub ordered: bool,
@@ -241,8 +241,8 @@ impl TrustStore {
     }
 }
 
-/// A person's word that the clock is right now, after it had run ahead: forgets the latest time seen in a trust store's folder.
-/// Versions stay remembered, so nothing older gets in by this.
+/// Called when a person confirms that the clock is right now, after it had run ahead: forgets the latest time seen in a trust store's
+/// folder. Versions stay remembered, so nothing older gets in by this.
 ///
 /// # Errors
 /// [`TrustError::Store`].
@@ -253,7 +253,7 @@ pub fn forget_time(directory: &Path) -> Result<(), TrustError> {
     }
 }
 
-/// Verified metadata.
+/// TUF metadata that was verified; gives access to the targets.
 #[derive(Debug, Clone)]
 pub struct Verified {
     repository: Repository,

@@ -30,14 +30,14 @@ pub use roll_back::{MANUAL, RollBackError};
 /// an evening.
 pub const WATCHING: Watching = Watching { shadow_seconds: 3_600, probation_seconds: 6 * 3_600 };
 
-/// What the updater needs to know.
+/// What [`Updater::boot`] needs.
 #[derive(Debug, Clone)]
 pub struct UpdaterConfig {
     /// Base address of the repository; `metadata/` and `targets/` are below it. `https` or `file`.
     pub url: Url,
     /// The authority of its HTTPS server; the system's without one.
     pub ca: Option<PathBuf>,
-    /// The first trusted TUF root, JSON.
+    /// The TUF root with which trust begins, JSON.
     pub root: Vec<u8>,
     /// Folder for slots, trusted metadata and half-fetched files.
     pub directory: PathBuf,
@@ -45,33 +45,33 @@ pub struct UpdaterConfig {
     pub director: Option<DirectorConfig>,
     /// How long a new model is watched.
     pub watching: Watching,
-    /// The owner's wishes.
+    /// From `[cloud.updates]` of the configuration.
     pub policy: Policy,
 }
 
 /// Why there is no updater.
 #[derive(Debug, thiserror::Error)]
 pub enum UpdaterError {
-    /// The address is of another kind.
+    /// Neither `https` nor `file`.
     #[error("updates come by https:// or file://, not by {0}://")]
     Scheme(String),
     /// The address cannot have anything below it.
     #[error("{0} cannot be the base of a repository")]
     Base(Url),
-    /// The authority's file.
+    /// The file of the fleet's authority.
     #[error(transparent)]
     Client(#[from] PinnedError),
-    /// The slots.
+    /// The folder of the slots cannot be used.
     #[error(transparent)]
     Slots(#[from] SlotError),
 }
 
-/// What makes the updater act.
+/// Why the updater runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trigger {
     /// An assignment came; nothing in it is believed before it is verified.
     Assigned(SignedAssignment),
-    /// A release notice naming this version.
+    /// A release notice names this version.
     Notice(ModelVersion),
     /// [`Updater::next_check`] has come.
     Timer,
@@ -79,12 +79,12 @@ pub enum Trigger {
     Consent(Option<ModelVersion>),
 }
 
-/// What came of it.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Step<M> {
     /// The model that is in charge from now on, when that changed, and its version.
     pub model: Option<(ModelVersion, Arc<M>)>,
-    /// What to tell the fleet.
+    /// To be reported to the fleet.
     pub outcomes: Vec<UpdateOutcome>,
 }
 
@@ -107,9 +107,9 @@ pub struct Updater<P: Prove> {
     own: Arc<P::Model>,
     current: Arc<P::Model>,
     before: Option<Arc<P::Model>>,
-    /// From refreshing to fetching.
+    /// Set from refreshing to fetching.
     verified: Option<Verified>,
-    /// From fetching to staging.
+    /// The artifact; set from fetching to staging.
     fetched: Option<Vec<u8>>,
     /// From proving to swapping; what is staged, while something is.
     candidate: Option<Arc<P::Model>>,
@@ -164,7 +164,7 @@ impl<P: Prove> Updater<P> {
 
     fn start(&mut self, now: i64) -> Result<Step<P::Model>, UpdaterError> {
         let mut step = Step::default();
-        if let Some(outcome) = self.slots.untold().cloned() {
+        if let Some(outcome) = self.slots.unreported().cloned() {
             step.outcomes.push(outcome);
         }
         let boot = self.slots.boot()?;
@@ -202,15 +202,15 @@ impl<P: Prove> Updater<P> {
         }
         if let Some((model_version, reason)) = given_up {
             let reason = format!("start: {reason}");
-            self.tell(&mut step, UpdateOutcome::refused(model_version, UpdateStage::Install, reason, now));
+            self.report(&mut step, UpdateOutcome::refused(model_version, UpdateStage::Install, reason, now));
         }
         let to = self.slots.installed();
         for (model_version, reason) in thrown_out {
-            self.tell(&mut step, UpdateOutcome::rolled_back(model_version, format!("start: {reason}"), to, now));
+            self.report(&mut step, UpdateOutcome::rolled_back(model_version, format!("start: {reason}"), to, now));
         }
         for (model_version, reason) in lost {
             let outcome = UpdateOutcome::rolled_back(model_version, format!("start: {reason}"), to, now);
-            self.tell(&mut step, UpdateOutcome { stage: Some(UpdateStage::Fetch), ..outcome });
+            self.report(&mut step, UpdateOutcome { stage: Some(UpdateStage::Fetch), ..outcome });
         }
         if step.model.is_none() {
             step.model = Some((to, Arc::clone(&self.own)));
@@ -246,14 +246,14 @@ impl<P: Prove> Updater<P> {
             let standing = self.standing(&input);
             let turn = self.machine.on(input, &standing, now, rng);
             if let Some(outcome) = turn.outcome {
-                self.tell(&mut step, outcome);
+                self.report(&mut step, outcome);
             }
             if turn.task == Task::Rest {
                 break;
             }
             input = self.carry_out(turn.task, windows, now, &mut step).await;
         }
-        self.tell_mirror(fault.as_ref());
+        self.report_mirror(fault.as_ref());
         if self.slots.staged().is_none() {
             (self.verified, self.fetched, self.candidate) = (None, None, None);
         }
@@ -292,8 +292,8 @@ impl<P: Prove> Updater<P> {
     }
 
     /// The outcomes given so far are in the outbox.
-    pub fn told(&mut self) {
-        if let Err(error) = self.slots.told() {
+    pub fn reported(&mut self) {
+        if let Err(error) = self.slots.reported() {
             self.hindered(&error);
         }
     }
@@ -511,13 +511,13 @@ impl<P: Prove> Updater<P> {
         }
     }
 
-    fn tell(&mut self, step: &mut Step<P::Model>, outcome: UpdateOutcome) {
+    fn report(&mut self, step: &mut Step<P::Model>, outcome: UpdateOutcome) {
         self.counts.emit(&UpdateEvent::Ended(&outcome));
         step.outcomes.push(outcome);
     }
 
     /// Says once that the repository is not trusted any more, or again, or for another cause.
-    fn tell_mirror(&mut self, before: Option<&MirrorFault>) {
+    fn report_mirror(&mut self, before: Option<&MirrorFault>) {
         let now = self.machine.mirror_fault().cloned();
         if before.map(|fault| &fault.cause) == now.as_ref().map(|fault| &fault.cause) {
             return;

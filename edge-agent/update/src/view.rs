@@ -4,10 +4,10 @@ use hearthwatch_protocol::ModelVersion;
 
 use crate::{AnsweredRequest, MirrorFault, PendingRequest, RequestOutcome, UpdateRequest};
 
-/// What is known of model updates.
+/// The state of model updates.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct UpdateView {
-    /// The newest release that was heard of; none yet, or none newer: the one in charge.
+    /// The newest release that a notice named; the version in use where none is newer; none before the first notice.
     pub latest: Option<ModelVersion>,
     /// Share of the download that is done; none while nothing is downloaded.
     pub percent: Option<u8>,
@@ -19,22 +19,22 @@ pub struct UpdateView {
     pub fallback: Option<ModelVersion>,
     /// Why the mirror of models is not trusted, while it is not.
     pub mirror: Option<MirrorFault>,
-    /// What residents wish of the models and nobody has answered yet.
-    pub wish: Option<PendingRequest>,
-    /// The newest answer to such a wish.
+    /// The request that waits for its answer.
+    pub pending: Option<PendingRequest>,
+    /// The newest answered request.
     pub answered: Option<AnsweredRequest>,
 }
 
 impl UpdateView {
-    /// The open wish, else the newest answer to one, as a sentence; none where nothing was ever wished.
+    /// The pending request, else the newest answered one, as a sentence; none where there never was one.
     #[must_use]
-    pub fn wish_line(&self) -> Option<String> {
-        let (wish, answer) = match (&self.wish, &self.answered) {
+    pub fn request_line(&self) -> Option<String> {
+        let (request, answer) = match (&self.pending, &self.answered) {
             (Some(open), _) => (open, None),
             (None, Some(answered)) => (&answered.asked, Some(&answered.answer)),
             (None, None) => return None,
         };
-        let what = match (wish.wish, wish.version) {
+        let what = match (request.request, request.version) {
             (UpdateRequest::Install, Some(version)) => format!("Install model {version}"),
             (UpdateRequest::Install, None) => "Install what is offered".to_owned(),
             (UpdateRequest::RollBack, Some(version)) => format!("Go back from model {version}"),

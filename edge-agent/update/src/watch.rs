@@ -1,4 +1,4 @@
-//! Two models on the same windows: what a watch adds up, and when it says no. Pure.
+//! Two models on the same windows: what a watch adds up, and when the new model fails. Pure.
 
 use hearthwatch_detector::detector::Margin;
 
@@ -9,10 +9,10 @@ use crate::probation::{self, ProbationFault};
 pub const LOOKS_MIN: u32 = 3;
 
 /// Canaries below which their share says nothing: four entities with three faults each are twelve.
-const CANARIES_MIN: u32 = 8;
+const FAULT_CHECKS_MIN: u32 = 8;
 
 /// Share of the canaries by which a new model may fall behind the one before it. Of 24, three; chance moves one or two.
-const CANARIES_LOST_MAX: f32 = 0.125;
+const FAULT_CHECKS_LOST_MAX: f32 = 0.125;
 
 /// Entities in alarm that a new model may have beyond the one before, on average over a watch, whatever the home's size.
 const ALARMS_MORE_MAX: f32 = 1.0;
@@ -23,9 +23,9 @@ const ALARMS_TIMES_MAX: f32 = 3.0;
 /// What a watch has seen: a model beside the one in charge, or in charge beside the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Watch {
-    /// Looks taken.
+    /// Looks so far; see [`LOOKS_MIN`].
     pub looks: u32,
-    /// Windows that both models scored.
+    /// Windows that both models scored, over all looks.
     pub compared: u32,
     /// Of these, those where one was in alarm and the other not.
     pub disagreed: u32,
@@ -33,7 +33,7 @@ pub struct Watch {
     pub alarms: u32,
     /// Windows in alarm by the model before.
     pub alarms_before: u32,
-    /// Canaries of the newest look.
+    /// Synthetic faults of the newest look.
     pub fault_checks: u32,
     /// Of these, found by the new model.
     pub caught: u32,
@@ -41,40 +41,40 @@ pub struct Watch {
     pub caught_before: u32,
 }
 
-/// What a watch says no with.
+/// Why the new model fails its watch.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum WatchFault {
-    /// One look was enough.
+    /// A single look shows the fault.
     #[error(transparent)]
     Probation(#[from] ProbationFault),
-    /// Does not hear what the model before hears.
+    /// Misses synthetic faults that the model before finds.
     #[error("hears {caught} of {fault_checks} canary faults, the model before {caught_before}")]
-    Deaf {
-        /// Found.
+    MissedFaults {
+        /// Found by the new model.
         caught: u32,
-        /// Of how many.
+        /// Synthetic faults that were compared.
         fault_checks: u32,
         /// Found by the model before.
         caught_before: u32,
     },
-    /// In alarm far more often.
+    /// In alarm far more often than the model before.
     #[error("in alarm {alarms} times in {looks} looks, the model before {alarms_before} times")]
-    Shrill {
-        /// Windows in alarm.
+    MoreAlarms {
+        /// Windows in alarm, over all looks.
         alarms: u32,
-        /// Looks.
+        /// Looks so far.
         looks: u32,
         /// Windows in alarm by the model before.
         alarms_before: u32,
     },
 }
 
-/// By how much windows are alarms in a home that runs one model, whoever speaks there.
+/// By how much windows are alarms in a home that runs one model, whether the network or the baseline detector judges them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Margins {
-    /// The home's newest windows.
+    /// Of the home's newest windows.
     pub recent: Vec<Margin>,
-    /// Its canaries.
+    /// Of its synthetic faults.
     pub fault_checks: Vec<Margin>,
 }
 
@@ -82,14 +82,14 @@ impl Watch {
     /// Adds a look. Without `before` there is nothing to compare with.
     ///
     /// Deafness is looked for twice: among all canaries, and among those that one of the two networks judges, for where the
-    /// baseline detector speaks under both there is nothing to tell apart, and the few that a network lost would not show.
+    /// baseline detector judges under both there is no difference, and the few that a network lost would not show.
     ///
     /// # Errors
     /// [`WatchFault`] when the model must not stay.
     pub fn look(&mut self, new: &Margins, before: Option<&Margins>) -> Result<(), WatchFault> {
         self.looks += 1;
         let fault_checks =
-            Heard::of(&new.fault_checks, before.map(|before| before.fault_checks.as_slice()), |_, _| true);
+            Caught::of(&new.fault_checks, before.map(|before| before.fault_checks.as_slice()), |_, _| true);
         (self.fault_checks, self.caught, self.caught_before) =
             (fault_checks.fault_checks, fault_checks.caught, fault_checks.caught_before);
         if let Some(before) = before {
@@ -100,27 +100,27 @@ impl Watch {
             self.alarms_before += in_alarm(&before.recent);
             fault_checks.judge()?;
             let judged = |new: &Margin, before: &Margin| new.by_network || before.by_network;
-            Heard::of(&new.fault_checks, Some(&before.fault_checks), judged).judge()?;
+            Caught::of(&new.fault_checks, Some(&before.fault_checks), judged).judge()?;
         }
         probation::judge(&new.recent, before.map(|before| before.recent.as_slice()))?;
         let Self { looks, alarms, alarms_before, .. } = *self;
         let more = (alarms as f32 - alarms_before as f32) / looks.max(1) as f32;
         let times = alarms as f32 > ALARMS_TIMES_MAX * alarms_before as f32;
         if looks >= LOOKS_MIN && more > ALARMS_MORE_MAX && times {
-            return Err(WatchFault::Shrill { alarms, looks, alarms_before });
+            return Err(WatchFault::MoreAlarms { alarms, looks, alarms_before });
         }
         Ok(())
     }
 }
 
 /// How many of some canaries each model found.
-struct Heard {
+struct Caught {
     fault_checks: u32,
     caught: u32,
     caught_before: u32,
 }
 
-impl Heard {
+impl Caught {
     fn of(new: &[Margin], before: Option<&[Margin]>, counts: impl Fn(&Margin, &Margin) -> bool) -> Self {
         let Some(before) = before else {
             return Self { fault_checks: count(new.len()), caught: in_alarm(new), caught_before: 0 };
@@ -135,9 +135,9 @@ impl Heard {
 
     fn judge(&self) -> Result<(), WatchFault> {
         let Self { fault_checks, caught, caught_before } = *self;
-        let lost_max = fault_checks as f32 * CANARIES_LOST_MAX;
-        if fault_checks >= CANARIES_MIN && caught_before as f32 - caught as f32 > lost_max {
-            return Err(WatchFault::Deaf { caught, fault_checks, caught_before });
+        let lost_max = fault_checks as f32 * FAULT_CHECKS_LOST_MAX;
+        if fault_checks >= FAULT_CHECKS_MIN && caught_before as f32 - caught as f32 > lost_max {
+            return Err(WatchFault::MissedFaults { caught, fault_checks, caught_before });
         }
         Ok(())
     }
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn a_model_that_hears_fewer_canaries_is_deaf_even_though_its_alarms_look_alike() {
         let refused = Watch::default().look(&margins(&quiet(), 18, 24), Some(&margins(&quiet(), 22, 24)));
-        assert_eq!(refused, Err(WatchFault::Deaf { caught: 18, fault_checks: 24, caught_before: 22 }));
+        assert_eq!(refused, Err(WatchFault::MissedFaults { caught: 18, fault_checks: 24, caught_before: 22 }));
     }
 
     #[test]
@@ -216,7 +216,7 @@ mod tests {
         };
         assert_eq!(Watch::default().look(&mixed(8), Some(&mixed(9))), Ok(()));
         let refused = Watch::default().look(&mixed(6), Some(&mixed(9)));
-        assert_eq!(refused, Err(WatchFault::Deaf { caught: 6, fault_checks: 9, caught_before: 9 }));
+        assert_eq!(refused, Err(WatchFault::MissedFaults { caught: 6, fault_checks: 9, caught_before: 9 }));
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
         let deaf = Watch::default().look(&margins(&quiet(), 2, 24), Some(&nothing));
         assert_eq!(
             deaf,
-            Err(WatchFault::Deaf { caught: 2, fault_checks: 24, caught_before: 23 }),
+            Err(WatchFault::MissedFaults { caught: 2, fault_checks: 24, caught_before: 23 }),
             "the other way round"
         );
     }
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(watch.look(&loud, Some(&before)), Ok(()), "two at once may be a storm");
         assert_eq!(watch.look(&loud, Some(&before)), Ok(()));
         let refused = watch.look(&loud, Some(&before));
-        assert_eq!(refused, Err(WatchFault::Shrill { alarms: 6, looks: 3, alarms_before: 0 }));
+        assert_eq!(refused, Err(WatchFault::MoreAlarms { alarms: 6, looks: 3, alarms_before: 0 }));
     }
 
     #[test]

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 /// One thing that must be changed before the agent can start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The configuration file.
+    /// Shown in the text; also for a fault of the whole file.
     pub file: PathBuf,
     /// Dotted key, e.g. `cloud.mqtt.port`; empty when the whole file is meant.
     pub key: String,
-    /// What is wrong, in words.
+    /// A part of a sentence, after the key.
     pub problem: String,
-    /// What to write instead.
+    /// What to write instead: a part of a sentence.
     pub remedy: String,
 }
 
@@ -34,13 +34,13 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// No fault yet.
+    /// An empty list for `file`.
     #[must_use]
     pub fn none(file: &Path) -> Self {
         Self { file: file.to_owned(), list: Vec::new() }
     }
 
-    /// Notes one more.
+    /// Adds a fault; reading goes on, so that all are shown at once.
     pub fn add(&mut self, key: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) {
         self.list.push(Fault {
             file: self.file.clone(),
@@ -50,7 +50,7 @@ impl Faults {
         });
     }
 
-    /// What was noted.
+    /// In the order in which they were added.
     #[must_use]
     pub fn list(&self) -> &[Fault] {
         &self.list

@@ -6,9 +6,9 @@ use std::time::Duration;
 /// lost its broker at one instant comes back spread out, and a test needs no luck.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
-    /// The pause after the first failure.
+    /// After the first failure; doubled after each further one.
     pub first: Duration,
-    /// No pause is longer.
+    /// Upper bound of the pause.
     pub longest: Duration,
 }
 

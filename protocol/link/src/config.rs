@@ -1,4 +1,4 @@
-//! What a link is told when it is opened.
+//! The configuration of a link.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::backoff::Backoff;
 
-/// Seconds between two signs of life on an idle connection. Half a minute keeps the usual home router's
+/// Seconds between two pings on an idle connection. Half a minute keeps the usual home router's
 /// translation entry (60 s and more) alive and costs 5,760 two-byte packets a day.
 pub const KEEP_ALIVE_SECONDS: u16 = 30;
 
@@ -20,14 +20,14 @@ pub struct TlsFiles {
     pub ca: PathBuf,
     /// Our certificate, for brokers that ask for one. With it comes `key`.
     pub cert: Option<PathBuf>,
-    /// The certificate's private key.
+    /// The private key of `cert`, PEM; given exactly when `cert` is.
     pub key: Option<PathBuf>,
 }
 
-/// Something to say.
+/// A message to be published with QoS 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
-    /// Topic name, no wildcards.
+    /// Without wildcards.
     pub topic: String,
     /// Any bytes; at most [`crate::PACKET_BYTES_MAX`] with the topic.
     pub payload: Vec<u8>,
@@ -35,33 +35,33 @@ pub struct Publication {
     pub retain: bool,
 }
 
-/// Where to connect, as whom, and what to hear. All traffic is QoS 1.
+/// Where to connect, as whom, and what to subscribe to. All traffic is QoS 1.
 #[derive(Clone)]
 pub struct LinkConfig {
     /// Host name or address; with TLS it must be in the broker's certificate.
     pub host: String,
-    /// TCP port.
+    /// Usually 1883, and 8883 with TLS.
     pub port: u16,
     /// MQTT client identifier; the fleet's broker demands the certificate's common name.
     pub client_id: String,
     /// Without it the connection is in clear text.
     pub tls: Option<TlsFiles>,
-    /// User name and password.
+    /// User name and password; none where the certificate is enough.
     pub credentials: Option<(String, String)>,
     /// Where the password stands, read anew for each connection attempt; where it cannot be read, the one in `credentials` holds.
     pub password_file: Option<PathBuf>,
     /// `false` asks the broker to keep our subscriptions and messages for an hour while we are away.
     pub clean_start: bool,
-    /// What the broker says for us when the connection dies without a farewell.
+    /// What the broker publishes for us when the connection ends without a DISCONNECT.
     pub will: Option<Publication>,
     /// Topic filters, subscribed on every connection. The group of a shared one (`$share/GROUP/…`) may be a secret: it is neither
     /// logged nor part of an error.
     pub subscriptions: Vec<String>,
     /// Topic filters of earlier days, unsubscribed where the broker kept our session: it would go on to serve them.
     pub forgotten: Vec<String>,
-    /// Seconds between two signs of life.
+    /// MQTT keep-alive; see [`KEEP_ALIVE_SECONDS`].
     pub keep_alive_seconds: u16,
-    /// How fast attempts follow one another.
+    /// Pauses between attempts to connect.
     pub backoff: Backoff,
 }
 

@@ -52,11 +52,11 @@ pub type Ready = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub enum Command {
     /// Throw the connection away and make a new one.
     Replace { reason: &'static str },
-    /// Say farewell and end.
+    /// Send DISCONNECT, then end.
     Close { done: oneshot::Sender<()> },
 }
 
-/// What waits for the reader.
+/// A message for the reader of the link.
 #[derive(Debug)]
 pub enum Queued {
     /// Passed on as it is.
@@ -65,15 +65,15 @@ pub enum Queued {
     Message { publish: Publish, client: AsyncClient },
 }
 
-/// Why a connection ended.
+/// Why the loop over one connection ended.
 enum End {
-    /// The program wants no more.
+    /// The program closed the link.
     Closed(Option<oneshot::Sender<()>>),
-    /// Something failed; try again.
+    /// The connection failed, with the cause in one line; it is tried again.
     Lost(String),
 }
 
-/// The state of the task.
+/// Holds the connection and makes it anew; one task.
 pub struct Connection {
     pub config: LinkConfig,
     pub queue: mpsc::UnboundedSender<Queued>,
@@ -255,7 +255,7 @@ impl Connection {
             return;
         }
         greeting.complete = true;
-        // First the client, then the word: whoever hears it may publish at once.
+        // First the client, then the event: who receives it may publish at once.
         self.current.send_replace(Some(client.clone()));
         tracing::info!(link.host = %self.config.host, "connected to the broker");
         let event = LinkEvent::Connected { session_present: greeting.session_present };

@@ -9,17 +9,17 @@ pub enum LinkError {
     /// A TLS file cannot be read.
     #[error("cannot read {path}: {source}")]
     File {
-        /// The file, as it was given.
+        /// The file.
         path: PathBuf,
-        /// The system's words.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A TLS file holds something else than it should.
     #[error("{path}: {cause}")]
     Pem {
-        /// The file, as it was given.
+        /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// One line.
         cause: String,
     },
     /// A certificate without its key, or a key without its certificate.
@@ -49,10 +49,10 @@ pub enum LinkError {
     /// Larger than a packet may be; not sent.
     #[error("publication of {found} bytes, a packet has at most {} bytes", crate::PACKET_BYTES_MAX)]
     TooLarge {
-        /// Length of topic and payload.
+        /// Bytes of topic and payload together.
         found: usize,
     },
-    /// The link was closed.
+    /// The link was closed, or its task has ended.
     #[error("the link is closed")]
     Closed,
 }

@@ -1,4 +1,4 @@
-//! The two ends that a program holds: one to speak, one to listen.
+//! The two ends of a link that a program holds: one to publish, one to receive.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,36 +19,36 @@ const ACK_SECONDS_MAX: u64 = 30;
 /// Commands waiting for the connection's task: replacement requests (any number of callers, one suffices) and a farewell.
 const COMMANDS_MAX: usize = 8;
 
-/// The reason of a broker that does not accept who we say we are.
+/// The reason of [`LinkEvent::Disconnected`] where the broker does not accept user name and password.
 pub const CREDENTIALS_REFUSED: &str = "the MQTT broker refuses the user name or password";
 
-/// What happens on a link.
+/// A change of the connection, or a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkEvent {
     /// Connected and subscribed; publications go through from now on.
     Connected {
-        /// Whether the broker kept our session.
+        /// From the broker's CONNACK: it kept the subscriptions and messages of the session before.
         session_present: bool,
     },
-    /// Not connected any more, or still not; told once for each new reason. Attempts go on by themselves.
+    /// Not connected any more, or still not; sent once for each new reason. Attempts go on by themselves.
     Disconnected {
-        /// One line.
+        /// One line, for logs and pages.
         reason: String,
     },
-    /// Somebody said something.
+    /// A message on a subscribed topic.
     Message {
-        /// The topic name it was said on.
+        /// Topic on which it was published.
         topic: String,
-        /// What was said.
+        /// Not checked in any way.
         payload: Bytes,
-        /// Whether the broker had kept it from earlier.
+        /// Whether it is a retained message from before the subscription.
         retain: bool,
     },
 }
 
 /// Opens a link: checks the configuration and starts the task that holds the connection. Returns before it is connected.
 ///
-/// Must be called within a Tokio runtime. Dropping [`LinkEvents`] ends the link without a farewell, so that the broker
+/// Must be called within a Tokio runtime. Dropping [`LinkEvents`] ends the link without a DISCONNECT, so that the broker
 /// publishes the will.
 ///
 /// # Errors
@@ -58,8 +58,8 @@ pub fn open(config: LinkConfig) -> Result<(LinkHandle, LinkEvents), LinkError> {
     Ok(begin(config, None))
 }
 
-/// As [`open`], but nothing is tried and no file is read before `ready` ends: for who has yet to be given the files. What is
-/// wrong with them then is told as a reason for not being connected.
+/// As [`open`], but nothing is tried and no file is read before `ready` ends: for a program that gets the files later. What is
+/// wrong with them then is the reason of a [`LinkEvent::Disconnected`].
 pub fn open_after(config: LinkConfig, ready: impl Future<Output = ()> + Send + 'static) -> (LinkHandle, LinkEvents) {
     begin(config, Some(Box::pin(ready)))
 }
@@ -74,7 +74,7 @@ fn begin(config: LinkConfig, ready: Option<Ready>) -> (LinkHandle, LinkEvents) {
     (LinkHandle { client, commands }, LinkEvents { queued, unread })
 }
 
-/// The speaking end. Cheap to clone; dropping it changes nothing.
+/// The publishing end. Cheap to clone; dropping it changes nothing.
 #[derive(Debug, Clone)]
 pub struct LinkHandle {
     client: watch::Receiver<Option<AsyncClient>>,
@@ -84,7 +84,7 @@ pub struct LinkHandle {
 impl LinkHandle {
     /// Publishes with QoS 1 and waits until the broker has acknowledged.
     ///
-    /// Says so at once when there is no connection: the caller knows best whether this is still worth saying later.
+    /// Fails at once when there is no connection: the caller decides whether it is still to be published later.
     ///
     /// # Errors
     /// [`LinkError::NotConnected`], [`LinkError::SessionLost`], [`LinkError::AckTimeout`], [`LinkError::Refused`],
@@ -112,13 +112,13 @@ impl LinkHandle {
         self.client.borrow().is_some()
     }
 
-    /// Throws the connection away and makes a new one, subscriptions and all: for who sees that nothing comes of the old one.
+    /// Throws the connection away and makes a new one, with the subscriptions: for a caller who sees that the old one does not work.
     pub fn renew(&self, reason: &'static str) {
         // A full queue means that others have asked already.
         let _ = self.commands.try_send(Command::Replace { reason });
     }
 
-    /// Says farewell to the broker (the will is not published) and ends the link for every clone of this handle.
+    /// Sends DISCONNECT (the will is not published) and ends the link for every clone of this handle.
     pub async fn close(self) {
         let (done, closed) = oneshot::channel();
         if self.commands.send(Command::Close { done }).await.is_ok() {
@@ -145,7 +145,7 @@ async fn acknowledged(client: AsyncClient, publication: Publication) -> Result<(
     })
 }
 
-/// The listening end.
+/// The receiving end.
 #[derive(Debug)]
 pub struct LinkEvents {
     queued: mpsc::UnboundedReceiver<Queued>,
@@ -163,7 +163,7 @@ impl LinkEvents {
                 Queued::Message { publish, client } => (publish, client),
             };
             self.unread.fetch_sub(1, Ordering::Relaxed);
-            // Fails only when that connection is gone, and with it the broker's wish for an acknowledgement.
+            // Fails only when that connection is gone, and with it the need to acknowledge.
             let _ = client.try_ack(&publish);
             let Publish { topic, payload, retain, .. } = publish;
             match String::from_utf8(topic.into()) {

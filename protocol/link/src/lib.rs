@@ -1,11 +1,11 @@
-//! A thin MQTT 5 link: one connection, kept alive, that says honestly what became of each publication.
+//! A thin MQTT 5 link: one connection, kept up, that reports the result of each publication.
 //!
 //! Built over `rumqttc`, which stays hidden, so that it can be replaced. What this crate adds to it:
 //!
 //! - a publication resolves when the broker has acknowledged it, and fails when the broker refuses it or the connection
 //!   is lost before. Nothing is replayed behind the caller's back: whoever needs delivery keeps an outbox
 //!   and waits for an answer from the other end (a broker's acknowledgement is not durable);
-//! - subscriptions are made anew on every connection, before [`LinkEvent::Connected`] is told; a refused one is an error;
+//! - subscriptions are made anew on every connection, before [`LinkEvent::Connected`] is sent; a refused one is an error;
 //! - a message is acknowledged when it is taken out of [`LinkEvents`], so a slow reader slows the broker down instead
 //!   of filling memory, and a reader that awaits a publication between two messages cannot block itself;
 //! - jittered back-off, a watchdog for silent connections, and certificates read again on each attempt, so that

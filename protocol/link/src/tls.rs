@@ -10,7 +10,7 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::config::TlsFiles;
 use crate::error::LinkError;
 
-/// Reads and checks the files. What a link uses, open to those who speak HTTPS to the same servers.
+/// Reads and checks the files. Also for HTTPS to servers of the same authority.
 ///
 /// # Errors
 /// [`LinkError`] naming the file that is missing or wrong, or that certificate and key do not fit.

@@ -1,18 +1,18 @@
-//! Faults that a test orders, to see what the program makes of them. No configuration leads here.
+//! Faults that a test injects into parts of a program. No configuration can do so.
 
 use std::io::BufRead;
 
 use tokio::sync::watch;
 
-/// What the panic or the error of an ordered fault says.
+/// Text of the panic or the error of an injected fault.
 const MESSAGE: &str = "a test ordered it";
 
 /// A way in which a part ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It comes back as if its work were done.
+    /// It returns without an error.
     End,
-    /// It gives back an error.
+    /// It returns an error.
     Error,
     /// It panics.
     Panic,

@@ -1,6 +1,6 @@
-//! Owns the long-lived tasks and threads of a program: an early end, an error or a panic of one is noticed, told and acted upon.
+//! Owns the long-lived tasks and threads of a program: an early end, an error or a panic of one is noticed, logged and acted upon.
 //!
-//! A part is *vital* or *optional*. When a vital part ends before the program is stopped, the program stops, says in one line which
+//! A part is *vital* or *optional*. When a vital part ends before the program is stopped, the program stops, logs in one line which
 //! part and why, and ends with [`EXIT_PART`], so that systemd, the Supervisor of Home Assistant or Kubernetes starts it again. An
 //! optional part is started again inside the process, after a pause that grows; meanwhile the program is alive and not ready.
 //!

@@ -1,4 +1,4 @@
-//! How far a part has come, in atomics: written by the part, read by whoever asks for its health.
+//! When a part last made progress, in atomics: written by the part, read by its probe.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ impl Progress {
         (at > 0).then(|| Duration::from_millis(self.now().saturating_sub(at)))
     }
 
-    /// A piece of work begins.
+    /// A piece of work begins; ended by [`Progress::done`] or [`Progress::give_up`].
     pub fn begin(&self) {
         self.busy.store(self.now(), Ordering::Relaxed);
     }
@@ -45,7 +45,7 @@ impl Progress {
         self.busy.store(0, Ordering::Relaxed);
     }
 
-    /// The part has come on.
+    /// Progress without a begin.
     pub fn advance(&self) {
         self.last.store(self.now(), Ordering::Relaxed);
     }

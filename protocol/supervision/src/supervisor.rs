@@ -21,9 +21,9 @@ const STEADY: Duration = Duration::from_secs(600);
 /// How long an optional part rests before it is started again: twice as long after each failure, up to `longest`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pauses {
-    /// After the first failure.
+    /// After the first failure; doubled after each further one.
     pub first: Duration,
-    /// After many.
+    /// Upper bound of the pause.
     pub longest: Duration,
 }
 
@@ -67,13 +67,13 @@ impl Supervisor {
         Self { pauses, ..self }
     }
 
-    /// How the parts are doing.
+    /// The states of all parts, for the health endpoints.
     #[must_use]
     pub fn board(&self) -> &Arc<Board> {
         &self.board
     }
 
-    /// What tells the parts to end.
+    /// Cancelled when the program is to end; parts watch it.
     #[must_use]
     pub fn stop(&self) -> &CancellationToken {
         &self.stop
@@ -219,7 +219,7 @@ impl Supervisor {
     }
 }
 
-/// Sees to it that the end of a part is told, even where its task was thrown away or panicked once more while it was taken down.
+/// Makes sure that the end of a part is noted, also where its task was dropped, or panicked again while it was dropped.
 struct Watch {
     supervisor: Supervisor,
     part: &'static str,

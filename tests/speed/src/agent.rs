@@ -135,8 +135,8 @@ fn home(model: &Arc<Model>, days: i64, arguments: &MeasureArguments) {
         for entity in 0..arguments.entities {
             detector.observe(&Reading { at, entity, value: Value::Number(wave(entity, step, steps_a_day)) });
         }
-        let voice = if step <= quiet { AlarmMode::LearnOnly } else { AlarmMode::Raise };
-        let time = timed(|| detector.close_step(at, voice));
+        let mode = if step <= quiet { AlarmMode::LearnOnly } else { AlarmMode::Raise };
+        let time = timed(|| detector.close_step(at, mode));
         if step > quiet {
             times.push(time);
         }

@@ -57,7 +57,7 @@ impl Taker {
                 told &= uplink.report(outcome).await.is_ok();
             }
             if told {
-                updater.told();
+                updater.reported();
             }
             tokio::time::sleep(ASK_EVERY).await;
             step = updater.run(Trigger::Consent(None), &TrialWindows::default(), now(), &mut rng).await;

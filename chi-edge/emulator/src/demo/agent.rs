@@ -162,7 +162,7 @@ impl FleetAgent {
             result = outcome.result.clone();
             self.uplink.report(outcome).await?;
         }
-        self.updater.told();
+        self.updater.reported();
         Ok(result)
     }
 

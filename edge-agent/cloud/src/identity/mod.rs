@@ -1,7 +1,7 @@
 //! Who this home is to the fleet, kept up: the certificate is renewed at two thirds of its life, for a key made anew here.
 //!
-//! The present key signs the wish ([`hearthwatch_protocol::renewal`]), so a home that was away until its certificate ran out can
-//! still say whose it was; the fleet then waits for an operator's word. [`pair`] changes key and certificate so that a power
+//! The present key signs the request ([`hearthwatch_protocol::renewal`]), so a home that was away until its certificate ran out can
+//! still say whose it was; the fleet then waits for an operator's approval. [`pair`] changes key and certificate so that a power
 //! cut leaves one whole pair; [`renew()`] asks; [`keep`] does both in time.
 
 pub mod pair;
@@ -35,9 +35,9 @@ const SPREAD_SECONDS: u64 = 600;
 /// From when until when a certificate holds, Unix seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Life {
-    /// The first second.
+    /// `notBefore` of the certificate, Unix seconds.
     pub since: i64,
-    /// The last.
+    /// `notAfter` of the certificate, Unix seconds.
     pub until: i64,
 }
 
@@ -90,13 +90,13 @@ fn seconds_of(time: BERReader<'_, '_>) -> ASN1Result<i64> {
     Ok(time.read_generalized_time()?.datetime().unix_timestamp())
 }
 
-/// What renewing needs.
+/// What a renewal needs.
 pub struct Identity {
-    /// Who.
+    /// The home's pseudonym: the common name of the certificate.
     pub home: HomeId,
-    /// Its key and certificate.
+    /// The files of key and certificate.
     pub pair: Pair,
-    /// Where the fleet renews: `/renew` on this server. None: nobody is asked, and it is said when the time has come.
+    /// Address of the server with `/renew`. None: nothing is requested, and the log warns when a renewal is due.
     pub place: Option<Url>,
     /// Anything that differs from home to home.
     pub seed: u64,
@@ -112,8 +112,7 @@ pub async fn keep(
     let usual = TRY_EVERY + Duration::from_secs(identity.seed % SPREAD_SECONDS);
     let mut failures = 0;
     loop {
-        // The fleet may be silent for a minute.
-        let Some(looked) = stop.run_until_cancelled(look(&identity, clock())).await else { return };
+        let looked = look(&identity, clock(), &stop).await;
         let pause = match &looked {
             Err(renew::RenewError::Fleet(error)) if error.is_passing() => {
                 failures += 1;
@@ -135,6 +134,7 @@ pub async fn keep(
                 tracing::warn!(home.id = %identity.home,
                     "the certificate has run out while this home was away; whoever runs the fleet is asked to let it back in");
             }
+            Ok(Some(Asked::Stopped)) => return,
             Ok(None) => {}
             Err(error) => tracing::warn!(home.id = %identity.home, %error, "the certificate is not renewed yet"),
         }
@@ -146,7 +146,8 @@ pub async fn keep(
 }
 
 /// Looks at the certificate, and asks for the next when it is time.
-async fn look(identity: &Identity, now: i64) -> Result<Option<Asked>, renew::RenewError> {
+async fn look(identity: &Identity, now: i64, stop: &CancellationToken) -> Result<Option<Asked>, renew::RenewError> {
+    // One file of 1 KiB, once an hour: read on the worker.
     let life = identity.pair.life()?;
     if !life.is_due(now) {
         return Ok(None);
@@ -154,7 +155,19 @@ async fn look(identity: &Identity, now: i64) -> Result<Option<Asked>, renew::Ren
     let Some(place) = &identity.place else {
         return Err(PairError::Nowhere { until: life.until }.into());
     };
-    renew(identity, place, now).await.map(Some)
+    renew(identity, place, now, stop).await.map(Some)
+}
+
+/// Runs what waits for the disk on a thread that may. A panic there goes on here.
+async fn off_the_workers<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only a runtime that is shutting down does not begin a piece of work.
+            Err(_) => std::future::pending().await,
+        },
+    }
 }
 
 #[cfg(test)]

@@ -23,35 +23,35 @@ pub enum PairError {
     /// A file cannot be read or written.
     #[error("{path}: {source}")]
     File {
-        /// Which.
+        /// The file that cannot be read or written.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
     /// A file does not hold what it should.
     #[error("{path}: {cause}")]
     Damaged {
-        /// Which.
+        /// The file with wrong content.
         path: PathBuf,
-        /// What is wrong.
+        /// One line.
         cause: String,
     },
-    /// Nobody to ask.
+    /// The certificate is to be renewed, and no address for that is configured.
     #[error("it runs out at {until} (Unix seconds), and [cloud] renew_url does not say where to renew it")]
     Nowhere {
-        /// When it runs out.
+        /// `notAfter` of the certificate, Unix seconds.
         until: i64,
     },
 }
 
-/// Where the three files are.
+/// Paths of the home's key, its certificate and the fleet's authority.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
-    /// The fleet's authority, PEM.
+    /// Certificate of the fleet's authority, PEM.
     pub ca: PathBuf,
     /// The home's certificate, PEM.
     pub cert: PathBuf,
-    /// Its key, PEM.
+    /// The home's private key, PEM; readable for its owner only.
     pub key: PathBuf,
 }
 
@@ -79,8 +79,8 @@ impl Pair {
         }
     }
 
-    /// A signing request for the next key, which is made if there is none yet; it is on disk, for us alone, before anybody
-    /// hears of it, and stays the same until it is certified: an answer may be lost on the way.
+    /// A signing request for the next key, which is made if there is none yet; it is on disk, for us alone, before the request
+    /// is sent, and stays the same until it is certified: an answer may be lost on the way.
     ///
     /// # Errors
     /// [`PairError`].

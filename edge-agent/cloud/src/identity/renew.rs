@@ -5,40 +5,43 @@ use base64::engine::general_purpose::STANDARD;
 use hearthwatch_protocol::HomeId;
 use hearthwatch_protocol::renewal::{Renewal, RenewalRefusal};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::Identity;
 use super::pair::PairError;
+use super::{Identity, off_the_workers};
 use crate::pinned::{self, AskError, PinnedError};
 
 /// Largest answer that is read: a certificate of 1 KiB, or a sentence.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 
-/// What came of asking.
+/// The answer to a request for a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
-    /// Key and certificate are new.
+    /// The new key and certificate are in place.
     Renewed,
-    /// An operator has to say yes first.
+    /// An operator has to approve it first.
     Waits,
+    /// The agent stops, and the fleet had not answered yet.
+    Stopped,
 }
 
 /// Why there is no new certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum RenewError {
-    /// Key and certificate.
+    /// The files of key and certificate.
     #[error(transparent)]
     Pair(#[from] PairError),
-    /// The wish.
+    /// The request could not be signed.
     #[error(transparent)]
-    Wish(#[from] RenewalRefusal),
-    /// The authority's file.
+    Renewal(#[from] RenewalRefusal),
+    /// The file of the fleet's authority.
     #[error(transparent)]
     Authority(#[from] PinnedError),
-    /// The address.
+    /// `/renew` cannot be joined to the address.
     #[error("{0} is not an address of a fleet")]
     Url(Url),
-    /// The fleet.
+    /// The fleet did not answer, or refused.
     #[error(transparent)]
     Fleet(#[from] AskError),
 }
@@ -46,7 +49,9 @@ pub enum RenewError {
 #[derive(Serialize)]
 struct Request<'a> {
     home: &'a HomeId,
-    wish: String,
+    /// The signed [`Renewal`] in Base64.
+    #[serde(rename = "wish")]
+    renewal: String,
 }
 
 #[derive(Deserialize)]
@@ -54,19 +59,25 @@ struct Answer {
     certificate: Option<String>,
 }
 
-/// Asks for a certificate for the next key, and puts both in place.
+/// Asks for a certificate for the next key, and puts both in place. `stop` ends only the waiting for the fleet: work on the files is
+/// always finished.
 ///
 /// # Errors
 /// [`RenewError`]; asking again is safe.
-pub async fn renew(identity: &Identity, place: &Url, now: i64) -> Result<Asked, RenewError> {
-    let pair = &identity.pair;
-    let wish = Renewal { home: identity.home.clone(), csr: pair.next_request(&identity.home)?, at: now };
-    let wish = STANDARD.encode(wish.sign(&pair.signing_key()?)?.as_bytes());
+pub async fn renew(identity: &Identity, place: &Url, now: i64, stop: &CancellationToken) -> Result<Asked, RenewError> {
     let place = place.join("/renew").map_err(|_| RenewError::Url(place.clone()))?;
-    let client = pinned::https_client(Some(&pair.ca))?;
-    let request = Request { home: &identity.home, wish };
-    let answer: Answer = pinned::ask(&client, place, &request, ANSWER_BYTES_MAX).await?;
-    let Some(certificate) = answer.certificate else { return Ok(Asked::Waits) };
-    pair.install(&certificate)?;
+    let (pair, home) = (identity.pair.clone(), identity.home.clone());
+    let (client, renewal) = off_the_workers(move || -> Result<_, RenewError> {
+        let renewal = Renewal { csr: pair.next_request(&home)?, home, at: now };
+        let signed = STANDARD.encode(renewal.sign(&pair.signing_key()?)?.as_bytes());
+        Ok((pinned::https_client(Some(&pair.ca))?, signed))
+    })
+    .await?;
+    let request = Request { home: &identity.home, renewal };
+    let asking = pinned::ask::<Answer>(&client, place, &request, ANSWER_BYTES_MAX);
+    let Some(answer) = stop.run_until_cancelled(asking).await else { return Ok(Asked::Stopped) };
+    let Some(certificate) = answer?.certificate else { return Ok(Asked::Waits) };
+    let pair = identity.pair.clone();
+    off_the_workers(move || pair.install(&certificate)).await?;
     Ok(Asked::Renewed)
 }

@@ -22,10 +22,10 @@ use crate::uplink::session::{Next, Sent, Session};
 /// The outbox as the detector service and the uplink share it.
 pub type SharedOutbox = Arc<Mutex<Outbox>>;
 
-/// Unix seconds; the demo's homes live in a time of their own.
+/// Unix seconds; the homes of the demonstration have a time of their own.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
-/// Makes an outbox shareable.
+/// Wraps an outbox so that several tasks can use it, one at a time.
 #[must_use]
 pub fn share(outbox: Outbox) -> SharedOutbox {
     Arc::new(Mutex::new(outbox))
@@ -34,26 +34,26 @@ pub fn share(outbox: Outbox) -> SharedOutbox {
 /// Why the uplink cannot start, or an answer was not kept.
 #[derive(Debug, thiserror::Error)]
 pub enum UplinkError {
-    /// The link's configuration is no good.
+    /// The link cannot be opened with its configuration: a file is missing or wrong.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// The outbox failed or refused.
+    /// The outbox cannot be read or written.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
     /// The status is not a valid message.
     #[error(transparent)]
     Status(#[from] hearthwatch_protocol::EncodeError),
-    /// The program is stopping.
+    /// The runtime is shutting down; nothing was done.
     #[error("the agent is stopping")]
     Stopping,
 }
 
-/// How the uplink stands.
+/// The connection to the fleet's broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UplinkState {
     /// No attempt has ended yet.
     Connecting,
-    /// The fleet's broker hears us.
+    /// The broker accepted the connection.
     Connected,
     /// It does not; why, in one line. Records wait.
     Away(String),
@@ -84,7 +84,7 @@ impl fmt::Debug for UplinkHandle {
 }
 
 impl UplinkHandle {
-    /// Keeps an answer for the cloud; on `Ok` it is on disk (or dropped as the outbox's policy says).
+    /// Keeps an answer for the cloud; on `Ok` it is on disk (or dropped; see [`Admission`]).
     ///
     /// # Errors
     /// [`UplinkError::Outbox`], for example when the outbox is full; [`UplinkError::Stopping`].
@@ -158,7 +158,7 @@ impl UplinkHandle {
         self.assignment.clone()
     }
 
-    /// Says what this home runs (retained), now and on each connection, until told otherwise.
+    /// Publishes the manifest (retained), now and on each connection, until the next one.
     pub fn declare(&self, manifest: SignedManifest) {
         self.manifest.send_replace(Some(manifest));
     }
@@ -174,7 +174,7 @@ impl UplinkHandle {
         self.backlog.since_last()
     }
 
-    /// What tells the uplink to go offline, as [`UplinkHandle::stop`] does.
+    /// Cancelled to make the uplink go offline, as [`UplinkHandle::stop`] does.
     #[must_use]
     pub fn stopping(&self) -> CancellationToken {
         self.stop.clone()
@@ -209,7 +209,7 @@ pub(super) struct Task {
 /// How long the task rests when only an event can give it work; any event wakes it earlier.
 const REST: Duration = Duration::from_secs(3_600);
 
-/// Time for the last word, of the five seconds that a stopping agent has; the link takes two more.
+/// Time for the last publication, of the five seconds that a stopping agent has; the link takes two more.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 impl Task {
@@ -233,23 +233,23 @@ impl Task {
                     Some(event) => self.on_event(event, &status).await,
                     None => break,
                 },
-                Ok(()) = status.changed() => self.say_status(&status).await,
+                Ok(()) = status.changed() => self.publish_newest_status(&status).await,
                 Ok(()) = self.manifest.changed() => {
-                    self.say_manifest().await;
+                    self.publish_manifest().await;
                     // Once a day, then, everything that no receipt covers: a broker may have lost what it acknowledged.
-                    self.say_status(&status).await;
-                    self.say_outcomes(true).await;
+                    self.publish_newest_status(&status).await;
+                    self.publish_outcomes(true).await;
                 }
                 () = wake.notified() => {
                     self.take_stock().await;
-                    self.say_outcomes(false).await;
-                    self.say_withdrawals().await;
+                    self.publish_outcomes(false).await;
+                    self.publish_withdrawals().await;
                 }
                 () = tokio::time::sleep(rest) => self.step().await,
             }
         }
         let offline = AgentStatus { online: false, ..status.borrow().clone() };
-        // A broker that does not answer hears the will instead.
+        // Where the broker does not answer, it publishes the will instead.
         let _ = tokio::time::timeout(FAREWELL, self.publish_status(offline)).await;
         self.link.close().await;
     }
@@ -263,10 +263,10 @@ impl Task {
             LinkEvent::Connected { .. } => {
                 tracing::info!(home.id = %self.home, "connected to the fleet");
                 self.state.send_replace(UplinkState::Connected);
-                self.say_status(status).await;
-                self.say_manifest().await;
-                self.say_outcomes(true).await;
-                self.say_withdrawals().await;
+                self.publish_newest_status(status).await;
+                self.publish_manifest().await;
+                self.publish_outcomes(true).await;
+                self.publish_withdrawals().await;
                 self.session.connected(self.now());
             }
             LinkEvent::Disconnected { reason } => {
@@ -362,17 +362,17 @@ impl Task {
         }
     }
 
-    async fn say_status(&self, status: &watch::Receiver<AgentStatus>) {
+    async fn publish_newest_status(&self, status: &watch::Receiver<AgentStatus>) {
         let online = status.borrow().clone();
         self.publish_status(online).await;
     }
 
-    async fn say_manifest(&mut self) {
+    async fn publish_manifest(&mut self) {
         let Some(manifest) = self.manifest.borrow_and_update().clone() else { return };
         match encode(&Message::Manifest(manifest)) {
             Ok(payload) => {
                 let topic = Topic::Manifest(self.home.clone()).to_string();
-                self.say(Publication { topic, payload, retain: true }).await;
+                self.publish(Publication { topic, payload, retain: true }).await;
             }
             Err(error) => tracing::error!(home.id = %self.home, %error, "manifest not said"),
         }
@@ -383,7 +383,7 @@ impl Task {
         let status = AgentStatus { outbox: waiting, ..status };
         match status_publication(&self.home, status) {
             Ok(publication) => {
-                self.say(publication).await;
+                self.publish(publication).await;
             }
             Err(error) => tracing::error!(home.id = %self.home, %error, "status not said"),
         }
@@ -412,13 +412,13 @@ impl Task {
         }
     }
 
-    /// Says what is taken back, until it is confirmed.
-    async fn say_withdrawals(&self) {
+    /// Publishes the withdrawals that no receipt confirms yet.
+    async fn publish_withdrawals(&self) {
         match with(&self.outbox, |outbox| outbox.unconfirmed_withdrawals()).await {
             Ok(withdrawals) => {
                 for withdrawal in withdrawals {
                     let topic = Topic::Withdrawal(self.home.clone()).to_string();
-                    if !self.say(Publication { topic, payload: withdrawal.payload, retain: false }).await {
+                    if !self.publish(Publication { topic, payload: withdrawal.payload, retain: false }).await {
                         return;
                     }
                 }
@@ -427,7 +427,7 @@ impl Task {
         }
     }
 
-    async fn say_outcomes(&self, again: bool) {
+    async fn publish_outcomes(&self, again: bool) {
         let outcomes = match with(&self.outbox, move |outbox| outbox.outcomes(again)).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
@@ -437,17 +437,17 @@ impl Task {
         };
         for (id, payload) in outcomes {
             let topic = Topic::Outcome(self.home.clone()).to_string();
-            if !self.say(Publication { topic, payload, retain: false }).await {
+            if !self.publish(Publication { topic, payload, retain: false }).await {
                 return;
             }
-            if let Err(error) = with(&self.outbox, move |outbox| outbox.outcome_said(id)).await {
+            if let Err(error) = with(&self.outbox, move |outbox| outbox.outcome_published(id)).await {
                 tracing::error!(home.id = %self.home, %error, "outcome said but not noted");
             }
         }
     }
 
-    /// Whether the broker took it. What it did not take is said again on the next connection.
-    async fn say(&self, publication: Publication) -> bool {
+    /// Whether the broker took it. What it did not take is published again on the next connection.
+    async fn publish(&self, publication: Publication) -> bool {
         let topic = publication.topic.clone();
         match self.link.publish(publication).await {
             Ok(()) => true,

@@ -11,7 +11,7 @@ use rand::Rng;
 /// Records sent and not yet covered by a receipt. 32 × 8 KiB = 256 KiB per home that a broker may have to hold.
 pub const WINDOW_RECORDS_MAX: usize = 32;
 
-// Of all that is in flight, a receipt can tell which bytes it speaks of.
+// A receipt can name the bytes of everything that is in flight.
 const _: () = assert!(WINDOW_RECORDS_MAX <= RECEIPT_DIGESTS_MAX);
 
 /// Patience for a receipt. Doubling from half a minute (an aggregator stores a batch in well under a second) to a quarter of an hour:
@@ -19,30 +19,30 @@ const _: () = assert!(WINDOW_RECORDS_MAX <= RECEIPT_DIGESTS_MAX);
 pub const RESEND: Backoff = Backoff { first: Duration::from_secs(30), longest: Duration::from_secs(900) };
 
 /// Longest time without a receipt while records are in flight and the broker takes them: then the connection is made anew, for its
-/// subscriptions may be gone without a word. Eight times the longest pause between two sendings.
+/// subscriptions may be lost without an error. Eight times the longest pause between two sendings.
 const STALLED: Duration = Duration::from_secs(7_200);
 
-/// What the uplink should do now.
+/// What the uplink does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Give the next number to a record that has none, and tell with [`Session::numbered`].
+    /// Give the next number to a record that has none, and report it with [`Session::numbered`].
     Number,
-    /// Send this record (again), and tell with [`Session::sent`].
+    /// Send this record (again), and report it with [`Session::sent`].
     Send(Sequence),
     /// Make a new connection: the broker takes records and nobody answers.
     Renew,
-    /// Nothing before this moment.
+    /// Nothing before this moment, counted from the start of the uplink.
     Wait(Duration),
-    /// Nothing until something happens.
+    /// Nothing until a record, a receipt or a connection comes.
     Idle,
 }
 
-/// What became of a sending.
+/// Whether the broker took a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
     /// The broker has it: now a receipt is awaited.
     Acknowledged,
-    /// The broker does not want it.
+    /// The broker refuses the record; it is not sent again at once.
     Refused,
     /// The connection was gone; it may have arrived or not.
     Lost,
@@ -83,7 +83,7 @@ impl Session {
         }
     }
 
-    /// The link is gone.
+    /// The connection is lost: all that is in flight is sent again on the next one.
     pub fn disconnected(&mut self) {
         self.connected = false;
     }
@@ -104,7 +104,7 @@ impl Session {
         }
     }
 
-    /// The answer to [`Next::Send`].
+    /// Takes the result of [`Next::Send`].
     pub fn sent(&mut self, sequence: Sequence, outcome: Sent, now: Duration, rng: &mut impl Rng) {
         let Some(flight) = self.flights.get_mut(&sequence) else { return };
         match outcome {
@@ -136,7 +136,7 @@ impl Session {
         self.unsent = true;
     }
 
-    /// Decides. A record that was never sent goes first as long as the window has room: what a resident says now must not wait
+    /// Decides. A record that was never sent goes first as long as the window has room: a resident's answer of now must not wait
     /// behind what nobody has confirmed since last week. Then whatever is due, lowest number first.
     #[must_use]
     pub fn next(&self, now: Duration) -> Next {

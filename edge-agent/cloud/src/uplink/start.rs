@@ -22,9 +22,9 @@ use super::client::{
 };
 use super::session::Session;
 
-/// What the uplink needs to know.
+/// What [`start`] needs.
 pub struct UplinkConfig {
-    /// The home's pseudonym.
+    /// The home's pseudonym: client id, and part of every topic.
     pub home: HomeId,
     /// Where the fleet's broker is; client id, will and subscriptions are set by the uplink.
     pub link: LinkConfig,
@@ -107,15 +107,7 @@ pub fn prepare(
         outbox.waiting()?
     };
     let will = status_publication(&home, AgentStatus { outbox: waiting, ..offline })?;
-    let mut subscriptions = vec![
-        Topic::Receipt(home.clone()).to_string(),
-        Topic::Withdrawn(home.clone()).to_string(),
-        Topic::Contribution(home.clone()).to_string(),
-        Topic::Release.to_string(),
-    ];
-    if directed {
-        subscriptions.push(Topic::Assignment(home.clone()).to_string());
-    }
+    let subscriptions = subscriptions(&home, directed);
     let link = LinkConfig { client_id: home.to_string(), will: Some(will), subscriptions, clean_start: true, ..link };
     let joined = joined.map(FutureExt::shared);
     let opened = open_link(&link, joined.as_ref())?;
@@ -163,6 +155,20 @@ pub fn prepare(
         _ended: ended.drop_guard(),
     };
     Ok((handle, uplink))
+}
+
+/// What the aggregator sends to this home.
+fn subscriptions(home: &HomeId, directed: bool) -> Vec<String> {
+    let mut topics = vec![
+        Topic::Receipt(home.clone()),
+        Topic::Withdrawn(home.clone()),
+        Topic::Contribution(home.clone()),
+        Topic::Release,
+    ];
+    if directed {
+        topics.push(Topic::Assignment(home.clone()));
+    }
+    topics.iter().map(Topic::to_string).collect()
 }
 
 fn open_link(link: &LinkConfig, joined: Option<&Joined>) -> Result<(LinkHandle, LinkEvents), LinkError> {

@@ -10,23 +10,20 @@ use super::sentence::sentence;
 use super::words::{escape, period, quantity, shorten, state_words, text_width, wrap};
 use super::{Language, Picture, Point, Theme, ticks, timeline};
 
-/// Width of the drawing: a phone's.
+/// In pixels: a telephone's screen.
 const WIDTH: f32 = 360.0;
-/// Space at the sides.
 const MARGIN: f32 = 12.0;
 /// Left edge of the plot: six digits at [`SMALL`] fit before it.
 const PLOT_LEFT: f32 = 50.0;
-/// Right edge of the plot.
 const PLOT_RIGHT: f32 = WIDTH - MARGIN;
-/// Height of the plot.
 const PLOT_HEIGHT: f32 = 150.0;
-/// Size of the name.
+/// Font size of the title.
 const LARGE: f32 = 17.0;
-/// Size of sentences.
+/// Font size of sentences.
 const MEDIUM: f32 = 13.0;
 /// Size of labels: the smallest that is read at arm's length.
 const SMALL: f32 = 11.0;
-/// Lines of the reason.
+/// More is cut.
 const REASON_LINES: usize = 4;
 /// What is shown before an alarm at least: half a day, to see what is usual.
 const LEAD_SECONDS: i64 = 12 * 3_600;
@@ -35,15 +32,15 @@ const AFTER_SECONDS: i64 = 3 * 3_600;
 /// How far the expected range may stretch the scale, in spans of the measured values: a wide range must not flatten them.
 const BAND_STRETCH: f64 = 0.6;
 
-/// Draws a picture.
+/// The picture as an SVG document.
 pub(super) fn draw(picture: &Picture<'_>, theme: Theme) -> String {
     let words = Words::of(picture.language);
-    let said = sentence(picture.shown, picture.timezone, picture.language);
+    let sentence = sentence(picture.shown, picture.timezone, picture.language);
     let alarm = &picture.shown.alarm;
     let when = period(alarm.start, alarm.end, picture.timezone);
     let mut body = String::new();
     let mut y = MARGIN + LARGE;
-    text(&mut body, (MARGIN, y), LARGE, "ink", "start", &shorten(&said.title, LARGE, WIDTH - 2.0 * MARGIN));
+    text(&mut body, (MARGIN, y), LARGE, "ink", "start", &shorten(&sentence.title, LARGE, WIDTH - 2.0 * MARGIN));
     y += MEDIUM + 7.0;
     let severity = words.severity(alarm.severity);
     let headline = format!("{severity} · {when}");
@@ -56,7 +53,7 @@ pub(super) fn draw(picture: &Picture<'_>, theme: Theme) -> String {
         text(&mut body, (MARGIN, y), MEDIUM, "call", "start", &shorten(&when, MEDIUM, WIDTH - 2.0 * MARGIN));
     }
     y += 3.0;
-    for line in wrap(&message(&said.message, picture), MEDIUM, WIDTH - 2.0 * MARGIN, REASON_LINES) {
+    for line in wrap(&message(&sentence.message, picture), MEDIUM, WIDTH - 2.0 * MARGIN, REASON_LINES) {
         y += MEDIUM + 4.0;
         text(&mut body, (MARGIN, y), MEDIUM, "ink", "start", &line);
     }
@@ -84,25 +81,25 @@ pub(super) fn draw(picture: &Picture<'_>, theme: Theme) -> String {
     y += SMALL + 10.0;
     legend(&mut body, y, &shown, binary, &words);
     let height = y + MARGIN;
-    let description = format!("{headline}. {}", said.message);
+    let description = format!("{headline}. {}", sentence.message);
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height:.0}\" \
          viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-labelledby=\"t d\"><title id=\"t\">{}</title>\
          <desc id=\"d\">{}</desc><style>{}</style>\
          <rect class=\"ground\" width=\"{WIDTH}\" height=\"{height:.0}\"/>{body}</svg>\n",
-        escape(&said.title),
+        escape(&sentence.title),
         escape(&description),
         theme.style(),
     )
 }
 
-/// What is said of the alarm, each number kept with its unit.
-fn message(said: &str, picture: &Picture<'_>) -> String {
+/// The alarm's message, with a non-breaking space between each number and its unit.
+fn message(sentence: &str, picture: &Picture<'_>) -> String {
     let unit = DisplayUnit::of(picture.info.class, &picture.info.shown_unit()).name;
-    if unit.is_empty() { said.to_owned() } else { said.replace(&format!(" {unit}"), &format!("\u{a0}{unit}")) }
+    if unit.is_empty() { sentence.to_owned() } else { sentence.replace(&format!(" {unit}"), &format!("\u{a0}{unit}")) }
 }
 
-/// The points that tell the story: half a day before the alarm or as long as the alarm itself, whichever is longer, and
+/// The points that are drawn: half a day before the alarm or as long as the alarm itself, whichever is longer, and
 /// a little behind its end.
 fn story<'a>(picture: &Picture<'a>) -> &'a [Point] {
     let (Some(first), Some(last)) = (picture.points.first(), picture.points.last()) else { return picture.points };
@@ -114,7 +111,6 @@ fn story<'a>(picture: &Picture<'a>) -> &'a [Point] {
     &picture.points[begin.min(finish)..finish]
 }
 
-/// One element of text.
 fn text(body: &mut String, (x, y): (f32, f32), size: f32, class: &str, anchor: &str, words: &str) {
     // Writing into a String cannot fail, here and below.
     let _ = write!(
@@ -191,7 +187,7 @@ impl<'a> Plot<'a> {
         );
     }
 
-    /// Edges and a word above everything else, so that the stretch is told without its colour too.
+    /// Edges and a word above everything else, so that the stretch is seen without its colour too.
     fn alarm_edges(&self, body: &mut String, picture: &Picture<'_>) {
         let (left, right) = self.alarm_span(picture);
         let (top, bottom) = (self.top, self.top + PLOT_HEIGHT);
@@ -242,7 +238,6 @@ impl<'a> Plot<'a> {
         text(body, (PLOT_LEFT - 5.0, y + SMALL * 0.36), SMALL, "muted", "end", &label);
     }
 
-    /// The expected range.
     fn band(&self, body: &mut String) {
         for run in self.points.chunk_by(|one, next| adjacent(one, next) && one.band.is_some() == next.band.is_some()) {
             let bands: Vec<_> = run.iter().filter_map(|point| point.band.map(|band| (point.at, band))).collect();

@@ -7,12 +7,20 @@ use hearthwatch_detector::unit::{DisplayUnit, number};
 use super::Language;
 use super::sentence::{hours, with_unit};
 
-/// The sentence; none for kinds that are told by their value and the band that it left.
+/// The sentence; none for a kind that is described by its value and the band that it left.
 pub(super) fn what(alarm: &Alarm, unit: &DisplayUnit, language: Language) -> Option<String> {
+    activity(alarm, language)
+        .or_else(|| water(alarm, language))
+        .or_else(|| sensor_health(alarm, language))
+        .or_else(|| power(alarm, unit, language))
+        .or_else(|| climate(alarm, unit, language))
+        .or_else(|| movement(alarm, unit, language))
+}
+
+/// What runs too long or stays off, and activity at an unusual hour.
+fn activity(alarm: &Alarm, language: Language) -> Option<String> {
     let (amount, usual) = (alarm.amount, alarm.usual);
     let (lasted, longest) = (hours(amount, language), hours(usual, language));
-    let (much, before) = (number(amount), number(usual));
-    let value = alarm.observed.map(|value| with_unit(value, unit));
     Some(match (alarm.kind, language) {
         (Kind::Running, Language::English) => {
             format!("On for {lasted} now; in the last four weeks never for longer than {longest}.")
@@ -26,6 +34,26 @@ pub(super) fn what(alarm: &Alarm, unit: &DisplayUnit, language: Language) -> Opt
         (Kind::Stopped, Language::Dutch) => {
             format!("Is al {lasted} niet gestart; in de laatste vier weken stond het nooit langer stil dan {longest}.")
         }
+        (Kind::QuietHour, Language::English) => "Active at an hour when it hardly ever is.".to_owned(),
+        (Kind::QuietHour, Language::Dutch) => "Actief op een uur waarop dat bijna nooit zo is.".to_owned(),
+        (Kind::Habit, Language::English) => format!(
+            "Stayed off {amount:.0} times in a row; at such times it turns on in {:.0} of 10 cases.",
+            10.0 * usual
+        ),
+        (Kind::Habit, Language::Dutch) => {
+            format!(
+                "Bleef {amount:.0} keer op rij uit; op zulke momenten gaat het in {:.0} van 10 gevallen aan.",
+                10.0 * usual
+            )
+        }
+        _ => return None,
+    })
+}
+
+/// Water that runs without a pause, or too much of it at once.
+fn water(alarm: &Alarm, language: Language) -> Option<String> {
+    let (much, before) = (number(alarm.amount), number(alarm.usual));
+    Some(match (alarm.kind, language) {
         (Kind::Leak, Language::English) => {
             format!("Water runs without a pause, at least {much} L an hour; in the last four weeks at most {before} L.")
         }
@@ -40,6 +68,15 @@ pub(super) fn what(alarm: &Alarm, unit: &DisplayUnit, language: Language) -> Opt
         (Kind::Burst, Language::Dutch) => {
             format!("{much} L water in het laatste uur; in de laatste vier weken hooguit {before} L.")
         }
+        _ => return None,
+    })
+}
+
+/// What keeps a sensor from reporting.
+fn sensor_health(alarm: &Alarm, language: Language) -> Option<String> {
+    let (amount, usual) = (alarm.amount, alarm.usual);
+    let much = number(amount);
+    Some(match (alarm.kind, language) {
         (Kind::Battery, Language::English) if usual > 0.0 => {
             format!("At {much} % and falling fast: empty in about {:.0} days.", usual.max(1.0))
         }
@@ -56,12 +93,54 @@ pub(super) fn what(alarm: &Alarm, unit: &DisplayUnit, language: Language) -> Opt
             "Meldt steeds minder: in {amount:.0} van de 144 delen van tien minuten van de laatste dag, eerder in minstens {usual:.0}. Vaak \
              een batterij of een zwakke radioverbinding."
         ),
+        (Kind::Offline, Language::English) => format!(
+            "It and {:.0} other sensors became unavailable together. Look at what they have in common: a radio stick, a hub, a router, their \
+             power.",
+            amount - 1.0
+        ),
+        (Kind::Offline, Language::Dutch) => format!(
+            "Deze en {:.0} andere sensoren werden tegelijk niet beschikbaar. Kijk naar wat ze gemeen hebben: een radiostick, een hub, een \
+             router, hun stroom.",
+            amount - 1.0
+        ),
+        _ => return None,
+    })
+}
+
+/// Too little power made, and power far beyond all that was seen before.
+fn power(alarm: &Alarm, unit: &DisplayUnit, language: Language) -> Option<String> {
+    let usual = alarm.usual;
+    let (much, before) = (number(alarm.amount), number(usual));
+    let value = alarm.observed.map(|value| with_unit(value, unit));
+    Some(match (alarm.kind, language) {
         (Kind::Production, Language::English) => {
             format!("At most {much} W, where days like these brought {before} W or more.")
         }
         (Kind::Production, Language::Dutch) => {
             format!("Hooguit {much} W, waar zulke dagen minstens {before} W brachten.")
         }
+        (Kind::Beyond, Language::English) if usual > 0.0 => {
+            format!("{}, far more than ever; {} was the most in the last four weeks.", value?, with_unit(usual, unit))
+        }
+        (Kind::Beyond, Language::Dutch) if usual > 0.0 => {
+            format!(
+                "{}, veel meer dan ooit; {} was het meeste in de laatste vier weken.",
+                value?,
+                with_unit(usual, unit)
+            )
+        }
+        (Kind::Beyond, Language::English) => format!("{} at an hour at which it never makes power.", value?),
+        (Kind::Beyond, Language::Dutch) => format!("{} op een uur waarop het nooit stroom opwekt.", value?),
+        _ => return None,
+    })
+}
+
+/// Damp and cold rooms; none without an observed value.
+fn climate(alarm: &Alarm, unit: &DisplayUnit, language: Language) -> Option<String> {
+    let usual = alarm.usual;
+    let (lasted, longest) = (hours(alarm.amount, language), hours(usual, language));
+    let value = alarm.observed.map(|value| with_unit(value, unit));
+    Some(match (alarm.kind, language) {
         (Kind::Damp, Language::English) => {
             format!(
                 "{}, high for {lasted} now; in the last four weeks never for longer than {longest}. Let air in.",
@@ -84,30 +163,15 @@ pub(super) fn what(alarm: &Alarm, unit: &DisplayUnit, language: Language) -> Opt
             value?,
             with_unit(usual, unit)
         ),
-        (Kind::Beyond, Language::English) if usual > 0.0 => {
-            format!("{}, far more than ever; {} was the most in the last four weeks.", value?, with_unit(usual, unit))
-        }
-        (Kind::Beyond, Language::Dutch) if usual > 0.0 => {
-            format!(
-                "{}, veel meer dan ooit; {} was het meeste in de laatste vier weken.",
-                value?,
-                with_unit(usual, unit)
-            )
-        }
-        (Kind::Beyond, Language::English) => format!("{} at an hour at which it never makes power.", value?),
-        (Kind::Beyond, Language::Dutch) => format!("{} op een uur waarop het nooit stroom opwekt.", value?),
-        (Kind::Offline, Language::English) => format!(
-            "It and {:.0} other sensors became unavailable together. Look at what they have in common: a radio stick, a hub, a router, their \
-             power.",
-            amount - 1.0
-        ),
-        (Kind::Offline, Language::Dutch) => format!(
-            "Deze en {:.0} andere sensoren werden tegelijk niet beschikbaar. Kijk naar wat ze gemeen hebben: een radiostick, een hub, een \
-             router, hun stroom.",
-            amount - 1.0
-        ),
-        (Kind::QuietHour, Language::English) => "Active at an hour when it hardly ever is.".to_owned(),
-        (Kind::QuietHour, Language::Dutch) => "Actief op een uur waarop dat bijna nooit zo is.".to_owned(),
+        _ => return None,
+    })
+}
+
+/// How a value moves; none without an observed value.
+fn movement(alarm: &Alarm, unit: &DisplayUnit, language: Language) -> Option<String> {
+    let amount = alarm.amount;
+    let value = alarm.observed.map(|value| with_unit(value, unit));
+    Some(match (alarm.kind, language) {
         (Kind::Change, Language::English) => {
             let moved = with_unit(amount.abs(), unit);
             let way = if amount < 0.0 { "fell" } else { "rose" };
@@ -128,16 +192,6 @@ pub(super) fn what(alarm: &Alarm, unit: &DisplayUnit, language: Language) -> Opt
         (Kind::Peers, Language::Dutch) => format!("{}: het volgt de sensoren niet die het anders volgt.", value?),
         (Kind::Pattern, Language::English) => format!("{}: it moves in an unusual way.", value?),
         (Kind::Pattern, Language::Dutch) => format!("{}: het beweegt op een ongewone manier.", value?),
-        (Kind::Habit, Language::English) => format!(
-            "Stayed off {amount:.0} times in a row; at such times it turns on in {:.0} of 10 cases.",
-            10.0 * usual
-        ),
-        (Kind::Habit, Language::Dutch) => {
-            format!(
-                "Bleef {amount:.0} keer op rij uit; op zulke momenten gaat het in {:.0} van 10 gevallen aan.",
-                10.0 * usual
-            )
-        }
         _ => return None,
     })
 }

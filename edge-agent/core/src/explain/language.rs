@@ -1,4 +1,4 @@
-//! What is said, in the languages that we speak: English complete, Dutch to prove that another fits.
+//! Text for residents by language: English is complete, Dutch proves that another one fits.
 //!
 //! Deterministic: the same alarm gives the same text, letter for letter. A language is one `impl` of sentences, not a
 //! table of fragments, for word order differs; numbers keep their point and unit as the sensor gives them.
@@ -10,28 +10,28 @@ use jiff::tz::TimeZone;
 
 use crate::backtest::Backtest;
 
-/// A language.
+/// A language in which residents are written to; others get English.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Language {
-    /// English.
+    /// Also for every language that is not here.
     #[default]
     English,
-    /// Dutch.
+    /// Tags that begin with `nl`.
     Dutch,
 }
 
 /// A day, for the brief: counts, each with the names of some.
 #[derive(Debug, Clone, Copy)]
 pub struct DayInBrief<'a> {
-    /// Entities that are watched.
+    /// How many entities are watched.
     pub watched: usize,
-    /// Alarms that were said.
-    pub said: (usize, &'a str),
-    /// Alarms that were kept, and not said.
+    /// Alarms of which residents were notified: how many, and their names, joined.
+    pub shown: (usize, &'a str),
+    /// Suppressed alarms: how many, and their names, joined.
     pub suppressed: (usize, &'a str),
-    /// What the allowance held back.
+    /// Findings that the budget held back: how many, and the names of their entities.
     pub withheld: (usize, &'a str),
-    /// Questions that wait.
+    /// How many questions wait for an answer.
     pub questions: usize,
 }
 
@@ -45,7 +45,7 @@ impl Language {
         }
     }
 
-    /// Its tag.
+    /// The language tag for `<html lang>`, for example `nl`.
     #[must_use]
     pub fn tag(self) -> &'static str {
         match self {
@@ -173,15 +173,15 @@ impl Language {
         }
     }
 
-    /// The daily brief: how many entities are watched; number and names of alarms said, and of those kept back; open
+    /// The daily brief: how many entities are watched; number and names of alarms of which residents were notified, and of those withheld; open
     /// questions.
     #[must_use]
     pub fn brief(self, day: &DayInBrief<'_>) -> String {
-        let DayInBrief { watched, said, suppressed, withheld, questions } = *day;
+        let DayInBrief { watched, shown, suppressed, withheld, questions } = *day;
         let mut parts = Vec::new();
         match self {
             Self::English => {
-                parts.push(match said {
+                parts.push(match shown {
                     (0, _) => format!("Nothing unusual in the last day; {watched} sensors watched."),
                     (1, names) => format!("One alarm in the last day: {names}."),
                     (count, names) => format!("{count} alarms in the last day: {names}."),
@@ -202,7 +202,7 @@ impl Language {
                 }
             }
             Self::Dutch => {
-                parts.push(match said {
+                parts.push(match shown {
                     (0, _) => format!("Niets ongewoons de voorbije dag; {watched} sensoren in het oog gehouden."),
                     (1, names) => format!("Eén alarm de voorbije dag: {names}."),
                     (count, names) => format!("{count} alarmen de voorbije dag: {names}."),
@@ -235,7 +235,7 @@ mod tests {
     fn the_brief_says_what_was_not_told_and_why() {
         let day = DayInBrief {
             watched: 7,
-            said: (1, "Boiler"),
+            shown: (1, "Boiler"),
             suppressed: (0, ""),
             withheld: (2, "Oven, Fridge"),
             questions: 0,

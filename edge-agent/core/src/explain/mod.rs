@@ -27,19 +27,19 @@ pub use png::{DrawError, png};
 pub use sentence::{Sentence, precedent, sentence, still_warns, title};
 pub use words::{friendly_name, on_off_is_judged_by, state_words};
 
-/// What is known of one step.
+/// One step of an entity in a picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// The step's end, in Unix seconds.
+    /// End of the step, Unix seconds.
     pub at: i64,
     /// The value, in the unit that is shown; none in a gap.
     pub observed: Option<f32>,
-    /// What was expected; none in warm-up.
+    /// The expected range; none during warm-up.
     pub band: Option<Band>,
 }
 
 impl Point {
-    /// Every number times `factor`.
+    /// The same point in another unit: all values multiplied by `factor`.
     #[must_use]
     pub fn times(self, factor: f32) -> Self {
         let band =
@@ -53,17 +53,17 @@ impl Point {
 pub struct Picture<'a> {
     /// The alarm, with the name and the place of its entity.
     pub shown: &'a StoredAlarm,
-    /// Its entity.
+    /// The entity of the alarm.
     pub info: &'a EntityInfo,
-    /// What its words are in.
+    /// Of all text in the picture.
     pub language: Language,
-    /// The steps around it, oldest first; [`svg`] shows the part that tells the story.
+    /// The steps around it, oldest first; [`svg`] shows only those near the alarm.
     pub points: &'a [Point],
-    /// Where the home is.
+    /// For the marks of the time axis.
     pub timezone: &'a TimeZone,
 }
 
-/// Draws `picture` as an SVG document.
+/// The picture as an SVG document.
 #[must_use]
 pub fn svg(picture: &Picture<'_>, theme: Theme) -> String {
     chart::draw(picture, theme)

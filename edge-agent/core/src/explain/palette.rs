@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 pub enum Theme {
     /// Whatever the viewer prefers (`prefers-color-scheme`): for SVG files that a browser shows.
     Auto,
-    /// Dark on white.
+    /// Dark ink on white.
     Light,
-    /// Light on near-black.
+    /// Light ink on near-black.
     Dark,
 }
 

@@ -20,18 +20,18 @@ const FONT_FAMILY: &str = "DejaVu Sans";
 /// Why there is no picture.
 #[derive(Debug, thiserror::Error)]
 pub enum DrawError {
-    /// The document is not SVG.
+    /// The SVG document cannot be parsed: an error in this program.
     #[error("the drawing is not SVG: {0}")]
     Svg(#[from] resvg::usvg::Error),
     /// The document has no size, or more than is drawn.
     #[error("the drawing is {width} × {height} units, beyond what is drawn")]
     Size {
-        /// Its width.
+        /// In pixels.
         width: f32,
-        /// Its height.
+        /// In pixels.
         height: f32,
     },
-    /// The picture could not be packed.
+    /// The PNG encoder failed.
     #[error("the picture cannot be written as PNG: {0}")]
     Encode(#[from] png::EncodingError),
 }

@@ -1,6 +1,6 @@
 //! An alarm in a resident's language: what and where, since when, observed against expected, how unusual, what else.
 
-use hearthwatch_detector::alarm::{Cause, Verdict};
+use hearthwatch_detector::alarm::{Alarm, Cause, Verdict};
 use hearthwatch_detector::finding::AnomalyKind;
 use hearthwatch_detector::unit::{DisplayUnit, number, numbers};
 use jiff::tz::TimeZone;
@@ -10,25 +10,25 @@ use super::{Language, danger, finding};
 use crate::alarm::Precedent;
 use crate::alarm::StoredAlarm;
 
-/// How many times rarer than an alarm must be something is, up to which it is a little unusual.
+/// Up to so many times rarer than what raises an alarm, something is a little unusual.
 const LITTLE: f32 = 1.5;
-/// The same for clearly unusual.
+/// Up to so many times rarer, it is clearly unusual.
 const CLEARLY: f32 = 10.0;
-/// The same for very unusual; beyond it nothing like it was seen: ten years of weeks.
+/// Up to so many times rarer, it is very unusual; beyond, nothing like it was seen: ten years of weeks.
 const FAR: f32 = 520.0;
 
-/// What is told of an alarm.
+/// The text of an alarm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence {
-    /// A heading: the entity's name and the manner.
+    /// A heading: the name of the entity, and in what way it is unusual.
     pub title: String,
-    /// Two or three sentences.
+    /// Two or three sentences, in the residents' language.
     pub message: String,
-    /// How often something as unusual is to be expected; empty where the message says what is usual.
+    /// How often something as unusual is expected; empty where the message says what is usual.
     pub how_unusual: String,
 }
 
-/// Says `shown` in `language`; times are the home's.
+/// The text of `shown` in `language`; times are in `timezone`, the home's.
 #[must_use]
 pub fn sentence(shown: &StoredAlarm, timezone: &TimeZone, language: Language) -> Sentence {
     let alarm = &shown.alarm;
@@ -64,7 +64,7 @@ pub fn sentence(shown: &StoredAlarm, timezone: &TimeZone, language: Language) ->
     Sentence { title, message: parts.join(" "), how_unusual }
 }
 
-/// A heading: `Freezer (Cellar): unusual value`. An area that the name holds is not said twice.
+/// A heading, for example `Freezer (Cellar): unusual value`. An area that the name contains is not repeated.
 #[must_use]
 pub fn title(shown: &StoredAlarm, language: Language) -> String {
     let (name, kind) = (shown.place.name_of(&shown.entity_id), shown.alarm.kind);
@@ -82,7 +82,7 @@ pub fn title(shown: &StoredAlarm, language: Language) -> String {
     }
 }
 
-/// A heading for what warns of danger though its alarm is over: somebody said that it was a test.
+/// A heading for an entity that still warns of danger after its alarm was answered as a test.
 #[must_use]
 pub fn still_warns(name: &str, language: Language) -> String {
     match language {
@@ -91,7 +91,7 @@ pub fn still_warns(name: &str, language: Language) -> String {
     }
 }
 
-/// What somebody said of one like it: "On 3 May Ann called one like this expected: “the boiler was serviced”."
+/// The answer to an earlier alarm: “On 3 May Ann called one like this expected: “the boiler was serviced”.”
 #[must_use]
 pub fn precedent(before: &Precedent, timezone: &TimeZone, language: Language) -> String {
     let (day, reason) = (language.day(before.raised_at, timezone), before.reason.as_str());
@@ -138,74 +138,84 @@ fn what(shown: &StoredAlarm, language: Language) -> String {
     let alarm = &shown.alarm;
     let unit = &DisplayUnit::of(shown.class, &shown.unit);
     if alarm.kind == AnomalyKind::Running && shown.class.opens() {
-        let (lasted, longest) = (hours(alarm.amount, language), hours(alarm.usual, language));
-        return match language {
-            Language::English => {
-                format!("Open for {lasted} now; in the last four weeks never for longer than {longest}.")
-            }
-            Language::Dutch => format!("Staat al {lasted} open; in de laatste vier weken nooit langer dan {longest}."),
-        };
+        return still_open(alarm, language);
     }
     if let Some(found) = finding::what(alarm, unit, language) {
         return found;
     }
-    match (language, alarm.kind) {
-        (_, AnomalyKind::Physics) if alarm.observed.is_some() => {
-            let value = with_unit(alarm.observed.unwrap_or_default(), unit);
+    match (alarm.kind, alarm.observed) {
+        (AnomalyKind::Physics, Some(observed)) => impossible(&with_unit(observed, unit), language),
+        (AnomalyKind::Silent, _) => silent(alarm, language),
+        (AnomalyKind::Flat, _) => flat(alarm, language),
+        (AnomalyKind::TimeInState, _) if alarm.amount > 0.0 => time_in_state(alarm, language),
+        (AnomalyKind::Rate, _) => rate(alarm, language),
+        _ => beside_band(alarm, unit, language),
+    }
+}
+
+fn still_open(alarm: &Alarm, language: Language) -> String {
+    let (lasted, longest) = (hours(alarm.amount, language), hours(alarm.usual, language));
+    match language {
+        Language::English => {
+            format!("Open for {lasted} now; in the last four weeks never for longer than {longest}.")
+        }
+        Language::Dutch => format!("Staat al {lasted} open; in de laatste vier weken nooit langer dan {longest}."),
+    }
+}
+
+fn impossible(value: &str, language: Language) -> String {
+    match language {
+        Language::English => format!("{value}, which cannot be: the sensor is broken or badly connected."),
+        Language::Dutch => format!("{value}, wat niet kan: de sensor is stuk of slecht verbonden."),
+    }
+}
+
+fn silent(alarm: &Alarm, language: Language) -> String {
+    let (lasted, usual) = (hours(alarm.amount, language), hours(alarm.usual, language));
+    match language {
+        Language::English => format!("No report for {lasted}, usually at most {usual}."),
+        Language::Dutch => format!("Geen bericht sinds {lasted}, anders hooguit {usual}."),
+    }
+}
+
+fn flat(alarm: &Alarm, language: Language) -> String {
+    let (lasted, usual) = (hours(alarm.amount, language), hours(alarm.usual, language));
+    match language {
+        Language::English => format!("Has not moved for {lasted}, usually at most {usual}."),
+        Language::Dutch => format!("Beweegt al {lasted} niet, anders hooguit {usual}."),
+    }
+}
+
+fn time_in_state(alarm: &Alarm, language: Language) -> String {
+    let (on, duration) = (alarm.observed.is_some_and(|share| share > 0.5), hours(alarm.amount, language));
+    match (language, on) {
+        (Language::English, true) => format!("On for {duration}, long for this hour of the week."),
+        (Language::English, false) => format!("Off for {duration}, long for this hour of the week."),
+        (Language::Dutch, true) => format!("Al {duration} aan, lang voor dit uur van de week."),
+        (Language::Dutch, false) => format!("Al {duration} uit, lang voor dit uur van de week."),
+    }
+}
+
+fn rate(alarm: &Alarm, language: Language) -> String {
+    match language {
+        Language::English => format!("{:.0} times in an hour, usually {:.0}.", alarm.amount, alarm.usual),
+        Language::Dutch => format!("{:.0} keer in een uur, gewoonlijk {:.0}.", alarm.amount, alarm.usual),
+    }
+}
+
+/// The observed value beside the band in which it was expected; the kind alone where nothing was observed.
+fn beside_band(alarm: &Alarm, unit: &DisplayUnit, language: Language) -> String {
+    match (alarm.observed, alarm.band) {
+        (Some(observed), Some(band)) => {
+            let [value, low, high] = numbers([observed, band.low, band.high].map(|value| unit.convert(value)));
+            let (value, high) = (named(value, unit), named(high, unit));
             match language {
-                Language::English => format!("{value}, which cannot be: the sensor is broken or badly connected."),
-                Language::Dutch => format!("{value}, wat niet kan: de sensor is stuk of slecht verbonden."),
+                Language::English => format!("{value}, expected {low} to {high}."),
+                Language::Dutch => format!("{value}, verwacht {low} tot {high}."),
             }
         }
-        (Language::English, AnomalyKind::Silent) => {
-            format!(
-                "No report for {}, usually at most {}.",
-                hours(alarm.amount, language),
-                hours(alarm.usual, language)
-            )
-        }
-        (Language::Dutch, AnomalyKind::Silent) => {
-            format!(
-                "Geen bericht sinds {}, anders hooguit {}.",
-                hours(alarm.amount, language),
-                hours(alarm.usual, language)
-            )
-        }
-        (Language::English, AnomalyKind::Flat) => {
-            let (for_long, usual) = (hours(alarm.amount, language), hours(alarm.usual, language));
-            format!("Has not moved for {for_long}, usually at most {usual}.")
-        }
-        (Language::Dutch, AnomalyKind::Flat) => {
-            let (for_long, usual) = (hours(alarm.amount, language), hours(alarm.usual, language));
-            format!("Beweegt al {for_long} niet, anders hooguit {usual}.")
-        }
-        (_, AnomalyKind::TimeInState) if alarm.amount > 0.0 => {
-            let (on, duration) = (alarm.observed.is_some_and(|share| share > 0.5), hours(alarm.amount, language));
-            match (language, on) {
-                (Language::English, true) => format!("On for {duration}, long for this hour of the week."),
-                (Language::English, false) => format!("Off for {duration}, long for this hour of the week."),
-                (Language::Dutch, true) => format!("Al {duration} aan, lang voor dit uur van de week."),
-                (Language::Dutch, false) => format!("Al {duration} uit, lang voor dit uur van de week."),
-            }
-        }
-        (Language::English, AnomalyKind::Rate) => {
-            format!("{:.0} times in an hour, usually {:.0}.", alarm.amount, alarm.usual)
-        }
-        (Language::Dutch, AnomalyKind::Rate) => {
-            format!("{:.0} keer in een uur, gewoonlijk {:.0}.", alarm.amount, alarm.usual)
-        }
-        _ => match (language, alarm.observed, alarm.band) {
-            (_, Some(observed), Some(band)) => {
-                let [value, low, high] = numbers([observed, band.low, band.high].map(|value| unit.convert(value)));
-                let (value, high) = (named(value, unit), named(high, unit));
-                match language {
-                    Language::English => format!("{value}, expected {low} to {high}."),
-                    Language::Dutch => format!("{value}, verwacht {low} tot {high}."),
-                }
-            }
-            (_, Some(observed), None) => format!("{}.", with_unit(observed, unit)),
-            (_, None, _) => format!("{}.", language.kind(alarm.kind)),
-        },
+        (Some(observed), None) => format!("{}.", with_unit(observed, unit)),
+        (None, _) => format!("{}.", language.kind(alarm.kind)),
     }
 }
 

@@ -23,14 +23,14 @@ pub(super) fn numbers(low: f64, high: f64, count: usize) -> (Vec<f64>, usize) {
     (marks.map(|mark| if mark.abs() < step * 1e-9 { 0.0 } else { mark }).collect(), decimals)
 }
 
-/// A mark of time.
+/// A mark on the time axis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TimeMark {
-    /// When, in Unix seconds.
+    /// Unix seconds.
     pub at: i64,
     /// `14:00`, or the day where a day begins.
     pub label: String,
-    /// Whether a day begins here.
+    /// Whether it is midnight in the home's time zone.
     pub midnight: bool,
 }
 

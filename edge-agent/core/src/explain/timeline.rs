@@ -14,7 +14,7 @@ pub(super) struct Stretch {
     pub on: bool,
 }
 
-/// The stretches that `points` and `alarm` tell. A step that was on for a part of its time is on first, for as long. A step without
+/// The stretches of on and off in `points`, and of `alarm`. A step that was on for a part of its time is on first, for as long. A step without
 /// a value is in no state. `alarm` is a stretch in which the entity was on for sure, such as a warning of danger, which is drawn
 /// before its step is over.
 pub(super) fn stretches(points: &[Point], alarm: Option<(i64, i64)>) -> Vec<Stretch> {

@@ -1,4 +1,4 @@
-//! Whether an alarm is said now, later or not at all: every wish of the residents in one decision.
+//! Whether residents are notified of an alarm now, later or not at all: all preferences in one decision.
 
 use hearthwatch_detector::alarm::{FAR_ABOVE, Severity};
 use hearthwatch_detector::class::DeviceClass;
@@ -8,50 +8,50 @@ use serde::{Deserialize, Serialize};
 
 use super::{Preferences, allowed_in_a_week};
 
-/// What is only worth a look must last for two more steps before it is said; what matters more is said at once, for the
+/// What is only worth a look must last for two more steps before residents are notified; of what matters more they are notified at once, for the
 /// detector asks for sustained evidence already.
 pub const DEBOUNCE_SECONDS: i64 = 1_200;
 
-/// What an alarm is about.
+/// What the preferences need to know of an alarm.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Subject<'a> {
-    /// Home Assistant's id.
+    /// Home Assistant's id of the entity.
     pub entity_id: &'a str,
-    /// Home Assistant's name of the area, where it has one.
+    /// Home Assistant's name of the area; none where the entity has none.
     pub area: Option<&'a str>,
-    /// What is measured.
+    /// Device class of the entity.
     pub class: DeviceClass,
-    /// In what way it is unusual.
+    /// In what way the entity is unusual.
     pub kind: AnomalyKind,
-    /// More than usual, rather than less.
+    /// True for more than usual, false for less.
     pub too_much: bool,
-    /// How much it matters.
+    /// Below critical, the budget and the debounce apply.
     pub severity: Severity,
-    /// By how much its score exceeds its threshold.
+    /// Score minus threshold.
     pub excess: f32,
     /// For how long it is known, in seconds.
     pub known_for: i64,
 }
 
-/// Why an alarm is kept but not said.
+/// Why residents are not notified of an alarm. It is kept in the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Suppression {
-    /// Everything is paused.
+    /// Residents paused all notices.
     Paused,
-    /// The mode of the house explains it.
+    /// The mode of the home explains the alarm.
     Mode,
     /// A mute or snooze covers it. Stored and shown as it always was.
     #[serde(rename = "hushed")]
     Muted,
-    /// The week has had its alarms.
+    /// The budget of the last seven days is used up.
     Budget,
-    /// It was over before it mattered, or before the quiet hours were.
+    /// It was over before it had lasted long enough, or before the quiet hours ended.
     Passed,
 }
 
 impl Suppression {
-    /// The reason in a word, as in attributes.
+    /// The reason in one word, as published in attributes.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -64,25 +64,25 @@ impl Suppression {
     }
 }
 
-/// What becomes of an alarm.
+/// Whether and when residents are notified of an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Announcement {
-    /// It is said.
+    /// Notify at once.
     Now,
-    /// It is said then, unless it is over or answered by then: after the quiet hours, or when it has lasted.
+    /// Notify at this time, Unix seconds, unless it is over or answered by then: after the quiet hours, or when it has lasted.
     Later(i64),
-    /// It is remembered, not said.
+    /// Do not notify; keep it in the history.
     Suppression(Suppression),
 }
 
 impl Preferences {
-    /// Decides on an alarm at `now`. `said` is how many alarms below critical the last seven days have had that nobody
-    /// confirmed; `budget` is how many a week the home bears.
+    /// Decides on an alarm at `now`, Unix seconds. `shown` counts the alarms of the last seven days that are below critical, of which
+    /// residents were notified, and that nobody confirmed; `budget` is in alarms a week.
     pub fn announce(
         &self,
         subject: &Subject<'_>,
-        said: usize,
+        shown: usize,
         budget: f64,
         now: i64,
         timezone: &TimeZone,
@@ -104,7 +104,7 @@ impl Preferences {
         // A budget is for what may be nothing, and for sensors that are plainly broken: those are a nuisance.
         let plain =
             subject.kind.has_own_threshold() || (subject.excess >= FAR_ABOVE && subject.kind != AnomalyKind::Physics);
-        if !critical && !plain && said >= allowed_in_a_week(budget) {
+        if !critical && !plain && shown >= allowed_in_a_week(budget) {
             return Announcement::Suppression(Suppression::Budget);
         }
         let quiet = self.quiet_hours.filter(|quiet| subject.severity < quiet.let_through);

@@ -1,13 +1,13 @@
 //! How many alarms a week, and what that means for a week that has had them.
 
-/// A week.
+/// Seconds.
 pub const WEEK_SECONDS: i64 = 7 * 86_400;
 /// The smallest budget: one alarm in ten weeks.
 pub const BUDGET_MIN: f64 = 0.1;
-/// The largest: two a day.
+/// Alarms a week: two a day.
 pub const BUDGET_MAX: f64 = 14.0;
 
-/// How many alarms below critical are said in any week at this budget: at least one, however small the budget, for it
+/// Of how many alarms below critical residents are notified in any week at this budget: at least one, however small the budget, for it
 /// is an average over many weeks and the detector keeps to that.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within BUDGET_MIN..=BUDGET_MAX")]

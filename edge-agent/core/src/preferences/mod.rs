@@ -1,4 +1,4 @@
-//! What the residents wish: how many alarms a week, when it is to be quiet, what is not to be mentioned, who is there.
+//! The residents' preferences: alarms a week, quiet hours, mutes, and who is at home.
 //!
 //! Pure values; the detector service owns the one that counts, keeps it over restarts and shows it ([`hearthwatch_edge_detection::service::HomeView`]).
 //! Everybody changes it by a [`Change`] through the detector service's handle, so that Home Assistant, the phone and the local page
@@ -22,50 +22,50 @@ pub use mute::{MUTES_MAX, Mute, MuteError, SNOOZE_SECONDS_MAX, Scope};
 pub use place::Place;
 pub use quiet::{DailyTime, DailyTimeError, QuietHours, next_daily};
 
-/// Questions a week unless said otherwise: two, so that even a home that asks for no more alarms teaches a little.
+/// Questions a week unless residents choose otherwise: two, so that also a home that asks for no more alarms gives some labels.
 pub const DEFAULT_QUESTIONS_PER_WEEK: u8 = 2;
-/// Most questions a week that can be wished for: three a day.
+/// Most questions a week that residents can choose: three a day.
 pub const QUESTIONS_MAX: u8 = 21;
 /// Stretches of time that were not learnt from and are remembered: a fortnight is learnt, and a home that changes its
 /// mode ten times a day for a fortnight is not one that we know.
 const UNLEARNT_MAX: usize = 140;
 
-/// A change that residents make.
+/// One change of the preferences, from Home Assistant, the page or a telephone.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// Who is there.
+    /// Sets who is at home.
     Mode(HomeMode),
-    /// Say nothing until told otherwise; everything is still watched and remembered.
+    /// True suppresses all notices but danger until it is set to false; everything is still watched and kept.
     Paused(bool),
-    /// At most about this many alarms a week.
+    /// Alarms a week, from [`BUDGET_MIN`] to [`BUDGET_MAX`].
     Budget(f64),
-    /// At most this many questions a week.
+    /// Questions a week, at most [`QUESTIONS_MAX`].
     Questions(u8),
-    /// When it is to be quiet, and what may speak even so; none: never.
+    /// None removes the quiet hours.
     QuietHours(Option<QuietHours>),
-    /// When the daily brief is told; none: never.
+    /// Time of the daily brief; none for no brief.
     Brief(Option<DailyTime>),
-    /// Do not mention this for a while, or for good.
+    /// Suppresses notices about something.
     Mute {
-        /// What.
+        /// The whole home and areas only with an end.
         scope: Scope,
-        /// Until when; none for good.
+        /// Unix seconds; none for good.
         until: Option<i64>,
     },
-    /// Mention it again.
+    /// Takes back the mute with this [`Mute::id`].
     Unmute(u64),
 }
 
-/// Why a change is refused.
+/// Why a change is refused; the text is shown to residents.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ChangeError {
     /// Not a number of alarms a week.
     #[error("a budget is a number from {BUDGET_MIN} to {BUDGET_MAX} alarms a week, not {0}")]
     Budget(f64),
-    /// Too many questions.
+    /// More than [`QUESTIONS_MAX`].
     #[error("at most {QUESTIONS_MAX} questions a week can be asked, not {0}")]
     Questions(u8),
-    /// Quiet hours without an hour.
+    /// Begin and end are the same.
     #[error("quiet hours begin and end at different times")]
     QuietHours,
     /// A mute or snooze that is not allowed.
@@ -73,30 +73,30 @@ pub enum ChangeError {
     Mute(#[from] MuteError),
 }
 
-/// Everything that residents wish, as kept over restarts: names in the file stay as they were. Fields that an older version did not write have their
-/// defaults.
+/// All preferences, as stored: names in the file are those of earlier versions. A field that an earlier version did not write has its
+/// default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Preferences {
-    /// Who is there.
+    /// Who is at home.
     pub mode: HomeMode,
-    /// Nothing is said.
+    /// All notices but danger are suppressed.
     pub paused: bool,
-    /// Alarms a week; none: as configured.
+    /// Alarms a week; none: the value of the configuration.
     pub budget_per_week: Option<f64>,
-    /// Questions a week.
+    /// At most [`QUESTIONS_MAX`].
     pub questions_per_week: u8,
-    /// When it is quiet.
+    /// None: no hour is quiet.
     pub quiet_hours: Option<QuietHours>,
-    /// When the daily brief is told.
+    /// Time of the daily brief; none: no brief.
     pub brief: Option<DailyTime>,
-    /// What is not mentioned, oldest first.
+    /// Oldest first, at most [`MUTES_MAX`].
     #[serde(rename = "hushes")]
     pub mutes: Vec<Mute>,
-    /// Number of the next mute.
+    /// [`Mute::id`] of the next one.
     #[serde(rename = "next_hush")]
     next_mute: u64,
-    /// Stretches that were not learnt from, as (from, until], oldest first; the last may be open.
+    /// Spans excluded from learning, as (from, until] in Unix seconds, oldest first; the last may be open.
     unlearnt: Vec<(i64, Option<i64>)>,
 }
 
@@ -158,7 +158,7 @@ impl Preferences {
     fn mute(&mut self, scope: Scope, until: Option<i64>, now: i64) -> Result<(), MuteError> {
         mute::check(&scope, until, now)?;
         self.forget_past(now);
-        // The same again takes the place of what was said before.
+        // A new mute of the same scope replaces the earlier one.
         self.mutes.retain(|mute| mute.scope != scope);
         if self.mutes.len() >= MUTES_MAX {
             return Err(MuteError::TooMany);

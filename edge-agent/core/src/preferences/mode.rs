@@ -1,31 +1,31 @@
-//! Who is at home: what a house without people, or with too many, must not teach.
+//! Who is at home. With guests, on holidays and during maintenance the home is not learnt from.
 
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::finding::AnomalyKind;
 use serde::{Deserialize, Serialize};
 
-/// Who is there.
+/// Who is at home, as residents set it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HomeMode {
     /// The residents, as usual.
     #[default]
     Home,
-    /// Nobody, for hours: still the routine.
+    /// Nobody for some hours; still usual, and learnt from.
     Away,
     /// More people than usual: what people do is no news, and teaches nothing.
     Guests,
     /// Nobody, for days: that nothing moves is no news, and teaches nothing.
     Holiday,
-    /// Somebody works on the house or its sensors: only danger is said, and nothing is learnt.
+    /// Somebody works on the building or its sensors: residents are notified of danger only, and nothing is learnt.
     Maintenance,
 }
 
 impl HomeMode {
-    /// Every mode, in the order shown.
+    /// In the order in which they are offered.
     pub const ALL: [Self; 5] = [Self::Home, Self::Away, Self::Guests, Self::Holiday, Self::Maintenance];
 
-    /// The mode in a word, as on topics.
+    /// The mode in one word, as on topics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -37,7 +37,7 @@ impl HomeMode {
         }
     }
 
-    /// The inverse of [`HomeMode::as_str`].
+    /// The mode that [`HomeMode::as_str`] names so; none for any other word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|mode| mode.as_str() == word)

@@ -1,6 +1,6 @@
-//! Mutes and snoozes: what is not mentioned, until when, and what can never be silenced for good.
+//! Mutes and snoozes: which notices are suppressed, until when, and which can never be suppressed for good.
 //!
-//! What is muted is still watched, remembered and shown in the history; it is only not said.
+//! What is muted is still watched, remembered and shown in the history; only its notices are suppressed.
 
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::finding::AnomalyKind;
@@ -15,42 +15,42 @@ pub const SNOOZE_SECONDS_MAX: i64 = 31 * 86_400;
 /// Longest name of an area or entity in a scope; Home Assistant's own bound on entity ids is 255.
 const NAME_CHARS_MAX: usize = 255;
 
-/// What a mute or snooze covers.
+/// What a mute covers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "covers")]
 pub enum Scope {
-    /// Everything: a snooze only.
+    /// Everything; only with an end.
     Home,
-    /// All entities of an area: a snooze only.
+    /// All entities of an area; only with an end.
     Area {
-        /// Home Assistant's name of it.
+        /// Home Assistant's name of the area.
         area: String,
     },
-    /// One entity, in every manner or in one.
+    /// One entity, in all kinds or in one.
     Entity {
-        /// Its id.
+        /// Home Assistant's id.
         entity_id: String,
-        /// The manner; none: all of them.
+        /// None covers all kinds.
         #[serde(default)]
         kind: Option<AnomalyKind>,
     },
 }
 
-/// A mute or snooze.
+/// Something of which residents want no notice, for a time (a snooze) or for good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mute {
-    /// Its number, for taking it back.
+    /// Given by this home, from 1 on; names the mute when it is taken back.
     pub id: u64,
     /// What it covers.
     pub scope: Scope,
-    /// Since when.
+    /// Unix seconds.
     pub since: i64,
-    /// Until when; none for good.
+    /// Unix seconds; none for good.
     pub until: Option<i64>,
 }
 
 impl Mute {
-    /// Whether it still holds at `now`.
+    /// Whether it is in force at `now`, Unix seconds.
     #[must_use]
     pub fn holds(&self, now: i64) -> bool {
         self.until.is_none_or(|until| now < until)
@@ -84,10 +84,10 @@ pub enum MuteError {
     /// It would be over before it began.
     #[error("what is kept quiet is so until later than now")]
     Past,
-    /// A snooze that nobody would remember.
+    /// A snooze of more than [`SNOOZE_SECONDS_MAX`].
     #[error("something is kept quiet for at most {} days; keep the entity quiet for good if that is meant", SNOOZE_SECONDS_MAX / 86_400)]
     TooLong,
-    /// There are [`MUTES_MAX`] already.
+    /// [`MUTES_MAX`] are in force already.
     #[error("{MUTES_MAX} things are kept quiet already; lift one first")]
     TooMany,
     /// No name, or one that cannot be.
@@ -95,7 +95,7 @@ pub enum MuteError {
     Name,
 }
 
-/// Whether such a wish can be granted.
+/// Whether such a mute is allowed.
 pub(super) fn check(scope: &Scope, until: Option<i64>, now: i64) -> Result<(), MuteError> {
     let name = match scope {
         Scope::Home => "home",

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Place {
-    /// Its name.
+    /// The entity's name in Home Assistant; none before the registry is read.
     pub name: Option<String>,
     /// The area that it is in, by its name.
     pub area: Option<String>,
@@ -15,7 +15,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The name, or what the id says where there is none.
+    /// The name, or one made from the id where there is none.
     #[must_use]
     pub fn name_of(&self, entity_id: &str) -> String {
         self.name.clone().unwrap_or_else(|| crate::explain::friendly_name(entity_id))

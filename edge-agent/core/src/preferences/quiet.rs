@@ -58,14 +58,14 @@ impl From<DailyTime> for String {
     }
 }
 
-/// Hours in which only what matters enough is said; the rest waits until they are over.
+/// Hours in which residents are notified only of what matters enough; the rest waits until they are over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuietHours {
-    /// They begin …
+    /// Begin; may be later in the day than the end.
     pub from: DailyTime,
     /// … and end, on the next day where this is earlier.
     pub until: DailyTime,
-    /// What matters this much, or more, is said even so.
+    /// Alarms of this severity or a higher one are notified of even so.
     pub let_through: Severity,
 }
 

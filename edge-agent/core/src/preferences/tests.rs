@@ -54,7 +54,7 @@ fn danger_is_said_at_once_in_every_mode_at_every_hour_and_under_every_mute_and_s
     let day = Some(NOON + 24 * HOUR);
     let own = Scope::Entity { entity_id: "binary_sensor.smoke".into(), kind: None };
     let quiet = QuietHours { from: time("00:00"), until: time("23:59"), let_through: Severity::Critical };
-    let mut wishes = vec![
+    let mut changes = vec![
         Change::QuietHours(Some(quiet)),
         Change::Mute { scope: Scope::Home, until: day },
         Change::Mute { scope: Scope::Area { area: "Cellar".into() }, until: day },
@@ -62,10 +62,10 @@ fn danger_is_said_at_once_in_every_mode_at_every_hour_and_under_every_mute_and_s
         Change::Mute { scope: own.clone(), until: Some(NOON + 48 * HOUR) },
         Change::Mute { scope: own, until: day },
     ];
-    wishes.extend(HomeMode::ALL.map(Change::Mode));
-    for wish in wishes {
-        let preferences = with(wish.clone());
-        assert_eq!(decide(&preferences, &smoke(), NOON), Announcement::Now, "{wish:?}");
+    changes.extend(HomeMode::ALL.map(Change::Mode));
+    for change in changes {
+        let preferences = with(change.clone());
+        assert_eq!(decide(&preferences, &smoke(), NOON), Announcement::Now, "{change:?}");
     }
 }
 

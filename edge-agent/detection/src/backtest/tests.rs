@@ -23,7 +23,7 @@ fn remembered(days: i64) -> (tempfile::TempDir, HistoryReader, HomeDetail) {
         let jitter = ((at / 60 * 7919).rem_euclid(1009)) as f64 / 5045.0;
         let daily = (at as f64 / DAY as f64 * std::f64::consts::TAU).sin();
         let off = if (cold..cold + 4 * 3_600).contains(&at) { -5.0 } else { 0.0 };
-        let row = StepRow { heard: Some(Value::Number(20.0 + 2.0 * daily + jitter + off)), ..StepRow::silent(0) };
+        let row = StepRow { received: Some(Value::Number(20.0 + 2.0 * daily + jitter + off)), ..StepRow::silent(0) };
         history.save_step(at, &[row], &[]).unwrap();
     }
     let config = DetectorConfig { timezone: jiff::tz::TimeZone::UTC, budget_per_week: 1.0, salt: vec![1; 32] };

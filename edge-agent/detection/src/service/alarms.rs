@@ -12,7 +12,7 @@ use super::view::{Month, NoticeKind, ShownAlarm};
 
 /// How many alarms can be answered by id. At a budget of one a week, two years; at a hundred, a week.
 const ANSWERABLE_MAX: usize = 100;
-/// Names that are told beside an alarm: what a phone shows.
+/// Names of other entities that a notice lists: what a telephone shows.
 const MOVED_WITH_MAX: usize = 5;
 /// What is counted as a month: 30 days.
 pub(super) const MONTH_SECONDS: i64 = 30 * 86_400;
@@ -20,29 +20,29 @@ pub(super) const MONTH_SECONDS: i64 = 30 * 86_400;
 /// What residents made of the alarms of a period.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Raised.
+    /// Raised in the period, each merged group once.
     pub alarms: u32,
-    /// Of these, confirmed.
+    /// Of these, answered as real.
     pub confirmed: u32,
-    /// Of these, dismissed.
+    /// Of these, answered as false.
     pub dismissed: u32,
 }
 
-/// Alarms, oldest first.
+/// At most [`ANSWERABLE_MAX`] alarms, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Alarms {
     list: Vec<ShownAlarm>,
 }
 
 impl Alarms {
-    /// Those of before the start.
+    /// The newest alarms of the history.
     pub(super) fn remember(history: &History) -> Result<Self, HistoryError> {
         let mut list = history.alarms(0)?;
         list.drain(..list.len().saturating_sub(ANSWERABLE_MAX));
         Ok(Self { list })
     }
 
-    /// Takes what the detector says. None for the end of something that was never told.
+    /// Takes an event of the detector. None for the end of an alarm that is not known here.
     pub(super) fn take_event(
         &mut self,
         event: AlarmEvent,
@@ -70,7 +70,7 @@ impl Alarms {
         Some((kind, shown))
     }
 
-    /// Takes in alarms of before that were forgotten; tells those that were not known.
+    /// Takes alarms that were recovered from Home Assistant; gives those that were not known.
     pub(super) fn take_in(&mut self, found: Vec<ShownAlarm>) -> Vec<ShownAlarm> {
         let new: Vec<ShownAlarm> = found.into_iter().filter(|alarm| !self.was_published(&alarm.alarm.id)).collect();
         self.list.extend(new.iter().cloned());
@@ -86,7 +86,6 @@ impl Alarms {
         }
     }
 
-    /// All of them, oldest first.
     pub(super) fn list(&self) -> &[ShownAlarm] {
         &self.list
     }
@@ -105,17 +104,16 @@ impl Alarms {
         tally
     }
 
-    /// An alarm by its id.
     pub(super) fn get(&self, id: &str) -> Option<&ShownAlarm> {
         self.list.iter().find(|alarm| alarm.alarm.id == id)
     }
 
-    /// Whether this alarm is remembered.
+    /// Whether an alarm with this id is known, and so was published.
     pub(super) fn was_published(&self, id: &str) -> bool {
         self.get(id).is_some()
     }
 
-    /// Notes an answer for the alarm and for those that it was said for; the last one counts. Without an id, the alarm
+    /// Notes an answer for the alarm and for those that were merged into it; the last one counts. Without an id, the alarm
     /// that is shown is meant.
     pub(super) fn answer(
         &mut self,
@@ -153,7 +151,7 @@ impl Alarms {
         ended.collect()
     }
 
-    /// Calls an entity otherwise, and tells its alarms.
+    /// Renames an entity, and returns its alarms.
     pub(super) fn rename(&mut self, from: &str, to: &str) -> Vec<ShownAlarm> {
         let of = self.list.iter_mut().filter(|alarm| alarm.entity_id == from).map(|alarm| {
             to.clone_into(&mut alarm.entity_id);
@@ -203,13 +201,13 @@ impl Alarms {
         self.list.iter().filter(counts).count()
     }
 
-    /// Alarms whose time to be said has come.
+    /// Alarms whose [`ShownAlarm::due`] has come.
     pub(super) fn due(&self, now: i64) -> Vec<ShownAlarm> {
         self.list.iter().filter(|alarm| alarm.due.is_some_and(|due| due <= now)).cloned().collect()
     }
 
-    /// The alarm that can speak for `alarm`, and what ties the two together: it lasts, was said, matters as much, and has
-    /// the same cause as far as one can tell ([`group`]).
+    /// The alarm into which `alarm` can be merged, and what they have in common: it lasts, was shown, matters as much, and has
+    /// the same cause as far as it can be known ([`group`]).
     pub(super) fn leader_of(&self, alarm: &ShownAlarm) -> Option<(ShownAlarm, Cause)> {
         // Danger is never a name among others.
         if alarm.alarm.kind.is_danger() {
@@ -257,7 +255,7 @@ impl Alarms {
         self.list.iter().filter(asked).count()
     }
 
-    /// What the last 30 days brought.
+    /// Counts the alarms of the last [`MONTH_SECONDS`] by their answers.
     pub(super) fn month(&self, now: i64) -> Month {
         let mut month = Month::default();
         for alarm in self.list.iter().filter(|alarm| alarm.alarm.raised_at > now - MONTH_SECONDS) {
@@ -291,27 +289,27 @@ fn onset(shown: &ShownAlarm) -> Onset<'_> {
     }
 }
 
-/// Adds a name to those told beside an alarm.
+/// Adds a name to those that a notice lists.
 pub(super) fn add_moved(alarm: &mut ShownAlarm, name: String) {
     if alarm.moved_with.len() < MOVED_WITH_MAX && !alarm.moved_with.contains(&name) {
         alarm.moved_with.push(name);
     }
 }
 
-/// Whether it was said for itself.
+/// Whether residents were notified of it by a notice of its own.
 fn leads(alarm: &ShownAlarm) -> bool {
     alarm.is_shown() && alarm.merged_into.is_none()
 }
 
-/// Whether an alarm is still on: it lasts, and it is a danger, or it was said and nobody said that it is nothing.
+/// Whether an alarm is still on: it lasts, and it is a danger, or it was shown and not answered as false or expected.
 fn matters(alarm: &ShownAlarm) -> bool {
     let waved_away = matches!(alarm.answer, Some((Verdict::Dismissed | Verdict::Expected, _)));
     let shown = alarm.alarm.kind.is_danger() || (leads(alarm) && !waved_away);
     alarm.alarm.end.is_none() && shown
 }
 
-/// Whether it may be said after all when it becomes worse: nobody asked for silence about this very thing.
-pub(super) fn may_speak_again(alarm: &ShownAlarm) -> bool {
+/// Whether residents may be notified after all when it becomes worse: no mute or mode suppresses it.
+pub(super) fn may_notify_again(alarm: &ShownAlarm) -> bool {
     alarm.due.is_some()
         || matches!(alarm.suppressed, Some(Suppression::Mode | Suppression::Budget | Suppression::Passed))
 }

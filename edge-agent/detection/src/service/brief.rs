@@ -6,7 +6,6 @@ use hearthwatch_edge_core::explain::{DayInBrief, friendly_name};
 use super::DetectorService;
 use super::view::Brief;
 
-/// What a brief is about.
 const DAY_SECONDS: i64 = 86_400;
 /// Alarms that a brief names; the rest is counted.
 const NAMED_MAX: usize = 5;
@@ -15,7 +14,7 @@ impl DetectorService {
     pub(super) fn brief(&self, now: i64) -> Brief {
         let day: Vec<_> =
             self.alarms.raised_in(now - DAY_SECONDS, now).filter(|alarm| alarm.merged_into.is_none()).collect();
-        let (said, suppressed): (Vec<_>, Vec<_>) = day.into_iter().partition(|alarm| alarm.is_shown());
+        let (shown, suppressed): (Vec<_>, Vec<_>) = day.into_iter().partition(|alarm| alarm.is_shown());
         let names = |alarms: &[&super::ShownAlarm]| {
             let names: Vec<String> =
                 alarms.iter().take(NAMED_MAX).map(|alarm| alarm.place.name_of(&alarm.entity_id)).collect();
@@ -25,7 +24,7 @@ impl DetectorService {
         let withheld_names: Vec<String> = withheld.iter().take(NAMED_MAX).map(|one| self.name_of(one.entity)).collect();
         let text = self.residents.language.brief(&DayInBrief {
             watched: self.judging.detector.entities().len(),
-            said: (said.len(), &names(&said)),
+            shown: (shown.len(), &names(&shown)),
             suppressed: (suppressed.len(), &names(&suppressed)),
             withheld: (withheld.len(), &withheld_names.join(", ")),
             questions: self.alarms.month(now).questions,

@@ -1,8 +1,8 @@
 //! A clock that jumps: ahead, as after a sleep or when the time comes from the network, and back.
 //!
-//! Nobody heard what happened in a time that was jumped over, so nothing of it is judged. Steps that ended in a future that was
-//! none are forgotten, and the detector is taught again from what was remembered before them; it would wait otherwise, deaf,
-//! until that time is reached. What warns of danger is told by order of arrival all the while.
+//! No reading came in a time that was jumped over, so nothing of it is judged. Steps that ended in a future that was
+//! none are forgotten, and the detector learns again from the history before them; otherwise it would judge nothing
+//! until that time is reached. Of danger, residents are notified at once all the while.
 
 use std::collections::BTreeMap;
 
@@ -18,17 +18,17 @@ const BACK_SECONDS_MAX: i64 = 300;
 /// More steps than these do not end at once, unless the time jumped: one hour.
 const JUMP_SECONDS_MAX: i64 = 3_600;
 
-/// A clock that was set back, as the residents are told.
+/// A clock that was set back, as residents are shown it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SetBack {
-    /// What it showed then, afterwards.
+    /// The corrected time, Unix seconds.
     pub at: i64,
     /// By how many seconds, at the least.
     pub seconds: i64,
 }
 
 impl DetectorService {
-    /// Closes what has ended at `now`.
+    /// Closes all steps whose end and grace are over at `now`, Unix seconds.
     pub(super) fn close_until(&mut self, now: i64) {
         let Some(closed) = self.steps.closed else { return };
         if now < closed - BACK_SECONDS_MAX {
@@ -57,7 +57,7 @@ impl DetectorService {
         if let Err(error) = self.memory.history.forget_after(step) {
             tracing::error!(error = %error, "steps of a wrong time are remembered until it is reached");
         }
-        // What was heard is true, only not the time.
+        // The readings are true, only not their time.
         self.steps.open.restart();
         for (entity, reading) in newest {
             if let Some(info) = self.judging.detector.entities().get(entity as usize) {
@@ -74,15 +74,18 @@ impl DetectorService {
         self.relearn();
     }
 
-    /// The newest word of each entity since `step`.
+    /// The newest reading of each entity since `step`.
     fn newest_states(&self, step: i64) -> Result<BTreeMap<u32, Reading>, HistoryError> {
         let mut newest = BTreeMap::new();
         for end in self.memory.history.steps(step, i64::MAX)? {
-            for heard in self.memory.history.readings(end, end - STEP_SECONDS)? {
-                newest.insert(heard.entity, Reading { at: heard.at, entity: heard.entity, value: heard.value });
+            for received in self.memory.history.readings(end, end - STEP_SECONDS)? {
+                newest.insert(
+                    received.entity,
+                    Reading { at: received.at, entity: received.entity, value: received.value },
+                );
             }
         }
-        newest.extend(self.steps.open.heard().map(|reading| (reading.entity, *reading)));
+        newest.extend(self.steps.open.received().map(|reading| (reading.entity, *reading)));
         Ok(newest)
     }
 }

@@ -8,7 +8,7 @@ use super::FeedbackSink;
 use super::feedback::{self, ToFleet};
 use super::view::{HomeView, Notice, NoticeKind, ShownAlarm};
 
-/// Everybody who is told something. Nobody is waited for.
+/// The receivers of views, notices and records. Nobody is waited for.
 pub(super) struct Delivery {
     pub(super) view: watch::Sender<HomeView>,
     notices: mpsc::Sender<Notice>,

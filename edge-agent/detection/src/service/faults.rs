@@ -3,7 +3,7 @@
 //! A fault must not become normal only because nobody answered. So whatever a resident confirmed, and whatever is plainly unusual,
 //! lasts or lasted for a day, and was neither waved away nor muted, is left out when the routine is learnt; in its place stands
 //! the same time of the week of before. What may well be nothing is learnt even so, and so is a blip of some hours that is over:
-//! else a home that never answers would be told the same doubt again and again.
+//! else a home that never answers would get the same question again and again.
 
 use std::collections::BTreeMap;
 
@@ -56,7 +56,7 @@ pub(super) fn faults(alarms: &[ShownAlarm], entities: &[EntityInfo], now: i64) -
     times.collect()
 }
 
-/// Whether an alarm needs nobody's word to be taken for a fault.
+/// Whether an alarm counts as a fault without an answer.
 fn is_plain(alarm: &Alarm) -> bool {
     let lasted = alarm.end.is_none_or(|end| end - alarm.start >= UNANSWERED_SECONDS);
     lasted && alarm.score >= PLAIN_SCORE && alarm.score - alarm.threshold >= PLAIN_EXCESS

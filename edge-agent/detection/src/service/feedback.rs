@@ -1,4 +1,4 @@
-//! What the fleet learns of an alarm, of an answer to it, or of what a resident says was missed.
+//! Records for the fleet: of an alarm, of an answer to it, or of a declared miss.
 
 use hearthwatch_detector::alarm::Verdict;
 use hearthwatch_detector::class::DeviceClass;
@@ -9,16 +9,16 @@ use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, Sequence, messages};
 
 use super::view::ShownAlarm;
 
-/// What a home has to say to the fleet.
+/// A record for the fleet.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ToFleet {
     /// An alarm or a question, before anybody answered it.
     Announcement(Announcement),
-    /// An answer, or a declared miss.
+    /// A label: an answer to an alarm or a question, or a declared miss.
     Answer(FeedbackRecord),
 }
 
-/// What the fleet is told of an alarm or a question when it comes up, or why it is told nothing.
+/// The announcement of an alarm or a question when it comes up, or why there is none.
 pub fn announcement(
     home: HomeId,
     id: &str,
@@ -55,7 +55,7 @@ pub fn feedback_record(
         origin: Origin::Alarm,
     };
     match window {
-        // What the model saw went with the memory: the verdict alone is left, and says no more of its time than such do.
+        // The feature window was lost with the history: only the verdict is left, and its time is rounded to a day.
         None if shown.recovered => SharingLevel::Verdicts
             .shape(record_of(home, &declared, FeatureWindow::none(), verdict, now)?)
             .ok_or("it is not shared"),
@@ -63,7 +63,7 @@ pub fn feedback_record(
     }
 }
 
-/// Something that a resident says a word about: an alarm, or what should have been one.
+/// What a resident answers: an alarm, or a miss.
 pub(super) struct Declared<'a> {
     pub(super) id: &'a str,
     pub(super) class: DeviceClass,

@@ -25,7 +25,7 @@ use super::{AlarmPicture, DetectorService, HomeDetail, MissReport, Moves, Record
 /// Commands that may wait. The largest is a slice of history, at most 4 MiB; slices come one at a time.
 const COMMANDS_MAX: usize = 64;
 
-/// What the detector service can be told or asked.
+/// A command to the detector service; a `Sender` takes the reply. Each variant names the method that carries it out.
 pub enum DetectorCommand {
     /// [`DetectorService::set_timezone`].
     Timezone(TimeZone),
@@ -47,13 +47,13 @@ pub enum DetectorCommand {
     Answer {
         /// Which alarm; none: the one that is shown.
         alarm: Option<String>,
-        /// What is said of it.
+        /// Stored with the alarm, and sent to the fleet as far as the home shares.
         verdict: Verdict,
-        /// Who says so; empty when nobody knows.
+        /// Name of the person; empty when it is not known.
         by: String,
-        /// Why, in their own words; it stays in this home.
+        /// Stays in this home.
         reason: Option<Reason>,
-        /// When.
+        /// Unix seconds.
         at: i64,
     },
     /// [`DetectorService::change`].
@@ -80,13 +80,13 @@ pub enum DetectorCommand {
     Look(oneshot::Sender<Box<HomeDetail>>),
     /// [`DetectorService::note_miss`].
     NoteMiss {
-        /// Where.
+        /// Id of a watched entity.
         entity_id: String,
-        /// When, in Unix seconds.
+        /// When something was missed, Unix seconds.
         at: i64,
-        /// When it is said.
+        /// Unix seconds.
         now: i64,
-        /// Takes what is kept.
+        /// Gets the miss as it was stored.
         reply: oneshot::Sender<StoredMiss>,
     },
     /// [`DetectorService::declare_miss`].
@@ -117,7 +117,7 @@ pub struct DetectorHandle {
     miss_turn: Arc<Mutex<()>>,
 }
 
-/// What the detector service's thread does.
+/// Runs the commands of one detector service until all handles are dropped.
 pub struct DetectorThread {
     detection: DetectorService,
     received: mpsc::Receiver<DetectorCommand>,
@@ -280,13 +280,13 @@ impl DetectorService {
 }
 
 impl DetectorHandle {
-    /// How the thread is doing.
+    /// Times of the newest command and step, for the probes.
     #[must_use]
     pub fn health(&self) -> &Arc<DetectorHealth> {
         &self.health
     }
 
-    /// Places for looks at declared misses.
+    /// [`LOOKS_MAX`] permits for looks at declared misses.
     pub fn miss_looks(&self) -> &Arc<Semaphore> {
         &self.miss_looks
     }
@@ -296,7 +296,7 @@ impl DetectorHandle {
         &self.miss_turn
     }
 
-    /// Whether the thread has ended.
+    /// Whether the thread has ended; it does not start again.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.commands.is_closed()

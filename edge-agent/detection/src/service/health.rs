@@ -22,7 +22,6 @@ pub struct DetectorHealth {
 }
 
 impl DetectorHealth {
-    /// A command is taken up.
     pub(super) fn begins(&self) {
         self.commands.begin();
     }

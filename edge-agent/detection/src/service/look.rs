@@ -1,4 +1,4 @@
-//! What the detector service tells who wants to know everything, and what it is told beside answers to alarms: misses, backtests.
+//! A copy of the detector service's state for the page, and what it takes beside answers to alarms: declared misses, backtests.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -21,32 +21,32 @@ use crate::backtest::Moment;
 /// Looks that may wait for their turn; one goes on at a time, so that the last of them waits a minute in a large home.
 pub const LOOKS_MAX: usize = 16;
 
-/// What came of the last looks back is told until the next start; the page shows fewer.
+/// Results of looks that are kept until the next start; the page shows fewer.
 const LOOKS_TOLD: usize = 2 * LOOKS_MAX;
 
 /// Name of the note that holds the newest backtest; stored, so it stays as it was.
 const BACKTEST_NOTE: &str = "rehearsal";
 
-/// Everything that the detector service knows at the moment and that the memory on disk does not tell.
+/// The state of the detector service at one moment, as far as the history on disk does not hold it.
 #[derive(Debug, Clone)]
 pub struct HomeDetail {
     /// Every entity, by the detector's number, with what the last step made of it.
     pub entities: Vec<(EntityInfo, Option<EntityScore>)>,
-    /// The newest value of each, by number; none before it spoke, a gap while it says that it does not know.
+    /// The newest value of each, by number; none before its first reading, a gap while the entity is unavailable.
     pub newest: Vec<Option<Value>>,
-    /// What scores.
+    /// The model in use.
     pub model: Arc<Model>,
-    /// Its version.
+    /// Version of `model`.
     pub model_version: ModelVersion,
-    /// Time zone, budget and salt.
+    /// Time zone, configured budget and salt.
     pub config: DetectorConfig,
-    /// Alarms a week, as wished for now.
+    /// Alarms a week that hold now: chosen by residents, else configured.
     pub budget: f64,
-    /// Answers, alarms and offset.
+    /// Remembered answers, open alarms and the offset.
     pub memory: DeciderMemory,
-    /// Entities that share the budget.
+    /// Number of entities that share the budget.
     pub watched: usize,
-    /// End of the last closed step.
+    /// End of the last closed step, Unix seconds; none before the first one.
     pub closed: Option<i64>,
     /// Alarms that can be answered, oldest first.
     pub alarms: Vec<ShownAlarm>,
@@ -58,7 +58,7 @@ pub struct HomeDetail {
     pub judged: bool,
     /// Those of them that Home Assistant has no more.
     pub gone: BTreeSet<String>,
-    /// Thermometers that seem to report in another unit than they say.
+    /// Thermometers whose values fit another unit than the one that they report.
     pub unit_doubts: Vec<UnitDoubt>,
     /// What came of looking back at declared misses, oldest first, by the miss's id.
     pub looks: Vec<(String, LookBack)>,
@@ -76,7 +76,7 @@ impl HomeDetail {
         self.looks.iter().rev().find(|(of, _)| of == id).map(|(_, look)| *look)
     }
 
-    /// What people call an entity.
+    /// The name that residents see; made from the id where Home Assistant gives none.
     #[must_use]
     pub fn name_of(&self, entity_id: &str) -> String {
         self.places.get(entity_id).map_or_else(|| friendly_name(entity_id), |place| place.name_of(entity_id))
@@ -88,11 +88,11 @@ impl HomeDetail {
 pub enum LookBack {
     /// It goes on, or waits for its turn.
     Underway,
-    /// What was seen then.
+    /// The moment was judged again.
     Seen {
         /// The score; none where nothing was judged.
         score: Option<f32>,
-        /// What it was held against.
+        /// What the score was compared with.
         threshold: f32,
     },
     /// Too little is remembered of that time.
@@ -102,16 +102,16 @@ pub enum LookBack {
 /// "Something was off here": a place, a time, and what the detector saw there when it looked again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MissReport {
-    /// Where.
+    /// Home Assistant's id.
     pub entity_id: String,
-    /// When, in Unix seconds.
+    /// Unix seconds.
     pub at: i64,
-    /// What was seen then; none when there is no full window.
+    /// None when the history has no full window there.
     pub moment: Option<Moment>,
 }
 
 impl DetectorService {
-    /// Tells everything.
+    /// Copies the state; about as large as the names of all entities.
     #[must_use]
     pub fn look(&self) -> HomeDetail {
         let scores = &self.steps.last_scores;
@@ -141,7 +141,7 @@ impl DetectorService {
     pub fn note_miss(&mut self, entity_id: &str, at: i64, now: i64) -> StoredMiss {
         let id = self.miss_id(entity_id, at);
         tracing::info!(alarm.id = id, "a resident says that something was missed");
-        let miss = StoredMiss { id, entity_id: entity_id.to_owned(), at, said_at: now, shared: false };
+        let miss = StoredMiss { id, entity_id: entity_id.to_owned(), at, reported_at: now, shared: false };
         self.keep_miss(&miss);
         self.remember_look(&miss.id, LookBack::Underway);
         miss
@@ -165,13 +165,13 @@ impl DetectorService {
         self.looks.push((id.to_owned(), look));
     }
 
-    /// Takes what was seen at a declared miss, and tells the fleet of it as far as the resident shares.
+    /// Takes what was seen at a declared miss, and puts a label into the outbox as far as the resident shares.
     pub fn declare_miss(&mut self, report: &MissReport, now: i64) -> StoredMiss {
         let id = self.miss_id(&report.entity_id, report.at);
         let seen = |moment: &Moment| LookBack::Seen { score: moment.score, threshold: moment.threshold };
         self.remember_look(&id, report.moment.as_ref().map_or(LookBack::Nothing, seen));
         let shared = self.share_miss(&id, report, now);
-        let miss = StoredMiss { id, entity_id: report.entity_id.clone(), at: report.at, said_at: now, shared };
+        let miss = StoredMiss { id, entity_id: report.entity_id.clone(), at: report.at, reported_at: now, shared };
         tracing::info!(alarm.id = miss.id, miss.shared = shared, "a declared miss is looked up");
         self.keep_miss(&miss);
         miss

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::view::ShownAlarm;
 
-/// The history on disk.
+/// The history on disk, and whether the last write to it failed.
 pub(super) struct Memory {
     pub(super) history: History,
     /// The newest step was not written: the disk is full, or broken.
@@ -24,7 +24,7 @@ impl Memory {
         Ok(serde_json::from_str(&text).inspect_err(|error| self.history.set_note_aside(name, error, &text)).ok())
     }
 
-    /// Keeps a note; `lost` is what the log says where that fails.
+    /// Keeps a note; `lost` is the log text where that fails.
     pub(super) fn keep_note(&mut self, name: &str, note: &impl Serialize, lost: &str) {
         let kept = serde_json::to_string(note)
             .map_err(|error| error.to_string())

@@ -1,4 +1,4 @@
-//! Saying things: alarms as the residents' wishes allow, answers, the fleet's records.
+//! Publishes alarms as the preferences allow, answers, and records for the fleet.
 
 use hearthwatch_detector::alarm::{AlarmEvent, Severity, Verdict};
 use hearthwatch_detector::class::DeviceClass;
@@ -8,7 +8,7 @@ use hearthwatch_edge_core::alarm::Reason;
 use hearthwatch_edge_core::explain::{still_warns, title};
 use hearthwatch_edge_core::preferences::{Announcement, Subject, Suppression, may_ask_about_unsure};
 
-use super::alarms::{MONTH_SECONDS, add_moved, may_speak_again};
+use super::alarms::{MONTH_SECONDS, add_moved, may_notify_again};
 use super::feedback::feedback_record;
 use super::view::{Month, MostUnusual, NoticeKind, ShownAlarm};
 use super::{DECIDER_NOTE, DetectorService};
@@ -20,7 +20,7 @@ const MOVED_MARGIN: f32 = 2.0;
 
 impl DetectorService {
     /// Says what became of alarms at `at`: to the memory, to the screen, to whoever listens. `scores` of the step, where
-    /// there is one, tell what else moved.
+    /// there is one, list what else moved.
     pub(super) fn publish_events(&mut self, events: Vec<AlarmEvent>, at: i64, scores: &[EntityScore]) {
         if events.is_empty() {
             return;
@@ -50,7 +50,7 @@ impl DetectorService {
                     self.delivery.announce(&id, alarm.model_version, window.as_deref(), raised_at);
                     self.announce(alarm, at);
                 }
-                NoticeKind::Changed if alarm.alarm.severity == Severity::Critical && may_speak_again(&alarm) => {
+                NoticeKind::Changed if alarm.alarm.severity == Severity::Critical && may_notify_again(&alarm) => {
                     self.announce(alarm, at);
                 }
                 _ => {
@@ -87,7 +87,7 @@ impl DetectorService {
         self.show(None);
     }
 
-    /// Says an alarm that was not said yet, or notes why not.
+    /// Notifies residents of an alarm that they do not know yet, or notes why not.
     fn announce(&mut self, mut alarm: ShownAlarm, now: i64) {
         let subject = Subject {
             entity_id: &alarm.entity_id,
@@ -101,10 +101,10 @@ impl DetectorService {
         };
         // What would be the same message again must not be counted twice.
         let leader = self.alarms.leader_of(&alarm);
-        let said = if leader.is_some() { 0 } else { self.alarms.shown_in_week(&alarm.alarm.id, now) };
+        let shown = if leader.is_some() { 0 } else { self.alarms.shown_in_week(&alarm.alarm.id, now) };
         let decided = self.residents.preferences.announce(
             &subject,
-            said,
+            shown,
             self.residents.budget(),
             now,
             &self.judging.config.timezone,
@@ -214,7 +214,7 @@ impl DetectorService {
         self.memory.keep_note(DECIDER_NOTE, &self.judging.detector.memory(), lost);
     }
 
-    /// Whether the fleet will hear of it.
+    /// Whether a record of it will be sent to the fleet.
     pub(super) fn send_feedback(&mut self, alarm: &ShownAlarm, verdict: Verdict, now: i64) -> bool {
         match self.memory.history.window_of(&alarm.alarm.id) {
             Ok(window) => {
@@ -227,7 +227,7 @@ impl DetectorService {
         }
     }
 
-    /// Renews the view, `scores` when a step was closed, and then tells what waits: whoever hears of an alarm finds it in
+    /// Publishes the view, with `scores` when a step was closed, and then the notices that wait: who receives a notice finds its alarm in
     /// the view.
     pub(super) fn show(&mut self, scores: Option<(i64, &[EntityScore])>) {
         let name_of =
@@ -238,8 +238,8 @@ impl DetectorService {
         let shown = self.alarms.shown().cloned();
         let mut unusual: Vec<String> =
             self.alarms.gravest_first().map(|alarm| title(alarm, self.residents.language)).collect();
-        // What still warns of danger is told first, whatever was answered.
-        let told = |entity: &str| {
+        // What still warns of danger comes first, whatever was answered.
+        let is_known = |entity: &str| {
             self.alarms.gravest_first().any(|alarm| alarm.entity_id == entity && alarm.alarm.kind.is_danger())
         };
         let warning = self
@@ -249,7 +249,7 @@ impl DetectorService {
             .into_iter()
             .filter_map(|entity| self.judging.detector.entities().get(entity as usize));
         let still: Vec<String> = warning
-            .filter(|info| !told(&info.entity_id))
+            .filter(|info| !is_known(&info.entity_id))
             .map(|info| still_warns(&name_of(&info.entity_id), self.residents.language))
             .collect();
         unusual.splice(0..0, still);

@@ -1,8 +1,8 @@
 //! Questions drawn by chance from below the threshold: put on the local page, answered like alarms, weighed by the fleet.
 //!
 //! They are asked nowhere else: nothing was unusual enough to disturb anybody. They share the week's questions with those
-//! about unsure alarms, which leave one place to them where there are two or more, and are not put while the house is paused or in a mode that is not learnt from. The estimate that
-//! they lead to is thus one of the days on which questions may be put.
+//! about unsure alarms, which leave one place to them where there are two or more, and are not put while notices are paused or in a
+//! mode that is not learnt from. The estimate that they lead to is thus one of the days on which questions may be put.
 
 use hearthwatch_detector::alarm::{Verdict, alarm_id};
 use hearthwatch_detector::detector::{EntityScore, StepReport};
@@ -58,7 +58,7 @@ impl DetectorService {
     }
 
     /// Takes an answer to a question drawn by chance; false when `id` is none of them. It teaches the fleet, not the home:
-    /// nothing was said that could be said more quietly.
+    /// there was no alarm that could be quietened.
     pub(super) fn answer_question(&mut self, id: &str, verdict: Verdict, now: i64) -> bool {
         let (mut question, window) = match self.memory.history.question(id) {
             Ok(Some(found)) => found,

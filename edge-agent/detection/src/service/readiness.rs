@@ -13,29 +13,29 @@ pub const LEARNING_DAYS: u8 = 14;
 /// What a day may lack: after a start the memory of a fortnight begins some hours late.
 const SHORT_SECONDS: i64 = 6 * 3_600;
 
-/// Days of a memory of so many seconds, as people are told them.
+/// Whole days in a history of so many seconds, as they are shown to people.
 #[must_use]
 pub fn whole_days(seconds: i64) -> i64 {
     (seconds + SHORT_SECONDS) / 86_400
 }
 
-/// What is known of one entity.
+/// How far an entity is learnt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EntityReadiness {
     /// Home Assistant's id.
     pub entity_id: String,
-    /// Its name.
+    /// The name that residents see.
     pub name: String,
     /// Whole days of history, up to [`LEARNING_DAYS`].
     pub days: u8,
-    /// What is watched already.
+    /// The kinds of anomaly that are looked for already.
     pub watching: Vec<AnomalyKind>,
 }
 
-/// What is known of the home.
+/// How far the home is learnt.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Readiness {
-    /// Every entity that ever spoke, in the order of their numbers.
+    /// Every entity that ever had a reading, in the order of their numbers.
     pub entities: Vec<EntityReadiness>,
 }
 

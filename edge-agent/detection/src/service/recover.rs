@@ -1,6 +1,6 @@
 //! What a home without a disk gets back of its alarms: what Home Assistant's recorder keeps of our own entities.
 //!
-//! Rows of a recorder are somebody else's word. Believed is an alarm whose id is the hash of this home's secret, of the entity and of the
+//! Rows of a recorder are not trusted. Accepted is an alarm whose id is the hash of this home's secret, of the entity and of the
 //! moment: another home's has another, and so has one of an entity that is called otherwise since.
 
 use std::collections::HashMap;
@@ -18,11 +18,11 @@ use serde_json::{Map, Value};
 use super::DetectorService;
 use super::view::ShownAlarm;
 
-/// How far back is looked: as far as Home Assistant's recorder reaches unless it is told otherwise.
+/// How far back is looked: as far as Home Assistant's recorder reaches by default.
 pub const RECOVERED_SECONDS: i64 = 10 * 86_400;
 /// Alarms that are taken back, the newest: as many as can be answered.
 const ALARMS_MAX: usize = 100;
-/// Answers that are said once more, the newest: five a day.
+/// Answers that are put into the outbox once more, the newest: five a day.
 const ANSWERS_MAX: usize = 50;
 /// People whose answers are read, and names of what moved with it: as many as are written.
 const LIST_MAX: usize = 16;
@@ -34,17 +34,17 @@ const AHEAD_SECONDS_MAX: i64 = 3_600;
 /// A state of one of our entities as Home Assistant recorded it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct RecordedState {
-    /// When it was written, Unix seconds.
+    /// Last updated, Unix seconds with a fraction.
     #[serde(rename = "lu", default)]
     pub at: f64,
-    /// Its attributes.
+    /// Only those of the alarm and event entities are used.
     #[serde(rename = "a", default)]
     pub attributes: Map<String, Value>,
 }
 
-/// An alarm in attributes, as `discovery` says it; what is not needed is not read.
+/// An alarm in attributes, as `discovery` publishes it; fields that are not needed are not read.
 #[derive(Deserialize)]
-struct Told {
+struct Published {
     alarm_id: String,
     watched_entity: String,
     watched_class: String,
@@ -120,7 +120,7 @@ impl DetectorService {
     }
 }
 
-/// The alarms that `rows` tell of, oldest first; of several rows about one alarm the newest counts. `salt` is the home's secret in its
+/// The alarms in `rows`, oldest first; of several rows about one alarm the newest counts. `salt` is the home's secret in its
 /// alarms' ids. Pure.
 #[must_use]
 pub fn recovered(rows: &[RecordedState], salt: &[u8], now: i64) -> Vec<ShownAlarm> {
@@ -140,64 +140,66 @@ pub fn recovered(rows: &[RecordedState], salt: &[u8], now: i64) -> Vec<ShownAlar
 
 /// An alarm of this home in a row's attributes; none where there is none, or none that is ours and makes sense.
 fn read(attributes: &Map<String, Value>, salt: &[u8], now: i64) -> Option<ShownAlarm> {
-    // Most rows by far tell of no alarm, and those are not to be copied.
+    // Most rows by far hold no alarm, and those are not to be copied.
     let id = attributes.get("alarm_id")?.as_str()?;
-    let told: Told = serde_json::from_value(Value::Object(attributes.clone()))
+    let published: Published = serde_json::from_value(Value::Object(attributes.clone()))
         .inspect_err(|error| tracing::debug!(%error, alarm.id = id, "a row that tells of an alarm is not understood"))
         .ok()?;
-    let (start, raised_at) = (told.start.as_second(), told.raised_at.as_second());
-    let ours = told.alarm_id == alarm_id(salt, &told.watched_entity, start);
+    let (start, raised_at) = (published.start.as_second(), published.raised_at.as_second());
+    let ours = published.alarm_id == alarm_id(salt, &published.watched_entity, start);
     let in_time = start <= raised_at && (now - RECOVERED_SECONDS..=now + AHEAD_SECONDS_MAX).contains(&raised_at);
-    let texts = [&told.watched_entity, &told.why, &told.unit];
-    let short = texts.into_iter().chain(&told.moved_with).all(|text| text.chars().count() <= TEXT_CHARS_MAX);
-    let few = told.answers.len() <= LIST_MAX && told.moved_with.len() <= LIST_MAX;
-    let band = (told.expected_low, told.expected, told.expected_high);
-    let shown = [told.observed, band.0, band.1, band.2];
-    let numbers = [told.score, told.threshold, told.amount, told.usual].into_iter().chain(shown.into_iter().flatten());
+    let texts = [&published.watched_entity, &published.why, &published.unit];
+    let short = texts.into_iter().chain(&published.moved_with).all(|text| text.chars().count() <= TEXT_CHARS_MAX);
+    let few = published.answers.len() <= LIST_MAX && published.moved_with.len() <= LIST_MAX;
+    let band = (published.expected_low, published.expected, published.expected_high);
+    let shown = [published.observed, band.0, band.1, band.2];
+    let numbers = [published.score, published.threshold, published.amount, published.usual]
+        .into_iter()
+        .chain(shown.into_iter().flatten());
     if !(ours && in_time && short && few) || numbers.into_iter().any(|number| !number.is_finite()) {
         return None;
     }
     let alarm = Alarm {
-        id: told.alarm_id,
-        // Nobody's: the detector numbers its entities anew, and alarms of before are told by the entity's id.
+        id: published.alarm_id,
+        // Nobody's: the detector numbers its entities anew, and earlier alarms are found by the entity's id.
         entity: u32::MAX,
         start,
-        end: told.end.map(Timestamp::as_second).map(|end| end.max(start)),
+        end: published.end.map(Timestamp::as_second).map(|end| end.max(start)),
         raised_at,
-        severity: told.severity,
-        score: told.score,
-        threshold: told.threshold,
-        observed: told.observed,
+        severity: published.severity,
+        score: published.score,
+        threshold: published.threshold,
+        observed: published.observed,
         band: match band {
             (Some(low), Some(expected), Some(high)) => Some(Band { low, expected, high }),
             _ => None,
         },
-        kind: told.kind,
-        amount: told.amount,
-        usual: told.usual,
-        reason: told.why,
+        kind: published.kind,
+        amount: published.amount,
+        usual: published.usual,
+        reason: published.why,
     };
     let mut shown = ShownAlarm {
         alarm,
-        entity_id: told.watched_entity,
-        class: DeviceClass::parse(&told.watched_class)?,
-        unit: told.unit,
-        model_version: ModelVersion(told.model_version),
+        entity_id: published.watched_entity,
+        class: DeviceClass::parse(&published.watched_class)?,
+        unit: published.unit,
+        model_version: ModelVersion(published.model_version),
         answer: None,
         place: Place::default(),
-        moved_with: told.moved_with,
-        suppressed: told.suppressed,
+        moved_with: published.moved_with,
+        suppressed: published.suppressed,
         due: None,
         merged_into: None,
         merged_count: 0,
         cause: None,
-        asks: told.asks,
+        asks: published.asks,
         answers: Vec::new(),
         precedent: None,
-        shared: told.shared,
+        shared: published.shared,
         recovered: true,
     };
-    for answer in told.answers {
+    for answer in published.answers {
         let at = answer.at.as_second().clamp(raised_at, now.max(raised_at));
         let by: String = answer.by.chars().take(TEXT_CHARS_MAX).collect();
         let reason = answer.reason.as_deref().and_then(Reason::new);

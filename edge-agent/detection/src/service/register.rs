@@ -21,9 +21,9 @@ const UNITS_NOTE: &str = "units";
 /// What the registries have changed since they were last read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Moves {
-    /// From which id to which.
+    /// Old and new entity id.
     pub renamed: Vec<(String, String)>,
-    /// Entities that are no more.
+    /// Entity ids that the registry has no more.
     pub gone: Vec<String>,
 }
 
@@ -52,12 +52,12 @@ pub(super) struct Registry {
     pub(super) places: HashMap<String, Place>,
     /// Entities that Home Assistant has no more, or that a resident excludes; what was learnt of them is kept, should they be back.
     pub(super) gone: BTreeSet<String>,
-    /// Thermometers that seem to report in another unit than they say.
+    /// Thermometers whose values fit another unit than the one that they report.
     pub(super) unit_doubts: Vec<UnitDoubt>,
 }
 
 impl DetectorService {
-    /// Takes what Home Assistant's registries say: names and places by entity id, entity ids by the registry's keys.
+    /// Takes the registries of Home Assistant: names and places by entity id, entity ids by the registry's keys.
     /// What was learnt of a renamed entity goes with it; what was learnt of one that is no more is forgotten.
     pub fn register(&mut self, places: HashMap<String, Place>, ids: &BTreeMap<String, String>, now: i64) -> Moves {
         let before = self.known_ids();
@@ -146,7 +146,7 @@ impl DetectorService {
         Reading { value, ..*reading }
     }
 
-    /// As what each entity is remembered.
+    /// The device class under which each entity is stored, by entity id.
     #[must_use]
     pub fn known_classes(&self) -> HashMap<String, DeviceClass> {
         self.known_units().into_iter().map(|(entity_id, (class, _))| (entity_id, class)).collect()
@@ -179,7 +179,7 @@ impl DetectorService {
         self.read_note(UNITS_NOTE, "the units of before are not read")
     }
 
-    /// What a note says; nothing where it does not read.
+    /// The content of a note; the default where it cannot be parsed.
     fn read_note<T: Default + DeserializeOwned>(&self, name: &str, lost: &str) -> T {
         let note = self.memory.note(name).unwrap_or_else(|error| {
             tracing::warn!(error = %error, "{lost}");

@@ -29,18 +29,18 @@ const CATCH_UP_STEPS: i64 = 6;
 /// Whether the routine is being learnt anew.
 #[derive(Debug)]
 pub(super) enum RelearnStage {
-    /// No.
+    /// Nothing is to be learnt anew.
     Rest,
     /// It is to be; `again` when something else has changed since then.
     Due { relearning: Box<Relearning>, again: bool },
-    /// Somebody is at it.
+    /// A thread learns; `again`: something changed meanwhile, and it is due once more.
     Underway { again: bool },
 }
 
 /// What the past has been used for, and what is still to be learnt from it.
 #[derive(Debug)]
 pub(super) struct RelearningState {
-    /// Own memory was gone through.
+    /// Whether the home's own history was learnt from since the start.
     pub(super) recalled: bool,
     /// The detector has back what it knew before the last stop.
     pub(super) restored: bool,
@@ -61,7 +61,7 @@ impl Default for RelearningState {
 }
 
 impl DetectorService {
-    /// Goes through what is remembered of (`from`, `until`] without a word. Gives what the last step was made of.
+    /// Goes through what is remembered of (`from`, `until`] without alarms. Gives the readings of the last step.
     pub(super) fn recall_history(&mut self, from: i64, until: i64) -> Result<Vec<EntityScore>, HistoryError> {
         let plan = self.plan(until);
         self.relearning.relearnt = until;
@@ -146,7 +146,7 @@ impl DetectorService {
         match relearning.detector() {
             Ok(taught) => {
                 taught.close_step(closed, AlarmMode::LearnOnly);
-                self.judging.detector.adopt_history(taught, self.steps.open.heard());
+                self.judging.detector.adopt_history(taught, self.steps.open.received());
                 self.relearning.relearnt = as_of;
                 self.leave_faults(closed);
                 tracing::info!("the home's routine is learnt anew");

@@ -17,7 +17,7 @@ use super::faults::{FaultTime, stand_ins};
 /// The newest stretch is always gone through, though its routine is not learnt: what is judged next needs what came just before.
 pub(super) const KEPT_SECONDS: i64 = WINDOW_STEPS as i64 * STEP_SECONDS;
 
-/// What is learnt from the past, as wished and known at `as_of`.
+/// What is learnt from the past, with the preferences and entities of `as_of`.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) preferences: Preferences,
@@ -36,7 +36,7 @@ pub(super) struct Progress {
     pub(super) scores: Vec<EntityScore>,
 }
 
-/// Goes through what is remembered of (`from`, `until`] without a word, for as long as `goes_on`.
+/// Goes through what is remembered of (`from`, `until`] without alarms, for as long as `goes_on`.
 pub(super) fn replay_past(
     detector: &mut HomeDetector,
     history: &History,
@@ -80,16 +80,14 @@ fn readings_without(
     let of = |end: i64| history.readings(end, end - STEP_SECONDS);
     let mut readings: Vec<Reading> = of(step_end)?
         .into_iter()
-        .filter(|heard| !out.contains_key(&heard.entity))
-        .map(|heard| Reading { at: heard.at, entity: heard.entity, value: heard.value })
+        .filter(|received| !out.contains_key(&received.entity))
+        .map(|received| Reading { at: received.at, entity: received.entity, value: received.value })
         .collect();
     let sources: BTreeSet<i64> = out.values().copied().flatten().collect();
     for source in sources {
         let stands_in = |entity: u32| out.get(&entity) == Some(&Some(source));
-        readings.extend(of(source)?.into_iter().filter(|heard| stands_in(heard.entity)).map(|heard| Reading {
-            at: heard.at + (step_end - source),
-            entity: heard.entity,
-            value: heard.value,
+        readings.extend(of(source)?.into_iter().filter(|received| stands_in(received.entity)).map(|received| {
+            Reading { at: received.at + (step_end - source), entity: received.entity, value: received.value }
         }));
     }
     readings.sort_by_key(|reading| (reading.at, reading.entity));
@@ -106,10 +104,10 @@ pub(super) struct HomeEntities {
 /// Why the past was not gone through.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RelearnError {
-    /// The memory.
+    /// The history cannot be read.
     #[error(transparent)]
     History(#[from] HistoryError),
-    /// Whoever taught; with the panic's message.
+    /// The thread that learnt panicked, with this message.
     #[error("teaching panicked: {0}")]
     Panicked(String),
 }
@@ -130,7 +128,7 @@ pub struct Relearning {
 }
 
 impl Relearning {
-    /// `detector` knows of no entity yet.
+    /// `detector` must not know any entity yet.
     pub(super) fn new(detector: HomeDetector, home: HomeEntities, history: History, plan: Plan, from: i64) -> Self {
         let span = (from, plan.as_of);
         Self { detector, home: Some(home), history, plan, progress: Progress::default(), span, outcome: Ok(()) }

@@ -1,4 +1,4 @@
-//! What residents wish, kept and carried out; and what they look at: names, pictures.
+//! The residents' preferences, kept and applied; and what residents look at: names, pictures.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use super::memory::Memory;
 use super::{DetectorService, NoticeKind, ShownAlarm};
 
-/// Name of the note that holds the wishes.
+/// Name of the note that holds the preferences; stored, so it stays as it was.
 const PREFERENCES_NOTE: &str = "house";
 /// A picture shows at most this much of the time before an alarm; the drawing chooses from it.
 const BEFORE_SECONDS: i64 = 36 * 3_600;
@@ -21,20 +21,20 @@ const AFTER_SECONDS: i64 = 36 * 3_600;
 /// All that a drawing of an alarm needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlarmPicture {
-    /// The alarm.
+    /// As last published.
     pub alarm: ShownAlarm,
-    /// Its entity.
+    /// Entity of the alarm.
     pub info: EntityInfo,
-    /// The steps around it, oldest first.
+    /// The steps around the alarm, oldest first.
     pub points: Vec<Point>,
-    /// Where the home is.
+    /// The home's.
     pub timezone: TimeZone,
-    /// What it speaks.
+    /// The residents'.
     pub language: Language,
 }
 
 impl AlarmPicture {
-    /// Draws it, as PNG for a phone, on light ground or on dark.
+    /// Draws it, as PNG for a telephone, on a light or a dark background.
     ///
     /// # Errors
     /// [`DrawError`], which no alarm of ours should lead to.
@@ -45,10 +45,10 @@ impl AlarmPicture {
     }
 }
 
-/// What the residents prefer, and what is said of it.
+/// The preferences, and the language of texts.
 pub(super) struct Residents {
     pub(super) preferences: Preferences,
-    /// Alarms a week where nobody wishes otherwise.
+    /// Alarms a week where residents have not chosen another number.
     configured_budget: f64,
     /// When the next daily brief is sent; none while that is not worked out yet.
     pub(super) next_brief: Option<i64>,
@@ -56,7 +56,7 @@ pub(super) struct Residents {
 }
 
 impl Residents {
-    /// As it was before the start. What cannot be read is as if never said: a home must not stay dark for it.
+    /// As it was before the start. A file that cannot be read counts as no preferences, so that the home is watched all the same.
     pub(super) fn remember(memory: &Memory, configured_budget: f64) -> Result<Self, HistoryError> {
         let preferences = memory.note(PREFERENCES_NOTE)?.unwrap_or_default();
         Ok(Self { preferences, configured_budget, next_brief: None, language: Language::default() })
@@ -69,7 +69,7 @@ impl Residents {
 }
 
 impl DetectorService {
-    /// Makes a change that a resident wishes, at `now`.
+    /// Makes a change of the preferences at `now`, Unix seconds, and stores it.
     ///
     /// # Errors
     /// [`ChangeError`]; then nothing changed.
@@ -92,7 +92,7 @@ impl DetectorService {
     pub fn snooze(&mut self, alarm_id: &str, until: i64, now: i64) {
         let Some(mut alarm) = self.alarms.get(alarm_id).cloned() else { return };
         if alarm.alarm.kind.is_danger() {
-            // It was heard. The next time that the sensor turns on is told, so there is nothing to keep quiet.
+            // Residents know of it. Of the next time that the sensor turns on they are notified, so there is nothing to suppress.
             return;
         }
         let scope = Scope::Entity { entity_id: alarm.entity_id.clone(), kind: None };
@@ -107,7 +107,7 @@ impl DetectorService {
         self.show(None);
     }
 
-    /// Ends snoozes and tells the daily brief when their time has come.
+    /// Ends snoozes and writes the daily brief when their time has come.
     pub(super) fn keep_time(&mut self, now: i64) {
         if self.residents.preferences.forget_past(now) {
             self.keep_preferences();
@@ -139,7 +139,7 @@ impl DetectorService {
         self.show(None);
     }
 
-    /// Takes the language that residents read.
+    /// The language of texts from now on.
     pub fn set_language(&mut self, language: Language) {
         self.residents.language = language;
     }

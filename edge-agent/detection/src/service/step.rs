@@ -1,4 +1,4 @@
-//! What was heard in the open step, kept for the agent's own memory: a number per numeric entity, every binary change.
+//! The readings of the open step, kept for the history: a number per numeric entity, every binary change.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ const CHANGES_MAX: usize = 10_000;
 /// Where the service stands in time, and what it knows of the newest steps.
 #[derive(Debug, Default)]
 pub(super) struct Steps {
-    /// The newest time that was told.
+    /// The newest time that a command brought, Unix seconds.
     pub(super) now: i64,
     pub(super) open: OpenStep,
     /// End of the last closed step; none before the first.
@@ -24,36 +24,36 @@ pub(super) struct Steps {
     pub(super) judged: bool,
     /// The newest value of each entity, by number, and when it came.
     pub(super) newest: Vec<Option<(i64, Value)>>,
-    /// Whether what is heard now may be judged.
+    /// Whether readings of now may be judged.
     pub(super) listening: bool,
 }
 
-/// Collects until the step is closed; what is heard of later steps waits.
+/// Collects readings until the step is closed; those of later steps wait.
 #[derive(Debug, Default)]
 pub(super) struct OpenStep {
-    heard: Vec<(Reading, DeviceClass)>,
+    received: Vec<(Reading, DeviceClass)>,
     newest: Option<i64>,
 }
 
 impl OpenStep {
     pub(super) fn take(&mut self, reading: &Reading, class: DeviceClass) {
         self.newest = self.newest.max(Some(reading.at));
-        if self.heard.len() < CHANGES_MAX * 2 {
-            self.heard.push((*reading, class));
+        if self.received.len() < CHANGES_MAX * 2 {
+            self.received.push((*reading, class));
         }
     }
 
-    /// Forgets what was heard.
+    /// Drops the readings of the open step.
     pub(super) fn restart(&mut self) {
         *self = Self::default();
     }
 
-    /// What was heard since the last step.
-    pub(super) fn heard(&self) -> impl Iterator<Item = &Reading> {
-        self.heard.iter().map(|(reading, _)| reading)
+    /// The readings since the last step.
+    pub(super) fn received(&self) -> impl Iterator<Item = &Reading> {
+        self.received.iter().map(|(reading, _)| reading)
     }
 
-    /// When something was heard last.
+    /// Time of the newest reading, Unix seconds.
     pub(super) fn newest(&self) -> Option<i64> {
         self.newest
     }
@@ -61,8 +61,8 @@ impl OpenStep {
     /// What the step that ends at `step_end` leaves to remember.
     pub(super) fn close(&mut self, step_end: i64, scores: &[EntityScore]) -> (Vec<StepRow>, Vec<BinaryChange>) {
         let (now, later): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.heard).into_iter().partition(|(reading, _)| reading.at <= step_end);
-        self.heard = later;
+            std::mem::take(&mut self.received).into_iter().partition(|(reading, _)| reading.at <= step_end);
+        self.received = later;
         let mut numbers: BTreeMap<u32, Number> = BTreeMap::new();
         let mut changes = Vec::new();
         for (reading, class) in now {
@@ -84,7 +84,7 @@ impl OpenStep {
             .map(|score| (score.entity, StepRow { judged: Some(judged(score)), ..StepRow::silent(score.entity) }))
             .collect();
         for (entity, number) in numbers {
-            rows.entry(entity).or_insert(StepRow::silent(entity)).heard = Some(number.value());
+            rows.entry(entity).or_insert(StepRow::silent(entity)).received = Some(number.value());
         }
         (rows.into_values().collect(), changes)
     }

@@ -26,7 +26,7 @@ struct Home {
 
 fn service_in(dir: tempfile::TempDir) -> Home {
     let (view, view_seen) = watch::channel(HomeView::default());
-    let (notices, heard) = mpsc::channel(16);
+    let (notices, received) = mpsc::channel(16);
     let parts = DetectorParts {
         model: Arc::new(Model::baseline()),
         model_version: ModelVersion::ROUTINE,
@@ -37,7 +37,7 @@ fn service_in(dir: tempfile::TempDir) -> Home {
         feedback: None,
     };
     let detection = DetectorService::new(parts, view, notices).unwrap();
-    Home { dir, view: view_seen, notices: heard, detection }
+    Home { dir, view: view_seen, notices: received, detection }
 }
 
 fn home() -> Home {

@@ -1,4 +1,4 @@
-//! Thermometers that seem to report in another unit than they say, as the detector service knows them: by what is usual of each.
+//! Thermometers whose values fit another unit than the one that they report, found by the usual range of each.
 
 use hearthwatch_detector::class::DeviceClass;
 use hearthwatch_detector::reading::{EntityInfo, Value};
@@ -36,7 +36,7 @@ impl DetectorService {
         self.registry.unit_doubts.iter().any(|doubt| doubt.entity_id == entity_id)
     }
 
-    /// Whether an entity says from now on the unit that it looked like.
+    /// Whether an entity now reports the unit that its values fitted.
     pub(super) fn is_put_right(&self, info: &EntityInfo) -> bool {
         let is_it = |doubt: &UnitDoubt| doubt.entity_id == info.entity_id && doubt.looks_like == info.unit;
         self.registry.unit_doubts.iter().any(is_it)

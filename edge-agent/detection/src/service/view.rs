@@ -19,7 +19,7 @@ use super::readiness::Readiness;
 /// An alarm with all that is needed to show it.
 pub type ShownAlarm = hearthwatch_edge_core::alarm::StoredAlarm;
 
-/// The home at a glance. Only the newest matters.
+/// The state of the home as residents see it. Only the newest view matters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HomeView {
     /// The alarm that is meant when nobody says which: the gravest open and unanswered one, else the newest.
@@ -28,7 +28,7 @@ pub struct HomeView {
     pub unusual: Vec<String>,
     /// The most unusual entity of the last step.
     pub most_unusual: Option<MostUnusual>,
-    /// The model in charge.
+    /// Version of the model in use.
     pub model: ModelVersion,
     /// Whether that is a network; without one the baseline detector judges alone.
     pub network: bool,
@@ -37,25 +37,25 @@ pub struct HomeView {
     pub judged: Vec<DeviceClass>,
     /// How many entities are watched.
     pub entities: usize,
-    /// Whether what is heard is judged.
+    /// Whether readings come from Home Assistant and are judged; false while the past is learnt from.
     pub listening: bool,
     /// Whether the last step was judged as it was lived: not before the first one after a start.
     pub looked: bool,
-    /// What the residents wish.
+    /// As last changed by residents.
     pub preferences: Preferences,
-    /// Alarms a week that the home bears, wished or configured.
+    /// Alarms a week that hold now: chosen by residents, else configured.
     pub budget: f64,
-    /// What the last 30 days brought.
+    /// Counts of the last 30 days.
     pub month: Month,
     /// What works already, and what is still being learnt.
     pub readiness: Arc<Readiness>,
     /// What the newest model would have changed last month.
     pub backtest: Option<Backtest>,
-    /// The newest daily brief.
+    /// The newest daily brief; none before the first one.
     pub brief: Option<Brief>,
-    /// The home's time zone.
+    /// The home's.
     pub timezone: TimeZone,
-    /// What its residents read.
+    /// Of all texts for residents.
     pub language: Language,
     /// When this machine's clock was set back last, since the start.
     pub set_back: Option<SetBack>,
@@ -89,36 +89,36 @@ impl Default for HomeView {
 /// Alarms of the last 30 days, by what became of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Month {
-    /// Real, as a resident said.
+    /// Answered as real.
     pub confirmed: usize,
-    /// False, as a resident said.
+    /// Answered as false.
     pub dismissed: usize,
-    /// Real and no surprise.
+    /// Answered as real and expected.
     pub expected: usize,
-    /// Said, and nobody answered.
+    /// Residents were notified, and nobody answered.
     pub unanswered: usize,
-    /// Remembered, not said.
+    /// Kept without a notice.
     pub suppressed: usize,
-    /// Found and neither said nor kept as an alarm, since the allowance of four weeks was used up.
+    /// Withheld: found and not kept as an alarm, since the budget of four weeks was used up.
     pub withheld: usize,
     /// Questions of the last week that nobody answered.
     pub questions: usize,
 }
 
 impl Month {
-    /// Alarms that were said.
+    /// Alarms of which residents were notified.
     #[must_use]
-    pub fn said(&self) -> usize {
+    pub fn shown(&self) -> usize {
         self.confirmed + self.dismissed + self.expected + self.unanswered
     }
 }
 
-/// The day in a few sentences.
+/// The daily brief.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Brief {
-    /// When it was told.
+    /// When it was written, Unix seconds.
     pub at: i64,
-    /// Its text.
+    /// A few sentences in the residents' language.
     pub text: String,
 }
 
@@ -127,19 +127,19 @@ pub struct Brief {
 pub struct MostUnusual {
     /// Home Assistant's id.
     pub entity_id: String,
-    /// What people call it.
+    /// The name that residents see.
     pub name: String,
-    /// The step's end.
+    /// End of the step, Unix seconds.
     pub at: i64,
-    /// Raw score.
+    /// Not comparable between models; see [`MostUnusual::percent`].
     pub score: f32,
-    /// What it is held against.
+    /// What the score is compared with.
     pub threshold: f32,
-    /// The value.
+    /// In `unit`; none where nothing was received in the step.
     pub observed: Option<f32>,
-    /// What was expected.
+    /// The expected range, in `unit`; none during warm-up.
     pub band: Option<Band>,
-    /// Unit of both.
+    /// Of `observed` and `band`.
     pub unit: String,
 }
 
@@ -169,7 +169,7 @@ impl MostUnusual {
         })
     }
 
-    /// How unusual ([`unusual_percent`]).
+    /// The score on the scale of [`unusual_percent`].
     #[must_use]
     pub fn percent(&self) -> f64 {
         unusual_percent(self.score, self.threshold)
@@ -185,21 +185,21 @@ pub fn unusual_percent(score: f32, threshold: f32) -> f64 {
 /// What happened to an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoticeKind {
-    /// It is new.
+    /// A new alarm.
     Raised,
-    /// It grew.
+    /// Its severity, its explanation or what was merged into it changed.
     Changed,
-    /// It is over.
+    /// The entity is usual again.
     Ended,
-    /// A resident answered.
+    /// A resident answered it.
     Answered(Verdict),
 }
 
 impl NoticeKind {
-    /// All words that [`NoticeKind::as_str`] may say.
+    /// Everything that [`NoticeKind::as_str`] may give: the event types in Home Assistant.
     pub const WORDS: [&'static str; 6] = ["raised", "changed", "ended", "confirmed", "dismissed", "expected"];
 
-    /// It in a word, as in the event entity.
+    /// One word, as in the event entity.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -211,7 +211,7 @@ impl NoticeKind {
     }
 }
 
-/// A verdict in a word, as on the answer topic.
+/// A verdict in one word, as on the answer topic.
 #[must_use]
 pub fn verdict_name(verdict: Verdict) -> &'static str {
     match verdict {
@@ -224,8 +224,8 @@ pub fn verdict_name(verdict: Verdict) -> &'static str {
 /// One thing that happened to one alarm.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Notice {
-    /// What.
+    /// The event type in Home Assistant.
     pub kind: NoticeKind,
-    /// To which.
+    /// As it is after that.
     pub alarm: ShownAlarm,
 }

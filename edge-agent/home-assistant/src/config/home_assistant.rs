@@ -3,10 +3,10 @@
 use hearthwatch_configuration::{Faults, Secret, Section};
 use url::Url;
 
-/// How to reach Home Assistant.
+/// `[home_assistant]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HomeAssistantConfig {
-    /// The WebSocket endpoint, e.g. `ws://127.0.0.1:8123/api/websocket`.
+    /// For example `ws://127.0.0.1:8123/api/websocket`.
     pub websocket: Url,
     /// Long-lived access token of a user without administrator rights.
     pub token: Secret,
@@ -26,7 +26,7 @@ impl HomeAssistantConfig {
         Self { websocket, token, exclude, exclude_areas, exclude_labels }
     }
 
-    /// What the table says; none where something in it is a fault.
+    /// The table's content; none where something in it is a fault.
     pub fn read(mut section: Section<'_>, faults: &mut Faults) -> Option<Self> {
         let url_remedy = "write Home Assistant's address, e.g. \"http://127.0.0.1:8123\"";
         let url = section.required("url", faults, url_remedy, Section::text);

@@ -9,10 +9,10 @@ const PLAIN_PORT: u16 = 1883;
 /// Port that a broker listens on with TLS, as registered for MQTT.
 const TLS_PORT: u16 = 8883;
 
-/// How to reach the home's broker.
+/// `[home_mqtt]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HomeMqttConfig {
-    /// Name or address.
+    /// Name or address of the broker.
     pub host: String,
     /// Default 1883, or 8883 with `ca_file`.
     pub port: u16,
@@ -35,7 +35,7 @@ impl HomeMqttConfig {
         }
     }
 
-    /// What the table says; none where something in it is a fault.
+    /// The table's content; none where something in it is a fault.
     pub fn read(mut section: Section<'_>, faults: &mut Faults) -> Option<Self> {
         let remedy = "write the broker's name or address, e.g. \"127.0.0.1\"";
         let host = section.required("host", faults, remedy, Section::text);

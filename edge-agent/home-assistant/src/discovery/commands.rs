@@ -1,4 +1,4 @@
-//! What residents say to the agent over MQTT, read strictly: anything else is refused with its reason.
+//! Residents' commands over MQTT, parsed strictly: anything else is refused with its reason.
 
 use hearthwatch_detector::alarm::{Severity, Verdict};
 use hearthwatch_edge_core::alarm::Reason;
@@ -11,75 +11,75 @@ use super::device::{BIRTH_TOPIC, Device, OFF, ONLINE};
 /// Longest command. A JSON answer has about 100 bytes, and a reason and a name of 260 letters, escaped at six bytes each.
 const COMMAND_BYTES_MAX: usize = 2048;
 
-/// Longest name of who answers that is kept.
+/// Longest name of a person that is kept, in characters.
 const NAME_CHARS_MAX: usize = 60;
 
-/// Something that was said to the agent.
+/// A command from Home Assistant or an automation.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// An answer; without an id, to the alarm that is shown.
     Answer {
-        /// Which alarm.
+        /// None: the alarm that is shown.
         alarm: Option<AlarmId>,
-        /// What the resident says of it.
+        /// The resident's answer.
         verdict: Verdict,
-        /// Who says so; empty when nobody knows.
+        /// Name of the person; empty when it is not known.
         by: String,
-        /// Why, in their own words.
+        /// In the person's own words; stays in this home.
         reason: Option<Reason>,
     },
-    /// Do not mention the entity of an alarm for a while.
+    /// Suppress notices about the entity of an alarm for a while.
     Snooze {
-        /// Which alarm.
+        /// Id of the alarm whose entity is meant.
         alarm: AlarmId,
-        /// For how long.
+        /// From now on.
         hours: u16,
     },
-    /// A wish about the house.
-    Wish(Change),
-    /// Something was off, and nobody said so.
+    /// Change a preference.
+    Preference(Change),
+    /// Something was wrong, and there was no alarm.
     Miss {
-        /// Where.
+        /// Home Assistant's id.
         entity_id: String,
-        /// When, in Unix seconds; none: now.
+        /// Unix seconds; none: now.
         at: Option<i64>,
     },
-    /// Install the newest model now.
+    /// Install the offered model.
     Install,
     /// Go back to the model before.
     RollBack,
-    /// Home Assistant is there, or has gone.
+    /// Home Assistant's own birth or will message.
     Birth {
-        /// Which of both.
+        /// True for birth.
         online: bool,
     },
 }
 
-/// Why something that was said is not a command.
+/// Why a message is not a command; the text goes into the log.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
-    /// Too long to be honest.
+    /// More bytes than any command of ours has.
     #[error("has {0} bytes, more than {COMMAND_BYTES_MAX}")]
     TooLong(usize),
     /// The broker kept it from earlier: it was obeyed then, or nobody knows when it was meant.
     #[error("is retained; commands must not be")]
     Retained,
-    /// No such command.
+    /// No command has this topic.
     #[error("is on a topic that is not a command's")]
     Topic,
     /// Not one of the words for an answer.
     #[error("is none of confirmed, dismissed, expected, test")]
     Verdict,
-    /// Not a mode, a switch position or a number.
+    /// Not a value of this preference.
     #[error("is no wish that can be granted")]
-    Wish,
-    /// Not `{"alarm_id": …, "verdict": …}`.
+    Preference,
+    /// Not JSON of the form `{"alarm_id": …, "verdict": …}`.
     #[error("is not an answer: {0}")]
     Json(#[from] serde_json::Error),
-    /// Not `{"entity_id": …, "at": …}`.
+    /// Not JSON of the form `{"entity_id": …, "at": …}`.
     #[error("is not a miss: {0}")]
     Miss(#[source] serde_json::Error),
-    /// Not an alarm's id.
+    /// Not the form of an alarm's id.
     #[error("names no alarm: {0}")]
     Alarm(#[from] IdError),
 }
@@ -90,15 +90,15 @@ pub enum AnswerError {
 struct JsonAnswer {
     alarm_id: String,
     verdict: String,
-    /// Who answers.
+    /// Name of the person.
     #[serde(default)]
     by: String,
-    /// Why, for those who live here.
+    /// In the person's own words; stays in this home.
     #[serde(default)]
     reason: String,
 }
 
-/// A snooze, for automations.
+/// A snooze as JSON, for automations.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct JsonSnooze {
@@ -146,9 +146,9 @@ impl Command {
                 let snooze: JsonSnooze = serde_json::from_slice(payload)?;
                 Ok(Self::Snooze { alarm: AlarmId::new(snooze.alarm_id)?, hours: snooze.hours })
             }
-            Some(wish @ ("house_mode" | "pause" | "budget" | "quiet_hours" | "brief")) => {
-                let word = std::str::from_utf8(payload).map_err(|_| AnswerError::Wish)?;
-                wished(wish, word).map(Self::Wish).ok_or(AnswerError::Wish)
+            Some(setting @ ("house_mode" | "pause" | "budget" | "quiet_hours" | "brief")) => {
+                let word = std::str::from_utf8(payload).map_err(|_| AnswerError::Preference)?;
+                preference(setting, word).map(Self::Preference).ok_or(AnswerError::Preference)
             }
             Some("miss") => {
                 let miss: JsonMiss = serde_json::from_slice(payload).map_err(AnswerError::Miss)?;
@@ -161,7 +161,7 @@ impl Command {
     }
 }
 
-fn wished(what: &str, word: &str) -> Option<Change> {
+fn preference(what: &str, word: &str) -> Option<Change> {
     match (what, word) {
         ("house_mode", word) => HomeMode::parse(word).map(Change::Mode),
         ("pause", "ON") => Some(Change::Paused(true)),

@@ -1,4 +1,4 @@
-//! The device that Home Assistant is told of: one retained document with all entities of the agent.
+//! The discovery document of the agent's device: one retained message with all entities.
 
 use hearthwatch_edge_core::preferences::{BUDGET_MAX, BUDGET_MIN, HomeMode};
 use hearthwatch_edge_detection::service::NoticeKind;
@@ -12,12 +12,12 @@ const DISCOVERY_PREFIX: &str = "homeassistant";
 /// Topic of Home Assistant's birth and will.
 pub(super) const BIRTH_TOPIC: &str = "homeassistant/status";
 
-/// What [`Device::availability_topic`] says while the agent lives.
+/// Payload of [`Device::availability_topic`] while the agent runs.
 pub(super) const ONLINE: &str = "online";
-/// What it says otherwise.
+/// Payload of [`Device::availability_topic`] otherwise; also the will.
 pub(super) const OFFLINE: &str = "offline";
 
-/// What quiet hours and brief say where there are none.
+/// State of the quiet hours and the brief where there are none.
 pub(super) const OFF: &str = "off";
 
 /// A time of day, as a regular expression.
@@ -39,31 +39,31 @@ impl Device {
         Self { node: node.into() }
     }
 
-    /// What tells this agent from others on the same broker.
+    /// The part of topics and ids that differs between agents on one broker.
     #[must_use]
     pub fn node(&self) -> &str {
         &self.node
     }
 
-    /// Where the discovery document is kept.
+    /// Topic of the discovery document; retained.
     #[must_use]
     pub fn discovery_topic(&self) -> String {
         format!("{DISCOVERY_PREFIX}/device/{OWN_UNIQUE_ID_PREFIX}{}/config", self.node)
     }
 
-    /// A topic of the agent's own.
+    /// `hearthwatch/<node>/<name>`.
     #[must_use]
     pub fn topic(&self, name: &str) -> String {
         format!("hearthwatch/{}/{name}", self.node)
     }
 
-    /// Where the agent says that it lives; the will is on the same topic.
+    /// Topic of `online` and `offline`; retained, and the topic of the will.
     #[must_use]
     pub fn availability_topic(&self) -> String {
         self.topic("availability")
     }
 
-    /// The filter of everything that residents may say.
+    /// Topic filter of all commands.
     #[must_use]
     pub fn command_filter(&self) -> String {
         self.topic("command/+")
@@ -127,16 +127,19 @@ impl Device {
         })
     }
 
+    /// The settings of one of [`Self::COMPONENTS`], without its platform and id.
     fn component(&self, key: &str) -> Value {
-        let verdict_button = |name: &str, icon: &str, verdict: &str| {
-            json!({
-                "name": name,
-                "icon": icon,
-                "command_topic": self.topic("command/verdict"),
-                "payload_press": verdict,
-            })
-        };
-        match key {
+        self.alarm_component(key)
+            .or_else(|| self.answer_component(key))
+            .or_else(|| self.preference_component(key))
+            .or_else(|| self.detector_component(key))
+            .or_else(|| self.update_component(key))
+            .unwrap_or_default()
+    }
+
+    /// Alarms, their pictures, and what is unusual now.
+    fn alarm_component(&self, key: &str) -> Option<Value> {
+        Some(match key {
             "alarm" => json!({
                 "name": "Alarm",
                 "device_class": "problem",
@@ -163,18 +166,19 @@ impl Device {
                 "device_class": "timestamp",
                 "state_topic": self.topic("last_alarm"),
             }),
-            "questions" => json!({
-                "name": "Open questions",
-                "icon": "mdi:chat-question",
-                "state_topic": self.topic("questions"),
+            "event" => json!({
+                "name": "Alarm event",
+                "icon": "mdi:bell-ring",
+                "event_types": NoticeKind::WORDS.iter().chain(&[BRIEF_EVENT]).collect::<Vec<_>>(),
+                "state_topic": self.topic("event"),
             }),
-            "false_alarms" => json!({
-                "name": "False alarms this month",
-                "icon": "mdi:bell-cancel",
-                "state_class": "measurement",
-                "state_topic": self.topic("false_alarms"),
-                "json_attributes_topic": self.topic("false_alarms/attributes"),
-            }),
+            _ => return None,
+        })
+    }
+
+    /// Preferences that residents change in Home Assistant.
+    fn preference_component(&self, key: &str) -> Option<Value> {
+        Some(match key {
             "house_mode" => json!({
                 "name": "House mode",
                 "icon": "mdi:home-account",
@@ -218,6 +222,13 @@ impl Device {
                 "state_topic": self.topic("brief"),
                 "command_topic": self.topic("command/brief"),
             }),
+            _ => return None,
+        })
+    }
+
+    /// What the detector and its model do; diagnostics, except for the score.
+    fn detector_component(&self, key: &str) -> Option<Value> {
+        Some(match key {
             "readiness" => json!({
                 "name": "Readiness",
                 "icon": "mdi:school",
@@ -247,6 +258,13 @@ impl Device {
                 "entity_category": "diagnostic",
                 "state_topic": self.topic("mode"),
             }),
+            _ => return None,
+        })
+    }
+
+    /// Updates of the model, as residents request them.
+    fn update_component(&self, key: &str) -> Option<Value> {
+        Some(match key {
             "update" => json!({
                 "name": "Model update",
                 "device_class": "firmware",
@@ -262,15 +280,37 @@ impl Device {
                 "command_topic": self.topic("command/roll_back"),
                 "payload_press": "roll_back",
             }),
-            "confirm" => verdict_button("Real", "mdi:check-circle", "confirmed"),
-            "dismiss" => verdict_button("False alarm", "mdi:close-circle", "dismissed"),
-            "expected" => verdict_button("Expected", "mdi:calendar-check", "expected"),
-            _ => json!({
-                "name": "Alarm event",
-                "icon": "mdi:bell-ring",
-                "event_types": NoticeKind::WORDS.iter().chain(&[BRIEF_EVENT]).collect::<Vec<_>>(),
-                "state_topic": self.topic("event"),
+            _ => return None,
+        })
+    }
+
+    /// Residents' answers: buttons, and how many were given or are asked for.
+    fn answer_component(&self, key: &str) -> Option<Value> {
+        let button = |name: &str, icon: &str, verdict: &str| {
+            json!({
+                "name": name,
+                "icon": icon,
+                "command_topic": self.topic("command/verdict"),
+                "payload_press": verdict,
+            })
+        };
+        Some(match key {
+            "questions" => json!({
+                "name": "Open questions",
+                "icon": "mdi:chat-question",
+                "state_topic": self.topic("questions"),
             }),
-        }
+            "false_alarms" => json!({
+                "name": "False alarms this month",
+                "icon": "mdi:bell-cancel",
+                "state_class": "measurement",
+                "state_topic": self.topic("false_alarms"),
+                "json_attributes_topic": self.topic("false_alarms/attributes"),
+            }),
+            "confirm" => button("Real", "mdi:check-circle", "confirmed"),
+            "dismiss" => button("False alarm", "mdi:close-circle", "dismissed"),
+            "expected" => button("Expected", "mdi:calendar-check", "expected"),
+            _ => return None,
+        })
     }
 }

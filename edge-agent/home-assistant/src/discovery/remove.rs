@@ -17,12 +17,12 @@ pub enum RemoveError {
     /// The broker's CA file, or what the broker answered.
     #[error("the home's broker: {0}")]
     Link(#[from] LinkError),
-    /// Nobody answered.
+    /// The broker could not be reached in time.
     #[error("the home's broker did not answer within {} s ({reason})", patience.as_secs())]
     Away {
-        /// How long it was waited for.
+        /// How long the attempt lasted.
         patience: Duration,
-        /// What was heard last.
+        /// The newest reason of the link, in one line.
         reason: String,
     },
 }
@@ -44,12 +44,12 @@ pub async fn remove(
     let link_config =
         LinkConfig { will: None, subscriptions: Vec::new(), ..super::service::link_config(config, device) };
     let (link, mut events) = hearthwatch_link::open(link_config)?;
-    let mut heard = String::from("no answer");
+    let mut last_reason = String::from("no answer");
     let connected = async {
         loop {
             match events.next().await {
                 Some(LinkEvent::Connected { .. }) => return true,
-                Some(LinkEvent::Disconnected { reason }) => heard = reason,
+                Some(LinkEvent::Disconnected { reason }) => last_reason = reason,
                 Some(LinkEvent::Message { .. }) => {}
                 None => return false,
             }
@@ -57,7 +57,7 @@ pub async fn remove(
     };
     let connected = tokio::time::timeout(patience, connected).await.unwrap_or(false);
     let mut emptied = BTreeSet::new();
-    let mut outcome = if connected { Ok(()) } else { Err(RemoveError::Away { patience, reason: heard }) };
+    let mut outcome = if connected { Ok(()) } else { Err(RemoveError::Away { patience, reason: last_reason }) };
     for topic in topics.into_iter().filter(|_| connected) {
         let publication = Publication { topic: topic.clone(), payload: Vec::new(), retain: true };
         if let Err(error) = link.publish(publication).await {

@@ -1,4 +1,4 @@
-//! Keeps the device on the home's broker true: document, states, events; and passes on what residents say.
+//! Keeps the device on the home's broker up to date (document, states, events), and passes residents' commands on.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -27,34 +27,34 @@ use crate::config::HomeMqttConfig;
 /// Events that wait for a broker or for Home Assistant. A week's budget of alarms has a few; older ones are shown by
 /// the alarm entity anyway.
 const WAITING_EVENTS_MAX: usize = 32;
-/// Farewells must not hold up a stop.
+/// Longest wait for the broker when the agent stops.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// What the service is made of.
+/// What [`run`] needs.
 pub struct Discovery {
-    /// The broker.
+    /// How to reach the broker.
     pub config: HomeMqttConfig,
-    /// Who we are there.
+    /// Names of topics and entities.
     pub device: Device,
-    /// Where what was published is noted.
+    /// File that notes what was published, so that a later version can remove it.
     pub note: PathBuf,
-    /// Who takes answers.
+    /// Takes answers and changes of preferences.
     pub detection: DetectorHandle,
-    /// The home at a glance.
+    /// The newest state of the home.
     pub view: watch::Receiver<HomeView>,
-    /// Model updates.
+    /// The newest state of model updates.
     pub updates: watch::Receiver<UpdateView>,
-    /// How each side of the agent is doing.
+    /// The newest state of the connections.
     pub mode: watch::Receiver<Mode>,
-    /// What happens to alarms; lent, so that what has happened meanwhile is there for a service that is started again.
+    /// Notices to publish as events. Borrowed, so that none is lost when the service is started again.
     pub notices: OwnedMutexGuard<mpsc::Receiver<Notice>>,
-    /// The memory's file, for a look back.
+    /// File of the history, for a look back at a declared miss.
     pub history: PathBuf,
-    /// Takes what residents wish of the models.
-    pub wishes: UpdateRequests,
+    /// Takes residents' requests about models.
+    pub requests: UpdateRequests,
 }
 
-/// Serves until `stop`; then says farewell.
+/// Serves until `stop`; then publishes that the agent is offline.
 ///
 /// # Errors
 /// [`hearthwatch_link::LinkError`] when the broker's CA file is not usable. Never because the broker is away.
@@ -65,6 +65,7 @@ pub async fn run(
 ) -> Result<(), hearthwatch_link::LinkError> {
     let (link, events) = hearthwatch_link::open(link_config(&discovery.config, &discovery.device))?;
     let now = Published::of(&discovery.device);
+    // Read on the worker: a kilobyte, once.
     let before = Published::read(&discovery.note);
     let removed = before.as_ref().map(|before| now.removed_since(before)).unwrap_or_default();
     let orphaned = before.as_ref().map(|before| before.orphaned_by(&now)).unwrap_or_default();
@@ -110,11 +111,11 @@ struct Service {
     connected: bool,
     /// What the picture shows that the broker has; none before the first.
     pictured: Option<PictureKey>,
-    /// When the newest brief was told.
+    /// [`hearthwatch_edge_detection::service::Brief::at`] of the newest brief that was published.
     briefed: Option<i64>,
 }
 
-/// What makes a picture another one: the alarm, its end, the newest step.
+/// A picture is drawn anew when one of these changes: the alarm, its end, the newest step.
 type PictureKey = (String, Option<i64>, Option<i64>);
 
 impl Service {
@@ -147,7 +148,7 @@ impl Service {
                 }
                 Ok(()) = self.discovery.updates.changed() => self.publish_states().await,
                 Ok(()) = self.discovery.mode.changed() => {
-                    let answers_again = self.home_assistant.note_connection(self.is_heard());
+                    let answers_again = self.home_assistant.note_connection(self.is_receiving());
                     self.publish_states().await;
                     if answers_again {
                         self.publish_events().await;
@@ -159,7 +160,7 @@ impl Service {
             self.publish(self.discovery.device.availability_topic(), OFFLINE.to_owned(), true).await;
             self.link.clone().close().await;
         };
-        // The broker may be away; its will then says the same.
+        // The broker may be away; it then publishes the will, which is the same.
         let _ = tokio::time::timeout(FAREWELL, farewell).await;
     }
 
@@ -167,7 +168,7 @@ impl Service {
         match event {
             LinkEvent::Connected { .. } => {
                 self.connected = true;
-                self.home_assistant.back_on_broker(self.is_heard());
+                self.home_assistant.back_on_broker(self.is_receiving());
                 state.send_replace(BrokerState::Connected);
                 self.introduce().await;
             }
@@ -188,7 +189,7 @@ impl Service {
     }
 
     /// Whether Home Assistant answers on its own connection.
-    fn is_heard(&self) -> bool {
+    fn is_receiving(&self) -> bool {
         matches!(self.discovery.mode.borrow().session, SessionState::Listening { .. })
     }
 
@@ -209,31 +210,31 @@ impl Service {
                     tracing::error!("a snooze came too late: the agent is stopping");
                 }
             }
-            Command::Wish(change) => {
+            Command::Preference(change) => {
                 let now = Timestamp::now().as_second();
                 match self.discovery.detection.request(|reply| DetectorCommand::Change(change, now, reply)).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::warn!(error = %error, "a wish is refused"),
                     Err(_) => tracing::error!("a wish came too late: the agent is stopping"),
                 }
-                // Also when nothing changed: whoever wished waits for the answer.
+                // Also when nothing changed: Home Assistant waits for the new state.
                 self.published_states.clear();
                 self.publish_states().await;
             }
             Command::Miss { entity_id, at } => {
                 let now = Timestamp::now().as_second();
                 let (detection, history) = (self.discovery.detection.clone(), self.discovery.history.clone());
-                // A look back takes seconds; what else is said must not wait for it.
+                // A look back takes seconds; other commands must not wait for it.
                 tokio::spawn(async move {
                     if let Err(error) = miss::declare(&detection, &history, entity_id, at.unwrap_or(now), now).await {
                         tracing::warn!(error = %error, "a declared miss is not taken");
                     }
                 });
             }
-            Command::Install => self.wish_of_models(UpdateRequest::Install).await,
-            Command::RollBack => self.wish_of_models(UpdateRequest::RollBack).await,
+            Command::Install => self.request_update(UpdateRequest::Install).await,
+            Command::RollBack => self.request_update(UpdateRequest::RollBack).await,
             Command::Birth { online } => {
-                self.home_assistant.said(online);
+                self.home_assistant.birth_or_will(online);
                 if online {
                     self.introduce().await;
                 }
@@ -241,14 +242,14 @@ impl Service {
         }
     }
 
-    /// What comes of it is said with the updates.
-    async fn wish_of_models(&self, wish: UpdateRequest) {
-        if let Err(error) = self.discovery.wishes.submit_aside(wish, Timestamp::now().as_second()).await {
-            tracing::error!(%error, ?wish, "a wish is not taken: it cannot be written down");
+    /// The answer is published with the state of the updates.
+    async fn request_update(&self, request: UpdateRequest) {
+        if let Err(error) = self.discovery.requests.submit_aside(request, Timestamp::now().as_second()).await {
+            tracing::error!(%error, wish = ?request, "a wish is not taken: it cannot be written down");
         }
     }
 
-    /// Everything anew: after each connection, and when Home Assistant was born again.
+    /// Publishes everything anew: after each connection, and after each birth message of Home Assistant.
     async fn introduce(&mut self) {
         for topic in std::mem::take(&mut self.orphaned) {
             if !self.publish(topic.clone(), String::new(), true).await {
@@ -263,14 +264,20 @@ impl Service {
         if !introduced {
             return;
         }
-        if self.orphaned.is_empty()
-            && let Err(error) = self.published.write(&self.discovery.note)
-        {
-            tracing::warn!(error = %error, "what was published is not noted: a later version may leave entities behind");
+        if self.orphaned.is_empty() {
+            self.note_published().await;
         }
         self.publish_states().await;
         self.publish_picture().await;
         self.publish_events().await;
+    }
+
+    async fn note_published(&self) {
+        let (published, note) = (self.published.clone(), self.discovery.note.clone());
+        let written = tokio::task::spawn_blocking(move || published.write(&note)).await;
+        if let Err(error) = written.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+            tracing::warn!(error = %error, "what was published is not noted: a later version may leave entities behind");
+        }
     }
 
     /// Draws the alarm that is shown, when there is something new to draw.
@@ -306,7 +313,7 @@ impl Service {
         }
     }
 
-    /// Says the daily brief once.
+    /// Publishes the daily brief once.
     async fn publish_brief(&mut self) {
         let Some(brief) = self.discovery.view.borrow().brief.clone() else { return };
         if self.connected && self.home_assistant.is_online() && self.briefed != Some(brief.at) {
@@ -317,7 +324,7 @@ impl Service {
         }
     }
 
-    /// Says the states that differ from what the broker has.
+    /// Publishes the states that differ from those that the broker has.
     async fn publish_states(&mut self) {
         if !self.connected {
             return;
@@ -334,7 +341,7 @@ impl Service {
         }
     }
 
-    /// Says the events that wait, as long as there is somebody to hear them.
+    /// Publishes the events that wait, as long as Home Assistant is there.
     async fn publish_events(&mut self) {
         while self.connected && self.home_assistant.is_online() {
             let Some(notice) = self.waiting.front() else { return };
@@ -350,11 +357,11 @@ impl Service {
         self.send(Publication { topic, payload: payload.into_bytes(), retain }).await
     }
 
-    /// Whether the broker took it.
+    /// True where the broker acknowledged it.
     async fn send(&self, publication: Publication) -> bool {
         match self.link.publish(publication).await {
             Ok(()) => true,
-            // Everything is said again with the next connection.
+            // Everything is published again with the next connection.
             Err(error) => {
                 tracing::debug!(error = %error, "not published to the home's broker");
                 false
@@ -363,7 +370,7 @@ impl Service {
     }
 }
 
-/// On light ground and on dark.
+/// The picture on a light and on a dark background.
 fn draw(picture: &AlarmPicture) -> Result<(Vec<u8>, Vec<u8>), DrawError> {
     let drawn = (picture.png(Theme::Light)?, picture.png(Theme::Dark)?);
     // A renderer for vector graphics with its fonts, once for each alarm: megabytes that nothing else needs.

@@ -42,7 +42,7 @@ pub(super) struct Published {
 }
 
 impl Published {
-    /// What `device` publishes.
+    /// The entities that `device` has now.
     pub(super) fn of(device: &Device) -> Self {
         let components = Device::COMPONENTS.iter().map(|(key, platform)| ((*key).to_owned(), (*platform).to_owned()));
         Self { node: device.node().to_owned(), components: components.collect() }

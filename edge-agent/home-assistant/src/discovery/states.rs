@@ -1,4 +1,4 @@
-//! What the entities of the device say: from the detector service's view and notices to topics and payloads.
+//! States and events of the device's entities: from the detector service's view and notices to topics and payloads.
 
 use hearthwatch_detector::finding::Band;
 use hearthwatch_edge_core::alarm::Reason;
@@ -15,10 +15,10 @@ use serde_json::{Map, Value, json};
 
 use super::device::{BRIEF_EVENT, Device, OFF};
 
-/// Longest state that Home Assistant takes.
+/// Home Assistant refuses longer states.
 const STATE_CHARS_MAX: usize = 255;
 
-/// Every retained state, as topic and payload, in the order to be said: attributes before the state that an automation
+/// Every retained state, as topic and payload, in the order to be published: attributes before the state that an automation
 /// waits for, so that it finds the reason beside the alarm.
 #[must_use]
 pub fn states(device: &Device, view: &HomeView, updates: &UpdateView, mode: &Mode) -> Vec<(String, String)> {
@@ -51,8 +51,8 @@ pub fn states(device: &Device, view: &HomeView, updates: &UpdateView, mode: &Mod
     states
 }
 
-/// What the event entity is told of a notice; not retained, for Home Assistant ignores retained events. It says below which
-/// topic an answer is heard, so that an automation need not be told.
+/// The event of a notice; not retained, for Home Assistant ignores retained events. It contains the
+/// topic for an answer, so that an automation need not know it.
 #[must_use]
 pub fn event(device: &Device, notice: &Notice, view: &HomeView) -> Value {
     let mut event = Map::new();
@@ -62,7 +62,7 @@ pub fn event(device: &Device, notice: &Notice, view: &HomeView) -> Value {
     Value::Object(event)
 }
 
-/// What the event entity is told of the daily brief.
+/// The event of the daily brief.
 #[must_use]
 pub fn brief_event(brief: &Brief) -> Value {
     json!({"event_type": BRIEF_EVENT, "message": brief.text, "at": time(brief.at)})
@@ -86,7 +86,7 @@ fn month_attributes(view: &HomeView) -> Value {
     let month = view.month;
     json!({
         "days": 30,
-        "said": month.said(),
+        "said": month.shown(),
         "confirmed": month.confirmed,
         "dismissed": month.dismissed,
         "expected": month.expected,
@@ -152,7 +152,7 @@ fn alarm_attributes(view: &HomeView) -> Value {
 /// An alarm in words and numbers. `watched_entity`, since `entity_id` would make Home Assistant take it for a group.
 fn describe(shown: &ShownAlarm, timezone: &TimeZone, language: Language) -> Map<String, Value> {
     let alarm = &shown.alarm;
-    let said = sentence(shown, timezone, language);
+    let sentence = sentence(shown, timezone, language);
     let description = json!({
         "alarm_id": alarm.id,
         "watched_entity": shown.entity_id,
@@ -164,10 +164,10 @@ fn describe(shown: &ShownAlarm, timezone: &TimeZone, language: Language) -> Map<
         "kind": alarm.kind.as_str(),
         // A sensor that warns of danger: "expected" then means that somebody tried it out.
         "danger": alarm.kind == hearthwatch_detector::finding::AnomalyKind::Alert,
-        "title": said.title,
-        "message": said.message,
+        "title": sentence.title,
+        "message": sentence.message,
         "why": alarm.reason,
-        "how_unusual": said.how_unusual,
+        "how_unusual": sentence.how_unusual,
         "moved_with": shown.moved_with,
         "asks": shown.asks,
         "held": shown.suppressed.map(|suppressed| suppressed.as_str()),
@@ -223,7 +223,7 @@ fn update_state(installed: ModelVersion, updates: &UpdateView) -> Value {
     let latest = updates.latest.unwrap_or(installed);
     // What stands in the way now comes first: the line is cut.
     let summary: Vec<String> =
-        updates.mirror_line().into_iter().chain(updates.wish_line()).chain([updates.summary.clone()]).collect();
+        updates.mirror_line().into_iter().chain(updates.request_line()).chain([updates.summary.clone()]).collect();
     let summary = summary.join(" ");
     json!({
         "installed_version": installed.to_string(),
@@ -236,7 +236,7 @@ fn update_state(installed: ModelVersion, updates: &UpdateView) -> Value {
 }
 
 /// What the home's answers did: "Your 6 answers are in model 14. On your home it would have raised 2 alarms instead of 5
-/// in the last four weeks." Empty while there is nothing to tell.
+/// in the last four weeks." Empty before the first model that holds answers of this home.
 fn receipt(view: &HomeView, updates: &UpdateView) -> Value {
     let backtest = view.backtest.as_ref();
     let answers = updates.contribution;
@@ -252,13 +252,13 @@ fn receipt(view: &HomeView, updates: &UpdateView) -> Value {
         "compared_from": backtest.map(|tried| time(tried.from)),
         "compared_until": backtest.map(|tried| time(tried.until)),
         "roll_back_to": updates.fallback.map(|version| version.0),
-        "wish": updates.wish_line(),
+        "wish": updates.request_line(),
         "mirror_out_of_date_since": updates.mirror.as_ref().map(|fault| time(fault.since)),
         "mirror_fault": updates.mirror.as_ref().map(|fault| fault.cause.as_str()),
     })
 }
 
-/// Version 0 came with the program; its number would tell nobody anything.
+/// Version 0 came with the program; its number means nothing to residents.
 fn model_name(view: &HomeView) -> String {
     match (view.model, view.network) {
         (_, false) => "routine".to_owned(),

@@ -154,20 +154,20 @@ fn a_button_answers_the_shown_alarm_and_json_a_named_one() {
 
 #[test]
 fn wishes_are_read_as_their_entities_say_them() {
-    let wish = |name: &str, word: &str| read(&format!("hearthwatch/home-7/command/{name}"), word, false);
-    assert_eq!(wish("house_mode", "guests").unwrap(), Command::Wish(Change::Mode(HomeMode::Guests)));
-    assert_eq!(wish("pause", "ON").unwrap(), Command::Wish(Change::Paused(true)));
-    assert_eq!(wish("budget", "2.5").unwrap(), Command::Wish(Change::Budget(2.5)));
+    let setting = |name: &str, word: &str| read(&format!("hearthwatch/home-7/command/{name}"), word, false);
+    assert_eq!(setting("house_mode", "guests").unwrap(), Command::Preference(Change::Mode(HomeMode::Guests)));
+    assert_eq!(setting("pause", "ON").unwrap(), Command::Preference(Change::Paused(true)));
+    assert_eq!(setting("budget", "2.5").unwrap(), Command::Preference(Change::Budget(2.5)));
     let (from, until) = (DailyTime::parse("22:00").unwrap(), DailyTime::parse("07:30").unwrap());
     let hours = QuietHours { from, until, let_through: Severity::Critical };
-    assert_eq!(wish("quiet_hours", "22:00-07:30").unwrap(), Command::Wish(Change::QuietHours(Some(hours))));
-    assert_eq!(wish("quiet_hours", "off").unwrap(), Command::Wish(Change::QuietHours(None)));
-    assert_eq!(wish("brief", "07:30").unwrap(), Command::Wish(Change::Brief(Some(until))));
+    assert_eq!(setting("quiet_hours", "22:00-07:30").unwrap(), Command::Preference(Change::QuietHours(Some(hours))));
+    assert_eq!(setting("quiet_hours", "off").unwrap(), Command::Preference(Change::QuietHours(None)));
+    assert_eq!(setting("brief", "07:30").unwrap(), Command::Preference(Change::Brief(Some(until))));
     for (name, word) in [("quiet_hours", "22:00"), ("brief", "25:00"), ("brief", "")] {
-        assert!(matches!(wish(name, word), Err(AnswerError::Wish)), "{name} {word}");
+        assert!(matches!(setting(name, word), Err(AnswerError::Preference)), "{name} {word}");
     }
     for (name, word) in [("house_mode", "party"), ("pause", "on"), ("budget", "few")] {
-        assert!(matches!(wish(name, word), Err(AnswerError::Wish)), "{name} {word}");
+        assert!(matches!(setting(name, word), Err(AnswerError::Preference)), "{name} {word}");
     }
 }
 

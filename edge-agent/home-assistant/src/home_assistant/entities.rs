@@ -15,16 +15,16 @@ pub const WATCHED_MAX: usize = 500;
 /// Home Assistant's clock and this machine's may be so far apart, in seconds, as may be late what it tells.
 const CLOCKS_APART_MAX: i64 = 600;
 
-/// One event of `subscribe_entities`.
+/// One event of the subscription `subscribe_entities`, as Home Assistant compresses it.
 #[derive(Debug, Default, Deserialize)]
 pub struct EntitiesEvent {
     /// New ones, in full; sorted, so that entities are numbered alike in every run.
     #[serde(default, rename = "a")]
     pub added: BTreeMap<String, CompressedState>,
-    /// Changed ones.
+    /// By entity id.
     #[serde(default, rename = "c")]
     pub changed: BTreeMap<String, CompressedChange>,
-    /// Gone ones.
+    /// Entity ids.
     #[serde(default, rename = "r")]
     pub removed: Vec<String>,
 }
@@ -32,13 +32,13 @@ pub struct EntitiesEvent {
 /// A state in full, or the part of it that changed.
 #[derive(Debug, Default, Deserialize)]
 pub struct CompressedState {
-    /// The state's text.
+    /// Home Assistant's text, for example `20.5`, `on` or `unavailable`; none where it did not change.
     #[serde(rename = "s")]
     pub state: Option<String>,
-    /// The attributes that matter here.
+    /// None where they did not change.
     #[serde(default, rename = "a")]
     pub attributes: Option<Attributes>,
-    /// Last changed, Unix seconds.
+    /// Unix seconds with a fraction.
     #[serde(rename = "lc")]
     pub last_changed: Option<f64>,
     /// Last updated, Unix seconds; absent when equal to `lc`.
@@ -46,32 +46,32 @@ pub struct CompressedState {
     pub last_updated: Option<f64>,
 }
 
-/// What changed of a state.
+/// The difference to the state before.
 #[derive(Debug, Default, Deserialize)]
 pub struct CompressedChange {
-    /// New and different parts.
+    /// New values.
     #[serde(default, rename = "+")]
     pub plus: CompressedState,
 }
 
-/// The attributes that say what a state means.
+/// The attributes that decide how a state is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Attributes {
-    /// Home Assistant's device class.
+    /// For example `temperature`.
     #[serde(default, deserialize_with = "text_or_nothing")]
     pub device_class: Option<String>,
-    /// Home Assistant's state class.
+    /// For example `measurement` or `total_increasing`.
     #[serde(default, deserialize_with = "text_or_nothing")]
     pub state_class: Option<String>,
-    /// The unit of the state.
+    /// For example `°C`.
     #[serde(default, deserialize_with = "text_or_nothing")]
     pub unit_of_measurement: Option<String>,
-    /// What Home Assistant calls the entity.
+    /// The name that Home Assistant shows.
     #[serde(default, deserialize_with = "text_or_nothing")]
     pub friendly_name: Option<String>,
 }
 
-/// Any integration may write anything into its attributes: what is no text says nothing.
+/// Any integration may write anything into its attributes: what is no text is ignored.
 fn text_or_nothing<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
     Ok(match serde_json::Value::deserialize(source)? {
         serde_json::Value::String(text) => Some(text),
@@ -80,7 +80,7 @@ fn text_or_nothing<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String
 }
 
 impl Attributes {
-    /// These, and of the older ones what these do not say: of a change Home Assistant tells only what is new.
+    /// These, completed by the older ones: of a change, Home Assistant sends only what is new.
     fn over(&self, older: &Self) -> Self {
         let of = |new: &Option<String>, old: &Option<String>| new.clone().or_else(|| old.clone());
         Self {
@@ -92,18 +92,18 @@ impl Attributes {
     }
 }
 
-/// What an event means to the agent, in the order in which it is to be told.
+/// What an event means to the agent; to be applied in this order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EntityChange {
     /// An entity that can be watched, seen for the first time or under another unit or class.
     Found(EntityInfo),
     /// A state of an entity that is watched.
     Stated {
-        /// Which.
+        /// Home Assistant's id.
         entity_id: String,
-        /// Unix seconds.
+        /// When the state was reported, Unix seconds.
         at: i64,
-        /// The state.
+        /// A number or a gap, in the entity's unit.
         value: Value,
     },
 }
@@ -122,9 +122,9 @@ pub struct WatchedEntities {
 
 #[derive(Debug)]
 struct Known {
-    /// What the attributes say.
-    said: DeviceClass,
-    /// As what it is watched: what they say, or what its values showed.
+    /// The class from its attributes.
+    stated: DeviceClass,
+    /// The class as which it is watched: from its attributes, or from its values.
     class: DeviceClass,
     attributes: Attributes,
     shape: Shape,
@@ -141,7 +141,7 @@ fn unit_of(class: DeviceClass, attributes: &Attributes) -> String {
 }
 
 impl WatchedEntities {
-    /// Do not watch these and no others: the agent's own entities, and what the resident excludes. Tells which were
+    /// Do not watch these and no others: the agent's own entities, and what the resident excludes. Returns those that were
     /// watched until now.
     pub fn set_ignored(&mut self, entity_ids: HashSet<String>) -> Vec<String> {
         self.ignored = entity_ids;
@@ -149,14 +149,14 @@ impl WatchedEntities {
         known.extract_if(|entity_id, _| ignored.contains(entity_id)).map(|(entity_id, _)| entity_id).collect()
     }
 
-    /// Home Assistant calls a watched entity by another id from now on.
+    /// A watched entity has another id from now on.
     pub fn rename(&mut self, from: &str, to: &str) {
         if let Some(known) = self.known.remove(from) {
             self.known.insert(to.to_owned(), known);
         }
     }
 
-    /// An entity is no more.
+    /// The entity was removed from Home Assistant.
     pub fn forget(&mut self, entity_id: &str) {
         self.known.remove(entity_id);
     }
@@ -169,7 +169,7 @@ impl WatchedEntities {
         missing
     }
 
-    /// How many are watched.
+    /// Number of watched entities.
     #[must_use]
     pub fn len(&self) -> usize {
         self.known.len()
@@ -187,13 +187,13 @@ impl WatchedEntities {
         self.refused
     }
 
-    /// The class of a watched entity.
+    /// None where it is not watched.
     #[must_use]
     pub fn class(&self, entity_id: &str) -> Option<DeviceClass> {
         self.known.get(entity_id).map(|known| known.class)
     }
 
-    /// What a watched entity is, in the unit in which Home Assistant tells it now.
+    /// Class and unit of a watched entity; the unit is the one in which Home Assistant reports it now.
     #[must_use]
     pub fn info(&self, entity_id: &str) -> Option<EntityInfo> {
         self.known.get(entity_id).map(|known| known.info(entity_id))
@@ -217,9 +217,9 @@ impl WatchedEntities {
         }
         let before = self.known.get(entity_id);
         let attributes = before.map_or_else(|| attributes.clone(), |before| attributes.over(&before.attributes));
-        let said = class_of(entity_id, &attributes)?;
-        let unit = unit_of(said, &attributes);
-        if before.is_some_and(|before| before.said == said && unit_of(said, &before.attributes) == unit) {
+        let stated = class_of(entity_id, &attributes)?;
+        let unit = unit_of(stated, &attributes);
+        if before.is_some_and(|before| before.stated == stated && unit_of(stated, &before.attributes) == unit) {
             return None;
         }
         if before.is_none() && self.known.len() >= WATCHED_MAX {
@@ -227,13 +227,13 @@ impl WatchedEntities {
             return None;
         }
         let described = describe(entity_id, &attributes);
-        let mut shape = described.shape(said);
-        let found_out = self.found_out.get(entity_id).filter(|class| shape.may_be(said, **class));
-        let class = found_out.copied().unwrap_or(said);
-        if class != said {
+        let mut shape = described.shape(stated);
+        let found_out = self.found_out.get(entity_id).filter(|class| shape.may_be(stated, **class));
+        let class = found_out.copied().unwrap_or(stated);
+        if class != stated {
             shape = Shape::settled();
         }
-        let known = Known { said, class, attributes, shape };
+        let known = Known { stated, class, attributes, shape };
         let info = known.info(entity_id);
         self.known.insert(entity_id.to_owned(), known);
         Some(info)
@@ -244,7 +244,7 @@ impl WatchedEntities {
         self.found_out = classes;
     }
 
-    /// Takes a value; tells of an entity that is something else than was thought.
+    /// Takes a value; returns the entity where the value shows that it is something else than was assumed.
     fn find_out(&mut self, entity_id: &str, at: i64, value: Value) -> Option<EntityInfo> {
         let known = self.known.get_mut(entity_id)?;
         let Value::Number(number) = value else { return None };
@@ -259,10 +259,10 @@ impl WatchedEntities {
         self.strange_times
     }
 
-    /// When a state was stated. What Home Assistant tells as a change happened just now: where it says otherwise, its clock
-    /// and this machine's differ, and only one of them can order what is heard here. No state is from the future.
-    fn stated_at(&mut self, said: Option<f64>, changed: bool, now: i64) -> i64 {
-        let Some(at) = said.map(whole_seconds) else { return now };
+    /// When a state was reported. A change that Home Assistant sends happened just now: where its time differs, its clock
+    /// and this machine's differ, and only one of them can order what is received here. No state is from the future.
+    fn stated_at(&mut self, stated: Option<f64>, changed: bool, now: i64) -> i64 {
+        let Some(at) = stated.map(whole_seconds) else { return now };
         let strange =
             at.saturating_sub(now) > CLOCKS_APART_MAX || (changed && now.saturating_sub(at) > CLOCKS_APART_MAX);
         if strange {
@@ -272,7 +272,7 @@ impl WatchedEntities {
         at
     }
 
-    /// What `event`, received at `now`, means.
+    /// The changes that `event` means for the detector; `now`, in Unix seconds, is when it was received.
     pub fn apply(&mut self, event: &EntitiesEvent, now: i64) -> Vec<EntityChange> {
         let added = event.added.iter().map(|(id, state)| (id, state, false));
         let changed = event.changed.iter().map(|(id, change)| (id, &change.plus, true));

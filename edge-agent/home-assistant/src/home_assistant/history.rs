@@ -1,4 +1,4 @@
-//! Warm start from Home Assistant's memory: recorded states where it still has them, hourly statistics where not.
+//! Warm start from Home Assistant's recorder: states where it still has them, hourly statistics where not.
 //!
 //! History comes in slices, oldest first, so that a long past never has to fit into memory at once.
 
@@ -17,28 +17,28 @@ use super::units::{RecordedUnits, Way, converted};
 
 /// Length of a slice. See the bound on messages in [`super::socket`].
 const SLICE_SECONDS: i64 = 6 * 3600;
-/// Entities in one question.
+/// In one request, so that the answer stays below the bound on messages.
 const ENTITIES_PER_REQUEST: usize = 16;
 /// Most readings of one slice that are kept: 500 entities × 6 h × one a minute, at 24 bytes 4 MiB. A chattier home keeps
 /// the first ones of the slice, which is warm-up, not judgement.
 const SLICE_READINGS_MAX: usize = 180_000;
-/// Statistics are hourly.
+/// Length of a row of statistics.
 const HOUR_SECONDS: i64 = 3600;
 
-/// An entity to ask for.
+/// An entity whose past is requested.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// Its number in the detector.
+    /// Number in the detector.
     pub entity: u32,
-    /// Its id.
+    /// Home Assistant's id.
     pub entity_id: String,
-    /// How its states read.
+    /// Decides how its states are parsed.
     pub class: DeviceClass,
     /// In which unit it reports now; empty where it has none.
     pub unit: String,
 }
 
-/// A recorded state.
+/// A state from the recorder, as Home Assistant compresses it.
 #[derive(Debug, Deserialize)]
 struct Row {
     /// None of an entity that was removed at that moment: what it was is not known from then on.
@@ -48,7 +48,7 @@ struct Row {
     last_updated: Option<f64>,
     #[serde(rename = "lc")]
     last_changed: Option<f64>,
-    /// Where they were asked for.
+    /// None where they were not requested.
     #[serde(rename = "a", default)]
     attributes: Option<Attributes>,
 }
@@ -67,14 +67,14 @@ struct Hour {
     state: Option<f64>,
 }
 
-/// How deep Home Assistant's memory is searched.
+/// How far a slice looks for states in Home Assistant's recorder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
     /// The first slice of a first start: also what was already so at its begin, which may have stayed so ever since.
     FirstSlice,
     /// Later slices of a first start: statistics where no state is left.
     Slice,
-    /// After an outage: only what changed. To tell a silent sensor's old state anew would make it look alive.
+    /// After an outage: only what changed. A silent sensor's old state, taken as new, would make it look as if it still reported.
     ChangesOnly,
 }
 
@@ -89,10 +89,10 @@ impl Depth {
     }
 }
 
-/// What a slice brought.
+/// The readings of a slice.
 #[derive(Debug, Default, PartialEq)]
 pub struct Slice {
-    /// Sorted by time.
+    /// By time, oldest first; at most 180,000.
     pub readings: Vec<Reading>,
     /// Whether they are hourly means rather than states.
     pub coarse: bool,
@@ -190,7 +190,7 @@ pub async fn units_at(socket: &mut Socket, wanted: &[Wanted], moment: i64) -> Re
     Ok(units)
 }
 
-/// What our own entities said in (`begin`, `end`], attributes and all. A row that does not read is left out.
+/// The recorded states of our own entities in (`begin`, `end`], with attributes. A row that cannot be parsed is left out.
 ///
 /// # Errors
 /// [`SocketError`] when the connection fails; a recorder that is switched off counts as an empty memory.

@@ -17,16 +17,16 @@ pub const OWN_UNIQUE_ID_PREFIX: &str = "hearthwatch_";
 /// Domains of entities that can be watched; of others nothing is kept.
 const DOMAINS: [&str; 2] = ["sensor.", "binary_sensor."];
 
-/// The part of `get_config` that matters.
+/// The answer to `get_config`, as far as it is used.
 #[derive(Debug, Clone, Deserialize)]
 pub struct HomeAssistantState {
-    /// `NOT_RUNNING`, `STARTING`, `RUNNING`, `STOPPING`, `FINAL_WRITE`.
+    /// `NOT_RUNNING`, `STARTING`, `RUNNING`, `STOPPING` or `FINAL_WRITE`.
     pub state: String,
-    /// IANA name.
+    /// IANA name, for example `Europe/Brussels`.
     pub time_zone: String,
-    /// e.g. `2026.11.0`.
+    /// For example `2026.11.0`.
     pub version: String,
-    /// What the household reads, e.g. `nl`; absent before 2023.
+    /// Language of the household, e.g. `nl`; absent before 2023.
     #[serde(default)]
     pub language: Option<String>,
 }
@@ -47,7 +47,7 @@ struct RegistryEntity {
     /// The registry's own key: a rename keeps it.
     #[serde(default)]
     id: Option<String>,
-    /// A few integrations use numbers.
+    /// A text, or in a few integrations a number.
     #[serde(default)]
     unique_id: serde_json::Value,
     #[serde(default)]
@@ -88,20 +88,20 @@ struct RegistryLabel {
     name: String,
 }
 
-/// A present state with its attributes.
+/// One row of the answer to `get_states`.
 #[derive(Debug, Deserialize)]
 pub struct PresentState {
-    /// Which entity.
+    /// Home Assistant's id.
     pub entity_id: String,
-    /// What it says about itself.
+    /// Those that decide whether and how it is watched.
     #[serde(default)]
     pub attributes: Attributes,
-    /// What it says.
+    /// Home Assistant's text.
     #[serde(default)]
     pub state: Option<String>,
 }
 
-/// What the registries say of what can be watched.
+/// The registries, as far as they are about entities that can be watched.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Register {
     /// Names, areas and devices, by entity id.
@@ -142,9 +142,9 @@ impl Register {
         self.own.contains_key(entity_id)
     }
 
-    /// The entities by which the agent called `node` tells of alarms, whatever Home Assistant calls them now.
+    /// The alarm and event entities of the agent `node`, under the ids that they have now.
     #[must_use]
-    pub fn told_by(&self, node: &str) -> Vec<String> {
+    pub fn published_by(&self, node: &str) -> Vec<String> {
         let keys = ["alarm", "event"].map(|key| format!("{OWN_UNIQUE_ID_PREFIX}{node}_{key}"));
         let mut found: Vec<String> =
             self.own.iter().filter(|(_, id)| keys.contains(id)).map(|(entity_id, _)| entity_id.clone()).collect();
@@ -152,7 +152,7 @@ impl Register {
         found
     }
 
-    /// Takes the names that Home Assistant shows: it puts them together from device, entity and the resident's wish.
+    /// Takes the names that Home Assistant shows: it builds them from the device, the entity and the resident's own name for it.
     pub fn name(&mut self, states: &[PresentState]) {
         for state in states.iter().filter(|state| is_of_interest(&state.entity_id)) {
             if let Some(name) = &state.attributes.friendly_name {
@@ -220,7 +220,7 @@ pub async fn get_config(socket: &mut Socket) -> Result<HomeAssistantState, Socke
 ///
 /// # Errors
 /// [`SocketError`] when the connection fails. A registry that this Home Assistant does not have counts as empty, but
-/// for the one of entities, which tells what is our own.
+/// for the one of entities, which shows what is our own.
 pub async fn register(socket: &mut Socket) -> Result<Register, SocketError> {
     let entities = socket.command("config/entity_registry/list", json!({})).await?;
     let devices = optional(socket, "config/device_registry/list").await?;
@@ -299,8 +299,8 @@ mod tests {
             {"entity_id": "sensor.hearthwatch_score", "unique_id": "hearthwatch_home-7_score"},
             {"entity_id": "event.other", "unique_id": "hearthwatch_home-70_event"}]"#;
         let register = Register::of(list(entities), Vec::new(), Vec::new(), Vec::new());
-        assert_eq!(register.told_by("home-7"), ["binary_sensor.alarm_in_the_hall", "event.hearthwatch"]);
-        assert_eq!(register.told_by("home"), Vec::<String>::new());
+        assert_eq!(register.published_by("home-7"), ["binary_sensor.alarm_in_the_hall", "event.hearthwatch"]);
+        assert_eq!(register.published_by("home"), Vec::<String>::new());
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The life with Home Assistant, as states: connecting, waiting for it to be up, remembering, listening, and again.
+//! The session with Home Assistant, as states: connecting, waiting until it runs, learning from its recorder, listening, and again.
 //!
-//! One function per state. Nothing is judged before Home Assistant is `RUNNING` and its memory of the time we missed is
-//! learned; when the connection is lost, judging stops at once: what is not heard then is our deafness, not the home's.
+//! One function per state. Nothing is judged before Home Assistant is `RUNNING` and its record of the time that we missed is
+//! learned; when the connection is lost, judging stops at once: readings that are missing then are no finding.
 
 mod past;
 
@@ -35,19 +35,19 @@ const TOKEN_PAUSE: Duration = Duration::from_secs(600);
 const TOKEN_POLL: Duration = Duration::from_secs(5);
 /// A connection that lasted this long was a good one: the next failure is the first again.
 const GOOD_CONNECTION: Duration = Duration::from_secs(60);
-/// So was one that heard every change for this long. A revoked token ends it, and is refused at the next attempt: who reads the
-/// page must not be told for half a minute that Home Assistant does not answer.
+/// So was one on which changes were received for this long. A revoked token ends it, and is refused at the next attempt: who reads the
+/// page must not read for half a minute that Home Assistant does not answer.
 const HEARD_CONNECTION: Duration = Duration::from_secs(5);
 
 /// Changes of the registries are gathered this long: a new device brings a dozen.
 const REGISTRY_SETTLE: Duration = Duration::from_secs(2);
-/// Events that tell of the registries; a user without administrator rights may hear them.
+/// Events on changes of the registries; a user without administrator rights may subscribe to them.
 const REGISTRY_EVENTS: [&str; 3] = ["entity_registry_updated", "device_registry_updated", "area_registry_updated"];
 
-/// Tells that the home has moved, or reads another language.
+/// Event on a change of the time zone or the language.
 const CONFIG_EVENT: &str = "core_config_updated";
 
-/// Why one connection ended.
+/// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 enum SessionEnd {
     #[error(transparent)]
@@ -56,9 +56,9 @@ enum SessionEnd {
     DetectorService(#[from] DetectorGone),
 }
 
-/// Lives with Home Assistant until `stop`.
+/// Keeps a session with Home Assistant until `stop`.
 ///
-/// `forgetful` is what tells the entities of an agent without a disk from others: what they said of alarms is asked for once.
+/// `forgetful` is the node of an agent without a disk: the alarms in the recorded states of its entities are requested once.
 /// `who` spreads the attempts of agents that lost the same instance.
 pub async fn run(
     config: HomeAssistantConfig,
@@ -77,7 +77,7 @@ pub async fn run(
         listening: false,
         late: Vec::new(),
         forgetful,
-        told_by: Vec::new(),
+        published_by: Vec::new(),
         survey_at: None,
         backfill_at: None,
     };
@@ -121,7 +121,7 @@ pub async fn run(
     }
 }
 
-/// Whether a connection that lasted so long is no failure among others; `listened`: it heard every change at its end.
+/// Whether a connection that lasted so long is no failure among others; `listened`: changes were received at its end.
 fn was_good(lasted: Duration, listened: bool) -> bool {
     lasted >= if listened { HEARD_CONNECTION } else { GOOD_CONNECTION }
 }
@@ -140,14 +140,14 @@ struct Session {
     watched: WatchedEntities,
     /// The detector's numbers of the watched entities.
     numbers: HashMap<String, u32>,
-    /// Everything that is there was heard of once in this connection: what comes now is new.
+    /// All entities were received once in this connection: what comes now is new.
     listening: bool,
     /// Entities that came since then, whose past is still to be asked for.
     late: Vec<String>,
     /// Whose alarms are to be recovered from the recorder; none where there is nothing to recover any more.
     forgetful: Option<String>,
-    /// The entities that told of them.
-    told_by: Vec<String>,
+    /// Our own entities that showed alarms, by their present ids.
+    published_by: Vec<String>,
     /// When the registries are read again; none while they have not changed.
     survey_at: Option<Instant>,
     /// When the past of the late ones is asked for.
@@ -214,7 +214,7 @@ impl Session {
         let mut states = registry::get_states(socket).await?;
         states.sort_by(|left, right| left.entity_id.cmp(&right.entity_id));
         register.name(&states);
-        self.told_by = self.forgetful.as_deref().map(|node| register.told_by(node)).unwrap_or_default();
+        self.published_by = self.forgetful.as_deref().map(|node| register.published_by(node)).unwrap_or_default();
         let ignored: HashSet<String> = states
             .iter()
             .map(|state| &state.entity_id)
@@ -282,14 +282,14 @@ impl Session {
         };
         let mut registries = Vec::new();
         for kind in REGISTRY_EVENTS {
-            registries.extend(told_of(socket, kind).await?);
+            registries.extend(subscribe_to(socket, kind).await?);
         }
-        let config = told_of(socket, CONFIG_EVENT).await?;
+        let config = subscribe_to(socket, CONFIG_EVENT).await?;
         let mut backfill: Option<Backfill> = None;
         loop {
             let event = if backfill.is_some() {
-                // What was heard meanwhile first, then the next slice.
-                socket.heard_event()
+                // What was received meanwhile first, then the next slice.
+                socket.received_event()
             } else {
                 tokio::select! {
                     event = socket.next_event() => Some(event?),
@@ -325,13 +325,13 @@ impl Session {
         }
     }
 
-    /// One event of entities.
+    /// Handles one event of entities.
     async fn take_in(&mut self, socket: &mut Socket, event: &EntitiesEvent) -> Result<(), SessionEnd> {
         if self.listening && self.watched.finds_in(event) {
             // Something new may be our own, or excluded, or something old under another name.
             self.survey(socket).await?;
         }
-        self.hear(event).await?;
+        self.ingest(event).await?;
         if !self.listening {
             self.listening = true;
             self.detection.send(DetectorCommand::Listening(true, unix_now())).await?;
@@ -343,7 +343,7 @@ impl Session {
         Ok(())
     }
 
-    async fn hear(&mut self, event: &EntitiesEvent) -> Result<(), SessionEnd> {
+    async fn ingest(&mut self, event: &EntitiesEvent) -> Result<(), SessionEnd> {
         let strange_before = self.watched.strange_times();
         let changes = self.watched.apply(event, unix_now());
         if strange_before == 0 && self.watched.strange_times() > 0 {
@@ -374,9 +374,9 @@ impl Session {
     }
 }
 
-/// Asks to be told of events of a kind; none where Home Assistant does not tell: then what they are about is as old as the
+/// Subscribes to events of a kind; none where Home Assistant refuses: then what they are about is as old as the
 /// connection.
-async fn told_of(socket: &mut Socket, kind: &str) -> Result<Option<u64>, SessionEnd> {
+async fn subscribe_to(socket: &mut Socket, kind: &str) -> Result<Option<u64>, SessionEnd> {
     match socket.subscribe("subscribe_events", json!({"event_type": kind})).await {
         Ok(subscription) => Ok(Some(subscription)),
         Err(SocketError::Refused { code, .. }) => {

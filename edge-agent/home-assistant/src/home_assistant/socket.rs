@@ -29,7 +29,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const RESULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Silence after which the other side is asked whether it still lives. Home Assistant pings every 55 s by itself.
 const SILENCE: Duration = Duration::from_secs(30);
-/// Time to answer that question.
+/// After a ping without an answer the connection is given up.
 const PONG_TIMEOUT: Duration = Duration::from_secs(10);
 /// Events kept while a result is awaited. Home Assistant drops a client that lags 4,096 messages; so do we.
 const PENDING_EVENTS_MAX: usize = 4096;
@@ -43,37 +43,37 @@ pub enum SocketError {
     /// The token is not accepted; trying again is useless and would raise alarms in Home Assistant.
     #[error("Home Assistant refused the access token: {0}")]
     Token(String),
-    /// The other side closed.
+    /// Home Assistant closed the connection.
     #[error("closed by Home Assistant")]
     Closed,
-    /// The transport failed.
+    /// TCP, TLS or the WebSocket protocol failed.
     #[error("connection lost: {0}")]
     Transport(#[source] Box<tokio_tungstenite::tungstenite::Error>),
-    /// No answer in time.
+    /// Home Assistant did not answer in time.
     #[error("no answer to {what} within {seconds} s")]
     Timeout {
-        /// What was waited for.
+        /// For example `a result`.
         what: String,
-        /// How long.
+        /// The time that was allowed.
         seconds: u64,
     },
-    /// Something that is not the protocol.
+    /// The answer is not what the protocol says.
     #[error("unexpected answer to {what}: {source}")]
     Malformed {
-        /// What was asked.
+        /// The command that was answered.
         what: String,
         /// What the parser found.
         #[source]
         source: serde_json::Error,
     },
-    /// A command was refused.
+    /// Home Assistant refused a command; the connection is still good.
     #[error("{command} was refused: {code}: {message}")]
     Refused {
-        /// The command's type.
+        /// Type of the command.
         command: String,
-        /// Home Assistant's error code.
+        /// For example `unknown_command`.
         code: String,
-        /// Home Assistant's words.
+        /// Home Assistant's text.
         message: String,
     },
     /// More events than can be kept arrived while a result was awaited.
@@ -81,19 +81,19 @@ pub enum SocketError {
     Lagging,
 }
 
-/// An event of one subscription; what it says is parsed by who asked for it.
+/// An event of one subscription; its content is parsed by the subscriber.
 #[derive(Debug)]
 pub struct SocketEvent {
-    /// What [`Socket::subscribe`] returned.
+    /// The number that [`Socket::subscribe`] returned.
     pub subscription: u64,
     text: Box<str>,
 }
 
 impl SocketEvent {
-    /// What it says.
+    /// Parses the content.
     ///
     /// # Errors
-    /// [`SocketError::Malformed`] when it says something else.
+    /// [`SocketError::Malformed`] when it is not a `T`.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, SocketError> {
         #[derive(Deserialize)]
         struct Body<T> {
@@ -146,7 +146,7 @@ struct RefusedCommand {
     message: String,
 }
 
-/// The connection.
+/// An authenticated WebSocket connection.
 #[derive(Debug)]
 pub struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
@@ -185,12 +185,12 @@ impl Socket {
             "auth_ok" => socket.version = answer.ha_version.unwrap_or_default(),
             _ => return Err(SocketError::Token(answer.message.unwrap_or(answer.kind))),
         }
-        // Several messages in one frame: fewer wake-ups when many sensors speak at once. Must be the first command.
+        // Several messages in one frame: fewer wake-ups when many sensors report at once. Must be the first command.
         socket.command::<Value>("supported_features", json!({"features": {"coalesce_messages": 1}})).await?;
         Ok(socket)
     }
 
-    /// The version that Home Assistant said it is.
+    /// Home Assistant's version, from the greeting.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
@@ -199,7 +199,7 @@ impl Socket {
     /// Sends the command `kind` with `arguments` (an object) and waits for its result.
     ///
     /// # Errors
-    /// [`SocketError::Refused`] when Home Assistant says no: the connection is still good. Any other: it is not.
+    /// [`SocketError::Refused`] when Home Assistant refuses the command: the connection is still good. Any other: it is not.
     pub async fn command<T: DeserializeOwned>(&mut self, kind: &str, arguments: Value) -> Result<T, SocketError> {
         let id = self.send_command(kind, arguments).await?;
         #[derive(Deserialize)]
@@ -221,8 +221,8 @@ impl Socket {
         self.result(id, kind).await.map(|_| id)
     }
 
-    /// The next event that was heard already while something else was waited for.
-    pub fn heard_event(&mut self) -> Option<SocketEvent> {
+    /// The next event that was received while a result was awaited.
+    pub fn received_event(&mut self) -> Option<SocketEvent> {
         self.pending.pop_front()
     }
 
@@ -254,7 +254,7 @@ impl Socket {
         }
     }
 
-    /// Says goodbye; the answer is not waited for.
+    /// Closes the connection; the answer is not awaited.
     pub async fn close(mut self) {
         // Leaving: an error here changes nothing.
         let _ = timeout(Duration::from_secs(1), self.stream.close(None)).await;

@@ -13,10 +13,10 @@ use super::socket::{Socket, SocketError};
 /// Slices of the past between two questions for the unit: a day.
 const SLICES_PER_QUESTION: usize = 4;
 
-/// What each entity said its unit was at some moments of the past.
+/// The unit of each entity at some moments of the past.
 #[derive(Debug, Default)]
 pub struct RecordedUnits {
-    /// The moments, in order.
+    /// Unix seconds, ascending.
     moments: Vec<i64>,
     /// The unit at each of them, by entity; none where it was not known.
     units: HashMap<u32, Vec<Option<String>>>,
@@ -25,11 +25,11 @@ pub struct RecordedUnits {
 /// How the rows of an entity in a slice are to be read.
 #[derive(Debug, PartialEq)]
 pub enum Way {
-    /// As they are.
+    /// In the unit of now.
     Plain,
-    /// Each of them in this unit.
+    /// All in this unit.
     From(String),
-    /// Each by its own attributes.
+    /// Each row in the unit of its own attributes.
     ByRow,
 }
 
@@ -51,7 +51,7 @@ impl RecordedUnits {
         Ok(found)
     }
 
-    /// What these entities said at these moments.
+    /// Units at these moments, for tests.
     #[cfg(test)]
     pub(super) fn told(moments: &[i64], units: &[(u32, &[&str])]) -> Self {
         let known = |units: &[&str]| units.iter().map(|unit| Some((*unit).to_owned())).collect();

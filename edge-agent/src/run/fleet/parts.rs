@@ -30,9 +30,9 @@ pub(super) fn own_model() -> Arc<Model> {
 pub(super) struct Entry {
     pub(super) home: HomeId,
     pub(super) updates: UpdatesConfig,
-    /// Where models are kept.
+    /// Folder of slots, TUF metadata and half-fetched files.
     pub(super) directory: PathBuf,
-    /// The model inside the program.
+    /// The model inside the program; used where no slot holds one.
     pub(super) own: Arc<Model>,
 }
 

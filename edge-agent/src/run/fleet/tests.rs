@@ -25,7 +25,7 @@ struct Home {
     repository: TestRepository,
     cloud: CloudConfig,
     stall: Stall,
-    wishes: UpdateRequests,
+    requests: UpdateRequests,
 }
 
 /// A running fleet's side of it.
@@ -67,8 +67,8 @@ impl Home {
         slots.stage(INSTALLED, &network, 0, false).unwrap();
         slots.swap(0, 0).unwrap();
         slots.commit().unwrap();
-        let wishes = UpdateRequests::open(&path("state").join("wishes.json")).unwrap();
-        Self { repository, cloud, stall, wishes }
+        let requests = UpdateRequests::open(&path("state").join("wishes.json")).unwrap();
+        Self { repository, cloud, stall, requests }
     }
 
     fn start(&self) -> Running {
@@ -90,8 +90,8 @@ impl Home {
             service::start(DetectorService::new(parts, view, tokio::sync::mpsc::channel(16).0).unwrap()).unwrap();
         let (updates, updates_seen) = watch::channel(UpdateView::default());
         let stop = CancellationToken::new();
-        let (wishes, ends) = (self.wishes.clone(), stop.clone());
-        let task = tokio::spawn(async move { fleet.serve(detection, view_seen, updates, wishes, ends).await });
+        let (requests, ends) = (self.requests.clone(), stop.clone());
+        let task = tokio::spawn(async move { fleet.serve(detection, view_seen, updates, requests, ends).await });
         Running { stop, updates: updates_seen, task, _state: state }
     }
 
@@ -107,7 +107,7 @@ impl Home {
 
 impl Running {
     async fn answered(&mut self) -> AnsweredRequest {
-        let answered = self.updates.wait_for(|view| view.answered.is_some() && view.wish.is_none());
+        let answered = self.updates.wait_for(|view| view.answered.is_some() && view.pending.is_none());
         tokio::time::timeout(PATIENCE, answered).await.expect("an answer").unwrap().answered.clone().unwrap()
     }
 
@@ -122,7 +122,7 @@ async fn a_roll_back_wished_while_a_download_stands_still_is_done_afterwards() {
     let home = Home::new().await;
     let mut running = home.start();
     home.until_the_download_stands_still().await;
-    home.wishes.submit(UpdateRequest::RollBack, unix_now()).unwrap();
+    home.requests.submit(UpdateRequest::RollBack, unix_now()).unwrap();
     home.stall.let_go.cancel();
     let answered = running.answered().await;
     assert_eq!((answered.asked.version, answered.answer), (Some(INSTALLED), RequestOutcome::Done));
@@ -135,10 +135,10 @@ async fn an_agent_stops_in_the_middle_of_a_download_and_its_next_start_does_what
     let home = Home::new().await;
     let running = home.start();
     home.until_the_download_stands_still().await;
-    home.wishes.submit(UpdateRequest::RollBack, unix_now()).unwrap();
+    home.requests.submit(UpdateRequest::RollBack, unix_now()).unwrap();
     // Nobody lets the download go: it would stand still for longer than this test waits.
     running.stop().await;
-    assert_eq!((home.installed(), home.wishes.answered()), (INSTALLED, None));
+    assert_eq!((home.installed(), home.requests.answered()), (INSTALLED, None));
     let mut running = home.start();
     assert_eq!(running.answered().await.answer, RequestOutcome::Done);
     running.stop().await;
@@ -148,8 +148,8 @@ async fn an_agent_stops_in_the_middle_of_a_download_and_its_next_start_does_what
 #[tokio::test(flavor = "multi_thread")]
 async fn a_roll_back_that_was_done_before_a_power_cut_is_answered_and_not_done_twice() {
     let home = Home::new().await;
-    home.wishes.submit(UpdateRequest::RollBack, unix_now()).unwrap();
-    home.wishes.take_up(1, ModelVersion(9)).unwrap();
+    home.requests.submit(UpdateRequest::RollBack, unix_now()).unwrap();
+    home.requests.take_up(1, ModelVersion(9)).unwrap();
     let mut running = home.start();
     assert_eq!(running.answered().await.answer, RequestOutcome::Done);
     running.stop().await;
@@ -160,12 +160,13 @@ async fn a_roll_back_that_was_done_before_a_power_cut_is_answered_and_not_done_t
 async fn a_roll_back_that_leads_nowhere_is_refused_with_its_reason() {
     let home = Home::new().await;
     for reason in [None, Some("there is no model before this one")] {
-        home.wishes.submit(UpdateRequest::RollBack, unix_now()).unwrap();
+        home.requests.submit(UpdateRequest::RollBack, unix_now()).unwrap();
         let mut running = home.start();
         let answer =
             reason.map_or(RequestOutcome::Done, |reason| RequestOutcome::Refused { reason: reason.to_owned() });
-        let of_this =
-            |view: &UpdateView| view.wish.is_none() && view.answered.as_ref().is_some_and(|seen| seen.answer == answer);
+        let of_this = |view: &UpdateView| {
+            view.pending.is_none() && view.answered.as_ref().is_some_and(|seen| seen.answer == answer)
+        };
         tokio::time::timeout(PATIENCE, running.updates.wait_for(of_this)).await.expect("an answer").unwrap();
         running.stop().await;
     }
@@ -174,11 +175,11 @@ async fn a_roll_back_that_leads_nowhere_is_refused_with_its_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wish_to_install_waits_for_the_mirror_and_is_refused_where_updates_are_paused() {
     let mut home = Home::new().await;
-    home.wishes.submit(UpdateRequest::Install, unix_now()).unwrap();
+    home.requests.submit(UpdateRequest::Install, unix_now()).unwrap();
     let running = home.start();
     home.until_the_download_stands_still().await;
     running.stop().await;
-    assert_eq!(home.wishes.pending().map(|wish| wish.wish), Some(UpdateRequest::Install), "it stays open");
+    assert_eq!(home.requests.pending().map(|request| request.request), Some(UpdateRequest::Install), "it stays open");
     if let Some(updates) = &mut home.cloud.updates {
         updates.policy.install = hearthwatch_edge_update::Install::Paused;
     }

@@ -1,4 +1,4 @@
-//! Alarms as remembered: what was said, what the model saw, and what the resident answered.
+//! Stored alarms: the alarm as shown, the feature window, and the residents' answers.
 
 use hearthwatch_edge_core::alarm::StoredAlarm;
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -99,12 +99,12 @@ pub(super) fn move_unreadable<T: DeserializeOwned>(
     Ok(())
 }
 
-/// A window as it is stored.
+/// A feature window as stored: four bytes a number, little-endian.
 pub(super) fn little_endian(window: &[f32]) -> Vec<u8> {
     window.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-/// A stored window.
+/// The inverse of [`little_endian`].
 pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
 }

@@ -1,4 +1,4 @@
-//! What residents said the agent should have noticed.
+//! Misses that residents declared: what the agent should have noticed.
 
 use rusqlite::params;
 
@@ -9,18 +9,18 @@ use crate::database;
 /// How many are remembered; at one a week, twenty years.
 const MISSES_MAX: i64 = 1000;
 
-/// "Something was off here."
+/// A declared miss.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredMiss {
     /// The id under which it is shared, in the form of an alarm's.
     pub id: String,
-    /// Where.
+    /// Home Assistant's id.
     pub entity_id: String,
-    /// When, in Unix seconds.
+    /// When something was missed, Unix seconds.
     pub at: i64,
-    /// When the resident said so.
-    pub said_at: i64,
-    /// Whether a record of it was kept for the fleet.
+    /// When a resident declared it, Unix seconds.
+    pub reported_at: i64,
+    /// Whether the outbox took a record of it.
     pub shared: bool,
 }
 
@@ -32,7 +32,7 @@ impl History {
     pub fn save_miss(&mut self, miss: &StoredMiss) -> Result<(), HistoryError> {
         self.database.execute(
             "INSERT OR REPLACE INTO misses (alarm, entity_id, at, said_at, shared) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![miss.id, miss.entity_id, miss.at, miss.said_at, miss.shared],
+            params![miss.id, miss.entity_id, miss.at, miss.reported_at, miss.shared],
         )?;
         let surplus = "DELETE FROM misses WHERE alarm NOT IN (SELECT alarm FROM misses ORDER BY said_at DESC LIMIT ?1)";
         self.database.execute(surplus, [MISSES_MAX])?;
@@ -52,11 +52,11 @@ impl History {
                 id: database::text(row, 0)?,
                 entity_id: database::text(row, 1)?,
                 at: row.get(2)?,
-                said_at: row.get(3)?,
+                reported_at: row.get(3)?,
                 shared: row.get(4)?,
             })
         })?;
         let misses = database::readable(rows)?.into_iter();
-        Ok(misses.filter(|miss| is_a_time(miss.at) && is_a_time(miss.said_at)).collect())
+        Ok(misses.filter(|miss| is_a_time(miss.at) && is_a_time(miss.reported_at)).collect())
     }
 }

@@ -38,24 +38,24 @@ pub enum HistoryError {
     /// An alarm or a question of ours that does not read back.
     #[error("history: alarm {id} is damaged: {source}")]
     Damaged {
-        /// Which alarm.
+        /// Id of the alarm.
         id: String,
-        /// What the parser found.
+        /// The stored text is not what this program writes.
         #[source]
         source: serde_json::Error,
     },
     /// Written by a newer version of this program.
     #[error("history: has version {found}, this program reads up to {known}")]
     Newer {
-        /// The file's version.
+        /// Version of the file.
         found: i64,
-        /// Ours.
+        /// The newest version that this program reads.
         known: i64,
     },
 }
 
 impl HistoryError {
-    /// What the database said, if it was the database.
+    /// The database's error, if it is one.
     fn engine(&self) -> Option<&rusqlite::Error> {
         match self {
             Self::Database(error) => Some(error),
@@ -67,11 +67,11 @@ impl HistoryError {
 /// One entity's row of a closed step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepRow {
-    /// Index in the detector.
+    /// Number in the detector; stored under a row id that survives restarts.
     pub entity: u32,
-    /// What was heard: a number, a gap, or nothing.
-    pub heard: Option<Value>,
-    /// What the detector made of it; none while the entity is too new.
+    /// The last reading of the step: a number or a gap; none where nothing was received.
+    pub received: Option<Value>,
+    /// None while the entity is too new to be judged.
     pub judged: Option<Judged>,
 }
 
@@ -79,7 +79,7 @@ impl StepRow {
     /// A row of an entity of which nothing is known yet.
     #[must_use]
     pub fn silent(entity: u32) -> Self {
-        Self { entity, heard: None, judged: None }
+        Self { entity, received: None, judged: None }
     }
 }
 
@@ -88,35 +88,35 @@ impl StepRow {
 pub struct Judged {
     /// The value, in the unit that is shown.
     pub observed: Option<f32>,
-    /// What was expected.
+    /// The expected range; none during warm-up.
     pub band: Option<Band>,
     /// The raw score, when there was one.
     pub score: Option<f32>,
     /// How rare it is ([`hearthwatch_detector::alarm::CalibrationCurve::rarity`]); without a score it was judged in hindsight.
     pub rarity: Option<f32>,
-    /// Whether it needs no second step to be said.
+    /// Whether one step is enough to raise an alarm.
     pub immediate: bool,
 }
 
-/// A binary entity's change.
+/// One change of a binary entity.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BinaryChange {
-    /// When.
+    /// Unix seconds.
     pub at: i64,
-    /// Index in the detector.
+    /// Number in the detector.
     pub entity: u32,
     /// Its new state; none for a gap.
     pub on: Option<bool>,
 }
 
-/// A reading as remembered.
+/// A reading from the history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredReading {
     /// When; the step's end for a number.
     pub at: i64,
-    /// Index in the detector.
+    /// Number in the detector.
     pub entity: u32,
-    /// What.
+    /// A number, or a gap.
     pub value: Value,
 }
 
@@ -126,7 +126,7 @@ pub struct History {
     database: Connection,
     /// Row ids of the detector's entities, by index.
     rows: Vec<i64>,
-    /// The inverse.
+    /// Number in the detector by row id.
     entities: HashMap<i64, u32>,
 }
 
@@ -173,7 +173,7 @@ impl History {
         Ok(Self { database, rows: self.rows.clone(), entities: self.entities.clone() })
     }
 
-    /// Tells which entity the detector numbers `entity`; to be told in order, from 0.
+    /// Sets which entity has the number `entity` in the detector; called in order, from 0.
     ///
     /// # Errors
     /// [`HistoryError::Database`].
@@ -202,9 +202,9 @@ impl History {
                 "INSERT OR REPLACE INTO grid (step, entity, heard, value, score, shown, rarity, immediate)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?;
-            for row in rows.iter().filter(|row| row.heard.is_some() || row.judged.is_some()) {
+            for row in rows.iter().filter(|row| row.received.is_some() || row.judged.is_some()) {
                 let Some(id) = self.rows.get(row.entity as usize) else { continue };
-                let value = match row.heard {
+                let value = match row.received {
                     Some(Value::Number(number)) => Some(number),
                     _ => None,
                 };
@@ -212,7 +212,7 @@ impl History {
                 insert.execute(params![
                     step_end,
                     id,
-                    row.heard.is_some(),
+                    row.received.is_some(),
                     value,
                     judged.score,
                     reader::shown_bytes(&judged),
@@ -273,7 +273,7 @@ impl History {
         Ok(database::readable(select.query_map([from, until], |row| row.get(0))?)?)
     }
 
-    /// What was heard of the known entities in the step that ends at `step_end`, sorted by time.
+    /// The readings of the known entities in the step that ends at `step_end`, sorted by time.
     ///
     /// # Errors
     /// [`HistoryError::Database`].
@@ -283,7 +283,7 @@ impl History {
         let rows = select.query_map([step_end], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<f64>>(1)?)))?;
         for (id, value) in database::readable(rows)? {
             if let Some(entity) = self.entities.get(&id) {
-                // What no sensor can have said is damage.
+                // What no sensor can report is damage.
                 let value = value.filter(|number| number.is_finite() && number.abs() <= MAGNITUDE_MAX);
                 let value = value.map_or(Value::Gap, Value::Number);
                 readings.push(StoredReading { at: step_end, entity: *entity, value });
@@ -303,7 +303,7 @@ impl History {
         Ok(readings)
     }
 
-    /// A small text kept under a name, such as the time zone last told.
+    /// A small text kept under a name, such as the last time zone.
     ///
     /// # Errors
     /// [`HistoryError::Database`].

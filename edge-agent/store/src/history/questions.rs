@@ -14,22 +14,22 @@ use crate::database;
 /// nine alarms, over thirty years' worth.
 const QUESTIONS_MAX: i64 = 200;
 
-/// "Was something off here?", of a moment in which nothing was said.
+/// "Was something off here?", of a moment without an alarm.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredQuestion {
     /// The id under which its answer is shared, in the form of an alarm's.
     pub id: String,
-    /// Which entity.
+    /// The entity that is asked about.
     pub info: EntityInfo,
-    /// When, in Unix seconds.
+    /// End of the step that is asked about, Unix seconds.
     pub at: i64,
     /// The value then, in the unit that is shown.
     pub observed: Option<f32>,
-    /// The score then …
+    /// The score of that step, …
     pub score: f32,
     /// … and what it was held against.
     pub threshold: f32,
-    /// The model that judged.
+    /// The model that gave the score.
     pub model_version: ModelVersion,
     /// The probability with which this entity's day was drawn, in (0, 1].
     pub propensity: f32,

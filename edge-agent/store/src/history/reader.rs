@@ -11,25 +11,25 @@ use rusqlite::{OptionalExtension, params};
 use super::{History, HistoryError, Judged, StoredMiss, StoredQuestion, schema};
 use crate::database;
 
-/// A step of an entity whose score may speak under some budget.
+/// A step of an entity whose score may raise an alarm under some budget.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LoudStep {
-    /// The step's end.
+    /// End of the step, Unix seconds.
     pub at: i64,
     /// Row id of the entity: stable over restarts, unlike the detector's numbers.
     pub entity: i64,
-    /// How rare its score is.
+    /// Surprise of the score; see the glossary.
     pub rarity: f32,
-    /// Whether it needs no second step to be said.
+    /// Whether one step is enough to raise an alarm.
     pub immediate: bool,
 }
 
 /// From when to when there are judgements, by the ends of steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JudgedSpan {
-    /// The first of any kind.
+    /// End of the first step, Unix seconds.
     pub first: i64,
-    /// The last.
+    /// End of the last step, Unix seconds.
     pub last: i64,
     /// The first that was judged as it was lived; none while all are of hindsight.
     pub lived: Option<i64>,
@@ -66,7 +66,7 @@ impl HistoryReader {
         Ok(())
     }
 
-    /// The memory, for what only reads.
+    /// Opened for reading only: writes fail.
     #[must_use]
     pub fn history(&self) -> &History {
         &self.history
@@ -80,7 +80,7 @@ impl HistoryReader {
         self.history.alarms(since)
     }
 
-    /// What residents said was missed, newest first.
+    /// The declared misses, newest first.
     ///
     /// # Errors
     /// As [`History::misses`].
@@ -104,7 +104,7 @@ impl HistoryReader {
         self.history.points(entity_id, from, until)
     }
 
-    /// The steps after `since` whose score is at least as rare as `rarity` or is said whatever the budget, in order of time.
+    /// The steps after `since` whose score is at least as rare as `rarity`, or raises an alarm under any budget; in order of time.
     ///
     /// # Errors
     /// [`HistoryError::Database`].

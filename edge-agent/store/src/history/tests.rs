@@ -23,9 +23,9 @@ fn open() -> (tempfile::TempDir, History) {
     (dir, history)
 }
 
-fn row(entity: u32, heard: Option<Value>, score: Option<f32>) -> StepRow {
+fn row(entity: u32, received: Option<Value>, score: Option<f32>) -> StepRow {
     let judged = score.map(|score| Judged { score: Some(score), ..Judged::default() });
-    StepRow { entity, heard, judged }
+    StepRow { entity, received, judged }
 }
 
 #[test]
@@ -47,9 +47,9 @@ fn a_step_reads_back_with_its_gaps_and_without_its_silence() {
 #[test]
 fn what_is_older_than_five_weeks_is_forgotten() {
     let (_dir, mut history) = open();
-    let heard = [row(0, Some(Value::Number(1.0)), None)];
-    history.save_step(600, &heard, &[]).unwrap();
-    history.save_step(1200 + KEPT_SECONDS, &heard, &[]).unwrap();
+    let received = [row(0, Some(Value::Number(1.0)), None)];
+    history.save_step(600, &received, &[]).unwrap();
+    history.save_step(1200 + KEPT_SECONDS, &received, &[]).unwrap();
     assert_eq!(history.steps(0, i64::MAX).unwrap(), [1200 + KEPT_SECONDS]);
     assert_eq!(history.readings(600, 0).unwrap(), []);
 }
@@ -122,9 +122,9 @@ fn the_page_reads_what_is_drawn_while_the_detector_service_holds_the_file() {
     let (dir, mut history) = open();
     let band = Band { low: 19.0, expected: 20.0, high: 21.0 };
     let judged = Judged { observed: Some(20.5), band: Some(band), ..Judged::default() };
-    let heard = StepRow { entity: 0, heard: Some(Value::Number(20.5)), judged: Some(judged) };
+    let received = StepRow { entity: 0, received: Some(Value::Number(20.5)), judged: Some(judged) };
     let binary = StepRow { judged: Some(Judged { observed: Some(0.25), ..Judged::default() }), ..StepRow::silent(1) };
-    history.save_step(600, &[heard, binary], &[]).unwrap();
+    history.save_step(600, &[received, binary], &[]).unwrap();
     let reader = reader(&dir);
     let point = |observed, band| hearthwatch_edge_core::explain::Point { at: 600, observed: Some(observed), band };
     assert_eq!(reader.points("sensor.t", 0, 600).unwrap(), [point(20.5, Some(band))]);
@@ -180,9 +180,9 @@ fn a_memory_of_the_first_version_is_read_and_goes_on() {
 #[test]
 fn a_declared_miss_is_kept_once_however_often_it_is_declared() {
     let (_dir, mut history) = open();
-    let miss = StoredMiss { id: "a1".into(), entity_id: "sensor.t".into(), at: 600, said_at: 900, shared: false };
+    let miss = StoredMiss { id: "a1".into(), entity_id: "sensor.t".into(), at: 600, reported_at: 900, shared: false };
     history.save_miss(&miss).unwrap();
-    let again = StoredMiss { said_at: 1000, shared: true, ..miss };
+    let again = StoredMiss { reported_at: 1000, shared: true, ..miss };
     history.save_miss(&again).unwrap();
     assert_eq!(history.misses().unwrap(), [again]);
 }
@@ -204,7 +204,7 @@ fn question_of(entity_id: &str) -> StoredQuestion {
 #[test]
 fn questions_and_misses_go_with_their_entity() {
     let (_dir, mut history) = open();
-    let miss = StoredMiss { id: "m".into(), entity_id: "sensor.t".into(), at: 600, said_at: 900, shared: false };
+    let miss = StoredMiss { id: "m".into(), entity_id: "sensor.t".into(), at: 600, reported_at: 900, shared: false };
     history.save_miss(&miss).unwrap();
     for entity_id in ["sensor.t", "sensor.other"] {
         history.save_question(&question_of(entity_id), Some(&[1.5])).unwrap();

@@ -1,4 +1,4 @@
-//! Announcements in the outbox: kept when an alarm is raised, let go before anything that a person said.
+//! Announcements in the outbox: kept when an alarm is raised, dropped before any answer of a person.
 
 use hearthwatch_protocol::messages::Announcement;
 use hearthwatch_protocol::{Message, Sequence, encode};

@@ -17,11 +17,11 @@ pub const LEDGER_MAX: u64 = 10_000;
 pub enum LedgerState {
     /// On its way; nobody has confirmed it.
     Sent,
-    /// The aggregator has it.
+    /// A receipt says that the aggregator stored it.
     Stored,
-    /// The aggregator did not take it.
+    /// A receipt says that the aggregator refused it.
     Refused,
-    /// Travelled again under another number.
+    /// It was sent again under another sequence number.
     Renumbered,
 }
 
@@ -43,14 +43,14 @@ impl LedgerState {
     }
 }
 
-/// A record in the ledger.
+/// A record that left this home.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerEntry {
-    /// Its number.
+    /// The number under which it was sent.
     pub sequence: Sequence,
-    /// The payload as it travelled.
+    /// The message body, byte for byte as sent.
     pub payload: Vec<u8>,
-    /// What became of it.
+    /// From the newest receipt.
     pub state: LedgerState,
     /// The withdrawal that took it back, if one did.
     pub withdrawal: Option<u64>,
@@ -59,20 +59,20 @@ pub struct LedgerEntry {
 /// A withdrawal and what is known of its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredWithdrawal {
-    /// The home's number of it.
+    /// Given by this home, from 1 on.
     pub id: u64,
-    /// When the resident asked.
+    /// Unix seconds.
     pub asked_at: i64,
-    /// The message as it travels.
+    /// The message body, byte for byte as sent.
     pub payload: Vec<u8>,
-    /// The aggregator's receipt; none yet.
+    /// None until the aggregator has answered.
     pub receipt: Option<WithdrawalReceipt>,
 }
 
-/// What a resident wants back.
+/// What a withdrawal covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TakeBack {
-    /// Everything that was ever sent.
+    /// All records of this home, also those that the ledger has forgotten.
     Everything,
     /// These records; of more than [`WITHDRAWN_RECORDS_MAX`] the first ones.
     Records(Vec<Sequence>),
@@ -111,7 +111,7 @@ impl Outbox {
         Ok((schema::get(&self.database, schema::NEXT)?.saturating_sub(1), schema::unsigned(taken_back)))
     }
 
-    /// Takes records back: what has not left yet is deleted here, for the rest a withdrawal waits to be said. None when
+    /// Takes records back: what has not left yet is deleted here, for the rest a withdrawal waits to be published. None when
     /// nothing has ever left.
     ///
     /// # Errors
@@ -245,7 +245,6 @@ pub(super) fn note(tx: &Transaction<'_>, sequence: Sequence, payload: &[u8]) -> 
     Ok(())
 }
 
-/// Notes what became of one record.
 pub(super) fn mark(tx: &Transaction<'_>, sequence: i64, state: LedgerState) -> Result<(), rusqlite::Error> {
     tx.execute("UPDATE ledger SET state = ?2 WHERE sequence = ?1", params![sequence, state.as_str()]).map(drop)
 }
@@ -257,7 +256,7 @@ pub(super) fn mark_rest(tx: &Transaction<'_>, through: i64, state: LedgerState) 
     tx.execute(update, params![through, state.as_str()]).map(drop)
 }
 
-/// What travelled under a number.
+/// Message body of the record that was sent under this number; none when the ledger has forgotten it.
 pub(super) fn payload(tx: &Transaction<'_>, sequence: Sequence) -> Result<Option<Vec<u8>>, rusqlite::Error> {
     let select = "SELECT payload FROM ledger WHERE sequence = ?1";
     tx.query_row(select, [schema::signed(sequence.0)], |row| row.get(0)).optional()

@@ -1,4 +1,4 @@
-//! What the home has to say and nobody has confirmed yet, on disk.
+//! Messages of the home that no receipt confirms yet, on disk.
 //!
 //! A record waits *without a number* until the uplink first sends it; then it gets the home's next [`Sequence`] and its final
 //! bytes, on disk before it leaves, and keeps both until a receipt covers it. So numbers run from 1 without gaps whatever
@@ -38,7 +38,7 @@ pub const RECORDS_MAX: u32 = 2_000;
 /// Refused records whose reason is remembered, for the ledger that the resident sees.
 pub const REFUSALS_KEPT_MAX: u32 = 1_000;
 
-/// Update outcomes kept until said; one arises per release, so a year of weekly releases.
+/// Update outcomes kept until they are published; one arises per release, so a year of weekly releases.
 pub const OUTCOMES_KEPT_MAX: u32 = 52;
 
 /// Name of the choice of what is shared.
@@ -56,15 +56,15 @@ pub enum OutboxError {
     /// The bound is reached and nothing may be dropped for this record.
     #[error("outbox: full with {limit} records that nobody has confirmed; this answer is not kept for the cloud")]
     Full {
-        /// The bound.
+        /// Records that may wait at most.
         limit: u32,
     },
 }
 
-/// What became of a pushed record.
+/// Whether a pushed record is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// Waits to be sent.
+    /// It is on disk and will be sent.
     Queued,
     /// Took the place of an older answer to the same alarm.
     Replaced,
@@ -76,14 +76,14 @@ pub enum Admission {
     QueuedForAnnouncement,
     /// An announcement for which there is no room: dropped.
     DroppedAnnouncement,
-    /// The resident shares nothing: dropped.
+    /// Dropped: the resident shares nothing.
     NotShared,
 }
 
 /// A record that may travel: its number and its final bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Numbered {
-    /// Its place in the home's sequence.
+    /// Number of the record.
     pub sequence: Sequence,
     /// The payload, the same on every attempt.
     pub payload: Vec<u8>,
@@ -92,11 +92,11 @@ pub struct Numbered {
 /// One record that the cloud did not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// Which one.
+    /// Number of the record.
     pub sequence: Sequence,
-    /// Why, in one word ([`hearthwatch_protocol::messages::RefusalReason::as_str`]).
+    /// One word, from [`hearthwatch_protocol::messages::RefusalReason::as_str`].
     pub reason: String,
-    /// When we heard, Unix seconds.
+    /// When the receipt came, Unix seconds.
     pub at: i64,
 }
 
@@ -128,7 +128,7 @@ impl Outbox {
         Ok(outbox)
     }
 
-    /// What the resident shares; until a choice was made, what the configuration says. A choice that cannot be read counts as *off*:
+    /// What the resident shares; until a choice was made, the value of the configuration. A choice that cannot be read counts as *off*:
     /// nothing leaves that the resident may have forbidden.
     ///
     /// # Errors
@@ -175,7 +175,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// Keeps a record, as much of it as the resident shares; its own `sequence` is ignored. On `Ok` it is on disk, or was dropped as the policy says.
+    /// Keeps a record, as much of it as the resident shares; its own `sequence` is ignored. On `Ok` it is on disk, or was dropped as
+    /// the policy says.
     ///
     /// # Errors
     /// [`OutboxError::Full`] for a verdict that finds no room; [`OutboxError::Invalid`]; [`OutboxError::Database`].
@@ -213,7 +214,8 @@ impl Outbox {
     }
 
     /// Gives the next number to a record that has none: announcements before verdicts, for these are held against them,
-    /// verdicts before probes, the newest first, so that an answer given now does not queue behind last week's. On return, number and bytes are on disk.
+    /// verdicts before probes, the newest first, so that an answer given now does not queue behind last week's. On return, number and
+    /// bytes are on disk.
     ///
     /// # Errors
     /// [`OutboxError::Database`].
@@ -293,7 +295,7 @@ impl Outbox {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Keeps an update's outcome until it is said.
+    /// Keeps an update's outcome until it is published.
     ///
     /// # Errors
     /// [`OutboxError::Invalid`] or [`OutboxError::Database`].
@@ -307,8 +309,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// The outcomes to be said, oldest first, with their row. The newest one is said again on each connection: a broker's
-    /// acknowledgement does not tell that the aggregator has it.
+    /// The outcomes to publish, oldest first, with their row. The newest one is published again on each connection: a broker's
+    /// acknowledgement does not mean that the aggregator has it.
     ///
     /// # Errors
     /// [`OutboxError::Database`].
@@ -320,11 +322,11 @@ impl Outbox {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Notes that the broker has an outcome; all but the newest said one are forgotten.
+    /// Notes that the broker has an outcome; all but the newest published one are forgotten.
     ///
     /// # Errors
     /// [`OutboxError::Database`].
-    pub fn outcome_said(&mut self, id: i64) -> Result<(), OutboxError> {
+    pub fn outcome_published(&mut self, id: i64) -> Result<(), OutboxError> {
         let tx = self.begin()?;
         tx.execute("UPDATE outcomes SET said = 1 WHERE id = ?1", [id])?;
         tx.execute("DELETE FROM outcomes WHERE said = 1 AND id < (SELECT max(id) FROM outcomes)", [])?;
@@ -343,7 +345,7 @@ impl Outbox {
     }
 }
 
-/// What waits for a number.
+/// A message that gets its sequence number when it is sent.
 enum Numberable {
     Feedback(FeedbackRecord),
     Announcement(Announcement),

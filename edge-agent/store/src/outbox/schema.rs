@@ -7,9 +7,9 @@ use rusqlite::{Connection, OptionalExtension, ffi, params};
 
 use crate::database::{self, Opened, Table, corrupt};
 
-/// The next number to be given.
+/// Counter: the next sequence number.
 pub const NEXT: &str = "next_sequence";
-/// Probes dropped for lack of room.
+/// Counter: random audit samples that were dropped for lack of room.
 pub const DROPPED: &str = "dropped_probes";
 
 /// Version of the tables, in SQLite's `user_version`.
@@ -75,7 +75,7 @@ const LAYOUT: [Table; 8] = [
     Table { name: "contributions", columns: "model, snapshot, answers, examples, at", order: "rowid" },
 ];
 
-/// The table of choices.
+/// Table of the resident's choices, by name.
 pub const CHOICES: &str = "choices";
 
 /// Opens or makes the database, and sets it aside where it is damaged: then what can be read of it is in the new one.
@@ -124,22 +124,22 @@ pub fn choice(database: &Connection, name: &str) -> Result<Option<String>, rusql
     database.query_row(select, [name], |row| database::text(row, 0)).optional()
 }
 
-/// Keeps a choice.
+/// Stores a choice, in the place of an earlier one.
 pub fn choose(database: &Connection, name: &str, value: &str) -> Result<(), rusqlite::Error> {
     database.execute("INSERT OR REPLACE INTO choices (name, value) VALUES (?1, ?2)", [name, value]).map(drop)
 }
 
-/// Reads a counter.
+/// Value of a counter; 0 where it was never set.
 pub fn get(database: &Connection, name: &str) -> Result<u64, rusqlite::Error> {
     database.query_row("SELECT value FROM counters WHERE name = ?1", [name], |row| row.get(0)).map(unsigned)
 }
 
-/// Sets a counter.
+/// Sets a counter to `value`.
 pub fn set(database: &Connection, name: &str, value: u64) -> Result<(), rusqlite::Error> {
     database.execute("UPDATE counters SET value = ?1 WHERE name = ?2", params![signed(value), name]).map(drop)
 }
 
-/// Adds to a counter.
+/// Adds `by` to a counter.
 pub fn add(database: &Connection, name: &str, by: u64) -> Result<(), rusqlite::Error> {
     set(database, name, get(database, name)?.saturating_add(by))
 }

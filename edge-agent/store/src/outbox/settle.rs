@@ -8,10 +8,10 @@ use super::{
     LedgerState, Numbered, Outbox, OutboxError, REFUSALS_KEPT_MAX, drop_superseded, ledger, numbered, rows, schema,
 };
 
-/// What a receipt did.
+/// How a receipt changed the outbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settled {
-    /// Records forgotten because they are safe.
+    /// Records that the aggregator stored, and that left the outbox.
     pub confirmed: u32,
     /// Records forgotten because they were refused; each reason is kept.
     pub refused: u32,
@@ -22,7 +22,7 @@ pub struct Settled {
 impl Outbox {
     /// Takes the aggregator's word, received at `at`.
     ///
-    /// It may speak of a past that was lost (a new disk, an old backup), in which this home gave the same numbers to other
+    /// It may be about a past that was lost (a new disk, an old backup), in which this home gave the same numbers to other
     /// records. Such a receipt shows itself in two ways: it covers numbers that this outbox never gave, then the sequence goes on after
     /// them; or it names other bytes than a record has, then that record goes on under a new number. What it names as never heard keeps
     /// its number and is sent on. Of bytes that it does not name, the number decides.

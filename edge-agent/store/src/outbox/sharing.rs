@@ -5,24 +5,24 @@ use hearthwatch_detector::grid::{FEATURE_SCHEMA, FEATURES, WINDOW_STEPS};
 use hearthwatch_protocol::messages::{Announcement, FeatureWindow, FeedbackRecord, Origin, Verdict};
 use hearthwatch_protocol::{AlarmId, HomeId, ModelVersion, Sequence};
 
-/// Days are what a verdict alone tells of its time: 600 seconds would still tell when somebody was in.
+/// The time of a verdict alone is rounded to days: 600 seconds would still show when somebody was at home.
 const DAY_SECONDS: i64 = 86_400;
 
-/// What is shared.
+/// How much of an answer leaves the home, as the resident chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SharingLevel {
-    /// Nothing.
+    /// No record leaves the home.
     Off,
     /// The verdict, the kind of sensor, the score and the day. So it is as long as nobody was asked.
     #[default]
     Verdicts,
-    /// The verdict and the feature window that the model saw: what a model can learn from. It can still tell when somebody was in,
+    /// The verdict and the feature window that the model saw: what a model can learn from. It can still show when somebody was at home,
     /// so it takes a resident's word.
     Windows,
 }
 
 impl SharingLevel {
-    /// All of them, least first.
+    /// From the least to the most.
     pub const ALL: [Self; 3] = [Self::Off, Self::Verdicts, Self::Windows];
 
     /// It in a word, as in the configuration.
@@ -35,7 +35,7 @@ impl SharingLevel {
         }
     }
 
-    /// The level that `word` stands for.
+    /// The level that the configuration names so; none for any other word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|level| level.as_str() == word)

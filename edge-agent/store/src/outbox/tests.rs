@@ -226,7 +226,7 @@ fn outcomes_are_kept_until_said_and_the_newest_is_said_again_on_a_new_connection
     let waiting = home.open().outcomes(false).unwrap();
     assert_eq!(waiting.len(), 2);
     for (id, _) in &waiting {
-        outbox.outcome_said(*id).unwrap();
+        outbox.outcome_published(*id).unwrap();
     }
     assert_eq!(outbox.outcomes(false).unwrap(), []);
     assert_eq!(outbox.outcomes(true).unwrap(), [waiting[1].clone()]);

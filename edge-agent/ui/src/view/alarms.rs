@@ -33,7 +33,7 @@ const ANSWERS_TO_DANGER: [(Verdict, &str); 3] = [
     (Verdict::Expected, "Somebody tried the detector out: this alarm is over, the next warning is told all the same"),
 ];
 
-/// One alarm that waits for a word, opened.
+/// One alarm that waits for an answer, opened.
 pub(super) fn card(alarm: &StoredAlarm, all: &Everything, forms: Forms<'_>) -> Markup {
     html! {
         article class={ "alarm " (alarm.alarm.severity.as_str()) } {
@@ -90,7 +90,7 @@ pub(super) fn timeline(all: &Everything, forms: Forms<'_>) -> Markup {
     }
 }
 
-/// What was found and not told, with the reason.
+/// Withheld findings, with the reason.
 fn withheld(all: &Everything) -> Markup {
     let detail = &all.detail;
     let since = all.now - TIMELINE_SECONDS;
@@ -144,7 +144,7 @@ fn when(alarm: &StoredAlarm, all: &Everything) -> Markup {
     }
 }
 
-/// What was said of one like it.
+/// The answer to an earlier alarm of the same kind.
 fn precedent(alarm: &StoredAlarm, all: &Everything) -> Markup {
     html! {
         @if let Some(before) = &alarm.precedent {
@@ -153,7 +153,7 @@ fn precedent(alarm: &StoredAlarm, all: &Everything) -> Markup {
     }
 }
 
-/// Who answered, and why, where anybody said so.
+/// Who answered, and the reason where one was given.
 fn given(alarm: &StoredAlarm, all: &Everything) -> Markup {
     let given = alarm.answers.iter().filter(|answer| !answer.by.is_empty() || answer.reason.is_some());
     let given: Vec<_> = given.collect();
@@ -220,7 +220,7 @@ fn misses(all: &Everything, forms: Forms<'_>) -> Markup {
     }
 }
 
-/// What residents said was missed, with what was seen then. While that is looked up, the page asks for this part again.
+/// The declared misses, with what was seen at each. While that is looked up, the page asks for this part again.
 pub(crate) fn declared(misses: &[StoredMiss], detail: &HomeDetail) -> Markup {
     let shown: Vec<_> = misses.iter().take(MISSES_SHOWN).map(|miss| (miss, detail.look_back(&miss.id))).collect();
     let waits = shown.iter().any(|(_, look)| *look == Some(LookBack::Underway));

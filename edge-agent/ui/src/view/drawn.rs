@@ -1,4 +1,4 @@
-//! Questions drawn by chance: of a moment in which nothing was said, whether something was off.
+//! Random audit samples: whether something was wrong at a moment without an alarm.
 
 use hearthwatch_detector::alarm::Verdict;
 use hearthwatch_edge_detection::service::verdict_name;

@@ -1,4 +1,4 @@
-//! One's own history: any entity, with what was usual and what was said.
+//! The history of any entity, with its usual range and its alarms.
 
 use maud::{Markup, html};
 

@@ -40,7 +40,7 @@ fn in_charge(all: &Everything) -> Markup {
         p.faint {
             (who_judges(all.view.network, &all.view.judged))
         }
-        @if let Some(line) = all.updates.wish_line() { p { (line) } }
+        @if let Some(line) = all.updates.request_line() { p { (line) } }
         @if let Some(line) = all.updates.mirror_line() { p { (line) } }
         @if !all.updates.summary.is_empty() { p { (all.updates.summary) } }
         @if let Some(latest) = all.updates.latest.filter(|latest| *latest > all.view.model) {

@@ -25,10 +25,10 @@ const PLACES: [(&str, &str); 7] = [
     ("leave", "Leave"),
 ];
 
-/// What every form needs.
+/// What every form contains.
 #[derive(Clone, Copy)]
 pub(super) struct Forms<'a> {
-    /// What stands before every path.
+    /// Path prefix of the page: empty, or the ingress path.
     pub(super) base: &'a str,
     /// The page's secret.
     pub(super) token: &'a str,
@@ -46,7 +46,7 @@ impl Forms<'_> {
     }
 }
 
-/// The whole page.
+/// The whole page as HTML.
 pub(super) fn page(all: &Everything, base: &str, token: &str) -> Markup {
     let forms = Forms { base, token };
     let body = html! {
@@ -72,7 +72,7 @@ pub(super) fn page(all: &Everything, base: &str, token: &str) -> Markup {
     shell("Hearthwatch", base, &body)
 }
 
-/// The last page.
+/// The page after a resident asked to remove the agent.
 pub(super) fn farewell() -> Markup {
     html! {
         (DOCTYPE)
@@ -83,7 +83,7 @@ pub(super) fn farewell() -> Markup {
     }
 }
 
-/// What stands around everything.
+/// Head, style and script around `body`.
 pub(super) fn shell(title: &str, base: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)

@@ -15,12 +15,12 @@ use crate::text;
 
 /// Entities shown at once; the rest can be opened.
 const ENTITIES_SHOWN: usize = 6;
-/// Alarms that wait for a word and are shown on top.
+/// Alarms that wait for an answer and are shown on top.
 const QUESTIONS_SHOWN: usize = 5;
 /// An alarm that is over and was never answered is still worth a question for two weeks.
 const QUESTION_SECONDS: i64 = 14 * 86_400;
 
-/// The live part of the page.
+/// The part of the page that is sent again at every change.
 pub(crate) fn now(all: &Everything, forms: Forms<'_>) -> Markup {
     let unanswered = |alarm: &&hearthwatch_edge_core::alarm::StoredAlarm| {
         alarm.answer.is_none() && alarm.alarm.end.is_none_or(|end| all.now - end < QUESTION_SECONDS)
@@ -142,12 +142,12 @@ fn entity(((info, score), newest): &Row<'_>, all: &Everything) -> Markup {
     }
 }
 
-/// Whether anything is watched at all: not while Home Assistant is away, or is not heard yet.
+/// Whether anything is watched at all: not while Home Assistant is away, or before its first readings.
 fn is_watching(all: &Everything) -> bool {
     all.view.listening && matches!(all.mode.session, SessionState::Listening { .. })
 }
 
-/// When the next step is judged.
+/// Local time of the end of the open step.
 fn first_step(all: &Everything) -> String {
     text::local(step_of(all.now) + CLOSING_GRACE_SECONDS, &all.timezone, "%H:%M")
 }

@@ -1,4 +1,4 @@
-//! What the pointer file says: which slot is in charge, which waits, what may get in.
+//! The pointer file: which slot is in use, which one waits, which versions are accepted.
 
 use hearthwatch_protocol::ModelVersion;
 use hearthwatch_protocol::messages::UpdateOutcome;
@@ -6,37 +6,37 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// One of the two places.
+/// One of the two files for models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Slot {
-    /// The first.
+    /// The file `a.safetensors`.
     A,
-    /// The second.
+    /// The file `b.safetensors`.
     B,
 }
 
 /// A model in a slot, or one that is about to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
-    /// Where.
+    /// Where its file is.
     pub slot: Slot,
-    /// Which.
+    /// Version of the model.
     pub version: ModelVersion,
-    /// Hash of its file, hexadecimal.
+    /// Of its file, hexadecimal.
     pub sha256: String,
-    /// Length of its file, in bytes.
+    /// Of its file, bytes.
     pub length: u64,
 }
 
 /// A model in charge that has yet to earn it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trial {
-    /// When it is over, Unix seconds.
+    /// End of the trial, Unix seconds.
     pub until: i64,
     /// Starts of the agent that are left.
     pub tries: u8,
-    /// Installed by a signed order, which alone may lower the floor.
+    /// By a signed order of the director.
     #[serde(default)]
     pub ordered: bool,
 }
@@ -54,16 +54,16 @@ pub struct Staged {
     pub ordered: bool,
 }
 
-/// The assignment that this home follows: what was signed, and what tells a replay.
+/// The assignment that this home follows: its signed bytes, and the generation by which a replay is found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Followed {
-    /// Its place in the home's sequence.
+    /// Of the assignment: each new one has a larger number.
     pub generation: u64,
     /// The COSE_Sign1 structure as it came, hexadecimal.
     pub signed: String,
 }
 
-/// The pointer file.
+/// The content of `pointer.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pointer {
     /// In charge; without it the program's own model is.
@@ -74,21 +74,21 @@ pub(super) struct Pointer {
     pub trial: Option<Trial>,
     /// What the spare slot is being filled with; that slot holds nothing that can be relied on.
     pub intent: Option<Held>,
-    /// What the spare slot holds, whole.
+    /// A whole model in the spare slot.
     #[serde(default)]
     pub staged: Option<Staged>,
     /// How an update ended, until it is known to be in the outbox.
-    #[serde(default)]
-    pub untold: Option<UpdateOutcome>,
-    /// When `active` took charge, Unix seconds.
+    #[serde(default, rename = "untold")]
+    pub unreported: Option<UpdateOutcome>,
+    /// When `active` came into use, Unix seconds.
     #[serde(default)]
     pub since: i64,
     /// The newest assignment of the fleet's director that was accepted, as it came; nothing older is.
     #[serde(default)]
     pub assignment: Option<Followed>,
-    /// Nothing below this version gets in.
+    /// Older versions are refused.
     pub floor: ModelVersion,
-    /// Versions that failed here.
+    /// Versions that failed here and are not tried again.
     pub failed: Vec<ModelVersion>,
 }
 
@@ -106,7 +106,7 @@ impl Pointer {
             trial: field(&mut fields, "trial", &mut unread),
             intent: field(&mut fields, "intent", &mut unread),
             staged: field(&mut fields, "staged", &mut unread),
-            untold: field(&mut fields, "untold", &mut unread),
+            unreported: field(&mut fields, "untold", &mut unread),
             since: field(&mut fields, "since", &mut unread),
             assignment: field(&mut fields, "assignment", &mut unread),
             floor: field(&mut fields, "floor", &mut unread),

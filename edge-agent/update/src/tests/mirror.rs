@@ -44,7 +44,7 @@ impl Home {
 
     async fn on(&mut self, trigger: Trigger) -> Vec<UpdateOutcome> {
         let step = self.updater.run(trigger, &TrialWindows::default(), self.now, &mut self.rng).await;
-        self.updater.told();
+        self.updater.reported();
         step.outcomes
     }
 

@@ -121,7 +121,7 @@ impl Home {
     pub async fn on(&mut self, trigger: Trigger, mood: f32) -> Step<String> {
         let step = self.updater.run(trigger, &windows(mood), self.now, &mut self.rng).await;
         // As the agent does once the outbox has them.
-        self.updater.told();
+        self.updater.reported();
         step
     }
 
@@ -265,7 +265,7 @@ async fn an_outcome_that_was_not_kept_by_the_outbox_is_told_at_the_next_start() 
     let installed = installed(1, home.now);
     let (mut updater, step) = boot(&home.repository, 0, home.now);
     assert_eq!(step.outcomes, std::slice::from_ref(&installed));
-    updater.told();
+    updater.reported();
     assert_eq!(boot(&home.repository, 0, home.now).1.outcomes, vec![]);
 }
 

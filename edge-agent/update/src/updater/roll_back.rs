@@ -1,4 +1,4 @@
-//! A resident's word: back to the model before. One step, and only to a model that earned its place here before.
+//! A resident's request to go back to the model before. One step, and only to a model that passed its trial here.
 //!
 //! The slots know it by the hash under which it was verified when it came; nothing is fetched and nothing unsigned is let in. The
 //! model that is left is not tried again; a newer release gets in as ever.
@@ -12,7 +12,7 @@ use super::{Step, Updater};
 use crate::prove::{Prove, contained};
 use crate::slots::SlotError;
 
-/// The reason that the fleet is told.
+/// The reason in the outcome for the fleet.
 pub const MANUAL: &str = "by hand: a resident wants the model before";
 
 /// Why nothing was rolled back.
@@ -27,7 +27,7 @@ pub enum RollBackError {
     /// The model before does not read, or does not load.
     #[error("the model before is damaged: {0}")]
     Damaged(String),
-    /// The disk.
+    /// The slots cannot be written.
     #[error(transparent)]
     Slots(#[from] SlotError),
 }
@@ -65,7 +65,7 @@ impl<P: Prove> Updater<P> {
         self.machine.left(from);
         let mut step = Step::default();
         self.take_charge(&mut step, to, model);
-        self.tell(&mut step, outcome);
+        self.report(&mut step, outcome);
         Ok(step)
     }
 }

@@ -24,7 +24,7 @@ impl<P: Prove> Updater<P> {
         self.slots.installed_sha256().map(|sha256| (sha256, self.slots.since()))
     }
 
-    /// Where the update stands.
+    /// See [`crate::machine::Machine::phase`].
     #[must_use]
     pub fn phase(&self) -> &Phase {
         self.machine.phase()
@@ -36,7 +36,7 @@ impl<P: Prove> Updater<P> {
         self.machine.offered()
     }
 
-    /// The version that waits for a resident's word, and for nothing else.
+    /// The version that waits for a resident's request, and for nothing else.
     #[must_use]
     pub fn waiting(&self) -> Option<ModelVersion> {
         match self.machine.phase() {
@@ -51,7 +51,7 @@ impl<P: Prove> Updater<P> {
         self.machine.is_hindered()
     }
 
-    /// The owner's wishes.
+    /// From `[cloud.updates]` of the configuration.
     #[must_use]
     pub fn policy(&self) -> Policy {
         self.policy
@@ -69,7 +69,7 @@ impl<P: Prove> Updater<P> {
         self.machine.mirror_fault()
     }
 
-    /// The version in charge.
+    /// The version in use.
     #[must_use]
     pub fn installed(&self) -> ModelVersion {
         self.slots.installed()

@@ -167,12 +167,12 @@ fn an_entity_that_came_late_learns_from_its_past() {
 
 /// Lives through (`from`, `until`] at `level`, or stuck at exactly 20 where there is none.
 fn live_at(home: &mut Home, from: i64, until: i64, level: Option<f64>) {
-    for mut heard in steady(from, until, level.unwrap_or(20.0)) {
+    for mut received in steady(from, until, level.unwrap_or(20.0)) {
         if level.is_none() {
-            heard.value = Value::Number(20.0);
+            received.value = Value::Number(20.0);
         }
-        home.detection.ingest(&[heard]);
-        home.detection.tick(heard.at + 300 + CLOSING_GRACE_SECONDS);
+        home.detection.ingest(&[received]);
+        home.detection.tick(received.at + 300 + CLOSING_GRACE_SECONDS);
         relearn_now(&mut home.detection);
     }
 }
@@ -240,10 +240,10 @@ fn a_sensor_that_goes_on_in_another_unit_raises_no_alarm_and_goes_on_in_its_firs
     let mut home = watched();
     let fahrenheit = EntityInfo { unit: "°F".to_owned(), ..thermometer() };
     assert_eq!(home.detection.add_entities(vec![fahrenheit.clone()]), [0], "it is the same entity");
-    for heard in steady(0, 16 * DAY, 20.0).into_iter().filter(|heard| heard.at > 14 * DAY) {
-        let Value::Number(celsius) = heard.value else { unreachable!() };
-        home.detection.ingest(&[Reading { value: Value::Number(celsius * 1.8 + 32.0), ..heard }]);
-        home.detection.tick(heard.at + 300 + CLOSING_GRACE_SECONDS);
+    for received in steady(0, 16 * DAY, 20.0).into_iter().filter(|received| received.at > 14 * DAY) {
+        let Value::Number(celsius) = received.value else { unreachable!() };
+        home.detection.ingest(&[Reading { value: Value::Number(celsius * 1.8 + 32.0), ..received }]);
+        home.detection.tick(received.at + 300 + CLOSING_GRACE_SECONDS);
     }
     assert_eq!(raised(&home), 0);
     let warmth = home.detection.steps.last_scores[0].observed.unwrap();
@@ -255,9 +255,9 @@ fn a_sensor_that_goes_on_in_another_unit_raises_no_alarm_and_goes_on_in_its_firs
     home.detection.add_entities(vec![thermometer()]);
     home.detection.recall(16 * DAY + 60);
     home.detection.set_listening(true, 16 * DAY + 60);
-    for heard in steady(0, 20 * DAY, 20.0).into_iter().filter(|heard| heard.at > 16 * DAY) {
-        home.detection.ingest(&[heard]);
-        home.detection.tick(heard.at + 300 + CLOSING_GRACE_SECONDS);
+    for received in steady(0, 20 * DAY, 20.0).into_iter().filter(|received| received.at > 16 * DAY) {
+        home.detection.ingest(&[received]);
+        home.detection.tick(received.at + 300 + CLOSING_GRACE_SECONDS);
     }
     assert_eq!(raised(&home), 0);
     let usual = home.detection.steps.last_scores[0].band.unwrap().expected;

@@ -1,4 +1,4 @@
-//! What Home Assistant remembers: asked for after each connection, and for entities that come late.
+//! The past from Home Assistant's recorder: requested after each connection, and for entities that come late.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
@@ -11,9 +11,9 @@ use super::super::socket::Socket;
 use super::super::units::RecordedUnits;
 use super::{Session, SessionEnd, unix_now};
 
-/// Memory is asked for until it is at most this old; what happens meanwhile comes with the subscription.
+/// The past is requested until what is missing is at most this old; what happens meanwhile comes with the subscription.
 const MEMORY_LAG_SECONDS: i64 = 30;
-/// What our own entities said is asked for day by day: at 2 KiB a row and a row a minute, 3 MiB.
+/// The states of our own entities are requested day by day: at 2 KiB a row and a row a minute, 3 MiB.
 const RECOVERED_SLICE_SECONDS: i64 = 86_400;
 /// Most rows of it that are looked at: 100 alarms with a hundred changes each. The newest come first.
 const RECOVERED_ROWS_MAX: usize = 10_000;
@@ -30,18 +30,18 @@ pub(super) struct Backfill {
 }
 
 impl Session {
-    /// Asks once what our own entities said of alarms, the newest days first, and tells the detector service.
+    /// Requests once the recorded states of our own entities, the newest days first, and sends them to the detector service.
     pub(super) async fn recover(&mut self, socket: &mut Socket) -> Result<(), SessionEnd> {
         if self.forgetful.is_none() {
             return Ok(());
         }
         let (now, mut rows) = (unix_now(), Vec::new());
-        if !self.told_by.is_empty() {
+        if !self.published_by.is_empty() {
             // The second that is running belongs to it: an agent may be back before it has passed.
             let mut until = now + 1;
             while until > now - RECOVERED_SECONDS && rows.len() < RECOVERED_ROWS_MAX {
                 let from = until - RECOVERED_SLICE_SECONDS;
-                rows.extend(history::own_states(socket, &self.told_by, (from, until)).await?);
+                rows.extend(history::own_states(socket, &self.published_by, (from, until)).await?);
                 until = from;
             }
         }
@@ -134,7 +134,7 @@ async fn recorded_units(
     Ok(units)
 }
 
-/// `part` of `whole` in percent.
+/// Percent, 0 to 100.
 fn share(part: i64, whole: i64) -> u8 {
     u8::try_from((part * 100).checked_div(whole).unwrap_or(100).clamp(0, 100)).unwrap_or(100)
 }

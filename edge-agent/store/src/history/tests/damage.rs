@@ -56,8 +56,10 @@ static LIVED: LazyLock<Vec<u8>> = LazyLock::new(|| {
         history.save_alarm(&alarm(&format!("alarm-{number}"), number * 600), Some(&[0.5; 40])).unwrap();
         history.save_question(&question(&format!("question-{number}"), number * 600), Some(&[0.5; 40])).unwrap();
         let id = format!("miss-{number}");
-        let (at, said_at) = (number * 600, number * 700);
-        history.save_miss(&StoredMiss { id, entity_id: "sensor.t".to_owned(), at, said_at, shared: false }).unwrap();
+        let (at, reported_at) = (number * 600, number * 700);
+        history
+            .save_miss(&StoredMiss { id, entity_id: "sensor.t".to_owned(), at, reported_at, shared: false })
+            .unwrap();
     }
     history.set_note("house", "{}").unwrap();
     drop(history);
@@ -94,7 +96,7 @@ fn live_on(file: &Path) -> Vec<String> {
     history.save_alarm(&alarm("new", 61 * 600), None).unwrap();
     history.save_question(&question("new", 61 * 600), None).unwrap();
     history
-        .save_miss(&StoredMiss { id: "new".into(), entity_id: "a".into(), at: 1, said_at: 1, shared: true })
+        .save_miss(&StoredMiss { id: "new".into(), entity_id: "a".into(), at: 1, reported_at: 1, shared: true })
         .unwrap();
     history.set_note("house", "{\"a\": 1}").unwrap();
     history.rename("sensor.t", "sensor.u").unwrap();

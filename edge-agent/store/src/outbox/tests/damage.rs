@@ -84,7 +84,7 @@ fn live_on(home: &Home) -> BTreeSet<String> {
     }
     for (id, payload) in outbox.outcomes(false).unwrap() {
         assert!(matches!(decode(&payload), Ok(Message::Outcome(_))));
-        outbox.outcome_said(id).unwrap();
+        outbox.outcome_published(id).unwrap();
     }
     let through = numbered.last().map_or(0, |last| last.sequence.0);
     outbox.settle(&receipt(through, &[]), 9).unwrap();

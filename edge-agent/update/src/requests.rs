@@ -1,6 +1,6 @@
-//! What residents wish of the models: on disk before it is acknowledged, taken up again after a restart, and answered.
+//! Residents' requests about models: on disk before they are acknowledged, taken up again after a restart, and answered.
 //!
-//! One wish is open at a time: a later one supersedes it, for it is the residents' last word.
+//! One request is pending at a time: a later one supersedes it.
 
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -12,72 +12,73 @@ use hearthwatch_protocol::ModelVersion;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-/// Answered wishes that are remembered: what a page shows.
+/// Answered requests that are kept: what a page shows.
 const ANSWERED_MAX: usize = 10;
-/// Largest file that is read: eleven wishes of some hundred bytes, and reasons of at most a few hundred.
+/// Largest file that is read: eleven requests of some hundred bytes, and reasons of at most a few hundred.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
-/// What a resident wishes of the models.
+/// What a resident requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UpdateRequest {
-    /// Install what is offered.
+    /// Install the offered version.
     Install,
-    /// Go back to the model before.
+    /// Go back to the version before.
     RollBack,
 }
 
-/// A wish that is not answered yet.
+/// A request that is not answered yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingRequest {
-    /// Tells it from every other wish of this home.
+    /// Counts the requests of this home, from 1 on.
     pub id: u64,
-    /// What.
-    pub wish: UpdateRequest,
-    /// When it was said, Unix seconds.
+    /// Named `wish` in the file.
+    #[serde(rename = "wish")]
+    pub request: UpdateRequest,
+    /// When it was made, Unix seconds.
     pub at: i64,
     /// Set when it is taken up: the version to install, or the one to go back from. So it is known after a restart whether it was done.
     #[serde(default)]
     pub version: Option<ModelVersion>,
 }
 
-/// What came of a wish.
+/// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestOutcome {
-    /// As wished.
+    /// Carried out.
     Done,
-    /// Not done, and not tried again.
+    /// Not carried out, and not tried again.
     Refused {
-        /// Why, in one line.
+        /// One line, shown to residents.
         reason: String,
     },
-    /// A later wish took its place before it was done.
+    /// A later request replaced it before it was carried out.
     Superseded,
 }
 
-/// A wish and its answer.
+/// A request and its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnsweredRequest {
-    /// The wish.
+    /// As it was when it was answered.
     pub asked: PendingRequest,
-    /// What came of it.
+    /// Shown to residents.
     pub answer: RequestOutcome,
-    /// When, Unix seconds.
+    /// When it was answered, Unix seconds.
     pub at: i64,
 }
 
-/// The file.
+/// The content of `wishes.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct State {
-    /// UpdateRequests taken so far.
+    /// Requests taken so far; the newest id.
     taken: u64,
     open: Option<PendingRequest>,
-    /// Oldest first.
+    /// Oldest first, at most [`ANSWERED_MAX`].
     answered: Vec<AnsweredRequest>,
 }
 
-/// The residents' wishes, shared by who takes them and who carries them out. Calls block on the disk for some milliseconds.
+/// The residents' requests, shared by the parts that take them and the one that carries them out. Calls block on the disk for some milliseconds.
 #[derive(Debug, Clone)]
 pub struct UpdateRequests {
     path: Arc<PathBuf>,
@@ -86,7 +87,7 @@ pub struct UpdateRequests {
 }
 
 impl UpdateRequests {
-    /// Reads the file. One that is damaged is set aside, and nothing is wished.
+    /// Reads the file. One that is damaged is kept under another name, and no request is pending.
     ///
     /// # Errors
     /// The system's, when the file can neither be read nor set aside.
@@ -108,17 +109,17 @@ impl UpdateRequests {
         Ok(Self { path: Arc::new(path.to_owned()), state: Arc::new(Mutex::new(state)), changed: Arc::new(changed) })
     }
 
-    /// Takes a wish, in the place of one that is open. On `Ok` it is on disk.
+    /// Takes a request, in the place of a pending one. On `Ok` it is on disk.
     ///
     /// # Errors
     /// The system's; then it is not taken.
-    pub fn submit(&self, wish: UpdateRequest, at: i64) -> io::Result<()> {
+    pub fn submit(&self, request: UpdateRequest, at: i64) -> io::Result<()> {
         self.change(|state| {
             if let Some(asked) = state.open.take() {
                 state.answer(AnsweredRequest { asked, answer: RequestOutcome::Superseded, at });
             }
             state.taken = state.taken.saturating_add(1);
-            state.open = Some(PendingRequest { id: state.taken, wish, at, version: None });
+            state.open = Some(PendingRequest { id: state.taken, request, at, version: None });
         })
     }
 
@@ -126,24 +127,24 @@ impl UpdateRequests {
     ///
     /// # Errors
     /// As [`UpdateRequests::submit`]; also when the agent is stopping.
-    pub async fn submit_aside(&self, wish: UpdateRequest, at: i64) -> io::Result<()> {
-        let wishes = self.clone();
-        tokio::task::spawn_blocking(move || wishes.submit(wish, at)).await.map_err(io::Error::other)?
+    pub async fn submit_aside(&self, request: UpdateRequest, at: i64) -> io::Result<()> {
+        let requests = self.clone();
+        tokio::task::spawn_blocking(move || requests.submit(request, at)).await.map_err(io::Error::other)?
     }
 
-    /// What is wished and not answered.
+    /// The request that waits for its answer.
     #[must_use]
     pub fn pending(&self) -> Option<PendingRequest> {
         self.lock().open.clone()
     }
 
-    /// The newest answer.
+    /// The newest answered request.
     #[must_use]
     pub fn answered(&self) -> Option<AnsweredRequest> {
         self.lock().answered.last().cloned()
     }
 
-    /// Notes which version a wish is about; nothing where it is not open any more.
+    /// Notes which version a request is about; does nothing where it is not pending any more.
     ///
     /// # Errors
     /// The system's; then it must not be acted upon.
@@ -155,7 +156,7 @@ impl UpdateRequests {
         })
     }
 
-    /// Answers a wish; nothing where a later one has taken its place.
+    /// Answers a request; does nothing where a later one has replaced it.
     ///
     /// # Errors
     /// The system's; then it stays open.
@@ -167,13 +168,13 @@ impl UpdateRequests {
         })
     }
 
-    /// Sees every change from now on.
+    /// Notified at every change from now on.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
-    /// Disk first: what is not there is not so.
+    /// Writes the file first: a change that is not on disk does not hold.
     fn change(&self, change: impl FnOnce(&mut State)) -> io::Result<()> {
         let mut state = self.lock();
         let mut next = state.clone();
@@ -226,21 +227,23 @@ fn write(path: &Path, state: &State) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn wishes(directory: &tempfile::TempDir) -> UpdateRequests {
+    fn requests(directory: &tempfile::TempDir) -> UpdateRequests {
         UpdateRequests::open(&directory.path().join("wishes.json")).unwrap()
     }
 
     #[test]
     fn a_wish_outlives_a_restart_until_it_is_answered_and_the_answer_does_too() {
         let directory = tempfile::tempdir().unwrap();
-        wishes(&directory).submit(UpdateRequest::RollBack, 5).unwrap();
-        let again = wishes(&directory);
+        requests(&directory).submit(UpdateRequest::RollBack, 5).unwrap();
+        let again = requests(&directory);
         let open = again.pending().unwrap();
-        assert_eq!(open, PendingRequest { id: 1, wish: UpdateRequest::RollBack, at: 5, version: None });
+        assert_eq!(open, PendingRequest { id: 1, request: UpdateRequest::RollBack, at: 5, version: None });
+        let file = std::fs::read_to_string(directory.path().join("wishes.json")).unwrap();
+        assert!(file.contains(r#""wish": "roll_back""#), "names in the file are those of earlier versions: {file}");
         again.take_up(1, ModelVersion(7)).unwrap();
-        assert_eq!(wishes(&directory).pending().unwrap().version, Some(ModelVersion(7)));
+        assert_eq!(requests(&directory).pending().unwrap().version, Some(ModelVersion(7)));
         again.answer(1, RequestOutcome::Done, 9).unwrap();
-        let again = wishes(&directory);
+        let again = requests(&directory);
         let asked = PendingRequest { version: Some(ModelVersion(7)), ..open };
         assert_eq!(
             (again.pending(), again.answered()),
@@ -251,35 +254,35 @@ mod tests {
     #[test]
     fn a_later_wish_supersedes_an_open_one_and_an_answer_to_that_one_comes_too_late() {
         let directory = tempfile::tempdir().unwrap();
-        let wishes = wishes(&directory);
-        wishes.submit(UpdateRequest::Install, 5).unwrap();
-        wishes.submit(UpdateRequest::RollBack, 6).unwrap();
-        assert_eq!(wishes.answered().unwrap().answer, RequestOutcome::Superseded);
-        wishes.answer(1, RequestOutcome::Done, 7).unwrap();
-        assert_eq!(wishes.pending().unwrap().id, 2);
-        assert_eq!(wishes.answered().unwrap().answer, RequestOutcome::Superseded);
+        let requests = requests(&directory);
+        requests.submit(UpdateRequest::Install, 5).unwrap();
+        requests.submit(UpdateRequest::RollBack, 6).unwrap();
+        assert_eq!(requests.answered().unwrap().answer, RequestOutcome::Superseded);
+        requests.answer(1, RequestOutcome::Done, 7).unwrap();
+        assert_eq!(requests.pending().unwrap().id, 2);
+        assert_eq!(requests.answered().unwrap().answer, RequestOutcome::Superseded);
     }
 
     #[test]
     fn a_wish_that_cannot_be_written_is_not_taken() {
         let directory = tempfile::tempdir().unwrap();
-        let wishes = wishes(&directory);
+        let requests = requests(&directory);
         drop(directory);
-        assert_eq!(wishes.submit(UpdateRequest::Install, 5).unwrap_err().kind(), io::ErrorKind::NotFound);
-        assert_eq!(wishes.pending(), None);
+        assert_eq!(requests.submit(UpdateRequest::Install, 5).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(requests.pending(), None);
     }
 
     #[test]
     fn a_damaged_file_is_kept_aside_and_stops_no_later_wish() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("wishes.json");
-        wishes(&directory).submit(UpdateRequest::Install, 5).unwrap();
+        requests(&directory).submit(UpdateRequest::Install, 5).unwrap();
         let whole = std::fs::read(&path).unwrap();
         for length in 0..whole.len() {
             std::fs::write(&path, &whole[..length]).unwrap();
-            let wishes = wishes(&directory);
-            assert_eq!(wishes.pending(), None, "{length} bytes");
-            wishes.submit(UpdateRequest::RollBack, 6).unwrap();
+            let requests = requests(&directory);
+            assert_eq!(requests.pending(), None, "{length} bytes");
+            requests.submit(UpdateRequest::RollBack, 6).unwrap();
         }
         assert_eq!(std::fs::read(directory.path().join("wishes.json.damaged-1")).unwrap(), b"");
     }
@@ -287,10 +290,10 @@ mod tests {
     #[test]
     fn what_is_remembered_is_bounded() {
         let directory = tempfile::tempdir().unwrap();
-        let wishes = wishes(&directory);
+        let requests = requests(&directory);
         for at in 0..30 {
-            wishes.submit(UpdateRequest::Install, at).unwrap();
+            requests.submit(UpdateRequest::Install, at).unwrap();
         }
-        assert_eq!(wishes.lock().answered.len(), ANSWERED_MAX);
+        assert_eq!(requests.lock().answered.len(), ANSWERED_MAX);
     }
 }

@@ -1,4 +1,4 @@
-//! Residents' wishes about models, carried out one after the other and answered each.
+//! Residents' requests about models, carried out one after the other and answered each.
 
 use std::path::Path;
 
@@ -14,24 +14,24 @@ use super::{Around, Fleet, off_the_workers};
 use crate::audit;
 
 impl Fleet {
-    /// Carries out what is wished. What waits for the mirror, or for this home to be in the fleet, stays open.
+    /// Carries out the pending request. What waits for the mirror, or for this home to be in the fleet, stays open.
     pub(super) async fn take_up(&mut self, around: &Around) -> Result<(), DetectorGone> {
-        show_wishes(around);
-        let Some(wish) = around.wishes.pending() else { return Ok(()) };
+        show_requests(around);
+        let Some(request) = around.requests.pending() else { return Ok(()) };
         if self.entering.is_some() {
             return Ok(());
         }
-        match wish.wish {
-            UpdateRequest::RollBack => self.roll_back(wish, around).await?,
-            UpdateRequest::Install => self.install(wish, around).await?,
+        match request.request {
+            UpdateRequest::RollBack => self.roll_back(request, around).await?,
+            UpdateRequest::Install => self.install(request, around).await?,
         }
         self.declare(around).await
     }
 
-    /// A resident wants the model before: written down, done, told to the fleet.
-    async fn roll_back(&mut self, wish: PendingRequest, around: &Around) -> Result<(), DetectorGone> {
-        let (wishes, audit, id, now) = (around.wishes.clone(), self.audit.clone(), wish.id, unix_now());
-        let back = self.with_updater(move |updater| back_by_one(updater, &wishes, &wish, &audit, now)).await;
+    /// Goes back to the model before: noted in the audit file, done, reported to the fleet.
+    async fn roll_back(&mut self, request: PendingRequest, around: &Around) -> Result<(), DetectorGone> {
+        let (requests, audit, id, now) = (around.requests.clone(), self.audit.clone(), request.id, unix_now());
+        let back = self.with_updater(move |updater| back_by_one(updater, &requests, &request, &audit, now)).await;
         let answer = match back.unwrap_or_else(|| Err(RollBackError::Nothing.to_string())) {
             Ok(step) => {
                 self.take_over(step.unwrap_or_default(), around).await?;
@@ -39,36 +39,36 @@ impl Fleet {
             }
             Err(reason) => RequestOutcome::Refused { reason },
         };
-        answer_wish(around, id, answer).await;
+        answer_request(around, id, answer).await;
         Ok(())
     }
 
-    /// A resident wants what is offered. The version is written down first, so that it is the same one after a restart.
-    async fn install(&mut self, wish: PendingRequest, around: &Around) -> Result<(), DetectorGone> {
+    /// Installs the offered version. The version is written down first, so that it is the same one after a restart.
+    async fn install(&mut self, request: PendingRequest, around: &Around) -> Result<(), DetectorGone> {
         let refused = |reason: &str| RequestOutcome::Refused { reason: reason.to_owned() };
         let Some(updater) = &self.updater else {
-            answer_wish(around, wish.id, refused("no models come from a fleet here")).await;
+            answer_request(around, request.id, refused("no models come from a fleet here")).await;
             return Ok(());
         };
         if updater.policy().install == Install::Paused {
-            answer_wish(around, wish.id, refused("updates are paused in the configuration")).await;
+            answer_request(around, request.id, refused("updates are paused in the configuration")).await;
             return Ok(());
         }
-        if wish.version.is_none() && updater.offered().is_none() {
+        if request.version.is_none() && updater.offered().is_none() {
             self.update(Trigger::Timer, around).await?;
         }
         let Some(updater) = &self.updater else { return Ok(()) };
-        let Some(version) = wish.version.or(updater.offered()) else {
+        let Some(version) = request.version.or(updater.offered()) else {
             if !updater.is_hindered() {
-                answer_wish(around, wish.id, refused("no newer model is offered")).await;
+                answer_request(around, request.id, refused("no newer model is offered")).await;
             }
             return Ok(());
         };
-        if wish.version.is_none() {
-            let wishes = around.wishes.clone();
-            if let Err(error) = off_the_workers(move || wishes.take_up(wish.id, version)).await {
+        if request.version.is_none() {
+            let requests = around.requests.clone();
+            if let Err(error) = off_the_workers(move || requests.take_up(request.id, version)).await {
                 let reason = format!("it cannot be written down: {error}");
-                answer_wish(around, wish.id, RequestOutcome::Refused { reason }).await;
+                answer_request(around, request.id, RequestOutcome::Refused { reason }).await;
                 return Ok(());
             }
         }
@@ -77,10 +77,10 @@ impl Fleet {
         Ok(())
     }
 
-    /// Answers a wish to install once it is known what became of it; while the mirror is away, or the model is watched, it stays open.
+    /// Answers a request to install once its result is known; while the mirror is away, or the model is watched, it stays open.
     pub(super) async fn settle_install(&mut self, around: &Around) {
-        let Some(PendingRequest { id, wish: UpdateRequest::Install, version: Some(version), .. }) =
-            around.wishes.pending()
+        let Some(PendingRequest { id, request: UpdateRequest::Install, version: Some(version), .. }) =
+            around.requests.pending()
         else {
             return;
         };
@@ -94,45 +94,45 @@ impl Fleet {
         } else {
             return;
         };
-        answer_wish(around, id, answer).await;
+        answer_request(around, id, answer).await;
     }
 }
 
 /// One step back; none where an earlier start of the agent has done it already.
 fn back_by_one(
     updater: &mut Updater<ModelProof>,
-    wishes: &UpdateRequests,
-    wish: &PendingRequest,
+    requests: &UpdateRequests,
+    request: &PendingRequest,
     audit: &Path,
     now: i64,
 ) -> Result<Option<Step<Model>>, String> {
-    if wish.version.is_some_and(|from| from != updater.installed()) {
+    if request.version.is_some_and(|from| from != updater.installed()) {
         return Ok(None);
     }
     let unwritten = |error: std::io::Error| format!("it cannot be written down: {error}");
     let (from, to) = updater.roll_back_leads().map_err(|error| error.to_string())?;
-    wishes.take_up(wish.id, from).map_err(unwritten)?;
+    requests.take_up(request.id, from).map_err(unwritten)?;
     let at = jiff::Timestamp::from_second(now).unwrap_or_default();
     let detail = format!("from model {from} to {to}");
-    let entry = audit::Entry { at, deed: "roll_back", account: "resident", detail: &detail };
+    let entry = audit::Entry { at, action: "roll_back", account: "resident", detail: &detail };
     audit::note(audit, &entry).map_err(unwritten)?;
     updater.roll_back(now).map(Some).map_err(|error| error.to_string())
 }
 
-async fn answer_wish(around: &Around, id: u64, answer: RequestOutcome) {
+async fn answer_request(around: &Around, id: u64, answer: RequestOutcome) {
     tracing::info!(wish.id = id, wish.answer = ?answer, "a resident's wish about models is answered");
-    let (wishes, now) = (around.wishes.clone(), unix_now());
-    if let Err(error) = off_the_workers(move || wishes.answer(id, answer, now)).await {
+    let (requests, now) = (around.requests.clone(), unix_now());
+    if let Err(error) = off_the_workers(move || requests.answer(id, answer, now)).await {
         tracing::error!(%error, wish.id = id, "the answer to a wish is not written down: it is taken up again by the next start");
     }
-    show_wishes(around);
+    show_requests(around);
 }
 
-fn show_wishes(around: &Around) {
-    let (wish, answered) = (around.wishes.pending(), around.wishes.answered());
+fn show_requests(around: &Around) {
+    let (request, answered) = (around.requests.pending(), around.requests.answered());
     around.updates.send_if_modified(|view| {
-        let changed = view.wish != wish || view.answered != answered;
-        (view.wish, view.answered) = (wish, answered);
+        let changed = view.pending != request || view.answered != answered;
+        (view.pending, view.answered) = (request, answered);
         changed
     });
 }
