@@ -1,6 +1,6 @@
 //! Whether a payload may come in. Pure: bytes and what is known go in, a decision comes out.
 //!
-//! Two steps, because what must be looked up depends on what was read: [`Parcel::open`] reads, [`judge`] decides.
+//! Two steps, because what must be looked up depends on what was read: [`Envelope::open`] reads, [`judge`] decides.
 
 use std::collections::BTreeSet;
 
@@ -45,7 +45,7 @@ pub fn ahead_max(records_per_day: u64) -> u64 {
 
 /// A payload that was read, but not yet judged.
 #[derive(Debug)]
-pub struct Parcel {
+pub struct Envelope {
     /// As it travelled, byte for byte.
     pub payload: Bytes,
     /// SHA-256 of the payload: what came before is known by it.
@@ -67,12 +67,12 @@ enum Content {
     Withdrawal(Withdrawal),
 }
 
-/// What is known about a parcel's sender and key, looked up by the caller.
+/// What is known about an envelope's sender and key, looked up by the caller.
 #[derive(Debug, Clone)]
 pub struct Known<'a> {
     /// Enrolled and not revoked.
     pub enrolled: bool,
-    /// How the parcel's key was handled before.
+    /// How the envelope's key was handled before.
     pub before: Option<&'a Handled>,
     /// Every version that was ever released.
     pub released: &'a BTreeSet<ModelVersion>,
@@ -88,15 +88,15 @@ pub struct Known<'a> {
     pub quota: u64,
     /// What is asked of answers.
     pub labels: LabelPolicy,
-    /// What the parcel can rest on, if it is an answer.
+    /// What the envelope can rest on, if it is an answer.
     pub backing: Backing<'a>,
-    /// The last stored answer to the same alarm, if the parcel is an answer.
+    /// The last stored answer to the same alarm, if the envelope is an answer.
     pub answered: Option<AnsweredRow>,
     /// The time here, Unix seconds.
     pub now: i64,
 }
 
-/// What [`judge`] decided of a parcel.
+/// What [`judge`] decided of a envelope.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Admission {
     /// It comes in, to be stored.
@@ -149,7 +149,7 @@ pub enum Admitted {
     Withdrawal(Withdrawal),
 }
 
-impl Parcel {
+impl Envelope {
     /// Reads `payload` as what `topic` promises. Never fails: what is wrong is kept for [`judge`].
     #[must_use]
     pub fn open(topic: &str, payload: Bytes) -> Self {
@@ -229,19 +229,19 @@ fn reason_of(error: &DecodeError) -> RefusalReason {
 
 /// Decides. The order is: topic, size and form · who · seen before · number · whose · what · when · how much · announced.
 #[must_use]
-pub fn judge(parcel: &Parcel, known: &Known<'_>) -> Admission {
-    let Some(home) = &parcel.home else {
-        let (reason, detail) = match &parcel.content {
+pub fn judge(envelope: &Envelope, known: &Known<'_>) -> Admission {
+    let Some(home) = &envelope.home else {
+        let (reason, detail) = match &envelope.content {
             Err((reason, detail)) => (*reason, detail.clone()),
             Ok(_) => (RefusalReason::WrongTopic, String::new()),
         };
         return refuse(reason, detail, false);
     };
-    if let Some(turned_away) = turn_away(parcel, home, known) {
+    if let Some(turned_away) = turn_away(envelope, home, known) {
         return turned_away;
     }
-    let covers = parcel.key.is_some();
-    match &parcel.content {
+    let covers = envelope.key.is_some();
+    match &envelope.content {
         Err((reason, detail)) => refuse(*reason, detail.clone(), covers),
         Ok(Content::Status(status)) => Admission::Admit(Admitted::Status(home.clone(), status.clone())),
         // Of what was never made nobody can tell how it ended, and each home would fill the table with it.
@@ -255,7 +255,7 @@ pub fn judge(parcel: &Parcel, known: &Known<'_>) -> Admission {
         }
         Ok(Content::Manifest(manifest)) => Admission::Admit(Admitted::Manifest(home.clone(), manifest.clone())),
         Ok(Content::Withdrawal(withdrawal)) => Admission::Admit(Admitted::Withdrawal(withdrawal.clone())),
-        Ok(Content::Feedback(record)) => judge_answer(parcel, record, home, known),
+        Ok(Content::Feedback(record)) => judge_answer(envelope, record, home, known),
         Ok(Content::Announcement(said)) if said.home != *home => {
             refuse(RefusalReason::WrongHome, format!("says {}, came on the topic of {home}", said.home), covers)
         }
@@ -268,7 +268,7 @@ pub fn judge(parcel: &Parcel, known: &Known<'_>) -> Admission {
             alarm: said.alarm.clone(),
             model_version: said.model_version,
             window: said.window_sha256,
-            digest: parcel.digest,
+            digest: envelope.digest,
             received_at: known.now,
         })),
     }
@@ -279,13 +279,13 @@ fn refuse(reason: RefusalReason, detail: String, covers: bool) -> Admission {
 }
 
 /// What ends before its content is looked at: it comes from nobody who may send, came before, or has a number far ahead of its home's.
-fn turn_away(parcel: &Parcel, home: &HomeId, known: &Known<'_>) -> Option<Admission> {
+fn turn_away(envelope: &Envelope, home: &HomeId, known: &Known<'_>) -> Option<Admission> {
     if !known.enrolled {
         return Some(refuse(RefusalReason::UnknownHome, format!("{home} is not enrolled, or is revoked"), false));
     }
-    let key = parcel.key.as_ref()?;
+    let key = envelope.key.as_ref()?;
     if let Some(before) = known.before {
-        return Some(if before.digest == parcel.digest {
+        return Some(if before.digest == envelope.digest {
             Admission::Duplicate { key: key.clone(), refused: before.refused }
         } else {
             refuse(RefusalReason::ReplayedSequence, format!("{key} was other bytes before"), false)
@@ -297,20 +297,20 @@ fn turn_away(parcel: &Parcel, home: &HomeId, known: &Known<'_>) -> Option<Admiss
 }
 
 /// An answer, by its values and by what it rests on.
-fn judge_answer(parcel: &Parcel, record: &FeedbackRecord, home: &HomeId, known: &Known<'_>) -> Admission {
-    let covers = parcel.key.is_some();
+fn judge_answer(envelope: &Envelope, record: &FeedbackRecord, home: &HomeId, known: &Known<'_>) -> Admission {
+    let covers = envelope.key.is_some();
     if let Some((reason, detail)) = fault(record, home, known) {
         return refuse(reason, detail, covers);
     }
     if let Some(known) = known.answered.filter(|known| is_repeat(record, known)) {
-        let handled = Handled { key: record.key(), digest: parcel.digest, refused: None };
+        let handled = Handled { key: record.key(), digest: envelope.digest, refused: None };
         return Admission::Repeat { handled, original: known.sequence };
     }
     let admit = |grace| {
         Admission::Admit(Admitted::Feedback(Box::new(FeedbackRow {
             record: record.clone(),
-            payload: parcel.payload.clone(),
-            digest: parcel.digest,
+            payload: envelope.payload.clone(),
+            digest: envelope.digest,
             received_at: known.now,
             grace,
             lift: None,

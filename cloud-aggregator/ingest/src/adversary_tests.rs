@@ -154,8 +154,8 @@ proptest! {
         let quarantined: BTreeSet<(Option<HomeId>, Option<Sequence>)> =
             store.quarantine(0).unwrap().into_iter().map(|row| (row.home, row.sequence)).collect();
         for (topic, payload) in batches.iter().flat_map(|(messages, _)| messages) {
-            let parcel = super::admission::Parcel::open(topic, payload.clone());
-            let Some(key) = parcel.key.clone().filter(|_| parcel.answer().is_some()) else { continue };
+            let envelope = super::admission::Envelope::open(topic, payload.clone());
+            let Some(key) = envelope.key.clone().filter(|_| envelope.answer().is_some()) else { continue };
             let handled = !store.handled(std::slice::from_ref(&key)).unwrap().is_empty();
             prop_assert!(handled || quarantined.contains(&(Some(key.home.clone()), Some(key.sequence))), "{key}");
         }

@@ -16,7 +16,9 @@ use hearthwatch_store::{
 use hearthwatch_telemetry::event::Event;
 use hearthwatch_telemetry::metrics::Metrics;
 
-use super::admission::{Admission, Admitted, Known, Parcel, QUOTA_RECORDS, QUOTA_SECONDS, ahead_max, judge, liftable};
+use super::admission::{
+    Admission, Admitted, Envelope, Known, QUOTA_RECORDS, QUOTA_SECONDS, ahead_max, judge, liftable,
+};
 use super::labels::{Backing, LabelPolicy};
 use super::limiter::Traffic;
 use super::withdrawals::withdraw;
@@ -123,19 +125,19 @@ impl BatchTaker {
             self.store.releases()?.into_iter().map(|release| release.model_version).collect();
         let made: BTreeSet<ModelVersion> = self.store.models()?.into_iter().map(|model| model.version).collect();
         let made = &made | &released;
-        let parcels: Vec<Parcel> =
-            messages.iter().map(|(topic, payload)| Parcel::open(topic, payload.clone())).collect();
-        let keys: Vec<RecordKey> = parcels.iter().filter_map(|parcel| parcel.key.clone()).collect();
+        let envelopes: Vec<Envelope> =
+            messages.iter().map(|(topic, payload)| Envelope::open(topic, payload.clone())).collect();
+        let keys: Vec<RecordKey> = envelopes.iter().filter_map(|envelope| envelope.key.clone()).collect();
         let handled = self.store.handled(&keys)?;
         let mut sorted = Sorted::new(now, handled);
-        for ((topic, _), parcel) in messages.iter().zip(&parcels) {
-            let before = parcel.key.as_ref().and_then(|key| sorted.handled.get(key)).cloned();
-            if let Some(home) = &parcel.home {
+        for ((topic, _), envelope) in messages.iter().zip(&envelopes) {
+            let before = envelope.key.as_ref().and_then(|key| sorted.handled.get(key)).cloned();
+            if let Some(home) = &envelope.home {
                 self.ask_about(&mut sorted.senders, home, now)?;
             }
-            let sender = parcel.home.as_ref().and_then(|home| sorted.senders.get(home));
+            let sender = envelope.home.as_ref().and_then(|home| sorted.senders.get(home));
             let (announced, missing_below) = match sender {
-                Some(sender) if sender.enrolled && before.is_none() => self.rests_on(&sorted, sender, parcel)?,
+                Some(sender) if sender.enrolled && before.is_none() => self.rests_on(&sorted, sender, envelope)?,
                 _ => (None, false),
             };
             let received = sender.map_or(Received::default(), |sender| sender.received);
@@ -156,13 +158,13 @@ impl BatchTaker {
                     unannounced: received.unannounced,
                 },
                 answered: match sender {
-                    Some(sender) if sender.enrolled && before.is_none() => self.answered(&sorted, parcel)?,
+                    Some(sender) if sender.enrolled && before.is_none() => self.answered(&sorted, envelope)?,
                     _ => None,
                 },
                 now,
             };
-            let admission = judge(parcel, &known);
-            sorted.file(topic, parcel, admission);
+            let admission = judge(envelope, &known);
+            sorted.file(topic, envelope, admission);
         }
         let progress = self.store.apply(&sorted.batch)?;
         // After the answers of the same batch: what was sent before it was taken back is taken back too.
@@ -202,10 +204,10 @@ impl BatchTaker {
         &self,
         sorted: &Sorted,
         sender: &Sender,
-        parcel: &Parcel,
+        envelope: &Envelope,
     ) -> Result<(Option<AnnouncedRow>, bool), StoreError> {
-        let Some(answer) = parcel.answer() else { return Ok((None, false)) };
-        let Some(home) = &parcel.home else { return Ok((None, false)) };
+        let Some(answer) = envelope.answer() else { return Ok((None, false)) };
+        let Some(home) = &envelope.home else { return Ok((None, false)) };
         let known = match sorted.announced.get(&(home.clone(), answer.alarm.clone())) {
             Some(index) => sorted.batch.announced.get(*index).cloned(),
             None => self.store.announced(home, &answer.alarm)?,
@@ -220,8 +222,8 @@ impl BatchTaker {
     }
 
     /// The last answer to the same alarm, in this batch or before it; of a verdict alone only, which may be a repetition.
-    fn answered(&self, sorted: &Sorted, parcel: &Parcel) -> Result<Option<AnsweredRow>, StoreError> {
-        let Some(answer) = parcel.answer().filter(|answer| answer.window.is_none()) else { return Ok(None) };
+    fn answered(&self, sorted: &Sorted, envelope: &Envelope) -> Result<Option<AnsweredRow>, StoreError> {
+        let Some(answer) = envelope.answer().filter(|answer| answer.window.is_none()) else { return Ok(None) };
         let same = |row: &&FeedbackRow| row.record.home == answer.home && row.record.alarm == answer.alarm;
         let here = sorted.batch.feedback.iter().filter(same).max_by_key(|row| row.record.sequence);
         Ok(match here {
@@ -286,9 +288,9 @@ impl Take for BatchTaker {
         now: i64,
     ) -> Result<BatchReport, StoreError> {
         // What reading it did is not known to be harmless: without `covered` it is not read again.
-        let parcel = covered.then(|| Parcel::open(topic, payload.clone()));
+        let envelope = covered.then(|| Envelope::open(topic, payload.clone()));
         let home = Traffic::of(topic).0;
-        let key = parcel.and_then(|parcel| Some((parcel.key?, parcel.digest)));
+        let key = envelope.and_then(|envelope| Some((envelope.key?, envelope.digest)));
         let row = match &home {
             Some(home) if covered => self.store.home(home)?.filter(|row| row.revoked_at.is_none()),
             Some(_) | None => None,
@@ -349,7 +351,7 @@ impl Sorted {
         }
     }
 
-    fn file(&mut self, topic: &str, parcel: &Parcel, admission: Admission) {
+    fn file(&mut self, topic: &str, envelope: &Envelope, admission: Admission) {
         match admission {
             Admission::Admit(Admitted::Feedback(row)) => {
                 if let Some(sender) = self.senders.get_mut(&row.record.home) {
@@ -396,25 +398,25 @@ impl Sorted {
                 }
                 self.batch.asking.push(key.home);
             }
-            Admission::Refuse { reason, detail, covers } => self.refuse(topic, parcel, reason, detail, covers),
+            Admission::Refuse { reason, detail, covers } => self.refuse(topic, envelope, reason, detail, covers),
         }
     }
 
     /// Into quarantine with it; its home hears of it where a receipt can say so.
-    fn refuse(&mut self, topic: &str, parcel: &Parcel, reason: RefusalReason, detail: String, covers: bool) {
-        let whole = parcel.answer().is_some() && parcel.key.is_some() && liftable(reason);
-        let sequence = parcel.key.as_ref().map(|key| key.sequence);
+    fn refuse(&mut self, topic: &str, envelope: &Envelope, reason: RefusalReason, detail: String, covers: bool) {
+        let whole = envelope.answer().is_some() && envelope.key.is_some() && liftable(reason);
+        let sequence = envelope.key.as_ref().map(|key| key.sequence);
         let why = (reason, detail);
-        let row = quarantined(why, topic, parcel.home.clone(), sequence, &parcel.payload, self.batch.at);
-        self.batch.quarantine.push(QuarantineRow { payload: whole.then(|| parcel.payload.clone()), ..row });
+        let row = quarantined(why, topic, envelope.home.clone(), sequence, &envelope.payload, self.batch.at);
+        self.batch.quarantine.push(QuarantineRow { payload: whole.then(|| envelope.payload.clone()), ..row });
         if reason == RefusalReason::SequenceAhead {
             // It hears where it stands, and nothing of this number.
-            self.batch.asking.extend(parcel.home.clone());
+            self.batch.asking.extend(envelope.home.clone());
         }
         let taken_back = |key: &&RecordKey| {
             self.handled.get(*key).and_then(|before| before.refused) == Some(RefusalReason::Withdrawn)
         };
-        let replayed = parcel.key.as_ref().filter(|_| reason == RefusalReason::ReplayedSequence);
+        let replayed = envelope.key.as_ref().filter(|_| reason == RefusalReason::ReplayedSequence);
         if let Some(key) = replayed.filter(|key| !taken_back(key)) {
             // A home that lost its past counts from 1 again: told so, it gives its answer a number that is free. Not so
             // a late copy of what it took back, which must not come again.
@@ -422,8 +424,8 @@ impl Sorted {
             self.remembered.entry(key.home.clone()).or_default().push(refusal);
             self.batch.asking.push(key.home.clone());
         }
-        if let Some(key) = parcel.key.as_ref().filter(|_| covers) {
-            let handled = Handled { key: key.clone(), digest: parcel.digest, refused: Some(reason) };
+        if let Some(key) = envelope.key.as_ref().filter(|_| covers) {
+            let handled = Handled { key: key.clone(), digest: envelope.digest, refused: Some(reason) };
             self.handled.insert(key.clone(), handled.clone());
             self.batch.refused.push(handled);
         }

@@ -29,7 +29,7 @@ fn known(released: &BTreeSet<ModelVersion>) -> Known<'_> {
 }
 
 fn judged(topic: &str, payload: Bytes) -> Admission {
-    judge(&Parcel::open(topic, payload), &known(&BTreeSet::from([ModelVersion(3)])))
+    judge(&Envelope::open(topic, payload), &known(&BTreeSet::from([ModelVersion(3)])))
 }
 
 /// The reason and whether a receipt covers it.
@@ -145,8 +145,8 @@ fn a_stranger_is_refused_before_anything_it_says_is_believed() {
     let released = BTreeSet::new();
     let known = Known { enrolled: false, ..known(&released) };
     let (topic, good) = message(&record("home-7", 3));
-    assert_eq!(refused(judge(&Parcel::open(&topic, good), &known)), (RefusalReason::UnknownHome, false));
-    let bad = Parcel::open(&topic, Bytes::from_static(b"?"));
+    assert_eq!(refused(judge(&Envelope::open(&topic, good), &known)), (RefusalReason::UnknownHome, false));
+    let bad = Envelope::open(&topic, Bytes::from_static(b"?"));
     assert_eq!(refused(judge(&bad, &known)), (RefusalReason::UnknownHome, false));
 }
 
@@ -154,19 +154,19 @@ fn a_stranger_is_refused_before_anything_it_says_is_believed() {
 fn the_same_bytes_again_are_a_duplicate_and_other_bytes_a_replay() {
     let released = BTreeSet::new();
     let (topic, payload) = message(&record("home-7", 3));
-    let parcel = Parcel::open(&topic, payload);
-    let key = parcel.key.clone().unwrap();
-    let stored = Handled { key: key.clone(), digest: parcel.digest, refused: None };
-    let again = judge(&parcel, &Known { before: Some(&stored), ..known(&released) });
+    let envelope = Envelope::open(&topic, payload);
+    let key = envelope.key.clone().unwrap();
+    let stored = Handled { key: key.clone(), digest: envelope.digest, refused: None };
+    let again = judge(&envelope, &Known { before: Some(&stored), ..known(&released) });
     assert_eq!(again, Admission::Duplicate { key: key.clone(), refused: None });
 
     let reason = Some(RefusalReason::UnknownClass);
     let refused_before = Handled { refused: reason, ..stored.clone() };
-    let again = judge(&parcel, &Known { before: Some(&refused_before), ..known(&released) });
+    let again = judge(&envelope, &Known { before: Some(&refused_before), ..known(&released) });
     assert_eq!(again, Admission::Duplicate { key, refused: reason }, "the home is told its fate once more");
 
     let other = Handled { digest: [0; 32], ..stored };
-    let replay = judge(&parcel, &Known { before: Some(&other), ..known(&released) });
+    let replay = judge(&envelope, &Known { before: Some(&other), ..known(&released) });
     assert_eq!(refused(replay), (RefusalReason::ReplayedSequence, false));
 }
 
@@ -174,8 +174,8 @@ fn the_same_bytes_again_are_a_duplicate_and_other_bytes_a_replay() {
 fn the_record_over_the_quota_is_refused_and_the_one_before_is_not() {
     let released = BTreeSet::new();
     let (topic, payload) = message(&record("home-7", 3));
-    let parcel = Parcel::open(&topic, payload);
-    let with = |recent| judge(&parcel, &Known { recent, quota: 10, ..known(&released) });
+    let envelope = Envelope::open(&topic, payload);
+    let with = |recent| judge(&envelope, &Known { recent, quota: 10, ..known(&released) });
     assert!(matches!(with(9), Admission::Admit(_)));
     assert_eq!(refused(with(10)), (RefusalReason::QuotaExceeded, true));
 }
@@ -195,7 +195,7 @@ fn a_number_far_beyond_what_its_home_can_have_sent_is_refused_and_covered_by_no_
     let released = BTreeSet::new();
     let judged = |sequence, through| {
         let (topic, payload) = message(&record("home-7", sequence));
-        judge(&Parcel::open(&topic, payload), &Known { through: Sequence(through), ..known(&released) })
+        judge(&Envelope::open(&topic, payload), &Known { through: Sequence(through), ..known(&released) })
     };
     for (sequence, through) in [(most, 0), (40 + most, 40), (1, u64::MAX), (i64::MAX as u64, i64::MAX as u64 - 1)] {
         assert!(matches!(judged(sequence, through), Admission::Admit(_)), "{sequence} after {through}");
