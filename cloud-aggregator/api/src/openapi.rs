@@ -192,7 +192,7 @@ static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(|| {
     document
 });
 
-/// The OpenAPI document: what [`routes::router`] serves, completed by what all calls have in common.
+/// The OpenAPI document: what `routes::router` serves, completed by what all calls have in common.
 #[must_use]
 pub fn document() -> &'static utoipa::openapi::OpenApi {
     &DOCUMENT

@@ -1,7 +1,7 @@
 //! The director's assignments to this home: verified, stored, compared with the image repository.
 //!
 //! After Uptane: what the image repository lists may be installed by somebody; what the director assigns is to be installed here; only
-//! what both name, with the same hash and length, gets in. Without a director ([`crate::config::UpdatesConfig`]) the newest
+//! what both name, with the same hash and length, gets in. Without a director (`crate::config::UpdatesConfig`) the newest
 //! release is taken, as fleets did before there was one.
 
 use hearthwatch_protocol::HomeId;

@@ -10,7 +10,7 @@ pub enum TrainError {
     NoHomes {
         /// `train`, `calibrate` or `test`.
         part: &'static str,
-        /// [`RetrainConfig::warm_up_days`](crate::RetrainConfig::warm_up_days).
+        /// [`Days::warm_up_days`](crate::Days::warm_up_days).
         warm_up_days: i64,
     },
     /// The training homes hold no fault to learn from.

@@ -59,7 +59,7 @@ pub struct LinkConfig {
     pub subscriptions: Vec<String>,
     /// Topic filters of earlier days, unsubscribed where the broker kept our session: it would go on to serve them.
     pub forgotten: Vec<String>,
-    /// MQTT keep-alive; see [`KEEP_ALIVE_SECONDS`].
+    /// MQTT keep-alive; see `KEEP_ALIVE_SECONDS`.
     pub keep_alive_seconds: u16,
     /// Pauses between attempts to connect.
     pub backoff: Backoff,

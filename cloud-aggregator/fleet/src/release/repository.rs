@@ -72,7 +72,7 @@ pub struct RepositoryFiles {
 /// A model to be released.
 #[derive(Debug, Clone)]
 pub struct NewRelease {
-    /// The artifact as homes download it: 1 byte to [`ARTIFACT_BYTES_MAX`](hearthwatch_protocol::limits::ARTIFACT_BYTES_MAX).
+    /// The artifact as homes download it: 1 byte to [`ARTIFACT_BYTES_MAX`].
     pub bytes: Vec<u8>,
     /// What clients may know about it before they download it, its version among it.
     pub custom: TargetCustom,

@@ -1,6 +1,6 @@
 //! The residents' preferences: alarms a week, quiet hours, mutes, and who is at home.
 //!
-//! Pure values; the detector service owns the one that counts, keeps it over restarts and shows it ([`hearthwatch_edge_detection::service::HomeView`]).
+//! Pure values; the detector service owns the one that counts, keeps it over restarts and shows it (`hearthwatch_edge_detection::service::HomeView`).
 //! Everybody changes it by a [`Change`] through the detector service's handle, so that Home Assistant, the phone and the local page
 //! always agree.
 
